@@ -1,0 +1,123 @@
+import { type Gap, type Snapshot, type TaskEvent, type Topic, topicSchema } from '../protocol/events.js';
+import { isFinal, type Task } from '../protocol/task.js';
+import { validate } from '../protocol/validation.js';
+import type { SessionManager } from '../sessions/session-manager.js';
+import type { LogGap } from '../storage/event-log.js';
+import type { Storage } from '../storage/storage.js';
+import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
+
+/** How far back a session's snapshot looks for tasks that ended since a cursor. */
+const MAX_LOOK_BACK = 10_000;
+
+/** Live updates of one tenant: snapshots, and each event once, in order, from a cursor on. */
+export class TenantEvents {
+  constructor(
+    private readonly tenantId: string,
+    private readonly ports: {
+      readonly storage: Storage;
+      readonly registry: GlobalTaskRegistry;
+      readonly sessions: SessionManager;
+    },
+  ) {}
+
+  /**
+   * The state of a topic at exactly `cursor`. That of a session has its live tasks, and those that ended since `after`.
+   * @throws {OrchestratorError} `not_found`
+   */
+  async snapshot(
+    topic: Topic,
+    after?: string,
+  ): Promise<{ readonly snapshot: Snapshot; readonly cursor: string }> {
+    const { tenantId } = this;
+    const checked = validate(topicSchema, topic, 'topic');
+    if ('task_id' in checked) {
+      const { task, cursor } = await this.ports.registry.locate({ tenantId, taskId: checked.task_id });
+      return { snapshot: { task }, cursor };
+    }
+    if ('session_id' in checked) {
+      const { session, tasks, cursor } = await this.ports.sessions.get({
+        tenantId,
+        sessionId: checked.session_id,
+      });
+      const ended = after === undefined ? [] : await this.#endedSince(after, checked.session_id);
+      return { snapshot: { session, tasks: [...tasks, ...ended] }, cursor };
+    }
+    const { counts, cursor } = await this.ports.storage.tasks.counts({ tenantId });
+    return { snapshot: { counts }, cursor };
+  }
+
+  async #endedSince(after: string, sessionId: string): Promise<Task[]> {
+    const { tenantId } = this;
+    const { events } = await this.ports.storage.events.read({ tenantId, after, limit: MAX_LOOK_BACK });
+    const ended: Task[] = [];
+    for (const event of events) {
+      if (event.session_id !== sessionId || event.task_id === undefined) continue;
+      if (event.event !== 'task_completed' && event.event !== 'task_failed') continue;
+      const found = await this.ports.storage.tasks.get({ tenantId, taskId: event.task_id });
+      if (found) ended.push(found.task);
+    }
+    return ended;
+  }
+
+  /**
+   * Each event of a topic once, in order. Without `after`: a task from its first event on, anything else from now on.
+   * A task's events end with its final one; the others end when `signal` fires.
+   */
+  async *follow(options: {
+    readonly topic: Topic;
+    readonly after?: string;
+    readonly signal?: AbortSignal;
+  }): AsyncGenerator<TaskEvent | Gap> {
+    const { tenantId } = this;
+    const topic = validate(topicSchema, options.topic, 'topic');
+    const over = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, over.signal]) : over.signal;
+    const start = await this.#start(topic, options.after);
+    if (start.ended) return;
+    try {
+      for await (const event of this.ports.storage.events.follow({ tenantId, after: start.after, signal })) {
+        if (event.event === 'gap') {
+          const gap = await this.#gap(topic, event);
+          yield gap;
+          if ('task' in gap.snapshot && isFinal(gap.snapshot.task.status)) return;
+        } else if (concerns(event, topic)) {
+          yield event;
+          if ('task_id' in topic && (event.event === 'task_completed' || event.event === 'task_failed'))
+            return;
+        }
+      }
+    } finally {
+      over.abort();
+    }
+  }
+
+  /** Everything of the tenant, for whoever serves many followers from it. */
+  log(options: { readonly after: string; readonly signal: AbortSignal }): AsyncIterable<TaskEvent | LogGap> {
+    return this.ports.storage.events.follow({ tenantId: this.tenantId, ...options });
+  }
+
+  async #start(
+    topic: Topic,
+    after: string | undefined,
+  ): Promise<{ readonly after: string; readonly ended: boolean }> {
+    const { tenantId } = this;
+    if (!('task_id' in topic)) {
+      if ('session_id' in topic) await this.ports.sessions.get({ tenantId, sessionId: topic.session_id });
+      return { after: after ?? (await this.ports.storage.events.head({ tenantId })), ended: false };
+    }
+    const { task, cursor, born } = await this.ports.registry.locate({ tenantId, taskId: topic.task_id });
+    // From the head on there is nothing more to come of a final task.
+    return { after: after ?? born, ended: isFinal(task.status) && after === cursor };
+  }
+
+  async #gap(topic: Topic, gap: LogGap): Promise<Gap> {
+    const { snapshot, cursor } = await this.snapshot(topic, gap.to);
+    return { event: 'gap', from: gap.from, to: cursor, snapshot };
+  }
+}
+
+/** Whether an event belongs to a topic. */
+export function concerns(event: TaskEvent, topic: Topic): boolean {
+  if ('task_id' in topic) return event.task_id === topic.task_id;
+  return 'tenant' in topic || event.session_id === topic.session_id;
+}

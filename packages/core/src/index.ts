@@ -1,0 +1,169 @@
+export {
+  type Issue,
+  ERROR_CODES,
+  type ErrorCode,
+  isErrorCode,
+  OrchestratorError,
+  type OrchestratorErrorOptions,
+  type TaskError,
+  toTaskError,
+} from './protocol/errors.js';
+export { describe, validate } from './protocol/validation.js';
+export {
+  JsonRefusedError,
+  type JsonObject,
+  type JsonValue,
+  jsonObjectSchema,
+  jsonValueSchema,
+  MAX_JSON_DEPTH,
+  MAX_RESULT_BYTES,
+  parseJson,
+} from './protocol/json.js';
+export { idSchema, jobIdSchema, nameSchema, newToken, taskTypeSchema, uuidSchema } from './protocol/ids.js';
+export {
+  accepted,
+  acceptedSchema,
+  answered,
+  answeredSchema,
+  type InProcessService,
+  type ServiceCall,
+  serviceCallSchema,
+  ServiceReply,
+  type Usage,
+  usageSchema,
+} from './protocol/service-call.js';
+export {
+  type Ack,
+  ACK_OUTCOMES,
+  type AckOutcome,
+  ackSchema,
+  type GatewayOutcome,
+  type HubFrame,
+  type Notification,
+  notificationSchema,
+  type ServiceHello,
+  serviceHelloSchema,
+  type TaskCancel,
+  taskCancelSchema,
+  type TaskNotification,
+} from './protocol/service-socket.js';
+export { type AboutTask, TaskNotifier, type TaskNotifierOptions } from './notifier/task-notifier.js';
+export { type InProcessHub, InProcessTransport } from './notifier/in-process-transport.js';
+export type { NotifierTransport, OutgoingNotification } from './notifier/transport.js';
+export { type Clock, pause, systemClock } from './clock.js';
+export { fullJitter, type Random, systemRandom } from './random.js';
+export { MemoryStorage, type MemoryStorageOptions } from './memory/memory-storage.js';
+export type { Storage } from './storage/storage.js';
+export type { Bell, Bells } from './storage/bells.js';
+export type {
+  CallJournal,
+  JournalNews,
+  JournalStep,
+  OpenCall,
+  Report,
+  ReportAnswer,
+  StepAnswer,
+  StepKind,
+  StepOutcome,
+  StepRequest,
+} from './storage/call-journal.js';
+export type { EventLog, LogGap } from './storage/event-log.js';
+export type { SessionState, SessionStore } from './storage/session-store.js';
+export type { Claim, Runnable, Settlement, Swept, TaskQueue } from './storage/task-queue.js';
+export type {
+  BatchSubmission,
+  Explanation,
+  FinalOutcome,
+  Idempotency,
+  NewMessage,
+  NewTask,
+  Submission,
+  SubmitAnswer,
+  SubmitRefusal,
+  TaskFilter,
+  TaskRecords,
+  TrackedCall,
+} from './storage/task-records.js';
+export type { UsageLedger, UsageRow } from './storage/usage-ledger.js';
+export type { WorkerDirectory, WorkerEntry } from './storage/worker-directory.js';
+export {
+  isFinalState,
+  isLegal,
+  statusOf,
+  type TaskState,
+  type TaskVerb,
+  TRANSITIONS,
+  type Transition,
+} from './tasks/task-state.js';
+export {
+  type Batch,
+  type BatchItem,
+  batchSubmissionSchema,
+  cancelBodySchema,
+  type ChatRequest,
+  chatRequestSchema,
+  type DelegatedService,
+  FINAL_STATUSES,
+  isFinal,
+  ON_BUSY,
+  type OnBusy,
+  prioritySchema,
+  type Progress,
+  signalBodySchema,
+  type Task,
+  TASK_STATUSES,
+  type TaskMetadata,
+  type TaskStatus,
+  type TaskSubmission,
+  taskSubmissionSchema,
+} from './protocol/task.js';
+export {
+  type Message,
+  MESSAGE_ROLES,
+  type MessageRole,
+  type Session,
+  sessionCreationSchema,
+  sessionPatchSchema,
+} from './protocol/session.js';
+export {
+  clientFrameSchema,
+  clientHelloSchema,
+  type Cursor,
+  cursorSchema,
+  type EventName,
+  formatCursor,
+  type Gap,
+  parseCursor,
+  type Snapshot,
+  type TaskEvent,
+  type Topic,
+  topicSchema,
+} from './protocol/events.js';
+export { type OrchestrationPlan, planSchema, type PlanStep, planStepSchema } from './protocol/plan.js';
+export { DEFAULTS } from './protocol/settings.js';
+export { Orchestrator, type Health, type OrchestratorOptions } from './orchestrator.js';
+export {
+  type Once,
+  type TenantBatches,
+  TenantHandle,
+  type TenantSessions,
+  type TenantTasks,
+} from './tenant.js';
+export { concerns, TenantEvents } from './events/tenant-events.js';
+export { Gateway, type GatewayAnswer, type GatewayJob, type GatewayRequest } from './intake/gateway.js';
+export { Intake, type IntakeResult, type ServiceIdentity } from './intake/intake.js';
+export { type ServiceLink, ServiceLinks } from './intake/service-links.js';
+export { type Logger, silentLogger } from './logger.js';
+export { type Accepted, GlobalTaskRegistry, type RegistryOptions } from './tasks/global-task-registry.js';
+export type { TaskTypes } from './tasks/new-task.js';
+export { SessionManager } from './sessions/session-manager.js';
+export type {
+  HttpServiceSettings,
+  InProcessServiceSettings,
+  ServiceSettings,
+} from './services/service-settings.js';
+export type { CallOptions, CallResult, WorkflowContext, WorkflowFunction } from './workflows/context.js';
+export type { WorkflowOptions } from './workflows/catalog.js';
+export type { ChatPayload } from './workflows/flows/conversation.js';
+export type { WorkflowPayload } from './workflows/flows/workflow-task.js';
+export { ServiceCallError, StepError } from './workflows/step-error.js';

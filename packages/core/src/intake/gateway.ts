@@ -1,0 +1,222 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../clock.js';
+import type { Logger } from '../logger.js';
+import { OrchestratorError, type TaskError } from '../protocol/errors.js';
+import { idSchema, nameSchema, uuidFromBytes, uuidSchema } from '../protocol/ids.js';
+import type { JsonValue } from '../protocol/json.js';
+import { DEFAULTS } from '../protocol/settings.js';
+import type { Task, TaskStatus } from '../protocol/task.js';
+import { describe, validate } from '../protocol/validation.js';
+import type { Random } from '../random.js';
+import type { ServiceCaller } from '../services/service-caller.js';
+import type { StepAnswer } from '../storage/call-journal.js';
+import type { Storage } from '../storage/storage.js';
+import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
+import type { ServiceIdentity } from './intake.js';
+import type { ServiceLinks } from './service-links.js';
+
+/** What a service asks of another one. */
+export interface GatewayRequest {
+  readonly from: ServiceIdentity;
+  readonly tenant_id: string;
+  readonly service: string;
+  readonly operation: string;
+  readonly input: JsonValue;
+  readonly session_id?: string | undefined;
+  /** The task on whose behalf it asks. */
+  readonly task_id?: string | undefined;
+  /** The connection that is to hear the outcome. Default: all of the asking service. */
+  readonly reply_to?: string | undefined;
+  /** The same key again is the same call. */
+  readonly idempotencyKey?: string | undefined;
+  readonly traceparent?: string | undefined;
+}
+
+export type GatewayAnswer =
+  | { readonly answer: 'result'; readonly result: JsonValue }
+  | { readonly answer: 'job'; readonly job_id: string };
+
+export interface GatewayJob {
+  readonly job_id: string;
+  readonly status: TaskStatus;
+  readonly result?: JsonValue;
+  readonly error?: TaskError;
+}
+
+/**
+ * The way from one service to another, so that limits, usage and traces see every call. A call is a child task of the
+ * task on whose behalf it is made: registered, not queued, since it must not wait for the slots that its parent holds.
+ * Its `job_id` is the child's `task_id`.
+ */
+export class Gateway {
+  readonly #stopping = new AbortController();
+
+  constructor(
+    private readonly ports: {
+      readonly storage: Storage;
+      readonly registry: GlobalTaskRegistry;
+      readonly caller: ServiceCaller;
+      readonly links: ServiceLinks;
+      readonly clock: Clock;
+      readonly random: Random;
+      readonly logger: Logger;
+    },
+  ) {}
+
+  /**
+   * The result if it came at once; else a job, whose outcome the asking service hears of on its connection.
+   * @throws {OrchestratorError} `forbidden`, `unknown_service`, `not_found` (the task), or what the call failed with.
+   */
+  async request(request: GatewayRequest, options: { readonly signal: AbortSignal }): Promise<GatewayAnswer> {
+    const answer = await this.#ask(request, options);
+    if (answer.answer === 'job') void this.#tellOutcome(request, answer.job_id);
+    return answer;
+  }
+
+  /** Asks, and waits for the outcome. */
+  async call(request: GatewayRequest, options: { readonly signal: AbortSignal }): Promise<JsonValue> {
+    const answer = await this.#ask(request, options);
+    if (answer.answer === 'result') return answer.result;
+    const { signal } = options;
+    const task = await this.ports.registry.wait({
+      tenantId: request.tenant_id,
+      taskId: answer.job_id,
+      signal,
+    });
+    if (signal.aborted) {
+      await this.ports.registry.cancel({
+        tenantId: request.tenant_id,
+        taskId: answer.job_id,
+        reason: 'nobody waits for it',
+      });
+    }
+    return resultOf(task);
+  }
+
+  /** How a job stands; a foreign one looks like an absent one. */
+  async job(request: {
+    readonly from: ServiceIdentity;
+    readonly tenant_id: string;
+    readonly job_id: string;
+  }): Promise<GatewayJob> {
+    this.#checkScope(request.from, request.tenant_id);
+    const task = await this.ports.registry.get({ tenantId: request.tenant_id, taskId: request.job_id });
+    const { status, result, error } = task;
+    return {
+      job_id: request.job_id,
+      status,
+      ...(result !== undefined && { result }),
+      ...(error && { error }),
+    };
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  async #ask(request: GatewayRequest, { signal }: { readonly signal: AbortSignal }): Promise<GatewayAnswer> {
+    const { tenant_id: tenantId, service, operation, input } = request;
+    this.#checkScope(request.from, validate(idSchema, tenantId, 'tenant_id'));
+    validate(nameSchema, operation, 'operation');
+    const { silenceMs } = this.ports.caller.service(service);
+    const parent = await this.#parent(request);
+    const callId = this.ports.random.uuid();
+    const taskId = this.#childId(request);
+    const registered = await this.ports.storage.tasks.register({
+      tenantId,
+      task: {
+        task_id: taskId,
+        type: service,
+        priority: parent?.priority ?? 4,
+        payload: input,
+        metadata: { ...parent?.metadata, source: 'system' },
+        ...sessionOf(request, parent),
+        ...(parent && { parent_task_id: parent.task_id }),
+        timeoutMs: DEFAULTS.taskTimeoutMs,
+        maxAttempts: 1,
+      },
+      call: { callId, service, operation, silenceMs },
+    });
+    if (registered.answer === 'replayed') return { answer: 'job', job_id: taskId };
+    const call = {
+      call_id: callId,
+      task_id: taskId,
+      tenant_id: tenantId,
+      session_id: registered.task.session_id,
+      operation,
+      input,
+      attempt: 1,
+      metadata: { user_id: parent?.metadata.user_id },
+    };
+    const traceparent = request.traceparent ?? parent?.metadata.traceparent;
+    const answer = await this.ports.caller.call(service, call, { traceparent, signal });
+    await this.ports.storage.journal.record({ tenantId, taskId, seen: 0, key: callId, callId, answer });
+    return toGatewayAnswer(taskId, answer);
+  }
+
+  #checkScope(from: ServiceIdentity, tenantId: string): void {
+    if (from.tenants === undefined || from.tenants.has(tenantId)) return;
+    throw new OrchestratorError(
+      'forbidden',
+      `service ${from.service} may not act for tenant ${describe(tenantId)}`,
+    );
+  }
+
+  async #parent({ tenant_id: tenantId, task_id }: GatewayRequest): Promise<Task | undefined> {
+    if (task_id === undefined) return undefined;
+    return this.ports.registry.get({ tenantId, taskId: validate(uuidSchema, task_id, 'task_id') });
+  }
+
+  #childId({ from, tenant_id, idempotencyKey }: GatewayRequest): string {
+    if (idempotencyKey === undefined) return this.ports.random.uuid();
+    const digest = createHash('sha256')
+      .update(`gateway\n${tenant_id}\n${from.service}\n${idempotencyKey}`)
+      .digest();
+    return uuidFromBytes(digest);
+  }
+
+  async #tellOutcome(request: GatewayRequest, jobId: string): Promise<void> {
+    const { tenant_id: tenantId, from, service, reply_to } = request;
+    const { signal } = this.#stopping;
+    try {
+      const task = await this.ports.registry.wait({ tenantId, taskId: jobId, signal });
+      if (signal.aborted) return;
+      const { error } = task;
+      const failed = error && { error: error.message, error_type: error.code, retryable: error.retryable };
+      const frame = {
+        event: failed ? ('task_failed' as const) : ('task_completed' as const),
+        service,
+        task_id: jobId,
+        global_task_id: jobId,
+        tenant_id: tenantId,
+        timestamp: new Date(this.ports.clock.now()).toISOString(),
+        data: failed ?? task.result ?? null,
+        metadata: {},
+      };
+      this.ports.links.deliver(from.service, frame, reply_to);
+    } catch (error) {
+      this.ports.logger.error('gateway: an outcome was not told', {
+        service: from.service,
+        error: String(error),
+      });
+    }
+  }
+}
+
+function sessionOf(request: GatewayRequest, parent: Task | undefined): { session_id?: string } {
+  const session = request.session_id ?? parent?.session_id;
+  return session === undefined ? {} : { session_id: validate(idSchema, session, 'session_id') };
+}
+
+function toGatewayAnswer(taskId: string, answer: StepAnswer): GatewayAnswer {
+  if (answer.kind === 'accepted') return { answer: 'job', job_id: taskId };
+  if (answer.outcome.ok) return { answer: 'result', result: answer.outcome.value };
+  const { code, message, retryable } = answer.outcome.error;
+  throw new OrchestratorError(code, message, { retryable });
+}
+
+function resultOf({ error, result, status }: Task): JsonValue {
+  if (status === 'completed') return result ?? null;
+  if (error) throw new OrchestratorError(error.code, error.message, { retryable: error.retryable });
+  throw new OrchestratorError('cancelled', 'nobody waits for the call any more');
+}

@@ -1,0 +1,234 @@
+import type { CallJournal, JournalNews, Report, ReportAnswer, StepRequest } from '../storage/call-journal.js';
+import { isFinalState } from '../tasks/task-state.js';
+import type { CallOutcomes } from './call-outcomes.js';
+import { copyJson, hashJson, type MemoryState } from './memory-state.js';
+import type { TaskLife } from './task-life.js';
+import { viewStep, viewSteps } from './task-view.js';
+import { type CallEntry, jobKey, type StepEntry, type TaskEntry, type TenantState } from './tenant-state.js';
+
+const LEASE_LOST = { answer: 'lease_lost' } as const;
+/** How many message ids a call remembers to know repeated progress by. */
+const REMEMBERED_MESSAGES = 100;
+
+export class MemoryCallJournal implements CallJournal {
+  constructor(
+    private readonly state: MemoryState,
+    private readonly life: TaskLife,
+    private readonly outcomes: CallOutcomes,
+  ) {}
+
+  async begin(params: Parameters<CallJournal['begin']>[0]): ReturnType<CallJournal['begin']> {
+    const tenant = this.state.tenant(params.tenantId);
+    const entry = leased(tenant, params.taskId, params.token);
+    if (!entry) return LEASE_LOST;
+    const { steps } = entry.journal;
+    let step = steps.get(params.step.key);
+    const underWay =
+      step && (step.outcome || step.retryAt !== undefined || openCall(step) || !params.step.call);
+    if (step && underWay) return { answer: 'known', step: viewStep(step), ...news(entry, params.seen) };
+    if (!step) {
+      if (steps.size >= params.maxSteps) return { answer: 'too_many_steps' };
+      step = newStep(params.step);
+      steps.set(step.key, step);
+    }
+    this.start(tenant, entry, step, params.step);
+    return { answer: 'begun', step: viewStep(step), ...news(entry, params.seen) };
+  }
+
+  private start(tenant: TenantState, entry: TaskEntry, step: StepEntry, request: StepRequest): void {
+    if (request.call) {
+      const { callId, service, operation, silenceMs, retryDelayMs } = request.call;
+      const call: CallEntry = {
+        callId,
+        stepKey: step.key,
+        service,
+        operation,
+        silenceMs,
+        retryDelayMs,
+        state: 'sending',
+      };
+      step.calls.push(call);
+      tenant.calls.set(callId, { entry, call });
+      tenant.sending.set(service, (tenant.sending.get(service) ?? 0) + 1);
+      return;
+    }
+    const kept = entry.journal.mailbox.findIndex((signal) => signal.name === step.signal);
+    if (kept >= 0) {
+      const [signal] = entry.journal.mailbox.splice(kept, 1);
+      this.outcomes.settleStep(tenant, entry, step, { ok: true, value: signal?.payload ?? null });
+    } else if (request.dueInMs !== undefined) {
+      step.dueAt = this.state.now() + request.dueInMs;
+      this.outcomes.oweStep(tenant, entry, step.key, step.dueAt);
+    }
+  }
+
+  async record(params: Parameters<CallJournal['record']>[0]): ReturnType<CallJournal['record']> {
+    const tenant = this.state.tenant(params.tenantId);
+    const found = tenant.tasks.get(params.taskId);
+    const held =
+      params.token === undefined ? found?.state === 'tracked' : found?.lease?.token === params.token;
+    if (!found || !held) return LEASE_LOST;
+    const step = found.journal.steps.get(params.key);
+    if (!step) return LEASE_LOST;
+    const answer = this.recordStep(tenant, found, step, params);
+    return { answer, ...news(found, params.seen) };
+  }
+
+  private recordStep(
+    tenant: TenantState,
+    entry: TaskEntry,
+    step: StepEntry,
+    params: Parameters<CallJournal['record']>[0],
+  ): 'recorded' | 'known' {
+    if (params.callId === undefined) {
+      if (step.outcome || params.answer.kind !== 'outcome') return 'known';
+      const { outcome } = params.answer;
+      this.outcomes.settleStep(
+        tenant,
+        entry,
+        step,
+        outcome.ok ? { ok: true, value: copyJson(outcome.value) } : outcome,
+      );
+      return 'recorded';
+    }
+    const call = step.calls.find((candidate) => candidate.callId === params.callId);
+    if (!call) return 'known';
+    const answer = this.outcomes.answer(tenant, entry, call, params.answer);
+    if (params.answer.kind === 'accepted') this.applyHeld(tenant, call, params.answer.jobId);
+    this.dismissHeld(tenant, call.service);
+    return answer;
+  }
+
+  async news(params: Parameters<CallJournal['news']>[0]): ReturnType<CallJournal['news']> {
+    const entry = leased(this.state.tenant(params.tenantId), params.taskId, params.token);
+    return entry ? { answer: 'news', ...news(entry, params.seen) } : LEASE_LOST;
+  }
+
+  async report(report: Report): Promise<ReportAnswer> {
+    const tenant = this.state.tenant(report.tenantId);
+    const found = find(tenant, report);
+    if (found) return this.apply(tenant, found.entry, found.call, report);
+    if (!tenant.sending.has(report.service)) return { answer: 'unknown_task' };
+    const waiting = [...tenant.held.values()].filter(
+      (held) => held.report.service === report.service && held.answer.answer === 'held',
+    );
+    if (waiting.length >= this.state.limits.maxHeldFrames) return { answer: 'retry_later' };
+    const heldId = this.state.random.uuid();
+    const answer = { answer: 'held', heldId } as const;
+    tenant.held.set(heldId, { report, answer });
+    const at = this.state.now() + this.state.limits.heldFrameMs;
+    this.state.owe({ at, kind: 'held', tenantId: tenant.tenantId, id: heldId });
+    return answer;
+  }
+
+  async heldReport(params: Parameters<CallJournal['heldReport']>[0]): Promise<ReportAnswer> {
+    return this.state.tenant(params.tenantId).held.get(params.heldId)?.answer ?? { answer: 'unknown_task' };
+  }
+
+  /** Early frames that named the job which the service has now told us of, in the order in which they came. */
+  private applyHeld(tenant: TenantState, call: CallEntry, jobId: string): void {
+    for (const held of tenant.held.values()) {
+      if (
+        held.answer.answer !== 'held' ||
+        held.report.service !== call.service ||
+        held.report.jobId !== jobId
+      )
+        continue;
+      const found = find(tenant, held.report);
+      if (found) held.answer = this.apply(tenant, found.entry, found.call, held.report);
+    }
+  }
+
+  /** Once no call of a service is unanswered, nothing can explain its early frames any more. */
+  private dismissHeld(tenant: TenantState, service: string): void {
+    if (tenant.sending.has(service)) return;
+    for (const held of tenant.held.values()) {
+      if (held.report.service === service && held.answer.answer === 'held')
+        held.answer = { answer: 'unknown_task' };
+    }
+  }
+
+  private apply(tenant: TenantState, entry: TaskEntry, call: CallEntry, report: Report): ReportAnswer {
+    const taskId = entry.spec.task_id;
+    if (isRepeated(call, report)) return { answer: 'duplicate', taskId };
+    const step = entry.journal.steps.get(call.stepKey) as StepEntry;
+    if (step.calls.at(-1) !== call) return { answer: 'stale', taskId };
+    if (call.state === 'ended' || isFinalState(entry.state)) return { answer: 'late', taskId };
+    if (report.body.kind === 'outcome') {
+      if (call.jobId === undefined) this.outcomes.accept(tenant, entry, call, report.jobId);
+      const { outcome, usage } = report.body;
+      this.outcomes.endCall(tenant, entry, call, outcome, { usage, mayTryAgain: true });
+    } else {
+      rememberMessage(call, report);
+      this.outcomes.heard(tenant, entry, call);
+      const { status, details } = report.body;
+      this.life.emit(tenant, entry, 'task_status_update', { status, details }, { service: report.service });
+    }
+    return { answer: 'applied', taskId };
+  }
+}
+
+function leased(tenant: TenantState, taskId: string, token: string): TaskEntry | undefined {
+  const entry = tenant.tasks.get(taskId);
+  return entry?.lease?.token === token ? entry : undefined;
+}
+
+function news(entry: TaskEntry, seen: number): JournalNews {
+  const changes = entry.journal.changed > seen ? viewSteps(entry, seen) : [];
+  return {
+    seen: entry.journal.changed,
+    changes,
+    ...(entry.cancelling && { cancelReason: entry.cancelling.reason }),
+  };
+}
+
+function openCall(step: StepEntry): boolean {
+  const last = step.calls.at(-1);
+  return last !== undefined && last.state !== 'ended';
+}
+
+function newStep(request: StepRequest): StepEntry {
+  return {
+    key: request.key,
+    kind: request.kind,
+    name: request.name,
+    maxTries: request.call?.maxTries ?? 1,
+    calls: [],
+    changed: 0,
+    ...(request.signal !== undefined && { signal: request.signal }),
+  };
+}
+
+/** By `call_id`; else by the service's own name for it; else as the only open call of that service in that task. */
+function find(tenant: TenantState, report: Report): { entry: TaskEntry; call: CallEntry } | undefined {
+  const byCall = report.callId === undefined ? undefined : tenant.calls.get(report.callId);
+  if (byCall) return byCall.call.service === report.service ? byCall : undefined;
+  const callId = tenant.jobs.get(jobKey(report.service, report.jobId));
+  if (callId !== undefined) return tenant.calls.get(callId);
+  const entry = report.taskId === undefined ? undefined : tenant.tasks.get(report.taskId);
+  if (!entry) return undefined;
+  const open: CallEntry[] = [];
+  for (const step of entry.journal.steps.values()) {
+    for (const call of step.calls)
+      if (call.service === report.service && call.state !== 'ended') open.push(call);
+  }
+  const [only] = open;
+  return only && open.length === 1 ? { entry, call: only } : undefined;
+}
+
+function isRepeated(call: CallEntry, report: Report): boolean {
+  if (report.body.kind === 'outcome') return call.outcomeHash === hashJson(report.body.outcome);
+  if (report.seq !== undefined && call.lastSeq !== undefined && report.seq <= call.lastSeq) return true;
+  return report.messageId !== undefined && call.seenMessages?.has(report.messageId) === true;
+}
+
+function rememberMessage(call: CallEntry, report: Report): void {
+  if (report.seq !== undefined) call.lastSeq = report.seq;
+  if (report.messageId === undefined) return;
+  call.seenMessages ??= new Set();
+  call.seenMessages.add(report.messageId);
+  if (call.seenMessages.size > REMEMBERED_MESSAGES) {
+    const [oldest] = call.seenMessages;
+    if (oldest !== undefined) call.seenMessages.delete(oldest);
+  }
+}

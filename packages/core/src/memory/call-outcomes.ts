@@ -1,0 +1,109 @@
+import type { JsonValue } from '../protocol/json.js';
+import type { Usage } from '../protocol/service-call.js';
+import type { StepAnswer, StepOutcome } from '../storage/call-journal.js';
+import { isFinalState } from '../tasks/task-state.js';
+import { copyJson, hashJson, type MemoryState } from './memory-state.js';
+import type { TaskLife } from './task-life.js';
+import { addUsage } from './usage.js';
+import { type CallEntry, jobKey, type StepEntry, type TaskEntry, type TenantState } from './tenant-state.js';
+
+/** What an answer, a notification or the lack of one makes of a call and its step. Part of one atomic step of a caller. */
+export class CallOutcomes {
+  constructor(
+    private readonly state: MemoryState,
+    private readonly life: TaskLife,
+  ) {}
+
+  /** A step has its outcome: it takes the next place in the journal, and its task is woken. */
+  settleStep(tenant: TenantState, entry: TaskEntry, step: StepEntry, outcome: StepOutcome): void {
+    step.outcome = outcome;
+    step.endedAt = this.state.now();
+    delete step.retryAt;
+    delete step.dueAt;
+    step.changed = entry.journal.changed += 1;
+    this.life.wake(tenant, entry);
+  }
+
+  /** The service has taken a call on. A call that is answered already only learns its job, so that repeats are known. */
+  accept(tenant: TenantState, entry: TaskEntry, call: CallEntry, jobId: string): void {
+    const key = jobKey(call.service, jobId);
+    if (!tenant.jobs.has(key)) tenant.jobs.set(key, call.callId);
+    call.jobId = jobId;
+    if (call.state !== 'sending') return;
+    this.life.settleSending(tenant, call);
+    call.state = 'waiting';
+    this.oweSilence(tenant, entry, call);
+  }
+
+  /** Any word of the service about a call begins its silence anew. */
+  heard(tenant: TenantState, entry: TaskEntry, call: CallEntry): void {
+    if (call.state === 'waiting') this.oweSilence(tenant, entry, call);
+  }
+
+  private oweSilence(tenant: TenantState, entry: TaskEntry, call: CallEntry): void {
+    const first = call.silentAt === undefined;
+    call.silentAt = this.state.now() + call.silenceMs;
+    // A duty that fires early is renewed by the sweeper, so one is enough however often the service reports.
+    if (first) this.oweStep(tenant, entry, call.stepKey, call.silentAt);
+  }
+
+  oweStep(tenant: TenantState, entry: TaskEntry, step: string, at: number): void {
+    this.state.owe({ at, kind: 'step', tenantId: tenant.tenantId, id: entry.spec.task_id, step });
+  }
+
+  /** The outcome of one try: it ends the step, or the task itself, or makes room for the next try. */
+  endCall(
+    tenant: TenantState,
+    entry: TaskEntry,
+    call: CallEntry,
+    outcome: StepOutcome,
+    options: { readonly usage?: Usage | undefined; readonly mayTryAgain: boolean },
+  ): void {
+    const step = entry.journal.steps.get(call.stepKey) as StepEntry;
+    this.life.settleSending(tenant, call);
+    call.state = 'ended';
+    call.ok = outcome.ok;
+    call.outcomeHash = hashJson(outcome);
+    if (options.usage) {
+      entry.tokens += options.usage.tokens;
+      addUsage(tenant, this.state.now(), call, options.usage);
+    }
+    const stored: StepOutcome = outcome.ok ? { ok: true, value: copyJson(outcome.value) } : outcome;
+    if (!outcome.ok && outcome.error.retryable && options.mayTryAgain && step.calls.length < step.maxTries) {
+      step.retryAt = this.state.now() + call.retryDelayMs;
+      step.changed = entry.journal.changed += 1;
+      this.oweStep(tenant, entry, step.key, step.retryAt);
+      this.tellRetry(tenant, entry, call, outcome.error.message, step.calls.length);
+      this.life.wake(tenant, entry);
+      return;
+    }
+    const onlyCall = entry.state === 'tracked' && entry.journal.steps.size === 1;
+    this.settleStep(tenant, entry, step, stored);
+    if (!onlyCall) return;
+    if (stored.ok) this.life.end(tenant, entry, { state: 'completed', result: stored.value }, 'complete');
+    else this.life.end(tenant, entry, { state: 'failed', error: stored.error }, 'fail');
+  }
+
+  private tellRetry(
+    tenant: TenantState,
+    entry: TaskEntry,
+    call: CallEntry,
+    error: string,
+    tried: number,
+  ): void {
+    const details: JsonValue = { service: call.service, operation: call.operation, try: tried + 1, error };
+    this.life.emit(tenant, entry, 'task_status_update', { status: 'retrying', details });
+  }
+
+  /** A service's answer to a call. */
+  answer(tenant: TenantState, entry: TaskEntry, call: CallEntry, answer: StepAnswer): 'recorded' | 'known' {
+    if (answer.kind === 'accepted') {
+      const wasSending = call.state === 'sending';
+      this.accept(tenant, entry, call, answer.jobId);
+      return wasSending ? 'recorded' : 'known';
+    }
+    if (call.state === 'ended' || isFinalState(entry.state)) return 'known';
+    this.endCall(tenant, entry, call, answer.outcome, { usage: answer.usage, mayTryAgain: false });
+    return 'recorded';
+  }
+}

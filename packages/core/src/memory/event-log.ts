@@ -1,0 +1,69 @@
+import { formatCursor, parseCursor, type TaskEvent } from '../protocol/events.js';
+import type { EventLog, LogGap } from '../storage/event-log.js';
+import type { MemoryState } from './memory-state.js';
+
+const PAGE = 500;
+
+export class MemoryEventLog implements EventLog {
+  constructor(private readonly state: MemoryState) {}
+
+  async head({ tenantId }: Parameters<EventLog['head']>[0]): Promise<string> {
+    return this.state.tenant(tenantId).events.head;
+  }
+
+  async read(params: Parameters<EventLog['read']>[0]): ReturnType<EventLog['read']> {
+    return this.readNow(params.tenantId, params.after, params.limit);
+  }
+
+  private readNow(
+    tenantId: string,
+    after: string,
+    limit: number,
+  ): { readonly events: readonly TaskEvent[]; readonly cursor: string; readonly gap?: LogGap } {
+    const log = this.state.tenant(tenantId).events;
+    const cursor = parseCursor(after);
+    const lost = cursor?.epoch !== log.epoch || cursor.seq > log.seq || cursor.seq < log.firstSeq - 1;
+    const from = lost ? log.firstSeq - 1 : cursor.seq;
+    const events = log.after(from, limit);
+    const last = formatCursor({ epoch: log.epoch, seq: from + events.length });
+    if (!lost) return { events, cursor: last };
+    return {
+      events,
+      cursor: last,
+      gap: { event: 'gap', from: after, to: formatCursor({ epoch: log.epoch, seq: from }) },
+    };
+  }
+
+  async *follow({
+    tenantId,
+    after,
+    signal,
+  }: Parameters<EventLog['follow']>[0]): AsyncGenerator<TaskEvent | LogGap> {
+    let wake = () => {};
+    const hang = this.state.listen((bell) => {
+      if (bell.bell === 'events' && bell.tenantId === tenantId) wake();
+    });
+    const onAbort = () => wake();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      let cursor = after;
+      while (!signal.aborted) {
+        // Listening before reading: what is appended in between rings.
+        const rung = new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        const page = this.readNow(tenantId, cursor, PAGE);
+        cursor = page.cursor;
+        if (page.gap) yield page.gap;
+        for (const event of page.events) {
+          if (signal.aborted) return;
+          yield event;
+        }
+        if (page.events.length === 0 && !signal.aborted) await rung;
+      }
+    } finally {
+      hang();
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+}

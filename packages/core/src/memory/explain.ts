@@ -1,0 +1,80 @@
+import type { Explanation } from '../storage/task-records.js';
+import type { MemoryState } from './memory-state.js';
+import { openCalls } from './task-life.js';
+import { viewTask } from './task-view.js';
+import type { TaskEntry, TenantState } from './tenant-state.js';
+
+/** Why a task is where it is, in words for whoever has to find out at night. */
+export function explainTask(state: MemoryState, tenant: TenantState, entry: TaskEntry): Explanation {
+  const position = entry.queued?.ahead(entry);
+  return {
+    task: viewTask(tenant.tenantId, entry),
+    state: entry.state,
+    reason: reasonOf(state, entry),
+    since: new Date(entry.since).toISOString(),
+    ...(position !== undefined && { position }),
+  };
+}
+
+function reasonOf(state: MemoryState, entry: TaskEntry): string {
+  switch (entry.state) {
+    case 'scheduled':
+      return `not before ${new Date(entry.dueAt ?? entry.createdAt).toISOString()}`;
+    case 'waiting':
+      return waitingReason(entry);
+    case 'ready':
+    case 'woken':
+      return queuedReason(state, entry);
+    case 'leased':
+      return entry.cancelling
+        ? `worker ${entry.lease?.workerId} is to end it: ${entry.cancelling.reason}`
+        : `worker ${entry.lease?.workerId} runs it, attempt ${entry.attempt}`;
+    case 'parked':
+    case 'tracked':
+      return parkedReason(entry);
+    case 'completed':
+      return 'it is completed';
+    case 'failed':
+    case 'cancelled':
+      return `${entry.error?.code}: ${entry.error?.message}`;
+    default:
+      return entry.state satisfies never;
+  }
+}
+
+function waitingReason(entry: TaskEntry): string {
+  for (const line of entry.lines) {
+    if (line.inside.has(entry) || line.inside.size < line.capacity) continue;
+    const [head] = line.inside;
+    return line.inOrder
+      ? `session ${entry.spec.session_id} is busy with task ${head?.spec.task_id}`
+      : `batch ${entry.batch?.batchId} has ${line.inside.size} of at most ${line.capacity} in flight`;
+  }
+  return 'it waits for its turn';
+}
+
+function queuedReason(state: MemoryState, entry: TaskEntry): string {
+  const { type } = entry.spec;
+  const runs = [...state.workers.values()].some((worker) =>
+    worker.runs.some(
+      (run) => run.type === type && (entry.version === undefined || run.versions.includes(entry.version)),
+    ),
+  );
+  if (runs) return `${entry.queued?.ahead(entry) ?? 0} tasks of this tenant go first`;
+  const version = entry.version === undefined ? '' : ` in version ${entry.version}`;
+  return `no worker runs "${type}"${version}`;
+}
+
+function parkedReason(entry: TaskEntry): string {
+  const waits: string[] = [];
+  for (const call of openCalls(entry)) {
+    waits.push(`${call.service}.${call.operation}${call.jobId === undefined ? '' : ` (job ${call.jobId})`}`);
+  }
+  for (const step of entry.journal.steps.values()) {
+    if (step.outcome || step.kind === 'call') continue;
+    waits.push(
+      step.dueAt === undefined ? step.name : `${step.name} until ${new Date(step.dueAt).toISOString()}`,
+    );
+  }
+  return waits.length > 0 ? `waits for ${waits.join(', ')}` : 'waits for its service to report';
+}

@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../clock.js';
+import { OrchestratorError } from '../protocol/errors.js';
+import type { JsonValue } from '../protocol/json.js';
+import type { DEFAULTS } from '../protocol/settings.js';
+import type { Random } from '../random.js';
+import type { Bell } from '../storage/bells.js';
+import type { Runnable } from '../storage/task-queue.js';
+import { Heap } from './heap.js';
+import { TenantState } from './tenant-state.js';
+
+/** What the sweeper has to look at, and when. It looks again whether that is still so. */
+export interface Duty {
+  readonly at: number;
+  readonly kind:
+    | 'start'
+    | 'deadline'
+    | 'lease'
+    | 'step'
+    | 'grace'
+    | 'retention'
+    | 'batch'
+    | 'idempotency'
+    | 'held'
+    | 'session';
+  readonly tenantId: string;
+  /** What it is about: a task, a session, a key. */
+  readonly id: string;
+  /** For `step`: which. */
+  readonly step?: string;
+}
+
+export type MemoryLimits = { readonly [K in keyof typeof DEFAULTS]: number };
+
+export interface WorkerState {
+  runs: readonly Runnable[];
+  seenAt: number;
+  lastClaim?: { readonly claimId: string; readonly claims: readonly unknown[] };
+  /** The one task it runs that has lost a lease before. */
+  suspect?: string;
+}
+
+/** What all parts of the memory storage share. Every change happens in one synchronous piece of code. */
+export class MemoryState {
+  readonly tenants = new Map<string, TenantState>();
+  readonly duties = new Heap<Duty>((a, b) => a.at < b.at);
+  readonly rotation = new Heap<TenantState>((a, b) => a.virtualTime < b.virtualTime);
+  readonly workers = new Map<string, WorkerState>();
+  readonly announced = new Map<string, number>();
+  readonly #listeners = new Set<(bell: Bell) => void>();
+  readonly #epoch: string;
+  virtualTime = 0;
+  closed = false;
+
+  constructor(
+    readonly clock: Clock,
+    readonly random: Random,
+    readonly limits: MemoryLimits,
+  ) {
+    this.#epoch = random.uuid().replaceAll('-', '').slice(0, 12);
+  }
+
+  now(): number {
+    return this.clock.now();
+  }
+
+  /** The tenant's state, made when first asked for. */
+  tenant(tenantId: string): TenantState {
+    if (this.closed) throw new OrchestratorError('storage_unavailable', 'the storage is closed');
+    let tenant = this.tenants.get(tenantId);
+    if (!tenant) {
+      tenant = new TenantState(tenantId, this.#epoch);
+      this.tenants.set(tenantId, tenant);
+    }
+    return tenant;
+  }
+
+  listen(listener: (bell: Bell) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  ring(bell: Bell): void {
+    for (const listener of this.#listeners) listener(bell);
+  }
+
+  owe(duty: Duty): void {
+    const next = this.duties.peek();
+    this.duties.push(duty);
+    if (!next || duty.at < next.at) this.ring({ bell: 'due', at: duty.at });
+  }
+}
+
+/** A deep copy: what is stored shares nothing with what callers hold. */
+export function copyJson<T extends JsonValue | undefined>(value: T): T {
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map((item) => copyJson(item)) as T;
+  const copy: { [key: string]: JsonValue } = {};
+  for (const key of Object.keys(value)) copy[key] = copyJson(value[key] as JsonValue);
+  return copy as T;
+}
+
+export function hashJson(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 22);
+}

@@ -1,0 +1,291 @@
+import type { Batch, Task } from '../protocol/task.js';
+import type {
+  BatchSubmission,
+  Idempotency,
+  NewTask,
+  Submission,
+  SubmitAnswer,
+  SubmitRefusal,
+  TaskRecords,
+  TrackedCall,
+} from '../storage/task-records.js';
+import { Line } from './line.js';
+import { copyJson, type MemoryState } from './memory-state.js';
+import type { MemorySessions } from './sessions.js';
+import type { TaskLife } from './task-life.js';
+import { viewTask } from './task-view.js';
+import { type BatchEntry, type CallEntry, jobKey, type TaskEntry, type TenantState } from './tenant-state.js';
+
+/** How tasks come to be: submitted, in a batch, registered, or redriven. */
+export class Submissions {
+  constructor(
+    private readonly state: MemoryState,
+    private readonly life: TaskLife,
+    private readonly sessions: MemorySessions,
+  ) {}
+
+  submit(params: Parameters<TaskRecords['submit']>[0]): SubmitAnswer {
+    const { tenantId, submission, idempotency, maxWaiting } = params;
+    const tenant = this.state.tenant(tenantId);
+    const known = idempotency && tenant.idempotency.get(idempotency.key);
+    if (known) {
+      if (known.fingerprint !== idempotency.fingerprint || !('spec' in known.entry)) {
+        return { answer: 'idempotency_conflict' };
+      }
+      return this.stored('replayed', tenant, known.entry);
+    }
+    const same = tenant.tasks.get(submission.task.task_id);
+    if (same)
+      return same.spec.type === submission.task.type
+        ? this.stored('replayed', tenant, same)
+        : { answer: 'conflict' };
+    if (tenant.counts.pending >= maxWaiting) return { answer: 'queue_full' };
+    const refusal = this.refusal(tenant, submission);
+    if (refusal) return { answer: refusal };
+    const entry = this.store(tenant, submission);
+    if (idempotency) this.remember(tenant, idempotency, entry);
+    return this.stored('submitted', tenant, entry);
+  }
+
+  submitBatch(
+    params: Parameters<TaskRecords['submitBatch']>[0],
+  ): Awaited<ReturnType<TaskRecords['submitBatch']>> {
+    const { tenantId, batch, idempotency, maxWaiting } = params;
+    const tenant = this.state.tenant(tenantId);
+    const known = idempotency && tenant.idempotency.get(idempotency.key);
+    if (known) {
+      if (known.fingerprint !== idempotency.fingerprint || 'spec' in known.entry)
+        return { answer: 'idempotency_conflict' };
+      return { answer: 'replayed', batch: viewBatch(tenant, known.entry) };
+    }
+    if (tenant.counts.pending + batch.items.length > maxWaiting) return { answer: 'queue_full' };
+    const entry = this.storeBatch(tenant, batch);
+    if (idempotency) this.remember(tenant, idempotency, entry);
+    return { answer: 'submitted', batch: viewBatch(tenant, entry) };
+  }
+
+  private storeBatch(tenant: TenantState, batch: BatchSubmission): BatchEntry {
+    const entry: BatchEntry = {
+      batchId: batch.batchId,
+      createdAt: this.state.now(),
+      failFast: batch.failFast,
+      line: new Line(batch.maxInFlight, false),
+      items: [],
+    };
+    tenant.batches.set(batch.batchId, entry);
+    for (const item of batch.items) {
+      if ('error' in item) {
+        entry.items.push(item.error);
+        continue;
+      }
+      const refusal = this.refusal(tenant, item);
+      if (refusal)
+        entry.items.push({ code: refusal, message: refusalMessage(refusal, item.task), retryable: false });
+      else this.store(tenant, item, { batch: entry });
+    }
+    this.state.owe({
+      at: this.state.now() + this.state.limits.retentionMs,
+      kind: 'batch',
+      tenantId: tenant.tenantId,
+      id: batch.batchId,
+    });
+    return entry;
+  }
+
+  register(params: Parameters<TaskRecords['register']>[0]): Awaited<ReturnType<TaskRecords['register']>> {
+    const tenant = this.state.tenant(params.tenantId);
+    const same = tenant.tasks.get(params.task.task_id);
+    if (same) return { ...this.stored('replayed', tenant, same), answer: 'replayed' };
+    const entry = this.create(tenant, params.task, {});
+    entry.state = 'tracked';
+    tenant.counts.processing += 1;
+    entry.attempt = 1;
+    entry.startedAt = entry.createdAt;
+    if (params.call) this.addTrackedCall(tenant, entry, params.call);
+    this.life.emit(tenant, entry, 'task_created', createdData(params.task));
+    this.life.emit(tenant, entry, 'task_started', { attempt: 1 });
+    return { ...this.stored('submitted', tenant, entry), answer: 'registered' };
+  }
+
+  private addTrackedCall(tenant: TenantState, entry: TaskEntry, tracked: TrackedCall): void {
+    const { callId, service, operation, jobId, silenceMs } = tracked;
+    const call: CallEntry = {
+      callId,
+      stepKey: callId,
+      service,
+      operation,
+      silenceMs,
+      retryDelayMs: 0,
+      state: jobId === undefined ? 'sending' : 'waiting',
+    };
+    entry.journal.steps.set(callId, {
+      key: callId,
+      kind: 'call',
+      name: `${service}.${operation}`,
+      maxTries: 1,
+      calls: [call],
+      changed: 0,
+    });
+    tenant.calls.set(callId, { entry, call });
+    if (jobId === undefined) {
+      tenant.sending.set(service, (tenant.sending.get(service) ?? 0) + 1);
+      return;
+    }
+    call.jobId = jobId;
+    tenant.jobs.set(jobKey(service, jobId), callId);
+    if (Number.isFinite(silenceMs)) {
+      call.silentAt = this.state.now() + silenceMs;
+      const { tenantId } = tenant;
+      this.state.owe({ at: call.silentAt, kind: 'step', tenantId, id: entry.spec.task_id, step: callId });
+    }
+  }
+
+  redrive(params: Parameters<TaskRecords['redrive']>[0]): Awaited<ReturnType<TaskRecords['redrive']>> {
+    const tenant = this.state.tenant(params.tenantId);
+    const old = tenant.tasks.get(params.taskId);
+    if (!old) return { answer: 'not_found' };
+    if (old.state !== 'failed' || old.startedAt === undefined) return { answer: 'not_failed' };
+    const { runAt: _, ...spec } = old.spec;
+    const entry = this.store(
+      tenant,
+      { task: { ...spec, task_id: params.newTaskId }, onBusy: 'enqueue' },
+      { redrivenFrom: params.taskId, seed: old.seed, startedAt: old.startedAt },
+    );
+    if (old.version !== undefined) entry.version = old.version;
+    for (const step of old.journal.steps.values()) {
+      if (!step.outcome?.ok) continue;
+      entry.journal.steps.set(step.key, { ...step, calls: [] });
+      entry.journal.changed = Math.max(entry.journal.changed, step.changed);
+    }
+    return { answer: 'redriven', task: viewTask(tenant.tenantId, entry) };
+  }
+
+  private refusal(tenant: TenantState, submission: Submission): SubmitRefusal | undefined {
+    const { session_id } = submission.task;
+    const session = session_id === undefined ? undefined : tenant.sessions.get(session_id);
+    if (!session) return undefined;
+    if (session.session.status === 'closed') return 'session_closed';
+    return submission.onBusy === 'reject' && session.live.size > 0 ? 'session_busy' : undefined;
+  }
+
+  private store(
+    tenant: TenantState,
+    { task, onBusy, message }: Submission,
+    origin: { batch?: BatchEntry; redrivenFrom?: string; seed?: string; startedAt?: number } = {},
+  ): TaskEntry {
+    const entry = this.create(tenant, task, origin);
+    if (task.session_id !== undefined) {
+      const session = this.sessions.open(tenant, task.session_id, task.agent_id);
+      if (onBusy === 'interrupt') {
+        for (const running of [...session.line.inside]) {
+          this.life.cancel(
+            tenant,
+            running,
+            'interrupted by a newer message',
+            this.state.limits.cancelGraceMs,
+          );
+        }
+      }
+      session.live.add(entry);
+      if (onBusy !== 'parallel') entry.lines.push(session.line);
+      if (message) this.sessions.add(tenant, session, { ...message, task_id: task.task_id });
+    }
+    if (origin.batch) {
+      origin.batch.items.push(entry);
+      entry.lines.push(origin.batch.line);
+    }
+    if (task.runAt !== undefined && task.runAt > this.state.now()) {
+      entry.state = 'scheduled';
+      entry.dueAt = task.runAt;
+      this.life.owe(tenant, 'start', task.task_id, task.runAt);
+    } else {
+      entry.state = this.life.standInLine(tenant, entry, 'submit');
+    }
+    tenant.counts.pending += 1;
+    this.life.emit(tenant, entry, 'task_created', createdData(task));
+    if (entry.state === 'ready') this.life.enqueue(tenant, entry);
+    return entry;
+  }
+
+  /** The bare entry, indexed, with its deadline; not yet counted, queued or told of. */
+  private create(
+    tenant: TenantState,
+    task: NewTask,
+    origin: { batch?: BatchEntry; redrivenFrom?: string; seed?: string; startedAt?: number },
+  ): TaskEntry {
+    const now = this.state.now();
+    const deadlineAt = Math.max(now, task.runAt ?? 0) + task.timeoutMs;
+    const entry: TaskEntry = {
+      spec: { ...task, payload: copyJson(task.payload) },
+      createdAt: now,
+      deadlineAt,
+      place: tenant.events.seq + 1,
+      seed: origin.seed ?? task.task_id,
+      ...(origin.batch && { batch: origin.batch }),
+      ...(origin.redrivenFrom !== undefined && { redrivenFrom: origin.redrivenFrom }),
+      ...(origin.startedAt !== undefined && { startedAt: origin.startedAt }),
+      journal: { steps: new Map(), mailbox: [], changed: 0 },
+      lines: [],
+      state: 'ready',
+      since: now,
+      updatedAt: now,
+      attempt: 0,
+      lostLeases: 0,
+      rev: 0,
+      lane: task.priority,
+      resumes: false,
+      shown: 0,
+      tokens: 0,
+    };
+    tenant.tasks.set(task.task_id, entry);
+    this.life.owe(tenant, 'deadline', task.task_id, deadlineAt);
+    return entry;
+  }
+
+  private remember(tenant: TenantState, idempotency: Idempotency, entry: TaskEntry | BatchEntry): void {
+    tenant.idempotency.set(idempotency.key, { fingerprint: idempotency.fingerprint, entry });
+    const at = this.state.now() + this.state.limits.idempotencyMs;
+    this.state.owe({ at, kind: 'idempotency', tenantId: tenant.tenantId, id: idempotency.key });
+  }
+
+  private stored<A extends 'submitted' | 'replayed'>(
+    answer: A,
+    tenant: TenantState,
+    entry: TaskEntry,
+  ): { answer: A; task: Task; cursor: string } {
+    return { answer, task: viewTask(tenant.tenantId, entry), cursor: tenant.events.head };
+  }
+}
+
+function createdData(task: NewTask) {
+  return {
+    type: task.type,
+    priority: task.priority,
+    ...(task.session_id !== undefined && { session_id: task.session_id }),
+  };
+}
+
+function refusalMessage(refusal: SubmitRefusal, task: NewTask): string {
+  const state = refusal === 'session_closed' ? 'closed' : 'busy with another task';
+  return `session "${task.session_id}" is ${state}`;
+}
+
+export function viewBatch(tenant: TenantState, batch: BatchEntry): Batch {
+  const counts = { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 };
+  const items = batch.items.map((item, index) => {
+    if (!('spec' in item)) {
+      counts.failed += 1;
+      return { index, status: 'failed' as const, error: item };
+    }
+    const { task_id, status, result, error } = viewTask(tenant.tenantId, item);
+    counts[status] += 1;
+    return { index, task_id, status, ...(result !== undefined && { result }), ...(error && { error }) };
+  });
+  return {
+    batch_id: batch.batchId,
+    total: items.length,
+    created_at: new Date(batch.createdAt).toISOString(),
+    counts,
+    items,
+  };
+}

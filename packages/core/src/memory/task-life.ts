@@ -1,0 +1,269 @@
+import type { EventName } from '../protocol/events.js';
+import type { TaskError } from '../protocol/errors.js';
+import type { JsonObject, JsonValue } from '../protocol/json.js';
+import { isFinalState, isLegal, statusOf, type TaskState, type TaskVerb } from '../tasks/task-state.js';
+import type { MemoryState } from './memory-state.js';
+import { ReadyLanes } from './ready-lanes.js';
+import type { CallEntry, TaskEntry, TenantState } from './tenant-state.js';
+
+/** How a task ends. */
+export type Ending =
+  | { readonly state: 'completed'; readonly result: JsonValue }
+  | { readonly state: 'failed' | 'cancelled'; readonly error: TaskError };
+
+/**
+ * The transitions that several verbs of the storage share: a task's state, where it is queued, who it holds up,
+ * and the event that goes with it. Everything here runs inside one atomic step of a caller.
+ */
+export class TaskLife {
+  constructor(private readonly state: MemoryState) {}
+
+  /** Changes the state, and nothing else. */
+  move(tenant: TenantState, entry: TaskEntry, to: TaskState, by: TaskVerb): void {
+    if (!isLegal(entry.state, to, by))
+      throw new Error(`illegal transition: ${entry.state} to ${to} by ${by}`);
+    tenant.counts[statusOf(entry.state)] -= 1;
+    tenant.counts[statusOf(to)] += 1;
+    const now = this.state.now();
+    entry.state = to;
+    entry.since = now;
+    entry.updatedAt = now;
+  }
+
+  emit(
+    tenant: TenantState,
+    entry: TaskEntry,
+    event: EventName,
+    data: JsonValue,
+    from?: { readonly service: string; readonly metadata?: JsonObject },
+  ): void {
+    entry.rev += 1;
+    const now = this.state.now();
+    entry.updatedAt = now;
+    const { maxEvents, maxEventAgeMs } = this.state.limits;
+    tenant.events.append({
+      event,
+      service: from?.service ?? 'orchestrator',
+      taskId: entry.spec.task_id,
+      tenantId: tenant.tenantId,
+      ...(entry.spec.session_id !== undefined && { sessionId: entry.spec.session_id }),
+      at: now,
+      data,
+      ...(from?.metadata && { metadata: from.metadata }),
+      rev: entry.rev,
+    });
+    tenant.events.trim(maxEvents, now - maxEventAgeMs);
+    this.state.ring({ bell: 'events', tenantId: tenant.tenantId });
+  }
+
+  /** Whether every line of the task lets it in; if so it is inside. */
+  private admitted(entry: TaskEntry): boolean {
+    if (!entry.lines.every((line) => line.inside.has(entry) || line.lets(entry))) return false;
+    for (const line of entry.lines) {
+      const at = line.waiting.indexOf(entry);
+      if (at >= 0) line.waiting.splice(at, 1);
+      line.inside.add(entry);
+    }
+    return true;
+  }
+
+  /** A task whose time has come stands in its lines: `ready` if they let it in, else `waiting`. */
+  standInLine(tenant: TenantState, entry: TaskEntry, by: 'submit' | 'due'): TaskState {
+    if (this.admitted(entry)) return 'ready';
+    for (const line of entry.lines) {
+      if (line.inside.has(entry)) continue;
+      line.waiting.push(entry);
+      if (line.inOrder) for (const head of line.inside) this.reprioritise(tenant, head);
+    }
+    if (by === 'submit') this.state.ring({ bell: 'ready' });
+    return 'waiting';
+  }
+
+  private reprioritise(tenant: TenantState, entry: TaskEntry): void {
+    if (!entry.queued || laneOf(entry) === entry.lane) return;
+    this.dequeue(entry);
+    this.enqueue(tenant, entry);
+  }
+
+  /** Puts a `ready` or `woken` task where workers claim from. */
+  enqueue(tenant: TenantState, entry: TaskEntry): void {
+    entry.lane = laneOf(entry);
+    const group = groupOf(entry);
+    let lanes = tenant.ready.get(group);
+    if (!lanes) {
+      lanes = new ReadyLanes();
+      tenant.ready.set(group, lanes);
+    }
+    lanes.insert(entry);
+    entry.queued = lanes;
+    if (!tenant.inRotation) {
+      tenant.inRotation = true;
+      tenant.virtualTime = Math.max(tenant.virtualTime, this.state.virtualTime);
+      this.state.rotation.push(tenant);
+    }
+    this.state.ring({ bell: 'ready' });
+  }
+
+  dequeue(entry: TaskEntry): void {
+    entry.queued?.remove(entry);
+    delete entry.queued;
+  }
+
+  /** Something happened that a task waits for: a parked one may be claimed again, a leased one hears its bell. */
+  wake(tenant: TenantState, entry: TaskEntry): void {
+    if (entry.state === 'parked') {
+      this.move(tenant, entry, 'woken', 'wake');
+      this.enqueue(tenant, entry);
+    } else if (entry.state === 'leased') {
+      this.state.ring({ bell: 'task', tenantId: tenant.tenantId, taskId: entry.spec.task_id });
+    }
+  }
+
+  /** Takes the lease away; the caller says where the task goes. */
+  unlease(entry: TaskEntry): void {
+    const worker = entry.lease && this.state.workers.get(entry.lease.workerId);
+    if (worker?.suspect === entry.spec.task_id) delete worker.suspect;
+    delete entry.lease;
+  }
+
+  /** The end: the final event, the services told, the next in line admitted. */
+  end(tenant: TenantState, entry: TaskEntry, ending: Ending, by: TaskVerb): void {
+    const wasLeased = entry.state === 'leased';
+    this.dequeue(entry);
+    this.unlease(entry);
+    this.move(tenant, entry, ending.state, by);
+    entry.finishedAt = this.state.now();
+    delete entry.cancelling;
+    if (ending.state === 'completed') {
+      entry.result = ending.result;
+      this.emit(tenant, entry, 'task_completed', ending.result);
+    } else {
+      entry.error = ending.error;
+      this.emit(tenant, entry, 'task_failed', { ...ending.error });
+    }
+    if (wasLeased) this.state.ring({ bell: 'task', tenantId: tenant.tenantId, taskId: entry.spec.task_id });
+    this.forgetCalls(
+      tenant,
+      entry,
+      ending.state === 'completed' ? 'the task is completed' : ending.error.message,
+    );
+    const { retentionMs, deadLetterRetentionMs } = this.state.limits;
+    const keepMs = ending.state === 'failed' ? deadLetterRetentionMs : retentionMs;
+    this.owe(tenant, 'retention', entry.spec.task_id, entry.finishedAt + keepMs);
+    this.leaveLines(tenant, entry);
+    if (ending.state === 'failed' && entry.batch?.failFast) this.failBatch(tenant, entry);
+  }
+
+  owe(
+    tenant: TenantState,
+    kind: 'start' | 'deadline' | 'lease' | 'grace' | 'retention',
+    id: string,
+    at: number,
+  ): void {
+    this.state.owe({ at, kind, tenantId: tenant.tenantId, id });
+  }
+
+  /** Cancels at once what no worker holds; rings for what one does, and gives it until the grace is over. */
+  cancel(
+    tenant: TenantState,
+    entry: TaskEntry,
+    reason: string,
+    graceMs: number,
+  ): 'cancelled' | 'cancelling' | 'already_final' {
+    if (isFinalState(entry.state)) return 'already_final';
+    if (entry.state !== 'leased') {
+      this.end(tenant, entry, { state: 'cancelled', error: cancelledError(reason) }, 'cancel');
+      return 'cancelled';
+    }
+    if (entry.cancelling) return 'cancelling';
+    entry.cancelling = { reason };
+    this.owe(tenant, 'grace', entry.spec.task_id, this.state.now() + graceMs);
+    this.tellServices(tenant, entry, reason);
+    this.state.ring({ bell: 'task', tenantId: tenant.tenantId, taskId: entry.spec.task_id });
+    return 'cancelling';
+  }
+
+  /** A call is no longer unanswered: early frames for it need wait no more. */
+  settleSending(tenant: TenantState, call: CallEntry): void {
+    if (call.state !== 'sending') return;
+    const left = (tenant.sending.get(call.service) ?? 1) - 1;
+    if (left > 0) {
+      tenant.sending.set(call.service, left);
+      return;
+    }
+    tenant.sending.delete(call.service);
+  }
+
+  private forgetCalls(tenant: TenantState, entry: TaskEntry, reason: string): void {
+    this.tellServices(tenant, entry, reason);
+    for (const call of openCalls(entry)) {
+      this.settleSending(tenant, call);
+      call.state = 'ended';
+    }
+  }
+
+  private tellServices(tenant: TenantState, entry: TaskEntry, reason: string): void {
+    for (const call of openCalls(entry)) {
+      this.state.ring({
+        bell: 'call_cancelled',
+        service: call.service,
+        frame: {
+          event: 'task_cancel',
+          task_id: call.jobId ?? call.callId,
+          call_id: call.callId,
+          global_task_id: entry.spec.task_id,
+          tenant_id: tenant.tenantId,
+          reason,
+        },
+      });
+    }
+  }
+
+  private leaveLines(tenant: TenantState, entry: TaskEntry): void {
+    for (const line of entry.lines) line.leave(entry);
+    for (const line of entry.lines) {
+      for (const next of [...line.waiting]) {
+        if (line.inside.size >= line.capacity) break;
+        if (this.admitted(next)) {
+          this.move(tenant, next, 'ready', 'admit');
+          this.enqueue(tenant, next);
+        } else if (line.inOrder) {
+          break;
+        }
+      }
+    }
+    if (entry.spec.session_id !== undefined) tenant.sessions.get(entry.spec.session_id)?.live.delete(entry);
+  }
+
+  private failBatch(tenant: TenantState, failed: TaskEntry): void {
+    for (const item of failed.batch?.items ?? []) {
+      if ('spec' in item && item !== failed) {
+        this.cancel(
+          tenant,
+          item,
+          `task ${failed.spec.task_id} of the batch failed`,
+          this.state.limits.cancelGraceMs,
+        );
+      }
+    }
+  }
+}
+
+export function cancelledError(reason: string): TaskError {
+  return { code: 'cancelled', message: reason, retryable: false };
+}
+
+export function* openCalls(entry: TaskEntry): Generator<CallEntry> {
+  for (const step of entry.journal.steps.values()) {
+    for (const call of step.calls) if (call.state !== 'ended') yield call;
+  }
+}
+
+/** Tasks of one group can be run by the same workers: the same type, the version they began with, suspect or not. */
+export function groupOf(entry: TaskEntry): string {
+  return `${entry.spec.type}@${entry.version ?? ''}${entry.lostLeases > 0 ? '!' : ''}`;
+}
+
+function laneOf(entry: TaskEntry): number {
+  return entry.lines.reduce((most, line) => line.urgency(most), entry.spec.priority);
+}

@@ -1,0 +1,251 @@
+import { newToken } from '../protocol/ids.js';
+import type { Claim, Runnable, Settlement, Swept, TaskQueue } from '../storage/task-queue.js';
+import { copyJson, type MemoryState } from './memory-state.js';
+import type { ReadyLanes } from './ready-lanes.js';
+import type { MemorySessions } from './sessions.js';
+import type { Sweep } from './sweep.js';
+import { cancelledError, groupOf, type TaskLife } from './task-life.js';
+import { viewSteps, viewTask } from './task-view.js';
+import type { TaskEntry, TenantState } from './tenant-state.js';
+
+/** At most so many tasks of one tenant in a row, while others are ready too. */
+const TURN = 8;
+/** Each so many-th claim of a tenant goes to whatever has waited longest. */
+const OLDEST_EVERY = 10;
+
+export class MemoryTaskQueue implements TaskQueue {
+  constructor(
+    private readonly state: MemoryState,
+    private readonly life: TaskLife,
+    private readonly sessions: MemorySessions,
+    private readonly duties: Sweep,
+  ) {}
+
+  async claim(params: Parameters<TaskQueue['claim']>[0]): ReturnType<TaskQueue['claim']> {
+    let worker = this.state.workers.get(params.workerId);
+    if (!worker) {
+      worker = { runs: params.runs, seenAt: this.state.now() };
+      this.state.workers.set(params.workerId, worker);
+    }
+    if (worker.lastClaim?.claimId === params.claimId) return worker.lastClaim.claims as readonly Claim[];
+    const versions = new Map(params.runs.map((run) => [run.type, run]));
+    const claims: Claim[] = [];
+    const passedOver: TenantState[] = [];
+    while (claims.length < params.max) {
+      const tenant = this.state.rotation.pop();
+      if (!tenant) break;
+      this.state.virtualTime = tenant.virtualTime;
+      const most = Math.min(params.max - claims.length, this.state.rotation.size > 0 ? TURN : params.max);
+      const taken = this.claimOf(tenant, most, versions, params);
+      claims.push(...taken);
+      if (!hasReady(tenant)) tenant.inRotation = false;
+      else if (taken.length === 0) passedOver.push(tenant);
+      else this.state.rotation.push(tenant);
+    }
+    for (const tenant of passedOver) this.state.rotation.push(tenant);
+    worker.lastClaim = { claimId: params.claimId, claims };
+    return claims;
+  }
+
+  private claimOf(
+    tenant: TenantState,
+    most: number,
+    runs: ReadonlyMap<string, Runnable>,
+    params: { readonly workerId: string; readonly leaseMs: number },
+  ): Claim[] {
+    const claims: Claim[] = [];
+    while (claims.length < most) {
+      const next = this.next(tenant, runs, params.workerId);
+      if (!next) break;
+      claims.push(this.lease(tenant, next, runs.get(next.spec.type) as Runnable, params));
+    }
+    // Equal weights: a claim costs one unit of virtual time.
+    tenant.virtualTime += claims.length;
+    return claims;
+  }
+
+  private next(
+    tenant: TenantState,
+    runs: ReadonlyMap<string, Runnable>,
+    workerId: string,
+  ): TaskEntry | undefined {
+    const byAge = (tenant.claimed + 1) % OLDEST_EVERY === 0;
+    const hasSuspect = this.state.workers.get(workerId)?.suspect !== undefined;
+    let best: TaskEntry | undefined;
+    for (const lanes of tenant.ready.values()) {
+      const candidate = candidateOf(lanes, byAge);
+      if (!candidate || !canRun(candidate, runs)) continue;
+      if (candidate.lostLeases > 0 && hasSuspect) continue;
+      if (!best || goesFirst(candidate, best, byAge)) best = candidate;
+    }
+    return best;
+  }
+
+  private lease(
+    tenant: TenantState,
+    entry: TaskEntry,
+    runnable: Runnable,
+    { workerId, leaseMs }: { readonly workerId: string; readonly leaseMs: number },
+  ): Claim {
+    const now = this.state.now();
+    const wasWoken = entry.state === 'woken';
+    this.life.dequeue(entry);
+    const lanes = tenant.ready.get(groupOf(entry));
+    if (lanes?.size === 0) tenant.ready.delete(groupOf(entry));
+    this.life.move(tenant, entry, 'leased', 'claim');
+    entry.lease = { token: newToken(), workerId, expiresAt: now + leaseMs };
+    entry.resumes = wasWoken;
+    entry.version ??= Math.max(...runnable.versions);
+    entry.startedAt ??= now;
+    tenant.claimed += 1;
+    const worker = this.state.workers.get(workerId);
+    if (entry.lostLeases > 0 && worker) worker.suspect = entry.spec.task_id;
+    this.life.owe(tenant, 'lease', entry.spec.task_id, now + leaseMs);
+    if (!wasWoken) {
+      entry.attempt += 1;
+      this.life.emit(tenant, entry, 'task_started', { attempt: entry.attempt });
+    }
+    return {
+      task: viewTask(tenant.tenantId, entry),
+      token: entry.lease.token,
+      version: entry.version,
+      startedAt: entry.startedAt,
+      seed: entry.seed,
+      steps: viewSteps(entry, -1),
+      seen: entry.journal.changed,
+      shown: entry.shown,
+    };
+  }
+
+  async renew(params: Parameters<TaskQueue['renew']>[0]): ReturnType<TaskQueue['renew']> {
+    const lost: string[] = [];
+    for (const { tenantId, taskId, token } of params.leases) {
+      const lease = this.state.tenant(tenantId).tasks.get(taskId)?.lease;
+      if (lease?.token === token) lease.expiresAt = this.state.now() + params.leaseMs;
+      else lost.push(token);
+    }
+    return lost;
+  }
+
+  async settle(params: Parameters<TaskQueue['settle']>[0]): ReturnType<TaskQueue['settle']> {
+    const tenant = this.state.tenant(params.tenantId);
+    const entry = tenant.tasks.get(params.taskId);
+    if (entry?.lease?.token !== params.token) return 'lease_lost';
+    const { settlement } = params;
+    if (entry.cancelling && settlement.kind !== 'completed') {
+      this.life.end(
+        tenant,
+        entry,
+        { state: 'cancelled', error: cancelledError(entry.cancelling.reason) },
+        'cancel',
+      );
+      return 'settled';
+    }
+    if (settlement.kind === 'parked' && settlement.seen < entry.journal.changed) return 'newer_outcome';
+    this.apply(tenant, entry, settlement);
+    return 'settled';
+  }
+
+  private apply(tenant: TenantState, entry: TaskEntry, settlement: Settlement): void {
+    switch (settlement.kind) {
+      case 'completed':
+        this.complete(tenant, entry, settlement);
+        return;
+      case 'failed':
+        this.life.end(tenant, entry, { state: 'failed', error: settlement.error }, 'fail');
+        return;
+      case 'cancelled':
+        this.life.end(
+          tenant,
+          entry,
+          { state: 'cancelled', error: cancelledError('the workflow ended it') },
+          'cancel',
+        );
+        return;
+      case 'parked':
+        entry.shown = settlement.seen;
+        this.life.unlease(entry);
+        this.life.move(tenant, entry, 'parked', 'park');
+        return;
+      case 'released':
+        this.release(tenant, entry);
+        return;
+      case 'retry':
+        this.retry(tenant, entry, settlement);
+        return;
+      default:
+        settlement satisfies never;
+    }
+  }
+
+  private complete(
+    tenant: TenantState,
+    entry: TaskEntry,
+    settlement: Settlement & { kind: 'completed' },
+  ): void {
+    const session =
+      entry.spec.session_id === undefined ? undefined : tenant.sessions.get(entry.spec.session_id);
+    if (settlement.answer && session) {
+      const { message_id, content } = settlement.answer;
+      this.sessions.add(tenant, session, {
+        message_id,
+        role: 'assistant',
+        content,
+        task_id: entry.spec.task_id,
+      });
+    }
+    this.life.end(tenant, entry, { state: 'completed', result: copyJson(settlement.result) }, 'complete');
+  }
+
+  private release(tenant: TenantState, entry: TaskEntry): void {
+    this.life.unlease(entry);
+    if (!entry.resumes) entry.attempt -= 1;
+    this.life.move(tenant, entry, entry.resumes ? 'woken' : 'ready', 'release');
+    this.life.enqueue(tenant, entry);
+  }
+
+  private retry(tenant: TenantState, entry: TaskEntry, settlement: Settlement & { kind: 'retry' }): void {
+    const { error, delayMs, drop } = settlement;
+    if (entry.attempt >= entry.spec.maxAttempts) {
+      const message = `attempt ${entry.attempt} of ${entry.spec.maxAttempts} failed: ${error.code}: ${error.message}`;
+      this.life.end(
+        tenant,
+        entry,
+        { state: 'failed', error: { code: 'attempts_exhausted', message, retryable: false } },
+        'fail',
+      );
+      return;
+    }
+    const dropped = drop === undefined ? undefined : entry.journal.steps.get(drop);
+    if (dropped?.outcome && !dropped.outcome.ok) entry.journal.steps.delete(dropped.key);
+    this.life.unlease(entry);
+    this.life.move(tenant, entry, 'scheduled', 'retry');
+    entry.resumes = false;
+    entry.dueAt = this.state.now() + delayMs;
+    this.life.owe(tenant, 'start', entry.spec.task_id, entry.dueAt);
+    const details = { attempt: entry.attempt, code: error.code, error: error.message, delay_ms: delayMs };
+    this.life.emit(tenant, entry, 'task_status_update', { status: 'retrying', details });
+  }
+
+  async sweep({ max }: Parameters<TaskQueue['sweep']>[0]): Promise<Swept> {
+    return this.duties.sweep(max);
+  }
+}
+
+function candidateOf(lanes: ReadyLanes, byAge: boolean): TaskEntry | undefined {
+  return byAge ? lanes.oldest() : lanes.mostUrgent();
+}
+
+function goesFirst(a: TaskEntry, b: TaskEntry, byAge: boolean): boolean {
+  if (byAge || a.lane === b.lane) return a.place < b.place;
+  return a.lane > b.lane;
+}
+
+function canRun(entry: TaskEntry, runs: ReadonlyMap<string, Runnable>): boolean {
+  const run = runs.get(entry.spec.type);
+  return run !== undefined && (entry.version === undefined || run.versions.includes(entry.version));
+}
+
+function hasReady(tenant: TenantState): boolean {
+  return tenant.ready.size > 0;
+}

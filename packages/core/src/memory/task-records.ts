@@ -1,0 +1,153 @@
+import { formatCursor } from '../protocol/events.js';
+import type { Task } from '../protocol/task.js';
+import type { Explanation, TaskRecords } from '../storage/task-records.js';
+import { isFinalState, statusOf } from '../tasks/task-state.js';
+import { copyJson, type MemoryState } from './memory-state.js';
+import type { CallOutcomes } from './call-outcomes.js';
+import { explainTask } from './explain.js';
+import { type Submissions, viewBatch } from './submissions.js';
+import type { TaskLife } from './task-life.js';
+import { viewTask } from './task-view.js';
+
+export class MemoryTaskRecords implements TaskRecords {
+  constructor(
+    private readonly state: MemoryState,
+    private readonly life: TaskLife,
+    private readonly submissions: Submissions,
+    private readonly outcomes: CallOutcomes,
+  ) {}
+
+  async submit(params: Parameters<TaskRecords['submit']>[0]): ReturnType<TaskRecords['submit']> {
+    return this.submissions.submit(params);
+  }
+
+  async submitBatch(
+    params: Parameters<TaskRecords['submitBatch']>[0],
+  ): ReturnType<TaskRecords['submitBatch']> {
+    return this.submissions.submitBatch(params);
+  }
+
+  async register(params: Parameters<TaskRecords['register']>[0]): ReturnType<TaskRecords['register']> {
+    return this.submissions.register(params);
+  }
+
+  async redrive(params: Parameters<TaskRecords['redrive']>[0]): ReturnType<TaskRecords['redrive']> {
+    return this.submissions.redrive(params);
+  }
+
+  async getBatch({
+    tenantId,
+    batchId,
+  }: Parameters<TaskRecords['getBatch']>[0]): ReturnType<TaskRecords['getBatch']> {
+    const tenant = this.state.tenant(tenantId);
+    const batch = tenant.batches.get(batchId);
+    return batch && viewBatch(tenant, batch);
+  }
+
+  async cancelBatch(
+    params: Parameters<TaskRecords['cancelBatch']>[0],
+  ): ReturnType<TaskRecords['cancelBatch']> {
+    const tenant = this.state.tenant(params.tenantId);
+    const batch = tenant.batches.get(params.batchId);
+    if (!batch) return undefined;
+    // From the back: cancelling one lets the next in line in, and that one is to end without having started.
+    for (const item of [...batch.items].toReversed()) {
+      if ('spec' in item) this.life.cancel(tenant, item, params.reason, params.graceMs);
+    }
+    return viewBatch(tenant, batch);
+  }
+
+  async finish(params: Parameters<TaskRecords['finish']>[0]): ReturnType<TaskRecords['finish']> {
+    const tenant = this.state.tenant(params.tenantId);
+    const entry = tenant.tasks.get(params.taskId);
+    if (!entry) return { answer: 'not_found' };
+    const { outcome } = params;
+    const view = () => viewTask(params.tenantId, entry);
+    if (isFinalState(entry.state)) return { answer: 'already_final', task: view() };
+    if (entry.state !== 'tracked') return { answer: 'not_tracked', task: view() };
+    if (outcome.kind === 'completed') {
+      this.life.end(tenant, entry, { state: 'completed', result: copyJson(outcome.result) }, 'complete');
+    } else {
+      this.life.end(tenant, entry, { state: 'failed', error: outcome.error }, 'fail');
+    }
+    return { answer: 'finished', task: view() };
+  }
+
+  async progress(params: Parameters<TaskRecords['progress']>[0]): ReturnType<TaskRecords['progress']> {
+    const tenant = this.state.tenant(params.tenantId);
+    const entry = tenant.tasks.get(params.taskId);
+    if (!entry) return { answer: 'not_found' };
+    if (params.token !== undefined && entry.lease?.token !== params.token) return { answer: 'lease_lost' };
+    if (isFinalState(entry.state)) return { answer: 'already_final' };
+    const { percent, message } = params.progress;
+    entry.progress = { ...(percent !== undefined && { percent }), ...(message !== undefined && { message }) };
+    this.life.emit(tenant, entry, 'task_status_update', {
+      status: 'progress',
+      details: { ...entry.progress },
+    });
+    return { answer: 'told' };
+  }
+
+  async get({ tenantId, taskId }: Parameters<TaskRecords['get']>[0]): ReturnType<TaskRecords['get']> {
+    const tenant = this.state.tenant(tenantId);
+    const entry = tenant.tasks.get(taskId);
+    if (!entry) return undefined;
+    const born = formatCursor({ epoch: tenant.events.epoch, seq: entry.place - 1 });
+    return { task: viewTask(tenantId, entry), cursor: tenant.events.head, born };
+  }
+
+  async list(params: Parameters<TaskRecords['list']>[0]): ReturnType<TaskRecords['list']> {
+    const { status, type, sessionId } = params.filter;
+    const before = params.after === undefined ? Number.POSITIVE_INFINITY : Number(params.after);
+    const tasks: Task[] = [];
+    let last = 0;
+    for (const entry of [...this.state.tenant(params.tenantId).tasks.values()].toReversed()) {
+      if (entry.place >= before) continue;
+      if (status !== undefined && statusOf(entry.state) !== status) continue;
+      if (type !== undefined && entry.spec.type !== type) continue;
+      if (sessionId !== undefined && entry.spec.session_id !== sessionId) continue;
+      if (tasks.length === params.limit) return { tasks, next: String(last) };
+      tasks.push(viewTask(params.tenantId, entry));
+      last = entry.place;
+    }
+    return { tasks };
+  }
+
+  async counts({ tenantId }: Parameters<TaskRecords['counts']>[0]): ReturnType<TaskRecords['counts']> {
+    const tenant = this.state.tenant(tenantId);
+    return { counts: { ...tenant.counts }, cursor: tenant.events.head };
+  }
+
+  async cancel(params: Parameters<TaskRecords['cancel']>[0]): ReturnType<TaskRecords['cancel']> {
+    const tenant = this.state.tenant(params.tenantId);
+    const entry = tenant.tasks.get(params.taskId);
+    if (!entry) return { answer: 'not_found' };
+    const answer = this.life.cancel(tenant, entry, params.reason, params.graceMs);
+    return { answer, task: viewTask(params.tenantId, entry) };
+  }
+
+  async signal(params: Parameters<TaskRecords['signal']>[0]): ReturnType<TaskRecords['signal']> {
+    const tenant = this.state.tenant(params.tenantId);
+    const entry = tenant.tasks.get(params.taskId);
+    if (!entry) return { answer: 'not_found' };
+    if (isFinalState(entry.state)) return { answer: 'already_final' };
+    const payload = copyJson(params.payload);
+    for (const step of entry.journal.steps.values()) {
+      if (step.signal !== params.name || step.outcome) continue;
+      this.outcomes.settleStep(tenant, entry, step, { ok: true, value: payload });
+      return { answer: 'delivered' };
+    }
+    if (entry.journal.mailbox.length >= this.state.limits.maxSignals) return { answer: 'too_many' };
+    entry.journal.mailbox.push({ name: params.name, payload });
+    return { answer: 'kept' };
+  }
+
+  async explain({
+    tenantId,
+    taskId,
+  }: Parameters<TaskRecords['explain']>[0]): Promise<Explanation | undefined> {
+    const tenant = this.state.tenant(tenantId);
+    const entry = tenant.tasks.get(taskId);
+    return entry && explainTask(this.state, tenant, entry);
+  }
+}

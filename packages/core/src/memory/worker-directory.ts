@@ -1,0 +1,34 @@
+import type { WorkerDirectory, WorkerEntry } from '../storage/worker-directory.js';
+import type { MemoryState } from './memory-state.js';
+
+export class MemoryWorkerDirectory implements WorkerDirectory {
+  constructor(private readonly state: MemoryState) {}
+
+  async announce({ workerId, runs }: Parameters<WorkerDirectory['announce']>[0]): Promise<void> {
+    const now = this.state.now();
+    const worker = this.state.workers.get(workerId);
+    if (worker) {
+      worker.runs = runs;
+      worker.seenAt = now;
+    } else {
+      this.state.workers.set(workerId, { runs, seenAt: now });
+    }
+    for (const run of runs) this.state.announced.set(run.type, now);
+    this.state.ring({ bell: 'ready' });
+  }
+
+  async leave({ workerId }: Parameters<WorkerDirectory['leave']>[0]): Promise<void> {
+    this.state.workers.delete(workerId);
+  }
+
+  async announcedAgoMs({
+    type,
+  }: Parameters<WorkerDirectory['announcedAgoMs']>[0]): Promise<number | undefined> {
+    const at = this.state.announced.get(type);
+    return at === undefined ? undefined : this.state.now() - at;
+  }
+
+  async list(): Promise<readonly WorkerEntry[]> {
+    return [...this.state.workers].map(([workerId, { runs, seenAt }]) => ({ workerId, runs, seenAt }));
+  }
+}

@@ -1,0 +1,215 @@
+import { type Clock, systemClock } from './clock.js';
+import { TenantEvents } from './events/tenant-events.js';
+import { Gateway } from './intake/gateway.js';
+import { Intake } from './intake/intake.js';
+import { ServiceLinks } from './intake/service-links.js';
+import { type Logger, silentLogger } from './logger.js';
+import { MemoryStorage } from './memory/memory-storage.js';
+import type { InProcessHub } from './notifier/in-process-transport.js';
+import { OrchestratorError } from './protocol/errors.js';
+import { idSchema } from './protocol/ids.js';
+import { DEFAULTS } from './protocol/settings.js';
+import { validate } from './protocol/validation.js';
+import { type Random, systemRandom } from './random.js';
+import { ServiceCaller } from './services/service-caller.js';
+import type { ServiceSettings } from './services/service-settings.js';
+import { SessionManager } from './sessions/session-manager.js';
+import type { Storage } from './storage/storage.js';
+import { GlobalTaskRegistry } from './tasks/global-task-registry.js';
+import { TenantHandle } from './tenant.js';
+import { Sweeper } from './worker/sweeper.js';
+import { Worker } from './worker/worker.js';
+import { addBuiltInWorkflows } from './workflows/built-in.js';
+import { type WorkflowOptions, WorkflowCatalog } from './workflows/catalog.js';
+import type { WorkflowFunction } from './workflows/context.js';
+import { checkPlan } from './workflows/plan-check.js';
+
+export interface OrchestratorOptions {
+  /** Default: in memory; nothing survives the process. A storage that is given stays open after `stop`. */
+  readonly storage?: Storage;
+  readonly services?: Readonly<Record<string, ServiceSettings>>;
+  /** Tasks that this process runs at once; parked ones do not count. Default 100. */
+  readonly concurrency?: number;
+  /** Default 30 s. */
+  readonly leaseMs?: number;
+  /** Default a third of the lease. */
+  readonly renewMs?: number;
+  /** Default 500 ms. */
+  readonly sweepMs?: number;
+  /** How long a function may go on without asking for what its journal has. Default 5 s. */
+  readonly mismatchMs?: number;
+  /** Waiting tasks of a tenant before `queue_full`. Default 200,000. */
+  readonly maxWaiting?: number;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Default: silent. */
+  readonly logger?: Logger;
+}
+
+export interface Health {
+  /** Whether there is progress: the storage answers, the sweeper sweeps, the worker claims. */
+  readonly ready: boolean;
+  readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly detail: string }>>;
+}
+
+const STALE_MS = 15_000;
+
+/** Composes the parts and owns their lifecycle. States: stopped, running (`start`), stopped again (`stop`). */
+export class Orchestrator implements AsyncDisposable {
+  readonly registry: GlobalTaskRegistry;
+  readonly sessions: SessionManager;
+  readonly intake: Intake;
+  readonly links: ServiceLinks;
+  readonly gateway: Gateway;
+  readonly #storage: Storage;
+  readonly #ownsStorage: boolean;
+  readonly #catalog = new WorkflowCatalog();
+  readonly #caller: ServiceCaller;
+  readonly #worker: Worker;
+  readonly #sweeper: Sweeper;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: OrchestratorOptions = {}) {
+    const { clock = systemClock, random = systemRandom, logger = silentLogger } = options;
+    const { leaseMs = DEFAULTS.leaseMs, sweepMs = DEFAULTS.sweepMs, concurrency = 100 } = options;
+    const storage = options.storage ?? new MemoryStorage({ clock, random });
+    const caller = new ServiceCaller({ clock, random });
+    const ports = { storage, clock, random, logger, caller };
+    this.#storage = storage;
+    this.#ownsStorage = options.storage === undefined;
+    this.#caller = caller;
+    for (const [name, settings] of Object.entries(options.services ?? {})) caller.add(name, settings);
+    addBuiltInWorkflows(this.#catalog, caller);
+    const types = {
+      has: (type: string) => this.#catalog.has(type),
+      checkPayload: this.#checkPayload.bind(this),
+    };
+    const { maxWaiting = DEFAULTS.maxWaiting } = options;
+    this.registry = new GlobalTaskRegistry({ storage, types, clock, random, maxWaiting });
+    this.sessions = new SessionManager({ storage, random });
+    this.intake = new Intake(ports);
+    this.links = new ServiceLinks(ports);
+    this.gateway = new Gateway({ ...ports, registry: this.registry, links: this.links });
+    this.#sweeper = new Sweeper(ports, { sweepMs });
+    const { maxSteps, callTries, pollMs } = DEFAULTS;
+    this.#worker = new Worker(
+      {
+        ...ports,
+        catalog: this.#catalog,
+        limits: { maxSteps, callTries, mismatchMs: options.mismatchMs ?? 5_000 },
+      },
+      { concurrency, leaseMs, renewMs: options.renewMs ?? Math.max(1, Math.floor(leaseMs / 3)), pollMs },
+    );
+  }
+
+  /** Adds a workflow, or puts another in its place; `version` (default 1) for tasks that began with an older one. */
+  workflow<I, R>(type: string, fn: WorkflowFunction<I, R>): this;
+  workflow<I, R>(type: string, options: WorkflowOptions, fn: WorkflowFunction<I, R>): this;
+  workflow(type: string, ...rest: [WorkflowFunction] | [WorkflowOptions, WorkflowFunction]): this {
+    const [options, fn] = rest.length === 1 ? [{}, rest[0]] : rest;
+    if (typeof fn !== 'function') {
+      throw new OrchestratorError(
+        'invalid_request',
+        `workflow "${type}": expected a function, got ${typeof fn}`,
+      );
+    }
+    this.#catalog.add(type, options, fn);
+    return this;
+  }
+
+  /** Adds a service, or puts another in its place. */
+  service(name: string, settings: ServiceSettings): this {
+    this.#caller.add(name, settings);
+    return this;
+  }
+
+  /** Everything of one tenant. @throws {OrchestratorError} `invalid_request` for an id that is none. */
+  tenant(tenantId: string): TenantHandle {
+    validate(idSchema, tenantId, 'tenant_id');
+    const { registry, sessions } = this;
+    const events = new TenantEvents(tenantId, { storage: this.#storage, registry, sessions });
+    return new TenantHandle(tenantId, { registry, sessions, usage: this.#storage.usage }, events);
+  }
+
+  /** The hub for a service in this process: what `InProcessTransport` of its `TaskNotifier` needs. */
+  hub(service: string): InProcessHub {
+    validate(idSchema, service, 'service name');
+    return {
+      receive: async (frame, options) => {
+        const { errors, ...result } = await this.intake.receive(frame, { service }, options);
+        return {
+          global_task_id: undefined,
+          retry_after_ms: undefined,
+          ...result,
+          errors: errors && [...errors],
+        };
+      },
+      onFrame: (send) => this.links.attach({ id: `in-process-${service}`, service, send }),
+    };
+  }
+
+  /** Begins to run tasks. Calling it again changes nothing. */
+  start(): Promise<void> {
+    if (this.#stopping)
+      return Promise.reject(new OrchestratorError('not_running', 'the orchestrator was stopped'));
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
+    await this.#storage.ping();
+    this.links.start();
+    this.#sweeper.start();
+    await this.#worker.start();
+  }
+
+  /** Takes no more, lets what runs end within `graceMs` (default 10 s), gives the rest back. */
+  stop(options: { readonly graceMs?: number } = {}): Promise<void> {
+    this.#stopping ??= this.#stop(options.graceMs ?? 10_000);
+    return this.#stopping;
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    await this.#starting?.catch(() => undefined);
+    await this.#worker.stop({ graceMs });
+    this.gateway.stop();
+    this.registry.close();
+    await this.#sweeper.stop();
+    this.links.stop();
+    await this.#caller.close();
+    if (this.#ownsStorage) await this.#storage.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async health(): Promise<Health> {
+    const running = this.#starting !== undefined && this.#stopping === undefined;
+    const storage = await this.#storage.ping().then(
+      () => ({ ok: true, detail: 'answers' }),
+      (error: unknown) => ({
+        ok: false,
+        detail: error instanceof OrchestratorError ? error.message : 'does not answer',
+      }),
+    );
+    const age = (ms: number) => ({
+      ok: running && ms < STALE_MS,
+      detail: running ? `${ms} ms ago` : 'not running',
+    });
+    const checks = { storage, sweeper: age(this.#sweeper.behindMs), worker: age(this.#worker.idleForMs) };
+    return { ready: Object.values(checks).every(({ ok }) => ok), checks };
+  }
+
+  #checkPayload(type: string, payload: unknown): void {
+    if (type !== 'workflow' || typeof payload !== 'object' || payload === null) return;
+    if ('plan' in payload) checkPlan(payload.plan, this.#caller);
+    else if (!('workflow' in payload) || typeof payload.workflow !== 'string') {
+      throw new OrchestratorError(
+        'invalid_request',
+        'payload: expected "plan" or the name of a "workflow", got neither',
+      );
+    }
+  }
+}

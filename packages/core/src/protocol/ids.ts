@@ -1,0 +1,40 @@
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+
+const ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+const NAME = /^[a-z][a-z0-9_]{0,63}$/;
+const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/** Ids of tenants, sessions, services and agents: 1 to 64 of letters, digits, `_`, `.`, `-`, beginning with a letter or digit. */
+export const idSchema = z
+  .string()
+  .regex(ID, 'expected 1 to 64 letters, digits, "_", "." or "-", beginning with a letter or digit');
+/** Names of operations, steps and signals: 1 to 64 of lower-case letters, digits, `_`, beginning with a letter. */
+export const nameSchema = z
+  .string()
+  .regex(NAME, 'expected 1 to 64 lower-case letters, digits or "_", beginning with a letter');
+/** Types of tasks: a name or an id, so that a workflow may be called `support-v2`. */
+export const taskTypeSchema = idSchema;
+export const uuidSchema = z.string().toLowerCase().regex(UUID_V4, 'expected a UUID v4');
+/** The service's own name for a call: any string of 1 to 200 characters. */
+export const jobIdSchema = z.string().min(1).max(200);
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** Sixteen bytes as a UUID v4. */
+export function uuidFromBytes(bytes: Uint8Array): string {
+  let text = '';
+  for (let i = 0; i < 16; i += 1) {
+    let byte = bytes[i] as number;
+    if (i === 6) byte = (byte & 0x0f) | 0x40;
+    if (i === 8) byte = (byte & 0x3f) | 0x80;
+    text += HEX[byte];
+    if (i === 3 || i === 5 || i === 7 || i === 9) text += '-';
+  }
+  return text;
+}
+
+/** An unguessable token of 128 bits, as 22 characters. */
+export function newToken(): string {
+  return randomBytes(16).toString('base64url');
+}

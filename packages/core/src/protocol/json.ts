@@ -1,0 +1,59 @@
+import { z } from 'zod';
+
+/** Any value that JSON can carry. */
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+export type JsonObject = { [key: string]: JsonValue };
+
+/** The one size limit of the wire: answers, frames, results and request bodies, in bytes. */
+export const MAX_RESULT_BYTES = 1024 * 1024;
+/** How deep a JSON text may be nested before it is refused. */
+export const MAX_JSON_DEPTH = 32;
+
+const DANGEROUS_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+
+/** Why a text was not accepted as JSON. `reason` is safe to show to whoever sent it. */
+export class JsonRefusedError extends Error {
+  override readonly name = 'JsonRefusedError';
+  constructor(readonly reason: string) {
+    super(reason);
+  }
+}
+
+/**
+ * Parses JSON from outside: the depth is bounded, keys that reach into prototypes are refused.
+ * The caller bounds the size before it has the whole text.
+ *
+ * @throws {JsonRefusedError} with what is wrong.
+ */
+export function parseJson(text: string): JsonValue {
+  let value: JsonValue;
+  try {
+    value = JSON.parse(text) as JsonValue;
+  } catch (error) {
+    throw new JsonRefusedError(`expected JSON, got ${(error as Error).message}`);
+  }
+  refuseDangerous(value, 1, '');
+  return value;
+}
+
+function refuseDangerous(value: JsonValue, depth: number, path: string): void {
+  if (value === null || typeof value !== 'object') return;
+  if (depth > MAX_JSON_DEPTH) {
+    throw new JsonRefusedError(`expected at most ${MAX_JSON_DEPTH} levels, got more at ${path || 'the top'}`);
+  }
+  for (const key of Object.keys(value)) {
+    if (DANGEROUS_KEYS.has(key))
+      throw new JsonRefusedError(`the key "${key}" at ${path || 'the top'} is not allowed`);
+    refuseDangerous((value as JsonObject)[key] as JsonValue, depth + 1, path ? `${path}.${key}` : key);
+  }
+}
+
+/** A value that JSON can carry; what it is exactly is for someone else to say. */
+export const jsonValueSchema = z.custom<JsonValue>(
+  (value) => value !== undefined,
+  'expected a JSON value, got nothing',
+);
+export const jsonObjectSchema = z.custom<JsonObject>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'expected a JSON object',
+);

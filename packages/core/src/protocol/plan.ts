@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { idSchema, nameSchema } from './ids.js';
+import { type JsonValue, jsonObjectSchema, jsonValueSchema } from './json.js';
+
+const optional = <T extends z.ZodType>(schema: T) =>
+  schema.nullish().transform((value) => value ?? undefined);
+
+export const planStepSchema = z.object({
+  id: nameSchema,
+  service: idSchema,
+  operation: nameSchema,
+  input: jsonValueSchema.default({}),
+  depends_on: z.array(nameSchema).default([]),
+  timeout_ms: optional(z.number().int().min(1)),
+  retry: optional(z.object({ max_attempts: z.number().int().min(1).max(100) })),
+  optional: z.boolean().default(false),
+});
+export type PlanStep = z.output<typeof planStepSchema>;
+
+/** Steps at services, run as far side by side as their dependencies allow. */
+export const planSchema = z.object({
+  name: optional(z.string().min(1).max(200)),
+  input: jsonObjectSchema.default({}),
+  steps: z.array(planStepSchema).min(1).max(1_000),
+  output: optional(jsonValueSchema),
+});
+export type OrchestrationPlan = z.output<typeof planSchema>;
+
+/** A path into `input` or `steps.<id>.result`, in the place of a value: `{ "$from": "steps.chunk.result.texts" }`. */
+export interface PlanReference {
+  readonly $from: string;
+}
+
+export function isReference(value: JsonValue): value is { $from: string } {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.keys(value).length === 1 &&
+    typeof value['$from'] === 'string'
+  );
+}

@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { idSchema, jobIdSchema, nameSchema, uuidSchema } from './ids.js';
+import { type JsonValue, jsonValueSchema } from './json.js';
+
+/** What the orchestrator sends to a service: the body of `POST {service.url}/{operation}`. */
+export const serviceCallSchema = z.object({
+  /** One try of one step; stable over resends, so it is the `Idempotency-Key`. */
+  call_id: uuidSchema,
+  task_id: uuidSchema,
+  tenant_id: idSchema,
+  session_id: idSchema.nullish().transform((id) => id ?? undefined),
+  operation: nameSchema,
+  input: jsonValueSchema,
+  /** 1 for the first try of the step. */
+  attempt: z.number().int().min(1),
+  metadata: z.object({ user_id: z.string().nullish(), timeout_ms: z.number().nullish() }).default({}),
+});
+export type ServiceCall = z.output<typeof serviceCallSchema>;
+
+export const usageSchema = z.object({
+  tokens: z.number().min(0),
+  model: z.string().max(200).default('unknown'),
+});
+/** What a call consumed. `tokens` is a count, `model` names what counted them. */
+export type Usage = z.output<typeof usageSchema>;
+
+/** A service's 200. */
+export const answeredSchema = z.object({
+  result: jsonValueSchema,
+  usage: usageSchema.nullish().transform((usage) => usage ?? undefined),
+});
+/** A service's 202: a notification that names this job follows. */
+export const acceptedSchema = z.object({ job_id: jobIdSchema });
+
+/** What a service in this process returns to say more than its result. Made by `answered` and `accepted`. */
+export class ServiceReply {
+  private constructor(
+    readonly kind: 'answered' | 'accepted',
+    readonly result: JsonValue,
+    readonly usage: Usage | undefined,
+    readonly jobId: string,
+  ) {}
+
+  static answered(result: JsonValue, usage?: Usage): ServiceReply {
+    return new ServiceReply('answered', result, usage, '');
+  }
+
+  static accepted(jobId: string): ServiceReply {
+    return new ServiceReply('accepted', null, undefined, jobId);
+  }
+}
+
+/** Done: the HTTP 200 of a service in this process, with what it consumed. */
+export function answered(result: JsonValue, usage?: Usage): ServiceReply {
+  return ServiceReply.answered(result, usage);
+}
+
+/** Taken on: the HTTP 202 of a service in this process. A notification that names `jobId` must follow. */
+export function accepted(jobId: string): ServiceReply {
+  return ServiceReply.accepted(jobId);
+}
+
+/** A service in this process. Whatever `run` returns is the result; `accepted(jobId)` says that it will be notified. */
+export interface InProcessService {
+  run(call: ServiceCall, options: { readonly signal: AbortSignal }): unknown;
+}

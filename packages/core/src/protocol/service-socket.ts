@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import { idSchema, jobIdSchema, uuidSchema } from './ids.js';
+import { type JsonValue, jsonObjectSchema, jsonValueSchema } from './json.js';
+
+const optional = <T extends z.ZodType>(schema: T) =>
+  schema.nullish().transform((value) => value ?? undefined);
+/** Timestamps without a zone are UTC. */
+const timestampSchema = z.iso.datetime({ offset: true, local: true });
+
+/** First frame of a service. */
+export const serviceHelloSchema = z.object({
+  service_token: z.string().min(1).max(1024),
+  service_name: idSchema,
+});
+export type ServiceHello = z.output<typeof serviceHelloSchema>;
+
+const envelope = {
+  service: idSchema,
+  task_id: jobIdSchema,
+  global_task_id: optional(uuidSchema),
+  tenant_id: idSchema,
+  timestamp: optional(timestampSchema),
+  metadata: optional(jsonObjectSchema),
+  call_id: optional(uuidSchema),
+  message_id: optional(z.string().min(1).max(200)),
+  seq: optional(z.number().int().min(0)),
+};
+
+export const taskCompletedSchema = z.object({
+  event: z.literal('task_completed'),
+  ...envelope,
+  data: jsonValueSchema,
+});
+export const taskFailedSchema = z.object({
+  event: z.literal('task_failed'),
+  ...envelope,
+  data: z.object({
+    error: z.string().max(10_000),
+    error_type: optional(z.string().max(200)),
+    retryable: optional(z.boolean()),
+  }),
+});
+export const taskStatusUpdateSchema = z.object({
+  event: z.literal('task_status_update'),
+  ...envelope,
+  data: z.object({ status: z.string().max(200), details: optional(jsonValueSchema) }),
+});
+
+const olderForm = {
+  service: idSchema,
+  job_id: jobIdSchema,
+  tenant_id: idSchema,
+  agent_id: optional(idSchema),
+  message_id: optional(z.string().min(1).max(200)),
+};
+export const jobCompletedSchema = z.object({
+  event: z.literal('job_completed'),
+  ...olderForm,
+  result: jsonValueSchema,
+});
+export const jobFailedSchema = z.object({
+  event: z.literal('job_failed'),
+  ...olderForm,
+  error: jsonValueSchema,
+});
+
+/** Every frame that a service may send once it is authenticated. */
+export const notificationSchema = z.discriminatedUnion('event', [
+  taskCompletedSchema,
+  taskFailedSchema,
+  taskStatusUpdateSchema,
+  jobCompletedSchema,
+  jobFailedSchema,
+]);
+export type Notification = z.output<typeof notificationSchema>;
+/** A notification in the form that is sent; the older forms are only understood. */
+export type TaskNotification =
+  | z.input<typeof taskCompletedSchema>
+  | z.input<typeof taskFailedSchema>
+  | z.input<typeof taskStatusUpdateSchema>;
+
+export const ACK_OUTCOMES = [
+  'invalid',
+  'forbidden',
+  'unknown_task',
+  'duplicate',
+  'stale',
+  'late',
+  'applied',
+  'retry_later',
+] as const;
+export type AckOutcome = (typeof ACK_OUTCOMES)[number];
+
+export const ackSchema = z.object({
+  event: z.literal('ack'),
+  message_id: z.string(),
+  outcome: z.enum(ACK_OUTCOMES),
+  global_task_id: optional(uuidSchema),
+  retry_after_ms: optional(z.number().min(0)),
+  errors: optional(z.array(z.object({ path: z.string(), expected: z.string(), got: z.string() }))),
+});
+/** What the hub made of a notification. */
+export type Ack = z.output<typeof ackSchema>;
+
+export const taskCancelSchema = z.object({
+  event: z.literal('task_cancel'),
+  /** The service's own name for the call, or its `call_id` if it has not named a job yet. */
+  task_id: jobIdSchema,
+  call_id: uuidSchema,
+  global_task_id: uuidSchema,
+  tenant_id: idSchema,
+  reason: z.string(),
+});
+/** Hub to service: stop working on this, nobody waits for it any more. */
+export type TaskCancel = z.output<typeof taskCancelSchema>;
+
+/** Hub to service: the outcome of a call that the service itself asked for at the gateway. */
+export type GatewayOutcome = {
+  readonly event: 'task_completed' | 'task_failed';
+  readonly service: string;
+  readonly task_id: string;
+  readonly global_task_id: string;
+  readonly tenant_id: string;
+  readonly timestamp: string;
+  readonly data: JsonValue;
+  readonly metadata: { readonly [key: string]: JsonValue };
+};
+
+/** Everything that the hub sends to a service without being asked. */
+export type HubFrame = TaskCancel | GatewayOutcome;

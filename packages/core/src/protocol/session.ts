@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { idSchema } from './ids.js';
+import { type JsonObject, jsonObjectSchema } from './json.js';
+
+export const MESSAGE_ROLES = ['user', 'assistant', 'system', 'tool'] as const;
+export type MessageRole = (typeof MESSAGE_ROLES)[number];
+
+const optional = <T extends z.ZodType>(schema: T) =>
+  schema.nullish().transform((value) => value ?? undefined);
+
+/** Body of `POST /v1/sessions`. */
+export const sessionCreationSchema = z.object({
+  session_id: optional(idSchema),
+  agent_id: optional(idSchema),
+  context: optional(jsonObjectSchema),
+});
+/** Body of `PATCH /v1/sessions/{id}`: a field of `context` that is `null` is removed. */
+export const sessionPatchSchema = z.object({
+  agent_id: optional(idSchema),
+  context: optional(jsonObjectSchema),
+});
+
+/** One conversation of one tenant. */
+export interface Session {
+  readonly session_id: string;
+  readonly tenant_id: string;
+  readonly agent_id?: string;
+  readonly status: 'active' | 'closed';
+  readonly created_at: string;
+  readonly updated_at: string;
+  /** The active context: what the host wants each task of the session to know. */
+  readonly context: JsonObject;
+  /** For compare-and-set: rises with each change of the session. */
+  readonly rev: number;
+}
+
+export interface Message {
+  readonly message_id: string;
+  readonly role: MessageRole;
+  readonly content: string;
+  readonly created_at: string;
+  readonly task_id?: string;
+}

@@ -1,0 +1,138 @@
+import { z } from 'zod';
+import { DEFAULTS } from './settings.js';
+import type { TaskError } from './errors.js';
+import { idSchema, taskTypeSchema, uuidSchema } from './ids.js';
+import { type JsonValue, jsonObjectSchema, jsonValueSchema } from './json.js';
+import type { Usage } from './service-call.js';
+
+export const TASK_STATUSES = ['pending', 'processing', 'completed', 'failed', 'cancelled'] as const;
+export type TaskStatus = (typeof TASK_STATUSES)[number];
+export const FINAL_STATUSES: ReadonlySet<TaskStatus> = new Set(['completed', 'failed', 'cancelled']);
+
+/** 9 is the most urgent, 4 is normal. */
+export const prioritySchema = z.number().int().min(0).max(9);
+export const ON_BUSY = ['enqueue', 'reject', 'interrupt', 'parallel'] as const;
+/** What happens to a task whose session is busy. */
+export type OnBusy = (typeof ON_BUSY)[number];
+
+const optional = <T extends z.ZodType>(schema: T) =>
+  schema.nullish().transform((value) => value ?? undefined);
+
+export const taskMetadataSchema = z.object({
+  source: optional(z.enum(['api', 'scheduled', 'system'])),
+  user_id: optional(z.string().min(1).max(200)),
+  timeout_ms: optional(z.number().int().min(1).max(DEFAULTS.maxTaskTimeoutMs)),
+  traceparent: optional(
+    z.string().regex(/^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/, 'expected a W3C traceparent'),
+  ),
+});
+/** Who asked for a task and how. `timeout_ms` counts from its creation, or `run_at` if later, to its end. */
+export interface TaskMetadata {
+  readonly source?: 'api' | 'scheduled' | 'system' | undefined;
+  readonly user_id?: string | undefined;
+  readonly timeout_ms?: number | undefined;
+  readonly traceparent?: string | undefined;
+}
+
+const common = {
+  session_id: optional(idSchema),
+  agent_id: optional(idSchema),
+  priority: optional(prioritySchema),
+  metadata: optional(taskMetadataSchema),
+  on_busy: optional(z.enum(ON_BUSY)),
+};
+
+/** Body of `POST /v1/tasks`. */
+export const taskSubmissionSchema = z.object({
+  ...common,
+  type: taskTypeSchema,
+  payload: optional(jsonValueSchema),
+  /** The caller may name its task; the same id again is the same task. */
+  task_id: optional(uuidSchema),
+  max_attempts: optional(z.number().int().min(1).max(100)),
+  run_at: optional(z.iso.datetime({ offset: true, local: true })),
+});
+export type TaskSubmission = z.input<typeof taskSubmissionSchema>;
+
+/** Body of `POST /v1/chat`. */
+export const chatRequestSchema = z.object({
+  ...common,
+  message: z.string().min(1).max(100_000),
+  context: optional(jsonObjectSchema),
+});
+export type ChatRequest = z.input<typeof chatRequestSchema>;
+
+/** Body of `POST /v1/batch`: each request is that of `/v1/tasks` or `/v1/chat`, and is checked on its own. */
+export const batchSubmissionSchema = z.object({
+  requests: z.array(jsonValueSchema).min(1).max(DEFAULTS.maxBatchItems),
+  max_in_flight: optional(z.number().int().min(1).max(DEFAULTS.maxBatchItems)),
+  fail_fast: optional(z.boolean()),
+});
+
+export const signalBodySchema = z.object({ payload: optional(jsonValueSchema) });
+export const cancelBodySchema = z.object({ reason: optional(z.string().min(1).max(500)) });
+
+/** What a task has asked of a service, as clients see it. */
+export interface DelegatedService {
+  readonly service: string;
+  /** The service's own name for it; absent until the service has named it. */
+  readonly task_id?: string;
+  readonly call_id?: string;
+  readonly operation?: string;
+  readonly status: 'processing' | 'completed' | 'failed';
+}
+
+export interface Progress {
+  readonly percent?: number;
+  readonly message?: string;
+}
+
+/** One unit of asynchronous work, as it crosses the wire. */
+export interface Task {
+  readonly task_id: string;
+  readonly tenant_id: string;
+  readonly session_id?: string;
+  readonly agent_id?: string;
+  readonly parent_task_id?: string;
+  readonly batch_id?: string;
+  readonly redriven_from?: string;
+  readonly created_at: string;
+  readonly updated_at: string;
+  readonly run_at?: string;
+  readonly finished_at?: string;
+  readonly status: TaskStatus;
+  readonly type: string;
+  readonly version?: number;
+  readonly priority: number;
+  readonly delegated_services: readonly DelegatedService[];
+  readonly metadata: TaskMetadata;
+  readonly payload: JsonValue;
+  readonly result?: JsonValue;
+  readonly error?: TaskError;
+  readonly attempt: number;
+  readonly max_attempts: number;
+  /** Counts the task's events, and nothing else. */
+  readonly rev: number;
+  readonly progress?: Progress;
+  readonly usage?: Usage | { readonly tokens: number };
+}
+
+export interface BatchItem {
+  readonly index: number;
+  readonly task_id?: string;
+  readonly status?: TaskStatus;
+  readonly result?: JsonValue;
+  readonly error?: TaskError;
+}
+
+export interface Batch {
+  readonly batch_id: string;
+  readonly total: number;
+  readonly created_at: string;
+  readonly counts: Readonly<Record<TaskStatus, number>>;
+  readonly items: readonly BatchItem[];
+}
+
+export function isFinal(status: TaskStatus): boolean {
+  return FINAL_STATUSES.has(status);
+}

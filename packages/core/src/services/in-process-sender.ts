@@ -1,0 +1,65 @@
+import { type ErrorCode, OrchestratorError, toTaskError } from '../protocol/errors.js';
+import { type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
+import { ServiceReply, type Usage } from '../protocol/service-call.js';
+import type { Clock } from '../clock.js';
+import { failure, type OutboundCall, type SendResult } from './call-stage.js';
+
+/** Failures after which the same call may be sent again; all others are the service's last word. */
+const PASSING: ReadonlySet<ErrorCode> = new Set([
+  'service_unavailable',
+  'rate_limited',
+  'timeout',
+  'storage_unavailable',
+]);
+
+/** Calls the function of a service in this process, with the time limit that an HTTP answer has. */
+export async function sendInProcess(
+  clock: Clock,
+  { service, call, signal }: OutboundCall,
+): Promise<SendResult> {
+  if (service.in !== 'process') throw new TypeError(`${service.name} is not in this process`);
+  const overdue = new AbortController();
+  const message = `${service.name} has not answered within ${service.timeoutMs} ms`;
+  const cancel = clock.after(service.timeoutMs, () =>
+    overdue.abort(new OrchestratorError('timeout', message)),
+  );
+  const either = AbortSignal.any([signal, overdue.signal]);
+  try {
+    return toResult(await Promise.race([service.run(call, { signal: either }), rejectOnAbort(either)]));
+  } catch (error) {
+    const stored = toTaskError(error, 'service_error');
+    const retryAfterMs = error instanceof OrchestratorError ? error.retryAfterMs : undefined;
+    if (!stored.retryable || !PASSING.has(stored.code)) return failure(stored);
+    return { kind: 'again', error: stored, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  } finally {
+    cancel();
+  }
+}
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const onAbort = () => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+function toResult(returned: unknown): SendResult {
+  if (!(returned instanceof ServiceReply)) return answered(returned, undefined);
+  if (returned.kind === 'answered') return answered(returned.result, returned.usage);
+  return { kind: 'answer', answer: { kind: 'accepted', jobId: returned.jobId } };
+}
+
+function answered(result: unknown, usage: Usage | undefined): SendResult {
+  const text = JSON.stringify(result ?? null);
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_RESULT_BYTES) {
+    const message = `expected at most ${MAX_RESULT_BYTES} bytes, got ${bytes}`;
+    return failure({ code: 'result_too_large', message, retryable: false });
+  }
+  const value = JSON.parse(text) as JsonValue;
+  return {
+    kind: 'answer',
+    answer: { kind: 'outcome', outcome: { ok: true, value }, ...(usage && { usage }) },
+  };
+}

@@ -1,0 +1,67 @@
+import { Agent } from 'undici';
+import type { Clock } from '../clock.js';
+import { OrchestratorError, toTaskError } from '../protocol/errors.js';
+import type { ServiceCall } from '../protocol/service-call.js';
+import type { Random } from '../random.js';
+import type { StepAnswer } from '../storage/call-journal.js';
+import { type Sender, throughStages } from './call-stage.js';
+import { sendHttp } from './http-sender.js';
+import { sendInProcess } from './in-process-sender.js';
+import { type CheckedService, checkService, type ServiceSettings } from './service-settings.js';
+import { limitConcurrency } from './stages/concurrency.js';
+import { resend } from './stages/resend.js';
+import { trace } from './stages/trace.js';
+
+/** Knows the services, and calls them: the one way out, for workflows and for the gateway. */
+export class ServiceCaller {
+  readonly #services = new Map<string, CheckedService>();
+  readonly #agent = new Agent({ keepAliveTimeout: 10_000, connect: { timeout: 10_000 } });
+  readonly #send: Sender;
+
+  constructor(ports: { readonly clock: Clock; readonly random: Random }) {
+    const stages = [trace, limitConcurrency(), resend(ports.clock, ports.random)];
+    this.#send = throughStages(stages, (call) =>
+      call.service.in === 'http' ? sendHttp(this.#agent, call) : sendInProcess(ports.clock, call),
+    );
+  }
+
+  /** Adds a service, or puts another in its place. */
+  add(name: string, settings: ServiceSettings): void {
+    this.#services.set(name, checkService(name, settings));
+  }
+
+  names(): readonly string[] {
+    return [...this.#services.keys()];
+  }
+
+  has(name: string): boolean {
+    return this.#services.has(name);
+  }
+
+  /** @throws {OrchestratorError} `unknown_service`, with those that are known. */
+  service(name: string): CheckedService {
+    const service = this.#services.get(name);
+    if (service) return service;
+    const known = this.names().join(', ') || 'none';
+    throw new OrchestratorError('unknown_service', `expected one of the services ${known}; got "${name}"`);
+  }
+
+  /** Calls, and says what came of it. A failure is an answer too; only the end of `signal` is not. */
+  async call(
+    name: string,
+    call: ServiceCall,
+    options: { readonly traceparent?: string | undefined; readonly signal: AbortSignal },
+  ): Promise<StepAnswer> {
+    try {
+      const result = await this.#send({ service: this.service(name), call, ...options });
+      if (result.kind === 'answer') return result.answer;
+      return { kind: 'outcome', outcome: { ok: false, error: result.error } };
+    } catch (error) {
+      return { kind: 'outcome', outcome: { ok: false, error: toTaskError(error, 'service_error') } };
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+}

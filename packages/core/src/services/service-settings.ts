@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { DEFAULTS } from '../protocol/settings.js';
+import { OrchestratorError } from '../protocol/errors.js';
+import { idSchema } from '../protocol/ids.js';
+import type { InProcessService } from '../protocol/service-call.js';
+import { validate } from '../protocol/validation.js';
+
+/** What holds for a service wherever it runs. */
+interface CallLimits {
+  /** For the whole HTTP answer, or the function in this process. Default 30 s. */
+  readonly timeoutMs?: number;
+  /** How long a job may be silent after the 202. Default 60 s. */
+  readonly silenceMs?: number;
+  /** Calls of this process that are under way at once. Default 64. */
+  readonly concurrency?: number;
+}
+
+/** A service that is another process: `POST {url}/{operation}`. */
+export interface HttpServiceSettings extends CallLimits {
+  readonly url: string;
+  /** Sent as `Authorization: Bearer`. */
+  readonly token?: string;
+}
+
+/** A service in this process. */
+export interface InProcessServiceSettings extends CallLimits, InProcessService {}
+
+export type ServiceSettings = HttpServiceSettings | InProcessServiceSettings;
+
+const limits = {
+  timeoutMs: z.number().int().min(1).default(DEFAULTS.callTimeoutMs),
+  silenceMs: z.number().int().min(1).default(DEFAULTS.callSilenceMs),
+  concurrency: z.number().int().min(1).default(64),
+};
+
+const httpSchema = z.object({
+  url: z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }),
+  token: z.string().min(1).optional(),
+  ...limits,
+});
+const inProcessSchema = z.object({
+  run: z.custom<InProcessService['run']>((run) => typeof run === 'function', 'expected a function'),
+  ...limits,
+});
+
+/** Settings with every default filled in. */
+export type CheckedService =
+  | (z.output<typeof httpSchema> & { readonly name: string; readonly in: 'http' })
+  | (z.output<typeof inProcessSchema> & { readonly name: string; readonly in: 'process' });
+
+/** @throws {OrchestratorError} `invalid_request` that names the service and the setting. */
+export function checkService(name: string, settings: ServiceSettings): CheckedService {
+  validate(idSchema, name, 'service name');
+  if ('url' in settings && 'run' in settings) {
+    throw new OrchestratorError(
+      'invalid_request',
+      `service "${name}": expected either "url" or "run", got both`,
+    );
+  }
+  if ('run' in settings) {
+    const { timeoutMs, silenceMs, concurrency } = validate(inProcessSchema, settings, `service "${name}"`);
+    return {
+      name,
+      in: 'process',
+      timeoutMs,
+      silenceMs,
+      concurrency,
+      run: (call, options) => settings.run(call, options),
+    };
+  }
+  return { name, in: 'http', ...validate(httpSchema, settings, `service "${name}"`) };
+}

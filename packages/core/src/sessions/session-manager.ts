@@ -1,0 +1,148 @@
+import { OrchestratorError } from '../protocol/errors.js';
+import { idSchema } from '../protocol/ids.js';
+import type { JsonObject } from '../protocol/json.js';
+import { DEFAULTS } from '../protocol/settings.js';
+import { type Message, MESSAGE_ROLES, type MessageRole, type Session } from '../protocol/session.js';
+import { describe, validate } from '../protocol/validation.js';
+import { type Random, systemRandom } from '../random.js';
+import type { SessionState } from '../storage/session-store.js';
+import type { Storage } from '../storage/storage.js';
+
+interface InSession {
+  readonly tenantId: string;
+  readonly sessionId: string;
+}
+
+/** Pages: 50 unless told, at most so many. */
+export const MAX_PAGE = 500;
+
+export function checkLimit(limit = 50): number {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE) return limit;
+  throw new OrchestratorError('invalid_request', `limit: expected 1 to ${MAX_PAGE}, got ${describe(limit)}`);
+}
+
+/** Keeps the conversations of tenants: state, recent history, active context. */
+export class SessionManager {
+  readonly #storage: Storage;
+  readonly #random: Random;
+
+  constructor(options: { readonly storage: Storage; readonly random?: Random }) {
+    this.#storage = options.storage;
+    this.#random = options.random ?? systemRandom;
+  }
+
+  /** An id that exists already gives the session that is there, as it is. */
+  async create(params: {
+    readonly tenantId: string;
+    readonly sessionId?: string;
+    readonly agentId?: string;
+    readonly context?: JsonObject;
+  }): Promise<{ readonly session: Session; readonly created: boolean }> {
+    const sessionId = validate(idSchema, params.sessionId ?? this.#random.uuid(), 'session_id');
+    const { answer, session } = await this.#storage.sessions.create({
+      tenantId: params.tenantId,
+      sessionId,
+      context: params.context ?? {},
+      ...(params.agentId !== undefined && { agentId: validate(idSchema, params.agentId, 'agent_id') }),
+    });
+    return { session, created: answer === 'created' };
+  }
+
+  /** @throws {OrchestratorError} `not_found` */
+  async get({ tenantId, sessionId }: InSession): Promise<SessionState> {
+    const found = await this.#storage.sessions.get({
+      tenantId,
+      sessionId: validate(idSchema, sessionId, 'session_id'),
+    });
+    if (!found) throw unknownSession(sessionId);
+    return found;
+  }
+
+  /**
+   * Merges `context` into the session's; a `null` removes its field. With `rev`, only if nobody was faster.
+   * @throws {OrchestratorError} `not_found`, `session_closed`, `conflict`
+   */
+  async update(
+    params: InSession & { readonly rev?: number; readonly agentId?: string; readonly context?: JsonObject },
+  ): Promise<Session> {
+    const updated = await this.#storage.sessions.update(params);
+    if (updated.answer === 'updated') return updated.session;
+    if (updated.answer === 'conflict') {
+      const message = `session "${params.sessionId}": expected rev ${params.rev}, got ${updated.session.rev}`;
+      throw new OrchestratorError('conflict', message);
+    }
+    throw updated.answer === 'not_found' ? unknownSession(params.sessionId) : closedSession(params.sessionId);
+  }
+
+  /** The same `message_id` again changes nothing. */
+  async append(
+    params: InSession & {
+      readonly message: {
+        readonly message_id?: string;
+        readonly role: MessageRole;
+        readonly content: string;
+      };
+    },
+  ): Promise<Message> {
+    const { role, content, message_id = this.#random.uuid() } = params.message;
+    if (!MESSAGE_ROLES.includes(role)) {
+      throw new OrchestratorError(
+        'invalid_request',
+        `role: expected ${MESSAGE_ROLES.join(', ')}, got ${describe(role)}`,
+      );
+    }
+    const { tenantId, sessionId } = params;
+    const appended = await this.#storage.sessions.append({
+      tenantId,
+      sessionId,
+      message: { message_id, role, content },
+    });
+    if ('message' in appended) return appended.message;
+    throw appended.answer === 'not_found' ? unknownSession(sessionId) : closedSession(sessionId);
+  }
+
+  /** The newest `limit` (default 50, at most 500) of the recent history, oldest first. */
+  async messages(
+    params: InSession & { readonly limit?: number; readonly before?: string },
+  ): Promise<readonly Message[]> {
+    const { tenantId, sessionId, before } = params;
+    const limit = checkLimit(params.limit);
+    const found = await this.#storage.sessions.messages({
+      tenantId,
+      sessionId,
+      limit,
+      ...(before !== undefined && { before }),
+    });
+    if (!found) throw unknownSession(sessionId);
+    return found;
+  }
+
+  /** Newest first. */
+  async list(params: {
+    readonly tenantId: string;
+    readonly status?: 'active' | 'closed';
+    readonly limit?: number;
+    readonly after?: string;
+  }): Promise<{ readonly sessions: readonly Session[]; readonly next?: string }> {
+    return this.#storage.sessions.list({ ...params, limit: checkLimit(params.limit) });
+  }
+
+  /** Takes no more tasks; those that live are cancelled. Closing twice is closing once. */
+  async close({ tenantId, sessionId }: InSession): Promise<Session> {
+    const closed = await this.#storage.sessions.close({
+      tenantId,
+      sessionId,
+      graceMs: DEFAULTS.cancelGraceMs,
+    });
+    if (closed.answer === 'not_found') throw unknownSession(sessionId);
+    return closed.session;
+  }
+}
+
+function unknownSession(sessionId: string): OrchestratorError {
+  return new OrchestratorError('not_found', `no session ${describe(sessionId)}`);
+}
+
+function closedSession(sessionId: string): OrchestratorError {
+  return new OrchestratorError('session_closed', `session "${sessionId}" is closed`);
+}

@@ -1,0 +1,129 @@
+import type { TaskError } from '../protocol/errors.js';
+import type { JsonValue } from '../protocol/json.js';
+import type { Usage } from '../protocol/service-call.js';
+
+export type StepKind = 'call' | 'run' | 'sleep' | 'signal';
+
+export type StepOutcome =
+  | { readonly ok: true; readonly value: JsonValue }
+  | { readonly ok: false; readonly error: TaskError };
+
+/** The try of a step that is under way. `job_id` is there once the service has answered 202. */
+export interface OpenCall {
+  readonly call_id: string;
+  readonly job_id?: string;
+}
+
+/** One thing that a workflow asked for. */
+export interface JournalStep {
+  /** Its `id`, or what was asked and how often. */
+  readonly key: string;
+  readonly kind: StepKind;
+  /** In words: `query.query`, `sleep`, `signal approve`. */
+  readonly name: string;
+  /** Number of the journal's last change of this step; steps that have ended are in this order. */
+  readonly changed: number;
+  readonly outcome?: StepOutcome;
+  /** When the outcome was recorded, in milliseconds since 1970. */
+  readonly endedAt?: number;
+  /** How many tries there have been. */
+  readonly tries: number;
+  readonly call?: OpenCall;
+  /** The last try failed and the next one may not begin yet. */
+  readonly backingOff: boolean;
+}
+
+/** A step that is begun: stored before anything is done for it. */
+export interface StepRequest {
+  readonly key: string;
+  readonly kind: StepKind;
+  readonly name: string;
+  readonly call?: {
+    readonly callId: string;
+    readonly service: string;
+    readonly operation: string;
+    readonly maxTries: number;
+    /** Back-off if this try fails and another is left. */
+    readonly retryDelayMs: number;
+    /** A 202 that is followed by nothing for longer than this has failed. */
+    readonly silenceMs: number;
+  };
+  /** For `sleep`, and for `signal` with a limit: when it ends by itself. */
+  readonly dueInMs?: number;
+  /** For `signal`. */
+  readonly signal?: string;
+}
+
+/** Where a worker stands in a journal after a step of the storage: what changed since `seen`, oldest first. */
+export interface JournalNews {
+  readonly seen: number;
+  readonly changes: readonly JournalStep[];
+  /** Present once the task is to be cancelled. */
+  readonly cancelReason?: string;
+}
+
+type Held<T> = (T & JournalNews) | { readonly answer: 'lease_lost' };
+
+/** What a service's answer or a piece of the host's own work makes of a step. */
+export type StepAnswer =
+  | { readonly kind: 'outcome'; readonly outcome: StepOutcome; readonly usage?: Usage }
+  | { readonly kind: 'accepted'; readonly jobId: string };
+
+interface InTask {
+  readonly tenantId: string;
+  readonly taskId: string;
+}
+
+/** A notification, with what is needed to find its call. */
+export interface Report {
+  readonly tenantId: string;
+  readonly service: string;
+  readonly jobId: string;
+  readonly callId?: string;
+  readonly taskId?: string;
+  readonly messageId?: string;
+  readonly seq?: number;
+  readonly body:
+    | { readonly kind: 'outcome'; readonly outcome: StepOutcome; readonly usage?: Usage }
+    | { readonly kind: 'status'; readonly status: string; readonly details: JsonValue };
+}
+
+export type ReportAnswer =
+  | { readonly answer: 'applied' | 'duplicate' | 'stale' | 'late'; readonly taskId: string }
+  | { readonly answer: 'unknown_task' | 'retry_later' }
+  /** Stored until the call's answer names its job; `heldReport` tells what became of it. */
+  | { readonly answer: 'held'; readonly heldId: string };
+
+/** What calls and the intake of notifications ask of the storage. */
+export interface CallJournal {
+  /** Stores a step, or the next try of one, before it is acted on. `known`: it is under way or has ended. */
+  begin(
+    params: InTask & {
+      readonly token: string;
+      readonly seen: number;
+      readonly step: StepRequest;
+      readonly maxSteps: number;
+    },
+  ): Promise<
+    | Held<{ readonly answer: 'begun' | 'known'; readonly step: JournalStep }>
+    | { readonly answer: 'too_many_steps' }
+  >;
+  /** Records an answer. Without a token: for a task that is registered, not leased. */
+  record(
+    params: InTask & {
+      readonly token?: string;
+      readonly seen: number;
+      readonly key: string;
+      readonly callId?: string;
+      readonly answer: StepAnswer;
+    },
+  ): Promise<Held<{ readonly answer: 'recorded' | 'known' }>>;
+  /** What a worker has missed. */
+  news(
+    params: InTask & { readonly token: string; readonly seen: number },
+  ): Promise<Held<{ readonly answer: 'news' }>>;
+  /** A notification of a service. Look-ups never leave the tenant. */
+  report(report: Report): Promise<ReportAnswer>;
+  /** What became of a notification that was held: `held` while it still is. */
+  heldReport(params: { readonly tenantId: string; readonly heldId: string }): Promise<ReportAnswer>;
+}

@@ -1,0 +1,24 @@
+import type { Bells } from './bells.js';
+import type { CallJournal } from './call-journal.js';
+import type { EventLog } from './event-log.js';
+import type { SessionStore } from './session-store.js';
+import type { TaskQueue } from './task-queue.js';
+import type { TaskRecords } from './task-records.js';
+import type { UsageLedger } from './usage-ledger.js';
+import type { WorkerDirectory } from './worker-directory.js';
+
+/** What an adapter implements: narrow interfaces, each for one consumer, over one store. */
+export interface Storage {
+  readonly tasks: TaskRecords;
+  readonly queue: TaskQueue;
+  readonly journal: CallJournal;
+  readonly sessions: SessionStore;
+  readonly events: EventLog;
+  readonly usage: UsageLedger;
+  readonly workers: WorkerDirectory;
+  readonly bells: Bells;
+  /** Rejects with `storage_unavailable` when the storage does not answer. */
+  ping(): Promise<void>;
+  /** Ends what the storage itself opened. Every later call rejects with `storage_unavailable`. */
+  close(): Promise<void>;
+}

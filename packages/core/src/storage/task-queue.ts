@@ -1,0 +1,78 @@
+import type { TaskError } from '../protocol/errors.js';
+import type { JsonValue } from '../protocol/json.js';
+import type { Task } from '../protocol/task.js';
+import type { JournalStep } from './call-journal.js';
+
+/** A type of task that a worker runs, and in which versions. */
+export interface Runnable {
+  readonly type: string;
+  readonly versions: readonly number[];
+}
+
+/** A task in the hands of one worker, until its lease ends. */
+export interface Claim {
+  readonly task: Task;
+  /** Every write of the worker is compared with it. */
+  readonly token: string;
+  readonly version: number;
+  /** When the first attempt began, in milliseconds since 1970: the time of the workflow's first step. */
+  readonly startedAt: number;
+  /** Stays the same over retries and redrives: what the workflow's chance is drawn from. */
+  readonly seed: string;
+  readonly steps: readonly JournalStep[];
+  /** The last change of the journal that `steps` has. */
+  readonly seen: number;
+  /** The last change that an earlier run had dealt with when it parked the task: what it told before is not told again. */
+  readonly shown: number;
+}
+
+/** How a worker gives a task back. */
+export type Settlement =
+  | {
+      readonly kind: 'completed';
+      readonly result: JsonValue;
+      readonly answer?: { readonly message_id: string; readonly content: string };
+    }
+  | { readonly kind: 'failed'; readonly error: TaskError }
+  /** Again after `delayMs`, without the failed outcome of step `drop`; `failed` when no attempt is left. */
+  | { readonly kind: 'retry'; readonly error: TaskError; readonly delayMs: number; readonly drop?: string }
+  | { readonly kind: 'parked'; readonly seen: number }
+  /** Given back unharmed: costs no attempt. */
+  | { readonly kind: 'released' }
+  | { readonly kind: 'cancelled' };
+
+export interface Swept {
+  /** How much there was to do, by duty. */
+  readonly done: Readonly<Record<string, number>>;
+  /** When the next duty is due, in milliseconds since 1970; absent when nothing is. */
+  readonly nextDueAt?: number;
+}
+
+/** What workers and the sweeper ask of the storage. */
+export interface TaskQueue {
+  /** Leases up to `max` tasks that this worker can run. The same `claimId` again returns the same claims. */
+  claim(params: {
+    readonly workerId: string;
+    readonly claimId: string;
+    readonly max: number;
+    readonly runs: readonly Runnable[];
+    readonly leaseMs: number;
+  }): Promise<readonly Claim[]>;
+  /** Prolongs leases; returns the tokens of those that are lost. */
+  renew(params: {
+    readonly leases: readonly {
+      readonly tenantId: string;
+      readonly taskId: string;
+      readonly token: string;
+    }[];
+    readonly leaseMs: number;
+  }): Promise<readonly string[]>;
+  settle(params: {
+    readonly tenantId: string;
+    readonly taskId: string;
+    readonly token: string;
+    readonly settlement: Settlement;
+  }): Promise<'settled' | 'lease_lost' | 'newer_outcome'>;
+  /** Does what is due, at most `max` duties. */
+  sweep(params: { readonly max: number }): Promise<Swept>;
+}

@@ -1,0 +1,186 @@
+import type { TaskError } from '../protocol/errors.js';
+import type { JsonValue } from '../protocol/json.js';
+import type { MessageRole } from '../protocol/session.js';
+import type { Batch, OnBusy, Progress, Task, TaskMetadata, TaskStatus } from '../protocol/task.js';
+
+/** A task that is to be stored. Everything in it stays as it is for the task's whole life. */
+export interface NewTask {
+  readonly task_id: string;
+  readonly type: string;
+  readonly priority: number;
+  readonly payload: JsonValue;
+  readonly metadata: TaskMetadata;
+  readonly session_id?: string;
+  readonly agent_id?: string;
+  readonly parent_task_id?: string;
+  /** Milliseconds since 1970; not before this. */
+  readonly runAt?: number;
+  /** From creation, or `runAt` if later, to the end. */
+  readonly timeoutMs: number;
+  readonly maxAttempts: number;
+}
+
+/** The message that a chat task answers; stored in the step that stores the task. */
+export interface NewMessage {
+  readonly message_id: string;
+  readonly role: MessageRole;
+  readonly content: string;
+}
+
+export interface Idempotency {
+  readonly key: string;
+  /** A hash of what was asked; the same key with another one is a conflict. */
+  readonly fingerprint: string;
+}
+
+export interface Submission {
+  readonly task: NewTask;
+  readonly onBusy: OnBusy;
+  readonly message?: NewMessage;
+}
+
+export type SubmitRefusal =
+  | 'idempotency_conflict'
+  | 'conflict'
+  | 'session_busy'
+  | 'session_closed'
+  | 'queue_full';
+
+export type SubmitAnswer =
+  | { readonly answer: 'submitted' | 'replayed'; readonly task: Task; readonly cursor: string }
+  | { readonly answer: SubmitRefusal };
+
+export interface BatchSubmission {
+  readonly batchId: string;
+  readonly maxInFlight: number;
+  readonly failFast: boolean;
+  /** By index; an item that was refused before it came here carries its error instead of a task. */
+  readonly items: readonly (Submission | { readonly error: TaskError })[];
+}
+
+/** A call that a registered task begins with: the service is at work already. */
+export interface TrackedCall {
+  readonly callId: string;
+  readonly service: string;
+  readonly operation: string;
+  /** Absent while the service has not answered yet. */
+  readonly jobId?: string;
+  readonly silenceMs: number;
+}
+
+export interface TaskFilter {
+  readonly status?: TaskStatus;
+  readonly type?: string;
+  readonly sessionId?: string;
+}
+
+/** The outcome that `finish` gives to a registered task. */
+export type FinalOutcome =
+  | { readonly kind: 'completed'; readonly result: JsonValue }
+  | { readonly kind: 'failed'; readonly error: TaskError };
+
+/** Why a task is not running, or that it is. `since` is an ISO timestamp. */
+export interface Explanation {
+  readonly task: Task;
+  readonly state: string;
+  readonly reason: string;
+  readonly since: string;
+  /** How many tasks of this tenant are claimed before it; 0 is next. */
+  readonly position?: number;
+}
+
+/** What the registry and the API ask of the storage about tasks. Each method is one atomic step. */
+export interface TaskRecords {
+  /** Stores task, message and `task_created` together, or nothing. */
+  submit(params: {
+    readonly tenantId: string;
+    readonly submission: Submission;
+    readonly idempotency?: Idempotency;
+    readonly maxWaiting: number;
+  }): Promise<SubmitAnswer>;
+
+  /** Stores a batch and all its tasks together, or nothing. */
+  submitBatch(params: {
+    readonly tenantId: string;
+    readonly batch: BatchSubmission;
+    readonly idempotency?: Idempotency;
+    readonly maxWaiting: number;
+  }): Promise<
+    | { readonly answer: 'submitted' | 'replayed'; readonly batch: Batch }
+    | { readonly answer: 'idempotency_conflict' | 'queue_full' }
+  >;
+  getBatch(params: { readonly tenantId: string; readonly batchId: string }): Promise<Batch | undefined>;
+  /** Cancels every task of the batch that has not ended. */
+  cancelBatch(params: {
+    readonly tenantId: string;
+    readonly batchId: string;
+    readonly reason: string;
+    readonly graceMs: number;
+  }): Promise<Batch | undefined>;
+
+  /** Stores a task without a workflow: never queued, but tracked, timed out, cancelled and followed like any other. */
+  register(params: {
+    readonly tenantId: string;
+    readonly task: NewTask;
+    readonly call?: TrackedCall;
+  }): Promise<{ readonly answer: 'registered' | 'replayed'; readonly task: Task; readonly cursor: string }>;
+  /** Ends a registered task. */
+  finish(params: {
+    readonly tenantId: string;
+    readonly taskId: string;
+    readonly outcome: FinalOutcome;
+  }): Promise<
+    | { readonly answer: 'finished' | 'already_final' | 'not_tracked'; readonly task: Task }
+    | { readonly answer: 'not_found' }
+  >;
+  /** Tells followers how far a task is. With a token, only while that lease holds. */
+  progress(params: {
+    readonly tenantId: string;
+    readonly taskId: string;
+    readonly token?: string;
+    readonly progress: Progress;
+  }): Promise<{ readonly answer: 'told' | 'already_final' | 'lease_lost' | 'not_found' }>;
+
+  /** The task at exactly `cursor`, and `born`: the position just before its first event. */
+  get(params: {
+    readonly tenantId: string;
+    readonly taskId: string;
+  }): Promise<{ readonly task: Task; readonly cursor: string; readonly born: string } | undefined>;
+  /** Newest first. `after` is the `next` of the page before. */
+  list(params: {
+    readonly tenantId: string;
+    readonly filter: TaskFilter;
+    readonly limit: number;
+    readonly after?: string;
+  }): Promise<{ readonly tasks: readonly Task[]; readonly next?: string }>;
+  counts(params: {
+    readonly tenantId: string;
+  }): Promise<{ readonly counts: Readonly<Record<TaskStatus, number>>; readonly cursor: string }>;
+
+  /** Pending and parked tasks end at once; a leased one hears its bell and has `graceMs` to end by itself. */
+  cancel(params: {
+    readonly tenantId: string;
+    readonly taskId: string;
+    readonly reason: string;
+    readonly graceMs: number;
+  }): Promise<
+    | { readonly answer: 'cancelled' | 'cancelling' | 'already_final'; readonly task: Task }
+    | { readonly answer: 'not_found' }
+  >;
+  /** Gives a waiting workflow what it waits for; kept until it asks. */
+  signal(params: {
+    readonly tenantId: string;
+    readonly taskId: string;
+    readonly name: string;
+    readonly payload: JsonValue;
+  }): Promise<{ readonly answer: 'delivered' | 'kept' | 'too_many' | 'already_final' | 'not_found' }>;
+  /** A dead letter as a new task, which takes over the successes of the old journal. */
+  redrive(params: {
+    readonly tenantId: string;
+    readonly taskId: string;
+    readonly newTaskId: string;
+  }): Promise<
+    { readonly answer: 'redriven'; readonly task: Task } | { readonly answer: 'not_failed' | 'not_found' }
+  >;
+  explain(params: { readonly tenantId: string; readonly taskId: string }): Promise<Explanation | undefined>;
+}

@@ -1,0 +1,386 @@
+import { type Clock, systemClock } from '../clock.js';
+import { OrchestratorError, type TaskError, toTaskError } from '../protocol/errors.js';
+import { idSchema, jobIdSchema, nameSchema, uuidSchema } from '../protocol/ids.js';
+import type { JsonValue } from '../protocol/json.js';
+import { DEFAULTS } from '../protocol/settings.js';
+import {
+  type Batch,
+  batchSubmissionSchema,
+  type Progress,
+  type Task,
+  TASK_STATUSES,
+  type TaskStatus,
+} from '../protocol/task.js';
+import { describe, validate } from '../protocol/validation.js';
+import { type Random, systemRandom } from '../random.js';
+import { checkLimit } from '../sessions/session-manager.js';
+import type { Storage } from '../storage/storage.js';
+import type { Explanation, Submission, SubmitAnswer } from '../storage/task-records.js';
+import {
+  fromBatchItem,
+  fromChatRequest,
+  fromTaskSubmission,
+  idempotencyOf,
+  refusalError,
+  type TaskTypes,
+} from './new-task.js';
+import { TaskWatch } from './task-watch.js';
+
+export interface RegistryOptions {
+  readonly storage: Storage;
+  /** Which types are run here. Without it, those that workers have announced to the storage. */
+  readonly types?: TaskTypes;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Waiting tasks of a tenant before `queue_full`. Default 200,000. */
+  readonly maxWaiting?: number;
+}
+
+/** A task that is stored. `cursor` is a position of the log at which the task looked just so. */
+export interface Accepted {
+  readonly task: Task;
+  /** The same `Idempotency-Key` or `task_id` was there before. */
+  readonly replayed: boolean;
+  readonly cursor: string;
+}
+
+interface InTask {
+  readonly tenantId: string;
+  readonly taskId: string;
+}
+
+/** Keeps the state of every task, whoever works on it. Stands alone over any storage. */
+export class GlobalTaskRegistry {
+  readonly #storage: Storage;
+  readonly #types: TaskTypes | undefined;
+  readonly #random: Random;
+  readonly #maxWaiting: number;
+  readonly #watch: TaskWatch;
+
+  constructor(options: RegistryOptions) {
+    this.#storage = options.storage;
+    this.#types = options.types;
+    this.#random = options.random ?? systemRandom;
+    this.#maxWaiting = options.maxWaiting ?? DEFAULTS.maxWaiting;
+    this.#watch = new TaskWatch({ storage: options.storage, clock: options.clock ?? systemClock });
+  }
+
+  /**
+   * Stores a task; once this resolves it is not lost. `body` is that of `POST /v1/tasks`.
+   * @throws {OrchestratorError} `invalid_request`, `unknown_workflow`, `queue_full`, `session_busy`, `session_closed`,
+   * `idempotency_conflict`, `conflict`
+   */
+  async submit(params: {
+    readonly tenantId: string;
+    readonly body: unknown;
+    readonly idempotencyKey?: string | undefined;
+  }): Promise<Accepted> {
+    return this.#store(
+      params,
+      'task',
+      fromTaskSubmission(params.body, () => this.#random.uuid()),
+    );
+  }
+
+  /** Stores a message and the task that answers it, in one step. `body` is that of `POST /v1/chat`. */
+  async chat(params: {
+    readonly tenantId: string;
+    readonly body: unknown;
+    readonly idempotencyKey?: string | undefined;
+  }): Promise<Accepted> {
+    return this.#store(
+      params,
+      'chat',
+      fromChatRequest(params.body, () => this.#random.uuid()),
+    );
+  }
+
+  async #store(
+    params: {
+      readonly tenantId: string;
+      readonly body: unknown;
+      readonly idempotencyKey?: string | undefined;
+    },
+    kind: string,
+    submission: Submission,
+  ): Promise<Accepted> {
+    await this.#checkType(submission);
+    const idempotency = idempotencyOf(params.idempotencyKey, kind, params.body);
+    const answer: SubmitAnswer = await this.#storage.tasks.submit({
+      tenantId: params.tenantId,
+      submission,
+      maxWaiting: this.#maxWaiting,
+      ...(idempotency && { idempotency }),
+    });
+    if (!('task' in answer)) throw refusalError(answer.answer);
+    return { task: answer.task, replayed: answer.answer === 'replayed', cursor: answer.cursor };
+  }
+
+  /** Stores many requests under one handle; a bad one fails alone. `body` is that of `POST /v1/batch`. */
+  async submitBatch(params: {
+    readonly tenantId: string;
+    readonly body: unknown;
+    readonly idempotencyKey?: string | undefined;
+  }): Promise<{ readonly batch: Batch; readonly replayed: boolean }> {
+    const { requests, max_in_flight, fail_fast } = validate(batchSubmissionSchema, params.body, 'batch');
+    const items: (Submission | { readonly error: TaskError })[] = [];
+    for (const request of requests) items.push(await this.#batchItem(request));
+    const idempotency = idempotencyOf(params.idempotencyKey, 'batch', params.body);
+    const batch = {
+      batchId: this.#random.uuid(),
+      maxInFlight: max_in_flight ?? requests.length,
+      failFast: fail_fast ?? false,
+      items,
+    };
+    const answer = await this.#storage.tasks.submitBatch({
+      tenantId: params.tenantId,
+      batch,
+      maxWaiting: this.#maxWaiting,
+      ...(idempotency && { idempotency }),
+    });
+    if (!('batch' in answer)) throw refusalError(answer.answer);
+    return { batch: answer.batch, replayed: answer.answer === 'replayed' };
+  }
+
+  async #batchItem(request: JsonValue): Promise<Submission | { readonly error: TaskError }> {
+    try {
+      const submission = fromBatchItem(request, () => this.#random.uuid());
+      await this.#checkType(submission);
+      return submission;
+    } catch (error) {
+      if (error instanceof OrchestratorError) return { error: toTaskError(error) };
+      throw error;
+    }
+  }
+
+  async getBatch({
+    tenantId,
+    batchId,
+  }: {
+    readonly tenantId: string;
+    readonly batchId: string;
+  }): Promise<Batch> {
+    const batch = await this.#storage.tasks.getBatch({ tenantId, batchId });
+    if (!batch) throw new OrchestratorError('not_found', `no batch ${describe(batchId)}`);
+    return batch;
+  }
+
+  async cancelBatch({
+    tenantId,
+    batchId,
+    reason,
+  }: {
+    readonly tenantId: string;
+    readonly batchId: string;
+    readonly reason?: string | undefined;
+  }): Promise<Batch> {
+    const why = reason ?? 'the batch was cancelled';
+    const batch = await this.#storage.tasks.cancelBatch({
+      tenantId,
+      batchId,
+      reason: why,
+      graceMs: DEFAULTS.cancelGraceMs,
+    });
+    if (!batch) throw new OrchestratorError('not_found', `no batch ${describe(batchId)}`);
+    return batch;
+  }
+
+  /**
+   * Registers work that somebody else does: tracked, reported on, timed out, cancelled and followed like any task, but
+   * never queued. With `service` and `job_id` the outcome that the service reports ends it, else `finish` does.
+   */
+  async register(params: {
+    readonly tenantId: string;
+    readonly taskId?: string;
+    readonly type: string;
+    readonly sessionId?: string;
+    readonly payload?: JsonValue;
+    readonly timeoutMs?: number;
+    readonly service?: string;
+    readonly jobId?: string;
+    /** Default `run`. */
+    readonly operation?: string;
+    /** How long the service may be silent. Default: until the task's own limit. */
+    readonly silenceMs?: number;
+  }): Promise<Accepted> {
+    const { tenantId, service, jobId, operation = 'run' } = params;
+    const body = {
+      type: params.type,
+      payload: params.payload ?? {},
+      session_id: params.sessionId,
+      task_id: params.taskId,
+      ...(params.timeoutMs !== undefined && { metadata: { timeout_ms: params.timeoutMs } }),
+    };
+    const { task } = fromTaskSubmission(body, () => this.#random.uuid());
+    const call = service !== undefined && {
+      callId: this.#random.uuid(),
+      service: validate(idSchema, service, 'service'),
+      operation: validate(nameSchema, operation, 'operation'),
+      jobId: validate(jobIdSchema, jobId, 'job_id'),
+      silenceMs: params.silenceMs ?? task.timeoutMs,
+    };
+    const registered = await this.#storage.tasks.register({ tenantId, task, ...(call && { call }) });
+    return { task: registered.task, replayed: registered.answer === 'replayed', cursor: registered.cursor };
+  }
+
+  /** Ends a registered task. The first outcome stays: ending it again returns it as it is. */
+  async finish(
+    params: InTask & ({ readonly result: JsonValue } | { readonly error: TaskError }),
+  ): Promise<Task> {
+    const { tenantId, taskId } = params;
+    const outcome =
+      'result' in params
+        ? { kind: 'completed' as const, result: params.result }
+        : { kind: 'failed' as const, error: params.error };
+    const finished = await this.#storage.tasks.finish({ tenantId, taskId, outcome });
+    if (finished.answer === 'not_found') throw unknownTask(taskId);
+    if (finished.answer === 'not_tracked') {
+      throw new OrchestratorError('conflict', `task ${taskId} has a workflow, which ends it`, {
+        retryable: false,
+      });
+    }
+    return finished.task;
+  }
+
+  /** Tells followers how far a registered task is. */
+  async progress({ tenantId, taskId, ...progress }: InTask & Progress): Promise<void> {
+    const told = await this.#storage.tasks.progress({ tenantId, taskId, progress });
+    if (told.answer === 'not_found') throw unknownTask(taskId);
+  }
+
+  /** @throws {OrchestratorError} `not_found`, for foreign tasks just as for absent ones. */
+  async get({ tenantId, taskId }: InTask): Promise<Task> {
+    return (await this.locate({ tenantId, taskId })).task;
+  }
+
+  /** A task with the log's position at that moment, and the position just before its first event. */
+  async locate({
+    tenantId,
+    taskId,
+  }: InTask): Promise<{ readonly task: Task; readonly cursor: string; readonly born: string }> {
+    const id = uuidSchema.safeParse(taskId);
+    if (!id.success) {
+      throw new OrchestratorError('invalid_request', `task_id: expected a UUID v4, got ${describe(taskId)}`);
+    }
+    const found = await this.#storage.tasks.get({ tenantId, taskId: id.data });
+    if (!found) throw unknownTask(taskId);
+    return found;
+  }
+
+  /** Newest first, 50 a page unless told. */
+  async list(params: {
+    readonly tenantId: string;
+    readonly status?: string | undefined;
+    readonly type?: string | undefined;
+    readonly sessionId?: string | undefined;
+    readonly limit?: number | undefined;
+    readonly after?: string | undefined;
+  }): Promise<{ readonly tasks: readonly Task[]; readonly next?: string }> {
+    const { tenantId, status, type, sessionId, after } = params;
+    if (status !== undefined && !TASK_STATUSES.includes(status as TaskStatus)) {
+      throw new OrchestratorError(
+        'invalid_request',
+        `status: expected ${TASK_STATUSES.join(', ')}, got ${describe(status)}`,
+      );
+    }
+    if (after !== undefined && !/^\d{1,15}$/.test(after)) {
+      throw new OrchestratorError(
+        'invalid_request',
+        `cursor: expected the "next" of a page, got ${describe(after)}`,
+      );
+    }
+    return this.#storage.tasks.list({
+      tenantId,
+      limit: checkLimit(params.limit),
+      filter: {
+        ...(status !== undefined && { status: status as TaskStatus }),
+        ...(type !== undefined && { type }),
+        ...(sessionId !== undefined && { sessionId }),
+      },
+      ...(after !== undefined && { after }),
+    });
+  }
+
+  async counts({ tenantId }: { readonly tenantId: string }): Promise<Readonly<Record<TaskStatus, number>>> {
+    return (await this.#storage.tasks.counts({ tenantId })).counts;
+  }
+
+  /** Ends a task that nobody runs at once; a worker that runs it has the grace of 30 s. A final task stays as it is. */
+  async cancel({
+    tenantId,
+    taskId,
+    reason,
+  }: InTask & { readonly reason?: string | undefined }): Promise<Task> {
+    const why = reason ?? 'cancelled by the caller';
+    await this.locate({ tenantId, taskId });
+    const cancelled = await this.#storage.tasks.cancel({
+      tenantId,
+      taskId,
+      reason: why,
+      graceMs: DEFAULTS.cancelGraceMs,
+    });
+    if (cancelled.answer === 'not_found') throw unknownTask(taskId);
+    return cancelled.task;
+  }
+
+  /** @throws {OrchestratorError} `not_found`, `conflict` when the task has ended, `rate_limited` when 100 signals wait. */
+  async signal(
+    params: InTask & { readonly name: string; readonly payload?: JsonValue | undefined },
+  ): Promise<void> {
+    const { tenantId, taskId, payload = null } = params;
+    const name = validate(nameSchema, params.name, 'name of a signal');
+    await this.locate({ tenantId, taskId });
+    const { answer } = await this.#storage.tasks.signal({ tenantId, taskId, name, payload });
+    if (answer === 'not_found') throw unknownTask(taskId);
+    if (answer === 'already_final') {
+      throw new OrchestratorError('conflict', `task ${taskId} has ended`, { retryable: false });
+    }
+    if (answer === 'too_many') {
+      const message = `expected at most ${DEFAULTS.maxSignals} signals that wait to be asked for, got one more`;
+      throw new OrchestratorError('rate_limited', message, { retryAfterMs: 1_000 });
+    }
+  }
+
+  /** A failed task as a new one, which takes over the successes of the old journal. */
+  async redrive({ tenantId, taskId }: InTask): Promise<Task> {
+    await this.locate({ tenantId, taskId });
+    const redriven = await this.#storage.tasks.redrive({ tenantId, taskId, newTaskId: this.#random.uuid() });
+    if (redriven.answer === 'redriven') return redriven.task;
+    if (redriven.answer === 'not_found') throw unknownTask(taskId);
+    throw new OrchestratorError('conflict', `task ${taskId}: expected a failed one`, { retryable: false });
+  }
+
+  /** Why a task is not running, or that it is. */
+  async explain({ tenantId, taskId }: InTask): Promise<Explanation> {
+    await this.locate({ tenantId, taskId });
+    const explanation = await this.#storage.tasks.explain({ tenantId, taskId });
+    if (!explanation) throw unknownTask(taskId);
+    return explanation;
+  }
+
+  /** The final task; or the task as it is once `timeoutMs` (default: none) is over or `signal` fires. */
+  async wait(params: InTask & { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<Task> {
+    const task = await this.#watch.wait(params);
+    if (!task) throw unknownTask(params.taskId);
+    return task;
+  }
+
+  /** Lets everybody go who waits. */
+  close(): void {
+    this.#watch.stop();
+  }
+
+  async #checkType({ task }: Submission): Promise<void> {
+    if (this.#types?.has(task.type) !== true) {
+      const agoMs = await this.#storage.workers.announcedAgoMs({ type: task.type });
+      if (agoMs === undefined || agoMs > DEFAULTS.unknownWorkflowAfterMs) {
+        throw new OrchestratorError('unknown_workflow', `no worker runs tasks of type "${task.type}"`);
+      }
+    }
+    this.#types?.checkPayload(task.type, task.payload);
+  }
+}
+
+function unknownTask(taskId: string): OrchestratorError {
+  return new OrchestratorError('not_found', `no task ${describe(taskId)}`);
+}

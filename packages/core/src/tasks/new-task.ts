@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto';
+import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
+import { MAX_RESULT_BYTES } from '../protocol/json.js';
+import { DEFAULTS } from '../protocol/settings.js';
+import { chatRequestSchema, taskSubmissionSchema } from '../protocol/task.js';
+import { describe, validate } from '../protocol/validation.js';
+import type { Idempotency, Submission, SubmitRefusal } from '../storage/task-records.js';
+
+const NORMAL_PRIORITY = 4;
+
+/** What a registry knows about types: whether somebody runs them, and what their payload must be. */
+export interface TaskTypes {
+  has(type: string): boolean;
+  /** @throws {OrchestratorError} that names what is wrong. */
+  checkPayload(type: string, payload: unknown): void;
+}
+
+/** A body of `POST /v1/tasks`, checked, with every default filled in. */
+export function fromTaskSubmission(body: unknown, newId: () => string): Submission {
+  const checked = validate(taskSubmissionSchema, body, 'task');
+  const payload = checked.payload ?? {};
+  const bytes = Buffer.byteLength(JSON.stringify(payload));
+  if (bytes > MAX_RESULT_BYTES) {
+    throw new OrchestratorError(
+      'payload_too_large',
+      `payload: expected at most ${MAX_RESULT_BYTES} bytes, got ${bytes}`,
+    );
+  }
+  return {
+    onBusy: checked.on_busy ?? 'enqueue',
+    task: {
+      task_id: checked.task_id ?? newId(),
+      type: checked.type,
+      priority: checked.priority ?? NORMAL_PRIORITY,
+      payload,
+      metadata: checked.metadata ?? {},
+      ...(checked.session_id !== undefined && { session_id: checked.session_id }),
+      ...(checked.agent_id !== undefined && { agent_id: checked.agent_id }),
+      ...(checked.run_at !== undefined && { runAt: pointInTime(checked.run_at) }),
+      timeoutMs: checked.metadata?.timeout_ms ?? DEFAULTS.taskTimeoutMs,
+      maxAttempts: checked.max_attempts ?? DEFAULTS.maxAttempts,
+    },
+  };
+}
+
+/** A body of `POST /v1/chat`: message and task, stored together. */
+export function fromChatRequest(body: unknown, newId: () => string): Submission {
+  const checked = validate(chatRequestSchema, body, 'chat');
+  const { message, context, session_id = newId(), ...rest } = checked;
+  const payload = { message, ...(context && { context }) };
+  const submission = fromTaskSubmission({ ...rest, session_id, type: 'agent_execution', payload }, newId);
+  return {
+    ...submission,
+    message: { message_id: `${submission.task.task_id}-question`, role: 'user', content: message },
+  };
+}
+
+/** An item of a batch: a chat request has a `message`, a task a `type`. */
+export function fromBatchItem(body: unknown, newId: () => string): Submission {
+  const isChat = typeof body === 'object' && body !== null && 'message' in body && !('type' in body);
+  return isChat ? fromChatRequest(body, newId) : fromTaskSubmission(body, newId);
+}
+
+/** What makes a request the same request as before. */
+export function idempotencyOf(key: string | undefined, kind: string, body: unknown): Idempotency | undefined {
+  if (key === undefined) return undefined;
+  if (!/^[\x21-\x7e]{1,200}$/.test(key)) {
+    throw new OrchestratorError(
+      'invalid_request',
+      `Idempotency-Key: expected 1 to 200 visible characters, got ${describe(key)}`,
+    );
+  }
+  const fingerprint = createHash('sha256')
+    .update(`${kind}\n${JSON.stringify(body)}`)
+    .digest('base64url');
+  return { key, fingerprint };
+}
+
+const REFUSALS: Readonly<
+  Record<
+    SubmitRefusal,
+    { readonly code: ErrorCode; readonly message: string; readonly retryAfterMs?: number }
+  >
+> = {
+  idempotency_conflict: {
+    code: 'idempotency_conflict',
+    message: 'the Idempotency-Key was used for another request',
+  },
+  conflict: { code: 'conflict', message: 'the task_id is that of another task' },
+  session_busy: { code: 'session_busy', message: 'the session is busy with another task' },
+  session_closed: { code: 'session_closed', message: 'the session is closed' },
+  queue_full: {
+    code: 'queue_full',
+    message: 'too many tasks of this tenant are waiting',
+    retryAfterMs: 5_000,
+  },
+};
+
+export function refusalError(refusal: SubmitRefusal): OrchestratorError {
+  const { code, message, retryAfterMs } = REFUSALS[refusal];
+  return new OrchestratorError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
+}
+
+/** ISO timestamps without a zone are UTC. */
+function pointInTime(text: string): number {
+  return Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`);
+}

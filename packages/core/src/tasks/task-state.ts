@@ -1,0 +1,104 @@
+import type { TaskStatus } from '../protocol/task.js';
+
+/**
+ * Where a task stands. The public status is coarser, see `statusOf`.
+ *
+ * - `scheduled`: not before a point in time (`run_at`, or the back-off after a failed attempt)
+ * - `waiting`: behind other tasks of its session or batch
+ * - `ready`: may be claimed · `leased`: a worker runs it · `parked`: every open branch waits for somebody else
+ * - `woken`: was parked, may be claimed again · `tracked`: registered without a workflow, never queued
+ */
+export type TaskState =
+  | 'scheduled'
+  | 'waiting'
+  | 'ready'
+  | 'leased'
+  | 'parked'
+  | 'woken'
+  | 'tracked'
+  | 'completed'
+  | 'failed'
+  | 'cancelled';
+
+/** What moves a task. Each is one atomic step of the storage. */
+export type TaskVerb =
+  | 'submit'
+  | 'register'
+  | 'due'
+  | 'admit'
+  | 'claim'
+  | 'park'
+  | 'wake'
+  | 'retry'
+  | 'release'
+  | 'lose_lease'
+  | 'complete'
+  | 'fail'
+  | 'time_out'
+  | 'cancel';
+
+/** One legal transition. `from: undefined` is a task that does not exist yet. */
+export interface Transition {
+  readonly from: TaskState | undefined;
+  readonly to: TaskState;
+  readonly by: TaskVerb;
+}
+
+const PENDING: readonly TaskState[] = ['scheduled', 'waiting', 'ready'];
+const LIVE: readonly TaskState[] = [...PENDING, 'leased', 'parked', 'woken', 'tracked'];
+const ANY_LIVE = (to: TaskState, by: TaskVerb): Transition[] => LIVE.map((from) => ({ from, to, by }));
+
+/** The life of a task: every transition that is legal, and no other. */
+export const TRANSITIONS: readonly Transition[] = [
+  { from: undefined, to: 'ready', by: 'submit' },
+  { from: undefined, to: 'waiting', by: 'submit' },
+  { from: undefined, to: 'scheduled', by: 'submit' },
+  { from: undefined, to: 'tracked', by: 'register' },
+  { from: 'scheduled', to: 'ready', by: 'due' },
+  { from: 'scheduled', to: 'waiting', by: 'due' },
+  { from: 'waiting', to: 'ready', by: 'admit' },
+  { from: 'ready', to: 'leased', by: 'claim' },
+  { from: 'woken', to: 'leased', by: 'claim' },
+  { from: 'leased', to: 'parked', by: 'park' },
+  { from: 'parked', to: 'woken', by: 'wake' },
+  { from: 'leased', to: 'scheduled', by: 'retry' },
+  { from: 'leased', to: 'ready', by: 'release' },
+  { from: 'leased', to: 'woken', by: 'release' },
+  { from: 'leased', to: 'ready', by: 'lose_lease' },
+  { from: 'leased', to: 'woken', by: 'lose_lease' },
+  { from: 'leased', to: 'failed', by: 'lose_lease' },
+  { from: 'leased', to: 'completed', by: 'complete' },
+  { from: 'tracked', to: 'completed', by: 'complete' },
+  { from: 'leased', to: 'failed', by: 'fail' },
+  { from: 'tracked', to: 'failed', by: 'fail' },
+  ...ANY_LIVE('failed', 'time_out'),
+  ...ANY_LIVE('cancelled', 'cancel'),
+];
+
+const LEGAL = new Set(TRANSITIONS.map((t) => `${t.from ?? ''}>${t.to}>${t.by}`));
+
+export function isLegal(from: TaskState | undefined, to: TaskState, by: TaskVerb): boolean {
+  return LEGAL.has(`${from ?? ''}>${to}>${by}`);
+}
+
+const STATUS: Readonly<Record<TaskState, TaskStatus>> = {
+  scheduled: 'pending',
+  waiting: 'pending',
+  ready: 'pending',
+  leased: 'processing',
+  parked: 'processing',
+  woken: 'processing',
+  tracked: 'processing',
+  completed: 'completed',
+  failed: 'failed',
+  cancelled: 'cancelled',
+};
+
+/** The public status of a state: the document's four words, and `cancelled`. */
+export function statusOf(state: TaskState): TaskStatus {
+  return STATUS[state];
+}
+
+export function isFinalState(state: TaskState): boolean {
+  return state === 'completed' || state === 'failed' || state === 'cancelled';
+}

@@ -1,0 +1,212 @@
+import type { TenantEvents } from './events/tenant-events.js';
+import type { JsonObject, JsonValue } from './protocol/json.js';
+import type { Message, MessageRole, Session } from './protocol/session.js';
+import type { Batch, ChatRequest, Task, TaskStatus, TaskSubmission } from './protocol/task.js';
+import type { SessionManager } from './sessions/session-manager.js';
+import type { SessionState } from './storage/session-store.js';
+import type { Explanation } from './storage/task-records.js';
+import type { UsageLedger, UsageRow } from './storage/usage-ledger.js';
+import type { Accepted, GlobalTaskRegistry } from './tasks/global-task-registry.js';
+
+export interface Once {
+  /** The same key with the same body gives the same answer for 24 h. */
+  readonly idempotencyKey?: string | undefined;
+}
+
+/** Tasks of one tenant. */
+class TenantTasks {
+  constructor(
+    private readonly registry: GlobalTaskRegistry,
+    private readonly tenantId: string,
+  ) {}
+
+  /** Stores a task; once this resolves it is not lost. Errors: see `GlobalTaskRegistry.submit`. */
+  async submit(submission: TaskSubmission, once: Once = {}): Promise<Task> {
+    return (await this.accept(submission, once)).task;
+  }
+
+  /** Like `submit`, and says whether the task was there before, and from where to follow it. */
+  accept(body: TaskSubmission, { idempotencyKey }: Once = {}): Promise<Accepted> {
+    return this.registry.submit({ tenantId: this.tenantId, body, idempotencyKey });
+  }
+
+  get(taskId: string): Promise<Task> {
+    return this.registry.get({ tenantId: this.tenantId, taskId });
+  }
+
+  list(
+    filter: {
+      readonly status?: string;
+      readonly type?: string;
+      readonly session_id?: string;
+      readonly cursor?: string;
+      readonly limit?: number;
+    } = {},
+  ): Promise<{ readonly tasks: readonly Task[]; readonly next?: string }> {
+    const { status, type, session_id: sessionId, cursor: after, limit } = filter;
+    return this.registry.list({ tenantId: this.tenantId, status, type, sessionId, after, limit });
+  }
+
+  counts(): Promise<Readonly<Record<TaskStatus, number>>> {
+    return this.registry.counts({ tenantId: this.tenantId });
+  }
+
+  cancel(taskId: string, { reason }: { readonly reason?: string | undefined } = {}): Promise<Task> {
+    return this.registry.cancel({ tenantId: this.tenantId, taskId, reason });
+  }
+
+  signal(taskId: string, name: string, payload?: JsonValue): Promise<void> {
+    return this.registry.signal({ tenantId: this.tenantId, taskId, name, payload });
+  }
+
+  /** The final task, or the task as it is when the time is up or `signal` fires. */
+  wait(
+    taskId: string,
+    options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<Task> {
+    return this.registry.wait({ tenantId: this.tenantId, taskId, ...options });
+  }
+
+  redrive(taskId: string): Promise<Task> {
+    return this.registry.redrive({ tenantId: this.tenantId, taskId });
+  }
+
+  explain(taskId: string): Promise<Explanation> {
+    return this.registry.explain({ tenantId: this.tenantId, taskId });
+  }
+}
+
+/** Sessions of one tenant. */
+class TenantSessions {
+  constructor(
+    private readonly sessions: SessionManager,
+    private readonly tenantId: string,
+  ) {}
+
+  create(
+    body: {
+      readonly session_id?: string | undefined;
+      readonly agent_id?: string | undefined;
+      readonly context?: JsonObject | undefined;
+    } = {},
+  ): Promise<{ readonly session: Session; readonly created: boolean }> {
+    const { session_id, agent_id, context } = body;
+    return this.sessions.create({
+      tenantId: this.tenantId,
+      ...(session_id !== undefined && { sessionId: session_id }),
+      ...(agent_id !== undefined && { agentId: agent_id }),
+      ...(context && { context }),
+    });
+  }
+
+  get(sessionId: string): Promise<SessionState> {
+    return this.sessions.get({ tenantId: this.tenantId, sessionId });
+  }
+
+  update(
+    sessionId: string,
+    change: { readonly agent_id?: string | undefined; readonly context?: JsonObject | undefined },
+    options: { readonly rev?: number | undefined } = {},
+  ): Promise<Session> {
+    return this.sessions.update({
+      tenantId: this.tenantId,
+      sessionId,
+      ...(change.agent_id !== undefined && { agentId: change.agent_id }),
+      ...(change.context && { context: change.context }),
+      ...(options.rev !== undefined && { rev: options.rev }),
+    });
+  }
+
+  append(
+    sessionId: string,
+    message: { readonly role: MessageRole; readonly content: string },
+  ): Promise<Message> {
+    return this.sessions.append({ tenantId: this.tenantId, sessionId, message });
+  }
+
+  messages(
+    sessionId: string,
+    options: { readonly limit?: number; readonly before?: string } = {},
+  ): Promise<readonly Message[]> {
+    return this.sessions.messages({ tenantId: this.tenantId, sessionId, ...options });
+  }
+
+  list(
+    options: {
+      readonly status?: 'active' | 'closed';
+      readonly cursor?: string;
+      readonly limit?: number;
+    } = {},
+  ): Promise<{ readonly sessions: readonly Session[]; readonly next?: string }> {
+    const { cursor, ...rest } = options;
+    return this.sessions.list({
+      tenantId: this.tenantId,
+      ...rest,
+      ...(cursor !== undefined && { after: cursor }),
+    });
+  }
+
+  close(sessionId: string): Promise<Session> {
+    return this.sessions.close({ tenantId: this.tenantId, sessionId });
+  }
+}
+
+/** Batches of one tenant: many requests, one handle. */
+class TenantBatches {
+  constructor(
+    private readonly registry: GlobalTaskRegistry,
+    private readonly tenantId: string,
+  ) {}
+
+  submit(
+    body: {
+      readonly requests: readonly JsonValue[];
+      readonly max_in_flight?: number | undefined;
+      readonly fail_fast?: boolean | undefined;
+    },
+    { idempotencyKey }: Once = {},
+  ): Promise<{ readonly batch: Batch; readonly replayed: boolean }> {
+    return this.registry.submitBatch({ tenantId: this.tenantId, body, idempotencyKey });
+  }
+
+  get(batchId: string): Promise<Batch> {
+    return this.registry.getBatch({ tenantId: this.tenantId, batchId });
+  }
+
+  cancel(batchId: string, { reason }: { readonly reason?: string | undefined } = {}): Promise<Batch> {
+    return this.registry.cancelBatch({ tenantId: this.tenantId, batchId, reason });
+  }
+}
+
+/** Everything of one tenant, and of no other: nothing is reachable without a tenant. */
+export class TenantHandle {
+  readonly tasks: TenantTasks;
+  readonly sessions: TenantSessions;
+  readonly batches: TenantBatches;
+  readonly usage: {
+    sum(range: { readonly from: string; readonly to: string }): Promise<readonly UsageRow[]>;
+  };
+
+  constructor(
+    readonly tenantId: string,
+    private readonly parts: {
+      readonly registry: GlobalTaskRegistry;
+      readonly sessions: SessionManager;
+      readonly usage: UsageLedger;
+    },
+    /** Live updates. */
+    readonly events: TenantEvents,
+  ) {
+    this.tasks = new TenantTasks(parts.registry, tenantId);
+    this.sessions = new TenantSessions(parts.sessions, tenantId);
+    this.batches = new TenantBatches(parts.registry, tenantId);
+    this.usage = { sum: (range) => parts.usage.sum({ tenantId, ...range }) };
+  }
+
+  /** A message of a user: stored with the task that answers it. Without `session_id` a session begins. */
+  chat(body: ChatRequest, { idempotencyKey }: Once = {}): Promise<Accepted> {
+    return this.parts.registry.chat({ tenantId: this.tenantId, body, idempotencyKey });
+  }
+}
+
+export type { TenantBatches, TenantSessions, TenantTasks };

@@ -1,0 +1,58 @@
+import { type Clock, pause } from '../clock.js';
+import type { Logger } from '../logger.js';
+import type { Storage } from '../storage/storage.js';
+import type { WorkflowRun } from '../workflows/workflow-run.js';
+
+/** Renews the leases of what a worker runs, and tells the runs whose lease is lost. */
+export class LeaseKeeper {
+  #stopping: AbortController | undefined;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly ports: { readonly storage: Storage; readonly clock: Clock; readonly logger: Logger },
+    private readonly settings: { readonly leaseMs: number; readonly renewMs: number },
+    private readonly worker: { held(): readonly WorkflowRun[]; announce(): Promise<void> },
+  ) {}
+
+  start(): void {
+    if (this.#stopping) return;
+    const stopping = new AbortController();
+    this.#stopping = stopping;
+    this.#loop = this.#keep(stopping.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping?.abort();
+    await this.#loop;
+    this.#stopping = undefined;
+  }
+
+  async #keep(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await pause(this.ports.clock, this.settings.renewMs, signal);
+      if (signal.aborted) return;
+      try {
+        await this.#renew();
+        await this.worker.announce();
+      } catch (error) {
+        this.ports.logger.error('lease keeper: renewing failed', { error: String(error) });
+      }
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const runs = this.worker.held();
+    if (runs.length === 0) return;
+    const leases = runs.map(({ claim }) => ({
+      tenantId: claim.task.tenant_id,
+      taskId: claim.task.task_id,
+      token: claim.token,
+    }));
+    const lost = new Set(await this.ports.storage.queue.renew({ leases, leaseMs: this.settings.leaseMs }));
+    for (const run of runs) {
+      if (lost.has(run.claim.token)) run.abandon();
+      // Bells may be lost: a look now and then finds what they would have told.
+      else run.bell();
+    }
+  }
+}

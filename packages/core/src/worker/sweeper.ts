@@ -1,0 +1,72 @@
+import { type Clock, pause } from '../clock.js';
+import type { Logger } from '../logger.js';
+import type { Storage } from '../storage/storage.js';
+
+const DUTIES_A_SWEEP = 1_000;
+
+/**
+ * Does what becomes due by itself: deadlines, lost leases, timers, silences, retention. Every process has one and
+ * none leads: each duty is looked at again inside the storage's atomic step.
+ */
+export class Sweeper {
+  #stopping: AbortController | undefined;
+  #loop: Promise<void> = Promise.resolve();
+  #hangUp: () => void = () => {};
+  #wake: () => void = () => {};
+  #nextAt = 0;
+  #lastSweepAt = 0;
+
+  constructor(
+    private readonly ports: { readonly storage: Storage; readonly clock: Clock; readonly logger: Logger },
+    private readonly settings: { readonly sweepMs: number },
+  ) {}
+
+  /** Milliseconds since the last sweep that went through. */
+  get behindMs(): number {
+    return this.ports.clock.now() - this.#lastSweepAt;
+  }
+
+  start(): void {
+    if (this.#stopping) return;
+    const stopping = new AbortController();
+    this.#stopping = stopping;
+    this.#lastSweepAt = this.ports.clock.now();
+    this.#hangUp = this.ports.storage.bells.listen((bell) => {
+      if (bell.bell === 'due' && bell.at < this.#nextAt) this.#wake();
+    });
+    this.#loop = this.#sweepOnAndOn(stopping.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping?.abort();
+    this.#wake();
+    await this.#loop;
+    this.#hangUp();
+    this.#stopping = undefined;
+  }
+
+  async #sweepOnAndOn(signal: AbortSignal): Promise<void> {
+    const { clock } = this.ports;
+    while (!signal.aborted) {
+      const woken = new AbortController();
+      this.#wake = () => woken.abort();
+      // What becomes due while the sweep is under way counts as earlier than whatever it will say.
+      this.#nextAt = Number.POSITIVE_INFINITY;
+      const next = await this.#sweep();
+      this.#nextAt = Math.min(next ?? Number.POSITIVE_INFINITY, clock.now() + this.settings.sweepMs);
+      if (signal.aborted) return;
+      await pause(clock, Math.max(1, this.#nextAt - clock.now()), woken.signal);
+    }
+  }
+
+  async #sweep(): Promise<number | undefined> {
+    try {
+      const { nextDueAt } = await this.ports.storage.queue.sweep({ max: DUTIES_A_SWEEP });
+      this.#lastSweepAt = this.ports.clock.now();
+      return nextDueAt;
+    } catch (error) {
+      this.ports.logger.error('sweeper: a sweep failed', { error: String(error) });
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,200 @@
+import { type Clock, pause } from '../clock.js';
+import type { Logger } from '../logger.js';
+import { OrchestratorError } from '../protocol/errors.js';
+import type { Bell } from '../storage/bells.js';
+import type { Claim, Settlement } from '../storage/task-queue.js';
+import type { WorkflowCatalog } from '../workflows/catalog.js';
+import { RunContext } from '../workflows/run-context.js';
+import type { RunPorts } from '../workflows/run-ports.js';
+import { WorkflowRun } from '../workflows/workflow-run.js';
+import { LeaseKeeper } from './lease-keeper.js';
+
+export interface WorkerSettings {
+  /** Tasks that are run at once. Parked ones do not count. Default 100. */
+  readonly concurrency: number;
+  readonly leaseMs: number;
+  readonly renewMs: number;
+  /** How often to look for work though no bell rang. */
+  readonly pollMs: number;
+}
+
+/**
+ * Claims tasks, runs their workflows, settles them. States: stopped, running (`start`), draining (`stop`: takes no
+ * more, lets what runs come to its end within the grace, gives the rest back).
+ */
+export class Worker {
+  readonly workerId: string;
+  readonly #runs = new Map<string, { readonly run: WorkflowRun; readonly done: Promise<void> }>();
+  readonly #keeper: LeaseKeeper;
+  #stopping: AbortController | undefined;
+  #loop: Promise<void> = Promise.resolve();
+  #hangUp: () => void = () => {};
+  #rung = false;
+  #wake: () => void = () => {};
+  #lastClaimAt = 0;
+
+  constructor(
+    private readonly ports: RunPorts & { readonly catalog: WorkflowCatalog; readonly logger: Logger },
+    private readonly settings: WorkerSettings,
+  ) {
+    this.workerId = ports.random.uuid();
+    this.#keeper = new LeaseKeeper(ports, settings, {
+      held: () => [...this.#runs.values()].map(({ run }) => run),
+      announce: () => this.announce(),
+    });
+  }
+
+  /** Milliseconds since the queue was last asked for work. */
+  get idleForMs(): number {
+    return this.#clock.now() - this.#lastClaimAt;
+  }
+
+  get running(): number {
+    return this.#runs.size;
+  }
+
+  get #clock(): Clock {
+    return this.ports.clock;
+  }
+
+  async start(): Promise<void> {
+    if (this.#stopping) return;
+    const stopping = new AbortController();
+    this.#stopping = stopping;
+    this.#hangUp = this.ports.storage.bells.listen((bell) => this.#hear(bell));
+    await this.announce();
+    this.#keeper.start();
+    this.#lastClaimAt = this.#clock.now();
+    this.#loop = this.#work(stopping.signal);
+  }
+
+  /** Takes no more, waits up to `graceMs` for what runs, gives the rest back. */
+  async stop({ graceMs }: { readonly graceMs: number }): Promise<void> {
+    const stopping = this.#stopping;
+    if (!stopping || stopping.signal.aborted) {
+      await this.#loop;
+      return;
+    }
+    stopping.abort();
+    this.#wake();
+    await this.#loop;
+    const graceOver = new AbortController();
+    const ended = Promise.all([...this.#runs.values()].map(({ done }) => done));
+    await Promise.race([ended, pause(this.#clock, graceMs, graceOver.signal)]);
+    graceOver.abort();
+    await Promise.all([...this.#runs.values()].map((held) => this.#giveBack(held.run)));
+    this.#hangUp();
+    await this.#keeper.stop();
+    await this.ports.storage.workers
+      .leave({ workerId: this.workerId })
+      .catch((error: unknown) => this.#report('leave', error));
+    this.#stopping = undefined;
+  }
+
+  async announce(): Promise<void> {
+    await this.ports.storage.workers.announce({
+      workerId: this.workerId,
+      runs: this.ports.catalog.runnables(),
+    });
+  }
+
+  #hear(bell: Bell): void {
+    if (bell.bell === 'ready') {
+      this.#rung = true;
+      this.#wake();
+    } else if (bell.bell === 'task') {
+      this.#runs.get(runKey(bell.tenantId, bell.taskId))?.run.bell();
+    }
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#rung = false;
+      const free = this.settings.concurrency - this.#runs.size;
+      const claims = free > 0 ? await this.#claim(free) : [];
+      for (const claim of claims) this.#begin(claim);
+      // Idle only if no bell rang since the claim was sent: a bell can overtake an empty answer.
+      if (claims.length === 0 && !this.#rung) await this.#idle(signal);
+      // A full worker waits for one of its own runs to end.
+      else if (this.#runs.size >= this.settings.concurrency) await this.#idle(signal);
+    }
+  }
+
+  async #idle(signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    if (!signal.aborted) await pause(this.#clock, this.settings.pollMs, woken.signal);
+    this.#wake = () => {};
+  }
+
+  async #claim(max: number): Promise<readonly Claim[]> {
+    const params = {
+      workerId: this.workerId,
+      claimId: this.ports.random.uuid(),
+      max,
+      runs: this.ports.catalog.runnables(),
+      leaseMs: this.settings.leaseMs,
+    };
+    try {
+      const claims = await this.ports.storage.queue.claim(params);
+      this.#lastClaimAt = this.#clock.now();
+      return claims;
+    } catch (error) {
+      this.#report('claim', error);
+      return [];
+    }
+  }
+
+  #begin(claim: Claim): void {
+    const { task } = claim;
+    const run = new WorkflowRun(claim, this.ports);
+    const key = runKey(task.tenant_id, task.task_id);
+    const done = this.#carryOut(run).finally(() => {
+      if (this.#runs.get(key)?.run === run) this.#runs.delete(key);
+      this.#wake();
+    });
+    this.#runs.set(key, { run, done });
+  }
+
+  async #carryOut(run: WorkflowRun): Promise<void> {
+    const { task, version } = run.claim;
+    const fn = this.ports.catalog.find(task.type, version);
+    if (!fn) {
+      await this.#giveBack(run);
+      return;
+    }
+    const context = new RunContext(run, this.ports);
+    const end = await run.run(() => fn(context, task.payload));
+    if (end.kind !== 'abandoned' && end.kind !== 'parked') await this.#settle(run.claim, end);
+  }
+
+  async #settle(claim: Claim, settlement: Settlement): Promise<void> {
+    const { tenant_id: tenantId, task_id: taskId } = claim.task;
+    const until = this.#clock.now() + this.settings.leaseMs;
+    for (;;) {
+      try {
+        await this.ports.storage.queue.settle({ tenantId, taskId, token: claim.token, settlement });
+        return;
+      } catch (error) {
+        this.#report('settle', error);
+        const away = error instanceof OrchestratorError && error.code === 'storage_unavailable';
+        // Past the lease the task is another worker's, whatever the storage says when it is back.
+        if (!away || this.#clock.now() > until) return;
+        await pause(this.#clock, 200);
+      }
+    }
+  }
+
+  async #giveBack(run: WorkflowRun): Promise<void> {
+    run.abandon();
+    await this.#settle(run.claim, { kind: 'released' });
+  }
+
+  #report(what: string, error: unknown): void {
+    this.ports.logger.error(`worker: ${what} failed`, { workerId: this.workerId, error: String(error) });
+  }
+}
+
+function runKey(tenantId: string, taskId: string): string {
+  return `${tenantId}/${taskId}`;
+}

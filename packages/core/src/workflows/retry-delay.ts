@@ -1,0 +1,9 @@
+import { fullJitter, type Random } from '../random.js';
+
+const BASE_MS = 1_000;
+const CAP_MS = 60_000;
+
+/** How long to wait before the attempt after `attempt`: full jitter up to a minute. */
+export function retryDelayMs(random: Random, attempt: number): number {
+  return fullJitter(random, attempt, BASE_MS, CAP_MS);
+}

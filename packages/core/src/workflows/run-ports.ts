@@ -1,0 +1,18 @@
+import type { Clock } from '../clock.js';
+import type { Random } from '../random.js';
+import type { ServiceCaller } from '../services/service-caller.js';
+import type { Storage } from '../storage/storage.js';
+
+/** What a run of a workflow reaches the world by. */
+export interface RunPorts {
+  readonly storage: Storage;
+  readonly caller: ServiceCaller;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: {
+    readonly maxSteps: number;
+    readonly callTries: number;
+    /** How long a function may go on without asking for what its journal has, before that is a mismatch. */
+    readonly mismatchMs: number;
+  };
+}

@@ -1,0 +1,241 @@
+import { pause } from '../clock.js';
+import { OrchestratorError, toTaskError } from '../protocol/errors.js';
+import { type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
+import { fullJitter } from '../random.js';
+import type {
+  JournalNews,
+  JournalStep,
+  StepAnswer,
+  StepOutcome,
+  StepRequest,
+} from '../storage/call-journal.js';
+import type { Claim, Settlement } from '../storage/task-queue.js';
+import type { Ask, AskedStep } from './asked-step.js';
+import { retryDelayMs } from './retry-delay.js';
+import type { RunPorts } from './run-ports.js';
+
+/** What the work of steps tells its run. */
+export interface StepWorkListener {
+  seen(): number;
+  begun(step: JournalStep): void;
+  merge(news: JournalNews): void;
+  leaseLost(): void;
+  fail(error: unknown): void;
+  /** A piece of work has ended. */
+  quiet(): void;
+}
+
+type Held<T> = (T & JournalNews) | { readonly answer: 'lease_lost' };
+
+/** Carries out the steps of one run: stores them, calls services, does the host's own work, records what came of it. */
+export class StepWork {
+  readonly #stopped = new AbortController();
+  #busy = 0;
+  #fetching = false;
+  #fetchAgain = false;
+
+  constructor(
+    private readonly claim: Claim,
+    private readonly ports: RunPorts,
+    private readonly listener: StepWorkListener,
+  ) {}
+
+  /** Whether something is being done here, so that the task can't be parked. */
+  get busy(): boolean {
+    return this.#busy > 0;
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  /** A step that is new: stored, then acted on. */
+  start(asked: AskedStep): void {
+    this.#do(async () => {
+      const { task, token } = this.claim;
+      const { maxSteps } = this.ports.limits;
+      const step = requestOf(asked, this.ports);
+      const begun = await this.#persist(() =>
+        this.ports.storage.journal.begin({
+          ...this.#where(),
+          token,
+          seen: this.listener.seen(),
+          step,
+          maxSteps,
+        }),
+      );
+      if (begun.answer === 'too_many_steps') {
+        throw new OrchestratorError(
+          'workflow_error',
+          `task ${task.task_id} asked for more than ${maxSteps} steps`,
+        );
+      }
+      if (begun.answer === 'lease_lost') {
+        this.listener.leaseLost();
+        return;
+      }
+      this.listener.begun(begun.step);
+      this.listener.merge(begun);
+      if (begun.answer === 'begun') await this.#act(asked, begun.step);
+    });
+  }
+
+  /** A step that the journal has, without an outcome: goes on where it was left. */
+  resume(asked: AskedStep, step: JournalStep): void {
+    if (step.kind === 'run') this.#do(() => this.#act(asked, step));
+    if (step.kind !== 'call' || step.backingOff) return;
+    if (!step.call) this.start(asked);
+    else if (step.call.job_id === undefined) this.#do(() => this.#act(asked, step));
+  }
+
+  /** Looks what has happened to the task; calls that come together are one look. */
+  fetchNews(): void {
+    if (this.#fetching) {
+      this.#fetchAgain = true;
+      return;
+    }
+    this.#fetching = true;
+    this.#do(async () => {
+      do {
+        this.#fetchAgain = false;
+        const { token } = this.claim;
+        const news = await this.#persist(() =>
+          this.ports.storage.journal.news({ ...this.#where(), token, seen: this.listener.seen() }),
+        );
+        this.#take(news);
+      } while (this.#fetchAgain);
+      this.#fetching = false;
+    });
+  }
+
+  settle(settlement: Settlement): Promise<'settled' | 'lease_lost' | 'newer_outcome'> {
+    const { token } = this.claim;
+    return this.#persist(() => this.ports.storage.queue.settle({ ...this.#where(), token, settlement }));
+  }
+
+  async #act(asked: AskedStep, step: JournalStep): Promise<void> {
+    const { ask } = asked;
+    if (ask.kind === 'call' && step.call) {
+      const { call_id } = step.call;
+      const answer = await this.#callService(ask, call_id, step.tries);
+      if (!this.#stopped.signal.aborted) await this.#record(step.key, answer, call_id);
+    } else if (ask.kind === 'run') {
+      const outcome = await doWork(ask.work);
+      if (!this.#stopped.signal.aborted) await this.#record(step.key, { kind: 'outcome', outcome });
+    }
+  }
+
+  async #callService(ask: Ask & { kind: 'call' }, callId: string, tries: number): Promise<StepAnswer> {
+    const { task } = this.claim;
+    return this.ports.caller.call(
+      ask.service,
+      {
+        call_id: callId,
+        task_id: task.task_id,
+        tenant_id: task.tenant_id,
+        session_id: task.session_id,
+        operation: ask.operation,
+        input: ask.input,
+        attempt: tries,
+        metadata: { user_id: task.metadata.user_id, timeout_ms: ask.silenceMs },
+      },
+      { traceparent: task.metadata.traceparent, signal: this.#stopped.signal },
+    );
+  }
+
+  async #record(key: string, answer: StepAnswer, callId?: string): Promise<void> {
+    const { token } = this.claim;
+    const recorded = await this.#persist(() =>
+      this.ports.storage.journal.record({
+        ...this.#where(),
+        token,
+        seen: this.listener.seen(),
+        key,
+        answer,
+        ...(callId !== undefined && { callId }),
+      }),
+    );
+    this.#take(recorded);
+  }
+
+  #take(held: Held<{ readonly answer: string }>): void {
+    if (!('seen' in held)) this.listener.leaseLost();
+    else this.listener.merge(held);
+  }
+
+  #where() {
+    return { tenantId: this.claim.task.tenant_id, taskId: this.claim.task.task_id };
+  }
+
+  #do(work: () => Promise<void>): void {
+    this.#busy += 1;
+    work()
+      .catch((error: unknown) => {
+        if (!this.#stopped.signal.aborted) this.listener.fail(error);
+      })
+      .finally(() => {
+        this.#busy -= 1;
+        this.listener.quiet();
+      });
+  }
+
+  /** While the storage is away nothing is decided: the lease decides in the end. */
+  async #persist<T>(write: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await write();
+      } catch (error) {
+        const away = error instanceof OrchestratorError && error.code === 'storage_unavailable';
+        if (!away || this.#stopped.signal.aborted) throw error;
+        await pause(
+          this.ports.clock,
+          50 + fullJitter(this.ports.random, attempt, 100, 2_000),
+          this.#stopped.signal,
+        );
+      }
+    }
+  }
+}
+
+function requestOf({ key, kind, name, ask }: AskedStep, ports: RunPorts): StepRequest {
+  switch (ask.kind) {
+    case 'call': {
+      const { silenceMs } = ports.caller.service(ask.service);
+      const call = {
+        callId: ports.random.uuid(),
+        service: ask.service,
+        operation: ask.operation,
+        maxTries: ask.maxTries ?? ports.limits.callTries,
+        retryDelayMs: retryDelayMs(ports.random, 1),
+        silenceMs: ask.silenceMs ?? silenceMs,
+      };
+      return { key, kind, name, call };
+    }
+    case 'sleep':
+      return { key, kind, name, dueInMs: ask.ms };
+    case 'signal':
+      return {
+        key,
+        kind,
+        name,
+        signal: ask.name,
+        ...(ask.timeoutMs !== undefined && { dueInMs: ask.timeoutMs }),
+      };
+    case 'run':
+      return { key, kind, name };
+    default:
+      return ask satisfies never;
+  }
+}
+
+async function doWork(work: () => unknown): Promise<StepOutcome> {
+  try {
+    const text = JSON.stringify((await work()) ?? null) ?? 'null';
+    const bytes = Buffer.byteLength(text);
+    if (bytes <= MAX_RESULT_BYTES) return { ok: true, value: JSON.parse(text) as JsonValue };
+    const message = `expected a result of at most ${MAX_RESULT_BYTES} bytes, got ${bytes}`;
+    return { ok: false, error: { code: 'result_too_large', message, retryable: false } };
+  } catch (error) {
+    return { ok: false, error: toTaskError(error, 'workflow_error') };
+  }
+}

@@ -1,0 +1,253 @@
+import { OrchestratorError, toTaskError } from '../protocol/errors.js';
+import { type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
+import type { JournalNews, JournalStep } from '../storage/call-journal.js';
+import type { Claim, Settlement } from '../storage/task-queue.js';
+import { type Ask, type AskedStep, newAskedStep, StepNames } from './asked-step.js';
+import { Replay } from './replay.js';
+import { retryDelayMs } from './retry-delay.js';
+import type { RunPorts } from './run-ports.js';
+import { failedStep, ServiceCallError, StepError } from './step-error.js';
+import { StepWork } from './step-work.js';
+
+/** How a run came to its end. `abandoned`: the task is no longer this worker's. */
+export type RunEnd = Settlement | { readonly kind: 'abandoned' };
+
+type Settled =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly error: unknown };
+
+/**
+ * One run of a workflow function over its task's journal, from claim to settlement.
+ *
+ * Everything happens in turns, one a macrotask: a turn hands the function one outcome and lets it run on, or, when
+ * there is none to hand out, starts what was newly asked, ends the run, or parks it. New work begins only once the
+ * function has asked for all that its journal has. It ends once: by a settlement, or abandoned.
+ */
+export class WorkflowRun {
+  readonly #names = new StepNames();
+  readonly #replay: Replay;
+  readonly #work: StepWork;
+  readonly #cancelled = new AbortController();
+  /** Asked for, and not in the journal. */
+  #fresh: AskedStep[] = [];
+  #settled: Settled | undefined;
+  #turnPlanned = false;
+  #parking = false;
+  #over = false;
+  #stopMismatchTimer: (() => void) | undefined;
+  #end: (end: RunEnd) => void = () => {};
+  #lastOutcomeAt: number;
+
+  constructor(
+    readonly claim: Claim,
+    private readonly ports: RunPorts,
+  ) {
+    this.#replay = new Replay(claim.steps, claim.seen, claim.shown);
+    this.#lastOutcomeAt = claim.startedAt;
+    this.#work = new StepWork(claim, ports, {
+      seen: () => this.#replay.seen,
+      begun: (step) => this.#replay.begun(step),
+      merge: (news) => this.#merge(news),
+      leaseLost: () => this.abandon(),
+      fail: (error) => this.#finish({ kind: 'failed', error: toTaskError(error, 'workflow_error') }),
+      quiet: () => this.#planTurn(),
+    });
+  }
+
+  /** Fires when the task is cancelled, or no longer this worker's. */
+  get signal(): AbortSignal {
+    return this.#cancelled.signal;
+  }
+
+  get replaying(): boolean {
+    return this.#replay.replaying;
+  }
+
+  /** The workflow's time: when the last outcome that it got was recorded. */
+  get now(): number {
+    return this.#lastOutcomeAt;
+  }
+
+  run(fn: () => unknown): Promise<RunEnd> {
+    return new Promise((resolve) => {
+      this.#end = resolve;
+      // The function begins in a microtask, so that a synchronous throw is a rejection too.
+      Promise.resolve()
+        .then(fn)
+        .then(
+          (value) => this.#settle({ ok: true, value }),
+          (error: unknown) => this.#settle({ ok: false, error }),
+        );
+    });
+  }
+
+  /** The function asks for a step. What it asks once the run is over, nobody answers. */
+  ask(ask: Ask): Promise<JsonValue> {
+    if (this.#over) return new Promise(() => {});
+    if (this.signal.aborted) return Promise.reject(this.signal.reason as Error);
+    const asked = newAskedStep(this.#names.keyOf(ask), ask);
+    if (this.#replay.asked(asked.key)) {
+      return Promise.reject(new OrchestratorError('workflow_error', `two steps have the id "${ask.id}"`));
+    }
+    const record = this.#replay.ask(asked);
+    if (!record) this.#fresh.push(asked);
+    else if (record.kind !== asked.kind || record.name !== asked.name) this.#mismatch(record, asked.name);
+    else if (!record.outcome) this.#work.resume(asked, record);
+    this.#planTurn();
+    return asked.promise;
+  }
+
+  /** Something happened to the task elsewhere. */
+  bell(): void {
+    if (!this.#over) this.#work.fetchNews();
+  }
+
+  /** The task is no longer this worker's: the function is forgotten, what it does has no effect any more. */
+  abandon(): void {
+    this.#finish({ kind: 'abandoned' });
+  }
+
+  #settle(settled: Settled): void {
+    this.#settled = settled;
+    this.#planTurn();
+  }
+
+  #planTurn(): void {
+    if (this.#turnPlanned || this.#over) return;
+    this.#turnPlanned = true;
+    setImmediate(() => {
+      this.#turnPlanned = false;
+      if (!this.#over) this.#turn();
+    });
+  }
+
+  #turn(): void {
+    if (this.signal.aborted) {
+      if (this.#settled) this.#finish(this.#settlement(this.#settled));
+      return;
+    }
+    // Whether the task is still ours is being decided: what begins now could be lost.
+    if (this.#parking) return;
+    if (this.#deliverNext()) return;
+    const unasked = this.#replay.unasked;
+    if (unasked) {
+      this.#watchForMismatch(unasked);
+      return;
+    }
+    this.#stopMismatchTimer?.();
+    this.#stopMismatchTimer = undefined;
+    if (this.#settled) this.#finish(this.#settlement(this.#settled));
+    else if (this.#fresh.length > 0) this.#startFresh();
+    else if (!this.#work.busy && this.#replay.hasOpen) void this.#park();
+  }
+
+  #deliverNext(): boolean {
+    const delivery = this.#replay.nextDelivery();
+    if (!delivery) return false;
+    const { step, asked } = delivery;
+    this.#lastOutcomeAt = step.endedAt ?? this.#lastOutcomeAt;
+    if (step.outcome?.ok) asked.resolve(step.outcome.value);
+    else if (step.outcome) {
+      const { error } = step.outcome;
+      asked.reject(
+        step.kind === 'call' ? new ServiceCallError(step.key, error) : new StepError(step.key, error),
+      );
+    }
+    this.#planTurn();
+    return true;
+  }
+
+  #startFresh(): void {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    for (const asked of fresh) this.#work.start(asked);
+  }
+
+  #merge(news: JournalNews): void {
+    if (this.#over) return;
+    for (const step of this.#replay.merge(news)) {
+      const asked = this.#replay.asked(step.key);
+      if (asked && !step.outcome) this.#work.resume(asked, step);
+    }
+    if (news.cancelReason !== undefined) this.#cancel(news.cancelReason);
+    this.#planTurn();
+  }
+
+  #cancel(reason: string): void {
+    if (this.signal.aborted) return;
+    const error = new OrchestratorError('cancelled', reason);
+    this.#cancelled.abort(error);
+    this.#work.stop();
+    for (const asked of this.#replay.open()) asked.reject(error);
+    this.#fresh = [];
+  }
+
+  /** Every open branch waits: the task is put aside, unless something came in the meantime. */
+  async #park(): Promise<void> {
+    this.#parking = true;
+    const settlement = { kind: 'parked', seen: this.#replay.seen } as const;
+    const answer = await this.#work.settle(settlement);
+    this.#parking = false;
+    if (answer === 'settled') this.#finish(settlement);
+    else if (answer === 'lease_lost') this.abandon();
+    else this.#work.fetchNews();
+  }
+
+  #watchForMismatch(unasked: JournalStep): void {
+    this.#stopMismatchTimer ??= this.ports.clock.after(this.ports.limits.mismatchMs, () => {
+      const [fresh] = this.#fresh;
+      this.#mismatch(unasked, fresh ? fresh.name : this.#settled ? 'nothing more' : 'nothing of it');
+    });
+  }
+
+  #mismatch(record: JournalStep, asked: string): void {
+    const message = `the journal has "${record.name}" (step ${record.key}), the workflow asks for ${asked === record.name ? 'another' : `"${asked}"`}: was it changed without a new version?`;
+    this.#finish({ kind: 'failed', error: { code: 'workflow_error', message, retryable: false } });
+  }
+
+  #settlement(settled: Settled): Settlement {
+    if (settled.ok) return completion(this.claim, settled.value);
+    if (this.signal.aborted) return { kind: 'cancelled' };
+    const error = toTaskError(settled.error, 'workflow_error');
+    if (!error.retryable) return { kind: 'failed', error };
+    const drop = failedStep(settled.error);
+    const delayMs = retryDelayMs(this.ports.random, this.claim.task.attempt);
+    return { kind: 'retry', error, delayMs, ...(drop !== undefined && { drop }) };
+  }
+
+  #finish(end: RunEnd): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stopMismatchTimer?.();
+    this.#work.stop();
+    if (end.kind === 'abandoned' && !this.signal.aborted) {
+      this.#cancelled.abort(new OrchestratorError('lease_lost', "the task is no longer this worker's"));
+    }
+    this.#end(end);
+  }
+}
+
+function completion(claim: Claim, value: unknown): Settlement {
+  let text: string;
+  try {
+    text = JSON.stringify(value ?? null) ?? 'null';
+  } catch (error) {
+    return { kind: 'failed', error: toTaskError(error, 'workflow_error') };
+  }
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_RESULT_BYTES) {
+    const message = `expected a result of at most ${MAX_RESULT_BYTES} bytes, got ${bytes}`;
+    return { kind: 'failed', error: { code: 'result_too_large', message, retryable: false } };
+  }
+  const result = JSON.parse(text) as JsonValue;
+  const content = answerOf(result);
+  if (claim.task.session_id === undefined || content === undefined) return { kind: 'completed', result };
+  return { kind: 'completed', result, answer: { message_id: `${claim.task.task_id}-answer`, content } };
+}
+
+/** What of a result is said in the session: its `content`, or its `answer`. */
+function answerOf(result: JsonValue): string | undefined {
+  if (typeof result !== 'object' || result === null || Array.isArray(result)) return undefined;
+  const said = result['content'] ?? result['answer'];
+  return typeof said === 'string' ? said : undefined;
+}
