@@ -6,7 +6,10 @@ const source = (path: string) => new URL(path, import.meta.url).pathname;
 export default defineConfig({
   resolve: {
     alias: [
-      { find: /^@agent-orchestrator\/local-stack$/, replacement: source('examples/local-stack/src/index.ts') },
+      {
+        find: /^@agent-orchestrator\/local-stack$/,
+        replacement: source('examples/local-stack/src/index.ts'),
+      },
       { find: /^@agent-orchestrator\/([a-z-]+)$/, replacement: source('packages/$1/src/index.ts') },
     ],
   },

@@ -46,6 +46,13 @@ export interface OrchestratorOptions {
   readonly logger?: Logger;
 }
 
+export interface StopOptions {
+  /** How long what runs has to end by itself, in milliseconds. Default 10 s. */
+  readonly graceMs?: number;
+  /** Fires when the grace is over earlier. */
+  readonly signal?: AbortSignal;
+}
+
 export interface Health {
   /** Whether there is progress: the storage answers, the sweeper sweeps, the worker claims. */
   readonly ready: boolean;
@@ -164,15 +171,15 @@ export class Orchestrator implements AsyncDisposable {
     await this.#worker.start();
   }
 
-  /** Takes no more, lets what runs end within `graceMs` (default 10 s), gives the rest back. */
-  stop(options: { readonly graceMs?: number } = {}): Promise<void> {
-    this.#stopping ??= this.#stop(options.graceMs ?? 10_000);
+  /** Takes no more, lets what runs end within `graceMs` (default 10 s) or until `signal` fires, gives the rest back. */
+  stop({ graceMs = 10_000, signal }: StopOptions = {}): Promise<void> {
+    this.#stopping ??= this.#stop(graceMs, signal);
     return this.#stopping;
   }
 
-  async #stop(graceMs: number): Promise<void> {
+  async #stop(graceMs: number, signal: AbortSignal | undefined): Promise<void> {
     await this.#starting?.catch(() => undefined);
-    await this.#worker.stop({ graceMs });
+    await this.#worker.stop({ graceMs, ...(signal && { signal }) });
     this.gateway.stop();
     this.registry.close();
     await this.#sweeper.stop();

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
 import { OrchestratorError, type TaskError } from '../protocol/errors.js';
 import { idSchema, nameSchema, uuidFromBytes, uuidSchema } from '../protocol/ids.js';
 import type { JsonValue } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
-import type { Task, TaskStatus } from '../protocol/task.js';
+import { isFinal, type Task, type TaskStatus } from '../protocol/task.js';
 import { describe, validate } from '../protocol/validation.js';
 import type { Random } from '../random.js';
 import type { ServiceCaller } from '../services/service-caller.js';
@@ -101,6 +102,9 @@ export class Gateway {
   }): Promise<GatewayJob> {
     this.#checkScope(request.from, request.tenant_id);
     const task = await this.ports.registry.get({ tenantId: request.tenant_id, taskId: request.job_id });
+    if (task.requested_by !== request.from.service) {
+      throw new OrchestratorError('not_found', `no job ${describe(request.job_id)}`);
+    }
     const { status, result, error } = task;
     return {
       job_id: request.job_id,
@@ -132,12 +136,13 @@ export class Gateway {
         metadata: { ...parent?.metadata, source: 'system' },
         ...sessionOf(request, parent),
         ...(parent && { parent_task_id: parent.task_id }),
+        requested_by: request.from.service,
         timeoutMs: DEFAULTS.taskTimeoutMs,
         maxAttempts: 1,
       },
       call: { callId, service, operation, silenceMs },
     });
-    if (registered.answer === 'replayed') return { answer: 'job', job_id: taskId };
+    if (registered.answer === 'replayed') return replay(request, registered.task);
     const call = {
       call_id: callId,
       task_id: taskId,
@@ -201,6 +206,18 @@ export class Gateway {
       });
     }
   }
+}
+
+/** The same key again: the same answer, unless something else is asked. */
+function replay(request: GatewayRequest, task: Task): GatewayAnswer {
+  const operation = task.delegated_services[0]?.operation;
+  const same = task.type === request.service && operation === request.operation;
+  if (!same || !isDeepStrictEqual(task.payload, request.input)) {
+    throw new OrchestratorError('idempotency_conflict', 'the Idempotency-Key was used for another request');
+  }
+  return isFinal(task.status)
+    ? { answer: 'result', result: resultOf(task) }
+    : { answer: 'job', job_id: task.task_id };
 }
 
 function sessionOf(request: GatewayRequest, parent: Task | undefined): { session_id?: string } {

@@ -16,6 +16,7 @@ export function viewTask(tenantId: string, entry: TaskEntry): Task {
     ...(spec.session_id !== undefined && { session_id: spec.session_id }),
     ...(spec.agent_id !== undefined && { agent_id: spec.agent_id }),
     ...(spec.parent_task_id !== undefined && { parent_task_id: spec.parent_task_id }),
+    ...(spec.requested_by !== undefined && { requested_by: spec.requested_by }),
     ...(entry.batch && { batch_id: entry.batch.batchId }),
     ...(entry.redrivenFrom !== undefined && { redriven_from: entry.redrivenFrom }),
     created_at: iso(entry.createdAt),

@@ -74,14 +74,14 @@ export interface OrchestratorErrorOptions {
 }
 
 /** The base of every error that this project throws on purpose. `message` is safe to show to the caller. */
-export class OrchestratorError<C extends ErrorCode = ErrorCode> extends Error {
+export class OrchestratorError extends Error {
   override readonly name: string = 'OrchestratorError';
-  readonly code: C;
+  readonly code: ErrorCode;
   readonly retryable: boolean;
   readonly issues: readonly Issue[] | undefined;
   readonly retryAfterMs: number | undefined;
 
-  constructor(code: C, message: string, options: OrchestratorErrorOptions = {}) {
+  constructor(code: ErrorCode, message: string, options: OrchestratorErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.retryable = options.retryable ?? ERROR_CODES[code].retryable;

@@ -94,6 +94,8 @@ export interface Task {
   readonly session_id?: string;
   readonly agent_id?: string;
   readonly parent_task_id?: string;
+  /** The service that asked for it at the gateway. */
+  readonly requested_by?: string;
   readonly batch_id?: string;
   readonly redriven_from?: string;
   readonly created_at: string;

@@ -13,6 +13,8 @@ export interface NewTask {
   readonly session_id?: string;
   readonly agent_id?: string;
   readonly parent_task_id?: string;
+  /** The service that asked for it at the gateway. */
+  readonly requested_by?: string;
   /** Milliseconds since 1970; not before this. */
   readonly runAt?: number;
   /** From creation, or `runAt` if later, to the end. */

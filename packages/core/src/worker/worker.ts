@@ -69,7 +69,13 @@ export class Worker {
   }
 
   /** Takes no more, waits up to `graceMs` for what runs, gives the rest back. */
-  async stop({ graceMs }: { readonly graceMs: number }): Promise<void> {
+  async stop({
+    graceMs,
+    signal,
+  }: {
+    readonly graceMs: number;
+    readonly signal?: AbortSignal;
+  }): Promise<void> {
     const stopping = this.#stopping;
     if (!stopping || stopping.signal.aborted) {
       await this.#loop;
@@ -80,7 +86,8 @@ export class Worker {
     await this.#loop;
     const graceOver = new AbortController();
     const ended = Promise.all([...this.#runs.values()].map(({ done }) => done));
-    await Promise.race([ended, pause(this.#clock, graceMs, graceOver.signal)]);
+    const either = signal ? AbortSignal.any([graceOver.signal, signal]) : graceOver.signal;
+    await Promise.race([ended, pause(this.#clock, graceMs, either)]);
     graceOver.abort();
     await Promise.all([...this.#runs.values()].map((held) => this.#giveBack(held.run)));
     this.#hangUp();

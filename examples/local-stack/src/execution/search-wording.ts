@@ -1,0 +1,35 @@
+import type { JsonObject } from '@agent-orchestrator/core';
+import { NOT_FOUND } from '../query/answer-writer.js';
+import type { ToolRequest, Wording } from './tool-request.js';
+
+const SEARCHES =
+  /^(?:please\s+|can you\s+|could you\s+)?(?:search|look|browse|go)(?:\s+(?:through|in|into))?(?:\s+(?:all|the|my|our|these))*\s+(?:documents?|docs|documentation|files|passages)\s+(?:for|about|on)\s+(.+?)[?.!]*$/i;
+
+/** A passage, as `document_search` gives it. */
+export type FoundPassage = {
+  readonly id: string;
+  readonly title: string;
+  readonly quote: string;
+  readonly score: number;
+};
+
+/** Reads requests for passages rather than an answer: `search the documents for heartbeat`. */
+export function readSearch({ message }: Wording): ToolRequest | undefined {
+  const query = SEARCHES.exec(message.trim())?.[1];
+  if (query === undefined) return undefined;
+  return {
+    tool: 'document_search',
+    calls: [{ query }],
+    say: ([output]) => {
+      const found = passagesIn(output);
+      if (found.length === 0) return NOT_FOUND;
+      return [`Passages about ${query}:`, ...found.map(({ quote }, at) => `${quote} [${at + 1}]`)].join(
+        '\n\n',
+      );
+    },
+  };
+}
+
+export function passagesIn(output: JsonObject | undefined): FoundPassage[] {
+  return (output?.['passages'] ?? []) as FoundPassage[];
+}

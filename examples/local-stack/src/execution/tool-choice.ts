@@ -1,0 +1,53 @@
+import type { Turn } from '../query/question.js';
+import type { ToolDescription } from '../tools/tool.js';
+import { readArithmetic } from './arithmetic-wording.js';
+import { readDates } from './date-wording.js';
+import { readRegisteredTool } from './registered-tool-wording.js';
+import { readSearch } from './search-wording.js';
+import { readTexts } from './text-wording.js';
+import type { ToolRequest, WordingReader } from './tool-request.js';
+
+/** Characters that a question may have which is about itself: nobody words a calculation in more. */
+const SENTENCES = 500;
+
+/** Who reads which wording. A question is for the first that understands it; the stricter ones come first. */
+const READERS: readonly { readonly tool: string; readonly read: WordingReader; readonly longest: number }[] =
+  [
+    { tool: 'document_search', read: readSearch, longest: SENTENCES },
+    { tool: 'text_statistics', read: readTexts, longest: Number.POSITIVE_INFINITY },
+    { tool: 'date_time', read: readDates, longest: SENTENCES },
+    { tool: 'calculator', read: readArithmetic, longest: SENTENCES },
+  ];
+
+/** The tool that a question needs, if it needs one of these. `turns` are those before it. */
+export function chooseTool(
+  message: string,
+  turns: readonly Turn[],
+  tools: readonly ToolDescription[],
+  now: Date,
+): ToolRequest | undefined {
+  const answerAt = turns.findLastIndex(({ role }) => role === 'assistant');
+  const answer = turns[answerAt]?.content;
+  // What documents said is full of numbers that nobody means by "that".
+  const isFromDocuments = answer !== undefined && /^\[\d+\] /m.test(answer);
+  const wording = {
+    message,
+    before: isFromDocuments
+      ? undefined
+      : turns.slice(0, Math.max(0, answerAt)).findLast(({ role }) => role === 'user')?.content,
+    answerBefore: isFromDocuments ? undefined : answer,
+    now,
+  };
+  const builtIn = new Set(READERS.map(({ tool }) => tool));
+  const registered = readRegisteredTool(
+    message,
+    tools.filter(({ name }) => !builtIn.has(name)),
+  );
+  if (registered !== undefined) return registered;
+  for (const { tool, read, longest } of READERS) {
+    const isUsable = message.length <= longest && tools.some(({ name }) => name === tool);
+    const request = isUsable ? read(wording) : undefined;
+    if (request !== undefined) return request;
+  }
+  return undefined;
+}

@@ -1,0 +1,89 @@
+import { linesOf, sentencesOf, type Span } from '../text/sentences.js';
+import { type Block, markdownSections, plainSections, type Section } from './document-blocks.js';
+import { htmlToMarkdown } from './html-text.js';
+import type { MediaType } from './media-type.js';
+
+/** What is found, embedded and cited: a literal part of the document, at most `MAX_CODE` characters. */
+export interface Chunk {
+  /** 0 for the first of the document. */
+  readonly position: number;
+  /** The headings above it, the outermost first. */
+  readonly heading: readonly string[];
+  readonly text: string;
+}
+
+/** Characters that a chunk is filled up to. */
+const MAX_CHUNK = 1_200;
+/** Code and tables stay whole up to this size. */
+const MAX_CODE = 2_400;
+/** How much of the end of a chunk the next one of the same section begins with, at most. */
+const MAX_OVERLAP = 200;
+
+/** Cuts a document at its headings, then at paragraphs, then at lines or sentences. */
+export function chunksOf(content: string, mediaType: MediaType): Chunk[] {
+  const unified = content.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n');
+  const text = mediaType === 'text/html' ? htmlToMarkdown(unified) : unified;
+  const sections = mediaType === 'text/plain' ? plainSections(text) : markdownSections(text);
+  const chunks: Chunk[] = [];
+  for (const section of sections) {
+    for (const { start, end } of chunkSpans(section, text)) {
+      chunks.push({ position: chunks.length, heading: section.path, text: text.slice(start, end) });
+    }
+  }
+  return chunks;
+}
+
+function chunkSpans(section: Section, text: string): Span[] {
+  const spans: Span[] = [];
+  let current: Span | undefined;
+  for (const block of section.blocks.flatMap((block) => splitBlock(block, text))) {
+    if (current !== undefined && block.end - current.start <= MAX_CHUNK) {
+      current = { start: current.start, end: block.end };
+      continue;
+    }
+    if (current !== undefined) spans.push(current);
+    const isWholeCode = block.kind !== 'text' && block.end - block.start > MAX_CHUNK / 2;
+    const start: number = current === undefined || isWholeCode ? block.start : overlapStart(current, text);
+    current = { start: block.end - start <= MAX_CODE ? start : block.start, end: block.end };
+  }
+  if (current !== undefined) spans.push(current);
+  return spans;
+}
+
+/** Where the last sentence or line of a chunk begins, if it is short enough to be repeated. */
+function overlapStart(chunk: Span, text: string): number {
+  const inside = text.slice(chunk.start, chunk.end);
+  const last = linesOf(inside, chunk.start)
+    .flatMap((line) => sentencesOf(text.slice(line.start, line.end), line.start))
+    .at(-1);
+  return last !== undefined && chunk.end - last.start <= MAX_OVERLAP ? last.start : chunk.end;
+}
+
+/** A block in parts that fit, cut at lines, then at sentences, then anywhere. */
+function splitBlock(block: Block, text: string): Block[] {
+  const limit = block.kind === 'text' ? MAX_CHUNK : MAX_CODE;
+  if (block.end - block.start <= limit) return [block];
+  const inside = text.slice(block.start, block.end);
+  const parts: Block[] = [];
+  let current: Span | undefined;
+  for (const piece of linesOf(inside, block.start).flatMap((line) => piecesOf(line, text))) {
+    if (current !== undefined && piece.end - current.start > MAX_CHUNK) {
+      parts.push({ ...current, kind: block.kind });
+      current = undefined;
+    }
+    current = { start: current?.start ?? piece.start, end: piece.end };
+  }
+  if (current !== undefined) parts.push({ ...current, kind: block.kind });
+  return parts;
+}
+
+function piecesOf(line: Span, text: string): Span[] {
+  if (line.end - line.start <= MAX_CHUNK) return [line];
+  return sentencesOf(text.slice(line.start, line.end), line.start).flatMap((sentence) => {
+    const pieces: Span[] = [];
+    for (let start = sentence.start; start < sentence.end; start += MAX_CHUNK) {
+      pieces.push({ start, end: Math.min(sentence.end, start + MAX_CHUNK) });
+    }
+    return pieces;
+  });
+}

@@ -1,0 +1,147 @@
+import type { Span } from '../text/sentences.js';
+
+/** A piece of a document that reads as a whole: a paragraph, a list, a table, a code block. */
+export interface Block extends Span {
+  readonly kind: 'text' | 'code' | 'table';
+}
+
+/** What stands under one heading. */
+export interface Section {
+  /** The headings above it, the outermost first, without their marks. */
+  readonly path: readonly string[];
+  readonly blocks: readonly Block[];
+}
+
+const HEADING = /^(#{1,6})[ \t]+(\S.*)$/;
+/** Characters of a heading that are looked at. */
+const MAX_TITLE = 300;
+const FENCE = /^ {0,3}(`{3,}|~{3,})/;
+/** A line of a table of contents: it has the words of the answer and not the answer. */
+const LINK_INTO_DOCUMENT = /^\s*(?:[-*+]|\d+\.)\s+\[[^\]]*\]\(#[^)]*\)\s*$/;
+const UNDERLINE = /^(=+|-{2,})[ \t]*$/;
+
+interface Line {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The sections of a Markdown text, in order. Blocks are places in `text`, headings included in their first block. */
+export function markdownSections(text: string): Section[] {
+  const reader = new SectionReader();
+  const lines = linesWithPlaces(text);
+  let at = 0;
+  while (at < lines.length) at = reader.read(lines, at);
+  return reader.finished();
+}
+
+/** Plain text: one section, its paragraphs are what blank lines part. */
+export function plainSections(text: string): Section[] {
+  const blocks: Block[] = [];
+  for (const match of text.matchAll(/\S(?:.|\n(?![ \t]*\n))*/g)) {
+    const end = match.index + match[0].trimEnd().length;
+    blocks.push({ kind: 'text', start: match.index, end });
+  }
+  return [{ path: [], blocks }];
+}
+
+class SectionReader {
+  readonly #sections: Section[] = [];
+  #path: { level: number; title: string }[] = [];
+  #blocks: Block[] = [];
+  /** The heading that the next block takes in. */
+  #heading: Span | undefined;
+
+  /** Reads what begins at line `at`, and says which line follows it. */
+  read(lines: readonly Line[], at: number): number {
+    const line = lines[at];
+    if (line === undefined || line.text.trim() === '') return at + 1;
+    const heading = HEADING.exec(line.text);
+    if (heading !== null) {
+      this.#enter(heading[1]?.length ?? 1, heading[2] ?? '', line);
+      return at + 1;
+    }
+    const underline = UNDERLINE.exec(lines[at + 1]?.text ?? '');
+    if (underline !== null && !/^\s*[|>*+-]/.test(line.text)) {
+      this.#enter(underline[1]?.startsWith('=') === true ? 1 : 2, line.text.trim(), line);
+      return at + 2;
+    }
+    return this.#readBlock(lines, at, line);
+  }
+
+  finished(): Section[] {
+    this.#close(false);
+    return this.#sections;
+  }
+
+  #readBlock(lines: readonly Line[], at: number, first: Line): number {
+    const fence = FENCE.exec(first.text)?.[1];
+    const next = fence === undefined ? endOfParagraph(lines, at) : endOfFence(lines, at, fence);
+    if (lines.slice(at, next).every(({ text }) => LINK_INTO_DOCUMENT.test(text))) return next;
+    const isTable =
+      fence === undefined && /^\s*\|?.*\|/.test(first.text) && /^[\s|:-]+$/.test(lines[at + 1]?.text ?? '');
+    const start = this.#heading?.start ?? first.start;
+    this.#heading = undefined;
+    const kind = fence === undefined ? (isTable ? 'table' : 'text') : 'code';
+    this.#blocks.push({ kind, start, end: lines[next - 1]?.end ?? first.end });
+    return next;
+  }
+
+  #enter(level: number, title: string, line: Line): void {
+    const isBelow = level > (this.#path.at(-1)?.level ?? 0);
+    this.#close(isBelow);
+    this.#path = [...this.#path.filter((above) => above.level < level), { level, title: plainTitle(title) }];
+    this.#heading = { start: line.start, end: line.end };
+  }
+
+  /** A heading with nothing below it is all that its section says. */
+  #close(hasParts: boolean): void {
+    if (this.#heading !== undefined && !hasParts) this.#blocks.push({ kind: 'text', ...this.#heading });
+    this.#heading = undefined;
+    if (this.#blocks.length > 0) {
+      this.#sections.push({ path: this.#path.map(({ title }) => title), blocks: this.#blocks });
+    }
+    this.#blocks = [];
+  }
+}
+
+function endOfFence(lines: readonly Line[], at: number, fence: string): number {
+  const closing = new RegExp(`^\\s*${fence[0] === '~' ? '~' : '`'}{${fence.length},}\\s*$`);
+  for (let next = at + 1; next < lines.length; next += 1) {
+    if (closing.test(lines[next]?.text ?? '')) return next + 1;
+  }
+  return lines.length;
+}
+
+function endOfParagraph(lines: readonly Line[], at: number): number {
+  let next = at + 1;
+  while (next < lines.length) {
+    const text = lines[next]?.text ?? '';
+    if (text.trim() === '' || HEADING.test(text) || FENCE.test(text)) break;
+    next += 1;
+  }
+  return next;
+}
+
+function linesWithPlaces(text: string): Line[] {
+  const lines: Line[] = [];
+  let start = 0;
+  for (const line of text.split('\n')) {
+    lines.push({ text: line, start, end: start + line.trimEnd().length });
+    start += line.length + 1;
+  }
+  return lines;
+}
+
+/** A heading as it is read: without links, tags, code marks. */
+function plainTitle(title: string): string {
+  return title
+    .slice(0, MAX_TITLE)
+    .replace(/[ \t]#+[ \t]*$/, '')
+    .replaceAll(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .replaceAll(/!?\[((?:[^[\]]|\[[^\]]*\])*)\]\[[^\]]*\]/g, '$1')
+    .replaceAll(/!\[[^\]]*\]\[[^\]]*\]|<[^>]+>/g, '')
+    .replaceAll(/[`*]/g, '')
+    .replaceAll(/\s+/g, ' ')
+    .trim();
+}

@@ -1,0 +1,83 @@
+import { DEFAULT_AGENTS } from './agents/agent.js';
+import { agentManagementService } from './agents/agent-management-service.js';
+import { readAgentsFile } from './agents/agents-file.js';
+import { conversationService } from './conversation/conversation-service.js';
+import { type EmbeddingChoice, embeddingService } from './embedding/embedding-service.js';
+import { agentExecutionService } from './execution/agent-execution-service.js';
+import { ingestionService } from './ingestion/ingestion-service.js';
+import type { ModelEndpoint } from './models/model-endpoint.js';
+import { ModelWriter } from './query/model-writer.js';
+import { queryService } from './query/query-service.js';
+import type { Gateway, ServiceDefinition } from './service-definition.js';
+import { type JobNotifier, ServiceHost, type ServiceHostOptions } from './service-host.js';
+import { toolRegistryService } from './tools/tool-registry-service.js';
+import { workflowEngineService } from './workflows/workflow-engine-service.js';
+
+export interface DefinitionOptions {
+  /** Writes the answers. Default: none, answers are extracts of the documents. */
+  readonly llm?: ModelEndpoint;
+  /** JSON file of the agents that every tenant has. Default: `assistant` and `researcher`. */
+  readonly agentsFile?: string;
+  /** What makes vectors. Default `auto`. */
+  readonly embedding?: EmbeddingChoice;
+  /** What the time is, for the date tool. Default: the clock of the machine. */
+  readonly now?: () => Date;
+}
+
+export interface LocalStackOptions extends DefinitionOptions {
+  /** Gives each service its way to the others. Asked once a service. */
+  readonly gatewayFor: (service: string) => Gateway;
+  /** Gives each service the notifier that tells its outcomes. Asked once a service. */
+  readonly notifierFor: (service: string) => JobNotifier;
+  /** Limits and error report of the hosts. */
+  readonly host?: Omit<ServiceHostOptions, 'definition' | 'gateway' | 'notifier'>;
+}
+
+export interface LocalStack {
+  /** By name, running. */
+  readonly services: Readonly<Record<string, ServiceHost>>;
+  readonly definitions: readonly ServiceDefinition[];
+  /** Gives up what runs and resolves when it has ended. May be called twice. */
+  stop(): Promise<void>;
+}
+
+/** The eight services, with nothing running. One of them alone can be hosted in a process of its own. */
+export function serviceDefinitions(options: DefinitionOptions = {}): ServiceDefinition[] {
+  const { llm, agentsFile, embedding, now } = options;
+  const clock = now && { now };
+  return [
+    conversationService(),
+    agentManagementService(async () =>
+      agentsFile === undefined ? DEFAULT_AGENTS : readAgentsFile(agentsFile),
+    ),
+    agentExecutionService({ ...clock }),
+    workflowEngineService(),
+    toolRegistryService({ ...clock }),
+    queryService(llm && new ModelWriter(llm)),
+    embeddingService(embedding),
+    ingestionService(),
+  ];
+}
+
+/** The eight services in this process. They reach each other through the gateway only. */
+export function createLocalStack(options: LocalStackOptions): LocalStack {
+  const { gatewayFor, notifierFor, host } = options;
+  const definitions = serviceDefinitions(options);
+  const hosts = definitions.map(
+    (definition) =>
+      new ServiceHost({
+        ...host,
+        definition,
+        gateway: gatewayFor(definition.name),
+        notifier: notifierFor(definition.name),
+      }),
+  );
+  for (const service of hosts) service.start();
+  return {
+    services: Object.fromEntries(hosts.map((service) => [service.name, service])),
+    definitions,
+    async stop() {
+      await Promise.all(hosts.map((service) => service.stop()));
+    },
+  };
+}

@@ -1,0 +1,181 @@
+import { OrchestratorError, validate } from '@agent-orchestrator/core';
+import { z } from 'zod';
+import { type OperationContext, operation, type ServiceDefinition } from '../service-definition.js';
+import { TenantState } from '../tenant-state.js';
+import { type AnswerWriter, ExtractiveWriter } from './answer-writer.js';
+import { DocumentIndex } from './document-index.js';
+import { saysNotFound } from './model-writer.js';
+import { type Question, readQuestion } from './question.js';
+import { ANSWER_COVERAGE, type Finding, retrieve, titleOf } from './retrieval.js';
+
+const collectionSchema = z.string().min(1).max(200);
+const DEFAULT_COLLECTION = 'default';
+/** Characters of a question that are searched for. */
+const SEARCHED_LENGTH = 4_000;
+/** A writer that judges by itself sees weaker findings too. */
+const WORTH_SHOWING = ANSWER_COVERAGE / 2;
+/** Findings this much weaker than the best are not cited. */
+const CITED_SHARE = 0.8;
+
+const turnSchema = z.object({ role: z.string().max(50), content: z.string().max(100_000) });
+const queryInput = z.object({
+  /** Searched for by its beginning. */
+  question: z.string().trim().min(1).max(100_000),
+  messages: z.array(turnSchema).max(500).nullish(),
+  collection: collectionSchema.nullish(),
+  top_k: z.number().int().min(1).max(20).nullish(),
+  instructions: z.string().max(20_000).nullish(),
+  /** What tools found out already, as sentences. */
+  facts: z.array(z.string().max(20_000)).max(20).nullish(),
+});
+const searchInput = queryInput.pick({ question: true, messages: true, collection: true, top_k: true });
+const documentIdSchema = z.string().min(1).max(200);
+const indexInput = z.object({
+  document_id: documentIdSchema,
+  name: z.string().min(1).max(500),
+  media_type: z.string().max(200),
+  collection: collectionSchema.nullish(),
+  embedding_model: z.string().max(200),
+  /** Chunks of the whole document; the index shows it when it has all of them. */
+  total: z.number().int().min(1).max(5_000),
+  chunks: z
+    .array(
+      z.object({
+        position: z.number().int().min(0),
+        heading: z.array(z.string()).max(10),
+        text: z.string().min(1).max(10_000),
+        vector: z.array(z.number()).max(8_192),
+      }),
+    )
+    .max(64),
+});
+const embeddedSchema = z.object({ vectors: z.array(z.array(z.number())).min(1) });
+
+/** Answers questions from documents, and owns their index. The writer decides who words the answers. */
+export function queryService(writer: AnswerWriter = new ExtractiveWriter()): ServiceDefinition {
+  const indexes = new TenantState(() => new DocumentIndex());
+  return {
+    name: 'query',
+    operations: {
+      query: operation({
+        input: queryInput,
+        answers: 'later',
+        run: (input, context) => answer({ indexes, writer }, input, context),
+      }),
+      search: operation({
+        input: searchInput,
+        answers: 'at_once',
+        async run(input, context) {
+          const index = indexes.peek(context.tenant_id);
+          const { findings } = await findingsFor(index, { ...input, top_k: input.top_k ?? 5 }, context);
+          return { passages: findings.filter(({ quote }) => quote.coverage >= WORTH_SHOWING).map(sourceOf) };
+        },
+      }),
+      index_chunks: operation({
+        input: indexInput,
+        answers: 'at_once',
+        async run({ chunks, total, collection, ...document }, { tenant_id }) {
+          const whole = { ...document, collection: collection ?? DEFAULT_COLLECTION };
+          const complete = indexes.of(tenant_id).stage(whole, chunks, total);
+          return { document_id: document.document_id, complete };
+        },
+      }),
+      list_documents: operation({
+        input: z.object({ collection: collectionSchema.nullish() }),
+        answers: 'at_once',
+        async run({ collection }, { tenant_id }) {
+          const all = [...(indexes.peek(tenant_id)?.documents ?? [])];
+          const documents = all.filter((document) => !collection || document.collection === collection);
+          return {
+            documents: documents.map(({ passages, ...document }) => ({
+              ...document,
+              chunks: passages.length,
+            })),
+          };
+        },
+      }),
+      delete_document: operation({
+        input: z.object({ document_id: documentIdSchema }),
+        answers: 'at_once',
+        async run({ document_id }, { tenant_id }) {
+          const deleted = indexes.peek(tenant_id)?.delete(document_id) === true;
+          if (!deleted)
+            throw new OrchestratorError('not_found', `document "${document_id}": there is no such document`);
+          return { document_id };
+        },
+      }),
+    },
+  };
+}
+
+async function answer(
+  { indexes, writer }: { indexes: TenantState<DocumentIndex>; writer: AnswerWriter },
+  input: z.output<typeof queryInput>,
+  context: OperationContext,
+) {
+  const index = indexes.peek(context.tenant_id);
+  context.progress('searching');
+  const wanted = { ...input, top_k: input.top_k ?? writer.wanted };
+  const { findings, hasDocuments } = await findingsFor(index, wanted, context);
+  const best = findings[0]?.score ?? 0;
+  const needed = writer.judgesFindings ? WORTH_SHOWING : ANSWER_COVERAGE;
+  const good = findings.filter(
+    ({ quote, score }) => quote.coverage >= needed && (writer.judgesFindings || score >= best * CITED_SHARE),
+  );
+  context.progress('answering', { passages: good.length });
+  const text = await writer.write(
+    {
+      question: input.question,
+      messages: input.messages ?? [],
+      findings: good,
+      facts: input.facts ?? [],
+      instructions: input.instructions ?? undefined,
+      hasDocuments,
+    },
+    context,
+  );
+  const isAnswered = good.length > 0 && !saysNotFound(text);
+  return { answer: text, sources: isAnswered ? good.map(sourceOf) : [], model: writer.model };
+}
+
+async function findingsFor(
+  index: DocumentIndex | undefined,
+  input: z.output<typeof searchInput> & { top_k: number },
+  context: OperationContext,
+): Promise<{ findings: Finding[]; hasDocuments: boolean }> {
+  const collection = input.collection ?? undefined;
+  if (index === undefined || !index.has(collection)) return { findings: [], hasDocuments: false };
+  const question = readQuestion(input.question.slice(0, SEARCHED_LENGTH), input.messages ?? []);
+  const vector = await vectorOf(question, context);
+  const findings = retrieve(index, question, {
+    limit: input.top_k,
+    ...(vector && { vector }),
+    ...(collection !== undefined && { collection }),
+  });
+  return { findings, hasDocuments: true };
+}
+
+/** Without the embedding service the words alone decide: worse answers are better than none. */
+async function vectorOf(
+  { expanded }: Question,
+  context: OperationContext,
+): Promise<readonly number[] | undefined> {
+  try {
+    const embedded = await context.call('embedding', 'embed', { texts: [expanded.slice(0, 8_000)] });
+    return validate(embeddedSchema, embedded, 'embedding.embed result', 'invalid_response').vectors[0];
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!(error instanceof OrchestratorError) || !error.retryable) throw error;
+    context.progress('searching by words only, the embedding service is not available');
+    return undefined;
+  }
+}
+
+function sourceOf({ passage, quote, score }: Finding) {
+  return {
+    id: passage.id,
+    title: titleOf(passage),
+    quote: quote.text,
+    score: Math.round(score * 1000) / 1000,
+  };
+}

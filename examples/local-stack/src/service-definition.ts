@@ -1,0 +1,54 @@
+import type { JsonObject, JsonValue } from '@agent-orchestrator/core';
+import type { z } from 'zod';
+
+/** How a service reaches another one: always through the orchestrator, so that limits, usage and traces see the call. */
+export interface Gateway {
+  /** Calls another service through the orchestrator and waits for its outcome. Rejects with an OrchestratorError. */
+  call(request: {
+    service: string;
+    operation: string;
+    input: JsonValue;
+    tenant_id: string;
+    session_id?: string;
+    task_id?: string;
+    signal?: AbortSignal;
+  }): Promise<JsonValue>;
+}
+
+/** What an operation knows about the call it answers, and what it may do meanwhile. */
+export interface OperationContext {
+  readonly tenant_id: string;
+  readonly session_id?: string;
+  readonly task_id: string;
+  readonly call_id: string;
+  readonly user_id?: string;
+  /** Fires when nobody waits for the outcome any more: the call was cancelled, or the service stops. */
+  readonly signal: AbortSignal;
+  /** Tells how far the work is. Free text, and e.g. `{ percent: 40 }` or `{ delta: "text" }`. Does nothing for `at_once`. */
+  progress(status: string, details?: JsonObject): void;
+  /** Calls another service for the same tenant, session and task. Rejects with an OrchestratorError. */
+  call(service: string, operation: string, input: JsonValue): Promise<JsonValue>;
+  /** Adds to what this call consumed. `tokens` is a count, `model` names what counted them. */
+  used(tokens: number, model: string): void;
+}
+
+/** One operation of a service. */
+export interface OperationDefinition<Input extends z.ZodType = z.ZodType> {
+  readonly input: Input;
+  /** `at_once`: the answer is the result. `later`: the answer is a job id, a notification brings the result. */
+  readonly answers: 'at_once' | 'later';
+  run(input: z.output<Input>, context: OperationContext): Promise<JsonValue>;
+}
+
+/** A service: a name and what it can do. The same definition runs in this process or behind HTTP. */
+export interface ServiceDefinition {
+  readonly name: string;
+  readonly operations: { readonly [operation: string]: OperationDefinition };
+}
+
+/** Gives `run` the type of its `input`. */
+export function operation<Input extends z.ZodType>(
+  definition: OperationDefinition<Input>,
+): OperationDefinition {
+  return definition;
+}

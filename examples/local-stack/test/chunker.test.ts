@@ -1,0 +1,146 @@
+import * as fc from 'fast-check';
+import { readFile } from 'node:fs/promises';
+import { describe, expect, test } from 'vitest';
+import { chunksOf } from '../src/ingestion/chunker.js';
+import { htmlToMarkdown } from '../src/ingestion/html-text.js';
+import { mediaTypeOf } from '../src/index.js';
+
+const words = (count: number, word = 'word') =>
+  Array.from({ length: count }, (_, at) => `${word}${at}`).join(' ');
+
+describe('chunks of Markdown', () => {
+  test('are cut at headings and know their path', () => {
+    const text =
+      '# Guide\n\nIntro.\n\n## Install\n\nRun it.\n\n### [Linux](#l) [![Build][img]][url] `x`\n\napt.\n\n## Use\n\nCall it.\n\nTitle\n=====\n\nLast.';
+    expect(chunksOf(text, 'text/markdown').map(({ heading, position }) => [position, ...heading])).toEqual([
+      [0, 'Guide'],
+      [1, 'Guide', 'Install'],
+      [2, 'Guide', 'Install', 'Linux x'],
+      [3, 'Guide', 'Use'],
+      [4, 'Title'],
+    ]);
+  });
+
+  test('keep code and tables whole, and do not take their lines for headings', () => {
+    const code = `\`\`\`sh\n# not a heading\n${words(150)}\n\nmore\n\`\`\``;
+    const table = `| a | b |\n| --- | --- |\n${Array.from({ length: 40 }, (_, at) => `| row ${at} | value |`).join('\n')}`;
+    const chunks = chunksOf(`# T\n\n${words(100)}\n\n${code}\n\nBetween.\n\n${table}\n`, 'text/markdown');
+    expect(chunks.some(({ text }) => text.includes(code))).toBe(true);
+    expect(chunks.some(({ text }) => text.includes(table))).toBe(true);
+    expect(new Set(chunks.flatMap(({ heading }) => heading))).toEqual(new Set(['T']));
+  });
+
+  test('overlap by the last sentence where a section goes on', () => {
+    const paragraph = (n: number) => `${words(120, `p${n}x`)}. This is the end of part ${n}.`;
+    const chunks = chunksOf(`# T\n\n${paragraph(1)}\n\n${paragraph(2)}`, 'text/markdown');
+    expect(chunks).toHaveLength(2);
+    expect(chunks[1]?.text.startsWith('This is the end of part 1.')).toBe(true);
+  });
+
+  test('leave out a table of contents', () => {
+    const chunks = chunksOf('# T\n\n- [One](#one)\n  - [Two](#two)\n\n## One\n\nText.', 'text/markdown');
+    expect(chunks.map(({ text }) => text)).toEqual(['## One\n\nText.']);
+  });
+
+  test('are bounded, literal, and lose no word', () => {
+    const line = fc.oneof(
+      fc.lorem({ maxCount: 60 }),
+      fc.constantFrom(
+        '',
+        '# One',
+        '## Two',
+        '```js',
+        '```',
+        '- item',
+        '| a | b |',
+        '| - | - |',
+        '> quote',
+        '---',
+      ),
+      fc.string({ minLength: 1200, maxLength: 4000 }),
+    );
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 40 }), (lines) => {
+        const text = lines.join('\n');
+        const chunks = chunksOf(text, 'text/markdown');
+        for (const chunk of chunks) {
+          expect(text.includes(chunk.text)).toBe(true);
+          expect(chunk.text.length).toBeLessThanOrEqual(2_600);
+        }
+        const all = chunks.map((chunk) => [...chunk.heading, chunk.text].join(' ')).join(' ');
+        for (const lorem of lines.filter((one) => /^[a-z ]+$/i.test(one))) {
+          for (const word of lorem.split(' ')) expect(all).toContain(word);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('of a real document have the headings of their sections', async () => {
+    const readme = await readFile(new URL('../../../node_modules/ws/README.md', import.meta.url), 'utf8');
+    const chunk = chunksOf(readme, 'text/markdown').find(({ text }) => text.includes('x-forwarded-for'));
+    expect(chunk?.heading.slice(1)).toEqual(['FAQ', 'How to get the IP address of the client?']);
+  });
+});
+
+test('plain text is cut at blank lines', () => {
+  const chunks = chunksOf(`# no heading\n${words(150)}\n\n${words(150, 'x')}\r\n\r\nend`, 'text/plain');
+  expect(chunks.map(({ heading }) => heading)).toEqual(chunks.map(() => []));
+  expect(chunks[0]?.text.startsWith('# no heading')).toBe(true);
+  expect(chunks.at(-1)?.text.endsWith('end')).toBe(true);
+});
+
+describe('HTML', () => {
+  const page = `<!doctype html><html><head><title>T</title><style>p{}</style></head><body>
+    <nav><a href="/">Home</a></nav><h1>Guide &amp; more</h1><p>First   <b>bold</b> text.<br>Next line.</p>
+    <h2>Code</h2><pre><code>if (a &lt; b) {\n  run();\n}</code></pre>
+    <ul><li>one</li><li>two</li></ul><table><tr><th>k</th><th>v</th></tr><tr><td>a</td><td>1</td></tr></table>
+    <script>alert('x')</script></body></html>`;
+
+  test('becomes text with headings, code, lists and tables', () => {
+    const text = htmlToMarkdown(page);
+    expect(text).toContain('# Guide & more\n\nFirst bold text.\nNext line.');
+    expect(text).toContain('```\nif (a < b) {\n  run();\n}\n```');
+    expect(text).toContain('- one\n- two');
+    expect(text).toContain('| k | v\n| a | 1');
+    expect(text).not.toMatch(/alert|Home|p\{\}/);
+  });
+
+  test('is chunked by its headings', () => {
+    expect(chunksOf(page, 'text/html').map(({ heading }) => heading)).toEqual([
+      ['Guide & more'],
+      ['Guide & more', 'Code'],
+    ]);
+  });
+
+  test('that is broken is read as far as it goes', () => {
+    expect(htmlToMarkdown('<p>one<div>two</p></pre><li>three')).toContain('three');
+  });
+});
+
+test.each([
+  ['README.md', 'text/markdown'],
+  ['docs/a.HTML', 'text/html'],
+  ['notes.txt', 'text/plain'],
+  ['LICENSE', 'text/plain'],
+  ['photo.png', undefined],
+  ['.env.json', undefined],
+])('media type of %s', (name, type) => {
+  expect(mediaTypeOf(name)).toBe(type);
+});
+
+test.each<[string, string]>([
+  ['spaces in a heading', `# a${' '.repeat(125_000)}x`],
+  ['one line', 'a'.repeat(250_000)],
+  ['words', 'word '.repeat(50_000)],
+  ['paragraphs', 'word\n\n'.repeat(37_500)],
+  ['open brackets', '[a\n'.repeat(75_000)],
+  ['tags', '<p>a<b>b</b></p>'.repeat(15_000)],
+  ['open tags', '<div>'.repeat(37_500)],
+  ['fences', '```\n'.repeat(50_000)],
+  ['table rows', '| a | b |\n'.repeat(25_000)],
+])('a large document of %s is cut in time', (_name, content) => {
+  const started = performance.now();
+  for (const type of ['text/markdown', 'text/plain', 'text/html'] as const) chunksOf(content, type);
+  expect(performance.now() - started).toBeLessThan(6_000);
+});

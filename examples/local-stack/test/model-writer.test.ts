@@ -1,0 +1,204 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { JsonObject } from '@agent-orchestrator/core';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { serverSentData } from '../src/models/server-sent-data.js';
+import { type Stack, startStack } from './direct-gateway.js';
+
+type Handler = (request: IncomingMessage, response: ServerResponse, body: JsonObject) => void;
+
+let handler: Handler;
+let stack: Stack;
+const requests: { url: string; headers: IncomingMessage['headers']; body: JsonObject }[] = [];
+const server = createServer((request, response) => {
+  let text = '';
+  request.on('data', (part: Buffer) => (text += part.toString()));
+  request.on('end', () => {
+    const body = JSON.parse(text) as JsonObject;
+    requests.push({ url: request.url ?? '', headers: request.headers, body });
+    handler(request, response, body);
+  });
+});
+
+beforeEach(async () => {
+  requests.length = 0;
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const llm = { url: `http://127.0.0.1:${port}/v1/`, key: 'k-1', model: 'tiny', timeoutMs: 1_000 };
+  stack = startStack({ llm, host: { report: () => {} } });
+  await stack.ingest(
+    'guide.md',
+    '# Heartbeat\n\nThe heartbeat interval is 15 seconds. It can be changed with `heartbeatMs`.',
+  );
+});
+
+afterEach(async () => {
+  await stack.stop();
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+const part = (content: string, finish?: string) =>
+  `data: ${JSON.stringify({ choices: [{ delta: { content }, finish_reason: finish ?? null }] })}\n\n`;
+const query = (question = 'What is the heartbeat interval?') => stack.call('query', 'query', { question });
+
+function streams(...parts: string[]): Handler {
+  return (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    for (const text of parts) response.write(text);
+    response.end();
+  };
+}
+
+describe('a language model', () => {
+  test('writes the answer, streamed, from the passages', async () => {
+    handler = streams(
+      ': comment\n\n',
+      part('It is '),
+      part('15 seconds [1].', 'stop'),
+      'data: {"choices":[],"usage":{"total_tokens":42}}\n\n',
+      'data: [DONE]\n\n',
+    );
+    const result = await query();
+    expect(result).toMatchObject({
+      answer: 'It is 15 seconds [1].',
+      model: 'tiny',
+      sources: [{ title: 'guide.md › Heartbeat' }],
+    });
+    const [request] = requests;
+    expect(request?.url).toBe('/v1/chat/completions');
+    expect(request?.headers.authorization).toBe('Bearer k-1');
+    expect(request?.body).toMatchObject({ model: 'tiny', stream: true });
+    expect(JSON.stringify(request?.body)).toContain('heartbeat interval is 15 seconds');
+    const notifier = stack.gateway.notifierFor('query');
+    const deltas = notifier.statuses.flatMap(
+      ({ details }) => (details?.['delta'] as string | undefined) ?? [],
+    );
+    expect(deltas.join('')).toBe('It is 15 seconds [1].');
+    expect(notifier.outcomes[0]?.metadata).toEqual({ usage: { tokens: 42, model: 'tiny' } });
+  });
+
+  test('gets the conversation, the instructions and the facts', async () => {
+    handler = streams(part('ok', 'stop'), 'data: [DONE]\n\n');
+    const messages = [
+      { role: 'user', content: 'What about the heartbeat?' },
+      { role: 'assistant', content: 'It beats.' },
+    ];
+    const input = {
+      question: 'How often?',
+      messages,
+      instructions: 'Speak like a pirate.',
+      facts: ['2 * 3 = 6'],
+    };
+    await stack.call('query', 'query', input);
+    const sent = JSON.stringify(requests[0]?.body);
+    for (const text of ['Speak like a pirate.', 'It beats.', '2 * 3 = 6', 'How often?'])
+      expect(sent).toContain(text);
+  });
+
+  test('that finds nothing cites nothing', async () => {
+    handler = streams(part('I did not find an answer in the documents.', 'stop'), 'data: [DONE]\n\n');
+    expect(await query()).toMatchObject({ sources: [] });
+  });
+
+  test('many small parts are passed on at most 20 times a second', async () => {
+    handler = (_request, response) => {
+      response.writeHead(200);
+      for (let n = 0; n < 500; n += 1) response.write(part('x'));
+      response.end(`${part('', 'stop')}data: [DONE]\n\n`);
+    };
+    const started = Date.now();
+    expect((await query())['answer']).toBe('x'.repeat(500));
+    const deltas = stack.gateway
+      .notifierFor('query')
+      .statuses.filter(({ details }) => details?.['delta'] !== undefined);
+    expect(deltas.length).toBeLessThanOrEqual((Date.now() - started) / 50 + 2);
+  });
+});
+
+describe('a broken language model', () => {
+  const status =
+    (code: number): Handler =>
+    (_request, response) =>
+      response.writeHead(code).end('{}');
+
+  test.each<[string, Handler, RegExp, boolean]>([
+    ['500', status(500), /status 500/, true],
+    ['429', status(429), /status 429/, true],
+    ['401', status(401), /status 401/, false],
+    ['garbage', streams('data: {"choi\n\n'), /something else/, true],
+    ['another shape', streams('data: {"choices":"x"}\n\n'), /something else/, true],
+    [
+      'an error in the stream',
+      streams('data: {"error":{"message":"out of memory"}}\n\n'),
+      /reported an error/,
+      true,
+    ],
+    ['half a stream', streams(part('It is')), /broke off/, true],
+    ['no text', streams('data: [DONE]\n\n'), /nothing/, true],
+    ['too much', streams(part('x'.repeat(200_000))), /more than/, true],
+    [
+      'a broken connection',
+      (_request, response) => response.writeHead(200).write(part('It'), () => response.destroy()),
+      /broke off/,
+      true,
+    ],
+    [
+      'a redirect',
+      (_request, response) => response.writeHead(302, { location: 'http://169.254.169.254/' }).end(),
+      /cannot be reached/,
+      true,
+    ],
+    ['no answer', () => {}, /within 1000 ms/, true],
+  ])('%s fails plainly', async (_name, broken, message, retryable) => {
+    handler = broken;
+    await expect(query()).rejects.toMatchObject({ code: 'service_unavailable', retryable });
+    await expect(query()).rejects.toThrow(message);
+  });
+
+  test('nothing is asked when there is nothing to ask about', async () => {
+    handler = status(500);
+    expect(await stack.call('query', 'query', { question: 'What is the refund policy?' })).toMatchObject({
+      sources: [],
+    });
+    expect(await stack.call('query', 'query', { question: 'Anything?' }, 'empty')).toMatchObject({
+      sources: [],
+    });
+    expect(requests).toEqual([]);
+  });
+});
+
+test('remote embeddings', async () => {
+  handler = (_request, response, { input }) => {
+    const data = (input as string[])
+      .map((_text, index) => ({ index, embedding: [3 * index, 4] }))
+      .toReversed();
+    response.end(JSON.stringify({ data, usage: { total_tokens: 9 } }));
+  };
+  const { port } = server.address() as AddressInfo;
+  const remote = startStack({ embedding: { url: `http://127.0.0.1:${port}`, model: 'emb' } });
+  expect(await remote.call('embedding', 'embed', { texts: ['a', 'b'] })).toEqual({
+    vectors: [
+      [0, 1],
+      [0.6, 0.8],
+    ],
+    model: 'emb',
+    dimensions: 2,
+  });
+  handler = (_request, response) => response.end('{"data":[{"index":0,"embedding":[1]}]}');
+  await expect(remote.call('embedding', 'embed', { texts: ['a', 'b'] })).rejects.toMatchObject({
+    code: 'service_unavailable',
+  });
+});
+
+test('server-sent data is read across any cuts', async () => {
+  const text = 'data: one\r\n\r\n: comment\nevent: x\ndata: two\ndata: lines\n\ndata: last';
+  for (let size = 1; size < 12; size += 1) {
+    const parts = (async function* () {
+      for (let at = 0; at < text.length; at += size) yield text.slice(at, at + size);
+    })();
+    const read: string[] = [];
+    for await (const data of serverSentData(parts)) read.push(data);
+    expect(read).toEqual(['one', 'two\nlines', 'last']);
+  }
+});

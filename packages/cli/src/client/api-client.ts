@@ -1,0 +1,101 @@
+import {
+  isErrorCode,
+  type Issue,
+  JsonRefusedError,
+  type JsonValue,
+  OrchestratorError,
+  parseJson,
+} from '@agent-orchestrator/core';
+
+export interface RequestOptions {
+  readonly body?: JsonValue;
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** Default limit of one request. */
+const TIMEOUT_MS = 60_000;
+
+/** The orchestrator's HTTP routes, with an API key. Errors come as `OrchestratorError` with the server's code. */
+export class ApiClient {
+  constructor(
+    readonly url: string,
+    readonly apiKey: string | undefined,
+  ) {}
+
+  get<T>(path: string, options: RequestOptions = {}): Promise<T> {
+    return this.#request<T>('GET', path, options);
+  }
+
+  post<T>(path: string, body: JsonValue, options: RequestOptions = {}): Promise<T> {
+    return this.#request<T>('POST', path, { ...options, body });
+  }
+
+  async #request<T>(method: string, path: string, options: RequestOptions): Promise<T> {
+    const url = new URL(path, this.url);
+    for (const [name, value] of Object.entries(options.query ?? {})) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    const limit = AbortSignal.timeout(TIMEOUT_MS);
+    const response = await fetch(url, {
+      method,
+      headers: {
+        accept: 'application/json',
+        ...(options.body !== undefined && { 'content-type': 'application/json' }),
+        ...(this.apiKey !== undefined && { authorization: `Bearer ${this.apiKey}` }),
+        ...options.headers,
+      },
+      ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
+      signal: options.signal ? AbortSignal.any([options.signal, limit]) : limit,
+    }).catch((error: unknown) => {
+      throw this.#unreachable(error, limit);
+    });
+    const body = toBody(await response.text(), this.url);
+    if (!response.ok) throw toError(response.status, body, this.url);
+    return body as T;
+  }
+
+  #unreachable(error: unknown, limit: AbortSignal): unknown {
+    if (limit.aborted)
+      return new OrchestratorError('timeout', `${this.url} has not answered within ${TIMEOUT_MS} ms`);
+    if ((error as Error).name === 'AbortError') return error;
+    return unreachable(this.url, error);
+  }
+}
+
+/** Nobody listens, or the way there is broken. */
+export function unreachable(url: string, cause: unknown): OrchestratorError {
+  const inner = (cause as { cause?: { code?: unknown } }).cause?.code ?? (cause as { code?: unknown }).code;
+  const why = typeof inner === 'string' ? ` (${inner})` : '';
+  const message = `no orchestrator answers at ${url}${why}: is it running? Start one with "orchestrator-cli dev", or name another with --url`;
+  return new OrchestratorError('not_running', message, { cause });
+}
+
+function toBody(text: string, url: string): JsonValue {
+  if (text === '') return null;
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonRefusedError)) throw error;
+    throw new OrchestratorError(
+      'invalid_response',
+      `${url} does not answer like an orchestrator: ${error.reason}`,
+    );
+  }
+}
+
+function toError(status: number, body: JsonValue, url: string): OrchestratorError {
+  const problem = typeof body === 'object' && body !== null && !Array.isArray(body) ? body : {};
+  const { code, detail, title, errors } = problem;
+  if (!isErrorCode(code)) {
+    return new OrchestratorError('invalid_response', `${url} answered ${status}, not like an orchestrator`);
+  }
+  const message = typeof detail === 'string' ? detail : typeof title === 'string' ? title : code;
+  const hint = code === 'unauthorized' ? '. Set ORCHESTRATOR_API_KEY to one of its API keys' : '';
+  return new OrchestratorError(
+    code,
+    `${message}${hint}`,
+    Array.isArray(errors) ? { issues: errors as unknown as Issue[] } : {},
+  );
+}

@@ -1,0 +1,59 @@
+import { type Logger, Orchestrator } from '@agent-orchestrator/core';
+import { addLocalStack, type LocalStack } from '@agent-orchestrator/local-stack';
+import { OrchestratorServer } from '@agent-orchestrator/ws-server';
+import type { Settings } from '../settings/settings.js';
+import type { Credentials } from './credentials.js';
+
+/** An orchestrator and its server in this process, with the local stack or without. */
+export interface LocalNode {
+  readonly url: string;
+  readonly orchestrator: Orchestrator;
+  stop(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+/** Starts what `dev` and `serve` start. What was started is stopped again when something fails on the way. */
+export async function startNode(options: {
+  readonly settings: Settings;
+  readonly credentials: Credentials;
+  readonly withLocalStack: boolean;
+  readonly logger: Logger;
+}): Promise<LocalNode> {
+  const { settings, credentials, withLocalStack, logger } = options;
+  const orchestrator = createOrchestrator(settings, logger);
+  const stack = withLocalStack ? startStack(orchestrator, settings, logger) : undefined;
+  // After the stack, so that a service of the settings takes the place of the stack's own.
+  for (const [name, service] of Object.entries(settings.services)) orchestrator.service(name, service);
+  const server = new OrchestratorServer(orchestrator, {
+    identities: credentials.identities,
+    allowedOrigins: settings.allowedOrigins,
+    logger,
+  });
+  const stop = async ({ graceMs = 10_000 }: { readonly graceMs?: number } = {}) => {
+    await stack?.stop();
+    await server.stop({ graceMs });
+  };
+  try {
+    await server.listen(settings.port, settings.host);
+  } catch (error) {
+    await stop({ graceMs: 0 });
+    throw error;
+  }
+  return { url: server.url, orchestrator, stop };
+}
+
+function createOrchestrator(settings: Settings, logger: Logger): Orchestrator {
+  const { concurrency } = settings;
+  const orchestrator = new Orchestrator({ logger, ...(concurrency !== undefined && { concurrency }) });
+  for (const [type, fn] of Object.entries(settings.workflows)) orchestrator.workflow(type, fn);
+  return orchestrator;
+}
+
+function startStack(orchestrator: Orchestrator, { llm, agentsFile }: Settings, logger: Logger): LocalStack {
+  return addLocalStack(orchestrator, {
+    ...(llm && { llm: { url: llm.url, model: llm.model, ...(llm.key !== undefined && { key: llm.key }) } }),
+    ...(agentsFile !== undefined && { agentsFile }),
+    host: {
+      report: (error, where) => logger.error(`local stack: ${where} failed`, { error: String(error) }),
+    },
+  });
+}

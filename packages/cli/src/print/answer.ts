@@ -1,0 +1,50 @@
+import type { JsonValue, Task } from '@agent-orchestrator/core';
+import type { Terminal } from '../terminal.js';
+
+interface Source {
+  readonly title?: string;
+  readonly quote?: string;
+}
+
+/** What a task came to, for people: its text and sources if it has them, else its JSON. */
+export function printAnswer(task: Task, terminal: Terminal): void {
+  const { result } = task;
+  const said = typeof result === 'object' && result !== null && !Array.isArray(result) ? result : undefined;
+  const content = said?.['content'] ?? said?.['answer'];
+  if (typeof content !== 'string') {
+    terminal.data(JSON.stringify(result ?? null, null, 2));
+    return;
+  }
+  terminal.data(content);
+  const sources = (said?.['sources'] ?? []) as readonly Source[];
+  if (sources.length === 0) return;
+  terminal.data('');
+  terminal.data(terminal.paint('bold', 'Sources'));
+  for (const [index, source] of sources.entries()) terminal.data(sourceLine(index + 1, source, terminal));
+}
+
+function sourceLine(number: number, { title, quote }: Source, terminal: Terminal): string {
+  const passage = (quote ?? '').replaceAll(/\s+/g, ' ').trim();
+  const shown = passage.length > 240 ? `${passage.slice(0, 239)}…` : passage;
+  return ` [${number}] ${terminal.paint('cyan', title ?? 'untitled')}\n     ${terminal.paint('dim', shown)}`;
+}
+
+/** The same for programs: one JSON value. */
+export function answerRecord(task: Task): { [key: string]: JsonValue } {
+  const { task_id, session_id, status, result, error, usage } = task;
+  const content = (result as { content?: unknown } | null | undefined)?.content;
+  return {
+    task_id,
+    ...(session_id !== undefined && { session_id }),
+    status,
+    ...(typeof content === 'string' && { message: { role: 'assistant', content } }),
+    ...(result !== undefined && { result }),
+    ...(error && { error: { ...error } }),
+    ...(usage && { usage: { ...usage } }),
+  };
+}
+
+/** A task that did not complete, in a line. */
+export function failureLine(task: Task): string {
+  return `task ${task.task_id} ${task.status}: ${task.error?.code ?? 'unknown'}: ${task.error?.message ?? ''}`;
+}

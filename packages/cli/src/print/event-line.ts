@@ -1,0 +1,67 @@
+import type { TaskEvent } from '@agent-orchestrator/core';
+import type { Terminal } from '../terminal.js';
+
+interface StatusData {
+  readonly status?: string;
+  readonly details?: {
+    readonly delta?: string;
+    readonly percent?: number;
+    readonly message?: string;
+    readonly [key: string]: unknown;
+  };
+}
+
+/** Text that a model writes as it is written; `undefined` for every other event. */
+export function deltaOf(event: TaskEvent): string | undefined {
+  if (event.event !== 'task_status_update') return undefined;
+  const delta = (event.data as StatusData).details?.delta;
+  return typeof delta === 'string' ? delta : undefined;
+}
+
+/** An event in a line for people: when, who, what. */
+export function eventLine(event: TaskEvent, terminal: Terminal): string {
+  const time = terminal.dim(event.timestamp.slice(11, 23));
+  const task = event.task_id === undefined ? '' : terminal.dim(` ${event.task_id.slice(0, 8)}`);
+  const who =
+    event.service === 'orchestrator' ? '' : ` ${terminal.paint('cyan', event.service, terminal.stderr)}`;
+  return `${time}${task}${who} ${whatHappened(event)}`;
+}
+
+function whatHappened(event: TaskEvent): string {
+  const data = event.data as { readonly [key: string]: unknown } | null;
+  switch (event.event) {
+    case 'task_created':
+      return `created: ${String(data?.['type'])}, priority ${String(data?.['priority'])}`;
+    case 'task_started':
+      return `started, attempt ${String(data?.['attempt'])}`;
+    case 'task_status_update':
+      return statusText(event.data as StatusData);
+    case 'task_completed':
+      return 'completed';
+    case 'task_failed':
+      return `failed: ${String(data?.['code'])}: ${String(data?.['message'])}`;
+    case 'session_updated':
+      return `session ${event.session_id}: ${String(data?.['messages'])} messages, ${String(data?.['status'])}`;
+    default:
+      return event.event satisfies never;
+  }
+}
+
+function statusText({ status, details = {} }: StatusData): string {
+  const { percent, message, delta, ...rest } = details;
+  const shown = [
+    percent === undefined ? undefined : `${percent} %`,
+    message,
+    delta === undefined ? undefined : JSON.stringify(delta),
+    Object.keys(rest).length > 0 ? brief(rest) : undefined,
+  ].filter((part) => part !== undefined);
+  return shown.length > 0 ? `${status}: ${shown.join(', ')}` : String(status);
+}
+
+function brief(rest: object): string {
+  const pairs = Object.entries(rest).map(
+    ([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
+  );
+  const text = pairs.join(', ');
+  return text.length > 160 ? `${text.slice(0, 159)}…` : text;
+}

@@ -1,0 +1,60 @@
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { addChatCommand } from './commands/chat.js';
+import type { CommandContext } from './commands/command-context.js';
+import { addDemoCommand } from './commands/demo.js';
+import { addIngestCommand } from './commands/ingest.js';
+import { addRunCommand } from './commands/run.js';
+import { addServeCommands } from './commands/serve.js';
+import { addSessionCommands } from './commands/sessions.js';
+import { addTaskCommands } from './commands/tasks.js';
+
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+
+/** The command line. Its actions throw; `main` says what went wrong and with which exit code. */
+export function createProgram(context: CommandContext): Command {
+  const { terminal } = context;
+  const program = new Command('orchestrator-cli')
+    .description('Run an agent orchestrator, talk to it, look inside.')
+    .version(version)
+    .showSuggestionAfterError(true)
+    .showHelpAfterError('(--help says more)')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void terminal.stdout.write(text),
+      writeErr: (text) => void terminal.stderr.write(text),
+    })
+    .addHelpText(
+      'after',
+      `
+Try it:
+  orchestrator-cli dev                        start everything, in one terminal
+  orchestrator-cli ingest ./docs              in another one
+  orchestrator-cli chat "how do I …?"
+
+Environment: ORCHESTRATOR_URL, ORCHESTRATOR_API_KEY (what this command sends), ORCHESTRATOR_PORT, ORCHESTRATOR_HOST,
+ORCHESTRATOR_API_KEYS, ORCHESTRATOR_SERVICE_TOKENS, ORCHESTRATOR_OPERATOR_TOKEN, ORCHESTRATOR_LLM_URL|KEY|MODEL, NO_COLOR
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 limited, 69 unreachable, 75 time-out, 78 configuration, 130 interrupted`,
+    );
+  addServeCommands(program, context);
+  addDemoCommand(program, context);
+  addChatCommand(program, context);
+  addRunCommand(program, context);
+  addIngestCommand(program, context);
+  addTaskCommands(program, context);
+  addSessionCommands(program, context);
+  for (const command of everyCommand(program)) command.copyInheritedSettings(program);
+  return program;
+}
+
+function* everyCommand(command: Command): Generator<Command> {
+  for (const child of command.commands) {
+    yield child;
+    yield* everyCommand(child);
+  }
+}
+
+/** Whether commander has said it all already: help, version, or a mistake in the usage. */
+export function isCommanderEnd(error: unknown): error is CommanderError {
+  return error instanceof CommanderError;
+}

@@ -1,0 +1,224 @@
+import type { IncomingMessage } from 'node:http';
+import {
+  clientFrameSchema,
+  clientHelloSchema,
+  formatCursor,
+  type JsonValue,
+  type Orchestrator,
+  OrchestratorError,
+  validate,
+  type Logger,
+} from '@agent-orchestrator/core';
+import type { WebSocket } from 'ws';
+import { bearerToken } from '../http/credentials.js';
+import type { ClientIdentity, Identities } from '../identities.js';
+import { MinuteBudget, TokenBucket } from '../sockets/budgets.js';
+import { CLOSE } from '../sockets/close-codes.js';
+import { errorFrame } from '../sockets/error-frame.js';
+import { FrameSocket, type FrameHandler } from '../sockets/frame-socket.js';
+import type { TicketBooth } from '../tickets.js';
+import type { EventFrame } from './event-frame.js';
+import type { FeedDirectory } from './feed-directory.js';
+import { OUTBOUND_LIMITS, OutboundQueue } from './outbound-queue.js';
+import { Subscription, type SubscriptionSink } from './subscription.js';
+import type { TenantFeed } from './tenant-feed.js';
+
+export interface ClientConnectionParts {
+  readonly orchestrator: Orchestrator;
+  readonly identities: Identities;
+  readonly tickets: TicketBooth;
+  readonly feeds: FeedDirectory;
+  readonly logger: Logger;
+  readonly heartbeatMs: number;
+  readonly helloMs: number;
+}
+
+const FRAMES_PER_SECOND = 10;
+const FRAMES_BURST = 50;
+const BAD_FRAMES_A_MINUTE = 10;
+const MAX_SUBSCRIPTIONS = 100;
+/** How long a reader that was too slow has to take what the system still holds for it, and the reason, in milliseconds. */
+const SLOW_CLOSING_MS = 10_000;
+
+interface Admitted {
+  readonly caller: ClientIdentity;
+  readonly token: string;
+  readonly feed: TenantFeed;
+  readonly release: () => void;
+}
+
+/**
+ * One client's connection to `/ws/client`: who it is (header, ticket or first frame), what it follows, and what is on its
+ * way to it. Every event goes out once a connection, however many of its subscriptions it belongs to.
+ */
+export class ClientConnection implements FrameHandler, SubscriptionSink {
+  readonly #parts: ClientConnectionParts;
+  readonly #socket: FrameSocket;
+  readonly #queue: OutboundQueue;
+  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #rate = new TokenBucket(FRAMES_PER_SECOND, FRAMES_BURST);
+  readonly #bad = new MinuteBudget(BAD_FRAMES_A_MINUTE);
+  #early: JsonValue[] = [];
+  #checking = false;
+  #admitted: Admitted | undefined;
+
+  constructor(parts: ClientConnectionParts, socket: WebSocket, request: IncomingMessage) {
+    this.#parts = parts;
+    this.#socket = new FrameSocket(socket, request.socket, this, parts);
+    this.#queue = new OutboundQueue(this.#socket, OUTBOUND_LIMITS, () => {
+      this.#socket.close(CLOSE.tooSlow, 'too slow: resume with your last cursor', SLOW_CLOSING_MS);
+    });
+    const token = bearerToken(request.headers.authorization);
+    const ticket = new URL(request.url ?? '/', 'http://localhost').searchParams.get('ticket');
+    if (token !== undefined) void this.#enter(token);
+    else if (ticket !== null) void this.#enter(parts.tickets.redeem(ticket));
+  }
+
+  frame(frame: JsonValue): void {
+    if (!this.#rate.take()) {
+      this.#socket.close(CLOSE.tooManyFrames, `expected at most ${FRAMES_PER_SECOND} frames a second`);
+    } else if (this.#admitted) {
+      this.#act(this.#admitted, frame);
+    } else if (this.#checking) {
+      this.#early.push(frame);
+    } else {
+      const hello = clientHelloSchema.safeParse(frame);
+      void this.#enter(hello.success ? hello.data.token : undefined);
+    }
+  }
+
+  unreadable(reason: string): void {
+    if (this.#admitted) this.#refuse(new OrchestratorError('invalid_message', reason));
+    else this.#turnAway(reason);
+  }
+
+  noHello(reason: string): void {
+    this.#turnAway(reason);
+  }
+
+  beat(): void {
+    void this.#checkAgain();
+    const cursor = this.#heartbeatCursor();
+    if (cursor !== undefined) this.#queue.control({ event: 'heartbeat', cursor });
+  }
+
+  closed(): void {
+    this.#queue.end();
+    for (const subscription of this.#subscriptions.values()) subscription.end();
+    this.#subscriptions.clear();
+    this.#admitted?.release();
+  }
+
+  /** The server stops: come back after `retryAfterMs`. */
+  shutDown(retryAfterMs: number): void {
+    this.#socket.close(CLOSE.shuttingDown, JSON.stringify({ retry_after_ms: retryAfterMs }));
+  }
+
+  control(frame: object): void {
+    this.#queue.control(frame);
+  }
+
+  event(frame: EventFrame, from: Subscription): void {
+    for (const other of this.#subscriptions.values()) {
+      if (other !== from && other.covers(frame)) return;
+    }
+    this.#queue.event(frame);
+  }
+
+  room(): Promise<void> {
+    return this.#queue.room();
+  }
+
+  failed(subscription: Subscription, error: unknown): void {
+    subscription.end();
+    this.#subscriptions.delete(subscription.id);
+    this.#queue.control(errorFrame(error, subscription.id));
+  }
+
+  async #enter(token: string | undefined): Promise<void> {
+    this.#checking = true;
+    this.#socket.greeted();
+    try {
+      const identity = token === undefined ? undefined : await this.#parts.identities.authenticate(token);
+      if (token === undefined || !identity) this.#turnAway('expected an API key or a ticket that is known');
+      else if (identity.kind === 'client') this.#admit(identity, token);
+      else this.#socket.close(CLOSE.forbidden, 'expected an API key, got another kind of credential');
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : 'unknown';
+      this.#parts.logger.error('an API key could not be checked', { error: reason });
+      this.#socket.close(CLOSE.overloaded, 'the credential could not be checked');
+    }
+  }
+
+  #admit(caller: ClientIdentity, token: string): void {
+    if (!this.#socket.isOpen) return;
+    this.#admitted = { caller, token, ...this.#parts.feeds.acquire(caller.tenant) };
+    this.#socket.admit();
+    for (const frame of this.#early.splice(0)) this.#act(this.#admitted, frame);
+  }
+
+  #act({ caller, feed }: Admitted, frame: JsonValue): void {
+    try {
+      const request = validate(clientFrameSchema, frame, 'the frame', 'invalid_message');
+      if (request.action === 'unsubscribe') {
+        this.#subscriptions.get(request.id)?.end();
+        this.#subscriptions.delete(request.id);
+        return;
+      }
+      const { id, topic, after } = request;
+      this.#refuseSubscription(id);
+      const tenant = this.#parts.orchestrator.tenant(caller.tenant);
+      const subscription = new Subscription({ id, topic, tenant, feed, sink: this });
+      this.#subscriptions.set(id, subscription);
+      void subscription.start(after);
+    } catch (error) {
+      this.#refuse(error, subscriptionIdOf(frame));
+    }
+  }
+
+  #refuseSubscription(id: string): void {
+    if (this.#subscriptions.has(id)) {
+      throw new OrchestratorError('invalid_message', 'a subscription with this id is there already');
+    }
+    if (this.#subscriptions.size < MAX_SUBSCRIPTIONS) return;
+    throw new OrchestratorError(
+      'rate_limited',
+      `expected at most ${MAX_SUBSCRIPTIONS} subscriptions of a connection`,
+    );
+  }
+
+  #refuse(error: unknown, id?: string): void {
+    this.#queue.control(errorFrame(error, id));
+    if (this.#bad.spend()) this.#socket.close(CLOSE.badFrames, 'too many frames that are not valid');
+  }
+
+  #turnAway(reason: string): void {
+    this.#checking = true;
+    this.#socket.close(CLOSE.unauthorized, reason);
+  }
+
+  /** Up to where this connection has everything that it follows: what the subscription furthest behind has. */
+  #heartbeatCursor(): string | undefined {
+    const positions = [...this.#subscriptions.values()].map((subscription) => subscription.position);
+    if (positions.some((position) => position === undefined)) return undefined;
+    let least = positions[0] ?? this.#admitted?.feed.position;
+    for (const position of positions) {
+      if (position && least && position.epoch === least.epoch && position.seq < least.seq) least = position;
+    }
+    return least && formatCursor(least);
+  }
+
+  async #checkAgain(): Promise<void> {
+    if (!this.#admitted) return;
+    const { token, caller } = this.#admitted;
+    const identity = await Promise.resolve(this.#parts.identities.authenticate(token)).catch(() => caller);
+    if (identity?.kind === 'client' && identity.tenant === caller.tenant) return;
+    this.#socket.close(CLOSE.unauthorized, 'the credential is no longer valid');
+  }
+}
+
+function subscriptionIdOf(frame: JsonValue): string | undefined {
+  if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) return undefined;
+  const id = frame['id'];
+  return typeof id === 'string' && id.length <= 64 ? id : undefined;
+}

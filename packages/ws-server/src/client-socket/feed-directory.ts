@@ -1,0 +1,47 @@
+import type { Orchestrator, Logger } from '@agent-orchestrator/core';
+import { TenantFeed } from './tenant-feed.js';
+
+interface Shared {
+  readonly feed: TenantFeed;
+  users: number;
+}
+
+/** The feeds of this process: one for each tenant that has a client here. */
+export class FeedDirectory {
+  readonly #orchestrator: Orchestrator;
+  readonly #logger: Logger;
+  readonly #feeds = new Map<string, Shared>();
+
+  constructor(orchestrator: Orchestrator, logger: Logger) {
+    this.#orchestrator = orchestrator;
+    this.#logger = logger;
+  }
+
+  /** A tenant's feed, begun if it is the first that asks; the last one that releases it ends it. */
+  acquire(tenantId: string): { readonly feed: TenantFeed; readonly release: () => void } {
+    const shared = this.#feeds.get(tenantId) ?? {
+      feed: new TenantFeed(this.#orchestrator.tenant(tenantId), this.#logger),
+      users: 0,
+    };
+    shared.users += 1;
+    this.#feeds.set(tenantId, shared);
+    let released = false;
+    const release = () => {
+      if (released) return;
+      released = true;
+      shared.users -= 1;
+      if (shared.users > 0) return;
+      shared.feed.stop();
+      if (this.#feeds.get(tenantId) === shared) this.#feeds.delete(tenantId);
+    };
+    return { feed: shared.feed, release };
+  }
+
+  /** Ends all feeds. */
+  async stop(): Promise<void> {
+    const feeds = [...this.#feeds.values()].map((shared) => shared.feed);
+    this.#feeds.clear();
+    for (const feed of feeds) feed.stop();
+    await Promise.all(feeds.map((feed) => feed.ended));
+  }
+}

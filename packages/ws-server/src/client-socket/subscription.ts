@@ -1,0 +1,177 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type Cursor,
+  formatCursor,
+  OrchestratorError,
+  type TenantHandle,
+  type Topic,
+} from '@agent-orchestrator/core';
+import { EventFrame, isAfter, positionOf, topicKey, topicKeysOf } from './event-frame.js';
+import type { FeedListener, TenantFeed } from './tenant-feed.js';
+
+/** Where a subscription's frames go. */
+export interface SubscriptionSink {
+  control(frame: object): void;
+  /** An event, unless another subscription of the same connection has sent it. */
+  event(frame: EventFrame, from: Subscription): void;
+  /** Resolves when more than the reader can take at once may be sent. */
+  room(): Promise<void>;
+  /** It could not begin, and is over. */
+  failed(subscription: Subscription, error: unknown): void;
+}
+
+export interface SubscriptionParts {
+  readonly id: string;
+  readonly topic: Topic;
+  readonly tenant: TenantHandle;
+  readonly feed: TenantFeed;
+  readonly sink: SubscriptionSink;
+}
+
+const RETRY_MS = 1_000;
+
+/**
+ * One topic that a client follows. It is first `joining`: it has told where it begins, and reads the log by itself until it
+ * has caught up with the feed; then `live`: the feed hands it each event. A gap sends it back to `joining`, with a new
+ * snapshot. Whatever happens in between, it sends what is after `#last`, once and in order.
+ */
+export class Subscription implements FeedListener {
+  readonly id: string;
+  readonly #parts: SubscriptionParts;
+  readonly #key: string;
+  readonly #ended = new AbortController();
+  readonly #stopListening: () => void;
+  #state: 'joining' | 'live' = 'joining';
+  /** What has been sent is after `#from`, up to `#last`. */
+  #from: Cursor | undefined;
+  #last: Cursor | undefined;
+
+  constructor(parts: SubscriptionParts) {
+    this.id = parts.id;
+    this.#parts = parts;
+    this.#key = topicKey(parts.topic);
+    this.#stopListening = parts.feed.listen(this.#key, this);
+  }
+
+  /** Everything of the topic up to here has been sent; `undefined` before it began. */
+  get position(): Cursor | undefined {
+    const feed = this.#parts.feed.position;
+    if (this.#state === 'joining' || !this.#last || !feed) return this.#last;
+    return isAfter(feed, this.#last) ? feed : this.#last;
+  }
+
+  /** Tells the state, and where in the log it is so; then each event after `after`, else after that state. */
+  async start(after: string | undefined): Promise<void> {
+    const { id, tenant, topic, feed, sink } = this.#parts;
+    try {
+      const { snapshot, cursor } = await tenant.events.snapshot(topic, after);
+      await feed.started;
+      if (this.#ended.signal.aborted) return;
+      sink.control({ event: 'subscribed', id, cursor, snapshot });
+      if (after === undefined) {
+        this.#begin(positionOf(cursor));
+      } else {
+        const [wanted, head] = [positionOf(after), positionOf(cursor)];
+        const reachable = wanted.epoch === head.epoch && wanted.seq <= head.seq;
+        this.#begin(reachable ? wanted : head);
+        if (!reachable) sink.control({ event: 'gap', id, from: after, to: cursor, snapshot });
+      }
+    } catch (error) {
+      if (!this.#ended.signal.aborted) sink.failed(this, error);
+      return;
+    }
+    await this.#join();
+  }
+
+  end(): void {
+    this.#ended.abort();
+    this.#stopListening();
+  }
+
+  event(frame: EventFrame): void {
+    if (this.#state === 'live') this.#offer(frame);
+  }
+
+  gap(): void {
+    if (this.#state !== 'live') return;
+    this.#state = 'joining';
+    void this.#join(true);
+  }
+
+  /** Whether this subscription has sent an event. */
+  covers(frame: EventFrame): boolean {
+    if (!this.#from || !this.#last || this.#from.epoch !== frame.cursor.epoch) return false;
+    if (!isAfter(frame.cursor, this.#from) || isAfter(frame.cursor, this.#last)) return false;
+    return topicKeysOf(frame.event).includes(this.#key);
+  }
+
+  #begin(at: Cursor): void {
+    this.#from = at;
+    this.#last = at;
+  }
+
+  #offer(frame: EventFrame): void {
+    if (this.#last && !isAfter(frame.cursor, this.#last)) return;
+    this.#parts.sink.event(frame, this);
+    this.#last = frame.cursor;
+  }
+
+  /** Reads on until the feed can take over; tries again when the log can't be read. */
+  async #join(withGap = false): Promise<void> {
+    const { signal } = this.#ended;
+    let gap = withGap;
+    while (!signal.aborted && this.#state === 'joining') {
+      try {
+        if (gap) await this.#resume();
+        gap = (await this.#catchUp()) === 'gap';
+        if (!gap && this.#state === 'joining') await delay(RETRY_MS, undefined, { signal });
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error instanceof OrchestratorError && error.code === 'not_found') {
+          this.#parts.sink.failed(this, error);
+          return;
+        }
+        await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Says what can't be told any more, and the state after it. */
+  async #resume(): Promise<void> {
+    const { id, tenant, topic, sink } = this.#parts;
+    const from = this.#last && formatCursor(this.#last);
+    const { snapshot, cursor } = await tenant.events.snapshot(topic, from);
+    if (this.#ended.signal.aborted) return;
+    this.#begin(positionOf(cursor));
+    sink.control({ event: 'gap', id, from, to: cursor, snapshot });
+  }
+
+  /** Reads the log by itself until it is live, the log has a gap, or ends. */
+  async #catchUp(): Promise<'gap' | 'done'> {
+    if (this.#handOver() || !this.#last) return 'done';
+    const reading = new AbortController();
+    const signal = AbortSignal.any([this.#ended.signal, reading.signal]);
+    try {
+      for await (const event of this.#parts.tenant.events.log({ after: formatCursor(this.#last), signal })) {
+        if (this.#ended.signal.aborted) return 'done';
+        if (event.event === 'gap') return 'gap';
+        const frame = new EventFrame(event);
+        if (topicKeysOf(event).includes(this.#key)) this.#offer(frame);
+        else this.#last = frame.cursor;
+        if (this.#handOver()) return 'done';
+        await this.#parts.sink.room();
+      }
+    } finally {
+      reading.abort();
+    }
+    return 'done';
+  }
+
+  /** Live from here on, if nothing is between this and the feed. */
+  #handOver(): boolean {
+    const feed = this.#parts.feed.position;
+    if (!feed || !this.#last || feed.epoch !== this.#last.epoch || feed.seq > this.#last.seq) return false;
+    this.#state = 'live';
+    return true;
+  }
+}

@@ -1,0 +1,57 @@
+import { idSchema, OrchestratorError, validate } from '@agent-orchestrator/core';
+import type { ClientIdentity, Identities, Identity, ServiceCredential } from '../identities.js';
+
+const BEARER = /^Bearer +(\S{1,8192}) *$/i;
+const NAMES: Readonly<Record<Identity['kind'], string>> = {
+  client: 'an API key',
+  service: 'a service token',
+  operator: 'the operator token',
+};
+
+/** The token of an `Authorization: Bearer` header. */
+export function bearerToken(header: string | undefined): string | undefined {
+  return header === undefined ? undefined : BEARER.exec(header)?.[1];
+}
+
+/**
+ * Who is calling, if it is the kind of caller that the route is for.
+ *
+ * @throws {OrchestratorError} `unauthorized` without a token or with an unknown one, `forbidden` for another kind.
+ */
+export async function identify<K extends 'client' | 'service'>(
+  identities: Identities,
+  token: string | undefined,
+  kind: K,
+): Promise<K extends 'client' ? ClientIdentity : ServiceCredential> {
+  if (token === undefined) {
+    throw new OrchestratorError(
+      'unauthorized',
+      `expected "Authorization: Bearer" with ${NAMES[kind]}, got none`,
+    );
+  }
+  const identity = await identities.authenticate(token);
+  if (!identity) throw new OrchestratorError('unauthorized', 'the token is not known');
+  if (identity.kind !== kind) {
+    throw new OrchestratorError('forbidden', `expected ${NAMES[kind]}, got ${NAMES[identity.kind]}`);
+  }
+  return identity as K extends 'client' ? ClientIdentity : ServiceCredential;
+}
+
+/**
+ * The tenant that a service speaks for, of its `X-Tenant-Id`.
+ *
+ * @throws {OrchestratorError} `invalid_request` without one, `forbidden` outside the token's scope.
+ */
+export function tenantOfService(header: string | undefined, caller: ServiceCredential): string {
+  const tenantId = validate(idSchema, header, 'x-tenant-id');
+  if (caller.tenants && !caller.tenants.has(tenantId)) {
+    throw new OrchestratorError('forbidden', 'the tenant is outside the scope of the service token');
+  }
+  return tenantId;
+}
+
+/** The challenge that goes with a 401. */
+export function challenge(hadToken: boolean): Record<string, string> {
+  const problem = hadToken ? ', error="invalid_token"' : '';
+  return { 'www-authenticate': `Bearer realm="agent-orchestrator"${problem}` };
+}

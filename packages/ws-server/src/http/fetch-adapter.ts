@@ -1,0 +1,50 @@
+import type { HandlesHttp, NeutralBody } from './neutral-request.js';
+import type { MountOptions } from './node-adapter.js';
+
+/** For everything that speaks `Request` and `Response`: Hono, Next.js, workers. Streams of events come through as well. */
+export function toFetchHandler(
+  server: HandlesHttp,
+  options: MountOptions = {},
+): (request: Request) => Promise<Response> {
+  const prefix = options.prefix ?? '';
+  return async (request) => {
+    const url = new URL(request.url);
+    const gone = new AbortController();
+    const inside = prefix !== '' && url.pathname.startsWith(`${prefix}/`);
+    const answer = await server.handler({
+      method: request.method,
+      path: (inside ? url.pathname.slice(prefix.length) : url.pathname) + url.search,
+      prefix,
+      headers: Object.fromEntries(request.headers),
+      body: bodyOf(request),
+      signal: AbortSignal.any([request.signal, gone.signal]),
+    });
+    const body =
+      answer.body === undefined || typeof answer.body === 'string'
+        ? (answer.body ?? null)
+        : toStream(answer.body, gone);
+    return new Response(body, { status: answer.status, headers: { ...answer.headers } });
+  };
+}
+
+function bodyOf(request: Request): NeutralBody {
+  if (!request.body) return { kind: 'none' };
+  return { kind: 'stream', chunks: request.body as unknown as AsyncIterable<Uint8Array> };
+}
+
+/** Pulled piece by piece, so that a slow reader holds up only itself. */
+function toStream(pieces: AsyncIterable<string>, gone: AbortController): ReadableStream<Uint8Array> {
+  const iterator = pieces[Symbol.asyncIterator]();
+  const encoder = new TextEncoder();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = await iterator.next();
+      if (next.done === true) controller.close();
+      else controller.enqueue(encoder.encode(next.value));
+    },
+    async cancel() {
+      gone.abort();
+      await iterator.return?.();
+    },
+  });
+}

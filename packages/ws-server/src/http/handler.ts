@@ -1,0 +1,144 @@
+import {
+  newToken,
+  OrchestratorError,
+  type TenantHandle,
+  validate,
+  type Logger,
+} from '@agent-orchestrator/core';
+import { z } from 'zod';
+import type { ClientIdentity, Identities, ServiceCredential } from '../identities.js';
+import { readJsonBody } from './body.js';
+import { bearerToken, challenge, identify } from './credentials.js';
+import type { NeutralAnswer, NeutralHandler, NeutralRequest } from './neutral-request.js';
+import { problemAnswer, unexpected } from './problem.js';
+import type { AnyRouteContext, Route, RouteServices } from './route.js';
+import type { Router } from './router.js';
+
+export interface HandlerParts {
+  readonly router: Router;
+  readonly identities: Identities;
+  readonly services: RouteServices;
+  readonly logger: Logger;
+}
+
+/** Nothing of an answer is cached, sniffed, framed or told to other sites. */
+const SECURITY_HEADERS = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+} as const;
+
+const idempotencyKeySchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,200}$/, 'expected 1 to 200 visible ASCII characters');
+
+/** The one way through which every request goes, whatever framework it came from. */
+export function createHandler(parts: HandlerParts): NeutralHandler {
+  return async (request) => {
+    const correlationId = newToken();
+    const answer = await answerOrProblem(parts, request, correlationId);
+    return {
+      ...answer,
+      headers: { ...SECURITY_HEADERS, ...answer.headers, 'x-correlation-id': correlationId },
+    };
+  };
+}
+
+async function answerOrProblem(
+  parts: HandlerParts,
+  request: NeutralRequest,
+  correlationId: string,
+): Promise<NeutralAnswer> {
+  try {
+    if (parts.services.stopping.aborted) throw shuttingDown();
+    return await dispatch(parts, request);
+  } catch (error) {
+    const known = asKnown(error, parts.services.stopping);
+    if (known.code === 'internal_error') {
+      parts.logger.error('a request failed inside', {
+        correlation_id: correlationId,
+        method: request.method,
+        error:
+          error instanceof Error ? (error.stack ?? error.message) : 'something that is no Error was thrown',
+      });
+    }
+    const hadToken = request.headers['authorization'] !== undefined;
+    const headers = known.code === 'unauthorized' ? challenge(hadToken) : {};
+    return problemAnswer(known.code === 'internal_error' ? unexpected() : known, { correlationId, headers });
+  }
+}
+
+/** What is cut short by the stop of the server is no error of the inside. */
+function asKnown(error: unknown, stopping: AbortSignal): OrchestratorError {
+  if (error instanceof OrchestratorError) return error;
+  return stopping.aborted ? shuttingDown() : unexpected();
+}
+
+function shuttingDown(): OrchestratorError {
+  return new OrchestratorError('not_running', 'the server is shutting down', { retryAfterMs: 1_000 });
+}
+
+async function dispatch(parts: HandlerParts, request: NeutralRequest): Promise<NeutralAnswer> {
+  const [path, query] = splitPath(request.path);
+  const match = parts.router.match(request.method, path);
+  if (match.found === 'nothing') throw new OrchestratorError('not_found', 'there is no such route');
+  if (match.found === 'path') {
+    const error = new OrchestratorError('invalid_request', `expected the method ${match.allow}, got another`);
+    return problemAnswer(error, { status: 405, headers: { allow: match.allow } });
+  }
+  const { route, params } = match;
+  const caller = await callerOf(parts, route, request);
+  const body = await bodyOf(route, request);
+  const idempotencyKey = idempotencyKeyOf(route, request);
+  const context: AnyRouteContext = {
+    request,
+    params,
+    ...caller,
+    body,
+    query: route.query ? validate(route.query, fieldsOf(query), 'the query') : {},
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+    services: parts.services,
+  };
+  return route.handle(context);
+}
+
+async function callerOf(
+  { identities, services }: HandlerParts,
+  route: Route,
+  request: NeutralRequest,
+): Promise<{
+  readonly token: string;
+  readonly caller?: ClientIdentity | ServiceCredential;
+  readonly tenant?: TenantHandle;
+}> {
+  if (route.who === 'public') return { token: '' };
+  const token = bearerToken(request.headers['authorization']);
+  const caller = await identify(identities, token, route.who);
+  const tenant = caller.kind === 'client' ? { tenant: services.orchestrator.tenant(caller.tenant) } : {};
+  return { token: token ?? '', caller, ...tenant };
+}
+
+async function bodyOf(route: Route, request: NeutralRequest): Promise<unknown> {
+  if (!route.body) return undefined;
+  const body = await readJsonBody(request);
+  return validate(route.body, body, 'the body');
+}
+
+function idempotencyKeyOf(route: Route, request: NeutralRequest): string | undefined {
+  const key = request.headers['idempotency-key'];
+  if (!route.idempotent || key === undefined) return undefined;
+  return validate(idempotencyKeySchema, key, 'idempotency-key');
+}
+
+/** Path and query, apart. */
+export function splitPath(path: string): readonly [string, string] {
+  const mark = path.indexOf('?');
+  return mark < 0 ? [path, ''] : [path.slice(0, mark), path.slice(mark + 1)];
+}
+
+function fieldsOf(query: string): Record<string, string> {
+  const fields: Record<string, string> = Object.create(null) as Record<string, string>;
+  for (const [name, value] of new URLSearchParams(query)) fields[name] = value;
+  return fields;
+}

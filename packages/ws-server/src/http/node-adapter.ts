@@ -1,0 +1,115 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HandlesHttp, NeutralAnswer, NeutralBody } from './neutral-request.js';
+
+/** What Express and its kin add to a request. */
+interface HostRequest extends IncomingMessage {
+  readonly originalUrl?: string;
+  readonly body?: unknown;
+}
+
+/** `next` is the host's: it gets what is none of our routes. */
+export type NodeHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next?: () => void,
+) => Promise<void>;
+
+export interface MountOptions {
+  /** Where the host has mounted the handler, like `/orchestrator`. Default: found out by comparing `url` and `originalUrl`. */
+  readonly prefix?: string;
+}
+
+/** A reader of a stream that takes nothing for this long is cut off, in milliseconds. */
+const STALLED_MS = 30_000;
+
+/** For `node:http`, Express, Fastify and everything that hands on Node's own request and response. */
+export function toNodeHandler(server: HandlesHttp, options: MountOptions = {}): NodeHandler {
+  return async (request: HostRequest, response, next) => {
+    const { path, prefix } = pathOf(server, request, options.prefix);
+    if (next && !server.serves(path)) {
+      next();
+      return;
+    }
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const answer = await server.handler({
+      method: request.method ?? 'GET',
+      path,
+      prefix,
+      headers: headersOf(request),
+      body: bodyOf(request),
+      signal: gone.signal,
+    });
+    await write(response, answer, gone.signal);
+    // What was refused half-read is read to its end and dropped, so that the caller sees the answer, not a reset.
+    if (!request.readableEnded) request.resume();
+  };
+}
+
+/** Under `app.use('/v1', …)` a host cuts the prefix off `url`: the path that is a route of ours is the right one. */
+function pathOf(
+  server: HandlesHttp,
+  request: HostRequest,
+  mounted: string | undefined,
+): { path: string; prefix: string } {
+  const url = request.url ?? '/';
+  const original = request.originalUrl ?? url;
+  if (mounted !== undefined) {
+    const inside = original === mounted || original.startsWith(`${mounted}/`);
+    return { path: inside ? original.slice(mounted.length) : url, prefix: mounted };
+  }
+  if (original === url || server.serves(original)) return { path: original, prefix: '' };
+  const prefix = original.endsWith(url) ? original.slice(0, original.length - url.length) : '';
+  return { path: url, prefix };
+}
+
+function headersOf(request: IncomingMessage): Record<string, string | undefined> {
+  const headers: Record<string, string | undefined> = {};
+  for (const [name, value] of Object.entries(request.headers)) {
+    headers[name] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return headers;
+}
+
+function bodyOf(request: HostRequest): NeutralBody {
+  const announced =
+    Number(request.headers['content-length'] ?? 0) > 0 || request.headers['transfer-encoding'] !== undefined;
+  if (!announced) return { kind: 'none' };
+  // A body parser of the host has drained the stream: what it made of it is all there is.
+  if (request.body !== undefined && request.readableEnded) return { kind: 'parsed', value: request.body };
+  return { kind: 'stream', chunks: request.iterator({ destroyOnReturn: false }) };
+}
+
+async function write(response: ServerResponse, answer: NeutralAnswer, gone: AbortSignal): Promise<void> {
+  response.writeHead(answer.status, answer.headers);
+  if (answer.body === undefined || typeof answer.body === 'string') {
+    response.end(answer.body);
+    return;
+  }
+  response.flushHeaders();
+  try {
+    for await (const piece of answer.body) {
+      if (gone.aborted) break;
+      if (!response.write(piece)) await drained(response, gone);
+    }
+    response.end();
+  } catch {
+    // The status is sent already: all that can still be said is that the stream is broken.
+    response.destroy();
+  }
+}
+
+async function drained(response: ServerResponse, gone: AbortSignal): Promise<void> {
+  if (gone.aborted) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => response.destroy(), STALLED_MS);
+    const done = () => {
+      clearTimeout(timer);
+      response.off('drain', done);
+      gone.removeEventListener('abort', done);
+      resolve();
+    };
+    response.once('drain', done);
+    gone.addEventListener('abort', done, { once: true });
+  });
+}

@@ -1,0 +1,99 @@
+import type { Orchestrator, TenantHandle } from '@agent-orchestrator/core';
+import type { z } from 'zod';
+import type { ClientIdentity, ServiceCredential } from '../identities.js';
+import type { TicketBooth } from '../tickets.js';
+import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
+
+/** What the handlers work with. */
+export interface RouteServices {
+  readonly orchestrator: Orchestrator;
+  readonly tickets: TicketBooth;
+  /** Milliseconds between the signs of life in a stream of events. */
+  readonly heartbeatMs: number;
+  /** Fires when the server stops: whatever waits should come to an end. */
+  readonly stopping: AbortSignal;
+}
+
+/** Who may call a route: anyone, a client with its API key, a service with its token. */
+export interface Caller {
+  readonly public: undefined;
+  readonly client: ClientIdentity;
+  readonly service: ServiceCredential;
+}
+
+interface BaseContext<B, Q> {
+  readonly request: NeutralRequest;
+  readonly params: Readonly<Record<string, string>>;
+  readonly body: B;
+  readonly query: Q;
+  /** Of the `Idempotency-Key` header. */
+  readonly idempotencyKey?: string;
+  readonly services: RouteServices;
+  /** The credential as it came. */
+  readonly token: string;
+}
+
+/** What a handler gets, by who may call it: clients and services come with their tenant. */
+export type RouteContext<W extends keyof Caller, B, Q> = BaseContext<B, Q> &
+  (W extends 'client'
+    ? { readonly caller: ClientIdentity; readonly tenant: TenantHandle }
+    : W extends 'service'
+      ? { readonly caller: ServiceCredential }
+      : object);
+
+export interface RouteDefinition<W extends keyof Caller, B extends z.ZodType, Q extends z.ZodType> {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** `/v1/tasks/{task_id}`: each part in braces is checked by its name. */
+  readonly path: string;
+  readonly who: W;
+  readonly summary: string;
+  /** Absent: a body is not looked at. */
+  readonly body?: B;
+  readonly query?: Q;
+  /** Whether it takes an `Idempotency-Key`. */
+  readonly idempotent?: boolean;
+  handle(context: RouteContext<W, z.output<B>, z.output<Q>>): Promise<NeutralAnswer> | NeutralAnswer;
+}
+
+/** One line of the table of routes, from which the API's description is generated too. */
+export interface Route {
+  readonly method: string;
+  readonly path: string;
+  readonly who: keyof Caller;
+  readonly summary: string;
+  readonly body?: z.ZodType;
+  readonly query?: z.ZodType;
+  readonly idempotent: boolean;
+  handle(context: AnyRouteContext): Promise<NeutralAnswer> | NeutralAnswer;
+}
+
+/** A context whose body and query have been checked against the route's own schemas. */
+export type AnyRouteContext = BaseContext<unknown, unknown> & {
+  readonly caller?: ClientIdentity | ServiceCredential;
+  readonly tenant?: TenantHandle;
+};
+
+/** Keeps body, query and caller typed inside the handler; outside, every route looks the same. */
+export function route<W extends keyof Caller, B extends z.ZodType, Q extends z.ZodType>(
+  definition: RouteDefinition<W, B, Q>,
+): Route {
+  return {
+    ...definition,
+    idempotent: definition.idempotent ?? false,
+    handle: (context) => definition.handle(context as RouteContext<W, z.output<B>, z.output<Q>>),
+  };
+}
+
+/** An answer with a JSON body. */
+export function json(
+  status: number,
+  body: object,
+  headers: Readonly<Record<string, string>> = {},
+): NeutralAnswer {
+  return { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) };
+}
+
+/** `Idempotency-Replayed: true` for an answer that was given before. */
+export function replayed(isReplay: boolean): Record<string, string> {
+  return isReplay ? { 'idempotency-replayed': 'true' } : {};
+}

@@ -1,0 +1,105 @@
+import {
+  idSchema,
+  jobIdSchema,
+  nameSchema,
+  OrchestratorError,
+  uuidSchema,
+  validate,
+} from '@agent-orchestrator/core';
+import type { z } from 'zod';
+import type { Route } from './route.js';
+
+/** What a part of a path must look like, by its name in the pattern. */
+const PARAMETERS: Readonly<Record<string, z.ZodType<string>>> = {
+  task_id: uuidSchema,
+  batch_id: uuidSchema,
+  session_id: idSchema,
+  service: idSchema,
+  operation: nameSchema,
+  name: nameSchema,
+  job_id: jobIdSchema,
+};
+
+interface Compiled {
+  readonly parts: readonly string[];
+  readonly routes: Map<string, Route>;
+}
+
+/** A request's way to its route. */
+export type Match =
+  | { readonly found: 'route'; readonly route: Route; readonly params: Readonly<Record<string, string>> }
+  | { readonly found: 'path'; readonly allow: string }
+  | { readonly found: 'nothing' };
+
+/** Finds the route of a method and a path. Literal parts win over parameters. */
+export class Router {
+  readonly #compiled: readonly Compiled[];
+
+  constructor(routes: readonly Route[]) {
+    const byPath = new Map<string, Compiled>();
+    for (const route of routes) {
+      const compiled = byPath.get(route.path) ?? {
+        parts: partsOf(route.path),
+        routes: new Map<string, Route>(),
+      };
+      compiled.routes.set(route.method, route);
+      byPath.set(route.path, compiled);
+    }
+    this.#compiled = [...byPath.values()];
+  }
+
+  /**
+   * @param path without its query.
+   * @throws {OrchestratorError} `invalid_request` for a part that can be no id.
+   */
+  match(method: string, path: string): Match {
+    const parts = partsOf(path);
+    const compiled = this.#compiled.find((candidate) => fits(candidate.parts, parts));
+    if (!compiled) return { found: 'nothing' };
+    const route = compiled.routes.get(method);
+    if (!route) return { found: 'path', allow: [...compiled.routes.keys()].join(', ') };
+    return { found: 'route', route, params: paramsOf(compiled.parts, parts) };
+  }
+
+  /** Whether there is a route of this path, whatever the method. */
+  knows(path: string): boolean {
+    const parts = partsOf(path);
+    return this.#compiled.some((candidate) => fits(candidate.parts, parts));
+  }
+}
+
+function partsOf(path: string): readonly string[] {
+  return path.split('/').slice(1);
+}
+
+function isParameter(part: string): boolean {
+  return part.startsWith('{');
+}
+
+function fits(pattern: readonly string[], parts: readonly string[]): boolean {
+  if (pattern.length !== parts.length) return false;
+  return pattern.every((part, index) => (isParameter(part) ? parts[index] !== '' : part === parts[index]));
+}
+
+function paramsOf(pattern: readonly string[], parts: readonly string[]): Record<string, string> {
+  const params: Record<string, string> = {};
+  for (const [index, part] of pattern.entries()) {
+    if (!isParameter(part)) continue;
+    const name = part.slice(1, -1);
+    const schema = PARAMETERS[name];
+    if (!schema) throw new Error(`the parameter ${name} has no schema`);
+    params[name] = validate(schema, decode(parts[index] ?? ''), name);
+  }
+  return params;
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new OrchestratorError(
+      'invalid_request',
+      'the path: expected percent-encoded UTF-8, got something else',
+    );
+  }
+}

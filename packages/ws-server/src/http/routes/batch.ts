@@ -1,0 +1,42 @@
+import { batchSubmissionSchema } from '@agent-orchestrator/core';
+import { refusePlanWithoutScope } from '../plan-scope.js';
+import { present } from '../present.js';
+import { json, replayed, type Route, route } from '../route.js';
+
+/** Many requests with one handle. */
+export const batchRoutes: readonly Route[] = [
+  route({
+    method: 'POST',
+    path: '/v1/batch',
+    who: 'client',
+    summary: 'Submit up to 1,000 requests, each a body of /v1/tasks or /v1/chat; a bad one fails alone.',
+    body: batchSubmissionSchema,
+    idempotent: true,
+    async handle({ body, caller, tenant, request, idempotencyKey }) {
+      for (const item of body.requests) refusePlanWithoutScope(caller, item);
+      const { requests, ...options } = body;
+      const submission = { requests, ...present(options) };
+      const submitted = await tenant.batches.submit(submission, present({ idempotencyKey }));
+      const location = `${request.prefix}/v1/batch/${submitted.batch.batch_id}`;
+      return json(202, submitted.batch, { location, ...replayed(submitted.replayed) });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/batch/{batch_id}',
+    who: 'client',
+    summary: 'How far a batch is.',
+    async handle({ params, tenant }) {
+      return json(200, await tenant.batches.get(params['batch_id'] ?? ''));
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/batch/{batch_id}/cancel',
+    who: 'client',
+    summary: 'Cancel what has not ended of a batch.',
+    async handle({ params, tenant }) {
+      return json(200, await tenant.batches.cancel(params['batch_id'] ?? ''));
+    },
+  }),
+];

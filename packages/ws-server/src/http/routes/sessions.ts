@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto';
+import {
+  OrchestratorError,
+  type Session,
+  sessionCreationSchema,
+  sessionPatchSchema,
+} from '@agent-orchestrator/core';
+import { z } from 'zod';
+import { followSession } from '../follow-answer.js';
+import { present } from '../present.js';
+import { json, replayed, type Route, route } from '../route.js';
+import { limitSchema, pageCursorSchema } from './page-query.js';
+
+const listQuerySchema = z.object({
+  status: z.enum(['active', 'closed']).optional(),
+  cursor: pageCursorSchema.optional(),
+  limit: limitSchema,
+});
+const messagesQuerySchema = z.object({ limit: limitSchema, before: z.string().min(1).max(200).optional() });
+
+/** Sessions: begin, look at, change, close; their messages and events. */
+export const sessionRoutes: readonly Route[] = [
+  route({
+    method: 'POST',
+    path: '/v1/sessions',
+    who: 'client',
+    summary: 'Begin a session: 201, or 200 if the one that was named is there already.',
+    body: sessionCreationSchema.nullish(),
+    idempotent: true,
+    async handle({ body, tenant, request, idempotencyKey }) {
+      const named = body?.session_id ?? sessionIdOfKey(idempotencyKey);
+      const wanted = present({ session_id: named, agent_id: body?.agent_id, context: body?.context });
+      const { session, created } = await tenant.sessions.create(wanted);
+      const location = `${request.prefix}/v1/sessions/${session.session_id}`;
+      return withTag(created ? 201 : 200, session, session, {
+        location,
+        ...replayed(!created && idempotencyKey !== undefined),
+      });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/sessions',
+    who: 'client',
+    summary: 'List sessions, newest first.',
+    query: listQuerySchema,
+    async handle({ query, tenant }) {
+      return json(200, await tenant.sessions.list(present(query)));
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/sessions/{session_id}',
+    who: 'client',
+    summary: 'Show a session with its live tasks.',
+    async handle({ params, tenant }) {
+      const { session, tasks, cursor } = await tenant.sessions.get(params['session_id'] ?? '');
+      return withTag(200, session, { ...session, tasks, cursor });
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/v1/sessions/{session_id}',
+    who: 'client',
+    summary: 'Change agent or context of a session, if it is still the one of "If-Match".',
+    body: sessionPatchSchema,
+    async handle({ params, body, tenant, request }) {
+      const rev = revOf(request.headers['if-match']);
+      const session = await tenant.sessions.update(
+        params['session_id'] ?? '',
+        present(body),
+        present({ rev }),
+      );
+      return withTag(200, session, session);
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/v1/sessions/{session_id}',
+    who: 'client',
+    summary: 'Close a session; its live tasks are cancelled.',
+    async handle({ params, tenant }) {
+      const session = await tenant.sessions.close(params['session_id'] ?? '');
+      return withTag(200, session, session);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/sessions/{session_id}/messages',
+    who: 'client',
+    summary: 'The newest messages of a session, oldest first.',
+    query: messagesQuerySchema,
+    async handle({ params, query, tenant }) {
+      return json(200, {
+        messages: await tenant.sessions.messages(params['session_id'] ?? '', present(query)),
+      });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/sessions/{session_id}/events',
+    who: 'client',
+    summary: 'Follow a session and its tasks (SSE); "Last-Event-ID" resumes.',
+    handle: ({ params, tenant, request, services }) =>
+      followSession({ request, services, tenant }, params['session_id'] ?? ''),
+  }),
+];
+
+function withTag(
+  status: number,
+  session: Session,
+  body: object,
+  headers: Readonly<Record<string, string>> = {},
+) {
+  return json(status, body, { etag: `"${session.rev}"`, ...headers });
+}
+
+/** The same key is the same session: it takes its name from the key. */
+function sessionIdOfKey(key: string | undefined): string | undefined {
+  return key === undefined ? undefined : `k-${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
+}
+
+function revOf(ifMatch: string | undefined): number | undefined {
+  if (ifMatch === undefined || ifMatch.trim() === '*') return undefined;
+  const rev = /^\s*"(\d{1,15})"\s*$/.exec(ifMatch)?.[1];
+  if (rev !== undefined) return Number(rev);
+  const got = ifMatch.slice(0, 100);
+  throw new OrchestratorError('invalid_request', `if-match: expected "<rev>" in quotes or *, got ${got}`, {
+    issues: [{ path: 'if-match', expected: '"<rev>" in quotes or *', got }],
+  });
+}

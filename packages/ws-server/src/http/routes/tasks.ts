@@ -1,0 +1,94 @@
+import {
+  cancelBodySchema,
+  idSchema,
+  isFinal,
+  signalBodySchema,
+  TASK_STATUSES,
+  taskSubmissionSchema,
+  taskTypeSchema,
+} from '@agent-orchestrator/core';
+import { z } from 'zod';
+import { followTask } from '../follow-answer.js';
+import { refusePlanWithoutScope } from '../plan-scope.js';
+import { present } from '../present.js';
+import { json, type Route, route } from '../route.js';
+import { acceptedAnswer } from '../task-answer.js';
+import { limitSchema, pageCursorSchema } from './page-query.js';
+
+const listQuerySchema = z.object({
+  status: z.enum(TASK_STATUSES).optional(),
+  type: taskTypeSchema.optional(),
+  session_id: idSchema.optional(),
+  cursor: pageCursorSchema.optional(),
+  limit: limitSchema,
+});
+
+/** Tasks: make, look at, follow, cancel, give what they wait for. */
+export const taskRoutes: readonly Route[] = [
+  route({
+    method: 'POST',
+    path: '/v1/tasks',
+    who: 'client',
+    summary: 'Submit a task of any type.',
+    body: taskSubmissionSchema,
+    idempotent: true,
+    async handle({ body, caller, tenant, request, services, idempotencyKey }) {
+      refusePlanWithoutScope(caller, { type: body.type, payload: body.payload ?? null });
+      const accepted = await tenant.tasks.accept(
+        body,
+        idempotencyKey === undefined ? {} : { idempotencyKey },
+      );
+      return acceptedAnswer({ request, services, tenant, accepted });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/tasks',
+    who: 'client',
+    summary: 'List tasks, newest first.',
+    query: listQuerySchema,
+    async handle({ query, tenant }) {
+      return json(200, await tenant.tasks.list(present(query)));
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/tasks/{task_id}',
+    who: 'client',
+    summary: 'Show a task.',
+    async handle({ params, tenant }) {
+      return json(200, await tenant.tasks.get(params['task_id'] ?? ''));
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/tasks/{task_id}/events',
+    who: 'client',
+    summary: 'Follow a task (SSE); "Last-Event-ID" resumes, 204 past the final event.',
+    handle: ({ params, tenant, request, services }) =>
+      followTask({ request, services, tenant }, params['task_id'] ?? ''),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/tasks/{task_id}/cancel',
+    who: 'client',
+    summary: 'Cancel a task: 200 when it has ended, 202 while its worker still has its grace.',
+    body: cancelBodySchema.nullish(),
+    async handle({ params, body, tenant }) {
+      const task = await tenant.tasks.cancel(params['task_id'] ?? '', present({ reason: body?.reason }));
+      return json(isFinal(task.status) ? 200 : 202, task);
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/tasks/{task_id}/signals/{name}',
+    who: 'client',
+    summary: 'Give a waiting workflow what it waits for; kept until it asks.',
+    body: signalBodySchema.nullish(),
+    async handle({ params, body, tenant }) {
+      const { task_id = '', name = '' } = params;
+      await tenant.tasks.signal(task_id, name, body?.payload ?? null);
+      return json(202, { task_id, name });
+    },
+  }),
+];

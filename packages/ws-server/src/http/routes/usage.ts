@@ -1,0 +1,60 @@
+import type { UsageRow } from '@agent-orchestrator/core';
+import { z } from 'zod';
+import { json, type Route, route } from '../route.js';
+
+const DAY_MS = 24 * 60 * 60_000;
+/** How many days back, unless `from` is said. */
+const DEFAULT_DAYS = 30;
+const GROUPS = ['day', 'model', 'operation'] as const;
+type Group = (typeof GROUPS)[number];
+
+const groupsSchema = z
+  .string()
+  .transform((text) => text.split(','))
+  .pipe(z.array(z.enum(GROUPS)).min(1));
+
+const usageQuerySchema = z.object({
+  from: z.iso.date().optional(),
+  to: z.iso.date().optional(),
+  group_by: groupsSchema.optional(),
+});
+
+/** What a tenant has consumed. */
+export const usageRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/v1/usage',
+    who: 'client',
+    summary:
+      'Tokens by day, model and operation, the days "from" to "to" (UTC, both included; default: the last 30).',
+    query: usageQuerySchema,
+    async handle({ query, tenant }) {
+      const to = query.to ?? dayOf(Date.now());
+      const from = query.from ?? dayOf(Date.parse(to) - (DEFAULT_DAYS - 1) * DAY_MS);
+      const rows = await tenant.usage.sum({ from, to });
+      return json(200, { rows: query.group_by ? grouped(rows, query.group_by) : rows });
+    },
+  }),
+];
+
+function dayOf(at: number): string {
+  return new Date(at).toISOString().slice(0, 10);
+}
+
+type UsageSum = Partial<Pick<UsageRow, Group>> & Pick<UsageRow, 'tokens' | 'requests' | 'saved_tokens'>;
+
+/** Sums of the rows that are alike in `groups`. */
+function grouped(rows: readonly UsageRow[], groups: readonly Group[]): readonly UsageSum[] {
+  const sums = new Map<string, UsageSum>();
+  for (const row of rows) {
+    const key = JSON.stringify(groups.map((group) => row[group]));
+    const sum = sums.get(key);
+    sums.set(key, {
+      ...Object.fromEntries(groups.map((group) => [group, row[group]])),
+      tokens: (sum?.tokens ?? 0) + row.tokens,
+      requests: (sum?.requests ?? 0) + row.requests,
+      saved_tokens: (sum?.saved_tokens ?? 0) + row.saved_tokens,
+    });
+  }
+  return [...sums.values()];
+}

@@ -1,0 +1,118 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { idSchema, OrchestratorError, validate } from '@agent-orchestrator/core';
+
+/** What a credential may do beside the ordinary. `plans`: submit a plan of its own. */
+export const SCOPES = ['plans'] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** A client of one tenant, known by an API key. */
+export interface ClientIdentity {
+  readonly kind: 'client';
+  readonly tenant: string;
+  readonly scopes: ReadonlySet<Scope>;
+}
+
+/** A service, known by a service token. Without `tenants` it may speak for all of them. */
+export interface ServiceCredential {
+  readonly kind: 'service';
+  readonly service: string;
+  readonly tenants?: ReadonlySet<string>;
+}
+
+/** Whoever runs the installation. */
+export interface OperatorIdentity {
+  readonly kind: 'operator';
+}
+
+export type Identity = ClientIdentity | ServiceCredential | OperatorIdentity;
+
+/** Says who a token belongs to. A host with accounts of its own implements this. */
+export interface Identities {
+  /** `undefined` for a token that is not known, or no longer. Asked again at each heartbeat of an open socket. */
+  authenticate(token: string): Identity | undefined | Promise<Identity | undefined>;
+}
+
+export interface IdentityList {
+  /** `scopes`: what the key may do beside the ordinary. Default: everything there is. */
+  readonly apiKeys?: readonly {
+    readonly key: string;
+    readonly tenant: string;
+    readonly scopes?: readonly Scope[];
+  }[];
+  /** At most two tokens of one service, so that one can be replaced while the other still works. `tenants` default: all. */
+  readonly serviceTokens?: readonly {
+    readonly service: string;
+    readonly token: string;
+    readonly tenants?: readonly string[];
+  }[];
+  readonly operatorToken?: string;
+}
+
+const LIVE_TOKENS_PER_SERVICE = 2;
+/** What a bearer token may look like: visible ASCII, so that it survives a header. */
+const TOKEN = /^[\x21-\x7e]{1,8192}$/;
+
+/** Identities from a list. `replace` puts another list in force: what is no longer on it is cut off. */
+export interface ListedIdentities extends Identities {
+  authenticate(token: string): Identity | undefined;
+  replace(list: IdentityList): void;
+}
+
+interface Entry {
+  readonly digest: Buffer;
+  readonly identity: Identity;
+}
+
+/**
+ * Identities from API keys and service tokens. Only keyed hashes of them are held, with a random key of this process;
+ * a token is found by its hash and compared in constant time.
+ *
+ * @throws {OrchestratorError} `invalid_request` for a bad id, an empty or repeated token, a third token of a service.
+ */
+export function createIdentities(list: IdentityList): ListedIdentities {
+  const secret = randomBytes(32);
+  const digestOf = (token: string) => createHmac('sha256', secret).update(token).digest();
+  let entries = readList(list, digestOf);
+  return {
+    authenticate(token) {
+      const digest = digestOf(token);
+      const found = entries.get(digest.toString('base64'));
+      return found && timingSafeEqual(found.digest, digest) ? found.identity : undefined;
+    },
+    replace(next) {
+      entries = readList(next, digestOf);
+    },
+  };
+}
+
+function readList(list: IdentityList, digestOf: (token: string) => Buffer): Map<string, Entry> {
+  const entries = new Map<string, Entry>();
+  const add = (token: string, what: string, identity: Identity) => {
+    if (!TOKEN.test(token)) {
+      throw new OrchestratorError('invalid_request', `${what}: expected 1 to 8192 visible ASCII characters`);
+    }
+    const digest = digestOf(token);
+    const slot = digest.toString('base64');
+    if (entries.has(slot))
+      throw new OrchestratorError('invalid_request', `${what}: the same token is there twice`);
+    entries.set(slot, { digest, identity });
+  };
+  for (const { key, tenant, scopes } of list.apiKeys ?? []) {
+    validate(idSchema, tenant, 'the tenant of an API key');
+    const identity: ClientIdentity = { kind: 'client', tenant, scopes: new Set(scopes ?? SCOPES) };
+    add(key, `the API key of tenant ${tenant}`, identity);
+  }
+  const live = new Map<string, number>();
+  for (const { service, token, tenants } of list.serviceTokens ?? []) {
+    validate(idSchema, service, 'the service of a token');
+    for (const tenant of tenants ?? []) validate(idSchema, tenant, `a tenant of the token of ${service}`);
+    live.set(service, (live.get(service) ?? 0) + 1);
+    if ((live.get(service) ?? 0) > LIVE_TOKENS_PER_SERVICE) {
+      throw new OrchestratorError('invalid_request', `${service}: expected at most two live tokens`);
+    }
+    const identity = { kind: 'service', service, ...(tenants && { tenants: new Set(tenants) }) } as const;
+    add(token, `the token of service ${service}`, identity);
+  }
+  if (list.operatorToken !== undefined) add(list.operatorToken, 'the operator token', { kind: 'operator' });
+  return entries;
+}

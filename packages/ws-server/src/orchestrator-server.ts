@@ -1,0 +1,257 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Orchestrator, OrchestratorError } from '@agent-orchestrator/core';
+import { ClientConnection } from './client-socket/client-connection.js';
+import { FeedDirectory } from './client-socket/feed-directory.js';
+import { createHandler, splitPath } from './http/handler.js';
+import type { HandlesHttp, NeutralHandler } from './http/neutral-request.js';
+import { toNodeHandler } from './http/node-adapter.js';
+import { Router } from './http/router.js';
+import { ROUTES } from './http/routes/route-table.js';
+import { RunningRequests } from './running-requests.js';
+import { type OrchestratorServerOptions, readOptions, type ServerSettings } from './server-options.js';
+import { ServiceConnection } from './service-socket/service-connection.js';
+import { CLIENT_MAX_PAYLOAD, SERVICE_MAX_PAYLOAD, SocketGate } from './sockets/socket-gate.js';
+import { TicketBooth } from './tickets.js';
+
+export interface StopOptions {
+  /** How long running requests and tasks have to end by themselves, in milliseconds. Default: 10,000. */
+  readonly graceMs?: number;
+  /** Fires when the grace is over earlier. */
+  readonly signal?: AbortSignal;
+}
+
+const DEFAULT_PORT = 8000;
+const DEFAULT_HOST = '127.0.0.1';
+const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/;
+const DEFAULT_GRACE_MS = 10_000;
+const CAN_NOT_LISTEN: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is in use already: stop what listens there, or choose another port',
+  EACCES: 'may not be listened on: choose a port from 1024 on',
+  EADDRNOTAVAIL: 'is no address of this machine',
+};
+
+/**
+ * An orchestrator on the network: the HTTP routes, the services' socket and the clients' socket.
+ *
+ * It is `idle`, `running` or in between. `listen()` starts the orchestrator and a server of its own; `start()` together
+ * with `attach()`, `toNodeHandler()` or `toFetchHandler()` does without one, inside a host's server. `stop()` ends what was
+ * started, in the reverse order: no new requests, streams and sockets sent away, running requests, orchestrator.
+ *
+ * @example
+ * await using server = await new OrchestratorServer(orchestrator, { identities }).listen(8000);
+ */
+export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
+  readonly handler: NeutralHandler;
+  readonly #orchestrator: Orchestrator;
+  readonly #settings: ServerSettings;
+  readonly #router = new Router(ROUTES);
+  readonly #running = new RunningRequests();
+  readonly #gate: SocketGate;
+  readonly #feeds: FeedDirectory;
+  #stopping = new AbortController();
+  #server: Server | undefined;
+  #started: Promise<void> | undefined;
+  #listening: Promise<this> | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(orchestrator: Orchestrator, options: OrchestratorServerOptions) {
+    this.#orchestrator = orchestrator;
+    this.#settings = readOptions(options);
+    const { identities, logger, heartbeatMs, allowedOrigins, maxConnections } = this.#settings;
+    const tickets = new TicketBooth();
+    this.#feeds = new FeedDirectory(orchestrator, logger);
+    const stopping = () => this.#stopping.signal;
+    const services = {
+      orchestrator,
+      tickets,
+      heartbeatMs,
+      get stopping() {
+        return stopping();
+      },
+    };
+    this.handler = this.#running.counted(
+      createHandler({ router: this.#router, identities, services, logger }),
+    );
+    const parts = { orchestrator, tickets, feeds: this.#feeds, ...this.#settings };
+    this.#gate = new SocketGate({
+      allowedOrigins,
+      maxConnections,
+      doors: [
+        {
+          path: '/ws/task_updates',
+          maxPayload: SERVICE_MAX_PAYLOAD,
+          open: (socket, request) => new ServiceConnection(parts, socket, request),
+        },
+        {
+          path: '/ws/client',
+          maxPayload: CLIENT_MAX_PAYLOAD,
+          open: (socket, request) => new ClientConnection(parts, socket, request),
+        },
+      ],
+    });
+  }
+
+  /** Where it listens, like `http://127.0.0.1:8000`. @throws {OrchestratorError} `not_running` when it does not. */
+  get url(): string {
+    const address = this.#server?.address();
+    if (!address || typeof address === 'string')
+      throw new OrchestratorError('not_running', 'the server does not listen');
+    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+    return `http://${host}:${address.port}`;
+  }
+
+  serves(path: string): boolean {
+    return this.#router.knows(splitPath(path)[0]);
+  }
+
+  /** Starts the orchestrator, without a server of its own. */
+  async start(): Promise<void> {
+    if (this.#stopped) await this.#stopped;
+    this.#started ??= this.#begin();
+    await this.#started;
+  }
+
+  /**
+   * Starts the orchestrator and listens.
+   *
+   * @param port 0 for any that is free. Default: 8000.
+   * @param host Default: this machine only, `127.0.0.1`.
+   * @throws {OrchestratorError} `not_running` when the port can't be had, with what and where.
+   */
+  async listen(port = DEFAULT_PORT, host = DEFAULT_HOST): Promise<this> {
+    if (this.#stopped) await this.#stopped;
+    this.#listening ??= this.#listen(port, host);
+    return this.#listening;
+  }
+
+  /** Takes the upgrades to `/ws/…` of a host's server. */
+  attach(server: Server): void {
+    this.#gate.attach(server);
+  }
+
+  /** Ends everything that was started, within `graceMs`. */
+  async stop(options: StopOptions = {}): Promise<void> {
+    this.#stopped ??= this.#stop(options).finally(() => {
+      this.#started = undefined;
+      this.#listening = undefined;
+      this.#stopped = undefined;
+    });
+    await this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #begin(): Promise<void> {
+    this.#stopping = new AbortController();
+    this.#gate.reopen();
+    try {
+      await this.#orchestrator.start();
+    } catch (error) {
+      this.#started = undefined;
+      throw error;
+    }
+  }
+
+  async #listen(port: number, host: string): Promise<this> {
+    const server = createServer({
+      headersTimeout: this.#settings.headersTimeoutMs,
+      requestTimeout: this.#settings.requestTimeoutMs,
+    });
+    const handle = toNodeHandler(this);
+    server.on('request', (request, response) => {
+      response.once('close', () => this.#closeIdle(server));
+      handle(request, response).catch((error: unknown) => {
+        this.#settings.logger.error('an answer could not be written', { error: String(error) });
+        response.destroy();
+      });
+    });
+    try {
+      await listening(server, port, host);
+      this.#server = server;
+      await this.start();
+    } catch (error) {
+      server.close();
+      this.#server = undefined;
+      this.#listening = undefined;
+      throw error;
+    }
+    this.#gate.attach(server);
+    const { port: taken } = server.address() as AddressInfo;
+    const { logger } = this.#settings;
+    logger.info('the server listens', { host, port: taken });
+    if (!LOOPBACK.test(host))
+      logger.warn('the server is reached without TLS: put a proxy with TLS before it', { host });
+    return this;
+  }
+
+  async #stop({ graceMs = DEFAULT_GRACE_MS, signal }: StopOptions): Promise<void> {
+    await Promise.allSettled([this.#started, this.#listening]);
+    const until = performance.now() + graceMs;
+    const closed = this.#closeServer();
+    this.#stopping.abort();
+    const ended = Promise.all([this.#gate.close(), this.#running.idle(), closed]);
+    await withinGrace(ended, graceMs, signal);
+    this.#server?.closeAllConnections();
+    this.#gate.terminate();
+    await closed;
+    this.#server = undefined;
+    await this.#feeds.stop();
+    const left = Math.max(0, until - performance.now());
+    if (this.#started) await this.#orchestrator.stop({ graceMs: left, ...(signal && { signal }) });
+    this.#settings.logger.info('the server has stopped');
+  }
+
+  /** Once it stops, a connection that has nothing more to do is not kept for another request. */
+  #closeIdle(server: Server): void {
+    if (this.#stopping.signal.aborted) setImmediate(() => server.closeIdleConnections());
+  }
+
+  /** Takes no more connections; resolves when the last one is gone. */
+  async #closeServer(): Promise<void> {
+    const server = this.#server;
+    if (!server) return;
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeIdleConnections();
+    });
+  }
+}
+
+async function listening(server: Server, port: number, host: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why = CAN_NOT_LISTEN[error.code ?? ''] ?? `can't be listened on (${error.code ?? error.message})`;
+      reject(
+        new OrchestratorError('not_running', `port ${port} of ${host} ${why}`, {
+          retryable: false,
+          cause: error,
+        }),
+      );
+    });
+    server.listen(port, host, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+async function withinGrace(
+  work: Promise<unknown>,
+  graceMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(done, graceMs);
+    function done() {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    }
+    if (signal?.aborted) done();
+    signal?.addEventListener('abort', done, { once: true });
+    void work.finally(done);
+  });
+}

@@ -1,0 +1,44 @@
+import type { NeutralAnswer, NeutralHandler } from './http/neutral-request.js';
+
+/** Counts requests from their coming in to the last piece of their answer, so that a stop can wait for them. */
+export class RunningRequests {
+  #count = 0;
+  #waiters: (() => void)[] = [];
+
+  /** The handler, counted. */
+  counted(handler: NeutralHandler): NeutralHandler {
+    return async (request) => {
+      this.#count += 1;
+      let answer: NeutralAnswer;
+      try {
+        answer = await handler(request);
+      } catch (error) {
+        this.#done();
+        throw error;
+      }
+      if (answer.body === undefined || typeof answer.body === 'string') {
+        this.#done();
+        return answer;
+      }
+      return { ...answer, body: this.#countedPieces(answer.body) };
+    };
+  }
+
+  /** Resolves when nothing runs. */
+  async idle(): Promise<void> {
+    while (this.#count > 0) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+  }
+
+  async *#countedPieces(pieces: AsyncIterable<string>): AsyncGenerator<string> {
+    try {
+      yield* pieces;
+    } finally {
+      this.#done();
+    }
+  }
+
+  #done(): void {
+    this.#count -= 1;
+    if (this.#count === 0) for (const waiter of this.#waiters.splice(0)) waiter();
+  }
+}

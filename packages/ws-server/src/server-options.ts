@@ -1,0 +1,66 @@
+import { type Logger, OrchestratorError, silentLogger } from '@agent-orchestrator/core';
+import type { Identities } from './identities.js';
+
+export interface OrchestratorServerOptions {
+  /** Whom a token belongs to; `createIdentities` makes one from a list. */
+  readonly identities: Identities;
+  /** Origins of the pages that may open sockets, exactly as browsers send them: `https://app.example.com`. Default: none. */
+  readonly allowedOrigins?: readonly string[];
+  /** Between two signs of life on sockets and streams, in milliseconds. A socket that does not answer one is ended at the next. Default: 15,000. */
+  readonly heartbeatMs?: number;
+  /** How long a socket's first frame may take, in milliseconds. Default: 5,000. */
+  readonly helloMs?: number;
+  /** How long the headers of a request may take, in milliseconds. Default: 10,000. */
+  readonly headersTimeoutMs?: number;
+  /** How long a whole request may take to come in, in milliseconds. Default: 30,000. */
+  readonly requestTimeoutMs?: number;
+  /** Sockets at a time. Default: 10,000. */
+  readonly maxConnections?: number;
+  /** Default: says nothing. */
+  readonly logger?: Logger;
+}
+
+export type ServerSettings = Required<Omit<OrchestratorServerOptions, 'allowedOrigins'>> & {
+  readonly allowedOrigins: ReadonlySet<string>;
+};
+
+/**
+ * The options with their defaults.
+ *
+ * @throws {OrchestratorError} `invalid_request` for a value that can't be meant.
+ */
+export function readOptions(options: OrchestratorServerOptions): ServerSettings {
+  const settings = {
+    identities: options.identities,
+    allowedOrigins: new Set((options.allowedOrigins ?? []).map(exactOrigin)),
+    heartbeatMs: options.heartbeatMs ?? 15_000,
+    helloMs: options.helloMs ?? 5_000,
+    headersTimeoutMs: options.headersTimeoutMs ?? 10_000,
+    requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
+    maxConnections: options.maxConnections ?? 10_000,
+    logger: options.logger ?? silentLogger,
+  };
+  for (const name of [
+    'heartbeatMs',
+    'helloMs',
+    'headersTimeoutMs',
+    'requestTimeoutMs',
+    'maxConnections',
+  ] as const) {
+    const value = settings[name];
+    if (Number.isSafeInteger(value) && value >= 1 && value < 2 ** 31) continue;
+    throw new OrchestratorError(
+      'invalid_request',
+      `${name}: expected a whole number from 1 on, got ${value}`,
+    );
+  }
+  return settings;
+}
+
+function exactOrigin(origin: string): string {
+  if (URL.canParse(origin) && new URL(origin).origin === origin) return origin;
+  throw new OrchestratorError(
+    'invalid_request',
+    `allowedOrigins: expected origins like "https://app.example.com", got "${origin}"`,
+  );
+}

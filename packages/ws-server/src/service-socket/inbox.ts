@@ -1,0 +1,141 @@
+import {
+  type Ack,
+  type Intake,
+  type IntakeResult,
+  type JsonValue,
+  OrchestratorError,
+  type ServiceIdentity,
+  type Logger,
+} from '@agent-orchestrator/core';
+import { CLOSE } from '../sockets/close-codes.js';
+import { MinuteBudget, TokenBucket } from '../sockets/budgets.js';
+import { errorFrame } from '../sockets/error-frame.js';
+import { messageIdOf } from './message-id.js';
+
+/** What the inbox says back. */
+export interface InboxReply {
+  sendJson(frame: object): void;
+  close(code: number, reason: string): void;
+}
+
+export interface InboxParts {
+  readonly intake: Intake;
+  readonly from: ServiceIdentity;
+  readonly reply: InboxReply;
+  readonly logger: Logger;
+}
+
+const FRAMES_PER_SECOND = 500;
+const FRAMES_BURST = 1_000;
+/** Frames that are under way or held in memory, of one connection. */
+const MAX_OPEN = 1_000;
+const BAD_FRAMES_A_MINUTE = 10;
+const FORBIDDEN_A_MINUTE = 3;
+const RETRY_MS = 1_000;
+
+/**
+ * What one service reports over one connection. Frames with a `message_id` are answered with an ack, and the sender keeps
+ * them until then; of those without, what the storage can't take now waits here, in order, and is lost with the process.
+ */
+export class Inbox {
+  readonly #parts: InboxParts;
+  readonly #rate = new TokenBucket(FRAMES_PER_SECOND, FRAMES_BURST);
+  readonly #bad = new MinuteBudget(BAD_FRAMES_A_MINUTE);
+  readonly #forbidden = new MinuteBudget(FORBIDDEN_A_MINUTE);
+  readonly #closed = new AbortController();
+  #waiting: JsonValue[] = [];
+  #underWay = 0;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(parts: InboxParts) {
+    this.#parts = parts;
+  }
+
+  take(frame: JsonValue): void {
+    if (this.#closed.signal.aborted) return;
+    const messageId = messageIdOf(frame);
+    if (messageId === undefined && this.#waiting.length > 0) this.#hold(frame, RETRY_MS);
+    else if (this.#underWay >= MAX_OPEN || !this.#rate.take()) this.#later(frame, messageId, RETRY_MS);
+    else void this.#deliver(frame, messageId);
+  }
+
+  /** A frame that is none. */
+  refuse(error: OrchestratorError): void {
+    this.#parts.reply.sendJson(errorFrame(error));
+    if (this.#bad.spend()) this.#parts.reply.close(CLOSE.badFrames, 'too many frames that are not valid');
+  }
+
+  close(): void {
+    clearTimeout(this.#retry);
+    this.#closed.abort();
+    if (this.#waiting.length > 0) {
+      this.#parts.logger.warn('a service connection closed with frames that were not stored', {
+        service: this.#parts.from.service,
+        frames: this.#waiting.length,
+      });
+    }
+    this.#waiting = [];
+  }
+
+  async #deliver(frame: JsonValue, messageId: string | undefined): Promise<void> {
+    this.#underWay += 1;
+    const result = await this.#receive(frame);
+    this.#underWay -= 1;
+    if (this.#closed.signal.aborted) return;
+    const { outcome } = result;
+    if (outcome === 'retry_later') {
+      this.#later(frame, messageId, result.retry_after_ms ?? RETRY_MS);
+      return;
+    }
+    if (messageId !== undefined) this.#acknowledge(messageId, result);
+    else if (outcome === 'invalid') this.refuse(invalid(result));
+    if (outcome === 'forbidden' && this.#forbidden.spend()) {
+      this.#parts.reply.close(CLOSE.forbidden, 'too many frames outside the scope of the token');
+    }
+  }
+
+  async #receive(frame: JsonValue): Promise<IntakeResult> {
+    const { intake, from, logger } = this.#parts;
+    try {
+      return await intake.receive(frame, from, { signal: this.#closed.signal });
+    } catch (error) {
+      const code = error instanceof OrchestratorError ? error.code : 'internal_error';
+      if (!this.#closed.signal.aborted)
+        logger.error('a notification was not taken', { service: from.service, code });
+      return { outcome: 'retry_later', retry_after_ms: RETRY_MS };
+    }
+  }
+
+  #acknowledge(messageId: string, result: IntakeResult): void {
+    const ack: Ack | object = { event: 'ack', message_id: messageId, ...result };
+    this.#parts.reply.sendJson(ack);
+  }
+
+  #later(frame: JsonValue, messageId: string | undefined, retryAfterMs: number): void {
+    if (messageId === undefined) this.#hold(frame, retryAfterMs);
+    else this.#acknowledge(messageId, { outcome: 'retry_later', retry_after_ms: retryAfterMs });
+  }
+
+  #hold(frame: JsonValue, retryAfterMs: number): void {
+    if (this.#waiting.length >= MAX_OPEN) {
+      this.#parts.reply.close(CLOSE.overloaded, 'too many frames without message_id are waiting');
+      return;
+    }
+    this.#waiting.push(frame);
+    this.#retry ??= setTimeout(() => this.#tryAgain(), retryAfterMs);
+  }
+
+  #tryAgain(): void {
+    this.#retry = undefined;
+    const frames = this.#waiting;
+    this.#waiting = [];
+    for (const frame of frames) this.take(frame);
+  }
+}
+
+function invalid({ errors }: IntakeResult): OrchestratorError {
+  const first = errors?.[0];
+  const where = first?.path ? ` at "${first.path}"` : '';
+  const words = first ? `${where}: expected ${first.expected}, got ${first.got}` : '';
+  return new OrchestratorError('invalid_message', `the frame is not valid${words}`, { issues: errors ?? [] });
+}

@@ -1,0 +1,154 @@
+import type { IncomingMessage } from 'node:http';
+import {
+  type HubFrame,
+  type JsonValue,
+  MAX_RESULT_BYTES,
+  newToken,
+  type Orchestrator,
+  OrchestratorError,
+  serviceHelloSchema,
+  validate,
+  type Logger,
+} from '@agent-orchestrator/core';
+import type { WebSocket } from 'ws';
+import { bearerToken } from '../http/credentials.js';
+import type { Identities, ServiceCredential } from '../identities.js';
+import { CLOSE } from '../sockets/close-codes.js';
+import { FrameSocket, type FrameHandler } from '../sockets/frame-socket.js';
+import { Inbox } from './inbox.js';
+
+export interface ServiceConnectionParts {
+  readonly orchestrator: Orchestrator;
+  readonly identities: Identities;
+  readonly logger: Logger;
+  readonly heartbeatMs: number;
+  readonly helloMs: number;
+}
+
+/** A service that does not read what it is told is cut off beyond this, in bytes. */
+const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
+/** Frames that may come while the token is being looked at. */
+const MAX_EARLY_FRAMES = 100;
+
+interface Admitted {
+  readonly credential: ServiceCredential;
+  readonly token: string;
+  readonly inbox: Inbox;
+  readonly detach: () => void;
+}
+
+/**
+ * One service's connection to `/ws/task_updates`. It waits for the first frame (or takes the token of the upgrade's
+ * `Authorization` header), checks the token, and is then open for notifications in and cancels and outcomes out.
+ */
+export class ServiceConnection implements FrameHandler {
+  readonly #parts: ServiceConnectionParts;
+  readonly #socket: FrameSocket;
+  #checking = false;
+  #early: JsonValue[] = [];
+  #admitted: Admitted | undefined;
+
+  constructor(parts: ServiceConnectionParts, socket: WebSocket, request: IncomingMessage) {
+    this.#parts = parts;
+    this.#socket = new FrameSocket(socket, request.socket, this, parts);
+    const token = bearerToken(request.headers.authorization);
+    if (token !== undefined) void this.#enter(token);
+  }
+
+  frame(frame: JsonValue): void {
+    if (this.#admitted) this.#admitted.inbox.take(frame);
+    else if (!this.#checking) this.#hello(frame);
+    else if (this.#early.length < MAX_EARLY_FRAMES) this.#early.push(frame);
+    else this.#socket.close(CLOSE.overloaded, 'too many frames before the token was checked');
+  }
+
+  unreadable(reason: string): void {
+    if (this.#admitted) this.#admitted.inbox.refuse(new OrchestratorError('invalid_message', reason));
+    else this.#refuse(reason);
+  }
+
+  noHello(reason: string): void {
+    this.#refuse(reason);
+  }
+
+  beat(): void {
+    void this.#checkAgain();
+  }
+
+  closed(): void {
+    this.#admitted?.detach();
+    this.#admitted?.inbox.close();
+  }
+
+  /** The server stops: come back after `retryAfterMs`. */
+  shutDown(retryAfterMs: number): void {
+    this.#socket.close(CLOSE.shuttingDown, JSON.stringify({ retry_after_ms: retryAfterMs }));
+  }
+
+  #hello(frame: JsonValue): void {
+    try {
+      const hello = validate(serviceHelloSchema, frame, 'the first frame', 'invalid_message');
+      void this.#enter(hello.service_token, hello.service_name);
+    } catch (error) {
+      this.#refuse(error instanceof OrchestratorError ? error.message : 'the first frame is not valid');
+    }
+  }
+
+  async #enter(token: string, name?: string): Promise<void> {
+    this.#checking = true;
+    this.#socket.greeted();
+    try {
+      const identity = await this.#parts.identities.authenticate(token);
+      if (!identity) this.#refuse('the service token is not known');
+      else if (identity.kind !== 'service')
+        this.#refuse('expected a service token, got another kind of credential');
+      else if (name !== undefined && name !== identity.service)
+        this.#refuse('the service token belongs to another service');
+      else this.#admit(identity, token);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : 'unknown';
+      this.#parts.logger.error('a service token could not be checked', { error: reason });
+      this.#socket.close(CLOSE.overloaded, 'the token could not be checked');
+    }
+  }
+
+  #admit(credential: ServiceCredential, token: string): void {
+    if (!this.#socket.isOpen) return;
+    const { orchestrator, logger, heartbeatMs } = this.#parts;
+    const id = newToken();
+    const from = { service: credential.service, ...(credential.tenants && { tenants: credential.tenants }) };
+    const inbox = new Inbox({ intake: orchestrator.intake, from, reply: this.#socket, logger });
+    this.#socket.admit();
+    this.#socket.sendJson({
+      status: 'authenticated',
+      connection_id: id,
+      heartbeat_ms: heartbeatMs,
+      max_payload: MAX_RESULT_BYTES,
+    });
+    const detach = orchestrator.links.attach({ id, ...from, send: (frame) => this.#push(frame) });
+    this.#admitted = { credential, token, inbox, detach };
+    logger.info('a service connected', { service: credential.service, connection_id: id });
+    for (const frame of this.#early.splice(0)) inbox.take(frame);
+  }
+
+  #push(frame: HubFrame): void {
+    this.#socket.sendJson(frame);
+    if (this.#socket.unsentBytes > MAX_UNSENT_BYTES) this.#socket.close(CLOSE.tooSlow, 'too much is unread');
+  }
+
+  async #checkAgain(): Promise<void> {
+    if (!this.#admitted) return;
+    const { token, credential } = this.#admitted;
+    const identity = await Promise.resolve(this.#parts.identities.authenticate(token)).catch(
+      () => credential,
+    );
+    if (identity?.kind === 'service' && identity.service === credential.service) return;
+    this.#socket.close(CLOSE.unauthorized, 'the service token is no longer valid');
+  }
+
+  #refuse(message: string): void {
+    this.#checking = true;
+    this.#socket.sendJson({ status: 'unauthorized', code: 'unauthorized', message });
+    this.#socket.close(CLOSE.unauthorized, message);
+  }
+}

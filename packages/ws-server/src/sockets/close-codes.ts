@@ -1,0 +1,21 @@
+/** Why a socket is closed. 1001 to 1013 are of RFC 6455 and the IANA registry, 44xx are the project's own. */
+export const CLOSE = {
+  shuttingDown: 1001,
+  notText: 1003,
+  badFrames: 1008,
+  overloaded: 1013,
+  unauthorized: 4401,
+  forbidden: 4403,
+  tooSlow: 4408,
+  tooManyFrames: 4429,
+} as const;
+
+/** The longest reason that fits into a close frame, in bytes. */
+const MAX_REASON_BYTES = 123;
+
+/** A reason, cut to what a close frame holds without cutting a character. */
+export function closeReason(text: string): string {
+  let reason = text;
+  while (Buffer.byteLength(reason) > MAX_REASON_BYTES) reason = reason.slice(0, -1);
+  return reason;
+}

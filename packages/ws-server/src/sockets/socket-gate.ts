@@ -1,0 +1,123 @@
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { MAX_RESULT_BYTES } from '@agent-orchestrator/core';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { CLOSE } from './close-codes.js';
+
+/** What the gate keeps of a connection. */
+export interface GatedConnection {
+  shutDown(retryAfterMs: number): void;
+}
+
+/** A path that takes WebSockets, and what becomes of one. */
+export interface SocketDoor {
+  readonly path: string;
+  /** The largest frame, in bytes. */
+  readonly maxPayload: number;
+  open(socket: WebSocket, request: IncomingMessage): GatedConnection;
+}
+
+export interface SocketGateOptions {
+  readonly doors: readonly SocketDoor[];
+  /** Exact origins of pages that may connect; what is no browser sends none. */
+  readonly allowedOrigins: ReadonlySet<string>;
+  /** More connections at a time are turned away with 1013. */
+  readonly maxConnections: number;
+}
+
+export const SERVICE_MAX_PAYLOAD = MAX_RESULT_BYTES;
+export const CLIENT_MAX_PAYLOAD = 16 * 1024;
+const MAX_FRAGMENTS = 64;
+/** Clients that are told to come back are spread over this long, in milliseconds. */
+const COME_BACK_WITHIN_MS = 5_000;
+
+/**
+ * Where upgrades come in: finds the door of a path, refuses foreign origins, and knows who is connected, so that it can
+ * send them all away when the server stops.
+ */
+export class SocketGate {
+  readonly #options: SocketGateOptions;
+  readonly #servers: ReadonlyMap<string, { readonly server: WebSocketServer; readonly door: SocketDoor }>;
+  readonly #open = new Map<WebSocket, GatedConnection>();
+  readonly #attached = new Map<Server, (request: IncomingMessage, socket: Duplex, head: Buffer) => void>();
+  #closed = false;
+
+  constructor(options: SocketGateOptions) {
+    this.#options = options;
+    this.#servers = new Map(
+      options.doors.map((door) => {
+        const limits = { maxPayload: door.maxPayload, maxFragments: MAX_FRAGMENTS };
+        const server = new WebSocketServer({
+          noServer: true,
+          perMessageDeflate: false,
+          clientTracking: false,
+          ...limits,
+        });
+        return [door.path, { server, door }];
+      }),
+    );
+  }
+
+  /** Takes the upgrades of a server to the paths of the doors; what goes elsewhere is left to the host, if it listens too. */
+  attach(server: Server): void {
+    if (this.#attached.has(server)) return;
+    const listener = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      if (this.#upgrade(request, socket, head)) return;
+      if (server.listenerCount('upgrade') === 1) refuse(socket, 404);
+    };
+    this.#attached.set(server, listener);
+    server.on('upgrade', listener);
+  }
+
+  /** Cuts off whoever is still there. */
+  terminate(): void {
+    for (const socket of this.#open.keys()) socket.terminate();
+  }
+
+  /** Sends everybody away and resolves when they are gone. Takes nobody in until `reopen()`. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const gone = [...this.#open].map(([socket, connection]) => {
+      const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+      connection.shutDown(Math.floor(Math.random() * COME_BACK_WITHIN_MS));
+      return ended;
+    });
+    await Promise.all(gone);
+    for (const [server, listener] of this.#attached) server.off('upgrade', listener);
+    this.#attached.clear();
+  }
+
+  reopen(): void {
+    this.#closed = false;
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    const found = this.#servers.get(path);
+    if (!found) return false;
+    const { origin } = request.headers;
+    if (this.#closed) refuse(socket, 503);
+    else if (origin !== undefined && !this.#options.allowedOrigins.has(origin)) refuse(socket, 403);
+    else found.server.handleUpgrade(request, socket, head, (ws) => this.#enter(found.door, ws, request));
+    return true;
+  }
+
+  #enter(door: SocketDoor, socket: WebSocket, request: IncomingMessage): void {
+    if (this.#open.size >= this.#options.maxConnections) {
+      socket.on('error', () => socket.terminate());
+      socket.close(CLOSE.overloaded, 'too many connections');
+      this.#open.set(socket, { shutDown: () => socket.terminate() });
+    } else {
+      this.#open.set(socket, door.open(socket, request));
+    }
+    socket.once('close', () => this.#open.delete(socket));
+  }
+}
+
+function refuse(socket: Duplex, status: number): void {
+  socket.on('error', () => socket.destroy());
+  const retry = status === 503 ? 'Retry-After: 1\r\n' : '';
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${retry}Connection: close\r\nContent-Length: 0\r\n\r\n`,
+  );
+}

@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { startServer, TOKENS, text } from './running-server.js';
+
+const forAcme = { 'x-tenant-id': 'acme' };
+
+describe('POST /internal/v1/services/{service}/{operation}', () => {
+  it('brings back the result of the other service', async () => {
+    const running = await startServer();
+    const { status, body } = await running.ask('POST', '/internal/v1/services/embedding/embed', {
+      token: TOKENS.query,
+      headers: forAcme,
+      body: { input: { texts: ['a'] } },
+    });
+    expect([status, body]).toEqual([200, { result: { vectors: [[1, 0]], model: 'tiny', dimensions: 2 } }]);
+  });
+
+  it('gives a job for what takes longer, and its outcome later', async () => {
+    const running = await startServer();
+    const asked = await running.ask('POST', '/internal/v1/services/query/query', {
+      token: TOKENS.embedding,
+      headers: forAcme,
+      body: { input: { later: 'job-7' } },
+    });
+    expect([asked.status, asked.body]).toEqual([202, { job_id: expect.any(String) }]);
+    const job = `/internal/v1/jobs/${encodeURIComponent(text(asked.body['job_id']))}`;
+    const open = await running.ask('GET', job, { token: TOKENS.embedding, headers: forAcme });
+    expect([open.status, open.body['status']]).toEqual([200, 'processing']);
+    const told = await running.ask('POST', '/internal/v1/notifications', {
+      token: TOKENS.query,
+      body: {
+        event: 'task_completed',
+        service: 'query',
+        task_id: 'job-7',
+        tenant_id: 'acme',
+        data: { answer: 42 },
+        message_id: 'm-1',
+      },
+    });
+    expect([told.status, told.body['outcome']]).toEqual([200, 'applied']);
+    const done = await running.ask('GET', job, { token: TOKENS.embedding, headers: forAcme });
+    expect(done.body).toMatchObject({ status: 'completed', result: { answer: 42 } });
+  });
+
+  it('wants a tenant, inside the scope of the token', async () => {
+    const running = await startServer();
+    const ask = (headers: Record<string, string>) =>
+      running.ask('POST', '/internal/v1/services/embedding/embed', {
+        token: TOKENS.acmeOnly,
+        headers,
+        body: { input: {} },
+      });
+    expect((await ask({})).status).toBe(400);
+    expect((await ask({ 'x-tenant-id': 'a:b' })).status).toBe(400);
+    const foreign = await ask({ 'x-tenant-id': 'globex' });
+    expect([foreign.status, foreign.body['code']]).toEqual([403, 'forbidden']);
+    expect((await ask(forAcme)).status).toBe(200);
+  });
+
+  it('says that a service or a job is not known', async () => {
+    const running = await startServer();
+    const service = await running.ask('POST', '/internal/v1/services/nobody/ask', {
+      token: TOKENS.query,
+      headers: forAcme,
+      body: { input: {} },
+    });
+    expect([service.status, service.body['code']]).toEqual([422, 'unknown_service']);
+    const job = await running.ask('GET', `/internal/v1/jobs/${randomUUID()}`, {
+      token: TOKENS.query,
+      headers: forAcme,
+    });
+    expect([job.status, job.body['code']]).toEqual([404, 'not_found']);
+  });
+});
+
+describe('POST /internal/v1/notifications', () => {
+  it('answers with the ack, whatever the outcome', async () => {
+    const running = await startServer();
+    const tell = (frame: object) =>
+      running.ask('POST', '/internal/v1/notifications', { token: TOKENS.query, body: frame });
+    const frame = {
+      event: 'task_completed',
+      service: 'query',
+      task_id: 'nobody-asked',
+      tenant_id: 'acme',
+      data: 1,
+      message_id: 'm-1',
+    };
+    expect((await tell(frame)).body).toEqual({ event: 'ack', message_id: 'm-1', outcome: 'unknown_task' });
+    expect((await tell({ ...frame, service: 'embedding' })).body['outcome']).toBe('forbidden');
+    const invalid = await tell({ ...frame, event: 'task_exploded' });
+    expect(invalid.body).toMatchObject({
+      event: 'ack',
+      message_id: 'm-1',
+      outcome: 'invalid',
+      errors: expect.any(Array),
+    });
+  });
+});

@@ -1,0 +1,109 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Orchestrator } from '@agent-orchestrator/core';
+import { describe, expect, it } from 'vitest';
+import { createIdentities, OrchestratorServer } from '../src/index.js';
+import { IDENTITIES, KEYS, startServer, TOKENS } from './running-server.js';
+import { SocketPeer } from './socket-peer.js';
+import { SseReader } from './sse-reader.js';
+
+const identities = createIdentities(IDENTITIES);
+
+function make(options: object) {
+  return () => new OrchestratorServer(new Orchestrator(), { identities, ...options });
+}
+
+describe('listen', () => {
+  it('says what is in use, and where', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await new Promise<void>((resolve) => other.once('listening', () => resolve()));
+    const { port } = other.address() as AddressInfo;
+    const server = new OrchestratorServer(new Orchestrator(), { identities });
+    await expect(server.listen(port)).rejects.toMatchObject({
+      code: 'not_running',
+      message: expect.stringMatching(new RegExp(`port ${port} of 127\\.0\\.0\\.1 is in use`)),
+    });
+    await new Promise((resolve) => other.close(resolve));
+    await server.listen(port);
+    expect(server.url).toBe(`http://127.0.0.1:${port}`);
+    await server.stop();
+  });
+
+  it('may be called twice, and at the same time', async () => {
+    const server = new OrchestratorServer(new Orchestrator(), { identities });
+    const [one, other] = await Promise.all([server.listen(0), server.listen(0)]);
+    expect(one).toBe(other);
+    await server.listen(0);
+    await Promise.all([server.stop(), server.stop()]);
+    await server.stop();
+  });
+
+  it('comes with a stop', async () => {
+    let url: string;
+    {
+      await using server = await new OrchestratorServer(new Orchestrator(), { identities }).listen(0);
+      url = server.url;
+      expect((await fetch(`${url}/health/live`)).status).toBe(200);
+    }
+    await expect(fetch(`${url}/health/live`)).rejects.toThrow();
+  });
+
+  it('refuses options that cannot be meant', () => {
+    expect(make({ heartbeatMs: 0 })).toThrow('heartbeatMs');
+    expect(make({ helloMs: Number.NaN })).toThrow('helloMs');
+    expect(make({ allowedOrigins: ['*'] })).toThrow('allowedOrigins');
+    expect(make({ allowedOrigins: ['https://app.example.com/'] })).toThrow('allowedOrigins');
+  });
+});
+
+describe('stop', () => {
+  it('may be called before anything was started', async () => {
+    await new OrchestratorServer(new Orchestrator(), { identities }).stop();
+  });
+
+  it('sends sockets away with 1001 and a time to come back, ends streams, and leaves nothing open', async () => {
+    const before = openHandles();
+    const running = await startServer();
+    const id = await running.submit('approval');
+    const client = new SocketPeer(`${running.url}/ws/client`, { authorization: `Bearer ${KEYS.acme}` });
+    await client.opened;
+    client.send({ action: 'subscribe', id: 'a', topic: { tenant: true } });
+    await client.event('subscribed');
+    const service = new SocketPeer(`${running.url}/ws/task_updates`, {
+      authorization: `Bearer ${TOKENS.query}`,
+    });
+    await service.next();
+    const stream = new SseReader(await running.fetch('GET', `/v1/tasks/${id}/events`));
+    await stream.next();
+    const waiting = running.ask('POST', '/v1/tasks', {
+      body: { type: 'approval' },
+      headers: { prefer: 'wait=60' },
+    });
+    const { tasks } = running.orchestrator.tenant('acme');
+    while ((await tasks.list()).tasks.length < 2) await new Promise<void>((resolve) => setImmediate(resolve));
+    await running.server.stop({ graceMs: 5_000 });
+    for (const peer of [client, service]) {
+      const { code, reason } = await peer.closed;
+      expect([code, JSON.parse(reason)]).toEqual([1001, { retry_after_ms: expect.any(Number) }]);
+    }
+    expect(await stream.rest()).toEqual([]);
+    expect((await waiting).status).toBe(202);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    expect(openHandles()).toBeLessThanOrEqual(before);
+  });
+
+  it('cuts off what does not end within the grace', async () => {
+    const running = await startServer();
+    const peer = new SocketPeer(`${running.url}/ws/client`, { authorization: `Bearer ${KEYS.acme}` });
+    await peer.opened;
+    peer.socket.pause();
+    const begun = performance.now();
+    await running.server.stop({ graceMs: 50 });
+    expect(performance.now() - begun).toBeLessThan(1_500);
+  });
+});
+
+/** Servers and sockets of the server's side that keep a process alive. */
+function openHandles(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length;
+}
