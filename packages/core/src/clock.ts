@@ -18,7 +18,7 @@ export const systemClock: Clock = {
  * Resolves after `ms`, or earlier when `signal` fires; which of the two, the caller sees at the signal.
  */
 export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
-  if (signal?.aborted) return Promise.resolve();
+  if (signal?.aborted || ms <= 0) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {
       cancel();

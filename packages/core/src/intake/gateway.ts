@@ -15,6 +15,7 @@ import type { Storage } from '../storage/storage.js';
 import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
 import type { ServiceIdentity } from './intake.js';
 import type { ServiceLinks } from './service-links.js';
+import { sharedAbort } from '../shared-abort.js';
 
 /** What a service asks of another one. */
 export interface GatewayRequest {
@@ -50,7 +51,7 @@ export interface GatewayJob {
  * Its `job_id` is the child's `task_id`.
  */
 export class Gateway {
-  readonly #stopping = new AbortController();
+  readonly #stopping = sharedAbort();
 
   constructor(
     private readonly ports: {

@@ -97,7 +97,5 @@ function newEntry(notification: OutgoingNotification, bytes: number): OutboxEntr
     resolve = onAck;
     reject = onError;
   });
-  // Callers need not wait for the ack; that must not end their process.
-  acked.catch(() => undefined);
   return { notification, bytes, sent: false, acked, resolve, reject };
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { EventEmitter } from 'eventemitter3';
 import { OrchestratorError } from '../protocol/errors.js';
 import { newToken } from '../protocol/ids.js';
@@ -64,6 +65,8 @@ export class TaskNotifier {
       maxMessages: options.maxMessages ?? 10_000,
       maxBytes: options.maxBytes ?? 64 * 1024 * 1024,
     });
+    // Every notification that is under way waits on it.
+    setMaxListeners(0, this.#closing.signal);
     this.#stopListening = this.#transport.onFrame((frame) => this.#hear(frame));
   }
 
@@ -133,7 +136,14 @@ export class TaskNotifier {
     return { service: this.serviceName, task_id, tenant_id, global_task_id, call_id, metadata };
   }
 
-  async #notify(notification: TaskNotification): Promise<Ack> {
+  #notify(notification: TaskNotification): Promise<Ack> {
+    const acked = this.#deliver(notification);
+    // Callers need not wait for the ack; that must not end their process.
+    acked.catch(() => undefined);
+    return acked;
+  }
+
+  async #deliver(notification: TaskNotification): Promise<Ack> {
     if (this.#closing.signal.aborted) {
       throw new OrchestratorError('not_running', `the notifier of ${this.serviceName} is closed`);
     }

@@ -156,6 +156,8 @@ export class Worker {
     const { task } = claim;
     const run = new WorkflowRun(claim, this.ports);
     const key = runKey(task.tenant_id, task.task_id);
+    // Claimed again by the worker that lost it: what the first run still does has no effect.
+    this.#runs.get(key)?.run.abandon();
     const done = this.#carryOut(run).finally(() => {
       if (this.#runs.get(key)?.run === run) this.#runs.delete(key);
       this.#wake();

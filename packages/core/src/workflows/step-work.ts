@@ -13,6 +13,7 @@ import type { Claim, Settlement } from '../storage/task-queue.js';
 import type { Ask, AskedStep } from './asked-step.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
+import { sharedAbort } from '../shared-abort.js';
 
 /** What the work of steps tells its run. */
 export interface StepWorkListener {
@@ -29,7 +30,7 @@ type Held<T> = (T & JournalNews) | { readonly answer: 'lease_lost' };
 
 /** Carries out the steps of one run: stores them, calls services, does the host's own work, records what came of it. */
 export class StepWork {
-  readonly #stopped = new AbortController();
+  readonly #stopped = sharedAbort();
   #busy = 0;
   #fetching = false;
   #fetchAgain = false;

@@ -8,6 +8,7 @@ import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
 import { failedStep, ServiceCallError, StepError } from './step-error.js';
 import { StepWork } from './step-work.js';
+import { sharedAbort } from '../shared-abort.js';
 
 /** How a run came to its end. `abandoned`: the task is no longer this worker's. */
 export type RunEnd = Settlement | { readonly kind: 'abandoned' };
@@ -27,7 +28,7 @@ export class WorkflowRun {
   readonly #names = new StepNames();
   readonly #replay: Replay;
   readonly #work: StepWork;
-  readonly #cancelled = new AbortController();
+  readonly #cancelled = sharedAbort();
   /** Asked for, and not in the journal. */
   #fresh: AskedStep[] = [];
   #settled: Settled | undefined;

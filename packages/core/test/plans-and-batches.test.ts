@@ -1,0 +1,176 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Harness, harness, settled } from './harness.js';
+
+let h: Harness;
+const asked: unknown[] = [];
+beforeEach(async () => {
+  asked.length = 0;
+  h = harness({
+    services: {
+      echo: {
+        run: (call) => {
+          asked.push(call.input);
+          if (call.operation === 'fail') throw new Error('told to fail');
+          return { said: call.input };
+        },
+      },
+    },
+  });
+  await h.orchestrator.start();
+});
+afterEach(() => h.stop());
+
+const step = (id: string, more: object = {}) => ({ id, service: 'echo', operation: 'say', ...more });
+const plan = (steps: object[], more: object = {}) =>
+  h.acme.tasks.submit({ type: 'workflow', payload: { plan: { steps, ...more } } as never });
+
+describe('a plan', () => {
+  it('passes results along, and runs what does not depend on each other side by side', async () => {
+    const task = await plan(
+      [
+        step('c', {
+          input: { both: [{ $from: 'steps.a.result.said.x' }, { $from: 'steps.b.result.said' }] },
+        }),
+        step('a', { input: { x: { $from: 'input.start.0' } } }),
+        step('b', { input: 'plain' }),
+      ],
+      { input: { start: ['first'] }, output: { end: { $from: 'steps.c.result.said' } } },
+    );
+    expect((await h.ended(task)).result).toEqual({ end: { both: ['first', 'plain'] } });
+    expect(asked).toHaveLength(3);
+  });
+
+  it('gives all results without an output, and null for an optional step that fails', async () => {
+    const task = await plan([
+      step('a'),
+      step('b', { operation: 'fail', optional: true }),
+      step('c', { input: { $from: 'steps.b.result.said' } }),
+    ]);
+    expect((await h.ended(task)).result).toEqual({ a: { said: {} }, b: null, c: { said: null } });
+  });
+
+  it('fails with its step', async () => {
+    const task = await plan([step('a', { operation: 'fail' }), step('b', { depends_on: ['a'] })]);
+    expect(await h.ended(task)).toMatchObject({
+      status: 'failed',
+      error: { code: 'service_error', message: 'told to fail' },
+    });
+    expect(asked).toHaveLength(1);
+  });
+
+  it.each([
+    [
+      'a cycle',
+      [step('a', { depends_on: ['b'] }), step('b', { depends_on: ['a'] })],
+      'invalid_request',
+      'a -> b -> a',
+    ],
+    ['a step that waits for itself', [step('a', { depends_on: ['a'] })], 'invalid_request', '"a"'],
+    ['an unknown step', [step('a', { depends_on: ['nowhere'] })], 'invalid_request', '"nowhere"'],
+    [
+      'an unknown step in a path',
+      [step('a', { input: { $from: 'steps.nowhere.result' } })],
+      'invalid_request',
+      '"nowhere"',
+    ],
+    ['a path to nowhere', [step('a', { input: { $from: 'output.x' } })], 'invalid_request', '"output.x"'],
+    ['an unknown service', [step('a', { service: 'nobody' })], 'unknown_service', '"nobody"'],
+    ['an id twice', [step('a'), step('a')], 'invalid_request', '"a"'],
+    ['no steps', [], 'invalid_request', 'steps'],
+    ['a bad id', [step('A b')], 'invalid_request', 'steps.0.id'],
+  ])('with %s is refused at submission', async (_, steps, code, part) => {
+    await expect(plan(steps)).rejects.toMatchObject({ code, message: expect.stringContaining(part) });
+    expect((await h.acme.tasks.list()).tasks).toEqual([]);
+  });
+});
+
+describe('a batch', () => {
+  const request = (n: number, type = 'gate') => ({ type, payload: { n } });
+  let running: Map<number, (result: unknown) => void>;
+  beforeEach(() => {
+    running = new Map();
+    h.orchestrator.workflow('gate', (ctx, { n }: { n: number }) => {
+      return new Promise((resolve, reject) => {
+        running.set(n, resolve);
+        ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason as Error));
+      });
+    });
+  });
+
+  it('runs its items, a bad one fails alone', async () => {
+    const { batch } = await h.acme.batches.submit({
+      requests: [request(0), { type: 'no_such_type' }, request(2), { message: '' }, 'nonsense'],
+    });
+    expect(batch).toMatchObject({ total: 5, counts: { pending: 2, failed: 3 } });
+    expect(batch.items[1]?.error?.code).toBe('unknown_workflow');
+    expect(batch.items[3]?.error?.code).toBe('invalid_request');
+    await settled();
+    running.get(0)?.('zero');
+    running.get(2)?.('two');
+    await settled();
+    expect(await h.acme.batches.get(batch.batch_id)).toMatchObject({
+      counts: { completed: 2, failed: 3 },
+      items: [
+        { index: 0, result: 'zero' },
+        { index: 1 },
+        { index: 2, result: 'two' },
+        { index: 3 },
+        { index: 4 },
+      ],
+    });
+  });
+
+  it('keeps at most max_in_flight under way', async () => {
+    await h.acme.batches.submit({
+      requests: Array.from({ length: 10 }, (_, n) => request(n)),
+      max_in_flight: 3,
+    });
+    for (let done = 0; done < 10; done += 1) {
+      await settled();
+      expect(running.size).toBe(Math.min(3, 10 - done));
+      const [[n, go]] = [...running] as [[number, (result: unknown) => void]];
+      running.delete(n);
+      go(n);
+    }
+    await settled();
+    expect(await h.acme.tasks.counts()).toMatchObject({ completed: 10 });
+  });
+
+  it('ends with its first failure when it is to fail fast', async () => {
+    h.orchestrator.workflow('bad', () => {
+      throw new Error('bad');
+    });
+    const { batch } = await h.acme.batches.submit({
+      requests: [request(0), request(1), request(2, 'bad'), request(3), request(4)],
+      max_in_flight: 3,
+      fail_fast: true,
+    });
+    await settled(100);
+    expect((await h.acme.batches.get(batch.batch_id)).counts).toMatchObject({ failed: 1, cancelled: 4 });
+  });
+
+  it('is cancelled as a whole', async () => {
+    const { batch } = await h.acme.batches.submit({
+      requests: [0, 1, 2, 3].map((n) => request(n)),
+      max_in_flight: 2,
+    });
+    await settled();
+    running.get(0)?.('kept');
+    await settled();
+    await h.acme.batches.cancel(batch.batch_id, { reason: 'enough' });
+    await settled();
+    const cancelled = await h.acme.batches.get(batch.batch_id);
+    expect(cancelled.counts).toMatchObject({ completed: 1, cancelled: 3 });
+    expect(cancelled.items[0]?.result).toBe('kept');
+  });
+
+  it('with the same key is the same batch', async () => {
+    const body = { requests: [request(0)] };
+    const first = await h.acme.batches.submit(body, { idempotencyKey: 'b' });
+    const second = await h.acme.batches.submit(body, { idempotencyKey: 'b' });
+    expect(second).toMatchObject({ replayed: true, batch: { batch_id: first.batch.batch_id } });
+    await expect(h.orchestrator.tenant('globex').batches.get(first.batch.batch_id)).rejects.toMatchObject({
+      code: 'not_found',
+    });
+  });
+});

@@ -1,0 +1,106 @@
+import { readFile } from 'node:fs/promises';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  cursorSchema,
+  ERROR_CODES,
+  formatCursor,
+  idSchema,
+  isLegal,
+  JsonRefusedError,
+  nameSchema,
+  Orchestrator,
+  parseCursor,
+  parseJson,
+  statusOf,
+  type TaskState,
+  TRANSITIONS,
+} from '../src/index.js';
+
+const HOSTILE = [
+  '',
+  'a:b',
+  '{a}',
+  '*',
+  'a\r\nb',
+  'a\0b',
+  '../a',
+  '%3A',
+  'ä',
+  ' a',
+  '-a',
+  'x'.repeat(65),
+  '\ud800',
+  '__proto__',
+];
+
+describe('ids', () => {
+  it.each(HOSTILE)('%j is none', (id) => {
+    expect(idSchema.safeParse(id).success).toBe(false);
+    expect(nameSchema.safeParse(id).success).toBe(false);
+    expect(() => new Orchestrator().tenant(id)).toThrow(/tenant_id: expected/);
+  });
+
+  it.each(['a', 'A1', 'acme.de-1_x', 'x'.repeat(64)])('%j is one', (id) => {
+    expect(idSchema.parse(id)).toBe(id);
+  });
+});
+
+describe('JSON from outside', () => {
+  it('comes through as it is', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
+        const text = JSON.stringify(value);
+        fc.pre(!/"(__proto__|constructor|prototype)":/.test(text));
+        expect(parseJson(text)).toEqual(JSON.parse(text));
+      }),
+    );
+  });
+
+  it.each(['{', '', '{"__proto__":1}', '[{"a":{"constructor":1}}]', '['.repeat(40) + ']'.repeat(40)])(
+    '%s is refused',
+    (text) => {
+      expect(() => parseJson(text)).toThrow(JsonRefusedError);
+    },
+  );
+});
+
+describe('cursors', () => {
+  it('come back as they were', () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[A-Za-z0-9]{1,40}$/), fc.nat(1_000_000_000), (epoch, seq) => {
+        const text = formatCursor({ epoch, seq });
+        expect(cursorSchema.parse(text)).toBe(text);
+        expect(parseCursor(text)).toEqual({ epoch, seq });
+      }),
+    );
+  });
+});
+
+describe('the life of a task', () => {
+  it('never leaves a final state', () => {
+    const finals: TaskState[] = ['completed', 'failed', 'cancelled'];
+    expect(TRANSITIONS.filter(({ from }) => from !== undefined && finals.includes(from))).toEqual([]);
+  });
+
+  it('every state but a final one can be ended from outside', () => {
+    const states = new Set(TRANSITIONS.map(({ to }) => to).filter((state) => statusOf(state) !== state));
+    for (const state of states) {
+      expect(isLegal(state, 'cancelled', 'cancel')).toBe(true);
+      expect(isLegal(state, 'failed', 'time_out')).toBe(true);
+    }
+  });
+});
+
+describe('docs/errors.md', () => {
+  it('has a heading and the status of each code, and no other', async () => {
+    const text = await readFile(new URL('../../../docs/errors.md', import.meta.url), 'utf8');
+    const documented = Object.fromEntries(
+      [...text.matchAll(/^## (\w+)\nStatus (\d+)\./gm)].map(([, code, status]) => [code, Number(status)]),
+    );
+    const actual = Object.fromEntries(
+      Object.entries(ERROR_CODES).map(([code, { status }]) => [code, status]),
+    );
+    expect(documented).toEqual(actual);
+  });
+});
