@@ -69,7 +69,7 @@ export type {
 } from './storage/call-journal.js';
 export type { EventLog, LogGap } from './storage/event-log.js';
 export type { SessionState, SessionStore } from './storage/session-store.js';
-export type { Claim, Runnable, Settlement, Swept, TaskQueue } from './storage/task-queue.js';
+export type { Claim, Lease, Runnable, Settlement, Swept, TaskQueue } from './storage/task-queue.js';
 export type {
   BatchSubmission,
   Explanation,

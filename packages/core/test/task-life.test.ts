@@ -321,3 +321,20 @@ describe('idempotency', () => {
     expect(other.replayed).toBe(false);
   });
 });
+
+describe('a lost lease among several of one claim', () => {
+  it('ends the run of its own task only', async () => {
+    const runs = gated('many');
+    for (let n = 0; n < 3; n += 1) await h.acme.tasks.submit({ type: 'many', payload: { n } });
+    await h.orchestrator.start();
+    await settled();
+    const lost = runs[1]?.ctx.task_id as string;
+    await h.acme.tasks.cancel(lost);
+    await h.clock.advance(31_000);
+    expect(runs.map(({ ctx }) => ctx.signal.aborted)).toEqual([false, true, false]);
+    runs[0]?.go(0);
+    runs[2]?.go(2);
+    await settled();
+    expect(await h.acme.tasks.counts()).toMatchObject({ completed: 2, cancelled: 1 });
+  });
+});

@@ -1,4 +1,3 @@
-import { newToken } from '../protocol/ids.js';
 import type { Claim, Runnable, Settlement, Swept, TaskQueue } from '../storage/task-queue.js';
 import { copyJson, type MemoryState } from './memory-state.js';
 import type { ReadyLanes } from './ready-lanes.js';
@@ -12,6 +11,12 @@ import type { TaskEntry, TenantState } from './tenant-state.js';
 const TURN = 8;
 /** Each so many-th claim of a tenant goes to whatever has waited longest. */
 const OLDEST_EVERY = 10;
+
+interface Claiming {
+  readonly workerId: string;
+  readonly claimId: string;
+  readonly leaseMs: number;
+}
 
 export class MemoryTaskQueue implements TaskQueue {
   constructor(
@@ -51,7 +56,7 @@ export class MemoryTaskQueue implements TaskQueue {
     tenant: TenantState,
     most: number,
     runs: ReadonlyMap<string, Runnable>,
-    params: { readonly workerId: string; readonly leaseMs: number },
+    params: Claiming,
   ): Claim[] {
     const claims: Claim[] = [];
     while (claims.length < most) {
@@ -85,7 +90,7 @@ export class MemoryTaskQueue implements TaskQueue {
     tenant: TenantState,
     entry: TaskEntry,
     runnable: Runnable,
-    { workerId, leaseMs }: { readonly workerId: string; readonly leaseMs: number },
+    { workerId, claimId, leaseMs }: Claiming,
   ): Claim {
     const now = this.state.now();
     const wasWoken = entry.state === 'woken';
@@ -93,7 +98,8 @@ export class MemoryTaskQueue implements TaskQueue {
     const lanes = tenant.ready.get(groupOf(entry));
     if (lanes?.size === 0) tenant.ready.delete(groupOf(entry));
     this.life.move(tenant, entry, 'leased', 'claim');
-    entry.lease = { token: newToken(), workerId, expiresAt: now + leaseMs };
+    // Random, and never with this task again: as good as a token of its own.
+    entry.lease = { token: claimId, workerId, expiresAt: now + leaseMs };
     entry.resumes = wasWoken;
     entry.version ??= Math.max(...runnable.versions);
     entry.startedAt ??= now;
@@ -118,13 +124,12 @@ export class MemoryTaskQueue implements TaskQueue {
   }
 
   async renew(params: Parameters<TaskQueue['renew']>[0]): ReturnType<TaskQueue['renew']> {
-    const lost: string[] = [];
-    for (const { tenantId, taskId, token } of params.leases) {
+    return params.leases.filter(({ tenantId, taskId, token }) => {
       const lease = this.state.tenant(tenantId).tasks.get(taskId)?.lease;
-      if (lease?.token === token) lease.expiresAt = this.state.now() + params.leaseMs;
-      else lost.push(token);
-    }
-    return lost;
+      if (lease?.token !== token) return true;
+      lease.expiresAt = this.state.now() + params.leaseMs;
+      return false;
+    });
   }
 
   async settle(params: Parameters<TaskQueue['settle']>[0]): ReturnType<TaskQueue['settle']> {

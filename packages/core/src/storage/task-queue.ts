@@ -26,6 +26,13 @@ export interface Claim {
   readonly shown: number;
 }
 
+/** A worker's right to run a task. The tasks of one claim may share a token. */
+export interface Lease {
+  readonly tenantId: string;
+  readonly taskId: string;
+  readonly token: string;
+}
+
 /** How a worker gives a task back. */
 export type Settlement =
   | {

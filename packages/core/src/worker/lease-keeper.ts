@@ -1,6 +1,7 @@
 import { type Clock, pause } from '../clock.js';
 import type { Logger } from '../logger.js';
 import type { Storage } from '../storage/storage.js';
+import type { Lease } from '../storage/task-queue.js';
 import type { WorkflowRun } from '../workflows/workflow-run.js';
 
 /** Renews the leases of what a worker runs, and tells the runs whose lease is lost. */
@@ -43,16 +44,18 @@ export class LeaseKeeper {
   async #renew(): Promise<void> {
     const runs = this.worker.held();
     if (runs.length === 0) return;
-    const leases = runs.map(({ claim }) => ({
-      tenantId: claim.task.tenant_id,
-      taskId: claim.task.task_id,
-      token: claim.token,
-    }));
-    const lost = new Set(await this.ports.storage.queue.renew({ leases, leaseMs: this.settings.leaseMs }));
-    for (const run of runs) {
-      if (lost.has(run.claim.token)) run.abandon();
+    const byLease = new Map(runs.map((run) => [leaseOf(run), run]));
+    const leases = [...byLease.keys()];
+    const lost = await this.ports.storage.queue.renew({ leases, leaseMs: this.settings.leaseMs });
+    const isLost = new Set(lost.map(({ tenantId, taskId }) => `${tenantId}/${taskId}`));
+    for (const [{ tenantId, taskId }, run] of byLease) {
+      if (isLost.has(`${tenantId}/${taskId}`)) run.abandon();
       // Bells may be lost: a look now and then finds what they would have told.
       else run.bell();
     }
   }
+}
+
+function leaseOf({ claim }: WorkflowRun): Lease {
+  return { tenantId: claim.task.tenant_id, taskId: claim.task.task_id, token: claim.token };
 }

@@ -128,9 +128,14 @@ export class Worker {
   }
 
   async #idle(signal: AbortSignal): Promise<void> {
-    const woken = new AbortController();
-    this.#wake = () => woken.abort();
-    if (!signal.aborted) await pause(this.#clock, this.settings.pollMs, woken.signal);
+    if (signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#clock.after(this.settings.pollMs, resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
     this.#wake = () => {};
   }
 

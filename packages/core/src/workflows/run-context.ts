@@ -90,7 +90,7 @@ export class RunContext implements WorkflowContext {
   }
 
   async progress(progress: Progress): Promise<void> {
-    if (this.#run.replaying || this.signal.aborted) return;
+    if (this.#run.replaying || this.#run.cancelled) return;
     const { tenant_id: tenantId, task_id: taskId } = this;
     await this.#ports.storage.tasks.progress({ tenantId, taskId, token: this.#run.claim.token, progress });
   }

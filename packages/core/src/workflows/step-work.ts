@@ -13,7 +13,7 @@ import type { Claim, Settlement } from '../storage/task-queue.js';
 import type { Ask, AskedStep } from './asked-step.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
-import { sharedAbort } from '../shared-abort.js';
+import { LazyAbort } from '../shared-abort.js';
 
 /** What the work of steps tells its run. */
 export interface StepWorkListener {
@@ -26,11 +26,13 @@ export interface StepWorkListener {
   quiet(): void;
 }
 
+const STOPPED = new OrchestratorError('not_running', 'the run is over');
+
 type Held<T> = (T & JournalNews) | { readonly answer: 'lease_lost' };
 
 /** Carries out the steps of one run: stores them, calls services, does the host's own work, records what came of it. */
 export class StepWork {
-  readonly #stopped = sharedAbort();
+  readonly #stopped = new LazyAbort();
   #busy = 0;
   #fetching = false;
   #fetchAgain = false;
@@ -47,7 +49,7 @@ export class StepWork {
   }
 
   stop(): void {
-    this.#stopped.abort();
+    this.#stopped.abort(STOPPED);
   }
 
   /** A step that is new: stored, then acted on. */
@@ -119,10 +121,10 @@ export class StepWork {
     if (ask.kind === 'call' && step.call) {
       const { call_id } = step.call;
       const answer = await this.#callService(ask, call_id, step.tries);
-      if (!this.#stopped.signal.aborted) await this.#record(step.key, answer, call_id);
+      if (!this.#stopped.aborted) await this.#record(step.key, answer, call_id);
     } else if (ask.kind === 'run') {
       const outcome = await doWork(ask.work);
-      if (!this.#stopped.signal.aborted) await this.#record(step.key, { kind: 'outcome', outcome });
+      if (!this.#stopped.aborted) await this.#record(step.key, { kind: 'outcome', outcome });
     }
   }
 
@@ -172,7 +174,7 @@ export class StepWork {
     this.#busy += 1;
     work()
       .catch((error: unknown) => {
-        if (!this.#stopped.signal.aborted) this.listener.fail(error);
+        if (!this.#stopped.aborted) this.listener.fail(error);
       })
       .finally(() => {
         this.#busy -= 1;
@@ -187,7 +189,7 @@ export class StepWork {
         return await write();
       } catch (error) {
         const away = error instanceof OrchestratorError && error.code === 'storage_unavailable';
-        if (!away || this.#stopped.signal.aborted) throw error;
+        if (!away || this.#stopped.aborted) throw error;
         await pause(
           this.ports.clock,
           50 + fullJitter(this.ports.random, attempt, 100, 2_000),

@@ -8,7 +8,7 @@ import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
 import { failedStep, ServiceCallError, StepError } from './step-error.js';
 import { StepWork } from './step-work.js';
-import { sharedAbort } from '../shared-abort.js';
+import { LazyAbort } from '../shared-abort.js';
 
 /** How a run came to its end. `abandoned`: the task is no longer this worker's. */
 export type RunEnd = Settlement | { readonly kind: 'abandoned' };
@@ -28,7 +28,7 @@ export class WorkflowRun {
   readonly #names = new StepNames();
   readonly #replay: Replay;
   readonly #work: StepWork;
-  readonly #cancelled = sharedAbort();
+  readonly #cancelled = new LazyAbort();
   /** Asked for, and not in the journal. */
   #fresh: AskedStep[] = [];
   #settled: Settled | undefined;
@@ -60,6 +60,11 @@ export class WorkflowRun {
     return this.#cancelled.signal;
   }
 
+  /** Whether `signal` has fired, without making one. */
+  get cancelled(): boolean {
+    return this.#cancelled.aborted;
+  }
+
   get replaying(): boolean {
     return this.#replay.replaying;
   }
@@ -85,7 +90,7 @@ export class WorkflowRun {
   /** The function asks for a step. What it asks once the run is over, nobody answers. */
   ask(ask: Ask): Promise<JsonValue> {
     if (this.#over) return new Promise(() => {});
-    if (this.signal.aborted) return Promise.reject(this.signal.reason as Error);
+    if (this.#cancelled.reason) return Promise.reject(this.#cancelled.reason);
     const asked = newAskedStep(this.#names.keyOf(ask), ask);
     if (this.#replay.asked(asked.key)) {
       return Promise.reject(new OrchestratorError('workflow_error', `two steps have the id "${ask.id}"`));
@@ -123,7 +128,7 @@ export class WorkflowRun {
   }
 
   #turn(): void {
-    if (this.signal.aborted) {
+    if (this.#cancelled.aborted) {
       if (this.#settled) this.#finish(this.#settlement(this.#settled));
       return;
     }
@@ -175,7 +180,7 @@ export class WorkflowRun {
   }
 
   #cancel(reason: string): void {
-    if (this.signal.aborted) return;
+    if (this.#cancelled.aborted) return;
     const error = new OrchestratorError('cancelled', reason);
     this.#cancelled.abort(error);
     this.#work.stop();
@@ -208,7 +213,7 @@ export class WorkflowRun {
 
   #settlement(settled: Settled): Settlement {
     if (settled.ok) return completion(this.claim, settled.value);
-    if (this.signal.aborted) return { kind: 'cancelled' };
+    if (this.#cancelled.aborted) return { kind: 'cancelled' };
     const error = toTaskError(settled.error, 'workflow_error');
     if (!error.retryable) return { kind: 'failed', error };
     const drop = failedStep(settled.error);
@@ -221,7 +226,7 @@ export class WorkflowRun {
     this.#over = true;
     this.#stopMismatchTimer?.();
     this.#work.stop();
-    if (end.kind === 'abandoned' && !this.signal.aborted) {
+    if (end.kind === 'abandoned') {
       this.#cancelled.abort(new OrchestratorError('lease_lost', "the task is no longer this worker's"));
     }
     this.#end(end);
