@@ -65,15 +65,8 @@ export interface TaskQueue {
     readonly runs: readonly Runnable[];
     readonly leaseMs: number;
   }): Promise<readonly Claim[]>;
-  /** Prolongs leases; returns the tokens of those that are lost. */
-  renew(params: {
-    readonly leases: readonly {
-      readonly tenantId: string;
-      readonly taskId: string;
-      readonly token: string;
-    }[];
-    readonly leaseMs: number;
-  }): Promise<readonly string[]>;
+  /** Prolongs leases; returns those that are lost. */
+  renew(params: { readonly leases: readonly Lease[]; readonly leaseMs: number }): Promise<readonly Lease[]>;
   settle(params: {
     readonly tenantId: string;
     readonly taskId: string;
