@@ -11,6 +11,7 @@ export {
 export { describe, validate } from './protocol/validation.js';
 export {
   JsonRefusedError,
+  type JsonInput,
   type JsonObject,
   type JsonValue,
   jsonObjectSchema,
@@ -22,6 +23,7 @@ export {
 export { idSchema, jobIdSchema, nameSchema, newToken, taskTypeSchema, uuidSchema } from './protocol/ids.js';
 export {
   accepted,
+  type AnyJson,
   acceptedSchema,
   answered,
   answeredSchema,
@@ -149,7 +151,7 @@ export {
   type TenantSessions,
   type TenantTasks,
 } from './tenant.js';
-export { concerns, TenantEvents } from './events/tenant-events.js';
+export { concerns, type Following, TenantEvents } from './events/tenant-events.js';
 export { Gateway, type GatewayAnswer, type GatewayJob, type GatewayRequest } from './intake/gateway.js';
 export { Intake, type IntakeResult, type ServiceIdentity } from './intake/intake.js';
 export { type ServiceLink, ServiceLinks } from './intake/service-links.js';

@@ -43,8 +43,7 @@ describe('a workflow', () => {
       usage: { tokens: 3 },
     });
     const events = [];
-    for await (const event of acme.events.follow({ topic: { task_id: task.task_id } }))
-      events.push(event.event);
+    for await (const event of acme.events.follow({ task_id: task.task_id })) events.push(event.event);
     expect(events).toEqual(['task_created', 'task_started', 'task_completed']);
   });
 

@@ -137,7 +137,7 @@ describe('a replay', () => {
     await complete(1, null);
     await complete(2, null);
     const told: unknown[] = [];
-    for await (const event of h.acme.events.follow({ topic: { task_id: task.task_id } })) {
+    for await (const event of h.acme.events.follow({ task_id: task.task_id })) {
       if (event.event === 'task_status_update')
         told.push((event.data as { details: { message: string } }).details.message);
     }

@@ -9,6 +9,9 @@ import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
 /** How far back a session's snapshot looks for tasks that ended since a cursor. */
 const MAX_LOOK_BACK = 10_000;
 
+/** A topic, from where on, and until when. */
+export type Following = Topic & { readonly after?: string; readonly signal?: AbortSignal };
+
 /** Live updates of one tenant: snapshots, and each event once, in order, from a cursor on. */
 export class TenantEvents {
   constructor(
@@ -63,16 +66,12 @@ export class TenantEvents {
    * Each event of a topic once, in order. Without `after`: a task from its first event on, anything else from now on.
    * A task's events end with its final one; the others end when `signal` fires.
    */
-  async *follow(options: {
-    readonly topic: Topic;
-    readonly after?: string;
-    readonly signal?: AbortSignal;
-  }): AsyncGenerator<TaskEvent | Gap> {
+  async *follow({ after, signal: ends, ...of }: Following): AsyncGenerator<TaskEvent | Gap> {
     const { tenantId } = this;
-    const topic = validate(topicSchema, options.topic, 'topic');
+    const topic = validate(topicSchema, of, 'topic');
     const over = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, over.signal]) : over.signal;
-    const start = await this.#start(topic, options.after);
+    const signal = ends ? AbortSignal.any([ends, over.signal]) : over.signal;
+    const start = await this.#start(topic, after);
     if (start.ended) return;
     try {
       for await (const event of this.ports.storage.events.follow({ tenantId, after: start.after, signal })) {

@@ -69,6 +69,8 @@ export interface Gap {
   readonly from: string;
   readonly to: string;
   readonly snapshot: Snapshot;
+  /** Events have data; a gap has a snapshot instead. */
+  readonly data?: undefined;
 }
 
 const subscriptionIdSchema = z.string().min(1).max(64);

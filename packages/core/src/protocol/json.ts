@@ -2,6 +2,15 @@ import { z } from 'zod';
 
 /** Any value that JSON can carry. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+/** What `JSON.stringify` takes: fields that are `undefined` are left out. */
+export type JsonInput =
+  | string
+  | number
+  | boolean
+  | null
+  | undefined
+  | readonly JsonInput[]
+  | { readonly [key: string]: JsonInput };
 export type JsonObject = { [key: string]: JsonValue };
 
 /** The one size limit of the wire: answers, frames, results and request bodies, in bytes. */

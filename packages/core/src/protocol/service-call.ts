@@ -15,7 +15,9 @@ export const serviceCallSchema = z.object({
   attempt: z.number().int().min(1),
   metadata: z.object({ user_id: z.string().nullish(), timeout_ms: z.number().nullish() }).default({}),
 });
-export type ServiceCall = z.output<typeof serviceCallSchema>;
+/** JSON whose shape whoever reads it knows. */
+export type AnyJson = ReturnType<typeof JSON.parse>;
+export type ServiceCall = Omit<z.output<typeof serviceCallSchema>, 'input'> & { readonly input: AnyJson };
 
 export const usageSchema = z.object({
   tokens: z.number().min(0),

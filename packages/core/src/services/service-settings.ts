@@ -8,18 +8,18 @@ import { validate } from '../protocol/validation.js';
 /** What holds for a service wherever it runs. */
 interface CallLimits {
   /** For the whole HTTP answer, or the function in this process. Default 30 s. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** How long a job may be silent after the 202. Default 60 s. */
-  readonly silenceMs?: number;
+  readonly silenceMs?: number | undefined;
   /** Calls of this process that are under way at once. Default 64. */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
 }
 
 /** A service that is another process: `POST {url}/{operation}`. */
 export interface HttpServiceSettings extends CallLimits {
   readonly url: string;
   /** Sent as `Authorization: Bearer`. */
-  readonly token?: string;
+  readonly token?: string | undefined;
 }
 
 /** A service in this process. */

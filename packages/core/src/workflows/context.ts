@@ -1,9 +1,10 @@
-import type { JsonObject, JsonValue } from '../protocol/json.js';
+import type { JsonInput, JsonObject } from '../protocol/json.js';
+import type { AnyJson } from '../protocol/service-call.js';
 import type { Message, MessageRole, Session } from '../protocol/session.js';
 import type { Progress, TaskMetadata } from '../protocol/task.js';
 
 /** What a service answered: JSON, whose shape the asking workflow knows. */
-export type CallResult = ReturnType<typeof JSON.parse>;
+export type CallResult = AnyJson;
 
 export interface CallOptions {
   /** Names the step, instead of what is asked and how often. */
@@ -37,7 +38,7 @@ export interface WorkflowContext {
   call<T = CallResult>(
     service: string,
     operation: string,
-    input?: JsonValue,
+    input?: JsonInput,
     options?: CallOptions,
   ): Promise<T>;
   /** Own side effects: `work` runs at least once, its result (JSON) is kept. */

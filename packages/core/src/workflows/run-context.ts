@@ -1,6 +1,6 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import { idSchema, nameSchema } from '../protocol/ids.js';
-import type { JsonObject, JsonValue } from '../protocol/json.js';
+import type { JsonInput, JsonObject, JsonValue } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { Message, Session } from '../protocol/session.js';
 import type { Progress } from '../protocol/task.js';
@@ -45,7 +45,7 @@ export class RunContext implements WorkflowContext {
   async call<T>(
     service: string,
     operation: string,
-    input: JsonValue = {},
+    input: JsonInput = {},
     options: CallOptions = {},
   ): Promise<T> {
     validate(nameSchema, operation, 'operation');

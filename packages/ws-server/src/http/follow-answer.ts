@@ -36,7 +36,7 @@ export async function followTask(follow: Follow, taskId: string): Promise<Neutra
       : sseAnswer(inOrder(events), services.heartbeatMs);
   }
   const signal = AbortSignal.any([follow.request.signal, services.stopping]);
-  const live = tenant.events.follow({ topic, after: after ?? cursor, signal });
+  const live = tenant.events.follow({ ...topic, after: after ?? cursor, signal });
   return sseAnswer(untilFinal(after === undefined ? state : undefined, live, signal), services.heartbeatMs);
 }
 
@@ -48,7 +48,7 @@ export async function followSession(follow: Follow, sessionId: string): Promise<
   const { snapshot, cursor } = await tenant.events.snapshot(topic, after);
   const state = { event: 'snapshot', id: cursor, data: { event: 'snapshot', cursor, snapshot } };
   const signal = AbortSignal.any([follow.request.signal, services.stopping]);
-  const live = tenant.events.follow({ topic, after: after ?? cursor, signal });
+  const live = tenant.events.follow({ ...topic, after: after ?? cursor, signal });
   return sseAnswer(endless(after === undefined ? state : undefined, live, signal), services.heartbeatMs);
 }
 
