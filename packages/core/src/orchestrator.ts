@@ -160,7 +160,11 @@ export class Orchestrator implements AsyncDisposable {
   start(): Promise<void> {
     if (this.#stopping)
       return Promise.reject(new OrchestratorError('not_running', 'the orchestrator was stopped'));
-    this.#starting ??= this.#start();
+    this.#starting ??= this.#start().catch((error: unknown) => {
+      // Whoever starts it again later may be luckier.
+      this.#starting = undefined;
+      throw error;
+    });
     return this.#starting;
   }
 

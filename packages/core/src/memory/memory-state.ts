@@ -64,9 +64,14 @@ export class MemoryState {
     return this.clock.now();
   }
 
+  /** @throws {OrchestratorError} `storage_unavailable` once it is closed. */
+  checkOpen(): void {
+    if (this.closed) throw new OrchestratorError('storage_unavailable', 'the storage is closed');
+  }
+
   /** The tenant's state, made when first asked for. */
   tenant(tenantId: string): TenantState {
-    if (this.closed) throw new OrchestratorError('storage_unavailable', 'the storage is closed');
+    this.checkOpen();
     let tenant = this.tenants.get(tenantId);
     if (!tenant) {
       tenant = new TenantState(tenantId, this.#epoch);

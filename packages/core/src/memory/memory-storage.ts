@@ -61,7 +61,7 @@ export class MemoryStorage implements Storage {
   }
 
   async ping(): Promise<void> {
-    this.#state.tenants.has('');
+    this.#state.checkOpen();
   }
 
   async close(): Promise<void> {

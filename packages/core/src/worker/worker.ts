@@ -32,12 +32,15 @@ export class Worker {
   #rung = false;
   #wake: () => void = () => {};
   #lastClaimAt = 0;
+  /** Of the next claim; kept until it is answered, so that a lost answer loses no claims. */
+  #claimId: string;
 
   constructor(
     private readonly ports: RunPorts & { readonly catalog: WorkflowCatalog; readonly logger: Logger },
     private readonly settings: WorkerSettings,
   ) {
     this.workerId = ports.random.uuid();
+    this.#claimId = ports.random.uuid();
     this.#keeper = new LeaseKeeper(ports, settings, {
       held: () => [...this.#runs.values()].map(({ run }) => run),
       announce: () => this.announce(),
@@ -142,13 +145,14 @@ export class Worker {
   async #claim(max: number): Promise<readonly Claim[]> {
     const params = {
       workerId: this.workerId,
-      claimId: this.ports.random.uuid(),
+      claimId: this.#claimId,
       max,
       runs: this.ports.catalog.runnables(),
       leaseMs: this.settings.leaseMs,
     };
     try {
       const claims = await this.ports.storage.queue.claim(params);
+      this.#claimId = this.ports.random.uuid();
       this.#lastClaimAt = this.#clock.now();
       return claims;
     } catch (error) {

@@ -80,6 +80,8 @@ export class StepWork {
       this.listener.begun(begun.step);
       this.listener.merge(begun);
       if (begun.answer === 'begun') await this.#act(asked, begun.step);
+      // Stored before, by a write whose answer was lost: it goes on from there.
+      else if (!begun.step.outcome) this.resume(asked, begun.step);
     });
   }
 
