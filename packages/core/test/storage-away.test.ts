@@ -11,12 +11,7 @@ afterEach(() => h.stop());
 const away = () => new OrchestratorError('storage_unavailable', 'gone for a moment');
 
 /** Fails the next `times` calls of a method, before or after it has done its work. */
-function failing<T extends object, M extends keyof T>(
-  part: T,
-  method: M,
-  when: 'before' | 'after',
-  times = 1,
-): void {
+function failing<T extends object>(part: T, method: keyof T, when: 'before' | 'after', times = 1): void {
   const original = (part[method] as (...args: unknown[]) => Promise<unknown>).bind(part);
   let left = times;
   part[method] = (async (...args: unknown[]) => {
@@ -24,7 +19,7 @@ function failing<T extends object, M extends keyof T>(
     left -= 1;
     if (when === 'after') await original(...args);
     throw away();
-  }) as T[M];
+  }) as T[keyof T];
 }
 
 describe.each(['before', 'after'] as const)('a storage that fails %s its work', (when) => {

@@ -27,6 +27,7 @@ export class MemoryTaskQueue implements TaskQueue {
   ) {}
 
   async claim(params: Parameters<TaskQueue['claim']>[0]): ReturnType<TaskQueue['claim']> {
+    this.state.checkOpen();
     let worker = this.state.workers.get(params.workerId);
     if (!worker) {
       worker = { runs: params.runs, seenAt: this.state.now() };
@@ -233,6 +234,7 @@ export class MemoryTaskQueue implements TaskQueue {
   }
 
   async sweep({ max }: Parameters<TaskQueue['sweep']>[0]): Promise<Swept> {
+    this.state.checkOpen();
     return this.duties.sweep(max);
   }
 }

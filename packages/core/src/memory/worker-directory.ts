@@ -5,6 +5,7 @@ export class MemoryWorkerDirectory implements WorkerDirectory {
   constructor(private readonly state: MemoryState) {}
 
   async announce({ workerId, runs }: Parameters<WorkerDirectory['announce']>[0]): Promise<void> {
+    this.state.checkOpen();
     const now = this.state.now();
     const worker = this.state.workers.get(workerId);
     if (worker) {
@@ -18,17 +19,20 @@ export class MemoryWorkerDirectory implements WorkerDirectory {
   }
 
   async leave({ workerId }: Parameters<WorkerDirectory['leave']>[0]): Promise<void> {
+    this.state.checkOpen();
     this.state.workers.delete(workerId);
   }
 
   async announcedAgoMs({
     type,
   }: Parameters<WorkerDirectory['announcedAgoMs']>[0]): Promise<number | undefined> {
+    this.state.checkOpen();
     const at = this.state.announced.get(type);
     return at === undefined ? undefined : this.state.now() - at;
   }
 
   async list(): Promise<readonly WorkerEntry[]> {
+    this.state.checkOpen();
     return [...this.state.workers].map(([workerId, { runs, seenAt }]) => ({ workerId, runs, seenAt }));
   }
 }

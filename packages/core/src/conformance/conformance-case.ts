@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import type { Storage } from '../storage/storage.js';
+import type { JsonValue } from '../protocol/json.js';
+import { DEFAULTS } from '../protocol/settings.js';
+import type { Task } from '../protocol/task.js';
+import type { Random } from '../random.js';
+import type { Claim, Settlement } from '../storage/task-queue.js';
+import type { NewTask, Submission } from '../storage/task-records.js';
+import type { StepRequest } from '../storage/call-journal.js';
+
+/** A storage that is tested, and the clock that it goes by. */
+export interface StorageUnderTest {
+  readonly storage: Storage;
+  now(): number;
+  /** Moves the storage's clock on. */
+  advance(ms: number): Promise<void>;
+}
+
+/** The interfaces of a storage that have cases. */
+export type StoragePart =
+  | 'tasks'
+  | 'queue'
+  | 'journal'
+  | 'sessions'
+  | 'events'
+  | 'usage'
+  | 'workers'
+  | 'bells'
+  | 'storage';
+
+/** One thing that every storage must do. Throws an `AssertionError` where it does not. */
+export interface ConformanceCase {
+  readonly part: StoragePart;
+  readonly method: string;
+  /** What must hold, in a sentence that goes on from the method's name. */
+  readonly name: string;
+  run(t: CaseTools): Promise<void>;
+}
+
+const RUNS = [{ type: 'work', versions: [1] }];
+
+/** What cases are written with: a storage, tenants of their own, and the usual steps in one word each. */
+export class CaseTools {
+  readonly storage: Storage;
+  readonly tenantId: string;
+  /** Another tenant, which must never notice anything. */
+  readonly otherTenantId: string;
+  #counted = 0;
+
+  constructor(
+    private readonly subject: StorageUnderTest,
+    private readonly random: Random,
+  ) {
+    this.storage = subject.storage;
+    const unique = random.uuid().slice(0, 8);
+    this.tenantId = `t-${unique}`;
+    this.otherTenantId = `o-${unique}`;
+  }
+
+  now(): number {
+    return this.subject.now();
+  }
+
+  advance(ms: number): Promise<void> {
+    return this.subject.advance(ms);
+  }
+
+  /** Moves the clock on and does what is due. */
+  async pass(ms: number): Promise<void> {
+    await this.subject.advance(ms);
+    await this.storage.queue.sweep({ max: 10_000 });
+  }
+
+  id(): string {
+    return this.random.uuid();
+  }
+
+  name(prefix: string): string {
+    this.#counted += 1;
+    return `${prefix}-${this.#counted}`;
+  }
+
+  newTask(more: Partial<NewTask> = {}): NewTask {
+    return {
+      task_id: this.id(),
+      type: 'work',
+      priority: 4,
+      payload: {},
+      metadata: {},
+      timeoutMs: DEFAULTS.taskTimeoutMs,
+      maxAttempts: 5,
+      ...more,
+    };
+  }
+
+  submission(more: Partial<NewTask> = {}, options: Partial<Omit<Submission, 'task'>> = {}): Submission {
+    return { task: this.newTask(more), onBusy: 'enqueue', ...options };
+  }
+
+  async submit(more: Partial<NewTask> = {}, options: Partial<Omit<Submission, 'task'>> = {}): Promise<Task> {
+    const answer = await this.storage.tasks.submit({
+      tenantId: this.tenantId,
+      submission: this.submission(more, options),
+      maxWaiting: 1_000_000,
+    });
+    assert.ok('task' in answer, `expected the task to be stored, got ${answer.answer}`);
+    return answer.task;
+  }
+
+  /** Claims of tasks of this case's tenant. */
+  async claim(
+    options: {
+      readonly max?: number;
+      readonly workerId?: string;
+      readonly claimId?: string;
+      readonly leaseMs?: number;
+      readonly runs?: typeof RUNS;
+    } = {},
+  ): Promise<Claim[]> {
+    const { max = 100, workerId = 'worker', claimId = this.id(), leaseMs = 30_000, runs = RUNS } = options;
+    const claims = await this.storage.queue.claim({ workerId, claimId, max, runs, leaseMs });
+    return claims.filter(({ task }) => task.tenant_id === this.tenantId);
+  }
+
+  async claimOne(options: Parameters<CaseTools['claim']>[0] = {}): Promise<Claim> {
+    const [claim] = await this.claim(options);
+    assert.ok(claim, 'expected a task to be claimed');
+    return claim;
+  }
+
+  /** A submitted task in the hands of a worker. */
+  async leased(more: Partial<NewTask> = {}): Promise<Claim> {
+    await this.submit(more);
+    return this.claimOne();
+  }
+
+  settle(claim: Claim, settlement: Settlement): Promise<string> {
+    return this.storage.queue.settle({ ...this.where(claim), token: claim.token, settlement });
+  }
+
+  where({ task }: { readonly task: Task }): { readonly tenantId: string; readonly taskId: string } {
+    return { tenantId: this.tenantId, taskId: task.task_id };
+  }
+
+  async get(taskId: string): Promise<Task> {
+    const found = await this.storage.tasks.get({ tenantId: this.tenantId, taskId });
+    assert.ok(found, `expected task ${taskId} to be there`);
+    return found.task;
+  }
+
+  callStep(
+    more: Partial<NonNullable<StepRequest['call']>> = {},
+    key = this.name('step'),
+  ): StepRequest & { readonly call: NonNullable<StepRequest['call']> } {
+    const call = {
+      callId: this.id(),
+      service: 'query',
+      operation: 'query',
+      maxTries: 3,
+      retryDelayMs: 100,
+      silenceMs: 60_000,
+      ...more,
+    };
+    return { key, kind: 'call', name: `${call.service}.${call.operation}`, call };
+  }
+
+  async begin(claim: Claim, step: StepRequest, maxSteps = 1_000) {
+    return this.storage.journal.begin({
+      ...this.where(claim),
+      token: claim.token,
+      seen: claim.seen,
+      step,
+      maxSteps,
+    });
+  }
+
+  /** A leased task with a call that the service has taken on as `jobId`. */
+  async withJob(jobId = this.name('job'), more: Parameters<CaseTools['callStep']>[0] = {}) {
+    const claim = await this.leased();
+    const step = this.callStep(more);
+    await this.begin(claim, step);
+    await this.record(claim, step, { kind: 'accepted', jobId });
+    return { claim, step, jobId };
+  }
+
+  async record(
+    claim: Claim,
+    step: StepRequest,
+    answer: Parameters<Storage['journal']['record']>[0]['answer'],
+  ): ReturnType<Storage['journal']['record']> {
+    const { key, call } = step;
+    return this.storage.journal.record({
+      ...this.where(claim),
+      token: claim.token,
+      seen: claim.seen,
+      key,
+      answer,
+      ...(call && { callId: call.callId }),
+    });
+  }
+
+  result(value: JsonValue) {
+    return { kind: 'outcome', outcome: { ok: true, value } } as const;
+  }
+
+  failure(message: string, retryable = false) {
+    return {
+      kind: 'outcome',
+      outcome: { ok: false, error: { code: 'service_error', message, retryable } },
+    } as const;
+  }
+
+  /** What a service reports on a job. */
+  report(jobId: string, value: JsonValue, more: Partial<Parameters<Storage['journal']['report']>[0]> = {}) {
+    return this.storage.journal.report({
+      tenantId: this.tenantId,
+      service: 'query',
+      jobId,
+      body: this.result(value),
+      ...more,
+    });
+  }
+
+  /** Names of the events of a task, in their order. */
+  async eventsOf(taskId: string): Promise<string[]> {
+    return (await this.log()).filter((event) => event.task_id === taskId).map((event) => event.event);
+  }
+
+  async log() {
+    const { events } = await this.storage.events.read({
+      tenantId: this.tenantId,
+      after: await this.beginning(),
+      limit: 10_000,
+    });
+    return events;
+  }
+
+  /** The position before the first event of the tenant. */
+  async beginning(): Promise<string> {
+    const head = await this.storage.events.head({ tenantId: this.tenantId });
+    return `${head.split(':')[0]}:0`;
+  }
+}

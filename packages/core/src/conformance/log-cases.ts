@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict';
+import type { TaskEvent } from '../protocol/events.js';
+import type { LogGap } from '../storage/event-log.js';
+import type { CaseTools, ConformanceCase } from './conformance-case.js';
+
+/** Takes `count` events of a tenant's log from `after` on, while `meanwhile` happens. */
+async function take(
+  t: CaseTools,
+  after: string,
+  count: number,
+  meanwhile: () => Promise<unknown> = async () => undefined,
+) {
+  const over = new AbortController();
+  const taken: (TaskEvent | LogGap)[] = [];
+  const following = (async () => {
+    for await (const event of t.storage.events.follow({ tenantId: t.tenantId, after, signal: over.signal })) {
+      taken.push(event);
+      if (taken.length === count) break;
+    }
+  })();
+  await meanwhile();
+  await following;
+  over.abort();
+  return taken;
+}
+
+export const logCases: readonly ConformanceCase[] = [
+  {
+    part: 'events',
+    method: 'head',
+    name: 'is the last position, and each tenant has its own',
+    async run(t) {
+      const before = await t.storage.events.head({ tenantId: t.tenantId });
+      await t.submit();
+      const after = await t.storage.events.head({ tenantId: t.tenantId });
+      const seq = (cursor: string) => Number(cursor.split(':')[1]);
+      assert.equal(seq(after), seq(before) + 1);
+      assert.equal(seq(await t.storage.events.head({ tenantId: t.otherTenantId })), 0);
+    },
+  },
+  {
+    part: 'events',
+    method: 'read',
+    name: 'gives events without holes, in order, in pages',
+    async run(t) {
+      for (let n = 0; n < 5; n += 1) await t.submit();
+      const seen: string[] = [];
+      let after = await t.beginning();
+      for (;;) {
+        const page = await t.storage.events.read({ tenantId: t.tenantId, after, limit: 2 });
+        if (page.events.length === 0) break;
+        assert.ok(page.events.length <= 2);
+        assert.equal(page.gap, undefined);
+        seen.push(...page.events.map(({ cursor }) => cursor));
+        assert.equal(page.cursor, seen.at(-1));
+        after = page.cursor;
+      }
+      assert.deepEqual(
+        seen.map((cursor) => Number(cursor.split(':')[1])),
+        [1, 2, 3, 4, 5],
+      );
+    },
+  },
+  {
+    part: 'events',
+    method: 'read',
+    name: 'numbers the events of a task without holes',
+    async run(t) {
+      const { claim, jobId } = await t.withJob();
+      await t.report(jobId, null, { body: { kind: 'status', status: 'x', details: {} } });
+      await t.settle(claim, { kind: 'completed', result: 1 });
+      const events = (await t.log()).filter(({ task_id }) => task_id === claim.task.task_id);
+      assert.deepEqual(
+        events.map(({ event, rev }) => [event, rev]),
+        [
+          ['task_created', 1],
+          ['task_started', 2],
+          ['task_status_update', 3],
+          ['task_completed', 4],
+        ],
+      );
+      for (const event of events) {
+        assert.equal(event.tenant_id, t.tenantId);
+        assert.equal(event.global_task_id, claim.task.task_id);
+        assert.equal(event.timestamp, new Date(t.now()).toISOString());
+      }
+    },
+  },
+  {
+    part: 'events',
+    method: 'read',
+    name: 'says so when it can not go on from a cursor',
+    async run(t) {
+      await t.submit();
+      const head = await t.storage.events.head({ tenantId: t.tenantId });
+      const [epoch, seq] = head.split(':');
+      for (const after of [`x${epoch}:1`, `${epoch}:${Number(seq) + 5}`]) {
+        const page = await t.storage.events.read({ tenantId: t.tenantId, after, limit: 10 });
+        assert.equal(page.gap?.from, after);
+        assert.equal(page.gap?.event, 'gap');
+      }
+    },
+  },
+  {
+    part: 'events',
+    method: 'follow',
+    name: 'gives what is there, then what comes, each once',
+    async run(t) {
+      await t.submit();
+      await t.submit();
+      const events = await take(t, await t.beginning(), 4, async () => {
+        await t.submit();
+        await t.submit();
+      });
+      const seqs = events.map((event) => ('cursor' in event ? Number(event.cursor.split(':')[1]) : 'gap'));
+      assert.deepEqual(seqs, [1, 2, 3, 4]);
+    },
+  },
+  {
+    part: 'events',
+    method: 'follow',
+    name: 'begins with a gap when the cursor is of another log, and goes on with what is kept',
+    async run(t) {
+      await t.submit();
+      const [gap, event] = await take(t, 'elsewhere:7', 2);
+      assert.equal(gap?.event, 'gap');
+      assert.equal(event?.event, 'task_created');
+    },
+  },
+  {
+    part: 'events',
+    method: 'follow',
+    name: 'ends with its signal, and hears nothing of other tenants',
+    async run(t) {
+      const over = new AbortController();
+      const taken: unknown[] = [];
+      const following = (async () => {
+        const after = await t.storage.events.head({ tenantId: t.otherTenantId });
+        for await (const event of t.storage.events.follow({
+          tenantId: t.otherTenantId,
+          after,
+          signal: over.signal,
+        }))
+          taken.push(event);
+      })();
+      await t.submit();
+      over.abort();
+      await following;
+      assert.deepEqual(taken, []);
+    },
+  },
+  {
+    part: 'usage',
+    method: 'add',
+    name: 'adds once for each id',
+    async run(t) {
+      const add = (id: string, tokens: number) =>
+        t.storage.usage.add({ tenantId: t.tenantId, id, model: 'm', operation: 'o', tokens, savedTokens: 1 });
+      await Promise.all([add('a', 5), add('a', 5), add('b', 7)]);
+      const day = new Date(t.now()).toISOString().slice(0, 10);
+      const rows = await t.storage.usage.sum({ tenantId: t.tenantId, from: day, to: day });
+      assert.deepEqual(rows, [{ day, model: 'm', operation: 'o', tokens: 12, requests: 2, saved_tokens: 2 }]);
+    },
+  },
+  {
+    part: 'usage',
+    method: 'sum',
+    name: 'has a row for each day, model and operation, of the tenant and the days that are asked for',
+    async run(t) {
+      const add = (model: string, operation: string) =>
+        t.storage.usage.add({
+          tenantId: t.tenantId,
+          id: t.id(),
+          model,
+          operation,
+          tokens: 1,
+          savedTokens: 0,
+        });
+      await add('m', 'o');
+      await add('n', 'o');
+      const first = new Date(t.now()).toISOString().slice(0, 10);
+      await t.advance(86_400_000);
+      await add('m', 'p');
+      const second = new Date(t.now()).toISOString().slice(0, 10);
+      const rows = async (from: string, to: string, tenantId = t.tenantId) =>
+        (await t.storage.usage.sum({ tenantId, from, to }))
+          .map(({ day, model, operation }) => [day, model, operation].join(' '))
+          .toSorted();
+      assert.deepEqual(await rows(first, second), [`${first} m o`, `${first} n o`, `${second} m p`]);
+      assert.deepEqual(await rows(second, second), [`${second} m p`]);
+      assert.deepEqual(await rows(first, second, t.otherTenantId), []);
+    },
+  },
+  {
+    part: 'workers',
+    method: 'announce',
+    name: 'says who runs what, the last word counts',
+    async run(t) {
+      const [workerId, type] = [t.id(), t.name(`type-${t.tenantId}`)];
+      await t.storage.workers.announce({ workerId, runs: [{ type: 'old', versions: [1] }] });
+      await t.storage.workers.announce({ workerId, runs: [{ type, versions: [1, 2] }] });
+      const found = (await t.storage.workers.list()).filter((worker) => worker.workerId === workerId);
+      assert.deepEqual(
+        found.map(({ runs, seenAt }) => [runs, seenAt]),
+        [[[{ type, versions: [1, 2] }], t.now()]],
+      );
+    },
+  },
+  {
+    part: 'workers',
+    method: 'announcedAgoMs',
+    name: 'says how long ago a type was announced, if ever',
+    async run(t) {
+      const type = t.name(`type-${t.tenantId}`);
+      assert.equal(await t.storage.workers.announcedAgoMs({ type }), undefined);
+      await t.storage.workers.announce({ workerId: t.id(), runs: [{ type, versions: [1] }] });
+      await t.advance(5_000);
+      assert.equal(await t.storage.workers.announcedAgoMs({ type }), 5_000);
+    },
+  },
+  {
+    part: 'workers',
+    method: 'leave',
+    name: 'takes a worker off the list, and remembers that its types were run',
+    async run(t) {
+      const [workerId, type] = [t.id(), t.name(`type-${t.tenantId}`)];
+      await t.storage.workers.announce({ workerId, runs: [{ type, versions: [1] }] });
+      await t.storage.workers.leave({ workerId });
+      assert.equal(
+        (await t.storage.workers.list()).some((worker) => worker.workerId === workerId),
+        false,
+      );
+      assert.equal(await t.storage.workers.announcedAgoMs({ type }), 0);
+    },
+  },
+  {
+    part: 'workers',
+    method: 'list',
+    name: 'lists every worker',
+    async run(t) {
+      const ids = [t.id(), t.id()];
+      for (const workerId of ids) await t.storage.workers.announce({ workerId, runs: [] });
+      const listed = (await t.storage.workers.list()).map(({ workerId }) => workerId);
+      assert.ok(ids.every((id) => listed.includes(id)));
+    },
+  },
+  {
+    part: 'bells',
+    method: 'listen',
+    name: 'rings when something is ready, when there is news of a leased task, and for new events',
+    async run(t) {
+      const rung: string[] = [];
+      const hangUp = t.storage.bells.listen((bell) => rung.push(bell.bell));
+      const { jobId } = await t.withJob();
+      await t.advance(0);
+      assert.ok(rung.includes('ready') && rung.includes('events'));
+      rung.length = 0;
+      await t.report(jobId, 1);
+      await t.advance(0);
+      assert.ok(rung.includes('task'));
+      hangUp();
+      rung.length = 0;
+      await t.submit();
+      await t.advance(0);
+      assert.deepEqual(rung, []);
+    },
+  },
+  {
+    part: 'storage',
+    method: 'close',
+    name: 'refuses everything afterwards',
+    async run(t) {
+      await t.storage.ping();
+      await t.storage.close();
+      const refused = { code: 'storage_unavailable' };
+      await assert.rejects(t.storage.ping(), refused);
+      await assert.rejects(t.submit(), refused);
+      await assert.rejects(t.claim(), refused);
+      await assert.rejects(t.storage.events.head({ tenantId: t.tenantId }), refused);
+    },
+  },
+];

@@ -1,0 +1,298 @@
+import assert from 'node:assert/strict';
+import type { ConformanceCase } from './conformance-case.js';
+
+const error = { code: 'service_error', message: 'busy', retryable: true } as const;
+
+export const queueCases: readonly ConformanceCase[] = [
+  {
+    part: 'queue',
+    method: 'claim',
+    name: 'takes 9 before 0, and first in first out within a priority',
+    async run(t) {
+      const submitted: { id: string; priority: number }[] = [];
+      for (const priority of [0, 9, 4, 9, 4])
+        submitted.push({ id: (await t.submit({ priority })).task_id, priority });
+      const expected = submitted.toSorted((a, b) => b.priority - a.priority).map(({ id }) => id);
+      assert.deepEqual(
+        (await t.claim()).map(({ task }) => task.task_id),
+        expected,
+      );
+    },
+  },
+  {
+    part: 'queue',
+    method: 'claim',
+    name: 'takes each task once, also at once',
+    async run(t) {
+      for (let n = 0; n < 10; n += 1) await t.submit();
+      const claims = await Promise.all(['a', 'b', 'c'].map((workerId) => t.claim({ workerId, max: 4 })));
+      const ids = claims.flat().map(({ task }) => task.task_id);
+      assert.equal(ids.length, 10);
+      assert.equal(new Set(ids).size, 10);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'claim',
+    name: 'begins an attempt, and tells so',
+    async run(t) {
+      const claim = await t.leased();
+      assert.equal(claim.task.status, 'processing');
+      assert.equal(claim.task.attempt, 1);
+      assert.equal(claim.version, 1);
+      assert.equal(claim.startedAt, t.now());
+      assert.deepEqual(await t.eventsOf(claim.task.task_id), ['task_created', 'task_started']);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'claim',
+    name: 'with the same claim id is the same claim',
+    async run(t) {
+      await t.submit();
+      await t.submit();
+      const claimId = t.id();
+      const first = await t.claim({ claimId, max: 1 });
+      const second = await t.claim({ claimId, max: 1 });
+      assert.deepEqual(
+        second.map(({ task, token }) => [task.task_id, token]),
+        first.map(({ task, token }) => [task.task_id, token]),
+      );
+      assert.equal((await t.claim({ max: 10 })).length, 1);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'claim',
+    name: 'leaves what the worker can not run, and takes what stands behind it',
+    async run(t) {
+      await t.submit({ type: 'other' });
+      const mine = await t.submit();
+      assert.deepEqual(
+        (await t.claim()).map(({ task }) => task.task_id),
+        [mine.task_id],
+      );
+      const others = await t.claim({ runs: [{ type: 'other', versions: [1] }] });
+      assert.equal(others.length, 1);
+      assert.equal(others[0]?.task.attempt, 1);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'claim',
+    name: 'gives a task only to workers that run the version it began with',
+    async run(t) {
+      const claim = await t.leased();
+      await t.settle(claim, { kind: 'retry', error, delayMs: 0 });
+      await t.pass(1);
+      assert.deepEqual(await t.claim({ runs: [{ type: 'work', versions: [2] }] }), []);
+      const again = await t.claimOne({ runs: [{ type: 'work', versions: [2, 1] }] });
+      assert.equal(again.version, 1);
+      const fresh = await t.submit();
+      const [newest] = await t.claim({ runs: [{ type: 'work', versions: [2, 1] }] });
+      assert.equal(newest?.task.task_id, fresh.task_id);
+      assert.equal(newest?.version, 2);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'claim',
+    name: 'gives every tenth to whatever has waited longest',
+    async run(t) {
+      const old = await t.submit({ priority: 0 });
+      for (let n = 0; n < 20; n += 1) await t.submit({ priority: 9 });
+      const order = (await t.claim({ max: 10 })).map(({ task }) => task.task_id);
+      assert.ok(order.includes(old.task_id), 'the oldest is among the first ten');
+      assert.ok(order.indexOf(old.task_id) >= 8, 'but not among the first eight');
+    },
+  },
+  {
+    part: 'queue',
+    method: 'claim',
+    name: 'gives the journal along, and how far an earlier run had come',
+    async run(t) {
+      const { claim, step, jobId } = await t.withJob();
+      await t.settle(claim, { kind: 'parked', seen: claim.seen });
+      await t.report(jobId, { n: 1 });
+      const again = await t.claimOne();
+      assert.equal(again.task.attempt, 1);
+      assert.equal(again.shown, claim.seen);
+      assert.notEqual(again.token, claim.token);
+      assert.deepEqual(
+        again.steps.map(({ key, kind, name, outcome, tries }) => ({ key, kind, name, outcome, tries })),
+        [
+          {
+            key: step.key,
+            kind: 'call',
+            name: 'query.query',
+            outcome: { ok: true, value: { n: 1 } },
+            tries: 1,
+          },
+        ],
+      );
+      assert.ok(again.seen > claim.seen);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'renew',
+    name: 'prolongs a lease, and names those that are lost',
+    async run(t) {
+      await t.submit();
+      await t.submit();
+      const [kept, lost] = await t.claim();
+      assert.ok(kept && lost);
+      const lease = (claim: typeof kept) => ({ ...t.where(claim), token: claim.token });
+      for (let n = 0; n < 3; n += 1) {
+        await t.pass(20_000);
+        assert.deepEqual(await t.storage.queue.renew({ leases: [lease(kept)], leaseMs: 30_000 }), []);
+      }
+      assert.equal((await t.get(kept.task.task_id)).attempt, 1);
+      const renewed = await t.storage.queue.renew({ leases: [lease(kept), lease(lost)], leaseMs: 30_000 });
+      assert.deepEqual(
+        renewed.map(({ taskId }) => taskId),
+        [lost.task.task_id],
+      );
+    },
+  },
+  {
+    part: 'queue',
+    method: 'renew',
+    name: 'is only for whoever has the token',
+    async run(t) {
+      const claim = await t.leased();
+      const leases = [
+        { ...t.where(claim), token: 'other' },
+        { tenantId: t.otherTenantId, taskId: claim.task.task_id, token: claim.token },
+      ];
+      assert.equal((await t.storage.queue.renew({ leases, leaseMs: 600_000 })).length, 2);
+      await t.pass(31_000);
+      assert.equal((await t.claim()).length, 1);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'settle',
+    name: 'completes with result, event and answer in one step',
+    async run(t) {
+      const claim = await t.leased({ session_id: 's' });
+      const answer = { message_id: 'a', content: 'said' };
+      assert.equal(await t.settle(claim, { kind: 'completed', result: [0], answer }), 'settled');
+      const task = await t.get(claim.task.task_id);
+      assert.deepEqual([task.status, task.result, task.rev], ['completed', [0], 3]);
+      assert.equal(task.finished_at, new Date(t.now()).toISOString());
+      assert.deepEqual((await t.log()).at(-1)?.data, [0]);
+      const messages = await t.storage.sessions.messages({ tenantId: t.tenantId, sessionId: 's', limit: 5 });
+      assert.deepEqual(
+        messages?.map(({ role, content }) => [role, content]),
+        [['assistant', 'said']],
+      );
+    },
+  },
+  {
+    part: 'queue',
+    method: 'settle',
+    name: 'is only for whoever has the lease, once',
+    async run(t) {
+      const claim = await t.leased();
+      assert.equal(
+        await t.settle({ ...claim, token: 'other' }, { kind: 'completed', result: 1 }),
+        'lease_lost',
+      );
+      assert.equal(await t.settle(claim, { kind: 'completed', result: 2 }), 'settled');
+      assert.equal(await t.settle(claim, { kind: 'completed', result: 3 }), 'lease_lost');
+      assert.equal((await t.get(claim.task.task_id)).result, 2);
+      assert.deepEqual(await t.eventsOf(claim.task.task_id), [
+        'task_created',
+        'task_started',
+        'task_completed',
+      ]);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'settle',
+    name: 'a retry comes back after its delay, until no attempt is left',
+    async run(t) {
+      const first = await t.leased({ maxAttempts: 2 });
+      await t.settle(first, { kind: 'retry', error, delayMs: 5_000 });
+      assert.equal((await t.get(first.task.task_id)).status, 'pending');
+      await t.pass(4_000);
+      assert.deepEqual(await t.claim(), []);
+      await t.pass(1_000);
+      const second = await t.claimOne();
+      assert.equal(second.task.attempt, 2);
+      await t.settle(second, { kind: 'retry', error, delayMs: 5_000 });
+      const task = await t.get(first.task.task_id);
+      assert.deepEqual([task.status, task.error?.code], ['failed', 'attempts_exhausted']);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'settle',
+    name: 'a retry keeps successes, and drops the failure that ended the attempt',
+    async run(t) {
+      const claim = await t.leased();
+      const [good, caught, bad] = [t.callStep(), t.callStep(), t.callStep()];
+      for (const [step, answer] of [
+        [good, t.result(1)],
+        [caught, t.failure('caught')],
+        [bad, t.failure('last')],
+      ] as const) {
+        await t.begin(claim, step);
+        await t.record(claim, step, answer);
+      }
+      await t.settle(claim, { kind: 'retry', error, delayMs: 0, drop: bad.key });
+      await t.pass(1);
+      assert.deepEqual(
+        (await t.claimOne()).steps.map(({ key }) => key),
+        [good.key, caught.key],
+      );
+    },
+  },
+  {
+    part: 'queue',
+    method: 'settle',
+    name: 'parks only if there is nothing newer than what the worker has seen',
+    async run(t) {
+      const { claim, jobId } = await t.withJob();
+      await t.report(jobId, 1);
+      assert.equal(await t.settle(claim, { kind: 'parked', seen: claim.seen }), 'newer_outcome');
+      const news = await t.storage.journal.news({ ...t.where(claim), token: claim.token, seen: claim.seen });
+      assert.ok('seen' in news);
+      assert.equal(await t.settle(claim, { kind: 'parked', seen: news.seen }), 'settled');
+    },
+  },
+  {
+    part: 'queue',
+    method: 'settle',
+    name: 'what is released costs no attempt, and keeps its place',
+    async run(t) {
+      const claim = await t.leased();
+      await t.submit();
+      await t.settle(claim, { kind: 'released' });
+      const again = await t.claimOne({ max: 1 });
+      assert.equal(again.task.task_id, claim.task.task_id);
+      assert.equal(again.task.attempt, 1);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'settle',
+    name: 'anything but success ends a task that is being cancelled',
+    async run(t) {
+      for (const [settlement, status] of [
+        [{ kind: 'retry', error, delayMs: 0 }, 'cancelled'],
+        [{ kind: 'parked', seen: 0 }, 'cancelled'],
+        [{ kind: 'released' }, 'cancelled'],
+        [{ kind: 'failed', error }, 'cancelled'],
+        [{ kind: 'completed', result: 1 }, 'completed'],
+      ] as const) {
+        const claim = await t.leased();
+        await t.storage.tasks.cancel({ ...t.where(claim), reason: 'enough', graceMs: 60_000 });
+        assert.equal(await t.settle(claim, settlement), 'settled');
+        assert.equal((await t.get(claim.task.task_id)).status, status);
+      }
+    },
+  },
+];

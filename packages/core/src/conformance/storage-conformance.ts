@@ -1,0 +1,42 @@
+import { type Random, systemRandom } from '../random.js';
+import { CaseTools, type ConformanceCase, type StorageUnderTest } from './conformance-case.js';
+import { journalCases } from './journal-cases.js';
+import { logCases } from './log-cases.js';
+import { queueCases } from './queue-cases.js';
+import { sessionCases } from './session-cases.js';
+import { submitCases } from './submit-cases.js';
+import { sweepCases } from './sweep-cases.js';
+import { taskCases } from './task-cases.js';
+import { trackedTaskCases } from './tracked-task-cases.js';
+
+/**
+ * What every storage must do, as data: host it in any test runner, with a storage of its own for each case.
+ *
+ * @example
+ * for (const one of storageConformance) {
+ *   test(titleOf(one), async () => runCase(one, await openStorageWithAClock()));
+ * }
+ */
+export const storageConformance: readonly ConformanceCase[] = [
+  ...submitCases,
+  ...trackedTaskCases,
+  ...taskCases,
+  ...queueCases,
+  ...sweepCases,
+  ...journalCases,
+  ...sessionCases,
+  ...logCases,
+];
+
+export function titleOf({ part, method, name }: ConformanceCase): string {
+  return `${part}.${method}: ${name}`;
+}
+
+/** @throws {AssertionError} where the storage does something else. */
+export function runCase(
+  one: ConformanceCase,
+  subject: StorageUnderTest,
+  random: Random = systemRandom,
+): Promise<void> {
+  return one.run(new CaseTools(subject, random));
+}

@@ -1,0 +1,11 @@
+import { describe, it } from 'vitest';
+import { MemoryStorage, runCase, storageConformance, titleOf } from '../src/index.js';
+import { ManualClock } from './harness.js';
+
+describe('MemoryStorage', () => {
+  it.each(storageConformance.map((one) => [titleOf(one), one] as const))('%s', async (_, one) => {
+    const clock = new ManualClock();
+    const storage = new MemoryStorage({ clock });
+    await runCase(one, { storage, now: () => clock.now(), advance: (ms) => clock.advance(ms) });
+  });
+});
