@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { runCase, storageConformance, titleOf } from '../src/index.js';
+import { type BrokenStorage, brokenStorages, unbroken } from './broken-storages.js';
+import { ManualClock } from './harness.js';
+
+/** The title of a case that a broken storage fails; those of its own method are tried first. */
+async function caughtBy(broken: BrokenStorage): Promise<string[]> {
+  const own = storageConformance.filter(({ part, method }) => `${part}.${method}` === broken.where);
+  for (const one of [...own, ...storageConformance.filter((other) => !own.includes(other))]) {
+    const clock = new ManualClock();
+    const storage = broken.make(clock);
+    const run = runCase(one, { storage, now: () => clock.now(), advance: (ms) => clock.advance(ms) });
+    const failed = await Promise.race([
+      run.then(
+        () => false,
+        () => true,
+      ),
+      // A case that waits for what a broken storage never gives has caught it too.
+      new Promise<boolean>((resolve) => setTimeout(() => resolve(true), 250)),
+    ]);
+    if (failed) return [titleOf(one)];
+  }
+  return [];
+}
+
+describe('a storage with one mistake', () => {
+  it.each(brokenStorages.map((broken) => [broken.where, broken.mistake, broken] as const))(
+    '%s that %s is caught',
+    async (_, __, broken) => {
+      expect(await caughtBy(broken)).not.toEqual([]);
+    },
+  );
+
+  it.each([...new Set(brokenStorages.map(({ where }) => where))])(
+    '%s without a mistake passes every case',
+    async (where) => {
+      for (const one of storageConformance) {
+        const clock = new ManualClock();
+        const storage = unbroken(where).make(clock);
+        await runCase(one, { storage, now: () => clock.now(), advance: (ms) => clock.advance(ms) });
+      }
+    },
+  );
+
+  it('there are at least three for each method that has cases', () => {
+    const counts = new Map<string, number>();
+    for (const { where } of brokenStorages) counts.set(where, (counts.get(where) ?? 0) + 1);
+    const methods = new Set(storageConformance.map(({ part, method }) => `${part}.${method}`));
+    methods.delete('storage.close');
+    expect([...methods].filter((method) => (counts.get(method) ?? 0) < 3)).toEqual([]);
+  });
+});
