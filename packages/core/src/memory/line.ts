@@ -1,12 +1,15 @@
-import type { TaskEntry } from './tenant-state.js';
+/** Whoever stands in a line. */
+export interface InLine {
+  readonly spec: { readonly priority: number };
+}
 
 /**
  * Tasks that may not all run at once: those of a session (one at a time, in order) or of a batch (`max_in_flight`).
  * A task that stands in it either is inside, or waits.
  */
-export class Line {
-  readonly inside = new Set<TaskEntry>();
-  readonly waiting: TaskEntry[] = [];
+export class Line<T extends InLine> {
+  readonly inside = new Set<T>();
+  readonly waiting: T[] = [];
 
   /**
    * @param capacity how many may be inside.
@@ -17,12 +20,12 @@ export class Line {
     readonly inOrder: boolean,
   ) {}
 
-  lets(entry: TaskEntry): boolean {
+  lets(entry: T): boolean {
     if (this.inside.size >= this.capacity) return false;
     return !this.inOrder || this.waiting[0] === undefined || this.waiting[0] === entry;
   }
 
-  leave(entry: TaskEntry): void {
+  leave(entry: T): void {
     this.inside.delete(entry);
     const at = this.waiting.indexOf(entry);
     if (at >= 0) this.waiting.splice(at, 1);

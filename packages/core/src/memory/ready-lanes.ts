@@ -1,25 +1,29 @@
-import type { TaskEntry } from './tenant-state.js';
+/** What is queued: in which priority, and where in its order. */
+export interface Placed {
+  readonly place: number;
+  readonly lane: number;
+}
 
 /** What is ready in one priority, by place in line. Usually appended at the end and taken from the front. */
-class Lane {
-  #entries: TaskEntry[] = [];
+class Lane<T extends Placed> {
+  #entries: T[] = [];
   #front = 0;
 
   get size(): number {
     return this.#entries.length - this.#front;
   }
 
-  first(): TaskEntry | undefined {
+  first(): T | undefined {
     return this.#entries[this.#front];
   }
 
-  insert(entry: TaskEntry): void {
+  insert(entry: T): void {
     const last = this.#entries.at(-1);
     if (!last || this.size === 0 || last.place < entry.place) this.#entries.push(entry);
     else this.#entries.splice(this.rank(entry), 0, entry);
   }
 
-  remove(entry: TaskEntry): void {
+  remove(entry: T): void {
     if (this.#entries[this.#front] === entry) {
       this.#front += 1;
       if (this.#front > 1024 && this.#front * 2 > this.#entries.length) {
@@ -33,52 +37,52 @@ class Lane {
   }
 
   /** Index of the first entry that does not come before `entry`. */
-  rank(entry: TaskEntry): number {
+  rank(entry: T): number {
     let low = this.#front;
     let high = this.#entries.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#entries[middle] as TaskEntry).place < entry.place) low = middle + 1;
+      if ((this.#entries[middle] as T).place < entry.place) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 
-  ahead(entry: TaskEntry): number {
+  ahead(entry: T): number {
     return this.rank(entry) - this.#front;
   }
 }
 
 /** Ready tasks of one tenant that the same workers can run: priority 9 first, first in first out inside a priority. */
-export class ReadyLanes {
-  readonly #lanes = Array.from({ length: 10 }, () => new Lane());
+export class ReadyLanes<T extends Placed> {
+  readonly #lanes = Array.from({ length: 10 }, () => new Lane<T>());
   #size = 0;
 
   get size(): number {
     return this.#size;
   }
 
-  insert(entry: TaskEntry): void {
-    (this.#lanes[entry.lane] as Lane).insert(entry);
+  insert(entry: T): void {
+    (this.#lanes[entry.lane] as Lane<T>).insert(entry);
     this.#size += 1;
   }
 
-  remove(entry: TaskEntry): void {
-    (this.#lanes[entry.lane] as Lane).remove(entry);
+  remove(entry: T): void {
+    (this.#lanes[entry.lane] as Lane<T>).remove(entry);
     this.#size -= 1;
   }
 
-  mostUrgent(): TaskEntry | undefined {
+  mostUrgent(): T | undefined {
     if (this.#size === 0) return undefined;
     for (let priority = 9; priority >= 0; priority -= 1) {
-      const first = (this.#lanes[priority] as Lane).first();
+      const first = (this.#lanes[priority] as Lane<T>).first();
       if (first) return first;
     }
     return undefined;
   }
 
-  oldest(): TaskEntry | undefined {
-    let oldest: TaskEntry | undefined;
+  oldest(): T | undefined {
+    let oldest: T | undefined;
     for (const lane of this.#lanes) {
       const first = lane.first();
       if (first && (!oldest || first.place < oldest.place)) oldest = first;
@@ -87,10 +91,10 @@ export class ReadyLanes {
   }
 
   /** How many of these tasks come before `entry`. */
-  ahead(entry: TaskEntry): number {
-    let count = (this.#lanes[entry.lane] as Lane).ahead(entry);
+  ahead(entry: T): number {
+    let count = (this.#lanes[entry.lane] as Lane<T>).ahead(entry);
     for (let priority = entry.lane + 1; priority <= 9; priority += 1)
-      count += (this.#lanes[priority] as Lane).size;
+      count += (this.#lanes[priority] as Lane<T>).size;
     return count;
   }
 }

@@ -239,7 +239,7 @@ export class MemoryTaskQueue implements TaskQueue {
   }
 }
 
-function candidateOf(lanes: ReadyLanes, byAge: boolean): TaskEntry | undefined {
+function candidateOf(lanes: ReadyLanes<TaskEntry>, byAge: boolean): TaskEntry | undefined {
   return byAge ? lanes.oldest() : lanes.mostUrgent();
 }
 

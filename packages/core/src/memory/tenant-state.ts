@@ -71,7 +71,7 @@ export interface TaskEntry {
   readonly redrivenFrom?: string;
   readonly journal: Journal;
   /** The session's and the batch's line, as far as it stands in them. */
-  readonly lines: Line[];
+  readonly lines: Line<TaskEntry>[];
   state: TaskState;
   /** Since when it is in `state`. */
   since: number;
@@ -81,7 +81,7 @@ export interface TaskEntry {
   rev: number;
   /** The priority it is queued with: its own, or that of a more urgent task behind it in its session. */
   lane: number;
-  queued?: ReadyLanes;
+  queued?: ReadyLanes<TaskEntry>;
   /** A task that was parked and then given back is woken, not new. */
   resumes: boolean;
   /** The journal's last change that a run had dealt with when it parked the task. */
@@ -102,7 +102,7 @@ export interface SessionEntry {
   session: Session;
   readonly messages: Message[];
   readonly messageIds: Set<string>;
-  readonly line: Line;
+  readonly line: Line<TaskEntry>;
   /** Tasks of the session that have not ended, those that run in parallel included. */
   readonly live: Set<TaskEntry>;
 }
@@ -111,7 +111,7 @@ export interface BatchEntry {
   readonly batchId: string;
   readonly createdAt: number;
   readonly failFast: boolean;
-  readonly line: Line;
+  readonly line: Line<TaskEntry>;
   /** By index: a task, or why there is none. */
   readonly items: (TaskEntry | TaskError)[];
 }
@@ -137,7 +137,7 @@ export class TenantState {
     cancelled: 0,
   };
   /** Ready tasks by who can run them, see `groupOf`. */
-  readonly ready = new Map<string, ReadyLanes>();
+  readonly ready = new Map<string, ReadyLanes<TaskEntry>>();
   readonly calls = new Map<string, { readonly entry: TaskEntry; readonly call: CallEntry }>();
   readonly jobs = new Map<string, string>();
   /** How many calls of a service have not been answered yet. */
