@@ -14,8 +14,10 @@ export interface NewEvent {
 }
 
 interface Kept {
-  readonly at: number;
-  readonly event: TaskEvent;
+  readonly seq: number;
+  readonly event: NewEvent;
+  /** In the form that followers get: made when the first one reads it. */
+  view?: TaskEvent;
 }
 
 /** A tenant's event log: `seq` grows by one, the oldest go when there are too many or they are too old. */
@@ -36,28 +38,13 @@ export class EventRing {
 
   append(event: NewEvent): void {
     this.#seq += 1;
-    const { taskId, sessionId, rev } = event;
-    this.#kept.push({
-      at: event.at,
-      event: {
-        event: event.event,
-        service: event.service,
-        ...(taskId !== undefined && { task_id: taskId, global_task_id: taskId }),
-        tenant_id: event.tenantId,
-        ...(sessionId !== undefined && { session_id: sessionId }),
-        timestamp: new Date(event.at).toISOString(),
-        data: event.data,
-        metadata: event.metadata ?? {},
-        ...(rev !== undefined && { rev }),
-        cursor: formatCursor({ epoch: this.epoch, seq: this.#seq }),
-      },
-    });
+    this.#kept.push({ seq: this.#seq, event });
   }
 
   trim(maxEvents: number, olderThan: number): void {
     while (this.#front < this.#kept.length) {
       const oldest = this.#kept[this.#front] as Kept;
-      if (this.#kept.length - this.#front <= maxEvents && oldest.at >= olderThan) break;
+      if (this.#kept.length - this.#front <= maxEvents && oldest.event.at >= olderThan) break;
       this.#front += 1;
     }
     if (this.#front > 1024 && this.#front * 2 > this.#kept.length) {
@@ -74,6 +61,26 @@ export class EventRing {
   /** At most `limit` events after `seq`, which must not be before `firstSeq - 1`. */
   after(seq: number, limit: number): TaskEvent[] {
     const from = this.#front + (seq + 1 - this.firstSeq);
-    return this.#kept.slice(from, from + limit).map((kept) => kept.event);
+    return this.#kept
+      .slice(from, from + limit)
+      .map(
+        (kept) => (kept.view ??= viewEvent(kept.event, formatCursor({ epoch: this.epoch, seq: kept.seq }))),
+      );
   }
+}
+
+function viewEvent(event: NewEvent, cursor: string): TaskEvent {
+  const { taskId, sessionId, rev } = event;
+  return {
+    event: event.event,
+    service: event.service,
+    ...(taskId !== undefined && { task_id: taskId, global_task_id: taskId }),
+    tenant_id: event.tenantId,
+    ...(sessionId !== undefined && { session_id: sessionId }),
+    timestamp: new Date(event.at).toISOString(),
+    data: event.data,
+    metadata: event.metadata ?? {},
+    ...(rev !== undefined && { rev }),
+    cursor,
+  };
 }

@@ -12,6 +12,7 @@ export interface WorkflowOptions {
 /** The workflows that this process runs, by type and version. */
 export class WorkflowCatalog {
   readonly #types = new Map<string, Map<number, WorkflowFunction>>();
+  #runnables: readonly Runnable[] = [];
 
   /** Adds a workflow, or puts another in its place. */
   add(type: string, { version = 1 }: WorkflowOptions, fn: WorkflowFunction): void {
@@ -25,6 +26,7 @@ export class WorkflowCatalog {
     const versions = this.#types.get(type) ?? new Map<number, WorkflowFunction>();
     versions.set(version, fn);
     this.#types.set(type, versions);
+    this.#runnables = [...this.#types].map(([name, known]) => ({ type: name, versions: [...known.keys()] }));
   }
 
   has(type: string): boolean {
@@ -39,7 +41,8 @@ export class WorkflowCatalog {
     return [...this.#types.keys()];
   }
 
-  runnables(): Runnable[] {
-    return [...this.#types].map(([type, versions]) => ({ type, versions: [...versions.keys()] }));
+  /** What a worker of this process can run. */
+  runnables(): readonly Runnable[] {
+    return this.#runnables;
   }
 }

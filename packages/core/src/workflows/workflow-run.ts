@@ -115,7 +115,10 @@ export class WorkflowRun {
 
   #settle(settled: Settled): void {
     this.#settled = settled;
-    this.#planTurn();
+    // Most runs end here: nothing is left to hand out or to ask for, so no turn is needed to find that out.
+    if (!this.#parking && !this.#cancelled.aborted && !this.#replay.unasked)
+      this.#finish(this.#settlement(settled));
+    else this.#planTurn();
   }
 
   #planTurn(): void {
