@@ -64,7 +64,7 @@ export async function readQuestions(path: string): Promise<EvaluationQuestions> 
 
 /** What has to be ingested before: the listed files, and the project's own documentation where it exists. */
 export async function readDocuments(root: string, questions: EvaluationQuestions) {
-  const own = ['README.md', 'ARCHITECTURE.md', ...(await markdownUnder(root, 'docs'))];
+  const own = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', ...(await markdownUnder(root, 'docs'))];
   const documents: { name: string; media_type: string; content: string }[] = [];
   for (const name of [...questions.documents, ...own]) {
     const content = await readFile(join(root, name), 'utf8').catch(() => undefined);

@@ -144,3 +144,11 @@ test.each<[string, string]>([
   for (const type of ['text/markdown', 'text/plain', 'text/html'] as const) chunksOf(content, type);
   expect(performance.now() - started).toBeLessThan(6_000);
 });
+
+test('a chunk does not begin with the end of a code block', () => {
+  const prose = (name: string) => `${words(130, name)}.`;
+  const text = `# T\n\n${prose('a')}\n\n\`\`\`\ncode\n\`\`\`\n\n${prose('b')}\n\n${prose('c')}`;
+  const chunks = chunksOf(text, 'text/markdown');
+  expect(chunks.length).toBeGreaterThan(1);
+  for (const { text: chunk } of chunks) expect((chunk.match(/^```/gm) ?? []).length % 2).toBe(0);
+});

@@ -55,6 +55,43 @@ describe('calculations in free wording', () => {
     expect(steps).toMatchObject([{ tool: 'calculator' }]);
   });
 
+  test.each([
+    ['If I split a bill of 186.40 between four of us, what does each pay?', '46.6'],
+    ['Four friends share a 93 euro dinner equally. How much does everyone owe?', '23.25'],
+    ['A shirt costs 40 and is reduced by a quarter, what do I pay?', '30'],
+    ["My rent of 900 goes up by 4%. What's the new rent?", '936'],
+    ['What do I pay for 7 tickets at 12.50 each?', '87.5'],
+    ['3 dozen eggs at 0.35 each cost how much?', '12.6'],
+    ['Add 12, 30 and 58 together please', '100'],
+    ['how much is 2 to the 10th', '1,024'],
+    ['what remains if I divide 100 by 7', '2'],
+    ["What's 15 percent off 80 bucks?", '68'],
+  ])('as a story: %s', async (question, value) => {
+    const { content, steps } = await ask(question);
+    expect(content.split(' = ').at(-1)).toBe(value);
+    expect(steps).toMatchObject([{ tool: 'calculator' }]);
+  });
+
+  test.each([
+    ['How many minutes are there in 3.5 hours?', '3.5 hours = 210 minutes'],
+    ['Convert 72 hours to days', '72 hours = 3 days'],
+    ['How many kilometres is 26.2 miles?', '26.2 miles = 42.1648128 kilometers'],
+    ["What's 350 fahrenheit in celsius?", '350 °F = 176.666666667 °C'],
+    ['I earn 4,200 a month. What is that a year?', '4200 a month = 50,400 a year'],
+    ['2 GB in MB', '2 gigabytes = 2,000 megabytes'],
+  ])('of units: %s', async (question, answer) => {
+    expect((await ask(question)).content).toBe(answer);
+  });
+
+  test.each([
+    'How do I split a queue into 2 workers with 3 threads?',
+    'What is the default timeout of 30 seconds for?',
+    'What changed in version 2 of the parser?',
+    'How many workers share 1 queue?',
+  ])('are not read into questions for documents: %s', async (question) => {
+    expect((await ask(question)).steps).toMatchObject([{ service: 'query' }]);
+  });
+
   test('what has no value is said', async () => {
     expect((await ask('what is 5 divided by 0?')).content).toMatch(
       /can't be worked out.*divisor other than 0/,

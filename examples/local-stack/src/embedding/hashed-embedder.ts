@@ -1,5 +1,9 @@
-import { isStopWord, fold, stem, wordsOf } from '../text/words.js';
+import { stem } from '../text/stem.js';
+import { fold, isStopWord, wordsOf } from '../text/words.js';
 import type { Embedder } from './embedder.js';
+
+/** Characters of a word that are looked at. */
+const MAX_WORD = 64;
 
 /**
  * Vectors without a model: every word stem and every run of 3 to 5 letters is hashed to a dimension and a sign
@@ -21,7 +25,7 @@ export class HashedEmbedder implements Embedder {
     const vectors = texts.map((text) => {
       const words = wordsOf(text);
       tokens += words.length;
-      return this.#vectorOf(words.map((word) => fold(word.text)));
+      return this.#vectorOf(words.map((word) => fold(word.text.slice(0, MAX_WORD))));
     });
     return { vectors, tokens };
   }

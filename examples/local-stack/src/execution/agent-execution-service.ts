@@ -113,8 +113,7 @@ async function execute(request: ToolRequest, context: OperationContext): Promise
     return { content: `That can't be worked out. ${error.message}.`, steps };
   }
   const sources = outputs.flatMap(passagesIn);
-  const content = withSourceList(request.say(outputs), sources);
-  return { content, steps, ...(sources.length > 0 && { sources }) };
+  return { content: request.say(outputs), steps, ...(sources.length > 0 && { sources }) };
 }
 
 async function answerFromDocuments(input: RunInput, context: OperationContext): Promise<AgentAnswer> {
@@ -137,11 +136,5 @@ async function answerFromDocuments(input: RunInput, context: OperationContext): 
     'invalid_response',
   );
   const step = { service: 'query', operation: 'query', model, sources: sources.length };
-  return { content: withSourceList(answer, sources), sources, steps: [step] };
-}
-
-/** The list tells readers, and later turns, which documents `[1]` and `[2]` are. */
-function withSourceList(content: string, sources: readonly Source[]): string {
-  if (sources.length === 0) return content;
-  return [content, '', 'Sources:', ...sources.map(({ title }, at) => `[${at + 1}] ${title}`)].join('\n');
+  return { content: answer, sources, steps: [step] };
 }

@@ -24,7 +24,7 @@ const RULES: readonly (readonly [RegExp, string | ((match: string, ...parts: str
   rule(`${X} squared|square of ${X}`, (_match, a, b) => `((${a ?? b})^2)`),
   rule(`${X} cubed|cube of ${X}`, (_match, a, b) => `((${a ?? b})^3)`),
   rule(
-    `${X}\\s+(?:raised )?to the (?:power(?: of)?\\s+${X}|${X}(?:st|nd|rd|th) power)`,
+    `${X}\\s+(?:raised )?to the (?:power(?: of)?\\s+${X}|${X}(?:st|nd|rd|th)(?: power)?)`,
     (_m, a, b, c) => `(${a}^${b ?? c})`,
   ),
   rule(`what (?:percent|percentage|%) (?:of )?${X} is ${X}`, '(($2)/($1)*100)'),
@@ -65,12 +65,52 @@ const RULES: readonly (readonly [RegExp, string | ((match: string, ...parts: str
     (_m, a, b, c, d) => `(${a ?? c}*${b ?? d})`,
   ),
   rule(`difference (?:between|of) ${X} and ${X}`, '($1-$2)'),
+  rule(`is ${X} (?:an? )?(?:multiple of|divisible by|evenly divisible by) ${X}`, 'mod($1,$2)'),
+  rule(
+    `(?:what )?(?:remains|is left(?: over)?|remainder)(?: over)? (?:when|if|after) (?:i |you |we )?(?:divid(?:e|ing)|split(?:ting)?) ${X} (?:by|into) ${X}`,
+    'mod($1,$2)',
+  ),
   rule(`remainder (?:of|when|if) ${X} (?:is )?(?:divided )?by ${X}`, 'mod($1,$2)'),
   rule(`(?:divide|split|share) ${X} (?:equally )?(?:by|among|between|into|in|over) ${X}`, '($1/$2)'),
   rule(`${X} (?:split|shared) (?:equally )?(?:among|between|into|by|in) ${X}`, '($1/$2)'),
   rule(`(?:subtract|take) ${X} (?:away )?from ${X}`, '($2-$1)'),
   rule(`add ${X} (?:to|and) ${X}`, '($1+$2)'),
+  rule(
+    `(?:add|sum)(?: up)? ${LIST}(?: together| up)?|${LIST} (?:together|in total|altogether)`,
+    (_m, a, b) => `sum(${(a ?? b ?? '').split(new RegExp(AND)).join(',')})`,
+  ),
   rule(`${X} (?:modulo|mod) ${X}`, 'mod($1,$2)'),
+];
+
+/** Calculations told as a story, in which other words stand between the numbers. */
+const STORIES: readonly (readonly [RegExp, string])[] = [
+  story(
+    `(?:split|share|divide|distribute)[^\\d%]* #(?!\\s*%)[^\\d%]* (?:between|among|amongst|by|into|over|with)[^\\d%]* #`,
+    '$1/$2',
+  ),
+  story(`#(?!\\s*%) [^\\d%]*(?:split|share|divide)[^\\d%]* #(?!\\s*%)[^\\d%]*`, '$2/$1'),
+  story(
+    `#(?!\\s*%) [^\\d%]*(?:at|for|cost(?:s|ing)?|priced at) # [^\\d%]*?(?:each|apiece|a piece|per [a-z]+|every)\\b`,
+    '$1*$2',
+  ),
+  story(
+    `#(?!\\s*%) [^\\d%]*(?:each|every(?: one)?|per [a-z]+) (?:cost|costs|weigh|weighs|take|takes|is) #(?!\\s*%)`,
+    '$1*$2',
+  ),
+  story(
+    `# [^\\d%]*(?:reduced|discounted|cut|lowered|decreased|marked down|less|off)[^\\d%]* ${P}`,
+    '$1*(1-$2/100)',
+  ),
+  story(`# [^\\d%]*(?:raised|increased|up|plus|tip|tax|vat|interest)[^\\d%]* ${P}`, '$1*(1+$2/100)'),
+  story(`${P} (?:discount|off|reduction)[^\\d%]* #(?!\\s*%)`, '$2*(1-$1/100)'),
+  story(`${P} (?:tip|tax|vat|interest|raise|increase)[^\\d%]* #(?!\\s*%)`, '$2*$1/100'),
+];
+const FRACTIONS: readonly (readonly [RegExp, string])[] = [
+  [/\b(?:a|one|1) half\b|\bhalf\b/g, '50%'],
+  [/\b(?:a|one|1) quarter\b/g, '25%'],
+  [/\b(?:three|3) quarters\b/g, '75%'],
+  [/\b(?:a|one|1) (?:fifth)\b/g, '20%'],
+  [/\b(?:a|one|1) (?:tenth)\b/g, '10%'],
 ];
 
 /** Operators in words, between two operands. */
@@ -86,6 +126,8 @@ const ASKED =
   /^.*\b(?:what(?:'s| is| are| would be| will be| does)|how much (?:is|are|would be|does)|calculate|compute|evaluate|work out|solve|figure out|give me|tell me|find)\b/;
 const FILLERS =
   /\b(?:please|exactly|equals?|the|an?|is|are|result of|value of|result|now|then|come to|make|makes|me|people|persons|friends|ways|parts|each|dollars?|euros?|pounds?|bucks|usd|eur|gbp|thanks|thank you|approximately|about|roughly|again)\b|[$€£?=]/g;
+const ASKS_FOR_NUMBER =
+  /\b(?:what|how (?:much|many)|calculate|compute|work out|figure out|tell me|total|each)\b/i;
 const WHY = /\s+(?:for (?:my|our|the|an?)|because|so that)\b.*$/;
 const ITS_RESULT =
   /\b(?:that|it|this|the (?:last |previous )?(?:result|answer|number|value|total)|that (?:number|result|value))\b/g;
@@ -101,13 +143,33 @@ export function readArithmetic({ message, answerBefore }: Wording): ToolRequest 
   const previous = answerBefore === undefined ? undefined : numberIn(answerBefore);
   for (const sentence of [message, ...message.split(/[.:;!?](?:\s+|$)/).toReversed()]) {
     const expression = expressionIn(sentence, previous);
-    if (expression !== undefined) {
-      return {
-        tool: 'calculator',
-        calls: [{ expression }],
-        say: ([output]) => `${textOfJson(output?.['expression'])} = ${textOfJson(output?.['text'])}`,
-      };
-    }
+    if (expression !== undefined) return calculation(expression);
+  }
+  const told = expressionInStory(message);
+  return told === undefined ? undefined : calculation(told);
+}
+
+function calculation(expression: string): ToolRequest {
+  return {
+    tool: 'calculator',
+    calls: [{ expression }],
+    say: ([output]) => `${textOfJson(output?.['expression'])} = ${textOfJson(output?.['text'])}`,
+  };
+}
+
+/** The calculation that a story asks for: `if I split 186.40 between four of us, what does each pay?` */
+function expressionInStory(message: string): string | undefined {
+  if (!ASKS_FOR_NUMBER.test(message) || /\d{4}-\d{1,2}-\d{1,2}/.test(message)) return undefined;
+  let text = withoutThousands(digitsForWords(message.toLowerCase().replaceAll('’', "'"))).replaceAll(
+    /[$€£]/g,
+    '',
+  );
+  for (const [pattern, by] of FRACTIONS) text = text.replaceAll(pattern, by);
+  const numbers = text.match(/\d+(?:\.\d+)?/g)?.length;
+  if (numbers !== 2) return undefined;
+  for (const [pattern, by] of STORIES) {
+    const match = pattern.exec(text);
+    if (match !== null) return by.replaceAll(/\$(\d)/g, (_all, group: string) => match[Number(group)] ?? '');
   }
   return undefined;
 }
@@ -182,8 +244,20 @@ function withoutThousands(text: string): string {
   return text.replaceAll(/\b\d{1,3}(?:,\d{3})+(?![\d,])/g, (number) => number.replaceAll(',', ''));
 }
 
+/** Without parentheses around the whole of it. */
 function withoutOuterParentheses(expression: string): string {
-  return /^\([^()]*\)$/.test(expression) ? expression.slice(1, -1) : expression;
+  if (!expression.startsWith('(') || !expression.endsWith(')')) return expression;
+  let depth = 0;
+  for (let at = 0; at < expression.length - 1; at += 1) {
+    if (expression[at] === '(') depth += 1;
+    if (expression[at] === ')') depth -= 1;
+    if (depth === 0) return expression;
+  }
+  return expression.slice(1, -1);
+}
+
+function story(pattern: string, by: string): readonly [RegExp, string] {
+  return [new RegExp(pattern.replaceAll('#', String.raw`(\d+(?:\.\d+)?)`), 'i'), by];
 }
 
 function rule(

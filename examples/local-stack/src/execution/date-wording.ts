@@ -12,7 +12,8 @@ const SHIFT = new RegExp(
 );
 const ADDED = new RegExp(`\\b(add|plus|\\+|minus|subtract)\\s+(\\d+)\\s+${UNIT}`);
 const AHEAD = new RegExp(`\\bin\\s+(\\d+)\\s+${UNIT}`);
-const ASKS_FOR_A_DATE = /\b(?:what|which|when|date|day|add|subtract)\b/;
+const ASKS_FOR_A_DATE =
+  /\b(?:what|which|when|date|day|add|subtract)\b|^(?:\W*(?:today|tomorrow|yesterday|now|\d{4}-\d{1,2}-\d{1,2})\s*)?(?:\+|-|plus|minus)/;
 const BACKWARDS = /before|prior|earlier|ago|minus|subtract/;
 const ASKS_HOW_LONG =
   /\b(?:how (?:many|long|old|far)|days|weeks|months|years|hours|difference|time|until|till|since)\b/;
@@ -75,7 +76,8 @@ function readDifference(text: string, { before, now }: Wording): ToolRequest | u
   const dates = findDates(asked, now).map(({ date }) => date);
   let [from, to] = dates;
   if (from === undefined) return undefined;
-  if (to === undefined && /\b(?:until|till|to|before|left)\b/.test(asked)) [from, to] = ['today', from];
+  if (to === undefined && /\b(?:until|till|to|before|left|away)\b|\bin how (?:many|long)\b/.test(asked))
+    [from, to] = ['today', from];
   if (to === undefined && /\b(?:since|ago|from|old|passed|born)\b/.test(asked)) to = 'today';
   if (to === undefined) return undefined;
   const isAge = /\bhow old\b/.test(asked);

@@ -18,11 +18,15 @@ const SEQUENCE = new RegExp(
   `\\b(?:an? (?=hundred|thousand|million|billion|trillion))?(?:${NUMBER_WORD})(?:(?:\\s+and\\s+|[\\s-]+)(?:${NUMBER_WORD}))*\\b(?:\\s+point(?:\\s+(?:${SMALL.slice(0, 10).join('|')}))+)?`,
   'gi',
 );
+const DOZENS = new RegExp(`\\b(\\d+|${SMALL.slice(1).join('|')}) dozens?\\b`, 'gi');
 const WITH_SCALE = /(?<![\w.])(\d+(?:\.\d+)?)\s*(thousand|million|billion|trillion|k)\b/gi;
 
 /** Writes spelled numbers as digits: `twenty-five` → `25`, `two hundred and five` → `205`, `3 million` → `3000000`. */
 export function digitsForWords(text: string): string {
   return text
+    .replace(DOZENS, (_match, count: string) =>
+      String(12 * (VALUES.get(count.toLowerCase()) ?? Number(count))),
+    )
     .replace(/\b(?:a |one )?dozen\b/gi, '12')
     .replace(WITH_SCALE, (_match, count: string, scale: string) =>
       String(Number(count) * (SCALES[scale.toLowerCase()] ?? 1e3)),

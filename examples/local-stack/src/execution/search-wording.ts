@@ -1,9 +1,13 @@
 import type { JsonObject } from '@agent-orchestrator/core';
-import { NOT_FOUND } from '../query/answer-writer.js';
+import { leadOf, NOT_FOUND } from '../query/answer-writer.js';
+import { extractOf } from '../query/extract.js';
 import type { ToolRequest, Wording } from './tool-request.js';
 
 const SEARCHES =
   /^(?:please\s+|can you\s+|could you\s+)?(?:search|look|browse|go)(?:\s+(?:through|in|into))?(?:\s+(?:all|the|my|our|these))*\s+(?:documents?|docs|documentation|files|passages)\s+(?:for|about|on)\s+(.+?)[?.!]*$/i;
+
+/** Characters that are shown of a passage. */
+const MAX_EXTRACT = 700;
 
 /** A passage, as `document_search` gives it. */
 export type FoundPassage = {
@@ -23,9 +27,11 @@ export function readSearch({ message }: Wording): ToolRequest | undefined {
     say: ([output]) => {
       const found = passagesIn(output);
       if (found.length === 0) return NOT_FOUND;
-      return [`Passages about ${query}:`, ...found.map(({ quote }, at) => `${quote} [${at + 1}]`)].join(
-        '\n\n',
-      );
+      const passages = found.map(({ title, quote }, at) => {
+        const whole = { start: 0, end: quote.length };
+        return `${leadOf(title, at + 1)}\n\n${extractOf(quote, whole, MAX_EXTRACT)}`;
+      });
+      return [`Passages about ${query}:`, ...passages].join('\n\n');
     },
   };
 }

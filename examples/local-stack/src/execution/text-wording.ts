@@ -29,7 +29,7 @@ const ASKS =
   /\b(?:how (?:many|long|much)|count|number of|reading time|word count|statistics|stats|most (?:frequent|common|used)|commonest|longest word|length)\b/;
 const STATISTICS = /\b(?:statistics|stats|analy[sz]e)\b/;
 const COMPARES =
-  /\b(?:which|what) (?:one |word |text |sentence |phrase )?(?:is |has )?(?:the )?(longer|shorter|more (?:words|letters|characters))\b/;
+  /\b(?:which|what) (?:one |word |text |sentence |phrase )?(?:of (?:these|those|them|the two)(?: \w+)? )?(?:is |has )?(?:the )?(longer|shorter|more (?:words|letters|characters))\b/;
 const CLOSING: Readonly<Record<string, string>> = { '"': '"', '“': '”', '«': '»', "'": "'", '‘': '’' };
 
 /** Texts of one question that are looked at. */

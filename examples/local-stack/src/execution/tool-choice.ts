@@ -5,10 +5,14 @@ import { readDates } from './date-wording.js';
 import { readRegisteredTool } from './registered-tool-wording.js';
 import { readSearch } from './search-wording.js';
 import { readTexts } from './text-wording.js';
+import { readUnits } from './unit-wording.js';
 import type { ToolRequest, WordingReader } from './tool-request.js';
 
 /** Characters that a question may have which is about itself: nobody words a calculation in more. */
 const SENTENCES = 500;
+
+/** A marker of a source, as answers from documents have it: `[1]`. */
+const CITES = /(?<!\w)\[\d{1,2}\](?!\()/;
 
 /** Who reads which wording. A question is for the first that understands it; the stricter ones come first. */
 const READERS: readonly { readonly tool: string; readonly read: WordingReader; readonly longest: number }[] =
@@ -16,6 +20,7 @@ const READERS: readonly { readonly tool: string; readonly read: WordingReader; r
     { tool: 'document_search', read: readSearch, longest: SENTENCES },
     { tool: 'text_statistics', read: readTexts, longest: Number.POSITIVE_INFINITY },
     { tool: 'date_time', read: readDates, longest: SENTENCES },
+    { tool: 'calculator', read: readUnits, longest: SENTENCES },
     { tool: 'calculator', read: readArithmetic, longest: SENTENCES },
   ];
 
@@ -29,7 +34,7 @@ export function chooseTool(
   const answerAt = turns.findLastIndex(({ role }) => role === 'assistant');
   const answer = turns[answerAt]?.content;
   // What documents said is full of numbers that nobody means by "that".
-  const isFromDocuments = answer !== undefined && /^\[\d+\] /m.test(answer);
+  const isFromDocuments = answer !== undefined && CITES.test(answer);
   const wording = {
     message,
     before: isFromDocuments

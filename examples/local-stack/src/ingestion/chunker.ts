@@ -13,9 +13,11 @@ export interface Chunk {
 }
 
 /** Characters that a chunk is filled up to. */
-const MAX_CHUNK = 1_200;
+const MAX_CHUNK = 800;
 /** Code and tables stay whole up to this size. */
-const MAX_CODE = 2_400;
+const MAX_CODE = 1_600;
+/** A line that is longer is no prose: it is cut anywhere, since looking for sentences in it takes long. */
+const MAX_LINE = 20_000;
 /** How much of the end of a chunk the next one of the same section begins with, at most. */
 const MAX_OVERLAP = 200;
 
@@ -36,14 +38,18 @@ export function chunksOf(content: string, mediaType: MediaType): Chunk[] {
 function chunkSpans(section: Section, text: string): Span[] {
   const spans: Span[] = [];
   let current: Span | undefined;
+  let last: Block | undefined;
   for (const block of section.blocks.flatMap((block) => splitBlock(block, text))) {
+    const before: Block | undefined = last;
+    last = block;
     if (current !== undefined && block.end - current.start <= MAX_CHUNK) {
       current = { start: current.start, end: block.end };
       continue;
     }
     if (current !== undefined) spans.push(current);
     const isWholeCode = block.kind !== 'text' && block.end - block.start > MAX_CHUNK / 2;
-    const start: number = current === undefined || isWholeCode ? block.start : overlapStart(current, text);
+    const hasOverlap = current !== undefined && before?.kind === 'text' && !isWholeCode;
+    const start: number = hasOverlap && current !== undefined ? overlapStart(current, text) : block.start;
     current = { start: block.end - start <= MAX_CODE ? start : block.start, end: block.end };
   }
   if (current !== undefined) spans.push(current);
@@ -53,9 +59,8 @@ function chunkSpans(section: Section, text: string): Span[] {
 /** Where the last sentence or line of a chunk begins, if it is short enough to be repeated. */
 function overlapStart(chunk: Span, text: string): number {
   const inside = text.slice(chunk.start, chunk.end);
-  const last = linesOf(inside, chunk.start)
-    .flatMap((line) => sentencesOf(text.slice(line.start, line.end), line.start))
-    .at(-1);
+  const line = linesOf(inside, chunk.start).at(-1);
+  const last = line && sentencesOf(text.slice(line.start, line.end), line.start).at(-1);
   return last !== undefined && chunk.end - last.start <= MAX_OVERLAP ? last.start : chunk.end;
 }
 
@@ -79,7 +84,9 @@ function splitBlock(block: Block, text: string): Block[] {
 
 function piecesOf(line: Span, text: string): Span[] {
   if (line.end - line.start <= MAX_CHUNK) return [line];
-  return sentencesOf(text.slice(line.start, line.end), line.start).flatMap((sentence) => {
+  const sentences =
+    line.end - line.start > MAX_LINE ? [line] : sentencesOf(text.slice(line.start, line.end), line.start);
+  return sentences.flatMap((sentence) => {
     const pieces: Span[] = [];
     for (let start = sentence.start; start < sentence.end; start += MAX_CHUNK) {
       pieces.push({ start, end: Math.min(sentence.end, start + MAX_CHUNK) });

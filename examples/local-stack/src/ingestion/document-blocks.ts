@@ -13,6 +13,9 @@ export interface Section {
 }
 
 const HEADING = /^(#{1,6})[ \t]+(\S.*)$/;
+/** What can be unfolded, `<details><summary>…</summary>`, has a heading too, below all others. */
+const SUMMARY = /<summary[^>]*>(.*?)<\/summary>/i;
+const FOLDED = 7;
 /** Characters of a heading that are looked at. */
 const MAX_TITLE = 300;
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
@@ -61,6 +64,15 @@ class SectionReader {
       this.#enter(heading[1]?.length ?? 1, heading[2] ?? '', line);
       return at + 1;
     }
+    const summary = summaryIn(line.text);
+    if (summary !== undefined) {
+      this.#enter(FOLDED, summary, line);
+      return at + 1;
+    }
+    if (line.text.trim() === '</details>') {
+      this.#unfold();
+      return at + 1;
+    }
     const underline = UNDERLINE.exec(lines[at + 1]?.text ?? '');
     if (underline !== null && !/^\s*[|>*+-]/.test(line.text)) {
       this.#enter(underline[1]?.startsWith('=') === true ? 1 : 2, line.text.trim(), line);
@@ -94,6 +106,11 @@ class SectionReader {
     this.#heading = { start: line.start, end: line.end };
   }
 
+  #unfold(): void {
+    this.#close(false);
+    this.#path = this.#path.filter(({ level }) => level < FOLDED);
+  }
+
   /** A heading with nothing below it is all that its section says. */
   #close(hasParts: boolean): void {
     if (this.#heading !== undefined && !hasParts) this.#blocks.push({ kind: 'text', ...this.#heading });
@@ -103,6 +120,11 @@ class SectionReader {
     }
     this.#blocks = [];
   }
+}
+
+function summaryIn(line: string): string | undefined {
+  const text = SUMMARY.exec(line.slice(0, MAX_TITLE))?.[1]?.replaceAll(/<[^>]+>/g, '').trim();
+  return text === '' ? undefined : text;
 }
 
 function endOfFence(lines: readonly Line[], at: number, fence: string): number {
@@ -117,7 +139,7 @@ function endOfParagraph(lines: readonly Line[], at: number): number {
   let next = at + 1;
   while (next < lines.length) {
     const text = lines[next]?.text ?? '';
-    if (text.trim() === '' || HEADING.test(text) || FENCE.test(text)) break;
+    if (text.trim() === '' || HEADING.test(text) || FENCE.test(text) || summaryIn(text) !== undefined) break;
     next += 1;
   }
   return next;

@@ -1,5 +1,7 @@
 import type { OperationContext } from '../service-definition.js';
+import { termsOf } from '../text/words.js';
 import type { Turn } from './question.js';
+import { extractOf } from './extract.js';
 import { type Finding, titleOf } from './retrieval.js';
 
 /** What an answer is written from. */
@@ -31,20 +33,36 @@ export const NO_DOCUMENTS =
   'No documents were ingested yet, so there is nothing to search. Ingest some first: run the task type "workflow" with ' +
   '{"workflow": "ingestion", "input": {"documents": [{"name": "guide.md", "content": "…"}]}}.';
 
+/** How an answer begins that is made of extracts. */
+export const EXTRACTS = 'Extracts from your documents:';
+/** Characters that are shown of the best passage, and of each of the others. */
+const FIRST_EXTRACT = 700;
+const NEXT_EXTRACT = 400;
+const MAX_LEAD = 120;
+
 /** Says what the documents say, in their words. Needs no model, and says so. */
 export class ExtractiveWriter implements AnswerWriter {
   readonly model = 'extractive';
-  readonly wanted = 3;
+  readonly wanted = 4;
   readonly judgesFindings = false;
 
-  async write({ findings, facts, hasDocuments }: AnswerMaterial): Promise<string> {
+  async write({ question, findings, facts, hasDocuments }: AnswerMaterial): Promise<string> {
     if (findings.length > 0) {
-      const quoted = findings.map(({ passage, quote }, at) => {
-        return `From “${titleOf(passage)}”:\n${quote.text} [${at + 1}]`;
+      const words = new Set(termsOf(question));
+      const extracts = findings.map(({ passage, quote }, at) => {
+        const limit = at === 0 ? FIRST_EXTRACT : NEXT_EXTRACT;
+        return `${leadOf(titleOf(passage), at + 1)}\n\n${extractOf(passage.text, quote.span, limit, words)}`;
       });
-      return [...facts, 'The documents say (extracts, quoted literally):', ...quoted].join('\n\n');
+      return [...facts, EXTRACTS, ...extracts].join('\n\n');
     }
     if (facts.length > 0) return facts.join('\n');
     return hasDocuments ? NOT_FOUND : NO_DOCUMENTS;
   }
+}
+
+/** The line above an extract: where it is from in a few words, and its number among the sources. */
+export function leadOf(title: string, number: number): string {
+  const [document = '', ...headings] = title.split(' › ');
+  const name = headings.at(-1) ?? document.split('/').slice(-2).join('/');
+  return `**${name.replaceAll('*', '').slice(0, MAX_LEAD)}** [${number}]`;
 }

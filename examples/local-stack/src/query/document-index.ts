@@ -1,7 +1,9 @@
 import MiniSearch from 'minisearch';
 import { refuseBeyond } from '../tenant-state.js';
 import { termsOf } from '../text/words.js';
-import { synonymsOf } from './synonyms.js';
+import { namesOf } from './document-name.js';
+import { type Unit, unitsOf } from './passage-units.js';
+import { synonymsOf } from './thesaurus.js';
 
 /** A chunk as it comes in. */
 export interface NewPassage {
@@ -23,11 +25,13 @@ export interface NewDocument {
 export interface Passage {
   /** `<document id>:<position>`. */
   readonly id: string;
+  readonly position: number;
   readonly document: NewDocument;
   readonly heading: readonly string[];
   readonly text: string;
   readonly vector: Float32Array;
-  readonly nameTerms: ReadonlySet<string>;
+  /** What the document is called, in lower case. */
+  readonly names: ReadonlySet<string>;
   /** Terms of the document's name and the headings. */
   readonly titleTerms: ReadonlySet<string>;
   readonly terms: ReadonlySet<string>;
@@ -56,11 +60,17 @@ export interface IndexSearch {
 export const MAX_DOCUMENTS = 2_000;
 const MAX_PASSAGES = 50_000;
 const MAX_STAGED = 20;
+/** Passages whose units are kept at hand. */
+const MAX_KEPT_UNITS = 1_000;
 /** How fast a reciprocal rank falls (Cormack et al., 2009). */
 const RANK_CONSTANT = 60;
-const VECTOR_SHARE = 0.5;
+/** What vectors count beside words: those that know no meaning count less. */
+const VECTOR_SHARE = { hashed: 0.25, meaning: 0.5 } as const;
 /** As if this many passages about other things were there: keeps word weights sensible while there are few. */
 const PRIOR_PASSAGES = 50;
+
+/** Passages with which the index is half as broad as can be. */
+const BROAD = 100;
 
 /**
  * The documents of one tenant. A document is staged chunk by chunk and appears at once when it is complete, in place of
@@ -69,7 +79,8 @@ const PRIOR_PASSAGES = 50;
 export class DocumentIndex {
   readonly #documents = new Map<string, IndexedDocument>();
   readonly #passages = new Map<string, Passage>();
-  readonly #staged = new Map<string, Map<number, NewPassage>>();
+  readonly #staged = new Map<string, Map<number, Passage>>();
+  readonly #units = new Map<Passage, readonly Unit[]>();
   readonly #frequency = new Map<string, number>();
   readonly #words = new MiniSearch<{ id: string; name: string; heading: string; text: string }>({
     fields: ['name', 'heading', 'text'],
@@ -86,16 +97,43 @@ export class DocumentIndex {
     return [...this.documents].some((document) => document.collection === collection);
   }
 
+  /** The units of a passage. Those of the passages that were asked for last are kept. */
+  unitsOf(passage: Passage): readonly Unit[] {
+    const units = this.#units.get(passage) ?? unitsOf(passage.text);
+    this.#units.delete(passage);
+    this.#units.set(passage, units);
+    for (const oldest of this.#units.keys()) {
+      if (this.#units.size <= MAX_KEPT_UNITS) break;
+      this.#units.delete(oldest);
+    }
+    return units;
+  }
+
+  /** The passages before and behind one, as far as they stand under the same heading. */
+  neighboursOf({ document, position, heading }: Passage): Passage[] {
+    const passages = this.#documents.get(document.document_id)?.passages ?? [];
+    return [passages[position - 1], passages[position + 1]].filter(
+      (other) => other !== undefined && other.heading.join('\n') === heading.join('\n'),
+    ) as Passage[];
+  }
+
+  /** How much it tells that no document has a word: 0 while there are few passages, towards 1 with many. */
+  get breadth(): number {
+    return this.#passages.size / (this.#passages.size + BROAD);
+  }
+
   knows(term: string): boolean {
     return this.#frequency.has(term);
   }
 
-  /** Whether a term names one document among others, as `guide` names `guide.md`. */
-  isDocumentName(term: string): boolean {
-    const named = [...this.#documents.values()].filter(
-      ({ passages }) => passages[0]?.nameTerms.has(term) === true,
-    ).length;
-    return named > 0 && named <= Math.max(1, this.#documents.size / 2);
+  /** The words of a question that name some documents among others, as `guide` names `guide.md`. */
+  documentNamesIn(words: ReadonlySet<string>): string[] {
+    const counts = new Map<string, number>();
+    for (const { passages } of this.#documents.values())
+      for (const word of passages[0]?.names ?? [])
+        if (words.has(word)) counts.set(word, (counts.get(word) ?? 0) + 1);
+    const most = Math.max(1, this.#documents.size / 2);
+    return [...counts].filter(([, count]) => count <= most).map(([word]) => word);
   }
 
   /** How much a term tells passages apart: inverse document frequency as in BM25, smoothed for small collections. */
@@ -117,17 +155,21 @@ export class DocumentIndex {
     if (replaces === undefined) refuseBeyond(this.#documents.size, MAX_DOCUMENTS, 'documents');
     const room = MAX_PASSAGES + (replaces?.passages.length ?? 0);
     refuseBeyond(this.#passages.size + total - 1, room, 'chunks of documents');
-    const staged = this.#staged.get(document.document_id) ?? new Map<number, NewPassage>();
-    for (const passage of passages) staged.set(passage.position, passage);
+    const staged = this.#staged.get(document.document_id) ?? new Map<number, Passage>();
     this.#staged.set(document.document_id, staged);
+    for (const passage of passages) {
+      if (!staged.has(passage.position)) staged.set(passage.position, this.#prepare(document, passage));
+    }
     const isComplete = staged.size >= total;
     if (isComplete) {
+      this.#staged.delete(document.document_id);
       if (replaces !== undefined) this.delete(replaces.document_id);
-      this.#add(document, [...staged.values()]);
+      this.#show(document, [...staged.values()]);
     }
-    for (const id of this.#staged.keys()) {
-      if (this.#staged.size > MAX_STAGED || id === (isComplete && document.document_id))
-        this.#staged.delete(id);
+    for (const [id, left] of this.#staged) {
+      if (this.#staged.size <= MAX_STAGED) break;
+      for (const passage of left.values()) this.#words.discard(passage.id);
+      this.#staged.delete(id);
     }
     return isComplete;
   }
@@ -140,6 +182,7 @@ export class DocumentIndex {
     for (const passage of document.passages) {
       this.#passages.delete(passage.id);
       this.#words.discard(passage.id);
+      this.#units.delete(passage);
       this.#count(passage, -1);
     }
     return true;
@@ -157,8 +200,10 @@ export class DocumentIndex {
       });
     };
     const nearest = vector === undefined ? [] : this.#nearest(vector, collection, limit);
-    add(this.#matching(terms, collection, limit), nearest.length > 0 ? 1 - VECTOR_SHARE : 1);
-    add(nearest, VECTOR_SHARE);
+    const isHashed = nearest[0]?.document.embedding_model.startsWith('hashed') === true;
+    const share = nearest.length === 0 ? 0 : VECTOR_SHARE[isHashed ? 'hashed' : 'meaning'];
+    add(this.#matching(terms, collection, limit), 1 - share);
+    add(nearest, share);
     return [...fused]
       .map(([passage, rank]) => ({ passage, rank }))
       .toSorted((a, b) => b.rank - a.rank)
@@ -178,10 +223,14 @@ export class DocumentIndex {
       boostTerm: (term) => weights.get(term) ?? 1,
       prefix: (term) => term.length > 4 && terms.has(term),
       fuzzy: (term) => (term.length > 5 && terms.has(term) && !this.knows(term) ? 0.2 : false),
-      filter: ({ id }) =>
-        collection === undefined || this.#passages.get(id)?.document.collection === collection,
+      filter: ({ id }) => this.#isVisible(this.#passages.get(id), collection),
     });
     return found.slice(0, limit).flatMap(({ id }) => this.#passages.get(id) ?? []);
+  }
+
+  /** Chunks of a document that is not complete are in the word index already. */
+  #isVisible(passage: Passage | undefined, collection: string | undefined): boolean {
+    return passage !== undefined && (collection === undefined || passage.document.collection === collection);
   }
 
   #nearest(vector: readonly number[], collection: string | undefined, limit: number): Passage[] {
@@ -202,23 +251,27 @@ export class DocumentIndex {
     return [...this.documents].find((there) => there.name === name && there.collection === collection);
   }
 
-  #add(document: NewDocument, chunks: readonly NewPassage[]): void {
-    const passages = chunks
-      .toSorted((a, b) => a.position - b.position)
-      .map(({ position, heading, text, vector }) => ({
-        id: `${document.document_id}:${position}`,
-        document,
-        heading,
-        text,
-        vector: Float32Array.from(vector),
-        nameTerms: new Set(termsOf(document.name)),
-        titleTerms: new Set([document.name, ...heading].flatMap(termsOf)),
-        terms: new Set(termsOf(text)),
-      }));
+  /** Takes a chunk into the word index, so that little is left to do when the document is complete. */
+  #prepare(document: NewDocument, { position, heading, text, vector }: NewPassage): Passage {
+    const passage = {
+      id: `${document.document_id}:${position}`,
+      position,
+      document,
+      heading,
+      text,
+      vector: Float32Array.from(vector),
+      names: namesOf(document.name),
+      titleTerms: new Set([document.name, ...heading].flatMap(termsOf)),
+      terms: new Set(termsOf(text)),
+    };
+    this.#words.add({ id: passage.id, name: document.name, heading: heading.join('\n'), text });
+    return passage;
+  }
+
+  #show(document: NewDocument, prepared: readonly Passage[]): void {
+    const passages = prepared.toSorted((a, b) => a.position - b.position);
     for (const passage of passages) {
       this.#passages.set(passage.id, passage);
-      const { id, text } = passage;
-      this.#words.add({ id, name: document.name, heading: passage.heading.join('\n'), text });
       this.#count(passage, 1);
     }
     this.#documents.set(document.document_id, {

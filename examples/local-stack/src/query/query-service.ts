@@ -6,7 +6,7 @@ import { type AnswerWriter, ExtractiveWriter } from './answer-writer.js';
 import { DocumentIndex } from './document-index.js';
 import { saysNotFound } from './model-writer.js';
 import { type Question, readQuestion } from './question.js';
-import { ANSWER_COVERAGE, type Finding, retrieve, titleOf } from './retrieval.js';
+import { ANSWER_COVERAGE, answering, type Finding, retrieve, titleOf } from './retrieval.js';
 
 const collectionSchema = z.string().min(1).max(200);
 const DEFAULT_COLLECTION = 'default';
@@ -14,8 +14,6 @@ const DEFAULT_COLLECTION = 'default';
 const SEARCHED_LENGTH = 4_000;
 /** A writer that judges by itself sees weaker findings too. */
 const WORTH_SHOWING = ANSWER_COVERAGE / 2;
-/** Findings this much weaker than the best are not cited. */
-const CITED_SHARE = 0.8;
 
 const turnSchema = z.object({ role: z.string().max(50), content: z.string().max(100_000) });
 const queryInput = z.object({
@@ -68,7 +66,7 @@ export function queryService(writer: AnswerWriter = new ExtractiveWriter()): Ser
         async run(input, context) {
           const index = indexes.peek(context.tenant_id);
           const { findings } = await findingsFor(index, { ...input, top_k: input.top_k ?? 5 }, context);
-          return { passages: findings.filter(({ quote }) => quote.coverage >= WORTH_SHOWING).map(sourceOf) };
+          return { passages: findings.filter(isWorthShowing).map(sourceOf) };
         },
       }),
       index_chunks: operation({
@@ -117,11 +115,7 @@ async function answer(
   context.progress('searching');
   const wanted = { ...input, top_k: input.top_k ?? writer.wanted };
   const { findings, hasDocuments } = await findingsFor(index, wanted, context);
-  const best = findings[0]?.score ?? 0;
-  const needed = writer.judgesFindings ? WORTH_SHOWING : ANSWER_COVERAGE;
-  const good = findings.filter(
-    ({ quote, score }) => quote.coverage >= needed && (writer.judgesFindings || score >= best * CITED_SHARE),
-  );
+  const good = writer.judgesFindings ? findings.filter(isWorthShowing) : answering(findings);
   context.progress('answering', { passages: good.length });
   const text = await writer.write(
     {
@@ -169,6 +163,10 @@ async function vectorOf(
     context.progress('searching by words only, the embedding service is not available');
     return undefined;
   }
+}
+
+function isWorthShowing({ quote }: Finding): boolean {
+  return quote.coverage >= WORTH_SHOWING;
 }
 
 function sourceOf({ passage, quote, score }: Finding) {

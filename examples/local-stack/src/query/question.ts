@@ -1,4 +1,8 @@
-import { fold, stem, type Term, termOfWord, wordsOf } from '../text/words.js';
+import { isCommonStem, isCommonWord } from '../text/common-words.js';
+import { stem } from '../text/stem.js';
+import { fold, type Term, termOfWord, wordsOf } from '../text/words.js';
+import { readPhrases } from './phrases.js';
+import { isThesaurusWord } from './thesaurus.js';
 
 /** One message of the conversation so far. */
 export interface Turn {
@@ -8,10 +12,16 @@ export interface Turn {
 
 /** A word that the answer should have. */
 export interface QuestionTerm extends Term {
+  /** The word in lower case; empty for what a phrase means. */
+  readonly word: string;
   /** 1 for the question's own words, less for words of everyday and for those taken over from earlier turns. */
   readonly weight: number;
   /** Looks like the name of something: `Kafka`, `maxPayload`, `HTTP/2`. */
   readonly isName: boolean;
+  /** A word of everyday English: that a passage says it otherwise is likely. */
+  readonly isCommon: boolean;
+  /** Stems that stand for it as well as the word itself, from what a phrase means. */
+  readonly others: readonly string[];
 }
 
 /** What is looked for. */
@@ -20,8 +30,10 @@ export interface Question {
   readonly terms: readonly QuestionTerm[];
   /** The question with what it refers to, for the vectors. */
   readonly expanded: string;
-  /** Titles that the last answer cited, if the question goes on from it. */
-  readonly citedBefore: readonly string[];
+  /** Its words in lower case, and neighbours joined, as they may be the name of a document. */
+  readonly words: ReadonlySet<string>;
+  /** What the earlier turns were about, if the question goes on from them; else empty. */
+  readonly topic: string;
   /** The answer probably has a number in it. */
   readonly wantsNumber: boolean;
 }
@@ -32,6 +44,7 @@ const NUMBER_WORDED =
   /\b(?:how (?:many|much|long|often|big|large|far|high)|default|limit|maximum|minimum|timeout|at most|which version|what port)\b/i;
 const TOPIC_WEIGHT = 0.55;
 const EVERYDAY_WEIGHT = 0.25;
+const COMMON_WEIGHT = 0.7;
 const HOW_MUCH = /\bhow\s+(?:many|much|long|often|big|large|far|high|soon|fast)(?:\s+times?)?\b/gi;
 /** Words of everyday, which questions are worded with and answers need not repeat. */
 const EVERYDAY = new Set(
@@ -44,6 +57,7 @@ const EVERYDAY = new Set(
   reason right run see seem set short show simple sit soon spend start stay still switch tell thing think though time
   together toward try turn usual various want way well whether whole wish wonder work write wrong yes yet
   doc docs document documentation example answer mention describe find mine own anyone someone somebody everyone
+  may might take let person wrong own inside common such certain several hand while during per part way
   one two visitor program project code app application library package tool`
     .split(/\s+/)
     .map(stem),
@@ -62,8 +76,9 @@ export function readQuestion(text: string, messages: readonly Turn[] = []): Ques
   return {
     text,
     terms: [...own, ...taken],
+    words: namesSaidIn(`${text}\n${topic}`),
     expanded: topic === '' ? text : `${text}\n${topic}`,
-    citedBefore: goesOn ? citedTitles(earlier) : [],
+    topic,
     wantsNumber: NUMBER_WORDED.test(text),
   };
 }
@@ -76,19 +91,52 @@ export function withoutRepeat(messages: readonly Turn[], text: string): readonly
 
 function termsWithin(text: string, weight: number): QuestionTerm[] {
   const terms = new Map<string, QuestionTerm>();
-  wordsOf(text.replaceAll(HOW_MUCH, ' ')).forEach((word, at) => {
+  const { rest, meanings } = readPhrases(text.replaceAll(HOW_MUCH, ' '));
+  wordsOf(rest).forEach((word, at) => {
     const found = termOfWord(word.text);
     if (found === undefined) return;
-    const isName = looksLikeName(word.text, at === 0) || terms.get(found.term)?.isName === true;
+    const isWord = isThesaurusWord(fold(word.text)) || isCommonWord(fold(word.text));
+    const isPart = /[.\w]\.$/.test(rest.slice(0, word.start)) || /^\.\w/.test(rest.slice(word.end));
+    const isName =
+      (!isWord && !isPart && looksLikeName(word.text, at === 0)) || terms.get(found.term)?.isName === true;
     const isEveryday = EVERYDAY.has(found.term) && !isName;
-    terms.set(found.term, { ...found, isName, weight: weight * (isEveryday ? EVERYDAY_WEIGHT : 1) });
+    // `Math.random`: one of the two may be all that the document has.
+    const isCommon = (isPart || isWord || isCommonStem(found.term)) && !isName;
+    const share = isEveryday ? EVERYDAY_WEIGHT : isCommon ? COMMON_WEIGHT : 1;
+    terms.set(found.term, {
+      ...found,
+      word: fold(word.text),
+      isName,
+      isCommon: isCommon || isEveryday,
+      others: [],
+      weight: weight * share,
+    });
   });
+  for (const meaning of meanings) {
+    const [term = '', ...others] = meaning.split(' ').map(stem);
+    if (!terms.has(term))
+      terms.set(term, { term, word: '', parts: [], others, isName: false, isCommon: true, weight });
+  }
   return [...terms.values()];
 }
 
 function looksLikeName(word: string, isFirst: boolean): boolean {
-  if (/\p{Ll}\p{Lu}|_|-|\p{L}\d|\d\p{L}/u.test(word)) return true;
+  if (/\p{Ll}\p{Lu}|_|\p{L}\d|\d\p{L}/u.test(word)) return true;
   return !isFirst && /^\p{Lu}/u.test(word) && fold(word) !== 'i';
+}
+
+/** The words of a text in lower case, and neighbours joined: `npm ci` may mean `npm-ci`, `proxy agent` `ProxyAgent`. */
+function namesSaidIn(text: string): Set<string> {
+  const words = wordsOf(text).map((word) => fold(word.text));
+  const names = new Set(words);
+  words.forEach((word, at) => {
+    for (const joint of ['-', '']) {
+      const pair = [word, words[at + 1]].join(joint);
+      if (at + 1 < words.length) names.add(pair);
+      if (at + 2 < words.length) names.add([pair, words[at + 2]].join(joint));
+    }
+  });
+  return names;
 }
 
 /** What the earlier turns were about: the last question that stood alone, and those that went on from it. */
@@ -102,10 +150,4 @@ function topicOf(messages: readonly Turn[]): string {
     if (standsAlone || topic.length === 3) break;
   }
   return topic.join('\n');
-}
-
-/** An answer lists what it cites as lines `[1] title`. */
-function citedTitles(messages: readonly Turn[]): string[] {
-  const answer = messages.findLast(({ role }) => role === 'assistant')?.content ?? '';
-  return Array.from(answer.matchAll(/^\[\d+\] (.+)$/gm), (match) => match[1] ?? '');
 }

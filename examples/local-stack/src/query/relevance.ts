@@ -1,148 +1,168 @@
-import { linesOf, sentencesOf, type Span } from '../text/sentences.js';
-import { blankUnreadable, termsOf } from '../text/words.js';
+import type { Span } from '../text/sentences.js';
+import { termsOf } from '../text/words.js';
 import type { DocumentIndex, Passage } from './document-index.js';
-import type { Question, QuestionTerm } from './question.js';
-import { synonymsOf } from './synonyms.js';
+import type { Unit } from './passage-units.js';
+import { MATCH, matchAround, matchOf, rarityOf, type WeighedTerm } from './term-match.js';
 
 /** A literal part of a passage, chosen for a question. */
 export interface Quote {
   readonly text: string;
   /** The sentences that the choice was made for: a part of `text`. */
   readonly core: string;
-  /** How much of what the question asks for is in it or in its headings: 0 to 1, words weighted by their rarity. */
+  /** Where `core` is in the passage. */
+  readonly span: Span;
+  /** How much of what the question asks for is in it or around it: 0 to 1, words weighted by their rarity. */
   readonly coverage: number;
+  readonly signs: Signs;
+}
+
+/** What else speaks for a quote, 0 to 1 each. */
+export interface Signs {
+  /** How much the heading right above it is about what is asked. */
+  readonly heading: number;
+  /** How many words that stand together in the question stand together here. */
+  readonly adjacency: number;
+  /** How much of the question is in one single sentence, line or item. */
+  readonly focus: number;
 }
 
 /** Characters of a quote, unless a single sentence is longer. */
 const MAX_QUOTE = 700;
-/** How well a term can be matched. */
-const MATCH = { exact: 1, title: 0.9, elsewhere: 0.7, synonym: 0.7, parts: 0.8, near: 0.6 } as const;
-/** A rare word says little more than a fairly rare one. */
-const MAX_INFORMATION = 4.5;
-/** A name that is missing can't be said otherwise, so what is there answers something else. */
-const MISSING_NAME = 0.6;
-/** The name of the document says where to look, not what for. */
-const DOCUMENT_NAME_SHARE = 0.3;
+/** What words in the quote itself count beside those around it. */
+const OWN_SHARE = 0.8;
+/** Between windows that cover as much, the shorter and the one with the number that is asked for. */
+const UNIT_COST = 0.012;
+const NUMBER_GAIN = 1.08;
 
-interface WeightedTerm extends QuestionTerm {
-  readonly information: number;
+/** A question held against one passage. */
+interface Judgement {
+  readonly terms: readonly WeighedTerm[];
+  readonly units: readonly Unit[];
+  /** For each unit how well each term is matched in it. */
+  readonly matches: readonly (readonly number[])[];
+  /** For each term how well what surrounds the units matches it. */
+  readonly around: readonly number[];
+  /** All that the terms are worth. */
+  readonly total: number;
 }
 
 /** Finds the part of the passage that answers the question best. */
-export function quoteFor(question: Question, passage: Passage, index: DocumentIndex): Quote {
-  const terms = question.terms.map((term) => weigh(term, index, passage));
-  const units = unitsOf(passage.text).map((span) => {
-    const written = passage.text.slice(span.start, span.end);
-    return { ...span, terms: new Set(termsOf(written)), hasNumber: /\d/.test(written) };
-  });
+export function quoteFor(
+  terms: readonly WeighedTerm[],
+  passage: Passage,
+  index: DocumentIndex,
+  wantsNumber: boolean,
+): Quote {
+  const units = index.unitsOf(passage);
+  const neighbours = index.neighboursOf(passage);
+  const judgement: Judgement = {
+    terms,
+    units,
+    matches: units.map((unit) => terms.map((term) => matchOf(term, unit.terms))),
+    around: terms.map((term) => matchAround(term, passage, neighbours)),
+    total: terms.reduce((sum, { information }) => sum + information, 0) || 1,
+  };
+  const worth = judgement.matches.map((inside) => shareOf(inside, judgement));
+  const best = bestWindow(judgement, wantsNumber);
+  const span = { start: units[best.from]?.start ?? 0, end: units[best.to]?.end ?? 0 };
+  const { start, end } = widened(span, units, worth);
+  return {
+    text: passage.text.slice(start, end),
+    core: passage.text.slice(span.start, span.end),
+    span,
+    coverage: best.coverage,
+    signs: {
+      heading: headingSign(judgement, passage, index),
+      adjacency: adjacencyOf(judgement),
+      focus: Math.max(0, ...worth),
+    },
+  };
+}
+
+/** The run of units that answers best. */
+function bestWindow({ units, matches, ...judgement }: Judgement, wantsNumber: boolean) {
+  const whole = { units, matches, ...judgement };
   let best = { from: 0, to: 0, score: -1, coverage: 0 };
   for (let from = 0; from < units.length; from += 1) {
-    const inside = new Set<string>();
+    let inside: readonly number[] = judgement.terms.map(() => 0);
     let hasNumber = false;
     for (let to = from; to < units.length; to += 1) {
       const unit = units[to];
       if (unit === undefined || (to > from && unit.end - (units[from]?.start ?? 0) > MAX_QUOTE)) break;
-      for (const term of unit.terms) inside.add(term);
+      inside = inside.map((match, at) => Math.max(match, matches[to]?.[at] ?? 0));
       hasNumber ||= unit.hasNumber;
-      const coverage = coverageOf(terms, inside, passage);
-      // Between windows that cover as much, the shorter and the one with the number that is asked for.
-      const score = coverage * (question.wantsNumber && hasNumber ? 1.08 : 1) - 0.004 * (to - from);
+      const coverage = coverageOf(inside, whole);
+      const gain = wantsNumber && hasNumber ? NUMBER_GAIN : 1;
+      const score = (coverage + OWN_SHARE * shareOf(inside, whole)) * gain - UNIT_COST * (to - from);
       if (score > best.score) best = { from, to, score, coverage };
     }
   }
-  const core = { start: units[best.from]?.start ?? 0, end: units[best.to]?.end ?? 0 };
-  const { start, end } = widened(core, units);
-  return {
-    text: passage.text.slice(start, end),
-    core: passage.text.slice(core.start, core.end),
-    coverage: best.coverage,
-  };
+  return best;
 }
 
-function weigh(term: QuestionTerm, index: DocumentIndex, { nameTerms }: Passage): WeightedTerm {
-  const known = index.knows(term.term) || term.parts.length < 2 ? [term.term] : term.parts;
-  const information =
-    known.reduce((sum, part) => sum + Math.min(MAX_INFORMATION, index.informationOf(part)), 0) / known.length;
-  const share = nameTerms.has(term.term) ? DOCUMENT_NAME_SHARE : 1;
-  return { ...term, information: information * term.weight * share };
+function shareOf(inside: readonly number[], { terms, total }: Judgement): number {
+  return inside.reduce((sum, match, at) => sum + match * (terms[at]?.information ?? 0), 0) / total;
 }
 
-function coverageOf(terms: readonly WeightedTerm[], inside: ReadonlySet<string>, passage: Passage): number {
-  let [covered, total, factor] = [0, 0, 1];
-  for (const term of terms) {
-    const match = matchOf(term, inside, passage);
-    covered += term.information * match;
-    total += term.information;
-    if (match === 0 && term.isName && term.weight === 1) factor = MISSING_NAME;
-  }
-  return total === 0 ? 0 : (factor * covered) / total;
-}
-
-function matchOf({ term, parts }: QuestionTerm, inside: ReadonlySet<string>, passage: Passage): number {
-  const whole = matchOfWord(term, inside, passage);
-  // One part alone is another word: `p-queue` is not any queue.
-  if (whole > 0 || parts.length < 2) return whole;
-  return parts.every((part) => inside.has(part) || passage.titleTerms.has(part)) ? MATCH.parts : 0;
-}
-
-function matchOfWord(term: string, inside: ReadonlySet<string>, passage: Passage): number {
-  if (inside.has(term)) return MATCH.exact;
-  if (passage.titleTerms.has(term)) return MATCH.title;
-  if (passage.terms.has(term)) return MATCH.elsewhere;
-  for (const other of synonymsOf(term))
-    if (inside.has(other) || passage.titleTerms.has(other)) return MATCH.synonym;
-  for (const other of inside) if (isNear(term, other)) return MATCH.near;
-  return 0;
-}
-
-/** Words of one family that stemming kept apart (`subscribe`, `subscription`), not merely of a similar beginning. */
-function isNear(a: string, b: string): boolean {
-  const shared = Math.min(a.length, b.length) - 1;
-  return shared >= 5 && Math.abs(a.length - b.length) <= 4 && a.slice(0, shared) === b.slice(0, shared);
-}
-
-/** A sentence of running text; a line of code, of a table or of a list. */
-interface Unit extends Span {
-  /** Which paragraph it belongs to. */
-  readonly paragraph: number;
-}
-
-function unitsOf(text: string): Unit[] {
-  const readable = blankUnreadable(text);
-  const spans = paragraphsOf(text).flatMap((paragraph, number) => {
-    const written = text.slice(paragraph.start, paragraph.end);
-    const isProse = !/^\s*(?:[|#>]|[-*+] |\d+\. |```|~~~)|^\s{2,}\S|[;{}]\s*$/m.test(written);
-    const units = isProse
-      ? sentencesOf(written, paragraph.start)
-      : linesOf(written, paragraph.start).flatMap((line) =>
-          sentencesOf(text.slice(line.start, line.end), line.start),
-        );
-    return units.map((unit) => ({ ...unit, paragraph: number }));
+/** What a name or an unheard word that is missing takes away can't be made up for. */
+function coverageOf(inside: readonly number[], judgement: Judgement): number {
+  let left = 1;
+  const matched = judgement.terms.map(({ leftWithout, weight }, at) => {
+    const match = Math.max(judgement.around[at] ?? 0, inside[at] ?? 0);
+    if (match === 0 && weight === 1) left *= leftWithout;
+    return match;
   });
-  return spans.filter(({ start, end }) => readable.slice(start, end).trim() !== '');
+  return left * shareOf(matched, judgement);
 }
 
-function paragraphsOf(text: string): Span[] {
-  return Array.from(text.matchAll(/\S(?:.|\n(?![ \t]*\n))*/g), (match) => ({
-    start: match.index,
-    end: match.index + match[0].trimEnd().length,
-  }));
+/** The mean of how much of the heading is asked for and how much of the question is in the heading. */
+function headingSign({ terms, total }: Judgement, passage: Passage, index: DocumentIndex): number {
+  const heading = new Set(termsOf(passage.heading.at(-1) ?? ''));
+  if (heading.size === 0) return 0;
+  let covered = 0;
+  const met = new Set<string>();
+  for (const { parts, levels, information } of terms) {
+    let best = 0;
+    for (const word of heading) {
+      const level = levels.get(word) ?? (parts.includes(word) ? MATCH.parts : 0);
+      if (level > 0) met.add(word);
+      best = Math.max(best, level);
+    }
+    covered += information * best;
+  }
+  const rarity = (words: ReadonlySet<string>) =>
+    [...words].reduce((sum, word) => sum + rarityOf(word, index), 0);
+  return Math.sqrt((rarity(met) / rarity(heading)) * (covered / total));
 }
 
-/** Takes in the rest of the paragraphs, then what follows, then what precedes, as long as it fits. */
-function widened(core: Span, units: readonly Unit[]): Span {
-  let { start, end } = core;
-  const forwards = (unit: Unit) => {
-    if (unit.start >= end && unit.end - start <= MAX_QUOTE) end = unit.end;
-  };
-  const backwards = (unit: Unit) => {
-    if (unit.end <= start && end - unit.start <= MAX_QUOTE) start = unit.start;
-  };
+function adjacencyOf({ terms, matches }: Judgement): number {
+  let [met, pairs] = [0, 0];
+  for (let at = 1; at < terms.length; at += 1) {
+    const weight = Math.min(terms[at - 1]?.weight ?? 0, terms[at]?.weight ?? 0);
+    if (weight < 0.3) continue;
+    pairs += 1;
+    met += Math.max(0, ...matches.map((inside) => (inside[at - 1] ?? 0) * (inside[at] ?? 0)));
+  }
+  return pairs === 0 ? 0 : met / pairs;
+}
+
+/** Takes in neighbours as long as they fit: first of its own paragraphs, and those first that match better. */
+function widened(core: Span, units: readonly Unit[], worth: readonly number[]): Span {
   const isPart = (unit: Span) => unit.start < core.end && unit.end > core.start;
   const paragraphs = new Set(units.filter(isPart).map(({ paragraph }) => paragraph));
-  for (const around of [units.filter(({ paragraph }) => paragraphs.has(paragraph)), units]) {
-    around.forEach(forwards);
-    around.toReversed().forEach(backwards);
+  let from = units.findIndex(isPart);
+  let to = units.findLastIndex(isPart);
+  if (from < 0) return core;
+  for (const isWelcome of [({ paragraph }: Unit) => paragraphs.has(paragraph), () => true]) {
+    for (;;) {
+      const [before, after] = [units[from - 1], units[to + 1]];
+      const [start, end] = [units[from]?.start ?? core.start, units[to]?.end ?? core.end];
+      const hasBefore = before !== undefined && isWelcome(before) && end - before.start <= MAX_QUOTE;
+      const hasAfter = after !== undefined && isWelcome(after) && after.end - start <= MAX_QUOTE;
+      if (!hasBefore && !hasAfter) break;
+      if (hasAfter && (!hasBefore || (worth[to + 1] ?? 0) >= (worth[from - 1] ?? 0))) to += 1;
+      else from -= 1;
+    }
   }
-  return { start, end };
+  return { start: units[from]?.start ?? core.start, end: units[to]?.end ?? core.end };
 }

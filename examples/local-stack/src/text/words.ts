@@ -1,3 +1,5 @@
+import { stem } from './stem.js';
+
 /** Words that say nothing about what a text is about. English, plus the commonest of Spanish. */
 const STOP_WORDS = new Set(
   `a about above after again all also am an and any are aren't as at be because been before being below between both
@@ -42,8 +44,12 @@ export interface Term {
   readonly parts: readonly string[];
 }
 
+/** Characters of a word that are looked at: longer ones are data, not words. */
+const MAX_WORD = 64;
+
 /** The term of a word; none for a stop word. */
-export function termOfWord(word: string): Term | undefined {
+export function termOfWord(written: string): Term | undefined {
+  const word = written.slice(0, MAX_WORD);
   const parts = word.split(/[_-]|(?<=\p{Ll}|\d)(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/u).map(fold);
   const whole = fold(word.replaceAll(/[_-]/g, ''));
   if (whole === '' || isStopWord(whole) || parts.every((part) => part === '' || isStopWord(part)))
@@ -77,24 +83,4 @@ export function fold(word: string): string {
     .replaceAll('’', "'")
     .replace(/'s$/, '')
     .replace(/^v(?=\d)/, '');
-}
-
-const ENDINGS =
-  /(?:ization|isation|ational|fulness|ements?|ments?|ations?|ingly|edly|ings?|ion|ed|ers?|ly|al|able|ible)$/;
-
-/**
- * A word without its English endings: `configured`, `configuration`, `configures` → `configur`. Coarse on purpose: it
- * only has to be the same for the question and the document. Words with digits and short words stay as they are.
- */
-export function stem(word: string): string {
-  if (word.length <= 3 || /\d/.test(word)) return word;
-  let root = word.replace(/'\p{L}+$/u, '');
-  root = root
-    .replace(/(?:ies|ied)$/, 'y')
-    .replace(/(ss|x|z|ch|sh)es$/, '$1')
-    .replace(/([^su])s$/, '$1');
-  const shorter = root.replace(ENDINGS, '');
-  if (shorter.length >= 3 && /[aeiouy]/.test(shorter)) root = shorter;
-  root = root.replace(/([bdfgmnprt])\1$/, '$1');
-  return root.length > 3 ? root.replace(/e$/, '').replace(/y$/, 'i') : root;
 }
