@@ -1,5 +1,5 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
-import { EXIT, exitCodeOf } from './exit-code.js';
+import { errorCodeOf, EXIT, exitCodeOf } from './exit-code.js';
 import { interruption } from './interrupt.js';
 import { createProgram, isCommanderEnd } from './program.js';
 import { Terminal } from './terminal.js';
@@ -8,12 +8,21 @@ import { Terminal } from './terminal.js';
 export async function main(args: readonly string[]): Promise<number> {
   const { stdin, stdout, stderr, env } = process;
   const terminal = new Terminal({ stdin, stdout, stderr, env, cwd: process.cwd() });
-  // A reader that has had enough, like `head`, is no error.
+  // What is wrong with the flags themselves is said in the form that was asked for, too.
+  terminal.json = args.includes('--json');
+  const interrupt = interruption();
+  const { signal } = interrupt;
+  let brokenOutput: number | undefined;
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(EXIT.ok);
+    // A reader that has had enough, like `head`, is no error.
+    brokenOutput = error.code === 'EPIPE' ? EXIT.ok : EXIT.taskFailed;
+    if (brokenOutput !== EXIT.ok) terminal.failure('internal_error', `stdout: ${error.message}`);
+    // It may be heard only when everything else is over.
+    process.exitCode = brokenOutput;
+    interrupt.fire('stdout is closed');
   });
-  const { signal, stop } = interruption();
+  // Nobody is left to be told.
+  stderr.on('error', () => {});
   let exitCode: number = EXIT.ok;
   const program = createProgram({
     terminal,
@@ -25,31 +34,23 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     if (args.length === 0) program.help({ error: true });
     await program.parseAsync([...args], { from: 'user' });
-    return exitCode;
+    return brokenOutput ?? exitCode;
   } catch (error) {
     if (isCommanderEnd(error)) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    if (signal.aborted) return EXIT.interrupted;
+    if (signal.aborted) return brokenOutput ?? EXIT.interrupted;
     report(error, terminal);
     return exitCodeOf(error);
   } finally {
-    stop();
+    interrupt.stop();
   }
 }
 
 function report(error: unknown, terminal: Terminal): void {
-  if (terminal.json) {
-    const code = error instanceof OrchestratorError ? error.code : 'invalid_request';
-    terminal.stderr.write(`${JSON.stringify({ error: { code, message: messageOf(error) } })}\n`);
-    return;
+  const message = error instanceof Error ? error.message : String(error);
+  terminal.failure(errorCodeOf(error), message);
+  const issues = error instanceof OrchestratorError ? (error.issues ?? []) : [];
+  if (terminal.json || issues.length < 2) return;
+  for (const { path, expected, got } of issues) {
+    terminal.stderr.write(`  ${path}: expected ${expected}, got ${got}\n`);
   }
-  terminal.error(messageOf(error));
-  if (!(error instanceof OrchestratorError)) return;
-  for (const { path, expected, got } of error.issues ?? []) {
-    if ((error.issues?.length ?? 0) > 1)
-      terminal.stderr.write(`  ${path}: expected ${expected}, got ${got}\n`);
-  }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -11,31 +11,42 @@ import { addTaskCommands } from './commands/tasks.js';
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
 
-/** The command line. Its actions throw; `main` says what went wrong and with which exit code. */
-export function createProgram(context: CommandContext): Command {
-  const { terminal } = context;
-  const program = new Command('orchestrator-cli')
-    .description('Run an agent orchestrator, talk to it, look inside.')
-    .version(version)
-    .showSuggestionAfterError(true)
-    .showHelpAfterError('(--help says more)')
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => void terminal.stdout.write(text),
-      writeErr: (text) => void terminal.stderr.write(text),
-    })
-    .addHelpText(
-      'after',
-      `
+const MORE_HELP = `
 Try it:
   orchestrator-cli dev                        start everything, in one terminal
   orchestrator-cli ingest ./docs              in another one
   orchestrator-cli chat "how do I …?"
 
 Environment: ORCHESTRATOR_URL, ORCHESTRATOR_API_KEY (what this command sends), ORCHESTRATOR_PORT, ORCHESTRATOR_HOST,
-ORCHESTRATOR_API_KEYS, ORCHESTRATOR_SERVICE_TOKENS, ORCHESTRATOR_OPERATOR_TOKEN, ORCHESTRATOR_LLM_URL|KEY|MODEL, NO_COLOR
-Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 limited, 69 unreachable, 75 time-out, 78 configuration, 130 interrupted`,
-    );
+ORCHESTRATOR_API_KEYS, ORCHESTRATOR_SERVICE_TOKENS, ORCHESTRATOR_OPERATOR_TOKEN, ORCHESTRATOR_LLM_URL|KEY|MODEL,
+ORCHESTRATOR_LOG=debug, NO_COLOR
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 limited, 69 unreachable, 75 time-out, 78 configuration, 130 interrupted`;
+
+/** The command line. Its actions throw; `main` says what went wrong and with which exit code. */
+export function createProgram(context: CommandContext): Command {
+  const { terminal } = context;
+  const program: Command = new Command('orchestrator-cli')
+    .description('Run an agent orchestrator, talk to it, look inside.')
+    .version(version)
+    .option('--json', 'data as JSON, one value a line, and no talk')
+    .option('--config <file>', 'settings file (default: orchestrator.config.mjs or .json in this folder)')
+    .option(
+      '--url <url>',
+      'the orchestrator to talk to (default: ORCHESTRATOR_URL, else the "dev" of this folder, else http://127.0.0.1:8000)',
+    )
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void terminal.stdout.write(text),
+      writeErr: (text) => void terminal.stderr.write(text),
+      outputError: (text) => terminal.failure('invalid_request', usageLine(text)),
+    })
+    .addHelpText('after', (about) => (about.command === program ? MORE_HELP : ''));
+  // Flags that belong to every command may stand before it or after it.
+  program.hook('preAction', (_, action) => {
+    for (const [name, value] of Object.entries(program.opts())) action.setOptionValue(name, value);
+    terminal.json = program.opts()['json'] === true;
+  });
   addServeCommands(program, context);
   addDemoCommand(program, context);
   addChatCommand(program, context);
@@ -45,6 +56,16 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 limited, 69 unreac
   addSessionCommands(program, context);
   for (const command of everyCommand(program)) command.copyInheritedSettings(program);
   return program;
+}
+
+/** What commander says of a mistake, in one line: "error: unknown option '--jsno'\n(Did you mean --json?)\n". */
+function usageLine(text: string): string {
+  const [what = '', ...hints] = text
+    .trim()
+    .split('\n')
+    .map((line) => line.trim());
+  const meant = hints.map((hint) => ` ${hint.replace('(Did', '(did')}`).join('');
+  return `${what.replace(/^error: /, '').replace(/\.$/, '')}${meant}; --help says more`;
 }
 
 function* everyCommand(command: Command): Generator<Command> {

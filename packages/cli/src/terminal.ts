@@ -5,9 +5,18 @@ type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 export interface TerminalOptions {
   readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
-  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+}
+
+/**
+ * Text of somebody else without the control characters that a terminal obeys: a document or a message shall not move the
+ * cursor or change colours. Line breaks and tabs stay.
+ */
+export function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replaceAll(/[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/g, '');
 }
 
 /** Where a command reads and writes: data goes to stdout, talk to stderr. */
@@ -33,6 +42,21 @@ export class Terminal {
     return this.stderr.isTTY === true && this.env['TERM'] !== 'dumb';
   }
 
+  /** Whether somebody sits there and types. */
+  get isTyped(): boolean {
+    return this.stdin.isTTY === true;
+  }
+
+  /** Whether data and talk are read by the same person, one below the other. */
+  get isOneScreen(): boolean {
+    return this.stdout.isTTY === true && this.stderr.isTTY === true;
+  }
+
+  /** How wide a line may be, in characters. */
+  get columns(): number {
+    return this.stderr.columns ?? 80;
+  }
+
   data(text: string): void {
     this.stdout.write(`${text}\n`);
   }
@@ -45,8 +69,15 @@ export class Terminal {
     if (!this.json) this.stderr.write(`${text}\n`);
   }
 
+  /** Talk that is said with `--json`, too. */
   error(text: string): void {
-    this.stderr.write(`${this.paint('red', 'error:', this.stderr)} ${text}\n`);
+    this.stderr.write(`${this.paint('red', 'error:', this.stderr)} ${printable(text)}\n`);
+  }
+
+  /** Why the command ends: for people in a line, for programs as `{"error": {"code", "message"}}`. */
+  failure(code: string, message: string): void {
+    if (this.json) this.stderr.write(`${JSON.stringify({ error: { code, message } })}\n`);
+    else this.error(message);
   }
 
   /** Colours text if its stream is a terminal and `NO_COLOR` is not set. */

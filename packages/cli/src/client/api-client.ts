@@ -14,8 +14,11 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Default limit of one request. */
+/** Limit of one request. */
 const TIMEOUT_MS = 60_000;
+const NO_ORCHESTRATOR = 'does not answer like an orchestrator';
+/** What to do when the API key is missing or wrong. */
+export const API_KEY_HINT = 'set ORCHESTRATOR_API_KEY to one of its API keys';
 
 /** The orchestrator's HTTP routes, with an API key. Errors come as `OrchestratorError` with the server's code. */
 export class ApiClient {
@@ -33,12 +36,12 @@ export class ApiClient {
   }
 
   async #request<T>(method: string, path: string, options: RequestOptions): Promise<T> {
-    const url = new URL(path, this.url);
+    const url = routeUrl(this.url, path);
     for (const [name, value] of Object.entries(options.query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
     const limit = AbortSignal.timeout(TIMEOUT_MS);
-    const response = await fetch(url, {
+    const [response, text] = await fetch(url, {
       method,
       headers: {
         accept: 'application/json',
@@ -48,10 +51,13 @@ export class ApiClient {
       },
       ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
       signal: options.signal ? AbortSignal.any([options.signal, limit]) : limit,
-    }).catch((error: unknown) => {
-      throw this.#unreachable(error, limit);
-    });
-    const body = toBody(await response.text(), this.url);
+    })
+      .then(async (answer) => [answer, await answer.text()] as const)
+      .catch((error: unknown) => {
+        if (options.signal?.aborted) throw error;
+        throw this.#unreachable(error, limit);
+      });
+    const body = toBody(text, this.url);
     if (!response.ok) throw toError(response.status, body, this.url);
     return body as T;
   }
@@ -59,9 +65,13 @@ export class ApiClient {
   #unreachable(error: unknown, limit: AbortSignal): unknown {
     if (limit.aborted)
       return new OrchestratorError('timeout', `${this.url} has not answered within ${TIMEOUT_MS} ms`);
-    if ((error as Error).name === 'AbortError') return error;
     return unreachable(this.url, error);
   }
+}
+
+/** A route of an orchestrator, which a proxy may serve below a path of its own. */
+export function routeUrl(base: string, path: string): URL {
+  return new URL(path.slice(1), base.endsWith('/') ? base : `${base}/`);
 }
 
 /** Nobody listens, or the way there is broken. */
@@ -80,7 +90,7 @@ function toBody(text: string, url: string): JsonValue {
     if (!(error instanceof JsonRefusedError)) throw error;
     throw new OrchestratorError(
       'invalid_response',
-      `${url} does not answer like an orchestrator: ${error.reason}`,
+      `${url} ${NO_ORCHESTRATOR}: expected JSON, got something else`,
     );
   }
 }
@@ -89,10 +99,13 @@ function toError(status: number, body: JsonValue, url: string): OrchestratorErro
   const problem = typeof body === 'object' && body !== null && !Array.isArray(body) ? body : {};
   const { code, detail, title, errors } = problem;
   if (!isErrorCode(code)) {
-    return new OrchestratorError('invalid_response', `${url} answered ${status}, not like an orchestrator`);
+    return new OrchestratorError(
+      'invalid_response',
+      `${url} ${NO_ORCHESTRATOR}: it said ${status} without a code`,
+    );
   }
   const message = typeof detail === 'string' ? detail : typeof title === 'string' ? title : code;
-  const hint = code === 'unauthorized' ? '. Set ORCHESTRATOR_API_KEY to one of its API keys' : '';
+  const hint = code === 'unauthorized' ? `: ${API_KEY_HINT}` : '';
   return new OrchestratorError(
     code,
     `${message}${hint}`,

@@ -1,35 +1,42 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { devCredentialsPath, type Settings } from '../settings/settings.js';
+import { DEFAULT_URL, devCredentialsPath, type Settings } from '../settings/settings.js';
 import { ApiClient } from './api-client.js';
 
-const devCredentialsSchema = z.object({ url: z.string(), apiKey: z.string() });
+const devCredentialsSchema = z.object({ url: z.url({ protocol: /^https?$/ }), apiKey: z.string() });
 
 /** An orchestrator to talk to, and as whom. */
 export interface Connection {
   readonly api: ApiClient;
-  readonly settings: { readonly url: string; readonly apiKey: string | undefined };
+  readonly url: string;
+  readonly apiKey: string | undefined;
 }
 
-/** The API key of the settings; else the one that `dev` made up in this folder, if it is for the same URL. */
-export async function connect(settings: Settings, cwd: string): Promise<Connection> {
-  const { url } = settings;
-  const apiKey = settings.apiKey ?? (await devApiKey(url, cwd));
-  return { api: new ApiClient(url, apiKey), settings: { url, apiKey } };
+/**
+ * The URL and API key of the settings. What they leave open is taken from the `dev` that runs in this folder; its key is
+ * sent to it alone.
+ */
+export async function connect(settings: Pick<Settings, 'url' | 'apiKey'>, cwd: string): Promise<Connection> {
+  const dev = await readDevCredentials(cwd);
+  const url = settings.url ?? dev?.url ?? DEFAULT_URL;
+  const apiKey = settings.apiKey ?? (dev && isSamePlace(dev.url, url) ? dev.apiKey : undefined);
+  return { api: new ApiClient(url, apiKey), url, apiKey };
 }
 
-async function devApiKey(url: string, cwd: string): Promise<string | undefined> {
-  const text = await readFile(devCredentialsPath(cwd), 'utf8').catch(() => undefined);
-  if (text === undefined) return undefined;
-  const found = devCredentialsSchema.safeParse(tryJson(text));
-  return found.success && new URL(found.data.url).port === new URL(url).port ? found.data.apiKey : undefined;
-}
-
-function tryJson(text: string): unknown {
+async function readDevCredentials(cwd: string): Promise<z.output<typeof devCredentialsSchema> | undefined> {
   try {
-    return JSON.parse(text);
+    return devCredentialsSchema.parse(JSON.parse(await readFile(devCredentialsPath(cwd), 'utf8')));
   } catch {
-    // A file that was cut short while `dev` wrote it is as good as none.
+    // No such file, or one that was cut short while `dev` wrote it: as good as none.
     return undefined;
   }
+}
+
+function isSamePlace(one: string, other: string): boolean {
+  const origin = (text: string) => {
+    const url = new URL(text);
+    if (url.hostname === 'localhost') url.hostname = '127.0.0.1';
+    return url.origin;
+  };
+  return origin(one) === origin(other);
 }

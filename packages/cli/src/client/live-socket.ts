@@ -1,5 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   type Gap,
+  isErrorCode,
   JsonRefusedError,
   type JsonValue,
   OrchestratorError,
@@ -9,7 +11,8 @@ import {
   type Topic,
 } from '@agent-orchestrator/core';
 import { type RawData, WebSocket } from 'ws';
-import { unreachable } from './api-client.js';
+import { API_KEY_HINT, routeUrl, unreachable } from './api-client.js';
+import type { Connection } from './connection.js';
 
 export type LiveFrame =
   | {
@@ -22,7 +25,8 @@ export type LiveFrame =
   | TaskEvent;
 
 const HELLO_MS = 10_000;
-const RECONNECT_MS = [200, 500, 1_000, 2_000, 5_000];
+/** After the last of these it is given up: about fifteen seconds. */
+const RECONNECT_MS = [200, 500, 1_000, 2_000, 4_000, 8_000];
 /** Codes after which coming back can't help. */
 const FINAL_CLOSES = new Set([4401, 4403]);
 
@@ -63,13 +67,12 @@ class Inbox {
 }
 
 export interface FollowOptions {
-  readonly url: string;
-  readonly apiKey: string | undefined;
+  readonly connection: Connection;
   readonly topic: Topic;
   readonly after?: string;
   readonly signal: AbortSignal;
   /** Told when the connection was lost and is sought again. */
-  readonly onReconnect?: (waitMs: number) => void;
+  readonly onReconnect?: () => void;
 }
 
 /**
@@ -77,38 +80,37 @@ export interface FollowOptions {
  * connection is lost. Ends when `signal` fires.
  */
 export async function* followTopic(options: FollowOptions): AsyncGenerator<LiveFrame> {
-  let after = options.after;
-  for (let lost = 0; !options.signal.aborted; lost += 1) {
-    const seen = { any: false };
+  const { signal } = options;
+  let { after } = options;
+  let [greeted, lost] = [false, 0];
+  while (!signal.aborted) {
     try {
       for await (const frame of followOnce({ ...options, ...(after !== undefined && { after }) })) {
+        lost = 0;
         // The state that comes first may be newer than the events that follow it.
         if (frame.event === 'gap') after = frame.to;
         else if (frame.event !== 'subscribed' || after === undefined) after = frame.cursor;
-        if (seen.any || lost === 0 || frame.event !== 'subscribed') yield frame;
-        seen.any = true;
-        lost = 0;
+        if (frame.event !== 'subscribed' || !greeted) yield frame;
+        greeted = true;
       }
       return;
     } catch (error) {
       // Before anything was heard, the caller is told at once that there is nobody.
       const mayComeBack =
         after !== undefined && error instanceof OrchestratorError && error.code === 'not_running';
-      if (!mayComeBack || lost >= 20) throw error;
-      const waitMs = RECONNECT_MS[Math.min(lost, RECONNECT_MS.length - 1)] ?? 5_000;
-      options.onReconnect?.(waitMs);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, waitMs);
-        options.signal.addEventListener('abort', () => resolve(), { once: true });
-        timer.unref();
-      });
+      const waitMs = RECONNECT_MS[lost];
+      if (!mayComeBack || waitMs === undefined) throw error;
+      lost += 1;
+      if (lost === 1) options.onReconnect?.();
+      await pause(waitMs, undefined, { signal }).catch(() => undefined);
     }
   }
 }
 
 async function* followOnce(options: FollowOptions): AsyncGenerator<LiveFrame> {
-  const { url, apiKey, topic, after, signal } = options;
-  const target = new URL('/ws/client', url);
+  const { topic, after, signal } = options;
+  const { url, apiKey } = options.connection;
+  const target = routeUrl(url, '/ws/client');
   target.protocol = target.protocol === 'https:' ? 'wss:' : 'ws:';
   const socket = new WebSocket(target, {
     headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
@@ -145,27 +147,22 @@ function receive(inbox: Inbox, data: RawData): void {
     frame = parseJson((data as Buffer).toString('utf8'));
   } catch (error) {
     const reason = error instanceof JsonRefusedError ? error.reason : String(error);
-    inbox.fail(
-      new OrchestratorError(
-        'invalid_response',
-        `the live connection says something else than JSON: ${reason}`,
-      ),
-    );
+    const message = `the live connection says something else than JSON: ${reason}`;
+    inbox.fail(new OrchestratorError('invalid_response', message));
     return;
   }
   const { event, code, message } = frame as { event?: string; code?: string; message?: string };
   if (event === 'heartbeat') return;
   if (event === 'error') {
-    inbox.fail(
-      new OrchestratorError(code === 'not_found' ? 'not_found' : 'invalid_message', message ?? 'refused'),
-    );
+    inbox.fail(new OrchestratorError(isErrorCode(code) ? code : 'invalid_message', message ?? 'refused'));
     return;
   }
   inbox.put(frame as unknown as LiveFrame);
 }
 
 function refused(status: number, url: string): OrchestratorError {
-  if (status === 401) return new OrchestratorError('unauthorized', `${url} does not know this API key`);
+  if (status === 401)
+    return new OrchestratorError('unauthorized', `${url} does not know this API key: ${API_KEY_HINT}`);
   if (status === 403) return new OrchestratorError('forbidden', `${url} does not let this API key follow`);
   return new OrchestratorError('not_running', `${url} answered ${status} instead of a live connection`);
 }
@@ -173,6 +170,6 @@ function refused(status: number, url: string): OrchestratorError {
 function closed(code: number, reason: string, url: string): OrchestratorError {
   if (!FINAL_CLOSES.has(code))
     return new OrchestratorError('not_running', `the live connection to ${url} was closed (${code})`);
-  const hint = code === 4401 ? '. Set ORCHESTRATOR_API_KEY to one of its API keys' : '';
+  const hint = code === 4401 ? `: ${API_KEY_HINT}` : '';
   return new OrchestratorError(code === 4401 ? 'unauthorized' : 'forbidden', `${reason || 'refused'}${hint}`);
 }

@@ -9,23 +9,24 @@ export interface FollowedTask {
   readonly after?: string;
   readonly signal: AbortSignal;
   readonly onEvent: (event: TaskEvent) => void;
+  /** Told when the connection was lost and is sought again. */
+  readonly onReconnect?: () => void;
 }
 
 /** Follows a task to its end over the live connection; returns the final task, or `undefined` once `signal` fires. */
 export async function followTask(connection: Connection, options: FollowedTask): Promise<Task | undefined> {
-  const { taskId, sessionId, after, onEvent } = options;
+  const { taskId, sessionId, after, onEvent, onReconnect } = options;
   const topic = sessionId === undefined ? { task_id: taskId } : { session_id: sessionId };
   const over = new AbortController();
   const signal = AbortSignal.any([options.signal, over.signal]);
   const fetchTask = () => connection.api.get<Task>(`/v1/tasks/${taskId}`);
-  const { url, apiKey } = connection.settings;
   try {
     for await (const frame of followTopic({
-      url,
-      apiKey,
+      connection,
       topic,
       signal,
       ...(after !== undefined && { after }),
+      ...(onReconnect && { onReconnect }),
     })) {
       if (frame.event === 'subscribed' || frame.event === 'gap') {
         const known = inSnapshot(frame, taskId) ?? (await fetchTask());
@@ -53,11 +54,10 @@ function inSnapshot(
 
 /** The position of the tenant's log now: what is followed from here on misses nothing that is asked for next. */
 export async function currentCursor(connection: Connection, signal: AbortSignal): Promise<string> {
-  const { url, apiKey } = connection.settings;
   const over = new AbortController();
   try {
     const either = AbortSignal.any([signal, over.signal]);
-    for await (const frame of followTopic({ url, apiKey, topic: { tenant: true }, signal: either })) {
+    for await (const frame of followTopic({ connection, topic: { tenant: true }, signal: either })) {
       if (frame.event === 'subscribed') return frame.cursor;
     }
     throw signal.reason;

@@ -2,16 +2,14 @@ import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { connect, type Connection } from '../client/connection.js';
-import { findDocuments } from '../documents/find-documents.js';
-import { EXIT } from '../exit-code.js';
-import type { LocalNode } from '../node/local-node.js';
-import { failureLine, printAnswer } from '../print/answer.js';
-import { ask } from './chat.js';
-import { type CommandContext, type CommonFlags, settingsOf, withServerFlags } from './command-context.js';
-import { ingest } from './ingest.js';
+import { EXIT, exitCodeOfTask } from '../exit-code.js';
+import type { SettingFlags } from '../settings/settings.js';
+import { ask } from './ask.js';
+import { type CommandContext, serverSettings, withServerFlags } from './command-context.js';
+import { findOrRefuse, ingest } from './ingest.js';
 import { nextSteps, startDev, untilInterrupted } from './serve.js';
 
-interface DemoFlags extends CommonFlags {
+interface DemoFlags extends SettingFlags {
   readonly once?: boolean;
   readonly question: string;
 }
@@ -30,70 +28,49 @@ export function addDemoCommand(program: Command, context: CommandContext): void 
 
 async function demo(context: CommandContext, paths: string[], flags: DemoFlags): Promise<void> {
   const { terminal, signal } = context;
-  const settings = await settingsOf(context, flags);
-  const documents = paths.length > 0 ? paths : await ownDocumentation();
-  const { node, credentials, forget } = await startDev(context, settings);
+  const settings = await serverSettings(context, flags);
+  const dev = await startDev(context, settings);
+  const { node, credentials, forget } = dev;
   terminal.talk(`1. orchestrator and local services run at ${node.url}`);
-  const connection = await connect({ ...settings, url: node.url, apiKey: credentials.apiKey }, terminal.cwd);
-  const answered = await ingestAndAsk(context, connection, documents, flags.question).catch(
-    async (error: unknown) => {
-      await forget();
-      await node.stop({ graceMs: 1_000 });
-      throw error;
-    },
-  );
-  if (flags.once === true || signal.aborted || !answered) {
-    await stopDemo(context, node, forget);
-    if (!answered) context.exit(signal.aborted ? EXIT.interrupted : EXIT.taskFailed);
-    return;
+  try {
+    const connection = await connect({ url: node.url, apiKey: credentials.apiKey }, terminal.cwd);
+    const documents = paths.length > 0 ? paths : await ownDocumentation();
+    context.exit(await ingestAndAsk(context, connection, documents, flags.question));
+    if (flags.once !== true && !signal.aborted) {
+      terminal.talk('');
+      for (const line of nextSteps(dev)) terminal.talk(line);
+      await untilInterrupted(context, node, forget);
+    }
+  } finally {
+    await forget();
+    await node.stop({ graceMs: 1_000 });
   }
-  terminal.talk('');
-  for (const line of nextSteps(node.url)) terminal.talk(line);
-  await untilInterrupted(context, node, forget);
 }
 
-async function stopDemo(
-  context: CommandContext,
-  node: LocalNode,
-  forget: () => Promise<void>,
-): Promise<void> {
-  await forget();
-  await node.stop({ graceMs: 2_000 });
-  context.terminal.talk(context.terminal.dim('stopped'));
-}
-
-/** Over HTTP and WebSocket, as any client would. */
+/** Over HTTP and WebSocket, as any client would. Returns what to end with. */
 async function ingestAndAsk(
   context: CommandContext,
   connection: Connection,
   paths: readonly string[],
   question: string,
-): Promise<boolean> {
+): Promise<number> {
   const { terminal, signal } = context;
   terminal.talk('2. ingesting documents');
-  const found = await findDocuments(paths, terminal.cwd);
-  const { ingested } = await ingest(context, connection, found);
-  if (ingested === 0 || signal.aborted) return false;
+  const { ingested, ended } = await ingest(context, connection, await findOrRefuse(paths, terminal.cwd));
+  if (!ended) return EXIT.interrupted;
+  if (ingested === 0) return EXIT.taskFailed;
   terminal.talk(`3. asking: ${terminal.paint('bold', question, terminal.stderr)}`);
-  const task = await ask({ context, connection, message: question, flags: {}, session: undefined, signal });
-  if (!task) return false;
-  terminal.talk('4. the answer');
-  if (task.status === 'completed') printAnswer(task, terminal);
-  else terminal.error(failureLine(task));
-  return task.status === 'completed';
+  const task = await ask(context, connection, { message: question, signal });
+  return task ? exitCodeOfTask(task) : EXIT.interrupted;
 }
 
 /** What the repository says of itself: there when the command is run from it. */
 async function ownDocumentation(): Promise<string[]> {
   const root = fileURLToPath(new URL('../../../../', import.meta.url));
-  const candidates = OWN_DOCUMENTATION.map((name) => `${root}${name}`);
-  const there = await Promise.all(
-    candidates.map((path) =>
-      stat(path).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
-  return candidates.filter((_, index) => there[index]);
+  const found: string[] = [];
+  for (const name of OWN_DOCUMENTATION) {
+    const path = `${root}${name}`;
+    if (await stat(path).catch(() => undefined)) found.push(path);
+  }
+  return found;
 }

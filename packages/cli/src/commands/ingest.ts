@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { JsonValue, Task } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import PQueue from 'p-queue';
@@ -6,14 +7,15 @@ import { followTask } from '../client/task-follower.js';
 import {
   findDocuments,
   type FoundDocument,
+  type FoundDocuments,
   readDocument,
-  type Refused,
 } from '../documents/find-documents.js';
-import { EXIT, exitCodeOf, UsageError } from '../exit-code.js';
+import { errorCodeOf, EXIT, exitCodeOf, UsageError } from '../exit-code.js';
 import { ProgressBar } from '../print/progress-bar.js';
-import { type CommandContext, type CommonFlags, connectionOf, withClientFlags } from './command-context.js';
+import type { SettingFlags } from '../settings/settings.js';
+import { type CommandContext, connectionOf } from './command-context.js';
 
-interface IngestFlags extends CommonFlags {
+interface IngestFlags extends SettingFlags {
   readonly collection?: string;
 }
 
@@ -21,106 +23,143 @@ interface IngestFlags extends CommonFlags {
 const AT_ONCE = 4;
 
 export function addIngestCommand(program: Command, context: CommandContext): void {
-  withClientFlags(program.command('ingest'))
+  program
+    .command('ingest')
     .description('read files and folders (Markdown, text, HTML) so that questions about them can be answered')
     .argument('<paths...>', 'files and folders')
     .option('--collection <name>', 'put them into this collection')
     .action(async (paths: string[], flags: IngestFlags) => {
+      const found = await findOrRefuse(paths, context.terminal.cwd);
       const connection = await connectionOf(context, flags);
-      const found = await findDocuments(paths, context.terminal.cwd);
-      if (found.documents.length === 0 && found.refused.length === 0) {
-        throw new UsageError(`expected Markdown, text or HTML files in ${paths.join(', ')}, got none`);
-      }
-      const outcome = await ingest(context, connection, { ...found, collection: flags.collection });
-      context.exit(
-        context.signal.aborted ? EXIT.interrupted : outcome.refused === 0 ? EXIT.ok : EXIT.taskFailed,
-      );
+      const { refused, ended } = await ingest(context, connection, found, flags.collection);
+      if (ended) context.exit(refused === 0 ? EXIT.ok : EXIT.taskFailed);
+      else context.exit(EXIT.interrupted);
     });
+}
+
+/** @throws {UsageError} when there is nothing to ingest, and nothing to refuse. */
+export async function findOrRefuse(paths: readonly string[], cwd: string): Promise<FoundDocuments> {
+  if (paths.includes('')) throw new UsageError('expected files and folders, got an empty name');
+  const found = await findDocuments(paths, cwd);
+  if (found.documents.length + found.refused.length > 0) return found;
+  throw new UsageError(`expected Markdown, text or HTML files in ${paths.join(', ')}, got none`);
 }
 
 export interface IngestOutcome {
   readonly ingested: number;
-  readonly chunks: number;
   readonly refused: number;
+  /** Whether all were tried; false after an interruption. */
+  readonly ended: boolean;
 }
+
+/** A document that is in, or why it is not. */
+type Ingested = { readonly document_id: string; readonly chunks: number };
+type Failure = { readonly code: string; readonly message: string };
 
 /** Ingests documents side by side; one that can't be ingested is said so, and the others go on. */
 export async function ingest(
-  context: CommandContext,
+  { terminal, signal }: CommandContext,
   connection: Connection,
-  what: {
-    readonly documents: readonly FoundDocument[];
-    readonly refused: readonly Refused[];
-    readonly collection?: string | undefined;
-  },
+  found: FoundDocuments,
+  collection?: string,
 ): Promise<IngestOutcome> {
-  const { terminal, signal } = context;
-  const bar = new ProgressBar(terminal, what.documents.length);
-  let [ingested, chunks, refused] = [0, 0, 0];
-  const refuse = ({ path, reason }: Refused) => {
-    refused += 1;
-    if (terminal.json) terminal.record({ name: path, status: 'failed', error: reason });
-    else bar.note(`  ${terminal.paint('red', 'refused', terminal.stderr)} ${path}: ${reason}`);
+  const bar = new ProgressBar(terminal, found.documents.length + found.refused.length);
+  const counts = { ingested: 0, chunks: 0, refused: 0 };
+  const refuse = (name: string, error: Failure) => {
+    counts.refused += 1;
+    bar.step(name, error.message);
+    if (terminal.json) terminal.record({ name, status: 'failed', error });
   };
-  for (const file of what.refused) refuse(file);
+  for (const { path, reason } of found.refused) refuse(path, invalid(reason));
+  // When the orchestrator is gone for one, it is for all.
+  const gone = new AbortController();
+  const reach: Reach = {
+    connection,
+    signal: AbortSignal.any([signal, gone.signal]),
+    onReconnect: onceOnly(() => bar.note('  connection lost, trying again')),
+  };
+  const one = async (document: FoundDocument) => {
+    const outcome = await ingestOne(reach, document, collection);
+    if (!outcome) return;
+    if ('message' in outcome) {
+      refuse(document.name, outcome);
+      return;
+    }
+    counts.ingested += 1;
+    counts.chunks += outcome.chunks;
+    bar.step(document.name);
+    if (terminal.json) terminal.record({ name: document.name, status: 'completed', ...outcome });
+  };
   const queue = new PQueue({ concurrency: AT_ONCE });
-  await queue.addAll(
-    what.documents.map((document) => async () => {
-      if (signal.aborted) return;
-      const done = await ingestOne(connection, document, what.collection, signal);
-      if (!done) return;
-      if ('reason' in done) refuse(done);
-      else {
-        ingested += 1;
-        chunks += done.chunks;
-        if (terminal.json) terminal.record({ name: document.name, status: 'completed', ...done });
-      }
-      bar.step(document.name);
-    }),
-  );
-  bar.end();
-  terminal.talk(
-    `${ingested} documents ingested (${chunks} passages)${refused > 0 ? `, ${refused} refused` : ''}`,
-  );
-  return { ingested, chunks, refused };
+  try {
+    await queue.addAll(found.documents.map((document) => () => one(document)));
+  } finally {
+    gone.abort();
+    queue.clear();
+    bar.end();
+  }
+  const { ingested, chunks, refused } = counts;
+  const left = found.documents.length + found.refused.length - ingested - refused;
+  const missing = left === 0 ? '' : `, interrupted before the other ${left}`;
+  const told = refused > 0 ? `, ${refused} refused` : '';
+  terminal.talk(`documents ingested: ${ingested} (${chunks} passages)${told}${missing}`);
+  return { ingested, refused, ended: left === 0 };
 }
 
+interface Reach {
+  readonly connection: Connection;
+  readonly signal: AbortSignal;
+  readonly onReconnect: () => void;
+}
+
+/** @throws when no other document will fare better. */
 async function ingestOne(
-  connection: Connection,
-  document: FoundDocument,
+  reach: Reach,
+  { path, name, mediaType }: FoundDocument,
   collection: string | undefined,
-  signal: AbortSignal,
-): Promise<{ readonly document_id: string; readonly chunks: number } | Refused | undefined> {
-  const { path, name, mediaType } = document;
+): Promise<Ingested | Failure | undefined> {
+  if (reach.signal.aborted) return undefined;
   let content: string;
   try {
     content = await readDocument(path);
   } catch (error) {
-    return { path: name, reason: (error as Error).message };
+    return invalid((error as Error).message);
   }
   const input = { name, media_type: mediaType, content, ...(collection !== undefined && { collection }) };
   try {
-    const task = await runTask(connection, 'ingestion', input, signal);
+    const task = await runTask(reach, 'ingestion', input);
     if (!task) return undefined;
-    if (task.status === 'completed') return task.result as { document_id: string; chunks: number };
-    return { path: name, reason: `${task.error?.code}: ${task.error?.message}` };
+    if (task.status === 'completed') return task.result as unknown as Ingested;
+    return { code: task.error?.code ?? 'internal_error', message: task.error?.message ?? task.status };
   } catch (error) {
+    if (reach.signal.aborted) return undefined;
     const code = exitCodeOf(error);
-    if (code === EXIT.unreachable || code === EXIT.denied || signal.aborted) throw error;
-    return { path: name, reason: (error as Error).message };
+    if (code === EXIT.unreachable || code === EXIT.denied) throw error;
+    return { code: errorCodeOf(error), message: (error as Error).message };
   }
 }
 
 async function runTask(
-  connection: Connection,
+  { connection, signal, onReconnect }: Reach,
   type: string,
   payload: JsonValue,
-  signal: AbortSignal,
 ): Promise<Task | undefined> {
   const { task_id: taskId } = await connection.api.post<{ task_id: string }>(
     '/v1/tasks',
     { type, payload },
-    { signal },
+    { headers: { 'idempotency-key': randomUUID() }, signal },
   );
-  return followTask(connection, { taskId, signal, onEvent: () => {} });
+  return followTask(connection, { taskId, signal, onReconnect, onEvent: () => {} });
+}
+
+function invalid(message: string): Failure {
+  return { code: 'invalid_request', message };
+}
+
+function onceOnly(say: () => void): () => void {
+  let said = false;
+  return () => {
+    if (!said) say();
+    said = true;
+  };
 }

@@ -1,30 +1,32 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import {
-  JsonRefusedError,
-  type JsonValue,
-  OrchestratorError,
-  parseJson,
-  type Task,
-} from '@agent-orchestrator/core';
+import { type JsonValue, OrchestratorError, type Task } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import type { Connection } from '../client/connection.js';
 import { currentCursor, followTask } from '../client/task-follower.js';
-import { EXIT, UsageError } from '../exit-code.js';
-import { answerRecord, failureLine, printAnswer } from '../print/answer.js';
-import { eventPrinter } from './chat.js';
-import { type CommandContext, type CommonFlags, connectionOf, withClientFlags } from './command-context.js';
+import { jsonOf, readJsonFile } from '../documents/json-file.js';
+import { EXIT, exitCodeOfTask, UsageError } from '../exit-code.js';
+import type { SettingFlags } from '../settings/settings.js';
+import { EventPrinter } from '../print/event-printer.js';
+import { sayReconnect, show } from './ask.js';
+import { existingSession } from './chat.js';
+import { type CommandContext, connectionOf } from './command-context.js';
 
-interface RunFlags extends CommonFlags {
+interface RunFlags extends SettingFlags {
   readonly input?: string;
   readonly inputFile?: string;
   readonly session?: string;
   readonly wait: boolean;
 }
 
+interface Submission {
+  readonly type: string;
+  readonly payload: JsonValue;
+  readonly session_id?: string;
+}
+
 export function addRunCommand(program: Command, context: CommandContext): void {
-  withClientFlags(program.command('run'))
+  program
+    .command('run')
     .description('run a workflow by its name, or a plan from a JSON file')
     .argument(
       '<workflow-or-plan.json>',
@@ -33,102 +35,96 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .option('-i, --input <json>', 'its input')
     .option('--input-file <file>', 'its input, from a JSON file')
     .option('-s, --session <id>', 'run it in this session')
-    .option('--no-wait', 'print the task and leave it running')
-    .action(async (what: string, flags: RunFlags) => {
-      const connection = await connectionOf(context, flags);
-      const input = await readInput(context, flags);
-      const submission = what.endsWith('.json')
-        ? planTask(await readJsonFile(context, what), input)
-        : { type: what, payload: input ?? {} };
-      const after = await currentCursor(connection, context.signal);
-      const session = flags.session === undefined ? {} : { session_id: flags.session };
-      const { task_id: taskId } = await submit(connection, { ...submission, ...session }, context.signal);
-      if (!flags.wait) {
-        if (context.terminal.json) context.terminal.record({ task_id: taskId });
-        else context.terminal.data(taskId);
-        return;
-      }
-      const task = await followTask(connection, {
-        taskId,
-        after,
-        signal: context.signal,
-        onEvent: eventPrinter(context),
-      });
-      finish(context, connection, taskId, task);
-    });
+    .option('--no-wait', 'print the id of the task and leave it running')
+    .action((what: string, flags: RunFlags) => run(context, what, flags));
 }
 
-function planTask(plan: JsonValue, input: JsonValue | undefined): { type: string; payload: JsonValue } {
+async function run(context: CommandContext, what: string, flags: RunFlags): Promise<void> {
+  const { terminal, signal } = context;
+  const input = await readInput(context, flags);
+  const submission = what.endsWith('.json')
+    ? planTask(what, await readJsonFile(terminal.cwd, what), input)
+    : { type: what, payload: input ?? {} };
+  const connection = await connectionOf(context, flags);
+  const session =
+    flags.session === undefined ? {} : { session_id: await existingSession(connection, flags.session) };
+  const after = await currentCursor(connection, signal);
+  const { taskId, byEngine } = await submit(connection, { ...submission, ...session }, signal);
+  if (!flags.wait) {
+    if (terminal.json) terminal.record({ task_id: taskId });
+    else terminal.data(taskId);
+    return;
+  }
+  const events = new EventPrinter(terminal);
+  const task = await followTask(connection, {
+    taskId,
+    after,
+    signal,
+    onEvent: (event) => events.print(event),
+    onReconnect: sayReconnect(context),
+  });
+  if (task) {
+    if (byEngine) refuseUnknown(what, task);
+    await show(context, task, events);
+    context.exit(exitCodeOfTask(task));
+    return;
+  }
+  terminal.talk(
+    `task ${taskId} goes on at ${connection.url}: "orchestrator-cli tasks tail ${taskId}" follows it`,
+  );
+  context.exit(EXIT.interrupted);
+}
+
+function planTask(
+  file: string,
+  plan: JsonValue,
+  input: JsonValue | undefined,
+): { type: string; payload: JsonValue } {
   if (typeof plan !== 'object' || plan === null || Array.isArray(plan)) {
-    throw new UsageError('the plan file: expected an object with "steps", got something else');
+    throw new UsageError(`${file}: expected a plan, an object with "steps", got something else`);
   }
   return { type: 'workflow', payload: { plan: input === undefined ? plan : { ...plan, input } } };
 }
 
 async function readInput({ terminal }: CommandContext, flags: RunFlags): Promise<JsonValue | undefined> {
-  if (flags.input !== undefined && flags.inputFile !== undefined) {
+  const { input, inputFile } = flags;
+  if (input !== undefined && inputFile !== undefined) {
     throw new UsageError('expected --input or --input-file, got both');
   }
-  if (flags.inputFile !== undefined) return readJsonFile({ terminal }, flags.inputFile);
-  return flags.input === undefined ? undefined : parseOr(flags.input, '--input');
+  if (inputFile !== undefined) return readJsonFile(terminal.cwd, inputFile);
+  return input === undefined ? undefined : jsonOf(input, '--input');
 }
 
-async function readJsonFile(
-  { terminal }: Pick<CommandContext, 'terminal'>,
-  path: string,
-): Promise<JsonValue> {
-  const text = await readFile(resolve(terminal.cwd, path), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    const got = error.code === 'ENOENT' ? 'nothing there' : error.message;
-    throw new UsageError(`expected a readable file, got ${got}: ${path}`);
-  });
-  return parseOr(text, path);
-}
-
-function parseOr(text: string, what: string): JsonValue {
-  try {
-    return parseJson(text);
-  } catch (error) {
-    throw error instanceof JsonRefusedError ? new UsageError(`${what}: ${error.reason}`) : error;
-  }
-}
-
-/** A name that is no type of task may be one that the Workflow Engine knows. */
+/** A name that is no type of task may be one that the Workflow Engine knows: `byEngine`. */
 async function submit(
   connection: Connection,
-  submission: { readonly type: string; readonly payload: JsonValue; readonly session_id?: string },
+  submission: Submission,
   signal: AbortSignal,
-): Promise<{ task_id: string }> {
-  const post = (body: JsonValue) =>
-    connection.api.post<{ task_id: string }>('/v1/tasks', body, {
-      headers: { 'idempotency-key': randomUUID() },
+): Promise<{ readonly taskId: string; readonly byEngine: boolean }> {
+  const post = async (body: JsonValue) => {
+    const headers = { 'idempotency-key': randomUUID() };
+    const { task_id } = await connection.api.post<{ task_id: string }>('/v1/tasks', body, {
+      headers,
       signal,
     });
+    return task_id;
+  };
   try {
-    return await post({ ...submission });
+    return { taskId: await post({ ...submission }), byEngine: false };
   } catch (error) {
     if (!(error instanceof OrchestratorError) || error.code !== 'unknown_workflow') throw error;
     const { type: workflow, payload: input, ...rest } = submission;
-    return post({ ...rest, type: 'workflow', payload: { workflow, input } });
+    return {
+      taskId: await post({ ...rest, type: 'workflow', payload: { workflow, input } }),
+      byEngine: true,
+    };
   }
 }
 
-function finish(
-  context: CommandContext,
-  connection: Connection,
-  taskId: string,
-  task: Task | undefined,
-): void {
-  const { terminal } = context;
-  if (!task) {
-    terminal.talk(
-      `task ${taskId} goes on at ${connection.settings.url}: "orchestrator-cli tasks tail ${taskId}" follows it`,
-    );
-    context.exit(EXIT.interrupted);
-    return;
-  }
-  if (terminal.json) terminal.record(answerRecord(task));
-  else if (task.status === 'completed') printAnswer(task, terminal);
-  else terminal.error(failureLine(task));
-  if (task.status !== 'completed')
-    context.exit(task.error?.code === 'timeout' ? EXIT.timeOut : EXIT.taskFailed);
+/** @throws {OrchestratorError} `unknown_workflow` when the Workflow Engine does not know the name, or there is none. */
+function refuseUnknown(name: string, { error }: Task): void {
+  const noEngine = error?.code === 'unknown_service' && error.message.includes('"workflow_engine"');
+  if (!noEngine && error?.code !== 'unknown_workflow') return;
+  const why = noEngine ? 'there is no Workflow Engine' : `the Workflow Engine says: ${error.message}`;
+  throw new OrchestratorError('unknown_workflow', `no workflow "${name}": it is no type of task, and ${why}`);
 }

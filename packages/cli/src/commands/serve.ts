@@ -1,77 +1,84 @@
 import type { Command } from 'commander';
+import { ConfigurationError } from '../exit-code.js';
 import { fired } from '../interrupt.js';
-import {
-  configuredCredentials,
-  type Credentials,
-  devCredentials,
-  isLoopback,
-  leaveDevCredentials,
-} from '../node/credentials.js';
-import { type LocalNode, startNode } from '../node/local-node.js';
+import type { Credentials } from '../node/credentials.js';
+import type { LocalNode } from '../node/local-node.js';
 import { terminalLogger } from '../node/logger.js';
-import type { Settings } from '../settings/settings.js';
-import { type CommandContext, type CommonFlags, settingsOf, withServerFlags } from './command-context.js';
+import { readJsonFile } from '../documents/json-file.js';
+import type { SettingFlags, Settings } from '../settings/settings.js';
+import { type CommandContext, serverSettings, withServerFlags } from './command-context.js';
+
+/** How long what runs has to end. What the storage in memory holds is gone afterwards in any case. */
+const GRACE_MS = 2_000;
+
+/** Loaded by those commands alone that are an orchestrator: a client begins sooner without it. */
+async function loadNode() {
+  const [credentials, node] = await Promise.all([
+    import('../node/credentials.js'),
+    import('../node/local-node.js'),
+  ]);
+  return { ...credentials, ...node };
+}
 
 export function addServeCommands(program: Command, context: CommandContext): void {
+  const { terminal } = context;
   withServerFlags(program.command('dev'))
     .description('start an orchestrator with the local stack of services, for trying things out')
-    .action(async (flags: CommonFlags) => {
-      const settings = await settingsOf(context, flags);
-      const { node, credentials, forget } = await startDev(context, settings);
-      sayHowToTalk(context, node, credentials);
-      await untilInterrupted(context, node, forget);
+    .action(async (flags: SettingFlags) => {
+      const dev = await startDev(context, await serverSettings(context, flags));
+      sayHowToTalk(context, dev);
+      await untilInterrupted(context, dev.node, dev.forget);
     });
   withServerFlags(program.command('serve'))
     .description('start an orchestrator for the services and workflows of the config file')
-    .action(async (flags: CommonFlags) => {
-      const settings = await settingsOf(context, flags);
+    .action(async (flags: SettingFlags) => {
+      const settings = await serverSettings(context, flags);
+      const { configuredCredentials, startNode } = await loadNode();
       const credentials = configuredCredentials(settings);
-      warnOfPlainText(context, settings);
-      const node = await startNode({
-        settings,
-        credentials,
-        withLocalStack: false,
-        logger: terminalLogger(context.terminal),
-      });
-      const names = Object.keys(settings.services);
-      context.terminal.talk(`orchestrator listens at ${node.url}`);
-      context.terminal.talk(`services: ${names.length > 0 ? names.join(', ') : 'none configured'}`);
-      if (context.terminal.json) context.terminal.record({ url: node.url });
+      const logger = terminalLogger(terminal);
+      const node = await startNode({ settings, credentials, withLocalStack: false, logger });
+      const names = (of: object) => Object.keys(of).join(', ') || 'none configured';
+      terminal.talk(`orchestrator listens at ${node.url}`);
+      terminal.talk(`services: ${names(settings.services)}`);
+      terminal.talk(`workflows: ${names(settings.workflows)}`);
+      if (terminal.json) terminal.record({ url: node.url });
       await untilInterrupted(context, node);
     });
 }
 
-/** Starts the orchestrator with the local stack, and leaves made-up credentials for commands in this folder. */
-export async function startDev(
-  context: CommandContext,
-  settings: Settings,
-): Promise<{
+export interface RunningDev {
   readonly node: LocalNode;
   readonly credentials: Credentials;
+  /** Whether commands in this folder find it by themselves. */
+  readonly noted: boolean;
+  /** Takes the made-up credentials away. */
   readonly forget: () => Promise<void>;
-}> {
-  const credentials = devCredentials(settings);
-  warnOfPlainText(context, settings);
-  const node = await startNode({
-    settings,
-    credentials,
-    withLocalStack: true,
-    logger: terminalLogger(context.terminal),
-  });
-  const { cwd } = context.terminal;
-  const forget = credentials.madeUp
-    ? await leaveDevCredentials(cwd, node.url, credentials.apiKey)
-    : async () => {};
-  return { node, credentials, forget };
 }
 
-function warnOfPlainText({ terminal }: CommandContext, settings: Settings): void {
-  if (!isLoopback(settings.host)) {
-    terminal.talk(`warning: plain http on ${settings.host}: put a proxy that speaks TLS in front of it`);
+/** Starts the orchestrator with the local stack, and leaves made-up credentials for commands in this folder. */
+export async function startDev({ terminal }: CommandContext, settings: Settings): Promise<RunningDev> {
+  const { devCredentials, leaveDevCredentials, startNode } = await loadNode();
+  const credentials = devCredentials(settings);
+  const { agentsFile } = settings;
+  if (agentsFile !== undefined) {
+    await readJsonFile(terminal.cwd, agentsFile).catch((error: unknown) => {
+      throw new ConfigurationError(`agentsFile: ${(error as Error).message}`, { cause: error });
+    });
+  }
+  const logger = terminalLogger(terminal);
+  const node = await startNode({ settings, credentials, withLocalStack: true, logger });
+  if (!credentials.madeUp) return { node, credentials, noted: false, forget: async () => {} };
+  try {
+    const forget = await leaveDevCredentials(terminal.cwd, node.url, credentials.apiKey);
+    return { node, credentials, noted: true, forget };
+  } catch (error) {
+    terminal.talk(`commands in this folder will not find this one: ${(error as Error).message}`);
+    return { node, credentials, noted: false, forget: async () => {} };
   }
 }
 
-function sayHowToTalk({ terminal }: CommandContext, node: LocalNode, credentials: Credentials): void {
+function sayHowToTalk({ terminal }: CommandContext, dev: RunningDev): void {
+  const { node, credentials, noted } = dev;
   if (terminal.json) {
     terminal.record({
       url: node.url,
@@ -82,20 +89,22 @@ function sayHowToTalk({ terminal }: CommandContext, node: LocalNode, credentials
   }
   terminal.talk(`orchestrator listens at ${node.url}, tenant "${credentials.tenant}"`);
   if (credentials.madeUp) {
-    terminal.talk('made-up API key, for this run only (commands in this folder find it by themselves):');
+    const found = noted ? ' (commands in this folder find it by themselves)' : '';
+    terminal.talk(`made-up API key, for this run only${found}:`);
     terminal.talk(`  export ORCHESTRATOR_API_KEY=${credentials.apiKey}`);
   }
-  for (const line of nextSteps(node.url)) terminal.talk(line);
+  for (const line of nextSteps(dev)) terminal.talk(line);
 }
 
 /** What to type in another terminal. */
-export function nextSteps(url: string): string[] {
-  const target = new URL(url).port === '8000' ? '' : ` --url ${url}`;
+export function nextSteps({ node, noted }: RunningDev): string[] {
+  const { url } = node;
+  const target = noted || new URL(url).port === '8000' ? '' : ` --url ${url}`;
   return [
-    'next, in another terminal:',
-    `  npx orchestrator-cli ingest${target} <folder of your documents>`,
+    `next, in another terminal${noted ? ', in this folder' : ''}:`,
+    `  npx orchestrator-cli ingest${target} <a folder of your documents>`,
     `  npx orchestrator-cli chat${target} "<a question about them>"`,
-    `  npx orchestrator-cli chat${target}          a conversation`,
+    `  npx orchestrator-cli chat${target}          # a conversation`,
     `  npx orchestrator-cli tasks list${target}`,
     'Ctrl-C ends it.',
   ];
@@ -110,6 +119,6 @@ export async function untilInterrupted(
   await fired(context.signal);
   context.terminal.talk('stopping …');
   await forget?.();
-  await node.stop();
+  await node.stop({ graceMs: GRACE_MS });
   context.terminal.talk('stopped');
 }

@@ -1,9 +1,11 @@
 import type { Message, Session, Task } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import { table } from '../print/table.js';
-import { type CommandContext, type CommonFlags, connectionOf, withClientFlags } from './command-context.js';
+import type { SettingFlags } from '../settings/settings.js';
+import { printable } from '../terminal.js';
+import { type CommandContext, connectionOf, sessionPath } from './command-context.js';
 
-interface ListFlags extends CommonFlags {
+interface ListFlags extends SettingFlags {
   readonly status?: string;
   readonly limit?: string;
   readonly cursor?: string;
@@ -11,13 +13,15 @@ interface ListFlags extends CommonFlags {
 
 export function addSessionCommands(program: Command, context: CommandContext): void {
   const sessions = program.command('sessions').description('look at conversations');
-  withClientFlags(sessions.command('list'))
+  sessions
+    .command('list')
     .description('the newest sessions')
     .option('--status <status>', 'active or closed')
     .option('-n, --limit <count>', 'how many (default: 20)')
     .option('--cursor <cursor>', 'the page after, as the page before says')
     .action((flags: ListFlags) => list(context, flags));
-  withClientFlags(sessions.command('show'))
+  sessions
+    .command('show')
     .description('one session, with its recent messages and live tasks')
     .argument('<session-id>')
     .option('-n, --limit <count>', 'how many messages (default: 50)')
@@ -41,7 +45,7 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
       session.session_id,
       session.status,
       session.agent_id ?? '',
-      session.updated_at.slice(0, 19),
+      `${session.updated_at.slice(0, 19)}Z`,
     ]);
     for (const line of table(['session', 'status', 'agent', 'updated'], rows, terminal)) terminal.data(line);
   }
@@ -51,7 +55,7 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
 async function show(context: CommandContext, sessionId: string, flags: ListFlags): Promise<void> {
   const { terminal } = context;
   const { api } = await connectionOf(context, flags);
-  const path = `/v1/sessions/${encodeURIComponent(sessionId)}`;
+  const path = sessionPath(sessionId);
   const session = await api.get<Session>(path);
   const { messages } = await api.get<{ messages: Message[] }>(`${path}/messages`, {
     query: { limit: flags.limit },
@@ -71,7 +75,7 @@ async function show(context: CommandContext, sessionId: string, flags: ListFlags
   if (Object.keys(session.context).length > 0) terminal.data(`context: ${JSON.stringify(session.context)}`);
   for (const { role, content, created_at } of messages) {
     terminal.data(
-      `\n${terminal.paint('bold', role)} ${terminal.paint('dim', created_at.slice(0, 19))}\n${content}`,
+      `\n${terminal.paint('bold', role)} ${terminal.paint('dim', `${created_at.slice(0, 19)}Z`)}\n${printable(content)}`,
     );
   }
   const live = tasks.filter((task) => task.finished_at === undefined);

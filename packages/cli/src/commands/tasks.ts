@@ -1,12 +1,16 @@
 import type { Task, Topic } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
+import type { Connection } from '../client/connection.js';
 import { followTopic } from '../client/live-socket.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { eventLine } from '../print/event-line.js';
 import { table } from '../print/table.js';
-import { type CommandContext, type CommonFlags, connectionOf, withClientFlags } from './command-context.js';
+import type { SettingFlags } from '../settings/settings.js';
+import { printable } from '../terminal.js';
+import { sayReconnect } from './ask.js';
+import { type CommandContext, connectionOf, sessionPath, taskPath } from './command-context.js';
 
-interface ListFlags extends CommonFlags {
+interface ListFlags extends SettingFlags {
   readonly status?: string;
   readonly type?: string;
   readonly session?: string;
@@ -16,7 +20,8 @@ interface ListFlags extends CommonFlags {
 
 export function addTaskCommands(program: Command, context: CommandContext): void {
   const tasks = program.command('tasks').description('look at tasks, follow them, cancel them');
-  withClientFlags(tasks.command('list'))
+  tasks
+    .command('list')
     .description('the newest tasks')
     .option('--status <status>', 'pending, processing, completed, failed or cancelled')
     .option('--type <type>', 'only of this type')
@@ -24,20 +29,22 @@ export function addTaskCommands(program: Command, context: CommandContext): void
     .option('-n, --limit <count>', 'how many (default: 20)')
     .option('--cursor <cursor>', 'the page after, as the page before says')
     .action((flags: ListFlags) => list(context, flags));
-  withClientFlags(tasks.command('show'))
+  tasks
+    .command('show')
     .description('one task, with payload, result and calls')
     .argument('<task-id>')
-    .action(async (taskId: string, flags: CommonFlags) => {
+    .action(async (taskId: string, flags: SettingFlags) => {
       const { api } = await connectionOf(context, flags);
       const task = await api.get<Task>(taskPath(taskId));
       if (context.terminal.json) context.terminal.record(task);
       else context.terminal.data(JSON.stringify(task, null, 2));
     });
-  withClientFlags(tasks.command('cancel'))
+  tasks
+    .command('cancel')
     .description('cancel a task')
     .argument('<task-id>')
     .option('--reason <text>', 'why, for whoever reads it later')
-    .action(async (taskId: string, flags: CommonFlags & { readonly reason?: string }) => {
+    .action(async (taskId: string, flags: SettingFlags & { readonly reason?: string }) => {
       const { api } = await connectionOf(context, flags);
       const task = await api.post<Task>(
         `${taskPath(taskId)}/cancel`,
@@ -46,20 +53,19 @@ export function addTaskCommands(program: Command, context: CommandContext): void
       if (context.terminal.json) context.terminal.record(task);
       else
         context.terminal.data(
-          `task ${task.task_id} is ${task.status}${task.status === 'processing' ? ', and told to end' : ''}`,
+          task.finished_at === undefined
+            ? `task ${task.task_id} is told to end`
+            : `task ${task.task_id} is ${task.status}`,
         );
     });
-  withClientFlags(tasks.command('tail'))
+  tasks
+    .command('tail')
     .description('live events: of one task, of a session, or of everything')
     .argument('[task-id]')
     .option('-s, --session <id>', 'of this session')
-    .action((taskId: string | undefined, flags: CommonFlags & { readonly session?: string }) =>
+    .action((taskId: string | undefined, flags: SettingFlags & { readonly session?: string }) =>
       tail(context, taskId, flags),
     );
-}
-
-function taskPath(taskId: string): string {
-  return `/v1/tasks/${encodeURIComponent(taskId)}`;
 }
 
 async function list(context: CommandContext, flags: ListFlags): Promise<void> {
@@ -79,8 +85,8 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
       task.task_id,
       task.status,
       task.type,
-      task.created_at.slice(0, 19),
-      task.error?.code ?? task.progress?.message ?? '',
+      `${task.created_at.slice(0, 19)}Z`,
+      printable(task.error?.code ?? task.progress?.message ?? ''),
     ]);
     for (const line of table(['task', 'status', 'type', 'created', ''], rows, terminal)) terminal.data(line);
   }
@@ -90,25 +96,16 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
 async function tail(
   context: CommandContext,
   taskId: string | undefined,
-  flags: CommonFlags & { readonly session?: string },
+  flags: SettingFlags & { readonly session?: string },
 ): Promise<void> {
   const { terminal, signal } = context;
   if (taskId !== undefined && flags.session !== undefined)
     throw new UsageError('expected a task or --session, got both');
   const connection = await connectionOf(context, flags);
-  if (taskId !== undefined) {
-    const { api } = connection;
-    await api.get<Task>(taskPath(taskId));
-  }
-  const topic: Topic =
-    taskId !== undefined
-      ? { task_id: taskId }
-      : flags.session !== undefined
-        ? { session_id: flags.session }
-        : { tenant: true };
-  const { url, apiKey } = connection.settings;
-  const onReconnect = (waitMs: number) => terminal.talk(`connection lost, again in ${waitMs} ms`);
-  for await (const frame of followTopic({ url, apiKey, topic, signal, onReconnect })) {
+  const topic = await chosenTopic(connection, taskId, flags.session);
+  terminal.talk(terminal.dim(`following at ${connection.url}, Ctrl-C ends`));
+  const onReconnect = sayReconnect(context);
+  for await (const frame of followTopic({ connection, topic, signal, onReconnect })) {
     if (terminal.json) terminal.record(frame);
     if (frame.event === 'subscribed') {
       if (!('task' in frame.snapshot)) continue;
@@ -118,10 +115,25 @@ async function tail(
     } else if (frame.event === 'gap') {
       terminal.talk('some events are no longer kept');
     } else {
-      if (!terminal.json) terminal.data(eventLine(frame, terminal));
+      if (!terminal.json) terminal.data(eventLine(frame, terminal, terminal.stdout));
       const ended = frame.event === 'task_completed' || frame.event === 'task_failed';
       if (ended && frame.task_id === taskId) return;
     }
   }
   context.exit(EXIT.interrupted);
+}
+
+/** What is named must exist: nothing would ever be heard of it. */
+async function chosenTopic(
+  { api }: Connection,
+  taskId: string | undefined,
+  sessionId: string | undefined,
+): Promise<Topic> {
+  if (taskId !== undefined) {
+    await api.get<Task>(taskPath(taskId));
+    return { task_id: taskId };
+  }
+  if (sessionId === undefined) return { tenant: true };
+  await api.get(sessionPath(sessionId));
+  return { session_id: sessionId };
 }

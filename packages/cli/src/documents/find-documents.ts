@@ -1,7 +1,7 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
 import { MAX_RESULT_BYTES } from '@agent-orchestrator/core';
-import { mediaTypeOf } from '@agent-orchestrator/local-stack';
+import { kindOf } from './json-file.js';
 
 /** A file that may be ingested. `name` is what its citations will say. */
 export interface FoundDocument {
@@ -16,6 +16,11 @@ export interface Refused {
   readonly reason: string;
 }
 
+export interface FoundDocuments {
+  readonly documents: readonly FoundDocument[];
+  readonly refused: readonly Refused[];
+}
+
 /** Room for the rest of the request, and for what JSON adds to a text. */
 const MAX_BYTES = MAX_RESULT_BYTES - 64 * 1024;
 const SKIPPED = new Set(['node_modules', 'dist', 'coverage']);
@@ -24,49 +29,66 @@ const SKIPPED = new Set(['node_modules', 'dist', 'coverage']);
  * The documents among files and folders: a folder is searched to its depths for Markdown, text and HTML, without hidden
  * files, `node_modules` and what is built. A file that is named itself and is none of these is refused.
  */
-export async function findDocuments(
-  paths: readonly string[],
-  cwd: string,
-): Promise<{ readonly documents: readonly FoundDocument[]; readonly refused: readonly Refused[] }> {
+export async function findDocuments(paths: readonly string[], cwd: string): Promise<FoundDocuments> {
+  // Loaded here: the other commands begin sooner without it.
+  const { mediaTypeOf } = await import('@agent-orchestrator/local-stack');
   const documents = new Map<string, FoundDocument>();
   const refused: Refused[] = [];
+  const add = (path: string, root: string) => {
+    const mediaType = mediaTypeOf(path);
+    if (mediaType === undefined) return false;
+    documents.set(path, { path, name: nameOf(path, root, cwd), mediaType });
+    return true;
+  };
   for (const given of paths) {
     const path = resolve(cwd, given);
     const found = await stat(path).catch((error: NodeJS.ErrnoException) => error);
     if (found instanceof Error) {
-      refused.push({
-        path: given,
-        reason: found.code === 'ENOENT' ? 'expected a file or folder, got nothing there' : found.message,
-      });
+      refused.push({ path: given, reason: `expected a file or folder, got ${whyNot(found)}` });
     } else if (found.isDirectory()) {
-      for (const file of await filesIn(path)) add(documents, file, path, cwd);
-    } else if (!add(documents, path, path, cwd)) {
+      const { files, unreadable } = await filesIn(path);
+      for (const file of files) add(file, path);
+      refused.push(...unreadable);
+    } else if (!found.isFile()) {
+      // A pipe or a device may never end.
+      refused.push({ path: given, reason: `expected a file or folder, got ${kindOf(found)}` });
+    } else if (!add(path, path)) {
       refused.push({ path: given, reason: `expected Markdown, text or HTML, got "${basename(path)}"` });
     }
   }
   return { documents: [...documents.values()], refused };
 }
 
-function add(documents: Map<string, FoundDocument>, path: string, root: string, cwd: string): boolean {
-  const mediaType = mediaTypeOf(path);
-  if (mediaType === undefined) return false;
-  const fromHere = relative(cwd, path);
-  const name = fromHere.startsWith('..') ? relative(join(root, '..'), path) : fromHere;
-  documents.set(path, { path, name: name.split(sep).join('/'), mediaType });
-  return true;
+function whyNot(error: NodeJS.ErrnoException): string {
+  return error.code === 'ENOENT' ? 'nothing there' : error.message;
 }
 
-async function filesIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true });
+/** From the current folder on; for what is elsewhere, from the folder on that was named. */
+function nameOf(path: string, root: string, cwd: string): string {
+  const fromHere = relative(cwd, path);
+  const name = fromHere.startsWith('..') ? relative(join(root, '..'), path) : fromHere;
+  return name.split(sep).join('/');
+}
+
+/** Links are not followed: they may lead out of the folder, or round in a circle. */
+async function filesIn(folder: string): Promise<{ files: string[]; unreadable: Refused[] }> {
   const files: string[] = [];
+  const unreadable: Refused[] = [];
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: Error) => {
+    unreadable.push({ path: folder, reason: error.message });
+    return [];
+  });
   for (const entry of entries.toSorted((a, b) => a.name.localeCompare(b.name))) {
     if (entry.name.startsWith('.') || SKIPPED.has(entry.name)) continue;
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) files.push(...(await filesIn(path)));
-    // Without an ending, only what is usually text: README, LICENSE.
-    else if (entry.isFile() && /\.|^[A-Z]+$/.test(entry.name)) files.push(path);
+    if (entry.isDirectory()) {
+      const below = await filesIn(path);
+      files.push(...below.files);
+      unreadable.push(...below.unreadable);
+      // Without an ending, only what is usually text: README, LICENSE.
+    } else if (entry.isFile() && /\.|^[A-Z]+$/.test(entry.name)) files.push(path);
   }
-  return files;
+  return { files, unreadable };
 }
 
 /** The text of a document. @throws {Error} that says why there is none. */
@@ -76,6 +98,7 @@ export async function readDocument(path: string): Promise<string> {
     const { size } = await handle.stat();
     if (size > MAX_BYTES) throw new Error(`expected at most ${MAX_BYTES} bytes, got ${size}`);
     const bytes = await handle.readFile();
+    if (bytes.length === 0) throw new Error('expected some text, got an empty file');
     if (bytes.includes(0)) throw new Error('expected text, got a binary file');
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
     return text.decode(bytes);

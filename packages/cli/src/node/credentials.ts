@@ -1,17 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { OrchestratorError } from '@agent-orchestrator/core';
 import { createIdentities, type Identities } from '@agent-orchestrator/ws-server';
+import { z } from 'zod';
 import { ConfigurationError } from '../exit-code.js';
 import { devCredentialsPath, type Settings } from '../settings/settings.js';
 
 /** The tenant of the API key that `dev` makes up. */
 const DEV_TENANT = 'dev';
-const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
-
-export function isLoopback(host: string): boolean {
-  return LOOPBACK.has(host);
-}
+const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/;
 
 export interface Credentials {
   readonly identities: Identities;
@@ -37,7 +35,7 @@ export function configuredCredentials(settings: Settings): Credentials {
 /** Those of the settings, or, on loopback, ones that are made up for this run. */
 export function devCredentials(settings: Settings): Credentials {
   if (Object.keys(settings.apiKeys).length > 0) return configuredCredentials(settings);
-  if (!isLoopback(settings.host)) {
+  if (!LOOPBACK.test(settings.host)) {
     throw new ConfigurationError(
       `credentials are made up on loopback only: expected ORCHESTRATOR_API_KEYS for host "${settings.host}", got nothing`,
     );
@@ -52,22 +50,54 @@ export function devCredentials(settings: Settings): Credentials {
 }
 
 function identitiesOf(settings: Settings, apiKeys: Readonly<Record<string, string>>): Identities {
-  return createIdentities({
-    apiKeys: Object.entries(apiKeys).map(([key, tenant]) => ({ key, tenant })),
-    serviceTokens: Object.entries(settings.serviceTokens).map(([service, token]) => ({ service, token })),
-    ...(settings.operatorToken !== undefined && { operatorToken: settings.operatorToken }),
-  });
+  const { serviceTokens, operatorToken } = settings;
+  try {
+    return createIdentities({
+      apiKeys: Object.entries(apiKeys).map(([key, tenant]) => ({ key, tenant })),
+      serviceTokens: Object.entries(serviceTokens).flatMap(([service, tokens]) =>
+        tokens.map((token) => ({ service, token })),
+      ),
+      ...(operatorToken !== undefined && { operatorToken }),
+    });
+  } catch (error) {
+    if (error instanceof OrchestratorError) throw new ConfigurationError(error.message, { cause: error });
+    throw error;
+  }
 }
 
-/** Leaves a made-up key for commands in the same folder, readable by this user alone. Returns how to take it away. */
+const noteSchema = z.object({ url: z.string(), pid: z.number().int().positive() });
+
+/**
+ * Leaves a made-up key for commands in the same folder, readable by this user alone. Returns how to take it away.
+ *
+ * @throws when it can't be left, also because another `dev` that runs in this folder has left its own.
+ */
 export async function leaveDevCredentials(
   cwd: string,
   url: string,
   apiKey: string,
 ): Promise<() => Promise<void>> {
   const path = devCredentialsPath(cwd);
+  const other = await runningDev(path);
+  if (other !== undefined) throw new Error(`they find the one that runs at ${other}`);
+  const text = `${JSON.stringify({ url, apiKey, pid: process.pid })}\n`;
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await rm(path, { force: true });
-  await writeFile(path, `${JSON.stringify({ url, apiKey })}\n`, { mode: 0o600 });
-  return () => rm(path, { force: true });
+  await writeFile(path, text, { mode: 0o600, flag: 'wx' });
+  return async () => {
+    const there = await readFile(path, 'utf8').catch(() => undefined);
+    if (there === text) await rm(path, { force: true });
+  };
+}
+
+/** Where the `dev` listens whose note is there, if it still runs. */
+async function runningDev(path: string): Promise<string | undefined> {
+  try {
+    const note = noteSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+    process.kill(note.pid, 0);
+    return note.url;
+  } catch {
+    // No note, one that can't be read, or one of a process that has ended.
+    return undefined;
+  }
 }

@@ -1,6 +1,7 @@
-import { type Logger, Orchestrator } from '@agent-orchestrator/core';
+import { type Logger, Orchestrator, OrchestratorError } from '@agent-orchestrator/core';
 import { addLocalStack, type LocalStack } from '@agent-orchestrator/local-stack';
 import { OrchestratorServer } from '@agent-orchestrator/ws-server';
+import { ConfigurationError } from '../exit-code.js';
 import type { Settings } from '../settings/settings.js';
 import type { Credentials } from './credentials.js';
 
@@ -36,7 +37,10 @@ export async function startNode(options: {
     await server.listen(settings.port, settings.host);
   } catch (error) {
     await stop({ graceMs: 0 });
-    throw error;
+    // The port is a setting: another one helps.
+    throw error instanceof OrchestratorError && error.code === 'not_running'
+      ? new ConfigurationError(error.message, { cause: error })
+      : error;
   }
   return { url: server.url, orchestrator, stop };
 }

@@ -1,13 +1,17 @@
 import type { JsonValue, Task } from '@agent-orchestrator/core';
-import type { Terminal } from '../terminal.js';
+import { printable, type Terminal } from '../terminal.js';
 
 interface Source {
   readonly title?: string;
   readonly quote?: string;
 }
 
-/** What a task came to, for people: its text and sources if it has them, else its JSON. */
-export function printAnswer(task: Task, terminal: Terminal): void {
+/** What a task came to, for people: its text, unless it is there already, and sources if it has them, else its JSON. */
+export function printAnswer(
+  task: Task,
+  terminal: Terminal,
+  { isThere }: { readonly isThere: boolean },
+): void {
   const { result } = task;
   const said = typeof result === 'object' && result !== null && !Array.isArray(result) ? result : undefined;
   const content = said?.['content'] ?? said?.['answer'];
@@ -15,7 +19,7 @@ export function printAnswer(task: Task, terminal: Terminal): void {
     terminal.data(JSON.stringify(result ?? null, null, 2));
     return;
   }
-  terminal.data(content);
+  if (!isThere) terminal.data(printable(content));
   const sources = (said?.['sources'] ?? []) as readonly Source[];
   if (sources.length === 0) return;
   terminal.data('');
@@ -24,9 +28,11 @@ export function printAnswer(task: Task, terminal: Terminal): void {
 }
 
 function sourceLine(number: number, { title, quote }: Source, terminal: Terminal): string {
-  const passage = (quote ?? '').replaceAll(/\s+/g, ' ').trim();
+  const passage = printable(quote ?? '')
+    .replaceAll(/\s+/g, ' ')
+    .trim();
   const shown = passage.length > 240 ? `${passage.slice(0, 239)}…` : passage;
-  return ` [${number}] ${terminal.paint('cyan', title ?? 'untitled')}\n     ${terminal.paint('dim', shown)}`;
+  return ` [${number}] ${terminal.paint('cyan', printable(title ?? 'untitled'))}\n     ${terminal.paint('dim', shown)}`;
 }
 
 /** The same for programs: one JSON value. */

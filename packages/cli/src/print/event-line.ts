@@ -1,5 +1,5 @@
 import type { TaskEvent } from '@agent-orchestrator/core';
-import type { Terminal } from '../terminal.js';
+import { printable, type Terminal } from '../terminal.js';
 
 interface StatusData {
   readonly status?: string;
@@ -19,12 +19,19 @@ export function deltaOf(event: TaskEvent): string | undefined {
 }
 
 /** An event in a line for people: when, who, what. */
-export function eventLine(event: TaskEvent, terminal: Terminal): string {
-  const time = terminal.dim(event.timestamp.slice(11, 23));
-  const task = event.task_id === undefined ? '' : terminal.dim(` ${event.task_id.slice(0, 8)}`);
-  const who =
-    event.service === 'orchestrator' ? '' : ` ${terminal.paint('cyan', event.service, terminal.stderr)}`;
-  return `${time}${task}${who} ${whatHappened(event)}`;
+export function eventLine(
+  event: TaskEvent,
+  terminal: Terminal,
+  stream: Terminal['stdout'] | Terminal['stderr'],
+): string {
+  const { timestamp, task_id: id, service } = event;
+  const when = terminal.paint(
+    'dim',
+    `${timestamp.slice(11, 23)}${id === undefined ? '' : ` ${id.slice(0, 8)}`}`,
+    stream,
+  );
+  const who = service === 'orchestrator' ? '' : ` ${terminal.paint('cyan', service, stream)}`;
+  return `${when}${who} ${printable(whatHappened(event))}`;
 }
 
 function whatHappened(event: TaskEvent): string {
@@ -41,7 +48,7 @@ function whatHappened(event: TaskEvent): string {
     case 'task_failed':
       return `failed: ${String(data?.['code'])}: ${String(data?.['message'])}`;
     case 'session_updated':
-      return `session ${event.session_id}: ${String(data?.['messages'])} messages, ${String(data?.['status'])}`;
+      return `session ${event.session_id}: ${String(data?.['status'])}, messages: ${String(data?.['messages'])}`;
     default:
       return event.event satisfies never;
   }

@@ -1,4 +1,4 @@
-import type { Terminal } from '../terminal.js';
+import { printable, type Terminal } from '../terminal.js';
 
 const WIDTH = 28;
 
@@ -12,19 +12,26 @@ export class ProgressBar {
     private readonly total: number,
   ) {}
 
-  /** One more is done. */
-  step(label: string): void {
+  /** One more is done, or is refused for a reason, which stays to be read. */
+  step(label: string, refusal?: string): void {
     this.#done += 1;
     if (this.terminal.json) return;
-    if (this.terminal.redraws) this.#draw(label);
-    else this.terminal.talk(`  ${this.#done}/${this.total} ${label}`);
+    const count = `${this.#done}/${this.total}`;
+    if (!this.terminal.redraws) {
+      this.terminal.talk(
+        `  ${count} ${refusal === undefined ? printable(label) : this.#refused(label, refusal)}`,
+      );
+      return;
+    }
+    if (refusal !== undefined) this.note(`  ${this.#refused(label, refusal)}`);
+    this.#draw(count, label);
   }
 
   /** A line that stays, above the bar. */
   note(text: string): void {
     if (this.#drawn) this.terminal.stderr.write('\r\u001B[K');
+    this.#drawn = false;
     this.terminal.talk(text);
-    if (this.#drawn) this.#draw('');
   }
 
   end(): void {
@@ -32,10 +39,16 @@ export class ProgressBar {
     this.#drawn = false;
   }
 
-  #draw(label: string): void {
+  #refused(label: string, reason: string): string {
+    return `${this.terminal.paint('red', 'refused', this.terminal.stderr)} ${printable(label)}: ${printable(reason)}`;
+  }
+
+  #draw(count: string, label: string): void {
     const filled = Math.round((this.#done / Math.max(1, this.total)) * WIDTH);
     const bar = `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}`;
-    this.terminal.stderr.write(`\r\u001B[K  ${bar} ${this.#done}/${this.total} ${label.slice(0, 40)}`);
+    // A line that breaks could not be drawn over.
+    const line = `  ${bar} ${count} ${printable(label)}`.slice(0, this.terminal.columns - 1);
+    this.terminal.stderr.write(`\r\u001B[K${line}`);
     this.#drawn = true;
   }
 }

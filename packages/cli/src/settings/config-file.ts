@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { isAbsolute, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { JsonRefusedError, parseJson } from '@agent-orchestrator/core';
 import { ConfigurationError } from '../exit-code.js';
@@ -15,42 +15,64 @@ export interface ConfigFile {
 /** Reads the file that `--config` names, else `orchestrator.config.mjs` or `.json` in this folder, else nothing. */
 export async function readConfigFile(cwd: string, named: string | undefined): Promise<ConfigFile> {
   const candidates =
-    named === undefined
-      ? NAMES.map((name) => join(cwd, name))
-      : [isAbsolute(named) ? named : resolve(cwd, named)];
+    named === undefined ? NAMES.map((name) => join(cwd, name)) : named === '' ? [] : [resolve(cwd, named)];
   for (const path of candidates) {
     const found = await stat(path).catch(() => undefined);
     if (found?.isFile()) return { path, settings: await readOne(path) };
   }
-  if (named !== undefined)
-    throw new ConfigurationError(`--config: expected a file, got "${named}", which is none`);
-  return { settings: {} };
+  if (named === undefined) return { settings: {} };
+  throw new ConfigurationError(`--config: expected a file, got "${named}", which is none`);
 }
 
 async function readOne(path: string): Promise<Record<string, unknown>> {
-  const settings = path.endsWith('.json') ? await readJson(path) : await importModule(path);
+  const json = path.endsWith('.json');
+  if (!json && !/\.m?js$/.test(path)) {
+    throw new ConfigurationError(`${path}: expected a file that ends in .mjs or .json`);
+  }
+  const settings = json ? await readJson(path) : await importModule(path);
   if (typeof settings === 'object' && settings !== null && !Array.isArray(settings)) {
     return settings as Record<string, unknown>;
   }
+  const form = json ? 'an object of settings' : 'an object of settings as default export';
   throw new ConfigurationError(
-    `${path}: expected an object of settings${path.endsWith('.json') ? '' : ' as default export'}`,
+    `${path}: expected ${form}, got ${settings === undefined ? 'nothing' : 'something else'}`,
   );
 }
 
 async function readJson(path: string): Promise<unknown> {
+  let text: string;
   try {
-    return parseJson(await readFile(path, 'utf8'));
+    text = await readFile(path, 'utf8');
   } catch (error) {
-    const reason = error instanceof JsonRefusedError ? error.reason : (error as Error).message;
-    throw new ConfigurationError(`${path}: ${reason}`, { cause: error });
+    throw new ConfigurationError(`${path}: ${(error as Error).message}`, { cause: error });
+  }
+  try {
+    return parseJson(text);
+  } catch (error) {
+    const reason = error instanceof JsonRefusedError ? error.reason : '';
+    throw new ConfigurationError(`${path}: expected JSON, got ${jsonFault(text, reason)}`);
   }
 }
 
+/** Where a text stops being JSON. What stands there is not repeated: it may be a secret. */
+export function jsonFault(text: string, reason: string): string {
+  if (!reason.startsWith('expected JSON')) return 'keys or a depth that are not allowed';
+  const at = / at position (\d+)/.exec(reason)?.[1];
+  if (at === undefined)
+    return reason.includes('end of JSON') ? 'an end in the middle' : 'a mistake in its syntax';
+  const before = text.slice(0, Number(at)).split('\n');
+  return `a mistake at line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+}
+
 async function importModule(path: string): Promise<unknown> {
+  const { href } = pathToFileURL(path);
   try {
-    const module = (await import(pathToFileURL(path).href)) as { default?: unknown };
-    return module.default;
+    return ((await import(href)) as { default?: unknown }).default;
   } catch (error) {
-    throw new ConfigurationError(`${path}: ${(error as Error).message}`, { cause: error });
+    const { message, stack = '' } = error as Error;
+    const line = stack.split(`${href}:`)[1]?.match(/^\d+/)?.[0];
+    throw new ConfigurationError(`${path}${line === undefined ? '' : `:${line}`}: ${message}`, {
+      cause: error,
+    });
   }
 }

@@ -1,58 +1,12 @@
 import { join } from 'node:path';
-import {
-  idSchema,
-  OrchestratorError,
-  validate,
-  type ServiceSettings,
-  type WorkflowFunction,
-} from '@agent-orchestrator/core';
-import { z } from 'zod';
+import { OrchestratorError, type ServiceSettings, validate } from '@agent-orchestrator/core';
+import type { z } from 'zod';
 import { ConfigurationError } from '../exit-code.js';
 import { readConfigFile } from './config-file.js';
+import { fromEnvironment, VARIABLES } from './environment.js';
+import { settingsSchema } from './settings-schema.js';
 
-const tokenSchema = z.string().regex(/^[\x21-\x7e]{8,1024}$/, 'expected 8 to 1024 visible characters');
-const urlSchema = z.url({ protocol: /^https?$/, error: 'expected an http or https URL' });
-const portSchema = z.coerce
-  .number('expected a port, 0 to 65535')
-  .int('expected a port, 0 to 65535')
-  .min(0, 'expected a port, 0 to 65535')
-  .max(65_535, 'expected a port, 0 to 65535');
-const serviceSchema = z.strictObject({
-  url: urlSchema,
-  token: tokenSchema.optional(),
-  timeoutMs: z.number().int().min(1).optional(),
-  silenceMs: z.number().int().min(1).optional(),
-  concurrency: z.number().int().min(1).optional(),
-});
-
-const settingsSchema = z.strictObject({
-  url: urlSchema.default('http://127.0.0.1:8000'),
-  host: z.string().min(1).default('127.0.0.1'),
-  port: portSchema.default(8000),
-  /** By key: whose it is. */
-  apiKeys: z.record(tokenSchema, idSchema).default({}),
-  /** By service: its token. */
-  serviceTokens: z.record(idSchema, tokenSchema).default({}),
-  apiKey: tokenSchema.optional(),
-  operatorToken: tokenSchema.optional(),
-  llm: z
-    .strictObject({
-      url: urlSchema,
-      key: z.string().min(1).optional(),
-      model: z.string().min(1).default('default'),
-    })
-    .optional(),
-  allowedOrigins: z.array(z.string()).default([]),
-  agentsFile: z.string().min(1).optional(),
-  concurrency: z.number().int().min(1).optional(),
-  services: z.record(idSchema, serviceSchema).default({}),
-  workflows: z
-    .record(
-      idSchema,
-      z.custom<WorkflowFunction>((fn) => typeof fn === 'function', 'expected a function'),
-    )
-    .default({}),
-});
+export const DEFAULT_URL = 'http://127.0.0.1:8000';
 
 /** Everything that can be set, with defaults filled in. */
 export type Settings = Omit<z.output<typeof settingsSchema>, 'services'> & {
@@ -76,90 +30,37 @@ type Env = Readonly<Record<string, string | undefined>>;
  */
 export async function readSettings(flags: SettingFlags, env: Env, cwd: string): Promise<Settings> {
   const file = await readConfigFile(cwd, flags.config);
-  const merged = { ...file.settings, ...fromEnvironment(env, file.settings), ...fromFlags(flags) };
+  const byFlag = fromFlags(flags);
+  const byVariable = fromEnvironment(env, file.settings);
   try {
-    return validate(settingsSchema, merged, 'settings') as Settings;
+    return validate(settingsSchema, { ...file.settings, ...byVariable, ...byFlag }, 'settings') as Settings;
   } catch (error) {
     if (!(error instanceof OrchestratorError)) throw error;
     const lines = (error.issues ?? []).map(({ path, expected, got }) => {
-      const source = sourceOf(path, flags, env, file.path);
-      // What stands in the place of a secret may be one.
-      const shown = /key|token/i.test(path) ? 'something else' : got;
-      return `${source}: expected ${expected}, got ${shown}`;
+      const [name = ''] = path.split('.');
+      if (expected === 'no such field')
+        return `${file.path}: "${path}" is no setting; docs/cli.md lists those there are`;
+      // What stands in the place of a secret may be one, as a value or as a key.
+      const secret = /key|token/i.test(path);
+      const where = name === 'apiKeys' || name === 'serviceTokens' ? name : path;
+      const source =
+        name in byFlag
+          ? `--${name}`
+          : name in byVariable
+            ? (VARIABLES[name] ?? name)
+            : `${file.path}, ${where}`;
+      return `${source}: expected ${expected}, got ${secret || got.includes('@') ? 'something else' : got}`;
     });
-    throw new ConfigurationError(lines.join('\n'), { cause: error });
+    throw new ConfigurationError([...new Set(lines)].join('\n  '));
   }
 }
 
-const VARIABLES: Readonly<Record<string, string>> = {
-  url: 'ORCHESTRATOR_URL',
-  host: 'ORCHESTRATOR_HOST',
-  port: 'ORCHESTRATOR_PORT',
-  apiKeys: 'ORCHESTRATOR_API_KEYS',
-  serviceTokens: 'ORCHESTRATOR_SERVICE_TOKENS',
-  apiKey: 'ORCHESTRATOR_API_KEY',
-  operatorToken: 'ORCHESTRATOR_OPERATOR_TOKEN',
-  llm: 'ORCHESTRATOR_LLM_URL',
-};
-
-function fromEnvironment(env: Env, file: Record<string, unknown>): Record<string, unknown> {
-  const found: Record<string, unknown> = {};
-  for (const name of ['url', 'host', 'port', 'apiKey', 'operatorToken'] as const) {
-    const value = variable(env, VARIABLES[name] as string);
-    if (value !== undefined) found[name] = value;
-  }
-  const apiKeys = variable(env, 'ORCHESTRATOR_API_KEYS');
-  if (apiKeys !== undefined) found['apiKeys'] = pairs('ORCHESTRATOR_API_KEYS', '<key>=<tenant>', apiKeys);
-  const tokens = variable(env, 'ORCHESTRATOR_SERVICE_TOKENS');
-  if (tokens !== undefined)
-    found['serviceTokens'] = pairs('ORCHESTRATOR_SERVICE_TOKENS', '<service>=<token>', tokens);
-  const llm = {
-    url: variable(env, 'ORCHESTRATOR_LLM_URL'),
-    key: variable(env, 'ORCHESTRATOR_LLM_KEY'),
-    model: variable(env, 'ORCHESTRATOR_LLM_MODEL'),
-  };
-  if (llm.url !== undefined) {
-    found['llm'] = {
-      ...(file['llm'] as object | undefined),
-      ...Object.fromEntries(Object.entries(llm).filter(([, value]) => value !== undefined)),
-    };
-  }
-  return found;
-}
-
-/** A variable that is set to nothing is not set. */
-function variable(env: Env, name: string): string | undefined {
-  const value = env[name];
-  return value === '' ? undefined : value;
-}
-
-function pairs(name: string, form: string, text: string): Record<string, string> {
-  const found: [string, string][] = text.split(',').map((pair, index) => {
-    const at =
-      pair.lastIndexOf('=') > 0 && form.startsWith('<key>') ? pair.lastIndexOf('=') : pair.indexOf('=');
-    if (at < 1 || at === pair.length - 1) {
-      throw new ConfigurationError(`${name}: expected ${form}[,…], got something else in place ${index + 1}`);
-    }
-    return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
-  });
-  return Object.fromEntries(found);
-}
-
-function fromFlags(flags: SettingFlags): Record<string, unknown> {
-  const { url, host, port } = flags;
+function fromFlags({ url, host, port }: SettingFlags): Record<string, unknown> {
   return {
     ...(url !== undefined && { url }),
     ...(host !== undefined && { host }),
     ...(port !== undefined && { port }),
   };
-}
-
-function sourceOf(path: string, flags: SettingFlags, env: Env, file: string | undefined): string {
-  const [name = ''] = path.split('.');
-  if (name in fromFlags(flags)) return `--${name}`;
-  const envName = VARIABLES[name];
-  if (envName !== undefined && variable(env, envName) !== undefined) return envName;
-  return file === undefined ? path : `${file}, ${/key|token/i.test(path) ? name : path}`;
 }
 
 /** Where `dev` leaves the credentials that it made up, for commands that run in the same folder. */

@@ -1,0 +1,132 @@
+import { createInterface, type Interface } from 'node:readline/promises';
+import type { Message } from '@agent-orchestrator/core';
+import type { Connection } from '../client/connection.js';
+import { EXIT, exitCodeOf, exitCodeOfTask } from '../exit-code.js';
+import { printable } from '../terminal.js';
+import { ask } from './ask.js';
+import { type CommandContext, sessionPath } from './command-context.js';
+
+export interface ConversationOptions {
+  /** Goes on with this session; a new one begins with the first question otherwise. */
+  readonly session: string | undefined;
+  readonly agent: string | undefined;
+  readonly quiet: boolean | undefined;
+}
+
+const HELP = '/new begins another session, /history shows this one, /quit (or Ctrl-D) ends';
+
+/**
+ * Question and answer, a line each, until the input ends. Where somebody types there are a greeting and a prompt, Ctrl-C
+ * gives up the answer that is under way, and ends the conversation at the prompt. Elsewhere each line is a question, and
+ * the first one that fails decides what the command ends with.
+ */
+export class Conversation {
+  #session: string | undefined;
+  #asking: AbortController | undefined;
+
+  constructor(
+    private readonly context: CommandContext,
+    private readonly connection: Connection,
+    private readonly options: ConversationOptions,
+  ) {
+    this.#session = options.session;
+  }
+
+  async hold(): Promise<void> {
+    const { terminal, signal } = this.context;
+    const typed = terminal.isTyped && !terminal.json;
+    // The server is asked first: better told now than after the first question.
+    await this.connection.api.get('/v1/sessions', { query: { limit: 1 } });
+    const what = this.#session === undefined ? 'a new conversation' : `session ${this.#session}`;
+    if (typed) terminal.talk(`${what} at ${this.connection.url}. ${HELP}.`);
+    const prompt = createInterface({
+      input: terminal.stdin,
+      ...(typed && { output: terminal.stderr }),
+      terminal: typed && terminal.redraws,
+      prompt: '> ',
+    });
+    const interrupt = () => this.#interrupt(prompt);
+    prompt.on('SIGINT', interrupt);
+    signal.addEventListener('abort', interrupt);
+    let quit = false;
+    try {
+      if (typed) prompt.prompt();
+      for await (const line of prompt) {
+        quit = !(await this.#turn(line.trim()));
+        if (quit || signal.aborted) break;
+        if (typed) prompt.prompt();
+      }
+    } finally {
+      // After Ctrl-D the shell's prompt begins a line of its own.
+      if (typed && !quit) terminal.talk('');
+      signal.removeEventListener('abort', interrupt);
+      prompt.close();
+    }
+    if (signal.aborted) this.context.exit(EXIT.interrupted);
+  }
+
+  #interrupt(prompt: Interface): void {
+    if (this.#asking) {
+      this.#asking.abort();
+      return;
+    }
+    this.context.exit(EXIT.interrupted);
+    prompt.close();
+  }
+
+  /** Returns whether the conversation goes on. */
+  async #turn(text: string): Promise<boolean> {
+    const { terminal } = this.context;
+    if (text === '/quit' || text === '/exit') return false;
+    if (text === '/new') this.#session = undefined;
+    else if (text === '/history') await this.#showHistory();
+    else if (text.startsWith('/')) terminal.talk(`${text} is unknown: ${HELP}`);
+    else if (text !== '') await this.#answer(text);
+    return true;
+  }
+
+  async #answer(message: string): Promise<void> {
+    const { terminal } = this.context;
+    const { agent, quiet } = this.options;
+    this.#asking = new AbortController();
+    try {
+      const { signal } = this.#asking;
+      const task = await ask(this.context, this.connection, {
+        message,
+        session: this.#session,
+        agent,
+        quiet,
+        signal,
+        onAccepted: (session) => {
+          this.#session = session;
+        },
+      });
+      if (!task) terminal.talk('cancelled');
+      if (task && !terminal.isTyped) this.#failed(exitCodeOfTask(task));
+    } catch (error) {
+      const code = exitCodeOf(error);
+      if (code === EXIT.unreachable || code === EXIT.denied || !terminal.isTyped) throw error;
+      terminal.error((error as Error).message);
+    } finally {
+      this.#asking = undefined;
+    }
+  }
+
+  #failed(code: number): void {
+    if (code !== EXIT.ok) this.context.exit(code);
+  }
+
+  async #showHistory(): Promise<void> {
+    const { terminal } = this.context;
+    if (this.#session === undefined) {
+      terminal.talk('nothing was said yet');
+      return;
+    }
+    const path = `${sessionPath(this.#session)}/messages`;
+    const { messages } = await this.connection.api.get<{ messages: Message[] }>(path);
+    for (const { role, content } of messages) {
+      if (terminal.json) terminal.record({ role, content });
+      else terminal.data(`${terminal.paint('bold', role)}: ${printable(content)}`);
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import { readFile, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { JsonRefusedError, type JsonValue, MAX_RESULT_BYTES, parseJson } from '@agent-orchestrator/core';
+import { UsageError } from '../exit-code.js';
+
+/** The JSON in a file. @throws {UsageError} that names the file, what was expected and what came. */
+export async function readJsonFile(cwd: string, given: string): Promise<JsonValue> {
+  const path = resolve(cwd, given);
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(
+      `${given}: expected a file, got ${error.code === 'ENOENT' ? 'nothing there' : error.message}`,
+    );
+  });
+  // A pipe or a device may never end.
+  if (!found.isFile()) throw new UsageError(`${given}: expected a file, got ${kindOf(found)}`);
+  if (found.size > MAX_RESULT_BYTES) {
+    throw new UsageError(`${given}: expected at most ${MAX_RESULT_BYTES} bytes, got ${found.size}`);
+  }
+  const text = await readFile(path, 'utf8').catch((error: Error) => {
+    throw new UsageError(`${given}: expected a readable file, got ${error.message}`);
+  });
+  return jsonOf(text, given);
+}
+
+/** The JSON in a text. @throws {UsageError} */
+export function jsonOf(text: string, what: string): JsonValue {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonRefusedError)) throw error;
+    throw new UsageError(`${what}: ${text.trim() === '' ? 'expected JSON, got nothing' : error.reason}`);
+  }
+}
+
+/** What stands in the place of a file. */
+export function kindOf(found: { isDirectory(): boolean; isFIFO(): boolean }): string {
+  if (found.isDirectory()) return 'a folder';
+  return found.isFIFO() ? 'a pipe' : 'a device or socket';
+}

@@ -1,0 +1,36 @@
+import type { TaskEvent } from '@agent-orchestrator/core';
+import { printable, type Terminal } from '../terminal.js';
+import { deltaOf, eventLine } from './event-line.js';
+
+/** Events as talk, a line each; text that a model writes as one running text. */
+export class EventPrinter {
+  #written = '';
+  #isWriting = false;
+
+  constructor(private readonly terminal: Terminal) {}
+
+  /** What a model wrote so far. */
+  get written(): string {
+    return this.#written;
+  }
+
+  print(event: TaskEvent): void {
+    const { terminal } = this;
+    if (terminal.json) return;
+    const delta = deltaOf(event);
+    if (delta === undefined) {
+      this.end();
+      terminal.talk(`  ${eventLine(event, terminal, terminal.stderr)}`);
+      return;
+    }
+    terminal.stderr.write(printable(delta));
+    this.#written += delta;
+    this.#isWriting = true;
+  }
+
+  /** Ends the line of a text that is being written. */
+  end(): void {
+    if (this.#isWriting) this.terminal.talk('');
+    this.#isWriting = false;
+  }
+}

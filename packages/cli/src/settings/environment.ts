@@ -1,0 +1,66 @@
+import { ConfigurationError } from '../exit-code.js';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** By setting: the variable that sets it. */
+export const VARIABLES: Readonly<Record<string, string>> = {
+  url: 'ORCHESTRATOR_URL',
+  host: 'ORCHESTRATOR_HOST',
+  port: 'ORCHESTRATOR_PORT',
+  apiKeys: 'ORCHESTRATOR_API_KEYS',
+  serviceTokens: 'ORCHESTRATOR_SERVICE_TOKENS',
+  apiKey: 'ORCHESTRATOR_API_KEY',
+  operatorToken: 'ORCHESTRATOR_OPERATOR_TOKEN',
+  llm: 'ORCHESTRATOR_LLM_URL',
+};
+
+/** The settings that the environment has. A variable that is set to nothing is not set. */
+export function fromEnvironment(env: Env, file: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const found: Record<string, unknown> = {};
+  for (const name of ['url', 'host', 'port', 'apiKey', 'operatorToken'] as const) {
+    const value = env[VARIABLES[name] as string];
+    if (value) found[name] = value;
+  }
+  const { ORCHESTRATOR_API_KEYS: keys, ORCHESTRATOR_SERVICE_TOKENS: tokens } = env;
+  if (keys) found['apiKeys'] = apiKeys(keys);
+  if (tokens) found['serviceTokens'] = serviceTokens(tokens);
+  const { ORCHESTRATOR_LLM_URL: url, ORCHESTRATOR_LLM_KEY: key, ORCHESTRATOR_LLM_MODEL: model } = env;
+  if (url || key || model) {
+    const given = { ...(url && { url }), ...(key && { key }), ...(model && { model }) };
+    found['llm'] = { ...(file['llm'] as object | undefined), ...given };
+  }
+  return found;
+}
+
+/** A key may have "=" in it, a tenant's id not. */
+function apiKeys(text: string): Record<string, string> {
+  const name = 'ORCHESTRATOR_API_KEYS';
+  const found: Record<string, string> = {};
+  for (const [index, [key, tenant]] of pairs(name, '<key>=<tenant>', text, 'last').entries()) {
+    if (Object.hasOwn(found, key)) {
+      throw new ConfigurationError(`${name}: expected each key once, got that of place ${index + 1} twice`);
+    }
+    found[key] = tenant;
+  }
+  return found;
+}
+
+/** A service's name has no "=" in it, a token may. The same service twice: while one token is replaced by the other. */
+function serviceTokens(text: string): Record<string, string[]> {
+  const found: Record<string, string[]> = {};
+  for (const [service, token] of pairs('ORCHESTRATOR_SERVICE_TOKENS', '<service>=<token>', text, 'first')) {
+    (found[service] ??= []).push(token);
+  }
+  return found;
+}
+
+function pairs(name: string, form: string, text: string, split: 'first' | 'last'): [string, string][] {
+  return text.split(',').map((part, index) => {
+    const pair = part.trim();
+    const at = split === 'last' ? pair.lastIndexOf('=') : pair.indexOf('=');
+    if (at < 1 || at === pair.length - 1) {
+      throw new ConfigurationError(`${name}: expected ${form}[,…], got something else in place ${index + 1}`);
+    }
+    return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
+  });
+}

@@ -1,0 +1,78 @@
+import { idSchema, type WorkflowFunction } from '@agent-orchestrator/core';
+import { z } from 'zod';
+
+const TOKEN = /^[\x21-\x7e]{8,1024}$/;
+const TOKEN_FORM = 'expected 8 to 1024 visible ASCII characters';
+const URL_FORM = 'expected an http or https URL without user and password';
+const PORT_FORM = 'expected a port, 0 to 65535';
+
+const tokenSchema = z.string(TOKEN_FORM).regex(TOKEN, TOKEN_FORM);
+const urlSchema = z
+  .url({ protocol: /^https?$/, error: URL_FORM })
+  .refine((text) => !URL.canParse(text) || new URL(text).username + new URL(text).password === '', URL_FORM);
+/** From a flag or the environment it comes as text. */
+const portSchema = z
+  .custom<number | string>((port) => /^\d{1,5}$/.test(String(port)) && Number(port) <= 65_535, PORT_FORM)
+  .transform(Number);
+const countSchema = z
+  .number('expected a whole number from 1 on')
+  .int()
+  .min(1, 'expected a whole number from 1 on');
+
+/** One token of a service, or two while one is replaced by the other. */
+const tokensSchema = z
+  .custom<string | string[]>((value) => {
+    const tokens: unknown[] = [value].flat();
+    const areTokens = tokens.every((token) => typeof token === 'string' && TOKEN.test(token));
+    return areTokens && tokens.length > 0 && tokens.length <= 2;
+  }, `${TOKEN_FORM}, or an array of two such tokens at most`)
+  .transform((tokens) => [tokens].flat());
+
+const apiKeysSchema = z
+  .record(z.string(), idSchema, 'expected an object of keys and whose they are')
+  .refine((keys) => Object.keys(keys).every((key) => TOKEN.test(key)), `${TOKEN_FORM} as key`);
+
+const serviceSchema = z.strictObject({
+  url: urlSchema,
+  token: tokenSchema.optional(),
+  timeoutMs: countSchema.optional(),
+  silenceMs: countSchema.optional(),
+  concurrency: countSchema.optional(),
+});
+
+function byId<T extends z.ZodType>(schema: T) {
+  const form = 'expected names of letters, digits, "_", "." or "-", 64 at most';
+  return z
+    .record(z.string(), schema)
+    .refine((named) => Object.keys(named).every((name) => idSchema.safeParse(name).success), form);
+}
+
+/** What the config file may have; flags and environment fill in the same. */
+export const settingsSchema = z.strictObject({
+  /** Default: the `dev` that runs in this folder, else the usual port of this machine. */
+  url: urlSchema.optional(),
+  host: z
+    .string()
+    .regex(/^[A-Za-z0-9.:-]+$/, 'expected a host name or an IP address')
+    .default('127.0.0.1'),
+  port: portSchema.default(8000),
+  /** By key: whose it is. */
+  apiKeys: apiKeysSchema.default({}),
+  serviceTokens: byId(tokensSchema).default({}),
+  apiKey: tokenSchema.optional(),
+  operatorToken: tokenSchema.optional(),
+  llm: z
+    .strictObject({
+      url: urlSchema,
+      key: z.string().min(1).optional(),
+      model: z.string().min(1).default('default'),
+    })
+    .optional(),
+  allowedOrigins: z.array(z.string()).default([]),
+  agentsFile: z.string().min(1).optional(),
+  concurrency: countSchema.optional(),
+  services: byId(serviceSchema).default({}),
+  workflows: byId(
+    z.custom<WorkflowFunction>((fn) => typeof fn === 'function', 'expected a function'),
+  ).default({}),
+});

@@ -1,0 +1,208 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cli, type Folder, folder, records, type RunningServer, startServer } from './cli-process.js';
+
+const PLAN = fileURLToPath(new URL('../../../examples/plans/ingest-and-ask.json', import.meta.url));
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const QUESTION = 'What colour does the widget have?';
+
+let place: Folder;
+let dev: RunningServer;
+
+/** In the folder of `dev`, without URL or API key: both are found. */
+const run = (...args: string[]) => cli(args, { cwd: place.path });
+
+beforeAll(async () => {
+  place = await folder();
+  await writeFile(join(place.path, 'widget.md'), '# Widget\n\nThe widget has the colour blue.\n');
+  dev = await startServer(['dev'], { cwd: place.path });
+  expect(await run('ingest', 'widget.md')).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: '  1/1 widget.md\ndocuments ingested: 1 (1 passages)\n',
+  });
+});
+afterAll(async () => {
+  await dev[Symbol.asyncDispose]();
+  await place[Symbol.asyncDispose]();
+});
+
+describe('ingest', () => {
+  it('says with --json what came of each document, in a line', async () => {
+    const { code, stdout, stderr } = await run('ingest', '--json', 'widget.md', 'nope.md');
+    expect([code, stderr]).toEqual([1, '']);
+    expect(records(stdout)).toEqual([
+      {
+        name: 'nope.md',
+        status: 'failed',
+        error: { code: 'invalid_request', message: expect.any(String) as string },
+      },
+      { name: 'widget.md', status: 'completed', document_id: expect.any(String) as string, chunks: 1 },
+    ]);
+  });
+
+  it('keeps collections apart', async () => {
+    expect(await run('ingest', 'widget.md', '--collection', 'other')).toMatchObject({ code: 0 });
+    const input = JSON.stringify({ question: QUESTION, collection: 'none' });
+    const { stdout } = await run('run', 'query', '--json', '--input', input);
+    expect(records(stdout)[0]).toMatchObject({ status: 'completed', result: { sources: [] } });
+  });
+});
+
+describe('chat', () => {
+  it('prints the answer with its sources as data, the events as talk', async () => {
+    const { code, stdout, stderr } = await run('chat', ...QUESTION.split(' '));
+    expect(code).toBe(0);
+    expect(stdout).toContain('colour blue');
+    expect(stdout).toMatch(/Sources\n \[1\] widget\.md/);
+    expect(stderr).toMatch(/created: agent_execution/);
+    expect(stderr).toMatch(/session [0-9a-f-]{36}: go on with/);
+  });
+
+  it('is one value with --json, without talk', async () => {
+    const { code, stdout, stderr } = await run('--json', 'chat', QUESTION);
+    expect([code, stderr]).toEqual([0, '']);
+    const [answer, ...more] = records(stdout);
+    expect(more).toEqual([]);
+    expect(answer).toMatchObject({ status: 'completed', message: { role: 'assistant' } });
+  });
+
+  it('has no events with --quiet', async () => {
+    const { stderr } = await run('chat', '-q', QUESTION);
+    expect(stderr).not.toContain('created');
+  });
+
+  it('goes on with a session, by name or the newest', async () => {
+    const session = async (...args: string[]) => {
+      const { stdout } = await run('chat', '--json', ...args);
+      return records(stdout)[0]?.['session_id'];
+    };
+    const first = await session(QUESTION);
+    expect(await session('-c', 'and its size?')).toBe(first);
+    expect(await session('another thing')).not.toBe(first);
+    expect(await session('--session', String(first), 'again')).toBe(first);
+    const { stdout } = await run('sessions', 'show', String(first), '--json');
+    expect(records(stdout)[0]).toMatchObject({ session: { session_id: first } });
+    expect((records(stdout)[0]?.['messages'] as unknown[]).length).toBe(6);
+  });
+
+  it('takes each line of its input as a question of one conversation', async () => {
+    const input = `${QUESTION}\n\n/unknown\nand again?\n/history\n/quit\nnot asked\n`;
+    const { code, stdout, stderr } = await cli(['chat', '--json'], { cwd: place.path, input });
+    expect([code, stderr]).toEqual([0, '']);
+    const lines = records(stdout);
+    const [one, two, ...history] = lines;
+    expect(two?.['session_id']).toBe(one?.['session_id']);
+    expect(history.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant']);
+  });
+
+  it('has neither prompt nor greeting where nobody types', async () => {
+    const { code, stdout, stderr } = await cli(['chat', '-q'], { cwd: place.path, input: QUESTION });
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('colour blue');
+  });
+});
+
+describe('run', () => {
+  it('runs a plan from a file, and puts another input into it', async () => {
+    const { code, stdout, stderr } = await run('run', PLAN);
+    expect(code).toBe(0);
+    expect(stdout).toContain('first Monday of each month');
+    expect(stderr).toMatch(/created: workflow/);
+    const input = {
+      name: 'tea.md',
+      content: 'The kettle is green.',
+      question: 'Which colour has the kettle?',
+    };
+    await writeFile(join(place.path, 'input.json'), JSON.stringify(input));
+    const other = await run('run', PLAN, '--input-file', 'input.json', '--json');
+    expect(records(other.stdout)[0]).toMatchObject({
+      status: 'completed',
+      result: { document: { chunks: 1 } },
+    });
+  });
+
+  it('runs a type of task, and a workflow of the Workflow Engine', async () => {
+    const input = JSON.stringify({ question: QUESTION });
+    expect((await run('run', 'query', '-i', input)).stdout).toContain('colour blue');
+    const documents = {
+      workflow: 'ingestion',
+      input: { documents: [{ name: 'x.md', content: 'Some words.' }] },
+    };
+    expect(await run('run', 'workflow', '-i', JSON.stringify(documents))).toMatchObject({ code: 0 });
+    // It is no type of task: the Workflow Engine knows it, and says what its input has to be.
+    const { code, stdout } = await run('run', 'tool_workflow', '--json', '-i', '{}');
+    expect(code).toBe(1);
+    expect(records(stdout)[0]).toMatchObject({ status: 'failed', error: { code: 'invalid_request' } });
+  });
+
+  it('leaves the task running with --no-wait, whose id is the data', async () => {
+    const { code, stdout } = await run('run', 'query', '--no-wait', '-i', JSON.stringify({ question: 'x' }));
+    expect(code).toBe(0);
+    expect(stdout.trim()).toMatch(UUID);
+    const { stdout: json } = await run('run', 'query', '--no-wait', '--json', '-i', '{"question":"x"}');
+    expect(records(json)).toEqual([{ task_id: expect.stringMatching(UUID) as string }]);
+  });
+});
+
+describe('tasks and sessions', () => {
+  it('lists tasks as a table, or a line of JSON each, a page at a time', async () => {
+    const { stdout, stderr } = await run(
+      'tasks',
+      'list',
+      '-n',
+      '1',
+      '--status',
+      'completed',
+      '--type',
+      'ingestion',
+    );
+    const [head, row, ...more] = stdout.trim().split('\n');
+    expect(head).toMatch(/^task +status +type +created$/);
+    expect(row).toMatch(/ completed +ingestion +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    expect(more).toEqual([]);
+    const [, cursor = ''] = /^more: --cursor (\S+)$/m.exec(stderr) ?? [];
+    const next = await run('tasks', 'list', '--json', '--type', 'ingestion', '--cursor', cursor);
+    const types = records(next.stdout).map(({ type }) => type);
+    expect(types.length).toBeGreaterThan(0);
+    expect(new Set(types)).toEqual(new Set(['ingestion']));
+  });
+
+  it('shows, cancels and tails a task that has ended', async () => {
+    const { stdout } = await run('run', 'query', '--json', '-i', JSON.stringify({ question: QUESTION }));
+    const id = String(records(stdout)[0]?.['task_id']);
+    const shown = await run('tasks', 'show', id);
+    expect(JSON.parse(shown.stdout)).toMatchObject({ task_id: id, status: 'completed' });
+    expect(records((await run('tasks', 'show', id, '--json')).stdout)).toHaveLength(1);
+    expect((await run('tasks', 'cancel', id)).stdout).toBe(`task ${id} is completed\n`);
+    expect((await run('tasks', 'tail', id)).stdout).toBe(`task ${id}: query, completed\n`);
+    expect(records((await run('tasks', 'tail', id, '--json')).stdout)).toMatchObject([
+      { event: 'subscribed', snapshot: { task: { task_id: id } } },
+    ]);
+  });
+
+  it('lists and shows sessions', async () => {
+    await run('chat', '-q', QUESTION);
+    const list = await run('sessions', 'list', '-n', '1', '--status', 'active');
+    const [, row = ''] = list.stdout.trim().split('\n');
+    const [id = ''] = row.split(' ');
+    expect(records((await run('sessions', 'list', '--json', '-n', '1')).stdout)).toMatchObject([
+      { session_id: id },
+    ]);
+    const { code, stdout } = await run('sessions', 'show', id);
+    expect(code).toBe(0);
+    expect(stdout).toContain(QUESTION);
+    expect(stdout).toContain('assistant');
+  });
+});
+
+it('says the version, and without a command what there is', async () => {
+  expect((await run('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  expect(await run()).toMatchObject({
+    code: 2,
+    stdout: '',
+    stderr: expect.stringMatching(/^Usage/) as string,
+  });
+});

@@ -1,0 +1,43 @@
+import { PassThrough } from 'node:stream';
+import { Terminal } from '../src/terminal.js';
+
+export interface FakeTerminal {
+  readonly terminal: Terminal;
+  readonly stdin: PassThrough;
+  stdout(): string;
+  stderr(): string;
+  /** Resolves when talk has something that fits. */
+  said(pattern: RegExp): Promise<void>;
+}
+
+/** A terminal of which everything is known. `tty`: somebody sits there. */
+export function fakeTerminal(
+  options: { readonly tty?: boolean; readonly env?: Record<string, string>; readonly columns?: number } = {},
+): FakeTerminal {
+  const { tty = false, env = {}, columns = 80 } = options;
+  const stream = () => Object.assign(new PassThrough(), { isTTY: tty, columns });
+  const [stdin, stdout, stderr] = [stream(), stream(), stream()];
+  const text = { stdout: '', stderr: '' };
+  const watchers = new Set<() => void>();
+  stdout.on('data', (chunk: Buffer) => (text.stdout += chunk.toString()));
+  stderr.on('data', (chunk: Buffer) => {
+    text.stderr += chunk.toString();
+    for (const watcher of watchers) watcher();
+  });
+  return {
+    terminal: new Terminal({ stdin, stdout, stderr, env, cwd: process.cwd() }),
+    stdin,
+    stdout: () => text.stdout,
+    stderr: () => text.stderr,
+    said: (pattern) =>
+      new Promise((resolve) => {
+        const watcher = () => {
+          if (!pattern.test(text.stderr)) return;
+          watchers.delete(watcher);
+          resolve();
+        };
+        watchers.add(watcher);
+        watcher();
+      }),
+  };
+}

@@ -1,0 +1,166 @@
+import type { Task, TaskEvent } from '@agent-orchestrator/core';
+import { describe, expect, it } from 'vitest';
+import { answerRecord, printAnswer } from '../src/print/answer.js';
+import { eventLine } from '../src/print/event-line.js';
+import { EventPrinter } from '../src/print/event-printer.js';
+import { ProgressBar } from '../src/print/progress-bar.js';
+import { table } from '../src/print/table.js';
+import { printable } from '../src/terminal.js';
+import { fakeTerminal } from './fake-terminal.js';
+
+const ESCAPE = '\u001B';
+
+function event(name: TaskEvent['event'], data: TaskEvent['data']): TaskEvent {
+  return {
+    event: name,
+    service: 'query',
+    task_id: '0b5c0000-0000-4000-8000-000000000000',
+    tenant_id: 'dev',
+    session_id: 's',
+    timestamp: '2026-01-31T10:00:00.123Z',
+    data,
+    metadata: {},
+    cursor: 'e:1',
+  };
+}
+
+const answered = {
+  task_id: '0b5c0000-0000-4000-8000-000000000000',
+  session_id: 's',
+  status: 'completed',
+  result: { content: 'Blue. [1]', sources: [{ title: 'a.md', quote: 'The  widget\nis blue.' }] },
+} as unknown as Task;
+
+describe('a progress bar', () => {
+  it('is a line for each thing where nobody can redraw', () => {
+    const { terminal, stderr, stdout } = fakeTerminal();
+    const bar = new ProgressBar(terminal, 2);
+    bar.step('a.md');
+    bar.step('b.md', 'too large');
+    bar.end();
+    expect(stderr()).toBe('  1/2 a.md\n  2/2 refused b.md: too large\n');
+    expect(stdout()).toBe('');
+  });
+
+  it('is redrawn in one line of a terminal, and what was refused stays above it', () => {
+    const { terminal, stderr } = fakeTerminal({ tty: true, env: { NO_COLOR: '1' } });
+    const bar = new ProgressBar(terminal, 2);
+    bar.step('a.md');
+    bar.step('b.md', 'too large');
+    bar.end();
+    const [first, refused, last, rest] = stderr().split(`\r${ESCAPE}[K`);
+    expect(first).toBe('');
+    expect(refused).toMatch(/^ {2}█{14}░{14} 1\/2 a\.md$/);
+    expect(last).toBe('  refused b.md: too large\n');
+    expect(rest).toMatch(/^ {2}█{28} 2\/2 b\.md\n$/);
+  });
+
+  it('never breaks the line, however long a name is', () => {
+    const { terminal, stderr } = fakeTerminal({ tty: true, columns: 50 });
+    new ProgressBar(terminal, 1).step('n'.repeat(200));
+    expect(stderr().replace(`\r${ESCAPE}[K`, '').length).toBeLessThan(50);
+  });
+
+  it('is silent with --json, and has no line feeds of its own', () => {
+    const { terminal, stderr } = fakeTerminal({ tty: true });
+    terminal.json = true;
+    const bar = new ProgressBar(terminal, 1);
+    bar.step('a.md', 'no');
+    bar.end();
+    expect(stderr()).toBe('');
+  });
+});
+
+describe('colours', () => {
+  it.each([
+    ['on a terminal', { tty: true }, true],
+    ['with NO_COLOR', { tty: true, env: { NO_COLOR: '1' } }, false],
+    ['with an empty NO_COLOR, which counts as none', { tty: true, env: { NO_COLOR: '' } }, true],
+    ['elsewhere', { tty: false }, false],
+  ])('%s', (_, options, coloured) => {
+    const { terminal } = fakeTerminal(options);
+    expect(terminal.paint('red', 'x').includes(ESCAPE)).toBe(coloured);
+    expect(terminal.dim('x').includes(ESCAPE)).toBe(coloured);
+  });
+});
+
+describe('text of somebody else', () => {
+  it('loses what a terminal would obey', () => {
+    expect(printable(`a${ESCAPE}[31mb\rc\u0007\u009B2Jd\n\te`)).toBe('a[31mbc2Jd\n\te');
+  });
+
+  it('is printed so in errors, answers and events', () => {
+    const { terminal, stdout, stderr } = fakeTerminal();
+    terminal.error(`x${ESCAPE}[2J`);
+    const content = `a${ESCAPE}[2J`;
+    printAnswer({ ...answered, result: { content, sources: [] } }, terminal, { isThere: false });
+    new EventPrinter(terminal).print(event('task_failed', { code: 'service_error', message: content }));
+    expect(stdout() + stderr()).not.toContain(ESCAPE);
+  });
+});
+
+describe('an answer', () => {
+  it('has its sources, each in a line', () => {
+    const { terminal, stdout } = fakeTerminal();
+    printAnswer(answered, terminal, { isThere: false });
+    expect(stdout()).toBe('Blue. [1]\n\nSources\n [1] a.md\n     The widget is blue.\n');
+  });
+
+  it('is not said again where it was written before, but its sources are', () => {
+    const { terminal, stdout } = fakeTerminal();
+    printAnswer(answered, terminal, { isThere: true });
+    expect(stdout()).toBe('\nSources\n [1] a.md\n     The widget is blue.\n');
+  });
+
+  it('is the JSON of a result that is no text', () => {
+    const { terminal, stdout } = fakeTerminal();
+    printAnswer({ ...answered, result: [1] }, terminal, { isThere: false });
+    expect(JSON.parse(stdout())).toEqual([1]);
+  });
+
+  it('is one value for programs', () => {
+    expect(answerRecord(answered)).toMatchObject({
+      status: 'completed',
+      message: { role: 'assistant', content: 'Blue. [1]' },
+      result: { content: 'Blue. [1]' },
+    });
+  });
+});
+
+describe('events', () => {
+  it.each<[TaskEvent['event'], TaskEvent['data'], string]>([
+    ['task_created', { type: 'query', priority: 4 }, 'created: query, priority 4'],
+    ['task_started', { attempt: 2 }, 'started, attempt 2'],
+    [
+      'task_status_update',
+      { status: 'indexing', details: { percent: 40, message: 'of 3' } },
+      'indexing: 40 %, of 3',
+    ],
+    ['task_status_update', { status: 'searching' }, 'searching'],
+    ['task_status_update', { status: 's', details: { passages: 3 } }, 's: passages 3'],
+    ['task_completed', {}, 'completed'],
+    ['task_failed', { code: 'timeout', message: 'too late' }, 'failed: timeout: too late'],
+    ['session_updated', { status: 'active', messages: 1 }, 'session s: active, messages: 1'],
+  ])('%s is a line', (name, data, line) => {
+    const { terminal } = fakeTerminal();
+    expect(eventLine(event(name, data), terminal, terminal.stderr)).toBe(
+      `10:00:00.123 0b5c0000 query ${line}`,
+    );
+  });
+
+  it('run a text together that a model writes', () => {
+    const { terminal, stderr } = fakeTerminal();
+    const printer = new EventPrinter(terminal);
+    for (const delta of ['The ', 'widget']) {
+      printer.print(event('task_status_update', { status: 'writing', details: { delta } }));
+    }
+    printer.print(event('task_completed', {}));
+    expect(printer.written).toBe('The widget');
+    expect(stderr()).toBe('The widget\n  10:00:00.123 0b5c0000 query completed\n');
+  });
+});
+
+it('a table has columns as wide as their widest cell', () => {
+  const { terminal } = fakeTerminal();
+  expect(table(['a', 'bb', 'c'], [['long', 'x', '']], terminal)).toEqual(['a     bb  c', 'long  x']);
+});

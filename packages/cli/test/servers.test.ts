@@ -1,0 +1,240 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { cli, CliProcess, folder, records, startServer } from './cli-process.js';
+
+const KEY = 'key-of-the-tenant-acme';
+
+/** `serve` in a folder with this config file. */
+async function serving(config: string) {
+  const place = await folder();
+  await writeFile(join(place.path, 'orchestrator.config.mjs'), config);
+  const server = await startServer(['serve'], { cwd: place.path });
+  const env = { ...server.env, ORCHESTRATOR_API_KEY: KEY };
+  return {
+    env,
+    process: server.process,
+    run: (...args: string[]) => cli(args, { env }),
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await place[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe('serve', () => {
+  it('runs the workflows and services of the config file', async () => {
+    const asked: string[] = [];
+    const service = createServer((request, response) => {
+      asked.push(`${request.url} ${request.headers.authorization}`);
+      const garbage = request.url === '/garbage';
+      response.writeHead(200, { 'content-type': garbage ? 'text/html' : 'application/json' });
+      response.end(garbage ? '<html>' : '{"result": {"said": "hello"}}');
+    });
+    await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(service.address() as AddressInfo).port}`;
+    await using server = await serving(`export default {
+      apiKeys: { '${KEY}': 'acme' },
+      services: { greeter: { url: '${url}', token: 'token-of-the-greeter' } },
+      workflows: {
+        greet: (ctx, input) => ctx.call('greeter', 'greet', input),
+        garbage: (ctx) => ctx.call('greeter', 'garbage', {}),
+        wait: (ctx) => ctx.waitForSignal('never', { timeout_ms: 50 }),
+        oops: () => { throw new Error('oops'); },
+      },
+    };`);
+    const { code, stdout } = await server.run('run', 'greet', '--json', '--input', '{"name":"me"}');
+    expect([code, records(stdout)[0]?.['result']]).toEqual([0, { said: 'hello' }]);
+    expect(asked).toEqual(['/greet Bearer token-of-the-greeter']);
+    const failed = async (...args: string[]) => {
+      const ended = await server.run('run', '--json', ...args);
+      return [ended.code, (records(ended.stdout || ended.stderr)[0]?.['error'] as { code: string }).code];
+    };
+    expect(await failed('garbage')).toEqual([1, 'invalid_response']);
+    expect(await failed('wait')).toEqual([75, 'timeout']);
+    expect(await failed('oops')).toEqual([1, 'workflow_error']);
+    expect(await failed('nope')).toEqual([3, 'unknown_workflow']);
+    service.closeAllConnections();
+    service.close();
+  });
+
+  it('says of a service that is down which one it is', async () => {
+    await using server = await serving(`export default {
+      apiKeys: { '${KEY}': 'acme' },
+      services: { gone: { url: 'http://127.0.0.1:9' } },
+      workflows: { call: (ctx) => ctx.call('gone', 'x', {}) },
+    };`);
+    await using run = new CliProcess(['run', 'call'], { env: server.env });
+    await run.printed('stderr', /service_unavailable, error gone cannot be reached \(ECONNREFUSED\)/);
+  });
+
+  it('refuses to start without API keys, and says how to make one', async () => {
+    const { code, stdout, stderr } = await cli(['serve', '--port', '0']);
+    expect([code, stdout]).toEqual([78, '']);
+    expect(stderr).toMatch(/^error: no API keys: expected ORCHESTRATOR_API_KEYS=<key>=<tenant>/);
+  });
+});
+
+describe('a workflow that does not listen', () => {
+  const STUCK = `export default {
+    apiKeys: { '${KEY}': 'acme' },
+    workflows: { stuck: () => new Promise(() => setInterval(() => {}, 1000)) },
+  };`;
+
+  it('does not keep serve: after its grace it ends', async () => {
+    await using server = await serving(STUCK);
+    await using run = new CliProcess(['run', 'stuck'], { env: server.env });
+    await run.printed('stderr', /started/);
+    server.process.kill('SIGTERM');
+    // One press of Ctrl-C may come twice.
+    server.process.kill('SIGINT');
+    expect((await server.process.ended).code).toBe(0);
+  });
+
+  it('is not waited for after a second signal', async () => {
+    await using server = await serving(STUCK);
+    await using run = new CliProcess(['run', 'stuck'], { env: server.env });
+    await run.printed('stderr', /started/);
+    server.process.kill('SIGINT');
+    const again = setInterval(() => server.process.kill('SIGINT'), 100);
+    const { code } = await server.process.ended;
+    clearInterval(again);
+    expect(code).toBe(130);
+  });
+});
+
+describe('dev and serve refuse', () => {
+  it.concurrent.each<[string[], Record<string, string>, RegExp]>([
+    [['dev', '--port', 'abc'], {}, /--port: expected a port, 0 to 65535, got "abc"/],
+    [['dev', '--port', ''], {}, /--port: expected a port/],
+    [
+      ['dev', '--host', '0.0.0.0'],
+      {},
+      /made up on loopback only: expected ORCHESTRATOR_API_KEYS for host "0\.0\.0\.0"/,
+    ],
+    [
+      ['dev', '--host', '203.0.113.1'],
+      { ORCHESTRATOR_API_KEYS: `${KEY}=acme` },
+      /is no address of this machine/,
+    ],
+    [['serve', '--config', 'nope.mjs'], {}, /--config: expected a file/],
+    [['serve'], { ORCHESTRATOR_API_KEYS: KEY }, /expected <key>=<tenant>/],
+    [
+      ['dev'],
+      { ORCHESTRATOR_API_KEYS: `${KEY}=a`, ORCHESTRATOR_OPERATOR_TOKEN: KEY },
+      /the same token is there twice/,
+    ],
+  ])('%j', async (args, env, message) => {
+    const ended = await cli(args, { env });
+    expect(ended).toMatchObject({ code: 78, stdout: '' });
+    expect(ended.stderr).toMatch(message);
+    expect(ended.stderr).not.toContain(KEY);
+    expect(ended.stderr.trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  it('a port that is in use, without disturbing who uses it', async () => {
+    await using place = await folder();
+    await using dev = await startServer(['dev'], { cwd: place.path });
+    const { port } = new URL(dev.url);
+    const { code, stderr } = await cli(['dev', '--port', port], { cwd: place.path });
+    expect(code).toBe(78);
+    expect(stderr).toMatch(new RegExp(`port ${port} of 127.0.0.1 is in use already`));
+    expect(await cli(['tasks', 'list'], { cwd: place.path })).toMatchObject({ code: 0 });
+  });
+
+  it('an agents file that is not there', async () => {
+    await using place = await folder();
+    await writeFile(join(place.path, 'orchestrator.config.json'), '{"agentsFile": "nope.json", "port": 0}');
+    const { code, stderr } = await cli(['dev'], { cwd: place.path });
+    expect([code, stderr]).toEqual([
+      78,
+      'error: agentsFile: nope.json: expected a file, got nothing there\n',
+    ]);
+  });
+});
+
+describe('dev', () => {
+  it('prints its address, the key that it made up, and what to type next', async () => {
+    await using place = await folder();
+    await using dev = new CliProcess(['dev', '--port', '0'], { cwd: place.path });
+    await dev.printed('stderr', /Ctrl-C ends it/);
+    expect(dev.stdout).toBe('');
+    expect(dev.stderr).toMatch(/listens at http:\/\/127\.0\.0\.1:\d+, tenant "dev"/);
+    expect(dev.stderr).toMatch(/export ORCHESTRATOR_API_KEY=dev-\S{43}\n/);
+    expect(dev.stderr).toMatch(/npx orchestrator-cli chat "<a question/);
+  });
+
+  it('never prints a key that it was given', async () => {
+    await using dev = await startServer(['dev'], { env: { ORCHESTRATOR_API_KEYS: `${KEY}=acme` } });
+    dev.process.kill('SIGTERM');
+    const { stdout, stderr } = await dev.process.ended;
+    expect(records(stdout)).toEqual([{ url: dev.url, tenant: 'acme' }]);
+    expect(stdout + stderr).not.toContain(KEY);
+  });
+
+  it('starts where it can leave no note, and says so', async () => {
+    await using place = await folder();
+    await writeFile(join(place.path, '.orchestrator'), 'a file');
+    await using dev = new CliProcess(['dev', '--port', '0'], { cwd: place.path });
+    await dev.printed('stderr', /commands in this folder will not find this one: EEXIST/);
+    await dev.printed('stderr', /orchestrator-cli chat --url http/);
+  });
+});
+
+describe('demo', () => {
+  it('goes the whole way once, and ends', async () => {
+    await using place = await folder();
+    const { code, stdout, stderr } = await cli(['demo', '--once', '--port', '0'], { cwd: place.path });
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /1\. orchestrator.*\n2\. ingesting documents\n(?: {2}\d+\/\d+ .*\n)+documents ingested/,
+    );
+    expect(stderr).toMatch(/3\. asking: /);
+    expect(stderr).toMatch(/created: agent_execution/);
+    expect(stdout).toMatch(/Sources\n \[1\] /);
+  });
+
+  it("has data as JSON with --json, of documents and a question of one's own", async () => {
+    await using place = await folder();
+    await writeFile(join(place.path, 'a.md'), '# Widget\n\nThe widget has the colour blue.\n');
+    const args = [
+      'demo',
+      'a.md',
+      '--once',
+      '--json',
+      '--port',
+      '0',
+      '--question',
+      'What colour has the widget?',
+    ];
+    const { code, stdout, stderr } = await cli(args, { cwd: place.path });
+    expect([code, stderr]).toEqual([0, '']);
+    const [document, answer] = records(stdout);
+    expect(document).toMatchObject({ name: 'a.md', status: 'completed' });
+    expect(answer).toMatchObject({ status: 'completed', message: { role: 'assistant' } });
+  });
+
+  it('serves on until it is stopped', async () => {
+    await using place = await folder();
+    await writeFile(join(place.path, 'a.md'), '# Widget\n\nThe widget is blue.\n');
+    await using demo = new CliProcess(['demo', 'a.md', '--port', '0'], { cwd: place.path });
+    await demo.printed('stderr', /Ctrl-C ends it/);
+    expect(await cli(['tasks', 'list'], { cwd: place.path })).toMatchObject({ code: 0 });
+    demo.kill('SIGINT');
+    expect(await demo.ended).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/stopped\n$/) as string,
+    });
+  });
+
+  it('says what is wrong with its documents', async () => {
+    expect(await cli(['demo', 'nope.md', '--once', '--port', '0'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(
+        /refused nope\.md: expected a file or folder, got nothing there/,
+      ) as string,
+    });
+  });
+});

@@ -1,0 +1,235 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConfigurationError } from '../src/exit-code.js';
+import { jsonFault } from '../src/settings/config-file.js';
+import { readSettings, type SettingFlags } from '../src/settings/settings.js';
+import { type Folder, folder } from './cli-process.js';
+
+const KEY = 'a-secret-key';
+let empty: Folder;
+
+beforeAll(async () => {
+  empty = await folder();
+});
+afterAll(() => empty[Symbol.asyncDispose]());
+
+async function withFile(name: string, content: string, flags: SettingFlags = {}, env = {}) {
+  await using place = await folder();
+  await writeFile(join(place.path, name), content);
+  return await readSettings(flags, env, place.path);
+}
+
+async function problem(work: Promise<unknown>): Promise<string> {
+  const error = await work.then(
+    () => new Error('it was accepted'),
+    (thrown: unknown) => thrown as Error,
+  );
+  expect(error).toBeInstanceOf(ConfigurationError);
+  return error.message;
+}
+
+describe('where settings come from', () => {
+  it('has defaults', async () => {
+    expect(await readSettings({}, {}, empty.path)).toMatchObject({
+      host: '127.0.0.1',
+      port: 8000,
+      apiKeys: {},
+      services: {},
+    });
+  });
+
+  it('takes a flag before the environment, and the environment before the file', async () => {
+    const file = '{"port": 1, "host": "one", "url": "http://one"}';
+    const env = { ORCHESTRATOR_PORT: '2', ORCHESTRATOR_HOST: 'two' };
+    const settings = await withFile('orchestrator.config.json', file, { port: '3' }, env);
+    expect(settings).toMatchObject({ port: 3, host: 'two', url: 'http://one' });
+  });
+
+  it('takes a variable that is empty for one that is not set', async () => {
+    expect(
+      await readSettings({}, { ORCHESTRATOR_PORT: '', ORCHESTRATOR_API_KEYS: '' }, empty.path),
+    ).toMatchObject({ port: 8000, apiKeys: {} });
+  });
+
+  it('reads pairs: the key of a tenant may have "=" in it, and so may the token of a service', async () => {
+    const env = {
+      ORCHESTRATOR_API_KEYS: `${KEY}==acme, other-key=beta`,
+      ORCHESTRATOR_SERVICE_TOKENS: 'query=token-1=,query=token-2=x,embedding=token-of-e',
+    };
+    const { apiKeys, serviceTokens } = await readSettings({}, env, empty.path);
+    expect(apiKeys).toEqual({ [`${KEY}=`]: 'acme', 'other-key': 'beta' });
+    expect(serviceTokens).toEqual({ query: ['token-1=', 'token-2=x'], embedding: ['token-of-e'] });
+  });
+
+  it('lets a variable change one part of the language model of the file', async () => {
+    const file = '{"llm": {"url": "http://model", "model": "small"}}';
+    const env = { ORCHESTRATOR_LLM_MODEL: 'large', ORCHESTRATOR_LLM_KEY: 'k' };
+    const { llm } = await withFile('orchestrator.config.json', file, {}, env);
+    expect(llm).toEqual({ url: 'http://model', model: 'large', key: 'k' });
+  });
+
+  it('reads an .mjs file with services and workflows, before a .json file', async () => {
+    const file = `export default { services: { query: { url: 'http://q', concurrency: 2 } }, workflows: { hello: () => 1 } };`;
+    const settings = await withFile('orchestrator.config.mjs', file);
+    expect(settings.services).toEqual({ query: { url: 'http://q', concurrency: 2 } });
+    expect(settings.workflows['hello']).toBeTypeOf('function');
+  });
+
+  it('takes one token or two of a service from the file', async () => {
+    const file = '{"serviceTokens": {"a": "token-of-a", "b": ["token-of-b", "next-of-b"]}}';
+    const { serviceTokens } = await withFile('orchestrator.config.json', file);
+    expect(serviceTokens).toEqual({ a: ['token-of-a'], b: ['token-of-b', 'next-of-b'] });
+  });
+});
+
+const PORT = /expected a port, 0 to 65535, got/;
+const URL_FORM = /expected an http or https URL/;
+
+describe('settings that are wrong', () => {
+  it.each<[string, SettingFlags, Record<string, string>, RegExp[]]>([
+    ['a port that is none', { port: 'abc' }, {}, [/^--port: /, PORT, /"abc"/]],
+    ['an empty port', { port: '' }, {}, [/^--port: /, PORT]],
+    ['a port with a sign', { port: '-1' }, {}, [/^--port: /, PORT]],
+    ['half a port', { port: '1.5' }, {}, [/^--port: /, PORT]],
+    ['too high a port', { port: '65536' }, {}, [/^--port: /, PORT]],
+    ['a blank port', {}, { ORCHESTRATOR_PORT: ' ' }, [/^ORCHESTRATOR_PORT: /, PORT]],
+    ['a hexadecimal port', {}, { ORCHESTRATOR_PORT: '0x10' }, [/^ORCHESTRATOR_PORT: /, PORT]],
+    [
+      'a host with a space',
+      { host: 'a b' },
+      {},
+      [/^--host: expected a host name or an IP address, got "a b"/],
+    ],
+    ['a URL that is none', { url: 'nope' }, {}, [/^--url: /, URL_FORM, /got "nope"/]],
+    ['another protocol', {}, { ORCHESTRATOR_URL: 'ftp://x' }, [/^ORCHESTRATOR_URL: /, URL_FORM]],
+    ['a password in a URL', { url: `http://me:${KEY}@x` }, {}, [/^--url: /, URL_FORM, /got something else/]],
+    [
+      'a key that is too short',
+      {},
+      { ORCHESTRATOR_API_KEY: 'short' },
+      [/^ORCHESTRATOR_API_KEY: expected 8 to 1024/],
+    ],
+    [
+      'no pair',
+      {},
+      { ORCHESTRATOR_API_KEYS: KEY },
+      [/^ORCHESTRATOR_API_KEYS: expected <key>=<tenant>/, /place 1/],
+    ],
+    ['half a pair', {}, { ORCHESTRATOR_API_KEYS: `${KEY}=acme,x=` }, [/<key>=<tenant>/, /place 2/]],
+    [
+      'a bad tenant',
+      {},
+      { ORCHESTRATOR_API_KEYS: `${KEY}=a b` },
+      [/^ORCHESTRATOR_API_KEYS: expected 1 to 64 letters/],
+    ],
+    [
+      'a short key',
+      {},
+      { ORCHESTRATOR_API_KEYS: 'abc=acme' },
+      [/^ORCHESTRATOR_API_KEYS: expected 8 to 1024/],
+    ],
+    [
+      'a key twice',
+      {},
+      { ORCHESTRATOR_API_KEYS: `${KEY}=a,${KEY}=b` },
+      [/expected each key once, got that of place 2 twice/],
+    ],
+    [
+      'no token',
+      {},
+      { ORCHESTRATOR_SERVICE_TOKENS: 'query' },
+      [/^ORCHESTRATOR_SERVICE_TOKENS: expected <service>=<token>/],
+    ],
+    [
+      'a third token',
+      {},
+      { ORCHESTRATOR_SERVICE_TOKENS: 'q=token-1x,q=token-2x,q=token-3x' },
+      [/two such tokens at most/],
+    ],
+    [
+      'a model without a URL',
+      {},
+      { ORCHESTRATOR_LLM_MODEL: 'm' },
+      [/^ORCHESTRATOR_LLM_URL: /, URL_FORM, /got nothing/],
+    ],
+    [
+      'a config file that is not there',
+      { config: 'nope.json' },
+      {},
+      [/^--config: expected a file, got "nope.json"/],
+    ],
+    ['a config file without a name', { config: '' }, {}, [/^--config: expected a file, got ""/]],
+  ])('%s', async (_, flags, env, patterns) => {
+    const message = await problem(readSettings(flags, env, empty.path));
+    for (const pattern of patterns) expect(message).toMatch(pattern);
+    expect(message).not.toContain(KEY);
+  });
+
+  it.each<[string, string, RegExp]>([
+    ['an unknown key', '{"prot": 1}', /orchestrator\.config\.json: "prot" is no setting/],
+    [
+      'an unknown key of a service',
+      '{"services": {"q": {"url": "http://q", "tiemout": 1}}}',
+      /"services\.q\.tiemout" is no setting/,
+    ],
+    ['null as port', '{"port": null}', PORT],
+    ['true as port', '{"port": true}', PORT],
+    [
+      'a service without URL',
+      '{"services": {"q": {}}}',
+      /services\.q\.url: expected an http or https URL.*got nothing/,
+    ],
+    [
+      'no time at all',
+      '{"services": {"q": {"url": "http://q", "timeoutMs": 0}}}',
+      /services\.q\.timeoutMs: expected a whole number from 1 on, got 0/,
+    ],
+    [
+      'a bad token of a service',
+      `{"services": {"q": {"url": "http://q", "token": "${KEY} "}}}`,
+      /services\.q\.token: expected 8 to 1024/,
+    ],
+    ['a key as tenant', `{"apiKeys": {"acme": "${KEY}!"}}`, /apiKeys: expected/],
+    ['keys as list', `{"apiKeys": ["${KEY}"]}`, /apiKeys: expected an object of keys and whose they are/],
+    ['a workflow in JSON', '{"workflows": {"a": "b"}}', /workflows\.a: expected a function, got "b"/],
+    ['a list', '[]', /expected an object of settings, got something else/],
+    ['an empty file', '', /expected JSON, got an end in the middle/],
+    ['half a file', `{"apiKey": "${KEY}"`, /expected JSON, got/],
+    ['a syntax error beside a secret', `{\n  "apiKey": "${KEY}" oops }`, /expected JSON, got a mistake/],
+    ['a key that reaches into prototypes', '{"__proto__": {}}', /keys or a depth that are not allowed/],
+  ])('%s in the file', async (_, content, pattern) => {
+    const message = await problem(withFile('orchestrator.config.json', content));
+    expect(message).toMatch(pattern);
+    expect(message).not.toContain(KEY);
+  });
+
+  it.each<[string, string, RegExp]>([
+    ['an exception', '\nthrow new Error("boom");', /orchestrator\.config\.mjs:?.*: boom$/],
+    [
+      'no default export',
+      'export const a = 1;',
+      /expected an object of settings as default export, got nothing/,
+    ],
+    [
+      'a package that is not there',
+      'import "no-such-package-here"; export default {};',
+      /no-such-package-here/,
+    ],
+  ])('%s in an .mjs file', async (_, content, pattern) => {
+    expect(await problem(withFile('orchestrator.config.mjs', content))).toMatch(pattern);
+  });
+
+  it('names every mistake at once', async () => {
+    const message = await problem(
+      withFile('orchestrator.config.json', '{"prot": 1, "port": -1, "host": ""}'),
+    );
+    expect(message.split('\n')).toHaveLength(3);
+  });
+
+  it('names the line of a mistake where the parser says where it is', () => {
+    expect(jsonFault('{\n "a": x', 'expected JSON, got Unexpected token at position 8')).toBe(
+      'a mistake at line 2, column 7',
+    );
+  });
+});

@@ -1,0 +1,176 @@
+import { access, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  cli,
+  CliProcess,
+  type Folder,
+  folder,
+  records,
+  type RunningServer,
+  startServer,
+} from './cli-process.js';
+import { cuttableLine } from './cuttable-line.js';
+import { type SlowModel, slowModel } from './slow-model.js';
+
+const QUESTION = 'What colour does the widget have?';
+const STACK_TRACE = /^\s+at .*:\d+:\d+/m;
+
+let place: Folder;
+let model: SlowModel;
+
+beforeAll(async () => {
+  place = await folder();
+  model = await slowModel();
+  await mkdir(join(place.path, 'many'));
+  await writeFile(join(place.path, 'widget.md'), '# Widget\n\nThe widget has the colour blue.\n');
+  for (let index = 0; index < 300; index += 1) {
+    await writeFile(
+      join(place.path, 'many', `${index}.md`),
+      `# Number ${index}\n\nSome words about ${index}.\n`,
+    );
+  }
+});
+afterAll(async () => {
+  await model[Symbol.asyncDispose]();
+  await place[Symbol.asyncDispose]();
+});
+
+/** A `dev` whose answers begin and never end, with one document. */
+async function startDev(): Promise<RunningServer> {
+  const dev = await startServer(['dev'], { env: { ORCHESTRATOR_LLM_URL: model.url } });
+  expect(await cli(['ingest', 'widget.md'], { cwd: place.path, env: dev.env })).toMatchObject({ code: 0 });
+  return dev;
+}
+
+describe.each<NodeJS.Signals>(['SIGINT', 'SIGTERM'])('%s', (signal) => {
+  it('ends dev in the middle of an ingestion and of a chat, cleanly', async () => {
+    await using dev = await startDev();
+    const { env } = dev;
+    await using chat = new CliProcess(['chat', QUESTION], { env });
+    await chat.printed('stderr', /The first words/);
+    await using ingest = new CliProcess(['ingest', 'many'], { cwd: place.path, env });
+    await ingest.printed('stderr', /1\/300/);
+    const began = performance.now();
+    dev.process.kill(signal);
+    const ended = await dev.process.ended;
+    expect(ended.code).toBe(0);
+    expect(performance.now() - began).toBeLessThan(8_000);
+    expect(ended.stderr).not.toMatch(STACK_TRACE);
+    const refused = await ingest.ended;
+    expect(refused.code).toBe(69);
+    expect(refused.stderr).toMatch(/error: .*(?:orchestrator|shutting down)/);
+    expect(refused.stderr).not.toMatch(STACK_TRACE);
+    await chat.printed('stderr', /connection lost, trying again/);
+  });
+
+  it('ends a question, whose task is cancelled', async () => {
+    await using dev = await startDev();
+    const { env } = dev;
+    await using chat = new CliProcess(['chat', QUESTION], { env });
+    await chat.printed('stderr', /The first words/);
+    chat.kill(signal);
+    const { code, stdout, stderr } = await chat.ended;
+    expect([code, stdout]).toEqual([130, '']);
+    expect(stderr).toMatch(/cancelled\n$/);
+    await model.hungUp;
+    const list = await cli(['tasks', 'list', '--json', '--type', 'agent_execution'], { env });
+    const [task] = records(list.stdout);
+    const tail = await cli(['tasks', 'tail', String(task?.['task_id']), '--json'], { env });
+    expect(tail.stdout).toContain('"cancelled"');
+  });
+});
+
+describe('interrupted', () => {
+  let dev: RunningServer;
+  beforeAll(async () => {
+    dev = await startDev();
+  });
+  afterAll(() => dev[Symbol.asyncDispose]());
+
+  it('ingest says how far it came', async () => {
+    await using ingest = new CliProcess(['ingest', 'many'], { cwd: place.path, env: dev.env });
+    await ingest.printed('stderr', /1\/300/);
+    ingest.kill('SIGINT');
+    const { code, stderr } = await ingest.ended;
+    expect(code).toBe(130);
+    expect(stderr).toMatch(/documents ingested: \d+ \(\d+ passages\), interrupted before the other \d+\n$/);
+  });
+
+  it('run leaves the task running, and says how to follow it', async () => {
+    const input = JSON.stringify({ message: QUESTION });
+    await using run = new CliProcess(['run', 'agent_execution', '-i', input], { env: dev.env });
+    await run.printed('stderr', /created: agent_execution/);
+    run.kill('SIGINT');
+    const { code, stderr } = await run.ended;
+    expect(code).toBe(130);
+    expect(stderr).toMatch(/goes on at .*orchestrator-cli tasks tail [0-9a-f-]{36}/);
+  });
+
+  it('tail, and a conversation that waits for its input, end with 130', async () => {
+    await using tail = new CliProcess(['tasks', 'tail'], { env: dev.env });
+    await tail.printed('stderr', /following at/);
+    tail.kill('SIGTERM');
+    expect(await tail.ended).toMatchObject({ code: 130, stdout: '' });
+    await using chat = new CliProcess(['chat'], { env: dev.env, input: '/what\n', keepInput: true });
+    await chat.printed('stderr', /\/what is unknown/);
+    chat.kill('SIGINT');
+    expect(await chat.ended).toMatchObject({ code: 130, stdout: '' });
+  });
+
+  it('output that nobody reads any more ends the command without an error', async () => {
+    await using tail = new CliProcess(['tasks', 'tail', '--json'], { env: dev.env });
+    await tail.printed('stdout', /"subscribed"/);
+    tail.closeStdout();
+    await cli(['run', 'query', '-i', JSON.stringify({ question: 'x' }), '--no-wait'], { env: dev.env });
+    expect(await tail.ended).toMatchObject({ code: 0, stderr: '' });
+  });
+});
+
+it('a lost connection is sought again, and no event is missed', async () => {
+  await using dev = await startServer(['dev']);
+  await using line = await cuttableLine(dev.url);
+  await using tail = new CliProcess(['tasks', 'tail', '--json', '--url', line.url], { env: dev.env });
+  await tail.printed('stdout', /"subscribed"/);
+  const submit = async (question: string) => {
+    const args = ['run', 'query', '--no-wait', '-i', JSON.stringify({ question })];
+    return (await cli(args, { env: dev.env })).stdout.trim();
+  };
+  const before = await submit('before');
+  await tail.printed('stdout', new RegExp(`"task_completed".*${before}`));
+  line.cut();
+  const after = await submit('after');
+  await tail.printed('stdout', new RegExp(`"task_completed".*${after}`));
+  tail.kill('SIGINT');
+  const { code, stdout } = await tail.ended;
+  expect(code).toBe(130);
+  const events = records(stdout).filter(({ task_id: id }) => id === after);
+  expect(events[0]).toMatchObject({ event: 'task_created' });
+  expect(events.map(({ rev }) => rev)).toEqual(events.map((_, index) => index + 1));
+});
+
+describe('what dev leaves in its folder', () => {
+  const note = () => join(place.path, '.orchestrator', 'dev.json');
+
+  it('is gone after it has ended, and is not overwritten by a second one', async () => {
+    await using first = await startServer(['dev'], { cwd: place.path });
+    await using second = await startServer(['dev'], { cwd: place.path });
+    const { stdout } = await cli(['tasks', 'list', '--json'], { cwd: place.path });
+    expect(stdout).toBe('');
+    second.process.kill('SIGTERM');
+    expect((await second.process.ended).code).toBe(0);
+    expect(await cli(['tasks', 'list'], { cwd: place.path })).toMatchObject({ code: 0 });
+    first.process.kill('SIGTERM');
+    expect((await first.process.ended).code).toBe(0);
+    await expect(access(note())).rejects.toThrow('ENOENT');
+  });
+
+  it('is overwritten when its process is no more', async () => {
+    await using killed = await startServer(['dev'], { cwd: place.path });
+    killed.process.kill('SIGKILL');
+    await killed.process.ended;
+    expect(await cli(['tasks', 'list'], { cwd: place.path })).toMatchObject({ code: 69 });
+    await using _next = await startServer(['dev'], { cwd: place.path });
+    expect(await cli(['tasks', 'list'], { cwd: place.path })).toMatchObject({ code: 0 });
+  });
+});
