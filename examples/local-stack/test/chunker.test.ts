@@ -152,3 +152,14 @@ test('a chunk does not begin with the end of a code block', () => {
   expect(chunks.length).toBeGreaterThan(1);
   for (const { text: chunk } of chunks) expect((chunk.match(/^```/gm) ?? []).length % 2).toBe(0);
 });
+
+test('what can be unfolded is a section of its own, until it is closed', () => {
+  const text =
+    '# T\n\n## FAQ\n\n<details>\n<summary>Is it <b>safe</b>?</summary>\n\nYes.\n\n</details>\n\nAfter it.\n\n## Next\n\nLast.';
+  expect(chunksOf(text, 'text/markdown').map(({ heading }) => heading.join(' › '))).toEqual([
+    'T › FAQ',
+    'T › FAQ › Is it safe?',
+    'T › FAQ',
+    'T › Next',
+  ]);
+});

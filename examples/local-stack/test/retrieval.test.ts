@@ -194,6 +194,18 @@ describe('the index', () => {
     expect(answer['sources']).toMatchObject([{ quote: 'The colour of the logo is blue.' }]);
   });
 
+  test('does not show a chunk of a document that is not complete', async () => {
+    const tenant = 'staging';
+    await stack.ingest('other.md', 'The gate opens at nine.', { tenant });
+    const half = { document_id: 'h', name: 'h.md', media_type: 'text/markdown', embedding_model: 'm' };
+    const chunk = { position: 0, heading: [], text: 'The vault opens at ten.', vector: [] };
+    await stack.call('query', 'index_chunks', { ...half, total: 2, chunks: [chunk] }, tenant);
+    expect((await stack.ask('When does the vault open?', { tenant })).content).not.toContain('ten');
+    const last = { ...chunk, position: 1, text: 'Bring the key.' };
+    await stack.call('query', 'index_chunks', { ...half, total: 2, chunks: [last] }, tenant);
+    expect((await stack.ask('When does the vault open?', { tenant })).content).toContain('ten');
+  });
+
   test('is searched by words alone when there are no vectors', async () => {
     const tenant = 'lexical';
     const chunk = { position: 0, heading: ['Ports'], text: 'The metrics port is 9464.', vector: [] };

@@ -13,4 +13,6 @@ if (!existsSync(fileURLToPath(built))) {
   module.enableCompileCache?.();
   const { main } = await import(built.href);
   process.exitCode = await main(process.argv.slice(2));
+  // What a workflow of the config file left running does not keep the process.
+  setTimeout(() => process.exit(), 500).unref();
 }

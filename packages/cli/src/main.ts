@@ -8,10 +8,7 @@ import { Terminal } from './terminal.js';
 export async function main(args: readonly string[]): Promise<number> {
   const { stdin, stdout, stderr, env } = process;
   const terminal = new Terminal({ stdin, stdout, stderr, env, cwd: process.cwd() });
-  // What is wrong with the flags themselves is said in the form that was asked for, too.
-  terminal.json = args.includes('--json');
   const interrupt = interruption();
-  const { signal } = interrupt;
   let brokenOutput: number | undefined;
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     // A reader that has had enough, like `head`, is no error.
@@ -23,6 +20,22 @@ export async function main(args: readonly string[]): Promise<number> {
   });
   // Nobody is left to be told.
   stderr.on('error', () => {});
+  try {
+    const exitCode = await runCommandLine(args, terminal, interrupt.signal);
+    return brokenOutput ?? exitCode;
+  } finally {
+    interrupt.stop();
+  }
+}
+
+/** What `main` does, whoever reads and writes. */
+export async function runCommandLine(
+  args: readonly string[],
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<number> {
+  // What is wrong with the flags themselves is said in the form that was asked for, too.
+  terminal.json = args.includes('--json');
   let exitCode: number = EXIT.ok;
   const program = createProgram({
     terminal,
@@ -34,14 +47,12 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     if (args.length === 0) program.help({ error: true });
     await program.parseAsync([...args], { from: 'user' });
-    return brokenOutput ?? exitCode;
+    return exitCode;
   } catch (error) {
     if (isCommanderEnd(error)) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    if (signal.aborted) return brokenOutput ?? EXIT.interrupted;
+    if (signal.aborted) return EXIT.interrupted;
     report(error, terminal);
     return exitCodeOf(error);
-  } finally {
-    interrupt.stop();
   }
 }
 

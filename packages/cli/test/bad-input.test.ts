@@ -3,7 +3,17 @@ import type { AddressInfo } from 'node:net';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cli, type Folder, folder, records, type RunningServer, startServer } from './cli-process.js';
+import {
+  cli,
+  firstRecord,
+  type Folder,
+  folder,
+  records,
+  type RunningServer,
+  startServer,
+} from './cli-process.js';
+import { runCommandLine } from '../src/main.js';
+import { fakeTerminal } from './fake-terminal.js';
 
 const NO_SUCH = '0b5c0000-0000-4000-8000-000000000000';
 const KEY = 'key-of-the-tenant-acme';
@@ -66,18 +76,14 @@ const USAGE: readonly BadInput[] = [
 const IDS: readonly BadInput[] = [
   [['tasks', 'show', 'nope'], 2, /task-id: expected a UUID v4, got "nope"/],
   [['tasks', 'show', ''], 2, /task-id: expected a UUID v4, got ""/],
-  [['tasks', 'show', '..'], 2, /task-id: expected a UUID v4, got "\.\."/],
   [['tasks', 'show', NO_SUCH], 3, /no task "0b5c0000/],
-  [['tasks', 'cancel', 'nope'], 2, /expected a UUID v4/],
   [['tasks', 'cancel', NO_SUCH], 3, /no task/],
-  [['tasks', 'tail', 'nope'], 2, /expected a UUID v4/],
   [['tasks', 'tail', NO_SUCH], 3, /no task/],
   [['tasks', 'tail', '-s', 'a b'], 2, /session-id: expected 1 to 64 letters.*got "a b"/],
   [['tasks', 'tail', '-s', 'nope'], 3, /no session "nope"/],
   [['sessions', 'show', '..'], 2, /session-id: expected 1 to 64 letters/],
   [['sessions', 'show', 'nope'], 3, /no session "nope"/],
   [['chat', '-s', 'nope', 'hi'], 3, /no session "nope"/],
-  [['chat', '-s', 'a b', 'hi'], 2, /session-id: expected/],
   [['chat', '-c', 'hi'], 3, /no session to go on with/],
   [['run', 'query', '-s', 'nope'], 3, /no session "nope"/],
   [['tasks', 'list', '--status', 'nope'], 2, /expected one of "pending"/],
@@ -119,11 +125,20 @@ function isOneError(stderr: string, json: boolean): string {
   expect(lines).toHaveLength(1);
   const [line = ''] = lines;
   if (!json) return line.replace(/^error: /, '');
-  return (records(line)[0]?.['error'] as { message: string }).message;
+  return (firstRecord(line) as { error: { message: string } }).error.message;
 }
 
 describe('one clear error, and the exit code', () => {
-  it.concurrent.each([...USAGE, ...IDS, ...PLANS, ...DOCUMENTS])('%j', async (args, code, message) => {
+  // These need no process of their own to be asked: there are many of them.
+  it.each([...USAGE, ...IDS])('%j', async (args, code, message) => {
+    const env = { ...dev.env, ORCHESTRATOR_API_KEY: KEY };
+    const { terminal, stdout, stderr } = fakeTerminal({ env, cwd: place.path });
+    expect(await runCommandLine(args, terminal, new AbortController().signal)).toBe(code);
+    expect(stdout()).toBe('');
+    expect(isOneError(stderr(), false)).toMatch(message);
+  });
+
+  it.concurrent.each([...PLANS, ...DOCUMENTS])('%j', async (args, code, message) => {
     const ended = await run(args);
     expect(ended).toMatchObject({ code });
     if (message.source === '^$') {

@@ -134,6 +134,13 @@ export function records(text: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
+/** The only or first line as JSON. */
+export function firstRecord(text: string): unknown {
+  const [record] = records(text);
+  if (!record) throw new Error('expected a line of JSON, got none');
+  return record;
+}
+
 export interface Folder extends AsyncDisposable {
   readonly path: string;
 }

@@ -2,7 +2,15 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cli, type Folder, folder, records, type RunningServer, startServer } from './cli-process.js';
+import {
+  cli,
+  firstRecord,
+  type Folder,
+  folder,
+  records,
+  type RunningServer,
+  startServer,
+} from './cli-process.js';
 
 const PLAN = fileURLToPath(new URL('../../../examples/plans/ingest-and-ask.json', import.meta.url));
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -30,7 +38,7 @@ afterAll(async () => {
 });
 
 describe('ingest', () => {
-  it('says with --json what came of each document, in a line', async () => {
+  it.concurrent('says with --json what came of each document, in a line', async () => {
     const { code, stdout, stderr } = await run('ingest', '--json', 'widget.md', 'nope.md');
     expect([code, stderr]).toEqual([1, '']);
     expect(records(stdout)).toEqual([
@@ -43,7 +51,7 @@ describe('ingest', () => {
     ]);
   });
 
-  it('keeps collections apart', async () => {
+  it.concurrent('keeps collections apart', async () => {
     expect(await run('ingest', 'widget.md', '--collection', 'other')).toMatchObject({ code: 0 });
     const input = JSON.stringify({ question: QUESTION, collection: 'none' });
     const { stdout } = await run('run', 'query', '--json', '--input', input);
@@ -52,7 +60,7 @@ describe('ingest', () => {
 });
 
 describe('chat', () => {
-  it('prints the answer with its sources as data, the events as talk', async () => {
+  it.concurrent('prints the answer with its sources as data, the events as talk', async () => {
     const { code, stdout, stderr } = await run('chat', ...QUESTION.split(' '));
     expect(code).toBe(0);
     expect(stdout).toContain('colour blue');
@@ -61,7 +69,7 @@ describe('chat', () => {
     expect(stderr).toMatch(/session [0-9a-f-]{36}: go on with/);
   });
 
-  it('is one value with --json, without talk', async () => {
+  it.concurrent('is one value with --json, without talk', async () => {
     const { code, stdout, stderr } = await run('--json', 'chat', QUESTION);
     expect([code, stderr]).toEqual([0, '']);
     const [answer, ...more] = records(stdout);
@@ -69,7 +77,7 @@ describe('chat', () => {
     expect(answer).toMatchObject({ status: 'completed', message: { role: 'assistant' } });
   });
 
-  it('has no events with --quiet', async () => {
+  it.concurrent('has no events with --quiet', async () => {
     const { stderr } = await run('chat', '-q', QUESTION);
     expect(stderr).not.toContain('created');
   });
@@ -85,10 +93,10 @@ describe('chat', () => {
     expect(await session('--session', String(first), 'again')).toBe(first);
     const { stdout } = await run('sessions', 'show', String(first), '--json');
     expect(records(stdout)[0]).toMatchObject({ session: { session_id: first } });
-    expect((records(stdout)[0]?.['messages'] as unknown[]).length).toBe(6);
+    expect((firstRecord(stdout) as { messages: unknown[] }).messages).toHaveLength(6);
   });
 
-  it('takes each line of its input as a question of one conversation', async () => {
+  it.concurrent('takes each line of its input as a question of one conversation', async () => {
     const input = `${QUESTION}\n\n/unknown\nand again?\n/history\n/quit\nnot asked\n`;
     const { code, stdout, stderr } = await cli(['chat', '--json'], { cwd: place.path, input });
     expect([code, stderr]).toEqual([0, '']);
@@ -98,7 +106,7 @@ describe('chat', () => {
     expect(history.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant']);
   });
 
-  it('has neither prompt nor greeting where nobody types', async () => {
+  it.concurrent('has neither prompt nor greeting where nobody types', async () => {
     const { code, stdout, stderr } = await cli(['chat', '-q'], { cwd: place.path, input: QUESTION });
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain('colour blue');
@@ -106,7 +114,7 @@ describe('chat', () => {
 });
 
 describe('run', () => {
-  it('runs a plan from a file, and puts another input into it', async () => {
+  it.concurrent('runs a plan from a file, and puts another input into it', async () => {
     const { code, stdout, stderr } = await run('run', PLAN);
     expect(code).toBe(0);
     expect(stdout).toContain('first Monday of each month');
@@ -124,7 +132,7 @@ describe('run', () => {
     });
   });
 
-  it('runs a type of task, and a workflow of the Workflow Engine', async () => {
+  it.concurrent('runs a type of task, and a workflow of the Workflow Engine', async () => {
     const input = JSON.stringify({ question: QUESTION });
     expect((await run('run', 'query', '-i', input)).stdout).toContain('colour blue');
     const documents = {
@@ -138,7 +146,7 @@ describe('run', () => {
     expect(records(stdout)[0]).toMatchObject({ status: 'failed', error: { code: 'invalid_request' } });
   });
 
-  it('leaves the task running with --no-wait, whose id is the data', async () => {
+  it.concurrent('leaves the task running with --no-wait, whose id is the data', async () => {
     const { code, stdout } = await run('run', 'query', '--no-wait', '-i', JSON.stringify({ question: 'x' }));
     expect(code).toBe(0);
     expect(stdout.trim()).toMatch(UUID);
@@ -170,7 +178,7 @@ describe('tasks and sessions', () => {
     expect(new Set(types)).toEqual(new Set(['ingestion']));
   });
 
-  it('shows, cancels and tails a task that has ended', async () => {
+  it.concurrent('shows, cancels and tails a task that has ended', async () => {
     const { stdout } = await run('run', 'query', '--json', '-i', JSON.stringify({ question: QUESTION }));
     const id = String(records(stdout)[0]?.['task_id']);
     const shown = await run('tasks', 'show', id);

@@ -80,9 +80,7 @@ describe('where somebody types', () => {
 
   it('/new begins another session, /quit ends', async () => {
     const { type, said, ended, stdout } = await typing();
-    type('hello there\n');
-    await said(/completed\n(?:.*\n)*> $/);
-    type('/new\n/history\n');
+    type('hello there\n/new\n/history\n');
     await said(/nothing was said yet/);
     type('/quit\n');
     await ended;

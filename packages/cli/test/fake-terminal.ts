@@ -4,17 +4,22 @@ import { Terminal } from '../src/terminal.js';
 export interface FakeTerminal {
   readonly terminal: Terminal;
   readonly stdin: PassThrough;
-  stdout(): string;
-  stderr(): string;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
   /** Resolves when talk has something that fits. */
-  said(pattern: RegExp): Promise<void>;
+  readonly said: (pattern: RegExp) => Promise<void>;
 }
 
 /** A terminal of which everything is known. `tty`: somebody sits there. */
 export function fakeTerminal(
-  options: { readonly tty?: boolean; readonly env?: Record<string, string>; readonly columns?: number } = {},
+  options: {
+    readonly tty?: boolean;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly columns?: number;
+    readonly cwd?: string;
+  } = {},
 ): FakeTerminal {
-  const { tty = false, env = {}, columns = 80 } = options;
+  const { tty = false, env = {}, columns = 80, cwd = process.cwd() } = options;
   const stream = () => Object.assign(new PassThrough(), { isTTY: tty, columns });
   const [stdin, stdout, stderr] = [stream(), stream(), stream()];
   const text = { stdout: '', stderr: '' };
@@ -25,7 +30,7 @@ export function fakeTerminal(
     for (const watcher of watchers) watcher();
   });
   return {
-    terminal: new Terminal({ stdin, stdout, stderr, env, cwd: process.cwd() }),
+    terminal: new Terminal({ stdin, stdout, stderr, env, cwd }),
     stdin,
     stdout: () => text.stdout,
     stderr: () => text.stderr,

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { cli, CliProcess, folder, records, startServer } from './cli-process.js';
+import { cli, CliProcess, firstRecord, folder, records, startServer } from './cli-process.js';
 
 const KEY = 'key-of-the-tenant-acme';
 
@@ -24,7 +24,7 @@ async function serving(config: string) {
   };
 }
 
-describe('serve', () => {
+describe.concurrent('serve', () => {
   it('runs the workflows and services of the config file', async () => {
     const asked: string[] = [];
     const service = createServer((request, response) => {
@@ -50,7 +50,8 @@ describe('serve', () => {
     expect(asked).toEqual(['/greet Bearer token-of-the-greeter']);
     const failed = async (...args: string[]) => {
       const ended = await server.run('run', '--json', ...args);
-      return [ended.code, (records(ended.stdout || ended.stderr)[0]?.['error'] as { code: string }).code];
+      const { error } = firstRecord(ended.stdout || ended.stderr) as { error: { code: string } };
+      return [ended.code, error.code];
     };
     expect(await failed('garbage')).toEqual([1, 'invalid_response']);
     expect(await failed('wait')).toEqual([75, 'timeout']);
@@ -77,7 +78,7 @@ describe('serve', () => {
   });
 });
 
-describe('a workflow that does not listen', () => {
+describe.concurrent('a workflow that does not listen', () => {
   const STUCK = `export default {
     apiKeys: { '${KEY}': 'acme' },
     workflows: { stuck: () => new Promise(() => setInterval(() => {}, 1000)) },
@@ -105,8 +106,8 @@ describe('a workflow that does not listen', () => {
   });
 });
 
-describe('dev and serve refuse', () => {
-  it.concurrent.each<[string[], Record<string, string>, RegExp]>([
+describe.concurrent('dev and serve refuse', () => {
+  it.each<[string[], Record<string, string>, RegExp]>([
     [['dev', '--port', 'abc'], {}, /--port: expected a port, 0 to 65535, got "abc"/],
     [['dev', '--port', ''], {}, /--port: expected a port/],
     [
@@ -155,7 +156,7 @@ describe('dev and serve refuse', () => {
   });
 });
 
-describe('dev', () => {
+describe.concurrent('dev', () => {
   it('prints its address, the key that it made up, and what to type next', async () => {
     await using place = await folder();
     await using dev = new CliProcess(['dev', '--port', '0'], { cwd: place.path });
@@ -183,7 +184,7 @@ describe('dev', () => {
   });
 });
 
-describe('demo', () => {
+describe.concurrent('demo', () => {
   it('goes the whole way once, and ends', async () => {
     await using place = await folder();
     const { code, stdout, stderr } = await cli(['demo', '--once', '--port', '0'], { cwd: place.path });

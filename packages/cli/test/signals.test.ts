@@ -43,7 +43,7 @@ async function startDev(): Promise<RunningServer> {
   return dev;
 }
 
-describe.each<NodeJS.Signals>(['SIGINT', 'SIGTERM'])('%s', (signal) => {
+describe.concurrent.each<NodeJS.Signals>(['SIGINT', 'SIGTERM'])('%s', (signal) => {
   it('ends dev in the middle of an ingestion and of a chat, cleanly', async () => {
     await using dev = await startDev();
     const { env } = dev;
@@ -81,7 +81,7 @@ describe.each<NodeJS.Signals>(['SIGINT', 'SIGTERM'])('%s', (signal) => {
   });
 });
 
-describe('interrupted', () => {
+describe.concurrent('interrupted', () => {
   let dev: RunningServer;
   beforeAll(async () => {
     dev = await startDev();

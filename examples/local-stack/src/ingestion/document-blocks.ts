@@ -123,7 +123,9 @@ class SectionReader {
 }
 
 function summaryIn(line: string): string | undefined {
-  const text = SUMMARY.exec(line.slice(0, MAX_TITLE))?.[1]?.replaceAll(/<[^>]+>/g, '').trim();
+  const text = SUMMARY.exec(line.slice(0, MAX_TITLE))?.[1]
+    ?.replaceAll(/<[^>]+>/g, '')
+    .trim();
   return text === '' ? undefined : text;
 }
 

@@ -19,7 +19,7 @@ export interface RetrievalOptions {
 }
 
 /** What a finding must cover of the question so that it counts as an answer. */
-export const ANSWER_COVERAGE = 0.5;
+export const ANSWER_COVERAGE = 0.53;
 /** Findings this much weaker than the best are not cited. */
 const CITED_SHARE = 0.65;
 /** Passages that are looked at closely. */

@@ -5,7 +5,13 @@ import { synonymsOf } from './thesaurus.js';
 /** How well a term can be matched; all of these were set by measuring, see the package's README. */
 export const MATCH = { exact: 1, parts: 0.85, synonym: 0.75, near: 0.6 } as const;
 /** How well by what surrounds a sentence: the headings above it, or another sentence of the passage. */
-const AROUND = { title: 0.9, titleSynonym: 0.45, passage: 0.6, passageSynonym: 0.45, neighbour: 0.5 } as const;
+const AROUND = {
+  title: 0.9,
+  titleSynonym: 0.45,
+  passage: 0.6,
+  passageSynonym: 0.45,
+  neighbour: 0.4,
+} as const;
 /** A rare word says little more than a fairly rare one. */
 const MAX_INFORMATION = 3.5;
 /** The name of a document says where to look, not what for. */

@@ -36,7 +36,7 @@ const GROUPS = `
   ditch remove; diverge differ; docker container; dollar price; domain host; dot period; double twice;
   downgrade version; drain flush empty; drawback limitation caveat disadvantage; dry simulate preview;
   dump print export; duplex bidirectional; eager immediate; eavesdrop intercept sniff; echo print repeat;
-  elapse expire pass; elegant clean; eliminate remove; email mail smtp message; embed inline include;
+  elapse expire pass; elegant clean; eliminate remove; email mail smtp; embed inline include;
   empty blank nothing; emulate mock simulate; encapsulate wrap; enclose wrap surround; encounter meet;
   end finish stop exit kill terminate close; enforce require strict; enhance extend improve; enlarge increase;
   enqueue add push queue; enroll register; enumerate list iterate; env environment; ephemeral temporary;
@@ -297,4 +297,3 @@ export function synonymsOf(wordStem: string): ReadonlySet<string> {
 export function isThesaurusWord(word: string): boolean {
   return WORDS.has(word);
 }
-

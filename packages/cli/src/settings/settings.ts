@@ -33,7 +33,7 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
   const byFlag = fromFlags(flags);
   const byVariable = fromEnvironment(env, file.settings);
   try {
-    return validate(settingsSchema, { ...file.settings, ...byVariable, ...byFlag }, 'settings') as Settings;
+    return validate(settingsSchema, { ...file.settings, ...byVariable, ...byFlag }, 'settings');
   } catch (error) {
     if (!(error instanceof OrchestratorError)) throw error;
     const lines = (error.issues ?? []).map(({ path, expected, got }) => {
