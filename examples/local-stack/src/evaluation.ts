@@ -22,7 +22,7 @@ const questionsSchema = z.object({
   own: z.array(citedSchema),
   tools: z.array(toolSchema),
   unanswerable: z.array(unanswerableSchema),
-  /** Mostly on documents that nothing else asks about; reported apart, no single one was tuned for. */
+  /** Mostly on documents that nothing else asks about; reported apart, since it decides nothing. */
   held_out: z.object({ cited: z.array(citedSchema), unanswerable: z.array(unanswerableSchema) }),
 });
 export type EvaluationQuestions = z.output<typeof questionsSchema>;

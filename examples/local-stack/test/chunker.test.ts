@@ -113,6 +113,11 @@ describe('HTML', () => {
     ]);
   });
 
+  test('that is nested without end is refused', () => {
+    expect(() => htmlToMarkdown('<div><p>'.repeat(50_000))).toThrow(/nested at most 1000/);
+    expect(htmlToMarkdown('<p>a<br><img src="x"><p>b'.repeat(2_000))).toContain('b');
+  });
+
   test('that is broken is read as far as it goes', () => {
     expect(htmlToMarkdown('<p>one<div>two</p></pre><li>three')).toContain('three');
   });
@@ -136,7 +141,7 @@ test.each<[string, string]>([
   ['paragraphs', 'word\n\n'.repeat(37_500)],
   ['open brackets', '[a\n'.repeat(75_000)],
   ['tags', '<p>a<b>b</b></p>'.repeat(15_000)],
-  ['open tags', '<div>'.repeat(37_500)],
+  ['open tags', '<p>word'.repeat(37_500)],
   ['fences', '```\n'.repeat(50_000)],
   ['table rows', '| a | b |\n'.repeat(25_000)],
 ])('a large document of %s is cut in time', (_name, content) => {

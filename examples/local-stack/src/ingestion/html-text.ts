@@ -1,3 +1,4 @@
+import { OrchestratorError } from '@agent-orchestrator/core';
 import { Parser } from 'htmlparser2';
 
 const INVISIBLE = new Set([
@@ -19,14 +20,30 @@ const PARAGRAPHS = new Set(
 );
 const LINES = new Set('br li tr dt dd figcaption'.split(' '));
 
-/** The readable text of an HTML page in the form of Markdown: headings, lists, tables, code blocks. */
+/** Elements in elements. The parser takes quadratic time for a page that is nested deeper and deeper. */
+const MAX_DEPTH = 1_000;
+const TOO_DEEP = `content: expected HTML that is nested at most ${MAX_DEPTH} elements deep`;
+
+/**
+ * The readable text of an HTML page in the form of Markdown: headings, lists, tables, code blocks.
+ *
+ * @throws {OrchestratorError} `invalid_request` for one that is nested too deeply.
+ */
 export function htmlToMarkdown(html: string): string {
   const writer = new MarkdownWriter();
+  let depth = 0;
   const parser = new Parser(
     {
-      onopentag: (name) => writer.open(name),
+      onopentag(name) {
+        depth += 1;
+        if (depth > MAX_DEPTH) throw new OrchestratorError('invalid_request', TOO_DEEP);
+        writer.open(name);
+      },
       ontext: (text) => writer.text(text),
-      onclosetag: (name) => writer.close(name),
+      onclosetag(name) {
+        depth -= 1;
+        writer.close(name);
+      },
     },
     { decodeEntities: true },
   );
