@@ -30,8 +30,7 @@ export interface AnswerWriter {
 
 export const NOT_FOUND = 'I did not find an answer in the documents.';
 export const NO_DOCUMENTS =
-  'No documents were ingested yet, so there is nothing to search. Ingest some first: run the task type "workflow" with ' +
-  '{"workflow": "ingestion", "input": {"documents": [{"name": "guide.md", "content": "…"}]}}.';
+  'No documents were ingested yet, so there is nothing to search. Ingest some first, each with a task of type "ingestion".';
 
 /** How an answer begins that is made of extracts. */
 export const EXTRACTS = 'Extracts from your documents:';
