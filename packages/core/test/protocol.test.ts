@@ -65,6 +65,16 @@ describe('JSON from outside', () => {
   );
 });
 
+describe('what is said of a text that is no JSON', () => {
+  it.each(['<html>secret</html>', 'secret', '{"a":secret}', `{"long":"${'x'.repeat(100)}", secret}`])(
+    'does not quote %s',
+    (text) => {
+      expect(() => parseJson(text)).toThrow(JsonRefusedError);
+      expect(() => parseJson(text)).not.toThrow(/secret|html/);
+    },
+  );
+});
+
 describe('cursors', () => {
   it('come back as they were', () => {
     fc.assert(

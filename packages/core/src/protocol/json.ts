@@ -39,7 +39,9 @@ export function parseJson(text: string): JsonValue {
   try {
     value = JSON.parse(text) as JsonValue;
   } catch (error) {
-    throw new JsonRefusedError(`expected JSON, got ${(error as Error).message}`);
+    // Node quotes the text that it could not read; whoever hears of the mistake may not be meant to see that.
+    const mistake = (error as Error).message.replace(/,? (?:\.\.\.)?".*"(?:\.\.\.)? is not valid JSON$/s, '');
+    throw new JsonRefusedError(`expected JSON, got ${mistake}`);
   }
   refuseDangerous(value, 1, '');
   return value;
