@@ -44,6 +44,13 @@ export interface Accepted {
   readonly cursor: string;
 }
 
+/** A body as it comes over the wire, of a tenant; the same key is the same request. */
+interface Request {
+  readonly tenantId: string;
+  readonly body: unknown;
+  readonly idempotencyKey?: string | undefined;
+}
+
 interface InTask {
   readonly tenantId: string;
   readonly taskId: string;
@@ -70,11 +77,7 @@ export class GlobalTaskRegistry {
    * @throws {OrchestratorError} `invalid_request`, `unknown_workflow`, `queue_full`, `session_busy`, `session_closed`,
    * `idempotency_conflict`, `conflict`
    */
-  async submit(params: {
-    readonly tenantId: string;
-    readonly body: unknown;
-    readonly idempotencyKey?: string | undefined;
-  }): Promise<Accepted> {
+  async submit(params: Request): Promise<Accepted> {
     return this.#store(
       params,
       'task',
@@ -83,11 +86,7 @@ export class GlobalTaskRegistry {
   }
 
   /** Stores a message and the task that answers it, in one step. `body` is that of `POST /v1/chat`. */
-  async chat(params: {
-    readonly tenantId: string;
-    readonly body: unknown;
-    readonly idempotencyKey?: string | undefined;
-  }): Promise<Accepted> {
+  async chat(params: Request): Promise<Accepted> {
     return this.#store(
       params,
       'chat',
@@ -95,15 +94,7 @@ export class GlobalTaskRegistry {
     );
   }
 
-  async #store(
-    params: {
-      readonly tenantId: string;
-      readonly body: unknown;
-      readonly idempotencyKey?: string | undefined;
-    },
-    kind: string,
-    submission: Submission,
-  ): Promise<Accepted> {
+  async #store(params: Request, kind: string, submission: Submission): Promise<Accepted> {
     await this.#checkType(submission);
     const idempotency = idempotencyOf(params.idempotencyKey, kind, params.body);
     const answer: SubmitAnswer = await this.#storage.tasks.submit({
@@ -117,11 +108,7 @@ export class GlobalTaskRegistry {
   }
 
   /** Stores many requests under one handle; a bad one fails alone. `body` is that of `POST /v1/batch`. */
-  async submitBatch(params: {
-    readonly tenantId: string;
-    readonly body: unknown;
-    readonly idempotencyKey?: string | undefined;
-  }): Promise<{ readonly batch: Batch; readonly replayed: boolean }> {
+  async submitBatch(params: Request): Promise<{ readonly batch: Batch; readonly replayed: boolean }> {
     const { requests, max_in_flight, fail_fast } = validate(batchSubmissionSchema, params.body, 'batch');
     const items: (Submission | { readonly error: TaskError })[] = [];
     for (const request of requests) items.push(await this.#batchItem(request));

@@ -1,6 +1,8 @@
-import type { Clock } from '../clock.js';
+import { type Clock, pause } from '../clock.js';
 import { isFinal, type Task } from '../protocol/task.js';
 import type { Storage } from '../storage/storage.js';
+
+const RETRY_MS = 1_000;
 
 interface TenantWatch {
   readonly stop: AbortController;
@@ -83,12 +85,26 @@ export class TaskWatch {
     };
   }
 
-  async #follow(tenantId: string, after: string, { stop, waiting }: TenantWatch): Promise<void> {
-    for await (const event of this.ports.storage.events.follow({ tenantId, after, signal: stop.signal })) {
-      if (event.event === 'gap') {
-        for (const waiters of waiting.values()) for (const wake of waiters) wake();
-      } else if (event.event === 'task_completed' || event.event === 'task_failed') {
-        for (const wake of waiting.get(event.task_id ?? '') ?? []) wake();
+  /** Follows a tenant's log for as long as anybody waits; when the storage is away, tries again until it is back. */
+  async #follow(tenantId: string, from: string, { stop, waiting }: TenantWatch): Promise<void> {
+    const { signal } = stop;
+    let after = from;
+    const wakeAll = () => {
+      for (const waiters of waiting.values()) for (const wake of waiters) wake();
+    };
+    while (!signal.aborted) {
+      try {
+        for await (const event of this.ports.storage.events.follow({ tenantId, after, signal })) {
+          after = event.event === 'gap' ? event.to : event.cursor;
+          if (event.event === 'gap') wakeAll();
+          else if (event.event === 'task_completed' || event.event === 'task_failed') {
+            for (const wake of waiting.get(event.task_id ?? '') ?? []) wake();
+          }
+        }
+      } catch {
+        // Whoever waits looks for himself meanwhile, and is told if that fails too.
+        await pause(this.ports.clock, RETRY_MS, signal);
+        wakeAll();
       }
     }
   }
