@@ -1,5 +1,5 @@
 import { type ErrorCode, OrchestratorError, toTaskError } from '../protocol/errors.js';
-import { type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
+import { toBoundedJson } from '../protocol/bounded-json.js';
 import { ServiceReply, type Usage } from '../protocol/service-call.js';
 import type { Clock } from '../clock.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
@@ -51,15 +51,6 @@ function toResult(returned: unknown): SendResult {
 }
 
 function answered(result: unknown, usage: Usage | undefined): SendResult {
-  const text = JSON.stringify(result ?? null);
-  const bytes = Buffer.byteLength(text);
-  if (bytes > MAX_RESULT_BYTES) {
-    const message = `expected at most ${MAX_RESULT_BYTES} bytes, got ${bytes}`;
-    return failure({ code: 'result_too_large', message, retryable: false });
-  }
-  const value = JSON.parse(text) as JsonValue;
-  return {
-    kind: 'answer',
-    answer: { kind: 'outcome', outcome: { ok: true, value }, ...(usage && { usage }) },
-  };
+  const outcome = { ok: true, value: toBoundedJson(result) } as const;
+  return { kind: 'answer', answer: { kind: 'outcome', outcome, ...(usage && { usage }) } };
 }

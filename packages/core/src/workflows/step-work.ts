@@ -1,6 +1,6 @@
 import { pause } from '../clock.js';
 import { OrchestratorError, toTaskError } from '../protocol/errors.js';
-import { type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
+import { toBoundedJson } from '../protocol/bounded-json.js';
 import { fullJitter } from '../random.js';
 import type {
   JournalNews,
@@ -235,11 +235,7 @@ function requestOf({ key, kind, name, ask }: AskedStep, ports: RunPorts): StepRe
 
 async function doWork(work: () => unknown): Promise<StepOutcome> {
   try {
-    const text = JSON.stringify((await work()) ?? null) ?? 'null';
-    const bytes = Buffer.byteLength(text);
-    if (bytes <= MAX_RESULT_BYTES) return { ok: true, value: JSON.parse(text) as JsonValue };
-    const message = `expected a result of at most ${MAX_RESULT_BYTES} bytes, got ${bytes}`;
-    return { ok: false, error: { code: 'result_too_large', message, retryable: false } };
+    return { ok: true, value: toBoundedJson(await work()) };
   } catch (error) {
     return { ok: false, error: toTaskError(error, 'workflow_error') };
   }

@@ -1,5 +1,6 @@
 import { OrchestratorError, toTaskError } from '../protocol/errors.js';
-import { type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
+import { toBoundedJson } from '../protocol/bounded-json.js';
+import type { JsonValue } from '../protocol/json.js';
 import type { JournalNews, JournalStep } from '../storage/call-journal.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
 import { type Ask, type AskedStep, newAskedStep, StepNames } from './asked-step.js';
@@ -237,18 +238,12 @@ export class WorkflowRun {
 }
 
 function completion(claim: Claim, value: unknown): Settlement {
-  let text: string;
+  let result: JsonValue;
   try {
-    text = JSON.stringify(value ?? null) ?? 'null';
+    result = toBoundedJson(value);
   } catch (error) {
     return { kind: 'failed', error: toTaskError(error, 'workflow_error') };
   }
-  const bytes = Buffer.byteLength(text);
-  if (bytes > MAX_RESULT_BYTES) {
-    const message = `expected a result of at most ${MAX_RESULT_BYTES} bytes, got ${bytes}`;
-    return { kind: 'failed', error: { code: 'result_too_large', message, retryable: false } };
-  }
-  const result = JSON.parse(text) as JsonValue;
   const content = answerOf(result);
   if (claim.task.session_id === undefined || content === undefined) return { kind: 'completed', result };
   return { kind: 'completed', result, answer: { message_id: `${claim.task.task_id}-answer`, content } };
