@@ -1,4 +1,5 @@
-import { randomUUID } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
+import { uuidFromBytes } from './protocol/ids.js';
 
 /** Chance, as the rest of the code knows it: tests draw it from a seed. */
 export interface Random {
@@ -8,7 +9,20 @@ export interface Random {
   fraction(): number;
 }
 
-export const systemRandom: Random = { uuid: () => randomUUID(), fraction: () => Math.random() };
+const BYTES = new Uint8Array(16 * 256);
+let drawn = BYTES.length;
+
+/** Of the system's cryptographic chance, drawn in blocks. */
+function randomUuid(): string {
+  if (drawn === BYTES.length) {
+    randomFillSync(BYTES);
+    drawn = 0;
+  }
+  drawn += 16;
+  return uuidFromBytes(BYTES.subarray(drawn - 16, drawn));
+}
+
+export const systemRandom: Random = { uuid: randomUuid, fraction: () => Math.random() };
 
 /** Full jitter: anything from 0 to the exponential bound (AWS Architecture Blog, "Exponential Backoff And Jitter"). */
 export function fullJitter(random: Random, attempt: number, baseMs: number, capMs: number): number {

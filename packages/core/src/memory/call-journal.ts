@@ -4,7 +4,8 @@ import type { CallOutcomes } from './call-outcomes.js';
 import { copyJson, hashJson, type MemoryState } from './memory-state.js';
 import type { TaskLife } from './task-life.js';
 import { viewStep, viewSteps } from './task-view.js';
-import { type CallEntry, jobKey, type StepEntry, type TaskEntry, type TenantState } from './tenant-state.js';
+import type { CallEntry, StepEntry, TaskEntry } from './task-entry.js';
+import { jobKey, type TenantState } from './tenant-state.js';
 
 const LEASE_LOST = { answer: 'lease_lost' } as const;
 /** How many message ids a call remembers to know repeated progress by. */
@@ -21,7 +22,7 @@ export class MemoryCallJournal implements CallJournal {
     const tenant = this.state.tenant(params.tenantId);
     const entry = leased(tenant, params.taskId, params.token);
     if (!entry) return LEASE_LOST;
-    const { steps } = entry.journal;
+    const { steps } = entry.ownJournal;
     let step = steps.get(params.step.key);
     const underWay =
       step && (step.outcome || step.retryAt !== undefined || openCall(step) || !params.step.call);
@@ -64,10 +65,11 @@ export class MemoryCallJournal implements CallJournal {
 
   async record(params: Parameters<CallJournal['record']>[0]): ReturnType<CallJournal['record']> {
     const tenant = this.state.tenant(params.tenantId);
-    const found = tenant.tasks.get(params.taskId);
-    const held =
-      params.token === undefined ? found?.state === 'tracked' : found?.lease?.token === params.token;
-    if (!found || !held) return LEASE_LOST;
+    const found =
+      params.token === undefined
+        ? tracked(tenant, params.taskId)
+        : leased(tenant, params.taskId, params.token);
+    if (!found) return LEASE_LOST;
     const step = found.journal.steps.get(params.key);
     if (!step) return LEASE_LOST;
     const answer = this.recordStep(tenant, found, step, params);
@@ -117,7 +119,7 @@ export class MemoryCallJournal implements CallJournal {
     const answer = { answer: 'held', heldId } as const;
     tenant.held.set(heldId, { report, answer });
     const at = this.state.now() + this.state.limits.heldFrameMs;
-    this.state.owe({ at, kind: 'held', tenantId: tenant.tenantId, id: heldId });
+    this.state.owe('held', at, { tenantId: tenant.tenantId, id: heldId });
     return answer;
   }
 
@@ -169,8 +171,13 @@ export class MemoryCallJournal implements CallJournal {
 }
 
 function leased(tenant: TenantState, taskId: string, token: string): TaskEntry | undefined {
-  const entry = tenant.tasks.get(taskId);
+  const entry = tenant.leased.get(taskId);
   return entry?.lease?.token === token ? entry : undefined;
+}
+
+function tracked(tenant: TenantState, taskId: string): TaskEntry | undefined {
+  const entry = tenant.tasks.get(taskId);
+  return entry?.state === 'tracked' ? entry : undefined;
 }
 
 function news(entry: TaskEntry, seen: number): JournalNews {
@@ -195,7 +202,11 @@ function newStep(request: StepRequest): StepEntry {
     maxTries: request.call?.maxTries ?? 1,
     calls: [],
     changed: 0,
-    ...(request.signal !== undefined && { signal: request.signal }),
+    outcome: undefined,
+    endedAt: undefined,
+    retryAt: undefined,
+    dueAt: undefined,
+    signal: request.signal,
   };
 }
 

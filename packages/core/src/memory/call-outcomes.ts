@@ -5,7 +5,8 @@ import { isFinalState } from '../tasks/task-state.js';
 import { copyJson, hashJson, type MemoryState } from './memory-state.js';
 import type { TaskLife } from './task-life.js';
 import { addUsage } from './usage.js';
-import { type CallEntry, jobKey, type StepEntry, type TaskEntry, type TenantState } from './tenant-state.js';
+import type { CallEntry, StepEntry, TaskEntry } from './task-entry.js';
+import { jobKey, type TenantState } from './tenant-state.js';
 
 /** What an answer, a notification or the lack of one makes of a call and its step. Part of one atomic step of a caller. */
 export class CallOutcomes {
@@ -18,9 +19,9 @@ export class CallOutcomes {
   settleStep(tenant: TenantState, entry: TaskEntry, step: StepEntry, outcome: StepOutcome): void {
     step.outcome = outcome;
     step.endedAt = this.state.now();
-    delete step.retryAt;
-    delete step.dueAt;
-    step.changed = entry.journal.changed += 1;
+    step.retryAt = undefined;
+    step.dueAt = undefined;
+    step.changed = entry.ownJournal.changed += 1;
     this.life.wake(tenant, entry);
   }
 
@@ -48,7 +49,7 @@ export class CallOutcomes {
   }
 
   oweStep(tenant: TenantState, entry: TaskEntry, step: string, at: number): void {
-    this.state.owe({ at, kind: 'step', tenantId: tenant.tenantId, id: entry.spec.task_id, step });
+    this.state.owe('step', at, { tenantId: tenant.tenantId, id: entry.spec.task_id, step });
   }
 
   /** The outcome of one try: it ends the step, or the task itself, or makes room for the next try. */
@@ -71,7 +72,7 @@ export class CallOutcomes {
     const stored: StepOutcome = outcome.ok ? { ok: true, value: copyJson(outcome.value) } : outcome;
     if (!outcome.ok && outcome.error.retryable && options.mayTryAgain && step.calls.length < step.maxTries) {
       step.retryAt = this.state.now() + call.retryDelayMs;
-      step.changed = entry.journal.changed += 1;
+      step.changed = entry.ownJournal.changed += 1;
       this.oweStep(tenant, entry, step.key, step.retryAt);
       this.tellRetry(tenant, entry, call, outcome.error.message, step.calls.length);
       this.life.wake(tenant, entry);

@@ -1,32 +1,31 @@
 import { type EventName, formatCursor, type TaskEvent } from '../protocol/events.js';
 import type { JsonObject, JsonValue } from '../protocol/json.js';
+import type { TaskEntry } from './task-entry.js';
+import type { SessionEntry } from './tenant-state.js';
 
-export interface NewEvent {
+export interface LoggedEvent {
   readonly event: EventName;
-  readonly service: string;
-  readonly taskId?: string;
-  readonly tenantId: string;
-  readonly sessionId?: string;
+  readonly about: TaskEntry | SessionEntry;
+  /** Who reported it, if it was not the orchestrator itself. */
+  readonly from: { readonly service: string; readonly metadata?: JsonObject } | undefined;
   readonly at: number;
   readonly data: JsonValue;
-  readonly metadata?: JsonObject;
-  readonly rev?: number;
-}
-
-interface Kept {
-  readonly seq: number;
-  readonly event: NewEvent;
+  /** The task's count of events with this one. */
+  readonly rev: number | undefined;
   /** In the form that followers get: made when the first one reads it. */
-  view?: TaskEvent;
+  view: TaskEvent | undefined;
 }
 
 /** A tenant's event log: `seq` grows by one, the oldest go when there are too many or they are too old. */
 export class EventRing {
-  #kept: Kept[] = [];
+  #kept: LoggedEvent[] = [];
   #front = 0;
   #seq = 0;
 
-  constructor(readonly epoch: string) {}
+  constructor(
+    private readonly tenantId: string,
+    readonly epoch: string,
+  ) {}
 
   get seq(): number {
     return this.#seq;
@@ -36,15 +35,15 @@ export class EventRing {
     return formatCursor({ epoch: this.epoch, seq: this.#seq });
   }
 
-  append(event: NewEvent): void {
+  append(event: LoggedEvent): void {
     this.#seq += 1;
-    this.#kept.push({ seq: this.#seq, event });
+    this.#kept.push(event);
   }
 
   trim(maxEvents: number, olderThan: number): void {
     while (this.#front < this.#kept.length) {
-      const oldest = this.#kept[this.#front] as Kept;
-      if (this.#kept.length - this.#front <= maxEvents && oldest.event.at >= olderThan) break;
+      const oldest = this.#kept[this.#front] as LoggedEvent;
+      if (this.#kept.length - this.#front <= maxEvents && oldest.at >= olderThan) break;
       this.#front += 1;
     }
     if (this.#front > 1024 && this.#front * 2 > this.#kept.length) {
@@ -64,22 +63,29 @@ export class EventRing {
     return this.#kept
       .slice(from, from + limit)
       .map(
-        (kept) => (kept.view ??= viewEvent(kept.event, formatCursor({ epoch: this.epoch, seq: kept.seq }))),
+        (event, at) =>
+          (event.view ??= viewEvent(
+            this.tenantId,
+            event,
+            formatCursor({ epoch: this.epoch, seq: seq + 1 + at }),
+          )),
       );
   }
 }
 
-function viewEvent(event: NewEvent, cursor: string): TaskEvent {
-  const { taskId, sessionId, rev } = event;
+function viewEvent(tenantId: string, logged: LoggedEvent, cursor: string): TaskEvent {
+  const { event, about, from, at, data, rev } = logged;
+  const task = 'spec' in about ? about.spec : undefined;
+  const sessionId = 'spec' in about ? about.spec.session_id : about.session.session_id;
   return {
-    event: event.event,
-    service: event.service,
-    ...(taskId !== undefined && { task_id: taskId, global_task_id: taskId }),
-    tenant_id: event.tenantId,
+    event,
+    service: from?.service ?? 'orchestrator',
+    ...(task && { task_id: task.task_id, global_task_id: task.task_id }),
+    tenant_id: tenantId,
     ...(sessionId !== undefined && { session_id: sessionId }),
-    timestamp: new Date(event.at).toISOString(),
-    data: event.data,
-    metadata: event.metadata ?? {},
+    timestamp: new Date(at).toISOString(),
+    data,
+    metadata: from?.metadata ?? {},
     ...(rev !== undefined && { rev }),
     cursor,
   };

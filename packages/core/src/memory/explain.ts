@@ -2,7 +2,8 @@ import type { Explanation } from '../storage/task-records.js';
 import type { MemoryState } from './memory-state.js';
 import { openCalls } from './task-life.js';
 import { viewTask } from './task-view.js';
-import type { TaskEntry, TenantState } from './tenant-state.js';
+import type { TaskEntry } from './task-entry.js';
+import type { TenantState } from './tenant-state.js';
 
 /** Why a task is where it is, in words for whoever has to find out at night. */
 export function explainTask(state: MemoryState, tenant: TenantState, entry: TaskEntry): Explanation {

@@ -6,27 +6,21 @@ import type { DEFAULTS } from '../protocol/settings.js';
 import type { Random } from '../random.js';
 import type { Bell } from '../storage/bells.js';
 import type { Runnable } from '../storage/task-queue.js';
+import { DueTimes } from './due-times.js';
 import { Heap } from './heap.js';
+import type { TaskEntry } from './task-entry.js';
 import { TenantState } from './tenant-state.js';
 
-/** What the sweeper has to look at, and when. It looks again whether that is still so. */
-export interface Duty {
-  readonly at: number;
-  readonly kind:
-    | 'start'
-    | 'deadline'
-    | 'lease'
-    | 'step'
-    | 'grace'
-    | 'retention'
-    | 'batch'
-    | 'idempotency'
-    | 'held'
-    | 'session';
+/** What the sweeper has to look at when its time has come. It looks again whether that is still so. */
+export type TaskDuty = 'start' | 'deadline' | 'lease' | 'grace' | 'retention';
+export type OtherDuty = 'step' | 'batch' | 'idempotency' | 'held' | 'session';
+
+/** What a duty is about that is not about a task as a whole. */
+export interface DutyPart {
   readonly tenantId: string;
-  /** What it is about: a task, a session, a key. */
+  /** Of the task, the batch, the key, the frame or the session. */
   readonly id: string;
-  /** For `step`: which. */
+  /** For `step`: its key. */
   readonly step?: string;
 }
 
@@ -34,16 +28,18 @@ export type MemoryLimits = { readonly [K in keyof typeof DEFAULTS]: number };
 
 export interface WorkerState {
   runs: readonly Runnable[];
+  /** `runs` by type. */
+  runnables: ReadonlyMap<string, Runnable>;
   seenAt: number;
-  lastClaim?: { readonly claimId: string; readonly claims: readonly unknown[] };
+  lastClaim: { readonly claimId: string; readonly claims: readonly unknown[] } | undefined;
   /** The one task it runs that has lost a lease before. */
-  suspect?: string;
+  suspect: string | undefined;
 }
 
 /** What all parts of the memory storage share. Every change happens in one synchronous piece of code. */
 export class MemoryState {
   readonly tenants = new Map<string, TenantState>();
-  readonly duties = new Heap<Duty>((a, b) => a.at < b.at);
+  readonly duties = new DueTimes<TaskDuty | OtherDuty, TaskEntry | DutyPart>();
   readonly rotation = new Heap<TenantState>((a, b) => a.virtualTime < b.virtualTime);
   readonly workers = new Map<string, WorkerState>();
   readonly announced = new Map<string, number>();
@@ -80,6 +76,26 @@ export class MemoryState {
     return tenant;
   }
 
+  /** A worker that was heard of before or not, with what it runs now. */
+  worker(workerId: string, runs: readonly Runnable[]): WorkerState {
+    let worker = this.workers.get(workerId);
+    if (!worker) {
+      worker = {
+        runs: [],
+        runnables: new Map(),
+        seenAt: this.now(),
+        lastClaim: undefined,
+        suspect: undefined,
+      };
+      this.workers.set(workerId, worker);
+    }
+    if (worker.runs !== runs) {
+      worker.runs = runs;
+      worker.runnables = new Map(runs.map((run) => [run.type, run]));
+    }
+    return worker;
+  }
+
   listen(listener: (bell: Bell) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -89,10 +105,12 @@ export class MemoryState {
     for (const listener of this.#listeners) listener(bell);
   }
 
-  owe(duty: Duty): void {
-    const next = this.duties.peek();
-    this.duties.push(duty);
-    if (!next || duty.at < next.at) this.ring({ bell: 'due', at: duty.at });
+  owe(kind: TaskDuty, at: number, what: TaskEntry): void;
+  owe(kind: OtherDuty, at: number, what: DutyPart): void;
+  owe(kind: TaskDuty | OtherDuty, at: number, what: TaskEntry | DutyPart): void {
+    const isFirst = at < this.duties.earliest;
+    this.duties.push(kind, at, what);
+    if (isFirst) this.ring({ bell: 'due', at });
   }
 }
 

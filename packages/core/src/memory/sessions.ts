@@ -159,20 +159,21 @@ export class MemorySessions implements SessionStore {
       this.state.now() + 1_000,
       Date.parse(entry.session.updated_at) + this.state.limits.sessionIdleMs,
     );
-    this.state.owe({ at, kind: 'session', tenantId, id: entry.session.session_id });
+    this.state.owe('session', at, { tenantId, id: entry.session.session_id });
   }
 
   private tell(tenant: TenantState, entry: SessionEntry): void {
-    const { session_id, status, rev } = entry.session;
+    const { status, rev } = entry.session;
     tenant.events.append({
       event: 'session_updated',
-      service: 'orchestrator',
-      tenantId: tenant.tenantId,
-      sessionId: session_id,
+      about: entry,
+      from: undefined,
       at: this.state.now(),
       data: { status, rev, messages: entry.messages.length },
+      rev: undefined,
+      view: undefined,
     });
-    this.state.ring({ bell: 'events', tenantId: tenant.tenantId });
+    this.state.ring(tenant.eventsBell);
   }
 }
 

@@ -14,7 +14,10 @@ import { copyJson, type MemoryState } from './memory-state.js';
 import type { MemorySessions } from './sessions.js';
 import type { TaskLife } from './task-life.js';
 import { viewTask } from './task-view.js';
-import { type BatchEntry, type CallEntry, jobKey, type TaskEntry, type TenantState } from './tenant-state.js';
+import { type CallEntry, type Origin, TaskEntry } from './task-entry.js';
+import { type BatchEntry, jobKey, type TenantState } from './tenant-state.js';
+
+const NO_ORIGIN: Origin = {};
 
 /** How tasks come to be: submitted, in a batch, registered, or redriven. */
 export class Submissions {
@@ -83,12 +86,8 @@ export class Submissions {
         entry.items.push({ code: refusal, message: refusalMessage(refusal, item.task), retryable: false });
       else this.store(tenant, item, { batch: entry });
     }
-    this.state.owe({
-      at: this.state.now() + this.state.limits.retentionMs,
-      kind: 'batch',
-      tenantId: tenant.tenantId,
-      id: batch.batchId,
-    });
+    const { tenantId } = tenant;
+    this.state.owe('batch', entry.createdAt + this.state.limits.retentionMs, { tenantId, id: batch.batchId });
     return entry;
   }
 
@@ -96,7 +95,7 @@ export class Submissions {
     const tenant = this.state.tenant(params.tenantId);
     const same = tenant.tasks.get(params.task.task_id);
     if (same) return { ...this.stored('replayed', tenant, same), answer: 'replayed' };
-    const entry = this.create(tenant, params.task, {});
+    const entry = this.create(tenant, params.task, NO_ORIGIN);
     entry.state = 'tracked';
     tenant.counts.processing += 1;
     entry.attempt = 1;
@@ -118,13 +117,18 @@ export class Submissions {
       retryDelayMs: 0,
       state: jobId === undefined ? 'sending' : 'waiting',
     };
-    entry.journal.steps.set(callId, {
+    entry.ownJournal.steps.set(callId, {
       key: callId,
       kind: 'call',
       name: `${service}.${operation}`,
       maxTries: 1,
       calls: [call],
       changed: 0,
+      outcome: undefined,
+      endedAt: undefined,
+      retryAt: undefined,
+      dueAt: undefined,
+      signal: undefined,
     });
     tenant.calls.set(callId, { entry, call });
     if (jobId === undefined) {
@@ -136,7 +140,7 @@ export class Submissions {
     if (Number.isFinite(silenceMs)) {
       call.silentAt = this.state.now() + silenceMs;
       const { tenantId } = tenant;
-      this.state.owe({ at: call.silentAt, kind: 'step', tenantId, id: entry.spec.task_id, step: callId });
+      this.state.owe('step', call.silentAt, { tenantId, id: entry.spec.task_id, step: callId });
     }
   }
 
@@ -154,8 +158,9 @@ export class Submissions {
     if (old.version !== undefined) entry.version = old.version;
     for (const step of old.journal.steps.values()) {
       if (!step.outcome?.ok) continue;
-      entry.journal.steps.set(step.key, { ...step, calls: [] });
-      entry.journal.changed = Math.max(entry.journal.changed, step.changed);
+      const journal = entry.ownJournal;
+      journal.steps.set(step.key, { ...step, calls: [] });
+      journal.changed = Math.max(journal.changed, step.changed);
     }
     return { answer: 'redriven', task: viewTask(tenant.tenantId, entry) };
   }
@@ -171,7 +176,7 @@ export class Submissions {
   private store(
     tenant: TenantState,
     { task, onBusy, message }: Submission,
-    origin: { batch?: BatchEntry; redrivenFrom?: string; seed?: string; startedAt?: number } = {},
+    origin: Origin = NO_ORIGIN,
   ): TaskEntry {
     const entry = this.create(tenant, task, origin);
     if (task.session_id !== undefined) {
@@ -187,17 +192,17 @@ export class Submissions {
         }
       }
       session.live.add(entry);
-      if (onBusy !== 'parallel') entry.lines.push(session.line);
+      if (onBusy !== 'parallel') entry.lines = [session.line];
       if (message) this.sessions.add(tenant, session, { ...message, task_id: task.task_id });
     }
     if (origin.batch) {
       origin.batch.items.push(entry);
-      entry.lines.push(origin.batch.line);
+      entry.lines = [...entry.lines, origin.batch.line];
     }
-    if (task.runAt !== undefined && task.runAt > this.state.now()) {
+    if (task.runAt !== undefined && task.runAt > entry.createdAt) {
       entry.state = 'scheduled';
       entry.dueAt = task.runAt;
-      this.life.owe(tenant, 'start', task.task_id, task.runAt);
+      this.state.owe('start', task.runAt, entry);
     } else {
       entry.state = this.life.standInLine(tenant, entry, 'submit');
     }
@@ -208,44 +213,20 @@ export class Submissions {
   }
 
   /** The bare entry, indexed, with its deadline; not yet counted, queued or told of. */
-  private create(
-    tenant: TenantState,
-    task: NewTask,
-    origin: { batch?: BatchEntry; redrivenFrom?: string; seed?: string; startedAt?: number },
-  ): TaskEntry {
+  private create(tenant: TenantState, task: NewTask, origin: Origin): TaskEntry {
     const now = this.state.now();
     const deadlineAt = Math.max(now, task.runAt ?? 0) + task.timeoutMs;
-    const entry: TaskEntry = {
-      spec: { ...task, payload: copyJson(task.payload) },
-      createdAt: now,
-      deadlineAt,
-      place: tenant.events.seq + 1,
-      seed: origin.seed ?? task.task_id,
-      ...(origin.batch && { batch: origin.batch }),
-      ...(origin.redrivenFrom !== undefined && { redrivenFrom: origin.redrivenFrom }),
-      ...(origin.startedAt !== undefined && { startedAt: origin.startedAt }),
-      journal: { steps: new Map(), mailbox: [], changed: 0 },
-      lines: [],
-      state: 'ready',
-      since: now,
-      updatedAt: now,
-      attempt: 0,
-      lostLeases: 0,
-      rev: 0,
-      lane: task.priority,
-      resumes: false,
-      shown: 0,
-      tokens: 0,
-    };
+    const spec = { ...task, payload: copyJson(task.payload) };
+    const entry = new TaskEntry(tenant, spec, now, deadlineAt, tenant.events.seq + 1, origin);
     tenant.tasks.set(task.task_id, entry);
-    this.life.owe(tenant, 'deadline', task.task_id, deadlineAt);
+    this.state.owe('deadline', deadlineAt, entry);
     return entry;
   }
 
   private remember(tenant: TenantState, idempotency: Idempotency, entry: TaskEntry | BatchEntry): void {
     tenant.idempotency.set(idempotency.key, { fingerprint: idempotency.fingerprint, entry });
     const at = this.state.now() + this.state.limits.idempotencyMs;
-    this.state.owe({ at, kind: 'idempotency', tenantId: tenant.tenantId, id: idempotency.key });
+    this.state.owe('idempotency', at, { tenantId: tenant.tenantId, id: idempotency.key });
   }
 
   private stored<A extends 'submitted' | 'replayed'>(

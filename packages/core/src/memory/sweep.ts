@@ -1,10 +1,12 @@
 import type { Swept } from '../storage/task-queue.js';
 import { isFinalState } from '../tasks/task-state.js';
 import type { CallOutcomes } from './call-outcomes.js';
-import type { Duty, MemoryState } from './memory-state.js';
+import type { Due } from './due-times.js';
+import type { DutyPart, MemoryState, OtherDuty, TaskDuty } from './memory-state.js';
 import type { MemorySessions } from './sessions.js';
 import { cancelledError, type TaskLife } from './task-life.js';
-import { jobKey, type StepEntry, type TaskEntry, type TenantState } from './tenant-state.js';
+import { type StepEntry, TaskEntry } from './task-entry.js';
+import { jobKey, type TenantState } from './tenant-state.js';
 
 /** What becomes due by itself: each duty is looked at again when its time has come, since much may have changed. */
 export class Sweep {
@@ -19,36 +21,49 @@ export class Sweep {
     const now = this.state.now();
     const done: Record<string, number> = {};
     for (let count = 0; count < max; count += 1) {
-      const duty = this.state.duties.peek();
-      if (!duty || duty.at > now) break;
-      this.state.duties.pop();
-      const tenant = this.state.tenants.get(duty.tenantId);
-      if (tenant && this.perform(tenant, duty, now)) done[duty.kind] = (done[duty.kind] ?? 0) + 1;
+      const duty = this.state.duties.take(now);
+      if (!duty) break;
+      if (this.perform(duty, now)) done[duty.kind] = (done[duty.kind] ?? 0) + 1;
     }
-    const next = this.state.duties.peek();
-    return { done, ...(next && { nextDueAt: next.at }) };
+    const nextDueAt = this.state.duties.earliest;
+    return { done, ...(Number.isFinite(nextDueAt) && { nextDueAt }) };
   }
 
-  private perform(tenant: TenantState, duty: Duty, now: number): boolean {
-    if (duty.kind === 'session') {
-      this.sessions.expire(tenant, duty.id);
-      return true;
+  private perform({ kind, what }: Due<TaskDuty | OtherDuty, TaskEntry | DutyPart>, now: number): boolean {
+    return what instanceof TaskEntry
+      ? this.performOnTask(kind as TaskDuty, what, now)
+      : this.performOther(kind as OtherDuty, what, now);
+  }
+
+  private performOther(kind: OtherDuty, what: DutyPart, now: number): boolean {
+    const tenant = this.state.tenants.get(what.tenantId);
+    if (!tenant) return false;
+    switch (kind) {
+      case 'session':
+        this.sessions.expire(tenant, what.id);
+        return true;
+      case 'idempotency':
+        return tenant.idempotency.delete(what.id);
+      case 'batch':
+        return this.removeBatch(tenant, what, now);
+      case 'held':
+        return this.dismissHeld(tenant, what, now);
+      case 'step': {
+        const entry = tenant.tasks.get(what.id);
+        return entry && !isFinalState(entry.state)
+          ? this.endStep(tenant, entry, what.step ?? '', now)
+          : false;
+      }
+      default:
+        return kind satisfies never;
     }
-    if (duty.kind === 'idempotency') return tenant.idempotency.delete(duty.id);
-    if (duty.kind === 'batch') return this.removeBatch(tenant, duty, now);
-    if (duty.kind === 'held') {
-      // The answer stays readable for as long again, for whoever waits for it.
-      const held = tenant.held.get(duty.id);
-      if (held?.answer.answer !== 'held') return tenant.held.delete(duty.id);
-      held.answer = { answer: 'unknown_task' };
-      this.state.owe({ ...duty, at: now + this.state.limits.heldFrameMs });
-      return true;
-    }
-    const entry = tenant.tasks.get(duty.id);
-    if (!entry) return false;
-    if (duty.kind === 'retention') return this.remove(tenant, entry);
+  }
+
+  private performOnTask(kind: TaskDuty, entry: TaskEntry, now: number): boolean {
+    const { tenant } = entry;
+    if (kind === 'retention') return this.remove(tenant, entry);
     if (isFinalState(entry.state)) return false;
-    switch (duty.kind) {
+    switch (kind) {
       case 'start':
         return this.start(tenant, entry, now);
       case 'deadline':
@@ -57,16 +72,23 @@ export class Sweep {
         return this.loseLease(tenant, entry, now);
       case 'grace':
         return this.endGrace(tenant, entry);
-      case 'step':
-        return this.endStep(tenant, entry, duty.step ?? '', now);
       default:
-        return duty.kind satisfies never;
+        return kind satisfies never;
     }
+  }
+
+  /** The answer stays readable for as long again, for whoever waits for it. */
+  private dismissHeld(tenant: TenantState, what: DutyPart, now: number): boolean {
+    const held = tenant.held.get(what.id);
+    if (held?.answer.answer !== 'held') return tenant.held.delete(what.id);
+    held.answer = { answer: 'unknown_task' };
+    this.state.owe('held', now + this.state.limits.heldFrameMs, what);
+    return true;
   }
 
   private start(tenant: TenantState, entry: TaskEntry, now: number): boolean {
     if (entry.state !== 'scheduled' || (entry.dueAt ?? 0) > now) return false;
-    delete entry.dueAt;
+    entry.dueAt = undefined;
     const to = this.life.standInLine(tenant, entry, 'due');
     this.life.move(tenant, entry, to, 'due');
     if (to === 'ready') this.life.enqueue(tenant, entry);
@@ -88,7 +110,7 @@ export class Sweep {
   private loseLease(tenant: TenantState, entry: TaskEntry, now: number): boolean {
     if (!entry.lease) return false;
     if (entry.lease.expiresAt > now) {
-      this.life.owe(tenant, 'lease', entry.spec.task_id, entry.lease.expiresAt);
+      this.state.owe('lease', entry.lease.expiresAt, entry);
       return false;
     }
     if (entry.cancelling) return this.endGrace(tenant, entry);
@@ -103,7 +125,7 @@ export class Sweep {
       );
       return true;
     }
-    this.life.unlease(entry);
+    this.life.unlease(tenant, entry);
     this.life.move(tenant, entry, entry.resumes ? 'woken' : 'ready', 'lose_lease');
     this.life.enqueue(tenant, entry);
     return true;
@@ -131,8 +153,8 @@ export class Sweep {
       return true;
     }
     if (step.retryAt !== undefined && step.retryAt <= now) {
-      delete step.retryAt;
-      step.changed = entry.journal.changed += 1;
+      step.retryAt = undefined;
+      step.changed = entry.ownJournal.changed += 1;
       this.life.wake(tenant, entry);
       return true;
     }
@@ -152,12 +174,12 @@ export class Sweep {
     return true;
   }
 
-  private removeBatch(tenant: TenantState, duty: Duty, now: number): boolean {
-    const batch = tenant.batches.get(duty.id);
+  private removeBatch(tenant: TenantState, what: DutyPart, now: number): boolean {
+    const batch = tenant.batches.get(what.id);
     if (!batch) return false;
     const kept = batch.items.some((item) => 'spec' in item && tenant.tasks.has(item.spec.task_id));
-    if (!kept) return tenant.batches.delete(duty.id);
-    this.state.owe({ ...duty, at: now + this.state.limits.retentionMs });
+    if (!kept) return tenant.batches.delete(what.id);
+    this.state.owe('batch', now + this.state.limits.retentionMs, what);
     return false;
   }
 

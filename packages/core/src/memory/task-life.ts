@@ -2,9 +2,14 @@ import type { EventName } from '../protocol/events.js';
 import type { TaskError } from '../protocol/errors.js';
 import type { JsonObject, JsonValue } from '../protocol/json.js';
 import { isFinalState, isLegal, statusOf, type TaskState, type TaskVerb } from '../tasks/task-state.js';
+import type { Bell } from '../storage/bells.js';
 import type { MemoryState } from './memory-state.js';
 import { ReadyLanes } from './ready-lanes.js';
-import type { CallEntry, TaskEntry, TenantState } from './tenant-state.js';
+import type { CallEntry, Lease, TaskEntry } from './task-entry.js';
+import type { TenantState } from './tenant-state.js';
+
+const NO_CALLS: readonly CallEntry[] = [];
+const READY: Bell = { bell: 'ready' };
 
 /** How a task ends. */
 export type Ending =
@@ -43,17 +48,15 @@ export class TaskLife {
     const { maxEvents, maxEventAgeMs } = this.state.limits;
     tenant.events.append({
       event,
-      service: from?.service ?? 'orchestrator',
-      taskId: entry.spec.task_id,
-      tenantId: tenant.tenantId,
-      ...(entry.spec.session_id !== undefined && { sessionId: entry.spec.session_id }),
+      about: entry,
+      from,
       at: now,
       data,
-      ...(from?.metadata && { metadata: from.metadata }),
       rev: entry.rev,
+      view: undefined,
     });
     tenant.events.trim(maxEvents, now - maxEventAgeMs);
-    this.state.ring({ bell: 'events', tenantId: tenant.tenantId });
+    this.state.ring(tenant.eventsBell);
   }
 
   /** Whether every line of the task lets it in; if so it is inside. */
@@ -75,13 +78,13 @@ export class TaskLife {
       line.waiting.push(entry);
       if (line.inOrder) for (const head of line.inside) this.reprioritise(tenant, head);
     }
-    if (by === 'submit') this.state.ring({ bell: 'ready' });
+    if (by === 'submit') this.state.ring(READY);
     return 'waiting';
   }
 
   private reprioritise(tenant: TenantState, entry: TaskEntry): void {
     if (!entry.queued || laneOf(entry) === entry.lane) return;
-    this.dequeue(entry);
+    this.dequeue(tenant, entry);
     this.enqueue(tenant, entry);
   }
 
@@ -96,17 +99,20 @@ export class TaskLife {
     }
     lanes.insert(entry);
     entry.queued = lanes;
+    tenant.queued += 1;
     if (!tenant.inRotation) {
       tenant.inRotation = true;
       tenant.virtualTime = Math.max(tenant.virtualTime, this.state.virtualTime);
       this.state.rotation.push(tenant);
     }
-    this.state.ring({ bell: 'ready' });
+    this.state.ring(READY);
   }
 
-  dequeue(entry: TaskEntry): void {
-    entry.queued?.remove(entry);
-    delete entry.queued;
+  dequeue(tenant: TenantState, entry: TaskEntry): void {
+    if (!entry.queued) return;
+    entry.queued.remove(entry);
+    entry.queued = undefined;
+    tenant.queued -= 1;
   }
 
   /** Something happened that a task waits for: a parked one may be claimed again, a leased one hears its bell. */
@@ -119,21 +125,29 @@ export class TaskLife {
     }
   }
 
+  lease(tenant: TenantState, entry: TaskEntry, lease: Lease): void {
+    entry.lease = lease;
+    tenant.leased.set(entry.spec.task_id, entry);
+    this.state.owe('lease', lease.expiresAt, entry);
+  }
+
   /** Takes the lease away; the caller says where the task goes. */
-  unlease(entry: TaskEntry): void {
-    const worker = entry.lease && this.state.workers.get(entry.lease.workerId);
-    if (worker?.suspect === entry.spec.task_id) delete worker.suspect;
-    delete entry.lease;
+  unlease(tenant: TenantState, entry: TaskEntry): void {
+    if (!entry.lease) return;
+    const worker = this.state.workers.get(entry.lease.workerId);
+    if (worker?.suspect === entry.spec.task_id) worker.suspect = undefined;
+    entry.lease = undefined;
+    tenant.leased.delete(entry.spec.task_id);
   }
 
   /** The end: the final event, the services told, the next in line admitted. */
   end(tenant: TenantState, entry: TaskEntry, ending: Ending, by: TaskVerb): void {
     const wasLeased = entry.state === 'leased';
-    this.dequeue(entry);
-    this.unlease(entry);
+    this.dequeue(tenant, entry);
+    this.unlease(tenant, entry);
     this.move(tenant, entry, ending.state, by);
-    entry.finishedAt = this.state.now();
-    delete entry.cancelling;
+    entry.finishedAt = entry.since;
+    entry.cancelling = undefined;
     if (ending.state === 'completed') {
       entry.result = ending.result;
       this.emit(tenant, entry, 'task_completed', ending.result);
@@ -149,18 +163,9 @@ export class TaskLife {
     );
     const { retentionMs, deadLetterRetentionMs } = this.state.limits;
     const keepMs = ending.state === 'failed' ? deadLetterRetentionMs : retentionMs;
-    this.owe(tenant, 'retention', entry.spec.task_id, entry.finishedAt + keepMs);
+    this.state.owe('retention', entry.finishedAt + keepMs, entry);
     this.leaveLines(tenant, entry);
     if (ending.state === 'failed' && entry.batch?.failFast) this.failBatch(tenant, entry);
-  }
-
-  owe(
-    tenant: TenantState,
-    kind: 'start' | 'deadline' | 'lease' | 'grace' | 'retention',
-    id: string,
-    at: number,
-  ): void {
-    this.state.owe({ at, kind, tenantId: tenant.tenantId, id });
   }
 
   /** Cancels at once what no worker holds; rings for what one does, and gives it until the grace is over. */
@@ -177,7 +182,7 @@ export class TaskLife {
     }
     if (entry.cancelling) return 'cancelling';
     entry.cancelling = { reason };
-    this.owe(tenant, 'grace', entry.spec.task_id, this.state.now() + graceMs);
+    this.state.owe('grace', this.state.now() + graceMs, entry);
     this.tellServices(tenant, entry, reason);
     this.state.ring({ bell: 'task', tenantId: tenant.tenantId, taskId: entry.spec.task_id });
     return 'cancelling';
@@ -253,15 +258,20 @@ export function cancelledError(reason: string): TaskError {
   return { code: 'cancelled', message: reason, retryable: false };
 }
 
-export function* openCalls(entry: TaskEntry): Generator<CallEntry> {
-  for (const step of entry.journal.steps.values()) {
-    for (const call of step.calls) if (call.state !== 'ended') yield call;
+/** The calls of a task that have no outcome yet. */
+export function openCalls({ journal }: TaskEntry): readonly CallEntry[] {
+  if (journal.steps.size === 0) return NO_CALLS;
+  const open: CallEntry[] = [];
+  for (const step of journal.steps.values()) {
+    for (const call of step.calls) if (call.state !== 'ended') open.push(call);
   }
+  return open;
 }
 
 /** Tasks of one group can be run by the same workers: the same type, the version they began with, suspect or not. */
-export function groupOf(entry: TaskEntry): string {
-  return `${entry.spec.type}@${entry.version ?? ''}${entry.lostLeases > 0 ? '!' : ''}`;
+function groupOf({ spec, version, lostLeases }: TaskEntry): string {
+  if (version === undefined && lostLeases === 0) return spec.type;
+  return `${spec.type}@${version ?? ''}${lostLeases > 0 ? '!' : ''}`;
 }
 
 function laneOf(entry: TaskEntry): number {

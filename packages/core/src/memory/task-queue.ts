@@ -1,11 +1,11 @@
 import type { Claim, Runnable, Settlement, Swept, TaskQueue } from '../storage/task-queue.js';
-import { copyJson, type MemoryState } from './memory-state.js';
-import type { ReadyLanes } from './ready-lanes.js';
+import { copyJson, type MemoryState, type WorkerState } from './memory-state.js';
 import type { MemorySessions } from './sessions.js';
 import type { Sweep } from './sweep.js';
-import { cancelledError, groupOf, type TaskLife } from './task-life.js';
+import { cancelledError, type TaskLife } from './task-life.js';
 import { viewSteps, viewTask } from './task-view.js';
-import type { TaskEntry, TenantState } from './tenant-state.js';
+import type { TaskEntry } from './task-entry.js';
+import type { TenantState } from './tenant-state.js';
 
 /** At most so many tasks of one tenant in a row, while others are ready too. */
 const TURN = 8;
@@ -28,13 +28,8 @@ export class MemoryTaskQueue implements TaskQueue {
 
   async claim(params: Parameters<TaskQueue['claim']>[0]): ReturnType<TaskQueue['claim']> {
     this.state.checkOpen();
-    let worker = this.state.workers.get(params.workerId);
-    if (!worker) {
-      worker = { runs: params.runs, seenAt: this.state.now() };
-      this.state.workers.set(params.workerId, worker);
-    }
+    const worker = this.state.worker(params.workerId, params.runs);
     if (worker.lastClaim?.claimId === params.claimId) return worker.lastClaim.claims as readonly Claim[];
-    const versions = new Map(params.runs.map((run) => [run.type, run]));
     const claims: Claim[] = [];
     const passedOver: TenantState[] = [];
     while (claims.length < params.max) {
@@ -42,9 +37,9 @@ export class MemoryTaskQueue implements TaskQueue {
       if (!tenant) break;
       this.state.virtualTime = tenant.virtualTime;
       const most = Math.min(params.max - claims.length, this.state.rotation.size > 0 ? TURN : params.max);
-      const taken = this.claimOf(tenant, most, versions, params);
+      const taken = this.claimOf(tenant, most, worker, params);
       claims.push(...taken);
-      if (!hasReady(tenant)) tenant.inRotation = false;
+      if (tenant.queued === 0) tenant.inRotation = false;
       else if (taken.length === 0) passedOver.push(tenant);
       else this.state.rotation.push(tenant);
     }
@@ -53,68 +48,42 @@ export class MemoryTaskQueue implements TaskQueue {
     return claims;
   }
 
-  private claimOf(
-    tenant: TenantState,
-    most: number,
-    runs: ReadonlyMap<string, Runnable>,
-    params: Claiming,
-  ): Claim[] {
+  private claimOf(tenant: TenantState, most: number, worker: WorkerState, params: Claiming): Claim[] {
     const claims: Claim[] = [];
     while (claims.length < most) {
-      const next = this.next(tenant, runs, params.workerId);
+      const next = nextFor(tenant, worker);
       if (!next) break;
-      claims.push(this.lease(tenant, next, runs.get(next.spec.type) as Runnable, params));
+      claims.push(this.lease(tenant, next, worker, params));
     }
     // Equal weights: a claim costs one unit of virtual time.
     tenant.virtualTime += claims.length;
     return claims;
   }
 
-  private next(
-    tenant: TenantState,
-    runs: ReadonlyMap<string, Runnable>,
-    workerId: string,
-  ): TaskEntry | undefined {
-    const byAge = (tenant.claimed + 1) % OLDEST_EVERY === 0;
-    const hasSuspect = this.state.workers.get(workerId)?.suspect !== undefined;
-    let best: TaskEntry | undefined;
-    for (const lanes of tenant.ready.values()) {
-      const candidate = candidateOf(lanes, byAge);
-      if (!candidate || !canRun(candidate, runs)) continue;
-      if (candidate.lostLeases > 0 && hasSuspect) continue;
-      if (!best || goesFirst(candidate, best, byAge)) best = candidate;
-    }
-    return best;
-  }
-
   private lease(
     tenant: TenantState,
     entry: TaskEntry,
-    runnable: Runnable,
+    worker: WorkerState,
     { workerId, claimId, leaseMs }: Claiming,
   ): Claim {
     const now = this.state.now();
     const wasWoken = entry.state === 'woken';
-    this.life.dequeue(entry);
-    const lanes = tenant.ready.get(groupOf(entry));
-    if (lanes?.size === 0) tenant.ready.delete(groupOf(entry));
+    this.life.dequeue(tenant, entry);
     this.life.move(tenant, entry, 'leased', 'claim');
     // Random, and never with this task again: as good as a token of its own.
-    entry.lease = { token: claimId, workerId, expiresAt: now + leaseMs };
+    this.life.lease(tenant, entry, { token: claimId, workerId, expiresAt: now + leaseMs });
     entry.resumes = wasWoken;
-    entry.version ??= Math.max(...runnable.versions);
+    entry.version ??= newest(worker.runnables.get(entry.spec.type));
     entry.startedAt ??= now;
     tenant.claimed += 1;
-    const worker = this.state.workers.get(workerId);
-    if (entry.lostLeases > 0 && worker) worker.suspect = entry.spec.task_id;
-    this.life.owe(tenant, 'lease', entry.spec.task_id, now + leaseMs);
+    if (entry.lostLeases > 0) worker.suspect = entry.spec.task_id;
     if (!wasWoken) {
       entry.attempt += 1;
       this.life.emit(tenant, entry, 'task_started', { attempt: entry.attempt });
     }
     return {
       task: viewTask(tenant.tenantId, entry),
-      token: entry.lease.token,
+      token: claimId,
       version: entry.version,
       startedAt: entry.startedAt,
       seed: entry.seed,
@@ -126,7 +95,7 @@ export class MemoryTaskQueue implements TaskQueue {
 
   async renew(params: Parameters<TaskQueue['renew']>[0]): ReturnType<TaskQueue['renew']> {
     return params.leases.filter(({ tenantId, taskId, token }) => {
-      const lease = this.state.tenant(tenantId).tasks.get(taskId)?.lease;
+      const lease = this.state.tenant(tenantId).leased.get(taskId)?.lease;
       if (lease?.token !== token) return true;
       lease.expiresAt = this.state.now() + params.leaseMs;
       return false;
@@ -135,7 +104,7 @@ export class MemoryTaskQueue implements TaskQueue {
 
   async settle(params: Parameters<TaskQueue['settle']>[0]): ReturnType<TaskQueue['settle']> {
     const tenant = this.state.tenant(params.tenantId);
-    const entry = tenant.tasks.get(params.taskId);
+    const entry = tenant.leased.get(params.taskId);
     if (entry?.lease?.token !== params.token) return 'lease_lost';
     const { settlement } = params;
     if (entry.cancelling && settlement.kind !== 'completed') {
@@ -170,7 +139,7 @@ export class MemoryTaskQueue implements TaskQueue {
         return;
       case 'parked':
         entry.shown = settlement.seen;
-        this.life.unlease(entry);
+        this.life.unlease(tenant, entry);
         this.life.move(tenant, entry, 'parked', 'park');
         return;
       case 'released':
@@ -204,7 +173,7 @@ export class MemoryTaskQueue implements TaskQueue {
   }
 
   private release(tenant: TenantState, entry: TaskEntry): void {
-    this.life.unlease(entry);
+    this.life.unlease(tenant, entry);
     if (!entry.resumes) entry.attempt -= 1;
     this.life.move(tenant, entry, entry.resumes ? 'woken' : 'ready', 'release');
     this.life.enqueue(tenant, entry);
@@ -224,11 +193,11 @@ export class MemoryTaskQueue implements TaskQueue {
     }
     const dropped = drop === undefined ? undefined : entry.journal.steps.get(drop);
     if (dropped?.outcome && !dropped.outcome.ok) entry.journal.steps.delete(dropped.key);
-    this.life.unlease(entry);
+    this.life.unlease(tenant, entry);
     this.life.move(tenant, entry, 'scheduled', 'retry');
     entry.resumes = false;
     entry.dueAt = this.state.now() + delayMs;
-    this.life.owe(tenant, 'start', entry.spec.task_id, entry.dueAt);
+    this.state.owe('start', entry.dueAt, entry);
     const details = { attempt: entry.attempt, code: error.code, error: error.message, delay_ms: delayMs };
     this.life.emit(tenant, entry, 'task_status_update', { status: 'retrying', details });
   }
@@ -239,8 +208,21 @@ export class MemoryTaskQueue implements TaskQueue {
   }
 }
 
-function candidateOf(lanes: ReadyLanes<TaskEntry>, byAge: boolean): TaskEntry | undefined {
-  return byAge ? lanes.oldest() : lanes.mostUrgent();
+/** The task of a tenant that this worker is to run next. */
+function nextFor(tenant: TenantState, worker: WorkerState): TaskEntry | undefined {
+  const byAge = (tenant.claimed + 1) % OLDEST_EVERY === 0;
+  let best: TaskEntry | undefined;
+  for (const lanes of tenant.ready.values()) {
+    const candidate = byAge ? lanes.oldest() : lanes.mostUrgent();
+    if (!candidate || !canRun(candidate, worker.runnables)) continue;
+    if (candidate.lostLeases > 0 && worker.suspect !== undefined) continue;
+    if (!best || goesFirst(candidate, best, byAge)) best = candidate;
+  }
+  return best;
+}
+
+function newest(runnable: Runnable | undefined): number {
+  return Math.max(...(runnable?.versions ?? [1]));
 }
 
 function goesFirst(a: TaskEntry, b: TaskEntry, byAge: boolean): boolean {
@@ -251,8 +233,4 @@ function goesFirst(a: TaskEntry, b: TaskEntry, byAge: boolean): boolean {
 function canRun(entry: TaskEntry, runs: ReadonlyMap<string, Runnable>): boolean {
   const run = runs.get(entry.spec.type);
   return run !== undefined && (entry.version === undefined || run.versions.includes(entry.version));
-}
-
-function hasReady(tenant: TenantState): boolean {
-  return tenant.ready.size > 0;
 }

@@ -138,7 +138,7 @@ export class MemoryTaskRecords implements TaskRecords {
       return { answer: 'delivered' };
     }
     if (entry.journal.mailbox.length >= this.state.limits.maxSignals) return { answer: 'too_many' };
-    entry.journal.mailbox.push({ name: params.name, payload });
+    entry.ownJournal.mailbox.push({ name: params.name, payload });
     return { answer: 'kept' };
   }
 

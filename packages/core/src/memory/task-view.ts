@@ -2,42 +2,65 @@ import type { DelegatedService, Task } from '../protocol/task.js';
 import type { JournalStep } from '../storage/call-journal.js';
 import { statusOf } from '../tasks/task-state.js';
 import { copyJson } from './memory-state.js';
-import type { StepEntry, TaskEntry } from './tenant-state.js';
+import type { StepEntry, TaskEntry } from './task-entry.js';
 
-const iso = (at: number) => new Date(at).toISOString();
+/** Timestamps as text: those of many tasks are of the same millisecond, and writing one costs more than the rest. */
+class Timestamps {
+  #at = Number.NaN;
+  #text = '';
+
+  of(at: number): string {
+    if (at !== this.#at) {
+      this.#text = new Date(at).toISOString();
+      this.#at = at;
+    }
+    return this.#text;
+  }
+}
+
+const created = new Timestamps();
+const updated = new Timestamps();
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** A task as it crosses the wire: a copy. */
 export function viewTask(tenantId: string, entry: TaskEntry): Task {
   const { spec } = entry;
-  const runAt = entry.state === 'scheduled' ? entry.dueAt : spec.runAt;
-  return {
+  const task: Writable<Task> = {
     task_id: spec.task_id,
     tenant_id: tenantId,
-    ...(spec.session_id !== undefined && { session_id: spec.session_id }),
-    ...(spec.agent_id !== undefined && { agent_id: spec.agent_id }),
-    ...(spec.parent_task_id !== undefined && { parent_task_id: spec.parent_task_id }),
-    ...(spec.requested_by !== undefined && { requested_by: spec.requested_by }),
-    ...(entry.batch && { batch_id: entry.batch.batchId }),
-    ...(entry.redrivenFrom !== undefined && { redriven_from: entry.redrivenFrom }),
-    created_at: iso(entry.createdAt),
-    updated_at: iso(entry.updatedAt),
-    ...(runAt !== undefined && { run_at: iso(runAt) }),
-    ...(entry.finishedAt !== undefined && { finished_at: iso(entry.finishedAt) }),
     status: statusOf(entry.state),
     type: spec.type,
-    ...(entry.version !== undefined && { version: entry.version }),
     priority: spec.priority,
-    delegated_services: viewCalls(entry),
-    metadata: { ...spec.metadata, timeout_ms: spec.timeoutMs },
-    payload: copyJson(spec.payload),
-    ...(entry.result !== undefined && { result: copyJson(entry.result) }),
-    ...(entry.error && { error: entry.error }),
     attempt: entry.attempt,
     max_attempts: spec.maxAttempts,
     rev: entry.rev,
-    ...(entry.progress && { progress: entry.progress }),
-    ...(entry.tokens > 0 && { usage: { tokens: entry.tokens } }),
+    created_at: created.of(entry.createdAt),
+    updated_at: updated.of(entry.updatedAt),
+    metadata: { ...spec.metadata, timeout_ms: spec.timeoutMs },
+    delegated_services: viewCalls(entry),
+    payload: copyJson(spec.payload),
   };
+  addOrigin(task, entry);
+  const runAt = entry.state === 'scheduled' ? entry.dueAt : spec.runAt;
+  if (runAt !== undefined) task.run_at = new Date(runAt).toISOString();
+  if (entry.version !== undefined) task.version = entry.version;
+  if (entry.progress) task.progress = entry.progress;
+  if (entry.tokens > 0) task.usage = { tokens: entry.tokens };
+  if (entry.finishedAt !== undefined) task.finished_at = updated.of(entry.finishedAt);
+  if (entry.result !== undefined) task.result = copyJson(entry.result);
+  if (entry.error) task.error = entry.error;
+  return task;
+}
+
+/** What the task belongs to. */
+function addOrigin(task: Writable<Task>, { spec, batch, redrivenFrom }: TaskEntry): void {
+  if (spec.session_id !== undefined) task.session_id = spec.session_id;
+  if (spec.agent_id !== undefined) task.agent_id = spec.agent_id;
+  if (spec.parent_task_id !== undefined) task.parent_task_id = spec.parent_task_id;
+  if (spec.requested_by !== undefined) task.requested_by = spec.requested_by;
+  if (batch) task.batch_id = batch.batchId;
+  if (redrivenFrom !== undefined) task.redriven_from = redrivenFrom;
 }
 
 function viewCalls(entry: TaskEntry): DelegatedService[] {

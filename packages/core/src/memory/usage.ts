@@ -1,7 +1,8 @@
 import type { Usage } from '../protocol/service-call.js';
 import type { UsageLedger, UsageRow } from '../storage/usage-ledger.js';
 import type { MemoryState } from './memory-state.js';
-import type { CallEntry, TenantState } from './tenant-state.js';
+import type { CallEntry } from './task-entry.js';
+import type { TenantState } from './tenant-state.js';
 
 interface Addition {
   readonly id: string;

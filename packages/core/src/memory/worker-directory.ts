@@ -7,13 +7,7 @@ export class MemoryWorkerDirectory implements WorkerDirectory {
   async announce({ workerId, runs }: Parameters<WorkerDirectory['announce']>[0]): Promise<void> {
     this.state.checkOpen();
     const now = this.state.now();
-    const worker = this.state.workers.get(workerId);
-    if (worker) {
-      worker.runs = runs;
-      worker.seenAt = now;
-    } else {
-      this.state.workers.set(workerId, { runs, seenAt: now });
-    }
+    this.state.worker(workerId, runs).seenAt = now;
     for (const run of runs) this.state.announced.set(run.type, now);
     this.state.ring({ bell: 'ready' });
   }

@@ -81,7 +81,7 @@ export const clientFrameSchema = z.discriminatedUnion('action', [
     action: z.literal('subscribe'),
     id: subscriptionIdSchema,
     topic: topicSchema,
-    after: cursorSchema.nullish().transform((after) => after ?? undefined),
+    after: cursorSchema.optional(),
   }),
   z.object({ action: z.literal('unsubscribe'), id: subscriptionIdSchema }),
 ]);

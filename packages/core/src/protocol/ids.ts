@@ -19,19 +19,25 @@ export const uuidSchema = z.string().toLowerCase().regex(UUID_V4, 'expected a UU
 /** The service's own name for a call: any string of 1 to 200 characters. */
 export const jobIdSchema = z.string().min(1).max(200);
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+const HEX = Buffer.from('0123456789abcdef');
+/** Where the digits of each byte stand in a UUID. */
+const PLACES = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const;
+const UUID = Buffer.from('00000000-0000-0000-0000-000000000000');
 
-/** Sixteen bytes as a UUID v4. */
+/**
+ * Sixteen bytes as a UUID v4. Written in a buffer, not by concatenation: a string put together of parts keeps all of
+ * them for as long as it lives, which makes an id of 36 characters one of 500 bytes.
+ */
 export function uuidFromBytes(bytes: Uint8Array): string {
-  let text = '';
   for (let i = 0; i < 16; i += 1) {
     let byte = bytes[i] as number;
     if (i === 6) byte = (byte & 0x0f) | 0x40;
     if (i === 8) byte = (byte & 0x3f) | 0x80;
-    text += HEX[byte];
-    if (i === 3 || i === 5 || i === 7 || i === 9) text += '-';
+    const place = PLACES[i] as number;
+    UUID[place] = HEX[byte >> 4] as number;
+    UUID[place + 1] = HEX[byte & 0x0f] as number;
   }
-  return text;
+  return UUID.toString('latin1');
 }
 
 /** An unguessable token of 128 bits, as 22 characters. */

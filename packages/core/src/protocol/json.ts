@@ -68,3 +68,7 @@ export const jsonObjectSchema = z.custom<JsonObject>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   'expected a JSON object',
 );
+/** Any JSON value in a field that may be left out: `null` there is the same as leaving it out. */
+export const optionalJsonSchema = z
+  .custom<JsonValue>((value) => value !== undefined && value !== null, 'expected a JSON value, got nothing')
+  .optional();

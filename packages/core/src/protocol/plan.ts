@@ -1,9 +1,6 @@
 import { z } from 'zod';
 import { idSchema, nameSchema } from './ids.js';
-import { type JsonValue, jsonObjectSchema, jsonValueSchema } from './json.js';
-
-const optional = <T extends z.ZodType>(schema: T) =>
-  schema.nullish().transform((value) => value ?? undefined);
+import { type JsonValue, jsonObjectSchema, jsonValueSchema, optionalJsonSchema } from './json.js';
 
 export const planStepSchema = z.object({
   id: nameSchema,
@@ -11,18 +8,18 @@ export const planStepSchema = z.object({
   operation: nameSchema,
   input: jsonValueSchema.default({}),
   depends_on: z.array(nameSchema).default([]),
-  timeout_ms: optional(z.number().int().min(1)),
-  retry: optional(z.object({ max_attempts: z.number().int().min(1).max(100) })),
+  timeout_ms: z.number().int().min(1).optional(),
+  retry: z.object({ max_attempts: z.number().int().min(1).max(100) }).optional(),
   optional: z.boolean().default(false),
 });
 export type PlanStep = z.output<typeof planStepSchema>;
 
 /** Steps at services, run as far side by side as their dependencies allow. */
 export const planSchema = z.object({
-  name: optional(z.string().min(1).max(200)),
+  name: z.string().min(1).max(200).optional(),
   input: jsonObjectSchema.default({}),
   steps: z.array(planStepSchema).min(1).max(1_000),
-  output: optional(jsonValueSchema),
+  output: optionalJsonSchema,
 });
 export type OrchestrationPlan = z.output<typeof planSchema>;
 

@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import { idSchema, jobIdSchema, uuidSchema } from './ids.js';
-import { type JsonValue, jsonObjectSchema, jsonValueSchema } from './json.js';
+import { type JsonValue, jsonObjectSchema, jsonValueSchema, optionalJsonSchema } from './json.js';
 
-const optional = <T extends z.ZodType>(schema: T) =>
-  schema.nullish().transform((value) => value ?? undefined);
 /** Timestamps without a zone are UTC. */
 const timestampSchema = z.iso.datetime({ offset: true, local: true });
 
@@ -17,13 +15,13 @@ export type ServiceHello = z.output<typeof serviceHelloSchema>;
 const envelope = {
   service: idSchema,
   task_id: jobIdSchema,
-  global_task_id: optional(uuidSchema),
+  global_task_id: uuidSchema.optional(),
   tenant_id: idSchema,
-  timestamp: optional(timestampSchema),
-  metadata: optional(jsonObjectSchema),
-  call_id: optional(uuidSchema),
-  message_id: optional(z.string().min(1).max(200)),
-  seq: optional(z.number().int().min(0)),
+  timestamp: timestampSchema.optional(),
+  metadata: jsonObjectSchema.optional(),
+  call_id: uuidSchema.optional(),
+  message_id: z.string().min(1).max(200).optional(),
+  seq: z.number().int().min(0).optional(),
 };
 
 export const taskCompletedSchema = z.object({
@@ -36,22 +34,22 @@ export const taskFailedSchema = z.object({
   ...envelope,
   data: z.object({
     error: z.string().max(10_000),
-    error_type: optional(z.string().max(200)),
-    retryable: optional(z.boolean()),
+    error_type: z.string().max(200).optional(),
+    retryable: z.boolean().optional(),
   }),
 });
 export const taskStatusUpdateSchema = z.object({
   event: z.literal('task_status_update'),
   ...envelope,
-  data: z.object({ status: z.string().max(200), details: optional(jsonValueSchema) }),
+  data: z.object({ status: z.string().max(200), details: optionalJsonSchema }),
 });
 
 const olderForm = {
   service: idSchema,
   job_id: jobIdSchema,
   tenant_id: idSchema,
-  agent_id: optional(idSchema),
-  message_id: optional(z.string().min(1).max(200)),
+  agent_id: idSchema.optional(),
+  message_id: z.string().min(1).max(200).optional(),
 };
 export const jobCompletedSchema = z.object({
   event: z.literal('job_completed'),
@@ -95,9 +93,9 @@ export const ackSchema = z.object({
   event: z.literal('ack'),
   message_id: z.string(),
   outcome: z.enum(ACK_OUTCOMES),
-  global_task_id: optional(uuidSchema),
-  retry_after_ms: optional(z.number().min(0)),
-  errors: optional(z.array(z.object({ path: z.string(), expected: z.string(), got: z.string() }))),
+  global_task_id: uuidSchema.optional(),
+  retry_after_ms: z.number().min(0).optional(),
+  errors: z.array(z.object({ path: z.string(), expected: z.string(), got: z.string() })).optional(),
 });
 /** What the hub made of a notification. */
 export type Ack = z.output<typeof ackSchema>;

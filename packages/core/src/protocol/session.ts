@@ -5,19 +5,16 @@ import { type JsonObject, jsonObjectSchema } from './json.js';
 export const MESSAGE_ROLES = ['user', 'assistant', 'system', 'tool'] as const;
 export type MessageRole = (typeof MESSAGE_ROLES)[number];
 
-const optional = <T extends z.ZodType>(schema: T) =>
-  schema.nullish().transform((value) => value ?? undefined);
-
 /** Body of `POST /v1/sessions`. */
 export const sessionCreationSchema = z.object({
-  session_id: optional(idSchema),
-  agent_id: optional(idSchema),
-  context: optional(jsonObjectSchema),
+  session_id: idSchema.optional(),
+  agent_id: idSchema.optional(),
+  context: jsonObjectSchema.optional(),
 });
 /** Body of `PATCH /v1/sessions/{id}`: a field of `context` that is `null` is removed. */
 export const sessionPatchSchema = z.object({
-  agent_id: optional(idSchema),
-  context: optional(jsonObjectSchema),
+  agent_id: idSchema.optional(),
+  context: jsonObjectSchema.optional(),
 });
 
 /** One conversation of one tenant. */

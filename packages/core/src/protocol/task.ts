@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { DEFAULTS } from './settings.js';
 import type { TaskError } from './errors.js';
 import { idSchema, taskTypeSchema, uuidSchema } from './ids.js';
-import { type JsonValue, jsonObjectSchema, jsonValueSchema } from './json.js';
+import { type JsonValue, jsonObjectSchema, jsonValueSchema, optionalJsonSchema } from './json.js';
 import type { Usage } from './service-call.js';
 
 export const TASK_STATUSES = ['pending', 'processing', 'completed', 'failed', 'cancelled'] as const;
@@ -15,16 +15,14 @@ export const ON_BUSY = ['enqueue', 'reject', 'interrupt', 'parallel'] as const;
 /** What happens to a task whose session is busy. */
 export type OnBusy = (typeof ON_BUSY)[number];
 
-const optional = <T extends z.ZodType>(schema: T) =>
-  schema.nullish().transform((value) => value ?? undefined);
-
 export const taskMetadataSchema = z.object({
-  source: optional(z.enum(['api', 'scheduled', 'system'])),
-  user_id: optional(z.string().min(1).max(200)),
-  timeout_ms: optional(z.number().int().min(1).max(DEFAULTS.maxTaskTimeoutMs)),
-  traceparent: optional(
-    z.string().regex(/^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/, 'expected a W3C traceparent'),
-  ),
+  source: z.enum(['api', 'scheduled', 'system']).optional(),
+  user_id: z.string().min(1).max(200).optional(),
+  timeout_ms: z.number().int().min(1).max(DEFAULTS.maxTaskTimeoutMs).optional(),
+  traceparent: z
+    .string()
+    .regex(/^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/, 'expected a W3C traceparent')
+    .optional(),
 });
 /** Who asked for a task and how. `timeout_ms` counts from its creation, or `run_at` if later, to its end. */
 export interface TaskMetadata {
@@ -35,22 +33,22 @@ export interface TaskMetadata {
 }
 
 const common = {
-  session_id: optional(idSchema),
-  agent_id: optional(idSchema),
-  priority: optional(prioritySchema),
-  metadata: optional(taskMetadataSchema),
-  on_busy: optional(z.enum(ON_BUSY)),
+  session_id: idSchema.optional(),
+  agent_id: idSchema.optional(),
+  priority: prioritySchema.optional(),
+  metadata: taskMetadataSchema.optional(),
+  on_busy: z.enum(ON_BUSY).optional(),
 };
 
 /** Body of `POST /v1/tasks`. */
 export const taskSubmissionSchema = z.object({
   ...common,
   type: taskTypeSchema,
-  payload: optional(jsonValueSchema),
+  payload: optionalJsonSchema,
   /** The caller may name its task; the same id again is the same task. */
-  task_id: optional(uuidSchema),
-  max_attempts: optional(z.number().int().min(1).max(100)),
-  run_at: optional(z.iso.datetime({ offset: true, local: true })),
+  task_id: uuidSchema.optional(),
+  max_attempts: z.number().int().min(1).max(100).optional(),
+  run_at: z.iso.datetime({ offset: true, local: true }).optional(),
 });
 export type TaskSubmission = z.input<typeof taskSubmissionSchema>;
 
@@ -58,19 +56,19 @@ export type TaskSubmission = z.input<typeof taskSubmissionSchema>;
 export const chatRequestSchema = z.object({
   ...common,
   message: z.string().min(1).max(100_000),
-  context: optional(jsonObjectSchema),
+  context: jsonObjectSchema.optional(),
 });
 export type ChatRequest = z.input<typeof chatRequestSchema>;
 
 /** Body of `POST /v1/batch`: each request is that of `/v1/tasks` or `/v1/chat`, and is checked on its own. */
 export const batchSubmissionSchema = z.object({
   requests: z.array(jsonValueSchema).min(1).max(DEFAULTS.maxBatchItems),
-  max_in_flight: optional(z.number().int().min(1).max(DEFAULTS.maxBatchItems)),
-  fail_fast: optional(z.boolean()),
+  max_in_flight: z.number().int().min(1).max(DEFAULTS.maxBatchItems).optional(),
+  fail_fast: z.boolean().optional(),
 });
 
-export const signalBodySchema = z.object({ payload: optional(jsonValueSchema) });
-export const cancelBodySchema = z.object({ reason: optional(z.string().min(1).max(500)) });
+export const signalBodySchema = z.object({ payload: optionalJsonSchema });
+export const cancelBodySchema = z.object({ reason: z.string().min(1).max(500).optional() });
 
 /** What a task has asked of a service, as clients see it. */
 export interface DelegatedService {

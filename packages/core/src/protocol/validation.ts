@@ -12,7 +12,9 @@ export function validate<T extends z.ZodType>(
   what: string,
   code: ErrorCode = 'invalid_request',
 ): z.output<T> {
-  const parsed = schema.safeParse(value);
+  let parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  parsed = schema.safeParse(withoutNulls(value, parsed.error.issues));
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.flatMap((issue) => toIssues(issue, value));
   const first = issues[0] as Issue;
@@ -21,6 +23,21 @@ export function validate<T extends z.ZodType>(
   throw new OrchestratorError(code, `${what}${where}: expected ${first.expected}, got ${first.got}${more}`, {
     issues,
   });
+}
+
+/** The value, without each `null` that is not what was expected at its place. */
+function withoutNulls(value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
+  return issues.reduce(
+    (left, { path }) => (valueAt(left, path) === null ? without(left, path) : left),
+    value,
+  );
+}
+
+function without(value: unknown, [key, ...rest]: readonly PropertyKey[]): unknown {
+  if (key === undefined || typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item, at) => (at === key ? without(item, rest) : item));
+  const { [key]: inner, ...others } = value as Record<PropertyKey, unknown>;
+  return rest.length === 0 ? others : { ...others, [key]: without(inner, rest) };
 }
 
 function toIssues(issue: z.core.$ZodIssue, root: unknown): Issue[] {

@@ -97,7 +97,7 @@ export interface TaskRecords {
   submit(params: {
     readonly tenantId: string;
     readonly submission: Submission;
-    readonly idempotency?: Idempotency;
+    readonly idempotency?: Idempotency | undefined;
     readonly maxWaiting: number;
   }): Promise<SubmitAnswer>;
 
@@ -105,7 +105,7 @@ export interface TaskRecords {
   submitBatch(params: {
     readonly tenantId: string;
     readonly batch: BatchSubmission;
-    readonly idempotency?: Idempotency;
+    readonly idempotency?: Idempotency | undefined;
     readonly maxWaiting: number;
   }): Promise<
     | { readonly answer: 'submitted' | 'replayed'; readonly batch: Batch }

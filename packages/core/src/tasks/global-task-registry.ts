@@ -61,6 +61,7 @@ export class GlobalTaskRegistry {
   readonly #storage: Storage;
   readonly #types: TaskTypes | undefined;
   readonly #random: Random;
+  readonly #newId = () => this.#random.uuid();
   readonly #maxWaiting: number;
   readonly #watch: TaskWatch;
 
@@ -77,31 +78,23 @@ export class GlobalTaskRegistry {
    * @throws {OrchestratorError} `invalid_request`, `unknown_workflow`, `queue_full`, `session_busy`, `session_closed`,
    * `idempotency_conflict`, `conflict`
    */
-  async submit(params: Request): Promise<Accepted> {
-    return this.#store(
-      params,
-      'task',
-      fromTaskSubmission(params.body, () => this.#random.uuid()),
-    );
+  submit(params: Request): Promise<Accepted> {
+    return this.#store(params, 'task', fromTaskSubmission);
   }
 
   /** Stores a message and the task that answers it, in one step. `body` is that of `POST /v1/chat`. */
-  async chat(params: Request): Promise<Accepted> {
-    return this.#store(
-      params,
-      'chat',
-      fromChatRequest(params.body, () => this.#random.uuid()),
-    );
+  chat(params: Request): Promise<Accepted> {
+    return this.#store(params, 'chat', fromChatRequest);
   }
 
-  async #store(params: Request, kind: string, submission: Submission): Promise<Accepted> {
-    await this.#checkType(submission);
-    const idempotency = idempotencyOf(params.idempotencyKey, kind, params.body);
+  async #store(params: Request, kind: string, read: typeof fromTaskSubmission): Promise<Accepted> {
+    const submission = read(params.body, this.#newId);
+    if (!this.#runsHere(submission)) await this.#checkAnnounced(submission);
     const answer: SubmitAnswer = await this.#storage.tasks.submit({
       tenantId: params.tenantId,
       submission,
       maxWaiting: this.#maxWaiting,
-      ...(idempotency && { idempotency }),
+      idempotency: idempotencyOf(params.idempotencyKey, kind, params.body),
     });
     if (!('task' in answer)) throw refusalError(answer.answer);
     return { task: answer.task, replayed: answer.answer === 'replayed', cursor: answer.cursor };
@@ -112,7 +105,6 @@ export class GlobalTaskRegistry {
     const { requests, max_in_flight, fail_fast } = validate(batchSubmissionSchema, params.body, 'batch');
     const items: (Submission | { readonly error: TaskError })[] = [];
     for (const request of requests) items.push(await this.#batchItem(request));
-    const idempotency = idempotencyOf(params.idempotencyKey, 'batch', params.body);
     const batch = {
       batchId: this.#random.uuid(),
       maxInFlight: max_in_flight ?? requests.length,
@@ -123,7 +115,7 @@ export class GlobalTaskRegistry {
       tenantId: params.tenantId,
       batch,
       maxWaiting: this.#maxWaiting,
-      ...(idempotency && { idempotency }),
+      idempotency: idempotencyOf(params.idempotencyKey, 'batch', params.body),
     });
     if (!('batch' in answer)) throw refusalError(answer.answer);
     return { batch: answer.batch, replayed: answer.answer === 'replayed' };
@@ -131,8 +123,8 @@ export class GlobalTaskRegistry {
 
   async #batchItem(request: JsonValue): Promise<Submission | { readonly error: TaskError }> {
     try {
-      const submission = fromBatchItem(request, () => this.#random.uuid());
-      await this.#checkType(submission);
+      const submission = fromBatchItem(request, this.#newId);
+      if (!this.#runsHere(submission)) await this.#checkAnnounced(submission);
       return submission;
     } catch (error) {
       if (error instanceof OrchestratorError) return { error: toTaskError(error) };
@@ -357,14 +349,17 @@ export class GlobalTaskRegistry {
     this.#watch.stop();
   }
 
-  async #checkType({ task }: Submission): Promise<void> {
-    if (this.#types?.has(task.type) !== true) {
-      const agoMs = await this.#storage.workers.announcedAgoMs({ type: task.type });
-      if (agoMs === undefined || agoMs > DEFAULTS.unknownWorkflowAfterMs) {
-        throw new OrchestratorError('unknown_workflow', `no worker runs tasks of type "${task.type}"`);
-      }
-    }
+  /** Whether this process knows the type. The payload is checked in any case, as far as somebody knows how. */
+  #runsHere({ task }: Submission): boolean {
     this.#types?.checkPayload(task.type, task.payload);
+    return this.#types?.has(task.type) === true;
+  }
+
+  async #checkAnnounced({ task }: Submission): Promise<void> {
+    const agoMs = await this.#storage.workers.announcedAgoMs({ type: task.type });
+    if (agoMs === undefined || agoMs > DEFAULTS.unknownWorkflowAfterMs) {
+      throw new OrchestratorError('unknown_workflow', `no worker runs tasks of type "${task.type}"`);
+    }
   }
 }
 

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
-import { MAX_RESULT_BYTES } from '../protocol/json.js';
+import { isSmall } from '../protocol/bounded-json.js';
+import { type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { chatRequestSchema, taskSubmissionSchema } from '../protocol/task.js';
 import { describe, validate } from '../protocol/validation.js';
-import type { Idempotency, Submission, SubmitRefusal } from '../storage/task-records.js';
+import type { Idempotency, NewTask, Submission, SubmitRefusal } from '../storage/task-records.js';
 
 const NORMAL_PRIORITY = 4;
 
@@ -19,28 +20,30 @@ export interface TaskTypes {
 export function fromTaskSubmission(body: unknown, newId: () => string): Submission {
   const checked = validate(taskSubmissionSchema, body, 'task');
   const payload = checked.payload ?? {};
-  const bytes = Buffer.byteLength(JSON.stringify(payload));
-  if (bytes > MAX_RESULT_BYTES) {
-    throw new OrchestratorError(
-      'payload_too_large',
-      `payload: expected at most ${MAX_RESULT_BYTES} bytes, got ${bytes}`,
-    );
-  }
-  return {
-    onBusy: checked.on_busy ?? 'enqueue',
-    task: {
-      task_id: checked.task_id ?? newId(),
-      type: checked.type,
-      priority: checked.priority ?? NORMAL_PRIORITY,
-      payload,
-      metadata: checked.metadata ?? {},
-      ...(checked.session_id !== undefined && { session_id: checked.session_id }),
-      ...(checked.agent_id !== undefined && { agent_id: checked.agent_id }),
-      ...(checked.run_at !== undefined && { runAt: pointInTime(checked.run_at) }),
-      timeoutMs: checked.metadata?.timeout_ms ?? DEFAULTS.taskTimeoutMs,
-      maxAttempts: checked.max_attempts ?? DEFAULTS.maxAttempts,
-    },
+  checkSize(payload);
+  const task: { -readonly [K in keyof NewTask]: NewTask[K] } = {
+    task_id: checked.task_id ?? newId(),
+    type: checked.type,
+    priority: checked.priority ?? NORMAL_PRIORITY,
+    payload,
+    metadata: checked.metadata ?? {},
+    timeoutMs: checked.metadata?.timeout_ms ?? DEFAULTS.taskTimeoutMs,
+    maxAttempts: checked.max_attempts ?? DEFAULTS.maxAttempts,
   };
+  if (checked.session_id !== undefined) task.session_id = checked.session_id;
+  if (checked.agent_id !== undefined) task.agent_id = checked.agent_id;
+  if (checked.run_at !== undefined) task.runAt = pointInTime(checked.run_at);
+  return { onBusy: checked.on_busy ?? 'enqueue', task };
+}
+
+function checkSize(payload: JsonValue): void {
+  if (isSmall(payload)) return;
+  const bytes = Buffer.byteLength(JSON.stringify(payload));
+  if (bytes <= MAX_RESULT_BYTES) return;
+  throw new OrchestratorError(
+    'payload_too_large',
+    `payload: expected at most ${MAX_RESULT_BYTES} bytes, got ${bytes}`,
+  );
 }
 
 /** A body of `POST /v1/chat`: message and task, stored together. */

@@ -75,10 +75,12 @@ export const TRANSITIONS: readonly Transition[] = [
   ...ANY_LIVE('cancelled', 'cancel'),
 ];
 
-const LEGAL = new Set(TRANSITIONS.map((t) => `${t.from ?? ''}>${t.to}>${t.by}`));
+/** By verb, then by where it leads from: where it may lead to. */
+const LEGAL: { [by in TaskVerb]?: { [from in TaskState | 'nothing']?: TaskState[] } } = {};
+for (const { from = 'nothing', to, by } of TRANSITIONS) ((LEGAL[by] ??= {})[from] ??= []).push(to);
 
 export function isLegal(from: TaskState | undefined, to: TaskState, by: TaskVerb): boolean {
-  return LEGAL.has(`${from ?? ''}>${to}>${by}`);
+  return LEGAL[by]?.[from ?? 'nothing']?.includes(to) === true;
 }
 
 const STATUS: Readonly<Record<TaskState, TaskStatus>> = {

@@ -18,29 +18,38 @@ export interface WorkerSettings {
   readonly pollMs: number;
 }
 
+interface HeldRun {
+  readonly run: WorkflowRun;
+  /** Once it is settled. */
+  done: Promise<void>;
+}
+
+const STAY = () => {};
+const NOT_BEGUN = Promise.resolve();
+
 /**
  * Claims tasks, runs their workflows, settles them. States: stopped, running (`start`), draining (`stop`: takes no
  * more, lets what runs come to its end within the grace, gives the rest back).
  */
 export class Worker {
   readonly workerId: string;
-  readonly #runs = new Map<string, { readonly run: WorkflowRun; readonly done: Promise<void> }>();
+  readonly #runs = new Map<string, HeldRun>();
   readonly #keeper: LeaseKeeper;
   #stopping: AbortController | undefined;
   #loop: Promise<void> = Promise.resolve();
-  #hangUp: () => void = () => {};
+  #hangUp: () => void = STAY;
   #rung = false;
-  #wake: () => void = () => {};
+  #wake: () => void = STAY;
+  #cancelPoll: (() => void) | undefined;
   #lastClaimAt = 0;
-  /** Of the next claim; kept until it is answered, so that a lost answer loses no claims. */
-  #claimId: string;
+  /** Names the next claim; counted on once it is answered, so that a lost answer loses no claims. */
+  #claims = 0;
 
   constructor(
     private readonly ports: RunPorts & { readonly catalog: WorkflowCatalog; readonly logger: Logger },
     private readonly settings: WorkerSettings,
   ) {
     this.workerId = ports.random.uuid();
-    this.#claimId = ports.random.uuid();
     this.#keeper = new LeaseKeeper(ports, settings, {
       held: () => [...this.#runs.values()].map(({ run }) => run),
       announce: () => this.announce(),
@@ -85,6 +94,8 @@ export class Worker {
       return;
     }
     stopping.abort();
+    this.#cancelPoll?.();
+    this.#cancelPoll = undefined;
     this.#wake();
     await this.#loop;
     const graceOver = new AbortController();
@@ -123,36 +134,37 @@ export class Worker {
       const free = this.settings.concurrency - this.#runs.size;
       const claims = free > 0 ? await this.#claim(free) : [];
       for (const claim of claims) this.#begin(claim);
+      const full = this.#runs.size >= this.settings.concurrency;
       // Idle only if no bell rang since the claim was sent: a bell can overtake an empty answer.
-      if (claims.length === 0 && !this.#rung) await this.#idle(signal);
-      // A full worker waits for one of its own runs to end.
-      else if (this.#runs.size >= this.settings.concurrency) await this.#idle(signal);
+      if (full || (claims.length === 0 && !this.#rung)) await this.#idle(signal);
     }
   }
 
+  /** Until something wakes it: a bell, one of its runs that has ended, or the poll. */
   async #idle(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const cancel = this.#clock.after(this.settings.pollMs, resolve);
-      this.#wake = () => {
-        cancel();
-        resolve();
-      };
+    // One timer stays set from poll to poll: at full load this comes by for every task.
+    this.#cancelPoll ??= this.#clock.after(this.settings.pollMs, () => {
+      this.#cancelPoll = undefined;
+      this.#wake();
     });
-    this.#wake = () => {};
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = STAY;
   }
 
   async #claim(max: number): Promise<readonly Claim[]> {
     const params = {
       workerId: this.workerId,
-      claimId: this.#claimId,
+      claimId: `${this.workerId}/${this.#claims}`,
       max,
       runs: this.ports.catalog.runnables(),
       leaseMs: this.settings.leaseMs,
     };
     try {
       const claims = await this.ports.storage.queue.claim(params);
-      this.#claimId = this.ports.random.uuid();
+      this.#claims += 1;
       this.#lastClaimAt = this.#clock.now();
       return claims;
     } catch (error) {
@@ -167,23 +179,27 @@ export class Worker {
     const key = runKey(task.tenant_id, task.task_id);
     // Claimed again by the worker that lost it: what the first run still does has no effect.
     this.#runs.get(key)?.run.abandon();
-    const done = this.#carryOut(run).finally(() => {
-      if (this.#runs.get(key)?.run === run) this.#runs.delete(key);
-      this.#wake();
-    });
-    this.#runs.set(key, { run, done });
+    const held: HeldRun = { run, done: NOT_BEGUN };
+    this.#runs.set(key, held);
+    held.done = this.#carryOut(key, held);
   }
 
-  async #carryOut(run: WorkflowRun): Promise<void> {
+  async #carryOut(key: string, held: HeldRun): Promise<void> {
+    const { run } = held;
     const { task, version } = run.claim;
     const fn = this.ports.catalog.find(task.type, version);
-    if (!fn) {
-      await this.#giveBack(run);
-      return;
+    try {
+      if (!fn) {
+        await this.#giveBack(run);
+        return;
+      }
+      const context = new RunContext(run, this.ports);
+      const end = await run.run(() => fn(context, task.payload));
+      if (end.kind !== 'abandoned' && end.kind !== 'parked') await this.#settle(run.claim, end);
+    } finally {
+      if (this.#runs.get(key) === held) this.#runs.delete(key);
+      this.#wake();
     }
-    const context = new RunContext(run, this.ports);
-    const end = await run.run(() => fn(context, task.payload));
-    if (end.kind !== 'abandoned' && end.kind !== 'parked') await this.#settle(run.claim, end);
   }
 
   async #settle(claim: Claim, settlement: Settlement): Promise<void> {

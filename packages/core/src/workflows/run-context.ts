@@ -13,29 +13,42 @@ import type { WorkflowRun } from './workflow-run.js';
 
 /** The context of one run: turns what the workflow asks into steps of the run. */
 export class RunContext implements WorkflowContext {
-  readonly task_id: string;
-  readonly tenant_id: string;
-  readonly session_id: string | undefined;
-  readonly agent_id: string | undefined;
-  readonly metadata: WorkflowContext['metadata'];
-  readonly attempt: number;
-  readonly session: WorkflowContext['session'];
   readonly #run: WorkflowRun;
   readonly #ports: RunPorts;
-  readonly #chance: SeededChance;
+  #chance: SeededChance | undefined;
+  #session: WorkflowContext['session'] | undefined;
 
   constructor(run: WorkflowRun, ports: RunPorts) {
-    const { task, seed } = run.claim;
     this.#run = run;
     this.#ports = ports;
-    this.#chance = new SeededChance(seed);
-    this.task_id = task.task_id;
-    this.tenant_id = task.tenant_id;
-    this.session_id = task.session_id;
-    this.agent_id = task.agent_id;
-    this.metadata = task.metadata;
-    this.attempt = task.attempt;
-    this.session = this.#sessionSteps();
+  }
+
+  get task_id(): string {
+    return this.#run.claim.task.task_id;
+  }
+
+  get tenant_id(): string {
+    return this.#run.claim.task.tenant_id;
+  }
+
+  get session_id(): string | undefined {
+    return this.#run.claim.task.session_id;
+  }
+
+  get agent_id(): string | undefined {
+    return this.#run.claim.task.agent_id;
+  }
+
+  get metadata(): WorkflowContext['metadata'] {
+    return this.#run.claim.task.metadata;
+  }
+
+  get attempt(): number {
+    return this.#run.claim.task.attempt;
+  }
+
+  get session(): WorkflowContext['session'] {
+    return (this.#session ??= this.#sessionSteps());
   }
 
   get signal(): AbortSignal {
@@ -100,11 +113,15 @@ export class RunContext implements WorkflowContext {
   }
 
   random(): number {
-    return this.#chance.fraction();
+    return this.#seeded.fraction();
   }
 
   uuid(): string {
-    return this.#chance.uuid();
+    return this.#seeded.uuid();
+  }
+
+  get #seeded(): SeededChance {
+    return (this.#chance ??= new SeededChance(this.#run.claim.seed));
   }
 
   #sessionSteps(): WorkflowContext['session'] {

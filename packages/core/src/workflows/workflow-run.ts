@@ -26,9 +26,10 @@ type Settled =
  * function has asked for all that its journal has. It ends once: by a settlement, or abandoned.
  */
 export class WorkflowRun {
-  readonly #names = new StepNames();
-  readonly #replay: Replay;
-  readonly #work: StepWork;
+  // What deals with steps is made when the first one is asked for: many runs never ask for any.
+  #madeNames: StepNames | undefined;
+  #madeReplay: Replay | undefined;
+  #madeWork: StepWork | undefined;
   readonly #cancelled = new LazyAbort();
   /** Asked for, and not in the journal. */
   #fresh: AskedStep[] = [];
@@ -37,23 +38,39 @@ export class WorkflowRun {
   #parking = false;
   #over = false;
   #stopMismatchTimer: (() => void) | undefined;
-  #end: (end: RunEnd) => void = () => {};
+  #end: ((end: RunEnd) => void) | undefined;
   #lastOutcomeAt: number;
 
   constructor(
     readonly claim: Claim,
     private readonly ports: RunPorts,
   ) {
-    this.#replay = new Replay(claim.steps, claim.seen, claim.shown);
     this.#lastOutcomeAt = claim.startedAt;
-    this.#work = new StepWork(claim, ports, {
+  }
+
+  get #names(): StepNames {
+    return (this.#madeNames ??= new StepNames());
+  }
+
+  get #replay(): Replay {
+    const { steps, seen, shown } = this.claim;
+    return (this.#madeReplay ??= new Replay(steps, seen, shown));
+  }
+
+  get #work(): StepWork {
+    return (this.#madeWork ??= new StepWork(this.claim, this.ports, {
       seen: () => this.#replay.seen,
       begun: (step) => this.#replay.begun(step),
       merge: (news) => this.#merge(news),
       leaseLost: () => this.abandon(),
       fail: (error) => this.#finish({ kind: 'failed', error: toTaskError(error, 'workflow_error') }),
       quiet: () => this.#planTurn(),
-    });
+    }));
+  }
+
+  /** Whether there is no step, neither in the journal nor asked for. */
+  get #hasNoSteps(): boolean {
+    return this.#madeReplay === undefined && this.claim.steps.length === 0;
   }
 
   /** Fires when the task is cancelled, or no longer this worker's. */
@@ -67,7 +84,7 @@ export class WorkflowRun {
   }
 
   get replaying(): boolean {
-    return this.#replay.replaying;
+    return !this.#hasNoSteps && this.#replay.replaying;
   }
 
   /** The workflow's time: when the last outcome that it got was recorded. */
@@ -78,13 +95,7 @@ export class WorkflowRun {
   run(fn: () => unknown): Promise<RunEnd> {
     return new Promise((resolve) => {
       this.#end = resolve;
-      // The function begins in a microtask, so that a synchronous throw is a rejection too.
-      Promise.resolve()
-        .then(fn)
-        .then(
-          (value) => this.#settle({ ok: true, value }),
-          (error: unknown) => this.#settle({ ok: false, error }),
-        );
+      void outcomeOf(fn).then((settled) => this.#settle(settled));
     });
   }
 
@@ -117,8 +128,8 @@ export class WorkflowRun {
   #settle(settled: Settled): void {
     this.#settled = settled;
     // Most runs end here: nothing is left to hand out or to ask for, so no turn is needed to find that out.
-    if (!this.#parking && !this.#cancelled.aborted && !this.#replay.unasked)
-      this.#finish(this.#settlement(settled));
+    const nothingLeft = this.#hasNoSteps || !this.#replay.unasked;
+    if (nothingLeft && !this.#parking && !this.#cancelled.aborted) this.#finish(this.#settlement(settled));
     else this.#planTurn();
   }
 
@@ -187,7 +198,7 @@ export class WorkflowRun {
     if (this.#cancelled.aborted) return;
     const error = new OrchestratorError('cancelled', reason);
     this.#cancelled.abort(error);
-    this.#work.stop();
+    this.#madeWork?.stop();
     for (const asked of this.#replay.open()) asked.reject(error);
     this.#fresh = [];
   }
@@ -229,11 +240,20 @@ export class WorkflowRun {
     if (this.#over) return;
     this.#over = true;
     this.#stopMismatchTimer?.();
-    this.#work.stop();
+    this.#madeWork?.stop();
     if (end.kind === 'abandoned') {
       this.#cancelled.abort(new OrchestratorError('lease_lost', "the task is no longer this worker's"));
     }
-    this.#end(end);
+    this.#end?.(end);
+  }
+}
+
+/** A throw before the first `await` counts like a rejection. */
+async function outcomeOf(fn: () => unknown): Promise<Settled> {
+  try {
+    return { ok: true, value: await fn() };
+  } catch (error) {
+    return { ok: false, error };
   }
 }
 

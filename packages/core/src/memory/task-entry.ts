@@ -1,0 +1,133 @@
+import type { TaskError } from '../protocol/errors.js';
+import type { JsonValue } from '../protocol/json.js';
+import type { Progress } from '../protocol/task.js';
+import type { StepKind, StepOutcome } from '../storage/call-journal.js';
+import type { NewTask } from '../storage/task-records.js';
+import type { TaskState } from '../tasks/task-state.js';
+import type { Line } from './line.js';
+import type { ReadyLanes } from './ready-lanes.js';
+import type { BatchEntry, TenantState } from './tenant-state.js';
+
+/** One try of a step at a service. */
+export interface CallEntry {
+  readonly callId: string;
+  readonly stepKey: string;
+  readonly service: string;
+  readonly operation: string;
+  readonly silenceMs: number;
+  readonly retryDelayMs: number;
+  /** `sending` until the service answers; `waiting` for the notification of a job. */
+  state: 'sending' | 'waiting' | 'ended';
+  jobId?: string;
+  /** While waiting: when the silence is too long. */
+  silentAt?: number;
+  ok?: boolean;
+  /** To tell a repeated outcome from a different one. */
+  outcomeHash?: string;
+  lastSeq?: number;
+  seenMessages?: Set<string>;
+}
+
+export interface StepEntry {
+  readonly key: string;
+  readonly kind: StepKind;
+  readonly name: string;
+  readonly maxTries: number;
+  readonly calls: CallEntry[];
+  changed: number;
+  outcome: StepOutcome | undefined;
+  endedAt: number | undefined;
+  /** The next try may begin then. */
+  retryAt: number | undefined;
+  /** It ends by itself then. */
+  dueAt: number | undefined;
+  readonly signal: string | undefined;
+}
+
+/** What a task's workflow asked for, and what came of it. `changed` numbers the changes. */
+export interface Journal {
+  readonly steps: Map<string, StepEntry>;
+  /** Signals that nobody has asked for yet, oldest first. */
+  readonly mailbox: { readonly name: string; readonly payload: JsonValue }[];
+  changed: number;
+}
+
+export interface Lease {
+  readonly token: string;
+  readonly workerId: string;
+  expiresAt: number;
+}
+
+/** Shared by all tasks that have not asked for anything, which are most: only read, see `ownJournal`. */
+const EMPTY_JOURNAL: Journal = Object.freeze({ steps: new Map(), mailbox: [], changed: 0 });
+const NO_LINES: readonly never[] = Object.freeze([]);
+
+/** Where a task comes from, if it is not simply submitted. */
+export interface Origin {
+  readonly batch?: BatchEntry;
+  readonly redrivenFrom?: string;
+  readonly seed?: string;
+  readonly startedAt?: number;
+}
+
+/**
+ * A task in memory. Every field is there from the start, and what ends is set to `undefined`, never deleted: there are
+ * very many of these, and V8 keeps objects small and fast only while their shape stays the same.
+ */
+export class TaskEntry {
+  readonly seed: string;
+  readonly batch: BatchEntry | undefined;
+  readonly redrivenFrom: string | undefined;
+  /** What its workflow has asked for; made when the first thing is. */
+  journal: Journal = EMPTY_JOURNAL;
+  /** The session's and the batch's line, as far as it stands in them. */
+  lines: readonly Line<TaskEntry>[] = NO_LINES;
+  state: TaskState = 'ready';
+  /** Since when it is in `state`. */
+  since: number;
+  updatedAt: number;
+  attempt = 0;
+  lostLeases = 0;
+  rev = 0;
+  /** The priority it is queued with: its own, or that of a more urgent task behind it in its session. */
+  lane: number;
+  queued: ReadyLanes<TaskEntry> | undefined = undefined;
+  /** A task that was parked and then given back is woken, not new. */
+  resumes = false;
+  /** The journal's last change that a run had dealt with when it parked the task. */
+  shown = 0;
+  lease: Lease | undefined = undefined;
+  version: number | undefined = undefined;
+  startedAt: number | undefined;
+  dueAt: number | undefined = undefined;
+  finishedAt: number | undefined = undefined;
+  cancelling: { readonly reason: string } | undefined = undefined;
+  progress: Progress | undefined = undefined;
+  tokens = 0;
+  result: JsonValue | undefined = undefined;
+  error: TaskError | undefined = undefined;
+
+  /** @param place in line: rises with each submission, kept over retries and wake-ups. */
+  constructor(
+    readonly tenant: TenantState,
+    readonly spec: NewTask,
+    readonly createdAt: number,
+    readonly deadlineAt: number,
+    readonly place: number,
+    origin: Origin,
+  ) {
+    this.seed = origin.seed ?? spec.task_id;
+    this.batch = origin.batch;
+    this.redrivenFrom = origin.redrivenFrom;
+    this.startedAt = origin.startedAt;
+    this.since = createdAt;
+    this.updatedAt = createdAt;
+    this.lane = spec.priority;
+  }
+
+  /** The journal, to write in. */
+  get ownJournal(): Journal {
+    if (this.journal === EMPTY_JOURNAL) this.journal = { steps: new Map(), mailbox: [], changed: 0 };
+    return this.journal;
+  }
+}
