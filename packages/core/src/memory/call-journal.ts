@@ -1,7 +1,8 @@
+import { fingerprintOf } from '../fingerprint.js';
 import type { CallJournal, JournalNews, Report, ReportAnswer, StepRequest } from '../storage/call-journal.js';
 import { isFinalState } from '../tasks/task-state.js';
 import type { CallOutcomes } from './call-outcomes.js';
-import { copyJson, hashJson, type MemoryState } from './memory-state.js';
+import { copyJson, type MemoryState } from './memory-state.js';
 import type { TaskLife } from './task-life.js';
 import { viewStep, viewSteps } from './task-view.js';
 import type { CallEntry, StepEntry, TaskEntry } from './task-entry.js';
@@ -56,7 +57,7 @@ export class MemoryCallJournal implements CallJournal {
     const kept = entry.journal.mailbox.findIndex((signal) => signal.name === step.signal);
     if (kept >= 0) {
       const [signal] = entry.journal.mailbox.splice(kept, 1);
-      this.outcomes.settleStep(tenant, entry, step, { ok: true, value: signal?.payload ?? null });
+      this.outcomes.settleStep(entry, step, { ok: true, value: signal?.payload ?? null });
     } else if (request.dueInMs !== undefined) {
       step.dueAt = this.state.now() + request.dueInMs;
       this.outcomes.oweStep(tenant, entry, step.key, step.dueAt);
@@ -86,7 +87,6 @@ export class MemoryCallJournal implements CallJournal {
       if (step.outcome || params.answer.kind !== 'outcome') return 'known';
       const { outcome } = params.answer;
       this.outcomes.settleStep(
-        tenant,
         entry,
         step,
         outcome.ok ? { ok: true, value: copyJson(outcome.value) } : outcome,
@@ -159,7 +159,7 @@ export class MemoryCallJournal implements CallJournal {
     if (report.body.kind === 'outcome') {
       if (call.jobId === undefined) this.outcomes.accept(tenant, entry, call, report.jobId);
       const { outcome, usage } = report.body;
-      this.outcomes.endCall(tenant, entry, call, outcome, { usage, mayTryAgain: true });
+      this.outcomes.endCall(tenant, entry, call, outcome, { usage, by: 'notification' });
     } else {
       rememberMessage(call, report);
       this.outcomes.heard(tenant, entry, call);
@@ -228,7 +228,8 @@ function find(tenant: TenantState, report: Report): { entry: TaskEntry; call: Ca
 }
 
 function isRepeated(call: CallEntry, report: Report): boolean {
-  if (report.body.kind === 'outcome') return call.outcomeHash === hashJson(report.body.outcome);
+  if (report.body.kind === 'outcome')
+    return call.outcomeFingerprint === fingerprintOf(JSON.stringify(report.body.outcome));
   if (report.seq !== undefined && call.lastSeq !== undefined && report.seq <= call.lastSeq) return true;
   return report.messageId !== undefined && call.seenMessages?.has(report.messageId) === true;
 }

@@ -1,8 +1,9 @@
+import { fingerprintOf } from '../fingerprint.js';
 import type { JsonValue } from '../protocol/json.js';
 import type { Usage } from '../protocol/service-call.js';
 import type { StepAnswer, StepOutcome } from '../storage/call-journal.js';
 import { isFinalState } from '../tasks/task-state.js';
-import { copyJson, hashJson, type MemoryState } from './memory-state.js';
+import { copyJson, type MemoryState } from './memory-state.js';
 import type { TaskLife } from './task-life.js';
 import { addUsage } from './usage.js';
 import type { CallEntry, StepEntry, TaskEntry } from './task-entry.js';
@@ -15,14 +16,16 @@ export class CallOutcomes {
     private readonly life: TaskLife,
   ) {}
 
-  /** A step has its outcome: it takes the next place in the journal, and its task is woken. */
-  settleStep(tenant: TenantState, entry: TaskEntry, step: StepEntry, outcome: StepOutcome): void {
+  /**
+   * A step has its outcome: it takes the next place in the journal. Whoever is not the task's own worker, which gets it
+   * with its answer, wakes the task.
+   */
+  settleStep(entry: TaskEntry, step: StepEntry, outcome: StepOutcome): void {
     step.outcome = outcome;
     step.endedAt = this.state.now();
     step.retryAt = undefined;
     step.dueAt = undefined;
     step.changed = entry.ownJournal.changed += 1;
-    this.life.wake(tenant, entry);
   }
 
   /** The service has taken a call on. A call that is answered already only learns its job, so that repeats are known. */
@@ -58,28 +61,30 @@ export class CallOutcomes {
     entry: TaskEntry,
     call: CallEntry,
     outcome: StepOutcome,
-    options: { readonly usage?: Usage | undefined; readonly mayTryAgain: boolean },
+    options: { readonly usage?: Usage | undefined; readonly by: 'answer' | 'notification' },
   ): void {
     const step = entry.journal.steps.get(call.stepKey) as StepEntry;
     this.life.settleSending(tenant, call);
     call.state = 'ended';
     call.ok = outcome.ok;
-    call.outcomeHash = hashJson(outcome);
+    call.outcomeFingerprint = fingerprintOf(JSON.stringify(outcome));
     if (options.usage) {
       entry.tokens += options.usage.tokens;
       addUsage(tenant, this.state.now(), call, options.usage);
     }
     const stored: StepOutcome = outcome.ok ? { ok: true, value: copyJson(outcome.value) } : outcome;
-    if (!outcome.ok && outcome.error.retryable && options.mayTryAgain && step.calls.length < step.maxTries) {
+    const notified = options.by === 'notification';
+    if (notified && mayTryAgain(step, outcome)) {
       step.retryAt = this.state.now() + call.retryDelayMs;
       step.changed = entry.ownJournal.changed += 1;
       this.oweStep(tenant, entry, step.key, step.retryAt);
-      this.tellRetry(tenant, entry, call, outcome.error.message, step.calls.length);
+      this.tellRetry(tenant, entry, call, outcome, step.calls.length);
       this.life.wake(tenant, entry);
       return;
     }
     const onlyCall = entry.state === 'tracked' && entry.journal.steps.size === 1;
-    this.settleStep(tenant, entry, step, stored);
+    this.settleStep(entry, step, stored);
+    if (notified) this.life.wake(tenant, entry);
     if (!onlyCall) return;
     if (stored.ok) this.life.end(tenant, entry, { state: 'completed', result: stored.value }, 'complete');
     else this.life.end(tenant, entry, { state: 'failed', error: stored.error }, 'fail');
@@ -89,9 +94,10 @@ export class CallOutcomes {
     tenant: TenantState,
     entry: TaskEntry,
     call: CallEntry,
-    error: string,
+    outcome: StepOutcome,
     tried: number,
   ): void {
+    const error = outcome.ok ? '' : outcome.error.message;
     const details: JsonValue = { service: call.service, operation: call.operation, try: tried + 1, error };
     this.life.emit(tenant, entry, 'task_status_update', { status: 'retrying', details });
   }
@@ -104,7 +110,12 @@ export class CallOutcomes {
       return wasSending ? 'recorded' : 'known';
     }
     if (call.state === 'ended' || isFinalState(entry.state)) return 'known';
-    this.endCall(tenant, entry, call, answer.outcome, { usage: answer.usage, mayTryAgain: false });
+    this.endCall(tenant, entry, call, answer.outcome, { usage: answer.usage, by: 'answer' });
     return 'recorded';
   }
+}
+
+/** Only what a notification reports, or fails to, begins a new try: an answer was sent again already, as often as may be. */
+function mayTryAgain(step: StepEntry, outcome: StepOutcome): boolean {
+  return !outcome.ok && outcome.error.retryable && step.calls.length < step.maxTries;
 }

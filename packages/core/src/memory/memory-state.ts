@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import type { JsonValue } from '../protocol/json.js';
@@ -121,8 +120,4 @@ export function copyJson<T extends JsonValue | undefined>(value: T): T {
   const copy: { [key: string]: JsonValue } = {};
   for (const key of Object.keys(value)) copy[key] = copyJson(value[key] as JsonValue);
   return copy as T;
-}
-
-export function hashJson(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 22);
 }

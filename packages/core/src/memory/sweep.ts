@@ -145,11 +145,11 @@ export class Sweep {
     if (step.dueAt !== undefined && step.dueAt <= now) {
       const error = { code: 'timeout', message: `no ${step.name} in time`, retryable: false } as const;
       this.outcomes.settleStep(
-        tenant,
         entry,
         step,
         step.kind === 'sleep' ? { ok: true, value: null } : { ok: false, error },
       );
+      this.life.wake(tenant, entry);
       return true;
     }
     if (step.retryAt !== undefined && step.retryAt <= now) {
@@ -170,7 +170,7 @@ export class Sweep {
     }
     const message = `${call.service} has not reported on job ${call.jobId} for ${call.silenceMs} ms`;
     const error = { code: 'timeout', message, retryable: true } as const;
-    this.outcomes.endCall(tenant, entry, call, { ok: false, error }, { mayTryAgain: true });
+    this.outcomes.endCall(tenant, entry, call, { ok: false, error }, { by: 'notification' });
     return true;
   }
 

@@ -23,7 +23,7 @@ export interface CallEntry {
   silentAt?: number;
   ok?: boolean;
   /** To tell a repeated outcome from a different one. */
-  outcomeHash?: string;
+  outcomeFingerprint?: string;
   lastSeq?: number;
   seenMessages?: Set<string>;
 }

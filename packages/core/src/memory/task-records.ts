@@ -134,7 +134,8 @@ export class MemoryTaskRecords implements TaskRecords {
     const payload = copyJson(params.payload);
     for (const step of entry.journal.steps.values()) {
       if (step.signal !== params.name || step.outcome) continue;
-      this.outcomes.settleStep(tenant, entry, step, { ok: true, value: payload });
+      this.outcomes.settleStep(entry, step, { ok: true, value: payload });
+      this.life.wake(tenant, entry);
       return { answer: 'delivered' };
     }
     if (entry.journal.mailbox.length >= this.state.limits.maxSignals) return { answer: 'too_many' };

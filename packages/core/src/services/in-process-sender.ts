@@ -2,6 +2,7 @@ import { type ErrorCode, OrchestratorError, toTaskError } from '../protocol/erro
 import { toBoundedJson } from '../protocol/bounded-json.js';
 import { ServiceReply, type Usage } from '../protocol/service-call.js';
 import type { Clock } from '../clock.js';
+import { LazyAbort } from '../shared-abort.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
 
 /** Failures after which the same call may be sent again; all others are the service's last word. */
@@ -18,14 +19,25 @@ export async function sendInProcess(
   { service, call, signal }: OutboundCall,
 ): Promise<SendResult> {
   if (service.in !== 'process') throw new TypeError(`${service.name} is not in this process`);
-  const overdue = new AbortController();
-  const message = `${service.name} has not answered within ${service.timeoutMs} ms`;
-  const cancel = clock.after(service.timeoutMs, () =>
-    overdue.abort(new OrchestratorError('timeout', message)),
-  );
-  const either = AbortSignal.any([signal, overdue.signal]);
+  const ended = new LazyAbort();
+  let stop: (reason: Error) => void = () => {};
+  const stopped = new Promise<never>((_, reject) => {
+    stop = (reason) => {
+      ended.abort(reason);
+      reject(reason);
+    };
+  });
+  // Nobody may be waiting for it yet, or any more.
+  stopped.catch(() => undefined);
+  const cancel = clock.after(service.timeoutMs, () => {
+    const message = `${service.name} has not answered within ${service.timeoutMs} ms`;
+    stop(new OrchestratorError('timeout', message));
+  });
+  const onAbort = () => stop(signal.reason as Error);
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
   try {
-    return toResult(await Promise.race([service.run(call, { signal: either }), rejectOnAbort(either)]));
+    return toResult(await Promise.race([service.run(call, ended), stopped]));
   } catch (error) {
     const stored = toTaskError(error, 'service_error');
     const retryAfterMs = error instanceof OrchestratorError ? error.retryAfterMs : undefined;
@@ -33,15 +45,8 @@ export async function sendInProcess(
     return { kind: 'again', error: stored, ...(retryAfterMs !== undefined && { retryAfterMs }) };
   } finally {
     cancel();
+    signal.removeEventListener('abort', onAbort);
   }
-}
-
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const onAbort = () => reject(signal.reason as Error);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-  });
 }
 
 function toResult(returned: unknown): SendResult {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { fingerprintOf } from '../fingerprint.js';
 import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
 import { isSmall } from '../protocol/bounded-json.js';
 import { type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
@@ -73,10 +73,7 @@ export function idempotencyOf(key: string | undefined, kind: string, body: unkno
       `Idempotency-Key: expected 1 to 200 visible characters, got ${describe(key)}`,
     );
   }
-  const fingerprint = createHash('sha256')
-    .update(`${kind}\n${JSON.stringify(body)}`)
-    .digest('base64url');
-  return { key, fingerprint };
+  return { key, fingerprint: fingerprintOf(`${kind}\n${JSON.stringify(body)}`) };
 }
 
 const REFUSALS: Readonly<

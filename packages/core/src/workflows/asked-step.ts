@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { fingerprintOf } from '../fingerprint.js';
 import type { JsonValue } from '../protocol/json.js';
 import type { StepKind } from '../storage/call-journal.js';
 
@@ -71,8 +71,7 @@ export class StepNames {
 }
 
 function detailOf(ask: Ask): string {
-  if (ask.kind === 'call')
-    return `:${createHash('sha256').update(JSON.stringify(ask.input)).digest('base64url').slice(0, 16)}`;
+  if (ask.kind === 'call') return `:${fingerprintOf(JSON.stringify(ask.input))}`;
   return ask.kind === 'sleep' ? `:${ask.ms}` : '';
 }
 

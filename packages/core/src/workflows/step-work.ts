@@ -32,7 +32,8 @@ type Held<T> = (T & JournalNews) | { readonly answer: 'lease_lost' };
 
 /** Carries out the steps of one run: stores them, calls services, does the host's own work, records what came of it. */
 export class StepWork {
-  readonly #stopped = new LazyAbort();
+  readonly #abort = new LazyAbort();
+  #stopped = false;
   #busy = 0;
   #fetching = false;
   #fetchAgain = false;
@@ -49,12 +50,13 @@ export class StepWork {
   }
 
   stop(): void {
-    this.#stopped.abort(STOPPED);
+    this.#stopped = true;
+    if (this.#busy > 0) this.#abort.abort(STOPPED);
   }
 
   /** A step that is new: stored, then acted on. */
   start(asked: AskedStep): void {
-    this.#do(async () => {
+    void this.#do(async () => {
       const { task, token } = this.claim;
       const { maxSteps } = this.ports.limits;
       const step = requestOf(asked, this.ports);
@@ -87,10 +89,10 @@ export class StepWork {
 
   /** A step that the journal has, without an outcome: goes on where it was left. */
   resume(asked: AskedStep, step: JournalStep): void {
-    if (step.kind === 'run') this.#do(() => this.#act(asked, step));
+    if (step.kind === 'run') void this.#do(() => this.#act(asked, step));
     if (step.kind !== 'call' || step.backingOff) return;
     if (!step.call) this.start(asked);
-    else if (step.call.job_id === undefined) this.#do(() => this.#act(asked, step));
+    else if (step.call.job_id === undefined) void this.#do(() => this.#act(asked, step));
   }
 
   /** Looks what has happened to the task; calls that come together are one look. */
@@ -100,7 +102,7 @@ export class StepWork {
       return;
     }
     this.#fetching = true;
-    this.#do(async () => {
+    void this.#do(async () => {
       do {
         this.#fetchAgain = false;
         const { token } = this.claim;
@@ -123,10 +125,10 @@ export class StepWork {
     if (ask.kind === 'call' && step.call) {
       const { call_id } = step.call;
       const answer = await this.#callService(ask, call_id, step.tries);
-      if (!this.#stopped.aborted) await this.#record(step.key, answer, call_id);
+      if (!this.#stopped) await this.#record(step.key, answer, call_id);
     } else if (ask.kind === 'run') {
       const outcome = await doWork(ask.work);
-      if (!this.#stopped.aborted) await this.#record(step.key, { kind: 'outcome', outcome });
+      if (!this.#stopped) await this.#record(step.key, { kind: 'outcome', outcome });
     }
   }
 
@@ -144,7 +146,7 @@ export class StepWork {
         attempt: tries,
         metadata: { user_id: task.metadata.user_id, timeout_ms: ask.silenceMs },
       },
-      { traceparent: task.metadata.traceparent, signal: this.#stopped.signal },
+      { traceparent: task.metadata.traceparent, signal: this.#abort.signal },
     );
   }
 
@@ -172,16 +174,16 @@ export class StepWork {
     return { tenantId: this.claim.task.tenant_id, taskId: this.claim.task.task_id };
   }
 
-  #do(work: () => Promise<void>): void {
+  async #do(work: () => Promise<void>): Promise<void> {
     this.#busy += 1;
-    work()
-      .catch((error: unknown) => {
-        if (!this.#stopped.aborted) this.listener.fail(error);
-      })
-      .finally(() => {
-        this.#busy -= 1;
-        this.listener.quiet();
-      });
+    try {
+      await work();
+    } catch (error) {
+      if (!this.#stopped) this.listener.fail(error);
+    } finally {
+      this.#busy -= 1;
+      this.listener.quiet();
+    }
   }
 
   /** While the storage is away nothing is decided: the lease decides in the end. */
@@ -191,11 +193,11 @@ export class StepWork {
         return await write();
       } catch (error) {
         const away = error instanceof OrchestratorError && error.code === 'storage_unavailable';
-        if (!away || this.#stopped.aborted) throw error;
+        if (!away || this.#stopped) throw error;
         await pause(
           this.ports.clock,
           50 + fullJitter(this.ports.random, attempt, 100, 2_000),
-          this.#stopped.signal,
+          this.#abort.signal,
         );
       }
     }
