@@ -183,7 +183,7 @@ export class Orchestrator implements AsyncDisposable {
 
   async #stop(graceMs: number, signal: AbortSignal | undefined): Promise<void> {
     await this.#starting?.catch(() => undefined);
-    await this.#worker.stop({ graceMs, ...(signal && { signal }) });
+    await this.#worker.stop({ graceMs, signal });
     this.gateway.stop();
     this.registry.close();
     await this.#sweeper.stop();

@@ -3,11 +3,11 @@ import type { Logger } from '../logger.js';
 import type { Storage } from '../storage/storage.js';
 import type { Lease } from '../storage/task-queue.js';
 import type { WorkflowRun } from '../workflows/workflow-run.js';
+import { Loop } from './loop.js';
 
 /** Renews the leases of what a worker runs, and tells the runs whose lease is lost. */
 export class LeaseKeeper {
-  #stopping: AbortController | undefined;
-  #loop: Promise<void> = Promise.resolve();
+  readonly #loop = new Loop((signal) => this.#keep(signal));
 
   constructor(
     private readonly ports: { readonly storage: Storage; readonly clock: Clock; readonly logger: Logger },
@@ -16,16 +16,11 @@ export class LeaseKeeper {
   ) {}
 
   start(): void {
-    if (this.#stopping) return;
-    const stopping = new AbortController();
-    this.#stopping = stopping;
-    this.#loop = this.#keep(stopping.signal);
+    this.#loop.start();
   }
 
-  async stop(): Promise<void> {
-    this.#stopping?.abort();
-    await this.#loop;
-    this.#stopping = undefined;
+  stop(): Promise<void> {
+    return this.#loop.stop();
   }
 
   async #keep(signal: AbortSignal): Promise<void> {

@@ -1,6 +1,7 @@
 import { type Clock, pause } from '../clock.js';
 import type { Logger } from '../logger.js';
 import type { Storage } from '../storage/storage.js';
+import { Loop } from './loop.js';
 
 const DUTIES_A_SWEEP = 1_000;
 
@@ -9,9 +10,7 @@ const DUTIES_A_SWEEP = 1_000;
  * none leads: each duty is looked at again inside the storage's atomic step.
  */
 export class Sweeper {
-  #stopping: AbortController | undefined;
-  #loop: Promise<void> = Promise.resolve();
-  #hangUp: () => void = () => {};
+  readonly #loop = new Loop((signal) => this.#sweepOnAndOn(signal));
   #wake: () => void = () => {};
   #nextAt = 0;
   #lastSweepAt = 0;
@@ -27,26 +26,21 @@ export class Sweeper {
   }
 
   start(): void {
-    if (this.#stopping) return;
-    const stopping = new AbortController();
-    this.#stopping = stopping;
     this.#lastSweepAt = this.ports.clock.now();
-    this.#hangUp = this.ports.storage.bells.listen((bell) => {
-      if (bell.bell === 'due' && bell.at < this.#nextAt) this.#wake();
-    });
-    this.#loop = this.#sweepOnAndOn(stopping.signal);
+    this.#loop.start();
   }
 
-  async stop(): Promise<void> {
-    this.#stopping?.abort();
-    this.#wake();
-    await this.#loop;
-    this.#hangUp();
-    this.#stopping = undefined;
+  stop(): Promise<void> {
+    return this.#loop.stop();
   }
 
   async #sweepOnAndOn(signal: AbortSignal): Promise<void> {
-    const { clock } = this.ports;
+    const { clock, storage } = this.ports;
+    const hangUp = storage.bells.listen((bell) => {
+      if (bell.bell === 'due' && bell.at < this.#nextAt) this.#wake();
+    });
+    const onAbort = () => this.#wake();
+    signal.addEventListener('abort', onAbort, { once: true });
     while (!signal.aborted) {
       const woken = new AbortController();
       this.#wake = () => woken.abort();
@@ -54,9 +48,9 @@ export class Sweeper {
       this.#nextAt = Number.POSITIVE_INFINITY;
       const next = await this.#sweep();
       this.#nextAt = Math.min(next ?? Number.POSITIVE_INFINITY, clock.now() + this.settings.sweepMs);
-      if (signal.aborted) return;
-      await pause(clock, Math.max(1, this.#nextAt - clock.now()), woken.signal);
+      if (!signal.aborted) await pause(clock, Math.max(1, this.#nextAt - clock.now()), woken.signal);
     }
+    hangUp();
   }
 
   async #sweep(): Promise<number | undefined> {

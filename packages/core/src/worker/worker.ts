@@ -8,6 +8,7 @@ import { RunContext } from '../workflows/run-context.js';
 import type { RunPorts } from '../workflows/run-ports.js';
 import { WorkflowRun } from '../workflows/workflow-run.js';
 import { LeaseKeeper } from './lease-keeper.js';
+import { Loop } from './loop.js';
 
 export interface WorkerSettings {
   /** Tasks that are run at once. Parked ones do not count. Default 100. */
@@ -16,6 +17,12 @@ export interface WorkerSettings {
   readonly renewMs: number;
   /** How often to look for work though no bell rang. */
   readonly pollMs: number;
+}
+
+interface Grace {
+  readonly graceMs: number;
+  /** Fires when it is over earlier. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 interface HeldRun {
@@ -35,12 +42,11 @@ export class Worker {
   readonly workerId: string;
   readonly #runs = new Map<string, HeldRun>();
   readonly #keeper: LeaseKeeper;
-  #stopping: AbortController | undefined;
-  #loop: Promise<void> = Promise.resolve();
-  #hangUp: () => void = STAY;
+  readonly #loop = new Loop((signal) => this.#work(signal));
   #rung = false;
   #wake: () => void = STAY;
   #cancelPoll: (() => void) | undefined;
+  #grace: Grace = { graceMs: 0 };
   #lastClaimAt = 0;
   /** Names the next claim; counted on once it is answered, so that a lost answer loses no claims. */
   #claims = 0;
@@ -70,46 +76,16 @@ export class Worker {
   }
 
   async start(): Promise<void> {
-    if (this.#stopping) return;
-    const stopping = new AbortController();
-    this.#stopping = stopping;
-    this.#hangUp = this.ports.storage.bells.listen((bell) => this.#hear(bell));
+    if (this.#loop.running) return;
     await this.announce();
-    this.#keeper.start();
     this.#lastClaimAt = this.#clock.now();
-    this.#loop = this.#work(stopping.signal);
+    this.#loop.start();
   }
 
   /** Takes no more, waits up to `graceMs` for what runs, gives the rest back. */
-  async stop({
-    graceMs,
-    signal,
-  }: {
-    readonly graceMs: number;
-    readonly signal?: AbortSignal;
-  }): Promise<void> {
-    const stopping = this.#stopping;
-    if (!stopping || stopping.signal.aborted) {
-      await this.#loop;
-      return;
-    }
-    stopping.abort();
-    this.#cancelPoll?.();
-    this.#cancelPoll = undefined;
-    this.#wake();
-    await this.#loop;
-    const graceOver = new AbortController();
-    const ended = Promise.all([...this.#runs.values()].map(({ done }) => done));
-    const either = signal ? AbortSignal.any([graceOver.signal, signal]) : graceOver.signal;
-    await Promise.race([ended, pause(this.#clock, graceMs, either)]);
-    graceOver.abort();
-    await Promise.all([...this.#runs.values()].map((held) => this.#giveBack(held.run)));
-    this.#hangUp();
-    await this.#keeper.stop();
-    await this.ports.storage.workers
-      .leave({ workerId: this.workerId })
-      .catch((error: unknown) => this.#report('leave', error));
-    this.#stopping = undefined;
+  async stop(grace: Grace): Promise<void> {
+    this.#grace = grace;
+    await this.#loop.stop();
   }
 
   async announce(): Promise<void> {
@@ -129,6 +105,30 @@ export class Worker {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
+    const hangUp = this.ports.storage.bells.listen((bell) => this.#hear(bell));
+    this.#keeper.start();
+    signal.addEventListener('abort', () => this.#wake(), { once: true });
+    await this.#claimOnAndOn(signal);
+    this.#cancelPoll?.();
+    this.#cancelPoll = undefined;
+    await this.#drain(this.#grace);
+    hangUp();
+    await this.#keeper.stop();
+    await this.ports.storage.workers
+      .leave({ workerId: this.workerId })
+      .catch((error: unknown) => this.#report('leave', error));
+  }
+
+  async #drain({ graceMs, signal }: Grace): Promise<void> {
+    const graceOver = new AbortController();
+    const ended = Promise.all([...this.#runs.values()].map(({ done }) => done));
+    const either = signal ? AbortSignal.any([graceOver.signal, signal]) : graceOver.signal;
+    await Promise.race([ended, pause(this.#clock, graceMs, either)]);
+    graceOver.abort();
+    await Promise.all([...this.#runs.values()].map((held) => this.#giveBack(held.run)));
+  }
+
+  async #claimOnAndOn(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#rung = false;
       const free = this.settings.concurrency - this.#runs.size;
