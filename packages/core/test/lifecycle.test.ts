@@ -36,7 +36,7 @@ class Watched {
       };
     };
     this.storage = new MemoryStorage({ clock: this.clock });
-    const { listen } = this.storage.bells;
+    const listen = this.storage.bells.listen.bind(this.storage.bells);
     Object.assign(this.storage.bells, {
       listen: (listener: Parameters<typeof listen>[0]) => {
         this.listeners += 1;
