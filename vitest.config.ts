@@ -10,6 +10,10 @@ export default defineConfig({
         find: /^@agent-orchestrator\/local-stack$/,
         replacement: source('examples/local-stack/src/index.ts'),
       },
+      {
+        find: /^@agent-orchestrator\/core\/notifier$/,
+        replacement: source('packages/core/src/notifier/index.ts'),
+      },
       { find: /^@agent-orchestrator\/([a-z-]+)$/, replacement: source('packages/$1/src/index.ts') },
     ],
   },

@@ -1,21 +1,46 @@
+import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Ack, type NotifierTransport, type OutgoingNotification, TaskNotifier } from '../src/index.js';
+import {
+  type Ack,
+  type JsonValue,
+  type NotifierTransport,
+  OrchestratorError,
+  type OutgoingNotification,
+  TaskNotifier,
+} from '../src/index.js';
+import { Fifo } from '../src/notifier/fifo.js';
+import type { TransportOwner } from '../src/notifier/transport.js';
+
+interface Sent {
+  readonly event: string;
+  readonly task_id: string;
+  readonly message_id: string;
+  readonly seq: number;
+  readonly timestamp: string;
+  readonly data: unknown;
+}
 
 /** A hub of which the test decides what it answers, and when. */
 class Hub implements NotifierTransport {
-  readonly sent: OutgoingNotification[] = [];
-  answer: (notification: OutgoingNotification) => Promise<Partial<Ack>> = async () => ({
-    outcome: 'applied',
-  });
+  readonly sent: Sent[] = [];
+  owner: TransportOwner | undefined;
+  answer: (notification: Sent) => Promise<Partial<Ack>> = async () => ({});
 
-  async send(notification: OutgoingNotification): Promise<Ack> {
-    this.sent.push(notification);
-    const ack = await this.answer(notification);
-    return { event: 'ack', message_id: notification.message_id, outcome: 'applied', ...ack } as Ack;
+  constructor(
+    readonly inOrder = true,
+    private readonly up = true,
+  ) {}
+
+  open(owner: TransportOwner) {
+    this.owner = owner;
+    if (this.up) owner.linked({ state: 'connected' });
   }
 
-  onFrame() {
-    return () => {};
+  async send({ message_id, text }: OutgoingNotification): Promise<Ack> {
+    const frame = JSON.parse(text) as Sent;
+    this.sent.push(frame);
+    const ack = await this.answer(frame);
+    return { event: 'ack', message_id, outcome: 'applied', ...ack };
   }
 
   async close() {}
@@ -30,6 +55,8 @@ function notifier(transport: NotifierTransport, options: object = {}) {
 afterEach(() => Promise.all(open.splice(0).map((each) => each.close())));
 
 const about = { task_id: 'job-1', tenant_id: 'acme' };
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe('TaskNotifier', () => {
   it('sends the frames of the protocol', async () => {
@@ -50,7 +77,7 @@ describe('TaskNotifier', () => {
     ]);
     for (const { message_id, timestamp } of hub.sent) {
       expect(message_id).toMatch(/^[\w-]{22}$/);
-      expect(Date.parse(timestamp ?? '')).not.toBeNaN();
+      expect(Date.parse(timestamp)).not.toBeNaN();
     }
   });
 
@@ -130,5 +157,282 @@ describe('TaskNotifier', () => {
     release();
     await service.drain();
     expect(service.pending).toBe(0);
+  });
+});
+
+describe('the order of a job', () => {
+  it('holds what comes later while something earlier waits to be sent again', async () => {
+    const hub = new Hub();
+    let failures = 1;
+    hub.answer = async ({ task_id }) => {
+      if (task_id !== 'job-1') return {};
+      failures -= 1;
+      if (failures >= 0) throw new Error('no ack in time');
+      return {};
+    };
+    const service = notifier(hub, { retryBaseMs: 50, retryCapMs: 50 });
+    const first = service.notifyTaskStatus({ ...about, status: 'first' });
+    await turn();
+    const later = [
+      service.notifyTaskCompletion({ ...about, result: 'last' }),
+      service.notifyTaskCompletion({ ...about, task_id: 'job-2', result: 'other' }),
+    ];
+    await Promise.all([first, ...later]);
+    expect(hub.sent.map(({ data }) => (data as { status?: string }).status ?? data)).toEqual([
+      'first',
+      'other',
+      'first',
+      'last',
+    ]);
+  });
+
+  it('is kept when several were sent in vain', async () => {
+    const hub = new Hub();
+    const fail: ((error: Error) => void)[] = [];
+    hub.answer = () =>
+      fail.length < 3 ? new Promise((_, reject) => fail.push(reject)) : Promise.resolve({});
+    const service = notifier(hub, { window: 3, retryBaseMs: 30, retryCapMs: 30 });
+    const acks = ['a', 'b', 'c', 'd', 'e'].map((result) =>
+      service.notifyTaskCompletion({ ...about, result }),
+    );
+    for (const which of [1, 0, 2]) {
+      fail[which]?.(new Error('no ack in time'));
+      await turn();
+    }
+    await Promise.all(acks);
+    expect(hub.sent.map(({ data }) => data).join('')).toBe('abcabcde');
+  });
+
+  it('is kept when there is room to send while it rests', async () => {
+    const hub = new Hub();
+    const gates: { take: () => void; fail: () => void }[] = [];
+    hub.answer = () => {
+      if (gates.length >= 2) return Promise.resolve({});
+      return new Promise((resolve, reject) =>
+        gates.push({ take: () => resolve({}), fail: () => reject(new Error('no ack in time')) }),
+      );
+    };
+    const service = notifier(hub, { window: 2, retryBaseMs: 30, retryCapMs: 30 });
+    const acks = ['a', 'b', 'c'].map((result) => service.notifyTaskCompletion({ ...about, result }));
+    gates[0]?.fail();
+    await turn();
+    gates[1]?.take();
+    await Promise.all(acks);
+    expect(hub.sent.map(({ data }) => data).join('')).toBe('abac');
+  });
+
+  it('is that of the numbers, which never go back', async () => {
+    const hub = new Hub();
+    const service = notifier(hub);
+    const before = Date.now();
+    for (let n = 0; n < 50; n += 1) await service.notifyTaskCompletion({ ...about, result: n });
+    const seqs = hub.sent.map(({ seq }) => seq);
+    expect(seqs).toEqual([...new Set(seqs)].toSorted((a, b) => a - b));
+    expect(seqs[0]).toBeGreaterThanOrEqual(before);
+  });
+
+  it('outlasts a hub that puts off and fails as it likes; each job has one at a time where there is no order', async () => {
+    const behaviours = fc.array(fc.constantFrom('take', 'take', 'later', 'fail'), { maxLength: 40 });
+    const plan = fc.array(fc.record({ job: fc.integer({ min: 0, max: 3 }), progress: fc.boolean() }), {
+      minLength: 1,
+      maxLength: 30,
+    });
+    const property = fc.asyncProperty(
+      plan,
+      behaviours,
+      fc.boolean(),
+      fc.integer({ min: 1, max: 5 }),
+      async (jobs, script, inOrder, window) => {
+        const hub = new Hub(inOrder);
+        const taken: Sent[] = [];
+        const underWay = new Map<string, number>();
+        let [most, mostOfOne] = [0, 0];
+        hub.answer = async (frame) => {
+          const { task_id: job } = frame;
+          underWay.set(job, (underWay.get(job) ?? 0) + 1);
+          mostOfOne = Math.max(mostOfOne, underWay.get(job) ?? 0);
+          most = Math.max(
+            most,
+            [...underWay.values()].reduce((sum, n) => sum + n),
+          );
+          await turn();
+          underWay.set(job, (underWay.get(job) ?? 0) - 1);
+          const does = script.shift() ?? 'take';
+          if (does === 'fail') throw new Error('no ack in time');
+          if (does === 'later') return { outcome: 'retry_later', retry_after_ms: 1 };
+          taken.push(frame);
+          return {};
+        };
+        const service = notifier(hub, { window, retryBaseMs: 1, retryCapMs: 2 });
+        const acks = jobs.map(({ job, progress }, n) => {
+          const which = { task_id: `job-${job}`, tenant_id: 'acme' };
+          return progress
+            ? service.notifyTaskStatus({ ...which, status: `${n}` })
+            : service.notifyTaskCompletion({ ...which, result: n });
+        });
+        await Promise.all(acks);
+        expect(service.pending).toBe(0);
+        expect(most).toBeLessThanOrEqual(window);
+        expect(mostOfOne).toBeLessThanOrEqual(inOrder ? window : 1);
+        const finals = taken.filter(({ event }) => event === 'task_completed');
+        expect(finals).toHaveLength(jobs.filter(({ progress }) => !progress).length);
+        const firstTries = new Map(hub.sent.map((frame) => [frame.message_id, frame] as const));
+        for (const frames of [[...firstTries.values()], ...(inOrder ? [] : [taken])]) {
+          for (const job of ['job-0', 'job-1', 'job-2', 'job-3']) {
+            const seqs = frames.filter(({ task_id }) => task_id === job).map(({ seq }) => seq);
+            expect(seqs).toEqual(seqs.toSorted((a, b) => a - b));
+          }
+        }
+        await service.close();
+      },
+    );
+    await fc.assert(property, { numRuns: 150 });
+  });
+});
+
+describe('the outbox', () => {
+  it('sends nothing new while there is no link, and merges progress until then', async () => {
+    const hub = new Hub(true, false);
+    const service = notifier(hub);
+    const acks = ['a', 'b', 'c'].map((status) => service.notifyTaskStatus({ ...about, status }));
+    await turn();
+    expect([hub.sent.length, service.pending]).toEqual([0, 1]);
+    hub.owner?.linked({ state: 'connected' });
+    await Promise.all(acks);
+    expect(hub.sent.map(({ data }) => data)).toEqual([{ status: 'c', details: {} }]);
+  });
+
+  it("gives progress' place to the outcome when there is no other", async () => {
+    const hub = new Hub(true, false);
+    const service = notifier(hub, { maxMessages: 2 });
+    const progress = service.notifyTaskStatus({ ...about, status: 'half' });
+    const other = service.notifyTaskStatus({ ...about, task_id: 'job-2', status: 'half' });
+    const done = service.notifyTaskCompletion({ ...about, result: 1 });
+    await expect(service.notifyTaskCompletion({ ...about, result: 2 })).rejects.toMatchObject({
+      code: 'outbox_full',
+    });
+    hub.owner?.linked({ state: 'connected' });
+    expect(await progress).toBe(await done);
+    await other;
+    expect(hub.sent).toHaveLength(2);
+  });
+
+  it('counts bytes', async () => {
+    const service = notifier(new Hub(true, false), { maxBytes: 2_000 });
+    void service.notifyTaskCompletion({ ...about, result: 'x'.repeat(1_200) });
+    await expect(service.notifyTaskCompletion({ ...about, result: 'x'.repeat(1_200) })).rejects.toMatchObject(
+      { code: 'outbox_full' },
+    );
+    await service.close();
+    expect(service.pending).toBe(0);
+  });
+
+  it('keeps what was reported as it was then', async () => {
+    const hub = new Hub(true, false);
+    const service = notifier(hub);
+    const result = { answer: 1 };
+    const acked = service.notifyTaskCompletion({ ...about, result });
+    result.answer = 2;
+    hub.owner?.linked({ state: 'connected' });
+    await acked;
+    expect(hub.sent[0]?.data).toEqual({ answer: 1 });
+  });
+
+  it('is a queue, however much goes through it', () => {
+    const operations = fc.array(fc.option(fc.integer(), { nil: undefined, freq: 2 }), {
+      maxLength: 6_000,
+      size: 'max',
+    });
+    const property = fc.property(operations, (steps) => {
+      const [fifo, model] = [new Fifo<number>(), [] as number[]];
+      for (const step of steps) {
+        if (step === undefined) expect(fifo.shift()).toBe(model.shift());
+        else {
+          model.push(step);
+          fifo.push(step);
+        }
+        if (fifo.size !== model.length || fifo.last !== model.at(-1)) throw new Error('they differ');
+      }
+    });
+    fc.assert(property, { numRuns: 10 });
+  });
+});
+
+describe('what can not be sent', () => {
+  it.each([
+    ['a cycle', () => Object.assign([], { 0: null }) as JsonValue, true],
+    ['more than 32 levels', () => JSON.parse('['.repeat(40) + ']'.repeat(40)) as JsonValue, false],
+    ['a key of prototypes', () => JSON.parse('{"__proto__":1}') as JsonValue, false],
+  ])('is refused at once: %s', async (_, make, cyclic) => {
+    const hub = new Hub();
+    const service = notifier(hub);
+    const result = make();
+    if (cyclic) (result as JsonValue[])[0] = result;
+    await expect(service.notifyTaskCompletion({ ...about, result })).rejects.toMatchObject({
+      code: 'invalid_message',
+    });
+    expect([service.pending, hub.sent.length]).toEqual([0, 0]);
+  });
+
+  it('is given up when the transport says that it never will be', async () => {
+    const hub = new Hub();
+    hub.answer = () => Promise.reject(new OrchestratorError('payload_too_large', 'expected less'));
+    const service = notifier(hub);
+    await expect(service.notifyTaskCompletion({ ...about, result: 1 })).rejects.toMatchObject({
+      code: 'payload_too_large',
+    });
+    expect([service.pending, hub.sent.length]).toEqual([0, 1]);
+  });
+
+  it('or is not taken, is told', async () => {
+    const hub = new Hub();
+    const service = notifier(hub);
+    const told: string[] = [];
+    service.on('not_taken', ({ ack, notification }) => told.push(ack.outcome, notification.message_id));
+    for (const outcome of ['invalid', 'applied', 'unknown_task', 'late', 'forbidden'] as const) {
+      hub.answer = async () => ({ outcome });
+      await service.notifyTaskCompletion({ ...about, result: 1 });
+    }
+    expect(told.filter((_, n) => n % 2 === 0)).toEqual(['invalid', 'unknown_task', 'forbidden']);
+    expect(told[1]).toBe(hub.sent[0]?.message_id);
+  });
+});
+
+describe('the link', () => {
+  const error = new OrchestratorError('unauthorized', 'no');
+
+  it('can be waited for', async () => {
+    const hub = new Hub(true, false);
+    const service = notifier(hub);
+    const ready = service.ready();
+    hub.owner?.linked({ state: 'disconnected', reason: 'not yet', retryInMs: 1 });
+    hub.owner?.linked({ state: 'connected' });
+    await ready;
+    hub.owner?.linked({ state: 'refused', error, retryInMs: 1 });
+    await expect(service.ready()).rejects.toBe(error);
+    hub.owner?.linked({ state: 'disconnected', reason: 'away' });
+    await expect(service.ready({ signal: AbortSignal.timeout(5) })).rejects.toMatchObject({
+      name: 'TimeoutError',
+    });
+    const closed = service.ready();
+    await service.close();
+    await expect(closed).rejects.toMatchObject({ code: 'not_running' });
+  });
+
+  it('is told of', () => {
+    const hub = new Hub(true, false);
+    const told: unknown[] = [];
+    const listener = (state: unknown) => told.push(state);
+    const service = notifier(hub).on('connected', listener).on('disconnected', listener);
+    service.on('refused', listener);
+    const states = [
+      { state: 'connected', connectionId: 'c' },
+      { state: 'disconnected', reason: 'away' },
+      { state: 'refused', error, retryInMs: 1 },
+    ] as const;
+    for (const state of states) hub.owner?.linked(state);
+    service.off('connected', listener);
+    hub.owner?.linked({ state: 'connected' });
+    expect(told).toEqual(states);
   });
 });

@@ -1,6 +1,7 @@
+import { setMaxListeners } from 'node:events';
 import type { JsonValue } from '../protocol/json.js';
 import type { Ack, HubFrame } from '../protocol/service-socket.js';
-import type { NotifierTransport, OutgoingNotification } from './transport.js';
+import type { NotifierTransport, OutgoingNotification, TransportOwner } from './transport.js';
 
 /** The hub as a service in the same process sees it. `Orchestrator.hub(service)` makes one. */
 export interface InProcessHub {
@@ -13,19 +14,28 @@ export interface InProcessHub {
 
 /** Carries notifications to an orchestrator in the same process, in the form they have on the wire. */
 export class InProcessTransport implements NotifierTransport {
-  constructor(private readonly hub: InProcessHub) {}
+  readonly inOrder = true;
+  readonly #closing = new AbortController();
+  #stopListening: () => void = () => {};
 
-  async send(notification: OutgoingNotification, options: { readonly signal: AbortSignal }): Promise<Ack> {
-    const frame = JSON.parse(JSON.stringify(notification)) as JsonValue;
-    const result = await this.hub.receive(frame, options);
-    return { event: 'ack', message_id: notification.message_id, ...result };
+  constructor(private readonly hub: InProcessHub) {
+    // Every notification that is under way waits on it.
+    setMaxListeners(0, this.#closing.signal);
   }
 
-  onFrame(listener: (frame: HubFrame) => void): () => void {
-    return this.hub.onFrame(listener);
+  open(owner: TransportOwner): void {
+    this.#stopListening = this.hub.onFrame((frame) => owner.heard(frame));
+    owner.linked({ state: 'connected' });
+  }
+
+  async send({ message_id, text }: OutgoingNotification): Promise<Ack> {
+    const frame = JSON.parse(text) as JsonValue;
+    const result = await this.hub.receive(frame, { signal: this.#closing.signal });
+    return { event: 'ack', message_id, ...result };
   }
 
   async close(): Promise<void> {
-    // The hub belongs to the orchestrator, which ends it.
+    this.#stopListening();
+    this.#closing.abort();
   }
 }

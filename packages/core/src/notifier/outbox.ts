@@ -1,35 +1,62 @@
 import type { Ack } from '../protocol/service-socket.js';
+import { Fifo } from './fifo.js';
 import type { OutgoingNotification } from './transport.js';
 
-/** One notification that has no ack yet. Several callers wait for it when progress was coalesced. */
+/** A notification as the outbox takes it. */
+export interface OutboxMessage extends OutgoingNotification {
+  /** Whose it is: notifications of one job stay in order. */
+  readonly job: string;
+  /** Progress may be replaced by newer progress until it is sent; everything else is kept. */
+  readonly progress: boolean;
+  /** Grows from one notification to the next. */
+  readonly seq: number;
+  /** Of `text` as UTF-8. */
+  readonly bytes: number;
+}
+
+/** One notification that has no ack yet. Several callers wait for it when progress was replaced. */
 export interface OutboxEntry {
-  notification: OutgoingNotification;
-  bytes: number;
-  /** Being sent; what is not may still be replaced by newer progress. */
-  sent: boolean;
+  message: OutboxMessage;
+  readonly line: JobLine;
   readonly acked: Promise<Ack>;
   readonly resolve: (ack: Ack) => void;
   readonly reject: (error: Error) => void;
 }
 
-export interface OutboxLimits {
-  /** Default 10,000. */
+/** The notifications of one job that have no ack yet. While it rests, none of them is sent. */
+export interface JobLine {
+  /** Never sent, in order. */
+  readonly waiting: Fifo<OutboxEntry>;
+  /** Sent in vain, in order. */
+  again: OutboxEntry[];
+  /** Sent and without ack, those in `again` included. */
+  underWay: number;
+  resting: boolean;
+  /** How often in a row it went wrong. */
+  failures: number;
+  /** Among the lines that have something to send. */
+  offered: boolean;
+}
+
+export interface OutboxOptions {
   readonly maxMessages: number;
-  /** Default 64 MiB. */
   readonly maxBytes: number;
+  /** Whether several notifications of a job may be under way at once. */
+  readonly pipelined: boolean;
 }
 
 /**
- * What a service has reported and the hub has not acknowledged yet, oldest first. Bounded: progress that was not
- * sent yet is replaced by newer progress of the same job, everything else is refused once the outbox is full.
+ * What a service has reported and the hub has not acknowledged yet, a line for each job; the lines take turns. Bounded:
+ * progress that was not sent yet gives its place to newer progress of the same job, or, when there is no other room, to
+ * what comes after it; beyond that everything is refused.
  */
 export class Outbox {
-  readonly #entries = new Map<string, OutboxEntry>();
-  /** Progress that was not sent yet, by job. */
-  readonly #unsentProgress = new Map<string, OutboxEntry>();
+  readonly #entries = new Set<OutboxEntry>();
+  readonly #lines = new Map<string, JobLine>();
+  readonly #offered = new Fifo<JobLine>();
   #bytes = 0;
 
-  constructor(private readonly limits: OutboxLimits) {}
+  constructor(private readonly options: OutboxOptions) {}
 
   get size(): number {
     return this.#entries.size;
@@ -40,62 +67,107 @@ export class Outbox {
   }
 
   /** Takes a notification, or says that there is no room. */
-  put(notification: OutgoingNotification, bytes: number): OutboxEntry | 'full' {
-    const job = jobOf(notification);
-    const replaced = notification.event === 'task_status_update' ? this.#unsentProgress.get(job) : undefined;
-    if (replaced && this.#bytes - replaced.bytes + bytes <= this.limits.maxBytes) {
-      this.#bytes += bytes - replaced.bytes;
-      // It keeps its place and its message id; callers who waited for the older progress wait for this one.
-      replaced.notification = { ...notification, message_id: replaced.notification.message_id };
-      replaced.bytes = bytes;
-      return replaced;
+  put(message: OutboxMessage): OutboxEntry | 'full' {
+    const { maxMessages, maxBytes } = this.options;
+    const full = this.#entries.size >= maxMessages || this.#bytes + message.bytes > maxBytes;
+    const last = this.#lines.get(message.job)?.waiting.last;
+    if (last?.message.progress && (message.progress || full)) {
+      const bytes = this.#bytes - last.message.bytes + message.bytes;
+      if (bytes > maxBytes) return 'full';
+      this.#bytes = bytes;
+      last.message = message;
+      return last;
     }
-    if (this.#entries.size >= this.limits.maxMessages || this.#bytes + bytes > this.limits.maxBytes)
-      return 'full';
-    const entry = newEntry(notification, bytes);
-    this.#entries.set(notification.message_id, entry);
-    this.#bytes += bytes;
-    if (notification.event === 'task_status_update') this.#unsentProgress.set(job, entry);
-    else this.#unsentProgress.delete(job);
+    if (full) return 'full';
+    const line = this.#line(message.job);
+    const entry = newEntry(message, line);
+    this.#entries.add(entry);
+    this.#bytes += message.bytes;
+    line.waiting.push(entry);
+    this.#offer(line);
     return entry;
   }
 
-  /** The next one to send, now marked as sent. */
+  /** The next one that was never sent; it now counts as sent. */
   take(): OutboxEntry | undefined {
-    for (const entry of this.#entries.values()) {
-      if (entry.sent) continue;
-      entry.sent = true;
-      const job = jobOf(entry.notification);
-      if (this.#unsentProgress.get(job) === entry) this.#unsentProgress.delete(job);
+    for (let line = this.#offered.shift(); line; line = this.#offered.shift()) {
+      line.offered = false;
+      // One that rests is offered again when it wakes.
+      const entry = line.resting ? undefined : line.waiting.shift();
+      if (!entry) continue;
+      line.underWay += 1;
+      this.#offer(line);
       return entry;
     }
     return undefined;
   }
 
-  /** To be sent again. */
+  /** It was sent in vain: its line rests until `wake`. */
   putBack(entry: OutboxEntry): void {
-    entry.sent = false;
+    const { line } = entry;
+    const place = line.again.findLastIndex(({ message }) => message.seq < entry.message.seq) + 1;
+    line.again.splice(place, 0, entry);
+    line.resting = true;
   }
 
+  /** Ends the rest of a line; what is to be sent again, in order. */
+  wake(line: JobLine): readonly OutboxEntry[] {
+    const again = line.again;
+    line.again = [];
+    line.resting = false;
+    this.#offer(line);
+    return again;
+  }
+
+  /** It needs no more sending. */
   remove(entry: OutboxEntry): void {
-    if (this.#entries.delete(entry.notification.message_id)) this.#bytes -= entry.bytes;
+    if (!this.#entries.delete(entry)) return;
+    const { line, message } = entry;
+    this.#bytes -= message.bytes;
+    line.underWay -= 1;
+    if (line.underWay === 0 && line.waiting.size === 0) this.#lines.delete(message.job);
+    else this.#offer(line);
   }
 
-  entries(): readonly OutboxEntry[] {
-    return [...this.#entries.values()];
+  /** Empties it; what was in it, oldest first. */
+  clear(): readonly OutboxEntry[] {
+    const entries = [...this.#entries];
+    this.#entries.clear();
+    this.#lines.clear();
+    this.#bytes = 0;
+    return entries;
+  }
+
+  #line(job: string): JobLine {
+    let line = this.#lines.get(job);
+    if (!line) {
+      line = {
+        waiting: new Fifo(),
+        again: [],
+        underWay: 0,
+        resting: false,
+        failures: 0,
+        offered: false,
+      };
+      this.#lines.set(job, line);
+    }
+    return line;
+  }
+
+  #offer(line: JobLine): void {
+    const blocked = !this.options.pipelined && line.underWay > 0;
+    if (blocked || line.offered || line.waiting.size === 0) return;
+    line.offered = true;
+    this.#offered.push(line);
   }
 }
 
-function jobOf(notification: OutgoingNotification): string {
-  return `${notification.tenant_id}\n${notification.task_id}`;
-}
-
-function newEntry(notification: OutgoingNotification, bytes: number): OutboxEntry {
+function newEntry(message: OutboxMessage, line: JobLine): OutboxEntry {
   let resolve: (ack: Ack) => void = () => {};
   let reject: (error: Error) => void = () => {};
   const acked = new Promise<Ack>((onAck, onError) => {
     resolve = onAck;
     reject = onError;
   });
-  return { notification, bytes, sent: false, acked, resolve, reject };
+  return { message, line, acked, resolve, reject };
 }

@@ -1,29 +1,59 @@
-import { setMaxListeners } from 'node:events';
-import { EventEmitter } from 'eventemitter3';
+import { z } from 'zod';
 import { OrchestratorError } from '../protocol/errors.js';
-import { newToken } from '../protocol/ids.js';
-import { type JsonObject, type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
-import type {
-  Ack,
-  GatewayOutcome,
-  HubFrame,
-  TaskCancel,
-  TaskNotification,
-} from '../protocol/service-socket.js';
-import { Outbox, type OutboxEntry } from './outbox.js';
-import type { NotifierTransport, OutgoingNotification } from './transport.js';
+import { idSchema, newToken } from '../protocol/ids.js';
+import {
+  JsonRefusedError,
+  type JsonObject,
+  type JsonValue,
+  MAX_RESULT_BYTES,
+  parseJson,
+} from '../protocol/json.js';
+import type { Ack, HubFrame, TaskNotification } from '../protocol/service-socket.js';
+import { validate } from '../protocol/validation.js';
+import { ListenerBoard, type NotifierEvents, type NotifierListener } from './notifier-events.js';
+import { Outbox, type OutboxEntry, type OutboxMessage } from './outbox.js';
+import { retryDelay } from './retry-delay.js';
+import type { LinkState, NotifierTransport } from './transport.js';
 
 export interface TaskNotifierOptions {
   /** The name that belongs to the service's token. */
   readonly serviceName: string;
   readonly transport: NotifierTransport;
-  /** How many notifications may wait for their ack. Default 10,000. */
+  /** How many notifications may wait for their ack. Default: 10,000. */
   readonly maxMessages?: number;
-  /** How many bytes may wait for their ack. Default 64 MiB. */
+  /** How many bytes of notifications may wait for their ack. Default: 64 MiB. */
   readonly maxBytes?: number;
-  /** How many are under way at once. Default 256. */
+  /** How many may be sent without having an ack. Default: 256, or 16 where the transport keeps no order. */
   readonly window?: number;
+  /**
+   * Before a notification is sent again that got no ack in time, in milliseconds: anything up to `retryBaseMs`, twice that
+   * the next time, and so on up to `retryCapMs`. Default: 200 and 5,000.
+   */
+  readonly retryBaseMs?: number;
+  readonly retryCapMs?: number;
 }
+
+const WINDOW = { inOrder: 256, oneByOne: 16 };
+const wholeNumber = z
+  .number()
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1);
+const optionsSchema = z.object({
+  serviceName: idSchema,
+  maxMessages: wholeNumber.default(10_000),
+  maxBytes: wholeNumber.default(64 * 1024 * 1024),
+  window: wholeNumber.optional(),
+  retryBaseMs: wholeNumber.default(200),
+  retryCapMs: wholeNumber.default(5_000),
+});
+
+/** When the hub says "later" and not when, in milliseconds. */
+const RETRY_LATER_MS = 1_000;
+/** However long somebody says that a job is to rest, in milliseconds. */
+const MAX_REST_MS = 5 * 60_000;
+/** What the hub could do nothing with. */
+const NOT_TAKEN: ReadonlySet<Ack['outcome']> = new Set(['invalid', 'forbidden', 'unknown_task']);
 
 /** What every notification says about the work that it reports on. */
 export interface AboutTask {
@@ -35,39 +65,52 @@ export interface AboutTask {
   readonly metadata?: JsonObject;
 }
 
-interface NotifierEvents {
-  /** Nobody waits for this work any more. */
-  task_cancel: [TaskCancel];
-  /** The outcome of a call that this service asked for at the gateway. */
-  outcome: [GatewayOutcome];
-}
-
 /**
  * Reports what a service does to the orchestrator. Each `notify…` stores the notification in a bounded outbox and
  * resolves with the hub's ack; what is not acknowledged is sent again, so from the moment it returns a notification
  * is delivered at least once while the process lives. States: open, until `close`.
+ *
+ * Notifications of a job are sent in the order in which they were made, and sent again in that order; while one of them
+ * waits to be sent again, the next ones of its job wait behind it. Several may be on their way at once: should the hub
+ * put off the first of them and take the second, it drops the first when it comes again, by its `seq`. That can only
+ * be progress that newer progress or the outcome has replaced; an outcome is never dropped for its place.
+ *
+ * Every `notify…` rejects with an `OrchestratorError`, whose `code` is
+ * - `outbox_full`: so much waits for its ack that there is no room; nothing was stored
+ * - `payload_too_large`: the notification has more than 1 MiB as JSON; nothing was stored
+ * - `invalid_message`: it can't be JSON, or not JSON that the hub reads (32 levels, no `__proto__`); nothing was stored
+ * - `not_running`: the notifier is closed, or was before the ack came.
  */
-export class TaskNotifier {
+export class TaskNotifier implements AsyncDisposable {
   readonly serviceName: string;
   readonly #transport: NotifierTransport;
   readonly #outbox: Outbox;
   readonly #window: number;
-  readonly #events = new EventEmitter<NotifierEvents>();
-  readonly #closing = new AbortController();
-  readonly #stopListening: () => void;
+  readonly #retry: { readonly baseMs: number; readonly capMs: number };
+  readonly #listeners = new ListenerBoard();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  /** Wakes whoever waits for the link, for the outbox to be empty, or for the end. */
+  readonly #waiters = new Set<() => void>();
+  #link: LinkState | undefined;
   #underWay = 0;
+  #seq = 0;
+  #closed: Promise<void> | undefined;
 
+  /** @throws {OrchestratorError} `invalid_request` for an option that can't be meant. */
   constructor(options: TaskNotifierOptions) {
-    this.serviceName = options.serviceName;
-    this.#transport = options.transport;
-    this.#window = options.window ?? 256;
-    this.#outbox = new Outbox({
-      maxMessages: options.maxMessages ?? 10_000,
-      maxBytes: options.maxBytes ?? 64 * 1024 * 1024,
+    const { transport } = options;
+    const checked = validate(optionsSchema, options, 'the options of TaskNotifier');
+    this.serviceName = checked.serviceName;
+    this.#transport = transport;
+    this.#window = checked.window ?? (transport.inOrder ? WINDOW.inOrder : WINDOW.oneByOne);
+    this.#retry = { baseMs: checked.retryBaseMs, capMs: checked.retryCapMs };
+    const { maxMessages, maxBytes } = checked;
+    this.#outbox = new Outbox({ maxMessages, maxBytes, pipelined: transport.inOrder });
+    transport.open({
+      serviceName: this.serviceName,
+      heard: (frame) => this.#hear(frame),
+      linked: (state) => this.#linked(state),
     });
-    // Every notification that is under way waits on it.
-    setMaxListeners(0, this.#closing.signal);
-    this.#stopListening = this.#transport.onFrame((frame) => this.#hear(frame));
   }
 
   /** How many notifications have no ack yet. */
@@ -75,9 +118,31 @@ export class TaskNotifier {
     return this.#outbox.size;
   }
 
-  on<E extends keyof NotifierEvents>(event: E, listener: (frame: NotifierEvents[E][0]) => void): this {
-    this.#events.on(event, listener);
+  /** What a listener throws is a warning of the process, and disturbs nothing. */
+  on<E extends keyof NotifierEvents>(event: E, listener: NotifierListener<E>): this {
+    this.#listeners.on(event, listener);
     return this;
+  }
+
+  off<E extends keyof NotifierEvents>(event: E, listener: NotifierListener<E>): this {
+    this.#listeners.off(event, listener);
+    return this;
+  }
+
+  /**
+   * Resolves once the hub has let the service in. Nothing needs to wait for it: what is reported before is kept.
+   *
+   * @throws {OrchestratorError} `unauthorized` or `forbidden` while the hub refuses the token, `not_running` once closed.
+   * @throws The reason of `signal`.
+   */
+  async ready({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    for (;;) {
+      if (this.#closed) throw this.#notRunning();
+      if (this.#link?.state === 'connected') return;
+      if (this.#link?.state === 'refused') throw this.#link.error;
+      signal?.throwIfAborted();
+      await this.#news(signal);
+    }
   }
 
   /** Progress: ends nothing. `status` is free text; older progress that was not sent yet is replaced. */
@@ -108,27 +173,33 @@ export class TaskNotifier {
     return this.#notify({ event: 'task_failed', ...this.#envelope(about), data });
   }
 
-  /** Resolves once everything is acknowledged, or `signal` fires. */
+  /** Resolves once everything is acknowledged, the notifier is closed, or `signal` fires; `pending` says what is left. */
   async drain({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    const aborted = new Promise<void>((resolve) =>
-      signal?.addEventListener('abort', () => resolve(), { once: true }),
-    );
     for (;;) {
       if (this.#outbox.size === 0 || signal?.aborted === true) return;
-      await Promise.race([Promise.allSettled(this.#outbox.entries().map((entry) => entry.acked)), aborted]);
+      await this.#news(signal);
     }
   }
 
-  /** Ends it; what has no ack yet is rejected with `not_running`. */
-  async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return;
-    this.#closing.abort();
-    this.#stopListening();
-    for (const entry of this.#outbox.entries()) {
-      this.#outbox.remove(entry);
-      entry.reject(new OrchestratorError('not_running', `the notifier of ${this.serviceName} was closed`));
-    }
+  /** Ends it, and its transport; what has no ack yet is rejected with `not_running`. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const entry of this.#outbox.clear()) entry.reject(this.#notRunning());
+    this.#wake();
     await this.#transport.close();
+  }
+
+  #notRunning(): OrchestratorError {
+    return new OrchestratorError('not_running', `the notifier of ${this.serviceName} is closed`);
   }
 
   #envelope(about: AboutTask) {
@@ -143,78 +214,144 @@ export class TaskNotifier {
     return acked;
   }
 
+  /** Stores it before the first `await`, so that it is in the outbox when `notify…` returns. */
   async #deliver(notification: TaskNotification): Promise<Ack> {
-    if (this.#closing.signal.aborted) {
-      throw new OrchestratorError('not_running', `the notifier of ${this.serviceName} is closed`);
+    if (this.#closed) throw this.#notRunning();
+    const entry = this.#outbox.put(this.#message(notification));
+    if (entry === 'full') {
+      const { size, bytes } = this.#outbox;
+      throw new OrchestratorError('outbox_full', `${size} notifications (${bytes} bytes) wait for their ack`);
     }
-    const outgoing: OutgoingNotification = {
-      ...notification,
-      timestamp: new Date().toISOString(),
-      message_id: newToken(),
-    };
-    const bytes = Buffer.byteLength(JSON.stringify(outgoing));
+    this.#pump();
+    return entry.acked;
+  }
+
+  #message(notification: TaskNotification): OutboxMessage {
+    const message_id = newToken();
+    // From the clock, so that a service which starts again does not go back in its jobs.
+    const seq = Math.max(this.#seq + 1, Date.now());
+    const timestamp = new Date().toISOString();
+    const text = toText({ ...notification, timestamp, message_id, seq });
+    const bytes = Buffer.byteLength(text);
     if (bytes > MAX_RESULT_BYTES) {
       throw new OrchestratorError(
         'payload_too_large',
         `expected at most ${MAX_RESULT_BYTES} bytes, got ${bytes}`,
       );
     }
-    const entry = this.#outbox.put(outgoing, bytes);
-    if (entry === 'full') {
-      const { size, bytes: waiting } = this.#outbox;
-      throw new OrchestratorError(
-        'outbox_full',
-        `${size} notifications (${waiting} bytes) wait for their ack`,
-      );
-    }
-    this.#pump();
-    return entry.acked;
+    refuseUnreadable(text);
+    this.#seq = seq;
+    const job = `${notification.tenant_id}\n${notification.task_id}`;
+    return { message_id, text, bytes, seq, job, progress: notification.event === 'task_status_update' };
   }
 
   #pump(): void {
-    while (this.#underWay < this.#window && !this.#closing.signal.aborted) {
+    while (this.#underWay < this.#window && this.#link?.state === 'connected' && !this.#closed) {
       const entry = this.#outbox.take();
       if (!entry) return;
       this.#underWay += 1;
-      void this.#send(entry).finally(() => {
-        this.#underWay -= 1;
-        this.#pump();
-      });
+      void this.#send(entry);
     }
   }
 
+  /** One try. It keeps its place in the window until it has an ack, so that a hub which says "later" is not flooded. */
   async #send(entry: OutboxEntry): Promise<void> {
-    const { signal } = this.#closing;
     try {
-      const ack = await this.#transport.send(entry.notification, { signal });
-      if (ack.outcome !== 'retry_later') {
-        this.#outbox.remove(entry);
-        entry.resolve(ack);
+      const ack = await this.#transport.send(entry.message);
+      if (ack.outcome === 'retry_later') {
+        // Spread, because everything that was put off at once would come back at once.
+        this.#sendAgain(entry, (ack.retry_after_ms ?? RETRY_LATER_MS) * (1 + Math.random() / 2));
         return;
       }
-      await delay(ack.retry_after_ms ?? 1_000, signal);
-    } catch {
-      // The link broke before the ack: the transport reconnects, and the hub knows repeats by their message id.
-      await delay(100 + Math.random() * 900, signal);
+      this.#settle(entry);
+      entry.resolve(ack);
+      if (NOT_TAKEN.has(ack.outcome)) this.#listeners.tell('not_taken', { ack, notification: entry.message });
+    } catch (error) {
+      if (error instanceof OrchestratorError && !error.retryable) {
+        this.#settle(entry);
+        entry.reject(error);
+        return;
+      }
+      const { line } = entry;
+      if (!line.resting) line.failures += 1;
+      const asked = error instanceof OrchestratorError ? error.retryAfterMs : undefined;
+      this.#sendAgain(entry, asked ?? retryDelay(line.failures, this.#retry));
     }
+  }
+
+  #settle(entry: OutboxEntry): void {
+    if (this.#closed) return;
+    this.#underWay -= 1;
+    entry.line.failures = 0;
+    this.#outbox.remove(entry);
+    if (this.#outbox.size === 0) this.#wake();
+    this.#pump();
+  }
+
+  /** Its job rests for `delayMs`, unless it rests already, and goes on with what was sent in vain. */
+  #sendAgain(entry: OutboxEntry, delayMs: number): void {
+    if (this.#closed) return;
+    const { line } = entry;
+    const rests = line.resting;
     this.#outbox.putBack(entry);
+    if (rests) return;
+    const goOn = () => {
+      this.#timers.delete(timer);
+      for (const again of this.#outbox.wake(line)) void this.#send(again);
+      this.#pump();
+    };
+    const timer = setTimeout(goOn, Math.min(delayMs, MAX_REST_MS));
+    this.#timers.add(timer);
   }
 
   #hear(frame: HubFrame): void {
-    if (frame.event === 'task_cancel') this.#events.emit('task_cancel', frame);
-    else this.#events.emit('outcome', frame);
+    if (frame.event === 'task_cancel') this.#listeners.tell('task_cancel', frame);
+    else this.#listeners.tell('outcome', frame);
+  }
+
+  #linked(link: LinkState): void {
+    if (this.#closed) return;
+    this.#link = link;
+    this.#pump();
+    this.#wake();
+    if (link.state === 'connected') this.#listeners.tell('connected', link);
+    else if (link.state === 'disconnected') this.#listeners.tell('disconnected', link);
+    else this.#listeners.tell('refused', link);
+  }
+
+  /** Resolves at the next thing that somebody may have waited for, or when `signal` fires. */
+  #news(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        signal?.removeEventListener('abort', done);
+        this.#waiters.delete(done);
+        resolve();
+      };
+      this.#waiters.add(done);
+      signal?.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  #wake(): void {
+    for (const waiter of this.#waiters) waiter();
   }
 }
 
-function delay(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
+function toText(frame: TaskNotification): string {
+  try {
+    return JSON.stringify(frame);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new OrchestratorError('invalid_message', `expected a notification that can be JSON: ${why}`);
+  }
+}
+
+/** The hub can't name what it can't read, so such a notification would never have an ack. */
+function refuseUnreadable(text: string): void {
+  try {
+    parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonRefusedError)) throw error;
+    throw new OrchestratorError('invalid_message', error.reason);
+  }
 }

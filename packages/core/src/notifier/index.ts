@@ -1,0 +1,34 @@
+/** What a service that is a process of its own needs of core: nothing here loads the orchestrator. */
+export { InProcessTransport, type InProcessHub } from './in-process-transport.js';
+export type { NotifierEvents, NotifierListener } from './notifier-events.js';
+export { retryDelay } from './retry-delay.js';
+export { type AboutTask, TaskNotifier, type TaskNotifierOptions } from './task-notifier.js';
+export type {
+  LinkConnected,
+  LinkDisconnected,
+  LinkRefused,
+  LinkState,
+  NotifierTransport,
+  OutgoingNotification,
+  TransportOwner,
+} from './transport.js';
+export { type ErrorCode, isErrorCode, OrchestratorError } from '../protocol/errors.js';
+export {
+  type JsonObject,
+  JsonRefusedError,
+  type JsonValue,
+  MAX_RESULT_BYTES,
+  parseJson,
+} from '../protocol/json.js';
+export {
+  type Ack,
+  type AckOutcome,
+  ackSchema,
+  type GatewayOutcome,
+  type HubFrame,
+  taskCancelSchema,
+  taskCompletedSchema,
+  taskFailedSchema,
+  type TaskCancel,
+} from '../protocol/service-socket.js';
+export { validate } from '../protocol/validation.js';

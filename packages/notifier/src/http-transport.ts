@@ -1,0 +1,173 @@
+import {
+  type Ack,
+  ackSchema,
+  type JsonValue,
+  type LinkState,
+  type NotifierTransport,
+  OrchestratorError,
+  type OutgoingNotification,
+  parseJson,
+  type TransportOwner,
+  validate,
+} from '@agent-orchestrator/core/notifier';
+import { z } from 'zod';
+import { readRetryAfter } from './retry-after.js';
+import { type HubAddressOptions, readHub, timeMs } from './transport-options.js';
+
+export interface HttpTransportOptions extends HubAddressOptions {
+  /** How long the hub may take for an ack, in milliseconds. Default: 30,000; the hub itself may wait for 10 s. */
+  readonly ackMs?: number | undefined;
+  /** A token that was refused is tried again after half of this to the whole of it, in milliseconds. Default: 60,000. */
+  readonly refusedRetryMs?: number | undefined;
+}
+
+const optionsSchema = z.object({
+  ackMs: timeMs.default(30_000),
+  refusedRetryMs: timeMs.default(60_000),
+});
+
+interface HubAnswer {
+  readonly status: number;
+  readonly retryAfterMs: number | undefined;
+  readonly body: JsonValue | undefined;
+}
+
+/** The longest answer that is read, in bytes. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+/** What the hub will never take, whenever it is sent. */
+const NEVER_TAKEN = new Map([
+  [400, 'invalid_message'],
+  [413, 'payload_too_large'],
+  [422, 'invalid_message'],
+] as const);
+const REFUSALS = new Map([
+  [401, 'unauthorized'],
+  [403, 'forbidden'],
+] as const);
+
+/**
+ * Carries each notification in a request of its own to `/internal/v1/notifications`: for services that can't keep a
+ * socket. It hears no cancels and no outcomes of gateway calls. There is no link, so it counts as connected until a
+ * request fails, and again as soon as one is answered.
+ */
+export class HttpTransport implements NotifierTransport {
+  readonly inOrder = false;
+  readonly #settings: z.output<typeof optionsSchema>;
+  readonly #hub: { readonly url: string; readonly token: string };
+  readonly #underWay = new Set<AbortController>();
+  #owner: TransportOwner | undefined;
+  #state: LinkState['state'] | undefined;
+  #closed = false;
+
+  /** @throws {OrchestratorError} `invalid_request` for an option that can't be meant, or none where one is needed. */
+  constructor(options: HttpTransportOptions = {}) {
+    this.#settings = validate(optionsSchema, options, 'the options of HttpTransport');
+    this.#hub = readHub(options, { scheme: 'http', path: '/internal/v1/notifications' });
+  }
+
+  open(owner: TransportOwner): void {
+    if (this.#owner) {
+      throw new OrchestratorError('invalid_request', 'transport: expected one of its own, got one in use');
+    }
+    this.#owner = owner;
+    this.#linked({ state: 'connected' });
+  }
+
+  async send({ message_id, text }: OutgoingNotification): Promise<Ack> {
+    if (this.#closed) throw new OrchestratorError('not_running', 'the transport is closed');
+    const answer = await this.#post(text);
+    const ack = ackOf(answer, message_id);
+    if (ack) {
+      this.#linked({ state: 'connected' });
+      return ack;
+    }
+    throw this.#failure(answer);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const request of this.#underWay) request.abort();
+  }
+
+  async #post(text: string): Promise<HubAnswer> {
+    const { url, token } = this.#hub;
+    const { ackMs } = this.#settings;
+    const request = new AbortController();
+    this.#underWay.add(request);
+    const deadline = setTimeout(() => request.abort(), ackMs);
+    try {
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+        body: text,
+        redirect: 'manual',
+        signal: request.signal,
+      });
+      const retryAfterMs = readRetryAfter(response.headers.get('retry-after'));
+      return { status: response.status, retryAfterMs, body: await readJson(response) };
+    } catch (error) {
+      const reason = request.signal.aborted ? `no ack in ${ackMs} ms` : causeOf(error);
+      this.#linked({ state: 'disconnected', reason });
+      throw new OrchestratorError('service_unavailable', reason, { cause: error });
+    } finally {
+      clearTimeout(deadline);
+      this.#underWay.delete(request);
+    }
+  }
+
+  #failure({ status, retryAfterMs }: HubAnswer): OrchestratorError {
+    const reason = `expected an ack, got HTTP ${status}`;
+    const never = NEVER_TAKEN.get(status as 400);
+    if (never) {
+      this.#linked({ state: 'connected' });
+      return new OrchestratorError(never, reason);
+    }
+    const refused = REFUSALS.get(status as 401);
+    if (refused) {
+      const retryInMs = this.#settings.refusedRetryMs * (0.5 + Math.random() / 2);
+      const error = new OrchestratorError(refused, reason, { retryable: true, retryAfterMs: retryInMs });
+      this.#linked({ state: 'refused', error, retryInMs });
+      return error;
+    }
+    this.#linked({ state: 'disconnected', reason });
+    const when = retryAfterMs === undefined ? {} : { retryAfterMs };
+    return new OrchestratorError('service_unavailable', reason, when);
+  }
+
+  /** Tells of changes only. */
+  #linked(link: LinkState): void {
+    if (this.#closed || link.state === this.#state) return;
+    this.#state = link.state;
+    this.#owner?.linked(link);
+  }
+}
+
+/** The hub answers 200, or 503 with an ack that says `retry_later`. */
+function ackOf({ status, retryAfterMs, body }: HubAnswer, messageId: string): Ack | undefined {
+  if (status !== 200 && status !== 503) return undefined;
+  const ack = ackSchema.safeParse(body);
+  if (!ack.success || ack.data.message_id !== messageId) return undefined;
+  return { ...ack.data, retry_after_ms: ack.data.retry_after_ms ?? retryAfterMs };
+}
+
+/** The body, if it is JSON and not too long. */
+async function readJson(response: Response): Promise<JsonValue | undefined> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_ANSWER_BYTES) return undefined;
+    chunks.push(chunk);
+  }
+  try {
+    return parseJson(Buffer.concat(chunks).toString());
+  } catch {
+    return undefined;
+  }
+}
+
+/** `fetch` says "fetch failed", and what failed in the cause. */
+function causeOf(error: unknown): string {
+  const { message, cause } = error as { message?: string; cause?: { message?: string; code?: string } };
+  return cause?.message || cause?.code || message || 'the request failed';
+}

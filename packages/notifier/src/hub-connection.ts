@@ -1,0 +1,163 @@
+import type { IncomingMessage } from 'node:http';
+import { MAX_RESULT_BYTES, OrchestratorError } from '@agent-orchestrator/core/notifier';
+import { WebSocket } from 'ws';
+import { type HubWord, readHubWord, retryAfterOf } from './hub-words.js';
+import type { ConnectionEnd } from './reconnect-plan.js';
+import { readRetryAfter } from './retry-after.js';
+
+export interface HubConnectionOptions {
+  readonly url: string;
+  readonly token: string;
+  readonly serviceName: string;
+  readonly helloMs: number;
+  readonly pingMs: number;
+  readonly pongMs: number;
+}
+
+/** What a connection tells. */
+export interface HubConnectionOwner {
+  /** The hub has let us in, and takes frames of up to `maxPayload` bytes. */
+  admitted(connectionId: string, maxPayload: number): void;
+  heard(word: HubWord & { readonly kind: 'ack' | 'frame' }): void;
+  /** The link has proved to carry something there and back. */
+  alive(): void;
+  /** Once, and last. */
+  ended(end: ConnectionEnd): void;
+}
+
+/** The largest frame of the hub, in bytes: the outcome of a gateway call has a result and words around it. */
+const MAX_PAYLOAD = MAX_RESULT_BYTES + 64 * 1024;
+/** How long the hub has to close with us, in milliseconds. */
+const CLOSING_MS = 2_000;
+const NO_CLOSE_FRAME = 1006;
+const NORMAL = 1000;
+
+/**
+ * One connection to the hub, from the first packet to the last. It dials, says hello, and is admitted, all within
+ * `helloMs`; from then on it pings, and ends when a pong stays out. It ends once, for whatever reason.
+ */
+export class HubConnection {
+  readonly #options: HubConnectionOptions;
+  readonly #owner: HubConnectionOwner;
+  readonly #socket: WebSocket;
+  readonly #ended: Promise<void>;
+  /** The deadline of the hello, then the next ping or the deadline of its pong. */
+  #timer: NodeJS.Timeout;
+  #admitted = false;
+  #waitsForPong = false;
+  /** Why it ends, where that is known before the socket closes. */
+  #why: Partial<ConnectionEnd> = {};
+
+  constructor(options: HubConnectionOptions, owner: HubConnectionOwner) {
+    this.#options = options;
+    this.#owner = owner;
+    this.#socket = new WebSocket(options.url, {
+      perMessageDeflate: false,
+      followRedirects: false,
+      maxPayload: MAX_PAYLOAD,
+    });
+    const { helloMs } = options;
+    this.#timer = setTimeout(() => this.#cut({ reason: `no answer to the hello in ${helloMs} ms` }), helloMs);
+    this.#ended = new Promise((resolve) => {
+      this.#socket.once('close', (code, reason) => {
+        this.#end(code, reason.toString());
+        resolve();
+      });
+    });
+    this.#listen();
+  }
+
+  send(text: string): void {
+    this.#socket.send(text);
+  }
+
+  /** Says goodbye; resolves when it is over. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#socket.terminate(), CLOSING_MS);
+    this.#socket.close(NORMAL);
+    await this.#ended;
+  }
+
+  #listen(): void {
+    const socket = this.#socket;
+    const { token, serviceName } = this.#options;
+    socket.on('open', () => {
+      this.send(JSON.stringify({ service_token: token, service_name: serviceName }));
+    });
+    socket.on('message', (data: Buffer, isBinary) => {
+      if (!isBinary) this.#read(data.toString());
+    });
+    socket.on('pong', () => this.#pong());
+    socket.on('unexpected-response', (_request, response) => this.#turnedAway(response));
+    // A close follows; the error says why.
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#why = { reason: error.message || (error.code ?? 'the connection failed'), ...this.#why };
+    });
+  }
+
+  #read(text: string): void {
+    const word = readHubWord(text);
+    if (!word) return;
+    if (word.kind === 'ack' || word.kind === 'frame') {
+      if (!this.#admitted) return;
+      if (word.kind === 'ack') this.#owner.alive();
+      this.#owner.heard(word);
+    } else if (word.kind === 'unauthorized') {
+      this.#cut({ refusal: word.error, reason: word.error.message });
+    } else if (!this.#admitted) {
+      this.#admitted = true;
+      this.#pingLater();
+      this.#owner.admitted(word.connectionId, word.maxPayload);
+    }
+  }
+
+  /** The upgrade was answered with something else. */
+  #turnedAway(response: IncomingMessage): void {
+    const { statusCode = 0, headers } = response;
+    const reason = `expected an upgrade to WebSocket, got HTTP ${statusCode}`;
+    const refused = { 401: 'unauthorized', 403: 'forbidden' } as const;
+    const code = refused[statusCode as 401 | 403] as (typeof refused)[401 | 403] | undefined;
+    this.#cut({
+      reason,
+      refusal: code && new OrchestratorError(code, reason),
+      retryAfterMs: readRetryAfter(headers['retry-after']),
+    });
+  }
+
+  #pingLater(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#ping(), this.#options.pingMs);
+  }
+
+  #ping(): void {
+    const { pongMs } = this.#options;
+    this.#waitsForPong = true;
+    this.#socket.ping();
+    // After a pause of this process the pong may be there unread: it is read before the verdict.
+    const verdict = () => {
+      if (this.#waitsForPong) this.#cut({ reason: `no pong in ${pongMs} ms` });
+    };
+    this.#timer = setTimeout(() => setImmediate(verdict), pongMs);
+  }
+
+  #pong(): void {
+    if (!this.#waitsForPong) return;
+    this.#waitsForPong = false;
+    this.#pingLater();
+    this.#owner.alive();
+  }
+
+  /** Ends it from here, without waiting for the other side. */
+  #cut(why: Partial<ConnectionEnd>): void {
+    this.#why = why;
+    this.#socket.terminate();
+  }
+
+  #end(code: number, reason: string): void {
+    clearTimeout(this.#timer);
+    this.#waitsForPong = false;
+    const said = reason || (code === NO_CLOSE_FRAME ? 'the connection broke' : `closed with ${code}`);
+    this.#owner.ended({ code, reason: said, retryAfterMs: retryAfterOf(reason), ...this.#why });
+  }
+}

@@ -1,0 +1,171 @@
+import {
+  type Ack,
+  type NotifierTransport,
+  OrchestratorError,
+  type OutgoingNotification,
+  type TransportOwner,
+  validate,
+} from '@agent-orchestrator/core/notifier';
+import { z } from 'zod';
+import { HubConnection } from './hub-connection.js';
+import { type ConnectionEnd, reconnectPlan } from './reconnect-plan.js';
+import { type HubAddressOptions, readHub, timeMs } from './transport-options.js';
+
+export interface WebSocketTransportOptions extends HubAddressOptions {
+  /** From dialling to being let in, in milliseconds. Default: 10,000. */
+  readonly helloMs?: number | undefined;
+  /** Between a sign of life and the next ping, in milliseconds. Default: 15,000. */
+  readonly pingMs?: number | undefined;
+  /** How long a pong may take before the link counts as dead, in milliseconds. Default: 15,000. */
+  readonly pongMs?: number | undefined;
+  /**
+   * How long an ack may take before the notification is sent again, in milliseconds. Default: 75,000: the hub itself
+   * may wait for 60 s, when a notification has overtaken the service's own 202.
+   */
+  readonly ackMs?: number | undefined;
+  /**
+   * Before the link is made again, in milliseconds: anything up to `reconnectBaseMs`, twice that the next time, and so on
+   * up to `reconnectCapMs`. Default: 500 and 30,000.
+   */
+  readonly reconnectBaseMs?: number | undefined;
+  readonly reconnectCapMs?: number | undefined;
+  /** A token that was refused is tried again after half of this to the whole of it, in milliseconds. Default: 60,000. */
+  readonly refusedRetryMs?: number | undefined;
+}
+
+const optionsSchema = z.object({
+  helloMs: timeMs.default(10_000),
+  pingMs: timeMs.default(15_000),
+  pongMs: timeMs.default(15_000),
+  ackMs: timeMs.default(75_000),
+  reconnectBaseMs: timeMs.default(500),
+  reconnectCapMs: timeMs.default(30_000),
+  refusedRetryMs: timeMs.default(60_000),
+});
+
+interface Unacked {
+  readonly text: string;
+  readonly resolve: (ack: Ack) => void;
+  readonly reject: (error: OrchestratorError) => void;
+  /** Runs while it is on a link. */
+  deadline?: NodeJS.Timeout | undefined;
+}
+
+interface Admission {
+  readonly connection: HubConnection;
+  readonly maxPayload: number;
+}
+
+/**
+ * Carries notifications over one WebSocket to `/ws/task_updates`. It is connecting, admitted, or waiting to connect
+ * again, for ever, until `close`. What has no ack when a link ends is sent again over the next one, first and in the
+ * same order.
+ */
+export class WebSocketTransport implements NotifierTransport {
+  readonly inOrder = true;
+  readonly #settings: z.output<typeof optionsSchema>;
+  readonly #hub: { readonly url: string; readonly token: string };
+  readonly #unacked = new Map<string, Unacked>();
+  #owner: TransportOwner | undefined;
+  #connection: HubConnection | undefined;
+  #admission: Admission | undefined;
+  #reconnect: NodeJS.Timeout | undefined;
+  /** Links in a row that came to nothing. */
+  #failures = 0;
+  #closed = false;
+
+  /** @throws {OrchestratorError} `invalid_request` for an option that can't be meant, or none where one is needed. */
+  constructor(options: WebSocketTransportOptions = {}) {
+    this.#settings = validate(optionsSchema, options, 'the options of WebSocketTransport');
+    this.#hub = readHub(options, { scheme: 'ws', path: '/ws/task_updates' });
+  }
+
+  open(owner: TransportOwner): void {
+    if (this.#owner) {
+      throw new OrchestratorError('invalid_request', 'transport: expected one of its own, got one in use');
+    }
+    this.#owner = owner;
+    this.#connect(owner);
+  }
+
+  send({ message_id: id, text }: OutgoingNotification): Promise<Ack> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) {
+        reject(closedError());
+        return;
+      }
+      const unacked: Unacked = { text, resolve, reject };
+      this.#unacked.set(id, unacked);
+      if (this.#admission) this.#transmit(id, unacked, this.#admission);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#reconnect);
+    for (const { deadline, reject } of this.#unacked.values()) {
+      clearTimeout(deadline);
+      reject(closedError());
+    }
+    this.#unacked.clear();
+    await this.#connection?.close();
+  }
+
+  #connect(owner: TransportOwner): void {
+    const { helloMs, pingMs, pongMs } = this.#settings;
+    const options = { ...this.#hub, serviceName: owner.serviceName, helloMs, pingMs, pongMs };
+    const connection = new HubConnection(options, {
+      admitted: (connectionId, maxPayload) => {
+        this.#admission = { connection, maxPayload };
+        for (const [id, unacked] of this.#unacked) this.#transmit(id, unacked, this.#admission);
+        owner.linked({ state: 'connected', connectionId });
+      },
+      heard: (word) => {
+        if (word.kind === 'ack') this.#acknowledged(word.ack);
+        else owner.heard(word.frame);
+      },
+      alive: () => (this.#failures = 0),
+      ended: (end) => this.#lost(end, owner),
+    });
+    this.#connection = connection;
+  }
+
+  #transmit(id: string, unacked: Unacked, { connection, maxPayload }: Admission): void {
+    const bytes = Buffer.byteLength(unacked.text);
+    if (bytes > maxPayload) {
+      this.#unacked.delete(id);
+      const message = `expected at most the hub's ${maxPayload} bytes, got ${bytes}`;
+      unacked.reject(new OrchestratorError('payload_too_large', message));
+      return;
+    }
+    const { ackMs } = this.#settings;
+    unacked.deadline = setTimeout(() => {
+      this.#unacked.delete(id);
+      unacked.reject(new OrchestratorError('timeout', `no ack in ${ackMs} ms`));
+    }, ackMs);
+    connection.send(unacked.text);
+  }
+
+  #acknowledged(ack: Ack): void {
+    const unacked = this.#unacked.get(ack.message_id);
+    if (!unacked) return;
+    clearTimeout(unacked.deadline);
+    this.#unacked.delete(ack.message_id);
+    unacked.resolve(ack);
+  }
+
+  #lost(end: ConnectionEnd, owner: TransportOwner): void {
+    this.#connection = undefined;
+    this.#admission = undefined;
+    if (this.#closed) return;
+    for (const { deadline } of this.#unacked.values()) clearTimeout(deadline);
+    this.#failures += 1;
+    const plan = reconnectPlan(end, this.#failures, this.#settings);
+    this.#reconnect = setTimeout(() => this.#connect(owner), plan.retryInMs);
+    owner.linked(plan);
+  }
+}
+
+function closedError(): OrchestratorError {
+  return new OrchestratorError('not_running', 'the transport is closed');
+}

@@ -1,0 +1,47 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+/** Loads a package in a process of its own and writes every file that this has loaded, ES modules and CommonJS. */
+const RECORDER = `
+import { createRequire, register } from 'node:module';
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
+const hooks = 'let port; export const initialize = (data) => { port = data.port; };'
+  + 'export const load = (url, context, next) => { port.postMessage(url); return next(url, context); };';
+const { port1, port2 } = new MessageChannel();
+register('data:text/javascript,' + encodeURIComponent(hooks), { data: { port: port2 }, transferList: [port2] });
+await import(process.argv[1]);
+const urls = [];
+for (let word = receiveMessageOnPort(port1); word; word = receiveMessageOnPort(port1)) urls.push(word.message);
+port1.close();
+console.log(JSON.stringify([...urls, ...Object.keys(createRequire(import.meta.url).cache)]));
+`;
+
+async function loadedBy(name: string): Promise<string[]> {
+  const args = ['--input-type=module', '--eval', RECORDER, name];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
+  return JSON.parse(stdout) as string[];
+}
+
+const isUndici = (file: string) => file.includes('node_modules/undici/');
+const isOrchestrator = (file: string) => file.endsWith('core/dist/orchestrator.js');
+
+describe('a service that imports the package, as it is built', () => {
+  it('loads neither the orchestrator nor undici', async () => {
+    const files = await loadedBy('@agent-orchestrator/notifier');
+    expect(files.some((file) => file.endsWith('core/dist/notifier/task-notifier.js'))).toBe(true);
+    expect(files.some((file) => file.includes('node_modules/ws/'))).toBe(true);
+    expect(files.filter((file) => isUndici(file) || isOrchestrator(file))).toEqual([]);
+    const ofCore = files.filter((file) => /packages\/core\/|agent-orchestrator\/core\//.test(file));
+    expect(ofCore.filter((file) => !/\/core\/dist\/(?:notifier|protocol)\//.test(file))).toEqual([]);
+  });
+
+  it('would be found out if it did', async () => {
+    const files = await loadedBy('@agent-orchestrator/core');
+    expect(files.some(isUndici)).toBe(true);
+    expect(files.some(isOrchestrator)).toBe(true);
+  });
+});

@@ -1,0 +1,113 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { MemoryStorage, Orchestrator } from '@agent-orchestrator/core';
+import {
+  createIdentities,
+  OrchestratorServer,
+  type OrchestratorServerOptions,
+  toNodeHandler,
+} from '@agent-orchestrator/ws-server';
+import { onTestFinished } from 'vitest';
+
+export const TOKEN = 'token-of-query';
+
+interface Incarnation {
+  readonly orchestrator: Orchestrator;
+  readonly server: OrchestratorServer;
+  readonly http: Server;
+  readonly sockets: ReadonlySet<Socket>;
+}
+
+/** The real hub on a port of its own, which can be killed and started again; what it has stored outlasts that. */
+export class RealHub {
+  readonly identities = createIdentities({ serviceTokens: [{ service: 'query', token: TOKEN }] });
+  readonly #storage = new MemoryStorage();
+  #now: Incarnation | undefined;
+  #port = 0;
+
+  private constructor(private readonly options: Partial<OrchestratorServerOptions>) {}
+
+  static async start(options: Partial<OrchestratorServerOptions> = {}): Promise<RealHub> {
+    const hub = new RealHub(options);
+    onTestFinished(() => hub.kill());
+    await hub.start();
+    return hub;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  get orchestrator(): Orchestrator {
+    if (!this.#now) throw new Error('the hub does not run');
+    return this.#now.orchestrator;
+  }
+
+  get acme() {
+    return this.orchestrator.tenant('acme');
+  }
+
+  async start(): Promise<void> {
+    const orchestrator = new Orchestrator({ storage: this.#storage });
+    const server = new OrchestratorServer(orchestrator, { identities: this.identities, ...this.options });
+    const handle = toNodeHandler(server);
+    const http = createServer((request, response) => void handle(request, response));
+    const sockets = new Set<Socket>();
+    http.on('connection', (socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
+    server.attach(http);
+    await server.start();
+    http.listen(this.#port, '127.0.0.1');
+    await once(http, 'listening');
+    this.#port = (http.address() as AddressInfo).port;
+    this.#now = { orchestrator, server, http, sockets };
+  }
+
+  /** As if its process had been killed: connections are reset, nobody is told. */
+  async kill(): Promise<void> {
+    const now = this.#now;
+    if (!now) return;
+    this.#now = undefined;
+    const closed = new Promise((resolve) => now.http.close(resolve));
+    for (const socket of now.sockets) socket.resetAndDestroy();
+    await closed;
+    await now.server.stop({ graceMs: 0 });
+  }
+
+  /** As it stops by itself: everybody is told when to come back. */
+  async stop(): Promise<void> {
+    const now = this.#now;
+    if (!now) return;
+    this.#now = undefined;
+    now.http.close();
+    await now.server.stop({ graceMs: 1_000 });
+    now.http.closeAllConnections();
+  }
+
+  /** A task that the service `query` works on as `jobId`. */
+  async track(jobId: string): Promise<string> {
+    const { registry } = this.orchestrator;
+    const tracked = { tenantId: 'acme', type: 'query', service: 'query', jobId };
+    const { task } = await registry.register(tracked);
+    return task.task_id;
+  }
+
+  /** The names and data of everything that happened to a task. */
+  async events(taskId: string) {
+    const { born } = await this.orchestrator.registry.locate({ tenantId: 'acme', taskId });
+    const { events, gap } = await this.#storage.events.read({
+      tenantId: 'acme',
+      after: born,
+      limit: 100_000,
+    });
+    if (gap) throw new Error('the log has lost events');
+    return events.filter((event) => event.task_id === taskId);
+  }
+}
