@@ -1,0 +1,80 @@
+/** What one run took. */
+export interface Cost {
+  /** Microseconds of CPU per task, all threads of the process, garbage collection included. */
+  readonly cpuUs: number;
+  /** Microseconds of time per task. */
+  readonly wallUs: number;
+}
+
+/** Something that carries out `tasks` tasks and resolves when the last one has ended. */
+export type Contender = (tasks: number) => Promise<void>;
+
+export interface Comparison {
+  readonly ours: Cost;
+  readonly peer: Cost;
+  /** How many times faster we are than the peer: the median of the rounds, each of which runs both. */
+  readonly ratio: number;
+  /** The smallest and the largest ratio of a round. */
+  readonly spread: readonly [number, number];
+}
+
+async function costOf(contender: Contender, tasks: number): Promise<Cost> {
+  globalThis.gc?.();
+  const cpu = process.cpuUsage();
+  const began = performance.now();
+  await contender(tasks);
+  const wallUs = (performance.now() - began) * 1_000;
+  const { user, system } = process.cpuUsage(cpu);
+  return { cpuUs: (user + system) / tasks, wallUs: wallUs / tasks };
+}
+
+/**
+ * Runs both in turn, `rounds` times after one to warm up. The speed of a shared machine drifts from minute to minute,
+ * so only what ran in the same round is compared.
+ */
+export async function compare(params: {
+  readonly ours: Contender;
+  readonly peer: Contender;
+  readonly tasks: number;
+  readonly rounds: number;
+}): Promise<Comparison> {
+  const rounds: { ours: Cost; peer: Cost }[] = [];
+  for (let round = 0; round <= params.rounds; round += 1) {
+    const peer = await costOf(params.peer, params.tasks);
+    const ours = await costOf(params.ours, params.tasks);
+    if (round > 0) rounds.push({ ours, peer });
+  }
+  const ratios = rounds.map(({ ours, peer }) => peer.wallUs / ours.wallUs).toSorted((a, b) => a - b);
+  const middle = (costs: readonly Cost[], of: keyof Cost) => median(costs.map((cost) => cost[of]));
+  const cost = (costs: readonly Cost[]): Cost => ({
+    cpuUs: middle(costs, 'cpuUs'),
+    wallUs: middle(costs, 'wallUs'),
+  });
+  return {
+    ours: cost(rounds.map(({ ours }) => ours)),
+    peer: cost(rounds.map(({ peer }) => peer)),
+    ratio: median(ratios),
+    spread: [ratios[0] ?? Number.NaN, ratios.at(-1) ?? Number.NaN],
+  };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}
+
+/** A table for people, its first column to the left and the others to the right. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) =>
+          column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+        )
+        .join('  '),
+    )
+    .join('\n');
+}
