@@ -38,6 +38,11 @@ export interface OrchestratorOptions {
   readonly sweepMs?: number;
   /** How long a function may go on without asking for what its journal has. Default 5 s. */
   readonly mismatchMs?: number;
+  /**
+   * How long a workflow whose branches all wait is kept in memory before its task is parked. What is told within that
+   * time needs no replay, and a branch that awaits something foreign for so long goes on. Default 1 s; 0 parks at once.
+   */
+  readonly lingerMs?: number;
   /** Waiting tasks of a tenant before `queue_full`. Default 200,000. */
   readonly maxWaiting?: number;
   readonly clock?: Clock;
@@ -104,7 +109,12 @@ export class Orchestrator implements AsyncDisposable {
       {
         ...ports,
         catalog: this.#catalog,
-        limits: { maxSteps, callTries, mismatchMs: options.mismatchMs ?? 5_000 },
+        limits: {
+          maxSteps,
+          callTries,
+          mismatchMs: options.mismatchMs ?? 5_000,
+          lingerMs: options.lingerMs ?? DEFAULTS.lingerMs,
+        },
       },
       { concurrency, leaseMs, renewMs: options.renewMs ?? Math.max(1, Math.floor(leaseMs / 3)), pollMs },
     );

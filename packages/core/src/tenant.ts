@@ -55,8 +55,9 @@ class TenantTasks {
     return this.registry.cancel({ tenantId: this.tenantId, taskId, reason });
   }
 
-  signal(taskId: string, name: string, payload?: JsonValue): Promise<void> {
-    return this.registry.signal({ tenantId: this.tenantId, taskId, name, payload });
+  /** The same key again is the same signal. */
+  signal(taskId: string, name: string, payload?: JsonValue, { idempotencyKey }: Once = {}): Promise<void> {
+    return this.registry.signal({ tenantId: this.tenantId, taskId, name, payload, idempotencyKey });
   }
 
   /** The final task, or the task as it is when the time is up or `signal` fires. */

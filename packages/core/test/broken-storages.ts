@@ -210,7 +210,11 @@ export const brokenStorages: readonly BrokenStorage[] = [
   }),
   ...broken('tasks.signal', {
     'drops it': forgets({ answer: 'kept' }),
-    'gives it twice': twice,
+    'gives it twice': async (params, original) => {
+      await original({ ...params, signalId: 'another' });
+      return original(params);
+    },
+    'knows no ids': (params, original) => original({ ...params, signalId: crypto.randomUUID() }),
     'forgets the payload': change({ payload: null }),
     'keeps any number': async (params, original) => {
       const answer = await original(params);

@@ -51,6 +51,7 @@ describe('a workflow', () => {
     const calls: ServiceCall[] = [];
     const orchestrator = await started({
       concurrency: 1,
+      lingerMs: 0,
       services: {
         slow: {
           run: (call: ServiceCall) => {

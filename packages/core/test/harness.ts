@@ -87,7 +87,8 @@ export function harness(
   const all: Orchestrator[] = [];
   const another = (more: OrchestratorOptions = {}) => {
     const services = { slow: slowService, ...rest.services, ...more.services };
-    const orchestrator = new Orchestrator({ clock, storage, ...rest, ...more, services });
+    // Tests see at once what is parked; that of lingering asks for it.
+    const orchestrator = new Orchestrator({ clock, storage, lingerMs: 0, ...rest, ...more, services });
     all.push(orchestrator);
     return orchestrator;
   };

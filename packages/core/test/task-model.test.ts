@@ -35,7 +35,7 @@ const ANSWERS: Readonly<Record<string, readonly string[]>> = {
   record: ['recorded', 'known', 'lease_lost'],
   news: ['news', 'lease_lost'],
   report: ['applied', 'duplicate', 'stale', 'late', 'unknown_task', 'held'],
-  signal: ['delivered', 'kept', 'already_final', 'not_found'],
+  signal: ['delivered', 'kept', 'repeated', 'already_final', 'not_found'],
   cancel: ['cancelled', 'cancelling', 'already_final', 'not_found'],
   redrive: ['redriven', 'not_failed', 'not_found'],
   closeSession: ['closed', 'already_closed', 'not_found'],
@@ -259,10 +259,8 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   async signal({ storage, tasks, claims }, pick) {
     const taskId = from(claims.slice(-3), pick)?.task.task_id ?? from(tasks, pick) ?? crypto.randomUUID();
     const target = pick(6) === 0 ? crypto.randomUUID() : taskId;
-    reach(
-      'signal',
-      (await storage.tasks.signal({ tenantId: TENANT, taskId: target, name: 'go', payload: 1 })).answer,
-    );
+    const about = { tenantId: TENANT, taskId: target, name: 'go', payload: 1 };
+    reach('signal', (await storage.tasks.signal({ ...about, signalId: `signal-${pick(12)}` })).answer);
   },
   async cancel({ storage, tasks }, pick) {
     if (pick(3) > 0) return;

@@ -280,6 +280,38 @@ export const journalCases: readonly ConformanceCase[] = [
   },
   {
     part: 'journal',
+    method: 'report',
+    name: 'that is held and comes again is held once',
+    async run(t) {
+      const claim = await t.leased();
+      await t.begin(claim, t.callStep());
+      const message = { messageId: t.id() };
+      const first = await t.report('early', 1, message);
+      assert.equal(first.answer, 'held');
+      assert.deepEqual(await t.report('early', 1, message), first);
+      const other = await t.report('early', 1, { messageId: t.id() });
+      assert.ok(other.answer === 'held' && first.answer === 'held');
+      assert.notEqual(other.heldId, first.heldId);
+    },
+  },
+  {
+    part: 'journal',
+    method: 'report',
+    name: 'on a step that a new attempt asks for anew is stale',
+    async run(t) {
+      const { claim, step, jobId } = await t.withJob('gone', { maxTries: 1 });
+      const failed = t.failure('busy', true);
+      await t.report(jobId, null, { body: failed });
+      const { error } = failed.outcome;
+      await t.settle(claim, { kind: 'retry', error, delayMs: 60_000, drop: step.key });
+      const body = { kind: 'status', status: 'still here', details: {} } as const;
+      const stale = { answer: 'stale', taskId: claim.task.task_id };
+      assert.deepEqual(await t.report(jobId, null, { body }), stale);
+      assert.deepEqual(await t.report(jobId, 1), stale);
+    },
+  },
+  {
+    part: 'journal',
     method: 'heldReport',
     name: 'applies an early report in the step that names its job',
     async run(t) {

@@ -230,6 +230,23 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
+    name: 'the loss of a worker is not one of the attempts that may fail',
+    async run(t) {
+      await t.submit({ maxAttempts: 2 });
+      await t.claimOne({ leaseMs: 1_000 });
+      await t.pass(1_001);
+      const first = await t.claimOne();
+      await t.settle(first, { kind: 'retry', error, delayMs: 0 });
+      await t.pass(1);
+      const second = await t.claimOne();
+      assert.equal((await t.get(second.task.task_id)).status, 'processing');
+      await t.settle(second, { kind: 'retry', error, delayMs: 0 });
+      assert.equal((await t.get(second.task.task_id)).error?.code, 'attempts_exhausted');
+    },
+  },
+  {
+    part: 'queue',
+    method: 'settle',
     name: 'a retry keeps successes, and drops the failure that ended the attempt',
     async run(t) {
       const claim = await t.leased();

@@ -192,7 +192,7 @@ export const taskCases: readonly ConformanceCase[] = [
       await t.begin(claim, { key: 's', kind: 'signal', name: 'signal go', signal: 'go' });
       await t.settle(claim, { kind: 'parked', seen: claim.seen });
       const signal = (name: string, payload: number) =>
-        t.storage.tasks.signal({ ...t.where(claim), name, payload });
+        t.storage.tasks.signal({ ...t.where(claim), name, payload, signalId: t.id() });
       assert.equal((await signal('stop', 0)).answer, 'kept');
       assert.deepEqual(await t.claim(), []);
       assert.equal((await signal('go', 0)).answer, 'delivered');
@@ -206,7 +206,9 @@ export const taskCases: readonly ConformanceCase[] = [
     name: 'is kept until it is asked for, in order, and each is given once',
     async run(t) {
       const claim = await t.leased();
-      for (const payload of [1, 2]) await t.storage.tasks.signal({ ...t.where(claim), name: 'go', payload });
+      for (const payload of [1, 2]) {
+        await t.storage.tasks.signal({ ...t.where(claim), name: 'go', payload, signalId: t.id() });
+      }
       const values: unknown[] = [];
       for (const key of ['a', 'b', 'c']) {
         const begun = await t.begin(claim, { key, kind: 'signal', name: 'signal go', signal: 'go' });
@@ -221,13 +223,52 @@ export const taskCases: readonly ConformanceCase[] = [
     name: 'is refused when a hundred wait, when the task has ended, and for a foreign task',
     async run(t) {
       const claim = await t.leased();
+      const about = { taskId: claim.task.task_id, name: 'go', payload: null };
       const signal = (tenantId = t.tenantId) =>
-        t.storage.tasks.signal({ tenantId, taskId: claim.task.task_id, name: 'go', payload: null });
+        t.storage.tasks.signal({ ...about, tenantId, signalId: t.id() });
       for (let n = 0; n < 100; n += 1) assert.equal((await signal()).answer, 'kept');
       assert.equal((await signal()).answer, 'too_many');
       assert.equal((await signal(t.otherTenantId)).answer, 'not_found');
       await t.settle(claim, { kind: 'completed', result: 1 });
       assert.equal((await signal()).answer, 'already_final');
+    },
+  },
+  {
+    part: 'tasks',
+    method: 'signal',
+    name: 'with an id that was there before is not given again, whether the first was kept or delivered',
+    async run(t) {
+      const claim = await t.leased();
+      const signal = (signalId: string) =>
+        t.storage.tasks.signal({ ...t.where(claim), name: 'go', payload: 1, signalId });
+      const [kept, delivered] = [t.id(), t.id()];
+      assert.equal((await signal(kept)).answer, 'kept');
+      assert.equal((await signal(kept)).answer, 'repeated');
+      const ask = (key: string) => t.begin(claim, { key, kind: 'signal', name: 'signal go', signal: 'go' });
+      await ask('a');
+      await ask('b');
+      assert.equal((await signal(kept)).answer, 'repeated');
+      assert.equal((await signal(delivered)).answer, 'delivered');
+      const third = await ask('c');
+      assert.equal((await signal(delivered)).answer, 'repeated');
+      assert.ok('step' in third && third.step.outcome === undefined);
+    },
+  },
+  {
+    part: 'tasks',
+    method: 'redrive',
+    name: 'again is the same new task',
+    async run(t) {
+      const claim = await t.leased();
+      await t.settle(claim, { kind: 'failed', error });
+      const [first, second] = [t.id(), t.id()];
+      const redrive = (newTaskId: string) => t.storage.tasks.redrive({ ...t.where(claim), newTaskId });
+      await redrive(first);
+      for (const again of [await redrive(second), await redrive(first)]) {
+        assert.ok('task' in again);
+        assert.equal(again.task.task_id, first);
+      }
+      assert.equal(await t.storage.tasks.get({ tenantId: t.tenantId, taskId: second }), undefined);
     },
   },
   {

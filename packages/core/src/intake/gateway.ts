@@ -52,6 +52,8 @@ export interface GatewayJob {
  */
 export class Gateway {
   readonly #stopping = sharedAbort();
+  /** The calls that this process is sending. */
+  readonly #sending = new Set<string>();
 
   constructor(
     private readonly ports: {
@@ -125,7 +127,7 @@ export class Gateway {
     validate(nameSchema, operation, 'operation');
     const { silenceMs } = this.ports.caller.service(service);
     const parent = await this.#parent(request);
-    const callId = this.ports.random.uuid();
+    const mintedId = this.ports.random.uuid();
     const taskId = this.#childId(request);
     const registered = await this.ports.storage.tasks.register({
       tenantId,
@@ -141,9 +143,16 @@ export class Gateway {
         timeoutMs: DEFAULTS.taskTimeoutMs,
         maxAttempts: 1,
       },
-      call: { callId, service, operation, silenceMs },
+      call: { callId: mintedId, service, operation, silenceMs },
     });
-    if (registered.answer === 'replayed') return replay(request, registered.task);
+    let callId = mintedId;
+    if (registered.answer === 'replayed') {
+      const earlier = replay(request, registered.task);
+      const unanswered = unansweredCall(registered.task);
+      if (unanswered === undefined || this.#sending.has(unanswered)) return earlier;
+      // Whoever was to send it may have died before: the same call, by its id, is sent again.
+      callId = unanswered;
+    }
     const call = {
       call_id: callId,
       task_id: taskId,
@@ -155,9 +164,15 @@ export class Gateway {
       metadata: { user_id: parent?.metadata.user_id },
     };
     const traceparent = request.traceparent ?? parent?.metadata.traceparent;
-    const answer = await this.ports.caller.call(service, call, { traceparent, signal });
-    await this.ports.storage.journal.record({ tenantId, taskId, seen: 0, key: callId, callId, answer });
-    return toGatewayAnswer(taskId, answer);
+    this.#sending.add(callId);
+    try {
+      const answer = await this.ports.caller.call(service, call, { traceparent, signal });
+      const about = { tenantId, taskId, seen: 0, key: callId, callId };
+      await this.ports.storage.journal.record({ ...about, answer });
+      return toGatewayAnswer(taskId, answer);
+    } finally {
+      this.#sending.delete(callId);
+    }
   }
 
   #checkScope(from: ServiceIdentity, tenantId: string): void {
@@ -219,6 +234,13 @@ function replay(request: GatewayRequest, task: Task): GatewayAnswer {
   return isFinal(task.status)
     ? { answer: 'result', result: resultOf(task) }
     : { answer: 'job', job_id: task.task_id };
+}
+
+/** The id of a call that was stored, and that no service has answered as far as is known. */
+function unansweredCall({ status, delegated_services }: Task): string | undefined {
+  const [call] = delegated_services;
+  const open = !isFinal(status) && call?.status === 'processing' && call.task_id === undefined;
+  return open ? call.call_id : undefined;
 }
 
 function sessionOf(request: GatewayRequest, parent: Task | undefined): { session_id?: string } {

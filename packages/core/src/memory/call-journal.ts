@@ -111,16 +111,14 @@ export class MemoryCallJournal implements CallJournal {
     const found = find(tenant, report);
     if (found) return this.apply(tenant, found.entry, found.call, report);
     if (!tenant.sending.has(report.service)) return { answer: 'unknown_task' };
-    const waiting = [...tenant.held.values()].filter(
-      (held) => held.report.service === report.service && held.answer.answer === 'held',
-    );
-    if (waiting.length >= this.state.limits.maxHeldFrames) return { answer: 'retry_later' };
-    const heldId = this.state.random.uuid();
-    const answer = { answer: 'held', heldId } as const;
-    tenant.held.set(heldId, { report, answer });
+    const known = tenant.held.find(report);
+    if (known) return known.answer;
+    if (tenant.held.count(report.service) >= this.state.limits.maxHeldFrames)
+      return { answer: 'retry_later' };
+    const id = this.state.random.uuid();
     const at = this.state.now() + this.state.limits.heldFrameMs;
-    this.state.owe('held', at, { tenantId: tenant.tenantId, id: heldId });
-    return answer;
+    this.state.owe('held', at, { tenantId: tenant.tenantId, id });
+    return tenant.held.hold(id, report);
   }
 
   async heldReport(params: Parameters<CallJournal['heldReport']>[0]): Promise<ReportAnswer> {
@@ -129,32 +127,25 @@ export class MemoryCallJournal implements CallJournal {
 
   /** Early frames that named the job which the service has now told us of, in the order in which they came. */
   private applyHeld(tenant: TenantState, call: CallEntry, jobId: string): void {
-    for (const held of tenant.held.values()) {
-      if (
-        held.answer.answer !== 'held' ||
-        held.report.service !== call.service ||
-        held.report.jobId !== jobId
-      )
-        continue;
+    for (const held of tenant.held.waiting(call.service)) {
+      if (held.report.jobId !== jobId) continue;
       const found = find(tenant, held.report);
-      if (found) held.answer = this.apply(tenant, found.entry, found.call, held.report);
+      if (found) tenant.held.decide(held, this.apply(tenant, found.entry, found.call, held.report));
     }
   }
 
   /** Once no call of a service is unanswered, nothing can explain its early frames any more. */
   private dismissHeld(tenant: TenantState, service: string): void {
     if (tenant.sending.has(service)) return;
-    for (const held of tenant.held.values()) {
-      if (held.report.service === service && held.answer.answer === 'held')
-        held.answer = { answer: 'unknown_task' };
-    }
+    for (const held of tenant.held.waiting(service)) tenant.held.decide(held, { answer: 'unknown_task' });
   }
 
   private apply(tenant: TenantState, entry: TaskEntry, call: CallEntry, report: Report): ReportAnswer {
     const taskId = entry.spec.task_id;
     if (isRepeated(call, report)) return { answer: 'duplicate', taskId };
-    const step = entry.journal.steps.get(call.stepKey) as StepEntry;
-    if (step.calls.at(-1) !== call) return { answer: 'stale', taskId };
+    // A new attempt asks for a step anew that ended the one before: its calls have nothing to say any more.
+    const step = entry.journal.steps.get(call.stepKey);
+    if (step?.calls.at(-1) !== call) return { answer: 'stale', taskId };
     if (call.state === 'ended' || isFinalState(entry.state)) return { answer: 'late', taskId };
     if (report.body.kind === 'outcome') {
       if (call.jobId === undefined) this.outcomes.accept(tenant, entry, call, report.jobId);

@@ -149,6 +149,9 @@ export class Submissions {
     const old = tenant.tasks.get(params.taskId);
     if (!old) return { answer: 'not_found' };
     if (old.state !== 'failed' || old.startedAt === undefined) return { answer: 'not_failed' };
+    const known = old.redrivenTo === undefined ? undefined : tenant.tasks.get(old.redrivenTo);
+    if (known) return { answer: 'redriven', task: viewTask(tenant.tenantId, known) };
+    old.redrivenTo = params.newTaskId;
     const { runAt: _, ...spec } = old.spec;
     const entry = this.store(
       tenant,

@@ -80,8 +80,8 @@ export class Sweep {
   /** The answer stays readable for as long again, for whoever waits for it. */
   private dismissHeld(tenant: TenantState, what: DutyPart, now: number): boolean {
     const held = tenant.held.get(what.id);
-    if (held?.answer.answer !== 'held') return tenant.held.delete(what.id);
-    held.answer = { answer: 'unknown_task' };
+    if (held?.answer.answer !== 'held') return tenant.held.forget(what.id);
+    tenant.held.decide(held, { answer: 'unknown_task' });
     this.state.owe('held', now + this.state.limits.heldFrameMs, what);
     return true;
   }

@@ -49,6 +49,8 @@ export interface Journal {
   readonly steps: Map<string, StepEntry>;
   /** Signals that nobody has asked for yet, oldest first. */
   readonly mailbox: { readonly name: string; readonly payload: JsonValue }[];
+  /** The ids of all signals that were taken: as many as there are steps, and the mailbox, have room for. */
+  readonly signalIds: Set<string>;
   changed: number;
 }
 
@@ -59,7 +61,12 @@ export interface Lease {
 }
 
 /** Shared by all tasks that have not asked for anything, which are most: only read, see `ownJournal`. */
-const EMPTY_JOURNAL: Journal = Object.freeze({ steps: new Map(), mailbox: [], changed: 0 });
+const EMPTY_JOURNAL: Journal = Object.freeze({
+  steps: new Map(),
+  mailbox: [],
+  signalIds: new Set<string>(),
+  changed: 0,
+});
 const NO_LINES: readonly never[] = Object.freeze([]);
 
 /** Where a task comes from, if it is not simply submitted. */
@@ -88,6 +95,8 @@ export class TaskEntry {
   updatedAt: number;
   attempt = 0;
   lostLeases = 0;
+  /** Attempts that ended by a failure which may be tried again. */
+  failures = 0;
   rev = 0;
   /** The priority it is queued with: its own, or that of a more urgent task behind it in its session. */
   lane: number;
@@ -101,6 +110,8 @@ export class TaskEntry {
   startedAt: number | undefined;
   dueAt: number | undefined = undefined;
   finishedAt: number | undefined = undefined;
+  /** The task that has taken its place. */
+  redrivenTo: string | undefined = undefined;
   cancelling: { readonly reason: string } | undefined = undefined;
   progress: Progress | undefined = undefined;
   tokens = 0;
@@ -127,7 +138,8 @@ export class TaskEntry {
 
   /** The journal, to write in. */
   get ownJournal(): Journal {
-    if (this.journal === EMPTY_JOURNAL) this.journal = { steps: new Map(), mailbox: [], changed: 0 };
+    if (this.journal === EMPTY_JOURNAL)
+      this.journal = { steps: new Map(), mailbox: [], signalIds: new Set(), changed: 0 };
     return this.journal;
   }
 }

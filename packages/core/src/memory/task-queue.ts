@@ -181,8 +181,9 @@ export class MemoryTaskQueue implements TaskQueue {
 
   private retry(tenant: TenantState, entry: TaskEntry, settlement: Settlement & { kind: 'retry' }): void {
     const { error, delayMs, drop } = settlement;
-    if (entry.attempt >= entry.spec.maxAttempts) {
-      const message = `attempt ${entry.attempt} of ${entry.spec.maxAttempts} failed: ${error.code}: ${error.message}`;
+    entry.failures += 1;
+    if (entry.failures >= entry.spec.maxAttempts) {
+      const message = `${entry.failures} of ${entry.spec.maxAttempts} attempts failed, the last one with ${error.code}: ${error.message}`;
       this.life.end(
         tenant,
         entry,

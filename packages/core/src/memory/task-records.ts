@@ -131,15 +131,19 @@ export class MemoryTaskRecords implements TaskRecords {
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
     if (isFinalState(entry.state)) return { answer: 'already_final' };
+    const { signalIds } = entry.ownJournal;
+    if (signalIds.has(params.signalId)) return { answer: 'repeated' };
     const payload = copyJson(params.payload);
     for (const step of entry.journal.steps.values()) {
       if (step.signal !== params.name || step.outcome) continue;
       this.outcomes.settleStep(entry, step, { ok: true, value: payload });
       this.life.wake(tenant, entry);
+      signalIds.add(params.signalId);
       return { answer: 'delivered' };
     }
     if (entry.journal.mailbox.length >= this.state.limits.maxSignals) return { answer: 'too_many' };
     entry.ownJournal.mailbox.push({ name: params.name, payload });
+    signalIds.add(params.signalId);
     return { answer: 'kept' };
   }
 

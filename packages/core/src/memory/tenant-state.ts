@@ -2,9 +2,9 @@ import type { TaskError } from '../protocol/errors.js';
 import type { Message, Session } from '../protocol/session.js';
 import type { TaskStatus } from '../protocol/task.js';
 import type { Bell } from '../storage/bells.js';
-import type { Report, ReportAnswer } from '../storage/call-journal.js';
 import type { UsageRow } from '../storage/usage-ledger.js';
 import { EventRing } from './event-ring.js';
+import { HeldReports } from './held-reports.js';
 import type { Line } from './line.js';
 import type { ReadyLanes } from './ready-lanes.js';
 import type { CallEntry, TaskEntry } from './task-entry.js';
@@ -25,11 +25,6 @@ export interface BatchEntry {
   readonly line: Line<TaskEntry>;
   /** By index: a task, or why there is none. */
   readonly items: (TaskEntry | TaskError)[];
-}
-
-export interface HeldReport {
-  readonly report: Report;
-  answer: ReportAnswer;
 }
 
 export interface RememberedKey {
@@ -56,7 +51,7 @@ export class TenantState {
   readonly jobs = new Map<string, string>();
   /** How many calls of a service have not been answered yet. */
   readonly sending = new Map<string, number>();
-  readonly held = new Map<string, HeldReport>();
+  readonly held = new HeldReports();
   readonly sessions = new Map<string, SessionEntry>();
   readonly batches = new Map<string, BatchEntry>();
   readonly idempotency = new Map<string, RememberedKey>();

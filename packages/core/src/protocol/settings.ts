@@ -23,6 +23,7 @@ export const DEFAULTS = {
   maxBatchItems: 1_000,
   sweepMs: 500,
   pollMs: 1_000,
+  lingerMs: 1_000,
   heldFrameMs: 60_000,
   maxHeldFrames: 1_000,
   /** How long a type that no worker announces is still taken on. */

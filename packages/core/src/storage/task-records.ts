@@ -175,8 +175,12 @@ export interface TaskRecords {
     readonly taskId: string;
     readonly name: string;
     readonly payload: JsonValue;
-  }): Promise<{ readonly answer: 'delivered' | 'kept' | 'too_many' | 'already_final' | 'not_found' }>;
-  /** A dead letter as a new task, which takes over the successes of the old journal. */
+    /** The same id again is the same signal. */
+    readonly signalId: string;
+  }): Promise<{
+    readonly answer: 'delivered' | 'kept' | 'repeated' | 'too_many' | 'already_final' | 'not_found';
+  }>;
+  /** A dead letter as a new task, which takes over the successes of the old journal. Once: again is the same new task. */
   redrive(params: {
     readonly tenantId: string;
     readonly taskId: string;

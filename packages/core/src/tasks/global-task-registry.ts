@@ -302,14 +302,22 @@ export class GlobalTaskRegistry {
     return cancelled.task;
   }
 
-  /** @throws {OrchestratorError} `not_found`, `conflict` when the task has ended, `rate_limited` when 100 signals wait. */
+  /**
+   * The same key again, within the task's life, is the same signal.
+   * @throws {OrchestratorError} `not_found`, `conflict` when the task has ended, `rate_limited` when 100 signals wait.
+   */
   async signal(
-    params: InTask & { readonly name: string; readonly payload?: JsonValue | undefined },
+    params: InTask & {
+      readonly name: string;
+      readonly payload?: JsonValue | undefined;
+      readonly idempotencyKey?: string | undefined;
+    },
   ): Promise<void> {
-    const { tenantId, taskId, payload = null } = params;
+    const { tenantId, taskId, payload = null, idempotencyKey } = params;
     const name = validate(nameSchema, params.name, 'name of a signal');
     await this.locate({ tenantId, taskId });
-    const { answer } = await this.#storage.tasks.signal({ tenantId, taskId, name, payload });
+    const signalId = idempotencyOf(idempotencyKey, 'signal', { name })?.key ?? this.#random.uuid();
+    const { answer } = await this.#storage.tasks.signal({ tenantId, taskId, name, payload, signalId });
     if (answer === 'not_found') throw unknownTask(taskId);
     if (answer === 'already_final') {
       throw new OrchestratorError('conflict', `task ${taskId} has ended`, { retryable: false });
@@ -320,7 +328,7 @@ export class GlobalTaskRegistry {
     }
   }
 
-  /** A failed task as a new one, which takes over the successes of the old journal. */
+  /** A failed task as a new one, which takes over the successes of the old journal. Again is the same new task. */
   async redrive({ tenantId, taskId }: InTask): Promise<Task> {
     await this.locate({ tenantId, taskId });
     const redriven = await this.#storage.tasks.redrive({ tenantId, taskId, newTaskId: this.#random.uuid() });

@@ -6,7 +6,7 @@ import type { Claim, Settlement } from '../storage/task-queue.js';
 import type { WorkflowCatalog } from '../workflows/catalog.js';
 import { RunContext } from '../workflows/run-context.js';
 import type { RunPorts } from '../workflows/run-ports.js';
-import { WorkflowRun } from '../workflows/workflow-run.js';
+import { type RunOwner, WorkflowRun } from '../workflows/workflow-run.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { Loop } from './loop.js';
 
@@ -31,6 +31,8 @@ interface HeldRun {
   done: Promise<void>;
 }
 
+/** For each slot, so many runs that only wait may be kept besides. */
+const RESTING_A_SLOT = 10;
 const STAY = () => {};
 const NOT_BEGUN = Promise.resolve();
 
@@ -46,10 +48,20 @@ export class Worker {
   #rung = false;
   #wake: () => void = STAY;
   #cancelPoll: (() => void) | undefined;
+  /** Runs that only wait: they take no slot. */
+  #resting = 0;
   #grace: Grace = { graceMs: 0 };
   #lastClaimAt = 0;
   /** Names the next claim; counted on once it is answered, so that a lost answer loses no claims. */
   #claims = 0;
+
+  readonly #owner: RunOwner = {
+    mayRest: () => this.#resting < this.settings.concurrency * RESTING_A_SLOT,
+    rests: (resting) => {
+      this.#resting += resting ? 1 : -1;
+      if (resting) this.#wake();
+    },
+  };
 
   constructor(
     private readonly ports: RunPorts & { readonly catalog: WorkflowCatalog; readonly logger: Logger },
@@ -120,6 +132,7 @@ export class Worker {
   }
 
   async #drain({ graceMs, signal }: Grace): Promise<void> {
+    for (const { run } of this.#runs.values()) run.hurry();
     const graceOver = new AbortController();
     const ended = Promise.all([...this.#runs.values()].map(({ done }) => done));
     const either = signal ? AbortSignal.any([graceOver.signal, signal]) : graceOver.signal;
@@ -131,10 +144,10 @@ export class Worker {
   async #claimOnAndOn(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#rung = false;
-      const free = this.settings.concurrency - this.#runs.size;
+      const free = this.#free;
       const claims = free > 0 ? await this.#claim(free) : [];
       for (const claim of claims) this.#begin(claim);
-      const full = this.#runs.size >= this.settings.concurrency;
+      const full = this.#free <= 0;
       // Idle only if no bell rang since the claim was sent: a bell can overtake an empty answer.
       if (full || (claims.length === 0 && !this.#rung)) await this.#idle(signal);
     }
@@ -173,9 +186,13 @@ export class Worker {
     }
   }
 
+  get #free(): number {
+    return this.settings.concurrency - (this.#runs.size - this.#resting);
+  }
+
   #begin(claim: Claim): void {
     const { task } = claim;
-    const run = new WorkflowRun(claim, this.ports);
+    const run = new WorkflowRun(claim, this.ports, this.#owner);
     const key = runKey(task.tenant_id, task.task_id);
     // Claimed again by the worker that lost it: what the first run still does has no effect.
     this.#runs.get(key)?.run.abandon();

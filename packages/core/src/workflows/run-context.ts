@@ -103,9 +103,7 @@ export class RunContext implements WorkflowContext {
   }
 
   async progress(progress: Progress): Promise<void> {
-    if (this.#run.replaying || this.#run.cancelled) return;
-    const { tenant_id: tenantId, task_id: taskId } = this;
-    await this.#ports.storage.tasks.progress({ tenantId, taskId, token: this.#run.claim.token, progress });
+    if (!this.#run.replaying && !this.#run.cancelled) await this.#run.tell(progress);
   }
 
   now(): number {

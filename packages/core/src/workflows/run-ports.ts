@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js';
+import type { Logger } from '../logger.js';
 import type { Random } from '../random.js';
 import type { ServiceCaller } from '../services/service-caller.js';
 import type { Storage } from '../storage/storage.js';
@@ -9,10 +10,13 @@ export interface RunPorts {
   readonly caller: ServiceCaller;
   readonly clock: Clock;
   readonly random: Random;
+  readonly logger: Logger;
   readonly limits: {
     readonly maxSteps: number;
     readonly callTries: number;
     /** How long a function may go on without asking for what its journal has, before that is a mismatch. */
     readonly mismatchMs: number;
+    /** How long a run whose branches all seem to wait is kept before its task is parked. */
+    readonly lingerMs: number;
   };
 }

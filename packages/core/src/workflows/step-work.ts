@@ -1,6 +1,7 @@
 import { pause } from '../clock.js';
 import { OrchestratorError, toTaskError } from '../protocol/errors.js';
 import { toBoundedJson } from '../protocol/bounded-json.js';
+import type { Progress } from '../protocol/task.js';
 import { fullJitter } from '../random.js';
 import type {
   JournalNews,
@@ -115,6 +116,14 @@ export class StepWork {
     });
   }
 
+  /** Tells followers how far the task is: no step, but while it is told the task is not parked. */
+  tell(progress: Progress): Promise<void> {
+    return this.#busyWith(async () => {
+      const { token } = this.claim;
+      await this.ports.storage.tasks.progress({ ...this.#where(), token, progress });
+    });
+  }
+
   settle(settlement: Settlement): Promise<'settled' | 'lease_lost' | 'newer_outcome'> {
     const { token } = this.claim;
     return this.#persist(() => this.ports.storage.queue.settle({ ...this.#where(), token, settlement }));
@@ -175,11 +184,17 @@ export class StepWork {
   }
 
   async #do(work: () => Promise<void>): Promise<void> {
+    try {
+      await this.#busyWith(work);
+    } catch (error) {
+      if (!this.#stopped) this.listener.fail(error);
+    }
+  }
+
+  async #busyWith(work: () => Promise<void>): Promise<void> {
     this.#busy += 1;
     try {
       await work();
-    } catch (error) {
-      if (!this.#stopped) this.listener.fail(error);
     } finally {
       this.#busy -= 1;
       this.listener.quiet();

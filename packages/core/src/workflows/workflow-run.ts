@@ -1,9 +1,10 @@
 import { OrchestratorError, toTaskError } from '../protocol/errors.js';
 import { toBoundedJson } from '../protocol/bounded-json.js';
 import type { JsonValue } from '../protocol/json.js';
+import type { Progress } from '../protocol/task.js';
 import type { JournalNews, JournalStep } from '../storage/call-journal.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
-import { type Ask, type AskedStep, newAskedStep, StepNames } from './asked-step.js';
+import { type Ask, type AskedStep, nameOf, newAskedStep, StepNames } from './asked-step.js';
 import { Replay } from './replay.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
@@ -18,12 +19,24 @@ type Settled =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: unknown };
 
+/** What a run tells its worker. */
+export interface RunOwner {
+  /** Whether one more run may be kept that only waits. */
+  mayRest(): boolean;
+  /** It only waits now, or no longer does. */
+  rests(resting: boolean): void;
+}
+
 /**
  * One run of a workflow function over its task's journal, from claim to settlement.
  *
  * Everything happens in turns, one a macrotask: a turn hands the function one outcome and lets it run on, or, when
- * there is none to hand out, starts what was newly asked, ends the run, or parks it. New work begins only once the
- * function has asked for all that its journal has. It ends once: by a settlement, or abandoned.
+ * there is none to hand out, starts what was newly asked, ends the run, or lets it rest. New work begins only once the
+ * function has asked for all that its journal has.
+ *
+ * A run rests while every step that was asked for waits for somebody else. A branch that awaits something foreign looks
+ * just so, and an outcome may come soon: only after `lingerMs` is the task parked and the function forgotten. It ends
+ * once: by a settlement, or abandoned.
  */
 export class WorkflowRun {
   // What deals with steps is made when the first one is asked for: many runs never ask for any.
@@ -36,7 +49,10 @@ export class WorkflowRun {
   #settled: Settled | undefined;
   #turnPlanned = false;
   #parking = false;
+  #stopLingering: (() => void) | undefined;
+  #hurried = false;
   #over = false;
+  #forgotten = false;
   #stopMismatchTimer: (() => void) | undefined;
   #end: ((end: RunEnd) => void) | undefined;
   #lastOutcomeAt: number;
@@ -44,6 +60,7 @@ export class WorkflowRun {
   constructor(
     readonly claim: Claim,
     private readonly ports: RunPorts,
+    private readonly owner: RunOwner,
   ) {
     this.#lastOutcomeAt = claim.startedAt;
   }
@@ -101,7 +118,7 @@ export class WorkflowRun {
 
   /** The function asks for a step. What it asks once the run is over, nobody answers. */
   ask(ask: Ask): Promise<JsonValue> {
-    if (this.#over) return new Promise(() => {});
+    if (this.#over) return this.#tooLate(nameOf(ask));
     if (this.#cancelled.reason) return Promise.reject(this.#cancelled.reason);
     const asked = newAskedStep(this.#names.keyOf(ask), ask);
     if (this.#replay.asked(asked.key)) {
@@ -113,6 +130,16 @@ export class WorkflowRun {
     else if (!record.outcome) this.#work.resume(asked, record);
     this.#planTurn();
     return asked.promise;
+  }
+
+  tell(progress: Progress): Promise<void> {
+    return this.#over ? Promise.resolve() : this.#work.tell(progress);
+  }
+
+  /** The worker is about to stop: whatever waits is parked at once. */
+  hurry(): void {
+    this.#hurried = true;
+    if (this.#stopLingering) this.#planTurn();
   }
 
   /** Something happened to the task elsewhere. */
@@ -136,6 +163,7 @@ export class WorkflowRun {
   #planTurn(): void {
     if (this.#turnPlanned || this.#over) return;
     this.#turnPlanned = true;
+    this.#rise();
     setImmediate(() => {
       this.#turnPlanned = false;
       if (!this.#over) this.#turn();
@@ -159,7 +187,40 @@ export class WorkflowRun {
     this.#stopMismatchTimer = undefined;
     if (this.#settled) this.#finish(this.#settlement(this.#settled));
     else if (this.#fresh.length > 0) this.#startFresh();
-    else if (!this.#work.busy && this.#replay.hasOpen) void this.#park();
+    else if (!this.#work.busy && this.#replay.hasOpen) this.#rest();
+  }
+
+  #rest(): void {
+    if (this.#hurried || this.ports.limits.lingerMs === 0 || !this.owner.mayRest()) {
+      void this.#park();
+      return;
+    }
+    this.#stopLingering = this.ports.clock.after(this.ports.limits.lingerMs, () => {
+      this.#rise();
+      void this.#park();
+    });
+    this.owner.rests(true);
+  }
+
+  #rise(): void {
+    if (!this.#stopLingering) return;
+    this.#stopLingering();
+    this.#stopLingering = undefined;
+    this.owner.rests(false);
+  }
+
+  /** The function goes on although its task was parked: nobody answers it, but somebody should know. */
+  #tooLate(asked: string): Promise<never> {
+    if (this.#forgotten) {
+      this.#forgotten = false;
+      const { task_id: taskId, type } = this.claim.task;
+      const { lingerMs } = this.ports.limits;
+      this.ports.logger.warn(
+        `workflow: it awaited something foreign for more than ${lingerMs} ms while other steps were open, so its task was parked; do such work in ctx.run`,
+        { type, taskId, asked },
+      );
+    }
+    return new Promise(() => {});
   }
 
   #deliverNext(): boolean {
@@ -209,8 +270,10 @@ export class WorkflowRun {
     const settlement = { kind: 'parked', seen: this.#replay.seen } as const;
     const answer = await this.#work.settle(settlement);
     this.#parking = false;
-    if (answer === 'settled') this.#finish(settlement);
-    else if (answer === 'lease_lost') this.abandon();
+    if (answer === 'settled') {
+      this.#forgotten = true;
+      this.#finish(settlement);
+    } else if (answer === 'lease_lost') this.abandon();
     else this.#work.fetchNews();
   }
 
@@ -238,6 +301,7 @@ export class WorkflowRun {
 
   #finish(end: RunEnd): void {
     if (this.#over) return;
+    this.#rise();
     this.#over = true;
     this.#stopMismatchTimer?.();
     this.#madeWork?.stop();

@@ -133,13 +133,17 @@ export class FrameSocket {
   }
 
   #beat(): void {
-    if (!this.#answered) {
-      this.#socket.terminate();
-      return;
-    }
-    this.#answered = false;
-    this.#socket.ping();
-    this.#handler.beat();
+    // A process that was busy for long reads the pongs that have come meanwhile before it judges.
+    setImmediate(() => {
+      if (!this.isOpen) return;
+      if (!this.#answered) {
+        this.#socket.terminate();
+        return;
+      }
+      this.#answered = false;
+      this.#socket.ping();
+      this.#handler.beat();
+    });
   }
 
   #endLater(ms: number): void {

@@ -85,9 +85,10 @@ export const taskRoutes: readonly Route[] = [
     who: 'client',
     summary: 'Give a waiting workflow what it waits for; kept until it asks.',
     body: signalBodySchema.nullish(),
-    async handle({ params, body, tenant }) {
+    idempotent: true,
+    async handle({ params, body, tenant, idempotencyKey }) {
       const { task_id = '', name = '' } = params;
-      await tenant.tasks.signal(task_id, name, body?.payload ?? null);
+      await tenant.tasks.signal(task_id, name, body?.payload ?? null, { idempotencyKey });
       return json(202, { task_id, name });
     },
   }),

@@ -1,0 +1,201 @@
+import { createHash } from 'node:crypto';
+import { OrchestratorError, type Storage, type TaskStatus } from '../../src/index.js';
+import { type Failpoint, isPoll } from './failpoints.js';
+import { interpret } from './interpreter.js';
+import { type Kind, type Node, randomProgram, signalsOf } from './random-workflows.js';
+import { SeededRandom } from './seeded-random.js';
+import type { SimulatedProcess } from './simulated-process.js';
+import { TENANT, World } from './world.js';
+
+const DAY_MS = 24 * 3_600_000;
+/** Submissions come one after the other, so far apart on average. */
+const APART_MS = 1_000;
+
+/** One task of a run: the same in the disturbed run and in the one that it is compared with. */
+export interface PlannedTask {
+  readonly taskId: string;
+  readonly sessionId: string;
+  readonly program: Node;
+  readonly atMs: number;
+  /** Cancelled so long after its submission, in a disturbed run. */
+  readonly cancelAfterMs?: number;
+}
+
+export function planTasks(seed: string, count: number): PlannedTask[] {
+  let atMs = 0;
+  return Array.from({ length: count }, (_, n) => {
+    const random = new SeededRandom(`${seed}/task-${n}`);
+    atMs += random.below(2 * APART_MS);
+    return {
+      taskId: random.uuid(),
+      sessionId: `session-${n}`,
+      program: randomProgram(random),
+      atMs,
+      ...(random.chance(8) && { cancelAfterMs: random.below(600_000) }),
+    };
+  });
+}
+
+/** How a task came out. */
+export interface Ending {
+  readonly status: TaskStatus | 'absent';
+  /** Result or error, and what was said in the session, as JSON. */
+  readonly what: string;
+}
+
+export interface Run {
+  readonly world: World;
+  readonly endings: ReadonlyMap<string, Ending>;
+  /** How often a node of each kind came to its end, replays included. */
+  readonly reached: ReadonlyMap<Kind, number>;
+  /** How often each task's workflow function was begun. */
+  readonly runs: ReadonlyMap<string, number>;
+  /** How often the workflow's time was another one on replay. */
+  readonly timesThatDiffer: number;
+  /** Passes of failpoints that are no polls. */
+  readonly work: number;
+  readonly virtualMs: number;
+  /** Of every pass of a failpoint, every death and every end of a task, in their order. */
+  readonly trace: string;
+}
+
+export interface RunOptions {
+  readonly seed: string;
+  readonly disturbed: boolean;
+  readonly decide?: (point: Failpoint) => boolean;
+  readonly tamper?: (storage: Storage) => Storage;
+}
+
+/** Runs planned tasks in a world of three processes until each has come to its end. */
+export async function run(planned: readonly PlannedTask[], options: RunOptions): Promise<Run> {
+  const trace = createHash('sha256');
+  const counters = {
+    work: 0,
+    timesThatDiffer: 0,
+    runs: new Map<string, number>(),
+    reached: new Map<Kind, number>(),
+  };
+  const random = new SeededRandom(`${options.seed}/restarts`);
+  const world: World = new World({
+    seed: options.seed,
+    processes: 3,
+    services: ['quick', 'slow'],
+    // Fewer than there is to do, so that each process has its share.
+    orchestrator: { concurrency: 20, sweepMs: 10_000 },
+    // Chance may kill the worker of one task many times; that alone is not to make the task poison.
+    limits: { maxLostWorkers: 1_000_000 },
+    furnish: (process) => furnish(process, world, counters),
+    ...(options.tamper && { tamper: options.tamper }),
+    restartMs: () => random.below(5_000),
+    decide: (point, name) => {
+      const dies = options.decide?.(point) ?? false;
+      if (!isPoll(point)) counters.work += 1;
+      trace.update(`${name} ${point} ${dies} ${world.clock.now()}\n`);
+      return dies;
+    },
+  });
+  const begun = world.clock.now();
+  const note = (end: string) => trace.update(`${end} ${world.clock.now()}\n`);
+  const last = planned.at(-1)?.atMs ?? 0;
+  await world.run(() => story(world, planned, { ...options, note }), last + DAY_MS / 2);
+  const virtualMs = world.clock.now() - begun;
+  const endings = new Map<string, Ending>();
+  for (const task of planned) endings.set(task.taskId, await endingOf(world, task));
+  return { world, endings, virtualMs, ...counters, trace: trace.digest('hex') };
+}
+
+function furnish(
+  process: SimulatedProcess,
+  world: World,
+  counters: {
+    timesThatDiffer: number;
+    readonly runs: Map<string, number>;
+    readonly reached: Map<Kind, number>;
+  },
+): void {
+  const { reached, runs } = counters;
+  const outside = {
+    reached: (kind: Kind) => reached.set(kind, (reached.get(kind) ?? 0) + 1),
+    effect: (taskId: string, stepKey: string) => world.effect(process, taskId, stepKey),
+    timeDiffered: () => (counters.timesThatDiffer += 1),
+  };
+  process.orchestrator.workflow<Node, unknown>('program', (ctx, program) => {
+    runs.set(ctx.task_id, (runs.get(ctx.task_id) ?? 0) + 1);
+    return interpret(ctx, program, outside);
+  });
+}
+
+async function story(
+  world: World,
+  planned: readonly PlannedTask[],
+  options: { readonly disturbed: boolean; readonly note: (end: string) => void },
+): Promise<void> {
+  const ended = everyEnd(world, planned.length, options.note);
+  const callers: Promise<void>[] = [];
+  const begun = world.clock.now();
+  for (const task of planned) {
+    await world.pause(begun + task.atMs - world.clock.now());
+    callers.push(caller(world, task, options.disturbed));
+  }
+  await Promise.all(callers);
+  await ended;
+}
+
+async function everyEnd(world: World, count: number, note: (end: string) => void): Promise<void> {
+  const { events } = world.storage;
+  const after = await events.head({ tenantId: TENANT });
+  const { signal } = new AbortController();
+  const ended = new Set<string>();
+  for await (const event of events.follow({ tenantId: TENANT, after, signal })) {
+    if (event.event !== 'task_completed' && event.event !== 'task_failed') continue;
+    note(`${event.task_id} ${event.event}`);
+    ended.add(event.task_id ?? '');
+    if (ended.size === count) return;
+  }
+}
+
+/** Somebody who submits a task, sends it its signals, and perhaps cancels it. */
+async function caller(world: World, planned: PlannedTask, disturbed: boolean): Promise<void> {
+  const { taskId, sessionId, program, cancelAfterMs } = planned;
+  const body = {
+    type: 'program',
+    task_id: taskId,
+    session_id: sessionId,
+    payload: program,
+    max_attempts: 100,
+    metadata: { timeout_ms: 20 * DAY_MS },
+  };
+  const request = { tenantId: TENANT, body, idempotencyKey: taskId };
+  await world.insist(({ registry }) => registry.submit(request));
+  world.acknowledged.add(taskId);
+  const signals = signalsOf(program).map(async ({ name, afterMs }) => {
+    await world.pause(afterMs);
+    await signal(world, taskId, name);
+  });
+  await Promise.all([...signals, disturbed ? cancel(world, taskId, cancelAfterMs) : undefined]);
+}
+
+async function signal(world: World, taskId: string, name: string): Promise<void> {
+  const told = { tenantId: TENANT, taskId, name, payload: name, idempotencyKey: name };
+  try {
+    await world.insist(({ registry }) => registry.signal(told).then(() => true));
+  } catch (error) {
+    // The task was cancelled meanwhile.
+    if (!(error instanceof OrchestratorError && error.code === 'conflict')) throw error;
+  }
+}
+
+async function cancel(world: World, taskId: string, afterMs: number | undefined): Promise<void> {
+  if (afterMs === undefined) return;
+  await world.pause(afterMs);
+  await world.insist(({ registry }) => registry.cancel({ tenantId: TENANT, taskId, reason: 'enough' }));
+}
+
+async function endingOf({ storage }: World, { taskId, sessionId }: PlannedTask): Promise<Ending> {
+  const found = await storage.tasks.get({ tenantId: TENANT, taskId });
+  if (!found) return { status: 'absent', what: '' };
+  const { status, result, error } = found.task;
+  const messages = await storage.sessions.messages({ tenantId: TENANT, sessionId, limit: 200 });
+  const said = messages?.map(({ message_id, content }) => `${message_id} ${content}`);
+  return { status, what: JSON.stringify({ result, error, said }) };
+}

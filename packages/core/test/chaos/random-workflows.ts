@@ -1,0 +1,203 @@
+import type { Behaviour } from './outside-services.js';
+import type { SeededRandom } from './seeded-random.js';
+
+/** Calls that come to an answer in the end, each in a way of its own. */
+export type Calling =
+  | 'quick'
+  | 'turned_away'
+  | 'flaky'
+  | 'job'
+  | 'early_job'
+  | 'repeated_job'
+  | 'silent_job'
+  | 'failing_job';
+
+/** `step` is the place of a node, unlike any other's. */
+interface Placed<K extends string> {
+  readonly kind: K;
+  readonly step: string;
+}
+export interface CallNode extends Placed<Calling> {
+  readonly named: boolean;
+  readonly ask: Behaviour;
+}
+export interface CaughtNode extends Placed<'caught'> {
+  readonly ask: Behaviour;
+}
+export interface GroupNode extends Placed<'sequence' | 'all'> {
+  readonly of: readonly Node[];
+}
+export interface RaceNode extends Placed<'race_won_by_call' | 'race_won_by_sleep'> {
+  readonly ask: Behaviour;
+  readonly sleepMs: number;
+}
+export interface SleepNode extends Placed<'sleep'> {
+  readonly ms: number;
+}
+export interface SignalNode extends Placed<'signal_early' | 'signal_late' | 'signal_never'> {
+  readonly name: string;
+  /** When it is sent, after the submission; when it is given up, for one that is never sent. */
+  readonly afterMs: number;
+}
+export interface ForeignNode extends Placed<'foreign'> {
+  readonly turns: number;
+}
+export interface ThrowingNode extends Placed<'throwing'> {
+  readonly attempts: number;
+}
+export type PlainNode = Placed<'effect' | 'time' | 'chance' | 'progress' | 'message'>;
+
+/** One node of a program: a tree that `interpret` runs as a workflow. */
+export type Node =
+  | CallNode
+  | CaughtNode
+  | GroupNode
+  | RaceNode
+  | SleepNode
+  | SignalNode
+  | ForeignNode
+  | ThrowingNode
+  | PlainNode;
+export type Kind = Node['kind'];
+
+/** Every kind of node. */
+export const KINDS: readonly Kind[] = [
+  'quick',
+  'turned_away',
+  'flaky',
+  'job',
+  'early_job',
+  'repeated_job',
+  'silent_job',
+  'failing_job',
+  'caught',
+  'sequence',
+  'all',
+  'race_won_by_call',
+  'race_won_by_sleep',
+  'sleep',
+  'signal_early',
+  'signal_late',
+  'signal_never',
+  'foreign',
+  'throwing',
+  'effect',
+  'time',
+  'chance',
+  'progress',
+  'message',
+];
+
+const HOUR_MS = 3_600_000;
+/** Longer than any delay that a drop can cause, so that the winner of a race is the same with and without drops. */
+const WIDE_MS = 2 * HOUR_MS;
+
+/** What may stand where: chance is drawn in order, and time told, only where no other branch can come in between. */
+interface Place {
+  readonly depth: number;
+  readonly alone: boolean;
+  readonly foreign: boolean;
+}
+
+type Maker = (step: string, random: SeededRandom) => Node;
+
+const calling =
+  (kind: Calling, ask: (random: SeededRandom) => Omit<Behaviour, 'step'>): Maker =>
+  (step, random) => ({ kind, step, named: random.chance(50), ask: { step, ...ask(random) } });
+
+const names = (random: SeededRandom) => {
+  const named = random.pick(['call', 'task', undefined] as const);
+  return named === undefined ? {} : { names: named };
+};
+const soon = (random: SeededRandom) => random.between(100, 120_000);
+
+const CALLS: readonly Maker[] = [
+  calling('quick', (random) => (random.chance(50) ? {} : { takesMs: random.between(1, 3_000) })),
+  calling('turned_away', (random) => ({ refusals: random.between(1, 3) })),
+  calling('flaky', (random) => ({ failures: random.between(1, 2), takesMs: random.below(2) * 700 })),
+  calling('job', (random) => ({
+    job: { afterMs: soon(random), progress: random.chance(30), ...names(random) },
+  })),
+  calling('early_job', (random) => ({ job: { afterMs: 0, early: true, ...names(random) } })),
+  calling('repeated_job', (random) => ({
+    job: { afterMs: soon(random), copies: random.between(2, 4), ...names(random) },
+  })),
+  calling('silent_job', (random) => ({ job: { afterMs: soon(random), silentTries: 1, ...names(random) } })),
+  calling('failing_job', (random) => ({
+    job: { afterMs: soon(random), ...names(random) },
+    failures: random.between(1, 2),
+  })),
+];
+
+const signalling =
+  (kind: SignalNode['kind'], afterMs: (random: SeededRandom) => number): Maker =>
+  (step, random) => ({ kind, step, name: `signal_${step.replaceAll('.', '_')}`, afterMs: afterMs(random) });
+
+const LEAVES: readonly Maker[] = [
+  (step, random) => {
+    const job = random.chance(50) ? { job: { afterMs: soon(random), ...names(random) } } : {};
+    return { kind: 'caught', step, ask: { step, error: `no ${step}`, ...job } };
+  },
+  (step, random) => {
+    const ask = {
+      step,
+      ...(random.chance(50) && { job: { afterMs: random.between(100, 30_000), names: 'call' as const } }),
+    };
+    return { kind: 'race_won_by_call', step, ask, sleepMs: WIDE_MS };
+  },
+  (step, random) => {
+    const ask = { step, job: { afterMs: WIDE_MS } };
+    return { kind: 'race_won_by_sleep', step, ask, sleepMs: random.between(100, 30_000) };
+  },
+  (step, random) => ({ kind: 'sleep', step, ms: random.between(1, 300_000) }),
+  signalling('signal_early', () => 0),
+  signalling('signal_late', (random) => random.between(1_000, 600_000)),
+  signalling('signal_never', (random) => random.between(1_000, 60_000)),
+  (step) => ({ kind: 'effect', step }),
+  (step, random) => ({ kind: 'throwing', step, attempts: random.between(1, 2) }),
+];
+
+const FOREIGN: readonly Maker[] = [
+  (step, random) => ({ kind: 'foreign', step, turns: random.between(1, 5) }),
+  (step) => ({ kind: 'progress', step }),
+];
+const TIMES: readonly Maker[] = [(step) => ({ kind: 'time', step })];
+const ALONE: readonly Maker[] = [(step) => ({ kind: 'chance', step }), (step) => ({ kind: 'message', step })];
+
+function branch(random: SeededRandom, step: string, place: Place): Node {
+  const deeper = { ...place, depth: place.depth + 1 };
+  if (place.depth < 3 && random.chance(30)) {
+    const all = random.chance(60);
+    // What a foreign await lets in between is another thing each time, and so is the time after it.
+    const inside = all && place.alone ? { ...deeper, alone: false, foreign: random.chance(50) } : deeper;
+    const of = Array.from({ length: random.between(2, 4) }, (_, n) => branch(random, `${step}.${n}`, inside));
+    return { kind: all ? 'all' : 'sequence', step, of };
+  }
+  const makers = [...CALLS, ...LEAVES];
+  if (place.foreign || place.alone) makers.push(...FOREIGN);
+  if (!place.foreign || place.alone) makers.push(...TIMES);
+  if (place.alone) makers.push(...ALONE);
+  return random.pick(makers)(step, random);
+}
+
+/** A program: what the payload of one task is. */
+export function randomProgram(random: SeededRandom): Node {
+  const place = { depth: 0, alone: true, foreign: true };
+  const of = Array.from({ length: random.between(2, 5) }, (_, n) => branch(random, `s${n}`, place));
+  return { kind: 'sequence', step: 's', of };
+}
+
+function* nodesOf(node: Node): Generator<Node> {
+  yield node;
+  if ('of' in node) for (const inner of node.of) yield* nodesOf(inner);
+}
+
+/** The signals that a program is to be sent, and how long after its submission. */
+export function signalsOf(program: Node): { readonly name: string; readonly afterMs: number }[] {
+  const signals: { readonly name: string; readonly afterMs: number }[] = [];
+  for (const node of nodesOf(program)) {
+    if (node.kind === 'signal_early' || node.kind === 'signal_late')
+      signals.push({ name: node.name, afterMs: node.afterMs });
+  }
+  return signals;
+}

@@ -1,0 +1,149 @@
+import { type Clock, Orchestrator, type OrchestratorOptions, type Storage } from '../../src/index.js';
+import { type Failpoints, operationOf } from './failpoints.js';
+
+/** What a caller gets whose process died: no answer, but a broken connection. */
+export const LOST = Symbol('lost');
+
+/** The world that several processes share. */
+export interface Surroundings {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly failpoints: Failpoints;
+  /** Sees each operation that the storage has carried out, whoever lives to hear the answer. */
+  readonly witness?: (operation: string, params: unknown, answer: unknown) => void;
+  readonly onDrop: (dropped: SimulatedProcess) => void;
+}
+
+/** A promise of its own each time: one for all would keep everybody who ever waited. */
+const never = <T>(): Promise<T> => new Promise<T>(() => {});
+
+/**
+ * One process: an orchestrator that reaches the storage, the time, the services and its own effects only through here.
+ * It lives until it is dropped, at a failpoint or from outside. From then on nothing that it does reaches anything and
+ * nothing reaches it: what it waits for never settles, its timers never fire, it hears no bell. Nobody stops it.
+ */
+export class SimulatedProcess {
+  readonly orchestrator: Orchestrator;
+  readonly #callers = new Set<() => void>();
+  #dropped = false;
+  #hangUps: (() => void)[] = [];
+
+  constructor(
+    readonly name: string,
+    private readonly around: Surroundings,
+    options: Omit<OrchestratorOptions, 'storage' | 'clock'> = {},
+  ) {
+    this.orchestrator = new Orchestrator({
+      ...options,
+      storage: this.#ownStorage(),
+      clock: this.#ownClock(),
+    });
+  }
+
+  get dropped(): boolean {
+    return this.#dropped;
+  }
+
+  drop(): void {
+    if (this.#dropped) return;
+    this.#dropped = true;
+    for (const hangUp of this.#hangUps) hangUp();
+    this.#hangUps = [];
+    this.around.onDrop(this);
+    for (const loseConnection of this.#callers) loseConnection();
+  }
+
+  /** Somebody outside asks this process: its answer or error, or `LOST` if it dies before that. */
+  ask<T>(request: (orchestrator: Orchestrator) => Promise<T>): Promise<T | typeof LOST> {
+    if (this.#dropped) return Promise.resolve(LOST);
+    return new Promise((resolve, reject) => {
+      const lose = () => resolve(LOST);
+      this.#callers.add(lose);
+      request(this.orchestrator)
+        .then(resolve, reject)
+        .finally(() => this.#callers.delete(lose));
+    });
+  }
+
+  /** Work outside of this process, or an effect of its own. Before and after it the process may die. */
+  async through<T>(operation: string, work: () => Promise<T> | T): Promise<T> {
+    if (this.#dropped || this.#diesAt(operation, 'before')) return never();
+    const answer = await work();
+    if (this.#dropped || this.#diesAt(operation, 'after')) return never();
+    return answer;
+  }
+
+  #diesAt(operation: string, when: 'before' | 'after'): boolean {
+    if (!this.around.failpoints.pass(`${operation}:${when}`, this.name)) return false;
+    this.drop();
+    return true;
+  }
+
+  #ownClock(): Clock {
+    const { clock } = this.around;
+    return {
+      now: () => clock.now(),
+      after: (ms, callback) =>
+        clock.after(ms, () => {
+          if (!this.#dropped) callback();
+        }),
+    };
+  }
+
+  #ownStorage(): Storage {
+    const { storage } = this.around;
+    const { tasks, queue, journal, sessions, usage, workers } = storage;
+    return {
+      tasks: this.#own('tasks', tasks),
+      queue: this.#own('queue', queue),
+      journal: this.#own('journal', journal),
+      sessions: this.#own('sessions', sessions),
+      usage: this.#own('usage', usage),
+      workers: this.#own('workers', workers),
+      events: this.#ownEvents(),
+      bells: { listen: (listener) => this.#listen(listener) },
+      ping: () => this.through('storage.ping', () => storage.ping()),
+      close: () => this.through('storage.close', () => storage.close()),
+    };
+  }
+
+  #own<T extends object>(name: string, part: T): T {
+    return new Proxy(part, {
+      get: (target, key) => {
+        const method: unknown = Reflect.get(target, key, target);
+        if (typeof method !== 'function') return method;
+        return (params: unknown) => {
+          const operation = operationOf(name, String(key), params);
+          return this.through(operation, async () => {
+            const answer: unknown = await Reflect.apply(method, target, [params]);
+            this.around.witness?.(operation, params, answer);
+            return answer;
+          });
+        };
+      },
+    });
+  }
+
+  #ownEvents(): Storage['events'] {
+    const { events } = this.around.storage;
+    const through = this.through.bind(this);
+    return {
+      head: (params) => through('events.head', () => events.head(params)),
+      read: (params) => through('events.read', () => events.read(params)),
+      async *follow(params) {
+        for await (const event of events.follow(params)) {
+          yield await through('events.follow', () => event);
+        }
+      },
+    };
+  }
+
+  #listen(listener: Parameters<Storage['bells']['listen']>[0]): () => void {
+    if (this.#dropped) return () => {};
+    const hangUp = this.around.storage.bells.listen((bell) => {
+      if (!this.#dropped) listener(bell);
+    });
+    this.#hangUps.push(hangUp);
+    return hangUp;
+  }
+}
