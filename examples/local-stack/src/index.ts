@@ -32,4 +32,11 @@ export {
   type OperationDefinition,
   type ServiceDefinition,
 } from './service-definition.js';
+export { SERVICE_PROGRAM } from './remote/service-program.js';
+export { ServiceListener, type ServiceListenerOptions } from './remote/service-listener.js';
+export {
+  type ServiceProcess,
+  type ServiceProcessOptions,
+  startServiceProcess,
+} from './remote/service-process.js';
 export { type JobNotifier, ServiceHost, type ServiceHostOptions } from './service-host.js';

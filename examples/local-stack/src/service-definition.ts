@@ -37,6 +37,8 @@ export interface OperationDefinition<Input extends z.ZodType = z.ZodType> {
   readonly input: Input;
   /** `at_once`: the answer is the result. `later`: the answer is a job id, a notification brings the result. */
   readonly answers: 'at_once' | 'later';
+  /** It changes what the service knows: a process that takes the place of this one has to do it again. Default false. */
+  readonly changes?: boolean;
   run(input: z.output<Input>, context: OperationContext): Promise<JsonValue>;
 }
 

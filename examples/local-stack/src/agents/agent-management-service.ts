@@ -45,6 +45,7 @@ export function agentManagementService(shared: () => Promise<readonly Agent[]>):
       put_agent: operation({
         input: agentSchema,
         answers: 'at_once',
+        changes: true,
         async run(agent, { tenant_id }) {
           const own = tenants.of(tenant_id);
           if (!own.has(agent.agent_id)) refuseBeyond(own.size, MAX_AGENTS, 'agents');
@@ -55,6 +56,7 @@ export function agentManagementService(shared: () => Promise<readonly Agent[]>):
       delete_agent: operation({
         input: z.object({ agent_id: idSchema }),
         answers: 'at_once',
+        changes: true,
         async run({ agent_id }, { tenant_id }) {
           found(await agentsOf(tenant_id), agent_id);
           const own = tenants.of(tenant_id);

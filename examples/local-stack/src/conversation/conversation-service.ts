@@ -37,6 +37,7 @@ export function conversationService(): ServiceDefinition {
       append_message: operation({
         input: appendInput,
         answers: 'at_once',
+        changes: true,
         async run({ session_id, ...message }, { tenant_id }) {
           const sessions = tenants.of(tenant_id);
           if (!sessions.has(session_id)) refuseBeyond(sessions.size, MAX_SESSIONS, 'sessions');

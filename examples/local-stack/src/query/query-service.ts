@@ -72,6 +72,7 @@ export function queryService(writer: AnswerWriter = new ExtractiveWriter()): Ser
       index_chunks: operation({
         input: indexInput,
         answers: 'at_once',
+        changes: true,
         async run({ chunks, total, collection, ...document }, { tenant_id }) {
           const whole = { ...document, collection: collection ?? DEFAULT_COLLECTION };
           const complete = indexes.of(tenant_id).stage(whole, chunks, total);
@@ -95,6 +96,7 @@ export function queryService(writer: AnswerWriter = new ExtractiveWriter()): Ser
       delete_document: operation({
         input: z.object({ document_id: documentIdSchema }),
         answers: 'at_once',
+        changes: true,
         async run({ document_id }, { tenant_id }) {
           const deleted = indexes.peek(tenant_id)?.delete(document_id) === true;
           if (!deleted)

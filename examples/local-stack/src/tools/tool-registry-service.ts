@@ -62,6 +62,7 @@ export function toolRegistryService(options: ToolRegistryOptions = {}): ServiceD
       register_tool: operation({
         input: registerInput,
         answers: 'at_once',
+        changes: true,
         async run(input, { tenant_id }) {
           if (builtIn.has(input.name)) {
             throw new OrchestratorError(

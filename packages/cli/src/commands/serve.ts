@@ -13,19 +13,23 @@ const GRACE_MS = 2_000;
 
 /** Loaded by those commands alone that are an orchestrator: a client begins sooner without it. */
 async function loadNode() {
-  const [credentials, node] = await Promise.all([
+  const [credentials, node, split, stack] = await Promise.all([
     import('../node/credentials.js'),
     import('../node/local-node.js'),
+    import('../node/split-stack.js'),
+    import('@agent-orchestrator/local-stack'),
   ]);
-  return { ...credentials, ...node };
+  return { ...credentials, ...node, ...split, serviceDefinitions: stack.serviceDefinitions };
 }
 
 export function addServeCommands(program: Command, context: CommandContext): void {
   const { terminal } = context;
   withServerFlags(program.command('dev'))
     .description('start an orchestrator with the local stack of services, for trying things out')
-    .action(async (flags: SettingFlags) => {
-      const dev = await startDev(context, await serverSettings(context, flags));
+    .option('--split', 'every service in a process of its own, over HTTP, and started again when it ends')
+    .action(async (flags: SettingFlags & { readonly split?: boolean }) => {
+      const settings = await serverSettings(context, flags);
+      const dev = await startDev(context, settings, { split: flags.split === true });
       sayHowToTalk(context, dev);
       await untilInterrupted(context, dev.node, dev.forget);
     });
@@ -55,10 +59,21 @@ export interface RunningDev {
   readonly forget: () => Promise<void>;
 }
 
-/** Starts the orchestrator with the local stack, and leaves made-up credentials for commands in this folder. */
-export async function startDev({ terminal }: CommandContext, settings: Settings): Promise<RunningDev> {
-  const { devCredentials, leaveDevCredentials, startNode } = await loadNode();
-  const credentials = devCredentials(settings);
+/**
+ * Starts the orchestrator with the local stack, and leaves made-up credentials for commands in this folder.
+ *
+ * @param options.split whether every service is a process of its own. Default false.
+ */
+export async function startDev(
+  { terminal }: CommandContext,
+  settings: Settings,
+  { split = false }: { readonly split?: boolean } = {},
+): Promise<RunningDev> {
+  const { devCredentials, leaveDevCredentials, startNode, madeUpTokens, serviceDefinitions } =
+    await loadNode();
+  const names = serviceDefinitions().map(({ name }) => name);
+  const tokens = madeUpTokens(split ? names.filter((name) => !(name in settings.services)) : []);
+  const credentials = devCredentials({ ...settings, serviceTokens: withTokens(settings, tokens) });
   const { agentsFile } = settings;
   if (agentsFile !== undefined) {
     await readJsonFile(terminal.cwd, agentsFile).catch((error: unknown) => {
@@ -66,7 +81,13 @@ export async function startDev({ terminal }: CommandContext, settings: Settings)
     });
   }
   const logger = terminalLogger(terminal);
-  const node = await startNode({ settings, credentials, withLocalStack: true, logger });
+  const node = await startNode({
+    settings,
+    credentials,
+    withLocalStack: !split,
+    ...(split && { split: { tokens, say: (line) => terminal.talk(line) } }),
+    logger,
+  });
   if (!credentials.madeUp) return { node, credentials, noted: false, forget: async () => {} };
   try {
     const forget = await leaveDevCredentials(terminal.cwd, node.url, credentials.apiKey);
@@ -75,6 +96,12 @@ export async function startDev({ terminal }: CommandContext, settings: Settings)
     terminal.talk(`commands in this folder will not find this one: ${(error as Error).message}`);
     return { node, credentials, noted: false, forget: async () => {} };
   }
+}
+
+function withTokens({ serviceTokens }: Settings, tokens: Readonly<Record<string, string>>) {
+  const both = { ...serviceTokens };
+  for (const [name, token] of Object.entries(tokens)) both[name] = [...(both[name] ?? []), token];
+  return both;
 }
 
 function sayHowToTalk({ terminal }: CommandContext, dev: RunningDev): void {

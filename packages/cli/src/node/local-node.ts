@@ -4,6 +4,7 @@ import { OrchestratorServer } from '@agent-orchestrator/ws-server';
 import { ConfigurationError } from '../exit-code.js';
 import type { Settings } from '../settings/settings.js';
 import type { Credentials } from './credentials.js';
+import { SPLIT_SILENCE_MS, SplitStack, type SplitStackOptions } from './split-stack.js';
 
 /** An orchestrator and its server in this process, with the local stack or without. */
 export interface LocalNode {
@@ -16,12 +17,16 @@ export interface LocalNode {
 export async function startNode(options: {
   readonly settings: Settings;
   readonly credentials: Credentials;
+  /** The local stack in this process. */
   readonly withLocalStack: boolean;
+  /** The local stack in processes of its own. */
+  readonly split?: Omit<SplitStackOptions, 'orchestratorUrl' | 'environment'>;
   readonly logger: Logger;
 }): Promise<LocalNode> {
-  const { settings, credentials, withLocalStack, logger } = options;
+  const { settings, credentials, withLocalStack, split, logger } = options;
   const orchestrator = createOrchestrator(settings, logger);
-  const stack = withLocalStack ? startStack(orchestrator, settings, logger) : undefined;
+  let stack: { stop(): Promise<void> } | undefined;
+  if (withLocalStack) stack = startStack(orchestrator, settings, logger);
   // After the stack, so that a service of the settings takes the place of the stack's own.
   for (const [name, service] of Object.entries(settings.services)) orchestrator.service(name, service);
   const server = new OrchestratorServer(orchestrator, {
@@ -35,6 +40,8 @@ export async function startNode(options: {
   };
   try {
     await server.listen(settings.port, settings.host);
+    if (split)
+      stack = await startSplitStack(orchestrator, settings, { ...split, orchestratorUrl: server.url });
   } catch (error) {
     await stop({ graceMs: 0 });
     // The port is a setting: another one helps.
@@ -50,6 +57,24 @@ function createOrchestrator(settings: Settings, logger: Logger): Orchestrator {
   const orchestrator = new Orchestrator({ logger, ...(concurrency !== undefined && { concurrency }) });
   for (const [type, fn] of Object.entries(settings.workflows)) orchestrator.workflow(type, fn);
   return orchestrator;
+}
+
+async function startSplitStack(
+  orchestrator: Orchestrator,
+  { llm, agentsFile }: Settings,
+  options: Omit<SplitStackOptions, 'environment'>,
+): Promise<SplitStack> {
+  const environment = {
+    ...(llm && { ORCHESTRATOR_LLM_URL: llm.url, ORCHESTRATOR_LLM_MODEL: llm.model }),
+    ...(llm?.key !== undefined && { ORCHESTRATOR_LLM_KEY: llm.key }),
+    ...(agentsFile !== undefined && { SERVICE_AGENTS_FILE: agentsFile }),
+  };
+  const stack = await SplitStack.start({ ...options, environment });
+  for (const [name, url] of Object.entries(stack.urls)) {
+    const token = options.tokens[name];
+    orchestrator.service(name, { url, silenceMs: SPLIT_SILENCE_MS, ...(token !== undefined && { token }) });
+  }
+  return stack;
 }
 
 function startStack(orchestrator: Orchestrator, { llm, agentsFile }: Settings, logger: Logger): LocalStack {

@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto';
+import {
+  fullJitter,
+  type GatewayOutcome,
+  isErrorCode,
+  type JsonObject,
+  type JsonValue,
+  MAX_RESULT_BYTES,
+  OrchestratorError,
+  parseJson,
+  pause,
+  systemClock,
+  systemRandom,
+} from '@agent-orchestrator/core';
+import type { Gateway } from '../service-definition.js';
+
+const SENDS = 8;
+const ANSWER_MS = 30_000;
+/** How often to ask for an outcome that nobody has told. */
+const LOOK_MS = 5_000;
+const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+type Asked = Parameters<Gateway['call']>[0];
+
+interface Sent {
+  readonly method?: 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: JsonObject;
+}
+
+/** The orchestrator's gateway over HTTP, for a service in a process of its own. */
+export class HttpGateway implements Gateway {
+  readonly #url: string;
+  readonly #token: string;
+  readonly #waiting = new Map<string, () => void>();
+
+  /** @param orchestrator its address, and the token of this service. */
+  constructor(orchestrator: { readonly url: string; readonly token: string }) {
+    this.#url = orchestrator.url.replace(/\/$/, '');
+    this.#token = orchestrator.token;
+  }
+
+  /** An outcome that the hub has told this service. */
+  told({ task_id }: GatewayOutcome): void {
+    this.#waiting.get(task_id)?.();
+  }
+
+  /** Calls, and waits for the outcome. The same call is sent again, with the same key, while it can't be answered. */
+  async call({ signal = new AbortController().signal, ...asked }: Asked): Promise<JsonValue> {
+    const { service, operation, tenant_id, input, session_id, task_id } = asked;
+    const key = randomUUID();
+    const path = `/internal/v1/services/${service}/${operation}`;
+    const body = { input, session_id, task_id };
+    const { status, body: answer } = await this.#send(tenant_id, path, signal, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json', 'idempotency-key': key },
+    });
+    if (status === 200) return answer['result'] ?? null;
+    const jobId = answer['job_id'];
+    if (status !== 202 || typeof jobId !== 'string') throw refusal(answer);
+    return this.#outcomeOf(tenant_id, jobId, signal);
+  }
+
+  async #outcomeOf(tenantId: string, jobId: string, signal: AbortSignal): Promise<JsonValue> {
+    for (;;) {
+      const told = new AbortController();
+      // Listening before looking: it may end in between.
+      this.#waiting.set(jobId, () => told.abort());
+      try {
+        const { status, body } = await this.#send(tenantId, `/internal/v1/jobs/${jobId}`, signal, {});
+        if (status !== 200) throw refusal(body);
+        if (body['status'] === 'completed') return body['result'] ?? null;
+        if (body['error']) throw refusal(body['error'] as JsonObject);
+        await pause(systemClock, LOOK_MS, AbortSignal.any([signal, told.signal]));
+      } finally {
+        this.#waiting.delete(jobId);
+      }
+    }
+  }
+
+  async #send(tenantId: string, path: string, signal: AbortSignal, init: Sent): Promise<Answer> {
+    let last: OrchestratorError | undefined;
+    for (let sent = 1; sent <= SENDS; sent += 1) {
+      signal.throwIfAborted();
+      try {
+        const answer = await this.#sendOnce(tenantId, path, signal, init);
+        if (!PASSING.has(answer.status)) return answer;
+        last = refusal(answer.body);
+      } catch (error) {
+        if (error instanceof OrchestratorError) throw error;
+        last = new OrchestratorError('service_unavailable', 'the orchestrator cannot be reached');
+      }
+      await pause(systemClock, fullJitter(systemRandom, sent, 200, 5_000), signal);
+    }
+    signal.throwIfAborted();
+    throw last;
+  }
+
+  async #sendOnce(tenantId: string, path: string, signal: AbortSignal, init: Sent): Promise<Answer> {
+    const response = await fetch(`${this.#url}${path}`, {
+      ...init,
+      headers: { ...init.headers, authorization: `Bearer ${this.#token}`, 'x-tenant-id': tenantId },
+      redirect: 'error',
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+    });
+    const text = await response.text();
+    if (text.length > MAX_RESULT_BYTES + 1024) {
+      throw new OrchestratorError('result_too_large', `expected at most ${MAX_RESULT_BYTES} bytes, got more`);
+    }
+    const body = text === '' ? {} : parseJson(text);
+    return { status: response.status, body: isObject(body) ? body : {} };
+  }
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** An error of a task or a problem body, as it was thrown on the other side. */
+function refusal(problem: JsonObject): OrchestratorError {
+  const { code, retryable, message, detail, title } = problem;
+  const text = [message, detail, title].find((candidate) => typeof candidate === 'string');
+  return new OrchestratorError(
+    isErrorCode(code) ? code : 'service_error',
+    typeof text === 'string' ? text : 'no reason given',
+    typeof retryable === 'boolean' ? { retryable } : {},
+  );
+}

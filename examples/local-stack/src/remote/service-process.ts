@@ -1,0 +1,67 @@
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { TaskNotifier, WebSocketTransport } from '@agent-orchestrator/notifier';
+import type { ServiceDefinition } from '../service-definition.js';
+import { ServiceHost } from '../service-host.js';
+import { ChangeLog } from './change-log.js';
+import { HttpGateway } from './http-gateway.js';
+import { ServiceListener } from './service-listener.js';
+
+export interface ServiceProcessOptions {
+  readonly definition: ServiceDefinition;
+  /** Where the orchestrator listens, such as `http://127.0.0.1:8000`. */
+  readonly orchestratorUrl: string;
+  /** The service's token, both ways. */
+  readonly token: string;
+  /** Default: one that is free. */
+  readonly port?: number;
+  /** Default `127.0.0.1`. */
+  readonly host?: string;
+  /** Where to write down what changes, so that the next process knows it. Default: nowhere. */
+  readonly changesFile?: string;
+  /** How often a job that is under way says so, in milliseconds. Default 20,000. */
+  readonly aliveMs?: number;
+  /** Default: `console.error`. */
+  readonly report?: (error: unknown, where: string) => void;
+}
+
+export interface ServiceProcess {
+  readonly url: string;
+  /** Takes no more calls, gives up what runs, and waits up to `drainMs` (default 2 s) for the hub to know. */
+  stop(options?: { readonly drainMs?: number }): Promise<void>;
+}
+
+/** Runs one service definition behind HTTP: called by an orchestrator elsewhere, telling outcomes over a socket. */
+export async function startServiceProcess(options: ServiceProcessOptions): Promise<ServiceProcess> {
+  const { orchestratorUrl, token, port = 0, host = '127.0.0.1', changesFile, aliveMs } = options;
+  const { name } = options.definition;
+  const report = options.report ?? ((error, where) => console.error(`[${where}]`, error));
+  const changes = changesFile === undefined ? undefined : new ChangeLog(changesFile);
+  const definition = changes ? await changes.follow(options.definition) : options.definition;
+  const gateway = new HttpGateway({ url: orchestratorUrl, token });
+  const transport = new WebSocketTransport({ url: orchestratorUrl, token, reconnectCapMs: 5_000 });
+  const notifier = new TaskNotifier({ serviceName: name, transport });
+  notifier.on('outcome', (outcome) => gateway.told(outcome));
+  notifier.on('refused', ({ error }) => report(error, `${name}: the orchestrator refused its token`));
+  const service = new ServiceHost({
+    definition,
+    gateway,
+    notifier,
+    report,
+    ...(aliveMs !== undefined && { aliveMs }),
+  });
+  const listener = new ServiceListener({ name, service, token, report });
+  service.start();
+  const stop = async ({ drainMs = 2_000 } = {}) => {
+    await listener.close();
+    await service.stop();
+    await notifier.drain({ signal: AbortSignal.timeout(drainMs) });
+    await notifier.close();
+    changes?.close();
+  };
+  try {
+    return { url: await listener.listen(port, host), stop };
+  } catch (error) {
+    await stop({ drainMs: 0 });
+    throw new OrchestratorError('not_running', `${name} can't listen at ${host}:${port}`, { cause: error });
+  }
+}

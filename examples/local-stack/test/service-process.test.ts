@@ -1,0 +1,156 @@
+import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Orchestrator, type JsonValue } from '@agent-orchestrator/core';
+import { createIdentities, OrchestratorServer } from '@agent-orchestrator/ws-server';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type ServiceProcess, serviceDefinitions, startServiceProcess } from '../src/index.js';
+import type { Answer } from './direct-gateway.js';
+
+const definitions = serviceDefinitions({ embedding: 'hashed' });
+const tokenOf = (service: string) => `token-of-${service}`;
+const orchestrator = new Orchestrator();
+const server = new OrchestratorServer(orchestrator, {
+  identities: createIdentities({
+    apiKeys: [],
+    serviceTokens: definitions.map(({ name }) => ({ service: name, token: tokenOf(name) })),
+  }),
+});
+const running = new Map<string, ServiceProcess>();
+let folder = '';
+
+function start(name: string, options: { readonly changesFile?: string } = {}): Promise<ServiceProcess> {
+  const definition = serviceDefinitions({ embedding: 'hashed' }).find((each) => each.name === name);
+  if (!definition) throw new Error(`no service ${name}`);
+  return startServiceProcess({ definition, orchestratorUrl: server.url, token: tokenOf(name), ...options });
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'service-process-'));
+  await server.listen(0);
+  for (const { name } of definitions) {
+    const service = await start(name);
+    running.set(name, service);
+    orchestrator.service(name, { url: service.url, token: tokenOf(name) });
+  }
+});
+
+afterAll(async () => {
+  await Promise.all([...running.values()].map((service) => service.stop()));
+  await server.stop({ graceMs: 0 });
+  await rm(folder, { recursive: true });
+});
+
+describe('the stack behind HTTP', () => {
+  test('ingests, answers, and uses tools', async () => {
+    const acme = orchestrator.tenant('acme');
+    const run = async (submission: Parameters<typeof acme.tasks.submit>[0]) => {
+      const { task_id } = await acme.tasks.submit(submission);
+      return acme.tasks.wait(task_id, { timeoutMs: 20_000 });
+    };
+    const content = '# Lamp\n\n## Night mode\n\nNight mode dims the lamp at ten in the evening.';
+    const input = { documents: [{ name: 'lamp.md', content }] };
+    expect(await run({ type: 'workflow', payload: { workflow: 'ingestion', input } })).toMatchObject({
+      status: 'completed',
+      result: { documents: [{ name: 'lamp.md', chunks: 1 }] },
+    });
+    const chat = async (message: string): Promise<Answer> => {
+      const { error, result } = await run({ type: 'agent_execution', session_id: 's', payload: { message } });
+      expect(error).toBeUndefined();
+      return result as unknown as Answer;
+    };
+    expect((await chat('What does night mode do?')).sources?.[0]?.quote).toContain('dims the lamp');
+    expect((await chat("what's 17% of 2,340?")).content).toContain('= 397.8');
+  });
+});
+
+let calls = 0;
+
+function callOf(operation: string, input: JsonValue, callId?: string) {
+  calls += 1;
+  const id = `00000000-0000-4000-8000-${String(calls).padStart(12, '0')}`;
+  return { call_id: callId ?? id, task_id: id, tenant_id: 'acme', operation, input, attempt: 1 };
+}
+
+async function post(url: string, operation: string, body: unknown, token = tokenOf('query')) {
+  const response = await fetch(`${url}/${operation}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+  return { status: response.status, body: (await response.json()) as Record<string, JsonValue> };
+}
+
+describe('a service behind HTTP', () => {
+  const url = () => running.get('query')?.url ?? '';
+  const call = callOf('list_documents', {});
+
+  test.each([
+    ['a wrong token', 401, 'unauthorized', 'list_documents', call, 'token-of-somebody'],
+    ['an operation that it does not have', 404, 'not_found', 'fly', callOf('fly', {}), undefined],
+    ['another operation than in the body', 400, 'invalid_request', 'query', call, undefined],
+    ['what is not JSON', 400, 'invalid_request', 'query', '{', undefined],
+    ['what is not a call', 400, 'invalid_request', 'query', { question: 'hm' }, undefined],
+    ['a dangerous key', 400, 'invalid_request', 'query', '{"__proto__": {}}', undefined],
+    [
+      'an input that does not fit',
+      400,
+      'invalid_request',
+      'query',
+      callOf('query', { question: 5 }),
+      undefined,
+    ],
+    ['too much', 413, 'payload_too_large', 'query', callOf('query', 'x'.repeat(1_200_000)), undefined],
+  ] as const)('refuses %s', async (_, status, code, operation, body, token) => {
+    expect(await post(url(), operation, body, token)).toMatchObject({ status, body: { code, status } });
+  });
+
+  test('says that it is there', async () => {
+    const response = await fetch(`${url()}/health`);
+    expect([response.status, await response.json()]).toEqual([200, { service: 'query', status: 'ok' }]);
+  });
+
+  test('answers a call that is sent again as before', async () => {
+    const later = callOf('query', { question: 'What is what?' });
+    const first = await post(url(), 'query', later);
+    expect(first).toMatchObject({ status: 202, body: { job_id: expect.any(String) } });
+    expect(await post(url(), 'query', later)).toEqual(first);
+    const other = { ...later, input: { question: 'And what is not?' } };
+    expect(await post(url(), 'query', other)).toMatchObject({ body: { code: 'idempotency_conflict' } });
+  });
+});
+
+describe('a process that takes the place of another', () => {
+  const document = { document_id: 'lamp', name: 'lamp.md', title: 'Lamp' };
+  const agent = { agent_id: 'robot', name: 'Robot', instructions: 'Be brief.' };
+
+  test('knows what has changed, but for what was cut off in the middle of a line', async () => {
+    const changesFile = join(folder, 'agents.jsonl');
+    const token = tokenOf('agent_management');
+    const first = await start('agent_management', { changesFile });
+    expect(await post(first.url, 'put_agent', callOf('put_agent', agent), token)).toMatchObject({
+      status: 200,
+    });
+    await first.stop();
+    const whole = await readFile(changesFile, 'utf8');
+    await appendFile(changesFile, whole.replace('robot', 'other').slice(0, -10));
+    const second = await start('agent_management', { changesFile });
+    const known = await post(second.url, 'list_agents', callOf('list_agents', {}), token);
+    const ids = (known.body['result'] as { agents: { agent_id: string }[] }).agents.map(
+      (each) => each.agent_id,
+    );
+    expect(ids).toContain('robot');
+    expect(ids).not.toContain('other');
+    expect(await readFile(changesFile, 'utf8')).toBe(whole);
+    await second.stop();
+  });
+
+  test('does not do again what was refused', async () => {
+    const changesFile = join(folder, 'query.jsonl');
+    const service = await start('query', { changesFile });
+    const refused = await post(service.url, 'delete_document', callOf('delete_document', document));
+    expect(refused.status).toBe(404);
+    expect(await readFile(changesFile, 'utf8')).toBe('');
+    await service.stop();
+  });
+});

@@ -1,0 +1,180 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { SERVICE_PROGRAM } from '@agent-orchestrator/local-stack';
+import { z } from 'zod';
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+const READY_MS = 20_000;
+const STOP_MS = 5_000;
+const FIRST_RESTART_MS = 250;
+const LAST_RESTART_MS = 10_000;
+/** Whoever has run for as long as this starts anew at once when it ends. */
+const HEALTHY_MS = 10_000;
+/** A job that is silent for so long is lost with its process. Services say three times as often that they work. */
+export const SPLIT_SILENCE_MS = 15_000;
+
+const readySchema = z.object({ service: z.string(), url: z.url() });
+
+export interface SplitStackOptions {
+  readonly orchestratorUrl: string;
+  /** By service: who is to be started, and the token of each. */
+  readonly tokens: Readonly<Record<string, string>>;
+  /** What else the processes are told, such as `ORCHESTRATOR_LLM_URL`. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Hears what people should know: who ended, who was started again, what was said on stderr. */
+  readonly say: (line: string) => void;
+}
+
+/** A token for each service, for one run. */
+export function madeUpTokens(names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, randomBytes(32).toString('base64url')]));
+}
+
+/** One service in a process of its own: started again, at the same address, whenever it ends by itself. */
+class SupervisedService {
+  #child: Child | undefined;
+  #stopping = false;
+  #restart: NodeJS.Timeout | undefined;
+  #failures = 0;
+  #url: string | undefined;
+
+  constructor(
+    private readonly name: string,
+    private readonly environment: NodeJS.ProcessEnv,
+    private readonly say: (line: string) => void,
+  ) {}
+
+  /** Resolves with the address once the service listens. @throws when it ends before that. */
+  async start(): Promise<string> {
+    const startedAt = performance.now();
+    const child = spawn(process.execPath, [SERVICE_PROGRAM, this.name], {
+      // A Ctrl-C is for the orchestrator, which ends its services in order.
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...this.environment, ...(this.#url !== undefined && { SERVICE_PORT: new URL(this.#url).port }) },
+    });
+    this.#child = child;
+    createInterface(child.stderr).on('line', (line) => this.say(`${this.name}: ${line}`));
+    child.once('exit', (code, signal) => {
+      this.#child = undefined;
+      if (performance.now() - startedAt > HEALTHY_MS) this.#failures = 0;
+      if (!this.#stopping && this.#url !== undefined) this.#startAgain(signal ?? `exit code ${code}`);
+    });
+    this.#url = await addressOf(this.name, child);
+    this.say(`${this.name} runs at ${this.#url}, process ${child.pid}`);
+    return this.#url;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#restart);
+    const child = this.#child;
+    if (!child) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    const kill = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    await ended;
+    clearTimeout(kill);
+  }
+
+  #startAgain(why: string): void {
+    const delayMs = Math.min(LAST_RESTART_MS, FIRST_RESTART_MS * 2 ** this.#failures);
+    this.#failures += 1;
+    this.say(`${this.name} has ended (${why}); it is started again in ${delayMs} ms`);
+    this.#restart = setTimeout(() => {
+      this.start().catch((error: unknown) => this.say((error as Error).message));
+    }, delayMs);
+  }
+}
+
+/** The services of the local stack, each in a process of its own. */
+export class SplitStack {
+  /** By service: where it listens. */
+  readonly urls: Readonly<Record<string, string>>;
+  readonly #services: readonly SupervisedService[];
+  readonly #folder: string;
+
+  private constructor(
+    urls: Readonly<Record<string, string>>,
+    services: readonly SupervisedService[],
+    folder: string,
+  ) {
+    this.urls = urls;
+    this.#services = services;
+    this.#folder = folder;
+  }
+
+  /** Resolves once every service listens; when one does not, those that do are ended again. */
+  static async start(options: SplitStackOptions): Promise<SplitStack> {
+    const folder = await mkdtemp(join(tmpdir(), 'agent-orchestrator-'));
+    const names = Object.keys(options.tokens);
+    const services = names.map(
+      (name) => new SupervisedService(name, environmentOf(name, folder, options), options.say),
+    );
+    const started = await Promise.allSettled(services.map((service) => service.start()));
+    const urls: Record<string, string> = {};
+    for (const [at, name] of names.entries()) {
+      const result = started[at];
+      if (result?.status === 'fulfilled') urls[name] = result.value;
+    }
+    const stack = new SplitStack(urls, services, folder);
+    const failed = started.find((result) => result.status === 'rejected');
+    if (!failed) return stack;
+    await stack.stop();
+    throw failed.reason;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#services.map((service) => service.stop()));
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function environmentOf(name: string, folder: string, options: SplitStackOptions): NodeJS.ProcessEnv {
+  const { PATH, HOME, NO_COLOR } = process.env;
+  return {
+    ...(PATH !== undefined && { PATH }),
+    ...(HOME !== undefined && { HOME }),
+    ...(NO_COLOR !== undefined && { NO_COLOR }),
+    ...options.environment,
+    ORCHESTRATOR_URL: options.orchestratorUrl,
+    SERVICE_TOKEN: options.tokens[name],
+    SERVICE_CHANGES_FILE: join(folder, `${name}.jsonl`),
+    SERVICE_ALIVE_MS: String(SPLIT_SILENCE_MS / 3),
+  };
+}
+
+/** The first line that a service says: where it listens. */
+function addressOf(name: string, child: Child): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const fail = (why: string) => reject(new Error(`the service ${name} did not start: ${why}`));
+    const late = setTimeout(() => {
+      child.kill('SIGKILL');
+      fail(`it said nothing within ${READY_MS} ms`);
+    }, READY_MS);
+    const lines = createInterface(child.stdout);
+    lines.once('line', (line) => {
+      clearTimeout(late);
+      try {
+        resolve(readySchema.parse(JSON.parse(line)).url);
+      } catch {
+        child.kill('SIGKILL');
+        fail(`expected a line that says where it listens, got ${JSON.stringify(line.slice(0, 100))}`);
+      }
+    });
+    child.once('error', (error) => {
+      clearTimeout(late);
+      fail(error.message);
+    });
+    child.once('exit', (code, signal) => {
+      clearTimeout(late);
+      fail(`it ended with ${signal ?? `exit code ${code}`}`);
+    });
+  });
+}
