@@ -33,7 +33,8 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
   const byFlag = fromFlags(flags);
   const byVariable = fromEnvironment(env, file.settings);
   try {
-    return validate(settingsSchema, { ...file.settings, ...byVariable, ...byFlag }, 'settings');
+    const settings = { ...file.settings, ...byVariable, ...byFlag };
+    return validate(settingsSchema, settings, 'settings', 'invalid_request', 'refused');
   } catch (error) {
     if (!(error instanceof OrchestratorError)) throw error;
     const lines = (error.issues ?? []).map(({ path, expected, got }) => {

@@ -2,7 +2,8 @@ import type { z } from 'zod';
 import { type ErrorCode, type Issue, OrchestratorError } from './errors.js';
 
 /**
- * Checks `value` against `schema`. `null` in an optional field counts as left out, unknown fields are dropped.
+ * Checks `value` against `schema`. Unknown fields are dropped, and `null` in a field that may be left out counts as
+ * left out, as it does on the wire, unless `nulls` says that it is refused.
  *
  * @throws {OrchestratorError} `code`, whose `issues` name each place, what was expected there and what came.
  */
@@ -11,10 +12,11 @@ export function validate<T extends z.ZodType>(
   value: unknown,
   what: string,
   code: ErrorCode = 'invalid_request',
+  nulls: 'left_out' | 'refused' = 'left_out',
 ): z.output<T> {
   let parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  parsed = schema.safeParse(withoutNulls(value, parsed.error.issues));
+  if (nulls === 'left_out') parsed = schema.safeParse(withoutNulls(value, parsed.error.issues));
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.flatMap((issue) => toIssues(issue, value));
   const first = issues[0] as Issue;
