@@ -37,11 +37,14 @@ export async function compare(params: {
   readonly peer: Contender;
   readonly tasks: number;
   readonly rounds: number;
+  /** Between two runs: lets go of what the last one has left. */
+  readonly rest: () => Promise<void>;
 }): Promise<Comparison> {
   const rounds: { ours: Cost; peer: Cost }[] = [];
   for (let round = 0; round <= params.rounds; round += 1) {
     const peer = await costOf(params.peer, params.tasks);
     const ours = await costOf(params.ours, params.tasks);
+    await params.rest();
     if (round > 0) rounds.push({ ours, peer });
   }
   const ratios = rounds.map(({ ours, peer }) => peer.wallUs / ours.wallUs).toSorted((a, b) => a - b);
