@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { runCase, storageConformance, titleOf } from '../src/index.js';
 import { type BrokenStorage, brokenStorages, unbroken } from './broken-storages.js';
 import { ManualClock } from './harness.js';
@@ -23,11 +23,30 @@ async function caughtBy(broken: BrokenStorage): Promise<string[]> {
   return [];
 }
 
+/** How many storages with a mistake in a method were caught. */
+const caught = new Map<string, number>();
+
+afterAll(() => {
+  const rows: Record<string, { readonly cases: number; readonly broken: number; readonly caught: number }> =
+    {};
+  for (const { part, method } of storageConformance) {
+    const where = `${part}.${method}`;
+    rows[where] = {
+      cases: (rows[where]?.cases ?? 0) + 1,
+      broken: brokenStorages.filter((broken) => broken.where === where).length,
+      caught: caught.get(where) ?? 0,
+    };
+  }
+  console.table(rows);
+  console.log(`${storageConformance.length} cases, ${brokenStorages.length} broken storages`);
+});
+
 describe('a storage with one mistake', () => {
   it.each(brokenStorages.map((broken) => [broken.where, broken.mistake, broken] as const))(
     '%s that %s is caught',
     async (_, __, broken) => {
       expect(await caughtBy(broken)).not.toEqual([]);
+      caught.set(broken.where, (caught.get(broken.where) ?? 0) + 1);
     },
   );
 

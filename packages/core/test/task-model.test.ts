@@ -368,6 +368,11 @@ describe('a task, whatever happens to it', () => {
       ),
       { numRuns: 400, seed: 20_260_131 },
     );
+    console.table(
+      Object.fromEntries(
+        [...reached].toSorted(([a], [b]) => a.localeCompare(b)).map(([pair, times]) => [pair, { times }]),
+      ),
+    );
     const missing = Object.entries(ANSWERS).flatMap(([operation, answers]) =>
       answers
         .filter((answer) => !reached.has(`${operation} ${answer}`))
