@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { memory } from './memory.js';
+import { notifications } from './notifications.js';
 import { parked } from './parked.js';
 
-const BENCHMARKS = { memory, parked } as const;
+const BENCHMARKS = { memory, parked, notifications } as const;
 
 function usage(): string {
   return `usage: npm run bench -- <${Object.keys(BENCHMARKS).join('|')}> [--rounds <n>] [--json <file>]`;

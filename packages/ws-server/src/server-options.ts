@@ -16,6 +16,11 @@ export interface OrchestratorServerOptions {
   readonly requestTimeoutMs?: number;
   /** Sockets at a time. Default: 10,000. */
   readonly maxConnections?: number;
+  /**
+   * Frames that one connection of a service may send in a second; with twice as many saved up for a burst. What comes
+   * beyond is put off: `retry_later`. Default: 500.
+   */
+  readonly serviceFramesPerSecond?: number;
   /** Default: says nothing. */
   readonly logger?: Logger;
 }
@@ -38,6 +43,7 @@ export function readOptions(options: OrchestratorServerOptions): ServerSettings 
     headersTimeoutMs: options.headersTimeoutMs ?? 10_000,
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
     maxConnections: options.maxConnections ?? 10_000,
+    serviceFramesPerSecond: options.serviceFramesPerSecond ?? 500,
     logger: options.logger ?? silentLogger,
   };
   for (const name of [
@@ -46,6 +52,7 @@ export function readOptions(options: OrchestratorServerOptions): ServerSettings 
     'headersTimeoutMs',
     'requestTimeoutMs',
     'maxConnections',
+    'serviceFramesPerSecond',
   ] as const) {
     const value = settings[name];
     if (Number.isSafeInteger(value) && value >= 1 && value < 2 ** 31) continue;

@@ -26,7 +26,13 @@ function setUp(takes: Taken) {
     close: (code: number) => void closes.push(code),
   };
   return {
-    inbox: new Inbox({ intake, from: { service: 'query' }, reply, logger: silentLogger }),
+    inbox: new Inbox({
+      intake,
+      from: { service: 'query' },
+      reply,
+      logger: silentLogger,
+      framesPerSecond: 500,
+    }),
     said,
     closes,
     taken,

@@ -23,10 +23,9 @@ export interface InboxParts {
   readonly from: ServiceIdentity;
   readonly reply: InboxReply;
   readonly logger: Logger;
+  readonly framesPerSecond: number;
 }
 
-const FRAMES_PER_SECOND = 500;
-const FRAMES_BURST = 1_000;
 /** Frames that are under way or held in memory, of one connection. */
 const MAX_OPEN = 1_000;
 const BAD_FRAMES_A_MINUTE = 10;
@@ -39,7 +38,7 @@ const RETRY_MS = 1_000;
  */
 export class Inbox {
   readonly #parts: InboxParts;
-  readonly #rate = new TokenBucket(FRAMES_PER_SECOND, FRAMES_BURST);
+  readonly #rate: TokenBucket;
   readonly #bad = new MinuteBudget(BAD_FRAMES_A_MINUTE);
   readonly #forbidden = new MinuteBudget(FORBIDDEN_A_MINUTE);
   readonly #closed = new AbortController();
@@ -49,6 +48,7 @@ export class Inbox {
 
   constructor(parts: InboxParts) {
     this.#parts = parts;
+    this.#rate = new TokenBucket(parts.framesPerSecond, 2 * parts.framesPerSecond);
   }
 
   take(frame: JsonValue): void {

@@ -23,6 +23,7 @@ export interface ServiceConnectionParts {
   readonly logger: Logger;
   readonly heartbeatMs: number;
   readonly helloMs: number;
+  readonly serviceFramesPerSecond: number;
 }
 
 /** A service that does not read what it is told is cut off beyond this, in bytes. */
@@ -117,7 +118,13 @@ export class ServiceConnection implements FrameHandler {
     const { orchestrator, logger, heartbeatMs } = this.#parts;
     const id = newToken();
     const from = { service: credential.service, ...(credential.tenants && { tenants: credential.tenants }) };
-    const inbox = new Inbox({ intake: orchestrator.intake, from, reply: this.#socket, logger });
+    const inbox = new Inbox({
+      intake: orchestrator.intake,
+      from,
+      reply: this.#socket,
+      logger,
+      framesPerSecond: this.#parts.serviceFramesPerSecond,
+    });
     this.#socket.admit();
     this.#socket.sendJson({
       status: 'authenticated',
