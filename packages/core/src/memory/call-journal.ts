@@ -155,7 +155,8 @@ export class MemoryCallJournal implements CallJournal {
       rememberMessage(call, report);
       this.outcomes.heard(tenant, entry, call);
       const { status, details } = report.body;
-      this.life.emit(tenant, entry, 'task_status_update', { status, details }, { service: report.service });
+      const { service } = report;
+      this.life.emit(tenant, entry, 'task_status_update', { status, details }, this.state.now(), { service });
     }
     return { answer: 'applied', taskId };
   }

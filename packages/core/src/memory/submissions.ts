@@ -210,7 +210,7 @@ export class Submissions {
       entry.state = this.life.standInLine(tenant, entry, 'submit');
     }
     tenant.counts.pending += 1;
-    this.life.emit(tenant, entry, 'task_created', createdData(task));
+    this.life.emit(tenant, entry, 'task_created', createdData(task), entry.createdAt);
     if (entry.state === 'ready') this.life.enqueue(tenant, entry);
     return entry;
   }

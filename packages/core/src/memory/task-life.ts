@@ -23,13 +23,18 @@ export type Ending =
 export class TaskLife {
   constructor(private readonly state: MemoryState) {}
 
-  /** Changes the state, and nothing else. */
-  move(tenant: TenantState, entry: TaskEntry, to: TaskState, by: TaskVerb): void {
+  /** Changes the state, and nothing else. `now` for whoever has looked at the clock already. */
+  move(
+    tenant: TenantState,
+    entry: TaskEntry,
+    to: TaskState,
+    by: TaskVerb,
+    now: number = this.state.now(),
+  ): void {
     if (!isLegal(entry.state, to, by))
       throw new Error(`illegal transition: ${entry.state} to ${to} by ${by}`);
     tenant.counts[statusOf(entry.state)] -= 1;
     tenant.counts[statusOf(to)] += 1;
-    const now = this.state.now();
     entry.state = to;
     entry.since = now;
     entry.updatedAt = now;
@@ -40,10 +45,10 @@ export class TaskLife {
     entry: TaskEntry,
     event: EventName,
     data: JsonValue,
+    now: number = this.state.now(),
     from?: { readonly service: string; readonly metadata?: JsonObject },
   ): void {
     entry.rev += 1;
-    const now = this.state.now();
     entry.updatedAt = now;
     const { maxEvents, maxEventAgeMs } = this.state.limits;
     tenant.events.append({
@@ -145,15 +150,16 @@ export class TaskLife {
     const wasLeased = entry.state === 'leased';
     this.dequeue(tenant, entry);
     this.unlease(tenant, entry);
-    this.move(tenant, entry, ending.state, by);
-    entry.finishedAt = entry.since;
+    const now = this.state.now();
+    this.move(tenant, entry, ending.state, by, now);
+    entry.finishedAt = now;
     entry.cancelling = undefined;
     if (ending.state === 'completed') {
       entry.result = ending.result;
-      this.emit(tenant, entry, 'task_completed', ending.result);
+      this.emit(tenant, entry, 'task_completed', ending.result, now);
     } else {
       entry.error = ending.error;
-      this.emit(tenant, entry, 'task_failed', { ...ending.error });
+      this.emit(tenant, entry, 'task_failed', { ...ending.error }, now);
     }
     if (wasLeased) this.state.ring({ bell: 'task', tenantId: tenant.tenantId, taskId: entry.spec.task_id });
     this.forgetCalls(
@@ -163,7 +169,7 @@ export class TaskLife {
     );
     const { retentionMs, deadLetterRetentionMs } = this.state.limits;
     const keepMs = ending.state === 'failed' ? deadLetterRetentionMs : retentionMs;
-    this.state.owe('retention', entry.finishedAt + keepMs, entry);
+    this.state.owe('retention', now + keepMs, entry);
     this.leaveLines(tenant, entry);
     if (ending.state === 'failed' && entry.batch?.failFast) this.failBatch(tenant, entry);
   }

@@ -69,7 +69,7 @@ export class MemoryTaskQueue implements TaskQueue {
     const now = this.state.now();
     const wasWoken = entry.state === 'woken';
     this.life.dequeue(tenant, entry);
-    this.life.move(tenant, entry, 'leased', 'claim');
+    this.life.move(tenant, entry, 'leased', 'claim', now);
     // Random, and never with this task again: as good as a token of its own.
     this.life.lease(tenant, entry, { token: claimId, workerId, expiresAt: now + leaseMs });
     entry.resumes = wasWoken;
@@ -79,7 +79,7 @@ export class MemoryTaskQueue implements TaskQueue {
     if (entry.lostLeases > 0) worker.suspect = entry.spec.task_id;
     if (!wasWoken) {
       entry.attempt += 1;
-      this.life.emit(tenant, entry, 'task_started', { attempt: entry.attempt });
+      this.life.emit(tenant, entry, 'task_started', { attempt: entry.attempt }, now);
     }
     return {
       task: viewTask(tenant.tenantId, entry),

@@ -8,6 +8,7 @@ import { describe, validate } from '../protocol/validation.js';
 import type { Idempotency, NewTask, Submission, SubmitRefusal } from '../storage/task-records.js';
 
 const NORMAL_PRIORITY = 4;
+const NO_METADATA = Object.freeze({});
 
 /** What a registry knows about types: whether somebody runs them, and what their payload must be. */
 export interface TaskTypes {
@@ -26,7 +27,7 @@ export function fromTaskSubmission(body: unknown, newId: () => string): Submissi
     type: checked.type,
     priority: checked.priority ?? NORMAL_PRIORITY,
     payload,
-    metadata: checked.metadata ?? {},
+    metadata: checked.metadata ?? NO_METADATA,
     timeoutMs: checked.metadata?.timeout_ms ?? DEFAULTS.taskTimeoutMs,
     maxAttempts: checked.max_attempts ?? DEFAULTS.maxAttempts,
   };
