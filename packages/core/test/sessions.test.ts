@@ -181,3 +181,17 @@ describe('a session', () => {
     ]);
   });
 });
+
+describe('the list of sessions', () => {
+  it('goes on from a page, and refuses a cursor that is none', async () => {
+    for (const session_id of ['a', 'b', 'c']) await h.acme.sessions.create({ session_id });
+    const { sessions, next } = await h.acme.sessions.list({ limit: 2 });
+    expect(sessions.map(({ session_id }) => session_id)).toEqual(['c', 'b']);
+    const rest = await h.acme.sessions.list({ cursor: next ?? '' });
+    expect(rest.sessions.map(({ session_id }) => session_id)).toEqual(['a']);
+    await expect(h.acme.sessions.list({ cursor: 'garbage' })).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: 'cursor: expected the "next" of a page, got "garbage"',
+    });
+  });
+});
