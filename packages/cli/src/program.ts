@@ -6,6 +6,7 @@ import { addDemoCommand } from './commands/demo.js';
 import { addIngestCommand } from './commands/ingest.js';
 import { addRunCommand } from './commands/run.js';
 import { addServeCommands } from './commands/serve.js';
+import { addServiceCommands } from './commands/services.js';
 import { addSessionCommands } from './commands/sessions.js';
 import { addTaskCommands } from './commands/tasks.js';
 
@@ -19,7 +20,7 @@ Try it:
 
 Environment: ORCHESTRATOR_URL, ORCHESTRATOR_API_KEY (what this command sends), ORCHESTRATOR_PORT, ORCHESTRATOR_HOST,
 ORCHESTRATOR_API_KEYS, ORCHESTRATOR_SERVICE_TOKENS, ORCHESTRATOR_OPERATOR_TOKEN, ORCHESTRATOR_LLM_URL|KEY|MODEL,
-ORCHESTRATOR_LOG=debug, NO_COLOR
+SERVICE_TOKEN (for "services check"), ORCHESTRATOR_LOG=debug, NO_COLOR
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 limited, 69 unreachable, 75 time-out, 78 configuration, 130 interrupted`;
 
 /** The command line. Its actions throw; `main` says what went wrong and with which exit code. */
@@ -54,6 +55,7 @@ export function createProgram(context: CommandContext): Command {
   addIngestCommand(program, context);
   addTaskCommands(program, context);
   addSessionCommands(program, context);
+  addServiceCommands(program, context);
   for (const command of everyCommand(program)) command.copyInheritedSettings(program);
   return program;
 }
