@@ -50,7 +50,7 @@ export interface Journal {
   /** Signals that nobody has asked for yet, oldest first. */
   readonly mailbox: { readonly name: string; readonly payload: JsonValue }[];
   /** The ids of all signals that were taken: as many as there are steps, and the mailbox, have room for. */
-  readonly signalIds: Set<string>;
+  signalIds: Set<string> | undefined;
   changed: number;
 }
 
@@ -64,7 +64,7 @@ export interface Lease {
 const EMPTY_JOURNAL: Journal = Object.freeze({
   steps: new Map(),
   mailbox: [],
-  signalIds: new Set<string>(),
+  signalIds: undefined,
   changed: 0,
 });
 const NO_LINES: readonly never[] = Object.freeze([]);
@@ -139,7 +139,7 @@ export class TaskEntry {
   /** The journal, to write in. */
   get ownJournal(): Journal {
     if (this.journal === EMPTY_JOURNAL)
-      this.journal = { steps: new Map(), mailbox: [], signalIds: new Set(), changed: 0 };
+      this.journal = { steps: new Map(), mailbox: [], signalIds: undefined, changed: 0 };
     return this.journal;
   }
 }

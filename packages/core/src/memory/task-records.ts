@@ -131,7 +131,7 @@ export class MemoryTaskRecords implements TaskRecords {
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
     if (isFinalState(entry.state)) return { answer: 'already_final' };
-    const { signalIds } = entry.ownJournal;
+    const signalIds = (entry.ownJournal.signalIds ??= new Set());
     if (signalIds.has(params.signalId)) return { answer: 'repeated' };
     const payload = copyJson(params.payload);
     for (const step of entry.journal.steps.values()) {
