@@ -279,6 +279,14 @@ export const brokenStorages: readonly BrokenStorage[] = [
       return params['leases'];
     },
   }),
+  ...broken('queue.wake', {
+    'does nothing': forgets('woken'),
+    'never does it': forgets('not_parked'),
+    'says it each time': async (params, original) => {
+      await original(params);
+      return 'woken';
+    },
+  }),
   ...broken('queue.settle', {
     'does nothing': forgets('settled'),
     'parks whatever is new': (params, original) => {

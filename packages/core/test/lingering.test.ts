@@ -58,6 +58,36 @@ describe('a run whose branches all seem to wait', () => {
     expect(await h.ended(task)).toMatchObject({ status: 'completed', result: 'enough' });
   });
 
+  it.each(['asks for more', 'returns'] as const)(
+    'is run again when it %s just while its task is being parked',
+    async (what) => {
+      const { queue } = h.storage;
+      const settle = queue.settle.bind(queue);
+      let finish = () => {};
+      queue.settle = async (params) => {
+        const answer = await settle(params);
+        // The task is parked; before its worker hears of that, the foreign work ends.
+        if (params.settlement.kind === 'parked') {
+          finish();
+          await turns(3);
+        }
+        return answer;
+      };
+      let runs = 0;
+      const { task } = await begun((ctx) => {
+        runs += 1;
+        const work = async () => {
+          if (runs === 1) await new Promise<void>((resolve) => (finish = resolve));
+          return what === 'returns' ? 'done' : ctx.call<string>('quick', 'work');
+        };
+        return Promise.race([ctx.waitForSignal('stop'), work()]);
+      });
+      await h.clock.advance(LINGER_MS);
+      expect(await h.ended(task)).toMatchObject({ status: 'completed', result: 'done', attempt: 1 });
+      expect(runs).toBe(2);
+    },
+  );
+
   it('gets what is told in time without a replay', async () => {
     let runs = 0;
     const { task, state } = await begun((ctx) => {

@@ -172,6 +172,24 @@ export const queueCases: readonly ConformanceCase[] = [
   },
   {
     part: 'queue',
+    method: 'wake',
+    name: 'lets a parked task be claimed again, in the same attempt, and no other task',
+    async run(t) {
+      const claim = await t.leased();
+      const wake = (tenantId = t.tenantId) => t.storage.queue.wake({ tenantId, taskId: claim.task.task_id });
+      assert.equal(await wake(), 'not_parked');
+      assert.deepEqual(await t.claim(), []);
+      await t.settle(claim, { kind: 'parked', seen: claim.seen });
+      assert.equal(await wake(t.otherTenantId), 'not_parked');
+      assert.deepEqual(await t.claim(), []);
+      assert.equal(await wake(), 'woken');
+      assert.equal(await wake(), 'not_parked');
+      const [again, ...more] = await t.claim();
+      assert.deepEqual([again?.task.task_id, again?.task.attempt, more], [claim.task.task_id, 1, []]);
+    },
+  },
+  {
+    part: 'queue',
     method: 'settle',
     name: 'completes with result, event and answer in one step',
     async run(t) {

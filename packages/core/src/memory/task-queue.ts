@@ -203,6 +203,14 @@ export class MemoryTaskQueue implements TaskQueue {
     this.life.emit(tenant, entry, 'task_status_update', { status: 'retrying', details });
   }
 
+  async wake({ tenantId, taskId }: Parameters<TaskQueue['wake']>[0]): ReturnType<TaskQueue['wake']> {
+    const tenant = this.state.tenant(tenantId);
+    const entry = tenant.tasks.get(taskId);
+    if (entry?.state !== 'parked') return 'not_parked';
+    this.life.wake(tenant, entry);
+    return 'woken';
+  }
+
   async sweep({ max }: Parameters<TaskQueue['sweep']>[0]): Promise<Swept> {
     this.state.checkOpen();
     return this.duties.sweep(max);

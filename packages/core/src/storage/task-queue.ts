@@ -73,6 +73,8 @@ export interface TaskQueue {
     readonly token: string;
     readonly settlement: Settlement;
   }): Promise<'settled' | 'lease_lost' | 'newer_outcome'>;
+  /** A parked task may be claimed again although nothing has arrived: its run went on while it was being parked. */
+  wake(params: { readonly tenantId: string; readonly taskId: string }): Promise<'woken' | 'not_parked'>;
   /** Does what is due, at most `max` duties. */
   sweep(params: { readonly max: number }): Promise<Swept>;
 }

@@ -129,6 +129,11 @@ export class StepWork {
     return this.#persist(() => this.ports.storage.queue.settle({ ...this.#where(), token, settlement }));
   }
 
+  /** The run went on while its task was being parked: somebody is to run it again. */
+  async wake(): Promise<void> {
+    await this.#persist(() => this.ports.storage.queue.wake(this.#where()));
+  }
+
   async #act(asked: AskedStep, step: JournalStep): Promise<void> {
     const { ask } = asked;
     if (ask.kind === 'call' && step.call) {

@@ -271,6 +271,8 @@ export class WorkflowRun {
     const answer = await this.#work.settle(settlement);
     this.#parking = false;
     if (answer === 'settled') {
+      // Something foreign came to its end just then: what the function did with it is found out by running it again.
+      if (this.#fresh.length > 0 || this.#settled) await this.#work.wake();
       this.#forgotten = true;
       this.#finish(settlement);
     } else if (answer === 'lease_lost') this.abandon();
