@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -9,12 +9,26 @@ const names = (await readdir(folder, { recursive: true }))
   .filter((path) => path.endsWith('expected.txt') && !path.includes('node_modules'))
   .map((path) => path.replace('/expected.txt', ''));
 
+/** What an example needs besides Node. Without it the example is skipped, but not where nothing may be skipped. */
+const NEEDED: Readonly<Record<string, string>> = { 'python-service': 'python3' };
+
+function missing(name: string): string | undefined {
+  const program = NEEDED[name];
+  if (program === undefined || process.env['CI']) return undefined;
+  return spawnSync(program, ['--version']).status === 0 ? undefined : program;
+}
+
 describe('the examples', () => {
   it('are there', () => {
-    expect(names.toSorted()).toEqual(['approval', 'host-app', 'plans']);
+    expect(names.toSorted()).toEqual(['approval', 'host-app', 'plans', 'python-service']);
   });
 
-  it.each(names)('%s prints what it is expected to', async (name) => {
+  it.for(names)('%s prints what it is expected to', async (name, { skip }) => {
+    const program = missing(name);
+    if (program !== undefined) {
+      console.log(`examples/${name} is skipped: ${program} is not installed`);
+      skip(`${program} is not installed`);
+    }
     const main = fileURLToPath(new URL(`${name}/main.mjs`, folder));
     const { stdout, stderr } = await promisify(execFile)(process.execPath, [main], { timeout: 25_000 });
     expect(stderr).toBe('');

@@ -28,6 +28,7 @@ function withQueue(storage: Storage, other: (queue: Storage['queue']) => Partial
     claim: queue.claim.bind(queue),
     renew: queue.renew.bind(queue),
     settle: queue.settle.bind(queue),
+    wake: queue.wake.bind(queue),
     sweep: queue.sweep.bind(queue),
   };
   return {

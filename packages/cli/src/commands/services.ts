@@ -1,0 +1,139 @@
+import { idSchema, type JsonValue, nameSchema, validate } from '@agent-orchestrator/core';
+import type { Command } from 'commander';
+import { jsonOf, readJsonFile } from '../documents/json-file.js';
+import { ConfigurationError, EXIT, UsageError } from '../exit-code.js';
+import type { CheckLimits } from '../services/check-limits.js';
+import type { CheckResult } from '../services/run-checks.js';
+import type { SettingFlags } from '../settings/settings.js';
+import type { CommandContext } from './command-context.js';
+
+interface CheckFlags extends SettingFlags {
+  readonly operation: string;
+  readonly input?: string;
+  readonly badInput?: string;
+  readonly name?: string;
+  readonly timeout?: string;
+  readonly listen?: string;
+}
+
+const DEFAULT_PORT = '8000';
+const DEFAULT_HOST = '127.0.0.1';
+const MAX_TIMEOUT_S = 3_600;
+const TOKEN = /^[\x21-\x7e]{8,1024}$/;
+
+const MORE_HELP = `
+The service's token is read from SERVICE_TOKEN. Start the service with the same token, and with the address at which this
+command listens, e.g. ORCHESTRATOR_URL=http://127.0.0.1:8000. The operation is run about twenty times.
+Exit codes: 0 nothing failed, 1 something did, 2 usage, 69 nothing listens at the URL, 78 no token, or the port is in use`;
+
+/** Loaded by the check alone: the other commands are no orchestrator. */
+async function loadChecks() {
+  const [{ CHECKS }, answers, limits, hub, { Subject }, { runChecks }, print] = await Promise.all([
+    import('../services/all-checks.js'),
+    import('../services/checks/answer-checks.js'),
+    import('../services/check-limits.js'),
+    import('../services/check-hub.js'),
+    import('../services/subject.js'),
+    import('../services/run-checks.js'),
+    import('../services/print-finding.js'),
+  ]);
+  return { CHECKS, Subject, runChecks, ...answers, ...limits, ...hub, ...print };
+}
+
+export function addServiceCommands(program: Command, context: CommandContext): void {
+  const services = program
+    .command('services')
+    .description('help with services that are written for an orchestrator');
+  services
+    .command('check')
+    .description(
+      'play an orchestrator against a service in any language, and say what the service does wrong',
+    )
+    .argument('<url>', 'where the service listens')
+    .requiredOption('--operation <name>', 'the operation to call')
+    .option('-i, --input <json>', 'what it is called with, or @<file> (default: {})')
+    .option('--bad-input <json>', 'what the operation has to refuse, or @<file>')
+    .option('--name <name>', 'the name of the service (default: whatever it says)')
+    .option('--timeout <seconds>', 'for an answer, and for the silence of a job (default: 30 and 60)')
+    .option(
+      '--listen <port>',
+      `where the service finds this orchestrator, 0 for any (default: ${DEFAULT_PORT})`,
+    )
+    .option('--host <host>', `the address to listen on (default: ${DEFAULT_HOST})`)
+    .addHelpText('after', MORE_HELP)
+    .action((url: string, flags: CheckFlags) => check(context, url, flags));
+}
+
+async function check(context: CommandContext, url: string, flags: CheckFlags): Promise<void> {
+  const { terminal, signal } = context;
+  const { Subject, CheckHub, runChecks, ...parts } = await loadChecks();
+  const asked = await readFlags(context, url, flags);
+  const limits = { ...parts.LIMITS, ...asked.limits };
+  const hub = await CheckHub.start(asked);
+  const results: CheckResult[] = [];
+  try {
+    terminal.talk(
+      `listening as an orchestrator; point the service at it, e.g. ORCHESTRATOR_URL=${hub.front.url}`,
+    );
+    const width = Math.max(...parts.CHECKS.map(({ name }) => name.length));
+    for await (const result of runChecks(new Subject({ ...asked, limits, signal }, hub))) {
+      results.push(result);
+      if (terminal.json) terminal.record(parts.findingRecord(result));
+      else for (const line of parts.findingLines(result, width, terminal)) terminal.data(line);
+    }
+    terminal.talk(parts.summary(results));
+  } finally {
+    await hub.stop();
+  }
+  const bad = results
+    .filter(({ finding }) => finding.verdict === 'failed')
+    .map(({ check: { name } }) => name);
+  if (bad.includes(parts.REACHABLE)) context.exit(EXIT.unreachable);
+  else if (bad.length > 0) context.exit(EXIT.taskFailed);
+}
+
+async function readFlags({ terminal }: CommandContext, url: string, flags: CheckFlags) {
+  const { host = DEFAULT_HOST, listen = DEFAULT_PORT, name, badInput } = flags;
+  if (flags.url !== undefined) {
+    throw new UsageError('expected the URL of the service as the argument, got --url');
+  }
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw new UsageError(`url: expected an http or https URL, got ${JSON.stringify(url)}`);
+  }
+  if (!/^\d{1,5}$/.test(listen) || Number(listen) > 65_535) {
+    throw new UsageError(`--listen: expected a port, 0 to 65535, got ${JSON.stringify(listen)}`);
+  }
+  const json = (text: string, flag: string) => readJson(terminal.cwd, text, flag);
+  return {
+    url,
+    operation: validate(nameSchema, flags.operation, '--operation'),
+    input: await json(flags.input ?? '{}', '--input'),
+    badInput: badInput === undefined ? undefined : await json(badInput, '--bad-input'),
+    name: name === undefined ? undefined : validate(idSchema, name, '--name'),
+    token: readToken(terminal.env),
+    limits: readTimeout(flags.timeout),
+    port: Number(listen),
+    host,
+  };
+}
+
+function readJson(cwd: string, text: string, flag: string): Promise<JsonValue> | JsonValue {
+  return text.startsWith('@') ? readJsonFile(cwd, text.slice(1)) : jsonOf(text, flag);
+}
+
+/** What came in its place is not repeated: it may be a token with a mistake in it. */
+function readToken(env: Readonly<Record<string, string | undefined>>): string {
+  const token = env['SERVICE_TOKEN'];
+  if (token && TOKEN.test(token)) return token;
+  const got = token ? 'something else' : 'nothing';
+  throw new ConfigurationError(`SERVICE_TOKEN: expected 8 to 1024 visible ASCII characters, got ${got}`);
+}
+
+function readTimeout(text: string | undefined): Partial<CheckLimits> {
+  if (text === undefined) return {};
+  const seconds = Number(text);
+  if (!(seconds > 0 && seconds <= MAX_TIMEOUT_S)) {
+    throw new UsageError(`--timeout: expected seconds, up to ${MAX_TIMEOUT_S}, got ${JSON.stringify(text)}`);
+  }
+  return { answerMs: seconds * 1_000, silenceMs: seconds * 1_000 };
+}

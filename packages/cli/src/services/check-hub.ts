@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type JsonValue,
+  Orchestrator,
+  type ServiceCall,
+  type ServiceReply,
+  type Task,
+  type TenantHandle,
+} from '@agent-orchestrator/core';
+import { createIdentities, OrchestratorServer } from '@agent-orchestrator/ws-server';
+import { HubFront } from './hub-front.js';
+
+export interface CheckHubOptions {
+  readonly port: number;
+  readonly host: string;
+  /** The service's token. */
+  readonly token: string;
+  /** The service's name. Default: any. */
+  readonly name?: string | undefined;
+  readonly operation: string;
+  readonly input: JsonValue;
+}
+
+const WORKFLOW = 'service_check';
+/** How the service is called where any name will do. */
+const NAMELESS = 'service';
+/** The checks have limits of their own, and are to be the ones that say so. */
+const NO_LIMIT_MS = 60 * 60_000;
+
+/**
+ * A real orchestrator, and its server behind a front that sees everything. Each call of a check is one of a task, so it
+ * is stored, parked, reported on and cancelled as in production; only the sending is done by the check itself.
+ */
+export class CheckHub {
+  readonly front: HubFront;
+  readonly startedAt = performance.now();
+  readonly #options: CheckHubOptions;
+  readonly #orchestrator: Orchestrator;
+  readonly #server: OrchestratorServer;
+  readonly #name: string;
+  /** By task: what is done with its call. */
+  readonly #asks = new Map<string, (call: ServiceCall) => Promise<ServiceReply>>();
+
+  private constructor(
+    options: CheckHubOptions,
+    parts: { orchestrator: Orchestrator; server: OrchestratorServer; front: HubFront },
+  ) {
+    this.#options = options;
+    this.#orchestrator = parts.orchestrator;
+    this.#server = parts.server;
+    this.front = parts.front;
+    this.#name = options.name ?? NAMELESS;
+    this.#sendByAsks();
+    this.#orchestrator.workflow(WORKFLOW, (ctx) =>
+      ctx.call(this.#name, options.operation, options.input, {
+        timeout_ms: NO_LIMIT_MS,
+        retry: { max_attempts: 1 },
+      }),
+    );
+  }
+
+  /** @throws {ConfigurationError} when the port can't be had. */
+  static async start(options: CheckHubOptions): Promise<CheckHub> {
+    const { token, name: hubName = NAMELESS, port, host } = options;
+    const orchestrator = new Orchestrator();
+    const server = new OrchestratorServer(orchestrator, {
+      identities: createIdentities({ serviceTokens: [{ service: hubName, token }] }),
+    });
+    await server.listen(0);
+    try {
+      const anyName = options.name === undefined;
+      const front = await HubFront.listen({ port, host, hubUrl: server.url, hubName, anyName });
+      return new CheckHub(options, { orchestrator, server, front });
+    } catch (error) {
+      await server.stop({ graceMs: 0 });
+      throw error;
+    }
+  }
+
+  /** Has a task call the service, by way of `ask`; resolves with the task's id once `ask` has settled. */
+  async delegate(
+    scope: { readonly tenant: string; readonly session?: string | undefined },
+    ask: (call: ServiceCall) => Promise<ServiceReply>,
+  ): Promise<string> {
+    const taskId = randomUUID();
+    await new Promise<void>((resolve, reject) => {
+      this.#asks.set(taskId, async (call) => {
+        const replied = ask(call);
+        replied.then(
+          () => resolve(),
+          () => resolve(),
+        );
+        return replied;
+      });
+      this.#tenant(scope.tenant)
+        .tasks.submit({
+          type: WORKFLOW,
+          task_id: taskId,
+          max_attempts: 1,
+          ...(scope.session !== undefined && { session_id: scope.session, on_busy: 'parallel' }),
+          metadata: { user_id: 'somebody' },
+        })
+        .catch(reject);
+    });
+    return taskId;
+  }
+
+  cancel(tenant: string, taskId: string): Promise<Task> {
+    return this.#tenant(tenant).tasks.cancel(taskId, { reason: 'nobody waits any more' });
+  }
+
+  /** A task as in production: the orchestrator itself sends the call. Resolves when it has ended, or `timeoutMs` is over. */
+  async runTask(
+    service: { readonly url: string; readonly timeoutMs: number; readonly silenceMs: number },
+    limits: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<Task> {
+    const { token } = this.#options;
+    const type = 'service_check_whole';
+    this.#orchestrator.service(this.#name, { ...service, token });
+    this.#orchestrator.workflow(type, (ctx) =>
+      ctx.call(this.#name, this.#options.operation, this.#options.input),
+    );
+    try {
+      const { tasks } = this.#tenant('check-a');
+      const task = await tasks.submit({ type });
+      return await tasks.wait(task.task_id, limits);
+    } finally {
+      this.#sendByAsks();
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.front.close();
+    await this.#server.stop({ graceMs: 0 });
+  }
+
+  #sendByAsks(): void {
+    this.#orchestrator.service(this.#name, {
+      run: (call) => this.#asks.get(call.task_id)?.(call),
+      timeoutMs: NO_LIMIT_MS,
+    });
+  }
+
+  #tenant(tenant: string): TenantHandle {
+    return this.#orchestrator.tenant(tenant);
+  }
+}

@@ -1,0 +1,58 @@
+import { type Check, failed, type Finding, ok, skipped, warning } from '../check.js';
+import type { Call, Subject } from '../subject.js';
+
+/** What is under way when the cancel goes out may still come. */
+const CROSSING_MS = 300;
+
+/** Tasks as a whole: given up half-way, and brought to their end. */
+export const TASK_CHECKS: readonly Check[] = [
+  {
+    name: 'cancel',
+    about: 'stops a job that nobody waits for any more, or at least goes on serving',
+    section: 'when-nobody-waits-any-more',
+    needs: ['message-ids'],
+    jobsOnly: true,
+    async run(subject) {
+      const link = subject.front.openLink;
+      if (!link) return skipped('it keeps no socket, so it can not be told');
+      const call = await subject.call();
+      const { task_id, tenant_id } = call.body;
+      if (subject.outcomesOf(call).length > 0)
+        return skipped('the job had ended before it could be cancelled');
+      await subject.hub.cancel(tenant_id, task_id);
+      const found = await goesOn(subject, call, performance.now());
+      if (found.verdict === 'skipped') return found;
+      if (link.closed) return failed('a connection that stays', 'one that was closed after the task_cancel');
+      const { answer } = await subject.call();
+      return answer.kind === 'wrong' ? failed('the next call to be answered', answer.got) : found;
+    },
+  },
+  {
+    name: 'whole-task',
+    about: 'brings a task to its end when the orchestrator itself makes the calls',
+    section: 'what-you-may-answer',
+    needs: ['answer', 'message-ids'],
+    async run(subject) {
+      const { url, signal } = subject.options;
+      const { answerMs, silenceMs, jobMs } = subject.limits;
+      const service = { url, timeoutMs: answerMs, silenceMs };
+      const task = await subject.hub.runTask(service, { timeoutMs: jobMs, signal });
+      signal.throwIfAborted();
+      if (task.status === 'completed') return ok();
+      const { code, message } = task.error ?? { code: 'timeout', message: 'it did not end' };
+      return failed('a completed task', `${task.status}: ${code}, ${message}`);
+    },
+  },
+];
+
+/** Listens for as long as a job takes. */
+async function goesOn(subject: Subject, call: Call, cancelledAt: number): Promise<Finding> {
+  const { first, limits } = subject;
+  const tookMs = (subject.outcomesOf(first)[0]?.at ?? 0) - first.answeredAt;
+  await subject.pause(CROSSING_MS + limits.watchMs + Math.max(0, tookMs));
+  const outcome = subject.outcomesOf(call)[0];
+  if (outcome?.outcome === 'applied') return skipped('the job had ended before it could be cancelled');
+  const after = subject.reportsOf(call).filter(({ at }) => at > cancelledAt + CROSSING_MS);
+  if (after.length === 0) return ok('it is silent from then on');
+  return warning(`${after.length} notifications after the cancel: the work is in vain`);
+}

@@ -1,0 +1,235 @@
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { Orchestrator } from '@agent-orchestrator/core';
+import { operation, startServiceProcess } from '@agent-orchestrator/local-stack';
+import { createIdentities, OrchestratorServer } from '@agent-orchestrator/ws-server';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { SECTIONS } from '../src/services/check.js';
+import { runCommandLine } from '../src/main.js';
+import { cli, CliProcess, firstRecord, folder } from './cli-process.js';
+import { fakeTerminal } from './fake-terminal.js';
+import { FlawedService, problem } from './flawed-service.js';
+
+const TOKEN = 'token-of-the-service';
+const env = { SERVICE_TOKEN: TOKEN };
+const PYTHON_SERVICE = new URL('../../../examples/python-service/text_service.py', import.meta.url).pathname;
+const NOBODY = 'http://127.0.0.1:1';
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+const check = (url: string, ...flags: string[]) => [
+  'services',
+  'check',
+  url,
+  '--operation',
+  'work',
+  ...flags,
+];
+
+describe.concurrent('services check, as a command', () => {
+  it('finds nothing in a service of the TypeScript kind', async () => {
+    const work = operation({
+      input: z.object({ n: z.number() }),
+      answers: 'later',
+      run: async ({ n }, context) => {
+        context.progress('working', { percent: 50 });
+        await new Promise((resolve) => setTimeout(resolve, 150));
+        context.signal.throwIfAborted();
+        return n + 1;
+      },
+    });
+    const ports = { hub: await freePort(), service: await freePort() };
+    const input = ['--input', '{"n":1}', '--bad-input', '{"n":"one"}', '--name', 'adder'];
+    const args = check(`http://127.0.0.1:${ports.service}`, ...input, '--listen', String(ports.hub));
+    await using running = new CliProcess(args, { env });
+    const [, orchestratorUrl = ''] = await running.printed('stderr', /ORCHESTRATOR_URL=(\S+)/);
+    const definition = { name: 'adder', operations: { work } };
+    const service = await startServiceProcess({
+      definition,
+      orchestratorUrl,
+      token: TOKEN,
+      port: ports.service,
+    });
+    const { code, stdout, stderr } = await running.ended;
+    await service.stop();
+    expect(stdout.split('\n').filter((line) => !line.startsWith('ok '))).toEqual(['']);
+    expect(stderr).toMatch(/^33 ok, 0 warnings, 0 failed, 0 skipped$/m);
+    expect(code).toBe(0);
+  });
+
+  it('ends with 1, and says what was expected and what came', async () => {
+    const port = await freePort();
+    await using place = await folder();
+    await writeFile(join(place.path, 'input.json'), '{"n":1}');
+    await using service = await FlawedService.start({
+      hubUrl: `http://127.0.0.1:${port}`,
+      token: TOKEN,
+      flaws: { answer: (usual) => (usual.status === 404 ? problem(500) : usual) },
+    });
+    const flags = ['--operation', 'quick', '--input', '@input.json', '--listen', String(port)];
+    const ended = await cli(['services', 'check', service.url, ...flags], { env, cwd: place.path });
+    expect(ended.code).toBe(1);
+    expect(ended.stdout).toContain(
+      [
+        'FAILED   unknown-operation    refuses an operation that it does not have, for good and with a code',
+        '           expected a final 4xx with a "code" in its body',
+        '           got 500 {"title":"no","status":500}',
+        '           see docs/writing-a-service.md#what-you-may-answer',
+      ].join('\n'),
+    );
+    expect(ended.stderr).toContain(`ORCHESTRATOR_URL=http://127.0.0.1:${port}`);
+    expect(ended.stderr).toMatch(/\d+ ok, 0 warnings, 1 failed, \d+ skipped/);
+  });
+
+  it('ends with 69 when nothing listens at the URL', async () => {
+    const { code, stdout } = await cli(check(NOBODY, '--listen', '0', '--json'), { env });
+    expect(code).toBe(69);
+    expect(firstRecord(stdout)).toMatchObject({ check: 'reachable', verdict: 'failed', got: 'ECONNREFUSED' });
+  });
+
+  it('ends with 130 at Ctrl-C', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    await using running = new CliProcess(check(`http://127.0.0.1:${port}`, '--listen', '0'), { env });
+    await running.printed('stdout', /^ok +reachable/m);
+    running.kill('SIGINT');
+    expect(await running.ended).toMatchObject({ code: 130 });
+    silent.close();
+  });
+
+  it.each<[string[], number, RegExp]>([
+    [['services', 'check', NOBODY], 2, /required option '--operation <name>' not specified/],
+    [['services', 'check', '--operation', 'work'], 2, /missing required argument 'url'/],
+    [check('nowhere'), 2, /url: expected an http or https URL, got "nowhere"/],
+    [check('ftp://x'), 2, /url: expected an http or https URL/],
+    [
+      ['services', 'check', NOBODY, '--operation', 'No!'],
+      2,
+      /--operation: expected 1 to 64 lower-case letters/,
+    ],
+    [check(NOBODY, '--input', '{'), 2, /--input: expected JSON/],
+    [check(NOBODY, '--input', '@nope.json'), 2, /nope\.json: expected a file, got nothing there/],
+    [check(NOBODY, '--bad-input', ''), 2, /--bad-input: expected JSON, got nothing/],
+    [check(NOBODY, '--name', 'a b'), 2, /--name: expected 1 to 64 letters/],
+    [check(NOBODY, '--timeout', '0'), 2, /--timeout: expected seconds, up to 3600, got "0"/],
+    [check(NOBODY, '--listen', 'x'), 2, /--listen: expected a port, 0 to 65535, got "x"/],
+    [check(NOBODY, '--url', NOBODY), 2, /expected the URL of the service as the argument, got --url/],
+  ])('%j: %i', async (args, code, message) => {
+    const { terminal, stdout, stderr } = fakeTerminal({ env });
+    expect(await runCommandLine(args, terminal, new AbortController().signal)).toBe(code);
+    expect([stdout(), stderr()]).toEqual(['', expect.stringMatching(message)]);
+  });
+
+  it('ends with 78 without a token, or when the port is in use', async () => {
+    const none = await cli(check(NOBODY));
+    expect(none).toMatchObject({ code: 78, stdout: '' });
+    expect(none.stderr).toMatch(/SERVICE_TOKEN: expected 8 to 1024 visible ASCII characters, got nothing/);
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as AddressInfo;
+    const ended = await cli(check(NOBODY, '--listen', String(port)), { env });
+    taken.close();
+    expect(ended).toMatchObject({ code: 78, stdout: '' });
+    expect(ended.stderr).toContain(`port ${port} of 127.0.0.1 is in use already: choose another port`);
+  });
+
+  it('points to headings that the guide has', async () => {
+    const guide = await readFile(new URL('../../../docs/writing-a-service.md', import.meta.url), 'utf8');
+    const headings = [...guide.matchAll(/^## (.+)$/gm)].map(([, text = '']) =>
+      text
+        .toLowerCase()
+        .replaceAll(/[^a-z ]/g, '')
+        .replaceAll(' ', '-'),
+    );
+    expect(headings).toEqual(expect.arrayContaining([...SECTIONS]));
+  });
+});
+
+interface PythonService {
+  readonly url: string;
+  readonly process: ChildProcessByStdio<null, Readable, null>;
+}
+
+async function startPython(orchestratorUrl: string, port = 0): Promise<PythonService> {
+  const child = spawn('python3', [PYTHON_SERVICE], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: {
+      ...process.env,
+      PYTHONDONTWRITEBYTECODE: '1',
+      ORCHESTRATOR_URL: orchestratorUrl,
+      SERVICE_TOKEN: TOKEN,
+      SERVICE_PORT: String(port),
+    },
+  });
+  const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
+  return { url: (JSON.parse(line) as { url: string }).url, process: child };
+}
+
+const hasPython = Boolean(process.env['CI']) || spawnSync('python3', ['--version']).status === 0;
+if (!hasPython) console.log('the service in Python is not checked: python3 is not installed');
+
+describe.skipIf(!hasPython).concurrent('the service in Python', () => {
+  it('keeps to the contract', async () => {
+    const ports = { hub: await freePort(), service: await freePort() };
+    const text = 'One is here. Two is there. Three is nowhere. Four is missing.';
+    const input = [
+      '--operation',
+      'summarise',
+      '--input',
+      JSON.stringify({ text }),
+      '--bad-input',
+      '{"text":1}',
+    ];
+    const url = `http://127.0.0.1:${ports.service}`;
+    const args = ['services', 'check', url, ...input, '--name', 'text', '--listen', String(ports.hub)];
+    await using running = new CliProcess(args, { env });
+    const [, orchestratorUrl = ''] = await running.printed('stderr', /ORCHESTRATOR_URL=(\S+)/);
+    const python = await startPython(orchestratorUrl, ports.service);
+    const { code, stdout } = await running.ended;
+    python.process.kill('SIGTERM');
+    await once(python.process, 'exit');
+    expect(stdout.split('\n').filter((line) => !line.startsWith('ok '))).toEqual(['']);
+    expect(code).toBe(0);
+  });
+
+  it('tells what becomes of its jobs when it is stopped', async () => {
+    const orchestrator = new Orchestrator();
+    const identities = createIdentities({ serviceTokens: [{ service: 'text', token: TOKEN }] });
+    await using server = await new OrchestratorServer(orchestrator, { identities }).listen(0);
+    const python = await startPython(server.url);
+    orchestrator.service('text', { url: python.url, token: TOKEN });
+    orchestrator.workflow('summary', (ctx, text: string) =>
+      ctx.call('text', 'summarise', { text }, { retry: { max_attempts: 1 } }),
+    );
+    const { tasks, events } = orchestrator.tenant('acme');
+    // A tenth of a second, and a minute and a half.
+    const short = await tasks.submit({ type: 'summary', payload: 'It rains. It pours.', max_attempts: 1 });
+    const long = await tasks.submit({
+      type: 'summary',
+      payload: 'It rains. '.repeat(2_000),
+      max_attempts: 1,
+    });
+    for (const { task_id } of [short, long]) {
+      for await (const event of events.follow({ task_id })) if (event.event === 'task_status_update') break;
+    }
+    python.process.kill('SIGTERM');
+    expect(await once(python.process, 'exit')).toEqual([0, null]);
+    expect(await tasks.wait(short.task_id)).toMatchObject({ status: 'completed' });
+    const { error } = await tasks.wait(long.task_id);
+    expect(error?.message).toContain('the service stopped before the job was done');
+  });
+});
