@@ -281,22 +281,6 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'that is held and comes again is held once',
-    async run(t) {
-      const claim = await t.leased();
-      await t.begin(claim, t.callStep());
-      const message = { messageId: t.id() };
-      const first = await t.report('early', 1, message);
-      assert.equal(first.answer, 'held');
-      assert.deepEqual(await t.report('early', 1, message), first);
-      const other = await t.report('early', 1, { messageId: t.id() });
-      assert.ok(other.answer === 'held' && first.answer === 'held');
-      assert.notEqual(other.heldId, first.heldId);
-    },
-  },
-  {
-    part: 'journal',
-    method: 'report',
     name: 'on a step that a new attempt asks for anew is stale',
     async run(t) {
       const { claim, step, jobId } = await t.withJob('gone', { maxTries: 1 });
@@ -308,60 +292,6 @@ export const journalCases: readonly ConformanceCase[] = [
       const stale = { answer: 'stale', taskId: claim.task.task_id };
       assert.deepEqual(await t.report(jobId, null, { body }), stale);
       assert.deepEqual(await t.report(jobId, 1), stale);
-    },
-  },
-  {
-    part: 'journal',
-    method: 'heldReport',
-    name: 'applies an early report in the step that names its job',
-    async run(t) {
-      const claim = await t.leased();
-      const step = t.callStep();
-      await t.begin(claim, step);
-      const held = await t.report('early', 'overtook');
-      assert.ok(held.answer === 'held');
-      const look = () => t.storage.journal.heldReport({ tenantId: t.tenantId, heldId: held.heldId });
-      assert.equal((await look()).answer, 'held');
-      const recorded = await t.record(claim, step, { kind: 'accepted', jobId: 'early' });
-      assert.ok('changes' in recorded);
-      assert.deepEqual(
-        recorded.changes.map(({ outcome }) => outcome),
-        [{ ok: true, value: 'overtook' }],
-      );
-      assert.deepEqual(await look(), { answer: 'applied', taskId: claim.task.task_id });
-    },
-  },
-  {
-    part: 'journal',
-    method: 'heldReport',
-    name: 'holds nothing when no call is unanswered, and not for longer than a minute',
-    async run(t) {
-      assert.deepEqual(await t.report('early', 1), { answer: 'unknown_task' });
-      const claim = await t.leased();
-      await t.begin(claim, t.callStep());
-      const held = await t.report('early', 1);
-      assert.ok(held.answer === 'held');
-      await t.storage.queue.renew({ leases: [{ ...t.where(claim), token: claim.token }], leaseMs: 300_000 });
-      await t.pass(60_000);
-      const late = await t.storage.journal.heldReport({ tenantId: t.tenantId, heldId: held.heldId });
-      assert.deepEqual(late, { answer: 'unknown_task' });
-    },
-  },
-  {
-    part: 'journal',
-    method: 'heldReport',
-    name: 'lets go of reports once every answer is there, and tells another tenant nothing',
-    async run(t) {
-      const claim = await t.leased();
-      const step = t.callStep();
-      await t.begin(claim, step);
-      const held = await t.report('never named', 1);
-      assert.ok(held.answer === 'held');
-      const foreign = await t.storage.journal.heldReport({ tenantId: t.otherTenantId, heldId: held.heldId });
-      assert.deepEqual(foreign, { answer: 'unknown_task' });
-      await t.record(claim, step, { kind: 'accepted', jobId: 'named otherwise' });
-      const answer = await t.storage.journal.heldReport({ tenantId: t.tenantId, heldId: held.heldId });
-      assert.deepEqual(answer, { answer: 'unknown_task' });
     },
   },
 ];

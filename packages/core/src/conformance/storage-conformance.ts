@@ -1,5 +1,6 @@
 import { type Random, systemRandom } from '../random.js';
 import { CaseTools, type ConformanceCase, type StorageUnderTest } from './conformance-case.js';
+import { earlyReportCases } from './early-report-cases.js';
 import { journalCases } from './journal-cases.js';
 import { logCases } from './log-cases.js';
 import { queueCases } from './queue-cases.js';
@@ -24,6 +25,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...queueCases,
   ...sweepCases,
   ...journalCases,
+  ...earlyReportCases,
   ...sessionCases,
   ...logCases,
 ];

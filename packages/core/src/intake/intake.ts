@@ -70,8 +70,11 @@ export class Intake {
     let answer = first;
     for (let waitMs = 10; answer.answer === 'held'; waitMs = Math.min(500, waitMs * 2)) {
       await pause(clock, waitMs, signal);
-      if (signal.aborted || clock.now() >= until) return { answer: 'retry_later' };
+      if (signal.aborted) return { answer: 'retry_later' };
       answer = await storage.journal.heldReport({ tenantId, heldId: answer.heldId });
+      if (answer.answer === 'held' && clock.now() >= until) {
+        return { answer: holdMs < DEFAULTS.heldFrameMs ? 'retry_later' : 'unknown_task' };
+      }
     }
     return answer;
   }
@@ -107,6 +110,7 @@ function toReport(frame: Notification): Report {
     ...(frame.call_id !== undefined && { callId: frame.call_id }),
     ...(frame.global_task_id !== undefined && { taskId: frame.global_task_id }),
     ...(frame.seq !== undefined && { seq: frame.seq }),
+    ...(frame.metadata && { metadata: frame.metadata }),
     body: bodyOf(frame),
   };
 }

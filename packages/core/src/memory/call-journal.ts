@@ -97,7 +97,7 @@ export class MemoryCallJournal implements CallJournal {
     if (!call) return 'known';
     const answer = this.outcomes.answer(tenant, entry, call, params.answer);
     if (params.answer.kind === 'accepted') this.applyHeld(tenant, call, params.answer.jobId);
-    this.dismissHeld(tenant, call.service);
+    this.life.dismissHeld(tenant, call.service);
     return answer;
   }
 
@@ -109,16 +109,24 @@ export class MemoryCallJournal implements CallJournal {
   async report(report: Report): Promise<ReportAnswer> {
     const tenant = this.state.tenant(report.tenantId);
     const found = find(tenant, report);
-    if (found) return this.apply(tenant, found.entry, found.call, report);
-    if (!tenant.sending.has(report.service)) return { answer: 'unknown_task' };
+    if (found) {
+      const answer = this.apply(tenant, found.entry, found.call, report);
+      this.life.dismissHeld(tenant, report.service);
+      return answer;
+    }
+    // A call is stored before it is made: one that is not known by its id never will be.
+    const mayComeUp = report.callId === undefined && tenant.sending.has(report.service);
+    if (!mayComeUp) return { answer: 'unknown_task' };
     const known = tenant.held.find(report);
     if (known) return known.answer;
-    if (tenant.held.count(report.service) >= this.state.limits.maxHeldFrames)
-      return { answer: 'retry_later' };
+    const { maxHeldFrames, maxHeldBytes } = this.state.limits;
+    const bytes = Buffer.byteLength(JSON.stringify(report));
+    const held = tenant.held.sizeOf(report.service);
+    if (held.count >= maxHeldFrames || held.bytes + bytes > maxHeldBytes) return { answer: 'retry_later' };
     const id = this.state.random.uuid();
     const at = this.state.now() + this.state.limits.heldFrameMs;
     this.state.owe('held', at, { tenantId: tenant.tenantId, id });
-    return tenant.held.hold(id, report);
+    return tenant.held.hold(id, report, bytes);
   }
 
   async heldReport(params: Parameters<CallJournal['heldReport']>[0]): Promise<ReportAnswer> {
@@ -128,16 +136,10 @@ export class MemoryCallJournal implements CallJournal {
   /** Early frames that named the job which the service has now told us of, in the order in which they came. */
   private applyHeld(tenant: TenantState, call: CallEntry, jobId: string): void {
     for (const held of tenant.held.waiting(call.service)) {
-      if (held.report.jobId !== jobId) continue;
-      const found = find(tenant, held.report);
-      if (found) tenant.held.decide(held, this.apply(tenant, found.entry, found.call, held.report));
+      const { report } = held;
+      const found = report?.jobId === jobId ? find(tenant, report) : undefined;
+      if (report && found) tenant.held.decide(held, this.apply(tenant, found.entry, found.call, report));
     }
-  }
-
-  /** Once no call of a service is unanswered, nothing can explain its early frames any more. */
-  private dismissHeld(tenant: TenantState, service: string): void {
-    if (tenant.sending.has(service)) return;
-    for (const held of tenant.held.waiting(service)) tenant.held.decide(held, { answer: 'unknown_task' });
   }
 
   private apply(tenant: TenantState, entry: TaskEntry, call: CallEntry, report: Report): ReportAnswer {
@@ -155,8 +157,9 @@ export class MemoryCallJournal implements CallJournal {
       rememberMessage(call, report);
       this.outcomes.heard(tenant, entry, call);
       const { status, details } = report.body;
-      const { service } = report;
-      this.life.emit(tenant, entry, 'task_status_update', { status, details }, this.state.now(), { service });
+      const { service, metadata } = report;
+      const from = { service, ...(metadata && { metadata }) };
+      this.life.emit(tenant, entry, 'task_status_update', { status, details }, this.state.now(), from);
     }
     return { answer: 'applied', taskId };
   }

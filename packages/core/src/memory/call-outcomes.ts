@@ -31,7 +31,9 @@ export class CallOutcomes {
   /** The service has taken a call on. A call that is answered already only learns its job, so that repeats are known. */
   accept(tenant: TenantState, entry: TaskEntry, call: CallEntry, jobId: string): void {
     const key = jobKey(call.service, jobId);
-    if (!tenant.jobs.has(key)) tenant.jobs.set(key, call.callId);
+    const named = tenant.calls.get(tenant.jobs.get(key) ?? '');
+    // A name that is used again is that of the newer call, once the older one has ended.
+    if (!named || named.call.state === 'ended') tenant.jobs.set(key, call.callId);
     call.jobId = jobId;
     if (call.state !== 'sending') return;
     this.life.settleSending(tenant, call);

@@ -3,15 +3,23 @@ import type { Report, ReportAnswer } from '../storage/call-journal.js';
 /** A notification that came before the answer which names its job, and what became of it. */
 export interface HeldReport {
   readonly heldId: string;
-  readonly report: Report;
+  readonly service: string;
+  readonly bytes: number;
+  /** Until it is decided. */
+  report: Report | undefined;
   answer: ReportAnswer;
+}
+
+/** Those of one service that wait, by message: one that is sent again is held once. Oldest first. */
+interface Waiting {
+  readonly reports: Map<string, HeldReport>;
+  bytes: number;
 }
 
 /** The early notifications of one tenant: waiting until their fate is decided, then readable until they are forgotten. */
 export class HeldReports {
   readonly #all = new Map<string, HeldReport>();
-  /** By service, then by message: one that is sent again is held once. Oldest first. */
-  readonly #waiting = new Map<string, Map<string, HeldReport>>();
+  readonly #waiting = new Map<string, Waiting>();
 
   get(heldId: string): HeldReport | undefined {
     return this.#all.get(heldId);
@@ -19,33 +27,40 @@ export class HeldReports {
 
   /** The same message of the same job, if it waits already. */
   find(report: Report): HeldReport | undefined {
-    return this.#waiting.get(report.service)?.get(messageOf(report) ?? '');
+    return this.#waiting.get(report.service)?.reports.get(messageOf(report) ?? '');
   }
 
-  /** How many of a service wait. */
-  count(service: string): number {
-    return this.#waiting.get(service)?.size ?? 0;
+  /** How many of a service wait, and their bytes as JSON. */
+  sizeOf(service: string): { readonly count: number; readonly bytes: number } {
+    const waiting = this.#waiting.get(service);
+    return { count: waiting?.reports.size ?? 0, bytes: waiting?.bytes ?? 0 };
   }
 
   /** Those of a service that wait, as they are now. */
   waiting(service: string): readonly HeldReport[] {
-    return [...(this.#waiting.get(service)?.values() ?? [])];
+    return [...(this.#waiting.get(service)?.reports.values() ?? [])];
   }
 
-  hold(heldId: string, report: Report): ReportAnswer {
-    const held: HeldReport = { heldId, report, answer: { answer: 'held', heldId } };
+  hold(heldId: string, report: Report, bytes: number): ReportAnswer {
+    const { service } = report;
+    const held: HeldReport = { heldId, service, bytes, report, answer: { answer: 'held', heldId } };
     this.#all.set(heldId, held);
-    const waiting = this.#waiting.get(report.service) ?? new Map<string, HeldReport>();
-    this.#waiting.set(report.service, waiting.set(messageOf(report) ?? heldId, held));
+    const waiting = this.#waiting.get(service) ?? { reports: new Map<string, HeldReport>(), bytes: 0 };
+    this.#waiting.set(service, waiting);
+    waiting.reports.set(messageOf(report) ?? heldId, held);
+    waiting.bytes += bytes;
     return held.answer;
   }
 
   decide(held: HeldReport, answer: ReportAnswer): void {
+    const { service, report, bytes, heldId } = held;
+    if (!report) return;
     held.answer = answer;
-    const { service } = held.report;
+    held.report = undefined;
     const waiting = this.#waiting.get(service);
-    waiting?.delete(messageOf(held.report) ?? held.heldId);
-    if (waiting?.size === 0) this.#waiting.delete(service);
+    if (!waiting?.reports.delete(messageOf(report) ?? heldId)) return;
+    waiting.bytes -= bytes;
+    if (waiting.reports.size === 0) this.#waiting.delete(service);
   }
 
   forget(heldId: string): boolean {

@@ -205,11 +205,18 @@ export class TaskLife {
     tenant.sending.delete(call.service);
   }
 
+  /** Once no call of a service is unanswered, nothing can explain its early frames any more. */
+  dismissHeld(tenant: TenantState, service: string): void {
+    if (tenant.sending.has(service)) return;
+    for (const held of tenant.held.waiting(service)) tenant.held.decide(held, { answer: 'unknown_task' });
+  }
+
   private forgetCalls(tenant: TenantState, entry: TaskEntry, reason: string): void {
     this.tellServices(tenant, entry, reason);
     for (const call of openCalls(entry)) {
       this.settleSending(tenant, call);
       call.state = 'ended';
+      this.dismissHeld(tenant, call.service);
     }
   }
 

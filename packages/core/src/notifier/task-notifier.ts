@@ -50,6 +50,8 @@ const optionsSchema = z.object({
 
 /** When the hub says "later" and not when, in milliseconds. */
 const RETRY_LATER_MS = 1_000;
+/** What has had no ack for so long is held by the hub, in milliseconds. */
+const HELD_MS = 1_000;
 /** However long somebody says that a job is to rest, in milliseconds. */
 const MAX_REST_MS = 5 * 60_000;
 /** What the hub could do nothing with. */
@@ -92,7 +94,9 @@ export class TaskNotifier implements AsyncDisposable {
   /** Wakes whoever waits for the link, for the outbox to be empty, or for the end. */
   readonly #waiters = new Set<() => void>();
   #link: LinkState | undefined;
-  #underWay = 0;
+  /** Sent, without ack, and in the window: when. Never, for what the hub has put off. */
+  readonly #sent = new Map<OutboxEntry, number>();
+  #nextLook: NodeJS.Timeout | undefined;
   #seq = 0;
   #closed: Promise<void> | undefined;
 
@@ -246,16 +250,37 @@ export class TaskNotifier implements AsyncDisposable {
   }
 
   #pump(): void {
-    while (this.#underWay < this.#window && this.#link?.state === 'connected' && !this.#closed) {
+    while (this.#hasRoom() && this.#link?.state === 'connected' && !this.#closed) {
       const entry = this.#outbox.take();
       if (!entry) return;
-      this.#underWay += 1;
       void this.#send(entry);
     }
   }
 
+  /**
+   * Whether the window has room for one more. One that has had no ack for a while is held by the hub, until the call that
+   * it is about is answered: nothing behind it waits for that.
+   */
+  #hasRoom(): boolean {
+    if (this.#sent.size < this.#window) return true;
+    const heldSince = Date.now() - HELD_MS;
+    for (const [entry, at] of this.#sent) {
+      if (at <= heldSince) return this.#sent.delete(entry);
+    }
+    if (this.#nextLook === undefined) {
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        this.#nextLook = undefined;
+        this.#pump();
+      }, HELD_MS);
+      this.#timers.add((this.#nextLook = timer));
+    }
+    return false;
+  }
+
   /** One try. It keeps its place in the window until it has an ack, so that a hub which says "later" is not flooded. */
   async #send(entry: OutboxEntry): Promise<void> {
+    this.#sent.set(entry, Date.now());
     try {
       const ack = await this.#transport.send(entry.message);
       if (ack.outcome === 'retry_later') {
@@ -281,7 +306,7 @@ export class TaskNotifier implements AsyncDisposable {
 
   #settle(entry: OutboxEntry): void {
     if (this.#closed) return;
-    this.#underWay -= 1;
+    this.#sent.delete(entry);
     entry.line.failures = 0;
     this.#outbox.remove(entry);
     if (this.#outbox.size === 0) this.#wake();
@@ -293,6 +318,7 @@ export class TaskNotifier implements AsyncDisposable {
     if (this.#closed) return;
     const { line } = entry;
     const rests = line.resting;
+    this.#sent.set(entry, Number.POSITIVE_INFINITY);
     this.#outbox.putBack(entry);
     if (rests) return;
     const goOn = () => {

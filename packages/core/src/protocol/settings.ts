@@ -26,6 +26,8 @@ export const DEFAULTS = {
   lingerMs: 1_000,
   heldFrameMs: 60_000,
   maxHeldFrames: 1_000,
+  /** Of a tenant and service, as JSON. */
+  maxHeldBytes: 16 * 1024 * 1024,
   /** How long a type that no worker announces is still taken on. */
   unknownWorkflowAfterMs: 10 * 60_000,
 } as const;

@@ -1,5 +1,5 @@
 import type { TaskError } from '../protocol/errors.js';
-import type { JsonValue } from '../protocol/json.js';
+import type { JsonObject, JsonValue } from '../protocol/json.js';
 import type { Usage } from '../protocol/service-call.js';
 
 export type StepKind = 'call' | 'run' | 'sleep' | 'signal';
@@ -83,6 +83,8 @@ export interface Report {
   readonly taskId?: string;
   readonly messageId?: string;
   readonly seq?: number;
+  /** What the service says besides; of progress, it reaches those who follow. */
+  readonly metadata?: JsonObject;
   readonly body:
     | { readonly kind: 'outcome'; readonly outcome: StepOutcome; readonly usage?: Usage }
     | { readonly kind: 'status'; readonly status: string; readonly details: JsonValue };

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import {
   type Ack,
   type Intake,
@@ -48,6 +49,8 @@ export class Inbox {
 
   constructor(parts: InboxParts) {
     this.#parts = parts;
+    // Each frame that is held waits on it.
+    setMaxListeners(0, this.#closed.signal);
     this.#rate = new TokenBucket(parts.framesPerSecond, 2 * parts.framesPerSecond);
   }
 

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import {
-  type HubFrame,
   type JsonValue,
   MAX_RESULT_BYTES,
   newToken,
@@ -121,7 +120,10 @@ export class ServiceConnection implements FrameHandler {
     const inbox = new Inbox({
       intake: orchestrator.intake,
       from,
-      reply: this.#socket,
+      reply: {
+        sendJson: (frame) => this.#push(frame),
+        close: (code, reason) => this.#socket.close(code, reason),
+      },
       logger,
       framesPerSecond: this.#parts.serviceFramesPerSecond,
     });
@@ -138,7 +140,7 @@ export class ServiceConnection implements FrameHandler {
     for (const frame of this.#early.splice(0)) inbox.take(frame);
   }
 
-  #push(frame: HubFrame): void {
+  #push(frame: object): void {
     this.#socket.sendJson(frame);
     if (this.#socket.unsentBytes > MAX_UNSENT_BYTES) this.#socket.close(CLOSE.tooSlow, 'too much is unread');
   }

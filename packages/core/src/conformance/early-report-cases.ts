@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import type { ConformanceCase } from './conformance-case.js';
+
+/** Notifications that come before the answer which names their job, or name what is no longer there. */
+export const earlyReportCases: readonly ConformanceCase[] = [
+  {
+    part: 'journal',
+    method: 'report',
+    name: 'that is held and comes again is held once',
+    async run(t) {
+      const claim = await t.leased();
+      await t.begin(claim, t.callStep());
+      const message = { messageId: t.id() };
+      const first = await t.report('early', 1, message);
+      assert.equal(first.answer, 'held');
+      assert.deepEqual(await t.report('early', 1, message), first);
+      const other = await t.report('early', 1, { messageId: t.id() });
+      assert.ok(other.answer === 'held' && first.answer === 'held');
+      assert.notEqual(other.heldId, first.heldId);
+    },
+  },
+  {
+    part: 'journal',
+    method: 'report',
+    name: 'of a call id that nobody knows is not held',
+    async run(t) {
+      const claim = await t.leased();
+      await t.begin(claim, t.callStep());
+      assert.deepEqual(await t.report('early', 1, { callId: t.id() }), { answer: 'unknown_task' });
+      assert.equal((await t.report('early', 1)).answer, 'held');
+    },
+  },
+  {
+    part: 'journal',
+    method: 'report',
+    name: 'on a job id that is used again is for the newer call, once the older one has ended',
+    async run(t) {
+      const first = await t.withJob('again');
+      const second = await t.withJob('again');
+      assert.deepEqual(await t.report('again', 1), { answer: 'applied', taskId: first.claim.task.task_id });
+      const third = await t.withJob('again');
+      assert.deepEqual(await t.report('again', 2), { answer: 'applied', taskId: third.claim.task.task_id });
+      const { callId } = second.step.call;
+      assert.deepEqual(await t.report('again', 3, { callId }), {
+        answer: 'applied',
+        taskId: second.claim.task.task_id,
+      });
+    },
+  },
+  {
+    part: 'journal',
+    method: 'heldReport',
+    name: 'is dismissed when no call is left that it could be about, whatever ended the last one',
+    async run(t) {
+      for (const end of ['cancel', 'deadline', 'report'] as const) {
+        const claim = await t.leased({ timeoutMs: 20_000 });
+        const step = t.callStep();
+        await t.begin(claim, step);
+        const held = await t.report(`early-${end}`, 1);
+        assert.ok(held.answer === 'held');
+        if (end === 'report') await t.report('named', 1, { callId: step.call.callId });
+        else {
+          await t.storage.tasks.cancel({
+            ...t.where(claim),
+            reason: end,
+            graceMs: end === 'cancel' ? 1 : 60_000,
+          });
+          await t.pass(end === 'cancel' ? 2 : 20_001);
+        }
+        const look = await t.storage.journal.heldReport({ tenantId: t.tenantId, heldId: held.heldId });
+        assert.deepEqual(look, { answer: 'unknown_task' }, end);
+        if (end === 'report') await t.settle(claim, { kind: 'completed', result: 1 });
+      }
+    },
+  },
+  {
+    part: 'journal',
+    method: 'heldReport',
+    name: 'applies an early report in the step that names its job',
+    async run(t) {
+      const claim = await t.leased();
+      const step = t.callStep();
+      await t.begin(claim, step);
+      const held = await t.report('early', 'overtook');
+      assert.ok(held.answer === 'held');
+      const look = () => t.storage.journal.heldReport({ tenantId: t.tenantId, heldId: held.heldId });
+      assert.equal((await look()).answer, 'held');
+      const recorded = await t.record(claim, step, { kind: 'accepted', jobId: 'early' });
+      assert.ok('changes' in recorded);
+      assert.deepEqual(
+        recorded.changes.map(({ outcome }) => outcome),
+        [{ ok: true, value: 'overtook' }],
+      );
+      assert.deepEqual(await look(), { answer: 'applied', taskId: claim.task.task_id });
+    },
+  },
+  {
+    part: 'journal',
+    method: 'heldReport',
+    name: 'holds nothing when no call is unanswered, and not for longer than a minute',
+    async run(t) {
+      assert.deepEqual(await t.report('early', 1), { answer: 'unknown_task' });
+      const claim = await t.leased();
+      await t.begin(claim, t.callStep());
+      const held = await t.report('early', 1);
+      assert.ok(held.answer === 'held');
+      await t.storage.queue.renew({ leases: [{ ...t.where(claim), token: claim.token }], leaseMs: 300_000 });
+      await t.pass(60_000);
+      const late = await t.storage.journal.heldReport({ tenantId: t.tenantId, heldId: held.heldId });
+      assert.deepEqual(late, { answer: 'unknown_task' });
+    },
+  },
+  {
+    part: 'journal',
+    method: 'heldReport',
+    name: 'lets go of reports once every answer is there, and tells another tenant nothing',
+    async run(t) {
+      const claim = await t.leased();
+      const step = t.callStep();
+      await t.begin(claim, step);
+      const held = await t.report('never named', 1);
+      assert.ok(held.answer === 'held');
+      const foreign = await t.storage.journal.heldReport({ tenantId: t.otherTenantId, heldId: held.heldId });
+      assert.deepEqual(foreign, { answer: 'unknown_task' });
+      await t.record(claim, step, { kind: 'accepted', jobId: 'named otherwise' });
+      const answer = await t.storage.journal.heldReport({ tenantId: t.tenantId, heldId: held.heldId });
+      assert.deepEqual(answer, { answer: 'unknown_task' });
+    },
+  },
+];

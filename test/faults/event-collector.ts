@@ -1,0 +1,139 @@
+import type { JsonValue } from '@agent-orchestrator/core';
+import { onTestFinished } from 'vitest';
+import { WebSocket } from 'ws';
+import { KEYS } from './killable-hub.js';
+
+export interface SeenEvent {
+  readonly event: string;
+  readonly service: string;
+  readonly task_id: string;
+  readonly tenant_id: string;
+  readonly data: JsonValue;
+  readonly metadata: JsonValue;
+  readonly timestamp: string;
+  readonly rev: number;
+  readonly cursor: string;
+  readonly coalesced_from?: number;
+}
+
+const FINAL = new Set(['task_completed', 'task_failed']);
+
+/**
+ * A client of one tenant on the client socket, which comes back with its last cursor whenever the link is lost. It
+ * judges what it sees: each event once, in order, `rev` without gaps, nothing after the one final event.
+ */
+export class EventCollector {
+  /** What should never be: texts, so that a failed check says what was wrong. */
+  readonly wrong: string[] = [];
+  readonly events = new Map<string, SeenEvent[]>();
+  readonly finals = new Map<string, SeenEvent>();
+  count = 0;
+  /** Frames that said that events are no longer kept. */
+  gaps = 0;
+  /** The last of them, with the state after it. */
+  lastGap: Record<string, unknown> | undefined;
+  /** How often the link was made. */
+  connected = 0;
+  readonly #revs = new Map<string, number>();
+  #cursor: string | undefined;
+  #seq = 0;
+  #socket: WebSocket | undefined;
+  #over = false;
+  #bell: () => void = () => undefined;
+
+  constructor(
+    private url: string,
+    private readonly tenant: keyof typeof KEYS = 'acme',
+  ) {
+    onTestFinished(() => this.stop());
+  }
+
+  get socket(): WebSocket {
+    if (!this.#socket) throw new Error('not connected');
+    return this.#socket;
+  }
+
+  /** Resolves once it follows. */
+  async start(): Promise<this> {
+    this.#connect();
+    await this.until(() => this.connected > 0);
+    return this;
+  }
+
+  stop(): void {
+    this.#over = true;
+    this.#socket?.terminate();
+  }
+
+  /** Resolves when it is so; looks again at each frame. */
+  async until(fact: () => boolean): Promise<void> {
+    while (!fact()) await new Promise<void>((resolve) => (this.#bell = resolve));
+  }
+
+  /** The final event of a task. */
+  async final(taskId: string): Promise<SeenEvent> {
+    await this.until(() => this.finals.has(taskId));
+    return this.finals.get(taskId) as SeenEvent;
+  }
+
+  named(taskId: string): string[] {
+    return (this.events.get(taskId) ?? []).map(({ event }) => event);
+  }
+
+  #connect(): void {
+    if (this.#over) return;
+    const url = `${this.url.replace(/^http/, 'ws')}/ws/client`;
+    const socket = new WebSocket(url, { headers: { authorization: `Bearer ${KEYS[this.tenant]}` } });
+    this.#socket = socket;
+    socket.on('open', () => {
+      const topic = { tenant: true };
+      socket.send(JSON.stringify({ action: 'subscribe', id: 'all', topic, after: this.#cursor }));
+    });
+    socket.on('message', (data: Buffer) =>
+      this.#read(JSON.parse(data.toString()) as Record<string, unknown>),
+    );
+    socket.on('error', () => undefined);
+    socket.on('close', () => setTimeout(() => this.#connect(), 5));
+  }
+
+  #read(frame: Record<string, unknown>): void {
+    if (frame['event'] === 'subscribed') {
+      this.connected += 1;
+      // Afterwards the client keeps its own cursor until events have moved it.
+      this.#cursor ??= frame['cursor'] as string;
+    } else if (frame['event'] === 'gap') {
+      this.gaps += 1;
+      this.lastGap = frame;
+      // Where each task stands after it is in nobody's hand: from its next event on, its rev has no gaps again.
+      this.#revs.clear();
+      this.#cursor = frame['to'] as string;
+    } else if (frame['event'] === 'error') {
+      this.wrong.push(`an error frame: ${JSON.stringify(frame)}`);
+    } else if (frame['event'] !== 'heartbeat') {
+      this.#judge(frame as unknown as SeenEvent);
+    }
+    this.#bell();
+  }
+
+  #judge(event: SeenEvent): void {
+    const { task_id: id, rev, cursor } = event;
+    const seq = Number(cursor.split(':')[1]);
+    if (seq <= this.#seq) this.wrong.push(`${id}: the event at ${cursor} came again, or late`);
+    if (event.tenant_id !== this.tenant) this.wrong.push(`${id}: an event of ${event.tenant_id}`);
+    this.#seq = seq;
+    this.#cursor = cursor;
+    this.count += 1;
+    // Of a session, not of a task.
+    if (event.event === 'session_updated') return;
+    const before = this.events.get(id) ?? [];
+    const last = this.#revs.get(id) ?? (this.gaps === 0 ? 0 : undefined);
+    if (last !== undefined && (event.coalesced_from ?? rev) !== last + 1) {
+      this.wrong.push(`${id}: expected rev ${last + 1}, got ${rev}`);
+    }
+    this.#revs.set(id, rev);
+    if (this.finals.has(id)) this.wrong.push(`${id}: ${event.event} after its final event`);
+    if (FINAL.has(event.event)) this.finals.set(id, event);
+    before.push(event);
+    this.events.set(id, before);
+  }
+}

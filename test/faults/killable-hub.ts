@@ -1,0 +1,192 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import {
+  type JsonValue,
+  MemoryStorage,
+  type MemoryStorageOptions,
+  Orchestrator,
+  type OrchestratorOptions,
+  type Task,
+} from '@agent-orchestrator/core';
+import { TaskNotifier, type TaskNotifierOptions, WebSocketTransport } from '@agent-orchestrator/notifier';
+import type { WebSocketTransportOptions } from '@agent-orchestrator/notifier';
+import {
+  createIdentities,
+  OrchestratorServer,
+  type OrchestratorServerOptions,
+  toNodeHandler,
+} from '@agent-orchestrator/ws-server';
+import { onTestFinished } from 'vitest';
+
+export const KEYS = { acme: 'key-of-acme', globex: 'key-of-globex' } as const;
+export const TOKENS = { query: 'token-of-query', embedding: 'token-of-embedding' } as const;
+export type ServiceName = keyof typeof TOKENS;
+
+export interface HubOptions {
+  readonly server?: Partial<OrchestratorServerOptions>;
+  readonly orchestrator?: OrchestratorOptions;
+  readonly limits?: NonNullable<MemoryStorageOptions['limits']>;
+}
+
+interface Incarnation {
+  readonly http: Server;
+  readonly sockets: ReadonlySet<Socket>;
+}
+
+/**
+ * The real server on a port of its own. It can be killed, and take its port again: what a server keeps in memory is gone
+ * then, the orchestrator and its storage stay. It ends with the test.
+ */
+export class KillableHub {
+  readonly storage: MemoryStorage;
+  readonly orchestrator: Orchestrator;
+  readonly #options: Partial<OrchestratorServerOptions>;
+  readonly #servers: OrchestratorServer[] = [];
+  #now: Incarnation | undefined;
+  #port = 0;
+
+  private constructor(options: HubOptions) {
+    this.storage = new MemoryStorage(options.limits && { limits: options.limits });
+    this.orchestrator = new Orchestrator({ storage: this.storage, ...options.orchestrator });
+    this.#options = options.server ?? {};
+  }
+
+  static async start(options: HubOptions = {}): Promise<KillableHub> {
+    const hub = new KillableHub(options);
+    onTestFinished(() => hub.end());
+    await hub.revive();
+    return hub;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** Connections that the hub has. */
+  get connections(): number {
+    return this.#now?.sockets.size ?? 0;
+  }
+
+  get acme() {
+    return this.orchestrator.tenant('acme');
+  }
+
+  /** A new server takes the port. */
+  async revive(): Promise<void> {
+    const identities = createIdentities({
+      apiKeys: Object.entries(KEYS).map(([tenant, key]) => ({ tenant, key })),
+      serviceTokens: Object.entries(TOKENS).map(([service, token]) => ({ service, token })),
+    });
+    const server = new OrchestratorServer(this.orchestrator, { identities, ...this.#options });
+    this.#servers.push(server);
+    const handle = toNodeHandler(server);
+    const http = createServer((request, response) => void handle(request, response));
+    const sockets = new Set<Socket>();
+    http.on('connection', (socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
+    server.attach(http);
+    await server.start();
+    http.listen(this.#port, '127.0.0.1');
+    await once(http, 'listening');
+    this.#port = (http.address() as AddressInfo).port;
+    this.#now = { http, sockets };
+  }
+
+  /** As if its process had been killed: connections are reset, nobody is told. */
+  async kill(): Promise<void> {
+    const now = this.#now;
+    if (!now) return;
+    this.#now = undefined;
+    const closed = new Promise((resolve) => now.http.close(resolve));
+    for (const socket of now.sockets) socket.resetAndDestroy();
+    await closed;
+  }
+
+  async end(): Promise<void> {
+    await this.kill();
+    for (const server of this.#servers) await server.stop({ graceMs: 0 });
+  }
+
+  /** A request of a client, over the network. */
+  async ask(method: string, path: string, body?: unknown, key: string = KEYS.acme) {
+    const response = await fetch(this.url + path, {
+      method,
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    const answer = (await response.json()) as Record<string, JsonValue>;
+    return { status: response.status, body: answer };
+  }
+
+  /** Submits a task as a client does; its id. */
+  async submit(
+    type: string,
+    payload: JsonValue,
+    more: object = {},
+    key: string = KEYS.acme,
+  ): Promise<string> {
+    const { status, body } = await this.ask('POST', '/v1/tasks', { type, payload, ...more }, key);
+    const { task_id: id } = body;
+    if (status !== 202 || typeof id !== 'string') {
+      throw new Error(`expected 202, got ${status}: ${JSON.stringify(body)}`);
+    }
+    return id;
+  }
+
+  ended(taskId: string, tenant = 'acme'): Promise<Task> {
+    return this.orchestrator.tenant(tenant).tasks.wait(taskId, { timeoutMs: 25_000 });
+  }
+
+  /** A task that a service works on as `jobId`, without a workflow. */
+  async track(jobId: string, service: ServiceName = 'query', tenantId = 'acme'): Promise<string> {
+    const { registry } = this.orchestrator;
+    const { task } = await registry.register({ tenantId, type: service, service, jobId });
+    return task.task_id;
+  }
+}
+
+/** Short times, so that no test waits long for a fact. */
+const QUICK = { helloMs: 2_000, reconnectBaseMs: 5, reconnectCapMs: 50 } as const;
+
+/** The notifier of a service that is another process, as far as the hub can tell. It ends with the test. */
+export function notifierOf(
+  service: ServiceName,
+  url: string,
+  options: WebSocketTransportOptions = {},
+  more: Partial<TaskNotifierOptions> = {},
+): TaskNotifier {
+  const transport = new WebSocketTransport({ url, token: TOKENS[service], ...QUICK, ...options });
+  const notifier = new TaskNotifier({
+    serviceName: service,
+    transport,
+    retryBaseMs: 5,
+    retryCapMs: 50,
+    ...more,
+  });
+  onTestFinished(() => notifier.close());
+  return notifier;
+}
+
+/** Lets whatever can happen now happen. */
+export const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Resolves when it is so; whoever waits for what never comes is ended by the time limit of the test. */
+export async function until(fact: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await fact())) await new Promise<void>((resolve) => setTimeout(resolve, 2));
+}
+
+/** What must be there. */
+export function given<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('expected something, got nothing');
+  return value;
+}
+
+/** No jitter: what is sent or tried again, is so at once. */
+export const NO_JITTER = { uuid: () => crypto.randomUUID(), fraction: () => 0 };
