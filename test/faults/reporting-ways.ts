@@ -35,6 +35,7 @@ export async function byRawFrames(url: string, acknowledged: boolean): Promise<R
   const socket = new WebSocket(`${url}/ws/task_updates`);
   onTestFinished(() => socket.terminate());
   const unacked = new Map<string, string>();
+  const putOff = new Set<string>();
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
     socket.once('open', () =>
@@ -47,10 +48,15 @@ export async function byRawFrames(url: string, acknowledged: boolean): Promise<R
     const id = String(frame['message_id']);
     const text = unacked.get(id);
     if (frame['event'] !== 'ack' || text === undefined) return;
-    if (frame['outcome'] === 'retry_later') setTimeout(() => send(id, text), Number(frame['retry_after_ms']));
-    else unacked.delete(id);
+    if (frame['outcome'] !== 'retry_later') unacked.delete(id);
+    else if (!putOff.has(id)) {
+      // Once, however often it is said: else each try would make nine more.
+      putOff.add(id);
+      setTimeout(() => send(id, text), Number(frame['retry_after_ms']));
+    }
   });
   const send = (id: string, text: string) => {
+    putOff.delete(id);
     if (unacked.has(id) && socket.readyState === socket.OPEN) socket.send(text);
   };
   return {
