@@ -1,6 +1,3 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
 import {
   type JsonValue,
   MemoryStorage,
@@ -15,9 +12,9 @@ import {
   createIdentities,
   OrchestratorServer,
   type OrchestratorServerOptions,
-  toNodeHandler,
 } from '@agent-orchestrator/ws-server';
 import { onTestFinished } from 'vitest';
+import { KillableListener } from '../../packages/notifier/test/killable-listener.js';
 
 export const KEYS = { acme: 'key-of-acme', globex: 'key-of-globex' } as const;
 export const TOKENS = { query: 'token-of-query', embedding: 'token-of-embedding' } as const;
@@ -29,11 +26,6 @@ export interface HubOptions {
   readonly limits?: NonNullable<MemoryStorageOptions['limits']>;
 }
 
-interface Incarnation {
-  readonly http: Server;
-  readonly sockets: ReadonlySet<Socket>;
-}
-
 /**
  * The real server on a port of its own. It can be killed, and take its port again: what a server keeps in memory is gone
  * then, the orchestrator and its storage stay. It ends with the test.
@@ -43,7 +35,7 @@ export class KillableHub {
   readonly orchestrator: Orchestrator;
   readonly #options: Partial<OrchestratorServerOptions>;
   readonly #servers: OrchestratorServer[] = [];
-  #now: Incarnation | undefined;
+  #now: KillableListener | undefined;
   #port = 0;
 
   private constructor(options: HubOptions) {
@@ -69,7 +61,7 @@ export class KillableHub {
 
   /** Connections that the hub has. */
   get connections(): number {
-    return this.#now?.sockets.size ?? 0;
+    return this.#now?.connections ?? 0;
   }
 
   get acme() {
@@ -84,19 +76,9 @@ export class KillableHub {
     });
     const server = new OrchestratorServer(this.orchestrator, { identities, ...this.#options });
     this.#servers.push(server);
-    const handle = toNodeHandler(server);
-    const http = createServer((request, response) => void handle(request, response));
-    const sockets = new Set<Socket>();
-    http.on('connection', (socket) => {
-      sockets.add(socket);
-      socket.once('close', () => sockets.delete(socket));
-    });
-    server.attach(http);
-    await server.start();
-    http.listen(this.#port, '127.0.0.1');
-    await once(http, 'listening');
-    this.#port = (http.address() as AddressInfo).port;
-    this.#now = { http, sockets };
+    const listener = await KillableListener.open(server, this.#port);
+    this.#port = listener.port;
+    this.#now = listener;
   }
 
   /** As if its process had been killed: connections are reset, nobody is told. */
@@ -104,9 +86,7 @@ export class KillableHub {
     const now = this.#now;
     if (!now) return;
     this.#now = undefined;
-    const closed = new Promise((resolve) => now.http.close(resolve));
-    for (const socket of now.sockets) socket.resetAndDestroy();
-    await closed;
+    await now.kill();
   }
 
   async end(): Promise<void> {

@@ -53,7 +53,8 @@ export { type AboutTask, TaskNotifier, type TaskNotifierOptions } from './notifi
 export { type InProcessHub, InProcessTransport } from './notifier/in-process-transport.js';
 export type { NotifierTransport, OutgoingNotification } from './notifier/transport.js';
 export { type Clock, pause, systemClock } from './clock.js';
-export { fullJitter, type Random, systemRandom } from './random.js';
+export { type Random, systemRandom } from './random.js';
+export { fullJitter } from './protocol/full-jitter.js';
 export { MemoryStorage, type MemoryStorageOptions } from './memory/memory-storage.js';
 export type { Storage } from './storage/storage.js';
 export type { Bell, Bells } from './storage/bells.js';

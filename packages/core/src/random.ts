@@ -23,8 +23,3 @@ function randomUuid(): string {
 }
 
 export const systemRandom: Random = { uuid: randomUuid, fraction: () => Math.random() };
-
-/** Full jitter: anything from 0 to the exponential bound (AWS Architecture Blog, "Exponential Backoff And Jitter"). */
-export function fullJitter(random: Random, attempt: number, baseMs: number, capMs: number): number {
-  return Math.floor(random.fraction() * Math.min(capMs, baseMs * 2 ** Math.min(attempt - 1, 30)));
-}

@@ -1,8 +1,8 @@
 import {
+  fullJitter,
   type LinkDisconnected,
   type LinkRefused,
   OrchestratorError,
-  retryDelay,
 } from '@agent-orchestrator/core/notifier';
 
 /** How a connection ended, or why there was none. */
@@ -55,7 +55,7 @@ export function reconnectPlan(
     return { ...disconnected, retryInMs: asked + Math.random() * baseMs };
   }
   if (end.code === OVERLOADED) return { ...disconnected, retryInMs: upperHalf(capMs) };
-  return { ...disconnected, retryInMs: retryDelay(attempt, { baseMs, capMs }) };
+  return { ...disconnected, retryInMs: fullJitter({ fraction: Math.random }, attempt, baseMs, capMs) };
 }
 
 function upperHalf(ms: number): number {

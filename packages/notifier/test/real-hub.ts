@@ -1,22 +1,18 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
 import { MemoryStorage, Orchestrator } from '@agent-orchestrator/core';
 import {
   createIdentities,
   OrchestratorServer,
   type OrchestratorServerOptions,
-  toNodeHandler,
 } from '@agent-orchestrator/ws-server';
 import { onTestFinished } from 'vitest';
+import { KillableListener } from './killable-listener.js';
 
 export const TOKEN = 'token-of-query';
 
 interface Incarnation {
   readonly orchestrator: Orchestrator;
   readonly server: OrchestratorServer;
-  readonly http: Server;
-  readonly sockets: ReadonlySet<Socket>;
+  readonly listener: KillableListener;
 }
 
 /** The real hub on a port of its own, which can be killed and started again; what it has stored outlasts that. */
@@ -55,19 +51,9 @@ export class RealHub {
   async start(): Promise<void> {
     const orchestrator = new Orchestrator({ storage: this.#storage });
     const server = new OrchestratorServer(orchestrator, { identities: this.identities, ...this.options });
-    const handle = toNodeHandler(server);
-    const http = createServer((request, response) => void handle(request, response));
-    const sockets = new Set<Socket>();
-    http.on('connection', (socket) => {
-      sockets.add(socket);
-      socket.once('close', () => sockets.delete(socket));
-    });
-    server.attach(http);
-    await server.start();
-    http.listen(this.#port, '127.0.0.1');
-    await once(http, 'listening');
-    this.#port = (http.address() as AddressInfo).port;
-    this.#now = { orchestrator, server, http, sockets };
+    const listener = await KillableListener.open(server, this.#port);
+    this.#port = listener.port;
+    this.#now = { orchestrator, server, listener };
   }
 
   /** As if its process had been killed: connections are reset, nobody is told. */
@@ -75,9 +61,7 @@ export class RealHub {
     const now = this.#now;
     if (!now) return;
     this.#now = undefined;
-    const closed = new Promise((resolve) => now.http.close(resolve));
-    for (const socket of now.sockets) socket.resetAndDestroy();
-    await closed;
+    await now.listener.kill();
     await now.server.stop({ graceMs: 0 });
   }
 
@@ -86,9 +70,9 @@ export class RealHub {
     const now = this.#now;
     if (!now) return;
     this.#now = undefined;
-    now.http.close();
+    now.listener.close();
     await now.server.stop({ graceMs: 1_000 });
-    now.http.closeAllConnections();
+    now.listener.closeAllConnections();
   }
 
   /** A task that the service `query` works on as `jobId`. */

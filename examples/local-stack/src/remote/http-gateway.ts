@@ -4,6 +4,7 @@ import {
   type GatewayOutcome,
   isErrorCode,
   type JsonObject,
+  JsonRefusedError,
   type JsonValue,
   MAX_RESULT_BYTES,
   OrchestratorError,
@@ -16,6 +17,7 @@ import type { Gateway } from '../service-definition.js';
 
 const SENDS = 8;
 const ANSWER_MS = 30_000;
+const MAX_ANSWER_BYTES = MAX_RESULT_BYTES + 16 * 1024;
 /** How often to ask for an outcome that nobody has told. */
 const LOOK_MS = 5_000;
 const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
@@ -109,13 +111,29 @@ export class HttpGateway implements Gateway {
       redirect: 'error',
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
     });
-    const text = await response.text();
-    if (text.length > MAX_RESULT_BYTES + 1024) {
+    const text = await textOf(response);
+    try {
+      const body = text === '' ? {} : parseJson(text);
+      return { status: response.status, body: isObject(body) ? body : {} };
+    } catch (error) {
+      if (!(error instanceof JsonRefusedError)) throw error;
+      throw new OrchestratorError('invalid_response', `the orchestrator's answer: ${error.reason}`);
+    }
+  }
+}
+
+/** The answer as far as it may be read: a result of 1 MiB and a few words around it. */
+async function textOf(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_ANSWER_BYTES) {
       throw new OrchestratorError('result_too_large', `expected at most ${MAX_RESULT_BYTES} bytes, got more`);
     }
-    const body = text === '' ? {} : parseJson(text);
-    return { status: response.status, body: isObject(body) ? body : {} };
+    chunks.push(chunk);
   }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function isObject(value: JsonValue): value is JsonObject {

@@ -61,6 +61,10 @@ class SupervisedService {
     });
     this.#child = child;
     createInterface(child.stderr).on('line', (line) => this.say(`${this.name}: ${line}`));
+    // One that could not be started never ends.
+    child.once('error', () => {
+      this.#child = undefined;
+    });
     child.once('exit', (code, signal) => {
       this.#child = undefined;
       if (performance.now() - startedAt > HEALTHY_MS) this.#failures = 0;

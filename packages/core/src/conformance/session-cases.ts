@@ -155,27 +155,21 @@ export const sessionCases: readonly ConformanceCase[] = [
     async run(t) {
       for (const id of ['a', 'b', 'c']) await t.storage.sessions.create({ ...where(t, id), context: {} });
       await t.storage.sessions.close({ ...where(t, 'b'), graceMs: 0 });
-      const first = await t.storage.sessions.list({ tenantId: t.tenantId, limit: 2 });
+      type Asked = Partial<Parameters<typeof t.storage.sessions.list>[0]>;
+      const page = (asked: Asked) => t.storage.sessions.list({ tenantId: t.tenantId, limit: 9, ...asked });
+      const ids = async (asked: Asked) => (await page(asked))?.sessions.map(({ session_id }) => session_id);
+      const first = await page({ limit: 2 });
       assert.deepEqual(
-        first.sessions.map(({ session_id }) => session_id),
+        first?.sessions.map(({ session_id }) => session_id),
         ['c', 'b'],
       );
-      const second = await t.storage.sessions.list({
-        tenantId: t.tenantId,
-        limit: 2,
-        after: first.next ?? '',
-      });
-      assert.deepEqual(
-        second.sessions.map(({ session_id }) => session_id),
-        ['a'],
-      );
-      assert.equal(second.next, undefined);
-      const active = await t.storage.sessions.list({ tenantId: t.tenantId, status: 'active', limit: 9 });
-      assert.deepEqual(
-        active.sessions.map(({ session_id }) => session_id),
-        ['c', 'a'],
-      );
-      assert.deepEqual((await t.storage.sessions.list({ tenantId: t.otherTenantId, limit: 9 })).sessions, []);
+      const after = first.next ?? '';
+      assert.deepEqual(await ids({ limit: 2, after }), ['a']);
+      assert.equal((await page({ limit: 2, after }))?.next, undefined);
+      assert.deepEqual(await ids({ status: 'active' }), ['c', 'a']);
+      assert.deepEqual(await ids({ tenantId: t.otherTenantId }), []);
+      assert.equal(await page({ after: 'nobody' }), undefined);
+      assert.equal(await page({ tenantId: t.otherTenantId, after }), undefined);
     },
   },
   {

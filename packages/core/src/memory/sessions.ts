@@ -109,6 +109,7 @@ export class MemorySessions implements SessionStore {
   async list(params: Parameters<SessionStore['list']>[0]): ReturnType<SessionStore['list']> {
     const newestFirst = [...this.state.tenant(params.tenantId).sessions.values()].toReversed();
     const from = newestFirst.findIndex((entry) => entry.session.session_id === params.after) + 1;
+    if (params.after !== undefined && from === 0) return undefined;
     const found: Session[] = [];
     for (const entry of newestFirst.slice(from)) {
       if (params.status !== undefined && entry.session.status !== params.status) continue;

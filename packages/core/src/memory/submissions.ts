@@ -220,7 +220,7 @@ export class Submissions {
     const now = this.state.now();
     const deadlineAt = Math.max(now, task.runAt ?? 0) + task.timeoutMs;
     const spec = { ...task, payload: copyJson(task.payload) };
-    const entry = new TaskEntry(tenant, spec, now, deadlineAt, tenant.events.seq + 1, origin);
+    const entry = new TaskEntry(tenant, spec, now, tenant.events.seq + 1, origin);
     tenant.tasks.set(task.task_id, entry);
     this.state.owe('deadline', deadlineAt, entry);
     return entry;

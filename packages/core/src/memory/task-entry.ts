@@ -123,7 +123,6 @@ export class TaskEntry {
     readonly tenant: TenantState,
     readonly spec: NewTask,
     readonly createdAt: number,
-    readonly deadlineAt: number,
     readonly place: number,
     origin: Origin,
   ) {

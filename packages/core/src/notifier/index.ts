@@ -1,7 +1,7 @@
 /** What a service that is a process of its own needs of core: nothing here loads the orchestrator. */
 export { InProcessTransport, type InProcessHub } from './in-process-transport.js';
 export type { NotifierEvents, NotifierListener } from './notifier-events.js';
-export { retryDelay } from './retry-delay.js';
+export { fullJitter } from '../protocol/full-jitter.js';
 export { type AboutTask, TaskNotifier, type TaskNotifierOptions } from './task-notifier.js';
 export type {
   LinkConnected,

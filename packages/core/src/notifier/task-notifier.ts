@@ -9,10 +9,10 @@ import {
   parseJson,
 } from '../protocol/json.js';
 import type { Ack, HubFrame, TaskNotification } from '../protocol/service-socket.js';
+import { fullJitter } from '../protocol/full-jitter.js';
 import { validate } from '../protocol/validation.js';
 import { ListenerBoard, type NotifierEvents, type NotifierListener } from './notifier-events.js';
 import { Outbox, type OutboxEntry, type OutboxMessage } from './outbox.js';
-import { retryDelay } from './retry-delay.js';
 import type { LinkState, NotifierTransport } from './transport.js';
 
 export interface TaskNotifierOptions {
@@ -50,6 +50,7 @@ const optionsSchema = z.object({
 
 /** When the hub says "later" and not when, in milliseconds. */
 const RETRY_LATER_MS = 1_000;
+const CHANCE = { fraction: () => Math.random() };
 /** What has had no ack for so long is held by the hub, in milliseconds. */
 const HELD_MS = 1_000;
 /** However long somebody says that a job is to rest, in milliseconds. */
@@ -266,6 +267,7 @@ export class TaskNotifier implements AsyncDisposable {
     const heldSince = Date.now() - HELD_MS;
     for (const [entry, at] of this.#sent) {
       if (at <= heldSince) return this.#sent.delete(entry);
+      if (Number.isFinite(at)) break;
     }
     if (this.#nextLook === undefined) {
       const timer = setTimeout(() => {
@@ -280,6 +282,8 @@ export class TaskNotifier implements AsyncDisposable {
 
   /** One try. It keeps its place in the window until it has an ack, so that a hub which says "later" is not flooded. */
   async #send(entry: OutboxEntry): Promise<void> {
+    // At the end again, if it was in it: the oldest stand first.
+    this.#sent.delete(entry);
     this.#sent.set(entry, Date.now());
     try {
       const ack = await this.#transport.send(entry.message);
@@ -300,7 +304,8 @@ export class TaskNotifier implements AsyncDisposable {
       const { line } = entry;
       if (!line.resting) line.failures += 1;
       const asked = error instanceof OrchestratorError ? error.retryAfterMs : undefined;
-      this.#sendAgain(entry, asked ?? retryDelay(line.failures, this.#retry));
+      const { baseMs, capMs } = this.#retry;
+      this.#sendAgain(entry, asked ?? fullJitter(CHANCE, line.failures, baseMs, capMs));
     }
   }
 

@@ -124,14 +124,12 @@ export class SessionManager {
     readonly limit?: number;
     readonly after?: string;
   }): Promise<{ readonly sessions: readonly Session[]; readonly next?: string }> {
-    const { tenantId, after } = params;
-    if (after !== undefined && !(await this.#storage.sessions.get({ tenantId, sessionId: after }))) {
-      throw new OrchestratorError(
-        'invalid_request',
-        `cursor: expected the "next" of a page, got ${describe(after)}`,
-      );
-    }
-    return this.#storage.sessions.list({ ...params, limit: checkLimit(params.limit) });
+    const page = await this.#storage.sessions.list({ ...params, limit: checkLimit(params.limit) });
+    if (page) return page;
+    throw new OrchestratorError(
+      'invalid_request',
+      `cursor: expected the "next" of a page, got ${describe(params.after)}`,
+    );
   }
 
   /** Takes no more tasks; those that live are cancelled. Closing twice is closing once. */

@@ -46,13 +46,13 @@ export interface SessionStore {
   messages(
     params: InSession & { readonly limit: number; readonly before?: string },
   ): Promise<readonly Message[] | undefined>;
-  /** Newest first. */
+  /** Newest first. `after` is the `next` of the page before; `undefined` when there is no such session. */
   list(params: {
     readonly tenantId: string;
     readonly status?: 'active' | 'closed';
     readonly limit: number;
     readonly after?: string;
-  }): Promise<{ readonly sessions: readonly Session[]; readonly next?: string }>;
+  }): Promise<{ readonly sessions: readonly Session[]; readonly next?: string } | undefined>;
   /** Takes no more tasks; those that live are cancelled. */
   close(
     params: InSession & { readonly graceMs: number },

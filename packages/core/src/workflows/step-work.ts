@@ -2,7 +2,7 @@ import { pause } from '../clock.js';
 import { OrchestratorError, toTaskError } from '../protocol/errors.js';
 import { toBoundedJson } from '../protocol/bounded-json.js';
 import type { Progress } from '../protocol/task.js';
-import { fullJitter } from '../random.js';
+import { fullJitter } from '../protocol/full-jitter.js';
 import type {
   JournalNews,
   JournalStep,

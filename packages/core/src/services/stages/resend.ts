@@ -1,5 +1,6 @@
 import { type Clock, pause } from '../../clock.js';
-import { fullJitter, type Random } from '../../random.js';
+import { fullJitter } from '../../protocol/full-jitter.js';
+import type { Random } from '../../random.js';
 import { Breaker } from '../breaker.js';
 import { type CallStage, failure, type OutboundCall, type SendResult, type Sender } from '../call-stage.js';
 
