@@ -11,6 +11,10 @@ export default defineConfig({
         replacement: source('examples/local-stack/src/index.ts'),
       },
       {
+        find: /^@agent-orchestrator\/test-servers$/,
+        replacement: source('test-servers/src/index.ts'),
+      },
+      {
         find: /^@agent-orchestrator\/core\/notifier$/,
         replacement: source('packages/core/src/notifier/index.ts'),
       },

@@ -1,0 +1,1 @@
+export { RedisStorage, type RedisStorageOptions, type RedisTarget } from './redis-storage.js';
