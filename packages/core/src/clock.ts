@@ -14,6 +14,13 @@ export const systemClock: Clock = {
   },
 };
 
+/** Waits for `work`, which must not reject, but no longer than `ms`. */
+export async function atMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([work, pause(clock, ms, over.signal)]);
+  over.abort();
+}
+
 /**
  * Resolves after `ms`, or earlier when `signal` fires; which of the two, the caller sees at the signal.
  */

@@ -87,6 +87,7 @@ export type {
   TaskRecords,
   TrackedCall,
 } from './storage/task-records.js';
+export type { TenantSettings, TenantStanding, TenantStore } from './storage/tenant-store.js';
 export type { UsageLedger, UsageRow } from './storage/usage-ledger.js';
 export type { WorkerDirectory, WorkerEntry } from './storage/worker-directory.js';
 export {
@@ -144,7 +145,9 @@ export {
 } from './protocol/events.js';
 export { type OrchestrationPlan, planSchema, type PlanStep, planStepSchema } from './protocol/plan.js';
 export { DEFAULTS } from './protocol/settings.js';
-export { Orchestrator, type Health, type OrchestratorOptions } from './orchestrator.js';
+export type { Figures, SweeperFigures, WorkerFigures } from './figures.js';
+export { type Health, Orchestrator, type OrchestratorOptions, type Role, ROLES } from './orchestrator.js';
+export { TenantAdmin, type TenantChange } from './tenants/tenant-admin.js';
 export {
   type Once,
   type TenantBatches,

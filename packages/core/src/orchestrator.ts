@@ -1,5 +1,6 @@
-import { type Clock, systemClock } from './clock.js';
+import { atMost, type Clock, systemClock } from './clock.js';
 import { TenantEvents } from './events/tenant-events.js';
+import type { Figures } from './figures.js';
 import { Gateway } from './intake/gateway.js';
 import { Intake } from './intake/intake.js';
 import { ServiceLinks } from './intake/service-links.js';
@@ -17,16 +18,26 @@ import { SessionManager } from './sessions/session-manager.js';
 import type { Storage } from './storage/storage.js';
 import { GlobalTaskRegistry } from './tasks/global-task-registry.js';
 import { TenantHandle } from './tenant.js';
+import { TenantAdmin } from './tenants/tenant-admin.js';
 import { Sweeper } from './worker/sweeper.js';
 import { Worker } from './worker/worker.js';
 import { addBuiltInWorkflows } from './workflows/built-in.js';
+import type { RunPorts } from './workflows/run-ports.js';
 import { type WorkflowOptions, WorkflowCatalog } from './workflows/catalog.js';
 import type { WorkflowFunction } from './workflows/context.js';
 import { checkPlan } from './workflows/plan-check.js';
 
+export const ROLES = ['all', 'api', 'worker'] as const;
+export type Role = (typeof ROLES)[number];
+
 export interface OrchestratorOptions {
   /** Default: in memory; nothing survives the process. A storage that is given stays open after `stop`. */
   readonly storage?: Storage;
+  /**
+   * What this process does. `api`: takes requests and notifications, runs no tasks. `worker`: the same as `all`, but its
+   * server answers nobody except who asks for its health. Sweeping is everybody's duty. Default `all`.
+   */
+  readonly role?: Role;
   readonly services?: Readonly<Record<string, ServiceSettings>>;
   /** Tasks that this process runs at once; parked ones do not count. Default 100. */
   readonly concurrency?: number;
@@ -59,12 +70,14 @@ export interface StopOptions {
 }
 
 export interface Health {
-  /** Whether there is progress: the storage answers, the sweeper sweeps, the worker claims. */
+  /** Whether there is progress: the storage answers, the sweeper sweeps, the worker (unless the role is `api`) claims. */
   readonly ready: boolean;
   readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly detail: string }>>;
 }
 
 const STALE_MS = 15_000;
+/** How long a stop waits for a sweep that the storage does not answer. */
+const SWEEP_END_MS = 2_000;
 
 /** Composes the parts and owns their lifecycle. States: stopped, running (`start`), stopped again (`stop`). */
 export class Orchestrator implements AsyncDisposable {
@@ -73,21 +86,33 @@ export class Orchestrator implements AsyncDisposable {
   readonly intake: Intake;
   readonly links: ServiceLinks;
   readonly gateway: Gateway;
+  readonly tenants: TenantAdmin;
+  readonly role: Role;
+  readonly #clock: Clock;
   readonly #storage: Storage;
   readonly #ownsStorage: boolean;
   readonly #catalog = new WorkflowCatalog();
   readonly #caller: ServiceCaller;
-  readonly #worker: Worker;
+  readonly #worker: Worker | undefined;
   readonly #sweeper: Sweeper;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: OrchestratorOptions = {}) {
     const { clock = systemClock, random = systemRandom, logger = silentLogger } = options;
-    const { leaseMs = DEFAULTS.leaseMs, sweepMs = DEFAULTS.sweepMs, concurrency = 100 } = options;
+    const { sweepMs = DEFAULTS.sweepMs } = options;
+    const { role = 'all' } = options;
+    if (!ROLES.includes(role)) {
+      throw new OrchestratorError(
+        'invalid_request',
+        `role: expected one of ${ROLES.join(', ')}; got "${role}"`,
+      );
+    }
     const storage = options.storage ?? new MemoryStorage({ clock, random });
     const caller = new ServiceCaller({ clock, random });
     const ports = { storage, clock, random, logger, caller };
+    this.role = role;
+    this.#clock = clock;
     this.#storage = storage;
     this.#ownsStorage = options.storage === undefined;
     this.#caller = caller;
@@ -103,9 +128,18 @@ export class Orchestrator implements AsyncDisposable {
     this.intake = new Intake(ports);
     this.links = new ServiceLinks(ports);
     this.gateway = new Gateway({ ...ports, registry: this.registry, links: this.links });
+    this.tenants = new TenantAdmin(ports);
     this.#sweeper = new Sweeper(ports, { sweepMs });
+    if (role !== 'api') this.#worker = this.#makeWorker(ports, options);
+  }
+
+  #makeWorker(
+    ports: Omit<RunPorts, 'limits'> & { readonly logger: Logger },
+    options: OrchestratorOptions,
+  ): Worker {
+    const { leaseMs = DEFAULTS.leaseMs, concurrency = 100 } = options;
     const { maxSteps, callTries, pollMs } = DEFAULTS;
-    this.#worker = new Worker(
+    return new Worker(
       {
         ...ports,
         catalog: this.#catalog,
@@ -182,7 +216,7 @@ export class Orchestrator implements AsyncDisposable {
     await this.#storage.ping();
     this.links.start();
     this.#sweeper.start();
-    await this.#worker.start();
+    await this.#worker?.start();
   }
 
   /** Takes no more, lets what runs end within `graceMs` (default 10 s) or until `signal` fires, gives the rest back. */
@@ -193,10 +227,10 @@ export class Orchestrator implements AsyncDisposable {
 
   async #stop(graceMs: number, signal: AbortSignal | undefined): Promise<void> {
     await this.#starting?.catch(() => undefined);
-    await this.#worker.stop({ graceMs, signal });
+    await this.#worker?.stop({ graceMs, signal });
     this.gateway.stop();
     this.registry.close();
-    await this.#sweeper.stop();
+    await atMost(this.#clock, SWEEP_END_MS, this.#sweeper.stop());
     this.links.stop();
     await this.#caller.close();
     if (this.#ownsStorage) await this.#storage.close();
@@ -219,8 +253,26 @@ export class Orchestrator implements AsyncDisposable {
       ok: running && ms < STALE_MS,
       detail: running ? `${ms} ms ago` : 'not running',
     });
-    const checks = { storage, sweeper: age(this.#sweeper.behindMs), worker: age(this.#worker.idleForMs) };
+    const worker = this.#worker;
+    const checks = {
+      storage,
+      sweeper: age(this.#sweeper.behindMs),
+      ...(worker && {
+        // Whoever has its hands full does not ask for more.
+        worker: running && worker.full ? { ok: true, detail: 'every slot is taken' } : age(worker.idleForMs),
+      }),
+    };
     return { ready: Object.values(checks).every(({ ok }) => ok), checks };
+  }
+
+  /** Numbers of this process, for metrics. */
+  figures(): Figures {
+    return {
+      ...(this.#worker && { worker: this.#worker.figures }),
+      sweeper: this.#sweeper.figures,
+      breakers: this.#caller.breakerStates(),
+      notifications: this.intake.outcomes,
+    };
   }
 
   #checkPayload(type: string, payload: unknown): void {

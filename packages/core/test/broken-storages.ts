@@ -261,8 +261,13 @@ export const brokenStorages: readonly BrokenStorage[] = [
     'takes nothing': forgets([]),
     'forgets the claim id': (params, original) => original({ ...params, claimId: crypto.randomUUID() }),
     'takes more than it is told to': change({ max: 1_000 }),
-    'takes what the worker can not run': (params, original) =>
-      original({ ...params, runs: ['work', 'other'].map((type) => ({ type, versions: [1, 2] })) }),
+    'takes what the worker can not run': (params, original) => {
+      const types = (params['runs'] as unknown as { type: string }[]).flatMap(({ type }) => [
+        type,
+        `${type}-other`,
+      ]);
+      return original({ ...params, runs: types.map((type) => ({ type, versions: [1, 2] })) });
+    },
     'turns the order round': answers((claims) => [...(claims as unknown as object[])].toReversed()),
     'loses the journal': answers((claims) =>
       (claims as unknown as object[]).map((claim) => ({ ...claim, steps: [] })),
@@ -469,6 +474,52 @@ export const brokenStorages: readonly BrokenStorage[] = [
       for await (const event of original(params) as unknown as AsyncIterable<Answer>)
         if (event['event'] !== 'gap') yield event;
     } as Mistake,
+  }),
+  ...broken('tenants.get', {
+    'knows no settings': answers((standing) => ({ ...standing, settings: { weight: 1, paused: false } })),
+    'does not know what runs': answers((standing) => ({ ...standing, running: 0 })),
+    'takes all that waits for ready': answers((standing) => ({
+      ...standing,
+      ready: (standing['counts'] as { pending: number }).pending,
+    })),
+    'does not know the oldest': answers(({ oldestReadyAt: _, ...standing }) => standing),
+    'remembers whoever it is asked about': async (params, original, storage) => {
+      await storage.tenants.configure(params as never);
+      return original(params);
+    },
+  }),
+  ...broken('tenants.configure', {
+    'changes nothing': (params, _, storage) => storage.tenants.get(params as never),
+    'never pauses': change({ paused: false }),
+    'never resumes': (params, original) =>
+      original({ ...params, paused: params['paused'] === false ? undefined : params['paused'] }),
+    'knows no limit': change({ maxRunning: null }),
+    'never lifts the limit': (params, original) =>
+      original({ ...params, maxRunning: params['maxRunning'] ?? undefined }),
+    'weighs all the same': change({ weight: 1 }),
+    'forgets what was set before': (params, original) =>
+      original({ weight: 1, maxRunning: null, paused: false, ...params }),
+    'is for everybody': async (params, original, storage) => {
+      for (const { tenantId } of (await storage.tenants.list({ limit: 1_000 })).tenants)
+        await original({ ...params, tenantId });
+      return original(params);
+    },
+  }),
+  ...broken('tenants.list', {
+    'is empty': forgets({ tenants: [] }),
+    'forgets the page': change({ after: undefined }),
+    'has one page': answers(({ next: _, ...page }) => page),
+    'forgets the limit': change({ limit: 1_000 }),
+    'begins with the last': answers((page) => ({
+      ...page,
+      tenants: [...(page['tenants'] as object[])].toReversed(),
+    })),
+    'never heard of who is only configured': answers((page) => ({
+      ...page,
+      tenants: (page['tenants'] as { counts: object }[]).filter(({ counts }) =>
+        Object.values(counts).some((count) => count > 0),
+      ),
+    })),
   }),
   ...broken('usage.add', {
     'adds nothing': forgets(undefined),

@@ -1,17 +1,26 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Orchestrator, OrchestratorError } from '@agent-orchestrator/core';
+import type { WebSocket } from 'ws';
 import { ClientConnection } from './client-socket/client-connection.js';
 import { FeedDirectory } from './client-socket/feed-directory.js';
 import { createHandler, splitPath } from './http/handler.js';
 import type { HandlesHttp, NeutralHandler } from './http/neutral-request.js';
 import { toNodeHandler } from './http/node-adapter.js';
 import { Router } from './http/router.js';
-import { ROUTES } from './http/routes/route-table.js';
+import { HEALTH_ROUTES, ROUTES } from './http/routes/route-table.js';
+import { ServerMetrics } from './metrics/server-metrics.js';
+import type { SocketKind } from './metrics/socket-traffic.js';
 import { RunningRequests } from './running-requests.js';
 import { type OrchestratorServerOptions, readOptions, type ServerSettings } from './server-options.js';
 import { ServiceConnection } from './service-socket/service-connection.js';
-import { CLIENT_MAX_PAYLOAD, SERVICE_MAX_PAYLOAD, SocketGate } from './sockets/socket-gate.js';
+import {
+  CLIENT_MAX_PAYLOAD,
+  type GatedConnection,
+  SERVICE_MAX_PAYLOAD,
+  type SocketDoor,
+  SocketGate,
+} from './sockets/socket-gate.js';
 import { TicketBooth } from './tickets.js';
 
 export interface StopOptions {
@@ -45,7 +54,8 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
   readonly handler: NeutralHandler;
   readonly #orchestrator: Orchestrator;
   readonly #settings: ServerSettings;
-  readonly #router = new Router(ROUTES);
+  readonly #router: Router;
+  readonly #metrics: ServerMetrics;
   readonly #running = new RunningRequests();
   readonly #gate: SocketGate;
   readonly #feeds: FeedDirectory;
@@ -58,38 +68,61 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
   constructor(orchestrator: Orchestrator, options: OrchestratorServerOptions) {
     this.#orchestrator = orchestrator;
     this.#settings = readOptions(options);
-    const { identities, logger, heartbeatMs, allowedOrigins, maxConnections } = this.#settings;
+    const { identities, logger, heartbeatMs, allowedOrigins, maxConnections, serves } = this.#settings;
     const tickets = new TicketBooth();
+    const metrics = new ServerMetrics(orchestrator);
+    this.#metrics = metrics;
+    this.#router = new Router(serves === 'health' ? HEALTH_ROUTES : ROUTES);
     this.#feeds = new FeedDirectory(orchestrator, logger);
     const stopping = () => this.#stopping.signal;
     const services = {
       orchestrator,
       tickets,
+      metrics,
       heartbeatMs,
       get stopping() {
         return stopping();
       },
     };
     this.handler = this.#running.counted(
-      createHandler({ router: this.#router, identities, services, logger }),
+      createHandler({
+        router: this.#router,
+        identities,
+        services,
+        logger,
+        answered: (label, status, seconds) => metrics.answered(label, status, seconds),
+      }),
     );
-    const parts = { orchestrator, tickets, feeds: this.#feeds, ...this.#settings };
-    this.#gate = new SocketGate({
-      allowedOrigins,
-      maxConnections,
-      doors: [
-        {
-          path: '/ws/task_updates',
-          maxPayload: SERVICE_MAX_PAYLOAD,
-          open: (socket, request) => new ServiceConnection(parts, socket, request),
-        },
-        {
-          path: '/ws/client',
-          maxPayload: CLIENT_MAX_PAYLOAD,
-          open: (socket, request) => new ClientConnection(parts, socket, request),
-        },
-      ],
-    });
+    const doors = serves === 'health' ? [] : this.#doors(tickets);
+    this.#gate = new SocketGate({ allowedOrigins, maxConnections, doors });
+  }
+
+  #doors(tickets: TicketBooth): readonly SocketDoor[] {
+    const { traffic } = this.#metrics;
+    const parts = {
+      orchestrator: this.#orchestrator,
+      tickets,
+      feeds: this.#feeds,
+      traffic,
+      ...this.#settings,
+    };
+    const counted = (kind: SocketKind, socket: WebSocket, connection: GatedConnection) => {
+      traffic.open[kind] += 1;
+      socket.once('close', () => (traffic.open[kind] -= 1));
+      return connection;
+    };
+    return [
+      {
+        path: '/ws/task_updates',
+        maxPayload: SERVICE_MAX_PAYLOAD,
+        open: (socket, request) => counted('service', socket, new ServiceConnection(parts, socket, request)),
+      },
+      {
+        path: '/ws/client',
+        maxPayload: CLIENT_MAX_PAYLOAD,
+        open: (socket, request) => counted('client', socket, new ClientConnection(parts, socket, request)),
+      },
+    ];
   }
 
   /** Where it listens, like `http://127.0.0.1:8000`. @throws {OrchestratorError} `not_running` when it does not. */
@@ -147,6 +180,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
   async #begin(): Promise<void> {
     this.#stopping = new AbortController();
     this.#gate.reopen();
+    this.#metrics.watchProcess();
     try {
       await this.#orchestrator.start();
     } catch (error) {

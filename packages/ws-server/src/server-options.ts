@@ -2,8 +2,10 @@ import { type Logger, OrchestratorError, silentLogger } from '@agent-orchestrato
 import type { Identities } from './identities.js';
 
 export interface OrchestratorServerOptions {
-  /** Whom a token belongs to; `createIdentities` makes one from a list. */
-  readonly identities: Identities;
+  /** Whom a token belongs to; `createIdentities` makes one from a list. Only `serves: 'health'` does without. */
+  readonly identities?: Identities;
+  /** `health`: only `/health/live`, `/health/ready` and `/metrics`, and no sockets. Default: everything. */
+  readonly serves?: 'everything' | 'health';
   /** Origins of the pages that may open sockets, exactly as browsers send them: `https://app.example.com`. Default: none. */
   readonly allowedOrigins?: readonly string[];
   /** Between two signs of life on sockets and streams, in milliseconds. A socket that does not answer one is ended at the next. Default: 15,000. */
@@ -36,7 +38,7 @@ export type ServerSettings = Required<Omit<OrchestratorServerOptions, 'allowedOr
  */
 export function readOptions(options: OrchestratorServerOptions): ServerSettings {
   const settings = {
-    identities: options.identities,
+    ...admission(options),
     allowedOrigins: new Set((options.allowedOrigins ?? []).map(exactOrigin)),
     heartbeatMs: options.heartbeatMs ?? 15_000,
     helloMs: options.helloMs ?? 5_000,
@@ -62,6 +64,22 @@ export function readOptions(options: OrchestratorServerOptions): ServerSettings 
     );
   }
   return settings;
+}
+
+/** Nobody is let in where nothing is served that takes a credential. */
+function admission({
+  identities,
+  serves = 'everything',
+}: OrchestratorServerOptions): Pick<ServerSettings, 'identities' | 'serves'> {
+  if (serves === 'health') return { serves, identities: { authenticate: () => undefined } };
+  if (serves !== 'everything') {
+    throw new OrchestratorError(
+      'invalid_request',
+      `serves: expected "everything" or "health", got "${String(serves)}"`,
+    );
+  }
+  if (identities) return { serves, identities };
+  throw new OrchestratorError('invalid_request', 'identities: expected whom tokens belong to, got nothing');
 }
 
 function exactOrigin(origin: string): string {

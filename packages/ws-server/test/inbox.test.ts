@@ -6,6 +6,7 @@ import {
   silentLogger,
 } from '@agent-orchestrator/core';
 import { describe, expect, it, vi } from 'vitest';
+import { SocketTraffic } from '../src/metrics/socket-traffic.js';
 import { Inbox } from '../src/service-socket/inbox.js';
 
 type Taken = (frame: JsonValue) => IntakeResult | Promise<IntakeResult>;
@@ -30,6 +31,7 @@ function setUp(takes: Taken) {
       intake,
       from: { service: 'query' },
       reply,
+      traffic: new SocketTraffic(),
       logger: silentLogger,
       framesPerSecond: 500,
     }),

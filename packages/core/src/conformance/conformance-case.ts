@@ -4,7 +4,7 @@ import type { JsonValue } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { Task } from '../protocol/task.js';
 import type { Random } from '../random.js';
-import type { Claim, Settlement } from '../storage/task-queue.js';
+import type { Claim, Runnable, Settlement } from '../storage/task-queue.js';
 import type { NewTask, Submission } from '../storage/task-records.js';
 import type { StepRequest } from '../storage/call-journal.js';
 
@@ -23,6 +23,7 @@ export type StoragePart =
   | 'journal'
   | 'sessions'
   | 'events'
+  | 'tenants'
   | 'usage'
   | 'workers'
   | 'bells'
@@ -37,7 +38,13 @@ export interface ConformanceCase {
   run(t: CaseTools): Promise<void>;
 }
 
-const RUNS = [{ type: 'work', versions: [1] }];
+export interface ClaimOptions {
+  readonly max?: number;
+  readonly workerId?: string;
+  readonly claimId?: string;
+  readonly leaseMs?: number;
+  readonly runs?: readonly Runnable[];
+}
 
 /** What cases are written with: a storage, tenants of their own, and the usual steps in one word each. */
 export class CaseTools {
@@ -45,6 +52,9 @@ export class CaseTools {
   readonly tenantId: string;
   /** Another tenant, which must never notice anything. */
   readonly otherTenantId: string;
+  /** The type of this case's tasks, and another one: on a store that cases share, none claims what another has left. */
+  readonly type: string;
+  readonly otherType: string;
   #counted = 0;
 
   constructor(
@@ -55,6 +65,8 @@ export class CaseTools {
     const unique = random.uuid().slice(0, 8);
     this.tenantId = `t-${unique}`;
     this.otherTenantId = `o-${unique}`;
+    this.type = `work-${unique}`;
+    this.otherType = `${this.type}-other`;
   }
 
   now(): number {
@@ -83,7 +95,7 @@ export class CaseTools {
   newTask(more: Partial<NewTask> = {}): NewTask {
     return {
       task_id: this.id(),
-      type: 'work',
+      type: this.type,
       priority: 4,
       payload: {},
       metadata: {},
@@ -107,22 +119,25 @@ export class CaseTools {
     return answer.task;
   }
 
+  /** What a worker runs that takes this case's tasks, in these versions. */
+  runs(...versions: number[]): Runnable[] {
+    return [{ type: this.type, versions: versions.length > 0 ? versions : [1] }];
+  }
+
   /** Claims of tasks of this case's tenant. */
-  async claim(
-    options: {
-      readonly max?: number;
-      readonly workerId?: string;
-      readonly claimId?: string;
-      readonly leaseMs?: number;
-      readonly runs?: typeof RUNS;
-    } = {},
-  ): Promise<Claim[]> {
-    const { max = 100, workerId = 'worker', claimId = this.id(), leaseMs = 30_000, runs = RUNS } = options;
-    const claims = await this.storage.queue.claim({ workerId, claimId, max, runs, leaseMs });
+  async claim(options: ClaimOptions = {}): Promise<Claim[]> {
+    const claims = await this.claimOfBoth(options);
     return claims.filter(({ task }) => task.tenant_id === this.tenantId);
   }
 
-  async claimOne(options: Parameters<CaseTools['claim']>[0] = {}): Promise<Claim> {
+  /** Claims of tasks of this case, of either tenant. */
+  async claimOfBoth(options: ClaimOptions = {}): Promise<readonly Claim[]> {
+    const { max = 100, claimId = this.id(), leaseMs = 30_000, runs = this.runs() } = options;
+    const workerId = `${options.workerId ?? 'worker'}-${this.tenantId}`;
+    return this.storage.queue.claim({ workerId, claimId, max, runs, leaseMs });
+  }
+
+  async claimOne(options: ClaimOptions = {}): Promise<Claim> {
     const [claim] = await this.claim(options);
     assert.ok(claim, 'expected a task to be claimed');
     return claim;
@@ -139,7 +154,7 @@ export class CaseTools {
   }
 
   where({ task }: { readonly task: Task }): { readonly tenantId: string; readonly taskId: string } {
-    return { tenantId: this.tenantId, taskId: task.task_id };
+    return { tenantId: task.tenant_id, taskId: task.task_id };
   }
 
   async get(taskId: string): Promise<Task> {

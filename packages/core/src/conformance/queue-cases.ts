@@ -66,13 +66,13 @@ export const queueCases: readonly ConformanceCase[] = [
     method: 'claim',
     name: 'leaves what the worker can not run, and takes what stands behind it',
     async run(t) {
-      await t.submit({ type: 'other' });
+      await t.submit({ type: t.otherType });
       const mine = await t.submit();
       assert.deepEqual(
         (await t.claim()).map(({ task }) => task.task_id),
         [mine.task_id],
       );
-      const others = await t.claim({ runs: [{ type: 'other', versions: [1] }] });
+      const others = await t.claim({ runs: [{ type: t.otherType, versions: [1] }] });
       assert.equal(others.length, 1);
       assert.equal(others[0]?.task.attempt, 1);
     },
@@ -85,11 +85,11 @@ export const queueCases: readonly ConformanceCase[] = [
       const claim = await t.leased();
       await t.settle(claim, { kind: 'retry', error, delayMs: 0 });
       await t.pass(1);
-      assert.deepEqual(await t.claim({ runs: [{ type: 'work', versions: [2] }] }), []);
-      const again = await t.claimOne({ runs: [{ type: 'work', versions: [2, 1] }] });
+      assert.deepEqual(await t.claim({ runs: t.runs(2) }), []);
+      const again = await t.claimOne({ runs: t.runs(2, 1) });
       assert.equal(again.version, 1);
       const fresh = await t.submit();
-      const [newest] = await t.claim({ runs: [{ type: 'work', versions: [2, 1] }] });
+      const [newest] = await t.claim({ runs: t.runs(2, 1) });
       assert.equal(newest?.task.task_id, fresh.task_id);
       assert.equal(newest?.version, 2);
     },

@@ -8,6 +8,7 @@ import { sessionCases } from './session-cases.js';
 import { submitCases } from './submit-cases.js';
 import { sweepCases } from './sweep-cases.js';
 import { taskCases } from './task-cases.js';
+import { tenantCases } from './tenant-cases.js';
 import { trackedTaskCases } from './tracked-task-cases.js';
 
 /**
@@ -27,6 +28,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...journalCases,
   ...earlyReportCases,
   ...sessionCases,
+  ...tenantCases,
   ...logCases,
 ];
 

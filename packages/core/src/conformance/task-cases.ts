@@ -299,6 +299,29 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'redrive',
+    name: 'keeps the version, and holds up nobody where no worker runs it',
+    async run(t) {
+      await t.submit();
+      const [old] = await t.claim({ runs: t.runs(2) });
+      assert.ok(old);
+      await t.settle(old, {
+        kind: 'failed',
+        error: { code: 'workflow_error', message: 'x', retryable: false },
+      });
+      const newTaskId = t.id();
+      await t.storage.tasks.redrive({ ...t.where(old), newTaskId });
+      const fresh = await t.submit();
+      assert.deepEqual(
+        (await t.claim({ runs: t.runs(1) })).map(({ task }) => task.task_id),
+        [fresh.task_id],
+      );
+      const again = await t.claimOne({ runs: t.runs(3, 2) });
+      assert.deepEqual([again.task.task_id, again.version], [newTaskId, 2]);
+    },
+  },
+  {
+    part: 'tasks',
+    method: 'redrive',
     name: 'is for failed tasks of the tenant only',
     async run(t) {
       const task = await t.submit();
@@ -317,7 +340,7 @@ export const taskCases: readonly ConformanceCase[] = [
       await t.submit({ priority: 9 });
       const last = await t.submit({ priority: 0 });
       await t.submit({ priority: 5 });
-      await t.storage.workers.announce({ workerId: 'w', runs: [{ type: 'work', versions: [1] }] });
+      await t.storage.workers.announce({ workerId: t.id(), runs: t.runs() });
       const explained = await t.storage.tasks.explain({ tenantId: t.tenantId, taskId: last.task_id });
       assert.equal(explained?.position, 2);
       assert.equal(explained?.state, 'ready');

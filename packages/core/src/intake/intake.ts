@@ -3,7 +3,12 @@ import type { Logger } from '../logger.js';
 import { isErrorCode, type Issue, OrchestratorError } from '../protocol/errors.js';
 import type { JsonValue } from '../protocol/json.js';
 import { usageSchema } from '../protocol/service-call.js';
-import { type AckOutcome, type Notification, notificationSchema } from '../protocol/service-socket.js';
+import {
+  ACK_OUTCOMES,
+  type AckOutcome,
+  type Notification,
+  notificationSchema,
+} from '../protocol/service-socket.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { validate } from '../protocol/validation.js';
 import type { Report, ReportAnswer } from '../storage/call-journal.js';
@@ -28,15 +33,35 @@ const RETRY_AFTER_MS = 1_000;
 
 /** Takes in what services report, and says of each frame what became of it. */
 export class Intake {
+  readonly #outcomes = Object.fromEntries(ACK_OUTCOMES.map((outcome) => [outcome, 0])) as Record<
+    AckOutcome,
+    number
+  >;
+
   constructor(
     private readonly ports: { readonly storage: Storage; readonly clock: Clock; readonly logger: Logger },
   ) {}
+
+  /** How many notifications have had each outcome. */
+  get outcomes(): Readonly<Record<AckOutcome, number>> {
+    return { ...this.#outcomes };
+  }
 
   /**
    * Resolves when the outcome is known. A frame that came before the answer which names its job is held for up to
    * `holdMs` (default 60 s), then it is `unknown_task`, or `retry_later` where a shorter time was asked for.
    */
   async receive(
+    frame: JsonValue,
+    from: ServiceIdentity,
+    options: { readonly holdMs?: number; readonly signal: AbortSignal },
+  ): Promise<IntakeResult> {
+    const result = await this.#receive(frame, from, options);
+    this.#outcomes[result.outcome] += 1;
+    return result;
+  }
+
+  async #receive(
     frame: JsonValue,
     from: ServiceIdentity,
     options: { readonly holdMs?: number; readonly signal: AbortSignal },

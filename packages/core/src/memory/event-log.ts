@@ -40,16 +40,15 @@ export class MemoryEventLog implements EventLog {
     signal,
   }: Parameters<EventLog['follow']>[0]): AsyncGenerator<TaskEvent | LogGap> {
     let wake = () => {};
-    const hang = this.state.listen((bell) => {
-      if (bell.bell === 'events' && bell.tenantId === tenantId) wake();
-    });
-    const onAbort = () => wake();
-    signal.addEventListener('abort', onAbort, { once: true });
+    const onNews = () => wake();
+    const { followers } = this.state.tenant(tenantId).events;
+    followers.add(onNews);
+    signal.addEventListener('abort', onNews, { once: true });
     try {
       let cursor = after;
       while (!signal.aborted) {
-        // Listening before reading: what is appended in between rings.
-        const rung = new Promise<void>((resolve) => {
+        // Listening before reading: what is appended in between wakes.
+        const woken = new Promise<void>((resolve) => {
           wake = resolve;
         });
         const page = this.readNow(tenantId, cursor, PAGE);
@@ -59,11 +58,11 @@ export class MemoryEventLog implements EventLog {
           if (signal.aborted) return;
           yield event;
         }
-        if (page.events.length === 0 && !signal.aborted) await rung;
+        if (page.events.length === 0 && !signal.aborted) await woken;
       }
     } finally {
-      hang();
-      signal.removeEventListener('abort', onAbort);
+      followers.delete(onNews);
+      signal.removeEventListener('abort', onNews);
     }
   }
 }

@@ -21,6 +21,8 @@ export class EventRing {
   #kept: LoggedEvent[] = [];
   #front = 0;
   #seq = 0;
+  /** Called for each event: whoever follows this log. */
+  readonly followers = new Set<() => void>();
 
   constructor(
     private readonly tenantId: string,
@@ -38,6 +40,7 @@ export class EventRing {
   append(event: LoggedEvent): void {
     this.#seq += 1;
     this.#kept.push(event);
+    if (this.followers.size > 0) for (const wake of this.followers) wake();
   }
 
   trim(maxEvents: number, olderThan: number): void {

@@ -11,13 +11,13 @@ export function explainTask(state: MemoryState, tenant: TenantState, entry: Task
   return {
     task: viewTask(tenant.tenantId, entry),
     state: entry.state,
-    reason: reasonOf(state, entry),
+    reason: reasonOf(state, tenant, entry),
     since: new Date(entry.since).toISOString(),
     ...(position !== undefined && { position }),
   };
 }
 
-function reasonOf(state: MemoryState, entry: TaskEntry): string {
+function reasonOf(state: MemoryState, tenant: TenantState, entry: TaskEntry): string {
   switch (entry.state) {
     case 'scheduled':
       return `not before ${new Date(entry.dueAt ?? entry.createdAt).toISOString()}`;
@@ -25,7 +25,7 @@ function reasonOf(state: MemoryState, entry: TaskEntry): string {
       return waitingReason(entry);
     case 'ready':
     case 'woken':
-      return queuedReason(state, entry);
+      return heldBackReason(tenant) ?? queuedReason(state, entry);
     case 'leased':
       return entry.cancelling
         ? `worker ${entry.lease?.workerId} is to end it: ${entry.cancelling.reason}`
@@ -52,6 +52,12 @@ function waitingReason(entry: TaskEntry): string {
       : `batch ${entry.batch?.batchId} has ${line.inside.size} of at most ${line.capacity} in flight`;
   }
   return 'it waits for its turn';
+}
+
+function heldBackReason({ tenantId, settings, leased, room }: TenantState): string | undefined {
+  if (settings.paused) return `tenant "${tenantId}" is paused`;
+  if (room > 0) return undefined;
+  return `the tenant has ${leased.size} of at most ${settings.maxRunning} tasks running`;
 }
 
 function queuedReason(state: MemoryState, entry: TaskEntry): string {

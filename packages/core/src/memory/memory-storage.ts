@@ -13,6 +13,7 @@ import { Sweep } from './sweep.js';
 import { TaskLife } from './task-life.js';
 import { MemoryTaskQueue } from './task-queue.js';
 import { MemoryTaskRecords } from './task-records.js';
+import { MemoryTenants } from './tenants.js';
 import { MemoryUsage } from './usage.js';
 import { MemoryWorkerDirectory } from './worker-directory.js';
 
@@ -34,6 +35,7 @@ export class MemoryStorage implements Storage {
   readonly journal: MemoryCallJournal;
   readonly sessions: MemorySessions;
   readonly events: MemoryEventLog;
+  readonly tenants: MemoryTenants;
   readonly usage: MemoryUsage;
   readonly workers: MemoryWorkerDirectory;
   readonly bells: Bells;
@@ -55,6 +57,7 @@ export class MemoryStorage implements Storage {
     );
     this.journal = new MemoryCallJournal(state, life, outcomes);
     this.events = new MemoryEventLog(state);
+    this.tenants = new MemoryTenants(state, life);
     this.usage = new MemoryUsage(state);
     this.workers = new MemoryWorkerDirectory(state);
     this.bells = { listen: (listener) => state.listen(listener) };

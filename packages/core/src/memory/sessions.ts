@@ -174,7 +174,6 @@ export class MemorySessions implements SessionStore {
       rev: undefined,
       view: undefined,
     });
-    this.state.ring(tenant.eventsBell);
   }
 }
 

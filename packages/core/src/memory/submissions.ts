@@ -156,9 +156,13 @@ export class Submissions {
     const entry = this.store(
       tenant,
       { task: { ...spec, task_id: params.newTaskId }, onBusy: 'enqueue' },
-      { redrivenFrom: params.taskId, seed: old.seed, startedAt: old.startedAt },
+      {
+        redrivenFrom: params.taskId,
+        seed: old.seed,
+        startedAt: old.startedAt,
+        version: old.version,
+      },
     );
-    if (old.version !== undefined) entry.version = old.version;
     for (const step of old.journal.steps.values()) {
       if (!step.outcome?.ok) continue;
       const journal = entry.ownJournal;

@@ -74,6 +74,7 @@ export interface Origin {
   readonly batch?: BatchEntry;
   readonly redrivenFrom?: string;
   readonly seed?: string;
+  readonly version?: number | undefined;
   readonly startedAt?: number;
 }
 
@@ -106,7 +107,7 @@ export class TaskEntry {
   /** The journal's last change that a run had dealt with when it parked the task. */
   shown = 0;
   lease: Lease | undefined = undefined;
-  version: number | undefined = undefined;
+  version: number | undefined;
   startedAt: number | undefined;
   dueAt: number | undefined = undefined;
   finishedAt: number | undefined = undefined;
@@ -130,6 +131,7 @@ export class TaskEntry {
     this.batch = origin.batch;
     this.redrivenFrom = origin.redrivenFrom;
     this.startedAt = origin.startedAt;
+    this.version = origin.version;
     this.since = createdAt;
     this.updatedAt = createdAt;
     this.lane = spec.priority;

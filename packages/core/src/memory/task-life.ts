@@ -61,7 +61,6 @@ export class TaskLife {
       view: undefined,
     });
     tenant.events.trim(maxEvents, now - maxEventAgeMs);
-    this.state.ring(tenant.eventsBell);
   }
 
   /** Whether every line of the task lets it in; if so it is inside. */
@@ -105,6 +104,12 @@ export class TaskLife {
     lanes.insert(entry);
     entry.queued = lanes;
     tenant.queued += 1;
+    this.joinRotation(tenant);
+  }
+
+  /** Whoever has something that may be claimed stands in the rotation; a claim takes out whoever has not. */
+  joinRotation(tenant: TenantState): void {
+    if (tenant.queued === 0 || tenant.room <= 0) return;
     if (!tenant.inRotation) {
       tenant.inRotation = true;
       tenant.virtualTime = Math.max(tenant.virtualTime, this.state.virtualTime);
@@ -142,7 +147,9 @@ export class TaskLife {
     const worker = this.state.workers.get(entry.lease.workerId);
     if (worker?.suspect === entry.spec.task_id) worker.suspect = undefined;
     entry.lease = undefined;
+    const wasFull = tenant.room <= 0;
     tenant.leased.delete(entry.spec.task_id);
+    if (wasFull) this.joinRotation(tenant);
   }
 
   /** The end: the final event, the services told, the next in line admitted. */

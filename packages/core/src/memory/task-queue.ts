@@ -35,28 +35,35 @@ export class MemoryTaskQueue implements TaskQueue {
     while (claims.length < params.max) {
       const tenant = this.state.rotation.pop();
       if (!tenant) break;
+      tenant.inRotation = false;
+      if (tenant.queued === 0 || tenant.room <= 0) continue;
       this.state.virtualTime = tenant.virtualTime;
-      const most = Math.min(params.max - claims.length, this.state.rotation.size > 0 ? TURN : params.max);
-      const taken = this.claimOf(tenant, most, worker, params);
+      const turn = this.state.rotation.size > 0 ? TURN : params.max;
+      const taken = this.claimOf(tenant, Math.min(params.max - claims.length, turn), worker, params);
       claims.push(...taken);
-      if (tenant.queued === 0) tenant.inRotation = false;
-      else if (taken.length === 0) passedOver.push(tenant);
-      else this.state.rotation.push(tenant);
+      if (tenant.queued === 0 || tenant.room <= 0) continue;
+      if (taken.length === 0) passedOver.push(tenant);
+      else this.return(tenant);
     }
-    for (const tenant of passedOver) this.state.rotation.push(tenant);
+    for (const tenant of passedOver) this.return(tenant);
     worker.lastClaim = { claimId: params.claimId, claims };
     return claims;
   }
 
+  private return(tenant: TenantState): void {
+    tenant.inRotation = true;
+    this.state.rotation.push(tenant);
+  }
+
   private claimOf(tenant: TenantState, most: number, worker: WorkerState, params: Claiming): Claim[] {
     const claims: Claim[] = [];
-    while (claims.length < most) {
+    while (claims.length < most && tenant.room > 0) {
       const next = nextFor(tenant, worker);
       if (!next) break;
       claims.push(this.lease(tenant, next, worker, params));
     }
-    // Equal weights: a claim costs one unit of virtual time.
-    tenant.virtualTime += claims.length;
+    // The heavier a tenant is, the less virtual time a claim costs it.
+    tenant.virtualTime += claims.length / tenant.settings.weight;
     return claims;
   }
 

@@ -1,7 +1,7 @@
 import type { TaskError } from '../protocol/errors.js';
 import type { Message, Session } from '../protocol/session.js';
 import type { TaskStatus } from '../protocol/task.js';
-import type { Bell } from '../storage/bells.js';
+import type { TenantSettings } from '../storage/tenant-store.js';
 import type { UsageRow } from '../storage/usage-ledger.js';
 import { EventRing } from './event-ring.js';
 import { HeldReports } from './held-reports.js';
@@ -32,6 +32,9 @@ export interface RememberedKey {
   readonly entry: TaskEntry | BatchEntry;
 }
 
+/** Of a tenant that nothing was set for. */
+export const DEFAULT_SETTINGS: TenantSettings = Object.freeze({ weight: 1, paused: false });
+
 /** Everything of one tenant. In Redis all of it shares one slot. */
 export class TenantState {
   readonly tasks = new Map<string, TaskEntry>();
@@ -58,7 +61,7 @@ export class TenantState {
   readonly usage = new Map<string, UsageRow>();
   readonly usageIds = new Set<string>();
   readonly events: EventRing;
-  readonly eventsBell: Bell;
+  settings: TenantSettings = DEFAULT_SETTINGS;
   /** Tasks claimed so far: every tenth claim goes to whatever has waited longest. */
   claimed = 0;
   /** Virtual time of fair queueing, and whether the tenant stands in the rotation. */
@@ -70,7 +73,17 @@ export class TenantState {
     epoch: string,
   ) {
     this.events = new EventRing(tenantId, epoch);
-    this.eventsBell = { bell: 'events', tenantId };
+  }
+
+  /** Whether anything was stored for it: to be asked about leaves no trace. */
+  get heardOf(): boolean {
+    return this.events.seq > 0 || this.settings !== DEFAULT_SETTINGS;
+  }
+
+  /** How many more of its tasks may be leased. */
+  get room(): number {
+    if (this.settings.paused) return 0;
+    return (this.settings.maxRunning ?? Number.POSITIVE_INFINITY) - this.leased.size;
   }
 }
 

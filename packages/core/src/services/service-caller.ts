@@ -4,6 +4,7 @@ import { OrchestratorError, toTaskError } from '../protocol/errors.js';
 import type { ServiceCall } from '../protocol/service-call.js';
 import type { Random } from '../random.js';
 import type { StepAnswer } from '../storage/call-journal.js';
+import type { Breaker } from './breaker.js';
 import { type Sender, throughStages } from './call-stage.js';
 import { sendHttp } from './http-sender.js';
 import { sendInProcess } from './in-process-sender.js';
@@ -16,10 +17,11 @@ import { trace } from './stages/trace.js';
 export class ServiceCaller {
   readonly #services = new Map<string, CheckedService>();
   readonly #agent = new Agent({ keepAliveTimeout: 10_000, connect: { timeout: 10_000 } });
+  readonly #breakers = new Map<string, Breaker>();
   readonly #send: Sender;
 
   constructor(ports: { readonly clock: Clock; readonly random: Random }) {
-    const stages = [trace, limitConcurrency(), resend(ports.clock, ports.random)];
+    const stages = [trace, limitConcurrency(), resend(ports.clock, ports.random, this.#breakers)];
     this.#send = throughStages(stages, (call) =>
       call.service.in === 'http' ? sendHttp(this.#agent, call) : sendInProcess(ports.clock, call),
     );
@@ -32,6 +34,11 @@ export class ServiceCaller {
 
   names(): readonly string[] {
     return [...this.#services.keys()];
+  }
+
+  /** Whether calls to a service pass, for those that were called already. */
+  breakerStates(): Record<string, Breaker['state']> {
+    return Object.fromEntries([...this.#breakers].map(([name, { state }]) => [name, state]));
   }
 
   has(name: string): boolean {

@@ -6,8 +6,6 @@ export type Bell =
   | { readonly bell: 'ready' }
   /** The journal of a leased task has news, or the task is to be cancelled. */
   | { readonly bell: 'task'; readonly tenantId: string; readonly taskId: string }
-  /** The tenant's log has more. */
-  | { readonly bell: 'events'; readonly tenantId: string }
   /** A duty of the sweeper became due earlier than it knows. */
   | { readonly bell: 'due'; readonly at: number }
   /** A service is working for nothing. */

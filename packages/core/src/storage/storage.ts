@@ -4,6 +4,7 @@ import type { EventLog } from './event-log.js';
 import type { SessionStore } from './session-store.js';
 import type { TaskQueue } from './task-queue.js';
 import type { TaskRecords } from './task-records.js';
+import type { TenantStore } from './tenant-store.js';
 import type { UsageLedger } from './usage-ledger.js';
 import type { WorkerDirectory } from './worker-directory.js';
 
@@ -14,6 +15,7 @@ export interface Storage {
   readonly journal: CallJournal;
   readonly sessions: SessionStore;
   readonly events: EventLog;
+  readonly tenants: TenantStore;
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
   readonly bells: Bells;

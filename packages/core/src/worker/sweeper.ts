@@ -1,5 +1,6 @@
 import { type Clock, pause } from '../clock.js';
 import type { Logger } from '../logger.js';
+import type { SweeperFigures } from '../figures.js';
 import type { Storage } from '../storage/storage.js';
 import { Loop } from './loop.js';
 
@@ -14,6 +15,8 @@ export class Sweeper {
   #wake: () => void = () => {};
   #nextAt = 0;
   #lastSweepAt = 0;
+  #sweeps = 0;
+  readonly #done: Record<string, number> = {};
 
   constructor(
     private readonly ports: { readonly storage: Storage; readonly clock: Clock; readonly logger: Logger },
@@ -23,6 +26,10 @@ export class Sweeper {
   /** Milliseconds since the last sweep that went through. */
   get behindMs(): number {
     return this.ports.clock.now() - this.#lastSweepAt;
+  }
+
+  get figures(): SweeperFigures {
+    return { sweeps: this.#sweeps, dutiesDone: { ...this.#done }, sinceSweepMs: this.behindMs };
   }
 
   start(): void {
@@ -55,7 +62,9 @@ export class Sweeper {
 
   async #sweep(): Promise<number | undefined> {
     try {
-      const { nextDueAt } = await this.ports.storage.queue.sweep({ max: DUTIES_A_SWEEP });
+      const { done, nextDueAt } = await this.ports.storage.queue.sweep({ max: DUTIES_A_SWEEP });
+      this.#sweeps += 1;
+      for (const duty of Object.keys(done)) this.#done[duty] = (this.#done[duty] ?? 0) + (done[duty] ?? 0);
       this.#lastSweepAt = this.ports.clock.now();
       return nextDueAt;
     } catch (error) {

@@ -1,4 +1,5 @@
-import { type Clock, pause } from '../clock.js';
+import { atMost, type Clock, pause } from '../clock.js';
+import type { WorkerFigures } from '../figures.js';
 import type { Logger } from '../logger.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import type { Bell } from '../storage/bells.js';
@@ -6,7 +7,7 @@ import type { Claim, Settlement } from '../storage/task-queue.js';
 import type { WorkflowCatalog } from '../workflows/catalog.js';
 import { RunContext } from '../workflows/run-context.js';
 import type { RunPorts } from '../workflows/run-ports.js';
-import { type RunOwner, WorkflowRun } from '../workflows/workflow-run.js';
+import { type RunEnd, type RunOwner, WorkflowRun } from '../workflows/workflow-run.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { Loop } from './loop.js';
 
@@ -33,12 +34,15 @@ interface HeldRun {
 
 /** For each slot, so many runs that only wait may be kept besides. */
 const RESTING_A_SLOT = 10;
+/** How long a worker that stops has to give back what it holds and to say that it leaves: the storage may be away. */
+const GOODBYE_MS = 2_000;
 const STAY = () => {};
 const NOT_BEGUN = Promise.resolve();
 
 /**
  * Claims tasks, runs their workflows, settles them. States: stopped, running (`start`), draining (`stop`: takes no
- * more, lets what runs come to its end within the grace, gives the rest back).
+ * more, lets what runs come to its end within the grace, gives the rest back). A stop ends even if the storage is away:
+ * what can't be given back then is another worker's once its lease has run out.
  */
 export class Worker {
   readonly workerId: string;
@@ -54,6 +58,19 @@ export class Worker {
   #lastClaimAt = 0;
   /** Names the next claim; counted on once it is answered, so that a lost answer loses no claims. */
   #claims = 0;
+  /** Fires when a stop is over: nothing more is tried. */
+  #gone = new AbortController();
+  #claimsAsked = 0;
+  #tasksClaimed = 0;
+  readonly #ended: Record<RunEnd['kind'], number> = {
+    completed: 0,
+    failed: 0,
+    retry: 0,
+    parked: 0,
+    released: 0,
+    cancelled: 0,
+    abandoned: 0,
+  };
 
   readonly #owner: RunOwner = {
     mayRest: () => this.#resting < this.settings.concurrency * RESTING_A_SLOT,
@@ -79,8 +96,21 @@ export class Worker {
     return this.#clock.now() - this.#lastClaimAt;
   }
 
-  get running(): number {
-    return this.#runs.size;
+  /** Whether every slot is taken: then the queue is not asked. */
+  get full(): boolean {
+    return this.#free <= 0;
+  }
+
+  get figures(): WorkerFigures {
+    return {
+      slots: this.settings.concurrency,
+      running: this.#runs.size,
+      resting: this.#resting,
+      claimsAsked: this.#claimsAsked,
+      tasksClaimed: this.#tasksClaimed,
+      runsEnded: { ...this.#ended },
+      sinceClaimMs: this.idleForMs,
+    };
   }
 
   get #clock(): Clock {
@@ -117,36 +147,54 @@ export class Worker {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
+    const gone = (this.#gone = new AbortController());
+    const graceOver = new AbortController();
     const hangUp = this.ports.storage.bells.listen((bell) => this.#hear(bell));
     this.#keeper.start();
+    const told = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
     signal.addEventListener('abort', () => this.#wake(), { once: true });
-    await this.#claimOnAndOn(signal);
+    const claiming = this.#claimOnAndOn(signal, graceOver.signal);
+    await told;
+    await this.#drain(claiming, this.#grace);
+    graceOver.abort();
     this.#cancelPoll?.();
     this.#cancelPoll = undefined;
-    await this.#drain(this.#grace);
     hangUp();
-    await this.#keeper.stop();
+    await atMost(this.#clock, GOODBYE_MS, this.#sayGoodbye());
+    gone.abort();
+  }
+
+  async #drain(claiming: Promise<void>, { graceMs, signal }: Grace): Promise<void> {
+    const over = new AbortController();
+    const ended = claiming.then(() => {
+      for (const { run } of this.#runs.values()) run.hurry();
+      return Promise.all([...this.#runs.values()].map(({ done }) => done));
+    });
+    const either = signal ? AbortSignal.any([over.signal, signal]) : over.signal;
+    await Promise.race([ended, pause(this.#clock, graceMs, either)]);
+    over.abort();
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    const kept = this.#keeper.stop();
+    await Promise.all([...this.#runs.values()].map((held) => this.#giveBack(held.run)));
+    await kept;
     await this.ports.storage.workers
       .leave({ workerId: this.workerId })
       .catch((error: unknown) => this.#report('leave', error));
   }
 
-  async #drain({ graceMs, signal }: Grace): Promise<void> {
-    for (const { run } of this.#runs.values()) run.hurry();
-    const graceOver = new AbortController();
-    const ended = Promise.all([...this.#runs.values()].map(({ done }) => done));
-    const either = signal ? AbortSignal.any([graceOver.signal, signal]) : graceOver.signal;
-    await Promise.race([ended, pause(this.#clock, graceMs, either)]);
-    graceOver.abort();
-    await Promise.all([...this.#runs.values()].map((held) => this.#giveBack(held.run)));
-  }
-
-  async #claimOnAndOn(signal: AbortSignal): Promise<void> {
+  async #claimOnAndOn(signal: AbortSignal, graceOver: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#rung = false;
       const free = this.#free;
       const claims = free > 0 ? await this.#claim(free) : [];
-      for (const claim of claims) this.#begin(claim);
+      for (const claim of claims) {
+        if (graceOver.aborted) void this.#settle(claim, { kind: 'released' });
+        else this.#begin(claim);
+      }
       const full = this.#free <= 0;
       // Idle only if no bell rang since the claim was sent: a bell can overtake an empty answer.
       if (full || (claims.length === 0 && !this.#rung)) await this.#idle(signal);
@@ -175,9 +223,11 @@ export class Worker {
       runs: this.ports.catalog.runnables(),
       leaseMs: this.settings.leaseMs,
     };
+    this.#claimsAsked += 1;
     try {
       const claims = await this.ports.storage.queue.claim(params);
       this.#claims += 1;
+      this.#tasksClaimed += claims.length;
       this.#lastClaimAt = this.#clock.now();
       return claims;
     } catch (error) {
@@ -207,11 +257,13 @@ export class Worker {
     const fn = this.ports.catalog.find(task.type, version);
     try {
       if (!fn) {
+        this.#ended.released += 1;
         await this.#giveBack(run);
         return;
       }
       const context = new RunContext(run, this.ports);
       const end = await run.run(() => fn(context, task.payload));
+      this.#ended[end.kind] += 1;
       if (end.kind !== 'abandoned' && end.kind !== 'parked') await this.#settle(run.claim, end);
     } finally {
       if (this.#runs.get(key) === held) this.#runs.delete(key);
@@ -222,6 +274,7 @@ export class Worker {
   async #settle(claim: Claim, settlement: Settlement): Promise<void> {
     const { tenant_id: tenantId, task_id: taskId } = claim.task;
     const until = this.#clock.now() + this.settings.leaseMs;
+    const { signal: gone } = this.#gone;
     for (;;) {
       try {
         await this.ports.storage.queue.settle({ tenantId, taskId, token: claim.token, settlement });
@@ -230,8 +283,8 @@ export class Worker {
         this.#report('settle', error);
         const away = error instanceof OrchestratorError && error.code === 'storage_unavailable';
         // Past the lease the task is another worker's, whatever the storage says when it is back.
-        if (!away || this.#clock.now() > until) return;
-        await pause(this.#clock, 200);
+        if (!away || gone.aborted || this.#clock.now() > until) return;
+        await pause(this.#clock, 200, gone);
       }
     }
   }

@@ -92,12 +92,13 @@ export class SimulatedProcess {
 
   #ownStorage(): Storage {
     const { storage } = this.around;
-    const { tasks, queue, journal, sessions, usage, workers } = storage;
+    const { tasks, queue, journal, sessions, tenants, usage, workers } = storage;
     return {
       tasks: this.#own('tasks', tasks),
       queue: this.#own('queue', queue),
       journal: this.#own('journal', journal),
       sessions: this.#own('sessions', sessions),
+      tenants: this.#own('tenants', tenants),
       usage: this.#own('usage', usage),
       workers: this.#own('workers', workers),
       events: this.#ownEvents(),

@@ -12,6 +12,7 @@ import {
 import type { WebSocket } from 'ws';
 import { bearerToken } from '../http/credentials.js';
 import type { ClientIdentity, Identities } from '../identities.js';
+import type { SocketTraffic } from '../metrics/socket-traffic.js';
 import { MinuteBudget, TokenBucket } from '../sockets/budgets.js';
 import { CLOSE } from '../sockets/close-codes.js';
 import { errorFrame } from '../sockets/error-frame.js';
@@ -28,6 +29,7 @@ export interface ClientConnectionParts {
   readonly identities: Identities;
   readonly tickets: TicketBooth;
   readonly feeds: FeedDirectory;
+  readonly traffic: SocketTraffic;
   readonly logger: Logger;
   readonly heartbeatMs: number;
   readonly helloMs: number;
@@ -75,6 +77,7 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
   }
 
   frame(frame: JsonValue): void {
+    this.#parts.traffic.frames.client += 1;
     if (!this.#rate.take()) {
       this.#socket.close(CLOSE.tooManyFrames, `expected at most ${FRAMES_PER_SECOND} frames a second`);
     } else if (this.#admitted) {
@@ -88,6 +91,7 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
   }
 
   unreadable(reason: string): void {
+    this.#parts.traffic.frames.client += 1;
     if (this.#admitted) this.#refuse(new OrchestratorError('invalid_message', reason));
     else this.#turnAway(reason);
   }
@@ -122,6 +126,7 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
     for (const other of this.#subscriptions.values()) {
       if (other !== from && other.covers(frame)) return;
     }
+    this.#parts.traffic.eventsSent += 1;
     this.#queue.event(frame);
   }
 

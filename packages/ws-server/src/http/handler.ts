@@ -12,13 +12,15 @@ import { bearerToken, challenge, identify } from './credentials.js';
 import type { NeutralAnswer, NeutralHandler, NeutralRequest } from './neutral-request.js';
 import { problemAnswer, unexpected } from './problem.js';
 import type { AnyRouteContext, Route, RouteServices } from './route.js';
-import type { Router } from './router.js';
+import type { RouteLabel, Router } from './router.js';
 
 export interface HandlerParts {
   readonly router: Router;
   readonly identities: Identities;
   readonly services: RouteServices;
   readonly logger: Logger;
+  /** Hears of each answer: of which route, its status, and how long it took. */
+  answered(label: RouteLabel, status: number, seconds: number): void;
 }
 
 /** Nothing of an answer is cached, sniffed, framed or told to other sites. */
@@ -37,7 +39,10 @@ const idempotencyKeySchema = z
 export function createHandler(parts: HandlerParts): NeutralHandler {
   return async (request) => {
     const correlationId = newToken();
+    const began = performance.now();
     const answer = await answerOrProblem(parts, request, correlationId);
+    const label = parts.router.label(request.method, splitPath(request.path)[0]);
+    parts.answered(label, answer.status, (performance.now() - began) / 1_000);
     return {
       ...answer,
       headers: { ...SECURITY_HEADERS, ...answer.headers, 'x-correlation-id': correlationId },

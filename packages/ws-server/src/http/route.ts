@@ -8,6 +8,7 @@ import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
 export interface RouteServices {
   readonly orchestrator: Orchestrator;
   readonly tickets: TicketBooth;
+  readonly metrics: { readonly contentType: string; text(): Promise<string> };
   /** Milliseconds between the signs of life in a stream of events. */
   readonly heartbeatMs: number;
   /** Fires when the server stops: whatever waits should come to an end. */

@@ -21,6 +21,7 @@ const PARAMETERS: Readonly<Record<string, z.ZodType<string>>> = {
 };
 
 interface Compiled {
+  readonly path: string;
   readonly parts: readonly string[];
   readonly routes: Map<string, Route>;
 }
@@ -31,6 +32,14 @@ export type Match =
   | { readonly found: 'path'; readonly allow: string }
   | { readonly found: 'nothing' };
 
+/** By what a request is counted: the template of its path, never the path itself. */
+export interface RouteLabel {
+  readonly method: string;
+  readonly route: string;
+}
+
+const NO_ROUTE: RouteLabel = { method: 'any', route: 'none' };
+
 /** Finds the route of a method and a path. Literal parts win over parameters. */
 export class Router {
   readonly #compiled: readonly Compiled[];
@@ -39,6 +48,7 @@ export class Router {
     const byPath = new Map<string, Compiled>();
     for (const route of routes) {
       const compiled = byPath.get(route.path) ?? {
+        path: route.path,
         parts: partsOf(route.path),
         routes: new Map<string, Route>(),
       };
@@ -59,6 +69,14 @@ export class Router {
     const route = compiled.routes.get(method);
     if (!route) return { found: 'path', allow: [...compiled.routes.keys()].join(', ') };
     return { found: 'route', route, params: paramsOf(compiled.parts, parts) };
+  }
+
+  /** As many labels as there are routes, whatever is asked for. */
+  label(method: string, path: string): RouteLabel {
+    const parts = partsOf(path);
+    const compiled = this.#compiled.find((candidate) => fits(candidate.parts, parts));
+    if (!compiled) return NO_ROUTE;
+    return { method: compiled.routes.has(method) ? method : 'other', route: compiled.path };
   }
 
   /** Whether there is a route of this path, whatever the method. */

@@ -8,6 +8,7 @@ import {
   type ServiceIdentity,
   type Logger,
 } from '@agent-orchestrator/core';
+import type { SocketTraffic } from '../metrics/socket-traffic.js';
 import { CLOSE } from '../sockets/close-codes.js';
 import { MinuteBudget, TokenBucket } from '../sockets/budgets.js';
 import { errorFrame } from '../sockets/error-frame.js';
@@ -23,6 +24,7 @@ export interface InboxParts {
   readonly intake: Intake;
   readonly from: ServiceIdentity;
   readonly reply: InboxReply;
+  readonly traffic: Pick<SocketTraffic, 'acks'>;
   readonly logger: Logger;
   readonly framesPerSecond: number;
 }
@@ -110,6 +112,7 @@ export class Inbox {
   }
 
   #acknowledge(messageId: string, result: IntakeResult): void {
+    this.#parts.traffic.acks[result.outcome] += 1;
     const ack: Ack | object = { event: 'ack', message_id: messageId, ...result };
     this.#parts.reply.sendJson(ack);
   }

@@ -12,6 +12,7 @@ import {
 import type { WebSocket } from 'ws';
 import { bearerToken } from '../http/credentials.js';
 import type { Identities, ServiceCredential } from '../identities.js';
+import type { SocketTraffic } from '../metrics/socket-traffic.js';
 import { CLOSE } from '../sockets/close-codes.js';
 import { FrameSocket, type FrameHandler } from '../sockets/frame-socket.js';
 import { Inbox } from './inbox.js';
@@ -19,6 +20,7 @@ import { Inbox } from './inbox.js';
 export interface ServiceConnectionParts {
   readonly orchestrator: Orchestrator;
   readonly identities: Identities;
+  readonly traffic: SocketTraffic;
   readonly logger: Logger;
   readonly heartbeatMs: number;
   readonly helloMs: number;
@@ -56,6 +58,7 @@ export class ServiceConnection implements FrameHandler {
   }
 
   frame(frame: JsonValue): void {
+    this.#parts.traffic.frames.service += 1;
     if (this.#admitted) this.#admitted.inbox.take(frame);
     else if (!this.#checking) this.#hello(frame);
     else if (this.#early.length < MAX_EARLY_FRAMES) this.#early.push(frame);
@@ -63,6 +66,7 @@ export class ServiceConnection implements FrameHandler {
   }
 
   unreadable(reason: string): void {
+    this.#parts.traffic.frames.service += 1;
     if (this.#admitted) this.#admitted.inbox.refuse(new OrchestratorError('invalid_message', reason));
     else this.#refuse(reason);
   }
@@ -124,6 +128,7 @@ export class ServiceConnection implements FrameHandler {
         sendJson: (frame) => this.#push(frame),
         close: (code, reason) => this.#socket.close(code, reason),
       },
+      traffic: this.#parts.traffic,
       logger,
       framesPerSecond: this.#parts.serviceFramesPerSecond,
     });

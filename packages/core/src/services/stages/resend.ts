@@ -13,9 +13,10 @@ const MAX_RETRY_AFTER_MS = 30_000;
 /**
  * Sends a call whose answer was lost or that was refused for now again, with the same `Idempotency-Key`: five times
  * in all, full jitter, `Retry-After` honoured, behind a circuit breaker for each service.
+ *
+ * @param breakers by service; made when a service is first called.
  */
-export function resend(clock: Clock, random: Random): CallStage {
-  const breakers = new Map<string, Breaker>();
+export function resend(clock: Clock, random: Random, breakers: Map<string, Breaker>): CallStage {
   return async (call, next) => {
     const { name } = call.service;
     let breaker = breakers.get(name);

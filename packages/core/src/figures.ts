@@ -1,0 +1,35 @@
+import type { AckOutcome } from './protocol/service-socket.js';
+import type { RunEnd } from './workflows/workflow-run.js';
+
+/** What a worker has done since its process began, and what it is at. */
+export interface WorkerFigures {
+  /** Tasks that may run at once. */
+  readonly slots: number;
+  /** Runs in memory; `resting` of them only wait and take no slot. */
+  readonly running: number;
+  readonly resting: number;
+  readonly claimsAsked: number;
+  readonly tasksClaimed: number;
+  /** `abandoned`: the lease was lost, or the worker was stopped before the run had ended. */
+  readonly runsEnded: Readonly<Record<RunEnd['kind'], number>>;
+  /** Since the queue was last asked and answered. */
+  readonly sinceClaimMs: number;
+}
+
+export interface SweeperFigures {
+  readonly sweeps: number;
+  /** By duty: `deadline`, `lease`, `retention`, … */
+  readonly dutiesDone: Readonly<Record<string, number>>;
+  readonly sinceSweepMs: number;
+}
+
+/** Numbers of one process, for whoever makes metrics of them. No names of tenants, no payloads. */
+export interface Figures {
+  /** Absent where no worker runs. */
+  readonly worker?: WorkerFigures;
+  readonly sweeper: SweeperFigures;
+  /** By service; those that have not been called yet are missing. */
+  readonly breakers: Readonly<Record<string, 'closed' | 'open' | 'half_open'>>;
+  /** Notifications that came in, by what became of them. */
+  readonly notifications: Readonly<Record<AckOutcome, number>>;
+}

@@ -1,0 +1,182 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Orchestrator, OrchestratorError } from '../src/index.js';
+import { type Harness, harness, settled } from './harness.js';
+
+let h: Harness;
+beforeEach(() => {
+  h = harness({ role: 'api' });
+});
+afterEach(() => h.stop());
+
+const never = () => new Promise<never>(() => {});
+
+describe('a role', () => {
+  it('api: takes tasks, and leaves them to workers', async () => {
+    await h.orchestrator.start();
+    h.orchestrator.workflow('quick', () => 'done');
+    const task = await h.acme.tasks.submit({ type: 'quick' });
+    await h.clock.advance(5_000);
+    expect(await h.acme.tasks.get(task.task_id)).toMatchObject({ status: 'pending' });
+    const worker = h.another({ role: 'worker' });
+    worker.workflow('quick', () => 'done');
+    await worker.start();
+    expect(await h.ended(task)).toMatchObject({ status: 'completed', result: 'done' });
+    expect([h.orchestrator.role, worker.role]).toEqual(['api', 'worker']);
+  });
+
+  it('api: sweeps, and is healthy without a worker', async () => {
+    await h.orchestrator.start();
+    h.orchestrator.workflow('quick', () => 1);
+    const task = await h.acme.tasks.submit({ type: 'quick', metadata: { timeout_ms: 1_000 } });
+    await h.clock.advance(2_000);
+    expect(await h.ended(task)).toMatchObject({ status: 'failed', error: { code: 'timeout' } });
+    const { ready, checks } = await h.orchestrator.health();
+    expect([ready, Object.keys(checks)]).toEqual([true, ['storage', 'sweeper']]);
+    expect(h.orchestrator.figures().worker).toBeUndefined();
+  });
+
+  it('is one of three', () => {
+    expect(() => new Orchestrator({ role: 'other' as 'api' })).toThrow(
+      /role: expected one of all, api, worker/,
+    );
+  });
+});
+
+describe('a worker', () => {
+  it('is healthy while every slot is taken, and unhealthy when the storage stops to answer its claims', async () => {
+    const worker = h.another({ role: 'worker', concurrency: 1 });
+    worker.workflow('long', () => never());
+    await worker.start();
+    h.orchestrator.workflow('long', () => never());
+    await h.acme.tasks.submit({ type: 'long' });
+    await h.clock.advance(20_000);
+    expect((await worker.health()).checks['worker']).toEqual({ ok: true, detail: 'every slot is taken' });
+    const idle = h.another({ role: 'worker' });
+    await idle.start();
+    expect((await idle.health()).ready).toBe(true);
+    h.storage.queue.claim = async () => {
+      throw new OrchestratorError('storage_unavailable', 'gone');
+    };
+    await h.clock.advance(20_000);
+    expect((await idle.health()).checks['worker']?.ok).toBe(false);
+  });
+
+  it.each(['refuses everything', 'answers nothing'] as const)(
+    'comes to its end though the storage %s',
+    async (how) => {
+      const worker = h.another({ role: 'worker' });
+      worker.workflow('long', () => never());
+      h.orchestrator.workflow('long', () => never());
+      await worker.start();
+      await h.acme.tasks.submit({ type: 'long' });
+      await settled();
+      expect(worker.figures().worker?.running).toBe(1);
+      const { queue, workers } = h.storage;
+      const away = (): Promise<never> =>
+        how === 'answers nothing'
+          ? never()
+          : Promise.reject(new OrchestratorError('storage_unavailable', 'gone'));
+      Object.assign(queue, { claim: away, settle: away, sweep: away, renew: away });
+      workers.leave = away;
+      let stopped = false;
+      const stop = worker.stop({ graceMs: 1_000 }).then(() => (stopped = true));
+      await h.clock.advance(900);
+      expect(stopped).toBe(false);
+      await h.clock.advance(5_000);
+      expect(stopped).toBe(true);
+      await stop;
+      for (const method of ['claim', 'settle', 'sweep', 'renew']) Reflect.deleteProperty(queue, method);
+      Reflect.deleteProperty(workers, 'leave');
+    },
+  );
+
+  it('gives back what a claim brings that was answered after the end', async () => {
+    const worker = h.another({ role: 'worker' });
+    let ran = 0;
+    worker.workflow('quick', () => (ran += 1));
+    h.orchestrator.workflow('quick', () => 1);
+    const { queue } = h.storage;
+    const claim = queue.claim.bind(queue);
+    let answer = () => {};
+    queue.claim = async (params) => {
+      await new Promise<void>((resolve) => (answer = resolve));
+      return claim(params);
+    };
+    const task = await h.acme.tasks.submit({ type: 'quick' });
+    await worker.start();
+    await settled();
+    const stop = worker.stop({ graceMs: 100 });
+    await h.clock.advance(200);
+    await stop;
+    answer();
+    await settled();
+    expect(await h.ended(task)).toMatchObject({ status: 'pending', attempt: 0 });
+    expect(ran).toBe(0);
+    queue.claim = claim;
+  });
+});
+
+describe('figures', () => {
+  it('count what was done', async () => {
+    const worker = h.another({ role: 'all', concurrency: 7 });
+    worker.workflow('quick', () => 'done');
+    worker.workflow('bad', () => Promise.reject(new Error('bad')));
+    worker.workflow('slow', (ctx) => ctx.call('slow', 'work'));
+    await worker.start();
+    for (const type of ['quick', 'quick', 'bad', 'slow']) await worker.tenant('acme').tasks.submit({ type });
+    await h.clock.advance(2_000);
+    const { worker: figures, sweeper, breakers } = worker.figures();
+    expect(figures).toMatchObject({ slots: 7, running: 0, resting: 0, tasksClaimed: 4 });
+    expect(figures?.runsEnded).toMatchObject({ completed: 2, failed: 1, parked: 1, abandoned: 0 });
+    expect(figures?.claimsAsked).toBeGreaterThan(0);
+    expect(sweeper.sweeps).toBeGreaterThan(0);
+    expect(breakers).toEqual({ slow: 'closed' });
+    await h.clock.advance(120_000);
+    expect(worker.figures().sweeper.dutiesDone['step']).toBeGreaterThan(0);
+    await worker.hub('slow').receive({ event: 'nonsense' }, { signal: new AbortController().signal });
+    expect(worker.figures().notifications).toMatchObject({ invalid: 1, applied: 0 });
+  });
+});
+
+describe('tenants, as an operator sets them', () => {
+  it('are paused and resumed, weighed and limited', async () => {
+    const { tenants } = h.orchestrator;
+    const worker = h.another({ role: 'all' });
+    worker.workflow('quick', () => 'done');
+    h.orchestrator.workflow('quick', () => 'done');
+    await worker.start();
+    expect((await tenants.pause('acme')).settings).toEqual({ weight: 1, paused: true });
+    const task = await h.acme.tasks.submit({ type: 'quick' });
+    await h.clock.advance(5_000);
+    expect(await h.ended(task)).toMatchObject({ status: 'pending' });
+    expect(await tenants.get('acme')).toMatchObject({ ready: 1, oldestReadyAt: h.clock.now() - 5_000 });
+    await tenants.resume('acme');
+    expect(await h.ended(task)).toMatchObject({ status: 'completed' });
+    const change = { weight: 5, maxRunning: 2 };
+    expect((await tenants.configure('acme', change)).settings).toEqual({ ...change, paused: false });
+    expect((await tenants.configure('acme', { maxRunning: null })).settings).toEqual({
+      weight: 5,
+      paused: false,
+    });
+    await tenants.configure('globex', {});
+    const first = await tenants.list({ limit: 1 });
+    expect(first.tenants.map(({ tenantId }) => tenantId)).toEqual(['acme']);
+    const second = await tenants.list({ limit: 1, after: first.next as string });
+    expect([second.tenants[0]?.tenantId, second.next]).toEqual(['globex', undefined]);
+  });
+
+  it.each([
+    [{ weight: 0 }],
+    [{ weight: 101 }],
+    [{ weight: 1.5 }],
+    [{ maxRunning: 0 }],
+    [{ paused: 'yes' as never }],
+  ])('refuse %o', async (change) => {
+    const { tenants } = h.orchestrator;
+    const refused = { code: 'invalid_request' };
+    await expect(tenants.configure('acme', change)).rejects.toMatchObject(refused);
+    await expect(tenants.pause('not an id')).rejects.toMatchObject(refused);
+    await expect(tenants.get('not an id')).rejects.toMatchObject(refused);
+    await expect(tenants.list({ limit: 0 })).rejects.toMatchObject(refused);
+  });
+});

@@ -1,0 +1,156 @@
+import type { Figures, Orchestrator } from '@agent-orchestrator/core';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { RouteLabel } from '../http/router.js';
+import { SocketTraffic } from './socket-traffic.js';
+
+const SECONDS = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const BREAKER_STATES = ['closed', 'half_open', 'open'] as const;
+
+/**
+ * The metrics of one server and its orchestrator, in a registry of their own. Names of tenants, sessions and tasks are
+ * in none of them: whoever may read this need not be allowed to read those.
+ *
+ * What is counted often is counted as plain numbers, by whoever does it, and copied when somebody asks.
+ */
+export class ServerMetrics {
+  readonly traffic = new SocketTraffic();
+  readonly #orchestrator: Orchestrator;
+  readonly #registry = new Registry();
+  readonly #requests: Counter<'method' | 'route' | 'status'>;
+  readonly #durations: Histogram<'method' | 'route'>;
+  #ofProcess = false;
+
+  constructor(orchestrator: Orchestrator) {
+    this.#orchestrator = orchestrator;
+    const registers = [this.#registry];
+    this.#requests = new Counter({
+      name: 'orchestrator_http_requests_total',
+      help: 'HTTP requests answered, by route and status.',
+      labelNames: ['method', 'route', 'status'],
+      registers,
+    });
+    this.#durations = new Histogram({
+      name: 'orchestrator_http_request_duration_seconds',
+      help: 'From the request to its answer; of a stream, to its beginning.',
+      labelNames: ['method', 'route'],
+      buckets: SECONDS,
+      registers,
+    });
+    this.#gauge('info', 'What this process is: always 1.', ['role'], (set) =>
+      set(1, { role: orchestrator.role }),
+    );
+    this.#describeSockets();
+    if (orchestrator.figures().worker) this.#describeWorker();
+    this.#describeSweeper();
+    this.#describeServices();
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Begins with what Node tells of its process; from the second time on it does nothing. */
+  watchProcess(): void {
+    if (this.#ofProcess) return;
+    this.#ofProcess = true;
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  answered({ method, route }: RouteLabel, status: number, seconds: number): void {
+    this.#requests.inc({ method, route, status });
+    this.#durations.observe({ method, route }, seconds);
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  #describeSockets(): void {
+    const { traffic } = this;
+    this.#gauge('sockets', 'WebSockets that are open.', ['kind'], (set) => {
+      for (const kind of ['client', 'service'] as const) set(traffic.open[kind], { kind });
+    });
+    this.#counter('socket_frames_total', 'Frames that came in.', ['kind'], (set) => {
+      for (const kind of ['client', 'service'] as const) set(traffic.frames[kind], { kind });
+    });
+    this.#counter('socket_events_total', 'Events sent to clients.', [], (set) => set(traffic.eventsSent));
+    this.#counter('socket_acks_total', 'Acks sent to services, by outcome.', ['outcome'], (set) => {
+      for (const [outcome, count] of Object.entries(traffic.acks)) set(count, { outcome });
+    });
+  }
+
+  #describeWorker(): void {
+    const worker = (): Figures['worker'] => this.#orchestrator.figures().worker;
+    this.#gauge('worker_slots', 'Tasks that may run at once.', [], (set) => set(worker()?.slots));
+    this.#gauge('worker_runs', 'Tasks in memory; those that rest take no slot.', ['state'], (set) => {
+      const now = worker();
+      set(now && now.running - now.resting, { state: 'working' });
+      set(now?.resting, { state: 'resting' });
+    });
+    this.#gauge('worker_claim_age_seconds', 'Since the queue last answered a claim.', [], (set) =>
+      set(inSeconds(worker()?.sinceClaimMs)),
+    );
+    this.#counter('claims_total', 'Claims asked for.', [], (set) => set(worker()?.claimsAsked));
+    this.#counter('tasks_claimed_total', 'Tasks claimed.', [], (set) => set(worker()?.tasksClaimed));
+    this.#counter('runs_total', 'Runs of workflows that ended, by how.', ['end'], (set) => {
+      for (const [end, count] of Object.entries(worker()?.runsEnded ?? {})) set(count, { end });
+    });
+  }
+
+  #describeSweeper(): void {
+    const sweeper = (): Figures['sweeper'] => this.#orchestrator.figures().sweeper;
+    this.#gauge('sweep_age_seconds', 'Since the last sweep that went through.', [], (set) =>
+      set(inSeconds(sweeper().sinceSweepMs)),
+    );
+    this.#counter('sweeps_total', 'Sweeps that went through.', [], (set) => set(sweeper().sweeps));
+    this.#counter('duties_total', 'What became due and was done, by duty.', ['duty'], (set) => {
+      for (const [duty, count] of Object.entries(sweeper().dutiesDone)) set(count, { duty });
+    });
+  }
+
+  #describeServices(): void {
+    const help = 'Circuit breakers: 1 for the state that a service is in.';
+    this.#gauge('breaker_state', help, ['service', 'state'], (set) => {
+      for (const [service, now] of Object.entries(this.#orchestrator.figures().breakers)) {
+        for (const state of BREAKER_STATES) set(state === now ? 1 : 0, { service, state });
+      }
+    });
+    this.#counter('notifications_total', 'Notifications taken in, by outcome.', ['outcome'], (set) => {
+      for (const [outcome, count] of Object.entries(this.#orchestrator.figures().notifications))
+        set(count, { outcome });
+    });
+  }
+
+  #gauge(name: string, help: string, labelNames: string[], collect: Collect): void {
+    const gauge: Gauge = new Gauge({
+      name: `orchestrator_${name}`,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect: () => {
+        gauge.reset();
+        collect((value, labels = {}) => value !== undefined && gauge.set(labels, value));
+      },
+    });
+  }
+
+  #counter(name: string, help: string, labelNames: string[], collect: Collect): void {
+    const counter: Counter = new Counter({
+      name: `orchestrator_${name}`,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect: () => {
+        counter.reset();
+        collect((value, labels = {}) => value !== undefined && counter.inc(labels, value));
+      },
+    });
+  }
+}
+
+/** Tells the values of a metric at the time when somebody asks; one that is `undefined` does not exist. */
+type Collect = (set: (value: number | undefined, labels?: Record<string, string>) => unknown) => void;
+
+function inSeconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : ms / 1_000;
+}

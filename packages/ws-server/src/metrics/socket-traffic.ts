@@ -1,0 +1,14 @@
+import { ACK_OUTCOMES, type AckOutcome } from '@agent-orchestrator/core';
+
+export type SocketKind = 'client' | 'service';
+
+/** What goes through the sockets of a server, as plain numbers: this is counted for every frame. */
+export class SocketTraffic {
+  readonly open: Record<SocketKind, number> = { client: 0, service: 0 };
+  readonly frames: Record<SocketKind, number> = { client: 0, service: 0 };
+  eventsSent = 0;
+  readonly acks = Object.fromEntries(ACK_OUTCOMES.map((outcome) => [outcome, 0])) as Record<
+    AckOutcome,
+    number
+  >;
+}
