@@ -1,1 +1,18 @@
-export {};
+export { askRedis, type AskRedisOptions, type RedisReply } from './ask-redis.js';
+export {
+  FaultyProxy,
+  type FaultyProxyOptions,
+  type ProxyCounters,
+  type ReplyFaultOptions,
+} from './faulty-proxy.js';
+export {
+  findRedisServer,
+  type FindRedisOptions,
+  type RedisPrograms,
+  searchRedisServer,
+} from './find-redis-server.js';
+export { slotOf } from './key-slot.js';
+export { RedisCluster, type RedisClusterOptions } from './redis-cluster.js';
+export { RedisSentinel, type RedisSentinelOptions } from './redis-sentinel.js';
+export { RedisServer, type RedisServerOptions } from './redis-server.js';
+export { openTestRedis, sharedCluster, sharedRedis, type TestRedis } from './test-redis.js';
