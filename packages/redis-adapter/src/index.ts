@@ -1,1 +1,4 @@
-export { RedisStorage, type RedisStorageOptions, type RedisTarget } from './redis-storage.js';
+export { RedisStorage, type RedisStorageOptions } from './redis-storage.js';
+export type { RedisTarget } from './connection.js';
+export type { ServerFinding } from './server-check.js';
+export type { Notice } from './notices.js';

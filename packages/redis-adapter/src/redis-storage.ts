@@ -1,22 +1,172 @@
-import { OrchestratorError } from '@agent-orchestrator/core';
-import type { Cluster, Redis } from 'ioredis';
-
-/** Where Redis is: a URL (`redis://` or `rediss://`), the nodes of a Cluster, or the sentinels of a master. */
-export type RedisTarget =
-  | string
-  | { readonly nodes: readonly string[] }
-  | { readonly sentinels: readonly string[]; readonly name: string };
+import {
+  type Bells,
+  type Clock,
+  DEFAULTS,
+  OrchestratorError,
+  type Random,
+  type Storage,
+  systemRandom,
+} from '@agent-orchestrator/core';
+import { Cluster, type Redis } from 'ioredis';
+import { BellBoard } from './bell-board.js';
+import { RedisCallJournal } from './call-journal.js';
+import { Claims } from './claims.js';
+import { connect, disconnect, type RedisTarget } from './connection.js';
+import { RedisEventLog } from './event-log.js';
+import { Keys } from './keys.js';
+import { type Notice, Notices } from './notices.js';
+import { RedisState } from './redis-state.js';
+import { ScriptRunner, type StorageLimits } from './script-runner.js';
+import { checkServer, type ServerFinding } from './server-check.js';
+import { RedisSessions } from './sessions.js';
+import { toStorageError } from './storage-errors.js';
+import { Submissions } from './submissions.js';
+import { Sweeps } from './sweeps.js';
+import { RedisTaskQueue } from './task-queue.js';
+import { RedisTaskRecords } from './task-records.js';
+import { RedisTenantStore } from './tenant-store.js';
+import { Tenants } from './tenants.js';
+import { RedisUsage } from './usage.js';
+import { RedisWorkerDirectory } from './worker-directory.js';
 
 export interface RedisStorageOptions {
+  /** What every key begins with. Default `orchestrator`; something else to keep several apart on one server. */
+  readonly prefix?: string;
+  /** How long a command may take before it counts as `storage_unavailable`, in milliseconds. Default 5,000. */
   readonly commandTimeoutMs?: number;
+  /** Retention, bounds of the event log and the like. Default: `DEFAULTS` of core. */
+  readonly limits?: Partial<StorageLimits>;
+  /** Default: the time is that of the Redis server, for everybody. For tests, which move it. */
+  readonly clock?: Clock;
+  readonly random?: Random;
 }
 
-export class RedisStorage {
-  static connect(_target: RedisTarget, _options: RedisStorageOptions = {}): RedisStorage {
-    throw new OrchestratorError('storage_unavailable', 'not there yet');
+const PREFIX_FORM = /^[A-Za-z0-9_.-]{1,64}$/;
+const DEFAULT_COMMAND_TIMEOUT_MS = 5_000;
+
+interface Connections {
+  readonly commands: Redis | Cluster;
+  readonly listening: Redis | Cluster;
+  /** Ends those that are ours. */
+  close(): void;
+}
+
+/**
+ * Storage on Redis 7 or later, or Valkey: standalone, behind Sentinel, or a Cluster. Each change is one script, and
+ * everything of a tenant shares one slot. What a crash between two steps leaves undone is found by a walk once a minute.
+ *
+ * @example
+ * const storage = RedisStorage.connect('redis://127.0.0.1:6379');
+ */
+export class RedisStorage implements Storage, AsyncDisposable {
+  readonly tasks: RedisTaskRecords;
+  readonly queue: RedisTaskQueue;
+  readonly journal: RedisCallJournal;
+  readonly sessions: RedisSessions;
+  readonly events: RedisEventLog;
+  readonly usage: RedisUsage;
+  readonly workers: RedisWorkerDirectory;
+  readonly tenants: RedisTenantStore;
+  readonly bells: Bells;
+  readonly #state: RedisState;
+  readonly #connections: Connections;
+  readonly #notices: Notices;
+
+  /** Opens connections of its own, and closes them. Nothing is awaited: what is asked before they stand waits for them. */
+  static connect(target: RedisTarget, options: RedisStorageOptions = {}): RedisStorage {
+    const { commandTimeoutMs = DEFAULT_COMMAND_TIMEOUT_MS } = options;
+    const commands = connect(target, 'commands', commandTimeoutMs);
+    const listening = connect(target, 'listening', commandTimeoutMs);
+    const close = () => {
+      disconnect(commands);
+      disconnect(listening);
+    };
+    return new RedisStorage({ commands, listening, close }, options);
   }
 
-  static using(_client: Redis | Cluster, _options: RedisStorageOptions = {}): RedisStorage {
-    throw new OrchestratorError('storage_unavailable', 'not there yet');
+  /** Borrows a client, which stays as it is and is not closed; for listening it makes a second one like it. */
+  static using(client: Redis | Cluster, options: RedisStorageOptions = {}): RedisStorage {
+    const listening =
+      client instanceof Cluster ? client.duplicate() : client.duplicate({ maxRetriesPerRequest: null });
+    return new RedisStorage({ commands: client, listening, close: () => disconnect(listening) }, options);
+  }
+
+  private constructor(connections: Connections, options: RedisStorageOptions) {
+    const { prefix = 'orchestrator', limits, clock, random = systemRandom } = options;
+    if (!PREFIX_FORM.test(prefix)) {
+      throw new OrchestratorError(
+        'invalid_request',
+        `prefix: expected 1 to 64 letters, digits, "_", "." or "-", got "${prefix}"`,
+      );
+    }
+    const { commands: client, listening } = connections;
+    const keys = new Keys(prefix);
+    const allLimits = { ...DEFAULTS, ...limits };
+    const bells = new BellBoard(listening, keys);
+    const state = new RedisState({
+      client,
+      keys,
+      scripts: new ScriptRunner(client, allLimits),
+      bells,
+      limits: allLimits,
+      random,
+      clock,
+      isCluster: client instanceof Cluster,
+    });
+    const tenants = new Tenants(state);
+    const claims = new Claims(state, tenants);
+    this.#state = state;
+    this.#connections = connections;
+    this.#notices = new Notices(client, keys.notifications);
+    // Without a listener an error of a connection would end the process; whoever asks hears of it anyway.
+    for (const connection of [client, listening]) connection.on('error', ignore);
+    listening.on('ready', () => bells.ringAll());
+    this.workers = new RedisWorkerDirectory(state, tenants, claims);
+    this.tasks = new RedisTaskRecords(state, new Submissions(state), this.workers);
+    this.queue = new RedisTaskQueue(state, claims, new Sweeps(state, tenants));
+    this.journal = new RedisCallJournal(state);
+    this.sessions = new RedisSessions(state);
+    this.events = new RedisEventLog(state);
+    this.usage = new RedisUsage(state);
+    this.tenants = new RedisTenantStore(state, tenants);
+    this.bells = { listen: (listener) => bells.listen(listener) };
+  }
+
+  async ping(): Promise<void> {
+    this.#state.checkOpen();
+    try {
+      await this.#connections.commands.ping();
+    } catch (error) {
+      throw toStorageError(error);
+    }
+  }
+
+  /** What is unsafe about the server, or would lose work: version, eviction, persistence, clock. */
+  checkServer(): Promise<readonly ServerFinding[]> {
+    return checkServer(this.#connections.commands);
+  }
+
+  /** Notices for operators: the last ten thousand, then what comes. */
+  notices(options: { readonly signal: AbortSignal }): AsyncIterable<Notice> {
+    return this.#notices.follow(options);
+  }
+
+  /** Resolves once the bells that were rung until now have arrived in this process. For tests, which wait for facts. */
+  async bellsSettled(): Promise<void> {
+    const { bells, client } = this.#state.parts;
+    await bells.settled(client instanceof Cluster ? client.nodes('master') : [client]);
+  }
+
+  async close(): Promise<void> {
+    if (this.#state.closed) return;
+    this.#state.closed = true;
+    this.#connections.commands.off('error', ignore);
+    this.#connections.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 }
+
+function ignore(): void {}

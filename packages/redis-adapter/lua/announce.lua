@@ -1,0 +1,25 @@
+-- A worker's heartbeat.
+--
+-- <system>workers  id -> {runs, seenAt} · <system>announced  type -> when · <system>pools  see system
+-- @keys   system
+-- @args   now · worker · what it runs, as JSON · its pool · types
+-- @return whether nobody was in its pool
+local GONE_AFTER = 5 * 60 * 1000
+local system, now = KEYS[1], tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+redis.call('HSET', system .. 'workers', ARGV[2], '{"runs":' .. ARGV[3] .. ',"seenAt":' .. now .. '}')
+for at = 5, #ARGV do
+  redis.call('HSET', system .. 'announced', ARGV[at], now)
+end
+local workers, gone = redis.call('HGETALL', system .. 'workers'), {}
+for at = 1, #workers, 2 do
+  local seen = tonumber(workers[at + 1]:match('"seenAt":(%d+)}$'))
+  if seen + GONE_AFTER < now then
+    gone[#gone + 1] = workers[at]
+    redis.call('HDEL', system .. 'workers', workers[at])
+  end
+end
+return { redis.call('HSETNX', system .. 'pools', ARGV[4], 0), gone }

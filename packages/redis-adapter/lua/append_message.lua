@@ -1,0 +1,25 @@
+-- @args   {id, message_id} · the message as JSON, with $at where its time goes
+-- @return answer, the message
+--@intake
+--@include tenant task events due rotation system session
+local params = cjson.decode(ARGV[2])
+local status = sessionField(params.id, 'status')
+if not status then
+  return finish({ 'not_found' })
+end
+local function stored()
+  for _, message in ipairs(redis.call('LRANGE', SESSIONS .. params.id .. ':messages', 0, -1)) do
+    local id, json = message:match('^([^\n]*)\n(.*)$')
+    if id == params.message_id then
+      return json
+    end
+  end
+end
+if redis.call('SISMEMBER', SESSIONS .. params.id .. ':message_ids', params.message_id) == 1 then
+  return finish({ 'known', stored() })
+end
+if status == 'closed' then
+  return finish({ 'session_closed' })
+end
+addMessage(params.id, params.message_id, (ARGV[3]:gsub('%$at', now, 1)))
+return finish({ 'appended', stored() })

@@ -1,0 +1,16 @@
+-- What an operator sets. Fields with '' are removed.
+--
+-- @args   field, value, field, value …
+--@include tenant task events due rotation system
+for at = 2, #ARGV, 2 do
+  if ARGV[at + 1] == '' then
+    redis.call('HDEL', META, ARGV[at])
+    meta[ARGV[at]] = nil
+  else
+    setMeta(ARGV[at], ARGV[at + 1])
+  end
+end
+if redis.call('EXISTS', READY) == 1 or redis.call('EXISTS', PREFIX .. '@groups') == 1 then
+  becameReady = true
+end
+return finish(1)

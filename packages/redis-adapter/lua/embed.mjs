@@ -1,0 +1,61 @@
+// Writes the scripts of this folder into a TypeScript module: a name that is wrong does not compile. Parts that several
+// scripts include stand there once, and are put together when the adapter begins.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+
+const here = new URL('./', import.meta.url);
+const target = new URL('../src/generated/', import.meta.url);
+
+/** A script may run when memory is short unless it takes something new on, and reads may not write. */
+function flagsOf(text) {
+  if (/^--@reads$/m.test(text)) return 'no-writes';
+  return /^--@intake$/m.test(text) ? '' : 'allow-oom';
+}
+
+/** The lines that do something, in stretches between the places where parts are included. */
+function pieces(text) {
+  const found = [];
+  for (const line of text.split('\n')) {
+    const include = /^--@include (.*)$/.exec(line);
+    if (include) found.push(...include[1].split(' ').map((part) => ({ part })));
+    else if (!/^\s*(?:--.*)?$/.test(line)) {
+      const last = found.at(-1);
+      if (last?.text === undefined) found.push({ text: `${line.trim()}\n` });
+      else last.text += `${line.trim()}\n`;
+    }
+  }
+  return found;
+}
+
+function modules(folder) {
+  return readdirSync(new URL(folder, here))
+    .filter((name) => name.endsWith('.lua'))
+    .toSorted()
+    .map((name) => [name.slice(0, -4), readFileSync(new URL(folder + name, here), 'utf8')]);
+}
+
+const camel = (name) => name.replaceAll(/_(\w)/g, (_, letter) => letter.toUpperCase());
+const parts = modules('lib/').map(([name, text]) => {
+  const [only, ...more] = pieces(text);
+  if (more.length > 0) throw new Error(`lib/${name}.lua: expected no includes`);
+  return `  ${camel(name)}: ${JSON.stringify(only.text)},`;
+});
+const scripts = modules('./').map(([name, text]) => {
+  const body = pieces(text).map(({ part, text: own }) =>
+    part ? `PARTS.${camel(part)}` : JSON.stringify(own),
+  );
+  return `  ${camel(name)}: ['#!lua flags=${flagsOf(text)}\\n', ${body.join(', ')}].join(''),`;
+});
+mkdirSync(target, { recursive: true });
+writeFileSync(
+  new URL('scripts.ts', target),
+  `// Made by lua/embed.mjs.
+const PARTS = {
+${parts.join('\n')}
+};
+
+/** The Lua scripts, by name. \`$name\` stands for a limit. */
+export const SCRIPTS = {
+${scripts.join('\n')}
+};
+`,
+);

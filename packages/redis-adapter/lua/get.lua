@@ -1,0 +1,7 @@
+-- A task at exactly a position of the log.
+--
+-- @args   task id
+-- @return the task, seq
+--@reads
+--@include tenant epoch task
+return { view(ARGV[2]), count('seq'), epochOfLog() }

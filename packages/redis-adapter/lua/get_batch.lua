@@ -1,0 +1,18 @@
+-- A batch with the state of each of its tasks.
+--
+-- @args   batch id
+-- @return created, then for each item its error as JSON, or its task
+--@reads
+--@include tenant task
+local batch = PREFIX .. '@batch:' .. ARGV[2]
+local created = redis.call('HGET', batch, 'created')
+if not created then
+  return false
+end
+local items = redis.call('LRANGE', batch .. ':items', 0, -1)
+for at, item in ipairs(items) do
+  if item:sub(1, 1) ~= '{' then
+    items[at] = { item, redis.call('HGET', LIVE, item) or redis.call('HGET', DONE, item) or '' , redis.call('EXISTS', PREFIX .. item) }
+  end
+end
+return { created, items }

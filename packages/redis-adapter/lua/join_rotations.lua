@@ -1,0 +1,12 @@
+-- On a Cluster: a tenant became ready. What became ready later is never taken out by who saw it empty earlier.
+--
+-- @keys   system
+-- @args   tenant · its generation
+--@include rotation
+local system, generation = KEYS[1], tonumber(ARGV[2])
+local known = tonumber(redis.call('HGET', system .. 'generations', ARGV[1])) or 0
+if generation < known then
+  return 0
+end
+redis.call('HSET', system .. 'generations', ARGV[1], generation)
+return joinRotations(system, ARGV[1])

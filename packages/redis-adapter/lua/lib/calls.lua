@@ -1,0 +1,28 @@
+-- Calls by their ids. @calls  call id -> task id, service and key of the step
+local function callOf(task, key, id)
+  local step = getStep(task, key)
+  for _, call in ipairs(step and step.calls or {}) do
+    if call.id == id then
+      return step, call
+    end
+  end
+end
+
+-- The task, step and call of a call id, and its service. A step that a new attempt asks for anew is no longer there: its
+-- calls are known still, and have nothing to say.
+local function callById(id)
+  local where = redis.call('HGET', CALLS, id)
+  if not where then
+    return nil
+  end
+  local taskId, service, key = where:match('^(%S+) (%S+) (.*)$')
+  local task = load(taskId)
+  if not task then
+    return nil
+  end
+  local step, call = callOf(task, key, id)
+  if not call then
+    call = cjson.decode(redis.call('HGET', PREFIX .. taskId .. ':dropped', id))
+  end
+  return { task = task, step = step, call = call, service = service }
+end

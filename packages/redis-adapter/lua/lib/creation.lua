@@ -1,0 +1,94 @@
+-- How tasks come to be. An item is {id, type, tail (the task's first line after `place`), priority, timeout, run_at?,
+-- session?, agent?, parallel?, batch?, on_busy, message?, message_id?}.
+--
+-- @made  all tasks in the order of their submission, as "place deadline id id …"; deadline 0: it is in @due
+-- @key:<idempotency key>  "until fingerprint kind id"
+local IDEMPOTENCY, RETENTION_OF_BATCHES = $idempotencyMs, $retentionMs
+
+-- The answer to a key that was used before, if it was.
+local function known(params, kind)
+  local text = params.key and redis.call('GET', PREFIX .. '@key:' .. params.key)
+  local till, fingerprint, kindOf, id = (text or ''):match('^(%d+) (%S+) (%S+) (.*)$')
+  if not till or tonumber(till) <= now then
+    return nil
+  end
+  if fingerprint ~= params.fingerprint or kindOf ~= kind then
+    return { 'idempotency_conflict' }
+  end
+  if kind == 'batch' then
+    return { 'replayed', id }
+  end
+  local found = view(id)
+  return found and { 'replayed', found, count('seq'), epochOfLog() } or nil
+end
+
+local function remember(params, what)
+  if params.key then
+    local text = (now + IDEMPOTENCY) .. ' ' .. params.fingerprint .. ' ' .. what
+    redis.call('SET', PREFIX .. '@key:' .. params.key, text, 'PX', IDEMPOTENCY)
+  end
+end
+
+local function refusalOf(item)
+  local status = item.session and sessionField(item.session, 'status')
+  if status == 'closed' then
+    return 'session_closed'
+  end
+  if status and item.on_busy == 'reject' and redis.call('ZCARD', SESSIONS .. item.session .. ':live') > 0 then
+    return 'session_busy'
+  end
+end
+
+-- The bare task, indexed, with its deadline; not yet counted, queued or told of.
+local function create(item, payload)
+  local place = count('seq') + 1
+  local head = '{"at":' .. now .. ',"place":' .. place .. ',' .. item.tail
+  redis.call('SET', PREFIX .. item.id, head .. '\n' .. payload)
+  local deadline = math.max(now, item.run_at or 0) + item.timeout
+  local inOrder = deadline >= count('last_deadline')
+  redis.call('RPUSH', PREFIX .. '@made', place .. ' ' .. (inOrder and deadline or 0) .. ' ' .. item.id)
+  if inOrder then
+    setMeta('last_deadline', deadline)
+    dueAt(deadline)
+  else
+    owe('deadline', deadline, item.id)
+  end
+  tasks[item.id] = nil
+  local task = load(item.id)
+  task.rev = 0
+  return task
+end
+
+local function enterSession(task, item)
+  if not item.session then
+    return
+  end
+  openSession(item.session, item.agent, '{}')
+  local inside = sessionField(item.session, 'inside')
+  if item.on_busy == 'interrupt' and inside then
+    cancelTask(load(inside), 'interrupted by a newer message', GRACE)
+  end
+  redis.call('ZADD', SESSIONS .. item.session .. ':live', task.head.place, task.id)
+  if item.message then
+    local message = item.message:gsub('%$at', now, 1)
+    addMessage(item.session, item.message_id, message)
+  end
+end
+
+-- Stores a task and lets it stand in its lines.
+local function store(item, payload)
+  local task = create(item, payload)
+  enterSession(task, item)
+  if item.run_at and item.run_at > now then
+    task.state, task.due = 'scheduled', item.run_at
+    owe('start', item.run_at, task.id)
+  else
+    task.state = standInLine(task)
+  end
+  addMeta('pending', 1)
+  emit(task, 'c', item.data)
+  if task.state == 'ready' then
+    putInQueue(task)
+  end
+  return task
+end

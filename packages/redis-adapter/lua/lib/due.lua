@@ -1,0 +1,33 @@
+-- What becomes due. Most of it comes in the order in which it becomes due and is appended to a list ("time rest");
+-- what is earlier than the end of its list goes into @due, by time.
+local RETENTION, DEAD_RETENTION, GRACE = $retentionMs, $deadLetterRetentionMs, $cancelGraceMs
+local earliest
+
+local function dueAt(at)
+  if not earliest or at < earliest then
+    earliest = at
+  end
+end
+
+-- What is due in the same millisecond is done in the order in which it was owed: a fraction of a millisecond says which.
+local ORDERED = 1000
+
+local function owe(kind, at, what)
+  local order = (count('owed') + 1) % ORDERED
+  setMeta('owed', order)
+  redis.call('ZADD', DUE, at + order / ORDERED, kind .. '\n' .. what)
+  dueAt(at)
+end
+
+local function oweInLine(kind, at, ids)
+  local field = 'last_' .. kind
+  if at >= count(field) then
+    redis.call('RPUSH', PREFIX .. '@' .. kind, at .. ' ' .. table.concat(ids, ' '))
+    setMeta(field, at)
+    dueAt(at)
+    return
+  end
+  for _, id in ipairs(ids) do
+    owe(kind, at, id)
+  end
+end

@@ -1,0 +1,233 @@
+-- What becomes due by itself. Each duty is looked at again when its time has come, since much may have changed.
+local MAX_LOST, HELD_LIVES, RETENTION_OF_BATCHES = $maxLostWorkers, $heldFrameMs, $retentionMs
+local duties = {}
+
+local function liveTask(id)
+  local task = load(id)
+  return task and not isFinal(task) and task or nil
+end
+
+local function endGrace(task)
+  if not task or not task.cancel then
+    return false
+  end
+  endTask(task, 'cancelled', cancelledError(task.cancel), task.cancel)
+  return true
+end
+
+function duties.grace(id)
+  return endGrace(liveTask(id))
+end
+
+function duties.start(id)
+  local task = liveTask(id)
+  if not task or task.state ~= 'scheduled' or (task.due or 0) > now then
+    return false
+  end
+  task.due = nil
+  local to = standInLine(task)
+  move(task, to)
+  if to == 'ready' then
+    putInQueue(task)
+  end
+  return true
+end
+
+function duties.deadline(id)
+  local task = liveTask(id)
+  if not task then
+    return false
+  end
+  local message = 'not ended within ' .. task.head.timeout .. ' ms'
+  failTask(task, failure('timeout', message), message)
+  return true
+end
+
+-- A worker that did not renew is taken for lost; its task is another's, unless it has cost too many workers.
+function duties.leases(id)
+  local task = liveTask(id)
+  if not task or task.state ~= 'leased' or task.expires > now then
+    return false
+  end
+  if task.cancel then
+    return endGrace(task)
+  end
+  task.lost = (task.lost or 0) + 1
+  if task.lost >= MAX_LOST then
+    local message = task.lost .. ' workers were lost while they ran it'
+    failTask(task, failure('worker_lost', message), message)
+    return true
+  end
+  unlease(task)
+  move(task, task.resumes and 'woken' or 'ready')
+  putInQueue(task)
+  return true
+end
+
+local function endSilence(task, step)
+  local call = lastCall(step)
+  if not call or call.state ~= 'waiting' or not call.silent then
+    return false
+  end
+  if call.silent > now then
+    oweStep(task, step, call.silent)
+    return false
+  end
+  local message = step.service .. ' has not reported on job ' .. call.job .. ' for ' .. step.silence .. ' ms'
+  local error = '{"code":"timeout","message":' .. cjson.encode(message) .. ',"retryable":true}'
+  endCall(task, step, call, {
+    ok = false, retryable = true, json = '{"ok":false,"error":' .. error .. '}', value = error,
+    message = cjson.encode(message),
+  }, true)
+  return true
+end
+
+-- A sleep is over, a signal did not come, a back-off ends, or a service has been silent for too long.
+function duties.step(what)
+  local id, key = what:match('^([^\n]*)\n(.*)$')
+  local task = liveTask(id)
+  local step = task and getStep(task, key)
+  if not step or step.ended then
+    return false
+  end
+  if step.due and step.due <= now then
+    local error = failure('timeout', 'no ' .. step.name .. ' in time')
+    local slept = step.kind == 'sleep'
+    settleStep(task, step, slept and '{"ok":true,"value":null}' or '{"ok":false,"error":' .. error .. '}', slept)
+    wake(task)
+    return true
+  end
+  if step.retry and step.retry <= now then
+    step.retry = nil
+    changed(task, step)
+    saveStep(task, step)
+    wake(task)
+    return true
+  end
+  return endSilence(task, step)
+end
+
+function duties.held(id)
+  local text = redis.call('HGET', HELD, id)
+  local held = text and cjson.decode(text)
+  if not held or held.answer then
+    return redis.call('HDEL', HELD, id) == 1
+  end
+  decideHeld(id, held, 'unknown_task')
+  -- The answer stays readable for as long again, for whoever waits for it.
+  owe('held', now + HELD_LIVES, id)
+  return true
+end
+
+-- Closed when it was idle for too long, removed once it was closed for as long.
+function duties.session(id)
+  local key = SESSIONS .. id
+  local status, updated = unpack(redis.call('HMGET', key, 'status', 'updated'))
+  if not status then
+    return false
+  end
+  if redis.call('ZCARD', key .. ':live') > 0 or updated + SESSION_IDLE > now then
+    oweIdle(id, tonumber(updated))
+  elseif status == 'active' then
+    changeSession(id, 'status', 'closed')
+    oweIdle(id, now)
+  else
+    redis.call('UNLINK', key, key .. ':messages', key .. ':message_ids', key .. ':live', key .. ':line')
+    redis.call('ZREM', PREFIX .. '@sessions', id)
+  end
+  return true
+end
+
+function duties.batch(id)
+  local key = PREFIX .. '@batch:' .. id
+  for _, item in ipairs(redis.call('LRANGE', key .. ':items', 0, -1)) do
+    if item:sub(1, 1) ~= '{' and redis.call('EXISTS', PREFIX .. item) == 1 then
+      owe('batch', now + RETENTION_OF_BATCHES, id)
+      return false
+    end
+  end
+  redis.call('UNLINK', key, key .. ':items', key .. ':inside', key .. ':line')
+  return true
+end
+
+local function forgetCall(step, call)
+  redis.call('HDEL', CALLS, call.id)
+  local field = call.job and step.service .. '\n' .. call.job
+  if field and redis.call('HGET', JOBS, field) == call.id then
+    redis.call('HDEL', JOBS, field)
+  end
+end
+
+function duties.retention(id)
+  local task = load(id)
+  if not task or not isFinal(task) then
+    return false
+  end
+  for _, step in ipairs(allSteps(task)) do
+    for _, call in ipairs(step.calls or {}) do
+      forgetCall(step, call)
+    end
+  end
+  local key = PREFIX .. id
+  if task.journal then
+    local dropped = redis.call('HKEYS', key .. ':dropped')
+    if #dropped > 0 then
+      redis.call('HDEL', CALLS, unpack(dropped))
+    end
+  end
+  redis.call('UNLINK', key, key .. ':steps', key .. ':outcomes', key .. ':changes', key .. ':dropped', key .. ':mailbox', key .. ':signals')
+  redis.call('HDEL', DONE, id)
+  redis.call('ZREM', PREFIX .. '@old', id)
+  addMeta(task.state, -1)
+  tasks[id] = false
+  return true
+end
+
+-- Events that are too old, a part of them at a time.
+local TRIMMED_AT_ONCE = 1000
+
+function duties.events()
+  local at
+  for _ = 1, TRIMMED_AT_ONCE do
+    local oldest = redis.call('XRANGE', EVENTS, '-', '+', 'COUNT', 1)[1]
+    at = oldest and tonumber(oldest[2][2]:match('^%[(%d+)'))
+    if not at or at + MAX_EVENT_AGE > now then
+      break
+    end
+    redis.call('XDEL', EVENTS, oldest[1])
+  end
+  if not at then
+    -- An empty stream still takes kilobytes.
+    redis.call('DEL', EVENTS)
+  end
+  owe('events', math.max(now + 1, (at or now) + MAX_EVENT_AGE), '')
+  return true
+end
+
+-- Lets go of the front of @made, once every task there is checked for its deadline and as old as what is kept: what has
+-- outlived it stands in @old.
+local TRIMMED_A_SWEEP = 100
+
+local function trimMade()
+  for _ = 1, TRIMMED_A_SWEEP do
+    local chunk = count('checked') > 0 and redis.call('LINDEX', PREFIX .. '@made', 0)
+    local place, ids = (chunk or ''):match('^(%d+) %d+ (.*)$')
+    if not place then
+      return
+    end
+    local at = -1
+    for id in ids:gmatch('%S+') do
+      at = at + 1
+      local text = redis.call('GETRANGE', PREFIX .. id, 0, 40)
+      local made = text:match('^{"at":(%d+)')
+      if made and tonumber(made) + 2 * RETENTION > now then
+        return
+      end
+      if made then
+        redis.call('ZADD', PREFIX .. '@old', place + at, id)
+      end
+    end
+    redis.call('LPOP', PREFIX .. '@made')
+    addMeta('checked', -1)
+  end
+end

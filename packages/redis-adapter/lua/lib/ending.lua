@@ -1,0 +1,96 @@
+-- The end of a task, and everything that goes with it.
+local function cancelledError(reason)
+  return '{"code":"cancelled","message":' .. cjson.encode(reason) .. ',"retryable":false}'
+end
+
+local function failure(code, message)
+  return '{"code":"' .. code .. '","message":' .. cjson.encode(message) .. ',"retryable":false}'
+end
+
+local function tellServices(task, reason)
+  for _, step in ipairs(allSteps(task)) do
+    local call = openCall(step)
+    if call then
+      redis.call('PUBLISH', BELLS, 'call ' .. cjson.encode({
+        service = step.service, call = call.id, job = call.job or call.id, task = task.id, tenant = TENANT, reason = reason,
+      }))
+    end
+  end
+end
+
+local function forgetCalls(task, reason)
+  if not task.journal then
+    return
+  end
+  tellServices(task, reason)
+  for _, step in ipairs(allSteps(task)) do
+    local call = openCall(step)
+    if call then
+      settleSending(step, call)
+      call.state = 'ended'
+      saveStep(task, step)
+      dismissHeld(step.service)
+    end
+  end
+end
+
+-- `outcome` is the result or the error as JSON, `reason` why its services need not go on.
+local function endTask(task, state, outcome, reason)
+  if task.state == 'leased' then
+    ringWorker(task)
+  end
+  dequeue(task)
+  move(task, state)
+  unlease(task)
+  task.ended, task.cancel, task.due, task.lane = now, nil, nil, nil
+  rawset(task, 'outcome', outcome)
+  emit(task, state == 'completed' and 'd' or 'f', outcome)
+  forgetCalls(task, reason)
+  if state == 'failed' then
+    owe('retention', now + DEAD_RETENTION, task.id)
+  else
+    oweInLine('retention', now + RETENTION, { task.id })
+  end
+  leaveLines(task)
+end
+
+-- Cancels at once what no worker holds; rings for what one does, and gives it until the grace is over.
+local function cancelTask(task, reason, grace)
+  if isFinal(task) then
+    return 'already_final'
+  end
+  if task.state ~= 'leased' then
+    endTask(task, 'cancelled', cancelledError(reason), reason)
+    return 'cancelled'
+  end
+  if not task.cancel then
+    task.cancel = reason
+    owe('grace', now + grace, task.id)
+    tellServices(task, reason)
+    ringWorker(task)
+  end
+  return 'cancelling'
+end
+
+local function failTask(task, outcome, reason)
+  endTask(task, 'failed', outcome, reason)
+  local batch = batchKey(task)
+  if batch and redis.call('HGET', batch, 'fail_fast') == '1' then
+    for _, item in ipairs(redis.call('LRANGE', batch .. ':items', 0, -1)) do
+      local other = item ~= task.id and item:sub(1, 1) ~= '{' and load(item)
+      if other then
+        cancelTask(other, 'task ' .. task.id .. ' of the batch failed', GRACE)
+      end
+    end
+  end
+end
+
+-- A parked task may be claimed again; the worker of a leased one is told to look.
+local function wake(task)
+  if task.state == 'parked' then
+    move(task, 'woken')
+    putInQueue(task)
+  elseif task.state == 'leased' then
+    ringWorker(task)
+  end
+end

@@ -1,0 +1,37 @@
+-- The event log: one entry a step of the storage, with all events of that step. The entry's id is the `seq` of the last.
+-- An entry is the JSON [at, [letter, task id, rev, session id, data, more?]…].
+local MAX_EVENTS, MAX_EVENT_AGE = $maxEvents, $maxEventAgeMs
+local REFER_ABOVE = 4096
+local told = {}
+
+local function append(event)
+  addMeta('seq', 1)
+  told[#told + 1] = event
+end
+
+local function quoted(text)
+  return text and '"' .. text .. '"' or 'null'
+end
+
+-- `data` and `more` are JSON. A large result stands with its task, and the event refers to it.
+local function emit(task, letter, data, more)
+  task.rev = task.rev + 1
+  task.updated = now
+  if letter == 'd' and #data > REFER_ABOVE then
+    data, more = 'null', '1'
+  end
+  append('["' .. letter .. '","' .. task.id .. '",' .. task.rev .. ',' .. quoted(task.head.session_id) .. ',' .. data
+    .. (more and ',' .. more or '') .. ']')
+end
+
+local function saveEvents()
+  if #told == 0 then
+    return
+  end
+  local seq = count('seq')
+  local entry = '[' .. now .. ',' .. table.concat(told, ',') .. ']'
+  redis.call('XADD', EVENTS, 'MINID', '~', math.max(1, seq - MAX_EVENTS), seq .. '-0', 'e', entry)
+  if now < count('followed') then
+    redis.call('PUBLISH', EVENTS, seq .. ' ' .. entry)
+  end
+end

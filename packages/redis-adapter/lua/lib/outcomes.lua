@@ -1,0 +1,74 @@
+-- What an answer, a notification or the lack of one makes of a call and its step. An outcome comes with what the adapter
+-- has found in it, since it is opaque here: {json, ok, value (JSON of the result or the error), retryable,
+-- message (JSON of the error's text), fingerprint, tokens?, model?}
+
+-- The service has taken a call on. A call that is answered already only learns its job, so that repeats are known.
+local function acceptCall(task, step, call, job)
+  local field = step.service .. '\n' .. job
+  local named = redis.call('HGET', JOBS, field)
+  local other = named and callById(named)
+  -- A name that is used again is that of the newer call, once the older one has ended.
+  if not other or other.call.state == 'ended' then
+    redis.call('HSET', JOBS, field, call.id)
+  end
+  call.job = job
+  if call.state == 'sending' then
+    settleSending(step, call)
+    call.state = 'waiting'
+    oweSilence(task, step, call)
+  end
+  saveStep(task, step)
+end
+
+-- Only what a notification reports, or fails to, begins a new try: an answer was sent again already.
+local function mayTryAgain(step, outcome)
+  return not outcome.ok and outcome.retryable and #step.calls < step.tries
+end
+
+local function countUsage(task, step, outcome)
+  if outcome.tokens then
+    task.tokens = (task.tokens or 0) + outcome.tokens
+    addUsage(outcome.model, step.service .. '.' .. step.operation, outcome.tokens, 0)
+  end
+end
+
+-- The outcome of one try: it ends the step, or the task itself, or makes room for the next try.
+local function endCall(task, step, call, outcome, notified)
+  settleSending(step, call)
+  call.state, call.ok, call.print = 'ended', outcome.ok, outcome.fingerprint
+  countUsage(task, step, outcome)
+  if notified and mayTryAgain(step, outcome) then
+    step.retry = now + call.delay
+    changed(task, step)
+    saveStep(task, step)
+    oweStep(task, step, step.retry)
+    emit(task, 'u', '{"status":"retrying","details":{"service":"' .. step.service .. '","operation":"' .. step.operation
+      .. '","try":' .. (#step.calls + 1) .. ',"error":' .. outcome.message .. '}}')
+    wake(task)
+    return
+  end
+  local only = task.state == 'tracked' and redis.call('HLEN', stepsKey(task)) == 1
+  settleStep(task, step, outcome.json, outcome.ok)
+  if notified then
+    wake(task)
+  end
+  if only and outcome.ok then
+    endTask(task, 'completed', outcome.value, 'the task is completed')
+  elseif only then
+    failTask(task, outcome.value, cjson.decode(outcome.message))
+  end
+end
+
+-- A service's answer to a call: `accepted` with a job, or an outcome.
+local function answerCall(task, step, call, answer)
+  if answer.job then
+    local wasSending = call.state == 'sending'
+    acceptCall(task, step, call, answer.job)
+    return wasSending and 'recorded' or 'known'
+  end
+  if call.state == 'ended' or isFinal(task) then
+    return 'known'
+  end
+  endCall(task, step, call, answer, false)
+  return 'recorded'
+end

@@ -1,0 +1,41 @@
+-- Tasks that may be claimed: @ready, by (9 - priority) and place in line. What a claim found that no worker like it
+-- runs stands in @aside:<group> instead, in the same order.
+local LANES = 2 ^ 44
+
+local function scoreOf(task)
+  return (9 - task.lane) * LANES + task.head.place
+end
+
+local function enqueue(task, lane)
+  task.lane = lane
+  redis.call('ZADD', READY, scoreOf(task), task.id)
+  becameReady = true
+end
+
+local function dequeue(task)
+  if task.state ~= 'ready' and task.state ~= 'woken' then
+    return
+  end
+  if redis.call('ZREM', READY, task.id) == 0 then
+    local group = task.head.type .. '@' .. (task.version or '') .. (task.lost and '!' or '')
+    redis.call('ZREM', PREFIX .. '@aside:' .. group, task.id)
+  end
+end
+
+-- Something happened that a task waits for: a parked one may be claimed again, a leased one hears its bell.
+local function ringWorker(task)
+  if task.worker then
+    redis.call('PUBLISH', BELLS .. ':' .. task.worker, 'task ' .. TENANT .. ' ' .. task.id)
+  end
+end
+
+local function unlease(task)
+  if not task.token then
+    return
+  end
+  -- A tenant at its limit has left the rotation: now there is room.
+  if meta.max_running and redis.call('ZCARD', READY) > 0 then
+    becameReady = true
+  end
+  task.token, task.worker, task.expires = nil, nil, nil
+end

@@ -1,0 +1,83 @@
+-- A notification: {service, job, call?, task?, message?, seq?, outcome? (see outcomes), status? (JSON of the event's
+-- data), metadata? (JSON)}
+local REMEMBERED_MESSAGES = 100
+
+-- As the only open call of the service in the task.
+local function onlyOpenCall(report)
+  local task = report.task and load(report.task)
+  local found, foundStep
+  for _, step in ipairs(task and allSteps(task) or {}) do
+    local call = step.service == report.service and openCall(step)
+    if call and found then
+      return nil
+    end
+    found, foundStep = call or found, call and step or foundStep
+  end
+  return found and { task = task, step = foundStep, call = found } or nil
+end
+
+-- By its id; else by the service's own name for it; else as the only open call of that service in that task.
+local function findCall(report)
+  local known = report.call and callById(report.call)
+  if known then
+    return known.service == report.service and known or nil
+  end
+  local named = redis.call('HGET', JOBS, report.service .. '\n' .. report.job)
+  if named then
+    return callById(named)
+  end
+  return onlyOpenCall(report)
+end
+
+local function isRepeated(call, report)
+  if report.outcome then
+    return call.print == report.outcome.fingerprint
+  end
+  if report.seq and call.seq and report.seq <= call.seq then
+    return true
+  end
+  for _, message in ipairs(report.message and call.seen or {}) do
+    if message == report.message then
+      return true
+    end
+  end
+  return false
+end
+
+local function rememberMessage(call, report)
+  call.seq = report.seq or call.seq
+  if report.message then
+    call.seen = call.seen or {}
+    table.insert(call.seen, report.message)
+    if #call.seen > REMEMBERED_MESSAGES then
+      table.remove(call.seen, 1)
+    end
+  end
+end
+
+local function applyReport(found, report)
+  local task, step, call = found.task, found.step, found.call
+  if isRepeated(call, report) then
+    return 'duplicate'
+  end
+  if not step or lastCall(step) ~= call then
+    return 'stale'
+  end
+  if call.state == 'ended' or isFinal(task) then
+    return 'late'
+  end
+  if report.outcome then
+    if not call.job then
+      acceptCall(task, step, call, report.job)
+    end
+    endCall(task, step, call, report.outcome, true)
+    return 'applied'
+  end
+  rememberMessage(call, report)
+  if call.state == 'waiting' then
+    oweSilence(task, step, call)
+  end
+  saveStep(task, step)
+  emit(task, 'u', report.status, '"' .. report.service .. '",' .. (report.metadata or '{}'))
+  return 'applied'
+end

@@ -1,0 +1,23 @@
+-- What a claim took whose answer was lost, as far as it is still held.
+local function stillHeld(prefix, ids, token)
+  local found = {}
+  for id in ids:gmatch('%S+') do
+    local state = redis.call('HGET', prefix .. '@live', id)
+    local task = state and cjson.decode(state)
+    if task and task.state == 'leased' and task.token == token then
+      found[#found + 1] = { id, redis.call('GET', prefix .. id), state }
+      if task.journal then
+        withJournal(prefix, found[#found])
+      end
+    end
+  end
+  return found
+end
+
+local function idsOf(found)
+  local ids = {}
+  for at, task in ipairs(found) do
+    ids[at] = task[1]
+  end
+  return table.concat(ids, ' ')
+end

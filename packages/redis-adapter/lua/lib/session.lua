@@ -1,0 +1,65 @@
+-- Sessions of the tenant.
+--
+-- <prefix>:session:{<tenant>}:<id>           status, agent, created, updated, context (JSON), rev, messages (how many);
+--                                            of its line: inside (the task that may run), w0…w9 (how many wait, by priority)
+-- …:<id>:messages  …:<id>:message_ids        the recent history, as "id newline JSON", and the ids in it
+-- …:<id>:live                                tasks that have not ended, by place in line
+-- …:<id>:line                                those that wait, in their order
+local SESSION_IDLE, SESSION_MESSAGES = $sessionIdleMs, $sessionMessages
+local SESSIONS = NAMESPACE .. ':session:{' .. TENANT .. '}:'
+
+local function sessionField(id, field)
+  return redis.call('HGET', SESSIONS .. id, field)
+end
+
+local function tellSession(id, status, rev)
+  append('["x",null,null,"' .. id .. '",{"status":"' .. status .. '","rev":' .. rev .. ',"messages":'
+    .. redis.call('LLEN', SESSIONS .. id .. ':messages') .. '}]')
+end
+
+-- Changes fields of a session, given as field, value, field, value …
+local function changeSession(id, ...)
+  local key = SESSIONS .. id
+  local rev = redis.call('HINCRBY', key, 'rev', 1)
+  redis.call('HSET', key, 'updated', now, ...)
+  tellSession(id, redis.call('HGET', key, 'status'), rev)
+end
+
+local function oweIdle(id, updated)
+  owe('session', math.max(now + 1000, updated + SESSION_IDLE), id)
+end
+
+-- Makes the session if there is none of this id.
+local function openSession(id, agent, context)
+  local key = SESSIONS .. id
+  if redis.call('EXISTS', key) == 1 then
+    return false
+  end
+  redis.call('HSET', key, 'status', 'active', 'created', now, 'updated', now, 'context', context, 'rev', 1)
+  if agent then
+    redis.call('HSET', key, 'agent', agent)
+  end
+  redis.call('ZADD', PREFIX .. '@sessions', count('sessions_made'), id)
+  addMeta('sessions_made', 1)
+  oweIdle(id, now)
+  tellSession(id, 'active', 1)
+  return true
+end
+
+-- Adds a message to the recent history; the oldest go when there are too many. `message` is its JSON.
+local function addMessage(id, messageId, message)
+  local list, ids = SESSIONS .. id .. ':messages', SESSIONS .. id .. ':message_ids'
+  if redis.call('SADD', ids, messageId) == 0 then
+    return false
+  end
+  local size = redis.call('RPUSH', list, messageId .. '\n' .. message)
+  for _ = SESSION_MESSAGES + 1, size do
+    redis.call('SREM', ids, redis.call('LPOP', list):match('^[^\n]*'))
+  end
+  changeSession(id)
+  return true
+end
+
+local function viewSession(id)
+  return redis.call('HGETALL', SESSIONS .. id)
+end

@@ -1,0 +1,106 @@
+-- What a task's workflow has asked for, and what came of it.
+--
+-- <task>:steps      key -> the step as JSON; `calls` are its tries at a service, the last one may be open
+-- <task>:outcomes   key -> outcome, as JSON that is never decoded here
+-- <task>:changes    the keys of steps in the order in which they changed: a change is known by its place, from 1 on
+-- <task>:dropped    call id -> a call whose step was dropped by a retry
+-- @calls  call id -> see calls · @jobs  service and job -> call id · @sending  service -> calls without an answer
+local CALLS, JOBS, SENDING = PREFIX .. '@calls', PREFIX .. '@jobs', PREFIX .. '@sending'
+
+local function stepsKey(task)
+  return PREFIX .. task.id .. ':steps'
+end
+
+-- Steps are changed in place, and saved by whoever changes them.
+local function getStep(task, key)
+  local cached = rawget(task, 'steps') or rawset(task, 'steps', {}).steps
+  if cached[key] == nil then
+    local text = redis.call('HGET', stepsKey(task), key)
+    cached[key] = text and cjson.decode(text) or false
+  end
+  return cached[key] or nil
+end
+
+local function saveStep(task, step)
+  local cached = rawget(task, 'steps') or rawset(task, 'steps', {}).steps
+  cached[step.key] = step
+  redis.call('HSET', stepsKey(task), step.key, cjson.encode(step))
+  if not task.journal then
+    task.journal = true
+  end
+end
+
+local function allSteps(task)
+  local steps = {}
+  if task.journal then
+    for _, key in ipairs(redis.call('HKEYS', stepsKey(task))) do
+      steps[#steps + 1] = getStep(task, key)
+    end
+  end
+  return steps
+end
+
+local function changesOf(task)
+  return redis.call('LLEN', PREFIX .. task.id .. ':changes')
+end
+
+local function changed(task, step)
+  step.changed = redis.call('RPUSH', PREFIX .. task.id .. ':changes', step.key)
+end
+
+local function lastCall(step)
+  return step.calls and step.calls[#step.calls]
+end
+
+local function openCall(step)
+  local call = lastCall(step)
+  return call and call.state ~= 'ended' and call or nil
+end
+
+-- A step has its outcome, as JSON: it takes the next place in the journal.
+local function settleStep(task, step, outcome, ok)
+  step.ended, step.failed, step.retry, step.due = now, not ok or nil, nil, nil
+  redis.call('HSET', PREFIX .. task.id .. ':outcomes', step.key, outcome)
+  changed(task, step)
+  saveStep(task, step)
+end
+
+local function oweStep(task, step, at)
+  owe('step', at, task.id .. '\n' .. step.key)
+end
+
+-- A call is no longer unanswered.
+local function settleSending(step, call)
+  if call.state == 'sending' and redis.call('HINCRBY', SENDING, step.service, -1) <= 0 then
+    redis.call('HDEL', SENDING, step.service)
+  end
+end
+
+local function oweSilence(task, step, call)
+  local first = not call.silent
+  call.silent = now + step.silence
+  -- A duty that fires early is renewed by the sweeper: one is enough, however often the service reports.
+  if first then
+    oweStep(task, step, call.silent)
+  end
+end
+
+-- Where a worker stands: the changes after `seen`, oldest first, as pairs of a step and its outcome.
+local function newsOf(task, seen)
+  local keys = redis.call('LRANGE', PREFIX .. task.id .. ':changes', seen, -1)
+  local pairsOf = {}
+  for at, key in ipairs(keys) do
+    local step = key ~= '' and getStep(task, key)
+    if step and step.changed == seen + at then
+      pairsOf[#pairsOf + 1] = redis.call('HGET', stepsKey(task), key)
+      pairsOf[#pairsOf + 1] = redis.call('HGET', PREFIX .. task.id .. ':outcomes', key)
+    end
+  end
+  return { seen + #keys, pairsOf, task.cancel or false }
+end
+
+-- The task in the hands of whoever has the token.
+local function leased(id, token)
+  local task = load(id)
+  return task and task.state == 'leased' and task.token == token and task or nil
+end

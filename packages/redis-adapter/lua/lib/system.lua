@@ -1,0 +1,49 @@
+-- What a tenant's step does to what belongs to no tenant: where both are on one server it is done in the step itself,
+-- on a Cluster the adapter does it afterwards (and a walk over all tenants mends what it could not).
+local effects = {}
+local becameReady = false
+
+-- Whether none of its tasks may be claimed for now: then it stands in no rotation, and delays nobody.
+local function isHeldBack()
+  return meta.paused == '1' or (meta.max_running and count('running') >= count('max_running'))
+end
+
+local function saveSystem()
+  if not meta.known then
+    setMeta('known', 1)
+    setMeta('epoch', string.format('%x', now))
+    owe('events', now + MAX_EVENT_AGE, '')
+    if SYSTEM then
+      redis.call('ZADD', SYSTEM .. 'tenants', 0, TENANT)
+    else
+      effects[#effects + 1] = { 'tenant' }
+    end
+  end
+  if becameReady and not isHeldBack() then
+    addMeta('generation', 1)
+    if SYSTEM then
+      joinRotations(SYSTEM, TENANT)
+    else
+      effects[#effects + 1] = { 'ready', count('generation') }
+    end
+  end
+  -- What was told before is there until its time has come.
+  local indexed = count('due')
+  if earliest and (indexed <= now or earliest < indexed) then
+    setMeta('due', earliest)
+    if SYSTEM then
+      redis.call('ZADD', SYSTEM .. 'due', 'LT', earliest, TENANT)
+    else
+      effects[#effects + 1] = { 'due', earliest }
+    end
+  end
+end
+
+-- The end of every script that changes a tenant: saves everything, in its order, and hands the answer out.
+local function finish(answer)
+  saveEvents()
+  saveTasks()
+  saveSystem()
+  saveMeta()
+  return { answer, effects, earliest or false }
+end

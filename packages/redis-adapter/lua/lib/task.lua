@@ -1,0 +1,97 @@
+-- Tasks of the tenant, each loaded once and saved once by `finish`.
+--
+-- <prefix><task id>  two lines of JSON that never change: what the orchestrator knows of the task, and its payload
+-- @live  id -> state of what has not ended, as JSON; a task that was only submitted has none
+-- @done  id -> state of what has ended, as JSON, and in a second line its result or its error
+-- What users send is never decoded here: numbers would lose digits. It is text, also inside of JSON.
+local STATUS = {
+  scheduled = 'pending', waiting = 'pending', ready = 'pending',
+  leased = 'processing', parked = 'processing', woken = 'processing', tracked = 'processing',
+  completed = 'completed', failed = 'failed', cancelled = 'cancelled',
+}
+-- Longer than the first line of a task can be.
+local HEAD_BYTES = 4096
+local tasks = {}
+
+local function isFinal(task)
+  return task.state == 'completed' or task.state == 'failed' or task.state == 'cancelled'
+end
+
+local function firstLine(text)
+  return cjson.decode(text:match('^[^\n]*'))
+end
+
+local function load(id)
+  if tasks[id] ~= nil then
+    return tasks[id] or nil
+  end
+  local text = redis.call('GETRANGE', PREFIX .. id, 0, HEAD_BYTES - 1)
+  if text == '' then
+    tasks[id] = false
+    return nil
+  end
+  local head = firstLine(text)
+  local task
+  local state = redis.call('HGET', LIVE, id) or redis.call('HGET', DONE, id)
+  if state then
+    task = firstLine(state)
+  else
+    task = { state = 'ready', since = head.at, updated = head.at, attempt = 0, rev = 1 }
+  end
+  task.plain = nil
+  tasks[id] = { id = id, head = head, kept = task }
+  setmetatable(tasks[id], { __index = task, __newindex = function(self, field, value)
+    task[field] = value
+    rawset(self, 'dirty', true)
+  end })
+  return tasks[id]
+end
+
+-- Changes the state, and nothing else.
+local function move(task, to)
+  local before = STATUS[task.state]
+  if before ~= STATUS[to] then
+    addMeta(before, -1)
+    addMeta(STATUS[to], 1)
+  end
+  if task.state == 'leased' then
+    addMeta('running', -1)
+  end
+  if to == 'leased' then
+    addMeta('running', 1)
+  end
+  task.state, task.since, task.updated = to, now, now
+end
+
+local function saveTasks()
+  for id, task in pairs(tasks) do
+    if task and rawget(task, 'dirty') then
+      if isFinal(task) then
+        local outcome = rawget(task, 'outcome')
+        if outcome then
+          redis.call('HDEL', LIVE, id)
+          redis.call('HSET', DONE, id, cjson.encode(task.kept) .. '\n' .. outcome)
+        else
+          local done = redis.call('HGET', DONE, id)
+          redis.call('HSET', DONE, id, cjson.encode(task.kept) .. done:match('\n.*$'))
+        end
+      else
+        redis.call('HSET', LIVE, id, cjson.encode(task.kept))
+      end
+    end
+  end
+end
+
+-- A task as the adapter gets it, after it was saved: its two lines, its state, and its steps without their outcomes.
+local function view(id)
+  local record = redis.call('GET', PREFIX .. id)
+  if not record then
+    return false
+  end
+  local state = redis.call('HGET', LIVE, id) or redis.call('HGET', DONE, id) or ''
+  local steps = {}
+  if state:find('"journal":true', 1, true) then
+    steps = redis.call('HVALS', PREFIX .. id .. ':steps')
+  end
+  return { id, record, state, steps }
+end

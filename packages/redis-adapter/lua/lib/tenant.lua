@@ -1,0 +1,49 @@
+-- One tenant's keys, the time, and its counters: read once, written once by `finish`.
+--
+-- KEYS[1] <prefix>:tasks:{<tenant>}:@meta   every other key of the tenant has its slot and is derived from it
+-- KEYS[2] <prefix>:events:{<tenant>}        the event log
+-- KEYS[3] <prefix>:system:{queue}:          what belongs to no tenant; absent on a Cluster, where it has another slot
+-- ARGV[1] the time in milliseconds since 1970, or '' for that of the server
+local META, EVENTS, SYSTEM = KEYS[1], KEYS[2], KEYS[3]
+local PREFIX = META:sub(1, -6)
+local NAMESPACE, TENANT = PREFIX:match('^(.*):tasks:{(.*)}:$')
+local READY, LIVE, DONE, DUE = PREFIX .. '@ready', PREFIX .. '@live', PREFIX .. '@done', PREFIX .. '@due'
+local BELLS = NAMESPACE .. ':bells'
+
+local now = tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local meta, metaChanges = {}, {}
+do
+  local flat = redis.call('HGETALL', META)
+  for at = 1, #flat, 2 do
+    meta[flat[at]] = flat[at + 1]
+  end
+end
+
+local function count(field)
+  return tonumber(meta[field]) or 0
+end
+
+local function setMeta(field, value)
+  meta[field] = value
+  metaChanges[field] = value
+end
+
+local function addMeta(field, n)
+  setMeta(field, count(field) + n)
+end
+
+local function saveMeta()
+  local flat = {}
+  for field, value in pairs(metaChanges) do
+    flat[#flat + 1] = field
+    flat[#flat + 1] = value
+  end
+  if #flat > 0 then
+    redis.call('HSET', META, unpack(flat))
+  end
+end

@@ -1,0 +1,22 @@
+-- Events after a position. A large result stands with its task.
+--
+-- @args   seq, or -1 for none · how many entries · for how long somebody follows, or 0
+-- @return seq of the last · entries as id, JSON · large results by task id · epoch
+--@include tenant epoch
+local after, most, follows = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+if follows > 0 then
+  setMeta('followed', now + follows)
+  saveMeta()
+end
+local entries, results = {}, {}
+if after >= 0 and after < count('seq') then
+  entries = redis.call('XRANGE', EVENTS, (after + 1) .. '-0', '+', 'COUNT', most)
+  for _, entry in ipairs(entries) do
+    for id in entry[2][2]:gmatch('%["d","([^"]*)",%d+,[^,]*,null,1%]') do
+      local done = redis.call('HGET', PREFIX .. '@done', id)
+      results[#results + 1] = id
+      results[#results + 1] = done and done:match('\n(.*)$') or 'null'
+    end
+  end
+end
+return { count('seq'), entries, results, epochOfLog() }

@@ -1,0 +1,36 @@
+-- Stores a task without a workflow: tracked, never queued.
+--
+-- @args   {task: an item (see creation), call?: {id, service, operation, job?, silence?}} · its payload
+-- @return registered or replayed, the task, seq
+--@intake
+--@include tenant epoch task events due rotation system ready session lines steps held ending creation
+local params = cjson.decode(ARGV[2])
+local item, call = params.task, params.call
+if load(item.id) then
+  return finish({ 'replayed', view(item.id), count('seq'), epochOfLog() })
+end
+local task = create(item, ARGV[3])
+task.state, task.attempt, task.began = 'tracked', 1, now
+addMeta('processing', 1)
+if call then
+  local step = {
+    key = call.id, at = 0, kind = 'call', name = call.service .. '.' .. call.operation, changed = 0, tries = 1,
+    service = call.service, operation = call.operation, silence = call.silence,
+    calls = { { id = call.id, state = call.job and 'waiting' or 'sending', job = call.job, delay = 0 } },
+  }
+  redis.call('HSET', CALLS, call.id, task.id .. ' ' .. call.service .. ' ' .. call.id)
+  if call.job then
+    redis.call('HSET', JOBS, call.service .. '\n' .. call.job, call.id)
+    if call.silence then
+      oweSilence(task, step, step.calls[1])
+    end
+  else
+    redis.call('HINCRBY', SENDING, call.service, 1)
+  end
+  saveStep(task, step)
+end
+emit(task, 'c', item.data)
+emit(task, 's', '{"attempt":1}')
+local saved = finish(false)
+saved[1] = { 'registered', view(item.id), count('seq'), epochOfLog() }
+return saved

@@ -1,0 +1,19 @@
+-- Prolongs leases.
+--
+-- @args   {lease, tasks: [id, token, id, token …]}
+-- @return for each, whether it is lost
+--@include tenant task due events system steps
+local params = cjson.decode(ARGV[2])
+local expires, kept, lost = now + params.lease, {}, {}
+for at = 1, #params.tasks, 2 do
+  local task = leased(params.tasks[at], params.tasks[at + 1])
+  if task then
+    task.expires = expires
+    kept[#kept + 1] = task.id
+  end
+  lost[#lost + 1] = task and 0 or 1
+end
+if #kept > 0 then
+  oweInLine('leases', expires, kept)
+end
+return finish(lost)

@@ -1,0 +1,69 @@
+-- How a worker gives a task back.
+--
+-- @args   {id, token, kind, seen?, delay?, drop?, retry? (JSON of the event's details without the attempt), exhausted?
+--         (text after the counts), message_id?, message?} · the result or the error, as JSON
+-- @return answer
+--@include tenant task events due rotation system ready session lines steps held ending
+local params = cjson.decode(ARGV[2])
+local task = leased(params.id, params.token)
+if not task then
+  return finish('lease_lost')
+end
+
+local function backTo(state)
+  unlease(task)
+  move(task, state)
+  if state ~= 'parked' then
+    putInQueue(task)
+  end
+end
+
+local function retry()
+  task.failures = (task.failures or 0) + 1
+  if task.failures >= task.head.attempts then
+    local counted = task.failures .. ' of ' .. task.head.attempts .. ' attempts failed, the last one with '
+    failTask(task, failure('attempts_exhausted', counted .. params.exhausted), counted)
+    return
+  end
+  local dropped = params.drop and getStep(task, params.drop)
+  if dropped and dropped.ended and dropped.failed then
+    for _, call in ipairs(dropped.calls or {}) do
+      redis.call('HSET', PREFIX .. task.id .. ':dropped', call.id, cjson.encode(call))
+    end
+    redis.call('HDEL', stepsKey(task), dropped.key)
+    redis.call('HDEL', PREFIX .. task.id .. ':outcomes', dropped.key)
+  end
+  unlease(task)
+  move(task, 'scheduled')
+  task.resumes, task.due = false, now + params.delay
+  owe('start', task.due, task.id)
+  emit(task, 'u', '{"status":"retrying","details":{"attempt":' .. task.attempt .. ',' .. params.retry .. '}}')
+end
+
+if task.cancel and params.kind ~= 'completed' then
+  endTask(task, 'cancelled', cancelledError(task.cancel), task.cancel)
+elseif params.kind == 'parked' then
+  if params.seen < changesOf(task) then
+    return finish('newer_outcome')
+  end
+  task.shown = params.seen
+  backTo('parked')
+elseif params.kind == 'released' then
+  if not task.resumes then
+    task.attempt = task.attempt - 1
+  end
+  backTo(task.resumes and 'woken' or 'ready')
+elseif params.kind == 'retry' then
+  retry()
+elseif params.kind == 'cancelled' then
+  endTask(task, 'cancelled', cancelledError('the workflow ended it'), 'the workflow ended it')
+elseif params.kind == 'failed' then
+  failTask(task, ARGV[3], params.reason)
+else
+  local session = params.message and task.head.session_id
+  if session and sessionField(session, 'status') then
+    addMessage(session, params.message_id, (params.message:gsub('%$at', now, 1)))
+  end
+  endTask(task, 'completed', ARGV[3], 'the task is completed')
+end
+return finish('settled')

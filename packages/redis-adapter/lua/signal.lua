@@ -1,0 +1,37 @@
+-- Gives a waiting workflow what it waits for, or keeps it until it asks.
+--
+-- <task>:mailbox  signals that nobody has asked for yet, as "name newline payload" · <task>:signals  ids that were taken
+-- @args   {id, name, signal} · payload, as JSON
+-- @return answer
+--@include tenant task events due rotation system ready session lines steps held ending
+local MAX_SIGNALS = $maxSignals
+local params = cjson.decode(ARGV[2])
+local task = load(params.id)
+if not task then
+  return finish('not_found')
+end
+if isFinal(task) then
+  return finish('already_final')
+end
+local ids, mailbox = PREFIX .. task.id .. ':signals', PREFIX .. task.id .. ':mailbox'
+if redis.call('SISMEMBER', ids, params.signal) == 1 then
+  return finish('repeated')
+end
+local waiting
+for _, step in ipairs(allSteps(task)) do
+  if step.signal == params.name and not step.ended and (not waiting or step.at < waiting.at) then
+    waiting = step
+  end
+end
+if waiting then
+  settleStep(task, waiting, '{"ok":true,"value":' .. ARGV[3] .. '}', true)
+  wake(task)
+elseif redis.call('LLEN', mailbox) >= MAX_SIGNALS then
+  return finish('too_many')
+else
+  redis.call('RPUSH', mailbox, params.name .. '\n' .. ARGV[3])
+end
+redis.call('SADD', ids, params.signal)
+-- So that its keys go when it goes.
+task.signalled = true
+return finish(waiting and 'delivered' or 'kept')

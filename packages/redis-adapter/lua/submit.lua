@@ -1,0 +1,28 @@
+-- Stores one task, with its message, its session and its place in their line, and tells of it.
+--
+-- @args   {task: an item (see creation), key?, fingerprint?, max_waiting} · its payload
+-- @return submitted or replayed, the task, seq · or why not
+--@intake
+--@include tenant epoch task events due rotation system ready session lines steps held ending creation
+local params = cjson.decode(ARGV[2])
+local answer = known(params, 'task')
+if answer then
+  return finish(answer)
+end
+local item = params.task
+local same = load(item.id)
+if same then
+  return finish(same.head.type == item.type and { 'replayed', view(item.id), count('seq'), epochOfLog() } or { 'conflict' })
+end
+if count('pending') >= params.max_waiting then
+  return finish({ 'queue_full' })
+end
+local refusal = refusalOf(item)
+if refusal then
+  return finish({ refusal })
+end
+store(item, ARGV[3])
+remember(params, 'task ' .. item.id)
+local saved = finish(false)
+saved[1] = { 'submitted', view(item.id), count('seq'), epochOfLog() }
+return saved

@@ -1,0 +1,31 @@
+-- Stores a batch and all its tasks.
+--
+-- @args   {id, max, fail_fast, items: [an item (see creation), or {error}…], key?, fingerprint?, max_waiting} · payloads
+-- @return submitted or replayed, batch id · or why not
+--@intake
+--@include tenant epoch task events due rotation system ready session lines steps held calls ending creation
+local params = cjson.decode(ARGV[2])
+local answer = known(params, 'batch')
+if answer then
+  return finish(answer)
+end
+local batch = PREFIX .. '@batch:' .. params.id
+if redis.call('EXISTS', batch) == 1 then
+  return finish({ 'replayed', params.id })
+end
+if count('pending') + #params.items > params.max_waiting then
+  return finish({ 'queue_full' })
+end
+redis.call('HSET', batch, 'max', params.max, 'fail_fast', params.fail_fast and 1 or 0, 'created', now)
+owe('batch', now + RETENTION_OF_BATCHES, params.id)
+for at, item in ipairs(params.items) do
+  local refusal = not item.error and refusalOf(item)
+  if item.error or refusal then
+    redis.call('RPUSH', batch .. ':items', item.error or item.refusals[refusal])
+  else
+    redis.call('RPUSH', batch .. ':items', item.id)
+    store(item, ARGV[2 + at])
+  end
+end
+remember(params, 'batch ' .. params.id)
+return finish({ 'submitted', params.id })

@@ -1,0 +1,110 @@
+-- Does what is due of a tenant, at most so many duties, and says when the next one is due.
+--
+-- @leases @retention  lists of "time id id …" · @made  of "place deadline id id …", checked up to meta's `checked`
+-- @due  "kind newline what" by time
+-- @args   most
+-- @return duties done, as kind, count, kind, count … · when the next one is due · the time
+--@include tenant task events due rotation system ready session lines steps held calls ending usage outcomes duties
+local left, done = tonumber(ARGV[2]), {}
+
+local function perform(kind, what)
+  left = left - 1
+  if duties[kind](what) then
+    done[kind] = (done[kind] or 0) + 1
+  end
+end
+
+-- The front of a list, and the rest of it when there is no time for all.
+local function takeChunk(kind)
+  local key = PREFIX .. '@' .. kind
+  local at, ids = redis.call('LINDEX', key, 0):match('^(%d+) (.*)$')
+  local rest = {}
+  for id in ids:gmatch('%S+') do
+    if left > 0 then
+      perform(kind, id)
+    else
+      rest[#rest + 1] = id
+    end
+  end
+  if #rest > 0 then
+    redis.call('LSET', key, 0, at .. ' ' .. table.concat(rest, ' '))
+  else
+    redis.call('LPOP', key)
+  end
+end
+
+-- Whole chunks: a task that has ended by its deadline costs nothing the second time either.
+local function takeDeadlines()
+  local ids = redis.call('LINDEX', PREFIX .. '@made', count('checked')):match('^%d+ %d+ (.*)$')
+  for id in ids:gmatch('%S+') do
+    perform('deadline', id)
+  end
+  addMeta('checked', 1)
+end
+
+local function takeOther()
+  local duty = redis.call('ZRANGE', DUE, 0, 0)[1]
+  redis.call('ZREM', DUE, duty)
+  perform(duty:match('^([^\n]*)\n(.*)$'))
+end
+
+-- When the first duty of each source is due.
+local sources = {
+  { kind = 'leases', take = takeChunk, pattern = '^%d+' },
+  { kind = 'made', take = takeDeadlines, pattern = '^%d+ (%d+)' },
+  { kind = 'due', take = takeOther },
+  { kind = 'retention', take = takeChunk, pattern = '^%d+' },
+}
+local function firstOf(source)
+  if source.kind == 'due' then
+    local at = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2]
+    return at and math.floor(at)
+  end
+  if source.kind ~= 'made' then
+    local text = redis.call('LINDEX', PREFIX .. '@' .. source.kind, 0)
+    return text and tonumber(text:match(source.pattern))
+  end
+  while true do
+    local text = redis.call('LINDEX', PREFIX .. '@made', count('checked'))
+    local at = text and tonumber(text:match(source.pattern))
+    if at ~= 0 then
+      return at
+    end
+    addMeta('checked', 1)
+  end
+end
+local function earliestSource()
+  local first, firstAt
+  for _, source in ipairs(sources) do
+    local at = firstOf(source)
+    if at and (not firstAt or at < firstAt) then
+      first, firstAt = source, at
+    end
+  end
+  return first, firstAt
+end
+
+while left > 0 do
+  local source, at = earliestSource()
+  if not source or at > now then
+    break
+  end
+  source.take(source.kind)
+end
+trimMade()
+
+-- What this sweep itself has promised is among what is left.
+local _, next = earliestSource()
+earliest = nil
+setMeta('due', next or 0)
+if SYSTEM and next then
+  redis.call('ZADD', SYSTEM .. 'due', next, TENANT)
+elseif SYSTEM then
+  redis.call('ZREM', SYSTEM .. 'due', TENANT)
+end
+local flat = {}
+for kind, times in pairs(done) do
+  flat[#flat + 1] = kind
+  flat[#flat + 1] = times
+end
+return finish({ flat, next or false, now })

@@ -1,0 +1,27 @@
+-- Compare and set. The same change again changes nothing.
+--
+-- @args   {id, rev, agent?, change} · the new context, as JSON
+-- @return answer, the session's fields
+--@intake
+--@include tenant task events due rotation system session repeats
+local params = cjson.decode(ARGV[2])
+local status, rev = unpack(redis.call('HMGET', SESSIONS .. params.id, 'status', 'rev'))
+if not status then
+  return finish({ 'not_found' })
+end
+if wasMade(params.change) then
+  return finish({ 'updated', viewSession(params.id) })
+end
+if status == 'closed' then
+  return finish({ 'session_closed' })
+end
+if tonumber(rev) ~= params.rev then
+  return finish({ 'conflict', viewSession(params.id) })
+end
+noteChange(params.change)
+if params.agent then
+  changeSession(params.id, 'context', ARGV[3], 'agent', params.agent)
+else
+  changeSession(params.id, 'context', ARGV[3])
+end
+return finish({ 'updated', viewSession(params.id) })

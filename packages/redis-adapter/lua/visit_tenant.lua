@@ -1,0 +1,29 @@
+-- Takes tasks of one tenant for a worker, on a Cluster: the rotation is on another node.
+--
+-- @keys   meta, events
+-- @args   now · {worker, token, visit (a tenant may be visited several times for one claim), max, lease, runs, may_suspect}
+-- @return the time · tasks (see visit) · whether more are left · generation · weight · when the leases end
+--@include visit resend
+local prefix = KEYS[1]:sub(1, -6)
+local now = tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local params = cjson.decode(ARGV[2])
+local expires = now + params.lease
+local MARKER_LIVES = 60 * 60 * 1000
+local marker = prefix .. '@claim:' .. params.worker
+-- "claim id visit newline ids": of all visits of a claim together, so that it can be asked for again as a whole.
+local token, visited, ids = (redis.call('GET', marker) or ''):match('^(%S+) (%d+)\n(.*)$')
+if token == params.token and tonumber(visited) == params.visit then
+  local known = redis.call('HMGET', KEYS[1], 'generation', 'weight')
+  return { now, stillHeld(prefix, ids, token), 1, known[1], known[2], expires }
+end
+local lease = { token = params.token, worker = params.worker, expires = expires, maySuspect = params.may_suspect }
+local found, more, meta = visit(prefix, KEYS[2], now, params.max, lease, params.runs)
+if #found > 0 then
+  local all = (token == params.token and ids .. ' ' or '') .. idsOf(found)
+  redis.call('SET', marker, params.token .. ' ' .. params.visit .. '\n' .. all, 'PX', MARKER_LIVES)
+end
+return { now, found, more and 1 or 0, meta[11], meta[12], expires }

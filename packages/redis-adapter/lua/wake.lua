@@ -1,0 +1,11 @@
+-- A parked task may be claimed again although nothing has arrived.
+--
+-- @args   task id
+-- @return answer
+--@include tenant task events due rotation system ready session lines steps held ending
+local task = load(ARGV[2])
+if not task or task.state ~= 'parked' then
+  return finish('not_parked')
+end
+wake(task)
+return finish('woken')

@@ -1,0 +1,19 @@
+-- Puts a tenant back where a crash between two steps may have left it out: into the rotations, and the index of due times.
+--
+--@include tenant task events due rotation system
+if redis.call('EXISTS', READY) == 1 or redis.call('EXISTS', PREFIX .. '@groups') == 1 then
+  becameReady = true
+end
+local function first(text, pattern)
+  local at = text and tonumber(text:match(pattern))
+  if at and at > 0 then
+    dueAt(at)
+  end
+end
+first(redis.call('LINDEX', PREFIX .. '@leases', 0), '^%d+')
+first(redis.call('LINDEX', PREFIX .. '@retention', 0), '^%d+')
+first(redis.call('LINDEX', PREFIX .. '@made', count('checked')), '^%d+ (%d+)')
+first(redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2], '^%d+')
+-- Said again, whatever was said before.
+meta.due = nil
+return finish(1)

@@ -1,0 +1,123 @@
+import type { Bell, TaskCancel } from '@agent-orchestrator/core';
+import type { Cluster, Redis } from 'ioredis';
+import type { Keys } from './keys.js';
+
+/** What a script says on the channel of all bells when a service works for nothing. */
+interface CancelledCall {
+  readonly service: string;
+  readonly call: string;
+  readonly job: string;
+  readonly task: string;
+  readonly tenant: string;
+  readonly reason: string;
+}
+
+type Follower = (message: string) => void;
+
+/**
+ * Bells of this process, and those that come over pub/sub. They are hints: one that is lost while the connection is away
+ * is made up for by whoever looks now and then.
+ */
+export class BellBoard {
+  readonly #listeners = new Set<(bell: Bell) => void>();
+  readonly #followers = new Map<string, Set<Follower>>();
+  readonly #subscriber: Redis | Cluster;
+  readonly #keys: Keys;
+  readonly #channels = new Set<string>();
+
+  /** @param subscriber a connection of its own: one that listens can do nothing else. */
+  constructor(subscriber: Redis | Cluster, keys: Keys) {
+    this.#subscriber = subscriber;
+    this.#keys = keys;
+    subscriber.on('message', (channel: string, message: string) => this.#hear(channel, message));
+    void this.#subscribe(keys.bells);
+  }
+
+  listen(listener: (bell: Bell) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Hears what is rung for a worker of this process. */
+  attend(workerId: string): void {
+    void this.#subscribe(`${this.#keys.bells}:${workerId}`);
+  }
+
+  leave(workerId: string): void {
+    this.#unsubscribe(`${this.#keys.bells}:${workerId}`);
+  }
+
+  /** Calls `follower` with what is said on a channel, and with nothing when something may have been missed. */
+  async follow(channel: string, follower: Follower): Promise<() => void> {
+    const followers = this.#followers.get(channel) ?? new Set();
+    this.#followers.set(channel, followers.add(follower));
+    await this.#subscribe(channel);
+    return () => {
+      followers.delete(follower);
+      if (followers.size > 0) return;
+      this.#followers.delete(channel);
+      this.#unsubscribe(channel);
+    };
+  }
+
+  /** Resolves once everything that was rung before has arrived here, by way of each of the servers. */
+  async settled(servers: readonly Redis[]): Promise<void> {
+    const channel = `${this.#keys.bells}:settled:${crypto.randomUUID()}`;
+    let left = servers.length;
+    let heard = () => {};
+    const arrived = new Promise<void>((resolve) => {
+      heard = () => {
+        left -= 1;
+        if (left === 0) resolve();
+      };
+    });
+    const hangUp = await this.follow(channel, () => heard());
+    await Promise.all(servers.map((server) => server.publish(channel, 'settled')));
+    await arrived;
+    hangUp();
+  }
+
+  ring(bell: Bell): void {
+    for (const listener of this.#listeners) listener(bell);
+  }
+
+  /** The connection was away: whoever waits looks for itself. */
+  ringAll(): void {
+    this.ring({ bell: 'ready' });
+    for (const followers of this.#followers.values()) for (const follower of followers) follower('');
+  }
+
+  #subscribe(channel: string): Promise<unknown> {
+    if (this.#channels.has(channel)) return Promise.resolve();
+    this.#channels.add(channel);
+    return this.#subscriber.subscribe(channel).catch(() => this.#channels.delete(channel));
+  }
+
+  #unsubscribe(channel: string): void {
+    if (!this.#channels.delete(channel)) return;
+    this.#subscriber.unsubscribe(channel).catch(() => undefined);
+  }
+
+  #hear(channel: string, message: string): void {
+    const followers = this.#followers.get(channel);
+    if (followers) {
+      for (const follower of followers) follower(message);
+    } else if (message === 'ready') {
+      this.ring({ bell: 'ready' });
+    } else if (message.startsWith('task ')) {
+      const [, tenantId = '', taskId = ''] = message.split(' ');
+      this.ring({ bell: 'task', tenantId, taskId });
+    } else if (message.startsWith('call ')) {
+      const { service, call, job, task, tenant, reason } = JSON.parse(message.slice(5)) as CancelledCall;
+      const frame: TaskCancel = {
+        event: 'task_cancel',
+        task_id: job,
+        call_id: call,
+        global_task_id: task,
+        tenant_id: tenant,
+        reason,
+      };
+      this.ring({ bell: 'call_cancelled', service, frame });
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+import type {
+  CallJournal,
+  JournalNews,
+  JournalStep,
+  Report,
+  ReportAnswer,
+  StepAnswer,
+  StepOutcome,
+  StepRequest,
+  Usage,
+} from '@agent-orchestrator/core';
+import type { RedisState } from './redis-state.js';
+import type { Reply } from './script-runner.js';
+import { type StoredStep, viewStep } from './task-view.js';
+
+const LEASE_LOST = { answer: 'lease_lost' } as const;
+
+export class RedisCallJournal implements CallJournal {
+  constructor(private readonly state: RedisState) {}
+
+  async begin(params: Parameters<CallJournal['begin']>[0]): ReturnType<CallJournal['begin']> {
+    const { tenantId, taskId, token, seen, step, maxSteps } = params;
+    const request = { id: taskId, token, seen, max_steps: maxSteps, ...stepRequest(step) };
+    const reply = await this.state.change(tenantId, 'begin', JSON.stringify(request));
+    const [answer, stepText, outcome, news] = reply as [string, string, string | null, Reply];
+    if (answer === 'lease_lost') return LEASE_LOST;
+    if (answer === 'too_many_steps') return { answer };
+    const begun = viewStep(JSON.parse(stepText) as StoredStep, outcome);
+    return { answer: answer as 'begun' | 'known', step: begun, ...readNews(news) };
+  }
+
+  async record(params: Parameters<CallJournal['record']>[0]): ReturnType<CallJournal['record']> {
+    const { tenantId, taskId, token, seen, key, callId, answer } = params;
+    const request = { id: taskId, token, seen, key, call: callId, answer: answerOf(answer) };
+    const reply = await this.state.change(tenantId, 'record', JSON.stringify(request));
+    const [word, news] = reply as ['lease_lost' | 'recorded' | 'known', Reply];
+    return word === 'lease_lost' ? LEASE_LOST : { answer: word, ...readNews(news) };
+  }
+
+  async news({
+    tenantId,
+    taskId,
+    token,
+    seen,
+  }: Parameters<CallJournal['news']>[0]): ReturnType<CallJournal['news']> {
+    const reply = await this.state.run(tenantId, 'news', taskId, token, seen);
+    return reply === null ? LEASE_LOST : { answer: 'news', ...readNews(reply) };
+  }
+
+  async report(report: Report): Promise<ReportAnswer> {
+    const request = JSON.stringify(reportRequest(report));
+    const bytes = Buffer.byteLength(JSON.stringify(report));
+    const heldId = this.state.parts.random.uuid();
+    const reply = await this.state.change(report.tenantId, 'report', request, bytes, heldId);
+    const [answer, id] = reply as [ReportAnswer['answer'], string];
+    if (answer === 'held') return { answer, heldId: id };
+    return answerAbout(answer, id);
+  }
+
+  async heldReport({ tenantId, heldId }: Parameters<CallJournal['heldReport']>[0]): Promise<ReportAnswer> {
+    const reply = await this.state.run(tenantId, 'heldReport', heldId);
+    if (reply === null) return { answer: 'unknown_task' };
+    const [answer, taskId] = reply as [ReportAnswer['answer'], string];
+    return answer === 'held' ? { answer, heldId } : answerAbout(answer, taskId);
+  }
+}
+
+function answerAbout(answer: Exclude<ReportAnswer['answer'], 'held'>, taskId: string): ReportAnswer {
+  return answer === 'unknown_task' || answer === 'retry_later' ? { answer } : { answer, taskId };
+}
+
+function stepRequest({ key, kind, name, call, dueInMs, signal }: StepRequest) {
+  return {
+    key,
+    kind,
+    name,
+    signal,
+    due: dueInMs,
+    ...(call && {
+      call: {
+        id: call.callId,
+        service: call.service,
+        operation: call.operation,
+        tries: call.maxTries,
+        delay: call.retryDelayMs,
+        silence: call.silenceMs,
+      },
+    }),
+  };
+}
+
+/** Steps that changed and their outcomes, in pairs. */
+function readNews(reply: Reply): JournalNews {
+  const [seen, flat, cancelReason] = reply as [number, (string | null)[], string | null];
+  const changes: JournalStep[] = [];
+  for (let at = 0; at < flat.length; at += 2) {
+    changes.push(viewStep(JSON.parse(flat[at] as string) as StoredStep, flat[at + 1]));
+  }
+  return { seen, changes, ...(cancelReason !== null && { cancelReason }) };
+}
+
+/** An outcome, with what the scripts have to know of it: to them it is opaque. */
+function outcomeRequest(outcome: StepOutcome, usage: Usage | undefined) {
+  const json = JSON.stringify(outcome);
+  return {
+    json,
+    ok: outcome.ok,
+    value: JSON.stringify(outcome.ok ? outcome.value : outcome.error),
+    fingerprint: createHash('sha256').update(json).digest('base64url').slice(0, 22),
+    retryable: !outcome.ok && outcome.error.retryable,
+    message: JSON.stringify(outcome.ok ? '' : outcome.error.message),
+    ...(usage && { tokens: usage.tokens, model: usage.model }),
+  };
+}
+
+function answerOf(answer: StepAnswer) {
+  return answer.kind === 'accepted' ? { job: answer.jobId } : outcomeRequest(answer.outcome, answer.usage);
+}
+
+function reportRequest({ service, jobId, callId, taskId, messageId, seq, metadata, body }: Report) {
+  return {
+    service,
+    job: jobId,
+    call: callId,
+    task: taskId,
+    message: messageId,
+    seq,
+    metadata: metadata && JSON.stringify(metadata),
+    ...(body.kind === 'outcome'
+      ? { outcome: outcomeRequest(body.outcome, body.usage) }
+      : { status: JSON.stringify({ status: body.status, details: body.details }) }),
+  };
+}

@@ -1,0 +1,233 @@
+import type { Claim, Lease, TaskQueue } from '@agent-orchestrator/core';
+import { type Pool, poolOf } from './pool.js';
+import type { RedisState } from './redis-state.js';
+import { readTask, type StoredStep, viewStep, viewTask } from './task-view.js';
+import type { Tenants } from './tenants.js';
+
+/** At most so many tasks of one tenant in a row, while others are ready too. */
+const TURN = 8;
+
+/** Id, record and state of a task; of one that has asked for something its steps, outcomes by key, and changes. */
+type ClaimedReply = readonly [string, string, string, (readonly string[])?, (readonly string[])?, number?];
+
+type ClaimParams = Parameters<TaskQueue['claim']>[0];
+
+/** Takes tasks for workers: in one step where all is on one server, tenant by tenant on a Cluster. */
+export class Claims {
+  /** By worker: the one task it runs that has lost a lease before. */
+  readonly #suspects = new Map<string, Lease>();
+  /** By worker, on a Cluster: its last claim. */
+  readonly #turns = new Map<string, Turns>();
+
+  constructor(
+    private readonly state: RedisState,
+    private readonly tenants: Tenants,
+  ) {}
+
+  async claim(params: ClaimParams): Promise<readonly Claim[]> {
+    this.state.checkOpen();
+    this.state.parts.bells.attend(params.workerId);
+    const pool = poolOf(params.runs);
+    await this.tenants.open(pool);
+    await this.#checkSuspect(params.workerId);
+    const claims = this.state.parts.isCluster
+      ? await this.#visitInTurn(params, pool)
+      : await this.#claimAtOnce(params, pool);
+    for (const { task, lost } of claims) {
+      const { tenant_id: tenantId, task_id: taskId } = task.task;
+      if (lost) this.#suspects.set(params.workerId, { tenantId, taskId, token: task.token });
+    }
+    return claims.map(({ task }) => task);
+  }
+
+  /** Its lease may be over without the worker's knowing. */
+  async #checkSuspect(workerId: string): Promise<void> {
+    const suspect = this.#suspects.get(workerId);
+    if (!suspect) return;
+    const { tenantId, taskId, token } = suspect;
+    const news = await this.state.run(tenantId, 'news', taskId, token, Number.MAX_SAFE_INTEGER);
+    if (news === null) this.#suspects.delete(workerId);
+  }
+
+  /** A worker has given a task back, or lost it. */
+  released({ taskId, token }: Lease): void {
+    for (const [workerId, suspect] of this.#suspects) {
+      if (suspect.taskId === taskId && suspect.token === token) this.#suspects.delete(workerId);
+    }
+  }
+
+  forget(workerId: string): void {
+    this.#suspects.delete(workerId);
+    this.#turns.delete(workerId);
+  }
+
+  async #claimAtOnce(params: ClaimParams, pool: Pool) {
+    const request = { ...this.#request(params, pool), pool: pool.id, turn: TURN };
+    const reply = await this.state.runSystem('claim', this.state.now, JSON.stringify(request));
+    const [, byTenant, expires] = reply as [number, [string, ClaimedReply[]][], number?];
+    if (expires !== undefined) this.state.parts.bells.ring({ bell: 'due', at: expires });
+    return byTenant.flatMap(([tenantId, found]) => readClaims(tenantId, found));
+  }
+
+  #request({ workerId, claimId, max, leaseMs }: ClaimParams, pool: Pool) {
+    return {
+      worker: workerId,
+      token: claimId,
+      max,
+      lease: leaseMs,
+      runs: pool.runs,
+      may_suspect: !this.#suspects.has(workerId),
+    };
+  }
+
+  async #visitInTurn(params: ClaimParams, pool: Pool): Promise<readonly ReadClaim[]> {
+    const turns = await this.#turnsOf(params, pool);
+    while (!turns.over && turns.claims.size < params.max) {
+      const room = params.max - turns.claims.size;
+      const wanted = turns.passed.size + Math.ceil(room / TURN);
+      const next = (await this.state.runSystem('turnRotation', pool.id, wanted, ...turns.news)) as string[];
+      turns.news = [];
+      const shares = sharesOf(
+        next.filter((tenant) => !turns.passed.has(tenant)),
+        next.length === 1 ? room : TURN,
+        room,
+      );
+      if (shares.length === 0) break;
+      const visits = await Promise.all(
+        // At most one task that has cost a worker before: only the first of those asked at the same time may give one.
+        shares.map(({ tenantId, most }, at) => {
+          const visit = (turns.visits.get(tenantId) ?? 0) + 1;
+          return this.#visit(tenantId, { most, visit, maySuspect: at === 0 }, turns, params, pool);
+        }),
+      );
+      for (const { tenantId, taken, isEmpty, generation, weight } of visits) {
+        turns.news.push(tenantId, taken / weight, isEmpty ? generation : '');
+        if (taken === 0 || isEmpty) turns.passed.add(tenantId);
+      }
+    }
+    if (turns.news.length > 0) await this.state.runSystem('turnRotation', pool.id, 1, ...turns.news);
+    turns.news = [];
+    turns.over = true;
+    return [...turns.claims.values()];
+  }
+
+  /** What a claim has done so far: one that is asked for again gets what it took, and goes on only if it was not over. */
+  async #turnsOf(params: ClaimParams, pool: Pool): Promise<Turns> {
+    const before = this.#turns.get(params.workerId);
+    if (before?.claimId !== params.claimId) {
+      const turns: Turns = {
+        claimId: params.claimId,
+        visits: new Map(),
+        passed: new Set(),
+        claims: new Map(),
+        news: [],
+        over: false,
+      };
+      this.#turns.set(params.workerId, turns);
+      return turns;
+    }
+    before.claims.clear();
+    await Promise.all(
+      [...before.visits].map(([tenantId, visit]) =>
+        this.#visit(tenantId, { most: params.max, visit, maySuspect: false }, before, params, pool),
+      ),
+    );
+    return before;
+  }
+
+  async #visit(
+    tenantId: string,
+    {
+      most,
+      visit,
+      maySuspect,
+    }: { readonly most: number; readonly visit: number; readonly maySuspect: boolean },
+    turns: Turns,
+    params: ClaimParams,
+    pool: Pool,
+  ) {
+    turns.visits.set(tenantId, visit);
+    const hasSuspect = [...turns.claims.values()].some(({ lost }) => lost);
+    const request = this.#request(params, pool);
+    const may_suspect = request.may_suspect && maySuspect && !hasSuspect;
+    const reply = await this.state.run(
+      tenantId,
+      'visitTenant',
+      JSON.stringify({ ...request, max: most, visit, may_suspect }),
+    );
+    const [, found, more, generation, weight, expires] = reply as [
+      number,
+      ClaimedReply[],
+      number,
+      string | null,
+      string | null,
+      number,
+    ];
+    if (found.length > 0) await this.state.after(tenantId, [['due', expires]], expires);
+    for (const claim of readClaims(tenantId, found)) turns.claims.set(claim.task.task.task_id, claim);
+    const isEmpty = more === 0;
+    return {
+      tenantId,
+      taken: found.length,
+      isEmpty,
+      generation: generation ?? '0',
+      weight: Number(weight ?? 1),
+    };
+  }
+}
+
+/** The visits of one claim, on a Cluster. */
+interface Turns {
+  readonly claimId: string;
+  /** By tenant: how often it was visited. */
+  readonly visits: Map<string, number>;
+  /** Tenants that have nothing more for this claim. */
+  readonly passed: Set<string>;
+  readonly claims: Map<string, ReadClaim>;
+  /** What the rotation is to be told, see its script. */
+  news: (string | number)[];
+  over: boolean;
+}
+
+function sharesOf(tenants: readonly string[], share: number, max: number) {
+  let room = max;
+  const shares: { readonly tenantId: string; readonly most: number }[] = [];
+  for (const tenantId of tenants) {
+    const most = Math.min(share, room);
+    if (most <= 0) break;
+    room -= most;
+    shares.push({ tenantId, most });
+  }
+  return shares;
+}
+
+interface ReadClaim {
+  readonly task: Claim;
+  /** Whether it has cost a worker before. */
+  readonly lost: boolean;
+}
+
+function readClaims(tenantId: string, found: readonly ClaimedReply[]): ReadClaim[] {
+  return found.map(([taskId, record, stateText, steps = [], outcomes = [], changes = 0]) => {
+    const stored = readTask([taskId, record, stateText, steps]);
+    const { state } = stored;
+    const byKey = new Map<string, string>();
+    for (let at = 0; at < outcomes.length; at += 2)
+      byKey.set(outcomes[at] as string, outcomes[at + 1] as string);
+    const task: Claim = {
+      task: viewTask(tenantId, stored),
+      token: state.token ?? '',
+      version: state.version ?? 1,
+      startedAt: state.began ?? 0,
+      seed: state.seed ?? taskId,
+      steps: inOrderOfChange(stored.steps).map((step) => viewStep(step, byKey.get(step.key))),
+      seen: changes,
+      shown: state.shown ?? 0,
+    };
+    return { task, lost: (state.lost ?? 0) > 0 };
+  });
+}
+
+function inOrderOfChange(steps: readonly StoredStep[]): readonly StoredStep[] {
+  return steps.toSorted((a, b) => a.changed - b.changed || a.at - b.at);
+}

@@ -1,0 +1,62 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+
+/** Where Redis is: a URL (`redis://` or `rediss://`), the nodes of a Cluster, or the sentinels of a master. */
+export type RedisTarget =
+  | string
+  /** URLs, or `host:port`. */
+  | { readonly nodes: readonly string[]; readonly username?: string; readonly password?: string }
+  | {
+      readonly sentinels: readonly string[];
+      readonly name: string;
+      readonly username?: string;
+      readonly password?: string;
+    };
+
+/** What a connection is for. One that listens waits for ever, one for commands has a limit for each. */
+type Purpose = 'commands' | 'listening';
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const RETRY_MAX_MS = 1_000;
+
+function options(purpose: Purpose, commandTimeoutMs: number): RedisOptions {
+  return {
+    // Push frames of the newer protocol are of no use here, and some servers mix them up with replies.
+    protocol: 2,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    retryStrategy: (times) => Math.min(50 * times, RETRY_MAX_MS),
+    keepAlive: 10_000,
+    ...(purpose === 'commands'
+      ? { commandTimeout: commandTimeoutMs, maxRetriesPerRequest: 2 }
+      : { maxRetriesPerRequest: null, autoResubscribe: true }),
+  };
+}
+
+/** Opens a connection of our own. It is made again, as often as need be, when it is lost. */
+export function connect(target: RedisTarget, purpose: Purpose, commandTimeoutMs: number): Redis | Cluster {
+  const common = options(purpose, commandTimeoutMs);
+  if (typeof target === 'string') return new Redis(target, { ...common, replyMapping: 'legacy' });
+  const credentials = {
+    ...(target.username !== undefined && { username: target.username }),
+    ...(target.password !== undefined && { password: target.password }),
+  };
+  if ('sentinels' in target) {
+    const sentinels = target.sentinels.map(hostAndPort);
+    return new Redis({ ...common, ...credentials, sentinels, name: target.name, replyMapping: 'legacy' });
+  }
+  const { maxRetriesPerRequest: _, retryStrategy: __, ...ofNodes } = common;
+  return new Cluster(target.nodes.map(hostAndPort), {
+    redisOptions: { ...ofNodes, ...credentials, replyMapping: 'legacy' },
+    clusterRetryStrategy: (times) => Math.min(50 * times, RETRY_MAX_MS),
+    slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
+  });
+}
+
+function hostAndPort(node: string): { readonly host: string; readonly port: number } {
+  const { hostname, port } = new URL(/^\w+:\/\//.test(node) ? node : `redis://${node}`);
+  return { host: hostname, port: Number(port || 6379) };
+}
+
+/** Ends a connection of our own, whatever it is doing. */
+export function disconnect(client: Redis | Cluster): void {
+  client.disconnect();
+}

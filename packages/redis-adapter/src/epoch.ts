@@ -1,0 +1,48 @@
+import { formatCursor, parseCursor } from '@agent-orchestrator/core';
+import type { Reply } from './script-runner.js';
+
+/** The epoch of a log that nothing was written to: its position 0 is before the first event of whatever comes. */
+const UNBORN = 'new';
+
+/** A position of a tenant's log. */
+export function cursorOf(epoch: string | null | undefined, seq: number): string {
+  return formatCursor({ epoch: epoch ?? UNBORN, seq });
+}
+
+/** The `seq` to go on from; `undefined` when the log can't go on from there. */
+export function seqAfter(cursor: string, epoch: string | null, head: number): number | undefined {
+  const parsed = parseCursor(cursor);
+  if (!parsed || parsed.seq > head) return undefined;
+  if (parsed.epoch === (epoch ?? UNBORN) || (parsed.epoch === UNBORN && parsed.seq === 0)) return parsed.seq;
+  return undefined;
+}
+
+/** So many tenants' epochs are remembered. */
+const REMEMBERED = 10_000;
+
+/**
+ * The epochs of logs, as they were last seen. One that is no longer right costs whoever uses it a gap, nothing else: so
+ * they are remembered where asking each time would cost too much.
+ */
+export class Epochs {
+  readonly #known = new Map<string, string>();
+  readonly #ask: (tenantId: string) => Promise<Reply>;
+
+  constructor(ask: (tenantId: string) => Promise<Reply>) {
+    this.#ask = ask;
+  }
+
+  learn(tenantId: string, epoch: string | null): void {
+    if (epoch === null) return;
+    if (this.#known.size >= REMEMBERED) this.#known.clear();
+    this.#known.set(tenantId, epoch);
+  }
+
+  async of(tenantId: string): Promise<string | null> {
+    const known = this.#known.get(tenantId);
+    if (known !== undefined) return known;
+    const [, , , epoch] = (await this.#ask(tenantId)) as [Reply, Reply, Reply, string | null];
+    this.learn(tenantId, epoch);
+    return epoch;
+  }
+}

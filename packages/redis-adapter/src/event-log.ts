@@ -1,0 +1,172 @@
+import type { EventLog, EventName, JsonObject, JsonValue, LogGap, TaskEvent } from '@agent-orchestrator/core';
+import { cursorOf, seqAfter } from './epoch.js';
+import type { RedisState } from './redis-state.js';
+
+/** Events that a follower takes at once. */
+const PAGE = 500;
+/** Entries that one step reads at most; an entry has the events of one step of the storage. */
+const MAX_ENTRIES = 10_000;
+/** While somebody follows, what is appended is said on the log's channel; who follows says so again in time. */
+const FOLLOWS_MS = 60_000;
+const LOOK_AGAIN_MS = 20_000;
+
+const NAMES: Readonly<Record<string, EventName>> = {
+  c: 'task_created',
+  s: 'task_started',
+  u: 'task_status_update',
+  d: 'task_completed',
+  f: 'task_failed',
+  x: 'session_updated',
+};
+
+/** Letter, task, its rev, session, data; then who reported it and his metadata, or 1 for a result that stands with its task. */
+type StoredEvent = readonly [
+  string,
+  string | null,
+  number | null,
+  string | null,
+  JsonValue,
+  (string | 1)?,
+  JsonObject?,
+];
+
+interface Page {
+  readonly events: readonly TaskEvent[];
+  readonly cursor: string;
+  readonly gap?: LogGap;
+}
+
+export class RedisEventLog implements EventLog {
+  constructor(private readonly state: RedisState) {}
+
+  async head({ tenantId }: Parameters<EventLog['head']>[0]): Promise<string> {
+    const { seq, epoch } = await this.#fetch(tenantId, -1, 0, 0);
+    return cursorOf(epoch, seq);
+  }
+
+  async read({ tenantId, after, limit }: Parameters<EventLog['read']>[0]): ReturnType<EventLog['read']> {
+    return this.#read(tenantId, after, limit, 0);
+  }
+
+  async *follow({
+    tenantId,
+    after,
+    signal,
+  }: Parameters<EventLog['follow']>[0]): AsyncGenerator<TaskEvent | LogGap> {
+    let wake = () => {};
+    let rung = false;
+    const hear = () => {
+      rung = true;
+      wake();
+    };
+    const hangUp = await this.state.parts.bells.follow(this.state.keys.events(tenantId), hear);
+    signal.addEventListener('abort', hear, { once: true });
+    try {
+      let cursor = after;
+      while (!signal.aborted) {
+        // Listening before reading: what is appended in between rings.
+        rung = false;
+        const page = await this.#read(tenantId, cursor, PAGE, FOLLOWS_MS);
+        cursor = page.cursor;
+        if (page.gap) yield page.gap;
+        for (const event of page.events) {
+          if (signal.aborted) return;
+          yield event;
+        }
+        if (page.events.length > 0 || rung || signal.aborted) continue;
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, LOOK_AGAIN_MS);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+        wake = () => {};
+      }
+    } finally {
+      hangUp();
+      signal.removeEventListener('abort', hear);
+    }
+  }
+
+  /** @param follows for how long somebody follows from here, in milliseconds. */
+  async #read(tenantId: string, after: string, limit: number, follows: number): Promise<Page> {
+    const asked = Number(after.split(':')[1] ?? -1);
+    const page = await this.#fetch(tenantId, Number.isSafeInteger(asked) ? asked : -1, limit, follows);
+    const from = seqAfter(after, page.epoch, page.seq);
+    if (
+      from !== undefined &&
+      (page.events[0]?.seq ?? from + 1) === from + 1 &&
+      (page.events.length > 0 || from === page.seq)
+    )
+      return this.#page(tenantId, page, from);
+    // It can't go on from there: what is still kept comes after the gap.
+    const kept = await this.#fetch(tenantId, 0, limit, follows);
+    const first = (kept.events[0]?.seq ?? kept.seq + 1) - 1;
+    const gap: LogGap = { event: 'gap', from: after, to: cursorOf(kept.epoch, first) };
+    return { ...this.#page(tenantId, kept, first), gap };
+  }
+
+  #page(tenantId: string, { epoch, events }: Fetched, from: number): Page {
+    const viewed = events.map((event) => this.#view(tenantId, epoch, event));
+    return { events: viewed, cursor: viewed.at(-1)?.cursor ?? cursorOf(epoch, from) };
+  }
+
+  #view(tenantId: string, epoch: string | null, { at, seq, event }: FetchedEvent): TaskEvent {
+    const [letter, taskId, rev, sessionId, data, from, metadata] = event;
+    return {
+      event: NAMES[letter] ?? 'task_status_update',
+      service: typeof from === 'string' ? from : 'orchestrator',
+      ...(taskId !== null && { task_id: taskId, global_task_id: taskId }),
+      tenant_id: tenantId,
+      ...(sessionId !== null && { session_id: sessionId }),
+      timestamp: new Date(at).toISOString(),
+      data,
+      metadata: metadata ?? {},
+      ...(rev !== null && { rev }),
+      cursor: cursorOf(epoch, seq),
+    };
+  }
+
+  async #fetch(tenantId: string, after: number, limit: number, follows: number): Promise<Fetched> {
+    const reply = await this.state.run(tenantId, 'readEvents', after, Math.min(limit, MAX_ENTRIES), follows);
+    const [seq, entries, results, epoch] = reply as [
+      number,
+      [string, [string, string]][],
+      string[],
+      string | null,
+    ];
+    this.state.epochs.learn(tenantId, epoch);
+    const large = new Map<string, string>();
+    for (let at = 0; at < results.length; at += 2)
+      large.set(results[at] as string, results[at + 1] as string);
+    const events = entries.flatMap(([id, [, json]]) => unpack(id, json, large));
+    const wanted = events.filter((event) => event.seq > after);
+    return { seq, epoch, events: wanted.slice(0, limit) };
+  }
+}
+
+interface FetchedEvent {
+  readonly at: number;
+  readonly seq: number;
+  readonly event: StoredEvent;
+}
+
+interface Fetched {
+  readonly seq: number;
+  readonly epoch: string | null;
+  readonly events: readonly FetchedEvent[];
+}
+
+/** The events of an entry, whose id is the `seq` of the last. */
+function unpack(id: string, json: string, large: ReadonlyMap<string, string>): FetchedEvent[] {
+  const [at, ...events] = JSON.parse(json) as [number, ...StoredEvent[]];
+  const last = Number.parseInt(id, 10);
+  return events.map((event, index) => {
+    const [letter, taskId, rev, sessionId, , more] = event;
+    const seq = last - (events.length - 1 - index);
+    if (more !== 1) return { at, seq, event };
+    const result = JSON.parse(large.get(taskId ?? '') ?? 'null') as JsonValue;
+    return { at, seq, event: [letter, taskId, rev, sessionId, result] };
+  });
+}

@@ -1,0 +1,60 @@
+import type { Cluster, Redis } from 'ioredis';
+
+/** Something that operators may want to hear of. */
+export interface Notice {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly kind: string;
+  readonly text: string;
+  readonly [field: string]: string | number;
+}
+
+const KEPT = 10_000;
+
+/** Notices for operators: a stream that keeps the last ten thousand. Best effort: nothing fails for want of a notice. */
+export class Notices {
+  constructor(
+    private readonly client: Redis | Cluster,
+    private readonly key: string,
+  ) {}
+
+  tell(kind: string, text: string, fields: Readonly<Record<string, string>> = {}): void {
+    const flat = Object.entries({ kind, text, ...fields }).flat();
+    this.client.xadd(this.key, 'MAXLEN', '~', KEPT, '*', ...flat).catch(() => undefined);
+  }
+
+  /** What is there, then what comes, until `signal` fires. */
+  async *follow({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<Notice> {
+    let last = '-';
+    while (!signal.aborted) {
+      const entries = await this.client.xrange(this.key, last === '-' ? '-' : `(${last}`, '+', 'COUNT', 100);
+      for (const [id, fields] of entries) {
+        if (signal.aborted) return;
+        last = id;
+        yield readNotice(id, fields);
+      }
+      if (entries.length === 0) await pauseOf(LOOK_EVERY_MS, signal);
+    }
+  }
+}
+
+const LOOK_EVERY_MS = 500;
+
+function readNotice(id: string, flat: readonly string[]): Notice {
+  const fields: Record<string, string> = {};
+  for (let at = 0; at < flat.length; at += 2) fields[flat[at] as string] = flat[at + 1] as string;
+  const { kind = '', text = '', ...more } = fields;
+  return { at: Number.parseInt(id, 10), kind, text, ...more };
+}
+
+function pauseOf(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

@@ -1,0 +1,83 @@
+import { type Clock, OrchestratorError, type Random } from '@agent-orchestrator/core';
+import type { Cluster, Redis } from 'ioredis';
+import type { BellBoard } from './bell-board.js';
+import { Epochs } from './epoch.js';
+import type { Keys } from './keys.js';
+import type { Reply, ScriptName, ScriptRunner, StorageLimits } from './script-runner.js';
+
+/** What all parts of the adapter share: how to take a step on a tenant, and on what belongs to no tenant. */
+export class RedisState {
+  closed = false;
+  readonly epochs = new Epochs((tenantId) => this.run(tenantId, 'readEvents', -1, 0, 0));
+
+  constructor(
+    readonly parts: {
+      readonly client: Redis | Cluster;
+      readonly keys: Keys;
+      readonly scripts: ScriptRunner;
+      readonly bells: BellBoard;
+      readonly limits: StorageLimits;
+      readonly random: Random;
+      /** Absent: the time is that of the server. */
+      readonly clock: Clock | undefined;
+      /** Whether tenants are on several nodes. */
+      readonly isCluster: boolean;
+    },
+  ) {}
+
+  get keys(): Keys {
+    return this.parts.keys;
+  }
+
+  /** The time that is given to scripts: that of a test, or none. */
+  get now(): number | '' {
+    return this.parts.clock?.now() ?? '';
+  }
+
+  checkOpen(): void {
+    if (this.closed) throw new OrchestratorError('storage_unavailable', 'the storage is closed');
+  }
+
+  /** A step that changes a tenant, and what it does to what belongs to no tenant. */
+  async change(tenantId: string, name: ScriptName, ...args: readonly (string | number)[]): Promise<Reply> {
+    const [answer, effects, due] = (await this.run(tenantId, name, ...args)) as [
+      Reply,
+      Reply[][],
+      number | null,
+    ];
+    await this.after(tenantId, effects, due);
+    return answer;
+  }
+
+  /** A script of one tenant, as it answers. */
+  async run(tenantId: string, name: ScriptName, ...args: readonly (string | number)[]): Promise<Reply> {
+    this.checkOpen();
+    const { keys, scripts, isCluster } = this.parts;
+    const own = [keys.meta(tenantId), keys.events(tenantId)];
+    return scripts.run(name, isCluster ? own : [...own, keys.system], [this.now, ...args]);
+  }
+
+  /** A script on what belongs to no tenant. */
+  async runSystem(name: ScriptName, ...args: readonly (string | number)[]): Promise<Reply> {
+    this.checkOpen();
+    return this.parts.scripts.run(name, [this.keys.system], args);
+  }
+
+  /**
+   * What a step leaves to do: the sweeper of this process hears of what is due, and on a Cluster the system's keys, which
+   * are on another node. A crash before that is mended by the walk over all tenants, and so is a node that is away.
+   */
+  async after(tenantId: string, effects: readonly (readonly Reply[])[], due: number | null): Promise<void> {
+    if (due !== null) this.parts.bells.ring({ bell: 'due', at: due });
+    for (const [effect, value] of effects) {
+      await this.#apply(tenantId, effect as string, value as number).catch(() => undefined);
+    }
+  }
+
+  async #apply(tenantId: string, effect: string, value: number): Promise<void> {
+    const { client, keys } = this.parts;
+    if (effect === 'ready') await this.runSystem('joinRotations', tenantId, value);
+    else if (effect === 'due') await client.zadd(`${keys.system}due`, 'LT', value, tenantId);
+    else await client.zadd(`${keys.system}tenants`, 0, tenantId);
+  }
+}

@@ -1,0 +1,75 @@
+import { Cluster, type Redis } from 'ioredis';
+import { toStorageError } from './storage-errors.js';
+
+/** What is wrong with a server: unsafe, or such that work would be lost. */
+export interface ServerFinding {
+  readonly level: 'unsafe' | 'refused';
+  readonly message: string;
+}
+
+const CLOCK_TOLERANCE_MS = 5_000;
+const OLDEST_MAJOR = 7;
+
+/** Version, eviction, persistence and clock of every node. Where a user may not ask, it says so. */
+export async function checkServer(client: Redis | Cluster): Promise<readonly ServerFinding[]> {
+  try {
+    if (!(client instanceof Cluster)) return await checkNode(client);
+    const found = await Promise.all(client.nodes('master').map((node) => checkNode(node)));
+    return found.flat();
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
+async function checkNode(node: Redis): Promise<ServerFinding[]> {
+  const findings: ServerFinding[] = [];
+  const info = await allowed(node.info(), findings, 'INFO');
+  if (info !== undefined) {
+    const version = /redis_version:(\d+)\.(\S+)/.exec(info);
+    if (version && Number(version[1]) < OLDEST_MAJOR)
+      findings.push({
+        level: 'refused',
+        message: `Redis ${version[1]}.${version[2]} is too old: expected ${OLDEST_MAJOR} or later, or Valkey`,
+      });
+    if (/role:slave/.test(info))
+      findings.push({ level: 'refused', message: 'this Redis is a replica, which takes no writes' });
+    if (/aof_enabled:0/.test(info))
+      findings.push({
+        level: 'unsafe',
+        message: 'appendonly is off: what was accepted since the last snapshot is gone when Redis ends',
+      });
+  }
+  const policy = await allowed(node.config('GET', 'maxmemory-policy'), findings, 'CONFIG GET');
+  const [, evicts] = policy ?? [];
+  if (evicts !== undefined && evicts !== 'noeviction')
+    findings.push({
+      level: 'refused',
+      message: `maxmemory-policy is ${evicts}, which throws work away: expected noeviction`,
+    });
+  const [seconds] = await node.time();
+  const offMs = Math.abs(Number(seconds) * 1000 - Date.now());
+  if (offMs > CLOCK_TOLERANCE_MS)
+    findings.push({
+      level: 'unsafe',
+      message: `the clock of Redis and that of this machine differ by ${Math.round(offMs / 1000)} s`,
+    });
+  return findings;
+}
+
+/** The answer, unless the user may not ask: then a part of the check is skipped, and that is said. */
+async function allowed<T>(
+  asked: Promise<T>,
+  findings: ServerFinding[],
+  command: string,
+): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!/NOPERM|unknown command/i.test(String(error))) throw error;
+    findings.push({
+      level: 'unsafe',
+      message: `${command} is not allowed here: not everything could be checked`,
+    });
+    return undefined;
+  }
+}

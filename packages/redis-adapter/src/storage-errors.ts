@@ -1,0 +1,37 @@
+import { OrchestratorError } from '@agent-orchestrator/core';
+
+/** What Redis says when it can't do its work for now, and what that means to whoever asks. */
+const AWAY: readonly (readonly [RegExp, string])[] = [
+  [/^OOM /, 'Redis is out of memory: it takes nothing new on until there is room'],
+  [/^READONLY /, 'Redis is a replica that takes no writes'],
+  [/^(?:LOADING|BUSY|TRYAGAIN|MASTERDOWN|CLUSTERDOWN|UNBLOCKED|NOREPLICAS) /, 'Redis is not ready'],
+  [
+    /^(?:NOAUTH|WRONGPASS|NOPERM) |invalid (?:username-)?password/,
+    'Redis refuses the credentials or the right',
+  ],
+  [/^MISCONF /, 'Redis can not write to its disk'],
+];
+
+/**
+ * The defined answer to whatever goes wrong: `storage_unavailable`, which may be tried again, unless what is stored is not
+ * what it should be.
+ */
+export function toStorageError(error: unknown): OrchestratorError {
+  if (error instanceof OrchestratorError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (/WRONGTYPE/.test(message)) {
+    return new OrchestratorError(
+      'internal_error',
+      'a key of the orchestrator holds something else in Redis',
+      {
+        cause: error,
+      },
+    );
+  }
+  const known = AWAY.find(([pattern]) => pattern.test(message));
+  if (known) return new OrchestratorError('storage_unavailable', known[1], { cause: error });
+  const isReply = error instanceof Error && error.name === 'ReplyError';
+  if (isReply && !/MOVED|ASK|NOSCRIPT/.test(message))
+    return new OrchestratorError('internal_error', 'a step of the storage failed in Redis', { cause: error });
+  return new OrchestratorError('storage_unavailable', 'Redis does not answer', { cause: error });
+}

@@ -1,0 +1,68 @@
+import type { Swept } from '@agent-orchestrator/core';
+import type { RedisState } from './redis-state.js';
+import type { Tenants } from './tenants.js';
+
+/** So many tenants are swept at once. */
+const AT_ONCE = 16;
+const TENANTS_A_SWEEP = 1_000;
+/** While a tenant is swept by one process, others leave it alone for so long; were that one to die, they take over then. */
+const SWEEPING_MS = 5_000;
+
+/** Does what is due: which tenants have something, and then one after the other. Every process may, at the same time. */
+export class Sweeps {
+  constructor(
+    private readonly state: RedisState,
+    private readonly tenants: Tenants,
+  ) {}
+
+  async sweep(max: number): Promise<Swept> {
+    this.state.checkOpen();
+    const done: Record<string, number> = {};
+    await this.tenants.walkNowAndThen();
+    let left = max;
+    while (left > 0) {
+      const [due, mark] = await this.#due(Math.min(TENANTS_A_SWEEP, left));
+      if (due.length === 0) break;
+      for (let from = 0; from < due.length && left > 0; from += AT_ONCE) {
+        const some = due.slice(from, from + AT_ONCE);
+        const share = Math.max(1, Math.floor(left / some.length));
+        const swept = await Promise.all(
+          some.slice(0, left).map((tenantId) => this.#sweepTenant(tenantId, share, mark)),
+        );
+        for (const duties of swept) left -= addTo(done, duties);
+      }
+      if (due.length < TENANTS_A_SWEEP) break;
+    }
+    const nextDueAt = await this.#next();
+    return { done, ...(nextDueAt !== undefined && { nextDueAt }) };
+  }
+
+  /** On a Cluster a tenant's index is set anew after its sweep, which must not lose what others owe meanwhile. */
+  async #due(most: number): Promise<[string[], number]> {
+    const leftAlone = this.state.parts.isCluster ? SWEEPING_MS : 0;
+    return (await this.state.runSystem('dueTenants', this.state.now, most, leftAlone)) as [string[], number];
+  }
+
+  async #sweepTenant(tenantId: string, most: number, mark: number): Promise<readonly (string | number)[]> {
+    const reply = await this.state.change(tenantId, 'sweep', most);
+    const [duties, next] = reply as [(string | number)[], number | null];
+    if (this.state.parts.isCluster) await this.state.runSystem('sweptTenant', tenantId, next ?? '', mark);
+    return duties;
+  }
+
+  async #next(): Promise<number | undefined> {
+    const at = (await this.state.runSystem('nextDue')) as string | null;
+    return at === null ? undefined : Number(at);
+  }
+}
+
+function addTo(done: Record<string, number>, duties: readonly (string | number)[]): number {
+  let sum = 0;
+  for (let at = 0; at < duties.length; at += 2) {
+    const kind = duties[at] as string;
+    const times = Number(duties[at + 1]);
+    done[kind] = (done[kind] ?? 0) + times;
+    sum += times;
+  }
+  return sum;
+}

@@ -1,0 +1,141 @@
+import type { Lease, Settlement, Swept, TaskQueue } from '@agent-orchestrator/core';
+import type { Claims } from './claims.js';
+import { storedMessage } from './messages.js';
+import { MicroBatch } from './micro-batch.js';
+import type { RedisState } from './redis-state.js';
+import type { Reply } from './script-runner.js';
+import type { Sweeps } from './sweeps.js';
+
+type Settled = Awaited<ReturnType<TaskQueue['settle']>>;
+type SettleParams = Parameters<TaskQueue['settle']>[0];
+
+interface PlainEnd {
+  readonly taskId: string;
+  readonly token: string;
+  readonly state: 'completed' | 'failed';
+  /** JSON. */
+  readonly outcome: string;
+}
+
+const PLAIN: readonly (Settled | 'not_plain')[] = ['not_plain', 'lease_lost', 'settled'];
+
+export class RedisTaskQueue implements TaskQueue {
+  readonly #ends = new MicroBatch<PlainEnd, Settled | 'not_plain'>((tenantId, ends) =>
+    this.#end(tenantId, ends),
+  );
+
+  constructor(
+    private readonly state: RedisState,
+    private readonly claims: Claims,
+    private readonly sweeps: Sweeps,
+  ) {}
+
+  claim(params: Parameters<TaskQueue['claim']>[0]): ReturnType<TaskQueue['claim']> {
+    return this.claims.claim(params);
+  }
+
+  async renew({ leases, leaseMs }: Parameters<TaskQueue['renew']>[0]): ReturnType<TaskQueue['renew']> {
+    const byTenant = new Map<string, Lease[]>();
+    for (const lease of leases) {
+      const own = byTenant.get(lease.tenantId);
+      if (own) own.push(lease);
+      else byTenant.set(lease.tenantId, [lease]);
+    }
+    const lost = await Promise.all(
+      [...byTenant].map(([tenantId, own]) => this.#renew(tenantId, own, leaseMs)),
+    );
+    for (const lease of lost.flat()) this.claims.released(lease);
+    return lost.flat();
+  }
+
+  async #renew(tenantId: string, leases: readonly Lease[], leaseMs: number): Promise<readonly Lease[]> {
+    const request = { lease: leaseMs, tasks: leases.flatMap(({ taskId, token }) => [taskId, token]) };
+    const isLost = (await this.state.change(tenantId, 'renew', JSON.stringify(request))) as number[];
+    return leases.filter((_, at) => isLost[at] === 1);
+  }
+
+  async settle(params: SettleParams): Promise<Settled> {
+    this.state.checkOpen();
+    const { tenantId, taskId, token, settlement } = params;
+    const answer = (await this.#endPlainly(params)) ?? 'not_plain';
+    const settled =
+      answer === 'not_plain'
+        ? await this.state.change(
+            tenantId,
+            'settle',
+            JSON.stringify({ id: taskId, token, ...requestOf(settlement, taskId) }),
+            outcomeOf(settlement),
+          )
+        : answer;
+    if (settled !== 'newer_outcome') this.claims.released({ tenantId, taskId, token });
+    return settled as Settled;
+  }
+
+  /** The usual end goes together with others. Which tasks are more than that, the script sees. */
+  async #endPlainly({
+    tenantId,
+    taskId,
+    token,
+    settlement,
+  }: SettleParams): Promise<Settled | 'not_plain' | undefined> {
+    if (settlement.kind !== 'completed' && settlement.kind !== 'failed') return undefined;
+    if (settlement.kind === 'completed' && settlement.answer) return undefined;
+    const outcome = outcomeOf(settlement);
+    return this.#ends.add(tenantId, { taskId, token, state: settlement.kind, outcome });
+  }
+
+  async #end(tenantId: string, ends: readonly PlainEnd[]): Promise<readonly (Settled | 'not_plain')[]> {
+    const args = ends.flatMap(({ taskId, token, state, outcome }) => [taskId, token, state, outcome]);
+    const reply = await this.state.run(tenantId, 'settlePlain', ...args);
+    const [answers, , effects, due] = reply as [number[], number, Reply[][], number | null];
+    await this.state.after(tenantId, effects, due);
+    return answers.map((answer) => PLAIN[answer + 1] ?? 'lease_lost');
+  }
+
+  async wake({ tenantId, taskId }: Parameters<TaskQueue['wake']>[0]): ReturnType<TaskQueue['wake']> {
+    return (await this.state.change(tenantId, 'wake', taskId)) as 'woken' | 'not_parked';
+  }
+
+  sweep({ max }: Parameters<TaskQueue['sweep']>[0]): Promise<Swept> {
+    return this.sweeps.sweep(max);
+  }
+}
+
+/** The result or the error, as JSON. */
+function outcomeOf(settlement: Settlement): string {
+  if (settlement.kind === 'completed') return JSON.stringify(settlement.result);
+  return 'error' in settlement ? JSON.stringify(settlement.error) : '';
+}
+
+/** What the script has to know of a settlement; what is told to users comes as JSON, since it is not decoded there. */
+function requestOf(settlement: Settlement, taskId: string) {
+  switch (settlement.kind) {
+    case 'completed': {
+      const { answer } = settlement;
+      if (!answer) return { kind: settlement.kind };
+      const { message_id, content } = answer;
+      const message = storedMessage({ message_id, role: 'assistant', content, task_id: taskId });
+      return { kind: settlement.kind, message_id, message };
+    }
+    case 'failed':
+      return { kind: settlement.kind, reason: settlement.error.message };
+    case 'retry': {
+      const { error, delayMs, drop } = settlement;
+      const details = JSON.stringify({ code: error.code, error: error.message, delay_ms: delayMs });
+      return {
+        kind: settlement.kind,
+        delay: delayMs,
+        drop,
+        retry: details.slice(1, -1),
+        exhausted: `${error.code}: ${error.message}`,
+      };
+    }
+    case 'parked':
+      return { kind: settlement.kind, seen: settlement.seen };
+    case 'released':
+    case 'cancelled':
+      return { kind: settlement.kind };
+    default:
+      return settlement satisfies never;
+  }
+}

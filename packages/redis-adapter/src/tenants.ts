@@ -1,0 +1,70 @@
+import type { Pool } from './pool.js';
+import type { RedisState } from './redis-state.js';
+
+const WALK_EVERY_MS = 60_000;
+const TENANTS_A_PAGE = 500;
+const AT_ONCE = 32;
+
+/** All tenants: pools of workers that begin to turn over them, and the walk that puts back what a crash has left out. */
+export class Tenants {
+  /** By pool: while it is opened, and when it was. */
+  readonly #open = new Map<string, Promise<void>>();
+  #nextWalkAt = 0;
+
+  constructor(private readonly state: RedisState) {}
+
+  /** Makes sure that a pool has a rotation. A new one takes in whoever is ready already. */
+  open(pool: Pool): Promise<void> {
+    let opening = this.#open.get(pool.id);
+    if (!opening) {
+      opening = this.#openPool(pool).catch((error: unknown) => {
+        this.#open.delete(pool.id);
+        throw error;
+      });
+      this.#open.set(pool.id, opening);
+    }
+    return opening;
+  }
+
+  /** The pool may be gone, as after a restart that lost everything. */
+  forget(pool: Pool): void {
+    this.#open.delete(pool.id);
+  }
+
+  async #openPool(pool: Pool): Promise<void> {
+    const { client, keys } = this.state.parts;
+    const isNew = await client.hsetnx(`${keys.system}pools`, pool.id, 0);
+    if (isNew === 1) await this.walk();
+  }
+
+  /** Once a minute, by one of all processes. */
+  async walkNowAndThen(): Promise<void> {
+    const now = Date.now();
+    if (now < this.#nextWalkAt) return;
+    this.#nextWalkAt = now + WALK_EVERY_MS / 4;
+    const { client, keys } = this.state.parts;
+    const mine = await client.set(`${keys.system}walk`, 1, 'PX', WALK_EVERY_MS, 'NX');
+    if (mine === 'OK') await this.walk();
+  }
+
+  /** Puts every tenant back into the rotations and the index of due times. */
+  async walk(): Promise<void> {
+    for await (const page of this.pages()) {
+      for (let from = 0; from < page.length; from += AT_ONCE) {
+        await Promise.all(page.slice(from, from + AT_ONCE).map((id) => this.state.change(id, 'walkTenant')));
+      }
+    }
+  }
+
+  /** The ids of all tenants that were heard of, in their order. */
+  async *pages(after?: string, size = TENANTS_A_PAGE): AsyncGenerator<string[]> {
+    const { client, keys } = this.state.parts;
+    let from = after === undefined ? '-' : `(${after}`;
+    for (;;) {
+      const page = await client.zrangebylex(`${keys.system}tenants`, from, '+', 'LIMIT', 0, size);
+      if (page.length === 0) return;
+      yield page;
+      from = `(${page.at(-1) ?? ''}`;
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import type { WorkerDirectory, WorkerEntry } from '@agent-orchestrator/core';
+import type { Claims } from './claims.js';
+import { poolOf } from './pool.js';
+import type { RedisState } from './redis-state.js';
+import { toStorageError } from './storage-errors.js';
+import type { Tenants } from './tenants.js';
+
+export class RedisWorkerDirectory implements WorkerDirectory {
+  constructor(
+    private readonly state: RedisState,
+    private readonly tenants: Tenants,
+    private readonly claims: Claims,
+  ) {}
+
+  async announce({ workerId, runs }: Parameters<WorkerDirectory['announce']>[0]): Promise<void> {
+    const pool = poolOf(runs);
+    const types = runs.map(({ type }) => type);
+    const reply = await this.state.runSystem(
+      'announce',
+      this.state.now,
+      workerId,
+      JSON.stringify(runs),
+      pool.id,
+      ...types,
+    );
+    const [isNew] = reply as [number, string[]];
+    this.state.parts.bells.attend(workerId);
+    // Also when everything was lost in a restart: whoever is ready stands in a new rotation.
+    if (isNew === 1) await this.tenants.walk();
+    this.state.parts.bells.ring({ bell: 'ready' });
+  }
+
+  async leave({ workerId }: Parameters<WorkerDirectory['leave']>[0]): Promise<void> {
+    this.state.checkOpen();
+    const { client, keys, bells } = this.state.parts;
+    await client.hdel(`${keys.system}workers`, workerId).catch((error: unknown) => {
+      throw toStorageError(error);
+    });
+    this.claims.forget(workerId);
+    bells.leave(workerId);
+  }
+
+  async announcedAgoMs({
+    type,
+  }: Parameters<WorkerDirectory['announcedAgoMs']>[0]): Promise<number | undefined> {
+    const ago = await this.state.runSystem('announcedAgo', this.state.now, type);
+    return ago === null ? undefined : Number(ago);
+  }
+
+  async list(): Promise<readonly WorkerEntry[]> {
+    this.state.checkOpen();
+    const { client, keys } = this.state.parts;
+    const workers = await client.hgetall(`${keys.system}workers`).catch((error: unknown) => {
+      throw toStorageError(error);
+    });
+    return Object.entries(workers).map(([workerId, text]) => {
+      const { runs, seenAt } = JSON.parse(text) as Omit<WorkerEntry, 'workerId'>;
+      return { workerId, runs, seenAt };
+    });
+  }
+}
