@@ -1,4 +1,5 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
+import type { CommandContext } from './commands/command-context.js';
 import { errorCodeOf, EXIT, exitCodeOf } from './exit-code.js';
 import { interruption } from './interrupt.js';
 import { createProgram, isCommanderEnd } from './program.js';
@@ -33,11 +34,13 @@ export async function runCommandLine(
   args: readonly string[],
   terminal: Terminal,
   signal: AbortSignal,
+  ports: Pick<CommandContext, 'openStorage'> = {},
 ): Promise<number> {
   // What is wrong with the flags themselves is said in the form that was asked for, too.
   terminal.json = args.includes('--json');
   let exitCode: number = EXIT.ok;
   const program = createProgram({
+    ...ports,
     terminal,
     signal,
     exit: (code) => {

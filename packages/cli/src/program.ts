@@ -2,13 +2,17 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { addChatCommand } from './commands/chat.js';
 import type { CommandContext } from './commands/command-context.js';
+import { addDeadLetterCommands } from './commands/dead-letters.js';
 import { addDemoCommand } from './commands/demo.js';
 import { addIngestCommand } from './commands/ingest.js';
+import { addQueueCommands } from './commands/queues.js';
 import { addRunCommand } from './commands/run.js';
 import { addServeCommands } from './commands/serve.js';
 import { addServiceCommands } from './commands/services.js';
 import { addSessionCommands } from './commands/sessions.js';
+import { addTailCommand } from './commands/system-tail.js';
 import { addTaskCommands } from './commands/tasks.js';
+import { addTenantCommands } from './commands/tenants.js';
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
 
@@ -20,7 +24,8 @@ Try it:
 
 Environment: ORCHESTRATOR_URL, ORCHESTRATOR_API_KEY (what this command sends), ORCHESTRATOR_PORT, ORCHESTRATOR_HOST,
 ORCHESTRATOR_API_KEYS, ORCHESTRATOR_SERVICE_TOKENS, ORCHESTRATOR_OPERATOR_TOKEN, ORCHESTRATOR_LLM_URL|KEY|MODEL,
-SERVICE_TOKEN (for "services check"), ORCHESTRATOR_LOG=debug, NO_COLOR
+ORCHESTRATOR_REDIS_URL, ORCHESTRATOR_REDIS_PASSWORD, ORCHESTRATOR_ROLE, SERVICE_TOKEN (for "services check"),
+ORCHESTRATOR_LOG=debug, NO_COLOR
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 limited, 69 unreachable, 75 time-out, 78 configuration, 130 interrupted`;
 
 /** The command line. Its actions throw; `main` says what went wrong and with which exit code. */
@@ -55,6 +60,10 @@ export function createProgram(context: CommandContext): Command {
   addIngestCommand(program, context);
   addTaskCommands(program, context);
   addSessionCommands(program, context);
+  addQueueCommands(program, context);
+  addTenantCommands(program, context);
+  addDeadLetterCommands(program, context);
+  addTailCommand(program, context);
   addServiceCommands(program, context);
   for (const command of everyCommand(program)) command.copyInheritedSettings(program);
   return program;

@@ -65,6 +65,11 @@ export class Terminal {
     this.data(JSON.stringify(value));
   }
 
+  /** One value, for people over several lines. */
+  document(value: unknown): void {
+    this.data(JSON.stringify(value, null, this.json ? undefined : 2));
+  }
+
   talk(text: string): void {
     if (!this.json) this.stderr.write(`${text}\n`);
   }
@@ -72,6 +77,11 @@ export class Terminal {
   /** Talk that is said with `--json`, too. */
   error(text: string): void {
     this.stderr.write(`${this.paint('red', 'error:', this.stderr)} ${printable(text)}\n`);
+  }
+
+  /** What does not end the command, but should be known; said with `--json`, too. */
+  warning(text: string): void {
+    this.stderr.write(`${this.paint('yellow', 'warning:', this.stderr)} ${printable(text)}\n`);
   }
 
   /** Why the command ends: for people in a line, for programs as `{"error": {"code", "message"}}`. */

@@ -57,6 +57,10 @@ export class CliProcess implements AsyncDisposable {
     });
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   get stdout(): string {
     return this.#text.stdout;
   }

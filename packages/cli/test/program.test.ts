@@ -22,7 +22,11 @@ describe('help', () => {
     ['--help'],
     ['help', 'chat'],
     ...['dev', 'serve', 'demo', 'chat', 'run', 'ingest', 'tasks', 'sessions'].map((name) => [name, '--help']),
-    ...['list', 'show', 'cancel', 'tail'].map((name) => ['tasks', name, '--help']),
+    ...['queues', 'tenants', 'dlq', 'tail'].map((name) => [name, '--help']),
+    ...['list', 'inspect'].map((name) => ['queues', name, '--help']),
+    ...['list', 'pause', 'resume', 'set'].map((name) => ['tenants', name, '--help']),
+    ...['list', 'show', 'redrive'].map((name) => ['dlq', name, '--help']),
+    ...['list', 'show', 'why', 'cancel', 'tail'].map((name) => ['tasks', name, '--help']),
     ...['list', 'show'].map((name) => ['sessions', name, '-h']),
   ])('%s %s %s', async (...args) => {
     const { exitCode, stdout, stderr } = await parse(args.filter((arg) => arg !== undefined));

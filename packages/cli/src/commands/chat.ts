@@ -1,10 +1,11 @@
 import { OrchestratorError, type Session } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import type { Connection } from '../client/connection.js';
+import { sessionPath } from '../client/routes.js';
 import { EXIT, exitCodeOfTask, UsageError } from '../exit-code.js';
 import type { SettingFlags } from '../settings/settings.js';
 import { ask, type Question } from './ask.js';
-import { type CommandContext, connectionOf, sessionPath } from './command-context.js';
+import { type CommandContext, connectionOf } from './command-context.js';
 import { Conversation } from './conversation.js';
 
 interface ChatFlags extends SettingFlags {

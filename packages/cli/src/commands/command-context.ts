@@ -1,8 +1,9 @@
-import { idSchema, uuidSchema, validate } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import { connect, type Connection } from '../client/connection.js';
 import { UsageError } from '../exit-code.js';
 import { readSettings, type SettingFlags, type Settings } from '../settings/settings.js';
+import type { RedisSetting } from '../settings/redis-setting.js';
+import type { OperatorStorage } from '../storage/operator-storage.js';
 import type { Terminal } from '../terminal.js';
 
 /** What every command is given. */
@@ -12,13 +13,27 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** Says what the process ends with. */
   exit(code: number): void;
+  /** Where the storage comes from that is looked into. Default: the Redis of the setting. */
+  readonly openStorage?: OpenStorage;
 }
+
+export type OpenStorage = (
+  setting: RedisSetting,
+  options: { readonly signal: AbortSignal; readonly waitMs?: number },
+) => Promise<OperatorStorage>;
 
 /** The flags of commands that are an orchestrator. */
 export function withServerFlags(command: Command): Command {
   return command
     .option('--port <port>', 'port to listen on, 0 for any (default: ORCHESTRATOR_PORT, else 8000)')
     .option('--host <host>', 'address to listen on (default: ORCHESTRATOR_HOST, else 127.0.0.1)');
+}
+
+/** The flags of those that may share a storage with others. */
+export function withStorageFlags(command: Command): Command {
+  return command
+    .option('--redis <url>', 'keep everything there instead of in memory (default: ORCHESTRATOR_REDIS_URL)')
+    .option('--concurrency <n>', 'how many tasks are run at once (default: 100)');
 }
 
 /** The settings of a command that is an orchestrator. */
@@ -33,14 +48,4 @@ export async function serverSettings({ terminal }: CommandContext, flags: Settin
 
 export async function connectionOf({ terminal }: CommandContext, flags: SettingFlags): Promise<Connection> {
   return connect(await readSettings(flags, terminal.env, terminal.cwd), terminal.cwd);
-}
-
-/** The path of a task's route. @throws {OrchestratorError} `invalid_request` for what can be no task's id. */
-export function taskPath(taskId: string): string {
-  return `/v1/tasks/${validate(uuidSchema, taskId, 'task-id')}`;
-}
-
-/** The path of a session's route. @throws {OrchestratorError} `invalid_request` for what can be no session's id. */
-export function sessionPath(sessionId: string): string {
-  return `/v1/sessions/${encodeURIComponent(validate(idSchema, sessionId, 'session-id'))}`;
 }

@@ -1,10 +1,11 @@
 import { createInterface, type Interface } from 'node:readline/promises';
 import type { Message } from '@agent-orchestrator/core';
 import type { Connection } from '../client/connection.js';
+import { sessionPath } from '../client/routes.js';
 import { EXIT, exitCodeOf, exitCodeOfTask } from '../exit-code.js';
 import { printable } from '../terminal.js';
 import { ask } from './ask.js';
-import { type CommandContext, sessionPath } from './command-context.js';
+import type { CommandContext } from './command-context.js';
 
 export interface ConversationOptions {
   /** Goes on with this session; a new one begins with the first question otherwise. */

@@ -28,7 +28,8 @@ export function addDemoCommand(program: Command, context: CommandContext): void 
 
 async function demo(context: CommandContext, paths: string[], flags: DemoFlags): Promise<void> {
   const { terminal, signal } = context;
-  const settings = await serverSettings(context, flags);
+  // What is shown here leaves nothing behind.
+  const { redis: _, ...settings } = await serverSettings(context, flags);
   const dev = await startDev(context, settings);
   const { node, credentials, forget } = dev;
   terminal.talk(`1. orchestrator and local services run at ${node.url}`);
@@ -39,7 +40,7 @@ async function demo(context: CommandContext, paths: string[], flags: DemoFlags):
     if (flags.once !== true && !signal.aborted) {
       terminal.talk('');
       for (const line of nextSteps(dev)) terminal.talk(line);
-      await untilInterrupted(context, node, forget);
+      await untilInterrupted(context, node, { forget });
     }
   } finally {
     await forget();

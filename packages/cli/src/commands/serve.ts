@@ -1,3 +1,4 @@
+import type { Storage } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import { ConfigurationError } from '../exit-code.js';
 import { fired } from '../interrupt.js';
@@ -5,11 +6,14 @@ import type { Credentials } from '../node/credentials.js';
 import type { LocalNode } from '../node/local-node.js';
 import { terminalLogger } from '../node/logger.js';
 import { readJsonFile } from '../documents/json-file.js';
+import { redisLabel } from '../settings/redis-setting.js';
 import type { SettingFlags, Settings } from '../settings/settings.js';
-import { type CommandContext, serverSettings, withServerFlags } from './command-context.js';
+import { type CommandContext, serverSettings, withServerFlags, withStorageFlags } from './command-context.js';
 
 /** How long what runs has to end. What the storage in memory holds is gone afterwards in any case. */
 const GRACE_MS = 2_000;
+/** What has not ended by then is given back, and another process goes on with it. */
+const SHARED_GRACE_MS = 10_000;
 
 /** Loaded by those commands alone that are an orchestrator: a client begins sooner without it. */
 async function loadNode() {
@@ -23,31 +27,71 @@ async function loadNode() {
 }
 
 export function addServeCommands(program: Command, context: CommandContext): void {
-  const { terminal } = context;
-  withServerFlags(program.command('dev'))
+  withStorageFlags(withServerFlags(program.command('dev')))
     .description('start an orchestrator with the local stack of services, for trying things out')
     .option('--split', 'every service in a process of its own, over HTTP, and started again when it ends')
     .action(async (flags: SettingFlags & { readonly split?: boolean }) => {
       const settings = await serverSettings(context, flags);
       const dev = await startDev(context, settings, { split: flags.split === true });
       sayHowToTalk(context, dev);
-      await untilInterrupted(context, dev.node, dev.forget);
+      await untilInterrupted(context, dev.node, { forget: dev.forget, graceMs: graceOf(settings) });
     });
-  withServerFlags(program.command('serve'))
+  withStorageFlags(withServerFlags(program.command('serve')))
     .description('start an orchestrator for the services and workflows of the config file')
+    .option(
+      '--role <role>',
+      'api answers clients and services, worker runs tasks, all does both (default: ORCHESTRATOR_ROLE, else all)',
+    )
     .action(async (flags: SettingFlags) => {
-      const settings = await serverSettings(context, flags);
-      const { configuredCredentials, startNode } = await loadNode();
-      const credentials = configuredCredentials(settings);
-      const logger = terminalLogger(terminal);
-      const node = await startNode({ settings, credentials, withLocalStack: false, logger });
-      const names = (of: object) => Object.keys(of).join(', ') || 'none configured';
-      terminal.talk(`orchestrator listens at ${node.url}`);
-      terminal.talk(`services: ${names(settings.services)}`);
-      terminal.talk(`workflows: ${names(settings.workflows)}`);
-      if (terminal.json) terminal.record({ url: node.url });
-      await untilInterrupted(context, node);
+      await serve(context, await serverSettings(context, flags));
     });
+}
+
+async function serve(context: CommandContext, settings: Settings): Promise<void> {
+  const { terminal } = context;
+  const { role, redis } = settings;
+  if (role !== 'all' && !redis) throw new ConfigurationError(lonely(role));
+  const { configuredCredentials, startNode } = await loadNode();
+  // Nobody talks to a worker.
+  const credentials = role === 'worker' ? undefined : configuredCredentials(settings);
+  const storage = await openStorageOf(context, settings);
+  const logger = terminalLogger(terminal);
+  const node = await startNode({
+    settings,
+    role,
+    storage,
+    withLocalStack: false,
+    logger,
+    ...(credentials && { credentials }),
+  });
+  const names = (of: object) => Object.keys(of).join(', ') || 'none configured';
+  terminal.talk(`${role === 'all' ? 'orchestrator' : role} listens at ${node.url}`);
+  if (redis) terminal.talk(`storage: ${redisLabel(redis)}`);
+  terminal.talk(`services: ${names(settings.services)}`);
+  terminal.talk(`workflows: ${names(settings.workflows)}`);
+  if (terminal.json) terminal.record({ url: node.url, ...(redis && { role }) });
+  await untilInterrupted(context, node, { graceMs: graceOf(settings) });
+}
+
+function lonely(role: string): string {
+  const why = role === 'worker' ? 'would never get work' : 'has nobody to run its tasks';
+  return `role "${role}" without a storage that others share ${why}: expected --redis <url> or ORCHESTRATOR_REDIS_URL, got nothing`;
+}
+
+/** The storage of the settings; absent: in memory. */
+async function openStorageOf(context: CommandContext, { redis }: Settings): Promise<Storage | undefined> {
+  if (!redis) return undefined;
+  const { openSharedStorage } = await import('../node/shared-storage.js');
+  const { openStorage = (await import('../storage/open-redis.js')).openRedis } = context;
+  return openSharedStorage({
+    setting: redis,
+    open: () => openStorage(redis, { signal: context.signal }),
+    warn: (text) => context.terminal.warning(text),
+  });
+}
+
+function graceOf({ redis }: Settings): number {
+  return redis ? SHARED_GRACE_MS : GRACE_MS;
 }
 
 export interface RunningDev {
@@ -65,10 +109,11 @@ export interface RunningDev {
  * @param options.split whether every service is a process of its own. Default false.
  */
 export async function startDev(
-  { terminal }: CommandContext,
+  context: CommandContext,
   settings: Settings,
   { split = false }: { readonly split?: boolean } = {},
 ): Promise<RunningDev> {
+  const { terminal } = context;
   const { devCredentials, leaveDevCredentials, startNode, madeUpTokens, serviceDefinitions } =
     await loadNode();
   const names = serviceDefinitions().map(({ name }) => name);
@@ -84,6 +129,7 @@ export async function startDev(
   const node = await startNode({
     settings,
     credentials,
+    storage: await openStorageOf(context, settings),
     withLocalStack: !split,
     ...(split && { split: { tokens, say: (line) => terminal.talk(line) } }),
     logger,
@@ -141,11 +187,11 @@ export function nextSteps({ node, noted }: RunningDev): string[] {
 export async function untilInterrupted(
   context: CommandContext,
   node: LocalNode,
-  forget?: () => Promise<void>,
+  { forget, graceMs = GRACE_MS }: { readonly forget?: () => Promise<void>; readonly graceMs?: number } = {},
 ): Promise<void> {
   await fired(context.signal);
   context.terminal.talk('stopping …');
   await forget?.();
-  await node.stop({ graceMs: GRACE_MS });
+  await node.stop({ graceMs });
   context.terminal.talk('stopped');
 }

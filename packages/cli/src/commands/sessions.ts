@@ -1,11 +1,11 @@
 import type { Message, Session, Task } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
-import { table } from '../print/table.js';
-import type { SettingFlags } from '../settings/settings.js';
+import { printPage } from '../print/page.js';
 import { printable } from '../terminal.js';
-import { type CommandContext, connectionOf, sessionPath } from './command-context.js';
+import type { CommandContext } from './command-context.js';
+import { openBackend, type OperatorFlags, withTenantFlags } from './operator-context.js';
 
-interface ListFlags extends SettingFlags {
+interface ListFlags extends OperatorFlags {
   readonly status?: string;
   readonly limit?: string;
   readonly cursor?: string;
@@ -13,15 +13,13 @@ interface ListFlags extends SettingFlags {
 
 export function addSessionCommands(program: Command, context: CommandContext): void {
   const sessions = program.command('sessions').description('look at conversations');
-  sessions
-    .command('list')
+  withTenantFlags(sessions.command('list'))
     .description('the newest sessions')
     .option('--status <status>', 'active or closed')
     .option('-n, --limit <count>', 'how many (default: 20)')
     .option('--cursor <cursor>', 'the page after, as the page before says')
     .action((flags: ListFlags) => list(context, flags));
-  sessions
-    .command('show')
+  withTenantFlags(sessions.command('show'))
     .description('one session, with its recent messages and live tasks')
     .argument('<session-id>')
     .option('-n, --limit <count>', 'how many messages (default: 50)')
@@ -29,46 +27,44 @@ export function addSessionCommands(program: Command, context: CommandContext): v
 }
 
 async function list(context: CommandContext, flags: ListFlags): Promise<void> {
-  const { terminal } = context;
-  const { api } = await connectionOf(context, flags);
   const { status, limit = '20', cursor } = flags;
-  const page = await api.get<{ sessions: Session[]; next?: string }>('/v1/sessions', {
-    query: { status, limit, cursor },
+  await using backend = await openBackend(context, flags);
+  const { sessions, next } = await backend.listSessions({ status, limit, cursor });
+  printPage(context.terminal, {
+    none: 'no sessions',
+    head: ['session', 'status', 'agent', 'updated'],
+    items: sessions,
+    next,
+    row: ({ session_id, status, agent_id = '', updated_at }) => [
+      session_id,
+      status,
+      agent_id,
+      `${updated_at.slice(0, 19)}Z`,
+    ],
   });
-  if (terminal.json) {
-    for (const session of page.sessions) terminal.record(session);
-    return;
-  }
-  if (page.sessions.length === 0) terminal.talk('no sessions');
-  else {
-    const rows = page.sessions.map((session) => [
-      session.session_id,
-      session.status,
-      session.agent_id ?? '',
-      `${session.updated_at.slice(0, 19)}Z`,
-    ]);
-    for (const line of table(['session', 'status', 'agent', 'updated'], rows, terminal)) terminal.data(line);
-  }
-  if (page.next !== undefined) terminal.talk(`more: --cursor ${page.next}`);
 }
 
 async function show(context: CommandContext, sessionId: string, flags: ListFlags): Promise<void> {
   const { terminal } = context;
-  const { api } = await connectionOf(context, flags);
-  const path = sessionPath(sessionId);
-  const session = await api.get<Session>(path);
-  const { messages } = await api.get<{ messages: Message[] }>(`${path}/messages`, {
-    query: { limit: flags.limit },
-  });
-  const { tasks } = await api.get<{ tasks: Task[] }>('/v1/tasks', { query: { session_id: sessionId } });
+  await using backend = await openBackend(context, flags);
+  const session = await backend.getSession(sessionId);
+  const messages = await backend.messages(sessionId, flags.limit);
+  const { tasks } = await backend.listTasks({ sessionId });
   if (terminal.json) {
     terminal.record({
       session,
       messages,
       tasks: tasks.map(({ task_id, type, status }) => ({ task_id, type, status })),
     });
-    return;
-  }
+  } else print(context, session, messages, tasks);
+}
+
+function print(
+  { terminal }: CommandContext,
+  session: Session,
+  messages: readonly Message[],
+  tasks: readonly Task[],
+): void {
   terminal.data(
     `${terminal.paint('bold', session.session_id)}  ${session.status}, rev ${session.rev}, updated ${session.updated_at}`,
   );

@@ -2,15 +2,17 @@ import type { Task, Topic } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import type { Connection } from '../client/connection.js';
 import { followTopic } from '../client/live-socket.js';
+import { sessionPath, taskPath } from '../client/routes.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { eventLine } from '../print/event-line.js';
-import { table } from '../print/table.js';
+import { printPage } from '../print/page.js';
 import type { SettingFlags } from '../settings/settings.js';
 import { printable } from '../terminal.js';
 import { sayReconnect } from './ask.js';
-import { type CommandContext, connectionOf, sessionPath, taskPath } from './command-context.js';
+import { type CommandContext, connectionOf } from './command-context.js';
+import { openBackend, openStorageBackend, type OperatorFlags, withTenantFlags } from './operator-context.js';
 
-interface ListFlags extends SettingFlags {
+interface ListFlags extends OperatorFlags {
   readonly status?: string;
   readonly type?: string;
   readonly session?: string;
@@ -20,8 +22,7 @@ interface ListFlags extends SettingFlags {
 
 export function addTaskCommands(program: Command, context: CommandContext): void {
   const tasks = program.command('tasks').description('look at tasks, follow them, cancel them');
-  tasks
-    .command('list')
+  withTenantFlags(tasks.command('list'))
     .description('the newest tasks')
     .option('--status <status>', 'pending, processing, completed, failed or cancelled')
     .option('--type <type>', 'only of this type')
@@ -29,35 +30,24 @@ export function addTaskCommands(program: Command, context: CommandContext): void
     .option('-n, --limit <count>', 'how many (default: 20)')
     .option('--cursor <cursor>', 'the page after, as the page before says')
     .action((flags: ListFlags) => list(context, flags));
-  tasks
-    .command('show')
+  withTenantFlags(tasks.command('show'))
     .description('one task, with payload, result and calls')
     .argument('<task-id>')
-    .action(async (taskId: string, flags: SettingFlags) => {
-      const { api } = await connectionOf(context, flags);
-      const task = await api.get<Task>(taskPath(taskId));
-      if (context.terminal.json) context.terminal.record(task);
-      else context.terminal.data(JSON.stringify(task, null, 2));
+    .action(async (taskId: string, flags: OperatorFlags) => {
+      await using backend = await openBackend(context, flags);
+      context.terminal.document(await backend.getTask(taskId));
     });
-  tasks
-    .command('cancel')
+  withTenantFlags(tasks.command('why'))
+    .description('why a task is not running, or that it is; straight from Redis only')
+    .argument('<task-id>')
+    .action((taskId: string, flags: OperatorFlags) => why(context, taskId, flags));
+  withTenantFlags(tasks.command('cancel'))
     .description('cancel a task')
     .argument('<task-id>')
     .option('--reason <text>', 'why, for whoever reads it later')
-    .action(async (taskId: string, flags: SettingFlags & { readonly reason?: string }) => {
-      const { api } = await connectionOf(context, flags);
-      const task = await api.post<Task>(
-        `${taskPath(taskId)}/cancel`,
-        flags.reason === undefined ? {} : { reason: flags.reason },
-      );
-      if (context.terminal.json) context.terminal.record(task);
-      else
-        context.terminal.data(
-          task.finished_at === undefined
-            ? `task ${task.task_id} is told to end`
-            : `task ${task.task_id} is ${task.status}`,
-        );
-    });
+    .action((taskId: string, flags: OperatorFlags & { readonly reason?: string }) =>
+      cancel(context, taskId, flags),
+    );
   tasks
     .command('tail')
     .description('live events: of one task, of a session, or of everything')
@@ -69,28 +59,51 @@ export function addTaskCommands(program: Command, context: CommandContext): void
 }
 
 async function list(context: CommandContext, flags: ListFlags): Promise<void> {
-  const { terminal } = context;
-  const { api } = await connectionOf(context, flags);
-  const { status, type, session, limit = '20', cursor } = flags;
-  const page = await api.get<{ tasks: Task[]; next?: string }>('/v1/tasks', {
-    query: { status, type, session_id: session, limit, cursor },
-  });
-  if (terminal.json) {
-    for (const task of page.tasks) terminal.record(task);
-    return;
-  }
-  if (page.tasks.length === 0) terminal.talk('no tasks');
-  else {
-    const rows = page.tasks.map((task) => [
+  const { status, type, session: sessionId, limit = '20', cursor } = flags;
+  await using backend = await openBackend(context, flags);
+  const { tasks, next } = await backend.listTasks({ status, type, sessionId, limit, cursor });
+  printPage(context.terminal, {
+    none: 'no tasks',
+    head: ['task', 'status', 'type', 'created', ''],
+    items: tasks,
+    next,
+    row: (task) => [
       task.task_id,
       task.status,
       task.type,
       `${task.created_at.slice(0, 19)}Z`,
       printable(task.error?.code ?? task.progress?.message ?? ''),
-    ]);
-    for (const line of table(['task', 'status', 'type', 'created', ''], rows, terminal)) terminal.data(line);
+    ],
+  });
+}
+
+async function why({ terminal, ...context }: CommandContext, taskId: string, flags: OperatorFlags) {
+  await using backend = await openStorageBackend({ terminal, ...context }, flags);
+  const explanation = await backend.explainTask(taskId);
+  if (terminal.json) {
+    terminal.record(explanation);
+    return;
   }
-  if (page.next !== undefined) terminal.talk(`more: --cursor ${page.next}`);
+  const { task, state, since, reason, position } = explanation;
+  const kind = `${task.type}, priority ${task.priority}, attempt ${task.attempt} of ${task.max_attempts}`;
+  terminal.data(`task ${task.task_id}: ${kind}`);
+  terminal.data(`${terminal.paint('bold', state)} since ${since}: ${printable(reason)}`);
+  if (position !== undefined) terminal.data(`tasks of this tenant before it: ${position}`);
+}
+
+async function cancel(
+  context: CommandContext,
+  taskId: string,
+  flags: OperatorFlags & { readonly reason?: string },
+): Promise<void> {
+  const { terminal } = context;
+  await using backend = await openBackend(context, flags);
+  const task = await backend.cancelTask(taskId, flags.reason);
+  if (terminal.json) terminal.record(task);
+  else {
+    const ended = task.finished_at !== undefined;
+    terminal.data(`task ${task.task_id} is ${ended ? task.status : 'told to end'}`);
+  }
 }
 
 async function tail(

@@ -1,4 +1,4 @@
-import { type Logger, Orchestrator, OrchestratorError } from '@agent-orchestrator/core';
+import { type Logger, Orchestrator, OrchestratorError, type Storage } from '@agent-orchestrator/core';
 import { addLocalStack, type LocalStack } from '@agent-orchestrator/local-stack';
 import { OrchestratorServer } from '@agent-orchestrator/ws-server';
 import { ConfigurationError } from '../exit-code.js';
@@ -13,30 +13,35 @@ export interface LocalNode {
   stop(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
-/** Starts what `dev` and `serve` start. What was started is stopped again when something fails on the way. */
-export async function startNode(options: {
+export interface NodeOptions {
   readonly settings: Settings;
-  readonly credentials: Credentials;
+  /** Absent for a worker, which nobody talks to. */
+  readonly credentials?: Credentials;
+  readonly role?: Settings['role'];
+  /** Closed at the end. Default: in memory. */
+  readonly storage?: Storage | undefined;
   /** The local stack in this process. */
   readonly withLocalStack: boolean;
   /** The local stack in processes of its own. */
   readonly split?: Omit<SplitStackOptions, 'orchestratorUrl' | 'environment'>;
   readonly logger: Logger;
-}): Promise<LocalNode> {
-  const { settings, credentials, withLocalStack, split, logger } = options;
-  const orchestrator = createOrchestrator(settings, logger);
+}
+
+/** Starts what `dev` and `serve` start. What was started is stopped again when something fails on the way. */
+export async function startNode(options: NodeOptions): Promise<LocalNode> {
+  const { settings, storage, withLocalStack, split, logger } = options;
+  const orchestrator = createOrchestrator(options);
   let stack: { stop(): Promise<void> } | undefined;
   if (withLocalStack) stack = startStack(orchestrator, settings, logger);
   // After the stack, so that a service of the settings takes the place of the stack's own.
   for (const [name, service] of Object.entries(settings.services)) orchestrator.service(name, service);
-  const server = new OrchestratorServer(orchestrator, {
-    identities: credentials.identities,
-    allowedOrigins: settings.allowedOrigins,
-    logger,
-  });
+  const server = createServer(orchestrator, options);
   const stop = async ({ graceMs = 10_000 }: { readonly graceMs?: number } = {}) => {
     await stack?.stop();
     await server.stop({ graceMs });
+    // A server that could not start has left it as it was, perhaps half begun.
+    await orchestrator.stop({ graceMs: 0 });
+    await storage?.close();
   };
   try {
     await server.listen(settings.port, settings.host);
@@ -52,11 +57,26 @@ export async function startNode(options: {
   return { url: server.url, orchestrator, stop };
 }
 
-function createOrchestrator(settings: Settings, logger: Logger): Orchestrator {
+function createOrchestrator({ settings, role = 'all', storage, logger }: NodeOptions): Orchestrator {
   const { concurrency } = settings;
-  const orchestrator = new Orchestrator({ logger, ...(concurrency !== undefined && { concurrency }) });
+  const orchestrator = new Orchestrator({
+    logger,
+    role,
+    ...(storage && { storage }),
+    ...(concurrency !== undefined && { concurrency }),
+  });
   for (const [type, fn] of Object.entries(settings.workflows)) orchestrator.workflow(type, fn);
   return orchestrator;
+}
+
+/** A worker answers those alone who ask how it is. */
+function createServer(orchestrator: Orchestrator, { settings, credentials, role, logger }: NodeOptions) {
+  return new OrchestratorServer(orchestrator, {
+    ...(credentials && { identities: credentials.identities }),
+    allowedOrigins: settings.allowedOrigins,
+    serves: role === 'worker' ? 'health' : 'everything',
+    logger,
+  });
 }
 
 async function startSplitStack(

@@ -12,12 +12,18 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   apiKey: 'ORCHESTRATOR_API_KEY',
   operatorToken: 'ORCHESTRATOR_OPERATOR_TOKEN',
   llm: 'ORCHESTRATOR_LLM_URL',
+  redis: 'ORCHESTRATOR_REDIS_URL',
+  redisPassword: 'ORCHESTRATOR_REDIS_PASSWORD',
+  role: 'ORCHESTRATOR_ROLE',
 };
+
+/** Those whose variable is their value. */
+const PLAIN = ['url', 'host', 'port', 'apiKey', 'operatorToken', 'redis', 'redisPassword', 'role'] as const;
 
 /** The settings that the environment has. A variable that is set to nothing is not set. */
 export function fromEnvironment(env: Env, file: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const found: Record<string, unknown> = {};
-  for (const name of ['url', 'host', 'port', 'apiKey', 'operatorToken'] as const) {
+  for (const name of PLAIN) {
     const value = env[VARIABLES[name] as string];
     if (value) found[name] = value;
   }

@@ -1,5 +1,6 @@
-import { idSchema, type WorkflowFunction } from '@agent-orchestrator/core';
+import { idSchema, ROLES, type WorkflowFunction } from '@agent-orchestrator/core';
 import { z } from 'zod';
+import { redisSchema } from './redis-setting.js';
 
 const TOKEN = /^[\x21-\x7e]{8,1024}$/;
 const TOKEN_FORM = 'expected 8 to 1024 visible ASCII characters';
@@ -18,6 +19,14 @@ const countSchema = z
   .number('expected a whole number from 1 on')
   .int()
   .min(1, 'expected a whole number from 1 on');
+
+/** As text when it comes from a flag. */
+const flagCountSchema = z
+  .custom<number | string>(
+    (count) => /^[1-9]\d{0,5}$/.test(String(count)),
+    'expected a whole number from 1 to 999999',
+  )
+  .transform(Number);
 
 /** One token of a service, or two while one is replaced by the other. */
 const tokensSchema = z
@@ -70,7 +79,13 @@ export const settingsSchema = z.strictObject({
     .optional(),
   allowedOrigins: z.array(z.string()).default([]),
   agentsFile: z.string().min(1).optional(),
-  concurrency: countSchema.optional(),
+  concurrency: flagCountSchema.optional(),
+  /** Default: everything is kept in memory. */
+  redis: redisSchema.optional(),
+  /** What the address of Redis leaves open. */
+  redisPassword: z.string().min(1).optional(),
+  /** Whether the process answers clients and services, runs tasks, or both. */
+  role: z.enum(ROLES, `expected ${ROLES.join(', ')}`).default('all'),
   services: byId(serviceSchema).default({}),
   workflows: byId(
     z.custom<WorkflowFunction>((fn) => typeof fn === 'function', 'expected a function'),

@@ -19,7 +19,13 @@ export interface SettingFlags {
   readonly host?: string;
   readonly port?: string;
   readonly config?: string;
+  readonly redis?: string;
+  readonly role?: string;
+  readonly concurrency?: string;
 }
+
+/** Those that are settings. */
+const FLAGS = ['url', 'host', 'port', 'redis', 'role', 'concurrency'] as const;
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -34,7 +40,7 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
   const byVariable = fromEnvironment(env, file.settings);
   try {
     const settings = { ...file.settings, ...byVariable, ...byFlag };
-    return validate(settingsSchema, settings, 'settings', 'invalid_request', 'refused');
+    return withRedisPassword(validate(settingsSchema, settings, 'settings', 'invalid_request', 'refused'));
   } catch (error) {
     if (!(error instanceof OrchestratorError)) throw error;
     const lines = (error.issues ?? []).map(({ path, expected, got }) => {
@@ -42,7 +48,8 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
       if (expected === 'no such field')
         return `${file.path}: "${path}" is no setting; docs/cli.md lists those there are`;
       // What stands in the place of a secret may be one, as a value or as a key.
-      const secret = /key|token/i.test(path);
+      const secret =
+        /key|token|password/i.test(path) || (name === 'redis' && !/^"[\w+]+:\/\/[^@?]*"$/.test(got));
       const where = name === 'apiKeys' || name === 'serviceTokens' ? name : path;
       const source =
         name in byFlag
@@ -56,12 +63,16 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
   }
 }
 
-function fromFlags({ url, host, port }: SettingFlags): Record<string, unknown> {
-  return {
-    ...(url !== undefined && { url }),
-    ...(host !== undefined && { host }),
-    ...(port !== undefined && { port }),
-  };
+function fromFlags(flags: SettingFlags): Record<string, unknown> {
+  const found: Record<string, unknown> = {};
+  for (const name of FLAGS) if (flags[name] !== undefined) found[name] = flags[name];
+  return found;
+}
+
+function withRedisPassword<T extends Pick<Settings, 'redis' | 'redisPassword'>>(settings: T): T {
+  const { redis, redisPassword } = settings;
+  if (!redis || redisPassword === undefined || redis.password !== undefined) return settings;
+  return { ...settings, redis: { ...redis, password: redisPassword } };
 }
 
 /** Where `dev` leaves the credentials that it made up, for commands that run in the same folder. */

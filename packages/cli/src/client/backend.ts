@@ -1,0 +1,31 @@
+import type { Message, Session, Task } from '@agent-orchestrator/core';
+
+export interface TaskQuery {
+  readonly status?: string | undefined;
+  readonly type?: string | undefined;
+  readonly sessionId?: string | undefined;
+  /** As it was typed: whoever answers says whether it is one. */
+  readonly limit?: string | undefined;
+  readonly cursor?: string | undefined;
+}
+
+export interface SessionQuery {
+  readonly status?: string | undefined;
+  readonly limit?: string | undefined;
+  readonly cursor?: string | undefined;
+}
+
+/**
+ * Where commands look at tasks and sessions of one tenant: an orchestrator over HTTP, or the storage itself. Errors come
+ * as `OrchestratorError` with the same codes from both.
+ */
+export interface Backend extends AsyncDisposable {
+  listTasks(query: TaskQuery): Promise<{ readonly tasks: readonly Task[]; readonly next?: string }>;
+  getTask(taskId: string): Promise<Task>;
+  cancelTask(taskId: string, reason: string | undefined): Promise<Task>;
+  listSessions(
+    query: SessionQuery,
+  ): Promise<{ readonly sessions: readonly Session[]; readonly next?: string }>;
+  getSession(sessionId: string): Promise<Session>;
+  messages(sessionId: string, limit: string | undefined): Promise<readonly Message[]>;
+}

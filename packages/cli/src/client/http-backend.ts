@@ -1,0 +1,38 @@
+import type { Message, Session, Task } from '@agent-orchestrator/core';
+import type { ApiClient } from './api-client.js';
+import type { Backend, SessionQuery, TaskQuery } from './backend.js';
+import { sessionPath, taskPath } from './routes.js';
+
+/** Looks through an orchestrator; its API key says whose tasks and sessions. */
+export class HttpBackend implements Backend {
+  constructor(private readonly api: ApiClient) {}
+
+  listTasks({ sessionId, ...query }: TaskQuery) {
+    return this.api.get<{ tasks: Task[]; next?: string }>('/v1/tasks', {
+      query: { ...query, session_id: sessionId },
+    });
+  }
+
+  async getTask(taskId: string): Promise<Task> {
+    return await this.api.get<Task>(taskPath(taskId));
+  }
+
+  async cancelTask(taskId: string, reason: string | undefined): Promise<Task> {
+    return await this.api.post<Task>(`${taskPath(taskId)}/cancel`, reason === undefined ? {} : { reason });
+  }
+
+  listSessions(query: SessionQuery) {
+    return this.api.get<{ sessions: Session[]; next?: string }>('/v1/sessions', { query: { ...query } });
+  }
+
+  async getSession(sessionId: string): Promise<Session> {
+    return await this.api.get<Session>(sessionPath(sessionId));
+  }
+
+  async messages(sessionId: string, limit: string | undefined): Promise<readonly Message[]> {
+    const path = `${sessionPath(sessionId)}/messages`;
+    return (await this.api.get<{ messages: Message[] }>(path, { query: { limit } })).messages;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}

@@ -1,0 +1,82 @@
+import type { TenantStanding } from '@agent-orchestrator/core';
+import type { Command } from 'commander';
+import { printPage } from '../print/page.js';
+import { printStanding, QUEUE_HEAD, queueRow, standingRecord } from '../print/standing.js';
+import { table } from '../print/table.js';
+import type { SettingFlags } from '../settings/settings.js';
+import { type FirstInLine, firstInLine } from '../storage/first-in-line.js';
+import { printable, type Terminal } from '../terminal.js';
+import type { CommandContext } from './command-context.js';
+import { pageSize } from './flag-numbers.js';
+import { validTenant, withOperatorStorage, withRedisFlag } from './operator-context.js';
+
+interface ListFlags extends SettingFlags {
+  readonly limit?: string;
+  readonly cursor?: string;
+}
+
+export function addQueueCommands(program: Command, context: CommandContext): void {
+  const queues = program.command('queues').description('look at what waits, straight from Redis');
+  withRedisFlag(queues.command('list'))
+    .description('every tenant: what is ready, running and waiting')
+    .option('-n, --limit <count>', 'how many (default: 100)')
+    .option('--cursor <cursor>', 'the page after, as the page before says')
+    .action((flags: ListFlags) => list(context, flags));
+  withRedisFlag(queues.command('inspect'))
+    .description('one tenant, and which of its tasks come next')
+    .argument('<tenant>')
+    .option('-n, --limit <count>', 'how many tasks (default: 10)')
+    .action((tenant: string, flags: ListFlags) => inspect(context, tenant, flags));
+}
+
+async function list(context: CommandContext, flags: ListFlags): Promise<void> {
+  const limit = pageSize(flags.limit, 100);
+  const { cursor: after } = flags;
+  await withOperatorStorage(context, flags, async (storage) => {
+    const page = await storage.tenants.list({ limit, ...(after !== undefined && { after }) });
+    printPage<TenantStanding>(context.terminal, {
+      none: 'no tenants',
+      head: QUEUE_HEAD,
+      items: page.tenants,
+      row: queueRow,
+      record: standingRecord,
+      next: page.next,
+    });
+  });
+}
+
+async function inspect(context: CommandContext, tenant: string, flags: ListFlags): Promise<void> {
+  const tenantId = validTenant(tenant);
+  const max = pageSize(flags.limit, 10);
+  await withOperatorStorage(context, flags, async (storage) => {
+    const standing = await storage.tenants.get({ tenantId });
+    const line = await firstInLine(storage, { tenantId, max });
+    const { terminal } = context;
+    if (terminal.json) {
+      terminal.record({ ...standingRecord(standing), first_in_line: line.tasks, partial: line.isPartial });
+      return;
+    }
+    printStanding(terminal, standing);
+    printLine(terminal, line);
+  });
+}
+
+function printLine(terminal: Terminal, { tasks, isPartial }: FirstInLine): void {
+  if (tasks.length === 0) {
+    terminal.talk('nothing is pending');
+    return;
+  }
+  const rows = tasks.map(({ task, state, since, reason, position }) => [
+    position === undefined ? '-' : String(position),
+    task.task_id,
+    task.type,
+    String(task.priority),
+    state,
+    `${since.slice(0, 19)}Z`,
+    printable(reason),
+  ]);
+  const head = ['place', 'task', 'type', 'priority', 'state', 'since', 'why'];
+  for (const line of table(head, rows, terminal)) terminal.data(line);
+  if (isPartial)
+    terminal.talk('the queue is longer than what was looked through: others may come before these');
+}

@@ -1,0 +1,44 @@
+import { OrchestratorError } from '@agent-orchestrator/core';
+import type { Notice } from '@agent-orchestrator/redis-adapter';
+import type { Command } from 'commander';
+import { EXIT, UsageError } from '../exit-code.js';
+import type { SettingFlags } from '../settings/settings.js';
+import { printable, type Terminal } from '../terminal.js';
+import type { CommandContext } from './command-context.js';
+import { withOperatorStorage, withRedisFlag } from './operator-context.js';
+
+export function addTailCommand(program: Command, context: CommandContext): void {
+  withRedisFlag(program.command('tail'))
+    .description('what operators should know as it happens, straight from Redis')
+    .option(
+      '--system',
+      'notices of the whole system: workers that join or are lost, dead letters, late outcomes',
+    )
+    .action((flags: SettingFlags & { readonly system?: boolean }) => tail(context, flags));
+}
+
+async function tail(context: CommandContext, flags: SettingFlags & { readonly system?: boolean }) {
+  const { terminal, signal } = context;
+  if (flags.system !== true) {
+    throw new UsageError('expected --system; "orchestrator-cli tasks tail" follows tasks');
+  }
+  await withOperatorStorage(context, flags, async (storage) => {
+    terminal.talk(terminal.dim('following the notices of the system, Ctrl-C ends'));
+    try {
+      for await (const notice of storage.notices({ signal })) print(terminal, notice);
+    } catch (cause) {
+      if (cause instanceof OrchestratorError) throw cause;
+      throw new OrchestratorError('storage_unavailable', 'Redis does not answer any more', { cause });
+    }
+  });
+  if (signal.aborted) context.exit(EXIT.interrupted);
+}
+
+function print(terminal: Terminal, notice: Notice): void {
+  const at = new Date(notice.at).toISOString();
+  if (terminal.json) terminal.record({ ...notice, at });
+  else
+    terminal.data(
+      `${terminal.paint('dim', at)} ${terminal.paint('bold', notice.kind)} ${printable(notice.text)}`,
+    );
+}

@@ -1,0 +1,90 @@
+import type { TenantStanding, TenantStore } from '@agent-orchestrator/core';
+import type { Command } from 'commander';
+import { UsageError } from '../exit-code.js';
+import { printPage } from '../print/page.js';
+import { printStanding, standingRecord, TENANT_HEAD, tenantRow } from '../print/standing.js';
+import type { SettingFlags } from '../settings/settings.js';
+import type { CommandContext } from './command-context.js';
+import { pageSize, wholeNumber } from './flag-numbers.js';
+import { validTenant, withOperatorStorage, withRedisFlag } from './operator-context.js';
+
+interface ListFlags extends SettingFlags {
+  readonly limit?: string;
+  readonly cursor?: string;
+}
+
+interface SetFlags extends SettingFlags {
+  readonly weight?: string;
+  readonly maxRunning?: string;
+}
+
+type Change = Omit<Parameters<TenantStore['configure']>[0], 'tenantId'>;
+
+const MAX_WEIGHT = 100;
+const MOST_RUNNING = 1_000_000;
+
+export function addTenantCommands(program: Command, context: CommandContext): void {
+  const tenants = program.command('tenants').description('look at tenants and set them, straight in Redis');
+  withRedisFlag(tenants.command('list'))
+    .description('every tenant: its settings and how many tasks it has')
+    .option('-n, --limit <count>', 'how many (default: 100)')
+    .option('--cursor <cursor>', 'the page after, as the page before says')
+    .action((flags: ListFlags) => list(context, flags));
+  withRedisFlag(tenants.command('pause'))
+    .description('its tasks are taken on, but not begun; what runs goes on')
+    .argument('<tenant>')
+    .action((tenant: string, flags: SettingFlags) => configure(context, tenant, flags, { paused: true }));
+  withRedisFlag(tenants.command('resume'))
+    .description('its tasks are begun again')
+    .argument('<tenant>')
+    .action((tenant: string, flags: SettingFlags) => configure(context, tenant, flags, { paused: false }));
+  withRedisFlag(tenants.command('set'))
+    .description('its share of the workers, and how many of its tasks may run at once')
+    .argument('<tenant>')
+    .option('--weight <n>', `its share beside other tenants, 1 to ${MAX_WEIGHT}`)
+    .option('--max-running <n>', 'how many of its tasks may run at once, or "none" for no limit')
+    .action((tenant: string, flags: SetFlags) => configure(context, tenant, flags, changeOf(flags)));
+}
+
+async function list(context: CommandContext, flags: ListFlags): Promise<void> {
+  const limit = pageSize(flags.limit, 100);
+  const { cursor: after } = flags;
+  await withOperatorStorage(context, flags, async (storage) => {
+    const page = await storage.tenants.list({ limit, ...(after !== undefined && { after }) });
+    printPage<TenantStanding>(context.terminal, {
+      none: 'no tenants',
+      head: TENANT_HEAD,
+      items: page.tenants,
+      row: tenantRow,
+      record: standingRecord,
+      next: page.next,
+    });
+  });
+}
+
+function configure(
+  context: CommandContext,
+  tenant: string,
+  flags: SettingFlags,
+  change: Change,
+): Promise<void> {
+  const tenantId = validTenant(tenant);
+  return withOperatorStorage(context, flags, async (storage) => {
+    printStanding(context.terminal, await storage.tenants.configure({ tenantId, ...change }));
+  });
+}
+
+/** @throws {UsageError} */
+function changeOf({ weight, maxRunning }: SetFlags): Change {
+  if (weight === undefined && maxRunning === undefined) {
+    throw new UsageError('expected --weight or --max-running, got neither');
+  }
+  return {
+    ...(weight !== undefined && { weight: wholeNumber('--weight', weight, 1, MAX_WEIGHT) }),
+    ...(maxRunning !== undefined && { maxRunning: limitOf(maxRunning) }),
+  };
+}
+
+function limitOf(text: string): number | null {
+  return text === 'none' ? null : wholeNumber('--max-running', text, 1, MOST_RUNNING);
+}

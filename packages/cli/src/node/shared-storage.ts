@@ -1,0 +1,36 @@
+import { ConfigurationError } from '../exit-code.js';
+import { redisLabel, type RedisSetting } from '../settings/redis-setting.js';
+import type { OperatorStorage } from '../storage/operator-storage.js';
+
+export interface SharedStorageOptions {
+  readonly open: () => Promise<OperatorStorage>;
+  readonly setting: RedisSetting;
+  /** Hears what is unsafe about the server. */
+  readonly warn: (text: string) => void;
+}
+
+/**
+ * The storage that this process shares with others, once its server was looked at.
+ *
+ * @throws {ConfigurationError} when work would be lost on it.
+ */
+export async function openSharedStorage(options: SharedStorageOptions): Promise<OperatorStorage> {
+  const { open, setting, warn } = options;
+  const storage = await open();
+  try {
+    const findings = await storage.checkServer();
+    // The nodes of a Cluster mostly have the same to say.
+    const messages = (wanted: string) => [
+      ...new Set(findings.filter(({ level }) => level === wanted).map(({ message }) => message)),
+    ];
+    for (const message of messages('unsafe')) warn(message);
+    const refused = messages('refused');
+    if (refused.length === 0) return storage;
+    throw new ConfigurationError(
+      `the Redis at ${redisLabel(setting)} is no safe place: ${refused.join('; ')}`,
+    );
+  } catch (error) {
+    await storage.close().catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,71 @@
+import type { TenantStanding } from '@agent-orchestrator/core';
+import type { Terminal } from '../terminal.js';
+
+/** A tenant's standing as it is printed with `--json`. */
+export function standingRecord({
+  tenantId,
+  settings,
+  counts,
+  ready,
+  running,
+  oldestReadyAt,
+}: TenantStanding) {
+  return {
+    tenant_id: tenantId,
+    ready,
+    running,
+    counts,
+    ...(oldestReadyAt !== undefined && { oldest_ready_at: new Date(oldestReadyAt).toISOString() }),
+    weight: settings.weight,
+    max_running: settings.maxRunning ?? null,
+    paused: settings.paused,
+  };
+}
+
+export const QUEUE_HEAD = ['tenant', 'ready', 'running', 'pending', 'oldest since', 'weight', 'limit', ''];
+
+export function queueRow({ tenantId, settings, counts, ready, running, oldestReadyAt }: TenantStanding) {
+  return [
+    tenantId,
+    String(ready),
+    String(running),
+    String(counts.pending),
+    oldestReadyAt === undefined ? '' : `${new Date(oldestReadyAt).toISOString().slice(0, 19)}Z`,
+    String(settings.weight),
+    limitText(settings.maxRunning),
+    settings.paused ? 'paused' : '',
+  ];
+}
+
+export const TENANT_HEAD = [
+  ...['tenant', 'weight', 'limit', 'pending', 'processing', 'completed', 'failed', 'cancelled', ''],
+];
+
+export function tenantRow({ tenantId, settings, counts }: TenantStanding) {
+  const { pending, processing, completed, failed, cancelled } = counts;
+  return [
+    tenantId,
+    String(settings.weight),
+    limitText(settings.maxRunning),
+    ...[pending, processing, completed, failed, cancelled].map(String),
+    settings.paused ? 'paused' : '',
+  ];
+}
+
+/** One tenant after its settings were changed. */
+export function printStanding(terminal: Terminal, standing: TenantStanding): void {
+  if (terminal.json) {
+    terminal.record(standingRecord(standing));
+    return;
+  }
+  const { tenantId, settings, ready, running } = standing;
+  const held = settings.paused ? 'paused, ' : '';
+  const limit = settings.maxRunning === undefined ? 'no limit' : `at most ${settings.maxRunning} running`;
+  terminal.data(
+    `tenant ${terminal.paint('bold', tenantId)}: ${held}weight ${settings.weight}, ${limit}; ready ${ready}, running ${running}`,
+  );
+}
+
+function limitText(maxRunning: number | undefined): string {
+  return maxRunning === undefined ? 'none' : String(maxRunning);
+}

@@ -1,0 +1,106 @@
+import { z } from 'zod';
+
+/** Where Redis is and as whom it is spoken to. What is wanted of it is said by `kind`. */
+export interface RedisSetting {
+  readonly kind: 'standalone' | 'cluster' | 'sentinel';
+  /** `host:port`; one, for a standalone Redis. */
+  readonly hosts: readonly string[];
+  /** What the sentinels call the master. */
+  readonly name?: string;
+  readonly database: number;
+  /** For a standalone Redis only. */
+  readonly tls: boolean;
+  readonly username?: string;
+  readonly password?: string;
+}
+
+const FORM =
+  'expected redis://[user:password@]host[:port][/database], with several hosts for a Cluster, ' +
+  'or redis+sentinel://host[:port][,…]/<name of the master>';
+const OBJECT_FORM = `${FORM}, or { nodes: ["host:port", …] }, or { sentinels: ["host:port", …], name }`;
+/** Scheme, user and password up to the last "@", hosts, what follows the first slash. */
+const URL_PARTS = /^(rediss?|redis\+sentinel):\/\/(?:(.*)@)?([^/@?#]+)(?:\/([^/?#@]*))?$/s;
+const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/;
+const REDIS_PORT = 6379;
+const SENTINEL_PORT = 26_379;
+
+const hostsSchema = z.array(z.string()).min(1);
+const credentials = { username: z.string().min(1).optional(), password: z.string().min(1).optional() };
+const objectSchema = z.union([
+  z.strictObject({ nodes: hostsSchema, ...credentials }),
+  z.strictObject({ sentinels: hostsSchema, name: z.string().min(1), ...credentials }),
+]);
+
+/** A URL, or `{ nodes }`, or `{ sentinels, name }`. */
+export const redisSchema = z.unknown().transform((value, context): RedisSetting => {
+  const found = typeof value === 'string' ? fromUrl(value) : fromObject(value);
+  if (found) return found;
+  context.addIssue({ code: 'custom', message: typeof value === 'string' ? FORM : OBJECT_FORM });
+  return z.NEVER;
+});
+
+/** Without anything that is a secret: this is what messages say. */
+export function redisLabel({ kind, hosts, name, database, tls }: RedisSetting): string {
+  const scheme = kind === 'sentinel' ? 'redis+sentinel' : tls ? 'rediss' : 'redis';
+  const path = kind === 'sentinel' ? `/${name}` : database > 0 ? `/${database}` : '';
+  return `${scheme}://${hosts.join(',')}${path}`;
+}
+
+/** Takes away what could be a user or a password in a URL, wherever one stands in a text. */
+export function withoutCredentials(text: string): string {
+  return text.replaceAll(/([a-z][a-z+]*:\/\/)[^\s"']*@/gi, '$1***@');
+}
+
+function fromUrl(text: string): RedisSetting | undefined {
+  const [, scheme, userAndPassword, list = '', path = ''] = URL_PARTS.exec(text) ?? [];
+  if (scheme === undefined) return undefined;
+  const isSentinel = scheme === 'redis+sentinel';
+  const hosts = withPorts(list.split(','), isSentinel ? SENTINEL_PORT : REDIS_PORT);
+  const who = userAndPassword === undefined ? {} : credentialsOf(userAndPassword);
+  if (!hosts || !who) return undefined;
+  const common = { hosts, tls: scheme === 'rediss', ...who };
+  if (isSentinel) return path === '' ? undefined : { kind: 'sentinel', name: path, database: 0, ...common };
+  // A Cluster has one database only; TLS is for a standalone Redis so far.
+  if (hosts.length > 1)
+    return path === '' && !common.tls ? { kind: 'cluster', database: 0, ...common } : undefined;
+  return /^\d{0,4}$/.test(path) ? { kind: 'standalone', database: Number(path), ...common } : undefined;
+}
+
+function fromObject(value: unknown): RedisSetting | undefined {
+  const parsed = objectSchema.safeParse(value);
+  if (!parsed.success) return undefined;
+  const { username, password } = parsed.data;
+  const who = { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
+  if ('nodes' in parsed.data) {
+    const hosts = withPorts(parsed.data.nodes, REDIS_PORT);
+    return hosts && { kind: 'cluster', hosts, database: 0, tls: false, ...who };
+  }
+  const hosts = withPorts(parsed.data.sentinels, SENTINEL_PORT);
+  return hosts && { kind: 'sentinel', hosts, name: parsed.data.name, database: 0, tls: false, ...who };
+}
+
+function withPorts(texts: readonly string[], usual: number): string[] | undefined {
+  const hosts = texts.map((text) => {
+    const [, host = '', port = String(usual)] = /^(.*?)(?::(\d{1,5}))?$/.exec(text.trim()) ?? [];
+    return HOST.test(host) && Number(port) >= 1 && Number(port) <= 65_535 ? `${host}:${port}` : undefined;
+  });
+  return hosts.every((host) => host !== undefined) ? hosts : undefined;
+}
+
+/** As in every URL, what would be taken for a part of it is percent-encoded; what is not encoded well is taken as it is. */
+function credentialsOf(text: string): { username?: string; password?: string } | undefined {
+  const colon = text.indexOf(':');
+  // `redis://secret@host` could mean either.
+  if (colon < 0) return undefined;
+  const username = decoded(text.slice(0, colon));
+  const password = decoded(text.slice(colon + 1));
+  return { ...(username !== '' && { username }), ...(password !== '' && { password }) };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,28 @@
+import { OrchestratorError } from '@agent-orchestrator/core';
+import type { RedisTarget } from '@agent-orchestrator/redis-adapter';
+import { ConfigurationError } from '../exit-code.js';
+import type { RedisSetting } from '../settings/redis-setting.js';
+import type { OperatorStorage } from './operator-storage.js';
+
+/** The adapter for a setting. It is loaded by those commands alone that need it: the others begin sooner without it. */
+export async function connectRedis(setting: RedisSetting): Promise<OperatorStorage> {
+  const { RedisStorage } = await import('@agent-orchestrator/redis-adapter');
+  try {
+    return RedisStorage.connect(targetOf(setting));
+  } catch (error) {
+    // Whatever is wrong with an address is a setting; that nobody answers there is found out later.
+    if (error instanceof OrchestratorError && error.code === 'invalid_request') {
+      throw new ConfigurationError(error.message, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function targetOf({ kind, hosts, name = '', database, tls, username, password }: RedisSetting): RedisTarget {
+  const who = { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
+  if (kind === 'sentinel') return { sentinels: hosts, name, ...who };
+  if (kind === 'cluster') return { nodes: hosts, ...who };
+  const isSomebody = username !== undefined || password !== undefined;
+  const parts = [username ?? '', password ?? ''].map(encodeURIComponent).join(':');
+  return `${tls ? 'rediss' : 'redis'}://${isSomebody ? `${parts}@` : ''}${hosts[0]}/${database}`;
+}

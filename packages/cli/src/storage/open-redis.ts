@@ -1,0 +1,92 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { ConfigurationError } from '../exit-code.js';
+import { redisLabel, type RedisSetting, withoutCredentials } from '../settings/redis-setting.js';
+import type { OperatorStorage } from './operator-storage.js';
+import { connectRedis } from './connect-redis.js';
+import { whyUnreachable } from './why-unreachable.js';
+
+export interface OpenRedisOptions {
+  /** How long a Redis that does not answer yet is waited for, in milliseconds. Default 10 s. */
+  readonly waitMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+const WAIT_MS = 10_000;
+const PAUSE_MS = 250;
+/** What Redis says to credentials that it does not take, or that are not enough. */
+const REFUSED = /\b(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|invalid (?:username-)?password)\b/i;
+
+/**
+ * Connects, and resolves once Redis answers.
+ *
+ * @throws {OrchestratorError} `storage_unavailable` when it does not within `waitMs`.
+ * @throws {ConfigurationError} when it refuses user or password.
+ */
+export async function openRedis(
+  setting: RedisSetting,
+  { waitMs = WAIT_MS, signal }: OpenRedisOptions = {},
+): Promise<OperatorStorage> {
+  const storage = await connectRedis(setting);
+  try {
+    await untilItAnswers(storage, setting, { waitMs, signal });
+    return storage;
+  } catch (error) {
+    // What hangs there does not keep the command.
+    await Promise.race([storage.close().catch(() => undefined), delay(1_000, undefined, { ref: false })]);
+    throw error;
+  }
+}
+
+async function untilItAnswers(
+  storage: Pick<OperatorStorage, 'ping'>,
+  setting: RedisSetting,
+  { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  const deadline = performance.now() + waitMs;
+  let why = 'nothing is said';
+  for (;;) {
+    signal?.throwIfAborted();
+    const left = deadline - performance.now();
+    if (left <= 0) throw unreachable(setting, waitMs, (await whyUnreachable(setting)) ?? why);
+    const late = new AbortController();
+    try {
+      const answered = storage.ping().then(() => true);
+      if (await Promise.race([answered, delay(left, false, { signal: late.signal }).catch(() => false)]))
+        return;
+    } catch (error) {
+      why = reasonOf(error);
+      if (REFUSED.test(why)) throw refused(setting, why);
+      await delay(Math.min(PAUSE_MS, Math.max(0, deadline - performance.now())), undefined, { signal });
+    } finally {
+      late.abort();
+    }
+  }
+}
+
+function unreachable(setting: RedisSetting, waitMs: number, why: string): OrchestratorError {
+  return new OrchestratorError(
+    'storage_unavailable',
+    `no Redis answers at ${redisLabel(setting)} within ${waitMs / 1000} s (${why}): is it running, and is --redis or ORCHESTRATOR_REDIS_URL right?`,
+  );
+}
+
+function refused(setting: RedisSetting, why: string): ConfigurationError {
+  const given = setting.password === undefined ? 'no password was given' : 'with the password that was given';
+  return new ConfigurationError(
+    `the Redis at ${redisLabel(setting)} refuses the user or password (${given}): ${why.replace(/\.$/, '')}. ` +
+      'Expected them in the URL, or the password in ORCHESTRATOR_REDIS_PASSWORD',
+  );
+}
+
+/** The innermost error says most: that of the connection, or Redis' own words. */
+function reasonOf(error: unknown): string {
+  const texts: string[] = [];
+  for (let at: unknown = error; at instanceof Error && texts.length < 8; at = at.cause) {
+    const { code } = at as NodeJS.ErrnoException;
+    const errno = typeof code === 'string' && /^E[A-Z]+$/.test(code) ? code : undefined;
+    texts.push(errno !== undefined && !at.message.includes(errno) ? `${errno} ${at.message}` : at.message);
+  }
+  const refusal = texts.find((text) => REFUSED.test(text));
+  return withoutCredentials(refusal ?? texts.findLast((text) => text !== '') ?? 'no answer');
+}

@@ -1,0 +1,100 @@
+import {
+  type Explanation,
+  GlobalTaskRegistry,
+  idSchema,
+  type Message,
+  OrchestratorError,
+  type Session,
+  SessionManager,
+  type Storage,
+  type Task,
+  uuidSchema,
+  validate,
+} from '@agent-orchestrator/core';
+import { z } from 'zod';
+import type { Backend, SessionQuery, TaskQuery } from '../client/backend.js';
+
+const statusSchema = z.enum(['active', 'closed'], 'expected active or closed').optional();
+/** The pages that the routes give. */
+const countSchema = z
+  .string()
+  .refine((text) => /^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= 500, 'expected 1 to 500')
+  .transform(Number)
+  .optional();
+
+/** Looks straight at the storage, when no orchestrator is up: the registry and the session manager over it. */
+export class StorageBackend implements Backend {
+  readonly #registry: GlobalTaskRegistry;
+  readonly #sessions: SessionManager;
+
+  constructor(
+    private readonly storage: Storage,
+    private readonly tenantId: string,
+  ) {
+    this.#registry = new GlobalTaskRegistry({ storage });
+    this.#sessions = new SessionManager({ storage });
+  }
+
+  listTasks({ limit, cursor: after, ...filter }: TaskQuery) {
+    const { tenantId } = this;
+    return this.#registry.list({ tenantId, ...filter, after, limit: countOf(limit) });
+  }
+
+  getTask(taskId: string): Promise<Task> {
+    return this.#registry.get(this.#task(taskId));
+  }
+
+  cancelTask(taskId: string, reason: string | undefined): Promise<Task> {
+    return this.#registry.cancel({ ...this.#task(taskId), reason: reason ?? 'cancelled by an operator' });
+  }
+
+  /** Why a task is not running, or that it is. */
+  explainTask(taskId: string): Promise<Explanation> {
+    return this.#registry.explain(this.#task(taskId));
+  }
+
+  /** A failed task as a new one. Again is the same new one. @throws {OrchestratorError} `conflict` if it has not failed. */
+  redrive(taskId: string): Promise<Task> {
+    return this.#registry.redrive(this.#task(taskId));
+  }
+
+  listSessions({ status, limit: count, cursor: after }: SessionQuery) {
+    const wanted = validate(statusSchema, status, '--status');
+    const limit = countOf(count);
+    return this.#sessions.list({
+      tenantId: this.tenantId,
+      ...(wanted !== undefined && { status: wanted }),
+      ...(limit !== undefined && { limit }),
+      ...(after !== undefined && { after }),
+    });
+  }
+
+  async getSession(sessionId: string): Promise<Session> {
+    return (await this.#sessions.get(this.#session(sessionId))).session;
+  }
+
+  messages(sessionId: string, count: string | undefined): Promise<readonly Message[]> {
+    const limit = countOf(count);
+    return this.#sessions.messages({ ...this.#session(sessionId), ...(limit !== undefined && { limit }) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#registry.close();
+    await this.storage.close().catch((error: unknown) => {
+      // It has answered everything that it was asked.
+      if (!(error instanceof OrchestratorError)) throw error;
+    });
+  }
+
+  #task(taskId: string) {
+    return { tenantId: this.tenantId, taskId: validate(uuidSchema, taskId, 'task-id') };
+  }
+
+  #session(sessionId: string) {
+    return { tenantId: this.tenantId, sessionId: validate(idSchema, sessionId, 'session-id') };
+  }
+}
+
+function countOf(text: string | undefined): number | undefined {
+  return validate(countSchema, text, '--limit');
+}

@@ -1,0 +1,73 @@
+import { execFile } from 'node:child_process';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { serviceDefinitions } from '@agent-orchestrator/local-stack';
+import { describe, expect, it } from 'vitest';
+import { readSettings } from '../src/settings/settings.js';
+import { folder } from './cli-process.js';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const CONFIG = join(ROOT, 'deploy/orchestrator.config.mjs');
+const SERVICES = serviceDefinitions()
+  .map(({ name }) => name)
+  .toSorted();
+
+const read = (file: string) => readFile(join(ROOT, file), 'utf8');
+
+/** What `deploy/make-environment.mjs` prints, as a container's environment. */
+async function madeEnvironment(): Promise<Record<string, string>> {
+  const script = join(ROOT, 'deploy/make-environment.mjs');
+  const { stdout } = await promisify(execFile)(process.execPath, [script]);
+  const lines = stdout.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return Object.fromEntries(lines.map((line) => /^([A-Z_]+)=(.*)$/.exec(line)?.slice(1) ?? [line, '']));
+}
+
+describe('the image', () => {
+  it('has the manifest of every workspace, without which npm would refuse the lock file', async () => {
+    const { workspaces } = JSON.parse(await read('package.json')) as { workspaces: string[] };
+    const folders: string[] = [];
+    for (const pattern of workspaces) {
+      const parent = pattern.replace(/\/\*$/, '');
+      const names = pattern.endsWith('/*') ? await readdir(join(ROOT, parent)) : [''];
+      for (const name of names) {
+        const manifest = join(parent, name, 'package.json');
+        if (await read(manifest).catch(() => undefined)) folders.push(manifest);
+      }
+    }
+    const copied = [...(await read('Dockerfile')).matchAll(/^COPY (\S+\/package\.json) /gm)];
+    expect(copied.map(([, file]) => file).toSorted()).toEqual(folders.toSorted());
+  });
+});
+
+describe('the containers', () => {
+  it('get every secret from what make-environment prints', async () => {
+    const asked = [...(await read('compose.yaml')).matchAll(/\$\{(\w+):\?/g)].map(([, name]) => name);
+    const made = await madeEnvironment();
+    expect(new Set([...asked, 'ORCHESTRATOR_API_KEY'])).toEqual(new Set(Object.keys(made)));
+    expect(new Set(Object.values(made)).size).toBe(Object.keys(made).length);
+  });
+
+  it('are one for each service of the local stack, and the API knows them', async () => {
+    const commands = [...(await read('compose.yaml')).matchAll(/^ {4}command: \['(\w+)'\]$/gm)];
+    expect(commands.map(([, name]) => name).toSorted()).toEqual(SERVICES);
+    const made = await madeEnvironment();
+    await using place = await folder();
+    // In a process of its own: the file reads its environment once.
+    const ask = `import(${JSON.stringify(pathToFileURL(CONFIG).href)}).then((file) => console.log(JSON.stringify(file.default)))`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['-e', ask], {
+      env: { ...made, QUERY_URL: 'http://elsewhere:1' },
+    });
+    const file = join(place.path, 'read.json');
+    await writeFile(file, stdout);
+    const { services, serviceTokens } = await readSettings({ config: file }, made, place.path);
+    expect(Object.keys(services).toSorted()).toEqual(SERVICES);
+    expect(services['tool_registry']).toMatchObject({
+      url: 'http://tool-registry:8100',
+      token: made['TOOL_REGISTRY_TOKEN'],
+    });
+    expect(services['query']).toMatchObject({ url: 'http://elsewhere:1' });
+    expect(serviceTokens['ingestion']).toEqual([made['INGESTION_TOKEN']]);
+  });
+});

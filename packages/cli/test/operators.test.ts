@@ -1,0 +1,414 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { MemoryStorage, Orchestrator, type Storage, type Task } from '@agent-orchestrator/core';
+import { type Notice, RedisStorage } from '@agent-orchestrator/redis-adapter';
+import { RedisServer } from '@agent-orchestrator/test-servers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { OpenStorage } from '../src/commands/command-context.js';
+import { runCommandLine } from '../src/main.js';
+import type { OperatorStorage } from '../src/storage/operator-storage.js';
+import { records } from './cli-process.js';
+import { fakeTerminal } from './fake-terminal.js';
+
+const NOWHERE = '11111111-1111-4111-8111-111111111111';
+const NOTICES: Notice[] = [
+  { at: Date.UTC(2030, 0, 1), kind: 'worker_lost', text: 'worker w1 \u001B[31mis lost' },
+  { at: Date.UTC(2030, 0, 2), kind: 'dead_letter', text: 'task t of acme has failed' },
+];
+
+/** What an orchestrator works on, and how an operator gets at it. */
+interface World {
+  readonly storage: Storage;
+  readonly redis: readonly string[];
+  /** Absent: as the command does it itself. */
+  readonly openStorage?: OpenStorage;
+  readonly close: () => Promise<void>;
+}
+
+/** A storage in this process, which each command closes for itself alone. */
+function memoryWorld(): World {
+  const memory = new MemoryStorage();
+  let open = 0;
+  const openStorage = async (): Promise<OperatorStorage> => {
+    open += 1;
+    const { tasks, queue, journal, sessions, events, tenants, usage, workers, bells } = memory;
+    return {
+      ...{ tasks, queue, journal, sessions, events, tenants, usage, workers, bells },
+      ping: () => memory.ping(),
+      checkServer: async () => [],
+      async *notices({ signal }) {
+        yield* NOTICES;
+        await delay(60_000, undefined, { signal }).catch(() => undefined);
+      },
+      close: async () => {
+        open -= 1;
+      },
+    };
+  };
+  return {
+    storage: memory,
+    redis: ['--redis', 'redis://127.0.0.1:1'],
+    openStorage,
+    close: async () => {
+      await memory.close();
+      expect(open).toBe(0);
+    },
+  };
+}
+
+async function redisWorld(): Promise<World> {
+  const server = await RedisServer.start();
+  const storage = RedisStorage.connect(server.url);
+  return {
+    storage,
+    redis: ['--redis', server.url],
+    close: async () => {
+      await storage.close();
+      await server.stop();
+    },
+  };
+}
+
+let world: World;
+let REDIS: readonly string[];
+let orchestrator: Orchestrator;
+/** Of tenant acme, which is paused, by their priority; and the one that has failed, of tenant beta. */
+let waiting: Record<string, Task>;
+let failed: Task;
+let completed: Task;
+
+async function run(args: readonly string[], signal = new AbortController().signal) {
+  const { terminal, stdout, stderr } = fakeTerminal({ cwd: '/' });
+  const { openStorage } = world;
+  const code = await runCommandLine(args, terminal, signal, { ...(openStorage && { openStorage }) });
+  return { code, stdout: stdout(), stderr: stderr() };
+}
+
+/** Two tenants: acme with work that waits, and beta with work that has ended. */
+async function begin(): Promise<void> {
+  const { storage } = world;
+  orchestrator = new Orchestrator({ storage });
+  orchestrator.workflow('ok', () => 'done');
+  orchestrator.workflow('bad', () => {
+    throw new Error('this one is bad');
+  });
+  await orchestrator.start();
+  await storage.tenants.configure({ tenantId: 'acme', paused: true });
+  const { tasks, sessions } = orchestrator.tenant('acme');
+  await sessions.create({ session_id: 'talk', context: { topic: 'widgets' } });
+  await sessions.append('talk', { role: 'user', content: 'hello' });
+  waiting = {
+    low: await tasks.submit({ type: 'ok', priority: 1 }),
+    high: await tasks.submit({ type: 'ok', priority: 9 }),
+    normal: await tasks.submit({ type: 'ok', session_id: 'talk' }),
+    behind: await tasks.submit({ type: 'ok', session_id: 'talk', priority: 8 }),
+  };
+  const beta = orchestrator.tenant('beta').tasks;
+  failed = await beta.wait((await beta.submit({ type: 'bad', max_attempts: 1 })).task_id);
+  completed = await beta.wait((await beta.submit({ type: 'ok' })).task_id);
+}
+
+async function end(): Promise<void> {
+  await orchestrator.stop();
+  await world.close();
+}
+
+describe.each([
+  ['in memory', memoryWorld],
+  ['on Redis', redisWorld],
+])('%s', (_, open) => {
+  beforeAll(async () => {
+    world = await open();
+    REDIS = world.redis;
+    await begin();
+  });
+  afterAll(end);
+
+  describe('queues', () => {
+    it('list says what every tenant has', async () => {
+      const { code, stdout, stderr } = await run(['queues', 'list', ...REDIS]);
+      expect([code, stderr]).toEqual([0, '']);
+      const [head, acme, beta] = stdout.split('\n');
+      expect(head?.split(/ {2,}/)).toEqual([
+        ...['tenant', 'ready', 'running', 'pending', 'oldest since', 'weight', 'limit'],
+      ]);
+      expect(acme).toMatch(/^acme +3 +0 +4 +\d{4}-\d\d-\d\dT[\d:]+Z +1 +none +paused$/);
+      expect(beta).toMatch(/^beta +0 +0 +0 +1 +none$/);
+    });
+
+    it('list goes on page by page', async () => {
+      const first = await run(['queues', 'list', '--limit', '1', ...REDIS]);
+      expect(first.stdout).toMatch(/^acme /m);
+      expect(first.stderr).toBe('more: --cursor acme\n');
+      const second = await run(['queues', 'list', '--cursor', 'acme', '--json', ...REDIS]);
+      expect(records(second.stdout)).toEqual([
+        {
+          tenant_id: 'beta',
+          ready: 0,
+          running: 0,
+          counts: { pending: 0, processing: 0, completed: 1, failed: 1, cancelled: 0 },
+          weight: 1,
+          max_running: null,
+          paused: false,
+        },
+      ]);
+    });
+
+    it('inspect says which tasks come next, in their order, and why each waits', async () => {
+      const { code, stdout } = await run(['queues', 'inspect', 'acme', ...REDIS]);
+      expect(code).toBe(0);
+      const [standing, , ...rows] = stdout.trim().split('\n');
+      expect(standing).toBe('tenant acme: paused, weight 1, no limit; ready 3, running 0');
+      const { high, normal, low, behind } = waiting;
+      expect(rows.map((row) => row.split(/ {2,}/).slice(0, 5))).toEqual([
+        ['0', high?.task_id, 'ok', '9', 'ready'],
+        ['1', normal?.task_id, 'ok', '4', 'ready'],
+        ['2', low?.task_id, 'ok', '1', 'ready'],
+        ['-', behind?.task_id, 'ok', '8', 'waiting'],
+      ]);
+      expect(rows[0]).toContain('tenant "acme" is paused');
+      expect(rows[3]).toContain(`session talk is busy with task ${normal?.task_id}`);
+      const two = await run(['queues', 'inspect', 'acme', '-n', '2', '--json', ...REDIS]);
+      expect(records(two.stdout)).toMatchObject([
+        {
+          tenant_id: 'acme',
+          paused: true,
+          first_in_line: [{ position: 0 }, { position: 1 }],
+          partial: false,
+        },
+      ]);
+      const nobody = await run(['queues', 'inspect', 'nobody', ...REDIS]);
+      expect(nobody.stdout).toBe('tenant nobody: weight 1, no limit; ready 0, running 0\n');
+      expect(nobody.stderr).toBe('nothing is pending\n');
+    });
+  });
+
+  describe('tasks, straight from the storage', () => {
+    const ACME = () => [...REDIS, '--tenant', 'acme'];
+    const BETA = () => [...REDIS, '--tenant', 'beta'];
+
+    it('list and show say the same as over HTTP', async () => {
+      const all = await run(['tasks', 'list', '--json', ...BETA()]);
+      expect(records(all.stdout)).toEqual([completed, failed]);
+      const some = await run(['tasks', 'list', '--status', 'failed', ...BETA()]);
+      expect(some.stdout).toMatch(
+        new RegExp(`^task +status +type +created\n${failed.task_id}  failed  bad  .*Z  `),
+      );
+      const page = await run(['tasks', 'list', '--limit', '1', ...BETA()]);
+      expect(page.stderr).toMatch(/^more: --cursor \d+\n$/);
+      const [, cursor = ''] = /--cursor (\d+)/.exec(page.stderr) ?? [];
+      const next = await run(['tasks', 'list', '--json', '--cursor', cursor, ...BETA()]);
+      expect(records(next.stdout)).toEqual([failed]);
+      const one = await run(['tasks', 'show', failed.task_id, '--json', ...BETA()]);
+      expect(records(one.stdout)).toEqual([failed]);
+      expect(await run(['tasks', 'list', ...REDIS, '--tenant', 'nobody'])).toMatchObject({
+        code: 0,
+        stdout: '',
+        stderr: 'no tasks\n',
+      });
+    });
+
+    it('why says why a task waits', async () => {
+      const id = waiting['normal']?.task_id ?? '';
+      const { code, stdout } = await run(['tasks', 'why', id, ...ACME()]);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(
+        new RegExp(
+          `^task ${id}: ok, priority 4, attempt \\d of \\d\nready since .*Z: tenant "acme" is paused\ntasks of this tenant before it: 1\n$`,
+        ),
+      );
+      const json = await run(['tasks', 'why', id, '--json', ...ACME()]);
+      expect(records(json.stdout)).toMatchObject([{ state: 'ready', position: 1, task: { task_id: id } }]);
+    });
+
+    it('cancel ends a task', async () => {
+      const { tasks } = orchestrator.tenant('acme');
+      const { task_id: id } = await tasks.submit({ type: 'ok', priority: 0 });
+      const { code, stdout } = await run(['tasks', 'cancel', id, '--reason', 'not needed', ...ACME()]);
+      expect([code, stdout]).toEqual([0, `task ${id} is cancelled\n`]);
+      expect(await tasks.get(id)).toMatchObject({ status: 'cancelled', error: { message: 'not needed' } });
+    });
+
+    it.each([
+      ['show', 'acme'],
+      ['why', 'beta'],
+      ['cancel', 'beta'],
+    ])('%s does not find what is absent, or of another tenant', async (verb, tenant) => {
+      const foreign = tenant === 'acme' ? failed.task_id : (waiting['low']?.task_id ?? '');
+      for (const id of [NOWHERE, foreign]) {
+        const { code, stdout, stderr } = await run(['tasks', verb, id, ...REDIS, '--tenant', tenant]);
+        expect([code, stdout, stderr]).toEqual([3, '', `error: no task "${id}"\n`]);
+      }
+    });
+  });
+
+  describe('sessions, straight from the storage', () => {
+    const ACME = () => [...REDIS, '--tenant', 'acme'];
+
+    it('list and show', async () => {
+      expect((await run(['sessions', 'list', ...ACME()])).stdout).toMatch(
+        /^session .*\ntalk +active +\d{4}-/,
+      );
+      const { stdout } = await run(['sessions', 'show', 'talk', ...ACME()]);
+      expect(stdout).toMatch(/^talk {2}active, rev \d+/);
+      expect(stdout).toContain('context: {"topic":"widgets"}');
+      expect(stdout).toContain('hello');
+      expect(stdout).toContain(`running: ${waiting['normal']?.task_id} (ok, pending)`);
+      const json = await run(['sessions', 'show', 'talk', '--json', ...ACME()]);
+      expect(records(json.stdout)).toMatchObject([
+        { session: { session_id: 'talk' }, messages: [{ content: 'hello' }] },
+      ]);
+      expect((await run(['sessions', 'show', 'nothing', ...ACME()])).code).toBe(3);
+      expect((await run(['sessions', 'list', '--status', 'odd', ...ACME()])).code).toBe(2);
+    });
+  });
+
+  describe('tenants', () => {
+    it('are paused, resumed and set, and show it', async () => {
+      const steps: [string[], string][] = [
+        [['pause', 'gamma'], 'tenant gamma: paused, weight 1, no limit; ready 0, running 0\n'],
+        [
+          ['set', 'gamma', '--weight', '7', '--max-running', '3'],
+          'tenant gamma: paused, weight 7, at most 3 running; ready 0, running 0\n',
+        ],
+        [['resume', 'gamma'], 'tenant gamma: weight 7, at most 3 running; ready 0, running 0\n'],
+        [['set', 'gamma', '--max-running', 'none'], 'tenant gamma: weight 7, no limit; ready 0, running 0\n'],
+      ];
+      for (const [args, said] of steps) {
+        expect(await run(['tenants', ...args, ...REDIS])).toEqual({ code: 0, stdout: said, stderr: '' });
+      }
+      const { stdout } = await run(['tenants', 'list', ...REDIS]);
+      expect(stdout).toMatch(/^beta +1 +none +0 +0 +1 +1 +0$/m);
+      expect(stdout).toMatch(/^gamma +7 +none +0 +0 +0 +0 +0$/m);
+      const json = await run(['tenants', 'pause', 'gamma', '--json', ...REDIS]);
+      expect(records(json.stdout)).toMatchObject([{ tenant_id: 'gamma', weight: 7, paused: true }]);
+    });
+
+    it.each<[string[], string]>([
+      [['set', 'gamma'], 'expected --weight or --max-running, got neither'],
+      [['set', 'gamma', '--weight', '0'], '--weight: expected a whole number from 1 to 100, got "0"'],
+      [['set', 'gamma', '--weight', '101'], '--weight: expected a whole number from 1 to 100, got "101"'],
+      [
+        ['set', 'gamma', '--max-running', 'many'],
+        '--max-running: expected a whole number from 1 to 1000000, got "many"',
+      ],
+      [['list', '--limit', '501'], '--limit: expected a whole number from 1 to 500, got "501"'],
+    ])('%j is wrong usage', async (args, message) => {
+      expect(await run(['tenants', ...args, ...REDIS])).toEqual({
+        code: 2,
+        stdout: '',
+        stderr: `error: ${message}\n`,
+      });
+    });
+
+    it('a tenant that can be none is wrong usage', async () => {
+      const { code, stderr } = await run(['tenants', 'pause', 'a b', ...REDIS]);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/^error: tenant: expected 1 to 64 letters/);
+    });
+  });
+
+  describe('dlq', () => {
+    const BETA = () => [...REDIS, '--tenant', 'beta'];
+
+    it('lists and shows what has failed, and nothing else', async () => {
+      const { stdout } = await run(['dlq', 'list', ...BETA()]);
+      expect(stdout).toMatch(
+        new RegExp(`^task .*\n${failed.task_id} +bad +1 +.*Z +workflow_error +this one is bad\n$`),
+      );
+      expect(records((await run(['dlq', 'list', '--json', ...BETA()])).stdout)).toEqual([failed]);
+      expect(records((await run(['dlq', 'show', failed.task_id, '--json', ...BETA()])).stdout)).toEqual([
+        failed,
+      ]);
+      expect(await run(['dlq', 'show', completed.task_id, ...BETA()])).toMatchObject({
+        code: 3,
+        stderr: `error: task ${completed.task_id} is no dead letter: it is completed\n`,
+      });
+      expect((await run(['dlq', 'list', ...REDIS, '--tenant', 'acme'])).stderr).toBe('no dead letters\n');
+    });
+
+    it('redrive makes a new task, the same one when it is said again', async () => {
+      const first = await run(['dlq', 'redrive', failed.task_id, ...BETA()]);
+      expect(first.code).toBe(0);
+      const id = first.stdout.trim();
+      expect(id).not.toBe(failed.task_id);
+      const again = await run(['dlq', 'redrive', failed.task_id, '--json', ...BETA()]);
+      expect(records(again.stdout)).toMatchObject([{ task_id: id, redriven_from: failed.task_id }]);
+      const { code, stderr } = await run(['dlq', 'redrive', completed.task_id, ...BETA()]);
+      expect([code, stderr]).toEqual([1, `error: task ${completed.task_id}: expected a failed one\n`]);
+      expect((await run(['dlq', 'redrive', NOWHERE, ...BETA()])).code).toBe(3);
+    });
+  });
+});
+
+describe('commands that look inside', () => {
+  beforeAll(() => {
+    world = memoryWorld();
+    REDIS = world.redis;
+  });
+  afterAll(() => world.close());
+
+  describe('tail --system', () => {
+    it('says notices as they come, until Ctrl-C', async () => {
+      const people = await run(['tail', '--system', ...REDIS], AbortSignal.timeout(200));
+      expect(people).toEqual({
+        code: 130,
+        stdout:
+          '2030-01-01T00:00:00.000Z worker_lost worker w1 [31mis lost\n2030-01-02T00:00:00.000Z dead_letter task t of acme has failed\n',
+        stderr: 'following the notices of the system, Ctrl-C ends\n',
+      });
+      const programs = await run(['tail', '--system', '--json', ...REDIS], AbortSignal.timeout(200));
+      expect(records(programs.stdout)).toEqual(
+        NOTICES.map((notice) => ({ ...notice, at: new Date(notice.at).toISOString() })),
+      );
+    });
+
+    it('is all that tail knows', async () => {
+      expect(await run(['tail', ...REDIS])).toMatchObject({
+        code: 2,
+        stderr: 'error: expected --system; "orchestrator-cli tasks tail" follows tasks\n',
+      });
+    });
+  });
+
+  describe('without what is needed', () => {
+    it.each([
+      [['queues', 'list']],
+      [['queues', 'inspect', 'acme']],
+      [['tenants', 'list']],
+      [['tenants', 'pause', 'acme']],
+      [['dlq', 'list', '--tenant', 'acme']],
+      [['tasks', 'why', NOWHERE, '--tenant', 'acme']],
+      [['tasks', 'list', '--tenant', 'acme']],
+      [['tail', '--system']],
+    ])('%j says that it needs Redis', async (args) => {
+      const { code, stdout, stderr } = await run(args);
+      expect([code, stdout]).toEqual([78, '']);
+      expect(stderr).toMatch(/expected --redis <url>, ORCHESTRATOR_REDIS_URL or "redis" in the config file/);
+    });
+
+    it.each([
+      [['tasks', 'list']],
+      [['tasks', 'why', NOWHERE]],
+      [['sessions', 'list']],
+      [['dlq', 'list']],
+      [['dlq', 'redrive', NOWHERE]],
+    ])('%j says that it needs a tenant', async (args) => {
+      const { code, stderr } = await run([...args, ...REDIS]);
+      expect([code, stderr]).toEqual([
+        2,
+        'error: Redis has the tasks of all tenants: expected --tenant <id>, got nothing\n',
+      ]);
+    });
+
+    it('refuses a server and Redis at once', async () => {
+      const { code, stderr } = await run(['queues', 'list', '--url', 'http://127.0.0.1:1', ...REDIS]);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/--url names an orchestrator/);
+    });
+
+    it('says it as JSON when that is asked for', async () => {
+      const { stderr } = await run(['queues', 'list', '--json']);
+      expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'invalid_request' } });
+    });
+  });
+});

@@ -1,0 +1,90 @@
+import { RedisServer } from '@agent-orchestrator/test-servers';
+import { describe, expect, it } from 'vitest';
+import { cli, CliProcess, startServer } from './cli-process.js';
+
+const keys = { ORCHESTRATOR_API_KEYS: 'key-of-acme-0123=acme' };
+
+describe('what is refused', () => {
+  const PASSWORD = 'never-to-be-seen';
+  const nowhere = 'redis://127.0.0.1:1';
+
+  it.concurrent.each(['api', 'worker'])('the role %s without a Redis', async (role) => {
+    const { code, stdout, stderr } = await cli(['serve', '--role', role], { env: keys });
+    expect([code, stdout]).toEqual([78, '']);
+    expect(stderr).toMatch(new RegExp(`^error: role "${role}" .*expected --redis <url>`));
+  });
+
+  it.concurrent('an API without keys, before anything is connected', async () => {
+    const { code, stderr } = await cli(['serve', '--role', 'api', '--redis', nowhere]);
+    expect(code).toBe(78);
+    expect(stderr).toMatch(/no API keys/);
+  });
+
+  it.concurrent.each([
+    [['serve', '--role', 'worker']],
+    [['queues', 'list']],
+    [['tasks', 'list', '--tenant', 'acme']],
+  ])('a Redis that is not there: %j', async (args) => {
+    const { code, stdout, stderr } = await cli([...args, '--json', '--redis', nowhere]);
+    expect([code, stdout]).toEqual([69, '']);
+    expect(JSON.parse(stderr)).toEqual({
+      error: {
+        code: 'storage_unavailable',
+        message: expect.stringMatching(
+          /^no Redis answers at redis:\/\/127\.0\.0\.1:1 within \d+ s \(ECONNREFUSED\)/,
+        ) as string,
+      },
+    });
+  });
+
+  it('a password that is wrong, and it is not printed', async () => {
+    await using redis = await RedisServer.start({ args: ['--requirepass', 'right'] });
+    const wrong = `redis://:${PASSWORD}@127.0.0.1:${redis.port}`;
+    const answers = await Promise.all([
+      cli(['serve', '--role', 'worker', '--redis', wrong]),
+      cli(['queues', 'list'], { env: { ORCHESTRATOR_REDIS_URL: wrong } }),
+      cli(['queues', 'list', '--redis', redis.url], { env: { ORCHESTRATOR_REDIS_PASSWORD: PASSWORD } }),
+      cli(['queues', 'list', '--redis', redis.url]),
+    ]);
+    for (const { code, stdout, stderr } of answers) {
+      expect([code, stdout]).toEqual([78, '']);
+      expect(stderr).toMatch(
+        new RegExp(`^error: the Redis at redis://127.0.0.1:${redis.port} refuses the user or password`),
+      );
+      expect(stderr).not.toContain(PASSWORD);
+    }
+    const right = await cli(['queues', 'list', '--redis', redis.url], {
+      env: { ORCHESTRATOR_REDIS_PASSWORD: 'right' },
+    });
+    expect(right).toEqual({ code: 0, stdout: '', stderr: 'no tenants\n' });
+  });
+
+  it('a Redis that throws work away; one that forgets is warned about', async () => {
+    await using redis = await RedisServer.start({ args: ['--maxmemory-policy', 'allkeys-lru'] });
+    const args = ['serve', '--role', 'worker', '--port', '0', '--redis', redis.url];
+    const { code, stderr } = await cli(args);
+    expect(code).toBe(78);
+    expect(stderr).toMatch(/^error: the Redis at .* is no safe place: maxmemory-policy is allkeys-lru/m);
+    await redis.ask(['CONFIG', 'SET', 'maxmemory-policy', 'noeviction']);
+    await using worker = await startServer(args.slice(0, 3), { env: { ORCHESTRATOR_REDIS_URL: redis.url } });
+    expect(worker.process.stderr).toMatch(/^warning: appendonly is off/);
+  });
+
+  it('a port that is in use, and the process ends', async () => {
+    await using redis = await RedisServer.start({ appendonly: true });
+    const args = ['serve', '--role', 'worker', '--redis', redis.url, '--port', String(redis.port)];
+    const { code, stderr } = await cli(args);
+    expect(code).toBe(78);
+    expect(stderr).toMatch(/is in use already/);
+  });
+
+  it('a Redis that ends while it is followed', async () => {
+    await using redis = await RedisServer.start();
+    await using tail = new CliProcess(['tail', '--system', '--redis', redis.url]);
+    await tail.printed('stderr', /following/);
+    await redis.kill();
+    const { code, stderr } = await tail.ended;
+    expect(code).toBe(69);
+    expect(stderr).toMatch(/^error: Redis does not answer/m);
+  });
+});
