@@ -8,6 +8,8 @@ export interface WorkerFigures {
   /** Runs in memory; `resting` of them only wait and take no slot. */
   readonly running: number;
   readonly resting: number;
+  /** Claimed ahead, waiting for a slot. */
+  readonly ahead: number;
   readonly claimsAsked: number;
   readonly tasksClaimed: number;
   /** `abandoned`: the lease was lost, or the worker was stopped before the run had ended. */

@@ -3,7 +3,8 @@
 -- <system>workers  id -> {runs, seenAt} · <system>announced  type -> when · <system>pools  see system
 -- @keys   system
 -- @args   now · worker · what it runs, as JSON · its pool · types
--- @return whether nobody was in its pool
+-- @return whether all tenants are to be walked · workers that are gone
+--@include pools
 local GONE_AFTER = 5 * 60 * 1000
 local system, now = KEYS[1], tonumber(ARGV[1])
 if not now then
@@ -22,4 +23,4 @@ for at = 1, #workers, 2 do
     redis.call('HDEL', system .. 'workers', workers[at])
   end
 end
-return { redis.call('HSETNX', system .. 'pools', ARGV[4], 0), gone }
+return { openPool(system, ARGV[4]), gone }

@@ -3,7 +3,7 @@
 -- <system>rotation:<pool>  tenants by virtual time · <system>claimed:<worker>  its last claim id, and by tenant what it took
 -- @keys   system
 -- @args   now · {pool, worker, token, max, lease, runs, may_suspect, turn}
--- @return the time · for each tenant {tenant, its tasks (see visit)}
+-- @return the time · for each tenant {tenant, its tasks (see visit)} · when the leases end · the state of plain tasks
 --@include visit resend
 local SYSTEM = KEYS[1]
 local NAMESPACE = SYSTEM:match('^(.*):system:')
@@ -14,7 +14,10 @@ if not now then
 end
 local params = cjson.decode(ARGV[2])
 local rotation = SYSTEM .. 'rotation:' .. params.pool
-local lease = { token = params.token, worker = params.worker, expires = now + params.lease, maySuspect = params.may_suspect }
+local lease = {
+  token = params.token, worker = params.worker, expires = now + params.lease, maySuspect = params.may_suspect, plain = {},
+}
+lease.opening = plainState(lease, now)
 local function prefixOf(tenant)
   return NAMESPACE .. ':tasks:{' .. tenant .. '}:'
 end
@@ -39,8 +42,12 @@ while left > 0 do
   time = tonumber(next[2])
   local prefix = prefixOf(tenant)
   local alone = passed == 0 and redis.call('ZCARD', rotation) == 1
-  local found, more, meta = visit(prefix, NAMESPACE .. ':events:{' .. tenant .. '}', now,
+  local ok, found, more, meta = pcall(visit, prefix, NAMESPACE .. ':events:{' .. tenant .. '}', now,
     alone and left or math.min(left, params.turn), lease, params.runs, SYSTEM)
+  if not ok then
+    -- What is wrong with one tenant's keys keeps nobody else from being claimed.
+    found, more = {}, false
+  end
   if #found > 0 then
     left = left - #found
     claims[#claims + 1] = { tenant, found }
@@ -60,4 +67,4 @@ end
 if #tenants > 0 then
   redis.call('SET', marker, params.token .. '\n' .. table.concat(tenants, '\n'), 'PX', MARKER_LIVES)
 end
-return { now, claims, lease.expires }
+return { now, claims, lease.expires, lease.opening }

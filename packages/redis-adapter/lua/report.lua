@@ -1,13 +1,20 @@
 -- A notification of a service. Look-ups never leave the tenant.
 --
--- @args   a report (see reports), as JSON · its bytes · id to hold it by
+-- @args   a report (see reports), as JSON · its bytes · id to know it by if it has none
 -- @return answer, task id or held id
---@include tenant task events due rotation system ready session lines steps held calls ending usage outcomes reports
+--@include tenant task events due rotation system ready session lines steps held calls ending usage outcomes reports repeats
 local HELD_LIVES, MAX_HELD, MAX_HELD_BYTES = $heldFrameMs, $maxHeldFrames, $maxHeldBytes
 local report, bytes = cjson.decode(ARGV[2]), tonumber(ARGV[3])
 local found = findCall(report)
 if found then
+  local nameless = report.status and not report.message and not report.seq
+  if nameless and wasMade(ARGV[4]) then
+    return finish({ 'duplicate', found.task.id })
+  end
   local answer = applyReport(found, report)
+  if nameless and answer == 'applied' then
+    noteChange(ARGV[4])
+  end
   dismissHeld(report.service)
   return finish({ answer, found.task.id })
 end
@@ -15,8 +22,9 @@ end
 if report.call or redis.call('HEXISTS', SENDING, report.service) == 0 then
   return finish({ 'unknown_task' })
 end
-local field = report.message and messageField(report.service, report.job, report.message)
-local known = field and redis.call('HGET', PREFIX .. '@held_messages', field)
+local message = report.message or ARGV[4]
+local field = messageField(report.service, report.job, message)
+local known = redis.call('HGET', PREFIX .. '@held_messages', field)
 if known then
   return finish({ 'held', known })
 end
@@ -27,12 +35,10 @@ if redis.call('LLEN', waiting) >= MAX_HELD or size + bytes > MAX_HELD_BYTES then
 end
 local id = ARGV[4]
 redis.call('HSET', HELD, id, cjson.encode({
-  service = report.service, job = report.job, message = report.message, bytes = bytes, report = ARGV[2],
+  service = report.service, job = report.job, message = message, bytes = bytes, report = ARGV[2],
 }))
 redis.call('RPUSH', waiting, id)
 redis.call('HINCRBY', PREFIX .. '@held_bytes', report.service, bytes)
-if field then
-  redis.call('HSET', PREFIX .. '@held_messages', field, id)
-end
+redis.call('HSET', PREFIX .. '@held_messages', field, id)
 owe('held', now + HELD_LIVES, id)
 return finish({ 'held', id })

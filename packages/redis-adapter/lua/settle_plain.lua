@@ -1,88 +1,112 @@
--- Ends tasks that asked for nothing and belong to no session or batch. Many at once.
+-- Ends tasks that asked for nothing and belong to no session or batch.
 --
--- @keys   meta, events, system (absent on a Cluster)
--- @args   now · then for each: id, token, state (completed or failed), result or error as JSON
--- @return for each: 1 ended, 0 lease lost, -1 not so plain, see settle · the time · effects · when the first is due
---@include rotation
-local META, EVENTS, SYSTEM = KEYS[1], KEYS[2], KEYS[3]
-local PREFIX = META:sub(1, -6)
-local MAX_EVENTS, RETENTION, DEAD_RETENTION = $maxEvents, $retentionMs, $deadLetterRetentionMs
+-- @keys   see many
+-- @args   now · for each tenant: meta, events, tasks, then for each task: id, token, state (completed or failed), result
+--         or error as JSON
+-- @return the time · for each tenant: for each task 1 ended, 0 lease lost, -1 not so plain (see settle) · effects · when
+--         the first is due
+--@include rotation many
+local RETENTION, DEAD_RETENTION = $retentionMs, $deadLetterRetentionMs
 local REFER_ABOVE = 4096
 local PLAIN = '^,"worker":"[^"]*","expires":%d+,"since":%d+,"began":(%d+),"attempt":1,"rev":2,"version":(%d+),"plain":true}$'
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local ids = {}
-for at = 2, #ARGV, 4 do
-  ids[#ids + 1] = ARGV[at]
-end
-local states = redis.call('HMGET', PREFIX .. '@live', unpack(ids))
-local answers, ended, done, told, kept = {}, {}, {}, {}, {}
-local completed, failed = 0, 0
-for at, id in ipairs(ids) do
-  local arg = at * 4 - 2
-  local state = states[at]
-  local opening = '{"state":"leased","token":' .. cjson.encode(ARGV[arg + 1])
-  local began, version
-  if state and state:sub(1, #opening) == opening then
-    began, version = state:match(PLAIN, #opening + 1)
+
+-- The end of the state of what has ended; nothing for a state that is not plain, or not of this token. Tasks of one claim
+-- have the same state, so it is read once.
+local endings = {}
+local function endingOf(state, token)
+  local known = endings[state]
+  if known then
+    return known.token == token and known.text or nil
   end
+  local opening = '{"state":"leased","token":' .. cjson.encode(token)
+  if state:sub(1, #opening) ~= opening then
+    return nil
+  end
+  local began, version = state:match(PLAIN, #opening + 1)
   if not began then
-    answers[at] = state and -1 or 0
-  else
-    answers[at] = 1
-    local outcome, data, more = ARGV[arg + 3], ARGV[arg + 3], ''
-    local success = ARGV[arg + 2] == 'completed'
-    if success and #outcome > REFER_ABOVE then
-      data, more = 'null', ',1'
-    end
-    ended[#ended + 1] = id
-    done[#done + 1] = id
-    done[#done + 1] = '{"state":"' .. ARGV[arg + 2] .. '","attempt":1,"rev":3,"began":' .. began .. ',"version":' .. version
-      .. ',"ended":' .. now .. '}\n' .. outcome
-    told[#told + 1] = '["' .. (success and 'd' or 'f') .. '","' .. id .. '",3,null,' .. data .. more .. ']'
-    if success then
-      completed = completed + 1
-      kept[#kept + 1] = id
-    else
-      failed = failed + 1
-      redis.call('ZADD', PREFIX .. '@due', now + DEAD_RETENTION, 'retention\n' .. id)
-    end
+    return nil
   end
+  local text = '","attempt":1,"rev":3,"began":' .. began .. ',"version":' .. version .. ',"ended":' .. nowText .. '}\n'
+  endings[state] = { token = token, text = text }
+  return text
 end
-if #ended == 0 then
-  return { answers, now, {}, false }
-end
-local meta = redis.call('HMGET', META, 'seq', 'processing', 'completed', 'due', 'followed', 'paused', 'max_running', 'running', 'generation', 'known', 'failed', 'last_retention')
-local seq = (tonumber(meta[1]) or 0) + #told
-local running = (tonumber(meta[8]) or 0) - #ended
-redis.call('HDEL', PREFIX .. '@live', unpack(ended))
-redis.call('HSET', PREFIX .. '@done', unpack(done))
-local changes, effects, due = {
-  'seq', seq, 'processing', (tonumber(meta[2]) or 0) - #ended, 'completed', (tonumber(meta[3]) or 0) + completed,
-  'failed', (tonumber(meta[11]) or 0) + failed, 'running', running,
-}, {}, now + (failed > 0 and DEAD_RETENTION or RETENTION)
-if #kept > 0 then
-  due = math.min(due, now + RETENTION)
-  if now + RETENTION >= (tonumber(meta[12]) or 0) then
-    redis.call('RPUSH', PREFIX .. '@retention', (now + RETENTION) .. ' ' .. table.concat(kept, ' '))
+
+local function keepUntil(prefix, at, kept, last, changes)
+  if at >= last then
+    redis.call('RPUSH', prefix .. '@retention', format('%d ', at) .. table.concat(kept, ' '))
     changes[#changes + 1] = 'last_retention'
-    changes[#changes + 1] = now + RETENTION
-  else
-    for _, id in ipairs(kept) do
-      redis.call('ZADD', PREFIX .. '@due', now + RETENTION, 'retention\n' .. id)
-    end
+    changes[#changes + 1] = format('%d', at)
+    return
+  end
+  for _, id in ipairs(kept) do
+    redis.call('ZADD', prefix .. '@due', at, 'retention\n' .. id)
   end
 end
-local entry = '[' .. now .. ',' .. table.concat(told, ',') .. ']'
-redis.call('XADD', EVENTS, 'MINID', '~', math.max(1, seq - MAX_EVENTS), seq .. '-0', 'e', entry)
-if now < (tonumber(meta[5]) or 0) then
-  redis.call('PUBLISH', EVENTS, seq .. ' ' .. entry)
+
+local function settleIn(meta, events, first, count)
+  local prefix = meta:sub(1, -6)
+  local ids = {}
+  for at = first, first + (count - 1) * 4, 4 do
+    ids[#ids + 1] = ARGV[at]
+  end
+  local states = redis.call('HMGET', prefix .. '@live', unpack(ids))
+  local answers, ended, done, told, kept, failed = {}, {}, {}, {}, {}, 0
+  for at, id in ipairs(ids) do
+    local arg = first + (at - 1) * 4
+    local state = states[at]
+    -- A task that is told of twice in one call has ended the first time.
+    local ending = state and not ended[id] and endingOf(state, ARGV[arg + 1])
+    answers[at] = ending and 1 or state and not ended[id] and -1 or 0
+    if ending then
+      local outcome, data, more = ARGV[arg + 3], ARGV[arg + 3], ''
+      local success = ARGV[arg + 2] == 'completed'
+      if success and #outcome > REFER_ABOVE then
+        data, more = 'null', ',1'
+      end
+      ended[id] = true
+      ended[#ended + 1] = id
+      done[#done + 1] = id
+      done[#done + 1] = '{"state":"' .. ARGV[arg + 2] .. ending .. outcome
+      told[#told + 1] = '["' .. (success and 'd' or 'f') .. '","' .. id .. '",3,null,' .. data .. more .. ']'
+      if success then
+        kept[#kept + 1] = id
+      else
+        failed = failed + 1
+        redis.call('ZADD', prefix .. '@due', now + DEAD_RETENTION, 'retention\n' .. id)
+      end
+    end
+  end
+  if #ended == 0 then
+    return { answers, {}, false }
+  end
+  local known = redis.call('HMGET', meta, 'seq', 'processing', 'completed', 'due', 'followed', 'running', 'last_retention', 'max_running', 'failed')
+  local seq, running = (tonumber(known[1]) or 0) + #told, (tonumber(known[6]) or 0) - #ended
+  redis.call('HDEL', prefix .. '@live', unpack(ended))
+  redis.call('HSET', prefix .. '@done', unpack(done))
+  appendEvents(events, told, seq, known[5])
+  local changes = {
+    'seq', format('%d', seq), 'processing', format('%d', (tonumber(known[2]) or 0) - #ended),
+    'completed', format('%d', (tonumber(known[3]) or 0) + #kept), 'running', format('%d', running),
+  }
+  if failed > 0 then
+    changes[#changes + 1] = 'failed'
+    changes[#changes + 1] = format('%d', (tonumber(known[9]) or 0) + failed)
+  end
+  if #kept > 0 then
+    keepUntil(prefix, now + RETENTION, kept, tonumber(known[7]) or 0, changes)
+  end
+  -- A tenant at its limit has left the rotation: now there is room.
+  local isReady = known[8] and redis.call('HGET', meta, 'paused') ~= '1' and redis.call('EXISTS', prefix .. '@ready') == 1
+  local due = now + (#kept > 0 and math.min(RETENTION, DEAD_RETENTION) or DEAD_RETENTION)
+  local effects = tellSystem(prefix, changes, due, tonumber(known[4]) or 0, isReady)
+  redis.call('HSET', meta, unpack(changes))
+  return { answers, effects, due }
 end
--- A tenant at its limit has left the rotation: now there is room.
-local waited = meta[7] and redis.call('EXISTS', PREFIX .. '@ready') == 1
-meta[8] = running
---@include fast_system
-return { answers, now, effects, due }
+
+local answers, at = {}, 2
+while ARGV[at] do
+  local count = tonumber(ARGV[at + 2])
+  answers[#answers + 1] = apart(settleIn, ARGV[at], ARGV[at + 1], at + 3, count)
+  at = at + 3 + count * 4
+end
+return { now, answers }

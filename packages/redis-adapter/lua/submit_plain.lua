@@ -1,67 +1,83 @@
--- Stores tasks that are free to run: no session, batch, key or time to wait for. Many at once, since a step of its own
--- costs the server more than a task in it.
+-- Stores tasks that are free to run: no session, batch, key or time to wait for.
 --
--- @keys   meta, events, system (absent on a Cluster)
--- @args   now · max_waiting · then for each: id, score without place, tail, deadline after now, event data
--- @return for each: place, 0 when its id is taken, -1 when too many wait · the time · effects · when the first is due
+-- @keys   see many
+-- @args   now · for each tenant: meta, events, tasks, max_waiting, then for each task: id, 9 - priority, tail, deadline
+--         after now, event data
+-- @return the time · for each tenant: for each task its place, 0 when its id is taken, -1 when too many wait · effects ·
+--         when the first is due
 --@intake
---@include rotation
-local META, EVENTS, SYSTEM = KEYS[1], KEYS[2], KEYS[3]
-local PREFIX = META:sub(1, -6)
-local MAX_EVENTS = $maxEvents
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local meta = redis.call('HMGET', META, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'paused', 'max_running', 'running', 'generation', 'known')
-local seq, pending, last = tonumber(meta[1]) or 0, tonumber(meta[2]) or 0, tonumber(meta[3]) or 0
-local before = seq
-local max = tonumber(ARGV[2])
-local places, ready, told, chunks, chunk = {}, {}, {}, {}, nil
-local due, chunkDeadline
-for at = 3, #ARGV, 5 do
-  local id = ARGV[at]
-  local place = seq + 1
-  if pending >= max then
-    places[#places + 1] = redis.call('EXISTS', PREFIX .. id) == 1 and 0 or -1
-  elseif not redis.call('SET', PREFIX .. id, '{"at":' .. now .. ',"place":' .. place .. ',' .. ARGV[at + 2], 'NX') then
-    places[#places + 1] = 0
+--@include rotation many
+local CHUNK = 64
+
+-- @made in chunks of the same deadline.
+local function addMade(chunks, place, deadline, id)
+  local chunk = chunks[#chunks]
+  if chunk and chunk.deadline == deadline and #chunk < CHUNK then
+    chunk[#chunk + 1] = id
   else
-    seq, pending = place, pending + 1
-    places[#places + 1] = place
-    ready[#ready + 1] = ARGV[at + 1] + place
-    ready[#ready + 1] = id
-    told[#told + 1] = '["c","' .. id .. '",1,null,' .. ARGV[at + 4] .. ']'
-    local deadline = now + ARGV[at + 3]
-    due = due and due < deadline and due or deadline
-    local inLine = deadline >= last and deadline or 0
-    if inLine == 0 then
-      redis.call('ZADD', PREFIX .. '@due', deadline, 'deadline\n' .. id)
-    else
-      last = deadline
-    end
-    if chunk and chunkDeadline == inLine and #chunk < 64 then
-      chunk[#chunk + 1] = id
-    else
-      if chunk then
-        chunks[#chunks + 1] = table.concat(chunk, ' ')
-      end
-      chunk, chunkDeadline = { place .. ' ' .. inLine, id }, inLine
-    end
+    chunks[#chunks + 1] = { format('%d %d', place, deadline), id, deadline = deadline }
   end
 end
-if seq == before then
-  return { places, now, {}, false }
+
+local function pushMade(prefix, chunks)
+  for at, chunk in ipairs(chunks) do
+    chunks[at] = table.concat(chunk, ' ')
+  end
+  redis.call('RPUSH', prefix .. '@made', unpack(chunks))
 end
-chunks[#chunks + 1] = table.concat(chunk, ' ')
-redis.call('RPUSH', PREFIX .. '@made', unpack(chunks))
-local waited = redis.call('ZADD', PREFIX .. '@ready', unpack(ready))
-local entry = '[' .. now .. ',' .. table.concat(told, ',') .. ']'
-redis.call('XADD', EVENTS, 'MINID', '~', math.max(1, seq - MAX_EVENTS), seq .. '-0', 'e', entry)
-if now < (tonumber(meta[5]) or 0) then
-  redis.call('PUBLISH', EVENTS, seq .. ' ' .. entry)
+
+local opening = '{"at":' .. nowText .. ',"place":'
+
+local function submitTo(meta, events, first, count, max)
+  local prefix = meta:sub(1, -6)
+  local known = redis.call('HMGET', meta, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'known', 'paused', 'max_running', 'running')
+  local seq, pending, last = tonumber(known[1]) or 0, tonumber(known[2]) or 0, tonumber(known[3]) or 0
+  local places, ready, told, chunks, due = {}, {}, {}, {}, nil
+  for at = first, first + (count - 1) * 5, 5 do
+    local id, place = ARGV[at], seq + 1
+    if pending >= max then
+      places[#places + 1] = redis.call('EXISTS', prefix .. id) == 1 and 0 or -1
+    elseif not redis.call('SET', prefix .. id, opening .. format('%d', place) .. ',' .. ARGV[at + 2], 'NX') then
+      places[#places + 1] = 0
+    else
+      seq, pending = place, pending + 1
+      places[#places + 1] = place
+      ready[#ready + 1] = format('%s%014d', ARGV[at + 1], place)
+      ready[#ready + 1] = id
+      told[#told + 1] = '["c","' .. id .. '",1,null,' .. ARGV[at + 4] .. ']'
+      local deadline = now + ARGV[at + 3]
+      due = due and due < deadline and due or deadline
+      if deadline < last then
+        redis.call('ZADD', prefix .. '@due', deadline, 'deadline\n' .. id)
+        addMade(chunks, place, 0, id)
+      else
+        last = deadline
+        addMade(chunks, place, deadline, id)
+      end
+    end
+  end
+  if #told == 0 then
+    return { places, {}, false }
+  end
+  pushMade(prefix, chunks)
+  redis.call('ZADD', prefix .. '@ready', unpack(ready))
+  appendEvents(events, told, seq, known[5])
+  local changes = { 'seq', format('%d', seq), 'pending', format('%d', pending), 'last_deadline', format('%d', last) }
+  -- Whoever has more than these in line stands in the rotation already.
+  local isReady = redis.call('ZCARD', prefix .. '@ready') == #told and known[7] ~= '1'
+    and not (known[8] and (tonumber(known[9]) or 0) >= tonumber(known[8]))
+  local effects = tellSystem(prefix, changes, due, tonumber(known[4]) or 0, isReady)
+  if not known[6] then
+    introduce(prefix, changes, effects)
+  end
+  redis.call('HSET', meta, unpack(changes))
+  return { places, effects, due }
 end
-local changes, effects = { 'seq', seq, 'pending', pending, 'last_deadline', last }, {}
---@include fast_system
-return { places, now, effects, due }
+
+local answers, at = {}, 2
+while ARGV[at] do
+  local count = tonumber(ARGV[at + 2])
+  answers[#answers + 1] = apart(submitTo, ARGV[at], ARGV[at + 1], at + 4, count, tonumber(ARGV[at + 3]))
+  at = at + 4 + count * 5
+end
+return { now, answers }

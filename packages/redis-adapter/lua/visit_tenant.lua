@@ -2,7 +2,8 @@
 --
 -- @keys   meta, events
 -- @args   now · {worker, token, visit (a tenant may be visited several times for one claim), max, lease, runs, may_suspect}
--- @return the time · tasks (see visit) · whether more are left · generation · weight · when the leases end
+-- @return the time · tasks (see visit) · whether more are left · generation · weight · when the leases end ·
+--         the state of plain tasks
 --@include visit resend
 local prefix = KEYS[1]:sub(1, -6)
 local now = tonumber(ARGV[1])
@@ -20,10 +21,13 @@ if token == params.token and tonumber(visited) == params.visit then
   local known = redis.call('HMGET', KEYS[1], 'generation', 'weight')
   return { now, stillHeld(prefix, ids, token), 1, known[1], known[2], expires }
 end
-local lease = { token = params.token, worker = params.worker, expires = expires, maySuspect = params.may_suspect }
+local lease = {
+  token = params.token, worker = params.worker, expires = expires, maySuspect = params.may_suspect, plain = {},
+}
+lease.opening = plainState(lease, now)
 local found, more, meta = visit(prefix, KEYS[2], now, params.max, lease, params.runs)
 if #found > 0 then
   local all = (token == params.token and ids .. ' ' or '') .. idsOf(found)
   redis.call('SET', marker, params.token .. ' ' .. params.visit .. '\n' .. all, 'PX', MARKER_LIVES)
 end
-return { now, found, more and 1 or 0, meta[11], meta[12], expires }
+return { now, found, more and 1 or 0, meta[11], meta[12], expires, lease.opening }

@@ -14,6 +14,8 @@ interface CancelledCall {
 
 type Follower = (message: string) => void;
 
+const SAID_AGAIN_MS = 200;
+
 /**
  * Bells of this process, and those that come over pub/sub. They are hints: one that is lost while the connection is away
  * is made up for by whoever looks now and then.
@@ -47,11 +49,14 @@ export class BellBoard {
     this.#unsubscribe(`${this.#keys.bells}:${workerId}`);
   }
 
-  /** Calls `follower` with what is said on a channel, and with nothing when something may have been missed. */
-  async follow(channel: string, follower: Follower): Promise<() => void> {
+  /**
+   * Calls `follower` with what is said on a channel, and with nothing when something may have been missed: also once it
+   * listens, which may take as long as the server is away.
+   */
+  follow(channel: string, follower: Follower): () => void {
     const followers = this.#followers.get(channel) ?? new Set();
     this.#followers.set(channel, followers.add(follower));
-    await this.#subscribe(channel);
+    void this.#subscribe(channel);
     return () => {
       followers.delete(follower);
       if (followers.size > 0) return;
@@ -63,18 +68,22 @@ export class BellBoard {
   /** Resolves once everything that was rung before has arrived here, by way of each of the servers. */
   async settled(servers: readonly Redis[]): Promise<void> {
     const channel = `${this.#keys.bells}:settled:${crypto.randomUUID()}`;
-    let left = servers.length;
-    let heard = () => {};
-    const arrived = new Promise<void>((resolve) => {
-      heard = () => {
-        left -= 1;
-        if (left === 0) resolve();
+    const missing = new Set(servers.keys());
+    await new Promise<void>((resolve, reject) => {
+      // A message that is lost between servers is said again.
+      const say = () => {
+        for (const at of missing) servers[at]?.publish(channel, String(at)).catch(reject);
       };
+      const saying = setInterval(say, SAID_AGAIN_MS);
+      const hangUp = this.follow(channel, (message) => {
+        if (message === '') say();
+        else missing.delete(Number(message));
+        if (missing.size > 0) return;
+        clearInterval(saying);
+        hangUp();
+        resolve();
+      });
     });
-    const hangUp = await this.follow(channel, () => heard());
-    await Promise.all(servers.map((server) => server.publish(channel, 'settled')));
-    await arrived;
-    hangUp();
   }
 
   ring(bell: Bell): void {
@@ -84,13 +93,20 @@ export class BellBoard {
   /** The connection was away: whoever waits looks for itself. */
   ringAll(): void {
     this.ring({ bell: 'ready' });
-    for (const followers of this.#followers.values()) for (const follower of followers) follower('');
+    for (const channel of this.#followers.keys()) this.#ringFollowers(channel);
+  }
+
+  #ringFollowers(channel: string): void {
+    for (const follower of this.#followers.get(channel) ?? []) follower('');
   }
 
   #subscribe(channel: string): Promise<unknown> {
     if (this.#channels.has(channel)) return Promise.resolve();
     this.#channels.add(channel);
-    return this.#subscriber.subscribe(channel).catch(() => this.#channels.delete(channel));
+    return this.#subscriber.subscribe(channel).then(
+      () => this.#ringFollowers(channel),
+      () => this.#channels.delete(channel),
+    );
   }
 
   #unsubscribe(channel: string): void {

@@ -1,14 +1,11 @@
 import type { Claim, Lease, TaskQueue } from '@agent-orchestrator/core';
+import { type ClaimedReply, type ClaimedTask, readClaimed } from './claimed-tasks.js';
 import { type Pool, poolOf } from './pool.js';
 import type { RedisState } from './redis-state.js';
-import { readTask, type StoredStep, viewStep, viewTask } from './task-view.js';
 import type { Tenants } from './tenants.js';
 
 /** At most so many tasks of one tenant in a row, while others are ready too. */
 const TURN = 8;
-
-/** Id, record and state of a task; of one that has asked for something its steps, outcomes by key, and changes. */
-type ClaimedReply = readonly [string, string, string, (readonly string[])?, (readonly string[])?, number?];
 
 type ClaimParams = Parameters<TaskQueue['claim']>[0];
 
@@ -33,11 +30,12 @@ export class Claims {
     const claims = this.state.parts.isCluster
       ? await this.#visitInTurn(params, pool)
       : await this.#claimAtOnce(params, pool);
-    for (const { task, lost } of claims) {
-      const { tenant_id: tenantId, task_id: taskId } = task.task;
-      if (lost) this.#suspects.set(params.workerId, { tenantId, taskId, token: task.token });
+    for (const { claim, lost } of claims) {
+      if (!lost) continue;
+      const { tenant_id: tenantId, task_id: taskId } = claim.task;
+      this.#suspects.set(params.workerId, { tenantId, taskId, token: claim.token });
     }
-    return claims.map(({ task }) => task);
+    return claims.map(({ claim }) => claim);
   }
 
   /** Its lease may be over without the worker's knowing. */
@@ -64,9 +62,14 @@ export class Claims {
   async #claimAtOnce(params: ClaimParams, pool: Pool) {
     const request = { ...this.#request(params, pool), pool: pool.id, turn: TURN };
     const reply = await this.state.runSystem('claim', this.state.now, JSON.stringify(request));
-    const [, byTenant, expires] = reply as [number, [string, ClaimedReply[]][], number?];
+    const [, byTenant, expires, opening = ''] = reply as [
+      number,
+      [string, ClaimedReply[]][],
+      number?,
+      string?,
+    ];
     if (expires !== undefined) this.state.parts.bells.ring({ bell: 'due', at: expires });
-    return byTenant.flatMap(([tenantId, found]) => readClaims(tenantId, found));
+    return byTenant.flatMap(([tenantId, found]) => readClaimed(tenantId, found, opening));
   }
 
   #request({ workerId, claimId, max, leaseMs }: ClaimParams, pool: Pool) {
@@ -80,7 +83,7 @@ export class Claims {
     };
   }
 
-  async #visitInTurn(params: ClaimParams, pool: Pool): Promise<readonly ReadClaim[]> {
+  async #visitInTurn(params: ClaimParams, pool: Pool): Promise<readonly ClaimedTask[]> {
     const turns = await this.#turnsOf(params, pool);
     while (!turns.over && turns.claims.size < params.max) {
       const room = params.max - turns.claims.size;
@@ -155,16 +158,18 @@ export class Claims {
       'visitTenant',
       JSON.stringify({ ...request, max: most, visit, may_suspect }),
     );
-    const [, found, more, generation, weight, expires] = reply as [
+    const [, found, more, generation, weight, expires, opening = ''] = reply as [
       number,
       ClaimedReply[],
       number,
       string | null,
       string | null,
       number,
+      string?,
     ];
     if (found.length > 0) await this.state.after(tenantId, [['due', expires]], expires);
-    for (const claim of readClaims(tenantId, found)) turns.claims.set(claim.task.task.task_id, claim);
+    for (const claimed of readClaimed(tenantId, found, opening))
+      turns.claims.set(claimed.claim.task.task_id, claimed);
     const isEmpty = more === 0;
     return {
       tenantId,
@@ -183,7 +188,7 @@ interface Turns {
   readonly visits: Map<string, number>;
   /** Tenants that have nothing more for this claim. */
   readonly passed: Set<string>;
-  readonly claims: Map<string, ReadClaim>;
+  readonly claims: Map<string, ClaimedTask>;
   /** What the rotation is to be told, see its script. */
   news: (string | number)[];
   over: boolean;
@@ -199,35 +204,4 @@ function sharesOf(tenants: readonly string[], share: number, max: number) {
     shares.push({ tenantId, most });
   }
   return shares;
-}
-
-interface ReadClaim {
-  readonly task: Claim;
-  /** Whether it has cost a worker before. */
-  readonly lost: boolean;
-}
-
-function readClaims(tenantId: string, found: readonly ClaimedReply[]): ReadClaim[] {
-  return found.map(([taskId, record, stateText, steps = [], outcomes = [], changes = 0]) => {
-    const stored = readTask([taskId, record, stateText, steps]);
-    const { state } = stored;
-    const byKey = new Map<string, string>();
-    for (let at = 0; at < outcomes.length; at += 2)
-      byKey.set(outcomes[at] as string, outcomes[at + 1] as string);
-    const task: Claim = {
-      task: viewTask(tenantId, stored),
-      token: state.token ?? '',
-      version: state.version ?? 1,
-      startedAt: state.began ?? 0,
-      seed: state.seed ?? taskId,
-      steps: inOrderOfChange(stored.steps).map((step) => viewStep(step, byKey.get(step.key))),
-      seen: changes,
-      shown: state.shown ?? 0,
-    };
-    return { task, lost: (state.lost ?? 0) > 0 };
-  });
-}
-
-function inOrderOfChange(steps: readonly StoredStep[]): readonly StoredStep[] {
-  return steps.toSorted((a, b) => a.changed - b.changed || a.at - b.at);
 }

@@ -59,7 +59,7 @@ export class RedisEventLog implements EventLog {
       rung = true;
       wake();
     };
-    const hangUp = await this.state.parts.bells.follow(this.state.keys.events(tenantId), hear);
+    const hangUp = this.state.parts.bells.follow(this.state.keys.events(tenantId), hear);
     signal.addEventListener('abort', hear, { once: true });
     try {
       let cursor = after;

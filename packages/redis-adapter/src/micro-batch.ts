@@ -1,24 +1,38 @@
+import { OrchestratorError } from '@agent-orchestrator/core';
+
 interface Waiting<I, O> {
   readonly item: I;
   readonly resolve: (outcome: O) => void;
   readonly reject: (error: unknown) => void;
 }
 
+/** What is done for one tenant in a batch. */
+export interface BatchPart<I> {
+  readonly tenantId: string;
+  readonly items: readonly I[];
+}
+
+/** For each item, in their order; or why nothing was done for this tenant. */
+export type PartOutcome<O> = readonly O[] | OrchestratorError;
+
 /** So many go together at most: more would keep the server from others for too long. */
 const MOST = 64;
 
 /**
- * What arrives for one tenant within one turn of the event loop goes to the server together: a script for many tasks costs
- * little more than one for a single task.
+ * What arrives within one turn of the event loop goes to the server together: a script for many tasks costs little more
+ * than one for a single task. On one server tasks of several tenants share a script; on a Cluster each tenant has its own.
  */
 export class MicroBatch<I, O> {
-  readonly #waiting = new Map<string, Waiting<I, O>[]>();
-  readonly #send: (tenantId: string, items: readonly I[]) => Promise<readonly O[]>;
+  #waiting = new Map<string, Waiting<I, O>[]>();
 
-  /** @param send answers for each item, in their order. */
-  constructor(send: (tenantId: string, items: readonly I[]) => Promise<readonly O[]>) {
-    this.#send = send;
-  }
+  constructor(
+    private readonly options: {
+      /** Whether one call may have several tenants. */
+      readonly acrossTenants: boolean;
+      /** Answers for each part, in their order. */
+      readonly send: (parts: readonly BatchPart<I>[]) => Promise<readonly PartOutcome<O>[]>;
+    },
+  ) {}
 
   add(tenantId: string, item: I): Promise<O> {
     return new Promise((resolve, reject) => {
@@ -32,24 +46,42 @@ export class MicroBatch<I, O> {
   }
 
   #flush(): void {
-    const all = [...this.#waiting];
-    this.#waiting.clear();
+    const all = this.#waiting;
+    this.#waiting = new Map();
+    let batch: [string, Waiting<I, O>[]][] = [];
+    let size = 0;
     for (const [tenantId, waiting] of all) {
       for (let from = 0; from < waiting.length; from += MOST) {
-        void this.#sendOne(tenantId, waiting.slice(from, from + MOST));
+        const part = waiting.slice(from, from + MOST);
+        if (batch.length > 0 && (!this.options.acrossTenants || size + part.length > MOST)) {
+          void this.#send(batch);
+          batch = [];
+          size = 0;
+        }
+        batch.push([tenantId, part]);
+        size += part.length;
       }
     }
+    void this.#send(batch);
   }
 
-  async #sendOne(tenantId: string, waiting: readonly Waiting<I, O>[]): Promise<void> {
+  async #send(batch: readonly [string, readonly Waiting<I, O>[]][]): Promise<void> {
     try {
-      const outcomes = await this.#send(
+      const parts = batch.map(([tenantId, waiting]) => ({
         tenantId,
-        waiting.map(({ item }) => item),
-      );
-      for (const [at, { resolve }] of waiting.entries()) resolve(outcomes[at] as O);
+        items: waiting.map(({ item }) => item),
+      }));
+      const outcomes = await this.options.send(parts);
+      for (const [part, [, waiting]] of batch.entries()) answer(waiting, outcomes[part] ?? []);
     } catch (error) {
-      for (const { reject } of waiting) reject(error);
+      for (const [, waiting] of batch) for (const { reject } of waiting) reject(error);
     }
+  }
+}
+
+function answer<I, O>(waiting: readonly Waiting<I, O>[], outcome: PartOutcome<O>): void {
+  for (const [at, { resolve, reject }] of waiting.entries()) {
+    if (outcome instanceof OrchestratorError) reject(outcome);
+    else resolve(outcome[at] as O);
   }
 }

@@ -1,4 +1,5 @@
 import type { Cluster, Redis } from 'ioredis';
+import { answerOf } from './storage-errors.js';
 
 /** Something that operators may want to hear of. */
 export interface Notice {
@@ -27,7 +28,9 @@ export class Notices {
   async *follow({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<Notice> {
     let last = '-';
     while (!signal.aborted) {
-      const entries = await this.client.xrange(this.key, last === '-' ? '-' : `(${last}`, '+', 'COUNT', 100);
+      const entries = await answerOf(
+        this.client.xrange(this.key, last === '-' ? '-' : `(${last}`, '+', 'COUNT', 100),
+      );
       for (const [id, fields] of entries) {
         if (signal.aborted) return;
         last = id;

@@ -3,6 +3,7 @@ import type { Cluster, Redis } from 'ioredis';
 import type { BellBoard } from './bell-board.js';
 import { Epochs } from './epoch.js';
 import type { Keys } from './keys.js';
+import { toStorageError } from './storage-errors.js';
 import type { Reply, ScriptName, ScriptRunner, StorageLimits } from './script-runner.js';
 
 /** What all parts of the adapter share: how to take a step on a tenant, and on what belongs to no tenant. */
@@ -57,6 +58,31 @@ export class RedisState {
     return scripts.run(name, isCluster ? own : [...own, keys.system], [this.now, ...args]);
   }
 
+  /**
+   * A step for many tasks, of one tenant or of several, each part with its arguments and how many tasks they are of.
+   * @returns for each part its answer, or why nothing was done for it.
+   */
+  async changeMany(
+    name: ScriptName,
+    parts: readonly { readonly tenantId: string; readonly args: readonly (string | number)[] }[],
+  ): Promise<readonly (Reply | OrchestratorError)[]> {
+    this.checkOpen();
+    const { keys, scripts, isCluster } = this.parts;
+    const where = (tenantId: string) => [keys.meta(tenantId), keys.events(tenantId)];
+    const args = parts.flatMap(({ tenantId, args: own }) => [...where(tenantId), ...own]);
+    const declared = isCluster ? where(parts[0]?.tenantId ?? '') : [keys.system];
+    const [at, answers] = (await scripts.run(name, declared, [this.now, ...args])) as [number, Reply[]];
+    return Promise.all(answers.map((answer, part) => this.#partOf(parts[part]?.tenantId ?? '', answer, at)));
+  }
+
+  async #partOf(tenantId: string, answer: Reply, at: number): Promise<Reply | OrchestratorError> {
+    if (typeof answer === 'string')
+      return toStorageError(Object.assign(new Error(answer), { name: 'ReplyError' }));
+    const [outcomes, effects, due] = answer as [Reply[], Reply[][], number | null];
+    await this.after(tenantId, effects, due);
+    return [at, outcomes];
+  }
+
   /** A script on what belongs to no tenant. */
   async runSystem(name: ScriptName, ...args: readonly (string | number)[]): Promise<Reply> {
     this.checkOpen();
@@ -75,9 +101,7 @@ export class RedisState {
   }
 
   async #apply(tenantId: string, effect: string, value: number): Promise<void> {
-    const { client, keys } = this.parts;
     if (effect === 'ready') await this.runSystem('joinRotations', tenantId, value);
-    else if (effect === 'due') await client.zadd(`${keys.system}due`, 'LT', value, tenantId);
-    else await client.zadd(`${keys.system}tenants`, 0, tenantId);
+    else await this.runSystem('indexTenant', tenantId, effect === 'due' ? value : '');
   }
 }

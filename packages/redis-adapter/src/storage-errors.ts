@@ -12,6 +12,15 @@ const AWAY: readonly (readonly [RegExp, string])[] = [
   [/^MISCONF /, 'Redis can not write to its disk'],
 ];
 
+/** What Redis answers to a command, or the defined error. */
+export async function answerOf<T>(reply: Promise<T>): Promise<T> {
+  try {
+    return await reply;
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
 /**
  * The defined answer to whatever goes wrong: `storage_unavailable`, which may be tried again, unless what is stored is not
  * what it should be.

@@ -1,23 +1,21 @@
-import type {
-  BatchSubmission,
-  Idempotency,
-  NewTask,
-  Submission,
-  SubmitAnswer,
-  SubmitRefusal,
-  Task,
-  TaskRecords,
+import {
+  type BatchSubmission,
+  type Idempotency,
+  type NewTask,
+  OrchestratorError,
+  type Submission,
+  type SubmitAnswer,
+  type SubmitRefusal,
+  type Task,
+  type TaskRecords,
 } from '@agent-orchestrator/core';
 import { createHash } from 'node:crypto';
 import { cursorOf } from './epoch.js';
 import { storedMessage } from './messages.js';
-import { MicroBatch } from './micro-batch.js';
+import { type BatchPart, MicroBatch, type PartOutcome } from './micro-batch.js';
 import type { RedisState } from './redis-state.js';
 import type { Reply } from './script-runner.js';
 import { readTask, taskTail, viewTask, type TaskOrigin } from './task-view.js';
-
-/** (9 - priority) · 2⁴⁴ + place: the order in which tasks are claimed. */
-const LANE = 2 ** 44;
 
 interface PlainTask {
   readonly task: NewTask;
@@ -33,11 +31,14 @@ type PlainAnswer = Born | 'known' | 'queue_full';
 
 /** How tasks come to be: submitted, in a batch, registered, or redriven. */
 export class Submissions {
-  readonly #plain = new MicroBatch<PlainTask, PlainAnswer>((tenantId, items) =>
-    this.#sendPlain(tenantId, items),
-  );
+  readonly #plain: MicroBatch<PlainTask, PlainAnswer>;
 
-  constructor(private readonly state: RedisState) {}
+  constructor(private readonly state: RedisState) {
+    this.#plain = new MicroBatch({
+      acrossTenants: !state.parts.isCluster,
+      send: (parts) => this.#sendPlain(parts),
+    });
+  }
 
   async submit(params: Parameters<TaskRecords['submit']>[0]): Promise<SubmitAnswer> {
     this.state.checkOpen();
@@ -68,23 +69,13 @@ export class Submissions {
     return { answer: 'submitted', task: view, cursor: cursorOf(await this.state.epochs.of(tenantId), place) };
   }
 
-  async #sendPlain(tenantId: string, items: readonly PlainTask[]): Promise<readonly PlainAnswer[]> {
-    const args: (string | number)[] = [];
-    let least = Number.MAX_SAFE_INTEGER;
-    for (const { task, maxWaiting } of items) {
-      least = Math.min(least, maxWaiting);
-      args.push(
-        task.task_id,
-        (9 - task.priority) * LANE,
-        `${taskTail(task)}\n${JSON.stringify(task.payload)}`,
-        task.timeoutMs,
-        createdData(task),
-      );
-    }
-    const reply = await this.state.run(tenantId, 'submitPlain', least, ...args);
-    const [places, at, effects, due] = reply as [number[], number, Reply[][], number | null];
-    await this.state.after(tenantId, effects, due);
-    return places.map((place) => (place > 0 ? { at, place } : place === 0 ? 'known' : 'queue_full'));
+  async #sendPlain(parts: readonly BatchPart<PlainTask>[]): Promise<readonly PartOutcome<PlainAnswer>[]> {
+    const answers = await this.state.changeMany('submitPlain', parts.map(plainArguments));
+    return answers.map((answer) => {
+      if (answer instanceof OrchestratorError) return answer;
+      const [at, places] = answer as [number, number[]];
+      return places.map((place) => (place > 0 ? { at, place } : place === 0 ? 'known' : 'queue_full'));
+    });
   }
 
   async submitBatch(
@@ -180,6 +171,16 @@ export class Submissions {
       cursor: cursorOf(epoch, seq),
     };
   }
+}
+
+function plainArguments({ tenantId, items }: BatchPart<PlainTask>) {
+  let least = Number.MAX_SAFE_INTEGER;
+  const args = items.flatMap(({ task, maxWaiting }) => {
+    least = Math.min(least, maxWaiting);
+    const tail = `${taskTail(task)}\n${JSON.stringify(task.payload)}`;
+    return [task.task_id, 9 - task.priority, tail, task.timeoutMs, createdData(task)];
+  });
+  return { tenantId, args: [items.length, least, ...args] };
 }
 
 /** Whether nothing keeps a task from being claimed, and nothing but itself is stored. */

@@ -1,9 +1,14 @@
-import type { Lease, Settlement, Swept, TaskQueue } from '@agent-orchestrator/core';
+import {
+  type Lease,
+  OrchestratorError,
+  type Settlement,
+  type Swept,
+  type TaskQueue,
+} from '@agent-orchestrator/core';
 import type { Claims } from './claims.js';
 import { storedMessage } from './messages.js';
-import { MicroBatch } from './micro-batch.js';
+import { type BatchPart, MicroBatch, type PartOutcome } from './micro-batch.js';
 import type { RedisState } from './redis-state.js';
-import type { Reply } from './script-runner.js';
 import type { Sweeps } from './sweeps.js';
 
 type Settled = Awaited<ReturnType<TaskQueue['settle']>>;
@@ -20,15 +25,18 @@ interface PlainEnd {
 const PLAIN: readonly (Settled | 'not_plain')[] = ['not_plain', 'lease_lost', 'settled'];
 
 export class RedisTaskQueue implements TaskQueue {
-  readonly #ends = new MicroBatch<PlainEnd, Settled | 'not_plain'>((tenantId, ends) =>
-    this.#end(tenantId, ends),
-  );
+  readonly #ends: MicroBatch<PlainEnd, Settled | 'not_plain'>;
 
   constructor(
     private readonly state: RedisState,
     private readonly claims: Claims,
     private readonly sweeps: Sweeps,
-  ) {}
+  ) {
+    this.#ends = new MicroBatch({
+      acrossTenants: !state.parts.isCluster,
+      send: (parts) => this.#end(parts),
+    });
+  }
 
   claim(params: Parameters<TaskQueue['claim']>[0]): ReturnType<TaskQueue['claim']> {
     return this.claims.claim(params);
@@ -84,12 +92,19 @@ export class RedisTaskQueue implements TaskQueue {
     return this.#ends.add(tenantId, { taskId, token, state: settlement.kind, outcome });
   }
 
-  async #end(tenantId: string, ends: readonly PlainEnd[]): Promise<readonly (Settled | 'not_plain')[]> {
-    const args = ends.flatMap(({ taskId, token, state, outcome }) => [taskId, token, state, outcome]);
-    const reply = await this.state.run(tenantId, 'settlePlain', ...args);
-    const [answers, , effects, due] = reply as [number[], number, Reply[][], number | null];
-    await this.state.after(tenantId, effects, due);
-    return answers.map((answer) => PLAIN[answer + 1] ?? 'lease_lost');
+  async #end(parts: readonly BatchPart<PlainEnd>[]): Promise<readonly PartOutcome<Settled | 'not_plain'>[]> {
+    const answers = await this.state.changeMany(
+      'settlePlain',
+      parts.map(({ tenantId, items }) => {
+        const args = items.flatMap(({ taskId, token, state, outcome }) => [taskId, token, state, outcome]);
+        return { tenantId, args: [items.length, ...args] };
+      }),
+    );
+    return answers.map((answer) => {
+      if (answer instanceof OrchestratorError) return answer;
+      const [, outcomes] = answer as [number, number[]];
+      return outcomes.map((outcome) => PLAIN[outcome + 1] ?? 'lease_lost');
+    });
   }
 
   async wake({ tenantId, taskId }: Parameters<TaskQueue['wake']>[0]): ReturnType<TaskQueue['wake']> {

@@ -107,15 +107,20 @@ function readState(text: string, head: TaskHead): { state: StoredState; outcome:
   };
 }
 
+/** The two lines of a task. */
+export function readRecord(record: string): { readonly head: TaskHead; readonly payload: JsonValue } {
+  const [head, payload] = twoLines(record);
+  return { head: JSON.parse(head) as TaskHead, payload: JSON.parse(payload) as JsonValue };
+}
+
 export function readTask(reply: Reply): StoredTask {
   const [taskId, record, stateText, steps] = reply as unknown as TaskReply;
-  const [headText, payload] = twoLines(record);
-  const head = JSON.parse(headText) as TaskHead;
+  const { head, payload } = readRecord(record);
   const { state, outcome } = readState(stateText, head);
   return {
     taskId,
     head,
-    payload: JSON.parse(payload) as JsonValue,
+    payload,
     state,
     outcome,
     steps: (steps ?? []).map((step) => JSON.parse(step) as StoredStep).toSorted((a, b) => a.at - b.at),

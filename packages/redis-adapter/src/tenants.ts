@@ -1,5 +1,6 @@
 import type { Pool } from './pool.js';
 import type { RedisState } from './redis-state.js';
+import { answerOf } from './storage-errors.js';
 
 const WALK_EVERY_MS = 60_000;
 const TENANTS_A_PAGE = 500;
@@ -32,9 +33,14 @@ export class Tenants {
   }
 
   async #openPool(pool: Pool): Promise<void> {
+    if ((await this.state.runSystem('openPool', pool.id)) === 1) await this.takeIn(pool);
+  }
+
+  /** Whoever is ready stands in the rotation of a pool that is new. */
+  async takeIn(pool: Pool): Promise<void> {
     const { client, keys } = this.state.parts;
-    const isNew = await client.hsetnx(`${keys.system}pools`, pool.id, 0);
-    if (isNew === 1) await this.walk();
+    await this.walk();
+    await answerOf(client.srem(`${keys.system}opening`, pool.id));
   }
 
   /** Once a minute, by one of all processes. */
@@ -43,7 +49,8 @@ export class Tenants {
     if (now < this.#nextWalkAt) return;
     this.#nextWalkAt = now + WALK_EVERY_MS / 4;
     const { client, keys } = this.state.parts;
-    const mine = await client.set(`${keys.system}walk`, 1, 'PX', WALK_EVERY_MS, 'NX');
+    // Without room there is no walk, and everything else goes on.
+    const mine = await client.set(`${keys.system}walk`, 1, 'PX', WALK_EVERY_MS, 'NX').catch(() => null);
     if (mine === 'OK') await this.walk();
   }
 
@@ -61,7 +68,7 @@ export class Tenants {
     const { client, keys } = this.state.parts;
     let from = after === undefined ? '-' : `(${after}`;
     for (;;) {
-      const page = await client.zrangebylex(`${keys.system}tenants`, from, '+', 'LIMIT', 0, size);
+      const page = await answerOf(client.zrangebylex(`${keys.system}tenants`, from, '+', 'LIMIT', 0, size));
       if (page.length === 0) return;
       yield page;
       from = `(${page.at(-1) ?? ''}`;

@@ -23,10 +23,10 @@ export class RedisWorkerDirectory implements WorkerDirectory {
       pool.id,
       ...types,
     );
-    const [isNew] = reply as [number, string[]];
+    const [isOpening] = reply as [number, string[]];
     this.state.parts.bells.attend(workerId);
     // Also when everything was lost in a restart: whoever is ready stands in a new rotation.
-    if (isNew === 1) await this.tenants.walk();
+    if (isOpening === 1) await this.tenants.takeIn(pool);
     this.state.parts.bells.ring({ bell: 'ready' });
   }
 

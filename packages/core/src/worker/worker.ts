@@ -8,6 +8,7 @@ import type { WorkflowCatalog } from '../workflows/catalog.js';
 import { RunContext } from '../workflows/run-context.js';
 import type { RunPorts } from '../workflows/run-ports.js';
 import { type RunEnd, type RunOwner, WorkflowRun } from '../workflows/workflow-run.js';
+import { ClaimsAhead } from './claims-ahead.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { Loop } from './loop.js';
 
@@ -18,6 +19,8 @@ export interface WorkerSettings {
   readonly renewMs: number;
   /** How often to look for work though no bell rang. */
   readonly pollMs: number;
+  /** Tasks that are claimed ahead of free slots, at most. */
+  readonly prefetch: number;
 }
 
 interface Grace {
@@ -36,6 +39,9 @@ interface HeldRun {
 const RESTING_A_SLOT = 10;
 /** How long a worker that stops has to give back what it holds and to say that it leaves: the storage may be away. */
 const GOODBYE_MS = 2_000;
+/** Runs that are over, but whose settlement is not answered yet, for each slot; and how many they may always be. */
+const SETTLING_A_SLOT = 4;
+const SETTLING_ALWAYS = 64;
 const STAY = () => {};
 const NOT_BEGUN = Promise.resolve();
 
@@ -54,6 +60,9 @@ export class Worker {
   #cancelPoll: (() => void) | undefined;
   /** Runs that only wait: they take no slot. */
   #resting = 0;
+  /** Runs that are over and being settled: they take none either. */
+  #settling = 0;
+  readonly #ahead: ClaimsAhead;
   #grace: Grace = { graceMs: 0 };
   #lastClaimAt = 0;
   /** Names the next claim; counted on once it is answered, so that a lost answer loses no claims. */
@@ -76,7 +85,7 @@ export class Worker {
     mayRest: () => this.#resting < this.settings.concurrency * RESTING_A_SLOT,
     rests: (resting) => {
       this.#resting += resting ? 1 : -1;
-      if (resting) this.#wake();
+      if (resting) this.#goOn();
     },
   };
 
@@ -85,6 +94,7 @@ export class Worker {
     private readonly settings: WorkerSettings,
   ) {
     this.workerId = ports.random.uuid();
+    this.#ahead = new ClaimsAhead(settings.prefetch, settings.concurrency);
     this.#keeper = new LeaseKeeper(ports, settings, {
       held: () => [...this.#runs.values()].map(({ run }) => run),
       announce: () => this.announce(),
@@ -106,6 +116,7 @@ export class Worker {
       slots: this.settings.concurrency,
       running: this.#runs.size,
       resting: this.#resting,
+      ahead: this.#ahead.size,
       claimsAsked: this.#claimsAsked,
       tasksClaimed: this.#tasksClaimed,
       runsEnded: { ...this.#ended },
@@ -142,7 +153,9 @@ export class Worker {
       this.#rung = true;
       this.#wake();
     } else if (bell.bell === 'task') {
-      this.#runs.get(runKey(bell.tenantId, bell.taskId))?.run.bell();
+      const key = runKey(bell.tenantId, bell.taskId);
+      this.#ahead.bell(key);
+      this.#runs.get(key)?.run.bell();
     }
   }
 
@@ -189,16 +202,40 @@ export class Worker {
   async #claimOnAndOn(signal: AbortSignal, graceOver: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#rung = false;
-      const free = this.#free;
-      const claims = free > 0 ? await this.#claim(free) : [];
+      const wanted = this.#wanted;
+      const claims = wanted > 0 ? await this.#claim(wanted) : [];
       for (const claim of claims) {
         if (graceOver.aborted) void this.#settle(claim, { kind: 'released' });
-        else this.#begin(claim);
+        else this.#ahead.add(runKey(claim.task.tenant_id, claim.task.task_id), claim, this.#clock.now());
       }
-      const full = this.#free <= 0;
+      this.#fill();
+      this.#releaseAhead(this.#clock.now() - this.settings.pollMs);
       // Idle only if no bell rang since the claim was sent: a bell can overtake an empty answer.
-      if (full || (claims.length === 0 && !this.#rung)) await this.#idle(signal);
+      if (this.#wanted <= 0 || (claims.length === 0 && !this.#rung)) await this.#idle(signal);
     }
+    this.#releaseAhead(Number.POSITIVE_INFINITY);
+  }
+
+  /** How many tasks to ask for: as many as there are free slots, and some ahead, but those not one by one. */
+  get #wanted(): number {
+    const free = Math.max(0, this.#free - this.#ahead.size);
+    const { room } = this.#ahead;
+    const ahead = room - Math.max(0, this.#ahead.size - this.#free);
+    return free > 0 || ahead > room / 2 ? free + Math.max(0, ahead) : 0;
+  }
+
+  /** Begins what waits, as far as there are free slots. */
+  #fill(): void {
+    while (this.#free > 0) {
+      const next = this.#ahead.next();
+      if (!next) return;
+      this.#begin(next.claim, next.belled);
+    }
+  }
+
+  /** Gives back what has waited for a slot since before `since`: others may have one. */
+  #releaseAhead(since: number): void {
+    for (const claim of this.#ahead.takeOlder(since)) void this.#settle(claim, { kind: 'released' });
   }
 
   /** Until something wakes it: a bell, one of its runs that has ended, or the poll. */
@@ -237,10 +274,12 @@ export class Worker {
   }
 
   get #free(): number {
-    return this.settings.concurrency - (this.#runs.size - this.#resting);
+    const { concurrency } = this.settings;
+    if (this.#settling >= Math.max(SETTLING_ALWAYS, concurrency * SETTLING_A_SLOT)) return 0;
+    return concurrency - (this.#runs.size - this.#resting - this.#settling);
   }
 
-  #begin(claim: Claim): void {
+  #begin(claim: Claim, belled: boolean): void {
     const { task } = claim;
     const run = new WorkflowRun(claim, this.ports, this.#owner);
     const key = runKey(task.tenant_id, task.task_id);
@@ -249,12 +288,14 @@ export class Worker {
     const held: HeldRun = { run, done: NOT_BEGUN };
     this.#runs.set(key, held);
     held.done = this.#carryOut(key, held);
+    if (belled) run.bell();
   }
 
   async #carryOut(key: string, held: HeldRun): Promise<void> {
     const { run } = held;
     const { task, version } = run.claim;
     const fn = this.ports.catalog.find(task.type, version);
+    const began = this.#clock.now();
     try {
       if (!fn) {
         this.#ended.released += 1;
@@ -264,11 +305,28 @@ export class Worker {
       const context = new RunContext(run, this.ports);
       const end = await run.run(() => fn(context, task.payload));
       this.#ended[end.kind] += 1;
-      if (end.kind !== 'abandoned' && end.kind !== 'parked') await this.#settle(run.claim, end);
+      this.#ahead.took(this.#clock.now() - began);
+      if (end.kind !== 'abandoned' && end.kind !== 'parked') await this.#settleApart(run.claim, end);
     } finally {
       if (this.#runs.get(key) === held) this.#runs.delete(key);
-      this.#wake();
+      this.#goOn();
     }
+  }
+
+  /** A run that is over needs its slot no more: the next one begins while this one is settled. */
+  async #settleApart(claim: Claim, settlement: Settlement): Promise<void> {
+    this.#settling += 1;
+    this.#goOn();
+    try {
+      await this.#settle(claim, settlement);
+    } finally {
+      this.#settling -= 1;
+    }
+  }
+
+  #goOn(): void {
+    this.#fill();
+    if (this.#wanted > 0) this.#wake();
   }
 
   async #settle(claim: Claim, settlement: Settlement): Promise<void> {

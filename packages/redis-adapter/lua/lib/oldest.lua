@@ -1,5 +1,5 @@
 -- Which ready task has waited longest: the first of each priority is a candidate.
-local PLACES = 2 ^ 44
+local PLACES = 1e14
 
 -- The oldest in one of the lines, and its place.
 local function oldestIn(line)

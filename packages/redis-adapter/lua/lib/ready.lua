@@ -1,6 +1,6 @@
--- Tasks that may be claimed: @ready, by (9 - priority) and place in line. What a claim found that no worker like it
+-- Tasks that may be claimed: @ready, by (9 - priority) · 10^14 + place in line. What a claim found that no worker like it
 -- runs stands in @aside:<group> instead, in the same order.
-local LANES = 2 ^ 44
+local LANES = 1e14
 
 local function scoreOf(task)
   return (9 - task.lane) * LANES + task.head.place

@@ -1,12 +1,14 @@
 -- Takes tasks of one tenant for a worker. Most of them are plain: submitted, not touched since. Their state is one text
 -- for all that are taken at once.
 --
--- `runs` is type -> its versions, newest first. Returns {id, first line and payload, state, steps?, outcomes?}…, whether
+-- `runs` is type -> its versions, newest first. Returns {id, first line and payload, state, steps?, outcomes?}…, where a
+-- plain task has its version for a state; whether
 -- anything that such workers run is left, and the tenant's counters (11 generation, 12 weight).
-local PLACES = 2 ^ 44
+local PLACES = 1e14
 local OLDEST_EVERY = 10
 local MAX_EVENTS = $maxEvents
 local LOOK_AHEAD = 100
+local format = string.format
 
 local function canRun(runs, type, version)
   local versions = runs[type]
@@ -33,7 +35,7 @@ local function runsGroup(runs, group)
   return canRun(runs, type, tonumber(version))
 end
 
--- The first one of what has been ready for longest, whatever its priority.
+-- Takes out what has been ready for longest, whatever its priority.
 local function popOldest(ready)
   local oldest, oldestPlace, from = nil, nil, '-inf'
   while true do
@@ -44,14 +46,12 @@ local function popOldest(ready)
     local score = tonumber(first[2])
     local place = score % PLACES
     if not oldest or place < oldestPlace then
-      oldest, oldestPlace = first, place
+      oldest, oldestPlace = first[1], place
     end
     from = score - place + PLACES
   end
-  if oldest then
-    redis.call('ZREM', ready, oldest[1])
-  end
-  return oldest
+  redis.call('ZREM', ready, oldest or '')
+  return { oldest }
 end
 
 -- What was set aside and such a worker runs goes back into line.
@@ -73,27 +73,33 @@ local function takeBack(prefix, runs, mayTakeSuspect)
   end
 end
 
-local function setAside(prefix, group, id, score)
+local function setAside(prefix, group, id, record, task)
+  local place, priority = record:match('^{"at":%d+,"place":(%d+),"type":"[^"]*","priority":(%d)')
   redis.call('SADD', prefix .. '@groups', group)
-  redis.call('ZADD', prefix .. '@aside:' .. group, score, id)
+  redis.call('ZADD', prefix .. '@aside:' .. group, (9 - (task and task.lane or priority)) * PLACES + place, id)
 end
 
--- The next `most` ids with their scores, in the order in which they are taken: each tenth is the oldest.
-local function gather(ready, most, claimed)
-  local ids, scores = {}, {}
+-- Takes out the next `most` ids, in the order in which they are taken: each tenth is the oldest.
+local function takeNext(ready, most, claimed)
+  local ids = {}
   while #ids < most do
     local toOldest = OLDEST_EVERY - 1 - (claimed + #ids) % OLDEST_EVERY
-    local popped = toOldest == 0 and popOldest(ready)
-      or toOldest > 0 and redis.call('ZPOPMIN', ready, math.min(most - #ids, toOldest)) or {}
-    if #popped == 0 then
+    local found
+    if toOldest == 0 then
+      found = popOldest(ready)
+    else
+      local last = math.min(most - #ids, toOldest) - 1
+      found = redis.call('ZRANGE', ready, 0, last)
+      redis.call('ZREMRANGEBYRANK', ready, 0, last)
+    end
+    if #found == 0 then
       break
     end
-    for at = 1, #popped, 2 do
-      ids[#ids + 1] = popped[at]
-      scores[#scores + 1] = popped[at + 1]
+    for _, id in ipairs(found) do
+      ids[#ids + 1] = id
     end
   end
-  return ids, scores
+  return ids
 end
 
 -- The state of a task that was touched before, now leased; and the event that goes with it.
@@ -112,9 +118,10 @@ end
 
 local function leaseLine(prefix, meta, changes, expires, ids)
   if expires >= (tonumber(meta[8]) or 0) then
-    redis.call('RPUSH', prefix .. '@leases', expires .. ' ' .. table.concat(ids, ' '))
+    local text = format('%d', expires)
+    redis.call('RPUSH', prefix .. '@leases', text .. ' ' .. table.concat(ids, ' '))
     changes[#changes + 1] = 'last_leases'
-    changes[#changes + 1] = expires
+    changes[#changes + 1] = text
     return
   end
   for _, id in ipairs(ids) do
@@ -125,7 +132,7 @@ end
 local function indexDue(prefix, indexed, changes, now, due, system)
   if indexed <= now or due < indexed then
     changes[#changes + 1] = 'due'
-    changes[#changes + 1] = due
+    changes[#changes + 1] = format('%d', due)
     if system then
       redis.call('ZADD', system .. 'due', 'LT', due, prefix:match('{(.*)}'))
     end
@@ -153,25 +160,108 @@ local function leftFor(prefix, runs, hasGroups)
   return false
 end
 
+-- The first lines of the state of all plain tasks that a claim takes. Their version follows, and then the end.
+local PLAIN_END = ',"plain":true}'
+
+local function plainState(lease, now)
+  return '{"state":"leased","token":' .. cjson.encode(lease.token) .. ',"worker":' .. cjson.encode(lease.worker)
+    .. format(',"expires":%d,"since":%d,"began":%d,"attempt":1,"rev":2,"version":', lease.expires, now, now)
+end
+
+-- Leases one task: what is stored of it, what is told, and what the adapter gets.
+local function leaseOne(visit, id, record, known)
+  local lease, runs = visit.lease, visit.runs
+  local type = record:match('^{"at":%d+,"place":%d+,"type":"([^"]*)"')
+  local task = known and cjson.decode(known)
+  local suspect = task and task.lost
+  local version = canRun(runs, type, task and task.version)
+  if not version or (suspect and not lease.maySuspect) then
+    setAside(visit.prefix, groupOf(type, task and task.version, suspect), id, record, task)
+    visit.aside = true
+    return
+  end
+  local states, told, out, taken = visit.states, visit.told, visit.out, visit.taken
+  taken[#taken + 1] = id
+  states[#states + 1] = id
+  if not task then
+    local text = lease.plain[version]
+    if not text then
+      text = lease.opening .. version .. PLAIN_END
+      lease.plain[version] = text
+    end
+    visit.started = visit.started + 1
+    states[#states + 1] = text
+    told[#told + 1] = '["s","' .. id .. '",2,null,{"attempt":1}]'
+    out[#out + 1] = { id, record, version }
+    return
+  end
+  if task.state == 'ready' then
+    visit.started = visit.started + 1
+  end
+  local rev = leaseAgain(task, lease, version, visit.now)
+  lease.maySuspect = lease.maySuspect and not suspect
+  states[#states + 1] = cjson.encode(task)
+  out[#out + 1] = { id, record, states[#states] }
+  if task.journal then
+    withJournal(visit.prefix, out[#out])
+  end
+  if rev then
+    local session = record:match('^[^\n]*"session_id":("[^"]*")') or 'null'
+    told[#told + 1] = '["s","' .. id .. '",' .. rev .. ',' .. session .. ',{"attempt":' .. task.attempt .. '}]'
+  end
+end
+
+local function saveVisit(visit, meta, events, system)
+  local prefix, now, changes = visit.prefix, visit.now, {}
+  local function change(field, value)
+    changes[#changes + 1] = field
+    changes[#changes + 1] = format('%d', value)
+  end
+  if visit.aside then
+    change('groups', 1)
+  end
+  if #visit.taken > 0 then
+    redis.call('HSET', prefix .. '@live', unpack(visit.states))
+    leaseLine(prefix, meta, changes, visit.lease.expires, visit.taken)
+    indexDue(prefix, tonumber(meta[13]) or 0, changes, now, visit.lease.expires, system)
+    change('pending', (tonumber(meta[2]) or 0) - visit.started)
+    change('processing', (tonumber(meta[3]) or 0) + visit.started)
+    change('running', (tonumber(meta[4]) or 0) + #visit.taken)
+    change('claimed', (tonumber(meta[5]) or 0) + #visit.taken)
+  end
+  if #visit.told > 0 then
+    local seq = (tonumber(meta[1]) or 0) + #visit.told
+    change('seq', seq)
+    local entry = '[' .. format('%d', now) .. ',' .. table.concat(visit.told, ',') .. ']'
+    redis.call('XADD', events, 'MINID', '~', format('%d', math.max(1, seq - MAX_EVENTS)), format('%d-0', seq), 'e', entry)
+    if now < (tonumber(meta[10]) or 0) then
+      redis.call('PUBLISH', events, seq .. ' ' .. entry)
+    end
+  end
+  if #changes > 0 then
+    redis.call('HSET', prefix .. '@meta', unpack(changes))
+  end
+end
+
 local function visit(prefix, events, now, most, lease, runs, system)
   local meta = redis.call('HMGET', prefix .. '@meta', 'seq', 'pending', 'processing', 'running', 'claimed', 'max_running',
     'paused', 'last_leases', 'groups', 'followed', 'generation', 'weight', 'due')
-  local seq, pending, processing = tonumber(meta[1]) or 0, tonumber(meta[2]) or 0, tonumber(meta[3]) or 0
-  local running, claimed = tonumber(meta[4]) or 0, tonumber(meta[5]) or 0
-  local room = meta[6] and tonumber(meta[6]) - running or most
+  local claimed = tonumber(meta[5]) or 0
+  local room = meta[6] and tonumber(meta[6]) - (tonumber(meta[4]) or 0) or most
   if meta[7] == '1' or room <= 0 then
     return {}, false, meta
   end
   most = math.min(most, room)
-  local ready, live = prefix .. '@ready', prefix .. '@live'
+  local ready = prefix .. '@ready'
   if meta[9] then
     takeBack(prefix, runs, lease.maySuspect)
   end
-  local out, states, taken, told, aside = {}, {}, {}, {}, false
-  local plain = '{"state":"leased","token":' .. cjson.encode(lease.token) .. ',"worker":' .. cjson.encode(lease.worker)
-    .. ',"expires":' .. lease.expires .. ',"since":' .. now .. ',"began":' .. now .. ',"attempt":1,"rev":2,"version":'
+  local this = {
+    prefix = prefix, now = now, lease = lease, runs = runs,
+    out = {}, states = {}, taken = {}, told = {}, started = 0, aside = false,
+  }
   for _ = 1, LOOK_AHEAD do
-    local ids, scores = gather(ready, most - #taken, claimed + #taken)
+    local ids = takeNext(ready, most - #this.taken, claimed + #this.taken)
     if #ids == 0 then
       break
     end
@@ -180,76 +270,17 @@ local function visit(prefix, events, now, most, lease, runs, system)
       keys[at] = prefix .. id
     end
     local records = redis.call('MGET', unpack(keys))
-    local known = redis.call('HMGET', live, unpack(ids))
+    local known = redis.call('HMGET', prefix .. '@live', unpack(ids))
     for at, id in ipairs(ids) do
-      local record = records[at]
-      local type = record:match('^{"at":%d+,"place":%d+,"type":"([^"]*)"')
-      local task = known[at] and cjson.decode(known[at])
-      local suspect = task and task.lost
-      local version = canRun(runs, type, task and task.version)
-      if not version or (suspect and not lease.maySuspect) then
-        local group = groupOf(type, task and task.version, suspect)
-        setAside(prefix, group, id, scores[at])
-        aside = true
-      else
-        local rev = 2
-        local session = 'null'
-        if task then
-          local wasReady = task.state == 'ready'
-          rev = leaseAgain(task, lease, version, now)
-          if wasReady then
-            pending, processing = pending - 1, processing + 1
-          end
-          if suspect then
-            lease.maySuspect = false
-          end
-          states[#states + 1] = id
-          states[#states + 1] = cjson.encode(task)
-          out[#out + 1] = { id, record, states[#states] }
-          if task.journal then
-            withJournal(prefix, out[#out])
-          end
-          session = record:match('"session_id":("[^"]*")') or 'null'
-        else
-          pending, processing = pending - 1, processing + 1
-          states[#states + 1] = id
-          states[#states + 1] = plain .. version .. ',"plain":true}'
-          out[#out + 1] = { id, record, states[#states] }
-        end
-        taken[#taken + 1] = id
-        if rev then
-          told[#told + 1] = '["s","' .. id .. '",' .. rev .. ',' .. session .. ',{"attempt":'
-            .. (task and task.attempt or 1) .. '}]'
-        end
+      -- An id whose task is gone, or is none, is dropped.
+      if records[at] then
+        leaseOne(this, id, records[at], known[at])
       end
     end
-    if #taken >= most then
+    if #this.taken >= most then
       break
     end
   end
-  local changes = {}
-  if aside then
-    changes = { 'groups', 1 }
-  end
-  if #taken > 0 then
-    seq = seq + #told
-    redis.call('HSET', live, unpack(states))
-    leaseLine(prefix, meta, changes, lease.expires, taken)
-    indexDue(prefix, tonumber(meta[13]) or 0, changes, now, lease.expires, system)
-    for field, value in pairs({ seq = seq, pending = pending, processing = processing, running = running + #taken, claimed = claimed + #taken }) do
-      changes[#changes + 1] = field
-      changes[#changes + 1] = value
-    end
-  end
-  if #told > 0 then
-    local entry = '[' .. now .. ',' .. table.concat(told, ',') .. ']'
-    redis.call('XADD', events, 'MINID', '~', math.max(1, seq - MAX_EVENTS), seq .. '-0', 'e', entry)
-    if now < (tonumber(meta[10]) or 0) then
-      redis.call('PUBLISH', events, seq .. ' ' .. entry)
-    end
-  end
-  if #changes > 0 then
-    redis.call('HSET', prefix .. '@meta', unpack(changes))
-  end
-  return out, leftFor(prefix, runs, meta[9] or aside), meta
+  saveVisit(this, meta, events, system)
+  return this.out, leftFor(prefix, runs, meta[9] or this.aside), meta
 end

@@ -72,7 +72,8 @@ export class Subscription implements FeedListener {
         this.#begin(positionOf(cursor));
       } else {
         const [wanted, head] = [positionOf(after), positionOf(cursor)];
-        const reachable = wanted.epoch === head.epoch && wanted.seq <= head.seq;
+        // The beginning of a log may have been told before it had an epoch: the log itself knows.
+        const reachable = wanted.seq === 0 || (wanted.epoch === head.epoch && wanted.seq <= head.seq);
         this.#begin(reachable ? wanted : head);
         if (!reachable) sink.control({ event: 'gap', id, from: after, to: cursor, snapshot });
       }
@@ -112,6 +113,8 @@ export class Subscription implements FeedListener {
 
   #offer(frame: EventFrame): void {
     if (this.#last && !isAfter(frame.cursor, this.#last)) return;
+    const { epoch } = frame.cursor;
+    if (this.#from?.seq === 0 && this.#from.epoch !== epoch) this.#from = { epoch, seq: 0 };
     this.#parts.sink.event(frame, this);
     this.#last = frame.cursor;
   }

@@ -86,6 +86,7 @@ export class ServerMetrics {
       const now = worker();
       set(now && now.running - now.resting, { state: 'working' });
       set(now?.resting, { state: 'resting' });
+      set(now?.ahead, { state: 'ahead' });
     });
     this.#gauge('worker_claim_age_seconds', 'Since the queue last answered a claim.', [], (set) =>
       set(inSeconds(worker()?.sinceClaimMs)),

@@ -1,0 +1,68 @@
+-- For the scripts that do one thing to many tasks, of one tenant or of several: a call of its own costs the server more
+-- than a task in it. They take the texts of commands as they are, and write whole numbers as text: what a script hands to a
+-- command as a number is written out as a fraction, which takes longer.
+--
+-- KEYS  meta and events of the one tenant on a Cluster · else the system's alone
+-- ARGV  the time or '' · then for each tenant: meta key, events key, how many tasks, and what is said of each
+local SYSTEM = #KEYS == 1 and KEYS[1] or nil
+local MAX_EVENTS, MAX_EVENT_AGE = $maxEvents, $maxEventAgeMs
+local format = string.format
+
+local now = tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local nowText = format('%d', now)
+
+local function appendEvents(events, told, seq, followed)
+  local entry = '[' .. nowText .. ',' .. table.concat(told, ',') .. ']'
+  redis.call('XADD', events, 'MINID', '~', format('%d', math.max(1, seq - MAX_EVENTS)), format('%d-0', seq), 'e', entry)
+  if followed and now < tonumber(followed) then
+    redis.call('PUBLISH', events, seq .. ' ' .. entry)
+  end
+end
+
+-- What belongs to no tenant, see system: `due` is when the first of its tasks is, `isReady` that it became claimable.
+local function tellSystem(prefix, changes, due, indexed, isReady)
+  local effects = {}
+  local tenant = prefix:match('{([^}]*)}')
+  if due and (indexed <= now or due < indexed) then
+    changes[#changes + 1] = 'due'
+    changes[#changes + 1] = format('%d', due)
+    if SYSTEM then
+      redis.call('ZADD', SYSTEM .. 'due', 'LT', format('%d', due), tenant)
+    else
+      effects[#effects + 1] = { 'due', due }
+    end
+  end
+  if isReady and SYSTEM then
+    joinRotations(SYSTEM, tenant)
+  elseif isReady then
+    effects[#effects + 1] = { 'ready', redis.call('HINCRBY', prefix .. '@meta', 'generation', 1) }
+  end
+  return effects
+end
+
+-- A tenant that was not heard of before.
+local function introduce(prefix, changes, effects)
+  for field, value in pairs({ known = '1', epoch = format('%x', now) }) do
+    changes[#changes + 1] = field
+    changes[#changes + 1] = value
+  end
+  redis.call('ZADD', prefix .. '@due', now + MAX_EVENT_AGE, 'events\n')
+  if SYSTEM then
+    redis.call('ZADD', SYSTEM .. 'tenants', 0, prefix:match('{([^}]*)}'))
+  else
+    effects[#effects + 1] = { 'tenant' }
+  end
+end
+
+-- What is wrong with one tenant's keys is an answer to that tenant alone.
+local function apart(work, ...)
+  local ok, answer = pcall(work, ...)
+  if ok then
+    return answer
+  end
+  return type(answer) == 'table' and answer.err or tostring(answer)
+end
