@@ -3,7 +3,7 @@
 -- <system>workers  id -> {runs, seenAt} · <system>announced  type -> when · <system>pools  see system
 -- @keys   system
 -- @args   now · worker · what it runs, as JSON · its pool · types
--- @return whether all tenants are to be walked · workers that are gone
+-- @return whether all tenants are to be walked · whether it is new · workers that are gone
 --@include pools
 local GONE_AFTER = 5 * 60 * 1000
 local system, now = KEYS[1], tonumber(ARGV[1])
@@ -11,7 +11,7 @@ if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-redis.call('HSET', system .. 'workers', ARGV[2], '{"runs":' .. ARGV[3] .. ',"seenAt":' .. now .. '}')
+local joined = redis.call('HSET', system .. 'workers', ARGV[2], '{"runs":' .. ARGV[3] .. ',"seenAt":' .. now .. '}')
 for at = 5, #ARGV do
   redis.call('HSET', system .. 'announced', ARGV[at], now)
 end
@@ -23,4 +23,4 @@ for at = 1, #workers, 2 do
     redis.call('HDEL', system .. 'workers', workers[at])
   end
 end
-return { openPool(system, ARGV[4]), gone }
+return { openPool(system, ARGV[4]), joined, gone }

@@ -50,7 +50,7 @@ local function settleIn(meta, events, first, count)
     ids[#ids + 1] = ARGV[at]
   end
   local states = redis.call('HMGET', prefix .. '@live', unpack(ids))
-  local answers, ended, done, told, kept, failed = {}, {}, {}, {}, {}, 0
+  local answers, ended, done, told, kept, failed = {}, {}, {}, {}, {}, {}
   for at, id in ipairs(ids) do
     local arg = first + (at - 1) * 4
     local state = states[at]
@@ -71,7 +71,7 @@ local function settleIn(meta, events, first, count)
       if success then
         kept[#kept + 1] = id
       else
-        failed = failed + 1
+        failed[#failed + 1] = id
         redis.call('ZADD', prefix .. '@due', now + DEAD_RETENTION, 'retention\n' .. id)
       end
     end
@@ -88,9 +88,9 @@ local function settleIn(meta, events, first, count)
     'seq', format('%d', seq), 'processing', format('%d', (tonumber(known[2]) or 0) - #ended),
     'completed', format('%d', (tonumber(known[3]) or 0) + #kept), 'running', format('%d', running),
   }
-  if failed > 0 then
+  if #failed > 0 then
     changes[#changes + 1] = 'failed'
-    changes[#changes + 1] = format('%d', (tonumber(known[9]) or 0) + failed)
+    changes[#changes + 1] = format('%d', (tonumber(known[9]) or 0) + #failed)
   end
   if #kept > 0 then
     keepUntil(prefix, now + RETENTION, kept, tonumber(known[7]) or 0, changes)
@@ -99,6 +99,9 @@ local function settleIn(meta, events, first, count)
   local isReady = known[8] and redis.call('HGET', meta, 'paused') ~= '1' and redis.call('EXISTS', prefix .. '@ready') == 1
   local due = now + (#kept > 0 and math.min(RETENTION, DEAD_RETENTION) or DEAD_RETENTION)
   local effects = tellSystem(prefix, changes, due, tonumber(known[4]) or 0, isReady)
+  for _, id in ipairs(failed) do
+    effects[#effects + 1] = { 'dead_letter', id }
+  end
   redis.call('HSET', meta, unpack(changes))
   return { answers, effects, due }
 end

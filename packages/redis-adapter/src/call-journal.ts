@@ -55,7 +55,13 @@ export class RedisCallJournal implements CallJournal {
     const reply = await this.state.change(report.tenantId, 'report', request, bytes, heldId);
     const [answer, id] = reply as [ReportAnswer['answer'], string];
     if (answer === 'held') return { answer, heldId: id };
+    if (answer === 'late') this.#tellLate(report, id);
     return answerAbout(answer, id);
+  }
+
+  #tellLate({ tenantId, service, jobId }: Report, taskId: string): void {
+    const text = `${service} has reported on job ${jobId} of task ${taskId} when it had an outcome already`;
+    this.state.parts.notices.tell('late_outcome', text, { tenant: tenantId, task: taskId, service });
   }
 
   async heldReport({ tenantId, heldId }: Parameters<CallJournal['heldReport']>[0]): Promise<ReportAnswer> {

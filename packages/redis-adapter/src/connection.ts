@@ -44,8 +44,11 @@ export function connect(target: RedisTarget, purpose: Purpose, commandTimeoutMs:
     return new Redis({ ...common, ...credentials, sentinels, name: target.name, replyMapping: 'legacy' });
   }
   const { maxRetriesPerRequest: _, retryStrategy: __, ...ofNodes } = common;
+  const tls = target.nodes.some((node) => node.startsWith('rediss:')) && { tls: {} };
   return new Cluster(target.nodes.map(hostAndPort), {
-    redisOptions: { ...ofNodes, ...credentials, replyMapping: 'legacy' },
+    redisOptions: { ...ofNodes, ...credentials, ...tls, replyMapping: 'legacy' },
+    // It would ask for more rights than are needed, and wait for them without end.
+    enableReadyCheck: false,
     clusterRetryStrategy: (times) => Math.min(50 * times, RETRY_MAX_MS),
     slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
   });
@@ -53,7 +56,7 @@ export function connect(target: RedisTarget, purpose: Purpose, commandTimeoutMs:
 
 function hostAndPort(node: string): { readonly host: string; readonly port: number } {
   const { hostname, port } = new URL(/^\w+:\/\//.test(node) ? node : `redis://${node}`);
-  return { host: hostname, port: Number(port || 6379) };
+  return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || 6379) };
 }
 
 /** Ends a connection of our own, whatever it is doing. */

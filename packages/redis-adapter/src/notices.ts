@@ -24,13 +24,19 @@ export class Notices {
     this.client.xadd(this.key, 'MAXLEN', '~', KEPT, '*', ...flat).catch(() => undefined);
   }
 
-  /** What is there, then what comes, until `signal` fires. */
-  async *follow({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<Notice> {
-    let last = '-';
+  /** The last `recent` of what is there, then what comes, until `signal` fires. */
+  async *follow({
+    signal,
+    recent = 100,
+  }: {
+    readonly signal: AbortSignal;
+    readonly recent?: number;
+  }): AsyncGenerator<Notice> {
+    const newest = await answerOf(this.client.xrevrange(this.key, '+', '-', 'COUNT', Math.max(1, recent)));
+    let last = newest[0]?.[0] ?? '0';
+    for (const [id, fields] of newest.slice(0, recent).toReversed()) yield readNotice(id, fields);
     while (!signal.aborted) {
-      const entries = await answerOf(
-        this.client.xrange(this.key, last === '-' ? '-' : `(${last}`, '+', 'COUNT', 100),
-      );
+      const entries = await answerOf(this.client.xrange(this.key, `(${last}`, '+', 'COUNT', 100));
       for (const [id, fields] of entries) {
         if (signal.aborted) return;
         last = id;

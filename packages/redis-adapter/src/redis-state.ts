@@ -3,6 +3,7 @@ import type { Cluster, Redis } from 'ioredis';
 import type { BellBoard } from './bell-board.js';
 import { Epochs } from './epoch.js';
 import type { Keys } from './keys.js';
+import type { Notices } from './notices.js';
 import { toStorageError } from './storage-errors.js';
 import type { Reply, ScriptName, ScriptRunner, StorageLimits } from './script-runner.js';
 
@@ -17,6 +18,7 @@ export class RedisState {
       readonly keys: Keys;
       readonly scripts: ScriptRunner;
       readonly bells: BellBoard;
+      readonly notices: Notices;
       readonly limits: StorageLimits;
       readonly random: Random;
       /** Absent: the time is that of the server. */
@@ -90,18 +92,20 @@ export class RedisState {
   }
 
   /**
-   * What a step leaves to do: the sweeper of this process hears of what is due, and on a Cluster the system's keys, which
-   * are on another node. A crash before that is mended by the walk over all tenants, and so is a node that is away.
+   * What a step leaves to do: the sweeper of this process hears of what is due, operators hear of dead letters; and on a
+   * Cluster the system's keys, which are on another node. A crash before that is mended by the walk over all tenants, and so is a node that is away.
    */
   async after(tenantId: string, effects: readonly (readonly Reply[])[], due: number | null): Promise<void> {
     if (due !== null) this.parts.bells.ring({ bell: 'due', at: due });
     for (const [effect, value] of effects) {
-      await this.#apply(tenantId, effect as string, value as number).catch(() => undefined);
+      await this.#apply(tenantId, effect as string, value as string | number).catch(() => undefined);
     }
   }
 
-  async #apply(tenantId: string, effect: string, value: number): Promise<void> {
+  async #apply(tenantId: string, effect: string, value: string | number): Promise<void> {
     if (effect === 'ready') await this.runSystem('joinRotations', tenantId, value);
+    else if (effect === 'dead_letter')
+      this.parts.notices.tell(effect, `task ${value} has failed`, { tenant: tenantId, task: String(value) });
     else await this.runSystem('indexTenant', tenantId, effect === 'due' ? value : '');
   }
 }

@@ -70,7 +70,6 @@ export class RedisStorage implements Storage, AsyncDisposable {
   readonly bells: Bells;
   readonly #state: RedisState;
   readonly #connections: Connections;
-  readonly #notices: Notices;
 
   /** Opens connections of its own, and closes them. Nothing is awaited: what is asked before they stand waits for them. */
   static connect(target: RedisTarget, options: RedisStorageOptions = {}): RedisStorage {
@@ -108,6 +107,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
       keys,
       scripts: new ScriptRunner(client, allLimits),
       bells,
+      notices: new Notices(client, keys.notifications),
       limits: allLimits,
       random,
       clock,
@@ -117,10 +117,12 @@ export class RedisStorage implements Storage, AsyncDisposable {
     const claims = new Claims(state, tenants);
     this.#state = state;
     this.#connections = connections;
-    this.#notices = new Notices(client, keys.notifications);
     // Without a listener an error of a connection would end the process; whoever asks hears of it anyway.
     for (const connection of [client, listening]) connection.on('error', ignore);
     listening.on('ready', () => bells.ringAll());
+    // A step whose answer was lost may have left the rotation, on another node, without a tenant that is ready.
+    if (client instanceof Cluster)
+      client.on('+node', (node: Redis) => node.on('close', () => tenants.walkSoon()));
     this.workers = new RedisWorkerDirectory(state, tenants, claims);
     this.tasks = new RedisTaskRecords(state, new Submissions(state), this.workers);
     this.queue = new RedisTaskQueue(state, claims, new Sweeps(state, tenants));
@@ -146,9 +148,14 @@ export class RedisStorage implements Storage, AsyncDisposable {
     return checkServer(this.#connections.commands);
   }
 
-  /** Notices for operators: the last ten thousand, then what comes. */
-  notices(options: { readonly signal: AbortSignal }): AsyncIterable<Notice> {
-    return this.#notices.follow(options);
+  /**
+   * Notices for operators, at least the last ten thousand of which are kept: workers that join, leave or are lost, dead
+   * letters, late outcomes.
+   *
+   * @param options.recent so many of those that are there come first. Default 100.
+   */
+  notices(options: { readonly signal: AbortSignal; readonly recent?: number }): AsyncIterable<Notice> {
+    return this.#state.parts.notices.follow(options);
   }
 
   /** Resolves once the bells that were rung until now have arrived in this process. For tests, which wait for facts. */

@@ -11,6 +11,7 @@ export class Tenants {
   /** By pool: while it is opened, and when it was. */
   readonly #open = new Map<string, Promise<void>>();
   #nextWalkAt = 0;
+  #isWalkOwed = false;
 
   constructor(private readonly state: RedisState) {}
 
@@ -25,11 +26,6 @@ export class Tenants {
       this.#open.set(pool.id, opening);
     }
     return opening;
-  }
-
-  /** The pool may be gone, as after a restart that lost everything. */
-  forget(pool: Pool): void {
-    this.#open.delete(pool.id);
   }
 
   async #openPool(pool: Pool): Promise<void> {
@@ -51,7 +47,15 @@ export class Tenants {
     const { client, keys } = this.state.parts;
     // Without room there is no walk, and everything else goes on.
     const mine = await client.set(`${keys.system}walk`, 1, 'PX', WALK_EVERY_MS, 'NX').catch(() => null);
-    if (mine === 'OK') await this.walk();
+    if (mine !== 'OK' && !this.#isWalkOwed) return;
+    this.#isWalkOwed = false;
+    await this.walk();
+  }
+
+  /** With the next sweep, whoever else has walked: a connection was lost, and with it perhaps what a step has left to do. */
+  walkSoon(): void {
+    this.#isWalkOwed = true;
+    this.#nextWalkAt = 0;
   }
 
   /** Puts every tenant back into the rotations and the index of due times. */

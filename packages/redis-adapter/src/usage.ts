@@ -1,6 +1,6 @@
 import type { UsageLedger, UsageRow } from '@agent-orchestrator/core';
 import type { RedisState } from './redis-state.js';
-import { toStorageError } from './storage-errors.js';
+import { answerOf } from './storage-errors.js';
 
 const DAY_MS = 24 * 60 * 60_000;
 
@@ -29,9 +29,7 @@ export class RedisUsage implements UsageLedger {
   async sum({ tenantId, from, to }: Parameters<UsageLedger['sum']>[0]): Promise<readonly UsageRow[]> {
     this.state.checkOpen();
     const { client, keys } = this.state.parts;
-    const fields = await client.hgetall(keys.usage(tenantId)).catch((error: unknown) => {
-      throw toStorageError(error);
-    });
+    const fields = await answerOf(client.hgetall(keys.usage(tenantId)));
     const rows = new Map<string, { -readonly [K in keyof UsageRow]: UsageRow[K] }>();
     for (const [field, value] of Object.entries(fields)) {
       const [days = '', model = '', operation = '', counter = ''] = field.split('\n');

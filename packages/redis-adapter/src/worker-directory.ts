@@ -2,7 +2,7 @@ import type { WorkerDirectory, WorkerEntry } from '@agent-orchestrator/core';
 import type { Claims } from './claims.js';
 import { poolOf } from './pool.js';
 import type { RedisState } from './redis-state.js';
-import { toStorageError } from './storage-errors.js';
+import { answerOf } from './storage-errors.js';
 import type { Tenants } from './tenants.js';
 
 export class RedisWorkerDirectory implements WorkerDirectory {
@@ -23,7 +23,10 @@ export class RedisWorkerDirectory implements WorkerDirectory {
       pool.id,
       ...types,
     );
-    const [isOpening] = reply as [number, string[]];
+    const [isOpening, joined, gone] = reply as [number, number, string[]];
+    const { notices } = this.state.parts;
+    if (joined === 1) notices.tell('worker_joined', `worker ${workerId} has joined`, { worker: workerId });
+    for (const lost of gone) notices.tell('worker_lost', `worker ${lost} is lost`, { worker: lost });
     this.state.parts.bells.attend(workerId);
     // Also when everything was lost in a restart: whoever is ready stands in a new rotation.
     if (isOpening === 1) await this.tenants.takeIn(pool);
@@ -33,9 +36,9 @@ export class RedisWorkerDirectory implements WorkerDirectory {
   async leave({ workerId }: Parameters<WorkerDirectory['leave']>[0]): Promise<void> {
     this.state.checkOpen();
     const { client, keys, bells } = this.state.parts;
-    await client.hdel(`${keys.system}workers`, workerId).catch((error: unknown) => {
-      throw toStorageError(error);
-    });
+    const left = await answerOf(client.hdel(`${keys.system}workers`, workerId));
+    const { notices } = this.state.parts;
+    if (left === 1) notices.tell('worker_left', `worker ${workerId} has left`, { worker: workerId });
     this.claims.forget(workerId);
     bells.leave(workerId);
   }
@@ -50,9 +53,7 @@ export class RedisWorkerDirectory implements WorkerDirectory {
   async list(): Promise<readonly WorkerEntry[]> {
     this.state.checkOpen();
     const { client, keys } = this.state.parts;
-    const workers = await client.hgetall(`${keys.system}workers`).catch((error: unknown) => {
-      throw toStorageError(error);
-    });
+    const workers = await answerOf(client.hgetall(`${keys.system}workers`));
     return Object.entries(workers).map(([workerId, text]) => {
       const { runs, seenAt } = JSON.parse(text) as Omit<WorkerEntry, 'workerId'>;
       return { workerId, runs, seenAt };

@@ -74,6 +74,7 @@ end
 
 local function failTask(task, outcome, reason)
   endTask(task, 'failed', outcome, reason)
+  effects[#effects + 1] = { 'dead_letter', task.id }
   local batch = batchKey(task)
   if batch and redis.call('HGET', batch, 'fail_fast') == '1' then
     for _, item in ipairs(redis.call('LRANGE', batch .. ':items', 0, -1)) do
