@@ -4,7 +4,7 @@
 -- @keys   system
 -- @args   now · {pool, worker, token, max, lease, runs, may_suspect, turn}
 -- @return the time · for each tenant {tenant, its tasks (see visit)} · when the leases end · the state of plain tasks
---@include visit resend
+--@include trim visit resend
 local SYSTEM = KEYS[1]
 local NAMESPACE = SYSTEM:match('^(.*):system:')
 local now = tonumber(ARGV[1])

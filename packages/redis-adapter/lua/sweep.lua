@@ -4,7 +4,7 @@
 -- @due  "kind newline what" by time
 -- @args   most
 -- @return duties done, as kind, count, kind, count … · when the next one is due · the time
---@include tenant task events due rotation system ready session lines steps held calls ending usage outcomes duties
+--@include tenant task trim events due rotation system ready session lines steps held calls ending usage outcomes duties
 local left, done = tonumber(ARGV[2]), {}
 
 local function perform(kind, what)
@@ -97,6 +97,10 @@ trimMade()
 local _, next = earliestSource()
 earliest = nil
 setMeta('due', next or 0)
+-- What became ready in a sweep whose answer was lost is said by the next one.
+if not SYSTEM and redis.call('EXISTS', READY) == 1 then
+  becameReady = true
+end
 if SYSTEM and next then
   redis.call('ZADD', SYSTEM .. 'due', next, TENANT)
 elseif SYSTEM then

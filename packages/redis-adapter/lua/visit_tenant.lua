@@ -4,7 +4,7 @@
 -- @args   now · {worker, token, visit (a tenant may be visited several times for one claim), max, lease, runs, may_suspect}
 -- @return the time · tasks (see visit) · whether more are left · generation · weight · when the leases end ·
 --         the state of plain tasks
---@include visit resend
+--@include trim visit resend
 local prefix = KEYS[1]:sub(1, -6)
 local now = tonumber(ARGV[1])
 if not now then

@@ -1,6 +1,7 @@
 -- Puts a tenant back where a crash between two steps may have left it out: into the rotations, and the index of due times.
 --
---@include tenant task events due rotation system
+-- @args   1: it may not even be known
+--@include tenant task trim events due rotation system
 if redis.call('EXISTS', READY) == 1 or redis.call('EXISTS', PREFIX .. '@groups') == 1 then
   becameReady = true
 end
@@ -16,4 +17,7 @@ first(redis.call('LINDEX', PREFIX .. '@made', count('checked')), '^%d+ (%d+)')
 first(redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2], '^%d+')
 -- Said again, whatever was said before.
 meta.due = nil
+if not SYSTEM and ARGV[2] == '1' then
+  effects[#effects + 1] = { 'tenant' }
+end
 return finish(1)

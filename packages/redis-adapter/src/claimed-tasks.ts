@@ -10,11 +10,10 @@ import {
 } from './task-view.js';
 
 /**
- * Id, record and state of a task; of one that has asked for something its steps, outcomes by key, and changes. Instead of
- * a state, that of a plain task has its version: the rest is the same for all that one claim takes.
+ * Id and state of a task; of one that has asked for something its steps, outcomes by key, and changes. Instead of a state,
+ * that of a plain task has its version: the rest is the same for all that one claim takes.
  */
 export type ClaimedReply = readonly [
-  string,
   string,
   string | number,
   (readonly string[])?,
@@ -30,10 +29,16 @@ export interface ClaimedTask {
 
 const NO_STEPS: readonly StoredStep[] = [];
 
-/** Tasks of one tenant, as a claim took them. @param opening the state of plain tasks, up to their version. */
+/**
+ * Tasks of one tenant, as a claim took them.
+ *
+ * @param records the stored tasks, in the same order; one that is gone is left out.
+ * @param opening the state of plain tasks, up to their version.
+ */
 export function readClaimed(
   tenantId: string,
   found: readonly ClaimedReply[],
+  records: readonly (string | null)[],
   opening: string,
 ): readonly ClaimedTask[] {
   const plain = new Map<number, StoredState>();
@@ -42,9 +47,11 @@ export function readClaimed(
     if (!state) plain.set(version, (state = JSON.parse(`${opening}${version}}`) as StoredState));
     return state;
   };
-  return found.map((reply) => {
-    const [taskId, record, state] = reply;
-    if (typeof state === 'string') return readTouched(tenantId, reply);
+  return found.flatMap((reply, at) => {
+    const [taskId, state] = reply;
+    const record = records[at];
+    if (typeof record !== 'string') return [];
+    if (typeof state === 'string') return [readTouched(tenantId, reply, record)];
     const stored: StoredTask = {
       taskId,
       ...readRecord(record),
@@ -52,12 +59,12 @@ export function readClaimed(
       outcome: undefined,
       steps: NO_STEPS,
     };
-    return { claim: claimOf(tenantId, stored), lost: false };
+    return [{ claim: claimOf(tenantId, stored), lost: false }];
   });
 }
 
-function readTouched(tenantId: string, reply: ClaimedReply): ClaimedTask {
-  const [taskId, record, state, steps = [], outcomes = [], changes = 0] = reply;
+function readTouched(tenantId: string, reply: ClaimedReply, record: string): ClaimedTask {
+  const [taskId, state, steps = [], outcomes = [], changes = 0] = reply;
   const stored = readTask([taskId, record, String(state), steps]);
   const byKey = new Map<string, string>();
   for (let at = 0; at < outcomes.length; at += 2)

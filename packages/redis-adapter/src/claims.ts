@@ -2,10 +2,13 @@ import type { Claim, Lease, TaskQueue } from '@agent-orchestrator/core';
 import { type ClaimedReply, type ClaimedTask, readClaimed } from './claimed-tasks.js';
 import { type Pool, poolOf } from './pool.js';
 import type { RedisState } from './redis-state.js';
+import { answerOf } from './storage-errors.js';
 import type { Tenants } from './tenants.js';
 
 /** At most so many tasks of one tenant in a row, while others are ready too. */
 const TURN = 8;
+/** One claim takes no more: while the server looks for the next ones, the worker has something to do. */
+const MOST_A_CLAIM = 64;
 
 type ClaimParams = Parameters<TaskQueue['claim']>[0];
 
@@ -21,8 +24,9 @@ export class Claims {
     private readonly tenants: Tenants,
   ) {}
 
-  async claim(params: ClaimParams): Promise<readonly Claim[]> {
+  async claim(asked: ClaimParams): Promise<readonly Claim[]> {
     this.state.checkOpen();
+    const params = { ...asked, max: Math.min(asked.max, MOST_A_CLAIM) };
     this.state.parts.bells.attend(params.workerId);
     const pool = poolOf(params.runs);
     await this.tenants.open(pool);
@@ -69,7 +73,23 @@ export class Claims {
       string?,
     ];
     if (expires !== undefined) this.state.parts.bells.ring({ bell: 'due', at: expires });
-    return byTenant.flatMap(([tenantId, found]) => readClaimed(tenantId, found, opening));
+    const records = await this.#recordsOf(byTenant);
+    let read = 0;
+    return byTenant.flatMap(([tenantId, found]) => {
+      const own = records.slice(read, (read += found.length));
+      return readClaimed(tenantId, found, own, opening);
+    });
+  }
+
+  /** What the tasks are made of: read apart from the script, which would take long over large texts. */
+  async #recordsOf(
+    byTenant: readonly (readonly [string, readonly ClaimedReply[]])[],
+  ): Promise<readonly (string | null)[]> {
+    const { client, keys } = this.state.parts;
+    const wanted = byTenant.flatMap(([tenantId, found]) =>
+      found.map(([taskId]) => keys.task(tenantId, taskId)),
+    );
+    return wanted.length === 0 ? [] : answerOf(client.mget(wanted));
   }
 
   #request({ workerId, claimId, max, leaseMs }: ClaimParams, pool: Pool) {
@@ -168,7 +188,8 @@ export class Claims {
       string?,
     ];
     if (found.length > 0) await this.state.after(tenantId, [['due', expires]], expires);
-    for (const claimed of readClaimed(tenantId, found, opening))
+    const records = await this.#recordsOf([[tenantId, found]]);
+    for (const claimed of readClaimed(tenantId, found, records, opening))
       turns.claims.set(claimed.claim.task.task_id, claimed);
     const isEmpty = more === 0;
     return {

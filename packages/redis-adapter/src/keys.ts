@@ -20,6 +20,10 @@ export class Keys {
     return `${this.prefix}:tasks:{${tenantId}}:@meta`;
   }
 
+  task(tenantId: string, taskId: string): string {
+    return `${this.prefix}:tasks:{${tenantId}}:${taskId}`;
+  }
+
   /** The log, and the channel that its events are rung on. */
   events(tenantId: string): string {
     return `${this.prefix}:events:{${tenantId}}`;

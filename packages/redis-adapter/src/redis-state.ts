@@ -7,9 +7,25 @@ import type { Notices } from './notices.js';
 import { toStorageError } from './storage-errors.js';
 import type { Reply, ScriptName, ScriptRunner, StorageLimits } from './script-runner.js';
 
+/** Answers that a step gives to one who asks again: what else there was to do was said in the first answer, and is lost. */
+const REPEATED: ReadonlySet<unknown> = new Set([
+  'replayed',
+  'known',
+  'duplicate',
+  'repeated',
+  'redriven',
+  'exists',
+  'lease_lost',
+  'not_parked',
+  'already_final',
+  'already_closed',
+]);
+
 /** What all parts of the adapter share: how to take a step on a tenant, and on what belongs to no tenant. */
 export class RedisState {
   closed = false;
+  /** Tenants of which the node that everybody's keys are on could not be told. */
+  readonly #untold = new Set<string>();
   readonly epochs = new Epochs((tenantId) => this.run(tenantId, 'readEvents', -1, 0, 0));
 
   constructor(
@@ -49,7 +65,21 @@ export class RedisState {
       number | null,
     ];
     await this.after(tenantId, effects, due);
+    if (REPEATED.has(Array.isArray(answer) ? answer[0] : answer)) await this.tellAgain(tenantId);
     return answer;
+  }
+
+  /** On a Cluster: whatever a tenant's steps may have left to do is said once more. */
+  async tellAgain(tenantId: string): Promise<void> {
+    if (!this.parts.isCluster) return;
+    await this.change(tenantId, 'walkTenant', 1).catch(() => this.#untold.add(tenantId));
+  }
+
+  /** What could not be said when it was to be said. */
+  async tellUntold(): Promise<void> {
+    const tenants = [...this.#untold];
+    this.#untold.clear();
+    await Promise.all(tenants.map((tenantId) => this.tellAgain(tenantId)));
   }
 
   /** A script of one tenant, as it answers. */
@@ -98,7 +128,9 @@ export class RedisState {
   async after(tenantId: string, effects: readonly (readonly Reply[])[], due: number | null): Promise<void> {
     if (due !== null) this.parts.bells.ring({ bell: 'due', at: due });
     for (const [effect, value] of effects) {
-      await this.#apply(tenantId, effect as string, value as string | number).catch(() => undefined);
+      await this.#apply(tenantId, effect as string, value as string | number).catch(() =>
+        this.#untold.add(tenantId),
+      );
     }
   }
 

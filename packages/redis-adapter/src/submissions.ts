@@ -1,6 +1,7 @@
 import {
   type BatchSubmission,
   type Idempotency,
+  type JsonValue,
   type NewTask,
   OrchestratorError,
   type Submission,
@@ -15,10 +16,13 @@ import { storedMessage } from './messages.js';
 import { type BatchPart, MicroBatch, type PartOutcome } from './micro-batch.js';
 import type { RedisState } from './redis-state.js';
 import type { Reply } from './script-runner.js';
-import { readTask, taskTail, viewTask, type TaskOrigin } from './task-view.js';
+import { headOf, readTask, type TaskHead, taskTail, viewTask, type TaskOrigin } from './task-view.js';
 
 interface PlainTask {
   readonly task: NewTask;
+  readonly head: Omit<TaskHead, 'at' | 'place'>;
+  /** JSON. */
+  readonly payload: string;
   readonly maxWaiting: number;
 }
 
@@ -44,9 +48,11 @@ export class Submissions {
     this.state.checkOpen();
     const { tenantId, submission, idempotency, maxWaiting } = params;
     if (!idempotency && isPlain(submission)) {
-      const answer = await this.#plain.add(tenantId, { task: submission.task, maxWaiting });
+      const { task } = submission;
+      const plain = { task, head: headOf(task), payload: JSON.stringify(task.payload), maxWaiting };
+      const answer = await this.#plain.add(tenantId, plain);
       if (answer === 'queue_full') return { answer };
-      if (answer !== 'known') return this.#born(tenantId, submission.task, answer);
+      if (answer !== 'known') return this.#born(tenantId, plain, answer);
     }
     const { task } = submission;
     const reply = await this.state.change(
@@ -63,9 +69,19 @@ export class Submissions {
   }
 
   /** A task that was just stored, as the adapter knows it without asking. */
-  async #born(tenantId: string, task: NewTask, { at, place }: Born): Promise<SubmitAnswer> {
-    const record = `{"at":${at},"place":${place},${taskTail(task)}\n${JSON.stringify(task.payload)}`;
-    const view = viewTask(tenantId, readTask([task.task_id, record, '', []]));
+  async #born(
+    tenantId: string,
+    { task, head, payload }: PlainTask,
+    { at, place }: Born,
+  ): Promise<SubmitAnswer> {
+    const view = viewTask(tenantId, {
+      taskId: task.task_id,
+      head: { at, place, ...head },
+      payload: JSON.parse(payload) as JsonValue,
+      state: { state: 'ready', since: at, attempt: 0, rev: 1 },
+      outcome: undefined,
+      steps: [],
+    });
     return { answer: 'submitted', task: view, cursor: cursorOf(await this.state.epochs.of(tenantId), place) };
   }
 
@@ -175,12 +191,14 @@ export class Submissions {
 
 function plainArguments({ tenantId, items }: BatchPart<PlainTask>) {
   let least = Number.MAX_SAFE_INTEGER;
-  const args = items.flatMap(({ task, maxWaiting }) => {
+  const args: (string | number)[] = [items.length, least];
+  for (const { task, head, payload, maxWaiting } of items) {
     least = Math.min(least, maxWaiting);
-    const tail = `${taskTail(task)}\n${JSON.stringify(task.payload)}`;
-    return [task.task_id, 9 - task.priority, tail, task.timeoutMs, createdData(task)];
-  });
-  return { tenantId, args: [items.length, least, ...args] };
+    const tail = `${JSON.stringify(head).slice(1)}\n${payload}`;
+    args.push(task.task_id, 9 - task.priority, tail, task.timeoutMs, createdData(task));
+  }
+  args[1] = least;
+  return { tenantId, args };
 }
 
 /** Whether nothing keeps a task from being claimed, and nothing but itself is stored. */

@@ -18,6 +18,7 @@ export class Sweeps {
   async sweep(max: number): Promise<Swept> {
     this.state.checkOpen();
     const done: Record<string, number> = {};
+    await this.state.tellUntold();
     await this.tenants.walkNowAndThen();
     let left = max;
     while (left > 0) {

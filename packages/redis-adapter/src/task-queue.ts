@@ -100,9 +100,11 @@ export class RedisTaskQueue implements TaskQueue {
         return { tenantId, args: [items.length, ...args] };
       }),
     );
-    return answers.map((answer) => {
+    return answers.map((answer, at) => {
       if (answer instanceof OrchestratorError) return answer;
       const [, outcomes] = answer as [number, number[]];
+      const tenantId = parts[at]?.tenantId;
+      if (outcomes.includes(0) && tenantId !== undefined) void this.state.tellAgain(tenantId);
       return outcomes.map((outcome) => PLAIN[outcome + 1] ?? 'lease_lost');
     });
   }

@@ -127,7 +127,17 @@ export function readTask(reply: Reply): StoredTask {
   };
 }
 
-const iso = (at: number) => new Date(at).toISOString();
+/** Timestamps as text: those of many tasks are of the same millisecond, and writing one costs more than the rest. */
+let lastAt = Number.NaN;
+let lastText = '';
+
+function iso(at: number): string {
+  if (at !== lastAt) {
+    lastText = new Date(at).toISOString();
+    lastAt = at;
+  }
+  return lastText;
+}
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -213,9 +223,12 @@ export interface TaskOrigin {
   readonly redrivenFrom?: string;
 }
 
-/** The first line of a task after its `at` and `place`, which the script adds. The type comes first: claims look for it. */
-export function taskTail(task: NewTask, { parallel, batchId, redrivenFrom }: TaskOrigin = {}): string {
-  const head: Omit<TaskHead, 'at' | 'place'> = {
+/** The first line of a task, but for what the script adds. The type comes first: claims look for it. */
+export function headOf(
+  task: NewTask,
+  { parallel, batchId, redrivenFrom }: TaskOrigin = {},
+): Omit<TaskHead, 'at' | 'place'> {
+  return {
     type: task.type,
     priority: task.priority,
     timeout: task.timeoutMs,
@@ -230,5 +243,9 @@ export function taskTail(task: NewTask, { parallel, batchId, redrivenFrom }: Tas
     ...(batchId !== undefined && { batch_id: batchId }),
     ...(redrivenFrom !== undefined && { redriven_from: redrivenFrom }),
   };
-  return JSON.stringify(head).slice(1);
+}
+
+/** The same as JSON, without its opening brace: after `at` and `place`, which the script adds. */
+export function taskTail(task: NewTask, origin?: TaskOrigin): string {
+  return JSON.stringify(headOf(task, origin)).slice(1);
 }

@@ -5,6 +5,8 @@ import type { Storage } from '../storage/storage.js';
 import { Loop } from './loop.js';
 
 const DUTIES_A_SWEEP = 1_000;
+/** Why a pause is over. An abort without a reason would make an error with a stack each time. */
+const STOPPED = 'woken';
 
 /**
  * Does what becomes due by itself: deadlines, lost leases, timers, silences, retention. Every process has one and
@@ -13,7 +15,6 @@ const DUTIES_A_SWEEP = 1_000;
 export class Sweeper {
   readonly #loop = new Loop((signal) => this.#sweepOnAndOn(signal));
   #wake: () => void = () => {};
-  #nextAt = 0;
   #lastSweepAt = 0;
   #sweeps = 0;
   readonly #done: Record<string, number> = {};
@@ -43,19 +44,24 @@ export class Sweeper {
 
   async #sweepOnAndOn(signal: AbortSignal): Promise<void> {
     const { clock, storage } = this.ports;
+    let nextAt = Number.NEGATIVE_INFINITY;
+    let heardAt = Number.POSITIVE_INFINITY;
     const hangUp = storage.bells.listen((bell) => {
-      if (bell.bell === 'due' && bell.at < this.#nextAt) this.#wake();
+      if (bell.bell !== 'due') return;
+      heardAt = Math.min(heardAt, bell.at);
+      if (bell.at < nextAt) this.#wake();
     });
     const onAbort = () => this.#wake();
     signal.addEventListener('abort', onAbort, { once: true });
     while (!signal.aborted) {
       const woken = new AbortController();
-      this.#wake = () => woken.abort();
-      // What becomes due while the sweep is under way counts as earlier than whatever it will say.
-      this.#nextAt = Number.POSITIVE_INFINITY;
+      this.#wake = () => woken.abort(STOPPED);
+      // What is said to be due while a sweep is under way may be earlier than what the sweep itself finds.
+      nextAt = Number.NEGATIVE_INFINITY;
+      heardAt = Number.POSITIVE_INFINITY;
       const next = await this.#sweep();
-      this.#nextAt = Math.min(next ?? Number.POSITIVE_INFINITY, clock.now() + this.settings.sweepMs);
-      if (!signal.aborted) await pause(clock, Math.max(1, this.#nextAt - clock.now()), woken.signal);
+      nextAt = Math.min(next ?? Number.POSITIVE_INFINITY, heardAt, clock.now() + this.settings.sweepMs);
+      if (!signal.aborted) await pause(clock, Math.max(1, nextAt - clock.now()), woken.signal);
     }
     hangUp();
   }

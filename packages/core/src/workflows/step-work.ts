@@ -27,6 +27,8 @@ export interface StepWorkListener {
   quiet(): void;
 }
 
+/** An answer that took longer may have waited for this process, which was frozen: then the lease may be over. */
+const STALE_MS = 1_000;
 const STOPPED = new OrchestratorError('not_running', 'the run is over');
 
 type Held<T> = (T & JournalNews) | { readonly answer: 'lease_lost' };
@@ -61,15 +63,15 @@ export class StepWork {
       const { task, token } = this.claim;
       const { maxSteps } = this.ports.limits;
       const step = requestOf(asked, this.ports);
-      const begun = await this.#persist(() =>
+      const begin = () =>
         this.ports.storage.journal.begin({
           ...this.#where(),
           token,
           seen: this.listener.seen(),
           step,
           maxSteps,
-        }),
-      );
+        });
+      const begun = await this.#persist(() => this.#fresh(begin));
       if (begun.answer === 'too_many_steps') {
         throw new OrchestratorError(
           'workflow_error',
@@ -204,6 +206,13 @@ export class StepWork {
       this.#busy -= 1;
       this.listener.quiet();
     }
+  }
+
+  /** What is acted upon: one stale answer is asked for again. */
+  async #fresh<T>(ask: () => Promise<T>): Promise<T> {
+    const askedAt = this.ports.clock.now();
+    const answer = await ask();
+    return this.ports.clock.now() - askedAt > STALE_MS ? ask() : answer;
   }
 
   /** While the storage is away nothing is decided: the lease decides in the end. */

@@ -1,6 +1,6 @@
 -- The event log: one entry a step of the storage, with all events of that step. The entry's id is the `seq` of the last.
 -- An entry is the JSON [at, [letter, task id, rev, session id, data, more?]…].
-local MAX_EVENTS, MAX_EVENT_AGE = $maxEvents, $maxEventAgeMs
+local MAX_EVENT_AGE = $maxEventAgeMs
 local REFER_ABOVE = 4096
 local told = {}
 
@@ -30,7 +30,8 @@ local function saveEvents()
   end
   local seq = count('seq')
   local entry = '[' .. now .. ',' .. table.concat(told, ',') .. ']'
-  redis.call('XADD', EVENTS, 'MINID', '~', math.max(1, seq - MAX_EVENTS), seq .. '-0', 'e', entry)
+  redis.call('XADD', EVENTS, seq .. '-0', 'e', entry)
+  trimEvents(EVENTS, seq, #told)
   if now < count('followed') then
     redis.call('PUBLISH', EVENTS, seq .. ' ' .. entry)
   end

@@ -5,7 +5,7 @@
 -- KEYS  meta and events of the one tenant on a Cluster · else the system's alone
 -- ARGV  the time or '' · then for each tenant: meta key, events key, how many tasks, and what is said of each
 local SYSTEM = #KEYS == 1 and KEYS[1] or nil
-local MAX_EVENTS, MAX_EVENT_AGE = $maxEvents, $maxEventAgeMs
+local MAX_EVENT_AGE = $maxEventAgeMs
 local format = string.format
 
 local now = tonumber(ARGV[1])
@@ -17,7 +17,8 @@ local nowText = format('%d', now)
 
 local function appendEvents(events, told, seq, followed)
   local entry = '[' .. nowText .. ',' .. table.concat(told, ',') .. ']'
-  redis.call('XADD', events, 'MINID', '~', format('%d', math.max(1, seq - MAX_EVENTS)), format('%d-0', seq), 'e', entry)
+  redis.call('XADD', events, format('%d-0', seq), 'e', entry)
+  trimEvents(events, seq, #told)
   if followed and now < tonumber(followed) then
     redis.call('PUBLISH', events, seq .. ' ' .. entry)
   end

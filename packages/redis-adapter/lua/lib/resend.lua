@@ -5,7 +5,7 @@ local function stillHeld(prefix, ids, token)
     local state = redis.call('HGET', prefix .. '@live', id)
     local task = state and cjson.decode(state)
     if task and task.state == 'leased' and task.token == token then
-      found[#found + 1] = { id, redis.call('GET', prefix .. id), state }
+      found[#found + 1] = { id, state }
       if task.journal then
         withJournal(prefix, found[#found])
       end

@@ -1,12 +1,11 @@
 -- Takes tasks of one tenant for a worker. Most of them are plain: submitted, not touched since. Their state is one text
 -- for all that are taken at once.
 --
--- `runs` is type -> its versions, newest first. Returns {id, first line and payload, state, steps?, outcomes?}…, where a
--- plain task has its version for a state; whether
+-- `runs` is type -> its versions, newest first. Returns {id, state, steps?, outcomes?, changes?}…, where a plain task has its
+-- version for a state (what a task is made of the adapter reads by itself: large texts take long in a script); whether
 -- anything that such workers run is left, and the tenant's counters (11 generation, 12 weight).
 local PLACES = 1e14
 local OLDEST_EVERY = 10
-local MAX_EVENTS = $maxEvents
 local LOOK_AHEAD = 100
 local format = string.format
 
@@ -141,9 +140,9 @@ end
 
 local function withJournal(prefix, found)
   local task = prefix .. found[1]
-  found[4] = redis.call('HVALS', task .. ':steps')
-  found[5] = redis.call('HGETALL', task .. ':outcomes')
-  found[6] = redis.call('LLEN', task .. ':changes')
+  found[3] = redis.call('HVALS', task .. ':steps')
+  found[4] = redis.call('HGETALL', task .. ':outcomes')
+  found[5] = redis.call('LLEN', task .. ':changes')
   return found
 end
 
@@ -168,10 +167,19 @@ local function plainState(lease, now)
     .. format(',"expires":%d,"since":%d,"began":%d,"attempt":1,"rev":2,"version":', lease.expires, now, now)
 end
 
--- Leases one task: what is stored of it, what is told, and what the adapter gets.
-local function leaseOne(visit, id, record, known)
+-- Enough of a task's first line for its type, its place and its priority.
+local TYPE_BYTES = 256
+local HEAD_BYTES = 4096
+
+-- Leases one task: what is stored of it, what is told, and what the adapter gets. The task itself it reads by itself.
+local function leaseOne(visit, id, known)
   local lease, runs = visit.lease, visit.runs
+  local record = redis.call('GETRANGE', visit.prefix .. id, 0, TYPE_BYTES - 1)
   local type = record:match('^{"at":%d+,"place":%d+,"type":"([^"]*)"')
+  if not type then
+    -- An id whose task is gone is dropped.
+    return
+  end
   local task = known and cjson.decode(known)
   local suspect = task and task.lost
   local version = canRun(runs, type, task and task.version)
@@ -192,7 +200,7 @@ local function leaseOne(visit, id, record, known)
     visit.started = visit.started + 1
     states[#states + 1] = text
     told[#told + 1] = '["s","' .. id .. '",2,null,{"attempt":1}]'
-    out[#out + 1] = { id, record, version }
+    out[#out + 1] = { id, version }
     return
   end
   if task.state == 'ready' then
@@ -201,12 +209,13 @@ local function leaseOne(visit, id, record, known)
   local rev = leaseAgain(task, lease, version, visit.now)
   lease.maySuspect = lease.maySuspect and not suspect
   states[#states + 1] = cjson.encode(task)
-  out[#out + 1] = { id, record, states[#states] }
+  out[#out + 1] = { id, states[#states] }
   if task.journal then
     withJournal(visit.prefix, out[#out])
   end
   if rev then
-    local session = record:match('^[^\n]*"session_id":("[^"]*")') or 'null'
+    local head = redis.call('GETRANGE', visit.prefix .. id, 0, HEAD_BYTES - 1)
+    local session = head:match('^[^\n]*"session_id":("[^"]*")') or 'null'
     told[#told + 1] = '["s","' .. id .. '",' .. rev .. ',' .. session .. ',{"attempt":' .. task.attempt .. '}]'
   end
 end
@@ -233,7 +242,8 @@ local function saveVisit(visit, meta, events, system)
     local seq = (tonumber(meta[1]) or 0) + #visit.told
     change('seq', seq)
     local entry = '[' .. format('%d', now) .. ',' .. table.concat(visit.told, ',') .. ']'
-    redis.call('XADD', events, 'MINID', '~', format('%d', math.max(1, seq - MAX_EVENTS)), format('%d-0', seq), 'e', entry)
+    redis.call('XADD', events, format('%d-0', seq), 'e', entry)
+    trimEvents(events, seq, #visit.told)
     if now < (tonumber(meta[10]) or 0) then
       redis.call('PUBLISH', events, seq .. ' ' .. entry)
     end
@@ -265,17 +275,9 @@ local function visit(prefix, events, now, most, lease, runs, system)
     if #ids == 0 then
       break
     end
-    local keys = {}
-    for at, id in ipairs(ids) do
-      keys[at] = prefix .. id
-    end
-    local records = redis.call('MGET', unpack(keys))
     local known = redis.call('HMGET', prefix .. '@live', unpack(ids))
     for at, id in ipairs(ids) do
-      -- An id whose task is gone, or is none, is dropped.
-      if records[at] then
-        leaseOne(this, id, records[at], known[at])
-      end
+      leaseOne(this, id, known[at])
     end
     if #this.taken >= most then
       break
