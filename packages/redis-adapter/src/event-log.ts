@@ -8,7 +8,9 @@ const PAGE = 500;
 const MAX_ENTRIES = 10_000;
 /** While somebody follows, what is appended is said on the log's channel; who follows says so again in time. */
 const FOLLOWS_MS = 60_000;
+/** How often a follower looks though nothing was rung. On a Cluster the one who listens may move without a word. */
 const LOOK_AGAIN_MS = 20_000;
+const LOOK_AGAIN_ON_CLUSTER_MS = 2_000;
 
 const NAMES: Readonly<Record<string, EventName>> = {
   c: 'task_created',
@@ -75,7 +77,8 @@ export class RedisEventLog implements EventLog {
         }
         if (page.events.length > 0 || rung || signal.aborted) continue;
         await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, LOOK_AGAIN_MS);
+          const { isCluster } = this.state.parts;
+          const timer = setTimeout(resolve, isCluster ? LOOK_AGAIN_ON_CLUSTER_MS : LOOK_AGAIN_MS);
           wake = () => {
             clearTimeout(timer);
             resolve();

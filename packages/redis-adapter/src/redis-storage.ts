@@ -119,7 +119,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.#connections = connections;
     // Without a listener an error of a connection would end the process; whoever asks hears of it anyway.
     for (const connection of [client, listening]) connection.on('error', ignore);
-    listening.on('ready', () => bells.ringAll());
+    for (const moved of ['ready', '+node', '-node']) listening.on(moved, () => bells.ringAll());
     // A step whose answer was lost may have left the rotation, on another node, without a tenant that is ready.
     if (client instanceof Cluster)
       client.on('+node', (node: Redis) => node.on('close', () => tenants.walkSoon()));

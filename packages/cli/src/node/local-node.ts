@@ -57,12 +57,15 @@ export async function startNode(options: NodeOptions): Promise<LocalNode> {
   return { url: server.url, orchestrator, stop };
 }
 
+/** Tasks that a worker claims ahead where the storage is in another process: fewer where tasks take longer. */
+const PREFETCH = 100;
+
 function createOrchestrator({ settings, role = 'all', storage, logger }: NodeOptions): Orchestrator {
   const { concurrency } = settings;
   const orchestrator = new Orchestrator({
     logger,
     role,
-    ...(storage && { storage }),
+    ...(storage && { storage, prefetch: PREFETCH }),
     ...(concurrency !== undefined && { concurrency }),
   });
   for (const [type, fn] of Object.entries(settings.workflows)) orchestrator.workflow(type, fn);
