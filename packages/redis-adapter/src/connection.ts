@@ -1,3 +1,4 @@
+import { OrchestratorError } from '@agent-orchestrator/core';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 
 /** Where Redis is: a URL (`redis://` or `rediss://`), the nodes of a Cluster, or the sentinels of a master. */
@@ -34,7 +35,8 @@ function options(purpose: Purpose, commandTimeoutMs: number): RedisOptions {
 /** Opens a connection of our own. It is made again, as often as need be, when it is lost. */
 export function connect(target: RedisTarget, purpose: Purpose, commandTimeoutMs: number): Redis | Cluster {
   const common = options(purpose, commandTimeoutMs);
-  if (typeof target === 'string') return new Redis(target, { ...common, replyMapping: 'legacy' });
+  if (typeof target === 'string')
+    return new Redis(checked(target).href, { ...common, replyMapping: 'legacy' });
   const credentials = {
     ...(target.username !== undefined && { username: target.username }),
     ...(target.password !== undefined && { password: target.password }),
@@ -54,8 +56,16 @@ export function connect(target: RedisTarget, purpose: Purpose, commandTimeoutMs:
   });
 }
 
+/** @throws {OrchestratorError} `invalid_request`. What came is not in it: there may be a password in it. */
+function checked(address: string): URL {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url && /^rediss?:$/.test(url.protocol)) return url;
+  const expected = 'expected addresses like redis://host:6379, rediss://host:6379 or host:6379';
+  throw new OrchestratorError('invalid_request', `Redis: ${expected}, got something else`);
+}
+
 function hostAndPort(node: string): { readonly host: string; readonly port: number } {
-  const { hostname, port } = new URL(/^\w+:\/\//.test(node) ? node : `redis://${node}`);
+  const { hostname, port } = checked(/^\w+:\/\//.test(node) ? node : `redis://${node}`);
   return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || 6379) };
 }
 

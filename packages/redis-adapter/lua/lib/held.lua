@@ -11,7 +11,9 @@ end
 
 local function decideHeld(id, held, answer, taskId)
   redis.call('LREM', PREFIX .. '@held:' .. held.service, 1, id)
-  redis.call('HINCRBY', PREFIX .. '@held_bytes', held.service, -held.bytes)
+  if redis.call('HINCRBY', PREFIX .. '@held_bytes', held.service, -held.bytes) <= 0 then
+    redis.call('HDEL', PREFIX .. '@held_bytes', held.service)
+  end
   if held.message then
     redis.call('HDEL', PREFIX .. '@held_messages', messageField(held.service, held.job, held.message))
   end

@@ -168,7 +168,7 @@ local function plainState(lease, now)
 end
 
 -- Enough of a task's first line for its type, its place and its priority.
-local TYPE_BYTES = 256
+local TYPE_BYTES = 144
 local HEAD_BYTES = 4096
 
 -- Leases one task: what is stored of it, what is told, and what the adapter gets. The task itself it reads by itself.

@@ -1,0 +1,62 @@
+import { CaseTools, systemRandom } from '@agent-orchestrator/core';
+import { sharedRedis } from '@agent-orchestrator/test-servers';
+import { Redis } from 'ioredis';
+import { expect, it } from 'vitest';
+import { openStorage } from './storage-under-test.js';
+
+const DAY_MS = 86_400_000;
+const failure = { code: 'service_error', message: 'busy', retryable: false } as const;
+
+/** Something of everything that leaves keys. */
+async function live(t: CaseTools): Promise<void> {
+  for (let n = 0; n < 5; n += 1) await t.submit();
+  for (const claim of await t.claim())
+    await t.settle(claim, { kind: 'completed', result: 'x'.repeat(5_000) });
+  const { claim, jobId, step } = await t.withJob();
+  await t.report(jobId, 1);
+  await t.begin(claim, { key: 'signal', kind: 'signal', name: 'signal go', signal: 'go' });
+  await t.storage.tasks.signal({ ...t.where(claim), name: 'go', payload: 1, signalId: 'one' });
+  await t.storage.tasks.signal({ ...t.where(claim), name: 'stop', payload: 1, signalId: 'two' });
+  await t.settle(claim, { kind: 'retry', error: failure, delayMs: 0, drop: step.key });
+  await t.pass(1);
+  const again = await t.claimOne();
+  await t.begin(again, t.callStep());
+  await t.report('early', 1, { messageId: 'early' });
+  await t.settle(again, { kind: 'failed', error: failure });
+  await t.storage.tasks.redrive({ ...t.where(again), newTaskId: t.id() });
+  const message = { message_id: 'm', role: 'user', content: 'hello' } as const;
+  await t.submit({ session_id: 's' }, { message });
+  await t.submit({ session_id: 's' });
+  const items = [t.submission({ session_id: 's' }), t.submission(), { error: failure }];
+  await t.storage.tasks.submitBatch({
+    tenantId: t.tenantId,
+    batch: { batchId: t.id(), maxInFlight: 1, failFast: false, items },
+    maxWaiting: 100,
+  });
+  // Deadlines that are not in the order of submission.
+  await t.submit({ timeoutMs: 5 * DAY_MS });
+  await t.submit({ timeoutMs: 1_000 });
+  await t.submit({ runAt: t.now() + DAY_MS });
+}
+
+it('leaves nothing behind of tasks, sessions and batches once they are past their retention', async () => {
+  const { url } = await sharedRedis();
+  const subject = openStorage(url);
+  const redis = new Redis(url);
+  try {
+    const t = new CaseTools(subject, systemRandom);
+    await live(t);
+    for (let day = 0; day < 40; day += 1) await t.pass(DAY_MS / 2);
+    const { counts } = await t.storage.tasks.counts({ tenantId: t.tenantId });
+    expect(counts).toEqual({ pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 });
+    const left = (await redis.keys(`${subject.prefix}:*{${t.tenantId}}*`)).map((key) =>
+      key.slice(subject.prefix.length),
+    );
+    // The tenant's counters, and when it is to be looked at again.
+    expect(left.toSorted()).toEqual([`:tasks:{${t.tenantId}}:@due`, `:tasks:{${t.tenantId}}:@meta`]);
+    expect(await redis.zcard(`${subject.prefix}:tasks:{${t.tenantId}}:@due`)).toBe(1);
+  } finally {
+    await subject.close();
+    redis.disconnect();
+  }
+});
