@@ -1,0 +1,105 @@
+import {
+  type ConformanceCase,
+  MemoryStorage,
+  runCase,
+  storageConformance,
+  titleOf,
+} from '@agent-orchestrator/core';
+import { RedisCluster, RedisServer } from '@agent-orchestrator/test-servers';
+import { vi } from 'vitest';
+import { ManualClock } from '../../../core/test/harness.js';
+import { type OpenSubject, runSideBySide } from '../../../core/test/task-histories.js';
+import { SCRIPTS } from '../../src/generated/scripts.js';
+import type { openStorage } from '../storage-under-test.js';
+import { type Mutant, withMistake } from './mutants.js';
+
+/** A case that takes so long waits for what never comes, or keeps the server in a loop. */
+const TOO_LONG_MS = 3_000;
+const HISTORIES_TOO_LONG_MS = 60_000;
+const HISTORIES = 'random histories, beside the reference in memory';
+/** Scripts that only a Cluster has. */
+const CLUSTER_ONLY = /^(?:visit_tenant|join_rotations|turn_rotation|swept_tenant|index_tenant)\.lua$/;
+
+type Open = typeof openStorage;
+
+const LIMITS = { retentionMs: 1e12, deadLetterRetentionMs: 1e12, sessionIdleMs: 1e12 };
+
+const inMemory: OpenSubject = async () => {
+  const clock = new ManualClock();
+  const storage = new MemoryStorage({ clock, limits: LIMITS });
+  return {
+    storage,
+    now: () => clock.now(),
+    advance: (ms) => clock.advance(ms),
+    close: () => storage.close(),
+  };
+};
+
+/** Looks for a case that fails with a mistake, on servers that are replaced when a mistake has spoilt them. */
+export class Hunt implements AsyncDisposable {
+  #server: RedisServer | undefined;
+  #cluster: RedisCluster | undefined;
+  /** The case that found the last mistake in a file is likely to find the next one. */
+  readonly #lastFound = new Map<string, ConformanceCase>();
+
+  /** The title of a case that fails; nothing when all pass. */
+  async find(mutant: Mutant): Promise<string | undefined> {
+    vi.resetModules();
+    vi.doMock('../../src/generated/scripts.js', () => ({ SCRIPTS: withMistake(SCRIPTS, mutant) }));
+    const { openStorage: open } = await import('../storage-under-test.js');
+    const last = this.#lastFound.get(mutant.file);
+    for (const one of last ? [last, ...storageConformance] : storageConformance) {
+      if (await this.#passes(one, open, CLUSTER_ONLY.test(mutant.file))) continue;
+      this.#lastFound.set(mutant.file, one);
+      return titleOf(one);
+    }
+    return (await this.#livesAlike(open, CLUSTER_ONLY.test(mutant.file))) ? undefined : HISTORIES;
+  }
+
+  /** Whether random histories have the same answers as in memory. */
+  async #livesAlike(open: Open, onCluster: boolean): Promise<boolean> {
+    const target = await this.#target(onCluster);
+    const mistaken: OpenSubject = async () => open(target, { limits: LIMITS });
+    const histories = runSideBySide({ open: [inMemory, mistaken], numRuns: 80, seed: 1, shrink: false });
+    return (await this.#inTime(histories, HISTORIES_TOO_LONG_MS)) === 'passed';
+  }
+
+  async #passes(one: ConformanceCase, open: Open, onCluster: boolean): Promise<boolean> {
+    const subject = open(await this.#target(onCluster));
+    const end = await this.#inTime(runCase(one, subject), TOO_LONG_MS);
+    await subject.close();
+    return end === 'passed';
+  }
+
+  async #inTime(work: Promise<unknown>, ms: number): Promise<'passed' | 'failed' | 'too long'> {
+    let timer: NodeJS.Timeout | undefined;
+    const tooLong = new Promise<'too long'>((resolve) => {
+      timer = setTimeout(() => resolve('too long'), ms);
+    });
+    const ended = work.then(
+      () => 'passed' as const,
+      () => 'failed' as const,
+    );
+    const end = await Promise.race([ended, tooLong]);
+    clearTimeout(timer);
+    if (end === 'too long') await this.#replaceServers();
+    return end;
+  }
+
+  async #target(onCluster: boolean): Promise<Parameters<Open>[0]> {
+    if (!onCluster) return (this.#server ??= await RedisServer.start()).url;
+    this.#cluster ??= await RedisCluster.start();
+    return { nodes: this.#cluster.nodes };
+  }
+
+  async #replaceServers(): Promise<void> {
+    const [server, cluster] = [this.#server, this.#cluster];
+    this.#server = undefined;
+    this.#cluster = undefined;
+    await Promise.all([server?.stop(), cluster?.stop()]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#replaceServers();
+  }
+}

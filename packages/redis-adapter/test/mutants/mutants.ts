@@ -1,0 +1,65 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** One mistake in one line of a script, or of a part that scripts share. */
+export interface Mutant {
+  /** The file in `lua/`. */
+  readonly file: string;
+  readonly line: string;
+  readonly mutated: string;
+}
+
+const LUA = new URL('../../lua/', import.meta.url);
+const NOTHING = 'do end';
+
+const WRITE =
+  /^redis\.call\('(?:SET|HSET|HDEL|HINCRBY|ZADD|ZREM|RPUSH|LPOP|LREM|SADD|SREM|XADD|DEL|UNLINK|PUBLISH|HSETNX|LSET|XDEL)'.*\)$/;
+/** A step in the words of the parts: left out, something is not done. */
+const STEP =
+  /^(?:move|emit|enqueue|dequeue|unlease|owe|oweInLine|wake|endTask|failTask|leaveLines|putInQueue|settleStep|saveStep|changed|dismissHeld|settleSending|ringWorker|addMeta|setMeta|remember|stopWaiting|forgetCalls|changeSession|oweIdle|tellSession|addMessage|indexDue|leaseLine|takeBack|rememberMessage|oweStep|countUsage)\(.*\)$/;
+const ASSIGNMENT = /^(?:task|step|call)\.\w+.* = .*[^,]$/;
+const CONDITION = /^(if|elseif) (.*) then$/;
+const ANSWER = /^return finish\((?:\{ )?'(\w+)'/;
+
+/** What could be wrong with a line: a write, a step or a change left out, a condition turned round, another answer. */
+function mutate(line: string): string | undefined {
+  if (WRITE.test(line) || STEP.test(line) || ASSIGNMENT.test(line)) return NOTHING;
+  const condition = CONDITION.exec(line);
+  if (condition) return `${condition[1]} not (${condition[2]}) then`;
+  const answer = ANSWER.exec(line);
+  return answer ? line.replace(`'${answer[1]}'`, "'another_answer'") : undefined;
+}
+
+function mutantsOf(file: string): Mutant[] {
+  const lines = readFileSync(new URL(file, LUA), 'utf8').split('\n');
+  const found = new Map<string, Mutant>();
+  for (const raw of lines) {
+    const line = raw.trim();
+    const mutated = line.startsWith('--') ? undefined : mutate(line);
+    if (mutated !== undefined) found.set(line, { file, line, mutated });
+  }
+  return [...found.values()];
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(new URL(folder, LUA))
+    .filter((name) => name.endsWith('.lua'))
+    .map((name) => folder + name);
+}
+
+/** Every mistake of these kinds that there can be in the scripts, by file. */
+export const MUTANTS: ReadonlyMap<string, readonly Mutant[]> = new Map(
+  [...filesIn('./'), ...filesIn('./lib/')].map((path) => [path.slice(2), mutantsOf(path.slice(2))]),
+);
+
+/** The scripts with a mistake. */
+export function withMistake(
+  scripts: Readonly<Record<string, string>>,
+  { line, mutated }: Mutant,
+): Record<string, string> {
+  const change = (text: string) =>
+    text
+      .split('\n')
+      .map((each) => (each === line ? mutated : each))
+      .join('\n');
+  return Object.fromEntries(Object.entries(scripts).map(([name, text]) => [name, change(text)]));
+}
