@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { MemoryStorage, Orchestrator } from '../src/index.js';
+import { ClaimsAhead } from '../src/worker/claims-ahead.js';
+import { ManualClock, settled } from './harness.js';
+
+const claim = {} as Parameters<ClaimsAhead['add']>[1];
+
+describe('claims that wait for a slot', () => {
+  it('are as many as are worth it: none before anything is known, none for long tasks', () => {
+    const ahead = new ClaimsAhead(400, 10);
+    expect(ahead.room).toBe(0);
+    ahead.took(0.1);
+    expect(ahead.room).toBe(400);
+    for (let n = 0; n < 200; n += 1) ahead.took(10);
+    expect(ahead.room).toBe(20);
+    for (let n = 0; n < 200; n += 1) ahead.took(5_000);
+    expect(ahead.room).toBe(0);
+  });
+
+  it('come out in their order, with what was rung for them, and go back when they have waited too long', () => {
+    const ahead = new ClaimsAhead(400, 1);
+    for (const [at, key] of ['a', 'b', 'c'].entries()) ahead.add(key, { ...claim, token: key }, at);
+    ahead.bell('b');
+    expect(ahead.next()).toMatchObject({ claim: { token: 'a' }, belled: false });
+    expect(ahead.next()).toMatchObject({ claim: { token: 'b' }, belled: true });
+    expect(ahead.takeOlder(1)).toEqual([]);
+    expect(ahead.takeOlder(2)).toMatchObject([{ token: 'c' }]);
+    expect(ahead.next()).toBeUndefined();
+  });
+});
+
+describe('a worker that claims ahead', () => {
+  async function start() {
+    const clock = new ManualClock();
+    const storage = new MemoryStorage({ clock });
+    const orchestrator = new Orchestrator({ clock, storage, concurrency: 2, prefetch: 50 });
+    const hold: (() => void)[] = [];
+    const running = { now: 0, most: 0 };
+    orchestrator.workflow('short', async () => 'done');
+    orchestrator.workflow('long', async () => {
+      running.now += 1;
+      running.most = Math.max(running.most, running.now);
+      await new Promise<void>((resolve) => hold.push(resolve));
+      running.now -= 1;
+      return 'done';
+    });
+    const acme = orchestrator.tenant('acme');
+    // Short ones first: from then on some are claimed ahead.
+    for (let n = 0; n < 10; n += 1) await acme.tasks.submit({ type: 'short', payload: n });
+    await orchestrator.start();
+    await settled();
+    for (let n = 0; n < 20; n += 1) await acme.tasks.submit({ type: 'long', payload: n });
+    await settled();
+    return { clock, storage, orchestrator, acme, hold, running };
+  }
+
+  it('runs no more at once than it has slots, and all of them in the end', async () => {
+    const { orchestrator, acme, hold, running } = await start();
+    expect(orchestrator.figures().worker?.ahead).toBeGreaterThan(0);
+    for (let n = 0; n < 40; n += 1) {
+      hold.shift()?.();
+      await settled();
+    }
+    expect(running.most).toBe(2);
+    const { tasks } = await acme.tasks.list({ status: 'completed', limit: 100 });
+    expect(tasks).toHaveLength(30);
+    await orchestrator.stop({ graceMs: 0 });
+  });
+
+  it('gives back what waits for longer than a poll, and all of it when it stops, at the cost of no attempt', async () => {
+    const { clock, orchestrator, acme, storage } = await start();
+    const standing = () => storage.tenants.get({ tenantId: 'acme' });
+    expect((await standing()).running).toBeGreaterThan(2);
+    const ending = orchestrator.stop({ graceMs: 0 });
+    await clock.advance(10_000);
+    await ending;
+    expect((await standing()).running).toBe(0);
+    const { tasks } = await acme.tasks.list({ status: 'pending', limit: 100 });
+    expect(tasks).toHaveLength(20);
+    expect(tasks.map(({ attempt }) => attempt)).toEqual(tasks.map(() => 0));
+  });
+});
