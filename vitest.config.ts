@@ -28,6 +28,8 @@ export default defineConfig({
       'test/**/*.test.ts',
       'test-servers/test/**/*.test.ts',
     ],
+    // Those take minutes: `npm run faults`.
+    exclude: ['**/node_modules/**', 'test/redis-faults/long/**', '**/test/mutants/**'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },

@@ -1,0 +1,171 @@
+import { OrchestratorError, type Storage } from '@agent-orchestrator/core';
+
+const TASK = '00000000-0000-4000-8000-000000000001';
+const where = { tenantId: 'acme', taskId: TASK };
+const inSession = { tenantId: 'acme', sessionId: 'talk' };
+const runs = [{ type: 'work', versions: [1] }];
+const outcome = { kind: 'outcome', outcome: { ok: true, value: 1 } } as const;
+const task = {
+  task_id: TASK,
+  type: 'work',
+  priority: 4,
+  payload: {},
+  metadata: {},
+  timeoutMs: 60_000,
+  maxAttempts: 5,
+};
+const submission = { task, onBusy: 'enqueue' } as const;
+const own = { key: 'own', kind: 'run', name: 'own' } as const;
+
+/** What a call is to the one who asks: it takes something on, ends or goes on with what was taken on, or only looks. */
+export type CallKind = 'intake' | 'work' | 'read';
+
+type Call = readonly [name: string, kind: CallKind, ask: (storage: Storage) => Promise<unknown>];
+
+async function first<T>(items: AsyncIterable<T>): Promise<T | undefined> {
+  for await (const item of items) return item;
+  return undefined;
+}
+
+/** Each method of a storage once, but for `close`. */
+export const EVERY_CALL: readonly Call[] = [
+  ['ping', 'read', (s) => s.ping()],
+  ['tasks.submit', 'intake', (s) => s.tasks.submit({ tenantId: 'acme', submission, maxWaiting: 9 })],
+  [
+    'tasks.submit with a key',
+    'intake',
+    (s) =>
+      s.tasks.submit({
+        tenantId: 'acme',
+        submission,
+        maxWaiting: 9,
+        idempotency: { key: 'k', fingerprint: 'f' },
+      }),
+  ],
+  [
+    'tasks.submitBatch',
+    'intake',
+    (s) =>
+      s.tasks.submitBatch({
+        tenantId: 'acme',
+        batch: { batchId: 'b', maxInFlight: 1, failFast: false, items: [submission] },
+        maxWaiting: 9,
+      }),
+  ],
+  ['tasks.register', 'intake', (s) => s.tasks.register({ tenantId: 'acme', task })],
+  ['tasks.finish', 'work', (s) => s.tasks.finish({ ...where, outcome: { kind: 'completed', result: 1 } })],
+  ['tasks.progress', 'work', (s) => s.tasks.progress({ ...where, progress: { percent: 1 } })],
+  ['tasks.get', 'read', (s) => s.tasks.get(where)],
+  ['tasks.list', 'read', (s) => s.tasks.list({ tenantId: 'acme', filter: {}, limit: 10 })],
+  ['tasks.counts', 'read', (s) => s.tasks.counts({ tenantId: 'acme' })],
+  ['tasks.cancel', 'work', (s) => s.tasks.cancel({ ...where, reason: 'enough', graceMs: 1 })],
+  ['tasks.getBatch', 'read', (s) => s.tasks.getBatch({ tenantId: 'acme', batchId: 'b' })],
+  [
+    'tasks.cancelBatch',
+    'work',
+    (s) => s.tasks.cancelBatch({ tenantId: 'acme', batchId: 'b', reason: 'enough', graceMs: 1 }),
+  ],
+  ['tasks.signal', 'work', (s) => s.tasks.signal({ ...where, name: 'go', payload: 1, signalId: 's' })],
+  ['tasks.redrive', 'read', (s) => s.tasks.redrive({ ...where, newTaskId: TASK })],
+  ['tasks.explain', 'read', (s) => s.tasks.explain(where)],
+  [
+    'queue.claim',
+    'work',
+    (s) => s.queue.claim({ workerId: 'w', claimId: 'c', max: 1, runs, leaseMs: 1_000 }),
+  ],
+  ['queue.renew', 'work', (s) => s.queue.renew({ leases: [{ ...where, token: 't' }], leaseMs: 1_000 })],
+  [
+    'queue.settle',
+    'work',
+    (s) => s.queue.settle({ ...where, token: 't', settlement: { kind: 'completed', result: 1 } }),
+  ],
+  [
+    'queue.settle, parked',
+    'work',
+    (s) => s.queue.settle({ ...where, token: 't', settlement: { kind: 'parked', seen: 0 } }),
+  ],
+  ['queue.wake', 'work', (s) => s.queue.wake(where)],
+  ['queue.sweep', 'work', (s) => s.queue.sweep({ max: 10 })],
+  [
+    'journal.begin',
+    'work',
+    (s) => s.journal.begin({ ...where, token: 't', seen: 0, step: own, maxSteps: 10 }),
+  ],
+  [
+    'journal.record',
+    'work',
+    (s) => s.journal.record({ ...where, token: 't', seen: 0, key: 'own', answer: outcome }),
+  ],
+  ['journal.news', 'read', (s) => s.journal.news({ ...where, token: 't', seen: 0 })],
+  [
+    'journal.report',
+    'work',
+    (s) => s.journal.report({ tenantId: 'acme', service: 'query', jobId: 'j', body: outcome }),
+  ],
+  ['journal.heldReport', 'read', (s) => s.journal.heldReport({ tenantId: 'acme', heldId: 'h' })],
+  ['sessions.create', 'intake', (s) => s.sessions.create({ ...inSession, context: {} })],
+  ['sessions.get', 'read', (s) => s.sessions.get(inSession)],
+  // There is no such session: that is read only.
+  ['sessions.update', 'read', (s) => s.sessions.update({ ...inSession, context: { a: 1 } })],
+  [
+    'sessions.append',
+    'intake',
+    (s) => s.sessions.append({ ...inSession, message: { message_id: 'm', role: 'user', content: 'hello' } }),
+  ],
+  ['sessions.messages', 'read', (s) => s.sessions.messages({ ...inSession, limit: 10 })],
+  ['sessions.list', 'read', (s) => s.sessions.list({ tenantId: 'acme', limit: 10 })],
+  ['sessions.close', 'work', (s) => s.sessions.close({ ...inSession, graceMs: 1 })],
+  // These may say that somebody follows.
+  ['events.head', 'work', (s) => s.events.head({ tenantId: 'acme' })],
+  ['events.read', 'work', (s) => s.events.read({ tenantId: 'acme', after: 'new:0', limit: 10 })],
+  [
+    'events.follow',
+    'work',
+    (s) => first(s.events.follow({ tenantId: 'acme', after: 'x:1', signal: new AbortController().signal })),
+  ],
+  [
+    'usage.add',
+    'work',
+    (s) => s.usage.add({ tenantId: 'acme', id: 'u', model: 'm', operation: 'o', tokens: 1, savedTokens: 0 }),
+  ],
+  ['usage.sum', 'read', (s) => s.usage.sum({ tenantId: 'acme', from: '2026-01-01', to: '2026-12-31' })],
+  ['tenants.get', 'read', (s) => s.tenants.get({ tenantId: 'acme' })],
+  ['tenants.configure', 'work', (s) => s.tenants.configure({ tenantId: 'acme', weight: 2 })],
+  ['tenants.list', 'read', (s) => s.tenants.list({ limit: 10 })],
+  ['workers.announce', 'work', (s) => s.workers.announce({ workerId: 'w', runs })],
+  ['workers.leave', 'work', (s) => s.workers.leave({ workerId: 'w' })],
+  ['workers.announcedAgoMs', 'read', (s) => s.workers.announcedAgoMs({ type: 'work' })],
+  ['workers.list', 'read', (s) => s.workers.list()],
+];
+
+export interface Outcome {
+  readonly name: string;
+  readonly kind: CallKind;
+  /** `answered`, the code of the error, or what else came. */
+  readonly came: string;
+  readonly message: string;
+  readonly ms: number;
+}
+
+/** All of them at once. What has not settled within `limitMs` hangs. */
+export function askEverything(storage: Storage, limitMs: number): Promise<readonly Outcome[]> {
+  return Promise.all(
+    EVERY_CALL.map(async ([name, kind, ask]) => {
+      const begun = Date.now();
+      const { came, message } = await new Promise<{ came: string; message: string }>((resolve) => {
+        const timer = setTimeout(() => resolve({ came: 'hangs', message: '' }), limitMs);
+        ask(storage)
+          .then(
+            () => resolve({ came: 'answered', message: '' }),
+            (error: unknown) => resolve({ came: cameOf(error), message: (error as Error).message }),
+          )
+          .finally(() => clearTimeout(timer));
+      });
+      return { name, kind, came, message, ms: Date.now() - begun };
+    }),
+  );
+}
+
+function cameOf(error: unknown): string {
+  return error instanceof OrchestratorError ? error.code : `foreign: ${String(error)}`;
+}

@@ -1,0 +1,205 @@
+import { type LogGap, Orchestrator, OrchestratorError, type TaskEvent } from '@agent-orchestrator/core';
+import { RedisStorage } from '@agent-orchestrator/redis-adapter';
+import { setTimeout as pause } from 'node:timers/promises';
+import { historyOf, judge, type Verdict } from '../../packages/core/test/chaos/history.js';
+
+const SUBMIT_EVERY_MS = 10;
+const LEASE_MS = 2_000;
+const TENANT = 'acme';
+
+export interface LoadFigures extends Verdict {
+  readonly acknowledged: number;
+  readonly lost: readonly string[];
+  /** How often somebody was told to come again later. */
+  readonly comeAgain: number;
+  /** Errors of another kind. */
+  readonly foreign: readonly string[];
+  readonly recordedAgain: readonly string[];
+  readonly extraRuns: number;
+  /** The longest time between two tasks that were taken on. */
+  readonly longestPauseMs: number;
+  /** From the end of the fault to the first event at the follower that was told after it. */
+  readonly followedAfterMs: number;
+  readonly gapsAtFollower: number;
+  /** Events that the follower got twice, out of order or not at all. */
+  readonly wrongAtFollower: number;
+}
+
+/**
+ * One process under load: it submits, runs and follows tasks of one tenant while something is done to its Redis. States:
+ * running (`begin`), over (`end`, which waits for every task that was acknowledged).
+ */
+export class Load {
+  readonly #storage: RedisStorage;
+  readonly #orchestrator: Orchestrator;
+  readonly #over = new AbortController();
+  readonly #acknowledged: string[] = [];
+  readonly #foreign: string[] = [];
+  readonly #runs = new Map<string, number>();
+  readonly #recorded = new Set<string>();
+  readonly #recordedAgain: string[] = [];
+  /** Since the last gap. */
+  #followed: TaskEvent[] = [];
+  #finals = 0;
+  readonly #gaps: LogGap[] = [];
+  #comeAgain = 0;
+  #longestPauseMs = 0;
+  #lastAckAt = 0;
+  #healedAt = Number.POSITIVE_INFINITY;
+  #followedAt = Number.POSITIVE_INFINITY;
+  #submitting: Promise<void> | undefined;
+  #following: Promise<void> | undefined;
+
+  constructor(url: string, commandTimeoutMs: number) {
+    this.#storage = RedisStorage.connect(url, { commandTimeoutMs });
+    this.#orchestrator = new Orchestrator({ storage: this.#storage, concurrency: 20, leaseMs: LEASE_MS });
+    this.#orchestrator.workflow('steps', async (ctx) => {
+      const runs = (this.#runs.get(ctx.task_id) ?? 0) + 1;
+      this.#runs.set(ctx.task_id, runs);
+      for (const step of ['one', 'two']) {
+        await ctx.run(step, () => this.#work(`${ctx.task_id}/${step}`));
+        this.#recorded.add(`${ctx.task_id}/${step}`);
+      }
+      return ctx.task_id;
+    });
+  }
+
+  async begin(): Promise<void> {
+    await this.#orchestrator.start();
+    this.#lastAckAt = Date.now();
+    this.#submitting = this.#submitOnAndOn();
+    this.#following = this.#follow();
+  }
+
+  /** From now on everything is as it should be. */
+  healed(): void {
+    this.#healedAt = Date.now();
+  }
+
+  /** Resolves once so many more tasks were taken on. */
+  async more(tasks: number): Promise<void> {
+    const wanted = this.#acknowledged.length + tasks;
+    while (this.#acknowledged.length < wanted) await pause(10);
+  }
+
+  async end(): Promise<LoadFigures> {
+    this.#over.abort();
+    await this.#submitting;
+    const acme = this.#orchestrator.tenant(TENANT);
+    const ended = this.#acknowledged.map((id) => insist(() => acme.tasks.wait(id, { timeoutMs: 8_000 })));
+    const lost = (await Promise.all(ended)).filter(({ status }) => status !== 'completed');
+    await this.#following;
+    const history = await historyOf(this.#storage, TENANT).catch(() => []);
+    const verdict = judge(history, this.#acknowledged);
+    const after = seqOf(this.#gaps.at(-1)?.to ?? 'new:0');
+    const missed = history.filter(({ cursor }) => seqOf(cursor) > after).length - this.#followed.length;
+    await this.#orchestrator.stop({ graceMs: 0 });
+    await this.#storage.close();
+    return {
+      ...verdict,
+      acknowledged: this.#acknowledged.length,
+      lost: lost.map(({ task_id }) => task_id),
+      comeAgain: this.#comeAgain,
+      foreign: this.#foreign,
+      recordedAgain: this.#recordedAgain,
+      extraRuns: [...this.#runs.values()].reduce((sum, runs) => sum + runs - 1, 0),
+      longestPauseMs: this.#longestPauseMs,
+      followedAfterMs: Math.max(0, this.#followedAt - this.#healedAt),
+      gapsAtFollower: this.#gaps.length,
+      wrongAtFollower: Math.abs(missed) + outOfOrder(this.#followed),
+    };
+  }
+
+  #work(step: string): string {
+    if (this.#recorded.has(step)) this.#recordedAgain.push(step);
+    return step;
+  }
+
+  async #submitOnAndOn(): Promise<void> {
+    const underWay: Promise<void>[] = [];
+    for (let n = 0; !this.#over.signal.aborted; n += 1) {
+      underWay.push(this.#submit(`key-${n}`));
+      await pause(SUBMIT_EVERY_MS);
+    }
+    await Promise.all(underWay);
+  }
+
+  /** What a client does that is told to come again: the same request with the same key. */
+  async #submit(idempotencyKey: string): Promise<void> {
+    for (;;) {
+      try {
+        const body = { type: 'steps', payload: idempotencyKey };
+        const { task_id } = await this.#orchestrator.tenant(TENANT).tasks.submit(body, { idempotencyKey });
+        this.#acknowledged.push(task_id);
+        this.#longestPauseMs = Math.max(this.#longestPauseMs, Date.now() - this.#lastAckAt);
+        this.#lastAckAt = Date.now();
+        return;
+      } catch (error) {
+        this.#note(error);
+        await pause(100);
+      }
+    }
+  }
+
+  async #follow(): Promise<void> {
+    let after = 'new:0';
+    const isOver = () => this.#over.signal.aborted && this.#finals >= this.#acknowledged.length;
+    while (!isOver()) {
+      const ends = new AbortController();
+      const timer = setInterval(() => isOver() && ends.abort(), 20);
+      try {
+        const log = this.#storage.events.follow({ tenantId: TENANT, after, signal: ends.signal });
+        for await (const event of log) {
+          if (event.event === 'gap') this.#beginAnew(event);
+          else this.#take(event);
+          after = event.event === 'gap' ? event.to : event.cursor;
+        }
+      } catch (error) {
+        this.#note(error);
+        await pause(100);
+      } finally {
+        clearInterval(timer);
+      }
+    }
+  }
+
+  /** After a gap comes what is still kept, whatever was seen before. */
+  #beginAnew(gap: LogGap): void {
+    this.#gaps.push(gap);
+    this.#followed = [];
+    this.#finals = 0;
+  }
+
+  #take(event: TaskEvent): void {
+    this.#followed.push(event);
+    if (event.event === 'task_completed' || event.event === 'task_failed') this.#finals += 1;
+    if (Date.parse(event.timestamp) >= this.#healedAt) {
+      this.#followedAt = Math.min(this.#followedAt, Date.now());
+    }
+  }
+
+  #note(error: unknown): void {
+    if (error instanceof OrchestratorError && error.code === 'storage_unavailable') this.#comeAgain += 1;
+    else this.#foreign.push(String(error));
+  }
+}
+
+async function insist<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (tries === 20) throw error;
+      await pause(200);
+    }
+  }
+}
+
+function outOfOrder(events: readonly TaskEvent[]): number {
+  const seqs = events.map(({ cursor }) => seqOf(cursor));
+  return seqs.filter((seq, at) => at > 0 && seq !== (seqs[at - 1] ?? 0) + 1).length;
+}
+
+function seqOf(cursor: string): number {
+  return Number(cursor.split(':')[1]);
+}

@@ -1,0 +1,77 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Entry } from '../fault-history.js';
+
+const UP_MS = 20_000;
+
+export interface ChildSettings {
+  readonly program: 'worker' | 'submitter' | 'follower' | 'fair-worker';
+  readonly name: string;
+  readonly dir: string;
+  /** What the program itself wants to know. */
+  readonly told: Readonly<Record<string, unknown>>;
+}
+
+/** A program of this folder in a process of its own, whose log outlives it. */
+export class Child {
+  readonly #process: ChildProcess;
+  readonly #log: string;
+  readonly #said = new Set<string>();
+  isFrozen = false;
+
+  constructor(readonly settings: ChildSettings) {
+    const { program, name, dir, told } = settings;
+    this.#log = join(dir, `${name}.jsonl`);
+    this.#process = fork(new URL(`programs/${program}.mjs`, import.meta.url).pathname, {
+      execArgv: [],
+      env: { ...process.env, FAULT_CHILD: JSON.stringify({ ...told, name, log: this.#log }) },
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    this.#process.on('message', (said: string) => this.#said.add(said));
+  }
+
+  get hasEnded(): boolean {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null;
+  }
+
+  /** Resolves once it has said a word. */
+  async says(word: string, limitMs = UP_MS): Promise<void> {
+    const signal = AbortSignal.timeout(limitMs);
+    while (!this.#said.has(word)) {
+      if (this.hasEnded) throw new Error(`${this.settings.name} ended before it said "${word}"`);
+      await once(this.#process, 'message', { signal });
+    }
+  }
+
+  tell(word: string): void {
+    this.#process.send(word);
+  }
+
+  freeze(): void {
+    this.isFrozen = true;
+    this.#process.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.isFrozen = false;
+    this.#process.kill('SIGCONT');
+  }
+
+  async kill(): Promise<void> {
+    if (this.hasEnded) return;
+    const ended = once(this.#process, 'exit');
+    this.#process.kill('SIGKILL');
+    await ended;
+  }
+
+  /** What it has written. Its last line may be a half one. */
+  async entries(): Promise<Entry[]> {
+    const text = await readFile(this.#log, 'utf8').catch(() => '');
+    return text
+      .split('\n')
+      .filter((each) => each.endsWith('}'))
+      .map((each) => JSON.parse(each) as Entry);
+  }
+}

@@ -1,0 +1,49 @@
+// A process that submits, and asks again with the same key until it has an answer.
+import { setTimeout as pause } from 'node:timers/promises';
+import { Orchestrator } from '@agent-orchestrator/core';
+import { note, noteError, openStorage, settings } from './child.mjs';
+
+const { tenants, perSecond } = settings;
+const orchestrator = new Orchestrator({ storage: openStorage(), role: 'api' });
+const over = new AbortController();
+
+async function submit(tenant, key) {
+  for (;;) {
+    try {
+      note('asked', { tenant, key });
+      const body = { type: 'steps', payload: key };
+      const { task_id: task } = await orchestrator.tenant(tenant).tasks.submit(body, { idempotencyKey: key });
+      note('acknowledged', { tenant, key, task });
+      return;
+    } catch (error) {
+      noteError('submit', error);
+      await pause(200);
+    }
+  }
+}
+
+async function submitOnAndOn() {
+  const underWay = new Set();
+  for (let n = 0; !over.signal.aborted; n += 1) {
+    const one = submit(tenants[n % tenants.length], `key-${n}`);
+    underWay.add(one);
+    void one.then(() => underWay.delete(one));
+    await pause(1_000 / perSecond);
+  }
+  await Promise.all(underWay);
+}
+
+process.on('message', () => over.abort());
+for (;;) {
+  try {
+    await orchestrator.start();
+    break;
+  } catch (error) {
+    noteError('start', error);
+    await pause(100);
+  }
+}
+process.send?.('up');
+await submitOnAndOn();
+note('done');
+process.send?.('done');

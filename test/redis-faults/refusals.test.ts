@@ -1,0 +1,84 @@
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { RedisServer } from '@agent-orchestrator/test-servers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SCRIPTS } from '../../packages/redis-adapter/src/generated/scripts.js';
+import { keptBy, Life, undisturbed, wordOf } from './life.js';
+import { STEP_STORIES, type StepStory } from './step-stories.js';
+
+let redis: RedisServer;
+/** Its own, since a limit is for everybody. */
+let full: RedisServer;
+
+beforeAll(async () => {
+  [redis, full] = await Promise.all([RedisServer.start(), RedisServer.start()]);
+});
+afterAll(() => Promise.all([redis.stop(), full.stop()]));
+
+const named = STEP_STORIES.map((story) => [story.title, story] as const);
+
+/** Whether it takes something new on, which has to wait for room. */
+const isIntake = ({ script }: StepStory) => !SCRIPTS[script].includes('allow-oom');
+
+describe('a Redis without room', () => {
+  it.each(named)('%s', async (_, story) => {
+    const before = await undisturbed(full, story);
+    await using life = new Life(full.url);
+    const step = await story.prepare(life.tools);
+    await full.ask(['CONFIG', 'SET', 'maxmemory', 1]);
+    const answer = await step().catch((error: unknown) => error);
+    await full.ask(['CONFIG', 'SET', 'maxmemory', 0]);
+    if (isIntake(story)) {
+      expect(answer).toMatchObject({ code: 'storage_unavailable', retryable: true });
+      expect(await keptBy(full, life)).toEqual(before.before);
+      expect(wordOf(await step())).toEqual(wordOf(before.answer));
+    } else {
+      expect(wordOf(answer)).toEqual(wordOf(before.answer));
+      expect(await keptBy(full, life)).toEqual(before.kept);
+    }
+  });
+
+  it('refuses submits and sessions, and nothing that ends or goes on with what was taken on', () => {
+    const refused = STEP_STORIES.filter(isIntake).map(({ script }) => script);
+    expect([...new Set(refused)].toSorted()).toEqual([
+      'appendMessage',
+      'createSession',
+      'register',
+      'submit',
+      'submitBatch',
+      'submitPlain',
+      'updateSession',
+    ]);
+  });
+});
+
+/** Puts something else where a step has its key. */
+async function putInTheWay(key: string): Promise<void> {
+  const kind = await redis.ask(['TYPE', key]);
+  await redis.ask(['DEL', key]);
+  await redis.ask(kind === 'list' ? ['SET', key, 'foreign'] : ['RPUSH', key, 'foreign']);
+}
+
+describe.concurrent('a key of another type in the way', () => {
+  it.each(named)('%s', async (_, story) => {
+    const { kept } = await undisturbed(redis, story);
+    const told: string[] = [];
+    for (const key of Object.keys(kept).filter((each) => !each.includes('@change:'))) {
+      await using life = new Life(redis.url);
+      const step = await story.prepare(life.tools);
+      await putInTheWay(`${life.prefix}${key}`);
+      // A step that does not come by there goes on as ever.
+      const error = await step().then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      if (error === undefined) continue;
+      expect(error, key).toBeInstanceOf(OrchestratorError);
+      expect(error, key).toMatchObject({ code: 'internal_error', message: expect.stringMatching(SAYS) });
+      told.push(key);
+    }
+    expect(told).not.toEqual([]);
+  });
+});
+
+/** Of a task whose record is not there any more there is nothing else to say. */
+const SAYS = /^a key of the orchestrator holds something else|^a step of the storage failed/;

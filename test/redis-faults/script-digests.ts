@@ -1,0 +1,24 @@
+import { DEFAULTS } from '@agent-orchestrator/core';
+import type { Redis } from 'ioredis';
+import { SCRIPTS } from '../../packages/redis-adapter/src/generated/scripts.js';
+import { type ScriptName, ScriptRunner } from '../../packages/redis-adapter/src/script-runner.js';
+
+export type { ScriptName };
+
+export const SCRIPT_NAMES = Object.keys(SCRIPTS) as ScriptName[];
+
+/** Scripts that change something. */
+export const WRITING_SCRIPTS = SCRIPT_NAMES.filter((name) => !SCRIPTS[name].includes('flags=no-writes'));
+
+/** What a script is called by on the wire, as the adapter itself says it: for proxies that look for one. */
+export async function scriptDigest(name: ScriptName): Promise<string> {
+  let digest = '';
+  const listener = {
+    evalsha: (sha: string) => {
+      digest = sha;
+      return Promise.resolve(null);
+    },
+  };
+  await new ScriptRunner(listener as unknown as Redis, DEFAULTS).run(name, [], []);
+  return digest;
+}
