@@ -3,27 +3,49 @@ import { parseArgs } from 'node:util';
 import { memory } from './memory.js';
 import { notifications } from './notifications.js';
 import { parked } from './parked.js';
+import { growth } from './redis/growth.js';
+import { redis } from './redis/redis.js';
 
-const BENCHMARKS = { memory, parked, notifications } as const;
+const BENCHMARKS = { memory, parked, notifications, redis, growth } as const;
 
 function usage(): string {
-  return `usage: npm run bench -- <${Object.keys(BENCHMARKS).join('|')}> [--rounds <n>] [--json <file>]`;
+  return [
+    `usage: npm run bench -- <${Object.keys(BENCHMARKS).join('|')}> [--rounds <n>] [--json <file>]`,
+    '  redis:  [--only <part of a name>] [--profile <folder>]',
+    '  growth: [--waiting <tasks>]',
+  ].join('\n');
+}
+
+function count(name: string, text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new Error(`--${name}: expected a number of 1 or more, got "${text}"`);
 }
 
 function readArguments() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { rounds: { type: 'string', default: '5' }, json: { type: 'string' } },
+    options: {
+      rounds: { type: 'string' },
+      json: { type: 'string' },
+      only: { type: 'string' },
+      profile: { type: 'string' },
+      waiting: { type: 'string', default: '200000' },
+    },
   });
   const [name = ''] = positionals;
   if (positionals.length !== 1 || !Object.hasOwn(BENCHMARKS, name)) {
     throw new Error(`expected the name of a benchmark, got "${positionals.join(' ')}"`);
   }
-  const rounds = Number(values.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1) {
-    throw new Error(`--rounds: expected a number of 1 or more, got "${values.rounds}"`);
-  }
-  return { name: name as keyof typeof BENCHMARKS, rounds, json: values.json };
+  const overRedis = name === 'redis' || name === 'growth';
+  return {
+    name: name as keyof typeof BENCHMARKS,
+    rounds: count('rounds', values.rounds ?? (overRedis ? '3' : '5')),
+    waiting: count('waiting', values.waiting),
+    only: values.only,
+    profiles: values.profile,
+    json: values.json,
+  };
 }
 
 let options;
@@ -33,5 +55,6 @@ try {
   console.error(`${(error as Error).message}\n${usage()}`);
   process.exit(2);
 }
-const result = await BENCHMARKS[options.name]({ rounds: options.rounds });
-if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
+const { name, json, ...rest } = options;
+const result = await BENCHMARKS[name](rest);
+if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`);

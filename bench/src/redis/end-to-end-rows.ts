@@ -1,0 +1,16 @@
+import { type Match, p50, p99 } from './row.js';
+
+function endToEnd(perSecond: number, seconds: number): Match {
+  const tasks = perSecond * seconds;
+  return {
+    name: `end-to-end-${perSecond}`,
+    stages: [{ work: 'end to end', tenants: 100, tasks, perSecond, concurrency: 100 }],
+    rows: [
+      p50(`submit, run, result at ${perSecond}/s: p50`, 0, { must: 0.8, aim: 0.5 }),
+      p99(`submit, run, result at ${perSecond}/s: p99`, 0, { must: 1 }),
+    ],
+  };
+}
+
+/** From the submission of a task to its result where it was submitted, at a rate that neither finds hard. */
+export const END_TO_END_MATCHES: readonly Match[] = [endToEnd(50, 5), endToEnd(500, 3)];

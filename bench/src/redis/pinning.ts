@@ -1,0 +1,56 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+/** The core of Redis and that of the Node programs; absent: why they are wherever the system puts them. */
+export interface Cores {
+  readonly redis?: number;
+  readonly node?: number;
+  readonly explanation: string;
+}
+
+const run = promisify(execFile);
+const TICK_US = 10_000;
+
+/**
+ * Looks for two cores. Left to itself the system moves both programs about, and the same one is twice as fast or as slow
+ * from run to run.
+ */
+export async function findCores(): Promise<Cores> {
+  let list: string;
+  try {
+    const { stdout } = await run('taskset', ['-c', '-p', String(process.pid)]);
+    list = stdout.slice(stdout.lastIndexOf(':') + 1).trim();
+  } catch {
+    return { explanation: 'not pinned, as there is no taskset: the figures vary a lot' };
+  }
+  const [redis, node] = list.split(',').flatMap((range) => {
+    const [from = 0, to = from] = range.split('-').map(Number);
+    return Array.from({ length: to - from + 1 }, (_, at) => from + at);
+  });
+  if (redis === undefined || node === undefined) {
+    return { explanation: 'not pinned, as there is only one core: the figures vary a lot' };
+  }
+  return { redis, node, explanation: `Redis pinned to core ${redis}, Node to core ${node}` };
+}
+
+/** Puts all threads of a process on a core. */
+export async function pin(pid: number, core: number | undefined): Promise<void> {
+  if (core !== undefined) await run('taskset', ['-a', '-c', '-p', String(core), String(pid)]);
+}
+
+/** Microseconds for which the two cores have been busy, with whatever it was; not a number where nobody says so. */
+export async function busyUs({ redis, node }: Cores): Promise<number> {
+  if (redis === undefined || node === undefined) return Number.NaN;
+  const text = await readFile('/proc/stat', 'utf8').catch(() => '');
+  const of = (core: number) => {
+    const line = text.split('\n').find((each) => each.startsWith(`cpu${core} `));
+    const [user, nice, system, , , irq, softirq] = (line ?? '').split(/\s+/).slice(1).map(Number);
+    const ticks = [user, nice, system, irq, softirq].reduce<number>(
+      (sum, each) => sum + (each ?? Number.NaN),
+      0,
+    );
+    return ticks * TICK_US;
+  };
+  return of(redis) + of(node);
+}

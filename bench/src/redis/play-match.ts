@@ -1,0 +1,54 @@
+import type { Order } from './contender.js';
+import type { Side } from './measured-process.js';
+import type { Cores } from './pinning.js';
+import type { Match } from './row.js';
+import { type Measured, Stand } from './stand.js';
+
+const WARM_UP_PART = 0.3;
+
+/** One round: what each stage has cost ours and BullMQ. */
+export type Round = Readonly<Record<Side, readonly Measured[]>>;
+
+export interface Settings {
+  readonly rounds: number;
+  readonly cores: Cores;
+  /** Where profiles of the CPU of our process go. */
+  readonly profiles?: string | undefined;
+}
+
+async function playAll(
+  stand: Stand,
+  stages: readonly Order[],
+  profileOf: (stage: number) => string | undefined = () => undefined,
+): Promise<Measured[]> {
+  await stand.empty();
+  const measured: Measured[] = [];
+  for (const [stage, order] of stages.entries()) measured.push(await stand.carryOut(order, profileOf(stage)));
+  return measured;
+}
+
+function shorter(order: Order): Order {
+  return { ...order, tasks: Math.ceil(order.tasks * WARM_UP_PART) };
+}
+
+/**
+ * Both in turn, on servers and in processes of their own that are fresh for this match, `rounds` times after a short one
+ * to warm up. The speed of a shared machine drifts from minute to minute, so only what ran in the same round is compared.
+ */
+export async function playMatch(match: Match, { rounds, cores, profiles }: Settings): Promise<Round[]> {
+  const kind = match.server ?? {};
+  await using ours = await Stand.open('ours', kind, cores);
+  // BullMQ knows no tenants, so nothing of it is spread over a Cluster.
+  await using bullmq = await Stand.open('bullmq', { ...kind, cluster: false }, cores);
+  const warmUp = match.stages.map(shorter);
+  await playAll(bullmq, warmUp);
+  await playAll(ours, warmUp);
+  const profileOf = (stage: number) =>
+    profiles === undefined ? undefined : `${profiles}/${match.name}-${stage}.cpuprofile`;
+  const played: Round[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const peer = await playAll(bullmq, match.stages);
+    played.push({ bullmq: peer, ours: await playAll(ours, match.stages, profileOf) });
+  }
+  return played;
+}

@@ -1,0 +1,43 @@
+import { drain } from './drain-rows.js';
+import { type Match, rate, redisCpu } from './row.js';
+
+/** Nobody runs anything while tasks are stored. One tenant and a hundred are measured where they are drained. */
+export const SUBMIT_MATCHES: readonly Match[] = [
+  {
+    name: 'submit-t10',
+    stages: [{ work: 'submit', tenants: 10, tasks: 20_000, inFlight: 100 }],
+    rows: [rate('submit T10, 100 in flight', 0, { must: 1.6, aim: 1.9 })],
+  },
+  {
+    name: 'submit-one',
+    stages: [{ work: 'submit', tenants: 100, tasks: 5_000, inFlight: 1 }],
+    rows: [rate('submit one at a time', 0, { must: 1, aim: 1.2 })],
+  },
+  {
+    name: 'bulk',
+    stages: [{ work: 'bulk', tenants: 10, tasks: 30_000, size: 1_000 }],
+    rows: [
+      rate('submit in bulk of 1,000', 0, { must: 3, aim: 3.5 }),
+      redisCpu('Redis CPU: submit in bulk', 0, { must: 1 / 2, aim: 1 / 3 }),
+    ],
+  },
+];
+
+/** What is written goes to disk every second. */
+export const APPENDONLY_MATCHES: readonly Match[] = [
+  {
+    name: 'aof-drain',
+    server: { appendonly: true },
+    stages: [{ work: 'submit', tenants: 100, tasks: 20_000, inFlight: 100 }, drain(20_000, 100)],
+    rows: [
+      rate('AOF: drain T100, concurrency 100', 1, { must: 3, aim: 4 }),
+      rate('AOF: submit T100, 100 in flight', 0, { must: 1.2, aim: 1.4 }),
+    ],
+  },
+  {
+    name: 'aof-bulk',
+    server: { appendonly: true },
+    stages: [{ work: 'bulk', tenants: 10, tasks: 30_000, size: 1_000 }],
+    rows: [rate('AOF: submit in bulk of 1,000', 0, { must: 3, aim: 3.3 })],
+  },
+];
