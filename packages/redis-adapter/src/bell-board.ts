@@ -90,10 +90,16 @@ export class BellBoard {
     for (const listener of this.#listeners) listener(bell);
   }
 
-  /** The connection was away: whoever waits looks for itself. */
-  ringAll(): void {
+  /** The connection is there, perhaps again: what was rung while it was away is lost, and whoever waits looks for itself. */
+  listenAgain(): void {
+    // What can't be listened to now is listened to when the connection is ready for the next time.
+    this.#subscriber.subscribe(...this.#channels).then(
+      () => {
+        for (const channel of this.#followers.keys()) this.#ringFollowers(channel);
+      },
+      () => undefined,
+    );
     this.ring({ bell: 'ready' });
-    for (const channel of this.#followers.keys()) this.#ringFollowers(channel);
   }
 
   #ringFollowers(channel: string): void {

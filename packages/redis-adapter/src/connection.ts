@@ -19,6 +19,9 @@ type Purpose = 'commands' | 'listening';
 const CONNECT_TIMEOUT_MS = 5_000;
 const RETRY_MAX_MS = 1_000;
 
+/** For a connection that listens. It is told by us what to listen to again: nobody would hear that it can't be. */
+export const LISTENING = { maxRetriesPerRequest: null, autoResubscribe: false } as const;
+
 function options(purpose: Purpose, commandTimeoutMs: number): RedisOptions {
   return {
     // Push frames of the newer protocol are of no use here, and some servers mix them up with replies.
@@ -26,9 +29,7 @@ function options(purpose: Purpose, commandTimeoutMs: number): RedisOptions {
     connectTimeout: CONNECT_TIMEOUT_MS,
     retryStrategy: (times) => Math.min(50 * times, RETRY_MAX_MS),
     keepAlive: 10_000,
-    ...(purpose === 'commands'
-      ? { commandTimeout: commandTimeoutMs, maxRetriesPerRequest: 2 }
-      : { maxRetriesPerRequest: null, autoResubscribe: true }),
+    ...(purpose === 'commands' ? { commandTimeout: commandTimeoutMs, maxRetriesPerRequest: 2 } : LISTENING),
   };
 }
 

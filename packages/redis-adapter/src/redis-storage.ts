@@ -11,7 +11,7 @@ import { Cluster, type Redis } from 'ioredis';
 import { BellBoard } from './bell-board.js';
 import { RedisCallJournal } from './call-journal.js';
 import { Claims } from './claims.js';
-import { connect, disconnect, type RedisTarget } from './connection.js';
+import { connect, disconnect, LISTENING, type RedisTarget } from './connection.js';
 import { RedisEventLog } from './event-log.js';
 import { Keys } from './keys.js';
 import { type Notice, Notices } from './notices.js';
@@ -85,8 +85,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
 
   /** Borrows a client, which stays as it is and is not closed; for listening it makes a second one like it. */
   static using(client: Redis | Cluster, options: RedisStorageOptions = {}): RedisStorage {
-    const listening =
-      client instanceof Cluster ? client.duplicate() : client.duplicate({ maxRetriesPerRequest: null });
+    const listening = client instanceof Cluster ? client.duplicate() : client.duplicate(LISTENING);
     return new RedisStorage({ commands: client, listening, close: () => disconnect(listening) }, options);
   }
 
@@ -119,7 +118,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.#connections = connections;
     // Without a listener an error of a connection would end the process; whoever asks hears of it anyway.
     for (const connection of [client, listening]) connection.on('error', ignore);
-    for (const moved of ['ready', '+node', '-node']) listening.on(moved, () => bells.ringAll());
+    for (const moved of ['ready', '+node', '-node']) listening.on(moved, () => bells.listenAgain());
     // A step whose answer was lost may have left the rotation, on another node, without a tenant that is ready.
     if (client instanceof Cluster)
       client.on('+node', (node: Redis) => node.on('close', () => tenants.walkSoon()));
