@@ -15,7 +15,7 @@ const LIMITS: CheckLimits = {
   silenceMs: 2_000,
   jobMs: 8_000,
   connectMs: 2_000,
-  pongMs: 1_000,
+  pongMs: 3_000,
   againMs: 2_000,
   downMs: 300,
   watchMs: 200,
