@@ -1,15 +1,9 @@
-import {
-  type ConformanceCase,
-  MemoryStorage,
-  runCase,
-  storageConformance,
-  titleOf,
-} from '@agent-orchestrator/core';
+import { type ConformanceCase, runCase, storageConformance, titleOf } from '@agent-orchestrator/core';
 import { RedisCluster, RedisServer } from '@agent-orchestrator/test-servers';
 import { vi } from 'vitest';
-import { ManualClock } from '../../../core/test/harness.js';
 import { type OpenSubject, runSideBySide } from '../../../core/test/task-histories.js';
 import { SCRIPTS } from '../../src/generated/scripts.js';
+import { KEPT_FOR_EVER, openReference } from '../reference.js';
 import type { openStorage } from '../storage-under-test.js';
 import { type Mutant, withMistake } from './mutants.js';
 
@@ -21,19 +15,6 @@ const HISTORIES = 'random histories, beside the reference in memory';
 const CLUSTER_ONLY = /^(?:visit_tenant|join_rotations|turn_rotation|swept_tenant|index_tenant)\.lua$/;
 
 type Open = typeof openStorage;
-
-const LIMITS = { retentionMs: 1e12, deadLetterRetentionMs: 1e12, sessionIdleMs: 1e12 };
-
-const inMemory: OpenSubject = async () => {
-  const clock = new ManualClock();
-  const storage = new MemoryStorage({ clock, limits: LIMITS });
-  return {
-    storage,
-    now: () => clock.now(),
-    advance: (ms) => clock.advance(ms),
-    close: () => storage.close(),
-  };
-};
 
 /** Looks for a case that fails with a mistake, on servers that are replaced when a mistake has spoilt them. */
 export class Hunt implements AsyncDisposable {
@@ -59,8 +40,8 @@ export class Hunt implements AsyncDisposable {
   /** Whether random histories have the same answers as in memory. */
   async #livesAlike(open: Open, onCluster: boolean): Promise<boolean> {
     const target = await this.#target(onCluster);
-    const mistaken: OpenSubject = async () => open(target, { limits: LIMITS });
-    const histories = runSideBySide({ open: [inMemory, mistaken], numRuns: 80, seed: 1, shrink: false });
+    const mistaken: OpenSubject = async () => open(target, { limits: KEPT_FOR_EVER });
+    const histories = runSideBySide({ open: [openReference, mistaken], numRuns: 80, seed: 1, shrink: false });
     return (await this.#inTime(histories, HISTORIES_TOO_LONG_MS)) === 'passed';
   }
 
