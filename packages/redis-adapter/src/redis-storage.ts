@@ -26,6 +26,7 @@ import { RedisTaskQueue } from './task-queue.js';
 import { RedisTaskRecords } from './task-records.js';
 import { RedisTenantStore } from './tenant-store.js';
 import { Tenants } from './tenants.js';
+import { within } from './time-limit.js';
 import { RedisUsage } from './usage.js';
 import { RedisWorkerDirectory } from './worker-directory.js';
 
@@ -43,10 +44,14 @@ export interface RedisStorageOptions {
 
 const PREFIX_FORM = /^[A-Za-z0-9_.-]{1,64}$/;
 const DEFAULT_COMMAND_TIMEOUT_MS = 5_000;
+/** A command may be sent again, and wait for a connection before. */
+const LIMIT_FACTOR = 3;
 
 interface Connections {
   readonly commands: Redis | Cluster;
   readonly listening: Redis | Cluster;
+  /** How long an answer may take where the client sets no limit itself: a Cluster while it looks for nodes, one that is lent. */
+  readonly limitMs: number | undefined;
   /** Ends those that are ours. */
   close(): void;
 }
@@ -80,13 +85,16 @@ export class RedisStorage implements Storage, AsyncDisposable {
       disconnect(commands);
       disconnect(listening);
     };
-    return new RedisStorage({ commands, listening, close }, options);
+    const limitMs = commands instanceof Cluster ? LIMIT_FACTOR * commandTimeoutMs : undefined;
+    return new RedisStorage({ commands, listening, limitMs, close }, options);
   }
 
   /** Borrows a client, which stays as it is and is not closed; for listening it makes a second one like it. */
   static using(client: Redis | Cluster, options: RedisStorageOptions = {}): RedisStorage {
     const listening = client instanceof Cluster ? client.duplicate() : client.duplicate(LISTENING);
-    return new RedisStorage({ commands: client, listening, close: () => disconnect(listening) }, options);
+    const limitMs = LIMIT_FACTOR * (options.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS);
+    const close = () => disconnect(listening);
+    return new RedisStorage({ commands: client, listening, limitMs, close }, options);
   }
 
   private constructor(connections: Connections, options: RedisStorageOptions) {
@@ -104,7 +112,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     const state = new RedisState({
       client,
       keys,
-      scripts: new ScriptRunner(client, allLimits),
+      scripts: new ScriptRunner(client, allLimits, connections.limitMs),
       bells,
       notices: new Notices(client, keys.notifications),
       limits: allLimits,
@@ -136,7 +144,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
   async ping(): Promise<void> {
     this.#state.checkOpen();
     try {
-      await this.#connections.commands.ping();
+      await within(this.#connections.limitMs, this.#connections.commands.ping());
     } catch (error) {
       throw toStorageError(error);
     }

@@ -3,6 +3,7 @@ import type { DEFAULTS } from '@agent-orchestrator/core';
 import type { Cluster, Redis } from 'ioredis';
 import { SCRIPTS } from './generated/scripts.js';
 import { toStorageError } from './storage-errors.js';
+import { within } from './time-limit.js';
 
 export type ScriptName = keyof typeof SCRIPTS;
 export type StorageLimits = { readonly [K in keyof typeof DEFAULTS]: number };
@@ -19,7 +20,12 @@ export class ScriptRunner {
   readonly #client: Redis | Cluster;
   readonly #scripts: Readonly<Record<ScriptName, Script>>;
 
-  constructor(client: Redis | Cluster, limits: StorageLimits) {
+  /** @param limitMs how long an answer may take where the client itself sets no limit. */
+  constructor(
+    client: Redis | Cluster,
+    limits: StorageLimits,
+    private readonly limitMs?: number,
+  ) {
     this.#client = client;
     const scripts = Object.entries(SCRIPTS).map(([name, template]) => {
       const text = template.replaceAll(/\$(\w+)/g, (all, limit: string) =>
@@ -34,12 +40,12 @@ export class ScriptRunner {
   async run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<Reply> {
     const { sha, text } = this.#scripts[name];
     try {
-      return (await this.#client.evalsha(sha, keys.length, ...keys, ...args)) as Reply;
+      return (await within(this.limitMs, this.#client.evalsha(sha, keys.length, ...keys, ...args))) as Reply;
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw toStorageError(error);
     }
     try {
-      return (await this.#client.eval(text, keys.length, ...keys, ...args)) as Reply;
+      return (await within(this.limitMs, this.#client.eval(text, keys.length, ...keys, ...args))) as Reply;
     } catch (error) {
       throw toStorageError(error);
     }
