@@ -28,6 +28,7 @@ const HELLO_MS = 10_000;
 /** After the last of these it is given up: about fifteen seconds. */
 const RECONNECT_MS = [200, 500, 1_000, 2_000, 4_000, 8_000];
 /** Codes after which coming back can't help. */
+const SHUTTING_DOWN = 1001;
 const FINAL_CLOSES = new Set([4401, 4403]);
 
 /** Frames that came and were not taken yet. */
@@ -168,6 +169,8 @@ function refused(status: number, url: string): OrchestratorError {
 }
 
 function closed(code: number, reason: string, url: string): OrchestratorError {
+  if (code === SHUTTING_DOWN)
+    return new OrchestratorError('not_running', `the orchestrator at ${url} is shutting down`);
   if (!FINAL_CLOSES.has(code))
     return new OrchestratorError('not_running', `the live connection to ${url} was closed (${code})`);
   const hint = code === 4401 ? `: ${API_KEY_HINT}` : '';
