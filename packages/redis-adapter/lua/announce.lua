@@ -4,13 +4,9 @@
 -- @keys   system
 -- @args   now · worker · what it runs, as JSON · its pool · types
 -- @return whether all tenants are to be walked · whether it is new · workers that are gone
---@include pools
+--@include time pools
 local GONE_AFTER = 5 * 60 * 1000
-local system, now = KEYS[1], tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+local system = KEYS[1]
 local joined = redis.call('HSET', system .. 'workers', ARGV[2], '{"runs":' .. ARGV[3] .. ',"seenAt":' .. now .. '}')
 for at = 5, #ARGV do
   redis.call('HSET', system .. 'announced', ARGV[at], now)

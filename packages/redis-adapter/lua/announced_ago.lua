@@ -3,10 +3,6 @@
 -- @keys   system
 -- @args   now · type
 --@reads
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+--@include time
 local at = redis.call('HGET', KEYS[1] .. 'announced', ARGV[2])
 return at and now - at or false

@@ -4,14 +4,9 @@
 -- @keys   system
 -- @args   now · {pool, worker, token, max, lease, runs, may_suspect, turn}
 -- @return the time · for each tenant {tenant, its tasks (see visit)} · when the leases end · the state of plain tasks
---@include trim visit resend
+--@include time trim oldest visit resend
 local SYSTEM = KEYS[1]
 local NAMESPACE = SYSTEM:match('^(.*):system:')
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
 local params = cjson.decode(ARGV[2])
 local rotation = SYSTEM .. 'rotation:' .. params.pool
 local lease = {
@@ -22,7 +17,6 @@ local function prefixOf(tenant)
   return NAMESPACE .. ':tasks:{' .. tenant .. '}:'
 end
 
-local MARKER_LIVES = 60 * 60 * 1000
 local claims, tenants = {}, {}
 local marker = SYSTEM .. 'claimed:' .. params.worker
 local last = redis.call('GET', marker)

@@ -3,11 +3,7 @@
 -- @keys   system
 -- @args   now · how many · for how long others leave them alone, 0 where a sweep sets its index in its own step
 -- @return tenants · what their index says meanwhile
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+--@include time
 local key = KEYS[1] .. 'due'
 local tenants = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, ARGV[2])
 local mark = now + ARGV[3]

@@ -3,5 +3,5 @@
 -- @args   task id
 -- @return the task, seq
 --@reads
---@include tenant epoch task
+--@include time tenant epoch task
 return { view(ARGV[2]), count('seq'), epochOfLog() }

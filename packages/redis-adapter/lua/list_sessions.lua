@@ -3,7 +3,7 @@
 -- @args   after (id) or '' · how many
 -- @return fields of each; nothing when there is no session `after`
 --@reads
---@include tenant
+--@include time tenant
 local key, from = PREFIX .. '@sessions', 0
 if ARGV[2] ~= '' then
   local rank = redis.call('ZREVRANK', key, ARGV[2])

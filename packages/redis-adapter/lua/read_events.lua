@@ -2,7 +2,7 @@
 --
 -- @args   seq, or -1 for none · how many entries · for how long somebody follows, or 0
 -- @return seq of the last · entries as id, JSON · large results by task id · epoch
---@include tenant epoch
+--@include time tenant epoch
 local after, most, follows = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 if follows > 0 then
   setMeta('followed', now + follows)

@@ -5,7 +5,7 @@
 --         or error as JSON
 -- @return the time · for each tenant: for each task 1 ended, 0 lease lost, -1 not so plain (see settle) · effects · when
 --         the first is due
---@include rotation trim many
+--@include time rotation trim many
 local RETENTION, DEAD_RETENTION = $retentionMs, $deadLetterRetentionMs
 local REFER_ABOVE = 4096
 local PLAIN = '^,"worker":"[^"]*","expires":%d+,"since":%d+,"began":(%d+),"attempt":1,"rev":2,"version":(%d+),"plain":true}$'

@@ -3,7 +3,7 @@
 -- <task>:mailbox  signals that nobody has asked for yet, as "name newline payload" · <task>:signals  ids that were taken
 -- @args   {id, name, signal} · payload, as JSON
 -- @return answer
---@include tenant task trim events due rotation system ready session lines steps held ending
+--@include time tenant task trim events due rotation system ready session lines steps held ending
 local MAX_SIGNALS = $maxSignals
 local params = cjson.decode(ARGV[2])
 local task = load(params.id)
@@ -32,6 +32,4 @@ else
   redis.call('RPUSH', mailbox, params.name .. '\n' .. ARGV[3])
 end
 redis.call('SADD', ids, params.signal)
--- So that its keys go when it goes.
-task.signalled = true
 return finish(waiting and 'delivered' or 'kept')

@@ -6,7 +6,7 @@
 -- @return the time · for each tenant: for each task its place, 0 when its id is taken, -1 when too many wait · effects ·
 --         when the first is due
 --@intake
---@include rotation trim many
+--@include time rotation trim many
 local CHUNK = 64
 
 -- @made in chunks of the same deadline.

@@ -4,16 +4,10 @@
 -- @args   now · {worker, token, visit (a tenant may be visited several times for one claim), max, lease, runs, may_suspect}
 -- @return the time · tasks (see visit) · whether more are left · generation · weight · when the leases end ·
 --         the state of plain tasks
---@include trim visit resend
+--@include time trim oldest visit resend
 local prefix = KEYS[1]:sub(1, -6)
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
 local params = cjson.decode(ARGV[2])
 local expires = now + params.lease
-local MARKER_LIVES = 60 * 60 * 1000
 local marker = prefix .. '@claim:' .. params.worker
 -- "claim id visit newline ids": of all visits of a claim together, so that it can be asked for again as a whole.
 local token, visited, ids = (redis.call('GET', marker) or ''):match('^(%S+) (%d+)\n(.*)$')

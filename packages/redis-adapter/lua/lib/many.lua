@@ -8,11 +8,6 @@ local SYSTEM = #KEYS == 1 and KEYS[1] or nil
 local MAX_EVENT_AGE = $maxEventAgeMs
 local format = string.format
 
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
 local nowText = format('%d', now)
 
 local function appendEvents(events, told, seq, followed)

@@ -1,7 +1,6 @@
--- Which ready task has waited longest: the first of each priority is a candidate.
+-- Which task of a line has waited longest: the first of each priority is a candidate. Its id and place.
 local PLACES = 1e14
 
--- The oldest in one of the lines, and its place.
 local function oldestIn(line)
   local oldest, oldestPlace
   local from = '-inf'
@@ -17,21 +16,4 @@ local function oldestIn(line)
     end
     from = score - place + PLACES
   end
-end
-
--- Ready tasks: those in line and those that were set aside. Their number, and the oldest.
-local function allReady()
-  local count, oldest, oldestPlace = 0, nil, nil
-  local lines = { PREFIX .. '@ready' }
-  for _, group in ipairs(redis.call('SMEMBERS', PREFIX .. '@groups')) do
-    lines[#lines + 1] = PREFIX .. '@aside:' .. group
-  end
-  for _, line in ipairs(lines) do
-    count = count + redis.call('ZCARD', line)
-    local id, place = oldestIn(line)
-    if id and (not oldest or place < oldestPlace) then
-      oldest, oldestPlace = id, place
-    end
-  end
-  return count, oldest
 end

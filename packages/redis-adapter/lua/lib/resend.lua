@@ -1,3 +1,6 @@
+-- For how long a claim can be asked for again.
+local MARKER_LIVES = 60 * 60 * 1000
+
 -- What a claim took whose answer was lost, as far as it is still held.
 local function stillHeld(prefix, ids, token)
   local found = {}

@@ -10,11 +10,6 @@ local NAMESPACE, TENANT = PREFIX:match('^(.*):tasks:{(.*)}:$')
 local READY, LIVE, DONE, DUE = PREFIX .. '@ready', PREFIX .. '@live', PREFIX .. '@done', PREFIX .. '@due'
 local BELLS = NAMESPACE .. ':bells'
 
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
 
 local meta, metaChanges = {}, {}
 do

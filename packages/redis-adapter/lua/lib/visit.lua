@@ -4,7 +4,6 @@
 -- `runs` is type -> its versions, newest first. Returns {id, state, steps?, outcomes?, changes?}…, where a plain task has its
 -- version for a state (what a task is made of the adapter reads by itself: large texts take long in a script); whether
 -- anything that such workers run is left, and the tenant's counters (11 generation, 12 weight).
-local PLACES = 1e14
 local OLDEST_EVERY = 10
 local LOOK_AHEAD = 100
 local format = string.format
@@ -36,19 +35,7 @@ end
 
 -- Takes out what has been ready for longest, whatever its priority.
 local function popOldest(ready)
-  local oldest, oldestPlace, from = nil, nil, '-inf'
-  while true do
-    local first = redis.call('ZRANGEBYSCORE', ready, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-    if not first[1] then
-      break
-    end
-    local score = tonumber(first[2])
-    local place = score % PLACES
-    if not oldest or place < oldestPlace then
-      oldest, oldestPlace = first[1], place
-    end
-    from = score - place + PLACES
-  end
+  local oldest = oldestIn(ready)
   redis.call('ZREM', ready, oldest or '')
   return { oldest }
 end
@@ -174,10 +161,10 @@ local HEAD_BYTES = 4096
 -- Leases one task: what is stored of it, what is told, and what the adapter gets. The task itself it reads by itself.
 local function leaseOne(visit, id, known)
   local lease, runs = visit.lease, visit.runs
-  local record = redis.call('GETRANGE', visit.prefix .. id, 0, TYPE_BYTES - 1)
-  local type = record:match('^{"at":%d+,"place":%d+,"type":"([^"]*)"')
+  local record = redis.pcall('GETRANGE', visit.prefix .. id, 0, TYPE_BYTES - 1)
+  local type = type(record) == 'string' and record:match('^{"at":%d+,"place":%d+,"type":"([^"]*)"')
   if not type then
-    -- An id whose task is gone is dropped.
+    -- An id whose task is gone, or is none, is dropped, and nothing else with it.
     return
   end
   local task = known and cjson.decode(known)

@@ -37,7 +37,6 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['settle_plain.lua', 'if not began then'],
   ['settle_plain.lua', 'if at >= last then'],
   ['settle_plain.lua', "redis.call('ZADD', prefix .. '@due', at, 'retention\\n' .. id)"],
-  ['signal.lua', 'task.signalled = true'],
   ['submit_batch.lua', "return finish({ 'replayed', params.id })"],
   ['submit_batch.lua', "owe('batch', now + RETENTION_OF_BATCHES, params.id)"],
   ['sweep.lua', 'if duties[kind](what) then'],
