@@ -41,6 +41,7 @@ export interface ConformanceCase {
 export interface ClaimOptions {
   readonly max?: number;
   readonly workerId?: string;
+  readonly claimer?: string;
   readonly claimId?: string;
   readonly leaseMs?: number;
   readonly runs?: readonly Runnable[];
@@ -132,9 +133,16 @@ export class CaseTools {
 
   /** Claims of tasks of this case, of either tenant. */
   async claimOfBoth(options: ClaimOptions = {}): Promise<readonly Claim[]> {
-    const { max = 100, claimId = this.id(), leaseMs = 30_000, runs = this.runs() } = options;
+    const { max = 100, claimer, claimId = this.id(), leaseMs = 30_000, runs = this.runs() } = options;
     const workerId = `${options.workerId ?? 'worker'}-${this.tenantId}`;
-    return this.storage.queue.claim({ workerId, claimId, max, runs, leaseMs });
+    return this.storage.queue.claim({
+      workerId,
+      ...(claimer !== undefined && { claimer: `${workerId}/${claimer}` }),
+      claimId,
+      max,
+      runs,
+      leaseMs,
+    });
   }
 
   async claimOne(options: ClaimOptions = {}): Promise<Claim> {

@@ -64,6 +64,25 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
+    name: 'is known by its id for each claimer of a worker',
+    async run(t) {
+      for (let at = 0; at < 4; at += 1) await t.submit();
+      const idsOf = async (claimer: string, claimId: string) =>
+        (await t.claim({ claimer, claimId, max: 1 })).map(({ task }) => task.task_id);
+      const [a, b, c, d] = [t.id(), t.id(), t.id(), t.id()];
+      const first = await idsOf('0', a);
+      const second = await idsOf('1', b);
+      assert.deepEqual([await idsOf('0', a), await idsOf('1', b)], [first, second]);
+      const third = await idsOf('1', c);
+      assert.deepEqual(await idsOf('0', a), first, 'what another claimer did since changes nothing');
+      assert.deepEqual(await idsOf('1', c), third);
+      const fourth = await idsOf('0', d);
+      assert.equal(new Set([...first, ...second, ...third, ...fourth]).size, 4);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'claim',
     name: 'leaves what the worker can not run, and takes what stands behind it',
     async run(t) {
       await t.submit({ type: t.otherType });

@@ -30,7 +30,8 @@ export interface WorkerState {
   /** `runs` by type. */
   runnables: ReadonlyMap<string, Runnable>;
   seenAt: number;
-  lastClaim: { readonly claimId: string; readonly claims: readonly unknown[] } | undefined;
+  /** By claimer. */
+  readonly lastClaims: Map<string, { readonly claimId: string; readonly claims: readonly unknown[] }>;
   /** The one task it runs that has lost a lease before. */
   suspect: string | undefined;
 }
@@ -83,7 +84,7 @@ export class MemoryState {
         runs: [],
         runnables: new Map(),
         seenAt: this.now(),
-        lastClaim: undefined,
+        lastClaims: new Map(),
         suspect: undefined,
       };
       this.workers.set(workerId, worker);

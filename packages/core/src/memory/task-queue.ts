@@ -29,7 +29,9 @@ export class MemoryTaskQueue implements TaskQueue {
   async claim(params: Parameters<TaskQueue['claim']>[0]): ReturnType<TaskQueue['claim']> {
     this.state.checkOpen();
     const worker = this.state.worker(params.workerId, params.runs);
-    if (worker.lastClaim?.claimId === params.claimId) return worker.lastClaim.claims as readonly Claim[];
+    const { claimer = params.workerId, claimId } = params;
+    const last = worker.lastClaims.get(claimer);
+    if (last?.claimId === claimId) return last.claims as readonly Claim[];
     const claims: Claim[] = [];
     const passedOver: TenantState[] = [];
     while (claims.length < params.max) {
@@ -46,7 +48,7 @@ export class MemoryTaskQueue implements TaskQueue {
       else this.return(tenant);
     }
     for (const tenant of passedOver) this.return(tenant);
-    worker.lastClaim = { claimId: params.claimId, claims };
+    worker.lastClaims.set(claimer, { claimId, claims });
     return claims;
   }
 

@@ -57,9 +57,12 @@ export interface Swept {
 
 /** What workers and the sweeper ask of the storage. */
 export interface TaskQueue {
-  /** Leases up to `max` tasks that this worker can run. The same `claimId` again returns the same claims. */
+  /** Leases up to `max` tasks that this worker can run. */
   claim(params: {
     readonly workerId: string;
+    /** Who asks: a worker may have several claims under way, each of another claimer. Default the worker's id. */
+    readonly claimer?: string;
+    /** The last one of the claimer, asked again, is the same claim: a lost answer loses no task. */
     readonly claimId: string;
     readonly max: number;
     readonly runs: readonly Runnable[];

@@ -9,6 +9,7 @@ import { RunContext } from '../workflows/run-context.js';
 import type { RunPorts } from '../workflows/run-ports.js';
 import { type RunEnd, type RunOwner, WorkflowRun } from '../workflows/workflow-run.js';
 import { ClaimsAhead } from './claims-ahead.js';
+import { type ClaimToAsk, ClaimsUnderWay } from './claims-under-way.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { Loop } from './loop.js';
 
@@ -65,8 +66,7 @@ export class Worker {
   readonly #ahead: ClaimsAhead;
   #grace: Grace = { graceMs: 0 };
   #lastClaimAt = 0;
-  /** Names the next claim; counted on once it is answered, so that a lost answer loses no claims. */
-  #claims = 0;
+  readonly #claims: ClaimsUnderWay;
   /** Fires when a stop is over: nothing more is tried. */
   #gone = new AbortController();
   #claimsAsked = 0;
@@ -95,6 +95,7 @@ export class Worker {
   ) {
     this.workerId = ports.random.uuid();
     this.#ahead = new ClaimsAhead(settings.prefetch, settings.concurrency);
+    this.#claims = new ClaimsUnderWay(this.workerId, (claim) => this.#claim(claim));
     this.#keeper = new LeaseKeeper(ports, settings, {
       held: () => [...this.#runs.values()].map(({ run }) => run),
       announce: () => this.announce(),
@@ -200,27 +201,38 @@ export class Worker {
   }
 
   async #claimOnAndOn(signal: AbortSignal, graceOver: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      this.#rung = false;
-      const wanted = this.#wanted;
-      const claims = wanted > 0 ? await this.#claim(wanted) : [];
+    for (;;) {
+      if (!signal.aborted) this.#askForMore();
+      if (signal.aborted && this.#claims.none) break;
+      const claims = await this.#claims.next();
       for (const claim of claims) {
         if (graceOver.aborted) void this.#settle(claim, { kind: 'released' });
         else this.#ahead.add(runKey(claim.task.tenant_id, claim.task.task_id), claim, this.#clock.now());
       }
+      // Before what has come is begun, so that the storage is not idle meanwhile.
+      if (claims.length > 0 && !signal.aborted) this.#askForMore();
       this.#fill();
       this.#releaseAhead(this.#clock.now() - this.settings.pollMs);
       // Idle only if no bell rang since the claim was sent: a bell can overtake an empty answer.
-      if (this.#wanted <= 0 || (claims.length === 0 && !this.#rung)) await this.#idle(signal);
+      if (this.#claims.none && (this.#wanted <= 0 || (claims.length === 0 && !this.#rung)))
+        await this.#idle(signal);
     }
     this.#releaseAhead(Number.POSITIVE_INFINITY);
   }
 
+  #askForMore(): void {
+    while (this.#claims.mayAsk && this.#wanted > 0) {
+      this.#rung = false;
+      this.#claims.send(this.#wanted);
+    }
+  }
+
   /** How many tasks to ask for: as many as there are free slots, and some ahead, but those not one by one. */
   get #wanted(): number {
-    const free = Math.max(0, this.#free - this.#ahead.size);
+    const had = this.#ahead.size + this.#claims.coming;
+    const free = Math.max(0, this.#free - had);
     const { room } = this.#ahead;
-    const ahead = room - Math.max(0, this.#ahead.size - this.#free);
+    const ahead = room - Math.max(0, had - this.#free);
     return free > 0 || ahead > room / 2 ? free + Math.max(0, ahead) : 0;
   }
 
@@ -252,24 +264,22 @@ export class Worker {
     this.#wake = STAY;
   }
 
-  async #claim(max: number): Promise<readonly Claim[]> {
+  async #claim(claim: ClaimToAsk): Promise<readonly Claim[] | undefined> {
     const params = {
+      ...claim,
       workerId: this.workerId,
-      claimId: `${this.workerId}/${this.#claims}`,
-      max,
       runs: this.ports.catalog.runnables(),
       leaseMs: this.settings.leaseMs,
     };
     this.#claimsAsked += 1;
     try {
       const claims = await this.ports.storage.queue.claim(params);
-      this.#claims += 1;
       this.#tasksClaimed += claims.length;
       this.#lastClaimAt = this.#clock.now();
       return claims;
     } catch (error) {
       this.#report('claim', error);
-      return [];
+      return undefined;
     }
   }
 

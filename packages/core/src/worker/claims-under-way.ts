@@ -1,0 +1,77 @@
+import type { Claim } from '../storage/task-queue.js';
+
+/** One claim asks for no more: while the storage looks for the next ones, the worker has something to do. */
+const MOST_A_CLAIM = 64;
+/** So many at once, where more waits than one takes: the storage looks for tasks while those before are run. */
+const AT_ONCE = 2;
+
+export interface ClaimToAsk {
+  readonly claimer: string;
+  readonly claimId: string;
+  readonly max: number;
+}
+
+interface Asked {
+  readonly max: number;
+  /** `undefined` when nobody knows what was claimed. */
+  readonly claims: Promise<readonly Claim[] | undefined>;
+}
+
+/** The claims that a worker has asked for, answered in the order in which they were asked. */
+export class ClaimsUnderWay {
+  readonly #asked: Asked[] = [];
+  /** The number of each claimer's next claim; counted on once it is answered: asked again, it is the same claim. */
+  readonly #numbers: number[] = Array.from({ length: AT_ONCE }, () => 0);
+  /** One whose claim failed comes first: what it may have got is waiting. */
+  readonly #free = this.#numbers.map((_, claimer) => claimer);
+  #coming = 0;
+  #moreWaits = false;
+
+  constructor(
+    private readonly workerId: string,
+    /** Asks the storage; `undefined` when that failed. */
+    private readonly ask: (claim: ClaimToAsk) => Promise<readonly Claim[] | undefined>,
+  ) {}
+
+  get none(): boolean {
+    return this.#asked.length === 0;
+  }
+
+  /** How many tasks may come. */
+  get coming(): number {
+    return this.#coming;
+  }
+
+  /** Whether one more claim may be sent now. */
+  get mayAsk(): boolean {
+    return this.#asked.length < (this.#moreWaits ? AT_ONCE : 1);
+  }
+
+  send(wanted: number): void {
+    const claimer = this.#free.shift() ?? 0;
+    const max = Math.min(wanted, MOST_A_CLAIM);
+    this.#coming += max;
+    this.#asked.push({ max, claims: this.#claim(claimer, max) });
+  }
+
+  async #claim(number: number, max: number): Promise<readonly Claim[] | undefined> {
+    const claimer = `${this.workerId}/${number}`;
+    const claims = await this.ask({ claimer, claimId: `${claimer}.${this.#numbers[number]}`, max });
+    if (claims) {
+      this.#numbers[number] = (this.#numbers[number] ?? 0) + 1;
+      this.#free.push(number);
+    } else this.#free.unshift(number);
+    return claims;
+  }
+
+  /** What the oldest has brought. */
+  async next(): Promise<readonly Claim[]> {
+    const [oldest] = this.#asked;
+    if (!oldest) return [];
+    const claims = (await oldest.claims) ?? [];
+    this.#asked.shift();
+    this.#coming -= oldest.max;
+    this.#moreWaits = claims.length >= oldest.max;
+    return claims;
+  }
+}
