@@ -4,7 +4,7 @@
 -- @return the task, its place among the ready ones, the task that holds up its session, how many of its batch run and
 --         may run, paused, running, max_running
 --@reads
---@include time tenant task oldest
+--@include time tenant state task oldest
 local id = ARGV[2]
 local task = load(id)
 if not task then

@@ -3,5 +3,5 @@
 -- @args   task id
 -- @return the task, seq
 --@reads
---@include time tenant epoch task
+--@include time tenant epoch state task
 return { view(ARGV[2]), count('seq'), epochOfLog() }

@@ -3,7 +3,7 @@
 -- @args   batch id
 -- @return created, then for each item its error as JSON, or its task
 --@reads
---@include time tenant task
+--@include time tenant state task
 local batch = PREFIX .. '@batch:' .. ARGV[2]
 local created = redis.call('HGET', batch, 'created')
 if not created then

@@ -3,7 +3,7 @@
 -- @args   id
 -- @return fields, tasks, seq
 --@reads
---@include time tenant epoch task
+--@include time tenant epoch state task
 local key = NAMESPACE .. ':session:{' .. TENANT .. '}:' .. ARGV[2]
 local fields = redis.call('HGETALL', key)
 if #fields == 0 then

@@ -3,7 +3,7 @@
 -- @args   {before?: place, skip: chunks of @made from its end that are done with, chunks, old: whether @old is next}
 -- @return tasks, chunks looked at
 --@reads
---@include time tenant task
+--@include time tenant state task
 local params = cjson.decode(ARGV[2])
 local found = {}
 local function take(id)

@@ -8,25 +8,20 @@
 --@include time rotation trim many
 local RETENTION, DEAD_RETENTION = $retentionMs, $deadLetterRetentionMs
 local REFER_ABOVE = 4096
-local PLAIN = '^,"worker":"[^"]*","expires":%d+,"since":%d+,"began":(%d+),"attempt":1,"rev":2,"version":(%d+),"plain":true}$'
 
--- The end of the state of what has ended; nothing for a state that is not plain, or not of this token. Tasks of one claim
--- have the same state, so it is read once.
+-- What the state of an ended task has after its letter; nothing for a state that is not plain, or not of this token. Tasks
+-- of one claim have the same state, so it is read once.
 local endings = {}
 local function endingOf(state, token)
   local known = endings[state]
   if known then
     return known.token == token and known.text or nil
   end
-  local opening = '{"state":"leased","token":' .. cjson.encode(token)
-  if state:sub(1, #opening) ~= opening then
+  local versionAndBegan, holder = state:match('^l(.*) %d+ (%S*) %S*$')
+  if holder ~= token then
     return nil
   end
-  local began, version = state:match(PLAIN, #opening + 1)
-  if not began then
-    return nil
-  end
-  local text = '","attempt":1,"rev":3,"began":' .. began .. ',"version":' .. version .. ',"ended":' .. nowText .. '}\n'
+  local text = versionAndBegan .. ' ' .. nowText .. '\n'
   endings[state] = { token = token, text = text }
   return text
 end
@@ -50,7 +45,7 @@ local function settleIn(meta, events, first, count)
     ids[#ids + 1] = ARGV[at]
   end
   local states = redis.call('HMGET', prefix .. '@live', unpack(ids))
-  local answers, ended, done, told, kept, failed = {}, {}, {}, {}, {}, {}
+  local answers, ended, done, told, kept, failed = {}, {}, {}, newTold(), {}, {}
   for at, id in ipairs(ids) do
     local arg = first + (at - 1) * 4
     local state = states[at]
@@ -58,16 +53,19 @@ local function settleIn(meta, events, first, count)
     local ending = state and not ended[id] and endingOf(state, ARGV[arg + 1])
     answers[at] = ending and 1 or state and not ended[id] and -1 or 0
     if ending then
-      local outcome, data, more = ARGV[arg + 3], ARGV[arg + 3], ''
+      local outcome = ARGV[arg + 3]
       local success = ARGV[arg + 2] == 'completed'
-      if success and #outcome > REFER_ABOVE then
-        data, more = 'null', ',1'
-      end
       ended[id] = true
       ended[#ended + 1] = id
       done[#done + 1] = id
-      done[#done + 1] = '{"state":"' .. ARGV[arg + 2] .. ending .. outcome
-      told[#told + 1] = '["' .. (success and 'd' or 'f') .. '","' .. id .. '",3,null,' .. data .. more .. ']'
+      done[#done + 1] = (success and 'c' or 'f') .. ending .. outcome
+      if not success then
+        tell(told, '["f","' .. id .. '",3,null,' .. outcome .. ']')
+      elseif #outcome > REFER_ABOVE then
+        tell(told, '["d","' .. id .. '",3,null,null,1]')
+      else
+        tellCompleted(told, id, outcome)
+      end
       if success then
         kept[#kept + 1] = id
       else
@@ -80,7 +78,7 @@ local function settleIn(meta, events, first, count)
     return { answers, {}, false }
   end
   local known = redis.call('HMGET', meta, 'seq', 'processing', 'completed', 'due', 'followed', 'running', 'last_retention', 'max_running', 'failed')
-  local seq, running = (tonumber(known[1]) or 0) + #told, (tonumber(known[6]) or 0) - #ended
+  local seq, running = (tonumber(known[1]) or 0) + #ended, (tonumber(known[6]) or 0) - #ended
   redis.call('HDEL', prefix .. '@live', unpack(ended))
   redis.call('HSET', prefix .. '@done', unpack(done))
   appendEvents(events, told, seq, known[5])

@@ -3,7 +3,7 @@
 -- @args   {id, max, fail_fast, items: [an item (see creation), or {error}…], key?, fingerprint?, max_waiting} · payloads
 -- @return submitted or replayed, batch id · or why not
 --@intake
---@include time tenant epoch task trim events due rotation system ready session lines steps held calls ending creation
+--@include time tenant epoch state task trim events due rotation system ready session lines steps held calls ending types creation
 local params = cjson.decode(ARGV[2])
 local answer = known(params, 'batch')
 if answer then

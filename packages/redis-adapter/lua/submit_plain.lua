@@ -1,12 +1,12 @@
 -- Stores tasks that are free to run: no session, batch, key or time to wait for.
 --
 -- @keys   see many
--- @args   now · for each tenant: meta, events, tasks, max_waiting, then for each task: id, 9 - priority, tail, deadline
---         after now, event data
+-- @args   now · for each tenant: meta, events, tasks, max_waiting, their type or '' when they differ, then for each task:
+--         id, 9 - priority, tail, deadline after now, event data
 -- @return the time · for each tenant: for each task its place, 0 when its id is taken, -1 when too many wait · effects ·
 --         when the first is due
 --@intake
---@include time rotation trim many
+--@include time rotation trim many types
 local CHUNK = 64
 
 -- @made in chunks of the same deadline.
@@ -28,11 +28,13 @@ end
 
 local opening = '{"at":' .. nowText .. ',"place":'
 
-local function submitTo(meta, events, first, count, max)
+local function submitTo(meta, events, first, count, max, type)
   local prefix = meta:sub(1, -6)
-  local known = redis.call('HMGET', meta, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'known', 'paused', 'max_running', 'running')
+  local known = redis.call('HMGET', meta, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'known', 'paused', 'max_running',
+    'running', 'type', 'processing')
   local seq, pending, last = tonumber(known[1]) or 0, tonumber(known[2]) or 0, tonumber(known[3]) or 0
-  local places, ready, told, chunks, due = {}, {}, {}, {}, nil
+  local unended = pending + (tonumber(known[11]) or 0)
+  local places, ready, told, chunks, due = {}, {}, newTold(), {}, nil
   for at = first, first + (count - 1) * 5, 5 do
     local id, place = ARGV[at], seq + 1
     if pending >= max then
@@ -44,7 +46,7 @@ local function submitTo(meta, events, first, count, max)
       places[#places + 1] = place
       ready[#ready + 1] = format('%s%014d', ARGV[at + 1], place)
       ready[#ready + 1] = id
-      told[#told + 1] = '["c","' .. id .. '",1,null,' .. ARGV[at + 4] .. ']'
+      tellCreated(told, id, ARGV[at + 4])
       local deadline = now + ARGV[at + 3]
       due = due and due < deadline and due or deadline
       if deadline < last then
@@ -56,15 +58,20 @@ local function submitTo(meta, events, first, count, max)
       end
     end
   end
-  if #told == 0 then
+  if #ready == 0 then
     return { places, {}, false }
   end
   pushMade(prefix, chunks)
   redis.call('ZADD', prefix .. '@ready', unpack(ready))
   appendEvents(events, told, seq, known[5])
   local changes = { 'seq', format('%d', seq), 'pending', format('%d', pending), 'last_deadline', format('%d', last) }
+  local only = onlyType(known[10], unended, type)
+  if only ~= known[10] then
+    changes[#changes + 1] = 'type'
+    changes[#changes + 1] = only
+  end
   -- Whoever has more than these in line stands in the rotation already.
-  local isReady = redis.call('ZCARD', prefix .. '@ready') == #told and known[7] ~= '1'
+  local isReady = redis.call('ZCARD', prefix .. '@ready') == told.count and known[7] ~= '1'
     and not (known[8] and (tonumber(known[9]) or 0) >= tonumber(known[8]))
   local effects = tellSystem(prefix, changes, due, tonumber(known[4]) or 0, isReady)
   if not known[6] then
@@ -77,7 +84,7 @@ end
 local answers, at = {}, 2
 while ARGV[at] do
   local count = tonumber(ARGV[at + 2])
-  answers[#answers + 1] = apart(submitTo, ARGV[at], ARGV[at + 1], at + 4, count, tonumber(ARGV[at + 3]))
-  at = at + 4 + count * 5
+  answers[#answers + 1] = apart(submitTo, ARGV[at], ARGV[at + 1], at + 5, count, tonumber(ARGV[at + 3]), ARGV[at + 4])
+  at = at + 5 + count * 5
 end
 return { now, answers }

@@ -1,27 +1,26 @@
 -- Takes tasks of one tenant for a worker, on a Cluster: the rotation is on another node.
 --
 -- @keys   meta, events
--- @args   now · {worker, token, visit (a tenant may be visited several times for one claim), max, lease, runs, may_suspect}
--- @return the time · tasks (see visit) · whether more are left · generation · weight · when the leases end ·
---         the state of plain tasks
---@include time trim oldest visit resend
+-- @args   now · {worker, claimer, token, visit (a tenant may be visited several times for one claim), max, lease, runs, may_suspect}
+-- @return the time · the version of the tasks and their ids, or 0 and the tasks (see visit) · whether more are left ·
+--         generation · weight · when the leases end
+--@include time trim oldest visit state resend
 local prefix = KEYS[1]:sub(1, -6)
 local params = cjson.decode(ARGV[2])
 local expires = now + params.lease
-local marker = prefix .. '@claim:' .. params.worker
+local marker = prefix .. '@claim:' .. params.claimer
 -- "claim id visit newline ids": of all visits of a claim together, so that it can be asked for again as a whole.
-local token, visited, ids = (redis.call('GET', marker) or ''):match('^(%S+) (%d+)\n(.*)$')
+local token, visited, known = (redis.call('GET', marker) or ''):match('^(%S+) (%d+)\n(.*)$')
 if token == params.token and tonumber(visited) == params.visit then
-  local known = redis.call('HMGET', KEYS[1], 'generation', 'weight')
-  return { now, stillHeld(prefix, ids, token), 1, known[1], known[2], expires }
+  local meta = redis.call('HMGET', KEYS[1], 'generation', 'weight')
+  return { now, 0, stillHeld(prefix, known, token), 1, meta[1], meta[2], expires }
 end
 local lease = {
   token = params.token, worker = params.worker, expires = expires, maySuspect = params.may_suspect, plain = {},
 }
-lease.opening = plainState(lease, now)
-local found, more, meta = visit(prefix, KEYS[2], now, params.max, lease, params.runs)
-if #found > 0 then
-  local all = (token == params.token and ids .. ' ' or '') .. idsOf(found)
+local count, version, found, more, meta, ids = visit(prefix, KEYS[2], now, params.max, lease, params.runs)
+if count > 0 then
+  local all = (token == params.token and known .. ' ' or '') .. ids
   redis.call('SET', marker, params.token .. ' ' .. params.visit .. '\n' .. all, 'PX', MARKER_LIVES)
 end
-return { now, found, more and 1 or 0, meta[11], meta[12], expires, lease.opening }
+return { now, version, found, more and 1 or 0, meta[11], meta[12], expires }

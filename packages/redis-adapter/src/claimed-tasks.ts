@@ -1,25 +1,36 @@
 import type { Claim } from '@agent-orchestrator/core';
-import {
-  readRecord,
-  readTask,
-  type StoredState,
-  type StoredStep,
-  type StoredTask,
-  viewStep,
-  viewTask,
-} from './task-view.js';
+import { readRecord, readTask, type StoredStep, type StoredTask, viewStep, viewTask } from './task-view.js';
 
 /**
  * Id and state of a task; of one that has asked for something its steps, outcomes by key, and changes. Instead of a state,
- * that of a plain task has its version: the rest is the same for all that one claim takes.
+ * one that was only submitted has its version.
  */
-export type ClaimedReply = readonly [
-  string,
-  string | number,
-  (readonly string[])?,
-  (readonly string[])?,
-  number?,
-];
+type ClaimedReply = readonly [string, string | number, (readonly string[])?, (readonly string[])?, number?];
+
+/** Tasks of one tenant as a claim took them. */
+export interface Taken {
+  readonly tenantId: string;
+  readonly tasks: readonly ClaimedReply[];
+}
+
+/** What tasks have in common that were only submitted, once they are claimed. */
+export interface FreshLease {
+  readonly token: string;
+  /** In milliseconds since 1970. */
+  readonly at: number;
+}
+
+/**
+ * What a claim script answers for a tenant: when all tasks were only submitted, their version and their ids as one text;
+ * else 0 and the tasks.
+ */
+export type TakenReply = [version: number, found: string | readonly ClaimedReply[]];
+
+export function takenOf(tenantId: string, ...[version, found]: TakenReply): Taken {
+  const tasks =
+    typeof found === 'string' ? found.split(' ').map((taskId) => [taskId, version] as const) : found;
+  return { tenantId, tasks };
+}
 
 export interface ClaimedTask {
   readonly claim: Claim;
@@ -30,37 +41,32 @@ export interface ClaimedTask {
 const NO_STEPS: readonly StoredStep[] = [];
 
 /**
- * Tasks of one tenant, as a claim took them.
- *
  * @param records the stored tasks, in the same order; one that is gone is left out.
- * @param opening the state of plain tasks, up to their version.
  */
 export function readClaimed(
-  tenantId: string,
-  found: readonly ClaimedReply[],
+  { tenantId, tasks }: Taken,
   records: readonly (string | null)[],
-  opening: string,
+  { token, at }: FreshLease,
 ): readonly ClaimedTask[] {
-  const plain = new Map<number, StoredState>();
-  const plainState = (version: number): StoredState => {
-    let state = plain.get(version);
-    if (!state) plain.set(version, (state = JSON.parse(`${opening}${version}}`) as StoredState));
-    return state;
-  };
-  return found.flatMap((reply, at) => {
-    const [taskId, state] = reply;
-    const record = records[at];
-    if (typeof record !== 'string') return [];
-    if (typeof state === 'string') return [readTouched(tenantId, reply, record)];
+  const read: ClaimedTask[] = [];
+  for (const [index, reply] of tasks.entries()) {
+    const record = records[index];
+    if (typeof record !== 'string') continue;
+    const [taskId, version] = reply;
+    if (typeof version === 'string') {
+      read.push(readTouched(tenantId, reply, record));
+      continue;
+    }
     const stored: StoredTask = {
       taskId,
       ...readRecord(record),
-      state: plainState(state),
+      state: { state: 'leased', token, since: at, began: at, attempt: 1, rev: 2, version },
       outcome: undefined,
       steps: NO_STEPS,
     };
-    return [{ claim: claimOf(tenantId, stored), lost: false }];
-  });
+    read.push({ claim: claimOf(tenantId, stored), lost: false });
+  }
+  return read;
 }
 
 function readTouched(tenantId: string, reply: ClaimedReply, record: string): ClaimedTask {

@@ -1,5 +1,12 @@
 import type { Claim, Lease, TaskQueue } from '@agent-orchestrator/core';
-import { type ClaimedReply, type ClaimedTask, readClaimed } from './claimed-tasks.js';
+import {
+  type ClaimedTask,
+  type FreshLease,
+  readClaimed,
+  type Taken,
+  takenOf,
+  type TakenReply,
+} from './claimed-tasks.js';
 import { type Pool, poolOf } from './pool.js';
 import type { RedisState } from './redis-state.js';
 import { answerOf } from './storage-errors.js';
@@ -10,13 +17,18 @@ const TURN = 8;
 /** One claim takes no more: while the server looks for the next ones, the worker has something to do. */
 const MOST_A_CLAIM = 64;
 
-type ClaimParams = Parameters<TaskQueue['claim']>[0];
+type ClaimParams = Required<Parameters<TaskQueue['claim']>[0]> & {
+  /** Whether one task may be among them that has cost a worker before. */
+  readonly maySuspect: boolean;
+};
 
 /** Takes tasks for workers: in one step where all is on one server, tenant by tenant on a Cluster. */
 export class Claims {
   /** By worker: the one task it runs that has lost a lease before. */
   readonly #suspects = new Map<string, Lease>();
-  /** By worker, on a Cluster: its last claim. */
+  /** Workers with a claim under way that may take such a task. */
+  readonly #mayGetSuspect = new Set<string>();
+  /** By claimer, on a Cluster: its last claim. */
   readonly #turns = new Map<string, Turns>();
 
   constructor(
@@ -24,22 +36,29 @@ export class Claims {
     private readonly tenants: Tenants,
   ) {}
 
-  async claim(asked: ClaimParams): Promise<readonly Claim[]> {
+  async claim(asked: Parameters<TaskQueue['claim']>[0]): Promise<readonly Claim[]> {
     this.state.checkOpen();
-    const params = { ...asked, max: Math.min(asked.max, MOST_A_CLAIM) };
-    this.state.parts.bells.attend(params.workerId);
-    const pool = poolOf(params.runs);
+    const { workerId, claimer = workerId } = asked;
+    this.state.parts.bells.attend(workerId);
+    const pool = poolOf(asked.runs);
     await this.tenants.open(pool);
-    await this.#checkSuspect(params.workerId);
-    const claims = this.state.parts.isCluster
-      ? await this.#visitInTurn(params, pool)
-      : await this.#claimAtOnce(params, pool);
-    for (const { claim, lost } of claims) {
-      if (!lost) continue;
-      const { tenant_id: tenantId, task_id: taskId } = claim.task;
-      this.#suspects.set(params.workerId, { tenantId, taskId, token: claim.token });
+    await this.#checkSuspect(workerId);
+    const maySuspect = !this.#suspects.has(workerId) && !this.#mayGetSuspect.has(workerId);
+    if (maySuspect) this.#mayGetSuspect.add(workerId);
+    try {
+      const params = { ...asked, claimer, max: Math.min(asked.max, MOST_A_CLAIM), maySuspect };
+      const claims = this.state.parts.isCluster
+        ? await this.#visitInTurn(params, pool)
+        : await this.#claimAtOnce(params, pool);
+      for (const { claim, lost } of claims) {
+        if (!lost) continue;
+        const { tenant_id: tenantId, task_id: taskId } = claim.task;
+        this.#suspects.set(workerId, { tenantId, taskId, token: claim.token });
+      }
+      return claims.map(({ claim }) => claim);
+    } finally {
+      if (maySuspect) this.#mayGetSuspect.delete(workerId);
     }
-    return claims.map(({ claim }) => claim);
   }
 
   /** Its lease may be over without the worker's knowing. */
@@ -60,46 +79,41 @@ export class Claims {
 
   forget(workerId: string): void {
     this.#suspects.delete(workerId);
-    this.#turns.delete(workerId);
+    for (const [claimer, turns] of this.#turns) if (turns.workerId === workerId) this.#turns.delete(claimer);
   }
 
   async #claimAtOnce(params: ClaimParams, pool: Pool) {
     const request = { ...this.#request(params, pool), pool: pool.id, turn: TURN };
     const reply = await this.state.runSystem('claim', this.state.now, JSON.stringify(request));
-    const [, byTenant, expires, opening = ''] = reply as [
-      number,
-      [string, ClaimedReply[]][],
-      number?,
-      string?,
-    ];
+    const [at, byTenant, expires] = reply as [number, [string, ...TakenReply][], number?];
     if (expires !== undefined) this.state.parts.bells.ring({ bell: 'due', at: expires });
-    const records = await this.#recordsOf(byTenant);
-    let read = 0;
-    return byTenant.flatMap(([tenantId, found]) => {
-      const own = records.slice(read, (read += found.length));
-      return readClaimed(tenantId, found, own, opening);
-    });
+    const taken = byTenant.map(([tenantId, ...found]) => takenOf(tenantId, ...found));
+    return this.#read(taken, { token: params.claimId, at });
   }
 
   /** What the tasks are made of: read apart from the script, which would take long over large texts. */
-  async #recordsOf(
-    byTenant: readonly (readonly [string, readonly ClaimedReply[]])[],
-  ): Promise<readonly (string | null)[]> {
+  async #read(taken: readonly Taken[], lease: FreshLease): Promise<readonly ClaimedTask[]> {
     const { client, keys } = this.state.parts;
-    const wanted = byTenant.flatMap(([tenantId, found]) =>
-      found.map(([taskId]) => keys.task(tenantId, taskId)),
+    const wanted = taken.flatMap(({ tenantId, tasks }) =>
+      tasks.map(([taskId]) => keys.task(tenantId, taskId)),
     );
-    return wanted.length === 0 ? [] : answerOf(client.mget(wanted));
+    if (wanted.length === 0) return [];
+    const records = await answerOf(client.mget(wanted));
+    let read = 0;
+    return taken.flatMap((each) =>
+      readClaimed(each, records.slice(read, (read += each.tasks.length)), lease),
+    );
   }
 
-  #request({ workerId, claimId, max, leaseMs }: ClaimParams, pool: Pool) {
+  #request({ workerId, claimer, claimId, max, leaseMs, maySuspect }: ClaimParams, pool: Pool) {
     return {
       worker: workerId,
+      claimer,
       token: claimId,
       max,
       lease: leaseMs,
       runs: pool.runs,
-      may_suspect: !this.#suspects.has(workerId),
+      may_suspect: maySuspect,
     };
   }
 
@@ -136,9 +150,10 @@ export class Claims {
 
   /** What a claim has done so far: one that is asked for again gets what it took, and goes on only if it was not over. */
   async #turnsOf(params: ClaimParams, pool: Pool): Promise<Turns> {
-    const before = this.#turns.get(params.workerId);
+    const before = this.#turns.get(params.claimer);
     if (before?.claimId !== params.claimId) {
       const turns: Turns = {
+        workerId: params.workerId,
         claimId: params.claimId,
         visits: new Map(),
         passed: new Set(),
@@ -146,7 +161,7 @@ export class Claims {
         news: [],
         over: false,
       };
-      this.#turns.set(params.workerId, turns);
+      this.#turns.set(params.claimer, turns);
       return turns;
     }
     before.claims.clear();
@@ -178,23 +193,22 @@ export class Claims {
       'visitTenant',
       JSON.stringify({ ...request, max: most, visit, may_suspect }),
     );
-    const [, found, more, generation, weight, expires, opening = ''] = reply as [
+    const [at, version, found, more, generation, weight, expires] = reply as [
       number,
-      ClaimedReply[],
+      ...TakenReply,
       number,
       string | null,
       string | null,
       number,
-      string?,
     ];
-    if (found.length > 0) await this.state.after(tenantId, [['due', expires]], expires);
-    const records = await this.#recordsOf([[tenantId, found]]);
-    for (const claimed of readClaimed(tenantId, found, records, opening))
+    const taken = takenOf(tenantId, version, found);
+    if (taken.tasks.length > 0) await this.state.after(tenantId, [['due', expires]], expires);
+    for (const claimed of await this.#read([taken], { token: params.claimId, at }))
       turns.claims.set(claimed.claim.task.task_id, claimed);
     const isEmpty = more === 0;
     return {
       tenantId,
-      taken: found.length,
+      taken: taken.tasks.length,
       isEmpty,
       generation: generation ?? '0',
       weight: Number(weight ?? 1),
@@ -204,6 +218,7 @@ export class Claims {
 
 /** The visits of one claim, on a Cluster. */
 interface Turns {
+  readonly workerId: string;
   readonly claimId: string;
   /** By tenant: how often it was visited. */
   readonly visits: Map<string, number>;

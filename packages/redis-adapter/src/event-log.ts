@@ -161,9 +161,28 @@ interface Fetched {
   readonly events: readonly FetchedEvent[];
 }
 
+/** An event of an entry, or several of plain tasks; see the script `events`. */
+type Element = readonly [string, ...JsonValue[]];
+
+function eventsOf(element: Element): readonly StoredEvent[] {
+  const [kind, first = null, second] = element;
+  if (kind === 'C') return idsOf(second).map((id) => ['c', id, 1, null, first]);
+  if (kind === 'S') return idsOf(first).map((id) => ['s', id, 2, null, { attempt: 1 }]);
+  if (kind !== 'D') return [element as unknown as StoredEvent];
+  const events: StoredEvent[] = [];
+  for (let at = 1; at < element.length; at += 2)
+    events.push(['d', String(element[at]), 3, null, element[at + 1] ?? null]);
+  return events;
+}
+
+function idsOf(text: JsonValue | undefined): readonly string[] {
+  return String(text).split(' ');
+}
+
 /** The events of an entry, whose id is the `seq` of the last. */
 function unpack(id: string, json: string, large: ReadonlyMap<string, string>): FetchedEvent[] {
-  const [at, ...events] = JSON.parse(json) as [number, ...StoredEvent[]];
+  const [at, ...elements] = JSON.parse(json) as [number, ...Element[]];
+  const events = elements.flatMap(eventsOf);
   const last = Number.parseInt(id, 10);
   return events.map((event, index) => {
     const [letter, taskId, rev, sessionId, , more] = event;

@@ -191,7 +191,9 @@ export class Submissions {
 
 function plainArguments({ tenantId, items }: BatchPart<PlainTask>) {
   let least = Number.MAX_SAFE_INTEGER;
-  const args: (string | number)[] = [items.length, least];
+  const [first] = items;
+  const type = items.every(({ task }) => task.type === first?.task.type) ? (first?.task.type ?? '') : '';
+  const args: (string | number)[] = [items.length, least, type];
   for (const { task, head, payload, maxWaiting } of items) {
     least = Math.min(least, maxWaiting);
     const tail = `${JSON.stringify(head).slice(1)}\n${payload}`;

@@ -15,7 +15,7 @@ import { explainTask, type Surroundings } from './explain.js';
 import type { RedisState } from './redis-state.js';
 import type { Reply } from './script-runner.js';
 import type { Submissions } from './submissions.js';
-import { readTask, type StoredState, viewTask } from './task-view.js';
+import { readTask, stateOf, viewTask } from './task-view.js';
 
 /** How much of the order of submission one script looks through, so that none keeps the server for long. */
 const CHUNKS_A_LOOK = 100;
@@ -232,7 +232,7 @@ function viewBatch(batchId: string, reply: Reply): Batch {
     }
     const [task_id, text] = entry;
     const [head = '', outcome] = text.split('\n', 2);
-    const { state } = head === '' ? { state: 'ready' as const } : (JSON.parse(head) as StoredState);
+    const { state } = head === '' ? { state: 'ready' as const } : stateOf(head);
     const status = statusOf(state);
     counts[status] += 1;
     const value = outcome === undefined ? undefined : (JSON.parse(outcome) as JsonValue);

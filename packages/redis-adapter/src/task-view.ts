@@ -53,7 +53,6 @@ export interface StoredState {
   readonly seed?: string;
   readonly shown?: number;
   readonly lost?: number;
-  readonly plain?: boolean;
 }
 
 export interface StoredCall {
@@ -96,13 +95,22 @@ function twoLines(text: string): [string, string] {
   return end < 0 ? [text, ''] : [text.slice(0, end), text.slice(end + 1)];
 }
 
+/** The first line of a state, as JSON or shorter: see the script `state`. */
+export function stateOf(line: string): StoredState {
+  if (line.startsWith('{')) return JSON.parse(line) as StoredState;
+  const [letter, version, began, at, token = '', worker = ''] = line.split(' ');
+  const plain = { version: Number(version), began: Number(began), attempt: 1 };
+  if (letter === 'l') return { ...plain, state: 'leased', rev: 2, since: plain.began, token, worker };
+  return { ...plain, state: letter === 'c' ? 'completed' : 'failed', rev: 3, ended: Number(at) };
+}
+
 /** The second line of a state, if it has one: what came of the task, as JSON. */
 function readState(text: string, head: TaskHead): { state: StoredState; outcome: JsonValue | undefined } {
   if (text === '')
     return { state: { state: 'ready', since: head.at, attempt: 0, rev: 1 }, outcome: undefined };
   const [state, outcome] = twoLines(text);
   return {
-    state: JSON.parse(state) as StoredState,
+    state: stateOf(state),
     outcome: outcome === '' ? undefined : (JSON.parse(outcome) as JsonValue),
   };
 }

@@ -44,6 +44,10 @@ local function create(item, payload)
   local place = count('seq') + 1
   local head = '{"at":' .. now .. ',"place":' .. place .. ',' .. item.tail
   redis.call('SET', PREFIX .. item.id, head .. '\n' .. payload)
+  local type = onlyType(meta.type, count('pending') + count('processing'), item.type)
+  if type ~= meta.type then
+    setMeta('type', type)
+  end
   local deadline = math.max(now, item.run_at or 0) + item.timeout
   local inOrder = deadline >= count('last_deadline')
   redis.call('RPUSH', PREFIX .. '@made', place .. ' ' .. (inOrder and deadline or 0) .. ' ' .. item.id)

@@ -46,6 +46,11 @@ end
 -- A worker that did not renew is taken for lost; its task is another's, unless it has cost too many workers.
 function duties.leases(id)
   local task = liveTask(id)
+  if not load(id) and redis.call('HDEL', LIVE, id) == 1 then
+    -- Somebody has removed the task while it stood in line.
+    addMeta('processing', -1)
+    addMeta('running', -1)
+  end
   if not task or task.state ~= 'leased' or task.expires > now then
     return false
   end

@@ -1,5 +1,7 @@
 -- The event log: one entry a step of the storage, with all events of that step. The entry's id is the `seq` of the last.
--- An entry is the JSON [at, [letter, task id, rev, session id, data, more?]…].
+-- An entry is the JSON [at, [letter, task id, rev, session id, data, more?]…]. Those of plain tasks (see state) that belong
+-- to no session are shorter, several in one: ["C", data, "id id…"] created, ["S", "id id…"] started, ["D", id, result, id,
+-- result…] completed.
 local MAX_EVENT_AGE = $maxEventAgeMs
 local REFER_ABOVE = 4096
 local told = {}

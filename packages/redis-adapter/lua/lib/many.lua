@@ -10,10 +10,49 @@ local format = string.format
 
 local nowText = format('%d', now)
 
+-- Events of one tenant, see events: those of plain tasks that follow on each other share an element.
+local function newTold()
+  return { '[' .. nowText, count = 0, ending = '' }
+end
+
+local function begin(told, like, opening, ending)
+  told[#told + 1] = told.ending .. ',' .. opening
+  told.like, told.ending = like, ending
+end
+
+local function tellCreated(told, id, data)
+  told.count = told.count + 1
+  if told.like == data then
+    told[#told + 1] = ' '
+  else
+    begin(told, data, '["C",' .. data .. ',"', '"]')
+  end
+  told[#told + 1] = id
+end
+
+local function tellCompleted(told, id, result)
+  told.count = told.count + 1
+  if told.like == 'D' then
+    told[#told + 1] = ',"'
+  else
+    begin(told, 'D', '["D","', ']')
+  end
+  told[#told + 1] = id
+  told[#told + 1] = '",'
+  told[#told + 1] = result
+end
+
+-- Any event, as its JSON.
+local function tell(told, event)
+  told.count = told.count + 1
+  begin(told, nil, event, '')
+end
+
 local function appendEvents(events, told, seq, followed)
-  local entry = '[' .. nowText .. ',' .. table.concat(told, ',') .. ']'
+  told[#told + 1] = told.ending .. ']'
+  local entry = table.concat(told)
   redis.call('XADD', events, format('%d-0', seq), 'e', entry)
-  trimEvents(events, seq, #told)
+  trimEvents(events, seq, told.count)
   if followed and now < tonumber(followed) then
     redis.call('PUBLISH', events, seq .. ' ' .. entry)
   end

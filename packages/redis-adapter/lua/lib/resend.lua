@@ -6,7 +6,7 @@ local function stillHeld(prefix, ids, token)
   local found = {}
   for id in ids:gmatch('%S+') do
     local state = redis.call('HGET', prefix .. '@live', id)
-    local task = state and cjson.decode(state)
+    local task = state and stateOf(state)
     if task and task.state == 'leased' and task.token == token then
       found[#found + 1] = { id, state }
       if task.journal then
@@ -15,12 +15,4 @@ local function stillHeld(prefix, ids, token)
     end
   end
   return found
-end
-
-local function idsOf(found)
-  local ids = {}
-  for at, task in ipairs(found) do
-    ids[at] = task[1]
-  end
-  return table.concat(ids, ' ')
 end

@@ -1,8 +1,8 @@
 -- Tasks of the tenant, each loaded once and saved once by `finish`.
 --
 -- <prefix><task id>  two lines of JSON that never change: what the orchestrator knows of the task, and its payload
--- @live  id -> state of what has not ended, as JSON; a task that was only submitted has none
--- @done  id -> state of what has ended, as JSON, and in a second line its result or its error
+-- @live  id -> state of what has not ended, see state; a task that was only submitted has none
+-- @done  id -> state of what has ended, and in a second line its result or its error
 -- What users send is never decoded here: numbers would lose digits. It is text, also inside of JSON.
 local STATUS = {
   scheduled = 'pending', waiting = 'pending', ready = 'pending',
@@ -17,10 +17,6 @@ local function isFinal(task)
   return task.state == 'completed' or task.state == 'failed' or task.state == 'cancelled'
 end
 
-local function firstLine(text)
-  return cjson.decode(text:match('^[^\n]*'))
-end
-
 local function load(id)
   if tasks[id] ~= nil then
     return tasks[id] or nil
@@ -30,15 +26,14 @@ local function load(id)
     tasks[id] = false
     return nil
   end
-  local head = firstLine(text)
+  local head = cjson.decode(text:match('^[^\n]*'))
   local task
   local state = redis.call('HGET', LIVE, id) or redis.call('HGET', DONE, id)
   if state then
-    task = firstLine(state)
+    task = stateOf(state)
   else
     task = { state = 'ready', since = head.at, updated = head.at, attempt = 0, rev = 1 }
   end
-  task.plain = nil
   tasks[id] = { id = id, head = head, kept = task }
   setmetatable(tasks[id], { __index = task, __newindex = function(self, field, value)
     task[field] = value

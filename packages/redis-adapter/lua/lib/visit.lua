@@ -1,9 +1,10 @@
--- Takes tasks of one tenant for a worker. Most of them are plain: submitted, not touched since. Their state is one text
--- for all that are taken at once.
+-- Takes tasks of one tenant for a worker. Most of them are plain (see state), of one type and version: those are handled
+-- together, as one text of ids.
 --
--- `runs` is type -> its versions, newest first. Returns {id, state, steps?, outcomes?, changes?}…, where a plain task has its
--- version for a state (what a task is made of the adapter reads by itself: large texts take long in a script); whether
--- anything that such workers run is left, and the tenant's counters (11 generation, 12 weight).
+-- `runs` is type -> its versions, newest first. Returns how many were taken; their version and ids, when all are plain and
+-- alike, or 0 and {id, state, steps?, outcomes?, changes?} for each, where a plain one has its version for a state (what a
+-- task is made of the adapter reads by itself: large texts take long in a script); whether anything that such workers run is
+-- left; the tenant's counters (11 generation, 12 weight); and the ids as one text.
 local OLDEST_EVERY = 10
 local LOOK_AHEAD = 100
 local format = string.format
@@ -33,13 +34,6 @@ local function runsGroup(runs, group)
   return canRun(runs, type, tonumber(version))
 end
 
--- Takes out what has been ready for longest, whatever its priority.
-local function popOldest(ready)
-  local oldest = oldestIn(ready)
-  redis.call('ZREM', ready, oldest or '')
-  return { oldest }
-end
-
 -- What was set aside and such a worker runs goes back into line.
 local function takeBack(prefix, runs, mayTakeSuspect)
   for _, group in ipairs(redis.call('SMEMBERS', prefix .. '@groups')) do
@@ -65,27 +59,100 @@ local function setAside(prefix, group, id, record, task)
   redis.call('ZADD', prefix .. '@aside:' .. group, (9 - (task and task.lane or priority)) * PLACES + place, id)
 end
 
--- Takes out the next `most` ids, in the order in which they are taken: each tenth is the oldest.
-local function takeNext(ready, most, claimed)
-  local ids = {}
-  while #ids < most do
-    local toOldest = OLDEST_EVERY - 1 - (claimed + #ids) % OLDEST_EVERY
-    local found
-    if toOldest == 0 then
-      found = popOldest(ready)
-    else
-      local last = math.min(most - #ids, toOldest) - 1
-      found = redis.call('ZRANGE', ready, 0, last)
-      redis.call('ZREMRANGEBYRANK', ready, 0, last)
+-- Whether so many are taken before the next one has to be the oldest.
+local function beforeOldest(claimed, most)
+  return claimed % OLDEST_EVERY + most < OLDEST_EVERY
+end
+
+local function laneOf(score)
+  return math.floor(score / PLACES)
+end
+
+-- The first `most`, and the first `each` of every priority: by priority {ids, places}; and the ids of the former.
+local function heads(ready, most, each)
+  local lanes, front = {}, {}
+  local function add(found)
+    local first = tonumber(found[2])
+    local lane = { ids = {}, places = {} }
+    for at = 1, #found, 2 do
+      local score = tonumber(found[at + 1])
+      if laneOf(score) ~= laneOf(first) then
+        return laneOf(first), lane, at
+      end
+      lane.ids[#lane.ids + 1] = found[at]
+      lane.places[#lane.places + 1] = score % PLACES
     end
+    return laneOf(first), lane
+  end
+  local found = redis.call('ZRANGE', ready, 0, most - 1, 'WITHSCORES')
+  for at = 1, #found, 2 do
+    front[#front + 1] = found[at]
+  end
+  local name
+  while #found > 0 do
+    local lane, rest
+    name, lane, rest = add(found)
+    lanes[name] = lane
+    found = rest and { unpack(found, rest) } or {}
+  end
+  -- The last of those may have more, and there are those behind.
+  local from = name * PLACES
+  while true do
+    found = redis.call('ZRANGEBYSCORE', ready, from, '+inf', 'WITHSCORES', 'LIMIT', 0, each)
     if #found == 0 then
-      break
+      return lanes, front
     end
-    for _, id in ipairs(found) do
-      ids[#ids + 1] = id
+    local lane
+    name, lane = add(found)
+    if not lanes[name] or #lanes[name].ids < #lane.ids then
+      lanes[name] = lane
+    end
+    from = (name + 1) * PLACES
+  end
+end
+
+-- The next `most` in turn: each tenth is the oldest, whatever its priority.
+local function inTurns(ready, most, claimed)
+  local lanes, front = heads(ready, most, math.ceil(most / OLDEST_EVERY) + 1)
+  local ids, taken, first = {}, {}, 1
+  for turn = claimed, claimed + most - 1 do
+    local best
+    if turn % OLDEST_EVERY == OLDEST_EVERY - 1 then
+      for _, lane in pairs(lanes) do
+        while taken[lane.ids[1]] do
+          table.remove(lane.ids, 1)
+          table.remove(lane.places, 1)
+        end
+        if lane.ids[1] and (not best or lane.places[1] < best.places[1]) then
+          best = lane
+        end
+      end
+    end
+    while taken[front[first]] do
+      first = first + 1
+    end
+    local id = best and best.ids[1] or front[first]
+    ids[#ids + 1] = id
+    taken[id] = true
+  end
+  redis.call('ZREM', ready, unpack(ids))
+  return ids
+end
+
+-- Takes out the next `most` ids, in the order in which they are taken; and whether more are left.
+local function takeNext(ready, most, claimed)
+  local ids = redis.call('ZRANGE', ready, 0, most)
+  local more = #ids > most
+  ids[most + 1] = nil
+  if #ids > 1 and not beforeOldest(claimed, #ids) then
+    local last = redis.call('ZRANGE', ready, -1, -1, 'WITHSCORES')[2]
+    -- Within one priority the first is the oldest.
+    if laneOf(redis.call('ZSCORE', ready, ids[1])) ~= laneOf(last) then
+      return inTurns(ready, #ids, claimed), more
     end
   end
-  return ids
+  redis.call('ZREMRANGEBYRANK', ready, 0, #ids - 1)
+  return ids, more
 end
 
 -- The state of a task that was touched before, now leased; and the event that goes with it.
@@ -105,12 +172,12 @@ end
 local function leaseLine(prefix, meta, changes, expires, ids)
   if expires >= (tonumber(meta[8]) or 0) then
     local text = format('%d', expires)
-    redis.call('RPUSH', prefix .. '@leases', text .. ' ' .. table.concat(ids, ' '))
+    redis.call('RPUSH', prefix .. '@leases', text .. ' ' .. ids)
     changes[#changes + 1] = 'last_leases'
     changes[#changes + 1] = text
     return
   end
-  for _, id in ipairs(ids) do
+  for id in ids:gmatch('%S+') do
     redis.call('ZADD', prefix .. '@due', expires, 'leases\n' .. id)
   end
 end
@@ -133,12 +200,9 @@ local function withJournal(prefix, found)
   return found
 end
 
--- What is left for workers that run this, whoever holds a suspect.
-local function leftFor(prefix, runs, hasGroups)
-  if redis.call('EXISTS', prefix .. '@ready') == 1 then
-    return true
-  end
-  for _, group in ipairs(hasGroups and redis.call('SMEMBERS', prefix .. '@groups') or {}) do
+-- What was set aside for workers that run this, whoever holds a suspect.
+local function asideFor(prefix, runs)
+  for _, group in ipairs(redis.call('SMEMBERS', prefix .. '@groups')) do
     if runsGroup(runs, group) then
       return true
     end
@@ -146,12 +210,36 @@ local function leftFor(prefix, runs, hasGroups)
   return false
 end
 
--- The first lines of the state of all plain tasks that a claim takes. Their version follows, and then the end.
-local PLAIN_END = ',"plain":true}'
+-- The state of all plain tasks of a version that a claim takes.
+local function plainText(lease, version, now)
+  local text = lease.plain[version]
+  if not text then
+    text = format('l %d %d %d ', version, now, lease.expires) .. lease.token .. ' ' .. lease.worker
+    lease.plain[version] = text
+  end
+  return text
+end
 
-local function plainState(lease, now)
-  return '{"state":"leased","token":' .. cjson.encode(lease.token) .. ',"worker":' .. cjson.encode(lease.worker)
-    .. format(',"expires":%d,"since":%d,"began":%d,"attempt":1,"rev":2,"version":', lease.expires, now, now)
+-- Leases tasks of one type that nothing happened to yet; or does nothing, when that is not all that they are.
+local function leasePlain(visit, ids, known, type)
+  local version = type and type ~= '' and canRun(visit.runs, type)
+  if not version then
+    return false
+  end
+  for at = 1, #ids do
+    if known[at] then
+      return false
+    end
+  end
+  local states, text = visit.states, plainText(visit.lease, version, visit.now)
+  for _, id in ipairs(ids) do
+    states[#states + 1] = id
+    states[#states + 1] = text
+  end
+  visit.started = #ids
+  visit.version, visit.out, visit.ids = version, ids, table.concat(ids, ' ')
+  visit.told[1] = '["S","' .. visit.ids .. '"]'
+  return true
 end
 
 -- Enough of a task's first line for its type, its place and its priority.
@@ -175,18 +263,12 @@ local function leaseOne(visit, id, known)
     visit.aside = true
     return
   end
-  local states, told, out, taken = visit.states, visit.told, visit.out, visit.taken
-  taken[#taken + 1] = id
+  local states, told, out = visit.states, visit.told, visit.out
   states[#states + 1] = id
   if not task then
-    local text = lease.plain[version]
-    if not text then
-      text = lease.opening .. version .. PLAIN_END
-      lease.plain[version] = text
-    end
     visit.started = visit.started + 1
-    states[#states + 1] = text
-    told[#told + 1] = '["s","' .. id .. '",2,null,{"attempt":1}]'
+    states[#states + 1] = plainText(lease, version, visit.now)
+    told[#told + 1] = '["S","' .. id .. '"]'
     out[#out + 1] = { id, version }
     return
   end
@@ -207,30 +289,33 @@ local function leaseOne(visit, id, known)
   end
 end
 
-local function saveVisit(visit, meta, events, system)
+local function saveVisit(visit, meta, events, system, ids)
   local prefix, now, changes = visit.prefix, visit.now, {}
   local function change(field, value)
     changes[#changes + 1] = field
     changes[#changes + 1] = format('%d', value)
   end
+  local count, told = #visit.out, visit.told
   if visit.aside then
     change('groups', 1)
   end
-  if #visit.taken > 0 then
+  if count > 0 then
     redis.call('HSET', prefix .. '@live', unpack(visit.states))
-    leaseLine(prefix, meta, changes, visit.lease.expires, visit.taken)
+    leaseLine(prefix, meta, changes, visit.lease.expires, ids)
     indexDue(prefix, tonumber(meta[13]) or 0, changes, now, visit.lease.expires, system)
     change('pending', (tonumber(meta[2]) or 0) - visit.started)
     change('processing', (tonumber(meta[3]) or 0) + visit.started)
-    change('running', (tonumber(meta[4]) or 0) + #visit.taken)
-    change('claimed', (tonumber(meta[5]) or 0) + #visit.taken)
+    change('running', (tonumber(meta[4]) or 0) + count)
+    change('claimed', (tonumber(meta[5]) or 0) + count)
   end
-  if #visit.told > 0 then
-    local seq = (tonumber(meta[1]) or 0) + #visit.told
+  if #told > 0 then
+    -- All that are plain and alike are one text.
+    local appended = visit.version and count or #told
+    local seq = (tonumber(meta[1]) or 0) + appended
     change('seq', seq)
-    local entry = '[' .. format('%d', now) .. ',' .. table.concat(visit.told, ',') .. ']'
+    local entry = '[' .. format('%d', now) .. ',' .. table.concat(told, ',') .. ']'
     redis.call('XADD', events, format('%d-0', seq), 'e', entry)
-    trimEvents(events, seq, #visit.told)
+    trimEvents(events, seq, appended)
     if now < (tonumber(meta[10]) or 0) then
       redis.call('PUBLISH', events, seq .. ' ' .. entry)
     end
@@ -240,36 +325,48 @@ local function saveVisit(visit, meta, events, system)
   end
 end
 
+local function idsOf(visit)
+  local ids = {}
+  for at, task in ipairs(visit.out) do
+    ids[at] = task[1]
+  end
+  return table.concat(ids, ' ')
+end
+
 local function visit(prefix, events, now, most, lease, runs, system)
   local meta = redis.call('HMGET', prefix .. '@meta', 'seq', 'pending', 'processing', 'running', 'claimed', 'max_running',
-    'paused', 'last_leases', 'groups', 'followed', 'generation', 'weight', 'due')
+    'paused', 'last_leases', 'groups', 'followed', 'generation', 'weight', 'due', 'type')
   local claimed = tonumber(meta[5]) or 0
   local room = meta[6] and tonumber(meta[6]) - (tonumber(meta[4]) or 0) or most
   if meta[7] == '1' or room <= 0 then
-    return {}, false, meta
+    return 0, 0, {}, false, meta, ''
   end
   most = math.min(most, room)
-  local ready = prefix .. '@ready'
   if meta[9] then
     takeBack(prefix, runs, lease.maySuspect)
   end
   local this = {
-    prefix = prefix, now = now, lease = lease, runs = runs,
-    out = {}, states = {}, taken = {}, told = {}, started = 0, aside = false,
+    prefix = prefix, now = now, lease = lease, runs = runs, out = {}, states = {}, told = {}, started = 0, aside = false,
   }
+  local more, type = true, meta[14]
   for _ = 1, LOOK_AHEAD do
-    local ids = takeNext(ready, most - #this.taken, claimed + #this.taken)
+    local ids
+    ids, more = takeNext(prefix .. '@ready', most - #this.out, claimed + #this.out)
     if #ids == 0 then
       break
     end
     local known = redis.call('HMGET', prefix .. '@live', unpack(ids))
-    for at, id in ipairs(ids) do
-      leaseOne(this, id, known[at])
+    if #this.out > 0 or not leasePlain(this, ids, known, type) then
+      for at, id in ipairs(ids) do
+        leaseOne(this, id, known[at])
+      end
     end
-    if #this.taken >= most then
+    if #this.out >= most or not more then
       break
     end
   end
-  saveVisit(this, meta, events, system)
-  return this.out, leftFor(prefix, runs, meta[9] or this.aside), meta
+  local ids = this.ids or idsOf(this)
+  saveVisit(this, meta, events, system, ids)
+  return #this.out, this.version or 0, this.version and ids or this.out,
+    more or ((meta[9] or this.aside) and asideFor(prefix, runs)), meta, ids
 end
