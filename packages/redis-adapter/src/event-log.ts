@@ -162,21 +162,26 @@ interface Fetched {
 }
 
 /** An event of an entry, or several of plain tasks; see the script `events`. */
-type Element = readonly [string, ...JsonValue[]];
+type Element =
+  | readonly ['C', JsonValue, string]
+  | readonly ['S', string]
+  | readonly ['D', ...(readonly JsonValue[])]
+  | StoredEvent;
+
+const isCreated = (element: Element): element is readonly ['C', JsonValue, string] => element[0] === 'C';
+const isStarted = (element: Element): element is readonly ['S', string] => element[0] === 'S';
 
 function eventsOf(element: Element): readonly StoredEvent[] {
-  const [kind, first = null, second] = element;
-  if (kind === 'C') return idsOf(second).map((id) => ['c', id, 1, null, first]);
-  if (kind === 'S') return idsOf(first).map((id) => ['s', id, 2, null, { attempt: 1 }]);
-  if (kind !== 'D') return [element as unknown as StoredEvent];
+  if (isCreated(element)) {
+    const [, data, ids] = element;
+    return ids.split(' ').map((id) => ['c', id, 1, null, data]);
+  }
+  if (isStarted(element)) return element[1].split(' ').map((id) => ['s', id, 2, null, { attempt: 1 }]);
+  if (element[0] !== 'D') return [element as StoredEvent];
   const events: StoredEvent[] = [];
   for (let at = 1; at < element.length; at += 2)
-    events.push(['d', String(element[at]), 3, null, element[at + 1] ?? null]);
+    events.push(['d', element[at] as string, 3, null, element[at + 1] as JsonValue]);
   return events;
-}
-
-function idsOf(text: JsonValue | undefined): readonly string[] {
-  return String(text).split(' ');
 }
 
 /** The events of an entry, whose id is the `seq` of the last. */
