@@ -1,8 +1,8 @@
 -- Ends tasks that asked for nothing and belong to no session or batch.
 --
 -- @keys   see many
--- @args   now · for each tenant: meta, events, tasks, then for each task: id, token, state (completed or failed), result
---         or error as JSON
+-- @args   now · for each tenant: meta, events, tasks, then for each task: id, result or error as JSON; and before those to
+--         whom they apply: '', state (completed or failed), token
 -- @return the time · for each tenant: for each task 1 ended, 0 lease lost, -1 not so plain (see settle) · effects · when
 --         the first is due
 --@include time rotation trim many
@@ -38,23 +38,18 @@ local function keepUntil(prefix, at, kept, last, changes)
   end
 end
 
-local function settleIn(meta, events, first, count)
+-- `asked`: ids, and by their places outcomes, states and tokens.
+local function settleIn(meta, events, asked)
   local prefix = meta:sub(1, -6)
-  local ids = {}
-  for at = first, first + (count - 1) * 4, 4 do
-    ids[#ids + 1] = ARGV[at]
-  end
-  local states = redis.call('HMGET', prefix .. '@live', unpack(ids))
+  local states = redis.call('HMGET', prefix .. '@live', unpack(asked.ids))
   local answers, ended, done, told, kept, failed = {}, {}, {}, newTold(), {}, {}
-  for at, id in ipairs(ids) do
-    local arg = first + (at - 1) * 4
+  for at, id in ipairs(asked.ids) do
     local state = states[at]
     -- A task that is told of twice in one call has ended the first time.
-    local ending = state and not ended[id] and endingOf(state, ARGV[arg + 1])
+    local ending = state and not ended[id] and endingOf(state, asked.tokens[at])
     answers[at] = ending and 1 or state and not ended[id] and -1 or 0
     if ending then
-      local outcome = ARGV[arg + 3]
-      local success = ARGV[arg + 2] == 'completed'
+      local outcome, success = asked.outcomes[at], asked.states[at] == 'completed'
       ended[id] = true
       ended[#ended + 1] = id
       done[#done + 1] = id
@@ -104,10 +99,24 @@ local function settleIn(meta, events, first, count)
   return { answers, effects, due }
 end
 
+local function readAsked(at, count)
+  local asked = { ids = {}, outcomes = {}, states = {}, tokens = {} }
+  local state, token
+  for place = 1, count do
+    if ARGV[at] == '' then
+      state, token, at = ARGV[at + 1], ARGV[at + 2], at + 3
+    end
+    asked.ids[place], asked.outcomes[place], asked.states[place], asked.tokens[place] = ARGV[at], ARGV[at + 1], state, token
+    at = at + 2
+  end
+  return asked, at
+end
+
 local answers, at = {}, 2
 while ARGV[at] do
-  local count = tonumber(ARGV[at + 2])
-  answers[#answers + 1] = apart(settleIn, ARGV[at], ARGV[at + 1], at + 3, count)
-  at = at + 3 + count * 4
+  local meta, events = ARGV[at], ARGV[at + 1]
+  local asked
+  asked, at = readAsked(at + 3, tonumber(ARGV[at + 2]))
+  answers[#answers + 1] = apart(settleIn, meta, events, asked)
 end
 return { now, answers }

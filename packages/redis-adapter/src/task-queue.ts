@@ -62,43 +62,33 @@ export class RedisTaskQueue implements TaskQueue {
     return leases.filter((_, at) => isLost[at] === 1);
   }
 
-  async settle(params: SettleParams): Promise<Settled> {
-    this.state.checkOpen();
+  /** The usual end goes together with others. Which tasks are more than that, the script sees. */
+  settle(params: SettleParams): Promise<Settled> {
     const { tenantId, taskId, token, settlement } = params;
-    const answer = (await this.#endPlainly(params)) ?? 'not_plain';
-    const settled =
-      answer === 'not_plain'
-        ? await this.state.change(
-            tenantId,
-            'settle',
-            JSON.stringify({ id: taskId, token, ...requestOf(settlement, taskId) }),
-            outcomeOf(settlement),
-          )
-        : answer;
-    if (settled !== 'newer_outcome') this.claims.released({ tenantId, taskId, token });
-    return settled as Settled;
+    const { kind } = settlement;
+    const isUsual = kind === 'failed' || (kind === 'completed' && !settlement.answer);
+    if (!isUsual) return this.#settleAlone(params);
+    this.state.checkOpen();
+    return this.#ends
+      .add(tenantId, { taskId, token, state: kind, outcome: outcomeOf(settlement) })
+      .then((answer) => {
+        if (answer === 'not_plain') return this.#settleAlone(params);
+        this.claims.released(params);
+        return answer;
+      });
   }
 
-  /** The usual end goes together with others. Which tasks are more than that, the script sees. */
-  async #endPlainly({
-    tenantId,
-    taskId,
-    token,
-    settlement,
-  }: SettleParams): Promise<Settled | 'not_plain' | undefined> {
-    if (settlement.kind !== 'completed' && settlement.kind !== 'failed') return undefined;
-    if (settlement.kind === 'completed' && settlement.answer) return undefined;
-    const outcome = outcomeOf(settlement);
-    return this.#ends.add(tenantId, { taskId, token, state: settlement.kind, outcome });
+  async #settleAlone({ tenantId, taskId, token, settlement }: SettleParams): Promise<Settled> {
+    const request = JSON.stringify({ id: taskId, token, ...requestOf(settlement, taskId) });
+    const answer = await this.state.change(tenantId, 'settle', request, outcomeOf(settlement));
+    if (answer !== 'newer_outcome') this.claims.released({ tenantId, taskId, token });
+    return answer as Settled;
   }
 
   async #end(parts: readonly BatchPart<PlainEnd>[]): Promise<readonly PartOutcome<Settled | 'not_plain'>[]> {
     const answers = await this.state.changeMany(
       'settlePlain',
-      parts.map(({ tenantId, items }) => {
-        const args = items.flatMap(({ taskId, token, state, outcome }) => [taskId, token, state, outcome]);
-        return { tenantId, args: [items.length, ...args] };
-      }),
+      parts.map(({ tenantId, items }) => ({ tenantId, args: endArguments(items) })),
     );
     return answers.map((answer, at) => {
       if (answer instanceof OrchestratorError) return answer;
@@ -116,6 +106,19 @@ export class RedisTaskQueue implements TaskQueue {
   sweep({ max }: Parameters<TaskQueue['sweep']>[0]): Promise<Swept> {
     return this.sweeps.sweep(max);
   }
+}
+
+/** Token and state are said where they change: most tasks that end together were claimed together. */
+function endArguments(items: readonly PlainEnd[]): (string | number)[] {
+  const args: (string | number)[] = [items.length];
+  let before: PlainEnd | undefined;
+  for (const item of items) {
+    const { taskId, token, state, outcome } = item;
+    if (token !== before?.token || state !== before.state) args.push('', state, token);
+    args.push(taskId, outcome);
+    before = item;
+  }
+  return args;
 }
 
 /** The result or the error, as JSON. */

@@ -135,16 +135,15 @@ export function readTask(reply: Reply): StoredTask {
   };
 }
 
-/** Timestamps as text: those of many tasks are of the same millisecond, and writing one costs more than the rest. */
-let lastAt = Number.NaN;
-let lastText = '';
+/** Timestamps as text: those of many tasks are of the same few milliseconds, and writing one costs more than the rest. */
+const ISO_KEPT = 64;
+const isoKept: { readonly at: number; readonly text: string }[] = [];
 
 function iso(at: number): string {
-  if (at !== lastAt) {
-    lastText = new Date(at).toISOString();
-    lastAt = at;
-  }
-  return lastText;
+  const place = at % ISO_KEPT;
+  let kept = isoKept[place];
+  if (kept?.at !== at) isoKept[place] = kept = { at, text: new Date(at).toISOString() };
+  return kept.text;
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

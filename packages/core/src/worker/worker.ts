@@ -3,7 +3,7 @@ import type { WorkerFigures } from '../figures.js';
 import type { Logger } from '../logger.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import type { Bell } from '../storage/bells.js';
-import type { Claim, Settlement } from '../storage/task-queue.js';
+import type { Claim, Settlement, TaskQueue } from '../storage/task-queue.js';
 import type { WorkflowCatalog } from '../workflows/catalog.js';
 import { RunContext } from '../workflows/run-context.js';
 import type { RunPorts } from '../workflows/run-ports.js';
@@ -36,12 +36,14 @@ interface HeldRun {
   done: Promise<void>;
 }
 
+type Settling = Parameters<TaskQueue['settle']>[0];
+
 /** For each slot, so many runs that only wait may be kept besides. */
 const RESTING_A_SLOT = 10;
 /** How long a worker that stops has to give back what it holds and to say that it leaves: the storage may be away. */
 const GOODBYE_MS = 2_000;
 /** Runs that are over, but whose settlement is not answered yet, for each slot; and how many they may always be. */
-const SETTLING_A_SLOT = 4;
+const SETTLING_A_SLOT = 2;
 const SETTLING_ALWAYS = 64;
 const STAY = () => {};
 const NOT_BEGUN = Promise.resolve();
@@ -316,21 +318,15 @@ export class Worker {
       const end = await run.run(() => fn(context, task.payload));
       this.#ended[end.kind] += 1;
       this.#ahead.took(this.#clock.now() - began);
-      if (end.kind !== 'abandoned' && end.kind !== 'parked') await this.#settleApart(run.claim, end);
+      if (end.kind === 'abandoned' || end.kind === 'parked') return;
+      // A run that is over needs its slot no more: the next one begins while this one is settled.
+      this.#settling += 1;
+      this.#goOn();
+      await this.#settle(run.claim, end);
+      this.#settling -= 1;
     } finally {
       if (this.#runs.get(key) === held) this.#runs.delete(key);
       this.#goOn();
-    }
-  }
-
-  /** A run that is over needs its slot no more: the next one begins while this one is settled. */
-  async #settleApart(claim: Claim, settlement: Settlement): Promise<void> {
-    this.#settling += 1;
-    this.#goOn();
-    try {
-      await this.#settle(claim, settlement);
-    } finally {
-      this.#settling -= 1;
     }
   }
 
@@ -339,20 +335,28 @@ export class Worker {
     if (this.#wanted > 0) this.#wake();
   }
 
-  async #settle(claim: Claim, settlement: Settlement): Promise<void> {
-    const { tenant_id: tenantId, task_id: taskId } = claim.task;
+  /** Never rejects: what can't be settled is another worker's once its lease has run out. */
+  #settle({ task, token }: Claim, settlement: Settlement): Promise<void> {
+    const params = { tenantId: task.tenant_id, taskId: task.task_id, token, settlement };
     const until = this.#clock.now() + this.settings.leaseMs;
+    return this.ports.storage.queue
+      .settle(params)
+      .then(STAY, (error: unknown) => this.#settleAgain(params, error, until));
+  }
+
+  async #settleAgain(params: Settling, failure: unknown, until: number): Promise<void> {
     const { signal: gone } = this.#gone;
-    for (;;) {
+    for (let error = failure; ;) {
+      this.#report('settle', error);
+      const away = error instanceof OrchestratorError && error.code === 'storage_unavailable';
+      // Past the lease the task is another worker's, whatever the storage says when it is back.
+      if (!away || gone.aborted || this.#clock.now() > until) return;
+      await pause(this.#clock, 200, gone);
       try {
-        await this.ports.storage.queue.settle({ tenantId, taskId, token: claim.token, settlement });
+        await this.ports.storage.queue.settle(params);
         return;
-      } catch (error) {
-        this.#report('settle', error);
-        const away = error instanceof OrchestratorError && error.code === 'storage_unavailable';
-        // Past the lease the task is another worker's, whatever the storage says when it is back.
-        if (!away || gone.aborted || this.#clock.now() > until) return;
-        await pause(this.#clock, 200, gone);
+      } catch (again) {
+        error = again;
       }
     }
   }

@@ -112,7 +112,10 @@ export class WorkflowRun {
   run(fn: () => unknown): Promise<RunEnd> {
     return new Promise((resolve) => {
       this.#end = resolve;
-      void outcomeOf(fn).then((settled) => this.#settle(settled));
+      called(fn).then(
+        (value) => this.#settle({ ok: true, value }),
+        (error: unknown) => this.#settle({ ok: false, error }),
+      );
     });
   }
 
@@ -315,11 +318,11 @@ export class WorkflowRun {
 }
 
 /** A throw before the first `await` counts like a rejection. */
-async function outcomeOf(fn: () => unknown): Promise<Settled> {
+function called(fn: () => unknown): Promise<unknown> {
   try {
-    return { ok: true, value: await fn() };
+    return Promise.resolve(fn());
   } catch (error) {
-    return { ok: false, error };
+    return Promise.reject(error as Error);
   }
 }
 
