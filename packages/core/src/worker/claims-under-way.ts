@@ -3,7 +3,7 @@ import type { Claim } from '../storage/task-queue.js';
 /** One claim asks for no more: while the storage looks for the next ones, the worker has something to do. */
 const MOST_A_CLAIM = 64;
 /** So many at once, where more waits than one takes: the storage looks for tasks while those before are run. */
-const AT_ONCE = 2;
+const AT_ONCE = 3;
 
 export interface ClaimToAsk {
   readonly claimer: string;

@@ -322,7 +322,7 @@ function called(fn: () => unknown): Promise<unknown> {
   try {
     return Promise.resolve(fn());
   } catch (error) {
-    return Promise.reject(error as Error);
+    return Promise.reject(error);
   }
 }
 
