@@ -1,11 +1,16 @@
+import { ShortLivedMap } from '../short-lived-map.js';
 import type { Claim } from '../storage/task-queue.js';
 
-interface Waiting {
-  readonly claim: Claim;
-  /** Since when, in milliseconds since 1970. */
-  readonly since: number;
+/** A class, since V8 may allocate literals where only a full collection finds them, with all that they refer to. */
+class Waiting {
   /** Something happened to the task meanwhile. */
-  belled: boolean;
+  belled = false;
+
+  /** @param since in milliseconds since 1970. */
+  constructor(
+    readonly claim: Claim,
+    readonly since: number,
+  ) {}
 }
 
 /** What is claimed ahead is work for so long at most: more would only keep it from workers that are free. */
@@ -18,7 +23,7 @@ const NEWEST = 0.05;
  * tasks take: hundreds where they take a fraction of a millisecond, none where they take seconds.
  */
 export class ClaimsAhead {
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #waiting = new ShortLivedMap<string, Waiting>();
   #averageMs: number | undefined;
 
   /**
@@ -47,7 +52,7 @@ export class ClaimsAhead {
   }
 
   add(key: string, claim: Claim, now: number): void {
-    this.#waiting.set(key, { claim, since: now, belled: false });
+    this.#waiting.set(key, new Waiting(claim, now));
   }
 
   bell(key: string): void {
@@ -57,7 +62,7 @@ export class ClaimsAhead {
 
   /** The one that has waited longest. */
   next(): { readonly claim: Claim; readonly belled: boolean } | undefined {
-    for (const [key, waiting] of this.#waiting) {
+    for (const [key, waiting] of this.#waiting.entries()) {
       this.#waiting.delete(key);
       return waiting;
     }
@@ -67,7 +72,7 @@ export class ClaimsAhead {
   /** Takes out those that have waited since before `since`. */
   takeOlder(since: number): readonly Claim[] {
     const taken: Claim[] = [];
-    for (const [key, waiting] of this.#waiting) {
+    for (const [key, waiting] of this.#waiting.entries()) {
       if (waiting.since > since) break;
       this.#waiting.delete(key);
       taken.push(waiting.claim);

@@ -7,6 +7,7 @@ import type { Claim, Settlement, TaskQueue } from '../storage/task-queue.js';
 import type { WorkflowCatalog } from '../workflows/catalog.js';
 import { RunContext } from '../workflows/run-context.js';
 import type { RunPorts } from '../workflows/run-ports.js';
+import { ShortLivedMap } from '../short-lived-map.js';
 import { type RunEnd, type RunOwner, WorkflowRun } from '../workflows/workflow-run.js';
 import { ClaimsAhead } from './claims-ahead.js';
 import { type ClaimToAsk, ClaimsUnderWay } from './claims-under-way.js';
@@ -30,10 +31,12 @@ interface Grace {
   readonly signal?: AbortSignal | undefined;
 }
 
-interface HeldRun {
-  readonly run: WorkflowRun;
+/** A class, since V8 may allocate literals where only a full collection finds them, with all that they refer to. */
+class HeldRun {
   /** Once it is settled. */
-  done: Promise<void>;
+  done = NOT_BEGUN;
+
+  constructor(readonly run: WorkflowRun) {}
 }
 
 type Settling = Parameters<TaskQueue['settle']>[0];
@@ -55,7 +58,7 @@ const NOT_BEGUN = Promise.resolve();
  */
 export class Worker {
   readonly workerId: string;
-  readonly #runs = new Map<string, HeldRun>();
+  readonly #runs = new ShortLivedMap<string, HeldRun>();
   readonly #keeper: LeaseKeeper;
   readonly #loop = new Loop((signal) => this.#work(signal));
   #rung = false;
@@ -99,7 +102,7 @@ export class Worker {
     this.#ahead = new ClaimsAhead(settings.prefetch, settings.concurrency);
     this.#claims = new ClaimsUnderWay(this.workerId, (claim) => this.#claim(claim));
     this.#keeper = new LeaseKeeper(ports, settings, {
-      held: () => [...this.#runs.values()].map(({ run }) => run),
+      held: () => this.#runs.values().map(({ run }) => run),
       announce: () => this.announce(),
     });
   }
@@ -186,7 +189,7 @@ export class Worker {
     const over = new AbortController();
     const ended = claiming.then(() => {
       for (const { run } of this.#runs.values()) run.hurry();
-      return Promise.all([...this.#runs.values()].map(({ done }) => done));
+      return Promise.all(this.#runs.values().map(({ done }) => done));
     });
     const either = signal ? AbortSignal.any([over.signal, signal]) : over.signal;
     await Promise.race([ended, pause(this.#clock, graceMs, either)]);
@@ -195,7 +198,7 @@ export class Worker {
 
   async #sayGoodbye(): Promise<void> {
     const kept = this.#keeper.stop();
-    await Promise.all([...this.#runs.values()].map((held) => this.#giveBack(held.run)));
+    await Promise.all(this.#runs.values().map((held) => this.#giveBack(held.run)));
     await kept;
     await this.ports.storage.workers
       .leave({ workerId: this.workerId })
@@ -297,7 +300,7 @@ export class Worker {
     const key = runKey(task.tenant_id, task.task_id);
     // Claimed again by the worker that lost it: what the first run still does has no effect.
     this.#runs.get(key)?.run.abandon();
-    const held: HeldRun = { run, done: NOT_BEGUN };
+    const held = new HeldRun(run);
     this.#runs.set(key, held);
     held.done = this.#carryOut(key, held);
     if (belled) run.bell();
