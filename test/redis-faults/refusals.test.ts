@@ -46,6 +46,7 @@ describe('a Redis without room', () => {
       'submit',
       'submitBatch',
       'submitPlain',
+      'submitPlainBatch',
       'updateSession',
     ]);
   });
@@ -77,6 +78,33 @@ describe.concurrent('a key of another type in the way', () => {
       told.push(key);
     }
     expect(told).not.toEqual([]);
+  });
+});
+
+describe('a key of another type in the way of a batch', () => {
+  const story = STEP_STORIES.find(
+    ({ title }) => title === 'submitBatch: with an idempotency key',
+  ) as StepStory;
+  const names = ['@ready', '@made', '@due', '@live'].map((name) => [
+    name,
+    (id: string) => `:tasks:{${id}}:${name}`,
+  ]);
+  const keys = [...names, ['the log', (id: string) => `:events:{${id}}`]] as [
+    string,
+    (id: string) => string,
+  ][];
+
+  it.each(keys)('keeps all of it out, until it is away: %s', async (_, keyOf) => {
+    const before = await undisturbed(redis, story);
+    await using life = new Life(redis.url);
+    const step = await story.prepare(life.tools);
+    const key = `${life.prefix}${keyOf(life.tools.tenantId)}`;
+    await redis.ask(['SET', key, 'foreign']);
+    await expect(step()).rejects.toMatchObject({ code: 'internal_error' });
+    await redis.ask(['DEL', key]);
+    expect(await keptBy(redis, life)).toEqual(before.before);
+    expect(wordOf(await step())).toBe('submitted');
+    expect(await keptBy(redis, life)).toEqual(before.kept);
   });
 });
 

@@ -1,4 +1,11 @@
-import type { CaseTools, Claim, NewTask, Settlement, StepRequest } from '@agent-orchestrator/core';
+import type {
+  BatchSubmission,
+  CaseTools,
+  Claim,
+  NewTask,
+  Settlement,
+  StepRequest,
+} from '@agent-orchestrator/core';
 import type { ScriptName } from './script-digests.js';
 
 /** One step of the storage that writes, after what has to come before it. */
@@ -25,6 +32,13 @@ const submitting =
     const idempotency = key === undefined ? undefined : { key, fingerprint: 'f' };
     return () => t.storage.tasks.submit({ tenantId: t.tenantId, submission, idempotency, maxWaiting: MAX });
   };
+
+const submittingBatch = (more: Partial<BatchSubmission>, key?: string) => async (t: CaseTools) => {
+  const items = [t.submission({ priority: 9 }), { error }, t.submission({ timeoutMs: 1_000 })];
+  const batch = { batchId: t.id(), maxInFlight: 9, failFast: false, items, ...more };
+  const idempotency = key === undefined ? undefined : { key, fingerprint: 'f' };
+  return () => t.storage.tasks.submitBatch({ tenantId: t.tenantId, batch, idempotency, maxWaiting: MAX });
+};
 
 const SUBMISSIONS: readonly StepStory[] = [
   {
@@ -80,7 +94,25 @@ const SUBMISSIONS: readonly StepStory[] = [
     prepare: (t) => submitting({ runAt: t.now() + 1_000 })(t),
   },
   {
-    title: 'submitBatch',
+    title: 'submitBatch: tasks that are free to run',
+    script: 'submitPlainBatch',
+    again: 'replayed',
+    prepare: submittingBatch({}),
+  },
+  {
+    title: 'submitBatch: with an idempotency key',
+    script: 'submitPlainBatch',
+    again: 'replayed',
+    prepare: submittingBatch({ failFast: true }, 'key-1'),
+  },
+  {
+    title: 'submitBatch: tasks that wait for each other',
+    script: 'submitPlainBatch',
+    again: 'replayed',
+    prepare: submittingBatch({ maxInFlight: 1 }),
+  },
+  {
+    title: 'submitBatch: with a task of a session',
     script: 'submitBatch',
     again: 'replayed',
     async prepare(t) {

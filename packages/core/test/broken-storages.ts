@@ -83,6 +83,10 @@ export const brokenStorages: readonly BrokenStorage[] = [
       original({ ...params, batch: { ...(params['batch'] as object), failFast: false } }),
     'forgets the idempotency key': change({ idempotency: undefined }),
     'lets everybody in': change({ maxWaiting: Number.POSITIVE_INFINITY }),
+    'turns the items round': (params, original) => {
+      const batch = params['batch'] as unknown as { items: object[] };
+      return original({ ...params, batch: { ...batch, items: batch.items.toReversed() } });
+    },
     'drops the bad items': (params, original) => {
       const batch = params['batch'] as unknown as { items: object[] };
       return original({

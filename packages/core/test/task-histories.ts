@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Storage } from '../src/index.js';
-import { check, comeToTheEnd, type HistorySubject, OPERATIONS, Reached, World } from './task-model.js';
+import {
+  BATCHES,
+  check,
+  comeToTheEnd,
+  type HistorySubject,
+  OPERATIONS,
+  Reached,
+  World,
+} from './task-model.js';
 
 export type { HistorySubject } from './task-model.js';
 
@@ -20,10 +28,12 @@ export interface HistoryOptions {
   readonly maxLength?: number;
   /** Whether a history that fails is made shorter, which may take minutes on a store in another process. Default true. */
   readonly shrink?: boolean;
+  /** Whether there are batches as well. Default false. */
+  readonly batches?: boolean;
 }
 
-function histories(maxLength: number): fc.Arbitrary<Happening[]> {
-  const names = Object.keys(OPERATIONS);
+function histories(maxLength: number, batches = false): fc.Arbitrary<Happening[]> {
+  const names = Object.keys(batches ? { ...OPERATIONS, ...BATCHES } : OPERATIONS);
   const happening = fc.record({
     // The first one is what the others shrink to.
     operation: fc.constantFrom('nothing', ...names, 'claim', 'begin', 'record', 'report', 'settle', 'time'),
@@ -35,7 +45,7 @@ function histories(maxLength: number): fc.Arbitrary<Happening[]> {
 async function happen(world: World, { operation, picks }: Happening): Promise<void> {
   let at = 0;
   const pick = (below: number) => (picks[at++ % picks.length] ?? 0) % below;
-  await OPERATIONS[operation]?.(world, pick);
+  await (OPERATIONS[operation] ?? BATCHES[operation])?.(world, pick);
 }
 
 /** Lives through generated histories, and checks after each happening that what must hold does. */
@@ -43,9 +53,9 @@ export async function runHistories(
   options: HistoryOptions & { readonly open: OpenSubject },
 ): Promise<Reached> {
   const reached = new Reached();
-  const { open, numRuns, seed, maxLength = 80, shrink = true } = options;
+  const { open, numRuns, seed, maxLength = 80, shrink = true, batches } = options;
   await fc.assert(
-    fc.asyncProperty(histories(maxLength), async (happenings) => {
+    fc.asyncProperty(histories(maxLength, batches), async (happenings) => {
       const subject = await open();
       try {
         const world = new World(subject, subject.storage, reached);
@@ -68,9 +78,9 @@ export async function runSideBySide(
   options: HistoryOptions & { readonly open: readonly [OpenSubject, OpenSubject] },
 ): Promise<Reached> {
   const reached = new Reached();
-  const { open, numRuns, seed, maxLength = 80, shrink = true } = options;
+  const { open, numRuns, seed, maxLength = 80, shrink = true, batches } = options;
   await fc.assert(
-    fc.asyncProperty(histories(maxLength), async (happenings) => {
+    fc.asyncProperty(histories(maxLength, batches), async (happenings) => {
       const sides = [await Side.open(open[0], reached), await Side.open(open[1], reached)] as const;
       try {
         for (const happening of happenings) {

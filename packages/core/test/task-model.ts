@@ -78,6 +78,7 @@ const error = { code: 'service_error', message: 'bad', retryable: true } as cons
 export class World {
   /** Ids of tasks that were stored, and some that were not. */
   readonly tasks: string[] = [];
+  readonly batches: string[] = [];
   /** Claims, lost ones too: a frozen worker still has them. */
   readonly claims: Claim[] = [];
   readonly steps: { readonly claim: Claim; readonly step: StepRequest }[] = [];
@@ -217,6 +218,45 @@ const REQUESTS: Readonly<Record<string, Operation>> = {
       world.reached.add('configure', world.maxRunning === undefined ? 'unlimited' : 'limited');
       await world.storage.tenants.configure({ tenantId: TENANT, maxRunning: world.maxRunning ?? null });
     }
+  },
+};
+
+/** What is asked for of batches. */
+export const BATCHES: Readonly<Record<string, Operation>> = {
+  async submitBatch(world, pick) {
+    const mayBeAnything = pick(3) === 0;
+    const items = Array.from({ length: 1 + pick(4) }, () => {
+      const { session_id, runAt, ...task } = newTask(world, pick);
+      if (pick(6) === 0) return { error };
+      const more = { ...(session_id !== undefined && { session_id }), ...(runAt !== undefined && { runAt }) };
+      // None is due in the same millisecond as another.
+      const timeoutMs = 1_000 + 1_009 * world.number();
+      return { task: { ...task, timeoutMs, ...(mayBeAnything && more) }, onBusy: 'enqueue' as const };
+    });
+    const batch = { batchId: world.id(), maxInFlight: 1 + pick(4), failFast: pick(3) === 0, items };
+    const idempotency = pick(4) === 0 ? { key: `k${pick(3)}`, fingerprint: `f${pick(2)}` } : undefined;
+    const answer = await world.storage.tasks.submitBatch({
+      tenantId: TENANT,
+      batch,
+      maxWaiting: 4 + pick(9),
+      ...(idempotency && { idempotency }),
+    });
+    world.reached.add('submitBatch', answer.answer);
+    if (!('batch' in answer)) return;
+    world.batches.push(answer.batch.batch_id);
+    for (const { task_id } of answer.batch.items) if (task_id !== undefined) world.tasks.push(task_id);
+  },
+  async cancelBatch(world, pick) {
+    if (pick(3) > 0) return;
+    const batchId = pick(8) === 0 ? world.id() : (from(world.batches, pick) ?? world.id());
+    const about = { tenantId: TENANT, batchId, reason: 'enough', graceMs: 5_000 };
+    const batch = await world.storage.tasks.cancelBatch(about);
+    world.reached.add('cancelBatch', batch ? 'cancelled' : 'not_found');
+  },
+  async getBatch(world, pick) {
+    const batchId = from(world.batches, pick) ?? world.id();
+    const batch = await world.storage.tasks.getBatch({ tenantId: TENANT, batchId });
+    world.reached.add('getBatch', batch ? 'found' : 'not_found');
   },
 };
 

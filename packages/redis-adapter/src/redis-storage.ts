@@ -8,6 +8,7 @@ import {
   systemRandom,
 } from '@agent-orchestrator/core';
 import { Cluster, type Redis } from 'ioredis';
+import { BatchSubmissions } from './batch-submissions.js';
 import { BellBoard } from './bell-board.js';
 import { RedisCallJournal } from './call-journal.js';
 import { Claims } from './claims.js';
@@ -131,7 +132,12 @@ export class RedisStorage implements Storage, AsyncDisposable {
     if (client instanceof Cluster)
       client.on('+node', (node: Redis) => node.on('close', () => tenants.walkSoon()));
     this.workers = new RedisWorkerDirectory(state, tenants, claims);
-    this.tasks = new RedisTaskRecords(state, new Submissions(state), this.workers);
+    this.tasks = new RedisTaskRecords(
+      state,
+      new Submissions(state),
+      new BatchSubmissions(state),
+      this.workers,
+    );
     this.queue = new RedisTaskQueue(state, claims, new Sweeps(state, tenants));
     this.journal = new RedisCallJournal(state);
     this.sessions = new RedisSessions(state);

@@ -1,22 +1,19 @@
 import {
-  type BatchSubmission,
-  type Idempotency,
   type JsonValue,
   type NewTask,
   OrchestratorError,
-  type Submission,
   type SubmitAnswer,
   type SubmitRefusal,
   type Task,
   type TaskRecords,
 } from '@agent-orchestrator/core';
-import { createHash } from 'node:crypto';
 import { cursorOf } from './epoch.js';
-import { storedMessage } from './messages.js';
+import { keyOf } from './idempotency.js';
 import { type BatchPart, MicroBatch, type PartOutcome } from './micro-batch.js';
+import { createdData, isPlain, itemOf } from './new-items.js';
 import type { RedisState } from './redis-state.js';
 import type { Reply } from './script-runner.js';
-import { headOf, readTask, type TaskHead, taskTail, viewTask, type TaskOrigin } from './task-view.js';
+import { headOf, readTask, type TaskHead, viewTask } from './task-view.js';
 
 interface PlainTask {
   readonly task: NewTask;
@@ -33,7 +30,7 @@ interface Born {
 
 type PlainAnswer = Born | 'known' | 'queue_full';
 
-/** How tasks come to be: submitted, in a batch, registered, or redriven. */
+/** How tasks come to be: submitted, registered, or redriven; see also batches. */
 export class Submissions {
   readonly #plain: MicroBatch<PlainTask, PlainAnswer>;
 
@@ -92,31 +89,6 @@ export class Submissions {
       const [at, places] = answer as [number, number[]];
       return places.map((place) => (place > 0 ? { at, place } : place === 0 ? 'known' : 'queue_full'));
     });
-  }
-
-  async submitBatch(
-    params: Parameters<TaskRecords['submitBatch']>[0],
-  ): Promise<
-    | { readonly answer: 'submitted' | 'replayed'; readonly batchId: string }
-    | { readonly answer: 'idempotency_conflict' | 'queue_full' }
-  > {
-    const { tenantId, batch, idempotency, maxWaiting } = params;
-    const payloads = batch.items.map((item) => ('task' in item ? JSON.stringify(item.task.payload) : ''));
-    const request = {
-      id: batch.batchId,
-      max: batch.maxInFlight,
-      fail_fast: batch.failFast,
-      items: batch.items.map((item) => batchItem(item, batch.batchId)),
-      ...keyOf(idempotency),
-      max_waiting: Math.min(maxWaiting, Number.MAX_SAFE_INTEGER),
-    };
-    const [answer, batchId] = (await this.state.change(
-      tenantId,
-      'submitBatch',
-      JSON.stringify(request),
-      ...payloads,
-    )) as ['submitted' | 'replayed', string] | ['idempotency_conflict' | 'queue_full', undefined];
-    return answer === 'submitted' || answer === 'replayed' ? { answer, batchId: batchId ?? '' } : { answer };
   }
 
   async register({
@@ -201,60 +173,4 @@ function plainArguments({ tenantId, items }: BatchPart<PlainTask>) {
   }
   args[1] = least;
   return { tenantId, args };
-}
-
-/** Whether nothing keeps a task from being claimed, and nothing but itself is stored. */
-function isPlain({ task, message }: Submission): boolean {
-  return task.session_id === undefined && task.runAt === undefined && !message;
-}
-
-function keyOf(idempotency: Idempotency | undefined): { key?: string; fingerprint?: string } {
-  if (!idempotency) return {};
-  const fingerprint = createHash('sha256').update(idempotency.fingerprint).digest('base64url');
-  return { key: idempotency.key, fingerprint };
-}
-
-/** Data of the event that tells of a new task, as JSON. */
-function createdData(task: NewTask): string {
-  return JSON.stringify({
-    type: task.type,
-    priority: task.priority,
-    ...(task.session_id !== undefined && { session_id: task.session_id }),
-  });
-}
-
-function itemOf({ task, onBusy, message }: Submission, origin: TaskOrigin = {}) {
-  const parallel = task.session_id !== undefined && onBusy === 'parallel';
-  return {
-    id: task.task_id,
-    type: task.type,
-    priority: task.priority,
-    timeout: task.timeoutMs,
-    tail: taskTail(task, { ...origin, parallel }),
-    data: createdData(task),
-    on_busy: onBusy,
-    ...(task.runAt !== undefined && { run_at: task.runAt }),
-    ...(task.session_id !== undefined && { session: task.session_id }),
-    ...(task.agent_id !== undefined && { agent: task.agent_id }),
-    ...(message && {
-      message_id: message.message_id,
-      message: storedMessage({ ...message, task_id: task.task_id }),
-    }),
-  };
-}
-
-function batchItem(item: BatchSubmission['items'][number], batchId: string) {
-  if ('error' in item) return { error: JSON.stringify(item.error) };
-  const { session_id } = item.task;
-  const refusal = (code: string, state: string) =>
-    JSON.stringify({ code, message: `session "${session_id}" is ${state}`, retryable: false });
-  return {
-    ...itemOf(item, { batchId }),
-    ...(session_id !== undefined && {
-      refusals: {
-        session_closed: refusal('session_closed', 'closed'),
-        session_busy: refusal('session_busy', 'busy with another task'),
-      },
-    }),
-  };
 }

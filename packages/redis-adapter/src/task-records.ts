@@ -10,6 +10,7 @@ import {
   type TaskStatus,
   type WorkerDirectory,
 } from '@agent-orchestrator/core';
+import type { BatchSubmissions } from './batch-submissions.js';
 import { cursorOf } from './epoch.js';
 import { explainTask, type Surroundings } from './explain.js';
 import type { RedisState } from './redis-state.js';
@@ -24,6 +25,7 @@ export class RedisTaskRecords implements TaskRecords {
   constructor(
     private readonly state: RedisState,
     private readonly submissions: Submissions,
+    private readonly batches: BatchSubmissions,
     private readonly workers: WorkerDirectory,
   ) {}
 
@@ -34,11 +36,11 @@ export class RedisTaskRecords implements TaskRecords {
   async submitBatch(
     params: Parameters<TaskRecords['submitBatch']>[0],
   ): ReturnType<TaskRecords['submitBatch']> {
-    const submitted = await this.submissions.submitBatch(params);
+    const submitted = await this.batches.submit(params);
     if (!('batchId' in submitted)) return submitted;
-    const { answer, batchId } = submitted;
-    const batch = await this.getBatch({ tenantId: params.tenantId, batchId });
-    return { answer, batch: batch as Batch };
+    const { answer, batchId, batch } = submitted;
+    if (batch) return { answer, batch };
+    return { answer, batch: (await this.getBatch({ tenantId: params.tenantId, batchId })) as Batch };
   }
 
   register(params: Parameters<TaskRecords['register']>[0]): ReturnType<TaskRecords['register']> {

@@ -17,9 +17,32 @@ describe('RedisStorage beside the reference in memory', () => {
     expect(reached.missing).toEqual([]);
   }, 300_000);
 
+  it('answers the same, whatever happens to batches', async () => {
+    const { url } = await sharedRedis();
+    const redis: OpenSubject = async () => openStorage(url, { limits: KEPT_FOR_EVER });
+    const open = [openReference, redis] as const;
+    const reached = await runSideBySide({ open, numRuns: 150, seed: 3, shrink: false, batches: true });
+    expect(Object.keys(reached.table).filter((pair) => pair.includes('Batch'))).toEqual([
+      'cancelBatch cancelled',
+      'cancelBatch not_found',
+      'getBatch found',
+      'getBatch not_found',
+      'submitBatch idempotency_conflict',
+      'submitBatch queue_full',
+      'submitBatch replayed',
+      'submitBatch submitted',
+    ]);
+  }, 300_000);
+
   it('answers the same on a Cluster', async () => {
     const { nodes } = await sharedCluster();
     const cluster: OpenSubject = async () => openStorage({ nodes }, { limits: KEPT_FOR_EVER });
-    await runSideBySide({ open: [openReference, cluster], numRuns: 15, seed: 7, shrink: false });
+    await runSideBySide({
+      open: [openReference, cluster],
+      numRuns: 15,
+      seed: 7,
+      shrink: false,
+      batches: true,
+    });
   }, 300_000);
 });

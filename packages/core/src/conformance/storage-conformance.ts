@@ -1,4 +1,5 @@
 import { type Random, systemRandom } from '../random.js';
+import { batchCases } from './batch-cases.js';
 import { CaseTools, type ConformanceCase, type StorageUnderTest } from './conformance-case.js';
 import { earlyReportCases } from './early-report-cases.js';
 import { journalCases } from './journal-cases.js';
@@ -21,6 +22,7 @@ import { trackedTaskCases } from './tracked-task-cases.js';
  */
 export const storageConformance: readonly ConformanceCase[] = [
   ...submitCases,
+  ...batchCases,
   ...trackedTaskCases,
   ...taskCases,
   ...queueCases,

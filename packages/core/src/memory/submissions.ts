@@ -81,7 +81,8 @@ export class Submissions {
         entry.items.push(item.error);
         continue;
       }
-      const refusal = this.refusal(tenant, item);
+      const taken = tenant.tasks.has(item.task.task_id);
+      const refusal = taken ? 'conflict' : this.refusal(tenant, item);
       if (refusal)
         entry.items.push({ code: refusal, message: refusalMessage(refusal, item.task), retryable: false });
       else this.store(tenant, item, { batch: entry });
@@ -254,6 +255,7 @@ function createdData(task: NewTask) {
 }
 
 function refusalMessage(refusal: SubmitRefusal, task: NewTask): string {
+  if (refusal === 'conflict') return 'the task_id is that of another task';
   const state = refusal === 'session_closed' ? 'closed' : 'busy with another task';
   return `session "${task.session_id}" is ${state}`;
 }

@@ -1,11 +1,46 @@
 import { OrchestratorError } from './errors.js';
-import { type JsonValue, MAX_RESULT_BYTES } from './json.js';
+import { type JsonValue, MAX_JSON_DEPTH, MAX_RESULT_BYTES } from './json.js';
 
 /** What needs neither measuring nor copying. */
 export function isSmall(value: unknown): value is null | boolean | number {
   return (
     value === null || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
   );
+}
+
+/** A character takes six bytes at most, as "\\u0000" does; a number has fewer characters than this. */
+const BYTES_A_CHARACTER = 6;
+const BYTES_A_NUMBER = 25;
+
+/**
+ * Whether `value` is certain to take at most `bytes` as JSON: a look at its lengths, which takes a fraction of writing it.
+ * `false` says nothing: it is to be measured.
+ */
+export function surelyFits(value: unknown, bytes: number): boolean {
+  return roomLeft(value, bytes, MAX_JSON_DEPTH) >= 0;
+}
+
+/** What is left of `room`; less than nothing for what may not fit, or whose JSON only JSON knows. */
+function roomLeft(value: unknown, room: number, depth: number): number {
+  if (typeof value === 'string') return room - value.length * BYTES_A_CHARACTER - 2;
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return room - BYTES_A_NUMBER;
+  if (typeof value !== 'object' || depth === 0) return -1;
+  const kind: unknown = Object.getPrototypeOf(value);
+  let left = room - 2;
+  if (kind === Array.prototype) {
+    for (const item of value as readonly unknown[]) {
+      if (left < 0) break;
+      left = roomLeft(item, left - 1, depth - 1);
+    }
+    return left;
+  }
+  if (kind !== Object.prototype && kind !== null) return -1;
+  for (const key of Object.keys(value)) {
+    if (left < 0) break;
+    const field = (value as Record<string, unknown>)[key];
+    if (field !== undefined) left = roomLeft(field, left - key.length * BYTES_A_CHARACTER - 4, depth - 1);
+  }
+  return left;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { fingerprintOf } from '../fingerprint.js';
 import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
-import { isSmall } from '../protocol/bounded-json.js';
+import { surelyFits } from '../protocol/bounded-json.js';
 import { type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { chatRequestSchema, taskSubmissionSchema } from '../protocol/task.js';
@@ -38,7 +38,7 @@ export function fromTaskSubmission(body: unknown, newId: () => string): Submissi
 }
 
 function checkSize(payload: JsonValue): void {
-  if (isSmall(payload)) return;
+  if (surelyFits(payload, MAX_RESULT_BYTES)) return;
   const bytes = Buffer.byteLength(JSON.stringify(payload));
   if (bytes <= MAX_RESULT_BYTES) return;
   throw new OrchestratorError(

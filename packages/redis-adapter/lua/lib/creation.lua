@@ -2,31 +2,19 @@
 -- session?, agent?, parallel?, batch?, on_busy, message?, message_id?}.
 --
 -- @made  all tasks in the order of their submission, as "place deadline id id …"; deadline 0: it is in @due
--- @key:<idempotency key>  "until fingerprint kind id"
-local IDEMPOTENCY, RETENTION_OF_BATCHES = $idempotencyMs, $retentionMs
+local RETENTION_OF_BATCHES = $retentionMs
 
 -- The answer to a key that was used before, if it was.
 local function known(params, kind)
-  local text = params.key and redis.call('GET', PREFIX .. '@key:' .. params.key)
-  local till, fingerprint, kindOf, id = (text or ''):match('^(%d+) (%S+) (%S+) (.*)$')
-  if not till or tonumber(till) <= now then
-    return nil
-  end
-  if fingerprint ~= params.fingerprint or kindOf ~= kind then
-    return { 'idempotency_conflict' }
+  local answer, id = usedBefore(PREFIX, params, kind)
+  if answer ~= 'replayed' then
+    return answer and { answer }
   end
   if kind == 'batch' then
     return { 'replayed', id }
   end
   local found = view(id)
   return found and { 'replayed', found, count('seq'), epochOfLog() } or nil
-end
-
-local function remember(params, what)
-  if params.key then
-    local text = (now + IDEMPOTENCY) .. ' ' .. params.fingerprint .. ' ' .. what
-    redis.call('SET', PREFIX .. '@key:' .. params.key, text, 'PX', IDEMPOTENCY)
-  end
 end
 
 local function refusalOf(item)

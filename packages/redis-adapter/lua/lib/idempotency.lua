@@ -1,0 +1,24 @@
+-- The same key again, for as long as it is remembered, is the same request.
+--
+-- @key:<idempotency key>  "until fingerprint kind id"
+local IDEMPOTENCY = $idempotencyMs
+
+-- What a key that was used before says of this request: 'replayed' and the id it stands for, or a conflict.
+local function usedBefore(prefix, params, kind)
+  local text = params.key and redis.call('GET', prefix .. '@key:' .. params.key)
+  local till, fingerprint, kindOf, id = (text or ''):match('^(%d+) (%S+) (%S+) (.*)$')
+  if not till or tonumber(till) <= now then
+    return nil
+  end
+  if fingerprint ~= params.fingerprint or kindOf ~= kind then
+    return 'idempotency_conflict'
+  end
+  return 'replayed', id
+end
+
+local function remember(prefix, params, what)
+  if params.key then
+    local text = (now + IDEMPOTENCY) .. ' ' .. params.fingerprint .. ' ' .. what
+    redis.call('SET', prefix .. '@key:' .. params.key, text, 'PX', IDEMPOTENCY)
+  end
+end

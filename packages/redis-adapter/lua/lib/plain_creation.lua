@@ -1,0 +1,88 @@
+-- How plain tasks of one tenant come to be: what is to be done for each is collected, and done for all at once.
+local CHUNK = 64
+local ORDERED = 1000
+local opening = '{"at":' .. nowText .. ',"place":'
+
+local function openCreation(meta)
+  local known = redis.call('HMGET', meta, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'known', 'paused', 'max_running',
+    'running', 'owed', 'type', 'processing')
+  return {
+    meta = meta, prefix = meta:sub(1, -6), known = known, ready = {}, told = newTold(), made = {}, early = {},
+    seq = tonumber(known[1]) or 0, pending = tonumber(known[2]) or 0, last = tonumber(known[3]) or 0,
+    owed = tonumber(known[10]) or 0, unended = (tonumber(known[2]) or 0) + (tonumber(known[12]) or 0),
+  }
+end
+
+-- @made in chunks of the same deadline.
+local function addMade(chunks, place, deadline, id)
+  local chunk = chunks[#chunks]
+  if chunk and chunk.deadline == deadline and #chunk < CHUNK then
+    chunk[#chunk + 1] = id
+  else
+    chunks[#chunks + 1] = { format('%d %d', place, deadline), id, deadline = deadline }
+  end
+end
+
+local function addReady(new, id, lane, place)
+  local ready, n = new.ready, #new.ready
+  ready[n + 1], ready[n + 2] = format('%s%014d', lane, place), id
+end
+
+-- The task that is stored already takes the next place.
+local function addCreated(new, id, deadline, data)
+  local place = new.seq + 1
+  new.seq, new.pending = place, new.pending + 1
+  tellCreated(new.told, id, data)
+  if not new.due or deadline < new.due then
+    new.due = deadline
+  end
+  if deadline < new.last then
+    local early = new.early
+    new.owed = (new.owed + 1) % ORDERED
+    early[#early + 1] = format('%d.%03d', deadline, new.owed)
+    early[#early + 1] = 'deadline\n' .. id
+    addMade(new.made, place, 0, id)
+  else
+    new.last = deadline
+    addMade(new.made, place, deadline, id)
+  end
+end
+
+local function saveDeadlines(new)
+  for at, chunk in ipairs(new.made) do
+    new.made[at] = table.concat(chunk, ' ')
+  end
+  redis.call('RPUSH', new.prefix .. '@made', unpack(new.made))
+  if #new.early > 0 then
+    redis.call('ZADD', new.prefix .. '@due', unpack(new.early))
+  end
+end
+
+-- Everything that was collected, of at least one task, `type` being that of all or ''; returns the effects.
+local function saveCreated(new, events, type)
+  local prefix, known, ready = new.prefix, new.known, new.ready
+  saveDeadlines(new)
+  redis.call('ZADD', prefix .. '@ready', unpack(ready))
+  appendEvents(events, new.told, new.seq, known[5])
+  local changes = {
+    'seq', format('%d', new.seq), 'pending', format('%d', new.pending), 'last_deadline', format('%d', new.last),
+  }
+  if #new.early > 0 then
+    changes[#changes + 1] = 'owed'
+    changes[#changes + 1] = format('%d', new.owed)
+  end
+  local only = onlyType(known[11], new.unended, type)
+  if only ~= known[11] then
+    changes[#changes + 1] = 'type'
+    changes[#changes + 1] = only
+  end
+  -- Whoever has more than these in line stands in the rotation already.
+  local isReady = 2 * redis.call('ZCARD', prefix .. '@ready') == #ready and known[7] ~= '1'
+    and not (known[8] and (tonumber(known[9]) or 0) >= tonumber(known[8]))
+  local effects = tellSystem(prefix, changes, new.due, tonumber(known[4]) or 0, isReady)
+  if not known[6] then
+    introduce(prefix, changes, effects)
+  end
+  redis.call('HSET', new.meta, unpack(changes))
+  return effects
+end
