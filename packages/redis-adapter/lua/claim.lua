@@ -4,7 +4,7 @@
 -- @keys   system
 -- @args   now · {pool, worker, claimer, token, max, lease, runs, may_suspect, turn}
 -- @return the time · for each tenant {tenant, the version of its tasks and their ids, or 0 and the tasks (see visit)} ·
---         when the leases end
+--         when the leases end · when they are few, what they are made of, in their order
 --@include time trim oldest turns visit state resend
 local SYSTEM = KEYS[1]
 local NAMESPACE = SYSTEM:match('^(.*):system:')
@@ -17,7 +17,7 @@ local function prefixOf(tenant)
   return NAMESPACE .. ':tasks:{' .. tenant .. '}:'
 end
 
-local claims, tenants = {}, {}
+local claims, tenants, claimed = {}, {}, {}
 local marker = SYSTEM .. 'claimed:' .. params.claimer
 local last = redis.call('GET', marker)
 if last and last:match('^[^\n]*') == params.token then
@@ -44,6 +44,7 @@ while left > 0 do
     left = left - count
     claims[#claims + 1] = { turn.tenant, version, found }
     tenants[#tenants + 1] = turn.tenant .. ' ' .. ids
+    claimed[#claimed + 1] = { prefix = prefixOf(turn.tenant), ids = ids }
   end
   if not more then
     leaveRotation(turn)
@@ -60,4 +61,4 @@ end
 if #tenants > 0 then
   redis.call('SET', marker, params.token .. '\n' .. table.concat(tenants, '\n'), 'PX', MARKER_LIVES)
 end
-return { now, claims, lease.expires }
+return { now, claims, lease.expires, recordsOf(claimed, params.max - left) }

@@ -1,12 +1,16 @@
 -- Events after a position. A large result stands with its task.
 --
--- @args   seq, or -1 for none · how many entries · for how long somebody follows, or 0
+-- @args   seq, or -1 for none · how many entries · for how long somebody follows, or 0 · what to say on the log's channel: who
+--         hears it there hears of everything that comes after this answer, or ''
 -- @return seq of the last · entries as id, JSON · large results by task id · epoch
 --@include time tenant epoch
-local after, most, follows = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local after, most, follows, mark = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 if follows > 0 then
   setMeta('followed', now + follows)
   saveMeta()
+end
+if mark ~= '' then
+  redis.call('PUBLISH', EVENTS, '= ' .. mark)
 end
 local entries, results = {}, {}
 if after >= 0 and after < count('seq') then

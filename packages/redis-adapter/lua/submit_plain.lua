@@ -4,7 +4,7 @@
 -- @args   now · for each tenant: meta, events, tasks, max_waiting, their type or '' when they differ, then for each task:
 --         id, 9 - priority, tail, deadline after now, event data
 -- @return the time · for each tenant: for each task its place, 0 when its id is taken, -1 when too many wait · effects ·
---         when the first is due
+--         when the first is due · when the log began
 --@intake
 --@include time rotation trim many types plain_creation
 local function submitTo(meta, events, first, count, max, type)
@@ -25,7 +25,7 @@ local function submitTo(meta, events, first, count, max, type)
   if new.told.count == 0 then
     return { places, {}, false }
   end
-  return { places, saveCreated(new, events, type), new.due }
+  return { places, saveCreated(new, events, type), new.due, new.known[13] or format('%x', now) }
 end
 
 local answers, at = {}, 2

@@ -26,6 +26,8 @@ export class BellBoard {
   readonly #subscriber: Redis | Cluster;
   readonly #keys: Keys;
   readonly #channels = new Set<string>();
+  readonly #workers = new Set<string>();
+  #line = 0;
 
   /** @param subscriber a connection of its own: one that listens can do nothing else. */
   constructor(subscriber: Redis | Cluster, keys: Keys) {
@@ -35,18 +37,33 @@ export class BellBoard {
     void this.#subscribe(keys.bells);
   }
 
+  /** Names the connections, of this one and for commands: another number means that one of them was lost in between. */
+  get line(): number {
+    return this.#line;
+  }
+
+  /** A connection is lost. What is heard from now on may come from another server. */
+  lineLost(): void {
+    this.#line += 1;
+  }
+
   listen(listener: (bell: Bell) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Hears what is rung for a worker of this process. */
+  /** Hears what is rung for a worker of this process, and for all workers: who runs nothing needs not hear of work. */
   attend(workerId: string): void {
+    this.#workers.add(workerId);
     void this.#subscribe(`${this.#keys.bells}:${workerId}`);
+    const ready = `${this.#keys.bells}:ready`;
+    if (!this.#channels.has(ready)) void this.#subscribe(ready).then(() => this.ring({ bell: 'ready' }));
   }
 
   leave(workerId: string): void {
+    this.#workers.delete(workerId);
     this.#unsubscribe(`${this.#keys.bells}:${workerId}`);
+    if (this.#workers.size === 0) this.#unsubscribe(`${this.#keys.bells}:ready`);
   }
 
   /**
@@ -94,12 +111,15 @@ export class BellBoard {
   listenAgain(): void {
     // What can't be listened to now is listened to when the connection is ready for the next time.
     this.#subscriber.subscribe(...this.#channels).then(
-      () => {
-        for (const channel of this.#followers.keys()) this.#ringFollowers(channel);
-      },
+      () => this.lookAgain(),
       () => undefined,
     );
     this.ring({ bell: 'ready' });
+  }
+
+  /** Whoever follows is to look for itself. */
+  lookAgain(): void {
+    for (const channel of this.#followers.keys()) this.#ringFollowers(channel);
   }
 
   #ringFollowers(channel: string): void {

@@ -85,20 +85,29 @@ export class Claims {
   async #claimAtOnce(params: ClaimParams, pool: Pool) {
     const request = { ...this.#request(params, pool), pool: pool.id, turn: TURN };
     const reply = await this.state.runSystem('claim', this.state.now, JSON.stringify(request));
-    const [at, byTenant, expires] = reply as [number, [string, ...TakenReply][], number?];
+    const [at, byTenant, expires, records] = reply as [
+      number,
+      [string, ...TakenReply][],
+      number?,
+      (string | null)[]?,
+    ];
     if (expires !== undefined) this.state.parts.bells.ring({ bell: 'due', at: expires });
     const taken = byTenant.map(([tenantId, ...found]) => takenOf(tenantId, ...found));
-    return this.#read(taken, { token: params.claimId, at });
+    return this.#read(taken, { token: params.claimId, at }, records);
   }
 
-  /** What the tasks are made of: read apart from the script, which would take long over large texts. */
-  async #read(taken: readonly Taken[], lease: FreshLease): Promise<readonly ClaimedTask[]> {
+  /** What many tasks are made of is read apart from the script, which would take long over large texts. */
+  async #read(
+    taken: readonly Taken[],
+    lease: FreshLease,
+    brought: readonly (string | null)[] | undefined,
+  ): Promise<readonly ClaimedTask[]> {
     const { client, keys } = this.state.parts;
     const wanted = taken.flatMap(({ tenantId, tasks }) =>
       tasks.map(([taskId]) => keys.task(tenantId, taskId)),
     );
     if (wanted.length === 0) return [];
-    const records = await answerOf(client.mget(wanted));
+    const records = brought ?? (await answerOf(client.mget(wanted)));
     let read = 0;
     return taken.flatMap((each) =>
       readClaimed(each, records.slice(read, (read += each.tasks.length)), lease),
@@ -193,17 +202,18 @@ export class Claims {
       'visitTenant',
       JSON.stringify({ ...request, max: most, visit, may_suspect }),
     );
-    const [at, version, found, more, generation, weight, expires] = reply as [
+    const [at, version, found, more, generation, weight, expires, records] = reply as [
       number,
       ...TakenReply,
       number,
       string | null,
       string | null,
       number,
+      (string | null)[]?,
     ];
     const taken = takenOf(tenantId, version, found);
     if (taken.tasks.length > 0) await this.state.after(tenantId, [['due', expires]], expires);
-    for (const claimed of await this.#read([taken], { token: params.claimId, at }))
+    for (const claimed of await this.#read([taken], { token: params.claimId, at }, records))
       turns.claims.set(claimed.claim.task.task_id, claimed);
     const isEmpty = more === 0;
     return {

@@ -22,15 +22,20 @@ const REMEMBERED = 10_000;
 
 /**
  * The epochs of logs, as they were last seen. One that is no longer right costs whoever uses it a gap, nothing else: so
- * they are remembered where asking each time would cost too much.
+ * they are remembered where asking each time would cost too much, for as long as the connection is the same. Where all is
+ * on one server, it is asked for its replication id once.
  */
 export class Epochs {
   readonly #known = new Map<string, string>();
-  readonly #ask: (tenantId: string) => Promise<Reply>;
+  /** What every epoch ends with. */
+  #server: string | undefined;
 
-  constructor(ask: (tenantId: string) => Promise<Reply>) {
-    this.#ask = ask;
-  }
+  constructor(
+    private readonly ports: {
+      readonly ask: (tenantId: string) => Promise<Reply>;
+      readonly isOneServer: boolean;
+    },
+  ) {}
 
   learn(tenantId: string, epoch: string | null): void {
     if (epoch === null) return;
@@ -38,11 +43,23 @@ export class Epochs {
     this.#known.set(tenantId, epoch);
   }
 
-  async of(tenantId: string): Promise<string | null> {
+  /** Another server may answer from now on. */
+  forget(): void {
+    this.#known.clear();
+    this.#server = undefined;
+  }
+
+  /** @param began when the log began, for whoever has just read it. */
+  of(tenantId: string, began: string): string | Promise<string | null> {
+    if (this.#server !== undefined) return began + this.#server;
     const known = this.#known.get(tenantId);
-    if (known !== undefined) return known;
-    const [, , , epoch] = (await this.#ask(tenantId)) as [Reply, Reply, Reply, string | null];
+    return known?.startsWith(began) ? known : this.#askFor(tenantId, began);
+  }
+
+  async #askFor(tenantId: string, began: string): Promise<string | null> {
+    const [, , , epoch] = (await this.ports.ask(tenantId)) as [Reply, Reply, Reply, string | null];
     this.learn(tenantId, epoch);
+    if (this.ports.isOneServer && epoch?.startsWith(began)) this.#server = epoch.slice(began.length);
     return epoch;
   }
 }

@@ -1,5 +1,6 @@
 import type { EventLog, EventName, JsonObject, JsonValue, LogGap, TaskEvent } from '@agent-orchestrator/core';
 import { cursorOf, seqAfter } from './epoch.js';
+import { type Entry, LogFollower, type Page } from './log-follower.js';
 import type { RedisState } from './redis-state.js';
 
 /** Events that a follower takes at once. */
@@ -11,6 +12,10 @@ const FOLLOWS_MS = 60_000;
 /** How often a follower looks though nothing was rung. On a Cluster the one who listens may move without a word. */
 const LOOK_AGAIN_MS = 20_000;
 const LOOK_AGAIN_ON_CLUSTER_MS = 2_000;
+
+/** An entry in which this stands may refer to a result that stands with its task. */
+const REFERS = ',null,1]';
+const NONE: ReadonlyMap<string, string> = new Map();
 
 const NAMES: Readonly<Record<string, EventName>> = {
   c: 'task_created',
@@ -32,70 +37,55 @@ type StoredEvent = readonly [
   JsonObject?,
 ];
 
-interface Page {
-  readonly events: readonly TaskEvent[];
-  readonly cursor: string;
-  readonly gap?: LogGap;
-}
-
 export class RedisEventLog implements EventLog {
   constructor(private readonly state: RedisState) {}
 
   async head({ tenantId }: Parameters<EventLog['head']>[0]): Promise<string> {
-    const { seq, epoch } = await this.#fetch(tenantId, -1, 0, 0);
+    const { seq, epoch } = await this.#fetch(tenantId, -1, 0, 0, '');
     return cursorOf(epoch, seq);
   }
 
   async read({ tenantId, after, limit }: Parameters<EventLog['read']>[0]): ReturnType<EventLog['read']> {
-    return this.#read(tenantId, after, limit, 0);
+    const { events, epoch, seq, gap } = await this.#read(tenantId, after, limit, 0, '');
+    return { events, cursor: cursorOf(epoch, seq), ...(gap && { gap }) };
   }
 
-  async *follow({
-    tenantId,
-    after,
-    signal,
-  }: Parameters<EventLog['follow']>[0]): AsyncGenerator<TaskEvent | LogGap> {
-    let wake = () => {};
-    let rung = false;
-    const hear = () => {
-      rung = true;
-      wake();
+  follow({ tenantId, after, signal }: Parameters<EventLog['follow']>[0]): AsyncGenerator<TaskEvent | LogGap> {
+    const { bells, isCluster } = this.state.parts;
+    const follower = new LogFollower({
+      bells,
+      channel: this.state.keys.events(tenantId),
+      read: (from, mark) => this.#read(tenantId, from, PAGE, FOLLOWS_MS, mark),
+      entryOf: (bell) => this.#entryOf(tenantId, bell),
+      cursorOf,
+      lookAgainMs: isCluster ? LOOK_AGAIN_ON_CLUSTER_MS : LOOK_AGAIN_MS,
+      takesEntries: !isCluster,
+    });
+    return follower.follow(after, signal);
+  }
+
+  /** An entry as it is published: its id, and itself. */
+  #entryOf(tenantId: string, bell: string): Entry {
+    const space = bell.indexOf(' ');
+    const json = bell.slice(space + 1);
+    const found = unpack(bell.slice(0, space), json, NONE);
+    return {
+      last: found.at(-1)?.seq ?? 0,
+      count: found.length,
+      after: (seq, epoch) =>
+        json.includes(REFERS)
+          ? undefined
+          : found.filter((event) => event.seq > seq).map((event) => this.#view(tenantId, epoch, event)),
     };
-    const hangUp = this.state.parts.bells.follow(this.state.keys.events(tenantId), hear);
-    signal.addEventListener('abort', hear, { once: true });
-    try {
-      let cursor = after;
-      while (!signal.aborted) {
-        // Listening before reading: what is appended in between rings.
-        rung = false;
-        const page = await this.#read(tenantId, cursor, PAGE, FOLLOWS_MS);
-        cursor = page.cursor;
-        if (page.gap) yield page.gap;
-        for (const event of page.events) {
-          if (signal.aborted) return;
-          yield event;
-        }
-        if (page.events.length > 0 || rung || signal.aborted) continue;
-        await new Promise<void>((resolve) => {
-          const { isCluster } = this.state.parts;
-          const timer = setTimeout(resolve, isCluster ? LOOK_AGAIN_ON_CLUSTER_MS : LOOK_AGAIN_MS);
-          wake = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-        wake = () => {};
-      }
-    } finally {
-      hangUp();
-      signal.removeEventListener('abort', hear);
-    }
   }
 
-  /** @param follows for how long somebody follows from here, in milliseconds. */
-  async #read(tenantId: string, after: string, limit: number, follows: number): Promise<Page> {
+  /**
+   * @param follows for how long somebody follows from here, in milliseconds.
+   * @param mark what is said on the log's channel in the same step, or ''.
+   */
+  async #read(tenantId: string, after: string, limit: number, follows: number, mark: string): Promise<Page> {
     const asked = Number(after.split(':')[1] ?? -1);
-    const page = await this.#fetch(tenantId, Number.isSafeInteger(asked) ? asked : -1, limit, follows);
+    const page = await this.#fetch(tenantId, Number.isSafeInteger(asked) ? asked : -1, limit, follows, mark);
     const from = seqAfter(after, page.epoch, page.seq);
     if (
       from !== undefined &&
@@ -104,15 +94,15 @@ export class RedisEventLog implements EventLog {
     )
       return this.#page(tenantId, page, from);
     // It can't go on from there: what is still kept comes after the gap.
-    const kept = await this.#fetch(tenantId, 0, limit, follows);
+    const kept = await this.#fetch(tenantId, 0, limit, follows, mark);
     const first = (kept.events[0]?.seq ?? kept.seq + 1) - 1;
     const gap: LogGap = { event: 'gap', from: after, to: cursorOf(kept.epoch, first) };
     return { ...this.#page(tenantId, kept, first), gap };
   }
 
-  #page(tenantId: string, { epoch, events }: Fetched, from: number): Page {
+  #page(tenantId: string, { epoch, events, seq: head }: Fetched, from: number): Page {
     const viewed = events.map((event) => this.#view(tenantId, epoch, event));
-    return { events: viewed, cursor: viewed.at(-1)?.cursor ?? cursorOf(epoch, from) };
+    return { events: viewed, epoch, seq: events.at(-1)?.seq ?? from, head };
   }
 
   #view(tenantId: string, epoch: string | null, { at, seq, event }: FetchedEvent): TaskEvent {
@@ -131,8 +121,15 @@ export class RedisEventLog implements EventLog {
     };
   }
 
-  async #fetch(tenantId: string, after: number, limit: number, follows: number): Promise<Fetched> {
-    const reply = await this.state.run(tenantId, 'readEvents', after, Math.min(limit, MAX_ENTRIES), follows);
+  async #fetch(
+    tenantId: string,
+    after: number,
+    limit: number,
+    follows: number,
+    mark: string,
+  ): Promise<Fetched> {
+    const most = Math.min(limit, MAX_ENTRIES);
+    const reply = await this.state.run(tenantId, 'readEvents', after, most, follows, mark);
     const [seq, entries, results, epoch] = reply as [
       number,
       [string, [string, string]][],

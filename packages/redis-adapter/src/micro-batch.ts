@@ -20,10 +20,11 @@ const MOST = 64;
 
 /**
  * What arrives within one turn of the event loop goes to the server together: a script for many tasks costs little more
- * than one for a single task. On one server tasks of several tenants share a script; on a Cluster each tenant has its own.
+ * than one for a single task. When nothing is under way, what arrives first waits for no others. On one server tasks of several tenants share a script; on a Cluster each tenant has its own.
  */
 export class MicroBatch<I, O> {
   #waiting = new Map<string, Waiting<I, O>[]>();
+  #underWay = 0;
 
   constructor(
     private readonly options: {
@@ -39,10 +40,16 @@ export class MicroBatch<I, O> {
       const waiting = this.#waiting.get(tenantId);
       if (waiting) waiting.push({ item, resolve, reject });
       else {
-        if (this.#waiting.size === 0) setImmediate(() => this.#flush());
+        if (this.#waiting.size === 0) this.#plan();
         this.#waiting.set(tenantId, [{ item, resolve, reject }]);
       }
     });
+  }
+
+  /** While something is under way, what comes in this turn goes together; else what comes at once. */
+  #plan(): void {
+    if (this.#underWay > 0) setImmediate(() => this.#flush());
+    else process.nextTick(() => this.#flush());
   }
 
   #flush(): void {
@@ -66,6 +73,7 @@ export class MicroBatch<I, O> {
   }
 
   async #send(batch: readonly [string, readonly Waiting<I, O>[]][]): Promise<void> {
+    this.#underWay += 1;
     try {
       const parts = batch.map(([tenantId, waiting]) => ({
         tenantId,
@@ -75,6 +83,8 @@ export class MicroBatch<I, O> {
       for (const [part, [, waiting]] of batch.entries()) answer(waiting, outcomes[part] ?? []);
     } catch (error) {
       for (const [, waiting] of batch) for (const { reject } of waiting) reject(error);
+    } finally {
+      this.#underWay -= 1;
     }
   }
 }

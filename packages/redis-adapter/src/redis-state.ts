@@ -26,7 +26,7 @@ export class RedisState {
   closed = false;
   /** Tenants of which the node that everybody's keys are on could not be told. */
   readonly #untold = new Set<string>();
-  readonly epochs = new Epochs((tenantId) => this.run(tenantId, 'readEvents', -1, 0, 0));
+  readonly epochs: Epochs;
 
   constructor(
     readonly parts: {
@@ -42,7 +42,12 @@ export class RedisState {
       /** Whether tenants are on several nodes. */
       readonly isCluster: boolean;
     },
-  ) {}
+  ) {
+    this.epochs = new Epochs({
+      ask: (tenantId) => this.run(tenantId, 'readEvents', -1, 0, 0, ''),
+      isOneServer: !parts.isCluster,
+    });
+  }
 
   get keys(): Keys {
     return this.parts.keys;
@@ -100,19 +105,28 @@ export class RedisState {
   ): Promise<readonly (Reply | OrchestratorError)[]> {
     this.checkOpen();
     const { keys, scripts, isCluster } = this.parts;
-    const where = (tenantId: string) => [keys.meta(tenantId), keys.events(tenantId)];
-    const args = parts.flatMap(({ tenantId, args: own }) => [...where(tenantId), ...own]);
-    const declared = isCluster ? where(parts[0]?.tenantId ?? '') : [keys.system];
-    const [at, answers] = (await scripts.run(name, declared, [this.now, ...args])) as [number, Reply[]];
-    return Promise.all(answers.map((answer, part) => this.#partOf(parts[part]?.tenantId ?? '', answer, at)));
+    const args: (string | number)[] = [this.now];
+    for (const { tenantId, args: own } of parts)
+      args.push(keys.meta(tenantId), keys.events(tenantId), ...own);
+    const first = parts[0]?.tenantId ?? '';
+    const declared = isCluster ? [keys.meta(first), keys.events(first)] : [keys.system];
+    const [at, answers] = (await scripts.run(name, declared, args)) as [number, Reply[]];
+    const toDo: Promise<void>[] = [];
+    const outcomes = answers.map((answer, part) =>
+      this.#partOf(parts[part]?.tenantId ?? '', answer, at, toDo),
+    );
+    if (toDo.length > 0) await Promise.all(toDo);
+    return outcomes;
   }
 
-  async #partOf(tenantId: string, answer: Reply, at: number): Promise<Reply | OrchestratorError> {
+  /** What a script has said of one tenant. Mostly it leaves nothing to do. */
+  #partOf(tenantId: string, answer: Reply, at: number, toDo: Promise<void>[]): Reply | OrchestratorError {
     if (typeof answer === 'string')
       return toStorageError(Object.assign(new Error(answer), { name: 'ReplyError' }));
-    const [outcomes, effects, due] = answer as [Reply[], Reply[][], number | null];
-    await this.after(tenantId, effects, due);
-    return [at, outcomes];
+    const [outcomes, effects, due, more = null] = answer as [Reply[], Reply[][], number | null, Reply?];
+    if (effects.length > 0) toDo.push(this.after(tenantId, effects, due));
+    else this.#ringDue(due);
+    return [at, outcomes, more];
   }
 
   /** A script on what belongs to no tenant. */
@@ -126,12 +140,16 @@ export class RedisState {
    * Cluster the system's keys, which are on another node. A crash before that is mended by the walk over all tenants, and so is a node that is away.
    */
   async after(tenantId: string, effects: readonly (readonly Reply[])[], due: number | null): Promise<void> {
-    if (due !== null) this.parts.bells.ring({ bell: 'due', at: due });
+    this.#ringDue(due);
     for (const [effect, value] of effects) {
       await this.#apply(tenantId, effect as string, value as string | number).catch(() =>
         this.#untold.add(tenantId),
       );
     }
+  }
+
+  #ringDue(due: number | null): void {
+    if (due !== null) this.parts.bells.ring({ bell: 'due', at: due });
   }
 
   async #apply(tenantId: string, effect: string, value: string | number): Promise<void> {

@@ -76,6 +76,12 @@ export class RedisStorage implements Storage, AsyncDisposable {
   readonly bells: Bells;
   readonly #state: RedisState;
   readonly #connections: Connections;
+  /** The connection for commands is lost: the next one may be to another server. */
+  readonly #lose = () => {
+    this.#state.parts.bells.lineLost();
+    this.#state.epochs.forget();
+  };
+  readonly #lookAgain = () => this.#state.parts.bells.lookAgain();
 
   /** Opens connections of its own, and closes them. Nothing is awaited: what is asked before they stand waits for them. */
   static connect(target: RedisTarget, options: RedisStorageOptions = {}): RedisStorage {
@@ -128,9 +134,16 @@ export class RedisStorage implements Storage, AsyncDisposable {
     // Without a listener an error of a connection would end the process; whoever asks hears of it anyway.
     for (const connection of [client, listening]) connection.on('error', ignore);
     for (const moved of ['ready', '+node', '-node']) listening.on(moved, () => bells.listenAgain());
+    listening.on('close', () => bells.lineLost());
+    client.on('close', this.#lose).on('ready', this.#lookAgain);
     // A step whose answer was lost may have left the rotation, on another node, without a tenant that is ready.
     if (client instanceof Cluster)
-      client.on('+node', (node: Redis) => node.on('close', () => tenants.walkSoon()));
+      client.on('+node', (node: Redis) =>
+        node.on('close', () => {
+          state.epochs.forget();
+          tenants.walkSoon();
+        }),
+      );
     this.workers = new RedisWorkerDirectory(state, tenants, claims);
     this.tasks = new RedisTaskRecords(
       state,
@@ -180,7 +193,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
   async close(): Promise<void> {
     if (this.#state.closed) return;
     this.#state.closed = true;
-    this.#connections.commands.off('error', ignore);
+    this.#connections.commands.off('error', ignore).off('close', this.#lose).off('ready', this.#lookAgain);
     this.#connections.close();
   }
 

@@ -26,6 +26,8 @@ interface PlainTask {
 interface Born {
   readonly at: number;
   readonly place: number;
+  /** When the log began. */
+  readonly began: string;
 }
 
 type PlainAnswer = Born | 'known' | 'queue_full';
@@ -69,7 +71,7 @@ export class Submissions {
   async #born(
     tenantId: string,
     { task, head, payload }: PlainTask,
-    { at, place }: Born,
+    { at, place, began }: Born,
   ): Promise<SubmitAnswer> {
     const view = viewTask(tenantId, {
       taskId: task.task_id,
@@ -79,15 +81,19 @@ export class Submissions {
       outcome: undefined,
       steps: [],
     });
-    return { answer: 'submitted', task: view, cursor: cursorOf(await this.state.epochs.of(tenantId), place) };
+    return {
+      answer: 'submitted',
+      task: view,
+      cursor: cursorOf(await this.state.epochs.of(tenantId, began), place),
+    };
   }
 
   async #sendPlain(parts: readonly BatchPart<PlainTask>[]): Promise<readonly PartOutcome<PlainAnswer>[]> {
     const answers = await this.state.changeMany('submitPlain', parts.map(plainArguments));
     return answers.map((answer) => {
       if (answer instanceof OrchestratorError) return answer;
-      const [at, places] = answer as [number, number[]];
-      return places.map((place) => (place > 0 ? { at, place } : place === 0 ? 'known' : 'queue_full'));
+      const [at, places, began] = answer as [number, number[], string];
+      return places.map((place) => (place > 0 ? { at, place, began } : place === 0 ? 'known' : 'queue_full'));
     });
   }
 

@@ -107,9 +107,10 @@ export class RedisTaskRecords implements TaskRecords {
 
   async get({ tenantId, taskId }: Parameters<TaskRecords['get']>[0]): ReturnType<TaskRecords['get']> {
     const reply = await this.state.run(tenantId, 'get', taskId);
-    const [found, seq, epoch] = reply as [Reply, number, string];
+    const [found, seq, began] = reply as [Reply, number, string];
     if (found === null) return undefined;
     const stored = readTask(found);
+    const epoch = await this.state.epochs.of(tenantId, began);
     return {
       task: viewTask(tenantId, stored),
       cursor: cursorOf(epoch, seq),

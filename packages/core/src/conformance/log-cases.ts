@@ -247,9 +247,11 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'bells',
     method: 'listen',
-    name: 'rings when something is ready, and when there is news of a leased task',
+    name: 'rings for those who claim when something is ready, and when there is news of a leased task',
     async run(t) {
       const rung: string[] = [];
+      await t.claim();
+      await t.advance(0);
       const hangUp = t.storage.bells.listen((bell) => rung.push(bell.bell));
       const { jobId } = await t.withJob();
       await t.advance(0);

@@ -245,6 +245,7 @@ const configureCases: readonly ConformanceCase[] = [
         await t.advance(0);
         return rung.includes('ready');
       };
+      await t.claim();
       await configure(t, { maxRunning: 1, paused: true });
       await submit(t, 3);
       assert.ok(await rings(() => configure(t, { paused: false })), 'it is resumed');

@@ -90,13 +90,18 @@ export class GlobalTaskRegistry {
   async #store(params: Request, kind: string, read: typeof fromTaskSubmission): Promise<Accepted> {
     const submission = read(params.body, this.#newId);
     if (!this.#runsHere(submission)) await this.#checkAnnounced(submission);
+    const { tenantId } = params;
+    const { task_id: taskId } = submission.task;
+    const idempotency = idempotencyOf(params.idempotencyKey, kind, params.body);
+    this.#watch.expect(tenantId, taskId);
     const answer: SubmitAnswer = await this.#storage.tasks.submit({
-      tenantId: params.tenantId,
+      tenantId,
       submission,
       maxWaiting: this.#maxWaiting,
-      idempotency: idempotencyOf(params.idempotencyKey, kind, params.body),
+      idempotency,
     });
     if (!('task' in answer)) throw refusalError(answer.answer);
+    if (answer.answer === 'submitted') this.#watch.confirm(tenantId, taskId, answer.cursor);
     return { task: answer.task, replayed: answer.answer === 'replayed', cursor: answer.cursor };
   }
 

@@ -1,17 +1,17 @@
-import { type Clock, pause } from '../clock.js';
+import type { Clock } from '../clock.js';
 import { isFinal, type Task } from '../protocol/task.js';
 import type { Storage } from '../storage/storage.js';
+import { TenantWatch } from './tenant-watch.js';
 
-const RETRY_MS = 1_000;
-
-interface TenantWatch {
-  readonly stop: AbortController;
-  readonly waiting: Map<string, Set<() => void>>;
-}
+/** So many submissions are remembered, for so long: who submits a task waits for it at once, or looks first. */
+const REMEMBERED = 1_000;
+const REMEMBERED_MS = 1_000;
 
 /** Waits for tasks to end. One follower of a tenant's log serves all who wait for a task of that tenant. */
 export class TaskWatch {
   readonly #tenants = new Map<string, TenantWatch>();
+  /** By task: the position at which it was submitted here, and when that was. */
+  readonly #submitted = new Map<string, { readonly cursor: string; readonly at: number }>();
   #stopped = false;
 
   constructor(private readonly ports: { readonly storage: Storage; readonly clock: Clock }) {}
@@ -26,9 +26,6 @@ export class TaskWatch {
     readonly signal?: AbortSignal;
   }): Promise<Task | undefined> {
     const { tenantId, taskId, timeoutMs, signal } = params;
-    const look = async () => (await this.ports.storage.tasks.get({ tenantId, taskId }))?.task;
-    const first = await look();
-    if (!first || isFinal(first.status)) return first;
     let over = signal?.aborted === true;
     let wake = () => {};
     const end = () => {
@@ -37,75 +34,71 @@ export class TaskWatch {
     };
     const cancelTimer = timeoutMs === undefined ? undefined : this.ports.clock.after(timeoutMs, end);
     signal?.addEventListener('abort', end, { once: true });
-    const stopWatching = await this.#watch(tenantId, taskId, () => wake());
+    const watch = this.#watchOf(tenantId);
+    const submittedAt = watch.begun ? undefined : this.#submittedAt(tenantId, taskId);
+    let mustLook = over || this.#stopped || !(watch.expects(taskId) || submittedAt !== undefined);
+    const leave = watch.join(taskId, () => wake());
+    // It had not ended then: who follows from there hears of its end.
+    if (!mustLook && submittedAt !== undefined) watch.begin(submittedAt);
     try {
       for (;;) {
         // Listening before looking: it may end in between.
         const rung = new Promise<void>((resolve) => {
           wake = resolve;
         });
-        const task = await look();
-        if (!task || isFinal(task.status) || over || this.#stopped) return task;
+        const wasBegun = watch.begun;
+        if (mustLook) {
+          const found = await this.ports.storage.tasks.get({ tenantId, taskId });
+          if (!found || isFinal(found.task.status) || over || this.#stopped) return found?.task;
+          // Another one has begun it meanwhile, perhaps behind the end of this task.
+          if (!wasBegun && watch.begun) continue;
+          watch.begin(found.cursor);
+        }
+        mustLook = true;
         await rung;
       }
     } finally {
-      stopWatching();
+      leave();
       cancelTimer?.();
       signal?.removeEventListener('abort', end);
     }
   }
 
+  /** A task is about to be submitted here. Whoever waits for it needs not look first, if the log is followed already. */
+  expect(tenantId: string, taskId: string): void {
+    this.#tenants.get(tenantId)?.expect(taskId);
+  }
+
+  /** It is stored, and was not there before; `cursor` is the position of that. */
+  confirm(tenantId: string, taskId: string, cursor: string): void {
+    this.#tenants.get(tenantId)?.confirm(taskId);
+    if (this.#submitted.size >= REMEMBERED) this.#submitted.clear();
+    this.#submitted.set(keyOf(tenantId, taskId), { cursor, at: this.ports.clock.now() });
+  }
+
+  #submittedAt(tenantId: string, taskId: string): string | undefined {
+    const submitted = this.#submitted.get(keyOf(tenantId, taskId));
+    if (!submitted || this.ports.clock.now() - submitted.at > REMEMBERED_MS) return undefined;
+    return submitted.cursor;
+  }
+
   /** Lets everybody go who waits. */
   stop(): void {
     this.#stopped = true;
-    for (const watch of this.#tenants.values()) {
-      watch.stop.abort();
-      for (const waiters of watch.waiting.values()) for (const wake of waiters) wake();
-    }
-    this.#tenants.clear();
+    for (const watch of this.#tenants.values()) watch.stop();
   }
 
-  async #watch(tenantId: string, taskId: string, wake: () => void): Promise<() => void> {
-    const after = await this.ports.storage.events.head({ tenantId });
-    let watch = this.#tenants.get(tenantId);
-    if (!watch) {
-      watch = { stop: new AbortController(), waiting: new Map() };
-      this.#tenants.set(tenantId, watch);
-      void this.#follow(tenantId, after, watch);
-    }
-    const { waiting, stop } = watch;
-    const waiters = waiting.get(taskId) ?? new Set();
-    waiting.set(taskId, waiters.add(wake));
-    return () => {
-      waiters.delete(wake);
-      if (waiters.size === 0) waiting.delete(taskId);
-      if (waiting.size > 0) return;
-      stop.abort();
-      if (this.#tenants.get(tenantId)?.stop === stop) this.#tenants.delete(tenantId);
-    };
+  #watchOf(tenantId: string): TenantWatch {
+    const known = this.#tenants.get(tenantId);
+    if (known) return known;
+    const watch = new TenantWatch(tenantId, this.ports, () => {
+      if (this.#tenants.get(tenantId) === watch) this.#tenants.delete(tenantId);
+    });
+    this.#tenants.set(tenantId, watch);
+    return watch;
   }
+}
 
-  /** Follows a tenant's log for as long as anybody waits; when the storage is away, tries again until it is back. */
-  async #follow(tenantId: string, from: string, { stop, waiting }: TenantWatch): Promise<void> {
-    const { signal } = stop;
-    let after = from;
-    const wakeAll = () => {
-      for (const waiters of waiting.values()) for (const wake of waiters) wake();
-    };
-    while (!signal.aborted) {
-      try {
-        for await (const event of this.ports.storage.events.follow({ tenantId, after, signal })) {
-          after = event.event === 'gap' ? event.to : event.cursor;
-          if (event.event === 'gap') wakeAll();
-          else if (event.event === 'task_completed' || event.event === 'task_failed') {
-            for (const wake of waiting.get(event.task_id ?? '') ?? []) wake();
-          }
-        }
-      } catch {
-        // Whoever waits looks for himself meanwhile, and is told if that fails too.
-        await pause(this.ports.clock, RETRY_MS, signal);
-        wakeAll();
-      }
-    }
-  }
+function keyOf(tenantId: string, taskId: string): string {
+  return `${tenantId}/${taskId}`;
 }

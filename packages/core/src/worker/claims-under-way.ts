@@ -37,6 +37,11 @@ export class ClaimsUnderWay {
     return this.#asked.length === 0;
   }
 
+  /** Whether the last claim that was answered got all that it asked for. */
+  get moreWaits(): boolean {
+    return this.#moreWaits;
+  }
+
   /** How many tasks may come. */
   get coming(): number {
     return this.#coming;

@@ -62,6 +62,8 @@ export class Worker {
   readonly #keeper: LeaseKeeper;
   readonly #loop = new Loop((signal) => this.#work(signal));
   #rung = false;
+  /** The last claim has found all there was: there is nothing more before a bell rings. */
+  #dry = false;
   #wake: () => void = STAY;
   #cancelPoll: (() => void) | undefined;
   /** Runs that only wait: they take no slot. */
@@ -157,6 +159,7 @@ export class Worker {
   #hear(bell: Bell): void {
     if (bell.bell === 'ready') {
       this.#rung = true;
+      this.#dry = false;
       this.#wake();
     } else if (bell.bell === 'task') {
       const key = runKey(bell.tenantId, bell.taskId);
@@ -215,12 +218,14 @@ export class Worker {
         else this.#ahead.add(runKey(claim.task.tenant_id, claim.task.task_id), claim, this.#clock.now());
       }
       // Before what has come is begun, so that the storage is not idle meanwhile.
-      if (claims.length > 0 && !signal.aborted) this.#askForMore();
+      if (this.#claims.moreWaits && !signal.aborted) this.#askForMore();
       this.#fill();
       this.#releaseAhead(this.#clock.now() - this.settings.pollMs);
       // Idle only if no bell rang since the claim was sent: a bell can overtake an empty answer.
-      if (this.#claims.none && (this.#wanted <= 0 || (claims.length === 0 && !this.#rung)))
-        await this.#idle(signal);
+      if (this.#claims.none) {
+        this.#dry = !this.#claims.moreWaits && !this.#rung;
+        if (this.#wanted <= 0 || this.#dry) await this.#idle(signal);
+      }
     }
     this.#releaseAhead(Number.POSITIVE_INFINITY);
   }
@@ -261,6 +266,7 @@ export class Worker {
     // One timer stays set from poll to poll: at full load this comes by for every task.
     this.#cancelPoll ??= this.#clock.after(this.settings.pollMs, () => {
       this.#cancelPoll = undefined;
+      this.#dry = false;
       this.#wake();
     });
     await new Promise<void>((resolve) => {
@@ -329,13 +335,15 @@ export class Worker {
       this.#settling -= 1;
     } finally {
       if (this.#runs.get(key) === held) this.#runs.delete(key);
+      // Of tasks that have cost a worker before, only one at a time is given to a worker: the next one rings no bell.
+      if (task.attempt > 1) this.#dry = false;
       this.#goOn();
     }
   }
 
   #goOn(): void {
     this.#fill();
-    if (this.#wanted > 0) this.#wake();
+    if (this.#wanted > 0 && !this.#dry) this.#wake();
   }
 
   /** Never rejects: what can't be settled is another worker's once its lease has run out. */

@@ -76,7 +76,6 @@ const REQUESTS: readonly Row[] = [
   quietReading('tasks.getBatch'),
   quietReading('sessions.get'),
   quietReading('sessions.messages'),
-  quietReading('events.head'),
   quietReading('events.follow'),
 ];
 

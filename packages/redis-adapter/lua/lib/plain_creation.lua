@@ -5,7 +5,7 @@ local opening = '{"at":' .. nowText .. ',"place":'
 
 local function openCreation(meta)
   local known = redis.call('HMGET', meta, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'known', 'paused', 'max_running',
-    'running', 'owed', 'type', 'processing')
+    'running', 'owed', 'type', 'processing', 'epoch')
   return {
     meta = meta, prefix = meta:sub(1, -6), known = known, ready = {}, told = newTold(), made = {}, early = {},
     seq = tonumber(known[1]) or 0, pending = tonumber(known[2]) or 0, last = tonumber(known[3]) or 0,

@@ -59,6 +59,21 @@ local function setAside(prefix, group, id, record, task)
   redis.call('ZADD', prefix .. '@aside:' .. group, (9 - (task and task.lane or priority)) * PLACES + place, id)
 end
 
+-- What tasks are made of comes with a claim of few: to read it apart would take longer. nil for more.
+local FEW = 4
+local function recordsOf(claimed, count)
+  if count > FEW then
+    return nil
+  end
+  local records = {}
+  for _, each in ipairs(claimed) do
+    for id in each.ids:gmatch('%S+') do
+      records[#records + 1] = redis.call('MGET', each.prefix .. id)[1]
+    end
+  end
+  return records
+end
+
 -- Whether so many are taken before the next one has to be the oldest.
 local function beforeOldest(claimed, most)
   return claimed % OLDEST_EVERY + most < OLDEST_EVERY
