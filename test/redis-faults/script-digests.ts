@@ -1,5 +1,5 @@
 import { DEFAULTS } from '@agent-orchestrator/core';
-import type { Redis } from 'ioredis';
+import type { Command, Redis } from 'ioredis';
 import { SCRIPTS } from '../../packages/redis-adapter/src/generated/scripts.js';
 import { type ScriptName, ScriptRunner } from '../../packages/redis-adapter/src/script-runner.js';
 
@@ -14,8 +14,9 @@ export const WRITING_SCRIPTS = SCRIPT_NAMES.filter((name) => !SCRIPTS[name].incl
 export async function scriptDigest(name: ScriptName): Promise<string> {
   let digest = '';
   const listener = {
-    evalsha: (sha: string) => {
-      digest = sha;
+    options: {},
+    sendCommand: ({ args }: Command) => {
+      digest = String(args[0]);
       return Promise.resolve(null);
     },
   };

@@ -7,7 +7,7 @@
 --         when the first is due · when the log began
 --@intake
 --@include time rotation trim many types plain_creation
-local function submitTo(meta, events, first, count, max, type)
+local function submitTo(meta, events, count, first, max, type)
   local new = openCreation(meta)
   local prefix, places = new.prefix, {}
   for at = first, first + (count - 1) * 5, 5 do
@@ -28,10 +28,29 @@ local function submitTo(meta, events, first, count, max, type)
   return { places, saveCreated(new, events, type), new.due, new.known[13] or format('%x', now) }
 end
 
+-- A lone task of a tenant: the same, with no table for anything.
+local function submitOne(meta, events, _, at, max, type)
+  local prefix, id, known = meta:sub(1, -6), ARGV[at], countersOf(meta)
+  local seq, pending, deadline = (tonumber(known[1]) or 0) + 1, (tonumber(known[2]) or 0) + 1, now + ARGV[at + 3]
+  if pending > max or deadline < (tonumber(known[3]) or 0) then
+    return submitTo(meta, events, 1, at, max, type)
+  end
+  local place, till = format('%d', seq), format('%d', deadline)
+  if not redis.call('SET', prefix .. id, opening .. place .. ',' .. ARGV[at + 2], 'NX') then
+    return { { 0 }, {}, false }
+  end
+  redis.call('RPUSH', prefix .. '@made', place .. ' ' .. till .. ' ' .. id)
+  redis.call('ZADD', prefix .. '@ready', format('%s%014d', ARGV[at + 1], seq), id)
+  appendEntry(events, '[' .. nowText .. ',["C",' .. ARGV[at + 4] .. ',"' .. id .. '"]]', 1, seq, known[5])
+  local changes = { 'seq', place, 'pending', format('%d', pending), 'last_deadline', till }
+  return { { seq }, saveCounters(meta, prefix, known, changes, 1, type, deadline), deadline, known[13] or format('%x', now) }
+end
+
 local answers, at = {}, 2
 while ARGV[at] do
   local count = tonumber(ARGV[at + 2])
-  answers[#answers + 1] = apart(submitTo, ARGV[at], ARGV[at + 1], at + 5, count, tonumber(ARGV[at + 3]), ARGV[at + 4])
+  answers[#answers + 1] = apart(count == 1 and submitOne or submitTo, ARGV[at], ARGV[at + 1], count, at + 5,
+    tonumber(ARGV[at + 3]), ARGV[at + 4])
   at = at + 5 + count * 5
 end
 return { now, answers }

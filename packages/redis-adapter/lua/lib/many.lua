@@ -48,31 +48,33 @@ local function tell(told, event)
   begin(told, nil, event, '')
 end
 
-local function appendEvents(events, told, seq, followed)
-  told[#told + 1] = told.ending .. ']'
-  local entry = table.concat(told)
+local function appendEntry(events, entry, count, seq, followed)
   redis.call('XADD', events, format('%d-0', seq), 'e', entry)
-  trimEvents(events, seq, told.count)
+  trimEvents(events, seq, count)
   if followed and now < tonumber(followed) then
     redis.call('PUBLISH', events, seq .. ' ' .. entry)
   end
 end
 
+local function appendEvents(events, told, seq, followed)
+  told[#told + 1] = told.ending .. ']'
+  appendEntry(events, table.concat(told), told.count, seq, followed)
+end
+
 -- What belongs to no tenant, see system: `due` is when the first of its tasks is, `isReady` that it became claimable.
 local function tellSystem(prefix, changes, due, indexed, isReady)
   local effects = {}
-  local tenant = prefix:match('{([^}]*)}')
   if due and (indexed <= now or due < indexed) then
     changes[#changes + 1] = 'due'
     changes[#changes + 1] = format('%d', due)
     if SYSTEM then
-      redis.call('ZADD', SYSTEM .. 'due', 'LT', format('%d', due), tenant)
+      redis.call('ZADD', SYSTEM .. 'due', 'LT', format('%d', due), prefix:match('{([^}]*)}'))
     else
       effects[#effects + 1] = { 'due', due }
     end
   end
   if isReady and SYSTEM then
-    joinRotations(SYSTEM, tenant)
+    joinRotations(SYSTEM, prefix:match('{([^}]*)}'))
   elseif isReady then
     effects[#effects + 1] = { 'ready', redis.call('HINCRBY', prefix .. '@meta', 'generation', 1) }
   end

@@ -3,13 +3,17 @@ local CHUNK = 64
 local ORDERED = 1000
 local opening = '{"at":' .. nowText .. ',"place":'
 
-local function openCreation(meta)
-  local known = redis.call('HMGET', meta, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'known', 'paused', 'max_running',
+local function countersOf(meta)
+  return redis.call('HMGET', meta, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'known', 'paused', 'max_running',
     'running', 'owed', 'type', 'processing', 'epoch')
+end
+
+local function openCreation(meta)
+  local known = countersOf(meta)
   return {
     meta = meta, prefix = meta:sub(1, -6), known = known, ready = {}, told = newTold(), made = {}, early = {},
     seq = tonumber(known[1]) or 0, pending = tonumber(known[2]) or 0, last = tonumber(known[3]) or 0,
-    owed = tonumber(known[10]) or 0, unended = (tonumber(known[2]) or 0) + (tonumber(known[12]) or 0),
+    owed = tonumber(known[10]) or 0,
   }
 end
 
@@ -58,12 +62,29 @@ local function saveDeadlines(new)
   end
 end
 
--- Everything that was collected, of at least one task, `type` being that of all or ''; returns the effects.
+-- `count` tasks are in line now, `type` being that of all or '', the first of them due at `due`; returns the effects.
+local function saveCounters(meta, prefix, known, changes, count, type, due)
+  local only = onlyType(known[11], (tonumber(known[2]) or 0) + (tonumber(known[12]) or 0), type)
+  if only ~= known[11] then
+    changes[#changes + 1] = 'type'
+    changes[#changes + 1] = only
+  end
+  -- Whoever has more than these in line stands in the rotation already.
+  local isReady = redis.call('ZCARD', prefix .. '@ready') == count and known[7] ~= '1'
+    and not (known[8] and (tonumber(known[9]) or 0) >= tonumber(known[8]))
+  local effects = tellSystem(prefix, changes, due, tonumber(known[4]) or 0, isReady)
+  if not known[6] then
+    introduce(prefix, changes, effects)
+  end
+  redis.call('HSET', meta, unpack(changes))
+  return effects
+end
+
+-- Everything that was collected, of at least one task.
 local function saveCreated(new, events, type)
-  local prefix, known, ready = new.prefix, new.known, new.ready
   saveDeadlines(new)
-  redis.call('ZADD', prefix .. '@ready', unpack(ready))
-  appendEvents(events, new.told, new.seq, known[5])
+  redis.call('ZADD', new.prefix .. '@ready', unpack(new.ready))
+  appendEvents(events, new.told, new.seq, new.known[5])
   local changes = {
     'seq', format('%d', new.seq), 'pending', format('%d', new.pending), 'last_deadline', format('%d', new.last),
   }
@@ -71,18 +92,5 @@ local function saveCreated(new, events, type)
     changes[#changes + 1] = 'owed'
     changes[#changes + 1] = format('%d', new.owed)
   end
-  local only = onlyType(known[11], new.unended, type)
-  if only ~= known[11] then
-    changes[#changes + 1] = 'type'
-    changes[#changes + 1] = only
-  end
-  -- Whoever has more than these in line stands in the rotation already.
-  local isReady = 2 * redis.call('ZCARD', prefix .. '@ready') == #ready and known[7] ~= '1'
-    and not (known[8] and (tonumber(known[9]) or 0) >= tonumber(known[8]))
-  local effects = tellSystem(prefix, changes, new.due, tonumber(known[4]) or 0, isReady)
-  if not known[6] then
-    introduce(prefix, changes, effects)
-  end
-  redis.call('HSET', new.meta, unpack(changes))
-  return effects
+  return saveCounters(new.meta, new.prefix, new.known, changes, #new.ready / 2, type, new.due)
 end
