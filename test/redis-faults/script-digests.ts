@@ -1,5 +1,5 @@
 import { DEFAULTS } from '@agent-orchestrator/core';
-import type { Command, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { SCRIPTS } from '../../packages/redis-adapter/src/generated/scripts.js';
 import { type ScriptName, ScriptRunner } from '../../packages/redis-adapter/src/script-runner.js';
 
@@ -14,9 +14,8 @@ export const WRITING_SCRIPTS = SCRIPT_NAMES.filter((name) => !SCRIPTS[name].incl
 export async function scriptDigest(name: ScriptName): Promise<string> {
   let digest = '';
   const listener = {
-    options: {},
-    sendCommand: ({ args }: Command) => {
-      digest = String(args[0]);
+    evalsha: (sha: string) => {
+      digest = sha;
       return Promise.resolve(null);
     },
   };

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DEFAULTS } from '@agent-orchestrator/core';
-import { type Cluster, Command, type Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { SCRIPTS } from './generated/scripts.js';
 import { toStorageError } from './storage-errors.js';
 import { within } from './time-limit.js';
@@ -40,29 +40,14 @@ export class ScriptRunner {
   async run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<Reply> {
     const { sha, text } = this.#scripts[name];
     try {
-      return await this.#ask('evalsha', [sha, keys.length, ...keys, ...args]);
+      return (await within(this.limitMs, this.#client.evalsha(sha, keys.length, ...keys, ...args))) as Reply;
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw toStorageError(error);
     }
     try {
-      return await this.#ask('eval', [text, keys.length, ...keys, ...args]);
+      return (await within(this.limitMs, this.#client.eval(text, keys.length, ...keys, ...args))) as Reply;
     } catch (error) {
       throw toStorageError(error);
     }
-  }
-
-  #ask(name: 'eval' | 'evalsha', args: (string | number)[]): Promise<Reply> {
-    const { keyPrefix } = this.#client.options;
-    const command = new Command(name, args, {
-      replyEncoding: 'utf8',
-      ...(keyPrefix !== undefined && { keyPrefix }),
-    });
-    // The client refers to a command for longer than its answer takes, and the command to the texts of many tasks.
-    const forget = () => {
-      command.args = [];
-    };
-    const answer = this.#client.sendCommand(command) as Promise<Reply>;
-    answer.then(forget, forget);
-    return within(this.limitMs, answer);
   }
 }
