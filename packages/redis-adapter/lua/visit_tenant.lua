@@ -3,7 +3,7 @@
 -- @keys   meta, events
 -- @args   now · {worker, claimer, token, visit (a tenant may be visited several times for one claim), max, lease, runs, may_suspect}
 -- @return the time · the version of the tasks and their ids, or 0 and the tasks (see visit) · whether more are left ·
---         generation · weight · when the leases end · when they are few, what they are made of, in their order
+--         generation · weight · when they are due, if before all else of the tenant · when they are few, what they are made of, in their order
 --@include time trim oldest visit state resend
 local prefix = KEYS[1]:sub(1, -6)
 local params = cjson.decode(ARGV[2])
@@ -18,11 +18,11 @@ end
 local lease = {
   token = params.token, worker = params.worker, expires = expires, maySuspect = params.may_suspect, plain = {},
 }
-local count, version, found, more, meta, ids = visit(prefix, KEYS[2], now, params.max, lease, params.runs)
+local count, version, found, more, meta, ids, due = visit(prefix, KEYS[2], now, params.max, lease, params.runs)
 if count > 0 then
   local all = (token == params.token and known .. ' ' or '') .. ids
   redis.call('SET', marker, params.token .. ' ' .. params.visit .. '\n' .. all, 'PX', MARKER_LIVES)
 end
 return {
-  now, version, found, more and 1 or 0, meta[11], meta[12], expires, recordsOf({ { prefix = prefix, ids = ids } }, count),
+  now, version, found, more and 1 or 0, meta[11], meta[12], due and expires or false, recordsOf({ { prefix = prefix, ids = ids } }, count),
 }

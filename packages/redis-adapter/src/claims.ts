@@ -202,19 +202,21 @@ export class Claims {
       'visitTenant',
       JSON.stringify({ ...request, max: most, visit, may_suspect }),
     );
-    const [at, version, found, more, generation, weight, expires, records] = reply as [
+    const [at, version, found, more, generation, weight, due, records] = reply as [
       number,
       ...TakenReply,
       number,
       string | null,
       string | null,
-      number,
+      number | null,
       (string | null)[]?,
     ];
     const taken = takenOf(tenantId, version, found);
-    if (taken.tasks.length > 0) await this.state.after(tenantId, [['due', expires]], expires);
-    for (const claimed of await this.#read([taken], { token: params.claimId, at }, records))
-      turns.claims.set(claimed.claim.task.task_id, claimed);
+    const [read] = await Promise.all([
+      this.#read([taken], { token: params.claimId, at }, records),
+      due !== null && this.state.after(tenantId, [['due', due]], due),
+    ]);
+    for (const claimed of read) turns.claims.set(claimed.claim.task.task_id, claimed);
     const isEmpty = more === 0;
     return {
       tenantId,

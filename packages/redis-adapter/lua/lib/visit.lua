@@ -4,7 +4,7 @@
 -- `runs` is type -> its versions, newest first. Returns how many were taken; their version and ids, when all are plain and
 -- alike, or 0 and {id, state, steps?, outcomes?, changes?} for each, where a plain one has its version for a state (what a
 -- task is made of the adapter reads by itself: large texts take long in a script); whether anything that such workers run is
--- left; the tenant's counters (11 generation, 12 weight); and the ids as one text.
+-- left; the tenant's counters (11 generation, 12 weight); the ids as one text; and whether they are due before all else.
 local OLDEST_EVERY = 10
 local LOOK_AHEAD = 100
 local format = string.format
@@ -197,14 +197,17 @@ local function leaseLine(prefix, meta, changes, expires, ids)
   end
 end
 
+-- Whether the tenant is due earlier than was told: without `system` it is for the adapter to tell.
 local function indexDue(prefix, indexed, changes, now, due, system)
-  if indexed <= now or due < indexed then
-    changes[#changes + 1] = 'due'
-    changes[#changes + 1] = format('%d', due)
-    if system then
-      redis.call('ZADD', system .. 'due', 'LT', due, prefix:match('{(.*)}'))
-    end
+  if indexed > now and due >= indexed then
+    return false
   end
+  changes[#changes + 1] = 'due'
+  changes[#changes + 1] = format('%d', due)
+  if system then
+    redis.call('ZADD', system .. 'due', 'LT', due, prefix:match('{(.*)}'))
+  end
+  return true
 end
 
 local function withJournal(prefix, found)
@@ -317,7 +320,7 @@ local function saveVisit(visit, meta, events, system, ids)
   if count > 0 then
     redis.call('HSET', prefix .. '@live', unpack(visit.states))
     leaseLine(prefix, meta, changes, visit.lease.expires, ids)
-    indexDue(prefix, tonumber(meta[13]) or 0, changes, now, visit.lease.expires, system)
+    visit.due = indexDue(prefix, tonumber(meta[13]) or 0, changes, now, visit.lease.expires, system)
     change('pending', (tonumber(meta[2]) or 0) - visit.started)
     change('processing', (tonumber(meta[3]) or 0) + visit.started)
     change('running', (tonumber(meta[4]) or 0) + count)
@@ -383,5 +386,5 @@ local function visit(prefix, events, now, most, lease, runs, system)
   local ids = this.ids or idsOf(this)
   saveVisit(this, meta, events, system, ids)
   return #this.out, this.version or 0, this.version and ids or this.out,
-    more or ((meta[9] or this.aside) and asideFor(prefix, runs)), meta, ids
+    more or ((meta[9] or this.aside) and asideFor(prefix, runs)), meta, ids, this.due
 end
