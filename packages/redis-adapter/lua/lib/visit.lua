@@ -60,18 +60,18 @@ local function setAside(prefix, group, id, record, task)
 end
 
 -- What tasks are made of comes with a claim of few: to read it apart would take longer. nil for more.
-local FEW = 4
+local FEW = 8
 local function recordsOf(claimed, count)
   if count > FEW then
     return nil
   end
-  local records = {}
+  local keys = {}
   for _, each in ipairs(claimed) do
     for id in each.ids:gmatch('%S+') do
-      records[#records + 1] = redis.call('MGET', each.prefix .. id)[1]
+      keys[#keys + 1] = each.prefix .. id
     end
   end
-  return records
+  return count > 0 and redis.call('MGET', unpack(keys)) or keys
 end
 
 -- Whether so many are taken before the next one has to be the oldest.
