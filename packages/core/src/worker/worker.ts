@@ -13,6 +13,7 @@ import { ClaimsAhead } from './claims-ahead.js';
 import { type ClaimToAsk, ClaimsUnderWay } from './claims-under-way.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { Loop } from './loop.js';
+import { nextTurn } from './next-turn.js';
 
 export interface WorkerSettings {
   /** Tasks that are run at once. Parked ones do not count. Default 100. */
@@ -65,6 +66,7 @@ export class Worker {
   /** The last claim has found all there was: there is nothing more before a bell rings. */
   #dry = false;
   #wake: () => void = STAY;
+  #askSoon: () => void = STAY;
   #cancelPoll: (() => void) | undefined;
   /** Runs that only wait: they take no slot. */
   #resting = 0;
@@ -209,8 +211,13 @@ export class Worker {
   }
 
   async #claimOnAndOn(signal: AbortSignal, graceOver: AbortSignal): Promise<void> {
+    // For all slots together that become free in one turn of the event loop.
+    this.#askSoon = nextTurn(() => {
+      this.#askForMore(signal);
+      this.#wake();
+    });
     for (;;) {
-      if (!signal.aborted) this.#askForMore();
+      this.#askForMore(signal);
       if (signal.aborted && this.#claims.none) break;
       const claims = await this.#claims.next();
       for (const claim of claims) {
@@ -218,7 +225,7 @@ export class Worker {
         else this.#ahead.add(runKey(claim.task.tenant_id, claim.task.task_id), claim, this.#clock.now());
       }
       // Before what has come is begun, so that the storage is not idle meanwhile.
-      if (this.#claims.moreWaits && !signal.aborted) this.#askForMore();
+      if (this.#claims.moreWaits) this.#askForMore(signal);
       this.#fill();
       this.#releaseAhead(this.#clock.now() - this.settings.pollMs);
       // Idle only if no bell rang since the claim was sent: a bell can overtake an empty answer.
@@ -230,8 +237,8 @@ export class Worker {
     this.#releaseAhead(Number.POSITIVE_INFINITY);
   }
 
-  #askForMore(): void {
-    while (this.#claims.mayAsk && this.#wanted > 0) {
+  #askForMore(signal: AbortSignal): void {
+    while (!signal.aborted && this.#claims.mayAsk && this.#wanted > 0) {
       this.#rung = false;
       this.#claims.send(this.#wanted);
     }
@@ -343,7 +350,7 @@ export class Worker {
 
   #goOn(): void {
     this.#fill();
-    if (this.#wanted > 0 && !this.#dry) this.#wake();
+    if (this.#wanted > 0 && !this.#dry) this.#askSoon();
   }
 
   /** Never rejects: what can't be settled is another worker's once its lease has run out. */
