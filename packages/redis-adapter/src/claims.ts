@@ -43,7 +43,8 @@ export class Claims {
     const pool = poolOf(asked.runs);
     await this.tenants.open(pool);
     await this.#checkSuspect(workerId);
-    const maySuspect = !this.#suspects.has(workerId) && !this.#mayGetSuspect.has(workerId);
+    const otherMay = this.#mayGetSuspect.has(workerId);
+    const maySuspect = !this.#suspects.has(workerId) && !otherMay;
     if (maySuspect) this.#mayGetSuspect.add(workerId);
     try {
       const params = { ...asked, claimer, max: Math.min(asked.max, MOST_A_CLAIM), maySuspect };
@@ -55,6 +56,8 @@ export class Claims {
         const { tenant_id: tenantId, task_id: taskId } = claim.task;
         this.#suspects.set(workerId, { tenantId, taskId, token: claim.token });
       }
+      // What it left may be for this worker, if the other claim has brought no such task.
+      if (otherMay && claims.length < params.max) this.state.parts.bells.ring({ bell: 'ready' });
       return claims.map(({ claim }) => claim);
     } finally {
       if (maySuspect) this.#mayGetSuspect.delete(workerId);

@@ -11,6 +11,7 @@ import { ShortLivedMap } from '../short-lived-map.js';
 import { type RunEnd, type RunOwner, WorkflowRun } from '../workflows/workflow-run.js';
 import { ClaimsAhead } from './claims-ahead.js';
 import { type ClaimToAsk, ClaimsUnderWay } from './claims-under-way.js';
+import { HeldRun } from './held-run.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { Loop } from './loop.js';
 import { nextTurn } from './next-turn.js';
@@ -32,14 +33,6 @@ interface Grace {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A class, since V8 may allocate literals where only a full collection finds them, with all that they refer to. */
-class HeldRun {
-  /** Once it is settled. */
-  done = NOT_BEGUN;
-
-  constructor(readonly run: WorkflowRun) {}
-}
-
 type Settling = Parameters<TaskQueue['settle']>[0];
 
 /** For each slot, so many runs that only wait may be kept besides. */
@@ -50,8 +43,6 @@ const GOODBYE_MS = 2_000;
 const SETTLING_A_SLOT = 2;
 const SETTLING_ALWAYS = 64;
 const STAY = () => {};
-const NOT_BEGUN = Promise.resolve();
-
 /**
  * Claims tasks, runs their workflows, settles them. States: stopped, running (`start`), draining (`stop`: takes no
  * more, lets what runs come to its end within the grace, gives the rest back). A stop ends even if the storage is away:
@@ -65,6 +56,8 @@ export class Worker {
   #rung = false;
   /** The last claim has found all there was: there is nothing more before a bell rings. */
   #dry = false;
+  /** Runs of tasks that may have cost a worker before: the next such one waits for their end, and rings no bell. */
+  #repeated = 0;
   #wake: () => void = STAY;
   #askSoon: () => void = STAY;
   #cancelPoll: (() => void) | undefined;
@@ -228,11 +221,11 @@ export class Worker {
       if (this.#claims.moreWaits) this.#askForMore(signal);
       this.#fill();
       this.#releaseAhead(this.#clock.now() - this.settings.pollMs);
+      if (!this.#claims.none) continue;
       // Idle only if no bell rang since the claim was sent: a bell can overtake an empty answer.
-      if (this.#claims.none) {
-        this.#dry = !this.#claims.moreWaits && !this.#rung;
-        if (this.#wanted <= 0 || this.#dry) await this.#idle(signal);
-      }
+      const noneLeft = !this.#claims.moreWaits && !this.#rung;
+      this.#dry = noneLeft && this.#repeated === 0;
+      if (this.#wanted <= 0 || this.#dry || (noneLeft && claims.length === 0)) await this.#idle(signal);
     }
     this.#releaseAhead(Number.POSITIVE_INFINITY);
   }
@@ -315,6 +308,7 @@ export class Worker {
     this.#runs.get(key)?.run.abandon();
     const held = new HeldRun(run);
     this.#runs.set(key, held);
+    if (held.wasRunBefore) this.#repeated += 1;
     held.done = this.#carryOut(key, held);
     if (belled) run.bell();
   }
@@ -342,8 +336,10 @@ export class Worker {
       this.#settling -= 1;
     } finally {
       if (this.#runs.get(key) === held) this.#runs.delete(key);
-      // Of tasks that have cost a worker before, only one at a time is given to a worker: the next one rings no bell.
-      if (task.attempt > 1) this.#dry = false;
+      if (held.wasRunBefore) {
+        this.#repeated -= 1;
+        this.#dry = false;
+      }
       this.#goOn();
     }
   }
