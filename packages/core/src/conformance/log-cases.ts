@@ -103,6 +103,38 @@ export const logCases: readonly ConformanceCase[] = [
   },
   {
     part: 'events',
+    method: 'read',
+    name: 'has what is at most a day old, and says so where older events are missing',
+    async run(t) {
+      const dayMs = 86_400_000;
+      const submit = async () => (await t.submit({ timeoutMs: 9 * dayMs })).task_id;
+      await submit();
+      await t.pass(dayMs - 1_000);
+      const second = await submit();
+      const beginning = await t.beginning();
+      const [epoch] = beginning.split(':');
+      const read = (after: string) => t.storage.events.read({ tenantId: t.tenantId, after, limit: 10 });
+      assert.equal((await read(beginning)).events.length, 2);
+      await t.pass(2_000);
+      const third = await submit();
+      assert.equal((await read(beginning)).gap?.from, beginning);
+      const kept = await read(`${epoch}:1`);
+      assert.equal(kept.gap, undefined);
+      assert.deepEqual(
+        kept.events.map(({ task_id }) => task_id),
+        [second, third],
+      );
+      await t.pass(2 * dayMs);
+      const last = await submit();
+      assert.equal((await read(`${epoch}:2`)).gap?.from, `${epoch}:2`);
+      assert.deepEqual(
+        (await read(`${epoch}:3`)).events.map(({ task_id, cursor }) => [task_id, cursor]),
+        [[last, `${epoch}:4`]],
+      );
+    },
+  },
+  {
+    part: 'events',
     method: 'follow',
     name: 'gives what is there, then what comes, each once',
     async run(t) {

@@ -191,6 +191,35 @@ export const queueCases: readonly ConformanceCase[] = [
   },
   {
     part: 'queue',
+    method: 'renew',
+    name: 'gives each lease a new end, also when that is earlier than those of others',
+    async run(t) {
+      for (let n = 0; n < 3; n += 1) await t.submit();
+      const ends = [60_000, 40_000, 10_000];
+      for (const [at, claim] of (await t.claim({ leaseMs: 5_000 })).entries()) {
+        const lease = { ...t.where(claim), token: claim.token };
+        await t.storage.queue.renew({ leases: [lease], leaseMs: ends[at] ?? 0 });
+        if (at === 1) {
+          await t.submit();
+          await t.claimOne({ leaseMs: 90_000 });
+        }
+      }
+      let past = 0;
+      for (const end of ends.toSorted((a, b) => a - b)) {
+        await t.pass(end - past - 1);
+        assert.deepEqual(await t.claim({ workerId: `early${end}` }), []);
+        await t.pass(1);
+        past = end;
+        const again = await t.claim({ workerId: `late${end}`, leaseMs: 600_000 });
+        assert.deepEqual(
+          again.map(({ task }) => task.attempt),
+          [2],
+        );
+      }
+    },
+  },
+  {
+    part: 'queue',
     method: 'wake',
     name: 'lets a parked task be claimed again, in the same attempt, and no other task',
     async run(t) {

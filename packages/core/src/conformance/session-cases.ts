@@ -206,4 +206,33 @@ export const sessionCases: readonly ConformanceCase[] = [
       assert.deepEqual([await status('idle'), await status('busy')], ['closed', 'active']);
     },
   },
+  {
+    part: 'sessions',
+    method: 'close',
+    name: 'is followed by the end of the session after another day, with its messages',
+    async run(t) {
+      const dayMs = 86_400_000;
+      const message = { message_id: 'm', role: 'user', content: 'hello' } as const;
+      const task = await t.submit({ session_id: 'busy', timeoutMs: 9 * dayMs }, { message });
+      await t.submit({ session_id: 'other', timeoutMs: 9 * dayMs });
+      await t.storage.sessions.close({ ...where(t, 'other'), graceMs: 0 });
+      const all = async () => {
+        const { sessions } = (await t.storage.sessions.list({ tenantId: t.tenantId, limit: 9 })) ?? {};
+        return new Map(sessions?.map(({ session_id, status }) => [session_id, status]));
+      };
+      await t.pass(dayMs - 1_000);
+      assert.equal((await all()).size, 2);
+      await t.pass(2_000);
+      assert.deepEqual([...(await all())], [['busy', 'active']]);
+      assert.equal(await t.storage.sessions.get(where(t, 'other')), undefined);
+      await t.storage.tasks.cancel({ tenantId: t.tenantId, taskId: task.task_id, reason: 'x', graceMs: 0 });
+      await t.pass(dayMs + 1_000);
+      assert.deepEqual([...(await all())], [['busy', 'closed']]);
+      await t.pass(dayMs + 1_000);
+      assert.equal((await all()).size, 0);
+      assert.equal(await t.storage.sessions.messages({ ...where(t, 'busy'), limit: 9 }), undefined);
+      await t.submit({ session_id: 'busy' });
+      assert.deepEqual(await t.storage.sessions.messages({ ...where(t, 'busy'), limit: 9 }), []);
+    },
+  },
 ];

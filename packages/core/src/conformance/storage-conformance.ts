@@ -4,6 +4,7 @@ import { CaseTools, type ConformanceCase, type StorageUnderTest } from './confor
 import { earlyReportCases } from './early-report-cases.js';
 import { journalCases } from './journal-cases.js';
 import { logCases } from './log-cases.js';
+import { manyCases } from './many-cases.js';
 import { queueCases } from './queue-cases.js';
 import { sessionCases } from './session-cases.js';
 import { submitCases } from './submit-cases.js';
@@ -11,6 +12,7 @@ import { sweepCases } from './sweep-cases.js';
 import { taskCases } from './task-cases.js';
 import { tenantCases } from './tenant-cases.js';
 import { trackedTaskCases } from './tracked-task-cases.js';
+import { turnCases } from './turn-cases.js';
 
 /**
  * What every storage must do, as data: host it in any test runner, with a storage of its own for each case.
@@ -26,6 +28,8 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...trackedTaskCases,
   ...taskCases,
   ...queueCases,
+  ...turnCases,
+  ...manyCases,
   ...sweepCases,
   ...journalCases,
   ...earlyReportCases,

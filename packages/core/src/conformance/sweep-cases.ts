@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import type { ConformanceCase } from './conformance-case.js';
 
 const error = { code: 'service_error', message: 'busy', retryable: true } as const;
+/** A result that a storage may keep elsewhere than in its log. */
+const LARGE = 'x'.repeat(10_000);
 
 export const sweepCases: readonly ConformanceCase[] = [
   {
@@ -125,6 +127,117 @@ export const sweepCases: readonly ConformanceCase[] = [
       assert.equal(await t.storage.tasks.get(t.where(failed)), undefined);
       const { counts } = await t.storage.tasks.counts({ tenantId: t.tenantId });
       assert.deepEqual(counts, { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 });
+    },
+  },
+  {
+    part: 'queue',
+    method: 'sweep',
+    name: 'loses nothing of what it had no time for',
+    async run(t) {
+      await Promise.all([0, 1, 2].map(() => t.submit({ timeoutMs: 9 * 86_400_000 })));
+      const sweepBySteps = async (isDone: () => Promise<boolean>) => {
+        for (let n = 0; n < 1_000 && !(await isDone()); n += 1) await t.storage.queue.sweep({ max: 1 });
+      };
+      assert.equal((await t.claim({ leaseMs: 1_000 })).length, 3);
+      await t.advance(1_000);
+      const standing = () => t.storage.tenants.get({ tenantId: t.tenantId });
+      await sweepBySteps(async () => (await standing()).ready === 3);
+      const again = [];
+      for (const workerId of ['a', 'b', 'c']) again.push(await t.claimOne({ workerId }));
+      assert.equal(new Set(again.map(({ task }) => task.task_id)).size, 3);
+      await Promise.all(again.map((claim) => t.settle(claim, { kind: 'completed', result: 1 })));
+      await t.advance(86_400_000);
+      await sweepBySteps(async () => (await standing()).counts.completed === 0);
+      assert.equal((await standing()).counts.completed, 0);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'sweep',
+    name: 'leaves what is kept in the list, however old, and goes on with what comes due',
+    async run(t) {
+      const ids: string[] = [];
+      const failed = { kind: 'failed', error: { ...error, retryable: false } } as const;
+      for (let n = 0; n < 3; n += 1) {
+        const claim = await t.leased();
+        ids.unshift(claim.task.task_id);
+        await t.settle(claim, n === 1 ? { kind: 'completed', result: 1 } : failed);
+      }
+      const [last, gone, first] = ids;
+      for (let day = 0; day < 5; day += 1) await t.pass(86_400_000);
+      const newer = await t.submit({ timeoutMs: 60_000 });
+      const listed = async () => {
+        const { tasks } = await t.storage.tasks.list({ tenantId: t.tenantId, filter: {}, limit: 9 });
+        return tasks.map(({ task_id }) => task_id);
+      };
+      assert.deepEqual(await listed(), [newer.task_id, last, first]);
+      assert.equal(await t.storage.tasks.get({ tenantId: t.tenantId, taskId: gone ?? '' }), undefined);
+      await t.pass(60_000);
+      assert.equal((await t.get(newer.task_id)).status, 'failed');
+      for (let day = 0; day < 9; day += 1) await t.pass(86_400_000);
+      assert.deepEqual(await listed(), [newer.task_id]);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'sweep',
+    name: 'removes a task with all that is known of it, however it ended',
+    async run(t) {
+      const { claim, step, jobId } = await t.withJob();
+      await t.report(jobId, 1);
+      const dropped = t.callStep();
+      await t.begin(claim, dropped);
+      await t.record(claim, dropped, { kind: 'accepted', jobId: 'dropped' });
+      await t.report('dropped', null, { body: t.failure('last') });
+      await t.settle(claim, { kind: 'retry', error, delayMs: 0, drop: dropped.key });
+      await t.pass(1);
+      await t.settle(await t.claimOne(), { kind: 'completed', result: LARGE });
+      const late = await Promise.all([
+        t.report('dropped', 1),
+        t.report('any', 1, { callId: step.call.callId }),
+        t.report('other', 1, { callId: dropped.call.callId }),
+      ]);
+      assert.deepEqual(
+        late.map(({ answer }) => answer),
+        ['stale', 'duplicate', 'stale'],
+      );
+      const failed = await t.leased({ session_id: 's' });
+      await t.settle(failed, { kind: 'failed', error: { ...error, retryable: false } });
+      const cancelled = await t.submit({ session_id: 's' });
+      await t.storage.tasks.cancel({
+        tenantId: t.tenantId,
+        taskId: cancelled.task_id,
+        reason: 'enough',
+        graceMs: 0,
+      });
+      const left = async () => {
+        const { counts } = await t.storage.tasks.counts({ tenantId: t.tenantId });
+        return [counts.completed, counts.cancelled, counts.failed];
+      };
+      await t.pass(86_400_000 - 1_000);
+      assert.deepEqual(await left(), [1, 1, 1]);
+      await t.pass(2_000);
+      assert.deepEqual(await left(), [0, 0, 1]);
+      const unknown = await Promise.all([
+        t.report(jobId, 1),
+        t.report('any', 1, { callId: step.call.callId }),
+      ]);
+      assert.deepEqual(
+        unknown.map(({ answer }) => answer),
+        ['unknown_task', 'unknown_task'],
+      );
+      await t.pass(13 * 86_400_000);
+      assert.deepEqual(await left(), [0, 0, 0]);
+      // Its id is free again.
+      for (const { task } of [claim, failed]) {
+        const again = await t.submit({ task_id: task.task_id });
+        assert.deepEqual(await t.get(task.task_id), again);
+        assert.deepEqual([again.status, again.rev, again.attempt], ['pending', 1, 0]);
+      }
+      assert.deepEqual(
+        (await t.claim()).map(({ task, steps }) => [task.task_id, steps]),
+        [claim, failed].map(({ task }) => [task.task_id, []]),
+      );
     },
   },
   {

@@ -159,7 +159,7 @@ local function takeNext(ready, most, claimed)
   local ids = redis.call('ZRANGE', ready, 0, most)
   local more = #ids > most
   ids[most + 1] = nil
-  if #ids > 1 and not beforeOldest(claimed, #ids) then
+  if (more or #ids > 1) and not beforeOldest(claimed, #ids) then
     local last = redis.call('ZRANGE', ready, -1, -1, 'WITHSCORES')[2]
     -- Within one priority the first is the oldest.
     if laneOf(redis.call('ZSCORE', ready, ids[1])) ~= laneOf(last) then

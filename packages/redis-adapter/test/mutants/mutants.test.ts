@@ -6,6 +6,11 @@ import { MUTANTS } from './mutants.js';
 const known = new Set(KNOWN_SURVIVORS.map(([file, line]) => `${file}: ${line}`));
 
 describe('a mistake in a line of a script', () => {
+  it('is not known to survive when its line is gone', () => {
+    const all = new Set([...MUTANTS.values()].flat().map(({ file, line }) => `${file}: ${line}`));
+    expect([...known].filter((name) => !all.has(name))).toEqual([]);
+  });
+
   it('is caught by a case or a history, but for those that are known not to be', async () => {
     await using hunt = new Hunt();
     const survivors: string[] = [];

@@ -12,19 +12,26 @@ const LUA = new URL('../../lua/', import.meta.url);
 const NOTHING = 'do end';
 
 const WRITE =
-  /^redis\.call\('(?:SET|HSET|HDEL|HINCRBY|ZADD|ZREM|RPUSH|LPOP|LREM|SADD|SREM|XADD|DEL|UNLINK|PUBLISH|HSETNX|LSET|XDEL)'.*\)$/;
-/** A step in the words of the parts: left out, something is not done. */
-const STEP =
-  /^(?:move|emit|enqueue|dequeue|unlease|owe|oweInLine|wake|endTask|failTask|leaveLines|putInQueue|settleStep|saveStep|changed|dismissHeld|settleSending|ringWorker|addMeta|setMeta|remember|stopWaiting|forgetCalls|changeSession|oweIdle|tellSession|addMessage|indexDue|leaseLine|takeBack|rememberMessage|oweStep|countUsage)\(.*\)$/;
-const ASSIGNMENT = /^(?:task|step|call)\.\w+.* = .*[^,]$/;
+  /^redis\.call\('(?:SET|HSET|HDEL|HINCRBY|ZADD|ZREM|RPUSH|LPOP|LREM|SADD|SREM|XADD|DEL|UNLINK|PUBLISH|HSETNX|LSET|XDEL|XTRIM|ZREMRANGEBYRANK)'.*\)$/;
+/** A step in the words of the parts, a field that is set, a number that is counted on: left out, something is not done. */
+const STEP = /^(?:table\.remove|(?!tonumber)[a-z]\w*)\(.*\)$/;
+const ASSIGNMENT = /^[a-z]\w*(?:\.|\[).* = .*[^,({]$/;
+const COUNTING = /^(?!local )[a-z]\w* = .*[^,({]$/;
 const CONDITION = /^(if|elseif) (.*) then$/;
+/** What is found out with a comparison, and what a question is answered with. */
+const VERDICT = /^((?:local \w+ =|return)) ((?:not )?[^,{]* (?:==|~=|<|>|<=|>=) [^,{]*)$/;
+const YES_OR_NO = /^return (true|false)$/;
 const ANSWER = /^return finish\((?:\{ )?'(\w+)'/;
 
-/** What could be wrong with a line: a write, a step or a change left out, a condition turned round, another answer. */
+/** What could be wrong with a line: a write, a step or a change left out, a condition or a verdict turned round, another answer. */
 function mutate(line: string): string | undefined {
-  if (WRITE.test(line) || STEP.test(line) || ASSIGNMENT.test(line)) return NOTHING;
+  if ([WRITE, STEP, ASSIGNMENT, COUNTING].some((kind) => kind.test(line))) return NOTHING;
   const condition = CONDITION.exec(line);
   if (condition) return `${condition[1]} not (${condition[2]}) then`;
+  const verdict = VERDICT.exec(line);
+  if (verdict) return `${verdict[1]} not (${verdict[2]})`;
+  const yesOrNo = YES_OR_NO.exec(line);
+  if (yesOrNo) return `return ${yesOrNo[1] === 'true' ? 'false' : 'true'}`;
   const answer = ANSWER.exec(line);
   return answer ? line.replace(`'${answer[1]}'`, "'another_answer'") : undefined;
 }
