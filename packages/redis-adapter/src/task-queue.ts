@@ -68,7 +68,6 @@ export class RedisTaskQueue implements TaskQueue {
     const { kind } = settlement;
     const isUsual = kind === 'failed' || (kind === 'completed' && !settlement.answer);
     if (!isUsual) return this.#settleAlone(params);
-    this.state.checkOpen();
     return this.#ends
       .add(tenantId, { taskId, token, state: kind, outcome: outcomeOf(settlement) })
       .then((answer) => {

@@ -22,8 +22,11 @@ export class ClaimsUnderWay {
   readonly #asked: Asked[] = [];
   /** The number of each claimer's next claim; counted on once it is answered: asked again, it is the same claim. */
   readonly #numbers: number[] = Array.from({ length: AT_ONCE }, () => 0);
-  /** One whose claim failed comes first: what it may have got is waiting. */
+  /** Those whose claim failed come first: what they may have got is waiting. */
   readonly #free = this.#numbers.map((_, claimer) => claimer);
+  #failed = 0;
+  /** How many of those are to be asked again: known once none is under way, so that nobody asks on and on in vain. */
+  #toAskAgain = 0;
   #coming = 0;
   #moreWaits = false;
 
@@ -47,13 +50,15 @@ export class ClaimsUnderWay {
     return this.#coming;
   }
 
-  /** Whether one more claim may be sent now. */
+  /** Whether one more claim may be sent now: the first, one for what waits besides, or one that failed. */
   get mayAsk(): boolean {
-    return this.#asked.length < (this.#moreWaits ? AT_ONCE : 1);
+    return this.none || (this.#free.length > 0 && (this.#moreWaits || this.#toAskAgain > 0));
   }
 
   send(wanted: number): void {
     const claimer = this.#free.shift() ?? 0;
+    this.#failed = Math.max(0, this.#failed - 1);
+    this.#toAskAgain = Math.max(0, this.#toAskAgain - 1);
     const max = Math.min(wanted, MOST_A_CLAIM);
     this.#coming += max;
     this.#asked.push({ max, claims: this.#claim(claimer, max) });
@@ -65,7 +70,10 @@ export class ClaimsUnderWay {
     if (claims) {
       this.#numbers[number] = (this.#numbers[number] ?? 0) + 1;
       this.#free.push(number);
-    } else this.#free.unshift(number);
+    } else {
+      this.#free.unshift(number);
+      this.#failed += 1;
+    }
     return claims;
   }
 
@@ -77,6 +85,7 @@ export class ClaimsUnderWay {
     this.#asked.shift();
     this.#coming -= oldest.max;
     this.#moreWaits = claims.length >= oldest.max;
+    if (this.none) this.#toAskAgain = this.#failed;
     return claims;
   }
 }

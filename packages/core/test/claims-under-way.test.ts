@@ -1,0 +1,35 @@
+import { expect, it } from 'vitest';
+import type { Claim } from '../src/index.js';
+import { type ClaimToAsk, ClaimsUnderWay } from '../src/worker/claims-under-way.js';
+
+it('asks again for every claim whose answer was lost, though nothing more is known to wait', async () => {
+  const asked: string[] = [];
+  const answers: ((claims: readonly Claim[] | undefined) => void)[] = [];
+  const claims = new ClaimsUnderWay('w', ({ claimId }: ClaimToAsk) => {
+    asked.push(claimId);
+    return new Promise((resolve) => answers.push(resolve));
+  });
+  const sendAll = () => {
+    while (claims.mayAsk) claims.send(1);
+  };
+  const some = [{} as Claim];
+  sendAll();
+  expect(asked).toEqual(['w/0.0']);
+  answers.shift()?.(some);
+  expect(await claims.next()).toHaveLength(1);
+  sendAll();
+  expect(asked.splice(0)).toEqual(['w/0.0', 'w/1.0', 'w/2.0', 'w/0.1']);
+  for (const answer of answers.splice(0)) answer(undefined);
+  while (!claims.none) expect(await claims.next()).toEqual([]);
+  expect(claims.coming).toBe(0);
+  sendAll();
+  expect(asked.splice(0).toSorted()).toEqual(['w/0.1', 'w/1.0', 'w/2.0']);
+  answers.shift()?.(undefined);
+  await claims.next();
+  sendAll();
+  expect(asked, 'not again before the others are answered').toEqual([]);
+  for (const answer of answers.splice(0)) answer([]);
+  while (!claims.none) await claims.next();
+  sendAll();
+  expect(asked, 'the one that failed once more').toHaveLength(1);
+});
