@@ -33,6 +33,16 @@ const submitting =
     return () => t.storage.tasks.submit({ tenantId: t.tenantId, submission, idempotency, maxWaiting: MAX });
   };
 
+const submittingTen = (more: Partial<NewTask>) => async (t: CaseTools) => {
+  const all = Array.from({ length: 10 }, () => t.submission(more));
+  const submit = (submission: (typeof all)[number]) =>
+    t.storage.tasks.submit({ tenantId: t.tenantId, submission, maxWaiting: MAX });
+  return async () => {
+    const answers = await Promise.all(all.map(submit));
+    return [...new Set(answers.map(({ answer }) => answer))].join();
+  };
+};
+
 const submittingBatch = (more: Partial<BatchSubmission>, key?: string) => async (t: CaseTools) => {
   const items = [t.submission({ priority: 9 }), { error }, t.submission({ timeoutMs: 1_000 })];
   const batch = { batchId: t.id(), maxInFlight: 9, failFast: false, items, ...more };
@@ -51,17 +61,13 @@ const SUBMISSIONS: readonly StepStory[] = [
     title: 'submit: ten tasks of one moment',
     script: 'submitPlain',
     again: 'replayed',
-    async prepare(t) {
-      const all = Array.from({ length: 10 }, () => t.submission());
-      return async () => {
-        const answers = await Promise.all(
-          all.map((submission) =>
-            t.storage.tasks.submit({ tenantId: t.tenantId, submission, maxWaiting: MAX }),
-          ),
-        );
-        return [...new Set(answers.map(({ answer }) => answer))].join();
-      };
-    },
+    prepare: submittingTen({}),
+  },
+  {
+    title: 'submit: ten tasks of one moment, with much text',
+    script: 'submitPlain',
+    again: 'replayed',
+    prepare: submittingTen({ payload: 'x'.repeat(1_000) }),
   },
   {
     title: 'submit: a message in a session',

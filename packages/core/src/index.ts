@@ -90,6 +90,7 @@ export type {
 export type { TenantSettings, TenantStanding, TenantStore } from './storage/tenant-store.js';
 export type { UsageLedger, UsageRow } from './storage/usage-ledger.js';
 export type { WorkerDirectory, WorkerEntry } from './storage/worker-directory.js';
+export { plainCopy } from './protocol/bounded-json.js';
 export {
   isFinalState,
   isLegal,

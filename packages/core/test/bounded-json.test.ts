@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { surelyFits } from '../src/protocol/bounded-json.js';
+import { plainCopy, surelyFits } from '../src/protocol/bounded-json.js';
 
 const bytesOf = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
 
@@ -36,4 +36,45 @@ describe('what surely fits', () => {
     circle.self = circle;
     expect(surelyFits(circle, 1_000_000)).toBe(false);
   });
+});
+
+describe('a plain copy', () => {
+  it('is what JSON makes of the value', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const text = JSON.stringify(value);
+        fc.pre(!text.includes('__proto__'));
+        expect(plainCopy(value)).toStrictEqual(JSON.parse(text));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it.each([
+    ['fields that are undefined', { a: undefined, b: [{ c: undefined }] }],
+    ['numbers that JSON has no word for', [Number.NaN, Number.POSITIVE_INFINITY, -0]],
+    ['an object without a prototype', Object.assign(Object.create(null), { a: 1 })],
+    ['keys that are numbers', { 2: 'b', 1: 'a', z: 0 }],
+  ])('is what JSON makes of %s', (_, value) => {
+    expect(plainCopy(value)).toStrictEqual(JSON.parse(JSON.stringify(value)));
+  });
+
+  it('shares nothing with the value that may change', () => {
+    const inner = { a: 1 };
+    const value = { list: [inner] };
+    const copy = plainCopy(value);
+    inner.a = 2;
+    value.list.push({ a: 3 });
+    expect(copy).toEqual({ list: [{ a: 1 }] });
+  });
+
+  it.each([
+    ['a date', { at: new Date(0) }],
+    ['what says itself how it is written', { toJSON: () => 1 }],
+    ['a list with a hole', Array.from({ length: 3 })],
+    ['what JSON has no word for', { n: 1n }],
+    ['what is nested deeply', JSON.parse('['.repeat(100) + ']'.repeat(100))],
+    ['a key that would become the prototype', JSON.parse('{"__proto__":{"a":1}}')],
+    ['nothing', undefined],
+  ])('is not made of %s', (_, value) => expect(plainCopy(value)).toBeUndefined());
 });

@@ -3,8 +3,7 @@
 -- @keys   see many
 -- @args   now · for each tenant: meta, events, tasks, then for each task: id, result or error as JSON; and before those to
 --         whom they apply: '', state (completed or failed), token
--- @return the time · for each tenant: for each task 1 ended, 0 lease lost, -1 not so plain (see settle) · effects · when
---         the first is due
+-- @return the time · for each tenant, see many: for each task 1 ended, 0 lease lost, -1 not so plain (see settle)
 --@include time rotation trim many
 local RETENTION, DEAD_RETENTION = $retentionMs, $deadLetterRetentionMs
 local REFER_ABOVE = 4096
@@ -42,12 +41,12 @@ end
 local function settleIn(meta, events, asked)
   local prefix = meta:sub(1, -6)
   local states = redis.call('HMGET', prefix .. '@live', unpack(asked.ids))
-  local answers, ended, done, told, kept, failed = {}, {}, {}, newTold(), {}, {}
+  local answer, ended, done, told, kept, failed = { false, false }, {}, {}, newTold(), {}, {}
   for at, id in ipairs(asked.ids) do
     local state = states[at]
     -- A task that is told of twice in one call has ended the first time.
     local ending = state and not ended[id] and endingOf(state, asked.tokens[at])
-    answers[at] = ending and 1 or state and not ended[id] and -1 or 0
+    answer[at + 2] = ending and 1 or state and not ended[id] and -1 or 0
     if ending then
       local outcome, success = asked.outcomes[at], asked.states[at] == 'completed'
       ended[id] = true
@@ -70,7 +69,7 @@ local function settleIn(meta, events, asked)
     end
   end
   if #ended == 0 then
-    return { answers, {}, false }
+    return answer
   end
   local known = redis.call('HMGET', meta, 'seq', 'processing', 'completed', 'due', 'followed', 'running', 'last_retention', 'max_running', 'failed')
   local seq, running = (tonumber(known[1]) or 0) + #ended, (tonumber(known[6]) or 0) - #ended
@@ -93,10 +92,11 @@ local function settleIn(meta, events, asked)
   local due = now + (#kept > 0 and math.min(RETENTION, DEAD_RETENTION) or DEAD_RETENTION)
   local effects = tellSystem(prefix, changes, due, tonumber(known[4]) or 0, isReady)
   for _, id in ipairs(failed) do
-    effects[#effects + 1] = { 'dead_letter', id }
+    effects = withEffect(effects, { 'dead_letter', id })
   end
   redis.call('HSET', meta, unpack(changes))
-  return { answers, effects, due }
+  answer[1], answer[2] = effects, due
+  return answer
 end
 
 local function readAsked(at, count)

@@ -3,28 +3,25 @@
 -- which says so.
 --
 -- @keys   see many
--- @args   now · meta, events, {id, max, fail_fast, key?, fingerprint?, max_waiting, kinds, type (of all, or '')} · for each
---         kind of task: 9 - priority, head, deadline after now, event data · the kind of each item, four digits each, from 1
---         on, 0 for an error · for each item: id, payload; or '', its error
--- @return the time · one list of: submitted, taken (nothing is stored, since an id is that of another task), or see
---         submit_batch · effects · when the first is due
+-- @args   now · mark, see stored · meta, events, {id, max, fail_fast, key?, fingerprint?, max_waiting, kinds, type (of all, or
+--         '')} · for each kind of task: 9 - priority, deadline after now, event data · the kind of each item, four digits
+--         each, from 1 on, 0 for an error · for each item its id, or its error
+-- @return the time · for the tenant, see many: the answer and its id, see submit_batch · or nothing, when nothing was stored
 --@intake
---@include time rotation trim many types idempotency plain_creation
+--@include time rotation trim many types idempotency stored plain_creation
 local RETENTION_OF_BATCHES = $retentionMs
-local KINDS_AT, DIGITS = 5, 4
+local KINDS_AT, DIGITS = 6, 4
 
 local function readKinds(count)
   local kinds = {}
   for number = 1, count do
-    local at = KINDS_AT + 4 * (number - 1)
-    kinds[format('%04d', number)] = {
-      lane = ARGV[at], head = ',' .. ARGV[at + 1] .. '\n', deadline = now + ARGV[at + 2], data = ARGV[at + 3],
-    }
+    local at = KINDS_AT + 3 * (number - 1)
+    kinds[format('%04d', number)] = { lane = ARGV[at], deadline = now + ARGV[at + 1], data = ARGV[at + 2] }
   end
-  return kinds, KINDS_AT + 4 * count
+  return kinds, KINDS_AT + 3 * count
 end
 
--- What is in the way is refused before anything is written.
+-- What is in the way is refused before anything else is written.
 local function checkTypes(prefix, events)
   redis.call('ZCARD', prefix .. '@ready')
   redis.call('LLEN', prefix .. '@made')
@@ -54,49 +51,66 @@ local function standInBatch(new, batch, tasks, params)
   end
 end
 
--- Collects what is to be stored: the records, the items of the batch, and its tasks.
+-- For each item its id or its error, and its kind, which an error has none of.
+local function eachItem(kinds, kindsAt, act)
+  local kindOf = ARGV[kindsAt]
+  for item = 1, #ARGV - kindsAt do
+    act(ARGV[kindsAt + item], kinds[kindOf:sub(DIGITS * (item - 1) + 1, DIGITS * item)])
+  end
+end
+
+-- Collects the items of the batch, and its tasks.
 local function collect(new, kinds, kindsAt, max)
-  local records, items, tasks, prefix = {}, {}, {}, new.prefix
-  local item, task, kindOf = 0, 0, ARGV[kindsAt]
-  for at = kindsAt + 1, #ARGV, 2 do
-    local kind, id = kinds[kindOf:sub(DIGITS * item + 1, DIGITS * item + DIGITS)], ARGV[at]
-    item = item + 1
+  local items, tasks = {}, {}
+  eachItem(kinds, kindsAt, function(id, kind)
+    items[#items + 1] = id
     if kind then
-      local place = new.seq + 1
-      task = task + 1
-      items[item], tasks[task] = id, id
-      records[2 * task - 1] = prefix .. id
-      records[2 * task] = opening .. format('%d', place) .. kind.head .. ARGV[at + 1]
-      if task <= max then
-        addReady(new, id, kind.lane, place)
+      tasks[#tasks + 1] = id
+      writePlace(new.prefix .. id, format('%d', new.seq + 1))
+      if #tasks <= max then
+        addReady(new, id, kind.lane, new.seq + 1)
       end
       addCreated(new, id, kind.deadline, kind.data)
-    else
-      items[item] = ARGV[at + 1]
     end
+  end)
+  return items, tasks
+end
+
+local function forget(prefix, kinds, kindsAt)
+  eachItem(kinds, kindsAt, function(id, kind)
+    if kind then
+      redis.call('DEL', prefix .. id)
+    end
+  end)
+end
+
+-- What is answered when nothing is to be done; else nothing.
+local function refusal(new, batch, items, params)
+  local answer, id = usedBefore(new.prefix, params, 'batch')
+  if answer then
+    return { answer, id }
   end
-  return records, items, tasks
+  if redis.call('EXISTS', batch) == 1 then
+    return { 'replayed', params.id }
+  end
+  return new.pending + items > params.max_waiting and { 'queue_full' } or nil
 end
 
 local function submitTo(meta, events, params)
   local new = openCreation(meta)
   local prefix, batch = new.prefix, new.prefix .. '@batch:' .. params.id
-  local answer, id = usedBefore(prefix, params, 'batch')
-  if answer then
-    return { { answer, id }, {}, false }
-  end
-  if redis.call('EXISTS', batch) == 1 then
-    return { { 'replayed', params.id }, {}, false }
-  end
   local kinds, kindsAt = readKinds(params.kinds)
-  if new.pending + (#ARGV - kindsAt) / 2 > params.max_waiting then
-    return { { 'queue_full' }, {}, false }
+  local refused = refusal(new, batch, #ARGV - kindsAt, params)
+  if refused then
+    forget(prefix, kinds, kindsAt)
+    return { false, false, unpack(refused) }
   end
-  checkTypes(prefix, events)
-  local records, items, tasks = collect(new, kinds, kindsAt, params.max)
-  if redis.call('MSETNX', unpack(records)) == 0 then
-    return { { 'taken' }, {}, false }
+  local ok, wrong = pcall(checkTypes, prefix, events)
+  if not ok then
+    forget(prefix, kinds, kindsAt)
+    error(wrong)
   end
+  local items, tasks = collect(new, kinds, kindsAt, params.max)
   local keptUntil = now + RETENTION_OF_BATCHES
   new.due = math.min(new.due, keptUntil)
   redis.call('HSET', batch, 'max', params.max, 'fail_fast', params.fail_fast and 1 or 0, 'created', nowText)
@@ -104,7 +118,7 @@ local function submitTo(meta, events, params)
   redis.call('ZADD', prefix .. '@due', format('%d', keptUntil), 'batch\n' .. params.id)
   standInBatch(new, batch, tasks, params)
   remember(prefix, params, 'batch ' .. params.id)
-  return { { 'submitted', params.id }, saveCreated(new, events, params.type), new.due }
+  return { saveCreated(new, events, params.type), new.due, 'submitted', params.id }
 end
 
-return { now, { apart(submitTo, ARGV[2], ARGV[3], cjson.decode(ARGV[4])) } }
+return { now, { apart(submitTo, ARGV[3], ARGV[4], cjson.decode(ARGV[5])) } }

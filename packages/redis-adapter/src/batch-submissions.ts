@@ -12,6 +12,7 @@ import { isPlain, itemOf } from './new-items.js';
 import type { RedisState } from './redis-state.js';
 import type { Reply } from './script-runner.js';
 import { NO_KIND, TaskKinds } from './task-kinds.js';
+import { recordOf } from './task-view.js';
 
 type Params = Parameters<TaskRecords['submitBatch']>[0];
 type Item = BatchSubmission['items'][number];
@@ -55,16 +56,19 @@ export class BatchSubmissions {
 
   /** Nothing when there is a task with one of the ids: which items are refused then is for the other script to say. */
   async #submitPlain({ tenantId, batch }: Params, request: object): Promise<Submitted | undefined> {
-    const { common, args } = plainArguments(batch);
-    const asked = this.state.changeMany('submitPlainBatch', [
+    const { common, args, values } = plainArguments(batch, (taskId) =>
+      this.state.keys.task(tenantId, taskId),
+    );
+    const asked = this.state.storeMany('submitPlainBatch', values, [
       { tenantId, args: [JSON.stringify({ ...request, ...common }), ...args] },
     ]);
     // Redis is at work meanwhile.
     const items = newItems(batch);
-    const [reply] = await asked;
+    const [reply] = (await asked) ?? [];
+    if (reply === undefined) return undefined;
     if (reply instanceof OrchestratorError) throw reply;
-    const [at, answer] = reply as unknown as [number, ScriptAnswer | ['taken']];
-    if (answer[0] === 'taken') return undefined;
+    const { at } = reply;
+    const answer = reply.outcome as unknown as ScriptAnswer;
     if (answer[0] === 'submitted') {
       return { answer: 'submitted', batchId: batch.batchId, batch: justStored(batch.batchId, items, at) };
     }
@@ -99,20 +103,24 @@ function isPlainBatch({ items }: BatchSubmission): boolean {
 }
 
 /** What tasks have in common is said once: kinds first, then of which kind each item is, then the items. */
-function plainArguments({ items, batchId }: BatchSubmission) {
+function plainArguments({ items, batchId }: BatchSubmission, keyOfTask: (taskId: string) => string) {
   const kinds = new TaskKinds(batchId);
   const rest: string[] = [];
+  const values: string[] = [];
   let kindOf = '';
   for (const item of items) {
     if ('error' in item) {
       kindOf += NO_KIND;
-      rest.push('', JSON.stringify(item.error));
+      rest.push(JSON.stringify(item.error));
     } else {
-      kindOf += kinds.of(item.task);
-      rest.push(item.task.task_id, JSON.stringify(item.task.payload));
+      const { label, tail } = kinds.of(item.task);
+      kindOf += label;
+      rest.push(item.task.task_id);
+      values.push(keyOfTask(item.task.task_id), recordOf(tail, JSON.stringify(item.task.payload)));
     }
   }
-  return { common: { kinds: kinds.count, type: kinds.type }, args: [...kinds.args, kindOf, ...rest] };
+  const common = { kinds: kinds.count, type: kinds.type };
+  return { common, args: [...kinds.args, kindOf, ...rest], values };
 }
 
 /** The items of a batch before anybody could claim a task of it. */

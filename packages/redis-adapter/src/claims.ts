@@ -13,7 +13,7 @@ import { answerOf } from './storage-errors.js';
 import type { Tenants } from './tenants.js';
 
 /** At most so many tasks of one tenant in a row, while others are ready too. */
-const TURN = 8;
+const TURN = 16;
 /** One claim takes no more: while the server looks for the next ones, the worker has something to do. */
 const MOST_A_CLAIM = 64;
 

@@ -16,7 +16,7 @@ export interface BatchPart<I> {
 export type PartOutcome<O> = readonly O[] | OrchestratorError;
 
 /** So many go together at most: more would keep the server from others for too long. */
-const MOST = 64;
+const MOST = 32;
 
 /**
  * What arrives within one turn of the event loop goes to the server together: a script for many tasks costs little more

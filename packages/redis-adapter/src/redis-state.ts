@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type Clock, OrchestratorError, type Random } from '@agent-orchestrator/core';
 import type { Cluster, Redis } from 'ioredis';
 import type { BellBoard } from './bell-board.js';
@@ -21,12 +22,27 @@ const REPEATED: ReadonlySet<unknown> = new Set([
   'already_closed',
 ]);
 
+/** What a step for many tasks does for one tenant. */
+interface Part {
+  readonly tenantId: string;
+  readonly args: readonly (string | number)[];
+}
+
+/** What came of it. */
+interface Outcome {
+  /** In milliseconds since 1970. */
+  readonly at: number;
+  readonly outcome: readonly Reply[];
+}
+
 /** What all parts of the adapter share: how to take a step on a tenant, and on what belongs to no tenant. */
 export class RedisState {
   closed = false;
   /** Tenants of which the node that everybody's keys are on could not be told. */
   readonly #untold = new Set<string>();
   readonly epochs: Epochs;
+  readonly #name = randomUUID();
+  #stored = 0;
 
   constructor(
     readonly parts: {
@@ -97,20 +113,49 @@ export class RedisState {
 
   /**
    * A step for many tasks, of one tenant or of several, each part with its arguments and how many tasks they are of.
+   * @param before what the script takes before its parts.
    * @returns for each part its answer, or why nothing was done for it.
    */
   async changeMany(
     name: ScriptName,
-    parts: readonly { readonly tenantId: string; readonly args: readonly (string | number)[] }[],
-  ): Promise<readonly (Reply | OrchestratorError)[]> {
+    parts: readonly Part[],
+    before: readonly string[] = [],
+  ): Promise<readonly (Outcome | OrchestratorError)[]> {
     this.checkOpen();
-    const { keys, scripts, isCluster } = this.parts;
-    const args: (string | number)[] = [this.now];
+    const { keys, args } = this.#manyOf(parts, before);
+    return this.#answersOf(parts, await this.parts.scripts.run(name, keys, args));
+  }
+
+  /**
+   * The same, for a script that takes on what was stored right before, in the same step: a mark, which is stored with the
+   * values, tells it whether they were.
+   * @param values keys and values in turn.
+   * @returns nothing when nothing was stored, since there is one of the keys.
+   */
+  async storeMany(
+    name: ScriptName,
+    values: readonly string[],
+    parts: readonly Part[],
+  ): Promise<readonly (Outcome | OrchestratorError)[] | undefined> {
+    this.checkOpen();
+    this.#stored += 1;
+    const mark = this.keys.task(parts[0]?.tenantId ?? '', `@stored:${this.#name}:${this.#stored}`);
+    const { keys, args } = this.#manyOf(parts, [mark]);
+    const reply = await this.parts.scripts.runStoring([...values, mark, ''], name, keys, args);
+    return reply === null ? undefined : this.#answersOf(parts, reply);
+  }
+
+  #manyOf(parts: readonly Part[], before: readonly string[]) {
+    const { keys, isCluster } = this.parts;
+    const args: (string | number)[] = [this.now, ...before];
     for (const { tenantId, args: own } of parts)
       args.push(keys.meta(tenantId), keys.events(tenantId), ...own);
     const first = parts[0]?.tenantId ?? '';
-    const declared = isCluster ? [keys.meta(first), keys.events(first)] : [keys.system];
-    const [at, answers] = (await scripts.run(name, declared, args)) as [number, Reply[]];
+    return { keys: isCluster ? [keys.meta(first), keys.events(first)] : [keys.system], args };
+  }
+
+  async #answersOf(parts: readonly Part[], reply: Reply): Promise<readonly (Outcome | OrchestratorError)[]> {
+    const [at, answers] = reply as [number, Reply[]];
     const toDo: Promise<void>[] = [];
     const outcomes = answers.map((answer, part) =>
       this.#partOf(parts[part]?.tenantId ?? '', answer, at, toDo),
@@ -120,13 +165,13 @@ export class RedisState {
   }
 
   /** What a script has said of one tenant. Mostly it leaves nothing to do. */
-  #partOf(tenantId: string, answer: Reply, at: number, toDo: Promise<void>[]): Reply | OrchestratorError {
+  #partOf(tenantId: string, answer: Reply, at: number, toDo: Promise<void>[]): Outcome | OrchestratorError {
     if (typeof answer === 'string')
       return toStorageError(Object.assign(new Error(answer), { name: 'ReplyError' }));
-    const [outcomes, effects, due, more = null] = answer as [Reply[], Reply[][], number | null, Reply?];
-    if (effects.length > 0) toDo.push(this.after(tenantId, effects, due));
+    const [effects, due, ...outcome] = answer as [Reply[][] | null, number | null, ...Reply[]];
+    if (effects) toDo.push(this.after(tenantId, effects, due));
     else this.#ringDue(due);
-    return [at, outcomes, more];
+    return { at, outcome };
   }
 
   /** A script on what belongs to no tenant. */

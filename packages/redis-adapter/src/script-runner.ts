@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DEFAULTS } from '@agent-orchestrator/core';
-import type { Cluster, Redis } from 'ioredis';
+import type { ChainableCommander, Cluster, Redis } from 'ioredis';
 import { SCRIPTS } from './generated/scripts.js';
 import { toStorageError } from './storage-errors.js';
 import { within } from './time-limit.js';
@@ -9,6 +9,8 @@ export type ScriptName = keyof typeof SCRIPTS;
 export type StorageLimits = { readonly [K in keyof typeof DEFAULTS]: number };
 /** What a script answers: text, numbers, nothing, and lists of those. */
 export type Reply = string | number | null | readonly Reply[];
+
+type Sender = Pick<Redis | ChainableCommander, 'msetnx' | 'evalsha'>;
 
 interface Script {
   readonly text: string;
@@ -38,16 +40,90 @@ export class ScriptRunner {
 
   /** @throws {OrchestratorError} `storage_unavailable` when Redis can't be asked. */
   async run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<Reply> {
-    const { sha, text } = this.#scripts[name];
+    const { sha } = this.#scripts[name];
     try {
       return (await within(this.limitMs, this.#client.evalsha(sha, keys.length, ...keys, ...args))) as Reply;
     } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw toStorageError(error);
+      if (!isUnknown(error)) throw toStorageError(error);
     }
+    return this.#runText(name, keys, args);
+  }
+
+  /**
+   * Stores values where there are none, and runs a script, in one step.
+   * @param values keys and values in turn. When there is one of the keys, none is stored; that the script has to find out.
+   * @throws {OrchestratorError} `storage_unavailable` when Redis can't be asked.
+   */
+  async runStoring(
+    values: readonly string[],
+    name: ScriptName,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<Reply> {
+    const { sha } = this.#scripts[name];
+    const act = () =>
+      within(
+        this.limitMs,
+        this.#inOneStep((client) => [
+          client.msetnx(...values),
+          client.evalsha(sha, keys.length, ...keys, ...args),
+        ]),
+      );
+    try {
+      // The client sends single commands again by itself when its connection was lost.
+      const answers = await act().catch((error: unknown) =>
+        isAborted(error) ? act() : Promise.reject(error),
+      );
+      const [error, reply] = answers?.[1] ?? [];
+      if (!error) return reply as Reply;
+      if (!isUnknown(error)) throw error;
+    } catch (error) {
+      throw toStorageError(error);
+    }
+    // What was stored is there: the text of the script goes on with it.
+    return this.#runText(name, keys, args);
+  }
+
+  /**
+   * Commands that are done all or none. They are sent as they are where there is but one server, which takes much less than
+   * a pipeline of the client's.
+   */
+  #inOneStep(commands: (client: Sender) => readonly unknown[]): Promise<[Error | null, unknown][] | null> {
+    const client = this.#client;
+    if (!sendsInOrder(client)) {
+      const step = client.multi();
+      commands(step);
+      return step.exec();
+    }
+    // What is wrong with one of them is said again at the end.
+    for (const queued of [client.multi({ pipeline: false }), ...commands(client)])
+      void (queued as Promise<unknown>).catch(() => {});
+    return client.exec();
+  }
+
+  async #runText(
+    name: ScriptName,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<Reply> {
+    const { text } = this.#scripts[name];
     try {
       return (await within(this.limitMs, this.#client.eval(text, keys.length, ...keys, ...args))) as Reply;
     } catch (error) {
       throw toStorageError(error);
     }
   }
+}
+
+/** Whether what is sent at once reaches one server, one after the other. */
+function sendsInOrder(client: Redis | Cluster): client is Redis {
+  return !client.isCluster && !client.options.enableAutoPipelining;
+}
+
+function isAborted(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
+}
+
+function isUnknown(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT');
 }

@@ -2,6 +2,7 @@ import {
   type JsonValue,
   type NewTask,
   OrchestratorError,
+  plainCopy,
   type SubmitAnswer,
   type SubmitRefusal,
   type Task,
@@ -13,13 +14,14 @@ import { type BatchPart, MicroBatch, type PartOutcome } from './micro-batch.js';
 import { createdData, isPlain, itemOf } from './new-items.js';
 import type { RedisState } from './redis-state.js';
 import type { Reply } from './script-runner.js';
-import { headOf, readTask, type TaskHead, viewTask } from './task-view.js';
+import { headOf, readTask, recordOf, type TaskHead, viewTask } from './task-view.js';
 
 interface PlainTask {
   readonly task: NewTask;
   readonly head: Omit<TaskHead, 'at' | 'place'>;
   /** JSON. */
   readonly payload: string;
+  readonly record: string;
   readonly maxWaiting: number;
 }
 
@@ -29,6 +31,11 @@ interface Born {
   /** When the log began. */
   readonly began: string;
 }
+
+/** So many characters cost a script more than a command of their own does: Lua looks at each of them. */
+const MUCH_TEXT = 4_096;
+/** What the script takes for the mark of what was stored before, when nothing was. */
+const NO_MARK = '';
 
 type PlainAnswer = Born | 'known' | 'queue_full';
 
@@ -48,7 +55,10 @@ export class Submissions {
     const { tenantId, submission, idempotency, maxWaiting } = params;
     if (!idempotency && isPlain(submission)) {
       const { task } = submission;
-      const plain = { task, head: headOf(task), payload: JSON.stringify(task.payload), maxWaiting };
+      const head = headOf(task);
+      const payload = JSON.stringify(task.payload);
+      const record = recordOf(JSON.stringify(head).slice(1), payload);
+      const plain = { task, head, payload, record, maxWaiting };
       const answer = await this.#plain.add(tenantId, plain);
       if (answer === 'queue_full') return { answer };
       if (answer !== 'known') return this.#born(tenantId, plain, answer);
@@ -76,7 +86,7 @@ export class Submissions {
     const view = viewTask(tenantId, {
       taskId: task.task_id,
       head: { at, place, ...head },
-      payload: JSON.parse(payload) as JsonValue,
+      payload: plainCopy(task.payload) ?? (JSON.parse(payload) as JsonValue),
       state: { state: 'ready', since: at, attempt: 0, rev: 1 },
       outcome: undefined,
       steps: [],
@@ -89,12 +99,34 @@ export class Submissions {
   }
 
   async #sendPlain(parts: readonly BatchPart<PlainTask>[]): Promise<readonly PartOutcome<PlainAnswer>[]> {
-    const answers = await this.state.changeMany('submitPlain', parts.map(plainArguments));
+    const answers = (await this.#store(parts)) ?? (await this.#sendWhole(parts));
     return answers.map((answer) => {
       if (answer instanceof OrchestratorError) return answer;
-      const [at, places, began] = answer as [number, number[], string];
+      const { at, outcome } = answer;
+      const [began, ...places] = outcome as [string, ...number[]];
       return places.map((place) => (place > 0 ? { at, place, began } : place === 0 ? 'known' : 'queue_full'));
     });
+  }
+
+  /** Much text goes by the script. Nothing when it did not, since there is one of the tasks already. */
+  async #store(parts: readonly BatchPart<PlainTask>[]) {
+    const values = new Map<string, string>();
+    let tasks = 0;
+    let length = 0;
+    for (const { tenantId, items } of parts) {
+      tasks += items.length;
+      for (const { task, record } of items) {
+        values.set(this.state.keys.task(tenantId, task.task_id), record);
+        length += record.length;
+      }
+    }
+    // Of those with the same id the script has to refuse the second.
+    if (length < MUCH_TEXT || values.size < tasks) return undefined;
+    return this.state.storeMany('submitPlain', [...values].flat(), parts.map(plainArguments(NO_RECORD)));
+  }
+
+  #sendWhole(parts: readonly BatchPart<PlainTask>[]) {
+    return this.state.changeMany('submitPlain', parts.map(plainArguments(({ record }) => record)), [NO_MARK]);
   }
 
   async register({
@@ -167,16 +199,20 @@ export class Submissions {
   }
 }
 
-function plainArguments({ tenantId, items }: BatchPart<PlainTask>) {
-  let least = Number.MAX_SAFE_INTEGER;
-  const [first] = items;
-  const type = items.every(({ task }) => task.type === first?.task.type) ? (first?.task.type ?? '') : '';
-  const args: (string | number)[] = [items.length, least, type];
-  for (const { task, head, payload, maxWaiting } of items) {
-    least = Math.min(least, maxWaiting);
-    const tail = `${JSON.stringify(head).slice(1)}\n${payload}`;
-    args.push(task.task_id, 9 - task.priority, tail, task.timeoutMs, createdData(task));
-  }
-  args[1] = least;
-  return { tenantId, args };
+const NO_RECORD = () => '';
+
+function plainArguments(recordOf: (item: PlainTask) => string) {
+  return ({ tenantId, items }: BatchPart<PlainTask>) => {
+    let least = Number.MAX_SAFE_INTEGER;
+    const [first] = items;
+    const type = items.every(({ task }) => task.type === first?.task.type) ? (first?.task.type ?? '') : '';
+    const args: (string | number)[] = [items.length, least, type];
+    for (const item of items) {
+      const { task, maxWaiting } = item;
+      least = Math.min(least, maxWaiting);
+      args.push(task.task_id, 9 - task.priority, recordOf(item), task.timeoutMs, createdData(task));
+    }
+    args[1] = least;
+    return { tenantId, args };
+  };
 }

@@ -1,6 +1,6 @@
 import type { NewTask } from '@agent-orchestrator/core';
 import { createdData } from './new-items.js';
-import { headOf } from './task-view.js';
+import { taskTail } from './task-view.js';
 
 const DIGITS = 4;
 /** How many kinds before the newest a task is compared with before its head is written. */
@@ -10,15 +10,18 @@ const LOOKED_AT = 16;
 export const NO_KIND = label(0);
 
 interface Kind {
+  /** Four digits, from 1 on. */
   readonly label: string;
   readonly first: NewTask;
+  /** The end of the first line of its tasks, after what the script adds. */
+  readonly tail: string;
 }
 
 /** What tasks of a batch have in common, which is all but their ids and payloads: written once, known by a label. */
 export class TaskKinds {
-  /** For each kind: 9 - priority, the first line of its tasks but for what the script adds, their limit, data of their event. */
+  /** For each kind: 9 - priority, the limit of its tasks, data of their event. */
   readonly args: (string | number)[] = [];
-  readonly #byHead = new Map<string, Kind>();
+  readonly #byTail = new Map<string, Kind>();
   readonly #newest: Kind[] = [];
 
   #type: string | undefined;
@@ -26,7 +29,7 @@ export class TaskKinds {
   constructor(private readonly batchId: string) {}
 
   get count(): number {
-    return this.#byHead.size;
+    return this.#byTail.size;
   }
 
   /** That of all tasks, or nothing when they differ. */
@@ -34,20 +37,19 @@ export class TaskKinds {
     return this.#type ?? '';
   }
 
-  /** Four digits, from 1 on. */
-  of(task: NewTask): string {
-    for (const kind of this.#newest) if (areAlike(kind.first, task)) return kind.label;
-    const head = JSON.stringify(headOf(task, { batchId: this.batchId })).slice(1);
-    let kind = this.#byHead.get(head);
+  of(task: NewTask): Kind {
+    for (const kind of this.#newest) if (areAlike(kind.first, task)) return kind;
+    const tail = taskTail(task, { batchId: this.batchId });
+    let kind = this.#byTail.get(tail);
     if (!kind) {
-      kind = { label: label(this.count + 1), first: task };
+      kind = { label: label(this.count + 1), first: task, tail };
       this.#type = this.count === 0 || this.#type === task.type ? task.type : '';
-      this.#byHead.set(head, kind);
+      this.#byTail.set(tail, kind);
       if (this.#newest.length === LOOKED_AT) this.#newest.shift();
       this.#newest.push(kind);
-      this.args.push(9 - task.priority, head, task.timeoutMs, createdData(task));
+      this.args.push(9 - task.priority, task.timeoutMs, createdData(task));
     }
-    return kind.label;
+    return kind;
   }
 }
 

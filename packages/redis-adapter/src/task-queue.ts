@@ -91,7 +91,7 @@ export class RedisTaskQueue implements TaskQueue {
     );
     return answers.map((answer, at) => {
       if (answer instanceof OrchestratorError) return answer;
-      const [, outcomes] = answer as [number, number[]];
+      const outcomes = answer.outcome as readonly number[];
       const tenantId = parts[at]?.tenantId;
       if (outcomes.includes(0) && tenantId !== undefined) void this.state.tellAgain(tenantId);
       return outcomes.map((outcome) => PLAIN[outcome + 1] ?? 'lease_lost');

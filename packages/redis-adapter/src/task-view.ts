@@ -256,3 +256,15 @@ export function headOf(
 export function taskTail(task: NewTask, origin?: TaskOrigin): string {
   return JSON.stringify(headOf(task, origin)).slice(1);
 }
+
+/** For `"at":<13 digits>,"place":<at most 14 digits>`: spaces are nothing in JSON. */
+const ROOM = ' '.repeat('"at":,"place":'.length + 13 + 14);
+
+/**
+ * A task as it is stored, with room where the script writes when and in which place it came.
+ * @param tail the end of its first line, see `taskTail`.
+ * @param payload JSON.
+ */
+export function recordOf(tail: string, payload: string): string {
+  return `{${ROOM},${tail}\n${payload}`;
+}

@@ -8,6 +8,7 @@ import { manyCases } from './many-cases.js';
 import { queueCases } from './queue-cases.js';
 import { sessionCases } from './session-cases.js';
 import { submitCases } from './submit-cases.js';
+import { submitManyCases } from './submit-many-cases.js';
 import { sweepCases } from './sweep-cases.js';
 import { taskCases } from './task-cases.js';
 import { tenantCases } from './tenant-cases.js';
@@ -29,6 +30,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...taskCases,
   ...queueCases,
   ...turnCases,
+  ...submitManyCases,
   ...manyCases,
   ...sweepCases,
   ...journalCases,

@@ -225,28 +225,28 @@ const rotationCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'takes eight of a tenant in a row while others are there, and leaves out none',
+    name: 'takes sixteen of a tenant in a row while others are there, and leaves out none',
     async run(t) {
       const third = `${t.tenantId}-third`;
       const sizes = new Map([
-        [t.tenantId, 19],
-        [t.otherTenantId, 8],
-        [third, 17],
+        [t.tenantId, 35],
+        [t.otherTenantId, 16],
+        [third, 33],
       ]);
       for (const [tenantId, count] of sizes) await submit(t, tenantId, count);
       const seen = new Set<string>();
       const shares: number[][] = [];
       for (let n = 0; n < 5; n += 1) {
-        const claims = await t.claimOfBoth({ max: 24 });
+        const claims = await t.claimOfBoth({ max: 48 });
         for (const { task } of claims) seen.add(task.task_id);
         shares.push([...sizes.keys()].map((tenantId) => countOf(claims, tenantId)));
       }
-      assert.deepEqual(shares[0], [8, 8, 8]);
-      assert.deepEqual(shares[1], [11, 0, 9]);
-      assert.equal(seen.size, 44);
+      assert.deepEqual(shares[0], [16, 16, 16]);
+      assert.deepEqual(shares[1], [19, 0, 17]);
+      assert.equal(seen.size, 84);
       // Who has left because nothing was there comes back with the next one.
       for (const tenantId of sizes.keys()) await submit(t, tenantId, 1);
-      const last = await t.claimOfBoth({ max: 24 });
+      const last = await t.claimOfBoth({ max: 48 });
       assert.deepEqual(
         [...sizes.keys()].map((tenantId) => countOf(last, tenantId)),
         [1, 1, 1],

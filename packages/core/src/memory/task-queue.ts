@@ -8,7 +8,7 @@ import type { TaskEntry } from './task-entry.js';
 import type { TenantState } from './tenant-state.js';
 
 /** At most so many tasks of one tenant in a row, while others are ready too. */
-const TURN = 8;
+const TURN = 16;
 /** Each so many-th claim of a tenant goes to whatever has waited longest. */
 const OLDEST_EVERY = 10;
 

@@ -4,6 +4,7 @@
 --
 -- KEYS  meta and events of the one tenant on a Cluster · else the system's alone
 -- ARGV  the time or '' · then for each tenant: meta key, events key, how many tasks, and what is said of each
+-- They answer for each tenant: effects or nothing · when the first is due, or nothing · what came of each task.
 local SYSTEM = #KEYS == 1 and KEYS[1] or nil
 local MAX_EVENT_AGE = $maxEventAgeMs
 local format = string.format
@@ -61,27 +62,35 @@ local function appendEvents(events, told, seq, followed)
   appendEntry(events, table.concat(told), told.count, seq, followed)
 end
 
+-- `effects` is false for as long as there are none: mostly there are none.
+local function withEffect(effects, effect)
+  effects = effects or {}
+  effects[#effects + 1] = effect
+  return effects
+end
+
 -- What belongs to no tenant, see system: `due` is when the first of its tasks is, `isReady` that it became claimable.
+-- Returns the effects.
 local function tellSystem(prefix, changes, due, indexed, isReady)
-  local effects = {}
+  local effects = false
   if due and (indexed <= now or due < indexed) then
     changes[#changes + 1] = 'due'
     changes[#changes + 1] = format('%d', due)
     if SYSTEM then
       redis.call('ZADD', SYSTEM .. 'due', 'LT', format('%d', due), prefix:match('{([^}]*)}'))
     else
-      effects[#effects + 1] = { 'due', due }
+      effects = withEffect(effects, { 'due', due })
     end
   end
   if isReady and SYSTEM then
     joinRotations(SYSTEM, prefix:match('{([^}]*)}'))
   elseif isReady then
-    effects[#effects + 1] = { 'ready', redis.call('HINCRBY', prefix .. '@meta', 'generation', 1) }
+    effects = withEffect(effects, { 'ready', redis.call('HINCRBY', prefix .. '@meta', 'generation', 1) })
   end
   return effects
 end
 
--- A tenant that was not heard of before.
+-- A tenant that was not heard of before. Returns the effects, with its own.
 local function introduce(prefix, changes, effects)
   for field, value in pairs({ known = '1', epoch = format('%x', now) }) do
     changes[#changes + 1] = field
@@ -90,9 +99,9 @@ local function introduce(prefix, changes, effects)
   redis.call('ZADD', prefix .. '@due', now + MAX_EVENT_AGE, 'events\n')
   if SYSTEM then
     redis.call('ZADD', SYSTEM .. 'tenants', 0, prefix:match('{([^}]*)}'))
-  else
-    effects[#effects + 1] = { 'tenant' }
+    return effects
   end
+  return withEffect(effects, { 'tenant' })
 end
 
 -- What is wrong with one tenant's keys is an answer to that tenant alone.

@@ -1,7 +1,12 @@
 -- How plain tasks of one tenant come to be: what is to be done for each is collected, and done for all at once.
 local CHUNK = 64
 local ORDERED = 1000
-local opening = '{"at":' .. nowText .. ',"place":'
+local opening = '"at":' .. nowText .. ',"place":'
+
+-- A stored task has room for these where it begins.
+local function writePlace(key, place)
+  redis.call('SETRANGE', key, '1', opening .. place)
+end
 
 local function countersOf(meta)
   return redis.call('HMGET', meta, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'known', 'paused', 'max_running',
@@ -74,7 +79,7 @@ local function saveCounters(meta, prefix, known, changes, count, type, due)
     and not (known[8] and (tonumber(known[9]) or 0) >= tonumber(known[8]))
   local effects = tellSystem(prefix, changes, due, tonumber(known[4]) or 0, isReady)
   if not known[6] then
-    introduce(prefix, changes, effects)
+    effects = introduce(prefix, changes, effects)
   end
   redis.call('HSET', meta, unpack(changes))
   return effects

@@ -54,7 +54,7 @@ local function takeBack(prefix, runs, mayTakeSuspect)
 end
 
 local function setAside(prefix, group, id, record, task)
-  local place, priority = record:match('^{"at":%d+,"place":(%d+),"type":"[^"]*","priority":(%d)')
+  local place, priority = record:match('^{"at":%d+,"place":(%d+) *,"type":"[^"]*","priority":(%d)')
   redis.call('SADD', prefix .. '@groups', group)
   redis.call('ZADD', prefix .. '@aside:' .. group, (9 - (task and task.lane or priority)) * PLACES + place, id)
 end
@@ -268,7 +268,7 @@ local HEAD_BYTES = 4096
 local function leaseOne(visit, id, known)
   local lease, runs = visit.lease, visit.runs
   local record = redis.pcall('GETRANGE', visit.prefix .. id, 0, TYPE_BYTES - 1)
-  local type = type(record) == 'string' and record:match('^{"at":%d+,"place":%d+,"type":"([^"]*)"')
+  local type = type(record) == 'string' and record:match('^{"at":%d+,"place":%d+ *,"type":"([^"]*)"')
   if not type then
     -- An id whose task is gone, or is none, is dropped, and nothing else with it.
     return
