@@ -10,6 +10,10 @@ export type StorageLimits = { readonly [K in keyof typeof DEFAULTS]: number };
 /** What a script answers: text, numbers, nothing, and lists of those. */
 export type Reply = string | number | null | readonly Reply[];
 
+/** For each command its error, or its answer. */
+type Answers = [error: Error | null, result: unknown][];
+/** The end of a transaction that was refused because of one of its commands. */
+type Refused = Error & { readonly previousErrors?: readonly Error[] };
 type Sender = Pick<Redis | ChainableCommander, 'msetnx' | 'evalsha'>;
 
 interface Script {
@@ -88,17 +92,20 @@ export class ScriptRunner {
    * Commands that are done all or none. They are sent as they are where there is but one server, which takes much less than
    * a pipeline of the client's.
    */
-  #inOneStep(commands: (client: Sender) => readonly unknown[]): Promise<[Error | null, unknown][] | null> {
+  async #inOneStep(commands: (client: Sender) => readonly unknown[]): Promise<Answers | null> {
     const client = this.#client;
     if (!sendsInOrder(client)) {
       const step = client.multi();
       commands(step);
-      return step.exec();
+      return step.exec().catch((error: Refused) => Promise.reject(error.previousErrors?.[0] ?? error));
     }
-    // What is wrong with one of them is said again at the end.
-    for (const queued of [client.multi({ pipeline: false }), ...commands(client)])
-      void (queued as Promise<unknown>).catch(() => {});
-    return client.exec();
+    let refusal: unknown;
+    for (const queued of [client.multi({ pipeline: false }), ...commands(client)]) {
+      (queued as Promise<unknown>).catch((error: unknown) => {
+        refusal ??= error;
+      });
+    }
+    return client.exec().catch((error: unknown) => Promise.reject(refusal ?? error));
   }
 
   async #runText(
