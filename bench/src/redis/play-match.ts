@@ -4,8 +4,6 @@ import type { Cores } from './pinning.js';
 import type { Match } from './row.js';
 import { type Measured, Stand } from './stand.js';
 
-const WARM_UP_PART = 0.3;
-
 /** One round: what each stage has cost ours and BullMQ. */
 export type Round = Readonly<Record<Side, readonly Measured[]>>;
 
@@ -27,22 +25,18 @@ async function playAll(
   return measured;
 }
 
-function shorter(order: Order): Order {
-  return { ...order, tasks: Math.ceil(order.tasks * WARM_UP_PART) };
-}
-
 /**
- * Both in turn, on servers and in processes of their own that are fresh for this match, `rounds` times after a short one
- * to warm up. The speed of a shared machine drifts from minute to minute, so only what ran in the same round is compared.
+ * Both in turn, on servers and in processes of their own that are fresh for this match, `rounds` times after one to warm
+ * up: with less than that, what is measured is V8 that compiles. The speed of a shared machine drifts from minute to
+ * minute, so only what ran in the same round is compared.
  */
 export async function playMatch(match: Match, { rounds, cores, profiles }: Settings): Promise<Round[]> {
   const kind = match.server ?? {};
   await using ours = await Stand.open('ours', kind, cores);
   // BullMQ knows no tenants, so nothing of it is spread over a Cluster.
   await using bullmq = await Stand.open('bullmq', { ...kind, cluster: false }, cores);
-  const warmUp = match.stages.map(shorter);
-  await playAll(bullmq, warmUp);
-  await playAll(ours, warmUp);
+  await playAll(bullmq, match.stages);
+  await playAll(ours, match.stages);
   const profileOf = (stage: number) =>
     profiles === undefined ? undefined : `${profiles}/${match.name}-${stage}.cpuprofile`;
   const played: Round[] = [];
