@@ -35,7 +35,7 @@ export const DRAIN_MATCHES: readonly Match[] = [
   },
   {
     name: 'drain-t100-c1',
-    stages: [{ work: 'fill', tenants: 100, tasks: 5_000 }, drain(5_000, 1)],
+    stages: [{ work: 'fill', tenants: 100, tasks: 20_000 }, drain(20_000, 1)],
     rows: [rate('drain T100, concurrency 1', 1, { must: 8, aim: 12 })],
   },
   {

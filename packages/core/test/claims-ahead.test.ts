@@ -3,7 +3,9 @@ import { MemoryStorage, Orchestrator } from '../src/index.js';
 import { ClaimsAhead } from '../src/worker/claims-ahead.js';
 import { ManualClock, settled } from './harness.js';
 
-const claim = {} as Parameters<ClaimsAhead['add']>[1];
+const claimOf = (taskId: string) =>
+  ({ task: { tenant_id: 'acme', task_id: taskId } }) as Parameters<ClaimsAhead['add']>[0];
+const named = (taskId: string) => ({ task: { task_id: taskId } });
 
 describe('claims that wait for a slot', () => {
   it('are as many as are worth it: none before anything is known, none for long tasks', () => {
@@ -19,13 +21,28 @@ describe('claims that wait for a slot', () => {
 
   it('come out in their order, with what was rung for them, and go back when they have waited too long', () => {
     const ahead = new ClaimsAhead(400, 1);
-    for (const [at, key] of ['a', 'b', 'c'].entries()) ahead.add(key, { ...claim, token: key }, at);
-    ahead.bell('b');
-    expect(ahead.next()).toMatchObject({ claim: { token: 'a' }, belled: false });
-    expect(ahead.next()).toMatchObject({ claim: { token: 'b' }, belled: true });
+    for (const [at, taskId] of ['a', 'b', 'c'].entries()) ahead.add(claimOf(taskId), at);
+    ahead.bell({ tenantId: 'acme', taskId: 'b' });
+    ahead.bell({ tenantId: 'other', taskId: 'a' });
+    expect(ahead.next()).toMatchObject({ claim: named('a'), belled: false });
+    expect(ahead.next()).toMatchObject({ claim: named('b'), belled: true });
     expect(ahead.takeOlder(1)).toEqual([]);
-    expect(ahead.takeOlder(2)).toMatchObject([{ token: 'c' }]);
+    expect(ahead.takeOlder(2)).toMatchObject([named('c')]);
     expect(ahead.next()).toBeUndefined();
+    expect(ahead.size).toBe(0);
+  });
+
+  it('keep their order when there are always some, however many pass', () => {
+    const ahead = new ClaimsAhead(400, 1);
+    for (let n = 0; n < 5_000; n += 1) {
+      ahead.add(claimOf(`${n}`), n);
+      if (n < 3) continue;
+      expect(ahead.next()?.claim.task.task_id).toBe(`${n - 3}`);
+      expect(ahead.size).toBe(3);
+    }
+    ahead.bell({ tenantId: 'acme', taskId: '4998' });
+    expect(ahead.takeOlder(4_997)).toMatchObject([named('4997')]);
+    expect(ahead.next()).toMatchObject({ claim: named('4998'), belled: true });
   });
 });
 

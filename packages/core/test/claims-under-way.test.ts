@@ -5,7 +5,7 @@ import { type ClaimToAsk, ClaimsUnderWay } from '../src/worker/claims-under-way.
 it('asks again for every claim whose answer was lost, though nothing more is known to wait', async () => {
   const asked: string[] = [];
   const answers: ((claims: readonly Claim[] | undefined) => void)[] = [];
-  const claims = new ClaimsUnderWay('w', ({ claimId }: ClaimToAsk) => {
+  const claims = new ClaimsUnderWay('w', 100, ({ claimId }: ClaimToAsk) => {
     asked.push(claimId);
     return new Promise((resolve) => answers.push(resolve));
   });
@@ -32,4 +32,19 @@ it('asks again for every claim whose answer was lost, though nothing more is kno
   while (!claims.none) await claims.next();
   sendAll();
   expect(asked, 'the one that failed once more').toHaveLength(1);
+});
+
+it.each([
+  [6, 6, 6],
+  [100, 100, 34],
+  [500, 500, 64],
+])('asks for its share of %i tasks at a time: of %i wanted %i', (mostInAll, wanted, share) => {
+  const asked: number[] = [];
+  const claims = new ClaimsUnderWay('w', mostInAll, ({ max }) => {
+    asked.push(max);
+    return new Promise(() => {});
+  });
+  claims.send(wanted);
+  expect(asked).toEqual([share]);
+  expect(claims.coming).toBe(share);
 });

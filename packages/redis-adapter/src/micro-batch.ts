@@ -2,7 +2,7 @@ import { OrchestratorError } from '@agent-orchestrator/core';
 
 interface Waiting<I, O> {
   readonly item: I;
-  readonly resolve: (outcome: O) => void;
+  readonly resolve: (outcome: O | Promise<O>) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -12,8 +12,8 @@ export interface BatchPart<I> {
   readonly items: readonly I[];
 }
 
-/** For each item, in their order; or why nothing was done for this tenant. */
-export type PartOutcome<O> = readonly O[] | OrchestratorError;
+/** For each item, in their order, a promise for what takes longer than the others; or why nothing was done for this tenant. */
+export type PartOutcome<O> = readonly (O | Promise<O>)[] | OrchestratorError;
 
 /** So many go together at most: more would keep the server from others for too long. */
 const MOST = 32;
@@ -92,6 +92,6 @@ export class MicroBatch<I, O> {
 function answer<I, O>(waiting: readonly Waiting<I, O>[], outcome: PartOutcome<O>): void {
   for (const [at, { resolve, reject }] of waiting.entries()) {
     if (outcome instanceof OrchestratorError) reject(outcome);
-    else resolve(outcome[at] as O);
+    else resolve(outcome[at] as O | Promise<O>);
   }
 }

@@ -15,17 +15,17 @@ type Settled = Awaited<ReturnType<TaskQueue['settle']>>;
 type SettleParams = Parameters<TaskQueue['settle']>[0];
 
 interface PlainEnd {
-  readonly taskId: string;
-  readonly token: string;
+  readonly params: SettleParams;
   readonly state: 'completed' | 'failed';
   /** JSON. */
   readonly outcome: string;
 }
 
-const PLAIN: readonly (Settled | 'not_plain')[] = ['not_plain', 'lease_lost', 'settled'];
+/** What the script says of a task that is more than plain. */
+const NOT_PLAIN = -1;
 
 export class RedisTaskQueue implements TaskQueue {
-  readonly #ends: MicroBatch<PlainEnd, Settled | 'not_plain'>;
+  readonly #ends: MicroBatch<PlainEnd, Settled>;
 
   constructor(
     private readonly state: RedisState,
@@ -64,17 +64,11 @@ export class RedisTaskQueue implements TaskQueue {
 
   /** The usual end goes together with others. Which tasks are more than that, the script sees. */
   settle(params: SettleParams): Promise<Settled> {
-    const { tenantId, taskId, token, settlement } = params;
+    const { tenantId, settlement } = params;
     const { kind } = settlement;
     const isUsual = kind === 'failed' || (kind === 'completed' && !settlement.answer);
     if (!isUsual) return this.#settleAlone(params);
-    return this.#ends
-      .add(tenantId, { taskId, token, state: kind, outcome: outcomeOf(settlement) })
-      .then((answer) => {
-        if (answer === 'not_plain') return this.#settleAlone(params);
-        this.claims.released(params);
-        return answer;
-      });
+    return this.#ends.add(tenantId, { params, state: kind, outcome: outcomeOf(settlement) });
   }
 
   async #settleAlone({ tenantId, taskId, token, settlement }: SettleParams): Promise<Settled> {
@@ -84,18 +78,24 @@ export class RedisTaskQueue implements TaskQueue {
     return answer as Settled;
   }
 
-  async #end(parts: readonly BatchPart<PlainEnd>[]): Promise<readonly PartOutcome<Settled | 'not_plain'>[]> {
+  async #end(parts: readonly BatchPart<PlainEnd>[]): Promise<readonly PartOutcome<Settled>[]> {
     const answers = await this.state.changeMany(
       'settlePlain',
       parts.map(({ tenantId, items }) => ({ tenantId, args: endArguments(items) })),
     );
     return answers.map((answer, at) => {
-      if (answer instanceof OrchestratorError) return answer;
+      const part = parts[at];
+      if (answer instanceof OrchestratorError || !part) return answer as OrchestratorError;
       const outcomes = answer.outcome as readonly number[];
-      const tenantId = parts[at]?.tenantId;
-      if (outcomes.includes(0) && tenantId !== undefined) void this.state.tellAgain(tenantId);
-      return outcomes.map((outcome) => PLAIN[outcome + 1] ?? 'lease_lost');
+      if (outcomes.includes(0)) void this.state.tellAgain(part.tenantId);
+      return part.items.map(({ params }, item) => this.#settled(params, outcomes[item]));
     });
+  }
+
+  #settled(params: SettleParams, outcome: number | undefined): Settled | Promise<Settled> {
+    if (outcome === NOT_PLAIN) return this.#settleAlone(params);
+    this.claims.released(params);
+    return outcome === 1 ? 'settled' : 'lease_lost';
   }
 
   async wake({ tenantId, taskId }: Parameters<TaskQueue['wake']>[0]): ReturnType<TaskQueue['wake']> {
@@ -112,8 +112,9 @@ function endArguments(items: readonly PlainEnd[]): (string | number)[] {
   const args: (string | number)[] = [items.length];
   let before: PlainEnd | undefined;
   for (const item of items) {
-    const { taskId, token, state, outcome } = item;
-    if (token !== before?.token || state !== before.state) args.push('', state, token);
+    const { state, outcome } = item;
+    const { taskId, token } = item.params;
+    if (token !== before?.params.token || state !== before.state) args.push('', state, token);
     args.push(taskId, outcome);
     before = item;
   }

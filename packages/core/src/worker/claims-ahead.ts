@@ -1,4 +1,3 @@
-import { ShortLivedMap } from '../short-lived-map.js';
 import type { Claim } from '../storage/task-queue.js';
 
 /** A class, since V8 may allocate literals where only a full collection finds them, with all that they refer to. */
@@ -17,13 +16,17 @@ class Waiting {
 const AHEAD_MS = 20;
 /** How much the newest run counts in the average. */
 const NEWEST = 0.05;
+/** The line is moved up when so many have left its beginning. */
+const LEFT = 1_024;
 
 /**
  * Claims that wait in this worker for a slot, so that the next task is there when one ends. How many adapts to how long
  * tasks take: hundreds where they take a fraction of a millisecond, none where they take seconds.
  */
 export class ClaimsAhead {
-  readonly #waiting = new ShortLivedMap<string, Waiting>();
+  /** Those before `#first` have left. */
+  readonly #line: (Waiting | undefined)[] = [];
+  #first = 0;
   #averageMs: number | undefined;
 
   /**
@@ -36,7 +39,7 @@ export class ClaimsAhead {
   ) {}
 
   get size(): number {
-    return this.#waiting.size;
+    return this.#line.length - this.#first;
   }
 
   /** How many may wait, as tasks are now. */
@@ -51,32 +54,40 @@ export class ClaimsAhead {
     this.#averageMs = this.#averageMs === undefined ? ms : this.#averageMs + (ms - this.#averageMs) * NEWEST;
   }
 
-  add(key: string, claim: Claim, now: number): void {
-    this.#waiting.set(key, new Waiting(claim, now));
+  add(claim: Claim, now: number): void {
+    if (this.#first >= LEFT) {
+      this.#line.splice(0, this.#first);
+      this.#first = 0;
+    }
+    this.#line.push(new Waiting(claim, now));
   }
 
-  bell(key: string): void {
-    const waiting = this.#waiting.get(key);
-    if (waiting) waiting.belled = true;
+  bell({ tenantId, taskId }: { readonly tenantId: string; readonly taskId: string }): void {
+    for (let at = this.#first; at < this.#line.length; at += 1) {
+      const waiting = this.#line[at];
+      const task = waiting?.claim.task;
+      if (waiting && task?.task_id === taskId && task.tenant_id === tenantId) waiting.belled = true;
+    }
   }
 
   /** The one that has waited longest. */
   next(): { readonly claim: Claim; readonly belled: boolean } | undefined {
-    for (const [key, waiting] of this.#waiting.entries()) {
-      this.#waiting.delete(key);
-      return waiting;
-    }
-    return undefined;
+    const next = this.#line[this.#first];
+    if (!next) return undefined;
+    this.#line[this.#first] = undefined;
+    this.#first += 1;
+    if (this.#first === this.#line.length) this.#first = this.#line.length = 0;
+    return next;
   }
 
   /** Takes out those that have waited since before `since`. */
   takeOlder(since: number): readonly Claim[] {
     const taken: Claim[] = [];
-    for (const [key, waiting] of this.#waiting.entries()) {
-      if (waiting.since > since) break;
-      this.#waiting.delete(key);
-      taken.push(waiting.claim);
+    for (;;) {
+      const first = this.#line[this.#first];
+      if (!first || first.since > since) return taken;
+      this.next();
+      taken.push(first.claim);
     }
-    return taken;
   }
 }

@@ -1,9 +1,10 @@
 import type { Claim } from '../storage/task-queue.js';
 
-/** One claim asks for no more: while the storage looks for the next ones, the worker has something to do. */
-const MOST_A_CLAIM = 64;
 /** So many at once, where more waits than one takes: the storage looks for tasks while those before are run. */
 const AT_ONCE = 3;
+/** Each asks for its share of what the worker takes in all, but for no fewer than this, and for no more. */
+const FEWEST_A_CLAIM = 16;
+const MOST_A_CLAIM = 64;
 
 export interface ClaimToAsk {
   readonly claimer: string;
@@ -29,12 +30,17 @@ export class ClaimsUnderWay {
   #toAskAgain = 0;
   #coming = 0;
   #moreWaits = false;
+  readonly #mostAClaim: number;
 
+  /** @param mostInAll how many tasks the worker takes at once, those ahead included. */
   constructor(
     private readonly workerId: string,
+    mostInAll: number,
     /** Asks the storage; `undefined` when that failed. */
     private readonly ask: (claim: ClaimToAsk) => Promise<readonly Claim[] | undefined>,
-  ) {}
+  ) {
+    this.#mostAClaim = Math.max(FEWEST_A_CLAIM, Math.min(MOST_A_CLAIM, Math.ceil(mostInAll / AT_ONCE)));
+  }
 
   get none(): boolean {
     return this.#asked.length === 0;
@@ -59,7 +65,7 @@ export class ClaimsUnderWay {
     const claimer = this.#free.shift() ?? 0;
     this.#failed = Math.max(0, this.#failed - 1);
     this.#toAskAgain = Math.max(0, this.#toAskAgain - 1);
-    const max = Math.min(wanted, MOST_A_CLAIM);
+    const max = Math.min(wanted, this.#mostAClaim);
     this.#coming += max;
     this.#asked.push({ max, claims: this.#claim(claimer, max) });
   }

@@ -97,7 +97,8 @@ export class Worker {
   ) {
     this.workerId = ports.random.uuid();
     this.#ahead = new ClaimsAhead(settings.prefetch, settings.concurrency);
-    this.#claims = new ClaimsUnderWay(this.workerId, (claim) => this.#claim(claim));
+    const mostInAll = settings.concurrency + settings.prefetch;
+    this.#claims = new ClaimsUnderWay(this.workerId, mostInAll, (claim) => this.#claim(claim));
     this.#keeper = new LeaseKeeper(ports, settings, {
       held: () => this.#runs.values().map(({ run }) => run),
       announce: () => this.announce(),
@@ -157,9 +158,8 @@ export class Worker {
       this.#dry = false;
       this.#wake();
     } else if (bell.bell === 'task') {
-      const key = runKey(bell.tenantId, bell.taskId);
-      this.#ahead.bell(key);
-      this.#runs.get(key)?.run.bell();
+      this.#ahead.bell(bell);
+      this.#runs.get(runKey(bell.tenantId, bell.taskId))?.run.bell();
     }
   }
 
@@ -215,7 +215,7 @@ export class Worker {
       const claims = await this.#claims.next();
       for (const claim of claims) {
         if (graceOver.aborted) void this.#settle(claim, { kind: 'released' });
-        else this.#ahead.add(runKey(claim.task.tenant_id, claim.task.task_id), claim, this.#clock.now());
+        else this.#ahead.add(claim, this.#clock.now());
       }
       // Before what has come is begun, so that the storage is not idle meanwhile.
       if (this.#claims.moreWaits) this.#askForMore(signal);
@@ -350,12 +350,14 @@ export class Worker {
   }
 
   /** Never rejects: what can't be settled is another worker's once its lease has run out. */
-  #settle({ task, token }: Claim, settlement: Settlement): Promise<void> {
+  async #settle({ task, token }: Claim, settlement: Settlement): Promise<void> {
     const params = { tenantId: task.tenant_id, taskId: task.task_id, token, settlement };
     const until = this.#clock.now() + this.settings.leaseMs;
-    return this.ports.storage.queue
-      .settle(params)
-      .then(STAY, (error: unknown) => this.#settleAgain(params, error, until));
+    try {
+      await this.ports.storage.queue.settle(params);
+    } catch (error) {
+      await this.#settleAgain(params, error, until);
+    }
   }
 
   async #settleAgain(params: Settling, failure: unknown, until: number): Promise<void> {
