@@ -1,11 +1,11 @@
-import { drain } from './drain-rows.js';
+import { drain, MANY } from './drain-rows.js';
 import { type Match, rate, redisCpu } from './row.js';
 
 /** Nobody runs anything while tasks are stored. One tenant and a hundred are measured where they are drained. */
 export const SUBMIT_MATCHES: readonly Match[] = [
   {
     name: 'submit-t10',
-    stages: [{ work: 'submit', tenants: 10, tasks: 20_000, inFlight: 100 }],
+    stages: [{ work: 'submit', tenants: 10, tasks: MANY, inFlight: 100 }],
     rows: [rate('submit T10, 100 in flight', 0, { must: 1.6, aim: 1.9 })],
   },
   {
@@ -28,7 +28,7 @@ export const APPENDONLY_MATCHES: readonly Match[] = [
   {
     name: 'aof-drain',
     server: { appendonly: true },
-    stages: [{ work: 'submit', tenants: 100, tasks: 20_000, inFlight: 100 }, drain(20_000, 100)],
+    stages: [{ work: 'submit', tenants: 100, tasks: MANY, inFlight: 100 }, drain(MANY, 100)],
     rows: [
       rate('AOF: drain T100, concurrency 100', 1, { must: 3, aim: 4 }),
       rate('AOF: submit T100, 100 in flight', 0, { must: 1.2, aim: 1.4 }),

@@ -243,7 +243,7 @@ export class Worker {
     const free = Math.max(0, this.#free - had);
     const { room } = this.#ahead;
     const ahead = room - Math.max(0, had - this.#free);
-    return free > 0 || ahead > room / 2 ? free + Math.max(0, ahead) : 0;
+    return free > 0 || ahead * 2 > room ? free + Math.max(0, ahead) : 0;
   }
 
   /** Begins what waits, as far as there are free slots. */
