@@ -124,6 +124,12 @@ export const EVERY_CALL: readonly Call[] = [
     (s) => first(s.events.follow({ tenantId: 'acme', after: 'x:1', signal: new AbortController().signal })),
   ],
   [
+    'events.followEnds',
+    'work',
+    (s) =>
+      first(s.events.followEnds({ tenantId: 'acme', after: 'x:1', signal: new AbortController().signal })),
+  ],
+  [
     'usage.add',
     'work',
     (s) => s.usage.add({ tenantId: 'acme', id: 'u', model: 'm', operation: 'o', tokens: 1, savedTokens: 0 }),

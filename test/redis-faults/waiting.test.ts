@@ -19,7 +19,7 @@ function open(url = server.url) {
     types: { has: () => true, checkPayload: () => undefined },
   });
   const get = vi.spyOn(storage.tasks, 'get');
-  const follow = vi.spyOn(storage.events, 'follow');
+  const follow = vi.spyOn(storage.events, 'followEnds');
   onTestFinished(async () => {
     registry.close();
     await storage.close();
@@ -49,7 +49,7 @@ async function runOne(storage: RedisStorage, tenant: string, result: unknown): P
 }
 
 describe('waiting for a task on Redis', () => {
-  it('asks for a task that was submitted here once it has ended, and not before', async () => {
+  it('is told all there is of a task that was submitted here when it has ended, but of the first one', async () => {
     const tenant = tenantId();
     const { registry, get, follow } = open();
     const worker = open();
@@ -57,8 +57,12 @@ describe('waiting for a task on Redis', () => {
       const { task } = await registry.submit({ tenantId: tenant, body: { type: tenant } });
       const waiting = registry.wait({ tenantId: tenant, taskId: task.task_id });
       await runOne(worker.storage, tenant, `result ${n}`);
-      expect(await waiting).toMatchObject({ status: 'completed', result: `result ${n}`, version: 1 });
-      expect(get.mock.calls.length).toBe(n + 1);
+      const ended = await waiting;
+      expect(ended).toMatchObject({ status: 'completed', result: `result ${n}`, version: 1 });
+      // What was submitted before anybody waited here is asked for.
+      expect(get.mock.calls.length).toBe(1);
+      const found = await worker.storage.tasks.get({ tenantId: tenant, taskId: task.task_id });
+      expect(JSON.stringify(ended)).toBe(JSON.stringify(found?.task));
     }
     expect(follow).toHaveBeenCalledTimes(1);
   });
@@ -122,8 +126,8 @@ describe('waiting for a task on Redis', () => {
     const { task } = await registry.submit({ tenantId: tenant, body: { type: tenant } });
     const where = { tenantId: tenant, taskId: task.task_id };
     const waiting = registry.wait(where).catch((error: unknown) => error);
-    const channel = `orchestrator:events:{${tenant}}`;
-    await vi.waitFor(async () => expect(await own.ask(['PUBSUB', 'NUMSUB', channel])).toContain(1));
+    const meta = `orchestrator:tasks:{${tenant}}:@meta`;
+    await vi.waitFor(async () => expect(await own.ask(['HGET', meta, 'awaited'])).toMatch(/ \d+$/));
     await own.ask(['CONFIG', 'SET', 'appendfsync', 'always']);
     await registry.submit({ tenantId: tenant, body: { type: 'other' } });
     await own.kill();

@@ -70,7 +70,7 @@ export type {
   StepOutcome,
   StepRequest,
 } from './storage/call-journal.js';
-export type { EventLog, LogGap } from './storage/event-log.js';
+export type { EventLog, LogGap, TaskEnd } from './storage/event-log.js';
 export type { SessionState, SessionStore } from './storage/session-store.js';
 export type { Claim, Lease, Runnable, Settlement, Swept, TaskQueue } from './storage/task-queue.js';
 export type {

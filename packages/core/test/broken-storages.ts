@@ -1,4 +1,5 @@
 import { MemoryStorage, type Storage } from '../src/index.js';
+import { brokenEnds } from './broken-ends.js';
 import type { ManualClock } from './harness.js';
 
 /** A storage with one mistake. */
@@ -15,7 +16,7 @@ type Part = Exclude<keyof Storage, 'ping' | 'close'>;
 type Parameter = ReturnType<typeof JSON.parse>;
 type Answer = { [key: string]: unknown };
 type Original = (params: object) => Promise<Answer>;
-type Mistake = (params: Parameter, original: Original, storage: Storage) => unknown;
+export type Mistake = (params: Parameter, original: Original, storage: Storage) => unknown;
 
 function broken(where: string, mistakes: Readonly<Record<string, Mistake>>): BrokenStorage[] {
   const [part, method] = where.split('.') as [Part, string];
@@ -479,6 +480,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
         if (event['event'] !== 'gap') yield event;
     } as Mistake,
   }),
+  ...broken('events.followEnds', brokenEnds),
   ...broken('tenants.get', {
     'knows no settings': answers((standing) => ({ ...standing, settings: { weight: 1, paused: false } })),
     'does not know what runs': answers((standing) => ({ ...standing, running: 0 })),

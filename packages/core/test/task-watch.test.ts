@@ -11,9 +11,9 @@ afterEach(() => h.stop());
 it('waiting for a task outlasts a log that can not be followed for a while', async () => {
   h.orchestrator.workflow('waits', (ctx) => ctx.waitForSignal('go'));
   await h.orchestrator.start();
-  const follow = h.storage.events.follow.bind(h.storage.events);
+  const follow = h.storage.events.followEnds.bind(h.storage.events);
   let failures = 2;
-  h.storage.events.follow = (params) => {
+  h.storage.events.followEnds = (params) => {
     failures -= 1;
     if (failures >= 0) throw new OrchestratorError('storage_unavailable', 'gone for a moment');
     return follow(params);
@@ -32,13 +32,13 @@ async function waitable() {
   h.orchestrator.workflow('waits', (ctx) => ctx.waitForSignal('go'));
   await h.orchestrator.start();
   const { tasks, events } = h.storage;
-  const [get, follow] = [tasks.get.bind(tasks), events.follow.bind(events)];
+  const [get, follow] = [tasks.get.bind(tasks), events.followEnds.bind(events)];
   const asked = { gets: 0, followers: 0, following: 0 };
   tasks.get = (params) => {
     asked.gets += 1;
     return get(params);
   };
-  events.follow = async function* (params) {
+  events.followEnds = async function* (params) {
     asked.followers += 1;
     asked.following += 1;
     try {
@@ -162,4 +162,29 @@ it('who has looked before the log was followed looks again once another one has 
   expect(await waiting).toMatchObject({ status: 'completed' });
   over.abort();
   await second;
+});
+
+it('everybody who waits gets the task as the log brings it, each his own, and nobody asks', async () => {
+  const { asked, submit, end, get } = await waitable();
+  const { events } = h.storage;
+  const follow = events.followEnds.bind(events);
+  events.followEnds = async function* (params) {
+    for await (const told of follow(params)) {
+      if (told.event === 'gap') yield told;
+      else {
+        const found = await get({ tenantId: 'acme', taskId: told.task_id });
+        if (found) yield { ...told, task: () => structuredClone(found.task) };
+      }
+    }
+  };
+  const taskId = await submit();
+  const waiting = [h.acme.tasks.wait(taskId), h.acme.tasks.wait(taskId)];
+  await h.clock.advance(0);
+  asked.gets = 0;
+  await end(taskId);
+  const [one, other] = await Promise.all(waiting);
+  expect(asked.gets).toBe(0);
+  expect(one).toMatchObject({ status: 'completed', result: 'on' });
+  expect(other).toEqual(one);
+  expect(other).not.toBe(one);
 });

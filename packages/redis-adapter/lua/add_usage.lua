@@ -1,7 +1,7 @@
 -- Adds to the ledger, once for each id.
 --
 -- @args   {model, operation, tokens, saved} · id
---@include time tenant state task trim events due rotation system usage
+--@include time tenant state task trim waiting events due rotation system usage
 local REMEMBERED = 30 * DAY
 local params = cjson.decode(ARGV[2])
 local marker = NAMESPACE .. ':usage:{' .. TENANT .. '}:id:' .. ARGV[3]

@@ -3,7 +3,7 @@
 -- @args   {id, token, seen, max_steps, key, kind, name, signal?, due?,
 --         call?: {id, service, operation, tries, delay, silence}}
 -- @return answer, the step, its outcome, news
---@include time tenant state task trim events due rotation system steps
+--@include time tenant state task trim waiting events due rotation system steps
 local params = cjson.decode(ARGV[2])
 local task = leased(params.id, params.token)
 if not task then

@@ -2,7 +2,7 @@
 --
 -- @args   {id, reason, grace}
 -- @return whether there is such a batch
---@include time tenant state task trim events due rotation system ready session lines steps held ending
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held ending
 local params = cjson.decode(ARGV[2])
 local items = redis.call('LRANGE', PREFIX .. '@batch:' .. params.id .. ':items', 0, -1)
 -- From the back: cancelling one lets the next in line in, and that one is to end without having started.

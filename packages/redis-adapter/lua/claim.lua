@@ -2,10 +2,10 @@
 --
 -- <system>rotation:<pool>  tenants by virtual time · <system>claimed:<claimer>  its last claim id, and by tenant what it took
 -- @keys   system
--- @args   now · {pool, worker, claimer, token, max, lease, runs, may_suspect, turn}
+-- @args   now · {pool, worker, claimer, token, max, lease, runs, may_suspect, turn, wait (for how long, if it may, see orders)}
 -- @return the time · for each tenant {tenant, the version of its tasks and their ids, or 0 and the tasks (see visit)} ·
 --         when the leases end · when they are few, what they are made of, in their order
---@include time trim oldest turns visit state resend
+--@include time trim oldest turns visit state resend orders
 local SYSTEM = KEYS[1]
 local NAMESPACE = SYSTEM:match('^(.*):system:')
 local params = cjson.decode(ARGV[2])
@@ -20,7 +20,8 @@ end
 local claims, tenants, claimed = {}, {}, {}
 local marker = SYSTEM .. 'claimed:' .. params.claimer
 local last = redis.call('GET', marker)
-if last and last:match('^[^\n]*') == params.token then
+local waited = isOrder(last)
+if last and not waited and last:match('^[^\n]*') == params.token then
   for tenant, ids in last:gmatch('\n(%S+) ([^\n]+)') do
     claims[#claims + 1] = { tenant, 0, stillHeld(prefixOf(tenant), ids, params.token) }
   end
@@ -60,5 +61,12 @@ if time then
 end
 if #tenants > 0 then
   redis.call('SET', marker, params.token .. '\n' .. table.concat(tenants, '\n'), 'PX', MARKER_LIVES)
+elseif params.wait then
+  placeOrder(SYSTEM, params)
+elseif waited then
+  redis.call('DEL', marker)
+end
+if waited and (#tenants > 0 or not params.wait) then
+  dropOrder(SYSTEM, params)
 end
 return { now, claims, lease.expires, recordsOf(claimed, params.max - left) }

@@ -2,7 +2,7 @@
 --
 -- @args   {id, grace}
 -- @return answer, the session's fields
---@include time tenant state task trim events due rotation system ready session lines steps held ending
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held ending
 local params = cjson.decode(ARGV[2])
 local status = sessionField(params.id, 'status')
 if not status then

@@ -1,7 +1,7 @@
 -- What an operator sets. Fields with '' are removed.
 --
 -- @args   field, value, field, value …
---@include time tenant state task trim events due rotation system
+--@include time tenant state task trim waiting events due rotation system
 for at = 2, #ARGV, 2 do
   if ARGV[at + 1] == '' then
     redis.call('HDEL', META, ARGV[at])

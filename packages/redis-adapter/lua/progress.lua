@@ -2,7 +2,7 @@
 --
 -- @args   {id, token?, change} · progress, as JSON
 -- @return answer
---@include time tenant state task trim events due rotation system repeats
+--@include time tenant state task trim waiting events due rotation system repeats
 local params = cjson.decode(ARGV[2])
 local task = load(params.id)
 if not task then

@@ -1,15 +1,20 @@
 -- Events after a position. A large result stands with its task.
 --
--- @args   seq, or -1 for none · how many entries · for how long somebody follows, or 0 · what to say on the log's channel: who
---         hears it there hears of everything that comes after this answer, or ''
+-- @args   seq, or -1 for none · how many entries · for how long somebody follows, or 0 · what to say where he is told of what
+--         comes: who hears it there hears of everything that comes after this answer, or '' · the process that only waits for
+--         tasks to end, or ''
 -- @return seq of the last · entries as id, JSON · large results by task id · epoch
---@include time tenant epoch
-local after, most, follows, mark = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-if follows > 0 then
+--@include time tenant waiting epoch
+local after, most, follows, mark, process = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
+if process ~= '' then
+  setMeta('awaited', nowAwaited(meta.awaited, process, now + follows))
+elseif follows > 0 then
   setMeta('followed', now + follows)
-  saveMeta()
 end
-if mark ~= '' then
+saveMeta()
+if mark ~= '' and process ~= '' then
+  redis.call('PUBLISH', BELLS .. ':' .. process, TENANT .. ' = ' .. mark)
+elseif mark ~= '' then
   redis.call('PUBLISH', EVENTS, '= ' .. mark)
 end
 local entries, results = {}, {}

@@ -2,7 +2,7 @@
 --
 -- @args   {id, token?, seen, key, call?, answer: {job} or an outcome (see outcomes)}
 -- @return answer, news
---@include time tenant state task trim events due rotation system ready session lines steps held calls ending usage outcomes reports
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending usage outcomes reports
 local params = cjson.decode(ARGV[2])
 local task
 if params.token then

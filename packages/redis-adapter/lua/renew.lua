@@ -2,7 +2,7 @@
 --
 -- @args   {lease, tasks: [id, token, id, token …]}
 -- @return for each, whether it is lost
---@include time tenant state task trim due events system steps
+--@include time tenant state task trim waiting due events system steps
 local params = cjson.decode(ARGV[2])
 local expires, kept, lost = now + params.lease, {}, {}
 for at = 1, #params.tasks, 2 do

@@ -2,7 +2,7 @@
 --
 -- @args   a report (see reports), as JSON · its bytes · id to know it by if it has none
 -- @return answer, task id or held id
---@include time tenant state task trim events due rotation system ready session lines steps held calls ending usage outcomes reports repeats
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending usage outcomes reports repeats
 local HELD_LIVES, MAX_HELD, MAX_HELD_BYTES = $heldFrameMs, $maxHeldFrames, $maxHeldBytes
 local report, bytes = cjson.decode(ARGV[2]), tonumber(ARGV[3])
 local found = findCall(report)

@@ -4,7 +4,7 @@
 -- @args   now · for each tenant: meta, events, tasks, then for each task: id, result or error as JSON; and before those to
 --         whom they apply: '', state (completed or failed), token
 -- @return the time · for each tenant, see many: for each task 1 ended, 0 lease lost, -1 not so plain (see settle)
---@include time rotation trim many
+--@include time rotation trim waiting many
 local RETENTION, DEAD_RETENTION = $retentionMs, $deadLetterRetentionMs
 local REFER_ABOVE = 4096
 
@@ -14,15 +14,16 @@ local endings = {}
 local function endingOf(state, token)
   local known = endings[state]
   if known then
-    return known.token == token and known.text or nil
+    return known.token == token and known or nil
   end
   local versionAndBegan, holder = state:match('^l(.*) %d+ (%S*) %S*$')
   if holder ~= token then
     return nil
   end
-  local text = versionAndBegan .. ' ' .. nowText .. '\n'
-  endings[state] = { token = token, text = text }
-  return text
+  endings[state] = {
+    token = token, version = versionAndBegan:match('%d+'), text = versionAndBegan .. ' ' .. nowText .. '\n',
+  }
+  return endings[state]
 end
 
 local function keepUntil(prefix, at, kept, last, changes)
@@ -52,13 +53,13 @@ local function settleIn(meta, events, asked)
       ended[id] = true
       ended[#ended + 1] = id
       done[#done + 1] = id
-      done[#done + 1] = (success and 'c' or 'f') .. ending .. outcome
+      done[#done + 1] = (success and 'c' or 'f') .. ending.text .. outcome
       if not success then
         tell(told, '["f","' .. id .. '",3,null,' .. outcome .. ']')
       elseif #outcome > REFER_ABOVE then
         tell(told, '["d","' .. id .. '",3,null,null,1]')
       else
-        tellCompleted(told, id, outcome)
+        tellCompleted(told, id, ending.version, outcome)
       end
       if success then
         kept[#kept + 1] = id
@@ -71,11 +72,15 @@ local function settleIn(meta, events, asked)
   if #ended == 0 then
     return answer
   end
-  local known = redis.call('HMGET', meta, 'seq', 'processing', 'completed', 'due', 'followed', 'running', 'last_retention', 'max_running', 'failed')
+  local known = redis.call('HMGET', meta, 'seq', 'processing', 'completed', 'due', 'followed', 'running', 'last_retention', 'max_running', 'failed', 'awaited')
   local seq, running = (tonumber(known[1]) or 0) + #ended, (tonumber(known[6]) or 0) - #ended
   redis.call('HDEL', prefix .. '@live', unpack(ended))
   redis.call('HSET', prefix .. '@done', unpack(done))
-  appendEvents(events, told, seq, known[5])
+  local entry = appendEvents(events, told, seq, known[5])
+  if known[10] then
+    local namespace, tenant = prefix:match('^(.*):tasks:{(.*)}:$')
+    tellWaiting(namespace, tenant, known[10], format('%d ', seq) .. entry)
+  end
   local changes = {
     'seq', format('%d', seq), 'processing', format('%d', (tonumber(known[2]) or 0) - #ended),
     'completed', format('%d', (tonumber(known[3]) or 0) + #kept), 'running', format('%d', running),

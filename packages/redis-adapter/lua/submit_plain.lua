@@ -1,4 +1,5 @@
--- Stores tasks that are free to run: no session, batch, key or time to wait for.
+-- Stores tasks that are free to run: no session, batch, key or time to wait for. A lone one that a worker waits for is
+-- handed to it, see handing.
 --
 -- @keys   see many
 -- @args   now · mark, see stored · for each tenant: meta, events, tasks, max_waiting, their type or '' when they differ,
@@ -6,7 +7,7 @@
 -- @return the time · for each tenant, see many: when the log began · for each task its place, 0 when its id is taken, -1
 --         when too many wait · or nothing, when nothing was stored
 --@intake
---@include time rotation trim many types stored plain_creation
+--@include time rotation trim many types stored plain_creation orders handing
 local function store(key, record, place)
   if not areStored and not redis.call('SET', key, record, 'NX') then
     return false
@@ -44,6 +45,11 @@ local function submitTo(meta, events, count, first, max, type)
   return answer
 end
 
+local function set(changes, field, value)
+  changes[#changes + 1] = field
+  changes[#changes + 1] = format('%d', value)
+end
+
 -- A lone task of a tenant: the same, with no table for anything.
 local function submitOne(meta, events, _, at, max, type)
   local prefix, id, known = meta:sub(1, -6), ARGV[at], countersOf(meta)
@@ -56,10 +62,25 @@ local function submitOne(meta, events, _, at, max, type)
     return { false, false, '', 0 }
   end
   redis.call('RPUSH', prefix .. '@made', place .. ' ' .. till .. ' ' .. id)
+  local created = '["C",' .. ARGV[at + 4] .. ',"' .. id .. '"]'
+  local isFirst = redis.call('ZCARD', prefix .. '@ready') == 0
+  local handed, expires
+  if isFirst then
+    handed, expires = handOver(prefix, known, type, id)
+  end
+  if handed then
+    appendEntry(events, '[' .. nowText .. ',' .. created .. ',["S","' .. id .. '"]]', 2, seq + 1, known[5])
+    set(handed, 'seq', seq + 1)
+    set(handed, 'processing', (tonumber(known[12]) or 0) + 1)
+    set(handed, 'running', (tonumber(known[9]) or 0) + 1)
+    set(handed, 'last_deadline', deadline)
+    local due = math.min(deadline, expires)
+    return { saveCounters(meta, prefix, known, handed, false, type, due), due, known[13] or format('%x', now), seq }
+  end
   redis.call('ZADD', prefix .. '@ready', format('%s%014d', ARGV[at + 1], seq), id)
-  appendEntry(events, '[' .. nowText .. ',["C",' .. ARGV[at + 4] .. ',"' .. id .. '"]]', 1, seq, known[5])
+  appendEntry(events, '[' .. nowText .. ',' .. created .. ']', 1, seq, known[5])
   local changes = { 'seq', place, 'pending', format('%d', pending), 'last_deadline', till }
-  return { saveCounters(meta, prefix, known, changes, 1, type, deadline), deadline, known[13] or format('%x', now), seq }
+  return { saveCounters(meta, prefix, known, changes, isFirst, type, deadline), deadline, known[13] or format('%x', now), seq }
 end
 
 local answers, at = {}, 3

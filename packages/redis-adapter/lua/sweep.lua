@@ -4,7 +4,7 @@
 -- @due  "kind newline what" by time
 -- @args   most
 -- @return duties done, as kind, count, kind, count … · when the next one is due · the time
---@include time tenant state task trim events due rotation system ready session lines steps held calls ending usage outcomes duties
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending usage outcomes duties
 local left, done = tonumber(ARGV[2]), {}
 
 local function perform(kind, what)

@@ -3,7 +3,7 @@
 -- @args   {id, rev, agent?, change} · the new context, as JSON
 -- @return answer, the session's fields
 --@intake
---@include time tenant state task trim events due rotation system session repeats
+--@include time tenant state task trim waiting events due rotation system session repeats
 local params = cjson.decode(ARGV[2])
 local status, rev = unpack(redis.call('HMGET', SESSIONS .. params.id, 'status', 'rev'))
 if not status then

@@ -1,7 +1,7 @@
 -- Puts a tenant back where a crash between two steps may have left it out: into the rotations, and the index of due times.
 --
 -- @args   1: it may not even be known
---@include time tenant state task trim events due rotation system
+--@include time tenant state task trim waiting events due rotation system
 if redis.call('EXISTS', READY) == 1 or redis.call('EXISTS', PREFIX .. '@groups') == 1 then
   becameReady = true
 end

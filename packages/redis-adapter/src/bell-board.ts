@@ -15,6 +15,7 @@ interface CancelledCall {
 type Follower = (message: string) => void;
 
 const SAID_AGAIN_MS = 200;
+const HANDED = 'claimed ';
 
 /**
  * Bells of this process, and those that come over pub/sub. They are hints: one that is lost while the connection is away
@@ -27,6 +28,8 @@ export class BellBoard {
   readonly #keys: Keys;
   readonly #channels = new Set<string>();
   readonly #workers = new Set<string>();
+  /** By claim id: who waits to be handed a task. */
+  readonly #handed = new Map<string, (told: string) => void>();
   #line = 0;
 
   /** @param subscriber a connection of its own: one that listens can do nothing else. */
@@ -80,6 +83,12 @@ export class BellBoard {
       this.#followers.delete(channel);
       this.#unsubscribe(channel);
     };
+  }
+
+  /** Calls `take` with what is told of a task that is handed to a claim of a worker of this process. */
+  expectHanded(claimId: string, take: (told: string) => void): () => void {
+    this.#handed.set(claimId, take);
+    return () => this.#handed.delete(claimId);
   }
 
   /** Resolves once everything that was rung before has arrived here, by way of each of the servers. */
@@ -146,6 +155,9 @@ export class BellBoard {
       for (const follower of followers) follower(message);
     } else if (message === 'ready') {
       this.ring({ bell: 'ready' });
+    } else if (message.startsWith(HANDED)) {
+      const end = message.indexOf(' ', HANDED.length);
+      this.#handed.get(message.slice(HANDED.length, end))?.(message.slice(end + 1));
     } else if (message.startsWith('task ')) {
       const [, tenantId = '', taskId = ''] = message.split(' ');
       this.ring({ bell: 'task', tenantId, taskId });

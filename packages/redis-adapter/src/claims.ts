@@ -11,13 +11,16 @@ import { type Pool, poolOf } from './pool.js';
 import type { RedisState } from './redis-state.js';
 import { answerOf } from './storage-errors.js';
 import type { Tenants } from './tenants.js';
+import { type Handed, WaitingClaim } from './waiting-claim.js';
 
 /** At most so many tasks of one tenant in a row, while others are ready too. */
 const TURN = 16;
 /** One claim takes no more: while the server looks for the next ones, the worker has something to do. */
 const MOST_A_CLAIM = 64;
 
-type ClaimParams = Required<Parameters<TaskQueue['claim']>[0]> & {
+type Asked = Parameters<TaskQueue['claim']>[0];
+type ClaimParams = Asked & {
+  readonly claimer: string;
   /** Whether one task may be among them that has cost a worker before. */
   readonly maySuspect: boolean;
 };
@@ -36,7 +39,7 @@ export class Claims {
     private readonly tenants: Tenants,
   ) {}
 
-  async claim(asked: Parameters<TaskQueue['claim']>[0]): Promise<readonly Claim[]> {
+  async claim(asked: Asked): Promise<readonly Claim[]> {
     this.state.checkOpen();
     const { workerId, claimer = workerId } = asked;
     this.state.parts.bells.attend(workerId);
@@ -50,7 +53,7 @@ export class Claims {
       const params = { ...asked, claimer, max: Math.min(asked.max, MOST_A_CLAIM), maySuspect };
       const claims = this.state.parts.isCluster
         ? await this.#visitInTurn(params, pool)
-        : await this.#claimAtOnce(params, pool);
+        : await this.#claimOrWait(params, pool);
       for (const { claim, lost } of claims) {
         if (!lost) continue;
         const { tenant_id: tenantId, task_id: taskId } = claim.task;
@@ -85,8 +88,36 @@ export class Claims {
     for (const [claimer, turns] of this.#turns) if (turns.workerId === workerId) this.#turns.delete(claimer);
   }
 
-  async #claimAtOnce(params: ClaimParams, pool: Pool) {
-    const request = { ...this.#request(params, pool), pool: pool.id, turn: TURN };
+  /** Asked again it is the same claim: so it is asked again whenever a task may have been handed to it unheard. */
+  async #claimOrWait(params: ClaimParams, pool: Pool): Promise<readonly ClaimedTask[]> {
+    const { claimId, waitMs = 0, signal } = params;
+    if (waitMs <= 0 || signal?.aborted) return this.#claimAtOnce(params, pool);
+    const waiting = new WaitingClaim(this.state.parts.bells, claimId, waitMs, signal);
+    try {
+      for (;;) {
+        waiting.forgetBells();
+        const claims = await this.#claimAtOnce(params, pool, waitMs);
+        if (claims.length > 0) return claims;
+        const came = await waiting.next();
+        if (came === 'ask') continue;
+        if (came !== 'over') return this.#takeHanded(params, came);
+        // Who stops takes nothing new, but what he was handed.
+        return await this.#claimAtOnce(signal?.aborted ? { ...params, max: 0 } : params, pool);
+      }
+    } finally {
+      waiting.hangUp();
+    }
+  }
+
+  #takeHanded({ claimId }: ClaimParams, handed: Handed): readonly ClaimedTask[] {
+    const { at, expires, tenantId, version, taskId, record } = handed;
+    this.state.parts.bells.ring({ bell: 'due', at: expires });
+    return readClaimed({ tenantId, tasks: [[taskId, version]] }, [record], { token: claimId, at });
+  }
+
+  /** @param wait for how long, where nothing is found, it is told of what comes. */
+  async #claimAtOnce(params: ClaimParams, pool: Pool, wait?: number) {
+    const request = { ...this.#request(params, pool), pool: pool.id, turn: TURN, wait };
     const reply = await this.state.runSystem('claim', this.state.now, JSON.stringify(request));
     const [at, byTenant, expires, records] = reply as [
       number,

@@ -1,6 +1,15 @@
-import type { EventLog, EventName, JsonObject, JsonValue, LogGap, TaskEvent } from '@agent-orchestrator/core';
+import type {
+  EventLog,
+  EventName,
+  JsonObject,
+  JsonValue,
+  LogGap,
+  TaskEnd,
+  TaskEvent,
+} from '@agent-orchestrator/core';
 import { cursorOf, seqAfter } from './epoch.js';
 import { type Entry, LogFollower, type Page } from './log-follower.js';
+import type { OwnSubmissions } from './own-submissions.js';
 import type { RedisState } from './redis-state.js';
 
 /** Events that a follower takes at once. */
@@ -38,98 +47,123 @@ type StoredEvent = readonly [
 ];
 
 export class RedisEventLog implements EventLog {
-  constructor(private readonly state: RedisState) {}
+  constructor(
+    private readonly state: RedisState,
+    private readonly own: OwnSubmissions,
+  ) {}
 
   async head({ tenantId }: Parameters<EventLog['head']>[0]): Promise<string> {
-    const { seq, epoch } = await this.#fetch(tenantId, -1, 0, 0, '');
+    const { seq, epoch } = await this.#fetch(tenantId, -1, 0, NOBODY);
     return cursorOf(epoch, seq);
   }
 
   async read({ tenantId, after, limit }: Parameters<EventLog['read']>[0]): ReturnType<EventLog['read']> {
-    const { events, epoch, seq, gap } = await this.#read(tenantId, after, limit, 0, '');
+    const view = this.#viewIn(tenantId);
+    const { events, epoch, seq, gap } = await this.#read(tenantId, after, limit, NOBODY, view);
     return { events, cursor: cursorOf(epoch, seq), ...(gap && { gap }) };
   }
 
   follow({ tenantId, after, signal }: Parameters<EventLog['follow']>[0]): AsyncGenerator<TaskEvent | LogGap> {
-    const { bells, isCluster } = this.state.parts;
-    const follower = new LogFollower({
-      bells,
+    const view = this.#viewIn(tenantId);
+    const follower = new LogFollower<TaskEvent>({
+      ...this.#usual,
+      bells: this.state.parts.bells,
       channel: this.state.keys.events(tenantId),
-      read: (from, mark) => this.#read(tenantId, from, PAGE, FOLLOWS_MS, mark),
-      entryOf: (bell) => this.#entryOf(tenantId, bell),
-      cursorOf,
-      lookAgainMs: isCluster ? LOOK_AGAIN_ON_CLUSTER_MS : LOOK_AGAIN_MS,
-      takesEntries: !isCluster,
+      read: (from, mark) => this.#read(tenantId, from, PAGE, { forMs: FOLLOWS_MS, mark, process: '' }, view),
+      entryOf: (bell) => entryOf(bell, view),
     });
     return follower.follow(after, signal);
   }
 
-  /** An entry as it is published: its id, and itself. */
-  #entryOf(tenantId: string, bell: string): Entry {
-    const space = bell.indexOf(' ');
-    const json = bell.slice(space + 1);
-    const found = unpack(bell.slice(0, space), json, NONE);
-    return {
-      last: found.at(-1)?.seq ?? 0,
-      count: found.length,
-      after: (seq, epoch) =>
-        json.includes(REFERS)
-          ? undefined
-          : found.filter((event) => event.seq > seq).map((event) => this.#view(tenantId, epoch, event)),
+  followEnds({
+    tenantId,
+    after,
+    signal,
+  }: Parameters<EventLog['followEnds']>[0]): AsyncGenerator<TaskEnd | LogGap> {
+    const { ends } = this.state;
+    const view = this.#endIn(tenantId);
+    const follower = new LogFollower<TaskEnd>({
+      ...this.#usual,
+      bells: ends,
+      channel: tenantId,
+      isUrgent: true,
+      read: async (from, mark) => {
+        const { process } = ends;
+        const page = await this.#read(tenantId, from, PAGE, { forMs: FOLLOWS_MS, mark, process }, view);
+        return { ...page, events: page.events.flat() };
+      },
+      // What lies between two of them was no end; and a large result is for whoever waits to ask for.
+      entryOf: (bell) => {
+        const found = unpack(...idAndJson(bell), NONE);
+        const after_ = (_: number, epoch: string | null) => found.flatMap((event) => view(epoch, event));
+        return { last: found.at(-1)?.seq ?? 0, count: Number.POSITIVE_INFINITY, after: after_ };
+      },
+    });
+    return follower.follow(after, signal);
+  }
+
+  get #usual() {
+    const { isCluster } = this.state.parts;
+    const lookAgainMs = isCluster ? LOOK_AGAIN_ON_CLUSTER_MS : LOOK_AGAIN_MS;
+    return { cursorOf, lookAgainMs, takesEntries: !isCluster };
+  }
+
+  /** An end, or nothing. */
+  #endIn(tenantId: string) {
+    return (epoch: string | null, { at, seq, event, version }: FetchedEvent): readonly TaskEnd[] => {
+      const [letter, taskId, , , result] = event;
+      if ((letter !== 'd' && letter !== 'f') || taskId === null) return [];
+      const end = { event: 'ended', task_id: taskId, cursor: cursorOf(epoch, seq) } as const;
+      const task = version !== undefined && this.own.ended(tenantId, taskId, { version, at, result });
+      return [task ? { ...end, task } : end];
     };
   }
 
-  /**
-   * @param follows for how long somebody follows from here, in milliseconds.
-   * @param mark what is said on the log's channel in the same step, or ''.
-   */
-  async #read(tenantId: string, after: string, limit: number, follows: number, mark: string): Promise<Page> {
+  async #read<E>(
+    tenantId: string,
+    after: string,
+    limit: number,
+    follows: Follows,
+    view: View<E>,
+  ): Promise<Page<E>> {
     const asked = Number(after.split(':')[1] ?? -1);
-    const page = await this.#fetch(tenantId, Number.isSafeInteger(asked) ? asked : -1, limit, follows, mark);
+    const page = await this.#fetch(tenantId, Number.isSafeInteger(asked) ? asked : -1, limit, follows);
     const from = seqAfter(after, page.epoch, page.seq);
     if (
       from !== undefined &&
       (page.events[0]?.seq ?? from + 1) === from + 1 &&
       (page.events.length > 0 || from === page.seq)
     )
-      return this.#page(tenantId, page, from);
+      return pageOf(page, from, view);
     // It can't go on from there: what is still kept comes after the gap.
-    const kept = await this.#fetch(tenantId, 0, limit, follows, mark);
+    const kept = await this.#fetch(tenantId, 0, limit, follows);
     const first = (kept.events[0]?.seq ?? kept.seq + 1) - 1;
     const gap: LogGap = { event: 'gap', from: after, to: cursorOf(kept.epoch, first) };
-    return { ...this.#page(tenantId, kept, first), gap };
+    return { ...pageOf(kept, first, view), gap };
   }
 
-  #page(tenantId: string, { epoch, events, seq: head }: Fetched, from: number): Page {
-    const viewed = events.map((event) => this.#view(tenantId, epoch, event));
-    return { events: viewed, epoch, seq: events.at(-1)?.seq ?? from, head };
-  }
-
-  #view(tenantId: string, epoch: string | null, { at, seq, event }: FetchedEvent): TaskEvent {
-    const [letter, taskId, rev, sessionId, data, from, metadata] = event;
-    return {
-      event: NAMES[letter] ?? 'task_status_update',
-      service: typeof from === 'string' ? from : 'orchestrator',
-      ...(taskId !== null && { task_id: taskId, global_task_id: taskId }),
-      tenant_id: tenantId,
-      ...(sessionId !== null && { session_id: sessionId }),
-      timestamp: new Date(at).toISOString(),
-      data,
-      metadata: metadata ?? {},
-      ...(rev !== null && { rev }),
-      cursor: cursorOf(epoch, seq),
+  #viewIn(tenantId: string) {
+    return (epoch: string | null, { at, seq, event }: FetchedEvent): TaskEvent => {
+      const [letter, taskId, rev, sessionId, data, from, metadata] = event;
+      return {
+        event: NAMES[letter] ?? 'task_status_update',
+        service: typeof from === 'string' ? from : 'orchestrator',
+        ...(taskId !== null && { task_id: taskId, global_task_id: taskId }),
+        tenant_id: tenantId,
+        ...(sessionId !== null && { session_id: sessionId }),
+        timestamp: new Date(at).toISOString(),
+        data,
+        metadata: metadata ?? {},
+        ...(rev !== null && { rev }),
+        cursor: cursorOf(epoch, seq),
+      };
     };
   }
 
-  async #fetch(
-    tenantId: string,
-    after: number,
-    limit: number,
-    follows: number,
-    mark: string,
-  ): Promise<Fetched> {
+  async #fetch(tenantId: string, after: number, limit: number, follows: Follows): Promise<Fetched> {
     const most = Math.min(limit, MAX_ENTRIES);
-    const reply = await this.state.run(tenantId, 'readEvents', after, most, follows, mark);
+    const { forMs, mark, process } = follows;
+    const reply = await this.state.run(tenantId, 'readEvents', after, most, forMs, mark, process);
     const [seq, entries, results, epoch] = reply as [
       number,
       [string, [string, string]][],
@@ -146,10 +180,49 @@ export class RedisEventLog implements EventLog {
   }
 }
 
+/** Who reads, if he goes on from there. */
+interface Follows {
+  readonly forMs: number;
+  /** What is said in the same step where he hears of what comes, or ''. */
+  readonly mark: string;
+  /** Of whoever only waits for ends: the name of his process; or ''. */
+  readonly process: string;
+}
+
+const NOBODY: Follows = { forMs: 0, mark: '', process: '' };
+
+/** An event as it is given to whoever asked. */
+type View<E> = (epoch: string | null, event: FetchedEvent) => E;
+
+function pageOf<E>({ epoch, events, seq: head }: Fetched, from: number, view: View<E>): Page<E> {
+  return { events: events.map((event) => view(epoch, event)), epoch, seq: events.at(-1)?.seq ?? from, head };
+}
+
+/** An entry as it is published: its id, and itself. */
+function idAndJson(bell: string): [string, string] {
+  const space = bell.indexOf(' ');
+  return [bell.slice(0, space), bell.slice(space + 1)];
+}
+
+function entryOf(bell: string, view: View<TaskEvent>): Entry<TaskEvent> {
+  const [id, json] = idAndJson(bell);
+  const found = unpack(id, json, NONE);
+  return {
+    last: found.at(-1)?.seq ?? 0,
+    count: found.length,
+    after: (seq, epoch) =>
+      json.includes(REFERS)
+        ? undefined
+        : found.filter((event) => event.seq > seq).map((event) => view(epoch, event)),
+  };
+}
+
 interface FetchedEvent {
   readonly at: number;
   readonly seq: number;
   readonly event: StoredEvent;
+  /** That a plain task was completed in: with its result all that is new of it. */
+  readonly version: number | undefined;
 }
 
 interface Fetched {
@@ -162,7 +235,7 @@ interface Fetched {
 type Element =
   | readonly ['C', JsonValue, string]
   | readonly ['S', string]
-  | readonly ['D', ...(readonly JsonValue[])]
+  | readonly ['D', number, ...(readonly JsonValue[])]
   | StoredEvent;
 
 const isCreated = (element: Element): element is readonly ['C', JsonValue, string] => element[0] === 'C';
@@ -176,7 +249,7 @@ function eventsOf(element: Element): readonly StoredEvent[] {
   if (isStarted(element)) return element[1].split(' ').map((id) => ['s', id, 2, null, { attempt: 1 }]);
   if (element[0] !== 'D') return [element as StoredEvent];
   const events: StoredEvent[] = [];
-  for (let at = 1; at < element.length; at += 2)
+  for (let at = 2; at < element.length; at += 2)
     events.push(['d', element[at] as string, 3, null, element[at + 1] as JsonValue]);
   return events;
 }
@@ -184,13 +257,16 @@ function eventsOf(element: Element): readonly StoredEvent[] {
 /** The events of an entry, whose id is the `seq` of the last. */
 function unpack(id: string, json: string, large: ReadonlyMap<string, string>): FetchedEvent[] {
   const [at, ...elements] = JSON.parse(json) as [number, ...Element[]];
-  const events = elements.flatMap(eventsOf);
+  const events = elements.flatMap((element) => {
+    const version = element[0] === 'D' ? (element[1] as number) : undefined;
+    return eventsOf(element).map((event) => ({ event, version }));
+  });
   const last = Number.parseInt(id, 10);
-  return events.map((event, index) => {
+  return events.map(({ event, version }, index) => {
     const [letter, taskId, rev, sessionId, , more] = event;
     const seq = last - (events.length - 1 - index);
-    if (more !== 1) return { at, seq, event };
+    if (more !== 1) return { at, seq, event, version };
     const result = JSON.parse(large.get(taskId ?? '') ?? 'null') as JsonValue;
-    return { at, seq, event: [letter, taskId, rev, sessionId, result] };
+    return { at, seq, event: [letter, taskId, rev, sessionId, result], version };
   });
 }

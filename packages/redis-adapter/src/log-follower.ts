@@ -1,9 +1,9 @@
-import type { LogGap, TaskEvent } from '@agent-orchestrator/core';
+import type { LogGap } from '@agent-orchestrator/core';
 import type { BellBoard } from './bell-board.js';
 
 /** What was read of a log. */
-export interface Page {
-  readonly events: readonly TaskEvent[];
+export interface Page<E> {
+  readonly events: readonly E[];
   readonly gap?: LogGap;
   readonly epoch: string | null;
   /** After the last of the events. */
@@ -12,23 +12,28 @@ export interface Page {
   readonly head: number;
 }
 
-/** What a bell of a log brings: an entry, whose events have the position of the last and those before. */
-export interface Entry {
+/**
+ * What a bell of a log brings: an entry, whose events have the position of the last and those before. `count` is infinite
+ * where bells bring only some of the events, and all that were missed are others.
+ */
+export interface Entry<E> {
   readonly last: number;
   readonly count: number;
   /** Those after a position, or nothing when they can't be told from the bell alone. */
-  readonly after: (seq: number, epoch: string | null) => readonly TaskEvent[] | undefined;
+  readonly after: (seq: number, epoch: string | null) => readonly E[] | undefined;
 }
 
-interface FollowerPorts {
-  readonly bells: BellBoard;
-  /** The channel of the log. */
+interface FollowerPorts<E> {
+  readonly bells: Pick<BellBoard, 'follow' | 'line'>;
+  /** Where he hears of the log. */
   readonly channel: string;
   /** Reads from a cursor; the server says `mark` on the channel in the same step. */
-  readonly read: (after: string, mark: string) => Promise<Page>;
-  readonly entryOf: (bell: string) => Entry;
+  readonly read: (after: string, mark: string) => Promise<Page<E>>;
+  readonly entryOf: (bell: string) => Entry<E>;
   readonly cursorOf: (epoch: string | null, seq: number) => string;
   readonly lookAgainMs: number;
+  /** Whether what he hears goes before whatever else came in the same turn of the event loop. */
+  readonly isUrgent?: boolean;
   /** Whether bells may bring entries. They don't where several servers say things on a channel, as on a Cluster. */
   readonly takesEntries: boolean;
 }
@@ -53,7 +58,7 @@ interface Proof {
  * answered his last read, and no connection was lost since. Then what is said on the channel comes from the server that
  * keeps this log, in order, and all of it: it goes on where the read has ended. See ADR 9.
  */
-export class LogFollower {
+export class LogFollower<E> {
   #heard: string[] = [];
   #heardLength = 0;
   #mustRead = true;
@@ -62,9 +67,9 @@ export class LogFollower {
   #marks = 0;
   readonly #name = crypto.randomUUID();
 
-  constructor(private readonly ports: FollowerPorts) {}
+  constructor(private readonly ports: FollowerPorts<E>) {}
 
-  async *follow(after: string, signal: AbortSignal): AsyncGenerator<TaskEvent | LogGap> {
+  async *follow(after: string, signal: AbortSignal): AsyncGenerator<E | LogGap> {
     await afterThisTurn();
     const hangUp = this.ports.bells.follow(this.ports.channel, (message) => this.#hear(message));
     // What is said on the channel is said only while somebody has read of late; and a bell may be lost.
@@ -75,7 +80,7 @@ export class LogFollower {
       let cursor = after;
       let position: { epoch: string | null; seq: number } = { epoch: null, seq: 0 };
       while (!signal.aborted) {
-        const page: Pick<Page, 'events' | 'gap' | 'epoch' | 'seq'> | undefined = this.#mustRead
+        const page: Pick<Page<E>, 'events' | 'gap' | 'epoch' | 'seq'> | undefined = this.#mustRead
           ? await this.#read(cursor)
           : this.#next(position);
         if (!page) {
@@ -141,7 +146,7 @@ export class LogFollower {
     return proof !== undefined && proof.heard && proof.line === this.ports.bells.line;
   }
 
-  async #read(after: string): Promise<Page> {
+  async #read(after: string): Promise<Page<E>> {
     this.#mustRead = false;
     const { bells, takesEntries } = this.ports;
     const mark = takesEntries ? `${this.#name}/${(this.#marks += 1)}` : '';
@@ -177,7 +182,7 @@ export class LogFollower {
         resolve();
       };
     });
-    await afterThisTurn();
+    if (!this.ports.isUrgent) await afterThisTurn();
   }
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Clock, OrchestratorError, type Random } from '@agent-orchestrator/core';
 import type { Cluster, Redis } from 'ioredis';
 import type { BellBoard } from './bell-board.js';
+import { EndsBoard } from './ends-board.js';
 import { Epochs } from './epoch.js';
 import type { Keys } from './keys.js';
 import type { Notices } from './notices.js';
@@ -41,6 +42,7 @@ export class RedisState {
   /** Tenants of which the node that everybody's keys are on could not be told. */
   readonly #untold = new Set<string>();
   readonly epochs: Epochs;
+  readonly ends: EndsBoard;
   readonly #name = randomUUID();
   #stored = 0;
 
@@ -59,8 +61,9 @@ export class RedisState {
       readonly isCluster: boolean;
     },
   ) {
+    this.ends = new EndsBoard(parts.bells, parts.keys.bells);
     this.epochs = new Epochs({
-      ask: (tenantId) => this.run(tenantId, 'readEvents', -1, 0, 0, ''),
+      ask: (tenantId) => this.run(tenantId, 'readEvents', -1, 0, 0, '', ''),
       isOneServer: !parts.isCluster,
     });
   }

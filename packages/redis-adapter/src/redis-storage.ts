@@ -16,6 +16,7 @@ import { connect, disconnect, LISTENING, type RedisTarget } from './connection.j
 import { RedisEventLog } from './event-log.js';
 import { Keys } from './keys.js';
 import { type Notice, Notices } from './notices.js';
+import { OwnSubmissions } from './own-submissions.js';
 import { RedisState } from './redis-state.js';
 import { ScriptRunner, type StorageLimits } from './script-runner.js';
 import { checkServer, type ServerFinding } from './server-check.js';
@@ -129,6 +130,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     });
     const tenants = new Tenants(state);
     const claims = new Claims(state, tenants);
+    const own = new OwnSubmissions();
     this.#state = state;
     this.#connections = connections;
     // Without a listener an error of a connection would end the process; whoever asks hears of it anyway.
@@ -147,14 +149,14 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.workers = new RedisWorkerDirectory(state, tenants, claims);
     this.tasks = new RedisTaskRecords(
       state,
-      new Submissions(state),
+      new Submissions(state, own),
       new BatchSubmissions(state),
       this.workers,
     );
     this.queue = new RedisTaskQueue(state, claims, new Sweeps(state, tenants));
     this.journal = new RedisCallJournal(state);
     this.sessions = new RedisSessions(state);
-    this.events = new RedisEventLog(state);
+    this.events = new RedisEventLog(state, own);
     this.usage = new RedisUsage(state);
     this.tenants = new RedisTenantStore(state, tenants);
     this.bells = { listen: (listener) => bells.listen(listener) };

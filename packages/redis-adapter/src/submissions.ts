@@ -12,6 +12,7 @@ import { cursorOf } from './epoch.js';
 import { keyOf } from './idempotency.js';
 import { type BatchPart, MicroBatch, type PartOutcome } from './micro-batch.js';
 import { createdData, isPlain, itemOf } from './new-items.js';
+import type { OwnSubmissions } from './own-submissions.js';
 import type { RedisState } from './redis-state.js';
 import type { Reply } from './script-runner.js';
 import { headOf, readTask, recordOf, type TaskHead, viewTask } from './task-view.js';
@@ -43,7 +44,10 @@ type PlainAnswer = Born | 'known' | 'queue_full';
 export class Submissions {
   readonly #plain: MicroBatch<PlainTask, PlainAnswer>;
 
-  constructor(private readonly state: RedisState) {
+  constructor(
+    private readonly state: RedisState,
+    private readonly own: OwnSubmissions,
+  ) {
     this.#plain = new MicroBatch({
       acrossTenants: !state.parts.isCluster,
       send: (parts) => this.#sendPlain(parts),
@@ -83,9 +87,12 @@ export class Submissions {
     { task, head, payload }: PlainTask,
     { at, place, began }: Born,
   ): Promise<SubmitAnswer> {
+    const { task_id: taskId } = task;
+    const stored = { at, place, ...head };
+    if (this.state.ends.isFollowed) this.own.note(tenantId, taskId, { head: stored, payload });
     const view = viewTask(tenantId, {
-      taskId: task.task_id,
-      head: { at, place, ...head },
+      taskId,
+      head: stored,
       payload: plainCopy(task.payload) ?? (JSON.parse(payload) as JsonValue),
       state: { state: 'ready', since: at, attempt: 0, rev: 1 },
       outcome: undefined,

@@ -20,7 +20,7 @@ class Stage {
   #follower: (message: string) => void = () => {};
   readonly #over = new AbortController();
 
-  follow(after: number, takesEntries = true): void {
+  follow(after: number, takesEntries = true, count = 1): void {
     const bells = {
       follow: (_channel: string, follower: (message: string) => void) => {
         this.#follower = follower;
@@ -35,7 +35,7 @@ class Stage {
       entryOf: (bell) => {
         const last = Number(bell.split(' ')[0]);
         const after_ = (seq: number) => (last > seq ? [this.#event(last)] : []);
-        return { last, count: 1, after: (seq) => (bell.endsWith('large') ? undefined : after_(seq)) };
+        return { last, count, after: (seq) => (bell.endsWith('large') ? undefined : after_(seq)) };
       },
       cursorOf: (epoch, seq) => `${epoch}:${seq}`,
       lookAgainMs: 1_000_000,
@@ -71,7 +71,7 @@ class Stage {
     for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   }
 
-  async #read(from: string, mark: string): Promise<Page> {
+  async #read(from: string, mark: string): Promise<Page<TaskEvent>> {
     this.reads += 1;
     if (mark !== '') this.say(`= ${mark}`);
     const { epoch } = this;
@@ -244,6 +244,23 @@ describe('one who follows a log', () => {
     await stage.settled();
     expect(stage.heard).toEqual([1, 2]);
     expect(stage.reads).toBe(2);
+  });
+
+  it('reads nothing for what bells leave out, where they bring only some of the events', async () => {
+    stage.follow(0, true, Number.POSITIVE_INFINITY);
+    await stage.settled();
+    stage.log.push(1, 2);
+    stage.append();
+    stage.log.push(4);
+    stage.append();
+    await stage.settled();
+    expect(stage.heard).toEqual([3, 5]);
+    expect(stage.reads).toBe(1);
+    // What was said twice makes him look, all the same.
+    stage.say('3 entry');
+    stage.log.push(6);
+    await stage.settled();
+    expect(stage.heard).toEqual([3, 5, 6]);
   });
 
   it('keeps no more than so much of what is said while nobody takes it', async () => {

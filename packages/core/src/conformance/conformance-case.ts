@@ -44,6 +44,8 @@ export interface ClaimOptions {
   readonly claimer?: string;
   readonly claimId?: string;
   readonly leaseMs?: number;
+  readonly waitMs?: number;
+  readonly signal?: AbortSignal;
   readonly runs?: readonly Runnable[];
 }
 
@@ -134,6 +136,7 @@ export class CaseTools {
   /** Claims of tasks of this case, of either tenant. */
   async claimOfBoth(options: ClaimOptions = {}): Promise<readonly Claim[]> {
     const { max = 100, claimer, claimId = this.id(), leaseMs = 30_000, runs = this.runs() } = options;
+    const { waitMs, signal } = options;
     const workerId = `${options.workerId ?? 'worker'}-${this.tenantId}`;
     return this.storage.queue.claim({
       workerId,
@@ -142,6 +145,8 @@ export class CaseTools {
       max,
       runs,
       leaseMs,
+      ...(waitMs !== undefined && { waitMs }),
+      ...(signal && { signal }),
     });
   }
 

@@ -2,6 +2,7 @@ import { type Random, systemRandom } from '../random.js';
 import { batchCases } from './batch-cases.js';
 import { CaseTools, type ConformanceCase, type StorageUnderTest } from './conformance-case.js';
 import { earlyReportCases } from './early-report-cases.js';
+import { endCases } from './end-cases.js';
 import { journalCases } from './journal-cases.js';
 import { logCases } from './log-cases.js';
 import { manyCases } from './many-cases.js';
@@ -38,6 +39,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...sessionCases,
   ...tenantCases,
   ...logCases,
+  ...endCases,
 ];
 
 export function titleOf({ part, method, name }: ConformanceCase): string {

@@ -298,6 +298,77 @@ const rotationCases: readonly ConformanceCase[] = [
       assert.ok(own >= 8 && own <= 24, `about half, not all that it has missed: ${own} of 32`);
     },
   },
+  {
+    part: 'queue',
+    method: 'claim',
+    name: 'that may wait gets what comes, or nothing at once; asked again it is the same; stopped it gets nothing new',
+    async run(t) {
+      await t.claim({ workerId: 'a' });
+      const asked = { workerId: 'a', claimId: t.id() };
+      const waiting = t.claim({ ...asked, waitMs: 60_000 });
+      const { task_id } = await t.submit();
+      const ids = (claims: readonly Claim[]) => claims.map(({ task }) => task.task_id);
+      const got = ids(await waiting);
+      if (got.length > 0) assert.deepEqual(ids(await t.claim(asked)), [task_id]);
+      assert.deepEqual([...got, ...ids(await t.claim({ workerId: 'b' }))], [task_id]);
+      const over = new AbortController();
+      const late = t.claim({ workerId: 'a', waitMs: 60_000, signal: over.signal });
+      over.abort();
+      assert.deepEqual(await late, []);
+      await t.submit();
+      assert.equal((await t.claim({ workerId: 'b' })).length, 1);
+    },
+  },
+  {
+    part: 'queue',
+    method: 'claim',
+    name: 'gives what comes while it waits like any other task: with its events, counted, and with a lease',
+    async run(t) {
+      await t.submit({ timeoutMs: 60_000 });
+      const first = await t.claimOne({ workerId: 'a', leaseMs: 10_000 });
+      await t.settle(first, { kind: 'completed', result: 1 });
+      const waiting = t.claim({ workerId: 'a', leaseMs: 10_000, waitMs: 60_000 });
+      const { task_id } = await t.submit({ timeoutMs: 60_000 });
+      const [claim = await t.claimOne({ workerId: 'a', leaseMs: 10_000 })] = await waiting;
+      assert.deepEqual(claim.task, await t.get(task_id));
+      assert.deepEqual(await t.eventsOf(task_id), ['task_created', 'task_started']);
+      const { counts, running } = await t.storage.tenants.get({ tenantId: t.tenantId });
+      assert.deepEqual([counts.pending, counts.processing, counts.completed, running], [0, 1, 1, 1]);
+      await t.advance(10_001);
+      await t.storage.queue.sweep({ max: 10 });
+      const [again] = await t.claim({ workerId: 'b', leaseMs: 120_000 });
+      assert.deepEqual([again?.task.task_id, again?.task.attempt], [task_id, 2]);
+      await t.advance(50_000);
+      await t.storage.queue.sweep({ max: 10 });
+      assert.equal((await t.get(task_id)).error?.code, 'timeout');
+    },
+  },
+  {
+    part: 'queue',
+    method: 'claim',
+    name: 'gives nothing that comes while it waits of a tenant that is paused or at its limit',
+    async run(t) {
+      const { tenantId } = t;
+      for (const [setting, room] of [
+        [{ paused: true }, { paused: false }],
+        [{ maxRunning: 1 }, { maxRunning: 3 }],
+      ]) {
+        await t.claim({ workerId: 'a' });
+        await t.storage.tenants.configure({ tenantId, ...setting });
+        if (setting && 'maxRunning' in setting) await t.leased();
+        const over = new AbortController();
+        const waiting = t.claim({ workerId: 'a', waitMs: 60_000, signal: over.signal });
+        const { task_id } = await t.submit();
+        assert.equal((await t.get(task_id)).status, 'pending');
+        over.abort();
+        assert.deepEqual(await waiting, []);
+        await t.storage.tenants.configure({ tenantId, ...room });
+        const claim = await t.claimOne({ workerId: 'b' });
+        assert.equal(claim.task.task_id, task_id);
+        await t.settle(claim, { kind: 'completed', result: 1 });
+      }
+    },
+  },
 ];
 
 export const turnCases: readonly ConformanceCase[] = [...orderCases, ...rotationCases];

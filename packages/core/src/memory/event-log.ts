@@ -1,5 +1,5 @@
 import { formatCursor, parseCursor, type TaskEvent } from '../protocol/events.js';
-import type { EventLog, LogGap } from '../storage/event-log.js';
+import type { EventLog, LogGap, TaskEnd } from '../storage/event-log.js';
 import type { MemoryState } from './memory-state.js';
 
 const PAGE = 500;
@@ -63,6 +63,14 @@ export class MemoryEventLog implements EventLog {
     } finally {
       followers.delete(onNews);
       signal.removeEventListener('abort', onNews);
+    }
+  }
+
+  async *followEnds(params: Parameters<EventLog['followEnds']>[0]): AsyncGenerator<TaskEnd | LogGap> {
+    for await (const event of this.follow(params)) {
+      if (event.event === 'gap') yield event;
+      else if (event.event === 'task_completed' || event.event === 'task_failed')
+        yield { event: 'ended', task_id: event.task_id ?? '', cursor: event.cursor };
     }
   }
 }

@@ -1,10 +1,20 @@
 import type { TaskEvent } from '../protocol/events.js';
+import type { Task } from '../protocol/task.js';
 
 /** Events between `from` and `to` are gone, or belong to another epoch. */
 export interface LogGap {
   readonly event: 'gap';
   readonly from: string;
   readonly to: string;
+}
+
+/** A task has ended, one way or another. */
+export interface TaskEnd {
+  readonly event: 'ended';
+  readonly task_id: string;
+  readonly cursor: string;
+  /** The task as `tasks.get` answers at this position, where that is known without asking; a new one each time. */
+  readonly task?: () => Task;
 }
 
 /** A tenant's events: `seq` without holes within an epoch, bounded by count and age. */
@@ -23,4 +33,10 @@ export interface EventLog {
     readonly after: string;
     readonly signal: AbortSignal;
   }): AsyncIterable<TaskEvent | LogGap>;
+  /** The same for whoever only waits for tasks to end, and costs less: nothing else wakes him. */
+  followEnds(params: {
+    readonly tenantId: string;
+    readonly after: string;
+    readonly signal: AbortSignal;
+  }): AsyncIterable<TaskEnd | LogGap>;
 }

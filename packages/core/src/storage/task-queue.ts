@@ -67,6 +67,13 @@ export interface TaskQueue {
     readonly max: number;
     readonly runs: readonly Runnable[];
     readonly leaseMs: number;
+    /**
+     * Where nothing can be claimed, the storage may wait for so long, and answer with what comes: that saves a round trip. Or
+     * it answers at once, with nothing.
+     */
+    readonly waitMs?: number;
+    /** Ends the wait: from now on nothing new is taken. */
+    readonly signal?: AbortSignal;
   }): Promise<readonly Claim[]>;
   /** Prolongs leases; returns those that are lost. */
   renew(params: { readonly leases: readonly Lease[]; readonly leaseMs: number }): Promise<readonly Lease[]>;

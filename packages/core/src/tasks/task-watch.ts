@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import { isFinal, type Task } from '../protocol/task.js';
 import type { Storage } from '../storage/storage.js';
-import { TenantWatch } from './tenant-watch.js';
+import { TenantWatch, type Wake } from './tenant-watch.js';
 
 /** So many submissions are remembered, for so long: who submits a task waits for it at once, or looks first. */
 const REMEMBERED = 1_000;
@@ -27,7 +27,7 @@ export class TaskWatch {
   }): Promise<Task | undefined> {
     const { tenantId, taskId, timeoutMs, signal } = params;
     let over = signal?.aborted === true;
-    let wake = () => {};
+    let wake: Wake = () => {};
     const end = () => {
       over = true;
       wake();
@@ -37,13 +37,13 @@ export class TaskWatch {
     const watch = this.#watchOf(tenantId);
     const submittedAt = watch.begun ? undefined : this.#submittedAt(tenantId, taskId);
     let mustLook = over || this.#stopped || !(watch.expects(taskId) || submittedAt !== undefined);
-    const leave = watch.join(taskId, () => wake());
+    const leave = watch.join(taskId, (ended) => wake(ended));
     // It had not ended then: who follows from there hears of its end.
     if (!mustLook && submittedAt !== undefined) watch.begin(submittedAt);
     try {
       for (;;) {
         // Listening before looking: it may end in between.
-        const rung = new Promise<void>((resolve) => {
+        const rung = new Promise<Task | undefined>((resolve) => {
           wake = resolve;
         });
         const wasBegun = watch.begun;
@@ -55,7 +55,8 @@ export class TaskWatch {
           watch.begin(found.cursor);
         }
         mustLook = true;
-        await rung;
+        const ended = await rung;
+        if (ended) return ended;
       }
     } finally {
       leave();

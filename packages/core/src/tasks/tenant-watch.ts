@@ -1,4 +1,6 @@
 import { type Clock, pause } from '../clock.js';
+import type { Task } from '../protocol/task.js';
+import type { TaskEnd } from '../storage/event-log.js';
 import type { Storage } from '../storage/storage.js';
 
 const RETRY_MS = 1_000;
@@ -7,13 +9,16 @@ const LINGER_MS = 10_000;
 /** So many tasks are expected at once; those of more are looked at. */
 const MOST_EXPECTED = 10_000;
 
+/** Called with the task when it has ended, and with nothing when that may be. */
+export type Wake = (ended?: Task) => void;
+
 /**
- * Follows the log of one tenant for all who wait for a task of it. States: new; begun, from the position at which the
+ * Follows the ends in the log of one tenant for all who wait for a task of it. States: new; begun, from the position at which the
  * first of them has looked; over, when nobody has waited for a while, or when it is stopped.
  */
 export class TenantWatch {
   readonly #stop = new AbortController();
-  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #waiting = new Map<string, Set<Wake>>();
   /** Tasks whose end was not told of yet, because they are submitted here since this follows; true once they are stored. */
   readonly #expected = new Map<string, boolean>();
   #begun = false;
@@ -30,8 +35,8 @@ export class TenantWatch {
     return this.#begun;
   }
 
-  /** Calls `wake` when a task has ended, and when that may be; until the returned function is called. */
-  join(taskId: string, wake: () => void): () => void {
+  /** Calls `wake` until the returned function is called. */
+  join(taskId: string, wake: Wake): () => void {
     this.#cancelLinger?.();
     this.#cancelLinger = undefined;
     const waiters = this.#waiting.get(taskId) ?? new Set();
@@ -88,11 +93,10 @@ export class TenantWatch {
     let after = from;
     while (!signal.aborted) {
       try {
-        for await (const event of this.ports.storage.events.follow({ tenantId, after, signal })) {
+        for await (const event of this.ports.storage.events.followEnds({ tenantId, after, signal })) {
           after = event.event === 'gap' ? event.to : event.cursor;
           if (event.event === 'gap') this.#wakeAll();
-          else if (event.event === 'task_completed' || event.event === 'task_failed')
-            this.#ended(event.task_id ?? '');
+          else this.#ended(event);
         }
       } catch {
         // Whoever waits looks for himself meanwhile, and is told if that fails too.
@@ -102,8 +106,8 @@ export class TenantWatch {
     }
   }
 
-  #ended(taskId: string): void {
+  #ended({ task_id: taskId, task }: TaskEnd): void {
     this.#expected.delete(taskId);
-    for (const wake of this.#waiting.get(taskId) ?? []) wake();
+    for (const wake of this.#waiting.get(taskId) ?? []) wake(task?.());
   }
 }

@@ -9,6 +9,7 @@ import { RunContext } from '../workflows/run-context.js';
 import type { RunPorts } from '../workflows/run-ports.js';
 import { ShortLivedMap } from '../short-lived-map.js';
 import { type RunEnd, type RunOwner, WorkflowRun } from '../workflows/workflow-run.js';
+import { ClaimAsker } from './claim-asker.js';
 import { ClaimsAhead } from './claims-ahead.js';
 import { type ClaimToAsk, ClaimsUnderWay } from './claims-under-way.js';
 import { HeldRun } from './held-run.js';
@@ -67,12 +68,12 @@ export class Worker {
   #settling = 0;
   readonly #ahead: ClaimsAhead;
   #grace: Grace = { graceMs: 0 };
-  #lastClaimAt = 0;
+  readonly #asker: ClaimAsker;
   readonly #claims: ClaimsUnderWay;
+  /** Fires when a stop begins. */
+  #stopping = new AbortController().signal;
   /** Fires when a stop is over: nothing more is tried. */
   #gone = new AbortController();
-  #claimsAsked = 0;
-  #tasksClaimed = 0;
   readonly #ended: Record<RunEnd['kind'], number> = {
     completed: 0,
     failed: 0,
@@ -97,6 +98,12 @@ export class Worker {
   ) {
     this.workerId = ports.random.uuid();
     this.#ahead = new ClaimsAhead(settings.prefetch, settings.concurrency);
+    this.#asker = new ClaimAsker(ports, {
+      workerId: this.workerId,
+      leaseMs: settings.leaseMs,
+      waitMs: settings.pollMs,
+      runs: () => ports.catalog.runnables(),
+    });
     const mostInAll = settings.concurrency + settings.prefetch;
     this.#claims = new ClaimsUnderWay(this.workerId, mostInAll, (claim) => this.#claim(claim));
     this.#keeper = new LeaseKeeper(ports, settings, {
@@ -107,7 +114,7 @@ export class Worker {
 
   /** Milliseconds since the queue was last asked for work. */
   get idleForMs(): number {
-    return this.#clock.now() - this.#lastClaimAt;
+    return this.#clock.now() - this.#asker.lastAt;
   }
 
   /** Whether every slot is taken: then the queue is not asked. */
@@ -121,8 +128,8 @@ export class Worker {
       running: this.#runs.size,
       resting: this.#resting,
       ahead: this.#ahead.size,
-      claimsAsked: this.#claimsAsked,
-      tasksClaimed: this.#tasksClaimed,
+      claimsAsked: this.#asker.asked,
+      tasksClaimed: this.#asker.claimed,
       runsEnded: { ...this.#ended },
       sinceClaimMs: this.idleForMs,
     };
@@ -135,7 +142,7 @@ export class Worker {
   async start(): Promise<void> {
     if (this.#loop.running) return;
     await this.announce();
-    this.#lastClaimAt = this.#clock.now();
+    this.#asker.begin();
     this.#loop.start();
   }
 
@@ -165,6 +172,7 @@ export class Worker {
 
   async #work(signal: AbortSignal): Promise<void> {
     const gone = (this.#gone = new AbortController());
+    this.#stopping = signal;
     const graceOver = new AbortController();
     const hangUp = this.ports.storage.bells.listen((bell) => this.#hear(bell));
     this.#keeper.start();
@@ -223,7 +231,7 @@ export class Worker {
       this.#releaseAhead(this.#clock.now() - this.settings.pollMs);
       if (!this.#claims.none) continue;
       // Idle only if no bell rang since the claim was sent: a bell can overtake an empty answer.
-      const noneLeft = !this.#claims.moreWaits && !this.#rung;
+      const noneLeft = !this.#claims.moreWaits && !this.#rung && !this.#asker.waitedInVain;
       this.#dry = noneLeft && this.#repeated === 0;
       if (this.#wanted <= 0 || this.#dry || (noneLeft && claims.length === 0)) await this.#idle(signal);
     }
@@ -276,22 +284,16 @@ export class Worker {
   }
 
   async #claim(claim: ClaimToAsk): Promise<readonly Claim[] | undefined> {
-    const params = {
-      ...claim,
-      workerId: this.workerId,
-      runs: this.ports.catalog.runnables(),
-      leaseMs: this.settings.leaseMs,
-    };
-    this.#claimsAsked += 1;
     try {
-      const claims = await this.ports.storage.queue.claim(params);
-      this.#tasksClaimed += claims.length;
-      this.#lastClaimAt = this.#clock.now();
-      return claims;
+      return await this.#asker.ask(claim, { isIdle: this.#isIdle, signal: this.#stopping });
     } catch (error) {
       this.#report('claim', error);
       return undefined;
     }
+  }
+
+  get #isIdle(): boolean {
+    return this.#runs.size - this.#resting - this.#settling <= 0 && this.#ahead.size === 0;
   }
 
   get #free(): number {
@@ -346,7 +348,7 @@ export class Worker {
 
   #goOn(): void {
     this.#fill();
-    if (this.#wanted > 0 && !this.#dry) this.#askSoon();
+    if (this.#wanted > 0 && (!this.#dry || (this.#isIdle && this.#asker.storageWaits))) this.#askSoon();
   }
 
   /** Never rejects: what can't be settled is another worker's once its lease has run out. */

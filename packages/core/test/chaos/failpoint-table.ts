@@ -76,7 +76,7 @@ const REQUESTS: readonly Row[] = [
   quietReading('tasks.getBatch'),
   quietReading('sessions.get'),
   quietReading('sessions.messages'),
-  quietReading('events.follow'),
+  quietReading('events.followEnds'),
 ];
 
 const WORK: readonly Row[] = [

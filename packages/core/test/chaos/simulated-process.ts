@@ -136,6 +136,11 @@ export class SimulatedProcess {
           yield await through('events.follow', () => event);
         }
       },
+      async *followEnds(params) {
+        for await (const end of events.followEnds(params)) {
+          yield await through('events.followEnds', () => end);
+        }
+      },
     };
   }
 

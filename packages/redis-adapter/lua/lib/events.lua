@@ -1,10 +1,11 @@
 -- The event log: one entry a step of the storage, with all events of that step. The entry's id is the `seq` of the last.
 -- An entry is the JSON [at, [letter, task id, rev, session id, data, more?]…]. Those of plain tasks (see state) that belong
--- to no session are shorter, several in one: ["C", data, "id id…"] created, ["S", "id id…"] started, ["D", id, result, id,
--- result…] completed.
+-- to no session are shorter, several in one: ["C", data, "id id…"] created, ["S", "id id…"] started, ["D", version, id,
+-- result, id, result…] completed.
 local MAX_EVENT_AGE = $maxEventAgeMs
 local REFER_ABOVE = 4096
 local told = {}
+local hasEnded = false
 
 local function append(event)
   addMeta('seq', 1)
@@ -19,6 +20,7 @@ end
 local function emit(task, letter, data, more)
   task.rev = task.rev + 1
   task.updated = now
+  hasEnded = hasEnded or letter == 'd' or letter == 'f'
   if letter == 'd' and #data > REFER_ABOVE then
     data, more = 'null', '1'
   end
@@ -36,5 +38,8 @@ local function saveEvents()
   trimEvents(EVENTS, seq, #told)
   if now < count('followed') then
     redis.call('PUBLISH', EVENTS, seq .. ' ' .. entry)
+  end
+  if hasEnded and meta.awaited then
+    tellWaiting(NAMESPACE, TENANT, meta.awaited, seq .. ' ' .. entry)
   end
 end

@@ -31,12 +31,12 @@ local function tellCreated(told, id, data)
   told[#told + 1] = id
 end
 
-local function tellCompleted(told, id, result)
+local function tellCompleted(told, id, version, result)
   told.count = told.count + 1
-  if told.like == 'D' then
+  if told.like == version then
     told[#told + 1] = ',"'
   else
-    begin(told, 'D', '["D","', ']')
+    begin(told, version, '["D",' .. version .. ',"', ']')
   end
   told[#told + 1] = id
   told[#told + 1] = '",'
@@ -55,11 +55,12 @@ local function appendEntry(events, entry, count, seq, followed)
   if followed and now < tonumber(followed) then
     redis.call('PUBLISH', events, seq .. ' ' .. entry)
   end
+  return entry
 end
 
 local function appendEvents(events, told, seq, followed)
   told[#told + 1] = told.ending .. ']'
-  appendEntry(events, table.concat(told), told.count, seq, followed)
+  return appendEntry(events, table.concat(told), told.count, seq, followed)
 end
 
 -- `effects` is false for as long as there are none: mostly there are none.

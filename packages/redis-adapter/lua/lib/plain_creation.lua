@@ -10,7 +10,7 @@ end
 
 local function countersOf(meta)
   return redis.call('HMGET', meta, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'known', 'paused', 'max_running',
-    'running', 'owed', 'type', 'processing', 'epoch')
+    'running', 'owed', 'type', 'processing', 'epoch', 'claimed', 'last_leases', 'groups')
 end
 
 local function openCreation(meta)
@@ -67,15 +67,16 @@ local function saveDeadlines(new)
   end
 end
 
--- `count` tasks are in line now, `type` being that of all or '', the first of them due at `due`; returns the effects.
-local function saveCounters(meta, prefix, known, changes, count, type, due)
+-- `isFirst`: nothing was in line before; `type` is that of the new tasks or '', `due` when the first of them is. Returns the
+-- effects.
+local function saveCounters(meta, prefix, known, changes, isFirst, type, due)
   local only = onlyType(known[11], (tonumber(known[2]) or 0) + (tonumber(known[12]) or 0), type)
   if only ~= known[11] then
     changes[#changes + 1] = 'type'
     changes[#changes + 1] = only
   end
   -- Whoever has more than these in line stands in the rotation already.
-  local isReady = redis.call('ZCARD', prefix .. '@ready') == count and known[7] ~= '1'
+  local isReady = isFirst and known[7] ~= '1'
     and not (known[8] and (tonumber(known[9]) or 0) >= tonumber(known[8]))
   local effects = tellSystem(prefix, changes, due, tonumber(known[4]) or 0, isReady)
   if not known[6] then
@@ -97,5 +98,6 @@ local function saveCreated(new, events, type)
     changes[#changes + 1] = 'owed'
     changes[#changes + 1] = format('%d', new.owed)
   end
-  return saveCounters(new.meta, new.prefix, new.known, changes, #new.ready / 2, type, new.due)
+  local isFirst = redis.call('ZCARD', new.prefix .. '@ready') == #new.ready / 2
+  return saveCounters(new.meta, new.prefix, new.known, changes, isFirst, type, new.due)
 end

@@ -14,7 +14,7 @@ const HISTORIES = 'random histories, beside the reference in memory';
 /** Scripts that only a Cluster has. */
 const CLUSTER_ONLY = /^(?:visit_tenant|join_rotations|turn_rotation|swept_tenant|index_tenant)\.lua$/;
 /** Scripts that only one server has, where the system's keys are beside those of tenants. */
-const ONE_SERVER_ONLY = /^(?:claim\.lua|lib\/turns\.lua)$/;
+const ONE_SERVER_ONLY = /^(?:claim\.lua|lib\/(?:turns|orders|handing)\.lua)$/;
 
 type Open = typeof openStorage;
 

@@ -1,0 +1,58 @@
+import type { BellBoard } from './bell-board.js';
+
+type Follower = (message: string) => void;
+
+/**
+ * Whoever waits in this process for tasks of a tenant to end. The process has one channel for all of them, on which what is
+ * said begins with the tenant: so the next tenant costs no subscription, and is followed from its first read on.
+ */
+export class EndsBoard {
+  /** Names this process where a tenant keeps who waits. */
+  readonly process = crypto.randomUUID();
+  readonly #followers = new Map<string, Set<Follower>>();
+  #hangUp: (() => void) | undefined;
+
+  /** @param prefix what the channel begins with. */
+  constructor(
+    private readonly bells: BellBoard,
+    private readonly prefix: string,
+  ) {}
+
+  get line(): number {
+    return this.bells.line;
+  }
+
+  /** Whether somebody waits here at all. */
+  get isFollowed(): boolean {
+    return this.#followers.size > 0;
+  }
+
+  /** The same as `BellBoard.follow`, for what is said of a tenant. */
+  follow(tenantId: string, follower: Follower): () => void {
+    const followers = this.#followers.get(tenantId) ?? new Set();
+    this.#followers.set(tenantId, followers.add(follower));
+    this.#hangUp ??= this.bells.follow(`${this.prefix}:${this.process}`, (message) => this.#hear(message));
+    return () => {
+      followers.delete(follower);
+      if (followers.size > 0) return;
+      this.#followers.delete(tenantId);
+      if (this.isFollowed) return;
+      this.#hangUp?.();
+      this.#hangUp = undefined;
+    };
+  }
+
+  #hear(message: string): void {
+    if (message === '') {
+      for (const followers of this.#followers.values()) ring(followers, '');
+      return;
+    }
+    const end = message.indexOf(' ');
+    const followers = this.#followers.get(message.slice(0, end));
+    if (followers) ring(followers, message.slice(end + 1));
+  }
+}
+
+function ring(followers: Iterable<Follower>, message: string): void {
+  for (const follower of followers) follower(message);
+}
