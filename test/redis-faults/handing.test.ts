@@ -43,9 +43,9 @@ async function submit(storage: RedisStorage, tenantId: string, type = tenantId, 
 }
 
 /** A claim that waits, once the storage knows that it does. */
-async function wait(storage: RedisStorage, type: string, workerId = name('w')) {
+async function wait(storage: RedisStorage, type: string, workerId = name('w'), leaseMs = 30_000) {
   const over = new AbortController();
-  const params = { workerId, claimId: `${workerId}.0`, max: 10, leaseMs: 30_000 };
+  const params = { workerId, claimId: `${workerId}.0`, max: 10, leaseMs };
   // The first one makes the worker heard.
   await storage.queue.claim({ ...params, runs: [{ type, versions: [1, 3] }] });
   await vi.waitFor(async () => expect(await heard(workerId)).toBe(1));
@@ -80,6 +80,24 @@ const eventsOf = async (storage: RedisStorage, tenantId: string) =>
   (await storage.events.read({ tenantId, after: 'new:0', limit: 100 })).events;
 
 describe('a claim that waits', () => {
+  it('has a task until its own lease is over, whatever other leases there are', async () => {
+    const [storage, tenant] = [open(), name('t')];
+    const claimNow = () => {
+      const workerId = name('w');
+      const runs = [{ type: tenant, versions: [1, 3] }];
+      return storage.queue.claim({ workerId, claimId: `${workerId}.0`, max: 1, runs, leaseMs: 60_000 });
+    };
+    await submit(storage, tenant);
+    expect(await claimNow()).toHaveLength(1);
+    const waiting = await wait(storage, tenant, name('w'), 200);
+    const taskId = await submit(storage, tenant);
+    expect(await waiting.ids()).toEqual([taskId]);
+    await vi.waitFor(async () => {
+      await storage.queue.sweep({ max: 100 });
+      expect((await claimNow()).map(({ task }) => task.task_id)).toEqual([taskId]);
+    });
+  });
+
   it.each(['small', 'large'])('is handed a lone task in the step that stores it: a %s one', async (size) => {
     const [storage, caller, tenant] = [open(), open(), name('t')];
     const waiting = await wait(storage, tenant);

@@ -60,7 +60,7 @@ local function setAside(prefix, group, id, record, task)
 end
 
 -- What tasks are made of comes with a claim of few: to read it apart would take longer. nil for more.
-local FEW = 8
+local FEW = 16
 local function recordsOf(claimed, count)
   if count > FEW then
     return nil
