@@ -15,9 +15,14 @@ afterAll(() => redis.stop());
 
 /** Of a reply so many bytes arrive before its connection breaks: none, or the beginning. */
 const LOSSES = STEP_STORIES.flatMap((story) => [0, 3].map((bytes) => [story.title, bytes, story] as const));
+/** Of a transaction whole answers may arrive: that it has begun, and that one or both commands are in it. */
+const PARTS = [5, 14, 23];
+const TRANSACTIONS = STEP_STORIES.filter(
+  ({ script, title }) => script === 'submitPlainBatch' || title.includes('much text'),
+).flatMap((story) => PARTS.map((bytes) => [story.title, bytes, story] as const));
 
 describe.concurrent('a reply of Redis that is lost', () => {
-  it.each(LOSSES)(
+  it.each([...LOSSES, ...TRANSACTIONS])(
     'and the request is sent again by the connection: %s, after %d bytes',
     async (_, bytes, story) => {
       const before = await undisturbed(redis, story);

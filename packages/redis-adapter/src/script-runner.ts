@@ -74,7 +74,8 @@ export class ScriptRunner {
         ]),
       );
     try {
-      // The client sends single commands again by itself when its connection was lost.
+      // When its connection was lost, the client sends again by itself what was not answered, without the beginning of the
+      // transaction if that was. It may have been done then, in one step or in two: done again it changes nothing.
       const answers = await act().catch((error: unknown) =>
         isAborted(error) ? act() : Promise.reject(error),
       );
@@ -127,8 +128,11 @@ function sendsInOrder(client: Redis | Cluster): client is Redis {
   return !client.isCluster && !client.options.enableAutoPipelining;
 }
 
+/** Whether a transaction was not carried through because its connection was lost. */
 function isAborted(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError';
+  return (
+    error instanceof Error && (error.name === 'AbortError' || /^ERR EXEC without MULTI/.test(error.message))
+  );
 }
 
 function isUnknown(error: unknown): boolean {

@@ -22,6 +22,8 @@ interface PlainTask {
   readonly head: Omit<TaskHead, 'at' | 'place'>;
   /** JSON. */
   readonly payload: string;
+  /** What that is read as, where it is plain. */
+  readonly copy: JsonValue | undefined;
   readonly record: string;
   readonly maxWaiting: number;
 }
@@ -62,7 +64,7 @@ export class Submissions {
       const head = headOf(task);
       const payload = JSON.stringify(task.payload);
       const record = recordOf(JSON.stringify(head).slice(1), payload);
-      const plain = { task, head, payload, record, maxWaiting };
+      const plain = { task, head, payload, copy: plainCopy(task.payload), record, maxWaiting };
       const answer = await this.#plain.add(tenantId, plain);
       if (answer === 'queue_full') return { answer };
       if (answer !== 'known') return this.#born(tenantId, plain, answer);
@@ -84,7 +86,7 @@ export class Submissions {
   /** A task that was just stored, as the adapter knows it without asking. */
   async #born(
     tenantId: string,
-    { task, head, payload }: PlainTask,
+    { task, head, payload, copy }: PlainTask,
     { at, place, began }: Born,
   ): Promise<SubmitAnswer> {
     const { task_id: taskId } = task;
@@ -93,7 +95,7 @@ export class Submissions {
     const view = viewTask(tenantId, {
       taskId,
       head: stored,
-      payload: plainCopy(task.payload) ?? (JSON.parse(payload) as JsonValue),
+      payload: copy ?? (JSON.parse(payload) as JsonValue),
       state: { state: 'ready', since: at, attempt: 0, rev: 1 },
       outcome: undefined,
       steps: [],
