@@ -131,7 +131,8 @@ function sendsInOrder(client: Redis | Cluster): client is Redis {
 /** Whether a transaction was not carried through because its connection was lost. */
 function isAborted(error: unknown): boolean {
   return (
-    error instanceof Error && (error.name === 'AbortError' || /^ERR EXEC without MULTI/.test(error.message))
+    error instanceof Error &&
+    (error.name === 'AbortError' || error.message.startsWith('ERR EXEC without MULTI'))
   );
 }
 

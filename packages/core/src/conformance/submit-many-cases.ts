@@ -119,6 +119,20 @@ const atOnce = (sized: string, text: string) => [
 ];
 
 export const submitManyCases: readonly ConformanceCase[] = [
+  {
+    part: 'tasks',
+    method: 'submit',
+    name: 'stores a payload as it was then, and shares it with nobody',
+    async run(t) {
+      const payload = { list: [1] };
+      const submitting = t.submit({ payload });
+      payload.list.push(2);
+      const task = await submitting;
+      assert.deepEqual(task.payload, { list: [1] });
+      task.payload.list.push(3);
+      assert.deepEqual((await t.get(task.task_id)).payload, { list: [1] });
+    },
+  },
   ...atOnce('small', ''),
   ...atOnce('large', LARGE),
   {
