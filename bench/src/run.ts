@@ -4,7 +4,7 @@ import { memory } from './memory.js';
 import { notifications } from './notifications.js';
 import { parked } from './parked.js';
 import { growth } from './redis/growth.js';
-import { redis } from './redis/redis.js';
+import { matchesOf, redis } from './redis/redis.js';
 
 const BENCHMARKS = { memory, parked, notifications, redis, growth } as const;
 
@@ -37,6 +37,7 @@ function readArguments() {
   if (positionals.length !== 1 || !Object.hasOwn(BENCHMARKS, name)) {
     throw new Error(`expected the name of a benchmark, got "${positionals.join(' ')}"`);
   }
+  matchesOf(values.only);
   const overRedis = name === 'redis' || name === 'growth';
   return {
     name: name as keyof typeof BENCHMARKS,

@@ -16,6 +16,14 @@ const MATCHES: readonly Match[] = [
 const BY_CPU =
   'by CPU: what the ratio of the rates would be if the busier one of Redis and Node never waited and nobody else ran.';
 
+/** Those of a name, or whose name has this as a part. */
+export function matchesOf(only = ''): readonly Match[] {
+  const exact = MATCHES.filter(({ name }) => name === only);
+  const matches = exact.length > 0 ? exact : MATCHES.filter(({ name }) => name.includes(only));
+  if (matches.length > 0) return matches;
+  throw new Error(`--only: expected a part of ${MATCHES.map(({ name }) => name).join(', ')}; got "${only}"`);
+}
+
 /**
  * Everything that Redis is asked for, beside BullMQ with priorities, retries and finished jobs that are kept: ratios of
  * the same round, each side on a Redis and in a process of its own. Payloads have 1 KB.
@@ -26,14 +34,8 @@ export async function redis(options: {
   readonly only?: string | undefined;
   readonly profiles?: string | undefined;
 }): Promise<unknown> {
-  const { rounds, only = '', profiles } = options;
-  const exact = MATCHES.filter(({ name }) => name === only);
-  const matches = exact.length > 0 ? exact : MATCHES.filter(({ name }) => name.includes(only));
-  if (matches.length === 0) {
-    throw new Error(
-      `--only: expected a part of ${MATCHES.map(({ name }) => name).join(', ')}; got "${only}"`,
-    );
-  }
+  const { rounds, only, profiles } = options;
+  const matches = matchesOf(only);
   const cores = await findCores();
   await pin(process.pid, cores.node);
   console.log(`${rounds} rounds; ${cores.explanation}\n`);
