@@ -210,6 +210,18 @@ describe('who waits for tasks to end', () => {
     }
   });
 
+  it('is told at once whoever else waits for tasks of the tenant in another process', async () => {
+    const tenant = tenantId();
+    const worker = open();
+    const callers = [await warm(tenant, worker), await warm(tenant, worker)];
+    const waits: Promise<Task>[] = [];
+    for (const caller of callers) waits.push(caller.wait(tenant, await caller.submit(tenant)));
+    await endAll(worker, tenant, done(1));
+    expect((await Promise.all(waits)).map(({ result }) => result)).toEqual([1, 1]);
+    for (const { get } of callers) expect(get).not.toHaveBeenCalled();
+    // Whoever looks by himself does so after twenty seconds.
+  }, 10_000);
+
   it('is not told any more once he has not said for a minute that he waits', async () => {
     const tenant = tenantId();
     const worker = open();

@@ -125,6 +125,7 @@ const CASES: readonly {
   {
     name: 'gives each item its own limit',
     async run(t, newItem) {
+      await t.lookedOver();
       const items = [30_000, 10_000, 20_000, 10_000].map((timeoutMs) => newItem(t, { timeoutMs }));
       const batch = await submit(t, items);
       const [last, first, next, firstToo] = idsOf(items);
@@ -152,6 +153,11 @@ const CASES: readonly {
       const { counts } = await t.storage.tasks.counts({ tenantId: t.tenantId });
       assert.equal(counts.pending, 1);
       assert.equal((await t.claim()).length, 1);
+      const { tenantId } = t;
+      for (const taskId of idsOf(batch.items))
+        assert.equal(await t.storage.tasks.get({ tenantId, taskId }), undefined);
+      const stored = await submit(t, batch.items, batch);
+      assert.equal(stored.counts.pending, 3, 'their ids are free');
     },
   },
   {

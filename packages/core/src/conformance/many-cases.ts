@@ -176,6 +176,7 @@ const settleCases: readonly ConformanceCase[] = [
     method: 'sweep',
     name: 'removes what ended at once each in its time, and its batch after that',
     async run(t) {
+      await t.lookedOver();
       const items = [0, 1, 2, 3].map(() => t.submission());
       const batch = { batchId: t.id(), maxInFlight: 4, failFast: false, items };
       await t.storage.tasks.submitBatch({ tenantId: t.tenantId, batch, maxWaiting: 10 });

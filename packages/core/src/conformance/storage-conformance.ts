@@ -15,6 +15,7 @@ import { taskCases } from './task-cases.js';
 import { tenantCases } from './tenant-cases.js';
 import { trackedTaskCases } from './tracked-task-cases.js';
 import { turnCases } from './turn-cases.js';
+import { waitingCases } from './waiting-cases.js';
 
 /**
  * What every storage must do, as data: host it in any test runner, with a storage of its own for each case.
@@ -31,6 +32,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...taskCases,
   ...queueCases,
   ...turnCases,
+  ...waitingCases,
   ...submitManyCases,
   ...manyCases,
   ...sweepCases,

@@ -140,6 +140,7 @@ export const submitManyCases: readonly ConformanceCase[] = [
     method: 'submit',
     name: 'gives each its own limit, also of many at once and when later ones are shorter',
     async run(t) {
+      await t.lookedOver();
       const limits = (...ms: number[]) => ms.map((timeoutMs) => t.newTask({ timeoutMs }));
       const together = [
         limits(60_000, 60_000, 75_000),

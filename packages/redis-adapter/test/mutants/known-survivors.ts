@@ -5,7 +5,6 @@
 export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   // The longer way comes to the same: it costs time or memory, nothing else.
   ['claim.lua', 'passed = passed + 1'],
-  ['settle_plain.lua', 'endings[state] = { token = token, text = text }'],
   ['settle_plain.lua', 'if at >= last then'],
   ['settle_plain.lua', "redis.call('ZADD', prefix .. '@due', at, 'retention\\n' .. id)"],
   ['settle_plain.lua', 'elseif #outcome > REFER_ABOVE then'],
@@ -56,10 +55,6 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['claim.lua', 'dropOrder(SYSTEM, params)'],
   ['lib/handing.lua', 'if #record <= MOST_TOLD then'],
   ['lib/handing.lua', "message = message .. '\\n' .. record"],
-  ['lib/handing.lua', 'if not tellWorker(order, prefix, tenant, id, expires) then'],
-  ['lib/handing.lua', 'if expires >= (tonumber(known[15]) or 0) then'],
-  ['lib/handing.lua', "redis.call('ZADD', prefix .. '@due', till, 'leases\\n' .. id)"],
-  ['submit_plain.lua', "set(handed, 'last_deadline', deadline)"],
   ['lib/orders.lua', "lines[#lines + 1] = '\\t' .. type .. ' ' .. versions[1]"],
   [
     'lib/orders.lua',
@@ -73,14 +68,15 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['lib/orders.lua', "redis.call('ZREM', idle, claimer)"],
   ['read_events.lua', "redis.call('PUBLISH', BELLS .. ':' .. process, TENANT .. ' = ' .. mark)"],
   ['read_events.lua', "elseif mark ~= '' then"],
-  // Is seen by operators, on another server, after a lost answer or by whoever follows: no case is any of those.
+  // Is seen by operators, in another process, on another server, after a lost answer or by whoever follows: no case is any
+  // of those.
   ['announce.lua', 'gone[#gone + 1] = workers[at]'],
   ['progress.lua', 'noteChange(params.change)'],
   ['read_events.lua', "if mark ~= '' and process ~= '' then"],
   ['read_events.lua', "redis.call('PUBLISH', EVENTS, '= ' .. mark)"],
   ['report.lua', 'noteChange(ARGV[4])'],
   ['settle_plain.lua', "effects = withEffect(effects, { 'dead_letter', id })"],
-  ['submit_plain_batch.lua', 'checkTypes(prefix, events)'],
+  ['submit_plain_batch.lua', 'error(wrong)'],
   ['sweep.lua', 'flat[#flat + 1] = kind'],
   ['sweep.lua', 'flat[#flat + 1] = times'],
   ['update_session.lua', 'noteChange(params.change)'],
@@ -94,6 +90,8 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['lib/system.lua', "setMeta('epoch', string.format('%x', now))"],
   ['lib/time.lua', 'now = time[1] * 1000 + math.floor(time[2] / 1000)'],
   ['lib/visit.lua', 'if now < (tonumber(meta[10]) or 0) then'],
+  ['lib/waiting.lua', 'if other ~= process and now < tonumber(last) then'],
+  ['lib/waiting.lua', "kept[#kept + 1] = other .. ' ' .. last"],
   // Not looked into yet, or wants a case.
   ['add_usage.lua', "return finish('added')"],
   ['add_usage.lua', "return finish('known')"],
