@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { type Clock, OrchestratorError, type Random } from '@agent-orchestrator/core';
 import type { Cluster, Redis } from 'ioredis';
 import type { BellBoard } from './bell-board.js';
@@ -43,7 +42,6 @@ export class RedisState {
   readonly #untold = new Set<string>();
   readonly epochs: Epochs;
   readonly ends: EndsBoard;
-  readonly #name = randomUUID();
   #stored = 0;
 
   constructor(
@@ -142,7 +140,7 @@ export class RedisState {
   ): Promise<readonly (Outcome | OrchestratorError)[] | undefined> {
     this.checkOpen();
     this.#stored += 1;
-    const mark = this.keys.task(parts[0]?.tenantId ?? '', `@stored:${this.#name}:${this.#stored}`);
+    const mark = this.keys.task(parts[0]?.tenantId ?? '', `@stored:${this.ends.process}:${this.#stored}`);
     const { keys, args } = this.#manyOf(parts, [mark]);
     const reply = await this.parts.scripts.runStoring([...values, mark, ''], name, keys, args);
     return reply === null ? undefined : this.#answersOf(parts, reply);

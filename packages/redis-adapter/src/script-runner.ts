@@ -79,7 +79,8 @@ export class ScriptRunner {
       const answers = await act().catch((error: unknown) =>
         isAborted(error) ? act() : Promise.reject(error),
       );
-      const [error, reply] = answers?.[1] ?? [];
+      // Without an answer nobody knows: that is for whoever asks to find out, as if nothing had been stored.
+      const [error, reply = null] = answers?.[1] ?? [];
       if (!error) return reply as Reply;
       if (!isUnknown(error)) throw error;
     } catch (error) {
