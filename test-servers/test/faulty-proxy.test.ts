@@ -97,7 +97,8 @@ describe('FaultyProxy', () => {
     proxy.swallowReplies();
     say('INCR n');
     say('INCR n');
-    await eventually(async () => (await count()) === 2);
+    await eventually(() => proxy.counters.swallowedBytes === ':1\r\n:2\r\n'.length);
+    expect(await count()).toBe(2);
     expect(heard).toEqual({ text: '', closed: false });
     proxy.heal();
     await eventually(() => heard.closed);

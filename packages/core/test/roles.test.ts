@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Orchestrator, OrchestratorError } from '../src/index.js';
 import { type Harness, harness, settled } from './harness.js';
 
@@ -33,6 +33,28 @@ describe('a role', () => {
     const { ready, checks } = await h.orchestrator.health();
     expect([ready, Object.keys(checks)]).toEqual([true, ['storage', 'sweeper']]);
     expect(h.orchestrator.figures().worker).toBeUndefined();
+  });
+
+  it('api: takes what others have announced within ten minutes, and asks for it but once', async () => {
+    const announce = async () => {
+      const worker = h.another({ role: 'worker' });
+      worker.workflow('elsewhere', () => 'done');
+      await worker.start();
+      await worker.stop();
+    };
+    await announce();
+    await h.clock.advance(4 * 60_000);
+    const ask = vi.spyOn(h.storage.workers, 'announcedAgoMs');
+    const submit = () => h.acme.tasks.submit({ type: 'elsewhere' });
+    await submit();
+    await h.clock.advance(6 * 60_000);
+    await submit();
+    expect(ask).toHaveBeenCalledTimes(1);
+    await h.clock.advance(1);
+    await expect(submit()).rejects.toMatchObject({ code: 'unknown_workflow' });
+    expect(ask).toHaveBeenCalledTimes(2);
+    await announce();
+    await submit();
   });
 
   it('is one of three', () => {

@@ -1,6 +1,6 @@
 import type { NewTask, Submission } from '@agent-orchestrator/core';
 import { storedMessage } from './messages.js';
-import { taskTail, type TaskOrigin } from './task-view.js';
+import { headOf, tailOf, type TaskOrigin } from './task-view.js';
 
 /** Whether nothing keeps a task from being claimed, and nothing but itself is stored. */
 export function isPlain({ task, message }: Submission): boolean {
@@ -24,7 +24,7 @@ export function itemOf({ task, onBusy, message }: Submission, origin: TaskOrigin
     type: task.type,
     priority: task.priority,
     timeout: task.timeoutMs,
-    tail: taskTail(task, { ...origin, parallel }),
+    tail: tailOf(headOf(task, { ...origin, parallel })),
     data: createdData(task),
     on_busy: onBusy,
     ...(task.runAt !== undefined && { run_at: task.runAt }),

@@ -11,15 +11,16 @@ import {
 import { cursorOf } from './epoch.js';
 import { keyOf } from './idempotency.js';
 import { type BatchPart, MicroBatch, type PartOutcome } from './micro-batch.js';
-import { createdData, isPlain, itemOf } from './new-items.js';
+import { isPlain, itemOf } from './new-items.js';
 import type { OwnSubmissions } from './own-submissions.js';
 import type { RedisState } from './redis-state.js';
 import type { Reply } from './script-runner.js';
-import { headOf, readTask, recordOf, type TaskHead, viewTask } from './task-view.js';
+import { TaskHeads, type WrittenHead } from './task-heads.js';
+import { readTask, recordOf, viewTask } from './task-view.js';
 
 interface PlainTask {
   readonly task: NewTask;
-  readonly head: Omit<TaskHead, 'at' | 'place'>;
+  readonly written: WrittenHead;
   /** JSON. */
   readonly payload: string;
   /** What that is read as, where it is plain. */
@@ -44,6 +45,7 @@ type PlainAnswer = Born | 'known' | 'queue_full';
 
 /** How tasks come to be: submitted, registered, or redriven; see also batches. */
 export class Submissions {
+  readonly #heads = new TaskHeads();
   readonly #plain: MicroBatch<PlainTask, PlainAnswer>;
 
   constructor(
@@ -61,10 +63,10 @@ export class Submissions {
     const { tenantId, submission, idempotency, maxWaiting } = params;
     if (!idempotency && isPlain(submission)) {
       const { task } = submission;
-      const head = headOf(task);
+      const written = this.#heads.of(task);
       const payload = JSON.stringify(task.payload);
-      const record = recordOf(JSON.stringify(head).slice(1), payload);
-      const plain = { task, head, payload, copy: plainCopy(task.payload), record, maxWaiting };
+      const record = recordOf(written.tail, payload);
+      const plain = { task, written, payload, copy: plainCopy(task.payload), record, maxWaiting };
       const answer = await this.#plain.add(tenantId, plain);
       if (answer === 'queue_full') return { answer };
       if (answer !== 'known') return this.#born(tenantId, plain, answer);
@@ -84,13 +86,13 @@ export class Submissions {
   }
 
   /** A task that was just stored, as the adapter knows it without asking. */
-  async #born(
+  #born(
     tenantId: string,
-    { task, head, payload, copy }: PlainTask,
+    { task, written, payload, copy }: PlainTask,
     { at, place, began }: Born,
-  ): Promise<SubmitAnswer> {
+  ): SubmitAnswer | Promise<SubmitAnswer> {
     const { task_id: taskId } = task;
-    const stored = { at, place, ...head };
+    const stored = { at, place, ...written.head };
     if (this.state.ends.isFollowed) this.own.note(tenantId, taskId, { head: stored, payload });
     const view = viewTask(tenantId, {
       taskId,
@@ -100,11 +102,13 @@ export class Submissions {
       outcome: undefined,
       steps: [],
     });
-    return {
+    const submitted = (epoch: string | null): SubmitAnswer => ({
       answer: 'submitted',
       task: view,
-      cursor: cursorOf(await this.state.epochs.of(tenantId, began), place),
-    };
+      cursor: cursorOf(epoch, place),
+    });
+    const epoch = this.state.epochs.of(tenantId, began);
+    return typeof epoch === 'string' ? submitted(epoch) : epoch.then(submitted);
   }
 
   async #sendPlain(parts: readonly BatchPart<PlainTask>[]): Promise<readonly PartOutcome<PlainAnswer>[]> {
@@ -119,19 +123,18 @@ export class Submissions {
 
   /** Much text goes by the script. Nothing when it did not, since there is one of the tasks already. */
   async #store(parts: readonly BatchPart<PlainTask>[]) {
-    const values = new Map<string, string>();
-    let tasks = 0;
+    const values: string[] = [];
     let length = 0;
     for (const { tenantId, items } of parts) {
-      tasks += items.length;
+      // Of those with the same id the script has to refuse the second.
+      if (!areDistinct(items)) return undefined;
       for (const { task, record } of items) {
-        values.set(this.state.keys.task(tenantId, task.task_id), record);
+        values.push(this.state.keys.task(tenantId, task.task_id), record);
         length += record.length;
       }
     }
-    // Of those with the same id the script has to refuse the second.
-    if (length < MUCH_TEXT || values.size < tasks) return undefined;
-    return this.state.storeMany('submitPlain', [...values].flat(), parts.map(plainArguments(NO_RECORD)));
+    if (length < MUCH_TEXT) return undefined;
+    return this.state.storeMany('submitPlain', values, parts.map(plainArguments(NO_RECORD)));
   }
 
   #sendWhole(parts: readonly BatchPart<PlainTask>[]) {
@@ -210,6 +213,10 @@ export class Submissions {
 
 const NO_RECORD = () => '';
 
+function areDistinct(items: readonly PlainTask[]): boolean {
+  return items.length === 1 || new Set(items.map(({ task }) => task.task_id)).size === items.length;
+}
+
 function plainArguments(recordOf: (item: PlainTask) => string) {
   return ({ tenantId, items }: BatchPart<PlainTask>) => {
     let least = Number.MAX_SAFE_INTEGER;
@@ -217,9 +224,9 @@ function plainArguments(recordOf: (item: PlainTask) => string) {
     const type = items.every(({ task }) => task.type === first?.task.type) ? (first?.task.type ?? '') : '';
     const args: (string | number)[] = [items.length, least, type];
     for (const item of items) {
-      const { task, maxWaiting } = item;
+      const { task, written, maxWaiting } = item;
       least = Math.min(least, maxWaiting);
-      args.push(task.task_id, 9 - task.priority, recordOf(item), task.timeoutMs, createdData(task));
+      args.push(task.task_id, 9 - task.priority, recordOf(item), task.timeoutMs, written.data);
     }
     args[1] = least;
     return { tenantId, args };

@@ -253,8 +253,8 @@ export function headOf(
 }
 
 /** The same as JSON, without its opening brace: after `at` and `place`, which the script adds. */
-export function taskTail(task: NewTask, origin?: TaskOrigin): string {
-  return JSON.stringify(headOf(task, origin)).slice(1);
+export function tailOf(head: Omit<TaskHead, 'at' | 'place'>): string {
+  return JSON.stringify(head).slice(1);
 }
 
 /** For `"at":<13 digits>,"place":<at most 14 digits>`: spaces are nothing in JSON. */
@@ -262,7 +262,7 @@ const ROOM = ' '.repeat('"at":,"place":'.length + 13 + 14);
 
 /**
  * A task as it is stored, with room where the script writes when and in which place it came.
- * @param tail the end of its first line, see `taskTail`.
+ * @param tail the end of its first line, see `tailOf`.
  * @param payload JSON.
  */
 export function recordOf(tail: string, payload: string): string {

@@ -56,6 +56,9 @@ interface InTask {
   readonly taskId: string;
 }
 
+/** So many types are remembered that somebody runs elsewhere. */
+const REMEMBERED_TYPES = 1_000;
+
 /** Keeps the state of every task, whoever works on it. Stands alone over any storage. */
 export class GlobalTaskRegistry {
   readonly #storage: Storage;
@@ -64,13 +67,17 @@ export class GlobalTaskRegistry {
   readonly #newId = () => this.#random.uuid();
   readonly #maxWaiting: number;
   readonly #watch: TaskWatch;
+  readonly #clock: Clock;
+  /** By type: until when a worker is known to have announced it lately enough. */
+  readonly #announcedUntil = new Map<string, number>();
 
   constructor(options: RegistryOptions) {
     this.#storage = options.storage;
     this.#types = options.types;
     this.#random = options.random ?? systemRandom;
     this.#maxWaiting = options.maxWaiting ?? DEFAULTS.maxWaiting;
-    this.#watch = new TaskWatch({ storage: options.storage, clock: options.clock ?? systemClock });
+    this.#clock = options.clock ?? systemClock;
+    this.#watch = new TaskWatch({ storage: options.storage, clock: this.#clock });
   }
 
   /**
@@ -368,11 +375,15 @@ export class GlobalTaskRegistry {
     return this.#types?.has(task.type) === true;
   }
 
-  async #checkAnnounced({ task }: Submission): Promise<void> {
-    const agoMs = await this.#storage.workers.announcedAgoMs({ type: task.type });
+  async #checkAnnounced({ task: { type } }: Submission): Promise<void> {
+    const now = this.#clock.now();
+    if (now <= (this.#announcedUntil.get(type) ?? -1)) return;
+    const agoMs = await this.#storage.workers.announcedAgoMs({ type });
     if (agoMs === undefined || agoMs > DEFAULTS.unknownWorkflowAfterMs) {
-      throw new OrchestratorError('unknown_workflow', `no worker runs tasks of type "${task.type}"`);
+      throw new OrchestratorError('unknown_workflow', `no worker runs tasks of type "${type}"`);
     }
+    if (this.#announcedUntil.size >= REMEMBERED_TYPES) this.#announcedUntil.clear();
+    this.#announcedUntil.set(type, now + DEFAULTS.unknownWorkflowAfterMs - agoMs);
   }
 }
 

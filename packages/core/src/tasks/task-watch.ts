@@ -10,8 +10,11 @@ const REMEMBERED_MS = 1_000;
 /** Waits for tasks to end. One follower of a tenant's log serves all who wait for a task of that tenant. */
 export class TaskWatch {
   readonly #tenants = new Map<string, TenantWatch>();
-  /** By task: the position at which it was submitted here, and when that was. */
-  readonly #submitted = new Map<string, { readonly cursor: string; readonly at: number }>();
+  /** By id: whose it is, the position at which it was submitted here, and when that was. */
+  readonly #submitted = new Map<
+    string,
+    { readonly tenantId: string; readonly cursor: string; readonly at: number }
+  >();
   #stopped = false;
 
   constructor(private readonly ports: { readonly storage: Storage; readonly clock: Clock }) {}
@@ -74,12 +77,13 @@ export class TaskWatch {
   confirm(tenantId: string, taskId: string, cursor: string): void {
     this.#tenants.get(tenantId)?.confirm(taskId);
     if (this.#submitted.size >= REMEMBERED) this.#submitted.clear();
-    this.#submitted.set(keyOf(tenantId, taskId), { cursor, at: this.ports.clock.now() });
+    this.#submitted.set(taskId, { tenantId, cursor, at: this.ports.clock.now() });
   }
 
   #submittedAt(tenantId: string, taskId: string): string | undefined {
-    const submitted = this.#submitted.get(keyOf(tenantId, taskId));
-    if (!submitted || this.ports.clock.now() - submitted.at > REMEMBERED_MS) return undefined;
+    const submitted = this.#submitted.get(taskId);
+    if (submitted?.tenantId !== tenantId) return undefined;
+    if (this.ports.clock.now() - submitted.at > REMEMBERED_MS) return undefined;
     return submitted.cursor;
   }
 
@@ -98,8 +102,4 @@ export class TaskWatch {
     this.#tenants.set(tenantId, watch);
     return watch;
   }
-}
-
-function keyOf(tenantId: string, taskId: string): string {
-  return `${tenantId}/${taskId}`;
 }
