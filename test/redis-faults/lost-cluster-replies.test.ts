@@ -20,7 +20,8 @@ async function disturbable() {
   );
   const client = new Cluster(
     proxies.map(({ port }) => ({ host: '127.0.0.1', port })),
-    { natMap, redisOptions: { protocol: 2, replyMapping: 'legacy' } },
+    // The client takes the address in a redirection as it is, not as it is mapped, until it has asked for all of them again.
+    { natMap, retryDelayOnMoved: 50, redisOptions: { protocol: 2, replyMapping: 'legacy' } },
   );
   const stop = async () => {
     client.disconnect();
