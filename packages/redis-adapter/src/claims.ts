@@ -185,7 +185,9 @@ export class Claims {
         if (taken === 0 || isEmpty) turns.passed.add(tenantId);
       }
     }
-    if (turns.news.length > 0) await this.state.runSystem('turnRotation', pool.id, 1, ...turns.news);
+    // Nobody waits for that: when it gets lost, the next visits say it again.
+    if (turns.news.length > 0)
+      this.state.runSystem('turnRotation', pool.id, 1, ...turns.news).catch(() => {});
     turns.news = [];
     turns.over = true;
     return [...turns.claims.values()];
@@ -228,9 +230,8 @@ export class Claims {
     pool: Pool,
   ) {
     turns.visits.set(tenantId, visit);
-    const hasSuspect = [...turns.claims.values()].some(({ lost }) => lost);
     const request = this.#request(params, pool);
-    const may_suspect = request.may_suspect && maySuspect && !hasSuspect;
+    const may_suspect = request.may_suspect && maySuspect && !hasSuspect(turns);
     const reply = await this.state.run(
       tenantId,
       'visitTenant',
@@ -274,6 +275,11 @@ interface Turns {
   /** What the rotation is to be told, see its script. */
   news: (string | number)[];
   over: boolean;
+}
+
+function hasSuspect({ claims }: Turns): boolean {
+  for (const { lost } of claims.values()) if (lost) return true;
+  return false;
 }
 
 function sharesOf(tenants: readonly string[], share: number, max: number) {
