@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Writable } from 'node:stream';
 import type { DEFAULTS } from '@agent-orchestrator/core';
 import type { ChainableCommander, Cluster, Redis } from 'ioredis';
 import { SCRIPTS } from './generated/scripts.js';
@@ -102,12 +103,15 @@ export class ScriptRunner {
       return step.exec().catch((error: Refused) => Promise.reject(error.previousErrors?.[0] ?? error));
     }
     let refusal: unknown;
-    for (const queued of [client.multi({ pipeline: false }), ...commands(client)]) {
-      (queued as Promise<unknown>).catch((error: unknown) => {
-        refusal ??= error;
-      });
-    }
-    return client.exec().catch((error: unknown) => Promise.reject(refusal ?? error));
+    const done = together(client, () => {
+      for (const queued of [client.multi({ pipeline: false }), ...commands(client)]) {
+        (queued as Promise<unknown>).catch((error: unknown) => {
+          refusal ??= error;
+        });
+      }
+      return client.exec();
+    });
+    return done.catch((error: unknown) => Promise.reject(refusal ?? error));
   }
 
   async #runText(
@@ -127,6 +131,16 @@ export class ScriptRunner {
 /** Whether what is sent at once reaches one server, one after the other. */
 function sendsInOrder(client: Redis | Cluster): client is Redis {
   return !client.isCluster && !client.options.enableAutoPipelining;
+}
+
+/** What is sent meanwhile goes out at once, so that the server is woken but once. Without a connection nothing is held back. */
+function together<T>({ stream }: { readonly stream?: Writable }, send: () => T): T {
+  stream?.cork();
+  try {
+    return send();
+  } finally {
+    stream?.uncork();
+  }
 }
 
 /** Whether a transaction was not carried through because its connection was lost. */
