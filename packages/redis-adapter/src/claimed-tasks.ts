@@ -1,5 +1,5 @@
-import type { Claim } from '@agent-orchestrator/core';
-import { readRecord, readTask, type StoredStep, type StoredTask, viewStep, viewTask } from './task-view.js';
+import type { Claim, JournalStep, Task } from '@agent-orchestrator/core';
+import { NO_STEPS, readTask, ReadTask, type StoredState, TaskView, viewStep } from './task-view.js';
 
 /**
  * Id and state of a task; of one that has asked for something its steps, outcomes by key, and changes. Instead of a state,
@@ -32,13 +32,29 @@ export function takenOf(tenantId: string, ...[version, found]: TakenReply): Take
   return { tenantId, tasks };
 }
 
-export interface ClaimedTask {
-  readonly claim: Claim;
-  /** Whether it has cost a worker before. */
-  readonly lost: boolean;
-}
+/** A class, as everything that holds what passes by quickly: see ADR 10. */
+export class TakenClaim implements Claim {
+  readonly #lost: boolean;
 
-const NO_STEPS: readonly StoredStep[] = [];
+  constructor(
+    readonly task: Task,
+    readonly token: string,
+    readonly version: number,
+    readonly startedAt: number,
+    readonly seed: string,
+    lost = false,
+    readonly shown = 0,
+    readonly seen = 0,
+    readonly steps: readonly JournalStep[] = NO_STEPS,
+  ) {
+    this.#lost = lost;
+  }
+
+  /** Whether it has cost a worker before. */
+  get lost(): boolean {
+    return this.#lost;
+  }
+}
 
 /**
  * @param records the stored tasks, in the same order; one that is gone is left out.
@@ -47,53 +63,37 @@ export function readClaimed(
   { tenantId, tasks }: Taken,
   records: readonly (string | null)[],
   { token, at }: FreshLease,
-): readonly ClaimedTask[] {
-  const read: ClaimedTask[] = [];
-  for (const [index, reply] of tasks.entries()) {
+): readonly TakenClaim[] {
+  let fresh: StoredState | undefined;
+  return tasks.flatMap((reply, index) => {
     const record = records[index];
-    if (typeof record !== 'string') continue;
+    if (typeof record !== 'string') return NO_STEPS;
     const [taskId, version] = reply;
-    if (typeof version === 'string') {
-      read.push(readTouched(tenantId, reply, record));
-      continue;
-    }
-    const stored: StoredTask = {
-      taskId,
-      ...readRecord(record),
-      state: { state: 'leased', token, since: at, began: at, attempt: 1, rev: 2, version },
-      outcome: undefined,
-      steps: NO_STEPS,
-    };
-    read.push({ claim: claimOf(tenantId, stored), lost: false });
-  }
-  return read;
+    if (typeof version === 'string') return readTouched(tenantId, reply, record);
+    if (fresh?.version !== version)
+      fresh = { state: 'leased', token, since: at, began: at, attempt: 1, rev: 2, version };
+    const task = new TaskView(tenantId, new ReadTask(taskId, record, fresh));
+    return new TakenClaim(task, token, version, at, taskId);
+  });
 }
 
-function readTouched(tenantId: string, reply: ClaimedReply, record: string): ClaimedTask {
-  const [taskId, state, steps = [], outcomes = [], changes = 0] = reply;
-  const stored = readTask([taskId, record, String(state), steps]);
+function readTouched(tenantId: string, reply: ClaimedReply, record: string): TakenClaim {
+  const [taskId, text, steps = [], outcomes = [], changes = 0] = reply;
+  const stored = readTask([taskId, record, String(text), steps]);
   const byKey = new Map<string, string>();
   for (let at = 0; at < outcomes.length; at += 2)
     byKey.set(outcomes[at] as string, outcomes[at + 1] as string);
   const inOrderOfChange = stored.steps.toSorted((a, b) => a.changed - b.changed || a.at - b.at);
-  const claim: Claim = {
-    ...claimOf(tenantId, stored),
-    steps: inOrderOfChange.map((step) => viewStep(step, byKey.get(step.key))),
-    seen: changes,
-  };
-  return { claim, lost: (stored.state.lost ?? 0) > 0 };
-}
-
-function claimOf(tenantId: string, stored: StoredTask): Claim {
-  const { state, taskId } = stored;
-  return {
-    task: viewTask(tenantId, stored),
-    token: state.token ?? '',
-    version: state.version ?? 1,
-    startedAt: state.began ?? 0,
-    seed: state.seed ?? taskId,
-    steps: [],
-    seen: 0,
-    shown: state.shown ?? 0,
-  };
+  const { state } = stored;
+  return new TakenClaim(
+    new TaskView(tenantId, stored),
+    state.token ?? '',
+    state.version ?? 1,
+    state.began ?? 0,
+    state.seed ?? taskId,
+    (state.lost ?? 0) > 0,
+    state.shown ?? 0,
+    changes,
+    inOrderOfChange.map((step) => viewStep(step, byKey.get(step.key))),
+  );
 }

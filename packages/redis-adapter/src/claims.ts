@@ -1,9 +1,9 @@
 import type { Claim, Lease, TaskQueue } from '@agent-orchestrator/core';
 import {
-  type ClaimedTask,
   type FreshLease,
   readClaimed,
   type Taken,
+  type TakenClaim,
   takenOf,
   type TakenReply,
 } from './claimed-tasks.js';
@@ -54,14 +54,12 @@ export class Claims {
       const claims = this.state.parts.isCluster
         ? await this.#visitInTurn(params, pool)
         : await this.#claimOrWait(params, pool);
-      for (const { claim, lost } of claims) {
-        if (!lost) continue;
-        const { tenant_id: tenantId, task_id: taskId } = claim.task;
-        this.#suspects.set(workerId, { tenantId, taskId, token: claim.token });
+      for (const { task, token, lost } of claims) {
+        if (lost) this.#suspects.set(workerId, { tenantId: task.tenant_id, taskId: task.task_id, token });
       }
       // What it left may be for this worker, if the other claim has brought no such task.
       if (otherMay && claims.length < params.max) this.state.parts.bells.ring({ bell: 'ready' });
-      return claims.map(({ claim }) => claim);
+      return claims;
     } finally {
       if (maySuspect) this.#mayGetSuspect.delete(workerId);
     }
@@ -89,7 +87,7 @@ export class Claims {
   }
 
   /** Asked again it is the same claim: so it is asked again whenever a task may have been handed to it unheard. */
-  async #claimOrWait(params: ClaimParams, pool: Pool): Promise<readonly ClaimedTask[]> {
+  async #claimOrWait(params: ClaimParams, pool: Pool): Promise<readonly TakenClaim[]> {
     const { claimId, waitMs = 0, signal } = params;
     if (waitMs <= 0 || signal?.aborted) return this.#claimAtOnce(params, pool);
     const waiting = new WaitingClaim(this.state.parts.bells, claimId, waitMs, signal);
@@ -109,7 +107,7 @@ export class Claims {
     }
   }
 
-  #takeHanded({ claimId }: ClaimParams, handed: Handed): readonly ClaimedTask[] {
+  #takeHanded({ claimId }: ClaimParams, handed: Handed): readonly TakenClaim[] {
     const { at, expires, tenantId, version, taskId, record } = handed;
     this.state.parts.bells.ring({ bell: 'due', at: expires });
     return readClaimed({ tenantId, tasks: [[taskId, version]] }, [record], { token: claimId, at });
@@ -135,7 +133,7 @@ export class Claims {
     taken: readonly Taken[],
     lease: FreshLease,
     brought: readonly (string | null)[] | undefined,
-  ): Promise<readonly ClaimedTask[]> {
+  ): Promise<readonly TakenClaim[]> {
     const { client, keys } = this.state.parts;
     const wanted = taken.flatMap(({ tenantId, tasks }) =>
       tasks.map(([taskId]) => keys.task(tenantId, taskId)),
@@ -160,7 +158,7 @@ export class Claims {
     };
   }
 
-  async #visitInTurn(params: ClaimParams, pool: Pool): Promise<readonly ClaimedTask[]> {
+  async #visitInTurn(params: ClaimParams, pool: Pool): Promise<readonly TakenClaim[]> {
     const turns = await this.#turnsOf(params, pool);
     while (!turns.over && turns.claims.size < params.max) {
       const room = params.max - turns.claims.size;
@@ -251,7 +249,7 @@ export class Claims {
       this.#read([taken], { token: params.claimId, at }, records),
       due !== null && this.state.after(tenantId, [['due', due]], due),
     ]);
-    for (const claimed of read) turns.claims.set(claimed.claim.task.task_id, claimed);
+    for (const claim of read) turns.claims.set(claim.task.task_id, claim);
     const isEmpty = more === 0;
     return {
       tenantId,
@@ -271,7 +269,7 @@ interface Turns {
   readonly visits: Map<string, number>;
   /** Tenants that have nothing more for this claim. */
   readonly passed: Set<string>;
-  readonly claims: Map<string, ClaimedTask>;
+  readonly claims: Map<string, TakenClaim>;
   /** What the rotation is to be told, see its script. */
   news: (string | number)[];
   over: boolean;

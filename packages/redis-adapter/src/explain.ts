@@ -1,5 +1,5 @@
 import { type Explanation, isFinalState, type TaskError, type WorkerEntry } from '@agent-orchestrator/core';
-import { type StoredTask, viewTask } from './task-view.js';
+import { type StoredTask, TaskView } from './task-view.js';
 
 /** What stands around a task. */
 export interface Surroundings {
@@ -20,7 +20,7 @@ const iso = (at: number) => new Date(at).toISOString();
 export function explainTask(tenantId: string, stored: StoredTask, around: Surroundings): Explanation {
   const { state, head } = stored;
   return {
-    task: viewTask(tenantId, stored),
+    task: new TaskView(tenantId, stored),
     state: state.state,
     reason: reasonOf(tenantId, stored, around),
     since: iso(state.ended ?? state.since ?? head.at),

@@ -1,15 +1,29 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 
-interface Waiting<I, O> {
-  readonly item: I;
-  readonly resolve: (outcome: O | Promise<O>) => void;
-  readonly reject: (error: unknown) => void;
+/** A class, as everything that holds what passes by quickly: see ADR 10. */
+class Waiting<I, O> {
+  constructor(
+    readonly item: I,
+    readonly resolve: (outcome: O | Promise<O>) => void,
+    readonly reject: (error: unknown) => void,
+  ) {}
 }
 
 /** What is done for one tenant in a batch. */
 export interface BatchPart<I> {
   readonly tenantId: string;
   readonly items: readonly I[];
+}
+
+class Part<I, O> implements BatchPart<I> {
+  readonly items: readonly I[];
+
+  constructor(
+    readonly tenantId: string,
+    readonly waiting: readonly Waiting<I, O>[],
+  ) {
+    this.items = waiting.map(({ item }) => item);
+  }
 }
 
 /** For each item, in their order, a promise for what takes longer than the others; or why nothing was done for this tenant. */
@@ -37,11 +51,13 @@ export class MicroBatch<I, O> {
 
   add(tenantId: string, item: I): Promise<O> {
     return new Promise((resolve, reject) => {
+      const one = new Waiting(item, resolve, reject);
       const waiting = this.#waiting.get(tenantId);
-      if (waiting) waiting.push({ item, resolve, reject });
+      if (waiting) waiting.push(one);
       else {
         if (this.#waiting.size === 0) this.#plan();
-        this.#waiting.set(tenantId, [{ item, resolve, reject }]);
+        // What a literal makes may be kept too long, as said in ADR 10.
+        this.#waiting.set(tenantId, Array.of(one));
       }
     });
   }
@@ -53,36 +69,33 @@ export class MicroBatch<I, O> {
   }
 
   #flush(): void {
-    const all = this.#waiting;
+    const parts = [...this.#waiting].flatMap(([tenantId, waiting]) =>
+      Array.from(
+        { length: Math.ceil(waiting.length / MOST) },
+        (_, at) => new Part(tenantId, waiting.slice(at * MOST, (at + 1) * MOST)),
+      ),
+    );
     this.#waiting = new Map();
-    let batch: [string, Waiting<I, O>[]][] = [];
+    let from = 0;
     let size = 0;
-    for (const [tenantId, waiting] of all) {
-      for (let from = 0; from < waiting.length; from += MOST) {
-        const part = waiting.slice(from, from + MOST);
-        if (batch.length > 0 && (!this.options.acrossTenants || size + part.length > MOST)) {
-          void this.#send(batch);
-          batch = [];
-          size = 0;
-        }
-        batch.push([tenantId, part]);
-        size += part.length;
+    for (const [at, { waiting }] of parts.entries()) {
+      if (at > from && (!this.options.acrossTenants || size + waiting.length > MOST)) {
+        void this.#send(parts.slice(from, at));
+        from = at;
+        size = 0;
       }
+      size += waiting.length;
     }
-    void this.#send(batch);
+    void this.#send(parts.slice(from));
   }
 
-  async #send(batch: readonly [string, readonly Waiting<I, O>[]][]): Promise<void> {
+  async #send(parts: readonly Part<I, O>[]): Promise<void> {
     this.#underWay += 1;
     try {
-      const parts = batch.map(([tenantId, waiting]) => ({
-        tenantId,
-        items: waiting.map(({ item }) => item),
-      }));
       const outcomes = await this.options.send(parts);
-      for (const [part, [, waiting]] of batch.entries()) answer(waiting, outcomes[part] ?? []);
+      for (const [part, { waiting }] of parts.entries()) answer(waiting, outcomes[part] ?? []);
     } catch (error) {
-      for (const [, waiting] of batch) for (const { reject } of waiting) reject(error);
+      for (const { waiting } of parts) for (const { reject } of waiting) reject(error);
     } finally {
       this.#underWay -= 1;
     }

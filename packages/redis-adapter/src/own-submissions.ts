@@ -1,5 +1,5 @@
 import type { JsonValue, Task } from '@agent-orchestrator/core';
-import { type TaskHead, viewTask } from './task-view.js';
+import { type TaskHead, TaskView } from './task-view.js';
 
 /** So many are remembered, of so many characters in all; then it begins anew. */
 const MOST = 1_000;
@@ -24,13 +24,13 @@ export interface PlainEnd {
  * is known without asking.
  */
 export class OwnSubmissions {
-  readonly #submitted = new Map<string, Submitted>();
+  #submitted = new Map<string, Submitted>();
   #characters = 0;
 
   note(tenantId: string, taskId: string, submitted: Submitted): void {
     this.#characters += submitted.payload.length;
     if (this.#submitted.size >= MOST || this.#characters > MOST_CHARACTERS) {
-      this.#submitted.clear();
+      this.#submitted = new Map();
       this.#characters = submitted.payload.length;
     }
     this.#submitted.set(keyOf(tenantId, taskId), submitted);
@@ -46,7 +46,7 @@ export class OwnSubmissions {
     const { head, payload } = submitted;
     let copies = 0;
     return () =>
-      viewTask(tenantId, {
+      new TaskView(tenantId, {
         taskId,
         head,
         payload: JSON.parse(payload) as JsonValue,

@@ -10,7 +10,7 @@ import { cursorOf } from './epoch.js';
 import { readMessage, storedMessage } from './messages.js';
 import type { RedisState } from './redis-state.js';
 import type { Reply } from './script-runner.js';
-import { readTask, viewTask } from './task-view.js';
+import { readTask, TaskView } from './task-view.js';
 
 /** How often an update without a `rev` begins anew because somebody else was faster. */
 const MAX_ROUNDS = 50;
@@ -42,7 +42,7 @@ export class RedisSessions implements SessionStore {
     const [fields, tasks, seq, epoch] = reply as [Reply, Reply[], number, string | null];
     return {
       session: readSession(tenantId, sessionId, fields),
-      tasks: tasks.map((task) => viewTask(tenantId, readTask(task))),
+      tasks: tasks.map((task) => new TaskView(tenantId, readTask(task))),
       cursor: cursorOf(epoch, seq),
     };
   }

@@ -16,24 +16,68 @@ import type { OwnSubmissions } from './own-submissions.js';
 import type { RedisState } from './redis-state.js';
 import type { Reply } from './script-runner.js';
 import { TaskHeads, type WrittenHead } from './task-heads.js';
-import { readTask, recordOf, viewTask } from './task-view.js';
+import {
+  NO_STEPS,
+  NOT_TOUCHED,
+  readTask,
+  recordOf,
+  type StoredState,
+  type StoredTask,
+  type TaskHead,
+  TaskView,
+} from './task-view.js';
 
-interface PlainTask {
-  readonly task: NewTask;
-  readonly written: WrittenHead;
+/** A class, as everything that holds what passes by quickly: see ADR 10. */
+class PlainTask {
   /** JSON. */
   readonly payload: string;
   /** What that is read as, where it is plain. */
   readonly copy: JsonValue | undefined;
   readonly record: string;
-  readonly maxWaiting: number;
+
+  constructor(
+    readonly task: NewTask,
+    readonly written: WrittenHead,
+    readonly maxWaiting: number,
+  ) {
+    this.payload = JSON.stringify(task.payload);
+    this.copy = plainCopy(task.payload);
+    this.record = recordOf(written.tail, this.payload);
+  }
 }
 
-interface Born {
-  readonly at: number;
-  readonly place: number;
-  /** When the log began. */
-  readonly began: string;
+class Born {
+  /** @param began when the log began. */
+  constructor(
+    readonly at: number,
+    readonly place: number,
+    readonly began: string,
+  ) {}
+}
+
+/** A task that was just stored, as the adapter knows it without asking. */
+class BornTask implements StoredTask {
+  readonly taskId: string;
+  readonly head: TaskHead;
+  readonly payload: JsonValue;
+  readonly state: StoredState;
+  readonly steps: readonly never[] = NO_STEPS;
+
+  constructor({ task, written, payload, copy }: PlainTask, { at, place }: Born) {
+    this.taskId = task.task_id;
+    this.head = { at, place, ...written.head };
+    this.payload = copy ?? (JSON.parse(payload) as JsonValue);
+    this.state = { ...NOT_TOUCHED, since: at };
+  }
+}
+
+class Submitted {
+  readonly answer = 'submitted';
+
+  constructor(
+    readonly task: Task,
+    readonly cursor: string,
+  ) {}
 }
 
 /** So many characters cost a script more than a command of their own does: Lua looks at each of them. */
@@ -63,10 +107,7 @@ export class Submissions {
     const { tenantId, submission, idempotency, maxWaiting } = params;
     if (!idempotency && isPlain(submission)) {
       const { task } = submission;
-      const written = this.#heads.of(task);
-      const payload = JSON.stringify(task.payload);
-      const record = recordOf(written.tail, payload);
-      const plain = { task, written, payload, copy: plainCopy(task.payload), record, maxWaiting };
+      const plain = new PlainTask(task, this.#heads.of(task), maxWaiting);
       const answer = await this.#plain.add(tenantId, plain);
       if (answer === 'queue_full') return { answer };
       if (answer !== 'known') return this.#born(tenantId, plain, answer);
@@ -85,30 +126,18 @@ export class Submissions {
     return this.stored(tenantId, reply);
   }
 
-  /** A task that was just stored, as the adapter knows it without asking. */
-  #born(
-    tenantId: string,
-    { task, written, payload, copy }: PlainTask,
-    { at, place, began }: Born,
-  ): SubmitAnswer | Promise<SubmitAnswer> {
-    const { task_id: taskId } = task;
-    const stored = { at, place, ...written.head };
-    if (this.state.ends.isFollowed) this.own.note(tenantId, taskId, { head: stored, payload });
-    const view = viewTask(tenantId, {
-      taskId,
-      head: stored,
-      payload: copy ?? (JSON.parse(payload) as JsonValue),
-      state: { state: 'ready', since: at, attempt: 0, rev: 1 },
-      outcome: undefined,
-      steps: [],
-    });
-    const submitted = (epoch: string | null): SubmitAnswer => ({
-      answer: 'submitted',
-      task: view,
-      cursor: cursorOf(epoch, place),
-    });
+  #born(tenantId: string, plain: PlainTask, born: Born): SubmitAnswer | Promise<SubmitAnswer> {
+    const { place, began } = born;
+    const stored = new BornTask(plain, born);
+    if (this.state.ends.isFollowed) {
+      const { head, taskId } = stored;
+      this.own.note(tenantId, taskId, { head, payload: plain.payload });
+    }
+    const view = new TaskView(tenantId, stored);
     const epoch = this.state.epochs.of(tenantId, began);
-    return typeof epoch === 'string' ? submitted(epoch) : epoch.then(submitted);
+    return typeof epoch === 'string'
+      ? new Submitted(view, cursorOf(epoch, place))
+      : epoch.then((asked) => new Submitted(view, cursorOf(asked, place)));
   }
 
   async #sendPlain(parts: readonly BatchPart<PlainTask>[]): Promise<readonly PartOutcome<PlainAnswer>[]> {
@@ -117,7 +146,9 @@ export class Submissions {
       if (answer instanceof OrchestratorError) return answer;
       const { at, outcome } = answer;
       const [began, ...places] = outcome as [string, ...number[]];
-      return places.map((place) => (place > 0 ? { at, place, began } : place === 0 ? 'known' : 'queue_full'));
+      return places.map((place) =>
+        place > 0 ? new Born(at, place, began) : place === 0 ? 'known' : 'queue_full',
+      );
     });
   }
 
@@ -197,7 +228,7 @@ export class Submissions {
       JSON.stringify({ id: taskId, task: itemOf({ task, onBusy: 'enqueue' }, { redrivenFrom: taskId }) }),
       JSON.stringify(payload),
     )) as ['redriven', Reply] | ['not_failed' | 'not_found'];
-    return answer === 'redriven' ? { answer, task: viewTask(tenantId, readTask(view)) } : { answer };
+    return answer === 'redriven' ? { answer, task: new TaskView(tenantId, readTask(view)) } : { answer };
   }
 
   private stored(tenantId: string, reply: Reply): SubmitAnswer {
@@ -205,7 +236,7 @@ export class Submissions {
     if (!task) return { answer: answer as SubmitRefusal };
     return {
       answer: answer as 'submitted' | 'replayed',
-      task: viewTask(tenantId, readTask(task)),
+      task: new TaskView(tenantId, readTask(task)),
       cursor: cursorOf(epoch, seq),
     };
   }

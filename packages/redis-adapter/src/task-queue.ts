@@ -14,11 +14,14 @@ import type { Sweeps } from './sweeps.js';
 type Settled = Awaited<ReturnType<TaskQueue['settle']>>;
 type SettleParams = Parameters<TaskQueue['settle']>[0];
 
-interface PlainEnd {
-  readonly params: SettleParams;
-  readonly state: 'completed' | 'failed';
-  /** JSON. */
-  readonly outcome: string;
+/** A class, as everything that holds what passes by quickly: see ADR 10. */
+class PlainEnd {
+  /** @param outcome JSON. */
+  constructor(
+    readonly params: SettleParams,
+    readonly state: 'completed' | 'failed',
+    readonly outcome: string,
+  ) {}
 }
 
 /** What the script says of a task that is more than plain. */
@@ -68,7 +71,7 @@ export class RedisTaskQueue implements TaskQueue {
     const { kind } = settlement;
     const isUsual = kind === 'failed' || (kind === 'completed' && !settlement.answer);
     if (!isUsual) return this.#settleAlone(params);
-    return this.#ends.add(tenantId, { params, state: kind, outcome: outcomeOf(settlement) });
+    return this.#ends.add(tenantId, new PlainEnd(params, kind, outcomeOf(settlement)));
   }
 
   async #settleAlone({ tenantId, taskId, token, settlement }: SettleParams): Promise<Settled> {

@@ -16,7 +16,7 @@ import { explainTask, type Surroundings } from './explain.js';
 import type { RedisState } from './redis-state.js';
 import type { Reply } from './script-runner.js';
 import type { Submissions } from './submissions.js';
-import { readTask, stateOf, viewTask } from './task-view.js';
+import { readTask, stateOf, TaskView } from './task-view.js';
 
 /** How much of the order of submission one script looks through, so that none keeps the server for long. */
 const CHUNKS_A_LOOK = 100;
@@ -83,7 +83,7 @@ export class RedisTaskRecords implements TaskRecords {
       JSON.stringify({ id: taskId, state: outcome.kind, reason }),
       JSON.stringify(completed ? outcome.result : outcome.error),
     )) as ['finished' | 'already_final' | 'not_tracked', Reply] | ['not_found'];
-    return answer === 'not_found' ? { answer } : { answer, task: viewTask(tenantId, readTask(task)) };
+    return answer === 'not_found' ? { answer } : { answer, task: new TaskView(tenantId, readTask(task)) };
   }
 
   async progress({
@@ -112,7 +112,7 @@ export class RedisTaskRecords implements TaskRecords {
     const stored = readTask(found);
     const epoch = await this.state.epochs.of(tenantId, began);
     return {
-      task: viewTask(tenantId, stored),
+      task: new TaskView(tenantId, stored),
       cursor: cursorOf(epoch, seq),
       born: cursorOf(epoch, stored.head.place - 1),
     };
@@ -144,7 +144,7 @@ export class RedisTaskRecords implements TaskRecords {
       const [found, looked] = (await this.state.run(tenantId, 'list', request)) as [Reply[], number];
       for (const one of found) {
         const stored = readTask(one);
-        yield { task: viewTask(tenantId, stored), place: stored.head.place };
+        yield { task: new TaskView(tenantId, stored), place: stored.head.place };
         if (old) before = stored.head.place;
       }
       skip += looked;
@@ -169,7 +169,7 @@ export class RedisTaskRecords implements TaskRecords {
     const [answer, task] = (await this.state.change(tenantId, 'cancel', request)) as
       | ['cancelled' | 'cancelling' | 'already_final', Reply]
       | ['not_found'];
-    return answer === 'not_found' ? { answer } : { answer, task: viewTask(tenantId, readTask(task)) };
+    return answer === 'not_found' ? { answer } : { answer, task: new TaskView(tenantId, readTask(task)) };
   }
 
   async signal(params: Parameters<TaskRecords['signal']>[0]): ReturnType<TaskRecords['signal']> {

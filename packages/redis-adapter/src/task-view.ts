@@ -10,6 +10,7 @@ import {
   type TaskError,
   type TaskMetadata,
   type TaskState,
+  type TaskStatus,
 } from '@agent-orchestrator/core';
 import type { Reply } from './script-runner.js';
 
@@ -86,7 +87,7 @@ export interface StoredTask {
   readonly payload: JsonValue;
   readonly state: StoredState;
   /** The result, or the error, once it has ended. */
-  readonly outcome: JsonValue | undefined;
+  readonly outcome?: JsonValue | undefined;
   readonly steps: readonly StoredStep[];
 }
 
@@ -104,35 +105,42 @@ export function stateOf(line: string): StoredState {
   return { ...plain, state: letter === 'c' ? 'completed' : 'failed', rev: 3, ended: Number(at) };
 }
 
-/** The second line of a state, if it has one: what came of the task, as JSON. */
-function readState(text: string, head: TaskHead): { state: StoredState; outcome: JsonValue | undefined } {
-  if (text === '')
-    return { state: { state: 'ready', since: head.at, attempt: 0, rev: 1 }, outcome: undefined };
-  const [state, outcome] = twoLines(text);
-  return {
-    state: stateOf(state),
-    outcome: outcome === '' ? undefined : (JSON.parse(outcome) as JsonValue),
-  };
-}
+/** That of a task which was only submitted. */
+export const NOT_TOUCHED: StoredState = Object.freeze({ state: 'ready', attempt: 0, rev: 1 });
 
-/** The two lines of a task. */
-export function readRecord(record: string): { readonly head: TaskHead; readonly payload: JsonValue } {
-  const [head, payload] = twoLines(record);
-  return { head: JSON.parse(head) as TaskHead, payload: JSON.parse(payload) as JsonValue };
+export const NO_STEPS: readonly never[] = Object.freeze([]);
+
+/** A task as it was read. A class, as everything that holds what passes by quickly: see ADR 10. */
+export class ReadTask implements StoredTask {
+  readonly head: TaskHead;
+  readonly payload: JsonValue;
+
+  /** @param record the two lines of the task. */
+  constructor(
+    readonly taskId: string,
+    record: string,
+    readonly state: StoredState,
+    readonly outcome?: JsonValue | undefined,
+    readonly steps: readonly StoredStep[] = NO_STEPS,
+  ) {
+    const end = record.indexOf('\n');
+    this.head = JSON.parse(record.slice(0, end)) as TaskHead;
+    this.payload = JSON.parse(record.slice(end + 1)) as JsonValue;
+  }
 }
 
 export function readTask(reply: Reply): StoredTask {
-  const [taskId, record, stateText, steps] = reply as unknown as TaskReply;
-  const { head, payload } = readRecord(record);
-  const { state, outcome } = readState(stateText, head);
-  return {
+  const [taskId, record, text, steps] = reply as unknown as TaskReply;
+  const read = (steps ?? []).map((step) => JSON.parse(step) as StoredStep).toSorted((a, b) => a.at - b.at);
+  if (text === '') return new ReadTask(taskId, record, NOT_TOUCHED, undefined, read);
+  const [state, outcome] = twoLines(text);
+  return new ReadTask(
     taskId,
-    head,
-    payload,
-    state,
-    outcome,
-    steps: (steps ?? []).map((step) => JSON.parse(step) as StoredStep).toSorted((a, b) => a.at - b.at),
-  };
+    record,
+    stateOf(state),
+    outcome === '' ? undefined : (JSON.parse(outcome) as JsonValue),
+    read,
+  );
 }
 
 /** Timestamps as text: those of many tasks are of the same few milliseconds, and writing one costs more than the rest. */
@@ -146,39 +154,63 @@ function iso(at: number): string {
   return kept.text;
 }
 
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
+/** A task as it crosses the wire. A class, as everything that holds what passes by quickly: see ADR 10. */
+export class TaskView implements Task {
+  readonly task_id: string;
+  readonly tenant_id: string;
+  readonly status: TaskStatus;
+  readonly type: string;
+  readonly priority: number;
+  readonly attempt: number;
+  readonly max_attempts: number;
+  readonly rev: number;
+  readonly created_at: string;
+  readonly updated_at: string;
+  readonly metadata: TaskMetadata;
+  readonly delegated_services: readonly DelegatedService[];
+  readonly payload: JsonValue;
+  // What a task does not have it has no field for.
+  declare readonly session_id?: string;
+  declare readonly agent_id?: string;
+  declare readonly parent_task_id?: string;
+  declare readonly requested_by?: string;
+  declare readonly batch_id?: string;
+  declare readonly redriven_from?: string;
+  declare readonly run_at?: string;
+  declare readonly version?: number;
+  declare readonly progress?: Progress;
+  declare readonly usage?: NonNullable<Task['usage']>;
+  declare readonly finished_at?: string;
+  declare readonly result?: JsonValue;
+  declare readonly error?: TaskError;
 
-/** A task as it crosses the wire. */
-export function viewTask(
-  tenantId: string,
-  { taskId, head, payload, state, outcome, steps }: StoredTask,
-): Task {
-  const task: Writable<Task> = {
-    task_id: taskId,
-    tenant_id: tenantId,
-    status: statusOf(state.state),
-    type: head.type,
-    priority: head.priority,
-    attempt: state.attempt,
-    max_attempts: head.attempts,
-    rev: state.rev,
-    created_at: iso(head.at),
-    updated_at: iso(state.ended ?? state.updated ?? state.since ?? head.at),
-    metadata: { ...head.metadata, timeout_ms: head.timeout },
-    delegated_services: steps.flatMap(viewCalls),
-    payload,
-  };
-  addOrigin(task, head);
-  const runAt = state.state === 'scheduled' ? state.due : head.run_at;
-  if (runAt !== undefined) task.run_at = iso(runAt);
-  if (state.version !== undefined) task.version = state.version;
-  if (state.progress !== undefined) task.progress = JSON.parse(state.progress) as Progress;
-  if ((state.tokens ?? 0) > 0) task.usage = { tokens: state.tokens ?? 0 };
-  if (state.ended !== undefined) task.finished_at = iso(state.ended);
-  if (outcome !== undefined && state.state === 'completed') task.result = outcome;
-  else if (outcome !== undefined) task.error = outcome as unknown as TaskError;
-  return task;
+  constructor(tenantId: string, { taskId, head, payload, state, outcome, steps }: StoredTask) {
+    this.task_id = taskId;
+    this.tenant_id = tenantId;
+    this.status = statusOf(state.state);
+    this.type = head.type;
+    this.priority = head.priority;
+    this.attempt = state.attempt;
+    this.max_attempts = head.attempts;
+    this.rev = state.rev;
+    this.created_at = iso(head.at);
+    this.updated_at = iso(state.ended ?? state.updated ?? state.since ?? head.at);
+    this.metadata = { ...head.metadata, timeout_ms: head.timeout };
+    this.delegated_services = steps.flatMap(viewCalls);
+    this.payload = payload;
+    addOrigin(this, head);
+    const runAt = state.state === 'scheduled' ? state.due : head.run_at;
+    if (runAt !== undefined) this.run_at = iso(runAt);
+    if (state.version !== undefined) this.version = state.version;
+    if (state.progress !== undefined) this.progress = JSON.parse(state.progress) as Progress;
+    if ((state.tokens ?? 0) > 0) this.usage = { tokens: state.tokens ?? 0 };
+    if (state.ended !== undefined) this.finished_at = iso(state.ended);
+    if (outcome !== undefined && state.state === 'completed') this.result = outcome;
+    else if (outcome !== undefined) this.error = outcome as unknown as TaskError;
+  }
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 function addOrigin(task: Writable<Task>, head: TaskHead): void {
   for (const field of [

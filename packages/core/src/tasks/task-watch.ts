@@ -7,14 +7,20 @@ import { TenantWatch, type Wake } from './tenant-watch.js';
 const REMEMBERED = 1_000;
 const REMEMBERED_MS = 1_000;
 
+/** Whose task it is, at which position it was submitted here, and when. A class: see ADR 10. */
+class Submitted {
+  constructor(
+    readonly tenantId: string,
+    readonly cursor: string,
+    readonly at: number,
+  ) {}
+}
+
 /** Waits for tasks to end. One follower of a tenant's log serves all who wait for a task of that tenant. */
 export class TaskWatch {
   readonly #tenants = new Map<string, TenantWatch>();
-  /** By id: whose it is, the position at which it was submitted here, and when that was. */
-  readonly #submitted = new Map<
-    string,
-    { readonly tenantId: string; readonly cursor: string; readonly at: number }
-  >();
+  /** By id. */
+  #submitted = new Map<string, Submitted>();
   #stopped = false;
 
   constructor(private readonly ports: { readonly storage: Storage; readonly clock: Clock }) {}
@@ -76,8 +82,8 @@ export class TaskWatch {
   /** It is stored, and was not there before; `cursor` is the position of that. */
   confirm(tenantId: string, taskId: string, cursor: string): void {
     this.#tenants.get(tenantId)?.confirm(taskId);
-    if (this.#submitted.size >= REMEMBERED) this.#submitted.clear();
-    this.#submitted.set(taskId, { tenantId, cursor, at: this.ports.clock.now() });
+    if (this.#submitted.size >= REMEMBERED) this.#submitted = new Map();
+    this.#submitted.set(taskId, new Submitted(tenantId, cursor, this.ports.clock.now()));
   }
 
   #submittedAt(tenantId: string, taskId: string): string | undefined {

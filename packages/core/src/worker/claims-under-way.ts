@@ -12,10 +12,13 @@ export interface ClaimToAsk {
   readonly max: number;
 }
 
-interface Asked {
-  readonly max: number;
-  /** `undefined` when nobody knows what was claimed. */
-  readonly claims: Promise<readonly Claim[] | undefined>;
+/** A class, as everything that holds what passes by quickly: see ADR 10. */
+class Asked {
+  /** @param claims `undefined` when nobody knows what was claimed. */
+  constructor(
+    readonly max: number,
+    readonly claims: Promise<readonly Claim[] | undefined>,
+  ) {}
 }
 
 /** The claims that a worker has asked for, answered in the order in which they were asked. */
@@ -67,7 +70,7 @@ export class ClaimsUnderWay {
     this.#toAskAgain = Math.max(0, this.#toAskAgain - 1);
     const max = Math.min(wanted, this.#mostAClaim);
     this.#coming += max;
-    this.#asked.push({ max, claims: this.#claim(claimer, max) });
+    this.#asked.push(new Asked(max, this.#claim(claimer, max)));
   }
 
   async #claim(number: number, max: number): Promise<readonly Claim[] | undefined> {

@@ -3,7 +3,7 @@ import type { WorkerFigures } from '../figures.js';
 import type { Logger } from '../logger.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import type { Bell } from '../storage/bells.js';
-import type { Claim, Settlement, TaskQueue } from '../storage/task-queue.js';
+import type { Claim, Settlement } from '../storage/task-queue.js';
 import type { WorkflowCatalog } from '../workflows/catalog.js';
 import { RunContext } from '../workflows/run-context.js';
 import type { RunPorts } from '../workflows/run-ports.js';
@@ -16,6 +16,7 @@ import { HeldRun } from './held-run.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { Loop } from './loop.js';
 import { nextTurn } from './next-turn.js';
+import { Settling } from './settling.js';
 
 export interface WorkerSettings {
   /** Tasks that are run at once. Parked ones do not count. Default 100. */
@@ -33,8 +34,6 @@ interface Grace {
   /** Fires when it is over earlier. */
   readonly signal?: AbortSignal | undefined;
 }
-
-type Settling = Parameters<TaskQueue['settle']>[0];
 
 /** For each slot, so many runs that only wait may be kept besides. */
 const RESTING_A_SLOT = 10;
@@ -352,8 +351,8 @@ export class Worker {
   }
 
   /** Never rejects: what can't be settled is another worker's once its lease has run out. */
-  async #settle({ task, token }: Claim, settlement: Settlement): Promise<void> {
-    const params = { tenantId: task.tenant_id, taskId: task.task_id, token, settlement };
+  async #settle(claim: Claim, settlement: Settlement): Promise<void> {
+    const params = new Settling(claim, settlement);
     const until = this.#clock.now() + this.settings.leaseMs;
     try {
       await this.ports.storage.queue.settle(params);

@@ -1,0 +1,19 @@
+import type { Claim, Settlement, TaskQueue } from '../storage/task-queue.js';
+
+/** How a worker gives a task back. A class, as everything that holds what passes by quickly: see ADR 10. */
+export class Settling implements SettleParams {
+  readonly tenantId: string;
+  readonly taskId: string;
+  readonly token: string;
+
+  constructor(
+    { task, token }: Claim,
+    readonly settlement: Settlement,
+  ) {
+    this.tenantId = task.tenant_id;
+    this.taskId = task.task_id;
+    this.token = token;
+  }
+}
+
+type SettleParams = Parameters<TaskQueue['settle']>[0];
