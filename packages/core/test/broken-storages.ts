@@ -70,6 +70,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
   ...broken('tasks.submit', {
     'forgets the idempotency key': (params, original) => original({ ...params, idempotency: undefined }),
     'forgets the message': (params, original) => original(submission(params, {}, { message: undefined })),
+    'forgets the metadata': (params, original) => original(submission(params, { metadata: {} })),
     'forgets the priority': (params, original) => original(submission(params, { priority: 4 })),
     'forgets run_at': (params, original) => original(submission(params, { runAt: undefined })),
     'forgets the session': (params, original) => original(submission(params, { session_id: undefined })),

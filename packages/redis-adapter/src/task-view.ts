@@ -272,7 +272,7 @@ export function headOf(
     priority: task.priority,
     timeout: task.timeoutMs,
     attempts: task.maxAttempts,
-    metadata: task.metadata,
+    metadata: { ...task.metadata },
     ...(task.session_id !== undefined && { session_id: task.session_id }),
     ...(parallel && { parallel }),
     ...(task.agent_id !== undefined && { agent_id: task.agent_id }),

@@ -133,6 +133,22 @@ export const submitManyCases: readonly ConformanceCase[] = [
       assert.deepEqual((await t.get(task.task_id)).payload, { list: [1] });
     },
   },
+  {
+    part: 'tasks',
+    method: 'submit',
+    name: 'stores the metadata of each task as they are then, whoever shares them',
+    async run(t) {
+      const metadata: { user_id?: string } = {};
+      const first = await t.submit({ metadata });
+      metadata.user_id = 'bea';
+      const second = await t.submit({ metadata });
+      delete metadata.user_id;
+      const third = await t.submit({ metadata });
+      const users = [];
+      for (const { task_id } of [first, second, third]) users.push((await t.get(task_id)).metadata.user_id);
+      assert.deepEqual(users, [undefined, 'bea', undefined]);
+    },
+  },
   ...atOnce('small', ''),
   ...atOnce('large', LARGE),
   {

@@ -224,7 +224,7 @@ export class Submissions {
   private create(tenant: TenantState, task: NewTask, origin: Origin): TaskEntry {
     const now = this.state.now();
     const deadlineAt = Math.max(now, task.runAt ?? 0) + task.timeoutMs;
-    const spec = { ...task, payload: copyJson(task.payload) };
+    const spec = { ...task, payload: copyJson(task.payload), metadata: { ...task.metadata } };
     const entry = new TaskEntry(tenant, spec, now, tenant.events.seq + 1, origin);
     tenant.tasks.set(task.task_id, entry);
     this.state.owe('deadline', deadlineAt, entry);
