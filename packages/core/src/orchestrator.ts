@@ -113,8 +113,13 @@ export class Orchestrator implements AsyncDisposable {
         `role: expected one of ${ROLES.join(', ')}; got "${role}"`,
       );
     }
-    const storage = options.storage ?? new MemoryStorage({ clock, random });
-    const caller = new ServiceCaller({ clock, random });
+    const storage: Storage = options.storage ?? new MemoryStorage({ clock, random });
+    const opened = (service: string) => {
+      const text = `service ${service} failed too often: it is not called for a while`;
+      logger.warn(text, { service });
+      storage.tell?.('breaker_opened', text, { service });
+    };
+    const caller = new ServiceCaller({ clock, random, opened });
     const ports = { storage, clock, random, logger, caller };
     this.role = role;
     this.#clock = clock;

@@ -2,13 +2,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Orchestrator, type ServiceCall, type Task } from '../src/index.js';
+import { MemoryStorage, Orchestrator, type ServiceCall, type Storage, type Task } from '../src/index.js';
 
 type Handler = (request: IncomingMessage, body: string, response: ServerResponse) => void;
 
 let server: Server;
 let orchestrator: Orchestrator;
 let handler: Handler;
+/** What operators were told. */
+let told: (readonly [kind: string, fields: Readonly<Record<string, string>> | undefined])[];
 let requests: {
   readonly headers: IncomingMessage['headers'];
   readonly url: string;
@@ -33,8 +35,13 @@ beforeEach(async () => {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api`;
   // No jitter: what is sent again is sent again at once.
   const random = { uuid: () => crypto.randomUUID(), fraction: () => 0 };
+  told = [];
+  const storage: Storage = Object.assign(new MemoryStorage({ random }), {
+    tell: (...[kind, , fields]: Parameters<NonNullable<Storage['tell']>>) => void told.push([kind, fields]),
+  });
   orchestrator = new Orchestrator({
     random,
+    storage,
     services: { remote: { url, token: 'secret-token', timeoutMs: 1_000 } },
   });
   orchestrator.workflow('remote', (ctx, input: object) => ctx.call('remote', 'work', input as never));
@@ -215,5 +222,6 @@ describe('a call over HTTP', () => {
     const refused = await run();
     expect(refused.error?.message).toContain('failed too often');
     expect(requests).toHaveLength(10);
+    expect(told).toEqual([['breaker_opened', { service: 'remote' }]]);
   });
 });

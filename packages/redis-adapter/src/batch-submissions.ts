@@ -48,10 +48,11 @@ export class BatchSubmissions {
       ...keyOf(idempotency),
       max_waiting: Math.min(maxWaiting, Number.MAX_SAFE_INTEGER),
     };
-    return (
+    const submitted =
       (isPlainBatch(batch) ? await this.#submitPlain(params, request) : undefined) ??
-      (await this.#submitAny(params, request))
-    );
+      (await this.#submitAny(params, request));
+    if (submitted.answer === 'queue_full') this.state.tellAtLimit(params.tenantId);
+    return submitted;
   }
 
   /** Nothing when there is a task with one of the ids: which items are refused then is for the other script to say. */

@@ -22,6 +22,9 @@ const REPEATED: ReadonlySet<unknown> = new Set([
   'already_closed',
 ]);
 
+const TOLD_AGAIN_MS = 60_000;
+const MOST_REMEMBERED = 1_000;
+
 /** What a step for many tasks does for one tenant. */
 interface Part {
   readonly tenantId: string;
@@ -43,6 +46,8 @@ export class RedisState {
   readonly epochs: Epochs;
   readonly ends: EndsBoard;
   #stored = 0;
+  /** By tenant: when it was said to be at its limit. */
+  readonly #toldAtLimit = new Map<string, number>();
 
   constructor(
     readonly parts: {
@@ -192,6 +197,16 @@ export class RedisState {
         this.#untold.add(tenantId),
       );
     }
+  }
+
+  /** Operators hear of a tenant for which too many tasks wait, of each once a minute. */
+  tellAtLimit(tenantId: string): void {
+    const now = Date.now();
+    if (now - (this.#toldAtLimit.get(tenantId) ?? 0) < TOLD_AGAIN_MS) return;
+    if (this.#toldAtLimit.size >= MOST_REMEMBERED) this.#toldAtLimit.clear();
+    this.#toldAtLimit.set(tenantId, now);
+    const text = `tenant ${tenantId} is at its limit: no more of its tasks may wait`;
+    this.parts.notices.tell('tenant_at_limit', text, { tenant: tenantId });
   }
 
   #ringDue(due: number | null): void {

@@ -176,9 +176,13 @@ export class RedisStorage implements Storage, AsyncDisposable {
     return checkServer(this.#connections.commands);
   }
 
+  tell(kind: string, text: string, fields?: Readonly<Record<string, string>>): void {
+    this.#state.parts.notices.tell(kind, text, fields);
+  }
+
   /**
    * Notices for operators, at least the last ten thousand of which are kept: workers that join, leave or are lost, dead
-   * letters, late outcomes.
+   * letters, late outcomes, tenants at their limit, services that are not called for a while.
    *
    * @param options.recent so many of those that are there come first. Default 100.
    */

@@ -109,7 +109,7 @@ export class Submissions {
       const { task } = submission;
       const plain = new PlainTask(task, this.#heads.of(task), maxWaiting);
       const answer = await this.#plain.add(tenantId, plain);
-      if (answer === 'queue_full') return { answer };
+      if (answer === 'queue_full') return this.#refused(tenantId, answer);
       if (answer !== 'known') return this.#born(tenantId, plain, answer);
     }
     const { task } = submission;
@@ -231,9 +231,14 @@ export class Submissions {
     return answer === 'redriven' ? { answer, task: new TaskView(tenantId, readTask(view)) } : { answer };
   }
 
+  #refused(tenantId: string, answer: SubmitRefusal): SubmitAnswer {
+    if (answer === 'queue_full') this.state.tellAtLimit(tenantId);
+    return { answer };
+  }
+
   private stored(tenantId: string, reply: Reply): SubmitAnswer {
     const [answer, task, seq, epoch] = reply as [string, Reply, number, string];
-    if (!task) return { answer: answer as SubmitRefusal };
+    if (!task) return this.#refused(tenantId, answer as SubmitRefusal);
     return {
       answer: answer as 'submitted' | 'replayed',
       task: new TaskView(tenantId, readTask(task)),

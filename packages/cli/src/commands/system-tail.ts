@@ -12,7 +12,7 @@ export function addTailCommand(program: Command, context: CommandContext): void 
     .description('what operators should know as it happens, straight from Redis')
     .option(
       '--system',
-      'notices of the whole system: workers that join or are lost, dead letters, late outcomes',
+      'notices of the whole system: workers that join or are lost, dead letters, late outcomes, tenants at their limit, services that fail',
     )
     .action((flags: SettingFlags & { readonly system?: boolean }) => tail(context, flags));
 }

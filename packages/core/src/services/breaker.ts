@@ -5,6 +5,8 @@ export interface BreakerOptions {
   readonly failures?: number;
   /** How long it stays open before one call may try. Default 5 s. */
   readonly openMs?: number;
+  /** Called each time it opens, but not when it stays open after a try. */
+  readonly onOpen?: () => void;
 }
 
 /**
@@ -14,16 +16,18 @@ export interface BreakerOptions {
 export class Breaker {
   readonly #maxFailures: number;
   readonly #openMs: number;
+  readonly #onOpen: () => void;
   #failures = 0;
   #openedAt = 0;
   #probing = false;
 
   constructor(
     private readonly clock: Clock,
-    { failures = 10, openMs = 5_000 }: BreakerOptions = {},
+    { failures = 10, openMs = 5_000, onOpen = () => {} }: BreakerOptions = {},
   ) {
     this.#maxFailures = failures;
     this.#openMs = openMs;
+    this.#onOpen = onOpen;
   }
 
   get state(): 'closed' | 'open' | 'half_open' {
@@ -55,6 +59,7 @@ export class Breaker {
     this.#failures += 1;
     this.#probing = false;
     if (this.#failures >= this.#maxFailures) this.#openedAt = this.clock.now();
+    if (this.#failures === this.#maxFailures) this.#onOpen();
   }
 
   /** Neither: nobody waited for the outcome any more. */

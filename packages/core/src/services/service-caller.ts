@@ -20,10 +20,16 @@ export class ServiceCaller {
   readonly #breakers = new Map<string, Breaker>();
   readonly #send: Sender;
 
-  constructor(ports: { readonly clock: Clock; readonly random: Random }) {
-    const stages = [trace, limitConcurrency(), resend(ports.clock, ports.random, this.#breakers)];
+  constructor(ports: {
+    readonly clock: Clock;
+    readonly random: Random;
+    /** Told of each service that is not called any more for a while, since it failed too often. */
+    readonly opened?: (service: string) => void;
+  }) {
+    const { clock, random, opened = () => {} } = ports;
+    const stages = [trace, limitConcurrency(), resend(clock, random, this.#breakers, opened)];
     this.#send = throughStages(stages, (call) =>
-      call.service.in === 'http' ? sendHttp(this.#agent, call) : sendInProcess(ports.clock, call),
+      call.service.in === 'http' ? sendHttp(this.#agent, call) : sendInProcess(clock, call),
     );
   }
 

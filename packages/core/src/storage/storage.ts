@@ -19,6 +19,11 @@ export interface Storage {
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
   readonly bells: Bells;
+  /**
+   * Tells operators of the whole system what is no matter of a single task. Best effort: nobody waits for it, and nothing
+   * fails for want of it. Absent where nobody could read it.
+   */
+  tell?(kind: string, text: string, fields?: Readonly<Record<string, string>>): void;
   /** Rejects with `storage_unavailable` when the storage does not answer. */
   ping(): Promise<void>;
   /** Ends what the storage itself opened. Every later call rejects with `storage_unavailable`. */

@@ -15,13 +15,19 @@ const MAX_RETRY_AFTER_MS = 30_000;
  * in all, full jitter, `Retry-After` honoured, behind a circuit breaker for each service.
  *
  * @param breakers by service; made when a service is first called.
+ * @param opened is told of each service whose breaker opens.
  */
-export function resend(clock: Clock, random: Random, breakers: Map<string, Breaker>): CallStage {
+export function resend(
+  clock: Clock,
+  random: Random,
+  breakers: Map<string, Breaker>,
+  opened: (service: string) => void,
+): CallStage {
   return async (call, next) => {
     const { name } = call.service;
     let breaker = breakers.get(name);
     if (!breaker) {
-      breaker = new Breaker(clock);
+      breaker = new Breaker(clock, { onOpen: () => opened(name) });
       breakers.set(name, breaker);
     }
     let last: SendResult | undefined;
