@@ -49,13 +49,18 @@ export class Conversation {
     const interrupt = () => this.#interrupt(prompt);
     prompt.on('SIGINT', interrupt);
     signal.addEventListener('abort', interrupt);
+    // After Ctrl-D lines that were typed before it may still be there; a prompt may not, and newer versions of Node say so.
+    let closed = false;
+    prompt.once('close', () => {
+      closed = true;
+    });
     let quit = false;
     try {
       if (typed) prompt.prompt();
       for await (const line of prompt) {
         quit = !(await this.#turn(line.trim()));
         if (quit || signal.aborted) break;
-        if (typed) prompt.prompt();
+        if (typed && !closed) prompt.prompt();
       }
     } finally {
       // After Ctrl-D the shell's prompt begins a line of its own.
