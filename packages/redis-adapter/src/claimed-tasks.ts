@@ -1,5 +1,13 @@
 import type { Claim, JournalStep, Task } from '@agent-orchestrator/core';
-import { NO_STEPS, readTask, ReadTask, type StoredState, TaskView, viewStep } from './task-view.js';
+import {
+  NO_STEPS,
+  readTask,
+  ReadTask,
+  type StoredState,
+  type StoredTask,
+  TaskView,
+  viewStep,
+} from './task-view.js';
 
 /**
  * Id and state of a task; of one that has asked for something its steps, outcomes by key, and changes. Instead of a state,
@@ -34,20 +42,28 @@ export function takenOf(tenantId: string, ...[version, found]: TakenReply): Take
 
 /** A class, as everything that holds what passes by quickly: see ADR 10. */
 export class TakenClaim implements Claim {
+  readonly task: Task;
+  readonly token: string;
+  readonly version: number;
+  readonly startedAt: number;
+  readonly seed: string;
+  readonly shown: number;
   readonly #lost: boolean;
 
   constructor(
-    readonly task: Task,
-    readonly token: string,
-    readonly version: number,
-    readonly startedAt: number,
-    readonly seed: string,
-    lost = false,
-    readonly shown = 0,
-    readonly seen = 0,
+    tenantId: string,
+    stored: StoredTask,
     readonly steps: readonly JournalStep[] = NO_STEPS,
+    readonly seen = 0,
   ) {
-    this.#lost = lost;
+    const { taskId, state } = stored;
+    this.task = new TaskView(tenantId, stored);
+    this.token = state.token ?? '';
+    this.version = state.version ?? 1;
+    this.startedAt = state.began ?? 0;
+    this.seed = state.seed ?? taskId;
+    this.shown = state.shown ?? 0;
+    this.#lost = (state.lost ?? 0) > 0;
   }
 
   /** Whether it has cost a worker before. */
@@ -67,13 +83,12 @@ export function readClaimed(
   let fresh: StoredState | undefined;
   return tasks.flatMap((reply, index) => {
     const record = records[index];
-    if (typeof record !== 'string') return NO_STEPS;
+    if (typeof record !== 'string') return [];
     const [taskId, version] = reply;
     if (typeof version === 'string') return readTouched(tenantId, reply, record);
     if (fresh?.version !== version)
       fresh = { state: 'leased', token, since: at, began: at, attempt: 1, rev: 2, version };
-    const task = new TaskView(tenantId, new ReadTask(taskId, record, fresh));
-    return new TakenClaim(task, token, version, at, taskId);
+    return new TakenClaim(tenantId, new ReadTask(taskId, record, fresh));
   });
 }
 
@@ -84,16 +99,6 @@ function readTouched(tenantId: string, reply: ClaimedReply, record: string): Tak
   for (let at = 0; at < outcomes.length; at += 2)
     byKey.set(outcomes[at] as string, outcomes[at + 1] as string);
   const inOrderOfChange = stored.steps.toSorted((a, b) => a.changed - b.changed || a.at - b.at);
-  const { state } = stored;
-  return new TakenClaim(
-    new TaskView(tenantId, stored),
-    state.token ?? '',
-    state.version ?? 1,
-    state.began ?? 0,
-    state.seed ?? taskId,
-    (state.lost ?? 0) > 0,
-    state.shown ?? 0,
-    changes,
-    inOrderOfChange.map((step) => viewStep(step, byKey.get(step.key))),
-  );
+  const viewed = inOrderOfChange.map((step) => viewStep(step, byKey.get(step.key)));
+  return new TakenClaim(tenantId, stored, viewed, changes);
 }

@@ -201,7 +201,7 @@ export class RedisState {
 
   /** Operators hear of a tenant for which too many tasks wait, of each once a minute. */
   tellAtLimit(tenantId: string): void {
-    const now = Date.now();
+    const now = this.parts.clock?.now() ?? Date.now();
     if (now - (this.#toldAtLimit.get(tenantId) ?? 0) < TOLD_AGAIN_MS) return;
     if (this.#toldAtLimit.size >= MOST_REMEMBERED) this.#toldAtLimit.clear();
     this.#toldAtLimit.set(tenantId, now);
