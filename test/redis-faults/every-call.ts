@@ -140,7 +140,7 @@ export const EVERY_CALL: readonly Call[] = [
   ['tenants.list', 'read', (s) => s.tenants.list({ limit: 10 })],
   ['workers.announce', 'work', (s) => s.workers.announce({ workerId: 'w', runs })],
   ['workers.leave', 'work', (s) => s.workers.leave({ workerId: 'w' })],
-  ['workers.announcedAgoMs', 'read', (s) => s.workers.announcedAgoMs({ type: 'work' })],
+  ['workers.announced', 'read', (s) => s.workers.announced({ type: 'work' })],
   ['workers.list', 'read', (s) => s.workers.list()],
 ];
 

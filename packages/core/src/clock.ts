@@ -2,14 +2,29 @@
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Calls `callback` once after `ms`; the returned function takes that back. */
+  /** Calls `callback` once after `ms`, however long that is; the returned function takes that back. */
   after(ms: number, callback: () => void): () => void;
 }
+
+/** Node's timers take no more: one of 24.9 days would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, callback) {
-    const timer = setTimeout(callback, ms);
+    if (ms <= MAX_TIMER_MS) {
+      const timer = setTimeout(callback, ms);
+      return () => clearTimeout(timer);
+    }
+    // In stretches. An infinite wait never ends by itself.
+    let left = ms;
+    let timer: NodeJS.Timeout;
+    const stretch = () => {
+      const next = Math.min(left, MAX_TIMER_MS);
+      left -= next;
+      timer = setTimeout(left > 0 ? stretch : callback, next);
+    };
+    stretch();
     return () => clearTimeout(timer);
   },
 };

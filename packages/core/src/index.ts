@@ -6,7 +6,6 @@ export {
   OrchestratorError,
   type OrchestratorErrorOptions,
   type TaskError,
-  toTaskError,
 } from './protocol/errors.js';
 export { describe, validate } from './protocol/validation.js';
 export {
@@ -89,8 +88,11 @@ export type {
 } from './storage/task-records.js';
 export type { TenantSettings, TenantStanding, TenantStore } from './storage/tenant-store.js';
 export type { UsageLedger, UsageRow } from './storage/usage-ledger.js';
-export type { WorkerDirectory, WorkerEntry } from './storage/worker-directory.js';
-export { plainCopy } from './protocol/bounded-json.js';
+export type { AnnouncedType, WorkerDirectory, WorkerEntry } from './storage/worker-directory.js';
+export { checked, type StoragePorts } from './storage/checked-storage.js';
+export { boundedJson, copyJson, type JsonRule } from './protocol/bounded-json.js';
+export { cutText } from './protocol/text.js';
+export { type Diagnostic, diagnose, messageOf, toTaskError } from './protocol/thrown.js';
 export {
   isFinalState,
   isLegal,

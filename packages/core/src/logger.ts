@@ -8,3 +8,15 @@ export interface Logger {
 
 const nothing = () => {};
 export const silentLogger: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+
+/** A host's logger that throws stops nothing: what it was told is lost. */
+export function safeLogger(logger: Logger): Logger {
+  const safely = (level: keyof Logger) => (message: string, fields?: Readonly<Record<string, unknown>>) => {
+    try {
+      logger[level](message, fields);
+    } catch {
+      // There is no better place to say so.
+    }
+  };
+  return { debug: safely('debug'), info: safely('info'), warn: safely('warn'), error: safely('error') };
+}

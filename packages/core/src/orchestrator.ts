@@ -4,7 +4,7 @@ import type { Figures } from './figures.js';
 import { Gateway } from './intake/gateway.js';
 import { Intake } from './intake/intake.js';
 import { ServiceLinks } from './intake/service-links.js';
-import { type Logger, silentLogger } from './logger.js';
+import { type Logger, safeLogger, silentLogger } from './logger.js';
 import { MemoryStorage } from './memory/memory-storage.js';
 import type { InProcessHub } from './notifier/in-process-transport.js';
 import { OrchestratorError } from './protocol/errors.js';
@@ -63,8 +63,14 @@ export interface OrchestratorOptions {
   readonly maxWaiting?: number;
   readonly clock?: Clock;
   readonly random?: Random;
-  /** Default: silent. */
+  /** Default: silent. What it throws is lost. */
   readonly logger?: Logger;
+  /**
+   * Whether tenants see the text of errors that workflows and services of this process throw and that are no
+   * `OrchestratorError`. Default `false`: they see that there was one; its text, its causes and its stack are in the log, and
+   * in what `registry.explain` says of the task.
+   */
+  readonly exposeErrors?: boolean;
 }
 
 export interface StopOptions {
@@ -104,7 +110,8 @@ export class Orchestrator implements AsyncDisposable {
   #stopping: Promise<void> | undefined;
 
   constructor(options: OrchestratorOptions = {}) {
-    const { clock = systemClock, random = systemRandom, logger = silentLogger } = options;
+    const { clock = systemClock, random = systemRandom, exposeErrors = false } = options;
+    const logger = safeLogger(options.logger ?? silentLogger);
     const { sweepMs = DEFAULTS.sweepMs } = options;
     const { role = 'all' } = options;
     if (!ROLES.includes(role)) {
@@ -120,7 +127,7 @@ export class Orchestrator implements AsyncDisposable {
       storage.tell?.('breaker_opened', text, { service });
     };
     const caller = new ServiceCaller({ clock, random, opened });
-    const ports = { storage, clock, random, logger, caller };
+    const ports = { storage, clock, random, logger, caller, exposeErrors };
     this.role = role;
     this.#clock = clock;
     this.#storage = storage;
@@ -129,7 +136,7 @@ export class Orchestrator implements AsyncDisposable {
     for (const [name, settings] of Object.entries(options.services ?? {})) caller.add(name, settings);
     addBuiltInWorkflows(this.#catalog, caller);
     const types = {
-      has: (type: string) => this.#catalog.has(type),
+      defaults: (type: string) => this.#catalog.defaults(type),
       checkPayload: this.#checkPayload.bind(this),
     };
     const { maxWaiting = DEFAULTS.maxWaiting } = options;

@@ -1,80 +1,162 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { plainCopy, surelyFits } from '../src/protocol/bounded-json.js';
+import { boundedJson, copiedJson, copyJson, isPlainJson } from '../src/protocol/bounded-json.js';
+import { OrchestratorError } from '../src/index.js';
 
 const bytesOf = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
+const throughText = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null) ?? 'null');
+const RULE = { what: 'the value', tooLarge: 'payload_too_large' } as const;
 
-describe('what surely fits', () => {
-  it('takes no more room than that, whatever it is', () => {
+function codeOf(work: () => unknown): string {
+  try {
+    work();
+    return 'taken';
+  } catch (error) {
+    return error instanceof OrchestratorError ? error.code : `thrown ${String(error)}`;
+  }
+}
+
+/** Anything that a caller may hand over, JSON or not. */
+const anything = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 4 },
+    fc.jsonValue(),
+    fc.double(),
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom<unknown>(undefined, NaN, -0, Infinity, 2 ** 53 + 1, 1n, Symbol('s'), () => 1, /x/),
+    fc.date({ noInvalidDate: false }),
+    fc.constant(new Map([[1, 2]])),
+    fc.constant({ toJSON: () => 'says itself' }),
+    fc.constant(JSON.parse('{"__proto__":{"polluted":true}}')),
+    fc.array(tie('value'), { maxLength: 4 }),
+    fc.dictionary(fc.string(), tie('value'), { maxKeys: 4, noNullPrototype: false }),
+  ),
+})).value;
+
+describe('plain JSON', () => {
+  it('takes no more room than it was given', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.nat(400), (value, room) => {
-        expect(!surelyFits(value, room) || bytesOf(value) <= room).toBe(true);
+        expect(!isPlainJson(value, room) || bytesOf(value) <= room).toBe(true);
       }),
       { numRuns: 2_000 },
     );
   });
 
-  it('is seen of what is small beside the room', () => {
-    const payload = { text: 'x'.repeat(1_000), list: [1, null, true, { deep: '\u0000' }], left: undefined };
-    expect(surelyFits(payload, 10_000)).toBe(true);
-    expect(surelyFits(Object.create(null), 2)).toBe(true);
+  it('is recognized where it is small beside the room', () => {
+    const payload = { text: 'x'.repeat(1_000), list: [1, null, true, { deep: '\u0000' }] };
+    expect(isPlainJson(payload, 10_000)).toBe(true);
+  });
+
+  it('is exactly what JSON reads again', () => {
+    fc.assert(
+      fc.property(anything, (value) => {
+        if (isPlainJson(value, 1_000_000)) expect(throughText(value)).toStrictEqual(value);
+      }),
+      { numRuns: 3_000 },
+    );
   });
 
   it.each([
     ['a date', new Date(0)],
-    ['what says itself how it is written', { toJSON: () => 'x'.repeat(1_000) }],
-    ['a list with a hole', Array.from({ length: 3 })],
-    ['what JSON has no word for', { n: 1n }],
-    ['what is nested deeply', JSON.parse('['.repeat(100) + ']'.repeat(100))],
-    ['text of many bytes', { text: '\u0000'.repeat(200) }],
-    ['a key of many bytes', { ['\u0000'.repeat(200)]: 1 }],
-    ['a long list', Array.from({ length: 200 }, () => 1_234_567)],
-  ])('is not said of %s', (_, value) => expect(surelyFits(value, 1_000)).toBe(false));
-
-  it('is not said of what goes round in a circle', () => {
-    const circle: { self?: unknown } = {};
-    circle.self = circle;
-    expect(surelyFits(circle, 1_000_000)).toBe(false);
-  });
+    ['an object with a toJSON', { toJSON: () => 'x' }],
+    ['an array with a toJSON', Object.assign([1], { toJSON: () => 'x' })],
+    ['an array with a hole', Array.from({ length: 3 })],
+    ['a BigInt', { n: 1n }],
+    ['a field that is undefined', { a: undefined }],
+    ['minus zero', [-0]],
+    ['NaN', NaN],
+    ['an object without a prototype', Object.create(null)],
+    ['more than 512 levels', JSON.parse('['.repeat(600) + ']'.repeat(600))],
+    ['a text of many bytes', { text: '\u0000'.repeat(200) }],
+  ])('is not %s', (_, value) => expect(isPlainJson(value, 1_000)).toBe(false));
 });
 
-describe('a plain copy', () => {
-  it('is what JSON makes of the value', () => {
+describe('a value at the gate', () => {
+  it('comes out as JSON reads it, or is refused with a code; nothing else', () => {
     fc.assert(
-      fc.property(fc.jsonValue(), (value) => {
-        const text = JSON.stringify(value);
-        fc.pre(!text.includes('__proto__'));
-        expect(plainCopy(value)).toStrictEqual(JSON.parse(text));
+      fc.property(anything, (value) => {
+        let expected: unknown;
+        try {
+          expected = throughText(value);
+        } catch {
+          expect(codeOf(() => boundedJson(value, RULE))).toBe('invalid_request');
+          return;
+        }
+        expect(boundedJson(value, RULE)).toStrictEqual(expected);
+        expect(copiedJson(value, RULE)).toStrictEqual(expected);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 3_000 },
     );
   });
 
-  it.each([
-    ['fields that are undefined', { a: undefined, b: [{ c: undefined }] }],
-    ['numbers that JSON has no word for', [Number.NaN, Number.POSITIVE_INFINITY, -0]],
-    ['an object without a prototype', Object.assign(Object.create(null), { a: 1 })],
-    ['keys that are numbers', { 2: 'b', 1: 'a', z: 0 }],
-  ])('is what JSON makes of %s', (_, value) => {
-    expect(plainCopy(value)).toStrictEqual(JSON.parse(JSON.stringify(value)));
+  it('is the value itself where it is JSON already, and a copy where that is asked for', () => {
+    const value = { a: [1, { b: 'c' }] };
+    expect(boundedJson(value, RULE)).toBe(value);
+    const copy = copiedJson(value, RULE) as typeof value;
+    expect(copy).toStrictEqual(value);
+    expect([copy === value, copy.a === value.a, copy.a[1] === value.a[1]]).toEqual([false, false, false]);
   });
 
-  it('shares nothing with the value that may change', () => {
-    const inner = { a: 1 };
-    const value = { list: [inner] };
-    const copy = plainCopy(value);
-    inner.a = 2;
-    value.list.push({ a: 3 });
-    expect(copy).toEqual({ list: [{ a: 1 }] });
+  const cycle: { self?: unknown } = {};
+  cycle.self = cycle;
+  const deep = (levels: number) => {
+    let value: unknown = 1;
+    for (let n = 0; n < levels; n += 1) value = { value };
+    return value;
+  };
+  it.each([
+    ['a cycle', cycle, 'a cycle'],
+    ['a BigInt', { n: 10n }, 'a BigInt'],
+    ['600 levels', deep(600), 'levels'],
+    ['20,000 levels', deep(20_000), 'levels'],
+    [
+      'a getter that throws',
+      Object.defineProperty({}, 'x', {
+        enumerable: true,
+        get: () => {
+          throw new Error('secret');
+        },
+      }),
+      'throws',
+    ],
+    [
+      'a toJSON that throws',
+      {
+        toJSON: () => {
+          throw new Error('secret');
+        },
+      },
+      'throws',
+    ],
+    [
+      'a Proxy that throws',
+      new Proxy(
+        {},
+        {
+          ownKeys: () => {
+            throw new Error('secret');
+          },
+        },
+      ),
+      'throws',
+    ],
+  ])('that is %s is refused in our own words', (_, value, got) => {
+    expect(codeOf(() => boundedJson(value, RULE))).toBe('invalid_request');
+    expect(() => boundedJson(value, RULE)).toThrow(got);
+    expect(() => boundedJson(value, RULE)).not.toThrow('secret');
   });
 
-  it.each([
-    ['a date', { at: new Date(0) }],
-    ['what says itself how it is written', { toJSON: () => 1 }],
-    ['a list with a hole', Array.from({ length: 3 })],
-    ['what JSON has no word for', { n: 1n }],
-    ['what is nested deeply', JSON.parse('['.repeat(100) + ']'.repeat(100))],
-    ['a key that would become the prototype', JSON.parse('{"__proto__":{"a":1}}')],
-    ['nothing', undefined],
-  ])('is not made of %s', (_, value) => expect(plainCopy(value)).toBeUndefined());
+  it('of more bytes than its rule allows is refused with the code of the rule', () => {
+    expect(codeOf(() => boundedJson('x'.repeat(1_100_000), RULE))).toBe('payload_too_large');
+    expect(codeOf(() => boundedJson(['ä'.repeat(10)], { ...RULE, maxBytes: 20 }))).toBe('payload_too_large');
+    expect(codeOf(() => boundedJson(['ä'.repeat(8)], { ...RULE, maxBytes: 20 }))).toBe('taken');
+  });
+
+  it('keeps a "__proto__" key as JSON does, and changes no prototype', () => {
+    const value = JSON.parse('{"__proto__":{"polluted":true},"a":1}');
+    expect(JSON.stringify(boundedJson(value, RULE))).toBe('{"__proto__":{"polluted":true},"a":1}');
+    expect(JSON.stringify(copyJson(value))).toBe('{"__proto__":{"polluted":true},"a":1}');
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+  });
 });

@@ -552,14 +552,14 @@ export const brokenStorages: readonly BrokenStorage[] = [
     'does nothing': forgets(undefined),
     'lets everybody leave': async (_, original, storage) => {
       for (const { workerId } of await storage.workers.list()) await original({ workerId });
-      storage.workers.announcedAgoMs = async () => undefined;
+      storage.workers.announced = async () => undefined;
     },
     'forgets what was run': async (params, original, storage) => {
       await original(params);
-      storage.workers.announcedAgoMs = async () => 1;
+      storage.workers.announced = async () => 1;
     },
   }),
-  ...broken('workers.announcedAgoMs', {
+  ...broken('workers.announced', {
     'never heard of it': forgets(undefined),
     'always just now': forgets(0),
     'counts in seconds': async (params, original) => {

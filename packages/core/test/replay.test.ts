@@ -287,7 +287,7 @@ describe('failures', () => {
     expect(await h.ended(task)).toMatchObject({
       status: 'failed',
       attempt: 1,
-      error: { code: 'workflow_error', message: 'undefined is not a function' },
+      error: { code: 'workflow_error', message: expect.stringContaining('workflow "broken"') },
     });
   });
 

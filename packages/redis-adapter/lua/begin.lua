@@ -38,7 +38,7 @@ if not step then
     return finish({ 'too_many_steps' })
   end
   task.made = (task.made or 0) + 1
-  step = { key = params.key, at = task.made, kind = params.kind, name = params.name, changed = 0, tries = call and call.tries or 1, signal = params.signal }
+  step = { era = task.failures, key = params.key, at = task.made, kind = params.kind, name = params.name, changed = 0, tries = call and call.tries or 1, signal = params.signal }
 end
 if call then
   step.service, step.operation, step.silence = call.service, call.operation, call.silence

@@ -2,7 +2,8 @@
 --
 -- <system>rotation:<pool>  tenants by virtual time · <system>claimed:<claimer>  its last claim id, and by tenant what it took
 -- @keys   system
--- @args   now · {pool, worker, claimer, token, max, lease, runs, may_suspect, turn, wait (for how long, if it may, see orders)}
+-- @args   now · {pool, worker, claimer, token, max, lease, runs, may_suspect, begins (how many of them at
+--         once), turn, wait (for how long, if it may, see orders)}
 -- @return the time · for each tenant {tenant, the version of its tasks and their ids, or 0 and the tasks (see visit)} ·
 --         when the leases end · when they are few, what they are made of, in their order
 --@include time trim oldest turns visit state resend orders
@@ -11,7 +12,8 @@ local NAMESPACE = SYSTEM:match('^(.*):system:')
 local params = cjson.decode(ARGV[2])
 local rotation = SYSTEM .. 'rotation:' .. params.pool
 local lease = {
-  token = params.token, worker = params.worker, expires = now + params.lease, maySuspect = params.may_suspect, plain = {},
+  token = params.token, worker = params.worker, expires = now + params.lease, maySuspect = params.may_suspect,
+  begins = params.begins, plain = {},
 }
 local function prefixOf(tenant)
   return NAMESPACE .. ':tasks:{' .. tenant .. '}:'

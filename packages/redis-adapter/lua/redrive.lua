@@ -22,7 +22,7 @@ for _, step in ipairs(allSteps(old)) do
   local outcome = redis.call('HGET', PREFIX .. old.id .. ':outcomes', step.key)
   if outcome and outcome:sub(1, 10) == '{"ok":true' then
     redis.call('HSET', PREFIX .. task.id .. ':outcomes', step.key, outcome)
-    step.calls = nil
+    step.calls, step.era = nil, -1
     saveStep(task, step)
     last = math.max(last, step.changed)
   end
@@ -33,7 +33,7 @@ for at = 1, last do
   local step = key and key ~= '' and getStep(task, key)
   redis.call('RPUSH', PREFIX .. task.id .. ':changes', step and step.changed == at and key or '')
 end
-task.made = old.made
+task.made, task.inherited = old.made, last
 local saved = finish(false)
 saved[1] = { 'redriven', view(task.id) }
 return saved

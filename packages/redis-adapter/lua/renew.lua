@@ -1,14 +1,17 @@
 -- Prolongs leases.
 --
--- @args   {lease, tasks: [id, token, id, token …]}
+-- @args   {lease, tasks: [id, token, whether its run has begun, id …]}
 -- @return for each, whether it is lost
 --@include time tenant state task trim waiting due events system steps
 local params = cjson.decode(ARGV[2])
 local expires, kept, lost = now + params.lease, {}, {}
-for at = 1, #params.tasks, 2 do
+for at = 1, #params.tasks, 3 do
   local task = leased(params.tasks[at], params.tasks[at + 1])
   if task then
     task.expires = expires
+    if params.tasks[at + 2] then
+      task.ahead = nil
+    end
     kept[#kept + 1] = task.id
   end
   lost[#lost + 1] = task and 0 or 1

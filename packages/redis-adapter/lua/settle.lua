@@ -1,7 +1,7 @@
 -- How a worker gives a task back.
 --
--- @args   {id, token, kind, seen?, delay?, drop?, retry? (JSON of the event's details without the attempt), exhausted?
---         (text after the counts), message_id?, message?} · the result or the error, as JSON
+-- @args   {id, token, kind, seen?, delay?, drop? (a step besides those that failed), retry? (JSON of the event's details without the attempt), exhausted?
+--         (text after the counts), message_id?, message?} · the result or the error, as JSON · its diagnostic, or ''
 -- @return answer
 --@include time tenant state task trim waiting events due rotation system ready session lines steps held ending
 local params = cjson.decode(ARGV[2])
@@ -18,26 +18,41 @@ local function backTo(state)
   end
 end
 
+local function fail(outcome, reason)
+  if ARGV[4] ~= '' then
+    rawset(task, 'diagnostic', ARGV[4])
+  end
+  failTask(task, outcome, reason)
+end
+
+-- Calls and the host's own work that failed get a new try. Those that are no longer known as steps are as calls.
+local function forgetFailures()
+  for _, step in ipairs(allSteps(task)) do
+    if step.ended and step.failed and (step.kind == 'call' or step.kind == 'run' or step.key == params.drop) then
+      for _, call in ipairs(step.calls or {}) do
+        redis.call('HSET', PREFIX .. task.id .. ':dropped', call.id, cjson.encode(call))
+      end
+      redis.call('HDEL', stepsKey(task), step.key)
+      redis.call('HDEL', PREFIX .. task.id .. ':outcomes', step.key)
+    end
+  end
+end
+
 local function retry()
   task.failures = (task.failures or 0) + 1
   if task.failures >= task.head.attempts then
     local counted = task.failures .. ' of ' .. task.head.attempts .. ' attempts failed, the last one with '
-    failTask(task, failure('attempts_exhausted', counted .. params.exhausted), counted)
-    return
+    fail(failure('attempts_exhausted', counted .. params.exhausted), counted)
+    return 'exhausted'
   end
-  local dropped = params.drop and getStep(task, params.drop)
-  if dropped and dropped.ended and dropped.failed then
-    for _, call in ipairs(dropped.calls or {}) do
-      redis.call('HSET', PREFIX .. task.id .. ':dropped', call.id, cjson.encode(call))
-    end
-    redis.call('HDEL', stepsKey(task), dropped.key)
-    redis.call('HDEL', PREFIX .. task.id .. ':outcomes', dropped.key)
-  end
+  forgetFailures()
+  task.inherited, task.lost = changesOf(task), nil
   unlease(task)
   move(task, 'scheduled')
   task.resumes, task.due = false, now + params.delay
   owe('start', task.due, task.id)
   emit(task, 'u', '{"status":"retrying","details":{"attempt":' .. task.attempt .. ',' .. params.retry .. '}}')
+  return 'settled'
 end
 
 if task.cancel and params.kind ~= 'completed' then
@@ -46,7 +61,7 @@ elseif params.kind == 'parked' then
   if params.seen < changesOf(task) then
     return finish('newer_outcome')
   end
-  task.shown = params.seen
+  task.shown, task.lost = params.seen, nil
   backTo('parked')
 elseif params.kind == 'released' then
   if not task.resumes then
@@ -54,11 +69,11 @@ elseif params.kind == 'released' then
   end
   backTo(task.resumes and 'woken' or 'ready')
 elseif params.kind == 'retry' then
-  retry()
+  return finish(retry())
 elseif params.kind == 'cancelled' then
   endTask(task, 'cancelled', cancelledError('the workflow ended it'), 'the workflow ended it')
 elseif params.kind == 'failed' then
-  failTask(task, ARGV[3], params.reason)
+  fail(ARGV[3], params.reason)
 else
   local session = params.message and task.head.session_id
   if session and sessionField(session, 'status') then

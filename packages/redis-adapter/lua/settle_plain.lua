@@ -16,7 +16,7 @@ local function endingOf(state, token)
   if known then
     return known.token == token and known or nil
   end
-  local versionAndBegan, holder = state:match('^l(.*) %d+ (%S*) %S*$')
+  local versionAndBegan, holder = state:match('^[la](.*) %d+ (%S*) %S*$')
   if holder ~= token then
     return nil
   end
@@ -93,7 +93,8 @@ local function settleIn(meta, events, asked)
     keepUntil(prefix, now + RETENTION, kept, tonumber(known[7]) or 0, changes)
   end
   -- A tenant at its limit has left the rotation: now there is room.
-  local isReady = known[8] and redis.call('HGET', meta, 'paused') ~= '1' and redis.call('EXISTS', prefix .. '@ready') == 1
+  local isReady = known[8] and redis.call('HGET', meta, 'paused') ~= '1'
+    and redis.call('EXISTS', prefix .. '@ready', prefix .. '@groups') > 0
   local due = now + (#kept > 0 and math.min(RETENTION, DEAD_RETENTION) or DEAD_RETENTION)
   local effects = tellSystem(prefix, changes, due, tonumber(known[4]) or 0, isReady)
   for _, id in ipairs(failed) do

@@ -1,7 +1,8 @@
 -- Takes tasks of one tenant for a worker, on a Cluster: the rotation is on another node.
 --
 -- @keys   meta, events
--- @args   now · {worker, claimer, token, visit (a tenant may be visited several times for one claim), max, lease, runs, may_suspect}
+-- @args   now · {worker, claimer, token, visit (a tenant may be visited several times for one claim), max, lease, runs, may_suspect,
+--         begins (how many of them at once)}
 -- @return the time · the version of the tasks and their ids, or 0 and the tasks (see visit) · whether more are left ·
 --         generation · weight · when they are due, if before all else of the tenant · when they are few, what they are made of, in their order
 --@include time trim oldest visit state resend
@@ -16,7 +17,7 @@ if token == params.token and tonumber(visited) == params.visit then
   return { now, 0, stillHeld(prefix, known, token), 1, meta[1], meta[2], expires }
 end
 local lease = {
-  token = params.token, worker = params.worker, expires = expires, maySuspect = params.may_suspect, plain = {},
+  token = params.token, worker = params.worker, expires = expires, maySuspect = params.may_suspect, begins = params.begins, plain = {},
 }
 local count, version, found, more, meta, ids, due = visit(prefix, KEYS[2], now, params.max, lease, params.runs)
 if count > 0 then

@@ -26,7 +26,7 @@ export class RedisCallJournal implements CallJournal {
     const [answer, stepText, outcome, news] = reply as [string, string, string | null, Reply];
     if (answer === 'lease_lost') return LEASE_LOST;
     if (answer === 'too_many_steps') return { answer };
-    const begun = viewStep(JSON.parse(stepText) as StoredStep, outcome);
+    const begun = viewStep(JSON.parse(stepText) as StoredStep, outcome, failuresIn(news));
     return { answer: answer as 'begun' | 'known', step: begun, ...readNews(news) };
   }
 
@@ -96,12 +96,17 @@ function stepRequest({ key, kind, name, call, dueInMs, signal }: StepRequest) {
   };
 }
 
+function failuresIn(news: Reply): number {
+  return (news as readonly Reply[])[3] as number;
+}
+
 /** Steps that changed and their outcomes, in pairs. */
 function readNews(reply: Reply): JournalNews {
   const [seen, flat, cancelReason] = reply as [number, (string | null)[], string | null];
+  const failures = failuresIn(reply);
   const changes: JournalStep[] = [];
   for (let at = 0; at < flat.length; at += 2) {
-    changes.push(viewStep(JSON.parse(flat[at] as string) as StoredStep, flat[at + 1]));
+    changes.push(viewStep(JSON.parse(flat[at] as string) as StoredStep, flat[at + 1], failures));
   }
   return { seen, changes, ...(cancelReason !== null && { cancelReason }) };
 }
@@ -116,6 +121,7 @@ function outcomeRequest(outcome: StepOutcome, usage: Usage | undefined) {
     fingerprint: createHash('sha256').update(json).digest('base64url').slice(0, 22),
     retryable: !outcome.ok && outcome.error.retryable,
     message: JSON.stringify(outcome.ok ? '' : outcome.error.message),
+    reason: outcome.ok ? '' : outcome.error.message,
     ...(usage && { tokens: usage.tokens, model: usage.model }),
   };
 }
@@ -131,7 +137,7 @@ function reportRequest({ service, jobId, callId, taskId, messageId, seq, metadat
     call: callId,
     task: taskId,
     message: messageId,
-    seq,
+    seq: seq === undefined ? undefined : String(seq),
     metadata: metadata && JSON.stringify(metadata),
     ...(body.kind === 'outcome'
       ? { outcome: outcomeRequest(body.outcome, body.usage) }

@@ -1,4 +1,4 @@
-import type { Claim, JournalStep, Task } from '@agent-orchestrator/core';
+import { type Claim, DEFAULTS, type JournalStep, type Task } from '@agent-orchestrator/core';
 import {
   NO_STEPS,
   readTask,
@@ -26,6 +26,8 @@ export interface FreshLease {
   readonly token: string;
   /** In milliseconds since 1970. */
   readonly at: number;
+  /** How many of these tasks the worker begins at once. */
+  readonly begins: number;
 }
 
 /**
@@ -48,6 +50,7 @@ export class TakenClaim implements Claim {
   readonly startedAt: number;
   readonly seed: string;
   readonly shown: number;
+  readonly inherited: number;
   readonly #lost: boolean;
 
   constructor(
@@ -55,6 +58,7 @@ export class TakenClaim implements Claim {
     stored: StoredTask,
     readonly steps: readonly JournalStep[] = NO_STEPS,
     readonly seen = 0,
+    readonly ahead = false,
   ) {
     const { taskId, state } = stored;
     this.task = new TaskView(tenantId, stored);
@@ -63,10 +67,11 @@ export class TakenClaim implements Claim {
     this.startedAt = state.began ?? 0;
     this.seed = state.seed ?? taskId;
     this.shown = state.shown ?? 0;
-    this.#lost = (state.lost ?? 0) > 0;
+    this.inherited = state.inherited ?? 0;
+    this.#lost = (state.lost ?? 0) >= DEFAULTS.suspectFromLosses;
   }
 
-  /** Whether it has cost a worker before. */
+  /** Whether it has cost several workers in a row. */
   get lost(): boolean {
     return this.#lost;
   }
@@ -78,7 +83,7 @@ export class TakenClaim implements Claim {
 export function readClaimed(
   { tenantId, tasks }: Taken,
   records: readonly (string | null)[],
-  { token, at }: FreshLease,
+  { token, at, begins }: FreshLease,
 ): readonly TakenClaim[] {
   let fresh: StoredState | undefined;
   return tasks.flatMap((reply, index) => {
@@ -88,7 +93,7 @@ export function readClaimed(
     if (typeof version === 'string') return readTouched(tenantId, reply, record);
     if (fresh?.version !== version)
       fresh = { state: 'leased', token, since: at, began: at, attempt: 1, rev: 2, version };
-    return new TakenClaim(tenantId, new ReadTask(taskId, record, fresh));
+    return new TakenClaim(tenantId, new ReadTask(taskId, record, fresh), NO_STEPS, 0, index >= begins);
   });
 }
 
@@ -99,6 +104,7 @@ function readTouched(tenantId: string, reply: ClaimedReply, record: string): Tak
   for (let at = 0; at < outcomes.length; at += 2)
     byKey.set(outcomes[at] as string, outcomes[at + 1] as string);
   const inOrderOfChange = stored.steps.toSorted((a, b) => a.changed - b.changed || a.at - b.at);
-  const viewed = inOrderOfChange.map((step) => viewStep(step, byKey.get(step.key)));
-  return new TakenClaim(tenantId, stored, viewed, changes);
+  const { failures = 0, ahead } = stored.state;
+  const viewed = inOrderOfChange.map((step) => viewStep(step, byKey.get(step.key), failures));
+  return new TakenClaim(tenantId, stored, viewed, changes, ahead);
 }

@@ -21,13 +21,14 @@ const MOST_A_CLAIM = 64;
 type Asked = Parameters<TaskQueue['claim']>[0];
 type ClaimParams = Asked & {
   readonly claimer: string;
-  /** Whether one task may be among them that has cost a worker before. */
+  readonly begins: number;
+  /** Whether one task may be among them that has cost several workers in a row. */
   readonly maySuspect: boolean;
 };
 
 /** Takes tasks for workers: in one step where all is on one server, tenant by tenant on a Cluster. */
 export class Claims {
-  /** By worker: the one task it runs that has lost a lease before. */
+  /** By worker: the one task it runs that has lost several leases before. */
   readonly #suspects = new Map<string, Lease>();
   /** Workers with a claim under way that may take such a task. */
   readonly #mayGetSuspect = new Set<string>();
@@ -50,7 +51,8 @@ export class Claims {
     const maySuspect = !this.#suspects.has(workerId) && !otherMay;
     if (maySuspect) this.#mayGetSuspect.add(workerId);
     try {
-      const params = { ...asked, claimer, max: Math.min(asked.max, MOST_A_CLAIM), maySuspect };
+      const max = Math.min(asked.max, MOST_A_CLAIM);
+      const params = { ...asked, claimer, max, begins: Math.min(asked.begins ?? max, max), maySuspect };
       const claims = this.state.parts.isCluster
         ? await this.#visitInTurn(params, pool)
         : await this.#claimOrWait(params, pool);
@@ -110,7 +112,8 @@ export class Claims {
   #takeHanded({ claimId }: ClaimParams, handed: Handed): readonly TakenClaim[] {
     const { at, expires, tenantId, version, taskId, record } = handed;
     this.state.parts.bells.ring({ bell: 'due', at: expires });
-    return readClaimed({ tenantId, tasks: [[taskId, version]] }, [record], { token: claimId, at });
+    const tasks = [[taskId, version] as const];
+    return readClaimed({ tenantId, tasks }, [record], { token: claimId, at, begins: 1 });
   }
 
   /** @param wait for how long, where nothing is found, it is told of what comes. */
@@ -125,7 +128,7 @@ export class Claims {
     ];
     if (expires !== undefined) this.state.parts.bells.ring({ bell: 'due', at: expires });
     const taken = byTenant.map(([tenantId, ...found]) => takenOf(tenantId, ...found));
-    return this.#read(taken, { token: params.claimId, at }, records);
+    return this.#read(taken, { token: params.claimId, at, begins: params.begins }, records);
   }
 
   /** What many tasks are made of is read apart from the script, which would take long over large texts. */
@@ -141,12 +144,13 @@ export class Claims {
     if (wanted.length === 0) return [];
     const records = brought ?? (await answerOf(client.mget(wanted)));
     let read = 0;
-    return taken.flatMap((each) =>
-      readClaimed(each, records.slice(read, (read += each.tasks.length)), lease),
-    );
+    return taken.flatMap((each) => {
+      const begins = lease.begins - read;
+      return readClaimed(each, records.slice(read, (read += each.tasks.length)), { ...lease, begins });
+    });
   }
 
-  #request({ workerId, claimer, claimId, max, leaseMs, maySuspect }: ClaimParams, pool: Pool) {
+  #request({ workerId, claimer, claimId, max, leaseMs, maySuspect, begins }: ClaimParams, pool: Pool) {
     return {
       worker: workerId,
       claimer,
@@ -155,6 +159,7 @@ export class Claims {
       lease: leaseMs,
       runs: pool.runs,
       may_suspect: maySuspect,
+      begins,
     };
   }
 
@@ -172,10 +177,11 @@ export class Claims {
       );
       if (shares.length === 0) break;
       const visits = await Promise.all(
-        // At most one task that has cost a worker before: only the first of those asked at the same time may give one.
-        shares.map(({ tenantId, most }, at) => {
+        // At most one task that has cost several workers: only the first of those asked at the same time may give one.
+        shares.map(({ tenantId, most, before }, at) => {
           const visit = (turns.visits.get(tenantId) ?? 0) + 1;
-          return this.#visit(tenantId, { most, visit, maySuspect: at === 0 }, turns, params, pool);
+          const begins = Math.max(0, Math.min(most, params.begins - turns.claims.size - before));
+          return this.#visit(tenantId, { most, begins, visit, maySuspect: at === 0 }, turns, params, pool);
         }),
       );
       for (const { tenantId, taken, isEmpty, generation, weight } of visits) {
@@ -210,7 +216,13 @@ export class Claims {
     before.claims.clear();
     await Promise.all(
       [...before.visits].map(([tenantId, visit]) =>
-        this.#visit(tenantId, { most: params.max, visit, maySuspect: false }, before, params, pool),
+        this.#visit(
+          tenantId,
+          { most: params.max, begins: 0, visit, maySuspect: false },
+          before,
+          params,
+          pool,
+        ),
       ),
     );
     return before;
@@ -218,11 +230,7 @@ export class Claims {
 
   async #visit(
     tenantId: string,
-    {
-      most,
-      visit,
-      maySuspect,
-    }: { readonly most: number; readonly visit: number; readonly maySuspect: boolean },
+    { most, begins, visit, maySuspect }: Visit,
     turns: Turns,
     params: ClaimParams,
     pool: Pool,
@@ -230,11 +238,9 @@ export class Claims {
     turns.visits.set(tenantId, visit);
     const request = this.#request(params, pool);
     const may_suspect = request.may_suspect && maySuspect && !hasSuspect(turns);
-    const reply = await this.state.run(
-      tenantId,
-      'visitTenant',
-      JSON.stringify({ ...request, max: most, visit, may_suspect }),
-    );
+    const asked = JSON.stringify({ ...request, max: most, begins, visit, may_suspect });
+    const reply = await this.tenants.apart(tenantId, () => this.state.run(tenantId, 'visitTenant', asked));
+    if (reply === undefined) return { tenantId, taken: 0, isEmpty: true, generation: '', weight: 1 };
     const [at, version, found, more, generation, weight, due, records] = reply as [
       number,
       ...TakenReply,
@@ -246,7 +252,7 @@ export class Claims {
     ];
     const taken = takenOf(tenantId, version, found);
     const [read] = await Promise.all([
-      this.#read([taken], { token: params.claimId, at }, records),
+      this.#read([taken], { token: params.claimId, at, begins }, records),
       due !== null && this.state.after(tenantId, [['due', due]], due),
     ]);
     for (const claim of read) turns.claims.set(claim.task.task_id, claim);
@@ -259,6 +265,14 @@ export class Claims {
       weight: Number(weight ?? 1),
     };
   }
+}
+
+/** One visit of a tenant, on a Cluster. */
+interface Visit {
+  readonly most: number;
+  readonly begins: number;
+  readonly visit: number;
+  readonly maySuspect: boolean;
 }
 
 /** The visits of one claim, on a Cluster. */
@@ -282,12 +296,12 @@ function hasSuspect({ claims }: Turns): boolean {
 
 function sharesOf(tenants: readonly string[], share: number, max: number) {
   let room = max;
-  const shares: { readonly tenantId: string; readonly most: number }[] = [];
+  const shares: { readonly tenantId: string; readonly most: number; readonly before: number }[] = [];
   for (const tenantId of tenants) {
     const most = Math.min(share, room);
     if (most <= 0) break;
+    shares.push({ tenantId, most, before: max - room });
     room -= most;
-    shares.push({ tenantId, most });
   }
   return shares;
 }

@@ -25,6 +25,7 @@ export function explainTask(tenantId: string, stored: StoredTask, around: Surrou
     reason: reasonOf(tenantId, stored, around),
     since: iso(state.ended ?? state.since ?? head.at),
     ...(around.position !== undefined && { position: around.position }),
+    ...(stored.diagnostic && { diagnostic: stored.diagnostic }),
   };
 }
 
@@ -63,7 +64,7 @@ function queuedReason(tenantId: string, { head, state }: StoredTask, around: Sur
     worker.runs.some((run) => run.type === type && (version === undefined || run.versions.includes(version))),
   );
   if (runs) return `${around.position ?? 0} tasks of this tenant go first`;
-  return `no worker runs "${type}"${version === undefined ? '' : ` in version ${version}`}`;
+  return `no live worker runs this type, "${type}"${version === undefined ? '' : ` in version ${version}`}`;
 }
 
 function parkedReason({ steps }: StoredTask): string {

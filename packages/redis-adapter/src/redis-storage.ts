@@ -1,11 +1,21 @@
 import {
   type Bells,
+  type CallJournal,
+  checked,
   type Clock,
   DEFAULTS,
+  type EventLog,
   OrchestratorError,
   type Random,
+  type SessionStore,
   type Storage,
+  type StoragePorts,
   systemRandom,
+  type TaskQueue,
+  type TaskRecords,
+  type TenantStore,
+  type UsageLedger,
+  type WorkerDirectory,
 } from '@agent-orchestrator/core';
 import { Cluster, type Redis } from 'ioredis';
 import { BatchSubmissions } from './batch-submissions.js';
@@ -66,14 +76,14 @@ interface Connections {
  * const storage = RedisStorage.connect('redis://127.0.0.1:6379');
  */
 export class RedisStorage implements Storage, AsyncDisposable {
-  readonly tasks: RedisTaskRecords;
-  readonly queue: RedisTaskQueue;
-  readonly journal: RedisCallJournal;
-  readonly sessions: RedisSessions;
-  readonly events: RedisEventLog;
-  readonly usage: RedisUsage;
-  readonly workers: RedisWorkerDirectory;
-  readonly tenants: RedisTenantStore;
+  readonly tasks: TaskRecords;
+  readonly queue: TaskQueue;
+  readonly journal: CallJournal;
+  readonly sessions: SessionStore;
+  readonly events: EventLog;
+  readonly usage: UsageLedger;
+  readonly workers: WorkerDirectory;
+  readonly tenants: TenantStore;
   readonly bells: Bells;
   readonly #state: RedisState;
   readonly #connections: Connections;
@@ -129,8 +139,6 @@ export class RedisStorage implements Storage, AsyncDisposable {
       isCluster: client instanceof Cluster,
     });
     const tenants = new Tenants(state);
-    const claims = new Claims(state, tenants);
-    const own = new OwnSubmissions();
     this.#state = state;
     this.#connections = connections;
     // Without a listener an error of a connection would end the process; whoever asks hears of it anyway.
@@ -146,19 +154,15 @@ export class RedisStorage implements Storage, AsyncDisposable {
           tenants.walkSoon();
         }),
       );
-    this.workers = new RedisWorkerDirectory(state, tenants, claims);
-    this.tasks = new RedisTaskRecords(
-      state,
-      new Submissions(state, own),
-      new BatchSubmissions(state),
-      this.workers,
-    );
-    this.queue = new RedisTaskQueue(state, claims, new Sweeps(state, tenants));
-    this.journal = new RedisCallJournal(state);
-    this.sessions = new RedisSessions(state);
-    this.events = new RedisEventLog(state, own);
-    this.usage = new RedisUsage(state);
-    this.tenants = new RedisTenantStore(state, tenants);
+    const ports = portsOf(state, tenants, new Claims(state, tenants));
+    this.tasks = ports.tasks;
+    this.queue = ports.queue;
+    this.journal = ports.journal;
+    this.sessions = ports.sessions;
+    this.events = ports.events;
+    this.usage = ports.usage;
+    this.workers = ports.workers;
+    this.tenants = ports.tenants;
     this.bells = { listen: (listener) => bells.listen(listener) };
   }
 
@@ -206,6 +210,23 @@ export class RedisStorage implements Storage, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** The parts, behind the gate that all storages have. */
+function portsOf(state: RedisState, tenants: Tenants, claims: Claims): StoragePorts {
+  const own = new OwnSubmissions();
+  const workers = new RedisWorkerDirectory(state, tenants, claims);
+  const submissions = new Submissions(state, own);
+  return checked<StoragePorts>({
+    workers,
+    tasks: new RedisTaskRecords(state, submissions, new BatchSubmissions(state), workers),
+    queue: new RedisTaskQueue(state, claims, new Sweeps(state, tenants)),
+    journal: new RedisCallJournal(state),
+    sessions: new RedisSessions(state),
+    events: new RedisEventLog(state, own),
+    usage: new RedisUsage(state),
+    tenants: new RedisTenantStore(state, tenants),
+  });
 }
 
 function ignore(): void {}

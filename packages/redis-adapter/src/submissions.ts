@@ -1,8 +1,8 @@
 import {
+  copyJson,
   type JsonValue,
   type NewTask,
   OrchestratorError,
-  plainCopy,
   type SubmitAnswer,
   type SubmitRefusal,
   type Task,
@@ -31,8 +31,7 @@ import {
 class PlainTask {
   /** JSON. */
   readonly payload: string;
-  /** What that is read as, where it is plain. */
-  readonly copy: JsonValue | undefined;
+  readonly copy: JsonValue;
   readonly record: string;
 
   constructor(
@@ -41,7 +40,7 @@ class PlainTask {
     readonly maxWaiting: number,
   ) {
     this.payload = JSON.stringify(task.payload);
-    this.copy = plainCopy(task.payload);
+    this.copy = copyJson(task.payload);
     this.record = recordOf(written.tail, this.payload);
   }
 }
@@ -63,10 +62,10 @@ class BornTask implements StoredTask {
   readonly state: StoredState;
   readonly steps: readonly never[] = NO_STEPS;
 
-  constructor({ task, written, payload, copy }: PlainTask, { at, place }: Born) {
+  constructor({ task, written, copy }: PlainTask, { at, place }: Born) {
     this.taskId = task.task_id;
     this.head = { at, place, ...written.head };
-    this.payload = copy ?? (JSON.parse(payload) as JsonValue);
+    this.payload = copy;
     this.state = { ...NOT_TOUCHED, since: at };
   }
 }

@@ -1,5 +1,6 @@
 import type { Swept } from '@agent-orchestrator/core';
 import type { RedisState } from './redis-state.js';
+import { answerOf } from './storage-errors.js';
 import type { Tenants } from './tenants.js';
 
 /** So many tenants are swept at once. */
@@ -7,6 +8,8 @@ const AT_ONCE = 16;
 const TENANTS_A_SWEEP = 1_000;
 /** While a tenant is swept by one process, others leave it alone for so long; were that one to die, they take over then. */
 const SWEEPING_MS = 5_000;
+/** When a tenant is looked at again whose keys are damaged. */
+const DAMAGED_MS = 60_000;
 
 /** Does what is due: which tenants have something, and then one after the other. Every process may, at the same time. */
 export class Sweeps {
@@ -34,26 +37,40 @@ export class Sweeps {
       }
       if (due.length < TENANTS_A_SWEEP) break;
     }
-    const nextDueAt = await this.#next();
-    return { done, ...(nextDueAt !== undefined && { nextDueAt }) };
+    const [nextDueAt, now] = await this.#next();
+    return { done, now, ...(nextDueAt !== undefined && { nextDueAt }) };
   }
 
   /** On a Cluster a tenant's index is set anew after its sweep, which must not lose what others owe meanwhile. */
   async #due(most: number): Promise<[string[], number]> {
     const leftAlone = this.state.parts.isCluster ? SWEEPING_MS : 0;
-    return (await this.state.runSystem('dueTenants', this.state.now, most, leftAlone)) as [string[], number];
+    const reply = await this.state.runSystem('dueTenants', this.state.now, most, leftAlone);
+    const [tenants, mark, lost] = reply as [string[], number, string[]];
+    const { notices } = this.state.parts;
+    for (const worker of lost) notices.tell('worker_lost', `worker ${worker} is lost`, { worker });
+    return [tenants, mark];
   }
 
   async #sweepTenant(tenantId: string, most: number, mark: number): Promise<readonly (string | number)[]> {
-    const reply = await this.state.change(tenantId, 'sweep', most);
+    const reply = await this.tenants.apart(tenantId, () => this.state.change(tenantId, 'sweep', most));
+    if (reply === undefined) {
+      await this.#postpone(tenantId, mark);
+      return [];
+    }
     const [duties, next] = reply as [(string | number)[], number | null];
     if (this.state.parts.isCluster) await this.state.runSystem('sweptTenant', tenantId, next ?? '', mark);
     return duties;
   }
 
-  async #next(): Promise<number | undefined> {
-    const at = (await this.state.runSystem('nextDue')) as string | null;
-    return at === null ? undefined : Number(at);
+  /** A tenant whose keys are damaged is left alone for a while, so that it keeps the sweeper from nothing else. */
+  async #postpone(tenantId: string, mark: number): Promise<void> {
+    const { client, keys } = this.state.parts;
+    await answerOf(client.zadd(`${keys.system}due`, 'XX', mark + DAMAGED_MS, tenantId));
+  }
+
+  async #next(): Promise<[nextDueAt: number | undefined, now: number]> {
+    const [at, now] = (await this.state.runSystem('nextDue', this.state.now)) as [string | null, number];
+    return [at === null ? undefined : Number(at), now];
   }
 }
 

@@ -60,7 +60,8 @@ export class RedisTaskQueue implements TaskQueue {
   }
 
   async #renew(tenantId: string, leases: readonly Lease[], leaseMs: number): Promise<readonly Lease[]> {
-    const request = { lease: leaseMs, tasks: leases.flatMap(({ taskId, token }) => [taskId, token]) };
+    const tasks = leases.flatMap(({ taskId, token, begun = false }) => [taskId, token, begun]);
+    const request = { lease: leaseMs, tasks };
     const isLost = (await this.state.change(tenantId, 'renew', JSON.stringify(request))) as number[];
     return leases.filter((_, at) => isLost[at] === 1);
   }
@@ -69,14 +70,16 @@ export class RedisTaskQueue implements TaskQueue {
   settle(params: SettleParams): Promise<Settled> {
     const { tenantId, settlement } = params;
     const { kind } = settlement;
-    const isUsual = kind === 'failed' || (kind === 'completed' && !settlement.answer);
+    const isUsual =
+      (kind === 'failed' && !settlement.diagnostic) || (kind === 'completed' && !settlement.answer);
     if (!isUsual) return this.#settleAlone(params);
     return this.#ends.add(tenantId, new PlainEnd(params, kind, outcomeOf(settlement)));
   }
 
   async #settleAlone({ tenantId, taskId, token, settlement }: SettleParams): Promise<Settled> {
     const request = JSON.stringify({ id: taskId, token, ...requestOf(settlement, taskId) });
-    const answer = await this.state.change(tenantId, 'settle', request, outcomeOf(settlement));
+    const diagnostic = 'diagnostic' in settlement ? JSON.stringify(settlement.diagnostic) : '';
+    const answer = await this.state.change(tenantId, 'settle', request, outcomeOf(settlement), diagnostic);
     if (answer !== 'newer_outcome') this.claims.released({ tenantId, taskId, token });
     return answer as Settled;
   }

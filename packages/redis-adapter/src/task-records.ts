@@ -7,6 +7,7 @@ import {
   type Task,
   type TaskError,
   type TaskRecords,
+  type TaskState,
   type TaskStatus,
   type WorkerDirectory,
 } from '@agent-orchestrator/core';
@@ -224,28 +225,14 @@ export function readCounts(reply: Reply) {
   };
 }
 
-/** An item is its error, or a task: id, state, and whether it is still there. */
+/** An item is its error, or a task: id, state, and how it ended when it is no longer kept. */
 function viewBatch(batchId: string, reply: Reply): Batch {
-  const [created, entries] = reply as [string, (string | [string, string, number])[]];
+  const [created, entries] = reply as [string, (string | BatchTask)[]];
   const counts = { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 };
   const items = entries.map((entry, index): BatchItem => {
-    if (typeof entry === 'string') {
-      counts.failed += 1;
-      return { index, status: 'failed', error: JSON.parse(entry) as TaskError };
-    }
-    const [task_id, text] = entry;
-    const [head = '', outcome] = text.split('\n', 2);
-    const { state } = head === '' ? { state: 'ready' as const } : stateOf(head);
-    const status = statusOf(state);
-    counts[status] += 1;
-    const value = outcome === undefined ? undefined : (JSON.parse(outcome) as JsonValue);
-    return {
-      index,
-      task_id,
-      status,
-      ...(value !== undefined && status === 'completed' && { result: value }),
-      ...(value !== undefined && status !== 'completed' && { error: value as unknown as TaskError }),
-    };
+    const item = viewItem(entry, index);
+    if (item.status) counts[item.status] += 1;
+    return item;
   });
   return {
     batch_id: batchId,
@@ -253,5 +240,24 @@ function viewBatch(batchId: string, reply: Reply): Batch {
     created_at: new Date(Number(created)).toISOString(),
     counts,
     items,
+  };
+}
+
+type BatchTask = readonly [taskId: string, state: string, gone: string | null];
+
+function viewItem(entry: string | BatchTask, index: number): BatchItem {
+  if (typeof entry === 'string') return { index, status: 'failed', error: JSON.parse(entry) as TaskError };
+  const [task_id, text, gone] = entry;
+  if (gone !== null) return { index, task_id, ...(gone !== '' && { status: statusOf(gone as TaskState) }) };
+  const [head = '', outcome] = text.split('\n', 2);
+  const { state } = head === '' ? { state: 'ready' as const } : stateOf(head);
+  const status = statusOf(state);
+  const value = outcome === undefined ? undefined : (JSON.parse(outcome) as JsonValue);
+  return {
+    index,
+    task_id,
+    status,
+    ...(value !== undefined && status === 'completed' && { result: value }),
+    ...(value !== undefined && status !== 'completed' && { error: value as unknown as TaskError }),
   };
 }

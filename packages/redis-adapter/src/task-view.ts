@@ -1,5 +1,6 @@
 import {
   type DelegatedService,
+  type Diagnostic,
   type JournalStep,
   type JsonValue,
   type NewTask,
@@ -50,10 +51,15 @@ export interface StoredState {
   readonly cancel?: string;
   /** JSON. */
   readonly progress?: string;
-  readonly tokens?: number;
+  /** A number: as text it keeps its digits. */
+  readonly tokens?: string;
   readonly seed?: string;
   readonly shown?: number;
   readonly lost?: number;
+  /** Attempts that failed. */
+  readonly failures?: number;
+  readonly inherited?: number;
+  readonly ahead?: boolean;
 }
 
 export interface StoredCall {
@@ -76,6 +82,8 @@ export interface StoredStep {
   readonly ended?: number;
   readonly retry?: number;
   readonly due?: number;
+  /** How many attempts had failed when it was begun; -1: it is that of the task that this one takes the place of. */
+  readonly era?: number;
 }
 
 /** Id, record, state and steps, as the scripts give a task. */
@@ -88,6 +96,8 @@ export interface StoredTask {
   readonly state: StoredState;
   /** The result, or the error, once it has ended. */
   readonly outcome?: JsonValue | undefined;
+  /** What was thrown. */
+  readonly diagnostic?: Diagnostic | undefined;
   readonly steps: readonly StoredStep[];
 }
 
@@ -101,7 +111,10 @@ export function stateOf(line: string): StoredState {
   if (line.startsWith('{')) return JSON.parse(line) as StoredState;
   const [letter, version, began, at, token = '', worker = ''] = line.split(' ');
   const plain = { version: Number(version), began: Number(began), attempt: 1 };
-  if (letter === 'l') return { ...plain, state: 'leased', rev: 2, since: plain.began, token, worker };
+  if (letter === 'l' || letter === 'a') {
+    const leased = { ...plain, state: 'leased', rev: 2, since: plain.began, token, worker } as const;
+    return letter === 'l' ? leased : { ...leased, ahead: true };
+  }
   return { ...plain, state: letter === 'c' ? 'completed' : 'failed', rev: 3, ended: Number(at) };
 }
 
@@ -122,6 +135,7 @@ export class ReadTask implements StoredTask {
     readonly state: StoredState,
     readonly outcome?: JsonValue | undefined,
     readonly steps: readonly StoredStep[] = NO_STEPS,
+    readonly diagnostic?: Diagnostic | undefined,
   ) {
     const end = record.indexOf('\n');
     this.head = JSON.parse(record.slice(0, end)) as TaskHead;
@@ -133,13 +147,15 @@ export function readTask(reply: Reply): StoredTask {
   const [taskId, record, text, steps] = reply as unknown as TaskReply;
   const read = (steps ?? []).map((step) => JSON.parse(step) as StoredStep).toSorted((a, b) => a.at - b.at);
   if (text === '') return new ReadTask(taskId, record, NOT_TOUCHED, undefined, read);
-  const [state, outcome] = twoLines(text);
+  const [state, end] = twoLines(text);
+  const [outcome, diagnostic] = twoLines(end);
   return new ReadTask(
     taskId,
     record,
     stateOf(state),
     outcome === '' ? undefined : (JSON.parse(outcome) as JsonValue),
     read,
+    diagnostic === '' ? undefined : (JSON.parse(diagnostic) as Diagnostic),
   );
 }
 
@@ -203,7 +219,7 @@ export class TaskView implements Task {
     if (runAt !== undefined) this.run_at = iso(runAt);
     if (state.version !== undefined) this.version = state.version;
     if (state.progress !== undefined) this.progress = JSON.parse(state.progress) as Progress;
-    if ((state.tokens ?? 0) > 0) this.usage = { tokens: state.tokens ?? 0 };
+    if (state.tokens !== undefined) this.usage = { tokens: Number(state.tokens) };
     if (state.ended !== undefined) this.finished_at = iso(state.ended);
     if (outcome !== undefined && state.state === 'completed') this.result = outcome;
     else if (outcome !== undefined) this.error = outcome as unknown as TaskError;
@@ -237,7 +253,11 @@ function viewCalls({ calls = [], service = '', operation = '' }: StoredStep): De
 }
 
 /** A step as its worker gets it. */
-export function viewStep(step: StoredStep, outcome: string | null | undefined): JournalStep {
+export function viewStep(
+  step: StoredStep,
+  outcome: string | null | undefined,
+  failures: number,
+): JournalStep {
   const call = step.calls?.at(-1);
   return {
     key: step.key,
@@ -246,6 +266,7 @@ export function viewStep(step: StoredStep, outcome: string | null | undefined): 
     changed: step.changed,
     tries: step.calls?.length ?? 0,
     backingOff: step.retry !== undefined,
+    inherited: (step.era ?? 0) < failures,
     ...(outcome && { outcome: JSON.parse(outcome) as StepOutcome }),
     ...(step.ended !== undefined && { endedAt: step.ended }),
     ...(call &&

@@ -40,7 +40,8 @@ export class RedisTenantStore implements TenantStore {
     this.state.checkOpen();
     for await (const page of this.tenants.pages(after, limit + 1)) {
       const ids = page.slice(0, limit);
-      const standings = await Promise.all(ids.map((tenantId) => this.get({ tenantId })));
+      const asked = ids.map((tenantId) => this.tenants.apart(tenantId, () => this.get({ tenantId })));
+      const standings = (await Promise.all(asked)).filter((standing) => standing !== undefined);
       const next = ids.at(-1);
       return { tenants: standings, ...(page.length > limit && next !== undefined && { next }) };
     }

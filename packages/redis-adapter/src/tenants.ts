@@ -1,3 +1,4 @@
+import { OrchestratorError } from '@agent-orchestrator/core';
 import type { Pool } from './pool.js';
 import type { RedisState } from './redis-state.js';
 import { answerOf } from './storage-errors.js';
@@ -5,6 +6,7 @@ import { answerOf } from './storage-errors.js';
 const WALK_EVERY_MS = 60_000;
 const TENANTS_A_PAGE = 500;
 const AT_ONCE = 32;
+const MOST_REMEMBERED = 1_000;
 
 /** All tenants: pools of workers that begin to turn over them, and the walk that puts back what a crash has left out. */
 export class Tenants {
@@ -12,6 +14,8 @@ export class Tenants {
   readonly #open = new Map<string, Promise<void>>();
   #nextWalkAt = 0;
   #isWalkOwed = false;
+  /** By tenant: when it was last said that its keys are damaged. */
+  readonly #damagedAt = new Map<string, number>();
 
   constructor(private readonly state: RedisState) {}
 
@@ -62,9 +66,32 @@ export class Tenants {
   async walk(): Promise<void> {
     for await (const page of this.pages()) {
       for (let from = 0; from < page.length; from += AT_ONCE) {
-        await Promise.all(page.slice(from, from + AT_ONCE).map((id) => this.state.change(id, 'walkTenant')));
+        const some = page.slice(from, from + AT_ONCE);
+        await Promise.all(some.map((id) => this.apart(id, () => this.state.change(id, 'walkTenant'))));
       }
     }
+  }
+
+  /**
+   * What is done for one tenant of many: a tenant whose keys are damaged stops none of the others. Operators are told.
+   * @returns nothing when it failed because of that tenant.
+   */
+  async apart<T>(tenantId: string, step: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await step();
+    } catch (error) {
+      if (!(error instanceof OrchestratorError) || error.code === 'storage_unavailable') throw error;
+      this.#reportDamage(tenantId, error);
+      return undefined;
+    }
+  }
+
+  #reportDamage(tenantId: string, { message }: OrchestratorError): void {
+    const now = Date.now();
+    if (now - (this.#damagedAt.get(tenantId) ?? 0) < WALK_EVERY_MS) return;
+    if (this.#damagedAt.size >= MOST_REMEMBERED) this.#damagedAt.clear();
+    this.#damagedAt.set(tenantId, now);
+    this.state.parts.notices.tell('tenant_damaged', `tenant ${tenantId}: ${message}`, { tenant: tenantId });
   }
 
   /** The ids of all tenants that were heard of, in their order. */

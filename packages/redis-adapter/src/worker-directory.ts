@@ -1,4 +1,9 @@
-import type { WorkerDirectory, WorkerEntry } from '@agent-orchestrator/core';
+import {
+  type AnnouncedType,
+  DEFAULTS,
+  type WorkerDirectory,
+  type WorkerEntry,
+} from '@agent-orchestrator/core';
 import type { Claims } from './claims.js';
 import { poolOf } from './pool.js';
 import type { RedisState } from './redis-state.js';
@@ -12,21 +17,28 @@ export class RedisWorkerDirectory implements WorkerDirectory {
     private readonly claims: Claims,
   ) {}
 
-  async announce({ workerId, runs }: Parameters<WorkerDirectory['announce']>[0]): Promise<void> {
+  async announce({
+    workerId,
+    runs,
+    leaseMs = DEFAULTS.leaseMs,
+  }: Parameters<WorkerDirectory['announce']>[0]): Promise<void> {
     const pool = poolOf(runs);
-    const types = runs.map(({ type }) => type);
+    const types = runs.flatMap(({ type, versions: _, ...defaults }) => [
+      type,
+      Object.keys(defaults).length === 0 ? '' : JSON.stringify(defaults),
+    ]);
     const reply = await this.state.runSystem(
       'announce',
       this.state.now,
       workerId,
       JSON.stringify(runs),
       pool.id,
+      leaseMs,
       ...types,
     );
-    const [isOpening, joined, gone] = reply as [number, number, string[]];
+    const [isOpening, joined] = reply as [number, number];
     const { notices } = this.state.parts;
     if (joined === 1) notices.tell('worker_joined', `worker ${workerId} has joined`, { worker: workerId });
-    for (const lost of gone) notices.tell('worker_lost', `worker ${lost} is lost`, { worker: lost });
     this.state.parts.bells.attend(workerId);
     // Also when everything was lost in a restart: whoever is ready stands in a new rotation.
     if (isOpening === 1) await this.tenants.takeIn(pool);
@@ -37,26 +49,27 @@ export class RedisWorkerDirectory implements WorkerDirectory {
     this.state.checkOpen();
     const { client, keys, bells } = this.state.parts;
     const left = await answerOf(client.hdel(`${keys.system}workers`, workerId));
+    await answerOf(client.zrem(`${keys.system}alive`, workerId));
     const { notices } = this.state.parts;
     if (left === 1) notices.tell('worker_left', `worker ${workerId} has left`, { worker: workerId });
     this.claims.forget(workerId);
     bells.leave(workerId);
   }
 
-  async announcedAgoMs({
-    type,
-  }: Parameters<WorkerDirectory['announcedAgoMs']>[0]): Promise<number | undefined> {
-    const ago = await this.state.runSystem('announcedAgo', this.state.now, type);
-    return ago === null ? undefined : Number(ago);
+  async announced({ type }: Parameters<WorkerDirectory['announced']>[0]): Promise<AnnouncedType | undefined> {
+    const reply = await this.state.runSystem('announced', this.state.now, type);
+    if (reply === null) return undefined;
+    const [agoMs, defaults] = reply as [number, string];
+    return { agoMs, ...(defaults !== '' && (JSON.parse(defaults) as Omit<AnnouncedType, 'agoMs'>)) };
   }
 
   async list(): Promise<readonly WorkerEntry[]> {
-    this.state.checkOpen();
-    const { client, keys } = this.state.parts;
-    const workers = await answerOf(client.hgetall(`${keys.system}workers`));
-    return Object.entries(workers).map(([workerId, text]) => {
-      const { runs, seenAt } = JSON.parse(text) as Omit<WorkerEntry, 'workerId'>;
-      return { workerId, runs, seenAt };
-    });
+    const flat = (await this.state.runSystem('listWorkers', this.state.now)) as readonly string[];
+    const found: WorkerEntry[] = [];
+    for (let at = 0; at < flat.length; at += 2) {
+      const entry = JSON.parse(flat[at + 1] as string) as Omit<WorkerEntry, 'workerId'>;
+      found.push({ workerId: flat[at] as string, ...entry });
+    }
+    return found;
   }
 }

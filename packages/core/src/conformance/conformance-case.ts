@@ -40,6 +40,7 @@ export interface ConformanceCase {
 
 export interface ClaimOptions {
   readonly max?: number;
+  readonly begins?: number;
   readonly workerId?: string;
   readonly claimer?: string;
   readonly claimId?: string;
@@ -141,18 +142,27 @@ export class CaseTools {
   /** Claims of tasks of this case, of either tenant. */
   async claimOfBoth(options: ClaimOptions = {}): Promise<readonly Claim[]> {
     const { max = 100, claimer, claimId = this.id(), leaseMs = 30_000, runs = this.runs() } = options;
-    const { waitMs, signal } = options;
+    const { waitMs, signal, begins } = options;
     const workerId = `${options.workerId ?? 'worker'}-${this.tenantId}`;
     return this.storage.queue.claim({
       workerId,
       ...(claimer !== undefined && { claimer: `${workerId}/${claimer}` }),
       claimId,
       max,
+      ...(begins !== undefined && { begins }),
       runs,
       leaseMs,
       ...(waitMs !== undefined && { waitMs }),
       ...(signal && { signal }),
     });
+  }
+
+  /** So many workers, one after the other, claim `count` tasks and die. */
+  async loseLeases(workers: number, count: number, options: ClaimOptions = {}): Promise<void> {
+    for (let n = 0; n < workers; n += 1) {
+      assert.equal((await this.claim({ workerId: `dead-${n}`, ...options })).length, count);
+      await this.pass(31_000);
+    }
   }
 
   async claimOne(options: ClaimOptions = {}): Promise<Claim> {

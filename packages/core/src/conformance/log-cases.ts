@@ -240,14 +240,21 @@ export const logCases: readonly ConformanceCase[] = [
   },
   {
     part: 'workers',
-    method: 'announcedAgoMs',
+    method: 'announced',
     name: 'says how long ago a type was announced, if ever',
     async run(t) {
       const type = t.name(`type-${t.tenantId}`);
-      assert.equal(await t.storage.workers.announcedAgoMs({ type }), undefined);
+      assert.equal(await t.storage.workers.announced({ type }), undefined);
       await t.storage.workers.announce({ workerId: t.id(), runs: [{ type, versions: [1] }] });
       await t.advance(5_000);
-      assert.equal(await t.storage.workers.announcedAgoMs({ type }), 5_000);
+      assert.deepEqual(await t.storage.workers.announced({ type }), { agoMs: 5_000 });
+      const runs = [{ type, versions: [1], timeoutMs: 60_000, maxAttempts: 2 }];
+      await t.storage.workers.announce({ workerId: t.id(), runs });
+      assert.deepEqual(await t.storage.workers.announced({ type }), {
+        agoMs: 0,
+        timeoutMs: 60_000,
+        maxAttempts: 2,
+      });
     },
   },
   {
@@ -262,7 +269,7 @@ export const logCases: readonly ConformanceCase[] = [
         (await t.storage.workers.list()).some((worker) => worker.workerId === workerId),
         false,
       );
-      assert.equal(await t.storage.workers.announcedAgoMs({ type }), 0);
+      assert.deepEqual(await t.storage.workers.announced({ type }), { agoMs: 0 });
     },
   },
   {

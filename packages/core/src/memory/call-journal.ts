@@ -1,8 +1,9 @@
 import { fingerprintOf } from '../fingerprint.js';
 import type { CallJournal, JournalNews, Report, ReportAnswer, StepRequest } from '../storage/call-journal.js';
 import { isFinalState } from '../tasks/task-state.js';
-import type { CallOutcomes } from './call-outcomes.js';
-import { copyJson, type MemoryState } from './memory-state.js';
+import { type CallOutcomes, copyOutcome } from './call-outcomes.js';
+import { copyJson } from '../protocol/bounded-json.js';
+import type { MemoryState } from './memory-state.js';
 import type { TaskLife } from './task-life.js';
 import { viewStep, viewSteps } from './task-view.js';
 import type { CallEntry, StepEntry, TaskEntry } from './task-entry.js';
@@ -27,14 +28,15 @@ export class MemoryCallJournal implements CallJournal {
     let step = steps.get(params.step.key);
     const underWay =
       step && (step.outcome || step.retryAt !== undefined || openCall(step) || !params.step.call);
-    if (step && underWay) return { answer: 'known', step: viewStep(step), ...news(entry, params.seen) };
+    if (step && underWay)
+      return { answer: 'known', step: viewStep(step, entry), ...news(entry, params.seen) };
     if (!step) {
       if (steps.size >= params.maxSteps) return { answer: 'too_many_steps' };
-      step = newStep(params.step);
+      step = newStep(params.step, entry.failures);
       steps.set(step.key, step);
     }
     this.start(tenant, entry, step, params.step);
-    return { answer: 'begun', step: viewStep(step), ...news(entry, params.seen) };
+    return { answer: 'begun', step: viewStep(step, entry), ...news(entry, params.seen) };
   }
 
   private start(tenant: TenantState, entry: TaskEntry, step: StepEntry, request: StepRequest): void {
@@ -86,11 +88,7 @@ export class MemoryCallJournal implements CallJournal {
     if (params.callId === undefined) {
       if (step.outcome || params.answer.kind !== 'outcome') return 'known';
       const { outcome } = params.answer;
-      this.outcomes.settleStep(
-        entry,
-        step,
-        outcome.ok ? { ok: true, value: copyJson(outcome.value) } : outcome,
-      );
+      this.outcomes.settleStep(entry, step, copyOutcome(outcome));
       return 'recorded';
     }
     const call = step.calls.find((candidate) => candidate.callId === params.callId);
@@ -158,8 +156,9 @@ export class MemoryCallJournal implements CallJournal {
       this.outcomes.heard(tenant, entry, call);
       const { status, details } = report.body;
       const { service, metadata } = report;
-      const from = { service, ...(metadata && { metadata }) };
-      this.life.emit(tenant, entry, 'task_status_update', { status, details }, this.state.now(), from);
+      const from = { service, ...(metadata && { metadata: copyJson(metadata) }) };
+      const data = { status, details: copyJson(details) };
+      this.life.emit(tenant, entry, 'task_status_update', data, this.state.now(), from);
     }
     return { answer: 'applied', taskId };
   }
@@ -189,7 +188,7 @@ function openCall(step: StepEntry): boolean {
   return last !== undefined && last.state !== 'ended';
 }
 
-function newStep(request: StepRequest): StepEntry {
+function newStep(request: StepRequest, era: number): StepEntry {
   return {
     key: request.key,
     kind: request.kind,
@@ -202,6 +201,7 @@ function newStep(request: StepRequest): StepEntry {
     retryAt: undefined,
     dueAt: undefined,
     signal: request.signal,
+    era,
   };
 }
 

@@ -3,7 +3,8 @@ import type { JsonValue } from '../protocol/json.js';
 import type { Usage } from '../protocol/service-call.js';
 import type { StepAnswer, StepOutcome } from '../storage/call-journal.js';
 import { isFinalState } from '../tasks/task-state.js';
-import { copyJson, type MemoryState } from './memory-state.js';
+import { copyJson } from '../protocol/bounded-json.js';
+import type { MemoryState } from './memory-state.js';
 import type { TaskLife } from './task-life.js';
 import { addUsage } from './usage.js';
 import type { CallEntry, StepEntry, TaskEntry } from './task-entry.js';
@@ -26,6 +27,8 @@ export class CallOutcomes {
     step.retryAt = undefined;
     step.dueAt = undefined;
     step.changed = entry.ownJournal.changed += 1;
+    // It makes progress: what its workers were lost to, if it was this task, is behind it.
+    entry.lostLeases = 0;
   }
 
   /** The service has taken a call on. A call that is answered already only learns its job, so that repeats are known. */
@@ -74,7 +77,7 @@ export class CallOutcomes {
       entry.tokens += options.usage.tokens;
       addUsage(tenant, this.state.now(), call, options.usage);
     }
-    const stored: StepOutcome = outcome.ok ? { ok: true, value: copyJson(outcome.value) } : outcome;
+    const stored = copyOutcome(outcome);
     const notified = options.by === 'notification';
     if (notified && mayTryAgain(step, outcome)) {
       step.retryAt = this.state.now() + call.retryDelayMs;
@@ -88,7 +91,8 @@ export class CallOutcomes {
     this.settleStep(entry, step, stored);
     if (notified) this.life.wake(tenant, entry);
     if (!onlyCall) return;
-    if (stored.ok) this.life.end(tenant, entry, { state: 'completed', result: stored.value }, 'complete');
+    if (stored.ok)
+      this.life.end(tenant, entry, { state: 'completed', result: copyJson(stored.value) }, 'complete');
     else this.life.end(tenant, entry, { state: 'failed', error: stored.error }, 'fail');
   }
 
@@ -115,6 +119,12 @@ export class CallOutcomes {
     this.endCall(tenant, entry, call, answer.outcome, { usage: answer.usage, by: 'answer' });
     return 'recorded';
   }
+}
+
+export function copyOutcome(outcome: StepOutcome): StepOutcome {
+  return outcome.ok
+    ? { ok: true, value: copyJson(outcome.value) }
+    : { ok: false, error: { ...outcome.error } };
 }
 
 /** Only what a notification reports, or fails to, begins a new try: an answer was sent again already, as often as may be. */

@@ -1,3 +1,4 @@
+import { copyJson } from '../protocol/bounded-json.js';
 import { formatCursor, parseCursor, type TaskEvent } from '../protocol/events.js';
 import type { EventLog, LogGap, TaskEnd } from '../storage/event-log.js';
 import type { MemoryState } from './memory-state.js';
@@ -12,7 +13,8 @@ export class MemoryEventLog implements EventLog {
   }
 
   async read(params: Parameters<EventLog['read']>[0]): ReturnType<EventLog['read']> {
-    return this.readNow(params.tenantId, params.after, params.limit);
+    const page = this.readNow(params.tenantId, params.after, params.limit);
+    return { ...page, events: page.events.map(copyEvent) };
   }
 
   private readNow(
@@ -34,7 +36,12 @@ export class MemoryEventLog implements EventLog {
     };
   }
 
-  async *follow({
+  async *follow(params: Parameters<EventLog['follow']>[0]): AsyncGenerator<TaskEvent | LogGap> {
+    for await (const event of this.logged(params)) yield event.event === 'gap' ? event : copyEvent(event);
+  }
+
+  /** The events as they are kept: for reading only. */
+  private async *logged({
     tenantId,
     after,
     signal,
@@ -67,10 +74,15 @@ export class MemoryEventLog implements EventLog {
   }
 
   async *followEnds(params: Parameters<EventLog['followEnds']>[0]): AsyncGenerator<TaskEnd | LogGap> {
-    for await (const event of this.follow(params)) {
+    for await (const event of this.logged(params)) {
       if (event.event === 'gap') yield event;
       else if (event.event === 'task_completed' || event.event === 'task_failed')
         yield { event: 'ended', task_id: event.task_id ?? '', cursor: event.cursor };
     }
   }
+}
+
+/** What readers get shares nothing with the log. */
+function copyEvent(event: TaskEvent): TaskEvent {
+  return { ...event, data: copyJson(event.data), metadata: copyJson(event.metadata) };
 }

@@ -14,6 +14,7 @@ export function explainTask(state: MemoryState, tenant: TenantState, entry: Task
     reason: reasonOf(state, tenant, entry),
     since: new Date(entry.since).toISOString(),
     ...(position !== undefined && { position }),
+    ...(entry.diagnostic && { diagnostic: structuredClone(entry.diagnostic) }),
   };
 }
 
@@ -62,14 +63,17 @@ function heldBackReason({ tenantId, settings, leased, room }: TenantState): stri
 
 function queuedReason(state: MemoryState, entry: TaskEntry): string {
   const { type } = entry.spec;
-  const runs = [...state.workers.values()].some((worker) =>
-    worker.runs.some(
-      (run) => run.type === type && (entry.version === undefined || run.versions.includes(entry.version)),
-    ),
+  const now = state.now();
+  const runs = [...state.workers.values()].some(
+    (worker) =>
+      worker.aliveUntil > now &&
+      worker.runs.some(
+        (run) => run.type === type && (entry.version === undefined || run.versions.includes(entry.version)),
+      ),
   );
   if (runs) return `${entry.queued?.ahead(entry) ?? 0} tasks of this tenant go first`;
   const version = entry.version === undefined ? '' : ` in version ${entry.version}`;
-  return `no worker runs "${type}"${version}`;
+  return `no live worker runs this type, "${type}"${version}`;
 }
 
 function parkedReason(entry: TaskEntry): string {

@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.js';
 import { OrchestratorError } from '../protocol/errors.js';
-import type { JsonValue } from '../protocol/json.js';
 import type { DEFAULTS } from '../protocol/settings.js';
 import type { Random } from '../random.js';
 import type { Bell } from '../storage/bells.js';
@@ -30,9 +29,11 @@ export interface WorkerState {
   /** `runs` by type. */
   runnables: ReadonlyMap<string, Runnable>;
   seenAt: number;
+  /** Unless it is announced again until then, it is dead. 0: it was never announced. */
+  aliveUntil: number;
   /** By claimer. */
   readonly lastClaims: Map<string, { readonly claimId: string; readonly claims: readonly unknown[] }>;
-  /** The one task it runs that has lost a lease before. */
+  /** The one task it runs that has lost several leases before. */
   suspect: string | undefined;
 }
 
@@ -42,7 +43,7 @@ export class MemoryState {
   readonly duties = new DueTimes<TaskDuty | OtherDuty, TaskEntry | DutyPart>();
   readonly rotation = new Heap<TenantState>((a, b) => a.virtualTime < b.virtualTime);
   readonly workers = new Map<string, WorkerState>();
-  readonly announced = new Map<string, number>();
+  readonly announced = new Map<string, { readonly at: number; readonly run: Runnable }>();
   readonly #listeners = new Set<(bell: Bell) => void>();
   readonly #epoch: string;
   virtualTime = 0;
@@ -84,6 +85,7 @@ export class MemoryState {
         runs: [],
         runnables: new Map(),
         seenAt: this.now(),
+        aliveUntil: 0,
         lastClaims: new Map(),
         suspect: undefined,
       };
@@ -94,6 +96,12 @@ export class MemoryState {
       worker.runnables = new Map(runs.map((run) => [run.type, run]));
     }
     return worker;
+  }
+
+  /** Forgets workers that were not announced again in time. */
+  buryWorkers(now: number): void {
+    for (const [workerId, { aliveUntil }] of this.workers)
+      if (aliveUntil > 0 && aliveUntil <= now) this.workers.delete(workerId);
   }
 
   listen(listener: (bell: Bell) => void): () => void {
@@ -112,13 +120,4 @@ export class MemoryState {
     this.duties.push(kind, at, what);
     if (isFirst) this.ring({ bell: 'due', at });
   }
-}
-
-/** A deep copy: what is stored shares nothing with what callers hold. */
-export function copyJson<T extends JsonValue | undefined>(value: T): T {
-  if (value === null || typeof value !== 'object') return value;
-  if (Array.isArray(value)) return value.map((item) => copyJson(item)) as T;
-  const copy: { [key: string]: JsonValue } = {};
-  for (const key of Object.keys(value)) copy[key] = copyJson(value[key] as JsonValue);
-  return copy as T;
 }

@@ -2,6 +2,15 @@ import { type Clock, systemClock } from '../clock.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { type Random, systemRandom } from '../random.js';
 import type { Bells } from '../storage/bells.js';
+import type { CallJournal } from '../storage/call-journal.js';
+import { checked, type StoragePorts } from '../storage/checked-storage.js';
+import type { EventLog } from '../storage/event-log.js';
+import type { SessionStore } from '../storage/session-store.js';
+import type { TaskQueue } from '../storage/task-queue.js';
+import type { TaskRecords } from '../storage/task-records.js';
+import type { TenantStore } from '../storage/tenant-store.js';
+import type { UsageLedger } from '../storage/usage-ledger.js';
+import type { WorkerDirectory } from '../storage/worker-directory.js';
 import type { Storage } from '../storage/storage.js';
 import { MemoryCallJournal } from './call-journal.js';
 import { CallOutcomes } from './call-outcomes.js';
@@ -30,14 +39,14 @@ export interface MemoryStorageOptions {
  * synchronous piece of code, so each is atomic.
  */
 export class MemoryStorage implements Storage {
-  readonly tasks: MemoryTaskRecords;
-  readonly queue: MemoryTaskQueue;
-  readonly journal: MemoryCallJournal;
-  readonly sessions: MemorySessions;
-  readonly events: MemoryEventLog;
-  readonly tenants: MemoryTenants;
-  readonly usage: MemoryUsage;
-  readonly workers: MemoryWorkerDirectory;
+  readonly tasks: TaskRecords;
+  readonly queue: TaskQueue;
+  readonly journal: CallJournal;
+  readonly sessions: SessionStore;
+  readonly events: EventLog;
+  readonly tenants: TenantStore;
+  readonly usage: UsageLedger;
+  readonly workers: WorkerDirectory;
   readonly bells: Bells;
   readonly #state: MemoryState;
 
@@ -47,19 +56,27 @@ export class MemoryStorage implements Storage {
     const life = new TaskLife(state);
     const outcomes = new CallOutcomes(state, life);
     this.#state = state;
-    this.sessions = new MemorySessions(state, life);
-    this.tasks = new MemoryTaskRecords(state, life, new Submissions(state, life, this.sessions), outcomes);
-    this.queue = new MemoryTaskQueue(
-      state,
-      life,
-      this.sessions,
-      new Sweep(state, life, outcomes, this.sessions),
-    );
-    this.journal = new MemoryCallJournal(state, life, outcomes);
-    this.events = new MemoryEventLog(state);
-    this.tenants = new MemoryTenants(state, life);
-    this.usage = new MemoryUsage(state);
-    this.workers = new MemoryWorkerDirectory(state);
+    const sessions = new MemorySessions(state, life);
+    const submissions = new Submissions(state, life, sessions);
+    const sweep = new Sweep(state, life, outcomes, sessions);
+    const ports = checked<StoragePorts>({
+      sessions,
+      tasks: new MemoryTaskRecords(state, life, submissions, outcomes),
+      queue: new MemoryTaskQueue(state, life, sessions, sweep),
+      journal: new MemoryCallJournal(state, life, outcomes),
+      events: new MemoryEventLog(state),
+      tenants: new MemoryTenants(state, life),
+      usage: new MemoryUsage(state),
+      workers: new MemoryWorkerDirectory(state),
+    });
+    this.tasks = ports.tasks;
+    this.queue = ports.queue;
+    this.journal = ports.journal;
+    this.sessions = ports.sessions;
+    this.events = ports.events;
+    this.tenants = ports.tenants;
+    this.usage = ports.usage;
+    this.workers = ports.workers;
     this.bells = { listen: (listener) => state.listen(listener) };
   }
 

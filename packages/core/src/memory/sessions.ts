@@ -2,7 +2,8 @@ import type { JsonObject, JsonValue } from '../protocol/json.js';
 import type { Message, Session } from '../protocol/session.js';
 import type { SessionState, SessionStore } from '../storage/session-store.js';
 import { Line } from './line.js';
-import { copyJson, type MemoryState } from './memory-state.js';
+import { copyJson } from '../protocol/bounded-json.js';
+import type { MemoryState } from './memory-state.js';
 import { cancelledError, type TaskLife } from './task-life.js';
 import { viewTask } from './task-view.js';
 import type { SessionEntry, TenantState } from './tenant-state.js';
@@ -79,9 +80,9 @@ export class MemorySessions implements SessionStore {
     const entry = tenant.sessions.get(params.sessionId);
     if (!entry) return { answer: 'not_found' };
     const known = entry.messages.find((message) => message.message_id === params.message.message_id);
-    if (known) return { answer: 'known', message: known };
+    if (known) return { answer: 'known', message: { ...known } };
     if (entry.session.status === 'closed') return { answer: 'session_closed' };
-    return { answer: 'appended', message: this.add(tenant, entry, params.message) };
+    return { answer: 'appended', message: { ...this.add(tenant, entry, params.message) } };
   }
 
   /** Adds a message to the recent history; the oldest go when there are too many. */
@@ -103,7 +104,7 @@ export class MemorySessions implements SessionStore {
     if (!entry) return undefined;
     const at = entry.messages.findIndex((message) => message.message_id === params.before);
     const end = at >= 0 ? at : entry.messages.length;
-    return entry.messages.slice(Math.max(0, end - params.limit), end);
+    return entry.messages.slice(Math.max(0, end - params.limit), end).map((message) => ({ ...message }));
   }
 
   async list(params: Parameters<SessionStore['list']>[0]): ReturnType<SessionStore['list']> {

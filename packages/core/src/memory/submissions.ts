@@ -10,11 +10,13 @@ import type {
   TrackedCall,
 } from '../storage/task-records.js';
 import { Line } from './line.js';
-import { copyJson, type MemoryState } from './memory-state.js';
+import { copyJson } from '../protocol/bounded-json.js';
+import type { MemoryState } from './memory-state.js';
 import type { MemorySessions } from './sessions.js';
 import type { TaskLife } from './task-life.js';
+import { statusOf } from '../tasks/task-state.js';
 import { viewTask } from './task-view.js';
-import { type CallEntry, type Origin, TaskEntry } from './task-entry.js';
+import { type CallEntry, type Origin, REDRIVEN_ERA, TaskEntry } from './task-entry.js';
 import { type BatchEntry, jobKey, type TenantState } from './tenant-state.js';
 
 const NO_ORIGIN: Origin = {};
@@ -78,7 +80,7 @@ export class Submissions {
     tenant.batches.set(batch.batchId, entry);
     for (const item of batch.items) {
       if ('error' in item) {
-        entry.items.push(item.error);
+        entry.items.push({ ...item.error });
         continue;
       }
       const taken = tenant.tasks.has(item.task.task_id);
@@ -130,6 +132,7 @@ export class Submissions {
       retryAt: undefined,
       dueAt: undefined,
       signal: undefined,
+      era: 0,
     });
     tenant.calls.set(callId, { entry, call });
     if (jobId === undefined) {
@@ -167,9 +170,10 @@ export class Submissions {
     for (const step of old.journal.steps.values()) {
       if (!step.outcome?.ok) continue;
       const journal = entry.ownJournal;
-      journal.steps.set(step.key, { ...step, calls: [] });
+      journal.steps.set(step.key, { ...step, calls: [], era: REDRIVEN_ERA });
       journal.changed = Math.max(journal.changed, step.changed);
     }
+    entry.inherited = entry.journal.changed;
     return { answer: 'redriven', task: viewTask(tenant.tenantId, entry) };
   }
 
@@ -263,13 +267,9 @@ function refusalMessage(refusal: SubmitRefusal, task: NewTask): string {
 export function viewBatch(tenant: TenantState, batch: BatchEntry): Batch {
   const counts = { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 };
   const items = batch.items.map((item, index) => {
-    if (!('spec' in item)) {
-      counts.failed += 1;
-      return { index, status: 'failed' as const, error: item };
-    }
-    const { task_id, status, result, error } = viewTask(tenant.tenantId, item);
-    counts[status] += 1;
-    return { index, task_id, status, ...(result !== undefined && { result }), ...(error && { error }) };
+    const view = viewItem(tenant, item, index);
+    counts[view.status] += 1;
+    return view;
   });
   return {
     batch_id: batch.batchId,
@@ -278,4 +278,13 @@ export function viewBatch(tenant: TenantState, batch: BatchEntry): Batch {
     counts,
     items,
   };
+}
+
+/** A task that is no longer kept has its status still, but neither result nor error. */
+function viewItem(tenant: TenantState, item: BatchEntry['items'][number], index: number) {
+  if (!('spec' in item)) return { index, status: 'failed' as const, error: { ...item } };
+  if (tenant.tasks.get(item.spec.task_id) !== item)
+    return { index, task_id: item.spec.task_id, status: statusOf(item.state) };
+  const { task_id, status, result, error } = viewTask(tenant.tenantId, item);
+  return { index, task_id, status, ...(result !== undefined && { result }), ...(error && { error }) };
 }

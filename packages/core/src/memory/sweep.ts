@@ -20,13 +20,14 @@ export class Sweep {
   sweep(max: number): Swept {
     const now = this.state.now();
     const done: Record<string, number> = {};
+    this.state.buryWorkers(now);
     for (let count = 0; count < max; count += 1) {
       const duty = this.state.duties.take(now);
       if (!duty) break;
       if (this.perform(duty, now)) done[duty.kind] = (done[duty.kind] ?? 0) + 1;
     }
     const nextDueAt = this.state.duties.earliest;
-    return { done, ...(Number.isFinite(nextDueAt) && { nextDueAt }) };
+    return { done, now, ...(Number.isFinite(nextDueAt) && { nextDueAt }) };
   }
 
   private perform({ kind, what }: Due<TaskDuty | OtherDuty, TaskEntry | DutyPart>, now: number): boolean {
@@ -87,7 +88,8 @@ export class Sweep {
   }
 
   private start(tenant: TenantState, entry: TaskEntry, now: number): boolean {
-    if (entry.state !== 'scheduled' || (entry.dueAt ?? 0) > now) return false;
+    if (entry.state !== 'scheduled') return false;
+    if ((entry.dueAt ?? 0) > now) return this.later('start', entry, entry.dueAt);
     entry.dueAt = undefined;
     const to = this.life.standInLine(tenant, entry, 'due');
     this.life.move(tenant, entry, to, 'due');
@@ -114,7 +116,8 @@ export class Sweep {
       return false;
     }
     if (entry.cancelling) return this.endGrace(tenant, entry);
-    entry.lostLeases += 1;
+    // One that was only claimed ahead has done nothing to its worker.
+    if (!entry.lease.ahead) entry.lostLeases += 1;
     if (entry.lostLeases >= this.state.limits.maxLostWorkers) {
       const message = `${entry.lostLeases} workers were lost while they ran it`;
       this.life.end(
@@ -129,6 +132,12 @@ export class Sweep {
     this.life.move(tenant, entry, entry.resumes ? 'woken' : 'ready', 'lose_lease');
     this.life.enqueue(tenant, entry);
     return true;
+  }
+
+  /** Looked at too early: a timer is kept until its time has come. */
+  private later(kind: TaskDuty, entry: TaskEntry, at = 0): false {
+    this.state.owe(kind, at, entry);
+    return false;
   }
 
   private endGrace(tenant: TenantState, entry: TaskEntry): boolean {
@@ -157,6 +166,12 @@ export class Sweep {
       step.changed = entry.ownJournal.changed += 1;
       this.life.wake(tenant, entry);
       return true;
+    }
+    const next = step.dueAt ?? step.retryAt;
+    if (next !== undefined) {
+      // Looked at too early: a timer is kept until its time has come.
+      this.outcomes.oweStep(tenant, entry, step.key, next);
+      return false;
     }
     return this.endSilence(tenant, entry, step, now);
   }

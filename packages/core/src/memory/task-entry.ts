@@ -1,6 +1,7 @@
 import type { TaskError } from '../protocol/errors.js';
 import type { JsonValue } from '../protocol/json.js';
 import type { Progress } from '../protocol/task.js';
+import type { Diagnostic } from '../protocol/thrown.js';
 import type { StepKind, StepOutcome } from '../storage/call-journal.js';
 import type { NewTask } from '../storage/task-records.js';
 import type { TaskState } from '../tasks/task-state.js';
@@ -42,7 +43,12 @@ export interface StepEntry {
   /** It ends by itself then. */
   dueAt: number | undefined;
   readonly signal: string | undefined;
+  /** How many attempts had failed when it was begun: what was begun before the last of them is inherited. */
+  readonly era: number;
 }
+
+/** Begun by another task, whose journal this one takes over. */
+export const REDRIVEN_ERA = -1;
 
 /** What a task's workflow asked for, and what came of it. `changed` numbers the changes. */
 export interface Journal {
@@ -58,6 +64,8 @@ export interface Lease {
   readonly token: string;
   readonly workerId: string;
   expiresAt: number;
+  /** Its run has not begun, as far as is known. */
+  ahead: boolean;
 }
 
 /** Shared by all tasks that have not asked for anything, which are most: only read, see `ownJournal`. */
@@ -106,6 +114,8 @@ export class TaskEntry {
   resumes = false;
   /** The journal's last change that a run had dealt with when it parked the task. */
   shown = 0;
+  /** The journal's last change before this attempt began. */
+  inherited = 0;
   lease: Lease | undefined = undefined;
   version: number | undefined;
   startedAt: number | undefined;
@@ -118,6 +128,7 @@ export class TaskEntry {
   tokens = 0;
   result: JsonValue | undefined = undefined;
   error: TaskError | undefined = undefined;
+  diagnostic: Diagnostic | undefined = undefined;
 
   /** @param place in line: rises with each submission, kept over retries and wake-ups. */
   constructor(

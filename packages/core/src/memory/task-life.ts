@@ -1,5 +1,7 @@
 import type { EventName } from '../protocol/events.js';
 import type { TaskError } from '../protocol/errors.js';
+import { DEFAULTS } from '../protocol/settings.js';
+import type { Diagnostic } from '../protocol/thrown.js';
 import type { JsonObject, JsonValue } from '../protocol/json.js';
 import { isFinalState, isLegal, statusOf, type TaskState, type TaskVerb } from '../tasks/task-state.js';
 import type { Bell } from '../storage/bells.js';
@@ -14,7 +16,11 @@ const READY: Bell = { bell: 'ready' };
 /** How a task ends. */
 export type Ending =
   | { readonly state: 'completed'; readonly result: JsonValue }
-  | { readonly state: 'failed' | 'cancelled'; readonly error: TaskError };
+  | {
+      readonly state: 'failed' | 'cancelled';
+      readonly error: TaskError;
+      readonly diagnostic?: Diagnostic | undefined;
+    };
 
 /**
  * The transitions that several verbs of the storage share: a task's state, where it is queued, who it holds up,
@@ -165,7 +171,8 @@ export class TaskLife {
       entry.result = ending.result;
       this.emit(tenant, entry, 'task_completed', ending.result, now);
     } else {
-      entry.error = ending.error;
+      entry.error = { ...ending.error };
+      entry.diagnostic = structuredClone(ending.diagnostic);
       this.emit(tenant, entry, 'task_failed', { ...ending.error }, now);
     }
     if (wasLeased) this.state.ring({ bell: 'task', tenantId: tenant.tenantId, taskId: entry.spec.task_id });
@@ -288,10 +295,16 @@ export function openCalls({ journal }: TaskEntry): readonly CallEntry[] {
   return open;
 }
 
+/** It has cost several workers in a row: it runs alone among its like, so that it takes no others with it. */
+export function isSuspect({ lostLeases }: TaskEntry): boolean {
+  return lostLeases >= DEFAULTS.suspectFromLosses;
+}
+
 /** Tasks of one group can be run by the same workers: the same type, the version they began with, suspect or not. */
-function groupOf({ spec, version, lostLeases }: TaskEntry): string {
-  if (version === undefined && lostLeases === 0) return spec.type;
-  return `${spec.type}@${version ?? ''}${lostLeases > 0 ? '!' : ''}`;
+function groupOf(entry: TaskEntry): string {
+  const { spec, version } = entry;
+  if (version === undefined && entry.lostLeases === 0) return spec.type;
+  return `${spec.type}@${version ?? ''}${isSuspect(entry) ? '!' : ''}`;
 }
 
 function laneOf(entry: TaskEntry): number {

@@ -1,10 +1,11 @@
 import type { Claim, Runnable, Settlement, Swept, TaskQueue } from '../storage/task-queue.js';
-import { copyJson, type MemoryState, type WorkerState } from './memory-state.js';
+import { copyJson } from '../protocol/bounded-json.js';
+import type { MemoryState, WorkerState } from './memory-state.js';
 import type { MemorySessions } from './sessions.js';
 import type { Sweep } from './sweep.js';
-import { cancelledError, type TaskLife } from './task-life.js';
+import { cancelledError, isSuspect, type TaskLife } from './task-life.js';
 import { viewSteps, viewTask } from './task-view.js';
-import type { TaskEntry } from './task-entry.js';
+import type { StepEntry, TaskEntry } from './task-entry.js';
 import type { TenantState } from './tenant-state.js';
 
 /** At most so many tasks of one tenant in a row, while others are ready too. */
@@ -16,6 +17,7 @@ interface Claiming {
   readonly workerId: string;
   readonly claimId: string;
   readonly leaseMs: number;
+  readonly begins?: number;
 }
 
 export class MemoryTaskQueue implements TaskQueue {
@@ -31,7 +33,7 @@ export class MemoryTaskQueue implements TaskQueue {
     const worker = this.state.worker(params.workerId, params.runs);
     const { claimer = params.workerId, claimId } = params;
     const last = worker.lastClaims.get(claimer);
-    if (last?.claimId === claimId) return last.claims as readonly Claim[];
+    if (last?.claimId === claimId) return structuredClone(last.claims) as readonly Claim[];
     const claims: Claim[] = [];
     const passedOver: TenantState[] = [];
     while (claims.length < params.max) {
@@ -41,7 +43,8 @@ export class MemoryTaskQueue implements TaskQueue {
       if (tenant.queued === 0 || tenant.room <= 0) continue;
       this.state.virtualTime = tenant.virtualTime;
       const turn = this.state.rotation.size > 0 ? TURN : params.max;
-      const taken = this.claimOf(tenant, Math.min(params.max - claims.length, turn), worker, params);
+      const most = Math.min(params.max - claims.length, turn);
+      const taken = this.claimOf(tenant, most, worker, params, claims.length);
       claims.push(...taken);
       if (tenant.queued === 0 || tenant.room <= 0) continue;
       if (taken.length === 0) passedOver.push(tenant);
@@ -57,12 +60,21 @@ export class MemoryTaskQueue implements TaskQueue {
     this.state.rotation.push(tenant);
   }
 
-  private claimOf(tenant: TenantState, most: number, worker: WorkerState, params: Claiming): Claim[] {
+  /** @param before how many the claim has already. */
+  private claimOf(
+    tenant: TenantState,
+    most: number,
+    worker: WorkerState,
+    params: Claiming,
+    before: number,
+  ): Claim[] {
+    const { begins = Number.POSITIVE_INFINITY } = params;
     const claims: Claim[] = [];
     while (claims.length < most && tenant.room > 0) {
       const next = nextFor(tenant, worker);
       if (!next) break;
-      claims.push(this.lease(tenant, next, worker, params));
+      const ahead = before + claims.length >= begins;
+      claims.push(this.lease(tenant, next, worker, params, ahead));
     }
     // The heavier a tenant is, the less virtual time a claim costs it.
     tenant.virtualTime += claims.length / tenant.settings.weight;
@@ -74,18 +86,19 @@ export class MemoryTaskQueue implements TaskQueue {
     entry: TaskEntry,
     worker: WorkerState,
     { workerId, claimId, leaseMs }: Claiming,
+    ahead: boolean,
   ): Claim {
     const now = this.state.now();
     const wasWoken = entry.state === 'woken';
     this.life.dequeue(tenant, entry);
     this.life.move(tenant, entry, 'leased', 'claim', now);
     // Random, and never with this task again: as good as a token of its own.
-    this.life.lease(tenant, entry, { token: claimId, workerId, expiresAt: now + leaseMs });
+    this.life.lease(tenant, entry, { token: claimId, workerId, expiresAt: now + leaseMs, ahead });
     entry.resumes = wasWoken;
     entry.version ??= newest(worker.runnables.get(entry.spec.type));
     entry.startedAt ??= now;
     tenant.claimed += 1;
-    if (entry.lostLeases > 0) worker.suspect = entry.spec.task_id;
+    if (isSuspect(entry)) worker.suspect = entry.spec.task_id;
     if (!wasWoken) {
       entry.attempt += 1;
       this.life.emit(tenant, entry, 'task_started', { attempt: entry.attempt }, now);
@@ -99,14 +112,17 @@ export class MemoryTaskQueue implements TaskQueue {
       steps: viewSteps(entry, -1),
       seen: entry.journal.changed,
       shown: entry.shown,
+      inherited: entry.inherited,
+      ahead,
     };
   }
 
   async renew(params: Parameters<TaskQueue['renew']>[0]): ReturnType<TaskQueue['renew']> {
-    return params.leases.filter(({ tenantId, taskId, token }) => {
+    return params.leases.filter(({ tenantId, taskId, token, begun }) => {
       const lease = this.state.tenant(tenantId).leased.get(taskId)?.lease;
       if (lease?.token !== token) return true;
       lease.expiresAt = this.state.now() + params.leaseMs;
+      if (begun) lease.ahead = false;
       return false;
     });
   }
@@ -126,18 +142,17 @@ export class MemoryTaskQueue implements TaskQueue {
       return 'settled';
     }
     if (settlement.kind === 'parked' && settlement.seen < entry.journal.changed) return 'newer_outcome';
-    this.apply(tenant, entry, settlement);
-    return 'settled';
+    return this.apply(tenant, entry, settlement);
   }
 
-  private apply(tenant: TenantState, entry: TaskEntry, settlement: Settlement): void {
+  private apply(tenant: TenantState, entry: TaskEntry, settlement: Settlement): 'settled' | 'exhausted' {
     switch (settlement.kind) {
       case 'completed':
         this.complete(tenant, entry, settlement);
-        return;
+        return 'settled';
       case 'failed':
-        this.life.end(tenant, entry, { state: 'failed', error: settlement.error }, 'fail');
-        return;
+        this.life.end(tenant, entry, { ...settlement, state: 'failed' }, 'fail');
+        return 'settled';
       case 'cancelled':
         this.life.end(
           tenant,
@@ -145,20 +160,20 @@ export class MemoryTaskQueue implements TaskQueue {
           { state: 'cancelled', error: cancelledError('the workflow ended it') },
           'cancel',
         );
-        return;
+        return 'settled';
       case 'parked':
         entry.shown = settlement.seen;
+        entry.lostLeases = 0;
         this.life.unlease(tenant, entry);
         this.life.move(tenant, entry, 'parked', 'park');
-        return;
+        return 'settled';
       case 'released':
         this.release(tenant, entry);
-        return;
+        return 'settled';
       case 'retry':
-        this.retry(tenant, entry, settlement);
-        return;
+        return this.retry(tenant, entry, settlement);
       default:
-        settlement satisfies never;
+        return settlement satisfies never;
     }
   }
 
@@ -188,21 +203,27 @@ export class MemoryTaskQueue implements TaskQueue {
     this.life.enqueue(tenant, entry);
   }
 
-  private retry(tenant: TenantState, entry: TaskEntry, settlement: Settlement & { kind: 'retry' }): void {
-    const { error, delayMs, drop } = settlement;
+  private retry(
+    tenant: TenantState,
+    entry: TaskEntry,
+    settlement: Settlement & { kind: 'retry' },
+  ): 'settled' | 'exhausted' {
+    const { error, diagnostic, delayMs, drop } = settlement;
     entry.failures += 1;
     if (entry.failures >= entry.spec.maxAttempts) {
       const message = `${entry.failures} of ${entry.spec.maxAttempts} attempts failed, the last one with ${error.code}: ${error.message}`;
       this.life.end(
         tenant,
         entry,
-        { state: 'failed', error: { code: 'attempts_exhausted', message, retryable: false } },
+        { state: 'failed', error: { code: 'attempts_exhausted', message, retryable: false }, diagnostic },
         'fail',
       );
-      return;
+      return 'exhausted';
     }
-    const dropped = drop === undefined ? undefined : entry.journal.steps.get(drop);
-    if (dropped?.outcome && !dropped.outcome.ok) entry.journal.steps.delete(dropped.key);
+    for (const step of entry.journal.steps.values())
+      if (isForgotten(step, drop)) entry.journal.steps.delete(step.key);
+    entry.inherited = entry.journal.changed;
+    entry.lostLeases = 0;
     this.life.unlease(tenant, entry);
     this.life.move(tenant, entry, 'scheduled', 'retry');
     entry.resumes = false;
@@ -210,6 +231,7 @@ export class MemoryTaskQueue implements TaskQueue {
     this.state.owe('start', entry.dueAt, entry);
     const details = { attempt: entry.attempt, code: error.code, error: error.message, delay_ms: delayMs };
     this.life.emit(tenant, entry, 'task_status_update', { status: 'retrying', details });
+    return 'settled';
   }
 
   async wake({ tenantId, taskId }: Parameters<TaskQueue['wake']>[0]): ReturnType<TaskQueue['wake']> {
@@ -226,6 +248,12 @@ export class MemoryTaskQueue implements TaskQueue {
   }
 }
 
+/** Whether the next attempt knows nothing of a step: calls and the host's own work that failed get a new try. */
+function isForgotten({ key, kind, outcome }: StepEntry, drop: string | undefined): boolean {
+  if (!outcome || outcome.ok) return false;
+  return key === drop || kind === 'call' || kind === 'run';
+}
+
 /** The task of a tenant that this worker is to run next. */
 function nextFor(tenant: TenantState, worker: WorkerState): TaskEntry | undefined {
   const byAge = (tenant.claimed + 1) % OLDEST_EVERY === 0;
@@ -233,7 +261,7 @@ function nextFor(tenant: TenantState, worker: WorkerState): TaskEntry | undefine
   for (const lanes of tenant.ready.values()) {
     const candidate = byAge ? lanes.oldest() : lanes.mostUrgent();
     if (!candidate || !canRun(candidate, worker.runnables)) continue;
-    if (candidate.lostLeases > 0 && worker.suspect !== undefined) continue;
+    if (isSuspect(candidate) && worker.suspect !== undefined) continue;
     if (!best || goesFirst(candidate, best, byAge)) best = candidate;
   }
   return best;

@@ -2,7 +2,8 @@ import { formatCursor } from '../protocol/events.js';
 import type { Task } from '../protocol/task.js';
 import type { Explanation, TaskRecords } from '../storage/task-records.js';
 import { isFinalState, statusOf } from '../tasks/task-state.js';
-import { copyJson, type MemoryState } from './memory-state.js';
+import { copyJson } from '../protocol/bounded-json.js';
+import type { MemoryState } from './memory-state.js';
 import type { CallOutcomes } from './call-outcomes.js';
 import { explainTask } from './explain.js';
 import { type Submissions, viewBatch } from './submissions.js';
@@ -80,11 +81,9 @@ export class MemoryTaskRecords implements TaskRecords {
     if (params.token !== undefined && entry.lease?.token !== params.token) return { answer: 'lease_lost' };
     if (isFinalState(entry.state)) return { answer: 'already_final' };
     const { percent, message } = params.progress;
-    entry.progress = { ...(percent !== undefined && { percent }), ...(message !== undefined && { message }) };
-    this.life.emit(tenant, entry, 'task_status_update', {
-      status: 'progress',
-      details: { ...entry.progress },
-    });
+    const progress = { ...(percent !== undefined && { percent }), ...(message !== undefined && { message }) };
+    entry.progress = progress;
+    this.life.emit(tenant, entry, 'task_status_update', { status: 'progress', details: { ...progress } });
     return { answer: 'told' };
   }
 

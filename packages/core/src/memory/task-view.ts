@@ -1,7 +1,8 @@
 import type { DelegatedService, Task } from '../protocol/task.js';
 import type { JournalStep } from '../storage/call-journal.js';
 import { statusOf } from '../tasks/task-state.js';
-import { copyJson } from './memory-state.js';
+import { copyJson } from '../protocol/bounded-json.js';
+import { copyOutcome } from './call-outcomes.js';
 import type { StepEntry, TaskEntry } from './task-entry.js';
 
 /** Timestamps as text: those of many tasks are of the same millisecond, and writing one costs more than the rest. */
@@ -45,11 +46,11 @@ export function viewTask(tenantId: string, entry: TaskEntry): Task {
   const runAt = entry.state === 'scheduled' ? entry.dueAt : spec.runAt;
   if (runAt !== undefined) task.run_at = new Date(runAt).toISOString();
   if (entry.version !== undefined) task.version = entry.version;
-  if (entry.progress) task.progress = entry.progress;
+  if (entry.progress) task.progress = { ...entry.progress };
   if (entry.tokens > 0) task.usage = { tokens: entry.tokens };
   if (entry.finishedAt !== undefined) task.finished_at = updated.of(entry.finishedAt);
   if (entry.result !== undefined) task.result = copyJson(entry.result);
-  if (entry.error) task.error = entry.error;
+  if (entry.error) task.error = { ...entry.error };
   return task;
 }
 
@@ -80,7 +81,7 @@ function viewCalls(entry: TaskEntry): DelegatedService[] {
 }
 
 /** A step as its worker gets it: a copy. */
-export function viewStep(step: StepEntry): JournalStep {
+export function viewStep(step: StepEntry, { failures }: TaskEntry): JournalStep {
   const open = step.calls.at(-1);
   return {
     key: step.key,
@@ -89,9 +90,8 @@ export function viewStep(step: StepEntry): JournalStep {
     changed: step.changed,
     tries: step.calls.length,
     backingOff: step.retryAt !== undefined,
-    ...(step.outcome && {
-      outcome: step.outcome.ok ? { ok: true, value: copyJson(step.outcome.value) } : step.outcome,
-    }),
+    inherited: step.era < failures,
+    ...(step.outcome && { outcome: copyOutcome(step.outcome) }),
     ...(step.endedAt !== undefined && { endedAt: step.endedAt }),
     ...(open &&
       open.state !== 'ended' && {
@@ -104,5 +104,5 @@ export function viewStep(step: StepEntry): JournalStep {
 export function viewSteps(entry: TaskEntry, seen: number): JournalStep[] {
   const changed: StepEntry[] = [];
   for (const step of entry.journal.steps.values()) if (step.changed > seen) changed.push(step);
-  return changed.toSorted((a, b) => a.changed - b.changed).map(viewStep);
+  return changed.toSorted((a, b) => a.changed - b.changed).map((step) => viewStep(step, entry));
 }

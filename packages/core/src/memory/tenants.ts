@@ -47,7 +47,7 @@ function viewTenant(tenant: TenantState): TenantStanding {
   }
   return {
     tenantId: tenant.tenantId,
-    settings: tenant.settings,
+    settings: { ...tenant.settings },
     counts: { ...tenant.counts },
     ready: tenant.queued,
     running: tenant.leased.size,
@@ -58,7 +58,7 @@ function viewTenant(tenant: TenantState): TenantStanding {
 function unheardOf(tenantId: string): TenantStanding {
   return {
     tenantId,
-    settings: DEFAULT_SETTINGS,
+    settings: { ...DEFAULT_SETTINGS },
     counts: { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 },
     ready: 0,
     running: 0,

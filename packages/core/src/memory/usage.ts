@@ -46,6 +46,7 @@ export class MemoryUsage implements UsageLedger {
   }
 
   async sum({ tenantId, from, to }: Parameters<UsageLedger['sum']>[0]): Promise<readonly UsageRow[]> {
-    return [...this.state.tenant(tenantId).usage.values()].filter((row) => row.day >= from && row.day <= to);
+    const rows = [...this.state.tenant(tenantId).usage.values()];
+    return rows.filter(({ day }) => day >= from && day <= to).map((row) => ({ ...row }));
   }
 }

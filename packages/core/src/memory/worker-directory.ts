@@ -1,14 +1,20 @@
-import type { WorkerDirectory, WorkerEntry } from '../storage/worker-directory.js';
+import type { AnnouncedType, WorkerDirectory, WorkerEntry } from '../storage/worker-directory.js';
 import type { MemoryState } from './memory-state.js';
 
 export class MemoryWorkerDirectory implements WorkerDirectory {
   constructor(private readonly state: MemoryState) {}
 
-  async announce({ workerId, runs }: Parameters<WorkerDirectory['announce']>[0]): Promise<void> {
+  async announce({
+    workerId,
+    runs,
+    leaseMs = this.state.limits.leaseMs,
+  }: Parameters<WorkerDirectory['announce']>[0]): Promise<void> {
     this.state.checkOpen();
     const now = this.state.now();
-    this.state.worker(workerId, runs).seenAt = now;
-    for (const run of runs) this.state.announced.set(run.type, now);
+    const worker = this.state.worker(workerId, runs);
+    worker.seenAt = now;
+    worker.aliveUntil = now + leaseMs;
+    for (const run of runs) this.state.announced.set(run.type, { at: now, run });
     this.state.ring({ bell: 'ready' });
   }
 
@@ -17,16 +23,27 @@ export class MemoryWorkerDirectory implements WorkerDirectory {
     this.state.workers.delete(workerId);
   }
 
-  async announcedAgoMs({
-    type,
-  }: Parameters<WorkerDirectory['announcedAgoMs']>[0]): Promise<number | undefined> {
+  async announced({ type }: Parameters<WorkerDirectory['announced']>[0]): Promise<AnnouncedType | undefined> {
     this.state.checkOpen();
-    const at = this.state.announced.get(type);
-    return at === undefined ? undefined : this.state.now() - at;
+    const last = this.state.announced.get(type);
+    if (!last) return undefined;
+    const { timeoutMs, maxAttempts } = last.run;
+    return {
+      agoMs: this.state.now() - last.at,
+      ...(timeoutMs !== undefined && { timeoutMs }),
+      ...(maxAttempts !== undefined && { maxAttempts }),
+    };
   }
 
   async list(): Promise<readonly WorkerEntry[]> {
     this.state.checkOpen();
-    return [...this.state.workers].map(([workerId, { runs, seenAt }]) => ({ workerId, runs, seenAt }));
+    const now = this.state.now();
+    const alive = [...this.state.workers].filter(([, worker]) => worker.aliveUntil > now);
+    return alive.map(([workerId, { runs, seenAt, aliveUntil }]) => ({
+      workerId,
+      runs: structuredClone(runs),
+      seenAt,
+      aliveUntil,
+    }));
   }
 }

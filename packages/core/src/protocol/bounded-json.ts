@@ -1,101 +1,146 @@
-import { OrchestratorError } from './errors.js';
-import { type JsonValue, MAX_JSON_DEPTH, MAX_RESULT_BYTES } from './json.js';
+import { type ErrorCode, OrchestratorError } from './errors.js';
+import { type JsonValue, MAX_RESULT_BYTES } from './json.js';
+import { messageOf } from './thrown.js';
 
-/** What needs neither measuring nor copying. */
-export function isSmall(value: unknown): value is null | boolean | number {
-  return (
-    value === null || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
-  );
-}
+/** How deep a value may be nested. What comes over the wire may be less deep, see `MAX_JSON_DEPTH`. */
+export const MAX_VALUE_DEPTH = 512;
 
 /** A character takes six bytes at most, as "\\u0000" does; a number has fewer characters than this. */
 const BYTES_A_CHARACTER = 6;
 const BYTES_A_NUMBER = 25;
 
-/**
- * Whether `value` is certain to take at most `bytes` as JSON: a look at its lengths, which takes a fraction of writing it.
- * `false` says nothing: it is to be measured.
- */
-export function surelyFits(value: unknown, bytes: number): boolean {
-  return roomLeft(value, bytes, MAX_JSON_DEPTH) >= 0;
+/** How a value is called in an error, and which codes say what is wrong with it. */
+export interface JsonRule {
+  readonly what: string;
+  /** Default `result_too_large`. */
+  readonly tooLarge?: ErrorCode;
+  /** For what can't be JSON, such as a cycle. Default `invalid_request`. */
+  readonly invalid?: ErrorCode;
+  /** Default 1 MiB. */
+  readonly maxBytes?: number;
 }
 
-/** What is left of `room`; less than nothing for what may not fit, or whose JSON only JSON knows. */
+/**
+ * Whether `value` is JSON as it would be read again, and certain to take at most `room` bytes when it is written: a look
+ * at its parts, which takes a fraction of writing it. `false` says nothing: then JSON has to write it.
+ */
+export function isPlainJson(value: unknown, room: number): boolean {
+  return roomLeft(value, room, MAX_VALUE_DEPTH) >= 0;
+}
+
+/** What is left of `room`; less than nothing for what may not fit, or is not JSON as it stands. */
 function roomLeft(value: unknown, room: number, depth: number): number {
   if (typeof value === 'string') return room - value.length * BYTES_A_CHARACTER - 2;
-  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return room - BYTES_A_NUMBER;
+  if (typeof value === 'number')
+    return Number.isFinite(value) && !Object.is(value, -0) ? room - BYTES_A_NUMBER : -1;
+  if (typeof value === 'boolean' || value === null) return room - BYTES_A_NUMBER;
   if (typeof value !== 'object' || depth === 0) return -1;
   const kind: unknown = Object.getPrototypeOf(value);
+  if (kind === Array.prototype) return roomLeftByList(value as readonly unknown[], room - 2, depth);
+  if (kind !== Object.prototype) return -1;
   let left = room - 2;
-  if (kind === Array.prototype) {
-    for (const item of value as readonly unknown[]) {
-      if (left < 0) break;
-      left = roomLeft(item, left - 1, depth - 1);
-    }
-    return left;
-  }
-  if (kind !== Object.prototype && kind !== null) return -1;
   for (const key of Object.keys(value)) {
-    if (left < 0) break;
-    const field = (value as Record<string, unknown>)[key];
-    if (field !== undefined) left = roomLeft(field, left - key.length * BYTES_A_CHARACTER - 4, depth - 1);
+    if (left < 0) return -1;
+    if (key === '__proto__' || key === 'toJSON') return -1;
+    const part = (value as Record<string, unknown>)[key];
+    left = roomLeft(part, left - key.length * BYTES_A_CHARACTER - 4, depth - 1);
   }
   return left;
 }
 
-/**
- * What JSON makes of a value when it is written and read, for those that are made of nothing else than what JSON has: a
- * copy, which takes a fraction of doing so. `undefined` for all others.
- */
-export function plainCopy(value: unknown): JsonValue | undefined {
-  return copied(value, MAX_JSON_DEPTH);
-}
-
-function copied(value: unknown, depth: number): JsonValue | undefined {
-  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value;
-  // There is one zero in JSON.
-  if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : null;
-  if (typeof value !== 'object' || depth === 0) return undefined;
-  const kind: unknown = Object.getPrototypeOf(value);
-  if (kind === Array.prototype) return copiedList(value as readonly unknown[], depth);
-  if (kind !== Object.prototype && kind !== null) return undefined;
-  const copy: Record<string, JsonValue> = {};
-  for (const key of Object.keys(value)) {
-    const field = (value as Record<string, unknown>)[key];
-    if (field === undefined) continue;
-    const of = copied(field, depth - 1);
-    if (of === undefined || key === '__proto__') return undefined;
-    copy[key] = of;
-  }
-  return copy;
-}
-
-function copiedList(list: readonly unknown[], depth: number): JsonValue[] | undefined {
-  const copy: JsonValue[] = [];
+function roomLeftByList(list: readonly unknown[], room: number, depth: number): number {
+  if ('toJSON' in list) return -1;
+  let left = room;
   for (const item of list) {
-    const of = copied(item, depth - 1);
-    if (of === undefined) return undefined;
-    copy.push(of);
+    if (left < 0) return -1;
+    left = roomLeft(item, left - 1, depth - 1);
   }
-  return copy;
+  return left;
+}
+
+/** A deep copy of what is JSON: what is stored shares nothing with what callers hold. */
+export function copyJson<T extends JsonValue | undefined>(value: T): T {
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map((item) => copyJson(item)) as T;
+  const copy: { [key: string]: JsonValue } = {};
+  for (const key of Object.keys(value)) {
+    const part = copyJson(value[key] as JsonValue);
+    if (key !== '__proto__') copy[key] = part;
+    else
+      Object.defineProperty(copy, key, { value: part, writable: true, enumerable: true, configurable: true });
+  }
+  return copy as T;
 }
 
 /**
- * A result as JSON carries it: a copy, `null` for what JSON has no word for.
+ * The value as JSON reads it again: `null` for what JSON has no word for, dates and everything with a `toJSON` as that
+ * says. The value itself where it is so already, else a copy: whoever keeps it copies it.
  *
- * @throws {OrchestratorError} `result_too_large` for more than 1 MiB; a `TypeError` for what can't be JSON, such as a cycle.
+ * @throws {OrchestratorError} `tooLarge` of the rule for more than `maxBytes`; `invalid` for what can't be JSON, such as a
+ * cycle, a BigInt, a getter that throws, or more than 512 levels.
  */
-export function toBoundedJson(value: unknown): JsonValue {
-  if (isSmall(value)) return value;
-  const plain = surelyFits(value, MAX_RESULT_BYTES) ? plainCopy(value) : undefined;
-  if (plain !== undefined) return plain;
-  const text = JSON.stringify(value ?? null) ?? 'null';
-  const bytes = Buffer.byteLength(text);
-  if (bytes > MAX_RESULT_BYTES) {
-    throw new OrchestratorError(
-      'result_too_large',
-      `expected a result of at most ${MAX_RESULT_BYTES} bytes, got ${bytes}`,
-    );
+export function boundedJson(value: unknown, rule: JsonRule): JsonValue {
+  const { maxBytes = MAX_RESULT_BYTES } = rule;
+  try {
+    if (isPlainJson(value, maxBytes)) return value as JsonValue;
+  } catch {
+    // A getter or a Proxy throws: JSON says below what it makes of that.
   }
-  return JSON.parse(text) as JsonValue;
+  return throughText(value, rule, maxBytes);
+}
+
+/** The same, always as a copy. */
+export function copiedJson(value: unknown, rule: JsonRule): JsonValue {
+  const bounded = boundedJson(value, rule);
+  if (bounded !== value || bounded === null || typeof bounded !== 'object') return bounded;
+  try {
+    return copyJson(bounded);
+  } catch (error) {
+    throw notJson(error, rule);
+  }
+}
+
+function throughText(value: unknown, rule: JsonRule, maxBytes: number): JsonValue {
+  let text: string;
+  try {
+    text = JSON.stringify(value ?? null) ?? 'null';
+  } catch (error) {
+    throw notJson(error, rule);
+  }
+  const bytes = Buffer.byteLength(text);
+  if (bytes > maxBytes) {
+    const message = `${rule.what}: expected at most ${maxBytes} bytes as JSON, got ${bytes}`;
+    throw new OrchestratorError(rule.tooLarge ?? 'result_too_large', message, { retryable: false });
+  }
+  const read = JSON.parse(text) as JsonValue;
+  if (depthExceeds(read, MAX_VALUE_DEPTH)) throw notJson(`more than ${MAX_VALUE_DEPTH} levels`, rule);
+  return read;
+}
+
+function depthExceeds(value: JsonValue, levels: number): boolean {
+  if (value === null || typeof value !== 'object') return false;
+  if (levels === 0) return true;
+  for (const part of Object.values(value)) if (depthExceeds(part, levels - 1)) return true;
+  return false;
+}
+
+function notJson(error: unknown, { what, invalid = 'invalid_request' }: JsonRule): OrchestratorError {
+  const got = typeof error === 'string' ? error : reasonOf(messageOf(error));
+  return new OrchestratorError(invalid, `${what}: expected a value that JSON can carry, got ${got}`, {
+    cause: error,
+    retryable: false,
+  });
+}
+
+/** In our own words: those of a getter or a `toJSON` that throws are foreign. */
+function reasonOf(message: string): string {
+  if (/circular/i.test(message)) return 'a cycle';
+  if (/BigInt/.test(message)) return 'a BigInt';
+  if (/call stack/i.test(message)) return `more than ${MAX_VALUE_DEPTH} levels`;
+  return 'something that throws when it is read';
+}
+
+/** What a workflow, a step or a service gives back: a copy. See `boundedJson`. */
+export function toBoundedJson(value: unknown, what = 'the result'): JsonValue {
+  return copiedJson(value, { what, invalid: 'workflow_error' });
 }

@@ -95,14 +95,6 @@ export interface TaskError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly retryable: boolean;
-}
-
-/** What is stored of an error that was thrown. Errors that are not ours become `fallback`, with their message. */
-export function toTaskError(error: unknown, fallback: ErrorCode = 'internal_error'): TaskError {
-  if (error instanceof OrchestratorError) {
-    return { code: error.code, message: error.message, retryable: error.retryable };
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  const retryable = (error as { retryable?: unknown } | null)?.retryable === true;
-  return { code: fallback, message: message.slice(0, 2000), retryable };
+  /** Of a step: its message is the text of an error that is not this project's, which tenants do not see. */
+  readonly foreign?: boolean;
 }

@@ -16,8 +16,23 @@ export const nameSchema = z
 /** Types of tasks: a name or an id, so that a workflow may be called `support-v2`. */
 export const taskTypeSchema = idSchema;
 export const uuidSchema = z.string().toLowerCase().regex(UUID_V4, 'expected a UUID v4');
+/** Text of 1 to `max` UTF-16 units, as well-formed Unicode: half of a surrogate pair becomes U+FFFD. */
+export function textSchema(max: number) {
+  return z
+    .string()
+    .min(1)
+    .max(max)
+    .transform((text) => text.toWellFormed());
+}
+/** Control characters separate what storages put together. */
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f]/;
+/** The same without control characters: a name that something is found by again. */
+export function labelSchema(max: number) {
+  return textSchema(max).refine((text) => !CONTROL.test(text), 'expected a text without control characters');
+}
 /** The service's own name for a call: any string of 1 to 200 characters. */
-export const jobIdSchema = z.string().min(1).max(200);
+export const jobIdSchema = labelSchema(200);
 
 const HEX = Buffer.from('0123456789abcdef');
 /** Where the digits of each byte stand in a UUID. */

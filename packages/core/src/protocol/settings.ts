@@ -7,6 +7,8 @@ export const DEFAULTS = {
   callTries: 3,
   maxAttempts: 5,
   maxLostWorkers: 3,
+  /** From so many lost workers on, a worker runs one such task at a time. */
+  suspectFromLosses: 2,
   maxSteps: 1_000,
   maxSignals: 100,
   leaseMs: 30_000,

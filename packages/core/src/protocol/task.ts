@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { DEFAULTS } from './settings.js';
 import type { TaskError } from './errors.js';
-import { idSchema, taskTypeSchema, uuidSchema } from './ids.js';
+import { idSchema, taskTypeSchema, textSchema, uuidSchema } from './ids.js';
 import { type JsonValue, jsonObjectSchema, jsonValueSchema, optionalJsonSchema } from './json.js';
 import type { Usage } from './service-call.js';
 
@@ -17,7 +17,7 @@ export type OnBusy = (typeof ON_BUSY)[number];
 
 export const taskMetadataSchema = z.object({
   source: z.enum(['api', 'scheduled', 'system']).optional(),
-  user_id: z.string().min(1).max(200).optional(),
+  user_id: textSchema(200).optional(),
   timeout_ms: z.number().int().min(1).max(DEFAULTS.maxTaskTimeoutMs).optional(),
   traceparent: z
     .string()
@@ -55,7 +55,7 @@ export type TaskSubmission = z.input<typeof taskSubmissionSchema>;
 /** Body of `POST /v1/chat`. */
 export const chatRequestSchema = z.object({
   ...common,
-  message: z.string().min(1).max(100_000),
+  message: textSchema(100_000),
   context: jsonObjectSchema.optional(),
 });
 export type ChatRequest = z.input<typeof chatRequestSchema>;
@@ -68,7 +68,7 @@ export const batchSubmissionSchema = z.object({
 });
 
 export const signalBodySchema = z.object({ payload: optionalJsonSchema });
-export const cancelBodySchema = z.object({ reason: z.string().min(1).max(500).optional() });
+export const cancelBodySchema = z.object({ reason: textSchema(500).optional() });
 
 /** What a task has asked of a service, as clients see it. */
 export interface DelegatedService {
@@ -80,10 +80,19 @@ export interface DelegatedService {
   readonly status: 'processing' | 'completed' | 'failed';
 }
 
+/** How far a task is: `percent` from 0 to 100, `message` of at most 10,000 UTF-16 units. */
 export interface Progress {
-  readonly percent?: number;
-  readonly message?: string;
+  readonly percent?: number | undefined;
+  readonly message?: string | undefined;
 }
+export const progressSchema = z.object({
+  percent: z.number().min(0).max(100).optional(),
+  message: z
+    .string()
+    .max(10_000)
+    .transform((text) => text.toWellFormed())
+    .optional(),
+});
 
 /** One unit of asynchronous work, as it crosses the wire. */
 export interface Task {

@@ -14,11 +14,18 @@ export function validate<T extends z.ZodType>(
   code: ErrorCode = 'invalid_request',
   nulls: 'left_out' | 'refused' = 'left_out',
 ): z.output<T> {
-  let parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  if (nulls === 'left_out') parsed = schema.safeParse(withoutNulls(value, parsed.error.issues));
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.flatMap((issue) => toIssues(issue, value));
+  let parsed;
+  let issues: readonly Issue[];
+  try {
+    parsed = schema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    if (nulls === 'left_out') parsed = schema.safeParse(withoutNulls(value, parsed.error.issues));
+    if (parsed.success) return parsed.data;
+    issues = parsed.error.issues.flatMap((issue) => toIssues(issue, value));
+  } catch (error) {
+    const message = `${what}: expected values that can be read, got something that throws`;
+    throw new OrchestratorError(code, message, { cause: error });
+  }
   const first = issues[0] as Issue;
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
   const where = first.path ? ` at "${first.path}"` : '';

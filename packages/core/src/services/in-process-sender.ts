@@ -1,6 +1,8 @@
-import { type ErrorCode, OrchestratorError, toTaskError } from '../protocol/errors.js';
-import { toBoundedJson } from '../protocol/bounded-json.js';
-import { ServiceReply, type Usage } from '../protocol/service-call.js';
+import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
+import { toTaskError } from '../protocol/thrown.js';
+import { copiedJson } from '../protocol/bounded-json.js';
+import { acceptedSchema, ServiceReply, type Usage } from '../protocol/service-call.js';
+import { validate } from '../protocol/validation.js';
 import type { Clock } from '../clock.js';
 import { LazyAbort } from '../shared-abort.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
@@ -37,7 +39,7 @@ export async function sendInProcess(
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
-    return toResult(await Promise.race([service.run(call, ended), stopped]));
+    return toResult(service.name, await Promise.race([service.run(call, ended), stopped]));
   } catch (error) {
     const stored = toTaskError(error, 'service_error');
     const retryAfterMs = error instanceof OrchestratorError ? error.retryAfterMs : undefined;
@@ -49,13 +51,16 @@ export async function sendInProcess(
   }
 }
 
-function toResult(returned: unknown): SendResult {
-  if (!(returned instanceof ServiceReply)) return answered(returned, undefined);
-  if (returned.kind === 'answered') return answered(returned.result, returned.usage);
-  return { kind: 'answer', answer: { kind: 'accepted', jobId: returned.jobId } };
+function toResult(service: string, returned: unknown): SendResult {
+  if (!(returned instanceof ServiceReply)) return answered(service, returned, undefined);
+  if (returned.kind === 'answered') return answered(service, returned.result, returned.usage);
+  const { jobId } = returned;
+  const { job_id } = validate(acceptedSchema, { job_id: jobId }, `${service}'s answer`, 'invalid_response');
+  return { kind: 'answer', answer: { kind: 'accepted', jobId: job_id } };
 }
 
-function answered(result: unknown, usage: Usage | undefined): SendResult {
-  const outcome = { ok: true, value: toBoundedJson(result) } as const;
+function answered(service: string, result: unknown, usage: Usage | undefined): SendResult {
+  const rule = { what: `the result of ${service}`, invalid: 'invalid_response' } as const;
+  const outcome = { ok: true, value: copiedJson(result, rule) } as const;
   return { kind: 'answer', answer: { kind: 'outcome', outcome, ...(usage && { usage }) } };
 }

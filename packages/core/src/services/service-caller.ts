@@ -1,6 +1,7 @@
 import { Agent } from 'undici';
 import type { Clock } from '../clock.js';
-import { OrchestratorError, toTaskError } from '../protocol/errors.js';
+import { OrchestratorError } from '../protocol/errors.js';
+import { toTaskError } from '../protocol/thrown.js';
 import type { ServiceCall } from '../protocol/service-call.js';
 import type { Random } from '../random.js';
 import type { StepAnswer } from '../storage/call-journal.js';

@@ -31,6 +31,8 @@ export interface JournalStep {
   readonly call?: OpenCall;
   /** The last try failed and the next one may not begin yet. */
   readonly backingOff: boolean;
+  /** Begun in an earlier attempt: this one may ask for it, but need not. */
+  readonly inherited: boolean;
 }
 
 /** A step that is begun: stored before anything is done for it. */

@@ -1,12 +1,17 @@
 import type { TaskError } from '../protocol/errors.js';
 import type { JsonValue } from '../protocol/json.js';
 import type { Task } from '../protocol/task.js';
+import type { Diagnostic } from '../protocol/thrown.js';
 import type { JournalStep } from './call-journal.js';
 
 /** A type of task that a worker runs, and in which versions. */
 export interface Runnable {
   readonly type: string;
   readonly versions: readonly number[];
+  /** For tasks that are submitted without a limit of their own, in milliseconds. Default 15 min. */
+  readonly timeoutMs?: number;
+  /** For tasks that are submitted without a number of their own. Default 5. */
+  readonly maxAttempts?: number;
 }
 
 /** A task in the hands of one worker, until its lease ends. */
@@ -24,6 +29,10 @@ export interface Claim {
   readonly seen: number;
   /** The last change that an earlier run had dealt with when it parked the task: what it told before is not told again. */
   readonly shown: number;
+  /** The last change of the journal before this attempt began; 0 for the first. */
+  readonly inherited: number;
+  /** Claimed ahead of the worker's free slots: losing the lease is no loss of the task until its run has begun. */
+  readonly ahead: boolean;
 }
 
 /** A worker's right to run a task. The tasks of one claim may share a token. */
@@ -31,6 +40,8 @@ export interface Lease {
   readonly tenantId: string;
   readonly taskId: string;
   readonly token: string;
+  /** When it is renewed: its run has begun, so that losing it counts, see `Claim.ahead`. */
+  readonly begun?: boolean;
 }
 
 /** How a worker gives a task back. */
@@ -40,9 +51,18 @@ export type Settlement =
       readonly result: JsonValue;
       readonly answer?: { readonly message_id: string; readonly content: string };
     }
-  | { readonly kind: 'failed'; readonly error: TaskError }
-  /** Again after `delayMs`, without the failed outcome of step `drop`; `failed` when no attempt is left. */
-  | { readonly kind: 'retry'; readonly error: TaskError; readonly delayMs: number; readonly drop?: string }
+  | { readonly kind: 'failed'; readonly error: TaskError; readonly diagnostic?: Diagnostic }
+  /**
+   * Again after `delayMs`. The next attempt inherits the journal without the failures of calls and of the host's own work,
+   * and without that of step `drop`. `failed` when no attempt is left: then the answer is `exhausted`.
+   */
+  | {
+      readonly kind: 'retry';
+      readonly error: TaskError;
+      readonly diagnostic?: Diagnostic;
+      readonly delayMs: number;
+      readonly drop?: string;
+    }
   | { readonly kind: 'parked'; readonly seen: number }
   /** Given back unharmed: costs no attempt. */
   | { readonly kind: 'released' }
@@ -51,7 +71,9 @@ export type Settlement =
 export interface Swept {
   /** How much there was to do, by duty. */
   readonly done: Readonly<Record<string, number>>;
-  /** When the next duty is due, in milliseconds since 1970; absent when nothing is. */
+  /** The time of the storage, in milliseconds since 1970: that of its server, which may not be the process's. */
+  readonly now: number;
+  /** When the next timer is due, by the same clock; absent when there is none. */
   readonly nextDueAt?: number;
 }
 
@@ -65,6 +87,8 @@ export interface TaskQueue {
     /** The last one of the claimer, asked again, is the same claim: a lost answer loses no task. */
     readonly claimId: string;
     readonly max: number;
+    /** How many of them, the first ones, the worker begins at once. The others are claimed ahead. Default: all. */
+    readonly begins?: number;
     readonly runs: readonly Runnable[];
     readonly leaseMs: number;
     /**
@@ -82,7 +106,7 @@ export interface TaskQueue {
     readonly taskId: string;
     readonly token: string;
     readonly settlement: Settlement;
-  }): Promise<'settled' | 'lease_lost' | 'newer_outcome'>;
+  }): Promise<'settled' | 'exhausted' | 'lease_lost' | 'newer_outcome'>;
   /** A parked task may be claimed again although nothing has arrived: its run went on while it was being parked. */
   wake(params: { readonly tenantId: string; readonly taskId: string }): Promise<'woken' | 'not_parked'>;
   /** Does what is due, at most `max` duties. */

@@ -1,6 +1,7 @@
 import type { TaskError } from '../protocol/errors.js';
 import type { JsonValue } from '../protocol/json.js';
 import type { MessageRole } from '../protocol/session.js';
+import type { Diagnostic } from '../protocol/thrown.js';
 import type { Batch, OnBusy, Progress, Task, TaskMetadata, TaskStatus } from '../protocol/task.js';
 
 /** A task that is to be stored. Everything in it stays as it is for the task's whole life. */
@@ -89,6 +90,8 @@ export interface Explanation {
   readonly since: string;
   /** How many tasks of this tenant are claimed before it; 0 is next. */
   readonly position?: number;
+  /** Of a failed task: what was thrown, for operators. */
+  readonly diagnostic?: Diagnostic;
 }
 
 /** What the registry and the API ask of the storage about tasks. Each method is one atomic step. */

@@ -1,5 +1,7 @@
 import { type Clock, systemClock } from '../clock.js';
-import { OrchestratorError, type TaskError, toTaskError } from '../protocol/errors.js';
+import { boundedJson } from '../protocol/bounded-json.js';
+import { OrchestratorError, type TaskError } from '../protocol/errors.js';
+import { toTaskError } from '../protocol/thrown.js';
 import { idSchema, jobIdSchema, nameSchema, uuidSchema } from '../protocol/ids.js';
 import type { JsonValue } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
@@ -7,6 +9,7 @@ import {
   type Batch,
   batchSubmissionSchema,
   type Progress,
+  progressSchema,
   type Task,
   TASK_STATUSES,
   type TaskStatus,
@@ -16,14 +19,18 @@ import { type Random, systemRandom } from '../random.js';
 import { checkLimit } from '../sessions/session-manager.js';
 import type { Storage } from '../storage/storage.js';
 import type { Explanation, Submission, SubmitAnswer } from '../storage/task-records.js';
+import { AnnouncedTypes } from './announced-types.js';
 import {
   fromBatchItem,
   fromChatRequest,
   fromTaskSubmission,
   idempotencyOf,
+  type ReadSubmission,
   refusalError,
   type TaskTypes,
+  withDefaults,
 } from './new-task.js';
+import type { TypeDefaults } from '../workflows/catalog.js';
 import { TaskWatch } from './task-watch.js';
 
 export interface RegistryOptions {
@@ -56,9 +63,6 @@ interface InTask {
   readonly taskId: string;
 }
 
-/** So many types are remembered that somebody runs elsewhere. */
-const REMEMBERED_TYPES = 1_000;
-
 /** Keeps the state of every task, whoever works on it. Stands alone over any storage. */
 export class GlobalTaskRegistry {
   readonly #storage: Storage;
@@ -67,17 +71,16 @@ export class GlobalTaskRegistry {
   readonly #newId = () => this.#random.uuid();
   readonly #maxWaiting: number;
   readonly #watch: TaskWatch;
-  readonly #clock: Clock;
-  /** By type: until when a worker is known to have announced it lately enough. */
-  readonly #announcedUntil = new Map<string, number>();
+  readonly #announced: AnnouncedTypes;
 
   constructor(options: RegistryOptions) {
     this.#storage = options.storage;
     this.#types = options.types;
     this.#random = options.random ?? systemRandom;
     this.#maxWaiting = options.maxWaiting ?? DEFAULTS.maxWaiting;
-    this.#clock = options.clock ?? systemClock;
-    this.#watch = new TaskWatch({ storage: options.storage, clock: this.#clock });
+    const { storage, clock = systemClock } = options;
+    this.#announced = new AnnouncedTypes({ storage, clock });
+    this.#watch = new TaskWatch({ storage, clock });
   }
 
   /**
@@ -95,8 +98,9 @@ export class GlobalTaskRegistry {
   }
 
   async #store(params: Request, kind: string, read: typeof fromTaskSubmission): Promise<Accepted> {
-    const submission = read(params.body, this.#newId);
-    if (!this.#runsHere(submission)) await this.#checkAnnounced(submission);
+    const parsed = read(params.body, this.#newId);
+    const local = this.#types?.defaults(parsed.task.type);
+    const submission = this.#complete(parsed, local ?? (await this.#announced.defaults(parsed.task.type)));
     const { tenantId } = params;
     const { task_id: taskId } = submission.task;
     const idempotency = idempotencyOf(params.idempotencyKey, kind, params.body);
@@ -135,9 +139,9 @@ export class GlobalTaskRegistry {
 
   async #batchItem(request: JsonValue): Promise<Submission | { readonly error: TaskError }> {
     try {
-      const submission = fromBatchItem(request, this.#newId);
-      if (!this.#runsHere(submission)) await this.#checkAnnounced(submission);
-      return submission;
+      const read = fromBatchItem(request, this.#newId);
+      const { type } = read.task;
+      return this.#complete(read, this.#types?.defaults(type) ?? (await this.#announced.defaults(type)));
     } catch (error) {
       if (error instanceof OrchestratorError) return { error: toTaskError(error) };
       throw error;
@@ -233,8 +237,12 @@ export class GlobalTaskRegistry {
     return finished.task;
   }
 
-  /** Tells followers how far a registered task is. */
-  async progress({ tenantId, taskId, ...progress }: InTask & Progress): Promise<void> {
+  /**
+   * Reports how far a registered task is.
+   * @throws {OrchestratorError} `not_found`, `invalid_request`
+   */
+  async progress({ tenantId, taskId, ...reported }: InTask & Progress): Promise<void> {
+    const progress = validate(progressSchema, reported, 'progress');
     const told = await this.#storage.tasks.progress({ tenantId, taskId, progress });
     if (told.answer === 'not_found') throw unknownTask(taskId);
   }
@@ -325,8 +333,9 @@ export class GlobalTaskRegistry {
       readonly idempotencyKey?: string | undefined;
     },
   ): Promise<void> {
-    const { tenantId, taskId, payload = null, idempotencyKey } = params;
+    const { tenantId, taskId, idempotencyKey } = params;
     const name = validate(nameSchema, params.name, 'name of a signal');
+    const payload = boundedJson(params.payload, { what: 'payload', tooLarge: 'payload_too_large' });
     await this.locate({ tenantId, taskId });
     const signalId = idempotencyOf(idempotencyKey, 'signal', { name })?.key ?? this.#random.uuid();
     const { answer } = await this.#storage.tasks.signal({ tenantId, taskId, name, payload, signalId });
@@ -359,6 +368,13 @@ export class GlobalTaskRegistry {
 
   /** The final task; or the task as it is once `timeoutMs` (default: none) is over or `signal` fires. */
   async wait(params: InTask & { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<Task> {
+    const { timeoutMs } = params;
+    if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
+      throw new OrchestratorError(
+        'invalid_request',
+        `timeoutMs: expected 0 or more, got ${describe(timeoutMs)}`,
+      );
+    }
     const task = await this.#watch.wait(params);
     if (!task) throw unknownTask(params.taskId);
     return task;
@@ -369,21 +385,10 @@ export class GlobalTaskRegistry {
     this.#watch.stop();
   }
 
-  /** Whether this process knows the type. The payload is checked in any case, as far as somebody knows how. */
-  #runsHere({ task }: Submission): boolean {
-    this.#types?.checkPayload(task.type, task.payload);
-    return this.#types?.has(task.type) === true;
-  }
-
-  async #checkAnnounced({ task: { type } }: Submission): Promise<void> {
-    const now = this.#clock.now();
-    if (now <= (this.#announcedUntil.get(type) ?? -1)) return;
-    const agoMs = await this.#storage.workers.announcedAgoMs({ type });
-    if (agoMs === undefined || agoMs > DEFAULTS.unknownWorkflowAfterMs) {
-      throw new OrchestratorError('unknown_workflow', `no worker runs tasks of type "${type}"`);
-    }
-    if (this.#announcedUntil.size >= REMEMBERED_TYPES) this.#announcedUntil.clear();
-    this.#announcedUntil.set(type, now + DEFAULTS.unknownWorkflowAfterMs - agoMs);
+  /** The payload is checked as far as this process knows how. */
+  #complete(read: ReadSubmission, defaults: TypeDefaults): Submission {
+    this.#types?.checkPayload(read.task.type, read.task.payload);
+    return withDefaults(read, defaults);
   }
 }
 

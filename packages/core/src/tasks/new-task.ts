@@ -1,27 +1,47 @@
 import { fingerprintOf } from '../fingerprint.js';
 import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
-import { surelyFits } from '../protocol/bounded-json.js';
-import { type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
+import { boundedJson, copiedJson } from '../protocol/bounded-json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { chatRequestSchema, taskSubmissionSchema } from '../protocol/task.js';
 import { describe, validate } from '../protocol/validation.js';
+import type { TypeDefaults } from '../workflows/catalog.js';
 import type { Idempotency, NewTask, Submission, SubmitRefusal } from '../storage/task-records.js';
 
 const NORMAL_PRIORITY = 4;
 const NO_METADATA = Object.freeze({});
+const PAYLOAD = { what: 'payload', tooLarge: 'payload_too_large' } as const;
+const BODY = { what: 'the request', tooLarge: 'payload_too_large' } as const;
 
 /** What a registry knows about types: whether somebody runs them, and what their payload must be. */
 export interface TaskTypes {
-  has(type: string): boolean;
+  /** The defaults of a type that is run here; absent for one that is not. */
+  defaults(type: string): TypeDefaults | undefined;
   /** @throws {OrchestratorError} that names what is wrong. */
   checkPayload(type: string, payload: unknown): void;
 }
 
+/** A submission and whether its limits are those of its own, or defaults that its type may replace. */
+export interface ReadSubmission extends Submission {
+  readonly hasTimeout: boolean;
+  readonly hasMaxAttempts: boolean;
+}
+
+/** The same with the defaults of its type, where it has no limits of its own. */
+export function withDefaults(read: ReadSubmission, { timeoutMs, maxAttempts }: TypeDefaults): Submission {
+  if (timeoutMs === undefined && maxAttempts === undefined) return read;
+  const { hasTimeout, hasMaxAttempts, ...submission } = read;
+  const { task } = submission;
+  const replaced = {
+    ...(!hasTimeout && timeoutMs !== undefined && { timeoutMs }),
+    ...(!hasMaxAttempts && maxAttempts !== undefined && { maxAttempts }),
+  };
+  return { ...submission, task: { ...task, ...replaced } };
+}
+
 /** A body of `POST /v1/tasks`, checked, with every default filled in. */
-export function fromTaskSubmission(body: unknown, newId: () => string): Submission {
+export function fromTaskSubmission(body: unknown, newId: () => string): ReadSubmission {
   const checked = validate(taskSubmissionSchema, body, 'task');
-  const payload = checked.payload ?? {};
-  checkSize(payload);
+  const payload = copiedJson(checked.payload ?? {}, PAYLOAD);
   const task: { -readonly [K in keyof NewTask]: NewTask[K] } = {
     task_id: checked.task_id ?? newId(),
     type: checked.type,
@@ -33,22 +53,17 @@ export function fromTaskSubmission(body: unknown, newId: () => string): Submissi
   };
   if (checked.session_id !== undefined) task.session_id = checked.session_id;
   if (checked.agent_id !== undefined) task.agent_id = checked.agent_id;
-  if (checked.run_at !== undefined) task.runAt = pointInTime(checked.run_at);
-  return { onBusy: checked.on_busy ?? 'enqueue', task };
-}
-
-function checkSize(payload: JsonValue): void {
-  if (surelyFits(payload, MAX_RESULT_BYTES)) return;
-  const bytes = Buffer.byteLength(JSON.stringify(payload));
-  if (bytes <= MAX_RESULT_BYTES) return;
-  throw new OrchestratorError(
-    'payload_too_large',
-    `payload: expected at most ${MAX_RESULT_BYTES} bytes, got ${bytes}`,
-  );
+  if (checked.run_at !== undefined) task.runAt = Math.max(0, pointInTime(checked.run_at));
+  return {
+    onBusy: checked.on_busy ?? 'enqueue',
+    task,
+    hasTimeout: checked.metadata?.timeout_ms !== undefined,
+    hasMaxAttempts: checked.max_attempts !== undefined,
+  };
 }
 
 /** A body of `POST /v1/chat`: message and task, stored together. */
-export function fromChatRequest(body: unknown, newId: () => string): Submission {
+export function fromChatRequest(body: unknown, newId: () => string): ReadSubmission {
   const checked = validate(chatRequestSchema, body, 'chat');
   const { message, context, session_id = newId(), ...rest } = checked;
   const payload = { message, ...(context && { context }) };
@@ -60,7 +75,7 @@ export function fromChatRequest(body: unknown, newId: () => string): Submission 
 }
 
 /** An item of a batch: a chat request has a `message`, a task a `type`. */
-export function fromBatchItem(body: unknown, newId: () => string): Submission {
+export function fromBatchItem(body: unknown, newId: () => string): ReadSubmission {
   const isChat = typeof body === 'object' && body !== null && 'message' in body && !('type' in body);
   return isChat ? fromChatRequest(body, newId) : fromTaskSubmission(body, newId);
 }
@@ -74,7 +89,7 @@ export function idempotencyOf(key: string | undefined, kind: string, body: unkno
       `Idempotency-Key: expected 1 to 200 visible characters, got ${describe(key)}`,
     );
   }
-  return { key, fingerprint: fingerprintOf(`${kind}\n${JSON.stringify(body)}`) };
+  return { key, fingerprint: fingerprintOf(`${kind}\n${JSON.stringify(boundedJson(body, BODY))}`) };
 }
 
 const REFUSALS: Readonly<

@@ -10,6 +10,8 @@ export interface ClaimToAsk {
   readonly claimer: string;
   readonly claimId: string;
   readonly max: number;
+  /** How many of them find a free slot. */
+  readonly begins: number;
 }
 
 /** A class, as everything that holds what passes by quickly: see ADR 10. */
@@ -64,18 +66,19 @@ export class ClaimsUnderWay {
     return this.none || (this.#free.length > 0 && (this.#moreWaits || this.#toAskAgain > 0));
   }
 
-  send(wanted: number): void {
+  /** @param free slots that none of the tasks that are there or may come will take. */
+  send(wanted: number, free: number): void {
     const claimer = this.#free.shift() ?? 0;
     this.#failed = Math.max(0, this.#failed - 1);
     this.#toAskAgain = Math.max(0, this.#toAskAgain - 1);
     const max = Math.min(wanted, this.#mostAClaim);
     this.#coming += max;
-    this.#asked.push(new Asked(max, this.#claim(claimer, max)));
+    this.#asked.push(new Asked(max, this.#claim(claimer, max, Math.min(max, free))));
   }
 
-  async #claim(number: number, max: number): Promise<readonly Claim[] | undefined> {
+  async #claim(number: number, max: number, begins: number): Promise<readonly Claim[] | undefined> {
     const claimer = `${this.workerId}/${number}`;
-    const claims = await this.ask({ claimer, claimId: `${claimer}.${this.#numbers[number]}`, max });
+    const claims = await this.ask({ claimer, claimId: `${claimer}.${this.#numbers[number]}`, max, begins });
     if (claims) {
       this.#numbers[number] = (this.#numbers[number] ?? 0) + 1;
       this.#free.push(number);

@@ -31,9 +31,24 @@ export class LeaseKeeper {
         await this.#renew();
         await this.worker.announce();
       } catch (error) {
-        this.ports.logger.error('lease keeper: renewing failed', { error: String(error) });
+        this.#report(error);
       }
     }
+  }
+
+  /** Says that a run begins which was claimed ahead. When that fails, the next renewal says it. */
+  async begin(run: WorkflowRun): Promise<void> {
+    const { leaseMs } = this.settings;
+    await this.ports.storage.queue.renew({ leases: [leaseOf(run)], leaseMs }).then(
+      (lost) => {
+        if (lost.length > 0) run.abandon();
+      },
+      (error: unknown) => this.#report(error),
+    );
+  }
+
+  #report(error: unknown): void {
+    this.ports.logger.error('lease keeper: renewing failed', { error: String(error) });
   }
 
   async #renew(): Promise<void> {
@@ -52,5 +67,5 @@ export class LeaseKeeper {
 }
 
 function leaseOf({ claim }: WorkflowRun): Lease {
-  return { tenantId: claim.task.tenant_id, taskId: claim.task.task_id, token: claim.token };
+  return { tenantId: claim.task.tenant_id, taskId: claim.task.task_id, token: claim.token, begun: true };
 }

@@ -18,6 +18,8 @@ export class Sweeper {
   #lastSweepAt = 0;
   #sweeps = 0;
   readonly #done: Record<string, number> = {};
+  /** How far the clock of the storage is ahead of that of this process. */
+  #aheadMs = 0;
 
   constructor(
     private readonly ports: { readonly storage: Storage; readonly clock: Clock; readonly logger: Logger },
@@ -48,8 +50,9 @@ export class Sweeper {
     let heardAt = Number.POSITIVE_INFINITY;
     const hangUp = storage.bells.listen((bell) => {
       if (bell.bell !== 'due') return;
-      heardAt = Math.min(heardAt, bell.at);
-      if (bell.at < nextAt) this.#wake();
+      const at = bell.at - this.#aheadMs;
+      heardAt = Math.min(heardAt, at);
+      if (at < nextAt) this.#wake();
     });
     const onAbort = () => this.#wake();
     signal.addEventListener('abort', onAbort, { once: true });
@@ -68,11 +71,12 @@ export class Sweeper {
 
   async #sweep(): Promise<number | undefined> {
     try {
-      const { done, nextDueAt } = await this.ports.storage.queue.sweep({ max: DUTIES_A_SWEEP });
+      const { done, now, nextDueAt } = await this.ports.storage.queue.sweep({ max: DUTIES_A_SWEEP });
       this.#sweeps += 1;
       for (const duty of Object.keys(done)) this.#done[duty] = (this.#done[duty] ?? 0) + (done[duty] ?? 0);
       this.#lastSweepAt = this.ports.clock.now();
-      return nextDueAt;
+      this.#aheadMs = now - this.#lastSweepAt;
+      return nextDueAt === undefined ? undefined : nextDueAt - this.#aheadMs;
     } catch (error) {
       this.ports.logger.error('sweeper: a sweep failed', { error: String(error) });
       return undefined;

@@ -1,11 +1,11 @@
 import { atMost, type Clock, pause } from '../clock.js';
 import type { WorkerFigures } from '../figures.js';
 import type { Logger } from '../logger.js';
-import { OrchestratorError } from '../protocol/errors.js';
 import type { Bell } from '../storage/bells.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
 import type { WorkflowCatalog } from '../workflows/catalog.js';
 import { RunContext } from '../workflows/run-context.js';
+import { failureOf } from '../workflows/run-failure.js';
 import type { RunPorts } from '../workflows/run-ports.js';
 import { ShortLivedMap } from '../short-lived-map.js';
 import { type RunEnd, type RunOwner, WorkflowRun } from '../workflows/workflow-run.js';
@@ -16,7 +16,7 @@ import { HeldRun } from './held-run.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { Loop } from './loop.js';
 import { nextTurn } from './next-turn.js';
-import { Settling } from './settling.js';
+import { Settler } from './settler.js';
 
 export interface WorkerSettings {
   /** Tasks that are run at once. Parked ones do not count. Default 100. */
@@ -69,6 +69,7 @@ export class Worker {
   #grace: Grace = { graceMs: 0 };
   readonly #asker: ClaimAsker;
   readonly #claims: ClaimsUnderWay;
+  readonly #settler: Settler;
   /** Fires when a stop begins. */
   #stopping = new AbortController().signal;
   /** Fires when a stop is over: nothing more is tried. */
@@ -105,6 +106,7 @@ export class Worker {
     });
     const mostInAll = settings.concurrency + settings.prefetch;
     this.#claims = new ClaimsUnderWay(this.workerId, mostInAll, (claim) => this.#claim(claim));
+    this.#settler = new Settler(ports, { workerId: this.workerId, leaseMs: settings.leaseMs });
     this.#keeper = new LeaseKeeper(ports, settings, {
       held: () => this.#runs.values().map(({ run }) => run),
       announce: () => this.announce(),
@@ -155,6 +157,7 @@ export class Worker {
     await this.ports.storage.workers.announce({
       workerId: this.workerId,
       runs: this.ports.catalog.runnables(),
+      leaseMs: this.settings.leaseMs,
     });
   }
 
@@ -240,7 +243,7 @@ export class Worker {
   #askForMore(signal: AbortSignal): void {
     while (!signal.aborted && this.#claims.mayAsk && this.#wanted > 0) {
       this.#rung = false;
-      this.#claims.send(this.#wanted);
+      this.#claims.send(this.#wanted, Math.max(0, this.#free - this.#ahead.size - this.#claims.coming));
     }
   }
 
@@ -320,6 +323,8 @@ export class Worker {
     const fn = this.ports.catalog.find(task.type, version);
     const began = this.#clock.now();
     try {
+      // It may be what has cost a worker before: from here on, losing its lease counts.
+      if (run.claim.ahead && task.attempt > 1) await this.#keeper.begin(run);
       if (!fn) {
         this.#ended.released += 1;
         await this.#giveBack(run);
@@ -335,6 +340,10 @@ export class Worker {
       this.#goOn();
       await this.#settle(run.claim, end);
       this.#settling -= 1;
+    } catch (error) {
+      // Nothing above is to throw. If it does, the task ends with words instead of staying leased.
+      const { error: shown, diagnostic } = failureOf(error, task.type, this.ports.exposeErrors);
+      await this.#settle(run.claim, { kind: 'failed', error: shown, diagnostic });
     } finally {
       if (this.#runs.get(key) === held) this.#runs.delete(key);
       if (held.wasRunBefore) {
@@ -351,31 +360,8 @@ export class Worker {
   }
 
   /** Never rejects: what can't be settled is another worker's once its lease has run out. */
-  async #settle(claim: Claim, settlement: Settlement): Promise<void> {
-    const params = new Settling(claim, settlement);
-    const until = this.#clock.now() + this.settings.leaseMs;
-    try {
-      await this.ports.storage.queue.settle(params);
-    } catch (error) {
-      await this.#settleAgain(params, error, until);
-    }
-  }
-
-  async #settleAgain(params: Settling, failure: unknown, until: number): Promise<void> {
-    const { signal: gone } = this.#gone;
-    for (let error = failure; ;) {
-      this.#report('settle', error);
-      const away = error instanceof OrchestratorError && error.code === 'storage_unavailable';
-      // Past the lease the task is another worker's, whatever the storage says when it is back.
-      if (!away || gone.aborted || this.#clock.now() > until) return;
-      await pause(this.#clock, 200, gone);
-      try {
-        await this.ports.storage.queue.settle(params);
-        return;
-      } catch (again) {
-        error = again;
-      }
-    }
+  #settle(claim: Claim, settlement: Settlement): Promise<void> {
+    return this.#settler.settle(claim, settlement, this.#gone.signal);
   }
 
   async #giveBack(run: WorkflowRun): Promise<void> {

@@ -75,14 +75,20 @@ function detailOf(ask: Ask): string {
   return ask.kind === 'sleep' ? `:${ask.ms}` : '';
 }
 
+/** A workflow may await it later, or never: its failure must not end the process in the meantime. */
+export function awaitedLater<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}
+
 export function newAskedStep(key: string, ask: Ask): AskedStep {
   let resolve: (value: JsonValue) => void = () => {};
   let reject: (error: Error) => void = () => {};
-  const promise = new Promise<JsonValue>((onValue, onError) => {
-    resolve = onValue;
-    reject = onError;
-  });
-  // A workflow may await it later, or never; its failure must not end the process in the meantime.
-  promise.catch(() => undefined);
+  const promise = awaitedLater(
+    new Promise<JsonValue>((onValue, onError) => {
+      resolve = onValue;
+      reject = onError;
+    }),
+  );
   return { key, kind: ask.kind, name: nameOf(ask), ask, promise, resolve, reject, delivered: false };
 }

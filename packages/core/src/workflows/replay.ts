@@ -1,30 +1,46 @@
 import type { JournalNews, JournalStep } from '../storage/call-journal.js';
 import type { AskedStep } from './asked-step.js';
 
+/** Where a run begins in its journal. */
+export interface ReplayStart {
+  /** The journal's last change that the steps have. */
+  readonly seen: number;
+  /** The last change that an earlier run had dealt with when it was parked. */
+  readonly shown: number;
+  /** The last change before this attempt began; 0 for the first. */
+  readonly inherited: number;
+}
+
 /**
  * A journal as one run of its workflow sees it. Keeps what was recorded apart from what the function has asked for so
  * far, and hands out outcomes in the order in which they were recorded, however the function's branches interleave.
+ *
+ * What earlier attempts have left is different: it may be asked for, but need not be, since this attempt may go another
+ * way. It is handed out as soon as it is asked for, before everything else; see ADR 12.
  */
 export class Replay {
   readonly #records = new Map<string, JournalStep>();
   readonly #asked = new Map<string, AskedStep>();
   /** Outcomes that the function has not got yet, in the journal's order. */
-  #outcomes: JournalStep[] = [];
-  #unasked: Set<string>;
+  readonly #outcomes: JournalStep[] = [];
+  /** Inherited outcomes that were not asked for yet, by key. */
+  readonly #inherited = new Map<string, JournalStep>();
+  /** Inherited outcomes that were asked for, in the journal's order. */
+  readonly #ready: JournalStep[] = [];
+  readonly #unasked = new Set<string>();
+  readonly #shown: number;
   #seen: number;
 
-  /** @param shown the last change that an earlier run had dealt with when it was parked. */
-  constructor(
-    steps: readonly JournalStep[],
-    seen: number,
-    private readonly shown: number,
-  ) {
+  constructor(steps: readonly JournalStep[], { seen, shown, inherited }: ReplayStart) {
+    this.#seen = seen;
+    this.#shown = shown;
     for (const step of steps) {
       this.#records.set(step.key, step);
-      if (step.outcome) this.#outcomes.push(step);
+      if (!step.inherited) this.#unasked.add(step.key);
+      if (!step.outcome) continue;
+      if (step.inherited && step.changed <= inherited) this.#inherited.set(step.key, step);
+      else this.#outcomes.push(step);
     }
-    this.#unasked = new Set(this.#records.keys());
-    this.#seen = seen;
   }
 
   /** The journal's last change that is known here. */
@@ -32,21 +48,22 @@ export class Replay {
     return this.#seen;
   }
 
-  /** A step of the journal that the function has not asked for, if there is one. */
+  /** A step of this attempt's journal that the function has not asked for, if there is one. */
   get unasked(): JournalStep | undefined {
     const [key] = this.#unasked;
     return key === undefined ? undefined : this.#records.get(key);
   }
 
-  /** Whether the function is still where an earlier run has been already. */
+  /** Whether the function is still where an earlier run of this attempt has been already. */
   get replaying(): boolean {
-    const next = this.#outcomes[0];
-    return this.#unasked.size > 0 || (next !== undefined && next.changed <= this.shown);
+    const [next] = this.#outcomes;
+    return this.#unasked.size > 0 || (next !== undefined && next.changed <= this.#shown);
   }
 
   /** Whether the function waits for a step. */
   get hasOpen(): boolean {
-    return this.open().length > 0;
+    for (const { delivered } of this.#asked.values()) if (!delivered) return true;
+    return false;
   }
 
   open(): AskedStep[] {
@@ -57,14 +74,16 @@ export class Replay {
     return this.#asked.get(key);
   }
 
-  record(key: string): JournalStep | undefined {
-    return this.#records.get(key);
-  }
-
   /** The function asks; what is recorded of it, if it is in the journal. */
   ask(asked: AskedStep): JournalStep | undefined {
     this.#asked.set(asked.key, asked);
     this.#unasked.delete(asked.key);
+    const inherited = this.#inherited.get(asked.key);
+    if (inherited) {
+      this.#inherited.delete(asked.key);
+      const before = this.#ready.findIndex(({ changed }) => changed > inherited.changed);
+      this.#ready.splice(before < 0 ? this.#ready.length : before, 0, inherited);
+    }
     return this.#records.get(asked.key);
   }
 
@@ -84,13 +103,24 @@ export class Replay {
     return fresh;
   }
 
-  /** The next outcome in the journal's order and who asked for it, once that is asked for. */
+  /** The next outcome and who asked for it, once that is asked for. */
   nextDelivery(): { readonly step: JournalStep; readonly asked: AskedStep } | undefined {
-    const step = this.#outcomes[0];
+    const step = this.#ready.shift() ?? this.#nextInOrder();
     const asked = step && this.#asked.get(step.key);
     if (!step || !asked) return undefined;
-    this.#outcomes.shift();
     asked.delivered = true;
     return { step, asked };
+  }
+
+  #nextInOrder(): JournalStep | undefined {
+    for (;;) {
+      const [step] = this.#outcomes;
+      if (!step) return undefined;
+      if (this.#asked.has(step.key)) return this.#outcomes.shift();
+      if (!step.inherited) return undefined;
+      // Begun by an earlier attempt, ended during this one, and perhaps never asked for: it holds up nothing.
+      this.#outcomes.shift();
+      this.#inherited.set(step.key, step);
+    }
   }
 }

@@ -1,14 +1,23 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import { idSchema, nameSchema } from '../protocol/ids.js';
-import type { JsonInput, JsonObject, JsonValue } from '../protocol/json.js';
+import type { JsonInput, JsonObject } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { Message, Session } from '../protocol/session.js';
 import type { Progress } from '../protocol/task.js';
 import { describe, validate } from '../protocol/validation.js';
+import { copiedJson } from '../protocol/bounded-json.js';
 import { SessionManager } from '../sessions/session-manager.js';
+import { type Ask, awaitedLater } from './asked-step.js';
 import { SeededChance } from './chance.js';
 import type { CallOptions, WorkflowContext } from './context.js';
 import type { RunPorts } from './run-ports.js';
+import {
+  checkCallOptions,
+  checkProgress,
+  checkSignalOptions,
+  checkSleep,
+  checkStepOptions,
+} from './step-options.js';
 import type { WorkflowRun } from './workflow-run.js';
 
 /** The context of one run: turns what the workflow asks into steps of the run. */
@@ -55,55 +64,85 @@ export class RunContext implements WorkflowContext {
     return this.#run.signal;
   }
 
-  async call<T>(
-    service: string,
-    operation: string,
-    input: JsonInput = {},
-    options: CallOptions = {},
-  ): Promise<T> {
-    validate(nameSchema, operation, 'operation');
-    this.#ports.caller.service(service);
-    // What is asked is fixed now, whatever the workflow does with its objects later.
-    const asked = JSON.parse(JSON.stringify(input)) as JsonValue;
-    const { id, timeout_ms: silenceMs, retry } = options;
-    const ask = {
-      kind: 'call',
-      id,
-      service,
-      operation,
-      input: asked,
-      silenceMs,
-      maxTries: retry?.max_attempts,
-    } as const;
-    return (await this.#run.ask(ask)) as T;
+  call<T>(service: string, operation: string, input: JsonInput = {}, options?: CallOptions): Promise<T> {
+    return this.#step(() => {
+      validate(nameSchema, operation, 'operation');
+      this.#ports.caller.service(service);
+      const { id, timeout_ms: silenceMs, retry } = checkCallOptions(options);
+      // What is asked is fixed now, whatever the workflow does with its objects later.
+      const asked = copiedJson(input, { what: 'the input of the call', tooLarge: 'payload_too_large' });
+      const maxTries = retry?.max_attempts;
+      return { kind: 'call', id, service, operation, input: asked, silenceMs, maxTries };
+    });
   }
 
-  async run<T>(name: string, work: () => T | Promise<T>, options: { readonly id?: string } = {}): Promise<T> {
-    validate(nameSchema, name, 'name of a step');
-    return (await this.#run.ask({ kind: 'run', id: options.id, name, work })) as T;
+  run<T>(name: string, work: () => T | Promise<T>, options?: { readonly id?: string }): Promise<T> {
+    return this.#step(() => {
+      validate(nameSchema, name, 'name of a step');
+      if (typeof work !== 'function') {
+        throw new OrchestratorError(
+          'invalid_request',
+          `step "${name}": expected a function, got ${describe(work)}`,
+        );
+      }
+      return { kind: 'run', id: checkStepOptions(options).id, name, work };
+    });
   }
 
-  async sleep(ms: number, options: { readonly id?: string } = {}): Promise<void> {
-    if (!(ms >= 0 && ms <= DEFAULTS.maxTaskTimeoutMs)) {
-      throw new OrchestratorError(
-        'invalid_request',
-        `sleep: expected 0 to 30 days in ms, got ${describe(ms)}`,
-      );
-    }
-    await this.#run.ask({ kind: 'sleep', id: options.id, ms });
+  sleep(ms: number, options?: { readonly id?: string }): Promise<void> {
+    return this.#step(() => {
+      const whole = checkSleep(ms);
+      this.#refuseBeyondDeadline('sleep', whole);
+      return { kind: 'sleep', id: checkStepOptions(options).id, ms: whole };
+    });
   }
 
-  async waitForSignal<T>(
+  waitForSignal<T>(
     name: string,
-    options: { readonly id?: string; readonly timeout_ms?: number } = {},
+    options?: { readonly id?: string; readonly timeout_ms?: number },
   ): Promise<T> {
-    validate(nameSchema, name, 'name of a signal');
-    const { id, timeout_ms: timeoutMs } = options;
-    return (await this.#run.ask({ kind: 'signal', id, name, timeoutMs })) as T;
+    return this.#step(() => {
+      validate(nameSchema, name, 'name of a signal');
+      const { id, timeout_ms: timeoutMs } = checkSignalOptions(options);
+      if (timeoutMs !== undefined) this.#refuseBeyondDeadline(`signal ${name}`, timeoutMs);
+      return { kind: 'signal', id, name, timeoutMs };
+    });
   }
 
-  async progress(progress: Progress): Promise<void> {
-    if (!this.#run.replaying && !this.#run.cancelled) await this.#run.tell(progress);
+  progress(progress: Progress): Promise<void> {
+    return awaitedLater(this.#progress(progress));
+  }
+
+  async #progress(progress: Progress): Promise<void> {
+    const checked = checkProgress(progress);
+    if (!this.#run.replaying && !this.#run.cancelled) await this.#run.report(checked);
+  }
+
+  /** What is wrong with a step is its failure, like everything else that comes of it. */
+  #step<T>(ask: () => Ask): Promise<T> {
+    try {
+      return this.#run.ask(ask()) as Promise<T>;
+    } catch (error) {
+      return awaitedLater(Promise.reject(error as Error));
+    }
+  }
+
+  /**
+   * A wait that can't end in time fails at once. Both times are those of the journal, so a replay decides alike.
+   * @throws {OrchestratorError} `workflow_error`
+   */
+  #refuseBeyondDeadline(what: string, ms: number): void {
+    const { created_at, run_at, metadata } = this.#run.claim.task;
+    const begins = Math.max(Date.parse(created_at), run_at === undefined ? 0 : Date.parse(run_at));
+    const deadline = begins + (metadata.timeout_ms ?? DEFAULTS.taskTimeoutMs);
+    const ends = this.#run.now + ms;
+    if (ends <= deadline) return;
+    const [end, limit] = [ends, deadline].map((at) => new Date(at).toISOString());
+    throw new OrchestratorError(
+      'workflow_error',
+      `${what}: it would end at ${end}, after the deadline of the task at ${limit}; set timeoutMs of the workflow, or timeout_ms of the task`,
+      { retryable: false },
+    );
   }
 
   now(): number {

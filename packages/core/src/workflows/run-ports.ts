@@ -11,10 +11,12 @@ export interface RunPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Whether tenants see the text of errors that are not this project's. */
+  readonly exposeErrors: boolean;
   readonly limits: {
     readonly maxSteps: number;
     readonly callTries: number;
-    /** How long a function may go on without asking for what its journal has, before that is a mismatch. */
+    /** How long a function that asks for something new may leave out what its journal has, before that is a mismatch. */
     readonly mismatchMs: number;
     /** How long a run whose branches all seem to wait is kept before its task is parked. */
     readonly lingerMs: number;

@@ -3,12 +3,16 @@ import { OrchestratorError, type TaskError } from '../protocol/errors.js';
 /** A step of a workflow failed. Workflows catch it like any error; uncaught, it fails the attempt. */
 export class StepError extends OrchestratorError {
   override readonly name: string = 'StepError';
+  /** Whether its message is the text of an error that is not this project's: tenants do not see it. */
+  readonly foreign: boolean;
+
   constructor(
     /** The step's place in the journal. */
     readonly step: string,
     error: TaskError,
   ) {
     super(error.code, error.message, { retryable: error.retryable });
+    this.foreign = error.foreign === true;
   }
 }
 
@@ -17,10 +21,18 @@ export class ServiceCallError extends StepError {
   override readonly name = 'ServiceCallError';
 }
 
-/** The step whose failure this error is, or is caused by. */
-export function failedStep(error: unknown): string | undefined {
-  for (let cause = error, depth = 0; cause instanceof Error && depth < 20; cause = cause.cause, depth += 1) {
-    if (cause instanceof StepError) return cause.step;
+/** How deep a chain of causes is looked through. */
+const MAX_CAUSES = 20;
+
+/** The failure of a step that this error is, or is caused by. Asking a Proxy may throw. */
+export function failedStep(error: unknown): StepError | undefined {
+  try {
+    for (let cause = error, depth = 0; cause instanceof Error && depth < MAX_CAUSES; depth += 1) {
+      if (cause instanceof StepError) return cause;
+      ({ cause } = cause);
+    }
+  } catch {
+    // What throws when it is looked at is no failure of a step.
   }
   return undefined;
 }

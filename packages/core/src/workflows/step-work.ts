@@ -1,5 +1,6 @@
 import { pause } from '../clock.js';
-import { OrchestratorError, toTaskError } from '../protocol/errors.js';
+import { OrchestratorError } from '../protocol/errors.js';
+import { toTaskError } from '../protocol/thrown.js';
 import { toBoundedJson } from '../protocol/bounded-json.js';
 import type { Progress } from '../protocol/task.js';
 import { fullJitter } from '../protocol/full-jitter.js';
@@ -10,7 +11,7 @@ import type {
   StepOutcome,
   StepRequest,
 } from '../storage/call-journal.js';
-import type { Claim, Settlement } from '../storage/task-queue.js';
+import type { Claim, Settlement, TaskQueue } from '../storage/task-queue.js';
 import type { Ask, AskedStep } from './asked-step.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
@@ -118,15 +119,21 @@ export class StepWork {
     });
   }
 
-  /** Tells followers how far the task is: no step, but while it is told the task is not parked. */
-  tell(progress: Progress): Promise<void> {
-    return this.#busyWith(async () => {
-      const { token } = this.claim;
-      await this.ports.storage.tasks.progress({ ...this.#where(), token, progress });
-    });
+  /** Reports how far the task is: no step, but until it is stored the task is not parked. */
+  async report(progress: Progress): Promise<void> {
+    const { token } = this.claim;
+    const store = () => this.ports.storage.tasks.progress({ ...this.#where(), token, progress });
+    try {
+      await this.#busyWith(async () => {
+        await this.#persist(store);
+      });
+    } catch (error) {
+      // The run is over: its progress is of no interest any more.
+      if (!this.#stopped) throw error;
+    }
   }
 
-  settle(settlement: Settlement): Promise<'settled' | 'lease_lost' | 'newer_outcome'> {
+  settle(settlement: Settlement): ReturnType<TaskQueue['settle']> {
     const { token } = this.claim;
     return this.#persist(() => this.ports.storage.queue.settle({ ...this.#where(), token, settlement }));
   }

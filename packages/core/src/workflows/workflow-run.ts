@@ -1,4 +1,4 @@
-import { OrchestratorError, toTaskError } from '../protocol/errors.js';
+import { OrchestratorError } from '../protocol/errors.js';
 import { toBoundedJson } from '../protocol/bounded-json.js';
 import type { JsonValue } from '../protocol/json.js';
 import type { Progress } from '../protocol/task.js';
@@ -8,7 +8,8 @@ import { type Ask, type AskedStep, nameOf, newAskedStep, StepNames } from './ask
 import { Replay } from './replay.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
-import { failedStep, ServiceCallError, StepError } from './step-error.js';
+import { failureOf, type RunFailure } from './run-failure.js';
+import { ServiceCallError, StepError } from './step-error.js';
 import { StepWork } from './step-work.js';
 import { LazyAbort } from '../shared-abort.js';
 
@@ -54,6 +55,8 @@ export class WorkflowRun {
   #over = false;
   #forgotten = false;
   #stopMismatchTimer: (() => void) | undefined;
+  /** Whether the function was seen to ask for something else than its journal has. */
+  #differs = false;
   #end: ((end: RunEnd) => void) | undefined;
   #lastOutcomeAt: number;
 
@@ -70,8 +73,7 @@ export class WorkflowRun {
   }
 
   get #replay(): Replay {
-    const { steps, seen, shown } = this.claim;
-    return (this.#madeReplay ??= new Replay(steps, seen, shown));
+    return (this.#madeReplay ??= new Replay(this.claim.steps, this.claim));
   }
 
   get #work(): StepWork {
@@ -80,7 +82,7 @@ export class WorkflowRun {
       begun: (step) => this.#replay.begun(step),
       merge: (news) => this.#merge(news),
       leaseLost: () => this.abandon(),
-      fail: (error) => this.#finish({ kind: 'failed', error: toTaskError(error, 'workflow_error') }),
+      fail: (error) => this.#fail(error),
       quiet: () => this.#planTurn(),
     }));
   }
@@ -135,8 +137,8 @@ export class WorkflowRun {
     return asked.promise;
   }
 
-  tell(progress: Progress): Promise<void> {
-    return this.#over ? Promise.resolve() : this.#work.tell(progress);
+  report(progress: Progress): Promise<void> {
+    return this.#over ? Promise.resolve() : this.#work.report(progress);
   }
 
   /** The worker is about to stop: whatever waits is parked at once. */
@@ -182,8 +184,9 @@ export class WorkflowRun {
     if (this.#parking) return;
     if (this.#deliverNext()) return;
     const unasked = this.#replay.unasked;
-    if (unasked) {
-      this.#watchForMismatch(unasked);
+    // A function that has thrown asks for nothing more: what it has thrown says why.
+    if (unasked && this.#settled?.ok !== false) {
+      this.#watchForMismatch();
       return;
     }
     this.#stopMismatchTimer?.();
@@ -271,37 +274,88 @@ export class WorkflowRun {
   async #park(): Promise<void> {
     this.#parking = true;
     const settlement = { kind: 'parked', seen: this.#replay.seen } as const;
-    const answer = await this.#work.settle(settlement);
-    this.#parking = false;
-    if (answer === 'settled') {
-      // Something foreign came to its end just then: what the function did with it is found out by running it again.
-      if (this.#fresh.length > 0 || this.#settled) await this.#work.wake();
-      this.#forgotten = true;
-      this.#finish(settlement);
-    } else if (answer === 'lease_lost') this.abandon();
-    else this.#work.fetchNews();
+    try {
+      const answer = await this.#work.settle(settlement);
+      this.#parking = false;
+      if (answer === 'settled') {
+        // Something foreign came to its end just then: what the function did with it is found out by running it again.
+        if (this.#fresh.length > 0 || this.#settled) await this.#work.wake();
+        this.#forgotten = true;
+        this.#finish(settlement);
+      } else if (answer === 'lease_lost') this.abandon();
+      else this.#work.fetchNews();
+    } catch (error) {
+      // Either the run was ended meanwhile, or the storage can't take this task as it is.
+      this.#parking = false;
+      this.#fail(error);
+    }
   }
 
-  #watchForMismatch(unasked: JournalStep): void {
-    this.#stopMismatchTimer ??= this.ports.clock.after(this.ports.limits.mismatchMs, () => {
-      const [fresh] = this.#fresh;
-      this.#mismatch(unasked, fresh ? fresh.name : this.#settled ? 'nothing more' : 'nothing of it');
+  /**
+   * The journal has a step that the function has not asked for. If it has asked for something new instead, or returned, it is
+   * another function than before; if not, it awaits something foreign, which may take as long as it likes.
+   */
+  #watchForMismatch(): void {
+    const differs = this.#fresh.length > 0 || this.#settled !== undefined;
+    if (this.#stopMismatchTimer && differs === this.#differs) return;
+    this.#differs = differs;
+    this.#stopMismatchTimer?.();
+    this.#stopMismatchTimer = this.ports.clock.after(this.ports.limits.mismatchMs, () => {
+      const { unasked } = this.#replay;
+      if (this.#over || !unasked) return;
+      if (differs) this.#mismatch(unasked, this.#fresh[0]?.name ?? 'nothing more');
+      else this.#reportForeignAwait(unasked);
     });
   }
 
+  #reportForeignAwait({ name }: JournalStep): void {
+    const { task_id: taskId, tenant_id: tenantId, type } = this.claim.task;
+    this.ports.logger.warn(
+      `workflow: the replay waits until the function asks for "${name}": it awaits something foreign; do such work in ctx.run`,
+      { type, tenantId, taskId },
+    );
+  }
+
   #mismatch(record: JournalStep, asked: string): void {
-    const message = `the journal has "${record.name}" (step ${record.key}), the workflow asks for ${asked === record.name ? 'another' : `"${asked}"`}: was it changed without a new version?`;
+    const message = `the journal has "${record.name}" (step ${record.key}), the workflow asks for ${asked === record.name ? 'another' : `"${asked}"`}: was it changed without a new version, or does another branch await something foreign for more than ${this.ports.limits.mismatchMs} ms?`;
     this.#finish({ kind: 'failed', error: { code: 'workflow_error', message, retryable: false } });
   }
 
   #settlement(settled: Settled): Settlement {
-    if (settled.ok) return completion(this.claim, settled.value);
+    if (settled.ok) return this.#completion(settled.value);
     if (this.#cancelled.aborted) return { kind: 'cancelled' };
-    const error = toTaskError(settled.error, 'workflow_error');
-    if (!error.retryable) return { kind: 'failed', error };
-    const drop = failedStep(settled.error);
+    return this.#failure(settled.error);
+  }
+
+  #completion(value: unknown): Settlement {
+    const { task_id: taskId, session_id } = this.claim.task;
+    let result: JsonValue;
+    try {
+      result = toBoundedJson(value);
+    } catch (error) {
+      return this.#failure(error);
+    }
+    const content = answerOf(result);
+    if (session_id === undefined || content === undefined) return { kind: 'completed', result };
+    return { kind: 'completed', result, answer: { message_id: `${taskId}-answer`, content } };
+  }
+
+  #failure(thrown: unknown): Settlement {
+    const { error, diagnostic, step } = this.#failureOf(thrown);
+    if (!error.retryable) return { kind: 'failed', error, diagnostic };
     const delayMs = retryDelayMs(this.ports.random, this.claim.task.attempt);
-    return { kind: 'retry', error, delayMs, ...(drop !== undefined && { drop }) };
+    return { kind: 'retry', error, diagnostic, delayMs, ...(step !== undefined && { drop: step }) };
+  }
+
+  #failureOf(thrown: unknown): RunFailure {
+    return failureOf(thrown, this.claim.task.type, this.ports.exposeErrors);
+  }
+
+  /** Something that is no failure of the function itself: another attempt would not help. */
+  #fail(thrown: unknown): void {
+    if (this.#over) return;
+    const { error, diagnostic } = this.#failureOf(thrown);
+    this.#finish({ kind: 'failed', error: { ...error, retryable: false }, diagnostic });
   }
 
   #finish(end: RunEnd): void {
@@ -324,18 +378,6 @@ function called(fn: () => unknown): Promise<unknown> {
   } catch (error) {
     return Promise.reject(error);
   }
-}
-
-function completion(claim: Claim, value: unknown): Settlement {
-  let result: JsonValue;
-  try {
-    result = toBoundedJson(value);
-  } catch (error) {
-    return { kind: 'failed', error: toTaskError(error, 'workflow_error') };
-  }
-  const content = answerOf(result);
-  if (claim.task.session_id === undefined || content === undefined) return { kind: 'completed', result };
-  return { kind: 'completed', result, answer: { message_id: `${claim.task.task_id}-answer`, content } };
 }
 
 /** What of a result is said in the session: its `content`, or its `answer`. */

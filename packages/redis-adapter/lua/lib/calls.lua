@@ -22,7 +22,11 @@ local function callById(id)
   end
   local step, call = callOf(task, key, id)
   if not call then
-    call = cjson.decode(redis.call('HGET', PREFIX .. taskId .. ':dropped', id))
+    local dropped = redis.call('HGET', PREFIX .. taskId .. ':dropped', id)
+    if not dropped then
+      return nil
+    end
+    call = cjson.decode(dropped)
   end
   return { task = task, step = step, call = call, service = service }
 end

@@ -12,7 +12,9 @@ end
 -- What is due in the same millisecond is done in the order in which it was owed: a fraction of a millisecond says which.
 local ORDERED = 1000
 
-local function owe(kind, at, what)
+local function owe(kind, moment, what)
+  -- Whole milliseconds, rounded up: nothing is looked at before its time.
+  local at = math.ceil(moment)
   local order = (count('owed') + 1) % ORDERED
   setMeta('owed', order)
   redis.call('ZADD', DUE, at + order / ORDERED, kind .. '\n' .. what)

@@ -21,7 +21,11 @@ end
 
 function duties.start(id)
   local task = liveTask(id)
-  if not task or task.state ~= 'scheduled' or (task.due or 0) > now then
+  if not task or task.state ~= 'scheduled' then
+    return false
+  end
+  if (task.due or 0) > now then
+    owe('start', task.due, id)
     return false
   end
   task.due = nil
@@ -57,8 +61,11 @@ function duties.leases(id)
   if task.cancel then
     return endGrace(task)
   end
-  task.lost = (task.lost or 0) + 1
-  if task.lost >= MAX_LOST then
+  -- One that was only claimed ahead has done nothing to its worker.
+  if not task.ahead then
+    task.lost = (task.lost or 0) + 1
+  end
+  if (task.lost or 0) >= MAX_LOST then
     local message = task.lost .. ' workers were lost while they ran it'
     failTask(task, failure('worker_lost', message), message)
     return true
@@ -82,7 +89,7 @@ local function endSilence(task, step)
   local error = '{"code":"timeout","message":' .. cjson.encode(message) .. ',"retryable":true}'
   endCall(task, step, call, {
     ok = false, retryable = true, json = '{"ok":false,"error":' .. error .. '}', value = error,
-    message = cjson.encode(message),
+    message = cjson.encode(message), reason = message,
   }, true)
   return true
 end
@@ -108,6 +115,11 @@ function duties.step(what)
     saveStep(task, step)
     wake(task)
     return true
+  end
+  if step.due or step.retry then
+    -- Looked at too early: a timer is kept until its time has come.
+    oweStep(task, step, step.due or step.retry)
+    return false
   end
   return endSilence(task, step)
 end
@@ -151,7 +163,7 @@ function duties.batch(id)
       return false
     end
   end
-  redis.call('UNLINK', key, key .. ':items', key .. ':inside', key .. ':line')
+  redis.call('UNLINK', key, key .. ':items', key .. ':inside', key .. ':line', key .. ':gone')
   return true
 end
 
@@ -183,6 +195,10 @@ function duties.retention(id)
   redis.call('UNLINK', key, key .. ':steps', key .. ':outcomes', key .. ':changes', key .. ':dropped', key .. ':mailbox', key .. ':signals')
   redis.call('HDEL', DONE, id)
   redis.call('ZREM', PREFIX .. '@old', id)
+  local batch = batchKey(task)
+  if batch and redis.call('EXISTS', batch) == 1 then
+    redis.call('HSET', batch .. ':gone', id, task.state)
+  end
   addMeta(task.state, -1)
   tasks[id] = false
   return true

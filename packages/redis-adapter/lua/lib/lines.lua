@@ -2,6 +2,7 @@
 -- A task that stands in a line either is inside, or waits.
 --
 -- @batch:<id>  max, fail_fast, created · …:items  task ids, or errors as JSON · …:inside · …:line  those that wait
+-- …:gone  task id -> the state in which a task ended that is no longer kept
 local function batchKey(task)
   return task.head.batch_id and PREFIX .. '@batch:' .. task.head.batch_id
 end

@@ -1,6 +1,6 @@
 -- What an answer, a notification or the lack of one makes of a call and its step. An outcome comes with what the adapter
 -- has found in it, since it is opaque here: {json, ok, value (JSON of the result or the error), retryable,
--- message (JSON of the error's text), fingerprint, tokens?, model?}
+-- message (JSON of the error's text), reason (the text itself), fingerprint, tokens?, model?}
 
 -- The service has taken a call on. A call that is answered already only learns its job, so that repeats are known.
 local function acceptCall(task, step, call, job)
@@ -27,7 +27,8 @@ end
 
 local function countUsage(task, step, outcome)
   if outcome.tokens then
-    task.tokens = (task.tokens or 0) + outcome.tokens
+    -- As text: JSON here would keep 14 digits.
+    task.tokens = exact((tonumber(task.tokens) or 0) + outcome.tokens)
     addUsage(outcome.model, step.service .. '.' .. step.operation, outcome.tokens, 0)
   end
 end
@@ -55,7 +56,7 @@ local function endCall(task, step, call, outcome, notified)
   if only and outcome.ok then
     endTask(task, 'completed', outcome.value, 'the task is completed')
   elseif only then
-    failTask(task, outcome.value, cjson.decode(outcome.message))
+    failTask(task, outcome.value, outcome.reason)
   end
 end
 

@@ -1,6 +1,7 @@
 -- Tasks that may be claimed: @ready, by (9 - priority) · 10^14 + place in line. What a claim found that no worker like it
 -- runs stands in @aside:<group> instead, in the same order.
 local LANES = 1e14
+local SUSPECT_FROM = $suspectFromLosses
 
 local function scoreOf(task)
   return (9 - task.lane) * LANES + task.head.place
@@ -17,7 +18,8 @@ local function dequeue(task)
     return
   end
   if redis.call('ZREM', READY, task.id) == 0 then
-    local group = task.head.type .. '@' .. (task.version or '') .. (task.lost and '!' or '')
+    local suspect = (task.lost or 0) >= SUSPECT_FROM
+    local group = task.head.type .. '@' .. (task.version or '') .. (suspect and '!' or '')
     redis.call('ZREM', PREFIX .. '@aside:' .. group, task.id)
   end
 end
@@ -33,9 +35,9 @@ local function unlease(task)
   if not task.token then
     return
   end
-  -- A tenant at its limit has left the rotation: now there is room.
-  if meta.max_running and redis.call('ZCARD', READY) > 0 then
+  -- A tenant at its limit has left the rotation: now there is room, also for what was set aside for other workers.
+  if meta.max_running and redis.call('EXISTS', READY, PREFIX .. '@groups') > 0 then
     becameReady = true
   end
-  task.token, task.worker, task.expires = nil, nil, nil
+  task.token, task.worker, task.expires, task.ahead = nil, nil, nil, nil
 end

@@ -33,7 +33,8 @@ local function isRepeated(call, report)
   if report.outcome then
     return call.print == report.outcome.fingerprint
   end
-  if report.seq and call.seq and report.seq <= call.seq then
+  -- As text: JSON here would keep 14 digits.
+  if report.seq and call.seq and tonumber(report.seq) <= tonumber(call.seq) then
     return true
   end
   for _, message in ipairs(report.message and call.seen or {}) do

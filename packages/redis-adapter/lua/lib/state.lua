@@ -1,15 +1,16 @@
 -- The state of a task as text: JSON, or shorter that of a plain task, which was submitted and did nothing since but run
 -- once. What ended has its result or error in a second line.
 --
--- plain: "l version began expires token worker" leased, its rev is 2 · "c version began ended" completed, or f failed: 3
+-- plain: "l version began expires token worker" leased, its rev is 2, or a: claimed ahead, not begun yet · "c version began ended" completed, or f failed: 3
 local function stateOf(text)
   local line = text:match('^[^\n]*')
-  local letter, version, began, at, token, worker = line:match('^([lcf]) (%d+) (%d+) (%d+) ?(%S*) ?(%S*)$')
+  local letter, version, began, at, token, worker = line:match('^([lacf]) (%d+) (%d+) (%d+) ?(%S*) ?(%S*)$')
   if not letter then
     return cjson.decode(line)
   end
   local state = { version = tonumber(version), began = tonumber(began), attempt = 1 }
-  if letter == 'l' then
+  if letter == 'l' or letter == 'a' then
+    state.ahead = letter == 'a' or nil
     state.state, state.rev, state.since, state.expires = 'leased', 2, state.began, tonumber(at)
     state.token, state.worker = token, worker
   else

@@ -63,6 +63,10 @@ local function settleStep(task, step, outcome, ok)
   redis.call('HSET', PREFIX .. task.id .. ':outcomes', step.key, outcome)
   changed(task, step)
   saveStep(task, step)
+  -- It makes progress: what its workers were lost to is behind it. One in line is known by that, so it stays there.
+  if task.lost and (task.state == 'leased' or task.state == 'parked') then
+    task.lost = nil
+  end
 end
 
 local function oweStep(task, step, at)
@@ -85,7 +89,8 @@ local function oweSilence(task, step, call)
   end
 end
 
--- Where a worker stands: the changes after `seen`, oldest first, as pairs of a step and its outcome.
+-- Where a worker stands: the changes after `seen`, oldest first, as pairs of a step and its outcome; why it is cancelled;
+-- how many attempts have failed: steps of an earlier era are inherited.
 local function newsOf(task, seen)
   local keys = redis.call('LRANGE', PREFIX .. task.id .. ':changes', seen, -1)
   local pairsOf = {}
@@ -96,7 +101,7 @@ local function newsOf(task, seen)
       pairsOf[#pairsOf + 1] = redis.call('HGET', PREFIX .. task.id .. ':outcomes', key)
     end
   end
-  return { seen + #keys, pairsOf, task.cancel or false }
+  return { seen + #keys, pairsOf, task.cancel or false, task.failures or 0 }
 end
 
 -- The task in the hands of whoever has the token.

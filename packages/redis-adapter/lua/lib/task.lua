@@ -2,7 +2,7 @@
 --
 -- <prefix><task id>  two lines of JSON that never change: what the orchestrator knows of the task, and its payload
 -- @live  id -> state of what has not ended, see state; a task that was only submitted has none
--- @done  id -> state of what has ended, and in a second line its result or its error
+-- @done  id -> state of what has ended, in a second line its result or its error, in a third one its diagnostic, if any
 -- What users send is never decoded here: numbers would lose digits. It is text, also inside of JSON.
 local STATUS = {
   scheduled = 'pending', waiting = 'pending', ready = 'pending',
@@ -65,7 +65,9 @@ local function saveTasks()
         local outcome = rawget(task, 'outcome')
         if outcome then
           redis.call('HDEL', LIVE, id)
-          redis.call('HSET', DONE, id, cjson.encode(task.kept) .. '\n' .. outcome)
+          local diagnostic = rawget(task, 'diagnostic')
+          local lines = outcome .. (diagnostic and '\n' .. diagnostic or '')
+          redis.call('HSET', DONE, id, cjson.encode(task.kept) .. '\n' .. lines)
         else
           local done = redis.call('HGET', DONE, id)
           redis.call('HSET', DONE, id, cjson.encode(task.kept) .. done:match('\n.*$'))

@@ -6,6 +6,7 @@
 -- task is made of the adapter reads by itself: large texts take long in a script); whether anything that such workers run is
 -- left; the tenant's counters (11 generation, 12 weight); the ids as one text; and whether they are due before all else.
 local OLDEST_EVERY = 10
+local SUSPECT_FROM = $suspectFromLosses
 local LOOK_AHEAD = 100
 local format = string.format
 
@@ -170,6 +171,12 @@ local function takeNext(ready, most, claimed)
   return ids, more
 end
 
+-- Whether the next task that is leased is claimed ahead of the worker's free slots: the first `begins` are not.
+local function isAhead(lease)
+  lease.begins = lease.begins - 1
+  return lease.begins < 0
+end
+
 -- The state of a task that was touched before, now leased; and the event that goes with it.
 local function leaseAgain(task, lease, version, now)
   local event
@@ -179,7 +186,7 @@ local function leaseAgain(task, lease, version, now)
     event = task.rev
   end
   task.state, task.since, task.updated = 'leased', now, now
-  task.token, task.worker, task.expires = lease.token, lease.worker, lease.expires
+  task.token, task.worker, task.expires, task.ahead = lease.token, lease.worker, lease.expires, isAhead(lease) or nil
   task.version, task.began = version, task.began or now
   return event
 end
@@ -230,10 +237,11 @@ end
 
 -- The state of all plain tasks of a version that a claim takes.
 local function plainText(lease, version, now)
-  local text = lease.plain[version]
+  local letter = isAhead(lease) and 'a' or 'l'
+  local text = lease.plain[letter .. version]
   if not text then
-    text = format('l %d %d %d ', version, now, lease.expires) .. lease.token .. ' ' .. lease.worker
-    lease.plain[version] = text
+    text = format('%s %d %d %d ', letter, version, now, lease.expires) .. lease.token .. ' ' .. lease.worker
+    lease.plain[letter .. version] = text
   end
   return text
 end
@@ -249,10 +257,10 @@ local function leasePlain(visit, ids, known, type)
       return false
     end
   end
-  local states, text = visit.states, plainText(visit.lease, version, visit.now)
+  local states = visit.states
   for _, id in ipairs(ids) do
     states[#states + 1] = id
-    states[#states + 1] = text
+    states[#states + 1] = plainText(visit.lease, version, visit.now)
   end
   visit.started = #ids
   visit.version, visit.out, visit.ids = version, ids, table.concat(ids, ' ')
@@ -274,7 +282,7 @@ local function leaseOne(visit, id, known)
     return
   end
   local task = known and cjson.decode(known)
-  local suspect = task and task.lost
+  local suspect = task and (task.lost or 0) >= SUSPECT_FROM
   local version = canRun(runs, type, task and task.version)
   if not version or (suspect and not lease.maySuspect) then
     setAside(visit.prefix, groupOf(type, task and task.version, suspect), id, record, task)

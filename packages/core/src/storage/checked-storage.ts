@@ -1,0 +1,304 @@
+import { OrchestratorError } from '../protocol/errors.js';
+import { MESSAGE_ROLES } from '../protocol/session.js';
+import { ON_BUSY, TASK_STATUSES } from '../protocol/task.js';
+import { messageOf } from '../protocol/thrown.js';
+import {
+  amount,
+  anything,
+  type Check,
+  day,
+  fields,
+  flag,
+  json,
+  jsonObject,
+  label,
+  list,
+  name,
+  oneOf,
+  optional,
+  ParamRefused,
+  span,
+  spanOrNone,
+  text,
+  variants,
+  whole,
+} from './param-checks.js';
+import type { Storage } from './storage.js';
+
+const MESSAGE = 2_000_000;
+const tenantId = name;
+const taskId = name;
+const inTask = { tenantId, taskId };
+const inLease = { ...inTask, token: name };
+const inSession = { tenantId, sessionId: name };
+const limit = whole(1, 10_000);
+const after = optional(label);
+const reason = text(MESSAGE);
+const error = fields({ code: name, message: text(MESSAGE), retryable: flag });
+const diagnostic = optional(json());
+const usage = optional(fields({ tokens: amount, model: label }));
+const outcome: Check = (value, path) =>
+  (value as { readonly ok?: unknown } | undefined)?.ok === true
+    ? fields({ value: json('result_too_large') })(value, path)
+    : fields({ ok: flag, error })(value, path);
+const message = fields({ message_id: label, role: oneOf(...MESSAGE_ROLES), content: text(MESSAGE) });
+
+const metadataFields = fields({
+  source: optional(text(MESSAGE)),
+  user_id: optional(text(MESSAGE)),
+  traceparent: optional(text(MESSAGE)),
+  timeout_ms: optional(amount),
+});
+const metadata: Check = (value, path) => metadataFields(jsonObject(value, path), path);
+const newTask = fields({
+  task_id: taskId,
+  type: name,
+  priority: whole(0, 9),
+  payload: json(),
+  metadata,
+  session_id: optional(name),
+  agent_id: optional(name),
+  parent_task_id: optional(name),
+  requested_by: optional(name),
+  runAt: optional(span),
+  timeoutMs: span,
+  maxAttempts: whole(1),
+});
+const submission = fields({ task: newTask, onBusy: oneOf(...ON_BUSY), message: optional(message) });
+const idempotency = optional(fields({ key: name, fingerprint: text(MESSAGE) }));
+const maxWaiting = spanOrNone;
+const batchItem: Check = (value, path) =>
+  typeof value === 'object' && value !== null && 'error' in value
+    ? fields({ error })(value, path)
+    : submission(value, path);
+const runs = list(
+  fields({
+    type: name,
+    versions: list(whole(1), 1_000),
+    timeoutMs: optional(span),
+    maxAttempts: optional(whole(1)),
+  }),
+  10_000,
+);
+
+const settlement = variants('kind', {
+  completed: fields({
+    result: json('result_too_large'),
+    answer: optional(fields({ message_id: label, content: text(MESSAGE) })),
+  }),
+  failed: fields({ error, diagnostic }),
+  retry: fields({ error, diagnostic, delayMs: span, drop: optional(label) }),
+  parked: fields({ seen: whole(0) }),
+  released: anything,
+  cancelled: anything,
+});
+
+const step = fields({
+  key: label,
+  kind: oneOf('call', 'run', 'sleep', 'signal'),
+  name: label,
+  call: optional(
+    fields({
+      callId: name,
+      service: name,
+      operation: name,
+      maxTries: whole(1),
+      retryDelayMs: span,
+      silenceMs: span,
+    }),
+  ),
+  dueInMs: optional(span),
+  signal: optional(name),
+});
+const answer = variants('kind', {
+  outcome: fields({ outcome, usage }),
+  accepted: fields({ jobId: label }),
+});
+const report = fields({
+  tenantId,
+  service: name,
+  jobId: label,
+  callId: optional(name),
+  taskId: optional(name),
+  messageId: optional(label),
+  seq: optional(whole(0)),
+  metadata: optional(jsonObject),
+  body: variants('kind', {
+    outcome: fields({ outcome, usage }),
+    status: fields({ status: text(MESSAGE), details: json() }),
+  }),
+});
+
+/** What each method of a storage takes: the one gate for all of them, so that all give the same answer to odd values. */
+const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
+  tasks: {
+    submit: fields({ tenantId, submission, idempotency, maxWaiting }),
+    submitBatch: fields({
+      tenantId,
+      batch: fields({
+        batchId: name,
+        maxInFlight: whole(1),
+        failFast: flag,
+        items: list(batchItem, 100_000),
+      }),
+      idempotency,
+      maxWaiting,
+    }),
+    getBatch: fields({ tenantId, batchId: name }),
+    cancelBatch: fields({ tenantId, batchId: name, reason, graceMs: span }),
+    register: fields({
+      tenantId,
+      task: newTask,
+      call: optional(
+        fields({
+          callId: name,
+          service: name,
+          operation: name,
+          jobId: optional(label),
+          silenceMs: spanOrNone,
+        }),
+      ),
+    }),
+    finish: fields({
+      ...inTask,
+      outcome: variants('kind', {
+        completed: fields({ result: json('result_too_large') }),
+        failed: fields({ error }),
+      }),
+    }),
+    progress: fields({
+      ...inTask,
+      token: optional(name),
+      progress: fields({ percent: optional(amount), message: optional(text(MESSAGE)) }),
+    }),
+    get: fields(inTask),
+    list: fields({
+      tenantId,
+      filter: fields({
+        status: optional(oneOf(...TASK_STATUSES)),
+        type: optional(label),
+        sessionId: optional(label),
+      }),
+      limit,
+      after,
+    }),
+    counts: fields({ tenantId }),
+    cancel: fields({ ...inTask, reason, graceMs: span }),
+    signal: fields({ ...inTask, name, payload: json(), signalId: name }),
+    redrive: fields({ ...inTask, newTaskId: name }),
+    explain: fields(inTask),
+  },
+  queue: {
+    claim: fields({
+      workerId: name,
+      claimer: optional(name),
+      claimId: name,
+      max: whole(0),
+      begins: optional(whole(0)),
+      runs,
+      leaseMs: span,
+      waitMs: optional(span),
+    }),
+    renew: fields({ leases: list(fields(inLease), 1_000_000), leaseMs: span }),
+    settle: fields({ ...inLease, settlement }),
+    wake: fields(inTask),
+    sweep: fields({ max: whole(0) }),
+  },
+  journal: {
+    begin: fields({ ...inLease, seen: whole(0), step, maxSteps: whole(0) }),
+    record: fields({
+      ...inTask,
+      token: optional(name),
+      seen: whole(0),
+      key: label,
+      callId: optional(name),
+      answer,
+    }),
+    news: fields({ ...inLease, seen: whole(0) }),
+    report,
+    heldReport: fields({ tenantId, heldId: name }),
+  },
+  sessions: {
+    create: fields({ ...inSession, agentId: optional(name), context: jsonObject }),
+    get: fields(inSession),
+    update: fields({
+      ...inSession,
+      rev: optional(whole(0)),
+      agentId: optional(name),
+      context: optional(jsonObject),
+    }),
+    append: fields({ ...inSession, message }),
+    messages: fields({ ...inSession, limit, before: after }),
+    list: fields({ tenantId, status: optional(oneOf('active', 'closed')), limit, after }),
+    close: fields({ ...inSession, graceMs: span }),
+  },
+  events: {
+    head: fields({ tenantId }),
+    read: fields({ tenantId, after: label, limit: whole(0) }),
+  },
+  tenants: {
+    get: fields({ tenantId }),
+    configure: fields({
+      tenantId,
+      weight: optional(whole(1)),
+      maxRunning: (value, path) => (value === null ? value : optional(whole(1))(value, path)),
+      paused: optional(flag),
+    }),
+    list: fields({ limit, after }),
+  },
+  usage: {
+    add: fields({ tenantId, id: name, model: label, operation: label, tokens: amount, savedTokens: amount }),
+    sum: fields({ tenantId, from: day, to: day }),
+  },
+  workers: {
+    announce: fields({ workerId: name, runs, leaseMs: optional(span) }),
+    leave: fields({ workerId: name }),
+    announced: fields({ type: name }),
+  },
+};
+
+/** The parts of a storage whose methods take parameters. */
+export type StoragePorts = Pick<
+  Storage,
+  'tasks' | 'queue' | 'journal' | 'sessions' | 'events' | 'tenants' | 'usage' | 'workers'
+>;
+type Method = (params: unknown) => unknown;
+
+/**
+ * Puts the gate in front of the parts of a storage: what its methods get is checked and made whole before. A method whose
+ * input is refused rejects, and has changed nothing.
+ */
+export function checked<P extends StoragePorts>(ports: P): P {
+  const gated = Object.entries(ports).map(([part, port]) => [part, checkedPort(port, CHECKS[part] ?? {})]);
+  return Object.fromEntries(gated) as P;
+}
+
+function checkedPort<T extends object>(port: T, checks: Readonly<Record<string, Check>>): T {
+  const gated: Record<string, Method> = {};
+  for (const method of Object.getOwnPropertyNames(Object.getPrototypeOf(port))) {
+    const original = ((port as Record<string, Method>)[method] as Method).bind(port);
+    const check = checks[method];
+    if (method === 'constructor') continue;
+    gated[method] = check ? (params) => through(check, params, original) : original;
+  }
+  return gated as T;
+}
+
+function through(check: Check, params: unknown, method: Method): unknown {
+  let whole: unknown;
+  try {
+    whole = check(params, '');
+  } catch (thrown) {
+    return Promise.reject(refusalOf(thrown));
+  }
+  return method(whole);
+}
+
+/** A getter or a Proxy may throw anything when it is looked at. */
+function refusalOf(thrown: unknown): OrchestratorError {
+  if (thrown instanceof OrchestratorError) return thrown;
+  if (thrown instanceof ParamRefused) return thrown.toError();
+  return new OrchestratorError('invalid_request', `expected values that can be read: ${messageOf(thrown)}`, {
+    cause: thrown,
+  });
+}

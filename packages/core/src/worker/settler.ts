@@ -1,0 +1,91 @@
+import { type Clock, pause } from '../clock.js';
+import type { Logger } from '../logger.js';
+import { OrchestratorError } from '../protocol/errors.js';
+import { diagnose } from '../protocol/thrown.js';
+import type { Storage } from '../storage/storage.js';
+import type { Claim, Settlement } from '../storage/task-queue.js';
+import { Settling } from './settling.js';
+
+const RETRY_MS = 200;
+
+/**
+ * Gives tasks back to the storage, and logs those that failed. While the storage is away it tries again for as long as the
+ * lease lasts. An outcome that the storage refuses, and always will, is replaced by a failure that says so.
+ */
+export class Settler {
+  constructor(
+    private readonly ports: { readonly storage: Storage; readonly clock: Clock; readonly logger: Logger },
+    private readonly worker: { readonly workerId: string; readonly leaseMs: number },
+  ) {}
+
+  /**
+   * Never rejects: what can't be settled is another worker's once its lease has run out.
+   * @param gone fires when nothing more is tried.
+   */
+  async settle(claim: Claim, settlement: Settlement, gone: AbortSignal): Promise<void> {
+    const until = this.ports.clock.now() + this.worker.leaseMs;
+    try {
+      this.#log(claim, settlement, await this.ports.storage.queue.settle(new Settling(claim, settlement)));
+    } catch (error) {
+      await this.#settleAgain(claim, settlement, error, { gone, until });
+    }
+  }
+
+  async #settleAgain(
+    claim: Claim,
+    first: Settlement,
+    failure: unknown,
+    { gone, until }: { readonly gone: AbortSignal; readonly until: number },
+  ): Promise<void> {
+    let settlement = first;
+    for (let error = failure; ;) {
+      this.ports.logger.error('worker: settle failed', { ...this.#idsOf(claim), error: String(error) });
+      if (gone.aborted || this.ports.clock.now() > until) return;
+      if (isOutage(error)) await pause(this.ports.clock, RETRY_MS, gone);
+      else if (settlement === first) settlement = notStored(error);
+      else return;
+      try {
+        this.#log(claim, settlement, await this.ports.storage.queue.settle(new Settling(claim, settlement)));
+        return;
+      } catch (again) {
+        error = again;
+      }
+    }
+  }
+
+  #log(claim: Claim, settlement: Settlement, answer: string): void {
+    const { kind } = settlement;
+    if (kind !== 'failed' && kind !== 'retry') return;
+    if (answer !== 'settled' && answer !== 'exhausted') return;
+    const { error, diagnostic } = settlement;
+    const { type, attempt } = claim.task;
+    const { code, message } = error;
+    const fields = { ...this.#idsOf(claim), type, attempt, code, error: message };
+    const all = diagnostic ? { ...fields, ...diagnostic, error: diagnostic.message } : fields;
+    if (kind === 'failed' || answer === 'exhausted') this.ports.logger.error('task failed', all);
+    else this.ports.logger.warn('task attempt failed', all);
+  }
+
+  #idsOf({ task }: Claim) {
+    const { tenant_id: tenantId, task_id: taskId, session_id: sessionId } = task;
+    return {
+      tenantId,
+      taskId,
+      ...(sessionId !== undefined && { sessionId }),
+      workerId: this.worker.workerId,
+    };
+  }
+}
+
+function isOutage(error: unknown): boolean {
+  return error instanceof OrchestratorError && error.code === 'storage_unavailable';
+}
+
+function notStored(thrown: unknown): Settlement {
+  const message = 'the outcome of the task could not be stored';
+  return {
+    kind: 'failed',
+    error: { code: 'internal_error', message, retryable: false },
+    diagnostic: diagnose(thrown),
+  };
+}

@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { labelSchema } from '../protocol/ids.js';
+import { DEFAULTS } from '../protocol/settings.js';
+import { progressSchema } from '../protocol/task.js';
+import { validate } from '../protocol/validation.js';
+
+const idOption = { id: labelSchema(200).optional() };
+/** Whole milliseconds: a fraction is rounded up, so that nothing ends before its time. */
+const timeOption = z.number().min(0).max(DEFAULTS.maxTaskTimeoutMs).transform(Math.ceil);
+
+const callOptionsSchema = z.object({
+  ...idOption,
+  timeout_ms: timeOption.refine((ms) => ms > 0, 'expected more than 0').optional(),
+  retry: z.object({ max_attempts: z.int().min(1).max(100) }).optional(),
+});
+const namedSchema = z.object(idOption);
+const signalOptionsSchema = z.object({ ...idOption, timeout_ms: timeOption.optional() });
+
+export interface CheckedCallOptions {
+  readonly id?: string | undefined;
+  readonly timeout_ms?: number | undefined;
+  readonly retry?: { readonly max_attempts: number } | undefined;
+}
+
+const NONE = Object.freeze({});
+
+// Most steps have no options: those cost nothing.
+
+/** @throws {OrchestratorError} `invalid_request` that names the option; so do the others. */
+export function checkCallOptions(options: unknown): CheckedCallOptions {
+  return options === undefined ? NONE : validate(callOptionsSchema, options, 'the options of the call');
+}
+
+export function checkStepOptions(options: unknown): { readonly id?: string | undefined } {
+  return options === undefined ? NONE : validate(namedSchema, options, 'the options of the step');
+}
+
+export function checkSignalOptions(options: unknown): CheckedCallOptions {
+  return options === undefined ? NONE : validate(signalOptionsSchema, options, 'the options of the wait');
+}
+
+/** How long a sleep is, in whole milliseconds: at most 30 days. */
+export function checkSleep(ms: unknown): number {
+  return validate(timeOption, ms, 'sleep');
+}
+
+export function checkProgress(progress: unknown) {
+  return validate(progressSchema, progress, 'progress');
+}

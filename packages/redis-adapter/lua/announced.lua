@@ -1,0 +1,9 @@
+-- What the last announcement of a type said.
+--
+-- @keys   system
+-- @args   now · type
+-- @return how long ago that was · its defaults as JSON, if any · or nothing
+--@reads
+--@include time
+local at, defaults = (redis.call('HGET', KEYS[1] .. 'announced', ARGV[2]) or ''):match('^(%d+) ?(.*)$')
+return at and { now - at, defaults } or false
