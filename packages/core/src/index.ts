@@ -89,6 +89,7 @@ export type {
 export type { TenantSettings, TenantStanding, TenantStore } from './storage/tenant-store.js';
 export type { UsageLedger, UsageRow } from './storage/usage-ledger.js';
 export type { AnnouncedType, WorkerDirectory, WorkerEntry } from './storage/worker-directory.js';
+export { mergedContext } from './storage/merged-context.js';
 export { checked, type StoragePorts } from './storage/checked-storage.js';
 export { boundedJson, copyJson, type JsonRule } from './protocol/bounded-json.js';
 export { cutText } from './protocol/text.js';
@@ -149,7 +150,13 @@ export {
 export { type OrchestrationPlan, planSchema, type PlanStep, planStepSchema } from './protocol/plan.js';
 export { DEFAULTS } from './protocol/settings.js';
 export type { Figures, SweeperFigures, WorkerFigures } from './figures.js';
-export { type Health, Orchestrator, type OrchestratorOptions, type Role, ROLES } from './orchestrator.js';
+export { type Health, Orchestrator } from './orchestrator.js';
+export {
+  type OrchestratorOptions,
+  type Role,
+  ROLES,
+  type UnhandledRejections,
+} from './orchestrator-options.js';
 export { TenantAdmin, type TenantChange } from './tenants/tenant-admin.js';
 export {
   type Once,

@@ -7,6 +7,12 @@ import { ServiceLinks } from './intake/service-links.js';
 import { type Logger, safeLogger, silentLogger } from './logger.js';
 import { MemoryStorage } from './memory/memory-storage.js';
 import type { InProcessHub } from './notifier/in-process-transport.js';
+import {
+  type CheckedOptions,
+  checkOptions,
+  type OrchestratorOptions,
+  type Role,
+} from './orchestrator-options.js';
 import { OrchestratorError } from './protocol/errors.js';
 import { idSchema } from './protocol/ids.js';
 import { DEFAULTS } from './protocol/settings.js';
@@ -19,6 +25,7 @@ import type { Storage } from './storage/storage.js';
 import { GlobalTaskRegistry } from './tasks/global-task-registry.js';
 import { TenantHandle } from './tenant.js';
 import { TenantAdmin } from './tenants/tenant-admin.js';
+import { RejectionGuard } from './worker/rejection-guard.js';
 import { Sweeper } from './worker/sweeper.js';
 import { Worker } from './worker/worker.js';
 import { addBuiltInWorkflows } from './workflows/built-in.js';
@@ -26,52 +33,6 @@ import type { RunPorts } from './workflows/run-ports.js';
 import { type WorkflowOptions, WorkflowCatalog } from './workflows/catalog.js';
 import type { WorkflowFunction } from './workflows/context.js';
 import { checkPlan } from './workflows/plan-check.js';
-
-export const ROLES = ['all', 'api', 'worker'] as const;
-export type Role = (typeof ROLES)[number];
-
-export interface OrchestratorOptions {
-  /** Default: in memory; nothing survives the process. A storage that is given stays open after `stop`. */
-  readonly storage?: Storage;
-  /**
-   * What this process does. `api`: takes requests and notifications, runs no tasks. `worker`: the same as `all`, but its
-   * server answers nobody except who asks for its health. Sweeping is everybody's duty. Default `all`.
-   */
-  readonly role?: Role;
-  readonly services?: Readonly<Record<string, ServiceSettings>>;
-  /** Tasks that this process runs at once; parked ones do not count. Default 100. */
-  readonly concurrency?: number;
-  /**
-   * Tasks that a worker may claim ahead of its free slots, so that the next one is there when one ends: fewer, down to
-   * none, the longer tasks take. Worth it where the storage is in another process. Default 0.
-   */
-  readonly prefetch?: number;
-  /** Default 30 s. */
-  readonly leaseMs?: number;
-  /** Default a third of the lease. */
-  readonly renewMs?: number;
-  /** Default 500 ms. */
-  readonly sweepMs?: number;
-  /** How long a function may go on without asking for what its journal has. Default 5 s. */
-  readonly mismatchMs?: number;
-  /**
-   * How long a workflow whose branches all wait is kept in memory before its task is parked. What is told within that
-   * time needs no replay, and a branch that awaits something foreign for so long goes on. Default 1 s; 0 parks at once.
-   */
-  readonly lingerMs?: number;
-  /** Waiting tasks of a tenant before `queue_full`. Default 200,000. */
-  readonly maxWaiting?: number;
-  readonly clock?: Clock;
-  readonly random?: Random;
-  /** Default: silent. What it throws is lost. */
-  readonly logger?: Logger;
-  /**
-   * Whether tenants see the text of errors that workflows and services of this process throw and that are no
-   * `OrchestratorError`. Default `false`: they see that there was one; its text, its causes and its stack are in the log, and
-   * in what `registry.explain` says of the task.
-   */
-  readonly exposeErrors?: boolean;
-}
 
 export interface StopOptions {
   /** How long what runs has to end by itself, in milliseconds. Default 10 s. */
@@ -105,21 +66,16 @@ export class Orchestrator implements AsyncDisposable {
   readonly #catalog = new WorkflowCatalog();
   readonly #caller: ServiceCaller;
   readonly #worker: Worker | undefined;
+  readonly #guard: RejectionGuard | undefined;
   readonly #sweeper: Sweeper;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: OrchestratorOptions = {}) {
-    const { clock = systemClock, random = systemRandom, exposeErrors = false } = options;
+    const settings = checkOptions(options);
+    const { clock = systemClock, random = systemRandom } = options;
     const logger = safeLogger(options.logger ?? silentLogger);
-    const { sweepMs = DEFAULTS.sweepMs } = options;
-    const { role = 'all' } = options;
-    if (!ROLES.includes(role)) {
-      throw new OrchestratorError(
-        'invalid_request',
-        `role: expected one of ${ROLES.join(', ')}; got "${role}"`,
-      );
-    }
+    const { role, exposeErrors, maxWaiting } = settings;
     const storage: Storage = options.storage ?? new MemoryStorage({ clock, random });
     const opened = (service: string) => {
       const text = `service ${service} failed too often: it is not called for a while`;
@@ -139,41 +95,30 @@ export class Orchestrator implements AsyncDisposable {
       defaults: (type: string) => this.#catalog.defaults(type),
       checkPayload: this.#checkPayload.bind(this),
     };
-    const { maxWaiting = DEFAULTS.maxWaiting } = options;
     this.registry = new GlobalTaskRegistry({ storage, types, clock, random, maxWaiting });
     this.sessions = new SessionManager({ storage, random });
     this.intake = new Intake(ports);
     this.links = new ServiceLinks(ports);
     this.gateway = new Gateway({ ...ports, registry: this.registry, links: this.links });
     this.tenants = new TenantAdmin(ports);
-    this.#sweeper = new Sweeper(ports, { sweepMs });
-    if (role !== 'api') this.#worker = this.#makeWorker(ports, options);
+    this.#sweeper = new Sweeper(ports, settings);
+    if (role === 'api') return;
+    this.#worker = this.#makeWorker(ports, settings);
+    if (settings.unhandledRejections === 'log') this.#guard = new RejectionGuard(logger);
   }
 
   #makeWorker(
     ports: Omit<RunPorts, 'limits'> & { readonly logger: Logger },
-    options: OrchestratorOptions,
+    { mismatchMs, lingerMs, ...settings }: CheckedOptions,
   ): Worker {
-    const { leaseMs = DEFAULTS.leaseMs, concurrency = 100 } = options;
     const { maxSteps, callTries, pollMs } = DEFAULTS;
     return new Worker(
       {
         ...ports,
         catalog: this.#catalog,
-        limits: {
-          maxSteps,
-          callTries,
-          mismatchMs: options.mismatchMs ?? 5_000,
-          lingerMs: options.lingerMs ?? DEFAULTS.lingerMs,
-        },
+        limits: { maxSteps, callTries, mismatchMs, lingerMs },
       },
-      {
-        concurrency,
-        leaseMs,
-        renewMs: options.renewMs ?? Math.max(1, Math.floor(leaseMs / 3)),
-        pollMs,
-        prefetch: options.prefetch ?? 0,
-      },
+      { ...settings, pollMs },
     );
   }
 
@@ -239,6 +184,7 @@ export class Orchestrator implements AsyncDisposable {
     await this.#storage.ping();
     this.links.start();
     this.#sweeper.start();
+    this.#guard?.start();
     await this.#worker?.start();
   }
 
@@ -257,6 +203,7 @@ export class Orchestrator implements AsyncDisposable {
     this.links.stop();
     await this.#caller.close();
     if (this.#ownsStorage) await this.#storage.close();
+    this.#guard?.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

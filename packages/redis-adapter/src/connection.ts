@@ -33,8 +33,12 @@ function options(purpose: Purpose, commandTimeoutMs: number): RedisOptions {
   };
 }
 
-/** Opens a connection of our own. It is made again, as often as need be, when it is lost. */
+/**
+ * Opens a connection of our own. It is made again, as often as need be, when it is lost.
+ * @throws {OrchestratorError} `invalid_request` for a target that is none.
+ */
 export function connect(target: RedisTarget, purpose: Purpose, commandTimeoutMs: number): Redis | Cluster {
+  checkTarget(target);
   const common = options(purpose, commandTimeoutMs);
   if (typeof target === 'string')
     return new Redis(checked(target).href, { ...common, replyMapping: 'legacy' });
@@ -57,12 +61,35 @@ export function connect(target: RedisTarget, purpose: Purpose, commandTimeoutMs:
   });
 }
 
-/** @throws {OrchestratorError} `invalid_request`. What came is not in it: there may be a password in it. */
+/** What came is not said: there may be a password in it. */
+function refused(expected: string): OrchestratorError {
+  return new OrchestratorError('invalid_request', `Redis: expected ${expected}, got something else`);
+}
+
+function checkTarget(target: unknown): void {
+  if (typeof target === 'string') return;
+  if (typeof target !== 'object' || target === null) throw refused('an address, or nodes, or sentinels');
+  const { nodes, sentinels, name } = target as Readonly<Record<string, unknown>>;
+  const addresses = sentinels ?? nodes;
+  const areAddresses = Array.isArray(addresses) && addresses.every((one) => typeof one === 'string');
+  if (!areAddresses || addresses.length === 0) throw refused('a list of at least one address');
+  if (sentinels !== undefined && (typeof name !== 'string' || name === ''))
+    throw refused('the name of the master beside its sentinels');
+}
+
+/** A client would take anything else in an address for one of its own options, and a database that is none for 0. */
 function checked(address: string): URL {
   const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (url && /^rediss?:$/.test(url.protocol)) return url;
-  const expected = 'expected addresses like redis://host:6379, rediss://host:6379 or host:6379';
-  throw new OrchestratorError('invalid_request', `Redis: ${expected}, got something else`);
+  if (!url || !/^rediss?:$/.test(url.protocol) || url.hostname === '')
+    throw refused('addresses like redis://host:6379, rediss://host:6379 or host:6379');
+  if (!/^\/?(?:\d{1,5})?$/.test(url.pathname)) throw refused('a number as the database in its address');
+  if (url.search !== '' || url.hash !== '') throw refused('an address without "?" and "#"');
+  try {
+    decodeURIComponent(url.username + url.password);
+  } catch {
+    throw refused('user and password in percent-encoded UTF-8');
+  }
+  return url;
 }
 
 function hostAndPort(node: string): { readonly host: string; readonly port: number } {

@@ -4,6 +4,7 @@ import {
   checked,
   type Clock,
   DEFAULTS,
+  describe,
   type EventLog,
   OrchestratorError,
   type Random,
@@ -56,6 +57,7 @@ export interface RedisStorageOptions {
 
 const PREFIX_FORM = /^[A-Za-z0-9_.-]{1,64}$/;
 const DEFAULT_COMMAND_TIMEOUT_MS = 5_000;
+const MAX_COMMAND_TIMEOUT_MS = 10 * 60_000;
 /** A command may be sent again, and wait for a connection before. */
 const LIMIT_FACTOR = 3;
 
@@ -96,6 +98,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
 
   /** Opens connections of its own, and closes them. Nothing is awaited: what is asked before they stand waits for them. */
   static connect(target: RedisTarget, options: RedisStorageOptions = {}): RedisStorage {
+    checkOptions(options);
     const { commandTimeoutMs = DEFAULT_COMMAND_TIMEOUT_MS } = options;
     const commands = connect(target, 'commands', commandTimeoutMs);
     const listening = connect(target, 'listening', commandTimeoutMs);
@@ -109,6 +112,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
 
   /** Borrows a client, which stays as it is and is not closed; for listening it makes a second one like it. */
   static using(client: Redis | Cluster, options: RedisStorageOptions = {}): RedisStorage {
+    checkOptions(options);
     const listening = client instanceof Cluster ? client.duplicate() : client.duplicate(LISTENING);
     const limitMs = LIMIT_FACTOR * (options.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS);
     const close = () => disconnect(listening);
@@ -117,12 +121,6 @@ export class RedisStorage implements Storage, AsyncDisposable {
 
   private constructor(connections: Connections, options: RedisStorageOptions) {
     const { prefix = 'orchestrator', limits, clock, random = systemRandom } = options;
-    if (!PREFIX_FORM.test(prefix)) {
-      throw new OrchestratorError(
-        'invalid_request',
-        `prefix: expected 1 to 64 letters, digits, "_", "." or "-", got "${prefix}"`,
-      );
-    }
     const { commands: client, listening } = connections;
     const keys = new Keys(prefix);
     const allLimits = { ...DEFAULTS, ...limits };
@@ -210,6 +208,23 @@ export class RedisStorage implements Storage, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** @throws {OrchestratorError} `invalid_request` that names the option; before anything is opened. */
+function checkOptions({ prefix = 'orchestrator', commandTimeoutMs, limits = {} }: RedisStorageOptions): void {
+  const refuse = (what: string, expected: string, got: unknown) => {
+    throw new OrchestratorError('invalid_request', `${what}: expected ${expected}, got ${describe(got)}`);
+  };
+  if (typeof prefix !== 'string' || !PREFIX_FORM.test(prefix))
+    refuse('prefix', '1 to 64 letters, digits, "_", "." or "-"', prefix);
+  const isTime = commandTimeoutMs === undefined || isWhole(commandTimeoutMs, 1, MAX_COMMAND_TIMEOUT_MS);
+  if (!isTime) refuse('commandTimeoutMs', `1 to ${MAX_COMMAND_TIMEOUT_MS}`, commandTimeoutMs);
+  for (const [name, value] of Object.entries(limits))
+    if (!isWhole(value, 0, Number.MAX_SAFE_INTEGER)) refuse(`limits.${name}`, 'a whole number', value);
+}
+
+function isWhole(value: unknown, least: number, most: number): boolean {
+  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
 }
 
 /** The parts, behind the gate that all storages have. */

@@ -1,5 +1,6 @@
 import {
   type JsonObject,
+  mergedContext,
   type Message,
   OrchestratorError,
   type Session,
@@ -30,7 +31,7 @@ export class RedisSessions implements SessionStore {
       tenantId,
       'createSession',
       request,
-      JSON.stringify(withoutNulls(context)),
+      JSON.stringify(mergedContext({}, context)),
     );
     const [answer, fields] = reply as ['created' | 'exists', Reply];
     return { answer, session: readSession(tenantId, sessionId, fields) };
@@ -57,7 +58,7 @@ export class RedisSessions implements SessionStore {
       const session = readSession(tenantId, sessionId, fields);
       if (session.status === 'closed') return { answer: 'session_closed' };
       if (params.rev !== undefined && params.rev !== session.rev) return { answer: 'conflict', session };
-      const context = withoutNulls({ ...session.context, ...params.context });
+      const context = mergedContext(session.context, params.context ?? {});
       const answer = await this.#set(params, session.rev, context);
       if (answer.answer !== 'conflict' || params.rev !== undefined) return answer;
     }
@@ -155,8 +156,4 @@ function readSession(tenantId: string, sessionId: string, reply: Reply): Session
     context: JSON.parse(fields.get('context') ?? '{}') as JsonObject,
     rev: Number(fields.get('rev')),
   };
-}
-
-function withoutNulls(context: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(context).filter(([, value]) => value !== null));
 }

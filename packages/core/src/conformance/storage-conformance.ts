@@ -7,6 +7,8 @@ import { journalCases } from './journal-cases.js';
 import { logCases } from './log-cases.js';
 import { manyCases } from './many-cases.js';
 import { queueCases } from './queue-cases.js';
+import { oddValueCases } from './odd-value-cases.js';
+import { recoveryCases } from './recovery-cases.js';
 import { sessionCases } from './session-cases.js';
 import { submitCases } from './submit-cases.js';
 import { submitManyCases } from './submit-many-cases.js';
@@ -42,6 +44,8 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...tenantCases,
   ...logCases,
   ...endCases,
+  ...recoveryCases,
+  ...oddValueCases,
 ];
 
 export function titleOf({ part, method, name }: ConformanceCase): string {

@@ -1,4 +1,12 @@
-import { type Gap, type Snapshot, type TaskEvent, type Topic, topicSchema } from '../protocol/events.js';
+import {
+  cursorSchema,
+  type Gap,
+  parseCursor,
+  type Snapshot,
+  type TaskEvent,
+  type Topic,
+  topicSchema,
+} from '../protocol/events.js';
 import { isFinal, type Task } from '../protocol/task.js';
 import { validate } from '../protocol/validation.js';
 import type { SessionManager } from '../sessions/session-manager.js';
@@ -8,6 +16,8 @@ import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
 
 /** How far back a session's snapshot looks for tasks that ended since a cursor. */
 const MAX_LOOK_BACK = 10_000;
+/** Events that are read at once. */
+const PAGE = 500;
 
 /** A topic, from where on, and until when. */
 export type Following = Topic & { readonly after?: string; readonly signal?: AbortSignal };
@@ -66,27 +76,55 @@ export class TenantEvents {
    * Each event of a topic once, in order. Without `after`: a task from its first event on, anything else from now on.
    * A task's events end with its final one; the others end when `signal` fires.
    */
-  async *follow({ after, signal: ends, ...of }: Following): AsyncGenerator<TaskEvent | Gap> {
+  async *follow({ after: from, signal: ends, ...of }: Following): AsyncGenerator<TaskEvent | Gap> {
     const { tenantId } = this;
     const topic = validate(topicSchema, of, 'topic');
+    const given = from === undefined ? undefined : validate(cursorSchema, from, 'after');
+    const { after, until } = await this.#start(topic, given);
+    if (until !== undefined) {
+      yield* this.#kept(topic, after, until, ends);
+      return;
+    }
     const over = new AbortController();
     const signal = ends ? AbortSignal.any([ends, over.signal]) : over.signal;
-    const start = await this.#start(topic, after);
-    if (start.ended) return;
     try {
-      for await (const event of this.ports.storage.events.follow({ tenantId, after: start.after, signal })) {
+      for await (const event of this.ports.storage.events.follow({ tenantId, after, signal })) {
         if (event.event === 'gap') {
           const gap = await this.#gap(topic, event);
           yield gap;
           if ('task' in gap.snapshot && isFinal(gap.snapshot.task.status)) return;
         } else if (concerns(event, topic)) {
           yield event;
-          if ('task_id' in topic && (event.event === 'task_completed' || event.event === 'task_failed'))
-            return;
+          if ('task_id' in topic && isEnd(event)) return;
         }
       }
     } finally {
       over.abort();
+    }
+  }
+
+  /** What the log still has of a task that has ended: all of it is before `until`. */
+  async *#kept(
+    topic: Topic,
+    from: string,
+    until: string,
+    ends: AbortSignal | undefined,
+  ): AsyncGenerator<TaskEvent | Gap> {
+    const { tenantId } = this;
+    const last = parseCursor(until)?.seq ?? 0;
+    for (let after = from; after !== until && !ends?.aborted;) {
+      const { events, cursor, gap } = await this.ports.storage.events.read({ tenantId, after, limit: PAGE });
+      if (gap) {
+        yield await this.#gap(topic, gap);
+        return;
+      }
+      for (const event of events) {
+        if (!concerns(event, topic)) continue;
+        yield event;
+        if (isEnd(event)) return;
+      }
+      if (events.length === 0 || (parseCursor(cursor)?.seq ?? last) >= last) return;
+      after = cursor;
     }
   }
 
@@ -95,24 +133,28 @@ export class TenantEvents {
     return this.ports.storage.events.follow({ tenantId: this.tenantId, ...options });
   }
 
+  /** Where to begin; for a task that has ended also where the log was then. */
   async #start(
     topic: Topic,
     after: string | undefined,
-  ): Promise<{ readonly after: string; readonly ended: boolean }> {
+  ): Promise<{ readonly after: string; readonly until?: string }> {
     const { tenantId } = this;
     if (!('task_id' in topic)) {
       if ('session_id' in topic) await this.ports.sessions.get({ tenantId, sessionId: topic.session_id });
-      return { after: after ?? (await this.ports.storage.events.head({ tenantId })), ended: false };
+      return { after: after ?? (await this.ports.storage.events.head({ tenantId })) };
     }
     const { task, cursor, born } = await this.ports.registry.locate({ tenantId, taskId: topic.task_id });
-    // From the head on there is nothing more to come of a final task.
-    return { after: after ?? born, ended: isFinal(task.status) && after === cursor };
+    return { after: after ?? born, ...(isFinal(task.status) && { until: cursor }) };
   }
 
   async #gap(topic: Topic, gap: LogGap): Promise<Gap> {
     const { snapshot, cursor } = await this.snapshot(topic, gap.to);
     return { event: 'gap', from: gap.from, to: cursor, snapshot };
   }
+}
+
+function isEnd({ event }: TaskEvent): boolean {
+  return event === 'task_completed' || event === 'task_failed';
 }
 
 /** Whether an event belongs to a topic. */

@@ -7,6 +7,7 @@ import { idSchema, nameSchema, uuidFromBytes, uuidSchema } from '../protocol/ids
 import type { JsonValue } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { isFinal, type Task, type TaskStatus } from '../protocol/task.js';
+import { publicError } from '../protocol/thrown.js';
 import { describe, validate } from '../protocol/validation.js';
 import type { Random } from '../random.js';
 import type { ServiceCaller } from '../services/service-caller.js';
@@ -64,6 +65,8 @@ export class Gateway {
       readonly clock: Clock;
       readonly random: Random;
       readonly logger: Logger;
+      /** Whether tenants see the text of errors that are not this project's. */
+      readonly exposeErrors: boolean;
     },
   ) {}
 
@@ -166,13 +169,25 @@ export class Gateway {
     const traceparent = request.traceparent ?? parent?.metadata.traceparent;
     this.#sending.add(callId);
     try {
-      const answer = await this.ports.caller.call(service, call, { traceparent, signal });
+      const answer = this.#shown(
+        service,
+        await this.ports.caller.call(service, call, { traceparent, signal }),
+      );
       const about = { tenantId, taskId, seen: 0, key: callId, callId };
       await this.ports.storage.journal.record({ ...about, answer });
       return toGatewayAnswer(taskId, answer);
     } finally {
       this.#sending.delete(callId);
     }
+  }
+
+  /** The error of a call that is a task of its own is the task's: tenants see it. */
+  #shown(service: string, answer: StepAnswer): StepAnswer {
+    if (answer.kind !== 'outcome' || answer.outcome.ok || !answer.outcome.error.foreign) return answer;
+    const { error } = answer.outcome;
+    this.ports.logger.error('gateway: a service failed', { service, error: error.message });
+    const shown = publicError(error, `service "${service}"`, this.ports.exposeErrors);
+    return { ...answer, outcome: { ok: false, error: shown } };
   }
 
   #checkScope(from: ServiceIdentity, tenantId: string): void {

@@ -1,5 +1,6 @@
-import type { JsonObject, JsonValue } from '../protocol/json.js';
+import type { JsonObject } from '../protocol/json.js';
 import type { Message, Session } from '../protocol/session.js';
+import { mergedContext } from '../storage/merged-context.js';
 import type { SessionState, SessionStore } from '../storage/session-store.js';
 import { Line } from './line.js';
 import { copyJson } from '../protocol/bounded-json.js';
@@ -38,7 +39,7 @@ export class MemorySessions implements SessionStore {
         status: 'active',
         created_at: now,
         updated_at: now,
-        context: withoutNulls(copyJson(context)),
+        context: mergedContext({}, copyJson(context)),
         rev: 1,
       },
       messages: [],
@@ -68,9 +69,10 @@ export class MemorySessions implements SessionStore {
     if (params.rev !== undefined && params.rev !== entry.session.rev) {
       return { answer: 'conflict', session: viewSession(entry) };
     }
+    const context = mergedContext(entry.session.context, copyJson(params.context ?? {}));
     this.change(tenant, entry, {
       ...(params.agentId !== undefined && { agent_id: params.agentId }),
-      context: withoutNulls({ ...entry.session.context, ...copyJson(params.context ?? {}) }),
+      context,
     });
     return { answer: 'updated', session: viewSession(entry) };
   }
@@ -180,9 +182,4 @@ export class MemorySessions implements SessionStore {
 
 function viewSession(entry: SessionEntry): Session {
   return { ...entry.session, context: copyJson(entry.session.context) };
-}
-
-function withoutNulls(context: JsonObject): JsonObject {
-  const kept: [string, JsonValue][] = Object.entries(context).filter(([, value]) => value !== null);
-  return Object.fromEntries(kept);
 }
