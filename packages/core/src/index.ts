@@ -160,7 +160,7 @@ export { concerns, type Following, TenantEvents } from './events/tenant-events.j
 export { Gateway, type GatewayAnswer, type GatewayJob, type GatewayRequest } from './intake/gateway.js';
 export { Intake, type IntakeResult, type ServiceIdentity } from './intake/intake.js';
 export { type ServiceLink, ServiceLinks } from './intake/service-links.js';
-export { type Logger, silentLogger } from './logger.js';
+export { guardedLogger, type Logger, silentLogger } from './logger.js';
 export { type Accepted, GlobalTaskRegistry, type RegistryOptions } from './tasks/global-task-registry.js';
 export type { TaskTypes } from './tasks/new-task.js';
 export { SessionManager } from './sessions/session-manager.js';

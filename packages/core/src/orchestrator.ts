@@ -4,7 +4,7 @@ import type { Figures } from './figures.js';
 import { Gateway } from './intake/gateway.js';
 import { Intake } from './intake/intake.js';
 import { ServiceLinks } from './intake/service-links.js';
-import { type Logger, silentLogger } from './logger.js';
+import { guardedLogger, type Logger, silentLogger } from './logger.js';
 import { MemoryStorage } from './memory/memory-storage.js';
 import type { InProcessHub } from './notifier/in-process-transport.js';
 import { OrchestratorError } from './protocol/errors.js';
@@ -104,7 +104,8 @@ export class Orchestrator implements AsyncDisposable {
   #stopping: Promise<void> | undefined;
 
   constructor(options: OrchestratorOptions = {}) {
-    const { clock = systemClock, random = systemRandom, logger = silentLogger } = options;
+    const { clock = systemClock, random = systemRandom } = options;
+    const logger = guardedLogger(options.logger ?? silentLogger);
     const { sweepMs = DEFAULTS.sweepMs } = options;
     const { role = 'all' } = options;
     if (!ROLES.includes(role)) {

@@ -6,7 +6,9 @@ import {
   type Logger,
 } from '@agent-orchestrator/core';
 import { z } from 'zod';
-import type { ClientIdentity, Identities, ServiceCredential } from '../identities.js';
+import type { Authenticator } from '../authenticator.js';
+import type { ClientIdentity, ServiceCredential } from '../identities.js';
+import { describeThrown } from '../describe-thrown.js';
 import { readJsonBody } from './body.js';
 import { bearerToken, challenge, identify } from './credentials.js';
 import type { NeutralAnswer, NeutralHandler, NeutralRequest } from './neutral-request.js';
@@ -16,7 +18,7 @@ import type { RouteLabel, Router } from './router.js';
 
 export interface HandlerParts {
   readonly router: Router;
-  readonly identities: Identities;
+  readonly authenticator: Authenticator;
   readonly services: RouteServices;
   readonly logger: Logger;
   /** Hears of each answer: of which route, its status, and how long it took. */
@@ -57,15 +59,14 @@ async function answerOrProblem(
 ): Promise<NeutralAnswer> {
   try {
     if (parts.services.stopping.aborted) throw shuttingDown();
-    return await dispatch(parts, request);
+    return await dispatch(parts, request, correlationId);
   } catch (error) {
     const known = asKnown(error, parts.services.stopping);
     if (known.code === 'internal_error') {
       parts.logger.error('a request failed inside', {
         correlation_id: correlationId,
         method: request.method,
-        error:
-          error instanceof Error ? (error.stack ?? error.message) : 'something that is no Error was thrown',
+        error: describeThrown(error),
       });
     }
     const hadToken = request.headers['authorization'] !== undefined;
@@ -84,7 +85,11 @@ function shuttingDown(): OrchestratorError {
   return new OrchestratorError('not_running', 'the server is shutting down', { retryAfterMs: 1_000 });
 }
 
-async function dispatch(parts: HandlerParts, request: NeutralRequest): Promise<NeutralAnswer> {
+async function dispatch(
+  parts: HandlerParts,
+  request: NeutralRequest,
+  correlationId: string,
+): Promise<NeutralAnswer> {
   const [path, query] = splitPath(request.path);
   const match = parts.router.match(request.method, path);
   if (match.found === 'nothing') throw new OrchestratorError('not_found', 'there is no such route');
@@ -93,7 +98,7 @@ async function dispatch(parts: HandlerParts, request: NeutralRequest): Promise<N
     return problemAnswer(error, { status: 405, headers: { allow: match.allow } });
   }
   const { route, params } = match;
-  const caller = await callerOf(parts, route, request);
+  const caller = await callerOf(parts, { route, request, correlationId });
   const body = await bodyOf(route, request);
   const idempotencyKey = idempotencyKeyOf(route, request);
   const context: AnyRouteContext = {
@@ -109,9 +114,12 @@ async function dispatch(parts: HandlerParts, request: NeutralRequest): Promise<N
 }
 
 async function callerOf(
-  { identities, services }: HandlerParts,
-  route: Route,
-  request: NeutralRequest,
+  { authenticator, services }: HandlerParts,
+  {
+    route,
+    request,
+    correlationId,
+  }: { readonly route: Route; readonly request: NeutralRequest; readonly correlationId: string },
 ): Promise<{
   readonly token: string;
   readonly caller?: ClientIdentity | ServiceCredential;
@@ -119,7 +127,8 @@ async function callerOf(
 }> {
   if (route.who === 'public') return { token: '' };
   const token = bearerToken(request.headers['authorization']);
-  const caller = await identify(identities, token, route.who);
+  const ids = { correlation_id: correlationId };
+  const caller = await identify(authenticator, { token, kind: route.who, ids });
   const tenant = caller.kind === 'client' ? { tenant: services.orchestrator.tenant(caller.tenant) } : {};
   return { token: token ?? '', caller, ...tenant };
 }
