@@ -12,7 +12,7 @@ import { describeThrown } from '../describe-thrown.js';
 import { readJsonBody } from './body.js';
 import { bearerToken, challenge, identify } from './credentials.js';
 import type { NeutralAnswer, NeutralHandler, NeutralRequest } from './neutral-request.js';
-import { problemAnswer, unexpected } from './problem.js';
+import { HttpRefusal, problemAnswer, unexpected } from './problem.js';
 import type { AnyRouteContext, Route, RouteServices } from './route.js';
 import type { RouteLabel, Router } from './router.js';
 
@@ -45,11 +45,21 @@ export function createHandler(parts: HandlerParts): NeutralHandler {
     const answer = await answerOrProblem(parts, request, correlationId);
     const label = parts.router.label(request.method, splitPath(request.path)[0]);
     parts.answered(label, answer.status, (performance.now() - began) / 1_000);
-    return {
-      ...answer,
-      headers: { ...SECURITY_HEADERS, ...answer.headers, 'x-correlation-id': correlationId },
+    const headers = {
+      ...SECURITY_HEADERS,
+      ...answer.headers,
+      ...(typeof answer.body === 'string' && { 'content-length': String(Buffer.byteLength(answer.body)) }),
+      'x-correlation-id': correlationId,
     };
+    if (request.method !== 'HEAD') return { ...answer, headers };
+    await discard(answer.body);
+    return { status: answer.status, headers };
   };
+}
+
+/** HEAD is answered as GET is, without the body (RFC 9110, 9.3.2): a stream that nobody has begun to read is ended. */
+async function discard(body: NeutralAnswer['body']): Promise<void> {
+  if (typeof body === 'object') await body[Symbol.asyncIterator]().return?.();
 }
 
 async function answerOrProblem(
@@ -94,8 +104,8 @@ async function dispatch(
   const match = parts.router.match(request.method, path);
   if (match.found === 'nothing') throw new OrchestratorError('not_found', 'there is no such route');
   if (match.found === 'path') {
-    const error = new OrchestratorError('invalid_request', `expected the method ${match.allow}, got another`);
-    return problemAnswer(error, { status: 405, headers: { allow: match.allow } });
+    const message = `expected the method ${match.allow}, got another`;
+    throw new HttpRefusal(405, message, { headers: { allow: match.allow } });
   }
   const { route, params } = match;
   const caller = await callerOf(parts, { route, request, correlationId });
