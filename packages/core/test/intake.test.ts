@@ -223,6 +223,26 @@ describe('the gateway', () => {
     await expect(h.orchestrator.gateway.job(foreign)).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  it('gives up a call that ended in the same moment without an error of its own', async () => {
+    const { gateway, registry } = h.orchestrator;
+    const stop = new AbortController();
+    const wait = registry.wait.bind(registry);
+    registry.wait = async (params) => {
+      await receive(completed({ data: 'helped' }));
+      const task = await wait({ tenantId: params.tenantId, taskId: params.taskId });
+      stop.abort();
+      return task;
+    };
+    const request = {
+      from: { service: 'asker' },
+      tenant_id: 'acme',
+      service: 'slow',
+      operation: 'help',
+      input: {},
+    };
+    await expect(gateway.call(request, { signal: stop.signal })).resolves.toBe('helped');
+  });
+
   it('keeps an outcome for a service that is reconnecting', async () => {
     const request = {
       from: { service: 'asker' },

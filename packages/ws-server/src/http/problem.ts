@@ -11,6 +11,8 @@ export interface Problem {
   /** What the server's log has this under; only where there is something to look up. */
   readonly correlation_id?: string;
   readonly errors?: readonly Issue[];
+  /** Of a 409 for a task that has ended otherwise: how. */
+  readonly task_status?: string;
 }
 
 /** A request that HTTP has a status for which no code has, such as 415. Its code is `invalid_request`. */
@@ -45,6 +47,7 @@ export function problemAnswer(
   const refusal = error instanceof HttpRefusal ? error : undefined;
   const status = refusal?.status ?? meaning.status;
   const problem: Problem = {
+    ...error.details,
     type: `urn:agent-orchestrator:error:${error.code}`,
     title: meaning.title,
     status,
