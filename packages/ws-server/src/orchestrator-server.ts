@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Orchestrator, OrchestratorError } from '@agent-orchestrator/core';
+import { type Orchestrator, OrchestratorError, systemClock } from '@agent-orchestrator/core';
 import type { WebSocket } from 'ws';
 import { Authenticator } from './authenticator.js';
 import { ClientConnection } from './client-socket/client-connection.js';
@@ -283,9 +283,9 @@ async function withinGrace(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, graceMs);
+    const cancel = systemClock.after(graceMs, done);
     function done() {
-      clearTimeout(timer);
+      cancel();
       signal?.removeEventListener('abort', done);
       resolve();
     }
