@@ -33,16 +33,22 @@ export class Authenticator {
     this.#parts = parts;
   }
 
-  async authenticate(token: string, ids: CheckIds): Promise<Authentication> {
+  /** @param unknown what a caller is told whose token is not known. */
+  async authenticate(
+    token: string,
+    ids: CheckIds,
+    unknown = 'the token is not known',
+  ): Promise<Authentication> {
+    const refused = { answer: 'refused', error: new OrchestratorError('unauthorized', unknown) } as const;
     try {
       const returned = await this.#ask(token);
-      if (returned === undefined) return refused();
+      if (returned === undefined) return refused;
       const read = readIdentity(returned);
       if (typeof read !== 'string') return { answer: 'identified', identity: read };
       this.#reportOnce(read, ids);
-      return refused();
+      return refused;
     } catch (error) {
-      return this.#failed(error, token, ids);
+      return this.#failed(error, token, ids) ?? refused;
     }
   }
 
@@ -65,13 +71,14 @@ export class Authenticator {
     }
   }
 
-  #failed(thrown: unknown, token: string, ids: CheckIds): Authentication {
+  /** `undefined` for a foreign error. */
+  #failed(thrown: unknown, token: string, ids: CheckIds): Authentication | undefined {
     const { logger } = this.#parts;
     const said = describeThrown(thrown).split(token).join('[token]');
     const error = asOurs(thrown);
     if (!error) {
       logger.warn('authenticate() failed: the caller counts as not authenticated', { ...ids, error: said });
-      return refused();
+      return undefined;
     }
     if (!error.retryable && ERROR_CODES[error.code].status !== 503) return { answer: 'refused', error };
     logger.error('a credential could not be checked', { ...ids, code: error.code, error: said });
@@ -83,10 +90,6 @@ export class Authenticator {
     this.#reported.add(problem);
     this.#parts.logger.error(`authenticate() returned no identity: ${problem}`, ids);
   }
-}
-
-function refused(): Authentication {
-  return { answer: 'refused', error: new OrchestratorError('unauthorized', 'the token is not known') };
 }
 
 /** What may be shown of an `OrchestratorError`. A host may throw a proxy, of which each of these questions may throw. */

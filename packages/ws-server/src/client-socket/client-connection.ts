@@ -147,11 +147,13 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
   async #enter(token: string | undefined): Promise<void> {
     this.#checking = true;
     this.#socket.greeted();
+    const unknown = 'expected an API key or a ticket that is known';
     if (token === undefined) {
-      this.#turnAway('expected an API key or a ticket that is known');
+      this.#turnAway(unknown);
       return;
     }
-    const result = await this.#parts.authenticator.authenticate(token, { connection_id: this.#id });
+    const ids = { connection_id: this.#id };
+    const result = await this.#parts.authenticator.authenticate(token, ids, unknown);
     if (result.answer !== 'identified') this.#socket.close(closeFor(result), result.error.message);
     else if (result.identity.kind === 'client') this.#admit(result.identity, token);
     else this.#socket.close(CLOSE.forbidden, 'expected an API key, got another kind of credential');

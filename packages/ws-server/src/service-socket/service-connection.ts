@@ -104,7 +104,7 @@ export class ServiceConnection implements FrameHandler {
     this.#checking = true;
     this.#socket.greeted();
     const ids = { connection_id: this.#id, ...(name !== undefined && { service: name }) };
-    const result = await this.#parts.authenticator.authenticate(token, ids);
+    const result = await this.#parts.authenticator.authenticate(token, ids, 'the service token is not known');
     if (result.answer === 'unavailable') this.#socket.close(CLOSE.overloaded, result.error.message);
     else if (result.answer === 'refused') this.#refuse(result.error.message, closeFor(result));
     else if (result.identity.kind !== 'service')
