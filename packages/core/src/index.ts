@@ -31,9 +31,11 @@ export {
   type ServiceCall,
   serviceCallSchema,
   ServiceReply,
-  type Usage,
-  usageSchema,
 } from './protocol/service-call.js';
+export { readUsage, type Usage } from './protocol/usage.js';
+export { cutPosition, cutText, cutToBytes } from './protocol/text.js';
+export { readRetryAfter } from './protocol/retry-after.js';
+export { messageOf } from './protocol/thrown.js';
 export {
   type Ack,
   ACK_OUTCOMES,

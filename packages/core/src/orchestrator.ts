@@ -120,7 +120,7 @@ export class Orchestrator implements AsyncDisposable {
       logger.warn(text, { service });
       storage.tell?.('breaker_opened', text, { service });
     };
-    const caller = new ServiceCaller({ clock, random, opened });
+    const caller = new ServiceCaller({ clock, random, logger, opened });
     const ports = { storage, clock, random, logger, caller };
     this.role = role;
     this.#clock = clock;

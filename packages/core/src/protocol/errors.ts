@@ -1,3 +1,6 @@
+import { cutText } from './text.js';
+import { messageOf, saysRetryable } from './thrown.js';
+
 /** What a code means wherever it appears: the HTTP status, and whether trying the same again may help. */
 interface ErrorMeaning {
   readonly status: number;
@@ -106,7 +109,5 @@ export function toTaskError(error: unknown, fallback: ErrorCode = 'internal_erro
   if (error instanceof OrchestratorError) {
     return { code: error.code, message: error.message, retryable: error.retryable };
   }
-  const message = error instanceof Error ? error.message : String(error);
-  const retryable = (error as { retryable?: unknown } | null)?.retryable === true;
-  return { code: fallback, message: message.slice(0, 2000), retryable };
+  return { code: fallback, message: cutText(messageOf(error), 2_000), retryable: saysRetryable(error) };
 }

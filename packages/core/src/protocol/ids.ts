@@ -16,8 +16,18 @@ export const nameSchema = z
 /** Types of tasks: a name or an id, so that a workflow may be called `support-v2`. */
 export const taskTypeSchema = idSchema;
 export const uuidSchema = z.string().toLowerCase().regex(UUID_V4, 'expected a UUID v4');
-/** The service's own name for a call: any string of 1 to 200 characters. */
-export const jobIdSchema = z.string().min(1).max(200);
+/**
+ * Names that others choose, of jobs and messages: any text of 1 to 200 characters without control characters. A lone
+ * surrogate becomes U+FFFD.
+ */
+export const foreignIdSchema = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^\P{Cc}*$/u, 'expected no control characters')
+  .transform((id) => id.toWellFormed());
+/** The service's own name for a call. */
+export const jobIdSchema = foreignIdSchema;
 
 const HEX = Buffer.from('0123456789abcdef');
 /** Where the digits of each byte stand in a UUID. */

@@ -1,4 +1,5 @@
 import {
+  cutText,
   JsonRefusedError,
   type JsonValue,
   MAX_RESULT_BYTES,
@@ -96,7 +97,8 @@ function refuseLength(bytes: number): void {
 
 function unexpectedForm(path: string, expected: string, got: string): OrchestratorError {
   const what = path || 'the body';
-  return new OrchestratorError('invalid_request', `${what}: expected ${expected}, got ${got.slice(0, 100)}`, {
-    issues: [{ path, expected, got: got.slice(0, 100) }],
+  const shown = cutText(got, 100);
+  return new OrchestratorError('invalid_request', `${what}: expected ${expected}, got ${shown}`, {
+    issues: [{ path, expected, got: shown }],
   });
 }

@@ -1,3 +1,4 @@
+import { cutToBytes } from '@agent-orchestrator/core';
 import type { Authentication } from '../authenticator.js';
 
 /** Why a socket is closed. 1001 to 1013 are of RFC 6455 and the IANA registry, 44xx are the project's own. */
@@ -23,7 +24,5 @@ const MAX_REASON_BYTES = 123;
 
 /** A reason, cut to what a close frame holds without cutting a character. */
 export function closeReason(text: string): string {
-  let reason = text;
-  while (Buffer.byteLength(reason) > MAX_REASON_BYTES) reason = reason.slice(0, -1);
-  return reason;
+  return cutToBytes(text, MAX_REASON_BYTES);
 }
