@@ -8,6 +8,6 @@ export function describeThrown(thrown: unknown): string {
     const stack: unknown = thrown instanceof Error ? thrown.stack : undefined;
     return cutText(typeof stack === 'string' ? stack : messageOf(thrown), MAX_LENGTH);
   } catch {
-    return messageOf(undefined);
+    return 'something that cannot be shown was thrown';
   }
 }

@@ -57,7 +57,7 @@ export function createHandler(parts: HandlerParts): NeutralHandler {
   };
 }
 
-/** HEAD is answered as GET is, without the body (RFC 9110, 9.3.2): a stream that nobody has begun to read is ended. */
+/** HEAD is answered as GET is, without the body (RFC 9110, 9.3.2): a stream is ended before it begins. */
 async function discard(body: NeutralAnswer['body']): Promise<void> {
   if (typeof body === 'object') await body[Symbol.asyncIterator]().return?.();
 }
