@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseJson, validate } from '@agent-orchestrator/core';
+import { cutText, parseJson, validate } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { mediaTypeOf } from './ingestion/media-type.js';
 
@@ -170,5 +170,5 @@ function has(text: string, part: string): boolean {
 
 function beginning(text: string): string {
   const line = text.replaceAll(/\s+/g, ' ');
-  return line.length > 90 ? `${line.slice(0, 90)}…` : line;
+  return cutText(line, 90, '…');
 }

@@ -90,6 +90,39 @@ test('plain text is cut at blank lines', () => {
   expect(chunks.at(-1)?.text.endsWith('end')).toBe(true);
 });
 
+describe('characters of two units', () => {
+  const PAIR = '\u{1f600}';
+
+  test.each(['text/plain', 'text/markdown', 'text/html'] as const)('are never cut in %s', (mediaType) => {
+    for (const shift of ['', 'x']) {
+      for (const count of [400, 900, 3_000, 12_000]) {
+        const chunks = chunksOf(`${shift}${PAIR.repeat(count)}`, mediaType);
+        const bad = chunks.filter(({ text }) => !text.isWellFormed() || text.includes('\ufffd'));
+        expect([shift, count, bad.length, chunks.length > 0]).toEqual([shift, count, 0, true]);
+        expect(chunks.map(({ text }) => text).join('')).toBe(`${shift}${PAIR.repeat(count)}`);
+      }
+    }
+  });
+
+  test('are never cut, wherever they stand in whatever text', () => {
+    const unit = fc.constantFrom(PAIR, 'a', '. ', '\n', '\n\n', '\n# ', ' ', '`'.repeat(3), '<', '|');
+    fc.assert(
+      fc.property(fc.string({ unit, minLength: 200, maxLength: 3_000 }), (text) => {
+        for (const { text: chunk, heading } of chunksOf(text, 'text/markdown')) {
+          expect(chunk.isWellFormed() && !chunk.includes('\ufffd')).toBe(true);
+          expect(heading.every((title) => title.isWellFormed())).toBe(true);
+        }
+      }),
+    );
+  });
+
+  test('whose half alone is there become U+FFFD', () => {
+    expect(chunksOf('half \ud83d of it', 'text/plain')[0]?.text).toBe('half \ufffd of it');
+    const html = chunksOf('<p>half &#xd83d; of it</p>', 'text/html');
+    expect(html.every(({ text }) => text.isWellFormed())).toBe(true);
+  });
+});
+
 describe('HTML', () => {
   const page = `<!doctype html><html><head><title>T</title><style>p{}</style></head><body>
     <nav><a href="/">Home</a></nav><h1>Guide &amp; more</h1><p>First   <b>bold</b> text.<br>Next line.</p>

@@ -184,7 +184,9 @@ describe('tasks and sessions', () => {
     const shown = await run('tasks', 'show', id);
     expect(JSON.parse(shown.stdout)).toMatchObject({ task_id: id, status: 'completed' });
     expect(records((await run('tasks', 'show', id, '--json')).stdout)).toHaveLength(1);
-    expect((await run('tasks', 'cancel', id)).stdout).toBe(`task ${id} is completed\n`);
+    const refused = await run('tasks', 'cancel', id);
+    expect([refused.code, refused.stdout]).toEqual([1, '']);
+    expect(refused.stderr).toContain(`task ${id} has ended already: its status is completed`);
     expect((await run('tasks', 'tail', id)).stdout).toBe(`task ${id}: query, completed\n`);
     expect(records((await run('tasks', 'tail', id, '--json')).stdout)).toMatchObject([
       { event: 'subscribed', snapshot: { task: { task_id: id } } },

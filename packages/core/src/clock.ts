@@ -6,25 +6,18 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void;
 }
 
-/** Node's timers take no more: one of 24.9 days would fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** A timer of Node that is set for longer fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, callback) {
-    if (ms <= MAX_TIMER_MS) {
-      const timer = setTimeout(callback, ms);
-      return () => clearTimeout(timer);
-    }
-    // In stretches. An infinite wait never ends by itself.
-    let left = ms;
     let timer: NodeJS.Timeout;
-    const stretch = () => {
-      const next = Math.min(left, MAX_TIMER_MS);
-      left -= next;
-      timer = setTimeout(left > 0 ? stretch : callback, next);
+    const wait = (left: number) => {
+      const part = Math.min(left, LONGEST_TIMER_MS);
+      timer = setTimeout(() => (left > part ? wait(left - part) : callback()), part);
     };
-    stretch();
+    wait(ms);
     return () => clearTimeout(timer);
   },
 };

@@ -30,9 +30,10 @@ export {
   type ServiceCall,
   serviceCallSchema,
   ServiceReply,
-  type Usage,
-  usageSchema,
 } from './protocol/service-call.js';
+export { readUsage, type Usage } from './protocol/usage.js';
+export { cutPosition, cutText, cutToBytes } from './protocol/text.js';
+export { readRetryAfter } from './protocol/retry-after.js';
 export {
   type Ack,
   ACK_OUTCOMES,
@@ -92,7 +93,6 @@ export type { AnnouncedType, WorkerDirectory, WorkerEntry } from './storage/work
 export { mergedContext } from './storage/merged-context.js';
 export { checked, type StoragePorts } from './storage/checked-storage.js';
 export { boundedJson, copyJson, type JsonRule } from './protocol/bounded-json.js';
-export { cutText } from './protocol/text.js';
 export { type Diagnostic, diagnose, messageOf, toTaskError } from './protocol/thrown.js';
 export {
   isFinalState,
@@ -169,7 +169,7 @@ export { concerns, type Following, TenantEvents } from './events/tenant-events.j
 export { Gateway, type GatewayAnswer, type GatewayJob, type GatewayRequest } from './intake/gateway.js';
 export { Intake, type IntakeResult, type ServiceIdentity } from './intake/intake.js';
 export { type ServiceLink, ServiceLinks } from './intake/service-links.js';
-export { type Logger, silentLogger } from './logger.js';
+export { guardedLogger, type Logger, silentLogger } from './logger.js';
 export { type Accepted, GlobalTaskRegistry, type RegistryOptions } from './tasks/global-task-registry.js';
 export type { TaskTypes } from './tasks/new-task.js';
 export { SessionManager } from './sessions/session-manager.js';

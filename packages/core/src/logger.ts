@@ -9,14 +9,26 @@ export interface Logger {
 const nothing = () => {};
 export const silentLogger: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
-/** A host's logger that throws stops nothing: what it was told is lost. */
-export function safeLogger(logger: Logger): Logger {
-  const safely = (level: keyof Logger) => (message: string, fields?: Readonly<Record<string, unknown>>) => {
-    try {
-      logger[level](message, fields);
-    } catch {
-      // There is no better place to say so.
-    }
-  };
-  return { debug: safely('debug'), info: safely('info'), warn: safely('warn'), error: safely('error') };
+const guarded = new WeakSet<Logger>([silentLogger]);
+
+/**
+ * A logger that never throws, around one of the host. A log that fails must not fail the work that it tells of, nor end
+ * the process: what `logger` throws, or rejects with, is dropped.
+ */
+export function guardedLogger(logger: Logger): Logger {
+  if (guarded.has(logger)) return logger;
+  const guard =
+    (level: keyof Logger): Logger[keyof Logger] =>
+    (message, fields) => {
+      try {
+        const returned: unknown = logger[level](message, fields);
+        // An async method of the host may reject.
+        if (typeof returned === 'object' && returned !== null) Promise.resolve(returned).catch(nothing);
+      } catch {
+        // There is nowhere left to say it.
+      }
+    };
+  const safe = { debug: guard('debug'), info: guard('info'), warn: guard('warn'), error: guard('error') };
+  guarded.add(safe);
+  return safe;
 }

@@ -4,7 +4,7 @@ import type { Figures } from './figures.js';
 import { Gateway } from './intake/gateway.js';
 import { Intake } from './intake/intake.js';
 import { ServiceLinks } from './intake/service-links.js';
-import { type Logger, safeLogger, silentLogger } from './logger.js';
+import { guardedLogger, type Logger, silentLogger } from './logger.js';
 import { MemoryStorage } from './memory/memory-storage.js';
 import type { InProcessHub } from './notifier/in-process-transport.js';
 import {
@@ -74,7 +74,7 @@ export class Orchestrator implements AsyncDisposable {
   constructor(options: OrchestratorOptions = {}) {
     const settings = checkOptions(options);
     const { clock = systemClock, random = systemRandom } = options;
-    const logger = safeLogger(options.logger ?? silentLogger);
+    const logger = guardedLogger(options.logger ?? silentLogger);
     const { role, exposeErrors, maxWaiting } = settings;
     const storage: Storage = options.storage ?? new MemoryStorage({ clock, random });
     const opened = (service: string) => {
@@ -82,7 +82,7 @@ export class Orchestrator implements AsyncDisposable {
       logger.warn(text, { service });
       storage.tell?.('breaker_opened', text, { service });
     };
-    const caller = new ServiceCaller({ clock, random, opened });
+    const caller = new ServiceCaller({ clock, random, logger, opened });
     const ports = { storage, clock, random, logger, caller, exposeErrors };
     this.role = role;
     this.#clock = clock;

@@ -51,6 +51,7 @@ class TenantTasks {
     return this.registry.counts({ tenantId: this.tenantId });
   }
 
+  /** The task, which may have a moment left to end. @throws {OrchestratorError} `conflict` if it has ended otherwise. */
   cancel(taskId: string, { reason }: { readonly reason?: string | undefined } = {}): Promise<Task> {
     return this.registry.cancel({ tenantId: this.tenantId, taskId, reason });
   }

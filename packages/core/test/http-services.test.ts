@@ -161,6 +161,56 @@ describe('a call over HTTP', () => {
     expect(({} as { x?: unknown }).x).toBeUndefined();
   });
 
+  it.each([
+    ['a byte order mark', Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from('{"result":"fine"}')])],
+    ['usage of another shape', Buffer.from('{"result":"fine","usage":{"tokens":"15"}}')],
+    ['usage that is no object', Buffer.from('{"result":"fine","usage":[1]}')],
+    ['usage that is null', Buffer.from('{"result":"fine","usage":null}')],
+  ])('keeps the result of an answer with %s', async (_, body) => {
+    handler = (__, ___, response) => void response.writeHead(200).end(body);
+    expect(await run()).toMatchObject({ status: 'completed', result: 'fine' });
+  });
+
+  it('refuses an answer that is not UTF-8, and reads the status of a failure that is not', async () => {
+    const latin1 = Buffer.from('{"result":"caf\xe9"}', 'latin1');
+    handler = (_, __, response) => void response.writeHead(200).end(latin1);
+    expect((await run()).error).toMatchObject({
+      code: 'invalid_response',
+      message: "remote's answer: expected UTF-8, got something else",
+    });
+    handler = (_, __, response) =>
+      requests.length < 3
+        ? void response.writeHead(503).end(latin1)
+        : json(response, 200, { result: 'third' });
+    expect(await run()).toMatchObject({ result: 'third' });
+  });
+
+  it.each([['x'.repeat(499)], ['x'.repeat(500)], ['\ud83d half']])(
+    'cuts no character of a title',
+    async (start) => {
+      handler = (_, __, response) => json(response, 400, { title: `${start}${'\u{1f600}'.repeat(300)}` });
+      const { message = '' } = (await run()).error ?? {};
+      expect(message.isWellFormed()).toBe(true);
+      expect(message.length).toBeLessThan(700);
+    },
+  );
+
+  it.each([['a\nb'], ['\u0000'], [''], ['x'.repeat(201)]])('refuses the job_id %j', async (job_id) => {
+    handler = (_, __, response) => json(response, 202, { job_id });
+    expect((await run()).error).toMatchObject({ code: 'invalid_response' });
+  });
+
+  it.each(['NaN', '-1', 'Infinity', '1e400', '0x7fffffff', 'soon', ''])(
+    'is sent again soon after a Retry-After of %j',
+    async (header) => {
+      handler = (_, __, response) =>
+        requests.length < 2
+          ? json(response, 503, {}, { 'retry-after': header })
+          : json(response, 200, { result: 2 });
+      expect(await run()).toMatchObject({ result: 2 });
+    },
+  );
+
   it('stops reading an answer without end', async () => {
     let sent = 0;
     handler = (_, __, response) => {

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { accepted, type JsonValue, type ServiceCall } from '../src/index.js';
+import { accepted, type JsonValue, OrchestratorError, type ServiceCall } from '../src/index.js';
 import { type Harness, harness, settled } from './harness.js';
 
 let h: Harness;
@@ -125,8 +125,65 @@ describe('a notification', () => {
 
   it('while the storage is away is to be sent again', async () => {
     await parked();
-    h.storage.journal.report = () => Promise.reject(new Error('gone'));
+    h.storage.journal.report = () => Promise.reject(new OrchestratorError('storage_unavailable', 'gone'));
     expect(await receive(completed())).toMatchObject({ outcome: 'retry_later', retry_after_ms: 1_000 });
+  });
+
+  it.each([
+    ['an error of the storage', new OrchestratorError('internal_error', 'a step failed')],
+    ['a refusal', new OrchestratorError('invalid_request', 'no')],
+    ['a foreign error', new TypeError('the secret inside')],
+  ])('that %s keeps from being stored is not to be sent again, for ever', async (_, error) => {
+    await parked();
+    h.storage.journal.report = () => Promise.reject(error);
+    const result = await receive(completed());
+    expect(result).toMatchObject({
+      outcome: 'invalid',
+      errors: [{ expected: 'a notification that can be stored' }],
+    });
+    expect(JSON.stringify(result)).not.toContain('secret');
+  });
+
+  it.each(['\n', '\u0000', '\u001f', '\u007f', '\u0085'])(
+    'whose message_id or task_id has the control character %j is invalid',
+    async (character) => {
+      await parked();
+      for (const field of ['message_id', 'task_id', 'job_id'] as const) {
+        const older = {
+          event: 'job_completed',
+          service: 'slow',
+          tenant_id: 'acme',
+          job_id: 'job-1',
+          result: 1,
+        };
+        const frame = { ...(field === 'job_id' ? older : completed()), [field]: `a${character}b` };
+        expect(await receive(frame as never)).toMatchObject({
+          outcome: 'invalid',
+          errors: [{ path: field }],
+        });
+      }
+    },
+  );
+
+  it('whose texts are not well-formed is stored well-formed', async () => {
+    const task = await parked();
+    const { task_id, ...rest } = completed();
+    const failed = { ...rest, task_id, event: 'task_failed', message_id: 'm\ud83d', seq: 2 ** 53 - 1 };
+    const data = { error: 'half \ud83d', error_type: '\ude00', retryable: false };
+    expect(await receive({ ...failed, data })).toMatchObject({ outcome: 'applied' });
+    const { error } = await h.ended(task);
+    expect(error?.message).toContain('half \ufffd');
+    expect(error?.message.isWellFormed()).toBe(true);
+  });
+
+  it('of the older form with an error without end is cut', async () => {
+    const task = await parked();
+    const error = { text: '\u{1f600}'.repeat(20_000) };
+    const frame = { event: 'job_failed', service: 'slow', tenant_id: 'acme', job_id: 'job-1', error };
+    expect(await receive(frame)).toMatchObject({ outcome: 'applied' });
+    const { message = '' } = (await h.ended(task)).error ?? {};
+    expect(message.length).toBeLessThan(10_200);
+    expect(message.isWellFormed()).toBe(true);
   });
 });
 
@@ -221,6 +278,26 @@ describe('the gateway', () => {
     });
     const foreign = { ...asker, from: { service: 'other' } };
     await expect(h.orchestrator.gateway.job(foreign)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('gives up a call that ended in the same moment without an error of its own', async () => {
+    const { gateway, registry } = h.orchestrator;
+    const stop = new AbortController();
+    const wait = registry.wait.bind(registry);
+    registry.wait = async (params) => {
+      await receive(completed({ data: 'helped' }));
+      const task = await wait({ tenantId: params.tenantId, taskId: params.taskId });
+      stop.abort();
+      return task;
+    };
+    const request = {
+      from: { service: 'asker' },
+      tenant_id: 'acme',
+      service: 'slow',
+      operation: 'help',
+      input: {},
+    };
+    await expect(gateway.call(request, { signal: stop.signal })).resolves.toBe('helped');
   });
 
   it('keeps an outcome for a service that is reconnecting', async () => {

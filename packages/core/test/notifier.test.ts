@@ -59,6 +59,27 @@ const about = { task_id: 'job-1', tenant_id: 'acme' };
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe('TaskNotifier', () => {
+  it('reports a failure of any kind, in texts that the hub takes', async () => {
+    const hub = new Hub();
+    const service = notifier(hub);
+    const PAIR = '\u{1f600}';
+    const errors: unknown[] = [
+      new Error(`x${PAIR.repeat(10_000)}`),
+      new Error('half \ud83d'),
+      undefined,
+      Object.create(null),
+      { toString: () => null as unknown as string },
+    ];
+    for (const error of errors) await service.notifyTaskFailure({ ...about, error });
+    await service.notifyTaskFailure({ ...about, error: 'no', error_type: PAIR.repeat(300) });
+    for (const { data } of hub.sent as unknown as { data: { error: string; error_type: string } }[]) {
+      expect(data.error.length).toBeLessThanOrEqual(10_000);
+      expect(data.error_type.length).toBeLessThanOrEqual(200);
+      expect([data.error.isWellFormed(), data.error_type.isWellFormed()]).toEqual([true, true]);
+    }
+    expect(hub.sent).toHaveLength(errors.length + 1);
+  });
+
   it('sends the frames of the protocol', async () => {
     const hub = new Hub();
     const service = notifier(hub);

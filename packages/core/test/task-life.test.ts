@@ -153,14 +153,35 @@ describe('cancelling', () => {
     expect(await h.ended(task)).toMatchObject({ status: 'cancelled' });
   });
 
-  it('a task that has ended changes nothing', async () => {
-    h.orchestrator.workflow('quick', () => 'done');
+  it.each([
+    ['completed', (): string => 'done'],
+    [
+      'failed',
+      (): never => {
+        throw new Error('no');
+      },
+    ],
+  ] as const)('a task that has %s is a conflict, and changes nothing', async (status, run) => {
+    h.orchestrator.workflow('quick', run);
     await h.orchestrator.start();
-    const task = await h.acme.tasks.submit({ type: 'quick' });
+    const task = await h.acme.tasks.submit({ type: 'quick', max_attempts: 1 });
     await settled();
     const before = await h.ended(task);
-    expect(await h.acme.tasks.cancel(task.task_id)).toEqual(before);
-    expect(before.status).toBe('completed');
+    await expect(h.acme.tasks.cancel(task.task_id)).rejects.toMatchObject({
+      code: 'conflict',
+      retryable: false,
+      message: expect.stringContaining(status),
+      details: { task_status: status },
+    });
+    expect(await h.ended(task)).toEqual(before);
+  });
+
+  it('a cancelled task again gives it as it is', async () => {
+    await h.orchestrator.start();
+    const task = await h.acme.tasks.submit({ type: 'query', run_at: '2026-02-01T00:00:00Z' });
+    const cancelled = await h.acme.tasks.cancel(task.task_id);
+    expect(cancelled.status).toBe('cancelled');
+    expect(await h.acme.tasks.cancel(task.task_id)).toEqual(cancelled);
   });
 });
 

@@ -7,11 +7,11 @@ import {
   OrchestratorError,
   type OutgoingNotification,
   parseJson,
+  readRetryAfter,
   type TransportOwner,
   validate,
 } from '@agent-orchestrator/core/notifier';
 import { z } from 'zod';
-import { readRetryAfter } from './retry-after.js';
 import { type HubAddressOptions, readHub, timeMs } from './transport-options.js';
 
 export interface HttpTransportOptions extends HubAddressOptions {

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import { MAX_RESULT_BYTES, OrchestratorError } from '@agent-orchestrator/core/notifier';
+import { MAX_RESULT_BYTES, OrchestratorError, readRetryAfter } from '@agent-orchestrator/core/notifier';
 import { WebSocket } from 'ws';
 import { type HubWord, readHubWord, retryAfterOf } from './hub-words.js';
 import type { ConnectionEnd } from './reconnect-plan.js';
-import { readRetryAfter } from './retry-after.js';
 
 export interface HubConnectionOptions {
   readonly url: string;

@@ -1,8 +1,8 @@
+import { readRetryAfter } from '@agent-orchestrator/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { retryAfterOf } from '../src/hub-words.js';
 import { reconnectPlan } from '../src/reconnect-plan.js';
-import { readRetryAfter } from '../src/retry-after.js';
 
 const limits = { reconnectBaseMs: 500, reconnectCapMs: 30_000, refusedRetryMs: 60_000 };
 

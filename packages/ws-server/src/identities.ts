@@ -28,7 +28,15 @@ export type Identity = ClientIdentity | ServiceCredential | OperatorIdentity;
 
 /** Says who a token belongs to. A host with accounts of its own implements this. */
 export interface Identities {
-  /** `undefined` for a token that is not known, or no longer. Asked again at each heartbeat of an open socket. */
+  /**
+   * `undefined` for a token that is not known, or no longer. Asked at every request and hello, and again at each
+   * heartbeat of an open socket.
+   *
+   * An error that is thrown, or that the promise rejects with, counts as not authenticated, and so does a value that is
+   * no identity. An `OrchestratorError` is answered as what it says; a retryable one, such as `service_unavailable`,
+   * means that the token cannot be checked now: 503, close code 1013, and open sockets stay open for three heartbeats in
+   * a row. So does a promise that is not settled within `authenticateTimeoutMs`.
+   */
   authenticate(token: string): Identity | undefined | Promise<Identity | undefined>;
 }
 

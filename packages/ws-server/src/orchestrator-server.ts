@@ -1,12 +1,14 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Orchestrator, OrchestratorError } from '@agent-orchestrator/core';
+import { type Orchestrator, OrchestratorError, systemClock } from '@agent-orchestrator/core';
 import type { WebSocket } from 'ws';
+import { Authenticator } from './authenticator.js';
 import { ClientConnection } from './client-socket/client-connection.js';
+import { describeThrown } from './describe-thrown.js';
 import { FeedDirectory } from './client-socket/feed-directory.js';
 import { createHandler, splitPath } from './http/handler.js';
 import type { HandlesHttp, NeutralHandler } from './http/neutral-request.js';
-import { toNodeHandler } from './http/node-adapter.js';
+import { answering } from './http/node-adapter.js';
 import { Router } from './http/router.js';
 import { HEALTH_ROUTES, ROUTES } from './http/routes/route-table.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
@@ -69,6 +71,8 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     this.#orchestrator = orchestrator;
     this.#settings = readOptions(options);
     const { identities, logger, heartbeatMs, allowedOrigins, maxConnections, serves } = this.#settings;
+    const timeoutMs = this.#settings.authenticateTimeoutMs;
+    const authenticator = new Authenticator({ identities, logger, timeoutMs });
     const tickets = new TicketBooth();
     const metrics = new ServerMetrics(orchestrator);
     this.#metrics = metrics;
@@ -87,20 +91,21 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     this.handler = this.#running.counted(
       createHandler({
         router: this.#router,
-        identities,
+        authenticator,
         services,
         logger,
         answered: (label, status, seconds) => metrics.answered(label, status, seconds),
       }),
     );
-    const doors = serves === 'health' ? [] : this.#doors(tickets);
+    const doors = serves === 'health' ? [] : this.#doors(tickets, authenticator);
     this.#gate = new SocketGate({ allowedOrigins, maxConnections, doors });
   }
 
-  #doors(tickets: TicketBooth): readonly SocketDoor[] {
+  #doors(tickets: TicketBooth, authenticator: Authenticator): readonly SocketDoor[] {
     const { traffic } = this.#metrics;
     const parts = {
       orchestrator: this.#orchestrator,
+      authenticator,
       tickets,
       feeds: this.#feeds,
       traffic,
@@ -194,13 +199,13 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
       headersTimeout: this.#settings.headersTimeoutMs,
       requestTimeout: this.#settings.requestTimeoutMs,
     });
-    const handle = toNodeHandler(this);
+    const handle = answering(this, {}, (error, response) => {
+      this.#settings.logger.error('an answer could not be written', { error: describeThrown(error) });
+      response.destroy();
+    });
     server.on('request', (request, response) => {
       response.once('close', () => this.#closeIdle(server));
-      handle(request, response).catch((error: unknown) => {
-        this.#settings.logger.error('an answer could not be written', { error: String(error) });
-        response.destroy();
-      });
+      void handle(request, response);
     });
     try {
       await listening(server, port, host);
@@ -278,9 +283,9 @@ async function withinGrace(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, graceMs);
+    const cancel = systemClock.after(graceMs, done);
     function done() {
-      clearTimeout(timer);
+      cancel();
       signal?.removeEventListener('abort', done);
       resolve();
     }

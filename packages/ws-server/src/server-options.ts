@@ -1,4 +1,10 @@
-import { type Logger, OrchestratorError, silentLogger } from '@agent-orchestrator/core';
+import {
+  describe,
+  guardedLogger,
+  type Logger,
+  OrchestratorError,
+  silentLogger,
+} from '@agent-orchestrator/core';
 import type { Identities } from './identities.js';
 
 export interface OrchestratorServerOptions {
@@ -12,6 +18,8 @@ export interface OrchestratorServerOptions {
   readonly heartbeatMs?: number;
   /** How long a socket's first frame may take, in milliseconds. Default: 5,000. */
   readonly helloMs?: number;
+  /** How long `identities.authenticate()` may take for one token, in milliseconds. Default: 5,000. */
+  readonly authenticateTimeoutMs?: number;
   /** How long the headers of a request may take, in milliseconds. Default: 10,000. */
   readonly headersTimeoutMs?: number;
   /** How long a whole request may take to come in, in milliseconds. Default: 30,000. */
@@ -23,7 +31,7 @@ export interface OrchestratorServerOptions {
    * beyond is put off: `retry_later`. Default: 500.
    */
   readonly serviceFramesPerSecond?: number;
-  /** Default: says nothing. */
+  /** What it throws is dropped. Default: says nothing. */
   readonly logger?: Logger;
 }
 
@@ -42,15 +50,17 @@ export function readOptions(options: OrchestratorServerOptions): ServerSettings 
     allowedOrigins: new Set((options.allowedOrigins ?? []).map(exactOrigin)),
     heartbeatMs: options.heartbeatMs ?? 15_000,
     helloMs: options.helloMs ?? 5_000,
+    authenticateTimeoutMs: options.authenticateTimeoutMs ?? 5_000,
     headersTimeoutMs: options.headersTimeoutMs ?? 10_000,
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
     maxConnections: options.maxConnections ?? 10_000,
     serviceFramesPerSecond: options.serviceFramesPerSecond ?? 500,
-    logger: options.logger ?? silentLogger,
+    logger: guardedLogger(options.logger ?? silentLogger),
   };
   for (const name of [
     'heartbeatMs',
     'helloMs',
+    'authenticateTimeoutMs',
     'headersTimeoutMs',
     'requestTimeoutMs',
     'maxConnections',
@@ -78,8 +88,11 @@ function admission({
       `serves: expected "everything" or "health", got "${String(serves)}"`,
     );
   }
-  if (identities) return { serves, identities };
-  throw new OrchestratorError('invalid_request', 'identities: expected whom tokens belong to, got nothing');
+  if (typeof identities?.authenticate === 'function') return { serves, identities };
+  throw new OrchestratorError(
+    'invalid_request',
+    `identities: expected an object with authenticate(token), got ${describe(identities)}`,
+  );
 }
 
 function exactOrigin(origin: string): string {

@@ -57,6 +57,21 @@ async function submit(
 }
 
 describe('toNodeHandler', () => {
+  it('cuts a response that the host has answered itself, and does not reject', async () => {
+    const running = await startServer();
+    const handle = toNodeHandler(running.server);
+    const handled: Promise<void>[] = [];
+    const host = createServer((request, response) => {
+      response.writeHead(504);
+      handled.push(handle(request, response));
+    });
+    await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void host.close());
+    const { port } = host.address() as AddressInfo;
+    await expect(fetch(`http://127.0.0.1:${port}/health/live`)).rejects.toThrow();
+    await expect(Promise.all(handled)).resolves.toHaveLength(1);
+  });
+
   it.each([
     ['at the root', {}, '', '/v1'],
     ['behind a body parser', { parses: true }, '', '/v1'],

@@ -1,11 +1,23 @@
 import { connect } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { type ErrorCode, OrchestratorError } from '@agent-orchestrator/core';
 import { describe, expect, it } from 'vitest';
 import { problemAnswer } from '../src/http/problem.js';
 import { ROUTES } from '../src/index.js';
-import { KEYS, startServer, TOKENS } from './running-server.js';
+import { KEYS, type RunningServer, startServer, TOKENS } from './running-server.js';
 
 const TASK = '0b5c9d3e-1111-4222-8333-944455556666';
+
+/** What the server answers to bytes, until it closes the connection. */
+function rawAnswer(running: RunningServer, bytes: string): Promise<string> {
+  const { hostname, port } = new URL(running.url);
+  return new Promise<string>((resolve) => {
+    const socket = connect(Number(port), hostname, () => socket.write(bytes));
+    let answer = '';
+    socket.on('data', (chunk) => (answer += chunk.toString()));
+    socket.on('close', () => resolve(answer));
+  });
+}
 
 function examplePath(path: string): string {
   return path.replace(/\{(\w+)\}/g, (_, name: string) =>
@@ -60,7 +72,7 @@ describe('problems', () => {
     const unknown = await running.ask('GET', '/v2/tasks');
     expect([unknown.status, unknown.body['code']]).toEqual([404, 'not_found']);
     const wrong = await running.ask('DELETE', '/v1/tasks');
-    expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'POST, GET']);
+    expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'POST, GET, HEAD']);
   });
 
   it('keep the inside inside', async () => {
@@ -87,6 +99,9 @@ describe('Retry-After', () => {
     expect(after('rate_limited')).toBe('1');
     expect(after('storage_unavailable', 0)).toBe('1');
     expect(after('session_busy', 2_500)).toBeUndefined();
+    expect(after('rate_limited', Number.NaN)).toBe('1');
+    expect(after('rate_limited', -5)).toBe('1');
+    expect(after('rate_limited', Number.POSITIVE_INFINITY)).toBe(String(31 * 86_400));
   });
 
   it('comes with a full queue', async () => {
@@ -130,13 +145,48 @@ describe('bodies', () => {
     expect((await running.ask('POST', '/v1/tasks')).status).toBe(400);
   });
 
-  it('that are compressed are not unpacked', async () => {
+  it.each(['gzip', 'GZIP', 'br', 'x-gzip', 'zstd', 'identity, gzip', 'nonsense'])(
+    'that are encoded as %s get 415, which names the header and none of the bytes',
+    async (encoding) => {
+      const running = await startServer();
+      const response = await fetch(`${running.url}/v1/tasks`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${KEYS.acme}`,
+          'content-type': 'application/json',
+          'content-encoding': encoding,
+        },
+        body: gzipSync('{"type":"echo"}'),
+      });
+      expect([response.status, response.headers.get('accept-encoding')]).toEqual([415, 'identity']);
+      const text = await response.text();
+      expect(JSON.parse(text)).toMatchObject({
+        code: 'invalid_request',
+        status: 415,
+        errors: [{ path: 'content-encoding', expected: 'identity' }],
+      });
+      expect(text).not.toMatch(/\\u00|\ufffd/);
+    },
+  );
+
+  it.each(['identity', 'Identity', 'identity, identity', ''])(
+    'that are encoded as %j are read',
+    async (e) => {
+      const running = await startServer();
+      const headers = { 'content-encoding': e };
+      expect((await running.ask('POST', '/v1/tasks', { body: { type: 'echo' }, headers })).status).toBe(202);
+    },
+  );
+
+  it('with another transfer coding than chunked get 501', async () => {
     const running = await startServer();
-    const { status } = await running.ask('POST', '/v1/tasks', {
-      body: '{}',
-      headers: { 'content-encoding': 'gzip' },
-    });
-    expect(status).toBe(400);
+    const text = await rawAnswer(
+      running,
+      `POST /v1/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${KEYS.acme}\r\nConnection: close\r\n` +
+        'Content-Type: application/json\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n',
+    );
+    expect(text).toMatch(/^HTTP\/1\.1 501 /);
+    expect(text).toContain('transfer-encoding');
   });
 
   it('past 1 MiB get 413, with or without a length', async () => {
@@ -184,14 +234,7 @@ describe('health', () => {
 describe('raw requests', () => {
   it('that are no HTTP are refused, and the server goes on', async () => {
     const running = await startServer();
-    const { hostname, port } = new URL(running.url);
-    const answer = await new Promise<string>((resolve) => {
-      const socket = connect(Number(port), hostname, () => socket.end('NONSENSE\r\n\r\n'));
-      let text = '';
-      socket.on('data', (chunk) => (text += chunk.toString()));
-      socket.on('close', () => resolve(text));
-    });
-    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(await rawAnswer(running, 'NONSENSE\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /);
     expect((await running.ask('GET', '/health/live')).status).toBe(200);
   });
 });

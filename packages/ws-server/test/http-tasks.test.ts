@@ -170,6 +170,30 @@ describe('control of a task', () => {
     expect(await running.ended(id)).toMatchObject({ status: 'cancelled' });
   });
 
+  it('cancels again what is cancelled with 200, and answers 409 for what has ended otherwise', async () => {
+    const running = await startServer();
+    const cancelled = await running.submit('approval');
+    await running.ask('POST', `/v1/tasks/${cancelled}/cancel`);
+    await running.ended(cancelled);
+    const again = await running.ask('POST', `/v1/tasks/${cancelled}/cancel`);
+    expect([again.status, again.body['status']]).toEqual([200, 'cancelled']);
+    for (const [type, status] of [
+      ['echo', 'completed'],
+      ['broken', 'failed'],
+    ] as const) {
+      const id = await running.submit(type, {}, { max_attempts: 1 });
+      await running.ended(id);
+      const refused = await running.ask('POST', `/v1/tasks/${id}/cancel`);
+      expect(refused.status).toBe(409);
+      expect(refused.body).toMatchObject({
+        code: 'conflict',
+        status: 409,
+        task_status: status,
+        errors: [{ path: 'status', got: status }],
+      });
+    }
+  });
+
   it('gives a waiting workflow its signal', async () => {
     const running = await startServer();
     const id = await running.submit('approval');

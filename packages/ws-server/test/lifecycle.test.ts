@@ -51,6 +51,9 @@ describe('listen', () => {
   it('refuses options that cannot be meant', () => {
     expect(make({ heartbeatMs: 0 })).toThrow('heartbeatMs');
     expect(make({ helloMs: Number.NaN })).toThrow('helloMs');
+    expect(make({ authenticateTimeoutMs: 2 ** 31 })).toThrow('authenticateTimeoutMs');
+    expect(make({ identities: undefined })).toThrow('identities');
+    expect(make({ identities: {} })).toThrow('identities');
     expect(make({ allowedOrigins: ['*'] })).toThrow('allowedOrigins');
     expect(make({ allowedOrigins: ['https://app.example.com/'] })).toThrow('allowedOrigins');
   });

@@ -16,7 +16,7 @@ describe('Router', () => {
   });
 
   it('knows a path without the method, and says which methods there are', () => {
-    expect(router.match('DELETE', '/v1/tasks')).toEqual({ found: 'path', allow: 'POST, GET' });
+    expect(router.match('DELETE', '/v1/tasks')).toEqual({ found: 'path', allow: 'POST, GET, HEAD' });
     expect(router.match('GET', '/v1/nothing')).toEqual({ found: 'nothing' });
     expect(router.match('GET', '/v1/tasks/')).toEqual({ found: 'nothing' });
     expect(router.match('GET', `/v1/tasks/${TASK}/`)).toEqual({ found: 'nothing' });

@@ -1,4 +1,4 @@
-import { idSchema, jsonObjectSchema, newToken } from '@agent-orchestrator/core';
+import { cutText, idSchema, jsonObjectSchema, newToken } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { operation, type ServiceDefinition } from '../service-definition.js';
 import { refuseBeyond, TenantState } from '../tenant-state.js';
@@ -76,9 +76,6 @@ function summaryOf(earlier: readonly Message[], forgotten: number): string | und
   const asked = earlier
     .filter(({ role }) => role === 'user')
     .slice(-SUMMARY_QUESTIONS)
-    .map(
-      ({ content }) =>
-        `“${content.length > SUMMARY_LENGTH ? `${content.slice(0, SUMMARY_LENGTH)}…` : content}”`,
-    );
+    .map(({ content }) => `“${cutText(content, SUMMARY_LENGTH, '…')}”`);
   return `${count} earlier messages${asked.length > 0 ? `; the user asked ${asked.join(', ')}` : ''}.`;
 }

@@ -1,3 +1,4 @@
+import { cutText } from '@agent-orchestrator/core';
 import { stem } from '../text/stem.js';
 import { fold, isStopWord, wordsOf } from '../text/words.js';
 import type { Embedder } from './embedder.js';
@@ -25,7 +26,7 @@ export class HashedEmbedder implements Embedder {
     const vectors = texts.map((text) => {
       const words = wordsOf(text);
       tokens += words.length;
-      return this.#vectorOf(words.map((word) => fold(word.text.slice(0, MAX_WORD))));
+      return this.#vectorOf(words.map((word) => fold(cutText(word.text, MAX_WORD))));
     });
     return { vectors, tokens };
   }

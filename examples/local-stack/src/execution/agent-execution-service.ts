@@ -1,4 +1,10 @@
-import { type JsonObject, type JsonValue, OrchestratorError, validate } from '@agent-orchestrator/core';
+import {
+  cutText,
+  type JsonObject,
+  type JsonValue,
+  OrchestratorError,
+  validate,
+} from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { withoutRepeat } from '../query/question.js';
 import { type OperationContext, operation, type ServiceDefinition } from '../service-definition.js';
@@ -124,7 +130,7 @@ async function answerFromDocuments(input: RunInput, context: OperationContext): 
     question: message,
     messages: (messages ?? [])
       .slice(-TURNS)
-      .map(({ role, content }) => ({ role, content: content.slice(0, TURN_LENGTH) })),
+      .map(({ role, content }) => ({ role, content: cutText(content, TURN_LENGTH) })),
     ...(agent.collection && { collection: agent.collection }),
     ...(agent.instructions && { instructions: agent.instructions }),
     ...(facts.length > 0 && { facts }),

@@ -1,3 +1,4 @@
+import { cutPosition } from '@agent-orchestrator/core';
 import { linesOf, sentencesOf, type Span } from '../text/sentences.js';
 import { type Block, markdownSections, plainSections, type Section } from './document-blocks.js';
 import { htmlToMarkdown } from './html-text.js';
@@ -24,7 +25,8 @@ const MAX_OVERLAP = 200;
 /** Cuts a document at its headings, then at paragraphs, then at lines or sentences. */
 export function chunksOf(content: string, mediaType: MediaType): Chunk[] {
   const unified = content.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n');
-  const text = mediaType === 'text/html' ? htmlToMarkdown(unified) : unified;
+  // HTML may name half a character by its number.
+  const text = (mediaType === 'text/html' ? htmlToMarkdown(unified) : unified).toWellFormed();
   const sections = mediaType === 'text/plain' ? plainSections(text) : markdownSections(text);
   const chunks: Chunk[] = [];
   for (const section of sections) {
@@ -88,8 +90,10 @@ function piecesOf(line: Span, text: string): Span[] {
     line.end - line.start > MAX_LINE ? [line] : sentencesOf(text.slice(line.start, line.end), line.start);
   return sentences.flatMap((sentence) => {
     const pieces: Span[] = [];
-    for (let start = sentence.start; start < sentence.end; start += MAX_CHUNK) {
-      pieces.push({ start, end: Math.min(sentence.end, start + MAX_CHUNK) });
+    for (let start = sentence.start; start < sentence.end;) {
+      const end = cutPosition(text, Math.min(sentence.end, start + MAX_CHUNK));
+      pieces.push({ start, end });
+      start = end;
     }
     return pieces;
   });

@@ -1,3 +1,4 @@
+import { cutText } from '@agent-orchestrator/core';
 import type { Span } from '../text/sentences.js';
 
 /** A piece of a document that reads as a whole: a paragraph, a list, a table, a code block. */
@@ -123,7 +124,7 @@ class SectionReader {
 }
 
 function summaryIn(line: string): string | undefined {
-  const text = SUMMARY.exec(line.slice(0, MAX_TITLE))?.[1]
+  const text = SUMMARY.exec(cutText(line, MAX_TITLE))?.[1]
     ?.replaceAll(/<[^>]+>/g, '')
     .trim();
   return text === '' ? undefined : text;
@@ -159,8 +160,7 @@ function linesWithPlaces(text: string): Line[] {
 
 /** A heading as it is read: without links, tags, code marks. */
 function plainTitle(title: string): string {
-  return title
-    .slice(0, MAX_TITLE)
+  return cutText(title, MAX_TITLE)
     .replace(/[ \t]#+[ \t]*$/, '')
     .replaceAll(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
     .replaceAll(/!?\[((?:[^[\]]|\[[^\]]*\])*)\]\[[^\]]*\]/g, '$1')

@@ -1,3 +1,4 @@
+import { cutText } from '@agent-orchestrator/core';
 import type { OperationContext } from '../service-definition.js';
 import { termsOf } from '../text/words.js';
 import type { Turn } from './question.js';
@@ -63,5 +64,5 @@ export class ExtractiveWriter implements AnswerWriter {
 export function leadOf(title: string, number: number): string {
   const [document = '', ...headings] = title.split(' › ');
   const name = headings.at(-1) ?? document.split('/').slice(-2).join('/');
-  return `**${name.replaceAll('*', '').slice(0, MAX_LEAD)}** [${number}]`;
+  return `**${cutText(name.replaceAll('*', ''), MAX_LEAD)}** [${number}]`;
 }

@@ -1,4 +1,4 @@
-import { OrchestratorError, validate } from '@agent-orchestrator/core';
+import { cutText, OrchestratorError, validate } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { type OperationContext, operation, type ServiceDefinition } from '../service-definition.js';
 import { TenantState } from '../tenant-state.js';
@@ -141,7 +141,7 @@ async function findingsFor(
 ): Promise<{ findings: Finding[]; hasDocuments: boolean }> {
   const collection = input.collection ?? undefined;
   if (index === undefined || !index.has(collection)) return { findings: [], hasDocuments: false };
-  const question = readQuestion(input.question.slice(0, SEARCHED_LENGTH), input.messages ?? []);
+  const question = readQuestion(cutText(input.question, SEARCHED_LENGTH), input.messages ?? []);
   const vector = await vectorOf(question, context);
   const findings = retrieve(index, question, {
     limit: input.top_k,
@@ -157,7 +157,7 @@ async function vectorOf(
   context: OperationContext,
 ): Promise<readonly number[] | undefined> {
   try {
-    const embedded = await context.call('embedding', 'embed', { texts: [expanded.slice(0, 8_000)] });
+    const embedded = await context.call('embedding', 'embed', { texts: [cutText(expanded, 8_000)] });
     return validate(embeddedSchema, embedded, 'embedding.embed result', 'invalid_response').vectors[0];
   } catch (error) {
     context.signal.throwIfAborted();

@@ -1,3 +1,4 @@
+import { cutText } from '@agent-orchestrator/core';
 import { isCommonStem, isCommonWord } from '../text/common-words.js';
 import { stem } from '../text/stem.js';
 import { fold, type Term, termOfWord, wordsOf } from '../text/words.js';
@@ -144,7 +145,7 @@ function topicOf(messages: readonly Turn[]): string {
   const topic: string[] = [];
   for (const { role, content } of messages.toReversed()) {
     if (role !== 'user') continue;
-    topic.push(content.slice(0, 500));
+    topic.push(cutText(content, 500));
     const standsAlone =
       !GOES_ON.test(content.trim()) && !REFERS_BACK.test(content) && termsWithin(content, 1).length > 1;
     if (standsAlone || topic.length === 3) break;

@@ -1,3 +1,5 @@
+import { cutPosition } from '@agent-orchestrator/core';
+
 /** A part of a text: `text.slice(start, end)`. */
 export interface Span {
   readonly start: number;
@@ -25,7 +27,7 @@ export function sentencesOf(text: string, offset = 0): Span[] {
 function endOfPiece(text: string, start: number): number {
   if (text.length - start <= SEGMENTED) return text.length;
   const blank = text.lastIndexOf(' ', start + SEGMENTED);
-  return blank > start ? blank + 1 : start + SEGMENTED;
+  return blank > start ? blank + 1 : cutPosition(text, start + SEGMENTED);
 }
 
 function addSentences(spans: Span[], text: string, offset: number): void {

@@ -1,3 +1,4 @@
+import { cutText } from '@agent-orchestrator/core';
 import { stem } from './stem.js';
 
 /** Words that say nothing about what a text is about. English, plus the commonest of Spanish. */
@@ -49,7 +50,7 @@ const MAX_WORD = 64;
 
 /** The term of a word; none for a stop word. */
 export function termOfWord(written: string): Term | undefined {
-  const word = written.slice(0, MAX_WORD);
+  const word = cutText(written, MAX_WORD);
   const parts = word.split(/[_-]|(?<=\p{Ll}|\d)(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/u).map(fold);
   const whole = fold(word.replaceAll(/[_-]/g, ''));
   if (whole === '' || isStopWord(whole) || parts.every((part) => part === '' || isStopWord(part)))

@@ -1,4 +1,4 @@
-import { OrchestratorError } from '@agent-orchestrator/core';
+import { cutText, OrchestratorError } from '@agent-orchestrator/core';
 
 /** Longest expression, in characters. */
 const MAX_LENGTH = 2_000;
@@ -76,7 +76,7 @@ export function evaluate(expression: string, variables: Readonly<Record<string, 
   const value = new ExpressionReader(tokensOf(expression), variables).readAll();
   if (Number.isFinite(value)) return value;
   throw calculatorError(
-    `expected a value that is a finite number, got ${value} for "${expression.slice(0, 100)}"`,
+    `expected a value that is a finite number, got ${value} for "${cutText(expression, 100)}"`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { OrchestratorError } from '@agent-orchestrator/core';
+import { cutText, OrchestratorError } from '@agent-orchestrator/core';
 
 const DAY_MS = 86_400_000;
 const FORM = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?Z?)?$/;
@@ -16,7 +16,7 @@ export function parseDate(text: string, now: Date): Date {
   if (text === 'now') return now;
   if (text === 'today') return startOfDay(now);
   const match = FORM.exec(text.trim());
-  if (match === null) throw calendarError(`expected a date such as 2026-01-31, got "${text.slice(0, 60)}"`);
+  if (match === null) throw calendarError(`expected a date such as 2026-01-31, got "${cutText(text, 60)}"`);
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
     .slice(1)
     .map((part) => Number(part ?? 0));

@@ -1,4 +1,4 @@
-import { OrchestratorError } from '@agent-orchestrator/core';
+import { cutText, OrchestratorError } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import { printPage } from '../print/page.js';
 import { printable } from '../terminal.js';
@@ -49,7 +49,7 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
       String(attempt),
       `${finished_at.slice(0, 19)}Z`,
       error?.code ?? '',
-      printable(error?.message ?? '').slice(0, LONGEST),
+      cutText(printable(error?.message ?? ''), LONGEST),
     ],
   });
 }

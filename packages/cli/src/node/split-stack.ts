@@ -1,3 +1,4 @@
+import { cutText } from '@agent-orchestrator/core';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -169,7 +170,7 @@ function addressOf(name: string, child: Child): Promise<string> {
         resolve(readySchema.parse(JSON.parse(line)).url);
       } catch {
         child.kill('SIGKILL');
-        fail(`expected a line that says where it listens, got ${JSON.stringify(line.slice(0, 100))}`);
+        fail(`expected a line that says where it listens, got ${JSON.stringify(cutText(line, 100))}`);
       }
     });
     child.once('error', (error) => {

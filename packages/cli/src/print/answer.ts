@@ -1,3 +1,4 @@
+import { cutText } from '@agent-orchestrator/core';
 import type { JsonValue, Task } from '@agent-orchestrator/core';
 import { printable, type Terminal } from '../terminal.js';
 
@@ -31,7 +32,7 @@ function sourceLine(number: number, { title, quote }: Source, terminal: Terminal
   const passage = printable(quote ?? '')
     .replaceAll(/\s+/g, ' ')
     .trim();
-  const shown = passage.length > 240 ? `${passage.slice(0, 239)}…` : passage;
+  const shown = cutText(passage, 240, '…');
   return ` [${number}] ${terminal.paint('cyan', printable(title ?? 'untitled'))}\n     ${terminal.paint('dim', shown)}`;
 }
 

@@ -1,3 +1,4 @@
+import { cutText } from '@agent-orchestrator/core';
 import type { TaskEvent } from '@agent-orchestrator/core';
 import { printable, type Terminal } from '../terminal.js';
 
@@ -70,5 +71,5 @@ function brief(rest: object): string {
     ([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
   );
   const text = pairs.join(', ');
-  return text.length > 160 ? `${text.slice(0, 159)}…` : text;
+  return cutText(text, 160, '…');
 }

@@ -1,3 +1,4 @@
+import { cutText } from '@agent-orchestrator/core';
 import { printable, type Terminal } from '../terminal.js';
 
 const WIDTH = 28;
@@ -47,7 +48,7 @@ export class ProgressBar {
     const filled = Math.round((this.#done / Math.max(1, this.total)) * WIDTH);
     const bar = `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}`;
     // A line that breaks could not be drawn over.
-    const line = `  ${bar} ${count} ${printable(label)}`.slice(0, this.terminal.columns - 1);
+    const line = cutText(`  ${bar} ${count} ${printable(label)}`, this.terminal.columns - 1);
     this.terminal.stderr.write(`\r\u001B[K${line}`);
     this.#drawn = true;
   }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import {
   type JsonValue,
   Orchestrator,
+  OrchestratorError,
   type ServiceCall,
   type ServiceReply,
   type Task,
@@ -105,8 +106,15 @@ export class CheckHub {
     return taskId;
   }
 
-  cancel(tenant: string, taskId: string): Promise<Task> {
-    return this.#tenant(tenant).tasks.cancel(taskId, { reason: 'nobody waits any more' });
+  /** Whether the task was cancelled; false for one that has ended meanwhile. */
+  async cancel(tenant: string, taskId: string): Promise<boolean> {
+    try {
+      await this.#tenant(tenant).tasks.cancel(taskId, { reason: 'the result is no longer wanted' });
+      return true;
+    } catch (error) {
+      if (error instanceof OrchestratorError && error.code === 'conflict') return false;
+      throw error;
+    }
   }
 
   /** A task as in production: the orchestrator itself sends the call. Resolves when it has ended, or `timeoutMs` is over. */

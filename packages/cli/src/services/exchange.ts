@@ -3,11 +3,13 @@ import { request as httpsRequest } from 'node:https';
 import {
   acceptedSchema,
   answeredSchema,
+  cutText,
   JsonRefusedError,
   type JsonValue,
   MAX_RESULT_BYTES,
   OrchestratorError,
   parseJson,
+  readUsage,
   type Usage,
   validate,
 } from '@agent-orchestrator/core';
@@ -94,7 +96,7 @@ export function answerOf(exchange: Exchange): Answer {
       return { kind: 'job', jobId: validate(acceptedSchema, body, 'the body of the 202').job_id };
     }
     const { result, usage } = validate(answeredSchema, body, 'the body of the 200');
-    return { kind: 'result', result, usage };
+    return { kind: 'result', result, usage: readUsage(usage) };
   } catch (error) {
     if (error instanceof JsonRefusedError) {
       return wrong(`${error.reason.replace(/^.*got /, '')} in ${inWords(exchange)}`, 'a body of JSON');
@@ -139,7 +141,7 @@ export function problemCode({ text }: Exchange & { readonly kind: 'answer' }): s
 const SHOWN = 120;
 
 export function shortened(text: string, most = SHOWN): string {
-  return text.length > most ? `${text.slice(0, most)}…` : text;
+  return cutText(text, most, '…');
 }
 
 export function inWords(exchange: Exchange): string {

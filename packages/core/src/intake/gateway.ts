@@ -90,14 +90,17 @@ export class Gateway {
       taskId: answer.job_id,
       signal,
     });
-    if (signal.aborted) {
-      await this.ports.registry.cancel({
-        tenantId: request.tenant_id,
-        taskId: answer.job_id,
-        reason: 'nobody waits for it',
-      });
-    }
+    if (signal.aborted) await this.#giveUp(request.tenant_id, answer.job_id);
     return resultOf(task);
+  }
+
+  /** Cancels a call that is no longer wanted. One that has ended meanwhile needs no cancel. */
+  async #giveUp(tenantId: string, taskId: string): Promise<void> {
+    try {
+      await this.ports.registry.cancel({ tenantId, taskId, reason: 'the caller no longer waits for it' });
+    } catch (error) {
+      if (!(error instanceof OrchestratorError) || error.code !== 'conflict') throw error;
+    }
   }
 
   /** How a job stands; a foreign one looks like an absent one. */

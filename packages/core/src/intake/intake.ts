@@ -1,16 +1,19 @@
 import { type Clock, pause } from '../clock.js';
 import type { Logger } from '../logger.js';
-import { isErrorCode, type Issue, OrchestratorError } from '../protocol/errors.js';
+import { ERROR_CODES, isErrorCode, type Issue, OrchestratorError } from '../protocol/errors.js';
 import type { JsonValue } from '../protocol/json.js';
-import { usageSchema } from '../protocol/service-call.js';
 import {
   ACK_OUTCOMES,
   type AckOutcome,
+  MAX_ERROR_TEXT,
   type Notification,
   notificationSchema,
 } from '../protocol/service-socket.js';
 import { DEFAULTS } from '../protocol/settings.js';
+import { cutText } from '../protocol/text.js';
+import { messageOf } from '../protocol/thrown.js';
 import { validate } from '../protocol/validation.js';
+import { usageOf } from '../services/usage-notice.js';
 import type { Report, ReportAnswer } from '../storage/call-journal.js';
 import type { Storage } from '../storage/storage.js';
 
@@ -66,21 +69,20 @@ export class Intake {
     from: ServiceIdentity,
     options: { readonly holdMs?: number; readonly signal: AbortSignal },
   ): Promise<IntakeResult> {
-    const checked = check(frame);
-    if (!('event' in checked)) return checked;
-    const inScope = from.tenants === undefined || from.tenants.has(checked.tenant_id);
-    if (checked.service !== from.service || !inScope) return { outcome: 'forbidden' };
+    const ids = { service: from.service };
     try {
-      const report = toReport(checked);
+      const checked = check(frame);
+      if (!('event' in checked)) return checked;
+      Object.assign(ids, idsOf(checked));
+      const inScope = from.tenants === undefined || from.tenants.has(checked.tenant_id);
+      if (checked.service !== from.service || !inScope) return { outcome: 'forbidden' };
+      const report = toReport(checked, this.ports.logger);
       return toResult(
         await this.#outlast(report.tenantId, await this.ports.storage.journal.report(report), options),
       );
     } catch (error) {
-      this.ports.logger.error('intake: a notification was not stored', {
-        service: from.service,
-        error: String(error),
-      });
-      return { outcome: 'retry_later', retry_after_ms: RETRY_AFTER_MS };
+      this.ports.logger.error('intake: a notification was not stored', { ...ids, error: messageOf(error) });
+      return isOutage(error) ? { outcome: 'retry_later', retry_after_ms: RETRY_AFTER_MS } : notStored(error);
     }
   }
 
@@ -105,6 +107,28 @@ export class Intake {
   }
 }
 
+/** Whether what failed may work in a while: only then it makes sense to send the same again. */
+function isOutage(error: unknown): boolean {
+  return error instanceof OrchestratorError && ERROR_CODES[error.code].status === 503;
+}
+
+/** Sent again, it would fail again, for ever. */
+function notStored(error: unknown): IntakeResult {
+  const got = error instanceof OrchestratorError ? error.code : 'internal_error';
+  const issue = { path: '', expected: 'a notification that can be stored', got };
+  return {
+    outcome: 'invalid',
+    errors: error instanceof OrchestratorError ? (error.issues ?? [issue]) : [issue],
+  };
+}
+
+/** What the log may have of a notification. */
+function idsOf(frame: Notification): Readonly<Record<string, string | undefined>> {
+  const { tenant_id, message_id } = frame;
+  const job = 'job_id' in frame ? frame.job_id : frame.task_id;
+  return { tenant_id, job_id: job, message_id, call_id: 'call_id' in frame ? frame.call_id : undefined };
+}
+
 function check(frame: JsonValue): Notification | IntakeResult {
   try {
     return validate(notificationSchema, frame, 'notification', 'invalid_message');
@@ -114,7 +138,7 @@ function check(frame: JsonValue): Notification | IntakeResult {
   }
 }
 
-function toReport(frame: Notification): Report {
+function toReport(frame: Notification, logger: Logger): Report {
   const { service, tenant_id: tenantId, message_id: messageId } = frame;
   const common = { service, tenantId, ...(messageId !== undefined && { messageId }) };
   if (frame.event === 'job_completed') {
@@ -125,7 +149,8 @@ function toReport(frame: Notification): Report {
     };
   }
   if (frame.event === 'job_failed') {
-    const message = typeof frame.error === 'string' ? frame.error : JSON.stringify(frame.error);
+    const said = typeof frame.error === 'string' ? frame.error : JSON.stringify(frame.error);
+    const message = cutText(said, MAX_ERROR_TEXT);
     const error = { code: 'service_error', message, retryable: false } as const;
     return { ...common, jobId: frame.job_id, body: { kind: 'outcome', outcome: { ok: false, error } } };
   }
@@ -136,15 +161,15 @@ function toReport(frame: Notification): Report {
     ...(frame.global_task_id !== undefined && { taskId: frame.global_task_id }),
     ...(frame.seq !== undefined && { seq: frame.seq }),
     ...(frame.metadata && { metadata: frame.metadata }),
-    body: bodyOf(frame),
+    body: bodyOf(frame, logger),
   };
 }
 
 function bodyOf(
   frame: Notification & { event: 'task_completed' | 'task_failed' | 'task_status_update' },
+  logger: Logger,
 ): Report['body'] {
-  const usage = usageSchema.safeParse(frame.metadata?.['usage']);
-  const used = usage.success ? { usage: usage.data } : {};
+  const used = usageOf(frame.metadata?.['usage'], logger, { service: frame.service, ...idsOf(frame) });
   switch (frame.event) {
     case 'task_completed':
       return { kind: 'outcome', outcome: { ok: true, value: frame.data }, ...used };

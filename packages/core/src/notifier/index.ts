@@ -31,4 +31,5 @@ export {
   taskFailedSchema,
   type TaskCancel,
 } from '../protocol/service-socket.js';
+export { readRetryAfter } from '../protocol/retry-after.js';
 export { validate } from '../protocol/validation.js';

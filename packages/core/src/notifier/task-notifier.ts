@@ -8,7 +8,16 @@ import {
   MAX_RESULT_BYTES,
   parseJson,
 } from '../protocol/json.js';
-import type { Ack, HubFrame, TaskNotification } from '../protocol/service-socket.js';
+import {
+  type Ack,
+  type HubFrame,
+  MAX_ERROR_TEXT,
+  MAX_ERROR_TYPE,
+  type TaskNotification,
+} from '../protocol/service-socket.js';
+import { saneDelay } from '../protocol/retry-after.js';
+import { cutText } from '../protocol/text.js';
+import { classNameOf, messageOf } from '../protocol/thrown.js';
 import { fullJitter } from '../protocol/full-jitter.js';
 import { validate } from '../protocol/validation.js';
 import { ListenerBoard, type NotifierEvents, type NotifierListener } from './notifier-events.js';
@@ -172,9 +181,11 @@ export class TaskNotifier implements AsyncDisposable {
     },
   ): Promise<Ack> {
     const { error, retryable = false } = about;
-    const message = error instanceof Error ? error.message : String(error);
-    const type = about.error_type ?? (error instanceof Error ? error.constructor.name : 'Error');
-    const data = { error: message.slice(0, 10_000), error_type: type, retryable };
+    const data = {
+      error: cutText(messageOf(error), MAX_ERROR_TEXT),
+      error_type: cutText(about.error_type ?? classNameOf(error), MAX_ERROR_TYPE),
+      retryable,
+    };
     return this.#notify({ event: 'task_failed', ...this.#envelope(about), data });
   }
 
@@ -289,7 +300,7 @@ export class TaskNotifier implements AsyncDisposable {
       const ack = await this.#transport.send(entry.message);
       if (ack.outcome === 'retry_later') {
         // Spread, because everything that was put off at once would come back at once.
-        this.#sendAgain(entry, (ack.retry_after_ms ?? RETRY_LATER_MS) * (1 + Math.random() / 2));
+        this.#sendAgain(entry, (saneDelay(ack.retry_after_ms) ?? RETRY_LATER_MS) * (1 + Math.random() / 2));
         return;
       }
       this.#settle(entry);
@@ -303,7 +314,7 @@ export class TaskNotifier implements AsyncDisposable {
       }
       const { line } = entry;
       if (!line.resting) line.failures += 1;
-      const asked = error instanceof OrchestratorError ? error.retryAfterMs : undefined;
+      const asked = error instanceof OrchestratorError ? saneDelay(error.retryAfterMs) : undefined;
       const { baseMs, capMs } = this.#retry;
       this.#sendAgain(entry, asked ?? fullJitter(CHANCE, line.failures, baseMs, capMs));
     }

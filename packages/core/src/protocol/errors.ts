@@ -71,6 +71,8 @@ export interface OrchestratorErrorOptions {
   readonly issues?: readonly Issue[];
   /** When to come back, in milliseconds. */
   readonly retryAfterMs?: number;
+  /** What else the caller should know, as fields of the problem: such as the `task_status` of a conflict. */
+  readonly details?: Readonly<Record<string, string | number | boolean>>;
 }
 
 /** The base of every error that this project throws on purpose. `message` is safe to show to the caller. */
@@ -80,6 +82,7 @@ export class OrchestratorError extends Error {
   readonly retryable: boolean;
   readonly issues: readonly Issue[] | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly details: OrchestratorErrorOptions['details'];
 
   constructor(code: ErrorCode, message: string, options: OrchestratorErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -87,6 +90,7 @@ export class OrchestratorError extends Error {
     this.retryable = options.retryable ?? ERROR_CODES[code].retryable;
     this.issues = options.issues;
     this.retryAfterMs = options.retryAfterMs;
+    this.details = options.details;
   }
 }
 

@@ -24,15 +24,19 @@ export function textSchema(max: number) {
     .max(max)
     .transform((text) => text.toWellFormed());
 }
-/** Control characters separate what storages put together. */
-// oxlint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u001f\u007f]/;
-/** The same without control characters: a name that something is found by again. */
+/** The same without control characters, which separate what storages put together. */
 export function labelSchema(max: number) {
-  return textSchema(max).refine((text) => !CONTROL.test(text), 'expected a text without control characters');
+  return z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^\P{Cc}*$/u, 'expected no control characters')
+    .transform((text) => text.toWellFormed());
 }
-/** The service's own name for a call: any string of 1 to 200 characters. */
-export const jobIdSchema = labelSchema(200);
+/** Names that others choose, of jobs and messages: any text of 1 to 200 characters without control characters. */
+export const foreignIdSchema = labelSchema(200);
+/** The service's own name for a call. */
+export const jobIdSchema = foreignIdSchema;
 
 const HEX = Buffer.from('0123456789abcdef');
 /** Where the digits of each byte stand in a UUID. */

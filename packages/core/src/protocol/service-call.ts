@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { idSchema, jobIdSchema, nameSchema, uuidSchema } from './ids.js';
 import { type JsonValue, jsonValueSchema } from './json.js';
+import type { Usage } from './usage.js';
+
+export type { Usage } from './usage.js';
 
 /** What the orchestrator sends to a service: the body of `POST {service.url}/{operation}`. */
 export const serviceCallSchema = z.object({
@@ -19,18 +22,8 @@ export const serviceCallSchema = z.object({
 export type AnyJson = ReturnType<typeof JSON.parse>;
 export type ServiceCall = Omit<z.output<typeof serviceCallSchema>, 'input'> & { readonly input: AnyJson };
 
-export const usageSchema = z.object({
-  tokens: z.number().min(0),
-  model: z.string().max(200).default('unknown'),
-});
-/** What a call consumed. `tokens` is a count, `model` names what counted them. */
-export type Usage = z.output<typeof usageSchema>;
-
-/** A service's 200. */
-export const answeredSchema = z.object({
-  result: jsonValueSchema,
-  usage: usageSchema.nullish().transform((usage) => usage ?? undefined),
-});
+/** A service's 200. Of its `usage`, `readUsage` says what is understood. */
+export const answeredSchema = z.object({ result: jsonValueSchema, usage: z.unknown().optional() });
 /** A service's 202: a notification that names this job follows. */
 export const acceptedSchema = z.object({ job_id: jobIdSchema });
 

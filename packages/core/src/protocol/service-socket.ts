@@ -1,9 +1,21 @@
 import { z } from 'zod';
-import { idSchema, jobIdSchema, uuidSchema } from './ids.js';
+import { foreignIdSchema, idSchema, jobIdSchema, uuidSchema } from './ids.js';
 import { type JsonValue, jsonObjectSchema, jsonValueSchema, optionalJsonSchema } from './json.js';
+
+/** The longest text of a failure that a notification may have, and the longest `error_type`. */
+export const MAX_ERROR_TEXT = 10_000;
+export const MAX_ERROR_TYPE = 200;
 
 /** Timestamps without a zone are UTC. */
 const timestampSchema = z.iso.datetime({ offset: true, local: true });
+
+/** A text that is stored: a lone surrogate in it becomes U+FFFD. */
+function textSchema(max: number) {
+  return z
+    .string()
+    .max(max)
+    .transform((text) => text.toWellFormed());
+}
 
 /** First frame of a service. */
 export const serviceHelloSchema = z.object({
@@ -20,7 +32,7 @@ const envelope = {
   timestamp: timestampSchema.optional(),
   metadata: jsonObjectSchema.optional(),
   call_id: uuidSchema.optional(),
-  message_id: z.string().min(1).max(200).optional(),
+  message_id: foreignIdSchema.optional(),
   seq: z.number().int().min(0).optional(),
 };
 
@@ -33,15 +45,15 @@ export const taskFailedSchema = z.object({
   event: z.literal('task_failed'),
   ...envelope,
   data: z.object({
-    error: z.string().max(10_000),
-    error_type: z.string().max(200).optional(),
+    error: textSchema(MAX_ERROR_TEXT),
+    error_type: textSchema(MAX_ERROR_TYPE).optional(),
     retryable: z.boolean().optional(),
   }),
 });
 export const taskStatusUpdateSchema = z.object({
   event: z.literal('task_status_update'),
   ...envelope,
-  data: z.object({ status: z.string().max(200), details: optionalJsonSchema }),
+  data: z.object({ status: textSchema(200), details: optionalJsonSchema }),
 });
 
 const olderForm = {
@@ -49,7 +61,7 @@ const olderForm = {
   job_id: jobIdSchema,
   tenant_id: idSchema,
   agent_id: idSchema.optional(),
-  message_id: z.string().min(1).max(200).optional(),
+  message_id: foreignIdSchema.optional(),
 };
 export const jobCompletedSchema = z.object({
   event: z.literal('job_completed'),

@@ -83,6 +83,12 @@ export function messageOf(thrown: unknown): string {
   return cutText(wordsOf(thrown), MAX_MESSAGE);
 }
 
+/** The name of a thrown error's class; `Error` for what has none. */
+export function classNameOf(thrown: unknown): string {
+  const made = isError(thrown) ? field(thrown, 'constructor') : undefined;
+  return textField(made, 'name') ?? 'Error';
+}
+
 function causesOf(thrown: unknown): string[] {
   const causes: string[] = [];
   const known = new Set<unknown>([thrown]);

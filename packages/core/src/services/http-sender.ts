@@ -1,9 +1,23 @@
 import { type Dispatcher, request } from 'undici';
 import { isErrorCode, OrchestratorError, type TaskError } from '../protocol/errors.js';
 import { JsonRefusedError, type JsonValue, MAX_RESULT_BYTES, parseJson } from '../protocol/json.js';
+import { readRetryAfter } from '../protocol/retry-after.js';
 import { acceptedSchema, answeredSchema } from '../protocol/service-call.js';
+import { cutText } from '../protocol/text.js';
 import { validate } from '../protocol/validation.js';
+import type { Clock } from '../clock.js';
+import type { Logger } from '../logger.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
+import { usageOf } from './usage-notice.js';
+
+export interface HttpPorts {
+  readonly dispatcher: Dispatcher;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The longest title of a service's problem that is kept, in UTF-16 units. */
+const MAX_TITLE = 500;
 
 /** Answers after which the same call is sent again. */
 const PASSING = new Set([408, 425, 429]);
@@ -12,24 +26,28 @@ const PASSING = new Set([408, 425, 429]);
  * `POST {url}/{operation}`. Redirects are not followed, compressed answers not asked for; time and size of the whole
  * answer are limited.
  */
-export async function sendHttp(dispatcher: Dispatcher, outbound: OutboundCall): Promise<SendResult> {
+export async function sendHttp(
+  { dispatcher, clock, logger }: HttpPorts,
+  outbound: OutboundCall,
+): Promise<SendResult> {
   const { service, call, signal } = outbound;
   if (service.in !== 'http') throw new TypeError(`${service.name} is not called over HTTP`);
-  const limit = AbortSignal.timeout(service.timeoutMs);
+  const limit = new AbortController();
+  const cancel = clock.after(service.timeoutMs, () => limit.abort());
   try {
     const response = await request(`${service.url.replace(/\/$/, '')}/${call.operation}`, {
       dispatcher,
       method: 'POST',
       headers: headersOf(outbound, service.token),
       body: JSON.stringify(call),
-      signal: AbortSignal.any([signal, limit]),
+      signal: AbortSignal.any([signal, limit.signal]),
     });
-    const text = await readBody(response.body);
-    return toResult(service.name, response.statusCode, response.headers['retry-after'], text);
+    const body = await readBody(response.body);
+    return toResult(outbound, { ...response, body }, logger);
   } catch (error) {
     if (error instanceof OrchestratorError)
       return failure({ code: error.code, message: error.message, retryable: false });
-    if (limit.aborted) {
+    if (limit.signal.aborted) {
       return again('timeout', `${service.name} has not answered within ${service.timeoutMs} ms`);
     }
     // The text of a network error names hosts and ports of the operator's network: its code says enough.
@@ -38,6 +56,8 @@ export async function sendHttp(dispatcher: Dispatcher, outbound: OutboundCall): 
       'service_unavailable',
       `${service.name} cannot be reached (${typeof code === 'string' ? code : 'no answer'})`,
     );
+  } finally {
+    cancel();
   }
 }
 
@@ -55,7 +75,7 @@ function headersOf({ call, traceparent }: OutboundCall, token: string | undefine
 }
 
 /** @throws {OrchestratorError} `result_too_large` as soon as more than the limit has come. */
-async function readBody(body: Dispatcher.ResponseData['body']): Promise<string> {
+async function readBody(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
@@ -66,63 +86,74 @@ async function readBody(body: Dispatcher.ResponseData['body']): Promise<string> 
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
-function toResult(
-  service: string,
-  status: number,
-  retryAfter: string | string[] | undefined,
-  text: string,
-): SendResult {
-  if (status === 200 || status === 202) return toAnswer(service, status, text);
-  const problem = problemOf(text);
+interface Answer {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Buffer;
+}
+
+function toResult(outbound: OutboundCall, answer: Answer, logger: Logger): SendResult {
+  const { statusCode: status, headers, body } = answer;
+  const { name } = outbound.service;
+  if (status === 200 || status === 202) return toAnswer(outbound, answer, logger);
+  const problem = problemOf(body);
+  const said = problem['title'];
   const title =
-    typeof problem['title'] === 'string' ? problem['title'].slice(0, 500) : `${service} answered ${status}`;
+    typeof said === 'string' && said !== '' ? cutText(said, MAX_TITLE) : `${name} answered ${status}`;
   if (PASSING.has(status) || status >= 500) {
     const code = status === 408 ? 'timeout' : status === 429 ? 'rate_limited' : 'service_unavailable';
-    return again(code, title, retryAfterMs(retryAfter));
+    const retryAfter = headers['retry-after'];
+    return again(code, title, readRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter));
   }
-  if (status < 400) return invalid(`${service}: expected status 200 or 202, got ${status}`);
+  if (status < 400) return invalid(`${name}: expected status 200 or 202, got ${status}`);
   const code = isErrorCode(problem['code']) ? problem['code'] : 'service_error';
   return failure({ code, message: title, retryable: false });
 }
 
-function toAnswer(service: string, status: 200 | 202, text: string): SendResult {
+function toAnswer(
+  { service, call }: OutboundCall,
+  { statusCode, body: bytes }: Answer,
+  logger: Logger,
+): SendResult {
+  const what = `${service.name}'s answer`;
   try {
-    const body = parseJson(text);
-    if (status === 202) {
-      const { job_id } = validate(acceptedSchema, body, `${service}'s answer`, 'invalid_response');
+    const body = parseJson(textOf(bytes));
+    if (statusCode === 202) {
+      const { job_id } = validate(acceptedSchema, body, what, 'invalid_response');
       return { kind: 'answer', answer: { kind: 'accepted', jobId: job_id } };
     }
-    const { result, usage } = validate(answeredSchema, body, `${service}'s answer`, 'invalid_response');
-    return {
-      kind: 'answer',
-      answer: { kind: 'outcome', outcome: { ok: true, value: result }, ...(usage && { usage }) },
-    };
+    const { result, usage } = validate(answeredSchema, body, what, 'invalid_response');
+    const { tenant_id, task_id, call_id } = call;
+    const used = usageOf(usage, logger, { service: service.name, tenant_id, task_id, call_id });
+    return { kind: 'answer', answer: { kind: 'outcome', outcome: { ok: true, value: result }, ...used } };
   } catch (error) {
-    if (error instanceof JsonRefusedError) return invalid(`${service}'s answer: ${error.reason}`);
+    if (error instanceof JsonRefusedError) return invalid(`${what}: ${error.reason}`);
     if (error instanceof OrchestratorError) return invalid(error.message);
     throw error;
   }
 }
 
-function problemOf(text: string): { [key: string]: JsonValue } {
+/** A byte order mark is not part of the text (RFC 8259, 8.1). @throws {JsonRefusedError} for what is not UTF-8. */
+function textOf(bytes: Buffer): string {
   try {
-    const body = parseJson(text);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new JsonRefusedError('expected UTF-8, got something else');
+  }
+}
+
+/** The body of a failure, as far as it can be read: its status has said what matters. */
+function problemOf(bytes: Buffer): { [key: string]: JsonValue } {
+  try {
+    const body = parseJson(new TextDecoder().decode(bytes));
     return typeof body === 'object' && body !== null && !Array.isArray(body) ? body : {};
   } catch (error) {
     if (error instanceof JsonRefusedError) return {};
     throw error;
   }
-}
-
-function retryAfterMs(header: string | string[] | undefined): number | undefined {
-  if (typeof header !== 'string') return undefined;
-  const seconds = Number(header);
-  if (Number.isFinite(seconds)) return Math.max(0, seconds * 1_000);
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
 }
 
 function again(code: TaskError['code'], message: string, retryAfter?: number): SendResult {

@@ -1,11 +1,14 @@
 import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
-import { toTaskError } from '../protocol/thrown.js';
 import { copiedJson } from '../protocol/bounded-json.js';
-import { acceptedSchema, ServiceReply, type Usage } from '../protocol/service-call.js';
+import { jobIdSchema } from '../protocol/ids.js';
+import { ServiceReply } from '../protocol/service-call.js';
+import { toTaskError } from '../protocol/thrown.js';
 import { validate } from '../protocol/validation.js';
 import type { Clock } from '../clock.js';
+import type { Logger } from '../logger.js';
 import { LazyAbort } from '../shared-abort.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
+import { usageOf } from './usage-notice.js';
 
 /** Failures after which the same call may be sent again; all others are the service's last word. */
 const PASSING: ReadonlySet<ErrorCode> = new Set([
@@ -17,9 +20,10 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
 
 /** Calls the function of a service in this process, with the time limit that an HTTP answer has. */
 export async function sendInProcess(
-  clock: Clock,
-  { service, call, signal }: OutboundCall,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  outbound: OutboundCall,
 ): Promise<SendResult> {
+  const { service, call, signal } = outbound;
   if (service.in !== 'process') throw new TypeError(`${service.name} is not in this process`);
   const ended = new LazyAbort();
   let stop: (reason: Error) => void = () => {};
@@ -39,7 +43,7 @@ export async function sendInProcess(
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
-    return toResult(service.name, await Promise.race([service.run(call, ended), stopped]));
+    return toResult(await Promise.race([service.run(call, ended), stopped]), outbound, logger);
   } catch (error) {
     const stored = toTaskError(error, 'service_error');
     const retryAfterMs = error instanceof OrchestratorError ? error.retryAfterMs : undefined;
@@ -51,16 +55,15 @@ export async function sendInProcess(
   }
 }
 
-function toResult(service: string, returned: unknown): SendResult {
-  if (!(returned instanceof ServiceReply)) return answered(service, returned, undefined);
-  if (returned.kind === 'answered') return answered(service, returned.result, returned.usage);
-  const { jobId } = returned;
-  const { job_id } = validate(acceptedSchema, { job_id: jobId }, `${service}'s answer`, 'invalid_response');
-  return { kind: 'answer', answer: { kind: 'accepted', jobId: job_id } };
-}
-
-function answered(service: string, result: unknown, usage: Usage | undefined): SendResult {
-  const rule = { what: `the result of ${service}`, invalid: 'invalid_response' } as const;
-  const outcome = { ok: true, value: copiedJson(result, rule) } as const;
-  return { kind: 'answer', answer: { kind: 'outcome', outcome, ...(usage && { usage }) } };
+function toResult(returned: unknown, { service, call }: OutboundCall, logger: Logger): SendResult {
+  const reply = returned instanceof ServiceReply ? returned : undefined;
+  if (reply?.kind === 'accepted') {
+    const jobId = validate(jobIdSchema, reply.jobId, `${service.name}'s job_id`, 'invalid_response');
+    return { kind: 'answer', answer: { kind: 'accepted', jobId } };
+  }
+  const rule = { what: `the result of ${service.name}`, invalid: 'invalid_response' } as const;
+  const outcome = { ok: true, value: copiedJson(reply ? reply.result : returned, rule) } as const;
+  const { tenant_id, task_id, call_id } = call;
+  const used = usageOf(reply?.usage, logger, { service: service.name, tenant_id, task_id, call_id });
+  return { kind: 'answer', answer: { kind: 'outcome', outcome, ...used } };
 }

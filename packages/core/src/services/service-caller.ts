@@ -1,5 +1,6 @@
 import { Agent } from 'undici';
 import type { Clock } from '../clock.js';
+import { type Logger, silentLogger } from '../logger.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
 import type { ServiceCall } from '../protocol/service-call.js';
@@ -24,13 +25,17 @@ export class ServiceCaller {
   constructor(ports: {
     readonly clock: Clock;
     readonly random: Random;
+    /** Default: silent. */
+    readonly logger?: Logger;
     /** Told of each service that is not called any more for a while, since it failed too often. */
     readonly opened?: (service: string) => void;
   }) {
-    const { clock, random, opened = () => {} } = ports;
+    const { clock, random, logger = silentLogger, opened = () => {} } = ports;
     const stages = [trace, limitConcurrency(), resend(clock, random, this.#breakers, opened)];
     this.#send = throughStages(stages, (call) =>
-      call.service.in === 'http' ? sendHttp(this.#agent, call) : sendInProcess(clock, call),
+      call.service.in === 'http'
+        ? sendHttp({ dispatcher: this.#agent, clock, logger }, call)
+        : sendInProcess({ clock, logger }, call),
     );
   }
 

@@ -7,11 +7,11 @@ import { validate } from '../protocol/validation.js';
 
 /** What holds for a service wherever it runs. */
 interface CallLimits {
-  /** For the whole HTTP answer, or the function in this process. Default 30 s. */
+  /** For the whole HTTP answer, or the function in this process, in whole milliseconds: at most 30 days. Default 30 s. */
   readonly timeoutMs?: number | undefined;
-  /** How long a job may be silent after the 202. Default 60 s. */
+  /** How long a job may be silent after the 202, in whole milliseconds: at most 30 days. Default 60 s. */
   readonly silenceMs?: number | undefined;
-  /** Calls of this process that are under way at once. Default 64. */
+  /** Calls of this process that are under way at once, from 1 on. Default 64. */
   readonly concurrency?: number | undefined;
 }
 
@@ -27,9 +27,11 @@ export interface InProcessServiceSettings extends CallLimits, InProcessService {
 
 export type ServiceSettings = HttpServiceSettings | InProcessServiceSettings;
 
+/** Nothing of a task lasts longer than the longest task may. */
+const durationSchema = z.number().int().min(1).max(DEFAULTS.maxTaskTimeoutMs);
 const limits = {
-  timeoutMs: z.number().int().min(1).default(DEFAULTS.callTimeoutMs),
-  silenceMs: z.number().int().min(1).default(DEFAULTS.callSilenceMs),
+  timeoutMs: durationSchema.default(DEFAULTS.callTimeoutMs),
+  silenceMs: durationSchema.default(DEFAULTS.callSilenceMs),
   concurrency: z.number().int().min(1).default(64),
 };
 

@@ -42,8 +42,7 @@ function inside(thrown: unknown, path: string): unknown {
 
 const NAME = /^[\x21-\x7e]{1,400}$/;
 /** Control characters separate what a storage puts together. */
-// oxlint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u001f\u007f]/;
+const CONTROL = /\p{Cc}/u;
 
 /** An id, a token, a service, an operation: visible ASCII. */
 export const name: Check = (value, path) =>

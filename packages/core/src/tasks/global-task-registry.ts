@@ -20,6 +20,7 @@ import { checkLimit } from '../sessions/session-manager.js';
 import type { Storage } from '../storage/storage.js';
 import type { Explanation, Submission, SubmitAnswer } from '../storage/task-records.js';
 import { AnnouncedTypes } from './announced-types.js';
+import { refuseEndedOtherwise } from './ended-otherwise.js';
 import {
   fromBatchItem,
   fromChatRequest,
@@ -304,7 +305,10 @@ export class GlobalTaskRegistry {
     return (await this.#storage.tasks.counts({ tenantId })).counts;
   }
 
-  /** Ends a task that nobody runs at once; a worker that runs it has the grace of 30 s. A final task stays as it is. */
+  /**
+   * Ends a task that no worker runs at once; a worker that runs it has the grace of 30 s. A cancelled task stays as it is.
+   * @throws {OrchestratorError} `not_found`, `conflict` when it has completed or failed
+   */
   async cancel({
     tenantId,
     taskId,
@@ -319,6 +323,7 @@ export class GlobalTaskRegistry {
       graceMs: DEFAULTS.cancelGraceMs,
     });
     if (cancelled.answer === 'not_found') throw unknownTask(taskId);
+    if (cancelled.answer === 'already_final') refuseEndedOtherwise(cancelled.task);
     return cancelled.task;
   }
 

@@ -4,6 +4,7 @@ import {
   clientHelloSchema,
   formatCursor,
   type JsonValue,
+  newToken,
   type Orchestrator,
   OrchestratorError,
   validate,
@@ -11,10 +12,12 @@ import {
 } from '@agent-orchestrator/core';
 import type { WebSocket } from 'ws';
 import { bearerToken } from '../http/credentials.js';
-import type { ClientIdentity, Identities } from '../identities.js';
+import type { Authenticator } from '../authenticator.js';
+import type { ClientIdentity } from '../identities.js';
 import type { SocketTraffic } from '../metrics/socket-traffic.js';
 import { MinuteBudget, TokenBucket } from '../sockets/budgets.js';
-import { CLOSE } from '../sockets/close-codes.js';
+import { CLOSE, closeFor } from '../sockets/close-codes.js';
+import { CredentialCheck } from '../sockets/credential-check.js';
 import { errorFrame } from '../sockets/error-frame.js';
 import { FrameSocket, type FrameHandler } from '../sockets/frame-socket.js';
 import type { TicketBooth } from '../tickets.js';
@@ -26,7 +29,7 @@ import type { TenantFeed } from './tenant-feed.js';
 
 export interface ClientConnectionParts {
   readonly orchestrator: Orchestrator;
-  readonly identities: Identities;
+  readonly authenticator: Authenticator;
   readonly tickets: TicketBooth;
   readonly feeds: FeedDirectory;
   readonly traffic: SocketTraffic;
@@ -44,7 +47,7 @@ const SLOW_CLOSING_MS = 10_000;
 
 interface Admitted {
   readonly caller: ClientIdentity;
-  readonly token: string;
+  readonly check: CredentialCheck;
   readonly feed: TenantFeed;
   readonly release: () => void;
 }
@@ -54,6 +57,7 @@ interface Admitted {
  * way to it. Every event goes out once a connection, however many of its subscriptions it belongs to.
  */
 export class ClientConnection implements FrameHandler, SubscriptionSink {
+  readonly #id = newToken();
   readonly #parts: ClientConnectionParts;
   readonly #socket: FrameSocket;
   readonly #queue: OutboundQueue;
@@ -101,7 +105,7 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
   }
 
   beat(): void {
-    void this.#checkAgain();
+    this.#admitted?.check.beat();
     const cursor = this.#heartbeatCursor();
     if (cursor !== undefined) this.#queue.control({ event: 'heartbeat', cursor });
   }
@@ -143,21 +147,28 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
   async #enter(token: string | undefined): Promise<void> {
     this.#checking = true;
     this.#socket.greeted();
-    try {
-      const identity = token === undefined ? undefined : await this.#parts.identities.authenticate(token);
-      if (token === undefined || !identity) this.#turnAway('expected an API key or a ticket that is known');
-      else if (identity.kind === 'client') this.#admit(identity, token);
-      else this.#socket.close(CLOSE.forbidden, 'expected an API key, got another kind of credential');
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : 'unknown';
-      this.#parts.logger.error('an API key could not be checked', { error: reason });
-      this.#socket.close(CLOSE.overloaded, 'the credential could not be checked');
+    const unknown = 'expected an API key or a ticket that is known';
+    if (token === undefined) {
+      this.#turnAway(unknown);
+      return;
     }
+    const ids = { connection_id: this.#id };
+    const result = await this.#parts.authenticator.authenticate(token, ids, unknown);
+    if (result.answer !== 'identified') this.#socket.close(closeFor(result), result.error.message);
+    else if (result.identity.kind === 'client') this.#admit(result.identity, token);
+    else this.#socket.close(CLOSE.forbidden, 'expected an API key, got another kind of credential');
   }
 
   #admit(caller: ClientIdentity, token: string): void {
     if (!this.#socket.isOpen) return;
-    this.#admitted = { caller, token, ...this.#parts.feeds.acquire(caller.tenant) };
+    const check = new CredentialCheck({
+      authenticator: this.#parts.authenticator,
+      token,
+      ids: { connection_id: this.#id, tenant_id: caller.tenant },
+      isSame: (identity) => identity.kind === 'client' && identity.tenant === caller.tenant,
+      close: (code, reason) => this.#socket.close(code, reason),
+    });
+    this.#admitted = { caller, check, ...this.#parts.feeds.acquire(caller.tenant) };
     this.#socket.admit();
     for (const frame of this.#early.splice(0)) this.#act(this.#admitted, frame);
   }
@@ -211,14 +222,6 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
       if (position && least && position.epoch === least.epoch && position.seq < least.seq) least = position;
     }
     return least && formatCursor(least);
-  }
-
-  async #checkAgain(): Promise<void> {
-    if (!this.#admitted) return;
-    const { token, caller } = this.#admitted;
-    const identity = await Promise.resolve(this.#parts.identities.authenticate(token)).catch(() => caller);
-    if (identity?.kind === 'client' && identity.tenant === caller.tenant) return;
-    this.#socket.close(CLOSE.unauthorized, 'the credential is no longer valid');
   }
 }
 

@@ -1,4 +1,5 @@
 import {
+  cutText,
   JsonRefusedError,
   type JsonValue,
   MAX_RESULT_BYTES,
@@ -6,16 +7,20 @@ import {
   parseJson,
 } from '@agent-orchestrator/core';
 import type { NeutralRequest } from './neutral-request.js';
+import { HttpRefusal } from './problem.js';
 
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
 /**
  * The JSON body of a request; `undefined` when it has none. Its size is counted while it is read.
  *
- * @throws {OrchestratorError} `payload_too_large` past 1 MiB, `invalid_request` for what is not JSON.
+ * @throws {OrchestratorError} `payload_too_large` past 1 MiB, `invalid_request` for what is not JSON, with status 415 for
+ * what is compressed.
  */
 export async function readJsonBody(request: NeutralRequest): Promise<JsonValue | undefined> {
   if (request.body.kind === 'none') return undefined;
+  // What the host's middleware has parsed, it has also unpacked.
+  if (request.body.kind === 'stream') refuseCodings(request.headers);
   refuseLength(Number(request.headers['content-length'] ?? 0));
   const text =
     request.body.kind === 'parsed' ? asText(request.body.value) : await readText(request.body.chunks);
@@ -23,11 +28,27 @@ export async function readJsonBody(request: NeutralRequest): Promise<JsonValue |
   const type = request.headers['content-type'];
   if (!type || !JSON_TYPE.test(type))
     throw unexpectedForm('content-type', 'application/json', type ?? 'nothing');
-  const encoding = request.headers['content-encoding'];
-  if (encoding && encoding !== 'identity' && request.body.kind === 'stream') {
-    throw unexpectedForm('content-encoding', 'identity', encoding);
-  }
   return parse(text);
+}
+
+/** Bodies are taken as they are: what is compressed is refused before it is read (RFC 9110, 15.5.16). */
+function refuseCodings(headers: NeutralRequest['headers']): void {
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && !onlyHas(encoding, 'identity')) {
+    const { message, issues } = unexpectedForm('content-encoding', 'identity', encoding);
+    throw new HttpRefusal(415, message, {
+      ...(issues && { issues }),
+      headers: { 'accept-encoding': 'identity' },
+    });
+  }
+  const transfer = headers['transfer-encoding'];
+  if (transfer === undefined || onlyHas(transfer, 'chunked')) return;
+  const { message, issues } = unexpectedForm('transfer-encoding', 'chunked', transfer);
+  throw new HttpRefusal(501, message, issues && { issues });
+}
+
+function onlyHas(list: string, wanted: string): boolean {
+  return list.split(',').every((name) => ['', wanted].includes(name.trim().toLowerCase()));
 }
 
 function parse(text: string): JsonValue {
@@ -76,7 +97,8 @@ function refuseLength(bytes: number): void {
 
 function unexpectedForm(path: string, expected: string, got: string): OrchestratorError {
   const what = path || 'the body';
-  return new OrchestratorError('invalid_request', `${what}: expected ${expected}, got ${got.slice(0, 100)}`, {
-    issues: [{ path, expected, got: got.slice(0, 100) }],
+  const shown = cutText(got, 100);
+  return new OrchestratorError('invalid_request', `${what}: expected ${expected}, got ${shown}`, {
+    issues: [{ path, expected, got: shown }],
   });
 }

@@ -1,5 +1,6 @@
 import { idSchema, OrchestratorError, validate } from '@agent-orchestrator/core';
-import type { ClientIdentity, Identities, Identity, ServiceCredential } from '../identities.js';
+import type { Authenticator, CheckIds } from '../authenticator.js';
+import type { ClientIdentity, Identity, ServiceCredential } from '../identities.js';
 
 const BEARER = /^Bearer +(\S{1,8192}) *$/i;
 const NAMES: Readonly<Record<Identity['kind'], string>> = {
@@ -16,12 +17,12 @@ export function bearerToken(header: string | undefined): string | undefined {
 /**
  * Who is calling, if it is the kind of caller that the route is for.
  *
- * @throws {OrchestratorError} `unauthorized` without a token or with an unknown one, `forbidden` for another kind.
+ * @throws {OrchestratorError} `unauthorized` without a token or with an unknown one, `forbidden` for another kind, or what
+ * the host's identities answered, such as `service_unavailable`.
  */
 export async function identify<K extends 'client' | 'service'>(
-  identities: Identities,
-  token: string | undefined,
-  kind: K,
+  authenticator: Authenticator,
+  { token, kind, ids }: { readonly token: string | undefined; readonly kind: K; readonly ids: CheckIds },
 ): Promise<K extends 'client' ? ClientIdentity : ServiceCredential> {
   if (token === undefined) {
     throw new OrchestratorError(
@@ -29,8 +30,9 @@ export async function identify<K extends 'client' | 'service'>(
       `expected "Authorization: Bearer" with ${NAMES[kind]}, got none`,
     );
   }
-  const identity = await identities.authenticate(token);
-  if (!identity) throw new OrchestratorError('unauthorized', 'the token is not known');
+  const result = await authenticator.authenticate(token, ids);
+  if (result.answer !== 'identified') throw result.error;
+  const { identity } = result;
   if (identity.kind !== kind) {
     throw new OrchestratorError('forbidden', `expected ${NAMES[kind]}, got ${NAMES[identity.kind]}`);
   }

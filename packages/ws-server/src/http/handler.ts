@@ -6,17 +6,19 @@ import {
   type Logger,
 } from '@agent-orchestrator/core';
 import { z } from 'zod';
-import type { ClientIdentity, Identities, ServiceCredential } from '../identities.js';
+import type { Authenticator } from '../authenticator.js';
+import type { ClientIdentity, ServiceCredential } from '../identities.js';
+import { describeThrown } from '../describe-thrown.js';
 import { readJsonBody } from './body.js';
 import { bearerToken, challenge, identify } from './credentials.js';
 import type { NeutralAnswer, NeutralHandler, NeutralRequest } from './neutral-request.js';
-import { problemAnswer, unexpected } from './problem.js';
+import { HttpRefusal, problemAnswer, unexpected } from './problem.js';
 import type { AnyRouteContext, Route, RouteServices } from './route.js';
 import type { RouteLabel, Router } from './router.js';
 
 export interface HandlerParts {
   readonly router: Router;
-  readonly identities: Identities;
+  readonly authenticator: Authenticator;
   readonly services: RouteServices;
   readonly logger: Logger;
   /** Hears of each answer: of which route, its status, and how long it took. */
@@ -43,11 +45,21 @@ export function createHandler(parts: HandlerParts): NeutralHandler {
     const answer = await answerOrProblem(parts, request, correlationId);
     const label = parts.router.label(request.method, splitPath(request.path)[0]);
     parts.answered(label, answer.status, (performance.now() - began) / 1_000);
-    return {
-      ...answer,
-      headers: { ...SECURITY_HEADERS, ...answer.headers, 'x-correlation-id': correlationId },
+    const headers = {
+      ...SECURITY_HEADERS,
+      ...answer.headers,
+      ...(typeof answer.body === 'string' && { 'content-length': String(Buffer.byteLength(answer.body)) }),
+      'x-correlation-id': correlationId,
     };
+    if (request.method !== 'HEAD') return { ...answer, headers };
+    await discard(answer.body);
+    return { status: answer.status, headers };
   };
+}
+
+/** HEAD is answered as GET is, without the body (RFC 9110, 9.3.2): a stream is ended before it begins. */
+async function discard(body: NeutralAnswer['body']): Promise<void> {
+  if (typeof body === 'object') await body[Symbol.asyncIterator]().return?.();
 }
 
 async function answerOrProblem(
@@ -57,15 +69,14 @@ async function answerOrProblem(
 ): Promise<NeutralAnswer> {
   try {
     if (parts.services.stopping.aborted) throw shuttingDown();
-    return await dispatch(parts, request);
+    return await dispatch(parts, request, correlationId);
   } catch (error) {
     const known = asKnown(error, parts.services.stopping);
     if (known.code === 'internal_error') {
       parts.logger.error('a request failed inside', {
         correlation_id: correlationId,
         method: request.method,
-        error:
-          error instanceof Error ? (error.stack ?? error.message) : 'something that is no Error was thrown',
+        error: describeThrown(error),
       });
     }
     const hadToken = request.headers['authorization'] !== undefined;
@@ -84,16 +95,20 @@ function shuttingDown(): OrchestratorError {
   return new OrchestratorError('not_running', 'the server is shutting down', { retryAfterMs: 1_000 });
 }
 
-async function dispatch(parts: HandlerParts, request: NeutralRequest): Promise<NeutralAnswer> {
+async function dispatch(
+  parts: HandlerParts,
+  request: NeutralRequest,
+  correlationId: string,
+): Promise<NeutralAnswer> {
   const [path, query] = splitPath(request.path);
   const match = parts.router.match(request.method, path);
   if (match.found === 'nothing') throw new OrchestratorError('not_found', 'there is no such route');
   if (match.found === 'path') {
-    const error = new OrchestratorError('invalid_request', `expected the method ${match.allow}, got another`);
-    return problemAnswer(error, { status: 405, headers: { allow: match.allow } });
+    const message = `expected the method ${match.allow}, got another`;
+    throw new HttpRefusal(405, message, { headers: { allow: match.allow } });
   }
   const { route, params } = match;
-  const caller = await callerOf(parts, route, request);
+  const caller = await callerOf(parts, { route, request, correlationId });
   const body = await bodyOf(route, request);
   const idempotencyKey = idempotencyKeyOf(route, request);
   const context: AnyRouteContext = {
@@ -109,9 +124,12 @@ async function dispatch(parts: HandlerParts, request: NeutralRequest): Promise<N
 }
 
 async function callerOf(
-  { identities, services }: HandlerParts,
-  route: Route,
-  request: NeutralRequest,
+  { authenticator, services }: HandlerParts,
+  {
+    route,
+    request,
+    correlationId,
+  }: { readonly route: Route; readonly request: NeutralRequest; readonly correlationId: string },
 ): Promise<{
   readonly token: string;
   readonly caller?: ClientIdentity | ServiceCredential;
@@ -119,7 +137,8 @@ async function callerOf(
 }> {
   if (route.who === 'public') return { token: '' };
   const token = bearerToken(request.headers['authorization']);
-  const caller = await identify(identities, token, route.who);
+  const ids = { correlation_id: correlationId };
+  const caller = await identify(authenticator, { token, kind: route.who, ids });
   const tenant = caller.kind === 'client' ? { tenant: services.orchestrator.tenant(caller.tenant) } : {};
   return { token: token ?? '', caller, ...tenant };
 }

@@ -22,28 +22,53 @@ export interface MountOptions {
 /** A reader of a stream that takes nothing for this long is cut off, in milliseconds. */
 const STALLED_MS = 30_000;
 
-/** For `node:http`, Express, Fastify and everything that hands on Node's own request and response. */
+/**
+ * For `node:http`, Express, Fastify and everything that hands on Node's own request and response. Its promise never
+ * rejects, unless `next` throws: a response that cannot be written, such as one that the host has answered itself, is cut.
+ */
 export function toNodeHandler(server: HandlesHttp, options: MountOptions = {}): NodeHandler {
+  return answering(server, options, (_error, response) => response.destroy());
+}
+
+/** @param failed gets what went wrong while an answer was written, such as a response that has one already. */
+export function answering(
+  server: HandlesHttp,
+  options: MountOptions,
+  failed: (error: unknown, response: ServerResponse) => void,
+): NodeHandler {
   return async (request: HostRequest, response, next) => {
     const { path, prefix } = pathOf(server, request, options.prefix);
     if (next && !server.serves(path)) {
       next();
       return;
     }
-    const gone = new AbortController();
-    response.once('close', () => gone.abort());
-    const answer = await server.handler({
-      method: request.method ?? 'GET',
-      path,
-      prefix,
-      headers: headersOf(request),
-      body: bodyOf(request),
-      signal: gone.signal,
-    });
-    await write(response, answer, gone.signal);
-    // What was refused half-read is read to its end and dropped, so that the caller sees the answer, not a reset.
-    if (!request.readableEnded) request.resume();
+    try {
+      await answer(server, { request, path, prefix }, response);
+    } catch (error) {
+      failed(error, response);
+    }
   };
+}
+
+async function answer(
+  server: HandlesHttp,
+  asked: { readonly request: HostRequest; readonly path: string; readonly prefix: string },
+  response: ServerResponse,
+): Promise<void> {
+  const { request, path, prefix } = asked;
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const answered = await server.handler({
+    method: request.method ?? 'GET',
+    path,
+    prefix,
+    headers: headersOf(request),
+    body: bodyOf(request),
+    signal: gone.signal,
+  });
+  await write(response, answered, gone.signal);
+  // What was refused half-read is read to its end and dropped, so that the caller sees the answer, not a reset.
+  if (!request.readableEnded) request.resume();
 }
 
 /** Under `app.use('/v1', …)` a host cuts the prefix off `url`: the path that is a route of ours is the right one. */

@@ -11,23 +11,43 @@ export interface Problem {
   /** What the server's log has this under; only where there is something to look up. */
   readonly correlation_id?: string;
   readonly errors?: readonly Issue[];
+  /** Of a 409 for a task that has ended otherwise: how. */
+  readonly task_status?: string;
+}
+
+/** A request that HTTP has a status for which no code has, such as 415. Its code is `invalid_request`. */
+export class HttpRefusal extends OrchestratorError {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    status: number,
+    message: string,
+    options: { readonly issues?: readonly Issue[]; readonly headers?: Readonly<Record<string, string>> } = {},
+  ) {
+    const { issues, headers = {} } = options;
+    super('invalid_request', message, issues && { issues });
+    this.status = status;
+    this.headers = headers;
+  }
 }
 
 /** When nothing better is known, come back after this many milliseconds. */
 const DEFAULT_RETRY_AFTER_MS = 1_000;
 
-/** The answer for an error that was thrown on purpose. `status` overrides that of the code. */
+/** The answer for an error that was thrown on purpose. */
 export function problemAnswer(
   error: OrchestratorError,
   options: {
-    readonly status?: number;
     readonly correlationId?: string;
     readonly headers?: Readonly<Record<string, string>>;
   } = {},
 ): NeutralAnswer {
   const meaning = ERROR_CODES[error.code];
-  const status = options.status ?? meaning.status;
+  const refusal = error instanceof HttpRefusal ? error : undefined;
+  const status = refusal?.status ?? meaning.status;
   const problem: Problem = {
+    ...error.details,
     type: `urn:agent-orchestrator:error:${error.code}`,
     title: meaning.title,
     status,
@@ -41,6 +61,7 @@ export function problemAnswer(
     headers: {
       'content-type': 'application/problem+json',
       ...retryAfter(status, error.retryAfterMs),
+      ...refusal?.headers,
       ...options.headers,
     },
     body: JSON.stringify(problem),
@@ -55,8 +76,12 @@ export function unexpected(): OrchestratorError {
   );
 }
 
-/** `Retry-After` in whole seconds, for 429 and 503. */
+/** The longest that a caller is sent away for, in seconds: a month, since a budget may last for one. */
+const MAX_RETRY_AFTER_S = 31 * 24 * 60 * 60;
+
+/** `Retry-After` in whole seconds, for 429 and 503: from 1 to a month, whatever `retryAfterMs` is. */
 export function retryAfter(status: number, retryAfterMs: number | undefined): Record<string, string> {
   if (status !== 429 && status !== 503) return {};
-  return { 'retry-after': String(Math.max(1, Math.ceil((retryAfterMs ?? DEFAULT_RETRY_AFTER_MS) / 1000))) };
+  const ms = retryAfterMs === undefined || Number.isNaN(retryAfterMs) ? DEFAULT_RETRY_AFTER_MS : retryAfterMs;
+  return { 'retry-after': String(Math.min(MAX_RETRY_AFTER_S, Math.max(1, Math.ceil(ms / 1000)))) };
 }

@@ -40,7 +40,7 @@ export interface RouteLabel {
 
 const NO_ROUTE: RouteLabel = { method: 'any', route: 'none' };
 
-/** Finds the route of a method and a path. Literal parts win over parameters. */
+/** Finds the route of a method and a path; that of HEAD is that of GET. Literal parts win over parameters. */
 export class Router {
   readonly #compiled: readonly Compiled[];
 
@@ -66,8 +66,8 @@ export class Router {
     const parts = partsOf(path);
     const compiled = this.#compiled.find((candidate) => fits(candidate.parts, parts));
     if (!compiled) return { found: 'nothing' };
-    const route = compiled.routes.get(method);
-    if (!route) return { found: 'path', allow: [...compiled.routes.keys()].join(', ') };
+    const route = compiled.routes.get(method === 'HEAD' ? 'GET' : method);
+    if (!route) return { found: 'path', allow: methodsOf(compiled).join(', ') };
     return { found: 'route', route, params: paramsOf(compiled.parts, parts) };
   }
 
@@ -76,7 +76,7 @@ export class Router {
     const parts = partsOf(path);
     const compiled = this.#compiled.find((candidate) => fits(candidate.parts, parts));
     if (!compiled) return NO_ROUTE;
-    return { method: compiled.routes.has(method) ? method : 'other', route: compiled.path };
+    return { method: methodsOf(compiled).includes(method) ? method : 'other', route: compiled.path };
   }
 
   /** Whether there is a route of this path, whatever the method. */
@@ -84,6 +84,12 @@ export class Router {
     const parts = partsOf(path);
     return this.#compiled.some((candidate) => fits(candidate.parts, parts));
   }
+}
+
+/** The methods of a path. HEAD goes with GET: RFC 9110, 9.3.2. */
+function methodsOf({ routes }: Compiled): readonly string[] {
+  const methods = [...routes.keys()];
+  return routes.has('GET') ? [...methods, 'HEAD'] : methods;
 }
 
 function partsOf(path: string): readonly string[] {

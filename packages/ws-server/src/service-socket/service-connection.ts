@@ -11,15 +11,17 @@ import {
 } from '@agent-orchestrator/core';
 import type { WebSocket } from 'ws';
 import { bearerToken } from '../http/credentials.js';
-import type { Identities, ServiceCredential } from '../identities.js';
+import type { Authenticator } from '../authenticator.js';
+import type { ServiceCredential } from '../identities.js';
 import type { SocketTraffic } from '../metrics/socket-traffic.js';
-import { CLOSE } from '../sockets/close-codes.js';
+import { CLOSE, closeFor } from '../sockets/close-codes.js';
+import { CredentialCheck } from '../sockets/credential-check.js';
 import { FrameSocket, type FrameHandler } from '../sockets/frame-socket.js';
 import { Inbox } from './inbox.js';
 
 export interface ServiceConnectionParts {
   readonly orchestrator: Orchestrator;
-  readonly identities: Identities;
+  readonly authenticator: Authenticator;
   readonly traffic: SocketTraffic;
   readonly logger: Logger;
   readonly heartbeatMs: number;
@@ -33,8 +35,7 @@ const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
 const MAX_EARLY_FRAMES = 100;
 
 interface Admitted {
-  readonly credential: ServiceCredential;
-  readonly token: string;
+  readonly check: CredentialCheck;
   readonly inbox: Inbox;
   readonly detach: () => void;
 }
@@ -44,6 +45,7 @@ interface Admitted {
  * `Authorization` header), checks the token, and is then open for notifications in and cancels and outcomes out.
  */
 export class ServiceConnection implements FrameHandler {
+  readonly #id = newToken();
   readonly #parts: ServiceConnectionParts;
   readonly #socket: FrameSocket;
   #checking = false;
@@ -76,7 +78,7 @@ export class ServiceConnection implements FrameHandler {
   }
 
   beat(): void {
-    void this.#checkAgain();
+    this.#admitted?.check.beat();
   }
 
   closed(): void {
@@ -101,25 +103,21 @@ export class ServiceConnection implements FrameHandler {
   async #enter(token: string, name?: string): Promise<void> {
     this.#checking = true;
     this.#socket.greeted();
-    try {
-      const identity = await this.#parts.identities.authenticate(token);
-      if (!identity) this.#refuse('the service token is not known');
-      else if (identity.kind !== 'service')
-        this.#refuse('expected a service token, got another kind of credential');
-      else if (name !== undefined && name !== identity.service)
-        this.#refuse('the service token belongs to another service');
-      else this.#admit(identity, token);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : 'unknown';
-      this.#parts.logger.error('a service token could not be checked', { error: reason });
-      this.#socket.close(CLOSE.overloaded, 'the token could not be checked');
-    }
+    const ids = { connection_id: this.#id, ...(name !== undefined && { service: name }) };
+    const result = await this.#parts.authenticator.authenticate(token, ids, 'the service token is not known');
+    if (result.answer === 'unavailable') this.#socket.close(CLOSE.overloaded, result.error.message);
+    else if (result.answer === 'refused') this.#refuse(result.error.message, closeFor(result));
+    else if (result.identity.kind !== 'service')
+      this.#refuse('expected a service token, got another kind of credential');
+    else if (name !== undefined && name !== result.identity.service)
+      this.#refuse('the service token belongs to another service');
+    else this.#admit(result.identity, token);
   }
 
   #admit(credential: ServiceCredential, token: string): void {
     if (!this.#socket.isOpen) return;
-    const { orchestrator, logger, heartbeatMs } = this.#parts;
-    const id = newToken();
+    const { orchestrator, authenticator, logger, heartbeatMs } = this.#parts;
+    const id = this.#id;
     const from = { service: credential.service, ...(credential.tenants && { tenants: credential.tenants }) };
     const inbox = new Inbox({
       intake: orchestrator.intake,
@@ -140,7 +138,14 @@ export class ServiceConnection implements FrameHandler {
       max_payload: MAX_RESULT_BYTES,
     });
     const detach = orchestrator.links.attach({ id, ...from, send: (frame) => this.#push(frame) });
-    this.#admitted = { credential, token, inbox, detach };
+    const check = new CredentialCheck({
+      authenticator,
+      token,
+      ids: { connection_id: id, service: credential.service },
+      isSame: (identity) => identity.kind === 'service' && identity.service === credential.service,
+      close: (code, reason) => this.#socket.close(code, reason),
+    });
+    this.#admitted = { check, inbox, detach };
     logger.info('a service connected', { service: credential.service, connection_id: id });
     for (const frame of this.#early.splice(0)) inbox.take(frame);
   }
@@ -150,19 +155,10 @@ export class ServiceConnection implements FrameHandler {
     if (this.#socket.unsentBytes > MAX_UNSENT_BYTES) this.#socket.close(CLOSE.tooSlow, 'too much is unread');
   }
 
-  async #checkAgain(): Promise<void> {
-    if (!this.#admitted) return;
-    const { token, credential } = this.#admitted;
-    const identity = await Promise.resolve(this.#parts.identities.authenticate(token)).catch(
-      () => credential,
-    );
-    if (identity?.kind === 'service' && identity.service === credential.service) return;
-    this.#socket.close(CLOSE.unauthorized, 'the service token is no longer valid');
-  }
-
-  #refuse(message: string): void {
+  #refuse(message: string, code: number = CLOSE.unauthorized): void {
     this.#checking = true;
-    this.#socket.sendJson({ status: 'unauthorized', code: 'unauthorized', message });
-    this.#socket.close(CLOSE.unauthorized, message);
+    const status = code === CLOSE.forbidden ? 'forbidden' : 'unauthorized';
+    this.#socket.sendJson({ status: 'unauthorized', code: status, message });
+    this.#socket.close(code, message);
   }
 }

@@ -28,7 +28,8 @@ const CLOSING_MS = 2_000;
 
 /**
  * A WebSocket that carries JSON texts. It begins unadmitted, with a deadline and a few bytes for the first frame;
- * `admit()` lifts both and begins the heartbeat: a ping each `heartbeatMs`, and the end if the last was not answered.
+ * `greeted()` lifts both, and `admit()` begins the heartbeat: a ping each `heartbeatMs`, and the end if the last was not
+ * answered.
  */
 export class FrameSocket {
   readonly #socket: WebSocket;
@@ -72,15 +73,14 @@ export class FrameSocket {
     return this.#socket.bufferedAmount;
   }
 
-  /** A credential has come: the limit on what may come before is lifted, the deadline not yet. */
+  /** A credential has come: what may come before it is no longer limited. How long its check takes, is, elsewhere. */
   greeted(): void {
     this.#greeted = true;
+    clearTimeout(this.#helloTimer);
   }
 
-  /** The other side is who it says: no more deadline, heartbeat on. */
+  /** The other side is who it says: heartbeat on. */
   admit(): void {
-    clearTimeout(this.#helloTimer);
-    this.#helloTimer = undefined;
     if (!this.isOpen) return;
     this.#heartbeat = setInterval(() => this.#beat(), this.#options.heartbeatMs);
   }

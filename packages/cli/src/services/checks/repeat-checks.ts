@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Check, failed, type Finding, ok } from '../check.js';
-import { type Answer, answerOf, type Exchange, inWords, isPassing } from '../exchange.js';
+import { type Answer, answerOf, type Exchange, inWords, isPassing, shortened } from '../exchange.js';
 import { contentOf, isOutcome, lateProgress } from '../report.js';
 import type { Call, Subject } from '../subject.js';
 
@@ -69,8 +69,8 @@ function difference(before: Answer, exchange: Exchange): Finding | undefined {
     return isDeepStrictEqual(now.result, before.result)
       ? undefined
       : failed(
-          `the result of before, ${JSON.stringify(before.result).slice(0, 120)}`,
-          `another one, ${JSON.stringify(now.result).slice(0, 120)}`,
+          `the result of before, ${shortened(JSON.stringify(before.result))}`,
+          `another one, ${shortened(JSON.stringify(now.result))}`,
         );
   }
   return failed(

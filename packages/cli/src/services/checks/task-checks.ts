@@ -19,7 +19,8 @@ export const TASK_CHECKS: readonly Check[] = [
       const { task_id, tenant_id } = call.body;
       if (subject.outcomesOf(call).length > 0)
         return skipped('the job had ended before it could be cancelled');
-      await subject.hub.cancel(tenant_id, task_id);
+      const cancelled = await subject.hub.cancel(tenant_id, task_id);
+      if (!cancelled) return skipped('the job had ended before it could be cancelled');
       const found = await goesOn(subject, call, performance.now());
       if (found.verdict === 'skipped') return found;
       if (link.closed) return failed('a connection that stays', 'one that was closed after the task_cancel');

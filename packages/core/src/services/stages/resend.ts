@@ -1,5 +1,6 @@
 import { type Clock, pause } from '../../clock.js';
 import { fullJitter } from '../../protocol/full-jitter.js';
+import { saneDelay } from '../../protocol/retry-after.js';
 import type { Random } from '../../random.js';
 import { Breaker } from '../breaker.js';
 import { type CallStage, failure, type OutboundCall, type SendResult, type Sender } from '../call-stage.js';
@@ -40,7 +41,8 @@ export function resend(
       if (last.kind === 'answer') return last;
       if (sent === SENDS) break;
       const jitter = fullJitter(random, sent, BASE_MS, CAP_MS);
-      await pause(clock, Math.min(MAX_RETRY_AFTER_MS, Math.max(last.retryAfterMs ?? 0, jitter)), call.signal);
+      const asked = saneDelay(last.retryAfterMs) ?? 0;
+      await pause(clock, Math.min(MAX_RETRY_AFTER_MS, Math.max(asked, jitter)), call.signal);
     }
     return last
       ? giveUp(last)

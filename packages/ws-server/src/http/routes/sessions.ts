@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
+  cutText,
   OrchestratorError,
   type Session,
   sessionCreationSchema,
@@ -124,7 +125,7 @@ function revOf(ifMatch: string | undefined): number | undefined {
   if (ifMatch === undefined || ifMatch.trim() === '*') return undefined;
   const rev = /^\s*"(\d{1,15})"\s*$/.exec(ifMatch)?.[1];
   if (rev !== undefined) return Number(rev);
-  const got = ifMatch.slice(0, 100);
+  const got = cutText(ifMatch, 100);
   throw new OrchestratorError('invalid_request', `if-match: expected "<rev>" in quotes or *, got ${got}`, {
     issues: [{ path: 'if-match', expected: '"<rev>" in quotes or *', got }],
   });
