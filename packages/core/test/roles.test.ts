@@ -59,7 +59,7 @@ describe('a role', () => {
 
   it('is one of three', () => {
     expect(() => new Orchestrator({ role: 'other' as 'api' })).toThrow(
-      /role: expected one of all, api, worker/,
+      /"role": expected one of "all"\|"api"\|"worker"/,
     );
   });
 });

@@ -56,7 +56,7 @@ describe('what was thrown', () => {
   it.each([
     ['an error', new RangeError('wrong'), 'wrong', 'RangeError'],
     ['a text', 'wrong', 'wrong', 'Error'],
-    ['nothing', undefined, 'undefined', 'Error'],
+    ['nothing', undefined, 'undefined was thrown', 'Error'],
     ['a symbol', Symbol('wrong'), 'Symbol(wrong)', 'Error'],
     ['no prototype', Object.create(null), expect.any(String), 'Error'],
     ['a text that throws', { toString: thrower }, expect.any(String), 'Error'],

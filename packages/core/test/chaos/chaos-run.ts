@@ -19,6 +19,8 @@ export interface PlannedTask {
   readonly atMs: number;
   /** Cancelled so long after its submission, in a disturbed run. */
   readonly cancelAfterMs?: number;
+  /** It fails for good, and is redriven then. */
+  readonly redrive: boolean;
 }
 
 export function planTasks(seed: string, count: number): PlannedTask[] {
@@ -26,10 +28,12 @@ export function planTasks(seed: string, count: number): PlannedTask[] {
   return Array.from({ length: count }, (_, n) => {
     const random = new SeededRandom(`${seed}/task-${n}`);
     atMs += random.below(2 * APART_MS);
+    const redrive = random.chance(15);
     return {
       taskId: random.uuid(),
       sessionId: `session-${n}`,
-      program: randomProgram(random),
+      program: randomProgram(random, redrive),
+      redrive,
       atMs,
       ...(random.chance(8) && { cancelAfterMs: random.below(600_000) }),
     };
@@ -74,6 +78,7 @@ export async function run(planned: readonly PlannedTask[], options: RunOptions):
     timesThatDiffer: 0,
     runs: new Map<string, number>(),
     reached: new Map<Kind, number>(),
+    redriven: new Map<string, string>(),
   };
   const random = new SeededRandom(`${options.seed}/restarts`);
   const world: World = new World({
@@ -97,10 +102,14 @@ export async function run(planned: readonly PlannedTask[], options: RunOptions):
   const begun = world.clock.now();
   const note = (end: string) => trace.update(`${end} ${world.clock.now()}\n`);
   const last = planned.at(-1)?.atMs ?? 0;
-  await world.run(() => story(world, planned, { ...options, note }), last + DAY_MS / 2);
+  const { redriven } = counters;
+  await world.run(() => story(world, planned, { ...options, note, redriven }), last + DAY_MS);
   const virtualMs = world.clock.now() - begun;
   const endings = new Map<string, Ending>();
-  for (const task of planned) endings.set(task.taskId, await endingOf(world, task));
+  for (const task of planned) {
+    const taskId = redriven.get(task.taskId) ?? task.taskId;
+    endings.set(task.taskId, await endingOf(world, { ...task, taskId }));
+  }
   return { world, endings, virtualMs, ...counters, trace: trace.digest('hex') };
 }
 
@@ -111,13 +120,16 @@ function furnish(
     timesThatDiffer: number;
     readonly runs: Map<string, number>;
     readonly reached: Map<Kind, number>;
+    /** By the id of a planned task: the task that has taken its place. */
+    readonly redriven: ReadonlyMap<string, string>;
   },
 ): void {
-  const { reached, runs } = counters;
+  const { reached, runs, redriven } = counters;
   const outside = {
     reached: (kind: Kind) => reached.set(kind, (reached.get(kind) ?? 0) + 1),
     effect: (taskId: string, stepKey: string) => world.effect(process, taskId, stepKey),
     timeDiffered: () => (counters.timesThatDiffer += 1),
+    isRedriven: (taskId: string) => [...redriven.values()].includes(taskId),
   };
   process.orchestrator.workflow<Node, unknown>('program', (ctx, program) => {
     runs.set(ctx.task_id, (runs.get(ctx.task_id) ?? 0) + 1);
@@ -125,37 +137,54 @@ function furnish(
   });
 }
 
+interface StoryOptions {
+  readonly disturbed: boolean;
+  readonly note: (end: string) => void;
+  readonly redriven: Map<string, string>;
+}
+
 async function story(
   world: World,
   planned: readonly PlannedTask[],
-  options: { readonly disturbed: boolean; readonly note: (end: string) => void },
+  { disturbed, note, redriven }: StoryOptions,
 ): Promise<void> {
-  const ended = everyEnd(world, planned.length, options.note);
+  const ended = new Set<string>();
+  const over = new AbortController();
+  const following = noteEnds(world, ended, note, over.signal);
   const callers: Promise<void>[] = [];
   const begun = world.clock.now();
   for (const task of planned) {
     await world.pause(begun + task.atMs - world.clock.now());
-    callers.push(caller(world, task, options.disturbed));
+    callers.push(caller(world, task, disturbed, redriven));
   }
   await Promise.all(callers);
-  await ended;
+  while (ended.size < planned.length + redriven.size) await world.pause(1_000);
+  over.abort();
+  await following;
 }
 
-async function everyEnd(world: World, count: number, note: (end: string) => void): Promise<void> {
+async function noteEnds(
+  world: World,
+  ended: Set<string>,
+  note: (end: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const { events } = world.storage;
   const after = await events.head({ tenantId: TENANT });
-  const { signal } = new AbortController();
-  const ended = new Set<string>();
   for await (const event of events.follow({ tenantId: TENANT, after, signal })) {
     if (event.event !== 'task_completed' && event.event !== 'task_failed') continue;
     note(`${event.task_id} ${event.event}`);
     ended.add(event.task_id ?? '');
-    if (ended.size === count) return;
   }
 }
 
-/** Somebody who submits a task, sends it its signals, and perhaps cancels it. */
-async function caller(world: World, planned: PlannedTask, disturbed: boolean): Promise<void> {
+/** Submits a task, sends it its signals, perhaps cancels it, and redrives it once it has failed for good. */
+async function caller(
+  world: World,
+  planned: PlannedTask,
+  disturbed: boolean,
+  redriven: Map<string, string>,
+): Promise<void> {
   const { taskId, sessionId, program, cancelAfterMs } = planned;
   const body = {
     type: 'program',
@@ -168,11 +197,31 @@ async function caller(world: World, planned: PlannedTask, disturbed: boolean): P
   const request = { tenantId: TENANT, body, idempotencyKey: taskId };
   await world.insist(({ registry }) => registry.submit(request));
   world.acknowledged.add(taskId);
+  await Promise.all([
+    sendSignals(world, taskId, program),
+    disturbed ? cancel(world, taskId, cancelAfterMs) : undefined,
+    planned.redrive ? redrive(world, planned, redriven) : undefined,
+  ]);
+}
+
+async function sendSignals(world: World, taskId: string, program: Node): Promise<void> {
   const signals = signalsOf(program).map(async ({ name, afterMs }) => {
     await world.pause(afterMs);
     await signal(world, taskId, name);
   });
-  await Promise.all([...signals, disturbed ? cancel(world, taskId, cancelAfterMs) : undefined]);
+  await Promise.all(signals);
+}
+
+async function redrive(
+  world: World,
+  { taskId, program }: PlannedTask,
+  redriven: Map<string, string>,
+): Promise<void> {
+  const task = await world.insist(({ registry }) => registry.wait({ tenantId: TENANT, taskId }));
+  if (task.status !== 'failed') return;
+  const { task_id } = await world.insist(({ registry }) => registry.redrive({ tenantId: TENANT, taskId }));
+  redriven.set(taskId, task_id);
+  await sendSignals(world, task_id, program);
 }
 
 async function signal(world: World, taskId: string, name: string): Promise<void> {
@@ -188,7 +237,12 @@ async function signal(world: World, taskId: string, name: string): Promise<void>
 async function cancel(world: World, taskId: string, afterMs: number | undefined): Promise<void> {
   if (afterMs === undefined) return;
   await world.pause(afterMs);
-  await world.insist(({ registry }) => registry.cancel({ tenantId: TENANT, taskId, reason: 'enough' }));
+  try {
+    await world.insist(({ registry }) => registry.cancel({ tenantId: TENANT, taskId, reason: 'enough' }));
+  } catch (error) {
+    // The task has ended meanwhile.
+    if (!(error instanceof OrchestratorError && error.code === 'conflict')) throw error;
+  }
 }
 
 async function endingOf({ storage }: World, { taskId, sessionId }: PlannedTask): Promise<Ending> {

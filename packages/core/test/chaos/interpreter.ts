@@ -1,5 +1,5 @@
 import { type JsonValue, OrchestratorError, type WorkflowContext } from '../../src/index.js';
-import type { CallNode, Kind, Node, RaceNode, SignalNode } from './random-workflows.js';
+import type { CallNode, CaughtNode, Kind, Node, RaceNode, SignalNode } from './random-workflows.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -9,6 +9,7 @@ export interface Outside {
   effect(taskId: string, stepKey: string): Promise<number>;
   /** The workflow's time was another one than in an earlier run. */
   timeDiffered(): void;
+  isRedriven(taskId: string): boolean;
 }
 
 type Run<N extends Node> = (ctx: WorkflowContext, node: N, outside: Outside) => Promise<JsonValue>;
@@ -37,6 +38,9 @@ const race: Run<RaceNode> = (ctx, { ask, sleepMs }) =>
 const awaited: Run<SignalNode> = (ctx, { name }) =>
   ctx.waitForSignal<JsonValue>(name, { timeout_ms: 24 * HOUR_MS });
 
+const failing = (ctx: WorkflowContext, { ask }: CaughtNode) =>
+  ctx.call<JsonValue>(ask.job ? 'slow' : 'quick', 'work', ask, { timeout_ms: SILENCE_MS });
+
 async function codeOf(work: Promise<JsonValue>, code: string): Promise<JsonValue> {
   try {
     return await work;
@@ -62,17 +66,58 @@ const RUN: { readonly [K in Kind]: Run<NodeOf<K>> } = {
   signal_late: awaited,
   signal_never: (ctx, { name, afterMs }) =>
     codeOf(ctx.waitForSignal<JsonValue>(name, { timeout_ms: afterMs }), 'timeout'),
-  caught: (ctx, { ask }) =>
-    codeOf(
-      ctx.call<JsonValue>(ask.job ? 'slow' : 'quick', 'work', ask, { timeout_ms: SILENCE_MS }),
-      'service_error',
-    ),
+  caught: (ctx, node) => codeOf(failing(ctx, node), 'service_error'),
   sequence: async (ctx, { of }, outside) => {
     const results: JsonValue[] = [];
     for (const inner of of) results.push(await interpret(ctx, inner, outside));
     return results;
   },
   all: (ctx, { of }, outside) => Promise.all(of.map((inner) => interpret(ctx, inner, outside))),
+  settled: async (ctx, { of }, outside) => {
+    const results = await Promise.allSettled(of.map((inner) => interpret(ctx, inner, outside)));
+    return results.map((result) => {
+      if (result.status === 'rejected') throw result.reason;
+      return result.value;
+    });
+  },
+  finally: async (ctx, { first, then }, outside) => {
+    try {
+      return await interpret(ctx, first, outside);
+    } finally {
+      await interpret(ctx, then, outside);
+    }
+  },
+  compensated: async (ctx, { first, then }, outside) => {
+    try {
+      return await interpret(ctx, first, outside);
+    } catch (error) {
+      await interpret(ctx, then, outside);
+      throw error;
+    }
+  },
+  fallback: async (ctx, { first, then }, outside) => {
+    try {
+      return await failing(ctx, first as CaughtNode);
+    } catch (error) {
+      const isFinal =
+        error instanceof OrchestratorError && error.code === 'service_error' && !error.retryable;
+      if (!isFinal) throw error;
+      return interpret(ctx, then, outside);
+    }
+  },
+  failing_run: (ctx, { attempts, step }) =>
+    ctx.run<JsonValue>(
+      'failing',
+      () => {
+        if (ctx.attempt <= attempts) throw Object.assign(new Error(`not yet ${step}`), { retryable: true });
+        return step;
+      },
+      { id: step },
+    ),
+  broken: async (ctx, { step }, outside) => {
+    if (!outside.isRedriven(ctx.task_id)) throw new OrchestratorError('invalid_request', 'broken');
+    return step;
+  },
   sleep: async (ctx, { ms }) => {
     await ctx.sleep(ms);
     return ms;

@@ -24,7 +24,7 @@ export interface CallNode extends Placed<Calling> {
 export interface CaughtNode extends Placed<'caught'> {
   readonly ask: Behaviour;
 }
-export interface GroupNode extends Placed<'sequence' | 'all'> {
+export interface GroupNode extends Placed<'sequence' | 'all' | 'settled'> {
   readonly of: readonly Node[];
 }
 export interface RaceNode extends Placed<'race_won_by_call' | 'race_won_by_sleep'> {
@@ -42,10 +42,17 @@ export interface SignalNode extends Placed<'signal_early' | 'signal_late' | 'sig
 export interface ForeignNode extends Placed<'foreign'> {
   readonly turns: number;
 }
-export interface ThrowingNode extends Placed<'throwing'> {
+/** Fails the attempt: by itself, or by a step of its own. */
+export interface ThrowingNode extends Placed<'throwing' | 'failing_run'> {
   readonly attempts: number;
 }
-export type PlainNode = Placed<'effect' | 'time' | 'chance' | 'progress' | 'message'>;
+/** `first`, and `then` in a `finally`, in a `catch` that throws again, or in the place of a call that failed for good. */
+export interface GuardNode extends Placed<'finally' | 'compensated' | 'fallback'> {
+  readonly first: Node;
+  readonly then: Node;
+}
+/** `broken`: fails the task for good, until it is redriven. */
+export type PlainNode = Placed<'effect' | 'time' | 'chance' | 'progress' | 'message' | 'broken'>;
 
 /** One node of a program: a tree that `interpret` runs as a workflow. */
 export type Node =
@@ -57,6 +64,7 @@ export type Node =
   | SignalNode
   | ForeignNode
   | ThrowingNode
+  | GuardNode
   | PlainNode;
 export type Kind = Node['kind'];
 
@@ -73,6 +81,12 @@ export const KINDS: readonly Kind[] = [
   'caught',
   'sequence',
   'all',
+  'settled',
+  'finally',
+  'compensated',
+  'fallback',
+  'failing_run',
+  'broken',
   'race_won_by_call',
   'race_won_by_sleep',
   'sleep',
@@ -157,6 +171,33 @@ const LEAVES: readonly Maker[] = [
   (step, random) => ({ kind: 'throwing', step, attempts: random.between(1, 2) }),
 ];
 
+/** Whatever fails an attempt: what was recorded before and after it has to be there in the next one. */
+const FAILING: readonly Maker[] = [
+  (step, random) => ({ kind: 'failing_run', step, attempts: random.between(1, 3) }),
+  (step, random) => guarded('finally', step, random),
+  (step, random) => guarded('compensated', step, random),
+  (step, random) => {
+    const job = random.chance(50) ? { job: { afterMs: soon(random) } } : {};
+    const first: Node = {
+      kind: 'caught',
+      step: `${step}.first`,
+      ask: { step: `${step}.first`, error: 'no', ...job },
+    };
+    return { kind: 'fallback', step, first, then: random.pick(CALLS)(`${step}.then`, random) };
+  },
+];
+
+/** Steps that end well, then one that fails the attempt; and a step after that failure. */
+function guarded(kind: 'finally' | 'compensated', step: string, random: SeededRandom): GuardNode {
+  const of = [
+    random.pick(CALLS)(`${step}.0`, random),
+    { kind: 'failing_run', step: `${step}.1`, attempts: random.between(1, 2) } as const,
+  ];
+  const cleanUp: Maker = random.chance(50) ? (at) => ({ kind: 'effect', step: at }) : random.pick(CALLS);
+  const first: Node = { kind: 'sequence', step: `${step}.first`, of };
+  return { kind, step, first, then: cleanUp(`${step}.then`, random) };
+}
+
 const FOREIGN: readonly Maker[] = [
   (step, random) => ({ kind: 'foreign', step, turns: random.between(1, 5) }),
   (step) => ({ kind: 'progress', step }),
@@ -171,25 +212,29 @@ function branch(random: SeededRandom, step: string, place: Place): Node {
     // What a foreign await lets in between is another thing each time, and so is the time after it.
     const inside = all && place.alone ? { ...deeper, alone: false, foreign: random.chance(50) } : deeper;
     const of = Array.from({ length: random.between(2, 4) }, (_, n) => branch(random, `${step}.${n}`, inside));
-    return { kind: all ? 'all' : 'sequence', step, of };
+    const kind = all ? (random.chance(40) ? 'settled' : 'all') : 'sequence';
+    return { kind, step, of };
   }
-  const makers = [...CALLS, ...LEAVES];
+  const makers = [...CALLS, ...LEAVES, ...FAILING];
   if (place.foreign || place.alone) makers.push(...FOREIGN);
   if (!place.foreign || place.alone) makers.push(...TIMES);
   if (place.alone) makers.push(...ALONE);
   return random.pick(makers)(step, random);
 }
 
-/** A program: what the payload of one task is. */
-export function randomProgram(random: SeededRandom): Node {
+/** A program: what the payload of one task is. One that is to be redriven fails for good at its end. */
+export function randomProgram(random: SeededRandom, redriven = false): Node {
   const place = { depth: 0, alone: true, foreign: true };
   const of = Array.from({ length: random.between(2, 5) }, (_, n) => branch(random, `s${n}`, place));
+  if (redriven) of.push({ kind: 'broken', step: 'broken' });
   return { kind: 'sequence', step: 's', of };
 }
 
 function* nodesOf(node: Node): Generator<Node> {
   yield node;
   if ('of' in node) for (const inner of node.of) yield* nodesOf(inner);
+  if ('first' in node) yield* nodesOf(node.first);
+  if ('first' in node) yield* nodesOf(node.then);
 }
 
 /** The signals that a program is to be sent, and how long after its submission. */
