@@ -174,7 +174,9 @@ describe.concurrent('a Redis that can not be asked', () => {
     server.freeze();
     const late = new AbortController();
     const lateOne = storage.events.follow({ tenantId: 'globex', after: 'new:0', signal: late.signal });
-    const ended = lateOne.next().catch((error: unknown) => error);
+    const ended = lateOne[Symbol.asyncIterator]()
+      .next()
+      .catch((error: unknown) => error);
     late.abort();
     // Either way it is over: it has waited for the server, or was told to go.
     expect(await ended).toMatchObject(expect.anything());

@@ -17,7 +17,7 @@ import { OrchestratorError } from './protocol/errors.js';
 import { idSchema } from './protocol/ids.js';
 import { DEFAULTS } from './protocol/settings.js';
 import { validate } from './protocol/validation.js';
-import { type Random, systemRandom } from './random.js';
+import { systemRandom } from './random.js';
 import { ServiceCaller } from './services/service-caller.js';
 import type { ServiceSettings } from './services/service-settings.js';
 import { SessionManager } from './sessions/session-manager.js';
@@ -92,6 +92,7 @@ export class Orchestrator implements AsyncDisposable {
     for (const [name, settings] of Object.entries(options.services ?? {})) caller.add(name, settings);
     addBuiltInWorkflows(this.#catalog, caller);
     const types = {
+      has: (type: string) => this.#catalog.has(type),
       defaults: (type: string) => this.#catalog.defaults(type),
       checkPayload: this.#checkPayload.bind(this),
     };

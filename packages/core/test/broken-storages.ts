@@ -556,15 +556,19 @@ export const brokenStorages: readonly BrokenStorage[] = [
     },
     'forgets what was run': async (params, original, storage) => {
       await original(params);
-      storage.workers.announced = async () => 1;
+      storage.workers.announced = async () => ({ agoMs: 1 });
     },
   }),
   ...broken('workers.announced', {
     'never heard of it': forgets(undefined),
-    'always just now': forgets(0),
+    'always just now': forgets({ agoMs: 0 }),
+    'forgets the defaults of the type': async (params, original) => {
+      const found = await original(params);
+      return found && { agoMs: found['agoMs'] };
+    },
     'counts in seconds': async (params, original) => {
-      const ms = (await original(params)) as unknown as number | undefined;
-      return ms === undefined ? undefined : ms / 1_000;
+      const found = (await original(params)) as { agoMs: number } | undefined;
+      return found && { ...found, agoMs: found.agoMs / 1_000 };
     },
   }),
   ...broken('workers.list', {

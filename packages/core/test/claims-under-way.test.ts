@@ -10,7 +10,7 @@ it('asks again for every claim whose answer was lost, though nothing more is kno
     return new Promise((resolve) => answers.push(resolve));
   });
   const sendAll = () => {
-    while (claims.mayAsk) claims.send(1);
+    while (claims.mayAsk) claims.send(1, 1);
   };
   const some = [{} as Claim];
   sendAll();
@@ -40,11 +40,14 @@ it.each([
   [500, 500, 64],
 ])('asks for its share of %i tasks at a time: of %i wanted %i', (mostInAll, wanted, share) => {
   const asked: number[] = [];
-  const claims = new ClaimsUnderWay('w', mostInAll, ({ max }) => {
-    asked.push(max);
+  const begins: number[] = [];
+  const claims = new ClaimsUnderWay('w', mostInAll, (claim) => {
+    asked.push(claim.max);
+    begins.push(claim.begins);
     return new Promise(() => {});
   });
-  claims.send(wanted);
+  claims.send(wanted, 5);
   expect(asked).toEqual([share]);
+  expect(begins).toEqual([5]);
   expect(claims.coming).toBe(share);
 });

@@ -77,6 +77,7 @@ const PARTS: Readonly<Record<string, (watched: Watched) => Part>> = {
         ...ports,
         caller: new ServiceCaller(ports),
         catalog: new WorkflowCatalog(),
+        exposeErrors: false,
         limits: { maxSteps: 10, callTries: 3, mismatchMs: 5_000, lingerMs: 0 },
       },
       { concurrency: 10, leaseMs: 30_000, renewMs: 10_000, pollMs: 1_000, prefetch: 0 },

@@ -48,7 +48,7 @@ async function waitable() {
     }
   };
   const submit = async () => (await h.acme.tasks.submit({ type: 'waits' })).task_id;
-  const types = { defaults: () => ({}), checkPayload: () => undefined };
+  const types = { has: () => true, checkPayload: () => undefined };
   const elsewhere = new GlobalTaskRegistry({ storage: h.storage, types });
   const submitElsewhere = async () =>
     (await elsewhere.submit({ tenantId: 'acme', body: { type: 'waits' } })).task.task_id;

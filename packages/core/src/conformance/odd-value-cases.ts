@@ -9,6 +9,7 @@ const WHOLE = 'cut \ufffd';
 const LARGE = 'x'.repeat(1024 * 1024);
 
 /** Whatever a caller without types hands over. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters
 const odd = <T>(value: unknown): T => value as T;
 const cycle = (): JsonValue => {
   const value: { self?: unknown } = {};

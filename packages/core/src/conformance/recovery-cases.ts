@@ -141,6 +141,33 @@ export const recoveryCases: readonly ConformanceCase[] = [
     },
   },
   {
+    part: 'queue',
+    method: 'settle',
+    name: 'a retry keeps a wait that was over, unless it is what ended the attempt',
+    async run(t) {
+      const late = {
+        key: 'late',
+        kind: 'signal',
+        name: 'signal late',
+        signal: 'late',
+        dueInMs: 1_000,
+      } as const;
+      const claim = await t.leased();
+      await t.begin(claim, late);
+      await t.pass(1_000);
+      const keysAfter = async (before: Claim, drop?: string) => {
+        await t.settle(before, { kind: 'retry', error, delayMs: 0, ...(drop !== undefined && { drop }) });
+        await t.pass(1);
+        const next = await t.claimOne();
+        return [next, next.steps.map(({ key }) => key)] as const;
+      };
+      const [next, kept] = await keysAfter(claim);
+      assert.deepEqual(kept, [late.key]);
+      const [, left] = await keysAfter(next, late.key);
+      assert.deepEqual(left, []);
+    },
+  },
+  {
     part: 'tasks',
     method: 'redrive',
     name: 'hands the successes on as inherited, and no failure',
@@ -211,9 +238,9 @@ export const recoveryCases: readonly ConformanceCase[] = [
         const claim = await t.claimOne({ max: 1 });
         assert.deepEqual(await t.claim(other), []);
         await t.settle(claim, settlement);
-        const [waited] = await t.claim({ ...other, max: 1 });
-        assert.equal(waited?.task.type, t.otherType);
-        await t.settle(waited as Claim, { kind: 'completed', result: 1 });
+        const waited = await t.claimOne({ ...other, max: 1 });
+        assert.equal(waited.task.type, t.otherType);
+        await t.settle(waited, { kind: 'completed', result: 1 });
       }
     },
   },

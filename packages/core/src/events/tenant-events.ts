@@ -112,7 +112,9 @@ export class TenantEvents {
   ): AsyncGenerator<TaskEvent | Gap> {
     const { tenantId } = this;
     const last = parseCursor(until)?.seq ?? 0;
-    for (let after = from; after !== until && !ends?.aborted;) {
+    let after = from;
+    while (after !== until) {
+      if (ends?.aborted) return;
       const { events, cursor, gap } = await this.ports.storage.events.read({ tenantId, after, limit: PAGE });
       if (gap) {
         yield await this.#gap(topic, gap);

@@ -55,8 +55,8 @@ function errorsOf(thrown: unknown): readonly unknown[] {
 function objectText(thrown: object): string {
   const json = safely(() => JSON.stringify(thrown) as string | undefined);
   if (json !== undefined && json !== '{}') return json;
-  const text = safely(() => String(thrown));
-  if (text !== undefined && text.trim() !== '' && !text.startsWith('[object ')) return text;
+  const text = safely(() => (thrown as { toString(): unknown }).toString());
+  if (typeof text === 'string' && text.trim() !== '' && !text.startsWith('[object ')) return text;
   return 'an object without a message';
 }
 
@@ -64,7 +64,8 @@ function objectText(thrown: object): string {
 function wordsOf(thrown: unknown): string {
   if (typeof thrown === 'string') return thrown.trim() === '' ? 'an empty text was thrown' : thrown;
   if (thrown === undefined || thrown === null) return `${thrown} was thrown`;
-  if (typeof thrown !== 'object' && typeof thrown !== 'function') return String(thrown);
+  if (typeof thrown !== 'object' && typeof thrown !== 'function')
+    return (thrown as number | bigint | boolean | symbol).toString();
   const message = textField(thrown, 'message');
   if (message !== undefined) return message;
   const errors = errorsOf(thrown);
@@ -120,12 +121,12 @@ export function diagnose(thrown: unknown): Diagnostic {
  */
 export function toTaskError(thrown: unknown, fallback: ErrorCode = 'internal_error'): TaskError {
   const message = messageOf(thrown);
+  const retryable = field(thrown, 'retryable') === true;
   if (isOrchestratorError(thrown)) {
-    const { code, retryable } = thrown;
     const foreign = field(thrown, 'foreign') === true;
-    return { code, message, retryable: retryable === true, ...(foreign && { foreign }) };
+    return { code: thrown.code, message, retryable, ...(foreign && { foreign }) };
   }
-  return { code: fallback, message, retryable: field(thrown, 'retryable') === true, foreign: true };
+  return { code: fallback, message, retryable, foreign: true };
 }
 
 /** The error as tenants see it: the text of a foreign one stays with the operators, unless the host shows it. */

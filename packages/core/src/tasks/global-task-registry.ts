@@ -31,7 +31,6 @@ import {
   type TaskTypes,
   withDefaults,
 } from './new-task.js';
-import type { TypeDefaults } from '../workflows/catalog.js';
 import { TaskWatch } from './task-watch.js';
 
 export interface RegistryOptions {
@@ -99,9 +98,8 @@ export class GlobalTaskRegistry {
   }
 
   async #store(params: Request, kind: string, read: typeof fromTaskSubmission): Promise<Accepted> {
-    const parsed = read(params.body, this.#newId);
-    const local = this.#types?.defaults(parsed.task.type);
-    const submission = this.#complete(parsed, local ?? (await this.#announced.defaults(parsed.task.type)));
+    const complete = this.#complete(read(params.body, this.#newId));
+    const submission = complete instanceof Promise ? await complete : complete;
     const { tenantId } = params;
     const { task_id: taskId } = submission.task;
     const idempotency = idempotencyOf(params.idempotencyKey, kind, params.body);
@@ -140,9 +138,7 @@ export class GlobalTaskRegistry {
 
   async #batchItem(request: JsonValue): Promise<Submission | { readonly error: TaskError }> {
     try {
-      const read = fromBatchItem(request, this.#newId);
-      const { type } = read.task;
-      return this.#complete(read, this.#types?.defaults(type) ?? (await this.#announced.defaults(type)));
+      return await this.#complete(fromBatchItem(request, this.#newId));
     } catch (error) {
       if (error instanceof OrchestratorError) return { error: toTaskError(error) };
       throw error;
@@ -390,10 +386,12 @@ export class GlobalTaskRegistry {
     this.#watch.stop();
   }
 
-  /** The payload is checked as far as this process knows how. */
-  #complete(read: ReadSubmission, defaults: TypeDefaults): Submission {
-    this.#types?.checkPayload(read.task.type, read.task.payload);
-    return withDefaults(read, defaults);
+  /** With the defaults of its type: those of this process, else what workers elsewhere have announced. */
+  #complete(read: ReadSubmission): Submission | Promise<Submission> {
+    const { type, payload } = read.task;
+    this.#types?.checkPayload(type, payload);
+    if (this.#types?.has(type)) return withDefaults(read, this.#types.defaults?.(type) ?? {});
+    return this.#announced.defaults(type).then((defaults) => withDefaults(read, defaults));
   }
 }
 

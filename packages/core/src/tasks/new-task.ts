@@ -14,8 +14,9 @@ const BODY = { what: 'the request', tooLarge: 'payload_too_large' } as const;
 
 /** What a registry knows about types: whether somebody runs them, and what their payload must be. */
 export interface TaskTypes {
-  /** The defaults of a type that is run here; absent for one that is not. */
-  defaults(type: string): TypeDefaults | undefined;
+  has(type: string): boolean;
+  /** The defaults of a type that it has. */
+  defaults?(type: string): TypeDefaults | undefined;
   /** @throws {OrchestratorError} that names what is wrong. */
   checkPayload(type: string, payload: unknown): void;
 }

@@ -80,29 +80,29 @@ const RUN: { readonly [K in Kind]: Run<NodeOf<K>> } = {
       return result.value;
     });
   },
-  finally: async (ctx, { first, then }, outside) => {
+  finally: async (ctx, { first, next }, outside) => {
     try {
       return await interpret(ctx, first, outside);
     } finally {
-      await interpret(ctx, then, outside);
+      await interpret(ctx, next, outside);
     }
   },
-  compensated: async (ctx, { first, then }, outside) => {
+  compensated: async (ctx, { first, next }, outside) => {
     try {
       return await interpret(ctx, first, outside);
     } catch (error) {
-      await interpret(ctx, then, outside);
+      await interpret(ctx, next, outside);
       throw error;
     }
   },
-  fallback: async (ctx, { first, then }, outside) => {
+  fallback: async (ctx, { first, next }, outside) => {
     try {
       return await failing(ctx, first as CaughtNode);
     } catch (error) {
       const isFinal =
         error instanceof OrchestratorError && error.code === 'service_error' && !error.retryable;
       if (!isFinal) throw error;
-      return interpret(ctx, then, outside);
+      return interpret(ctx, next, outside);
     }
   },
   failing_run: (ctx, { attempts, step }) =>

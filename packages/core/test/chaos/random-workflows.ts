@@ -46,10 +46,10 @@ export interface ForeignNode extends Placed<'foreign'> {
 export interface ThrowingNode extends Placed<'throwing' | 'failing_run'> {
   readonly attempts: number;
 }
-/** `first`, and `then` in a `finally`, in a `catch` that throws again, or in the place of a call that failed for good. */
+/** `first`, and `next` in a `finally`, in a `catch` that throws again, or in the place of a call that failed for good. */
 export interface GuardNode extends Placed<'finally' | 'compensated' | 'fallback'> {
   readonly first: Node;
-  readonly then: Node;
+  readonly next: Node;
 }
 /** `broken`: fails the task for good, until it is redriven. */
 export type PlainNode = Placed<'effect' | 'time' | 'chance' | 'progress' | 'message' | 'broken'>;
@@ -183,7 +183,7 @@ const FAILING: readonly Maker[] = [
       step: `${step}.first`,
       ask: { step: `${step}.first`, error: 'no', ...job },
     };
-    return { kind: 'fallback', step, first, then: random.pick(CALLS)(`${step}.then`, random) };
+    return { kind: 'fallback', step, first, next: random.pick(CALLS)(`${step}.then`, random) };
   },
 ];
 
@@ -195,7 +195,7 @@ function guarded(kind: 'finally' | 'compensated', step: string, random: SeededRa
   ];
   const cleanUp: Maker = random.chance(50) ? (at) => ({ kind: 'effect', step: at }) : random.pick(CALLS);
   const first: Node = { kind: 'sequence', step: `${step}.first`, of };
-  return { kind, step, first, then: cleanUp(`${step}.then`, random) };
+  return { kind, step, first, next: cleanUp(`${step}.then`, random) };
 }
 
 const FOREIGN: readonly Maker[] = [
@@ -234,7 +234,7 @@ function* nodesOf(node: Node): Generator<Node> {
   yield node;
   if ('of' in node) for (const inner of node.of) yield* nodesOf(inner);
   if ('first' in node) yield* nodesOf(node.first);
-  if ('first' in node) yield* nodesOf(node.then);
+  if ('first' in node) yield* nodesOf(node.next);
 }
 
 /** The signals that a program is to be sent, and how long after its submission. */
