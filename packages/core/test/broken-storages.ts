@@ -1,5 +1,6 @@
 import { MemoryStorage, type Storage } from '../src/index.js';
 import { brokenEnds } from './broken-ends.js';
+import { brokenRecovery } from './broken-recovery.js';
 import type { ManualClock } from './harness.js';
 
 /** A storage with one mistake. */
@@ -589,4 +590,5 @@ export const brokenStorages: readonly BrokenStorage[] = [
       original: (listener: unknown) => unknown,
     ) => original((bell: Answer) => bell['bell'] === 'ready' && listener(bell))) as never,
   }),
+  ...Object.entries(brokenRecovery).flatMap(([where, mistakes]) => broken(where, mistakes)),
 ];

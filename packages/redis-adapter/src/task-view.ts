@@ -219,7 +219,7 @@ export class TaskView implements Task {
     if (runAt !== undefined) this.run_at = iso(runAt);
     if (state.version !== undefined) this.version = state.version;
     if (state.progress !== undefined) this.progress = JSON.parse(state.progress) as Progress;
-    if (state.tokens !== undefined) this.usage = { tokens: Number(state.tokens) };
+    if (Number(state.tokens) > 0) this.usage = { tokens: Number(state.tokens) };
     if (state.ended !== undefined) this.finished_at = iso(state.ended);
     if (outcome !== undefined && state.state === 'completed') this.result = outcome;
     else if (outcome !== undefined) this.error = outcome as unknown as TaskError;

@@ -8,6 +8,7 @@ import {
   type Check,
   day,
   fields,
+  filled,
   flag,
   json,
   jsonObject,
@@ -17,10 +18,12 @@ import {
   oneOf,
   optional,
   ParamRefused,
+  place,
   span,
   spanOrNone,
   text,
   variants,
+  visible,
   whole,
 } from './param-checks.js';
 import type { Storage } from './storage.js';
@@ -30,17 +33,29 @@ const tenantId = name;
 const taskId = name;
 const inTask = { tenantId, taskId };
 const inLease = { ...inTask, token: name };
+const MAX_VERSION = 1_000_000_000;
 const inSession = { tenantId, sessionId: name };
 const limit = whole(1, 10_000);
+/** A position in a journal. */
+const seen = whole(0, 1_000_000_000);
 const after = optional(label);
 const reason = text(MESSAGE);
 const error = fields({ code: name, message: text(MESSAGE), retryable: flag });
 const diagnostic = optional(json());
 const usage = optional(fields({ tokens: amount, model: label }));
-const outcome: Check = (value, path) =>
-  (value as { readonly ok?: unknown } | undefined)?.ok === true
-    ? fields({ value: json('result_too_large') })(value, path)
-    : fields({ ok: flag, error })(value, path);
+const success = fields({ value: json('result_too_large') });
+const failure = fields({ ok: flag, error });
+const outcome: Check = (value, path) => {
+  // The other one's field would be stored by some and not by others.
+  if ((value as { readonly ok?: unknown } | undefined)?.ok === true)
+    return without(success(value, path) as object, 'error');
+  return without(failure(value, path) as object, 'value');
+};
+
+function without(checked: object, key: string): object {
+  if (!(key in checked)) return checked;
+  return Object.fromEntries(Object.entries(checked).filter(([field]) => field !== key));
+}
 const message = fields({ message_id: label, role: oneOf(...MESSAGE_ROLES), content: text(MESSAGE) });
 
 const metadataFields = fields({
@@ -65,7 +80,7 @@ const newTask = fields({
   maxAttempts: whole(1),
 });
 const submission = fields({ task: newTask, onBusy: oneOf(...ON_BUSY), message: optional(message) });
-const idempotency = optional(fields({ key: name, fingerprint: text(MESSAGE) }));
+const idempotency = optional(fields({ key: visible, fingerprint: text(MESSAGE) }));
 const maxWaiting = spanOrNone;
 const batchItem: Check = (value, path) =>
   typeof value === 'object' && value !== null && 'error' in value
@@ -74,7 +89,7 @@ const batchItem: Check = (value, path) =>
 const runs = list(
   fields({
     type: name,
-    versions: list(whole(1), 1_000),
+    versions: filled(list(whole(1, MAX_VERSION), 1_000)),
     timeoutMs: optional(span),
     maxAttempts: optional(whole(1)),
   }),
@@ -88,7 +103,7 @@ const settlement = variants('kind', {
   }),
   failed: fields({ error, diagnostic }),
   retry: fields({ error, diagnostic, delayMs: span, drop: optional(label) }),
-  parked: fields({ seen: whole(0) }),
+  parked: fields({ seen }),
   released: anything,
   cancelled: anything,
 });
@@ -180,11 +195,11 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
         sessionId: optional(label),
       }),
       limit,
-      after,
+      after: optional(place),
     }),
     counts: fields({ tenantId }),
     cancel: fields({ ...inTask, reason, graceMs: span }),
-    signal: fields({ ...inTask, name, payload: json(), signalId: name }),
+    signal: fields({ ...inTask, name, payload: json(), signalId: visible }),
     redrive: fields({ ...inTask, newTaskId: name }),
     explain: fields(inTask),
   },
@@ -199,22 +214,22 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
       leaseMs: span,
       waitMs: optional(span),
     }),
-    renew: fields({ leases: list(fields(inLease), 1_000_000), leaseMs: span }),
+    renew: fields({ leases: list(fields({ ...inLease, begun: optional(flag) }), 1_000_000), leaseMs: span }),
     settle: fields({ ...inLease, settlement }),
     wake: fields(inTask),
     sweep: fields({ max: whole(0) }),
   },
   journal: {
-    begin: fields({ ...inLease, seen: whole(0), step, maxSteps: whole(0) }),
+    begin: fields({ ...inLease, seen, step, maxSteps: whole(0) }),
     record: fields({
       ...inTask,
       token: optional(name),
-      seen: whole(0),
+      seen,
       key: label,
       callId: optional(name),
       answer,
     }),
-    news: fields({ ...inLease, seen: whole(0) }),
+    news: fields({ ...inLease, seen }),
     report,
     heldReport: fields({ tenantId, heldId: name }),
   },
@@ -234,7 +249,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
   },
   events: {
     head: fields({ tenantId }),
-    read: fields({ tenantId, after: label, limit: whole(0) }),
+    read: fields({ tenantId, after: label, limit }),
   },
   tenants: {
     get: fields({ tenantId }),

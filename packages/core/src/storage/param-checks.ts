@@ -40,13 +40,22 @@ function inside(thrown: unknown, path: string): unknown {
   return thrown instanceof ParamRefused ? thrown.in(path) : thrown;
 }
 
-const NAME = /^[\x21-\x7e]{1,400}$/;
+const NAME = /^[\w@][\w.:@/~+-]{0,399}$/;
+const VISIBLE = /^[\x21-\x7e]{1,400}$/;
 /** Control characters separate what a storage puts together. */
 const CONTROL = /\p{Cc}/u;
 
-/** An id, a token, a service, an operation: visible ASCII. */
+/** An id, a token, a service, an operation: letters, digits, and what stands between them. It is never quoted. */
 export const name: Check = (value, path) =>
-  typeof value === 'string' && NAME.test(value) ? value : refuse(path, '1 to 400 visible characters', value);
+  typeof value === 'string' && NAME.test(value)
+    ? value
+    : refuse(path, '1 to 400 letters, digits or any of _.:@/~+-', value);
+
+/** What a caller tells requests apart by: visible ASCII. */
+export const visible: Check = (value, path) =>
+  typeof value === 'string' && VISIBLE.test(value)
+    ? value
+    : refuse(path, '1 to 400 visible characters', value);
 
 /** Text that something is found by again: well-formed, without control characters. */
 export const label: Check = (value, path) => {
@@ -98,6 +107,10 @@ export const oneOf =
   (...values: readonly string[]): Check =>
   (value, path) =>
     values.includes(value as string) ? value : refuse(path, `one of ${values.join(', ')}`, value);
+
+/** Where a page of tasks goes on. */
+export const place: Check = (value, path) =>
+  typeof value === 'string' && /^\d{1,15}$/.test(value) ? value : refuse(path, 'the "next" of a page', value);
 
 /** A day, `YYYY-MM-DD`. */
 export const day: Check = (value, path) =>
@@ -169,6 +182,12 @@ export const list =
     }
     return checked;
   };
+
+/** At least one element. */
+export const filled =
+  (check: Check): Check =>
+  (value, path) =>
+    Array.isArray(value) && value.length === 0 ? refuse(path, 'at least one', value) : check(value, path);
 
 /** By the field that tells variants apart. */
 export const variants =

@@ -24,7 +24,7 @@ export interface TypeDefaults {
 }
 
 const optionsSchema = z.object({
-  version: z.int().min(1).default(1),
+  version: z.int().min(1).max(1_000_000_000).default(1),
   timeoutMs: z.int().min(1).max(DEFAULTS.maxTaskTimeoutMs).optional(),
   maxAttempts: z.int().min(1).max(100).optional(),
 });

@@ -233,7 +233,8 @@ export class WorkflowRun {
     const delivery = this.#replay.nextDelivery();
     if (!delivery) return false;
     const { step, asked } = delivery;
-    this.#lastOutcomeAt = step.endedAt ?? this.#lastOutcomeAt;
+    // What an earlier attempt has left may be older than what this one has got already.
+    this.#lastOutcomeAt = Math.max(this.#lastOutcomeAt, step.endedAt ?? 0);
     if (step.outcome?.ok) asked.resolve(step.outcome.value);
     else if (step.outcome) {
       const { error } = step.outcome;

@@ -109,6 +109,8 @@ const WIDE_MS = 2 * HOUR_MS;
 /** What may stand where: chance is drawn in order, and time told, only where no other branch can come in between. */
 interface Place {
   readonly depth: number;
+  /** Whether an attempt may fail. Else the workflow's time has to be the same in each run, and is looked at. */
+  readonly failing: boolean;
   readonly alone: boolean;
   readonly foreign: boolean;
 }
@@ -168,11 +170,11 @@ const LEAVES: readonly Maker[] = [
   signalling('signal_late', (random) => random.between(1_000, 600_000)),
   signalling('signal_never', (random) => random.between(1_000, 60_000)),
   (step) => ({ kind: 'effect', step }),
-  (step, random) => ({ kind: 'throwing', step, attempts: random.between(1, 2) }),
 ];
 
 /** Whatever fails an attempt: what was recorded before and after it has to be there in the next one. */
 const FAILING: readonly Maker[] = [
+  (step, random) => ({ kind: 'throwing', step, attempts: random.between(1, 2) }),
   (step, random) => ({ kind: 'failing_run', step, attempts: random.between(1, 3) }),
   (step, random) => guarded('finally', step, random),
   (step, random) => guarded('compensated', step, random),
@@ -215,16 +217,17 @@ function branch(random: SeededRandom, step: string, place: Place): Node {
     const kind = all ? (random.chance(40) ? 'settled' : 'all') : 'sequence';
     return { kind, step, of };
   }
-  const makers = [...CALLS, ...LEAVES, ...FAILING];
+  const makers = [...CALLS, ...LEAVES];
+  if (place.failing) makers.push(...FAILING);
   if (place.foreign || place.alone) makers.push(...FOREIGN);
-  if (!place.foreign || place.alone) makers.push(...TIMES);
+  if (!place.failing && (!place.foreign || place.alone)) makers.push(...TIMES);
   if (place.alone) makers.push(...ALONE);
   return random.pick(makers)(step, random);
 }
 
 /** A program: what the payload of one task is. One that is to be redriven fails for good at its end. */
 export function randomProgram(random: SeededRandom, redriven = false): Node {
-  const place = { depth: 0, alone: true, foreign: true };
+  const place = { depth: 0, alone: true, foreign: true, failing: redriven || random.chance(60) };
   const of = Array.from({ length: random.between(2, 5) }, (_, n) => branch(random, `s${n}`, place));
   if (redriven) of.push({ kind: 'broken', step: 'broken' });
   return { kind: 'sequence', step: 's', of };
