@@ -1,7 +1,7 @@
 import { type Check, failed, type Finding, ok, skipped, warning } from '../check.js';
 import type { Call, Subject } from '../subject.js';
 
-/** What is under way when the cancel goes out may still come. */
+/** What was under way when the cancel came in may still come. */
 const CROSSING_MS = 300;
 
 /** Tasks as a whole: given up half-way, and brought to their end. */
@@ -20,6 +20,7 @@ export const TASK_CHECKS: readonly Check[] = [
       if (subject.outcomesOf(call).length > 0)
         return skipped('the job had ended before it could be cancelled');
       await subject.hub.cancel(tenant_id, task_id);
+      await hasReadCancel(subject, call);
       const found = await goesOn(subject, call, performance.now());
       if (found.verdict === 'skipped') return found;
       if (link.closed) return failed('a connection that stays', 'one that was closed after the task_cancel');
@@ -44,6 +45,19 @@ export const TASK_CHECKS: readonly Check[] = [
     },
   },
 ];
+
+/** Waits until the service has read the cancel: its pong answers a ping that came behind it on the same socket. */
+async function hasReadCancel(subject: Subject, call: Call): Promise<void> {
+  const { front, limits } = subject;
+  const isOver = () => subject.outcomesOf(call).some(({ outcome }) => outcome === 'applied');
+  const told = () => front.links.find(({ givenUp }) => givenUp.has(call.body.call_id));
+  await subject.within(limits.pongMs, () => told() ?? (isOver() || undefined));
+  const link = told();
+  if (!link || link.closed) return;
+  const before = link.pongs;
+  link.ping();
+  await subject.within(limits.pongMs, () => link.closed || link.pongs > before || undefined);
+}
 
 /** Listens for as long as a job takes. */
 async function goesOn(subject: Subject, call: Call, cancelledAt: number): Promise<Finding> {
