@@ -264,7 +264,13 @@ const NOTIFICATIONS: readonly Mistake[] = [
 
 const LINKS: readonly Mistake[] = [
   ['answers no ping', 'pong', { pongs: false }, /none/, { limits: { pongMs: 500 } }],
-  ['does not come back', 'comes-back', { reconnectMs: undefined }, /none/, { limits: { connectMs: 500 } }],
+  [
+    'does not come back',
+    'comes-back',
+    { reconnectMs: undefined },
+    /none/,
+    { limits: { connectMs: 500, silenceMs: 3_000 } },
+  ],
   [
     'does not wait before it comes back',
     'backs-off',
