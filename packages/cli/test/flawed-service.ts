@@ -43,6 +43,8 @@ export interface Flaws {
   readonly waitsForTwin?: () => boolean;
   /** `undefined`: it does not come back. */
   readonly reconnectMs?: number | undefined;
+  /** How often it dials at once when its connection is lost, beside the one time that is due. */
+  readonly knocks?: number;
   /** What is sent over a new connection, for what had no ack. */
   readonly again?: (unacked: readonly Frame[]) => readonly Frame[];
   /** When something that was put off is sent again. */
@@ -222,9 +224,18 @@ export class FlawedService implements AsyncDisposable {
     });
     socket.on('error', () => {});
     socket.on('close', () => {
+      if (this.#admitted && !this.#stopped) this.#knock(url);
       this.#admitted = false;
       if (reconnectMs !== undefined) setTimeout(() => this.#connect(), reconnectMs).unref();
     });
+  }
+
+  #knock(url: string): void {
+    for (let knock = 0; knock < (this.#flaws.knocks ?? 0); knock += 1) {
+      const socket = new WebSocket(url);
+      socket.on('error', () => {});
+      socket.on('open', () => socket.close());
+    }
   }
 
   #heard(frame: Frame): void {

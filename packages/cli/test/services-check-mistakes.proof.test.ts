@@ -274,7 +274,7 @@ const LINKS: readonly Mistake[] = [
   [
     'does not wait before it comes back',
     'backs-off',
-    { reconnectMs: 0 },
+    { knocks: 60 },
     /tries in 3000 ms/,
     { limits: { downMs: 3_000 } },
   ],
