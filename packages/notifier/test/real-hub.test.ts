@@ -101,6 +101,7 @@ describe('a service at the real hub', () => {
     const query = overSocket(hub.url);
     const jobs = Array.from({ length: 1_600 }, (_, n) => `job-${n}`);
     for (const job of jobs) await hub.track(job);
+    await query.ready();
     let outages = 0;
     query.on('disconnected', () => (outages += 1));
     const acks = jobs.map((job) => query.notifyTaskCompletion({ ...about(job), result: job }));
