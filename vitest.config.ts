@@ -2,6 +2,12 @@ import { defineConfig } from 'vitest/config';
 
 const source = (path: string) => new URL(path, import.meta.url).pathname;
 
+const TESTS = '{packages/*/test,examples/*/test,test,test-servers/test}/**/*.test.ts';
+/** What takes long: by its name, or in one of these folders. `npm run prove`. */
+export const PROOFS = ['**/*.proof.test.ts', '**/test/{chaos,faults,redis-faults}/**/*.test.ts'];
+/** What takes minutes. `npm run faults`. */
+export const FAULTS = ['test/redis-faults/long/**/*.test.ts', 'packages/*/test/mutants/**/*.test.ts'];
+
 /** Tests run on the sources, so that a failure points at the line that was written. */
 export default defineConfig({
   resolve: {
@@ -22,15 +28,12 @@ export default defineConfig({
     ],
   },
   test: {
-    include: [
-      'packages/*/test/**/*.test.ts',
-      'examples/*/test/**/*.test.ts',
-      'test/**/*.test.ts',
-      'test-servers/test/**/*.test.ts',
-    ],
-    // Those take minutes: `npm run faults`.
-    exclude: ['**/node_modules/**', 'test/redis-faults/long/**', '**/test/mutants/**'],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    include: [TESTS],
+    exclude: ['**/node_modules/**', ...FAULTS, ...PROOFS],
+    // Many tests wait for a process or a socket: each core has a worker.
+    maxWorkers: '100%',
+    // What reaches these limits hangs; a test never waits for one of them.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

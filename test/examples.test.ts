@@ -30,7 +30,7 @@ describe('the examples', () => {
       skip(`${program} is not installed`);
     }
     const main = fileURLToPath(new URL(`${name}/main.mjs`, folder));
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, [main], { timeout: 25_000 });
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [main], { timeout: 100_000 });
     expect(stderr).toBe('');
     expect(stdout).toBe(await readFile(new URL(`${name}/expected.txt`, folder), 'utf8'));
   });

@@ -1,11 +1,13 @@
-// Runs the tests on every supported version of Node: this one, and binaries of the others from the package registry.
-// What comes after `--` goes to vitest: `npm run test:nodes -- packages/core`.
+// Runs `npm test`'s suite on every supported version of Node: this one, and binaries of the others from the package
+// registry. `npm run test:nodes -- --nodes=22,24` runs it on these only; what else comes after `--` goes to vitest:
+// `npm run test:nodes -- packages/core`. `NODE_22=<path>` names a binary that is there already.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const VERSIONS = ['20', '22', '24'];
+const ONLY = '--nodes=';
 const root = fileURLToPath(new URL('../', import.meta.url));
 const cache = join(root, 'node_modules', '.cache', 'nodes');
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
@@ -16,9 +18,14 @@ function run(command, args, options = {}) {
   return status ?? 1;
 }
 
-/** A binary of this version; it is installed when it is asked for the first time. */
+/** A binary of this version. @throws {Error} that says what to install. */
 function binaryOf(version) {
   if (process.versions.node.startsWith(`${version}.`)) return process.execPath;
+  return process.env[`NODE_${version}`] ?? installed(version);
+}
+
+/** The binary that is installed when it is asked for the first time. */
+function installed(version) {
   const platform = process.platform === 'win32' ? 'win' : process.platform;
   const folder = join(cache, version);
   const binary = join(folder, 'node_modules', 'node', 'bin', 'node');
@@ -26,17 +33,36 @@ function binaryOf(version) {
   mkdirSync(folder, { recursive: true });
   const alias = `node@npm:node-${platform}-${process.arch}@${version}`;
   const status = run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--prefix', folder, alias]);
-  if (status !== 0 || !existsSync(binary))
-    throw new Error(`Node ${version}: its binary could not be installed`);
-  return binary;
+  if (status === 0 && existsSync(binary)) return binary;
+  throw new Error(
+    `Node ${version} can't be had: npm did not install node-${platform}-${process.arch}@${version}.\n` +
+      `Install Node ${version} by other means (https://nodejs.org/en/download, or nvm install ${version}), and say where ` +
+      `its binary is: NODE_${version}=<path of node> npm run test:nodes`,
+  );
+}
+
+const args = process.argv.slice(2);
+const only = args.find((arg) => arg.startsWith(ONLY));
+const versions = only === undefined ? VERSIONS : only.slice(ONLY.length).split(',');
+const unknown = versions.filter((version) => !VERSIONS.includes(version));
+if (unknown.length > 0) {
+  console.error(`${ONLY}: expected some of ${VERSIONS.join(',')}, got "${unknown.join(',')}"`);
+  process.exit(2);
+}
+// All of them before the first one runs: what is missing is said at once.
+let binaries;
+try {
+  binaries = new Map(versions.map((version) => [version, binaryOf(version)]));
+} catch (error) {
+  console.error(error.message);
+  process.exit(1);
 }
 
 const failed = [];
-for (const version of VERSIONS) {
-  const binary = binaryOf(version);
+for (const [version, binary] of binaries) {
   console.log(`\n== Node ${version}: ${spawnSync(binary, ['--version']).stdout.toString().trim()}`);
   const path = `${join(binary, '..')}:${process.env.PATH}`;
-  const status = run(binary, [vitest, 'run', ...process.argv.slice(2)], {
+  const status = run(binary, [vitest, 'run', ...args.filter((arg) => arg !== only)], {
     env: { ...process.env, PATH: path },
   });
   if (status !== 0) failed.push(version);

@@ -16,3 +16,4 @@ export { RedisCluster, type RedisClusterOptions } from './redis-cluster.js';
 export { RedisSentinel, type RedisSentinelOptions } from './redis-sentinel.js';
 export { RedisServer, type RedisServerOptions } from './redis-server.js';
 export { openTestRedis, sharedCluster, sharedRedis, type TestRedis } from './test-redis.js';
+export { MARKS_REJECTIONS, refuseUnhandled, watchStderr } from './unhandled-rejection.js';

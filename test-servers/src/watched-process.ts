@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
+import { refuseUnhandled } from './unhandled-rejection.js';
 
 type Stdio = [null, Readable, Readable, Writable];
 
@@ -30,9 +31,11 @@ export class WatchedProcess {
   readonly pid: number;
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
+  readonly #command: string;
   #output = '';
 
-  private constructor(child: ChildProcess, pid: number) {
+  private constructor(command: string, child: ChildProcess, pid: number) {
+    this.#command = command;
     this.#child = child;
     this.pid = pid;
     const [, stdout, stderr, watcher] = child.stdio as unknown as Stdio;
@@ -63,7 +66,7 @@ export class WatchedProcess {
     });
     await once(child, 'spawn');
     if (child.pid === undefined) throw new Error(`${command} has no process`);
-    return new WatchedProcess(child, child.pid);
+    return new WatchedProcess(command, child, child.pid);
   }
 
   get hasEnded(): boolean {
@@ -81,12 +84,14 @@ export class WatchedProcess {
 
   /** Resolves when it has ended; what has not ended by itself is killed. */
   async end(name: NodeJS.Signals, withinMs = STOP_MS): Promise<void> {
-    if (this.hasEnded) return;
-    this.#child.kill(name);
-    // One that is frozen would hear nothing else.
-    this.#child.kill('SIGCONT');
-    const kill = setTimeout(() => this.#child.kill('SIGKILL'), withinMs);
-    await this.#ended;
-    clearTimeout(kill);
+    if (!this.hasEnded) {
+      this.#child.kill(name);
+      // One that is frozen would hear nothing else.
+      this.#child.kill('SIGCONT');
+      const kill = setTimeout(() => this.#child.kill('SIGKILL'), withinMs);
+      await this.#ended;
+      clearTimeout(kill);
+    }
+    refuseUnhandled(this.#output, this.#command);
   }
 }

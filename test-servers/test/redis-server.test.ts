@@ -94,7 +94,7 @@ describe('RedisServer', () => {
   });
 });
 
-describe('a process that ends', () => {
+describe.concurrent('a process that ends', () => {
   const DIST = new URL('../dist/index.js', import.meta.url).href;
 
   async function parent(program: string) {

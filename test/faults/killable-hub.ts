@@ -121,7 +121,7 @@ export class KillableHub {
   }
 
   ended(taskId: string, tenant = 'acme'): Promise<Task> {
-    return this.orchestrator.tenant(tenant).tasks.wait(taskId, { timeoutMs: 25_000 });
+    return this.orchestrator.tenant(tenant).tasks.wait(taskId, { timeoutMs: 100_000 });
   }
 
   /** A task that a service works on as `jobId`, without a workflow. */

@@ -88,7 +88,7 @@ describe('between services and the hub', () => {
     const hub = await KillableHub.start({ orchestrator: { random: NO_JITTER } });
     // As one does that names its jobs by what is asked, or counts them from 1 each time it starts.
     const service = await ScriptedService.start((_, response) => reply(response, 202, { job_id: 'job-1' }));
-    hub.orchestrator.service('query', { url: service.url(), silenceMs: 200 });
+    hub.orchestrator.service('query', { url: service.url(), silenceMs: 1_000 });
     const query = notifierOf('query', hub.url);
     const taskId = await hub.submit('query', {}, { max_attempts: 1 });
     const accepted = async () => {
@@ -158,10 +158,10 @@ async function withheld202() {
   return { hub, tap, query, waiting };
 }
 
-/** What becomes of a promise long before the minute is over for which such a notification may wait. */
+/** What becomes of a promise before the minute is over for which such a notification may wait. */
 function soon<T>(promise: Promise<T>): Promise<T | 'not yet'> {
   return Promise.race([
     promise,
-    new Promise<'not yet'>((resolve) => setTimeout(() => resolve('not yet'), 2_000)),
+    new Promise<'not yet'>((resolve) => setTimeout(() => resolve('not yet'), 30_000)),
   ]);
 }

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { MARKS_REJECTIONS, watchStderr } from '@agent-orchestrator/test-servers';
 import { onTestFinished } from 'vitest';
 import { TOKENS } from './killable-hub.js';
 
@@ -15,13 +16,15 @@ interface Line {
 
 /** The service `query` as a process of its own, which can be killed. It ends with the test. */
 export class ServiceChild {
-  readonly #child: ChildProcess;
+  readonly #child: ChildProcessWithoutNullStreams;
   readonly #lines: AsyncIterator<string>;
+  readonly #refuseUnhandled: () => void;
   port = 0;
 
-  private constructor(child: ChildProcess, lines: AsyncIterator<string>) {
+  private constructor(child: ChildProcessWithoutNullStreams, lines: AsyncIterator<string>) {
     this.#child = child;
     this.#lines = lines;
+    this.#refuseUnhandled = watchStderr(child.stderr, PROGRAM);
   }
 
   /** @param port 0 for any that is free. */
@@ -29,12 +32,13 @@ export class ServiceChild {
     const { PATH = '' } = process.env;
     const env = {
       PATH,
+      ...MARKS_REJECTIONS,
       SERVICE_PORT: String(port),
       SERVICE_TOKEN: TOKENS.query,
       ORCHESTRATOR_URL: hubUrl,
       ...(reports && { SERVICE_REPORTS: 'yes' }),
     };
-    const child = spawn(process.execPath, [PROGRAM], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [PROGRAM], { env });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const service = new ServiceChild(child, lines);
     onTestFinished(() => service.kill());
@@ -49,10 +53,12 @@ export class ServiceChild {
   }
 
   async kill(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const exited = once(this.#child, 'exit');
-    this.#child.kill('SIGKILL');
-    await exited;
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const exited = once(this.#child, 'exit');
+      this.#child.kill('SIGKILL');
+      await exited;
+    }
+    this.#refuseUnhandled();
   }
 
   async #next(): Promise<Line> {

@@ -219,8 +219,7 @@ describe('who waits for tasks to end', () => {
     await endAll(worker, tenant, done(1));
     expect((await Promise.all(waits)).map(({ result }) => result)).toEqual([1, 1]);
     for (const { get } of callers) expect(get).not.toHaveBeenCalled();
-    // Whoever looks by himself does so after twenty seconds.
-  }, 10_000);
+  });
 
   it('is not told any more once he has not said for a minute that he waits', async () => {
     const tenant = tenantId();

@@ -82,7 +82,7 @@ describe('a log that is followed by its bells', () => {
       await cutListeners();
       await appending;
     }
-    await vi.waitFor(() => expect(seqs()).toEqual(upTo(160)), 5_000);
+    await vi.waitFor(() => expect(seqs()).toEqual(upTo(160)), 60_000);
     expect(heard.some(({ event }) => event === 'gap')).toBe(false);
   });
 
@@ -92,10 +92,10 @@ describe('a log that is followed by its bells', () => {
     const { seqs } = listen(storage, tenant, 'new:0');
     await append(writer, tenant, 5);
     await server.ask(['CLIENT', 'KILL', 'TYPE', 'normal']).catch(() => undefined);
-    await vi.waitFor(() => append(writer, tenant, 1), 5_000);
+    await vi.waitFor(() => append(writer, tenant, 1), 60_000);
     await append(writer, tenant, 4);
     const last = Number((await storage.events.head({ tenantId: tenant })).split(':')[1]);
-    await vi.waitFor(() => expect(seqs()).toEqual(upTo(last)), 5_000);
+    await vi.waitFor(() => expect(seqs()).toEqual(upTo(last)), 60_000);
   });
 
   it('tells two followers the same, one of whom begins in the middle', async () => {
@@ -152,11 +152,11 @@ describe('a log that is followed by its bells', () => {
     await vi.waitFor(() => expect(seqs()).toEqual(upTo(5)));
     await own.kill();
     await own.restart();
-    await vi.waitFor(() => append(storage, tenant, 1), 10_000);
+    await vi.waitFor(() => append(storage, tenant, 1), 60_000);
     await append(storage, tenant, 6);
     const head = await storage.events.head({ tenantId: tenant });
     const [epoch = '', last] = head.split(':');
-    await vi.waitFor(() => expect(seqs().at(-1)).toBe(Number(last)), 5_000);
+    await vi.waitFor(() => expect(seqs().at(-1)).toBe(Number(last)), 60_000);
     const after = seqs().lastIndexOf('gap');
     expect(seqs().slice(0, 6)).toEqual([...upTo(5), 'gap']);
     expect(seqs().slice(after + 1)).toEqual(upTo(Number(last)));
@@ -179,6 +179,6 @@ describe('a log that is followed by its bells', () => {
     await append(storage, tenant, 1);
     await vi.waitFor(() => expect(other.seqs()).toEqual([1]));
     await append(storage, tenant, 1);
-    await vi.waitFor(() => expect(seqs()).toEqual([...upTo(5), 'gap', 1, 2]), 5_000);
+    await vi.waitFor(() => expect(seqs()).toEqual([...upTo(5), 'gap', 1, 2]), 60_000);
   });
 });

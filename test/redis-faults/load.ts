@@ -86,7 +86,7 @@ export class Load {
     this.#over.abort();
     await this.#submitting;
     const acme = this.#orchestrator.tenant(TENANT);
-    const ended = this.#acknowledged.map((id) => insist(() => acme.tasks.wait(id, { timeoutMs: 8_000 })));
+    const ended = this.#acknowledged.map((id) => insist(() => acme.tasks.wait(id, { timeoutMs: 60_000 })));
     const lost = (await Promise.all(ended)).filter(({ status }) => status !== 'completed');
     await this.#following;
     const history = await historyOf(this.#storage, TENANT).catch(() => []);

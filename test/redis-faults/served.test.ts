@@ -10,7 +10,7 @@ const INSIDE = /127\.0\.0\.1|ECONN|ioredis|evalsha|Redis connection/i;
 
 it('a server whose Redis is killed says 503 to everybody, and works again when it is back', async () => {
   await using redis = await RedisServer.start({ appendonly: true });
-  await using storage = RedisStorage.connect(redis.url, { commandTimeoutMs: 500 });
+  await using storage = RedisStorage.connect(redis.url, { commandTimeoutMs: 2_000 });
   const orchestrator = new Orchestrator({ storage }).workflow('echo', (_, input) => input);
   const identities = createIdentities({ apiKeys: [{ tenant: 'acme', key: KEY }] });
   await using server = await new OrchestratorServer(orchestrator, { identities }).listen(0);
@@ -50,7 +50,7 @@ it('a server whose Redis is killed says 503 to everybody, and works again when i
   expect((await ask('/health/live')).status).toBe(200);
 
   await redis.restart();
-  await vi.waitFor(async () => expect((await ask('/health/ready')).status).toBe(200), 5_000);
+  await vi.waitFor(async () => expect((await ask('/health/ready')).status).toBe(200), 60_000);
   const again = await ask('/v1/tasks', task, 'before');
   expect(again.headers.get('idempotency-replayed')).toBe('true');
   expect(await again.json()).toMatchObject({ task_id });

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { TaskNotifier, WebSocketTransport } from '@agent-orchestrator/notifier';
-import { RedisServer } from '@agent-orchestrator/test-servers';
+import { MARKS_REJECTIONS, RedisServer, watchStderr } from '@agent-orchestrator/test-servers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { FollowingClient } from './following-client.js';
 
@@ -51,11 +51,19 @@ interface NodeSettings {
 async function startNode(settings: NodeSettings) {
   const child: ChildProcess = fork(new URL('programs/node.mjs', import.meta.url).pathname, {
     execArgv: [],
-    env: { ...process.env, NODE_SETTINGS: JSON.stringify({ ...settings, apiKey: KEY, token: TOKEN }) },
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: {
+      ...process.env,
+      ...MARKS_REJECTIONS,
+      NODE_SETTINGS: JSON.stringify({ ...settings, apiKey: KEY, token: TOKEN }),
+    },
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  const [url] = (await once(child, 'message', { signal: AbortSignal.timeout(20_000) })) as [string];
+  const refuseUnhandled = watchStderr(child.stderr, 'programs/node.mjs');
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+    refuseUnhandled();
+  });
+  const [url] = (await once(child, 'message', { signal: AbortSignal.timeout(100_000) })) as [string];
   return { child, url };
 }
 

@@ -132,10 +132,10 @@ describe('waiting for a task on Redis', () => {
     await registry.submit({ tenantId: tenant, body: { type: 'other' } });
     await own.kill();
     await own.restart();
-    await vi.waitFor(() => runOne(worker.storage, tenant, 'after all'), 5_000);
+    await vi.waitFor(() => runOne(worker.storage, tenant, 'after all'), 60_000);
     const first = await waiting;
     if (first instanceof Error) expect(first).toMatchObject({ code: 'storage_unavailable' });
-    const last = first instanceof Error ? await vi.waitFor(() => registry.wait(where), 5_000) : first;
+    const last = first instanceof Error ? await vi.waitFor(() => registry.wait(where), 60_000) : first;
     expect(last).toMatchObject({ status: 'completed', result: 'after all' });
   });
 

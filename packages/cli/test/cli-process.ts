@@ -3,11 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { MARKS_REJECTIONS, refuseUnhandled } from '@agent-orchestrator/test-servers';
 
 const BIN = fileURLToPath(new URL('../bin/orchestrator-cli.mjs', import.meta.url));
 /** Far beyond what any command takes, and what a file of tests needs a server for: whoever reaches it hangs. */
-const COMMAND_HANGS_MS = 25_000;
-const SERVER_HANGS_MS = 180_000;
+const COMMAND_HANGS_MS = 100_000;
+const SERVER_HANGS_MS = 1_800_000;
 
 export interface Ended {
   readonly code: number | null;
@@ -36,7 +37,10 @@ export class CliProcess implements AsyncDisposable {
   constructor(args: readonly string[], options: CliOptions = {}) {
     const { cwd = tmpdir(), env = {}, input = '', hangsMs = COMMAND_HANGS_MS } = options;
     const { PATH = '', HOME = '' } = process.env;
-    const child = spawn(process.execPath, [BIN, ...args], { cwd, env: { PATH, HOME, ...env } });
+    const child = spawn(process.execPath, [BIN, ...args], {
+      cwd,
+      env: { PATH, HOME, ...MARKS_REJECTIONS, ...env },
+    });
     this.#child = child;
     const hangs = setTimeout(() => child.kill('SIGKILL'), hangsMs);
     for (const name of ['stdout', 'stderr'] as const) {
@@ -48,13 +52,20 @@ export class CliProcess implements AsyncDisposable {
     child.stdin.on('error', () => {});
     child.stdin.write(input);
     if (options.keepInput !== true) child.stdin.end();
-    this.ended = new Promise((resolve) => {
+    this.ended = new Promise((resolve, reject) => {
       child.once('close', (code) => {
         clearTimeout(hangs);
-        resolve({ code, ...this.#text });
+        try {
+          refuseUnhandled(this.#text.stderr, `orchestrator-cli ${args.join(' ')}`);
+          resolve({ code, ...this.#text });
+        } catch (error) {
+          reject(error);
+        }
         for (const watcher of this.#watchers) watcher();
       });
     });
+    // Its scope asks at the latest.
+    this.ended.catch(() => {});
   }
 
   get pid(): number | undefined {

@@ -39,16 +39,20 @@ export interface Flaws {
   /** It begins the work again for a call that it knows. */
   readonly worksAgain?: boolean;
   readonly jobId?: (call: Frame) => string;
-  readonly acceptMs?: number;
+  /** Whether a call that it does not know is kept waiting for its answer until the same one has come once more. */
+  readonly waitsForTwin?: () => boolean;
   /** `undefined`: it does not come back. */
   readonly reconnectMs?: number | undefined;
+  /** How often it dials at once when its connection is lost, beside the one time that is due. */
+  readonly knocks?: number;
   /** What is sent over a new connection, for what had no ack. */
   readonly again?: (unacked: readonly Frame[]) => readonly Frame[];
   /** When something that was put off is sent again. */
   readonly retryMs?: (asked: number) => number | undefined;
   readonly onCancel?: 'stops' | 'goes_on' | 'hangs_up';
   readonly reportsOver?: 'socket' | 'http';
-  readonly stepMs?: number;
+  /** How many notifications of progress a job sends. */
+  readonly steps?: () => number;
 }
 
 export interface FlawedServiceOptions {
@@ -64,6 +68,9 @@ interface Known {
 }
 
 const STEPS = 3;
+const STEP_MS = 10;
+/** What goes on although it is cancelled ends after as many. */
+const STEPS_IN_VAIN = 200;
 
 /**
  * A service on plain `node:http` and a plain socket: `quick` answers at once, `work` with a job. It keeps to the contract
@@ -76,6 +83,12 @@ export class FlawedService implements AsyncDisposable {
   readonly #known = new Map<string, Known>();
   readonly #unacked = new Map<unknown, Frame>();
   readonly #cancelled = new Set<unknown>();
+  /** By call: lets the first one that came with it go on. */
+  readonly #twins = new Map<string, () => void>();
+  /** What came up while there was no connection. */
+  #unsent: (Frame | string | Buffer)[] = [];
+  /** One after the other, so that they come in order. */
+  #posted: Promise<void> = Promise.resolve();
   #socket: WebSocket | undefined;
   #admitted = false;
   #stopped = false;
@@ -139,7 +152,10 @@ export class FlawedService implements AsyncDisposable {
     const job = this.#flaws.jobId?.(call) ?? `job-${randomUUID()}`;
     const entry: Known = { answer: { status: 202, body: { job_id: job } }, answered: false, ended: false };
     this.#known.set(id, entry);
-    await pause(this.#flaws.acceptMs ?? 0);
+    this.#twins.get(id)?.();
+    if (this.#flaws.waitsForTwin?.() && !known) {
+      await new Promise<void>((resolve) => this.#twins.set(id, resolve));
+    }
     entry.answered = true;
     void this.#work(call, entry, n);
     return entry.answer;
@@ -148,9 +164,14 @@ export class FlawedService implements AsyncDisposable {
   async #work(call: Frame, entry: Known, n: number): Promise<void> {
     const { job_id: task_id } = entry.answer.body as Frame;
     const about = { service: 'flawed', task_id, call_id: call['call_id'], tenant_id: call['tenant_id'] };
-    for (let step = 1; step <= STEPS; step += 1) {
-      await pause(this.#flaws.stepMs ?? 20);
-      if (this.#cancelled.has(call['call_id'])) return;
+    let left = this.#flaws.steps?.() ?? STEPS;
+    for (let step = 1; left > 0; step += 1, left -= 1) {
+      await pause(STEP_MS);
+      if (this.#stopped) return;
+      if (this.#cancelled.has(call['call_id'])) {
+        if (this.#flaws.onCancel !== 'goes_on') return;
+        left = Math.min(left, STEPS_IN_VAIN);
+      }
       const data = { status: 'working', details: { step } };
       this.#notify({ event: 'task_status_update', ...about, data, message_id: randomUUID() });
     }
@@ -163,16 +184,22 @@ export class FlawedService implements AsyncDisposable {
   #notify(frame: Frame): void {
     if (this.#stopped) return;
     for (const sent of this.#flaws.send?.(frame) ?? [frame]) {
-      const id = typeof sent === 'string' || Buffer.isBuffer(sent) ? undefined : sent['message_id'];
-      if (id !== undefined) this.#unacked.set(id, sent as Frame);
-      if (this.#flaws.reportsOver === 'http') void this.#post(sent as Frame);
-      else if (this.#admitted) this.#transmit(sent);
+      if (this.#flaws.reportsOver === 'http') {
+        this.#posted = this.#posted.then(() => this.#post(sent as Frame));
+      } else if (this.#admitted) this.#transmit(sent);
+      else this.#unsent.push(sent);
     }
   }
 
   #transmit(sent: Frame | string | Buffer): void {
-    if (Buffer.isBuffer(sent)) this.#socket?.send(sent, { binary: true });
-    else this.#socket?.send(typeof sent === 'string' ? sent : JSON.stringify(sent));
+    if (Buffer.isBuffer(sent)) {
+      this.#socket?.send(sent, { binary: true });
+    } else if (typeof sent === 'string') {
+      this.#socket?.send(sent);
+    } else {
+      if (sent['message_id'] !== undefined) this.#unacked.set(sent['message_id'], sent);
+      this.#socket?.send(JSON.stringify(sent));
+    }
   }
 
   #connect(): void {
@@ -191,14 +218,24 @@ export class FlawedService implements AsyncDisposable {
         this.#admitted = true;
         const unacked = [...this.#unacked.values()];
         for (const each of again?.(unacked) ?? unacked) this.#transmit(each);
+        for (const each of this.#unsent.splice(0)) this.#transmit(each);
       }
       this.#heard(frame);
     });
     socket.on('error', () => {});
     socket.on('close', () => {
+      if (this.#admitted && !this.#stopped) this.#knock(url);
       this.#admitted = false;
       if (reconnectMs !== undefined) setTimeout(() => this.#connect(), reconnectMs).unref();
     });
+  }
+
+  #knock(url: string): void {
+    for (let knock = 0; knock < (this.#flaws.knocks ?? 0); knock += 1) {
+      const socket = new WebSocket(url);
+      socket.on('error', () => {});
+      socket.on('open', () => socket.close());
+    }
   }
 
   #heard(frame: Frame): void {
@@ -208,16 +245,16 @@ export class FlawedService implements AsyncDisposable {
       const asked = frame['retry_after_ms'] as number;
       const afterMs = this.#flaws.retryMs ? this.#flaws.retryMs(asked) : asked;
       const sent = this.#unacked.get(message_id);
-      if (sent && afterMs !== undefined) setTimeout(() => this.#transmit(sent), afterMs);
+      if (sent && afterMs === 0) this.#transmit(sent);
+      else if (sent && afterMs !== undefined) setTimeout(() => this.#transmit(sent), afterMs);
     }
     if (event !== 'task_cancel') return;
-    if (this.#flaws.onCancel === 'stops') this.#cancelled.add(call_id);
+    this.#cancelled.add(call_id);
     if (this.#flaws.onCancel === 'hangs_up') this.#socket?.terminate();
   }
 
   async #post(frame: Frame): Promise<void> {
     for (;;) {
-      await pause(30);
       try {
         const response = await fetch(`${this.#options.hubUrl}/internal/v1/notifications`, {
           method: 'POST',

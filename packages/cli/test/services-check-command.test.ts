@@ -46,7 +46,7 @@ describe.concurrent('services check, as a command', () => {
       answers: 'later',
       run: async ({ n }, context) => {
         context.progress('working', { percent: 50 });
-        await new Promise((resolve) => setTimeout(resolve, 150));
+        await new Promise((resolve) => setTimeout(resolve, 300));
         context.signal.throwIfAborted();
         return n + 1;
       },

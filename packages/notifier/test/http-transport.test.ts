@@ -74,11 +74,11 @@ describe('HttpTransport', () => {
     expect(hub.asked).toHaveLength(3);
   });
 
-  it.each<[string, RegExp, (response: ServerResponse) => unknown]>([
+  it.each<[string, RegExp, (response: ServerResponse) => unknown, ackMs?: number]>([
     ['a hub that fails', /HTTP 500/, (response) => response.writeHead(500).end('oops')],
     ['a redirect', /HTTP 307/, (response) => response.writeHead(307, { location: '/elsewhere' }).end()],
     ['a connection that breaks', /closed|reset|hang/i, (response) => response.destroy()],
-    ['no answer', /no ack in 200 ms/, () => undefined],
+    ['no answer', /no ack in 1000 ms/, () => undefined, 1_000],
     ['an answer that is none', /HTTP 200/, (response) => response.end('<html>')],
     ['an answer without end', /HTTP 200/, (response) => response.writeHead(200).write('x'.repeat(100_000))],
     [
@@ -86,11 +86,11 @@ describe('HttpTransport', () => {
       /HTTP 200/,
       (response) => response.end('{"event":"ack","message_id":"x","outcome":"applied"}'),
     ],
-  ])('sends again after %s, and tells of it once', async (_, reason, fail) => {
+  ])('sends again after %s, and tells of it once', async (_, reason, fail, ackMs = 60_000) => {
     const hub = await httpHub((response, asked, index) =>
       index < 2 ? void fail(response) : acknowledge(response, asked),
     );
-    const query = overHttp(hub.url, { ackMs: 200 });
+    const query = overHttp(hub.url, { ackMs });
     const told: string[] = [];
     query.on('disconnected', (state) => told.push(state.reason));
     expect(await query.notifyTaskCompletion({ ...about('job-1'), result: 1 })).toMatchObject({

@@ -89,7 +89,7 @@ describe('a service at the real hub', () => {
   });
 
   it('is refused when its token is taken back while it is connected', async () => {
-    const hub = await RealHub.start({ heartbeatMs: 20 });
+    const hub = await RealHub.start({ heartbeatMs: 300 });
     const query = overSocket(hub.url);
     await query.ready();
     hub.identities.replace({ serviceTokens: [{ service: 'query', token: 'token-of-tomorrow' }] });
@@ -101,6 +101,7 @@ describe('a service at the real hub', () => {
     const query = overSocket(hub.url);
     const jobs = Array.from({ length: 1_600 }, (_, n) => `job-${n}`);
     for (const job of jobs) await hub.track(job);
+    await query.ready();
     let outages = 0;
     query.on('disconnected', () => (outages += 1));
     const acks = jobs.map((job) => query.notifyTaskCompletion({ ...about(job), result: job }));
@@ -188,13 +189,13 @@ describe('a half-open link', () => {
   it('is found by its pong that stays out, and healed', async () => {
     const hub = await RealHub.start();
     const line = await TcpLine.to(hub.port);
-    const query = overSocket(line.url, { pingMs: 30, pongMs: 300 });
+    const query = overSocket(line.url, { pingMs: 30, pongMs: 1_500 });
     await query.ready();
     const taskId = await hub.track('job-1');
     line.swallow = { toHub: true, fromHub: true };
     const lost = next(query, 'disconnected');
     const acked = query.notifyTaskCompletion({ ...about('job-1'), result: 42 });
-    expect((await lost).reason).toBe('no pong in 300 ms');
+    expect((await lost).reason).toBe('no pong in 1500 ms');
     expect(line.swallowed).toBeGreaterThan(0);
     expect(query.pending).toBe(1);
     line.swallow = { toHub: false, fromHub: false };
@@ -205,8 +206,8 @@ describe('a half-open link', () => {
     const hub = await RealHub.start();
     const line = await TcpLine.to(hub.port);
     line.swallow = { toHub: true, fromHub: true };
-    const query = overSocket(line.url, { helloMs: 50 });
-    expect((await next(query, 'disconnected')).reason).toBe('no answer to the hello in 50 ms');
+    const query = overSocket(line.url, { helloMs: 500 });
+    expect((await next(query, 'disconnected')).reason).toBe('no answer to the hello in 500 ms');
     line.swallow = { toHub: false, fromHub: false };
     await query.ready();
     expect(line.dialled).toBeGreaterThanOrEqual(2);

@@ -19,8 +19,8 @@ describe('the handshake', () => {
 
   it('is given up when no answer comes, and tried again', async () => {
     const hub = await ScriptedHub.start({ hello: (visit, index) => void (index > 0 && admit(visit)) });
-    const query = overSocket(hub.url, { helloMs: 40 });
-    expect((await next(query, 'disconnected')).reason).toBe('no answer to the hello in 40 ms');
+    const query = overSocket(hub.url, { helloMs: 200 });
+    expect((await next(query, 'disconnected')).reason).toBe('no answer to the hello in 200 ms');
     await query.ready();
     // A busy machine may be late once more.
     expect(hub.visits.length).toBeGreaterThan(1);
@@ -155,7 +155,7 @@ describe('a hub that is slow to acknowledge', () => {
         if (silent < 0) acknowledge(frame, visit);
       },
     });
-    const query = overSocket(hub.url, { ackMs: 30 });
+    const query = overSocket(hub.url, { ackMs: 500 });
     expect(await query.notifyTaskCompletion({ ...about('job-1'), result: 1 })).toMatchObject({
       outcome: 'applied',
     });

@@ -1,5 +1,5 @@
 import { runCase, storageConformance, titleOf } from '@agent-orchestrator/core';
-import { sharedCluster, sharedRedis } from '@agent-orchestrator/test-servers';
+import { sharedRedis } from '@agent-orchestrator/test-servers';
 import { describe, it } from 'vitest';
 import { openStorage } from './storage-under-test.js';
 
@@ -7,18 +7,6 @@ describe('RedisStorage on one Redis', () => {
   it.each(storageConformance.map((one) => [titleOf(one), one] as const))('%s', async (_, one) => {
     const { url } = await sharedRedis();
     const subject = openStorage(url);
-    try {
-      await runCase(one, subject);
-    } finally {
-      await subject.close();
-    }
-  });
-});
-
-describe('RedisStorage on a Cluster of three', () => {
-  it.each(storageConformance.map((one) => [titleOf(one), one] as const))('%s', async (_, one) => {
-    const { nodes } = await sharedCluster();
-    const subject = openStorage({ nodes });
     try {
       await runCase(one, subject);
     } finally {

@@ -13,7 +13,7 @@ afterAll(() => server.stop());
 async function heard(storage: RedisStorage, kinds: readonly string[]): Promise<readonly Notice[]> {
   const missing = new Set(kinds);
   const notices: Notice[] = [];
-  for await (const notice of storage.notices({ signal: AbortSignal.timeout(10_000) })) {
+  for await (const notice of storage.notices({ signal: AbortSignal.timeout(60_000) })) {
     notices.push(notice);
     missing.delete(notice.kind);
     if (missing.size === 0) break;

@@ -99,7 +99,7 @@ describe('the handshake', () => {
     let valid = true;
     const credential = { kind: 'service', service: 'query' } as const;
     const identities = { authenticate: () => (valid ? credential : undefined) };
-    const running = await startServer({ identities, heartbeatMs: 20 });
+    const running = await startServer({ identities, heartbeatMs: 300 });
     const peer = await connected(running);
     valid = false;
     expect(await peer.closed).toMatchObject({ code: 4401 });

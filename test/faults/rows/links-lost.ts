@@ -8,7 +8,7 @@ import { reply, ScriptedService } from '../scripted-service.js';
 
 const HOLE = { toHub: true, fromHub: true };
 const WHOLE = { toHub: false, fromHub: false };
-const TIMES = { heartbeatMs: 100, pingMs: 50, pongMs: 200 } as const;
+const TIMES = { heartbeatMs: 500, pingMs: 100, pongMs: 1_000 } as const;
 
 function outcomes(acks: readonly Ack[]): string {
   const counts = new Map<string, number>();

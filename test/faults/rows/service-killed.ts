@@ -4,12 +4,12 @@ import type { FaultTable } from '../fault-table.js';
 import { KillableHub, until } from '../killable-hub.js';
 import { ServiceChild } from '../service-child.js';
 
-const SILENCE_MS = 300;
-/** Half of the longest wait: a service that starts again is there before the last resend. */
-const HALF_JITTER = { uuid: () => crypto.randomUUID(), fraction: () => 0.5 };
+const SILENCE_MS = 1_500;
+/** The longest wait: a service that starts again is there before the last resend. */
+const LONGEST_WAIT = { uuid: () => crypto.randomUUID(), fraction: () => 0.999 };
 
 async function prepared() {
-  const hub = await KillableHub.start({ orchestrator: { random: HALF_JITTER } });
+  const hub = await KillableHub.start({ orchestrator: { random: LONGEST_WAIT } });
   const child = await ServiceChild.start(0, hub.url);
   const url = `http://127.0.0.1:${child.port}`;
   hub.orchestrator.service('query', { url, silenceMs: SILENCE_MS });

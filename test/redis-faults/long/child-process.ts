@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MARKS_REJECTIONS, watchStderr } from '@agent-orchestrator/test-servers';
 import type { Entry } from '../fault-history.js';
 
 const UP_MS = 20_000;
@@ -19,6 +20,7 @@ export class Child {
   readonly #process: ChildProcess;
   readonly #log: string;
   readonly #said = new Set<string>();
+  readonly #refuseUnhandled: () => void;
   isFrozen = false;
 
   constructor(readonly settings: ChildSettings) {
@@ -26,9 +28,14 @@ export class Child {
     this.#log = join(dir, `${name}.jsonl`);
     this.#process = fork(new URL(`programs/${program}.mjs`, import.meta.url).pathname, {
       execArgv: [],
-      env: { ...process.env, FAULT_CHILD: JSON.stringify({ ...told, name, log: this.#log }) },
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      env: {
+        ...process.env,
+        ...MARKS_REJECTIONS,
+        FAULT_CHILD: JSON.stringify({ ...told, name, log: this.#log }),
+      },
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
+    this.#refuseUnhandled = watchStderr(this.#process.stderr, program);
     this.#process.on('message', (said: string) => this.#said.add(said));
   }
 
@@ -60,10 +67,12 @@ export class Child {
   }
 
   async kill(): Promise<void> {
-    if (this.hasEnded) return;
-    const ended = once(this.#process, 'exit');
-    this.#process.kill('SIGKILL');
-    await ended;
+    if (!this.hasEnded) {
+      const ended = once(this.#process, 'exit');
+      this.#process.kill('SIGKILL');
+      await ended;
+    }
+    this.#refuseUnhandled();
   }
 
   /** What it has written. Its last line may be a half one. */

@@ -19,7 +19,7 @@ export interface LinkOwner {
 }
 
 /** The `retry_after_ms` of a report that is put off. */
-export const PUT_OFF_MS = 400;
+export const PUT_OFF_MS = 1_000;
 const NO_CODE = new Set([1004, 1005, 1006, 1015]);
 
 /**
@@ -36,6 +36,8 @@ export class ServiceLink {
   refusal: string | undefined;
   closed = false;
   pongs = 0;
+  /** The calls that the hub has told it to give up. */
+  readonly givenUp = new Set<unknown>();
   readonly #near: WebSocket;
   readonly #far: WebSocket;
   readonly #owner: LinkOwner;
@@ -147,9 +149,18 @@ export class ServiceLink {
       if (!this.#given.has(ack.message_id)) this.#near.send(text);
     } else {
       this.#near.send(text);
-      if (!this.admitted) this.#readAnswer(text);
+      if (this.admitted) this.#readCancel(text);
+      else this.#readAnswer(text);
     }
     this.#owner.changed();
+  }
+
+  #readCancel(text: string): void {
+    const { event, call_id: callId } = JSON.parse(text) as {
+      readonly event?: string;
+      readonly call_id?: string;
+    };
+    if (event === 'task_cancel') this.givenUp.add(callId);
   }
 
   #readAnswer(text: string): void {

@@ -133,6 +133,8 @@ async function cutOff(subject: Subject): Promise<Cut> {
   const since = performance.now();
   await subject.pause(downMs);
   const knocks = front.dials.filter((at) => at >= report.at).length;
+  // What reports over HTTP has no connection to come back with.
+  if (report.by === 'http') return { report, knocks, backAfterMs: undefined };
   const backAfterMs = await subject.within(connectMs, () =>
     front.openLink ? performance.now() - since : undefined,
   );

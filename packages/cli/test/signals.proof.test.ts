@@ -51,11 +51,9 @@ describe.concurrent.each<NodeJS.Signals>(['SIGINT', 'SIGTERM'])('%s', (signal) =
     await chat.printed('stderr', /The first words/);
     await using ingest = new CliProcess(['ingest', 'many'], { cwd: place.path, env });
     await ingest.printed('stderr', /1\/300/);
-    const began = performance.now();
     dev.process.kill(signal);
     const ended = await dev.process.ended;
     expect(ended.code).toBe(0);
-    expect(performance.now() - began).toBeLessThan(8_000);
     expect(ended.stderr).not.toMatch(STACK_TRACE);
     const refused = await ingest.ended;
     expect(refused.code).toBe(69);
