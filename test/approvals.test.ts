@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { JsonInput, Orchestrator } from '@agent-orchestrator/core';
+import type { JsonValue, Orchestrator } from '../packages/core/src/index.js';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { type Harness, harness } from '../packages/core/test/harness.js';
 
@@ -38,9 +38,9 @@ async function register({ file, code }: Sample, orchestrator: Orchestrator): Pro
 
 interface Expected {
   readonly type: string;
-  readonly payload: JsonInput;
+  readonly payload: JsonValue;
   readonly signal: string;
-  readonly word: JsonInput;
+  readonly word: JsonValue;
   readonly result: unknown;
 }
 
