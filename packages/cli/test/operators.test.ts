@@ -89,7 +89,7 @@ async function begin(): Promise<void> {
   orchestrator = new Orchestrator({ storage });
   orchestrator.workflow('ok', () => 'done');
   orchestrator.workflow('bad', () => {
-    throw new Error('this one is bad');
+    throw new Error('this one\nis bad', { cause: new Error('the \u001B[31mdisk is full') });
   });
   await orchestrator.start();
   await storage.tenants.configure({ tenantId: 'acme', paused: true });
@@ -220,6 +220,27 @@ describe.each([
       expect(records(json.stdout)).toMatchObject([{ state: 'ready', position: 1, task: { task_id: id } }]);
     });
 
+    it('why says what a task has failed of: the text, its causes a line each, and the stack', async () => {
+      const { code, stdout, stderr } = await run(['tasks', 'why', failed.task_id, ...BETA()]);
+      expect([code, stderr]).toEqual([0, '']);
+      const [, state, thrown, cause, ...stack] = stdout.split('\n');
+      expect(state).toMatch(/^failed since .*Z: workflow_error: unexpected error in workflow "bad"/);
+      expect([thrown, cause]).toEqual(['thrown: this one is bad', 'caused by: the [31mdisk is full']);
+      expect(stack.slice(0, 3)).toEqual([
+        'Error: this one',
+        'is bad',
+        expect.stringMatching(/^ {4}at .*operators\.test\.ts:\d+:\d+/),
+      ]);
+      const json = await run(['tasks', 'why', failed.task_id, '--json', ...BETA()]);
+      const explanation = await orchestrator.registry.explain({ tenantId: 'beta', taskId: failed.task_id });
+      expect(records(json.stdout)).toEqual([explanation]);
+      expect(explanation.diagnostic).toMatchObject({
+        message: 'this one\nis bad',
+        causes: ['the \u001B[31mdisk is full'],
+        stack: expect.stringContaining('operators.test.ts'),
+      });
+    });
+
     it('cancel ends a task', async () => {
       const { tasks } = orchestrator.tenant('acme');
       const { task_id: id } = await tasks.submit({ type: 'ok', priority: 0 });
@@ -313,7 +334,9 @@ describe.each([
     it('lists and shows what has failed, and nothing else', async () => {
       const { stdout } = await run(['dlq', 'list', ...BETA()]);
       expect(stdout).toMatch(
-        new RegExp(`^task .*\n${failed.task_id} +bad +1 +.*Z +workflow_error +this one is bad\n$`),
+        new RegExp(
+          `^task .*\n${failed.task_id} +bad +1 +.*Z +workflow_error +unexpected error in workflow "bad"`,
+        ),
       );
       expect(records((await run(['dlq', 'list', '--json', ...BETA()])).stdout)).toEqual([failed]);
       expect(records((await run(['dlq', 'show', failed.task_id, '--json', ...BETA()])).stdout)).toEqual([

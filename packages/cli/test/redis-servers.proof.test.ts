@@ -129,14 +129,19 @@ describe('three processes on one Redis', () => {
     const id = await submit(api.url, 'bad');
     await ended(api.url, id);
     const client = { ORCHESTRATOR_URL: api.url, ORCHESTRATOR_API_KEY: KEY };
-    const [http, straight, dead] = await Promise.all([
+    const [http, shown, why, straight, dead] = await Promise.all([
       cli(['tasks', 'list', '--json'], { env: client }),
+      cli(['tasks', 'show', id, '--json'], { env: client }),
+      cli(['tasks', 'why', id, '--json', '--tenant', 'acme'], { env }),
       cli(['tasks', 'list', '--json', '--tenant', 'acme'], { env }),
       cli(['dlq', 'list', '--json', '--redis', redis.url, '--tenant', 'acme']),
     ]);
-    expect([http.code, straight.code, dead.code]).toEqual([0, 0, 0]);
+    expect([http, shown, why, straight, dead].map(({ code }) => code)).toEqual([0, 0, 0, 0, 0]);
     expect(records(http.stdout)).toEqual(records(straight.stdout));
     expect(records(dead.stdout)).toMatchObject([{ task_id: id }]);
+    // What was thrown is for operators: a tenant's key does not get at it.
+    expect(records(why.stdout)).toMatchObject([{ diagnostic: { message: 'this one is bad' } }]);
+    for (const { stdout } of [http, shown]) expect(stdout).not.toMatch(/this one is bad|diagnostic/);
   });
 
   it('say what operators should know, until Ctrl-C', async () => {

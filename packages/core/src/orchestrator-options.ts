@@ -59,8 +59,8 @@ export interface OrchestratorOptions {
   readonly exposeErrors?: boolean;
   /**
    * A promise that a workflow left rejected, with nothing to catch it, would end the process and with it every other task.
-   * `log` (default): while this process runs tasks it is logged instead, unless the host listens to `unhandledRejection`
-   * itself. `node`: Node decides.
+   * `log` (default): while this process runs tasks it is logged instead; a host that listens to `unhandledRejection` itself
+   * decides whether the process ends. `node`: Node decides.
    */
   readonly unhandledRejections?: UnhandledRejections;
 }

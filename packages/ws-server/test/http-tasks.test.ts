@@ -134,6 +134,25 @@ describe('GET /v1/tasks', () => {
     expect(none.body['tasks']).toEqual([]);
   });
 
+  it('shows nothing of what a workflow threw that is no error of the orchestrator', async () => {
+    const running = await startServer();
+    const id = await running.submit('broken', {}, { session_id: 's-1' });
+    await running.ended(id);
+    const batch = await running.ask('POST', '/v1/batch', { body: { requests: [{ type: 'broken' }] } });
+    const batchId = text(batch.body['batch_id']);
+    const [item] = (await running.orchestrator.tenant('acme').batches.get(batchId)).items;
+    await running.ended(text(item?.task_id));
+    const shown = 'unexpected error in workflow \\"broken\\"; operators find its text with the task';
+    const paths = [`/v1/tasks/${id}`, '/v1/tasks', `/v1/tasks/${id}/events`, `/v1/batch/${batchId}`];
+    for (const path of paths) {
+      const body = await (await running.fetch('GET', path)).text();
+      expect(body, path).toContain(shown);
+      expect(body, path).not.toMatch(/secret inside|diagnostic|stack|running-server/);
+    }
+    const { diagnostic } = await running.orchestrator.tenant('acme').tasks.explain(id);
+    expect(diagnostic).toMatchObject({ message: 'the secret inside', stack: expect.any(String) });
+  });
+
   it.each(['limit=0', 'limit=many', 'limit=1000', 'status=lost'])('refuses %s', async (query) => {
     const running = await startServer();
     const { status, body } = await running.ask('GET', `/v1/tasks?${query}`);

@@ -1,4 +1,4 @@
-import type { Task, Topic } from '@agent-orchestrator/core';
+import type { Explanation, Task, Topic } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import type { Connection } from '../client/connection.js';
 import { followTopic } from '../client/live-socket.js';
@@ -38,7 +38,7 @@ export function addTaskCommands(program: Command, context: CommandContext): void
       context.terminal.document(await backend.getTask(taskId));
     });
   withTenantFlags(tasks.command('why'))
-    .description('why a task is not running, or that it is; straight from Redis only')
+    .description('why a task is not running, or that it is, or what it failed of; straight from Redis only')
     .argument('<task-id>')
     .action((taskId: string, flags: OperatorFlags) => why(context, taskId, flags));
   withTenantFlags(tasks.command('cancel'))
@@ -84,11 +84,24 @@ async function why({ terminal, ...context }: CommandContext, taskId: string, fla
     terminal.record(explanation);
     return;
   }
-  const { task, state, since, reason, position } = explanation;
+  const { task, state, since, reason, position, diagnostic } = explanation;
   const kind = `${task.type}, priority ${task.priority}, attempt ${task.attempt} of ${task.max_attempts}`;
   terminal.data(`task ${task.task_id}: ${kind}`);
   terminal.data(`${terminal.paint('bold', state)} since ${since}: ${printable(reason)}`);
   if (position !== undefined) terminal.data(`tasks of this tenant before it: ${position}`);
+  for (const line of diagnosticLines(diagnostic)) terminal.data(printable(line));
+}
+
+/** What was thrown, its causes a line each, and where. */
+function diagnosticLines(diagnostic: Explanation['diagnostic']): string[] {
+  if (!diagnostic) return [];
+  const { message, causes = [], stack } = diagnostic;
+  const inOneLine = (text: string) => text.replaceAll(/\s+/g, ' ');
+  return [
+    `thrown: ${inOneLine(message)}`,
+    ...causes.map((cause) => `caused by: ${inOneLine(cause)}`),
+    ...(stack === undefined ? [] : [stack]),
+  ];
 }
 
 async function cancel(

@@ -2,7 +2,7 @@ import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
 import { copiedJson } from '../protocol/bounded-json.js';
 import { jobIdSchema } from '../protocol/ids.js';
 import { ServiceReply } from '../protocol/service-call.js';
-import { toTaskError } from '../protocol/thrown.js';
+import { isOrchestratorError, toTaskError } from '../protocol/thrown.js';
 import { validate } from '../protocol/validation.js';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
@@ -46,7 +46,7 @@ export async function sendInProcess(
     return toResult(await Promise.race([service.run(call, ended), stopped]), outbound, logger);
   } catch (error) {
     const stored = toTaskError(error, 'service_error');
-    const retryAfterMs = error instanceof OrchestratorError ? error.retryAfterMs : undefined;
+    const retryAfterMs = isOrchestratorError(error) ? error.retryAfterMs : undefined;
     if (!stored.retryable || !PASSING.has(stored.code)) return failure(stored);
     return { kind: 'again', error: stored, ...(retryAfterMs !== undefined && { retryAfterMs }) };
   } finally {

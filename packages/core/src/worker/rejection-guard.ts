@@ -6,8 +6,8 @@ const loggers = new Set<Logger>();
 
 /**
  * Node ends a process whose code leaves a promise rejected with nothing to catch it. In a process that runs tasks that
- * would be one careless workflow ending all others, so there it is logged instead: while one of these is running, and
- * unless the host listens itself, which then decides alone. See ADR 13.
+ * would be one careless workflow ending all others, so there it is logged instead, while one of these is running. A listener
+ * of the host is called as well, and decides whether the process ends. See ADR 13.
  */
 function contain(reason: unknown): void {
   const { message, ...more } = diagnose(reason);

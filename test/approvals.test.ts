@@ -1,0 +1,116 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { JsonValue, Orchestrator } from '../packages/core/src/index.js';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { type Harness, harness } from '../packages/core/test/harness.js';
+
+const HOUR = 3_600_000;
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'approvals-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Sample {
+  readonly file: string;
+  readonly code: string;
+}
+
+/** Every sample of the documents in which a workflow waits for a signal. */
+function samples(): Sample[] {
+  const documents = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
+  return ['README.md', ...documents.map((name) => join('docs', name))].flatMap((file) => {
+    const text = readFileSync(join(root, file), 'utf8');
+    const found = [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code = '']) => code);
+    return found.filter((code) => code.includes('ctx.waitForSignal(')).map((code) => ({ file, code }));
+  });
+}
+
+/** Registers the workflows of a sample, as they stand there, with what stands before them. */
+async function register({ file, code }: Sample, orchestrator: Orchestrator): Promise<void> {
+  const parts = [...code.matchAll(/^const [A-Z]+ = .*;$|^orchestrator\.workflow\([\s\S]*?^\}\);$/gm)];
+  const path = join(folder, `${file.replaceAll(/\W/g, '_')}.ts`);
+  const body = parts.map(([part]) => part).join('\n');
+  writeFileSync(path, `export default (orchestrator: any) => {\n${body}\n};\n`);
+  const sample = (await import(/* @vite-ignore */ path)) as { default(to: Orchestrator): void };
+  sample.default(orchestrator);
+}
+
+interface Expected {
+  readonly type: string;
+  readonly payload: JsonValue;
+  readonly signal: string;
+  readonly word: JsonValue;
+  readonly result: unknown;
+}
+
+const EXPECTED: Readonly<Record<string, Expected>> = {
+  'README.md': {
+    type: 'answer_by_mail',
+    payload: { question: 'What is it?', to: 'me@example.com' },
+    signal: 'approved',
+    word: null,
+    result: { sent_to: 'me@example.com', text: 'It is that.' },
+  },
+  'docs/workflows.md': {
+    type: 'refund',
+    payload: { amount: 500 },
+    signal: 'approval',
+    word: { approved: true },
+    result: { refunded: 500 },
+  },
+};
+
+let h: Harness;
+
+/** The sample runs, and has asked for its signal. */
+async function asked(sample: Sample) {
+  h = harness({
+    // Nothing happens for hours: looking seldom keeps the hand-moved clock quick.
+    ...{ sweepMs: HOUR, leaseMs: 24 * HOUR },
+    services: {
+      query: { run: () => ({ answer: 'It is that.', sources: [] }) },
+      mailer: { run: ({ input }) => ({ sent_to: input['to'], text: input['text'] }) },
+      payments: { run: ({ input }) => ({ refunded: input['amount'] }) },
+    },
+  });
+  const expected = EXPECTED[sample.file];
+  if (!expected) throw new Error(`${sample.file}: expected how this sample is used to be known here`);
+  await register(sample, h.orchestrator);
+  await h.orchestrator.start();
+  const task = await h.acme.tasks.submit({ type: expected.type, payload: expected.payload });
+  await h.clock.advance(0);
+  expect(await h.acme.tasks.explain(task.task_id)).toMatchObject({
+    state: 'parked',
+    reason: expect.stringContaining(`waits for signal ${expected.signal} until `),
+  });
+  return { task, ...expected };
+}
+
+describe('the documents', () => {
+  it('have samples of approvals', () => {
+    expect(samples().map(({ file }) => file)).toEqual(Object.keys(EXPECTED));
+  });
+});
+
+describe.each(samples())('the approval of $file', (sample) => {
+  afterEach(() => h.stop());
+
+  it('may come hours after the default limit of a task', async () => {
+    const { task, signal, word, result } = await asked(sample);
+    await h.clock.advance(6 * HOUR);
+    await h.acme.tasks.signal(task.task_id, signal, word);
+    expect(await h.ended(task)).toMatchObject({ status: 'completed', result });
+  });
+
+  it('ends by its own limit when it does not come', async () => {
+    const { task, signal } = await asked(sample);
+    await h.clock.advance(24 * HOUR - 1);
+    expect(await h.ended(task)).toMatchObject({ status: 'processing' });
+    await h.clock.advance(1);
+    expect(await h.ended(task)).toMatchObject({
+      status: 'failed',
+      error: { code: 'timeout', message: `no signal ${signal} in time` },
+    });
+  });
+});

@@ -1,0 +1,99 @@
+import { execFile } from 'node:child_process';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+/** Inside the repository, so that the packages are found as a user's project finds them. */
+const folder = fileURLToPath(new URL('../node_modules/.unhandled-rejections', import.meta.url));
+const program = join(folder, 'main.mjs');
+
+/** Runs a task that leaves a promise rejected, then does the same after the orchestrator's end if `after` is set. */
+const PROGRAM = `
+import { Orchestrator } from '@agent-orchestrator/core';
+
+const { options, host, after, thrown } = JSON.parse(process.argv[2]);
+const quiet = () => {};
+const error = (message, fields) => console.log('log', message, fields.error, fields.causes, fields.stack?.includes('main.mjs'));
+const orchestrator = new Orchestrator({ ...options, logger: { debug: quiet, info: quiet, warn: quiet, error } });
+if (host) process.on('unhandledRejection', (reason) => console.log('host', reason.message));
+
+orchestrator.workflow('careless', async (ctx) => {
+  const helper = async () => {
+    throw new Error('left alone', { cause: new Error('the cause') });
+  };
+  if (thrown) setTimeout(() => { throw new Error('from a timer'); });
+  else void helper();
+  ctx.run('own', () => { throw new Error('of a step'); });
+  await ctx.sleep(20);
+  return 'done';
+});
+await orchestrator.start();
+if (options.role === 'api') void Promise.reject(new Error('left alone'));
+const { tasks } = orchestrator.tenant('acme');
+const { task_id } = await tasks.submit({ type: 'careless' });
+const { status } = await tasks.wait(task_id);
+console.log(status);
+await orchestrator.stop();
+await orchestrator.stop();
+console.log('listeners', process.listenerCount('unhandledRejection'));
+if (after) void Promise.reject(new Error('later'));
+`;
+
+beforeAll(async () => {
+  await mkdir(folder, { recursive: true });
+  await writeFile(program, PROGRAM);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+interface Wanted {
+  readonly options?: object;
+  readonly host?: boolean;
+  readonly after?: boolean;
+  readonly thrown?: boolean;
+}
+
+function run({ options = {}, ...wanted }: Wanted = {}): Promise<{
+  readonly code: number;
+  readonly lines: readonly string[];
+  readonly stderr: string;
+}> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [program, JSON.stringify({ options, ...wanted })],
+      (_, stdout, stderr) =>
+        resolve({ code: child.exitCode ?? -1, lines: stdout.trim().split('\n'), stderr }),
+    );
+  });
+}
+
+const LOGGED = "log unhandled rejection left alone [ 'the cause' ] true";
+
+describe('a promise that a workflow leaves rejected', () => {
+  it('is logged and warned of, and ends neither its task nor the process', async () => {
+    const { code, lines, stderr } = await run();
+    expect([code, lines]).toEqual([0, [LOGGED, 'completed', 'listeners 0']]);
+    expect(stderr).toContain(
+      'UnhandledRejection: a promise was rejected and nothing caught it: Error: left alone',
+    );
+    // A step that nothing awaits is no such promise.
+    expect(stderr).not.toContain('of a step');
+  });
+
+  it('is told to a listener of the host as well, which decides', async () => {
+    const { code, lines } = await run({ host: true });
+    expect([code, lines]).toEqual([0, ['host left alone', LOGGED, 'completed', 'listeners 1']]);
+  });
+
+  it.each<[string, Wanted, RegExp]>([
+    ['where the host leaves it to Node', { options: { unhandledRejections: 'node' } }, /left alone/],
+    ['in a process that runs no tasks', { options: { role: 'api' } }, /left alone/],
+    ['once no orchestrator runs any more', { after: true }, /later/],
+    ['where it is an exception in the callback of a timer', { thrown: true }, /from a timer/],
+  ])('ends the process %s', async (_, wanted, words) => {
+    const { code, stderr } = await run(wanted);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(words);
+  });
+});
