@@ -93,7 +93,7 @@ export type { AnnouncedType, WorkerDirectory, WorkerEntry } from './storage/work
 export { mergedContext } from './storage/merged-context.js';
 export { checked, type StoragePorts } from './storage/checked-storage.js';
 export { boundedJson, copyJson, type JsonRule } from './protocol/bounded-json.js';
-export { type Diagnostic, diagnose, messageOf, toTaskError } from './protocol/thrown.js';
+export { type Diagnostic, diagnose, messageOf, type StepFailure, toTaskError } from './protocol/thrown.js';
 export {
   isFinalState,
   isLegal,

@@ -2,7 +2,7 @@ import type { Claim, JournalStep } from '../src/index.js';
 import type { Mistake } from './broken-storages.js';
 
 type Fields = { readonly [key: string]: unknown };
-const as = <T>(value: unknown) => value as T & object;
+const listOf = (value: unknown) => value as Claim[];
 
 const settlement =
   (change: (settlement: Fields) => Fields): Mistake =>
@@ -12,7 +12,7 @@ const settlement =
 const claims =
   (change: (claim: Claim) => Partial<Claim>): Mistake =>
   async (params, original) =>
-    as<Claim[]>(await original(params)).map((claim) => ({ ...claim, ...change(claim) }));
+    listOf(await original(params)).map((claim) => ({ ...claim, ...change(claim) }));
 
 const leases =
   (begun: boolean | undefined): Mistake =>
@@ -137,7 +137,8 @@ export const brokenRecovery: Readonly<Record<string, Readonly<Record<string, Mis
     'remembers the dead': (() => {
       const all = new Map<string, Fields>();
       return async (params, original) => {
-        for (const entry of as<Fields[]>(await original(params))) all.set(String(entry['workerId']), entry);
+        for (const entry of (await original(params)) as unknown as Fields[])
+          all.set(String(entry['workerId']), entry);
         return [...all.values()];
       };
     })(),

@@ -28,7 +28,7 @@ beforeEach(() => {
       };
       signal?.addEventListener('abort', go);
     });
-    return signal?.aborted ? [] : claim({ ...rest, claimId: `${rest.claimId}!` });
+    return signal?.aborted ? [] : claim({ ...rest, claimId: `${rest.claimId}.again` });
   };
 });
 afterEach(() => h.stop());

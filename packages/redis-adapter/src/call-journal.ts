@@ -8,6 +8,7 @@ import type {
   StepAnswer,
   StepOutcome,
   StepRequest,
+  TaskError,
   Usage,
 } from '@agent-orchestrator/core';
 import type { RedisState } from './redis-state.js';
@@ -117,13 +118,18 @@ function outcomeRequest(outcome: StepOutcome, usage: Usage | undefined) {
   return {
     json,
     ok: outcome.ok,
-    value: JSON.stringify(outcome.ok ? outcome.value : outcome.error),
+    value: JSON.stringify(outcome.ok ? outcome.value : endOf(outcome.error)),
     fingerprint: createHash('sha256').update(json).digest('base64url').slice(0, 22),
     retryable: !outcome.ok && outcome.error.retryable,
     message: JSON.stringify(outcome.ok ? '' : outcome.error.message),
     reason: outcome.ok ? '' : outcome.error.message,
     ...(usage && { tokens: usage.tokens, model: usage.model }),
   };
+}
+
+/** What a task that is nothing but this call ends with. */
+function endOf({ code, message, retryable }: TaskError): TaskError {
+  return { code, message, retryable };
 }
 
 function answerOf(answer: StepAnswer) {

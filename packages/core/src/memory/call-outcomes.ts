@@ -93,7 +93,10 @@ export class CallOutcomes {
     if (!onlyCall) return;
     if (stored.ok)
       this.life.end(tenant, entry, { state: 'completed', result: copyJson(stored.value) }, 'complete');
-    else this.life.end(tenant, entry, { state: 'failed', error: stored.error }, 'fail');
+    else {
+      const { code, message, retryable } = stored.error;
+      this.life.end(tenant, entry, { state: 'failed', error: { code, message, retryable } }, 'fail');
+    }
   }
 
   private tellRetry(
@@ -124,7 +127,7 @@ export class CallOutcomes {
 export function copyOutcome(outcome: StepOutcome): StepOutcome {
   return outcome.ok
     ? { ok: true, value: copyJson(outcome.value) }
-    : { ok: false, error: { ...outcome.error } };
+    : { ok: false, error: structuredClone(outcome.error) };
 }
 
 /** Only what a notification reports, or fails to, begins a new try: an answer was sent again already, as often as may be. */

@@ -99,6 +99,4 @@ export interface TaskError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly retryable: boolean;
-  /** Of a step: its message is the text of an error that is not this project's, which tenants do not see. */
-  readonly foreign?: boolean;
 }

@@ -11,8 +11,17 @@ export interface Diagnostic {
   readonly stack?: string;
 }
 
+/** The failure of a step: what the workflow catches, and what operators are to know of it. */
+export interface StepFailure extends TaskError {
+  /** Its message is the text of an error that is not this project's: tenants do not see it. */
+  readonly foreign?: boolean;
+  /** Of such an error. */
+  readonly diagnostic?: Diagnostic;
+}
+
 /** In UTF-16 units. */
 const MAX_MESSAGE = 2_000;
+const MAX_CAUSE = 500;
 const MAX_STACK = 8_000;
 const MAX_CAUSES = 10;
 const MAX_OF_AGGREGATE = 3;
@@ -98,14 +107,16 @@ function causesOf(thrown: unknown): string[] {
     const cause = waiting.shift();
     if (cause === undefined || cause === null || known.has(cause)) continue;
     known.add(cause);
-    causes.push(messageOf(cause));
+    causes.push(cutText(messageOf(cause), MAX_CAUSE));
     waiting.unshift(...errorsOf(cause), field(cause, 'cause'));
   }
   return causes;
 }
 
-/** What operators are told of anything that can be thrown. */
+/** What operators are told of anything that can be thrown. What a step has thrown was looked at when it did. */
 export function diagnose(thrown: unknown): Diagnostic {
+  const known = field(thrown, 'diagnostic');
+  if (isOrchestratorError(thrown) && typeof known === 'object' && known !== null) return known as Diagnostic;
   const causes = causesOf(thrown);
   const stack = textField(thrown, 'stack') ?? textField(field(thrown, 'cause'), 'stack');
   return {
@@ -119,19 +130,19 @@ export function diagnose(thrown: unknown): Diagnostic {
  * What is stored of anything that can be thrown. Errors that are not this project's become `fallback`, and `foreign`: their
  * text is for operators, and for the workflow that may catch them.
  */
-export function toTaskError(thrown: unknown, fallback: ErrorCode = 'internal_error'): TaskError {
+export function toTaskError(thrown: unknown, fallback: ErrorCode = 'internal_error'): StepFailure {
   const message = messageOf(thrown);
   const retryable = field(thrown, 'retryable') === true;
   if (isOrchestratorError(thrown)) {
     const foreign = field(thrown, 'foreign') === true;
     return { code: thrown.code, message, retryable, ...(foreign && { foreign }) };
   }
-  return { code: fallback, message, retryable, foreign: true };
+  return { code: fallback, message, retryable, foreign: true, diagnostic: diagnose(thrown) };
 }
 
 /** The error as tenants see it: the text of a foreign one stays with the operators, unless the host shows it. */
-export function publicError(error: TaskError, where: string, expose: boolean): TaskError {
-  const { foreign, ...shown } = error;
+export function publicError(error: StepFailure, where: string, expose: boolean): TaskError {
+  const { foreign, diagnostic: _, ...shown } = error;
   if (!foreign || expose) return shown;
   return { ...shown, message: `unexpected error in ${where}; operators find its text with the task` };
 }

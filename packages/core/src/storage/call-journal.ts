@@ -1,12 +1,12 @@
-import type { TaskError } from '../protocol/errors.js';
 import type { JsonObject, JsonValue } from '../protocol/json.js';
+import type { StepFailure } from '../protocol/thrown.js';
 import type { Usage } from '../protocol/service-call.js';
 
 export type StepKind = 'call' | 'run' | 'sleep' | 'signal';
 
 export type StepOutcome =
   | { readonly ok: true; readonly value: JsonValue }
-  | { readonly ok: false; readonly error: TaskError };
+  | { readonly ok: false; readonly error: StepFailure };
 
 /** The try of a step that is under way. `job_id` is there once the service has answered 202. */
 export interface OpenCall {

@@ -35,12 +35,12 @@ const inTask = { tenantId, taskId };
 const inLease = { ...inTask, token: name };
 const MAX_VERSION = 1_000_000_000;
 const inSession = { tenantId, sessionId: name };
-const limit = whole(1, 10_000);
+const limit = whole(1, 1_000_000);
 /** A position in a journal. */
 const seen = whole(0, 1_000_000_000);
 const after = optional(label);
 const reason = text(MESSAGE);
-const error = fields({ code: name, message: text(MESSAGE), retryable: flag });
+const error = fields({ code: name, message: text(MESSAGE), retryable: flag, diagnostic: optional(json()) });
 const diagnostic = optional(json());
 const usage = optional(fields({ tokens: amount, model: label }));
 const success = fields({ value: json('result_too_large') });

@@ -60,8 +60,9 @@ export class Settler {
     const { error, diagnostic } = settlement;
     const { type, attempt } = claim.task;
     const { code, message } = error;
-    const fields = { ...this.#idsOf(claim), type, attempt, code, error: message };
-    const all = diagnostic ? { ...fields, ...diagnostic, error: diagnostic.message } : fields;
+    const fields = { ...this.#idsOf(claim), type, attempt, code };
+    const { message: thrown = message, ...more } = diagnostic ?? {};
+    const all = { ...fields, error: thrown, ...more };
     if (kind === 'failed' || answer === 'exhausted') this.ports.logger.error('task failed', all);
     else this.ports.logger.warn('task attempt failed', all);
   }

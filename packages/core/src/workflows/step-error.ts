@@ -1,18 +1,22 @@
-import { OrchestratorError, type TaskError } from '../protocol/errors.js';
+import { OrchestratorError } from '../protocol/errors.js';
+import type { Diagnostic, StepFailure } from '../protocol/thrown.js';
 
 /** A step of a workflow failed. Workflows catch it like any error; uncaught, it fails the attempt. */
 export class StepError extends OrchestratorError {
   override readonly name: string = 'StepError';
   /** Whether its message is the text of an error that is not this project's: tenants do not see it. */
   readonly foreign: boolean;
+  /** What operators get to know of that error. */
+  readonly diagnostic: Diagnostic | undefined;
 
   constructor(
     /** The step's place in the journal. */
     readonly step: string,
-    error: TaskError,
+    error: StepFailure,
   ) {
     super(error.code, error.message, { retryable: error.retryable });
     this.foreign = error.foreign === true;
+    this.diagnostic = error.diagnostic;
   }
 }
 

@@ -29,7 +29,7 @@ export function furnish(process: SimulatedProcess, world: World): void {
       const slow = await ctx.call<string>('slow', 'work', job);
       await ctx.run('effect', () => effect(ctx), { id: 'effect' });
       await ctx.sleep(2_000);
-      const word = await ctx.waitForSignal<string>('word', { timeout_ms: 3_600_000 });
+      const word = await ctx.waitForSignal<string>('word', { timeout_ms: 600_000 });
       return { quick, slow, word };
     })
     .workflow('busy', async (ctx) => {
