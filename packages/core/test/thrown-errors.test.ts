@@ -202,7 +202,7 @@ describe('the log', () => {
         fields: {
           ...{ tenantId: 'acme', taskId: task.task_id, sessionId: 's-1', type: 'odd', attempt: 1 },
           workerId: expect.any(String),
-          ...{ code: 'workflow_error', error: SECRET, message: SECRET },
+          ...{ code: 'workflow_error', error: SECRET },
           causes: ['socket closed', 'cable out'],
           stack: expect.stringContaining('thrown-errors.test.ts'),
         },

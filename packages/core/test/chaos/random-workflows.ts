@@ -130,7 +130,6 @@ const soon = (random: SeededRandom) => random.between(100, 120_000);
 const CALLS: readonly Maker[] = [
   calling('quick', (random) => (random.chance(50) ? {} : { takesMs: random.between(1, 3_000) })),
   calling('turned_away', (random) => ({ refusals: random.between(1, 3) })),
-  calling('flaky', (random) => ({ failures: random.between(1, 2), takesMs: random.below(2) * 700 })),
   calling('job', (random) => ({
     job: { afterMs: soon(random), progress: random.chance(30), ...names(random) },
   })),
@@ -174,6 +173,7 @@ const LEAVES: readonly Maker[] = [
 
 /** Whatever fails an attempt: what was recorded before and after it has to be there in the next one. */
 const FAILING: readonly Maker[] = [
+  calling('flaky', (random) => ({ failures: random.between(1, 2), takesMs: random.below(2) * 700 })),
   (step, random) => ({ kind: 'throwing', step, attempts: random.between(1, 2) }),
   (step, random) => ({ kind: 'failing_run', step, attempts: random.between(1, 3) }),
   (step, random) => guarded('finally', step, random),
@@ -227,7 +227,7 @@ function branch(random: SeededRandom, step: string, place: Place): Node {
 
 /** A program: what the payload of one task is. One that is to be redriven fails for good at its end. */
 export function randomProgram(random: SeededRandom, redriven = false): Node {
-  const place = { depth: 0, alone: true, foreign: true, failing: redriven || random.chance(60) };
+  const place = { depth: 0, alone: true, foreign: true, failing: redriven || random.chance(50) };
   const of = Array.from({ length: random.between(2, 5) }, (_, n) => branch(random, `s${n}`, place));
   if (redriven) of.push({ kind: 'broken', step: 'broken' });
   return { kind: 'sequence', step: 's', of };

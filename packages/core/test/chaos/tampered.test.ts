@@ -6,7 +6,7 @@ import { DropSchedule } from './drop-schedule.js';
 import { SeededRandom } from './seeded-random.js';
 
 const SEED = 'tampered';
-const TASKS = 40;
+const TASKS = 80;
 const planned = planTasks(SEED, TASKS);
 let calm: Run;
 beforeAll(async () => {
