@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   cli,
+  type Ended,
   firstRecord,
   type Folder,
   folder,
@@ -59,8 +60,14 @@ afterAll(async () => {
   await place[Symbol.asyncDispose]();
 });
 
-const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-  cli(args, { cwd: place.path, env: { ...dev.env, ORCHESTRATOR_API_KEY: KEY, ...env } });
+/** What a command does: as there are many of them, in this process. */
+async function run(args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  const env = { ...dev.env, ORCHESTRATOR_API_KEY: KEY, ...more };
+  const { terminal, stdin, stdout, stderr } = fakeTerminal({ env, cwd: place.path });
+  stdin.end();
+  const code = await runCommandLine(args, terminal, new AbortController().signal);
+  return { code, stdout: stdout(), stderr: stderr() };
+}
 
 type BadInput = readonly [args: readonly string[], code: number, message: RegExp];
 
@@ -129,13 +136,10 @@ function isOneError(stderr: string, json: boolean): string {
 }
 
 describe('one clear error, and the exit code', () => {
-  // These need no process of their own to be asked: there are many of them.
   it.each([...USAGE, ...IDS])('%j', async (args, code, message) => {
-    const env = { ...dev.env, ORCHESTRATOR_API_KEY: KEY };
-    const { terminal, stdout, stderr } = fakeTerminal({ env, cwd: place.path });
-    expect(await runCommandLine(args, terminal, new AbortController().signal)).toBe(code);
-    expect(stdout()).toBe('');
-    expect(isOneError(stderr(), false)).toMatch(message);
+    const ended = await run(args);
+    expect(ended).toMatchObject({ code, stdout: '' });
+    expect(isOneError(ended.stderr, false)).toMatch(message);
   });
 
   it.concurrent.each([...PLANS, ...DOCUMENTS])('%j', async (args, code, message) => {
@@ -155,7 +159,8 @@ describe('one clear error, and the exit code', () => {
     ['run', 'broken.json'],
     ['dev', '--port', 'abc'],
   ])('as one value with --json: %s %s %s', async (...args) => {
-    const { stderr } = await run([...args.filter((arg) => arg !== undefined), '--json']);
+    const words = [...args.filter((arg) => arg !== undefined), '--json'];
+    const { stderr } = await cli(words, { cwd: place.path, env: { ...dev.env, ORCHESTRATOR_API_KEY: KEY } });
     expect(isOneError(stderr, true)).not.toBe('');
   });
 });
