@@ -75,7 +75,7 @@ export async function run(planned: readonly PlannedTask[], options: RunOptions):
   const trace = createHash('sha256');
   const counters = {
     work: 0,
-    timesThatDiffer: 0,
+    timesDiffered: [] as string[],
     runs: new Map<string, number>(),
     reached: new Map<Kind, number>(),
     redriven: new Map<string, string>(),
@@ -110,14 +110,17 @@ export async function run(planned: readonly PlannedTask[], options: RunOptions):
     const taskId = redriven.get(task.taskId) ?? task.taskId;
     endings.set(task.taskId, await endingOf(world, { ...task, taskId }));
   }
-  return { world, endings, virtualMs, ...counters, trace: trace.digest('hex') };
+  // A new attempt is no replay: what it tries again ends at another time.
+  const newAttempts = new Set([...world.retried, ...redriven.values()]);
+  const timesThatDiffer = counters.timesDiffered.filter((taskId) => !newAttempts.has(taskId)).length;
+  return { world, endings, virtualMs, timesThatDiffer, ...counters, trace: trace.digest('hex') };
 }
 
 function furnish(
   process: SimulatedProcess,
   world: World,
   counters: {
-    timesThatDiffer: number;
+    readonly timesDiffered: string[];
     readonly runs: Map<string, number>;
     readonly reached: Map<Kind, number>;
     /** By the id of a planned task: the task that has taken its place. */
@@ -128,7 +131,7 @@ function furnish(
   const outside = {
     reached: (kind: Kind) => reached.set(kind, (reached.get(kind) ?? 0) + 1),
     effect: (taskId: string, stepKey: string) => world.effect(process, taskId, stepKey),
-    timeDiffered: () => (counters.timesThatDiffer += 1),
+    timeDiffered: (taskId: string) => counters.timesDiffered.push(taskId),
     isRedriven: (taskId: string) => [...redriven.values()].includes(taskId),
   };
   process.orchestrator.workflow<Node, unknown>('program', (ctx, program) => {

@@ -7,8 +7,8 @@ const HOUR_MS = 3_600_000;
 export interface Outside {
   reached(kind: Kind): void;
   effect(taskId: string, stepKey: string): Promise<number>;
-  /** The workflow's time was another one than in an earlier run. */
-  timeDiffered(): void;
+  /** The workflow's time was another one than in an earlier run: never within an attempt. */
+  timeDiffered(taskId: string): void;
   isRedriven(taskId: string): boolean;
 }
 
@@ -137,7 +137,7 @@ const RUN: { readonly [K in Kind]: Run<NodeOf<K>> } = {
   time: async (ctx, { step }, outside) => {
     const now = ctx.now();
     const first = await ctx.run('time', () => now, { id: step });
-    if (first !== now) outside.timeDiffered();
+    if (first !== now) outside.timeDiffered(ctx.task_id);
     return step;
   },
   chance: async (ctx) => [ctx.random(), ctx.uuid()],

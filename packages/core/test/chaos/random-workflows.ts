@@ -109,7 +109,7 @@ const WIDE_MS = 2 * HOUR_MS;
 /** What may stand where: chance is drawn in order, and time told, only where no other branch can come in between. */
 interface Place {
   readonly depth: number;
-  /** Whether an attempt may fail. Else the workflow's time has to be the same in each run, and is looked at. */
+  /** Whether an attempt may fail. */
   readonly failing: boolean;
   readonly alone: boolean;
   readonly foreign: boolean;
@@ -220,14 +220,14 @@ function branch(random: SeededRandom, step: string, place: Place): Node {
   const makers = [...CALLS, ...LEAVES];
   if (place.failing) makers.push(...FAILING);
   if (place.foreign || place.alone) makers.push(...FOREIGN);
-  if (!place.failing && (!place.foreign || place.alone)) makers.push(...TIMES);
+  if (!place.foreign || place.alone) makers.push(...TIMES);
   if (place.alone) makers.push(...ALONE);
   return random.pick(makers)(step, random);
 }
 
 /** A program: what the payload of one task is. One that is to be redriven fails for good at its end. */
 export function randomProgram(random: SeededRandom, redriven = false): Node {
-  const place = { depth: 0, alone: true, foreign: true, failing: redriven || random.chance(50) };
+  const place = { depth: 0, alone: true, foreign: true, failing: redriven || random.chance(60) };
   const of = Array.from({ length: random.between(2, 5) }, (_, n) => branch(random, `s${n}`, place));
   if (redriven) of.push({ kind: 'broken', step: 'broken' });
   return { kind: 'sequence', step: 's', of };

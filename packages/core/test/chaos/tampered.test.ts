@@ -6,7 +6,7 @@ import { DropSchedule } from './drop-schedule.js';
 import { SeededRandom } from './seeded-random.js';
 
 const SEED = 'tampered';
-const TASKS = 80;
+const TASKS = 40;
 const planned = planTasks(SEED, TASKS);
 let calm: Run;
 beforeAll(async () => {
@@ -87,7 +87,8 @@ describe('a storage that does its work badly is noticed', () => {
         },
       })),
     );
-    expect(faults.timesThatDifferOnReplay + faults.unexpectedStates).toBeGreaterThan(0);
+    // The function waits for its first outcome, which stands behind one that it has not asked for.
+    expect(faults.stuck).toBeGreaterThan(0);
   });
 
   it('when it never takes back what a dead worker has', async () => {

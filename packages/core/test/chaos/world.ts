@@ -5,6 +5,7 @@ import {
   type Orchestrator,
   type OrchestratorOptions,
   pause,
+  type Settlement,
   type Storage,
   type Swept,
 } from '../../src/index.js';
@@ -51,6 +52,8 @@ export class World {
   askedAgain = 0;
   /** Leases that ended without their worker: each makes a task run once more. */
   lostLeases = 0;
+  /** Tasks of which an attempt has failed, and another one followed. */
+  readonly retried = new Set<string>();
   readonly #recordedEffects = new Set<string>();
   readonly #random: SeededRandom;
   #living: SimulatedProcess[] = [];
@@ -142,6 +145,10 @@ export class World {
 
   #witness(operation: string, params: unknown, answer: unknown): void {
     if (operation === 'queue.sweep') this.lostLeases += (answer as Swept).done['lease'] ?? 0;
+    if (operation.startsWith('queue.settle')) {
+      const { taskId, settlement } = params as { readonly taskId: string; readonly settlement: Settlement };
+      if (settlement.kind === 'retry') this.retried.add(taskId);
+    }
     if (operation !== 'journal.record/own_work') return;
     const { taskId, key } = params as { readonly taskId: string; readonly key: string };
     if ((answer as { readonly answer: string }).answer === 'recorded') {
