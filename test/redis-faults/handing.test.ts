@@ -109,6 +109,8 @@ describe('a claim that waits', () => {
     const task = (await storage.tasks.get({ tenantId: tenant, taskId }))?.task;
     expect(claim).toEqual({
       task: { ...task, payload },
+      ahead: false,
+      inherited: 0,
       token: `${waiting.workerId}.1`,
       version: 3,
       startedAt: Date.parse(task?.updated_at ?? ''),
@@ -137,7 +139,7 @@ describe('a claim that waits', () => {
     await caller.sessions.create({ tenantId: tenant, sessionId: 's', context: {} });
     const inSession = await submit(caller, tenant, tenant, { session_id: 's' });
     expect(await first.ids()).toEqual([inSession]);
-    await submit(caller, tenant, 'nobody runs this');
+    await submit(caller, tenant, 'nobody_runs_this');
     const second = await wait(storage, tenant);
     const behind = await submit(caller, tenant);
     expect(await second.ids()).toEqual([behind]);

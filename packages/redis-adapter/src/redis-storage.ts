@@ -184,7 +184,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
 
   /**
    * Notices for operators, at least the last ten thousand of which are kept: workers that join, leave or are lost, dead
-   * letters, late outcomes, tenants at their limit, services that are not called for a while.
+   * letters, late outcomes, tenants at their limit or with damaged keys, services that are not called for a while.
    *
    * @param options.recent so many of those that are there come first. Default 100.
    */
