@@ -12,10 +12,11 @@ const program = join(folder, 'main.mjs');
 const PROGRAM = `
 import { Orchestrator } from '@agent-orchestrator/core';
 
-const { options, host, after, thrown } = JSON.parse(process.argv[2]);
+const { options, host, after, thrown, twin } = JSON.parse(process.argv[2]);
 const quiet = () => {};
 const error = (message, fields) => console.log('log', message, fields.error, fields.causes, fields.stack?.includes('main.mjs'));
-const orchestrator = new Orchestrator({ ...options, logger: { debug: quiet, info: quiet, warn: quiet, error } });
+const logger = { debug: quiet, info: quiet, warn: quiet, error };
+const orchestrator = new Orchestrator(twin ? options : { ...options, logger });
 if (host) process.on('unhandledRejection', (reason) => console.log('host', reason.message));
 
 orchestrator.workflow('careless', async (ctx) => {
@@ -25,10 +26,16 @@ orchestrator.workflow('careless', async (ctx) => {
   if (thrown) setTimeout(() => { throw new Error('from a timer'); });
   else void helper();
   ctx.run('own', () => { throw new Error('of a step'); });
+  ctx.run('own', () => 'a second step of that id');
   await ctx.sleep(20);
   return 'done';
 });
 await orchestrator.start();
+if (twin) {
+  const other = new Orchestrator();
+  await other.start();
+  await other.stop();
+}
 if (options.role === 'api') void Promise.reject(new Error('left alone'));
 const { tasks } = orchestrator.tenant('acme');
 const { task_id } = await tasks.submit({ type: 'careless' });
@@ -51,6 +58,8 @@ interface Wanted {
   readonly host?: boolean;
   readonly after?: boolean;
   readonly thrown?: boolean;
+  /** Another orchestrator is started and stopped before; neither has a logger. */
+  readonly twin?: boolean;
 }
 
 function run({ options = {}, ...wanted }: Wanted = {}): Promise<{
@@ -79,6 +88,13 @@ describe('a promise that a workflow leaves rejected', () => {
     );
     // A step that nothing awaits is no such promise.
     expect(stderr).not.toContain('of a step');
+    expect(stderr).not.toContain('two steps have the id');
+  });
+
+  it('is contained when another orchestrator without a logger has come and gone', async () => {
+    const { code, lines, stderr } = await run({ twin: true });
+    expect([code, lines]).toEqual([0, ['completed', 'listeners 0']]);
+    expect(stderr).toContain('nothing caught it: Error: left alone');
   });
 
   it('is told to a listener of the host as well, which decides', async () => {

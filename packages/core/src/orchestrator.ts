@@ -202,9 +202,12 @@ export class Orchestrator implements AsyncDisposable {
     this.registry.close();
     await atMost(this.#clock, SWEEP_END_MS, this.#sweeper.stop());
     this.links.stop();
-    await this.#caller.close();
-    if (this.#ownsStorage) await this.#storage.close();
-    this.#guard?.stop();
+    try {
+      await this.#caller.close();
+      if (this.#ownsStorage) await this.#storage.close();
+    } finally {
+      this.#guard?.stop();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -68,6 +68,17 @@ const hostile: unknown = new Proxy(
 const cycle = new Error('around');
 cycle.cause = cycle;
 
+const ownMessage: { message?: unknown } = {};
+ownMessage.message = ownMessage;
+const ofItself = new AggregateError([]);
+ofItself.errors = [ofItself];
+/** Shares its parts: as a tree it would have 3^40 leaves. */
+let shared = new AggregateError([]);
+for (let depth = 0; depth < 40; depth += 1) shared = new AggregateError([shared, shared, shared]);
+const thrice = (words: string) => `3 errors: ${[words, words, words].join('; ')}`;
+const ownSlice = new AggregateError(['one', 'two']);
+ownSlice.errors = Object.assign(['one', 'two'], { slice: () => 1, [Symbol.iterator]: undefined });
+
 /** What is thrown, and what operators read of it. */
 const ODD: readonly (readonly [name: string, thrown: unknown, words: string])[] = [
   ['an error', new TypeError('x is not a function'), 'x is not a function'],
@@ -75,6 +86,10 @@ const ODD: readonly (readonly [name: string, thrown: unknown, words: string])[] 
   ['an error whose message throws', new Careless(), 'Error without a message'],
   ['an error that is its own cause', cycle, 'around'],
   ['several errors', new AggregateError([new Error('one'), 'two']), '2 errors: one; two'],
+  ['an object that is its own message', ownMessage, 'an error within errors'],
+  ['an error of itself', ofItself, '1 errors: 1 errors: 1 errors: an error within errors'],
+  ['errors that share their errors', shared, thrice(thrice(thrice('an error within errors')))],
+  ['errors in an array with its own methods', ownSlice, '2 errors: one; two'],
   ['a text', 'no', 'no'],
   ['an empty text', '', 'an empty text was thrown'],
   ['undefined', undefined, 'undefined was thrown'],

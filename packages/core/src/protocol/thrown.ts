@@ -25,6 +25,8 @@ const MAX_CAUSE = 500;
 const MAX_STACK = 8_000;
 const MAX_CAUSES = 10;
 const MAX_OF_AGGREGATE = 3;
+/** Errors within errors may be a circle, or share their parts: 40 of them are looked at for one text, at most. */
+const MAX_DEPTH = 3;
 
 /** Reading may throw: getters do, and Proxies whatever is done to them. */
 function safely<T>(read: () => T): T | undefined {
@@ -57,7 +59,11 @@ function isError(thrown: unknown): boolean {
 function errorsOf(thrown: unknown): readonly unknown[] {
   const errors = field(thrown, 'errors');
   const list = safely(() => Array.isArray(errors)) === true ? (errors as readonly unknown[]) : [];
-  return safely(() => list.slice(0, MAX_CAUSES)) ?? [];
+  // One by one: what calls itself an array may have methods of its own.
+  const length = Number(field(list, 'length'));
+  const found: unknown[] = [];
+  for (let at = 0; at < length && at < MAX_CAUSES; at += 1) found.push(field(list, String(at)));
+  return found;
 }
 
 /** An object's own text, where it is neither an error nor has a message: as JSON, if there is any. */
@@ -70,20 +76,23 @@ function objectText(thrown: object): string {
 }
 
 /** Some words for anything that can be thrown; never empty, never throws. */
-function wordsOf(thrown: unknown): string {
+function wordsOf(thrown: unknown, depth = 0): string {
   if (typeof thrown === 'string') return thrown.trim() === '' ? 'an empty text was thrown' : thrown;
   if (thrown === undefined || thrown === null) return `${thrown} was thrown`;
   if (typeof thrown !== 'object' && typeof thrown !== 'function')
     return (thrown as number | bigint | boolean | symbol).toString();
   const message = textField(thrown, 'message');
   if (message !== undefined) return message;
+  if (depth === MAX_DEPTH) return 'an error within errors';
   const errors = errorsOf(thrown);
   if (errors.length > 0) {
-    const first = errors.slice(0, MAX_OF_AGGREGATE).map((error) => wordsOf(error).slice(0, MAX_MESSAGE));
+    const first = errors
+      .slice(0, MAX_OF_AGGREGATE)
+      .map((error) => wordsOf(error, depth + 1).slice(0, MAX_MESSAGE));
     return `${errors.length} errors: ${first.join('; ')}${errors.length > first.length ? '; …' : ''}`;
   }
   const own = field(thrown, 'message');
-  if (own !== undefined && own !== null && own !== '') return wordsOf(own);
+  if (own !== undefined && own !== null && own !== '') return wordsOf(own, depth + 1);
   if (isError(thrown)) return `${textField(thrown, 'name') ?? 'Error'} without a message`;
   return typeof thrown === 'function' ? 'a function was thrown' : objectText(thrown);
 }

@@ -1,8 +1,8 @@
 import type { Logger } from '../logger.js';
 import { diagnose } from '../protocol/thrown.js';
 
-/** Whose logger hears of it: every running orchestrator of this process that wants to. */
-const loggers = new Set<Logger>();
+/** Those of the running orchestrators of this process: two of them may share a logger. */
+const guards = new Set<RejectionGuard>();
 
 /**
  * Node ends a process whose code leaves a promise rejected with nothing to catch it. In a process that runs tasks that
@@ -11,6 +11,7 @@ const loggers = new Set<Logger>();
  */
 function contain(reason: unknown): void {
   const { message, ...more } = diagnose(reason);
+  const loggers = new Set([...guards].map(({ logger }) => logger));
   for (const logger of loggers) logger.error('unhandled rejection', { error: message, ...more });
   process.emitWarning(`a promise was rejected and nothing caught it: ${more.stack ?? message}`, {
     type: 'UnhandledRejection',
@@ -20,14 +21,14 @@ function contain(reason: unknown): void {
 
 /** `start` and `stop` may be called twice and in any order. */
 export class RejectionGuard {
-  constructor(private readonly logger: Logger) {}
+  constructor(readonly logger: Logger) {}
 
   start(): void {
-    if (loggers.size === 0) process.on('unhandledRejection', contain);
-    loggers.add(this.logger);
+    if (guards.size === 0) process.on('unhandledRejection', contain);
+    guards.add(this);
   }
 
   stop(): void {
-    if (loggers.delete(this.logger) && loggers.size === 0) process.off('unhandledRejection', contain);
+    if (guards.delete(this) && guards.size === 0) process.off('unhandledRejection', contain);
   }
 }

@@ -324,7 +324,8 @@ export class Worker {
     const began = this.#clock.now();
     try {
       // It may be what has cost a worker before: from here on, losing its lease counts.
-      if (run.claim.ahead && task.attempt > 1) await this.#keeper.begin(run);
+      const hasRun = task.attempt > 1 || run.claim.steps.length > 0 || run.claim.seen > 0;
+      if (run.claim.ahead && hasRun) await this.#keeper.begin(run);
       if (!fn) {
         this.#ended.released += 1;
         await this.#giveBack(run);

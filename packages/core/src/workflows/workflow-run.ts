@@ -4,7 +4,7 @@ import type { JsonValue } from '../protocol/json.js';
 import type { Progress } from '../protocol/task.js';
 import type { JournalNews, JournalStep } from '../storage/call-journal.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
-import { type Ask, type AskedStep, nameOf, newAskedStep, StepNames } from './asked-step.js';
+import { type Ask, type AskedStep, awaitedLater, nameOf, newAskedStep, StepNames } from './asked-step.js';
 import { Replay } from './replay.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
@@ -124,10 +124,11 @@ export class WorkflowRun {
   /** The function asks for a step. What it asks once the run is over, nobody answers. */
   ask(ask: Ask): Promise<JsonValue> {
     if (this.#over) return this.#tooLate(nameOf(ask));
-    if (this.#cancelled.reason) return Promise.reject(this.#cancelled.reason);
+    if (this.#cancelled.reason) return awaitedLater(Promise.reject(this.#cancelled.reason));
     const asked = newAskedStep(this.#names.keyOf(ask), ask);
     if (this.#replay.asked(asked.key)) {
-      return Promise.reject(new OrchestratorError('workflow_error', `two steps have the id "${ask.id}"`));
+      const error = new OrchestratorError('workflow_error', `two steps have the id "${ask.id}"`);
+      return awaitedLater(Promise.reject(error));
     }
     const record = this.#replay.ask(asked);
     if (!record) this.#fresh.push(asked);
