@@ -109,7 +109,7 @@ describe('a claim that waits', () => {
     const task = (await storage.tasks.get({ tenantId: tenant, taskId }))?.task;
     expect(claim).toEqual({
       task: { ...task, payload },
-      ahead: false,
+      prefetched: false,
       inherited: 0,
       token: `${waiting.workerId}.1`,
       version: 3,

@@ -53,11 +53,13 @@ export async function keptBy(redis: RedisServer, { prefix }: Life): Promise<Reco
   return all;
 }
 
-/** A step's undisturbed life: what it said, and what is left of it. */
+/** A step's undisturbed life: what it said, what is left of it, and all keys there were before or after it. */
 export async function undisturbed(redis: RedisServer, { prepare }: StepStory) {
   await using life = new Life(redis.url);
   const step = await prepare(life.tools);
+  const keys = Object.keys(await storedKeys(redis, life.prefix));
   const before = await keptBy(redis, life);
   const answer = await step();
-  return { before, answer, kept: await keptBy(redis, life) };
+  keys.push(...Object.keys(await storedKeys(redis, life.prefix)));
+  return { before, answer, kept: await keptBy(redis, life), keys: [...new Set(keys)] };
 }

@@ -1,4 +1,4 @@
-import { OrchestratorError } from '@agent-orchestrator/core';
+import { messageOf, OrchestratorError } from '@agent-orchestrator/core';
 import type { CommandContext } from './commands/command-context.js';
 import { errorCodeOf, EXIT, exitCodeOf } from './exit-code.js';
 import { interruption } from './interrupt.js';
@@ -60,7 +60,7 @@ export async function runCommandLine(
 }
 
 function report(error: unknown, terminal: Terminal): void {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   terminal.failure(errorCodeOf(error), message);
   const issues = error instanceof OrchestratorError ? (error.issues ?? []) : [];
   if (terminal.json || issues.length < 2) return;

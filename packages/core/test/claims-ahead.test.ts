@@ -96,4 +96,29 @@ describe('a worker that claims ahead', () => {
     expect(tasks).toHaveLength(20);
     expect(tasks.map(({ attempt }) => attempt)).toEqual(tasks.map(() => 0));
   });
+
+  it('reports that a run begins whose task has run before, also one that was parked meanwhile', async () => {
+    const clock = new ManualClock();
+    const storage = new MemoryStorage({ clock });
+    const queue = { ...storage.queue };
+    const begun: string[] = [];
+    Object.assign(storage.queue, {
+      claim: (params: Parameters<typeof queue.claim>[0]) => queue.claim({ ...params, begins: 0 }),
+      renew: (params: Parameters<typeof queue.renew>[0]) => {
+        for (const lease of params.leases) if (lease.begun) begun.push(lease.taskId);
+        return queue.renew(params);
+      },
+    });
+    await using orchestrator = new Orchestrator({ clock, storage, lingerMs: 0 });
+    orchestrator.workflow('waits', (ctx) => ctx.waitForSignal('go'));
+    const { tasks } = orchestrator.tenant('acme');
+    await orchestrator.start();
+    const { task_id } = await tasks.submit({ type: 'waits' });
+    await settled();
+    expect(begun).toEqual([]);
+    await tasks.signal(task_id, 'go', 'it goes');
+    await settled();
+    expect(begun).toEqual([task_id]);
+    expect(await tasks.get(task_id)).toMatchObject({ status: 'completed', result: 'it goes', attempt: 1 });
+  });
 });

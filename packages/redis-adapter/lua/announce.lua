@@ -7,7 +7,7 @@
 -- @return whether all tenants are to be walked · whether it is new
 --@include time pools
 local system, worker, till = KEYS[1], ARGV[2], now + ARGV[5]
-local entry = '{"runs":' .. ARGV[3] .. ',"seenAt":' .. now .. ',"aliveUntil":' .. till .. '}'
+local entry = string.format('{"runs":%s,"seenAt":%d,"aliveUntil":%d}', ARGV[3], now, till)
 local joined = redis.call('HSET', system .. 'workers', worker, entry)
 redis.call('ZADD', system .. 'alive', till, worker)
 for at = 6, #ARGV, 2 do

@@ -10,7 +10,7 @@ for at = 1, #params.tasks, 3 do
   if task then
     task.expires = expires
     if params.tasks[at + 2] then
-      task.ahead = nil
+      task.prefetched = nil
     end
     kept[#kept + 1] = task.id
   end

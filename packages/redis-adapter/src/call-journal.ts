@@ -121,7 +121,6 @@ function outcomeRequest(outcome: StepOutcome, usage: Usage | undefined) {
     value: JSON.stringify(outcome.ok ? outcome.value : endOf(outcome.error)),
     fingerprint: createHash('sha256').update(json).digest('base64url').slice(0, 22),
     retryable: !outcome.ok && outcome.error.retryable,
-    message: JSON.stringify(outcome.ok ? '' : outcome.error.message),
     reason: outcome.ok ? '' : outcome.error.message,
     ...(usage && { tokens: usage.tokens, model: usage.model }),
   };

@@ -58,7 +58,7 @@ export class TakenClaim implements Claim {
     stored: StoredTask,
     readonly steps: readonly JournalStep[] = NO_STEPS,
     readonly seen = 0,
-    readonly ahead = false,
+    readonly prefetched = false,
   ) {
     const { taskId, state } = stored;
     this.task = new TaskView(tenantId, stored);
@@ -104,7 +104,7 @@ function readTouched(tenantId: string, reply: ClaimedReply, record: string): Tak
   for (let at = 0; at < outcomes.length; at += 2)
     byKey.set(outcomes[at] as string, outcomes[at + 1] as string);
   const inOrderOfChange = stored.steps.toSorted((a, b) => a.changed - b.changed || a.at - b.at);
-  const { failures = 0, ahead } = stored.state;
+  const { failures = 0, prefetched } = stored.state;
   const viewed = inOrderOfChange.map((step) => viewStep(step, byKey.get(step.key), failures));
-  return new TakenClaim(tenantId, stored, viewed, changes, ahead);
+  return new TakenClaim(tenantId, stored, viewed, changes, prefetched);
 }

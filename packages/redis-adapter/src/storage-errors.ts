@@ -1,4 +1,4 @@
-import { OrchestratorError } from '@agent-orchestrator/core';
+import { messageOf, OrchestratorError } from '@agent-orchestrator/core';
 
 /** What Redis says when it can't do its work for now, and what that means to whoever asks. */
 const AWAY: readonly (readonly [RegExp, string])[] = [
@@ -27,7 +27,7 @@ export async function answerOf<T>(reply: Promise<T>): Promise<T> {
  */
 export function toStorageError(error: unknown): OrchestratorError {
   if (error instanceof OrchestratorError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (/WRONGTYPE/.test(message)) {
     return new OrchestratorError(
       'internal_error',

@@ -59,7 +59,7 @@ export interface StoredState {
   /** Attempts that failed. */
   readonly failures?: number;
   readonly inherited?: number;
-  readonly ahead?: boolean;
+  readonly prefetched?: boolean;
 }
 
 export interface StoredCall {
@@ -113,7 +113,7 @@ export function stateOf(line: string): StoredState {
   const plain = { version: Number(version), began: Number(began), attempt: 1 };
   if (letter === 'l' || letter === 'a') {
     const leased = { ...plain, state: 'leased', rev: 2, since: plain.began, token, worker } as const;
-    return letter === 'l' ? leased : { ...leased, ahead: true };
+    return letter === 'l' ? leased : { ...leased, prefetched: true };
   }
   return { ...plain, state: letter === 'c' ? 'completed' : 'failed', rev: 3, ended: Number(at) };
 }

@@ -7,7 +7,6 @@ import {
 import type { Claims } from './claims.js';
 import { poolOf } from './pool.js';
 import type { RedisState } from './redis-state.js';
-import { answerOf } from './storage-errors.js';
 import type { Tenants } from './tenants.js';
 
 export class RedisWorkerDirectory implements WorkerDirectory {
@@ -46,11 +45,8 @@ export class RedisWorkerDirectory implements WorkerDirectory {
   }
 
   async leave({ workerId }: Parameters<WorkerDirectory['leave']>[0]): Promise<void> {
-    this.state.checkOpen();
-    const { client, keys, bells } = this.state.parts;
-    const left = await answerOf(client.hdel(`${keys.system}workers`, workerId));
-    await answerOf(client.zrem(`${keys.system}alive`, workerId));
-    const { notices } = this.state.parts;
+    const left = await this.state.runSystem('leave', this.state.now, workerId);
+    const { bells, notices } = this.state.parts;
     if (left === 1) notices.tell('worker_left', `worker ${workerId} has left`, { worker: workerId });
     this.claims.forget(workerId);
     bells.leave(workerId);

@@ -74,7 +74,7 @@ export class Authenticator {
   /** `undefined` for a foreign error. */
   #failed(thrown: unknown, token: string, ids: CheckIds): Authentication | undefined {
     const { logger } = this.#parts;
-    const said = describeThrown(thrown).split(token).join('[token]');
+    const said = withoutToken(describeThrown(thrown), token);
     const error = asOurs(thrown);
     if (!error) {
       logger.warn('authenticate() failed: the caller counts as not authenticated', { ...ids, error: said });
@@ -90,6 +90,17 @@ export class Authenticator {
     this.#reported.add(problem);
     this.#parts.logger.error(`authenticate() returned no identity: ${problem}`, ids);
   }
+}
+
+/** Shorter beginnings of a token say nothing. */
+const LEAST_OF_TOKEN = 4;
+
+/** A text that may have been cut inside of the token: then only its beginning is there. */
+function withoutToken(text: string, token: string): string {
+  const whole = text.replaceAll(token, '[token]');
+  for (let length = token.length - 1; length >= LEAST_OF_TOKEN; length -= 1)
+    if (whole.endsWith(token.slice(0, length))) return `${whole.slice(0, -length)}[token]`;
+  return whole;
 }
 
 /** What may be shown of an `OrchestratorError`. A host may throw a proxy, of which each of these questions may throw. */

@@ -21,7 +21,7 @@ const unreadable = new Proxy(new OrchestratorError('forbidden', SECRET), {
   get: thrower(new Error(SECRET)),
   getPrototypeOf: thrower(new Error(SECRET)) as () => null,
 });
-const untold = {
+const withoutText = {
   toString: thrower(new Error(SECRET)) as () => string,
 };
 
@@ -32,7 +32,7 @@ const REFUSING: Readonly<Record<string, Behaviour>> = {
   'throws undefined': thrower(undefined),
   'throws null': thrower(null),
   'throws a symbol': thrower(Symbol(SECRET)),
-  'throws what has no text': thrower(untold),
+  'throws what has no text': thrower(withoutText),
   'throws what has no prototype': thrower(Object.create(null)),
   'throws a proxy that throws': thrower(unreadable),
   'throws a refusal': thrower(new OrchestratorError('unauthorized', 'expired')),
@@ -232,6 +232,33 @@ describe('an error of authenticate()', () => {
     const { headers } = await running.ask('GET', '/v1/tasks', { token: TOKEN });
     const line = logged.find((each) => each.includes(SECRET));
     expect(line).toContain(String(headers.get('x-correlation-id')));
+  });
+});
+
+describe('a text that is cut', () => {
+  it.each([3_985, 3_990, 3_996])('does not keep the beginning of the token at %i', async (at) => {
+    const { running, host, logged } = await serverOf();
+    host.behaviour = thrower(new Error(`${'x'.repeat(at - 'Error: '.length)}${TOKEN}`));
+    await running.ask('GET', '/v1/tasks', { token: TOKEN });
+    const line = logged.find((each) => each.includes('xxx'));
+    expect(line).toContain('[token]');
+    expect(line).not.toContain(TOKEN.slice(0, 4));
+  });
+});
+
+describe('frames of a service whose token is being checked', () => {
+  const large = { event: 'task_status_update', data: { status: 'x'.repeat(600_000) } };
+  it.each([
+    ['a MiB in all', [large, large]],
+    ['a hundred', Array.from({ length: 101 }, () => ({}))],
+  ])('are kept up to %s', async (_, frames) => {
+    const { running, host } = await serverOf({ authenticateTimeoutMs: 60_000 });
+    host.behaviour = () => new Promise(() => undefined);
+    const peer = new SocketPeer(`${running.url}/ws/task_updates`, { authorization: `Bearer ${TOKEN}` });
+    await peer.opened;
+    for (const frame of frames) peer.send(frame);
+    const reason = 'too many frames before the token was checked';
+    expect(await peer.closed).toMatchObject({ code: 1013, reason });
   });
 });
 

@@ -8,7 +8,7 @@ import type { Entry } from '../fault-history.js';
 const UP_MS = 20_000;
 
 export interface ChildSettings {
-  readonly program: 'worker' | 'submitter' | 'follower' | 'fair-worker';
+  readonly program: 'worker' | 'submitter' | 'follower' | 'fair-worker' | 'held-worker';
   readonly name: string;
   readonly dir: string;
   /** What the program itself wants to know. */

@@ -1,4 +1,10 @@
-import { type Logger, Orchestrator, OrchestratorError, type Storage } from '@agent-orchestrator/core';
+import {
+  type Logger,
+  messageOf,
+  Orchestrator,
+  OrchestratorError,
+  type Storage,
+} from '@agent-orchestrator/core';
 import { addLocalStack, type LocalStack } from '@agent-orchestrator/local-stack';
 import { OrchestratorServer } from '@agent-orchestrator/ws-server';
 import { ConfigurationError } from '../exit-code.js';
@@ -105,7 +111,7 @@ function startStack(orchestrator: Orchestrator, { llm, agentsFile }: Settings, l
     ...(llm && { llm: { url: llm.url, model: llm.model, ...(llm.key !== undefined && { key: llm.key }) } }),
     ...(agentsFile !== undefined && { agentsFile }),
     host: {
-      report: (error, where) => logger.error(`local stack: ${where} failed`, { error: String(error) }),
+      report: (error, where) => logger.error(`local stack: ${where} failed`, { error: messageOf(error) }),
     },
   });
 }

@@ -54,7 +54,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
       for (const claim of others) await t.settle(claim, { kind: 'released' });
       await t.pass(1);
       const claimId = t.id();
-      const flags = async () => (await t.claim({ claimId, begins: 2 })).map(({ ahead }) => ahead);
+      const flags = async () => (await t.claim({ claimId, begins: 2 })).map(({ prefetched }) => prefetched);
       assert.deepEqual(await flags(), [false, false, true]);
       assert.deepEqual(await flags(), [false, false, true]);
     },

@@ -7,7 +7,7 @@ import { idSchema, nameSchema, uuidFromBytes, uuidSchema } from '../protocol/ids
 import type { JsonValue } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { isFinal, type Task, type TaskStatus } from '../protocol/task.js';
-import { publicError } from '../protocol/thrown.js';
+import { messageOf, publicError } from '../protocol/thrown.js';
 import { describe, validate } from '../protocol/validation.js';
 import type { Random } from '../random.js';
 import type { ServiceCaller } from '../services/service-caller.js';
@@ -236,7 +236,7 @@ export class Gateway {
     } catch (error) {
       this.ports.logger.error('gateway: an outcome was not told', {
         service: from.service,
-        error: String(error),
+        error: messageOf(error),
       });
     }
   }

@@ -117,7 +117,7 @@ export class Sweep {
     }
     if (entry.cancelling) return this.endGrace(tenant, entry);
     // One that was only claimed ahead has done nothing to its worker.
-    if (!entry.lease.ahead) entry.lostLeases += 1;
+    if (!entry.lease.prefetched) entry.lostLeases += 1;
     if (entry.lostLeases >= this.state.limits.maxLostWorkers) {
       const message = `${entry.lostLeases} workers were lost while they ran it`;
       this.life.end(

@@ -65,7 +65,7 @@ export interface Lease {
   readonly workerId: string;
   expiresAt: number;
   /** Its run has not begun, as far as is known. */
-  ahead: boolean;
+  prefetched: boolean;
 }
 
 /** Shared by all tasks that have not asked for anything, which are most: only read, see `ownJournal`. */

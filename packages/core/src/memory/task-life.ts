@@ -303,8 +303,10 @@ export function isSuspect({ lostLeases }: TaskEntry): boolean {
 /** Tasks of one group can be run by the same workers: the same type, the version they began with, suspect or not. */
 function groupOf(entry: TaskEntry): string {
   const { spec, version } = entry;
-  if (version === undefined && entry.lostLeases === 0) return spec.type;
-  return `${spec.type}@${version ?? ''}${isSuspect(entry) ? '!' : ''}`;
+  const suspect = isSuspect(entry);
+  // Nearly all: no text is made for them.
+  if (version === undefined && !suspect) return spec.type;
+  return `${spec.type}@${version ?? ''}${suspect ? '!' : ''}`;
 }
 
 function laneOf(entry: TaskEntry): number {

@@ -73,8 +73,8 @@ export class MemoryTaskQueue implements TaskQueue {
     while (claims.length < most && tenant.room > 0) {
       const next = nextFor(tenant, worker);
       if (!next) break;
-      const ahead = before + claims.length >= begins;
-      claims.push(this.lease(tenant, next, worker, params, ahead));
+      const prefetched = before + claims.length >= begins;
+      claims.push(this.lease(tenant, next, worker, params, prefetched));
     }
     // The heavier a tenant is, the less virtual time a claim costs it.
     tenant.virtualTime += claims.length / tenant.settings.weight;
@@ -86,14 +86,14 @@ export class MemoryTaskQueue implements TaskQueue {
     entry: TaskEntry,
     worker: WorkerState,
     { workerId, claimId, leaseMs }: Claiming,
-    ahead: boolean,
+    prefetched: boolean,
   ): Claim {
     const now = this.state.now();
     const wasWoken = entry.state === 'woken';
     this.life.dequeue(tenant, entry);
     this.life.move(tenant, entry, 'leased', 'claim', now);
     // Random, and never with this task again: as good as a token of its own.
-    this.life.lease(tenant, entry, { token: claimId, workerId, expiresAt: now + leaseMs, ahead });
+    this.life.lease(tenant, entry, { token: claimId, workerId, expiresAt: now + leaseMs, prefetched });
     entry.resumes = wasWoken;
     entry.version ??= newest(worker.runnables.get(entry.spec.type));
     entry.startedAt ??= now;
@@ -113,7 +113,7 @@ export class MemoryTaskQueue implements TaskQueue {
       seen: entry.journal.changed,
       shown: entry.shown,
       inherited: entry.inherited,
-      ahead,
+      prefetched,
     };
   }
 
@@ -122,7 +122,7 @@ export class MemoryTaskQueue implements TaskQueue {
       const lease = this.state.tenant(tenantId).leased.get(taskId)?.lease;
       if (lease?.token !== token) return true;
       lease.expiresAt = this.state.now() + params.leaseMs;
-      if (begun) lease.ahead = false;
+      if (begun) lease.prefetched = false;
       return false;
     });
   }

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'eventemitter3';
 import type { Ack, GatewayOutcome, TaskCancel } from '../protocol/service-socket.js';
+import { diagnose } from '../protocol/thrown.js';
 import type { LinkConnected, LinkDisconnected, LinkRefused, OutgoingNotification } from './transport.js';
 
 /** What a notifier tells, by event. */
@@ -48,7 +49,7 @@ async function call<E extends keyof NotifierEvents>(
   try {
     await listener(what);
   } catch (error) {
-    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const { message, stack: detail = message } = diagnose(error);
     process.emitWarning(`a listener of "${event}" failed`, { type: 'TaskNotifierWarning', detail });
   }
 }

@@ -383,7 +383,7 @@ function toText(frame: TaskNotification): string {
   try {
     return JSON.stringify(frame);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new OrchestratorError('invalid_message', `expected a notification that can be JSON: ${why}`);
   }
 }

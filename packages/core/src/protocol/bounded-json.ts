@@ -74,7 +74,7 @@ export function copyJson<T extends JsonValue | undefined>(value: T): T {
 
 /**
  * The value as JSON reads it again: `null` for what JSON has no word for, dates and everything with a `toJSON` as that
- * says. The value itself where it is so already, else a copy: whoever keeps it copies it.
+ * says. The value itself where it is so already, else a copy: a caller that keeps the value copies it first.
  *
  * @throws {OrchestratorError} `tooLarge` of the rule for more than `maxBytes`; `invalid` for what can't be JSON, such as a
  * cycle, a BigInt, a getter that throws, or more than 512 levels.

@@ -16,11 +16,11 @@ export const nameSchema = z
 /** Types of tasks: a name or an id, so that a workflow may be called `support-v2`. */
 export const taskTypeSchema = idSchema;
 export const uuidSchema = z.string().toLowerCase().regex(UUID_V4, 'expected a UUID v4');
-/** Text of 1 to `max` UTF-16 units, as well-formed Unicode: half of a surrogate pair becomes U+FFFD. */
-export function textSchema(max: number) {
+/** Text of `min` to `max` UTF-16 units, as well-formed Unicode: half of a surrogate pair becomes U+FFFD. */
+export function textSchema(max: number, min = 1) {
   return z
     .string()
-    .min(1)
+    .min(min)
     .max(max)
     .transform((text) => text.toWellFormed());
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { foreignIdSchema, idSchema, jobIdSchema, uuidSchema } from './ids.js';
+import { foreignIdSchema, idSchema, jobIdSchema, textSchema, uuidSchema } from './ids.js';
 import { type JsonValue, jsonObjectSchema, jsonValueSchema, optionalJsonSchema } from './json.js';
 
 /** The longest text of a failure that a notification may have, and the longest `error_type`. */
@@ -8,14 +8,6 @@ export const MAX_ERROR_TYPE = 200;
 
 /** Timestamps without a zone are UTC. */
 const timestampSchema = z.iso.datetime({ offset: true, local: true });
-
-/** A text that is stored: a lone surrogate in it becomes U+FFFD. */
-function textSchema(max: number) {
-  return z
-    .string()
-    .max(max)
-    .transform((text) => text.toWellFormed());
-}
 
 /** First frame of a service. */
 export const serviceHelloSchema = z.object({
@@ -45,15 +37,15 @@ export const taskFailedSchema = z.object({
   event: z.literal('task_failed'),
   ...envelope,
   data: z.object({
-    error: textSchema(MAX_ERROR_TEXT),
-    error_type: textSchema(MAX_ERROR_TYPE).optional(),
+    error: textSchema(MAX_ERROR_TEXT, 0),
+    error_type: textSchema(MAX_ERROR_TYPE, 0).optional(),
     retryable: z.boolean().optional(),
   }),
 });
 export const taskStatusUpdateSchema = z.object({
   event: z.literal('task_status_update'),
   ...envelope,
-  data: z.object({ status: textSchema(200), details: optionalJsonSchema }),
+  data: z.object({ status: textSchema(200, 0), details: optionalJsonSchema }),
 });
 
 const olderForm = {

@@ -87,11 +87,7 @@ export interface Progress {
 }
 export const progressSchema = z.object({
   percent: z.number().min(0).max(100).optional(),
-  message: z
-    .string()
-    .max(10_000)
-    .transform((text) => text.toWellFormed())
-    .optional(),
+  message: textSchema(10_000, 0).optional(),
 });
 
 /** One unit of asynchronous work, as it crosses the wire. */

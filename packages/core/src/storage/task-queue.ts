@@ -32,7 +32,7 @@ export interface Claim {
   /** The last change of the journal before this attempt began; 0 for the first. */
   readonly inherited: number;
   /** Claimed ahead of the worker's free slots: losing the lease is no loss of the task until its run has begun. */
-  readonly ahead: boolean;
+  readonly prefetched: boolean;
 }
 
 /** A worker's right to run a task. The tasks of one claim may share a token. */
@@ -40,7 +40,7 @@ export interface Lease {
   readonly tenantId: string;
   readonly taskId: string;
   readonly token: string;
-  /** When it is renewed: its run has begun, so that losing it counts, see `Claim.ahead`. */
+  /** When it is renewed: its run has begun, so that losing it counts, see `Claim.prefetched`. */
   readonly begun?: boolean;
 }
 

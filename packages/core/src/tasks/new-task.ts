@@ -29,8 +29,8 @@ export interface ReadSubmission extends Submission {
 
 /** The same with the defaults of its type, where it has no limits of its own. */
 export function withDefaults(read: ReadSubmission, { timeoutMs, maxAttempts }: TypeDefaults): Submission {
-  if (timeoutMs === undefined && maxAttempts === undefined) return read;
   const { hasTimeout, hasMaxAttempts, ...submission } = read;
+  if (timeoutMs === undefined && maxAttempts === undefined) return submission;
   const { task } = submission;
   const replaced = {
     ...(!hasTimeout && timeoutMs !== undefined && { timeoutMs }),

@@ -1,5 +1,6 @@
 import { type Clock, pause } from '../clock.js';
 import type { Logger } from '../logger.js';
+import { messageOf } from '../protocol/thrown.js';
 import type { Storage } from '../storage/storage.js';
 import type { Lease } from '../storage/task-queue.js';
 import type { WorkflowRun } from '../workflows/workflow-run.js';
@@ -48,7 +49,7 @@ export class LeaseKeeper {
   }
 
   #report(error: unknown): void {
-    this.ports.logger.error('lease keeper: renewing failed', { error: String(error) });
+    this.ports.logger.error('lease keeper: renewing failed', { error: messageOf(error) });
   }
 
   async #renew(): Promise<void> {

@@ -1,7 +1,7 @@
 import { type Clock, pause } from '../clock.js';
 import type { Logger } from '../logger.js';
 import { OrchestratorError } from '../protocol/errors.js';
-import { diagnose } from '../protocol/thrown.js';
+import { diagnose, messageOf } from '../protocol/thrown.js';
 import type { Storage } from '../storage/storage.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
 import { Settling } from './settling.js';
@@ -25,7 +25,7 @@ export class Settler {
   async settle(claim: Claim, settlement: Settlement, gone: AbortSignal): Promise<void> {
     const until = this.ports.clock.now() + this.worker.leaseMs;
     try {
-      this.#log(claim, settlement, await this.ports.storage.queue.settle(new Settling(claim, settlement)));
+      await this.#store(claim, settlement);
     } catch (error) {
       await this.#settleAgain(claim, settlement, error, { gone, until });
     }
@@ -39,18 +39,22 @@ export class Settler {
   ): Promise<void> {
     let settlement = first;
     for (let error = failure; ;) {
-      this.ports.logger.error('worker: settle failed', { ...this.#idsOf(claim), error: String(error) });
+      this.ports.logger.error('worker: settle failed', { ...this.#idsOf(claim), error: messageOf(error) });
       if (gone.aborted || this.ports.clock.now() > until) return;
       if (isOutage(error)) await pause(this.ports.clock, RETRY_MS, gone);
       else if (settlement === first) settlement = notStored(error);
       else return;
       try {
-        this.#log(claim, settlement, await this.ports.storage.queue.settle(new Settling(claim, settlement)));
+        await this.#store(claim, settlement);
         return;
       } catch (again) {
         error = again;
       }
     }
+  }
+
+  async #store(claim: Claim, settlement: Settlement): Promise<void> {
+    this.#log(claim, settlement, await this.ports.storage.queue.settle(new Settling(claim, settlement)));
   }
 
   #log(claim: Claim, settlement: Settlement, answer: string): void {

@@ -1,5 +1,6 @@
 import { type Clock, pause } from '../clock.js';
 import type { Logger } from '../logger.js';
+import { messageOf } from '../protocol/thrown.js';
 import type { SweeperFigures } from '../figures.js';
 import type { Storage } from '../storage/storage.js';
 import { Loop } from './loop.js';
@@ -18,8 +19,8 @@ export class Sweeper {
   #lastSweepAt = 0;
   #sweeps = 0;
   readonly #done: Record<string, number> = {};
-  /** How far the clock of the storage is ahead of that of this process. */
-  #aheadMs = 0;
+  /** The clock of the storage less that of this process, in milliseconds. */
+  #clockSkewMs = 0;
 
   constructor(
     private readonly ports: { readonly storage: Storage; readonly clock: Clock; readonly logger: Logger },
@@ -50,7 +51,7 @@ export class Sweeper {
     let heardAt = Number.POSITIVE_INFINITY;
     const hangUp = storage.bells.listen((bell) => {
       if (bell.bell !== 'due') return;
-      const at = bell.at - this.#aheadMs;
+      const at = bell.at - this.#clockSkewMs;
       heardAt = Math.min(heardAt, at);
       if (at < nextAt) this.#wake();
     });
@@ -75,10 +76,10 @@ export class Sweeper {
       this.#sweeps += 1;
       for (const duty of Object.keys(done)) this.#done[duty] = (this.#done[duty] ?? 0) + (done[duty] ?? 0);
       this.#lastSweepAt = this.ports.clock.now();
-      this.#aheadMs = now - this.#lastSweepAt;
-      return nextDueAt === undefined ? undefined : nextDueAt - this.#aheadMs;
+      this.#clockSkewMs = now - this.#lastSweepAt;
+      return nextDueAt === undefined ? undefined : nextDueAt - this.#clockSkewMs;
     } catch (error) {
-      this.ports.logger.error('sweeper: a sweep failed', { error: String(error) });
+      this.ports.logger.error('sweeper: a sweep failed', { error: messageOf(error) });
       return undefined;
     }
   }

@@ -1,6 +1,7 @@
 import { atMost, type Clock, pause } from '../clock.js';
 import type { WorkerFigures } from '../figures.js';
 import type { Logger } from '../logger.js';
+import { messageOf } from '../protocol/thrown.js';
 import type { Bell } from '../storage/bells.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
 import type { WorkflowCatalog } from '../workflows/catalog.js';
@@ -325,7 +326,7 @@ export class Worker {
     try {
       // It may be what has cost a worker before: from here on, losing its lease counts.
       const hasRun = task.attempt > 1 || run.claim.steps.length > 0 || run.claim.seen > 0;
-      if (run.claim.ahead && hasRun) await this.#keeper.begin(run);
+      if (run.claim.prefetched && hasRun) await this.#keeper.begin(run);
       if (!fn) {
         this.#ended.released += 1;
         await this.#giveBack(run);
@@ -371,7 +372,7 @@ export class Worker {
   }
 
   #report(what: string, error: unknown): void {
-    this.ports.logger.error(`worker: ${what} failed`, { workerId: this.workerId, error: String(error) });
+    this.ports.logger.error(`worker: ${what} failed`, { workerId: this.workerId, error: messageOf(error) });
   }
 }
 

@@ -79,6 +79,7 @@ export async function run(planned: readonly PlannedTask[], options: RunOptions):
     runs: new Map<string, number>(),
     reached: new Map<Kind, number>(),
     redriven: new Map<string, string>(),
+    mended: new Set<string | undefined>(),
   };
   const random = new SeededRandom(`${options.seed}/restarts`);
   const world: World = new World({
@@ -102,8 +103,8 @@ export async function run(planned: readonly PlannedTask[], options: RunOptions):
   const begun = world.clock.now();
   const note = (end: string) => trace.update(`${end} ${world.clock.now()}\n`);
   const last = planned.at(-1)?.atMs ?? 0;
-  const { redriven } = counters;
-  await world.run(() => story(world, planned, { ...options, note, redriven }), last + DAY_MS);
+  const { redriven, mended } = counters;
+  await world.run(() => story(world, planned, { ...options, note, redriven, mended }), last + DAY_MS);
   const virtualMs = world.clock.now() - begun;
   const endings = new Map<string, Ending>();
   for (const task of planned) {
@@ -123,16 +124,16 @@ function furnish(
     readonly timesDiffered: string[];
     readonly runs: Map<string, number>;
     readonly reached: Map<Kind, number>;
-    /** By the id of a planned task: the task that has taken its place. */
-    readonly redriven: ReadonlyMap<string, string>;
+    /** Sessions whose task no longer has what it failed of. */
+    readonly mended: ReadonlySet<string | undefined>;
   },
 ): void {
-  const { reached, runs, redriven } = counters;
+  const { reached, runs, mended } = counters;
   const outside = {
     reached: (kind: Kind) => reached.set(kind, (reached.get(kind) ?? 0) + 1),
     effect: (taskId: string, stepKey: string) => world.effect(process, taskId, stepKey),
     timeDiffered: (taskId: string) => counters.timesDiffered.push(taskId),
-    isRedriven: (taskId: string) => [...redriven.values()].includes(taskId),
+    isMended: (sessionId: string | undefined) => mended.has(sessionId),
   };
   process.orchestrator.workflow<Node, unknown>('program', (ctx, program) => {
     runs.set(ctx.task_id, (runs.get(ctx.task_id) ?? 0) + 1);
@@ -143,14 +144,13 @@ function furnish(
 interface StoryOptions {
   readonly disturbed: boolean;
   readonly note: (end: string) => void;
+  /** By the id of a planned task: the task that has taken its place. */
   readonly redriven: Map<string, string>;
+  readonly mended: Set<string | undefined>;
 }
 
-async function story(
-  world: World,
-  planned: readonly PlannedTask[],
-  { disturbed, note, redriven }: StoryOptions,
-): Promise<void> {
+async function story(world: World, planned: readonly PlannedTask[], options: StoryOptions): Promise<void> {
+  const { note, redriven } = options;
   const ended = new Set<string>();
   const over = new AbortController();
   const following = noteEnds(world, ended, note, over.signal);
@@ -158,7 +158,7 @@ async function story(
   const begun = world.clock.now();
   for (const task of planned) {
     await world.pause(begun + task.atMs - world.clock.now());
-    callers.push(caller(world, task, disturbed, redriven));
+    callers.push(caller(world, task, options));
   }
   await Promise.all(callers);
   while (ended.size < planned.length + redriven.size) await world.pause(1_000);
@@ -182,12 +182,7 @@ async function noteEnds(
 }
 
 /** Submits a task, sends it its signals, perhaps cancels it, and redrives it once it has failed for good. */
-async function caller(
-  world: World,
-  planned: PlannedTask,
-  disturbed: boolean,
-  redriven: Map<string, string>,
-): Promise<void> {
+async function caller(world: World, planned: PlannedTask, options: StoryOptions): Promise<void> {
   const { taskId, sessionId, program, cancelAfterMs } = planned;
   const body = {
     type: 'program',
@@ -202,8 +197,8 @@ async function caller(
   world.acknowledged.add(taskId);
   await Promise.all([
     sendSignals(world, taskId, program),
-    disturbed ? cancel(world, taskId, cancelAfterMs) : undefined,
-    planned.redrive ? redrive(world, planned, redriven) : undefined,
+    options.disturbed ? cancel(world, taskId, cancelAfterMs) : undefined,
+    planned.redrive ? redrive(world, planned, options) : undefined,
   ]);
 }
 
@@ -217,11 +212,13 @@ async function sendSignals(world: World, taskId: string, program: Node): Promise
 
 async function redrive(
   world: World,
-  { taskId, program }: PlannedTask,
-  redriven: Map<string, string>,
+  { taskId, sessionId, program }: PlannedTask,
+  { redriven, mended }: StoryOptions,
 ): Promise<void> {
   const task = await world.insist(({ registry }) => registry.wait({ tenantId: TENANT, taskId }));
   if (task.status !== 'failed') return;
+  // First: the new task may have run before the answer to this request is there, or that answer is lost.
+  mended.add(sessionId);
   const { task_id } = await world.insist(({ registry }) => registry.redrive({ tenantId: TENANT, taskId }));
   redriven.set(taskId, task_id);
   await sendSignals(world, task_id, program);

@@ -9,7 +9,7 @@ export interface Outside {
   effect(taskId: string, stepKey: string): Promise<number>;
   /** The workflow's time was another one than in an earlier run: never within an attempt. */
   timeDiffered(taskId: string): void;
-  isRedriven(taskId: string): boolean;
+  isMended(sessionId: string | undefined): boolean;
 }
 
 type Run<N extends Node> = (ctx: WorkflowContext, node: N, outside: Outside) => Promise<JsonValue>;
@@ -115,7 +115,7 @@ const RUN: { readonly [K in Kind]: Run<NodeOf<K>> } = {
       { id: step },
     ),
   broken: async (ctx, { step }, outside) => {
-    if (!outside.isRedriven(ctx.task_id)) throw new OrchestratorError('invalid_request', 'broken');
+    if (!outside.isMended(ctx.session_id)) throw new OrchestratorError('invalid_request', 'broken');
     return step;
   },
   sleep: async (ctx, { ms }) => {

@@ -62,7 +62,7 @@ function duties.leases(id)
     return endGrace(task)
   end
   -- One that was only claimed ahead has done nothing to its worker.
-  if not task.ahead then
+  if not task.prefetched then
     task.lost = (task.lost or 0) + 1
   end
   if (task.lost or 0) >= MAX_LOST then
@@ -89,7 +89,7 @@ local function endSilence(task, step)
   local error = '{"code":"timeout","message":' .. cjson.encode(message) .. ',"retryable":true}'
   endCall(task, step, call, {
     ok = false, retryable = true, json = '{"ok":false,"error":' .. error .. '}', value = error,
-    message = cjson.encode(message), reason = message,
+    reason = message,
   }, true)
   return true
 end

@@ -1,6 +1,6 @@
 -- What an answer, a notification or the lack of one makes of a call and its step. An outcome comes with what the adapter
 -- has found in it, since it is opaque here: {json, ok, value (JSON of the result or the error), retryable,
--- message (JSON of the error's text), reason (the text itself), fingerprint, tokens?, model?}
+-- reason (the error's text), fingerprint, tokens?, model?}
 
 -- The service has taken a call on. A call that is answered already only learns its job, so that repeats are known.
 local function acceptCall(task, step, call, job)
@@ -44,7 +44,7 @@ local function endCall(task, step, call, outcome, notified)
     saveStep(task, step)
     oweStep(task, step, step.retry)
     emit(task, 'u', '{"status":"retrying","details":{"service":"' .. step.service .. '","operation":"' .. step.operation
-      .. '","try":' .. (#step.calls + 1) .. ',"error":' .. outcome.message .. '}}')
+      .. '","try":' .. (#step.calls + 1) .. ',"error":' .. cjson.encode(outcome.reason) .. '}}')
     wake(task)
     return
   end

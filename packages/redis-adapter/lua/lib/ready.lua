@@ -39,5 +39,5 @@ local function unlease(task)
   if meta.max_running and redis.call('EXISTS', READY, PREFIX .. '@groups') > 0 then
     becameReady = true
   end
-  task.token, task.worker, task.expires, task.ahead = nil, nil, nil, nil
+  task.token, task.worker, task.expires, task.prefetched = nil, nil, nil, nil
 end

@@ -10,7 +10,7 @@ local function stateOf(text)
   end
   local state = { version = tonumber(version), began = tonumber(began), attempt = 1 }
   if letter == 'l' or letter == 'a' then
-    state.ahead = letter == 'a' or nil
+    state.prefetched = letter == 'a' or nil
     state.state, state.rev, state.since, state.expires = 'leased', 2, state.began, tonumber(at)
     state.token, state.worker = token, worker
   else

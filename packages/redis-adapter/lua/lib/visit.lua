@@ -172,7 +172,7 @@ local function takeNext(ready, most, claimed)
 end
 
 -- Whether the next task that is leased is claimed ahead of the worker's free slots: the first `begins` are not.
-local function isAhead(lease)
+local function isPrefetched(lease)
   lease.begins = lease.begins - 1
   return lease.begins < 0
 end
@@ -186,7 +186,7 @@ local function leaseAgain(task, lease, version, now)
     event = task.rev
   end
   task.state, task.since, task.updated = 'leased', now, now
-  task.token, task.worker, task.expires, task.ahead = lease.token, lease.worker, lease.expires, isAhead(lease) or nil
+  task.token, task.worker, task.expires, task.prefetched = lease.token, lease.worker, lease.expires, isPrefetched(lease) or nil
   task.version, task.began = version, task.began or now
   return event
 end
@@ -237,7 +237,7 @@ end
 
 -- The state of all plain tasks of a version that a claim takes.
 local function plainText(lease, version, now)
-  local letter = isAhead(lease) and 'a' or 'l'
+  local letter = isPrefetched(lease) and 'a' or 'l'
   local text = lease.plain[letter .. version]
   if not text then
     text = format('%s %d %d %d ', letter, version, now, lease.expires) .. lease.token .. ' ' .. lease.worker

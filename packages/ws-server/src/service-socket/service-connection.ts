@@ -33,6 +33,8 @@ export interface ServiceConnectionParts {
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
 /** Frames that may come while the token is being looked at. */
 const MAX_EARLY_FRAMES = 100;
+/** Of those frames: room for the largest one. The sender is not known yet. */
+const MAX_EARLY_BYTES = MAX_RESULT_BYTES;
 
 interface Admitted {
   readonly check: CredentialCheck;
@@ -49,6 +51,7 @@ export class ServiceConnection implements FrameHandler {
   readonly #parts: ServiceConnectionParts;
   readonly #socket: FrameSocket;
   #checking = false;
+  #earlyBytes = 0;
   #early: JsonValue[] = [];
   #admitted: Admitted | undefined;
 
@@ -59,11 +62,16 @@ export class ServiceConnection implements FrameHandler {
     if (token !== undefined) void this.#enter(token);
   }
 
-  frame(frame: JsonValue): void {
+  frame(frame: JsonValue, bytes: number): void {
     this.#parts.traffic.frames.service += 1;
     if (this.#admitted) this.#admitted.inbox.take(frame);
     else if (!this.#checking) this.#hello(frame);
-    else if (this.#early.length < MAX_EARLY_FRAMES) this.#early.push(frame);
+    else this.#keepEarly(frame, bytes);
+  }
+
+  #keepEarly(frame: JsonValue, bytes: number): void {
+    this.#earlyBytes += bytes;
+    if (this.#early.length < MAX_EARLY_FRAMES && this.#earlyBytes <= MAX_EARLY_BYTES) this.#early.push(frame);
     else this.#socket.close(CLOSE.overloaded, 'too many frames before the token was checked');
   }
 

@@ -5,7 +5,8 @@ import { CLOSE, closeReason } from './close-codes.js';
 
 /** What a connection makes of what happens on its socket. */
 export interface FrameHandler {
-  frame(frame: JsonValue): void;
+  /** @param bytes of its text, as it came. */
+  frame(frame: JsonValue, bytes: number): void;
   /** A text that is not JSON, or not JSON that is taken. */
   unreadable(reason: string): void;
   /** No first frame in time, or too much before it. */
@@ -124,7 +125,7 @@ export class FrameSocket {
       this.#handler.unreadable(error instanceof JsonRefusedError ? error.reason : 'expected JSON');
       return;
     }
-    this.#handler.frame(frame);
+    this.#handler.frame(frame, bytes.byteLength);
   }
 
   #tooMuch(): void {

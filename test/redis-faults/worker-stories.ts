@@ -1,0 +1,206 @@
+import type { CaseTools, Claim, NewTask, Settlement, StepRequest } from '@agent-orchestrator/core';
+import { error, MAX, type StepStory } from './step-story.js';
+import type { ScriptName } from './script-digests.js';
+
+const settling = (
+  title: string,
+  script: ScriptName,
+  settlement: Settlement,
+  more: Partial<NewTask> = {},
+): StepStory => ({
+  title: `settle: ${title}`,
+  script,
+  again: 'lease_lost',
+  async prepare(t) {
+    const claim = await t.leased(more);
+    if (script === 'settle' && more.session_id === undefined) {
+      await t.begin(claim, { key: 'own', kind: 'run', name: 'own' });
+    }
+    return () => t.settle(claim, settlement);
+  },
+});
+
+const answer = { message_id: 'm-2', content: 'hi' };
+export const QUEUE: readonly StepStory[] = [
+  {
+    title: 'claim: ten tasks of two tenants',
+    script: 'claim',
+    async prepare(t) {
+      for (let n = 0; n < 5; n += 1) await t.submit();
+      const submission = t.submission();
+      await t.storage.tasks.submit({ tenantId: t.otherTenantId, submission, maxWaiting: MAX });
+      const claimId = t.id();
+      return async () => (await t.claimOfBoth({ claimId, max: 4 })).map(({ task }) => task.task_id);
+    },
+  },
+  {
+    title: 'renew',
+    script: 'renew',
+    async prepare(t) {
+      await t.submit();
+      await t.submit();
+      const claims = await t.claim();
+      const leases = claims.map((claim) => ({ ...t.where(claim), token: claim.token }));
+      return () => t.storage.queue.renew({ leases, leaseMs: 60_000 });
+    },
+  },
+  settling('completed', 'settlePlain', { kind: 'completed', result: { a: 1 } }),
+  settling('failed', 'settlePlain', { kind: 'failed', error }),
+  settling('completed, with a journal', 'settle', { kind: 'completed', result: 1 }),
+  settling(
+    'completed, with an answer',
+    'settle',
+    { kind: 'completed', result: 1, answer },
+    { session_id: 's' },
+  ),
+  settling('failed, with a journal', 'settle', { kind: 'failed', error }),
+  settling('retry', 'settle', { kind: 'retry', error, delayMs: 1_000 }),
+  settling('the last retry', 'settle', { kind: 'retry', error, delayMs: 1_000 }, { maxAttempts: 1 }),
+  settling('parked', 'settle', { kind: 'parked', seen: 0 }),
+  settling('released', 'settle', { kind: 'released' }),
+  settling('cancelled', 'settle', { kind: 'cancelled' }),
+  {
+    title: 'wake',
+    script: 'wake',
+    again: 'not_parked',
+    async prepare(t) {
+      const claim = await t.leased();
+      await t.settle(claim, { kind: 'parked', seen: 0 });
+      return () => t.storage.queue.wake(t.where(claim));
+    },
+  },
+  {
+    title: 'sweep: two lost leases, a deadline, a timer and a retry',
+    script: 'sweep',
+    again: '{}',
+    async prepare(t) {
+      await t.submit({ timeoutMs: 5_000 });
+      await t.submit();
+      const sleeper = await t.leased();
+      await t.begin(sleeper, { key: 'sleep', kind: 'sleep', name: 'sleep', dueInMs: 1_000 });
+      await t.settle(sleeper, { kind: 'parked', seen: 0 });
+      const failing = await t.leased();
+      await t.settle(failing, { kind: 'retry', error, delayMs: 100 });
+      await t.advance(40_000);
+      return async () => JSON.stringify((await t.storage.queue.sweep({ max: 100 })).done);
+    },
+  },
+];
+
+const reporting = (
+  title: string,
+  more: (t: CaseTools) => Partial<Parameters<CaseTools['storage']['journal']['report']>[0]>,
+  onlyResent = false,
+): StepStory => ({
+  title: `report: ${title}`,
+  script: 'report',
+  again: 'duplicate',
+  onlyResent,
+  async prepare(t) {
+    await t.withJob('job-1');
+    const given = more(t);
+    return () => t.report('job-1', { found: 1 }, given);
+  },
+});
+
+const status = { kind: 'status', status: 'working', details: { at: 1 } } as const;
+const early = async (t: CaseTools, messageId?: string) => {
+  const claim: Claim = await t.leased();
+  await t.begin(claim, t.callStep());
+  return () => t.report('job-9', 1, messageId === undefined ? {} : { messageId });
+};
+export const JOURNAL: readonly StepStory[] = [
+  {
+    title: 'begin: a call',
+    script: 'begin',
+    again: 'known',
+    async prepare(t) {
+      const claim = await t.leased();
+      const step = t.callStep();
+      return () => t.begin(claim, step);
+    },
+  },
+  {
+    title: 'begin: a wait for a signal that is there',
+    script: 'begin',
+    again: 'known',
+    async prepare(t) {
+      const claim = await t.leased();
+      const signal = { name: 'go', payload: 1, signalId: t.id() };
+      await t.storage.tasks.signal({ ...t.where(claim), ...signal });
+      return () => t.begin(claim, { key: 'signal', kind: 'signal', name: 'signal go', signal: 'go' });
+    },
+  },
+  {
+    title: 'record: a result with usage',
+    script: 'record',
+    again: 'known',
+    async prepare(t) {
+      const claim = await t.leased();
+      const step = t.callStep();
+      await t.begin(claim, step);
+      const usage = { tokens: 7, model: 'small' };
+      return () => t.record(claim, step, { ...t.result({ a: 1 }), usage });
+    },
+  },
+  {
+    title: 'record: a job, with an early report of it',
+    script: 'record',
+    again: 'known',
+    async prepare(t) {
+      const claim = await t.leased();
+      const step = t.callStep();
+      await t.begin(claim, step);
+      await t.report('job-1', { early: true });
+      return () => t.record(claim, step, { kind: 'accepted', jobId: 'job-1' });
+    },
+  },
+  {
+    title: 'record: own work',
+    script: 'record',
+    again: 'known',
+    async prepare(t) {
+      const claim = await t.leased();
+      const step: StepRequest = { key: 'own', kind: 'run', name: 'own' };
+      await t.begin(claim, step);
+      return () => t.record(claim, step, t.result('done'));
+    },
+  },
+  reporting('an outcome', () => ({})),
+  reporting('a failure that is tried again', (t) => ({ body: t.failure('busy', true) })),
+  reporting('progress with a message id', () => ({ messageId: 'm-1', body: status })),
+  reporting('progress with a seq', () => ({ seq: 1, body: status })),
+  reporting('progress without a name', () => ({ body: status }), true),
+  { title: 'report: an early one', script: 'report', prepare: (t) => early(t, 'm-1') },
+  {
+    title: 'report: an early one without a name',
+    script: 'report',
+    onlyResent: true,
+    prepare: (t) => early(t),
+  },
+];
+
+export const WORKERS: readonly StepStory[] = [
+  {
+    title: 'announce a worker, while tasks wait for one',
+    script: 'announce',
+    async prepare(t) {
+      await t.submit();
+      return async () => {
+        await t.storage.workers.announce({ workerId: 'w', runs: t.runs() });
+        return (await t.claim({ workerId: 'w', claimId: 'c' })).length;
+      };
+    },
+  },
+  {
+    title: 'a worker leaves',
+    script: 'leave',
+    async prepare(t) {
+      await t.storage.workers.announce({ workerId: 'w', runs: t.runs() });
+      return async () => {
+        await t.storage.workers.leave({ workerId: 'w' });
+        return (await t.storage.workers.list()).length;
+      };
+    },
+  },
+];
