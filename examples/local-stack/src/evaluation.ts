@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cutText, parseJson, validate } from '@agent-orchestrator/core';
+import { cutText, parseJson, validate, listSchema } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { mediaTypeOf } from './ingestion/media-type.js';
 
@@ -15,15 +15,18 @@ const citedSchema = z.object({
 const toolSchema = z.object({ id: z.string(), question: z.string(), expect: z.string() });
 const unanswerableSchema = z.object({ id: z.string(), question: z.string() });
 const questionsSchema = z.object({
-  documents: z.array(z.string()),
+  documents: listSchema(z.string(), { max: 1_000 }),
   /** On documents that are not the project's. */
-  unseen: z.array(citedSchema),
+  unseen: listSchema(citedSchema, { max: 1_000 }),
   /** On the project's own documentation. */
-  own: z.array(citedSchema),
-  tools: z.array(toolSchema),
-  unanswerable: z.array(unanswerableSchema),
+  own: listSchema(citedSchema, { max: 1_000 }),
+  tools: listSchema(toolSchema, { max: 1_000 }),
+  unanswerable: listSchema(unanswerableSchema, { max: 1_000 }),
   /** Mostly on documents that nothing else asks about; reported apart, since it decides nothing. */
-  held_out: z.object({ cited: z.array(citedSchema), unanswerable: z.array(unanswerableSchema) }),
+  held_out: z.object({
+    cited: listSchema(citedSchema, { max: 1_000 }),
+    unanswerable: listSchema(unanswerableSchema, { max: 1_000 }),
+  }),
 });
 export type EvaluationQuestions = z.output<typeof questionsSchema>;
 

@@ -30,8 +30,10 @@ export interface Figures {
   /** Absent where no worker runs. */
   readonly worker?: WorkerFigures;
   readonly sweeper: SweeperFigures;
-  /** By service; those that have not been called yet are missing. */
+  /** Of everybody's calls, by service: closed unless it cannot be connected to. Those never called are missing. */
   readonly breakers: Readonly<Record<string, 'closed' | 'open' | 'half_open'>>;
+  /** By service: how many tenants have calls that do not pass, since theirs failed. Services without any are missing. */
+  readonly openTenantBreakers: Readonly<Record<string, number>>;
   /** Notifications that came in, by what became of them. */
   readonly notifications: Readonly<Record<AckOutcome, number>>;
 }

@@ -7,6 +7,7 @@ export {
   type OrchestratorErrorOptions,
   type TaskError,
 } from './protocol/errors.js';
+export { listSchema } from './protocol/list.js';
 export { describe, validate } from './protocol/validation.js';
 export {
   JsonRefusedError,

@@ -18,6 +18,7 @@ import { idSchema } from './protocol/ids.js';
 import { DEFAULTS } from './protocol/settings.js';
 import { validate } from './protocol/validation.js';
 import { systemRandom } from './random.js';
+import type { OpenedBreaker } from './services/breakers.js';
 import { ServiceCaller } from './services/service-caller.js';
 import type { ServiceSettings } from './services/service-settings.js';
 import { SessionManager } from './sessions/session-manager.js';
@@ -77,10 +78,12 @@ export class Orchestrator implements AsyncDisposable {
     const logger = guardedLogger(options.logger ?? silentLogger);
     const { role, exposeErrors, maxWaiting } = settings;
     const storage: Storage = options.storage ?? new MemoryStorage({ clock, random });
-    const opened = (service: string) => {
-      const text = `service ${service} failed too often: it is not called for a while`;
-      logger.warn(text, { service });
-      storage.tell?.('breaker_opened', text, { service });
+    const opened = ({ service, tenantId }: OpenedBreaker) => {
+      const whose = tenantId === undefined ? 'cannot be connected to' : `fails calls of tenant ${tenantId}`;
+      const text = `service ${service} ${whose}: its circuit breaker opened`;
+      const fields = { service, ...(tenantId !== undefined && { tenant: tenantId }) };
+      logger.warn(text, fields);
+      storage.tell?.('breaker_opened', text, fields);
     };
     const caller = new ServiceCaller({ clock, random, logger, opened });
     const ports = { storage, clock, random, logger, caller, exposeErrors };
@@ -245,6 +248,7 @@ export class Orchestrator implements AsyncDisposable {
       ...(this.#worker && { worker: this.#worker.figures }),
       sweeper: this.#sweeper.figures,
       breakers: this.#caller.breakerStates(),
+      openTenantBreakers: this.#caller.openTenantBreakers(),
       notifications: this.intake.outcomes,
     };
   }

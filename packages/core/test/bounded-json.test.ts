@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { boundedJson, copiedJson, copyJson, isPlainJson } from '../src/protocol/bounded-json.js';
+import {
+  boundedJson,
+  copiedJson,
+  copyJson,
+  exceedsAsJson,
+  isPlainJson,
+} from '../src/protocol/bounded-json.js';
 import { OrchestratorError } from '../src/index.js';
 
 const bytesOf = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
@@ -70,6 +76,37 @@ describe('plain JSON', () => {
     ['more than 512 levels', JSON.parse('['.repeat(600) + ']'.repeat(600))],
     ['a text of many bytes', { text: '\u0000'.repeat(200) }],
   ])('is not %s', (_, value) => expect(isPlainJson(value, 1_000)).toBe(false));
+});
+
+describe('a value that is too large', () => {
+  it('is never one whose text fits', () => {
+    fc.assert(
+      fc.property(anything, (value) => {
+        let text: string | undefined;
+        try {
+          text = JSON.stringify(value);
+        } catch {
+          return;
+        }
+        expect(exceedsAsJson(value, Buffer.byteLength(text ?? 'null'))).toBe(false);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it('is recognized with a look at no more than its limit, however often a part is repeated', () => {
+    let looks = 0;
+    const part = new Proxy(['x'.repeat(100)], {
+      get(target, key, receiver) {
+        if (key === 'length') looks += 1;
+        return Reflect.get(target, key, receiver) as unknown;
+      },
+    });
+    let value: unknown = part;
+    for (let level = 0; level < 60; level += 1) value = [value, value];
+    expect(codeOf(() => boundedJson(value, { ...RULE, maxBytes: 10_000 }))).toBe('payload_too_large');
+    expect(looks).toBeLessThan(1_000);
+  });
 });
 
 describe('a value at the gate', () => {

@@ -272,6 +272,6 @@ describe('a call over HTTP', () => {
     const refused = await run();
     expect(refused.error?.message).toContain('failed too often');
     expect(requests).toHaveLength(10);
-    expect(told).toEqual([['breaker_opened', { service: 'remote' }]]);
+    expect(told).toEqual([['breaker_opened', { service: 'remote', tenant: 'acme' }]]);
   });
 });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { checkPlan } from '../src/workflows/plan-check.js';
 import { type Harness, harness, settled } from './harness.js';
 
 let h: Harness;
@@ -47,6 +48,48 @@ describe('a plan', () => {
       step('c', { input: { $from: 'steps.b.result.said' } }),
     ]);
     expect((await h.ended(task)).result).toEqual({ a: { said: {} }, b: null, c: { said: null } });
+  });
+
+  const long = 'y'.repeat(400_000);
+  const references = (count: number) => Array.from({ length: count }).fill({ $from: 'input.s' });
+
+  it.each([
+    ['an output', [step('a')], { output: references(20_000) }],
+    ['the input of a step', [step('a', { input: { x: references(1_200) } })], {}],
+    ['results without an output', ['a', 'b', 'c'].map((id) => step(id, { input: { $from: 'input.s' } })), {}],
+  ])('whose references make more than 1 MiB of %s fails, and says so', async (_, steps, more) => {
+    const task = await plan(steps, { input: { s: long }, ...more });
+    expect(await h.ended(task)).toMatchObject({
+      status: 'failed',
+      error: {
+        code: expect.stringMatching('too_large'),
+        message: expect.stringContaining('at most 1048576'),
+      },
+    });
+  });
+
+  it('in which each step waits for all before it is checked with a look at each dependency', async () => {
+    const ids = Array.from({ length: 300 }, (_, at) => `s${at}`);
+    const steps = ids.map((id, at) => step(id, { depends_on: ids.slice(at + 1) }));
+    await expect(plan([...steps.slice(0, -1), step('s299', { depends_on: ['none'] })])).rejects.toMatchObject(
+      { code: 'invalid_request' },
+    );
+    let looks = 0;
+    const services = { has: () => (looks += 1) > 0 };
+    expect(checkPlan({ steps }, services).dependencies.size).toBe(300);
+    expect(looks).toBe(300);
+  });
+
+  it('with a cycle of a thousand steps is refused with the first ten', async () => {
+    const steps = Array.from({ length: 1_000 }, (_, at) =>
+      step(`s${at}`, { depends_on: [`s${(at + 1) % 1_000}`] }),
+    );
+    await expect(plan(steps)).rejects.toMatchObject({
+      code: 'invalid_request',
+      message:
+        'plan, step "s0": expected steps that do not wait for each other, got the cycle ' +
+        's0 -> s1 -> s2 -> s3 -> s4 -> s5 -> s6 -> s7 -> s8 -> … -> s0',
+    });
   });
 
   it('fails with its step', async () => {

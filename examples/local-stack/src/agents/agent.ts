@@ -1,4 +1,4 @@
-import { idSchema, nameSchema } from '@agent-orchestrator/core';
+import { idSchema, nameSchema, listSchema } from '@agent-orchestrator/core';
 import { z } from 'zod';
 
 /** How an agent behaves. */
@@ -8,7 +8,7 @@ export const agentSchema = z.object({
   /** What the language model is told, if there is one. */
   instructions: z.string().max(20_000).default('Answer helpfully and briefly.'),
   /** Names of tools in the registry. */
-  tools: z.array(nameSchema).max(100).default([]),
+  tools: listSchema(nameSchema, { max: 100 }).default([]),
   /** Documents that it answers from. Default: all. */
   collection: z.string().min(1).max(200).nullish(),
   model: z.string().min(1).max(200).nullish(),

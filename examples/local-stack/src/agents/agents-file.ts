@@ -1,9 +1,15 @@
 import { readFile } from 'node:fs/promises';
-import { JsonRefusedError, OrchestratorError, parseJson, validate } from '@agent-orchestrator/core';
+import {
+  JsonRefusedError,
+  OrchestratorError,
+  parseJson,
+  validate,
+  listSchema,
+} from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { type Agent, agentSchema } from './agent.js';
 
-const fileSchema = z.object({ agents: z.array(agentSchema).min(1).max(1_000) });
+const fileSchema = z.object({ agents: listSchema(agentSchema, { min: 1, max: 1_000 }) });
 
 /**
  * Reads `{"agents": [{"agent_id", "name", "instructions"?, "tools"?, "collection"?, "model"?, "workflow"?}]}`.

@@ -1,4 +1,4 @@
-import { OrchestratorError } from '@agent-orchestrator/core';
+import { OrchestratorError, listSchema } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import type { ModelEndpoint } from '../models/model-endpoint.js';
 import { operation, type ServiceDefinition } from '../service-definition.js';
@@ -15,7 +15,7 @@ import { unitVector } from './unit-vector.js';
 export type EmbeddingChoice = 'auto' | 'hashed' | ModelEndpoint;
 
 const embedInput = z.object({
-  texts: z.array(z.string().max(20_000)).min(1).max(32),
+  texts: listSchema(z.string().max(20_000), { min: 1, max: 32 }),
   model: z.string().min(1).max(200).nullish(),
   collection: z.string().max(200).nullish(),
 });

@@ -1,4 +1,4 @@
-import { JsonRefusedError, type JsonValue, parseJson } from '@agent-orchestrator/core';
+import { JsonRefusedError, type JsonValue, parseJson, listSchema } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import {
   type ModelEndpoint,
@@ -13,7 +13,13 @@ import type { Embedder } from './embedder.js';
 const MAX_BYTES = 4 * 1024 * 1024;
 
 const answerSchema = z.object({
-  data: z.array(z.object({ index: z.number().int().min(0), embedding: z.array(z.number()).min(1) })),
+  data: listSchema(
+    z.object({
+      index: z.number().int().min(0),
+      embedding: listSchema(z.number(), { min: 1, max: 8_192 }),
+    }),
+    { max: 32 },
+  ),
   usage: z.object({ total_tokens: z.number() }).nullish(),
 });
 

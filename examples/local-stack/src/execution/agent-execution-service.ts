@@ -4,6 +4,7 @@ import {
   type JsonValue,
   OrchestratorError,
   validate,
+  listSchema,
 } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { withoutRepeat } from '../query/question.js';
@@ -18,16 +19,16 @@ const runInput = z.object({
   agent: z.looseObject({
     agent_id: z.string().nullish(),
     instructions: z.string().nullish(),
-    tools: z.array(z.string()).nullish(),
+    tools: listSchema(z.string(), { max: 100 }).nullish(),
     collection: z.string().nullish(),
   }),
   message: z.string().trim().min(1).max(100_000),
-  messages: z.array(z.looseObject({ role: z.string(), content: z.string() })).nullish(),
+  messages: listSchema(z.looseObject({ role: z.string(), content: z.string() }), { max: 1_000 }).nullish(),
   /** `stage: 'tools'` stops after the tools, `'answer'` skips them; `facts` is what they found out. */
   context: z
     .looseObject({
       stage: z.enum(['tools', 'answer']).nullish().catch(undefined),
-      facts: z.array(z.string()).nullish().catch(undefined),
+      facts: listSchema(z.string(), { max: 20 }).nullish().catch(undefined),
     })
     .nullish(),
 });
@@ -38,10 +39,17 @@ const TURNS = 20;
 const TURN_LENGTH = 10_000;
 
 const toolsSchema = z.object({
-  tools: z.array(z.object({ name: z.string(), description: z.string(), parameters: z.custom<JsonObject>() })),
+  tools: listSchema(
+    z.object({ name: z.string(), description: z.string(), parameters: z.custom<JsonObject>() }),
+    { max: 1_000 },
+  ),
 });
 const sourceSchema = z.object({ id: z.string(), title: z.string(), quote: z.string(), score: z.number() });
-const answerSchema = z.object({ answer: z.string(), sources: z.array(sourceSchema), model: z.string() });
+const answerSchema = z.object({
+  answer: z.string(),
+  sources: listSchema(sourceSchema, { max: 100 }),
+  model: z.string(),
+});
 type Source = z.output<typeof sourceSchema>;
 
 type AgentAnswer = { content: string; sources?: Source[]; steps?: JsonObject[] };

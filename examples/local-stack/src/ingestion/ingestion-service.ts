@@ -1,4 +1,4 @@
-import { newToken, OrchestratorError, validate } from '@agent-orchestrator/core';
+import { newToken, OrchestratorError, validate, listSchema } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { type OperationContext, operation, type ServiceDefinition } from '../service-definition.js';
 import { type Chunk, chunksOf } from './chunker.js';
@@ -20,7 +20,10 @@ export const documentSchema = z.object({
 });
 type Document = z.output<typeof documentSchema>;
 
-const embeddedSchema = z.object({ vectors: z.array(z.array(z.number())), model: z.string() });
+const embeddedSchema = z.object({
+  vectors: listSchema(listSchema(z.number(), { max: 8_192 }), { max: 32 }),
+  model: z.string(),
+});
 
 /** Takes documents in: `ingest_document {name, media_type, content, collection?} → {document_id, chunks}`. */
 export function ingestionService(): ServiceDefinition {

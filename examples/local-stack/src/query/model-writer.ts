@@ -1,4 +1,10 @@
-import { JsonRefusedError, type JsonObject, type JsonValue, parseJson } from '@agent-orchestrator/core';
+import {
+  JsonRefusedError,
+  type JsonObject,
+  type JsonValue,
+  parseJson,
+  listSchema,
+} from '@agent-orchestrator/core';
 import { z } from 'zod';
 import {
   type ModelEndpoint,
@@ -22,14 +28,13 @@ const DELTA_INTERVAL_MS = 50;
 const TURNS = 10;
 
 const partSchema = z.object({
-  choices: z
-    .array(
-      z.object({
-        delta: z.object({ content: z.string().nullish() }).nullish(),
-        finish_reason: z.string().nullish(),
-      }),
-    )
-    .default([]),
+  choices: listSchema(
+    z.object({
+      delta: z.object({ content: z.string().nullish() }).nullish(),
+      finish_reason: z.string().nullish(),
+    }),
+    { max: 100 },
+  ).default([]),
   usage: z.object({ total_tokens: z.number() }).nullish(),
   error: z.unknown().optional(),
 });

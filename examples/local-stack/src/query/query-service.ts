@@ -1,4 +1,4 @@
-import { cutText, OrchestratorError, validate } from '@agent-orchestrator/core';
+import { cutText, OrchestratorError, validate, listSchema } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { type OperationContext, operation, type ServiceDefinition } from '../service-definition.js';
 import { TenantState } from '../tenant-state.js';
@@ -19,12 +19,12 @@ const turnSchema = z.object({ role: z.string().max(50), content: z.string().max(
 const queryInput = z.object({
   /** Searched for by its beginning. */
   question: z.string().trim().min(1).max(100_000),
-  messages: z.array(turnSchema).max(500).nullish(),
+  messages: listSchema(turnSchema, { max: 500 }).nullish(),
   collection: collectionSchema.nullish(),
   top_k: z.number().int().min(1).max(20).nullish(),
   instructions: z.string().max(20_000).nullish(),
   /** What tools found out already, as sentences. */
-  facts: z.array(z.string().max(20_000)).max(20).nullish(),
+  facts: listSchema(z.string().max(20_000), { max: 20 }).nullish(),
 });
 const searchInput = queryInput.pick({ question: true, messages: true, collection: true, top_k: true });
 const documentIdSchema = z.string().min(1).max(200);
@@ -36,18 +36,19 @@ const indexInput = z.object({
   embedding_model: z.string().max(200),
   /** Chunks of the whole document; the index shows it when it has all of them. */
   total: z.number().int().min(1).max(5_000),
-  chunks: z
-    .array(
-      z.object({
-        position: z.number().int().min(0),
-        heading: z.array(z.string()).max(10),
-        text: z.string().min(1).max(10_000),
-        vector: z.array(z.number()).max(8_192),
-      }),
-    )
-    .max(64),
+  chunks: listSchema(
+    z.object({
+      position: z.number().int().min(0),
+      heading: listSchema(z.string(), { max: 10 }),
+      text: z.string().min(1).max(10_000),
+      vector: listSchema(z.number(), { max: 8_192 }),
+    }),
+    { max: 64 },
+  ),
 });
-const embeddedSchema = z.object({ vectors: z.array(z.array(z.number())).min(1) });
+const embeddedSchema = z.object({
+  vectors: listSchema(listSchema(z.number(), { max: 8_192 }), { min: 1, max: 32 }),
+});
 
 /** Answers questions from documents, and owns their index. The writer decides who words the answers. */
 export function queryService(writer: AnswerWriter = new ExtractiveWriter()): ServiceDefinition {

@@ -4,6 +4,7 @@ import {
   jsonObjectSchema,
   nameSchema,
   OrchestratorError,
+  listSchema,
 } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { operation, type ServiceDefinition } from '../service-definition.js';
@@ -26,7 +27,7 @@ const registerInput = z.object({
   expression: z.string().min(1).max(2_000).nullish(),
   delegate: z.object({ service: idSchema, operation: nameSchema }).nullish(),
   /** The agents that may use it. Default: all. */
-  agents: z.array(idSchema).max(100).nullish(),
+  agents: listSchema(idSchema, { max: 100 }).nullish(),
 });
 type Registration = z.output<typeof registerInput>;
 

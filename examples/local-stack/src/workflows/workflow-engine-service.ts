@@ -4,6 +4,7 @@ import {
   type JsonValue,
   OrchestratorError,
   validate,
+  listSchema,
 } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { documentSchema } from '../ingestion/ingestion-service.js';
@@ -24,7 +25,7 @@ const DEFAULT_WORKFLOW = 'tool_workflow';
 const requestSchema = z.object({
   message: z.string().min(1),
   agent: z.looseObject({ workflow: z.string().nullish() }),
-  messages: z.array(z.unknown()).nullish(),
+  messages: listSchema(z.unknown(), { max: 1_000 }).nullish(),
   context: z.unknown().optional(),
 });
 
@@ -59,7 +60,7 @@ function workflowNamed(name: string): Workflow {
 }
 
 const ingestionInput = z.union([
-  z.object({ documents: z.array(documentSchema).min(1).max(MAX_DOCUMENTS) }),
+  z.object({ documents: listSchema(documentSchema, { min: 1, max: MAX_DOCUMENTS }) }),
   documentSchema,
 ]);
 
@@ -77,7 +78,10 @@ async function ingestDocuments(input: JsonObject, context: OperationContext): Pr
   return { documents: ingested };
 }
 
-const toolStageSchema = z.looseObject({ content: z.string(), steps: z.array(z.unknown()).nullish() });
+const toolStageSchema = z.looseObject({
+  content: z.string(),
+  steps: listSchema(z.unknown(), { max: 1_000 }).nullish(),
+});
 
 /** Agent Execution runs both stages: tools first, then the answer from their results and the documents. */
 async function answerWithTools(input: JsonObject, context: OperationContext): Promise<JsonValue> {

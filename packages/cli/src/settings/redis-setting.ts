@@ -1,3 +1,4 @@
+import { listSchema } from '@agent-orchestrator/core';
 import { z } from 'zod';
 
 /** Where Redis is and as whom it is spoken to. What is wanted of it is said by `kind`. */
@@ -24,7 +25,7 @@ const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/;
 const REDIS_PORT = 6379;
 const SENTINEL_PORT = 26_379;
 
-const hostsSchema = z.array(z.string()).min(1);
+const hostsSchema = listSchema(z.string(), { min: 1, max: 100 });
 const credentials = { username: z.string().min(1).optional(), password: z.string().min(1).optional() };
 const objectSchema = z.union([
   z.strictObject({ nodes: hostsSchema, ...credentials }),

@@ -1,4 +1,4 @@
-import { idSchema, ROLES, type WorkflowFunction } from '@agent-orchestrator/core';
+import { idSchema, ROLES, type WorkflowFunction, listSchema } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { redisSchema } from './redis-setting.js';
 
@@ -77,7 +77,7 @@ export const settingsSchema = z.strictObject({
       model: z.string().min(1).default('default'),
     })
     .optional(),
-  allowedOrigins: z.array(z.string()).default([]),
+  allowedOrigins: listSchema(z.string(), { max: 1_000 }).default([]),
   agentsFile: z.string().min(1).optional(),
   concurrency: flagCountSchema.optional(),
   /** Default: everything is kept in memory. */

@@ -58,6 +58,37 @@ function roomLeftByList(list: readonly unknown[], room: number, depth: number): 
   return left;
 }
 
+/**
+ * Whether `value` is certain to take more than `room` bytes as JSON, with a look at no more of it than that: a value
+ * that holds the same part a thousand times is small in memory and large as text. `false` says nothing.
+ */
+export function exceedsAsJson(value: unknown, room: number): boolean {
+  return roomAtMost(value, room, MAX_VALUE_DEPTH) < 0;
+}
+
+/** What is left of `room` if each part takes as little as it can. Only what has no say in its own text is looked into. */
+function roomAtMost(value: unknown, room: number, depth: number): number {
+  if (typeof value === 'string') return room - value.length - 2;
+  if (typeof value !== 'object' || value === null || depth === 0) return room - 1;
+  if (Array.isArray(value)) {
+    let left = room - 1 - Math.max(value.length, 1);
+    for (let at = 0; at < value.length && left >= 0; at += 1) {
+      left = roomAtMost(value[at], left, depth - 1);
+    }
+    return left;
+  }
+  if (Object.getPrototypeOf(value) !== Object.prototype || 'toJSON' in value) return room - 1;
+  let left = room - 1;
+  for (const key of Object.keys(value)) {
+    if (left < 0) break;
+    const part: unknown = (value as Record<string, unknown>)[key];
+    // A field without a value, or with a function for one, is left out of the text.
+    if (part === undefined || typeof part === 'function' || typeof part === 'symbol') continue;
+    left = roomAtMost(part, left - key.length - 4, depth - 1);
+  }
+  return left;
+}
+
 /** A deep copy of what is JSON: what is stored shares nothing with what callers hold. */
 export function copyJson<T extends JsonValue | undefined>(value: T): T {
   if (value === null || typeof value !== 'object') return value;
@@ -103,18 +134,21 @@ export function copiedJson(value: unknown, rule: JsonRule): JsonValue {
 function throughText(value: unknown, rule: JsonRule, maxBytes: number): JsonValue {
   let text: string;
   try {
+    if (exceedsAsJson(value, maxBytes)) throw tooLarge(rule, maxBytes, 'more');
     text = JSON.stringify(value ?? null) ?? 'null';
   } catch (error) {
-    throw notJson(error, rule);
+    throw error instanceof OrchestratorError ? error : notJson(error, rule);
   }
   const bytes = Buffer.byteLength(text);
-  if (bytes > maxBytes) {
-    const message = `${rule.what}: expected at most ${maxBytes} bytes as JSON, got ${bytes}`;
-    throw new OrchestratorError(rule.tooLarge ?? 'result_too_large', message, { retryable: false });
-  }
+  if (bytes > maxBytes) throw tooLarge(rule, maxBytes, bytes);
   const read = JSON.parse(text) as JsonValue;
   if (depthExceeds(read, MAX_VALUE_DEPTH)) throw notJson(`more than ${MAX_VALUE_DEPTH} levels`, rule);
   return read;
+}
+
+function tooLarge({ what, tooLarge = 'result_too_large' }: JsonRule, maxBytes: number, got: number | 'more') {
+  const message = `${what}: expected at most ${maxBytes} bytes as JSON, got ${got}`;
+  return new OrchestratorError(tooLarge, message, { retryable: false });
 }
 
 function depthExceeds(value: JsonValue, levels: number): boolean {

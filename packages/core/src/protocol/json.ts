@@ -50,13 +50,27 @@ export function parseJson(text: string): JsonValue {
 function refuseDangerous(value: JsonValue, depth: number, path: string): void {
   if (value === null || typeof value !== 'object') return;
   if (depth > MAX_JSON_DEPTH) {
-    throw new JsonRefusedError(`expected at most ${MAX_JSON_DEPTH} levels, got more at ${path || 'the top'}`);
+    throw new JsonRefusedError(`expected at most ${MAX_JSON_DEPTH} levels, got more at ${placeOf(path)}`);
+  }
+  if (Array.isArray(value)) {
+    // By index: the keys of a long array would be as many strings.
+    for (let at = 0; at < value.length; at += 1) {
+      const item = value[at] as JsonValue;
+      if (item !== null && typeof item === 'object')
+        refuseDangerous(item, depth + 1, path ? `${path}.${at}` : String(at));
+    }
+    return;
   }
   for (const key of Object.keys(value)) {
     if (DANGEROUS_KEYS.has(key))
-      throw new JsonRefusedError(`the key "${key}" at ${path || 'the top'} is not allowed`);
-    refuseDangerous((value as JsonObject)[key] as JsonValue, depth + 1, path ? `${path}.${key}` : key);
+      throw new JsonRefusedError(`the key "${key}" at ${placeOf(path)} is not allowed`);
+    refuseDangerous(value[key] as JsonValue, depth + 1, path ? `${path}.${key}` : key);
   }
+}
+
+/** Keys may be as long as the text: what is told of a path is not. */
+function placeOf(path: string): string {
+  return path === '' ? 'the top' : path.slice(0, 200).toWellFormed();
 }
 
 /** A value that JSON can carry; what it is exactly is for someone else to say. */

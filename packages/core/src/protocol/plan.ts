@@ -1,13 +1,16 @@
 import { z } from 'zod';
 import { idSchema, nameSchema } from './ids.js';
 import { type JsonValue, jsonObjectSchema, jsonValueSchema, optionalJsonSchema } from './json.js';
+import { listSchema } from './list.js';
+
+const MAX_STEPS = 1_000;
 
 export const planStepSchema = z.object({
   id: nameSchema,
   service: idSchema,
   operation: nameSchema,
   input: jsonValueSchema.default({}),
-  depends_on: z.array(nameSchema).default([]),
+  depends_on: listSchema(nameSchema, { max: MAX_STEPS }).default([]),
   timeout_ms: z.number().int().min(1).optional(),
   retry: z.object({ max_attempts: z.number().int().min(1).max(100) }).optional(),
   optional: z.boolean().default(false),
@@ -18,7 +21,7 @@ export type PlanStep = z.output<typeof planStepSchema>;
 export const planSchema = z.object({
   name: z.string().min(1).max(200).optional(),
   input: jsonObjectSchema.default({}),
-  steps: z.array(planStepSchema).min(1).max(1_000),
+  steps: listSchema(planStepSchema, { min: 1, max: MAX_STEPS }),
   output: optionalJsonSchema,
 });
 export type OrchestrationPlan = z.output<typeof planSchema>;

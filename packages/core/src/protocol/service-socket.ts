@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { foreignIdSchema, idSchema, jobIdSchema, textSchema, uuidSchema } from './ids.js';
 import { type JsonValue, jsonObjectSchema, jsonValueSchema, optionalJsonSchema } from './json.js';
+import { MAX_ISSUES } from './lenient-parse.js';
+import { listSchema } from './list.js';
 
 /** The longest text of a failure that a notification may have, and the longest `error_type`. */
 export const MAX_ERROR_TEXT = 10_000;
@@ -99,7 +101,9 @@ export const ackSchema = z.object({
   outcome: z.enum(ACK_OUTCOMES),
   global_task_id: uuidSchema.optional(),
   retry_after_ms: z.number().min(0).optional(),
-  errors: z.array(z.object({ path: z.string(), expected: z.string(), got: z.string() })).optional(),
+  errors: listSchema(z.object({ path: z.string(), expected: z.string(), got: z.string() }), {
+    max: MAX_ISSUES,
+  }).optional(),
 });
 /** What the hub made of a notification. */
 export type Ack = z.output<typeof ackSchema>;

@@ -3,6 +3,7 @@ import { DEFAULTS } from './settings.js';
 import type { TaskError } from './errors.js';
 import { idSchema, taskTypeSchema, textSchema, uuidSchema } from './ids.js';
 import { type JsonValue, jsonObjectSchema, jsonValueSchema, optionalJsonSchema } from './json.js';
+import { listSchema } from './list.js';
 import type { Usage } from './service-call.js';
 
 export const TASK_STATUSES = ['pending', 'processing', 'completed', 'failed', 'cancelled'] as const;
@@ -62,7 +63,7 @@ export type ChatRequest = z.input<typeof chatRequestSchema>;
 
 /** Body of `POST /v1/batch`: each request is that of `/v1/tasks` or `/v1/chat`, and is checked on its own. */
 export const batchSubmissionSchema = z.object({
-  requests: z.array(jsonValueSchema).min(1).max(DEFAULTS.maxBatchItems),
+  requests: listSchema(jsonValueSchema, { min: 1, max: DEFAULTS.maxBatchItems }),
   max_in_flight: z.number().int().min(1).max(DEFAULTS.maxBatchItems).optional(),
   fail_fast: z.boolean().optional(),
 });

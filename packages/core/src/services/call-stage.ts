@@ -16,7 +16,13 @@ export interface OutboundCall {
 /** What sending once came to: an answer, or a failure after which the same call may be sent again. */
 export type SendResult =
   | { readonly kind: 'answer'; readonly answer: StepAnswer }
-  | { readonly kind: 'again'; readonly error: TaskError; readonly retryAfterMs?: number };
+  | {
+      readonly kind: 'again';
+      readonly error: TaskError;
+      readonly retryAfterMs?: number;
+      /** No connection could be made: whatever was asked has nothing to do with it. */
+      readonly unreachable?: boolean;
+    };
 
 export type Sender = (call: OutboundCall) => Promise<SendResult>;
 export type CallStage = (call: OutboundCall, next: Sender) => Promise<SendResult>;

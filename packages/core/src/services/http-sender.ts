@@ -19,6 +19,16 @@ export interface HttpPorts {
 /** The longest title of a service's problem that is kept, in UTF-16 units. */
 const MAX_TITLE = 500;
 
+/** Codes of Node and undici for a connection that could not be made. One that broke says nothing of the service. */
+const NO_CONNECTION = new Set([
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
 /** Answers after which the same call is sent again. */
 const PASSING = new Set([408, 425, 429]);
 
@@ -51,11 +61,10 @@ export async function sendHttp(
       return again('timeout', `${service.name} has not answered within ${service.timeoutMs} ms`);
     }
     // The text of a network error names hosts and ports of the operator's network: its code says enough.
-    const code = (error as { code?: unknown }).code;
-    return again(
-      'service_unavailable',
-      `${service.name} cannot be reached (${typeof code === 'string' ? code : 'no answer'})`,
-    );
+    const { code } = error as { code?: unknown };
+    const why = typeof code === 'string' ? code : 'no answer';
+    const result = again('service_unavailable', `${service.name} cannot be reached (${why})`);
+    return NO_CONNECTION.has(why) ? { ...result, unreachable: true } : result;
   } finally {
     cancel();
   }
@@ -156,9 +165,9 @@ function problemOf(bytes: Buffer): { [key: string]: JsonValue } {
   }
 }
 
-function again(code: TaskError['code'], message: string, retryAfter?: number): SendResult {
+function again(code: TaskError['code'], message: string, retryAfter?: number) {
   const error: TaskError = { code, message, retryable: true };
-  return { kind: 'again', error, ...(retryAfter !== undefined && { retryAfterMs: retryAfter }) };
+  return { kind: 'again' as const, error, ...(retryAfter !== undefined && { retryAfterMs: retryAfter }) };
 }
 
 function invalid(message: string): SendResult {

@@ -7,6 +7,7 @@ import type { ServiceCall } from '../protocol/service-call.js';
 import type { Random } from '../random.js';
 import type { StepAnswer } from '../storage/call-journal.js';
 import type { Breaker } from './breaker.js';
+import { Breakers, type OpenedBreaker } from './breakers.js';
 import { type Sender, throughStages } from './call-stage.js';
 import { sendHttp } from './http-sender.js';
 import { sendInProcess } from './in-process-sender.js';
@@ -19,7 +20,7 @@ import { trace } from './stages/trace.js';
 export class ServiceCaller {
   readonly #services = new Map<string, CheckedService>();
   readonly #agent = new Agent({ keepAliveTimeout: 10_000, connect: { timeout: 10_000 } });
-  readonly #breakers = new Map<string, Breaker>();
+  readonly #breakers: Breakers;
   readonly #send: Sender;
 
   constructor(ports: {
@@ -27,11 +28,12 @@ export class ServiceCaller {
     readonly random: Random;
     /** Default: silent. */
     readonly logger?: Logger;
-    /** Told of each service that is not called any more for a while, since it failed too often. */
-    readonly opened?: (service: string) => void;
+    /** Called for each circuit breaker that opens. */
+    readonly opened?: (opened: OpenedBreaker) => void;
   }) {
     const { clock, random, logger = silentLogger, opened = () => {} } = ports;
-    const stages = [trace, limitConcurrency(), resend(clock, random, this.#breakers, opened)];
+    this.#breakers = new Breakers(clock, opened);
+    const stages = [trace, limitConcurrency(), resend(clock, random, this.#breakers)];
     this.#send = throughStages(stages, (call) =>
       call.service.in === 'http'
         ? sendHttp({ dispatcher: this.#agent, clock, logger }, call)
@@ -50,7 +52,12 @@ export class ServiceCaller {
 
   /** Whether calls to a service pass, for those that were called already. */
   breakerStates(): Record<string, Breaker['state']> {
-    return Object.fromEntries([...this.#breakers].map(([name, { state }]) => [name, state]));
+    return this.#breakers.states();
+  }
+
+  /** By service: how many tenants' breakers are not closed. */
+  openTenantBreakers(): Record<string, number> {
+    return this.#breakers.openTenants();
   }
 
   has(name: string): boolean {

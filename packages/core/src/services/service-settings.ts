@@ -11,7 +11,7 @@ interface CallLimits {
   readonly timeoutMs?: number | undefined;
   /** How long a job may be silent after the 202, in whole milliseconds: at most 30 days. Default 60 s. */
   readonly silenceMs?: number | undefined;
-  /** Calls of this process that are under way at once, from 1 on. Default 64. */
+  /** Calls of one tenant that are under way at once in this process, from 1 on. Default 64. */
   readonly concurrency?: number | undefined;
 }
 

@@ -3,6 +3,8 @@ import type { JsonValue } from '../protocol/json.js';
 import { isReference, type OrchestrationPlan, planSchema, type PlanStep } from '../protocol/plan.js';
 import { validate } from '../protocol/validation.js';
 
+/** How many steps of a cycle are told. */
+const MAX_SHOWN = 10;
 const STEP_RESULT = /^steps\.([a-z][a-z0-9_]*)\.result(?:\.|$)/;
 
 /** A plan that can be run: every step with all the steps that it waits for. */
@@ -51,18 +53,37 @@ function referredSteps(value: JsonValue, step: string): string[] {
   throw refused(step, 'a path "input…" or "steps.<id>.result…"', `"${path}"`);
 }
 
+/** Depth first, with the way to the current step beside it: each dependency is looked at once. */
 function refuseCycles(dependencies: ReadonlyMap<string, ReadonlySet<string>>): void {
   const done = new Set<string>();
-  const visit = (step: string, way: readonly string[]): void => {
+  const onWay = new Set<string>();
+  /** The steps of the current way, each with those of its dependencies that are still to be looked at. */
+  const way: { step: string; left: Iterator<string> }[] = [];
+  const enter = (step: string): void => {
     if (done.has(step)) return;
-    if (way.includes(step)) {
-      const cycle = [...way.slice(way.indexOf(step)), step].join(' -> ');
-      throw refused(step, 'steps that do not wait for each other', `the cycle ${cycle}`);
-    }
-    for (const needed of dependencies.get(step) ?? []) visit(needed, [...way, step]);
-    done.add(step);
+    onWay.add(step);
+    way.push({ step, left: (dependencies.get(step) ?? new Set<string>()).values() });
   };
-  for (const step of dependencies.keys()) visit(step, []);
+  for (const first of dependencies.keys()) {
+    enter(first);
+    for (let last = way.at(-1); last !== undefined; last = way.at(-1)) {
+      const needed = last.left.next();
+      if (needed.done === true) {
+        done.add(last.step);
+        onWay.delete(last.step);
+        way.pop();
+      } else if (onWay.has(needed.value)) {
+        const got = cycleText([...onWay], needed.value);
+        throw refused(needed.value, 'steps that do not wait for each other', got);
+      } else enter(needed.value);
+    }
+  }
+}
+
+function cycleText(way: readonly string[], step: string): string {
+  const cycle = [...way.slice(way.indexOf(step)), step];
+  const shown = cycle.length <= MAX_SHOWN ? cycle : [...cycle.slice(0, MAX_SHOWN - 1), '…', step];
+  return `the cycle ${shown.join(' -> ')}`;
 }
 
 function refused(step: string, expected: string, got: string): OrchestratorError {

@@ -116,6 +116,11 @@ export class ServerMetrics {
         for (const state of BREAKER_STATES) set(state === now ? 1 : 0, { service, state });
       }
     });
+    const openHelp = 'Tenants whose calls to a service do not pass, since theirs failed.';
+    this.#gauge('tenant_breakers_open', openHelp, ['service'], (set) => {
+      const { breakers, openTenantBreakers } = this.#orchestrator.figures();
+      for (const service of Object.keys(breakers)) set(openTenantBreakers[service] ?? 0, { service });
+    });
     this.#counter('notifications_total', 'Notifications taken in, by outcome.', ['outcome'], (set) => {
       for (const [outcome, count] of Object.entries(this.#orchestrator.figures().notifications))
         set(count, { outcome });

@@ -2,7 +2,7 @@ import { type Clock, pause } from '../../clock.js';
 import { fullJitter } from '../../protocol/full-jitter.js';
 import { saneDelay } from '../../protocol/retry-after.js';
 import type { Random } from '../../random.js';
-import { Breaker } from '../breaker.js';
+import type { Breakers, SendOutcome } from '../breakers.js';
 import { type CallStage, failure, type OutboundCall, type SendResult, type Sender } from '../call-stage.js';
 
 const SENDS = 5;
@@ -13,31 +13,19 @@ const MAX_RETRY_AFTER_MS = 30_000;
 
 /**
  * Sends a call whose answer was lost or that was refused for now again, with the same `Idempotency-Key`: five times
- * in all, full jitter, `Retry-After` honoured, behind a circuit breaker for each service.
- *
- * @param breakers by service; made when a service is first called.
- * @param opened is told of each service whose breaker opens.
+ * in all, full jitter, `Retry-After` honoured, behind the circuit breakers.
  */
-export function resend(
-  clock: Clock,
-  random: Random,
-  breakers: Map<string, Breaker>,
-  opened: (service: string) => void,
-): CallStage {
+export function resend(clock: Clock, random: Random, breakers: Breakers): CallStage {
   return async (call, next) => {
     const { name } = call.service;
-    let breaker = breakers.get(name);
-    if (!breaker) {
-      breaker = new Breaker(clock, { onOpen: () => opened(name) });
-      breakers.set(name, breaker);
-    }
     let last: SendResult | undefined;
     for (let sent = 1; sent <= SENDS && !call.signal.aborted; sent += 1) {
-      if (!breaker.tryPass()) {
-        const message = `${name} failed too often; not called again for ${breaker.waitMs} ms`;
+      const pass = breakers.enter(call.call.tenant_id, name);
+      if ('waitMs' in pass) {
+        const message = `${name} failed too often; not called again for ${pass.waitMs} ms`;
         return last ? giveUp(last) : failure({ code: 'service_unavailable', message, retryable: true });
       }
-      last = await sendOnce(call, next, breaker);
+      last = await sendOnce(call, next, pass.report);
       if (last.kind === 'answer') return last;
       if (sent === SENDS) break;
       const jitter = fullJitter(random, sent, BASE_MS, CAP_MS);
@@ -50,12 +38,24 @@ export function resend(
   };
 }
 
-async function sendOnce(call: OutboundCall, next: Sender, breaker: Breaker): Promise<SendResult> {
-  const result = await next(call);
-  if (call.signal.aborted) breaker.gaveUp();
-  else if (result.kind === 'again') breaker.failed();
-  else breaker.succeeded();
-  return result;
+async function sendOnce(
+  call: OutboundCall,
+  next: Sender,
+  report: (outcome: SendOutcome) => void,
+): Promise<SendResult> {
+  let outcome: SendOutcome = 'given_up';
+  try {
+    const result = await next(call);
+    if (!call.signal.aborted) outcome = outcomeOf(result);
+    return result;
+  } finally {
+    report(outcome);
+  }
+}
+
+function outcomeOf(result: SendResult): SendOutcome {
+  if (result.kind === 'answer') return 'succeeded';
+  return result.unreachable === true ? 'unreachable' : 'failed';
 }
 
 function giveUp(last: SendResult): SendResult {

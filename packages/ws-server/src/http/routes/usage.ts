@@ -1,3 +1,4 @@
+import { listSchema } from '@agent-orchestrator/core';
 import type { UsageRow } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { json, type Route, route } from '../route.js';
@@ -10,8 +11,8 @@ type Group = (typeof GROUPS)[number];
 
 const groupsSchema = z
   .string()
-  .transform((text) => text.split(','))
-  .pipe(z.array(z.enum(GROUPS)).min(1));
+  .transform((text): unknown[] => text.split(','))
+  .pipe(listSchema(z.enum(GROUPS), { min: 1, max: GROUPS.length }));
 
 const usageQuerySchema = z.object({
   from: z.iso.date().optional(),

@@ -1,0 +1,141 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MemoryStorage, Orchestrator, type ServiceCall, type Storage, type Task } from '../src/index.js';
+import { Breakers, type OpenedBreaker, type SendOutcome } from '../src/services/breakers.js';
+import { systemClock } from '../src/clock.js';
+
+let server: Server;
+let orchestrator: Orchestrator;
+/** Answers the calls of tenant `a`; those of others are answered with 200. */
+let answerA: (response: ServerResponse) => void;
+let opened: (Readonly<Record<string, string>> | undefined)[];
+let callsOf: Record<string, number>;
+
+beforeEach(async () => {
+  callsOf = {};
+  opened = [];
+  server = createServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    const { tenant_id } = JSON.parse(body) as ServiceCall;
+    callsOf[tenant_id] = (callsOf[tenant_id] ?? 0) + 1;
+    if (tenant_id === 'a') answerA(response);
+    else response.end('{"result":"fine"}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const random = { uuid: () => crypto.randomUUID(), fraction: () => 0 };
+  const storage: Storage = Object.assign(new MemoryStorage({ random }), {
+    tell: (...[, , fields]: Parameters<NonNullable<Storage['tell']>>) => void opened.push(fields),
+  });
+  orchestrator = new Orchestrator({
+    random,
+    storage,
+    services: {
+      remote: { url, timeoutMs: 200 },
+      narrow: { url, concurrency: 1, timeoutMs: 20_000 },
+      gone: { url: 'http://127.0.0.1:1' },
+    },
+  });
+  for (const name of ['remote', 'narrow', 'gone']) {
+    orchestrator.workflow(name, (ctx) => ctx.call(name, 'work', {}));
+  }
+  await orchestrator.start();
+});
+
+afterEach(async () => {
+  await orchestrator.stop({ graceMs: 0 });
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+async function run(tenant: string, type: string): Promise<Task> {
+  const { tasks } = orchestrator.tenant(tenant);
+  const { task_id } = await tasks.submit({ type, max_attempts: 1 });
+  return tasks.wait(task_id, { timeoutMs: 20_000 });
+}
+
+describe('a service that fails the calls of one tenant', () => {
+  it.each<[string, (response: ServerResponse) => void]>([
+    ['with 500', (response) => void response.writeHead(500).end()],
+    ['with 429', (response) => void response.writeHead(429).end()],
+    ['with connections that break', (response) => void response.destroy()],
+    ['with half an answer', (response) => void response.writeHead(200, { 'content-length': 9 }).write('{')],
+    ['with no answer', () => {}],
+  ])('%s is closed to that tenant only', async (_, answer) => {
+    answerA = answer;
+    // The third finds the breaker open, after twice five sends.
+    for (let i = 0; i < 3; i += 1) expect((await run('a', 'remote')).status).toBe('failed');
+    expect(callsOf['a']).toBe(10);
+    expect(await run('b', 'remote')).toMatchObject({ status: 'completed', result: 'fine' });
+    expect(opened).toEqual([{ service: 'remote', tenant: 'a' }]);
+    const { breakers, openTenantBreakers } = orchestrator.figures();
+    expect(breakers).toEqual({ remote: 'closed' });
+    expect(openTenantBreakers).toEqual({ remote: 1 });
+  });
+});
+
+describe('a service that cannot be connected to', () => {
+  it('is closed to all tenants', async () => {
+    for (const tenant of ['a', 'b']) await run(tenant, 'gone');
+    expect((await run('c', 'gone')).error?.message).toContain('failed too often');
+    expect(opened).toEqual([{ service: 'gone' }]);
+    expect(orchestrator.figures()).toMatchObject({ breakers: { gone: 'open' }, openTenantBreakers: {} });
+  });
+});
+
+describe('the slots of a service', () => {
+  it('that one tenant holds are not those of another', async () => {
+    const held: ServerResponse[] = [];
+    answerA = (response) => void held.push(response);
+    const [first, second] = [run('a', 'narrow'), run('a', 'narrow')];
+    while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect((await run('b', 'narrow')).status).toBe('completed');
+    expect(callsOf['a']).toBe(1);
+    answerA = (response) => void response.end('{"result":2}');
+    held[0]?.end('{"result":1}');
+    expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([
+      'completed',
+      'completed',
+    ]);
+    expect(callsOf['a']).toBe(2);
+  });
+});
+
+describe('breakers', () => {
+  const made = () => {
+    const told: OpenedBreaker[] = [];
+    const breakers = new Breakers(systemClock, (each) => told.push(each));
+    const send = (tenant: string, outcome: SendOutcome) => {
+      const pass = breakers.enter(tenant, 's');
+      if ('report' in pass) pass.report(outcome);
+      return 'report' in pass;
+    };
+    return { told, breakers, send };
+  };
+
+  it('count failures in a row: one success forgets them', () => {
+    const { told, send } = made();
+    for (let round = 0; round < 3; round += 1) {
+      for (let i = 0; i < 9; i += 1) expect(send('a', 'failed')).toBe(true);
+      expect(send('a', 'succeeded')).toBe(true);
+    }
+    expect(told).toEqual([]);
+  });
+
+  it('take an answer, also a failed one, for a connection', () => {
+    const { told, send } = made();
+    for (let i = 0; i < 30; i += 1) expect(send('a', i % 9 === 0 ? 'failed' : 'unreachable')).toBe(true);
+    expect(told).toEqual([]);
+  });
+
+  it('forget the tenant that failed longest ago beyond 10,000', () => {
+    const { breakers, send } = made();
+    for (let i = 0; i < 10; i += 1) send('first', 'failed');
+    expect(breakers.openTenants()).toEqual({ s: 1 });
+    for (let i = 0; i < 10_000; i += 1) send(`t${i}`, 'failed');
+    expect(breakers.openTenants()).toEqual({});
+    expect(send('first', 'failed')).toBe(true);
+  });
+});
