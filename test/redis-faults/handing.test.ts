@@ -68,7 +68,7 @@ async function wait(storage: RedisStorage, type: string, workerId = name('w'), l
 
 const marker = async (workerId: string) => String(await server.ask(['GET', `${SYSTEM}claimed:${workerId}`]));
 const heard = async (workerId: string) =>
-  Number(((await server.ask(['PUBSUB', 'NUMSUB', `orchestrator:bells:${workerId}`])) as unknown[])[1]);
+  Number(((await server.ask(['PUBSUB', 'NUMSUB', `orchestrator:bells:${workerId}@0`])) as unknown[])[1]);
 
 /** How often tasks were claimed by asking. */
 async function visits(): Promise<number> {
@@ -197,7 +197,7 @@ describe('a claim that waits', () => {
     const waiting = await wait(storage, tenant);
     const deaf = new Redis(server.url);
     onTestFinished(() => deaf.disconnect());
-    const channel = `orchestrator:bells:${waiting.workerId}`;
+    const channel = `orchestrator:bells:${waiting.workerId}@0`;
     await server.ask(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
     await deaf.subscribe(channel);
     const taskId = await submit(caller, tenant);

@@ -1,5 +1,6 @@
 import { DEFAULTS } from '@agent-orchestrator/core';
 import type { Redis } from 'ioredis';
+import type { Database } from '../../packages/redis-adapter/src/database.js';
 import { SCRIPTS } from '../../packages/redis-adapter/src/generated/scripts.js';
 import { type ScriptName, ScriptRunner } from '../../packages/redis-adapter/src/script-runner.js';
 
@@ -19,6 +20,8 @@ export async function scriptDigest(name: ScriptName): Promise<string> {
       return Promise.resolve(null);
     },
   };
-  await new ScriptRunner(listener as unknown as Redis, DEFAULTS).run(name, [], []);
+  const client = listener as unknown as Redis;
+  const database = { number: 0, check: () => undefined } as unknown as Database;
+  await new ScriptRunner(client, DEFAULTS, database).run(name, [], []);
   return digest;
 }

@@ -13,9 +13,9 @@ elseif follows > 0 then
 end
 saveMeta()
 if mark ~= '' and process ~= '' then
-  redis.call('PUBLISH', BELLS .. ':' .. process, TENANT .. ' = ' .. mark)
+  redis.call('PUBLISH', BELLS .. ':' .. process .. '@$database', TENANT .. ' = ' .. mark)
 elseif mark ~= '' then
-  redis.call('PUBLISH', EVENTS, '= ' .. mark)
+  redis.call('PUBLISH', EVENTS .. '@$database', '= ' .. mark)
 end
 local entries, results = {}, {}
 if after >= 0 and after < count('seq') then

@@ -37,7 +37,7 @@ export class BellBoard {
     this.#subscriber = subscriber;
     this.#keys = keys;
     subscriber.on('message', (channel: string, message: string) => this.#hear(channel, message));
-    void this.#subscribe(keys.bells);
+    void this.#subscribe(keys.bells());
   }
 
   /** Names the connections, of this one and for commands: another number means that one of them was lost in between. */
@@ -58,15 +58,15 @@ export class BellBoard {
   /** Hears what is rung for a worker of this process, and for all workers: who runs nothing needs not hear of work. */
   attend(workerId: string): void {
     this.#workers.add(workerId);
-    void this.#subscribe(`${this.#keys.bells}:${workerId}`);
-    const ready = `${this.#keys.bells}:ready`;
+    void this.#subscribe(this.#keys.bells(workerId));
+    const ready = this.#keys.bells('ready');
     if (!this.#channels.has(ready)) void this.#subscribe(ready).then(() => this.ring({ bell: 'ready' }));
   }
 
   leave(workerId: string): void {
     this.#workers.delete(workerId);
-    this.#unsubscribe(`${this.#keys.bells}:${workerId}`);
-    if (this.#workers.size === 0) this.#unsubscribe(`${this.#keys.bells}:ready`);
+    this.#unsubscribe(this.#keys.bells(workerId));
+    if (this.#workers.size === 0) this.#unsubscribe(this.#keys.bells('ready'));
   }
 
   /**
@@ -93,7 +93,7 @@ export class BellBoard {
 
   /** Resolves once everything that was rung before has arrived here, by way of each of the servers. */
   async settled(servers: readonly Redis[]): Promise<void> {
-    const channel = `${this.#keys.bells}:settled:${crypto.randomUUID()}`;
+    const channel = this.#keys.bells(`settled:${crypto.randomUUID()}`);
     const missing = new Set(servers.keys());
     await new Promise<void>((resolve, reject) => {
       // A message that is lost between servers is said again.

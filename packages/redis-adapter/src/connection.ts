@@ -93,8 +93,29 @@ function checked(address: string): URL {
 }
 
 function hostAndPort(node: string): { readonly host: string; readonly port: number } {
-  const { hostname, port } = checked(/^\w+:\/\//.test(node) ? node : `redis://${node}`);
+  const { hostname, port, pathname } = checked(/^\w+:\/\//.test(node) ? node : `redis://${node}`);
+  if (!/^\/?0*$/.test(pathname)) throw refused('no database in the address of a node or a sentinel');
   return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || 6379) };
+}
+
+/** Settings of a lent client under which keys or answers are not what the scripts take them for. */
+const UNFIT = [
+  ['keyPrefix', 'no keyPrefix: the option "prefix" says what keys begin with'],
+  ['stringNumbers', 'no stringNumbers'],
+  ['readOnly', 'no readOnly'],
+] as const;
+
+/**
+ * Whether a client may be borrowed.
+ * @throws {OrchestratorError} `invalid_request` that names the setting.
+ */
+export function checkLent(client: Redis | Cluster): void {
+  const all =
+    client instanceof Cluster ? [client.options, client.options.redisOptions ?? {}] : [client.options];
+  for (const options of all as Readonly<Record<string, unknown>>[]) {
+    for (const [name, expected] of UNFIT) if (options[name]) throw refused(`a client with ${expected}`);
+    if (options['replyMapping'] === 'resp3') throw refused('a client with replyMapping "legacy"');
+  }
 }
 
 /** Ends a connection of our own, whatever it is doing. */

@@ -1,4 +1,5 @@
 import type { BellBoard } from './bell-board.js';
+import type { Keys } from './keys.js';
 
 type Follower = (message: string) => void;
 
@@ -12,10 +13,9 @@ export class EndsBoard {
   readonly #followers = new Map<string, Set<Follower>>();
   #hangUp: (() => void) | undefined;
 
-  /** @param prefix what the channel begins with. */
   constructor(
     private readonly bells: BellBoard,
-    private readonly prefix: string,
+    private readonly keys: Keys,
   ) {}
 
   get line(): number {
@@ -31,7 +31,7 @@ export class EndsBoard {
   follow(tenantId: string, follower: Follower): () => void {
     const followers = this.#followers.get(tenantId) ?? new Set();
     this.#followers.set(tenantId, followers.add(follower));
-    this.#hangUp ??= this.bells.follow(`${this.prefix}:${this.process}`, (message) => this.#hear(message));
+    this.#hangUp ??= this.bells.follow(this.keys.bells(this.process), (message) => this.#hear(message));
     return () => {
       followers.delete(follower);
       if (followers.size > 0) return;

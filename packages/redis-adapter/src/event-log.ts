@@ -68,7 +68,7 @@ export class RedisEventLog implements EventLog {
     const follower = new LogFollower<TaskEvent>({
       ...this.#usual,
       bells: this.state.parts.bells,
-      channel: this.state.keys.events(tenantId),
+      channel: this.state.keys.eventsChannel(tenantId),
       read: (from, mark) => this.#read(tenantId, from, PAGE, { forMs: FOLLOWS_MS, mark, process: '' }, view),
       entryOf: (bell) => entryOf(bell, view),
     });

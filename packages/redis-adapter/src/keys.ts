@@ -6,14 +6,27 @@ export class Keys {
   /** What the rotation and the index of due times begin with: they share a slot of their own. */
   readonly system: string;
   readonly notifications: string;
-  /** Channels of bells: this one, and one for each worker behind a colon. */
-  readonly bells: string;
 
-  /** @param prefix what every key begins with, see `RedisStorageOptions.prefix`. */
-  constructor(private readonly prefix: string) {
+  /**
+   * @param prefix what every key begins with, see `RedisStorageOptions.prefix`.
+   * @param database its number: pub/sub knows no databases, so channels carry it.
+   */
+  constructor(
+    private readonly prefix: string,
+    private readonly database: number,
+  ) {
     this.system = `${prefix}:system:{queue}:`;
     this.notifications = `${prefix}:system:notifications`;
-    this.bells = `${prefix}:bells`;
+  }
+
+  /** A channel of bells: that of everybody, or of one process, worker or purpose. */
+  bells(of?: string): string {
+    return `${this.prefix}:bells${of === undefined ? '' : `:${of}`}@${this.database}`;
+  }
+
+  /** What the events of a tenant's log are rung on. */
+  eventsChannel(tenantId: string): string {
+    return `${this.events(tenantId)}@${this.database}`;
   }
 
   meta(tenantId: string): string {
@@ -24,7 +37,7 @@ export class Keys {
     return `${this.prefix}:tasks:{${tenantId}}:${taskId}`;
   }
 
-  /** The log, and the channel that its events are rung on. */
+  /** The log. */
   events(tenantId: string): string {
     return `${this.prefix}:events:{${tenantId}}`;
   }

@@ -1,4 +1,5 @@
 import type { Cluster, Redis } from 'ioredis';
+import type { Database } from './database.js';
 import { answerOf } from './storage-errors.js';
 
 /** Something that operators may want to hear of. */
@@ -17,11 +18,17 @@ export class Notices {
   constructor(
     private readonly client: Redis | Cluster,
     private readonly key: string,
+    private readonly database: Database,
   ) {}
 
   tell(kind: string, text: string, fields: Readonly<Record<string, string>> = {}): void {
     const flat = Object.entries({ kind, text, ...fields }).flat();
-    this.client.xadd(this.key, 'MAXLEN', '~', KEPT, '*', ...flat).catch(() => undefined);
+    this.#add(flat).catch(() => undefined);
+  }
+
+  async #add(fields: readonly string[]): Promise<void> {
+    await this.database.check();
+    await this.client.xadd(this.key, 'MAXLEN', '~', KEPT, '*', ...fields);
   }
 
   /** The last `recent` of what is there, then what comes, until `signal` fires. */
@@ -32,6 +39,7 @@ export class Notices {
     readonly signal: AbortSignal;
     readonly recent?: number;
   }): AsyncGenerator<Notice> {
+    await this.database.check();
     const newest = await answerOf(this.client.xrevrange(this.key, '+', '-', 'COUNT', Math.max(1, recent)));
     let last = newest[0]?.[0] ?? '0';
     for (const [id, fields] of newest.slice(0, recent).toReversed()) yield readNotice(id, fields);

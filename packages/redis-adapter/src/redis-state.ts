@@ -1,6 +1,7 @@
 import { type Clock, OrchestratorError, type Random } from '@agent-orchestrator/core';
 import type { Cluster, Redis } from 'ioredis';
 import type { BellBoard } from './bell-board.js';
+import type { Database } from './database.js';
 import { EndsBoard } from './ends-board.js';
 import { Epochs } from './epoch.js';
 import type { Keys } from './keys.js';
@@ -52,6 +53,7 @@ export class RedisState {
   constructor(
     readonly parts: {
       readonly client: Redis | Cluster;
+      readonly database: Database;
       readonly keys: Keys;
       readonly scripts: ScriptRunner;
       readonly bells: BellBoard;
@@ -64,7 +66,7 @@ export class RedisState {
       readonly isCluster: boolean;
     },
   ) {
-    this.ends = new EndsBoard(parts.bells, parts.keys.bells);
+    this.ends = new EndsBoard(parts.bells, parts.keys);
     this.epochs = new Epochs({
       ask: (tenantId) => this.run(tenantId, 'readEvents', -1, 0, 0, '', ''),
       isOneServer: !parts.isCluster,

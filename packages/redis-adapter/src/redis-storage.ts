@@ -23,7 +23,8 @@ import { BatchSubmissions } from './batch-submissions.js';
 import { BellBoard } from './bell-board.js';
 import { RedisCallJournal } from './call-journal.js';
 import { Claims } from './claims.js';
-import { connect, disconnect, LISTENING, type RedisTarget } from './connection.js';
+import { checkLent, connect, disconnect, LISTENING, type RedisTarget } from './connection.js';
+import { Database } from './database.js';
 import { RedisEventLog } from './event-log.js';
 import { Keys } from './keys.js';
 import { type Notice, Notices } from './notices.js';
@@ -91,6 +92,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
   readonly #connections: Connections;
   /** The connection for commands is lost: the next one may be to another server. */
   readonly #lose = () => {
+    this.#state.parts.database.connectionLost();
     this.#state.parts.bells.lineLost();
     this.#state.epochs.forget();
   };
@@ -110,9 +112,13 @@ export class RedisStorage implements Storage, AsyncDisposable {
     return new RedisStorage({ commands, listening, limitMs, close }, options);
   }
 
-  /** Borrows a client, which stays as it is and is not closed; for listening it makes a second one like it. */
+  /**
+   * Borrows a client, which stays as it is and is not closed; for listening it makes a second one like it.
+   * @throws {OrchestratorError} `invalid_request` for a client whose settings do not fit, such as one with a `keyPrefix`.
+   */
   static using(client: Redis | Cluster, options: RedisStorageOptions = {}): RedisStorage {
     checkOptions(options);
+    checkLent(client);
     const listening = client instanceof Cluster ? client.duplicate() : client.duplicate(LISTENING);
     const limitMs = LIMIT_FACTOR * (options.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS);
     const close = () => disconnect(listening);
@@ -122,15 +128,17 @@ export class RedisStorage implements Storage, AsyncDisposable {
   private constructor(connections: Connections, options: RedisStorageOptions) {
     const { prefix = 'orchestrator', limits, clock, random = systemRandom } = options;
     const { commands: client, listening } = connections;
-    const keys = new Keys(prefix);
+    const database = new Database(client, connections.limitMs);
+    const keys = new Keys(prefix, database.number);
     const allLimits = { ...DEFAULTS, ...limits };
     const bells = new BellBoard(listening, keys);
     const state = new RedisState({
       client,
+      database,
       keys,
-      scripts: new ScriptRunner(client, allLimits, connections.limitMs),
+      scripts: new ScriptRunner(client, allLimits, database, connections.limitMs),
       bells,
-      notices: new Notices(client, keys.notifications),
+      notices: new Notices(client, keys.notifications, database),
       limits: allLimits,
       random,
       clock,
@@ -166,6 +174,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
 
   async ping(): Promise<void> {
     this.#state.checkOpen();
+    await this.#state.parts.database.check();
     try {
       await within(this.#connections.limitMs, this.#connections.commands.ping());
     } catch (error) {
@@ -174,7 +183,8 @@ export class RedisStorage implements Storage, AsyncDisposable {
   }
 
   /** What is unsafe about the server, or would lose work: version, eviction, persistence, clock. */
-  checkServer(): Promise<readonly ServerFinding[]> {
+  async checkServer(): Promise<readonly ServerFinding[]> {
+    await this.#state.parts.database.check();
     return checkServer(this.#connections.commands);
   }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import type { DEFAULTS } from '@agent-orchestrator/core';
 import type { ChainableCommander, Cluster, Redis } from 'ioredis';
+import type { Database } from './database.js';
 import { SCRIPTS } from './generated/scripts.js';
 import { toStorageError } from './storage-errors.js';
 import { within } from './time-limit.js';
@@ -31,12 +32,14 @@ export class ScriptRunner {
   constructor(
     client: Redis | Cluster,
     limits: StorageLimits,
+    private readonly database: Database,
     private readonly limitMs?: number,
   ) {
     this.#client = client;
+    const constants = { ...limits, database: database.number };
     const scripts = Object.entries(SCRIPTS).map(([name, template]) => {
       const text = template.replaceAll(/\$(\w+)/g, (all, limit: string) =>
-        Object.hasOwn(limits, limit) ? String(limits[limit as keyof StorageLimits]) : all,
+        Object.hasOwn(constants, limit) ? String(constants[limit as keyof StorageLimits]) : all,
       );
       return [name, { text, sha: createHash('sha1').update(text).digest('hex') }];
     });
@@ -46,6 +49,8 @@ export class ScriptRunner {
   /** @throws {OrchestratorError} `storage_unavailable` when Redis can't be asked. */
   async run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<Reply> {
     const { sha } = this.#scripts[name];
+    const check = this.database.check();
+    if (check) await check;
     try {
       return (await within(this.limitMs, this.#client.evalsha(sha, keys.length, ...keys, ...args))) as Reply;
     } catch (error) {
@@ -66,6 +71,8 @@ export class ScriptRunner {
     args: readonly (string | number)[],
   ): Promise<Reply> {
     const { sha } = this.#scripts[name];
+    const check = this.database.check();
+    if (check) await check;
     const act = () =>
       within(
         this.limitMs,

@@ -50,6 +50,7 @@ export class Tenants {
     this.#nextWalkAt = now + WALK_EVERY_MS / 4;
     const { client, keys } = this.state.parts;
     // Without room there is no walk, and everything else goes on.
+    await this.state.parts.database.check();
     const mine = await client.set(`${keys.system}walk`, 1, 'PX', WALK_EVERY_MS, 'NX').catch(() => null);
     if (mine !== 'OK' && !this.#isWalkOwed) return;
     this.#isWalkOwed = false;

@@ -29,6 +29,7 @@ export class RedisUsage implements UsageLedger {
   async sum({ tenantId, from, to }: Parameters<UsageLedger['sum']>[0]): Promise<readonly UsageRow[]> {
     this.state.checkOpen();
     const { client, keys } = this.state.parts;
+    await this.state.parts.database.check();
     const fields = await answerOf(client.hgetall(keys.usage(tenantId)));
     const rows = new Map<string, { -readonly [K in keyof UsageRow]: UsageRow[K] }>();
     for (const [field, value] of Object.entries(fields)) {

@@ -11,7 +11,7 @@ local function tellServices(task, reason)
   for _, step in ipairs(allSteps(task)) do
     local call = openCall(step)
     if call then
-      redis.call('PUBLISH', BELLS, 'call ' .. cjson.encode({
+      redis.call('PUBLISH', BELLS .. '@$database', 'call ' .. cjson.encode({
         service = step.service, call = call.id, job = call.job or call.id, task = task.id, tenant = TENANT, reason = reason,
       }))
     end

@@ -37,7 +37,7 @@ local function saveEvents()
   redis.call('XADD', EVENTS, seq .. '-0', 'e', entry)
   trimEvents(EVENTS, seq, #told)
   if now < count('followed') then
-    redis.call('PUBLISH', EVENTS, seq .. ' ' .. entry)
+    redis.call('PUBLISH', EVENTS .. '@$database', seq .. ' ' .. entry)
   end
   if hasEnded and meta.awaited then
     tellWaiting(NAMESPACE, TENANT, meta.awaited, seq .. ' ' .. entry)

@@ -16,7 +16,7 @@ local function tellWorker(order, prefix, tenant, id, expires)
   if #record <= MOST_TOLD then
     message = message .. '\n' .. record
   end
-  return redis.call('PUBLISH', SYSTEM:match('^(.*):system:') .. ':bells:' .. order.worker, message) > 0
+  return redis.call('PUBLISH', SYSTEM:match('^(.*):system:') .. ':bells:' .. order.worker .. '@$database', message) > 0
 end
 
 -- The claim of a worker that is told; nil when there is none.

@@ -53,7 +53,7 @@ local function appendEntry(events, entry, count, seq, followed)
   redis.call('XADD', events, format('%d-0', seq), 'e', entry)
   trimEvents(events, seq, count)
   if followed and now < tonumber(followed) then
-    redis.call('PUBLISH', events, seq .. ' ' .. entry)
+    redis.call('PUBLISH', events .. '@$database', seq .. ' ' .. entry)
   end
   return entry
 end

@@ -27,7 +27,7 @@ end
 -- Something happened that a task waits for: a parked one may be claimed again, a leased one hears its bell.
 local function ringWorker(task)
   if task.worker then
-    redis.call('PUBLISH', BELLS .. ':' .. task.worker, 'task ' .. TENANT .. ' ' .. task.id)
+    redis.call('PUBLISH', BELLS .. ':' .. task.worker .. '@$database', 'task ' .. TENANT .. ' ' .. task.id)
   end
 end
 

@@ -343,7 +343,7 @@ local function saveVisit(visit, meta, events, system, ids)
     redis.call('XADD', events, format('%d-0', seq), 'e', entry)
     trimEvents(events, seq, appended)
     if now < (tonumber(meta[10]) or 0) then
-      redis.call('PUBLISH', events, seq .. ' ' .. entry)
+      redis.call('PUBLISH', events .. '@$database', seq .. ' ' .. entry)
     end
   end
   if #changes > 0 then

@@ -3,7 +3,7 @@
 local function tellWaiting(namespace, tenant, awaited, entry)
   for process, last in awaited:gmatch('(%S+) (%d+)') do
     if now < tonumber(last) then
-      redis.call('PUBLISH', namespace .. ':bells:' .. process, tenant .. ' ' .. entry)
+      redis.call('PUBLISH', namespace .. ':bells:' .. process .. '@$database', tenant .. ' ' .. entry)
     end
   end
 end
