@@ -1,6 +1,7 @@
 // Writes the scripts of this folder into a TypeScript module: a name that is wrong does not compile. Parts that several
 // scripts include stand there once, and are put together when the adapter begins.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { checkScript } from './check.mjs';
 
 const here = new URL('./', import.meta.url);
 const target = new URL('../src/generated/', import.meta.url);
@@ -33,13 +34,27 @@ function modules(folder) {
     .map((name) => [name.slice(0, -4), readFileSync(new URL(folder + name, here), 'utf8')]);
 }
 
+function partOf(script, name) {
+  const text = texts.get(name);
+  if (text === undefined) throw new Error(`${script}.lua: there is no lib/${name}.lua`);
+  return text;
+}
+
 const camel = (name) => name.replaceAll(/_(\w)/g, (_, letter) => letter.toUpperCase());
+const texts = new Map();
 const parts = modules('lib/').map(([name, text]) => {
   const [only, ...more] = pieces(text);
   if (more.length > 0) throw new Error(`lib/${name}.lua: expected no includes`);
+  texts.set(name, only.text);
   return `  ${camel(name)}: ${JSON.stringify(only.text)},`;
 });
 const scripts = modules('./').map(([name, text]) => {
+  checkScript(
+    name,
+    pieces(text)
+      .map(({ part, text: own }) => own ?? partOf(name, part))
+      .join(''),
+  );
   const body = pieces(text).map(({ part, text: own }) =>
     part ? `PARTS.${camel(part)}` : JSON.stringify(own),
   );

@@ -1,0 +1,55 @@
+// Checks the scripts as they are sent: Redis would find a mistake only when the line with it is first run.
+import luaparse from 'luaparse';
+
+/** What Redis gives to a script, as far as the scripts use it. */
+const GLOBALS = new Set([
+  ...['redis', 'KEYS', 'ARGV', 'cjson', 'math', 'string', 'table'],
+  ...[
+    'error',
+    'ipairs',
+    'pairs',
+    'pcall',
+    'rawget',
+    'rawset',
+    'setmetatable',
+    'tonumber',
+    'tostring',
+    'type',
+    'unpack',
+  ],
+]);
+
+/** Lua 5.1 has no more locals in a function, and a chunk is one. */
+const MAX_LOCALS = 200;
+
+/**
+ * @param {string} name of the script
+ * @param {string} text put together, without its first line; `$name` stands for a number.
+ * @throws {Error} that names the script, what is wrong, and the line.
+ */
+export function checkScript(name, text) {
+  let chunk;
+  try {
+    chunk = luaparse.parse(text.replaceAll(/\$\w+/g, '0'), {
+      luaVersion: '5.1',
+      scope: true,
+      locations: true,
+    });
+  } catch (error) {
+    throw new Error(`${name}.lua: ${error.message}: ${lineOf(text, error.line)}`, { cause: error });
+  }
+  for (const { name: found, loc } of chunk.globals) {
+    if (GLOBALS.has(found)) continue;
+    throw new Error(`${name}.lua: "${found}" is not defined: ${lineOf(text, loc.start.line)}`);
+  }
+  const locals = chunk.body.flatMap(({ type, variables = [], isLocal }) =>
+    type === 'LocalStatement' ? variables : type === 'FunctionDeclaration' && isLocal ? [type] : [],
+  ).length;
+  if (locals > MAX_LOCALS) {
+    throw new Error(`${name}.lua: expected at most ${MAX_LOCALS} locals with its parts, got ${locals}`);
+  }
+}
+
+function lineOf(text, line) {
+  return (text.split('\n')[line - 1] ?? '').trim();
+}

@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+// @ts-expect-error A program of the build, without types.
+import { checkScript } from '../lua/check.mjs';
+
+const check = checkScript as (name: string, text: string) => void;
+
+describe('a script that is put together', () => {
+  it.each([
+    ['does not end', 'if ARGV[1] then', /^broken\.lua: .*'end' expected/],
+    [
+      'uses what is not defined',
+      'return { ARGV[1], unheardOf }',
+      /^broken\.lua: "unheardOf" is not defined: return/,
+    ],
+    [
+      'uses what is defined later',
+      'local function a() return b() end\nlocal function b() end',
+      /"b" is not defined/,
+    ],
+    ['sets a global', 'local function set()\n  count = 1\nend\nset()', /"count" is not defined: count = 1/],
+    ['uses what Redis does not give', 'return os.time()', /"os" is not defined/],
+    [
+      'calls a misspelt function in a branch',
+      "if false then\n  redis.call('GET', keyz[1])\nend",
+      /"keyz" is not defined/,
+    ],
+    [
+      'has too many locals',
+      Array.from({ length: 201 }, (_, at) => `local v${at} = ${at}`).join('\n'),
+      /200 locals/,
+    ],
+  ])('and %s is refused', (_, text, message) => {
+    expect(() => check('broken', text)).toThrow(message);
+  });
+
+  it('may use what Redis gives, and numbers that are filled in', () => {
+    const text = "local limit = $limit\nreturn redis.call('LRANGE', KEYS[1], 0, tonumber(ARGV[1]) + limit)";
+    expect(() => check('fine', text)).not.toThrow();
+  });
+});
