@@ -57,12 +57,30 @@ describe('JSON from outside', () => {
     );
   });
 
-  it.each(['{', '', '{"__proto__":1}', '[{"a":{"constructor":1}}]', '['.repeat(40) + ']'.repeat(40)])(
-    '%s is refused',
-    (text) => {
-      expect(() => parseJson(text)).toThrow(JsonRefusedError);
-    },
-  );
+  const nested = (levels: number) => '[{"a":'.repeat(levels / 2) + '1' + '}]'.repeat(levels / 2);
+
+  it.each([
+    '{',
+    '',
+    '{"__proto__":1}',
+    '[{"a":{"constructor":1}}]',
+    String.raw`{"\u005f_proto__":1}`,
+    String.raw`[{"a":{"constr\u0075ctor":1}}]`,
+    '['.repeat(40) + ']'.repeat(40),
+    nested(34),
+    `{"a\\\"":${nested(32)}}`,
+  ])('%s is refused', (text) => {
+    expect(() => parseJson(text)).toThrow(JsonRefusedError);
+  });
+
+  it.each([
+    nested(32),
+    JSON.stringify(['['.repeat(100), '{"a":'.repeat(100), '\\'.repeat(99), '"[{'.repeat(99)]),
+    JSON.stringify({ ['[{"\\'.repeat(50)]: ['__proto__', 'constructor'] }),
+    `[${'[],'.repeat(1_000)}[]]`,
+  ])('%s is taken', (text) => {
+    expect(parseJson(text)).toEqual(JSON.parse(text));
+  });
 });
 
 describe('what is said of a text that is no JSON', () => {

@@ -1,7 +1,7 @@
 import { fingerprintOf } from '../fingerprint.js';
 import type { CallJournal, JournalNews, Report, ReportAnswer, StepRequest } from '../storage/call-journal.js';
 import { isFinalState } from '../tasks/task-state.js';
-import { type CallOutcomes, copyOutcome } from './call-outcomes.js';
+import { type CallOutcomes, keepOutcome } from './call-outcomes.js';
 import { copyJson } from '../protocol/bounded-json.js';
 import type { MemoryState } from './memory-state.js';
 import type { TaskLife } from './task-life.js';
@@ -88,7 +88,7 @@ export class MemoryCallJournal implements CallJournal {
     if (params.callId === undefined) {
       if (step.outcome || params.answer.kind !== 'outcome') return 'known';
       const { outcome } = params.answer;
-      this.outcomes.settleStep(entry, step, copyOutcome(outcome));
+      this.outcomes.settleStep(entry, step, keepOutcome(outcome, entry));
       return 'recorded';
     }
     const call = step.calls.find((candidate) => candidate.callId === params.callId);

@@ -1,13 +1,13 @@
+import { type BytesOwner, keepJson, readJson } from './kept-json.js';
 import { fingerprintOf } from '../fingerprint.js';
 import type { JsonValue } from '../protocol/json.js';
 import type { Usage } from '../protocol/service-call.js';
 import type { StepAnswer, StepOutcome } from '../storage/call-journal.js';
 import { isFinalState } from '../tasks/task-state.js';
-import { copyJson } from '../protocol/bounded-json.js';
 import type { MemoryState } from './memory-state.js';
 import type { TaskLife } from './task-life.js';
 import { addUsage } from './usage.js';
-import type { CallEntry, StepEntry, TaskEntry } from './task-entry.js';
+import type { CallEntry, KeptOutcome, StepEntry, TaskEntry } from './task-entry.js';
 import { jobKey, type TenantState } from './tenant-state.js';
 
 /** What an answer, a notification or the lack of one makes of a call and its step. Part of one atomic step of a caller. */
@@ -21,7 +21,7 @@ export class CallOutcomes {
    * A step has its outcome: it takes the next place in the journal. Whoever is not the task's own worker, which gets it
    * with its answer, wakes the task.
    */
-  settleStep(entry: TaskEntry, step: StepEntry, outcome: StepOutcome): void {
+  settleStep(entry: TaskEntry, step: StepEntry, outcome: KeptOutcome): void {
     step.outcome = outcome;
     step.endedAt = this.state.now();
     step.retryAt = undefined;
@@ -77,7 +77,7 @@ export class CallOutcomes {
       entry.tokens += options.usage.tokens;
       addUsage(tenant, this.state.now(), call, options.usage);
     }
-    const stored = copyOutcome(outcome);
+    const stored = keepOutcome(outcome, entry);
     const notified = options.by === 'notification';
     if (notified && mayTryAgain(step, outcome)) {
       step.retryAt = this.state.now() + call.retryDelayMs;
@@ -91,8 +91,7 @@ export class CallOutcomes {
     this.settleStep(entry, step, stored);
     if (notified) this.life.wake(tenant, entry);
     if (!onlyCall) return;
-    if (stored.ok)
-      this.life.end(tenant, entry, { state: 'completed', result: copyJson(stored.value) }, 'complete');
+    if (stored.ok) this.life.end(tenant, entry, { state: 'completed', result: stored.value }, 'complete');
     else {
       const { code, message, retryable } = stored.error;
       this.life.end(tenant, entry, { state: 'failed', error: { code, message, retryable } }, 'fail');
@@ -124,9 +123,15 @@ export class CallOutcomes {
   }
 }
 
-export function copyOutcome(outcome: StepOutcome): StepOutcome {
+export function keepOutcome(outcome: StepOutcome, owner: BytesOwner): KeptOutcome {
   return outcome.ok
-    ? { ok: true, value: copyJson(outcome.value) }
+    ? { ok: true, value: keepJson(outcome.value, owner) }
+    : { ok: false, error: structuredClone(outcome.error) };
+}
+
+export function readOutcome(outcome: KeptOutcome): StepOutcome {
+  return outcome.ok
+    ? { ok: true, value: readJson(outcome.value) }
     : { ok: false, error: structuredClone(outcome.error) };
 }
 

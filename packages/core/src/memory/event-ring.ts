@@ -1,5 +1,6 @@
+import { bytesOf, type KeptJson, KeptText, readJson } from './kept-json.js';
 import { type EventName, formatCursor, type TaskEvent } from '../protocol/events.js';
-import type { JsonObject, JsonValue } from '../protocol/json.js';
+import type { JsonObject } from '../protocol/json.js';
 import type { TaskEntry } from './task-entry.js';
 import type { SessionEntry } from './tenant-state.js';
 
@@ -9,18 +10,21 @@ export interface LoggedEvent {
   /** Who reported it, if it was not the orchestrator itself. */
   readonly from: { readonly service: string; readonly metadata?: JsonObject } | undefined;
   readonly at: number;
-  readonly data: JsonValue;
+  readonly data: KeptJson;
   /** The task's count of events with this one. */
   readonly rev: number | undefined;
-  /** In the form that followers get: made when the first one reads it. */
+  /** In the form that followers get: made when the first one reads it, and kept unless its data is large. */
   view: TaskEvent | undefined;
 }
 
 /** A tenant's event log: `seq` grows by one, the oldest go when there are too many or they are too old. */
 export class EventRing {
-  #kept: LoggedEvent[] = [];
+  /** What is dropped leaves its place empty until the array is cut. */
+  #kept: (LoggedEvent | undefined)[] = [];
   #front = 0;
   #seq = 0;
+  /** Of the data of what is kept. */
+  #bytes = 0;
   /** Called for each event: whoever follows this log. */
   readonly followers = new Set<() => void>();
 
@@ -39,14 +43,20 @@ export class EventRing {
 
   append(event: LoggedEvent): void {
     this.#seq += 1;
+    this.#bytes += bytesOf(event.data);
     this.#kept.push(event);
     if (this.followers.size > 0) for (const wake of this.followers) wake();
   }
 
-  trim(maxEvents: number, olderThan: number): void {
+  /** The newest event stays, however large. */
+  trim(limits: { readonly maxEvents: number; readonly maxEventBytes: number }, olderThan: number): void {
     while (this.#front < this.#kept.length) {
       const oldest = this.#kept[this.#front] as LoggedEvent;
-      if (this.#kept.length - this.#front <= maxEvents && oldest.at >= olderThan) break;
+      const count = this.#kept.length - this.#front;
+      const fits = count <= limits.maxEvents && (this.#bytes <= limits.maxEventBytes || count === 1);
+      if (fits && oldest.at >= olderThan) break;
+      this.#bytes -= bytesOf(oldest.data);
+      this.#kept[this.#front] = undefined;
       this.#front += 1;
     }
     if (this.#front > 1024 && this.#front * 2 > this.#kept.length) {
@@ -65,14 +75,14 @@ export class EventRing {
     const from = this.#front + (seq + 1 - this.firstSeq);
     return this.#kept
       .slice(from, from + limit)
-      .map(
-        (event, at) =>
-          (event.view ??= viewEvent(
-            this.tenantId,
-            event,
-            formatCursor({ epoch: this.epoch, seq: seq + 1 + at }),
-          )),
+      .map((event, at) =>
+        this.#view(event as LoggedEvent, formatCursor({ epoch: this.epoch, seq: seq + 1 + at })),
       );
+  }
+
+  #view(event: LoggedEvent, cursor: string): TaskEvent {
+    if (event.data instanceof KeptText) return viewEvent(this.tenantId, event, cursor);
+    return (event.view ??= viewEvent(this.tenantId, event, cursor));
   }
 }
 
@@ -87,7 +97,7 @@ function viewEvent(tenantId: string, logged: LoggedEvent, cursor: string): TaskE
     tenant_id: tenantId,
     ...(sessionId !== undefined && { session_id: sessionId }),
     timestamp: new Date(at).toISOString(),
-    data,
+    data: data instanceof KeptText ? readJson(data) : data,
     metadata: from?.metadata ?? {},
     ...(rev !== undefined && { rev }),
     cursor,

@@ -1,3 +1,4 @@
+import { bytesOf, readJson } from './kept-json.js';
 import type { Batch, Task } from '../protocol/task.js';
 import type {
   BatchSubmission,
@@ -44,7 +45,7 @@ export class Submissions {
       return same.spec.type === submission.task.type
         ? this.stored('replayed', tenant, same)
         : { answer: 'conflict' };
-    if (tenant.counts.pending >= maxWaiting) return { answer: 'queue_full' };
+    if (tenant.counts.pending >= maxWaiting || this.holdsTooMuch(tenant)) return { answer: 'queue_full' };
     const refusal = this.refusal(tenant, submission);
     if (refusal) return { answer: refusal };
     const entry = this.store(tenant, submission);
@@ -63,7 +64,8 @@ export class Submissions {
         return { answer: 'idempotency_conflict' };
       return { answer: 'replayed', batch: viewBatch(tenant, known.entry) };
     }
-    if (tenant.counts.pending + batch.items.length > maxWaiting) return { answer: 'queue_full' };
+    if (tenant.counts.pending + batch.items.length > maxWaiting || this.holdsTooMuch(tenant))
+      return { answer: 'queue_full' };
     const entry = this.storeBatch(tenant, batch);
     if (idempotency) this.remember(tenant, idempotency, entry);
     return { answer: 'submitted', batch: viewBatch(tenant, entry) };
@@ -159,7 +161,7 @@ export class Submissions {
     const { runAt: _, ...spec } = old.spec;
     const entry = this.store(
       tenant,
-      { task: { ...spec, task_id: params.newTaskId }, onBusy: 'enqueue' },
+      { task: { ...spec, payload: readJson(old.payload), task_id: params.newTaskId }, onBusy: 'enqueue' },
       {
         redrivenFrom: params.taskId,
         seed: old.seed,
@@ -170,11 +172,17 @@ export class Submissions {
     for (const step of old.journal.steps.values()) {
       if (!step.outcome?.ok) continue;
       const journal = entry.ownJournal;
+      entry.charge(bytesOf(step.outcome.value));
       journal.steps.set(step.key, { ...step, calls: [], era: REDRIVEN_ERA });
       journal.changed = Math.max(journal.changed, step.changed);
     }
     entry.inherited = entry.journal.changed;
     return { answer: 'redriven', task: viewTask(tenant.tenantId, entry) };
+  }
+
+  /** What is taken on while there is room may exceed it, by one request. */
+  private holdsTooMuch(tenant: TenantState): boolean {
+    return tenant.storedBytes >= this.state.limits.maxStoredBytes;
   }
 
   private refusal(tenant: TenantState, submission: Submission): SubmitRefusal | undefined {
@@ -228,8 +236,7 @@ export class Submissions {
   private create(tenant: TenantState, task: NewTask, origin: Origin): TaskEntry {
     const now = this.state.now();
     const deadlineAt = Math.max(now, task.runAt ?? 0) + task.timeoutMs;
-    const spec = { ...task, payload: copyJson(task.payload), metadata: { ...task.metadata } };
-    const entry = new TaskEntry(tenant, spec, now, tenant.events.seq + 1, origin);
+    const entry = new TaskEntry(tenant, task, now, tenant.events.seq + 1, origin);
     tenant.tasks.set(task.task_id, entry);
     this.state.owe('deadline', deadlineAt, entry);
     return entry;

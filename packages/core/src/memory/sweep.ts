@@ -208,6 +208,7 @@ export class Sweep {
       }
     }
     tenant.counts[entry.state as 'completed' | 'failed' | 'cancelled'] -= 1;
+    tenant.charge(-entry.bytes);
     return tenant.tasks.delete(entry.spec.task_id);
   }
 }

@@ -1,5 +1,5 @@
+import { keepJson, type KeptJson } from './kept-json.js';
 import type { TaskError } from '../protocol/errors.js';
-import type { JsonValue } from '../protocol/json.js';
 import type { Progress } from '../protocol/task.js';
 import type { Diagnostic } from '../protocol/thrown.js';
 import type { StepKind, StepOutcome } from '../storage/call-journal.js';
@@ -8,6 +8,11 @@ import type { TaskState } from '../tasks/task-state.js';
 import type { Line } from './line.js';
 import type { ReadyLanes } from './ready-lanes.js';
 import type { BatchEntry, TenantState } from './tenant-state.js';
+
+/** An outcome as it is kept. */
+export type KeptOutcome =
+  | { readonly ok: true; readonly value: KeptJson }
+  | Extract<StepOutcome, { readonly ok: false }>;
 
 /** One try of a step at a service. */
 export interface CallEntry {
@@ -36,7 +41,7 @@ export interface StepEntry {
   readonly maxTries: number;
   readonly calls: CallEntry[];
   changed: number;
-  outcome: StepOutcome | undefined;
+  outcome: KeptOutcome | undefined;
   endedAt: number | undefined;
   /** The next try may begin then. */
   retryAt: number | undefined;
@@ -54,7 +59,7 @@ export const REDRIVEN_ERA = -1;
 export interface Journal {
   readonly steps: Map<string, StepEntry>;
   /** Signals that nobody has asked for yet, oldest first. */
-  readonly mailbox: { readonly name: string; readonly payload: JsonValue }[];
+  readonly mailbox: { readonly name: string; readonly payload: KeptJson }[];
   /** The ids of all signals that were taken: as many as there are steps, and the mailbox, have room for. */
   signalIds: Set<string> | undefined;
   changed: number;
@@ -126,18 +131,25 @@ export class TaskEntry {
   cancelling: { readonly reason: string } | undefined = undefined;
   progress: Progress | undefined = undefined;
   tokens = 0;
-  result: JsonValue | undefined = undefined;
+  result: KeptJson | undefined = undefined;
   error: TaskError | undefined = undefined;
   diagnostic: Diagnostic | undefined = undefined;
+
+  readonly spec: Omit<NewTask, 'payload'>;
+  readonly payload: KeptJson;
+  /** Of its payload, its result and its journal, as JSON. */
+  bytes = 0;
 
   /** @param place in line: rises with each submission, kept over retries and wake-ups. */
   constructor(
     readonly tenant: TenantState,
-    readonly spec: NewTask,
+    { payload, ...spec }: NewTask,
     readonly createdAt: number,
     readonly place: number,
     origin: Origin,
   ) {
+    this.spec = { ...spec, metadata: { ...spec.metadata } };
+    this.payload = keepJson(payload, this);
     this.seed = origin.seed ?? spec.task_id;
     this.batch = origin.batch;
     this.redrivenFrom = origin.redrivenFrom;
@@ -146,6 +158,11 @@ export class TaskEntry {
     this.since = createdAt;
     this.updatedAt = createdAt;
     this.lane = spec.priority;
+  }
+
+  charge(bytes: number): void {
+    this.bytes += bytes;
+    this.tenant.charge(bytes);
   }
 
   /** The journal, to write in. */

@@ -1,8 +1,9 @@
+import { type KeptJson } from './kept-json.js';
 import type { EventName } from '../protocol/events.js';
 import type { TaskError } from '../protocol/errors.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { Diagnostic } from '../protocol/thrown.js';
-import type { JsonObject, JsonValue } from '../protocol/json.js';
+import type { JsonObject } from '../protocol/json.js';
 import { isFinalState, isLegal, statusOf, type TaskState, type TaskVerb } from '../tasks/task-state.js';
 import type { Bell } from '../storage/bells.js';
 import type { MemoryState } from './memory-state.js';
@@ -15,7 +16,7 @@ const READY: Bell = { bell: 'ready' };
 
 /** How a task ends. */
 export type Ending =
-  | { readonly state: 'completed'; readonly result: JsonValue }
+  | { readonly state: 'completed'; readonly result: KeptJson }
   | {
       readonly state: 'failed' | 'cancelled';
       readonly error: TaskError;
@@ -50,13 +51,12 @@ export class TaskLife {
     tenant: TenantState,
     entry: TaskEntry,
     event: EventName,
-    data: JsonValue,
+    data: KeptJson,
     now: number = this.state.now(),
     from?: { readonly service: string; readonly metadata?: JsonObject },
   ): void {
     entry.rev += 1;
     entry.updatedAt = now;
-    const { maxEvents, maxEventAgeMs } = this.state.limits;
     tenant.events.append({
       event,
       about: entry,
@@ -66,7 +66,7 @@ export class TaskLife {
       rev: entry.rev,
       view: undefined,
     });
-    tenant.events.trim(maxEvents, now - maxEventAgeMs);
+    tenant.events.trim(this.state.limits, now - this.state.limits.maxEventAgeMs);
   }
 
   /** Whether every line of the task lets it in; if so it is inside. */

@@ -1,3 +1,4 @@
+import { keepJson } from './kept-json.js';
 import type { Claim, Runnable, Settlement, Swept, TaskQueue } from '../storage/task-queue.js';
 import { copyJson } from '../protocol/bounded-json.js';
 import type { MemoryState, WorkerState } from './memory-state.js';
@@ -193,7 +194,12 @@ export class MemoryTaskQueue implements TaskQueue {
         task_id: entry.spec.task_id,
       });
     }
-    this.life.end(tenant, entry, { state: 'completed', result: copyJson(settlement.result) }, 'complete');
+    this.life.end(
+      tenant,
+      entry,
+      { state: 'completed', result: keepJson(settlement.result, entry) },
+      'complete',
+    );
   }
 
   private release(tenant: TenantState, entry: TaskEntry): void {

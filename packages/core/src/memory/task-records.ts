@@ -1,3 +1,4 @@
+import { keepJson } from './kept-json.js';
 import { formatCursor } from '../protocol/events.js';
 import type { Task } from '../protocol/task.js';
 import type { Explanation, TaskRecords } from '../storage/task-records.js';
@@ -67,7 +68,12 @@ export class MemoryTaskRecords implements TaskRecords {
     if (isFinalState(entry.state)) return { answer: 'already_final', task: view() };
     if (entry.state !== 'tracked') return { answer: 'not_tracked', task: view() };
     if (outcome.kind === 'completed') {
-      this.life.end(tenant, entry, { state: 'completed', result: copyJson(outcome.result) }, 'complete');
+      this.life.end(
+        tenant,
+        entry,
+        { state: 'completed', result: keepJson(outcome.result, entry) },
+        'complete',
+      );
     } else {
       this.life.end(tenant, entry, { state: 'failed', error: outcome.error }, 'fail');
     }
@@ -132,7 +138,7 @@ export class MemoryTaskRecords implements TaskRecords {
     if (isFinalState(entry.state)) return { answer: 'already_final' };
     const signalIds = (entry.ownJournal.signalIds ??= new Set());
     if (signalIds.has(params.signalId)) return { answer: 'repeated' };
-    const payload = copyJson(params.payload);
+    const payload = keepJson(params.payload, entry);
     for (const step of entry.journal.steps.values()) {
       if (step.signal !== params.name || step.outcome) continue;
       this.outcomes.settleStep(entry, step, { ok: true, value: payload });

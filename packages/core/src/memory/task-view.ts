@@ -1,8 +1,8 @@
+import { readJson } from './kept-json.js';
 import type { DelegatedService, Task } from '../protocol/task.js';
 import type { JournalStep } from '../storage/call-journal.js';
 import { statusOf } from '../tasks/task-state.js';
-import { copyJson } from '../protocol/bounded-json.js';
-import { copyOutcome } from './call-outcomes.js';
+import { readOutcome } from './call-outcomes.js';
 import type { StepEntry, TaskEntry } from './task-entry.js';
 
 /** Timestamps as text: those of many tasks are of the same millisecond, and writing one costs more than the rest. */
@@ -40,7 +40,7 @@ export function viewTask(tenantId: string, entry: TaskEntry): Task {
     updated_at: updated.of(entry.updatedAt),
     metadata: { ...spec.metadata, timeout_ms: spec.timeoutMs },
     delegated_services: viewCalls(entry),
-    payload: copyJson(spec.payload),
+    payload: readJson(entry.payload),
   };
   addOrigin(task, entry);
   const runAt = entry.state === 'scheduled' ? entry.dueAt : spec.runAt;
@@ -49,7 +49,7 @@ export function viewTask(tenantId: string, entry: TaskEntry): Task {
   if (entry.progress) task.progress = { ...entry.progress };
   if (entry.tokens > 0) task.usage = { tokens: entry.tokens };
   if (entry.finishedAt !== undefined) task.finished_at = updated.of(entry.finishedAt);
-  if (entry.result !== undefined) task.result = copyJson(entry.result);
+  if (entry.result !== undefined) task.result = readJson(entry.result);
   if (entry.error) task.error = { ...entry.error };
   return task;
 }
@@ -91,7 +91,7 @@ export function viewStep(step: StepEntry, { failures }: TaskEntry): JournalStep 
     tries: step.calls.length,
     backingOff: step.retryAt !== undefined,
     inherited: step.era < failures,
-    ...(step.outcome && { outcome: copyOutcome(step.outcome) }),
+    ...(step.outcome && { outcome: readOutcome(step.outcome) }),
     ...(step.endedAt !== undefined && { endedAt: step.endedAt }),
     ...(open &&
       open.state !== 'ended' && {

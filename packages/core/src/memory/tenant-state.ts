@@ -62,6 +62,8 @@ export class TenantState {
   readonly usageIds = new Set<string>();
   readonly events: EventRing;
   settings: TenantSettings = DEFAULT_SETTINGS;
+  /** Of what its tasks and sessions keep, as JSON. */
+  storedBytes = 0;
   /** Tasks claimed so far: every tenth claim goes to whatever has waited longest. */
   claimed = 0;
   /** Virtual time of fair queueing, and whether the tenant stands in the rotation. */
@@ -73,6 +75,10 @@ export class TenantState {
     epoch: string,
   ) {
     this.events = new EventRing(tenantId, epoch);
+  }
+
+  charge(bytes: number): void {
+    this.storedBytes += bytes;
   }
 
   /** Whether anything was stored for it: to be asked about leaves no trace. */

@@ -63,7 +63,12 @@ function roomLeftByList(list: readonly unknown[], room: number, depth: number): 
  * that holds the same part a thousand times is small in memory and large as text. `false` says nothing.
  */
 export function exceedsAsJson(value: unknown, room: number): boolean {
-  return roomAtMost(value, room, MAX_VALUE_DEPTH) < 0;
+  return leastJsonBytes(value, room) > room;
+}
+
+/** How many bytes `value` takes as JSON at least; some number above `most` where it is more than that. */
+export function leastJsonBytes(value: unknown, most: number): number {
+  return most - roomAtMost(value, most, MAX_VALUE_DEPTH);
 }
 
 /** What is left of `room` if each part takes as little as it can. Only what has no say in its own text is looked into. */
@@ -141,6 +146,7 @@ function throughText(value: unknown, rule: JsonRule, maxBytes: number): JsonValu
   }
   const bytes = Buffer.byteLength(text);
   if (bytes > maxBytes) throw tooLarge(rule, maxBytes, bytes);
+  if (isPlainJson(value, Number.POSITIVE_INFINITY)) return value as JsonValue;
   const read = JSON.parse(text) as JsonValue;
   if (depthExceeds(read, MAX_VALUE_DEPTH)) throw notJson(`more than ${MAX_VALUE_DEPTH} levels`, rule);
   return read;

@@ -20,6 +20,10 @@ export const DEFAULTS = {
   maxEvents: 10_000,
   maxEventAgeMs: 24 * 60 * 60_000,
   maxWaiting: 200_000,
+  /** Of a tenant's payloads, results, journals and session contexts as JSON, where they are kept in memory. */
+  maxStoredBytes: 256 * 1024 * 1024,
+  /** Of a tenant's event log, where it is kept in memory. */
+  maxEventBytes: 64 * 1024 * 1024,
   sessionMessages: 200,
   sessionIdleMs: 24 * 60 * 60_000,
   maxBatchItems: 1_000,

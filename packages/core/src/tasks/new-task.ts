@@ -108,7 +108,7 @@ const REFUSALS: Readonly<
   session_closed: { code: 'session_closed', message: 'the session is closed' },
   queue_full: {
     code: 'queue_full',
-    message: 'too many tasks of this tenant are waiting',
+    message: 'too many tasks of this tenant are waiting, or what is stored for it takes too much room',
     retryAfterMs: 5_000,
   },
 };

@@ -1,0 +1,45 @@
+import { copyJson, leastJsonBytes } from '../protocol/bounded-json.js';
+import type { JsonValue } from '../protocol/json.js';
+
+/** Values above this many bytes are kept as text: as objects they take up to 24 times as much of the heap. */
+const MAX_OBJECT_BYTES = 1_024;
+
+/** A large JSON value in the least room. */
+export class KeptText {
+  /** @param bytes of the text in UTF-8. */
+  constructor(
+    readonly text: string,
+    readonly bytes: number,
+  ) {}
+}
+
+/** A JSON value as it is kept: small ones as a copy that is never handed out, large ones as text. */
+export type KeptJson = JsonValue | KeptText;
+
+/** What values belong to: it is charged with their bytes, and they are given back when it goes. */
+export interface BytesOwner {
+  charge(bytes: number): void;
+}
+
+/** Keeps a copy of `value`, and charges `owner` with what it takes as JSON (small ones: at least that). */
+export function keepJson(value: JsonValue, owner: BytesOwner): KeptJson {
+  const bytes = leastJsonBytes(value, MAX_OBJECT_BYTES);
+  if (bytes <= MAX_OBJECT_BYTES) {
+    owner.charge(bytes);
+    return copyJson(value);
+  }
+  const text = JSON.stringify(value);
+  const kept = new KeptText(text, Buffer.byteLength(text));
+  owner.charge(kept.bytes);
+  return kept;
+}
+
+/** A copy of what is kept, for whoever asks. */
+export function readJson(kept: KeptJson): JsonValue {
+  return kept instanceof KeptText ? (JSON.parse(kept.text) as JsonValue) : copyJson(kept);
+}
+
+/** What keeping it was charged with. */
+export function bytesOf(kept: KeptJson): number {
+  return kept instanceof KeptText ? kept.bytes : leastJsonBytes(kept, MAX_OBJECT_BYTES);
+}
