@@ -1,5 +1,6 @@
 import { MemoryStorage, type Storage } from '../src/index.js';
 import { brokenEnds } from './broken-ends.js';
+import { brokenPortions } from './broken-portions.js';
 import { brokenRecovery } from './broken-recovery.js';
 import type { ManualClock } from './harness.js';
 
@@ -130,6 +131,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       await original(params);
       return undefined;
     },
+    ...brokenPortions['tasks.cancelBatch'],
   }),
   ...broken('tasks.register', {
     'forgets the call': change({ call: undefined }),
@@ -326,6 +328,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       await original({ max: 1 });
       return { done: {} };
     },
+    ...brokenPortions['queue.sweep'],
   }),
   ...broken('journal.begin', {
     'forgets the limit': change({ maxSteps: 1e9 }),
@@ -449,6 +452,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
     }),
     'says that it did, each time': answers((answer) => ({ ...answer, answer: 'closed' })),
     'waits for ever for a worker': change({ graceMs: 1e12 }),
+    ...brokenPortions['sessions.close'],
   }),
   ...broken('events.head', {
     'is always the beginning': async (params, original) =>

@@ -131,12 +131,19 @@ export class RedisSessions implements SessionStore {
     tenantId,
     sessionId,
     graceMs,
+    signal,
   }: Parameters<SessionStore['close']>[0]): ReturnType<SessionStore['close']> {
-    const request = JSON.stringify({ id: sessionId, grace: graceMs });
-    const reply = await this.state.change(tenantId, 'closeSession', request);
-    const [answer, fields] = reply as ['closed' | 'already_closed', Reply] | ['not_found'];
-    if (answer === 'not_found') return { answer };
-    return { answer, session: readSession(tenantId, sessionId, fields) };
+    const step = async (further: boolean) => {
+      const request = JSON.stringify({ id: sessionId, grace: graceMs, further });
+      return (await this.state.change(tenantId, 'closeSession', request)) as
+        | ['closed' | 'already_closed', Reply, 1 | null]
+        | ['not_found'];
+    };
+    const first = await step(false);
+    if (first[0] === 'not_found') return { answer: first[0] };
+    const mayGoOn = () => signal?.aborted !== true;
+    for (let more = first[2]; more !== null && mayGoOn();) more = (await step(true))[2] ?? null;
+    return { answer: first[0], session: readSession(tenantId, sessionId, first[1]) };
   }
 }
 

@@ -65,10 +65,16 @@ export class RedisTaskRecords implements TaskRecords {
     batchId,
     reason,
     graceMs,
+    signal,
   }: Parameters<TaskRecords['cancelBatch']>[0]): ReturnType<TaskRecords['cancelBatch']> {
-    const request = JSON.stringify({ id: batchId, reason, grace: graceMs });
-    const found = await this.state.change(tenantId, 'cancelBatch', request);
-    return found === 1 ? this.getBatch({ tenantId, batchId }) : undefined;
+    for (let further = false; ; further = true) {
+      const request = JSON.stringify({ id: batchId, reason, grace: graceMs, further });
+      const [answer, more] = (await this.state.change(tenantId, 'cancelBatch', request)) as
+        | ['cancelled', 1 | null]
+        | ['not_found'];
+      if (answer === 'not_found') return undefined;
+      if (more !== 1 || signal?.aborted === true) return this.getBatch({ tenantId, batchId });
+    }
   }
 
   async finish({

@@ -2,10 +2,12 @@ import type { JsonObject } from '../protocol/json.js';
 import type { Message, Session } from '../protocol/session.js';
 import { mergedContext } from '../storage/merged-context.js';
 import type { SessionState, SessionStore } from '../storage/session-store.js';
+import { sessionKey } from './cancellations.js';
 import { Line } from './line.js';
 import { copyJson } from '../protocol/bounded-json.js';
 import type { MemoryState } from './memory-state.js';
-import { cancelledError, type TaskLife } from './task-life.js';
+import { inPortions } from './portions.js';
+import type { TaskLife } from './task-life.js';
 import { viewTask } from './task-view.js';
 import type { SessionEntry, TenantState } from './tenant-state.js';
 
@@ -127,12 +129,15 @@ export class MemorySessions implements SessionStore {
     const tenant = this.state.tenant(params.tenantId);
     const entry = tenant.sessions.get(params.sessionId);
     if (!entry) return { answer: 'not_found' };
-    if (entry.session.status === 'closed') return { answer: 'already_closed', session: viewSession(entry) };
-    this.change(tenant, entry, { status: 'closed' });
-    for (const task of [...entry.live].toReversed()) {
-      this.life.cancel(tenant, task, cancelledError('the session was closed').message, params.graceMs);
+    const { cancellations } = this.life;
+    const answer = entry.session.status === 'closed' ? 'already_closed' : 'closed';
+    if (answer === 'closed') {
+      this.change(tenant, entry, { status: 'closed' });
+      cancellations.beginSession(tenant, entry, params.graceMs);
     }
-    return { answer: 'closed', session: viewSession(entry) };
+    const session = viewSession(entry);
+    await inPortions(() => cancellations.goOn(tenant, sessionKey(params.sessionId)), params.signal);
+    return { answer, session };
   }
 
   /** What the sweeper finds when a session may have been idle for too long: closed, or removed once it was closed. */

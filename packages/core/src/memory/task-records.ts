@@ -3,7 +3,9 @@ import type { Task } from '../protocol/task.js';
 import type { Explanation, TaskRecords } from '../storage/task-records.js';
 import { isFinalState, statusOf } from '../tasks/task-state.js';
 import { copyJson } from '../protocol/bounded-json.js';
+import { batchKey } from './cancellations.js';
 import type { MemoryState } from './memory-state.js';
+import { inPortions } from './portions.js';
 import type { CallOutcomes } from './call-outcomes.js';
 import { explainTask } from './explain.js';
 import { type Submissions, viewBatch } from './submissions.js';
@@ -51,10 +53,9 @@ export class MemoryTaskRecords implements TaskRecords {
     const tenant = this.state.tenant(params.tenantId);
     const batch = tenant.batches.get(params.batchId);
     if (!batch) return undefined;
-    // From the back: cancelling one lets the next in line in, and that one is to end without having started.
-    for (const item of [...batch.items].toReversed()) {
-      if ('spec' in item) this.life.cancel(tenant, item, params.reason, params.graceMs);
-    }
+    const { cancellations } = this.life;
+    cancellations.beginBatch(tenant, batch, params);
+    await inPortions(() => cancellations.goOn(tenant, batchKey(batch.batchId)), params.signal);
     return viewBatch(tenant, batch);
   }
 

@@ -3,6 +3,7 @@ import type { Message, Session } from '../protocol/session.js';
 import type { TaskStatus } from '../protocol/task.js';
 import type { TenantSettings } from '../storage/tenant-store.js';
 import type { UsageRow } from '../storage/usage-ledger.js';
+import type { Cancellation } from './cancellations.js';
 import { EventRing } from './event-ring.js';
 import { HeldReports } from './held-reports.js';
 import type { Line } from './line.js';
@@ -57,6 +58,8 @@ export class TenantState {
   readonly held = new HeldReports();
   readonly sessions = new Map<string, SessionEntry>();
   readonly batches = new Map<string, BatchEntry>();
+  /** Sessions and batches whose tasks are being cancelled. */
+  readonly cancellations = new Map<string, Cancellation>();
   readonly idempotency = new Map<string, RememberedKey>();
   readonly usage = new Map<string, UsageRow>();
   readonly usageIds = new Set<string>();

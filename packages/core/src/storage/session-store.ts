@@ -53,9 +53,13 @@ export interface SessionStore {
     readonly limit: number;
     readonly after?: string;
   }): Promise<{ readonly sessions: readonly Session[]; readonly next?: string } | undefined>;
-  /** Takes no more tasks; those that live are cancelled. */
+  /**
+   * Takes no more tasks, and cancels those that live: the first step closes the session, so that nothing that waits in it can
+   * begin; further ones cancel a portion each. Resolves when all are. If the process dies before, or `signal` fires, the
+   * sweeper goes on.
+   */
   close(
-    params: InSession & { readonly graceMs: number },
+    params: InSession & { readonly graceMs: number; readonly signal?: AbortSignal },
   ): Promise<
     | { readonly answer: 'closed' | 'already_closed'; readonly session: Session }
     | { readonly answer: 'not_found' }

@@ -115,12 +115,16 @@ export interface TaskRecords {
     | { readonly answer: 'idempotency_conflict' | 'queue_full' }
   >;
   getBatch(params: { readonly tenantId: string; readonly batchId: string }): Promise<Batch | undefined>;
-  /** Cancels every task of the batch that has not ended. */
+  /**
+   * Cancels every task of the batch that has not ended, a portion a step; nothing that waits in it begins meanwhile. If the
+   * process dies before the last step, or `signal` fires, the sweeper goes on.
+   */
   cancelBatch(params: {
     readonly tenantId: string;
     readonly batchId: string;
     readonly reason: string;
     readonly graceMs: number;
+    readonly signal?: AbortSignal;
   }): Promise<Batch | undefined>;
 
   /** Stores a task without a workflow: never queued, but tracked, timed out, cancelled and followed like any other. */

@@ -1,7 +1,8 @@
 -- Sessions of the tenant.
 --
 -- <prefix>:session:{<tenant>}:<id>           status, agent, created, updated, context (JSON), rev, messages (how many);
---                                            of its line: inside (the task that may run), w0…w9 (how many wait, by priority)
+--                                            of its line: inside (the task that may run), w0…w9 (how many wait, by priority);
+--                                            see also cancelling
 -- …:<id>:messages  …:<id>:message_ids        the recent history, as "id newline JSON", and the ids in it
 -- …:<id>:live                                tasks that have not ended, by place in line
 -- …:<id>:line                                those that wait, in their order
