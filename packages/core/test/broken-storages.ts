@@ -22,7 +22,7 @@ export type Mistake = (params: Parameter, original: Original, storage: Storage) 
 
 function broken(where: string, mistakes: Readonly<Record<string, Mistake>>): BrokenStorage[] {
   const [part, method] = where.split('.') as [Part, string];
-  return Object.entries(mistakes).map(([mistake, make]) => ({
+  return Object.entries({ ...mistakes, ...brokenPortions[where] }).map(([mistake, make]) => ({
     where,
     mistake,
     make(clock) {
@@ -131,7 +131,6 @@ export const brokenStorages: readonly BrokenStorage[] = [
       await original(params);
       return undefined;
     },
-    ...brokenPortions['tasks.cancelBatch'],
   }),
   ...broken('tasks.register', {
     'forgets the call': change({ call: undefined }),
@@ -328,7 +327,6 @@ export const brokenStorages: readonly BrokenStorage[] = [
       await original({ max: 1 });
       return { done: {} };
     },
-    ...brokenPortions['queue.sweep'],
   }),
   ...broken('journal.begin', {
     'forgets the limit': change({ maxSteps: 1e9 }),
@@ -452,7 +450,6 @@ export const brokenStorages: readonly BrokenStorage[] = [
     }),
     'says that it did, each time': answers((answer) => ({ ...answer, answer: 'closed' })),
     'waits for ever for a worker': change({ graceMs: 1e12 }),
-    ...brokenPortions['sessions.close'],
   }),
   ...broken('events.head', {
     'is always the beginning': async (params, original) =>

@@ -233,6 +233,7 @@ export class Sweep {
       }
     }
     tenant.counts[entry.state as 'completed' | 'failed' | 'cancelled'] -= 1;
+    tenant.tasksInOrder.remove(entry.place);
     return tenant.tasks.delete(entry.spec.task_id);
   }
 }

@@ -1,14 +1,16 @@
 import { formatCursor } from '../protocol/events.js';
 import type { Task } from '../protocol/task.js';
+import { BoundedPage } from '../storage/bounded-page.js';
 import type { Explanation, TaskRecords } from '../storage/task-records.js';
 import { isFinalState, statusOf } from '../tasks/task-state.js';
 import { copyJson } from '../protocol/bounded-json.js';
+import { viewBatch } from './batch-view.js';
 import { batchKey } from './cancellations.js';
 import type { MemoryState } from './memory-state.js';
 import { inPortions } from './portions.js';
 import type { CallOutcomes } from './call-outcomes.js';
 import { explainTask } from './explain.js';
-import { type Submissions, viewBatch } from './submissions.js';
+import type { Submissions } from './submissions.js';
 import type { TaskLife } from './task-life.js';
 import { viewTask } from './task-view.js';
 
@@ -41,10 +43,13 @@ export class MemoryTaskRecords implements TaskRecords {
   async getBatch({
     tenantId,
     batchId,
+    results = false,
+    after,
   }: Parameters<TaskRecords['getBatch']>[0]): ReturnType<TaskRecords['getBatch']> {
     const tenant = this.state.tenant(tenantId);
     const batch = tenant.batches.get(batchId);
-    return batch && viewBatch(tenant, batch);
+    const from = Number(after ?? 0);
+    return batch && viewBatch(tenant, batch, this.state.limits.pageBytes, { results, from });
   }
 
   async cancelBatch(
@@ -56,7 +61,7 @@ export class MemoryTaskRecords implements TaskRecords {
     const { cancellations } = this.life;
     cancellations.beginBatch(tenant, batch, params);
     await inPortions(() => cancellations.goOn(tenant, batchKey(batch.batchId)), params.signal);
-    return viewBatch(tenant, batch);
+    return viewBatch(tenant, batch, this.state.limits.pageBytes);
   }
 
   async finish(params: Parameters<TaskRecords['finish']>[0]): ReturnType<TaskRecords['finish']> {
@@ -99,16 +104,21 @@ export class MemoryTaskRecords implements TaskRecords {
   async list(params: Parameters<TaskRecords['list']>[0]): ReturnType<TaskRecords['list']> {
     const { status, type, sessionId } = params.filter;
     const before = params.after === undefined ? Number.POSITIVE_INFINITY : Number(params.after);
-    const tasks: Task[] = [];
+    const page = new BoundedPage<Task>(params.limit, this.state.limits.pageBytes);
+    const { items: tasks } = page;
+    let visited = 0;
     let last = 0;
-    for (const entry of [...this.state.tenant(params.tenantId).tasks.values()].toReversed()) {
-      if (entry.place >= before) continue;
+    let lastTaken = 0;
+    for (const entry of this.state.tenant(params.tenantId).tasksInOrder.before(before)) {
+      if (visited === this.state.limits.visitedAtOnce) return { tasks, next: String(last) };
+      visited += 1;
+      last = entry.place;
       if (status !== undefined && statusOf(entry.state) !== status) continue;
       if (type !== undefined && entry.spec.type !== type) continue;
       if (sessionId !== undefined && entry.spec.session_id !== sessionId) continue;
-      if (tasks.length === params.limit) return { tasks, next: String(last) };
-      tasks.push(viewTask(params.tenantId, entry));
-      last = entry.place;
+      if (page.isFull || !page.take(viewTask(params.tenantId, entry)))
+        return { tasks, next: String(lastTaken) };
+      lastTaken = last;
     }
     return { tasks };
   }

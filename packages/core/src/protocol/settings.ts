@@ -35,6 +35,12 @@ export const DEFAULTS = {
   cancelledAtOnce: 100,
   /** Of a sweep. */
   dutiesAtOnce: 100,
+  /** Tasks or sessions that a page looks at, however few of them are asked for. */
+  visitedAtOnce: 1_000,
+  /** Live tasks that are shown with their session. */
+  sessionTasks: 500,
+  /** Of a page of anything, as JSON. One item may be larger. */
+  pageBytes: 1024 * 1024,
   /** How long a type that no worker announces is still taken on. */
   unknownWorkflowAfterMs: 10 * 60_000,
 } as const;

@@ -159,7 +159,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
       idempotency,
       maxWaiting,
     }),
-    getBatch: fields({ tenantId, batchId: name }),
+    getBatch: fields({ tenantId, batchId: name, results: optional(flag), after: optional(place) }),
     cancelBatch: fields({ tenantId, batchId: name, reason, graceMs: span }),
     register: fields({
       tenantId,

@@ -114,7 +114,16 @@ export interface TaskRecords {
     | { readonly answer: 'submitted' | 'replayed'; readonly batch: Batch }
     | { readonly answer: 'idempotency_conflict' | 'queue_full' }
   >;
-  getBatch(params: { readonly tenantId: string; readonly batchId: string }): Promise<Batch | undefined>;
+  /**
+   * The counts of all its items, and a page of items: as many as have 1 MiB, unless one is larger, from `after` on, which is the
+   * `next` of the page before. Results only if they are asked for.
+   */
+  getBatch(params: {
+    readonly tenantId: string;
+    readonly batchId: string;
+    readonly results?: boolean;
+    readonly after?: string;
+  }): Promise<Batch | undefined>;
   /**
    * Cancels every task of the batch that has not ended, a portion a step; nothing that waits in it begins meanwhile. If the
    * process dies before the last step, or `signal` fires, the sweeper goes on.
@@ -155,7 +164,10 @@ export interface TaskRecords {
     readonly tenantId: string;
     readonly taskId: string;
   }): Promise<{ readonly task: Task; readonly cursor: string; readonly born: string } | undefined>;
-  /** Newest first. `after` is the `next` of the page before. */
+  /**
+   * Newest first. `after` is the `next` of the page before. A page has at most 1 MiB, unless its only task is larger, and looks
+   * at 1,000 tasks at most: it may have fewer than `limit`, even none, and a `next` all the same.
+   */
   list(params: {
     readonly tenantId: string;
     readonly filter: TaskFilter;

@@ -201,7 +201,7 @@ function duties.retention(id)
       redis.call('HDEL', CALLS, unpack(dropped))
     end
   end
-  redis.call('UNLINK', key, key .. ':steps', key .. ':outcomes', key .. ':changes', key .. ':dropped', key .. ':mailbox', key .. ':signals')
+  redis.call('UNLINK', key, key .. ':result', key .. ':steps', key .. ':outcomes', key .. ':changes', key .. ':dropped', key .. ':mailbox', key .. ':signals')
   redis.call('HDEL', DONE, id)
   redis.call('ZREM', PREFIX .. '@old', id)
   local batch = batchKey(task)
