@@ -40,6 +40,12 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
     'looks on until something fits': untilSomethingFits('tasks'),
     'forgets where a short page goes on': withoutNextIfShort('tasks'),
   },
+  'tasks.firstReady': {
+    'gives one more': (params, original) => original({ ...params, limit: params.limit + 1 }),
+    'turns them round': async (params, original) =>
+      ((await original(params)) as unknown as unknown[]).toReversed(),
+    'finds nothing': async () => [],
+  },
   'sessions.list': {
     'looks on until something fits': untilSomethingFits('sessions'),
     'forgets where a short page goes on': withoutNextIfShort('sessions'),

@@ -259,6 +259,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       return { answer: 'redriven', task: { ...old.task, task_id: params['newTaskId'] } };
     },
   }),
+  ...broken('tasks.firstReady', {}),
   ...broken('tasks.explain', {
     'knows nothing': forgets(undefined),
     'loses the position': answers((answer) => answer && { ...answer, position: 0 }),

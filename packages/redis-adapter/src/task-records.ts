@@ -191,6 +191,18 @@ export class RedisTaskRecords implements TaskRecords {
     return { answer } as Awaited<ReturnType<TaskRecords['signal']>>;
   }
 
+  async firstReady({
+    tenantId,
+    limit,
+  }: Parameters<TaskRecords['firstReady']>[0]): ReturnType<TaskRecords['firstReady']> {
+    const { pageBytes } = this.state.parts.limits;
+    const most = Math.min(limit, VISITS_A_STEP);
+    const found = (await this.state.run(tenantId, 'firstReady', most, pageBytes)) as Reply[];
+    const page = new BoundedPage<Task>(most, pageBytes);
+    for (const one of found) if (!page.take(new TaskView(tenantId, readTask(one)))) break;
+    return page.items;
+  }
+
   async explain({
     tenantId,
     taskId,

@@ -212,6 +212,30 @@ export const pageCases: readonly ConformanceCase[] = [
     },
   },
   {
+    part: 'tasks',
+    method: 'firstReady',
+    name: 'gives the first in line of all types, the most urgent first, and nothing that waits or belongs to another',
+    async run(t) {
+      const low = await t.submit({ priority: 1 });
+      const other = await t.submit({ priority: 9, type: t.otherType });
+      const normal = await t.submit({ session_id: 's' });
+      await t.submit({ session_id: 's' });
+      await t.submit({ runAt: t.now() + 60_000 });
+      const second = await t.submit();
+      const first = async (limit: number, tenantId = t.tenantId) =>
+        (await t.storage.tasks.firstReady({ tenantId, limit })).map(({ task_id }) => task_id);
+      const inOrder = [other, normal, second, low].map(({ task_id }) => task_id);
+      assert.deepEqual(await first(10), inOrder);
+      assert.deepEqual(await first(2), inOrder.slice(0, 2));
+      assert.deepEqual(await first(10, t.otherTenantId), []);
+      // What this worker does not run is set aside, and still in line.
+      await t.claim({ max: 1 });
+      assert.deepEqual(await first(10), [other.task_id, ...inOrder.slice(2)]);
+      const [shown] = await t.storage.tasks.firstReady({ tenantId: t.tenantId, limit: 1 });
+      assert.deepEqual(shown, await t.get(other.task_id));
+    },
+  },
+  {
     part: 'events',
     method: 'read',
     name: 'ends before it is too large, and goes on at its cursor without a gap',

@@ -157,6 +157,18 @@ export class MemoryTaskRecords implements TaskRecords {
     return { answer: 'kept' };
   }
 
+  async firstReady({
+    tenantId,
+    limit,
+  }: Parameters<TaskRecords['firstReady']>[0]): ReturnType<TaskRecords['firstReady']> {
+    const tenant = this.state.tenant(tenantId);
+    const heads = [...tenant.ready.values()].flatMap((lanes) => lanes.head(limit));
+    const page = new BoundedPage<Task>(limit, this.state.limits.pageBytes);
+    for (const entry of heads.toSorted((a, b) => b.lane - a.lane || a.place - b.place))
+      if (page.isFull || !page.take(viewTask(tenantId, entry))) break;
+    return page.items;
+  }
+
   async explain({
     tenantId,
     taskId,

@@ -207,5 +207,10 @@ export interface TaskRecords {
   }): Promise<
     { readonly answer: 'redriven'; readonly task: Task } | { readonly answer: 'not_failed' | 'not_found' }
   >;
+  /**
+   * The tasks that are first in line, whoever runs them: the most urgent first, and in one priority the oldest. At most `limit`,
+   * and 1 MiB unless the first one is larger. (A claim takes now and then one that has waited longer.)
+   */
+  firstReady(params: { readonly tenantId: string; readonly limit: number }): Promise<readonly Task[]>;
   explain(params: { readonly tenantId: string; readonly taskId: string }): Promise<Explanation | undefined>;
 }
