@@ -67,6 +67,7 @@ export const EVERY_CALL: readonly Call[] = [
   ],
   ['tasks.signal', 'work', (s) => s.tasks.signal({ ...where, name: 'go', payload: 1, signalId: 's' })],
   ['tasks.redrive', 'read', (s) => s.tasks.redrive({ ...where, newTaskId: TASK })],
+  ['tasks.firstReady', 'read', (s) => s.tasks.firstReady({ tenantId: 'acme', limit: 10 })],
   ['tasks.explain', 'read', (s) => s.tasks.explain(where)],
   [
     'queue.claim',

@@ -92,6 +92,7 @@ export type { TenantSettings, TenantStanding, TenantStore } from './storage/tena
 export type { UsageLedger, UsageRow } from './storage/usage-ledger.js';
 export type { AnnouncedType, WorkerDirectory, WorkerEntry } from './storage/worker-directory.js';
 export { mergedContext } from './storage/merged-context.js';
+export { BoundedPage } from './storage/bounded-page.js';
 export { checked, type StoragePorts } from './storage/checked-storage.js';
 export { boundedJson, copyJson, type JsonRule } from './protocol/bounded-json.js';
 export { type Diagnostic, diagnose, messageOf, type StepFailure, toTaskError } from './protocol/thrown.js';

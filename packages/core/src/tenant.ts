@@ -133,6 +133,14 @@ class TenantSessions {
     return this.sessions.messages({ tenantId: this.tenantId, sessionId, ...options });
   }
 
+  /** The same with `next`, the `before` of the page before it, if there are older ones. */
+  messagePage(
+    sessionId: string,
+    options: { readonly limit?: number; readonly before?: string } = {},
+  ): Promise<{ readonly messages: readonly Message[]; readonly next?: string }> {
+    return this.sessions.messagePage({ tenantId: this.tenantId, sessionId, ...options });
+  }
+
   list(
     options: {
       readonly status?: 'active' | 'closed';
@@ -171,8 +179,12 @@ class TenantBatches {
     return this.registry.submitBatch({ tenantId: this.tenantId, body, idempotencyKey });
   }
 
-  get(batchId: string): Promise<Batch> {
-    return this.registry.getBatch({ tenantId: this.tenantId, batchId });
+  /** How far it is, and a page of its items: from `cursor` on, the `next` of the page before; results only if asked for. */
+  get(
+    batchId: string,
+    { results, cursor: after }: { readonly results?: boolean; readonly cursor?: string } = {},
+  ): Promise<Batch> {
+    return this.registry.getBatch({ tenantId: this.tenantId, batchId, results, after });
   }
 
   cancel(batchId: string, { reason }: { readonly reason?: string | undefined } = {}): Promise<Batch> {

@@ -1,5 +1,6 @@
 import { MemoryStorage, type Storage } from '../src/index.js';
 import { brokenEnds } from './broken-ends.js';
+import { brokenPortions } from './broken-portions.js';
 import { brokenRecovery } from './broken-recovery.js';
 import type { ManualClock } from './harness.js';
 
@@ -21,7 +22,7 @@ export type Mistake = (params: Parameter, original: Original, storage: Storage) 
 
 function broken(where: string, mistakes: Readonly<Record<string, Mistake>>): BrokenStorage[] {
   const [part, method] = where.split('.') as [Part, string];
-  return Object.entries(mistakes).map(([mistake, make]) => ({
+  return Object.entries({ ...mistakes, ...brokenPortions[where] }).map(([mistake, make]) => ({
     where,
     mistake,
     make(clock) {
@@ -258,6 +259,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       return { answer: 'redriven', task: { ...old.task, task_id: params['newTaskId'] } };
     },
   }),
+  ...broken('tasks.firstReady', {}),
   ...broken('tasks.explain', {
     'knows nothing': forgets(undefined),
     'loses the position': answers((answer) => answer && { ...answer, position: 0 }),

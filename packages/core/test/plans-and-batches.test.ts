@@ -151,7 +151,7 @@ describe('a batch', () => {
     running.get(0)?.('zero');
     running.get(2)?.('two');
     await settled();
-    expect(await h.acme.batches.get(batch.batch_id)).toMatchObject({
+    expect(await h.acme.batches.get(batch.batch_id, { results: true })).toMatchObject({
       counts: { completed: 2, failed: 3 },
       items: [
         { index: 0, result: 'zero' },
@@ -202,7 +202,7 @@ describe('a batch', () => {
     await settled();
     await h.acme.batches.cancel(batch.batch_id, { reason: 'enough' });
     await settled();
-    const cancelled = await h.acme.batches.get(batch.batch_id);
+    const cancelled = await h.acme.batches.get(batch.batch_id, { results: true });
     expect(cancelled.counts).toMatchObject({ completed: 1, cancelled: 3 });
     expect(cancelled.items[0]?.result).toBe('kept');
   });

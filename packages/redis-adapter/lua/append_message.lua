@@ -8,14 +8,10 @@ if not status then
   return finish({ 'not_found' })
 end
 local function stored()
-  for _, message in ipairs(redis.call('LRANGE', SESSIONS .. params.id .. ':messages', 0, -1)) do
-    local id, json = message:match('^([^\n]*)\n(.*)$')
-    if id == params.message_id then
-      return json
-    end
-  end
+  local at = redis.call('ZRANK', SESSIONS .. params.id .. ':message_ids', params.message_id)
+  return redis.call('LINDEX', SESSIONS .. params.id .. ':messages', at):match('\n(.*)$')
 end
-if redis.call('SISMEMBER', SESSIONS .. params.id .. ':message_ids', params.message_id) == 1 then
+if redis.call('ZSCORE', SESSIONS .. params.id .. ':message_ids', params.message_id) then
   return finish({ 'known', stored() })
 end
 if status == 'closed' then

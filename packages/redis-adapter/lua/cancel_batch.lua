@@ -1,15 +1,16 @@
--- Cancels every task of a batch that has not ended.
+-- Cancels every task of a batch that has not ended, a portion each time.
 --
--- @args   {id, reason, grace}
--- @return whether there is such a batch
---@include time tenant state task trim waiting events due rotation system ready session lines steps held ending
+-- @args   {id, reason, grace, further: another step of the same cancellation}
+-- @return answer, whether some are left
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held ending cancelling
 local params = cjson.decode(ARGV[2])
-local items = redis.call('LRANGE', PREFIX .. '@batch:' .. params.id .. ':items', 0, -1)
--- From the back: cancelling one lets the next in line in, and that one is to end without having started.
-for at = #items, 1, -1 do
-  local task = items[at]:sub(1, 1) ~= '{' and load(items[at])
-  if task then
-    cancelTask(task, params.reason, params.grace)
-  end
+local batch = PREFIX .. '@batch:' .. params.id
+if redis.call('EXISTS', batch) == 0 then
+  return finish({ 'not_found' })
 end
-return finish(redis.call('EXISTS', PREFIX .. '@batch:' .. params.id))
+if not params.further then
+  local items = string.format('%d', redis.call('LLEN', batch .. ':items'))
+  beginCancelling('batch', params.id, items, params.reason, params.grace)
+end
+local more = goOnCancelling('batch', params.id)
+return finish({ 'cancelled', more })

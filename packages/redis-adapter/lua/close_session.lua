@@ -1,23 +1,21 @@
--- Closes a session: it takes no more tasks, and those that live are cancelled.
+-- Closes a session: it takes no more tasks, and those that live are cancelled, a portion each time.
 --
--- @args   {id, grace}
--- @return answer, the session's fields
---@include time tenant state task trim waiting events due rotation system ready session lines steps held ending
+-- @args   {id, grace, further: another step of the same}
+-- @return answer, the session's fields, whether some are left
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held ending cancelling
 local params = cjson.decode(ARGV[2])
 local status = sessionField(params.id, 'status')
 if not status then
   return finish({ 'not_found' })
 end
-if status == 'closed' then
-  return finish({ 'already_closed', viewSession(params.id) })
+local answer = status == 'closed' and 'already_closed' or 'closed'
+if answer == 'closed' then
+  changeSession(params.id, 'status', 'closed')
+  oweIdle(params.id, now)
+  beginCancelling('session', params.id, '+inf', 'the session was closed', params.grace)
 end
-changeSession(params.id, 'status', 'closed')
-oweIdle(params.id, now)
-local live = redis.call('ZRANGE', SESSIONS .. params.id .. ':live', 0, -1)
-for at = #live, 1, -1 do
-  local task = load(live[at])
-  if task then
-    cancelTask(task, 'the session was closed', params.grace)
-  end
+local more = goOnCancelling('session', params.id)
+if params.further then
+  return finish({ 'further', false, more })
 end
-return finish({ 'closed', viewSession(params.id) })
+return finish({ answer, viewSession(params.id), more })

@@ -11,6 +11,9 @@ if not record then
 end
 local log = redis.call('HMGET', KEYS[1], 'seq', 'epoch')
 local state = redis.call('HGET', PREFIX .. '@live', ID) or redis.call('HGET', PREFIX .. '@done', ID) or ''
+if state:sub(-2) == '\n@' then
+  state = state:sub(1, -2) .. redis.call('GET', PREFIX .. ID .. ':result')
+end
 local steps = {}
 if state:find('"journal":true', 1, true) then
   steps = redis.call('HVALS', PREFIX .. ID .. ':steps')

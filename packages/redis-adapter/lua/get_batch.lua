@@ -1,20 +1,40 @@
--- A batch with the state of each of its tasks.
+-- A stretch of a batch with the state of each of its tasks. What ended with which outcome is said from one item on, until
+-- that is too much.
 --
--- @args   batch id
--- @return created, then for each item its error as JSON, or its task: id, state, and what it was when it is no longer kept
+-- @args   batch id · first item · how many · from which item on with outcomes · whether with results · bytes of outcomes
+-- @return created · how many items there are · for each of the stretch its error as JSON, or its task: id, state (with an
+--         outcome if asked for), and what it was when it is no longer kept · the item whose outcome was too much, if one was
 --@reads
 --@include time tenant state task
 local batch = PREFIX .. '@batch:' .. ARGV[2]
+local first, most, from, results, bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
 local created = redis.call('HGET', batch, 'created')
 if not created then
   return false
 end
-local items = redis.call('LRANGE', batch .. ':items', 0, -1)
-for at, item in ipairs(items) do
+local tooMuch = false
+
+-- The state, and its outcome where that is asked for.
+local function shown(id, at)
+  local state = redis.call('HGET', LIVE, id) or redis.call('HGET', DONE, id) or ''
+  local line = state:match('^[^\n]*')
+  if #line == #state or at < from or tooMuch or (not results and stateOf(line).state == 'completed') then
+    return line
+  end
+  bytes = bytes - (state:sub(-2) == '\n@' and redis.call('STRLEN', PREFIX .. id .. ':result') or #state)
+  if bytes < 0 and at > from then
+    tooMuch = at
+    return line
+  end
+  return withOutcome(PREFIX .. id, state)
+end
+
+local items = redis.call('LRANGE', batch .. ':items', first, first + most - 1)
+for place, item in ipairs(items) do
   if item:sub(1, 1) ~= '{' then
-    local state = redis.call('HGET', LIVE, item) or redis.call('HGET', DONE, item) or ''
+    local state = shown(item, first + place - 1)
     local kept = state ~= '' or redis.call('EXISTS', PREFIX .. item) == 1
-    items[at] = { item, state, not kept and (redis.call('HGET', batch .. ':gone', item) or '') }
+    items[place] = { item, state, not kept and (redis.call('HGET', batch .. ':gone', item) or '') }
   end
 end
-return { created, items }
+return { created, redis.call('LLEN', batch .. ':items'), items, tooMuch }

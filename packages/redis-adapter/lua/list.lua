@@ -1,36 +1,117 @@
--- A stretch of the tasks, newest first, looked through from a chunk of @made on.
+-- A stretch of the tasks, newest first: at most so many are looked at, and fewer are answered if they are large.
 --
--- @args   {before?: place, skip: chunks of @made from its end that are done with, chunks, old: whether @old is next}
--- @return tasks, chunks looked at
+-- @args   {before?: place, limit, visits, bytes, status?, type?, session?}
+-- @return tasks · the place before which to go on, if it is not over · how many were looked at · whether another one fits
+--         that is past the limit
 --@reads
 --@include time tenant state task
+local CHUNKS_A_LOOK = 50
 local params = cjson.decode(ARGV[2])
-local found = {}
-local function take(id)
-  local task = view(id)
-  if task then
+local MADE = PREFIX .. '@made'
+local found, visits, bytes, last = {}, 0, 0, params.before
+
+-- Whether a task is what is asked for; only what that takes is read.
+local function fits(id)
+  if params.type or params.session then
+    local head = redis.call('GETRANGE', PREFIX .. id, 0, HEAD_BYTES - 1):match('^[^\n]*')
+    head = head ~= '' and cjson.decode(head)
+    if not head or (params.type and head.type ~= params.type) or (params.session and head.session_id ~= params.session) then
+      return false
+    end
+  elseif redis.call('EXISTS', PREFIX .. id) == 0 then
+    return false
+  end
+  local state = params.status and (redis.call('HGET', LIVE, id) or redis.call('HGET', DONE, id))
+  return not params.status or STATUS[state and stateOf(state).state or 'ready'] == params.status
+end
+
+local function sizeOf(task)
+  local size = #task[2] + #task[3]
+  for _, step in ipairs(task[4]) do
+    size = size + #step
+  end
+  return size
+end
+
+-- Looks at one task. Answers why the stretch ends before it, if it does.
+local function visit(id, place)
+  if visits == params.visits then
+    return 'visits'
+  end
+  visits = visits + 1
+  if fits(id) then
+    if #found == params.limit then
+      return 'full'
+    end
+    local task = view(id)
+    if tonumber(task[2]:match('^{"at":%d+,"place":(%d+)')) ~= place then
+      -- An id that was free again: the task stands where it was made last.
+      last = place
+      return
+    end
+    bytes = bytes + sizeOf(task)
+    if #found > 0 and bytes > params.bytes then
+      return 'bytes'
+    end
     found[#found + 1] = task
   end
+  last = place
 end
-if params.old then
-  -- What has outlived its chunk of @made, by place.
-  local before = params.before and '(' .. params.before or '+inf'
-  for _, id in ipairs(redis.call('ZREVRANGEBYSCORE', PREFIX .. '@old', before, '-inf', 'LIMIT', 0, params.chunks)) do
-    take(id)
+
+-- How many chunks of @made begin before a place: it is in their order.
+local function chunksBefore(place)
+  local low, high = 0, redis.call('LLEN', MADE)
+  while place and low < high do
+    local middle = math.floor((low + high) / 2)
+    if tonumber(redis.call('LINDEX', MADE, middle):match('^%d+')) < place then
+      low = middle + 1
+    else
+      high = middle
+    end
   end
-  return { found, #found }
+  return high
 end
-local chunks = redis.call('LRANGE', PREFIX .. '@made', -params.skip - params.chunks, -params.skip - 1)
-for at = #chunks, 1, -1 do
-  local place, ids = chunks[at]:match('^(%d+) %d+ (.*)$')
+
+local function visitChunk(chunk)
+  local place, ids = chunk:match('^(%d+) %d+ (.*)$')
   local inChunk = {}
   for id in ids:gmatch('%S+') do
     inChunk[#inChunk + 1] = id
   end
-  for index = #inChunk, 1, -1 do
-    if not params.before or place + index - 1 < params.before then
-      take(inChunk[index])
+  for at = #inChunk, 1, -1 do
+    local own = place + at - 1
+    local over = (not params.before or own < params.before) and visit(inChunk[at], own)
+    if over then
+      return over
     end
   end
 end
-return { found, #chunks }
+
+local function visitMade()
+  local to = chunksBefore(params.before) - 1
+  while to >= 0 do
+    local chunks = redis.call('LRANGE', MADE, math.max(0, to - CHUNKS_A_LOOK + 1), to)
+    for at = #chunks, 1, -1 do
+      local over = visitChunk(chunks[at])
+      if over then
+        return over
+      end
+    end
+    to = to - CHUNKS_A_LOOK
+  end
+end
+
+-- What has outlived its chunk of @made, by place.
+local function visitOld()
+  local before = params.before and '(' .. string.format('%d', params.before) or '+inf'
+  local old = redis.call('ZREVRANGEBYSCORE', PREFIX .. '@old', before, '-inf', 'WITHSCORES', 'LIMIT', 0, params.visits - visits + 1)
+  for at = 1, #old, 2 do
+    local over = visit(old[at], tonumber(old[at + 1]))
+    if over then
+      return over
+    end
+  end
+end
+
+local over = visitMade() or visitOld()
+return { found, over and last and string.format('%d', last) or false, visits, over == 'full' }

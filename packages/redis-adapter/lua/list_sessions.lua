@@ -1,19 +1,36 @@
--- A stretch of the sessions, newest first.
+-- A stretch of the sessions, newest first: at most so many are looked at, and fewer are answered if they are large.
 --
--- @args   after (id) or '' · how many
--- @return fields of each; nothing when there is no session `after`
+-- @args   {after?: id, limit, visits, bytes, status?}
+-- @return id and fields of each · the id after which to go on, if it is not over · how many were looked at · whether another
+--         one fits that is past the limit; nothing when there is no session `after`
 --@reads
 --@include time tenant
-local key, from = PREFIX .. '@sessions', 0
-if ARGV[2] ~= '' then
-  local rank = redis.call('ZREVRANK', key, ARGV[2])
+local params = cjson.decode(ARGV[2])
+local index, from = PREFIX .. '@sessions', 0
+if params.after then
+  local rank = redis.call('ZREVRANK', index, params.after)
   if not rank then
     return false
   end
   from = rank + 1
 end
-local found = {}
-for _, id in ipairs(redis.call('ZREVRANGE', key, from, from + ARGV[3] - 1)) do
-  found[#found + 1] = { id, redis.call('HGETALL', NAMESPACE .. ':session:{' .. TENANT .. '}:' .. id) }
+local ids = redis.call('ZREVRANGE', index, from, from + params.visits)
+local found, bytes, last = {}, 0, params.after or false
+for visited, id in ipairs(ids) do
+  if visited > params.visits then
+    return { found, last, visited - 1, false }
+  end
+  local key = NAMESPACE .. ':session:{' .. TENANT .. '}:' .. id
+  if not params.status or redis.call('HGET', key, 'status') == params.status then
+    if #found == params.limit then
+      return { found, last, visited, true }
+    end
+    bytes = bytes + redis.call('HSTRLEN', key, 'context')
+    if #found > 0 and bytes > params.bytes then
+      return { found, last, visited, false }
+    end
+    found[#found + 1] = { id, redis.call('HGETALL', key) }
+  end
+  last = id
 end
-return found
+return { found, false, #ids, false }

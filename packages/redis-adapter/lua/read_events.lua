@@ -1,11 +1,12 @@
--- Events after a position. A large result stands with its task.
+-- Events after a position; fewer if they are large. A large result stands with its task.
 --
 -- @args   seq, or -1 for none · how many entries · for how long somebody follows, or 0 · what to say where he is told of what
 --         comes: who hears it there hears of everything that comes after this answer, or '' · the process that only waits for
---         tasks to end, or ''
+--         tasks to end, or '' · bytes
 -- @return seq of the last · entries as id, JSON · large results by task id · epoch
 --@include time tenant waiting epoch
 local after, most, follows, mark, process = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local BLOCK, bytes = 50, tonumber(ARGV[7])
 if process ~= '' then
   setMeta('awaited', nowAwaited(meta.awaited, process, now + follows))
 elseif follows > 0 then
@@ -18,14 +19,38 @@ elseif mark ~= '' then
   redis.call('PUBLISH', EVENTS .. '@$database', '= ' .. mark)
 end
 local entries, results = {}, {}
-if after >= 0 and after < count('seq') then
-  entries = redis.call('XRANGE', EVENTS, (after + 1) .. '-0', '+', 'COUNT', most)
-  for _, entry in ipairs(entries) do
-    for id in entry[2][2]:gmatch('%["d","([^"]*)",%d+,[^,]*,null,1%]') do
-      local done = redis.call('HGET', PREFIX .. '@done', id)
-      results[#results + 1] = id
-      results[#results + 1] = done and done:match('\n(.*)$') or 'null'
+
+-- The ids of tasks whose large results an entry refers to, and how large it is with those.
+local function sizeOf(json)
+  local ids, size = {}, #json
+  for id in json:gmatch('%["d","([^"]*)",%d+,[^,]*,null,1%]') do
+    ids[#ids + 1] = id
+    size = size + redis.call('STRLEN', PREFIX .. id .. ':result')
+  end
+  return ids, size
+end
+
+local function readBlock(from)
+  local block = redis.call('XRANGE', EVENTS, from, '+', 'COUNT', math.min(BLOCK, most - #entries))
+  for _, entry in ipairs(block) do
+    local ids, size = sizeOf(entry[2][2])
+    bytes = bytes - size
+    if #entries > 0 and bytes < 0 then
+      return nil
     end
+    entries[#entries + 1] = entry
+    for _, id in ipairs(ids) do
+      results[#results + 1] = id
+      results[#results + 1] = redis.call('GET', PREFIX .. id .. ':result') or 'null'
+    end
+  end
+  return #block == BLOCK and '(' .. block[#block][1] or nil
+end
+
+if after >= 0 and after < count('seq') then
+  local from = (after + 1) .. '-0'
+  while from and #entries < most do
+    from = readBlock(from)
   end
 end
 return { count('seq'), entries, results, epochOfLog() }

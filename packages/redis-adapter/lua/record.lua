@@ -2,7 +2,7 @@
 --
 -- @args   {id, token?, seen, key, call?, answer: {job} or an outcome (see outcomes)}
 -- @return answer, news
---@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending usage outcomes reports
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending cancelling usage outcomes reports
 local params = cjson.decode(ARGV[2])
 local task
 if params.token then
@@ -20,7 +20,7 @@ end
 local function applyHeld(job)
   for _, id in ipairs(redis.call('LRANGE', PREFIX .. '@held:' .. step.service, 0, -1)) do
     local held = cjson.decode(redis.call('HGET', HELD, id))
-    local report = held.job == job and cjson.decode(held.report)
+    local report = held.job == job and cjson.decode(redis.call('HGET', HELD_REPORTS, id))
     local found = report and findCall(report)
     if found then
       decideHeld(id, held, applyReport(found, report), found.task.id)

@@ -3,7 +3,7 @@
 -- @args   {task: an item (see creation), call?: {id, service, operation, job?, silence?}} · its payload
 -- @return registered or replayed, the task, seq
 --@intake
---@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held ending types idempotency creation
+--@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held ending cancelling types idempotency creation
 local params = cjson.decode(ARGV[2])
 local item, call = params.task, params.call
 if load(item.id) then

@@ -2,7 +2,7 @@
 --
 -- @args   a report (see reports), as JSON · its bytes · id to know it by if it has none
 -- @return answer, task id or held id
---@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending usage outcomes reports repeats
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending cancelling usage outcomes reports repeats
 local HELD_LIVES, MAX_HELD, MAX_HELD_BYTES = $heldFrameMs, $maxHeldFrames, $maxHeldBytes
 local report, bytes = cjson.decode(ARGV[2]), tonumber(ARGV[3])
 local found = findCall(report)
@@ -35,8 +35,9 @@ if redis.call('LLEN', waiting) >= MAX_HELD or size + bytes > MAX_HELD_BYTES then
 end
 local id = ARGV[4]
 redis.call('HSET', HELD, id, cjson.encode({
-  service = report.service, job = report.job, message = message, bytes = bytes, report = ARGV[2],
+  service = report.service, job = report.job, message = message, bytes = bytes,
 }))
+redis.call('HSET', HELD_REPORTS, id, ARGV[2])
 redis.call('RPUSH', waiting, id)
 redis.call('HINCRBY', PREFIX .. '@held_bytes', report.service, bytes)
 redis.call('HSET', PREFIX .. '@held_messages', field, id)

@@ -3,7 +3,7 @@
 -- @args   {id, token, kind, seen?, delay?, drop? (a step besides those that failed), retry? (JSON of the event's details without the attempt), exhausted?
 --         (text after the counts), message_id?, message?} · the result or the error, as JSON · its diagnostic, or ''
 -- @return answer
---@include time tenant state task trim waiting events due rotation system ready session lines steps held ending
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held ending cancelling
 local params = cjson.decode(ARGV[2])
 local task = leased(params.id, params.token)
 if not task then

@@ -53,10 +53,14 @@ local function settleIn(meta, events, asked)
       ended[id] = true
       ended[#ended + 1] = id
       done[#done + 1] = id
-      done[#done + 1] = (success and 'c' or 'f') .. ending.text .. outcome
+      local isLarge = #outcome > REFER_ABOVE
+      if isLarge then
+        redis.call('SET', prefix .. id .. ':result', outcome)
+      end
+      done[#done + 1] = (success and 'c' or 'f') .. ending.text .. (isLarge and '@' or outcome)
       if not success then
         tell(told, '["f","' .. id .. '",3,null,' .. outcome .. ']')
-      elseif #outcome > REFER_ABOVE then
+      elseif isLarge then
         tell(told, '["d","' .. id .. '",3,null,null,1]')
       else
         tellCompleted(told, id, ending.version, outcome)

@@ -3,7 +3,7 @@
 -- <task>:mailbox  signals that nobody has asked for yet, as "name newline payload" · <task>:signals  ids that were taken
 -- @args   {id, name, signal} · payload, as JSON
 -- @return answer
---@include time tenant state task trim waiting events due rotation system ready session lines steps held ending
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held ending cancelling
 local MAX_SIGNALS = $maxSignals
 local params = cjson.decode(ARGV[2])
 local task = load(params.id)

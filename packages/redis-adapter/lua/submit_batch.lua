@@ -4,7 +4,7 @@
 --         another task), key?, fingerprint?, max_waiting} · payloads
 -- @return submitted or replayed, batch id · or why not
 --@intake
---@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held calls ending types idempotency creation
+--@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held calls ending cancelling types idempotency creation
 local params = cjson.decode(ARGV[2])
 local answer = known(params, 'batch')
 if answer then

@@ -54,7 +54,7 @@ end
 local function submitOne(meta, events, _, at, max, type)
   local prefix, id, known = meta:sub(1, -6), ARGV[at], countersOf(meta)
   local seq, pending, deadline = (tonumber(known[1]) or 0) + 1, (tonumber(known[2]) or 0) + 1, now + ARGV[at + 3]
-  if pending > max or deadline < (tonumber(known[3]) or 0) then
+  if pending > max or deadline < (tonumber(known[3]) or 0) or deadline > now + LONGEST_IN_ORDER then
     return submitTo(meta, events, 1, at, max, type)
   end
   local place, till = format('%d', seq), format('%d', deadline)

@@ -39,15 +39,19 @@ local function standInBatch(new, batch, tasks, params)
   local moment = '","since":' .. nowText .. ',"updated":' .. nowText .. ',"attempt":0,"rev":1}'
   local states, inside, line = {}, {}, {}
   for at, id in ipairs(tasks) do
-    local lane = at <= params.max and inside or line
-    lane[#lane + 1] = id
+    local isIn = at <= params.max
+    if isIn then
+      inside[#inside + 1] = id
+    else
+      line[#line + 1], line[#line + 2] = at, id
+    end
     states[#states + 1] = id
-    states[#states + 1] = '{"state":"' .. (lane == inside and 'ready' or 'waiting') .. moment
+    states[#states + 1] = '{"state":"' .. (isIn and 'ready' or 'waiting') .. moment
   end
   redis.call('HSET', new.prefix .. '@live', unpack(states))
   if inLine then
     redis.call('SADD', batch .. ':inside', unpack(inside))
-    redis.call('RPUSH', batch .. ':line', unpack(line))
+    redis.call('ZADD', batch .. ':line', unpack(line))
   end
 end
 

@@ -1,14 +1,17 @@
--- Does what is due of a tenant, at most so many duties, and says when the next one is due.
+-- Does what is due of a tenant, at most so many duties and no more than a step may take, and says when the next one is due.
 --
 -- @leases @retention  lists of "time id id …" · @made  of "place deadline id id …", checked up to meta's `checked`
 -- @due  "kind newline what" by time
 -- @args   most
 -- @return duties done, as kind, count, kind, count … · when the next one is due · the time
---@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending usage outcomes duties
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending cancelling usage outcomes duties
 local left, done = tonumber(ARGV[2]), {}
+-- Chunks of @made whose deadlines stand in @due.
+local PASSED_AT_ONCE = 100
 
 local function perform(kind, what)
   left = left - 1
+  spend(1)
   if duties[kind](what) then
     done[kind] = (done[kind] or 0) + 1
   end
@@ -20,7 +23,7 @@ local function takeChunk(kind)
   local at, ids = redis.call('LINDEX', key, 0):match('^(%d+) (.*)$')
   local rest = {}
   for id in ids:gmatch('%S+') do
-    if left > 0 then
+    if left > 0 and budget > 0 then
       perform(kind, id)
     else
       rest[#rest + 1] = id
@@ -33,11 +36,22 @@ local function takeChunk(kind)
   end
 end
 
--- Whole chunks: a task that has ended by its deadline costs nothing the second time either.
+-- The chunk at `checked`, of which `checked_ids` are done with. What a chunk has is not taken out: it is a list of all tasks too.
 local function takeDeadlines()
   local ids = redis.call('LINDEX', PREFIX .. '@made', count('checked')):match('^%d+ %d+ (.*)$')
+  local at, before = 0, count('checked_ids')
   for id in ids:gmatch('%S+') do
-    perform('deadline', id)
+    at = at + 1
+    if at > before and (left <= 0 or budget <= 0) then
+      setMeta('checked_ids', at - 1)
+      return
+    end
+    if at > before then
+      perform('deadline', id)
+    end
+  end
+  if before > 0 then
+    setMeta('checked_ids', 0)
   end
   addMeta('checked', 1)
 end
@@ -64,7 +78,7 @@ local function firstOf(source)
     local text = redis.call('LINDEX', PREFIX .. '@' .. source.kind, 0)
     return text and tonumber(text:match(source.pattern))
   end
-  while true do
+  for _ = 1, PASSED_AT_ONCE do
     local text = redis.call('LINDEX', PREFIX .. '@made', count('checked'))
     local at = text and tonumber(text:match(source.pattern))
     if at ~= 0 then
@@ -72,6 +86,8 @@ local function firstOf(source)
     end
     addMeta('checked', 1)
   end
+  -- There may be more of those: the next step goes on.
+  return now
 end
 local function earliestSource()
   local first, firstAt
@@ -84,7 +100,7 @@ local function earliestSource()
   return first, firstAt
 end
 
-while left > 0 do
+while left > 0 and budget > 0 do
   local source, at = earliestSource()
   if not source or at > now then
     break

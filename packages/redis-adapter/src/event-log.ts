@@ -1,11 +1,12 @@
-import type {
-  EventLog,
-  EventName,
-  JsonObject,
-  JsonValue,
-  LogGap,
-  TaskEnd,
-  TaskEvent,
+import {
+  BoundedPage,
+  type EventLog,
+  type EventName,
+  type JsonObject,
+  type JsonValue,
+  type LogGap,
+  type TaskEnd,
+  type TaskEvent,
 } from '@agent-orchestrator/core';
 import { cursorOf, seqAfter } from './epoch.js';
 import { type Entry, LogFollower, type Page } from './log-follower.js';
@@ -59,8 +60,12 @@ export class RedisEventLog implements EventLog {
 
   async read({ tenantId, after, limit }: Parameters<EventLog['read']>[0]): ReturnType<EventLog['read']> {
     const view = this.#viewIn(tenantId);
-    const { events, epoch, seq, gap } = await this.#read(tenantId, after, limit, NOBODY, view);
-    return { events, cursor: cursorOf(epoch, seq), ...(gap && { gap }) };
+    const read = await this.#read(tenantId, after, limit, NOBODY, view);
+    const page = new BoundedPage<TaskEvent>(limit, this.state.parts.limits.pageBytes);
+    for (const event of read.events) if (!page.take(event)) break;
+    const isWhole = page.items.length === read.events.length;
+    const cursor = isWhole ? cursorOf(read.epoch, read.seq) : (page.items.at(-1) as TaskEvent).cursor;
+    return { events: page.items, cursor, ...(read.gap && { gap: read.gap }) };
   }
 
   follow({ tenantId, after, signal }: Parameters<EventLog['follow']>[0]): AsyncGenerator<TaskEvent | LogGap> {
@@ -163,7 +168,8 @@ export class RedisEventLog implements EventLog {
   async #fetch(tenantId: string, after: number, limit: number, follows: Follows): Promise<Fetched> {
     const most = Math.min(limit, MAX_ENTRIES);
     const { forMs, mark, process } = follows;
-    const reply = await this.state.run(tenantId, 'readEvents', after, most, forMs, mark, process);
+    const { pageBytes } = this.state.parts.limits;
+    const reply = await this.state.run(tenantId, 'readEvents', after, most, forMs, mark, process, pageBytes);
     const [seq, entries, results, epoch] = reply as [
       number,
       [string, [string, string]][],

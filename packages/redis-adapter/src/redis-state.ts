@@ -68,7 +68,7 @@ export class RedisState {
   ) {
     this.ends = new EndsBoard(parts.bells, parts.keys);
     this.epochs = new Epochs({
-      ask: (tenantId) => this.run(tenantId, 'readEvents', -1, 0, 0, '', ''),
+      ask: (tenantId) => this.run(tenantId, 'readEvents', -1, 0, 0, '', '', 0),
       isOneServer: !parts.isCluster,
     });
   }

@@ -1,4 +1,5 @@
 import {
+  BoundedPage,
   type JsonObject,
   mergedContext,
   type Message,
@@ -6,6 +7,7 @@ import {
   type Session,
   type SessionState,
   type SessionStore,
+  type Task,
 } from '@agent-orchestrator/core';
 import { cursorOf } from './epoch.js';
 import { readMessage, storedMessage } from './messages.js';
@@ -15,7 +17,8 @@ import { readTask, TaskView } from './task-view.js';
 
 /** How often an update without a `rev` begins anew because somebody else was faster. */
 const MAX_ROUNDS = 50;
-const PAGE = 100;
+/** How many sessions one script looks at, so that none keeps the server for long. */
+const VISITS_A_STEP = 250;
 
 export class RedisSessions implements SessionStore {
   constructor(private readonly state: RedisState) {}
@@ -38,13 +41,17 @@ export class RedisSessions implements SessionStore {
   }
 
   async get({ tenantId, sessionId }: Parameters<SessionStore['get']>[0]): Promise<SessionState | undefined> {
-    const reply = await this.state.run(tenantId, 'getSession', sessionId);
+    const { sessionTasks, pageBytes } = this.state.parts.limits;
+    const reply = await this.state.run(tenantId, 'getSession', sessionId, sessionTasks, pageBytes);
     if (reply === null) return undefined;
-    const [fields, tasks, seq, epoch] = reply as [Reply, Reply[], number, string | null];
+    const [fields, found, seq, epoch, more] = reply as [Reply, Reply[], number, string | null, 1 | null];
+    const page = new BoundedPage<Task>(sessionTasks, pageBytes);
+    for (const task of found) if (!page.take(new TaskView(tenantId, readTask(task)))) break;
     return {
       session: readSession(tenantId, sessionId, fields),
-      tasks: tasks.map((task) => new TaskView(tenantId, readTask(task))),
+      tasks: page.items,
       cursor: cursorOf(epoch, seq),
+      ...((more === 1 || page.items.length < found.length) && { more: true }),
     };
   }
 
@@ -52,7 +59,7 @@ export class RedisSessions implements SessionStore {
     const { tenantId, sessionId } = params;
     // The context is merged here, since numbers would lose digits in a script; the script compares the `rev`.
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const reply = await this.state.run(tenantId, 'getSession', sessionId);
+      const reply = await this.state.run(tenantId, 'getSession', sessionId, 0, 0);
       if (reply === null) return { answer: 'not_found' };
       const [fields] = reply as [Reply];
       const session = readSession(tenantId, sessionId, fields);
@@ -97,33 +104,38 @@ export class RedisSessions implements SessionStore {
   }
 
   async messages(params: Parameters<SessionStore['messages']>[0]): Promise<readonly Message[] | undefined> {
-    const { tenantId, sessionId, limit, before } = params;
+    const { tenantId, sessionId, limit, before = '' } = params;
     this.state.checkOpen();
-    const { scripts, keys } = this.state.parts;
-    const reply = await scripts.run('listMessages', [keys.session(tenantId, sessionId)], []);
-    if (reply === null || reply === 0) return undefined;
-    const stored = (reply as string[]).map((text) => text.slice(text.indexOf('\n') + 1));
-    const messages = stored.map(readMessage);
-    const at = messages.findIndex(({ message_id }) => message_id === before);
-    const end = at >= 0 ? at : messages.length;
-    return messages.slice(Math.max(0, end - limit), end);
+    const { scripts, keys, limits } = this.state.parts;
+    const session = keys.session(tenantId, sessionId);
+    const reply = await scripts.run('listMessages', [session], [limit, before, limits.pageBytes]);
+    if (reply === null) return undefined;
+    const page = new BoundedPage<Message>(limit, limits.pageBytes);
+    for (const stored of reply as string[]) if (!page.take(readMessage(stored))) break;
+    return page.items.toReversed();
   }
 
   async list(params: Parameters<SessionStore['list']>[0]): ReturnType<SessionStore['list']> {
     const { tenantId, status, limit } = params;
-    const found: Session[] = [];
-    for (let after = params.after ?? ''; ;) {
-      const reply = await this.state.run(tenantId, 'listSessions', after, PAGE);
-      if (reply === null) return after === params.after ? undefined : { sessions: found };
-      const page = reply as [string, Reply][];
-      for (const [sessionId, fields] of page) {
-        const session = readSession(tenantId, sessionId, fields);
-        after = sessionId;
-        if (status !== undefined && session.status !== status) continue;
-        if (found.length === limit) return { sessions: found, next: (found.at(-1) as Session).session_id };
-        found.push(session);
-      }
-      if (page.length < PAGE) return { sessions: found };
+    const { pageBytes, visitedAtOnce } = this.state.parts.limits;
+    const page = new BoundedPage<Session>(limit, pageBytes);
+    const { items: sessions } = page;
+    const upToLast = () => ({ sessions, next: (sessions.at(-1) as Session).session_id });
+    let { after } = params;
+    for (let left = visitedAtOnce; ;) {
+      const visits = Math.min(VISITS_A_STEP, left);
+      const request = { after, limit: limit - sessions.length, visits, bytes: pageBytes, status };
+      const reply = await this.state.run(tenantId, 'listSessions', JSON.stringify(request));
+      // One that was there when the page began may be gone now.
+      if (reply === null) return after === params.after ? undefined : { sessions };
+      const [found, next, visited, isFull] = reply as [[string, Reply][], string | null, number, 1 | null];
+      for (const [sessionId, fields] of found)
+        if (!page.take(readSession(tenantId, sessionId, fields))) return upToLast();
+      left -= visited;
+      if (isFull === 1) return upToLast();
+      if (next === null) return { sessions };
+      if (left <= 0) return { sessions, next };
+      after = next;
     }
   }
 
@@ -131,12 +143,19 @@ export class RedisSessions implements SessionStore {
     tenantId,
     sessionId,
     graceMs,
+    signal,
   }: Parameters<SessionStore['close']>[0]): ReturnType<SessionStore['close']> {
-    const request = JSON.stringify({ id: sessionId, grace: graceMs });
-    const reply = await this.state.change(tenantId, 'closeSession', request);
-    const [answer, fields] = reply as ['closed' | 'already_closed', Reply] | ['not_found'];
-    if (answer === 'not_found') return { answer };
-    return { answer, session: readSession(tenantId, sessionId, fields) };
+    const step = async (further: boolean) => {
+      const request = JSON.stringify({ id: sessionId, grace: graceMs, further });
+      return (await this.state.change(tenantId, 'closeSession', request)) as
+        | ['closed' | 'already_closed', Reply, 1 | null]
+        | ['not_found'];
+    };
+    const first = await step(false);
+    if (first[0] === 'not_found') return { answer: first[0] };
+    const mayGoOn = () => signal?.aborted !== true;
+    for (let more = first[2]; more !== null && mayGoOn();) more = (await step(true))[2] ?? null;
+    return { answer: first[0], session: readSession(tenantId, sessionId, first[1]) };
   }
 }
 

@@ -33,7 +33,7 @@ export class Sweeps {
         const swept = await Promise.all(
           some.slice(0, left).map((tenantId) => this.#sweepTenant(tenantId, share, mark)),
         );
-        for (const duties of swept) left -= addTo(done, duties);
+        for (const duties of swept) left -= addTo(done, Object.entries(duties).flat());
       }
       if (due.length < TENANTS_A_SWEEP) break;
     }
@@ -51,15 +51,24 @@ export class Sweeps {
     return [tenants, mark];
   }
 
-  async #sweepTenant(tenantId: string, most: number, mark: number): Promise<readonly (string | number)[]> {
-    const reply = await this.tenants.apart(tenantId, () => this.state.change(tenantId, 'sweep', most));
-    if (reply === undefined) {
-      await this.#postpone(tenantId, mark);
-      return [];
+  /** Step by step, until nothing more is due, `most` duties are done, or the steps are as many as there may be duties. */
+  async #sweepTenant(tenantId: string, most: number, mark: number): Promise<Record<string, number>> {
+    const done: Record<string, number> = {};
+    let left = most;
+    let index: number | '' = '';
+    for (let step = 0; step < most && left > 0; step += 1) {
+      const swept = await this.tenants.apart(tenantId, () => this.state.change(tenantId, 'sweep', left));
+      if (swept === undefined) {
+        await this.#postpone(tenantId, mark);
+        return done;
+      }
+      const [duties, next, now] = swept as [(string | number)[], number | null, number];
+      left -= addTo(done, duties);
+      index = next ?? '';
+      if (next === null || next > now) break;
     }
-    const [duties, next] = reply as [(string | number)[], number | null];
-    if (this.state.parts.isCluster) await this.state.runSystem('sweptTenant', tenantId, next ?? '', mark);
-    return duties;
+    if (this.state.parts.isCluster) await this.state.runSystem('sweptTenant', tenantId, index, mark);
+    return done;
   }
 
   /** A tenant whose keys are damaged is left alone for a while, so that it keeps the sweeper from nothing else. */

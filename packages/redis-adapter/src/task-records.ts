@@ -1,26 +1,23 @@
 import {
   type Batch,
-  type BatchItem,
+  BoundedPage,
   type Explanation,
-  type JsonValue,
-  statusOf,
   type Task,
-  type TaskError,
   type TaskRecords,
-  type TaskState,
   type TaskStatus,
   type WorkerDirectory,
 } from '@agent-orchestrator/core';
+import { BatchView } from './batch-view.js';
 import type { BatchSubmissions } from './batch-submissions.js';
 import { cursorOf } from './epoch.js';
 import { explainTask, type Surroundings } from './explain.js';
 import type { RedisState } from './redis-state.js';
 import type { Reply } from './script-runner.js';
 import type { Submissions } from './submissions.js';
-import { readTask, stateOf, TaskView } from './task-view.js';
+import { readTask, TaskView } from './task-view.js';
 
-/** How much of the order of submission one script looks through, so that none keeps the server for long. */
-const CHUNKS_A_LOOK = 100;
+/** How many tasks one script looks at, so that none keeps the server for long. */
+const VISITS_A_STEP = 250;
 
 export class RedisTaskRecords implements TaskRecords {
   constructor(
@@ -55,9 +52,16 @@ export class RedisTaskRecords implements TaskRecords {
   async getBatch({
     tenantId,
     batchId,
+    results = false,
+    after,
   }: Parameters<TaskRecords['getBatch']>[0]): ReturnType<TaskRecords['getBatch']> {
-    const reply = await this.state.run(tenantId, 'getBatch', batchId);
-    return reply === null ? undefined : viewBatch(batchId, reply);
+    const { pageBytes } = this.state.parts.limits;
+    const view = new BatchView(batchId, { from: Number(after ?? 0), results, pageBytes });
+    for (;;) {
+      const reply = await this.state.run(tenantId, 'getBatch', batchId, ...view.nextStretch);
+      if (reply === null) return undefined;
+      if (view.add(reply)) return view.batch;
+    }
   }
 
   async cancelBatch({
@@ -65,10 +69,16 @@ export class RedisTaskRecords implements TaskRecords {
     batchId,
     reason,
     graceMs,
+    signal,
   }: Parameters<TaskRecords['cancelBatch']>[0]): ReturnType<TaskRecords['cancelBatch']> {
-    const request = JSON.stringify({ id: batchId, reason, grace: graceMs });
-    const found = await this.state.change(tenantId, 'cancelBatch', request);
-    return found === 1 ? this.getBatch({ tenantId, batchId }) : undefined;
+    for (let further = false; ; further = true) {
+      const request = JSON.stringify({ id: batchId, reason, grace: graceMs, further });
+      const [answer, more] = (await this.state.change(tenantId, 'cancelBatch', request)) as
+        | ['cancelled', 1 | null]
+        | ['not_found'];
+      if (answer === 'not_found') return undefined;
+      if (more !== 1 || signal?.aborted === true) return this.getBatch({ tenantId, batchId });
+    }
   }
 
   async finish({
@@ -121,37 +131,38 @@ export class RedisTaskRecords implements TaskRecords {
 
   async list(params: Parameters<TaskRecords['list']>[0]): ReturnType<TaskRecords['list']> {
     const { tenantId, filter, limit, after } = params;
-    const found: { readonly task: Task; readonly place: number }[] = [];
-    for await (const each of this.#newestFirst(tenantId, after)) {
-      const { task } = each;
-      if (filter.status !== undefined && task.status !== filter.status) continue;
-      if (filter.type !== undefined && task.type !== filter.type) continue;
-      if (filter.sessionId !== undefined && task.session_id !== filter.sessionId) continue;
-      if (found.length === limit)
-        return { tasks: found.map(({ task: one }) => one), next: String(found.at(-1)?.place ?? 0) };
-      found.push(each);
-    }
-    return { tasks: found.map(({ task }) => task) };
-  }
-
-  async *#newestFirst(
-    tenantId: string,
-    after: string | undefined,
-  ): AsyncGenerator<{ readonly task: Task; readonly place: number }> {
+    const { pageBytes, visitedAtOnce } = this.state.parts.limits;
+    const page = new BoundedPage<Task>(limit, pageBytes);
+    const { items: tasks } = page;
+    const { status, type, sessionId: session } = filter;
+    let lastTaken = after;
     let before = after === undefined ? undefined : Number(after);
-    let old = false;
-    for (let skip = 0; ;) {
-      const request = JSON.stringify({ before, skip, chunks: CHUNKS_A_LOOK, old });
-      const [found, looked] = (await this.state.run(tenantId, 'list', request)) as [Reply[], number];
+    for (let left = visitedAtOnce; ;) {
+      const visits = Math.min(VISITS_A_STEP, left);
+      const request = {
+        before,
+        limit: limit - tasks.length,
+        visits,
+        bytes: pageBytes,
+        status,
+        type,
+        session,
+      };
+      const [found, next, visited, isFull] = (await this.state.run(
+        tenantId,
+        'list',
+        JSON.stringify(request),
+      )) as [Reply[], string | null, number, 1 | null];
       for (const one of found) {
         const stored = readTask(one);
-        yield { task: new TaskView(tenantId, stored), place: stored.head.place };
-        if (old) before = stored.head.place;
+        if (!page.take(new TaskView(tenantId, stored))) return { tasks, ...nextOf(lastTaken) };
+        lastTaken = String(stored.head.place);
       }
-      skip += looked;
-      if (looked > 0) continue;
-      if (old) return;
-      old = true;
+      left -= visited;
+      if (isFull === 1) return { tasks, ...nextOf(lastTaken) };
+      if (next === null) return { tasks };
+      if (left <= 0) return { tasks, next };
+      before = Number(next);
     }
   }
 
@@ -180,6 +191,18 @@ export class RedisTaskRecords implements TaskRecords {
     return { answer } as Awaited<ReturnType<TaskRecords['signal']>>;
   }
 
+  async firstReady({
+    tenantId,
+    limit,
+  }: Parameters<TaskRecords['firstReady']>[0]): ReturnType<TaskRecords['firstReady']> {
+    const { pageBytes } = this.state.parts.limits;
+    const most = Math.min(limit, VISITS_A_STEP);
+    const found = (await this.state.run(tenantId, 'firstReady', most, pageBytes)) as Reply[];
+    const page = new BoundedPage<Task>(most, pageBytes);
+    for (const one of found) if (!page.take(new TaskView(tenantId, readTask(one)))) break;
+    return page.items;
+  }
+
   async explain({
     tenantId,
     taskId,
@@ -202,6 +225,10 @@ export class RedisTaskRecords implements TaskRecords {
   }
 }
 
+function nextOf(place: string | undefined): { readonly next?: string } {
+  return place === undefined ? {} : { next: place };
+}
+
 /** The counters of a tenant, and what is ready. */
 export function readCounts(reply: Reply) {
   const [flat, ready, oldestAt, epoch] = reply as [string[], number, string | null, string | null];
@@ -222,42 +249,5 @@ export function readCounts(reply: Reply) {
     seq: number('seq'),
     epoch,
     oldestAt: oldestAt === null ? undefined : Number(oldestAt),
-  };
-}
-
-/** An item is its error, or a task: id, state, and how it ended when it is no longer kept. */
-function viewBatch(batchId: string, reply: Reply): Batch {
-  const [created, entries] = reply as [string, (string | BatchTask)[]];
-  const counts = { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 };
-  const items = entries.map((entry, index): BatchItem => {
-    const item = viewItem(entry, index);
-    if (item.status) counts[item.status] += 1;
-    return item;
-  });
-  return {
-    batch_id: batchId,
-    total: items.length,
-    created_at: new Date(Number(created)).toISOString(),
-    counts,
-    items,
-  };
-}
-
-type BatchTask = readonly [taskId: string, state: string, gone: string | null];
-
-function viewItem(entry: string | BatchTask, index: number): BatchItem {
-  if (typeof entry === 'string') return { index, status: 'failed', error: JSON.parse(entry) as TaskError };
-  const [task_id, text, gone] = entry;
-  if (gone !== null) return { index, task_id, ...(gone !== '' && { status: statusOf(gone as TaskState) }) };
-  const [head = '', outcome] = text.split('\n', 2);
-  const { state } = head === '' ? { state: 'ready' as const } : stateOf(head);
-  const status = statusOf(state);
-  const value = outcome === undefined ? undefined : (JSON.parse(outcome) as JsonValue);
-  return {
-    index,
-    task_id,
-    status,
-    ...(value !== undefined && status === 'completed' && { result: value }),
-    ...(value !== undefined && status !== 'completed' && { error: value as unknown as TaskError }),
   };
 }

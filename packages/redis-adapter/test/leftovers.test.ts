@@ -60,3 +60,25 @@ it('leaves nothing behind of tasks, sessions and batches once they are past thei
     redis.disconnect();
   }
 });
+
+it('lets go of the list of all tasks although the deadline of one is far away', async () => {
+  const { url } = await sharedRedis();
+  const subject = openStorage(url);
+  const redis = new Redis(url);
+  try {
+    const t = new CaseTools(subject, systemRandom);
+    const far = await t.submit({ timeoutMs: 20 * DAY_MS });
+    for (let n = 0; n < 5; n += 1) await t.submit();
+    for (let half = 0; half < 6; half += 1) await t.pass(DAY_MS / 2);
+    expect(await redis.llen(`${subject.prefix}:tasks:{${t.tenantId}}:@made`)).toBe(0);
+    const { tasks } = await t.storage.tasks.list({
+      tenantId: t.tenantId,
+      filter: { status: 'pending' },
+      limit: 9,
+    });
+    expect(tasks.map(({ task_id }) => task_id)).toEqual([far.task_id]);
+  } finally {
+    await subject.close();
+    redis.disconnect();
+  }
+});

@@ -240,6 +240,11 @@ export const ODD_CALLS: readonly OddCall[] = [
     params: (names) => ({ ...inTask(names), name: 'go', payload, signalId: names.id }),
   },
   { title: 'tasks.redrive', setUp: failed, params: (names) => ({ ...inTask(names), newTaskId: names.id }) },
+  {
+    title: 'tasks.firstReady',
+    setUp: failed,
+    params: ({ tenantId }) => ({ tenantId, limit: 10 }),
+  },
   { title: 'tasks.explain', setUp: failed, params: inTask },
   {
     title: 'queue.claim',

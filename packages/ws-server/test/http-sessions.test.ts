@@ -95,7 +95,7 @@ describe('/v1/batch', () => {
     });
     const taskId = (body['items'] as { task_id: string }[])[0]?.task_id ?? '';
     await running.ended(taskId);
-    const shown = await running.ask('GET', `/v1/batch/${text(body['batch_id'])}`);
+    const shown = await running.ask('GET', `/v1/batch/${text(body['batch_id'])}?results=true`);
     expect((shown.body['items'] as object[])[0]).toMatchObject({ status: 'completed', result: 1 });
   });
 

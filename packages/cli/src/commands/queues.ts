@@ -78,5 +78,7 @@ function printLine(terminal: Terminal, { tasks, isPartial }: FirstInLine): void 
   const head = ['place', 'task', 'type', 'priority', 'state', 'since', 'why'];
   for (const line of table(head, rows, terminal)) terminal.data(line);
   if (isPartial)
-    terminal.talk('the queue is longer than what was looked through: others may come before these');
+    terminal.talk(
+      'more is pending than was looked through: of what is not ready yet, others may come before these',
+    );
 }

@@ -1,5 +1,6 @@
 import type { Message, Session, Task } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
+import { wholePage } from '../client/whole-page.js';
 import { printPage } from '../print/page.js';
 import { printable } from '../terminal.js';
 import type { CommandContext } from './command-context.js';
@@ -29,7 +30,13 @@ export function addSessionCommands(program: Command, context: CommandContext): v
 async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const { status, limit = '20', cursor } = flags;
   await using backend = await openBackend(context, flags);
-  const { sessions, next } = await backend.listSessions({ status, limit, cursor });
+  const { items: sessions, next } = await wholePage(
+    async (count, from) => {
+      const page = await backend.listSessions({ status, limit: count, cursor: from });
+      return { items: page.sessions, next: page.next };
+    },
+    { limit, cursor, signal: context.signal },
+  );
   printPage(context.terminal, {
     none: 'no sessions',
     head: ['session', 'status', 'agent', 'updated'],

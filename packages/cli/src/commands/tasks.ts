@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Connection } from '../client/connection.js';
 import { followTopic } from '../client/live-socket.js';
 import { sessionPath, taskPath } from '../client/routes.js';
+import { wholePage } from '../client/whole-page.js';
 import { EXIT, UsageError } from '../exit-code.js';
 import { eventLine } from '../print/event-line.js';
 import { printPage } from '../print/page.js';
@@ -61,7 +62,13 @@ export function addTaskCommands(program: Command, context: CommandContext): void
 async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const { status, type, session: sessionId, limit = '20', cursor } = flags;
   await using backend = await openBackend(context, flags);
-  const { tasks, next } = await backend.listTasks({ status, type, sessionId, limit, cursor });
+  const { items: tasks, next } = await wholePage(
+    async (count, from) => {
+      const page = await backend.listTasks({ status, type, sessionId, limit: count, cursor: from });
+      return { items: page.tasks, next: page.next };
+    },
+    { limit, cursor, signal: context.signal },
+  );
   printPage(context.terminal, {
     none: 'no tasks',
     head: ['task', 'status', 'type', 'created', ''],

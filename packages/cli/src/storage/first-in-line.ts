@@ -2,45 +2,57 @@ import type { Explanation, Storage, Task } from '@agent-orchestrator/core';
 
 export interface FirstInLine {
   readonly tasks: readonly Explanation[];
-  /** Whether the queue is longer than what was looked through: then others may come before these. */
+  /** Whether there are more pending tasks than were looked at: others may wait longer than the last ones of these. */
   readonly isPartial: boolean;
 }
 
-/** Small pages: others use the same Redis. */
+/** Of what is not ready so many are looked through. Small pages: others use the same Redis. */
 const PAGE = 100;
-const MAX_PAGES = 100;
+const MAX_PAGES = 10;
 
-/** The pending tasks of a tenant that are claimed next, in their order; what is not ready yet comes behind. */
+/** The tasks of a tenant that are claimed next, in their order; behind them what is pending and not ready yet. */
 export async function firstInLine(
   storage: Pick<Storage, 'tasks'>,
   { tenantId, max }: { readonly tenantId: string; readonly max: number },
 ): Promise<FirstInLine> {
-  let candidates: Task[] = [];
+  const ready = await storage.tasks.firstReady({ tenantId, limit: max });
+  const behind =
+    ready.length < max ? await notReady(storage, tenantId, ready) : { tasks: [], isPartial: false };
+  const shown = [...ready, ...behind.tasks].slice(0, max);
+  const explained = await Promise.all(
+    shown.map(({ task_id: taskId }) => storage.tasks.explain({ tenantId, taskId })),
+  );
+  const pending = explained.filter((found) => found !== undefined && isInLine(found)) as Explanation[];
+  return { tasks: pending, isPartial: behind.isPartial };
+}
+
+/** What is pending besides, the most urgent first. */
+async function notReady(
+  storage: Pick<Storage, 'tasks'>,
+  tenantId: string,
+  ready: readonly Task[],
+): Promise<{ readonly tasks: readonly Task[]; readonly isPartial: boolean }> {
+  const known = new Set(ready.map(({ task_id }) => task_id));
+  const tasks: Task[] = [];
   let after: string | undefined;
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const { tasks, next } = await storage.tasks.list({
+    const found = await storage.tasks.list({
       tenantId,
       filter: { status: 'pending' },
       limit: PAGE,
       ...(after !== undefined && { after }),
     });
-    // Those that wait for their session or their time take no place of one that is ready.
-    candidates = [...candidates, ...tasks].toSorted(byUrgency).slice(0, max * 4);
-    after = next;
+    tasks.push(...found.tasks.filter(({ task_id }) => !known.has(task_id)));
+    after = found.next;
     if (after === undefined) break;
   }
-  const explained = await Promise.all(
-    candidates.map(({ task_id: taskId }) => storage.tasks.explain({ tenantId, taskId })),
-  );
-  const waiting = explained.filter((found) => found !== undefined && found.task.status === 'pending');
-  const inOrder = (waiting as Explanation[]).toSorted((a, b) => placeOf(a) - placeOf(b));
-  return { tasks: inOrder.slice(0, max), isPartial: after !== undefined };
+  return { tasks: tasks.toSorted(byUrgency), isPartial: after !== undefined };
 }
 
 function byUrgency(a: Task, b: Task): number {
   return b.priority - a.priority || (a.created_at < b.created_at ? -1 : Number(a.created_at > b.created_at));
 }
 
-function placeOf({ position = Number.MAX_SAFE_INTEGER }: Explanation): number {
-  return position;
+function isInLine({ task, state }: Explanation): boolean {
+  return task.status === 'pending' || state === 'woken';
 }

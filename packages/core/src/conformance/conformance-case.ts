@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Storage } from '../storage/storage.js';
 import type { JsonValue } from '../protocol/json.js';
+import type { TaskEvent } from '../protocol/events.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { Task } from '../protocol/task.js';
 import type { Random } from '../random.js';
@@ -269,13 +270,18 @@ export class CaseTools {
     return (await this.log()).filter((event) => event.task_id === taskId).map((event) => event.event);
   }
 
-  async log() {
-    const { events } = await this.storage.events.read({
-      tenantId: this.tenantId,
-      after: await this.beginning(),
-      limit: 10_000,
-    });
-    return events;
+  async log(): Promise<readonly TaskEvent[]> {
+    const all: TaskEvent[] = [];
+    for (let after = await this.beginning(); ;) {
+      const { events, cursor } = await this.storage.events.read({
+        tenantId: this.tenantId,
+        after,
+        limit: 10_000,
+      });
+      if (events.length === 0) return all;
+      all.push(...events);
+      after = cursor;
+    }
   }
 
   /** The position before the first event of the tenant. */

@@ -6,6 +6,8 @@ import { endCases } from './end-cases.js';
 import { journalCases } from './journal-cases.js';
 import { logCases } from './log-cases.js';
 import { manyCases } from './many-cases.js';
+import { pageCases } from './page-cases.js';
+import { portionCases } from './portion-cases.js';
 import { queueCases } from './queue-cases.js';
 import { oddValueCases } from './odd-value-cases.js';
 import { recoveryCases } from './recovery-cases.js';
@@ -38,6 +40,8 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...submitManyCases,
   ...manyCases,
   ...sweepCases,
+  ...portionCases,
+  ...pageCases,
   ...journalCases,
   ...earlyReportCases,
   ...sessionCases,

@@ -9,7 +9,9 @@ import {
 } from '../protocol/events.js';
 import { isFinal, type Task } from '../protocol/task.js';
 import { validate } from '../protocol/validation.js';
+import { DEFAULTS } from '../protocol/settings.js';
 import type { SessionManager } from '../sessions/session-manager.js';
+import { BoundedPage } from '../storage/bounded-page.js';
 import type { LogGap } from '../storage/event-log.js';
 import type { Storage } from '../storage/storage.js';
 import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
@@ -48,28 +50,37 @@ export class TenantEvents {
       return { snapshot: { task }, cursor };
     }
     if ('session_id' in checked) {
-      const { session, tasks, cursor } = await this.ports.sessions.get({
-        tenantId,
-        sessionId: checked.session_id,
-      });
-      const ended = after === undefined ? [] : await this.#endedSince(after, checked.session_id);
-      return { snapshot: { session, tasks: [...tasks, ...ended] }, cursor };
+      const { session_id: sessionId } = checked;
+      const { session, tasks, cursor, more } = await this.ports.sessions.get({ tenantId, sessionId });
+      const ended = await this.#endedSince(after, sessionId);
+      const all = { session, tasks: [...tasks, ...ended.tasks] };
+      return { snapshot: { ...all, ...((more || ended.more) && { more: true }) }, cursor };
     }
     const { counts, cursor } = await this.ports.storage.tasks.counts({ tenantId });
     return { snapshot: { counts }, cursor };
   }
 
-  async #endedSince(after: string, sessionId: string): Promise<Task[]> {
+  /** Those of a session, as many as a page has room for. */
+  async #endedSince(
+    after: string | undefined,
+    sessionId: string,
+  ): Promise<{ readonly tasks: readonly Task[]; readonly more?: true }> {
     const { tenantId } = this;
-    const { events } = await this.ports.storage.events.read({ tenantId, after, limit: MAX_LOOK_BACK });
-    const ended: Task[] = [];
-    for (const event of events) {
-      if (event.session_id !== sessionId || event.task_id === undefined) continue;
-      if (event.event !== 'task_completed' && event.event !== 'task_failed') continue;
-      const found = await this.ports.storage.tasks.get({ tenantId, taskId: event.task_id });
-      if (found) ended.push(found.task);
+    const page = new BoundedPage<Task>(DEFAULTS.sessionTasks, DEFAULTS.pageBytes);
+    const { items: tasks } = page;
+    let from = after;
+    for (let left = MAX_LOOK_BACK; from !== undefined && left > 0;) {
+      const { events, cursor } = await this.ports.storage.events.read({ tenantId, after: from, limit: PAGE });
+      if (events.length === 0) return { tasks };
+      for (const event of events) {
+        if (event.session_id !== sessionId || event.task_id === undefined || !isEnd(event)) continue;
+        const found = await this.ports.storage.tasks.get({ tenantId, taskId: event.task_id });
+        if (found && !page.take(found.task)) return { tasks, more: true };
+      }
+      left -= events.length;
+      from = cursor;
     }
-    return ended;
+    return { tasks };
   }
 
   /**

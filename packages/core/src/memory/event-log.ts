@@ -1,5 +1,6 @@
 import { copyJson } from '../protocol/bounded-json.js';
 import { formatCursor, parseCursor, type TaskEvent } from '../protocol/events.js';
+import { BoundedPage } from '../storage/bounded-page.js';
 import type { EventLog, LogGap, TaskEnd } from '../storage/event-log.js';
 import type { MemoryState } from './memory-state.js';
 
@@ -13,8 +14,12 @@ export class MemoryEventLog implements EventLog {
   }
 
   async read(params: Parameters<EventLog['read']>[0]): ReturnType<EventLog['read']> {
-    const page = this.readNow(params.tenantId, params.after, params.limit);
-    return { ...page, events: page.events.map(copyEvent) };
+    const read = this.readNow(params.tenantId, params.after, params.limit);
+    const page = new BoundedPage<TaskEvent>(params.limit, this.state.limits.pageBytes);
+    for (const event of read.events) if (!page.take(event)) break;
+    const events = page.items.map(copyEvent);
+    const isWhole = events.length === read.events.length;
+    return { ...read, events, cursor: isWhole ? read.cursor : (events.at(-1) as TaskEvent).cursor };
   }
 
   private readNow(

@@ -11,12 +11,12 @@ import { TenantState } from './tenant-state.js';
 
 /** What the sweeper has to look at when its time has come. It looks again whether that is still so. */
 export type TaskDuty = 'start' | 'deadline' | 'lease' | 'grace' | 'retention';
-export type OtherDuty = 'step' | 'batch' | 'idempotency' | 'held' | 'session';
+export type OtherDuty = 'step' | 'batch' | 'idempotency' | 'held' | 'session' | 'cancel';
 
 /** What a duty is about that is not about a task as a whole. */
 export interface DutyPart {
   readonly tenantId: string;
-  /** Of the task, the batch, the key, the frame or the session. */
+  /** Of the task, the batch, the key, the frame, the session or the cancellation. */
   readonly id: string;
   /** For `step`: its key. */
   readonly step?: string;

@@ -23,6 +23,11 @@ class Lane<T extends Placed> {
     else this.#entries.splice(this.rank(entry), 0, entry);
   }
 
+  /** Those that are first, at most `most`. */
+  head(most: number): readonly T[] {
+    return this.#entries.slice(this.#front, this.#front + most);
+  }
+
   remove(entry: T): void {
     if (this.#entries[this.#front] === entry) {
       this.#front += 1;
@@ -79,6 +84,14 @@ export class ReadyLanes<T extends Placed> {
       if (first) return first;
     }
     return undefined;
+  }
+
+  /** The most urgent ones in their order, at most `most`. */
+  head(most: number): readonly T[] {
+    const found: T[] = [];
+    for (let priority = 9; priority >= 0 && found.length < most; priority -= 1)
+      found.push(...(this.#lanes[priority] as Lane<T>).head(most - found.length));
+    return found;
   }
 
   oldest(): T | undefined {

@@ -1,11 +1,15 @@
 import type { JsonObject } from '../protocol/json.js';
 import type { Message, Session } from '../protocol/session.js';
+import type { Task } from '../protocol/task.js';
 import { mergedContext } from '../storage/merged-context.js';
+import { BoundedPage } from '../storage/bounded-page.js';
 import type { SessionState, SessionStore } from '../storage/session-store.js';
+import { sessionKey } from './cancellations.js';
 import { Line } from './line.js';
 import { copyJson } from '../protocol/bounded-json.js';
 import type { MemoryState } from './memory-state.js';
-import { cancelledError, type TaskLife } from './task-life.js';
+import { inPortions } from './portions.js';
+import type { TaskLife } from './task-life.js';
 import { viewTask } from './task-view.js';
 import type { SessionEntry, TenantState } from './tenant-state.js';
 
@@ -31,7 +35,9 @@ export class MemorySessions implements SessionStore {
     const known = tenant.sessions.get(sessionId);
     if (known) return known;
     const now = new Date(this.state.now()).toISOString();
+    tenant.sessionsMade += 1;
     const entry: SessionEntry = {
+      place: tenant.sessionsMade,
       session: {
         session_id: sessionId,
         tenant_id: tenant.tenantId,
@@ -48,6 +54,7 @@ export class MemorySessions implements SessionStore {
       live: new Set(),
     };
     tenant.sessions.set(sessionId, entry);
+    tenant.sessionsInOrder.add(entry.place, entry);
     this.oweIdle(tenant, entry);
     this.tell(tenant, entry);
     return entry;
@@ -57,8 +64,11 @@ export class MemorySessions implements SessionStore {
     const tenant = this.state.tenant(tenantId);
     const entry = tenant.sessions.get(sessionId);
     if (!entry) return undefined;
-    const tasks = [...entry.live].map((task) => viewTask(tenantId, task));
-    return { session: viewSession(entry), tasks, cursor: tenant.events.head };
+    const { sessionTasks, pageBytes } = this.state.limits;
+    const page = new BoundedPage<Task>(sessionTasks, pageBytes);
+    const more = entry.live.size > 0 && !takeAll(page, entry.live, (task) => viewTask(tenantId, task));
+    const { items: tasks } = page;
+    return { session: viewSession(entry), tasks, cursor: tenant.events.head, ...(more && { more }) };
   }
 
   async update(params: Parameters<SessionStore['update']>[0]): ReturnType<SessionStore['update']> {
@@ -105,34 +115,44 @@ export class MemorySessions implements SessionStore {
     const entry = this.state.tenant(params.tenantId).sessions.get(params.sessionId);
     if (!entry) return undefined;
     const at = entry.messages.findIndex((message) => message.message_id === params.before);
-    const end = at >= 0 ? at : entry.messages.length;
-    return entry.messages.slice(Math.max(0, end - params.limit), end).map((message) => ({ ...message }));
+    const page = new BoundedPage<Message>(params.limit, this.state.limits.pageBytes);
+    for (let index = (at >= 0 ? at : entry.messages.length) - 1; index >= 0; index -= 1)
+      if (!page.take({ ...(entry.messages[index] as Message) })) break;
+    return page.items.toReversed();
   }
 
   async list(params: Parameters<SessionStore['list']>[0]): ReturnType<SessionStore['list']> {
-    const newestFirst = [...this.state.tenant(params.tenantId).sessions.values()].toReversed();
-    const from = newestFirst.findIndex((entry) => entry.session.session_id === params.after) + 1;
-    if (params.after !== undefined && from === 0) return undefined;
-    const found: Session[] = [];
-    for (const entry of newestFirst.slice(from)) {
+    const tenant = this.state.tenant(params.tenantId);
+    const start = params.after === undefined ? undefined : tenant.sessions.get(params.after);
+    if (params.after !== undefined && !start) return undefined;
+    const page = new BoundedPage<Session>(params.limit, this.state.limits.pageBytes);
+    const { items: sessions } = page;
+    let visited = 0;
+    let last: SessionEntry | undefined;
+    for (const entry of tenant.sessionsInOrder.before(start?.place ?? Number.POSITIVE_INFINITY)) {
+      if (last && visited === this.state.limits.visitedAtOnce)
+        return { sessions, next: last.session.session_id };
+      visited += 1;
+      last = entry;
       if (params.status !== undefined && entry.session.status !== params.status) continue;
-      if (found.length === params.limit)
-        return { sessions: found, next: (found.at(-1) as Session).session_id };
-      found.push(viewSession(entry));
+      if (!page.take(viewSession(entry))) return { sessions, next: (sessions.at(-1) as Session).session_id };
     }
-    return { sessions: found };
+    return { sessions };
   }
 
   async close(params: Parameters<SessionStore['close']>[0]): ReturnType<SessionStore['close']> {
     const tenant = this.state.tenant(params.tenantId);
     const entry = tenant.sessions.get(params.sessionId);
     if (!entry) return { answer: 'not_found' };
-    if (entry.session.status === 'closed') return { answer: 'already_closed', session: viewSession(entry) };
-    this.change(tenant, entry, { status: 'closed' });
-    for (const task of [...entry.live].toReversed()) {
-      this.life.cancel(tenant, task, cancelledError('the session was closed').message, params.graceMs);
+    const { cancellations } = this.life;
+    const answer = entry.session.status === 'closed' ? 'already_closed' : 'closed';
+    if (answer === 'closed') {
+      this.change(tenant, entry, { status: 'closed' });
+      cancellations.beginSession(tenant, entry, params.graceMs);
     }
-    return { answer: 'closed', session: viewSession(entry) };
+    const session = viewSession(entry);
+    await inPortions(() => cancellations.goOn(tenant, sessionKey(params.sessionId)), params.signal);
+    return { answer, session };
   }
 
   /** What the sweeper finds when a session may have been idle for too long: closed, or removed once it was closed. */
@@ -142,7 +162,10 @@ export class MemorySessions implements SessionStore {
     const idleAt = Date.parse(entry.session.updated_at) + this.state.limits.sessionIdleMs;
     if (entry.live.size > 0 || idleAt > this.state.now()) this.oweIdle(tenant, entry);
     else if (entry.session.status === 'active') this.change(tenant, entry, { status: 'closed' });
-    else tenant.sessions.delete(sessionId);
+    else {
+      tenant.sessions.delete(sessionId);
+      tenant.sessionsInOrder.remove(entry.place);
+    }
   }
 
   private change(tenant: TenantState, entry: SessionEntry, change: Partial<Session>): void {
@@ -178,6 +201,12 @@ export class MemorySessions implements SessionStore {
       view: undefined,
     });
   }
+}
+
+/** Whether the page has room for all. */
+function takeAll<T, E>(page: BoundedPage<T>, entries: Iterable<E>, view: (entry: E) => T): boolean {
+  for (const entry of entries) if (page.isFull || !page.take(view(entry))) return false;
+  return true;
 }
 
 function viewSession(entry: SessionEntry): Session {

@@ -1,5 +1,5 @@
 import { bytesOf, readJson } from './kept-json.js';
-import type { Batch, Task } from '../protocol/task.js';
+import type { Task } from '../protocol/task.js';
 import type {
   BatchSubmission,
   Idempotency,
@@ -15,7 +15,7 @@ import { copyJson } from '../protocol/bounded-json.js';
 import type { MemoryState } from './memory-state.js';
 import type { MemorySessions } from './sessions.js';
 import type { TaskLife } from './task-life.js';
-import { statusOf } from '../tasks/task-state.js';
+import { viewBatch } from './batch-view.js';
 import { viewTask } from './task-view.js';
 import { type CallEntry, type Origin, REDRIVEN_ERA, TaskEntry } from './task-entry.js';
 import { type BatchEntry, jobKey, type TenantState } from './tenant-state.js';
@@ -62,13 +62,13 @@ export class Submissions {
     if (known) {
       if (known.fingerprint !== idempotency.fingerprint || 'spec' in known.entry)
         return { answer: 'idempotency_conflict' };
-      return { answer: 'replayed', batch: viewBatch(tenant, known.entry) };
+      return { answer: 'replayed', batch: viewBatch(tenant, known.entry, this.state.limits.pageBytes) };
     }
     if (tenant.counts.pending + batch.items.length > maxWaiting || this.holdsTooMuch(tenant))
       return { answer: 'queue_full' };
     const entry = this.storeBatch(tenant, batch);
     if (idempotency) this.remember(tenant, idempotency, entry);
-    return { answer: 'submitted', batch: viewBatch(tenant, entry) };
+    return { answer: 'submitted', batch: viewBatch(tenant, entry, this.state.limits.pageBytes) };
   }
 
   private storeBatch(tenant: TenantState, batch: BatchSubmission): BatchEntry {
@@ -238,6 +238,7 @@ export class Submissions {
     const deadlineAt = Math.max(now, task.runAt ?? 0) + task.timeoutMs;
     const entry = new TaskEntry(tenant, task, now, tenant.events.seq + 1, origin);
     tenant.tasks.set(task.task_id, entry);
+    tenant.tasksInOrder.add(entry.place, entry);
     this.state.owe('deadline', deadlineAt, entry);
     return entry;
   }
@@ -269,29 +270,4 @@ function refusalMessage(refusal: SubmitRefusal, task: NewTask): string {
   if (refusal === 'conflict') return 'the task_id is that of another task';
   const state = refusal === 'session_closed' ? 'closed' : 'busy with another task';
   return `session "${task.session_id}" is ${state}`;
-}
-
-export function viewBatch(tenant: TenantState, batch: BatchEntry): Batch {
-  const counts = { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 };
-  const items = batch.items.map((item, index) => {
-    const view = viewItem(tenant, item, index);
-    counts[view.status] += 1;
-    return view;
-  });
-  return {
-    batch_id: batch.batchId,
-    total: items.length,
-    created_at: new Date(batch.createdAt).toISOString(),
-    counts,
-    items,
-  };
-}
-
-/** A task that is no longer kept has its status still, but neither result nor error. */
-function viewItem(tenant: TenantState, item: BatchEntry['items'][number], index: number) {
-  if (!('spec' in item)) return { index, status: 'failed' as const, error: { ...item } };
-  if (tenant.tasks.get(item.spec.task_id) !== item)
-    return { index, task_id: item.spec.task_id, status: statusOf(item.state) };
-  const { task_id, status, result, error } = viewTask(tenant.tenantId, item);
-  return { index, task_id, status, ...(result !== undefined && { result }), ...(error && { error }) };
 }

@@ -3,10 +3,14 @@ import { isFinalState } from '../tasks/task-state.js';
 import type { CallOutcomes } from './call-outcomes.js';
 import type { Due } from './due-times.js';
 import type { DutyPart, MemoryState, OtherDuty, TaskDuty } from './memory-state.js';
+import { inPortions } from './portions.js';
 import type { MemorySessions } from './sessions.js';
 import { cancelledError, type TaskLife } from './task-life.js';
 import { type StepEntry, TaskEntry } from './task-entry.js';
 import { jobKey, type TenantState } from './tenant-state.js';
+
+/** So many steps of a journal are gone through in the time that a duty takes. */
+const STEPS_A_DUTY = 10;
 
 /** What becomes due by itself: each duty is looked at again when its time has come, since much may have changed. */
 export class Sweep {
@@ -17,17 +21,36 @@ export class Sweep {
     private readonly sessions: MemorySessions,
   ) {}
 
-  sweep(max: number): Swept {
+  async sweep(max: number): Promise<Swept> {
     const now = this.state.now();
     const done: Record<string, number> = {};
     this.state.buryWorkers(now);
-    for (let count = 0; count < max; count += 1) {
+    let left = max;
+    await inPortions(() => {
+      this.state.checkOpen();
+      left -= this.performSome(now, left, done);
+      return left > 0 && this.state.duties.earliest <= now;
+    });
+    const nextDueAt = this.state.duties.earliest;
+    return { done, now, ...(Number.isFinite(nextDueAt) && { nextDueAt }) };
+  }
+
+  /** One step. Returns how many duties it has looked at. */
+  private performSome(now: number, most: number, done: Record<string, number>): number {
+    let count = 0;
+    for (let cost = 0; count < most && cost < this.state.limits.dutiesAtOnce; count += 1) {
       const duty = this.state.duties.take(now);
       if (!duty) break;
       if (this.perform(duty, now)) done[duty.kind] = (done[duty.kind] ?? 0) + 1;
+      cost += this.costOf(duty);
     }
-    const nextDueAt = this.state.duties.earliest;
-    return { done, now, ...(Number.isFinite(nextDueAt) && { nextDueAt }) };
+    return count;
+  }
+
+  /** Compared with a duty that looks at one thing. */
+  private costOf({ kind, what }: Due<TaskDuty | OtherDuty, TaskEntry | DutyPart>): number {
+    if (kind === 'cancel') return this.state.limits.cancelledAtOnce;
+    return what instanceof TaskEntry ? 1 + what.journal.steps.size / STEPS_A_DUTY : 1;
   }
 
   private perform({ kind, what }: Due<TaskDuty | OtherDuty, TaskEntry | DutyPart>, now: number): boolean {
@@ -47,6 +70,8 @@ export class Sweep {
         return tenant.idempotency.delete(what.id);
       case 'batch':
         return this.removeBatch(tenant, what, now);
+      case 'cancel':
+        return this.life.cancellations.sweep(tenant, what.id);
       case 'held':
         return this.dismissHeld(tenant, what, now);
       case 'step': {
@@ -209,6 +234,7 @@ export class Sweep {
     }
     tenant.counts[entry.state as 'completed' | 'failed' | 'cancelled'] -= 1;
     tenant.charge(-entry.bytes);
+    tenant.tasksInOrder.remove(entry.place);
     return tenant.tasks.delete(entry.spec.task_id);
   }
 }

@@ -6,6 +6,8 @@ import type { Diagnostic } from '../protocol/thrown.js';
 import type { JsonObject } from '../protocol/json.js';
 import { isFinalState, isLegal, statusOf, type TaskState, type TaskVerb } from '../tasks/task-state.js';
 import type { Bell } from '../storage/bells.js';
+import { Cancellations } from './cancellations.js';
+import type { Line } from './line.js';
 import type { MemoryState } from './memory-state.js';
 import { ReadyLanes } from './ready-lanes.js';
 import type { CallEntry, Lease, TaskEntry } from './task-entry.js';
@@ -28,7 +30,11 @@ export type Ending =
  * and the event that goes with it. Everything here runs inside one atomic step of a caller.
  */
 export class TaskLife {
-  constructor(private readonly state: MemoryState) {}
+  readonly cancellations: Cancellations;
+
+  constructor(private readonly state: MemoryState) {
+    this.cancellations = new Cancellations(state, this);
+  }
 
   /** Changes the state, and nothing else. `now` for whoever has looked at the clock already. */
   move(
@@ -72,11 +78,7 @@ export class TaskLife {
   /** Whether every line of the task lets it in; if so it is inside. */
   private admitted(entry: TaskEntry): boolean {
     if (!entry.lines.every((line) => line.inside.has(entry) || line.lets(entry))) return false;
-    for (const line of entry.lines) {
-      const at = line.waiting.indexOf(entry);
-      if (at >= 0) line.waiting.splice(at, 1);
-      line.inside.add(entry);
-    }
+    for (const line of entry.lines) line.enter(entry);
     return true;
   }
 
@@ -85,7 +87,7 @@ export class TaskLife {
     if (this.admitted(entry)) return 'ready';
     for (const line of entry.lines) {
       if (line.inside.has(entry)) continue;
-      line.waiting.push(entry);
+      line.wait(entry);
       if (line.inOrder) for (const head of line.inside) this.reprioritise(tenant, head);
     }
     if (by === 'submit') this.state.ring(READY);
@@ -184,8 +186,9 @@ export class TaskLife {
     const { retentionMs, deadLetterRetentionMs } = this.state.limits;
     const keepMs = ending.state === 'failed' ? deadLetterRetentionMs : retentionMs;
     this.state.owe('retention', now + keepMs, entry);
+    if (ending.state === 'failed' && entry.batch?.failFast)
+      this.cancellations.failBatch(tenant, entry.batch, entry.spec.task_id);
     this.leaveLines(tenant, entry);
-    if (ending.state === 'failed' && entry.batch?.failFast) this.failBatch(tenant, entry);
   }
 
   /** Cancels at once what no worker holds; rings for what one does, and gives it until the grace is over. */
@@ -253,29 +256,19 @@ export class TaskLife {
 
   private leaveLines(tenant: TenantState, entry: TaskEntry): void {
     for (const line of entry.lines) line.leave(entry);
-    for (const line of entry.lines) {
-      for (const next of [...line.waiting]) {
-        if (line.inside.size >= line.capacity) break;
-        if (this.admitted(next)) {
-          this.move(tenant, next, 'ready', 'admit');
-          this.enqueue(tenant, next);
-        } else if (line.inOrder) {
-          break;
-        }
-      }
-    }
+    for (const line of entry.lines) this.letNextIn(tenant, line);
     if (entry.spec.session_id !== undefined) tenant.sessions.get(entry.spec.session_id)?.live.delete(entry);
   }
 
-  private failBatch(tenant: TenantState, failed: TaskEntry): void {
-    for (const item of failed.batch?.items ?? []) {
-      if ('spec' in item && item !== failed) {
-        this.cancel(
-          tenant,
-          item,
-          `task ${failed.spec.task_id} of the batch failed`,
-          this.state.limits.cancelGraceMs,
-        );
+  /** Lets in those of a line for whom there is room now. */
+  letNextIn(tenant: TenantState, line: Line<TaskEntry>): void {
+    for (const next of line.waiting()) {
+      if (line.shut || line.inside.size >= line.capacity) return;
+      if (this.admitted(next)) {
+        this.move(tenant, next, 'ready', 'admit');
+        this.enqueue(tenant, next);
+      } else if (line.inOrder) {
+        return;
       }
     }
   }

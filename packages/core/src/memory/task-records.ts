@@ -1,13 +1,17 @@
 import { keepJson } from './kept-json.js';
 import { formatCursor } from '../protocol/events.js';
 import type { Task } from '../protocol/task.js';
+import { BoundedPage } from '../storage/bounded-page.js';
 import type { Explanation, TaskRecords } from '../storage/task-records.js';
 import { isFinalState, statusOf } from '../tasks/task-state.js';
 import { copyJson } from '../protocol/bounded-json.js';
+import { viewBatch } from './batch-view.js';
+import { batchKey } from './cancellations.js';
 import type { MemoryState } from './memory-state.js';
+import { inPortions } from './portions.js';
 import type { CallOutcomes } from './call-outcomes.js';
 import { explainTask } from './explain.js';
-import { type Submissions, viewBatch } from './submissions.js';
+import type { Submissions } from './submissions.js';
 import type { TaskLife } from './task-life.js';
 import { viewTask } from './task-view.js';
 
@@ -40,10 +44,13 @@ export class MemoryTaskRecords implements TaskRecords {
   async getBatch({
     tenantId,
     batchId,
+    results = false,
+    after,
   }: Parameters<TaskRecords['getBatch']>[0]): ReturnType<TaskRecords['getBatch']> {
     const tenant = this.state.tenant(tenantId);
     const batch = tenant.batches.get(batchId);
-    return batch && viewBatch(tenant, batch);
+    const from = Number(after ?? 0);
+    return batch && viewBatch(tenant, batch, this.state.limits.pageBytes, { results, from });
   }
 
   async cancelBatch(
@@ -52,11 +59,10 @@ export class MemoryTaskRecords implements TaskRecords {
     const tenant = this.state.tenant(params.tenantId);
     const batch = tenant.batches.get(params.batchId);
     if (!batch) return undefined;
-    // From the back: cancelling one lets the next in line in, and that one is to end without having started.
-    for (const item of [...batch.items].toReversed()) {
-      if ('spec' in item) this.life.cancel(tenant, item, params.reason, params.graceMs);
-    }
-    return viewBatch(tenant, batch);
+    const { cancellations } = this.life;
+    cancellations.beginBatch(tenant, batch, params);
+    await inPortions(() => cancellations.goOn(tenant, batchKey(batch.batchId)), params.signal);
+    return viewBatch(tenant, batch, this.state.limits.pageBytes);
   }
 
   async finish(params: Parameters<TaskRecords['finish']>[0]): ReturnType<TaskRecords['finish']> {
@@ -104,16 +110,21 @@ export class MemoryTaskRecords implements TaskRecords {
   async list(params: Parameters<TaskRecords['list']>[0]): ReturnType<TaskRecords['list']> {
     const { status, type, sessionId } = params.filter;
     const before = params.after === undefined ? Number.POSITIVE_INFINITY : Number(params.after);
-    const tasks: Task[] = [];
+    const page = new BoundedPage<Task>(params.limit, this.state.limits.pageBytes);
+    const { items: tasks } = page;
+    let visited = 0;
     let last = 0;
-    for (const entry of [...this.state.tenant(params.tenantId).tasks.values()].toReversed()) {
-      if (entry.place >= before) continue;
+    let lastTaken = 0;
+    for (const entry of this.state.tenant(params.tenantId).tasksInOrder.before(before)) {
+      if (visited === this.state.limits.visitedAtOnce) return { tasks, next: String(last) };
+      visited += 1;
+      last = entry.place;
       if (status !== undefined && statusOf(entry.state) !== status) continue;
       if (type !== undefined && entry.spec.type !== type) continue;
       if (sessionId !== undefined && entry.spec.session_id !== sessionId) continue;
-      if (tasks.length === params.limit) return { tasks, next: String(last) };
-      tasks.push(viewTask(params.tenantId, entry));
-      last = entry.place;
+      if (page.isFull || !page.take(viewTask(params.tenantId, entry)))
+        return { tasks, next: String(lastTaken) };
+      lastTaken = last;
     }
     return { tasks };
   }
@@ -150,6 +161,18 @@ export class MemoryTaskRecords implements TaskRecords {
     entry.ownJournal.mailbox.push({ name: params.name, payload });
     signalIds.add(params.signalId);
     return { answer: 'kept' };
+  }
+
+  async firstReady({
+    tenantId,
+    limit,
+  }: Parameters<TaskRecords['firstReady']>[0]): ReturnType<TaskRecords['firstReady']> {
+    const tenant = this.state.tenant(tenantId);
+    const heads = [...tenant.ready.values()].flatMap((lanes) => lanes.head(limit));
+    const page = new BoundedPage<Task>(limit, this.state.limits.pageBytes);
+    for (const entry of heads.toSorted((a, b) => b.lane - a.lane || a.place - b.place))
+      if (page.isFull || !page.take(viewTask(tenantId, entry))) break;
+    return page.items;
   }
 
   async explain({

@@ -3,13 +3,17 @@ import type { Message, Session } from '../protocol/session.js';
 import type { TaskStatus } from '../protocol/task.js';
 import type { TenantSettings } from '../storage/tenant-store.js';
 import type { UsageRow } from '../storage/usage-ledger.js';
+import type { Cancellation } from './cancellations.js';
 import { EventRing } from './event-ring.js';
 import { HeldReports } from './held-reports.js';
+import { InOrder } from './in-order.js';
 import type { Line } from './line.js';
 import type { ReadyLanes } from './ready-lanes.js';
 import type { CallEntry, TaskEntry } from './task-entry.js';
 
 export interface SessionEntry {
+  /** Rises with each session of the tenant. */
+  readonly place: number;
   session: Session;
   readonly messages: Message[];
   readonly messageIds: Set<string>;
@@ -38,6 +42,8 @@ export const DEFAULT_SETTINGS: TenantSettings = Object.freeze({ weight: 1, pause
 /** Everything of one tenant. In Redis all of it shares one slot. */
 export class TenantState {
   readonly tasks = new Map<string, TaskEntry>();
+  /** The same by place. */
+  readonly tasksInOrder = new InOrder<TaskEntry>();
   /** Those that a worker holds: a few, which are asked for all the time. */
   readonly leased = new Map<string, TaskEntry>();
   readonly counts: Record<TaskStatus, number> = {
@@ -56,7 +62,11 @@ export class TenantState {
   readonly sending = new Map<string, number>();
   readonly held = new HeldReports();
   readonly sessions = new Map<string, SessionEntry>();
+  readonly sessionsInOrder = new InOrder<SessionEntry>();
+  sessionsMade = 0;
   readonly batches = new Map<string, BatchEntry>();
+  /** Sessions and batches whose tasks are being cancelled. */
+  readonly cancellations = new Map<string, Cancellation>();
   readonly idempotency = new Map<string, RememberedKey>();
   readonly usage = new Map<string, UsageRow>();
   readonly usageIds = new Set<string>();

@@ -60,7 +60,8 @@ export type Topic = z.output<typeof topicSchema>;
 /** The state of a topic at exactly `cursor`. */
 export type Snapshot =
   | { readonly task: Task }
-  | { readonly session: Session; readonly tasks: readonly Task[] }
+  /** `more`: there are other live tasks, or other ones that have ended. */
+  | { readonly session: Session; readonly tasks: readonly Task[]; readonly more?: true }
   | { readonly counts: Readonly<Record<TaskStatus, number>> };
 
 /** Events that are no longer kept, or belong to another epoch: said, never swallowed. */

@@ -34,6 +34,17 @@ export const DEFAULTS = {
   maxHeldFrames: 1_000,
   /** Of a tenant and service, as JSON. */
   maxHeldBytes: 16 * 1024 * 1024,
+  // A step of a storage does no more at once than this; what is left is for the next step.
+  /** Tasks of a session or a batch that are cancelled. */
+  cancelledAtOnce: 100,
+  /** Of a sweep. */
+  dutiesAtOnce: 100,
+  /** Tasks or sessions that a page looks at, however few of them are asked for. */
+  visitedAtOnce: 1_000,
+  /** Live tasks that are shown with their session. */
+  sessionTasks: 500,
+  /** Of a page of anything, as JSON. One item may be larger. */
+  pageBytes: 1024 * 1024,
   /** How long a type that no worker announces is still taken on. */
   unknownWorkflowAfterMs: 10 * 60_000,
 } as const;

@@ -68,6 +68,9 @@ export const batchSubmissionSchema = z.object({
   fail_fast: z.boolean().optional(),
 });
 
+/** The `next` of a page of tasks, or of a batch's items. */
+export const placeSchema = z.string().regex(/^\d{1,15}$/, 'expected the "next" of a page');
+
 export const signalBodySchema = z.object({ payload: optionalJsonSchema });
 export const cancelBodySchema = z.object({ reason: textSchema(500).optional() });
 
@@ -136,7 +139,10 @@ export interface Batch {
   readonly total: number;
   readonly created_at: string;
   readonly counts: Readonly<Record<TaskStatus, number>>;
+  /** A page of them. */
   readonly items: readonly BatchItem[];
+  /** Where the page after begins. */
+  readonly next?: string;
 }
 
 export function isFinal(status: TaskStatus): boolean {

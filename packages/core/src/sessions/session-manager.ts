@@ -101,7 +101,10 @@ export class SessionManager {
     throw appended.answer === 'not_found' ? unknownSession(sessionId) : closedSession(sessionId);
   }
 
-  /** The newest `limit` (default 50, at most 500) of the recent history, oldest first. */
+  /**
+   * The newest `limit` (default 50, at most 500) of the recent history, oldest first; fewer if they are large: at most 1 MiB,
+   * unless one is larger. Those before them begin with `before`, the `message_id` of the oldest one.
+   */
   async messages(
     params: InSession & { readonly limit?: number; readonly before?: string },
   ): Promise<readonly Message[]> {
@@ -117,7 +120,22 @@ export class SessionManager {
     return found;
   }
 
-  /** Newest first. */
+  /** The same with `next`, the `before` of the page before it, if there are older ones. */
+  async messagePage(
+    params: InSession & { readonly limit?: number; readonly before?: string },
+  ): Promise<{ readonly messages: readonly Message[]; readonly next?: string }> {
+    const { tenantId, sessionId } = params;
+    const messages = await this.messages(params);
+    const before = messages[0]?.message_id;
+    if (before === undefined) return { messages };
+    const older = await this.#storage.sessions.messages({ tenantId, sessionId, limit: 1, before });
+    return older && older.length > 0 ? { messages, next: before } : { messages };
+  }
+
+  /**
+   * Newest first. A page may have fewer than `limit`, even none, and a `next` all the same: it looks at 1,000 sessions at most,
+   * and has at most 1 MiB unless its only session is larger.
+   */
   async list(params: {
     readonly tenantId: string;
     readonly status?: 'active' | 'closed';

@@ -159,7 +159,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
       idempotency,
       maxWaiting,
     }),
-    getBatch: fields({ tenantId, batchId: name }),
+    getBatch: fields({ tenantId, batchId: name, results: optional(flag), after: optional(place) }),
     cancelBatch: fields({ tenantId, batchId: name, reason, graceMs: span }),
     register: fields({
       tenantId,
@@ -201,6 +201,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
     cancel: fields({ ...inTask, reason, graceMs: span }),
     signal: fields({ ...inTask, name, payload: json(), signalId: visible }),
     redrive: fields({ ...inTask, newTaskId: name }),
+    firstReady: fields({ tenantId, limit }),
     explain: fields(inTask),
   },
   queue: {

@@ -21,7 +21,10 @@ export interface TaskEnd {
 export interface EventLog {
   /** The last position. */
   head(params: { readonly tenantId: string }): Promise<string>;
-  /** What comes after `after`, at most `limit`; `gap` when the log cannot go on from there. */
+  /**
+   * What comes after `after`, at most `limit` and 1 MiB unless one event is larger: the page after begins at its `cursor`. `gap`
+   * when the log cannot go on from there.
+   */
   read(params: {
     readonly tenantId: string;
     readonly after: string;

@@ -9,8 +9,10 @@ interface InSession {
 
 export interface SessionState {
   readonly session: Session;
-  /** The tasks of the session that have not ended. */
+  /** The tasks of the session that have not ended: the oldest 500, and at most 1 MiB of them unless one is larger. */
   readonly tasks: readonly Task[];
+  /** There are more of those: all are found by a list of the session's tasks. */
+  readonly more?: true;
   readonly cursor: string;
 }
 
@@ -42,20 +44,30 @@ export interface SessionStore {
     | { readonly answer: 'appended' | 'known'; readonly message: Message }
     | { readonly answer: 'not_found' | 'session_closed' }
   >;
-  /** The newest `limit`, oldest first; before `before` (a `message_id`) if given. */
+  /**
+   * The newest `limit`, oldest first; before `before` (a `message_id`) if given. Fewer if they are large: at most 1 MiB, unless
+   * one is larger.
+   */
   messages(
     params: InSession & { readonly limit: number; readonly before?: string },
   ): Promise<readonly Message[] | undefined>;
-  /** Newest first. `after` is the `next` of the page before; `undefined` when there is no such session. */
+  /**
+   * Newest first. `after` is the `next` of the page before; `undefined` when there is no such session. Pages are bounded as
+   * those of tasks are: one may have fewer than `limit`, even none, and a `next` all the same.
+   */
   list(params: {
     readonly tenantId: string;
     readonly status?: 'active' | 'closed';
     readonly limit: number;
     readonly after?: string;
   }): Promise<{ readonly sessions: readonly Session[]; readonly next?: string } | undefined>;
-  /** Takes no more tasks; those that live are cancelled. */
+  /**
+   * Takes no more tasks, and cancels those that live: the first step closes the session, so that nothing that waits in it can
+   * begin; further ones cancel a portion each. Resolves when all are. If the process dies before, or `signal` fires, the
+   * sweeper goes on.
+   */
   close(
-    params: InSession & { readonly graceMs: number },
+    params: InSession & { readonly graceMs: number; readonly signal?: AbortSignal },
   ): Promise<
     | { readonly answer: 'closed' | 'already_closed'; readonly session: Session }
     | { readonly answer: 'not_found' }

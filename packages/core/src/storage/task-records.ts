@@ -114,13 +114,26 @@ export interface TaskRecords {
     | { readonly answer: 'submitted' | 'replayed'; readonly batch: Batch }
     | { readonly answer: 'idempotency_conflict' | 'queue_full' }
   >;
-  getBatch(params: { readonly tenantId: string; readonly batchId: string }): Promise<Batch | undefined>;
-  /** Cancels every task of the batch that has not ended. */
+  /**
+   * The counts of all its items, and a page of items: as many as have 1 MiB, unless one is larger, from `after` on, which is the
+   * `next` of the page before. Results only if they are asked for.
+   */
+  getBatch(params: {
+    readonly tenantId: string;
+    readonly batchId: string;
+    readonly results?: boolean;
+    readonly after?: string;
+  }): Promise<Batch | undefined>;
+  /**
+   * Cancels every task of the batch that has not ended, a portion a step; nothing that waits in it begins meanwhile. If the
+   * process dies before the last step, or `signal` fires, the sweeper goes on.
+   */
   cancelBatch(params: {
     readonly tenantId: string;
     readonly batchId: string;
     readonly reason: string;
     readonly graceMs: number;
+    readonly signal?: AbortSignal;
   }): Promise<Batch | undefined>;
 
   /** Stores a task without a workflow: never queued, but tracked, timed out, cancelled and followed like any other. */
@@ -151,7 +164,10 @@ export interface TaskRecords {
     readonly tenantId: string;
     readonly taskId: string;
   }): Promise<{ readonly task: Task; readonly cursor: string; readonly born: string } | undefined>;
-  /** Newest first. `after` is the `next` of the page before. */
+  /**
+   * Newest first. `after` is the `next` of the page before. A page has at most 1 MiB, unless its only task is larger, and looks
+   * at 1,000 tasks at most: it may have fewer than `limit`, even none, and a `next` all the same.
+   */
   list(params: {
     readonly tenantId: string;
     readonly filter: TaskFilter;
@@ -191,5 +207,10 @@ export interface TaskRecords {
   }): Promise<
     { readonly answer: 'redriven'; readonly task: Task } | { readonly answer: 'not_failed' | 'not_found' }
   >;
+  /**
+   * The tasks that are first in line, whoever runs them: the most urgent first, and in one priority the oldest. At most `limit`,
+   * and 1 MiB unless the first one is larger. (A claim takes now and then one that has waited longer.)
+   */
+  firstReady(params: { readonly tenantId: string; readonly limit: number }): Promise<readonly Task[]>;
   explain(params: { readonly tenantId: string; readonly taskId: string }): Promise<Explanation | undefined>;
 }

@@ -8,15 +8,14 @@ import { DEFAULTS } from '../protocol/settings.js';
 import {
   type Batch,
   batchSubmissionSchema,
+  placeSchema,
   type Progress,
   progressSchema,
   type Task,
-  TASK_STATUSES,
   type TaskStatus,
 } from '../protocol/task.js';
 import { describe, validate } from '../protocol/validation.js';
 import { type Random, systemRandom } from '../random.js';
-import { checkLimit } from '../sessions/session-manager.js';
 import type { Storage } from '../storage/storage.js';
 import type { Explanation, Submission, SubmitAnswer } from '../storage/task-records.js';
 import { AnnouncedTypes } from './announced-types.js';
@@ -31,6 +30,7 @@ import {
   type TaskTypes,
   withDefaults,
 } from './new-task.js';
+import { type TaskPageQuery, taskPageOf } from './task-page.js';
 import { TaskWatch } from './task-watch.js';
 
 export interface RegistryOptions {
@@ -145,14 +145,17 @@ export class GlobalTaskRegistry {
     }
   }
 
-  async getBatch({
-    tenantId,
-    batchId,
-  }: {
+  /** How far a batch is, and a page of its items: of 1 MiB, unless one is larger; without results unless they are asked for. */
+  async getBatch(params: {
     readonly tenantId: string;
     readonly batchId: string;
+    readonly results?: boolean | undefined;
+    /** The `next` of the page before. */
+    readonly after?: string | undefined;
   }): Promise<Batch> {
-    const batch = await this.#storage.tasks.getBatch({ tenantId, batchId });
+    const { tenantId, batchId, results = false, after } = params;
+    const from = after === undefined ? {} : { after: validate(placeSchema, after, 'cursor') };
+    const batch = await this.#storage.tasks.getBatch({ tenantId, batchId, results, ...from });
     if (!batch) throw new OrchestratorError('not_found', `no batch ${describe(batchId)}`);
     return batch;
   }
@@ -263,38 +266,12 @@ export class GlobalTaskRegistry {
     return found;
   }
 
-  /** Newest first, 50 a page unless told. */
-  async list(params: {
-    readonly tenantId: string;
-    readonly status?: string | undefined;
-    readonly type?: string | undefined;
-    readonly sessionId?: string | undefined;
-    readonly limit?: number | undefined;
-    readonly after?: string | undefined;
-  }): Promise<{ readonly tasks: readonly Task[]; readonly next?: string }> {
-    const { tenantId, status, type, sessionId, after } = params;
-    if (status !== undefined && !TASK_STATUSES.includes(status as TaskStatus)) {
-      throw new OrchestratorError(
-        'invalid_request',
-        `status: expected ${TASK_STATUSES.join(', ')}, got ${describe(status)}`,
-      );
-    }
-    if (after !== undefined && !/^\d{1,15}$/.test(after)) {
-      throw new OrchestratorError(
-        'invalid_request',
-        `cursor: expected the "next" of a page, got ${describe(after)}`,
-      );
-    }
-    return this.#storage.tasks.list({
-      tenantId,
-      limit: checkLimit(params.limit),
-      filter: {
-        ...(status !== undefined && { status: status as TaskStatus }),
-        ...(type !== undefined && { type }),
-        ...(sessionId !== undefined && { sessionId }),
-      },
-      ...(after !== undefined && { after }),
-    });
+  /**
+   * Newest first, 50 a page unless told. A page may have fewer than `limit`, even none, and a `next` all the same: it looks at 1,000
+   * tasks at most, and has at most 1 MiB unless its only task is larger.
+   */
+  async list(query: TaskPageQuery): Promise<{ readonly tasks: readonly Task[]; readonly next?: string }> {
+    return this.#storage.tasks.list(taskPageOf(query));
   }
 
   async counts({ tenantId }: { readonly tenantId: string }): Promise<Readonly<Record<TaskStatus, number>>> {

@@ -37,7 +37,7 @@ local function create(item, payload)
     setMeta('type', type)
   end
   local deadline = math.max(now, item.run_at or 0) + item.timeout
-  local inOrder = deadline >= count('last_deadline')
+  local inOrder = deadline >= count('last_deadline') and deadline <= now + LONGEST_IN_ORDER
   redis.call('RPUSH', PREFIX .. '@made', place .. ' ' .. (inOrder and deadline or 0) .. ' ' .. item.id)
   if inOrder then
     setMeta('last_deadline', deadline)

@@ -9,6 +9,9 @@ local function dueAt(at)
   end
 end
 
+-- A deadline farther away would hold up the list of all tasks, which is let go of from its front once it is checked.
+local LONGEST_IN_ORDER = 60 * 60 * 1000
+
 -- What is due in the same millisecond is done in the order in which it was owed: a fraction of a millisecond says which.
 local ORDERED = 1000
 

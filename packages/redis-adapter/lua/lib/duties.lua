@@ -2,6 +2,13 @@
 local MAX_LOST, HELD_LIVES, RETENTION_OF_BATCHES = $maxLostWorkers, $heldFrameMs, $retentionMs
 local duties = {}
 
+-- So many steps of a journal are gone through in the time that a duty takes.
+local STEPS_A_DUTY = 10
+
+function duties.cancel(what)
+  return sweepCancelling(what:match('^([^\n]*)\n(.*)$'))
+end
+
 local function liveTask(id)
   local task = load(id)
   return task and not isFinal(task) and task or nil
@@ -180,7 +187,9 @@ function duties.retention(id)
   if not task or not isFinal(task) then
     return false
   end
-  for _, step in ipairs(allSteps(task)) do
+  local steps = allSteps(task)
+  spend(#steps / STEPS_A_DUTY)
+  for _, step in ipairs(steps) do
     for _, call in ipairs(step.calls or {}) do
       forgetCall(step, call)
     end
@@ -192,7 +201,7 @@ function duties.retention(id)
       redis.call('HDEL', CALLS, unpack(dropped))
     end
   end
-  redis.call('UNLINK', key, key .. ':steps', key .. ':outcomes', key .. ':changes', key .. ':dropped', key .. ':mailbox', key .. ':signals')
+  redis.call('UNLINK', key, key .. ':result', key .. ':steps', key .. ':outcomes', key .. ':changes', key .. ':dropped', key .. ':mailbox', key .. ':signals')
   redis.call('HDEL', DONE, id)
   redis.call('ZREM', PREFIX .. '@old', id)
   local batch = batchKey(task)
@@ -227,10 +236,11 @@ end
 
 -- Lets go of the front of @made, once every task there is checked for its deadline and as old as what is kept: what has
 -- outlived it stands in @old.
-local TRIMMED_A_SWEEP = 100
+local TRIMMED_A_SWEEP = 500
 
 local function trimMade()
-  for _ = 1, TRIMMED_A_SWEEP do
+  local left = TRIMMED_A_SWEEP
+  while left > 0 do
     local chunk = count('checked') > 0 and redis.call('LINDEX', PREFIX .. '@made', 0)
     local place, ids = (chunk or ''):match('^(%d+) %d+ (.*)$')
     if not place then
@@ -238,7 +248,7 @@ local function trimMade()
     end
     local at = -1
     for id in ids:gmatch('%S+') do
-      at = at + 1
+      at, left = at + 1, left - 1
       local text = redis.call('GETRANGE', PREFIX .. id, 0, 40)
       local made = text:match('^{"at":(%d+)')
       if made and tonumber(made) + 2 * RETENTION > now then

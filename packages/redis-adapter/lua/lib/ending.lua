@@ -72,20 +72,6 @@ local function cancelTask(task, reason, grace)
   return 'cancelling'
 end
 
-local function failTask(task, outcome, reason)
-  endTask(task, 'failed', outcome, reason)
-  effects[#effects + 1] = { 'dead_letter', task.id }
-  local batch = batchKey(task)
-  if batch and redis.call('HGET', batch, 'fail_fast') == '1' then
-    for _, item in ipairs(redis.call('LRANGE', batch .. ':items', 0, -1)) do
-      local other = item ~= task.id and item:sub(1, 1) ~= '{' and load(item)
-      if other then
-        cancelTask(other, 'task ' .. task.id .. ' of the batch failed', GRACE)
-      end
-    end
-  end
-end
-
 -- A parked task may be claimed again; the worker of a leased one is told to look.
 local function wake(task)
   if task.state == 'parked' then

@@ -1,9 +1,10 @@
 -- Notifications that came before the answer which names their job.
 --
--- @held  id -> JSON {service, job, message?, bytes, answer?, task?, report? (its parameters, as text)}
+-- @held  id -> JSON {service, job, message?, bytes, answer?, task?} · @held_reports  id -> its parameters, which are large,
+-- until it is decided
 -- @held:<service>  ids of those that wait, oldest first · @held_messages  service, job and message -> id
 -- @held_bytes  service -> bytes of those that wait
-local HELD = PREFIX .. '@held'
+local HELD, HELD_REPORTS = PREFIX .. '@held', PREFIX .. '@held_reports'
 
 local function messageField(service, job, message)
   return service .. '\n' .. job .. '\n' .. message
@@ -17,7 +18,8 @@ local function decideHeld(id, held, answer, taskId)
   if held.message then
     redis.call('HDEL', PREFIX .. '@held_messages', messageField(held.service, held.job, held.message))
   end
-  held.answer, held.task, held.report = answer, taskId, nil
+  held.answer, held.task = answer, taskId
+  redis.call('HDEL', HELD_REPORTS, id)
   redis.call('HSET', HELD, id, cjson.encode(held))
 end
 

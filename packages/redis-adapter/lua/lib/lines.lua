@@ -1,7 +1,8 @@
 -- Tasks that may not all run at once: those of a session (one at a time, in order), and of a batch (at most `max`).
 -- A task that stands in a line either is inside, or waits.
 --
--- @batch:<id>  max, fail_fast, created · …:items  task ids, or errors as JSON · …:inside · …:line  those that wait
+-- @batch:<id>  max, fail_fast, created; see also cancelling · …:items  task ids, or errors as JSON · …:inside
+-- …:line  those that wait, in their order
 -- …:gone  task id -> the state in which a task ended that is no longer kept
 local function batchKey(task)
   return task.head.batch_id and PREFIX .. '@batch:' .. task.head.batch_id
@@ -30,28 +31,33 @@ end
 
 local function stopWaiting(task)
   local session, batch = lineSession(task), batchKey(task)
-  if session and redis.call('LREM', SESSIONS .. session .. ':line', 1, task.id) > 0 then
+  if session and redis.call('ZREM', SESSIONS .. session .. ':line', task.id) > 0 then
     redis.call('HINCRBY', SESSIONS .. session, 'w' .. task.head.priority, -1)
   end
   if batch then
-    redis.call('LREM', batch .. ':line', 1, task.id)
+    redis.call('ZREM', batch .. ':line', task.id)
   end
 end
 
 local function sessionLets(session, task)
-  local inside = sessionField(session, 'inside')
-  if inside then
+  local inside, shut = unpack(redis.call('HMGET', SESSIONS .. session, 'inside', 'cancel_left'))
+  if inside or shut then
     return inside == task.id
   end
-  local first = redis.call('LINDEX', SESSIONS .. session .. ':line', 0)
+  local first = redis.call('ZRANGE', SESSIONS .. session .. ':line', 0, 0)[1]
   return not first or first == task.id
+end
+
+local function batchHasRoom(batch)
+  local max, shut = unpack(redis.call('HMGET', batch, 'max', 'cancel_left'))
+  return not shut and redis.call('SCARD', batch .. ':inside') < tonumber(max)
 end
 
 local function batchLets(batch, task)
   if redis.call('SISMEMBER', batch .. ':inside', task.id) == 1 then
     return true
   end
-  return redis.call('SCARD', batch .. ':inside') < tonumber(redis.call('HGET', batch, 'max'))
+  return batchHasRoom(batch)
 end
 
 -- Whether every line of the task lets it in; if so it is inside.
@@ -70,6 +76,12 @@ local function admitted(task)
   return true
 end
 
+-- At the end of a line, which is in order of this number.
+local function standBehind(line, task)
+  addMeta('lined', 1)
+  redis.call('ZADD', line, count('lined'), task.id)
+end
+
 -- A task whose time has come stands in its lines: `ready` if they let it in, else `waiting`.
 local function standInLine(task)
   if admitted(task) then
@@ -78,7 +90,7 @@ local function standInLine(task)
   local session, batch = lineSession(task), batchKey(task)
   local inside = session and sessionField(session, 'inside')
   if session and inside ~= task.id then
-    redis.call('RPUSH', SESSIONS .. session .. ':line', task.id)
+    standBehind(SESSIONS .. session .. ':line', task)
     redis.call('HINCRBY', SESSIONS .. session, 'w' .. task.head.priority, 1)
     local head = inside and load(inside)
     if head and (head.state == 'ready' or head.state == 'woken') and urgency(head) ~= (head.lane or head.head.priority) then
@@ -87,25 +99,43 @@ local function standInLine(task)
     end
   end
   if batch and redis.call('SISMEMBER', batch .. ':inside', task.id) == 0 then
-    redis.call('RPUSH', batch .. ':line', task.id)
+    standBehind(batch .. ':line', task)
   end
   return 'waiting'
 end
 
 -- Lets in those of a line for whom there is room now. `inOrder`: nobody overtakes one who may not go.
-local function letNextIn(key, hasRoom, inOrder)
-  for _, id in ipairs(redis.call('LRANGE', key, 0, -1)) do
-    if not hasRoom() then
+local function letNextIn(line, hasRoom, inOrder)
+  local passed = 0
+  while hasRoom() do
+    local id = redis.call('ZRANGE', line, passed, passed)[1]
+    if not id then
       return
     end
     local task = load(id)
     if task and admitted(task) then
       move(task, 'ready')
       putInQueue(task)
-    elseif inOrder then
+    elseif inOrder and task then
       return
+    elseif task then
+      passed = passed + 1
+    else
+      -- Somebody has removed the task while it stood in line.
+      redis.call('ZREM', line, id)
     end
   end
+end
+
+local function letIntoSession(session)
+  letNextIn(SESSIONS .. session .. ':line', function()
+    local inside, shut = unpack(redis.call('HMGET', SESSIONS .. session, 'inside', 'cancel_left'))
+    return not inside and not shut
+  end, true)
+end
+
+local function letIntoBatch(batch)
+  letNextIn(batch .. ':line', function() return batchHasRoom(batch) end, false)
 end
 
 local function leaveLines(task)
@@ -118,11 +148,10 @@ local function leaveLines(task)
     redis.call('SREM', batch .. ':inside', task.id)
   end
   if session then
-    letNextIn(SESSIONS .. session .. ':line', function() return not sessionField(session, 'inside') end, true)
+    letIntoSession(session)
   end
   if batch then
-    local max = tonumber(redis.call('HGET', batch, 'max'))
-    letNextIn(batch .. ':line', function() return redis.call('SCARD', batch .. ':inside') < max end, false)
+    letIntoBatch(batch)
   end
   if task.head.session_id then
     redis.call('ZREM', SESSIONS .. task.head.session_id .. ':live', task.id)

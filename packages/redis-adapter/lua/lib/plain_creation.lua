@@ -1,6 +1,8 @@
 -- How plain tasks of one tenant come to be: what is to be done for each is collected, and done for all at once.
 local CHUNK = 64
 local ORDERED = 1000
+-- See due.
+local LONGEST_IN_ORDER = 60 * 60 * 1000
 local opening = '"at":' .. nowText .. ',"place":'
 
 -- A stored task has room for these where it begins.
@@ -45,7 +47,7 @@ local function addCreated(new, id, deadline, data)
   if not new.due or deadline < new.due then
     new.due = deadline
   end
-  if deadline < new.last then
+  if deadline < new.last or deadline > now + LONGEST_IN_ORDER then
     local early = new.early
     new.owed = (new.owed + 1) % ORDERED
     early[#early + 1] = format('%d.%03d', deadline, new.owed)

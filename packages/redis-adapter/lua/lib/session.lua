@@ -1,8 +1,9 @@
 -- Sessions of the tenant.
 --
--- <prefix>:session:{<tenant>}:<id>           status, agent, created, updated, context (JSON), rev, messages (how many);
---                                            of its line: inside (the task that may run), w0…w9 (how many wait, by priority)
--- …:<id>:messages  …:<id>:message_ids        the recent history, as "id newline JSON", and the ids in it
+-- <prefix>:session:{<tenant>}:<id>           status, agent, created, updated, context (JSON), rev, said (how many messages so far);
+--                                            of its line: inside (the task that may run), w0…w9 (how many wait, by priority);
+--                                            see also cancelling
+-- …:<id>:messages  …:<id>:message_ids        the recent history, as "id newline JSON", and the ids in the same order
 -- …:<id>:live                                tasks that have not ended, by place in line
 -- …:<id>:line                                those that wait, in their order
 local SESSION_IDLE, SESSION_MESSAGES = $sessionIdleMs, $sessionMessages
@@ -49,12 +50,14 @@ end
 -- Adds a message to the recent history; the oldest go when there are too many. `message` is its JSON.
 local function addMessage(id, messageId, message)
   local list, ids = SESSIONS .. id .. ':messages', SESSIONS .. id .. ':message_ids'
-  if redis.call('SADD', ids, messageId) == 0 then
+  if redis.call('ZSCORE', ids, messageId) then
     return false
   end
+  redis.call('ZADD', ids, redis.call('HINCRBY', SESSIONS .. id, 'said', 1), messageId)
   local size = redis.call('RPUSH', list, messageId .. '\n' .. message)
-  for _ = SESSION_MESSAGES + 1, size do
-    redis.call('SREM', ids, redis.call('LPOP', list):match('^[^\n]*'))
+  if size > SESSION_MESSAGES then
+    redis.call('LTRIM', list, -SESSION_MESSAGES, -1)
+    redis.call('ZREMRANGEBYRANK', ids, 0, size - SESSION_MESSAGES - 1)
   end
   changeSession(id)
   return true

@@ -1,7 +1,15 @@
 -- The state of a task as text: JSON, or shorter that of a plain task, which was submitted and did nothing since but run
--- once. What ended has its result or error in a second line.
+-- once. What ended has its result or error in a second line; '@' there, where that is large: then it stands in <task>:result,
+-- so that whoever looks at states reads little.
 --
 -- plain: "l version began expires token worker" leased, its rev is 2, or a: claimed ahead, not begun yet · "c version began ended" completed, or f failed: 3
+local LARGE_OUTCOME = 4096
+
+-- A state as it was read, with the outcome that stands apart.
+local function withOutcome(task, state)
+  return state:sub(-2) == '\n@' and state:sub(1, -2) .. (redis.call('GET', task .. ':result') or 'null') or state
+end
+
 local function stateOf(text)
   local line = text:match('^[^\n]*')
   local letter, version, began, at, token, worker = line:match('^([lacf]) (%d+) (%d+) (%d+) ?(%S*) ?(%S*)$')

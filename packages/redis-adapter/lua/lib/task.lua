@@ -67,6 +67,10 @@ local function saveTasks()
           redis.call('HDEL', LIVE, id)
           local diagnostic = rawget(task, 'diagnostic')
           local lines = outcome .. (diagnostic and '\n' .. diagnostic or '')
+          if #lines > LARGE_OUTCOME then
+            redis.call('SET', PREFIX .. id .. ':result', lines)
+            lines = '@'
+          end
           redis.call('HSET', DONE, id, cjson.encode(task.kept) .. '\n' .. lines)
         else
           local done = redis.call('HGET', DONE, id)
@@ -85,7 +89,7 @@ local function view(id)
   if not record then
     return false
   end
-  local state = redis.call('HGET', LIVE, id) or redis.call('HGET', DONE, id) or ''
+  local state = withOutcome(PREFIX .. id, redis.call('HGET', LIVE, id) or redis.call('HGET', DONE, id) or '')
   local steps = {}
   if state:find('"journal":true', 1, true) then
     steps = redis.call('HVALS', PREFIX .. id .. ':steps')

@@ -1,7 +1,17 @@
 import { batchSubmissionSchema } from '@agent-orchestrator/core';
 import { refusePlanWithoutScope } from '../plan-scope.js';
 import { present } from '../present.js';
+import { z } from 'zod';
 import { json, replayed, type Route, route } from '../route.js';
+import { pageCursorSchema } from './page-query.js';
+
+const pageQuerySchema = z.object({
+  results: z
+    .enum(['true', 'false'])
+    .transform((text) => text === 'true')
+    .optional(),
+  cursor: pageCursorSchema.optional(),
+});
 
 /** Many requests with one handle. */
 export const batchRoutes: readonly Route[] = [
@@ -25,9 +35,10 @@ export const batchRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/batch/{batch_id}',
     who: 'client',
-    summary: 'How far a batch is.',
-    async handle({ params, tenant }) {
-      return json(200, await tenant.batches.get(params['batch_id'] ?? ''));
+    summary: 'How far a batch is, and a page of its items; with "results=true" with their results.',
+    query: pageQuerySchema,
+    async handle({ params, query, tenant }) {
+      return json(200, await tenant.batches.get(params['batch_id'] ?? '', present(query)));
     },
   }),
   route({

@@ -55,8 +55,8 @@ export const sessionRoutes: readonly Route[] = [
     who: 'client',
     summary: 'Show a session with its live tasks.',
     async handle({ params, tenant }) {
-      const { session, tasks, cursor } = await tenant.sessions.get(params['session_id'] ?? '');
-      return withTag(200, session, { ...session, tasks, cursor });
+      const { session, ...state } = await tenant.sessions.get(params['session_id'] ?? '');
+      return withTag(200, session, { ...session, ...state });
     },
   }),
   route({
@@ -92,9 +92,7 @@ export const sessionRoutes: readonly Route[] = [
     summary: 'The newest messages of a session, oldest first.',
     query: messagesQuerySchema,
     async handle({ params, query, tenant }) {
-      return json(200, {
-        messages: await tenant.sessions.messages(params['session_id'] ?? '', present(query)),
-      });
+      return json(200, await tenant.sessions.messagePage(params['session_id'] ?? '', present(query)));
     },
   }),
   route({

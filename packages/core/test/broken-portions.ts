@@ -1,0 +1,66 @@
+import type { Mistake } from './broken-storages.js';
+
+type Pages = 'tasks' | 'sessions';
+
+const afterOneStep: Mistake = (params, original) => original({ ...params, signal: AbortSignal.abort() });
+
+function untilSomethingFits(items: Pages): Mistake {
+  return async (params, original) => {
+    let page = await original(params);
+    while (page?.['next'] !== undefined && (page[items] as unknown[]).length === 0)
+      page = await original({ ...params, after: page['next'] });
+    return page;
+  };
+}
+
+function withoutNextIfShort(items: Pages): Mistake {
+  return async (params, original) => {
+    const page = await original(params);
+    return page && (page[items] as unknown[]).length < params.limit ? { ...page, next: undefined } : page;
+  };
+}
+
+/** What may be wrong with a storage's work in portions and pages, by method. */
+export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mistake>>>> = {
+  'sessions.close': {
+    'resolves after one step': afterOneStep,
+    'does all at once, whatever the signal says': (params, original) =>
+      original({ ...params, signal: undefined }),
+    'goes on with nothing that another one has left': async (params, original, storage) => {
+      const before = await storage.sessions.get(params as never);
+      if (before?.session.status !== 'closed') return original(params);
+      return { answer: 'already_closed', session: before.session };
+    },
+  },
+  'tasks.cancelBatch': { 'resolves after one step': afterOneStep },
+  'queue.sweep': {
+    'takes one step, whatever it is told': (params, original) => original({ max: Math.min(100, params.max) }),
+  },
+  'tasks.list': {
+    'looks on until something fits': untilSomethingFits('tasks'),
+    'forgets where a short page goes on': withoutNextIfShort('tasks'),
+  },
+  'tasks.firstReady': {
+    'gives one more': (params, original) => original({ ...params, limit: params.limit + 1 }),
+    'turns them round': async (params, original) =>
+      ((await original(params)) as unknown as unknown[]).toReversed(),
+    'finds nothing': async () => [],
+  },
+  'sessions.list': {
+    'looks on until something fits': untilSomethingFits('sessions'),
+    'forgets where a short page goes on': withoutNextIfShort('sessions'),
+  },
+  'sessions.get': {
+    'never says that there are more tasks': async (params, original) => {
+      const state = await original(params);
+      return state && { ...state, more: undefined };
+    },
+  },
+  'tasks.getBatch': {
+    'has results unasked': (params, original) => original({ ...params, results: true }),
+    'forgets where its page goes on': async (params, original) => {
+      const batch = await original(params);
+      return batch && { ...batch, next: undefined };
+    },
+  },
+};

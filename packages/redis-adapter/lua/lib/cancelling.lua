@@ -1,0 +1,114 @@
+-- Cancels the tasks of a session or a batch, a portion a step. Until the last of them is, their line lets nobody in. What is
+-- left after a portion is a duty: if nobody goes on, the sweeper does.
+--
+-- In the hash of the session or the batch, meanwhile: cancel_left (of a session below which place, of a batch how many items
+-- from the first), cancel_reason, cancel_grace, cancel_asked (when whoever asked for it took the last step)
+local CANCELLED_AT_ONCE, ASKER_GONE = $cancelledAtOnce, 1000
+-- What a sweep may still do in this step, in duties that look at one thing.
+local budget = $dutiesAtOnce
+
+local function spend(cost)
+  budget = budget - cost
+end
+
+-- The newest is cancelled first. Each of these gives the ids of a portion, and what is left then, or nil.
+local groups = {
+  session = {
+    keyOf = function(id) return SESSIONS .. id end,
+    portion = function(key, left)
+      local found = redis.call('ZREVRANGEBYSCORE', key .. ':live', left, '-inf', 'WITHSCORES', 'LIMIT', 0, CANCELLED_AT_ONCE)
+      local ids = {}
+      for at = 1, #found, 2 do
+        ids[#ids + 1] = found[at]
+      end
+      return ids, #ids == CANCELLED_AT_ONCE and '(' .. found[#found] or nil
+    end,
+    letIn = function(id) letIntoSession(id) end,
+  },
+  batch = {
+    keyOf = function(id) return PREFIX .. '@batch:' .. id end,
+    portion = function(key, left)
+      local from, ids = math.max(0, left - CANCELLED_AT_ONCE), {}
+      local items = redis.call('LRANGE', key .. ':items', from, left - 1)
+      for at = #items, 1, -1 do
+        ids[#ids + 1] = items[at]:sub(1, 1) ~= '{' and items[at] or nil
+      end
+      return ids, from > 0 and string.format('%d', from) or nil
+    end,
+    letIn = function(id) letIntoBatch(PREFIX .. '@batch:' .. id) end,
+  },
+}
+
+-- Whether a cancellation was not under way already.
+local function beginCancelling(kind, id, left, reason, grace)
+  local key = groups[kind].keyOf(id)
+  if redis.call('HSETNX', key, 'cancel_left', left) == 0 then
+    return false
+  end
+  redis.call('HSET', key, 'cancel_reason', reason, 'cancel_grace', grace, 'cancel_asked', now)
+  owe('cancel', now + ASKER_GONE, kind .. '\n' .. id)
+  return true
+end
+
+local function cancelSome(kind, id)
+  local group = groups[kind]
+  local key = group.keyOf(id)
+  local left, reason, grace = unpack(redis.call('HMGET', key, 'cancel_left', 'cancel_reason', 'cancel_grace'))
+  if not left then
+    return false
+  end
+  local ids, rest = group.portion(key, left)
+  spend(#ids)
+  for _, task in ipairs(ids) do
+    task = load(task)
+    if task then
+      cancelTask(task, reason, tonumber(grace))
+    end
+  end
+  if rest then
+    redis.call('HSET', key, 'cancel_left', rest)
+    return true
+  end
+  redis.call('HDEL', key, 'cancel_left', 'cancel_reason', 'cancel_grace', 'cancel_asked')
+  group.letIn(id)
+  return false
+end
+
+-- A step of whoever has asked for it. Returns whether some are left.
+local function goOnCancelling(kind, id)
+  local more = cancelSome(kind, id)
+  if more then
+    redis.call('HSET', groups[kind].keyOf(id), 'cancel_asked', now)
+  end
+  return more
+end
+
+-- The sweeper's step. Returns whether it has done anything.
+local function sweepCancelling(kind, id)
+  local asked = redis.call('HGET', groups[kind].keyOf(id), 'cancel_asked')
+  if not asked then
+    return false
+  end
+  local mayGoOnAt = asked + ASKER_GONE
+  if mayGoOnAt > now or cancelSome(kind, id) then
+    owe('cancel', math.max(now, mayGoOnAt), kind .. '\n' .. id)
+  end
+  return mayGoOnAt <= now
+end
+
+-- Of a batch that is to end with the first failure: one step at once, the sweeper takes the others.
+local function failTask(task, outcome, reason)
+  local batch = batchKey(task)
+  local failsBatch = batch and redis.call('HGET', batch, 'fail_fast') == '1'
+  local id = task.head.batch_id
+  if failsBatch then
+    local items = string.format('%d', redis.call('LLEN', batch .. ':items'))
+    beginCancelling('batch', id, items, 'task ' .. task.id .. ' of the batch failed', GRACE)
+  end
+  endTask(task, 'failed', outcome, reason)
+  effects[#effects + 1] = { 'dead_letter', task.id }
+  if failsBatch and cancelSome('batch', id) then
+    redis.call('HSET', batch, 'cancel_asked', 0)
+    owe('cancel', now, 'batch\n' .. id)
+  end
+end
