@@ -22,7 +22,7 @@ async function disturb(seed: string, planned: readonly PlannedTask[], calm: Run)
 describe('random workflows in three processes that die at random failpoints', () => {
   it(
     `end as if nobody had died (CHAOS_SEED=${SEED} CHAOS_TASKS=${TASKS})`,
-    { timeout: 1_800_000 },
+    { timeout: Math.max(1_800_000, 360 * TASKS) },
     async () => {
       const planned = planTasks(SEED, TASKS);
       const calm = await run(planned, { seed: SEED, disturbed: false });
