@@ -51,7 +51,7 @@ describe('a plan', () => {
   });
 
   const long = 'y'.repeat(400_000);
-  const references = (count: number) => Array.from({ length: count }).fill({ $from: 'input.s' });
+  const references = (count: number) => Array.from({ length: count }, () => ({ $from: 'input.s' }));
 
   it.each([
     ['an output', [step('a')], { output: references(20_000) }],

@@ -15,13 +15,15 @@ let callsOf: Record<string, number>;
 beforeEach(async () => {
   callsOf = {};
   opened = [];
-  server = createServer(async (request, response) => {
+  server = createServer((request, response) => {
     let body = '';
-    for await (const chunk of request) body += chunk;
-    const { tenant_id } = JSON.parse(body) as ServiceCall;
-    callsOf[tenant_id] = (callsOf[tenant_id] ?? 0) + 1;
-    if (tenant_id === 'a') answerA(response);
-    else response.end('{"result":"fine"}');
+    request.on('data', (chunk) => (body += chunk));
+    request.on('end', () => {
+      const { tenant_id } = JSON.parse(body) as ServiceCall;
+      callsOf[tenant_id] = (callsOf[tenant_id] ?? 0) + 1;
+      if (tenant_id === 'a') answerA(response);
+      else response.end('{"result":"fine"}');
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type JsonValue, MemoryStorage, type NewTask } from '../src/index.js';
+import type { MemoryState } from '../src/memory/memory-state.js';
 import { keepJson, KeptText, readJson } from '../src/memory/kept-json.js';
 import fc from 'fast-check';
 
@@ -39,6 +40,11 @@ const submit = (payload: JsonValue, tenantId = 'acme') =>
     maxWaiting: 10_000,
   } as never);
 
+/** What it has inside. */
+function stateOf(of: MemoryStorage): MemoryState {
+  return (of as unknown as { readonly state: MemoryState }).state;
+}
+
 async function sweepAll(): Promise<void> {
   let done = 1;
   while (done > 0) done = Object.keys((await storage.queue.sweep({ max: 1_000 })).done).length;
@@ -73,7 +79,7 @@ describe('what a tenant stores in memory', () => {
       max: 2,
       leaseMs: HOUR_MS,
       claimId: crypto.randomUUID(),
-    } as never);
+    });
     expect(claims).toHaveLength(2);
     for (const {
       task: { tenant_id: tenantId, task_id },
@@ -105,17 +111,141 @@ describe('what a tenant stores in memory', () => {
   });
 });
 
+describe('what sessions and signals store in memory', () => {
+  const text = 'x'.repeat(99_990);
+  const inSession = (sessionId: string) => ({ tenantId: 'acme', sessionId });
+  /** How often it may be done, and what comes then. */
+  async function untilRefused(act: (n: number) => Promise<{ answer: string }>): Promise<[number, string]> {
+    for (let n = 0; n < 100; n += 1) {
+      const { answer } = await act(n);
+      if (answer === 'queue_full') return [n, answer];
+    }
+    return [100, 'never refused'];
+  }
+
+  it('counts contexts, as they are after each change', async () => {
+    const { sessions } = storage;
+    const create = (n: number) => sessions.create({ ...inSession(`s${n}`), context: { text } });
+    expect(await untilRefused(create)).toEqual([10, 'queue_full']);
+    expect((await sessions.update({ ...inSession('s0'), context: { a: 1 } })).answer).toBe('queue_full');
+    expect((await sessions.update({ ...inSession('s0'), agentId: 'a' })).answer).toBe('updated');
+    expect((await sessions.create({ ...inSession('s1'), context: {} })).answer).toBe('exists');
+  });
+
+  it('counts a context that is put in the place of another once', async () => {
+    const { sessions } = storage;
+    await sessions.create({ ...inSession('s'), context: {} });
+    for (let n = 0; n < 30; n += 1)
+      expect((await sessions.update({ ...inSession('s'), context: { text: `${text}${n}` } })).answer).toBe(
+        'updated',
+      );
+    const found = await sessions.get(inSession('s'));
+    expect(found?.session.context).toEqual({ text: `${text}29` });
+  });
+
+  it('counts messages that are kept', async () => {
+    const { sessions } = storage;
+    await sessions.create({ ...inSession('s'), context: {} });
+    const append = (n: number) =>
+      sessions.append({ ...inSession('s'), message: { message_id: `m${n}`, role: 'user', content: text } });
+    expect(await untilRefused(append)).toEqual([11, 'queue_full']);
+    expect((await append(0)).answer).toBe('known');
+  });
+
+  it('gives back what a session kept when it is removed', async () => {
+    const { sessions } = storage;
+    const create = (n: number) => sessions.create({ ...inSession(`s${n}`), context: { text } });
+    await untilRefused(create);
+    // Idle sessions are closed after a day, and removed after another one.
+    for (let day = 0; day < 3; day += 1) {
+      now += 25 * HOUR_MS;
+      await sweepAll();
+    }
+    expect(await untilRefused(create)).toEqual([10, 'queue_full']);
+  });
+
+  it('counts signals that wait to be asked for', async () => {
+    await submit(1);
+    const taskId = '00000000-0000-4000-8000-000000000001';
+    const signal = (n: number) =>
+      storage.tasks.signal({ tenantId: 'acme', taskId, name: 'go', payload: text, signalId: `g${n}` });
+    expect(await untilRefused(signal)).toEqual([11, 'queue_full']);
+  });
+});
+
+describe('tenants in memory', () => {
+  const tenantsOf = () => storage.tenants.list({ limit: 100 });
+
+  it('are not made by looking things up', async () => {
+    const tenantId = 'unheard';
+    const [taskId, sessionId, batchId] = [crypto.randomUUID(), 's', crypto.randomUUID()];
+    await storage.tasks.get({ tenantId, taskId });
+    await storage.tasks.counts({ tenantId });
+    await storage.tasks.list({ tenantId, filter: {}, limit: 10 });
+    await storage.tasks.getBatch({ tenantId, batchId });
+    await storage.tasks.cancel({ tenantId, taskId, reason: 'r', graceMs: 1 });
+    await storage.sessions.get({ tenantId, sessionId });
+    await storage.sessions.messages({ tenantId, sessionId, limit: 1 });
+    const body = { kind: 'outcome', outcome: { ok: true, value: 1 } } as const;
+    await storage.journal.report({ tenantId, service: 'query', jobId: 'j', body });
+    const head = await storage.events.head({ tenantId });
+    await storage.events.read({ tenantId, after: head, limit: 1 });
+    expect(stateOf(storage).tenants.size).toBe(0);
+  });
+
+  it('are dropped when nothing of them is kept, and begin a new log when they come back', async () => {
+    await submit(1);
+    await submit(1, 'other');
+    const before = await storage.events.head({ tenantId: 'acme' });
+    await storage.tenants.configure({ tenantId: 'other', weight: 2 });
+    // The task times out, is kept as a dead letter for 14 days, and its events for one.
+    for (let day = 0; day < 20; day += 1) {
+      now += 24 * HOUR_MS;
+      await sweepAll();
+    }
+    expect([...stateOf(storage).tenants.keys()]).toEqual(['other']);
+    expect((await tenantsOf()).tenants.map(({ tenantId }) => tenantId)).toEqual(['other']);
+    await submit(1);
+    const page = await storage.events.read({ tenantId: 'acme', after: before, limit: 10 });
+    expect(page.gap).toBeDefined();
+    expect(page.events).toHaveLength(1);
+  });
+
+  it('stay while somebody follows them', async () => {
+    const over = new AbortController();
+    const head = await storage.events.head({ tenantId: 'acme' });
+    const events = storage.events.follow({ tenantId: 'acme', after: head, signal: over.signal });
+    const following = events[Symbol.asyncIterator]();
+    const first = following.next();
+    await sweepAll();
+    await sweepAll();
+    await submit(1);
+    expect((await first).value).toMatchObject({ event: 'task_created' });
+    over.abort();
+    await following.next();
+  });
+
+  it('and types that no worker announces any more are forgotten', async () => {
+    for (let n = 0; n < 100; n += 1)
+      await storage.workers.announce({ workerId: 'w', runs: [{ type: `t${n}`, versions: [1] }] });
+    now += 11 * 60_000;
+    await sweepAll();
+    expect(stateOf(storage).announced.size).toBe(0);
+    expect(stateOf(storage).workers.size).toBe(0);
+  });
+});
+
 describe('the event log in memory', () => {
   it('keeps no more bytes than its limit, and the newest event whatever it takes', async () => {
     const { task_id } = task(0);
-    await storage.tasks.register({ tenantId: 'acme', task: { ...task(0), task_id } } as never);
+    await storage.tasks.register({ tenantId: 'acme', task: { ...task(0), task_id } });
     const details = (n: number) => ({ n, text: 'p'.repeat(100_000) });
     for (let n = 0; n < 30; n += 1) {
       await storage.tasks.progress({
         tenantId: 'acme',
         taskId: task_id,
         progress: { message: details(n).text },
-      } as never);
+      });
     }
     const head = await storage.events.head({ tenantId: 'acme' });
     const page = await storage.events.read({

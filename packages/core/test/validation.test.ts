@@ -1,4 +1,5 @@
-import { listSchema, OrchestratorError, validate } from '@agent-orchestrator/core';
+import type { OrchestratorError } from '@agent-orchestrator/core';
+import { listSchema, validate } from '@agent-orchestrator/core';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { planSchema } from '../src/protocol/plan.js';

@@ -45,15 +45,12 @@ describe('a database that the server does not have', () => {
   const calls: [string, (storage: RedisStorage) => Promise<unknown>][] = [
     ['a ping', (storage) => storage.ping()],
     ['the check of the server', (storage) => storage.checkServer()],
-    ['a submit', (storage) => storage.tasks.submit(submission as never)],
+    ['a submit', (storage) => storage.tasks.submit(submission)],
     ['a session', (storage) => storage.sessions.create({ tenantId: 'acme', sessionId: 's', context: {} })],
     ['a read', (storage) => storage.tasks.counts({ tenantId: 'acme' })],
     ['the usage', (storage) => storage.usage.sum({ tenantId: 'acme', from: '2026-01-01', to: '2026-01-02' })],
     ['a worker', (storage) => storage.workers.announce({ workerId: 'w', runs: [] })],
-    [
-      'the settings of a tenant',
-      (storage) => storage.tenants.configure({ tenantId: 'acme', weight: 2 } as never),
-    ],
+    ['the settings of a tenant', (storage) => storage.tenants.configure({ tenantId: 'acme', weight: 2 })],
     ['a sweep', (storage) => storage.queue.sweep({ max: 10 })],
     [
       'notices',

@@ -21,7 +21,7 @@ export class MemoryCallJournal implements CallJournal {
   ) {}
 
   async begin(params: Parameters<CallJournal['begin']>[0]): ReturnType<CallJournal['begin']> {
-    const tenant = this.state.tenant(params.tenantId);
+    const tenant = this.state.lookUp(params.tenantId);
     const entry = leased(tenant, params.taskId, params.token);
     if (!entry) return LEASE_LOST;
     const { steps } = entry.ownJournal;
@@ -67,7 +67,7 @@ export class MemoryCallJournal implements CallJournal {
   }
 
   async record(params: Parameters<CallJournal['record']>[0]): ReturnType<CallJournal['record']> {
-    const tenant = this.state.tenant(params.tenantId);
+    const tenant = this.state.lookUp(params.tenantId);
     const found =
       params.token === undefined
         ? tracked(tenant, params.taskId)
@@ -100,12 +100,12 @@ export class MemoryCallJournal implements CallJournal {
   }
 
   async news(params: Parameters<CallJournal['news']>[0]): ReturnType<CallJournal['news']> {
-    const entry = leased(this.state.tenant(params.tenantId), params.taskId, params.token);
+    const entry = leased(this.state.lookUp(params.tenantId), params.taskId, params.token);
     return entry ? { answer: 'news', ...news(entry, params.seen) } : LEASE_LOST;
   }
 
   async report(report: Report): Promise<ReportAnswer> {
-    const tenant = this.state.tenant(report.tenantId);
+    const tenant = this.state.lookUp(report.tenantId);
     const found = find(tenant, report);
     if (found) {
       const answer = this.apply(tenant, found.entry, found.call, report);
@@ -128,7 +128,7 @@ export class MemoryCallJournal implements CallJournal {
   }
 
   async heldReport(params: Parameters<CallJournal['heldReport']>[0]): Promise<ReportAnswer> {
-    return this.state.tenant(params.tenantId).held.get(params.heldId)?.answer ?? { answer: 'unknown_task' };
+    return this.state.lookUp(params.tenantId).held.get(params.heldId)?.answer ?? { answer: 'unknown_task' };
   }
 
   /** Early frames that named the job which the service has now told us of, in the order in which they came. */

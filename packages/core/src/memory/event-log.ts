@@ -10,7 +10,7 @@ export class MemoryEventLog implements EventLog {
   constructor(private readonly state: MemoryState) {}
 
   async head({ tenantId }: Parameters<EventLog['head']>[0]): Promise<string> {
-    return this.state.tenant(tenantId).events.head;
+    return this.state.lookUp(tenantId).events.head;
   }
 
   async read(params: Parameters<EventLog['read']>[0]): ReturnType<EventLog['read']> {
@@ -27,7 +27,7 @@ export class MemoryEventLog implements EventLog {
     after: string,
     limit: number,
   ): { readonly events: readonly TaskEvent[]; readonly cursor: string; readonly gap?: LogGap } {
-    const log = this.state.tenant(tenantId).events;
+    const log = this.state.lookUp(tenantId).events;
     const cursor = parseCursor(after);
     const lost = cursor?.epoch !== log.epoch || cursor.seq > log.seq || cursor.seq < log.firstSeq - 1;
     const from = lost ? log.firstSeq - 1 : cursor.seq;

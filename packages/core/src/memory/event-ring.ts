@@ -37,6 +37,11 @@ export class EventRing {
     return this.#seq;
   }
 
+  /** Nothing is kept, and nobody follows. */
+  get isEmpty(): boolean {
+    return this.#front === this.#kept.length && this.followers.size === 0;
+  }
+
   get head(): string {
     return formatCursor({ epoch: this.epoch, seq: this.#seq });
   }

@@ -21,6 +21,10 @@ export class HeldReports {
   readonly #all = new Map<string, HeldReport>();
   readonly #waiting = new Map<string, Waiting>();
 
+  get isEmpty(): boolean {
+    return this.#all.size === 0;
+  }
+
   get(heldId: string): HeldReport | undefined {
     return this.#all.get(heldId);
   }

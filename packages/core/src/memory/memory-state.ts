@@ -46,6 +46,10 @@ export class MemoryState {
   readonly announced = new Map<string, { readonly at: number; readonly run: Runnable }>();
   readonly #listeners = new Set<(bell: Bell) => void>();
   readonly #epoch: string;
+  /** Tenants that were dropped. */
+  #dropped = 0;
+  /** Where the look at all tenants stands. */
+  #visits = this.tenants.values();
   virtualTime = 0;
   closed = false;
 
@@ -66,15 +70,48 @@ export class MemoryState {
     if (this.closed) throw new OrchestratorError('storage_unavailable', 'the storage is closed');
   }
 
-  /** The tenant's state, made when first asked for. */
+  /** The tenant's state, for what changes it: made when there is none. */
   tenant(tenantId: string): TenantState {
-    this.checkOpen();
-    let tenant = this.tenants.get(tenantId);
-    if (!tenant) {
-      tenant = new TenantState(tenantId, this.#epoch);
-      this.tenants.set(tenantId, tenant);
-    }
+    const tenant = this.lookUp(tenantId);
+    this.tenants.set(tenantId, tenant);
     return tenant;
+  }
+
+  /** The same for what only reads: to be asked about leaves no trace of a tenant. */
+  lookUp(tenantId: string): TenantState {
+    this.checkOpen();
+    const epoch = this.#dropped === 0 ? this.#epoch : `${this.#epoch}${this.#dropped.toString(36)}`;
+    return this.tenants.get(tenantId) ?? new TenantState(tenantId, epoch);
+  }
+
+  /** Whether the tenant may store no more. What is taken on while there is room may exceed it, by one request. */
+  holdsTooMuch(tenant: TenantState): boolean {
+    return tenant.storedBytes >= this.limits.maxStoredBytes;
+  }
+
+  /**
+   * Looks at the next `max` tenants, and drops those of which nothing is kept any more. One that comes back begins a new
+   * log, so its epoch is a new one.
+   */
+  dropIdle(max: number): void {
+    const { maxEventAgeMs } = this.limits;
+    for (let visited = 0; visited < max; visited += 1) {
+      const next = this.#visits.next();
+      if (next.done === true) {
+        this.#visits = this.tenants.values();
+        return;
+      }
+      next.value.events.trim(this.limits, this.now() - maxEventAgeMs);
+      if (!next.value.isEmpty) continue;
+      this.tenants.delete(next.value.tenantId);
+      this.#dropped += 1;
+    }
+  }
+
+  /** Forgets types that no worker has announced for so long that their tasks are refused. */
+  forgetTypes(now: number): void {
+    for (const [type, { at }] of this.announced)
+      if (now - at > this.limits.unknownWorkflowAfterMs) this.announced.delete(type);
   }
 
   /** A worker that was heard of before or not, with what it runs now. */

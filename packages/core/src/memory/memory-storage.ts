@@ -48,14 +48,14 @@ export class MemoryStorage implements Storage {
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
   readonly bells: Bells;
-  readonly #state: MemoryState;
+  private readonly state: MemoryState;
 
   constructor(options: MemoryStorageOptions = {}) {
     const { clock = systemClock, random = systemRandom, limits } = options;
     const state = new MemoryState(clock, random, { ...DEFAULTS, ...limits });
     const life = new TaskLife(state);
     const outcomes = new CallOutcomes(state, life);
-    this.#state = state;
+    this.state = state;
     const sessions = new MemorySessions(state, life);
     const submissions = new Submissions(state, life, sessions);
     const sweep = new Sweep(state, life, outcomes, sessions);
@@ -81,10 +81,10 @@ export class MemoryStorage implements Storage {
   }
 
   async ping(): Promise<void> {
-    this.#state.checkOpen();
+    this.state.checkOpen();
   }
 
   async close(): Promise<void> {
-    this.#state.closed = true;
+    this.state.closed = true;
   }
 }

@@ -5,13 +5,12 @@ import { mergedContext } from '../storage/merged-context.js';
 import { BoundedPage } from '../storage/bounded-page.js';
 import type { SessionState, SessionStore } from '../storage/session-store.js';
 import { sessionKey } from './cancellations.js';
-import { Line } from './line.js';
-import { copyJson } from '../protocol/bounded-json.js';
+import { readJson } from './kept-json.js';
 import type { MemoryState } from './memory-state.js';
 import { inPortions } from './portions.js';
 import type { TaskLife } from './task-life.js';
 import { viewTask } from './task-view.js';
-import type { SessionEntry, TenantState } from './tenant-state.js';
+import { SessionEntry, type TenantState } from './tenant-state.js';
 
 type NewMessage = Parameters<SessionStore['append']>[0]['message'];
 
@@ -26,6 +25,7 @@ export class MemorySessions implements SessionStore {
     const tenant = this.state.tenant(params.tenantId);
     const known = tenant.sessions.get(params.sessionId);
     if (known) return { answer: 'exists', session: viewSession(known) };
+    if (this.state.holdsTooMuch(tenant)) return { answer: 'queue_full' };
     const entry = this.open(tenant, params.sessionId, params.agentId, params.context);
     return { answer: 'created', session: viewSession(entry) };
   }
@@ -36,23 +36,16 @@ export class MemorySessions implements SessionStore {
     if (known) return known;
     const now = new Date(this.state.now()).toISOString();
     tenant.sessionsMade += 1;
-    const entry: SessionEntry = {
-      place: tenant.sessionsMade,
-      session: {
-        session_id: sessionId,
-        tenant_id: tenant.tenantId,
-        ...(agentId !== undefined && { agent_id: agentId }),
-        status: 'active',
-        created_at: now,
-        updated_at: now,
-        context: mergedContext({}, copyJson(context)),
-        rev: 1,
-      },
-      messages: [],
-      messageIds: new Set(),
-      line: new Line(1, true),
-      live: new Set(),
-    };
+    const session = {
+      session_id: sessionId,
+      tenant_id: tenant.tenantId,
+      ...(agentId !== undefined && { agent_id: agentId }),
+      status: 'active',
+      created_at: now,
+      updated_at: now,
+      rev: 1,
+    } as const;
+    const entry = new SessionEntry(tenant, tenant.sessionsMade, session, mergedContext({}, context));
     tenant.sessions.set(sessionId, entry);
     tenant.sessionsInOrder.add(entry.place, entry);
     this.oweIdle(tenant, entry);
@@ -61,7 +54,7 @@ export class MemorySessions implements SessionStore {
   }
 
   async get({ tenantId, sessionId }: Parameters<SessionStore['get']>[0]): Promise<SessionState | undefined> {
-    const tenant = this.state.tenant(tenantId);
+    const tenant = this.state.lookUp(tenantId);
     const entry = tenant.sessions.get(sessionId);
     if (!entry) return undefined;
     const { sessionTasks, pageBytes } = this.state.limits;
@@ -72,28 +65,29 @@ export class MemorySessions implements SessionStore {
   }
 
   async update(params: Parameters<SessionStore['update']>[0]): ReturnType<SessionStore['update']> {
-    const tenant = this.state.tenant(params.tenantId);
+    const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.sessions.get(params.sessionId);
     if (!entry) return { answer: 'not_found' };
     if (entry.session.status === 'closed') return { answer: 'session_closed' };
     if (params.rev !== undefined && params.rev !== entry.session.rev) {
       return { answer: 'conflict', session: viewSession(entry) };
     }
-    const context = mergedContext(entry.session.context, copyJson(params.context ?? {}));
-    this.change(tenant, entry, {
-      ...(params.agentId !== undefined && { agent_id: params.agentId }),
-      context,
-    });
+    if (params.context !== undefined) {
+      if (this.state.holdsTooMuch(tenant)) return { answer: 'queue_full' };
+      entry.putContext(mergedContext(readJson(entry.context) as JsonObject, params.context));
+    }
+    this.change(tenant, entry, { ...(params.agentId !== undefined && { agent_id: params.agentId }) });
     return { answer: 'updated', session: viewSession(entry) };
   }
 
   async append(params: Parameters<SessionStore['append']>[0]): ReturnType<SessionStore['append']> {
-    const tenant = this.state.tenant(params.tenantId);
+    const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.sessions.get(params.sessionId);
     if (!entry) return { answer: 'not_found' };
     const known = entry.messages.find((message) => message.message_id === params.message.message_id);
     if (known) return { answer: 'known', message: { ...known } };
     if (entry.session.status === 'closed') return { answer: 'session_closed' };
+    if (this.state.holdsTooMuch(tenant)) return { answer: 'queue_full' };
     return { answer: 'appended', message: { ...this.add(tenant, entry, params.message) } };
   }
 
@@ -102,17 +96,20 @@ export class MemorySessions implements SessionStore {
     const stored: Message = { ...message, created_at: new Date(this.state.now()).toISOString() };
     if (entry.messageIds.has(stored.message_id)) return stored;
     entry.messages.push(stored);
+    entry.charge(Buffer.byteLength(stored.content));
     entry.messageIds.add(stored.message_id);
     while (entry.messages.length > this.state.limits.sessionMessages) {
       const oldest = entry.messages.shift();
-      if (oldest) entry.messageIds.delete(oldest.message_id);
+      if (!oldest) break;
+      entry.messageIds.delete(oldest.message_id);
+      entry.charge(-Buffer.byteLength(oldest.content));
     }
     this.change(tenant, entry, {});
     return stored;
   }
 
   async messages(params: Parameters<SessionStore['messages']>[0]): Promise<readonly Message[] | undefined> {
-    const entry = this.state.tenant(params.tenantId).sessions.get(params.sessionId);
+    const entry = this.state.lookUp(params.tenantId).sessions.get(params.sessionId);
     if (!entry) return undefined;
     const at = entry.messages.findIndex((message) => message.message_id === params.before);
     const page = new BoundedPage<Message>(params.limit, this.state.limits.pageBytes);
@@ -122,7 +119,7 @@ export class MemorySessions implements SessionStore {
   }
 
   async list(params: Parameters<SessionStore['list']>[0]): ReturnType<SessionStore['list']> {
-    const tenant = this.state.tenant(params.tenantId);
+    const tenant = this.state.lookUp(params.tenantId);
     const start = params.after === undefined ? undefined : tenant.sessions.get(params.after);
     if (params.after !== undefined && !start) return undefined;
     const page = new BoundedPage<Session>(params.limit, this.state.limits.pageBytes);
@@ -141,7 +138,7 @@ export class MemorySessions implements SessionStore {
   }
 
   async close(params: Parameters<SessionStore['close']>[0]): ReturnType<SessionStore['close']> {
-    const tenant = this.state.tenant(params.tenantId);
+    const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.sessions.get(params.sessionId);
     if (!entry) return { answer: 'not_found' };
     const { cancellations } = this.life;
@@ -163,12 +160,13 @@ export class MemorySessions implements SessionStore {
     if (entry.live.size > 0 || idleAt > this.state.now()) this.oweIdle(tenant, entry);
     else if (entry.session.status === 'active') this.change(tenant, entry, { status: 'closed' });
     else {
+      tenant.charge(-entry.bytes);
       tenant.sessions.delete(sessionId);
       tenant.sessionsInOrder.remove(entry.place);
     }
   }
 
-  private change(tenant: TenantState, entry: SessionEntry, change: Partial<Session>): void {
+  private change(tenant: TenantState, entry: SessionEntry, change: Partial<SessionEntry['session']>): void {
     const before = entry.session;
     entry.session = {
       ...before,
@@ -210,5 +208,5 @@ function takeAll<T, E>(page: BoundedPage<T>, entries: Iterable<E>, view: (entry:
 }
 
 function viewSession(entry: SessionEntry): Session {
-  return { ...entry.session, context: copyJson(entry.session.context) };
+  return { ...entry.session, context: readJson(entry.context) as JsonObject };
 }

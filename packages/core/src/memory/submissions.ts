@@ -11,7 +11,6 @@ import type {
   TrackedCall,
 } from '../storage/task-records.js';
 import { Line } from './line.js';
-import { copyJson } from '../protocol/bounded-json.js';
 import type { MemoryState } from './memory-state.js';
 import type { MemorySessions } from './sessions.js';
 import type { TaskLife } from './task-life.js';
@@ -45,7 +44,8 @@ export class Submissions {
       return same.spec.type === submission.task.type
         ? this.stored('replayed', tenant, same)
         : { answer: 'conflict' };
-    if (tenant.counts.pending >= maxWaiting || this.holdsTooMuch(tenant)) return { answer: 'queue_full' };
+    if (tenant.counts.pending >= maxWaiting || this.state.holdsTooMuch(tenant))
+      return { answer: 'queue_full' };
     const refusal = this.refusal(tenant, submission);
     if (refusal) return { answer: refusal };
     const entry = this.store(tenant, submission);
@@ -64,7 +64,7 @@ export class Submissions {
         return { answer: 'idempotency_conflict' };
       return { answer: 'replayed', batch: viewBatch(tenant, known.entry, this.state.limits.pageBytes) };
     }
-    if (tenant.counts.pending + batch.items.length > maxWaiting || this.holdsTooMuch(tenant))
+    if (tenant.counts.pending + batch.items.length > maxWaiting || this.state.holdsTooMuch(tenant))
       return { answer: 'queue_full' };
     const entry = this.storeBatch(tenant, batch);
     if (idempotency) this.remember(tenant, idempotency, entry);
@@ -151,7 +151,7 @@ export class Submissions {
   }
 
   redrive(params: Parameters<TaskRecords['redrive']>[0]): Awaited<ReturnType<TaskRecords['redrive']>> {
-    const tenant = this.state.tenant(params.tenantId);
+    const tenant = this.state.lookUp(params.tenantId);
     const old = tenant.tasks.get(params.taskId);
     if (!old) return { answer: 'not_found' };
     if (old.state !== 'failed' || old.startedAt === undefined) return { answer: 'not_failed' };
@@ -178,11 +178,6 @@ export class Submissions {
     }
     entry.inherited = entry.journal.changed;
     return { answer: 'redriven', task: viewTask(tenant.tenantId, entry) };
-  }
-
-  /** What is taken on while there is room may exceed it, by one request. */
-  private holdsTooMuch(tenant: TenantState): boolean {
-    return tenant.storedBytes >= this.state.limits.maxStoredBytes;
   }
 
   private refusal(tenant: TenantState, submission: Submission): SubmitRefusal | undefined {

@@ -9,6 +9,8 @@ import { cancelledError, type TaskLife } from './task-life.js';
 import { type StepEntry, TaskEntry } from './task-entry.js';
 import { jobKey, type TenantState } from './tenant-state.js';
 
+/** So many tenants are looked at for whether anything of them is still kept. */
+const TENANTS_A_SWEEP = 100;
 /** So many steps of a journal are gone through in the time that a duty takes. */
 const STEPS_A_DUTY = 10;
 
@@ -25,6 +27,8 @@ export class Sweep {
     const now = this.state.now();
     const done: Record<string, number> = {};
     this.state.buryWorkers(now);
+    this.state.forgetTypes(now);
+    this.state.dropIdle(TENANTS_A_SWEEP);
     let left = max;
     await inPortions(() => {
       this.state.checkOpen();

@@ -1,6 +1,5 @@
 import { keepJson } from './kept-json.js';
 import type { Claim, Runnable, Settlement, Swept, TaskQueue } from '../storage/task-queue.js';
-import { copyJson } from '../protocol/bounded-json.js';
 import type { MemoryState, WorkerState } from './memory-state.js';
 import type { MemorySessions } from './sessions.js';
 import type { Sweep } from './sweep.js';
@@ -120,7 +119,7 @@ export class MemoryTaskQueue implements TaskQueue {
 
   async renew(params: Parameters<TaskQueue['renew']>[0]): ReturnType<TaskQueue['renew']> {
     return params.leases.filter(({ tenantId, taskId, token, begun }) => {
-      const lease = this.state.tenant(tenantId).leased.get(taskId)?.lease;
+      const lease = this.state.lookUp(tenantId).leased.get(taskId)?.lease;
       if (lease?.token !== token) return true;
       lease.expiresAt = this.state.now() + params.leaseMs;
       if (begun) lease.prefetched = false;
@@ -129,7 +128,7 @@ export class MemoryTaskQueue implements TaskQueue {
   }
 
   async settle(params: Parameters<TaskQueue['settle']>[0]): ReturnType<TaskQueue['settle']> {
-    const tenant = this.state.tenant(params.tenantId);
+    const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.leased.get(params.taskId);
     if (entry?.lease?.token !== params.token) return 'lease_lost';
     const { settlement } = params;
@@ -241,7 +240,7 @@ export class MemoryTaskQueue implements TaskQueue {
   }
 
   async wake({ tenantId, taskId }: Parameters<TaskQueue['wake']>[0]): ReturnType<TaskQueue['wake']> {
-    const tenant = this.state.tenant(tenantId);
+    const tenant = this.state.lookUp(tenantId);
     const entry = tenant.tasks.get(taskId);
     if (entry?.state !== 'parked') return 'not_parked';
     this.life.wake(tenant, entry);

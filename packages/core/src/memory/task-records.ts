@@ -4,7 +4,6 @@ import type { Task } from '../protocol/task.js';
 import { BoundedPage } from '../storage/bounded-page.js';
 import type { Explanation, TaskRecords } from '../storage/task-records.js';
 import { isFinalState, statusOf } from '../tasks/task-state.js';
-import { copyJson } from '../protocol/bounded-json.js';
 import { viewBatch } from './batch-view.js';
 import { batchKey } from './cancellations.js';
 import type { MemoryState } from './memory-state.js';
@@ -47,7 +46,7 @@ export class MemoryTaskRecords implements TaskRecords {
     results = false,
     after,
   }: Parameters<TaskRecords['getBatch']>[0]): ReturnType<TaskRecords['getBatch']> {
-    const tenant = this.state.tenant(tenantId);
+    const tenant = this.state.lookUp(tenantId);
     const batch = tenant.batches.get(batchId);
     const from = Number(after ?? 0);
     return batch && viewBatch(tenant, batch, this.state.limits.pageBytes, { results, from });
@@ -56,7 +55,7 @@ export class MemoryTaskRecords implements TaskRecords {
   async cancelBatch(
     params: Parameters<TaskRecords['cancelBatch']>[0],
   ): ReturnType<TaskRecords['cancelBatch']> {
-    const tenant = this.state.tenant(params.tenantId);
+    const tenant = this.state.lookUp(params.tenantId);
     const batch = tenant.batches.get(params.batchId);
     if (!batch) return undefined;
     const { cancellations } = this.life;
@@ -66,7 +65,7 @@ export class MemoryTaskRecords implements TaskRecords {
   }
 
   async finish(params: Parameters<TaskRecords['finish']>[0]): ReturnType<TaskRecords['finish']> {
-    const tenant = this.state.tenant(params.tenantId);
+    const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
     const { outcome } = params;
@@ -87,7 +86,7 @@ export class MemoryTaskRecords implements TaskRecords {
   }
 
   async progress(params: Parameters<TaskRecords['progress']>[0]): ReturnType<TaskRecords['progress']> {
-    const tenant = this.state.tenant(params.tenantId);
+    const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
     if (params.token !== undefined && entry.lease?.token !== params.token) return { answer: 'lease_lost' };
@@ -100,7 +99,7 @@ export class MemoryTaskRecords implements TaskRecords {
   }
 
   async get({ tenantId, taskId }: Parameters<TaskRecords['get']>[0]): ReturnType<TaskRecords['get']> {
-    const tenant = this.state.tenant(tenantId);
+    const tenant = this.state.lookUp(tenantId);
     const entry = tenant.tasks.get(taskId);
     if (!entry) return undefined;
     const born = formatCursor({ epoch: tenant.events.epoch, seq: entry.place - 1 });
@@ -115,7 +114,7 @@ export class MemoryTaskRecords implements TaskRecords {
     let visited = 0;
     let last = 0;
     let lastTaken = 0;
-    for (const entry of this.state.tenant(params.tenantId).tasksInOrder.before(before)) {
+    for (const entry of this.state.lookUp(params.tenantId).tasksInOrder.before(before)) {
       if (visited === this.state.limits.visitedAtOnce) return { tasks, next: String(last) };
       visited += 1;
       last = entry.place;
@@ -130,12 +129,12 @@ export class MemoryTaskRecords implements TaskRecords {
   }
 
   async counts({ tenantId }: Parameters<TaskRecords['counts']>[0]): ReturnType<TaskRecords['counts']> {
-    const tenant = this.state.tenant(tenantId);
+    const tenant = this.state.lookUp(tenantId);
     return { counts: { ...tenant.counts }, cursor: tenant.events.head };
   }
 
   async cancel(params: Parameters<TaskRecords['cancel']>[0]): ReturnType<TaskRecords['cancel']> {
-    const tenant = this.state.tenant(params.tenantId);
+    const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
     const answer = this.life.cancel(tenant, entry, params.reason, params.graceMs);
@@ -143,12 +142,13 @@ export class MemoryTaskRecords implements TaskRecords {
   }
 
   async signal(params: Parameters<TaskRecords['signal']>[0]): ReturnType<TaskRecords['signal']> {
-    const tenant = this.state.tenant(params.tenantId);
+    const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
     if (isFinalState(entry.state)) return { answer: 'already_final' };
     const signalIds = (entry.ownJournal.signalIds ??= new Set());
     if (signalIds.has(params.signalId)) return { answer: 'repeated' };
+    if (this.state.holdsTooMuch(tenant)) return { answer: 'queue_full' };
     const payload = keepJson(params.payload, entry);
     for (const step of entry.journal.steps.values()) {
       if (step.signal !== params.name || step.outcome) continue;
@@ -167,7 +167,7 @@ export class MemoryTaskRecords implements TaskRecords {
     tenantId,
     limit,
   }: Parameters<TaskRecords['firstReady']>[0]): ReturnType<TaskRecords['firstReady']> {
-    const tenant = this.state.tenant(tenantId);
+    const tenant = this.state.lookUp(tenantId);
     const heads = [...tenant.ready.values()].flatMap((lanes) => lanes.head(limit));
     const page = new BoundedPage<Task>(limit, this.state.limits.pageBytes);
     for (const entry of heads.toSorted((a, b) => b.lane - a.lane || a.place - b.place))
@@ -179,7 +179,7 @@ export class MemoryTaskRecords implements TaskRecords {
     tenantId,
     taskId,
   }: Parameters<TaskRecords['explain']>[0]): Promise<Explanation | undefined> {
-    const tenant = this.state.tenant(tenantId);
+    const tenant = this.state.lookUp(tenantId);
     const entry = tenant.tasks.get(taskId);
     return entry && explainTask(this.state, tenant, entry);
   }

@@ -1,4 +1,5 @@
 import type { TaskError } from '../protocol/errors.js';
+import type { JsonObject } from '../protocol/json.js';
 import type { Message, Session } from '../protocol/session.js';
 import type { TaskStatus } from '../protocol/task.js';
 import type { TenantSettings } from '../storage/tenant-store.js';
@@ -7,19 +8,40 @@ import type { Cancellation } from './cancellations.js';
 import { EventRing } from './event-ring.js';
 import { HeldReports } from './held-reports.js';
 import { InOrder } from './in-order.js';
-import type { Line } from './line.js';
+import { type BytesOwner, bytesOf, keepJson, type KeptJson } from './kept-json.js';
+import { Line } from './line.js';
 import type { ReadyLanes } from './ready-lanes.js';
 import type { CallEntry, TaskEntry } from './task-entry.js';
 
-export interface SessionEntry {
-  /** Rises with each session of the tenant. */
-  readonly place: number;
-  session: Session;
-  readonly messages: Message[];
-  readonly messageIds: Set<string>;
-  readonly line: Line<TaskEntry>;
+export class SessionEntry implements BytesOwner {
+  readonly messages: Message[] = [];
+  readonly messageIds = new Set<string>();
+  readonly line = new Line<TaskEntry>(1, true);
   /** Tasks of the session that have not ended, those that run in parallel included. */
-  readonly live: Set<TaskEntry>;
+  readonly live = new Set<TaskEntry>();
+  context: KeptJson;
+  /** Of its context and its messages, as JSON. */
+  bytes = 0;
+
+  /** @param place rises with each session of the tenant. */
+  constructor(
+    private readonly tenant: TenantState,
+    readonly place: number,
+    public session: Omit<Session, 'context'>,
+    context: JsonObject,
+  ) {
+    this.context = keepJson(context, this);
+  }
+
+  charge(bytes: number): void {
+    this.bytes += bytes;
+    this.tenant.charge(bytes);
+  }
+
+  putContext(context: JsonObject): void {
+    this.charge(-bytesOf(this.context));
+    this.context = keepJson(context, this);
+  }
 }
 
 export interface BatchEntry {
@@ -94,6 +116,17 @@ export class TenantState {
   /** Whether anything was stored for it: to be asked about leaves no trace. */
   get heardOf(): boolean {
     return this.events.seq > 0 || this.settings !== DEFAULT_SETTINGS;
+  }
+
+  /** Whether nothing is kept of it that could be asked for. The rotation lets go of it at the next claim. */
+  get isEmpty(): boolean {
+    const kept = [this.tasks, this.sessions, this.batches, this.idempotency, this.usage];
+    return (
+      kept.every(({ size }) => size === 0) &&
+      this.settings === DEFAULT_SETTINGS &&
+      this.held.isEmpty &&
+      this.events.isEmpty
+    );
   }
 
   /** How many more of its tasks may be leased. */

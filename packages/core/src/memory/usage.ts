@@ -46,7 +46,7 @@ export class MemoryUsage implements UsageLedger {
   }
 
   async sum({ tenantId, from, to }: Parameters<UsageLedger['sum']>[0]): Promise<readonly UsageRow[]> {
-    const rows = [...this.state.tenant(tenantId).usage.values()];
+    const rows = [...this.state.lookUp(tenantId).usage.values()];
     return rows.filter(({ day }) => day >= from && day <= to).map((row) => ({ ...row }));
   }
 }

@@ -7,6 +7,7 @@ import { describe, validate } from '../protocol/validation.js';
 import { type Random, systemRandom } from '../random.js';
 import type { SessionState } from '../storage/session-store.js';
 import type { Storage } from '../storage/storage.js';
+import { refusalError } from '../tasks/new-task.js';
 
 interface InSession {
   readonly tenantId: string;
@@ -31,7 +32,10 @@ export class SessionManager {
     this.#random = options.random ?? systemRandom;
   }
 
-  /** An id that exists already gives the session that is there, as it is. */
+  /**
+   * An id that exists already gives the session that is there, as it is.
+   * @throws {OrchestratorError} `queue_full` when what is stored for the tenant takes too much room.
+   */
   async create(params: {
     readonly tenantId: string;
     readonly sessionId?: string;
@@ -39,13 +43,14 @@ export class SessionManager {
     readonly context?: JsonObject;
   }): Promise<{ readonly session: Session; readonly created: boolean }> {
     const sessionId = validate(idSchema, params.sessionId ?? this.#random.uuid(), 'session_id');
-    const { answer, session } = await this.#storage.sessions.create({
+    const created = await this.#storage.sessions.create({
       tenantId: params.tenantId,
       sessionId,
       context: params.context ?? {},
       ...(params.agentId !== undefined && { agentId: validate(idSchema, params.agentId, 'agent_id') }),
     });
-    return { session, created: answer === 'created' };
+    if (created.answer === 'queue_full') throw refusal(created.answer, sessionId);
+    return { session: created.session, created: created.answer === 'created' };
   }
 
   /** @throws {OrchestratorError} `not_found` */
@@ -60,7 +65,7 @@ export class SessionManager {
 
   /**
    * Merges `context` into the session's; a `null` removes its field. With `rev`, only if nobody was faster.
-   * @throws {OrchestratorError} `not_found`, `session_closed`, `conflict`
+   * @throws {OrchestratorError} `not_found`, `session_closed`, `conflict`, `queue_full`
    */
   async update(
     params: InSession & { readonly rev?: number; readonly agentId?: string; readonly context?: JsonObject },
@@ -71,7 +76,7 @@ export class SessionManager {
       const message = `session "${params.sessionId}": expected rev ${params.rev}, got ${updated.session.rev}`;
       throw new OrchestratorError('conflict', message);
     }
-    throw updated.answer === 'not_found' ? unknownSession(params.sessionId) : closedSession(params.sessionId);
+    throw refusal(updated.answer, params.sessionId);
   }
 
   /** The same `message_id` again changes nothing. */
@@ -98,7 +103,7 @@ export class SessionManager {
       message: { message_id, role, content },
     });
     if ('message' in appended) return appended.message;
-    throw appended.answer === 'not_found' ? unknownSession(sessionId) : closedSession(sessionId);
+    throw refusal(appended.answer, sessionId);
   }
 
   /**
@@ -166,6 +171,11 @@ function unknownSession(sessionId: string): OrchestratorError {
   return new OrchestratorError('not_found', `no session ${describe(sessionId)}`);
 }
 
-function closedSession(sessionId: string): OrchestratorError {
+function refusal(
+  answer: 'not_found' | 'session_closed' | 'queue_full',
+  sessionId: string,
+): OrchestratorError {
+  if (answer === 'not_found') return unknownSession(sessionId);
+  if (answer === 'queue_full') return refusalError(answer);
   return new OrchestratorError('session_closed', `session "${sessionId}" is closed`);
 }

@@ -18,17 +18,19 @@ export interface SessionState {
 
 /** What the session manager asks of the storage. */
 export interface SessionStore {
-  /** An existing id is `exists`, and stays as it is. */
+  /** An existing id is `exists`, and stays as it is. `queue_full` here and below: what is stored takes too much room. */
   create(
     params: InSession & { readonly agentId?: string; readonly context: JsonObject },
-  ): Promise<{ readonly answer: 'created' | 'exists'; readonly session: Session }>;
+  ): Promise<
+    { readonly answer: 'created' | 'exists'; readonly session: Session } | { readonly answer: 'queue_full' }
+  >;
   get(params: InSession): Promise<SessionState | undefined>;
   /** Merges `context` (a `null` removes its field), if `rev` is the session's, or absent. */
   update(
     params: InSession & { readonly rev?: number; readonly agentId?: string; readonly context?: JsonObject },
   ): Promise<
     | { readonly answer: 'updated' | 'conflict'; readonly session: Session }
-    | { readonly answer: 'not_found' | 'session_closed' }
+    | { readonly answer: 'not_found' | 'session_closed' | 'queue_full' }
   >;
   /** The same `message_id` again changes nothing. */
   append(
@@ -42,7 +44,7 @@ export interface SessionStore {
     },
   ): Promise<
     | { readonly answer: 'appended' | 'known'; readonly message: Message }
-    | { readonly answer: 'not_found' | 'session_closed' }
+    | { readonly answer: 'not_found' | 'session_closed' | 'queue_full' }
   >;
   /**
    * The newest `limit`, oldest first; before `before` (a `message_id`) if given. Fewer if they are large: at most 1 MiB, unless

@@ -321,6 +321,7 @@ export class GlobalTaskRegistry {
     if (answer === 'already_final') {
       throw new OrchestratorError('conflict', `task ${taskId} has ended`, { retryable: false });
     }
+    if (answer === 'queue_full') throw refusalError(answer);
     if (answer === 'too_many') {
       const message = `expected at most ${DEFAULTS.maxSignals} signals that wait to be asked for, got one more`;
       throw new OrchestratorError('rate_limited', message, { retryAfterMs: 1_000 });
