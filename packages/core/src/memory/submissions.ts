@@ -1,4 +1,5 @@
 import { bytesOf, readJson } from './kept-json.js';
+import type { JsonValue } from '../protocol/json.js';
 import type { Task } from '../protocol/task.js';
 import type {
   BatchSubmission,
@@ -50,7 +51,7 @@ export class Submissions {
     if (refusal) return { answer: refusal };
     const entry = this.store(tenant, submission);
     if (idempotency) this.remember(tenant, idempotency, entry);
-    return this.stored('submitted', tenant, entry);
+    return this.stored('submitted', tenant, entry, submission.task.payload);
   }
 
   submitBatch(
@@ -248,8 +249,9 @@ export class Submissions {
     answer: A,
     tenant: TenantState,
     entry: TaskEntry,
+    payload?: JsonValue,
   ): { answer: A; task: Task; cursor: string } {
-    return { answer, task: viewTask(tenant.tenantId, entry), cursor: tenant.events.head };
+    return { answer, task: viewTask(tenant.tenantId, entry, payload), cursor: tenant.events.head };
   }
 }
 

@@ -1,4 +1,5 @@
-import { readJson } from './kept-json.js';
+import { KeptText, readJson } from './kept-json.js';
+import type { JsonValue } from '../protocol/json.js';
 import type { DelegatedService, Task } from '../protocol/task.js';
 import type { JournalStep } from '../storage/call-journal.js';
 import { statusOf } from '../tasks/task-state.js';
@@ -24,8 +25,11 @@ const updated = new Timestamps();
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** A task as it crosses the wire: a copy. */
-export function viewTask(tenantId: string, entry: TaskEntry): Task {
+/**
+ * A task as it crosses the wire: a copy.
+ * @param given its payload, if the caller has it at hand: a large one is read from its text otherwise.
+ */
+export function viewTask(tenantId: string, entry: TaskEntry, given?: JsonValue): Task {
   const { spec } = entry;
   const task: Writable<Task> = {
     task_id: spec.task_id,
@@ -40,7 +44,7 @@ export function viewTask(tenantId: string, entry: TaskEntry): Task {
     updated_at: updated.of(entry.updatedAt),
     metadata: { ...spec.metadata, timeout_ms: spec.timeoutMs },
     delegated_services: viewCalls(entry),
-    payload: readJson(entry.payload),
+    payload: given !== undefined && entry.payload instanceof KeptText ? given : readJson(entry.payload),
   };
   addOrigin(task, entry);
   const runAt = entry.state === 'scheduled' ? entry.dueAt : spec.runAt;
