@@ -21,14 +21,27 @@ export class CallOutcomes {
    * A step has its outcome: it takes the next place in the journal. Whoever is not the task's own worker, which gets it
    * with its answer, wakes the task.
    */
-  settleStep(entry: TaskEntry, step: StepEntry, outcome: StepOutcome): void {
-    step.outcome = outcome;
+  settleStep(entry: TaskEntry, step: StepEntry, outcome: StepOutcome): StepOutcome {
+    const stored = this.fitting(entry, outcome);
+    step.outcome = stored;
+    step.outcomeBytes = bytesOf(stored);
+    entry.ownJournal.bytes += step.outcomeBytes;
     step.endedAt = this.state.now();
     step.retryAt = undefined;
     step.dueAt = undefined;
     step.changed = entry.ownJournal.changed += 1;
     // It makes progress: what its workers were lost to, if it was this task, is behind it.
     entry.lostLeases = 0;
+    return stored;
+  }
+
+  /** The outcomes of a task have a limit together. What would exceed it becomes a failure that says so. */
+  private fitting({ journal }: TaskEntry, outcome: StepOutcome): StepOutcome {
+    const most = this.state.limits.maxJournalBytes;
+    const size = journal.bytes + bytesOf(outcome);
+    if (size <= most) return outcome;
+    const message = `the journal of the task: expected at most ${most} bytes, got ${size}`;
+    return { ok: false, error: { code: 'result_too_large', message, retryable: false } };
   }
 
   /** The service has taken a call on. A call that is answered already only learns its job, so that repeats are known. */
@@ -77,7 +90,6 @@ export class CallOutcomes {
       entry.tokens += options.usage.tokens;
       addUsage(tenant, this.state.now(), call, options.usage);
     }
-    const stored = copyOutcome(outcome);
     const notified = options.by === 'notification';
     if (notified && mayTryAgain(step, outcome)) {
       step.retryAt = this.state.now() + call.retryDelayMs;
@@ -88,7 +100,8 @@ export class CallOutcomes {
       return;
     }
     const onlyCall = entry.state === 'tracked' && entry.journal.steps.size === 1;
-    this.settleStep(entry, step, stored);
+    const stored = this.settleStep(entry, step, copyOutcome(outcome));
+    call.ok = stored.ok;
     if (notified) this.life.wake(tenant, entry);
     if (!onlyCall) return;
     if (stored.ok)
@@ -122,6 +135,11 @@ export class CallOutcomes {
     this.endCall(tenant, entry, call, answer.outcome, { usage: answer.usage, by: 'answer' });
     return 'recorded';
   }
+}
+
+/** Of a value as JSON. */
+export function bytesOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
 }
 
 export function copyOutcome(outcome: StepOutcome): StepOutcome {

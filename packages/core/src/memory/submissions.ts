@@ -128,6 +128,7 @@ export class Submissions {
       calls: [call],
       changed: 0,
       outcome: undefined,
+      outcomeBytes: 0,
       endedAt: undefined,
       retryAt: undefined,
       dueAt: undefined,
@@ -172,6 +173,7 @@ export class Submissions {
       const journal = entry.ownJournal;
       journal.steps.set(step.key, { ...step, calls: [], era: REDRIVEN_ERA });
       journal.changed = Math.max(journal.changed, step.changed);
+      journal.bytes += step.outcomeBytes;
     }
     entry.inherited = entry.journal.changed;
     return { answer: 'redriven', task: viewTask(tenant.tenantId, entry) };

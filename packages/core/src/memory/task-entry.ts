@@ -37,6 +37,8 @@ export interface StepEntry {
   readonly calls: CallEntry[];
   changed: number;
   outcome: StepOutcome | undefined;
+  /** Of the outcome as JSON. */
+  outcomeBytes: number;
   endedAt: number | undefined;
   /** The next try may begin then. */
   retryAt: number | undefined;
@@ -58,6 +60,9 @@ export interface Journal {
   /** The ids of all signals that were taken: as many as there are steps, and the mailbox, have room for. */
   signalIds: Set<string> | undefined;
   changed: number;
+  /** Of all outcomes, and of the mailbox, as JSON. */
+  bytes: number;
+  mailBytes: number;
 }
 
 export interface Lease {
@@ -74,6 +79,8 @@ const EMPTY_JOURNAL: Journal = Object.freeze({
   mailbox: [],
   signalIds: undefined,
   changed: 0,
+  bytes: 0,
+  mailBytes: 0,
 });
 const NO_LINES: readonly never[] = Object.freeze([]);
 
@@ -151,7 +158,14 @@ export class TaskEntry {
   /** The journal, to write in. */
   get ownJournal(): Journal {
     if (this.journal === EMPTY_JOURNAL)
-      this.journal = { steps: new Map(), mailbox: [], signalIds: undefined, changed: 0 };
+      this.journal = {
+        steps: new Map(),
+        mailbox: [],
+        signalIds: undefined,
+        changed: 0,
+        bytes: 0,
+        mailBytes: 0,
+      };
     return this.journal;
   }
 }

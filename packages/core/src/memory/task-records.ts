@@ -8,7 +8,7 @@ import { viewBatch } from './batch-view.js';
 import { batchKey } from './cancellations.js';
 import type { MemoryState } from './memory-state.js';
 import { inPortions } from './portions.js';
-import type { CallOutcomes } from './call-outcomes.js';
+import { bytesOf, type CallOutcomes } from './call-outcomes.js';
 import { explainTask } from './explain.js';
 import type { Submissions } from './submissions.js';
 import type { TaskLife } from './task-life.js';
@@ -144,15 +144,21 @@ export class MemoryTaskRecords implements TaskRecords {
     const signalIds = (entry.ownJournal.signalIds ??= new Set());
     if (signalIds.has(params.signalId)) return { answer: 'repeated' };
     const payload = copyJson(params.payload);
+    const { journal } = entry;
+    const room = this.state.limits.maxJournalBytes - journal.bytes - journal.mailBytes;
+    const needed = bytesOf(payload);
     for (const step of entry.journal.steps.values()) {
       if (step.signal !== params.name || step.outcome) continue;
+      if (bytesOf({ ok: true, value: payload }) > room) return { answer: 'journal_full' };
       this.outcomes.settleStep(entry, step, { ok: true, value: payload });
       this.life.wake(tenant, entry);
       signalIds.add(params.signalId);
       return { answer: 'delivered' };
     }
     if (entry.journal.mailbox.length >= this.state.limits.maxSignals) return { answer: 'too_many' };
+    if (needed > room) return { answer: 'journal_full' };
     entry.ownJournal.mailbox.push({ name: params.name, payload });
+    entry.ownJournal.mailBytes += needed;
     signalIds.add(params.signalId);
     return { answer: 'kept' };
   }

@@ -11,6 +11,8 @@ export const DEFAULTS = {
   suspectFromLosses: 2,
   maxSteps: 1_000,
   maxSignals: 100,
+  /** The outcomes of a task's steps, and the signals that it has not asked for yet, as JSON. */
+  maxJournalBytes: 16 * 1024 * 1024,
   leaseMs: 30_000,
   renewMs: 10_000,
   cancelGraceMs: 30_000,

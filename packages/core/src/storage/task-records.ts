@@ -197,7 +197,14 @@ export interface TaskRecords {
     /** The same id again is the same signal. */
     readonly signalId: string;
   }): Promise<{
-    readonly answer: 'delivered' | 'kept' | 'repeated' | 'too_many' | 'already_final' | 'not_found';
+    readonly answer:
+      | 'delivered'
+      | 'kept'
+      | 'repeated'
+      | 'too_many'
+      | 'journal_full'
+      | 'already_final'
+      | 'not_found';
   }>;
   /** A dead letter as a new task, which takes over the successes of the old journal. Once: again is the same new task. */
   redrive(params: {

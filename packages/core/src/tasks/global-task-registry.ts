@@ -321,6 +321,10 @@ export class GlobalTaskRegistry {
     if (answer === 'already_final') {
       throw new OrchestratorError('conflict', `task ${taskId} has ended`, { retryable: false });
     }
+    if (answer === 'journal_full') {
+      const message = `the journal of task ${taskId} has no room for the payload: expected at most ${DEFAULTS.maxJournalBytes} bytes of outcomes and signals`;
+      throw new OrchestratorError('payload_too_large', message);
+    }
     if (answer === 'too_many') {
       const message = `expected at most ${DEFAULTS.maxSignals} signals that wait to be asked for, got one more`;
       throw new OrchestratorError('rate_limited', message, { retryAfterMs: 1_000 });
