@@ -34,9 +34,9 @@ export const DEFAULTS = {
   maxHeldBytes: 16 * 1024 * 1024,
   // A step of a storage does no more at once than this; what is left is for the next step.
   /** Tasks of a session or a batch that are cancelled. */
-  cancelledAtOnce: 100,
+  cancelledAtOnce: 50,
   /** Of a sweep. */
-  dutiesAtOnce: 100,
+  dutiesAtOnce: 50,
   /** Tasks or sessions that a page looks at, however few of them are asked for. */
   visitedAtOnce: 1_000,
   /** Live tasks that are shown with their session. */

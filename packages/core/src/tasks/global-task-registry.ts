@@ -164,10 +164,13 @@ export class GlobalTaskRegistry {
     tenantId,
     batchId,
     reason,
+    signal,
   }: {
     readonly tenantId: string;
     readonly batchId: string;
     readonly reason?: string | undefined;
+    /** Once it fires, what is left is cancelled by the sweeper. */
+    readonly signal?: AbortSignal;
   }): Promise<Batch> {
     const why = reason ?? 'the batch was cancelled';
     const batch = await this.#storage.tasks.cancelBatch({
@@ -175,6 +178,7 @@ export class GlobalTaskRegistry {
       batchId,
       reason: why,
       graceMs: DEFAULTS.cancelGraceMs,
+      ...(signal && { signal }),
     });
     if (!batch) throw new OrchestratorError('not_found', `no batch ${describe(batchId)}`);
     return batch;
