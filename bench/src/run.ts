@@ -5,14 +5,16 @@ import { notifications } from './notifications.js';
 import { parked } from './parked.js';
 import { growth } from './redis/growth.js';
 import { matchesOf, redis } from './redis/redis.js';
+import { steps } from './steps/steps.js';
 
-const BENCHMARKS = { memory, parked, notifications, redis, growth } as const;
+const BENCHMARKS = { memory, parked, notifications, redis, growth, steps } as const;
 
 function usage(): string {
   return [
     `usage: npm run bench -- <${Object.keys(BENCHMARKS).join('|')}> [--rounds <n>] [--json <file>]`,
     '  redis:  [--only <part of a name>] [--profile <folder>]',
     '  growth: [--waiting <tasks>]',
+    '  steps:  [--waiting <tasks>] [--only <part of a name>]',
   ].join('\n');
 }
 
@@ -30,19 +32,19 @@ function readArguments() {
       json: { type: 'string' },
       only: { type: 'string' },
       profile: { type: 'string' },
-      waiting: { type: 'string', default: '200000' },
+      waiting: { type: 'string' },
     },
   });
   const [name = ''] = positionals;
   if (positionals.length !== 1 || !Object.hasOwn(BENCHMARKS, name)) {
     throw new Error(`expected the name of a benchmark, got "${positionals.join(' ')}"`);
   }
-  matchesOf(values.only);
+  if (name !== 'steps') matchesOf(values.only);
   const overRedis = name === 'redis' || name === 'growth';
   return {
     name: name as keyof typeof BENCHMARKS,
-    rounds: count('rounds', values.rounds ?? (overRedis ? '3' : '5')),
-    waiting: count('waiting', values.waiting),
+    rounds: count('rounds', values.rounds ?? (overRedis || name === 'steps' ? '3' : '5')),
+    waiting: count('waiting', values.waiting ?? (name === 'steps' ? '20000' : '200000')),
     only: values.only,
     profiles: values.profile,
     json: values.json,

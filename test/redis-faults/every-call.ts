@@ -97,6 +97,7 @@ export const EVERY_CALL: readonly Call[] = [
     'work',
     (s) => s.journal.record({ ...where, token: 't', seen: 0, key: 'own', answer: outcome }),
   ],
+  ['journal.read', 'read', (s) => s.journal.read({ ...where, token: 't', after: 0 })],
   ['journal.news', 'read', (s) => s.journal.news({ ...where, token: 't', seen: 0 })],
   [
     'journal.report',

@@ -46,6 +46,31 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
       ((await original(params)) as unknown as unknown[]).toReversed(),
     'finds nothing': async () => [],
   },
+  'journal.read': {
+    'gives the first page only': async (params, original) => ({
+      ...(await original(params)),
+      next: undefined,
+    }),
+    'forgets what is open': async (params, original) => {
+      const page = await original(params);
+      const steps = page['steps'] as readonly { readonly changed: number }[] | undefined;
+      return steps ? { ...page, steps: steps.filter(({ changed }) => changed > 0) } : page;
+    },
+    'believes any token': async (params, original) => {
+      const page = await original(params);
+      return page['answer'] === 'page' ? page : { answer: 'page', steps: [], seen: 0 };
+    },
+  },
+  'journal.news': {
+    'never says that there is more': async (params, original) => ({
+      ...(await original(params)),
+      more: undefined,
+    }),
+  },
+  'queue.claim': {
+    'forgets that a journal is to be read': async (params, original) =>
+      ((await original(params)) as unknown as object[]).map((claim) => ({ ...claim, unread: undefined })),
+  },
   'sessions.list': {
     'looks on until something fits': untilSomethingFits('sessions'),
     'forgets where a short page goes on': withoutNextIfShort('sessions'),

@@ -329,6 +329,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       return { done: {} };
     },
   }),
+  ...broken('journal.read', {}),
   ...broken('journal.begin', {
     'forgets the limit': change({ maxSteps: 1e9 }),
     'begins each time': answers((answer) =>

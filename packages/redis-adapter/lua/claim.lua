@@ -6,7 +6,7 @@
 --         once), turn, wait (for how long, if it may, see orders)}
 -- @return the time · for each tenant {tenant, the version of its tasks and their ids, or 0 and the tasks (see visit)} ·
 --         when the leases end · when they are few, what they are made of, in their order
---@include time trim oldest turns visit state resend orders
+--@include time trim oldest turns brought visit state resend orders
 local SYSTEM = KEYS[1]
 local NAMESPACE = SYSTEM:match('^(.*):system:')
 local params = cjson.decode(ARGV[2])

@@ -23,6 +23,7 @@ for _, step in ipairs(allSteps(old)) do
   if outcome and outcome:sub(1, 10) == '{"ok":true' then
     redis.call('HSET', PREFIX .. task.id .. ':outcomes', step.key, outcome)
     step.calls, step.era = nil, -1
+    task.bytes = (task.bytes or 0) + #outcome
     saveStep(task, step)
     last = math.max(last, step.changed)
   end

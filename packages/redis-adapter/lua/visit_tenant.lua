@@ -5,7 +5,7 @@
 --         begins (how many of them at once)}
 -- @return the time · the version of the tasks and their ids, or 0 and the tasks (see visit) · whether more are left ·
 --         generation · weight · when they are due, if before all else of the tenant · when they are few, what they are made of, in their order
---@include time trim oldest visit state resend
+--@include time trim oldest brought visit state resend
 local prefix = KEYS[1]:sub(1, -6)
 local params = cjson.decode(ARGV[2])
 local expires = now + params.lease

@@ -11,7 +11,7 @@ import type { Reply } from './script-runner.js';
 import { stateOf } from './task-view.js';
 
 /** So many items at most are looked at by one script. */
-const ITEMS_A_STEP = 500;
+const ITEMS_A_STEP = 250;
 
 type BatchTask = readonly [taskId: string, state: string, gone: string | null];
 /** An item is its error, or a task: id, state, and how it ended when it is no longer kept. */

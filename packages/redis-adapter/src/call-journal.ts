@@ -49,6 +49,24 @@ export class RedisCallJournal implements CallJournal {
     return reply === null ? LEASE_LOST : { answer: 'news', ...readNews(reply) };
   }
 
+  async read({
+    tenantId,
+    taskId,
+    token,
+    after,
+  }: Parameters<CallJournal['read']>[0]): ReturnType<CallJournal['read']> {
+    const { pageBytes } = this.state.parts.limits;
+    const reply = await this.state.run(tenantId, 'readJournal', taskId, token, after, pageBytes);
+    if (reply === null) return LEASE_LOST;
+    const [flat, next, seen, failures] = reply as [(string | null)[], number | null, number, number];
+    return {
+      answer: 'page',
+      steps: readSteps(flat, failures),
+      seen,
+      ...(next !== null && { next }),
+    };
+  }
+
   async report(report: Report): Promise<ReportAnswer> {
     const request = JSON.stringify(reportRequest(report));
     const bytes = Buffer.byteLength(JSON.stringify(report));
@@ -103,13 +121,22 @@ function failuresIn(news: Reply): number {
 
 /** Steps that changed and their outcomes, in pairs. */
 function readNews(reply: Reply): JournalNews {
-  const [seen, flat, cancelReason] = reply as [number, (string | null)[], string | null];
-  const failures = failuresIn(reply);
-  const changes: JournalStep[] = [];
-  for (let at = 0; at < flat.length; at += 2) {
-    changes.push(viewStep(JSON.parse(flat[at] as string) as StoredStep, flat[at + 1], failures));
-  }
-  return { seen, changes, ...(cancelReason !== null && { cancelReason }) };
+  const [seen, flat, cancelReason, failures, more] = reply as [
+    number,
+    (string | null)[],
+    string | null,
+    number,
+    1 | null,
+  ];
+  const changes = readSteps(flat, failures);
+  return { seen, changes, ...(cancelReason !== null && { cancelReason }), ...(more === 1 && { more: true }) };
+}
+
+function readSteps(flat: readonly (string | null)[], failures: number): readonly JournalStep[] {
+  const steps: JournalStep[] = [];
+  for (let at = 0; at < flat.length; at += 2)
+    steps.push(viewStep(JSON.parse(flat[at] as string) as StoredStep, flat[at + 1], failures));
+  return steps;
 }
 
 /** An outcome, with what the scripts have to know of it: to them it is opaque. */

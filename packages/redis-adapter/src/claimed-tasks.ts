@@ -10,10 +10,18 @@ import {
 } from './task-view.js';
 
 /**
- * Id and state of a task; of one that has asked for something its steps, outcomes by key, and changes. Instead of a state,
+ * Id and state of a task; of one that has asked for something its steps, outcomes by key, and changes; or 1 at the end, when
+ * those are too large to come with the claim. Instead of a state,
  * one that was only submitted has its version.
  */
-type ClaimedReply = readonly [string, string | number, (readonly string[])?, (readonly string[])?, number?];
+type ClaimedReply = readonly [
+  string,
+  string | number,
+  (readonly string[] | null)?,
+  (readonly string[] | null)?,
+  number?,
+  1?,
+];
 
 /** Tasks of one tenant as a claim took them. */
 export interface Taken {
@@ -52,6 +60,7 @@ export class TakenClaim implements Claim {
   readonly shown: number;
   readonly inherited: number;
   readonly #lost: boolean;
+  declare readonly unread?: true;
 
   constructor(
     tenantId: string,
@@ -59,7 +68,9 @@ export class TakenClaim implements Claim {
     readonly steps: readonly JournalStep[] = NO_STEPS,
     readonly seen = 0,
     readonly prefetched = false,
+    unread = false,
   ) {
+    if (unread) this.unread = true;
     const { taskId, state } = stored;
     this.task = new TaskView(tenantId, stored);
     this.token = state.token ?? '';
@@ -98,13 +109,14 @@ export function readClaimed(
 }
 
 function readTouched(tenantId: string, reply: ClaimedReply, record: string): TakenClaim {
-  const [taskId, text, steps = [], outcomes = [], changes = 0] = reply;
-  const stored = readTask([taskId, record, String(text), steps]);
+  const [taskId, text, steps, found, changes = 0, unread] = reply;
+  const outcomes = found ?? [];
+  const stored = readTask([taskId, record, String(text), steps ?? []]);
   const byKey = new Map<string, string>();
   for (let at = 0; at < outcomes.length; at += 2)
     byKey.set(outcomes[at] as string, outcomes[at + 1] as string);
   const inOrderOfChange = stored.steps.toSorted((a, b) => a.changed - b.changed || a.at - b.at);
   const { failures = 0, prefetched } = stored.state;
   const viewed = inOrderOfChange.map((step) => viewStep(step, byKey.get(step.key), failures));
-  return new TakenClaim(tenantId, stored, viewed, changes, prefetched);
+  return new TakenClaim(tenantId, stored, viewed, changes, prefetched, unread === 1);
 }

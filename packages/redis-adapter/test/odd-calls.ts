@@ -274,6 +274,7 @@ export const ODD_CALLS: readonly OddCall[] = [
   recording('a result', wellEnded),
   recording('a failure', badlyEnded),
   recording('a job', { kind: 'accepted', jobId: 'job' }),
+  { title: 'journal.read', setUp: called, params: (names) => ({ ...inLease(names), after: 0 }) },
   { title: 'journal.news', setUp: called, params: (names) => ({ ...inLease(names), seen: 0 }) },
   reporting('a result', wellEnded),
   reporting('a failure', badlyEnded),

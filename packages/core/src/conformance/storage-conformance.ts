@@ -4,6 +4,7 @@ import { CaseTools, type ConformanceCase, type StorageUnderTest } from './confor
 import { earlyReportCases } from './early-report-cases.js';
 import { endCases } from './end-cases.js';
 import { journalCases } from './journal-cases.js';
+import { largeJournalCases } from './large-journal-cases.js';
 import { logCases } from './log-cases.js';
 import { manyCases } from './many-cases.js';
 import { pageCases } from './page-cases.js';
@@ -43,6 +44,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...portionCases,
   ...pageCases,
   ...journalCases,
+  ...largeJournalCases,
   ...earlyReportCases,
   ...sessionCases,
   ...tenantCases,

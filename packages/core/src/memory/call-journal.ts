@@ -1,11 +1,12 @@
 import { fingerprintOf } from '../fingerprint.js';
 import type { CallJournal, JournalNews, Report, ReportAnswer, StepRequest } from '../storage/call-journal.js';
 import { isFinalState } from '../tasks/task-state.js';
-import { type CallOutcomes, keepOutcome } from './call-outcomes.js';
+import type { CallOutcomes } from './call-outcomes.js';
+import { bytesOf, readJson } from './kept-json.js';
 import { copyJson } from '../protocol/bounded-json.js';
 import type { MemoryState } from './memory-state.js';
 import type { TaskLife } from './task-life.js';
-import { viewStep, viewSteps } from './task-view.js';
+import { changesAfter, viewStep } from './task-view.js';
 import type { CallEntry, StepEntry, TaskEntry } from './task-entry.js';
 import { jobKey, type TenantState } from './tenant-state.js';
 
@@ -29,14 +30,22 @@ export class MemoryCallJournal implements CallJournal {
     const underWay =
       step && (step.outcome || step.retryAt !== undefined || openCall(step) || !params.step.call);
     if (step && underWay)
-      return { answer: 'known', step: viewStep(step, entry), ...news(entry, params.seen) };
+      return {
+        answer: 'known',
+        step: viewStep(step, entry),
+        ...news(entry, params.seen, this.state.limits.pageBytes),
+      };
     if (!step) {
       if (steps.size >= params.maxSteps) return { answer: 'too_many_steps' };
       step = newStep(params.step, entry.failures);
       steps.set(step.key, step);
     }
     this.start(tenant, entry, step, params.step);
-    return { answer: 'begun', step: viewStep(step, entry), ...news(entry, params.seen) };
+    return {
+      answer: 'begun',
+      step: viewStep(step, entry),
+      ...news(entry, params.seen, this.state.limits.pageBytes),
+    };
   }
 
   private start(tenant: TenantState, entry: TaskEntry, step: StepEntry, request: StepRequest): void {
@@ -59,7 +68,10 @@ export class MemoryCallJournal implements CallJournal {
     const kept = entry.journal.mailbox.findIndex((signal) => signal.name === step.signal);
     if (kept >= 0) {
       const [signal] = entry.journal.mailbox.splice(kept, 1);
-      this.outcomes.settleStep(entry, step, { ok: true, value: signal?.payload ?? null });
+      if (!signal) return;
+      entry.ownJournal.mailBytes -= signal.bytes;
+      entry.charge(-bytesOf(signal.payload));
+      this.outcomes.settleStep(entry, step, { ok: true, value: readJson(signal.payload) });
     } else if (request.dueInMs !== undefined) {
       step.dueAt = this.state.now() + request.dueInMs;
       this.outcomes.oweStep(tenant, entry, step.key, step.dueAt);
@@ -76,7 +88,7 @@ export class MemoryCallJournal implements CallJournal {
     const step = found.journal.steps.get(params.key);
     if (!step) return LEASE_LOST;
     const answer = this.recordStep(tenant, found, step, params);
-    return { answer, ...news(found, params.seen) };
+    return { answer, ...news(found, params.seen, this.state.limits.pageBytes) };
   }
 
   private recordStep(
@@ -88,7 +100,7 @@ export class MemoryCallJournal implements CallJournal {
     if (params.callId === undefined) {
       if (step.outcome || params.answer.kind !== 'outcome') return 'known';
       const { outcome } = params.answer;
-      this.outcomes.settleStep(entry, step, keepOutcome(outcome, entry));
+      this.outcomes.settleStep(entry, step, outcome);
       return 'recorded';
     }
     const call = step.calls.find((candidate) => candidate.callId === params.callId);
@@ -101,7 +113,16 @@ export class MemoryCallJournal implements CallJournal {
 
   async news(params: Parameters<CallJournal['news']>[0]): ReturnType<CallJournal['news']> {
     const entry = leased(this.state.lookUp(params.tenantId), params.taskId, params.token);
-    return entry ? { answer: 'news', ...news(entry, params.seen) } : LEASE_LOST;
+    return entry ? { answer: 'news', ...news(entry, params.seen, this.state.limits.pageBytes) } : LEASE_LOST;
+  }
+
+  async read(params: Parameters<CallJournal['read']>[0]): ReturnType<CallJournal['read']> {
+    const entry = leased(this.state.lookUp(params.tenantId), params.taskId, params.token);
+    if (!entry) return LEASE_LOST;
+    const { changes, seen, more } = changesAfter(entry, params.after, this.state.limits.pageBytes);
+    if (more) return { answer: 'page', steps: changes, seen, next: seen };
+    const unchanged = [...entry.journal.steps.values()].filter(({ changed }) => changed === 0);
+    return { answer: 'page', steps: [...changes, ...unchanged.map((step) => viewStep(step, entry))], seen };
   }
 
   async report(report: Report): Promise<ReportAnswer> {
@@ -174,11 +195,9 @@ function tracked(tenant: TenantState, taskId: string): TaskEntry | undefined {
   return entry?.state === 'tracked' ? entry : undefined;
 }
 
-function news(entry: TaskEntry, seen: number): JournalNews {
-  const changes = entry.journal.changed > seen ? viewSteps(entry, seen) : [];
+function news(entry: TaskEntry, seen: number, bytes: number): JournalNews {
   return {
-    seen: entry.journal.changed,
-    changes,
+    ...changesAfter(entry, seen, bytes),
     ...(entry.cancelling && { cancelReason: entry.cancelling.reason }),
   };
 }
@@ -197,6 +216,7 @@ function newStep(request: StepRequest, era: number): StepEntry {
     calls: [],
     changed: 0,
     outcome: undefined,
+    outcomeBytes: 0,
     endedAt: undefined,
     retryAt: undefined,
     dueAt: undefined,

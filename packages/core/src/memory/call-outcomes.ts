@@ -21,14 +21,29 @@ export class CallOutcomes {
    * A step has its outcome: it takes the next place in the journal. Whoever is not the task's own worker, which gets it
    * with its answer, wakes the task.
    */
-  settleStep(entry: TaskEntry, step: StepEntry, outcome: KeptOutcome): void {
-    step.outcome = outcome;
+  settleStep(entry: TaskEntry, step: StepEntry, outcome: StepOutcome): StepOutcome {
+    const { stored, bytes } = this.fitting(entry, outcome);
+    step.outcome = keepOutcome(stored, entry);
+    step.outcomeBytes = bytes;
+    entry.ownJournal.bytes += bytes;
     step.endedAt = this.state.now();
     step.retryAt = undefined;
     step.dueAt = undefined;
     step.changed = entry.ownJournal.changed += 1;
     // It makes progress: what its workers were lost to, if it was this task, is behind it.
     entry.lostLeases = 0;
+    return stored;
+  }
+
+  /** The outcomes of a task have a limit together. What would exceed it becomes a failure that says so. */
+  private fitting({ journal }: TaskEntry, outcome: StepOutcome): { stored: StepOutcome; bytes: number } {
+    const most = this.state.limits.maxJournalBytes;
+    const bytes = jsonBytes(outcome);
+    const size = journal.bytes + bytes;
+    if (size <= most) return { stored: outcome, bytes };
+    const message = `the journal of the task: expected at most ${most} bytes, got ${size}`;
+    const stored: StepOutcome = { ok: false, error: { code: 'result_too_large', message, retryable: false } };
+    return { stored, bytes: jsonBytes(stored) };
   }
 
   /** The service has taken a call on. A call that is answered already only learns its job, so that repeats are known. */
@@ -77,7 +92,6 @@ export class CallOutcomes {
       entry.tokens += options.usage.tokens;
       addUsage(tenant, this.state.now(), call, options.usage);
     }
-    const stored = keepOutcome(outcome, entry);
     const notified = options.by === 'notification';
     if (notified && mayTryAgain(step, outcome)) {
       step.retryAt = this.state.now() + call.retryDelayMs;
@@ -88,11 +102,13 @@ export class CallOutcomes {
       return;
     }
     const onlyCall = entry.state === 'tracked' && entry.journal.steps.size === 1;
-    this.settleStep(entry, step, stored);
+    const stored = this.settleStep(entry, step, outcome);
+    call.ok = stored.ok;
     if (notified) this.life.wake(tenant, entry);
     if (!onlyCall) return;
-    if (stored.ok) this.life.end(tenant, entry, { state: 'completed', result: stored.value }, 'complete');
-    else {
+    if (step.outcome?.ok === true)
+      this.life.end(tenant, entry, { state: 'completed', result: step.outcome.value }, 'complete');
+    else if (!stored.ok) {
       const { code, message, retryable } = stored.error;
       this.life.end(tenant, entry, { state: 'failed', error: { code, message, retryable } }, 'fail');
     }
@@ -123,7 +139,12 @@ export class CallOutcomes {
   }
 }
 
-export function keepOutcome(outcome: StepOutcome, owner: BytesOwner): KeptOutcome {
+/** Of a value as JSON. */
+export function jsonBytes(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
+function keepOutcome(outcome: StepOutcome, owner: BytesOwner): KeptOutcome {
   return outcome.ok
     ? { ok: true, value: keepJson(outcome.value, owner) }
     : { ok: false, error: structuredClone(outcome.error) };

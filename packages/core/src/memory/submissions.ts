@@ -131,6 +131,7 @@ export class Submissions {
       calls: [call],
       changed: 0,
       outcome: undefined,
+      outcomeBytes: 0,
       endedAt: undefined,
       retryAt: undefined,
       dueAt: undefined,
@@ -176,6 +177,7 @@ export class Submissions {
       entry.charge(bytesOf(step.outcome.value));
       journal.steps.set(step.key, { ...step, calls: [], era: REDRIVEN_ERA });
       journal.changed = Math.max(journal.changed, step.changed);
+      journal.bytes += step.outcomeBytes;
     }
     entry.inherited = entry.journal.changed;
     return { answer: 'redriven', task: viewTask(tenant.tenantId, entry) };

@@ -228,13 +228,12 @@ export class Sweep {
   }
 
   private remove(tenant: TenantState, entry: TaskEntry): boolean {
-    for (const step of entry.journal.steps.values()) {
-      for (const call of step.calls) {
-        tenant.calls.delete(call.callId);
-        tenant.usageIds.delete(call.callId);
-        const key = call.jobId === undefined ? undefined : jobKey(call.service, call.jobId);
-        if (key !== undefined && tenant.jobs.get(key) === call.callId) tenant.jobs.delete(key);
-      }
+    const inJournal = [...entry.journal.steps.values()].flatMap((step) => step.calls);
+    for (const call of [...inJournal, ...entry.dropped]) {
+      tenant.calls.delete(call.callId);
+      tenant.usageIds.delete(call.callId);
+      const key = call.jobId === undefined ? undefined : jobKey(call.service, call.jobId);
+      if (key !== undefined && tenant.jobs.get(key) === call.callId) tenant.jobs.delete(key);
     }
     tenant.counts[entry.state as 'completed' | 'failed' | 'cancelled'] -= 1;
     tenant.charge(-entry.bytes);

@@ -42,6 +42,8 @@ export interface StepEntry {
   readonly calls: CallEntry[];
   changed: number;
   outcome: KeptOutcome | undefined;
+  /** Of the outcome as JSON. */
+  outcomeBytes: number;
   endedAt: number | undefined;
   /** The next try may begin then. */
   retryAt: number | undefined;
@@ -59,10 +61,13 @@ export const REDRIVEN_ERA = -1;
 export interface Journal {
   readonly steps: Map<string, StepEntry>;
   /** Signals that nobody has asked for yet, oldest first. */
-  readonly mailbox: { readonly name: string; readonly payload: KeptJson }[];
+  readonly mailbox: { readonly name: string; readonly payload: KeptJson; readonly bytes: number }[];
   /** The ids of all signals that were taken: as many as there are steps, and the mailbox, have room for. */
   signalIds: Set<string> | undefined;
   changed: number;
+  /** Of all outcomes, and of the mailbox, as JSON. */
+  bytes: number;
+  mailBytes: number;
 }
 
 export interface Lease {
@@ -79,8 +84,11 @@ const EMPTY_JOURNAL: Journal = Object.freeze({
   mailbox: [],
   signalIds: undefined,
   changed: 0,
+  bytes: 0,
+  mailBytes: 0,
 });
 const NO_LINES: readonly never[] = Object.freeze([]);
+const NO_CALLS: readonly CallEntry[] = Object.freeze([]);
 
 /** Where a task comes from, if it is not simply submitted. */
 export interface Origin {
@@ -137,6 +145,8 @@ export class TaskEntry {
 
   readonly spec: Omit<NewTask, 'payload'>;
   readonly payload: KeptJson;
+  /** Calls of steps that a new attempt has not inherited. */
+  dropped: readonly CallEntry[] = NO_CALLS;
   /** Of its payload, its result and its journal, as JSON. */
   bytes = 0;
 
@@ -168,7 +178,14 @@ export class TaskEntry {
   /** The journal, to write in. */
   get ownJournal(): Journal {
     if (this.journal === EMPTY_JOURNAL)
-      this.journal = { steps: new Map(), mailbox: [], signalIds: undefined, changed: 0 };
+      this.journal = {
+        steps: new Map(),
+        mailbox: [],
+        signalIds: undefined,
+        changed: 0,
+        bytes: 0,
+        mailBytes: 0,
+      };
     return this.journal;
   }
 }

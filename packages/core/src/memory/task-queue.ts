@@ -1,4 +1,4 @@
-import { keepJson } from './kept-json.js';
+import { bytesOf, keepJson } from './kept-json.js';
 import type { Claim, Runnable, Settlement, Swept, TaskQueue } from '../storage/task-queue.js';
 import type { MemoryState, WorkerState } from './memory-state.js';
 import type { MemorySessions } from './sessions.js';
@@ -12,6 +12,14 @@ import type { TenantState } from './tenant-state.js';
 const TURN = 16;
 /** Each so many-th claim of a tenant goes to whatever has waited longest. */
 const OLDEST_EVERY = 10;
+
+/** What a step takes besides its outcome, by an estimate. */
+const STEP_BYTES = 512;
+
+/** What is left of a claim. */
+interface Budget {
+  journalBytes: number;
+}
 
 interface Claiming {
   readonly workerId: string;
@@ -36,6 +44,7 @@ export class MemoryTaskQueue implements TaskQueue {
     if (last?.claimId === claimId) return structuredClone(last.claims) as readonly Claim[];
     const claims: Claim[] = [];
     const passedOver: TenantState[] = [];
+    const budget: Budget = { journalBytes: this.state.limits.pageBytes };
     while (claims.length < params.max) {
       const tenant = this.state.rotation.pop();
       if (!tenant) break;
@@ -44,7 +53,7 @@ export class MemoryTaskQueue implements TaskQueue {
       this.state.virtualTime = tenant.virtualTime;
       const turn = this.state.rotation.size > 0 ? TURN : params.max;
       const most = Math.min(params.max - claims.length, turn);
-      const taken = this.claimOf(tenant, most, worker, params, claims.length);
+      const taken = this.claimOf(tenant, most, worker, params, claims.length, budget);
       claims.push(...taken);
       if (tenant.queued === 0 || tenant.room <= 0) continue;
       if (taken.length === 0) passedOver.push(tenant);
@@ -67,6 +76,7 @@ export class MemoryTaskQueue implements TaskQueue {
     worker: WorkerState,
     params: Claiming,
     before: number,
+    budget: Budget,
   ): Claim[] {
     const { begins = Number.POSITIVE_INFINITY } = params;
     const claims: Claim[] = [];
@@ -74,7 +84,7 @@ export class MemoryTaskQueue implements TaskQueue {
       const next = nextFor(tenant, worker);
       if (!next) break;
       const prefetched = before + claims.length >= begins;
-      claims.push(this.lease(tenant, next, worker, params, prefetched));
+      claims.push(this.lease(tenant, next, worker, params, prefetched, budget));
     }
     // The heavier a tenant is, the less virtual time a claim costs it.
     tenant.virtualTime += claims.length / tenant.settings.weight;
@@ -87,6 +97,7 @@ export class MemoryTaskQueue implements TaskQueue {
     worker: WorkerState,
     { workerId, claimId, leaseMs }: Claiming,
     prefetched: boolean,
+    budget: Budget,
   ): Claim {
     const now = this.state.now();
     const wasWoken = entry.state === 'woken';
@@ -109,12 +120,20 @@ export class MemoryTaskQueue implements TaskQueue {
       version: entry.version,
       startedAt: entry.startedAt,
       seed: entry.seed,
-      steps: viewSteps(entry, -1),
-      seen: entry.journal.changed,
+      ...this.journalOf(entry, budget),
       shown: entry.shown,
       inherited: entry.inherited,
       prefetched,
     };
+  }
+
+  /** One that is too large for what is left of the claim, its worker reads by itself. */
+  private journalOf(entry: TaskEntry, budget: Budget): Pick<Claim, 'steps' | 'seen' | 'unread'> {
+    const { bytes, steps, changed } = entry.journal;
+    const size = bytes + STEP_BYTES * steps.size;
+    if (size > budget.journalBytes) return { steps: [], seen: 0, unread: true };
+    budget.journalBytes -= size;
+    return { steps: viewSteps(entry), seen: changed };
   }
 
   async renew(params: Parameters<TaskQueue['renew']>[0]): ReturnType<TaskQueue['renew']> {
@@ -225,8 +244,14 @@ export class MemoryTaskQueue implements TaskQueue {
       );
       return 'exhausted';
     }
-    for (const step of entry.journal.steps.values())
-      if (isForgotten(step, drop)) entry.journal.steps.delete(step.key);
+    for (const step of entry.journal.steps.values()) {
+      if (!isForgotten(step, drop)) continue;
+      entry.journal.steps.delete(step.key);
+      entry.journal.bytes -= step.outcomeBytes;
+      if (step.outcome?.ok) entry.charge(-bytesOf(step.outcome.value));
+      // A late word about them is answered for as long as the task is kept.
+      entry.dropped = [...entry.dropped, ...step.calls];
+    }
     entry.inherited = entry.journal.changed;
     entry.lostLeases = 0;
     this.life.unlease(tenant, entry);

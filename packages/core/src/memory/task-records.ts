@@ -8,7 +8,7 @@ import { viewBatch } from './batch-view.js';
 import { batchKey } from './cancellations.js';
 import type { MemoryState } from './memory-state.js';
 import { inPortions } from './portions.js';
-import type { CallOutcomes } from './call-outcomes.js';
+import { type CallOutcomes, jsonBytes } from './call-outcomes.js';
 import { explainTask } from './explain.js';
 import type { Submissions } from './submissions.js';
 import type { TaskLife } from './task-life.js';
@@ -149,16 +149,22 @@ export class MemoryTaskRecords implements TaskRecords {
     const signalIds = (entry.ownJournal.signalIds ??= new Set());
     if (signalIds.has(params.signalId)) return { answer: 'repeated' };
     if (this.state.holdsTooMuch(tenant)) return { answer: 'queue_full' };
-    const payload = keepJson(params.payload, entry);
+    const { payload } = params;
+    const { journal } = entry;
+    const room = this.state.limits.maxJournalBytes - journal.bytes - journal.mailBytes;
+    const needed = jsonBytes(payload);
     for (const step of entry.journal.steps.values()) {
       if (step.signal !== params.name || step.outcome) continue;
+      if (jsonBytes({ ok: true, value: payload }) > room) return { answer: 'journal_full' };
       this.outcomes.settleStep(entry, step, { ok: true, value: payload });
       this.life.wake(tenant, entry);
       signalIds.add(params.signalId);
       return { answer: 'delivered' };
     }
     if (entry.journal.mailbox.length >= this.state.limits.maxSignals) return { answer: 'too_many' };
-    entry.ownJournal.mailbox.push({ name: params.name, payload });
+    if (needed > room) return { answer: 'journal_full' };
+    entry.ownJournal.mailbox.push({ name: params.name, payload: keepJson(payload, entry), bytes: needed });
+    entry.ownJournal.mailBytes += needed;
     signalIds.add(params.signalId);
     return { answer: 'kept' };
   }

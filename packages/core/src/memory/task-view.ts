@@ -104,9 +104,31 @@ export function viewStep(step: StepEntry, { failures }: TaskEntry): JournalStep 
   };
 }
 
-/** The steps that changed after `seen`, oldest change first. */
-export function viewSteps(entry: TaskEntry, seen: number): JournalStep[] {
+/** The steps that changed after `seen`, oldest change first: those of a page, and whether there are more. */
+export function changesAfter(
+  entry: TaskEntry,
+  seen: number,
+  pageBytes: number,
+): { readonly changes: JournalStep[]; readonly seen: number; readonly more?: true } {
+  const { journal } = entry;
+  const changes: JournalStep[] = [];
+  if (journal.changed <= seen) return { changes, seen: journal.changed };
+  let bytes = 0;
+  for (const step of changedAfter(entry, seen)) {
+    bytes += step.outcomeBytes;
+    if (changes.length > 0 && bytes > pageBytes) return { changes, seen: step.changed - 1, more: true };
+    changes.push(viewStep(step, entry));
+  }
+  return { changes, seen: journal.changed };
+}
+
+/** All steps of a journal, those first that have not changed yet. */
+export function viewSteps(entry: TaskEntry): JournalStep[] {
+  return changedAfter(entry, -1).map((step) => viewStep(step, entry));
+}
+
+function changedAfter({ journal }: TaskEntry, seen: number): StepEntry[] {
   const changed: StepEntry[] = [];
-  for (const step of entry.journal.steps.values()) if (step.changed > seen) changed.push(step);
-  return changed.toSorted((a, b) => a.changed - b.changed).map((step) => viewStep(step, entry));
+  for (const step of journal.steps.values()) if (step.changed > seen) changed.push(step);
+  return changed.toSorted((a, b) => a.changed - b.changed);
 }

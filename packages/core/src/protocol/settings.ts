@@ -11,6 +11,8 @@ export const DEFAULTS = {
   suspectFromLosses: 2,
   maxSteps: 1_000,
   maxSignals: 100,
+  /** The outcomes of a task's steps, and the signals that it has not asked for yet, as JSON. */
+  maxJournalBytes: 16 * 1024 * 1024,
   leaseMs: 30_000,
   renewMs: 10_000,
   cancelGraceMs: 30_000,
@@ -36,9 +38,9 @@ export const DEFAULTS = {
   maxHeldBytes: 16 * 1024 * 1024,
   // A step of a storage does no more at once than this; what is left is for the next step.
   /** Tasks of a session or a batch that are cancelled. */
-  cancelledAtOnce: 100,
+  cancelledAtOnce: 50,
   /** Of a sweep. */
-  dutiesAtOnce: 100,
+  dutiesAtOnce: 50,
   /** Tasks or sessions that a page looks at, however few of them are asked for. */
   visitedAtOnce: 1_000,
   /** Live tasks that are shown with their session. */

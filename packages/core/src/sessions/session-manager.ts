@@ -155,12 +155,20 @@ export class SessionManager {
     );
   }
 
-  /** Takes no more tasks; those that live are cancelled. Closing twice is closing once. */
-  async close({ tenantId, sessionId }: InSession): Promise<Session> {
+  /**
+   * Takes no more tasks; those that live are cancelled: all of them when this resolves, unless `signal` fires before. The rest is
+   * cancelled by the sweeper then. Closing twice is closing once.
+   */
+  async close({
+    tenantId,
+    sessionId,
+    signal,
+  }: InSession & { readonly signal?: AbortSignal }): Promise<Session> {
     const closed = await this.#storage.sessions.close({
       tenantId,
       sessionId,
       graceMs: DEFAULTS.cancelGraceMs,
+      ...(signal && { signal }),
     });
     if (closed.answer === 'not_found') throw unknownSession(sessionId);
     return closed.session;

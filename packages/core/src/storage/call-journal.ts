@@ -56,10 +56,15 @@ export interface StepRequest {
   readonly signal?: string;
 }
 
-/** Where a worker stands in a journal after a step of the storage: what changed since `seen`, oldest first. */
+/**
+ * Where a worker stands in a journal after a step of the storage: what changed since `seen`, oldest first, as much of it as
+ * has 1 MiB of outcomes, unless one is larger.
+ */
 export interface JournalNews {
   readonly seen: number;
   readonly changes: readonly JournalStep[];
+  /** There are more changes: to be asked for with this `seen`. */
+  readonly more?: true;
   /** Present once the task is to be cancelled. */
   readonly cancelReason?: string;
 }
@@ -112,7 +117,10 @@ export interface CallJournal {
     | Held<{ readonly answer: 'begun' | 'known'; readonly step: JournalStep }>
     | { readonly answer: 'too_many_steps' }
   >;
-  /** Records an answer. Without a token: for a task that is registered, not leased. */
+  /**
+   * Records an answer. Without a token: for a task that is registered, not leased. An outcome that would make the journal larger
+   * than 16 MiB becomes a failure with the code `result_too_large`.
+   */
   record(
     params: InTask & {
       readonly token?: string;
@@ -126,6 +134,25 @@ export interface CallJournal {
   news(
     params: InTask & { readonly token: string; readonly seen: number },
   ): Promise<Held<{ readonly answer: 'news' }>>;
+  /**
+   * A whole journal, in pages that are bounded as news are: its steps in the order of their changes; with the last page also those
+   * that have not changed since they were begun. A step may come again, as it is then. `seen`: the last change that was read.
+   */
+  read(
+    params: InTask & {
+      readonly token: string;
+      /** 0, or the `next` of the page before. */
+      readonly after: number;
+    },
+  ): Promise<
+    | {
+        readonly answer: 'page';
+        readonly steps: readonly JournalStep[];
+        readonly seen: number;
+        readonly next?: number;
+      }
+    | { readonly answer: 'lease_lost' }
+  >;
   /** A notification of a service. Look-ups never leave the tenant. */
   report(report: Report): Promise<ReportAnswer>;
   /** What became of a notification that was held: `held` while it still is. */

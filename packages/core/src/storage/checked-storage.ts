@@ -231,6 +231,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
       answer,
     }),
     news: fields({ ...inLease, seen }),
+    read: fields({ ...inLease, after: seen }),
     report,
     heldReport: fields({ tenantId, heldId: name }),
   },

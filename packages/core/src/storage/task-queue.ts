@@ -25,6 +25,8 @@ export interface Claim {
   /** Stays the same over retries and redrives: what the workflow's chance is drawn from. */
   readonly seed: string;
   readonly steps: readonly JournalStep[];
+  /** The journal is larger than what comes with a claim: `steps` has none of it, and `journal.read` has all. */
+  readonly unread?: true;
   /** The last change of the journal that `steps` has. */
   readonly seen: number;
   /** The last change that an earlier run had dealt with when it parked the task: what it told before is not told again. */

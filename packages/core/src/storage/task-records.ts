@@ -203,6 +203,7 @@ export interface TaskRecords {
       | 'repeated'
       | 'too_many'
       | 'queue_full'
+      | 'journal_full'
       | 'already_final'
       | 'not_found';
   }>;

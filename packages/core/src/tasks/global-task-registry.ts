@@ -164,10 +164,13 @@ export class GlobalTaskRegistry {
     tenantId,
     batchId,
     reason,
+    signal,
   }: {
     readonly tenantId: string;
     readonly batchId: string;
     readonly reason?: string | undefined;
+    /** Once it fires, what is left is cancelled by the sweeper. */
+    readonly signal?: AbortSignal;
   }): Promise<Batch> {
     const why = reason ?? 'the batch was cancelled';
     const batch = await this.#storage.tasks.cancelBatch({
@@ -175,6 +178,7 @@ export class GlobalTaskRegistry {
       batchId,
       reason: why,
       graceMs: DEFAULTS.cancelGraceMs,
+      ...(signal && { signal }),
     });
     if (!batch) throw new OrchestratorError('not_found', `no batch ${describe(batchId)}`);
     return batch;
@@ -322,6 +326,10 @@ export class GlobalTaskRegistry {
       throw new OrchestratorError('conflict', `task ${taskId} has ended`, { retryable: false });
     }
     if (answer === 'queue_full') throw refusalError(answer);
+    if (answer === 'journal_full') {
+      const message = `the journal of task ${taskId} has no room for the payload: expected at most ${DEFAULTS.maxJournalBytes} bytes of outcomes and signals`;
+      throw new OrchestratorError('payload_too_large', message);
+    }
     if (answer === 'too_many') {
       const message = `expected at most ${DEFAULTS.maxSignals} signals that wait to be asked for, got one more`;
       throw new OrchestratorError('rate_limited', message, { retryAfterMs: 1_000 });

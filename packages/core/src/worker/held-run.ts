@@ -14,7 +14,7 @@ export class HeldRun {
 
   /** Its task may have cost a worker before. */
   get wasRunBefore(): boolean {
-    const { task, steps } = this.run.claim;
-    return task.attempt > 1 || steps.length > 0;
+    const { task, steps, unread = false } = this.run.claim;
+    return task.attempt > 1 || steps.length > 0 || unread;
   }
 }

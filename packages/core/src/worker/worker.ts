@@ -325,11 +325,15 @@ export class Worker {
     const began = this.#clock.now();
     try {
       // It may be what has cost a worker before: from here on, losing its lease counts.
-      const hasRun = task.attempt > 1 || run.claim.steps.length > 0 || run.claim.seen > 0;
+      const hasRun = task.attempt > 1 || run.claim.steps.length > 0 || run.claim.seen > 0 || run.claim.unread;
       if (run.claim.prefetched && hasRun) await this.#keeper.begin(run);
       if (!fn) {
         this.#ended.released += 1;
         await this.#giveBack(run);
+        return;
+      }
+      if (!(await run.load())) {
+        this.#ended.abandoned += 1;
         return;
       }
       const context = new RunContext(run, this.ports);

@@ -99,6 +99,25 @@ export class StepWork {
     else if (step.call.job_id === undefined) void this.#do(() => this.#act(asked, step));
   }
 
+  /** The whole journal, page by page; nothing when the lease is lost. */
+  async readJournal(): Promise<
+    { readonly steps: readonly JournalStep[]; readonly seen: number } | undefined
+  > {
+    const { token } = this.claim;
+    const steps = new Map<string, JournalStep>();
+    for (let after = 0; ;) {
+      const from = after;
+      const page = await this.#persist(() =>
+        this.ports.storage.journal.read({ ...this.#where(), token, after: from }),
+      );
+      if (page.answer === 'lease_lost') return undefined;
+      for (const step of page.steps) steps.set(step.key, step);
+      if (page.next === undefined)
+        return { steps: [...steps.values()].toSorted((a, b) => a.changed - b.changed), seen: page.seen };
+      after = page.next;
+    }
+  }
+
   /** Looks what has happened to the task; calls that come together are one look. */
   fetchNews(): void {
     if (this.#fetching) {

@@ -6,6 +6,7 @@ import type { JournalNews, JournalStep } from '../storage/call-journal.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
 import { type Ask, type AskedStep, awaitedLater, nameOf, newAskedStep, StepNames } from './asked-step.js';
 import { Replay } from './replay.js';
+import { answerOf, called } from './run-function.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
 import { failureOf, type RunFailure } from './run-failure.js';
@@ -59,6 +60,9 @@ export class WorkflowRun {
   #differs = false;
   #end: ((end: RunEnd) => void) | undefined;
   #lastOutcomeAt: number;
+  /** What the claim did not bring: read by `load`. */
+  #loaded: Pick<Claim, 'steps' | 'seen'> | undefined;
+  #belledEarly = false;
 
   constructor(
     readonly claim: Claim,
@@ -68,12 +72,19 @@ export class WorkflowRun {
     this.#lastOutcomeAt = claim.startedAt;
   }
 
+  get #journal(): Pick<Claim, 'steps' | 'seen'> {
+    return this.#loaded ?? this.claim;
+  }
+
   get #names(): StepNames {
     return (this.#madeNames ??= new StepNames());
   }
 
   get #replay(): Replay {
-    return (this.#madeReplay ??= new Replay(this.claim.steps, this.claim));
+    return (this.#madeReplay ??= new Replay(this.#journal.steps, {
+      ...this.claim,
+      seen: this.#journal.seen,
+    }));
   }
 
   get #work(): StepWork {
@@ -89,7 +100,7 @@ export class WorkflowRun {
 
   /** Whether there is no step, neither in the journal nor asked for. */
   get #hasNoSteps(): boolean {
-    return this.#madeReplay === undefined && this.claim.steps.length === 0;
+    return this.#madeReplay === undefined && this.#journal.steps.length === 0;
   }
 
   /** Fires when the task is cancelled, or no longer this worker's. */
@@ -109,6 +120,14 @@ export class WorkflowRun {
   /** The workflow's time: when the last outcome that it got was recorded. */
   get now(): number {
     return this.#lastOutcomeAt;
+  }
+
+  /** Reads the journal, if it is larger than what comes with a claim. Returns whether the task is still this worker's. */
+  async load(): Promise<boolean> {
+    if (!this.claim.unread) return !this.#over;
+    this.#loaded = await this.#work.readJournal();
+    if (this.#loaded && this.#belledEarly) this.#work.fetchNews();
+    return this.#loaded !== undefined && !this.#over;
   }
 
   run(fn: () => unknown): Promise<RunEnd> {
@@ -150,7 +169,8 @@ export class WorkflowRun {
 
   /** Something happened to the task elsewhere. */
   bell(): void {
-    if (!this.#over) this.#work.fetchNews();
+    if (this.claim.unread && !this.#loaded) this.#belledEarly = true;
+    else if (!this.#over) this.#work.fetchNews();
   }
 
   /** The task is no longer this worker's: the function is forgotten, what it does has no effect any more. */
@@ -259,6 +279,7 @@ export class WorkflowRun {
       const asked = this.#replay.asked(step.key);
       if (asked && !step.outcome) this.#work.resume(asked, step);
     }
+    if (news.more) this.#work.fetchNews();
     if (news.cancelReason !== undefined) this.#cancel(news.cancelReason);
     this.#planTurn();
   }
@@ -371,20 +392,4 @@ export class WorkflowRun {
     }
     this.#end?.(end);
   }
-}
-
-/** A throw before the first `await` counts like a rejection. */
-function called(fn: () => unknown): Promise<unknown> {
-  try {
-    return Promise.resolve(fn());
-  } catch (error) {
-    return Promise.reject(error);
-  }
-}
-
-/** What of a result is said in the session: its `content`, or its `answer`. */
-function answerOf(result: JsonValue): string | undefined {
-  if (typeof result !== 'object' || result === null || Array.isArray(result)) return undefined;
-  const said = result['content'] ?? result['answer'];
-  return typeof said === 'string' ? said : undefined;
 }

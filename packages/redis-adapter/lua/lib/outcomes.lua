@@ -36,7 +36,8 @@ end
 -- The outcome of one try: it ends the step, or the task itself, or makes room for the next try.
 local function endCall(task, step, call, outcome, notified)
   settleSending(step, call)
-  call.state, call.ok, call.print = 'ended', outcome.ok, outcome.fingerprint
+  call.state, call.print = 'ended', outcome.fingerprint
+  call.ok = outcome.ok and not tooLarge(task, outcome.json)
   countUsage(task, step, outcome)
   if notified and mayTryAgain(step, outcome) then
     step.retry = now + call.delay
@@ -47,6 +48,10 @@ local function endCall(task, step, call, outcome, notified)
       .. '","try":' .. (#step.calls + 1) .. ',"error":' .. cjson.encode(outcome.reason) .. '}}')
     wake(task)
     return
+  end
+  local failure, error, message = tooLarge(task, outcome.json)
+  if failure then
+    outcome = { json = failure, ok = false, value = error, reason = message }
   end
   local only = task.state == 'tracked' and redis.call('HLEN', stepsKey(task)) == 1
   settleStep(task, step, outcome.json, outcome.ok)

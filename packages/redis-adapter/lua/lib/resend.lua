@@ -10,7 +10,7 @@ local function stillHeld(prefix, ids, token)
     if task and task.state == 'leased' and task.token == token then
       found[#found + 1] = { id, state }
       if task.journal then
-        withJournal(prefix, found[#found])
+        withJournal(prefix, found[#found], task.bytes)
       end
     end
   end

@@ -57,8 +57,27 @@ local function openCall(step)
   return call and call.state ~= 'ended' and call or nil
 end
 
+-- The outcomes of a task have a limit together, in bytes. What would exceed it becomes a failure that says so: that, as JSON,
+-- and its error; nothing for what fits.
+local MAX_JOURNAL = $maxJournalBytes
+
+local function tooLarge(task, outcome)
+  local size = (task.bytes or 0) + #outcome
+  if size <= MAX_JOURNAL then
+    return nil
+  end
+  local message = string.format('the journal of the task: expected at most %d bytes, got %d', MAX_JOURNAL, size)
+  local error = '{"code":"result_too_large","message":"' .. message .. '","retryable":false}'
+  return '{"ok":false,"error":' .. error .. '}', error, message
+end
+
 -- A step has its outcome, as JSON: it takes the next place in the journal.
 local function settleStep(task, step, outcome, ok)
+  local failure = tooLarge(task, outcome)
+  if failure then
+    outcome, ok = failure, false
+  end
+  task.bytes = (task.bytes or 0) + #outcome
   step.ended, step.failed, step.retry, step.due = now, not ok or nil, nil, nil
   redis.call('HSET', PREFIX .. task.id .. ':outcomes', step.key, outcome)
   changed(task, step)
@@ -89,19 +108,34 @@ local function oweSilence(task, step, call)
   end
 end
 
--- Where a worker stands: the changes after `seen`, oldest first, as pairs of a step and its outcome; why it is cancelled;
--- how many attempts have failed: steps of an earlier era are inherited.
-local function newsOf(task, seen)
-  local keys = redis.call('LRANGE', PREFIX .. task.id .. ':changes', seen, -1)
+-- The changes after `seen`, oldest first, as pairs of a step and its outcome: as many as have that many bytes, unless the first
+-- has more. The last change that was looked at, and whether there are more.
+local CHANGES_AT_ONCE = 1000
+
+local function changesAfter(task, seen, bytes)
+  local keys = redis.call('LRANGE', PREFIX .. task.id .. ':changes', seen, seen + CHANGES_AT_ONCE - 1)
   local pairsOf = {}
   for at, key in ipairs(keys) do
     local step = key ~= '' and getStep(task, key)
     if step and step.changed == seen + at then
+      bytes = bytes - redis.call('HSTRLEN', PREFIX .. task.id .. ':outcomes', key)
+      if #pairsOf > 0 and bytes < 0 then
+        return pairsOf, seen + at - 1, true
+      end
       pairsOf[#pairsOf + 1] = redis.call('HGET', stepsKey(task), key)
       pairsOf[#pairsOf + 1] = redis.call('HGET', PREFIX .. task.id .. ':outcomes', key)
     end
   end
-  return { seen + #keys, pairsOf, task.cancel or false, task.failures or 0 }
+  return pairsOf, seen + #keys, #keys == CHANGES_AT_ONCE
+end
+
+-- Where a worker stands: the changes after `seen`; why it is cancelled; how many attempts have failed: steps of an earlier era
+-- are inherited; whether there are more changes.
+local NEWS_BYTES = $pageBytes
+
+local function newsOf(task, seen)
+  local pairsOf, last, more = changesAfter(task, seen, NEWS_BYTES)
+  return { last, pairsOf, task.cancel or false, task.failures or 0, more }
 end
 
 -- The task in the hands of whoever has the token.

@@ -2,7 +2,7 @@
 -- together, as one text of ids.
 --
 -- `runs` is type -> its versions, newest first. Returns how many were taken; their version and ids, when all are plain and
--- alike, or 0 and {id, state, steps?, outcomes?, changes?} for each, where a plain one has its version for a state (what a
+-- alike, or 0 and {id, state, steps?, outcomes?, changes?, unread?} for each, where a plain one has its version for a state (what a
 -- task is made of the adapter reads by itself: large texts take long in a script); whether anything that such workers run is
 -- left; the tenant's counters (11 generation, 12 weight); the ids as one text; and whether they are due before all else.
 local OLDEST_EVERY = 10
@@ -217,14 +217,6 @@ local function indexDue(prefix, indexed, changes, now, due, system)
   return true
 end
 
-local function withJournal(prefix, found)
-  local task = prefix .. found[1]
-  found[3] = redis.call('HVALS', task .. ':steps')
-  found[4] = redis.call('HGETALL', task .. ':outcomes')
-  found[5] = redis.call('LLEN', task .. ':changes')
-  return found
-end
-
 -- What was set aside for workers that run this, whoever holds a suspect.
 local function asideFor(prefix, runs)
   for _, group in ipairs(redis.call('SMEMBERS', prefix .. '@groups')) do
@@ -306,7 +298,7 @@ local function leaseOne(visit, id, known)
   states[#states + 1] = cjson.encode(task)
   out[#out + 1] = { id, states[#states] }
   if task.journal then
-    withJournal(visit.prefix, out[#out])
+    withJournal(visit.prefix, out[#out], task.bytes)
   end
   if rev then
     local head = redis.call('GETRANGE', visit.prefix .. id, 0, HEAD_BYTES - 1)

@@ -1,0 +1,26 @@
+-- A stretch of a journal in the order of its changes; the last one has what has not changed yet as well.
+--
+-- @args   id · token · after which change · bytes of outcomes
+-- @return steps and their outcomes, in pairs · the change after which to go on, if there are more · the last change that is in it ·
+--         how many attempts have failed; nothing when the lease is lost
+--@reads
+--@include time tenant state task due steps
+local task = leased(ARGV[2], ARGV[3])
+if not task then
+  return false
+end
+local pairsOf, seen, more = changesAfter(task, tonumber(ARGV[4]), tonumber(ARGV[5]))
+local unchanged = {}
+if not more then
+  for _, step in ipairs(allSteps(task)) do
+    if step.changed == 0 then
+      unchanged[#unchanged + 1] = step
+    end
+  end
+  table.sort(unchanged, function(a, b) return a.at < b.at end)
+end
+for _, step in ipairs(unchanged) do
+  pairsOf[#pairsOf + 1] = redis.call('HGET', stepsKey(task), step.key)
+  pairsOf[#pairsOf + 1] = false
+end
+return { pairsOf, more and seen or false, seen, task.failures or 0 }
