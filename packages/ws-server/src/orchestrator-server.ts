@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Orchestrator, OrchestratorError, systemClock } from '@agent-orchestrator/core';
 import type { WebSocket } from 'ws';
+import { Tickets } from './auth/tickets.js';
 import { Authenticator } from './authenticator.js';
 import { ClientConnection } from './client-socket/client-connection.js';
 import { describeThrown } from './describe-thrown.js';
@@ -23,7 +24,6 @@ import {
   type SocketDoor,
   SocketGate,
 } from './sockets/socket-gate.js';
-import { TicketBooth } from './tickets.js';
 
 export interface StopOptions {
   /** How long running requests and tasks have to end by themselves, in milliseconds. Default: 10,000. */
@@ -73,7 +73,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     const { identities, logger, heartbeatMs, allowedOrigins, maxConnections, serves } = this.#settings;
     const timeoutMs = this.#settings.authenticateTimeoutMs;
     const authenticator = new Authenticator({ identities, logger, timeoutMs });
-    const tickets = new TicketBooth();
+    const tickets = new Tickets(orchestrator, this.#settings.maxTicketsPerTenant);
     const metrics = new ServerMetrics(orchestrator);
     this.#metrics = metrics;
     this.#router = new Router(serves === 'health' ? HEALTH_ROUTES : ROUTES);
@@ -101,7 +101,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     this.#gate = new SocketGate({ allowedOrigins, maxConnections, doors });
   }
 
-  #doors(tickets: TicketBooth, authenticator: Authenticator): readonly SocketDoor[] {
+  #doors(tickets: Tickets, authenticator: Authenticator): readonly SocketDoor[] {
     const { traffic } = this.#metrics;
     const parts = {
       orchestrator: this.#orchestrator,

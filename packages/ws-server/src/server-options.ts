@@ -26,6 +26,8 @@ export interface OrchestratorServerOptions {
   readonly requestTimeoutMs?: number;
   /** Sockets at a time. Default: 10,000. */
   readonly maxConnections?: number;
+  /** Tickets of a tenant that are neither spent nor expired. Default: 10,000. */
+  readonly maxTicketsPerTenant?: number;
   /**
    * Frames that one connection of a service may send in a second; with twice as many saved up for a burst. What comes
    * beyond is put off: `retry_later`. Default: 500.
@@ -54,6 +56,7 @@ export function readOptions(options: OrchestratorServerOptions): ServerSettings 
     headersTimeoutMs: options.headersTimeoutMs ?? 10_000,
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
     maxConnections: options.maxConnections ?? 10_000,
+    maxTicketsPerTenant: options.maxTicketsPerTenant ?? 10_000,
     serviceFramesPerSecond: options.serviceFramesPerSecond ?? 500,
     logger: guardedLogger(options.logger ?? silentLogger),
   };
@@ -64,6 +67,7 @@ export function readOptions(options: OrchestratorServerOptions): ServerSettings 
     'headersTimeoutMs',
     'requestTimeoutMs',
     'maxConnections',
+    'maxTicketsPerTenant',
     'serviceFramesPerSecond',
   ] as const) {
     const value = settings[name];

@@ -24,6 +24,7 @@ export type StoragePart =
   | 'sessions'
   | 'events'
   | 'tenants'
+  | 'tickets'
   | 'usage'
   | 'workers'
   | 'bells'

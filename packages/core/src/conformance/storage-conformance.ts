@@ -15,6 +15,7 @@ import { submitManyCases } from './submit-many-cases.js';
 import { sweepCases } from './sweep-cases.js';
 import { taskCases } from './task-cases.js';
 import { tenantCases } from './tenant-cases.js';
+import { ticketCases } from './ticket-cases.js';
 import { trackedTaskCases } from './tracked-task-cases.js';
 import { turnCases } from './turn-cases.js';
 import { waitingCases } from './waiting-cases.js';
@@ -42,6 +43,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...earlyReportCases,
   ...sessionCases,
   ...tenantCases,
+  ...ticketCases,
   ...logCases,
   ...endCases,
   ...recoveryCases,

@@ -8,6 +8,7 @@ import {
   type TenantHandle,
   validate,
 } from '@agent-orchestrator/core';
+import { refuseOtherTopic, type ShownCredential } from '../auth/tickets.js';
 import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
 import type { RouteServices } from './route.js';
 import { type SseEvent, sseAnswer } from './sse.js';
@@ -16,6 +17,7 @@ interface Follow {
   readonly request: NeutralRequest;
   readonly services: RouteServices;
   readonly tenant: TenantHandle;
+  readonly credential: ShownCredential;
 }
 
 /**
@@ -25,6 +27,7 @@ interface Follow {
 export async function followTask(follow: Follow, taskId: string): Promise<NeutralAnswer> {
   const { tenant, services } = follow;
   const topic = { task_id: taskId };
+  refuseOtherTopic(follow.credential.ticket?.topic, topic);
   const after = lastEventId(follow.request);
   const { snapshot, cursor } = await tenant.events.snapshot(topic, after);
   const task = (snapshot as { readonly task: Task }).task;
@@ -44,6 +47,7 @@ export async function followTask(follow: Follow, taskId: string): Promise<Neutra
 export async function followSession(follow: Follow, sessionId: string): Promise<NeutralAnswer> {
   const { tenant, services } = follow;
   const topic = { session_id: sessionId };
+  refuseOtherTopic(follow.credential.ticket?.topic, topic);
   const after = lastEventId(follow.request);
   const { snapshot, cursor } = await tenant.events.snapshot(topic, after);
   const state = { event: 'snapshot', id: cursor, data: { event: 'snapshot', cursor, snapshot } };

@@ -102,8 +102,9 @@ export const sessionRoutes: readonly Route[] = [
     path: '/v1/sessions/{session_id}/events',
     who: 'client',
     summary: 'Follow a session and its tasks (SSE); "Last-Event-ID" resumes.',
-    handle: ({ params, tenant, request, services }) =>
-      followSession({ request, services, tenant }, params['session_id'] ?? ''),
+    takesTicket: true,
+    handle: ({ params, tenant, request, services, credential }) =>
+      followSession({ request, services, tenant, credential }, params['session_id'] ?? ''),
   }),
 ];
 
