@@ -17,6 +17,7 @@ import type { SocketKind } from './metrics/socket-traffic.js';
 import { RunningRequests } from './running-requests.js';
 import { type OrchestratorServerOptions, readOptions, type ServerSettings } from './server-options.js';
 import { ServiceConnection } from './service-socket/service-connection.js';
+import { Admission } from './sockets/admission.js';
 import {
   CLIENT_MAX_PAYLOAD,
   type GatedConnection,
@@ -35,6 +36,8 @@ export interface StopOptions {
 const DEFAULT_PORT = 8000;
 const DEFAULT_HOST = '127.0.0.1';
 const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/;
+/** How often Node looks for requests that have taken too long, in milliseconds: unless told, only every 30 seconds. */
+const CHECKING_MS = 500;
 const DEFAULT_GRACE_MS = 10_000;
 const CAN_NOT_LISTEN: Readonly<Record<string, string>> = {
   EADDRINUSE: 'is in use already: stop what listens there, or choose another port',
@@ -74,6 +77,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     const timeoutMs = this.#settings.authenticateTimeoutMs;
     const authenticator = new Authenticator({ identities, logger, timeoutMs });
     const tickets = new Tickets(orchestrator, this.#settings.maxTicketsPerTenant);
+    const admission = new Admission(this.#settings);
     const metrics = new ServerMetrics(orchestrator);
     this.#metrics = metrics;
     this.#router = new Router(serves === 'health' ? HEALTH_ROUTES : ROUTES);
@@ -82,6 +86,9 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     const services = {
       orchestrator,
       tickets,
+      authenticator,
+      admission,
+      feeds: this.#feeds,
       metrics,
       heartbeatMs,
       get stopping() {
@@ -97,16 +104,20 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
         answered: (label, status, seconds) => metrics.answered(label, status, seconds),
       }),
     );
-    const doors = serves === 'health' ? [] : this.#doors(tickets, authenticator);
-    this.#gate = new SocketGate({ allowedOrigins, maxConnections, doors });
+    const doors = serves === 'health' ? [] : this.#doors({ tickets, authenticator, admission });
+    const { trustedProxies } = this.#settings;
+    this.#gate = new SocketGate({ allowedOrigins, maxConnections, doors, admission, trustedProxies });
   }
 
-  #doors(tickets: Tickets, authenticator: Authenticator): readonly SocketDoor[] {
+  #doors(shared: {
+    readonly tickets: Tickets;
+    readonly authenticator: Authenticator;
+    readonly admission: Admission;
+  }): readonly SocketDoor[] {
     const { traffic } = this.#metrics;
     const parts = {
       orchestrator: this.#orchestrator,
-      authenticator,
-      tickets,
+      ...shared,
       feeds: this.#feeds,
       traffic,
       ...this.#settings,
@@ -120,12 +131,14 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
       {
         path: '/ws/task_updates',
         maxPayload: SERVICE_MAX_PAYLOAD,
-        open: (socket, request) => counted('service', socket, new ServiceConnection(parts, socket, request)),
+        open: (socket, request, seat) =>
+          counted('service', socket, new ServiceConnection(parts, socket, request, seat)),
       },
       {
         path: '/ws/client',
         maxPayload: CLIENT_MAX_PAYLOAD,
-        open: (socket, request) => counted('client', socket, new ClientConnection(parts, socket, request)),
+        open: (socket, request, seat) =>
+          counted('client', socket, new ClientConnection(parts, socket, request, seat)),
       },
     ];
   }
@@ -198,6 +211,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     const server = createServer({
       headersTimeout: this.#settings.headersTimeoutMs,
       requestTimeout: this.#settings.requestTimeoutMs,
+      connectionsCheckingInterval: CHECKING_MS,
     });
     const handle = answering(this, {}, (error, response) => {
       this.#settings.logger.error('an answer could not be written', { error: describeThrown(error) });

@@ -48,7 +48,7 @@ describe('a ticket', () => {
     for (const ticket of [
       '',
       'x',
-      `${secret}`,
+      secret ?? '',
       `${secret}.globex`,
       `${secret}.%00`,
       `${'a'.repeat(22)}.acme`,

@@ -16,14 +16,15 @@ import { bearerToken, isOfTicket, shownCredential } from '../http/credentials.js
 import type { Authenticator } from '../authenticator.js';
 import type { ClientIdentity } from '../identities.js';
 import type { SocketTraffic } from '../metrics/socket-traffic.js';
-import { MinuteBudget, TokenBucket } from '../sockets/budgets.js';
+import type { Seat } from '../sockets/admission.js';
+import { MinuteBudget, Pace } from '../sockets/budgets.js';
 import { CLOSE, closeFor } from '../sockets/close-codes.js';
 import { CredentialCheck } from '../sockets/credential-check.js';
 import { errorFrame } from '../sockets/error-frame.js';
 import { FrameSocket, type FrameHandler } from '../sockets/frame-socket.js';
 import type { EventFrame } from './event-frame.js';
 import type { FeedDirectory } from './feed-directory.js';
-import { OUTBOUND_LIMITS, OutboundQueue } from './outbound-queue.js';
+import { JSON_FRAMES, OUTBOUND_LIMITS, OutboundQueue } from './outbound-queue.js';
 import { Subscription, type SubscriptionSink } from './subscription.js';
 import type { TenantFeed } from './tenant-feed.js';
 
@@ -38,15 +39,19 @@ export interface ClientConnectionParts {
   readonly helloMs: number;
 }
 
-const FRAMES_PER_SECOND = 10;
-const FRAMES_BURST = 50;
+const PACE = {
+  framesPerSecond: 10,
+  framesBurst: 100,
+  bytesPerSecond: 64 * 1024,
+  bytesBurst: 512 * 1024,
+};
 const BAD_FRAMES_A_MINUTE = 10;
 const MAX_SUBSCRIPTIONS = 100;
 /** How long a reader that was too slow has to take what the system still holds for it, and the reason, in milliseconds. */
 const SLOW_CLOSING_MS = 10_000;
 
 interface Admitted {
-  readonly caller: ClientIdentity;
+  caller: ClientIdentity;
   /** Of the ticket: nothing else may be followed. */
   readonly only?: TicketTopic;
   readonly check: CredentialCheck;
@@ -62,18 +67,20 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
   readonly #id = newToken();
   readonly #parts: ClientConnectionParts;
   readonly #socket: FrameSocket;
+  readonly #seat: Seat;
   readonly #queue: OutboundQueue;
   readonly #subscriptions = new Map<string, Subscription>();
-  readonly #rate = new TokenBucket(FRAMES_PER_SECOND, FRAMES_BURST);
   readonly #bad = new MinuteBudget(BAD_FRAMES_A_MINUTE);
   #early: JsonValue[] = [];
   #checking = false;
   #admitted: Admitted | undefined;
 
-  constructor(parts: ClientConnectionParts, socket: WebSocket, request: IncomingMessage) {
+  constructor(parts: ClientConnectionParts, socket: WebSocket, request: IncomingMessage, seat: Seat) {
     this.#parts = parts;
-    this.#socket = new FrameSocket(socket, request.socket, this, parts);
-    this.#queue = new OutboundQueue(this.#socket, OUTBOUND_LIMITS, () => {
+    this.#seat = seat;
+    const reading = { pace: new Pace(PACE), beyond: 'close' } as const;
+    this.#socket = new FrameSocket(socket, request.socket, this, { ...parts, reading });
+    this.#queue = new OutboundQueue(this.#socket, OUTBOUND_LIMITS, JSON_FRAMES, () => {
       this.#socket.close(CLOSE.tooSlow, 'too slow: resume with your last cursor', SLOW_CLOSING_MS);
     });
     const { authorization } = request.headers;
@@ -84,9 +91,7 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
 
   frame(frame: JsonValue): void {
     this.#parts.traffic.frames.client += 1;
-    if (!this.#rate.take()) {
-      this.#socket.close(CLOSE.tooManyFrames, `expected at most ${FRAMES_PER_SECOND} frames a second`);
-    } else if (this.#admitted) {
+    if (this.#admitted) {
       this.#act(this.#admitted, frame);
     } else if (this.#checking) {
       this.#early.push(frame);
@@ -171,11 +176,19 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
 
   #admit(caller: ClientIdentity, { token, ticket }: ShownCredential): void {
     if (!this.#socket.isOpen) return;
+    if (!this.#seat.assign({ tenant: caller.tenant })) {
+      this.#socket.close(CLOSE.overloaded, 'the tenant has as many connections as it may');
+      return;
+    }
     const check = new CredentialCheck({
       authenticator: this.#parts.authenticator,
       token,
       ids: { connection_id: this.#id, tenant_id: caller.tenant },
-      isSame: (identity) => identity.kind === 'client' && identity.tenant === caller.tenant,
+      accept: (identity) => {
+        if (identity.kind !== 'client' || identity.tenant !== caller.tenant) return false;
+        if (this.#admitted) this.#admitted.caller = identity;
+        return true;
+      },
       close: (code, reason) => this.#socket.close(code, reason),
     });
     const only = ticket?.topic && { only: ticket.topic };

@@ -1,5 +1,8 @@
 import type { Orchestrator, TenantHandle } from '@agent-orchestrator/core';
 import type { z } from 'zod';
+import type { Authenticator } from '../authenticator.js';
+import type { FeedDirectory } from '../client-socket/feed-directory.js';
+import type { Admission } from '../sockets/admission.js';
 import type { ClientIdentity, ServiceCredential } from '../identities.js';
 import type { ShownCredential, Tickets } from '../auth/tickets.js';
 import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
@@ -8,6 +11,9 @@ import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
 export interface RouteServices {
   readonly orchestrator: Orchestrator;
   readonly tickets: Tickets;
+  readonly authenticator: Authenticator;
+  readonly admission: Admission;
+  readonly feeds: FeedDirectory;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   /** Milliseconds between the signs of life in a stream of events. */
   readonly heartbeatMs: number;
