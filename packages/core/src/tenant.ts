@@ -92,13 +92,15 @@ class TenantSessions {
       readonly agent_id?: string | undefined;
       readonly context?: JsonObject | undefined;
     } = {},
-  ): Promise<{ readonly session: Session; readonly created: boolean }> {
+    { idempotencyKey }: Once = {},
+  ): Promise<{ readonly session: Session; readonly created: boolean; readonly replayed: boolean }> {
     const { session_id, agent_id, context } = body;
     return this.sessions.create({
       tenantId: this.tenantId,
       ...(session_id !== undefined && { sessionId: session_id }),
       ...(agent_id !== undefined && { agentId: agent_id }),
       ...(context && { context }),
+      idempotencyKey,
     });
   }
 

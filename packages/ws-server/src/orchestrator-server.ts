@@ -50,7 +50,8 @@ const CAN_NOT_LISTEN: Readonly<Record<string, string>> = {
  *
  * It is `idle`, `running` or in between. `listen()` starts the orchestrator and a server of its own; `start()` together
  * with `attach()`, `toNodeHandler()` or `toFetchHandler()` does without one, inside a host's server. `stop()` ends what was
- * started, in the reverse order: no new requests, streams and sockets sent away, running requests, orchestrator.
+ * started, in the reverse order: no new requests, streams and sockets sent away, running requests, orchestrator. Like the
+ * orchestrator it does not start again: make a new one.
  *
  * @example
  * await using server = await new OrchestratorServer(orchestrator, { identities }).listen(8000);
@@ -64,7 +65,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
   readonly #running = new RunningRequests();
   readonly #gate: SocketGate;
   readonly #feeds: FeedDirectory;
-  #stopping = new AbortController();
+  readonly #stopping = new AbortController();
   #server: Server | undefined;
   #started: Promise<void> | undefined;
   #listening: Promise<this> | undefined;
@@ -82,7 +83,6 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     this.#metrics = metrics;
     this.#router = new Router(serves === 'health' ? HEALTH_ROUTES : ROUTES);
     this.#feeds = new FeedDirectory(orchestrator, logger);
-    const stopping = () => this.#stopping.signal;
     const services = {
       orchestrator,
       tickets,
@@ -91,9 +91,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
       feeds: this.#feeds,
       metrics,
       heartbeatMs,
-      get stopping() {
-        return stopping();
-      },
+      stopping: this.#stopping.signal,
     };
     this.handler = this.#running.counted(
       createHandler({
@@ -156,9 +154,9 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     return this.#router.knows(splitPath(path)[0]);
   }
 
-  /** Starts the orchestrator, without a server of its own. */
+  /** Starts the orchestrator, without a server of its own. @throws {OrchestratorError} `not_running` once it was stopped. */
   async start(): Promise<void> {
-    if (this.#stopped) await this.#stopped;
+    this.#refuseStopped();
     this.#started ??= this.#begin();
     await this.#started;
   }
@@ -168,10 +166,10 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
    *
    * @param port 0 for any that is free. Default: 8000.
    * @param host Default: this machine only, `127.0.0.1`.
-   * @throws {OrchestratorError} `not_running` when the port can't be had, with what and where.
+   * @throws {OrchestratorError} `not_running` when the port can't be had, with what and where, or once it was stopped.
    */
   async listen(port = DEFAULT_PORT, host = DEFAULT_HOST): Promise<this> {
-    if (this.#stopped) await this.#stopped;
+    this.#refuseStopped();
     this.#listening ??= this.#listen(port, host);
     return this.#listening;
   }
@@ -183,12 +181,15 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
 
   /** Ends everything that was started, within `graceMs`. */
   async stop(options: StopOptions = {}): Promise<void> {
-    this.#stopped ??= this.#stop(options).finally(() => {
-      this.#started = undefined;
-      this.#listening = undefined;
-      this.#stopped = undefined;
-    });
+    this.#stopped ??= this.#stop(options);
     await this.#stopped;
+  }
+
+  #refuseStopped(): void {
+    if (this.#stopped)
+      throw new OrchestratorError('not_running', 'the server was stopped: make a new one', {
+        retryable: false,
+      });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -196,8 +197,6 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
   }
 
   async #begin(): Promise<void> {
-    this.#stopping = new AbortController();
-    this.#gate.reopen();
     this.#metrics.watchProcess();
     try {
       await this.#orchestrator.start();

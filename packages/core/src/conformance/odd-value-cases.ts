@@ -97,8 +97,8 @@ const PLACES: Readonly<Record<string, (t: CaseTools, value: JsonValue) => Promis
   context: async (t, value) => {
     const sessionId = t.id();
     const where = { tenantId: t.tenantId, sessionId };
-    const { session } = await t.storage.sessions.create({ ...where, context: { value } });
-    return session.context['value'];
+    const made = await t.storage.sessions.create({ ...where, context: { value } });
+    return 'session' in made ? made.session.context['value'] : undefined;
   },
   'a change of a context': async (t, value) => {
     const where = { tenantId: t.tenantId, sessionId: t.id() };

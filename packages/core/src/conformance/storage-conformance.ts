@@ -9,6 +9,7 @@ import { manyCases } from './many-cases.js';
 import { queueCases } from './queue-cases.js';
 import { oddValueCases } from './odd-value-cases.js';
 import { recoveryCases } from './recovery-cases.js';
+import { repeatedRequestCases } from './repeated-request-cases.js';
 import { sessionCases } from './session-cases.js';
 import { submitCases } from './submit-cases.js';
 import { submitManyCases } from './submit-many-cases.js';
@@ -42,6 +43,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...journalCases,
   ...earlyReportCases,
   ...sessionCases,
+  ...repeatedRequestCases,
   ...tenantCases,
   ...ticketCases,
   ...logCases,

@@ -4,6 +4,7 @@ import { mergedContext } from '../storage/merged-context.js';
 import type { SessionState, SessionStore } from '../storage/session-store.js';
 import { Line } from './line.js';
 import { copyJson } from '../protocol/bounded-json.js';
+import { rememberKey } from './idempotency.js';
 import type { MemoryState } from './memory-state.js';
 import { cancelledError, type TaskLife } from './task-life.js';
 import { viewTask } from './task-view.js';
@@ -20,10 +21,19 @@ export class MemorySessions implements SessionStore {
 
   async create(params: Parameters<SessionStore['create']>[0]): ReturnType<SessionStore['create']> {
     const tenant = this.state.tenant(params.tenantId);
+    const { idempotency } = params;
+    const used = idempotency && tenant.idempotency.get(idempotency.key);
+    if (used) {
+      const { fingerprint, entry } = used;
+      if (fingerprint !== idempotency.fingerprint || !('messages' in entry))
+        return { answer: 'idempotency_conflict' };
+      const kept = tenant.sessions.get(entry.session.session_id);
+      if (kept) return { answer: 'replayed', session: viewSession(kept) };
+    }
     const known = tenant.sessions.get(params.sessionId);
-    if (known) return { answer: 'exists', session: viewSession(known) };
-    const entry = this.open(tenant, params.sessionId, params.agentId, params.context);
-    return { answer: 'created', session: viewSession(entry) };
+    const entry = known ?? this.open(tenant, params.sessionId, params.agentId, params.context);
+    if (idempotency) rememberKey(this.state, tenant, idempotency, entry);
+    return { answer: known ? 'exists' : 'created', session: viewSession(entry) };
   }
 
   /** The session, made if there is none of this id. */

@@ -1,7 +1,6 @@
 import type { Batch, Task } from '../protocol/task.js';
 import type {
   BatchSubmission,
-  Idempotency,
   NewTask,
   Submission,
   SubmitAnswer,
@@ -11,6 +10,7 @@ import type {
 } from '../storage/task-records.js';
 import { Line } from './line.js';
 import { copyJson } from '../protocol/bounded-json.js';
+import { rememberKey } from './idempotency.js';
 import type { MemoryState } from './memory-state.js';
 import type { MemorySessions } from './sessions.js';
 import type { TaskLife } from './task-life.js';
@@ -48,7 +48,7 @@ export class Submissions {
     const refusal = this.refusal(tenant, submission);
     if (refusal) return { answer: refusal };
     const entry = this.store(tenant, submission);
-    if (idempotency) this.remember(tenant, idempotency, entry);
+    if (idempotency) rememberKey(this.state, tenant, idempotency, entry);
     return this.stored('submitted', tenant, entry);
   }
 
@@ -59,13 +59,13 @@ export class Submissions {
     const tenant = this.state.tenant(tenantId);
     const known = idempotency && tenant.idempotency.get(idempotency.key);
     if (known) {
-      if (known.fingerprint !== idempotency.fingerprint || 'spec' in known.entry)
+      if (known.fingerprint !== idempotency.fingerprint || !('items' in known.entry))
         return { answer: 'idempotency_conflict' };
       return { answer: 'replayed', batch: viewBatch(tenant, known.entry) };
     }
     if (tenant.counts.pending + batch.items.length > maxWaiting) return { answer: 'queue_full' };
     const entry = this.storeBatch(tenant, batch);
-    if (idempotency) this.remember(tenant, idempotency, entry);
+    if (idempotency) rememberKey(this.state, tenant, idempotency, entry);
     return { answer: 'submitted', batch: viewBatch(tenant, entry) };
   }
 
@@ -233,12 +233,6 @@ export class Submissions {
     tenant.tasks.set(task.task_id, entry);
     this.state.owe('deadline', deadlineAt, entry);
     return entry;
-  }
-
-  private remember(tenant: TenantState, idempotency: Idempotency, entry: TaskEntry | BatchEntry): void {
-    tenant.idempotency.set(idempotency.key, { fingerprint: idempotency.fingerprint, entry });
-    const at = this.state.now() + this.state.limits.idempotencyMs;
-    this.state.owe('idempotency', at, { tenantId: tenant.tenantId, id: idempotency.key });
   }
 
   private stored<A extends 'submitted' | 'replayed'>(

@@ -130,19 +130,24 @@ export class MemoryTaskRecords implements TaskRecords {
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
     if (isFinalState(entry.state)) return { answer: 'already_final' };
-    const signalIds = (entry.ownJournal.signalIds ??= new Set());
-    if (signalIds.has(params.signalId)) return { answer: 'repeated' };
+    const signalIds = (entry.ownJournal.signalIds ??= new Map());
+    const { signalId, fingerprint = '' } = params;
+    const used = signalIds.get(signalId);
+    if (used !== undefined) {
+      const isSame = fingerprint === '' || fingerprint === used;
+      return { answer: isSame ? 'repeated' : 'idempotency_conflict' };
+    }
     const payload = copyJson(params.payload);
     for (const step of entry.journal.steps.values()) {
       if (step.signal !== params.name || step.outcome) continue;
       this.outcomes.settleStep(entry, step, { ok: true, value: payload });
       this.life.wake(tenant, entry);
-      signalIds.add(params.signalId);
+      signalIds.set(signalId, fingerprint);
       return { answer: 'delivered' };
     }
     if (entry.journal.mailbox.length >= this.state.limits.maxSignals) return { answer: 'too_many' };
     entry.ownJournal.mailbox.push({ name: params.name, payload });
-    signalIds.add(params.signalId);
+    signalIds.set(signalId, fingerprint);
     return { answer: 'kept' };
   }
 

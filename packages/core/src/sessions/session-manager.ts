@@ -5,6 +5,7 @@ import { DEFAULTS } from '../protocol/settings.js';
 import { type Message, MESSAGE_ROLES, type MessageRole, type Session } from '../protocol/session.js';
 import { describe, validate } from '../protocol/validation.js';
 import { type Random, systemRandom } from '../random.js';
+import { idempotencyOf } from '../tasks/new-task.js';
 import type { SessionState } from '../storage/session-store.js';
 import type { Storage } from '../storage/storage.js';
 
@@ -31,21 +32,31 @@ export class SessionManager {
     this.#random = options.random ?? systemRandom;
   }
 
-  /** An id that exists already gives the session that is there, as it is. */
+  /**
+   * An id that exists already gives the session that is there, as it is.
+   * @throws {OrchestratorError} `idempotency_conflict`
+   */
   async create(params: {
     readonly tenantId: string;
     readonly sessionId?: string;
     readonly agentId?: string;
     readonly context?: JsonObject;
-  }): Promise<{ readonly session: Session; readonly created: boolean }> {
+    readonly idempotencyKey?: string | undefined;
+  }): Promise<{ readonly session: Session; readonly created: boolean; readonly replayed: boolean }> {
     const sessionId = validate(idSchema, params.sessionId ?? this.#random.uuid(), 'session_id');
-    const { answer, session } = await this.#storage.sessions.create({
+    const { agentId, context, idempotencyKey } = params;
+    const body = { session_id: params.sessionId, agent_id: agentId, context };
+    const created = await this.#storage.sessions.create({
+      idempotency: idempotencyOf(idempotencyKey, 'session', body),
       tenantId: params.tenantId,
       sessionId,
-      context: params.context ?? {},
-      ...(params.agentId !== undefined && { agentId: validate(idSchema, params.agentId, 'agent_id') }),
+      context: context ?? {},
+      ...(agentId !== undefined && { agentId: validate(idSchema, agentId, 'agent_id') }),
     });
-    return { session, created: answer === 'created' };
+    if (created.answer === 'idempotency_conflict')
+      throw new OrchestratorError(created.answer, 'the Idempotency-Key was used for another request');
+    const { answer, session } = created;
+    return { session, created: answer === 'created', replayed: answer === 'replayed' };
   }
 
   /** @throws {OrchestratorError} `not_found` */

@@ -201,7 +201,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
     }),
     counts: fields({ tenantId }),
     cancel: fields({ ...inTask, reason, graceMs: span }),
-    signal: fields({ ...inTask, name, payload: json(), signalId: visible }),
+    signal: fields({ ...inTask, name, payload: json(), signalId: visible, fingerprint: optional(visible) }),
     redrive: fields({ ...inTask, newTaskId: name }),
     explain: fields(inTask),
   },
@@ -236,7 +236,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
     heldReport: fields({ tenantId, heldId: name }),
   },
   sessions: {
-    create: fields({ ...inSession, agentId: optional(name), context: jsonObject }),
+    create: fields({ ...inSession, agentId: optional(name), context: jsonObject, idempotency }),
     get: fields(inSession),
     update: fields({
       ...inSession,

@@ -180,8 +180,17 @@ export interface TaskRecords {
     readonly payload: JsonValue;
     /** The same id again is the same signal. */
     readonly signalId: string;
+    /** Of what the id was used for: with another one the id is refused. */
+    readonly fingerprint?: string | undefined;
   }): Promise<{
-    readonly answer: 'delivered' | 'kept' | 'repeated' | 'too_many' | 'already_final' | 'not_found';
+    readonly answer:
+      | 'idempotency_conflict'
+      | 'delivered'
+      | 'kept'
+      | 'repeated'
+      | 'too_many'
+      | 'already_final'
+      | 'not_found';
   }>;
   /** A dead letter as a new task, which takes over the successes of the old journal. Once: again is the same new task. */
   redrive(params: {

@@ -31,6 +31,7 @@ import {
   type TaskTypes,
   withDefaults,
 } from './new-task.js';
+import { refuseSignal } from './refuse-signal.js';
 import { TaskWatch } from './task-watch.js';
 
 export interface RegistryOptions {
@@ -325,7 +326,7 @@ export class GlobalTaskRegistry {
 
   /**
    * The same key again, within the task's life, is the same signal.
-   * @throws {OrchestratorError} `not_found`, `conflict` when the task has ended, `rate_limited` when 100 signals wait.
+   * @throws {OrchestratorError} `not_found`, `idempotency_conflict`, `conflict` when the task has ended, `rate_limited` when 100 signals wait.
    */
   async signal(
     params: InTask & {
@@ -338,16 +339,13 @@ export class GlobalTaskRegistry {
     const name = validate(nameSchema, params.name, 'name of a signal');
     const payload = boundedJson(params.payload, { what: 'payload', tooLarge: 'payload_too_large' });
     await this.locate({ tenantId, taskId });
-    const signalId = idempotencyOf(idempotencyKey, 'signal', { name })?.key ?? this.#random.uuid();
-    const { answer } = await this.#storage.tasks.signal({ tenantId, taskId, name, payload, signalId });
+    const idempotency = idempotencyOf(idempotencyKey, 'signal', { name, payload });
+    const signalId = idempotency?.key ?? this.#random.uuid();
+    const fingerprint = idempotency?.fingerprint;
+    const asked = { tenantId, taskId, name, payload, signalId, fingerprint };
+    const { answer } = await this.#storage.tasks.signal(asked);
     if (answer === 'not_found') throw unknownTask(taskId);
-    if (answer === 'already_final') {
-      throw new OrchestratorError('conflict', `task ${taskId} has ended`, { retryable: false });
-    }
-    if (answer === 'too_many') {
-      const message = `expected at most ${DEFAULTS.maxSignals} signals that wait to be asked for, got one more`;
-      throw new OrchestratorError('rate_limited', message, { retryAfterMs: 1_000 });
-    }
+    refuseSignal(answer, taskId);
   }
 
   /** A failed task as a new one, which takes over the successes of the old journal. Again is the same new task. */

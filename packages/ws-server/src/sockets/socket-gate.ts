@@ -79,7 +79,7 @@ export class SocketGate {
     for (const socket of this.#open.keys()) socket.terminate();
   }
 
-  /** Sends everybody away and resolves when they are gone. Takes nobody in until `reopen()`. */
+  /** Sends everybody away and resolves when they are gone. Takes nobody in any more. */
   async close(): Promise<void> {
     this.#closed = true;
     const gone = [...this.#open].map(([socket, connection]) => {
@@ -90,10 +90,6 @@ export class SocketGate {
     await Promise.all(gone);
     for (const [server, listener] of this.#attached) server.off('upgrade', listener);
     this.#attached.clear();
-  }
-
-  reopen(): void {
-    this.#closed = false;
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {

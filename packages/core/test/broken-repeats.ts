@@ -4,8 +4,8 @@ import type { Mistake } from './broken-storages.js';
 const spent = new Map<string, unknown>();
 const LONG = 1_000_000_000;
 
-/** Mistakes with tickets, by method. */
-export const brokenTickets: Readonly<Record<string, Readonly<Record<string, Mistake>>>> = {
+/** Mistakes with tickets, and with requests that come again, by method. */
+export const brokenRepeats: Readonly<Record<string, Readonly<Record<string, Mistake>>>> = {
   'tickets.issue': {
     'knows no limit': (params, original) => original({ ...params, maxOpen: LONG }),
     'never lets a ticket expire': (params, original) => original({ ...params, lifeMs: LONG }),
@@ -17,6 +17,18 @@ export const brokenTickets: Readonly<Record<string, Readonly<Record<string, Mist
       const answer = await original(params);
       return answer['answer'] === 'too_many' ? { ...answer, freeAt: 0 } : answer;
     },
+  },
+  'sessions.create': {
+    'forgets the idempotency key': (params, original) => original({ ...params, idempotency: undefined }),
+    'forgets what the key was used for': (params, original) =>
+      original({
+        ...params,
+        idempotency: params['idempotency'] && { ...(params['idempotency'] as object), fingerprint: 'any' },
+      }),
+  },
+  'tasks.signal': {
+    'forgets what the id was used for': (params, original) =>
+      original({ ...params, fingerprint: params['fingerprint'] && 'any' }),
   },
   'tickets.spend': {
     'finds nothing': async () => undefined,
