@@ -308,6 +308,30 @@ export const OTHERS: readonly StepStory[] = [
     },
   },
   {
+    title: 'issue a ticket',
+    script: 'issueTicket',
+    async prepare(t) {
+      const ticket = {
+        tenantId: t.tenantId,
+        ticketId: t.id(),
+        content: 'sealed',
+        lifeMs: 30_000,
+        maxOpen: 1,
+      };
+      return () => t.storage.tickets.issue(ticket);
+    },
+  },
+  {
+    title: 'spend a ticket',
+    script: 'spendTicket',
+    async prepare(t) {
+      const where = { tenantId: t.tenantId, ticketId: t.id() };
+      await t.storage.tickets.issue({ ...where, content: 'sealed', lifeMs: 30_000, maxOpen: 1 });
+      const spendId = t.id();
+      return () => t.storage.tickets.spend({ ...where, spendId });
+    },
+  },
+  {
     title: 'configure a tenant',
     script: 'configureTenant',
     async prepare(t) {

@@ -137,6 +137,12 @@ export const EVERY_CALL: readonly Call[] = [
     (s) => s.usage.add({ tenantId: 'acme', id: 'u', model: 'm', operation: 'o', tokens: 1, savedTokens: 0 }),
   ],
   ['usage.sum', 'read', (s) => s.usage.sum({ tenantId: 'acme', from: '2026-01-01', to: '2026-12-31' })],
+  [
+    'tickets.issue',
+    'intake',
+    (s) => s.tickets.issue({ tenantId: 'acme', ticketId: 't', content: 'c', lifeMs: 30_000, maxOpen: 9 }),
+  ],
+  ['tickets.spend', 'work', (s) => s.tickets.spend({ tenantId: 'acme', ticketId: 't', spendId: 's' })],
   ['tenants.get', 'read', (s) => s.tenants.get({ tenantId: 'acme' })],
   ['tenants.configure', 'work', (s) => s.tenants.configure({ tenantId: 'acme', weight: 2 })],
   ['tenants.list', 'read', (s) => s.tenants.list({ limit: 10 })],

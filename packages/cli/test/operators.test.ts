@@ -30,9 +30,9 @@ function memoryWorld(): World {
   let open = 0;
   const openStorage = async (): Promise<OperatorStorage> => {
     open += 1;
-    const { tasks, queue, journal, sessions, events, tenants, usage, workers, bells } = memory;
+    const { tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, bells } = memory;
     return {
-      ...{ tasks, queue, journal, sessions, events, tenants, usage, workers, bells },
+      ...{ tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, bells },
       ping: () => memory.ping(),
       checkServer: async () => [],
       async *notices({ signal }) {

@@ -152,7 +152,8 @@ export class Orchestrator implements AsyncDisposable {
     validate(idSchema, tenantId, 'tenant_id');
     const { registry, sessions } = this;
     const events = new TenantEvents(tenantId, { storage: this.#storage, registry, sessions });
-    return new TenantHandle(tenantId, { registry, sessions, usage: this.#storage.usage }, events);
+    const { usage, tickets } = this.#storage;
+    return new TenantHandle(tenantId, { registry, sessions, usage, tickets }, events);
   }
 
   /** The hub for a service in this process: what `InProcessTransport` of its `TaskNotifier` needs. */

@@ -5,6 +5,7 @@ import type { Batch, ChatRequest, Task, TaskStatus, TaskSubmission } from './pro
 import type { SessionManager } from './sessions/session-manager.js';
 import type { SessionState } from './storage/session-store.js';
 import type { Explanation } from './storage/task-records.js';
+import type { IssuedTicket, TicketStore } from './storage/ticket-store.js';
 import type { UsageLedger, UsageRow } from './storage/usage-ledger.js';
 import type { Accepted, GlobalTaskRegistry } from './tasks/global-task-registry.js';
 
@@ -91,13 +92,15 @@ class TenantSessions {
       readonly agent_id?: string | undefined;
       readonly context?: JsonObject | undefined;
     } = {},
-  ): Promise<{ readonly session: Session; readonly created: boolean }> {
+    { idempotencyKey }: Once = {},
+  ): Promise<{ readonly session: Session; readonly created: boolean; readonly replayed: boolean }> {
     const { session_id, agent_id, context } = body;
     return this.sessions.create({
       tenantId: this.tenantId,
       ...(session_id !== undefined && { sessionId: session_id }),
       ...(agent_id !== undefined && { agentId: agent_id }),
       ...(context && { context }),
+      idempotencyKey,
     });
   }
 
@@ -201,12 +204,19 @@ export class TenantHandle {
     sum(range: { readonly from: string; readonly to: string }): Promise<readonly UsageRow[]>;
   };
 
+  /** Single-use tickets: see `TicketStore`. */
+  readonly tickets: {
+    issue(ticket: Omit<Parameters<TicketStore['issue']>[0], 'tenantId'>): Promise<IssuedTicket>;
+    spend(ticket: Omit<Parameters<TicketStore['spend']>[0], 'tenantId'>): Promise<string | undefined>;
+  };
+
   constructor(
     readonly tenantId: string,
     private readonly parts: {
       readonly registry: GlobalTaskRegistry;
       readonly sessions: SessionManager;
       readonly usage: UsageLedger;
+      readonly tickets: TicketStore;
     },
     /** Live updates. */
     readonly events: TenantEvents,
@@ -215,6 +225,10 @@ export class TenantHandle {
     this.sessions = new TenantSessions(parts.sessions, tenantId);
     this.batches = new TenantBatches(parts.registry, tenantId);
     this.usage = { sum: (range) => parts.usage.sum({ tenantId, ...range }) };
+    this.tickets = {
+      issue: (ticket) => parts.tickets.issue({ tenantId, ...ticket }),
+      spend: (ticket) => parts.tickets.spend({ tenantId, ...ticket }),
+    };
   }
 
   /** A message of a user: stored with the task that answers it. Without `session_id` a session begins. */

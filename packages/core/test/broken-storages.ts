@@ -2,6 +2,7 @@ import { MemoryStorage, type Storage } from '../src/index.js';
 import { brokenEnds } from './broken-ends.js';
 import { brokenPortions } from './broken-portions.js';
 import { brokenRecovery } from './broken-recovery.js';
+import { brokenRepeats } from './broken-repeats.js';
 import type { ManualClock } from './harness.js';
 
 /** A storage with one mistake. */
@@ -593,5 +594,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       original: (listener: unknown) => unknown,
     ) => original((bell: Answer) => bell['bell'] === 'ready' && listener(bell))) as never,
   }),
-  ...Object.entries(brokenRecovery).flatMap(([where, mistakes]) => broken(where, mistakes)),
+  ...Object.entries({ ...brokenRecovery, ...brokenRepeats }).flatMap(([where, mistakes]) =>
+    broken(where, mistakes),
+  ),
 ];

@@ -1,7 +1,18 @@
--- @args   {id, agent?} · context, as JSON
--- @return created or exists, the session's fields
+-- Begins a session, unless there is one of its id; a key that was used before stands for the session of then.
+--
+-- @args   {id, agent?, key?, fingerprint?} · context, as JSON
+-- @return created, exists or replayed, the session's fields, its id if it was there for the key; or idempotency_conflict
 --@intake
---@include time tenant state task trim waiting events due rotation system session
+--@include time tenant state task trim waiting events due rotation system session idempotency
 local params = cjson.decode(ARGV[2])
+local answer, used = usedBefore(PREFIX, params, 'session')
+if answer and answer ~= 'replayed' then
+  return finish({ answer })
+end
+local kept = answer and viewSession(used)
+if kept and #kept > 0 then
+  return finish({ answer, kept, used })
+end
 local made = openSession(params.id, params.agent, ARGV[3])
+remember(PREFIX, params, 'session ' .. params.id)
 return finish({ made and 'created' or 'exists', viewSession(params.id) })

@@ -1,7 +1,8 @@
 -- Gives a waiting workflow what it waits for, or keeps it until it asks.
 --
--- <task>:mailbox  signals that nobody has asked for yet, as "name newline payload" · <task>:signals  ids that were taken
--- @args   {id, name, signal} · payload, as JSON
+-- <task>:mailbox  signals that nobody has asked for yet, as "name newline payload"
+-- <task>:signals  ids that were taken; of one with a fingerprint also "id fingerprint"
+-- @args   {id, name, signal, fingerprint?} · payload, as JSON
 -- @return answer
 --@include time tenant state task trim waiting events due rotation system ready session lines steps held ending cancelling
 local MAX_SIGNALS = $maxSignals
@@ -15,7 +16,8 @@ if isFinal(task) then
 end
 local ids, mailbox = PREFIX .. task.id .. ':signals', PREFIX .. task.id .. ':mailbox'
 if redis.call('SISMEMBER', ids, params.signal) == 1 then
-  return finish('repeated')
+  local same = not params.fingerprint or redis.call('SISMEMBER', ids, params.signal .. ' ' .. params.fingerprint) == 1
+  return finish(same and 'repeated' or 'idempotency_conflict')
 end
 local waiting
 for _, step in ipairs(allSteps(task)) do
@@ -38,4 +40,7 @@ else
   task.mail = (task.mail or 0) + #ARGV[3]
 end
 redis.call('SADD', ids, params.signal)
+if params.fingerprint then
+  redis.call('SADD', ids, params.signal .. ' ' .. params.fingerprint)
+end
 return finish(waiting and 'delivered' or 'kept')

@@ -46,6 +46,11 @@ export class Keys {
     return `${this.prefix}:session:{${tenantId}}:${sessionId}`;
   }
 
+  /** The tickets that are open, by when they expire; more keys begin with this one. */
+  tickets(tenantId: string): string {
+    return `${this.prefix}:tasks:{${tenantId}}:@tickets`;
+  }
+
   usage(tenantId: string): string {
     return `${this.prefix}:usage:{${tenantId}}`;
   }

@@ -15,6 +15,7 @@ import {
   type TaskQueue,
   type TaskRecords,
   type TenantStore,
+  type TicketStore,
   type UsageLedger,
   type WorkerDirectory,
 } from '@agent-orchestrator/core';
@@ -40,6 +41,7 @@ import { RedisTaskQueue } from './task-queue.js';
 import { RedisTaskRecords } from './task-records.js';
 import { RedisTenantStore } from './tenant-store.js';
 import { Tenants } from './tenants.js';
+import { RedisTickets } from './tickets.js';
 import { within } from './time-limit.js';
 import { RedisUsage } from './usage.js';
 import { RedisWorkerDirectory } from './worker-directory.js';
@@ -87,6 +89,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
   readonly tenants: TenantStore;
+  readonly tickets: TicketStore;
   readonly bells: Bells;
   readonly #state: RedisState;
   readonly #connections: Connections;
@@ -169,6 +172,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.usage = ports.usage;
     this.workers = ports.workers;
     this.tenants = ports.tenants;
+    this.tickets = ports.tickets;
     this.bells = { listen: (listener) => bells.listen(listener) };
   }
 
@@ -251,6 +255,7 @@ function portsOf(state: RedisState, tenants: Tenants, claims: Claims): StoragePo
     events: new RedisEventLog(state, own),
     usage: new RedisUsage(state),
     tenants: new RedisTenantStore(state, tenants),
+    tickets: new RedisTickets(state),
   });
 }
 

@@ -9,6 +9,7 @@ import {
   type SessionStore,
   type Task,
 } from '@agent-orchestrator/core';
+import { keyOf } from './idempotency.js';
 import { cursorOf } from './epoch.js';
 import { readMessage, storedMessage } from './messages.js';
 import type { RedisState } from './redis-state.js';
@@ -28,16 +29,20 @@ export class RedisSessions implements SessionStore {
     sessionId,
     agentId,
     context,
+    idempotency,
   }: Parameters<SessionStore['create']>[0]): ReturnType<SessionStore['create']> {
-    const request = JSON.stringify({ id: sessionId, agent: agentId });
+    const request = JSON.stringify({ id: sessionId, agent: agentId, ...keyOf(idempotency) });
     const reply = await this.state.change(
       tenantId,
       'createSession',
       request,
       JSON.stringify(mergedContext({}, context)),
     );
-    const [answer, fields] = reply as ['created' | 'exists', Reply];
-    return { answer, session: readSession(tenantId, sessionId, fields) };
+    const [answer, fields, used] = reply as
+      | ['created' | 'exists' | 'replayed', readonly string[], string?]
+      | ['idempotency_conflict'];
+    if (answer === 'idempotency_conflict') return { answer };
+    return { answer, session: readSession(tenantId, used ?? sessionId, fields) };
   }
 
   async get({ tenantId, sessionId }: Parameters<SessionStore['get']>[0]): Promise<SessionState | undefined> {

@@ -185,8 +185,8 @@ export class RedisTaskRecords implements TaskRecords {
   }
 
   async signal(params: Parameters<TaskRecords['signal']>[0]): ReturnType<TaskRecords['signal']> {
-    const { tenantId, taskId, name, payload, signalId } = params;
-    const request = JSON.stringify({ id: taskId, name, signal: signalId });
+    const { tenantId, taskId, name, payload, signalId, fingerprint } = params;
+    const request = JSON.stringify({ id: taskId, name, signal: signalId, fingerprint });
     const answer = await this.state.change(tenantId, 'signal', request, JSON.stringify(payload));
     return { answer } as Awaited<ReturnType<TaskRecords['signal']>>;
   }

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Orchestrator, OrchestratorError, systemClock } from '@agent-orchestrator/core';
 import type { WebSocket } from 'ws';
+import { Tickets } from './auth/tickets.js';
 import { Authenticator } from './authenticator.js';
 import { ClientConnection } from './client-socket/client-connection.js';
 import { describeThrown } from './describe-thrown.js';
@@ -16,6 +17,7 @@ import type { SocketKind } from './metrics/socket-traffic.js';
 import { RunningRequests } from './running-requests.js';
 import { type OrchestratorServerOptions, readOptions, type ServerSettings } from './server-options.js';
 import { ServiceConnection } from './service-socket/service-connection.js';
+import { Admission } from './sockets/admission.js';
 import {
   CLIENT_MAX_PAYLOAD,
   type GatedConnection,
@@ -23,7 +25,6 @@ import {
   type SocketDoor,
   SocketGate,
 } from './sockets/socket-gate.js';
-import { TicketBooth } from './tickets.js';
 
 export interface StopOptions {
   /** How long running requests and tasks have to end by themselves, in milliseconds. Default: 10,000. */
@@ -35,6 +36,8 @@ export interface StopOptions {
 const DEFAULT_PORT = 8000;
 const DEFAULT_HOST = '127.0.0.1';
 const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/;
+/** How often Node looks for requests that have taken too long, in milliseconds: unless told, only every 30 seconds. */
+const CHECKING_MS = 500;
 const DEFAULT_GRACE_MS = 10_000;
 const CAN_NOT_LISTEN: Readonly<Record<string, string>> = {
   EADDRINUSE: 'is in use already: stop what listens there, or choose another port',
@@ -47,7 +50,8 @@ const CAN_NOT_LISTEN: Readonly<Record<string, string>> = {
  *
  * It is `idle`, `running` or in between. `listen()` starts the orchestrator and a server of its own; `start()` together
  * with `attach()`, `toNodeHandler()` or `toFetchHandler()` does without one, inside a host's server. `stop()` ends what was
- * started, in the reverse order: no new requests, streams and sockets sent away, running requests, orchestrator.
+ * started, in the reverse order: no new requests, streams and sockets sent away, running requests, orchestrator. Like the
+ * orchestrator it does not start again: make a new one.
  *
  * @example
  * await using server = await new OrchestratorServer(orchestrator, { identities }).listen(8000);
@@ -61,7 +65,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
   readonly #running = new RunningRequests();
   readonly #gate: SocketGate;
   readonly #feeds: FeedDirectory;
-  #stopping = new AbortController();
+  readonly #stopping = new AbortController();
   #server: Server | undefined;
   #started: Promise<void> | undefined;
   #listening: Promise<this> | undefined;
@@ -73,20 +77,21 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     const { identities, logger, heartbeatMs, allowedOrigins, maxConnections, serves } = this.#settings;
     const timeoutMs = this.#settings.authenticateTimeoutMs;
     const authenticator = new Authenticator({ identities, logger, timeoutMs });
-    const tickets = new TicketBooth();
+    const tickets = new Tickets(orchestrator, this.#settings.maxTicketsPerTenant);
+    const admission = new Admission(this.#settings);
     const metrics = new ServerMetrics(orchestrator);
     this.#metrics = metrics;
     this.#router = new Router(serves === 'health' ? HEALTH_ROUTES : ROUTES);
     this.#feeds = new FeedDirectory(orchestrator, logger);
-    const stopping = () => this.#stopping.signal;
     const services = {
       orchestrator,
       tickets,
+      authenticator,
+      admission,
+      feeds: this.#feeds,
       metrics,
       heartbeatMs,
-      get stopping() {
-        return stopping();
-      },
+      stopping: this.#stopping.signal,
     };
     this.handler = this.#running.counted(
       createHandler({
@@ -97,16 +102,20 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
         answered: (label, status, seconds) => metrics.answered(label, status, seconds),
       }),
     );
-    const doors = serves === 'health' ? [] : this.#doors(tickets, authenticator);
-    this.#gate = new SocketGate({ allowedOrigins, maxConnections, doors });
+    const doors = serves === 'health' ? [] : this.#doors({ tickets, authenticator, admission });
+    const { trustedProxies } = this.#settings;
+    this.#gate = new SocketGate({ allowedOrigins, maxConnections, doors, admission, trustedProxies });
   }
 
-  #doors(tickets: TicketBooth, authenticator: Authenticator): readonly SocketDoor[] {
+  #doors(shared: {
+    readonly tickets: Tickets;
+    readonly authenticator: Authenticator;
+    readonly admission: Admission;
+  }): readonly SocketDoor[] {
     const { traffic } = this.#metrics;
     const parts = {
       orchestrator: this.#orchestrator,
-      authenticator,
-      tickets,
+      ...shared,
       feeds: this.#feeds,
       traffic,
       ...this.#settings,
@@ -120,12 +129,14 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
       {
         path: '/ws/task_updates',
         maxPayload: SERVICE_MAX_PAYLOAD,
-        open: (socket, request) => counted('service', socket, new ServiceConnection(parts, socket, request)),
+        open: (socket, request, seat) =>
+          counted('service', socket, new ServiceConnection(parts, socket, request, seat)),
       },
       {
         path: '/ws/client',
         maxPayload: CLIENT_MAX_PAYLOAD,
-        open: (socket, request) => counted('client', socket, new ClientConnection(parts, socket, request)),
+        open: (socket, request, seat) =>
+          counted('client', socket, new ClientConnection(parts, socket, request, seat)),
       },
     ];
   }
@@ -143,9 +154,9 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     return this.#router.knows(splitPath(path)[0]);
   }
 
-  /** Starts the orchestrator, without a server of its own. */
+  /** Starts the orchestrator, without a server of its own. @throws {OrchestratorError} `not_running` once it was stopped. */
   async start(): Promise<void> {
-    if (this.#stopped) await this.#stopped;
+    this.#refuseStopped();
     this.#started ??= this.#begin();
     await this.#started;
   }
@@ -155,10 +166,10 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
    *
    * @param port 0 for any that is free. Default: 8000.
    * @param host Default: this machine only, `127.0.0.1`.
-   * @throws {OrchestratorError} `not_running` when the port can't be had, with what and where.
+   * @throws {OrchestratorError} `not_running` when the port can't be had, with what and where, or once it was stopped.
    */
   async listen(port = DEFAULT_PORT, host = DEFAULT_HOST): Promise<this> {
-    if (this.#stopped) await this.#stopped;
+    this.#refuseStopped();
     this.#listening ??= this.#listen(port, host);
     return this.#listening;
   }
@@ -170,12 +181,15 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
 
   /** Ends everything that was started, within `graceMs`. */
   async stop(options: StopOptions = {}): Promise<void> {
-    this.#stopped ??= this.#stop(options).finally(() => {
-      this.#started = undefined;
-      this.#listening = undefined;
-      this.#stopped = undefined;
-    });
+    this.#stopped ??= this.#stop(options);
     await this.#stopped;
+  }
+
+  #refuseStopped(): void {
+    if (this.#stopped)
+      throw new OrchestratorError('not_running', 'the server was stopped: make a new one', {
+        retryable: false,
+      });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -183,8 +197,6 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
   }
 
   async #begin(): Promise<void> {
-    this.#stopping = new AbortController();
-    this.#gate.reopen();
     this.#metrics.watchProcess();
     try {
       await this.#orchestrator.start();
@@ -198,6 +210,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     const server = createServer({
       headersTimeout: this.#settings.headersTimeoutMs,
       requestTimeout: this.#settings.requestTimeoutMs,
+      connectionsCheckingInterval: CHECKING_MS,
     });
     const handle = answering(this, {}, (error, response) => {
       this.#settings.logger.error('an answer could not be written', { error: describeThrown(error) });

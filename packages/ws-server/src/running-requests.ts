@@ -29,7 +29,7 @@ export class RunningRequests {
     while (this.#count > 0) await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }
 
-  async *#countedPieces(pieces: AsyncIterable<string>): AsyncGenerator<string> {
+  async *#countedPieces(pieces: AsyncIterable<string | Uint8Array>): AsyncGenerator<string | Uint8Array> {
     try {
       yield* pieces;
     } finally {

@@ -5,6 +5,7 @@ import {
   OrchestratorError,
   silentLogger,
 } from '@agent-orchestrator/core';
+import { present } from './http/present.js';
 import type { Identities } from './identities.js';
 
 export interface OrchestratorServerOptions {
@@ -26,11 +27,30 @@ export interface OrchestratorServerOptions {
   readonly requestTimeoutMs?: number;
   /** Sockets at a time. Default: 10,000. */
   readonly maxConnections?: number;
+  /** Sockets and streams of one tenant at a time. Default: half of `maxConnections`. */
+  readonly maxConnectionsPerTenant?: number;
+  /** Sockets of one service at a time. Default: half of `maxConnections`. */
+  readonly maxConnectionsPerService?: number;
+  /** Sockets at a time whose credential has not come or is being checked. Default: half of `maxConnections`. */
+  readonly maxUnauthenticated?: number;
+  /** Of those, of one address (IPv6: of one /64). Default: a tenth of `maxConnections`. */
+  readonly maxUnauthenticatedPerAddress?: number;
   /**
-   * Frames that one connection of a service may send in a second; with twice as many saved up for a burst. What comes
-   * beyond is put off: `retry_later`. Default: 500.
+   * How many proxies of your own are in front: the address of a client is then the so-manieth from the end of
+   * `X-Forwarded-For`. Default: 0, the address of the connection.
+   */
+  readonly trustedProxies?: number;
+  /** Tickets of a tenant that are neither spent nor expired. Default: 10,000. */
+  readonly maxTicketsPerTenant?: number;
+  /**
+   * Frames that one connection of a service may send in a second, with ten times as many saved up for a burst. One that
+   * sends faster is not read for a while. Default: 500.
    */
   readonly serviceFramesPerSecond?: number;
+  /** The same in bytes, with twice as many saved up. Default: 8 MiB. */
+  readonly serviceBytesPerSecond?: number;
+  /** Frames without `message_id` of one service that wait in memory for the storage, in bytes. Default: 64 MiB. */
+  readonly maxHeldBytesPerService?: number;
   /** What it throws is dropped. Default: says nothing. */
   readonly logger?: Logger;
 }
@@ -45,35 +65,45 @@ export type ServerSettings = Required<Omit<OrchestratorServerOptions, 'allowedOr
  * @throws {OrchestratorError} `invalid_request` for a value that can't be meant.
  */
 export function readOptions(options: OrchestratorServerOptions): ServerSettings {
-  const settings = {
-    ...admission(options),
-    allowedOrigins: new Set((options.allowedOrigins ?? []).map(exactOrigin)),
-    heartbeatMs: options.heartbeatMs ?? 15_000,
-    helloMs: options.helloMs ?? 5_000,
-    authenticateTimeoutMs: options.authenticateTimeoutMs ?? 5_000,
-    headersTimeoutMs: options.headersTimeoutMs ?? 10_000,
-    requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
-    maxConnections: options.maxConnections ?? 10_000,
-    serviceFramesPerSecond: options.serviceFramesPerSecond ?? 500,
-    logger: guardedLogger(options.logger ?? silentLogger),
-  };
-  for (const name of [
-    'heartbeatMs',
-    'helloMs',
-    'authenticateTimeoutMs',
-    'headersTimeoutMs',
-    'requestTimeoutMs',
-    'maxConnections',
-    'serviceFramesPerSecond',
-  ] as const) {
-    const value = settings[name];
-    if (Number.isSafeInteger(value) && value >= 1 && value < 2 ** 31) continue;
+  const numbers = { ...defaultsFor(options.maxConnections), ...present(options) };
+  for (const name of Object.keys(defaultsFor(undefined)) as (keyof NumericSettings)[]) {
+    const least = name === 'trustedProxies' ? 0 : 1;
+    const value: unknown = numbers[name];
+    if (Number.isSafeInteger(value) && (value as number) >= least && (value as number) < 2 ** 31) continue;
     throw new OrchestratorError(
       'invalid_request',
-      `${name}: expected a whole number from 1 on, got ${value}`,
+      `${name}: expected a whole number from ${least} to ${2 ** 31 - 1}, got ${describe(value)}`,
     );
   }
-  return settings;
+  return {
+    ...numbers,
+    ...admission(options),
+    allowedOrigins: new Set((options.allowedOrigins ?? []).map(exactOrigin)),
+    logger: guardedLogger(options.logger ?? silentLogger),
+  };
+}
+
+type NumericSettings = ReturnType<typeof defaultsFor>;
+
+function defaultsFor(maxConnections = 10_000) {
+  const half = Math.max(1, Math.floor(maxConnections / 2));
+  return {
+    heartbeatMs: 15_000,
+    helloMs: 5_000,
+    authenticateTimeoutMs: 5_000,
+    headersTimeoutMs: 10_000,
+    requestTimeoutMs: 30_000,
+    maxConnections,
+    maxConnectionsPerTenant: half,
+    maxConnectionsPerService: half,
+    maxUnauthenticated: half,
+    maxUnauthenticatedPerAddress: Math.max(1, Math.floor(maxConnections / 10)),
+    trustedProxies: 0,
+    maxTicketsPerTenant: 10_000,
+    serviceFramesPerSecond: 500,
+    serviceBytesPerSecond: 8 * 1024 * 1024,
+    maxHeldBytesPerService: 64 * 1024 * 1024,
+  };
 }
 
 /** Nobody is let in where nothing is served that takes a credential. */

@@ -93,6 +93,20 @@ describe('toNodeHandler', () => {
     expect([response.status, await response.text()]).toEqual([418, 'the host']);
   });
 
+  it.each([
+    ['bytes with a byte order mark', Buffer.from('\ufeff{"type":"echo"}'), 202],
+    ['a text with a byte order mark', '\ufeff{"type":"echo"}', 202],
+    ['bytes that are not UTF-8', Buffer.from('{"type":"echo","payload":"\u00e9"}', 'latin1'), 400],
+  ])('reads what the host has read, but not parsed: %s', async (_, value, status) => {
+    const { server } = await startServer();
+    const answer = await server.handler({
+      ...{ method: 'POST', path: '/v1/tasks', prefix: '', signal: new AbortController().signal },
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${KEYS.acme}` },
+      body: { kind: 'parsed', value },
+    });
+    expect(answer.status).toBe(status);
+  });
+
   it('holds the rules for a body that was parsed by the host', async () => {
     const running = await startServer();
     const [url] = await startHost(running, { parses: true });

@@ -22,6 +22,28 @@ describe('/v1/sessions', () => {
     expect(first.headers.get('location')).toBe('/v1/sessions/s-1');
   });
 
+  it('refuses a key that comes with another body: sessions and signals', async () => {
+    const running = await startServer();
+    const headers = { 'idempotency-key': 'one-key' };
+    const conflicts = async (path: string, bodies: readonly object[], statuses: readonly number[]) => {
+      for (const [index, body] of bodies.entries()) {
+        const answer = await running.ask('POST', path, { body, headers });
+        expect([index, answer.status]).toEqual([index, statuses[index]]);
+        if (answer.status === 409) expect(answer.body['code']).toBe('idempotency_conflict');
+      }
+    };
+    const session = { session_id: 'a', context: { n: 1 } };
+    await conflicts(
+      '/v1/sessions',
+      [session, session, { ...session, session_id: 'b' }, { ...session, context: { n: 2 } }, {}],
+      [201, 200, 409, 409, 409],
+    );
+    const path = `/v1/tasks/${await running.submit('approval')}/signals`;
+    await conflicts(`${path}/other`, [{ payload: 1 }, { payload: 1 }, { payload: 2 }], [202, 202, 409]);
+    await conflicts(`${path}/another`, [{ payload: 1 }], [409]);
+    expect((await running.ask('GET', '/v1/sessions')).body['sessions']).toHaveLength(1);
+  });
+
   it('gives one session for one idempotency key', async () => {
     const running = await startServer();
     const ask = () => running.ask('POST', '/v1/sessions', { headers: { 'idempotency-key': 'again' } });

@@ -7,12 +7,15 @@ import {
 } from '@agent-orchestrator/core';
 import { describe, expect, it, vi } from 'vitest';
 import { SocketTraffic } from '../src/metrics/socket-traffic.js';
+import { Shares } from '../src/sockets/shares.js';
 import { Inbox } from '../src/service-socket/inbox.js';
 
 type Taken = (frame: JsonValue) => IntakeResult | Promise<IntakeResult>;
 
 /** An inbox over an intake in the test's hands. */
-function setUp(takes: Taken) {
+const AWAY = { outcome: 'retry_later', retry_after_ms: 60_000 } as const;
+
+function setUp(takes: Taken, heldBytes = new Shares(1_000_000)) {
   const said: Record<string, unknown>[] = [];
   const closes: number[] = [];
   const taken: JsonValue[] = [];
@@ -29,11 +32,11 @@ function setUp(takes: Taken) {
   return {
     inbox: new Inbox({
       intake,
-      from: { service: 'query' },
+      from: () => ({ service: 'query' }),
       reply,
       traffic: new SocketTraffic(),
       logger: silentLogger,
-      framesPerSecond: 500,
+      heldBytes,
     }),
     said,
     closes,
@@ -50,8 +53,8 @@ describe('Inbox', () => {
     const { inbox, said } = setUp((frame) =>
       (frame as { n: number }).n === 1 ? held : { outcome: 'applied' },
     );
-    inbox.take({ n: 1, message_id: 'm-1' });
-    inbox.take({ n: 2, message_id: 'm-2' });
+    inbox.take({ n: 1, message_id: 'm-1' }, 10);
+    inbox.take({ n: 2, message_id: 'm-2' }, 10);
     await settled();
     expect(said).toEqual([{ event: 'ack', message_id: 'm-2', outcome: 'applied' }]);
     release({ outcome: 'applied' });
@@ -64,7 +67,7 @@ describe('Inbox', () => {
     const { inbox, said } = setUp(() =>
       Promise.reject(new OrchestratorError('storage_unavailable', 'no answer')),
     );
-    inbox.take({ message_id: 'm-1' });
+    inbox.take({ message_id: 'm-1' }, 10);
     await settled();
     expect(said).toEqual([
       { event: 'ack', message_id: 'm-1', outcome: 'retry_later', retry_after_ms: 1_000 },
@@ -78,10 +81,10 @@ describe('Inbox', () => {
     const { inbox, taken } = setUp(() =>
       away ? { outcome: 'retry_later', retry_after_ms: 50 } : { outcome: 'applied' },
     );
-    inbox.take({ n: 1 });
+    inbox.take({ n: 1 }, 10);
     await vi.advanceTimersByTimeAsync(1);
-    inbox.take({ n: 2 });
-    inbox.take({ n: 3 });
+    inbox.take({ n: 2 }, 10);
+    inbox.take({ n: 3 }, 10);
     expect(taken).toEqual([{ n: 1 }]);
     away = false;
     await vi.advanceTimersByTimeAsync(60);
@@ -92,33 +95,48 @@ describe('Inbox', () => {
 
   it('closes with 1013 when too many wait', async () => {
     const { inbox, closes } = setUp(() => ({ outcome: 'retry_later', retry_after_ms: 60_000 }));
-    inbox.take({ n: 0 });
+    inbox.take({ n: 0 }, 10);
     await settled();
-    for (let n = 1; n < 1_000; n += 1) inbox.take({ n });
+    for (let n = 1; n < 1_000; n += 1) inbox.take({ n }, 10);
     expect(closes).toEqual([]);
-    inbox.take({ n: 1_000 });
+    inbox.take({ n: 1_000 }, 10);
     expect(closes).toEqual([1013]);
     inbox.close();
   });
 
-  it('answers a flood with retry_later', async () => {
-    const { inbox, said } = setUp(() => ({ outcome: 'applied' }));
-    for (let n = 0; n < 1_500; n += 1) {
-      inbox.take({ message_id: `m-${n}` });
-      if (n % 100 === 0) await settled();
-    }
+  it('closes with 1013 when the connections of a service together hold too many bytes', async () => {
+    const held = new Shares(250);
+    const [first, second] = [setUp(() => AWAY, held), setUp(() => AWAY, held)];
+    for (const { inbox } of [first, second]) inbox.take({ n: 0 }, 100);
     await settled();
-    expect(said).toHaveLength(1_500);
-    const later = said.filter((ack) => ack['outcome'] === 'retry_later').length;
-    expect(later).toBeGreaterThan(200);
-    expect(later).toBeLessThanOrEqual(500);
+    expect([first.closes, second.closes]).toEqual([[], []]);
+    second.inbox.take({ n: 1 }, 100);
+    expect([first.closes, second.closes]).toEqual([[], [1013]]);
+    second.inbox.close();
+    first.inbox.take({ n: 1 }, 100);
+    expect(first.closes).toEqual([]);
+    first.inbox.close();
+    expect(held.take('query', 250)).toBeDefined();
+  });
+
+  it.each([
+    ['a thousand', 1_001, 10],
+    ['16 MiB', 17, 1_000_000],
+  ])('puts off what comes while %s are under way', async (_, count, bytes) => {
+    const { inbox, said, taken } = setUp(() => new Promise(() => undefined));
+    for (let n = 0; n < count; n += 1) inbox.take({ message_id: `m-${n}` }, bytes);
+    await settled();
+    expect(taken).toHaveLength(count - 1);
+    expect(said).toEqual([
+      { event: 'ack', message_id: `m-${count - 1}`, outcome: 'retry_later', retry_after_ms: 1_000 },
+    ]);
     inbox.close();
   });
 
   it('takes nothing once it is closed', async () => {
     const { inbox, said, taken } = setUp(() => ({ outcome: 'applied' }));
     inbox.close();
-    inbox.take({ message_id: 'm-1' });
+    inbox.take({ message_id: 'm-1' }, 10);
     await settled();
     expect([said, taken]).toEqual([[], []]);
   });

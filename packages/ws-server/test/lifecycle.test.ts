@@ -105,6 +105,33 @@ describe('stop', () => {
   }, 20_000);
 });
 
+describe('a server that was stopped', () => {
+  it.each([
+    ['has listened', true],
+    ['has not begun', false],
+  ])('and %s does not start again, and says so', async (_, listens) => {
+    const server = new OrchestratorServer(new Orchestrator(), { identities });
+    if (listens) await server.listen(0);
+    const stopped = server.stop();
+    for (const begin of [() => server.listen(0), () => server.start()])
+      await expect(begin()).rejects.toMatchObject({ code: 'not_running', retryable: false });
+    await stopped;
+    for (const begin of [() => server.listen(0), () => server.start()])
+      await expect(begin()).rejects.toThrow('the server was stopped: make a new one');
+    await server.stop();
+  });
+
+  it('leaves the upgrades of its host to the host', async () => {
+    const server = new OrchestratorServer(new Orchestrator(), { identities });
+    const host = createServer();
+    server.attach(host);
+    await server.start();
+    expect(host.listenerCount('upgrade')).toBe(1);
+    await server.stop();
+    expect(host.listenerCount('upgrade')).toBe(0);
+  });
+});
+
 /** Servers and sockets of the server's side that keep a process alive. */
 function openHandles(): number {
   return process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length;

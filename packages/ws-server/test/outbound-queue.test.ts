@@ -1,7 +1,7 @@
 import type { TaskEvent } from '@agent-orchestrator/core';
 import { describe, expect, it } from 'vitest';
 import { EventFrame } from '../src/client-socket/event-frame.js';
-import { OutboundQueue, type OutboundLimits } from '../src/client-socket/outbound-queue.js';
+import { JSON_FRAMES, OutboundQueue, type OutboundLimits } from '../src/client-socket/outbound-queue.js';
 
 /** A socket whose reader takes a frame only when the test says so. */
 class StuckSocket {
@@ -47,7 +47,7 @@ function event(name: TaskEvent['event'], taskId: string, rev: number, bytes = 10
 describe('OutboundQueue', () => {
   it('sends in order, whatever is stuck in between', () => {
     const socket = new StuckSocket();
-    const queue = new OutboundQueue(socket, LIMITS, () => undefined);
+    const queue = new OutboundQueue(socket, LIMITS, JSON_FRAMES, () => undefined);
     for (let rev = 1; rev <= 20; rev += 1) queue.event(event('task_status_update', 'a', rev, 30 * KIB));
     expect(socket.frames.length).toBeLessThan(5);
     expect(socket.takeAll().map((frame) => frame['rev'])).toEqual(
@@ -58,7 +58,7 @@ describe('OutboundQueue', () => {
 
   it('past the mark coalesces progress of the same task to its latest, and says from where', () => {
     const socket = new StuckSocket();
-    const queue = new OutboundQueue(socket, LIMITS, () => undefined);
+    const queue = new OutboundQueue(socket, LIMITS, JSON_FRAMES, () => undefined);
     for (let rev = 1; rev <= 11; rev += 1) queue.event(event('task_status_update', 'filler', rev, 100 * KIB));
     queue.event(event('task_status_update', 'a', 3));
     queue.event(event('task_status_update', 'a', 4));
@@ -81,7 +81,7 @@ describe('OutboundQueue', () => {
 
   it('keeps every final event and the order of cursors while it coalesces', () => {
     const socket = new StuckSocket();
-    const queue = new OutboundQueue(socket, LIMITS, () => undefined);
+    const queue = new OutboundQueue(socket, LIMITS, JSON_FRAMES, () => undefined);
     for (let round = 1; round <= 40; round += 1) {
       for (const task of ['a', 'b', 'c']) queue.event(event('task_status_update', task, round, 20 * KIB));
     }
@@ -103,7 +103,7 @@ describe('OutboundQueue', () => {
 
   it('gives up past its size, once', () => {
     let givenUp = 0;
-    const queue = new OutboundQueue(new StuckSocket(), LIMITS, () => (givenUp += 1));
+    const queue = new OutboundQueue(new StuckSocket(), LIMITS, JSON_FRAMES, () => (givenUp += 1));
     for (let rev = 1; rev <= 60; rev += 1) queue.event(event('task_completed', `task-${rev}`, 1, 100 * KIB));
     expect(givenUp).toBe(1);
     expect(queue.unsentBytes).toBeLessThan(200 * KIB);
@@ -111,14 +111,14 @@ describe('OutboundQueue', () => {
 
   it('gives up on what has waited too long', async () => {
     await new Promise<void>((resolve) => {
-      const queue = new OutboundQueue(new StuckSocket(), { ...LIMITS, maxAgeMs: 20 }, resolve);
+      const queue = new OutboundQueue(new StuckSocket(), { ...LIMITS, maxAgeMs: 20 }, JSON_FRAMES, resolve);
       queue.control({ event: 'heartbeat', cursor: 'e1:1' });
     });
   });
 
   it('tells when there is room again', async () => {
     const socket = new StuckSocket();
-    const queue = new OutboundQueue(socket, LIMITS, () => undefined);
+    const queue = new OutboundQueue(socket, LIMITS, JSON_FRAMES, () => undefined);
     await queue.room();
     for (let rev = 1; rev <= 11; rev += 1)
       queue.event(event('task_completed', `task-${rev}`, rev, 100 * KIB));

@@ -25,6 +25,7 @@ export type StoragePart =
   | 'sessions'
   | 'events'
   | 'tenants'
+  | 'tickets'
   | 'usage'
   | 'workers'
   | 'bells'

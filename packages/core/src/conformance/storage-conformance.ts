@@ -12,12 +12,14 @@ import { portionCases } from './portion-cases.js';
 import { queueCases } from './queue-cases.js';
 import { oddValueCases } from './odd-value-cases.js';
 import { recoveryCases } from './recovery-cases.js';
+import { repeatedRequestCases } from './repeated-request-cases.js';
 import { sessionCases } from './session-cases.js';
 import { submitCases } from './submit-cases.js';
 import { submitManyCases } from './submit-many-cases.js';
 import { sweepCases } from './sweep-cases.js';
 import { taskCases } from './task-cases.js';
 import { tenantCases } from './tenant-cases.js';
+import { ticketCases } from './ticket-cases.js';
 import { trackedTaskCases } from './tracked-task-cases.js';
 import { turnCases } from './turn-cases.js';
 import { waitingCases } from './waiting-cases.js';
@@ -47,7 +49,9 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...largeJournalCases,
   ...earlyReportCases,
   ...sessionCases,
+  ...repeatedRequestCases,
   ...tenantCases,
+  ...ticketCases,
   ...logCases,
   ...endCases,
   ...recoveryCases,

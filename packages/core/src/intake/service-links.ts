@@ -7,8 +7,8 @@ export interface ServiceLink {
   /** The `connection_id` that the service was told. */
   readonly id: string;
   readonly service: string;
-  /** Tenants within its token's scope. Default: all. */
-  readonly tenants?: ReadonlySet<string>;
+  /** Tenants within its token's scope now: looked at for each frame. Default: all. */
+  readonly tenants?: ReadonlySet<string> | undefined;
   send(frame: HubFrame): void;
 }
 

@@ -9,6 +9,7 @@ import type { SessionStore } from '../storage/session-store.js';
 import type { TaskQueue } from '../storage/task-queue.js';
 import type { TaskRecords } from '../storage/task-records.js';
 import type { TenantStore } from '../storage/tenant-store.js';
+import type { TicketStore } from '../storage/ticket-store.js';
 import type { UsageLedger } from '../storage/usage-ledger.js';
 import type { WorkerDirectory } from '../storage/worker-directory.js';
 import type { Storage } from '../storage/storage.js';
@@ -23,6 +24,7 @@ import { TaskLife } from './task-life.js';
 import { MemoryTaskQueue } from './task-queue.js';
 import { MemoryTaskRecords } from './task-records.js';
 import { MemoryTenants } from './tenants.js';
+import { MemoryTickets } from './tickets.js';
 import { MemoryUsage } from './usage.js';
 import { MemoryWorkerDirectory } from './worker-directory.js';
 
@@ -45,6 +47,7 @@ export class MemoryStorage implements Storage {
   readonly sessions: SessionStore;
   readonly events: EventLog;
   readonly tenants: TenantStore;
+  readonly tickets: TicketStore;
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
   readonly bells: Bells;
@@ -66,6 +69,7 @@ export class MemoryStorage implements Storage {
       journal: new MemoryCallJournal(state, life, outcomes),
       events: new MemoryEventLog(state),
       tenants: new MemoryTenants(state, life),
+      tickets: new MemoryTickets(state),
       usage: new MemoryUsage(state),
       workers: new MemoryWorkerDirectory(state),
     });
@@ -75,6 +79,7 @@ export class MemoryStorage implements Storage {
     this.sessions = ports.sessions;
     this.events = ports.events;
     this.tenants = ports.tenants;
+    this.tickets = ports.tickets;
     this.usage = ports.usage;
     this.workers = ports.workers;
     this.bells = { listen: (listener) => state.listen(listener) };

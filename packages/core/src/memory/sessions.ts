@@ -6,6 +6,7 @@ import { BoundedPage } from '../storage/bounded-page.js';
 import type { SessionState, SessionStore } from '../storage/session-store.js';
 import { sessionKey } from './cancellations.js';
 import { readJson } from './kept-json.js';
+import { rememberKey } from './idempotency.js';
 import type { MemoryState } from './memory-state.js';
 import { inPortions } from './portions.js';
 import type { TaskLife } from './task-life.js';
@@ -23,11 +24,20 @@ export class MemorySessions implements SessionStore {
 
   async create(params: Parameters<SessionStore['create']>[0]): ReturnType<SessionStore['create']> {
     const tenant = this.state.tenant(params.tenantId);
+    const { idempotency } = params;
+    const used = idempotency && tenant.idempotency.get(idempotency.key);
+    if (used) {
+      const { fingerprint, entry } = used;
+      if (fingerprint !== idempotency.fingerprint || !('messages' in entry))
+        return { answer: 'idempotency_conflict' };
+      const kept = tenant.sessions.get(entry.session.session_id);
+      if (kept) return { answer: 'replayed', session: viewSession(kept) };
+    }
     const known = tenant.sessions.get(params.sessionId);
-    if (known) return { answer: 'exists', session: viewSession(known) };
-    if (this.state.holdsTooMuch(tenant)) return { answer: 'queue_full' };
-    const entry = this.open(tenant, params.sessionId, params.agentId, params.context);
-    return { answer: 'created', session: viewSession(entry) };
+    if (!known && this.state.holdsTooMuch(tenant)) return { answer: 'queue_full' };
+    const entry = known ?? this.open(tenant, params.sessionId, params.agentId, params.context);
+    if (idempotency) rememberKey(this.state, tenant, idempotency, entry);
+    return { answer: known ? 'exists' : 'created', session: viewSession(entry) };
   }
 
   /** The session, made if there is none of this id. */

@@ -3,7 +3,6 @@ import type { JsonValue } from '../protocol/json.js';
 import type { Task } from '../protocol/task.js';
 import type {
   BatchSubmission,
-  Idempotency,
   NewTask,
   Submission,
   SubmitAnswer,
@@ -12,6 +11,7 @@ import type {
   TrackedCall,
 } from '../storage/task-records.js';
 import { Line } from './line.js';
+import { rememberKey } from './idempotency.js';
 import type { MemoryState } from './memory-state.js';
 import type { MemorySessions } from './sessions.js';
 import type { TaskLife } from './task-life.js';
@@ -50,7 +50,7 @@ export class Submissions {
     const refusal = this.refusal(tenant, submission);
     if (refusal) return { answer: refusal };
     const entry = this.store(tenant, submission);
-    if (idempotency) this.remember(tenant, idempotency, entry);
+    if (idempotency) rememberKey(this.state, tenant, idempotency, entry);
     return this.stored('submitted', tenant, entry, submission.task.payload);
   }
 
@@ -61,14 +61,14 @@ export class Submissions {
     const tenant = this.state.tenant(tenantId);
     const known = idempotency && tenant.idempotency.get(idempotency.key);
     if (known) {
-      if (known.fingerprint !== idempotency.fingerprint || 'spec' in known.entry)
+      if (known.fingerprint !== idempotency.fingerprint || !('items' in known.entry))
         return { answer: 'idempotency_conflict' };
       return { answer: 'replayed', batch: viewBatch(tenant, known.entry, this.state.limits.pageBytes) };
     }
     if (tenant.counts.pending + batch.items.length > maxWaiting || this.state.holdsTooMuch(tenant))
       return { answer: 'queue_full' };
     const entry = this.storeBatch(tenant, batch);
-    if (idempotency) this.remember(tenant, idempotency, entry);
+    if (idempotency) rememberKey(this.state, tenant, idempotency, entry);
     return { answer: 'submitted', batch: viewBatch(tenant, entry, this.state.limits.pageBytes) };
   }
 
@@ -239,12 +239,6 @@ export class Submissions {
     tenant.tasksInOrder.add(entry.place, entry);
     this.state.owe('deadline', deadlineAt, entry);
     return entry;
-  }
-
-  private remember(tenant: TenantState, idempotency: Idempotency, entry: TaskEntry | BatchEntry): void {
-    tenant.idempotency.set(idempotency.key, { fingerprint: idempotency.fingerprint, entry });
-    const at = this.state.now() + this.state.limits.idempotencyMs;
-    this.state.owe('idempotency', at, { tenantId: tenant.tenantId, id: idempotency.key });
   }
 
   private stored<A extends 'submitted' | 'replayed'>(

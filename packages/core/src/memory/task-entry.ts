@@ -63,7 +63,8 @@ export interface Journal {
   /** Signals that nobody has asked for yet, oldest first. */
   readonly mailbox: { readonly name: string; readonly payload: KeptJson; readonly bytes: number }[];
   /** The ids of all signals that were taken: as many as there are steps, and the mailbox, have room for. */
-  signalIds: Set<string> | undefined;
+  /** By id: of what it was used for. */
+  signalIds: Map<string, string> | undefined;
   changed: number;
   /** Of all outcomes, and of the mailbox, as JSON. */
   bytes: number;

@@ -146,8 +146,13 @@ export class MemoryTaskRecords implements TaskRecords {
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
     if (isFinalState(entry.state)) return { answer: 'already_final' };
-    const signalIds = (entry.ownJournal.signalIds ??= new Set());
-    if (signalIds.has(params.signalId)) return { answer: 'repeated' };
+    const signalIds = (entry.ownJournal.signalIds ??= new Map());
+    const { signalId, fingerprint = '' } = params;
+    const used = signalIds.get(signalId);
+    if (used !== undefined) {
+      const isSame = fingerprint === '' || fingerprint === used;
+      return { answer: isSame ? 'repeated' : 'idempotency_conflict' };
+    }
     if (this.state.holdsTooMuch(tenant)) return { answer: 'queue_full' };
     const { payload } = params;
     const { journal } = entry;
@@ -158,14 +163,14 @@ export class MemoryTaskRecords implements TaskRecords {
       if (jsonBytes({ ok: true, value: payload }) > room) return { answer: 'journal_full' };
       this.outcomes.settleStep(entry, step, { ok: true, value: payload });
       this.life.wake(tenant, entry);
-      signalIds.add(params.signalId);
+      signalIds.set(signalId, fingerprint);
       return { answer: 'delivered' };
     }
     if (entry.journal.mailbox.length >= this.state.limits.maxSignals) return { answer: 'too_many' };
     if (needed > room) return { answer: 'journal_full' };
     entry.ownJournal.mailbox.push({ name: params.name, payload: keepJson(payload, entry), bytes: needed });
     entry.ownJournal.mailBytes += needed;
-    signalIds.add(params.signalId);
+    signalIds.set(signalId, fingerprint);
     return { answer: 'kept' };
   }
 

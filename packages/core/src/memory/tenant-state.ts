@@ -55,7 +55,7 @@ export interface BatchEntry {
 
 export interface RememberedKey {
   readonly fingerprint: string;
-  readonly entry: TaskEntry | BatchEntry;
+  readonly entry: TaskEntry | BatchEntry | SessionEntry;
 }
 
 /** Of a tenant that nothing was set for. */

@@ -7,7 +7,7 @@ import { describe, validate } from '../protocol/validation.js';
 import { type Random, systemRandom } from '../random.js';
 import type { SessionState } from '../storage/session-store.js';
 import type { Storage } from '../storage/storage.js';
-import { refusalError } from '../tasks/new-task.js';
+import { idempotencyOf, refusalError } from '../tasks/new-task.js';
 
 interface InSession {
   readonly tenantId: string;
@@ -34,23 +34,32 @@ export class SessionManager {
 
   /**
    * An id that exists already gives the session that is there, as it is.
-   * @throws {OrchestratorError} `queue_full` when what is stored for the tenant takes too much room.
+   * @throws {OrchestratorError} `idempotency_conflict`; `queue_full` when what is stored for the tenant takes too much room.
    */
   async create(params: {
     readonly tenantId: string;
     readonly sessionId?: string;
     readonly agentId?: string;
     readonly context?: JsonObject;
-  }): Promise<{ readonly session: Session; readonly created: boolean }> {
+    readonly idempotencyKey?: string | undefined;
+  }): Promise<{ readonly session: Session; readonly created: boolean; readonly replayed: boolean }> {
     const sessionId = validate(idSchema, params.sessionId ?? this.#random.uuid(), 'session_id');
+    const { agentId, context, idempotencyKey } = params;
+    const body = { session_id: params.sessionId, agent_id: agentId, context };
     const created = await this.#storage.sessions.create({
+      idempotency: idempotencyOf(idempotencyKey, 'session', body),
       tenantId: params.tenantId,
       sessionId,
-      context: params.context ?? {},
-      ...(params.agentId !== undefined && { agentId: validate(idSchema, params.agentId, 'agent_id') }),
+      context: context ?? {},
+      ...(agentId !== undefined && { agentId: validate(idSchema, agentId, 'agent_id') }),
     });
-    if (created.answer === 'queue_full') throw refusal(created.answer, sessionId);
-    return { session: created.session, created: created.answer === 'created' };
+    if ('session' in created)
+      return {
+        session: created.session,
+        created: created.answer === 'created',
+        replayed: created.answer === 'replayed',
+      };
+    throw refusalError(created.answer);
   }
 
   /** @throws {OrchestratorError} `not_found` */

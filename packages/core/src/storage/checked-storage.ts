@@ -29,6 +29,8 @@ import {
 import type { Storage } from './storage.js';
 
 const MESSAGE = 2_000_000;
+/** The content of a ticket: room for the longest credential, sealed. */
+const MAX_TICKET = 16_384;
 const tenantId = name;
 const taskId = name;
 const inTask = { tenantId, taskId };
@@ -199,7 +201,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
     }),
     counts: fields({ tenantId }),
     cancel: fields({ ...inTask, reason, graceMs: span }),
-    signal: fields({ ...inTask, name, payload: json(), signalId: visible }),
+    signal: fields({ ...inTask, name, payload: json(), signalId: visible, fingerprint: optional(visible) }),
     redrive: fields({ ...inTask, newTaskId: name }),
     firstReady: fields({ tenantId, limit }),
     explain: fields(inTask),
@@ -236,7 +238,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
     heldReport: fields({ tenantId, heldId: name }),
   },
   sessions: {
-    create: fields({ ...inSession, agentId: optional(name), context: jsonObject }),
+    create: fields({ ...inSession, agentId: optional(name), context: jsonObject, idempotency }),
     get: fields(inSession),
     update: fields({
       ...inSession,
@@ -263,6 +265,10 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
     }),
     list: fields({ limit, after }),
   },
+  tickets: {
+    issue: fields({ tenantId, ticketId: name, content: text(MAX_TICKET), lifeMs: span, maxOpen: whole(1) }),
+    spend: fields({ tenantId, ticketId: name, spendId: name }),
+  },
   usage: {
     add: fields({ tenantId, id: name, model: label, operation: label, tokens: amount, savedTokens: amount }),
     sum: fields({ tenantId, from: day, to: day }),
@@ -277,7 +283,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
 /** The parts of a storage whose methods take parameters. */
 export type StoragePorts = Pick<
   Storage,
-  'tasks' | 'queue' | 'journal' | 'sessions' | 'events' | 'tenants' | 'usage' | 'workers'
+  'tasks' | 'queue' | 'journal' | 'sessions' | 'events' | 'tenants' | 'tickets' | 'usage' | 'workers'
 >;
 type Method = (params: unknown) => unknown;
 

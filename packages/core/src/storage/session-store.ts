@@ -1,6 +1,7 @@
 import type { JsonObject } from '../protocol/json.js';
 import type { Message, MessageRole, Session } from '../protocol/session.js';
 import type { Task } from '../protocol/task.js';
+import type { Idempotency } from './task-records.js';
 
 interface InSession {
   readonly tenantId: string;
@@ -18,11 +19,19 @@ export interface SessionState {
 
 /** What the session manager asks of the storage. */
 export interface SessionStore {
-  /** An existing id is `exists`, and stays as it is. `queue_full` here and below: what is stored takes too much room. */
+  /**
+   * An existing id is `exists`, and stays as it is. A key that was used before gives the session of then.
+   * `queue_full` here and below: what is stored takes too much room.
+   */
   create(
-    params: InSession & { readonly agentId?: string; readonly context: JsonObject },
+    params: InSession & {
+      readonly agentId?: string;
+      readonly context: JsonObject;
+      readonly idempotency?: Idempotency | undefined;
+    },
   ): Promise<
-    { readonly answer: 'created' | 'exists'; readonly session: Session } | { readonly answer: 'queue_full' }
+    | { readonly answer: 'created' | 'exists' | 'replayed'; readonly session: Session }
+    | { readonly answer: 'idempotency_conflict' | 'queue_full' }
   >;
   get(params: InSession): Promise<SessionState | undefined>;
   /** Merges `context` (a `null` removes its field), if `rev` is the session's, or absent. */

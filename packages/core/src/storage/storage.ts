@@ -5,6 +5,7 @@ import type { SessionStore } from './session-store.js';
 import type { TaskQueue } from './task-queue.js';
 import type { TaskRecords } from './task-records.js';
 import type { TenantStore } from './tenant-store.js';
+import type { TicketStore } from './ticket-store.js';
 import type { UsageLedger } from './usage-ledger.js';
 import type { WorkerDirectory } from './worker-directory.js';
 
@@ -16,6 +17,7 @@ export interface Storage {
   readonly sessions: SessionStore;
   readonly events: EventLog;
   readonly tenants: TenantStore;
+  readonly tickets: TicketStore;
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
   readonly bells: Bells;

@@ -196,8 +196,11 @@ export interface TaskRecords {
     readonly payload: JsonValue;
     /** The same id again is the same signal. */
     readonly signalId: string;
+    /** Of what the id was used for: with another one the id is refused. */
+    readonly fingerprint?: string | undefined;
   }): Promise<{
     readonly answer:
+      | 'idempotency_conflict'
       | 'delivered'
       | 'kept'
       | 'repeated'

@@ -30,6 +30,7 @@ import {
   type TaskTypes,
   withDefaults,
 } from './new-task.js';
+import { refuseSignal } from './refuse-signal.js';
 import { type TaskPageQuery, taskPageOf } from './task-page.js';
 import { TaskWatch } from './task-watch.js';
 
@@ -306,7 +307,7 @@ export class GlobalTaskRegistry {
 
   /**
    * The same key again, within the task's life, is the same signal.
-   * @throws {OrchestratorError} `not_found`, `conflict` when the task has ended, `rate_limited` when 100 signals wait.
+   * @throws {OrchestratorError} `not_found`, `idempotency_conflict`, `conflict` when the task has ended, `rate_limited` when 100 signals wait.
    */
   async signal(
     params: InTask & {
@@ -319,21 +320,13 @@ export class GlobalTaskRegistry {
     const name = validate(nameSchema, params.name, 'name of a signal');
     const payload = boundedJson(params.payload, { what: 'payload', tooLarge: 'payload_too_large' });
     await this.locate({ tenantId, taskId });
-    const signalId = idempotencyOf(idempotencyKey, 'signal', { name })?.key ?? this.#random.uuid();
-    const { answer } = await this.#storage.tasks.signal({ tenantId, taskId, name, payload, signalId });
+    const idempotency = idempotencyOf(idempotencyKey, 'signal', { name, payload });
+    const signalId = idempotency?.key ?? this.#random.uuid();
+    const fingerprint = idempotency?.fingerprint;
+    const asked = { tenantId, taskId, name, payload, signalId, fingerprint };
+    const { answer } = await this.#storage.tasks.signal(asked);
     if (answer === 'not_found') throw unknownTask(taskId);
-    if (answer === 'already_final') {
-      throw new OrchestratorError('conflict', `task ${taskId} has ended`, { retryable: false });
-    }
-    if (answer === 'queue_full') throw refusalError(answer);
-    if (answer === 'journal_full') {
-      const message = `the journal of task ${taskId} has no room for the payload: expected at most ${DEFAULTS.maxJournalBytes} bytes of outcomes and signals`;
-      throw new OrchestratorError('payload_too_large', message);
-    }
-    if (answer === 'too_many') {
-      const message = `expected at most ${DEFAULTS.maxSignals} signals that wait to be asked for, got one more`;
-      throw new OrchestratorError('rate_limited', message, { retryAfterMs: 1_000 });
-    }
+    refuseSignal(answer, taskId);
   }
 
   /** A failed task as a new one, which takes over the successes of the old journal. Again is the same new task. */

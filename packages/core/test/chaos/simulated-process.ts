@@ -92,13 +92,14 @@ export class SimulatedProcess {
 
   #ownStorage(): Storage {
     const { storage } = this.around;
-    const { tasks, queue, journal, sessions, tenants, usage, workers } = storage;
+    const { tasks, queue, journal, sessions, tenants, tickets, usage, workers } = storage;
     return {
       tasks: this.#own('tasks', tasks),
       queue: this.#own('queue', queue),
       journal: this.#own('journal', journal),
       sessions: this.#own('sessions', sessions),
       tenants: this.#own('tenants', tenants),
+      tickets: this.#own('tickets', tickets),
       usage: this.#own('usage', usage),
       workers: this.#own('workers', workers),
       events: this.#ownEvents(),

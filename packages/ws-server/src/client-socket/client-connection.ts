@@ -11,26 +11,27 @@ import {
   type Logger,
 } from '@agent-orchestrator/core';
 import type { WebSocket } from 'ws';
-import { bearerToken } from '../http/credentials.js';
+import { refuseOtherTopic, type ShownCredential, type Tickets, type TicketTopic } from '../auth/tickets.js';
+import { bearerToken, isOfTicket, shownCredential } from '../http/credentials.js';
 import type { Authenticator } from '../authenticator.js';
 import type { ClientIdentity } from '../identities.js';
 import type { SocketTraffic } from '../metrics/socket-traffic.js';
-import { MinuteBudget, TokenBucket } from '../sockets/budgets.js';
+import type { Seat } from '../sockets/admission.js';
+import { MinuteBudget, Pace } from '../sockets/budgets.js';
 import { CLOSE, closeFor } from '../sockets/close-codes.js';
 import { CredentialCheck } from '../sockets/credential-check.js';
 import { errorFrame } from '../sockets/error-frame.js';
 import { FrameSocket, type FrameHandler } from '../sockets/frame-socket.js';
-import type { TicketBooth } from '../tickets.js';
 import type { EventFrame } from './event-frame.js';
 import type { FeedDirectory } from './feed-directory.js';
-import { OUTBOUND_LIMITS, OutboundQueue } from './outbound-queue.js';
+import { JSON_FRAMES, OUTBOUND_LIMITS, OutboundQueue } from './outbound-queue.js';
 import { Subscription, type SubscriptionSink } from './subscription.js';
 import type { TenantFeed } from './tenant-feed.js';
 
 export interface ClientConnectionParts {
   readonly orchestrator: Orchestrator;
   readonly authenticator: Authenticator;
-  readonly tickets: TicketBooth;
+  readonly tickets: Tickets;
   readonly feeds: FeedDirectory;
   readonly traffic: SocketTraffic;
   readonly logger: Logger;
@@ -38,15 +39,21 @@ export interface ClientConnectionParts {
   readonly helloMs: number;
 }
 
-const FRAMES_PER_SECOND = 10;
-const FRAMES_BURST = 50;
+const PACE = {
+  framesPerSecond: 10,
+  framesBurst: 100,
+  bytesPerSecond: 64 * 1024,
+  bytesBurst: 512 * 1024,
+};
 const BAD_FRAMES_A_MINUTE = 10;
 const MAX_SUBSCRIPTIONS = 100;
 /** How long a reader that was too slow has to take what the system still holds for it, and the reason, in milliseconds. */
 const SLOW_CLOSING_MS = 10_000;
 
 interface Admitted {
-  readonly caller: ClientIdentity;
+  caller: ClientIdentity;
+  /** Of the ticket: nothing else may be followed. */
+  readonly only?: TicketTopic;
   readonly check: CredentialCheck;
   readonly feed: TenantFeed;
   readonly release: () => void;
@@ -60,37 +67,37 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
   readonly #id = newToken();
   readonly #parts: ClientConnectionParts;
   readonly #socket: FrameSocket;
+  readonly #seat: Seat;
   readonly #queue: OutboundQueue;
   readonly #subscriptions = new Map<string, Subscription>();
-  readonly #rate = new TokenBucket(FRAMES_PER_SECOND, FRAMES_BURST);
   readonly #bad = new MinuteBudget(BAD_FRAMES_A_MINUTE);
   #early: JsonValue[] = [];
   #checking = false;
   #admitted: Admitted | undefined;
 
-  constructor(parts: ClientConnectionParts, socket: WebSocket, request: IncomingMessage) {
+  constructor(parts: ClientConnectionParts, socket: WebSocket, request: IncomingMessage, seat: Seat) {
     this.#parts = parts;
-    this.#socket = new FrameSocket(socket, request.socket, this, parts);
-    this.#queue = new OutboundQueue(this.#socket, OUTBOUND_LIMITS, () => {
+    this.#seat = seat;
+    const reading = { pace: new Pace(PACE), beyond: 'close' } as const;
+    this.#socket = new FrameSocket(socket, request.socket, this, { ...parts, reading });
+    this.#queue = new OutboundQueue(this.#socket, OUTBOUND_LIMITS, JSON_FRAMES, () => {
       this.#socket.close(CLOSE.tooSlow, 'too slow: resume with your last cursor', SLOW_CLOSING_MS);
     });
-    const token = bearerToken(request.headers.authorization);
+    const { authorization } = request.headers;
     const ticket = new URL(request.url ?? '/', 'http://localhost').searchParams.get('ticket');
-    if (token !== undefined) void this.#enter(token);
-    else if (ticket !== null) void this.#enter(parts.tickets.redeem(ticket));
+    if (bearerToken(authorization) !== undefined || ticket !== null)
+      void this.#enter(shownCredential(parts.tickets, authorization, ticket));
   }
 
   frame(frame: JsonValue): void {
     this.#parts.traffic.frames.client += 1;
-    if (!this.#rate.take()) {
-      this.#socket.close(CLOSE.tooManyFrames, `expected at most ${FRAMES_PER_SECOND} frames a second`);
-    } else if (this.#admitted) {
+    if (this.#admitted) {
       this.#act(this.#admitted, frame);
     } else if (this.#checking) {
       this.#early.push(frame);
     } else {
       const hello = clientHelloSchema.safeParse(frame);
-      void this.#enter(hello.success ? hello.data.token : undefined);
+      void this.#enter(hello.success ? { token: hello.data.token } : undefined);
     }
   }
 
@@ -144,36 +151,53 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
     this.#queue.control(errorFrame(error, subscription.id));
   }
 
-  async #enter(token: string | undefined): Promise<void> {
+  async #enter(shown: Promise<ShownCredential | undefined> | ShownCredential | undefined): Promise<void> {
     this.#checking = true;
     this.#socket.greeted();
     const unknown = 'expected an API key or a ticket that is known';
-    if (token === undefined) {
-      this.#turnAway(unknown);
-      return;
+    try {
+      const credential = await shown;
+      if (credential === undefined) {
+        this.#turnAway(unknown);
+        return;
+      }
+      const ids = { connection_id: this.#id };
+      const result = await this.#parts.authenticator.authenticate(credential.token, ids, unknown);
+      if (result.answer !== 'identified') this.#socket.close(closeFor(result), result.error.message);
+      else if (!isOfTicket(credential, result.identity)) this.#turnAway(unknown);
+      else if (result.identity.kind === 'client') this.#admit(result.identity, credential);
+      else this.#socket.close(CLOSE.forbidden, 'expected an API key, got another kind of credential');
+    } catch (error) {
+      const isRefused = error instanceof OrchestratorError && error.code === 'unauthorized';
+      if (isRefused) this.#turnAway(error.message);
+      else this.#socket.close(CLOSE.overloaded, 'the ticket could not be checked: come back later');
     }
-    const ids = { connection_id: this.#id };
-    const result = await this.#parts.authenticator.authenticate(token, ids, unknown);
-    if (result.answer !== 'identified') this.#socket.close(closeFor(result), result.error.message);
-    else if (result.identity.kind === 'client') this.#admit(result.identity, token);
-    else this.#socket.close(CLOSE.forbidden, 'expected an API key, got another kind of credential');
   }
 
-  #admit(caller: ClientIdentity, token: string): void {
+  #admit(caller: ClientIdentity, { token, ticket }: ShownCredential): void {
     if (!this.#socket.isOpen) return;
+    if (!this.#seat.assign({ tenant: caller.tenant })) {
+      this.#socket.close(CLOSE.overloaded, 'the tenant has as many connections as it may');
+      return;
+    }
     const check = new CredentialCheck({
       authenticator: this.#parts.authenticator,
       token,
       ids: { connection_id: this.#id, tenant_id: caller.tenant },
-      isSame: (identity) => identity.kind === 'client' && identity.tenant === caller.tenant,
+      accept: (identity) => {
+        if (identity.kind !== 'client' || identity.tenant !== caller.tenant) return false;
+        if (this.#admitted) this.#admitted.caller = identity;
+        return true;
+      },
       close: (code, reason) => this.#socket.close(code, reason),
     });
-    this.#admitted = { caller, check, ...this.#parts.feeds.acquire(caller.tenant) };
+    const only = ticket?.topic && { only: ticket.topic };
+    this.#admitted = { caller, check, ...only, ...this.#parts.feeds.acquire(caller.tenant) };
     this.#socket.admit();
     for (const frame of this.#early.splice(0)) this.#act(this.#admitted, frame);
   }
 
-  #act({ caller, feed }: Admitted, frame: JsonValue): void {
+  #act({ caller, feed, only }: Admitted, frame: JsonValue): void {
     try {
       const request = validate(clientFrameSchema, frame, 'the frame', 'invalid_message');
       if (request.action === 'unsubscribe') {
@@ -182,6 +206,7 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
         return;
       }
       const { id, topic, after } = request;
+      refuseOtherTopic(only, topic);
       this.#refuseSubscription(id);
       const tenant = this.#parts.orchestrator.tenant(caller.tenant);
       const subscription = new Subscription({ id, topic, tenant, feed, sink: this });

@@ -1,10 +1,12 @@
 import { type Cursor, parseCursor, type TaskEvent, type Topic } from '@agent-orchestrator/core';
+import { formatSse } from '../http/sse.js';
 
 /** An event on its way to many clients: made into bytes once, when the first wants it. */
 export class EventFrame {
   readonly event: TaskEvent;
   readonly cursor: Cursor;
   #bytes: Buffer | undefined;
+  #sse: Buffer | undefined;
 
   constructor(event: TaskEvent) {
     this.event = event;
@@ -14,6 +16,12 @@ export class EventFrame {
   get bytes(): Buffer {
     this.#bytes ??= Buffer.from(JSON.stringify(this.event));
     return this.#bytes;
+  }
+
+  /** The same bytes, as an event of a stream. */
+  get sse(): Buffer {
+    this.#sse ??= formatSse(this.event.event, this.event.cursor, this.bytes);
+    return this.#sse;
   }
 }
 

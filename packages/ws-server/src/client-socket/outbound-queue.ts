@@ -3,7 +3,7 @@ import type { EventFrame } from './event-frame.js';
 /** Where the queue sends: `sent` is called when the bytes have left the process. */
 export interface OutboundSocket {
   readonly unsentBytes: number;
-  send(text: string | Buffer, sent: () => void): void;
+  send(text: Buffer, sent: () => void): void;
 }
 
 export interface OutboundLimits {
@@ -19,6 +19,21 @@ export const OUTBOUND_LIMITS: OutboundLimits = {
   coalesceBytes: 1024 * 1024,
   maxBytes: 4 * 1024 * 1024,
   maxAgeMs: 10_000,
+};
+
+/** How frames are written. */
+export interface OutboundFormat {
+  control(frame: object): Buffer;
+  event(frame: EventFrame): Buffer;
+  /** Progress that also stands for what came before it, from a `rev` on. */
+  coalesced(frame: EventFrame, from: number): Buffer;
+}
+
+/** Each frame as a JSON text. */
+export const JSON_FRAMES: OutboundFormat = {
+  control: (frame) => Buffer.from(JSON.stringify(frame)),
+  event: (frame) => frame.bytes,
+  coalesced: ({ event }, from) => Buffer.from(JSON.stringify({ ...event, coalesced_from: from })),
 };
 
 /** How much is handed to the socket at a time; the rest stays here, where it can still be coalesced. */
@@ -39,6 +54,7 @@ interface Entry {
 export class OutboundQueue {
   readonly #socket: OutboundSocket;
   readonly #limits: OutboundLimits;
+  readonly #format: OutboundFormat;
   readonly #tooSlow: () => void;
   /** In order of insertion; an entry that was coalesced into a later one is taken out. */
   readonly #entries = new Set<Entry>();
@@ -51,9 +67,10 @@ export class OutboundQueue {
   #roomWaiters: (() => void)[] = [];
   #ended = false;
 
-  constructor(socket: OutboundSocket, limits: OutboundLimits, tooSlow: () => void) {
+  constructor(socket: OutboundSocket, limits: OutboundLimits, format: OutboundFormat, tooSlow: () => void) {
     this.#socket = socket;
     this.#limits = limits;
+    this.#format = format;
     this.#tooSlow = tooSlow;
   }
 
@@ -62,20 +79,19 @@ export class OutboundQueue {
   }
 
   control(frame: object): void {
-    this.#push({ bytes: Buffer.from(JSON.stringify(frame)), at: performance.now() });
+    this.#push({ bytes: this.#format.control(frame), at: performance.now() });
   }
 
   event(frame: EventFrame): void {
     const { event } = frame;
     const at = performance.now();
     if (event.task_id === undefined) {
-      this.#push({ bytes: frame.bytes, at });
+      this.#push({ bytes: this.#format.event(frame), at });
     } else if (event.event !== 'task_status_update' || event.rev === undefined) {
-      this.#push({ bytes: frame.bytes, at, taskId: event.task_id });
+      this.#push({ bytes: this.#format.event(frame), at, taskId: event.task_id });
     } else {
       const from = this.#coalesce(event.task_id);
-      const bytes =
-        from === undefined ? frame.bytes : Buffer.from(JSON.stringify({ ...event, coalesced_from: from }));
+      const bytes = from === undefined ? this.#format.event(frame) : this.#format.coalesced(frame, from);
       this.#push({ bytes, at, taskId: event.task_id, progressFrom: from ?? event.rev });
     }
   }

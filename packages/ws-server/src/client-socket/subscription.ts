@@ -28,6 +28,8 @@ export interface SubscriptionParts {
   readonly sink: SubscriptionSink;
 }
 
+type State = Awaited<ReturnType<TenantHandle['events']['snapshot']>>;
+
 const RETRY_MS = 1_000;
 
 /**
@@ -60,11 +62,20 @@ export class Subscription implements FeedListener {
     return isAfter(feed, this.#last) ? feed : this.#last;
   }
 
-  /** Tells the state, and where in the log it is so; then each event after `after`, else after that state. */
+  /** Reads the state, and goes on from it. */
   async start(after: string | undefined): Promise<void> {
-    const { id, tenant, topic, feed, sink } = this.#parts;
+    const { tenant, topic, sink } = this.#parts;
     try {
-      const { snapshot, cursor } = await tenant.events.snapshot(topic, after);
+      await this.startFrom(await tenant.events.snapshot(topic, after), after);
+    } catch (error) {
+      if (!this.#ended.signal.aborted) sink.failed(this, error);
+    }
+  }
+
+  /** Tells the state, and where in the log it is so; then each event after `after`, else after that state. */
+  async startFrom({ snapshot, cursor }: State, after: string | undefined): Promise<void> {
+    const { id, feed, sink } = this.#parts;
+    try {
       await feed.started;
       if (this.#ended.signal.aborted) return;
       sink.control({ event: 'subscribed', id, cursor, snapshot });

@@ -70,8 +70,13 @@ async function readText(chunks: AsyncIterable<Uint8Array>): Promise<string> {
     refuseLength(size);
     parts.push(chunk);
   }
+  return decoded(Buffer.concat(parts));
+}
+
+/** The text of bytes, without a byte order mark. */
+function decoded(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     throw unexpectedForm('', 'UTF-8', 'something else');
   }
@@ -79,10 +84,11 @@ async function readText(chunks: AsyncIterable<Uint8Array>): Promise<string> {
 
 /** What the host's middleware has made of the body, as text again, so that the same rules hold for it. */
 function asText(value: unknown): string {
-  const text =
-    typeof value === 'string' || value instanceof Uint8Array
-      ? Buffer.from(value).toString()
-      : JSON.stringify(value);
+  if (value instanceof Uint8Array) {
+    refuseLength(value.byteLength);
+    return decoded(value);
+  }
+  const text = typeof value === 'string' ? value.replace(/^\ufeff/, '') : JSON.stringify(value);
   refuseLength(Buffer.byteLength(text));
   return text;
 }

@@ -33,14 +33,17 @@ function bodyOf(request: Request): NeutralBody {
 }
 
 /** Pulled piece by piece, so that a slow reader holds up only itself. */
-function toStream(pieces: AsyncIterable<string>, gone: AbortController): ReadableStream<Uint8Array> {
+function toStream(
+  pieces: AsyncIterable<string | Uint8Array>,
+  gone: AbortController,
+): ReadableStream<Uint8Array> {
   const iterator = pieces[Symbol.asyncIterator]();
   const encoder = new TextEncoder();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const next = await iterator.next();
       if (next.done === true) controller.close();
-      else controller.enqueue(encoder.encode(next.value));
+      else controller.enqueue(typeof next.value === 'string' ? encoder.encode(next.value) : next.value);
     },
     async cancel() {
       gone.abort();

@@ -1,21 +1,28 @@
 import {
   cursorSchema,
-  type Gap,
   isFinal,
+  OrchestratorError,
   parseCursor,
   type Task,
   type TaskEvent,
   type TenantHandle,
+  type Topic,
   validate,
 } from '@agent-orchestrator/core';
+import { refuseOtherTopic, type ShownCredential } from '../auth/tickets.js';
+import { Subscription } from '../client-socket/subscription.js';
+import { CLOSE } from '../sockets/close-codes.js';
+import { CredentialCheck } from '../sockets/credential-check.js';
+import { EventStream, type EventStreamParts } from './event-stream.js';
 import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
 import type { RouteServices } from './route.js';
-import { type SseEvent, sseAnswer } from './sse.js';
+import { inOrder, type SseEvent, sseAnswer } from './sse.js';
 
 interface Follow {
   readonly request: NeutralRequest;
   readonly services: RouteServices;
   readonly tenant: TenantHandle;
+  readonly credential: ShownCredential;
 }
 
 /**
@@ -23,33 +30,69 @@ interface Follow {
  * after that; 204, which tells a browser not to come back, when nothing can.
  */
 export async function followTask(follow: Follow, taskId: string): Promise<NeutralAnswer> {
-  const { tenant, services } = follow;
   const topic = { task_id: taskId };
+  refuseOtherTopic(follow.credential.ticket?.topic, topic);
   const after = lastEventId(follow.request);
-  const { snapshot, cursor } = await tenant.events.snapshot(topic, after);
-  const task = (snapshot as { readonly task: Task }).task;
-  const state = { event: 'snapshot', id: cursor, data: { event: 'snapshot', cursor, snapshot } };
-  if (isFinal(task.status)) {
-    const events = after === undefined ? [state] : await restOf(follow, taskId, after, cursor, state);
-    return events.length === 0
-      ? { status: 204, headers: {} }
-      : sseAnswer(inOrder(events), services.heartbeatMs);
-  }
-  const signal = AbortSignal.any([follow.request.signal, services.stopping]);
-  const live = tenant.events.follow({ ...topic, after: after ?? cursor, signal });
-  return sseAnswer(untilFinal(after === undefined ? state : undefined, live, signal), services.heartbeatMs);
+  const state = await follow.tenant.events.snapshot(topic, after);
+  if (!hasEnded(state.snapshot)) return live(follow, { topic, state, after, isLast: isFinalOfTask });
+  const told = asSse({ event: 'snapshot', ...state });
+  const events = after === undefined ? [told] : await restOf(follow, taskId, after, state.cursor, told);
+  return events.length === 0 ? { status: 204, headers: {} } : sseAnswer(inOrder(events));
 }
 
 /** A session's events and those of its tasks, until the reader goes. */
 export async function followSession(follow: Follow, sessionId: string): Promise<NeutralAnswer> {
-  const { tenant, services } = follow;
   const topic = { session_id: sessionId };
+  refuseOtherTopic(follow.credential.ticket?.topic, topic);
   const after = lastEventId(follow.request);
-  const { snapshot, cursor } = await tenant.events.snapshot(topic, after);
-  const state = { event: 'snapshot', id: cursor, data: { event: 'snapshot', cursor, snapshot } };
-  const signal = AbortSignal.any([follow.request.signal, services.stopping]);
-  const live = tenant.events.follow({ ...topic, after: after ?? cursor, signal });
-  return sseAnswer(endless(after === undefined ? state : undefined, live, signal), services.heartbeatMs);
+  const state = await follow.tenant.events.snapshot(topic, after);
+  return live(follow, { topic, state, after, isLast: () => false });
+}
+
+interface Live {
+  readonly topic: Topic;
+  readonly state: Awaited<ReturnType<TenantHandle['events']['snapshot']>>;
+  readonly after: string | undefined;
+  readonly isLast: EventStreamParts['isLast'];
+}
+
+/** A stream that shares the tenant's feed with everybody who is connected, and whose credential is checked as it goes on. */
+function live({ request, services, tenant, credential }: Follow, { topic, state, after, isLast }: Live) {
+  const { tenantId } = tenant;
+  const leave = services.admission.connect({ tenant: tenantId });
+  if (!leave) {
+    throw new OrchestratorError('rate_limited', 'the tenant has as many sockets and streams open as it may');
+  }
+  const { feed, release } = services.feeds.acquire(tenantId);
+  const gone = AbortSignal.any([request.signal, services.stopping]);
+  const end = () => stream.end();
+  const stream = new EventStream({
+    heartbeatMs: services.heartbeatMs,
+    tellsState: after === undefined,
+    isLast,
+    beat: () => check.beat(),
+    ended: () => {
+      gone.removeEventListener('abort', end);
+      subscription.end();
+      release();
+      leave();
+    },
+  });
+  const check = new CredentialCheck({
+    authenticator: services.authenticator,
+    token: credential.token,
+    ids: { tenant_id: tenantId },
+    accept: (identity) => identity.kind === 'client' && identity.tenant === tenantId,
+    close: (code, reason) =>
+      stream.fail(
+        new OrchestratorError(code === CLOSE.unauthorized ? 'unauthorized' : 'service_unavailable', reason),
+      ),
+  });
+  const subscription = new Subscription({ id: 'stream', topic, tenant, feed, sink: stream });
+  gone.addEventListener('abort', end, { once: true });
+  if (gone.aborted) end();
+  else void subscription.startFrom(state, after);
+  return sseAnswer(stream);
 }
 
 function lastEventId(request: NeutralRequest): string | undefined {
@@ -84,39 +127,16 @@ async function restOf(
   return rest;
 }
 
-async function* inOrder(events: readonly SseEvent[]): AsyncGenerator<SseEvent> {
-  yield* events;
+function isFinalOfTask({ event, snapshot }: { readonly event: string; readonly snapshot?: object }): boolean {
+  return (
+    event === 'task_completed' || event === 'task_failed' || (event === 'gap' && hasEnded(snapshot ?? {}))
+  );
 }
 
-async function* untilFinal(
-  first: SseEvent | undefined,
-  live: AsyncIterable<TaskEvent | Gap>,
-  signal: AbortSignal,
-): AsyncGenerator<SseEvent> {
-  for await (const event of endless(first, live, signal)) {
-    yield event;
-    if (event.event === 'task_completed' || event.event === 'task_failed') return;
-    if (event.event === 'gap' && endedMeanwhile(event.data as Gap)) return;
-  }
+function hasEnded(snapshot: object): boolean {
+  return 'task' in snapshot && isFinal((snapshot.task as Task).status);
 }
 
-function endedMeanwhile(gap: Gap): boolean {
-  return 'task' in gap.snapshot && isFinal(gap.snapshot.task.status);
-}
-
-async function* endless(
-  first: SseEvent | undefined,
-  live: AsyncIterable<TaskEvent | Gap>,
-  signal: AbortSignal,
-): AsyncGenerator<SseEvent> {
-  if (first) yield first;
-  try {
-    for await (const event of live) yield asSse(event);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
-}
-
-function asSse(event: TaskEvent | Gap): SseEvent {
-  return { event: event.event, id: event.event === 'gap' ? event.to : event.cursor, data: event };
+function asSse(event: TaskEvent | { readonly event: 'snapshot'; readonly cursor: string }): SseEvent {
+  return { event: event.event, id: event.cursor, data: event };
 }

@@ -6,11 +6,12 @@ import {
   type Logger,
 } from '@agent-orchestrator/core';
 import { z } from 'zod';
+import type { ShownCredential } from '../auth/tickets.js';
 import type { Authenticator } from '../authenticator.js';
 import type { ClientIdentity, ServiceCredential } from '../identities.js';
 import { describeThrown } from '../describe-thrown.js';
 import { readJsonBody } from './body.js';
-import { bearerToken, challenge, identify } from './credentials.js';
+import { challenge, identify, shownCredential } from './credentials.js';
 import type { NeutralAnswer, NeutralHandler, NeutralRequest } from './neutral-request.js';
 import { HttpRefusal, problemAnswer, unexpected } from './problem.js';
 import type { AnyRouteContext, Route, RouteServices } from './route.js';
@@ -131,16 +132,17 @@ async function callerOf(
     correlationId,
   }: { readonly route: Route; readonly request: NeutralRequest; readonly correlationId: string },
 ): Promise<{
-  readonly token: string;
+  readonly credential: ShownCredential;
   readonly caller?: ClientIdentity | ServiceCredential;
   readonly tenant?: TenantHandle;
 }> {
-  if (route.who === 'public') return { token: '' };
-  const token = bearerToken(request.headers['authorization']);
+  if (route.who === 'public') return { credential: { token: '' } };
+  const ticket = route.takesTicket ? new URLSearchParams(splitPath(request.path)[1]).get('ticket') : null;
+  const credential = await shownCredential(services.tickets, request.headers['authorization'], ticket);
   const ids = { correlation_id: correlationId };
-  const caller = await identify(authenticator, { token, kind: route.who, ids });
+  const caller = await identify(authenticator, { credential, kind: route.who, ids });
   const tenant = caller.kind === 'client' ? { tenant: services.orchestrator.tenant(caller.tenant) } : {};
-  return { token: token ?? '', caller, ...tenant };
+  return { credential: credential ?? { token: '' }, caller, ...tenant };
 }
 
 async function bodyOf(route: Route, request: NeutralRequest): Promise<unknown> {

@@ -22,7 +22,7 @@ export interface NeutralRequest {
 export interface NeutralAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | AsyncIterable<string>;
+  readonly body?: string | AsyncIterable<string | Uint8Array>;
 }
 
 /** Answers every request; never throws. */

@@ -19,8 +19,10 @@ export interface MountOptions {
   readonly prefix?: string;
 }
 
-/** A reader of a stream that takes nothing for this long is cut off, in milliseconds. */
-const STALLED_MS = 30_000;
+/** A reader that takes nothing for this long is cut off, in milliseconds. */
+const STALLED_MS = 10_000;
+/** How much of an answer is written at a time, in UTF-16 units or bytes. */
+const PORTION = 64 * 1024;
 
 /**
  * For `node:http`, Express, Fastify and everything that hands on Node's own request and response. Its promise never
@@ -66,9 +68,10 @@ async function answer(
     body: bodyOf(request),
     signal: gone.signal,
   });
-  await write(response, answered, gone.signal);
+  const written = write(response, answered, gone.signal);
   // What was refused half-read is read to its end and dropped, so that the caller sees the answer, not a reset.
   if (!request.readableEnded) request.resume();
+  await written;
 }
 
 /** Under `app.use('/v1', …)` a host cuts the prefix off `url`: the path that is a route of ours is the right one. */
@@ -107,34 +110,47 @@ function bodyOf(request: HostRequest): NeutralBody {
 
 async function write(response: ServerResponse, answer: NeutralAnswer, gone: AbortSignal): Promise<void> {
   response.writeHead(answer.status, answer.headers);
-  if (answer.body === undefined || typeof answer.body === 'string') {
-    response.end(answer.body);
-    return;
-  }
-  response.flushHeaders();
+  const { body } = answer;
+  const isShort = body === undefined || (typeof body === 'string' && body.length <= PORTION);
+  if (typeof body === 'object') response.flushHeaders();
   try {
-    for await (const piece of answer.body) {
-      if (gone.aborted) break;
-      if (!response.write(piece)) await drained(response, gone);
+    if (isShort) response.end(body);
+    else {
+      for await (const piece of typeof body === 'string' ? portions(body) : body) {
+        if (gone.aborted) break;
+        if (!response.write(piece)) await orStalled(response, 'drain', gone);
+      }
+      response.end();
     }
-    response.end();
+    if (!response.writableFinished) await orStalled(response, 'finish', gone);
   } catch {
     // The status is sent already: all that can still be said is that the stream is broken.
     response.destroy();
   }
 }
 
-async function drained(response: ServerResponse, gone: AbortSignal): Promise<void> {
+/** A text in portions, of which each that a reader takes shows that it reads on. */
+function* portions(text: string): Generator<Uint8Array> {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.byteLength; at += PORTION) yield bytes.subarray(at, at + PORTION);
+}
+
+/** Waits until the reader has taken something; one that takes nothing for too long is cut off. */
+async function orStalled(
+  response: ServerResponse,
+  event: 'drain' | 'finish',
+  gone: AbortSignal,
+): Promise<void> {
   if (gone.aborted) return;
   await new Promise<void>((resolve) => {
     const timer = setTimeout(() => response.destroy(), STALLED_MS);
     const done = () => {
       clearTimeout(timer);
-      response.off('drain', done);
+      response.off(event, done);
       gone.removeEventListener('abort', done);
       resolve();
     };
-    response.once('drain', done);
+    response.once(event, done);
     gone.addEventListener('abort', done, { once: true });
   });
 }

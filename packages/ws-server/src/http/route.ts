@@ -1,13 +1,19 @@
 import type { Orchestrator, TenantHandle } from '@agent-orchestrator/core';
 import type { z } from 'zod';
+import type { Authenticator } from '../authenticator.js';
+import type { FeedDirectory } from '../client-socket/feed-directory.js';
+import type { Admission } from '../sockets/admission.js';
 import type { ClientIdentity, ServiceCredential } from '../identities.js';
-import type { TicketBooth } from '../tickets.js';
+import type { ShownCredential, Tickets } from '../auth/tickets.js';
 import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
 
 /** What the handlers work with. */
 export interface RouteServices {
   readonly orchestrator: Orchestrator;
-  readonly tickets: TicketBooth;
+  readonly tickets: Tickets;
+  readonly authenticator: Authenticator;
+  readonly admission: Admission;
+  readonly feeds: FeedDirectory;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   /** Milliseconds between the signs of life in a stream of events. */
   readonly heartbeatMs: number;
@@ -30,8 +36,8 @@ interface BaseContext<B, Q> {
   /** Of the `Idempotency-Key` header. */
   readonly idempotencyKey?: string;
   readonly services: RouteServices;
-  /** The credential as it came. */
-  readonly token: string;
+  /** The credential as it came; of a route that anyone may call, an empty one. */
+  readonly credential: ShownCredential;
 }
 
 /** What a handler gets, by who may call it: clients and services come with their tenant. */
@@ -53,6 +59,8 @@ export interface RouteDefinition<W extends keyof Caller, B extends z.ZodType, Q 
   readonly query?: Q;
   /** Whether it takes an `Idempotency-Key`. */
   readonly idempotent?: boolean;
+  /** Whether `?ticket=` does instead of a header: browsers cannot set one for a stream of events. */
+  readonly takesTicket?: boolean;
   handle(context: RouteContext<W, z.output<B>, z.output<Q>>): Promise<NeutralAnswer> | NeutralAnswer;
 }
 
@@ -65,6 +73,7 @@ export interface Route {
   readonly body?: z.ZodType;
   readonly query?: z.ZodType;
   readonly idempotent: boolean;
+  readonly takesTicket: boolean;
   handle(context: AnyRouteContext): Promise<NeutralAnswer> | NeutralAnswer;
 }
 
@@ -81,6 +90,7 @@ export function route<W extends keyof Caller, B extends z.ZodType, Q extends z.Z
   return {
     ...definition,
     idempotent: definition.idempotent ?? false,
+    takesTicket: definition.takesTicket ?? false,
     handle: (context) => definition.handle(context as RouteContext<W, z.output<B>, z.output<Q>>),
   };
 }

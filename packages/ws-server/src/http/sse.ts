@@ -9,49 +9,27 @@ export interface SseEvent {
 
 /** How long a browser waits before it comes back, in milliseconds. */
 const RETRY_MS = 2_000;
+export const RETRY = Buffer.from(`retry: ${RETRY_MS}\n\n`);
+/** A comment, which shows that the stream lives. */
+export const SSE_HEARTBEAT = Buffer.from(': heartbeat\n\n');
 
-/** A stream of events as an answer; while nothing happens a comment shows each `heartbeatMs` that it lives. */
-export function sseAnswer(events: AsyncIterable<SseEvent>, heartbeatMs: number): NeutralAnswer {
+/** A stream of events as an answer. */
+export function sseAnswer(pieces: Exclude<NeutralAnswer['body'], string | undefined>): NeutralAnswer {
   return {
     status: 200,
     headers: { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' },
-    body: withHeartbeat(events, heartbeatMs),
+    body: pieces,
   };
 }
 
-async function* withHeartbeat(events: AsyncIterable<SseEvent>, heartbeatMs: number): AsyncGenerator<string> {
-  const iterator = events[Symbol.asyncIterator]();
-  let next = iterator.next();
-  try {
-    yield `retry: ${RETRY_MS}\n\n`;
-    for (;;) {
-      const result = await orTimeUp(next, heartbeatMs);
-      if (result === 'time is up') {
-        yield ': heartbeat\n\n';
-        continue;
-      }
-      if (result.done === true) return;
-      yield format(result.value);
-      next = iterator.next();
-    }
-  } finally {
-    next.catch(() => undefined);
-    iterator.return?.().catch(() => undefined);
-  }
+/** Events that are all there already. */
+export async function* inOrder(events: readonly SseEvent[]): AsyncGenerator<Buffer> {
+  yield RETRY;
+  for (const { event, id, data } of events) yield formatSse(event, id, JSON.stringify(data));
 }
 
-async function orTimeUp<T>(promise: Promise<T>, ms: number): Promise<T | 'time is up'> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeUp = new Promise<'time is up'>((resolve) => {
-    timer = setTimeout(() => resolve('time is up'), ms);
-  });
-  try {
-    return await Promise.race([promise, timeUp]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function format(event: SseEvent): string {
-  return `event: ${event.event}\nid: ${event.id}\ndata: ${JSON.stringify(event.data)}\n\n`;
+/** @param id absent: a reader that comes back goes on where it was. */
+export function formatSse(event: string, id: string | undefined, data: string | Buffer): Buffer {
+  const head = id === undefined ? `event: ${event}\n` : `event: ${event}\nid: ${id}\n`;
+  return Buffer.concat([Buffer.from(`${head}data: `), Buffer.from(data), Buffer.from('\n\n')]);
 }

@@ -10,7 +10,8 @@ import {
 } from '@agent-orchestrator/core';
 import type { SocketTraffic } from '../metrics/socket-traffic.js';
 import { CLOSE } from '../sockets/close-codes.js';
-import { MinuteBudget, TokenBucket } from '../sockets/budgets.js';
+import { MinuteBudget } from '../sockets/budgets.js';
+import type { Shares } from '../sockets/shares.js';
 import { errorFrame } from '../sockets/error-frame.js';
 import { messageIdOf } from './message-id.js';
 
@@ -22,15 +23,30 @@ export interface InboxReply {
 
 export interface InboxParts {
   readonly intake: Intake;
-  readonly from: ServiceIdentity;
+  /** Who reports, with the scope that its token has now. */
+  readonly from: () => ServiceIdentity;
   readonly reply: InboxReply;
   readonly traffic: Pick<SocketTraffic, 'acks'>;
   readonly logger: Logger;
-  readonly framesPerSecond: number;
+  /** What all connections of a service may have waiting in memory, in bytes. */
+  readonly heldBytes: Shares;
 }
 
-/** Frames that are under way or held in memory, of one connection. */
+interface Came {
+  readonly frame: JsonValue;
+  readonly bytes: number;
+  readonly messageId: string | undefined;
+}
+
+interface Held {
+  readonly frame: JsonValue;
+  readonly bytes: number;
+  readonly giveBack: () => void;
+}
+
+/** Frames that are under way, or that are held in memory, of one connection: by number, and by the bytes of the former. */
 const MAX_OPEN = 1_000;
+const MAX_OPEN_BYTES = 16 * 1024 * 1024;
 const BAD_FRAMES_A_MINUTE = 10;
 const FORBIDDEN_A_MINUTE = 3;
 const RETRY_MS = 1_000;
@@ -41,27 +57,29 @@ const RETRY_MS = 1_000;
  */
 export class Inbox {
   readonly #parts: InboxParts;
-  readonly #rate: TokenBucket;
   readonly #bad = new MinuteBudget(BAD_FRAMES_A_MINUTE);
   readonly #forbidden = new MinuteBudget(FORBIDDEN_A_MINUTE);
   readonly #closed = new AbortController();
-  #waiting: JsonValue[] = [];
+  #waiting: Held[] = [];
   #underWay = 0;
+  #bytesUnderWay = 0;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(parts: InboxParts) {
     this.#parts = parts;
     // Each frame that is held waits on it.
     setMaxListeners(0, this.#closed.signal);
-    this.#rate = new TokenBucket(parts.framesPerSecond, 2 * parts.framesPerSecond);
   }
 
-  take(frame: JsonValue): void {
+  /** @param bytes of its text. */
+  take(frame: JsonValue, bytes: number): void {
     if (this.#closed.signal.aborted) return;
     const messageId = messageIdOf(frame);
-    if (messageId === undefined && this.#waiting.length > 0) this.#hold(frame, RETRY_MS);
-    else if (this.#underWay >= MAX_OPEN || !this.#rate.take()) this.#later(frame, messageId, RETRY_MS);
-    else void this.#deliver(frame, messageId);
+    const isFull = this.#underWay >= MAX_OPEN || this.#bytesUnderWay + bytes > MAX_OPEN_BYTES;
+    const came = { frame, bytes, messageId };
+    if (messageId === undefined && this.#waiting.length > 0) this.#hold(came, RETRY_MS);
+    else if (isFull) this.#later(came, RETRY_MS);
+    else void this.#deliver(came);
   }
 
   /** A frame that is none. */
@@ -75,21 +93,25 @@ export class Inbox {
     this.#closed.abort();
     if (this.#waiting.length > 0) {
       this.#parts.logger.warn('a service connection closed with frames that were not stored', {
-        service: this.#parts.from.service,
+        service: this.#parts.from().service,
         frames: this.#waiting.length,
       });
     }
+    for (const { giveBack } of this.#waiting) giveBack();
     this.#waiting = [];
   }
 
-  async #deliver(frame: JsonValue, messageId: string | undefined): Promise<void> {
+  async #deliver(came: Came): Promise<void> {
+    const { frame, bytes, messageId } = came;
     this.#underWay += 1;
+    this.#bytesUnderWay += bytes;
     const result = await this.#receive(frame);
     this.#underWay -= 1;
+    this.#bytesUnderWay -= bytes;
     if (this.#closed.signal.aborted) return;
     const { outcome } = result;
     if (outcome === 'retry_later') {
-      this.#later(frame, messageId, result.retry_after_ms ?? RETRY_MS);
+      this.#later(came, result.retry_after_ms ?? RETRY_MS);
       return;
     }
     if (messageId !== undefined) this.#acknowledge(messageId, result);
@@ -100,7 +122,8 @@ export class Inbox {
   }
 
   async #receive(frame: JsonValue): Promise<IntakeResult> {
-    const { intake, from, logger } = this.#parts;
+    const { intake, logger } = this.#parts;
+    const from = this.#parts.from();
     try {
       return await intake.receive(frame, from, { signal: this.#closed.signal });
     } catch (error) {
@@ -117,17 +140,20 @@ export class Inbox {
     this.#parts.reply.sendJson(ack);
   }
 
-  #later(frame: JsonValue, messageId: string | undefined, retryAfterMs: number): void {
-    if (messageId === undefined) this.#hold(frame, retryAfterMs);
+  #later(came: Came, retryAfterMs: number): void {
+    const { messageId } = came;
+    if (messageId === undefined) this.#hold(came, retryAfterMs);
     else this.#acknowledge(messageId, { outcome: 'retry_later', retry_after_ms: retryAfterMs });
   }
 
-  #hold(frame: JsonValue, retryAfterMs: number): void {
-    if (this.#waiting.length >= MAX_OPEN) {
+  #hold({ frame, bytes }: Came, retryAfterMs: number): void {
+    const room =
+      this.#waiting.length < MAX_OPEN && this.#parts.heldBytes.take(this.#parts.from().service, bytes);
+    if (!room) {
       this.#parts.reply.close(CLOSE.overloaded, 'too many frames without message_id are waiting');
       return;
     }
-    this.#waiting.push(frame);
+    this.#waiting.push({ frame, bytes, giveBack: room });
     this.#retry ??= setTimeout(() => this.#tryAgain(), retryAfterMs);
   }
 
@@ -135,7 +161,10 @@ export class Inbox {
     this.#retry = undefined;
     const frames = this.#waiting;
     this.#waiting = [];
-    for (const frame of frames) this.take(frame);
+    for (const { frame, bytes, giveBack } of frames) {
+      giveBack();
+      this.take(frame, bytes);
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import {
   type Orchestrator,
   OrchestratorError,
   serviceHelloSchema,
+  type ServiceIdentity,
   validate,
   type Logger,
 } from '@agent-orchestrator/core';
@@ -14,6 +15,8 @@ import { bearerToken } from '../http/credentials.js';
 import type { Authenticator } from '../authenticator.js';
 import type { ServiceCredential } from '../identities.js';
 import type { SocketTraffic } from '../metrics/socket-traffic.js';
+import type { Admission, Seat } from '../sockets/admission.js';
+import { Pace } from '../sockets/budgets.js';
 import { CLOSE, closeFor } from '../sockets/close-codes.js';
 import { CredentialCheck } from '../sockets/credential-check.js';
 import { FrameSocket, type FrameHandler } from '../sockets/frame-socket.js';
@@ -27,8 +30,12 @@ export interface ServiceConnectionParts {
   readonly heartbeatMs: number;
   readonly helloMs: number;
   readonly serviceFramesPerSecond: number;
+  readonly serviceBytesPerSecond: number;
+  readonly admission: Admission;
 }
 
+/** A rested connection may send as much at once as it may in so many seconds. */
+const BURST_SECONDS = { frames: 10, bytes: 2 };
 /** A service that does not read what it is told is cut off beyond this, in bytes. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
 /** Frames that may come while the token is being looked at. */
@@ -50,28 +57,39 @@ export class ServiceConnection implements FrameHandler {
   readonly #id = newToken();
   readonly #parts: ServiceConnectionParts;
   readonly #socket: FrameSocket;
+  readonly #seat: Seat;
   #checking = false;
   #earlyBytes = 0;
-  #early: JsonValue[] = [];
+  #early: { readonly frame: JsonValue; readonly bytes: number }[] = [];
   #admitted: Admitted | undefined;
 
-  constructor(parts: ServiceConnectionParts, socket: WebSocket, request: IncomingMessage) {
+  constructor(parts: ServiceConnectionParts, socket: WebSocket, request: IncomingMessage, seat: Seat) {
     this.#parts = parts;
-    this.#socket = new FrameSocket(socket, request.socket, this, parts);
+    this.#seat = seat;
+    const { serviceFramesPerSecond: framesPerSecond, serviceBytesPerSecond: bytesPerSecond } = parts;
+    const pace = new Pace({
+      framesPerSecond,
+      framesBurst: BURST_SECONDS.frames * framesPerSecond,
+      bytesPerSecond,
+      bytesBurst: BURST_SECONDS.bytes * bytesPerSecond,
+    });
+    const reading = { pace, beyond: 'wait' } as const;
+    this.#socket = new FrameSocket(socket, request.socket, this, { ...parts, reading });
     const token = bearerToken(request.headers.authorization);
     if (token !== undefined) void this.#enter(token);
   }
 
   frame(frame: JsonValue, bytes: number): void {
     this.#parts.traffic.frames.service += 1;
-    if (this.#admitted) this.#admitted.inbox.take(frame);
+    if (this.#admitted) this.#admitted.inbox.take(frame, bytes);
     else if (!this.#checking) this.#hello(frame);
     else this.#keepEarly(frame, bytes);
   }
 
   #keepEarly(frame: JsonValue, bytes: number): void {
     this.#earlyBytes += bytes;
-    if (this.#early.length < MAX_EARLY_FRAMES && this.#earlyBytes <= MAX_EARLY_BYTES) this.#early.push(frame);
+    if (this.#early.length < MAX_EARLY_FRAMES && this.#earlyBytes <= MAX_EARLY_BYTES)
+      this.#early.push({ frame, bytes });
     else this.#socket.close(CLOSE.overloaded, 'too many frames before the token was checked');
   }
 
@@ -124,19 +142,24 @@ export class ServiceConnection implements FrameHandler {
 
   #admit(credential: ServiceCredential, token: string): void {
     if (!this.#socket.isOpen) return;
-    const { orchestrator, authenticator, logger, heartbeatMs } = this.#parts;
+    const { service } = credential;
+    if (!this.#seat.assign({ service })) {
+      this.#socket.close(CLOSE.overloaded, 'the service has as many connections as it may');
+      return;
+    }
+    const { orchestrator, authenticator, logger, heartbeatMs, admission } = this.#parts;
     const id = this.#id;
-    const from = { service: credential.service, ...(credential.tenants && { tenants: credential.tenants }) };
+    let from = identityOf(credential);
     const inbox = new Inbox({
       intake: orchestrator.intake,
-      from,
+      from: () => from,
       reply: {
         sendJson: (frame) => this.#push(frame),
         close: (code, reason) => this.#socket.close(code, reason),
       },
       traffic: this.#parts.traffic,
       logger,
-      framesPerSecond: this.#parts.serviceFramesPerSecond,
+      heldBytes: admission.heldBytes,
     });
     this.#socket.admit();
     this.#socket.sendJson({
@@ -145,17 +168,28 @@ export class ServiceConnection implements FrameHandler {
       heartbeat_ms: heartbeatMs,
       max_payload: MAX_RESULT_BYTES,
     });
-    const detach = orchestrator.links.attach({ id, ...from, send: (frame) => this.#push(frame) });
+    const detach = orchestrator.links.attach({
+      id,
+      service,
+      get tenants() {
+        return from.tenants;
+      },
+      send: (frame) => this.#push(frame),
+    });
     const check = new CredentialCheck({
       authenticator,
       token,
-      ids: { connection_id: id, service: credential.service },
-      isSame: (identity) => identity.kind === 'service' && identity.service === credential.service,
+      ids: { connection_id: id, service },
+      accept: (identity) => {
+        if (identity.kind !== 'service' || identity.service !== service) return false;
+        from = identityOf(identity);
+        return true;
+      },
       close: (code, reason) => this.#socket.close(code, reason),
     });
     this.#admitted = { check, inbox, detach };
-    logger.info('a service connected', { service: credential.service, connection_id: id });
-    for (const frame of this.#early.splice(0)) inbox.take(frame);
+    logger.info('a service connected', { service, connection_id: id });
+    for (const { frame, bytes } of this.#early.splice(0)) inbox.take(frame, bytes);
   }
 
   #push(frame: object): void {
@@ -169,4 +203,8 @@ export class ServiceConnection implements FrameHandler {
     this.#socket.sendJson({ status: 'unauthorized', code: status, message });
     this.#socket.close(code, message);
   }
+}
+
+function identityOf({ service, tenants }: ServiceCredential): ServiceIdentity {
+  return tenants ? { service, tenants } : { service };
 }

@@ -1,24 +1,34 @@
-/** So many a second, with some saved up for a burst. */
-export class TokenBucket {
-  readonly #perSecond: number;
-  readonly #burst: number;
-  #tokens: number;
+export interface PaceLimits {
+  readonly framesPerSecond: number;
+  /** Frames that may come at once after a rest. */
+  readonly framesBurst: number;
+  readonly bytesPerSecond: number;
+  readonly bytesBurst: number;
+}
+
+/** How fast frames may come in, by number and by bytes, with some saved up for a burst. */
+export class Pace {
+  readonly #limits: PaceLimits;
+  #frames: number;
+  #bytes: number;
   #at = performance.now();
 
-  constructor(perSecond: number, burst: number) {
-    this.#perSecond = perSecond;
-    this.#burst = burst;
-    this.#tokens = burst;
+  constructor(limits: PaceLimits) {
+    this.#limits = limits;
+    this.#frames = limits.framesBurst;
+    this.#bytes = limits.bytesBurst;
   }
 
-  /** Takes one; `false` when there is none. */
-  take(): boolean {
+  /** Counts a frame that has come. @returns for how long nothing more should come, in milliseconds; 0 when it was in time. */
+  take(bytes: number): number {
+    const { framesPerSecond, framesBurst, bytesPerSecond, bytesBurst } = this.#limits;
     const now = performance.now();
-    this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#at) * this.#perSecond) / 1000);
+    const seconds = (now - this.#at) / 1_000;
     this.#at = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
-    return true;
+    this.#frames = Math.min(framesBurst, this.#frames + seconds * framesPerSecond) - 1;
+    this.#bytes = Math.min(bytesBurst, this.#bytes + seconds * bytesPerSecond) - bytes;
+    const missing = Math.min(this.#frames / framesPerSecond, this.#bytes / bytesPerSecond, 0);
+    return -missing * 1_000;
   }
 }
 

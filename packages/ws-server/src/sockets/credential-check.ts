@@ -6,8 +6,8 @@ export interface CredentialCheckParts {
   readonly authenticator: Authenticator;
   readonly token: string;
   readonly ids: CheckIds;
-  /** Whether an identity is still the one that was let in. */
-  readonly isSame: (identity: Identity) => boolean;
+  /** Takes over what the credential may do now; `false` when it is no longer that of whoever was let in. */
+  readonly accept: (identity: Identity) => boolean;
   readonly close: (code: number, reason: string) => void;
 }
 
@@ -15,8 +15,8 @@ export interface CredentialCheckParts {
 const TOLERATED = 3;
 
 /**
- * The credential of an open socket, checked again at each heartbeat. One that is refused closes the socket. While the
- * back end of the host's identities is away the socket stays open, for three heartbeats in a row.
+ * The credential of an open socket or stream, checked again at each heartbeat: what it may do is taken over, and one that
+ * is refused closes it. While the back end of the host's identities is away it stays open, for three heartbeats in a row.
  */
 export class CredentialCheck {
   readonly #parts: CredentialCheckParts;
@@ -34,12 +34,12 @@ export class CredentialCheck {
   }
 
   async #check(): Promise<void> {
-    const { authenticator, token, ids, isSame, close } = this.#parts;
+    const { authenticator, token, ids, accept, close } = this.#parts;
     this.#isAsking = true;
     const result = await authenticator.authenticate(token, ids);
     this.#isAsking = false;
     if (result.answer === 'unavailable') this.#missed();
-    else if (result.answer === 'identified' && isSame(result.identity)) this.#unchecked = 0;
+    else if (result.answer === 'identified' && accept(result.identity)) this.#unchecked = 0;
     else close(CLOSE.unauthorized, 'the credential is no longer valid');
   }
 

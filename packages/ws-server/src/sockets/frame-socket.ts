@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { JsonRefusedError, type JsonValue, parseJson } from '@agent-orchestrator/core';
 import type { RawData, WebSocket } from 'ws';
+import type { Pace } from './budgets.js';
 import { CLOSE, closeReason } from './close-codes.js';
 
 /** What a connection makes of what happens on its socket. */
@@ -22,36 +23,61 @@ export interface FrameSocketOptions {
   readonly helloMs: number;
 }
 
+/** How fast frames may come, and what becomes of a socket whose frames come faster: it is not read for a while, or closed. */
+export interface ReadingPace {
+  readonly pace: Pace;
+  readonly beyond: 'wait' | 'close';
+}
+
 /** How much may come before the first frame is complete, in bytes. */
 const HELLO_BYTES = 4096;
+/** Frames that are handled in a row before others have their turn. */
+const FRAMES_IN_A_ROW = 50;
+/** How long others have their turn then, in milliseconds. */
+const TURN_MS = 2;
 /** How long the other side has to close with us, in milliseconds. */
 const CLOSING_MS = 2_000;
 
 /**
  * A WebSocket that carries JSON texts. It begins unadmitted, with a deadline and a few bytes for the first frame;
- * `greeted()` lifts both, and `admit()` begins the heartbeat: a ping each `heartbeatMs`, and the end if the last was not
- * answered.
+ * `greeted()` lifts both, and `admit()` begins the heartbeat: a ping each `heartbeatMs`, and the end if nothing has come
+ * since the last. A socket that is ahead of its pace is not read for a while: what it sends fills the buffers of the network
+ * then, and holds up the sender.
  */
 export class FrameSocket {
   readonly #socket: WebSocket;
   readonly #handler: FrameHandler;
   readonly #options: FrameSocketOptions;
+  readonly #reading: ReadingPace;
   #helloTimer: NodeJS.Timeout | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #closingTimer: NodeJS.Timeout | undefined;
   #greeted = false;
   #bytesBefore = 0;
   #answered = true;
+  /** While it runs, nothing is read. */
+  #resting: NodeJS.Timeout | undefined;
+  /** What was on its way when reading was stopped: at most what one read of the socket had in it. */
+  #unread: (() => void)[] = [];
+  #inARow = 0;
 
-  constructor(socket: WebSocket, stream: Duplex, handler: FrameHandler, options: FrameSocketOptions) {
+  constructor(
+    socket: WebSocket,
+    stream: Duplex,
+    handler: FrameHandler,
+    options: FrameSocketOptions & { readonly reading: ReadingPace },
+  ) {
     this.#socket = socket;
     this.#handler = handler;
     this.#options = options;
+    this.#reading = options.reading;
     this.#helloTimer = setTimeout(
       () => handler.noHello(`expected a first frame within ${options.helloMs} ms`),
       options.helloMs,
     );
-    socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    socket.on('message', (data, isBinary) => this.#inTurn(() => this.#receive(data, isBinary)));
+    // ws has answered it: a flood of them costs as much as one of frames.
+    socket.on('ping', () => this.#inTurn(() => this.#counted(0)));
     socket.on('pong', () => (this.#answered = true));
     // ws closes the socket itself after an error of the protocol, with the code that belongs to it.
     socket.on('error', () => this.#endLater(CLOSING_MS));
@@ -102,6 +128,9 @@ export class FrameSocket {
   /** Says goodbye; whoever has not answered after `withinMs` is cut off. */
   close(code: number, reason: string, withinMs = CLOSING_MS): void {
     this.#stopTimers();
+    this.#unread = [];
+    // The other side's answer is read even if nothing else is.
+    this.#socket.resume();
     this.#socket.close(code, closeReason(reason));
     this.#endLater(withinMs);
   }
@@ -118,6 +147,7 @@ export class FrameSocket {
       return;
     }
     this.#greeted = true;
+    if (!this.#counted(bytes.byteLength)) return;
     let frame: JsonValue;
     try {
       frame = parseJson(bytes.toString('utf8'));
@@ -126,6 +156,41 @@ export class FrameSocket {
       return;
     }
     this.#handler.frame(frame, bytes.byteLength);
+  }
+
+  /** Now, or when the socket is read again. */
+  #inTurn(handle: () => void): void {
+    this.#answered = true;
+    if (this.#resting) this.#unread.push(handle);
+    else handle();
+  }
+
+  /** Whether a frame may be handled; stops reading when the next one has to wait. */
+  #counted(bytes: number): boolean {
+    if (!this.isOpen) return false;
+    const { pace, beyond } = this.#reading;
+    const waitMs = pace.take(bytes);
+    if (waitMs > 0 && beyond === 'close') {
+      this.close(CLOSE.tooManyFrames, 'too many frames');
+      return false;
+    }
+    this.#inARow += 1;
+    if (waitMs > 0 || this.#inARow >= FRAMES_IN_A_ROW) this.#rest(Math.max(waitMs, TURN_MS));
+    return true;
+  }
+
+  #rest(ms: number): void {
+    if (this.#resting) return;
+    this.#socket.pause();
+    this.#resting = setTimeout(() => {
+      this.#resting = undefined;
+      this.#inARow = 0;
+      const waiting = this.#unread;
+      this.#unread = [];
+      // One that has the socket rest again has the others wait, in order.
+      for (const handle of waiting) this.#inTurn(handle);
+      if (!this.#resting) this.#socket.resume();
+    }, ms);
   }
 
   #tooMuch(): void {
@@ -137,7 +202,8 @@ export class FrameSocket {
     // A process that was busy for long reads the pongs that have come meanwhile before it judges.
     setImmediate(() => {
       if (!this.isOpen) return;
-      if (!this.#answered) {
+      // Of a socket that is not read nothing can be heard.
+      if (!this.#answered && !this.#resting) {
         this.#socket.terminate();
         return;
       }
@@ -154,6 +220,8 @@ export class FrameSocket {
   #stopTimers(): void {
     clearTimeout(this.#helloTimer);
     clearInterval(this.#heartbeat);
+    clearTimeout(this.#resting);
+    this.#resting = undefined;
   }
 
   #closed(): void {

@@ -2,6 +2,8 @@ import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { MAX_RESULT_BYTES } from '@agent-orchestrator/core';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { Admission, Seat } from './admission.js';
+import { clientAddress } from './client-address.js';
 import { CLOSE } from './close-codes.js';
 
 /** What the gate keeps of a connection. */
@@ -14,7 +16,7 @@ export interface SocketDoor {
   readonly path: string;
   /** The largest frame, in bytes. */
   readonly maxPayload: number;
-  open(socket: WebSocket, request: IncomingMessage): GatedConnection;
+  open(socket: WebSocket, request: IncomingMessage, seat: Seat): GatedConnection;
 }
 
 export interface SocketGateOptions {
@@ -23,6 +25,9 @@ export interface SocketGateOptions {
   readonly allowedOrigins: ReadonlySet<string>;
   /** More connections at a time are turned away with 1013. */
   readonly maxConnections: number;
+  readonly admission: Admission;
+  /** Proxies of our own, which say in `X-Forwarded-For` who is behind them. */
+  readonly trustedProxies: number;
 }
 
 export const SERVICE_MAX_PAYLOAD = MAX_RESULT_BYTES;
@@ -74,7 +79,7 @@ export class SocketGate {
     for (const socket of this.#open.keys()) socket.terminate();
   }
 
-  /** Sends everybody away and resolves when they are gone. Takes nobody in until `reopen()`. */
+  /** Sends everybody away and resolves when they are gone. Takes nobody in any more. */
   async close(): Promise<void> {
     this.#closed = true;
     const gone = [...this.#open].map(([socket, connection]) => {
@@ -87,10 +92,6 @@ export class SocketGate {
     this.#attached.clear();
   }
 
-  reopen(): void {
-    this.#closed = false;
-  }
-
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
     const found = this.#servers.get(path);
@@ -98,17 +99,32 @@ export class SocketGate {
     const { origin } = request.headers;
     if (this.#closed) refuse(socket, 503);
     else if (origin !== undefined && !this.#options.allowedOrigins.has(origin)) refuse(socket, 403);
-    else found.server.handleUpgrade(request, socket, head, (ws) => this.#enter(found.door, ws, request));
+    else
+      this.#seated(request, socket, (seat) =>
+        found.server.handleUpgrade(request, socket, head, (ws) => this.#enter(found.door, ws, request, seat)),
+      );
     return true;
   }
 
-  #enter(door: SocketDoor, socket: WebSocket, request: IncomingMessage): void {
+  /** Goes on with a place for a connection that is not authenticated yet, if its address has one left. */
+  #seated(request: IncomingMessage, socket: Duplex, enter: (seat: Seat) => void): void {
+    const { admission, trustedProxies } = this.#options;
+    const seat = admission.enter(clientAddress(request, trustedProxies));
+    if (!seat) {
+      refuse(socket, 429);
+      return;
+    }
+    socket.once('close', () => seat.leave());
+    enter(seat);
+  }
+
+  #enter(door: SocketDoor, socket: WebSocket, request: IncomingMessage, seat: Seat): void {
     if (this.#open.size >= this.#options.maxConnections) {
       socket.on('error', () => socket.terminate());
       socket.close(CLOSE.overloaded, 'too many connections');
       this.#open.set(socket, { shutDown: () => socket.terminate() });
     } else {
-      this.#open.set(socket, door.open(socket, request));
+      this.#open.set(socket, door.open(socket, request, seat));
     }
     socket.once('close', () => this.#open.delete(socket));
   }
@@ -116,7 +132,7 @@ export class SocketGate {
 
 function refuse(socket: Duplex, status: number): void {
   socket.on('error', () => socket.destroy());
-  const retry = status === 503 ? 'Retry-After: 1\r\n' : '';
+  const retry = status === 503 || status === 429 ? 'Retry-After: 1\r\n' : '';
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${retry}Connection: close\r\nContent-Length: 0\r\n\r\n`,
   );

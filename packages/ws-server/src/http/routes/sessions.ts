@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import {
   cutText,
   OrchestratorError,
@@ -29,13 +28,13 @@ export const sessionRoutes: readonly Route[] = [
     body: sessionCreationSchema.nullish(),
     idempotent: true,
     async handle({ body, tenant, request, idempotencyKey }) {
-      const named = body?.session_id ?? sessionIdOfKey(idempotencyKey);
-      const wanted = present({ session_id: named, agent_id: body?.agent_id, context: body?.context });
-      const { session, created } = await tenant.sessions.create(wanted);
+      const wanted = present({ ...body });
+      const made = await tenant.sessions.create(wanted, present({ idempotencyKey }));
+      const { session, created, replayed: isReplay } = made;
       const location = `${request.prefix}/v1/sessions/${session.session_id}`;
       return withTag(created ? 201 : 200, session, session, {
         location,
-        ...replayed(!created && idempotencyKey !== undefined),
+        ...replayed(isReplay),
       });
     },
   }),
@@ -100,8 +99,9 @@ export const sessionRoutes: readonly Route[] = [
     path: '/v1/sessions/{session_id}/events',
     who: 'client',
     summary: 'Follow a session and its tasks (SSE); "Last-Event-ID" resumes.',
-    handle: ({ params, tenant, request, services }) =>
-      followSession({ request, services, tenant }, params['session_id'] ?? ''),
+    takesTicket: true,
+    handle: ({ params, tenant, request, services, credential }) =>
+      followSession({ request, services, tenant, credential }, params['session_id'] ?? ''),
   }),
 ];
 
@@ -112,11 +112,6 @@ function withTag(
   headers: Readonly<Record<string, string>> = {},
 ) {
   return json(status, body, { etag: `"${session.rev}"`, ...headers });
-}
-
-/** The same key is the same session: it takes its name from the key. */
-function sessionIdOfKey(key: string | undefined): string | undefined {
-  return key === undefined ? undefined : `k-${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
 }
 
 function revOf(ifMatch: string | undefined): number | undefined {

@@ -65,8 +65,9 @@ export const taskRoutes: readonly Route[] = [
     path: '/v1/tasks/{task_id}/events',
     who: 'client',
     summary: 'Follow a task (SSE); "Last-Event-ID" resumes, 204 past the final event.',
-    handle: ({ params, tenant, request, services }) =>
-      followTask({ request, services, tenant }, params['task_id'] ?? ''),
+    takesTicket: true,
+    handle: ({ params, tenant, request, services, credential }) =>
+      followTask({ request, services, tenant, credential }, params['task_id'] ?? ''),
   }),
   route({
     method: 'POST',

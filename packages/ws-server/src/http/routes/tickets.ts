@@ -1,12 +1,17 @@
+import { ticketRequestSchema } from '../../auth/tickets.js';
 import { json, type Route, route } from '../route.js';
 
-/** How a browser opens a socket without showing its key in a URL. */
+/** How a browser opens a socket or a stream without showing its key in a URL. */
 export const ticketRoutes: readonly Route[] = [
   route({
     method: 'POST',
     path: '/v1/tickets',
     who: 'client',
-    summary: 'A ticket for /ws/client?ticket=…: good once, for 30 seconds.',
-    handle: ({ services, token }) => json(201, services.tickets.issue(token)),
+    summary:
+      'A ticket for "?ticket=" of /ws/client and of streams of events: good once, for 30 seconds, for one topic if named.',
+    body: ticketRequestSchema.nullish(),
+    async handle({ body, tenant, services, credential }) {
+      return json(201, await services.tickets.issue(tenant, credential.token, body ?? undefined));
+    },
   }),
 ];

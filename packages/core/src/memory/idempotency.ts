@@ -1,0 +1,15 @@
+import type { Idempotency } from '../storage/task-records.js';
+import type { MemoryState } from './memory-state.js';
+import type { RememberedKey, TenantState } from './tenant-state.js';
+
+/** What a key stands for, for as long as keys are remembered. */
+export function rememberKey(
+  state: MemoryState,
+  tenant: TenantState,
+  { key, fingerprint }: Idempotency,
+  entry: RememberedKey['entry'],
+): void {
+  tenant.idempotency.set(key, { fingerprint, entry });
+  const at = state.now() + state.limits.idempotencyMs;
+  state.owe('idempotency', at, { tenantId: tenant.tenantId, id: key });
+}

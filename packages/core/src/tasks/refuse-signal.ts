@@ -1,0 +1,31 @@
+import { OrchestratorError } from '../protocol/errors.js';
+import { DEFAULTS } from '../protocol/settings.js';
+import type { TaskRecords } from '../storage/task-records.js';
+import { refusalError } from './new-task.js';
+
+/** @throws {OrchestratorError} for an answer that says why a signal was not taken, other than that there is no task. */
+export function refuseSignal(
+  answer: Awaited<ReturnType<TaskRecords['signal']>>['answer'],
+  taskId: string,
+): void {
+  switch (answer) {
+    case 'idempotency_conflict':
+      throw new OrchestratorError(answer, 'the Idempotency-Key was used for another signal of the task');
+    case 'already_final':
+      throw new OrchestratorError('conflict', `task ${taskId} has ended`, { retryable: false });
+    case 'queue_full':
+      throw refusalError(answer);
+    case 'journal_full': {
+      const message = `the journal of task ${taskId} has no room for the payload: expected at most ${DEFAULTS.maxJournalBytes} bytes of outcomes and signals`;
+      throw new OrchestratorError('payload_too_large', message);
+    }
+    case 'too_many': {
+      const message = `expected at most ${DEFAULTS.maxSignals} signals that wait to be asked for, got one more`;
+      throw new OrchestratorError('rate_limited', message, { retryAfterMs: 1_000 });
+    }
+    case 'delivered':
+    case 'kept':
+    case 'repeated':
+    case 'not_found':
+  }
+}
