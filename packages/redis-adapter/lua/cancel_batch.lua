@@ -8,9 +8,10 @@ local batch = PREFIX .. '@batch:' .. params.id
 if redis.call('EXISTS', batch) == 0 then
   return finish({ 'not_found' })
 end
+local isFirst = false
 if not params.further then
   local items = string.format('%d', redis.call('LLEN', batch .. ':items'))
-  beginCancelling('batch', params.id, items, params.reason, params.grace)
+  isFirst = beginCancelling('batch', params.id, items, params.reason, params.grace)
 end
-local more = goOnCancelling('batch', params.id)
+local more = goOnCancelling('batch', params.id, isFirst)
 return finish({ 'cancelled', more })

@@ -9,12 +9,13 @@ if not status then
   return finish({ 'not_found' })
 end
 local answer = status == 'closed' and 'already_closed' or 'closed'
-if answer == 'closed' then
+local isFirst = answer == 'closed'
+if isFirst then
   changeSession(params.id, 'status', 'closed')
   oweIdle(params.id, now)
   beginCancelling('session', params.id, '+inf', 'the session was closed', params.grace)
 end
-local more = goOnCancelling('session', params.id)
+local more = goOnCancelling('session', params.id, isFirst)
 if params.further then
   return finish({ 'further', false, more })
 end

@@ -13,6 +13,8 @@ export interface Cancellation {
   readonly graceMs: number;
   /** When whoever asked for it took the last step; the sweeper goes on in its stead once that is long ago. */
   askedAt: number;
+  /** Whether the sweeper knows of it: once something is left after the first step. */
+  isOwed: boolean;
 }
 
 /** So long after its last step, whoever asked for a cancellation counts as gone. */
@@ -44,9 +46,10 @@ export class Cancellations {
 
   /** A task of the batch has failed, and that is to end the others. The first step is taken at once, the sweeper takes the rest. */
   failBatch(tenant: TenantState, batch: BatchEntry, failedId: string): void {
+    const key = batchKey(batch.batchId);
+    if (tenant.cancellations.has(key)) return;
     const reason = `task ${failedId} of the batch failed`;
     this.beginBatch(tenant, batch, { reason, graceMs: this.state.limits.cancelGraceMs });
-    const key = batchKey(batch.batchId);
     if (!this.goOn(tenant, key)) return;
     (tenant.cancellations.get(key) as Cancellation).askedAt = Number.NEGATIVE_INFINITY;
     this.state.owe('cancel', this.state.now(), { tenantId: tenant.tenantId, id: key });
@@ -61,8 +64,7 @@ export class Cancellations {
     if (tenant.cancellations.has(key)) return;
     how.line.shut = true;
     const askedAt = this.state.now();
-    tenant.cancellations.set(key, { ...how, tasks, askedAt });
-    this.state.owe('cancel', askedAt + ASKER_GONE_MS, { tenantId: tenant.tenantId, id: key });
+    tenant.cancellations.set(key, { ...how, tasks, askedAt, isOwed: false });
   }
 
   /** Takes one step. Returns whether some are left. */
@@ -70,7 +72,12 @@ export class Cancellations {
     const cancellation = tenant.cancellations.get(key);
     if (!cancellation) return false;
     cancellation.askedAt = this.state.now();
-    return this.cancelSome(tenant, key, cancellation);
+    const isLeft = this.cancelSome(tenant, key, cancellation);
+    if (isLeft && !cancellation.isOwed) {
+      cancellation.isOwed = true;
+      this.state.owe('cancel', cancellation.askedAt + ASKER_GONE_MS, { tenantId: tenant.tenantId, id: key });
+    }
+    return isLeft;
   }
 
   /** The sweeper's step. Returns whether it has done anything. */

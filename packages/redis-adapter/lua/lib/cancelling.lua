@@ -46,7 +46,6 @@ local function beginCancelling(kind, id, left, reason, grace)
     return false
   end
   redis.call('HSET', key, 'cancel_reason', reason, 'cancel_grace', grace, 'cancel_asked', now)
-  owe('cancel', now + ASKER_GONE, kind .. '\n' .. id)
   return true
 end
 
@@ -74,11 +73,14 @@ local function cancelSome(kind, id)
   return false
 end
 
--- A step of whoever has asked for it. Returns whether some are left.
-local function goOnCancelling(kind, id)
+-- A step of whoever has asked for it, the first one or another. Returns whether some are left.
+local function goOnCancelling(kind, id, isFirst)
   local more = cancelSome(kind, id)
   if more then
     redis.call('HSET', groups[kind].keyOf(id), 'cancel_asked', now)
+  end
+  if more and isFirst then
+    owe('cancel', now + ASKER_GONE, kind .. '\n' .. id)
   end
   return more
 end
@@ -103,7 +105,7 @@ local function failTask(task, outcome, reason)
   local id = task.head.batch_id
   if failsBatch then
     local items = string.format('%d', redis.call('LLEN', batch .. ':items'))
-    beginCancelling('batch', id, items, 'task ' .. task.id .. ' of the batch failed', GRACE)
+    failsBatch = beginCancelling('batch', id, items, 'task ' .. task.id .. ' of the batch failed', GRACE)
   end
   endTask(task, 'failed', outcome, reason)
   effects[#effects + 1] = { 'dead_letter', task.id }
