@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Writable } from 'node:stream';
-import type { DEFAULTS } from '@agent-orchestrator/core';
+import { type DEFAULTS, TRANSITIONS } from '@agent-orchestrator/core';
 import type { ChainableCommander, Cluster, Redis } from 'ioredis';
 import type { Database } from './database.js';
 import { SCRIPTS } from './generated/scripts.js';
@@ -36,10 +36,14 @@ export class ScriptRunner {
     private readonly limitMs?: number,
   ) {
     this.#client = client;
-    const constants = { ...limits, database: database.number };
+    const constants: Readonly<Record<string, string | number>> = {
+      ...limits,
+      database: database.number,
+      transitions: TRANSITIONS.map(({ from, to }) => `${from ?? ''}>${to}`).join(' '),
+    };
     const scripts = Object.entries(SCRIPTS).map(([name, template]) => {
       const text = template.replaceAll(/\$(\w+)/g, (all, limit: string) =>
-        Object.hasOwn(constants, limit) ? String(constants[limit as keyof StorageLimits]) : all,
+        Object.hasOwn(constants, limit) ? String(constants[limit]) : all,
       );
       return [name, { text, sha: createHash('sha1').update(text).digest('hex') }];
     });

@@ -42,8 +42,14 @@ local function load(id)
   return tasks[id]
 end
 
+-- What may follow a state: the table of transitions of the reference, as ' from>to from>to '.
+local TRANSITIONS = ' $transitions '
+
 -- Changes the state, and nothing else.
 local function move(task, to)
+  if not TRANSITIONS:find(' ' .. task.state .. '>' .. to .. ' ', 1, true) then
+    error('illegal transition: ' .. task.state .. ' to ' .. to)
+  end
   local before = STATUS[task.state]
   if before ~= STATUS[to] then
     addMeta(before, -1)
