@@ -10,13 +10,31 @@ export interface TerminalOptions {
   readonly cwd: string;
 }
 
+/** What turns the direction of text, or breaks a line where a terminal does not look like it. */
+const DIRECTIONS = '\\u061C\\u200E\\u200F\\u2028-\\u202E\\u2066-\\u2069';
+const OBEYED = new RegExp(`[\\u0000-\\u0008\\u000B-\\u001F\\u007F-\\u009F${DIRECTIONS}]`, 'g');
+/** JSON writes only the first 32 control characters as escapes. */
+const LEFT_BY_JSON = new RegExp(`[\\u007F-\\u009F${DIRECTIONS}]`, 'g');
+
 /**
- * Text of somebody else without the control characters that a terminal obeys: a document or a message shall not move the
- * cursor or change colours. Line breaks and tabs stay.
+ * Text of somebody else without the characters that a terminal obeys: a document or a message shall not move the cursor,
+ * change colours, or show words in another order than they have. Line breaks and tabs stay.
  */
 export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replaceAll(/[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/g, '');
+  return text.replaceAll(OBEYED, '');
+}
+
+/** The same in one line, for a cell of a table, or a line of which each is something of its own. */
+export function inOneLine(text: string): string {
+  return text.replaceAll(/[\r\n\t\v\f\u0085\u2028\u2029]+/g, ' ').replaceAll(OBEYED, '');
+}
+
+/** JSON in which everything that a terminal obeys is an escape: it is the same value. */
+export function shownJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replaceAll(
+    LEFT_BY_JSON,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** Where a command reads and writes: data goes to stdout, talk to stderr. */
@@ -62,12 +80,12 @@ export class Terminal {
   }
 
   record(value: unknown): void {
-    this.data(JSON.stringify(value));
+    this.data(shownJson(value));
   }
 
   /** One value, for people over several lines. */
   document(value: unknown): void {
-    this.data(JSON.stringify(value, null, this.json ? undefined : 2));
+    this.data(shownJson(value, this.json ? undefined : 2));
   }
 
   talk(text: string): void {
@@ -86,7 +104,7 @@ export class Terminal {
 
   /** Why the command ends: for people in a line, for programs as `{"error": {"code", "message"}}`. */
   failure(code: string, message: string): void {
-    if (this.json) this.stderr.write(`${JSON.stringify({ error: { code, message } })}\n`);
+    if (this.json) this.stderr.write(`${shownJson({ error: { code, message } })}\n`);
     else this.error(message);
   }
 

@@ -247,8 +247,17 @@ describe('who may, and where', () => {
   });
 
   it.concurrent.each(COMMANDS)('says that somebody else answers: %s %s', async (...args) => {
-    const { code } = await run([...args.filter((arg) => arg !== undefined), '--url', otherUrl]);
+    const { code } = await run(
+      args.filter((arg) => arg !== undefined),
+      { ORCHESTRATOR_URL: otherUrl },
+    );
     expect(code).toBe(69);
+  });
+
+  it.concurrent('does not send a key to another URL than that of its source', async () => {
+    const { code, stderr } = await run(['tasks', 'list', '--url', otherUrl]);
+    expect(code).toBe(78);
+    expect(stderr).toContain(`is not sent to ${otherUrl}`);
   });
 
   it.concurrent('does not send the key of dev to another host', async () => {

@@ -169,7 +169,7 @@ describe('tasks and sessions', () => {
     );
     const [head, row, ...more] = stdout.trim().split('\n');
     expect(head).toMatch(/^task +status +type +created$/);
-    expect(row).toMatch(/ completed +ingestion +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    expect(row).toMatch(/ completed +ingestion +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/);
     expect(more).toEqual([]);
     const [, cursor = ''] = /^more: --cursor (\S+)$/m.exec(stderr) ?? [];
     const next = await run('tasks', 'list', '--json', '--type', 'ingestion', '--cursor', cursor);

@@ -1,3 +1,4 @@
+import { localTime } from '../src/print/local-time.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MemoryStorage, Orchestrator, type Storage, type Task } from '@agent-orchestrator/core';
 import { type Notice, RedisStorage } from '@agent-orchestrator/redis-adapter';
@@ -131,7 +132,7 @@ describe.each([
       expect(head?.split(/ {2,}/)).toEqual([
         ...['tenant', 'ready', 'running', 'pending', 'oldest since', 'weight', 'limit'],
       ]);
-      expect(acme).toMatch(/^acme +3 +0 +4 +\d{4}-\d\d-\d\dT[\d:]+Z +1 +none +paused$/);
+      expect(acme).toMatch(/^acme +3 +0 +4 +\d{4}-\d\d-\d\d [\d:]{8} +1 +none +paused$/);
       expect(beta).toMatch(/^beta +0 +0 +0 +1 +none$/);
     });
 
@@ -191,7 +192,7 @@ describe.each([
       expect(records(all.stdout)).toEqual([completed, failed]);
       const some = await run(['tasks', 'list', '--status', 'failed', ...BETA()]);
       expect(some.stdout).toMatch(
-        new RegExp(`^task +status +type +created\n${failed.task_id}  failed  bad  .*Z  `),
+        new RegExp(`^task +status +type +created\n${failed.task_id}  failed  bad  .*:\\d\\d  `),
       );
       const page = await run(['tasks', 'list', '--limit', '1', ...BETA()]);
       expect(page.stderr).toMatch(/^more: --cursor \d+\n$/);
@@ -213,7 +214,7 @@ describe.each([
       expect(code).toBe(0);
       expect(stdout).toMatch(
         new RegExp(
-          `^task ${id}: ok, priority 4, attempt \\d of \\d\nready since .*Z: tenant "acme" is paused\ntasks of this tenant before it: 1\n$`,
+          `^task ${id}: ok, priority 4, attempt \\d of \\d\nready since .*:\\d\\d: tenant "acme" is paused\ntasks of this tenant before it: 1\n$`,
         ),
       );
       const json = await run(['tasks', 'why', id, '--json', ...ACME()]);
@@ -224,7 +225,7 @@ describe.each([
       const { code, stdout, stderr } = await run(['tasks', 'why', failed.task_id, ...BETA()]);
       expect([code, stderr]).toEqual([0, '']);
       const [, state, thrown, cause, ...stack] = stdout.split('\n');
-      expect(state).toMatch(/^failed since .*Z: workflow_error: unexpected error in workflow "bad"/);
+      expect(state).toMatch(/^failed since .*:\d\d: workflow_error: unexpected error in workflow "bad"/);
       expect([thrown, cause]).toEqual(['thrown: this one is bad', 'caused by: the [31mdisk is full']);
       expect(stack.slice(0, 3)).toEqual([
         'Error: this one',
@@ -285,8 +286,11 @@ describe.each([
 
   describe('tenants', () => {
     it('are paused, resumed and set, and show it', async () => {
+      const typo = await run(['tenants', 'pause', 'gamma', ...REDIS]);
+      expect([typo.code, typo.stdout]).toEqual([3, '']);
+      expect(typo.stderr).toContain('there is no tenant "gamma"');
       const steps: [string[], string][] = [
-        [['pause', 'gamma'], 'tenant gamma: paused, weight 1, no limit; ready 0, running 0\n'],
+        [['pause', 'gamma', '--create'], 'tenant gamma: paused, weight 1, no limit; ready 0, running 0\n'],
         [
           ['set', 'gamma', '--weight', '7', '--max-running', '3'],
           'tenant gamma: paused, weight 7, at most 3 running; ready 0, running 0\n',
@@ -335,7 +339,7 @@ describe.each([
       const { stdout } = await run(['dlq', 'list', ...BETA()]);
       expect(stdout).toMatch(
         new RegExp(
-          `^task .*\n${failed.task_id} +bad +1 +.*Z +workflow_error +unexpected error in workflow "bad"`,
+          `^task .*\n${failed.task_id} +bad +1 +.*:\\d\\d +workflow_error +unexpected error in workflow "bad"`,
         ),
       );
       expect(records((await run(['dlq', 'list', '--json', ...BETA()])).stdout)).toEqual([failed]);
@@ -375,8 +379,7 @@ describe('commands that look inside', () => {
       const people = await run(['tail', '--system', ...REDIS], AbortSignal.timeout(200));
       expect(people).toEqual({
         code: 130,
-        stdout:
-          '2030-01-01T00:00:00.000Z worker_lost worker w1 [31mis lost\n2030-01-02T00:00:00.000Z dead_letter task t of acme has failed\n',
+        stdout: `${localTime('2030-01-01T00:00:00Z')} worker_lost worker w1 [31mis lost\n${localTime('2030-01-02T00:00:00Z')} dead_letter task t of acme has failed\n`,
         stderr: 'following the notices of the system, Ctrl-C ends\n',
       });
       const programs = await run(['tail', '--system', '--json', ...REDIS], AbortSignal.timeout(200));

@@ -5,9 +5,11 @@ import { eventLine } from '../src/print/event-line.js';
 import { EventPrinter } from '../src/print/event-printer.js';
 import { ProgressBar } from '../src/print/progress-bar.js';
 import { table } from '../src/print/table.js';
-import { printable } from '../src/terminal.js';
+import { localClock } from '../src/print/local-time.js';
+import { inOneLine, printable, shownJson } from '../src/terminal.js';
 import { fakeTerminal } from './fake-terminal.js';
 
+const CLOCK = localClock('2026-01-31T10:00:00.123Z', true);
 const ESCAPE = '\u001B';
 
 function event(name: TaskEvent['event'], data: TaskEvent['data']): TaskEvent {
@@ -143,9 +145,7 @@ describe('events', () => {
     ['session_updated', { status: 'active', messages: 1 }, 'session s: active, messages: 1'],
   ])('%s is a line', (name, data, line) => {
     const { terminal } = fakeTerminal();
-    expect(eventLine(event(name, data), terminal, terminal.stderr)).toBe(
-      `10:00:00.123 0b5c0000 query ${line}`,
-    );
+    expect(eventLine(event(name, data), terminal, terminal.stderr)).toBe(`${CLOCK} 0b5c0000 query ${line}`);
   });
 
   it('run a text together that a model writes', () => {
@@ -156,11 +156,37 @@ describe('events', () => {
     }
     printer.print(event('task_completed', {}));
     expect(printer.written).toBe('The widget');
-    expect(stderr()).toBe('The widget\n  10:00:00.123 0b5c0000 query completed\n');
+    expect(stderr()).toBe(`The widget\n  ${CLOCK} 0b5c0000 query completed\n`);
   });
 });
 
 it('a table has columns as wide as their widest cell', () => {
   const { terminal } = fakeTerminal();
   expect(table(['a', 'bb', 'c'], [['long', 'x', '']], terminal)).toEqual(['a     bb  c', 'long  x']);
+});
+
+describe('text of somebody else', () => {
+  const BAD = ['\u0007', '\u001b', '\u009b', '\u202e', '\u2066', '\u200f', '\u2028'];
+
+  it('has nothing that a terminal obeys', () => {
+    for (const bad of BAD) {
+      expect(printable(`a${bad}b`)).toBe('ab');
+      expect(inOneLine(`a${bad}b\r\nc`)).toMatch(/^a ?b c$/);
+      expect(shownJson({ text: `a${bad}b` })).toMatch(/^[\x20-\x7e]+$/);
+      expect(JSON.parse(shownJson({ text: `a${bad}b` }))).toEqual({ text: `a${bad}b` });
+    }
+  });
+
+  it('stays in its row of a table', () => {
+    const { terminal } = fakeTerminal();
+    const rows = [
+      ['t-1', 'first\nt-2  forged'],
+      ['t-3', '\u202eno'],
+    ];
+    expect(table(['task', 'why'], rows, terminal)).toEqual([
+      'task  why',
+      't-1   first t-2  forged',
+      't-3   no',
+    ]);
+  });
 });

@@ -1,9 +1,14 @@
-import { readFile } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { z } from 'zod';
+import { ConfigurationError } from '../exit-code.js';
 import { DEFAULT_URL, devCredentialsPath, type Settings } from '../settings/settings.js';
 import { ApiClient } from './api-client.js';
 
-const devCredentialsSchema = z.object({ url: z.url({ protocol: /^https?$/ }), apiKey: z.string() });
+const devCredentialsSchema = z.object({
+  url: z.url({ protocol: /^https?$/ }),
+  apiKey: z.string(),
+  pid: z.number().int().positive(),
+});
 
 /** An orchestrator to talk to, and as whom. */
 export interface Connection {
@@ -13,22 +18,50 @@ export interface Connection {
 }
 
 /**
- * The URL and API key of the settings. What they leave open is taken from the `dev` that runs in this folder; its key is
- * sent to it alone.
+ * The URL and API key of the settings. What they leave open is taken from the `dev` that runs in this folder. A key is sent
+ * to the URL that it belongs to, and nowhere else.
+ *
+ * @throws {ConfigurationError} when there is only a key that belongs to another URL.
  */
-export async function connect(settings: Pick<Settings, 'url' | 'apiKey'>, cwd: string): Promise<Connection> {
+export async function connect(
+  settings: Pick<Settings, 'url' | 'apiKey'> & { readonly apiKeyUrl?: string | undefined },
+  cwd: string,
+): Promise<Connection> {
   const dev = await readDevCredentials(cwd);
   const url = settings.url ?? dev?.url ?? DEFAULT_URL;
-  const apiKey = settings.apiKey ?? (dev && isSamePlace(dev.url, url) ? dev.apiKey : undefined);
+  const { apiKeyUrl = url } = settings;
+  const isOurs = settings.apiKey !== undefined && isSamePlace(apiKeyUrl, url);
+  const apiKey = isOurs ? settings.apiKey : dev && isSamePlace(dev.url, url) ? dev.apiKey : undefined;
+  if (apiKey === undefined && settings.apiKey !== undefined) {
+    throw new ConfigurationError(
+      `the API key belongs to ${apiKeyUrl} and is not sent to ${url}: set the URL where the key is set (ORCHESTRATOR_URL beside ORCHESTRATOR_API_KEY)`,
+    );
+  }
   return { api: new ApiClient(url, apiKey), url, apiKey };
 }
 
+const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/;
+
+/**
+ * What a `dev` has left in this folder. A folder may be somebody else's: its file counts if this user has written it, for
+ * a server on this machine whose process lives.
+ */
 async function readDevCredentials(cwd: string): Promise<z.output<typeof devCredentialsSchema> | undefined> {
+  let file: FileHandle | undefined;
   try {
-    return devCredentialsSchema.parse(JSON.parse(await readFile(devCredentialsPath(cwd), 'utf8')));
+    file = await open(devCredentialsPath(cwd), 'r');
+    const { uid } = await file.stat();
+    if (process.getuid !== undefined && uid !== process.getuid()) return undefined;
+    const dev = devCredentialsSchema.parse(JSON.parse(await file.readFile('utf8')));
+    if (!LOOPBACK.test(new URL(dev.url).hostname)) return undefined;
+    // Throws for a process that has ended, and for one of another user.
+    process.kill(dev.pid, 0);
+    return dev;
   } catch {
-    // No such file, or one that was cut short while `dev` wrote it: as good as none.
+    // No such file, one that was cut short while `dev` wrote it, or of a `dev` that is gone: as good as none.
     return undefined;
+  } finally {
+    await file?.close();
   }
 }
 

@@ -4,6 +4,7 @@ import { printPage } from '../print/page.js';
 import { printable } from '../terminal.js';
 import type { CommandContext } from './command-context.js';
 import { openStorageBackend, type OperatorFlags, withTenantFlags } from './operator-context.js';
+import { localTime } from '../print/local-time.js';
 
 interface ListFlags extends OperatorFlags {
   readonly limit?: string;
@@ -47,7 +48,7 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
       task_id,
       type,
       String(attempt),
-      `${finished_at.slice(0, 19)}Z`,
+      localTime(finished_at),
       error?.code ?? '',
       cutText(printable(error?.message ?? ''), LONGEST),
     ],

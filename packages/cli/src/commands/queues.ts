@@ -9,6 +9,7 @@ import { printable, type Terminal } from '../terminal.js';
 import type { CommandContext } from './command-context.js';
 import { pageSize } from './flag-numbers.js';
 import { validTenant, withOperatorStorage, withRedisFlag } from './operator-context.js';
+import { localTime } from '../print/local-time.js';
 
 interface ListFlags extends SettingFlags {
   readonly limit?: string;
@@ -72,7 +73,7 @@ function printLine(terminal: Terminal, { tasks, isPartial }: FirstInLine): void 
     task.type,
     String(task.priority),
     state,
-    `${since.slice(0, 19)}Z`,
+    localTime(since),
     printable(reason),
   ]);
   const head = ['place', 'task', 'type', 'priority', 'state', 'since', 'why'];

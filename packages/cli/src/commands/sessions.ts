@@ -2,9 +2,10 @@ import type { Message, Session, Task } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import { wholePage } from '../client/whole-page.js';
 import { printPage } from '../print/page.js';
-import { printable } from '../terminal.js';
+import { printable, shownJson } from '../terminal.js';
 import type { CommandContext } from './command-context.js';
 import { openBackend, type OperatorFlags, withTenantFlags } from './operator-context.js';
+import { localTime } from '../print/local-time.js';
 
 interface ListFlags extends OperatorFlags {
   readonly status?: string;
@@ -46,7 +47,7 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
       session_id,
       status,
       agent_id,
-      `${updated_at.slice(0, 19)}Z`,
+      localTime(updated_at),
     ],
   });
 }
@@ -73,12 +74,12 @@ function print(
   tasks: readonly Task[],
 ): void {
   terminal.data(
-    `${terminal.paint('bold', session.session_id)}  ${session.status}, rev ${session.rev}, updated ${session.updated_at}`,
+    `${terminal.paint('bold', session.session_id)}  ${session.status}, rev ${session.rev}, updated ${localTime(session.updated_at)}`,
   );
-  if (Object.keys(session.context).length > 0) terminal.data(`context: ${JSON.stringify(session.context)}`);
+  if (Object.keys(session.context).length > 0) terminal.data(`context: ${shownJson(session.context)}`);
   for (const { role, content, created_at } of messages) {
     terminal.data(
-      `\n${terminal.paint('bold', role)} ${terminal.paint('dim', `${created_at.slice(0, 19)}Z`)}\n${printable(content)}`,
+      `\n${terminal.paint('bold', role)} ${terminal.paint('dim', localTime(created_at))}\n${printable(content)}`,
     );
   }
   const live = tasks.filter((task) => task.finished_at === undefined);

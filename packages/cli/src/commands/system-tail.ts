@@ -3,9 +3,10 @@ import type { Notice } from '@agent-orchestrator/redis-adapter';
 import type { Command } from 'commander';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { SettingFlags } from '../settings/settings.js';
-import { printable, type Terminal } from '../terminal.js';
+import { inOneLine, type Terminal } from '../terminal.js';
 import type { CommandContext } from './command-context.js';
 import { withOperatorStorage, withRedisFlag } from './operator-context.js';
+import { localTime } from '../print/local-time.js';
 
 export function addTailCommand(program: Command, context: CommandContext): void {
   withRedisFlag(program.command('tail'))
@@ -35,10 +36,9 @@ async function tail(context: CommandContext, flags: SettingFlags & { readonly sy
 }
 
 function print(terminal: Terminal, notice: Notice): void {
-  const at = new Date(notice.at).toISOString();
-  if (terminal.json) terminal.record({ ...notice, at });
+  if (terminal.json) terminal.record({ ...notice, at: new Date(notice.at).toISOString() });
   else
     terminal.data(
-      `${terminal.paint('dim', at)} ${terminal.paint('bold', notice.kind)} ${printable(notice.text)}`,
+      `${terminal.paint('dim', localTime(notice.at))} ${terminal.paint('bold', notice.kind)} ${inOneLine(notice.text)}`,
     );
 }

@@ -12,6 +12,7 @@ import { printable } from '../terminal.js';
 import { sayReconnect } from './ask.js';
 import { type CommandContext, connectionOf } from './command-context.js';
 import { openBackend, openStorageBackend, type OperatorFlags, withTenantFlags } from './operator-context.js';
+import { localTime } from '../print/local-time.js';
 
 interface ListFlags extends OperatorFlags {
   readonly status?: string;
@@ -78,7 +79,7 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
       task.task_id,
       task.status,
       task.type,
-      `${task.created_at.slice(0, 19)}Z`,
+      localTime(task.created_at),
       printable(task.error?.code ?? task.progress?.message ?? ''),
     ],
   });
@@ -94,7 +95,7 @@ async function why({ terminal, ...context }: CommandContext, taskId: string, fla
   const { task, state, since, reason, position, diagnostic } = explanation;
   const kind = `${task.type}, priority ${task.priority}, attempt ${task.attempt} of ${task.max_attempts}`;
   terminal.data(`task ${task.task_id}: ${kind}`);
-  terminal.data(`${terminal.paint('bold', state)} since ${since}: ${printable(reason)}`);
+  terminal.data(`${terminal.paint('bold', state)} since ${localTime(since)}: ${printable(reason)}`);
   if (position !== undefined) terminal.data(`tasks of this tenant before it: ${position}`);
   for (const line of diagnosticLines(diagnostic)) terminal.data(printable(line));
 }

@@ -1,4 +1,5 @@
-import type { TenantStanding, TenantStore } from '@agent-orchestrator/core';
+import { createInterface } from 'node:readline/promises';
+import { OrchestratorError, type TenantStanding, type TenantStore } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import { UsageError } from '../exit-code.js';
 import { printPage } from '../print/page.js';
@@ -13,13 +14,18 @@ interface ListFlags extends SettingFlags {
   readonly cursor?: string;
 }
 
-interface SetFlags extends SettingFlags {
+interface ConfigureFlags extends SettingFlags {
+  readonly create?: boolean;
+}
+
+interface SetFlags extends ConfigureFlags {
   readonly weight?: string;
   readonly maxRunning?: string;
 }
 
 type Change = Omit<Parameters<TenantStore['configure']>[0], 'tenantId'>;
 
+const CREATE = 'also a tenant that nobody has heard of (default: asked on a terminal, else refused)';
 const MAX_WEIGHT = 100;
 const MOST_RUNNING = 1_000_000;
 
@@ -33,14 +39,17 @@ export function addTenantCommands(program: Command, context: CommandContext): vo
   withRedisFlag(tenants.command('pause'))
     .description('its tasks are taken on, but not begun; what runs goes on')
     .argument('<tenant>')
-    .action((tenant: string, flags: SettingFlags) => configure(context, tenant, flags, { paused: true }));
+    .option('--create', CREATE)
+    .action((tenant: string, flags: ConfigureFlags) => configure(context, tenant, flags, { paused: true }));
   withRedisFlag(tenants.command('resume'))
     .description('its tasks are begun again')
     .argument('<tenant>')
-    .action((tenant: string, flags: SettingFlags) => configure(context, tenant, flags, { paused: false }));
+    .option('--create', CREATE)
+    .action((tenant: string, flags: ConfigureFlags) => configure(context, tenant, flags, { paused: false }));
   withRedisFlag(tenants.command('set'))
     .description('its share of the workers, and how many of its tasks may run at once')
     .argument('<tenant>')
+    .option('--create', CREATE)
     .option('--weight <n>', `its share beside other tenants, 1 to ${MAX_WEIGHT}`)
     .option('--max-running <n>', 'how many of its tasks may run at once, or "none" for no limit')
     .action((tenant: string, flags: SetFlags) => configure(context, tenant, flags, changeOf(flags)));
@@ -65,13 +74,38 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
 function configure(
   context: CommandContext,
   tenant: string,
-  flags: SettingFlags,
+  flags: ConfigureFlags,
   change: Change,
 ): Promise<void> {
   const tenantId = validTenant(tenant);
   return withOperatorStorage(context, flags, async (storage) => {
+    if (!flags.create && !(await isKnown(storage.tenants, tenantId))) await confirmNew(context, tenantId);
     printStanding(context.terminal, await storage.tenants.configure({ tenantId, ...change }));
   });
+}
+
+/** Whether a tenant has been heard of: it stands in the list, at the place of its id. */
+async function isKnown(tenants: TenantStore, tenantId: string): Promise<boolean> {
+  let after: string | undefined;
+  do {
+    const page = await tenants.list({ limit: 1_000, ...(after !== undefined && { after }) });
+    if (page.tenants.some((known) => known.tenantId === tenantId)) return true;
+    after = page.next;
+  } while (after !== undefined);
+  return false;
+}
+
+/** A name that was mistyped would be a new tenant. @throws {OrchestratorError} `not_found` unless somebody says yes. */
+async function confirmNew({ terminal, signal }: CommandContext, tenantId: string): Promise<void> {
+  const unknown = `there is no tenant "${tenantId}"`;
+  if (terminal.isTyped && !terminal.json) {
+    const prompt = createInterface({ input: terminal.stdin, output: terminal.stderr });
+    const answer = await prompt
+      .question(`${unknown}: set it all the same? [y/N] `, { signal })
+      .finally(() => prompt.close());
+    if (/^y(?:es)?$/i.test(answer.trim())) return;
+  }
+  throw new OrchestratorError('not_found', `${unknown}: check its name, or say --create`);
 }
 
 /** @throws {UsageError} */

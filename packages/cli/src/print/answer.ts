@@ -1,6 +1,6 @@
 import { cutText } from '@agent-orchestrator/core';
 import type { JsonValue, Task } from '@agent-orchestrator/core';
-import { printable, type Terminal } from '../terminal.js';
+import { inOneLine, printable, shownJson, type Terminal } from '../terminal.js';
 
 interface Source {
   readonly title?: string;
@@ -17,7 +17,7 @@ export function printAnswer(
   const said = typeof result === 'object' && result !== null && !Array.isArray(result) ? result : undefined;
   const content = said?.['content'] ?? said?.['answer'];
   if (typeof content !== 'string') {
-    terminal.data(JSON.stringify(result ?? null, null, 2));
+    terminal.data(shownJson(result ?? null, 2));
     return;
   }
   if (!isThere) terminal.data(printable(content));
@@ -33,7 +33,7 @@ function sourceLine(number: number, { title, quote }: Source, terminal: Terminal
     .replaceAll(/\s+/g, ' ')
     .trim();
   const shown = cutText(passage, 240, '…');
-  return ` [${number}] ${terminal.paint('cyan', printable(title ?? 'untitled'))}\n     ${terminal.paint('dim', shown)}`;
+  return ` [${number}] ${terminal.paint('cyan', inOneLine(title ?? 'untitled'))}\n     ${terminal.paint('dim', shown)}`;
 }
 
 /** The same for programs: one JSON value. */

@@ -1,6 +1,7 @@
 import { cutText } from '@agent-orchestrator/core';
 import type { TaskEvent } from '@agent-orchestrator/core';
-import { printable, type Terminal } from '../terminal.js';
+import { inOneLine, type Terminal } from '../terminal.js';
+import { localClock } from './local-time.js';
 
 interface StatusData {
   readonly status?: string;
@@ -28,11 +29,11 @@ export function eventLine(
   const { timestamp, task_id: id, service } = event;
   const when = terminal.paint(
     'dim',
-    `${timestamp.slice(11, 23)}${id === undefined ? '' : ` ${id.slice(0, 8)}`}`,
+    `${localClock(timestamp, true)}${id === undefined ? '' : ` ${id.slice(0, 8)}`}`,
     stream,
   );
-  const who = service === 'orchestrator' ? '' : ` ${terminal.paint('cyan', service, stream)}`;
-  return `${when}${who} ${printable(whatHappened(event))}`;
+  const who = service === 'orchestrator' ? '' : ` ${terminal.paint('cyan', inOneLine(service), stream)}`;
+  return `${when}${who} ${inOneLine(whatHappened(event))}`;
 }
 
 function whatHappened(event: TaskEvent): string {

@@ -1,5 +1,5 @@
 import { cutText } from '@agent-orchestrator/core';
-import { printable, type Terminal } from '../terminal.js';
+import { inOneLine, type Terminal } from '../terminal.js';
 
 const WIDTH = 28;
 
@@ -20,7 +20,7 @@ export class ProgressBar {
     const count = `${this.#done}/${this.total}`;
     if (!this.terminal.redraws) {
       this.terminal.talk(
-        `  ${count} ${refusal === undefined ? printable(label) : this.#refused(label, refusal)}`,
+        `  ${count} ${refusal === undefined ? inOneLine(label) : this.#refused(label, refusal)}`,
       );
       return;
     }
@@ -41,14 +41,14 @@ export class ProgressBar {
   }
 
   #refused(label: string, reason: string): string {
-    return `${this.terminal.paint('red', 'refused', this.terminal.stderr)} ${printable(label)}: ${printable(reason)}`;
+    return `${this.terminal.paint('red', 'refused', this.terminal.stderr)} ${inOneLine(label)}: ${inOneLine(reason)}`;
   }
 
   #draw(count: string, label: string): void {
     const filled = Math.round((this.#done / Math.max(1, this.total)) * WIDTH);
     const bar = `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}`;
     // A line that breaks could not be drawn over.
-    const line = cutText(`  ${bar} ${count} ${printable(label)}`, this.terminal.columns - 1);
+    const line = cutText(`  ${bar} ${count} ${inOneLine(label)}`, this.terminal.columns - 1);
     this.terminal.stderr.write(`\r\u001B[K${line}`);
     this.#drawn = true;
   }

@@ -1,5 +1,6 @@
 import type { TenantStanding } from '@agent-orchestrator/core';
 import type { Terminal } from '../terminal.js';
+import { localTime } from './local-time.js';
 
 /** A tenant's standing as it is printed with `--json`. */
 export function standingRecord({
@@ -30,7 +31,7 @@ export function queueRow({ tenantId, settings, counts, ready, running, oldestRea
     String(ready),
     String(running),
     String(counts.pending),
-    oldestReadyAt === undefined ? '' : `${new Date(oldestReadyAt).toISOString().slice(0, 19)}Z`,
+    oldestReadyAt === undefined ? '' : localTime(oldestReadyAt),
     String(settings.weight),
     limitText(settings.maxRunning),
     settings.paused ? 'paused' : '',

@@ -1,17 +1,18 @@
-import type { Terminal } from '../terminal.js';
+import { inOneLine, type Terminal } from '../terminal.js';
 
-/** Rows in columns as wide as their widest cell; the head is bold. */
+/** Rows in columns as wide as their widest cell; the head is bold. A row is a line, whatever its cells have in them. */
 export function table(
   head: readonly string[],
-  rows: readonly (readonly string[])[],
+  cells: readonly (readonly string[])[],
   terminal: Terminal,
 ): string[] {
+  const rows = cells.map((row) => row.map(inOneLine));
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)),
   );
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
       .join('  ')
       .trimEnd();
   return [terminal.paint('bold', line(head)), ...rows.map(line)];

@@ -11,6 +11,8 @@ export const DEFAULT_URL = 'http://127.0.0.1:8000';
 /** Everything that can be set, with defaults filled in. */
 export type Settings = Omit<z.output<typeof settingsSchema>, 'services'> & {
   readonly services: Readonly<Record<string, ServiceSettings>>;
+  /** Where the API key may be sent: absent, wherever `url` says. */
+  readonly apiKeyUrl?: string | undefined;
 };
 
 /** What flags set. */
@@ -40,7 +42,9 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
   const byVariable = fromEnvironment(env, file.settings);
   try {
     const settings = { ...file.settings, ...byVariable, ...byFlag };
-    return withRedisPassword(validate(settingsSchema, settings, 'settings', 'invalid_request', 'refused'));
+    const read = validate(settingsSchema, settings, 'settings', 'invalid_request', 'refused');
+    const apiKeyUrl = apiKeyUrlOf({ file: file.settings, byVariable, byFlag }, flags.config !== undefined);
+    return withRedisPassword({ ...read, ...(apiKeyUrl !== undefined && { apiKeyUrl }) });
   } catch (error) {
     if (!(error instanceof OrchestratorError)) throw error;
     const lines = (error.issues ?? []).map(({ path, expected, got }) => {
@@ -62,6 +66,25 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
     throw new ConfigurationError([...new Set(lines)].join('\n  '));
   }
 }
+
+type Source = Readonly<Record<string, unknown>>;
+
+/**
+ * The URL that the API key belongs to: that of its own source. A key of the environment without one goes where a flag says,
+ * but not where a file says that happens to lie in this folder, unless that is on this machine.
+ */
+function apiKeyUrlOf(
+  sources: { readonly file: Source; readonly byVariable: Source; readonly byFlag: Source },
+  isFileNamed: boolean,
+): string | undefined {
+  const { file, byVariable, byFlag } = sources;
+  const own = byVariable['apiKey'] === undefined ? file['url'] : byVariable['url'];
+  if (typeof own === 'string') return own;
+  if (byVariable['apiKey'] === undefined || byFlag['url'] !== undefined || isFileNamed) return undefined;
+  return typeof file['url'] === 'string' && !LOOPBACK_URL.test(file['url']) ? DEFAULT_URL : undefined;
+}
+
+const LOOPBACK_URL = /^https?:\/\/(?:127\.\d+\.\d+\.\d+|\[::1\]|localhost)(?::\d+)?(?:\/|$)/;
 
 function fromFlags(flags: SettingFlags): Record<string, unknown> {
   const found: Record<string, unknown> = {};

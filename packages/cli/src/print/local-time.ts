@@ -1,0 +1,16 @@
+/** A time as whoever reads it has it on the clock; unreadable text stays as it is. `--json` keeps UTC. */
+export function localTime(at: string | number): string {
+  const time = new Date(at);
+  if (Number.isNaN(time.getTime())) return String(at);
+  const two = (n: number) => String(n).padStart(2, '0');
+  const day = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())].join('-');
+  return `${day} ${localClock(at)}`;
+}
+
+/** The same without the day. `withMs`: to the millisecond. */
+export function localClock(at: string | number, withMs = false): string {
+  const time = new Date(at);
+  const two = (n: number) => String(n).padStart(2, '0');
+  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(':');
+  return withMs ? `${clock}.${String(time.getMilliseconds()).padStart(3, '0')}` : clock;
+}
