@@ -263,7 +263,8 @@ describe('a value that is kept', () => {
   it('comes back as it was, and shares nothing with what was given or what was handed out', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 4 }), fc.boolean(), (value, isLarge) => {
-        const given = (isLarge ? [value, 'x'.repeat(2_000)] : value) as JsonValue;
+        // As the gate gives it: without what JSON has no word for, such as -0.
+        const given = JSON.parse(JSON.stringify(isLarge ? [value, 'x'.repeat(2_000)] : value)) as JsonValue;
         let charged = 0;
         const kept = keepJson(given, { charge: (bytes) => (charged += bytes) });
         expect(readJson(kept)).toEqual(JSON.parse(JSON.stringify(given)));

@@ -127,4 +127,9 @@ for kind, times in pairs(done) do
   flat[#flat + 1] = kind
   flat[#flat + 1] = times
 end
-return finish({ flat, next or false, now })
+local answer = finish({ flat, next or false, now })
+if isForgotten then
+  redis.call('DEL', META)
+  redis.call('ZREM', SYSTEM .. 'tenants', TENANT)
+end
+return answer

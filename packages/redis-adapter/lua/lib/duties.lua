@@ -213,6 +213,23 @@ function duties.retention(id)
   return true
 end
 
+-- Nothing of the tenant is kept any more: its counters go with the end of this step.
+local isForgotten = false
+
+-- Whether nothing is kept that could be asked for, nothing is set, and nobody follows. On a Cluster, where the list of all
+-- tenants is on another node, tenants stay.
+local function mayBeForgotten()
+  for _, status in ipairs({ 'pending', 'processing', 'completed', 'failed', 'cancelled' }) do
+    if count(status) > 0 then
+      return false
+    end
+  end
+  local isSet = meta.paused or meta.weight or meta.max_running or meta.awaited
+  return SYSTEM and not isSet and now >= count('followed')
+    and redis.call('EXISTS', DUE, LIVE, DONE, PREFIX .. '@made', PREFIX .. '@leases', PREFIX .. '@retention',
+      PREFIX .. '@sessions', NAMESPACE .. ':usage:{' .. TENANT .. '}') == 0
+end
+
 -- Events that are too old, a part of them at a time.
 local TRIMMED_AT_ONCE = 1000
 
@@ -229,6 +246,10 @@ function duties.events()
   if not at then
     -- An empty stream still takes kilobytes.
     redis.call('DEL', EVENTS)
+    isForgotten = mayBeForgotten()
+    if isForgotten then
+      return true
+    end
   end
   owe('events', math.max(now + 1, (at or now) + MAX_EVENT_AGE), '')
   return true
