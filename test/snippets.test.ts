@@ -1,6 +1,10 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -50,8 +54,67 @@ function withAmbient(code: string): string {
   return `${missing.map(([, declaration]) => declaration).join('\n')}\n${code}\nexport {};\n`;
 }
 
+const TOKEN = 'token-of-the-sample';
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A sample service of the guide as a program of its own. Its orchestrator is away. */
+async function startSample(name: string) {
+  const child = spawn(process.execPath, [join(folder, 'compiled', name.replace(/ts$/, 'js'))], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      SERVICE_TOKEN: TOKEN,
+      SERVICE_PORT: String(await freePort()),
+      ORCHESTRATOR_URL: 'http://127.0.0.1:1',
+    },
+  });
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  let url: string | undefined;
+  for await (const line of createInterface(child.stdout)) {
+    url = /listens at (\S+)/.exec(line)?.[1];
+    if (url !== undefined) break;
+  }
+  if (url === undefined) throw new Error(`expected a sample that listens, got: ${stderr}`);
+  return {
+    url,
+    said: () => stderr,
+    isAlive: () => child.exitCode === null && child.signalCode === null,
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+      }
+    },
+  };
+}
+
+async function post(url: string, body: string): Promise<number> {
+  const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
+  const { status } = await fetch(`${url}/add`, { method: 'POST', headers, body });
+  return status;
+}
+
+/** Hangs up in the middle of a body, once the service has seen its head. */
+async function hangUp(url: string): Promise<void> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  const head = ['POST /add HTTP/1.1', 'host: x', `authorization: Bearer ${TOKEN}`, 'expect: 100-continue'];
+  socket.write([...head, 'content-length: 100', '', '{"call_id": '].join('\r\n'));
+  await once(socket, 'data');
+  socket.destroy();
+}
+
 describe('the code in the documents', () => {
   let found: Snippet[];
+  let complaints: string;
   beforeAll(async () => {
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
@@ -59,20 +122,37 @@ describe('the code in the documents', () => {
     for (const { name, code } of found) await writeFile(join(folder, name), withAmbient(code));
     const config = {
       extends: join(root, 'tsconfig.base.json'),
-      compilerOptions: { composite: false, noEmit: true },
+      compilerOptions: { composite: false, rootDir: folder, outDir: join(folder, 'compiled') },
       include: ['*.ts'],
     };
     await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config));
     await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+    const tsc = join(root, 'node_modules', '.bin', 'tsc');
+    const { stdout } = await promisify(execFile)(tsc, ['-p', folder]).catch(
+      (error: { stdout: string }) => error,
+    );
+    complaints = stdout;
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it('is there, and compiles', async () => {
     expect(found.length).toBeGreaterThanOrEqual(4);
-    const tsc = join(root, 'node_modules', '.bin', 'tsc');
-    const { stdout } = await promisify(execFile)(tsc, ['-p', folder]).catch(
-      (error: { stdout: string }) => error,
-    );
-    expect(stdout).toBe('');
+    expect(complaints).toBe('');
+  });
+
+  it.for([0, 1])('a sample service of the guide (%i) survives bad bodies', async (index) => {
+    const samples = found.filter(({ code }) => code.includes('listens at'));
+    expect(samples).toHaveLength(2);
+    await using sample = await startSample(samples[index]?.name ?? '');
+    const ids = { call_id: randomUUID(), task_id: randomUUID(), tenant_id: 'acme' };
+    const bad = ['', '{"call_id": ', 'null', '7', '[]', '{}', JSON.stringify(ids)];
+    bad.push(...[null, 'x', {}, { n: '1' }].map((input) => JSON.stringify({ ...ids, input })));
+    const statuses: [string, number][] = [];
+    for (const body of bad) statuses.push([body, await post(sample.url, body)]);
+    expect(statuses).toEqual(bad.map((body) => [body, 400]));
+    await hangUp(sample.url);
+    const call = { ...ids, operation: 'add', input: { n: 1 }, attempt: 1, metadata: {} };
+    expect(await post(sample.url, JSON.stringify(call))).toBe(202);
+    expect(sample.isAlive(), sample.said()).toBe(true);
   });
 });
