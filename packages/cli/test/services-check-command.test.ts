@@ -1,10 +1,13 @@
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { Orchestrator } from '@agent-orchestrator/core';
 import { operation, startServiceProcess } from '@agent-orchestrator/local-stack';
 import { createIdentities, OrchestratorServer } from '@agent-orchestrator/ws-server';
@@ -38,6 +41,45 @@ const check = (url: string, ...flags: string[]) => [
   'work',
   ...flags,
 ];
+
+interface Mortal {
+  /** Whether the service ends at a request. */
+  readonly endsAt: (request: { readonly call: unknown }) => boolean;
+  /** It answers the request that ends it: with a job, of which nothing is heard. */
+  readonly answers?: boolean;
+}
+
+/** A service that answers at once, and ends at a request: nothing listens at its port from then on. */
+async function mortalService({ endsAt, answers = false }: Mortal) {
+  const server = createHttpServer((request, response) => {
+    void text(request).then((body) => {
+      const call = parsed(body);
+      const isEnd = endsAt({ call });
+      if (isEnd) server.close();
+      if (isEnd && !answers) server.closeAllConnections();
+      else if (isEnd) response.writeHead(202).end(JSON.stringify({ job_id: randomUUID() }));
+      else response.end(JSON.stringify({ result: 2 }));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: async () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function parsed(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
 
 describe.concurrent('services check, as a command', () => {
   it('finds nothing in a service of the TypeScript kind', async () => {
@@ -98,6 +140,36 @@ describe.concurrent('services check, as a command', () => {
     const { code, stdout } = await cli(check(NOBODY, '--listen', '0', '--json'), { env });
     expect(code).toBe(69);
     expect(firstRecord(stdout)).toMatchObject({ check: 'reachable', verdict: 'failed', got: 'ECONNREFUSED' });
+  });
+
+  it.each<[string, Mortal]>([
+    ['a body that is not JSON ends it', { endsAt: ({ call }) => call === undefined }],
+    [
+      'a call ends it, and its job never reports',
+      { endsAt: ({ call }) => call !== undefined, answers: true },
+    ],
+  ])('ends with 69 when the service has died: %s', async (_, mortal) => {
+    await using service = await mortalService(mortal);
+    const input = ['--input', '{"n":1}', '--listen', '0', '--json'];
+    const { code, stdout, stderr } = await cli(check(service.url, ...input), { env });
+    expect(code).toBe(69);
+    expect(JSON.parse(stderr)).toEqual({
+      error: {
+        code: 'service_unavailable',
+        message: expect.stringMatching(
+          /goes on listening at .*, got no connection since the check "[a-z-]+"/,
+        ),
+      },
+    });
+    const records = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, string>);
+    const lost = records.findLastIndex(({ verdict }) => verdict === 'failed');
+    expect(records[lost]?.['check']).toBe(mortal.answers ? 'connects' : 'not-json');
+    const after = records.slice(lost + 1).map(({ verdict, note }) => `${verdict}: ${note}`);
+    expect(after.length).toBeGreaterThan(10);
+    expect(new Set(after)).toEqual(new Set(['skipped: nothing listens at the URL any more']));
   });
 
   it('ends with 130 at Ctrl-C', async () => {

@@ -1,4 +1,4 @@
-import { idSchema, type JsonValue, nameSchema, validate } from '@agent-orchestrator/core';
+import { idSchema, type JsonValue, nameSchema, OrchestratorError, validate } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import { jsonOf, readJsonFile } from '../documents/json-file.js';
 import { ConfigurationError, EXIT, UsageError } from '../exit-code.js';
@@ -24,7 +24,8 @@ const TOKEN = /^[\x21-\x7e]{8,1024}$/;
 const MORE_HELP = `
 The service's token is read from SERVICE_TOKEN. Start the service with the same token, and with the address at which this
 command listens, e.g. ORCHESTRATOR_URL=http://127.0.0.1:8000. The operation is run about twenty times.
-Exit codes: 0 nothing failed, 1 something did, 2 usage, 69 nothing listens at the URL, 78 no token, or the port is in use`;
+Exit codes: 0 nothing failed, 1 something did, 2 usage, 69 nothing listens at the URL,
+or not any more, 78 no token, or the port is in use`;
 
 /** Loaded by the check alone: the other commands are no orchestrator. */
 async function loadChecks() {
@@ -76,12 +77,14 @@ async function check(context: CommandContext, url: string, flags: CheckFlags): P
       `listening as an orchestrator; point the service at it, e.g. ORCHESTRATOR_URL=${hub.front.url}`,
     );
     const width = Math.max(...parts.CHECKS.map(({ name }) => name.length));
-    for await (const result of runChecks(new Subject({ ...asked, limits, signal }, hub))) {
+    const subject = new Subject({ ...asked, limits, signal }, hub);
+    for await (const result of runChecks(subject)) {
       results.push(result);
       if (terminal.json) terminal.record(parts.findingRecord(result));
       else for (const line of parts.findingLines(result, width, terminal)) terminal.data(line);
     }
     terminal.talk(parts.summary(results));
+    if (subject.watch.isGone) throw goneError(url, results);
   } finally {
     await hub.stop();
   }
@@ -90,6 +93,15 @@ async function check(context: CommandContext, url: string, flags: CheckFlags): P
     .map(({ check: { name } }) => name);
   if (bad.includes(parts.REACHABLE)) context.exit(EXIT.unreachable);
   else if (bad.length > 0) context.exit(EXIT.taskFailed);
+}
+
+/** The check that failed last is the one in which the service was lost. */
+function goneError(url: string, results: readonly CheckResult[]): OrchestratorError {
+  const last = results.findLast(({ finding }) => finding.verdict === 'failed');
+  return new OrchestratorError(
+    'service_unavailable',
+    `expected a service that goes on listening at ${url}, got no connection since the check "${last?.check.name}": the service has ended; see what it logged`,
+  );
 }
 
 async function readFlags({ terminal }: CommandContext, url: string, flags: CheckFlags) {

@@ -13,6 +13,7 @@ import type { CheckLimits } from './check-limits.js';
 import { type Answer, answerOf, type Exchange, post } from './exchange.js';
 import type { HubFront } from './hub-front.js';
 import { isOutcome, jobOf, type Report } from './report.js';
+import { ServiceWatch } from './service-watch.js';
 
 export interface SubjectOptions {
   /** Where the service listens. */
@@ -57,12 +58,19 @@ export const OTHER_TENANT = 'check-b';
 export class Subject {
   readonly options: SubjectOptions;
   readonly hub: CheckHub;
+  /** Whether something still listens at the URL. */
+  readonly watch: ServiceWatch;
+  /** Ends every wait and request: the checks are interrupted, or the service is gone. */
+  readonly signal: AbortSignal;
   /** Every call that was made, the oldest first. */
   readonly calls: Call[] = [];
 
   constructor(options: SubjectOptions, hub: CheckHub) {
     this.options = options;
     this.hub = hub;
+    const { url, limits, signal } = options;
+    this.watch = new ServiceWatch({ url, graceMs: limits.reachMs, signal });
+    this.signal = AbortSignal.any([signal, this.watch.signal]);
   }
 
   get front(): HubFront {
@@ -104,7 +112,7 @@ export class Subject {
       call.answeredAt = performance.now();
       return replyOf(call.answer);
     });
-    this.options.signal.throwIfAborted();
+    this.signal.throwIfAborted();
     if (!made) throw new Error('expected a task that calls the service, got one that did not');
     return made;
   }
@@ -145,7 +153,7 @@ export class Subject {
       },
       body: typeof wanted.body === 'string' ? wanted.body : JSON.stringify(call),
       limitMs: this.limits.answerMs,
-      signal: this.options.signal,
+      signal: this.signal,
     });
   }
 
@@ -176,13 +184,13 @@ export class Subject {
       const known = Math.min(Math.max(call.answeredAt, last) + silenceMs, call.answeredAt + jobMs);
       return this.isInTouch ? known : Math.max(known, this.hub.startedAt + connectMs);
     };
-    return this.front.news.until(look, until, this.options.signal);
+    return this.front.news.until(look, until, this.signal);
   }
 
   /** What `look` finds within a time from now. */
   within<T>(ms: number, look: () => T | undefined): Promise<T | undefined> {
     const until = performance.now() + ms;
-    return this.front.news.until(look, () => until, this.options.signal);
+    return this.front.news.until(look, () => until, this.signal);
   }
 
   /** Waits. */

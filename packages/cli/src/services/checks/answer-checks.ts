@@ -1,7 +1,7 @@
-import { connect } from 'node:net';
 import { MAX_RESULT_BYTES } from '@agent-orchestrator/core';
 import { type Check, failed, ok } from '../check.js';
 import { inWords } from '../exchange.js';
+import { dial } from '../service-watch.js';
 import type { Subject } from '../subject.js';
 
 /** The name of the check without which there is nothing to check. */
@@ -88,23 +88,4 @@ function firstAnswer(subject: Subject) {
   const [exchange] = subject.first.exchanges;
   if (exchange?.kind !== 'answer') throw new Error('expected an answer to the first call, got none');
   return exchange;
-}
-
-/** Why nobody can be reached; `undefined` when somebody can. */
-function dial(url: string): Promise<string | undefined> {
-  const { hostname, port, protocol } = new URL(url);
-  const socket = connect({
-    host: hostname.replace(/^\[(.*)\]$/, '$1'),
-    port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
-    timeout: 5_000,
-  });
-  return new Promise((resolve) => {
-    const end = (code: string | undefined) => {
-      socket.destroy();
-      resolve(code);
-    };
-    socket.once('connect', () => end(undefined));
-    socket.once('timeout', () => end('ETIMEDOUT'));
-    socket.once('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
-  });
 }

@@ -34,7 +34,8 @@ export const TASK_CHECKS: readonly Check[] = [
     section: 'what-you-may-answer',
     needs: ['answer', 'message-ids'],
     async run(subject) {
-      const { url, signal } = subject.options;
+      const { signal } = subject;
+      const { url } = subject.options;
       const { answerMs, silenceMs, jobMs } = subject.limits;
       const service = { url, timeoutMs: answerMs, silenceMs };
       const task = await subject.hub.runTask(service, { timeoutMs: jobMs, signal });
