@@ -5,6 +5,7 @@ import { connect } from '../src/client/connection.js';
 import { Conversation } from '../src/commands/conversation.js';
 import { cli, type Folder, folder, type RunningServer, startServer } from './cli-process.js';
 import { fakeTerminal } from './fake-terminal.js';
+import { Screen } from './screen.js';
 import { type SlowModel, slowModel } from './slow-model.js';
 
 const QUESTION = 'What colour does the widget have?';
@@ -28,9 +29,9 @@ afterAll(async () => {
   await place[Symbol.asyncDispose]();
 });
 
-/** A conversation with somebody who types. */
-async function typing() {
-  const fake = fakeTerminal({ tty: true, env: { NO_COLOR: '1' } });
+/** A conversation with somebody who types. `screen`: what it is seen on. */
+async function typing(screen?: Screen) {
+  const fake = fakeTerminal({ tty: true, env: { NO_COLOR: '1' }, screen });
   const interrupt = new AbortController();
   const codes: number[] = [];
   const context = {
@@ -42,7 +43,8 @@ async function typing() {
   const connection = await connect({ url, apiKey }, place.path);
   const options = { session: undefined, agent: undefined, quiet: undefined };
   const ended = new Conversation(context, connection, options).hold();
-  await fake.said(/a new conversation at .*\/new begins another session/);
+  const greeting = /a new conversation at .*\/new begins another session/;
+  await (screen ? screen.shows(greeting) : fake.said(greeting));
   return { ...fake, ended, codes, interrupt, type: (text: string) => void fake.stdin.write(text) };
 }
 
@@ -60,6 +62,23 @@ describe('where somebody types', () => {
     type(CTRL_D);
     await ended;
     expect(codes).toEqual([]);
+  });
+
+  it('an answer stays whole when the terminal is resized, or keys are typed, while it is written', async () => {
+    const screen = new Screen({ columns: 80, folds: true });
+    const { type, ended } = await typing(screen);
+    type(`${QUESTION}\n`);
+    await screen.shows(/The first words/);
+    screen.resize(60);
+    type('/wat\u007F\u007F');
+    screen.resize(100);
+    expect(screen.lines.join('\n')).toMatch(/The first words/);
+    type('\n');
+    type(CTRL_C);
+    await screen.shows(/cancelled\n> \/w\n.*\/w is unknown/);
+    expect(screen.lines.join('\n')).toMatch(/The first words/);
+    type(CTRL_D);
+    await ended;
   });
 
   it('Ctrl-C at the prompt ends with 130', async () => {

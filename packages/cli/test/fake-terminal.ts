@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { Terminal } from '../src/terminal.js';
+import type { Screen } from './screen.js';
 
 export interface FakeTerminal {
   readonly terminal: Terminal;
@@ -17,9 +18,11 @@ export function fakeTerminal(
     readonly env?: Readonly<Record<string, string>>;
     readonly columns?: number;
     readonly cwd?: string;
+    /** Takes data and talk, instead of the two texts. */
+    readonly screen?: Screen | undefined;
   } = {},
 ): FakeTerminal {
-  const { tty = false, env = {}, columns = 80, cwd = process.cwd() } = options;
+  const { tty = false, env = {}, columns = 80, cwd = process.cwd(), screen } = options;
   const stream = () => Object.assign(new PassThrough(), { isTTY: tty, columns });
   const [stdin, stdout, stderr] = [stream(), stream(), stream()];
   const text = { stdout: '', stderr: '' };
@@ -30,7 +33,7 @@ export function fakeTerminal(
     for (const watcher of watchers) watcher();
   });
   return {
-    terminal: new Terminal({ stdin, stdout, stderr, env, cwd }),
+    terminal: new Terminal({ stdin, stdout: screen ?? stdout, stderr: screen ?? stderr, env, cwd }),
     stdin,
     stdout: () => text.stdout,
     stderr: () => text.stderr,

@@ -3,6 +3,7 @@ import type { Message } from '@agent-orchestrator/core';
 import type { Connection } from '../client/connection.js';
 import { sessionPath } from '../client/routes.js';
 import { EXIT, exitCodeOf, exitCodeOfTask } from '../exit-code.js';
+import { PromptOutput } from '../print/prompt-output.js';
 import { printable } from '../terminal.js';
 import { ask } from './ask.js';
 import type { CommandContext } from './command-context.js';
@@ -14,6 +15,7 @@ export interface ConversationOptions {
   readonly quiet: boolean | undefined;
 }
 
+const PROMPT = '> ';
 const HELP = '/new begins another session, /history shows this one, /quit (or Ctrl-D) ends';
 
 /**
@@ -40,11 +42,19 @@ export class Conversation {
     await this.connection.api.get('/v1/sessions', { query: { limit: 1 } });
     const what = this.#session === undefined ? 'a new conversation' : `session ${this.#session}`;
     if (typed) terminal.talk(`${what} at ${this.connection.url}. ${HELP}.`);
+    const output = typed && terminal.redraws ? new PromptOutput(terminal.stderr) : undefined;
     const prompt = createInterface({
       input: terminal.stdin,
-      ...(typed && { output: terminal.stderr }),
-      terminal: typed && terminal.redraws,
-      prompt: '> ',
+      ...(typed && { output: output ?? terminal.stderr }),
+      terminal: output !== undefined,
+      prompt: PROMPT,
+    });
+    output?.attach(prompt);
+    /** By line that waits for its turn: whether it could be seen when it was typed. */
+    const seen: boolean[] = [];
+    prompt.on('line', () => {
+      seen.push(output?.isShown ?? true);
+      output?.hide();
     });
     const interrupt = () => this.#interrupt(prompt);
     prompt.on('SIGINT', interrupt);
@@ -53,14 +63,18 @@ export class Conversation {
     let closed = false;
     prompt.once('close', () => {
       closed = true;
+      output?.detach();
     });
     let quit = false;
     try {
       if (typed) prompt.prompt();
       for await (const line of prompt) {
+        if (seen.shift() === false) terminal.talk(`${PROMPT}${printable(line)}`);
         quit = !(await this.#turn(line.trim()));
         if (quit || signal.aborted) break;
-        if (typed && !closed) prompt.prompt();
+        if (!typed || closed) continue;
+        if (!output) prompt.prompt();
+        else if (seen.length === 0) output.show();
       }
     } finally {
       // After Ctrl-D the shell's prompt begins a line of its own.
