@@ -37,11 +37,12 @@ describe('a Redis without room', () => {
     }
   });
 
-  it('refuses submits and sessions, and nothing that ends or goes on with what was taken on', () => {
+  it('refuses submits, sessions and tickets, and nothing that ends or goes on with what was taken on', () => {
     const refused = STEP_STORIES.filter(isIntake).map(({ script }) => script);
     expect([...new Set(refused)].toSorted()).toEqual([
       'appendMessage',
       'createSession',
+      'issueTicket',
       'register',
       'submit',
       'submitBatch',

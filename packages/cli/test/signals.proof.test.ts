@@ -128,7 +128,9 @@ describe.concurrent('interrupted', () => {
 it('a lost connection is sought again, and no event is missed', async () => {
   await using dev = await startServer(['dev']);
   await using line = await cuttableLine(dev.url);
-  await using tail = new CliProcess(['tasks', 'tail', '--json', '--url', line.url], { env: dev.env });
+  await using tail = new CliProcess(['tasks', 'tail', '--json'], {
+    env: { ...dev.env, ORCHESTRATOR_URL: line.url },
+  });
   await tail.printed('stdout', /"subscribed"/);
   const submit = async (question: string) => {
     const args = ['run', 'query', '--no-wait', '-i', JSON.stringify({ question })];

@@ -7,15 +7,14 @@ local status = sessionField(params.id, 'status')
 if not status then
   return finish({ 'not_found' })
 end
-local function stored()
-  local at = redis.call('ZRANK', SESSIONS .. params.id .. ':message_ids', params.message_id)
-  return redis.call('LINDEX', SESSIONS .. params.id .. ':messages', at):match('\n(.*)$')
-end
-if redis.call('ZSCORE', SESSIONS .. params.id .. ':message_ids', params.message_id) then
-  return finish({ 'known', stored() })
+local at = redis.call('ZRANK', SESSIONS .. params.id .. ':message_ids', params.message_id)
+if at then
+  local stored = redis.call('LINDEX', SESSIONS .. params.id .. ':messages', at) or ''
+  return finish({ 'known', stored:match('\n(.*)$') or error('the messages do not fit their ids') })
 end
 if status == 'closed' then
   return finish({ 'session_closed' })
 end
-addMessage(params.id, params.message_id, (ARGV[3]:gsub('%$at', now, 1)))
-return finish({ 'appended', stored() })
+local message = ARGV[3]:gsub('%$at', now, 1)
+addMessage(params.id, params.message_id, message)
+return finish({ 'appended', message })

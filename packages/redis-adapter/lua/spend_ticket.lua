@@ -15,9 +15,9 @@ if spentBy ~= '-' then
 end
 redis.call('ZREM', OPEN, id)
 redis.call('SET', TICKET, expiry .. ' ' .. spender .. ' ' .. content, 'KEEPTTL')
-redis.call('RPUSH', SPENT, TICKET)
+redis.call('RPUSH', SPENT, id)
 redis.call('PEXPIRE', SPENT, math.max(redis.call('PTTL', TICKET), redis.call('PTTL', SPENT), 1))
 if redis.call('LLEN', SPENT) > kept then
-  redis.call('DEL', (redis.call('LPOP', SPENT)))
+  redis.call('DEL', OPEN .. ':' .. redis.call('LPOP', SPENT))
 end
 return content
