@@ -132,6 +132,15 @@ describe('breakers', () => {
     expect(told).toEqual([]);
   });
 
+  it('of everybody stay open although an old call of somebody gets no answer', () => {
+    const { told, breakers, send } = made();
+    const old = breakers.enter('b', 's');
+    for (let i = 0; i < 10; i += 1) send('a', 'unreachable');
+    if ('report' in old) old.report('unanswered');
+    expect(breakers.states()).toEqual({ s: 'open' });
+    expect(told).toEqual([{ service: 's' }]);
+  });
+
   it('forget the tenant that failed longest ago beyond 10,000', () => {
     const { breakers, send } = made();
     for (let i = 0; i < 10; i += 1) send('first', 'failed');

@@ -259,6 +259,65 @@ describe('the event log in memory', () => {
   });
 });
 
+describe('the event log in memory, of what services report', () => {
+  it.each([
+    [
+      'an object of many keys',
+      { details: Object.fromEntries(Array.from({ length: 9_000 }, (_, n) => [`key-${n}`, n])) },
+    ],
+    ['lists in lists', { details: Array.from({ length: 9_000 }, (_, n) => [[n], { n }]) }],
+    [
+      'metadata',
+      { details: 1, metadata: { many: Array.from({ length: 9_000 }, (_, n) => ({ n, text: 'text' })) } },
+    ],
+  ])('keeps no more bytes than its limit: %s', async (_, { details, ...more }) => {
+    const call = {
+      callId: crypto.randomUUID(),
+      service: 'query',
+      operation: 'q',
+      jobId: 'j',
+      silenceMs: HOUR_MS,
+    };
+    await storage.tasks.register({ tenantId: 'acme', task: task(0), call });
+    const body = { kind: 'status', status: 'busy', details };
+    const from = { tenantId: 'acme', service: 'query', jobId: 'j', ...more };
+    for (let n = 0; n < 40; n += 1)
+      expect((await storage.journal.report({ ...from, body } as never)).answer).toBe('applied');
+    const head = await storage.events.head({ tenantId: 'acme' });
+    const page = await storage.events.read({
+      tenantId: 'acme',
+      after: `${head.split(':')[0]}:0`,
+      limit: 100,
+    });
+    expect(page.gap).toBeDefined();
+    const last = page.events.at(-1);
+    expect(last?.data).toEqual({ status: 'busy', details });
+    const bytes = Buffer.byteLength(JSON.stringify([last?.data, last?.metadata]));
+    expect(stateOf(storage).tenants.get('acme')?.events.firstSeq).toBeGreaterThanOrEqual(
+      42 - Math.ceil(MAX / bytes),
+    );
+  });
+});
+
+describe('a batch in memory', () => {
+  it('lets go of a task that is no longer kept, and shows what it came to', async () => {
+    const items = ['a', 'b'].map((n) => ({ task: task(n), onBusy: 'enqueue' }));
+    const batch = { batchId: crypto.randomUUID(), items, maxInFlight: 2, failFast: false };
+    await storage.tasks.submitBatch({ tenantId: 'acme', batch, maxWaiting: 10 } as never);
+    const taskId = items[0]?.task.task_id ?? '';
+    await storage.tasks.cancel({ tenantId: 'acme', taskId, reason: 'r', graceMs: 0 });
+    // The other one times out after an hour, and is kept as a dead letter.
+    now += 2 * HOUR_MS;
+    await sweepAll();
+    const found = await storage.tasks.getBatch({ tenantId: 'acme', batchId: batch.batchId });
+    expect(found?.items[0]).toEqual({ index: 0, task_id: taskId, status: 'cancelled' });
+    expect(found?.items[1]).toMatchObject({ status: 'failed', error: { code: 'timeout' } });
+    expect(found?.counts).toMatchObject({ cancelled: 1, failed: 1 });
+    const kept = stateOf(storage).tenants.get('acme')?.batches.get(batch.batchId);
+    expect(kept?.items[0]).toEqual({ goneId: taskId, state: 'cancelled' });
+  });
+});
+
 describe('a value that is kept', () => {
   it('comes back as it was, and shares nothing with what was given or what was handed out', () => {
     fc.assert(

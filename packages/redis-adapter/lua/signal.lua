@@ -26,18 +26,18 @@ for _, step in ipairs(allSteps(task)) do
   end
 end
 -- What is refused here costs the workflow nothing: it waits on.
-local needed = #ARGV[3] + (waiting and #'{"ok":true,"value":}' or 0)
-if needed + (task.bytes or 0) + (task.mail or 0) > MAX_JOURNAL then
+local outcome = '{"ok":true,"value":' .. ARGV[3] .. '}'
+if #outcome + (task.bytes or 0) + (task.mail or 0) > MAX_JOURNAL then
   return finish('journal_full')
 end
 if waiting then
-  settleStep(task, waiting, '{"ok":true,"value":' .. ARGV[3] .. '}', true)
+  settleStep(task, waiting, outcome, true)
   wake(task)
 elseif redis.call('LLEN', mailbox) >= MAX_SIGNALS then
   return finish('too_many')
 else
   redis.call('RPUSH', mailbox, params.name .. '\n' .. ARGV[3])
-  task.mail = (task.mail or 0) + #ARGV[3]
+  task.mail = (task.mail or 0) + #outcome
 end
 redis.call('SADD', ids, params.signal)
 if params.fingerprint then

@@ -131,6 +131,9 @@ export class ScriptRunner {
     args: readonly (string | number)[],
   ): Promise<Reply> {
     const { text } = this.#scripts[name];
+    // The answer may have come over another connection than the one that was checked.
+    const check = this.database.check();
+    if (check) await check;
     try {
       return (await within(this.limitMs, this.#client.eval(text, keys.length, ...keys, ...args))) as Reply;
     } catch (error) {

@@ -66,6 +66,35 @@ it('leaves nothing behind of tasks, sessions and batches once they are past thei
   }
 });
 
+it('lets go of a task with many thousand calls that its attempts have not inherited', async () => {
+  const { url } = await sharedRedis();
+  const subject = openStorage(url);
+  const redis = new Redis(url);
+  try {
+    const t = new CaseTools(subject, systemRandom);
+    await t.submit();
+    const claim = await t.claimOne();
+    const step = t.callStep();
+    await t.begin(claim, step);
+    const answer = { kind: 'outcome', outcome: { ok: false, error: failure } } as const;
+    const where = { ...t.where(claim), token: claim.token, seen: 0 };
+    await t.storage.journal.record({ ...where, key: step.key, callId: step.call.callId, answer });
+    await t.settle(claim, { kind: 'retry', error: failure, delayMs: 0 });
+    const [key = ''] = await redis.keys(`${subject.prefix}:*:dropped`);
+    expect(key).not.toBe('');
+    // As many attempts of a large workflow leave behind.
+    const calls = Array.from({ length: 20_000 }, (_, n) => [`call-${n}`, '']).flat();
+    await redis.hset(key, ...calls);
+    for (let half = 0; half < 60; half += 1) await t.pass(DAY_MS / 2);
+    const { counts } = await t.storage.tasks.counts({ tenantId: t.tenantId });
+    expect(counts).toEqual({ pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 });
+    expect(await redis.exists(key)).toBe(0);
+  } finally {
+    await subject.close();
+    redis.disconnect();
+  }
+});
+
 it('lets go of the list of all tasks although the deadline of one is far away', async () => {
   const { url } = await sharedRedis();
   const subject = openStorage(url);

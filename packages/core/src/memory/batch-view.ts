@@ -1,7 +1,7 @@
 import type { Batch, BatchItem } from '../protocol/task.js';
 import { BoundedPage } from '../storage/bounded-page.js';
 import { statusOf } from '../tasks/task-state.js';
-import { viewTask } from './task-view.js';
+import { readJson } from './kept-json.js';
 import type { BatchEntry, TenantState } from './tenant-state.js';
 
 /** @param from the first item of the page. */
@@ -12,7 +12,7 @@ export function viewBatch(
   { results = false, from = 0 }: { readonly results?: boolean; readonly from?: number } = {},
 ): Batch {
   const counts = { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 };
-  for (const item of items) counts['spec' in item ? statusOf(item.state) : 'failed'] += 1;
+  for (const item of items) counts['state' in item ? statusOf(item.state) : 'failed'] += 1;
   const page = new BoundedPage<BatchItem>(items.length, pageBytes);
   let next = from;
   while (next < items.length && page.take(viewItem(tenant, items[next] as Item, next, results))) next += 1;
@@ -30,16 +30,16 @@ type Item = BatchEntry['items'][number];
 
 /** A task that is no longer kept has its status still, but neither result nor error. */
 function viewItem(tenant: TenantState, item: Item, index: number, results: boolean): BatchItem {
-  if (!('spec' in item)) return { index, status: 'failed', error: { ...item } };
-  const { task_id } = item.spec;
+  if (!('state' in item)) return { index, status: 'failed', error: { ...item } };
   const status = statusOf(item.state);
-  if (tenant.tasks.get(task_id) !== item) return { index, task_id, status };
-  const { result, error } = viewTask(tenant.tenantId, item);
+  if ('goneId' in item) return { index, task_id: item.goneId, status };
+  const { task_id } = item.spec;
+  const { result, error } = item;
   return {
     index,
     task_id,
     status,
-    ...(results && result !== undefined && { result }),
-    ...(error && { error }),
+    ...(results && result !== undefined && { result: readJson(result) }),
+    ...(error && { error: { ...error } }),
   };
 }

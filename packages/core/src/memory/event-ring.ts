@@ -8,7 +8,7 @@ export interface LoggedEvent {
   readonly event: EventName;
   readonly about: TaskEntry | SessionEntry;
   /** Who reported it, if it was not the orchestrator itself. */
-  readonly from: { readonly service: string; readonly metadata?: JsonObject } | undefined;
+  readonly from: { readonly service: string; readonly metadata?: KeptJson } | undefined;
   readonly at: number;
   readonly data: KeptJson;
   /** The task's count of events with this one. */
@@ -17,13 +17,17 @@ export interface LoggedEvent {
   view: TaskEvent | undefined;
 }
 
+function sizeOf({ data, from }: LoggedEvent): number {
+  return bytesOf(data) + (from?.metadata === undefined ? 0 : bytesOf(from.metadata));
+}
+
 /** A tenant's event log: `seq` grows by one, the oldest go when there are too many or they are too old. */
 export class EventRing {
   /** What is dropped leaves its place empty until the array is cut. */
   #kept: (LoggedEvent | undefined)[] = [];
   #front = 0;
   #seq = 0;
-  /** Of the data of what is kept. */
+  /** Of the data and metadata of what is kept. */
   #bytes = 0;
   /** Called for each event: whoever follows this log. */
   readonly followers = new Set<() => void>();
@@ -48,7 +52,7 @@ export class EventRing {
 
   append(event: LoggedEvent): void {
     this.#seq += 1;
-    this.#bytes += bytesOf(event.data);
+    this.#bytes += sizeOf(event);
     this.#kept.push(event);
     if (this.followers.size > 0) for (const wake of this.followers) wake();
   }
@@ -60,7 +64,7 @@ export class EventRing {
       const count = this.#kept.length - this.#front;
       const fits = count <= limits.maxEvents && (this.#bytes <= limits.maxEventBytes || count === 1);
       if (fits && oldest.at >= olderThan) break;
-      this.#bytes -= bytesOf(oldest.data);
+      this.#bytes -= sizeOf(oldest);
       this.#kept[this.#front] = undefined;
       this.#front += 1;
     }
@@ -86,9 +90,15 @@ export class EventRing {
   }
 
   #view(event: LoggedEvent, cursor: string): TaskEvent {
-    if (event.data instanceof KeptText) return viewEvent(this.tenantId, event, cursor);
+    if (event.data instanceof KeptText || event.from?.metadata instanceof KeptText)
+      return viewEvent(this.tenantId, event, cursor);
     return (event.view ??= viewEvent(this.tenantId, event, cursor));
   }
+}
+
+function metadataOf(from: LoggedEvent['from']): JsonObject {
+  const metadata = from?.metadata ?? {};
+  return (metadata instanceof KeptText ? readJson(metadata) : metadata) as JsonObject;
 }
 
 function viewEvent(tenantId: string, logged: LoggedEvent, cursor: string): TaskEvent {
@@ -103,7 +113,7 @@ function viewEvent(tenantId: string, logged: LoggedEvent, cursor: string): TaskE
     ...(sessionId !== undefined && { session_id: sessionId }),
     timestamp: new Date(at).toISOString(),
     data: data instanceof KeptText ? readJson(data) : data,
-    metadata: from?.metadata ?? {},
+    metadata: metadataOf(from),
     ...(rev !== undefined && { rev }),
     cursor,
   };

@@ -9,7 +9,7 @@ export function rememberKey(
   { key, fingerprint }: Idempotency,
   entry: RememberedKey['entry'],
 ): void {
-  tenant.idempotency.set(key, { fingerprint, entry });
   const at = state.now() + state.limits.idempotencyMs;
+  tenant.idempotency.set(key, { fingerprint, entry, until: at });
   state.owe('idempotency', at, { tenantId: tenant.tenantId, id: key });
 }

@@ -23,15 +23,17 @@ export interface BytesOwner {
 
 /** Keeps a copy of `value`, and charges `owner` with what it takes as JSON (small ones: at least that). */
 export function keepJson(value: JsonValue, owner: BytesOwner): KeptJson {
-  const bytes = leastJsonBytes(value, MAX_OBJECT_BYTES);
-  if (bytes <= MAX_OBJECT_BYTES) {
-    owner.charge(bytes);
-    return copyJson(value);
-  }
-  const text = JSON.stringify(value);
-  const kept = new KeptText(text, Buffer.byteLength(text));
-  owner.charge(kept.bytes);
+  const compact = compactJson(value);
+  const kept = compact instanceof KeptText ? compact : copyJson(compact);
+  owner.charge(bytesOf(kept));
   return kept;
+}
+
+/** What is large as text, and what is small as it is: for what is shared with nobody. */
+export function compactJson(value: KeptJson): KeptJson {
+  if (value instanceof KeptText || leastJsonBytes(value, MAX_OBJECT_BYTES) <= MAX_OBJECT_BYTES) return value;
+  const text = JSON.stringify(value);
+  return new KeptText(text, Buffer.byteLength(text));
 }
 
 /** A copy of what is kept, for whoever asks. */
@@ -39,7 +41,7 @@ export function readJson(kept: KeptJson): JsonValue {
   return kept instanceof KeptText ? (JSON.parse(kept.text) as JsonValue) : copyJson(kept);
 }
 
-/** What keeping it was charged with. */
+/** What keeping it was charged with; only of what `keepJson` or `compactJson` has given. */
 export function bytesOf(kept: KeptJson): number {
   return kept instanceof KeptText ? kept.bytes : leastJsonBytes(kept, MAX_OBJECT_BYTES);
 }

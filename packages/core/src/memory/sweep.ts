@@ -71,7 +71,10 @@ export class Sweep {
         this.sessions.expire(tenant, what.id);
         return true;
       case 'idempotency':
-        return tenant.idempotency.delete(what.id);
+        // A key that was used again since has a timer of its own.
+        return (
+          (tenant.idempotency.get(what.id)?.until ?? now + 1) <= now && tenant.idempotency.delete(what.id)
+        );
       case 'batch':
         return this.removeBatch(tenant, what, now);
       case 'cancel':
@@ -237,6 +240,9 @@ export class Sweep {
     }
     tenant.counts[entry.state as 'completed' | 'failed' | 'cancelled'] -= 1;
     tenant.charge(-entry.bytes);
+    const items = entry.batch?.items ?? [];
+    const at = items.indexOf(entry);
+    if (at >= 0) items[at] = { goneId: entry.spec.task_id, state: entry.state };
     tenant.tasksInOrder.remove(entry.place);
     return tenant.tasks.delete(entry.spec.task_id);
   }

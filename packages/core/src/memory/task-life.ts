@@ -1,9 +1,8 @@
-import { type KeptJson } from './kept-json.js';
+import { compactJson, type KeptJson } from './kept-json.js';
 import type { EventName } from '../protocol/events.js';
 import type { TaskError } from '../protocol/errors.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { Diagnostic } from '../protocol/thrown.js';
-import type { JsonObject } from '../protocol/json.js';
 import { isFinalState, isLegal, statusOf, type TaskState, type TaskVerb } from '../tasks/task-state.js';
 import type { Bell } from '../storage/bells.js';
 import { Cancellations } from './cancellations.js';
@@ -59,16 +58,16 @@ export class TaskLife {
     event: EventName,
     data: KeptJson,
     now: number = this.state.now(),
-    from?: { readonly service: string; readonly metadata?: JsonObject },
+    from?: { readonly service: string; readonly metadata?: KeptJson },
   ): void {
     entry.rev += 1;
     entry.updatedAt = now;
     tenant.events.append({
       event,
       about: entry,
-      from,
+      from: from?.metadata === undefined ? from : { ...from, metadata: compactJson(from.metadata) },
       at: now,
-      data,
+      data: compactJson(data),
       rev: entry.rev,
       view: undefined,
     });

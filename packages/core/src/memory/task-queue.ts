@@ -5,7 +5,7 @@ import type { MemorySessions } from './sessions.js';
 import type { Sweep } from './sweep.js';
 import { cancelledError, isSuspect, type TaskLife } from './task-life.js';
 import { viewSteps, viewTask } from './task-view.js';
-import type { StepEntry, TaskEntry } from './task-entry.js';
+import type { CallEntry, StepEntry, TaskEntry } from './task-entry.js';
 import type { TenantState } from './tenant-state.js';
 
 /** At most so many tasks of one tenant in a row, while others are ready too. */
@@ -244,14 +244,16 @@ export class MemoryTaskQueue implements TaskQueue {
       );
       return 'exhausted';
     }
+    const gone: CallEntry[] = [];
     for (const step of entry.journal.steps.values()) {
       if (!isForgotten(step, drop)) continue;
       entry.journal.steps.delete(step.key);
       entry.journal.bytes -= step.outcomeBytes;
       if (step.outcome?.ok) entry.charge(-bytesOf(step.outcome.value));
-      // A late word about them is answered for as long as the task is kept.
-      entry.dropped = [...entry.dropped, ...step.calls];
+      gone.push(...step.calls);
     }
+    // A late word about them is answered for as long as the task is kept.
+    entry.dropped = [...entry.dropped, ...gone];
     entry.inherited = entry.journal.changed;
     entry.lostLeases = 0;
     this.life.unlease(tenant, entry);

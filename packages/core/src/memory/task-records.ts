@@ -157,10 +157,10 @@ export class MemoryTaskRecords implements TaskRecords {
     const { payload } = params;
     const { journal } = entry;
     const room = this.state.limits.maxJournalBytes - journal.bytes - journal.mailBytes;
-    const needed = jsonBytes(payload);
+    const needed = jsonBytes({ ok: true, value: payload });
     for (const step of entry.journal.steps.values()) {
       if (step.signal !== params.name || step.outcome) continue;
-      if (jsonBytes({ ok: true, value: payload }) > room) return { answer: 'journal_full' };
+      if (needed > room) return { answer: 'journal_full' };
       this.outcomes.settleStep(entry, step, { ok: true, value: payload });
       this.life.wake(tenant, entry);
       signalIds.set(signalId, fingerprint);

@@ -2,6 +2,7 @@ import type { TaskError } from '../protocol/errors.js';
 import type { JsonObject } from '../protocol/json.js';
 import type { Message, Session } from '../protocol/session.js';
 import type { TaskStatus } from '../protocol/task.js';
+import type { TaskState } from '../tasks/task-state.js';
 import type { TenantSettings } from '../storage/tenant-store.js';
 import type { UsageRow } from '../storage/usage-ledger.js';
 import type { Cancellation } from './cancellations.js';
@@ -44,16 +45,23 @@ export class SessionEntry implements BytesOwner {
   }
 }
 
+/** What is left of an item whose task is no longer kept. */
+export interface GoneItem {
+  readonly goneId: string;
+  readonly state: TaskState;
+}
+
 export interface BatchEntry {
   readonly batchId: string;
   readonly createdAt: number;
   readonly failFast: boolean;
   readonly line: Line<TaskEntry>;
   /** By index: a task, or why there is none. */
-  readonly items: (TaskEntry | TaskError)[];
+  readonly items: (TaskEntry | GoneItem | TaskError)[];
 }
 
 export interface RememberedKey {
+  readonly until: number;
   readonly fingerprint: string;
   readonly entry: TaskEntry | BatchEntry | SessionEntry;
 }

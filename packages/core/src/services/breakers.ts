@@ -10,8 +10,11 @@ export interface OpenedBreaker {
   readonly tenantId?: string;
 }
 
-/** What one send of a call came to. `unreachable`: no connection could be made. */
-export type SendOutcome = 'succeeded' | 'failed' | 'unreachable' | 'given_up';
+/**
+ * What one send of a call came to. `failed`: an answer that says so. `unanswered`: the connection broke, or there was no
+ * answer in time, which says nothing of connections. `unreachable`: no connection could be made.
+ */
+export type SendOutcome = 'succeeded' | 'failed' | 'unanswered' | 'unreachable' | 'given_up';
 
 /**
  * Circuit breakers of the services. Failed answers open the breaker of (tenant, service), so that no tenant's input
@@ -70,7 +73,8 @@ export class Breakers {
       everybody.gaveUp();
       own?.gaveUp();
     } else {
-      everybody.succeeded();
+      if (outcome === 'unanswered') everybody.gaveUp();
+      else everybody.succeeded();
       if (outcome === 'succeeded') this.#byPair.delete(pair);
       else this.#failed(pair, { service, tenantId });
     }

@@ -20,8 +20,8 @@ export type SendResult =
       readonly kind: 'again';
       readonly error: TaskError;
       readonly retryAfterMs?: number;
-      /** No connection could be made: whatever was asked has nothing to do with it. */
-      readonly unreachable?: boolean;
+      /** `none` could be made, whatever was asked; or it `broke`, or said nothing in time. Absent with an answer. */
+      readonly connection?: 'none' | 'broke';
     };
 
 export type Sender = (call: OutboundCall) => Promise<SendResult>;

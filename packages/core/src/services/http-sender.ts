@@ -58,13 +58,14 @@ export async function sendHttp(
     if (error instanceof OrchestratorError)
       return failure({ code: error.code, message: error.message, retryable: false });
     if (limit.signal.aborted) {
-      return again('timeout', `${service.name} has not answered within ${service.timeoutMs} ms`);
+      const late = again('timeout', `${service.name} has not answered within ${service.timeoutMs} ms`);
+      return { ...late, connection: 'broke' };
     }
     // The text of a network error names hosts and ports of the operator's network: its code says enough.
     const { code } = error as { code?: unknown };
     const why = typeof code === 'string' ? code : 'no answer';
     const result = again('service_unavailable', `${service.name} cannot be reached (${why})`);
-    return NO_CONNECTION.has(why) ? { ...result, unreachable: true } : result;
+    return { ...result, connection: NO_CONNECTION.has(why) ? 'none' : 'broke' };
   } finally {
     cancel();
   }

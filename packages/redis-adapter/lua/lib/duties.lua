@@ -1,4 +1,6 @@
 -- What becomes due by itself. Each duty is looked at again when its time has come, since much may have changed.
+-- Lua's stack has room for some 8,000 values.
+local UNPACKED = 1000
 local MAX_LOST, HELD_LIVES, RETENTION_OF_BATCHES = $maxLostWorkers, $heldFrameMs, $retentionMs
 local duties = {}
 
@@ -197,8 +199,8 @@ function duties.retention(id)
   local key = PREFIX .. id
   if task.journal then
     local dropped = redis.call('HKEYS', key .. ':dropped')
-    if #dropped > 0 then
-      redis.call('HDEL', CALLS, unpack(dropped))
+    for from = 1, #dropped, UNPACKED do
+      redis.call('HDEL', CALLS, unpack(dropped, from, math.min(from + UNPACKED - 1, #dropped)))
     end
   end
   redis.call('UNLINK', key, key .. ':result', key .. ':steps', key .. ':outcomes', key .. ':changes', key .. ':dropped', key .. ':mailbox', key .. ':signals')

@@ -55,7 +55,8 @@ async function sendOnce(
 
 function outcomeOf(result: SendResult): SendOutcome {
   if (result.kind === 'answer') return 'succeeded';
-  return result.unreachable === true ? 'unreachable' : 'failed';
+  if (result.connection === undefined) return 'failed';
+  return result.connection === 'none' ? 'unreachable' : 'unanswered';
 }
 
 function giveUp(last: SendResult): SendResult {
