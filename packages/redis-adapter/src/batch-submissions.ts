@@ -6,6 +6,7 @@ import {
   type Submission,
   type TaskError,
   type TaskRecords,
+  fieldText,
 } from '@agent-orchestrator/core';
 import { keyOf } from './idempotency.js';
 import { isPlain, itemOf } from './new-items.js';
@@ -78,7 +79,7 @@ export class BatchSubmissions {
   }
 
   async #submitAny({ tenantId, batch }: Params, request: object): Promise<Submitted> {
-    const payloads = batch.items.map((item) => ('task' in item ? JSON.stringify(item.task.payload) : ''));
+    const payloads = batch.items.map((item) => ('task' in item ? fieldText(item.task, 'payload') : ''));
     const items = batch.items.map((item) => batchItem(item, batch.batchId));
     const all = JSON.stringify({ ...request, items, taken: TAKEN });
     const answer: Reply = await this.state.change(tenantId, 'submitBatch', all, ...payloads);
@@ -117,7 +118,7 @@ function plainArguments({ items, batchId }: BatchSubmission, keyOfTask: (taskId:
       const { label, tail } = kinds.of(item.task);
       kindOf += label;
       rest.push(item.task.task_id);
-      values.push(keyOfTask(item.task.task_id), recordOf(tail, JSON.stringify(item.task.payload)));
+      values.push(keyOfTask(item.task.task_id), recordOf(tail, fieldText(item.task, 'payload')));
     }
   }
   const common = { kinds: kinds.count, type: kinds.type };

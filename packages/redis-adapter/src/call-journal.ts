@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto';
-import type {
-  CallJournal,
-  JournalNews,
-  JournalStep,
-  Report,
-  ReportAnswer,
-  StepAnswer,
-  StepOutcome,
-  StepRequest,
-  TaskError,
-  Usage,
+import {
+  type CallJournal,
+  type JournalNews,
+  type JournalStep,
+  type Report,
+  type ReportAnswer,
+  type StepAnswer,
+  type StepOutcome,
+  type StepRequest,
+  type TaskError,
+  type Usage,
+  writeJson,
+  fieldText,
 } from '@agent-orchestrator/core';
 import type { RedisState } from './redis-state.js';
 import type { Reply } from './script-runner.js';
@@ -69,7 +71,7 @@ export class RedisCallJournal implements CallJournal {
 
   async report(report: Report): Promise<ReportAnswer> {
     const request = JSON.stringify(reportRequest(report));
-    const bytes = Buffer.byteLength(JSON.stringify(report));
+    const bytes = Buffer.byteLength(writeJson(report));
     const heldId = this.state.parts.random.uuid();
     const reply = await this.state.change(report.tenantId, 'report', request, bytes, heldId);
     const [answer, id] = reply as [ReportAnswer['answer'], string];
@@ -141,11 +143,11 @@ function readSteps(flat: readonly (string | null)[], failures: number): readonly
 
 /** An outcome, with what the scripts have to know of it: to them it is opaque. */
 function outcomeRequest(outcome: StepOutcome, usage: Usage | undefined) {
-  const json = JSON.stringify(outcome);
+  const json = writeJson(outcome);
   return {
     json,
     ok: outcome.ok,
-    value: JSON.stringify(outcome.ok ? outcome.value : endOf(outcome.error)),
+    value: outcome.ok ? fieldText(outcome, 'value') : JSON.stringify(endOf(outcome.error)),
     fingerprint: createHash('sha256').update(json).digest('base64url').slice(0, 22),
     retryable: !outcome.ok && outcome.error.retryable,
     reason: outcome.ok ? '' : outcome.error.message,

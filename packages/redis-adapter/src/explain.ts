@@ -32,8 +32,9 @@ export function explainTask(tenantId: string, stored: StoredTask, around: Surrou
 function reasonOf(tenantId: string, stored: StoredTask, around: Surroundings): string {
   const { state, head } = stored;
   if (isFinalState(state.state)) {
-    const error = stored.outcome as unknown as TaskError;
-    return state.state === 'completed' ? 'it is completed' : `${error.code}: ${error.message}`;
+    if (state.state === 'completed') return 'it is completed';
+    const { code, message } = JSON.parse(stored.outcome ?? '{}') as TaskError;
+    return `${code}: ${message}`;
   }
   if (state.state === 'scheduled') return `not before ${iso(state.due ?? head.at)}`;
   if (state.state === 'waiting') return waitingReason(stored, around);

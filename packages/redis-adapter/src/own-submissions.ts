@@ -44,14 +44,14 @@ export class OwnSubmissions {
     this.#submitted.delete(key);
     this.#characters -= submitted.payload.length;
     const { head, payload } = submitted;
-    let copies = 0;
+    let outcome: string | undefined;
     return () =>
       new TaskView(tenantId, {
         taskId,
         head,
-        payload: JSON.parse(payload) as JsonValue,
+        payload,
         state: { state: 'completed', version, attempt: 1, rev: 3, ended: at },
-        outcome: (copies += 1) === 1 ? result : structuredClone(result),
+        outcome: (outcome ??= JSON.stringify(result)),
         steps: [],
       });
   }

@@ -8,6 +8,8 @@ import {
   type SessionState,
   type SessionStore,
   type Task,
+  writeJson,
+  addFromText,
 } from '@agent-orchestrator/core';
 import { keyOf } from './idempotency.js';
 import { cursorOf } from './epoch.js';
@@ -36,7 +38,7 @@ export class RedisSessions implements SessionStore {
       tenantId,
       'createSession',
       request,
-      JSON.stringify(mergedContext({}, context)),
+      writeJson(mergedContext({}, context)),
     );
     const [answer, fields, used] = reply as
       | ['created' | 'exists' | 'replayed', readonly string[], string?]
@@ -87,7 +89,7 @@ export class RedisSessions implements SessionStore {
       tenantId,
       'updateSession',
       JSON.stringify(request),
-      JSON.stringify(context),
+      writeJson(context),
     );
     const [answer, fields] = reply as
       | ['updated' | 'conflict', Reply]
@@ -170,14 +172,16 @@ function readSession(tenantId: string, sessionId: string, reply: Reply): Session
   for (let at = 0; at < flat.length; at += 2) fields.set(flat[at] as string, flat[at + 1] as string);
   const agent = fields.get('agent');
   const time = (field: string) => new Date(Number(fields.get(field))).toISOString();
-  return {
+  const session: Session = {
     session_id: sessionId,
     tenant_id: tenantId,
     ...(agent !== undefined && { agent_id: agent }),
     status: fields.get('status') === 'closed' ? 'closed' : 'active',
     created_at: time('created'),
     updated_at: time('updated'),
-    context: JSON.parse(fields.get('context') ?? '{}') as JsonObject,
+    context: {},
     rev: Number(fields.get('rev')),
   };
+  addFromText(session as { context: JsonObject }, 'context', fields.get('context') ?? '{}');
+  return session;
 }

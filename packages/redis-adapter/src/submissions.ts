@@ -1,6 +1,5 @@
 import {
-  copyJson,
-  type JsonValue,
+  fieldText,
   type NewTask,
   OrchestratorError,
   type SubmitAnswer,
@@ -31,7 +30,6 @@ import {
 class PlainTask {
   /** JSON. */
   readonly payload: string;
-  readonly copy: JsonValue;
   readonly record: string;
 
   constructor(
@@ -39,8 +37,7 @@ class PlainTask {
     readonly written: WrittenHead,
     readonly maxWaiting: number,
   ) {
-    this.payload = JSON.stringify(task.payload);
-    this.copy = copyJson(task.payload);
+    this.payload = fieldText(task, 'payload');
     this.record = recordOf(written.tail, this.payload);
   }
 }
@@ -58,14 +55,14 @@ class Born {
 class BornTask implements StoredTask {
   readonly taskId: string;
   readonly head: TaskHead;
-  readonly payload: JsonValue;
+  readonly payload: string;
   readonly state: StoredState;
   readonly steps: readonly never[] = NO_STEPS;
 
-  constructor({ task, written, copy }: PlainTask, { at, place }: Born) {
+  constructor({ task, written, payload }: PlainTask, { at, place }: Born) {
     this.taskId = task.task_id;
     this.head = { at, place, ...written.head };
-    this.payload = copy;
+    this.payload = payload;
     this.state = { ...NOT_TOUCHED, since: at };
   }
 }
@@ -120,7 +117,7 @@ export class Submissions {
         ...keyOf(idempotency),
         max_waiting: Math.min(maxWaiting, Number.MAX_SAFE_INTEGER),
       }),
-      JSON.stringify(task.payload),
+      fieldText(task, 'payload'),
     );
     return this.stored(tenantId, reply);
   }
@@ -192,7 +189,7 @@ export class Submissions {
       tenantId,
       'register',
       JSON.stringify(request),
-      JSON.stringify(task.payload),
+      fieldText(task, 'payload'),
     );
     const { answer, ...stored } = this.stored(tenantId, reply) as Extract<SubmitAnswer, { task: Task }>;
     return { ...stored, answer: (answer as string) === 'registered' ? 'registered' : 'replayed' };
@@ -212,7 +209,7 @@ export class Submissions {
       task_id: newTaskId,
       type: head.type,
       priority: head.priority,
-      payload,
+      payload: null,
       metadata: head.metadata,
       timeoutMs: head.timeout,
       maxAttempts: head.attempts,
@@ -225,7 +222,7 @@ export class Submissions {
       tenantId,
       'redrive',
       JSON.stringify({ id: taskId, task: itemOf({ task, onBusy: 'enqueue' }, { redrivenFrom: taskId }) }),
-      JSON.stringify(payload),
+      payload,
     )) as ['redriven', Reply] | ['not_failed' | 'not_found'];
     return answer === 'redriven' ? { answer, task: new TaskView(tenantId, readTask(view)) } : { answer };
   }

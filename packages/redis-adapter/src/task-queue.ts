@@ -4,6 +4,7 @@ import {
   type Settlement,
   type Swept,
   type TaskQueue,
+  fieldText,
 } from '@agent-orchestrator/core';
 import type { Claims } from './claims.js';
 import { storedMessage } from './messages.js';
@@ -129,7 +130,7 @@ function endArguments(items: readonly PlainEnd[]): (string | number)[] {
 
 /** The result or the error, as JSON. */
 function outcomeOf(settlement: Settlement): string {
-  if (settlement.kind === 'completed') return JSON.stringify(settlement.result);
+  if (settlement.kind === 'completed') return fieldText(settlement, 'result');
   return 'error' in settlement ? JSON.stringify(settlement.error) : '';
 }
 

@@ -6,6 +6,7 @@ import {
   type TaskRecords,
   type TaskStatus,
   type WorkerDirectory,
+  fieldText,
 } from '@agent-orchestrator/core';
 import { BatchView } from './batch-view.js';
 import type { BatchSubmissions } from './batch-submissions.js';
@@ -92,7 +93,7 @@ export class RedisTaskRecords implements TaskRecords {
       tenantId,
       'finishTask',
       JSON.stringify({ id: taskId, state: outcome.kind, reason }),
-      JSON.stringify(completed ? outcome.result : outcome.error),
+      completed ? fieldText(outcome, 'result') : JSON.stringify(outcome.error),
     )) as ['finished' | 'already_final' | 'not_tracked', Reply] | ['not_found'];
     return answer === 'not_found' ? { answer } : { answer, task: new TaskView(tenantId, readTask(task)) };
   }
@@ -185,9 +186,9 @@ export class RedisTaskRecords implements TaskRecords {
   }
 
   async signal(params: Parameters<TaskRecords['signal']>[0]): ReturnType<TaskRecords['signal']> {
-    const { tenantId, taskId, name, payload, signalId, fingerprint } = params;
+    const { tenantId, taskId, name, signalId, fingerprint } = params;
     const request = JSON.stringify({ id: taskId, name, signal: signalId, fingerprint });
-    const answer = await this.state.change(tenantId, 'signal', request, JSON.stringify(payload));
+    const answer = await this.state.change(tenantId, 'signal', request, fieldText(params, 'payload'));
     return { answer } as Awaited<ReturnType<TaskRecords['signal']>>;
   }
 

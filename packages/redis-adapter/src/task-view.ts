@@ -12,6 +12,7 @@ import {
   type TaskMetadata,
   type TaskState,
   type TaskStatus,
+  addFromText,
 } from '@agent-orchestrator/core';
 import type { Reply } from './script-runner.js';
 
@@ -92,10 +93,11 @@ export type TaskReply = readonly [string, string, string, readonly string[]];
 export interface StoredTask {
   readonly taskId: string;
   readonly head: TaskHead;
-  readonly payload: JsonValue;
+  /** JSON. */
+  readonly payload: string;
   readonly state: StoredState;
-  /** The result, or the error, once it has ended. */
-  readonly outcome?: JsonValue | undefined;
+  /** The result, or the error, once it has ended: JSON. */
+  readonly outcome?: string | undefined;
   /** What was thrown. */
   readonly diagnostic?: Diagnostic | undefined;
   readonly steps: readonly StoredStep[];
@@ -126,20 +128,20 @@ export const NO_STEPS: readonly never[] = Object.freeze([]);
 /** A task as it was read. A class, as everything that holds what passes by quickly: see ADR 10. */
 export class ReadTask implements StoredTask {
   readonly head: TaskHead;
-  readonly payload: JsonValue;
+  readonly payload: string;
 
   /** @param record the two lines of the task. */
   constructor(
     readonly taskId: string,
     record: string,
     readonly state: StoredState,
-    readonly outcome?: JsonValue | undefined,
+    readonly outcome?: string | undefined,
     readonly steps: readonly StoredStep[] = NO_STEPS,
     readonly diagnostic?: Diagnostic | undefined,
   ) {
     const end = record.indexOf('\n');
     this.head = JSON.parse(record.slice(0, end)) as TaskHead;
-    this.payload = JSON.parse(record.slice(end + 1)) as JsonValue;
+    this.payload = record.slice(end + 1);
   }
 }
 
@@ -153,7 +155,7 @@ export function readTask(reply: Reply): StoredTask {
     taskId,
     record,
     stateOf(state),
-    outcome === '' ? undefined : (JSON.parse(outcome) as JsonValue),
+    outcome === '' ? undefined : outcome,
     read,
     diagnostic === '' ? undefined : (JSON.parse(diagnostic) as Diagnostic),
   );
@@ -213,7 +215,8 @@ export class TaskView implements Task {
     this.updated_at = iso(state.ended ?? state.updated ?? state.since ?? head.at);
     this.metadata = { ...head.metadata, timeout_ms: head.timeout };
     this.delegated_services = steps.flatMap(viewCalls);
-    this.payload = payload;
+    this.payload = null;
+    addFromText(this as Writable<Task>, 'payload', payload);
     addOrigin(this, head);
     const runAt = state.state === 'scheduled' ? state.due : head.run_at;
     if (runAt !== undefined) this.run_at = iso(runAt);
@@ -221,8 +224,9 @@ export class TaskView implements Task {
     if (state.progress !== undefined) this.progress = JSON.parse(state.progress) as Progress;
     if (Number(state.tokens) > 0) this.usage = { tokens: Number(state.tokens) };
     if (state.ended !== undefined) this.finished_at = iso(state.ended);
-    if (outcome !== undefined && state.state === 'completed') this.result = outcome;
-    else if (outcome !== undefined) this.error = outcome as unknown as TaskError;
+    if (outcome === undefined) return;
+    if (state.state === 'completed') addFromText(this as Writable<Task>, 'result', outcome);
+    else this.error = JSON.parse(outcome) as TaskError;
   }
 }
 

@@ -1,4 +1,5 @@
 import { fingerprintOf } from '../fingerprint.js';
+import { writeJson } from '../protocol/known-text.js';
 import type { CallJournal, JournalNews, Report, ReportAnswer, StepRequest } from '../storage/call-journal.js';
 import { isFinalState } from '../tasks/task-state.js';
 import type { CallOutcomes } from './call-outcomes.js';
@@ -139,7 +140,7 @@ export class MemoryCallJournal implements CallJournal {
     const known = tenant.held.find(report);
     if (known) return known.answer;
     const { maxHeldFrames, maxHeldBytes } = this.state.limits;
-    const bytes = Buffer.byteLength(JSON.stringify(report));
+    const bytes = Buffer.byteLength(writeJson(report));
     const held = tenant.held.sizeOf(report.service);
     if (held.count >= maxHeldFrames || held.bytes + bytes > maxHeldBytes) return { answer: 'retry_later' };
     const id = this.state.random.uuid();
@@ -244,7 +245,7 @@ function find(tenant: TenantState, report: Report): { entry: TaskEntry; call: Ca
 
 function isRepeated(call: CallEntry, report: Report): boolean {
   if (report.body.kind === 'outcome')
-    return call.outcomeFingerprint === fingerprintOf(JSON.stringify(report.body.outcome));
+    return call.outcomeFingerprint === fingerprintOf(writeJson(report.body.outcome));
   if (report.seq !== undefined && call.lastSeq !== undefined && report.seq <= call.lastSeq) return true;
   return report.messageId !== undefined && call.seenMessages?.has(report.messageId) === true;
 }

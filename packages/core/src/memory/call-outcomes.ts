@@ -1,4 +1,5 @@
-import { type BytesOwner, keepJson, readJson } from './kept-json.js';
+import { writeJson } from '../protocol/known-text.js';
+import { type BytesOwner, keepField, type KeptJson, viewJson } from './kept-json.js';
 import { fingerprintOf } from '../fingerprint.js';
 import type { JsonValue } from '../protocol/json.js';
 import type { Usage } from '../protocol/service-call.js';
@@ -87,7 +88,7 @@ export class CallOutcomes {
     this.life.settleSending(tenant, call);
     call.state = 'ended';
     call.ok = outcome.ok;
-    call.outcomeFingerprint = fingerprintOf(JSON.stringify(outcome));
+    call.outcomeFingerprint = fingerprintOf(writeJson(outcome));
     if (options.usage) {
       entry.tokens += options.usage.tokens;
       addUsage(tenant, this.state.now(), call, options.usage);
@@ -141,19 +142,23 @@ export class CallOutcomes {
 
 /** Of a value as JSON. */
 export function jsonBytes(value: unknown): number {
-  return Buffer.byteLength(JSON.stringify(value));
+  return Buffer.byteLength(writeJson(value));
 }
 
 function keepOutcome(outcome: StepOutcome, owner: BytesOwner): KeptOutcome {
   return outcome.ok
-    ? { ok: true, value: keepJson(outcome.value, owner) }
+    ? { ok: true, value: keepField(outcome, 'value', owner) }
     : { ok: false, error: structuredClone(outcome.error) };
 }
 
 export function readOutcome(outcome: KeptOutcome): StepOutcome {
-  return outcome.ok
-    ? { ok: true, value: readJson(outcome.value) }
-    : { ok: false, error: structuredClone(outcome.error) };
+  return outcome.ok ? readSuccess(outcome.value) : { ok: false, error: structuredClone(outcome.error) };
+}
+
+function readSuccess(kept: KeptJson): StepOutcome {
+  const outcome: { ok: true; value: JsonValue } = { ok: true, value: null };
+  viewJson(outcome, 'value', kept);
+  return outcome;
 }
 
 /** Only what a notification reports, or fails to, begins a new try: an answer was sent again already, as often as may be. */

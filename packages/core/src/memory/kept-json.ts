@@ -1,5 +1,6 @@
 import { copyJson, leastJsonBytes } from '../protocol/bounded-json.js';
 import type { JsonValue } from '../protocol/json.js';
+import { addFromText, unreadText, writeJson } from '../protocol/known-text.js';
 
 /** Values above this many bytes are kept as text: as objects they take up to 24 times as much of the heap. */
 const MAX_OBJECT_BYTES = 1_024;
@@ -29,16 +30,31 @@ export function keepJson(value: JsonValue, owner: BytesOwner): KeptJson {
   return kept;
 }
 
+/** Keeps a copy of a field: of one that is there as text, the text. */
+export function keepField<T extends object>(holder: T, field: keyof T & string, owner: BytesOwner): KeptJson {
+  const text = unreadText(holder, field);
+  if (text === undefined) return keepJson(holder[field] as JsonValue, owner);
+  const kept = new KeptText(text, Buffer.byteLength(text));
+  owner.charge(kept.bytes);
+  return kept;
+}
+
 /** What is large as text, and what is small as it is: for what is shared with nobody. */
 export function compactJson(value: KeptJson): KeptJson {
   if (value instanceof KeptText || leastJsonBytes(value, MAX_OBJECT_BYTES) <= MAX_OBJECT_BYTES) return value;
-  const text = JSON.stringify(value);
+  const text = writeJson(value);
   return new KeptText(text, Buffer.byteLength(text));
 }
 
 /** A copy of what is kept, for whoever asks. */
 export function readJson(kept: KeptJson): JsonValue {
   return kept instanceof KeptText ? (JSON.parse(kept.text) as JsonValue) : copyJson(kept);
+}
+
+/** Gives `holder` a copy of what is kept as a field. A large one is read when somebody looks at it, if ever. */
+export function viewJson<T extends object>(holder: T, field: keyof T & string, kept: KeptJson): void {
+  if (kept instanceof KeptText) addFromText(holder, field, kept.text);
+  else holder[field] = readJson(kept) as T[typeof field];
 }
 
 /** What keeping it was charged with; only of what `keepJson` or `compactJson` has given. */

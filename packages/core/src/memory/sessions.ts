@@ -5,7 +5,7 @@ import { mergedContext } from '../storage/merged-context.js';
 import { BoundedPage } from '../storage/bounded-page.js';
 import type { SessionState, SessionStore } from '../storage/session-store.js';
 import { sessionKey } from './cancellations.js';
-import { readJson } from './kept-json.js';
+import { readJson, viewJson } from './kept-json.js';
 import { rememberKey } from './idempotency.js';
 import type { MemoryState } from './memory-state.js';
 import { inPortions } from './portions.js';
@@ -218,5 +218,7 @@ function takeAll<T, E>(page: BoundedPage<T>, entries: Iterable<E>, view: (entry:
 }
 
 function viewSession(entry: SessionEntry): Session {
-  return { ...entry.session, context: readJson(entry.context) as JsonObject };
+  const session = { ...entry.session, context: {} };
+  viewJson(session, 'context', entry.context);
+  return session;
 }

@@ -1,5 +1,4 @@
 import { bytesOf, readJson } from './kept-json.js';
-import type { JsonValue } from '../protocol/json.js';
 import type { Task } from '../protocol/task.js';
 import type {
   BatchSubmission,
@@ -51,7 +50,7 @@ export class Submissions {
     if (refusal) return { answer: refusal };
     const entry = this.store(tenant, submission);
     if (idempotency) rememberKey(this.state, tenant, idempotency, entry);
-    return this.stored('submitted', tenant, entry, submission.task.payload);
+    return this.stored('submitted', tenant, entry);
   }
 
   submitBatch(
@@ -245,9 +244,8 @@ export class Submissions {
     answer: A,
     tenant: TenantState,
     entry: TaskEntry,
-    payload?: JsonValue,
   ): { answer: A; task: Task; cursor: string } {
-    return { answer, task: viewTask(tenant.tenantId, entry, payload), cursor: tenant.events.head };
+    return { answer, task: viewTask(tenant.tenantId, entry), cursor: tenant.events.head };
   }
 }
 

@@ -1,4 +1,4 @@
-import { bytesOf, keepJson } from './kept-json.js';
+import { bytesOf, keepField } from './kept-json.js';
 import type { Claim, Runnable, Settlement, Swept, TaskQueue } from '../storage/task-queue.js';
 import type { MemoryState, WorkerState } from './memory-state.js';
 import type { MemorySessions } from './sessions.js';
@@ -215,7 +215,7 @@ export class MemoryTaskQueue implements TaskQueue {
     this.life.end(
       tenant,
       entry,
-      { state: 'completed', result: keepJson(settlement.result, entry) },
+      { state: 'completed', result: keepField(settlement, 'result', entry) },
       'complete',
     );
   }

@@ -1,5 +1,4 @@
-import { KeptText, readJson } from './kept-json.js';
-import type { JsonValue } from '../protocol/json.js';
+import { viewJson } from './kept-json.js';
 import type { DelegatedService, Task } from '../protocol/task.js';
 import type { JournalStep } from '../storage/call-journal.js';
 import { statusOf } from '../tasks/task-state.js';
@@ -25,11 +24,8 @@ const updated = new Timestamps();
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/**
- * A task as it crosses the wire: a copy.
- * @param given its payload, if the caller has it at hand: a large one is read from its text otherwise.
- */
-export function viewTask(tenantId: string, entry: TaskEntry, given?: JsonValue): Task {
+/** A task as it crosses the wire: a copy. */
+export function viewTask(tenantId: string, entry: TaskEntry): Task {
   const { spec } = entry;
   const task: Writable<Task> = {
     task_id: spec.task_id,
@@ -44,8 +40,9 @@ export function viewTask(tenantId: string, entry: TaskEntry, given?: JsonValue):
     updated_at: updated.of(entry.updatedAt),
     metadata: { ...spec.metadata, timeout_ms: spec.timeoutMs },
     delegated_services: viewCalls(entry),
-    payload: given !== undefined && entry.payload instanceof KeptText ? given : readJson(entry.payload),
+    payload: null,
   };
+  viewJson(task, 'payload', entry.payload);
   addOrigin(task, entry);
   const runAt = entry.state === 'scheduled' ? entry.dueAt : spec.runAt;
   if (runAt !== undefined) task.run_at = new Date(runAt).toISOString();
@@ -53,7 +50,7 @@ export function viewTask(tenantId: string, entry: TaskEntry, given?: JsonValue):
   if (entry.progress) task.progress = { ...entry.progress };
   if (entry.tokens > 0) task.usage = { tokens: entry.tokens };
   if (entry.finishedAt !== undefined) task.finished_at = updated.of(entry.finishedAt);
-  if (entry.result !== undefined) task.result = readJson(entry.result);
+  if (entry.result !== undefined) viewJson(task, 'result', entry.result);
   if (entry.error) task.error = { ...entry.error };
   return task;
 }

@@ -1,5 +1,6 @@
 import { type ErrorCode, OrchestratorError } from './errors.js';
-import { type JsonValue, MAX_RESULT_BYTES } from './json.js';
+import { isDeeper, type JsonValue, MAX_RESULT_BYTES } from './json.js';
+import { addUnread, composedText, knownText, MAX_READ_AT_ONCE } from './known-text.js';
 import { messageOf } from './thrown.js';
 
 /** How deep a value may be nested. What comes over the wire may be less deep, see `MAX_JSON_DEPTH`. */
@@ -117,6 +118,8 @@ export function copyJson<T extends JsonValue | undefined>(value: T): T {
  */
 export function boundedJson(value: unknown, rule: JsonRule): JsonValue {
   const { maxBytes = MAX_RESULT_BYTES } = rule;
+  const known = knownText(value);
+  if (known !== undefined) return ofBoundedText(value as JsonValue, known, rule, maxBytes);
   try {
     if (isPlainJson(value, maxBytes)) return value as JsonValue;
   } catch {
@@ -125,10 +128,68 @@ export function boundedJson(value: unknown, rule: JsonRule): JsonValue {
   return throughText(value, rule, maxBytes);
 }
 
-/** The same, always as a copy. */
+/** What it is as JSON, see `boundedJson`. */
+export function boundedText(value: unknown, rule: JsonRule): string {
+  const { maxBytes = MAX_RESULT_BYTES } = rule;
+  const composed = composedText(value);
+  if (composed === undefined) return JSON.stringify(boundedJson(value, rule));
+  const bytes = Buffer.byteLength(composed);
+  if (bytes > maxBytes) throw tooLarge(rule, maxBytes, bytes);
+  return composed;
+}
+
+/**
+ * Gives `holder` a copy of `value` as a field, see `copiedJson`: a large one as text, since most of those are only stored or
+ * sent.
+ */
+export function addCopy<T extends object>(
+  holder: T,
+  field: keyof T & string,
+  value: unknown,
+  rule: JsonRule,
+): void {
+  const text = textOfLarge(value, rule);
+  if (text === undefined) holder[field] = copiedJson(value, rule) as T[typeof field];
+  else addUnread(holder, field, text);
+}
+
+/** Nothing for what is small, or may have its own say in what it is as JSON. */
+function textOfLarge(value: unknown, rule: JsonRule): string | undefined {
+  const { maxBytes = MAX_RESULT_BYTES } = rule;
+  try {
+    if (!exceedsAsJson(value, MAX_READ_AT_ONCE)) return undefined;
+    if (exceedsAsJson(value, maxBytes)) throw tooLarge(rule, maxBytes, 'more');
+    const text = JSON.stringify(value);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > maxBytes) throw tooLarge(rule, maxBytes, bytes);
+    if (isDeeper(text, MAX_VALUE_DEPTH)) throw notJson(`more than ${MAX_VALUE_DEPTH} levels`, rule);
+    return text;
+  } catch (error) {
+    throw error instanceof OrchestratorError ? error : notJson(error, rule);
+  }
+}
+
+/** What is said of a field that is there as text, see `boundedJson`. */
+export function checkText(text: string, rule: JsonRule): void {
+  ofBoundedText(null, text, rule, rule.maxBytes ?? MAX_RESULT_BYTES);
+}
+
+function ofBoundedText(value: JsonValue, text: string, rule: JsonRule, maxBytes: number): JsonValue {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > maxBytes) throw tooLarge(rule, maxBytes, bytes);
+  return value;
+}
+
+/** The same, always as a copy: but for a value whose text is known, which nobody changes. */
 export function copiedJson(value: unknown, rule: JsonRule): JsonValue {
   const bounded = boundedJson(value, rule);
-  if (bounded !== value || bounded === null || typeof bounded !== 'object') return bounded;
+  if (
+    knownText(bounded) !== undefined ||
+    bounded !== value ||
+    bounded === null ||
+    typeof bounded !== 'object'
+  )
+    return bounded;
   try {
     return copyJson(bounded);
   } catch (error) {
@@ -180,7 +241,5 @@ function reasonOf(message: string): string {
   return 'something that throws when it is read';
 }
 
-/** What a workflow, a step or a service gives back: a copy. See `boundedJson`. */
-export function toBoundedJson(value: unknown, what = 'the result'): JsonValue {
-  return copiedJson(value, { what, invalid: 'workflow_error' });
-}
+/** How what a workflow or a step gives back is called. */
+export const RESULT = { what: 'the result', invalid: 'workflow_error' } as const;

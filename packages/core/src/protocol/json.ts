@@ -39,46 +39,52 @@ export function parseJson(text: string): JsonValue {
   try {
     value = JSON.parse(text) as JsonValue;
   } catch (error) {
-    // Node quotes the text that it could not read; whoever hears of the mistake may not be meant to see that.
-    const mistake = (error as Error).message.replace(/,? (?:\.\.\.)?".*"(?:\.\.\.)? is not valid JSON$/s, '');
-    throw new JsonRefusedError(`expected JSON, got ${mistake}`);
+    throw new JsonRefusedError(`expected JSON, got ${mistakeOf(error)}`);
   }
-  if (mayBeDangerous(text)) refuseDangerous(value, 1, '');
+  if (mayHaveDangerousKeys(text) || isDeeper(text, MAX_JSON_DEPTH)) refuseDangerous(value, 1, '');
   return value;
 }
 
-/** A look at the text, which takes a fraction of a walk over the value: a dangerous key may also be written in escapes. */
-function mayBeDangerous(text: string): boolean {
-  return /__proto__|constructor|prototype|\\u/.test(text) || isDeep(text);
+/** Node quotes the text that it could not read; whoever hears of the mistake may not be meant to see that. */
+export function mistakeOf(error: unknown): string {
+  return (error as Error).message.replace(/,? (?:\.\.\.)?".*"(?:\.\.\.)? is not valid JSON$/s, '');
 }
 
-/** Whether brackets outside of strings are nested deeper than is allowed. */
-function isDeep(text: string): boolean {
+/** A look at the text, which takes a fraction of a walk over the value: a dangerous key may also be written in escapes. */
+export function mayHaveDangerousKeys(text: string): boolean {
+  return /__proto__|constructor|prototype|\\u/.test(text);
+}
+
+/** Whether the brackets of a text of JSON are nested deeper than so many levels. */
+export function isDeeper(text: string, levels: number): boolean {
   let depth = 0;
   for (let at = 0; at < text.length; at += 1) {
     const character = text.charCodeAt(at);
     if (character === QUOTE) at = endOfString(text, at);
     else if (character === BRACKET || character === BRACE) {
       depth += 1;
-      if (depth > MAX_JSON_DEPTH) return true;
+      if (depth > levels) return true;
     } else if (character === BRACKET + 2 || character === BRACE + 2) depth -= 1;
   }
   return false;
 }
 
-const [QUOTE, BACKSLASH, BRACKET, BRACE] = [0x22, 0x5c, 0x5b, 0x7b];
+export const [QUOTE, BRACKET, BRACE, COMMA] = [0x22, 0x5b, 0x7b, 0x2c];
+const BACKSLASH = 0x5c;
 
-/** Where the string ends that begins at `from`, in a text that was parsed. */
-function endOfString(text: string, from: number): number {
+/** Where the string ends that begins at `from`; the length of the text if it does not end. */
+export function endOfString(text: string, from: number): number {
   let at = from + 1;
-  for (;;) {
+  while (at < text.length) {
     const character = text.charCodeAt(at);
     if (character === QUOTE) return at;
     at += character === BACKSLASH ? 2 : 1;
   }
+  return text.length;
 }
 
-function refuseDangerous(value: JsonValue, depth: number, path: string): void {
+/** @param depth that of `value`, and `path` its place. */
+export function refuseDangerous(value: JsonValue, depth: number, path: string): void {
   if (value === null || typeof value !== 'object') return;
   if (depth > MAX_JSON_DEPTH) {
     throw new JsonRefusedError(`expected at most ${MAX_JSON_DEPTH} levels, got more at ${placeOf(path)}`);

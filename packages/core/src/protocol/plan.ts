@@ -36,7 +36,7 @@ export function isReference(value: JsonValue): value is { $from: string } {
     typeof value === 'object' &&
     value !== null &&
     !Array.isArray(value) &&
-    Object.keys(value).length === 1 &&
-    typeof value['$from'] === 'string'
+    typeof value['$from'] === 'string' &&
+    Object.keys(value).length === 1
   );
 }

@@ -1,6 +1,7 @@
 import { type Dispatcher, request } from 'undici';
 import { isErrorCode, OrchestratorError, type TaskError } from '../protocol/errors.js';
 import { JsonRefusedError, type JsonValue, MAX_RESULT_BYTES, parseJson } from '../protocol/json.js';
+import { writeJson } from '../protocol/known-text.js';
 import { readRetryAfter } from '../protocol/retry-after.js';
 import { acceptedSchema, answeredSchema } from '../protocol/service-call.js';
 import { cutText } from '../protocol/text.js';
@@ -49,7 +50,7 @@ export async function sendHttp(
       dispatcher,
       method: 'POST',
       headers: headersOf(outbound, service.token),
-      body: JSON.stringify(call),
+      body: writeJson(call),
       signal: AbortSignal.any([signal, limit.signal]),
     });
     const body = await readBody(response.body);

@@ -1,6 +1,8 @@
 import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
-import { copiedJson } from '../protocol/bounded-json.js';
+import { addCopy } from '../protocol/bounded-json.js';
 import { jobIdSchema } from '../protocol/ids.js';
+import type { JsonValue } from '../protocol/json.js';
+import { readField } from '../protocol/portioned-json.js';
 import { ServiceReply } from '../protocol/service-call.js';
 import { isOrchestratorError, toTaskError } from '../protocol/thrown.js';
 import { validate } from '../protocol/validation.js';
@@ -43,6 +45,8 @@ export async function sendInProcess(
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
+    const reading = readField(call, 'input');
+    if (reading) await Promise.race([reading, stopped]);
     return toResult(await Promise.race([service.run(call, ended), stopped]), outbound, logger);
   } catch (error) {
     const stored = toTaskError(error, 'service_error');
@@ -62,7 +66,8 @@ function toResult(returned: unknown, { service, call }: OutboundCall, logger: Lo
     return { kind: 'answer', answer: { kind: 'accepted', jobId } };
   }
   const rule = { what: `the result of ${service.name}`, invalid: 'invalid_response' } as const;
-  const outcome = { ok: true, value: copiedJson(reply ? reply.result : returned, rule) } as const;
+  const outcome: { ok: true; value: JsonValue } = { ok: true, value: null };
+  addCopy(outcome, 'value', reply ? reply.result : returned, rule);
   const { tenant_id, task_id, call_id } = call;
   const used = usageOf(reply?.usage, logger, { service: service.name, tenant_id, task_id, call_id });
   return { kind: 'answer', answer: { kind: 'outcome', outcome, ...used } };

@@ -1,3 +1,5 @@
+import { writeJson } from '../protocol/known-text.js';
+
 /**
  * Items of a page: at most `limit`, and together at most `bytes` as JSON unless there is only one. Every storage ends its
  * pages by this, so that all end them in the same place.
@@ -18,7 +20,7 @@ export class BoundedPage<T> {
   /** Takes an item, unless the page is over before it. */
   take(item: T): boolean {
     if (this.isFull) return false;
-    const bytes = Buffer.byteLength(JSON.stringify(item)) + 1;
+    const bytes = Buffer.byteLength(writeJson(item)) + 1;
     if (this.items.length > 0 && this.#bytes + bytes > this.bytes) return false;
     this.#bytes += bytes;
     this.items.push(item);

@@ -8,6 +8,8 @@ const RULE = { what: 'context after the merge', tooLarge: 'payload_too_large' } 
  * @throws {OrchestratorError} `payload_too_large` for more than 1 MiB in all.
  */
 export function mergedContext(before: JsonObject, change: JsonObject): JsonObject {
+  if (Object.keys(before).length === 0 && !Object.values(change).includes(null))
+    return boundedJson(change, RULE) as JsonObject;
   // From entries, so that a key like `__proto__` is a key.
   const all = new Map([...Object.entries(before), ...Object.entries(change)]);
   const kept = [...all].filter(([, value]) => value !== null);

@@ -1,5 +1,6 @@
-import { boundedJson, type JsonRule } from '../protocol/bounded-json.js';
+import { boundedJson, checkText, type JsonRule } from '../protocol/bounded-json.js';
 import { OrchestratorError } from '../protocol/errors.js';
+import { unreadText } from '../protocol/known-text.js';
 import { describe } from '../protocol/validation.js';
 
 /**
@@ -118,11 +119,15 @@ export const day: Check = (value, path) =>
     ? value
     : refuse(path, 'a day, YYYY-MM-DD', value);
 
+/** What checks fields that may be there as text. */
+const textChecks = new WeakMap<Check, (text: string, path: string) => void>();
+
 /** Any JSON of at most 1 MiB. */
-export const json =
-  (tooLarge: NonNullable<JsonRule['tooLarge']> = 'payload_too_large'): Check =>
-  (value, path) =>
-    boundedJson(value, { what: path, tooLarge });
+export const json = (tooLarge: NonNullable<JsonRule['tooLarge']> = 'payload_too_large'): Check => {
+  const check: Check = (value, path) => boundedJson(value, { what: path, tooLarge });
+  textChecks.set(check, (text, path) => checkText(text, { what: path, tooLarge }));
+  return check;
+};
 
 /** A JSON object of at most 1 MiB. */
 export const jsonObject: Check = (value, path) => {
@@ -142,13 +147,18 @@ export const anything: Check = (value) => value;
 
 /** Fields by name. Others are left as they are. The same object, unless one of them has to be another. */
 export const fields = (checks: Readonly<Record<string, Check>>): Check => {
-  const entries = Object.entries(checks);
+  const entries = Object.entries(checks).map(([key, check]) => [key, check, textChecks.get(check)] as const);
   return (value, path) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       return refuse(path, 'an object', value);
     let checked = value as Record<string, unknown>;
     try {
-      for (const [key, check] of entries) {
+      for (const [key, check, checkOfText] of entries) {
+        const text = checkOfText && unreadText(value, key);
+        if (text !== undefined) {
+          checkOfText?.(text, key);
+          continue;
+        }
         const before = (value as Record<string, unknown>)[key];
         const after = check(before, key);
         if (Object.is(after, before)) continue;

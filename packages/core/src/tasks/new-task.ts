@@ -1,6 +1,6 @@
 import { fingerprintOf } from '../fingerprint.js';
 import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
-import { boundedJson, copiedJson } from '../protocol/bounded-json.js';
+import { boundedText, copiedJson } from '../protocol/bounded-json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { chatRequestSchema, taskSubmissionSchema } from '../protocol/task.js';
 import { describe, validate } from '../protocol/validation.js';
@@ -90,7 +90,7 @@ export function idempotencyOf(key: string | undefined, kind: string, body: unkno
       `Idempotency-Key: expected 1 to 200 visible characters, got ${describe(key)}`,
     );
   }
-  return { key, fingerprint: fingerprintOf(`${kind}\n${JSON.stringify(boundedJson(body, BODY))}`) };
+  return { key, fingerprint: fingerprintOf(`${kind}\n${boundedText(body, BODY)}`) };
 }
 
 const REFUSALS: Readonly<

@@ -1,6 +1,7 @@
 import { atMost, type Clock, pause } from '../clock.js';
 import type { WorkerFigures } from '../figures.js';
 import type { Logger } from '../logger.js';
+import { readField } from '../protocol/portioned-json.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { Bell } from '../storage/bells.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
@@ -336,6 +337,8 @@ export class Worker {
         this.#ended.abandoned += 1;
         return;
       }
+      const reading = readField(task, 'payload');
+      if (reading) await reading;
       const context = new RunContext(run, this.ports);
       const end = await run.run(() => fn(context, task.payload));
       this.#ended[end.kind] += 1;

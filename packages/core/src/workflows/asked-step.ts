@@ -1,5 +1,6 @@
 import { fingerprintOf } from '../fingerprint.js';
 import type { JsonValue } from '../protocol/json.js';
+import { fieldText } from '../protocol/known-text.js';
 import type { StepKind } from '../storage/call-journal.js';
 
 /** What a workflow asks for. */
@@ -71,7 +72,7 @@ export class StepNames {
 }
 
 function detailOf(ask: Ask): string {
-  if (ask.kind === 'call') return `:${fingerprintOf(JSON.stringify(ask.input))}`;
+  if (ask.kind === 'call') return `:${fingerprintOf(fieldText(ask, 'input'))}`;
   return ask.kind === 'sleep' ? `:${ask.ms}` : '';
 }
 

@@ -42,15 +42,27 @@ export function checkPlan(value: unknown, services: { has(name: string): boolean
   return { plan, dependencies };
 }
 
-function referredSteps(value: JsonValue, step: string): string[] {
-  if (value === null || typeof value !== 'object') return [];
-  if (Array.isArray(value)) return value.flatMap((item) => referredSteps(item, step));
-  if (!isReference(value)) return Object.values(value).flatMap((item) => referredSteps(item, step));
+function referredSteps(value: JsonValue, step: string): ReadonlySet<string> {
+  const found = new Set<string>();
+  collectReferred(value, step, found);
+  return found;
+}
+
+function collectReferred(value: JsonValue, step: string, found: Set<string>): void {
+  if (value === null || typeof value !== 'object') return;
+  if (Array.isArray(value)) {
+    for (const item of value) if (typeof item === 'object') collectReferred(item, step, found);
+    return;
+  }
+  if (!isReference(value)) {
+    for (const key of Object.keys(value)) collectReferred(value[key] as JsonValue, step, found);
+    return;
+  }
   const path = value.$from;
-  const found = STEP_RESULT.exec(path)?.[1];
-  if (found !== undefined) return [found];
-  if (path === 'input' || path.startsWith('input.')) return [];
-  throw refused(step, 'a path "input…" or "steps.<id>.result…"', `"${path}"`);
+  const needed = STEP_RESULT.exec(path)?.[1];
+  if (needed !== undefined) found.add(needed);
+  else if (path !== 'input' && !path.startsWith('input.'))
+    throw refused(step, 'a path "input…" or "steps.<id>.result…"', `"${path}"`);
 }
 
 /** Depth first, with the way to the current step beside it: each dependency is looked at once. */

@@ -1,11 +1,11 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import { idSchema, nameSchema } from '../protocol/ids.js';
-import type { JsonInput, JsonObject } from '../protocol/json.js';
+import type { JsonInput, JsonObject, JsonValue } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { Message, Session } from '../protocol/session.js';
 import type { Progress } from '../protocol/task.js';
 import { describe, validate } from '../protocol/validation.js';
-import { copiedJson } from '../protocol/bounded-json.js';
+import { addCopy } from '../protocol/bounded-json.js';
 import { SessionManager } from '../sessions/session-manager.js';
 import { type Ask, awaitedLater } from './asked-step.js';
 import { SeededChance } from './chance.js';
@@ -19,6 +19,8 @@ import {
   checkStepOptions,
 } from './step-options.js';
 import type { WorkflowRun } from './workflow-run.js';
+
+const INPUT = { what: 'the input of the call', tooLarge: 'payload_too_large' } as const;
 
 /** The context of one run: turns what the workflow asks into steps of the run. */
 export class RunContext implements WorkflowContext {
@@ -70,9 +72,18 @@ export class RunContext implements WorkflowContext {
       this.#ports.caller.service(service);
       const { id, timeout_ms: silenceMs, retry } = checkCallOptions(options);
       // What is asked is fixed now, whatever the workflow does with its objects later.
-      const asked = copiedJson(input, { what: 'the input of the call', tooLarge: 'payload_too_large' });
       const maxTries = retry?.max_attempts;
-      return { kind: 'call', id, service, operation, input: asked, silenceMs, maxTries };
+      const ask = {
+        kind: 'call',
+        id,
+        service,
+        operation,
+        input: null as JsonValue,
+        silenceMs,
+        maxTries,
+      } as const;
+      addCopy(ask, 'input', input, INPUT);
+      return ask;
     });
   }
 

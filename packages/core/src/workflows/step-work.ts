@@ -1,7 +1,10 @@
 import { pause } from '../clock.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
-import { toBoundedJson } from '../protocol/bounded-json.js';
+import { addCopy, RESULT } from '../protocol/bounded-json.js';
+import type { JsonValue } from '../protocol/json.js';
+import { copyField } from '../protocol/known-text.js';
+import type { ServiceCall } from '../protocol/service-call.js';
 import type { Progress } from '../protocol/task.js';
 import { fullJitter } from '../protocol/full-jitter.js';
 import type {
@@ -176,20 +179,21 @@ export class StepWork {
 
   async #callService(ask: Ask & { kind: 'call' }, callId: string, tries: number): Promise<StepAnswer> {
     const { task } = this.claim;
-    return this.ports.caller.call(
-      ask.service,
-      {
-        call_id: callId,
-        task_id: task.task_id,
-        tenant_id: task.tenant_id,
-        session_id: task.session_id,
-        operation: ask.operation,
-        input: ask.input,
-        attempt: tries,
-        metadata: { user_id: task.metadata.user_id, timeout_ms: ask.silenceMs },
-      },
-      { traceparent: task.metadata.traceparent, signal: this.#abort.signal },
-    );
+    const call: ServiceCall = {
+      call_id: callId,
+      task_id: task.task_id,
+      tenant_id: task.tenant_id,
+      session_id: task.session_id,
+      operation: ask.operation,
+      input: null,
+      attempt: tries,
+      metadata: { user_id: task.metadata.user_id, timeout_ms: ask.silenceMs },
+    };
+    copyField(ask, call, 'input');
+    return this.ports.caller.call(ask.service, call, {
+      traceparent: task.metadata.traceparent,
+      signal: this.#abort.signal,
+    });
   }
 
   async #record(key: string, answer: StepAnswer, callId?: string): Promise<void> {
@@ -292,7 +296,9 @@ function requestOf({ key, kind, name, ask }: AskedStep, ports: RunPorts): StepRe
 
 async function doWork(work: () => unknown): Promise<StepOutcome> {
   try {
-    return { ok: true, value: toBoundedJson(await work()) };
+    const outcome: { ok: true; value: JsonValue } = { ok: true, value: null };
+    addCopy(outcome, 'value', await work(), RESULT);
+    return outcome;
   } catch (error) {
     return { ok: false, error: toTaskError(error, 'workflow_error') };
   }

@@ -1,5 +1,5 @@
 import { OrchestratorError } from '../protocol/errors.js';
-import { toBoundedJson } from '../protocol/bounded-json.js';
+import { addCopy, RESULT } from '../protocol/bounded-json.js';
 import type { JsonValue } from '../protocol/json.js';
 import type { Progress } from '../protocol/task.js';
 import type { JournalNews, JournalStep } from '../storage/call-journal.js';
@@ -16,6 +16,9 @@ import { LazyAbort } from '../shared-abort.js';
 
 /** How a run came to its end. `abandoned`: the task is no longer this worker's. */
 export type RunEnd = Settlement | { readonly kind: 'abandoned' };
+
+type Completion = { -readonly [K in keyof Completed]: Completed[K] };
+type Completed = Extract<Settlement, { readonly kind: 'completed' }>;
 
 type Settled =
   | { readonly ok: true; readonly value: unknown }
@@ -352,15 +355,15 @@ export class WorkflowRun {
 
   #completion(value: unknown): Settlement {
     const { task_id: taskId, session_id } = this.claim.task;
-    let result: JsonValue;
+    const completed: Completion = { kind: 'completed', result: null };
     try {
-      result = toBoundedJson(value);
+      addCopy(completed, 'result', value, RESULT);
     } catch (error) {
       return this.#failure(error);
     }
-    const content = answerOf(result);
-    if (session_id === undefined || content === undefined) return { kind: 'completed', result };
-    return { kind: 'completed', result, answer: { message_id: `${taskId}-answer`, content } };
+    const content = session_id === undefined ? undefined : answerOf(completed.result);
+    if (content !== undefined) completed.answer = { message_id: `${taskId}-answer`, content };
+    return completed;
   }
 
   #failure(thrown: unknown): Settlement {

@@ -4,7 +4,7 @@ import {
   type JsonValue,
   MAX_RESULT_BYTES,
   OrchestratorError,
-  parseJson,
+  parseJsonInPortions,
 } from '@agent-orchestrator/core';
 import type { NeutralRequest } from './neutral-request.js';
 import { HttpRefusal } from './problem.js';
@@ -51,9 +51,9 @@ function onlyHas(list: string, wanted: string): boolean {
   return list.split(',').every((name) => ['', wanted].includes(name.trim().toLowerCase()));
 }
 
-function parse(text: string): JsonValue {
+async function parse(text: string): Promise<JsonValue> {
   try {
-    return parseJson(text);
+    return await parseJsonInPortions(text);
   } catch (error) {
     if (!(error instanceof JsonRefusedError)) throw error;
     throw new OrchestratorError('invalid_request', `the body: ${error.reason}`, {

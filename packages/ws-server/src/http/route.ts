@@ -1,4 +1,4 @@
-import type { Orchestrator, TenantHandle } from '@agent-orchestrator/core';
+import { type Orchestrator, type TenantHandle, writeJson } from '@agent-orchestrator/core';
 import type { z } from 'zod';
 import type { Authenticator } from '../authenticator.js';
 import type { FeedDirectory } from '../client-socket/feed-directory.js';
@@ -101,7 +101,7 @@ export function json(
   body: object,
   headers: Readonly<Record<string, string>> = {},
 ): NeutralAnswer {
-  return { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) };
+  return { status, headers: { 'content-type': 'application/json', ...headers }, body: writeJson(body) };
 }
 
 /** `Idempotency-Replayed: true` for an answer that was given before. */

@@ -55,7 +55,8 @@ export const sessionRoutes: readonly Route[] = [
     summary: 'Show a session with its live tasks.',
     async handle({ params, tenant }) {
       const { session, ...state } = await tenant.sessions.get(params['session_id'] ?? '');
-      return withTag(200, session, { ...session, ...state });
+      // The same object, so that a large context stays the text that it is kept as.
+      return withTag(200, session, Object.assign(session, state));
     },
   }),
   route({

@@ -1,0 +1,111 @@
+import type { JsonValue } from './json.js';
+
+/** Texts of values that are on their way: of a body that was read, until it is stored. Such a value is not changed. */
+const texts = new WeakMap<object, string>();
+/** Fields that are there as text, and read when somebody looks: by object and name. */
+const unread = new WeakMap<object, Map<string, string>>();
+
+/** Above so many characters it pays to read a value only when somebody looks at it. */
+export const MAX_READ_AT_ONCE = 16_384;
+
+/** How deep `writeJson` looks for texts: an answer, its list, an item, a field. */
+const LEVELS = 4;
+/** Of a page; a longer list is somebody's data. */
+const MAX_ITEMS = 1_000;
+
+/** Says that `text` is `value` as JSON, so that nobody has to write it again. */
+export function rememberText(value: JsonValue, text: string): void {
+  if (typeof value === 'object' && value !== null) texts.set(value, text);
+}
+
+/** What `value` is as JSON, if that is known. */
+export function knownText(value: unknown): string | undefined {
+  return typeof value === 'object' && value !== null ? texts.get(value) : undefined;
+}
+
+/** Gives `holder` a field that is read from `text` when somebody looks at it; `writeJson` takes the text as it is. */
+export function addUnread<T extends object>(holder: T, field: keyof T & string, text: string): void {
+  const fields = unread.get(holder) ?? new Map<string, string>();
+  unread.set(holder, fields.set(field, text));
+  Object.defineProperty(holder, field, {
+    enumerable: true,
+    configurable: true,
+    get: () => settle(holder, field, JSON.parse(text)),
+    set: (value: unknown) => {
+      settle(holder, field, value);
+    },
+  });
+}
+
+/** Gives `holder` a field of what `text` is as JSON: read at once if it is short, else when somebody looks at it. */
+export function addFromText<T extends object>(holder: T, field: keyof T & string, text: string): void {
+  if (text.length > MAX_READ_AT_ONCE) addUnread(holder, field, text);
+  else holder[field] = JSON.parse(text) as T[typeof field];
+}
+
+/** Gives `to` the field that `from` has. */
+export function copyField<F extends string, V>(
+  from: { readonly [K in F]: V },
+  to: { [K in F]: V },
+  field: F,
+): void {
+  const text = unreadText(from, field);
+  if (text === undefined) to[field] = from[field];
+  else addUnread(to, field, text);
+}
+
+/** A field as JSON. */
+export function fieldText<T extends object>(holder: T, field: keyof T & string): string {
+  return unreadText(holder, field) ?? writeJson(holder[field]);
+}
+
+/** The text of a field that nobody has looked at yet. */
+export function unreadText(holder: object, field: string): string | undefined {
+  return unread.get(holder)?.get(field);
+}
+
+function settle(holder: object, field: string, value: unknown): unknown {
+  unread.get(holder)?.delete(field);
+  Object.defineProperty(holder, field, { value, enumerable: true, configurable: true, writable: true });
+  return value;
+}
+
+/** `JSON.stringify`, with the texts that are known already. */
+export function writeJson(value: unknown): string {
+  return composedText(value) ?? JSON.stringify(value);
+}
+
+/** The text of a value that is known, or of which parts are; nothing for any other. */
+export function composedText(value: unknown): string | undefined {
+  return knownText(value) ?? composed(value, LEVELS);
+}
+
+function composed(value: unknown, levels: number): string | undefined {
+  if (levels === 0 || typeof value !== 'object' || value === null || 'toJSON' in value) return undefined;
+  if (Array.isArray(value) && value.length > MAX_ITEMS) return undefined;
+  const known = partsOf(value, levels);
+  if (known === undefined) return undefined;
+  if (Array.isArray(value)) {
+    return `[${value.map((item, at) => known.get(String(at)) ?? JSON.stringify(item) ?? 'null').join(',')}]`;
+  }
+  const written: string[] = [];
+  for (const key of Object.keys(value)) {
+    const text = known.get(key) ?? JSON.stringify((value as Record<string, unknown>)[key]);
+    if (text !== undefined) written.push(`${JSON.stringify(key)}:${text}`);
+  }
+  return `{${written.join(',')}}`;
+}
+
+/** The parts of which the text is known, by name. */
+function partsOf(holder: object, levels: number): Map<string, string> | undefined {
+  const fields = unread.get(holder);
+  let known: Map<string, string> | undefined = fields && fields.size > 0 ? new Map(fields) : undefined;
+  for (const key of Object.keys(holder)) {
+    if (fields?.has(key)) continue;
+    const part = (holder as Record<string, unknown>)[key];
+    if (typeof part !== 'object' || part === null) continue;
+    const text = texts.get(part) ?? composed(part, levels - 1);
+    if (text !== undefined) (known ??= new Map<string, string>()).set(key, text);
+  }
+  return known;
+}

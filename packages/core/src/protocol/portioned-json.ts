@@ -1,0 +1,319 @@
+import {
+  BRACE,
+  BRACKET,
+  COMMA,
+  endOfString,
+  type JsonObject,
+  JsonRefusedError,
+  type JsonValue,
+  MAX_JSON_DEPTH,
+  mayHaveDangerousKeys,
+  mistakeOf,
+  parseJson,
+  QUOTE,
+  refuseDangerous,
+} from './json.js';
+import { rememberText, unreadText } from './known-text.js';
+import { ownTurn } from './loop-turns.js';
+
+/** How many characters of a text are read at once. Of the values that take the longest, that takes ten milliseconds. */
+export const PORTION = 64 * 1024;
+
+/** Texts are remembered of a body, its fields, and the fields of an item in one of its lists. */
+const REMEMBERED_LEVELS = 4;
+
+/**
+ * The same as `parseJson` for texts of any length: a portion a turn of the event loop. What it returns is the caller's
+ * alone; the texts of its large parts are remembered, so that storing them takes neither a look at them nor a text.
+ *
+ * @throws {JsonRefusedError} with what is wrong.
+ */
+export async function parseJsonInPortions(text: string, portion = PORTION): Promise<JsonValue> {
+  return text.length <= portion
+    ? parseJson(text)
+    : inTurns(new PortionedText(text, 'outside', portion).read());
+}
+
+/** Reads a field that is there as a long text, see `addUnread`, a portion a turn. Nothing to wait for with any other field. */
+export function readField<T extends object>(holder: T, field: keyof T & string): Promise<void> | undefined {
+  const text = unreadText(holder, field);
+  if (text === undefined || text.length <= PORTION) return undefined;
+  return inTurns(new PortionedText(text, 'storage', PORTION).read()).then((value) => {
+    holder[field] = value as T[typeof field];
+  });
+}
+
+async function inTurns<T>(portions: Generator<void, T, void>): Promise<T> {
+  for (;;) {
+    await ownTurn();
+    const portion = portions.next();
+    if (portion.done === true) return portion.value;
+  }
+}
+
+interface Part {
+  readonly value: JsonValue;
+  /** As JSON would write it. Nothing for what comes from the storage. */
+  readonly text: string;
+}
+
+/**
+ * A long text of JSON, which is read portion by portion. First it is searched for its large lists and objects, those that
+ * are longer than a portion: their parts are read by themselves, neighbours together until they are a portion. Whatever is
+ * between brackets and commas is left to `JSON.parse`, so what it refuses is refused here.
+ */
+class PortionedText {
+  /** Where the large lists and objects begin and end. */
+  readonly #large = new Map<number, number>();
+  readonly #isTrusted: boolean;
+  readonly #mayHaveDangerousKeys: boolean;
+
+  constructor(
+    readonly text: string,
+    from: 'outside' | 'storage',
+    readonly portion: number,
+  ) {
+    this.#isTrusted = from === 'storage';
+    this.#mayHaveDangerousKeys = !this.#isTrusted && mayHaveDangerousKeys(text);
+  }
+
+  *read(): Generator<void, JsonValue, void> {
+    const { text } = this;
+    this.#findLarge();
+    yield;
+    const start = /[^ \t\n\r]/.exec(text)?.index ?? 0;
+    const end = this.#large.get(start);
+    if (end === undefined) return this.#isTrusted ? (JSON.parse(text) as JsonValue) : parseJson(text);
+    this.#refuseUnlessBlank(end + 1, text.length);
+    return (yield* this.#container(start, end, 1, '')).value;
+  }
+
+  #findLarge(): void {
+    const { text } = this;
+    const open: number[] = [];
+    for (let at = 0; at < text.length; at += 1) {
+      const character = text.charCodeAt(at);
+      if (character === QUOTE) at = endOfString(text, at);
+      else if (isOpening(character)) {
+        open.push(at);
+        if (open.length > MAX_JSON_DEPTH && !this.#isTrusted)
+          throw new JsonRefusedError(
+            `expected at most ${MAX_JSON_DEPTH} levels, got more at character ${at}`,
+          );
+      } else if (isClosing(character)) {
+        const start = open.pop();
+        if (start === undefined) throw unexpected(at);
+        if (at - start <= this.portion) continue;
+        if (character !== text.charCodeAt(start) + 2) throw unexpected(at);
+        this.#large.set(start, at);
+      }
+    }
+    if (open.length > 0) throw new JsonRefusedError('expected JSON, got a text that ends inside of a value');
+  }
+
+  *#container(start: number, end: number, level: number, path: string): Generator<void, Part, void> {
+    const { text } = this;
+    const target = text.charCodeAt(start) === BRACKET ? new ListTarget() : new ObjectTarget();
+    const context = { target, level, path };
+    /** Where the part begins that is still to be read, and the last comma in it. */
+    let from = start + 1;
+    let comma = start;
+    let at = from;
+    while (at < end) {
+      const character = text.charCodeAt(at);
+      const inner = this.#large.get(at);
+      if (inner !== undefined) {
+        if (comma >= from) this.#portion(from, comma, context);
+        const key = this.#keyOf(comma + 1, at, context);
+        const part = yield* this.#container(at, inner, level + 1, placeOf(path, key ?? target.size));
+        target.add(part, key);
+        comma = this.#next(inner + 1, end);
+        from = comma + 1;
+        at = from;
+        continue;
+      }
+      if (character === QUOTE) at = endOfString(text, at);
+      else if (isOpening(character)) at = this.#endOfSmall(at);
+      else if (character === COMMA) {
+        comma = at;
+        if (at - from >= this.portion) {
+          this.#portion(from, at, context);
+          yield;
+          from = at + 1;
+        }
+      }
+      at += 1;
+    }
+    if (from <= end) this.#portion(from, end, context);
+    yield;
+    const part = target.part;
+    if (!this.#isTrusted && level <= REMEMBERED_LEVELS) rememberText(part.value, part.text);
+    return part;
+  }
+
+  /** Reads what stands between two commas or brackets. Only all that there is may be nothing. */
+  #portion(from: number, to: number, { target, level, path }: Context): void {
+    const slice = this.text.slice(from, to);
+    let piece = parsed(target.open + slice + target.close, from);
+    if (this.#mayHaveDangerousKeys) target.check(piece, level, path);
+    let text = '';
+    if (!this.#isTrusted) {
+      text = JSON.stringify(piece);
+      // JSON has words that it would not use itself: what is stored is read as it would write it.
+      if (/-0|\d[eE]/.test(slice)) piece = JSON.parse(text) as JsonValue;
+    }
+    const isAlone = this.text.charCodeAt(from - 1) !== COMMA && this.text.charCodeAt(to) !== COMMA;
+    if (target.addAll(piece, text.slice(1, -1)) === 0 && !isAlone) throw unexpected(to);
+  }
+
+  /** The name of a large part: what stands between the comma before it and its bracket. Nothing in a list. */
+  #keyOf(from: number, to: number, { target, level, path }: Context): string | undefined {
+    const member = parsed(`${target.open}${this.text.slice(from, to)}null${target.close}`, from);
+    if (Array.isArray(member)) return undefined;
+    if (this.#mayHaveDangerousKeys) refuseDangerous(member, level, path);
+    return Object.keys(member as JsonObject)[0];
+  }
+
+  /** Behind a large part stands a comma, or nothing. */
+  #next(from: number, end: number): number {
+    let at = from;
+    while (at < end && isBlank(this.text.charCodeAt(at))) at += 1;
+    if (at < end && this.text.charCodeAt(at) !== COMMA) throw unexpected(at);
+    return at;
+  }
+
+  #endOfSmall(from: number): number {
+    const { text } = this;
+    let depth = 0;
+    for (let at = from; ; at += 1) {
+      const character = text.charCodeAt(at);
+      if (character === QUOTE) at = endOfString(text, at);
+      else if (isOpening(character)) depth += 1;
+      else if (isClosing(character)) {
+        depth -= 1;
+        if (depth === 0) return at;
+      }
+    }
+  }
+
+  #refuseUnlessBlank(from: number, to: number): void {
+    for (let at = from; at < to; at += 1) if (!isBlank(this.text.charCodeAt(at))) throw unexpected(at);
+  }
+}
+
+interface Context {
+  readonly target: ListTarget | ObjectTarget;
+  readonly level: number;
+  readonly path: string;
+}
+
+/** A list that grows. Its text is put together by `+`, which copies nothing. */
+class ListTarget {
+  readonly open = '[';
+  readonly close = ']';
+  readonly #items: JsonValue[] = [];
+  #text = '';
+
+  get size(): number {
+    return this.#items.length;
+  }
+
+  get part(): Part {
+    return { value: this.#items, text: `[${this.#text}]` };
+  }
+
+  add({ value, text }: Part): void {
+    this.#text = joined(this.#text, text);
+    this.#items.push(value);
+  }
+
+  addAll(piece: JsonValue, text: string): number {
+    const items = piece as JsonValue[];
+    for (const item of items) this.#items.push(item);
+    this.#text = joined(this.#text, text);
+    return items.length;
+  }
+
+  check(piece: JsonValue, level: number, path: string): void {
+    let at = this.size;
+    for (const item of piece as JsonValue[]) {
+      refuseDangerous(item, level + 1, placeOf(path, at));
+      at += 1;
+    }
+  }
+}
+
+/** An object that grows. Its dangerous keys have been refused. */
+class ObjectTarget {
+  readonly open = '{';
+  readonly close = '}';
+  readonly #fields: JsonObject = {};
+  #text = '';
+  size = 0;
+
+  get part(): Part {
+    return { value: this.#fields, text: `{${this.#text}}` };
+  }
+
+  add({ value, text }: Part, key: string | undefined): void {
+    const name = key as string;
+    this.#text = joined(this.#text, `${JSON.stringify(name)}:${text}`);
+    this.#set(name, value);
+  }
+
+  addAll(piece: JsonValue, text: string): number {
+    const keys = Object.keys(piece as JsonObject);
+    for (const key of keys) this.#set(key, (piece as JsonObject)[key] as JsonValue);
+    this.#text = joined(this.#text, text);
+    return keys.length;
+  }
+
+  check(piece: JsonValue, level: number, path: string): void {
+    refuseDangerous(piece, level, path);
+  }
+
+  #set(key: string, value: JsonValue): void {
+    this.size += 1;
+    if (key !== '__proto__') this.#fields[key] = value;
+    else
+      Object.defineProperty(this.#fields, key, {
+        value,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+  }
+}
+
+function joined(before: string, text: string): string {
+  return before === '' ? text : `${before},${text}`;
+}
+
+function placeOf(path: string, part: string | number): string {
+  return path === '' ? String(part) : `${path}.${part}`;
+}
+
+function parsed(text: string, from: number): JsonValue {
+  try {
+    return JSON.parse(text) as JsonValue;
+  } catch (error) {
+    const mistake = mistakeOf(error).replace(/ (?:in JSON )?at position \d+.*$/s, '');
+    throw new JsonRefusedError(`expected JSON, got ${mistake} after character ${from}`);
+  }
+}
+
+function unexpected(at: number): JsonRefusedError {
+  return new JsonRefusedError(`expected JSON, got something unexpected at character ${at}`);
+}
+
+function isOpening(character: number): boolean {
+  return character === BRACKET || character === BRACE;
+}
+
+function isClosing(character: number): boolean {
+  return character === BRACKET + 2 || character === BRACE + 2;
+}
+
+function isBlank(character: number): boolean {
+  return character === 0x20 || character === 0x0a || character === 0x0d || character === 0x09;
+}

@@ -1,0 +1,230 @@
+import fc from 'fast-check';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { JsonRefusedError, parseJson } from '../src/protocol/json.js';
+import { addUnread, knownText, rememberText, unreadText, writeJson } from '../src/protocol/known-text.js';
+import { parseJsonInPortions, PORTION, readField } from '../src/protocol/portioned-json.js';
+
+/** What becomes of a text: its value as JSON, or that it is refused. */
+async function outcomeOf(read: () => unknown): Promise<string> {
+  try {
+    return JSON.stringify(await read());
+  } catch (error) {
+    if (error instanceof JsonRefusedError) return 'refused';
+    throw error;
+  }
+}
+
+const sameOutcome = async (text: string, portion: number) =>
+  expect(await outcomeOf(() => parseJsonInPortions(text, portion))).toBe(
+    await outcomeOf(() => parseJson(text)),
+  );
+
+const spaces = fc.constantFrom('', '', ' ', '\n\t');
+
+describe('a text that is read in portions', () => {
+  it('is the value that it is at once', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.jsonValue({ maxDepth: 6 }),
+        fc.nat(3),
+        fc.nat(20),
+        async (value, indent, portion) => {
+          await sameOutcome(JSON.stringify(value, undefined, indent), portion);
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('is refused for what refuses it at once', async () => {
+    const parts = fc.constantFrom(
+      '[',
+      ']',
+      '{',
+      '}',
+      ',',
+      ':',
+      '"',
+      '"a"',
+      '"a":',
+      '1',
+      '-',
+      '[1,2]',
+      '{"a":1}',
+      '\\',
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(parts, spaces), { maxLength: 12 }),
+        fc.nat(6),
+        async (text, portion) => {
+          await sameOutcome(text.flat().join(''), portion);
+        },
+      ),
+      { numRuns: 20_000 },
+    );
+  });
+
+  it.each([
+    [
+      '[[1,2,3],]',
+      '[,[1,2,3]]',
+      '[[1,2,3][1,2,3]]',
+      '[[1,2,3] 4]',
+      '[1[1,2,3]]',
+      '[[1,2,3]}',
+      '[[1,2,3]',
+      '[1,2,3]]',
+    ],
+    [
+      '{"a":[1,2,3],}',
+      '{,"a":[1,2,3]}',
+      '{[1,2,3]}',
+      '{"a"[1,2,3]}',
+      '{"a":1[1,2,3]}',
+      '{"a":-[1,2,3]}',
+      '{"a":[1,2,3]"b":1}',
+    ],
+    [
+      '[1,2,3,4,,5]',
+      '[1,2,3,4,]',
+      '{"a":1,"b":2,,"c":3}',
+      '[1,2,3,4',
+      '"aaaaaaaa',
+      '[1,2,3] [4]',
+      '[tru,false]',
+      '          ',
+    ],
+  ])('is refused where a comma, a bracket or a name is missing or too many: %#', async (...texts) => {
+    for (const text of texts) {
+      await expect(parseJsonInPortions(text, 4), text).rejects.toThrow(JsonRefusedError);
+      expect(() => parseJson(text), text).toThrow(JsonRefusedError);
+    }
+  });
+
+  it.each([
+    '{"aaa":1,"__proto__":[1,2,3]}',
+    '{"aaa":{"bbb":[1,{"constructor":1}]}}',
+    String.raw`[1,2,3,{"a":1},{"\u005f_proto__":1}]`,
+    `${'['.repeat(33)}1${']'.repeat(33)}`,
+  ])('%s is refused, as it is at once', async (text) => {
+    await expect(parseJsonInPortions(text, 4)).rejects.toThrow(JsonRefusedError);
+    expect(() => parseJson(text)).toThrow(JsonRefusedError);
+  });
+
+  it('says where a dangerous key is', async () => {
+    const text = `{"list":[${'1,'.repeat(50)}{"a":{"constructor":1}}]}`;
+    await expect(parseJsonInPortions(text, 16)).rejects.toThrow(
+      'the key "constructor" at list.50.a is not allowed',
+    );
+  });
+
+  it('does not quote what it could not read', async () => {
+    await expect(parseJsonInPortions(`["${'x'.repeat(50)}",secret,[1,2,3]]`, 4)).rejects.not.toThrow(
+      /secret|xxx/,
+    );
+  });
+
+  it('is known as the text that JSON would write', async () => {
+    const text = `{ "type" : "a", "payload": [ ${'1.0, -0, 1e2, 1e400, '.repeat(5)} {"b":[1, 2,3]} ] }`;
+    const value = (await parseJsonInPortions(text, 8)) as { payload: unknown };
+    const whole = JSON.stringify(JSON.parse(text));
+    expect(knownText(value)).toBe(whole);
+    expect(JSON.stringify(value)).toBe(whole);
+    expect(Object.is((value.payload as number[])[1], 0)).toBe(true);
+    expect(knownText(value.payload)).toBe(JSON.stringify(value.payload));
+  });
+
+  it('reads and writes each part once, a portion a turn', async () => {
+    const text = `{"type":"a","payload":[${'[],'.repeat(170_000)}0]}`;
+    const parse = vi.spyOn(JSON, 'parse');
+    const write = vi.spyOn(JSON, 'stringify');
+    onTestFinished(() => {
+      vi.restoreAllMocks();
+    });
+    const turns = vi.spyOn(globalThis, 'setImmediate');
+    await parseJsonInPortions(text);
+    const read = parse.mock.calls.map(([part]) => part.length);
+    const written = write.mock.results.map(({ value }) => (value as string).length);
+    const total = (lengths: readonly number[]) => lengths.reduce((sum, length) => sum + length, 0);
+    expect(Math.max(...read, ...written)).toBeLessThan(2 * PORTION);
+    expect(total(read)).toBeLessThan(text.length * 1.01);
+    expect(total(written)).toBeLessThan(text.length * 1.01);
+    expect(turns.mock.calls.length).toBeGreaterThanOrEqual(Math.floor(text.length / PORTION));
+  });
+
+  it('shares no turn with another', async () => {
+    const text = `[${'1,'.repeat(100)}0]`;
+    const portions: string[] = [];
+    const parse = vi.spyOn(JSON, 'parse').mockImplementation(((part: string) => {
+      portions.push(part);
+      return [0];
+    }) as typeof JSON.parse);
+    onTestFinished(() => parse.mockRestore());
+    const perTurn: number[] = [];
+    let isOver = false;
+    const watch = () => {
+      perTurn.push(portions.splice(0).length);
+      if (!isOver) setImmediate(watch);
+    };
+    setImmediate(watch);
+    await Promise.all([1, 2, 3].map(() => parseJsonInPortions(text, 20)));
+    isOver = true;
+    expect(perTurn.reduce((sum, count) => sum + count, portions.length)).toBeGreaterThan(20);
+    expect(Math.max(...perTurn)).toBe(1);
+  });
+});
+
+describe('a field that is there as text', () => {
+  const text = `[${'[1],'.repeat(30_000)}"ü"]`;
+  const holder = () => {
+    const made: { id: string; payload: unknown } = { id: 'x', payload: null };
+    addUnread(made, 'payload', text);
+    return made;
+  };
+
+  it('is read once, when somebody looks', () => {
+    const made = holder();
+    const parse = vi.spyOn(JSON, 'parse');
+    onTestFinished(() => parse.mockRestore());
+    expect(Object.keys(made)).toEqual(['id', 'payload']);
+    expect(parse).not.toHaveBeenCalled();
+    expect(made.payload).toBe(made.payload);
+    expect(parse).toHaveBeenCalledTimes(1);
+    expect(made).toEqual({ id: 'x', payload: JSON.parse(text) });
+  });
+
+  it('is written as it is, at any of the levels of an answer', () => {
+    const expected = { id: 'x', payload: JSON.parse(text) };
+    const parse = vi.spyOn(JSON, 'parse');
+    const written = [writeJson(holder()), writeJson({ tasks: [holder()], next: undefined })];
+    expect(parse).not.toHaveBeenCalled();
+    parse.mockRestore();
+    expect(written.map((json) => JSON.parse(json))).toEqual([expected, { tasks: [expected] }]);
+  });
+
+  it('is a portion a turn for whom waits for it', async () => {
+    const made = holder();
+    const parse = vi.spyOn(JSON, 'parse');
+    onTestFinished(() => parse.mockRestore());
+    await readField(made, 'payload');
+    expect(Math.max(...parse.mock.calls.map(([part]) => part.length))).toBeLessThan(2 * PORTION);
+    expect(unreadText(made, 'payload')).toBeUndefined();
+    expect(made.payload).toHaveLength(30_001);
+  });
+
+  it('may be set like any other', () => {
+    const made = holder();
+    made.payload = 1;
+    expect(writeJson(made)).toBe('{"id":"x","payload":1}');
+    expect(writeJson({ a: [undefined, { b: undefined }] })).toBe('{"a":[null,{}]}');
+  });
+
+  it('leaves out what JSON leaves out beside it', () => {
+    const value = [1];
+    rememberText(value, '[1]');
+    expect(writeJson({ a: value, b: undefined, c: () => 1, d: [value, undefined] })).toBe(
+      '{"a":[1],"d":[[1],null]}',
+    );
+  });
+});
