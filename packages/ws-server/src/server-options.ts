@@ -47,7 +47,7 @@ export interface OrchestratorServerOptions {
    * sends faster is not read for a while. Default: 500.
    */
   readonly serviceFramesPerSecond?: number;
-  /** The same in bytes, with twice as many saved up. Default: 8 MiB. */
+  /** The same in bytes, with an eighth of it saved up. Default: 8 MiB. */
   readonly serviceBytesPerSecond?: number;
   /** Frames without `message_id` of one service that wait in memory for the storage, in bytes. Default: 64 MiB. */
   readonly maxHeldBytesPerService?: number;

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { WebSocket } from 'ws';
 import { KEYS, startServer, TOKENS } from './running-server.js';
 import { SocketPeer } from './socket-peer.js';
 
@@ -43,6 +44,25 @@ describe('a service that sends faster than it may', () => {
     // The server has stopped reading with far more than the network holds still to come.
     expect(peer.socket.bufferedAmount).toBeGreaterThan(4_000_000);
     expect(peer.frames.filter(({ event }) => event === 'ack').length).toBeLessThan(20);
+  });
+
+  it('has at most an eighth of a second of bytes on its way to the storage before it is not read', async () => {
+    const running = await startServer({ serviceBytesPerSecond: 1024 * 1024 });
+    const receive = vi.spyOn(running.orchestrator.intake, 'receive');
+    const takenAtPause: number[] = [];
+    const pause = vi.spyOn(WebSocket.prototype, 'pause').mockImplementation(function (this: WebSocket) {
+      takenAtPause.push(receive.mock.calls.length);
+      pause.mockRestore();
+      this.pause();
+    });
+    onTestFinished(() => pause.mockRestore());
+    const peer = new SocketPeer(`${running.url}/ws/task_updates`, {
+      authorization: `Bearer ${TOKENS.query}`,
+    });
+    await peer.next();
+    for (let n = 0; n < 40; n += 1) peer.send(report(n, 'x'.repeat(60_000)));
+    await expect.poll(() => takenAtPause.length, { timeout: 20_000 }).toBe(1);
+    expect(takenAtPause[0]).toBeLessThanOrEqual(3);
   });
 
   it('is not cut off for want of pongs while it is not read', async () => {

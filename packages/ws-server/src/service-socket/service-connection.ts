@@ -34,8 +34,11 @@ export interface ServiceConnectionParts {
   readonly admission: Admission;
 }
 
-/** A rested connection may send as much at once as it may in so many seconds. */
-const BURST_SECONDS = { frames: 10, bytes: 2 };
+/**
+ * A rested connection may send as much at once as it may in so many seconds. Bytes are few: what has been read is on its way
+ * to the storage, and 16 MiB of it once held up the commands of every other tenant for a second.
+ */
+const BURST_SECONDS = { frames: 10, bytes: 0.125 };
 /** A service that does not read what it is told is cut off beyond this, in bytes. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
 /** Frames that may come while the token is being looked at. */
