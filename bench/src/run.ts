@@ -5,9 +5,10 @@ import { notifications } from './notifications.js';
 import { parked } from './parked.js';
 import { growth } from './redis/growth.js';
 import { matchesOf, redis } from './redis/redis.js';
+import { soak } from './soak/soak.js';
 import { steps } from './steps/steps.js';
 
-const BENCHMARKS = { memory, parked, notifications, redis, growth, steps } as const;
+const BENCHMARKS = { memory, parked, notifications, redis, growth, steps, soak } as const;
 
 function usage(): string {
   return [
@@ -15,6 +16,7 @@ function usage(): string {
     '  redis:  [--only <part of a name>] [--profile <folder>]',
     '  growth: [--waiting <tasks>]',
     '  steps:  [--waiting <tasks>] [--only <part of a name>]',
+    '  soak:   [--only <part of a name>]',
   ].join('\n');
 }
 
@@ -39,7 +41,7 @@ function readArguments() {
   if (positionals.length !== 1 || !Object.hasOwn(BENCHMARKS, name)) {
     throw new Error(`expected the name of a benchmark, got "${positionals.join(' ')}"`);
   }
-  if (name !== 'steps') matchesOf(values.only);
+  if (name !== 'steps' && name !== 'soak') matchesOf(values.only);
   const overRedis = name === 'redis' || name === 'growth';
   return {
     name: name as keyof typeof BENCHMARKS,

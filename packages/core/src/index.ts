@@ -90,7 +90,7 @@ export type {
 } from './storage/task-records.js';
 export type { TenantSettings, TenantStanding, TenantStore } from './storage/tenant-store.js';
 export { type IssuedTicket, KEPT_SPENT_TICKETS, type TicketStore } from './storage/ticket-store.js';
-export type { UsageLedger, UsageRow } from './storage/usage-ledger.js';
+export { dayOf, tooManyRows, type UsageLedger, type UsageRow } from './storage/usage-ledger.js';
 export type { AnnouncedType, WorkerDirectory, WorkerEntry } from './storage/worker-directory.js';
 export { mergedContext } from './storage/merged-context.js';
 export { BoundedPage } from './storage/bounded-page.js';

@@ -147,6 +147,11 @@ export const brokenRecovery: Readonly<Record<string, Readonly<Record<string, Mis
     'lets every worker live for a minute': (params, original) => original({ ...params, leaseMs: 60_000 }),
   },
   'usage.add': {
+    'forgets what has no row of its own': (() => {
+      const models = new Set<unknown>();
+      return async (params, original) =>
+        models.add(params['model']).size < 500 ? original(params) : undefined;
+    })(),
     'counts whole tokens only': (params, original) =>
       original({ ...params, tokens: Math.floor(params['tokens'] as number) }),
     'takes a negative number for none': (params, original) =>

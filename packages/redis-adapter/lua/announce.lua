@@ -1,7 +1,7 @@
 -- A worker's heartbeat.
 --
 -- <system>workers  id -> {runs, seenAt, aliveUntil} · <system>alive  ids by when they are dead unless announced again
--- <system>announced  type -> when, and its defaults as JSON, if any · <system>pools  see system
+-- <system>announced  type -> when, and its defaults as JSON, if any · <system>announced_at  types by when · <system>pools  see pools
 -- @keys   system
 -- @args   now · worker · what it runs, as JSON · its pool · for how long it is alive · type, its defaults or '', type …
 -- @return whether all tenants are to be walked · whether it is new
@@ -12,5 +12,6 @@ local joined = redis.call('HSET', system .. 'workers', worker, entry)
 redis.call('ZADD', system .. 'alive', till, worker)
 for at = 6, #ARGV, 2 do
   redis.call('HSET', system .. 'announced', ARGV[at], now .. (ARGV[at + 1] == '' and '' or ' ' .. ARGV[at + 1]))
+  redis.call('ZADD', system .. 'announced_at', now, ARGV[at])
 end
-return { openPool(system, ARGV[4]), joined }
+return { openPool(system, ARGV[4], now), joined }

@@ -4,7 +4,7 @@
 -- @keys   system
 -- @args   now · {pool, worker, claimer, token, max, lease, runs, may_suspect, begins (how many of them at
 --         once), turn, wait (for how long, if it may, see orders)}
--- @return the time · for each tenant {tenant, the version of its tasks and their ids, or 0 and the tasks (see visit)} ·
+-- @return the time · false for a pool that is not open, else for each tenant {tenant, the version of its tasks and their ids, or 0 and the tasks (see visit)} ·
 --         when the leases end · when they are few, what they are made of, in their order
 --@include time trim oldest turns brought visit state resend orders
 local SYSTEM = KEYS[1]
@@ -56,6 +56,9 @@ while left > 0 do
   else
     returnAt(turn, time + count / (tonumber(meta[12]) or 1))
   end
+end
+if not time and redis.call('HEXISTS', SYSTEM .. 'pools', params.pool) == 0 then
+  return { now, false }
 end
 saveTurns(rotation)
 if time then

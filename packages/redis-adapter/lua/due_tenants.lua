@@ -1,4 +1,5 @@
--- Tenants that have something due, and workers that were not announced again in time.
+-- Tenants that have something due, and workers that were not announced again in time. Types and pools that no worker has
+-- announced for so long that their tasks are refused are dropped.
 --
 -- @keys   system
 -- @args   now · how many · for how long others leave them alone, 0 where a sweep sets its index in its own step
@@ -17,5 +18,21 @@ local lost = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'alive', '-inf', now, 'LIMIT
 if #lost > 0 then
   redis.call('ZREM', KEYS[1] .. 'alive', unpack(lost))
   redis.call('HDEL', KEYS[1] .. 'workers', unpack(lost))
+end
+
+local MOST_OLD = 100
+local function old(index)
+  return redis.call('ZRANGEBYSCORE', KEYS[1] .. index, '-inf', now - $unknownWorkflowAfterMs - 1, 'LIMIT', 0, MOST_OLD)
+end
+local types, pools = old('announced_at'), old('pools_at')
+if #types > 0 then
+  redis.call('HDEL', KEYS[1] .. 'announced', unpack(types))
+  redis.call('ZREM', KEYS[1] .. 'announced_at', unpack(types))
+end
+for _, pool in ipairs(pools) do
+  redis.call('HDEL', KEYS[1] .. 'pools', pool)
+  redis.call('SREM', KEYS[1] .. 'opening', pool)
+  redis.call('ZREM', KEYS[1] .. 'pools_at', pool)
+  redis.call('UNLINK', KEYS[1] .. 'rotation:' .. pool, KEYS[1] .. 'idle:' .. pool)
 end
 return { tenants, mark, lost }

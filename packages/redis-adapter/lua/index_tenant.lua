@@ -1,8 +1,10 @@
--- On a Cluster: a tenant that was not known, or one that has something due.
+-- On a Cluster: a tenant that was not known, or one that has something due. Also the latter may have left the list: it was
+-- forgotten, and is there again.
 --
 -- @keys   system
 -- @args   tenant · when its next duty is due, or ''
+local isNew = redis.call('ZADD', KEYS[1] .. 'tenants', 0, ARGV[1])
 if ARGV[2] == '' then
-  return redis.call('ZADD', KEYS[1] .. 'tenants', 0, ARGV[1])
+  return isNew
 end
 return redis.call('ZADD', KEYS[1] .. 'due', 'LT', ARGV[2], ARGV[1])

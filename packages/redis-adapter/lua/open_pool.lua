@@ -1,5 +1,5 @@
 -- @keys   system
--- @args   pool
+-- @args   now · pool
 -- @return whether all tenants are to be walked
---@include pools
-return openPool(KEYS[1], ARGV[1])
+--@include time pools
+return openPool(KEYS[1], ARGV[2], now)

@@ -30,6 +30,7 @@ local function forgetFailures()
   for _, step in ipairs(allSteps(task)) do
     if step.ended and step.failed and (step.kind == 'call' or step.kind == 'run' or step.key == params.drop) then
       for _, call in ipairs(step.calls or {}) do
+        call.service = step.service
         redis.call('HSET', PREFIX .. task.id .. ':dropped', call.id, cjson.encode(call))
       end
       task.bytes = (task.bytes or 0) - redis.call('HSTRLEN', PREFIX .. task.id .. ':outcomes', step.key)

@@ -130,6 +130,10 @@ end
 local answer = finish({ flat, next or false, now })
 if isForgotten then
   redis.call('DEL', META)
-  redis.call('ZREM', SYSTEM .. 'tenants', TENANT)
+  if SYSTEM then
+    redis.call('ZREM', SYSTEM .. 'tenants', TENANT)
+  else
+    effects[#effects + 1] = { 'forgotten' }
+  end
 end
 return answer

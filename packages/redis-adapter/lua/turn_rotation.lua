@@ -3,8 +3,11 @@
 -- @keys   system
 -- @args   pool · how many are wanted · then for each visited tenant: id, tasks / weight, generation when nothing is left
 --         or ''
--- @return tenants, those first that are next
+-- @return tenants, those first that are next; nothing for a pool that is not open
 local system, rotation = KEYS[1], KEYS[1] .. 'rotation:' .. ARGV[1]
+if redis.call('HEXISTS', system .. 'pools', ARGV[1]) == 0 then
+  return false
+end
 local latest
 for at = 3, #ARGV, 3 do
   local tenant, used, generation = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2]

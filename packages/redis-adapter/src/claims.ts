@@ -9,6 +9,7 @@ import {
 } from './claimed-tasks.js';
 import { type Pool, poolOf } from './pool.js';
 import type { RedisState } from './redis-state.js';
+import type { Reply } from './script-runner.js';
 import { answerOf } from './storage-errors.js';
 import type { Tenants } from './tenants.js';
 import { type Handed, WaitingClaim } from './waiting-claim.js';
@@ -119,15 +120,21 @@ export class Claims {
   /** @param wait for how long, where nothing is found, it is told of what comes. */
   async #claimAtOnce(params: ClaimParams, pool: Pool, wait?: number) {
     const request = { ...this.#request(params, pool), pool: pool.id, turn: TURN, wait };
-    const reply = await this.state.runSystem('claim', this.state.now, JSON.stringify(request));
+    const ask = () =>
+      this.state.runSystem('claim', this.state.now, JSON.stringify(request)) as Promise<Reply[]>;
+    let reply = await ask();
+    if (reply[1] === null) {
+      await this.tenants.reopen(pool);
+      reply = await ask();
+    }
     const [at, byTenant, expires, records] = reply as [
       number,
-      [string, ...TakenReply][],
+      [string, ...TakenReply][] | null,
       number?,
       (string | null)[]?,
     ];
     if (expires !== undefined) this.state.parts.bells.ring({ bell: 'due', at: expires });
-    const taken = byTenant.map(([tenantId, ...found]) => takenOf(tenantId, ...found));
+    const taken = (byTenant ?? []).map(([tenantId, ...found]) => takenOf(tenantId, ...found));
     return this.#read(taken, { token: params.claimId, at, begins: params.begins }, records);
   }
 
@@ -168,7 +175,7 @@ export class Claims {
     while (!turns.over && turns.claims.size < params.max) {
       const room = params.max - turns.claims.size;
       const wanted = turns.passed.size + Math.ceil(room / TURN);
-      const next = (await this.state.runSystem('turnRotation', pool.id, wanted, ...turns.news)) as string[];
+      const next = await this.#nextTurns(pool, wanted, turns.news);
       turns.news = [];
       const shares = sharesOf(
         next.filter((tenant) => !turns.passed.has(tenant)),
@@ -195,6 +202,15 @@ export class Claims {
     turns.news = [];
     turns.over = true;
     return [...turns.claims.values()];
+  }
+
+  async #nextTurns(pool: Pool, wanted: number, news: Turns['news']): Promise<readonly string[]> {
+    const ask = () =>
+      this.state.runSystem('turnRotation', pool.id, wanted, ...news) as Promise<string[] | null>;
+    const next = await ask();
+    if (next) return next;
+    await this.tenants.reopen(pool);
+    return (await ask()) ?? [];
   }
 
   /** What a claim has done so far: one that is asked for again gets what it took, and goes on only if it was not over. */

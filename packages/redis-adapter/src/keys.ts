@@ -51,7 +51,8 @@ export class Keys {
     return `${this.prefix}:tasks:{${tenantId}}:@tickets`;
   }
 
-  usage(tenantId: string): string {
-    return `${this.prefix}:usage:{${tenantId}}`;
+  /** What was consumed on one day, counted from 1970-01-01. */
+  usage(tenantId: string, day: number): string {
+    return `${this.prefix}:usage:{${tenantId}}:${day}`;
   }
 }

@@ -6,7 +6,7 @@ import { EndsBoard } from './ends-board.js';
 import { Epochs } from './epoch.js';
 import type { Keys } from './keys.js';
 import type { Notices } from './notices.js';
-import { toStorageError } from './storage-errors.js';
+import { answerOf, toStorageError } from './storage-errors.js';
 import type { Reply, ScriptName, ScriptRunner, StorageLimits } from './script-runner.js';
 
 /** Answers that a step gives to one who asks again: what else there was to do was said in the first answer, and is lost. */
@@ -215,10 +215,18 @@ export class RedisState {
     if (due !== null) this.parts.bells.ring({ bell: 'due', at: due });
   }
 
+  /** On a Cluster. What was stored meanwhile makes it a tenant again. */
+  async #forget(tenantId: string): Promise<void> {
+    const { client, keys } = this.parts;
+    await this.runSystem('forgetTenant', tenantId);
+    if ((await answerOf(client.exists(keys.meta(tenantId)))) === 1) await this.tellAgain(tenantId);
+  }
+
   async #apply(tenantId: string, effect: string, value: string | number): Promise<void> {
     if (effect === 'ready') await this.runSystem('joinRotations', tenantId, value);
     else if (effect === 'dead_letter')
       this.parts.notices.tell(effect, `task ${value} has failed`, { tenant: tenantId, task: String(value) });
+    else if (effect === 'forgotten') await this.#forget(tenantId);
     else await this.runSystem('indexTenant', tenantId, effect === 'due' ? value : '');
   }
 }

@@ -33,7 +33,13 @@ export class Tenants {
   }
 
   async #openPool(pool: Pool): Promise<void> {
-    if ((await this.state.runSystem('openPool', pool.id)) === 1) await this.takeIn(pool);
+    if ((await this.state.runSystem('openPool', this.state.now, pool.id)) === 1) await this.takeIn(pool);
+  }
+
+  /** Opens a pool again that was dropped, since none of its workers was heard of for long. */
+  reopen(pool: Pool): Promise<void> {
+    this.#open.delete(pool.id);
+    return this.open(pool);
   }
 
   /** Whoever is ready stands in the rotation of a pool that is new. */

@@ -1,7 +1,7 @@
 import { CaseTools, systemRandom } from '@agent-orchestrator/core';
-import { sharedRedis } from '@agent-orchestrator/test-servers';
-import { Redis } from 'ioredis';
-import { expect, it } from 'vitest';
+import { sharedCluster, sharedRedis } from '@agent-orchestrator/test-servers';
+import { Cluster, Redis } from 'ioredis';
+import { describe, expect, it } from 'vitest';
 import { openStorage } from './storage-under-test.js';
 
 const DAY_MS = 86_400_000;
@@ -9,6 +9,13 @@ const failure = { code: 'service_error', message: 'busy', retryable: false } as 
 
 /** Something of everything that leaves keys. */
 async function live(t: CaseTools): Promise<void> {
+  // A job of a call that the next attempt has not inherited.
+  const dropped = await t.withJob();
+  await t.report(dropped.jobId, 1, { body: t.failure('no') });
+  await t.settle(dropped.claim, { kind: 'retry', error: failure, delayMs: 1_000 });
+  await t.storage.tasks.cancel({ ...t.where(dropped.claim), reason: 'enough', graceMs: 0 });
+  const usage = { model: 'm', operation: 'o', tokens: 1, savedTokens: 0 };
+  await t.storage.usage.add({ tenantId: t.tenantId, id: 'once', ...usage });
   for (let n = 0; n < 5; n += 1) await t.submit();
   for (const claim of await t.claim())
     await t.settle(claim, { kind: 'completed', result: 'x'.repeat(5_000) });
@@ -33,37 +40,73 @@ async function live(t: CaseTools): Promise<void> {
     batch: { batchId: t.id(), maxInFlight: 1, failFast: false, items },
     maxWaiting: 100,
   });
+  // Set aside for workers that are not there.
+  const foreign = [t.submission({ type: 'foreign' }), t.submission({ type: 'foreign', timeoutMs: 1_000 })];
+  for (const submission of foreign)
+    await t.storage.tasks.submit({ tenantId: t.tenantId, submission, maxWaiting: 100 });
+  await t.claim({ workerId: 'another', max: 50 });
   // Deadlines that are not in the order of submission.
   await t.submit({ timeoutMs: 5 * DAY_MS });
   await t.submit({ timeoutMs: 1_000 });
   await t.submit({ runAt: t.now() + DAY_MS });
 }
 
-it('leaves nothing behind of tasks, sessions and batches once they are past their retention', async () => {
-  const { url } = await sharedRedis();
-  const subject = openStorage(url);
-  const redis = new Redis(url);
-  try {
-    const t = new CaseTools(subject, systemRandom);
-    await live(t);
-    const before = await t.storage.events.head({ tenantId: t.tenantId });
-    for (let day = 0; day < 40; day += 1) await t.pass(DAY_MS / 2);
-    const { counts } = await t.storage.tasks.counts({ tenantId: t.tenantId });
-    expect(counts).toEqual({ pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 });
-    const left = (await redis.keys(`${subject.prefix}:*{${t.tenantId}}*`)).map((key) =>
-      key.slice(subject.prefix.length),
-    );
-    expect(left).toEqual([]);
-    expect((await t.storage.tenants.list({ limit: 100 })).tenants).toEqual([]);
-    // It comes back as one that was never heard of: its log is another one.
-    await t.submit();
-    const page = await t.storage.events.read({ tenantId: t.tenantId, after: before, limit: 10 });
-    expect(page.gap).toBeDefined();
-    expect(page.events).toHaveLength(1);
-  } finally {
-    await subject.close();
-    redis.disconnect();
-  }
+/** Where Redis is one server, and where it is a Cluster. */
+const PLACES = {
+  'one server': async () => {
+    const { url } = await sharedRedis();
+    return { target: url, client: new Redis(url) };
+  },
+  'a Cluster': async () => {
+    const { nodes } = await sharedCluster();
+    return { target: { nodes }, client: new Cluster([...nodes]) };
+  },
+} as const;
+
+async function keysOf(client: Redis | Cluster, pattern: string): Promise<string[]> {
+  const nodes = client instanceof Cluster ? client.nodes('master') : [client];
+  return (await Promise.all(nodes.map((node) => node.keys(pattern)))).flat();
+}
+
+describe.each(Object.entries(PLACES))('on %s', (_, open) => {
+  it('leaves nothing behind of tasks, sessions and batches once they are past their retention', async () => {
+    const { target, client } = await open();
+    const subject = openStorage(target);
+    try {
+      const t = new CaseTools(subject, systemRandom);
+      const workerId = t.id();
+      await t.storage.workers.announce({ workerId, runs: t.runs() });
+      await live(t);
+      const before = await t.storage.events.head({ tenantId: t.tenantId });
+      // A process that waits for tasks to end.
+      const waiting = new AbortController();
+      const ends = t.storage.events.followEnds({
+        tenantId: t.tenantId,
+        after: await t.beginning(),
+        signal: waiting.signal,
+      });
+      await ends[Symbol.asyncIterator]().next();
+      waiting.abort();
+      for (let day = 0; day < 40; day += 1) await t.pass(DAY_MS / 2);
+      const { counts } = await t.storage.tasks.counts({ tenantId: t.tenantId });
+      expect(counts).toEqual({ pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 });
+      const left: string[] = [];
+      for (const key of await keysOf(client, `${subject.prefix}:*`))
+        // What expires by itself does so by the clock of the server, which the test does not move.
+        if ((await client.pttl(key)) < 0) left.push(key.slice(subject.prefix.length));
+      expect(left.filter((key) => !key.startsWith(':system:notifications'))).toEqual([]);
+      expect((await t.storage.tenants.list({ limit: 100 })).tenants).toEqual([]);
+      // It comes back as one that was never heard of: its log is another one.
+      await t.submit();
+      const page = await t.storage.events.read({ tenantId: t.tenantId, after: before, limit: 10 });
+      expect(page.gap).toBeDefined();
+      expect(page.events).toHaveLength(1);
+      expect(await t.claim()).toHaveLength(1);
+    } finally {
+      await subject.close();
+      client.disconnect();
+    }
+  });
 });
 
 it('lets go of a task with many thousand calls that its attempts have not inherited', async () => {
@@ -83,12 +126,17 @@ it('lets go of a task with many thousand calls that its attempts have not inheri
     const [key = ''] = await redis.keys(`${subject.prefix}:*:dropped`);
     expect(key).not.toBe('');
     // As many attempts of a large workflow leave behind.
-    const calls = Array.from({ length: 20_000 }, (_, n) => [`call-${n}`, '']).flat();
+    const calls = Array.from({ length: 20_000 }, (_, n) => [
+      `call-${n}`,
+      JSON.stringify({ id: `call-${n}`, service: 's', job: `job-${n}` }),
+    ]).flat();
     await redis.hset(key, ...calls);
+    const jobs = `${subject.prefix}:tasks:{${t.tenantId}}:@jobs`;
+    await redis.hset(jobs, ...Array.from({ length: 20_000 }, (_, n) => [`s\njob-${n}`, `call-${n}`]).flat());
     for (let half = 0; half < 60; half += 1) await t.pass(DAY_MS / 2);
     const { counts } = await t.storage.tasks.counts({ tenantId: t.tenantId });
     expect(counts).toEqual({ pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 });
-    expect(await redis.exists(key)).toBe(0);
+    expect(await redis.exists(key, jobs)).toBe(0);
   } finally {
     await subject.close();
     redis.disconnect();

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { TaskEvent } from '../protocol/events.js';
+import { DEFAULTS } from '../protocol/settings.js';
 import type { LogGap } from '../storage/event-log.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
@@ -221,6 +222,57 @@ export const logCases: readonly ConformanceCase[] = [
       assert.deepEqual(await rows(first, second), [`${first} m o`, `${first} n o`, `${second} m p`]);
       assert.deepEqual(await rows(second, second), [`${second} m p`]);
       assert.deepEqual(await rows(first, second, t.otherTenantId), []);
+    },
+  },
+  {
+    part: 'usage',
+    method: 'add',
+    name: 'keeps a bounded number of rows a day, and sums up the rest in one',
+    async run(t) {
+      const { maxUsageRows } = DEFAULTS;
+      const add = (model: string) =>
+        t.storage.usage.add({
+          tenantId: t.tenantId,
+          id: t.id(),
+          model,
+          operation: 'o',
+          tokens: 1,
+          savedTokens: 2,
+        });
+      const models = Array.from({ length: maxUsageRows + 5 }, (_, n) => `model-${n}`);
+      for (const model of models) await add(model);
+      await add('model-0');
+      const day = new Date(t.now()).toISOString().slice(0, 10);
+      const rows = await t.storage.usage.sum({ tenantId: t.tenantId, from: day, to: day });
+      assert.equal(rows.length, maxUsageRows);
+      const other = rows.find(({ model }) => model === 'other');
+      assert.deepEqual(other, {
+        day,
+        model: 'other',
+        operation: 'other',
+        tokens: 6,
+        requests: 6,
+        saved_tokens: 12,
+      });
+      assert.equal(rows.find(({ model }) => model === 'model-0')?.tokens, 2);
+    },
+  },
+  {
+    part: 'usage',
+    method: 'sum',
+    name: 'keeps a day for as long as it is to be kept, and no longer',
+    async run(t) {
+      const day = new Date(t.now()).toISOString().slice(0, 10);
+      const addition = { id: t.id(), model: 'm', operation: 'o', tokens: 1, savedTokens: 0 };
+      await t.storage.usage.add({ tenantId: t.tenantId, ...addition });
+      const kept = async () =>
+        (await t.storage.usage.sum({ tenantId: t.tenantId, from: '2000-01-01', to: '2999-12-31' })).map(
+          (row) => row.day,
+        );
+      await t.advance(DEFAULTS.usageRetentionMs);
+      assert.deepEqual(await kept(), [day]);
+      await t.advance(3 * 86_400_000);
+      assert.deepEqual(await kept(), []);
     },
   },
   {

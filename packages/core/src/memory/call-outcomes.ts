@@ -91,7 +91,7 @@ export class CallOutcomes {
     call.outcomeFingerprint = fingerprintOf(writeJson(outcome));
     if (options.usage) {
       entry.tokens += options.usage.tokens;
-      addUsage(tenant, this.state.now(), call, options.usage);
+      addUsage(this.state, tenant.tenantId, call, options.usage);
     }
     const notified = options.by === 'notification';
     if (notified && mayTryAgain(step, outcome)) {

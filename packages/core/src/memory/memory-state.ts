@@ -8,6 +8,7 @@ import { DueTimes } from './due-times.js';
 import { Heap } from './heap.js';
 import type { TaskEntry } from './task-entry.js';
 import { TenantState } from './tenant-state.js';
+import { UsageBook } from './usage.js';
 
 /** What the sweeper has to look at when its time has come. It looks again whether that is still so. */
 export type TaskDuty = 'start' | 'deadline' | 'lease' | 'grace' | 'retention';
@@ -43,6 +44,7 @@ export class MemoryState {
   readonly duties = new DueTimes<TaskDuty | OtherDuty, TaskEntry | DutyPart>();
   readonly rotation = new Heap<TenantState>((a, b) => a.virtualTime < b.virtualTime);
   readonly workers = new Map<string, WorkerState>();
+  readonly usage: UsageBook;
   readonly announced = new Map<string, { readonly at: number; readonly run: Runnable }>();
   readonly #listeners = new Set<(bell: Bell) => void>();
   readonly #epoch: string;
@@ -58,6 +60,7 @@ export class MemoryState {
     readonly random: Random,
     readonly limits: MemoryLimits,
   ) {
+    this.usage = new UsageBook(limits);
     this.#epoch = random.uuid().replaceAll('-', '').slice(0, 12);
   }
 

@@ -29,6 +29,7 @@ export class Sweep {
     this.state.buryWorkers(now);
     this.state.forgetTypes(now);
     this.state.dropIdle(TENANTS_A_SWEEP);
+    this.state.usage.forget(now, TENANTS_A_SWEEP);
     let left = max;
     await inPortions(() => {
       this.state.checkOpen();
@@ -234,7 +235,6 @@ export class Sweep {
     const inJournal = [...entry.journal.steps.values()].flatMap((step) => step.calls);
     for (const call of [...inJournal, ...entry.dropped]) {
       tenant.calls.delete(call.callId);
-      tenant.usageIds.delete(call.callId);
       const key = call.jobId === undefined ? undefined : jobKey(call.service, call.jobId);
       if (key !== undefined && tenant.jobs.get(key) === call.callId) tenant.jobs.delete(key);
     }

@@ -4,7 +4,6 @@ import type { Message, Session } from '../protocol/session.js';
 import type { TaskStatus } from '../protocol/task.js';
 import type { TaskState } from '../tasks/task-state.js';
 import type { TenantSettings } from '../storage/tenant-store.js';
-import type { UsageRow } from '../storage/usage-ledger.js';
 import type { Cancellation } from './cancellations.js';
 import { EventRing } from './event-ring.js';
 import { HeldReports } from './held-reports.js';
@@ -98,8 +97,6 @@ export class TenantState {
   /** Sessions and batches whose tasks are being cancelled. */
   readonly cancellations = new Map<string, Cancellation>();
   readonly idempotency = new Map<string, RememberedKey>();
-  readonly usage = new Map<string, UsageRow>();
-  readonly usageIds = new Set<string>();
   readonly events: EventRing;
   settings: TenantSettings = DEFAULT_SETTINGS;
   /** Of what its tasks and sessions keep, as JSON. */
@@ -128,7 +125,7 @@ export class TenantState {
 
   /** Whether nothing is kept of it that could be asked for. The rotation lets go of it at the next claim. */
   get isEmpty(): boolean {
-    const kept = [this.tasks, this.sessions, this.batches, this.idempotency, this.usage];
+    const kept = [this.tasks, this.sessions, this.batches, this.idempotency];
     return (
       kept.every(({ size }) => size === 0) &&
       this.settings === DEFAULT_SETTINGS &&

@@ -21,6 +21,12 @@ export const DEFAULTS = {
   idempotencyMs: 24 * 60 * 60_000,
   maxEvents: 10_000,
   maxEventAgeMs: 24 * 60 * 60_000,
+  /** Of what was consumed: sums of days. */
+  usageRetentionMs: 400 * 24 * 60 * 60_000,
+  /** Of a tenant and day: models and operations. The rest is one row. */
+  maxUsageRows: 500,
+  /** Of an answer. */
+  usageRowsAtOnce: 10_000,
   maxWaiting: 200_000,
   /** Of a tenant's payloads, results, journals and session contexts as JSON, where they are kept in memory. */
   maxStoredBytes: 256 * 1024 * 1024,

@@ -1,10 +1,14 @@
 import { type Clock, pause } from '../clock.js';
 import type { Logger } from '../logger.js';
+import { DEFAULTS } from '../protocol/settings.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { Storage } from '../storage/storage.js';
 import type { Lease } from '../storage/task-queue.js';
 import type { WorkflowRun } from '../workflows/workflow-run.js';
 import { Loop } from './loop.js';
+
+/** However long a lease is, what a worker runs is announced so often: a type that is not is refused after a while. */
+const ANNOUNCE_MS = DEFAULTS.unknownWorkflowAfterMs / 4;
 
 /** Renews the leases of what a worker runs, and tells the runs whose lease is lost. */
 export class LeaseKeeper {
@@ -26,7 +30,7 @@ export class LeaseKeeper {
 
   async #keep(signal: AbortSignal): Promise<void> {
     for (;;) {
-      await pause(this.ports.clock, this.settings.renewMs, signal);
+      await pause(this.ports.clock, Math.min(this.settings.renewMs, ANNOUNCE_MS), signal);
       if (signal.aborted) return;
       try {
         await this.#renew();

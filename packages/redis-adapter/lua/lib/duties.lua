@@ -1,6 +1,4 @@
 -- What becomes due by itself. Each duty is looked at again when its time has come, since much may have changed.
--- Lua's stack has room for some 8,000 values.
-local UNPACKED = 1000
 local MAX_LOST, HELD_LIVES, RETENTION_OF_BATCHES = $maxLostWorkers, $heldFrameMs, $retentionMs
 local duties = {}
 
@@ -176,12 +174,31 @@ function duties.batch(id)
   return true
 end
 
-local function forgetCall(step, call)
+local function forgetCall(service, call)
   redis.call('HDEL', CALLS, call.id)
-  local field = call.job and step.service .. '\n' .. call.job
+  local field = call.job and service .. '\n' .. call.job
   if field and redis.call('HGET', JOBS, field) == call.id then
     redis.call('HDEL', JOBS, field)
   end
+end
+
+-- Calls that an attempt has not inherited, a part of them at a time. Returns whether none are left.
+local DROPPED_AT_ONCE = 500
+
+local function forgetDropped(key)
+  local some = redis.call('HRANDFIELD', key, DROPPED_AT_ONCE, 'WITHVALUES')
+  local ids = {}
+  for at = 1, #some, 2 do
+    local call = cjson.decode(some[at + 1])
+    forgetCall(call.service, call)
+    ids[#ids + 1] = some[at]
+  end
+  if #ids == 0 then
+    return true
+  end
+  spend(#ids / STEPS_A_DUTY)
+  redis.call('HDEL', key, unpack(ids))
+  return #ids < DROPPED_AT_ONCE
 end
 
 function duties.retention(id)
@@ -189,18 +206,16 @@ function duties.retention(id)
   if not task or not isFinal(task) then
     return false
   end
+  local key = PREFIX .. id
+  if task.journal and not forgetDropped(key .. ':dropped') then
+    owe('retention', now, id)
+    return false
+  end
   local steps = allSteps(task)
   spend(#steps / STEPS_A_DUTY)
   for _, step in ipairs(steps) do
     for _, call in ipairs(step.calls or {}) do
-      forgetCall(step, call)
-    end
-  end
-  local key = PREFIX .. id
-  if task.journal then
-    local dropped = redis.call('HKEYS', key .. ':dropped')
-    for from = 1, #dropped, UNPACKED do
-      redis.call('HDEL', CALLS, unpack(dropped, from, math.min(from + UNPACKED - 1, #dropped)))
+      forgetCall(step.service, call)
     end
   end
   redis.call('UNLINK', key, key .. ':result', key .. ':steps', key .. ':outcomes', key .. ':changes', key .. ':dropped', key .. ':mailbox', key .. ':signals')
@@ -218,18 +233,22 @@ end
 -- Nothing of the tenant is kept any more: its counters go with the end of this step.
 local isForgotten = false
 
--- Whether nothing is kept that could be asked for, nothing is set, and nobody follows. On a Cluster, where the list of all
--- tenants is on another node, tenants stay.
+-- Whether nothing is kept that could be asked for, nothing is set, and no process follows.
 local function mayBeForgotten()
+  for _, last in (meta.awaited or ''):gmatch('(%S+) (%d+)') do
+    if now < tonumber(last) then
+      return false
+    end
+  end
   for _, status in ipairs({ 'pending', 'processing', 'completed', 'failed', 'cancelled' }) do
     if count(status) > 0 then
       return false
     end
   end
-  local isSet = meta.paused or meta.weight or meta.max_running or meta.awaited
-  return SYSTEM and not isSet and now >= count('followed')
+  local isSet = meta.paused or meta.weight or meta.max_running
+  return not isSet and now >= count('followed')
     and redis.call('EXISTS', DUE, LIVE, DONE, PREFIX .. '@made', PREFIX .. '@leases', PREFIX .. '@retention',
-      PREFIX .. '@sessions', NAMESPACE .. ':usage:{' .. TENANT .. '}') == 0
+      PREFIX .. '@sessions') == 0
 end
 
 -- Events that are too old, a part of them at a time.

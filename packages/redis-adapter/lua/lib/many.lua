@@ -86,6 +86,7 @@ local function tellSystem(prefix, changes, due, indexed, isReady)
   if isReady and SYSTEM then
     joinRotations(SYSTEM, prefix:match('{([^}]*)}'))
   elseif isReady then
+    redis.call('HSETNX', prefix .. '@meta', 'generation', format('%d', now * 1000))
     effects = withEffect(effects, { 'ready', redis.call('HINCRBY', prefix .. '@meta', 'generation', 1) })
   end
   return effects

@@ -20,7 +20,10 @@ local function dequeue(task)
   if redis.call('ZREM', READY, task.id) == 0 then
     local suspect = (task.lost or 0) >= SUSPECT_FROM
     local group = task.head.type .. '@' .. (task.version or '') .. (suspect and '!' or '')
-    redis.call('ZREM', PREFIX .. '@aside:' .. group, task.id)
+    local aside = PREFIX .. '@aside:' .. group
+    if redis.call('ZREM', aside, task.id) == 1 and redis.call('EXISTS', aside) == 0 then
+      redis.call('SREM', PREFIX .. '@groups', group)
+    end
   end
 end
 

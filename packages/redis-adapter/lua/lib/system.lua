@@ -20,7 +20,8 @@ local function saveSystem()
     end
   end
   if becameReady and not isHeldBack() then
-    addMeta('generation', 1)
+    -- Above that of a tenant of this id that was forgotten.
+    setMeta('generation', (meta.generation and count('generation') or now * 1000) + 1)
     if SYSTEM then
       joinRotations(SYSTEM, TENANT)
     else

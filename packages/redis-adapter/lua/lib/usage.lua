@@ -1,5 +1,7 @@
--- <prefix>:usage:{<tenant>}  "day, model, operation, counter" -> number; the day counts from 1970-01-01
+-- <prefix>:usage:{<tenant>}:<day>  "model, operation, counter" -> number; the day counts from 1970-01-01
 local DAY = 24 * 60 * 60 * 1000
+local USAGE_RETENTION, ROWS_A_DAY = $usageRetentionMs, $maxUsageRows
+local COUNTERS = 3
 
 -- A number as text that reads as the same number.
 local function exact(number)
@@ -7,10 +9,17 @@ local function exact(number)
 end
 
 local function addUsage(model, operation, tokens, saved)
-  local key = NAMESPACE .. ':usage:{' .. TENANT .. '}'
-  local row = math.floor(now / DAY) .. '\n' .. model .. '\n' .. operation .. '\n'
+  local key = NAMESPACE .. ':usage:{' .. TENANT .. '}:' .. math.floor(now / DAY)
+  local row = model .. '\n' .. operation .. '\n'
   local before = redis.call('HMGET', key, row .. 'tokens', row .. 'saved')
+  if not before[1] and redis.call('HLEN', key) >= COUNTERS * (ROWS_A_DAY - 1) then
+    row = 'other\nother\n'
+    before = redis.call('HMGET', key, row .. 'tokens', row .. 'saved')
+  end
   redis.call('HINCRBY', key, row .. 'requests', 1)
   redis.call('HSET', key, row .. 'tokens', exact((tonumber(before[1]) or 0) + tokens),
     row .. 'saved', exact((tonumber(before[2]) or 0) + saved))
+  if not before[1] then
+    redis.call('PEXPIRE', key, USAGE_RETENTION + DAY)
+  end
 end

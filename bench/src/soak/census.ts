@@ -1,0 +1,61 @@
+import { existsSync, readdirSync } from 'node:fs';
+import type { RedisServer } from '@agent-orchestrator/test-servers';
+import { Redis } from 'ioredis';
+
+/** What a process and its storage hold at one moment. */
+export interface Census {
+  /** Keys of Redis that do not expire by themselves within the retention that was let pass; absent in memory. */
+  readonly keys: number | undefined;
+  /** Keys that do; absent in memory. */
+  readonly expiring: number | undefined;
+  readonly redisMiB: number | undefined;
+  readonly heapMiB: number;
+  /** Timers of the simulated clock, and of Node. */
+  readonly timers: number;
+  readonly nodeTimers: number;
+  /** Of the process; absent where the system does not say. */
+  readonly descriptors: number | undefined;
+}
+
+const MIB = 1024 * 1024;
+const FOLDER_OF_DESCRIPTORS = '/proc/self/fd';
+
+export async function takeCensus(
+  clock: { readonly pending: number },
+  server: RedisServer | undefined,
+  passedMs: number,
+): Promise<Census> {
+  for (let turn = 0; turn < 3; turn += 1) {
+    globalThis.gc?.();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return {
+    ...(server ? await censusOf(server, passedMs) : NONE),
+    heapMiB: process.memoryUsage().heapUsed / MIB,
+    timers: clock.pending,
+    nodeTimers: process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length,
+    descriptors: existsSync(FOLDER_OF_DESCRIPTORS) ? readdirSync(FOLDER_OF_DESCRIPTORS).length : undefined,
+  };
+}
+
+const NONE = { keys: undefined, expiring: undefined, redisMiB: undefined } as const;
+
+/** Redis counts the time of expiry by its own clock, which the simulated one has left behind by `passedMs`. */
+async function censusOf(server: RedisServer, passedMs: number) {
+  const redis = new Redis(server.url);
+  try {
+    let [keys, expiring] = [0, 0];
+    for await (const page of redis.scanStream({ count: 1_000 }) as AsyncIterable<string[]>) {
+      const pipeline = redis.pipeline();
+      for (const key of page) pipeline.pttl(key);
+      for (const [, left] of (await pipeline.exec()) ?? []) {
+        if ((left as number) >= 0 && (left as number) <= passedMs) expiring += 1;
+        else keys += 1;
+      }
+    }
+    const used = /used_memory:(\d+)/.exec(await redis.info('memory'))?.[1] ?? 0;
+    return { keys, expiring, redisMiB: Number(used) / MIB };
+  } finally {
+    redis.disconnect();
+  }
+}

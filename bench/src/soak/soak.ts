@@ -1,0 +1,146 @@
+import { DEFAULTS, MemoryStorage, type Storage } from '@agent-orchestrator/core';
+import { RedisStorage } from '@agent-orchestrator/redis-adapter';
+import { RedisServer } from '@agent-orchestrator/test-servers';
+import { table } from '../measure.js';
+import { type Census, takeCensus } from './census.js';
+import { JumpClock } from './jump-clock.js';
+import { Load } from './load.js';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** How long the load goes on in simulated time, and how much of it passes between two rounds. */
+const SPANS = {
+  '24 hours': { roundMs: MINUTE_MS, rounds: (24 * HOUR_MS) / MINUTE_MS },
+  '30 days': { roundMs: 30 * MINUTE_MS, rounds: (30 * DAY_MS) / (30 * MINUTE_MS) },
+} as const;
+type Span = keyof typeof SPANS;
+
+/** Less than dead letters are kept, so that what the soak waits for at its end covers it. */
+const LIMITS = { usageRetentionMs: 7 * DAY_MS } as const;
+const AFTERWARDS_MS = DEFAULTS.deadLetterRetentionMs + 3 * DAY_MS;
+const SWEPT_AT_ONCE = 10_000;
+const MOST_SWEEPS = 10_000;
+/** Caches with a bound, and what the runtime keeps for itself. */
+const HEAP_SLACK_MIB = 10;
+
+async function passTime(clock: JumpClock, storage: Storage, ms: number): Promise<void> {
+  clock.jump(ms);
+  for (let sweep = 0; sweep < MOST_SWEEPS; sweep += 1) {
+    const { nextDueAt, now } = await storage.queue.sweep({ max: SWEPT_AT_ONCE });
+    if (nextDueAt === undefined || nextDueAt > now) return;
+  }
+  throw new Error(`still not swept after ${MOST_SWEEPS} sweeps`);
+}
+
+interface Outcome {
+  readonly start: Census;
+  readonly loaded: Census;
+  readonly after: Census;
+  readonly tasks: number;
+  readonly tenants: number;
+}
+
+async function soakIn(
+  storage: Storage,
+  clock: JumpClock,
+  span: Span,
+  server?: RedisServer,
+): Promise<Outcome> {
+  const { roundMs, rounds } = SPANS[span];
+  const load = new Load({ storage, clock });
+  await load.start();
+  try {
+    // What is made once, such as compiled code, is no growth.
+    const rest = async () => {
+      await load.finish();
+      for (let passed = 0; passed < AFTERWARDS_MS; passed += 6 * HOUR_MS)
+        await passTime(clock, storage, 6 * HOUR_MS);
+    };
+    for (let round = 0; round < 100; round += 1) {
+      await load.round(round);
+      await passTime(clock, storage, roundMs);
+    }
+    await rest();
+    const start = await takeCensus(clock, server, AFTERWARDS_MS);
+    for (let round = 100; round < 100 + rounds; round += 1) {
+      await load.round(round);
+      await passTime(clock, storage, roundMs);
+      if (round % 100 === 0) console.error(`${span}: round ${round - 100} of ${rounds}`);
+    }
+    const loaded = await takeCensus(clock, server, 0);
+    await rest();
+    const after = await takeCensus(clock, server, AFTERWARDS_MS);
+    return { start, loaded, after, tasks: load.tasks, tenants: load.tenants.size };
+  } finally {
+    await load.stop();
+  }
+}
+
+async function onMemory(span: Span): Promise<Outcome> {
+  const clock = new JumpClock();
+  const storage = new MemoryStorage({ clock, limits: LIMITS });
+  try {
+    return await soakIn(storage, clock, span);
+  } finally {
+    await storage.close();
+  }
+}
+
+async function onRedis(span: Span): Promise<Outcome> {
+  const clock = new JumpClock();
+  const server = await RedisServer.start();
+  const storage = RedisStorage.connect(server.url, { clock, limits: LIMITS });
+  try {
+    return await soakIn(storage, clock, span, server);
+  } finally {
+    await storage.close();
+    await server.stop();
+  }
+}
+
+const show = (value: number | undefined, digits = 0) => value?.toFixed(digits) ?? '';
+
+function rowOf(name: string, census: Census): string[] {
+  const { keys, expiring, redisMiB, heapMiB, timers, nodeTimers, descriptors } = census;
+  const counts = [keys, expiring].map((value) => show(value));
+  const sizes = [redisMiB, heapMiB].map((value) => show(value, 1));
+  return [name, ...counts, ...sizes, ...[timers, nodeTimers, descriptors].map((value) => show(value))];
+}
+
+/** What is more than it was at the start. */
+function growthOf({ start, after }: Outcome): string[] {
+  const grown = (['keys', 'timers', 'nodeTimers', 'descriptors'] as const).filter(
+    (name) => (after[name] ?? 0) > (start[name] ?? 0),
+  );
+  return after.heapMiB > start.heapMiB + HEAP_SLACK_MIB ? [...grown, 'heapMiB'] : grown;
+}
+
+/**
+ * A day and a month of simulated time under load, in memory and on Redis: what the process and its storage hold before,
+ * right after, and once everything is past its retention. Ends with 1 when that is more than before.
+ */
+export async function soak({ only = '' }: { readonly only?: string | undefined }): Promise<unknown> {
+  const rows = [['', 'keys', 'expiring', 'Redis MiB', 'heap MiB', 'timers', "Node's timers", 'descriptors']];
+  const results: Record<string, Outcome> = {};
+  for (const span of Object.keys(SPANS) as Span[]) {
+    for (const [place, run] of Object.entries({ memory: onMemory, Redis: onRedis })) {
+      const name = `${span}, ${place}`;
+      if (!name.includes(only)) continue;
+      const outcome = await run(span);
+      results[name] = outcome;
+      const grown = growthOf(outcome);
+      rows.push(
+        rowOf(`${name}: start`, outcome.start),
+        rowOf(`  after ${outcome.tasks} tasks of ${outcome.tenants} tenants`, outcome.loaded),
+        rowOf('  after retention', outcome.after),
+      );
+      if (grown.length === 0) continue;
+      console.error(`${name}: more than at the start: ${grown.join(', ')}`);
+      process.exitCode = 1;
+    }
+  }
+  console.log(table(rows));
+  return results;
+}
