@@ -35,6 +35,16 @@ describe('a role', () => {
     expect(h.orchestrator.figures().worker).toBeUndefined();
   });
 
+  it('worker: announces its types in time, however long its leases are', async () => {
+    await h.orchestrator.start();
+    const worker = h.another({ role: 'worker', leaseMs: 24 * 3_600_000 });
+    worker.workflow('quick', () => 'done');
+    await worker.start();
+    for (let minutes = 0; minutes < 60; minutes += 1) await h.clock.advance(60_000);
+    const task = await h.acme.tasks.submit({ type: 'quick' });
+    expect(await h.ended(task)).toMatchObject({ status: 'completed' });
+  });
+
   it('api: takes what others have announced within ten minutes, and asks for it once a minute', async () => {
     const announce = async () => {
       const worker = h.another({ role: 'worker' });
