@@ -32,6 +32,12 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
       return { answer: 'already_closed', session: before.session };
     },
   },
+  'tasks.submitBatch': {
+    'lets tasks of one session run side by side': (params, original) => {
+      const items = params.batch.items.map((item: object) => ({ ...item, onBusy: 'parallel' }));
+      return original({ ...params, batch: { ...params.batch, items } });
+    },
+  },
   'tasks.cancelBatch': { 'resolves after one step': afterOneStep },
   'queue.sweep': {
     'takes one step, whatever it is told': (params, original) => original({ max: Math.min(100, params.max) }),

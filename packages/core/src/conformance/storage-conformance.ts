@@ -14,6 +14,7 @@ import { oddValueCases } from './odd-value-cases.js';
 import { recoveryCases } from './recovery-cases.js';
 import { repeatedRequestCases } from './repeated-request-cases.js';
 import { sessionCases } from './session-cases.js';
+import { sharedLineCases } from './shared-line-cases.js';
 import { submitCases } from './submit-cases.js';
 import { submitManyCases } from './submit-many-cases.js';
 import { sweepCases } from './sweep-cases.js';
@@ -35,6 +36,7 @@ import { waitingCases } from './waiting-cases.js';
 export const storageConformance: readonly ConformanceCase[] = [
   ...submitCases,
   ...batchCases,
+  ...sharedLineCases,
   ...trackedTaskCases,
   ...taskCases,
   ...queueCases,
