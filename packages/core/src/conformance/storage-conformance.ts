@@ -5,6 +5,7 @@ import { earlyReportCases } from './early-report-cases.js';
 import { endCases } from './end-cases.js';
 import { journalCases } from './journal-cases.js';
 import { largeJournalCases } from './large-journal-cases.js';
+import { largeTaskCases } from './large-task-cases.js';
 import { logCases } from './log-cases.js';
 import { manyCases } from './many-cases.js';
 import { pageCases } from './page-cases.js';
@@ -40,6 +41,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...trackedTaskCases,
   ...taskCases,
   ...queueCases,
+  ...largeTaskCases,
   ...turnCases,
   ...waitingCases,
   ...submitManyCases,
