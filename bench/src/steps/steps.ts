@@ -4,6 +4,7 @@ import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { table } from '../measure.js';
 import { Bench, type Verb, VERBS } from './verbs.js';
+import { VERBS_OF_ONE_TENANT } from './verbs-of-one-tenant.js';
 
 /** What takes less is not worth a line in the slow log of Redis. */
 const SLOW_FROM_US = 100;
@@ -127,7 +128,7 @@ export async function steps({
   const results: unknown[] = [];
   const server = await RedisServer.start();
   try {
-    for (const verb of VERBS.filter(({ name }) => name.includes(only))) {
+    for (const verb of [...VERBS, ...VERBS_OF_ONE_TENANT].filter(({ name }) => name.includes(only))) {
       const memory = await shortest(rounds, () => onMemory(verb, waiting));
       const redis = await shortest(rounds, () => onRedis(verb, waiting, server));
       results.push({ name: verb.name, memory, redis });

@@ -80,9 +80,17 @@ export class Bench {
     return this.storage.queue.settle({ tenantId, taskId: task.task_id, token, settlement });
   }
 
-  async batch(more: { readonly maxInFlight?: number; readonly failFast?: boolean } = {}): Promise<string> {
+  async batch({
+    session,
+    ...more
+  }: {
+    readonly maxInFlight?: number;
+    readonly failFast?: boolean;
+    readonly session?: string;
+  } = {}): Promise<string> {
     const batchId = randomUUID();
-    const items = Array.from({ length: DEFAULTS.maxBatchItems }, () => this.submission());
+    const inSession = session === undefined ? {} : { session_id: session };
+    const items = Array.from({ length: DEFAULTS.maxBatchItems }, () => this.submission(inSession));
     const batch = { batchId, maxInFlight: DEFAULTS.maxBatchItems, failFast: false, items, ...more };
     await this.storage.tasks.submitBatch({ tenantId: this.tenantId, batch, maxWaiting: 1_000_000 });
     return batchId;

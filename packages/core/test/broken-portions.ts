@@ -32,6 +32,12 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
       return { answer: 'already_closed', session: before.session };
     },
   },
+  'tasks.submitBatch': {
+    'lets tasks of one session run side by side': (params, original) => {
+      const items = params.batch.items.map((item: object) => ({ ...item, onBusy: 'parallel' }));
+      return original({ ...params, batch: { ...params.batch, items } });
+    },
+  },
   'tasks.cancelBatch': { 'resolves after one step': afterOneStep },
   'queue.sweep': {
     'takes one step, whatever it is told': (params, original) => original({ max: Math.min(100, params.max) }),
@@ -68,6 +74,24 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
     }),
   },
   'queue.claim': {
+    'brings as much as it is asked for, however large': async (params, original) => {
+      const all: unknown[] = [];
+      for (let n = 0; all.length < params.max; n += 1) {
+        const more = { claimId: `${params.claimId}${n === 0 ? '' : n}`, max: params.max - all.length };
+        const claims = (await original({ ...params, ...more })) as unknown as unknown[];
+        if (claims.length === 0) break;
+        all.push(...claims);
+      }
+      return all;
+    },
+    'loses what is large behind the first one': async (params, original) => {
+      const claims = (await original(params)) as unknown as {
+        readonly task: { readonly payload: unknown };
+      }[];
+      return claims.filter(
+        ({ task: { payload } }, at) => at === 0 || typeof payload !== 'string' || payload.length < 100_000,
+      );
+    },
     'forgets that a journal is to be read': async (params, original) =>
       ((await original(params)) as unknown as object[]).map((claim) => ({ ...claim, unread: undefined })),
   },

@@ -38,6 +38,16 @@ describe('a worker that claims', () => {
     for (const id of ids) expect(await h.acme.tasks.get(id)).toMatchObject({ status: 'completed' });
   });
 
+  it('asks again when a claim brought fewer than it asked for, since more would have been too large', async () => {
+    h.orchestrator.workflow('large', () => 'done');
+    const payload = { text: 'x'.repeat(700_000) };
+    const ids: string[] = [];
+    for (let n = 0; n < 5; n += 1) ids.push((await h.acme.tasks.submit({ type: 'large', payload })).task_id);
+    await h.orchestrator.start();
+    await h.clock.advance(0);
+    for (const id of ids) expect(await h.acme.tasks.get(id)).toMatchObject({ status: 'completed' });
+  });
+
   it('asks again when a task has ended that has cost a worker before: the next one of them rings no bell', async () => {
     h.orchestrator.workflow('poison', () => 'survived');
     const ids: string[] = [];

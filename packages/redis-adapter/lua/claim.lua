@@ -5,15 +5,16 @@
 -- @args   now · {pool, worker, claimer, token, max, lease, runs, may_suspect, begins (how many of them at
 --         once), turn, wait (for how long, if it may, see orders)}
 -- @return the time · false for a pool that is not open, else for each tenant {tenant, the version of its tasks and their ids, or 0 and the tasks (see visit)} ·
---         when the leases end · when they are few, what they are made of, in their order
---@include time trim oldest turns brought visit state resend orders
+--         when the leases end · when they are few, what they are made of, in their order · whether one was left that was too
+--         large for what the claim had already
+--@include time trim types oldest turns brought picking visit state resend orders
 local SYSTEM = KEYS[1]
 local NAMESPACE = SYSTEM:match('^(.*):system:')
 local params = cjson.decode(ARGV[2])
 local rotation = SYSTEM .. 'rotation:' .. params.pool
 local lease = {
   token = params.token, worker = params.worker, expires = now + params.lease, maySuspect = params.may_suspect,
-  begins = params.begins, plain = {},
+  begins = params.begins, plain = {}, bytesLeft = $pageBytes,
 }
 local function prefixOf(tenant)
   return NAMESPACE .. ':tasks:{' .. tenant .. '}:'
@@ -56,6 +57,9 @@ while left > 0 do
   else
     returnAt(turn, time + count / (tonumber(meta[12]) or 1))
   end
+  if lease.isFull then
+    break
+  end
 end
 if not time and redis.call('HEXISTS', SYSTEM .. 'pools', params.pool) == 0 then
   return { now, false }
@@ -74,4 +78,4 @@ end
 if waited and (#tenants > 0 or not params.wait) then
   dropOrder(SYSTEM, params)
 end
-return { now, claims, lease.expires, recordsOf(claimed, params.max - left) }
+return { now, claims, lease.expires, recordsOf(lease, claimed, params.max - left), lease.isFull and 1 or false }

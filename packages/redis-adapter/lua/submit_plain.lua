@@ -8,12 +8,12 @@
 --         when too many wait · or nothing, when nothing was stored
 --@intake
 --@include time rotation trim many types stored plain_creation orders handing
+-- Its bytes; nothing when the id is taken.
 local function store(key, record, place)
   if not areStored and not redis.call('SET', key, record, 'NX') then
-    return false
+    return nil
   end
-  writePlace(key, place)
-  return true
+  return writePlace(key, place)
 end
 
 local function refuse(key)
@@ -29,14 +29,16 @@ local function submitTo(meta, events, count, first, max, type)
   local prefix, answer = new.prefix, { false, false, new.known[13] or format('%x', now) }
   for at = first, first + (count - 1) * 5, 5 do
     local id, place = ARGV[at], new.seq + 1
-    if new.pending >= max then
+    local isFull = new.pending >= max
+    local bytes = not isFull and store(prefix .. id, ARGV[at + 2], format('%d', place))
+    if isFull then
       answer[#answer + 1] = refuse(prefix .. id)
-    elseif not store(prefix .. id, ARGV[at + 2], format('%d', place)) then
+    elseif not bytes then
       answer[#answer + 1] = 0
     else
       answer[#answer + 1] = place
       addReady(new, id, ARGV[at + 1], place)
-      addCreated(new, id, now + ARGV[at + 3], ARGV[at + 4])
+      addCreated(new, id, now + ARGV[at + 3], ARGV[at + 4], bytes)
     end
   end
   if new.told.count > 0 then
@@ -58,9 +60,11 @@ local function submitOne(meta, events, _, at, max, type)
     return submitTo(meta, events, 1, at, max, type)
   end
   local place, till = format('%d', seq), format('%d', deadline)
-  if not store(prefix .. id, ARGV[at + 2], place) then
+  local bytes = store(prefix .. id, ARGV[at + 2], place)
+  if not bytes then
     return { false, false, '', 0 }
   end
+  local new = { type = type, due = deadline, largest = bytes }
   redis.call('RPUSH', prefix .. '@made', place .. ' ' .. till .. ' ' .. id)
   local created = '["C",' .. ARGV[at + 4] .. ',"' .. id .. '"]'
   local isFirst = redis.call('ZCARD', prefix .. '@ready') == 0
@@ -74,13 +78,13 @@ local function submitOne(meta, events, _, at, max, type)
     set(handed, 'processing', (tonumber(known[12]) or 0) + 1)
     set(handed, 'running', (tonumber(known[9]) or 0) + 1)
     set(handed, 'last_deadline', deadline)
-    local due = math.min(deadline, expires)
-    return { saveCounters(meta, prefix, known, handed, false, type, due), due, known[13] or format('%x', now), seq }
+    new.due = math.min(deadline, expires)
+    return { saveCounters(meta, prefix, known, handed, false, new), new.due, known[13] or format('%x', now), seq }
   end
   redis.call('ZADD', prefix .. '@ready', format('%s%014d', ARGV[at + 1], seq), id)
   appendEntry(events, '[' .. nowText .. ',' .. created .. ']', 1, seq, known[5])
   local changes = { 'seq', place, 'pending', format('%d', pending), 'last_deadline', till }
-  return { saveCounters(meta, prefix, known, changes, isFirst, type, deadline), deadline, known[13] or format('%x', now), seq }
+  return { saveCounters(meta, prefix, known, changes, isFirst, new), deadline, known[13] or format('%x', now), seq }
 end
 
 local answers, at = {}, 3

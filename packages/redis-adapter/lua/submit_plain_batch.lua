@@ -70,11 +70,11 @@ local function collect(new, kinds, kindsAt, max)
     items[#items + 1] = id
     if kind then
       tasks[#tasks + 1] = id
-      writePlace(new.prefix .. id, format('%d', new.seq + 1))
+      local bytes = writePlace(new.prefix .. id, format('%d', new.seq + 1))
       if #tasks <= max then
         addReady(new, id, kind.lane, new.seq + 1)
       end
-      addCreated(new, id, kind.deadline, kind.data)
+      addCreated(new, id, kind.deadline, kind.data, bytes)
     end
   end)
   return items, tasks

@@ -2,10 +2,11 @@
 --
 -- @keys   meta, events
 -- @args   now · {worker, claimer, token, visit (a tenant may be visited several times for one claim), max, lease, runs, may_suspect,
---         begins (how many of them at once)}
+--         begins (how many of them at once), bytes (of large tasks), has_some (whether the claim has a task already)}
 -- @return the time · the version of the tasks and their ids, or 0 and the tasks (see visit) · whether more are left ·
---         generation · weight · when they are due, if before all else of the tenant · when they are few, what they are made of, in their order
---@include time trim oldest brought visit state resend
+--         generation · weight · when they are due, if before all else of the tenant · when they are few, what they are made of, in their order ·
+--         whether one was left that was too large · how many bytes of large tasks were taken
+--@include time trim types oldest brought picking visit state resend
 local prefix = KEYS[1]:sub(1, -6)
 local params = cjson.decode(ARGV[2])
 local expires = now + params.lease
@@ -18,6 +19,7 @@ if token == params.token and tonumber(visited) == params.visit then
 end
 local lease = {
   token = params.token, worker = params.worker, expires = expires, maySuspect = params.may_suspect, begins = params.begins, plain = {},
+  bytesLeft = params.bytes, hasSome = params.has_some,
 }
 local count, version, found, more, meta, ids, due = visit(prefix, KEYS[2], now, params.max, lease, params.runs)
 if count > 0 then
@@ -25,5 +27,6 @@ if count > 0 then
   redis.call('SET', marker, params.token .. ' ' .. params.visit .. '\n' .. all, 'PX', MARKER_LIVES)
 end
 return {
-  now, version, found, more and 1 or 0, meta[11], meta[12], due and expires or false, recordsOf({ { prefix = prefix, ids = ids } }, count),
+  now, version, found, more and 1 or 0, meta[11], meta[12], due and expires or false, recordsOf(lease, { { prefix = prefix, ids = ids } }, count),
+  lease.isFull and 1 or false, params.bytes - lease.bytesLeft,
 }

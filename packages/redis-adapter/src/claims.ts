@@ -127,22 +127,29 @@ export class Claims {
       await this.tenants.reopen(pool);
       reply = await ask();
     }
-    const [at, byTenant, expires, records] = reply as [
+    const [at, byTenant, expires, records, isFull] = reply as [
       number,
       [string, ...TakenReply][] | null,
       number?,
-      (string | null)[]?,
+      ((string | null)[] | null)?,
+      (1 | null)?,
     ];
     if (expires !== undefined) this.state.parts.bells.ring({ bell: 'due', at: expires });
+    if (isFull === 1) this.#saysMoreWaits();
     const taken = (byTenant ?? []).map(([tenantId, ...found]) => takenOf(tenantId, ...found));
     return this.#read(taken, { token: params.claimId, at, begins: params.begins }, records);
   }
 
-  /** What many tasks are made of is read apart from the script, which would take long over large texts. */
+  /** The claim has left a task that it could not bring: one that has got fewer than it asked for would think that none waits. */
+  #saysMoreWaits(): void {
+    this.state.parts.bells.ring({ bell: 'ready' });
+  }
+
+  /** What many tasks are made of, or large ones, is read apart from the script, which would take long over large texts. */
   async #read(
     taken: readonly Taken[],
     lease: FreshLease,
-    brought: readonly (string | null)[] | undefined,
+    brought: readonly (string | null)[] | null | undefined,
   ): Promise<readonly TakenClaim[]> {
     const { client, keys } = this.state.parts;
     const wanted = taken.flatMap(({ tenantId, tasks }) =>
@@ -172,7 +179,7 @@ export class Claims {
 
   async #visitInTurn(params: ClaimParams, pool: Pool): Promise<readonly TakenClaim[]> {
     const turns = await this.#turnsOf(params, pool);
-    while (!turns.over && turns.claims.size < params.max) {
+    while (!turns.over && !turns.isFull && turns.claims.size < params.max) {
       const room = params.max - turns.claims.size;
       const wanted = turns.passed.size + Math.ceil(room / TURN);
       const next = await this.#nextTurns(pool, wanted, turns.news);
@@ -188,14 +195,22 @@ export class Claims {
         shares.map(({ tenantId, most, before }, at) => {
           const visit = (turns.visits.get(tenantId) ?? 0) + 1;
           const begins = Math.max(0, Math.min(most, params.begins - turns.claims.size - before));
-          return this.#visit(tenantId, { most, begins, visit, maySuspect: at === 0 }, turns, params, pool);
+          const bytes = Math.floor(turns.bytesLeft / shares.length);
+          // At least one task comes with a claim, however large: the first one.
+          const hasSome = at > 0 || turns.claims.size > 0;
+          const how = { most, begins, visit, maySuspect: at === 0, bytes, hasSome };
+          return this.#visit(tenantId, how, turns, params, pool);
         }),
       );
-      for (const { tenantId, taken, isEmpty, generation, weight } of visits) {
+      for (const { tenantId, taken, isEmpty, generation, weight, bytes, isFull } of visits) {
+        turns.bytesLeft -= bytes;
+        // Where nothing came before it, its turn is the next one.
+        turns.isFull ||= isFull && turns.claims.size > 0;
         turns.news.push(tenantId, taken / weight, isEmpty ? generation : '');
         if (taken === 0 || isEmpty) turns.passed.add(tenantId);
       }
     }
+    if (turns.isFull) this.#saysMoreWaits();
     // Nobody waits for that: when it gets lost, the next visits say it again.
     if (turns.news.length > 0)
       this.state.runSystem('turnRotation', pool.id, 1, ...turns.news).catch(() => {});
@@ -224,6 +239,8 @@ export class Claims {
         passed: new Set(),
         claims: new Map(),
         news: [],
+        bytesLeft: this.state.parts.limits.pageBytes,
+        isFull: false,
         over: false,
       };
       this.#turns.set(params.claimer, turns);
@@ -234,7 +251,7 @@ export class Claims {
       [...before.visits].map(([tenantId, visit]) =>
         this.#visit(
           tenantId,
-          { most: params.max, begins: 0, visit, maySuspect: false },
+          { most: params.max, begins: 0, visit, maySuspect: false, bytes: 0, hasSome: true },
           before,
           params,
           pool,
@@ -246,7 +263,7 @@ export class Claims {
 
   async #visit(
     tenantId: string,
-    { most, begins, visit, maySuspect }: Visit,
+    { most, begins, visit, maySuspect, bytes, hasSome }: Visit,
     turns: Turns,
     params: ClaimParams,
     pool: Pool,
@@ -254,17 +271,21 @@ export class Claims {
     turns.visits.set(tenantId, visit);
     const request = this.#request(params, pool);
     const may_suspect = request.may_suspect && maySuspect && !hasSuspect(turns);
-    const asked = JSON.stringify({ ...request, max: most, begins, visit, may_suspect });
+    const own = { max: most, begins, visit, may_suspect, bytes, has_some: hasSome };
+    const asked = JSON.stringify({ ...request, ...own });
     const reply = await this.tenants.apart(tenantId, () => this.state.run(tenantId, 'visitTenant', asked));
-    if (reply === undefined) return { tenantId, taken: 0, isEmpty: true, generation: '', weight: 1 };
-    const [at, version, found, more, generation, weight, due, records] = reply as [
+    if (reply === undefined)
+      return { tenantId, taken: 0, isEmpty: true, generation: '', weight: 1, bytes: 0, isFull: false };
+    const [at, version, found, more, generation, weight, due, records, isFull, taking = 0] = reply as [
       number,
       ...TakenReply,
       number,
       string | null,
       string | null,
       number | null,
-      (string | null)[]?,
+      ((string | null)[] | null)?,
+      (1 | null)?,
+      number?,
     ];
     const taken = takenOf(tenantId, version, found);
     const [read] = await Promise.all([
@@ -279,6 +300,8 @@ export class Claims {
       isEmpty,
       generation: generation ?? '0',
       weight: Number(weight ?? 1),
+      bytes: taking,
+      isFull: isFull === 1,
     };
   }
 }
@@ -289,6 +312,10 @@ interface Visit {
   readonly begins: number;
   readonly visit: number;
   readonly maySuspect: boolean;
+  /** Of large tasks, that it may take. */
+  readonly bytes: number;
+  /** Whether the claim has a task already, so that this visit need not bring one that is larger. */
+  readonly hasSome: boolean;
 }
 
 /** The visits of one claim, on a Cluster. */
@@ -302,6 +329,9 @@ interface Turns {
   readonly claims: Map<string, TakenClaim>;
   /** What the rotation is to be told, see its script. */
   news: (string | number)[];
+  /** What it may still bring of large tasks; and whether one was left because that is too little. */
+  bytesLeft: number;
+  isFull: boolean;
   over: boolean;
 }
 

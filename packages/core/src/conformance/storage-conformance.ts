@@ -5,6 +5,7 @@ import { earlyReportCases } from './early-report-cases.js';
 import { endCases } from './end-cases.js';
 import { journalCases } from './journal-cases.js';
 import { largeJournalCases } from './large-journal-cases.js';
+import { largeTaskCases } from './large-task-cases.js';
 import { logCases } from './log-cases.js';
 import { manyCases } from './many-cases.js';
 import { pageCases } from './page-cases.js';
@@ -14,6 +15,7 @@ import { oddValueCases } from './odd-value-cases.js';
 import { recoveryCases } from './recovery-cases.js';
 import { repeatedRequestCases } from './repeated-request-cases.js';
 import { sessionCases } from './session-cases.js';
+import { sharedLineCases } from './shared-line-cases.js';
 import { submitCases } from './submit-cases.js';
 import { submitManyCases } from './submit-many-cases.js';
 import { sweepCases } from './sweep-cases.js';
@@ -35,9 +37,11 @@ import { waitingCases } from './waiting-cases.js';
 export const storageConformance: readonly ConformanceCase[] = [
   ...submitCases,
   ...batchCases,
+  ...sharedLineCases,
   ...trackedTaskCases,
   ...taskCases,
   ...queueCases,
+  ...largeTaskCases,
   ...turnCases,
   ...waitingCases,
   ...submitManyCases,

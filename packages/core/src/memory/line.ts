@@ -5,6 +5,7 @@ export interface InLine {
 
 interface Place<T> {
   readonly entry: T;
+  readonly order: number;
   before: Place<T> | undefined;
   after: Place<T> | undefined;
 }
@@ -13,7 +14,8 @@ const PRIORITIES = 10;
 
 /**
  * Tasks that may not all run at once: those of a session (one at a time, in order) or of a batch (`max_in_flight`).
- * A task that stands in it either is inside, or waits. However many wait, each operation takes constant time.
+ * A task that stands in it either is inside, or waits. However many wait, each operation takes constant time; only one that
+ * comes back to where it stood before passes those that came after it.
  */
 export class Line<T extends InLine> {
   readonly inside = new Set<T>();
@@ -33,38 +35,46 @@ export class Line<T extends InLine> {
     readonly inOrder: boolean,
   ) {}
 
-  lets(entry: T): boolean {
-    if (this.shut || this.inside.size >= this.capacity) return false;
-    return !this.inOrder || this.#first === undefined || this.#first.entry === entry;
+  get hasRoom(): boolean {
+    return !this.shut && this.inside.size < this.capacity;
   }
 
-  wait(entry: T): void {
+  /** Of those that wait. */
+  get first(): T | undefined {
+    return this.#first?.entry;
+  }
+
+  lets(entry: T): boolean {
+    return this.hasRoom && (!this.inOrder || this.#first === undefined || this.#first.entry === entry);
+  }
+
+  /** @param order those with a smaller one come first. */
+  wait(entry: T, order: number): void {
     if (this.#places.has(entry)) return;
-    const place: Place<T> = { entry, before: this.#last, after: undefined };
-    if (this.#last) this.#last.after = place;
+    let before = this.#last;
+    while (before && before.order > order) before = before.before;
+    const place: Place<T> = { entry, order, before, after: before ? before.after : this.#first };
+    if (place.after) place.after.before = place;
+    else this.#last = place;
+    if (before) before.after = place;
     else this.#first = place;
-    this.#last = place;
     this.#places.set(entry, place);
     this.#count(entry, 1);
   }
 
+  /** That it waits with. */
+  orderOf(entry: T): number | undefined {
+    return this.#places.get(entry)?.order;
+  }
+
   enter(entry: T): void {
-    this.#stopWaiting(entry);
+    this.stopWaiting(entry);
     this.inside.add(entry);
   }
 
   leave(entry: T): void {
     this.inside.delete(entry);
-    this.#stopWaiting(entry);
-  }
-
-  /** Those that wait, first come first; the one that was given last may leave meanwhile. */
-  *waiting(): Generator<T> {
-    for (let place = this.#first; place;) {
-      const { after } = place;
-      yield place.entry;
-      place = after;
-    }
+    this.stopWaiting(entry);
   }
 
   /** The most urgent priority of all who stand in an ordered line: its head is queued with it. */
@@ -75,7 +85,7 @@ export class Line<T extends InLine> {
     return own;
   }
 
-  #stopWaiting(entry: T): void {
+  stopWaiting(entry: T): void {
     const place = this.#places.get(entry);
     if (!place) return;
     this.#places.delete(entry);

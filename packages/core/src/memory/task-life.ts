@@ -84,10 +84,13 @@ export class TaskLife {
   /** A task whose time has come stands in its lines: `ready` if they let it in, else `waiting`. */
   standInLine(tenant: TenantState, entry: TaskEntry, by: 'submit' | 'due'): TaskState {
     if (this.admitted(entry)) return 'ready';
+    tenant.lined += 1;
     for (const line of entry.lines) {
-      if (line.inside.has(entry)) continue;
-      line.wait(entry);
-      if (line.inOrder) for (const head of line.inside) this.reprioritise(tenant, head);
+      line.wait(entry, tenant.lined);
+      if (!line.inOrder) continue;
+      for (const head of line.inside) this.reprioritise(tenant, head);
+      // Its batch need not know of one that its session keeps waiting: its session comes first in its lines.
+      if (!line.lets(entry)) break;
     }
     if (by === 'submit') this.state.ring(READY);
     return 'waiting';
@@ -259,15 +262,22 @@ export class TaskLife {
     if (entry.spec.session_id !== undefined) tenant.sessions.get(entry.spec.session_id)?.live.delete(entry);
   }
 
-  /** Lets in those of a line for whom there is room now. */
+  /**
+   * Lets in those of a line for whom there is room now. One of a session and a batch waits for its session first, and for the
+   * batch once it is the first of its session and only the batch has no room.
+   */
   letNextIn(tenant: TenantState, line: Line<TaskEntry>): void {
-    for (const next of line.waiting()) {
-      if (line.shut || line.inside.size >= line.capacity) return;
+    for (let next = line.first; next && line.hasRoom; next = line.first) {
       if (this.admitted(next)) {
         this.move(tenant, next, 'ready', 'admit');
         this.enqueue(tenant, next);
       } else if (line.inOrder) {
+        const order = line.orderOf(next) as number;
+        for (const other of next.lines) other.wait(next, order);
         return;
+      } else {
+        // Its session does not let it in: it comes back when it does.
+        line.stopWaiting(next);
       }
     }
   }

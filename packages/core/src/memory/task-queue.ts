@@ -16,9 +16,16 @@ const OLDEST_EVERY = 10;
 /** What a step takes besides its outcome, by an estimate. */
 const STEP_BYTES = 512;
 
+/** A task counts in what a claim may bring, unless so many like it have no more bytes than that. */
+const SMALL_TASKS_A_PAGE = 64;
+
 /** What is left of a claim. */
 interface Budget {
   journalBytes: number;
+  /** Of large payloads. */
+  payloadBytes: number;
+  /** A task was left that is too large for that. */
+  isFull: boolean;
 }
 
 interface Claiming {
@@ -44,7 +51,8 @@ export class MemoryTaskQueue implements TaskQueue {
     if (last?.claimId === claimId) return structuredClone(last.claims) as readonly Claim[];
     const claims: Claim[] = [];
     const passedOver: TenantState[] = [];
-    const budget: Budget = { journalBytes: this.state.limits.pageBytes };
+    const { pageBytes } = this.state.limits;
+    const budget: Budget = { journalBytes: pageBytes, payloadBytes: pageBytes, isFull: false };
     while (claims.length < params.max) {
       const tenant = this.state.rotation.pop();
       if (!tenant) break;
@@ -58,8 +66,11 @@ export class MemoryTaskQueue implements TaskQueue {
       if (tenant.queued === 0 || tenant.room <= 0) continue;
       if (taken.length === 0) passedOver.push(tenant);
       else this.return(tenant);
+      if (budget.isFull) break;
     }
     for (const tenant of passedOver) this.return(tenant);
+    // One that has got fewer than it asked for would think that none waits.
+    if (budget.isFull) this.state.ring({ bell: 'ready' });
     worker.lastClaims.set(claimer, { claimId, claims });
     return claims;
   }
@@ -83,12 +94,23 @@ export class MemoryTaskQueue implements TaskQueue {
     while (claims.length < most && tenant.room > 0) {
       const next = nextFor(tenant, worker);
       if (!next) break;
+      budget.isFull = !this.mayBring(next, before + claims.length, budget);
+      if (budget.isFull) break;
       const prefetched = before + claims.length >= begins;
       claims.push(this.lease(tenant, next, worker, params, prefetched, budget));
     }
     // The heavier a tenant is, the less virtual time a claim costs it.
     tenant.virtualTime += claims.length / tenant.settings.weight;
     return claims;
+  }
+
+  /** A claim brings so many bytes of payloads, but always one task; what is small counts nothing. */
+  private mayBring({ payload }: TaskEntry, before: number, budget: Budget): boolean {
+    const bytes = bytesOf(payload);
+    if (bytes <= this.state.limits.pageBytes / SMALL_TASKS_A_PAGE) return true;
+    if (before > 0 && bytes > budget.payloadBytes) return false;
+    budget.payloadBytes -= bytes;
+    return true;
   }
 
   private lease(

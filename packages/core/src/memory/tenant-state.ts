@@ -94,6 +94,8 @@ export class TenantState {
   readonly sessionsInOrder = new InOrder<SessionEntry>();
   sessionsMade = 0;
   readonly batches = new Map<string, BatchEntry>();
+  /** Rises with each task that has to wait in a line: their order. */
+  lined = 0;
   /** Sessions and batches whose tasks are being cancelled. */
   readonly cancellations = new Map<string, Cancellation>();
   readonly idempotency = new Map<string, RememberedKey>();

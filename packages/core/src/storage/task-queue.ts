@@ -81,7 +81,10 @@ export interface Swept {
 
 /** What workers and the sweeper ask of the storage. */
 export interface TaskQueue {
-  /** Leases up to `max` tasks that this worker can run. */
+  /**
+   * Leases up to `max` tasks that this worker can run: fewer when their payloads have more than 1 MiB together, those of at most
+   * 16 KiB not counted, but at least one. Then the bell `ready` says that more wait.
+   */
   claim(params: {
     readonly workerId: string;
     /** Who asks: a worker may have several claims under way, each of another claimer. Default the worker's id. */

@@ -31,10 +31,15 @@ end
 local function create(item, payload)
   local place = count('seq') + 1
   local head = '{"at":' .. now .. ',"place":' .. place .. ',' .. item.tail
-  redis.call('SET', PREFIX .. item.id, head .. '\n' .. payload)
-  local type = onlyType(meta.type, count('pending') + count('processing'), item.type)
+  local record = head .. '\n' .. payload
+  redis.call('SET', PREFIX .. item.id, record)
+  local unended = count('pending') + count('processing')
+  local type, large = onlyType(meta.type, unended, item.type), anyLarge(meta.large, unended, #record)
   if type ~= meta.type then
     setMeta('type', type)
+  end
+  if large ~= (meta.large or '0') then
+    setMeta('large', large)
   end
   local deadline = math.max(now, item.run_at or 0) + item.timeout
   local inOrder = deadline >= count('last_deadline') and deadline <= now + LONGEST_IN_ORDER

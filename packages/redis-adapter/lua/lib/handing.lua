@@ -10,11 +10,10 @@ end
 
 -- Tells the worker. Nobody else knows yet: when nobody hears it, nothing has happened.
 local function tellWorker(order, prefix, tenant, id, expires)
-  local record = redis.call('GET', prefix .. id)
   local message = 'claimed ' .. table.concat({ order.token, nowText, format('%d', expires), tenant, order.version, id }, ' ')
-  -- What is larger he asks for.
-  if #record <= MOST_TOLD then
-    message = message .. '\n' .. record
+  -- What is larger it asks for.
+  if redis.call('STRLEN', prefix .. id) <= MOST_TOLD then
+    message = message .. '\n' .. redis.call('GET', prefix .. id)
   end
   return redis.call('PUBLISH', SYSTEM:match('^(.*):system:') .. ':bells:' .. order.worker .. '@$database', message) > 0
 end

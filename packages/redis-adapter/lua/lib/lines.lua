@@ -1,8 +1,9 @@
 -- Tasks that may not all run at once: those of a session (one at a time, in order), and of a batch (at most `max`).
--- A task that stands in a line either is inside, or waits.
+-- A task that stands in a line either is inside, or waits. One of a session and a batch waits for its session first: the batch
+-- knows it once it is the first of its session and only the batch has no room. So whom a place is for is found at once.
 --
 -- @batch:<id>  max, fail_fast, created; see also cancelling · …:items  task ids, or errors as JSON · …:inside
--- …:line  those that wait, in their order
+-- …:line  those that wait for the batch, in their order
 -- …:gone  task id -> the state in which a task ended that is no longer kept
 local function batchKey(task)
   return task.head.batch_id and PREFIX .. '@batch:' .. task.head.batch_id
@@ -76,66 +77,71 @@ local function admitted(task)
   return true
 end
 
--- At the end of a line, which is in order of this number.
-local function standBehind(line, task)
-  addMeta('lined', 1)
-  redis.call('ZADD', line, count('lined'), task.id)
-end
-
 -- A task whose time has come stands in its lines: `ready` if they let it in, else `waiting`.
 local function standInLine(task)
   if admitted(task) then
     return 'ready'
   end
   local session, batch = lineSession(task), batchKey(task)
-  local inside = session and sessionField(session, 'inside')
-  if session and inside ~= task.id then
-    standBehind(SESSIONS .. session .. ':line', task)
+  -- A line is in order of this number.
+  addMeta('lined', 1)
+  if session then
+    redis.call('ZADD', SESSIONS .. session .. ':line', count('lined'), task.id)
     redis.call('HINCRBY', SESSIONS .. session, 'w' .. task.head.priority, 1)
+    local inside = sessionField(session, 'inside')
     local head = inside and load(inside)
     if head and (head.state == 'ready' or head.state == 'woken') and urgency(head) ~= (head.lane or head.head.priority) then
       dequeue(head)
       putInQueue(head)
     end
   end
-  if batch and redis.call('SISMEMBER', batch .. ':inside', task.id) == 0 then
-    standBehind(batch .. ':line', task)
+  if batch and (not session or sessionLets(session, task)) then
+    redis.call('ZADD', batch .. ':line', count('lined'), task.id)
   end
   return 'waiting'
 end
 
--- Lets in those of a line for whom there is room now. `inOrder`: nobody overtakes one who may not go.
-local function letNextIn(line, hasRoom, inOrder)
-  local passed = 0
-  while hasRoom() do
-    local id = redis.call('ZRANGE', line, passed, passed)[1]
+local function letIn(task)
+  move(task, 'ready')
+  putInQueue(task)
+end
+
+-- The first of a session that nobody is inside of is let in, or waits for its batch from now on.
+local function letIntoSession(session)
+  local line = SESSIONS .. session .. ':line'
+  while true do
+    local inside, shut = unpack(redis.call('HMGET', SESSIONS .. session, 'inside', 'cancel_left'))
+    local first = not inside and not shut and redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')
+    if not first or not first[1] then
+      return
+    end
+    local task = load(first[1])
+    if not task then
+      -- Somebody has removed the task while it stood in line.
+      redis.call('ZREM', line, first[1])
+    elseif admitted(task) then
+      letIn(task)
+    else
+      redis.call('ZADD', batchKey(task) .. ':line', first[2], task.id)
+      return
+    end
+  end
+end
+
+-- As many as there is room for. One that its session does not let in comes back when it does.
+local function letIntoBatch(batch)
+  while batchHasRoom(batch) do
+    local id = redis.call('ZRANGE', batch .. ':line', 0, 0)[1]
     if not id then
       return
     end
     local task = load(id)
     if task and admitted(task) then
-      move(task, 'ready')
-      putInQueue(task)
-    elseif inOrder and task then
-      return
-    elseif task then
-      passed = passed + 1
+      letIn(task)
     else
-      -- Somebody has removed the task while it stood in line.
-      redis.call('ZREM', line, id)
+      redis.call('ZREM', batch .. ':line', id)
     end
   end
-end
-
-local function letIntoSession(session)
-  letNextIn(SESSIONS .. session .. ':line', function()
-    local inside, shut = unpack(redis.call('HMGET', SESSIONS .. session, 'inside', 'cancel_left'))
-    return not inside and not shut
-  end, true)
-end
-
-local function letIntoBatch(batch)
-  letNextIn(batch .. ':line', function() return batchHasRoom(batch) end, false)
 end
 
 local function leaveLines(task)

@@ -5,14 +5,14 @@ local ORDERED = 1000
 local LONGEST_IN_ORDER = 60 * 60 * 1000
 local opening = '"at":' .. nowText .. ',"place":'
 
--- A stored task has room for these where it begins.
+-- A stored task has room for these where it begins. Returns its bytes.
 local function writePlace(key, place)
-  redis.call('SETRANGE', key, '1', opening .. place)
+  return redis.call('SETRANGE', key, '1', opening .. place)
 end
 
 local function countersOf(meta)
   return redis.call('HMGET', meta, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'known', 'paused', 'max_running',
-    'running', 'owed', 'type', 'processing', 'epoch', 'claimed', 'last_leases', 'groups')
+    'running', 'owed', 'type', 'processing', 'epoch', 'claimed', 'last_leases', 'groups', 'large')
 end
 
 local function openCreation(meta)
@@ -20,7 +20,7 @@ local function openCreation(meta)
   return {
     meta = meta, prefix = meta:sub(1, -6), known = known, ready = {}, told = newTold(), made = {}, early = {},
     seq = tonumber(known[1]) or 0, pending = tonumber(known[2]) or 0, last = tonumber(known[3]) or 0,
-    owed = tonumber(known[10]) or 0,
+    owed = tonumber(known[10]) or 0, largest = 0,
   }
 end
 
@@ -39,9 +39,10 @@ local function addReady(new, id, lane, place)
   ready[n + 1], ready[n + 2] = format('%s%014d', lane, place), id
 end
 
--- The task that is stored already takes the next place.
-local function addCreated(new, id, deadline, data)
+-- The task that is stored already, in so many bytes, takes the next place.
+local function addCreated(new, id, deadline, data, bytes)
   local place = new.seq + 1
+  new.largest = math.max(new.largest, bytes)
   new.seq, new.pending = place, new.pending + 1
   tellCreated(new.told, id, data)
   if not new.due or deadline < new.due then
@@ -69,18 +70,23 @@ local function saveDeadlines(new)
   end
 end
 
--- `isFirst`: nothing was in line before; `type` is that of the new tasks or '', `due` when the first of them is. Returns the
--- effects.
-local function saveCounters(meta, prefix, known, changes, isFirst, type, due)
-  local only = onlyType(known[11], (tonumber(known[2]) or 0) + (tonumber(known[12]) or 0), type)
+-- `isFirst`: nothing was in line before; of the new tasks: `type` is theirs or '', `due` when the first of them is, `largest` the
+-- most bytes of one. Returns the effects.
+local function saveCounters(meta, prefix, known, changes, isFirst, new)
+  local unended = (tonumber(known[2]) or 0) + (tonumber(known[12]) or 0)
+  local only, large = onlyType(known[11], unended, new.type), anyLarge(known[17], unended, new.largest)
   if only ~= known[11] then
     changes[#changes + 1] = 'type'
     changes[#changes + 1] = only
   end
+  if large ~= (known[17] or '0') then
+    changes[#changes + 1] = 'large'
+    changes[#changes + 1] = large
+  end
   -- Whoever has more than these in line stands in the rotation already.
   local isReady = isFirst and known[7] ~= '1'
     and not (known[8] and (tonumber(known[9]) or 0) >= tonumber(known[8]))
-  local effects = tellSystem(prefix, changes, due, tonumber(known[4]) or 0, isReady)
+  local effects = tellSystem(prefix, changes, new.due, tonumber(known[4]) or 0, isReady)
   if not known[6] then
     effects = introduce(prefix, changes, effects)
   end
@@ -101,5 +107,6 @@ local function saveCreated(new, events, type)
     changes[#changes + 1] = format('%d', new.owed)
   end
   local isFirst = redis.call('ZCARD', new.prefix .. '@ready') == #new.ready / 2
-  return saveCounters(new.meta, new.prefix, new.known, changes, isFirst, type, new.due)
+  new.type = type
+  return saveCounters(new.meta, new.prefix, new.known, changes, isFirst, new)
 end

@@ -5,7 +5,6 @@
 -- alike, or 0 and {id, state, steps?, outcomes?, changes?, unread?} for each, where a plain one has its version for a state (what a
 -- task is made of the adapter reads by itself: large texts take long in a script); whether anything that such workers run is
 -- left; the tenant's counters (11 generation, 12 weight); the ids as one text; and whether they are due before all else.
-local OLDEST_EVERY = 10
 local SUSPECT_FROM = $suspectFromLosses
 local LOOK_AHEAD = 100
 local format = string.format
@@ -60,11 +59,11 @@ local function setAside(prefix, group, id, record, task)
   redis.call('ZADD', prefix .. '@aside:' .. group, (9 - (task and task.lane or priority)) * PLACES + place, id)
 end
 
--- What tasks are made of comes with a claim of few: to read it apart would take longer. nil for more.
+-- What tasks are made of comes with a claim of few that are small: to read it apart would take longer. Else nothing does.
 local FEW = 16
-local function recordsOf(claimed, count)
-  if count > FEW then
-    return nil
+local function recordsOf(lease, claimed, count)
+  if count > FEW or lease.hasLarge then
+    return false
   end
   local keys = {}
   for _, each in ipairs(claimed) do
@@ -73,102 +72,6 @@ local function recordsOf(claimed, count)
     end
   end
   return count > 0 and redis.call('MGET', unpack(keys)) or keys
-end
-
--- Whether so many are taken before the next one has to be the oldest.
-local function beforeOldest(claimed, most)
-  return claimed % OLDEST_EVERY + most < OLDEST_EVERY
-end
-
-local function laneOf(score)
-  return math.floor(score / PLACES)
-end
-
--- The first `most`, and the first `each` of every priority: by priority {ids, places}; and the ids of the former.
-local function heads(ready, most, each)
-  local lanes, front = {}, {}
-  local function add(found)
-    local first = tonumber(found[2])
-    local lane = { ids = {}, places = {} }
-    for at = 1, #found, 2 do
-      local score = tonumber(found[at + 1])
-      if laneOf(score) ~= laneOf(first) then
-        return laneOf(first), lane, at
-      end
-      lane.ids[#lane.ids + 1] = found[at]
-      lane.places[#lane.places + 1] = score % PLACES
-    end
-    return laneOf(first), lane
-  end
-  local found = redis.call('ZRANGE', ready, 0, most - 1, 'WITHSCORES')
-  for at = 1, #found, 2 do
-    front[#front + 1] = found[at]
-  end
-  local name
-  while #found > 0 do
-    local lane, rest
-    name, lane, rest = add(found)
-    lanes[name] = lane
-    found = rest and { unpack(found, rest) } or {}
-  end
-  -- The last of those may have more, and there are those behind.
-  local from = name * PLACES
-  while true do
-    found = redis.call('ZRANGEBYSCORE', ready, from, '+inf', 'WITHSCORES', 'LIMIT', 0, each)
-    if #found == 0 then
-      return lanes, front
-    end
-    local lane
-    name, lane = add(found)
-    if not lanes[name] or #lanes[name].ids < #lane.ids then
-      lanes[name] = lane
-    end
-    from = (name + 1) * PLACES
-  end
-end
-
--- The next `most` in turn: each tenth is the oldest, whatever its priority.
-local function inTurns(ready, most, claimed)
-  local lanes, front = heads(ready, most, math.ceil(most / OLDEST_EVERY) + 1)
-  local ids, taken, first = {}, {}, 1
-  for turn = claimed, claimed + most - 1 do
-    local best
-    if turn % OLDEST_EVERY == OLDEST_EVERY - 1 then
-      for _, lane in pairs(lanes) do
-        while taken[lane.ids[1]] do
-          table.remove(lane.ids, 1)
-          table.remove(lane.places, 1)
-        end
-        if lane.ids[1] and (not best or lane.places[1] < best.places[1]) then
-          best = lane
-        end
-      end
-    end
-    while taken[front[first]] do
-      first = first + 1
-    end
-    local id = best and best.ids[1] or front[first]
-    ids[#ids + 1] = id
-    taken[id] = true
-  end
-  redis.call('ZREM', ready, unpack(ids))
-  return ids
-end
-
--- Takes out the next `most` ids, in the order in which they are taken; and whether more are left.
-local function takeNext(ready, most, claimed)
-  local ids = redis.call('ZRANGE', ready, 0, most)
-  local more = #ids > most
-  ids[most + 1] = nil
-  if (more or #ids > 1) and not beforeOldest(claimed, #ids) then
-    local last = redis.call('ZRANGE', ready, -1, -1, 'WITHSCORES')[2]
-    -- Within one priority the first is the oldest.
-    if laneOf(redis.call('ZSCORE', ready, ids[1])) ~= laneOf(last) then
-      return inTurns(ready, #ids, claimed), more
-    end
-  end
-  redis.call('ZREMRANGEBYRANK', ready, 0, #ids - 1)
-  return ids, more
 end
 
 -- Whether the next task that is leased is claimed ahead of the worker's free slots: the first `begins` are not.
@@ -241,7 +144,7 @@ end
 -- Leases tasks of one type that nothing happened to yet; or does nothing, when that is not all that they are.
 local function leasePlain(visit, ids, known, type)
   local version = type and type ~= '' and canRun(visit.runs, type)
-  if not version then
+  if not version or visit.bytes then
     return false
   end
   for at = 1, #ids do
@@ -282,6 +185,9 @@ local function leaseOne(visit, id, known)
     return
   end
   local states, told, out = visit.states, visit.told, visit.out
+  if visit.bytes then
+    bring(lease, visit.bytes[id])
+  end
   states[#states + 1] = id
   if not task then
     visit.started = visit.started + 1
@@ -353,7 +259,7 @@ end
 
 local function visit(prefix, events, now, most, lease, runs, system)
   local meta = redis.call('HMGET', prefix .. '@meta', 'seq', 'pending', 'processing', 'running', 'claimed', 'max_running',
-    'paused', 'last_leases', 'groups', 'followed', 'generation', 'weight', 'due', 'type')
+    'paused', 'last_leases', 'groups', 'followed', 'generation', 'weight', 'due', 'type', 'large')
   local claimed = tonumber(meta[5]) or 0
   local room = meta[6] and tonumber(meta[6]) - (tonumber(meta[4]) or 0) or most
   if meta[7] == '1' or room <= 0 then
@@ -365,11 +271,12 @@ local function visit(prefix, events, now, most, lease, runs, system)
   end
   local this = {
     prefix = prefix, now = now, lease = lease, runs = runs, out = {}, states = {}, told = {}, started = 0, aside = false,
+    bytes = meta[15] == '1' and {} or nil,
   }
   local more, type = true, meta[14]
   for _ = 1, LOOK_AHEAD do
     local ids
-    ids, more = takeNext(prefix .. '@ready', most - #this.out, claimed + #this.out)
+    ids, more = takeNext(this, most - #this.out, claimed + #this.out)
     if #ids == 0 then
       break
     end
@@ -383,6 +290,7 @@ local function visit(prefix, events, now, most, lease, runs, system)
       break
     end
   end
+  lease.hasSome = lease.hasSome or #this.out > 0
   local ids = this.ids or idsOf(this)
   saveVisit(this, meta, events, system, ids)
   return #this.out, this.version or 0, this.version and ids or this.out,
