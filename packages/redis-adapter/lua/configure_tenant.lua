@@ -2,6 +2,9 @@
 --
 -- @args   field, value, field, value …
 --@include time tenant state task trim waiting events due rotation system
+if not meta.known then
+  makeTenant()
+end
 for at = 2, #ARGV, 2 do
   if ARGV[at + 1] == '' then
     redis.call('HDEL', META, ARGV[at])

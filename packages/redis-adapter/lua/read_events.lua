@@ -13,6 +13,10 @@ elseif follows > 0 then
   setMeta('followed', now + follows)
 end
 saveMeta()
+if hasChanged and not meta.known then
+  -- Of a tenant that is not there yet only this is kept, for as long as it is followed.
+  redis.call('PEXPIRE', META, follows)
+end
 if mark ~= '' and process ~= '' then
   redis.call('PUBLISH', BELLS .. ':' .. process .. '@$database', TENANT .. ' = ' .. mark)
 elseif mark ~= '' then

@@ -5,6 +5,11 @@
 -- @args   most
 -- @return duties done, as kind, count, kind, count … · when the next one is due · the time
 --@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending cancelling usage outcomes duties
+if not isThere() then
+  -- Another sweep has just forgotten it.
+  leaveSystem()
+  return { { {}, false, now }, effects, false }
+end
 local left, done = tonumber(ARGV[2]), {}
 -- Chunks of @made whose deadlines stand in @due.
 local PASSED_AT_ONCE = 100
@@ -130,10 +135,6 @@ end
 local answer = finish({ flat, next or false, now })
 if isForgotten then
   redis.call('DEL', META)
-  if SYSTEM then
-    redis.call('ZREM', SYSTEM .. 'tenants', TENANT)
-  else
-    effects[#effects + 1] = { 'forgotten' }
-  end
+  leaveSystem()
 end
 return answer

@@ -2,6 +2,10 @@
 --
 -- @args   1: it may not even be known
 --@include time tenant state task trim waiting events due rotation system
+if not isThere() then
+  leaveSystem()
+  return { 1, effects, false }
+end
 if redis.call('EXISTS', READY) == 1 or redis.call('EXISTS', PREFIX .. '@groups') == 1 then
   becameReady = true
 end

@@ -29,7 +29,7 @@ export class RedisTenantStore implements TenantStore {
   async configure(params: Parameters<TenantStore['configure']>[0]): Promise<TenantStanding> {
     const { tenantId, weight, maxRunning, paused } = params;
     const changes: (string | number)[] = [];
-    if (weight !== undefined) changes.push('weight', weight);
+    if (weight !== undefined) changes.push('weight', weight === 1 ? '' : weight);
     if (maxRunning !== undefined) changes.push('max_running', maxRunning ?? '');
     if (paused !== undefined) changes.push('paused', paused ? 1 : '');
     if (changes.length > 0) await this.state.change(tenantId, 'configureTenant', ...changes);

@@ -128,9 +128,12 @@ export class TenantState {
   /** Whether nothing is kept of it that could be asked for. The rotation lets go of it at the next claim. */
   get isEmpty(): boolean {
     const kept = [this.tasks, this.sessions, this.batches, this.idempotency];
+    const { weight, paused, maxRunning } = this.settings;
     return (
       kept.every(({ size }) => size === 0) &&
-      this.settings === DEFAULT_SETTINGS &&
+      weight === DEFAULT_SETTINGS.weight &&
+      !paused &&
+      maxRunning === undefined &&
       this.held.isEmpty &&
       this.events.isEmpty
     );

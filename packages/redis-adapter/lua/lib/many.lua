@@ -98,6 +98,7 @@ local function introduce(prefix, changes, effects)
     changes[#changes + 1] = field
     changes[#changes + 1] = value
   end
+  redis.call('PERSIST', prefix .. '@meta')
   redis.call('ZADD', prefix .. '@due', now + MAX_EVENT_AGE, 'events\n')
   if SYSTEM then
     redis.call('ZADD', SYSTEM .. 'tenants', 0, prefix:match('{([^}]*)}'))

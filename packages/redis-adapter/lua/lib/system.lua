@@ -8,16 +8,36 @@ local function isHeldBack()
   return meta.paused == '1' or (meta.max_running and count('running') >= count('max_running'))
 end
 
+-- The first step that stores something makes the tenant. Who follows its log may have been there before, for a while.
+local function makeTenant()
+  redis.call('PERSIST', META)
+  setMeta('known', 1)
+  setMeta('epoch', string.format('%x', now))
+  owe('events', now + MAX_EVENT_AGE, '')
+  if SYSTEM then
+    redis.call('ZADD', SYSTEM .. 'tenants', 0, TENANT)
+  else
+    effects[#effects + 1] = { 'tenant' }
+  end
+end
+
+-- A tenant of which nothing is kept stands in no list of tenants.
+local function leaveSystem()
+  if SYSTEM then
+    redis.call('ZREM', SYSTEM .. 'tenants', TENANT)
+    redis.call('ZREM', SYSTEM .. 'due', TENANT)
+  else
+    effects[#effects + 1] = { 'forgotten' }
+  end
+end
+
+local function isThere()
+  return meta.known or redis.call('EXISTS', DUE, PREFIX .. '@leases', PREFIX .. '@made', PREFIX .. '@retention') > 0
+end
+
 local function saveSystem()
-  if not meta.known then
-    setMeta('known', 1)
-    setMeta('epoch', string.format('%x', now))
-    owe('events', now + MAX_EVENT_AGE, '')
-    if SYSTEM then
-      redis.call('ZADD', SYSTEM .. 'tenants', 0, TENANT)
-    else
-      effects[#effects + 1] = { 'tenant' }
-    end
+  if not meta.known and hasChanged then
+    makeTenant()
   end
   if becameReady and not isHeldBack() then
     -- Above that of a tenant of this id that was forgotten.

@@ -11,7 +11,7 @@ local READY, LIVE, DONE, DUE = PREFIX .. '@ready', PREFIX .. '@live', PREFIX .. 
 local BELLS = NAMESPACE .. ':bells'
 
 
-local meta, metaChanges = {}, {}
+local meta, metaChanges, hasChanged = {}, {}, false
 do
   local flat = redis.call('HGETALL', META)
   for at = 1, #flat, 2 do
@@ -26,6 +26,7 @@ end
 local function setMeta(field, value)
   meta[field] = value
   metaChanges[field] = value
+  hasChanged = true
 end
 
 local function addMeta(field, n)
