@@ -1,9 +1,10 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connect } from '../src/client/connection.js';
-import { readSettings } from '../src/settings/settings.js';
+import { DEFAULT_URL, readSettings } from '../src/settings/settings.js';
 
 const DEV = { url: 'http://127.0.0.1:8123', apiKey: 'key-of-dev', pid: process.pid };
 
@@ -32,8 +33,34 @@ describe('what a dev has left in a folder', () => {
   });
 });
 
+describe('what else may lie in the place of what a dev has left', () => {
+  it.skipIf(process.platform === 'win32').each([
+    ['a pipe that nobody writes to', (path: string) => void execFileSync('mkfifo', [path])],
+    ['a device that never ends', (path: string) => symlink('/dev/zero', path)],
+    ['a folder', (path: string) => mkdir(path)],
+    [
+      'a file without an end in sight',
+      (path: string) => writeFile(path, JSON.stringify({ ...DEV, pad: 'x'.repeat(20_000) })),
+    ],
+  ])('%s is as good as nothing', async (_, make) => {
+    const cwd = await folder();
+    await make(join(cwd, '.orchestrator', 'dev.json'));
+    expect((await connect({}, cwd)).apiKey).toBeUndefined();
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('neither is a file of another user taken', async () => {
+    const cwd = await folder(DEV);
+    await chown(join(cwd, '.orchestrator', 'dev.json'), 65_534, 65_534);
+    expect((await connect({}, cwd)).apiKey).toBeUndefined();
+  });
+});
+
 describe('a key of the environment', () => {
-  const read = async (env: Record<string, string>, flags: { url?: string } = {}, config?: object) => {
+  const read = async (
+    env: Record<string, string>,
+    flags: { url?: string; config?: string } = {},
+    config?: object,
+  ) => {
     const cwd = await folder(undefined, config);
     return connect(await readSettings(flags, { ORCHESTRATOR_API_KEY: 'key-of-me', ...env }, cwd), cwd);
   };
@@ -45,10 +72,25 @@ describe('a key of the environment', () => {
     await expect(read(there, { url: 'https://b.example' })).rejects.toThrow('belongs to https://a.example');
   });
 
-  it('does not go where a file says that lies in the folder, unless that is on this machine', async () => {
-    await expect(read({}, {}, { url: 'https://evil.example' })).rejects.toThrow(
-      'is not sent to https://evil',
-    );
-    expect((await read({}, {}, { url: 'http://127.0.0.1:9000' })).apiKey).toBe('key-of-me');
+  it.each(['https://evil.example', 'http://127.0.0.1:9000', 'http://localhost:9000', 'http://[::1]:8000'])(
+    'does not go to %s because a file says so that lies in the folder',
+    async (url) => {
+      await expect(read({}, {}, { url })).rejects.toThrow(`is not sent to ${url}`);
+      expect((await read({ ORCHESTRATOR_URL: url }, {}, { url: 'https://b.example' })).url).toBe(url);
+    },
+  );
+
+  it('goes to the default URL where nothing says another, and to that of a file that was named', async () => {
+    const { url, apiKey } = await read({});
+    expect({ url, apiKey }).toEqual({ url: DEFAULT_URL, apiKey: 'key-of-me' });
+    expect((await read({}, {}, { url: DEFAULT_URL })).apiKey).toBe('key-of-me');
+    const named = { config: 'orchestrator.config.json' };
+    expect((await read({}, named, { url: 'https://b.example' })).apiKey).toBe('key-of-me');
+  });
+
+  it('is not sent to a dev in the folder, which has a key of its own', async () => {
+    const cwd = await folder(DEV);
+    const settings = await readSettings({}, { ORCHESTRATOR_API_KEY: 'key-of-me' }, cwd);
+    expect(await connect(settings, cwd)).toMatchObject({ url: DEV.url, apiKey: DEV.apiKey });
   });
 });

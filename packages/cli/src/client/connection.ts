@@ -1,7 +1,7 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { z } from 'zod';
 import { ConfigurationError } from '../exit-code.js';
-import { DEFAULT_URL, devCredentialsPath, type Settings } from '../settings/settings.js';
+import { readOwnFile } from '../settings/regular-file.js';
+import { DEFAULT_URL, devCredentialsPath, MAX_DEV_CREDENTIALS, type Settings } from '../settings/settings.js';
 import { ApiClient } from './api-client.js';
 
 const devCredentialsSchema = z.object({
@@ -47,12 +47,9 @@ const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/;
  * a server on this machine whose process lives.
  */
 async function readDevCredentials(cwd: string): Promise<z.output<typeof devCredentialsSchema> | undefined> {
-  let file: FileHandle | undefined;
   try {
-    file = await open(devCredentialsPath(cwd), 'r');
-    const { uid } = await file.stat();
-    if (process.getuid !== undefined && uid !== process.getuid()) return undefined;
-    const dev = devCredentialsSchema.parse(JSON.parse(await file.readFile('utf8')));
+    const text = await readOwnFile(devCredentialsPath(cwd), MAX_DEV_CREDENTIALS);
+    const dev = devCredentialsSchema.parse(JSON.parse(text));
     if (!LOOPBACK.test(new URL(dev.url).hostname)) return undefined;
     // Throws for a process that has ended, and for one of another user.
     process.kill(dev.pid, 0);
@@ -60,8 +57,6 @@ async function readDevCredentials(cwd: string): Promise<z.output<typeof devCrede
   } catch {
     // No such file, one that was cut short while `dev` wrote it, or of a `dev` that is gone: as good as none.
     return undefined;
-  } finally {
-    await file?.close();
   }
 }
 

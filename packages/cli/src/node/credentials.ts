@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { createIdentities, type Identities } from '@agent-orchestrator/ws-server';
 import { z } from 'zod';
 import { ConfigurationError } from '../exit-code.js';
-import { devCredentialsPath, type Settings } from '../settings/settings.js';
+import { readOwnFile } from '../settings/regular-file.js';
+import { devCredentialsPath, MAX_DEV_CREDENTIALS, type Settings } from '../settings/settings.js';
 
 /** The tenant of the API key that `dev` makes up. */
 const DEV_TENANT = 'dev';
@@ -85,7 +86,7 @@ export async function leaveDevCredentials(
   await rm(path, { force: true });
   await writeFile(path, text, { mode: 0o600, flag: 'wx' });
   return async () => {
-    const there = await readFile(path, 'utf8').catch(() => undefined);
+    const there = await readOwnFile(path, MAX_DEV_CREDENTIALS).catch(() => undefined);
     if (there === text) await rm(path, { force: true });
   };
 }
@@ -93,7 +94,7 @@ export async function leaveDevCredentials(
 /** Where the `dev` listens whose note is there, if it still runs. */
 async function runningDev(path: string): Promise<string | undefined> {
   try {
-    const note = noteSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+    const note = noteSchema.parse(JSON.parse(await readOwnFile(path, MAX_DEV_CREDENTIALS)));
     process.kill(note.pid, 0);
     return note.url;
   } catch {

@@ -70,8 +70,9 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
 type Source = Readonly<Record<string, unknown>>;
 
 /**
- * The URL that the API key belongs to: that of its own source. A key of the environment without one goes where a flag says,
- * but not where a file says that happens to lie in this folder, unless that is on this machine.
+ * The URL that the API key belongs to: that of its own source. A key of the environment without one belongs to the URL that
+ * was typed beside it (`--url`, or the file of `--config`), else to the default URL: never to that of a file that merely lies
+ * in this folder, which may send it to another program of this machine.
  */
 function apiKeyUrlOf(
   sources: { readonly file: Source; readonly byVariable: Source; readonly byFlag: Source },
@@ -80,11 +81,9 @@ function apiKeyUrlOf(
   const { file, byVariable, byFlag } = sources;
   const own = byVariable['apiKey'] === undefined ? file['url'] : byVariable['url'];
   if (typeof own === 'string') return own;
-  if (byVariable['apiKey'] === undefined || byFlag['url'] !== undefined || isFileNamed) return undefined;
-  return typeof file['url'] === 'string' && !LOOPBACK_URL.test(file['url']) ? DEFAULT_URL : undefined;
+  const isTyped = byFlag['url'] !== undefined || isFileNamed;
+  return byVariable['apiKey'] === undefined || isTyped ? undefined : DEFAULT_URL;
 }
-
-const LOOPBACK_URL = /^https?:\/\/(?:127\.\d+\.\d+\.\d+|\[::1\]|localhost)(?::\d+)?(?:\/|$)/;
 
 function fromFlags(flags: SettingFlags): Record<string, unknown> {
   const found: Record<string, unknown> = {};
@@ -97,6 +96,9 @@ function withRedisPassword<T extends Pick<Settings, 'redis' | 'redisPassword'>>(
   if (!redis || redisPassword === undefined || redis.password !== undefined) return settings;
   return { ...settings, redis: { ...redis, password: redisPassword } };
 }
+
+/** The most that is read of that file, in bytes. */
+export const MAX_DEV_CREDENTIALS = 16 * 1024;
 
 /** Where `dev` leaves the credentials that it made up, for commands that run in the same folder. */
 export function devCredentialsPath(cwd: string): string {

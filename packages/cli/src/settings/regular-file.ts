@@ -1,0 +1,27 @@
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+
+const { O_RDONLY, O_NONBLOCK } = constants;
+
+/**
+ * The text of a file that may be anything: a pipe or a device would never end, a large file fill the memory, and a file of
+ * another user is not to be trusted. All of it is asked of the descriptor that is read, so it can't be exchanged in between.
+ *
+ * @throws when it is no regular file of this user, or has more than `maxBytes`.
+ */
+export async function readOwnFile(path: string, maxBytes: number): Promise<string> {
+  // Without O_NONBLOCK, opening a pipe waits for somebody who writes.
+  await using file = await open(path, O_RDONLY | O_NONBLOCK);
+  const found = await file.stat();
+  if (!found.isFile()) throw new Error(`${path}: expected a file, got something else`);
+  if (process.getuid !== undefined && found.uid !== process.getuid())
+    throw new Error(`${path}: expected a file of this user, got that of another`);
+  const bytes = Buffer.alloc(maxBytes + 1);
+  let length = 0;
+  for (;;) {
+    const { bytesRead } = await file.read(bytes, length, bytes.length - length);
+    length += bytesRead;
+    if (length > maxBytes) throw new Error(`${path}: expected at most ${maxBytes} bytes, got more`);
+    if (bytesRead === 0) return bytes.toString('utf8', 0, length);
+  }
+}
