@@ -112,6 +112,10 @@ export const brokenRecovery: Readonly<Record<string, Readonly<Record<string, Mis
       const { diagnostic: _, ...kept } = await original(params);
       return kept;
     },
+    'does not count tasks of other types': async (params, original) => {
+      const found = await original(params);
+      return found && { ...found, position: Math.min(Number(found['position']), 2) };
+    },
     'takes dead workers for live ones': async (params, original) => {
       const found = await original(params);
       const reason = String(found['reason']).replace(/^no live worker.*/, '3 tasks of this tenant go first');

@@ -203,12 +203,26 @@ describe('tenants in memory', () => {
       now += 24 * HOUR_MS;
       await sweepAll();
     }
-    expect([...stateOf(storage).tenants.keys()]).toEqual(['other']);
+    expect([...stateOf(storage).tenants.after(undefined)].map(({ tenantId }) => tenantId)).toEqual(['other']);
     expect((await tenantsOf()).tenants.map(({ tenantId }) => tenantId)).toEqual(['other']);
     await submit(1);
     const page = await storage.events.read({ tenantId: 'acme', after: before, limit: 10 });
     expect(page.gap).toBeDefined();
     expect(page.events).toHaveLength(1);
+  });
+
+  it('leave the logs of others as they are, also of those that were never made', async () => {
+    const before = await storage.events.head({ tenantId: 'later' });
+    await submit(1);
+    for (let day = 0; day < 20; day += 1) {
+      now += 24 * HOUR_MS;
+      await sweepAll();
+    }
+    expect(stateOf(storage).tenants.size).toBe(0);
+    await submit(1, 'later');
+    const { gap, events } = await storage.events.read({ tenantId: 'later', after: before, limit: 10 });
+    expect(gap).toBeUndefined();
+    expect(events).toHaveLength(1);
   });
 
   it('stay while somebody follows them', async () => {
@@ -232,6 +246,24 @@ describe('tenants in memory', () => {
     await sweepAll();
     expect(stateOf(storage).announced.size).toBe(0);
     expect(stateOf(storage).workers.size).toBe(0);
+  });
+});
+
+describe('a tenant without room', () => {
+  it('may make a context smaller, and nothing larger', async () => {
+    const tenantId = 'acme';
+    const at = { tenantId, sessionId: 's' };
+    const text = (length: number) => ({ text: 'x'.repeat(length) });
+    await storage.sessions.create({ ...at, context: text(500_000), idempotency: undefined });
+    while ((await submit('y'.repeat(200_000))).answer === 'submitted');
+    const put = async (context: { readonly [key: string]: JsonValue }) =>
+      (await storage.sessions.update({ ...at, context })).answer;
+    expect(await put(text(500_001))).toBe('queue_full');
+    expect(await put(text(500_000))).toBe('queue_full');
+    expect(await put({ more: 1 })).toBe('queue_full');
+    expect(await put(text(499_999))).toBe('updated');
+    expect(await put({ text: null })).toBe('updated');
+    expect((await submit(1)).answer).toBe('submitted');
   });
 });
 

@@ -66,6 +66,19 @@ describe('a list', () => {
 });
 
 describe('nulls', () => {
+  it('in the items of a list are what they are elsewhere: left out, or refused where they are', () => {
+    const item = z.object({
+      a: z.number().optional(),
+      inner: listSchema(z.object({ b: z.string().optional() }), { max: 3 }),
+    });
+    const schema = z.object({ list: listSchema(item, { max: 3 }) });
+    const body = { list: [{ inner: [] }, { a: null, inner: [{ b: null }] }] };
+    expect(validate(schema, body, 'the body')).toEqual({ list: [{ inner: [] }, { inner: [{}] }] });
+    const refused = () => validate(schema, body, 'the settings', 'invalid_request', 'refused');
+    expect(refused).toThrow('the settings at "list.1.a": expected number, got null (and 1 more)');
+    expect(validate(schema, body, 'the body').list).toHaveLength(2);
+  });
+
   const schema = z.object({
     a: z.object({ b: z.number().optional(), c: z.number() }),
     d: z.string().optional(),

@@ -18,6 +18,7 @@ import { RunningRequests } from './running-requests.js';
 import { type OrchestratorServerOptions, readOptions, type ServerSettings } from './server-options.js';
 import { ServiceConnection } from './service-socket/service-connection.js';
 import { Admission } from './sockets/admission.js';
+import { ConnectionLimit } from './sockets/connection-limit.js';
 import {
   CLIENT_MAX_PAYLOAD,
   type GatedConnection,
@@ -64,6 +65,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
   readonly #metrics: ServerMetrics;
   readonly #running = new RunningRequests();
   readonly #gate: SocketGate;
+  readonly #connections: ConnectionLimit;
   readonly #feeds: FeedDirectory;
   readonly #stopping = new AbortController();
   #server: Server | undefined;
@@ -104,7 +106,15 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     );
     const doors = serves === 'health' ? [] : this.#doors({ tickets, authenticator, admission });
     const { trustedProxies } = this.#settings;
-    this.#gate = new SocketGate({ allowedOrigins, maxConnections, doors, admission, trustedProxies });
+    this.#connections = new ConnectionLimit(this.#settings);
+    this.#gate = new SocketGate({
+      allowedOrigins,
+      maxConnections,
+      doors,
+      admission,
+      trustedProxies,
+      entered: (socket) => this.#connections.release(socket),
+    });
   }
 
   #doors(shared: {
@@ -212,8 +222,10 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
       requestTimeout: this.#settings.requestTimeoutMs,
       connectionsCheckingInterval: CHECKING_MS,
     });
+    const { trustedProxies, logger } = this.#settings;
+    if (trustedProxies === 0) this.#connections.attach(server);
     const handle = answering(this, {}, (error, response) => {
-      this.#settings.logger.error('an answer could not be written', { error: describeThrown(error) });
+      logger.error('an answer could not be written', { error: describeThrown(error) });
       response.destroy();
     });
     server.on('request', (request, response) => {
@@ -232,7 +244,6 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     }
     this.#gate.attach(server);
     const { port: taken } = server.address() as AddressInfo;
-    const { logger } = this.#settings;
     logger.info('the server listens', { host, port: taken });
     if (!LOOPBACK.test(host))
       logger.warn('the server is reached without TLS: put a proxy with TLS before it', { host });

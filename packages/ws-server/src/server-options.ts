@@ -27,6 +27,11 @@ export interface OrchestratorServerOptions {
   readonly requestTimeoutMs?: number;
   /** Sockets at a time. Default: 10,000. */
   readonly maxConnections?: number;
+  /**
+   * Connections of one address (IPv6: of one /64) to the server's own port that are no sockets, at a time. Counted only
+   * without `trustedProxies`. Default: half of `maxConnections`.
+   */
+  readonly maxConnectionsPerAddress?: number;
   /** Sockets and streams of one tenant at a time. Default: half of `maxConnections`. */
   readonly maxConnectionsPerTenant?: number;
   /** Sockets of one service at a time. Default: half of `maxConnections`. */
@@ -94,6 +99,7 @@ function defaultsFor(maxConnections = 10_000) {
     headersTimeoutMs: 10_000,
     requestTimeoutMs: 30_000,
     maxConnections,
+    maxConnectionsPerAddress: half,
     maxConnectionsPerTenant: half,
     maxConnectionsPerService: half,
     maxUnauthenticated: half,

@@ -43,7 +43,33 @@ describe.each(Object.entries(bodies))('a large body of %s', (_, make) => {
     expect(most).toBeLessThan(2 * PORTION);
     expect(read).toBeLessThan(raw.length * 1.05);
     expect(written).toBeLessThan(raw.length * 1.05);
+    await running.ask('POST', `/v1/tasks/${taskId}/cancel`);
     const shown = await running.ask('GET', `/v1/tasks/${taskId}`);
     expect(shown.body['payload']).toEqual(payload);
+  });
+
+  it('is read and written once as the context of a chat, of a session, and as a signal', async () => {
+    const running = await startServer();
+    const context = { a: make(600 * 1024) };
+    const json = JSON.stringify(context);
+    const approval = await running.submit('approval');
+    const requests: readonly (readonly [string, string])[] = [
+      ['/v1/chat', `{"message":"hello","context":${json}}`],
+      ['/v1/batch', `{"requests":[{"message":"hello","context":${json}}]}`],
+      ['/v1/sessions', `{"context":${json}}`],
+      [`/v1/tasks/${approval}/signals/later`, `{"payload":${json}}`],
+    ];
+    // Nothing that is submitted is run.
+    await running.orchestrator.tenants.pause('acme');
+    for (const [path, body] of requests) {
+      const { most, read, written } = await jsonWork(async () => {
+        const answer = await running.fetch('POST', path, { body, headers: { 'idempotency-key': path } });
+        expect(answer.status, path).toBeLessThan(300);
+        await answer.text();
+      });
+      expect(most, path).toBeLessThan(2 * PORTION);
+      expect(read, path).toBeLessThan(body.length * 1.05);
+      expect(written, path).toBeLessThan(body.length * 1.05);
+    }
   });
 });

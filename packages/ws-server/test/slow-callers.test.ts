@@ -1,8 +1,10 @@
+import { EventEmitter } from 'node:events';
 import { createServer } from 'node:http';
 import { createConnection, type Socket } from 'node:net';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { toNodeHandler } from '../src/index.js';
 import { KEYS, startServer } from './running-server.js';
+import { SocketPeer } from './socket-peer.js';
 
 /** What a caller hears that begins a request and does not end it. */
 function heard(url: string, request: string): Promise<string> {
@@ -29,6 +31,104 @@ describe('a caller that takes its time', () => {
     const head = `POST /v1/tasks HTTP/1.1\r\n${AUTH}Content-Type: application/json\r\nContent-Length: 90\r\n\r\n{"ty`;
     expect(await heard(running.url, head)).toMatch(/^(HTTP\/1\.1 4\d\d [^]*)?$/);
   }, 15_000);
+});
+
+describe('a reader that takes a little now and then', () => {
+  it('is cut off when a whole answer takes longer than it may', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    // Every portion is taken in time, but 16 of them would take 158 seconds.
+    class SlowResponse extends EventEmitter {
+      portions = 0;
+      isCut = false;
+      readonly writableFinished = false;
+      writeHead() {}
+      write() {
+        this.portions += 1;
+        setTimeout(() => this.isCut || this.emit('drain'), 9_900);
+        return false;
+      }
+      end() {}
+      destroy() {
+        this.isCut = true;
+        this.emit('close');
+      }
+    }
+    const body = 'x'.repeat(1024 * 1024);
+    const server = { serves: () => true, handler: () => Promise.resolve({ status: 200, headers: {}, body }) };
+    const response = new SlowResponse();
+    const request = { url: '/', method: 'GET', headers: {}, readableEnded: true };
+    const done = toNodeHandler(server)(request as never, response as never);
+    await vi.advanceTimersByTimeAsync(73_000);
+    expect([response.isCut, response.portions]).toEqual([false, 8]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(response.isCut).toBe(true);
+    await done;
+    expect(vi.getTimerCount()).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('an address with many connections', () => {
+  const UPGRADE = [
+    'GET /ws/nowhere HTTP/1.1',
+    'Host: x',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+  ]
+    .join('\r\n')
+    .concat('\r\n\r\n');
+  const connected = async (running: { readonly url: string }) => {
+    const { port, hostname } = new URL(running.url);
+    const socket = createConnection(Number(port), hostname);
+    socket.on('error', () => undefined);
+    onTestFinished(() => void socket.destroy());
+    const closed = new Promise<'closed'>((resolve) => socket.once('close', () => resolve('closed')));
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
+    const answered = expect
+      .poll(() => text, { timeout: 10_000 })
+      .toContain('200 OK')
+      .then(() => 'answered' as const);
+    answered.catch(() => undefined);
+    return { socket, closed, came: await Promise.race([closed, answered]) };
+  };
+
+  it('gets no more than its limit, and loses none that it has', async () => {
+    const warnings: string[] = [];
+    const quiet = () => undefined;
+    const logger = {
+      trace: quiet,
+      debug: quiet,
+      info: quiet,
+      warn: (text: string) => void warnings.push(text),
+      error: quiet,
+    };
+    const running = await startServer({ maxConnectionsPerAddress: 3, logger });
+    const three = [await connected(running), await connected(running), await connected(running)];
+    expect(three.map(({ came }) => came)).toEqual(['answered', 'answered', 'answered']);
+    expect([(await connected(running)).came, (await connected(running)).came]).toEqual(['closed', 'closed']);
+    expect(warnings.filter((text) => text.includes('as many connections as it may'))).toHaveLength(1);
+    expect(three.every(({ socket }) => !socket.destroyed)).toBe(true);
+    three[0]?.socket.destroy();
+    await expect.poll(async () => (await connected(running)).came, { timeout: 10_000 }).toBe('answered');
+  });
+
+  it('may have sockets beside them', async () => {
+    const running = await startServer({ maxConnectionsPerAddress: 1 });
+    for (let n = 0; n < 3; n += 1) {
+      const peer = new SocketPeer(`${running.url}/ws/client`, { authorization: `Bearer ${KEYS.acme}` });
+      await new Promise<void>((resolve) => peer.socket.once('open', () => resolve()));
+    }
+    const { came, socket } = await connected(running);
+    expect(came).toBe('answered');
+    socket.destroy();
+    await expect.poll(() => heard(running.url, UPGRADE), { timeout: 10_000 }).toContain('404 Not Found');
+  });
 });
 
 describe('a reader that stops reading', () => {

@@ -1,8 +1,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 
-/** Absent on Windows. */
-const { O_RDONLY, O_NONBLOCK = 0 } = constants;
+const { O_RDONLY, O_NONBLOCK } = constants;
 
 /**
  * The text of a file that may be anything: a pipe or a device would never end, a large file fill the memory, and a file of

@@ -353,6 +353,24 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'explain',
+    name: 'counts all tasks of the tenant that go before it, of whatever type they are',
+    async run(t) {
+      const other = `${t.type}-other`;
+      await t.submit({ priority: 9, type: other });
+      await t.submit({ priority: 4 });
+      await t.submit({ priority: 4, type: other });
+      const task = await t.submit({ priority: 4 });
+      await t.submit({ priority: 4, type: other });
+      await t.submit({ priority: 3 });
+      await t.storage.workers.announce({ workerId: t.id(), runs: t.runs() });
+      const explained = await t.storage.tasks.explain({ tenantId: t.tenantId, taskId: task.task_id });
+      assert.equal(explained?.position, 3);
+      assert.match(explained?.reason ?? '', /^3 tasks/);
+    },
+  },
+  {
+    part: 'tasks',
+    method: 'explain',
     name: 'names the job that a parked task waits for, and since when',
     async run(t) {
       const { claim, jobId } = await t.withJob();

@@ -7,7 +7,7 @@ import type { TenantState } from './tenant-state.js';
 
 /** Why a task is where it is, in words for whoever has to find out at night. */
 export function explainTask(state: MemoryState, tenant: TenantState, entry: TaskEntry): Explanation {
-  const position = entry.queued?.ahead(entry);
+  const position = positionOf(tenant, entry);
   return {
     task: viewTask(tenant.tenantId, entry),
     state: entry.state,
@@ -18,6 +18,14 @@ export function explainTask(state: MemoryState, tenant: TenantState, entry: Task
   };
 }
 
+/** How many of the tenant's tasks that are ready come before it, whoever can run them. */
+function positionOf(tenant: TenantState, entry: TaskEntry): number | undefined {
+  if (!entry.queued) return undefined;
+  let ahead = 0;
+  for (const lanes of tenant.ready.values()) ahead += lanes.ahead(entry);
+  return ahead;
+}
+
 function reasonOf(state: MemoryState, tenant: TenantState, entry: TaskEntry): string {
   switch (entry.state) {
     case 'scheduled':
@@ -26,7 +34,7 @@ function reasonOf(state: MemoryState, tenant: TenantState, entry: TaskEntry): st
       return waitingReason(entry);
     case 'ready':
     case 'woken':
-      return heldBackReason(tenant) ?? queuedReason(state, entry);
+      return heldBackReason(tenant) ?? queuedReason(state, tenant, entry);
     case 'leased':
       return entry.cancelling
         ? `worker ${entry.lease?.workerId} is to end it: ${entry.cancelling.reason}`
@@ -61,7 +69,7 @@ function heldBackReason({ tenantId, settings, leased, room }: TenantState): stri
   return `the tenant has ${leased.size} of at most ${settings.maxRunning} tasks running`;
 }
 
-function queuedReason(state: MemoryState, entry: TaskEntry): string {
+function queuedReason(state: MemoryState, tenant: TenantState, entry: TaskEntry): string {
   const { type } = entry.spec;
   const now = state.now();
   const runs = [...state.workers.values()].some(
@@ -71,7 +79,7 @@ function queuedReason(state: MemoryState, entry: TaskEntry): string {
         (run) => run.type === type && (entry.version === undefined || run.versions.includes(entry.version)),
       ),
   );
-  if (runs) return `${entry.queued?.ahead(entry) ?? 0} tasks of this tenant go first`;
+  if (runs) return `${positionOf(tenant, entry) ?? 0} tasks of this tenant go first`;
   const version = entry.version === undefined ? '' : ` in version ${entry.version}`;
   return `no live worker runs this type, "${type}"${version}`;
 }

@@ -23,7 +23,7 @@ export interface BytesOwner {
 }
 
 /** Keeps a copy of `value`, and charges `owner` with what it takes as JSON (small ones: at least that). */
-export function keepJson(value: JsonValue, owner: BytesOwner): KeptJson {
+export function keepJson(value: KeptJson, owner: BytesOwner): KeptJson {
   const compact = compactJson(value);
   const kept = compact instanceof KeptText ? compact : copyJson(compact);
   owner.charge(bytesOf(kept));

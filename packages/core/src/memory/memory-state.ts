@@ -7,6 +7,7 @@ import type { Runnable } from '../storage/task-queue.js';
 import { DueTimes } from './due-times.js';
 import { Heap } from './heap.js';
 import type { TaskEntry } from './task-entry.js';
+import { TenantDirectory } from './tenant-directory.js';
 import { TenantState } from './tenant-state.js';
 import { UsageBook } from './usage.js';
 
@@ -40,7 +41,7 @@ export interface WorkerState {
 
 /** What all parts of the memory storage share. Every change happens in one synchronous piece of code. */
 export class MemoryState {
-  readonly tenants = new Map<string, TenantState>();
+  readonly tenants = new TenantDirectory();
   readonly duties = new DueTimes<TaskDuty | OtherDuty, TaskEntry | DutyPart>();
   readonly rotation = new Heap<TenantState>((a, b) => a.virtualTime < b.virtualTime);
   readonly workers = new Map<string, WorkerState>();
@@ -48,10 +49,6 @@ export class MemoryState {
   readonly announced = new Map<string, { readonly at: number; readonly run: Runnable }>();
   readonly #listeners = new Set<(bell: Bell) => void>();
   readonly #epoch: string;
-  /** Tenants that were dropped. */
-  #dropped = 0;
-  /** Where the look at all tenants stands. */
-  #visits = this.tenants.values();
   virtualTime = 0;
   closed = false;
 
@@ -76,15 +73,17 @@ export class MemoryState {
   /** The tenant's state, for what changes it: made when there is none. */
   tenant(tenantId: string): TenantState {
     const tenant = this.lookUp(tenantId);
-    this.tenants.set(tenantId, tenant);
+    this.tenants.add(tenant);
     return tenant;
   }
 
   /** The same for what only reads: to be asked about leaves no trace of a tenant. */
   lookUp(tenantId: string): TenantState {
     this.checkOpen();
-    const epoch = this.#dropped === 0 ? this.#epoch : `${this.#epoch}${this.#dropped.toString(36)}`;
-    return this.tenants.get(tenantId) ?? new TenantState(tenantId, epoch);
+    const known = this.tenants.get(tenantId);
+    if (known) return known;
+    const log = this.tenants.logOf(tenantId);
+    return new TenantState(tenantId, log === 0 ? this.#epoch : `${this.#epoch}${log.toString(36)}`);
   }
 
   /** Whether the tenant may store no more. What is taken on while there is room may exceed it, by one request. */
@@ -99,15 +98,10 @@ export class MemoryState {
   dropIdle(max: number): void {
     const { maxEventAgeMs } = this.limits;
     for (let visited = 0; visited < max; visited += 1) {
-      const next = this.#visits.next();
-      if (next.done === true) {
-        this.#visits = this.tenants.values();
-        return;
-      }
-      next.value.events.trim(this.limits, this.now() - maxEventAgeMs);
-      if (!next.value.isEmpty) continue;
-      this.tenants.delete(next.value.tenantId);
-      this.#dropped += 1;
+      const tenant = this.tenants.visit();
+      if (!tenant) return;
+      tenant.events.trim(this.limits, this.now() - maxEventAgeMs);
+      if (tenant.isEmpty) this.tenants.drop(tenant);
     }
   }
 

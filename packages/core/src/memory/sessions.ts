@@ -5,7 +5,7 @@ import { mergedContext } from '../storage/merged-context.js';
 import { BoundedPage } from '../storage/bounded-page.js';
 import type { SessionState, SessionStore } from '../storage/session-store.js';
 import { sessionKey } from './cancellations.js';
-import { readJson, viewJson } from './kept-json.js';
+import { bytesOf, compactJson, readJson, viewJson } from './kept-json.js';
 import { rememberKey } from './idempotency.js';
 import type { MemoryState } from './memory-state.js';
 import { inPortions } from './portions.js';
@@ -83,8 +83,11 @@ export class MemorySessions implements SessionStore {
       return { answer: 'conflict', session: viewSession(entry) };
     }
     if (params.context !== undefined) {
-      if (this.state.holdsTooMuch(tenant)) return { answer: 'queue_full' };
-      entry.putContext(mergedContext(readJson(entry.context) as JsonObject, params.context));
+      const context = compactJson(mergedContext(readJson(entry.context) as JsonObject, params.context));
+      // Without room, what makes it smaller is what helps.
+      if (this.state.holdsTooMuch(tenant) && bytesOf(context) >= bytesOf(entry.context))
+        return { answer: 'queue_full' };
+      entry.putContext(context);
     }
     this.change(tenant, entry, { ...(params.agentId !== undefined && { agent_id: params.agentId }) });
     return { answer: 'updated', session: viewSession(entry) };

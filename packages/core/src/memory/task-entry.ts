@@ -62,8 +62,7 @@ export interface Journal {
   readonly steps: Map<string, StepEntry>;
   /** Signals that nobody has asked for yet, oldest first. */
   readonly mailbox: { readonly name: string; readonly payload: KeptJson; readonly bytes: number }[];
-  /** The ids of all signals that were taken: as many as there are steps, and the mailbox, have room for. */
-  /** By id: of what it was used for. */
+  /** By id, of all signals that were taken, what it was used for: as many as there are steps, and the mailbox, have room for. */
   signalIds: Map<string, string> | undefined;
   changed: number;
   /** Of all outcomes, and of the mailbox, as JSON. */
@@ -80,14 +79,12 @@ export interface Lease {
 }
 
 /** Shared by all tasks that have not asked for anything, which are most: only read, see `ownJournal`. */
-const EMPTY_JOURNAL: Journal = Object.freeze({
-  steps: new Map(),
-  mailbox: [],
-  signalIds: undefined,
-  changed: 0,
-  bytes: 0,
-  mailBytes: 0,
-});
+const EMPTY_JOURNAL: Journal = Object.freeze(newJournal());
+
+function newJournal(): Journal {
+  return { steps: new Map(), mailbox: [], signalIds: undefined, changed: 0, bytes: 0, mailBytes: 0 };
+}
+
 const NO_LINES: readonly never[] = Object.freeze([]);
 const NO_CALLS: readonly CallEntry[] = Object.freeze([]);
 
@@ -178,15 +175,7 @@ export class TaskEntry {
 
   /** The journal, to write in. */
   get ownJournal(): Journal {
-    if (this.journal === EMPTY_JOURNAL)
-      this.journal = {
-        steps: new Map(),
-        mailbox: [],
-        signalIds: undefined,
-        changed: 0,
-        bytes: 0,
-        mailBytes: 0,
-      };
+    if (this.journal === EMPTY_JOURNAL) this.journal = newJournal();
     return this.journal;
   }
 }

@@ -38,7 +38,7 @@ export class SessionEntry implements BytesOwner {
     this.tenant.charge(bytes);
   }
 
-  putContext(context: JsonObject): void {
+  putContext(context: KeptJson): void {
     this.charge(-bytesOf(this.context));
     this.context = keepJson(context, this);
   }

@@ -31,12 +31,13 @@ export class MemoryTenants implements TenantStore {
 
   async list({ limit, after }: Parameters<TenantStore['list']>[0]): ReturnType<TenantStore['list']> {
     this.state.checkOpen();
-    const found = [...this.state.tenants.values()]
-      .filter((tenant) => tenant.heardOf && (after === undefined || tenant.tenantId > after))
-      .toSorted((a, b) => (a.tenantId < b.tenantId ? -1 : 1));
-    const page = found.slice(0, limit).map(viewTenant);
-    const next = found.length > limit ? page.at(-1)?.tenantId : undefined;
-    return { tenants: page, ...(next !== undefined && { next }) };
+    const tenants: TenantStanding[] = [];
+    for (const tenant of this.state.tenants.after(after)) {
+      if (!tenant.heardOf) continue;
+      if (tenants.length === limit) return { tenants, next: (tenants.at(-1) as TenantStanding).tenantId };
+      tenants.push(viewTenant(tenant));
+    }
+    return { tenants };
   }
 }
 

@@ -14,12 +14,16 @@ interface Ticket {
 interface TenantTickets {
   readonly open: Map<string, Ticket>;
   readonly spent: Map<string, Ticket>;
+  /** Those that are open, the one that expires first on top; also some that have been spent. */
+  readonly byExpiry: Heap<Ticket>;
 }
+
+const expiresBefore = (a: Ticket, b: Ticket) => a.expiresAt < b.expiresAt;
 
 /** Tickets in this process. A tenant is held only while one of its tickets is. */
 export class MemoryTickets implements TicketStore {
   readonly #tenants = new Map<string, TenantTickets>();
-  readonly #byExpiry = new Heap<Ticket>((a, b) => a.expiresAt < b.expiresAt);
+  readonly #byExpiry = new Heap<Ticket>(expiresBefore);
 
   constructor(private readonly state: MemoryState) {}
 
@@ -28,15 +32,13 @@ export class MemoryTickets implements TicketStore {
     const { tenantId, ticketId: id, content, lifeMs, maxOpen } = params;
     const now = this.state.now();
     this.#forgetExpired(now);
-    const tickets = this.#tenants.get(tenantId) ?? { open: new Map(), spent: new Map() };
+    const tickets = this.#tenants.get(tenantId) ?? newTickets();
     const known = tickets.open.get(id) ?? tickets.spent.get(id);
     if (known) return { answer: 'issued', expiresAt: known.expiresAt };
-    if (tickets.open.size >= maxOpen) {
-      let freeAt = Number.POSITIVE_INFINITY;
-      for (const { expiresAt } of tickets.open.values()) freeAt = Math.min(freeAt, expiresAt);
-      return { answer: 'too_many', freeAt };
-    }
+    if (tickets.open.size >= maxOpen)
+      return { answer: 'too_many', freeAt: firstOpen(tickets)?.expiresAt ?? Number.POSITIVE_INFINITY };
     const ticket = { tenantId, id, content, expiresAt: now + lifeMs };
+    tickets.byExpiry.push(ticket);
     tickets.open.set(id, ticket);
     this.#tenants.set(tenantId, tickets);
     this.#byExpiry.push(ticket);
@@ -72,7 +74,22 @@ export class MemoryTickets implements TicketStore {
       const tickets = this.#tenants.get(first.tenantId);
       tickets?.open.delete(first.id);
       tickets?.spent.delete(first.id);
+      if (tickets) firstOpen(tickets);
       if (tickets && tickets.open.size + tickets.spent.size === 0) this.#tenants.delete(first.tenantId);
     }
   }
+}
+
+function newTickets(): TenantTickets {
+  return { open: new Map(), spent: new Map(), byExpiry: new Heap<Ticket>(expiresBefore) };
+}
+
+/** The open one that expires first. Lets go of those before it, which are open no more: each of them once. */
+function firstOpen({ open, byExpiry }: TenantTickets): Ticket | undefined {
+  let first = byExpiry.peek();
+  while (first && open.get(first.id) !== first) {
+    byExpiry.pop();
+    first = byExpiry.peek();
+  }
+  return first;
 }

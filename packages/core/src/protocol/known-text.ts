@@ -18,6 +18,13 @@ export function rememberText(value: JsonValue, text: string): void {
   if (typeof value === 'object' && value !== null) texts.set(value, text);
 }
 
+/** The same of a value that was just put together from parts of which some are known, and is not changed any more. */
+export function rememberParts<T extends JsonValue>(value: T): T {
+  const text = composedText(value);
+  if (text !== undefined) rememberText(value, text);
+  return value;
+}
+
 /** What `value` is as JSON, if that is known. */
 export function knownText(value: unknown): string | undefined {
   return typeof value === 'object' && value !== null ? texts.get(value) : undefined;

@@ -3,11 +3,37 @@ import type { z } from 'zod';
 /** How many mistakes of one value are named. */
 export const MAX_ISSUES = 20;
 
-/** Reads `value`; if that fails, once more without each `null` that is not what was expected at its place. */
-export function parseLeniently<T extends z.ZodType>(
+/** What `null` in a field that may be left out means: that it is left out, or a mistake like any other. */
+export type Nulls = 'left_out' | 'refused';
+
+/** That of the value which is being checked: checking is synchronous, and lists are checked inside of it. */
+let nullsNow: Nulls = 'left_out';
+
+/** Reads `value`, and the lists in it, by this rule for `null`. */
+export function parseByRule<T extends z.ZodType>(
+  nulls: Nulls,
   schema: T,
   value: unknown,
 ): z.ZodSafeParseResult<z.output<T>> {
+  const before = nullsNow;
+  nullsNow = nulls;
+  try {
+    return parseByCurrentRule(schema, value);
+  } finally {
+    nullsNow = before;
+  }
+}
+
+/** The same inside of a value that is being checked. */
+export function parseByCurrentRule<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+): z.ZodSafeParseResult<z.output<T>> {
+  return nullsNow === 'left_out' ? parseLeniently(schema, value) : schema.safeParse(value);
+}
+
+/** Reads `value`; if that fails, once more without each `null` that is not what was expected at its place. */
+function parseLeniently<T extends z.ZodType>(schema: T, value: unknown): z.ZodSafeParseResult<z.output<T>> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed;
   const nulls = new Places();

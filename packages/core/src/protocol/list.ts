@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { MAX_ISSUES, parseLeniently } from './lenient-parse.js';
+import { MAX_ISSUES, parseByCurrentRule } from './lenient-parse.js';
 
 /**
  * An array of `min` (default 0) to `max` items. The length is checked before any item is, and reading stops once
  * `MAX_ISSUES` things are wrong: an array of 200,000 mistakes costs as little as one of 20. The only way in which a
- * schema has an array; `null` in an optional field of an item counts as left out.
+ * schema has an array; `null` in an optional field of an item is what it is outside of the list.
  */
 export function listSchema<T extends z.ZodType>(item: T, { min = 0, max }: { min?: number; max: number }) {
   return z
@@ -23,7 +23,7 @@ function read<T extends z.ZodType>(
 ): z.output<T>[] {
   const items: z.output<T>[] = [];
   for (const [at, value] of values.entries()) {
-    const parsed = parseLeniently(item, value);
+    const parsed = parseByCurrentRule(item, value);
     if (parsed.success) {
       items.push(parsed.data);
       continue;

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { type ErrorCode, type Issue, OrchestratorError } from './errors.js';
-import { MAX_ISSUES, parseLeniently, valueAt } from './lenient-parse.js';
+import { MAX_ISSUES, type Nulls, parseByRule, valueAt } from './lenient-parse.js';
 
 /** How much of a path is told: keys may be as long as the body. */
 const MAX_PATH = 200;
@@ -16,11 +16,11 @@ export function validate<T extends z.ZodType>(
   value: unknown,
   what: string,
   code: ErrorCode = 'invalid_request',
-  nulls: 'left_out' | 'refused' = 'left_out',
+  nulls: Nulls = 'left_out',
 ): z.output<T> {
   let issues: readonly Issue[];
   try {
-    const parsed = nulls === 'left_out' ? parseLeniently(schema, value) : schema.safeParse(value);
+    const parsed = parseByRule(nulls, schema, value);
     if (parsed.success) return parsed.data;
     issues = parsed.error.issues.slice(0, MAX_ISSUES).flatMap((issue) => toIssues(issue, value));
   } catch (error) {

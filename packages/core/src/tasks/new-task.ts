@@ -1,6 +1,7 @@
 import { fingerprintOf } from '../fingerprint.js';
 import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
 import { boundedText, copiedJson } from '../protocol/bounded-json.js';
+import { rememberParts } from '../protocol/known-text.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { chatRequestSchema, taskSubmissionSchema } from '../protocol/task.js';
 import { describe, validate } from '../protocol/validation.js';
@@ -67,7 +68,7 @@ export function fromTaskSubmission(body: unknown, newId: () => string): ReadSubm
 export function fromChatRequest(body: unknown, newId: () => string): ReadSubmission {
   const checked = validate(chatRequestSchema, body, 'chat');
   const { message, context, session_id = newId(), ...rest } = checked;
-  const payload = { message, ...(context && { context }) };
+  const payload = rememberParts({ message, ...(context && { context }) });
   const submission = fromTaskSubmission({ ...rest, session_id, type: 'agent_execution', payload }, newId);
   return {
     ...submission,

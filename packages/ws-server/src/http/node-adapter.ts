@@ -21,6 +21,8 @@ export interface MountOptions {
 
 /** A reader that takes nothing for this long is cut off, in milliseconds. */
 const STALLED_MS = 10_000;
+/** A whole answer that is no stream has to be taken this fast, besides: a reader can't hold on to it by taking a little now and then. */
+const SLOWEST_BYTES_PER_SECOND = 16 * 1024;
 /** How much of an answer is written at a time, in UTF-16 units or bytes. */
 const PORTION = 64 * 1024;
 
@@ -113,6 +115,8 @@ async function write(response: ServerResponse, answer: NeutralAnswer, gone: Abor
   const { body } = answer;
   const isShort = body === undefined || (typeof body === 'string' && body.length <= PORTION);
   if (typeof body === 'object') response.flushHeaders();
+  const deadline =
+    typeof body === 'string' && setTimeout(() => response.destroy(), longestMs(Buffer.byteLength(body)));
   try {
     if (isShort) response.end(body);
     else {
@@ -126,7 +130,13 @@ async function write(response: ServerResponse, answer: NeutralAnswer, gone: Abor
   } catch {
     // The status is sent already: all that can still be said is that the stream is broken.
     response.destroy();
+  } finally {
+    if (deadline) clearTimeout(deadline);
   }
+}
+
+function longestMs(bytes: number): number {
+  return STALLED_MS + (bytes / SLOWEST_BYTES_PER_SECOND) * 1_000;
 }
 
 /** A text in portions, of which each that a reader takes shows that it reads on. */

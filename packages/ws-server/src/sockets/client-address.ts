@@ -12,7 +12,8 @@ export function clientAddress(request: IncomingMessage, trustedProxies: number):
   return networkOf(told !== undefined && (isIPv4(told) || isIPv6(told)) ? told : remote);
 }
 
-function networkOf(address: string): string {
+/** The address itself, or its /64 of IPv6. */
+export function networkOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (mapped !== undefined) return mapped;
   if (!isIPv6(address)) return address;

@@ -1,4 +1,5 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { MAX_RESULT_BYTES } from '@agent-orchestrator/core';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -28,6 +29,8 @@ export interface SocketGateOptions {
   readonly admission: Admission;
   /** Proxies of our own, which say in `X-Forwarded-For` who is behind them. */
   readonly trustedProxies: number;
+  /** A connection is a WebSocket from now on. */
+  readonly entered: (socket: Socket) => void;
 }
 
 export const SERVICE_MAX_PAYLOAD = MAX_RESULT_BYTES;
@@ -119,6 +122,7 @@ export class SocketGate {
   }
 
   #enter(door: SocketDoor, socket: WebSocket, request: IncomingMessage, seat: Seat): void {
+    this.#options.entered(request.socket);
     if (this.#open.size >= this.#options.maxConnections) {
       socket.on('error', () => socket.terminate());
       socket.close(CLOSE.overloaded, 'too many connections');

@@ -1,0 +1,94 @@
+import fc from 'fast-check';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { MemoryStorage } from '../src/index.js';
+import { Heap } from '../src/memory/heap.js';
+import { TenantDirectory } from '../src/memory/tenant-directory.js';
+import { TenantState } from '../src/memory/tenant-state.js';
+
+describe('tenants in memory', () => {
+  it('are listed in the order of their ids, whatever comes and goes', () => {
+    const id = fc.stringMatching(/^[a-cA-C._-]{1,3}$/);
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.boolean(), id)), id, (changes, after) => {
+        const directory = new TenantDirectory();
+        const expected = new Map<string, TenantState>();
+        for (const [isAdded, tenantId] of changes) {
+          const tenant = directory.get(tenantId) ?? new TenantState(tenantId, 'e');
+          if (isAdded) {
+            directory.add(tenant);
+            expected.set(tenantId, tenant);
+          } else {
+            directory.drop(tenant);
+            expected.delete(tenantId);
+          }
+        }
+        const ids = [...expected.keys()].toSorted((a, b) => (a < b ? -1 : 1));
+        const listed = (from?: string) => [...directory.after(from)].map(({ tenantId }) => tenantId);
+        expect(listed()).toEqual(ids);
+        expect(listed(after)).toEqual(ids.filter((tenantId) => tenantId > after));
+        expect(directory.size).toBe(ids.length);
+      }),
+    );
+  });
+
+  it('are read page by page, without a look at those of other pages', async () => {
+    const storage = new MemoryStorage();
+    for (let n = 0; n < 10_000; n += 1)
+      await storage.tenants.configure({ tenantId: `t-${(n * 7_919) % 10_000}`, weight: 2 });
+    const heardOf = vi.spyOn(TenantState.prototype, 'heardOf', 'get');
+    onTestFinished(() => heardOf.mockRestore());
+    const { tenants, next } = await storage.tenants.list({ limit: 100, after: 't-5' });
+    expect(tenants.map(({ tenantId }) => tenantId).slice(0, 3)).toEqual(['t-50', 't-500', 't-5000']);
+    expect([tenants.length, next]).toEqual([100, tenants.at(-1)?.tenantId]);
+    expect(heardOf.mock.calls.length).toBe(101);
+  });
+
+  it('that were dropped long ago are forgotten: who may be one of them begins a new log', () => {
+    const directory = new TenantDirectory();
+    const pass = (tenantId: string) => {
+      const tenant = new TenantState(tenantId, 'e');
+      directory.add(tenant);
+      directory.drop(tenant);
+    };
+    pass('first');
+    expect([directory.logOf('first'), directory.logOf('never')]).toEqual([1, 0]);
+    for (let n = 0; n < 10_000; n += 1) pass(`t-${n}`);
+    expect([directory.logOf('first'), directory.logOf('never'), directory.logOf('t-0')]).toEqual([1, 1, 2]);
+  });
+});
+
+describe('tickets in memory', () => {
+  it('are refused without a look at those that are open', async () => {
+    let now = 0;
+    const storage = new MemoryStorage({ clock: { now: () => now, after: () => () => {} } });
+    let made = 0;
+    const issue = () => {
+      made += 1;
+      return storage.tickets.issue({
+        tenantId: 'acme',
+        ticketId: `k${made}`,
+        content: 'c',
+        // The later a ticket is issued, the earlier it expires.
+        lifeMs: 30_000 - made,
+        maxOpen: 1_000,
+      });
+    };
+    for (let n = 0; n < 1_000; n += 1) await issue();
+    for (let n = 1_000; n > 500; n -= 1)
+      await storage.tickets.spend({ tenantId: 'acme', ticketId: `k${n}`, spendId: 's' });
+    for (let n = 0; n < 500; n += 1) await issue();
+    const first = 30_000 - made;
+    const pop = vi.spyOn(Heap.prototype, 'pop');
+    const values = vi.spyOn(Map.prototype, 'values');
+    onTestFinished(() => {
+      pop.mockRestore();
+      values.mockRestore();
+    });
+    for (let n = 0; n < 2_000; n += 1) expect(await issue()).toEqual({ answer: 'too_many', freeAt: first });
+    expect([pop.mock.calls.length, values.mock.calls.length]).toEqual([0, 0]);
+    now = 30_000;
+    expect((await issue()).answer).toBe('issued');
+    // Each of the 1,500 once among all, and once among those of the tenant.
+    expect(pop.mock.calls.length).toBeLessThanOrEqual(3_000);
+  });
+});
