@@ -158,7 +158,8 @@ function duties.session(id)
     changeSession(id, 'status', 'closed')
     oweIdle(id, now)
   else
-    redis.call('UNLINK', key, key .. ':messages', key .. ':message_ids', key .. ':live', key .. ':line')
+    addStored(-(tonumber(redis.call('HGET', key, 'bytes')) or 0))
+    redis.call('UNLINK', key, key .. ':messages', key .. ':message_ids', key .. ':message_bytes', key .. ':live', key .. ':line')
     redis.call('ZREM', PREFIX .. '@sessions', id)
   end
   return true
@@ -197,6 +198,7 @@ function duties.retention(id)
     end
   end
   local key = PREFIX .. id
+  addStored(-redis.call('STRLEN', key) - outcomeBytes(key, redis.call('HGET', DONE, id) or '') - (task.bytes or 0) - (task.mail or 0))
   if task.journal then
     local dropped = redis.call('HKEYS', key .. ':dropped')
     for from = 1, #dropped, UNPACKED do
@@ -247,7 +249,7 @@ function duties.events()
   end
   if not at then
     -- An empty stream still takes kilobytes.
-    redis.call('DEL', EVENTS)
+    redis.call('DEL', EVENTS, EVENTS .. ':bytes', EVENTS .. ':stretches')
     isForgotten = mayBeForgotten()
     if isForgotten then
       return true
