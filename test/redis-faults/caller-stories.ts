@@ -110,7 +110,7 @@ export const SUBMISSIONS: readonly StepStory[] = [
     async prepare(t) {
       const call = { callId: t.id(), service: 'query', operation: 'run', jobId: 'job-1', silenceMs: 60_000 };
       const task = t.newTask();
-      return () => t.storage.tasks.register({ tenantId: t.tenantId, task, call });
+      return () => t.storage.tasks.register({ maxWaiting: 10_000, tenantId: t.tenantId, task, call });
     },
   },
   {
@@ -120,13 +120,13 @@ export const SUBMISSIONS: readonly StepStory[] = [
     async prepare(t) {
       const call = { callId: t.id(), service: 'query', operation: 'run', silenceMs: 60_000 };
       const task = t.newTask();
-      return () => t.storage.tasks.register({ tenantId: t.tenantId, task, call });
+      return () => t.storage.tasks.register({ maxWaiting: 10_000, tenantId: t.tenantId, task, call });
     },
   },
 ];
 
 async function registered(t: CaseTools) {
-  const { task } = await t.storage.tasks.register({ tenantId: t.tenantId, task: t.newTask() });
+  const task = await t.registered();
   return { tenantId: t.tenantId, taskId: task.task_id };
 }
 
@@ -239,7 +239,7 @@ export const TASKS: readonly StepStory[] = [
     async prepare(t) {
       const where = await deadLetter(t);
       const newTaskId = t.id();
-      return () => t.storage.tasks.redrive({ ...where, newTaskId });
+      return () => t.storage.tasks.redrive({ maxWaiting: 10_000, ...where, newTaskId });
     },
   },
 ];

@@ -52,7 +52,7 @@ export const EVERY_CALL: readonly Call[] = [
         maxWaiting: 9,
       }),
   ],
-  ['tasks.register', 'intake', (s) => s.tasks.register({ tenantId: 'acme', task })],
+  ['tasks.register', 'intake', (s) => s.tasks.register({ maxWaiting: 10_000, tenantId: 'acme', task })],
   ['tasks.finish', 'work', (s) => s.tasks.finish({ ...where, outcome: { kind: 'completed', result: 1 } })],
   ['tasks.progress', 'work', (s) => s.tasks.progress({ ...where, progress: { percent: 1 } })],
   ['tasks.get', 'read', (s) => s.tasks.get(where)],
@@ -66,7 +66,7 @@ export const EVERY_CALL: readonly Call[] = [
     (s) => s.tasks.cancelBatch({ tenantId: 'acme', batchId: 'b', reason: 'enough', graceMs: 1 }),
   ],
   ['tasks.signal', 'work', (s) => s.tasks.signal({ ...where, name: 'go', payload: 1, signalId: 's' })],
-  ['tasks.redrive', 'read', (s) => s.tasks.redrive({ ...where, newTaskId: TASK })],
+  ['tasks.redrive', 'read', (s) => s.tasks.redrive({ maxWaiting: 10_000, ...where, newTaskId: TASK })],
   ['tasks.firstReady', 'read', (s) => s.tasks.firstReady({ tenantId: 'acme', limit: 10 })],
   ['tasks.explain', 'read', (s) => s.tasks.explain(where)],
   [

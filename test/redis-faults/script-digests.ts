@@ -1,8 +1,11 @@
-import { DEFAULTS } from '@agent-orchestrator/core';
 import type { Redis } from 'ioredis';
 import type { Database } from '../../packages/redis-adapter/src/database.js';
 import { SCRIPTS } from '../../packages/redis-adapter/src/generated/scripts.js';
-import { type ScriptName, ScriptRunner } from '../../packages/redis-adapter/src/script-runner.js';
+import {
+  REDIS_DEFAULTS,
+  type ScriptName,
+  ScriptRunner,
+} from '../../packages/redis-adapter/src/script-runner.js';
 
 export type { ScriptName };
 
@@ -22,6 +25,6 @@ export async function scriptDigest(name: ScriptName): Promise<string> {
   };
   const client = listener as unknown as Redis;
   const database = { number: 0, check: () => undefined } as unknown as Database;
-  await new ScriptRunner(client, DEFAULTS, database).run(name, [], []);
+  await new ScriptRunner(client, REDIS_DEFAULTS, database).run(name, [], []);
   return digest;
 }

@@ -117,7 +117,7 @@ export const VERBS_OF_ONE_TENANT: readonly Verb[] = [
       await run(at, claim, 30, done(HALF_MIB));
       await at.settle(claim, { kind: 'failed', error: failure });
       const redrive = { tenantId: at.tenantId, taskId: claim.task.task_id, newTaskId: randomUUID() };
-      return () => at.storage.tasks.redrive({ ...redrive, maxWaiting: 1_000 } as typeof redrive);
+      return () => at.storage.tasks.redrive({ ...redrive, maxWaiting: 1_000 });
     },
   },
   {
@@ -128,7 +128,7 @@ export const VERBS_OF_ONE_TENANT: readonly Verb[] = [
       await run(at, claim, STEPS, done('small'));
       await at.settle(claim, { kind: 'failed', error: failure });
       const redrive = { tenantId: at.tenantId, taskId: claim.task.task_id, newTaskId: randomUUID() };
-      return () => at.storage.tasks.redrive({ ...redrive, maxWaiting: 1_000 } as typeof redrive);
+      return () => at.storage.tasks.redrive({ ...redrive, maxWaiting: 1_000 });
     },
   },
   {

@@ -190,6 +190,7 @@ export type { WorkflowPayload } from './workflows/flows/workflow-task.js';
 export { ServiceCallError, StepError } from './workflows/step-error.js';
 export {
   CaseTools,
+  type CaseLimits,
   type ConformanceCase,
   type StoragePart,
   type StorageUnderTest,

@@ -103,7 +103,7 @@ export class Orchestrator implements AsyncDisposable {
     this.sessions = new SessionManager({ storage, random });
     this.intake = new Intake(ports);
     this.links = new ServiceLinks(ports);
-    this.gateway = new Gateway({ ...ports, registry: this.registry, links: this.links });
+    this.gateway = new Gateway({ ...ports, maxWaiting, registry: this.registry, links: this.links });
     this.tenants = new TenantAdmin(ports);
     this.#sweeper = new Sweeper(ports, settings);
     if (role === 'api') return;

@@ -8,7 +8,7 @@ async function caughtBy(broken: BrokenStorage): Promise<string[]> {
   const own = storageConformance.filter(({ part, method }) => `${part}.${method}` === broken.where);
   for (const one of [...own, ...storageConformance.filter((other) => !own.includes(other))]) {
     const clock = new ManualClock();
-    const storage = broken.make(clock);
+    const storage = broken.make(clock, one.limits);
     const run = runCase(one, { storage, now: () => clock.now(), advance: (ms) => clock.advance(ms) });
     const failed = await Promise.race([
       run.then(
@@ -56,7 +56,7 @@ describe('a storage with one mistake', () => {
     async (where) => {
       for (const one of storageConformance) {
         const clock = new ManualClock();
-        const storage = unbroken(where).make(clock);
+        const storage = unbroken(where).make(clock, one.limits);
         await runCase(one, { storage, now: () => clock.now(), advance: (ms) => clock.advance(ms) });
       }
     },

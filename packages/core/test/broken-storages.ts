@@ -1,4 +1,5 @@
-import { MemoryStorage, type Storage } from '../src/index.js';
+import { MemoryStorage, type Storage, type CaseLimits } from '../src/index.js';
+import { brokenBytes } from './broken-bytes.js';
 import { brokenEnds } from './broken-ends.js';
 import { brokenPortions } from './broken-portions.js';
 import { brokenRecovery } from './broken-recovery.js';
@@ -11,7 +12,7 @@ export interface BrokenStorage {
   readonly where: string;
   /** What is wrong with it. */
   readonly mistake: string;
-  make(clock: ManualClock): Storage;
+  make(clock: ManualClock, limits?: CaseLimits): Storage;
 }
 
 type Part = Exclude<keyof Storage, 'ping' | 'close' | 'tell'>;
@@ -23,11 +24,12 @@ export type Mistake = (params: Parameter, original: Original, storage: Storage) 
 
 function broken(where: string, mistakes: Readonly<Record<string, Mistake>>): BrokenStorage[] {
   const [part, method] = where.split('.') as [Part, string];
-  return Object.entries({ ...mistakes, ...brokenPortions[where] }).map(([mistake, make]) => ({
+  const all = { ...mistakes, ...brokenPortions[where], ...brokenBytes[where] };
+  return Object.entries(all).map(([mistake, make]) => ({
     where,
     mistake,
-    make(clock) {
-      const storage = new MemoryStorage({ clock });
+    make(clock, limits = {}) {
+      const storage = new MemoryStorage({ clock, limits });
       const target = storage[part] as unknown as Record<string, (...args: unknown[]) => unknown>;
       const original = target[method]?.bind(target) as unknown as Original;
       target[method] = (params) => make(params, original, storage);
@@ -41,11 +43,8 @@ const forgets =
   async () =>
     answer;
 /** Does its work a second time, as a client does that resends. */
-const twice: Mistake = async (params, original) => {
-  const first = await original(params);
-  await original(params);
-  return first;
-};
+const twice: Mistake = async (params, original) =>
+  original(params).then((first) => original(params).then(() => first));
 const change =
   (fields: object): Mistake =>
   (params, original) =>

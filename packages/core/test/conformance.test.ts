@@ -5,7 +5,7 @@ import { ManualClock } from './harness.js';
 describe('MemoryStorage', () => {
   it.each(storageConformance.map((one) => [titleOf(one), one] as const))('%s', async (_, one) => {
     const clock = new ManualClock();
-    const storage = new MemoryStorage({ clock });
+    const storage = new MemoryStorage({ clock, limits: one.limits ?? {} });
     await runCase(one, { storage, now: () => clock.now(), advance: (ms) => clock.advance(ms) });
   });
 });

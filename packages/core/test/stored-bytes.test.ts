@@ -270,7 +270,7 @@ describe('a tenant without room', () => {
 describe('the event log in memory', () => {
   it('keeps no more bytes than its limit, and the newest event whatever it takes', async () => {
     const { task_id } = task(0);
-    await storage.tasks.register({ tenantId: 'acme', task: { ...task(0), task_id } });
+    await storage.tasks.register({ maxWaiting: 10_000, tenantId: 'acme', task: { ...task(0), task_id } });
     const details = (n: number) => ({ n, text: 'p'.repeat(100_000) });
     for (let n = 0; n < 30; n += 1) {
       await storage.tasks.progress({
@@ -310,7 +310,7 @@ describe('the event log in memory, of what services report', () => {
       jobId: 'j',
       silenceMs: HOUR_MS,
     };
-    await storage.tasks.register({ tenantId: 'acme', task: task(0), call });
+    await storage.tasks.register({ maxWaiting: 10_000, tenantId: 'acme', task: task(0), call });
     const body = { kind: 'status', status: 'busy', details };
     const from = { tenantId: 'acme', service: 'query', jobId: 'j', ...more };
     for (let n = 0; n < 40; n += 1)

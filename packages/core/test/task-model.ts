@@ -168,12 +168,13 @@ const REQUESTS: Readonly<Record<string, Operation>> = {
     const jobId = `t${world.number()}`;
     const call = { callId: world.id(), service: 'query', operation: 'run', jobId, silenceMs: 30_000 };
     const answer = await world.storage.tasks.register({
+      maxWaiting: 10_000,
       tenantId: TENANT,
       task,
       ...(pick(2) === 0 && { call }),
     });
     world.reached.add('register', answer.answer);
-    world.tasks.push(answer.task.task_id);
+    if ('task' in answer) world.tasks.push(answer.task.task_id);
     world.jobs.push(jobId);
   },
   async finish(world, pick) {
@@ -199,7 +200,12 @@ const REQUESTS: Readonly<Record<string, Operation>> = {
   async redrive(world, pick) {
     if (pick(3) > 0) return;
     const taskId = from(world.tasks, pick) ?? world.id();
-    const answer = await world.storage.tasks.redrive({ tenantId: TENANT, taskId, newTaskId: world.id() });
+    const answer = await world.storage.tasks.redrive({
+      maxWaiting: 10_000,
+      tenantId: TENANT,
+      taskId,
+      newTaskId: world.id(),
+    });
     world.reached.add('redrive', answer.answer);
     if ('task' in answer) world.tasks.push(answer.task.task_id);
   },

@@ -15,6 +15,9 @@ end
 if status == 'closed' then
   return finish({ 'session_closed' })
 end
+if holdsTooMuch() then
+  return finish({ 'queue_full' })
+end
 local message = ARGV[3]:gsub('%$at', now, 1)
 addMessage(params.id, params.message_id, message)
 return finish({ 'appended', message })

@@ -25,7 +25,7 @@ local function takeFromMailbox(name)
     local of, payload = kept:match('^([^\n]*)\n(.*)$')
     if of == name then
       redis.call('LREM', mailbox, 1, kept)
-      task.mail = (task.mail or 0) - #payload - #'{"ok":true,"value":}'
+      addMail(task, -#payload - #'{"ok":true,"value":}')
       return payload
     end
   end

@@ -1,6 +1,6 @@
 -- A dead letter as a new task, with the successes of the old journal. Again is the same new task.
 --
--- @args   {id, task: an item (see creation) with the new id} · its payload
+-- @args   {id, task: an item (see creation) with the new id, max_waiting} · its payload
 -- @return answer, the new task
 --@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held ending cancelling types idempotency creation
 local params = cjson.decode(ARGV[2])
@@ -14,6 +14,9 @@ end
 if old.redriven and load(old.redriven) then
   return finish({ 'redriven', view(old.redriven) })
 end
+if isFull(1, params.max_waiting) then
+  return finish({ 'queue_full' })
+end
 old.redriven = params.task.id
 local task = store(params.task, ARGV[3])
 task.began, task.version, task.seed = old.began, old.version, old.seed or old.id
@@ -23,7 +26,7 @@ for _, step in ipairs(allSteps(old)) do
   if outcome and outcome:sub(1, 10) == '{"ok":true' then
     redis.call('HSET', PREFIX .. task.id .. ':outcomes', step.key, outcome)
     step.calls, step.era = nil, -1
-    task.bytes = (task.bytes or 0) + #outcome
+    addJournal(task, #outcome)
     saveStep(task, step)
     last = math.max(last, step.changed)
   end

@@ -1,13 +1,17 @@
 -- Stores a task without a workflow: tracked, never queued.
 --
--- @args   {task: an item (see creation), call?: {id, service, operation, job?, silence?}} · its payload
--- @return registered or replayed, the task, seq
+-- @args   {task: an item (see creation), call?: {id, service, operation, job?, silence?}, max_waiting: of tasks that have not ended} ·
+--         its payload
+-- @return registered or replayed, the task, seq · or why not
 --@intake
 --@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held ending cancelling types idempotency creation
 local params = cjson.decode(ARGV[2])
 local item, call = params.task, params.call
 if load(item.id) then
   return finish({ 'replayed', view(item.id), count('seq'), epochOfLog() })
+end
+if isFull(count('processing') + 1, params.max_waiting) then
+  return finish({ 'queue_full' })
 end
 local task = create(item, ARGV[3])
 task.state, task.attempt, task.began = 'tracked', 1, now

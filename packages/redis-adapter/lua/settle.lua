@@ -33,7 +33,7 @@ local function forgetFailures()
         call.service = step.service
         redis.call('HSET', PREFIX .. task.id .. ':dropped', call.id, cjson.encode(call))
       end
-      task.bytes = (task.bytes or 0) - redis.call('HSTRLEN', PREFIX .. task.id .. ':outcomes', step.key)
+      addJournal(task, -redis.call('HSTRLEN', PREFIX .. task.id .. ':outcomes', step.key))
       redis.call('HDEL', stepsKey(task), step.key)
       redis.call('HDEL', PREFIX .. task.id .. ':outcomes', step.key)
     end

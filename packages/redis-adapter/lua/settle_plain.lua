@@ -42,7 +42,7 @@ end
 local function settleIn(meta, events, asked)
   local prefix = meta:sub(1, -6)
   local states = redis.call('HMGET', prefix .. '@live', unpack(asked.ids))
-  local answer, ended, done, told, kept, failed = { false, false }, {}, {}, newTold(), {}, {}
+  local answer, ended, done, told, kept, failed, bytes = { false, false }, {}, {}, newTold(), {}, {}, 0
   for at, id in ipairs(asked.ids) do
     local state = states[at]
     -- A task that is told of twice in one call has ended the first time.
@@ -50,7 +50,7 @@ local function settleIn(meta, events, asked)
     answer[at + 2] = ending and 1 or state and not ended[id] and -1 or 0
     if ending then
       local outcome, success = asked.outcomes[at], asked.states[at] == 'completed'
-      ended[id] = true
+      ended[id], bytes = true, bytes + #outcome
       ended[#ended + 1] = id
       done[#done + 1] = id
       local isLarge = #outcome > REFER_ABOVE
@@ -76,7 +76,8 @@ local function settleIn(meta, events, asked)
   if #ended == 0 then
     return answer
   end
-  local known = redis.call('HMGET', meta, 'seq', 'processing', 'completed', 'due', 'followed', 'running', 'last_retention', 'max_running', 'failed', 'awaited')
+  local known = redis.call('HMGET', meta, 'seq', 'processing', 'completed', 'due', 'followed', 'running', 'last_retention', 'max_running', 'failed', 'awaited',
+    'stored')
   local seq, running = (tonumber(known[1]) or 0) + #ended, (tonumber(known[6]) or 0) - #ended
   redis.call('HDEL', prefix .. '@live', unpack(ended))
   redis.call('HSET', prefix .. '@done', unpack(done))
@@ -88,6 +89,7 @@ local function settleIn(meta, events, asked)
   local changes = {
     'seq', format('%d', seq), 'processing', format('%d', (tonumber(known[2]) or 0) - #ended),
     'completed', format('%d', (tonumber(known[3]) or 0) + #kept), 'running', format('%d', running),
+    'stored', format('%d', (tonumber(known[11]) or 0) + bytes),
   }
   if #failed > 0 then
     changes[#changes + 1] = 'failed'

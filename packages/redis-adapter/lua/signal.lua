@@ -19,6 +19,9 @@ if redis.call('SISMEMBER', ids, params.signal) == 1 then
   local same = not params.fingerprint or redis.call('SISMEMBER', ids, params.signal .. ' ' .. params.fingerprint) == 1
   return finish(same and 'repeated' or 'idempotency_conflict')
 end
+if holdsTooMuch() then
+  return finish('queue_full')
+end
 local waiting
 for _, step in ipairs(allSteps(task)) do
   if step.signal == params.name and not step.ended and (not waiting or step.at < waiting.at) then
@@ -37,7 +40,7 @@ elseif redis.call('LLEN', mailbox) >= MAX_SIGNALS then
   return finish('too_many')
 else
   redis.call('RPUSH', mailbox, params.name .. '\n' .. ARGV[3])
-  task.mail = (task.mail or 0) + #outcome
+  addMail(task, #outcome)
 end
 redis.call('SADD', ids, params.signal)
 if params.fingerprint then

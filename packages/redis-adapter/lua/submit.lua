@@ -14,7 +14,7 @@ local same = load(item.id)
 if same then
   return finish(same.head.type == item.type and { 'replayed', view(item.id), count('seq'), epochOfLog() } or { 'conflict' })
 end
-if count('pending') >= params.max_waiting then
+if isFull(1, params.max_waiting) then
   return finish({ 'queue_full' })
 end
 local refusal = refusalOf(item)

@@ -14,7 +14,7 @@ local batch = PREFIX .. '@batch:' .. params.id
 if redis.call('EXISTS', batch) == 1 then
   return finish({ 'replayed', params.id })
 end
-if count('pending') + #params.items > params.max_waiting then
+if isFull(#params.items, params.max_waiting) then
   return finish({ 'queue_full' })
 end
 redis.call('HSET', batch, 'max', params.max, 'fail_fast', params.fail_fast and 1 or 0, 'created', now)

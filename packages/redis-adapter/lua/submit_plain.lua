@@ -5,7 +5,7 @@
 -- @args   now · mark, see stored · for each tenant: meta, events, tasks, max_waiting, their type or '' when they differ,
 --         then for each task: id, 9 - priority, what is stored of it or '' when it is, deadline after now, event data
 -- @return the time · for each tenant, see many: when the log began · for each task its place, 0 when its id is taken, -1
---         when too many wait · or nothing, when nothing was stored
+--         when too many wait or too much is stored · or nothing, when nothing was stored
 --@intake
 --@include time rotation trim many types stored plain_creation orders handing
 -- Its bytes; nothing when the id is taken.
@@ -29,7 +29,7 @@ local function submitTo(meta, events, count, first, max, type)
   local prefix, answer = new.prefix, { false, false, new.known[13] or format('%x', now) }
   for at = first, first + (count - 1) * 5, 5 do
     local id, place = ARGV[at], new.seq + 1
-    local isFull = new.pending >= max
+    local isFull = new.pending >= max or new.stored >= MAX_STORED
     local bytes = not isFull and store(prefix .. id, ARGV[at + 2], format('%d', place))
     if isFull then
       answer[#answer + 1] = refuse(prefix .. id)
@@ -56,7 +56,8 @@ end
 local function submitOne(meta, events, _, at, max, type)
   local prefix, id, known = meta:sub(1, -6), ARGV[at], countersOf(meta)
   local seq, pending, deadline = (tonumber(known[1]) or 0) + 1, (tonumber(known[2]) or 0) + 1, now + ARGV[at + 3]
-  if pending > max or deadline < (tonumber(known[3]) or 0) or deadline > now + LONGEST_IN_ORDER then
+  local stored = tonumber(known[18]) or 0
+  if pending > max or stored >= MAX_STORED or deadline < (tonumber(known[3]) or 0) or deadline > now + LONGEST_IN_ORDER then
     return submitTo(meta, events, 1, at, max, type)
   end
   local place, till = format('%d', seq), format('%d', deadline)
@@ -64,7 +65,7 @@ local function submitOne(meta, events, _, at, max, type)
   if not bytes then
     return { false, false, '', 0 }
   end
-  local new = { type = type, due = deadline, largest = bytes }
+  local new = { type = type, due = deadline, largest = bytes, stored = stored + bytes }
   redis.call('RPUSH', prefix .. '@made', place .. ' ' .. till .. ' ' .. id)
   local created = '["C",' .. ARGV[at + 4] .. ',"' .. id .. '"]'
   local isFirst = redis.call('ZCARD', prefix .. '@ready') == 0

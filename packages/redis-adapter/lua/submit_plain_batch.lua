@@ -97,7 +97,8 @@ local function refusal(new, batch, items, params)
   if redis.call('EXISTS', batch) == 1 then
     return { 'replayed', params.id }
   end
-  return new.pending + items > params.max_waiting and { 'queue_full' } or nil
+  local isFull = new.pending + items > params.max_waiting or new.stored >= MAX_STORED
+  return isFull and { 'queue_full' } or nil
 end
 
 local function submitTo(meta, events, params)

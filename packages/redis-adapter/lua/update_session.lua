@@ -1,6 +1,6 @@
 -- Compare and set. The same change again changes nothing.
 --
--- @args   {id, rev, agent?, change} · the new context, as JSON
+-- @args   {id, rev, agent?, change, has_context: it is to be another} · the context from now on, as JSON
 -- @return answer, the session's fields
 --@intake
 --@include time tenant state task trim waiting events due rotation system session repeats
@@ -18,7 +18,13 @@ end
 if tonumber(rev) ~= params.rev then
   return finish({ 'conflict', viewSession(params.id) })
 end
+local growth = #ARGV[3] - redis.call('HSTRLEN', SESSIONS .. params.id, 'context')
+-- Without room, what makes it smaller is what helps.
+if params.has_context and growth >= 0 and holdsTooMuch() then
+  return finish({ 'queue_full' })
+end
 noteChange(params.change)
+chargeSession(params.id, growth)
 if params.agent then
   changeSession(params.id, 'context', ARGV[3], 'agent', params.agent)
 else

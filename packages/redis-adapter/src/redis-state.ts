@@ -201,13 +201,13 @@ export class RedisState {
     }
   }
 
-  /** Operators hear of a tenant for which too many tasks wait, of each once a minute. */
+  /** Operators hear of a tenant for which too many tasks wait, or too much is stored, of each once a minute. */
   tellAtLimit(tenantId: string): void {
     const now = this.parts.clock?.now() ?? Date.now();
     if (now - (this.#toldAtLimit.get(tenantId) ?? 0) < TOLD_AGAIN_MS) return;
     if (this.#toldAtLimit.size >= MOST_REMEMBERED) this.#toldAtLimit.clear();
     this.#toldAtLimit.set(tenantId, now);
-    const text = `tenant ${tenantId} is at its limit: no more of its tasks may wait`;
+    const text = `tenant ${tenantId} is at its limit: too many of its tasks wait, or too much is stored for it`;
     this.parts.notices.tell('tenant_at_limit', text, { tenant: tenantId });
   }
 

@@ -3,7 +3,6 @@ import {
   type CallJournal,
   checked,
   type Clock,
-  DEFAULTS,
   describe,
   type EventLog,
   OrchestratorError,
@@ -31,7 +30,7 @@ import { Keys } from './keys.js';
 import { type Notice, Notices } from './notices.js';
 import { OwnSubmissions } from './own-submissions.js';
 import { RedisState } from './redis-state.js';
-import { ScriptRunner, type StorageLimits } from './script-runner.js';
+import { REDIS_DEFAULTS, ScriptRunner, type StorageLimits } from './script-runner.js';
 import { checkServer, type ServerFinding } from './server-check.js';
 import { RedisSessions } from './sessions.js';
 import { toStorageError } from './storage-errors.js';
@@ -51,7 +50,10 @@ export interface RedisStorageOptions {
   readonly prefix?: string;
   /** How long a command may take before it counts as `storage_unavailable`, in milliseconds. Default 5,000. */
   readonly commandTimeoutMs?: number;
-  /** Retention, bounds of the event log and the like. Default: `DEFAULTS` of core. */
+  /**
+   * Retention, bounds of the event log and the like. Default: `DEFAULTS` of core, but 4 GiB that are stored for a tenant
+   * (`maxStoredBytes`) and 256 MiB of its event log (`maxEventBytes`).
+   */
   readonly limits?: Partial<StorageLimits>;
   /** Default: the time is that of the Redis server, for everybody. For tests, which move it. */
   readonly clock?: Clock;
@@ -133,7 +135,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     const { commands: client, listening } = connections;
     const database = new Database(client, connections.limitMs);
     const keys = new Keys(prefix, database.number);
-    const allLimits = { ...DEFAULTS, ...limits };
+    const allLimits = { ...REDIS_DEFAULTS, ...limits };
     const bells = new BellBoard(listening, keys);
     const state = new RedisState({
       client,

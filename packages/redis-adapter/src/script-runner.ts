@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Writable } from 'node:stream';
-import { type DEFAULTS, TRANSITIONS } from '@agent-orchestrator/core';
+import { DEFAULTS, TRANSITIONS } from '@agent-orchestrator/core';
 import type { ChainableCommander, Cluster, Redis } from 'ioredis';
 import type { Database } from './database.js';
 import { SCRIPTS } from './generated/scripts.js';
@@ -9,6 +9,12 @@ import { within } from './time-limit.js';
 
 export type ScriptName = keyof typeof SCRIPTS;
 export type StorageLimits = { readonly [K in keyof typeof DEFAULTS]: number };
+/** Where nothing else is set: a tenant may keep more on a server than in the memory of a process. */
+export const REDIS_DEFAULTS: StorageLimits = {
+  ...DEFAULTS,
+  maxStoredBytes: 4 * 1024 ** 3,
+  maxEventBytes: 256 * 1024 ** 2,
+};
 /** What a script answers: text, numbers, nothing, and lists of those. */
 export type Reply = string | number | null | readonly Reply[];
 

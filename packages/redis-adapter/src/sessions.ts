@@ -42,9 +42,9 @@ export class RedisSessions implements SessionStore {
     );
     const [answer, fields, used] = reply as
       | ['created' | 'exists' | 'replayed', readonly string[], string?]
-      | ['idempotency_conflict'];
-    if (answer === 'idempotency_conflict') return { answer };
-    return { answer, session: readSession(tenantId, used ?? sessionId, fields) };
+      | ['idempotency_conflict' | 'queue_full', null?];
+    if (answer === 'idempotency_conflict' || answer === 'queue_full') return this.#refused(tenantId, answer);
+    return { answer, session: readSession(tenantId, used ?? sessionId, fields as Reply) };
   }
 
   async get({ tenantId, sessionId }: Parameters<SessionStore['get']>[0]): Promise<SessionState | undefined> {
@@ -80,11 +80,12 @@ export class RedisSessions implements SessionStore {
   }
 
   async #set(
-    { tenantId, sessionId, agentId }: Parameters<SessionStore['update']>[0],
+    { tenantId, sessionId, agentId, context: changes }: Parameters<SessionStore['update']>[0],
     rev: number,
     context: JsonObject,
   ): ReturnType<SessionStore['update']> {
-    const request = { id: sessionId, rev, agent: agentId, change: this.state.parts.random.uuid() };
+    const change = this.state.parts.random.uuid();
+    const request = { id: sessionId, rev, agent: agentId, change, has_context: changes !== undefined };
     const reply = await this.state.change(
       tenantId,
       'updateSession',
@@ -93,8 +94,8 @@ export class RedisSessions implements SessionStore {
     );
     const [answer, fields] = reply as
       | ['updated' | 'conflict', Reply]
-      | ['not_found' | 'session_closed', null];
-    if (answer === 'not_found' || answer === 'session_closed') return { answer };
+      | ['not_found' | 'session_closed' | 'queue_full', null];
+    if (answer !== 'updated' && answer !== 'conflict') return this.#refused(tenantId, answer);
     return { answer, session: readSession(tenantId, sessionId, fields) };
   }
 
@@ -105,9 +106,16 @@ export class RedisSessions implements SessionStore {
   }: Parameters<SessionStore['append']>[0]): ReturnType<SessionStore['append']> {
     const request = JSON.stringify({ id: sessionId, message_id: message.message_id });
     const reply = await this.state.change(tenantId, 'appendMessage', request, storedMessage(message));
-    const [answer, stored] = reply as ['appended' | 'known', string] | ['not_found' | 'session_closed', ''];
-    if (answer === 'not_found' || answer === 'session_closed') return { answer };
+    const [answer, stored] = reply as
+      | ['appended' | 'known', string]
+      | ['not_found' | 'session_closed' | 'queue_full', ''];
+    if (answer !== 'appended' && answer !== 'known') return this.#refused(tenantId, answer);
     return { answer, message: readMessage(stored) };
+  }
+
+  #refused<A extends string>(tenantId: string, answer: A): { readonly answer: A } {
+    if (answer === 'queue_full') this.state.tellAtLimit(tenantId);
+    return { answer };
   }
 
   async messages(params: Parameters<SessionStore['messages']>[0]): Promise<readonly Message[] | undefined> {

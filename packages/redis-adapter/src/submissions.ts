@@ -172,8 +172,10 @@ export class Submissions {
     tenantId,
     task,
     call,
+    maxWaiting,
   }: Parameters<TaskRecords['register']>[0]): ReturnType<TaskRecords['register']> {
     const request = {
+      max_waiting: Math.min(maxWaiting, Number.MAX_SAFE_INTEGER),
       task: itemOf({ task, onBusy: 'parallel' }),
       ...(call && {
         call: {
@@ -191,14 +193,16 @@ export class Submissions {
       JSON.stringify(request),
       fieldText(task, 'payload'),
     );
-    const { answer, ...stored } = this.stored(tenantId, reply) as Extract<SubmitAnswer, { task: Task }>;
-    return { ...stored, answer: (answer as string) === 'registered' ? 'registered' : 'replayed' };
+    const stored = this.stored(tenantId, reply);
+    if (!('task' in stored)) return { answer: 'queue_full' };
+    return { ...stored, answer: (stored.answer as string) === 'registered' ? 'registered' : 'replayed' };
   }
 
   async redrive({
     tenantId,
     taskId,
     newTaskId,
+    maxWaiting,
   }: Parameters<TaskRecords['redrive']>[0]): ReturnType<TaskRecords['redrive']> {
     // What a task is made of never changes: it is read first, and the step itself looks at its state.
     const reply = await this.state.run(tenantId, 'get', taskId);
@@ -218,12 +222,18 @@ export class Submissions {
       ...(head.parent_task_id !== undefined && { parent_task_id: head.parent_task_id }),
       ...(head.requested_by !== undefined && { requested_by: head.requested_by }),
     };
+    const request = {
+      id: taskId,
+      task: itemOf({ task, onBusy: 'enqueue' }, { redrivenFrom: taskId }),
+      max_waiting: Math.min(maxWaiting, Number.MAX_SAFE_INTEGER),
+    };
     const [answer, view] = (await this.state.change(
       tenantId,
       'redrive',
-      JSON.stringify({ id: taskId, task: itemOf({ task, onBusy: 'enqueue' }, { redrivenFrom: taskId }) }),
+      JSON.stringify(request),
       payload,
-    )) as ['redriven', Reply] | ['not_failed' | 'not_found'];
+    )) as ['redriven', Reply] | ['not_failed' | 'not_found' | 'queue_full'];
+    if (answer === 'queue_full') this.state.tellAtLimit(tenantId);
     return answer === 'redriven' ? { answer, task: new TaskView(tenantId, readTask(view)) } : { answer };
   }
 

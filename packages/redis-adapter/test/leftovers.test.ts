@@ -30,7 +30,7 @@ async function live(t: CaseTools): Promise<void> {
   await t.begin(again, t.callStep());
   await t.report('early', 1, { messageId: 'early' });
   await t.settle(again, { kind: 'failed', error: failure });
-  await t.storage.tasks.redrive({ ...t.where(again), newTaskId: t.id() });
+  await t.storage.tasks.redrive({ maxWaiting: 10_000, ...t.where(again), newTaskId: t.id() });
   const message = { message_id: 'm', role: 'user', content: 'hello' } as const;
   await t.submit({ session_id: 's' }, { message });
   await t.submit({ session_id: 's' });

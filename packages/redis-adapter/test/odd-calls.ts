@@ -209,7 +209,7 @@ export const ODD_CALLS: readonly OddCall[] = [
   {
     title: 'tasks.finish',
     setUp: (storage, names) =>
-      storage.tasks.register({ tenantId: names.tenantId, task: newTask(names) } as never),
+      storage.tasks.register({ maxWaiting: 10_000, tenantId: names.tenantId, task: newTask(names) } as never),
     params: (names) => ({ ...inTask(names), outcome: { kind: 'completed', result: payload } }),
   },
   {

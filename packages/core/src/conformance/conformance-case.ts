@@ -6,7 +6,7 @@ import { DEFAULTS } from '../protocol/settings.js';
 import type { Task } from '../protocol/task.js';
 import type { Random } from '../random.js';
 import type { Claim, Runnable, Settlement } from '../storage/task-queue.js';
-import type { NewTask, Submission } from '../storage/task-records.js';
+import type { NewTask, Submission, TrackedCall } from '../storage/task-records.js';
 import type { StepRequest } from '../storage/call-journal.js';
 
 /** A storage that is tested, and the clock that it goes by. */
@@ -16,6 +16,9 @@ export interface StorageUnderTest {
   /** Moves the storage's clock on. */
   advance(ms: number): Promise<void>;
 }
+
+/** Limits of a storage that are not its defaults. */
+export type CaseLimits = { readonly [K in keyof typeof DEFAULTS]?: number };
 
 /** The interfaces of a storage that have cases. */
 export type StoragePart =
@@ -37,6 +40,8 @@ export interface ConformanceCase {
   readonly method: string;
   /** What must hold, in a sentence that goes on from the method's name. */
   readonly name: string;
+  /** What the storage is to be opened with instead of its defaults. */
+  readonly limits?: CaseLimits;
   run(t: CaseTools): Promise<void>;
 }
 
@@ -133,6 +138,15 @@ export class CaseTools {
   /** What a worker runs that takes this case's tasks, in these versions. */
   runs(...versions: number[]): Runnable[] {
     return [{ type: this.type, versions: versions.length > 0 ? versions : [1] }];
+  }
+
+  /** A task without a workflow, which has begun. */
+  async registered(more: { readonly call?: TrackedCall } = {}): Promise<Task> {
+    const { tenantId } = this;
+    const params = { tenantId, task: this.newTask(), maxWaiting: 1_000_000, ...more };
+    const answer = await this.storage.tasks.register(params);
+    assert.ok('task' in answer, `expected the task to be registered, got ${answer.answer}`);
+    return answer.task;
   }
 
   /** Claims of tasks of this case's tenant. */

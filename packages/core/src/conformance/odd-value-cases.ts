@@ -90,7 +90,7 @@ const PLACES: Readonly<Record<string, (t: CaseTools, value: JsonValue) => Promis
     return outcome?.ok ? outcome.value : undefined;
   },
   finish: async (t, result) => {
-    const { task } = await t.storage.tasks.register({ tenantId: t.tenantId, task: t.newTask() });
+    const task = await t.registered();
     await t.storage.tasks.finish({ ...t.where({ task }), outcome: { kind: 'completed', result } });
     return (await t.get(task.task_id)).result;
   },
@@ -207,7 +207,7 @@ export const oddValueCases: readonly ConformanceCase[] = [
         jobId: 'alone',
         silenceMs: 60_000,
       };
-      const { task } = await t.storage.tasks.register({ tenantId: t.tenantId, task: t.newTask(), call });
+      const task = await t.registered({ call });
       assert.equal((await t.report('alone', null, { body: t.failure(HALF) })).answer, 'applied');
       assert.equal((await t.get(task.task_id)).error?.message, WHOLE);
     },

@@ -108,7 +108,7 @@ export const portionCases: readonly ConformanceCase[] = [
       await fillSession(t);
       await t.storage.sessions.close({ ...inSession(t), graceMs: 0, signal: died });
       const newTaskId = t.id();
-      await t.storage.tasks.redrive({ ...t.where(failed), newTaskId });
+      await t.storage.tasks.redrive({ maxWaiting: 10_000, ...t.where(failed), newTaskId });
       await t.storage.sessions.close({ ...inSession(t), graceMs: 0 });
       assert.equal((await counts(t)).cancelled, MANY);
       assert.equal((await t.claimOne()).task.task_id, newTaskId);

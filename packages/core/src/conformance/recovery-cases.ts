@@ -178,7 +178,11 @@ export const recoveryCases: readonly ConformanceCase[] = [
       await t.record(claim, bad, t.failure('caught'));
       await t.record(claim, good, t.result('kept'));
       await t.settle(claim, { kind: 'failed', error: final });
-      const redriven = await t.storage.tasks.redrive({ ...t.where(claim), newTaskId: t.id() });
+      const redriven = await t.storage.tasks.redrive({
+        maxWaiting: 10_000,
+        ...t.where(claim),
+        newTaskId: t.id(),
+      });
       assert.equal(redriven.answer, 'redriven');
       const next = await t.claimOne();
       assert.deepEqual(

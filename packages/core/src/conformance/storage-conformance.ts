@@ -6,6 +6,7 @@ import { endCases } from './end-cases.js';
 import { journalCases } from './journal-cases.js';
 import { largeJournalCases } from './large-journal-cases.js';
 import { largeTaskCases } from './large-task-cases.js';
+import { logBytesCases } from './log-bytes-cases.js';
 import { logCases } from './log-cases.js';
 import { manyCases } from './many-cases.js';
 import { pageCases } from './page-cases.js';
@@ -16,6 +17,7 @@ import { recoveryCases } from './recovery-cases.js';
 import { repeatedRequestCases } from './repeated-request-cases.js';
 import { sessionCases } from './session-cases.js';
 import { sharedLineCases } from './shared-line-cases.js';
+import { storedBytesCases } from './stored-bytes-cases.js';
 import { submitCases } from './submit-cases.js';
 import { submitManyCases } from './submit-many-cases.js';
 import { sweepCases } from './sweep-cases.js';
@@ -27,11 +29,12 @@ import { turnCases } from './turn-cases.js';
 import { waitingCases } from './waiting-cases.js';
 
 /**
- * What every storage must do, as data: host it in any test runner, with a storage of its own for each case.
+ * What every storage must do, as data: host it in any test runner, with a storage of its own for each case, opened with the limits
+ * that the case asks for.
  *
  * @example
  * for (const one of storageConformance) {
- *   test(titleOf(one), async () => runCase(one, await openStorageWithAClock()));
+ *   test(titleOf(one), async () => runCase(one, await openStorageWithAClock(one.limits)));
  * }
  */
 export const storageConformance: readonly ConformanceCase[] = [
@@ -47,6 +50,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...submitManyCases,
   ...manyCases,
   ...sweepCases,
+  ...storedBytesCases,
   ...portionCases,
   ...pageCases,
   ...journalCases,
@@ -57,6 +61,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...tenantCases,
   ...ticketCases,
   ...logCases,
+  ...logBytesCases,
   ...endCases,
   ...recoveryCases,
   ...oddValueCases,

@@ -262,7 +262,8 @@ export const taskCases: readonly ConformanceCase[] = [
       const claim = await t.leased();
       await t.settle(claim, { kind: 'failed', error });
       const [first, second] = [t.id(), t.id()];
-      const redrive = (newTaskId: string) => t.storage.tasks.redrive({ ...t.where(claim), newTaskId });
+      const redrive = (newTaskId: string) =>
+        t.storage.tasks.redrive({ maxWaiting: 10_000, ...t.where(claim), newTaskId });
       await redrive(first);
       for (const again of [await redrive(second), await redrive(first)]) {
         assert.ok('task' in again);
@@ -284,7 +285,7 @@ export const taskCases: readonly ConformanceCase[] = [
       await t.record(claim, bad, t.failure('lost'));
       await t.settle(claim, { kind: 'failed', error });
       const newTaskId = t.id();
-      const redriven = await t.storage.tasks.redrive({ ...t.where(claim), newTaskId });
+      const redriven = await t.storage.tasks.redrive({ maxWaiting: 10_000, ...t.where(claim), newTaskId });
       assert.ok('task' in redriven);
       assert.equal(redriven.task.redriven_from, claim.task.task_id);
       const next = await t.claimOne();
@@ -309,7 +310,7 @@ export const taskCases: readonly ConformanceCase[] = [
         error: { code: 'workflow_error', message: 'x', retryable: false },
       });
       const newTaskId = t.id();
-      await t.storage.tasks.redrive({ ...t.where(old), newTaskId });
+      await t.storage.tasks.redrive({ maxWaiting: 10_000, ...t.where(old), newTaskId });
       const fresh = await t.submit();
       assert.deepEqual(
         (await t.claim({ runs: t.runs(1) })).map(({ task }) => task.task_id),
@@ -326,7 +327,7 @@ export const taskCases: readonly ConformanceCase[] = [
     async run(t) {
       const task = await t.submit();
       const redrive = (tenantId: string) =>
-        t.storage.tasks.redrive({ tenantId, taskId: task.task_id, newTaskId: t.id() });
+        t.storage.tasks.redrive({ maxWaiting: 10_000, tenantId, taskId: task.task_id, newTaskId: t.id() });
       assert.equal((await redrive(t.tenantId)).answer, 'not_failed');
       assert.equal((await redrive(t.otherTenantId)).answer, 'not_found');
       assert.equal((await t.claim()).length, 1);

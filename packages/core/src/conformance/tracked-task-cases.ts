@@ -9,7 +9,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
     method: 'register',
     name: 'tracks a task that nobody claims',
     async run(t) {
-      const { task } = await t.storage.tasks.register({ tenantId: t.tenantId, task: t.newTask() });
+      const task = await t.registered();
       assert.equal(task.status, 'processing');
       assert.equal(task.rev, 2);
       assert.deepEqual(await t.claim(), []);
@@ -22,8 +22,8 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
     name: 'is the same task with the same id',
     async run(t) {
       const task = t.newTask();
-      const first = await t.storage.tasks.register({ tenantId: t.tenantId, task });
-      const second = await t.storage.tasks.register({ tenantId: t.tenantId, task });
+      const first = await t.storage.tasks.register({ maxWaiting: 10_000, tenantId: t.tenantId, task });
+      const second = await t.storage.tasks.register({ maxWaiting: 10_000, tenantId: t.tenantId, task });
       assert.deepEqual([first.answer, second.answer], ['registered', 'replayed']);
       assert.equal((await t.log()).length, 2);
     },
@@ -34,7 +34,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
     name: 'with a call is ended by the outcome of that call',
     async run(t) {
       const call = { callId: t.id(), service: 'query', operation: 'run', jobId: 'j', silenceMs: 60_000 };
-      const { task } = await t.storage.tasks.register({ tenantId: t.tenantId, task: t.newTask(), call });
+      const task = await t.registered({ call });
       assert.deepEqual(await t.report('j', false), { answer: 'applied', taskId: task.task_id });
       const ended = await t.get(task.task_id);
       assert.equal(ended.status, 'completed');
@@ -47,7 +47,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
     name: 'with a call whose service is silent fails the task',
     async run(t) {
       const call = { callId: t.id(), service: 'query', operation: 'run', jobId: 'j', silenceMs: 5_000 };
-      const { task } = await t.storage.tasks.register({ tenantId: t.tenantId, task: t.newTask(), call });
+      const task = await t.registered({ call });
       await t.pass(5_000);
       assert.equal((await t.get(task.task_id)).error?.code, 'timeout');
     },
@@ -57,7 +57,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
     method: 'finish',
     name: 'ends a registered task once',
     async run(t) {
-      const { task } = await t.storage.tasks.register({ tenantId: t.tenantId, task: t.newTask() });
+      const task = await t.registered();
       const where = { tenantId: t.tenantId, taskId: task.task_id };
       const first = await t.storage.tasks.finish({ ...where, outcome: { kind: 'completed', result: '' } });
       const second = await t.storage.tasks.finish({ ...where, outcome: { kind: 'failed', error } });
@@ -91,7 +91,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
     method: 'finish',
     name: 'fails a registered task with the error that is given',
     async run(t) {
-      const { task } = await t.storage.tasks.register({ tenantId: t.tenantId, task: t.newTask() });
+      const task = await t.registered();
       await t.storage.tasks.finish({
         tenantId: t.tenantId,
         taskId: task.task_id,

@@ -14,6 +14,7 @@ import type { ServiceCaller } from '../services/service-caller.js';
 import type { StepAnswer } from '../storage/call-journal.js';
 import type { Storage } from '../storage/storage.js';
 import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
+import { refusalError } from '../tasks/new-task.js';
 import type { ServiceIdentity } from './intake.js';
 import type { ServiceLinks } from './service-links.js';
 import { sharedAbort } from '../shared-abort.js';
@@ -67,6 +68,8 @@ export class Gateway {
       readonly logger: Logger;
       /** Whether tenants see the text of errors that are not this project's. */
       readonly exposeErrors: boolean;
+      /** Tasks of a tenant that have not ended before `queue_full`. */
+      readonly maxWaiting: number;
     },
   ) {}
 
@@ -150,7 +153,9 @@ export class Gateway {
         maxAttempts: 1,
       },
       call: { callId: mintedId, service, operation, silenceMs },
+      maxWaiting: this.ports.maxWaiting,
     });
+    if (registered.answer === 'queue_full') throw refusalError(registered.answer);
     let callId = mintedId;
     if (registered.answer === 'replayed') {
       const earlier = replay(request, registered.task);

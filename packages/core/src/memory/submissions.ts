@@ -44,8 +44,7 @@ export class Submissions {
       return same.spec.type === submission.task.type
         ? this.stored('replayed', tenant, same)
         : { answer: 'conflict' };
-    if (tenant.counts.pending >= maxWaiting || this.state.holdsTooMuch(tenant))
-      return { answer: 'queue_full' };
+    if (this.isFull(tenant, 1, maxWaiting)) return { answer: 'queue_full' };
     const refusal = this.refusal(tenant, submission);
     if (refusal) return { answer: refusal };
     const entry = this.store(tenant, submission);
@@ -64,11 +63,15 @@ export class Submissions {
         return { answer: 'idempotency_conflict' };
       return { answer: 'replayed', batch: viewBatch(tenant, known.entry, this.state.limits.pageBytes) };
     }
-    if (tenant.counts.pending + batch.items.length > maxWaiting || this.state.holdsTooMuch(tenant))
-      return { answer: 'queue_full' };
+    if (this.isFull(tenant, batch.items.length, maxWaiting)) return { answer: 'queue_full' };
     const entry = this.storeBatch(tenant, batch);
     if (idempotency) rememberKey(this.state, tenant, idempotency, entry);
     return { answer: 'submitted', batch: viewBatch(tenant, entry, this.state.limits.pageBytes) };
+  }
+
+  /** Whether so many more would be too many, or too much is stored. */
+  private isFull(tenant: TenantState, tasks: number, maxWaiting: number): boolean {
+    return tenant.counts.pending + tasks > maxWaiting || this.state.holdsTooMuch(tenant);
   }
 
   private storeBatch(tenant: TenantState, batch: BatchSubmission): BatchEntry {
@@ -100,6 +103,7 @@ export class Submissions {
     const tenant = this.state.tenant(params.tenantId);
     const same = tenant.tasks.get(params.task.task_id);
     if (same) return { ...this.stored('replayed', tenant, same), answer: 'replayed' };
+    if (this.isFull(tenant, tenant.counts.processing + 1, params.maxWaiting)) return { answer: 'queue_full' };
     const entry = this.create(tenant, params.task, NO_ORIGIN);
     entry.state = 'tracked';
     tenant.counts.processing += 1;
@@ -158,6 +162,7 @@ export class Submissions {
     if (old.state !== 'failed' || old.startedAt === undefined) return { answer: 'not_failed' };
     const known = old.redrivenTo === undefined ? undefined : tenant.tasks.get(old.redrivenTo);
     if (known) return { answer: 'redriven', task: viewTask(tenant.tenantId, known) };
+    if (this.isFull(tenant, 1, params.maxWaiting)) return { answer: 'queue_full' };
     old.redrivenTo = params.newTaskId;
     const { runAt: _, ...spec } = old.spec;
     const entry = this.store(

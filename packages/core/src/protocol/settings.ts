@@ -28,9 +28,9 @@ export const DEFAULTS = {
   /** Of an answer. */
   usageRowsAtOnce: 10_000,
   maxWaiting: 200_000,
-  /** Of a tenant's payloads, results, journals and session contexts as JSON, where they are kept in memory. */
+  /** Of a tenant's payloads, results, journals, messages and session contexts as JSON, where they are kept in memory; on Redis 4 GiB. */
   maxStoredBytes: 256 * 1024 * 1024,
-  /** Of a tenant's event log, where it is kept in memory. */
+  /** Of a tenant's event log, where it is kept in memory; on Redis 256 MiB. */
   maxEventBytes: 64 * 1024 * 1024,
   sessionMessages: 200,
   sessionIdleMs: 24 * 60 * 60_000,

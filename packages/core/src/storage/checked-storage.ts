@@ -175,6 +175,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
           silenceMs: spanOrNone,
         }),
       ),
+      maxWaiting,
     }),
     finish: fields({
       ...inTask,
@@ -202,7 +203,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
     counts: fields({ tenantId }),
     cancel: fields({ ...inTask, reason, graceMs: span }),
     signal: fields({ ...inTask, name, payload: json(), signalId: visible, fingerprint: optional(visible) }),
-    redrive: fields({ ...inTask, newTaskId: name }),
+    redrive: fields({ ...inTask, newTaskId: name, maxWaiting }),
     firstReady: fields({ tenantId, limit }),
     explain: fields(inTask),
   },

@@ -141,7 +141,12 @@ export interface TaskRecords {
     readonly tenantId: string;
     readonly task: NewTask;
     readonly call?: TrackedCall;
-  }): Promise<{ readonly answer: 'registered' | 'replayed'; readonly task: Task; readonly cursor: string }>;
+    /** Of all tasks that have not ended: what is registered never waits. */
+    readonly maxWaiting: number;
+  }): Promise<
+    | { readonly answer: 'registered' | 'replayed'; readonly task: Task; readonly cursor: string }
+    | { readonly answer: 'queue_full' }
+  >;
   /** Ends a registered task. */
   finish(params: {
     readonly tenantId: string;
@@ -215,8 +220,10 @@ export interface TaskRecords {
     readonly tenantId: string;
     readonly taskId: string;
     readonly newTaskId: string;
+    readonly maxWaiting: number;
   }): Promise<
-    { readonly answer: 'redriven'; readonly task: Task } | { readonly answer: 'not_failed' | 'not_found' }
+    | { readonly answer: 'redriven'; readonly task: Task }
+    | { readonly answer: 'not_failed' | 'not_found' | 'queue_full' }
   >;
   /**
    * The tasks that are first in line, whoever runs them: the most urgent first, and in one priority the oldest. At most `limit`,

@@ -219,7 +219,13 @@ export class GlobalTaskRegistry {
       jobId: validate(jobIdSchema, jobId, 'job_id'),
       silenceMs: params.silenceMs ?? task.timeoutMs,
     };
-    const registered = await this.#storage.tasks.register({ tenantId, task, ...(call && { call }) });
+    const registered = await this.#storage.tasks.register({
+      tenantId,
+      task,
+      maxWaiting: this.#maxWaiting,
+      ...(call && { call }),
+    });
+    if (registered.answer === 'queue_full') throw refusalError(registered.answer);
     return { task: registered.task, replayed: registered.answer === 'replayed', cursor: registered.cursor };
   }
 
@@ -332,7 +338,13 @@ export class GlobalTaskRegistry {
   /** A failed task as a new one, which takes over the successes of the old journal. Again is the same new task. */
   async redrive({ tenantId, taskId }: InTask): Promise<Task> {
     await this.locate({ tenantId, taskId });
-    const redriven = await this.#storage.tasks.redrive({ tenantId, taskId, newTaskId: this.#random.uuid() });
+    const redriven = await this.#storage.tasks.redrive({
+      tenantId,
+      taskId,
+      newTaskId: this.#random.uuid(),
+      maxWaiting: this.#maxWaiting,
+    });
+    if (redriven.answer === 'queue_full') throw refusalError(redriven.answer);
     if (redriven.answer === 'redriven') return redriven.task;
     if (redriven.answer === 'not_found') throw unknownTask(taskId);
     throw new OrchestratorError('conflict', `task ${taskId}: expected a failed one`, { retryable: false });

@@ -17,6 +17,11 @@ local function known(params, kind)
   return found and { 'replayed', found, count('seq'), epochOfLog() } or nil
 end
 
+-- Whether so many more would be too many, or too much is stored.
+local function isFull(tasks, max)
+  return count('pending') + tasks > max or holdsTooMuch()
+end
+
 local function refusalOf(item)
   local status = item.session and sessionField(item.session, 'status')
   if status == 'closed' then
@@ -33,6 +38,7 @@ local function create(item, payload)
   local head = '{"at":' .. now .. ',"place":' .. place .. ',' .. item.tail
   local record = head .. '\n' .. payload
   redis.call('SET', PREFIX .. item.id, record)
+  addStored(#record)
   local unended = count('pending') + count('processing')
   local type, large = onlyType(meta.type, unended, item.type), anyLarge(meta.large, unended, #record)
   if type ~= meta.type then

@@ -156,7 +156,8 @@ function duties.session(id)
     changeSession(id, 'status', 'closed')
     oweIdle(id, now)
   else
-    redis.call('UNLINK', key, key .. ':messages', key .. ':message_ids', key .. ':live', key .. ':line')
+    addStored(-(tonumber(redis.call('HGET', key, 'bytes')) or 0))
+    redis.call('UNLINK', key, key .. ':messages', key .. ':message_ids', key .. ':message_bytes', key .. ':live', key .. ':line')
     redis.call('ZREM', PREFIX .. '@sessions', id)
   end
   return true
@@ -218,6 +219,7 @@ function duties.retention(id)
       forgetCall(step.service, call)
     end
   end
+  addStored(-redis.call('STRLEN', key) - outcomeBytes(key, redis.call('HGET', DONE, id) or '') - (task.bytes or 0) - (task.mail or 0))
   redis.call('UNLINK', key, key .. ':result', key .. ':steps', key .. ':outcomes', key .. ':changes', key .. ':dropped', key .. ':mailbox', key .. ':signals')
   redis.call('HDEL', DONE, id)
   redis.call('ZREM', PREFIX .. '@old', id)
@@ -266,7 +268,7 @@ function duties.events()
   end
   if not at then
     -- An empty stream still takes kilobytes.
-    redis.call('DEL', EVENTS)
+    redis.call('DEL', EVENTS, EVENTS .. ':bytes', EVENTS .. ':stretches')
     isForgotten = mayBeForgotten()
     if isForgotten then
       return true

@@ -35,7 +35,7 @@ local function saveEvents()
   local seq = count('seq')
   local entry = '[' .. now .. ',' .. table.concat(told, ',') .. ']'
   redis.call('XADD', EVENTS, seq .. '-0', 'e', entry)
-  trimEvents(EVENTS, seq, #told)
+  trimEvents(EVENTS, seq, #told, #entry)
   if now < count('followed') then
     redis.call('PUBLISH', EVENTS .. '@$database', seq .. ' ' .. entry)
   end

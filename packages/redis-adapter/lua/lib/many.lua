@@ -51,7 +51,7 @@ end
 
 local function appendEntry(events, entry, count, seq, followed)
   redis.call('XADD', events, format('%d-0', seq), 'e', entry)
-  trimEvents(events, seq, count)
+  trimEvents(events, seq, count, #entry)
   if followed and now < tonumber(followed) then
     redis.call('PUBLISH', events .. '@$database', seq .. ' ' .. entry)
   end

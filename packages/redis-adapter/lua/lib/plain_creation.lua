@@ -1,5 +1,5 @@
 -- How plain tasks of one tenant come to be: what is to be done for each is collected, and done for all at once.
-local CHUNK = 64
+local CHUNK, MAX_STORED = 64, $maxStoredBytes
 local ORDERED = 1000
 -- See due.
 local LONGEST_IN_ORDER = 60 * 60 * 1000
@@ -12,7 +12,7 @@ end
 
 local function countersOf(meta)
   return redis.call('HMGET', meta, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'known', 'paused', 'max_running',
-    'running', 'owed', 'type', 'processing', 'epoch', 'claimed', 'last_leases', 'groups', 'large')
+    'running', 'owed', 'type', 'processing', 'epoch', 'claimed', 'last_leases', 'groups', 'large', 'stored')
 end
 
 local function openCreation(meta)
@@ -20,7 +20,7 @@ local function openCreation(meta)
   return {
     meta = meta, prefix = meta:sub(1, -6), known = known, ready = {}, told = newTold(), made = {}, early = {},
     seq = tonumber(known[1]) or 0, pending = tonumber(known[2]) or 0, last = tonumber(known[3]) or 0,
-    owed = tonumber(known[10]) or 0, largest = 0,
+    owed = tonumber(known[10]) or 0, largest = 0, stored = tonumber(known[18]) or 0,
   }
 end
 
@@ -42,7 +42,7 @@ end
 -- The task that is stored already, in so many bytes, takes the next place.
 local function addCreated(new, id, deadline, data, bytes)
   local place = new.seq + 1
-  new.largest = math.max(new.largest, bytes)
+  new.largest, new.stored = math.max(new.largest, bytes), new.stored + bytes
   new.seq, new.pending = place, new.pending + 1
   tellCreated(new.told, id, data)
   if not new.due or deadline < new.due then
@@ -71,9 +71,11 @@ local function saveDeadlines(new)
 end
 
 -- `isFirst`: nothing was in line before; of the new tasks: `type` is theirs or '', `due` when the first of them is, `largest` the
--- most bytes of one. Returns the effects.
+-- most bytes of one, `stored` the tenant's with them. Returns the effects.
 local function saveCounters(meta, prefix, known, changes, isFirst, new)
   local unended = (tonumber(known[2]) or 0) + (tonumber(known[12]) or 0)
+  changes[#changes + 1] = 'stored'
+  changes[#changes + 1] = format('%d', new.stored)
   local only, large = onlyType(known[11], unended, new.type), anyLarge(known[17], unended, new.largest)
   if only ~= known[11] then
     changes[#changes + 1] = 'type'

@@ -2,8 +2,9 @@
 --
 -- <prefix>:session:{<tenant>}:<id>           status, agent, created, updated, context (JSON), rev, said (how many messages so far);
 --                                            of its line: inside (the task that may run), w0…w9 (how many wait, by priority);
---                                            see also cancelling
+--                                            see also cancelling; bytes (of context and messages)
 -- …:<id>:messages  …:<id>:message_ids        the recent history, as "id newline JSON", and the ids in the same order
+-- …:<id>:message_bytes                       how large each is, in the same order
 -- …:<id>:live                                tasks that have not ended, by place in line
 -- …:<id>:line                                those that wait, in their order
 local SESSION_IDLE, SESSION_MESSAGES = $sessionIdleMs, $sessionMessages
@@ -26,6 +27,11 @@ local function changeSession(id, ...)
   tellSession(id, redis.call('HGET', key, 'status'), rev)
 end
 
+local function chargeSession(id, bytes)
+  redis.call('HINCRBY', SESSIONS .. id, 'bytes', bytes)
+  addStored(bytes)
+end
+
 local function oweIdle(id, updated)
   owe('session', math.max(now + 1000, updated + SESSION_IDLE), id)
 end
@@ -37,6 +43,7 @@ local function openSession(id, agent, context)
     return false
   end
   redis.call('HSET', key, 'status', 'active', 'created', now, 'updated', now, 'context', context, 'rev', 1)
+  chargeSession(id, #context)
   if agent then
     redis.call('HSET', key, 'agent', agent)
   end
@@ -47,6 +54,19 @@ local function openSession(id, agent, context)
   return true
 end
 
+-- The history as it is from now on, in bytes.
+local function chargeMessage(id, bytes)
+  local sizes = SESSIONS .. id .. ':message_bytes'
+  local gone = redis.call('RPUSH', sizes, bytes) - SESSION_MESSAGES
+  if gone > 0 then
+    for _, size in ipairs(redis.call('LRANGE', sizes, 0, gone - 1)) do
+      bytes = bytes - size
+    end
+    redis.call('LTRIM', sizes, gone, -1)
+  end
+  chargeSession(id, bytes)
+end
+
 -- Adds a message to the recent history; the oldest go when there are too many. `message` is its JSON.
 local function addMessage(id, messageId, message)
   local list, ids = SESSIONS .. id .. ':messages', SESSIONS .. id .. ':message_ids'
@@ -54,7 +74,9 @@ local function addMessage(id, messageId, message)
     return false
   end
   redis.call('ZADD', ids, redis.call('HINCRBY', SESSIONS .. id, 'said', 1), messageId)
-  local size = redis.call('RPUSH', list, messageId .. '\n' .. message)
+  local text = messageId .. '\n' .. message
+  local size = redis.call('RPUSH', list, text)
+  chargeMessage(id, #text)
   if size > SESSION_MESSAGES then
     redis.call('LTRIM', list, -SESSION_MESSAGES, -1)
     redis.call('ZREMRANGEBYRANK', ids, 0, size - SESSION_MESSAGES - 1)

@@ -10,6 +10,14 @@ local function withOutcome(task, state)
   return state:sub(-2) == '\n@' and state:sub(1, -2) .. (redis.call('GET', task .. ':result') or 'null') or state
 end
 
+-- The bytes of the outcome of a state as it was read.
+local function outcomeBytes(task, state)
+  if state:sub(-2) == '\n@' then
+    return redis.call('STRLEN', task .. ':result')
+  end
+  return math.max(0, #state - #state:match('^[^\n]*') - 1)
+end
+
 local function stateOf(text)
   local line = text:match('^[^\n]*')
   local letter, version, began, at, token, worker = line:match('^([lacf]) (%d+) (%d+) (%d+) ?(%S*) ?(%S*)$')

@@ -61,6 +61,17 @@ end
 -- and its error; nothing for what fits.
 local MAX_JOURNAL = $maxJournalBytes
 
+-- Adds to the bytes of its outcomes, or of the signals that it has not asked for yet; less than 0 takes away.
+local function addJournal(task, bytes)
+  task.bytes = (task.bytes or 0) + bytes
+  addStored(bytes)
+end
+
+local function addMail(task, bytes)
+  task.mail = (task.mail or 0) + bytes
+  addStored(bytes)
+end
+
 local function tooLarge(task, outcome)
   local size = (task.bytes or 0) + #outcome
   if size <= MAX_JOURNAL then
@@ -77,7 +88,7 @@ local function settleStep(task, step, outcome, ok)
   if failure then
     outcome, ok = failure, false
   end
-  task.bytes = (task.bytes or 0) + #outcome
+  addJournal(task, #outcome)
   step.ended, step.failed, step.retry, step.due = now, not ok or nil, nil, nil
   redis.call('HSET', PREFIX .. task.id .. ':outcomes', step.key, outcome)
   changed(task, step)

@@ -73,6 +73,7 @@ local function saveTasks()
           redis.call('HDEL', LIVE, id)
           local diagnostic = rawget(task, 'diagnostic')
           local lines = outcome .. (diagnostic and '\n' .. diagnostic or '')
+          addStored(#lines)
           if #lines > LARGE_OUTCOME then
             redis.call('SET', PREFIX .. id .. ':result', lines)
             lines = '@'

@@ -33,6 +33,19 @@ local function addMeta(field, n)
   setMeta(field, count(field) + n)
 end
 
+-- `stored`: the bytes of what is kept of its tasks, with their results and errors, the outcomes of their steps and signals that wait,
+-- and of its sessions, their contexts and messages. Whoever stores or removes any of that says so in the same step.
+local MAX_STORED = $maxStoredBytes
+
+local function addStored(bytes)
+  setMeta('stored', math.max(0, count('stored') + bytes))
+end
+
+-- What is taken on while there is room may exceed it, by one request. What ends is always stored.
+local function holdsTooMuch()
+  return count('stored') >= MAX_STORED
+end
+
 local function saveMeta()
   local flat = {}
   for field, value in pairs(metaChanges) do

@@ -1,8 +1,33 @@
--- The log keeps its newest events. Looking whether it is too long costs as much as appending, so it is done now and then.
+-- The log keeps its newest events, so many and of so many bytes. Looking whether there are too many costs as much as appending, so it is
+-- done now and then.
+--
+-- …:bytes  of all entries so far, also of those that are gone
+-- …:stretches  "seq bytes": the first entry of each stretch of the log, and what was appended before it
 local KEPT_EVENTS, TRIM_EVERY = $maxEvents, 100
+local KEPT_EVENT_BYTES = $maxEventBytes
+local STRETCH = math.max(1, math.floor(KEPT_EVENT_BYTES / 16))
 
-local function trimEvents(events, seq, appended)
+-- An entry that was just appended begins a new stretch: those go from the front that would make too much. The newest entry stays.
+local function beginStretch(events, seq, total, bytes)
+  local stretches = events .. ':stretches'
+  local left = redis.call('RPUSH', stretches, string.format('%d %d', seq, total - bytes))
+  local first, from = redis.call('LINDEX', stretches, 0), nil
+  while left > 1 and total - first:match(' (%d+)') > KEPT_EVENT_BYTES - STRETCH do
+    redis.call('LPOP', stretches)
+    left, first = left - 1, redis.call('LINDEX', stretches, 0)
+    from = first:match('^%d+')
+  end
+  if from then
+    redis.call('XTRIM', events, 'MINID', from)
+  end
+end
+
+local function trimEvents(events, seq, appended, bytes)
   if seq % TRIM_EVERY < appended and seq > KEPT_EVENTS then
     redis.call('XTRIM', events, 'MINID', '~', string.format('%d', seq - KEPT_EVENTS))
+  end
+  local total = redis.call('INCRBY', events .. ':bytes', bytes)
+  if total % STRETCH < bytes or total == bytes then
+    beginStretch(events, seq, total, bytes)
   end
 end

@@ -239,7 +239,7 @@ local function saveVisit(visit, meta, events, system, ids)
     change('seq', seq)
     local entry = '[' .. format('%d', now) .. ',' .. table.concat(told, ',') .. ']'
     redis.call('XADD', events, format('%d-0', seq), 'e', entry)
-    trimEvents(events, seq, appended)
+    trimEvents(events, seq, appended, #entry)
     if now < (tonumber(meta[10]) or 0) then
       redis.call('PUBLISH', events .. '@$database', seq .. ' ' .. entry)
     end

@@ -30,11 +30,11 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   // A log or a list grows longer than any case makes it.
   ['sweep.lua', 'trimMade()'],
   ['lib/duties.lua', "redis.call('DEL', EVENTS)"],
-  ['lib/events.lua', 'trimEvents(EVENTS, seq, #told)'],
-  ['lib/many.lua', 'trimEvents(events, seq, count)'],
+  ['lib/events.lua', 'trimEvents(EVENTS, seq, #told, #entry)'],
+  ['lib/many.lua', 'trimEvents(events, seq, count, #entry)'],
   ['lib/reports.lua', 'table.remove(call.seen, 1)'],
   ['lib/trim.lua', "redis.call('XTRIM', events, 'MINID', '~', string.format('%d', seq - KEPT_EVENTS))"],
-  ['lib/visit.lua', 'trimEvents(events, seq, appended)'],
+  ['lib/visit.lua', 'trimEvents(events, seq, appended, #entry)'],
   // An index of when something is due: what else is due before then makes it right.
   ['due_tenants.lua', 'if mark > now then'],
   ['due_tenants.lua', "redis.call('ZADD', key, mark, tenant)"],
