@@ -16,7 +16,7 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['lib/steps.lua', 'cached[step.key] = step'],
   ['lib/task.lua', 'tasks[id] = false'],
   ['lib/visit.lua', "redis.call('SREM', prefix .. '@groups', group)"],
-  ['lib/visit.lua', 'if count > FEW then'],
+  ['lib/visit.lua', 'if count > FEW or lease.hasLarge then'],
   ['lib/visit.lua', 'if expires >= (tonumber(meta[8]) or 0) then'],
   ['lib/visit.lua', 'lease.plain[version] = text'],
   // What is left behind is found by nobody, and takes memory.
@@ -29,7 +29,7 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['lib/duties.lua', "redis.call('ZREM', PREFIX .. '@old', id)"],
   // A log or a list grows longer than any case makes it.
   ['sweep.lua', 'trimMade()'],
-  ['lib/duties.lua', "redis.call('DEL', EVENTS)"],
+  ['lib/duties.lua', "redis.call('DEL', EVENTS, EVENTS .. ':bytes', EVENTS .. ':stretches')"],
   ['lib/events.lua', 'trimEvents(EVENTS, seq, #told, #entry)'],
   ['lib/many.lua', 'trimEvents(events, seq, count, #entry)'],
   ['lib/reports.lua', 'table.remove(call.seen, 1)'],
@@ -53,8 +53,8 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['claim.lua', "redis.call('DEL', marker)"],
   ['claim.lua', 'if waited and (#tenants > 0 or not params.wait) then'],
   ['claim.lua', 'dropOrder(SYSTEM, params)'],
-  ['lib/handing.lua', 'if #record <= MOST_TOLD then'],
-  ['lib/handing.lua', "message = message .. '\\n' .. record"],
+  ['lib/handing.lua', "if redis.call('STRLEN', prefix .. id) <= MOST_TOLD then"],
+  ['lib/handing.lua', "message = message .. '\\n' .. redis.call('GET', prefix .. id)"],
   ['lib/orders.lua', "lines[#lines + 1] = '\\t' .. type .. ' ' .. versions[1]"],
   [
     'lib/orders.lua',
