@@ -108,10 +108,6 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['record.lua', "word = 'recorded'"],
   ['redrive.lua', 'step.calls = nil'],
   ['redrive.lua', 'last = math.max(last, step.changed)'],
-  [
-    'redrive.lua',
-    "redis.call('RPUSH', PREFIX .. task.id .. ':changes', step and step.changed == at and key or '')",
-  ],
   ['redrive.lua', 'task.made = old.made'],
   ['register.lua', "return finish({ 'replayed', view(item.id), count('seq'), epochOfLog() })"],
   ['report.lua', "return finish({ 'duplicate', found.task.id })"],
@@ -143,7 +139,6 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ],
   ['lib/lines.lua', "redis.call('HINCRBY', SESSIONS .. session, 'w' .. task.head.priority, -1)"],
   ['lib/lines.lua', 'dequeue(head)'],
-  ['lib/lines.lua', 'elseif inOrder and task then'],
   ['lib/ready.lua', "if redis.call('ZREM', READY, task.id) == 0 then"],
   ['lib/ready.lua', "redis.call('ZREM', PREFIX .. '@aside:' .. group, task.id)"],
   ['lib/ready.lua', 'task.token, task.worker, task.expires = nil, nil, nil'],
