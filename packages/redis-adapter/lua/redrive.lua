@@ -20,22 +20,32 @@ end
 old.redriven = params.task.id
 local task = store(params.task, ARGV[3])
 task.began, task.version, task.seed = old.began, old.version, old.seed or old.id
-local last = 0
+-- The outcomes are copied by the server: here each would be read and written.
+local outcomes, last, bytes, kept = PREFIX .. task.id .. ':outcomes', 0, old.bytes or 0, {}
+redis.call('COPY', PREFIX .. old.id .. ':outcomes', outcomes)
 for _, step in ipairs(allSteps(old)) do
-  local outcome = redis.call('HGET', PREFIX .. old.id .. ':outcomes', step.key)
-  if outcome and outcome:sub(1, 10) == '{"ok":true' then
-    redis.call('HSET', PREFIX .. task.id .. ':outcomes', step.key, outcome)
+  if step.ended and not step.failed then
     step.calls, step.era = nil, -1
-    addJournal(task, #outcome)
-    saveStep(task, step)
+    kept[#kept + 1] = step
     last = math.max(last, step.changed)
+  else
+    bytes = bytes - redis.call('HSTRLEN', outcomes, step.key)
+    redis.call('HDEL', outcomes, step.key)
   end
 end
+saveSteps(task, kept)
+if bytes > 0 then
+  addJournal(task, bytes)
+end
 -- The changes keep their places.
-for at = 1, last do
-  local key = redis.call('LINDEX', PREFIX .. old.id .. ':changes', at - 1)
-  local step = key and key ~= '' and getStep(task, key)
-  redis.call('RPUSH', PREFIX .. task.id .. ':changes', step and step.changed == at and key or '')
+for from = 1, last, CHANGES_AT_ONCE do
+  local to = math.min(from + CHANGES_AT_ONCE - 1, last)
+  local keys = redis.call('LRANGE', PREFIX .. old.id .. ':changes', from - 1, to - 1)
+  for place, key in ipairs(keys) do
+    local step = key ~= '' and getStep(task, key)
+    keys[place] = step and step.changed == from + place - 1 and key or ''
+  end
+  redis.call('RPUSH', PREFIX .. task.id .. ':changes', unpack(keys))
 end
 task.made, task.inherited = old.made, last
 local saved = finish(false)

@@ -7,13 +7,15 @@ local function failure(code, message)
   return '{"code":"' .. code .. '","message":' .. cjson.encode(message) .. ',"retryable":false}'
 end
 
-local function tellServices(task, reason)
-  for _, step in ipairs(allSteps(task)) do
+-- `steps` are all of the task.
+local function tellServices(task, steps, reason)
+  local text = cjson.encode
+  local rest = ',"task":"' .. task.id .. '","tenant":"' .. TENANT .. '","reason":' .. text(reason) .. '}'
+  for _, step in ipairs(steps) do
     local call = openCall(step)
     if call then
-      redis.call('PUBLISH', BELLS .. '@$database', 'call ' .. cjson.encode({
-        service = step.service, call = call.id, job = call.job or call.id, task = task.id, tenant = TENANT, reason = reason,
-      }))
+      redis.call('PUBLISH', BELLS .. '@$database', 'call {"service":' .. text(step.service) .. ',"call":' .. text(call.id)
+        .. ',"job":' .. text(call.job or call.id) .. rest)
     end
   end
 end
@@ -22,15 +24,22 @@ local function forgetCalls(task, reason)
   if not task.journal then
     return
   end
-  tellServices(task, reason)
-  for _, step in ipairs(allSteps(task)) do
+  local steps, ended, services = allSteps(task), {}, {}
+  tellServices(task, steps, reason)
+  for _, step in ipairs(steps) do
     local call = openCall(step)
     if call then
-      settleSending(step, call)
+      services[step.service] = (services[step.service] or 0) + (call.state == 'sending' and 1 or 0)
       call.state = 'ended'
-      saveStep(task, step)
-      dismissHeld(step.service)
+      ended[#ended + 1] = step
     end
+  end
+  saveSteps(task, ended)
+  for service, sending in pairs(services) do
+    if sending > 0 then
+      lessSending(service, sending)
+    end
+    dismissHeld(service)
   end
 end
 
@@ -66,7 +75,7 @@ local function cancelTask(task, reason, grace)
   if not task.cancel then
     task.cancel = reason
     owe('grace', now + grace, task.id)
-    tellServices(task, reason)
+    tellServices(task, allSteps(task), reason)
     ringWorker(task)
   end
   return 'cancelling'

@@ -21,20 +21,38 @@ local function getStep(task, key)
   return cached[key] or nil
 end
 
-local function saveStep(task, step)
+-- So many are handed to one command.
+local SAVED_AT_ONCE = 500
+
+local function saveSteps(task, steps)
   local cached = rawget(task, 'steps') or rawset(task, 'steps', {}).steps
-  cached[step.key] = step
-  redis.call('HSET', stepsKey(task), step.key, cjson.encode(step))
-  if not task.journal then
+  for from = 1, #steps, SAVED_AT_ONCE do
+    local flat = {}
+    for at = from, math.min(from + SAVED_AT_ONCE - 1, #steps) do
+      local step = steps[at]
+      cached[step.key] = step
+      flat[#flat + 1] = step.key
+      flat[#flat + 1] = cjson.encode(step)
+    end
+    redis.call('HSET', stepsKey(task), unpack(flat))
+  end
+  if not task.journal and #steps > 0 then
     task.journal = true
   end
+end
+
+local function saveStep(task, step)
+  saveSteps(task, { step })
 end
 
 local function allSteps(task)
   local steps = {}
   if task.journal then
-    for _, key in ipairs(redis.call('HKEYS', stepsKey(task))) do
-      steps[#steps + 1] = getStep(task, key)
+    local cached = rawget(task, 'steps') or rawset(task, 'steps', {}).steps
+    for _, text in ipairs(redis.call('HVALS', stepsKey(task))) do
+      local step = cjson.decode(text)
+      steps[#steps + 1] = cached[step.key] or step
+      cached[step.key] = steps[#steps]
     end
   end
   return steps
@@ -103,10 +121,16 @@ local function oweStep(task, step, at)
   owe('step', at, task.id .. '\n' .. step.key)
 end
 
--- A call is no longer unanswered.
+-- So many calls of a service are no longer unanswered.
+local function lessSending(service, calls)
+  if redis.call('HINCRBY', SENDING, service, -calls) <= 0 then
+    redis.call('HDEL', SENDING, service)
+  end
+end
+
 local function settleSending(step, call)
-  if call.state == 'sending' and redis.call('HINCRBY', SENDING, step.service, -1) <= 0 then
-    redis.call('HDEL', SENDING, step.service)
+  if call.state == 'sending' then
+    lessSending(step.service, 1)
   end
 end
 

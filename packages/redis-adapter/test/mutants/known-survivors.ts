@@ -16,7 +16,7 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['lib/steps.lua', 'cached[step.key] = step'],
   ['lib/task.lua', 'tasks[id] = false'],
   ['lib/visit.lua', "redis.call('SREM', prefix .. '@groups', group)"],
-  ['lib/visit.lua', 'if count > FEW then'],
+  ['lib/visit.lua', 'if count > FEW or lease.hasLarge then'],
   ['lib/visit.lua', 'if expires >= (tonumber(meta[8]) or 0) then'],
   ['lib/visit.lua', 'lease.plain[version] = text'],
   // What is left behind is found by nobody, and takes memory.
@@ -29,7 +29,7 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['lib/duties.lua', "redis.call('ZREM', PREFIX .. '@old', id)"],
   // A log or a list grows longer than any case makes it.
   ['sweep.lua', 'trimMade()'],
-  ['lib/duties.lua', "redis.call('DEL', EVENTS)"],
+  ['lib/duties.lua', "redis.call('DEL', EVENTS, EVENTS .. ':bytes', EVENTS .. ':stretches')"],
   ['lib/events.lua', 'trimEvents(EVENTS, seq, #told, #entry)'],
   ['lib/many.lua', 'trimEvents(events, seq, count, #entry)'],
   ['lib/reports.lua', 'table.remove(call.seen, 1)'],
@@ -53,8 +53,8 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['claim.lua', "redis.call('DEL', marker)"],
   ['claim.lua', 'if waited and (#tenants > 0 or not params.wait) then'],
   ['claim.lua', 'dropOrder(SYSTEM, params)'],
-  ['lib/handing.lua', 'if #record <= MOST_TOLD then'],
-  ['lib/handing.lua', "message = message .. '\\n' .. record"],
+  ['lib/handing.lua', "if redis.call('STRLEN', prefix .. id) <= MOST_TOLD then"],
+  ['lib/handing.lua', "message = message .. '\\n' .. redis.call('GET', prefix .. id)"],
   ['lib/orders.lua', "lines[#lines + 1] = '\\t' .. type .. ' ' .. versions[1]"],
   [
     'lib/orders.lua',
@@ -108,10 +108,6 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['record.lua', "word = 'recorded'"],
   ['redrive.lua', 'step.calls = nil'],
   ['redrive.lua', 'last = math.max(last, step.changed)'],
-  [
-    'redrive.lua',
-    "redis.call('RPUSH', PREFIX .. task.id .. ':changes', step and step.changed == at and key or '')",
-  ],
   ['redrive.lua', 'task.made = old.made'],
   ['register.lua', "return finish({ 'replayed', view(item.id), count('seq'), epochOfLog() })"],
   ['report.lua', "return finish({ 'duplicate', found.task.id })"],
@@ -143,7 +139,6 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ],
   ['lib/lines.lua', "redis.call('HINCRBY', SESSIONS .. session, 'w' .. task.head.priority, -1)"],
   ['lib/lines.lua', 'dequeue(head)'],
-  ['lib/lines.lua', 'elseif inOrder and task then'],
   ['lib/ready.lua', "if redis.call('ZREM', READY, task.id) == 0 then"],
   ['lib/ready.lua', "redis.call('ZREM', PREFIX .. '@aside:' .. group, task.id)"],
   ['lib/ready.lua', 'task.token, task.worker, task.expires = nil, nil, nil'],
