@@ -6,6 +6,7 @@ import type { CheckedPlan } from './plan-check.js';
 
 /** Runs a plan: steps without a path between them at the same time, an optional step that fails gives `null`. */
 export async function runPlan(ctx: WorkflowContext, { plan, dependencies }: CheckedPlan): Promise<JsonValue> {
+  const byId = new Map(plan.steps.map((step) => [step.id, step]));
   const started = new Map<string, Promise<JsonValue>>();
   const results: { [step: string]: JsonValue } = {};
   const scope: { [key: string]: JsonValue } = { input: plan.input, steps: results };
@@ -14,7 +15,7 @@ export async function runPlan(ctx: WorkflowContext, { plan, dependencies }: Chec
     const known = started.get(step.id);
     if (known) return known;
     const running = (async () => {
-      const needed = plan.steps.filter((other) => dependencies.get(step.id)?.has(other.id));
+      const needed = [...(dependencies.get(step.id) ?? [])].map((id) => byId.get(id) as PlanStep);
       await Promise.all(needed.map(start));
       const result = await callStep(ctx, step, scope);
       results[step.id] = { result };
