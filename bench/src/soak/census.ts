@@ -6,6 +6,8 @@ import { Redis } from 'ioredis';
 export interface Census {
   /** Keys of Redis that do not expire by themselves within the retention that was let pass; absent in memory. */
   readonly keys: number | undefined;
+  /** Those keys by name, unless they are many. */
+  readonly names: readonly string[];
   /** Keys that do; absent in memory. */
   readonly expiring: number | undefined;
   readonly redisMiB: number | undefined;
@@ -18,6 +20,7 @@ export interface Census {
 }
 
 const MIB = 1024 * 1024;
+const MOST_NAMED = 100;
 const FOLDER_OF_DESCRIPTORS = '/proc/self/fd';
 
 export async function takeCensus(
@@ -38,23 +41,29 @@ export async function takeCensus(
   };
 }
 
-const NONE = { keys: undefined, expiring: undefined, redisMiB: undefined } as const;
+const NONE = { keys: undefined, names: [], expiring: undefined, redisMiB: undefined } as const;
 
 /** Redis counts the time of expiry by its own clock, which the simulated one has left behind by `passedMs`. */
 async function censusOf(server: RedisServer, passedMs: number) {
   const redis = new Redis(server.url);
   try {
-    let [keys, expiring] = [0, 0];
+    let expiring = 0;
+    const keys: string[] = [];
     for await (const page of redis.scanStream({ count: 1_000 }) as AsyncIterable<string[]>) {
       const pipeline = redis.pipeline();
       for (const key of page) pipeline.pttl(key);
-      for (const [, left] of (await pipeline.exec()) ?? []) {
+      for (const [at, [, left]] of ((await pipeline.exec()) ?? []).entries()) {
         if ((left as number) >= 0 && (left as number) <= passedMs) expiring += 1;
-        else keys += 1;
+        else keys.push(page[at] as string);
       }
     }
     const used = /used_memory:(\d+)/.exec(await redis.info('memory'))?.[1] ?? 0;
-    return { keys, expiring, redisMiB: Number(used) / MIB };
+    return {
+      keys: keys.length,
+      names: keys.length <= MOST_NAMED ? keys : [],
+      expiring,
+      redisMiB: Number(used) / MIB,
+    };
   } finally {
     redis.disconnect();
   }

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type JsonValue, MemoryStorage, type NewTask } from '../src/index.js';
 import type { MemoryState } from '../src/memory/memory-state.js';
@@ -108,6 +109,35 @@ describe('what a tenant stores in memory', () => {
       storage.tasks.submitBatch({ tenantId: 'acme', batch: batch(), maxWaiting: 1_000 } as never);
     expect((await send()).answer).toBe('submitted');
     expect((await send()).answer).toBe('queue_full');
+  });
+});
+
+describe('what all tenants store in memory', () => {
+  it('has a limit together, and gives room back', async () => {
+    storage = new MemoryStorage({
+      clock: { now: () => now, after: () => () => {} },
+      limits: { maxStoredBytes: MAX, maxStoredBytesInAll: 2 * MAX, retentionMs: HOUR_MS },
+    });
+    const part = 'x'.repeat(MAX / 2);
+    const answers = async (tenants: readonly string[]) => {
+      const all: string[] = [];
+      for (const tenantId of tenants) all.push((await submit(part, tenantId)).answer);
+      return all;
+    };
+    const tenants = ['a', 'a', 'b', 'b', 'c', 'd'];
+    expect(await answers(tenants)).toEqual([...Array<string>(4).fill('submitted'), 'queue_full', 'queue_full']);
+    now += HOUR_MS + 1;
+    await storage.queue.sweep({ max: 100 });
+    now += 15 * 24 * HOUR_MS;
+    await storage.queue.sweep({ max: 100 });
+    expect(await answers(['c'])).toEqual(['submitted']);
+  });
+
+  it('fits into the heap that the process may have', async () => {
+    const { limits } = (new MemoryStorage() as unknown as { readonly state: MemoryState }).state;
+    const heap = getHeapStatistics().heap_size_limit;
+    expect(limits.maxStoredBytes).toBeLessThanOrEqual(heap / 4);
+    expect(limits.maxStoredBytesInAll).toBeLessThanOrEqual(heap / 2);
   });
 });
 

@@ -46,6 +46,8 @@ export class MemoryState {
   readonly rotation = new Heap<TenantState>((a, b) => a.virtualTime < b.virtualTime);
   readonly workers = new Map<string, WorkerState>();
   readonly usage: UsageBook;
+  /** By all tenants. */
+  readonly #stored = { bytes: 0 };
   readonly announced = new Map<string, { readonly at: number; readonly run: Runnable }>();
   readonly #listeners = new Set<(bell: Bell) => void>();
   readonly #epoch: string;
@@ -83,12 +85,14 @@ export class MemoryState {
     const known = this.tenants.get(tenantId);
     if (known) return known;
     const log = this.tenants.logOf(tenantId);
-    return new TenantState(tenantId, log === 0 ? this.#epoch : `${this.#epoch}${log.toString(36)}`);
+    const epoch = log === 0 ? this.#epoch : `${this.#epoch}${log.toString(36)}`;
+    return new TenantState(tenantId, epoch, this.#stored);
   }
 
   /** Whether the tenant may store no more. What is taken on while there is room may exceed it, by one request. */
   holdsTooMuch(tenant: TenantState): boolean {
-    return tenant.storedBytes >= this.limits.maxStoredBytes;
+    const { maxStoredBytes, maxStoredBytesInAll } = this.limits;
+    return tenant.storedBytes >= maxStoredBytes || this.#stored.bytes >= maxStoredBytesInAll;
   }
 
   /**

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { type Clock, systemClock } from '../clock.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { type Random, systemRandom } from '../random.js';
@@ -32,8 +33,21 @@ export interface MemoryStorageOptions {
   /** Default: the system's. */
   readonly clock?: Clock;
   readonly random?: Random;
-  /** Retention, bounds of the event log and the like. Default: `DEFAULTS`. */
+  /**
+   * Retention, bounds of the event log and the like. Default: `DEFAULTS`, but where the heap of the process is small, a
+   * quarter of it for what a tenant stores, half of it for all tenants together, and a sixteenth for a tenant's event log.
+   */
   readonly limits?: Partial<MemoryLimits>;
+}
+
+/** Limits in bytes that leave the process alive, whatever its heap may grow to. */
+function withinHeap(): Partial<MemoryLimits> {
+  const heap = getHeapStatistics().heap_size_limit;
+  return {
+    maxStoredBytes: Math.min(DEFAULTS.maxStoredBytes, Math.floor(heap / 4)),
+    maxStoredBytesInAll: Math.min(DEFAULTS.maxStoredBytesInAll, Math.floor(heap / 2)),
+    maxEventBytes: Math.min(DEFAULTS.maxEventBytes, Math.floor(heap / 16)),
+  };
 }
 
 /**
@@ -55,7 +69,7 @@ export class MemoryStorage implements Storage {
 
   constructor(options: MemoryStorageOptions = {}) {
     const { clock = systemClock, random = systemRandom, limits } = options;
-    const state = new MemoryState(clock, random, { ...DEFAULTS, ...limits });
+    const state = new MemoryState(clock, random, { ...DEFAULTS, ...withinHeap(), ...limits });
     const life = new TaskLife(state);
     const outcomes = new CallOutcomes(state, life);
     this.state = state;

@@ -112,12 +112,14 @@ export class TenantState {
   constructor(
     readonly tenantId: string,
     epoch: string,
+    private readonly storedInAll = { bytes: 0 },
   ) {
     this.events = new EventRing(tenantId, epoch);
   }
 
   charge(bytes: number): void {
     this.storedBytes += bytes;
+    this.storedInAll.bytes += bytes;
   }
 
   /** Whether anything was stored for it: to be asked about leaves no trace. */

@@ -30,6 +30,8 @@ export const DEFAULTS = {
   maxWaiting: 200_000,
   /** Of a tenant's payloads, results, journals, messages and session contexts as JSON, where they are kept in memory; on Redis 4 GiB. */
   maxStoredBytes: 256 * 1024 * 1024,
+  /** The same of all tenants together, where they are kept in memory. */
+  maxStoredBytesInAll: 1024 * 1024 * 1024,
   /** Of a tenant's event log, where it is kept in memory; on Redis 256 MiB. */
   maxEventBytes: 64 * 1024 * 1024,
   sessionMessages: 200,
