@@ -125,7 +125,11 @@ describe('what all tenants store in memory', () => {
       return all;
     };
     const tenants = ['a', 'a', 'b', 'b', 'c', 'd'];
-    expect(await answers(tenants)).toEqual([...Array<string>(4).fill('submitted'), 'queue_full', 'queue_full']);
+    expect(await answers(tenants)).toEqual([
+      ...Array<string>(4).fill('submitted'),
+      'queue_full',
+      'queue_full',
+    ]);
     now += HOUR_MS + 1;
     await storage.queue.sweep({ max: 100 });
     now += 15 * 24 * HOUR_MS;
