@@ -135,6 +135,19 @@ describe('a text that is read in portions', () => {
     expect(knownText(value.payload)).toBe(JSON.stringify(value.payload));
   });
 
+  it('is known as the same text, however it was spaced and wherever its portions end', async () => {
+    const fields = ['"b":1', '"10":[1,2,3]', '"a":[1,2,3,4,5,6,7,8]', '"b":{"2":1,"1":2}', '"9":9'];
+    const big = '1'.repeat(400);
+    for (const indent of ['', ' ', '\n    '])
+      for (const portion of [4, 8, 16, 64]) {
+        const text = `{${[...fields, `"n":[${big}, 1]`].map((field) => `${indent}${field}`).join(',')}}`;
+        const whole = JSON.stringify(JSON.parse(JSON.stringify(JSON.parse(text))));
+        const value = await parseJsonInPortions(text, portion);
+        expect(knownText(value)).toBe(whole);
+        expect(JSON.stringify(value)).toBe(whole);
+      }
+  });
+
   it('reads and writes each part once, a portion a turn', async () => {
     const text = `{"type":"a","payload":[${'[],'.repeat(170_000)}0]}`;
     const parse = vi.spyOn(JSON, 'parse');
@@ -192,6 +205,21 @@ describe('a field that is there as text', () => {
     expect(made.payload).toBe(made.payload);
     expect(parse).toHaveBeenCalledTimes(1);
     expect(made).toEqual({ id: 'x', payload: JSON.parse(text) });
+  });
+
+  it('is read from a frozen object too', () => {
+    const made = Object.freeze(holder());
+    expect(made.payload).toEqual(JSON.parse(text));
+    expect(made.payload).toBe(made.payload);
+    expect(JSON.parse(writeJson({ tasks: [made] }))).toEqual({
+      tasks: [{ id: 'x', payload: JSON.parse(text) }],
+    });
+  });
+
+  it('stands beside holes of a list, which are null as JSON', () => {
+    const list: unknown[] = [];
+    list[2] = holder();
+    expect(JSON.parse(writeJson(list))).toEqual([null, null, { id: 'x', payload: JSON.parse(text) }]);
   });
 
   it('is written as it is, at any of the levels of an answer', () => {

@@ -219,7 +219,8 @@ export class RedisState {
   async #forget(tenantId: string): Promise<void> {
     const { client, keys } = this.parts;
     await this.runSystem('forgetTenant', tenantId);
-    if ((await answerOf(client.exists(keys.meta(tenantId)))) === 1) await this.tellAgain(tenantId);
+    // Who only follows its log has counters too, and makes no tenant.
+    if ((await answerOf(client.hexists(keys.meta(tenantId), 'known'))) === 1) await this.tellAgain(tenantId);
   }
 
   async #apply(tenantId: string, effect: string, value: string | number): Promise<void> {

@@ -34,10 +34,17 @@ export function knownText(value: unknown): string | undefined {
 export function addUnread<T extends object>(holder: T, field: keyof T & string, text: string): void {
   const fields = unread.get(holder) ?? new Map<string, string>();
   unread.set(holder, fields.set(field, text));
+  let read: { readonly value: unknown } | undefined;
   Object.defineProperty(holder, field, {
     enumerable: true,
     configurable: true,
-    get: () => settle(holder, field, JSON.parse(text)),
+    get: () => {
+      read ??= { value: JSON.parse(text) };
+      // A frozen object stays as it is: what was read is remembered here.
+      if (Object.getOwnPropertyDescriptor(holder, field)?.configurable) settle(holder, field, read.value);
+      else unread.get(holder)?.delete(field);
+      return read.value;
+    },
     set: (value: unknown) => {
       settle(holder, field, value);
     },
@@ -71,10 +78,9 @@ export function unreadText(holder: object, field: string): string | undefined {
   return unread.get(holder)?.get(field);
 }
 
-function settle(holder: object, field: string, value: unknown): unknown {
-  unread.get(holder)?.delete(field);
+function settle(holder: object, field: string, value: unknown): void {
   Object.defineProperty(holder, field, { value, enumerable: true, configurable: true, writable: true });
-  return value;
+  unread.get(holder)?.delete(field);
 }
 
 /** `JSON.stringify`, with the texts that are known already. */
@@ -93,7 +99,8 @@ function composed(value: unknown, levels: number): string | undefined {
   const known = partsOf(value, levels);
   if (known === undefined) return undefined;
   if (Array.isArray(value)) {
-    return `[${value.map((item, at) => known.get(String(at)) ?? JSON.stringify(item) ?? 'null').join(',')}]`;
+    // `Array.from` goes over holes too, which are null as JSON.
+    return `[${Array.from(value, (item, at) => known.get(String(at)) ?? JSON.stringify(item) ?? 'null').join(',')}]`;
   }
   const written: string[] = [];
   for (const key of Object.keys(value)) {

@@ -146,6 +146,7 @@ class PortionedText {
     }
     if (from <= end) this.#portion(from, end, context);
     yield;
+    if (!this.#isTrusted) yield* target.putInOrder(this.portion);
     const part = target.part;
     if (!this.#isTrusted && level <= REMEMBERED_LEVELS) rememberText(part.value, part.text);
     return part;
@@ -160,7 +161,7 @@ class PortionedText {
     if (!this.#isTrusted) {
       text = JSON.stringify(piece);
       // JSON has words that it would not use itself: what is stored is read as it would write it.
-      if (/-0|\d[eE]/.test(slice)) piece = JSON.parse(text) as JsonValue;
+      if (/-0|\d[eE]|\d{309}/.test(slice)) piece = JSON.parse(text) as JsonValue;
     }
     const isAlone = this.text.charCodeAt(from - 1) !== COMMA && this.text.charCodeAt(to) !== COMMA;
     if (target.addAll(piece, text.slice(1, -1)) === 0 && !isAlone) throw unexpected(to);
@@ -222,6 +223,9 @@ class ListTarget {
     return { value: this.#items, text: `[${this.#text}]` };
   }
 
+  /** Items are in their order as they come. */
+  *putInOrder(): Generator<void, void, void> {}
+
   add({ value, text }: Part): void {
     this.#text = joined(this.#text, text);
     this.#items.push(value);
@@ -248,17 +252,37 @@ class ObjectTarget {
   readonly open = '{';
   readonly close = '}';
   readonly #fields: JsonObject = {};
+  /** Texts of large fields. */
+  readonly #large = new Map<string, string>();
   #text = '';
+  /** Whether JSON would write the fields as they came: none comes twice, and none is a number, which it writes first. */
+  #isInOrder = true;
   size = 0;
 
   get part(): Part {
     return { value: this.#fields, text: `{${this.#text}}` };
   }
 
+  /** Writes the text again where JSON would have another: so it depends neither on blanks nor on where portions end. */
+  *putInOrder(portion: number): Generator<void, void, void> {
+    if (this.#isInOrder) return;
+    let [text, written] = ['', 0];
+    for (const [name, value] of Object.entries(this.#fields)) {
+      const field = `${JSON.stringify(name)}:${this.#large.get(name) ?? JSON.stringify(value)}`;
+      text = joined(text, field);
+      written += field.length;
+      if (written < portion) continue;
+      yield;
+      written = 0;
+    }
+    this.#text = text;
+  }
+
   add({ value, text }: Part, key: string | undefined): void {
     const name = key as string;
     this.#text = joined(this.#text, `${JSON.stringify(name)}:${text}`);
     this.#set(name, value);
+    this.#large.set(name, text);
   }
 
   addAll(piece: JsonValue, text: string): number {
@@ -274,6 +298,8 @@ class ObjectTarget {
 
   #set(key: string, value: JsonValue): void {
     this.size += 1;
+    if (/^\d/.test(key) || Object.hasOwn(this.#fields, key)) this.#isInOrder = false;
+    this.#large.delete(key);
     if (key !== '__proto__') this.#fields[key] = value;
     else
       Object.defineProperty(this.#fields, key, {
