@@ -59,6 +59,7 @@ describe.concurrent('a reply of Redis that is lost', () => {
 /** Those that a step takes besides, on a Cluster or for whoever follows: each sets what it says, however often. */
 const BESIDES = [
   'dueTenants',
+  'forgetTenant',
   'indexTenant',
   'joinRotations',
   'openPool',
