@@ -29,7 +29,7 @@ afterAll(async () => {
   await place[Symbol.asyncDispose]();
 });
 
-/** A conversation with somebody who types. `screen`: what it is seen on. */
+/** A conversation with typed input. `screen`: what it is seen on. */
 async function typing(screen?: Screen) {
   const fake = fakeTerminal({ tty: true, env: { NO_COLOR: '1' }, screen });
   const interrupt = new AbortController();

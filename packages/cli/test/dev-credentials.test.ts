@@ -35,7 +35,7 @@ describe('what a dev has left in a folder', () => {
 
 describe('what else may lie in the place of what a dev has left', () => {
   it.skipIf(process.platform === 'win32').each([
-    ['a pipe that nobody writes to', (path: string) => void execFileSync('mkfifo', [path])],
+    ['a pipe without a writer', (path: string) => void execFileSync('mkfifo', [path])],
     ['a device that never ends', (path: string) => symlink('/dev/zero', path)],
     ['a folder', (path: string) => mkdir(path)],
     [

@@ -132,7 +132,7 @@ describe('breakers', () => {
     expect(told).toEqual([]);
   });
 
-  it('of everybody stay open although an old call of somebody gets no answer', () => {
+  it('of all tenants stay open although an old call of one tenant gets no answer', () => {
     const { told, breakers, send } = made();
     const old = breakers.enter('b', 's');
     for (let i = 0; i < 10; i += 1) send('a', 'unreachable');

@@ -109,6 +109,38 @@ describe.each(Object.entries(PLACES))('on %s', (_, open) => {
   });
 });
 
+it('a tenant that a process had forgotten without leaving the list is forgotten once, although somebody follows it', async () => {
+  const { nodes } = await sharedCluster();
+  const subject = openStorage({ nodes });
+  const client = new Cluster([...nodes]);
+  const following = new AbortController();
+  try {
+    const t = new CaseTools(subject, systemRandom);
+    await t.lookedOver();
+    await client.zadd(`${subject.prefix}:system:{queue}:tenants`, 0, t.tenantId);
+    await client.zadd(`${subject.prefix}:system:{queue}:due`, t.now(), t.tenantId);
+    const meta = `${subject.prefix}:tasks:{${t.tenantId}}:@meta`;
+    const { tenantId } = t;
+    const follow = t.storage.events.follow({
+      tenantId,
+      after: await t.beginning(),
+      signal: following.signal,
+    });
+    const next = follow[Symbol.asyncIterator]().next();
+    await expect.poll(() => client.hget(meta, 'followed')).not.toBeNull();
+    await t.pass(0);
+    expect((await t.storage.tenants.list({ limit: 100 })).tenants).toEqual([]);
+    // Who follows hears of what comes.
+    await t.submit();
+    expect((await next).done).toBe(false);
+    expect(await client.pttl(meta)).toBe(-1);
+  } finally {
+    following.abort();
+    await subject.close();
+    client.disconnect();
+  }
+});
+
 it('lets go of a task with many thousand calls that its attempts have not inherited', async () => {
   const { url } = await sharedRedis();
   const subject = openStorage(url);

@@ -10,7 +10,7 @@ const { O_RDONLY, O_NONBLOCK } = constants;
  * @throws when it is no regular file of this user, or has more than `maxBytes`.
  */
 export async function readOwnFile(path: string, maxBytes: number): Promise<string> {
-  // Without O_NONBLOCK, opening a pipe waits for somebody who writes.
+  // Without O_NONBLOCK, opening a pipe waits for a writer.
   await using file = await open(path, O_RDONLY | O_NONBLOCK);
   const found = await file.stat();
   if (!found.isFile()) throw new Error(`${path}: expected a file, got something else`);

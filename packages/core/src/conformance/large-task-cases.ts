@@ -71,7 +71,7 @@ export const largeTaskCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'takes large tasks by their priority, and leaves a large one that was set aside to whoever runs it',
+    name: 'takes large tasks by their priority, and leaves a large one that was set aside to a worker that runs it',
     async run(t) {
       const [low, alsoLow] = await submitAll(t, [LARGE, LARGE], 2);
       const [high] = await submitAll(t, [LARGE], 8);

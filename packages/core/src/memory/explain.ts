@@ -18,7 +18,7 @@ export function explainTask(state: MemoryState, tenant: TenantState, entry: Task
   };
 }
 
-/** How many of the tenant's tasks that are ready come before it, whoever can run them. */
+/** How many of the tenant's tasks that are ready come before it, of all types. */
 function positionOf(tenant: TenantState, entry: TaskEntry): number | undefined {
   if (!entry.queued) return undefined;
   let ahead = 0;

@@ -39,7 +39,7 @@ export function keepField<T extends object>(holder: T, field: keyof T & string, 
   return kept;
 }
 
-/** What is large as text, and what is small as it is: for what is shared with nobody. */
+/** What is large as text, and what is small as it is: for a value that is not shared. */
 export function compactJson(value: KeptJson): KeptJson {
   if (value instanceof KeptText || leastJsonBytes(value, MAX_OBJECT_BYTES) <= MAX_OBJECT_BYTES) return value;
   const text = writeJson(value);
@@ -51,7 +51,7 @@ export function readJson(kept: KeptJson): JsonValue {
   return kept instanceof KeptText ? (JSON.parse(kept.text) as JsonValue) : copyJson(kept);
 }
 
-/** Gives `holder` a copy of what is kept as a field. A large one is read when somebody looks at it, if ever. */
+/** Gives `holder` a copy of what is kept as a field. A large one is parsed on first access. */
 export function viewJson<T extends object>(holder: T, field: keyof T & string, kept: KeptJson): void {
   if (kept instanceof KeptText) addFromText(holder, field, kept.text);
   else holder[field] = readJson(kept) as T[typeof field];

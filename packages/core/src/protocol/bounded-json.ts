@@ -180,7 +180,7 @@ function ofBoundedText(value: JsonValue, text: string, rule: JsonRule, maxBytes:
   return value;
 }
 
-/** The same, always as a copy: but for a value whose text is known, which nobody changes. */
+/** The same, always as a copy: but for a value whose text is known, which must not change. */
 export function copiedJson(value: unknown, rule: JsonRule): JsonValue {
   const bounded = boundedJson(value, rule);
   if (

@@ -45,7 +45,7 @@ export function parseJson(text: string): JsonValue {
   return value;
 }
 
-/** Node quotes the text that it could not read; whoever hears of the mistake may not be meant to see that. */
+/** Node quotes the text that it could not read; the reader of the error may not be meant to see that. */
 export function mistakeOf(error: unknown): string {
   return (error as Error).message.replace(/,? (?:\.\.\.)?".*"(?:\.\.\.)? is not valid JSON$/s, '');
 }

@@ -2,18 +2,18 @@ import type { JsonValue } from './json.js';
 
 /** Texts of values that are on their way: of a body that was read, until it is stored. Such a value is not changed. */
 const texts = new WeakMap<object, string>();
-/** Fields that are there as text, and read when somebody looks: by object and name. */
+/** Fields that are stored as text and parsed on first access, by object and name. */
 const unread = new WeakMap<object, Map<string, string>>();
 
-/** Above so many characters it pays to read a value only when somebody looks at it. */
+/** Values above this many characters are parsed on first access only. */
 export const MAX_READ_AT_ONCE = 16_384;
 
 /** How deep `writeJson` looks for texts: an answer, its list, an item, a field. */
 const LEVELS = 4;
-/** Of a page; a longer list is somebody's data. */
+/** Of a page; a longer list is data. */
 const MAX_ITEMS = 1_000;
 
-/** Says that `text` is `value` as JSON, so that nobody has to write it again. */
+/** Says that `text` is `value` as JSON, so that it is serialised once. */
 export function rememberText(value: JsonValue, text: string): void {
   if (typeof value === 'object' && value !== null) texts.set(value, text);
 }
@@ -73,7 +73,7 @@ export function fieldText<T extends object>(holder: T, field: keyof T & string):
   return unreadText(holder, field) ?? writeJson(holder[field]);
 }
 
-/** The text of a field that nobody has looked at yet. */
+/** The text of a field that was not accessed yet. */
 export function unreadText(holder: object, field: string): string | undefined {
   return unread.get(holder)?.get(field);
 }

@@ -1,7 +1,7 @@
 const waiting: (() => void)[] = [];
 
 /**
- * A turn of the event loop of one's own: whoever has more to do than one portion takes one before each. Two portions never
+ * An exclusive turn of the event loop: work of more than one portion takes one before each. Two portions never
  * share a turn, however many are under way, so the loop is held for one portion at most.
  */
 export function ownTurn(): Promise<void> {

@@ -23,8 +23,9 @@ export const PORTION = 64 * 1024;
 const REMEMBERED_LEVELS = 4;
 
 /**
- * The same as `parseJson` for texts of any length: a portion a turn of the event loop. What it returns is the caller's
- * alone; the texts of its large parts are remembered, so that storing them takes neither a look at them nor a text.
+ * The same as `parseJson` for texts of any length: a portion a turn of the event loop. The texts of its
+ * large parts are remembered, so that storing them neither walks nor serialises them: what it returns must not be changed,
+ * else the text is stored as it was read. Copy it before.
  *
  * @throws {JsonRefusedError} with what is wrong.
  */

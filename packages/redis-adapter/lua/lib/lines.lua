@@ -106,7 +106,7 @@ local function letIn(task)
   putInQueue(task)
 end
 
--- The first of a session that nobody is inside of is let in, or waits for its batch from now on.
+-- The first task of a session without a running one is let in, or waits for its batch from now on.
 local function letIntoSession(session)
   local line = SESSIONS .. session .. ':line'
   while true do

@@ -1,4 +1,4 @@
-import { listSchema } from '@agent-orchestrator/core';
+import { dayOf, listSchema } from '@agent-orchestrator/core';
 import type { UsageRow } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { json, type Route, route } from '../route.js';
@@ -37,10 +37,6 @@ export const usageRoutes: readonly Route[] = [
     },
   }),
 ];
-
-function dayOf(at: number): string {
-  return new Date(at).toISOString().slice(0, 10);
-}
 
 type UsageSum = Partial<Pick<UsageRow, Group>> & Pick<UsageRow, 'tokens' | 'requests' | 'saved_tokens'>;
 
