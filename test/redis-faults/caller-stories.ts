@@ -1,4 +1,10 @@
-import type { BatchSubmission, CaseTools, NewTask, StepRequest } from '@agent-orchestrator/core';
+import {
+  type BatchSubmission,
+  type CaseTools,
+  DEFAULTS,
+  type NewTask,
+  type StepRequest,
+} from '@agent-orchestrator/core';
 import { error, GRACE, MAX, type StepStory } from './step-story.js';
 
 const submitting =
@@ -24,6 +30,14 @@ const submittingBatch = (more: Partial<BatchSubmission>, key?: string) => async 
   const batch = { batchId: t.id(), maxInFlight: 9, failFast: false, items, ...more };
   const idempotency = key === undefined ? undefined : { key, fingerprint: 'f' };
   return () => t.storage.tasks.submitBatch({ tenantId: t.tenantId, batch, idempotency, maxWaiting: MAX });
+};
+
+/** More than one step creates. */
+const submittingStaged = (key?: string) => async (t: CaseTools) => {
+  const items = Array.from({ length: DEFAULTS.cancelledAtOnce + 20 }, (_, at) =>
+    at === 7 ? { error } : t.submission({ session_id: `talk-${at % 3}` }),
+  );
+  return submittingBatch({ items, maxInFlight: 2 }, key)(t);
 };
 
 export const SUBMISSIONS: readonly StepStory[] = [
@@ -102,6 +116,23 @@ export const SUBMISSIONS: readonly StepStory[] = [
       const batch = { batchId: t.id(), maxInFlight: 1, failFast: false, items };
       return () => t.storage.tasks.submitBatch({ tenantId: t.tenantId, batch, maxWaiting: MAX });
     },
+  },
+  {
+    title: 'submitBatch: staged, its items',
+    script: 'stageBatch',
+    prepare: submittingStaged(),
+  },
+  {
+    title: 'submitBatch: staged, the step that takes all of them on',
+    script: 'submitBatch',
+    again: 'replayed',
+    prepare: submittingStaged('key-2'),
+  },
+  {
+    title: 'submitBatch: staged, those that are created later',
+    script: 'createStaged',
+    isIntake: true,
+    prepare: submittingStaged(),
   },
   {
     title: 'register: with a job',

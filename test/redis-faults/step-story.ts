@@ -6,6 +6,8 @@ export interface StepStory {
   readonly title: string;
   /** Whose reply is to be lost. */
   readonly script: ScriptName;
+  /** The step takes something new on before that script. */
+  readonly isIntake?: boolean;
   /** Lives through what comes before, and hands out the step. */
   readonly prepare: (t: CaseTools) => Promise<() => Promise<unknown>>;
   /** What the step says that was done already; absent: the same. */

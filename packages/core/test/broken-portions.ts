@@ -33,6 +33,17 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
     },
   },
   'tasks.submitBatch': {
+    'stores the first portion only': (params, original) => {
+      const items = params.batch.items.slice(0, 50);
+      return original({ ...params, batch: { ...params.batch, items } });
+    },
+    'looks for room for the first portion only': (params, original) =>
+      original({ ...params, maxWaiting: params.maxWaiting + Math.max(0, params.batch.items.length - 50) }),
+    'creates the last portion first': (params, original) => {
+      const { items } = params.batch;
+      const turned = [...items.slice(50), ...items.slice(0, 50)];
+      return original({ ...params, batch: { ...params.batch, items: turned } });
+    },
     'lets tasks of one session run side by side': (params, original) => {
       const items = params.batch.items.map((item: object) => ({ ...item, onBusy: 'parallel' }));
       return original({ ...params, batch: { ...params.batch, items } });

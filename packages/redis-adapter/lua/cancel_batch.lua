@@ -2,7 +2,7 @@
 --
 -- @args   {id, reason, grace, further: another step of the same cancellation}
 -- @return answer, whether some are left
---@include time tenant state task trim waiting events due rotation system ready session lines steps held ending cancelling
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending cancelling types creation batches
 local params = cjson.decode(ARGV[2])
 local batch = PREFIX .. '@batch:' .. params.id
 if redis.call('EXISTS', batch) == 0 then
@@ -10,8 +10,8 @@ if redis.call('EXISTS', batch) == 0 then
 end
 local isFirst = false
 if not params.further then
-  local items = string.format('%d', redis.call('LLEN', batch .. ':items'))
-  isFirst = beginCancelling('batch', params.id, items, params.reason, params.grace)
+  isFirst = beginCancelling('batch', params.id, itemsOf(batch), params.reason, params.grace)
 end
+createSome(params.id)
 local more = goOnCancelling('batch', params.id, isFirst)
 return finish({ 'cancelled', more })

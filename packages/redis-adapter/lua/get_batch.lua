@@ -2,15 +2,16 @@
 -- that is too much.
 --
 -- @args   batch id · first item · how many · from which item on with outcomes · whether with results · bytes of outcomes
--- @return created · how many items there are · for each of the stretch its error as JSON, or its task: id, state (with an
---         outcome if asked for), and what it was when it is no longer kept · the item whose outcome was too much, if one was
+-- @return nothing, or `creating`, or: created · how many items there are · for each of the stretch its error as JSON, or its
+--         task: id, state (with an outcome if asked for), and what it was when it is no longer kept · the item whose outcome
+--         was too much, if one was
 --@reads
 --@include time tenant state task
 local batch = PREFIX .. '@batch:' .. ARGV[2]
 local first, most, from, results, bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
-local created = redis.call('HGET', batch, 'created')
-if not created then
-  return false
+local created, total = unpack(redis.call('HMGET', batch, 'created', 'total'))
+if total or not created then
+  return total and 'creating'
 end
 local tooMuch = false
 

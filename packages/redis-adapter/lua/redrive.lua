@@ -2,7 +2,7 @@
 --
 -- @args   {id, task: an item (see creation) with the new id, max_waiting} · its payload
 -- @return answer, the new task
---@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held ending cancelling types idempotency creation
+--@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held ending cancelling types idempotency intake creation
 local params = cjson.decode(ARGV[2])
 local old = load(params.id)
 if not old then

@@ -4,7 +4,7 @@
 --         its payload
 -- @return registered or replayed, the task, seq · or why not
 --@intake
---@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held ending cancelling types idempotency creation
+--@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held ending cancelling types idempotency intake creation
 local params = cjson.decode(ARGV[2])
 local item, call = params.task, params.call
 if load(item.id) then

@@ -3,7 +3,7 @@
 -- @args   {task: an item (see creation), key?, fingerprint?, max_waiting} · its payload
 -- @return submitted or replayed, the task, seq · or why not
 --@intake
---@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held ending cancelling types idempotency creation
+--@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held ending cancelling types idempotency intake creation
 local params = cjson.decode(ARGV[2])
 local answer = known(params, 'task')
 if answer then

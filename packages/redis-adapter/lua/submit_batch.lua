@@ -1,33 +1,30 @@
--- Stores a batch and all its tasks, whatever they are.
+-- Stores a batch and its tasks, whatever they are. Where they are staged, those of the first portion: see batches.
 --
--- @args   {id, max, fail_fast, items: [an item (see creation), or {error}…], taken (the error of an item whose id is that of
---         another task), key?, fingerprint?, max_waiting} · payloads
--- @return submitted or replayed, batch id · or why not
+-- @args   {id, max, fail_fast, items (how many), staged?, key?, fingerprint?, max_waiting} · the items, unless they are staged
+-- @return submitted or replayed, batch id · or why not, which is `not_staged` when not all of them are
 --@intake
---@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held calls ending cancelling types idempotency creation
+--@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held calls ending types idempotency intake creation batches
 local params = cjson.decode(ARGV[2])
-local answer = known(params, 'batch')
+local batch = PREFIX .. '@batch:' .. params.id
+local isStored = redis.call('EXISTS', batch) == 1
+local answer = known(params, 'batch') or (isStored and { 'replayed', params.id })
+  or (isFull(params.items, params.max_waiting) and { 'queue_full' })
 if answer then
+  if not isStored then
+    redis.call('UNLINK', batch .. ':staged')
+  end
   return finish(answer)
 end
-local batch = PREFIX .. '@batch:' .. params.id
-if redis.call('EXISTS', batch) == 1 then
-  return finish({ 'replayed', params.id })
-end
-if isFull(#params.items, params.max_waiting) then
-  return finish({ 'queue_full' })
+if params.staged and not takeStaged(batch, params.items) then
+  return finish({ 'not_staged' })
 end
 redis.call('HSET', batch, 'max', params.max, 'fail_fast', params.fail_fast and 1 or 0, 'created', now)
 owe('batch', now + RETENTION_OF_BATCHES, params.id)
-for at, item in ipairs(params.items) do
-  local taken = not item.error and redis.call('EXISTS', PREFIX .. item.id) == 1
-  local refusal = not item.error and not taken and refusalOf(item)
-  if item.error or taken or refusal then
-    redis.call('RPUSH', batch .. ':items', item.error or taken and params.taken or item.refusals[refusal])
-  else
-    redis.call('RPUSH', batch .. ':items', item.id)
-    store(item, ARGV[2 + at])
-  end
+for at = 3, #ARGV do
+  addItem(batch, ARGV[at])
+end
+if createSome(params.id) then
+  owe('staged', now + CREATOR_GONE, params.id)
 end
 remember(PREFIX, params, 'batch ' .. params.id)
 return finish({ 'submitted', params.id })

@@ -29,7 +29,7 @@ local function submitTo(meta, events, count, first, max, type)
   local prefix, answer = new.prefix, { false, false, new.known[13] or format('%x', now) }
   for at = first, first + (count - 1) * 5, 5 do
     local id, place = ARGV[at], new.seq + 1
-    local isFull = new.pending >= max or new.stored >= MAX_STORED
+    local isFull = new.pending + new.staged >= max or new.stored >= MAX_STORED
     local bytes = not isFull and store(prefix .. id, ARGV[at + 2], format('%d', place))
     if isFull then
       answer[#answer + 1] = refuse(prefix .. id)

@@ -97,7 +97,7 @@ local function refusal(new, batch, items, params)
   if redis.call('EXISTS', batch) == 1 then
     return { 'replayed', params.id }
   end
-  local isFull = new.pending + items > params.max_waiting or new.stored >= MAX_STORED
+  local isFull = new.pending + new.staged + items > params.max_waiting or new.stored >= MAX_STORED
   return isFull and { 'queue_full' } or nil
 end
 

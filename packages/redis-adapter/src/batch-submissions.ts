@@ -11,7 +11,6 @@ import {
 import { keyOf } from './idempotency.js';
 import { isPlain, itemOf } from './new-items.js';
 import type { RedisState } from './redis-state.js';
-import type { Reply } from './script-runner.js';
 import { NO_KIND, TaskKinds } from './task-kinds.js';
 import { recordOf } from './task-view.js';
 
@@ -27,8 +26,13 @@ type ScriptAnswer =
   | readonly ['submitted' | 'replayed', string]
   | readonly ['idempotency_conflict' | 'queue_full'];
 
-/** So many tasks at most are stored with a command for all: a script can hand over 7,000 values at once. */
-const MOST_AT_ONCE = 3_000;
+/** So many tasks, and characters of their payloads, are stored at most with a command for all. */
+const MOST_AT_ONCE = 1_000;
+const MOST_TEXT_AT_ONCE = 4 * 1024 * 1024;
+/** So many items at most are staged by one script, see lua/lib/batches. */
+const STAGED_AT_ONCE = 250;
+/** How often a batch is staged, of which items expired before all of them were. */
+const STAGINGS = 3;
 
 const TAKEN = JSON.stringify({
   code: 'conflict',
@@ -36,7 +40,11 @@ const TAKEN = JSON.stringify({
   retryable: false,
 } satisfies TaskError);
 
-/** How batches come to be: in one script, which is a short one where their tasks stand in no line but that of the batch. */
+/**
+ * How batches come to be. Where their tasks stand in no line but that of the batch, one short script stores it all. Else its
+ * tasks are created one by one. A large batch is staged first, one step takes all of it on, and its tasks are created a portion
+ * a step: by the submitter, by a reader of the batch, or by a sweeper.
+ */
 export class BatchSubmissions {
   constructor(private readonly state: RedisState) {}
 
@@ -78,12 +86,38 @@ export class BatchSubmissions {
     return submittedOf(answer);
   }
 
-  async #submitAny({ tenantId, batch }: Params, request: object): Promise<Submitted> {
-    const payloads = batch.items.map((item) => ('task' in item ? fieldText(item.task, 'payload') : ''));
-    const items = batch.items.map((item) => batchItem(item, batch.batchId));
-    const all = JSON.stringify({ ...request, items, taken: TAKEN });
-    const answer: Reply = await this.state.change(tenantId, 'submitBatch', all, ...payloads);
-    return submittedOf(answer as unknown as ScriptAnswer);
+  async #submitAny(params: Params, request: object): Promise<Submitted> {
+    const { tenantId, batch } = params;
+    const { pageBytes, cancelledAtOnce } = this.state.parts.limits;
+    const text = batch.items.reduce((sum, item) => sum + lengthOf(item), 0);
+    const isStaged = batch.items.length > cancelledAtOnce || text > pageBytes;
+    const all = JSON.stringify({ ...request, items: batch.items.length, staged: isStaged });
+    const items = isStaged ? [] : batch.items.map((item) => textOf(item, batch.batchId));
+    for (let left = STAGINGS; left > 0; left -= 1) {
+      if (isStaged) await this.#stage(params);
+      const answer = await this.state.change(tenantId, 'submitBatch', all, ...items);
+      const [word] = answer as readonly string[];
+      if (word !== 'not_staged') return submittedOf(answer as unknown as ScriptAnswer);
+    }
+    throw new OrchestratorError(
+      'storage_unavailable',
+      'the items of the batch expired before all were staged',
+    );
+  }
+
+  async #stage({ tenantId, batch: { items, batchId } }: Params): Promise<void> {
+    const { pageBytes } = this.state.parts.limits;
+    for (let at = 0; at < items.length;) {
+      const portion: string[] = [];
+      for (let length = 0; at + portion.length < items.length && portion.length < STAGED_AT_ONCE;) {
+        const text = textOf(items[at + portion.length] as Item, batchId);
+        length += text.length;
+        if (length > pageBytes && portion.length > 0) break;
+        portion.push(text);
+      }
+      await this.state.run(tenantId, 'stageBatch', batchId, at + 1, ...portion);
+      at += portion.length;
+    }
   }
 }
 
@@ -93,15 +127,22 @@ function submittedOf([answer, batchId]: ScriptAnswer): Submitted {
 
 /** Whether its tasks are stored with a command for all: each is plain, and no two have the same id. */
 function isPlainBatch({ items }: BatchSubmission): boolean {
+  if (items.length > MOST_AT_ONCE) return false;
   const ids = new Set<string>();
   let tasks = 0;
+  let text = 0;
   for (const item of items) {
     if ('error' in item) continue;
     if (!isPlain(item)) return false;
     ids.add(item.task.task_id);
     tasks += 1;
+    text += lengthOf(item);
   }
-  return tasks > 0 && ids.size === tasks && items.length <= MOST_AT_ONCE;
+  return tasks > 0 && ids.size === tasks && text <= MOST_TEXT_AT_ONCE;
+}
+
+function lengthOf(item: Item): number {
+  return 'task' in item ? fieldText(item.task, 'payload').length : 0;
 }
 
 /** What tasks have in common is said once: kinds first, then of which kind each item is, then the items. */
@@ -145,20 +186,21 @@ function justStored(batchId: string, items: readonly BatchItem[], at: number): B
   };
 }
 
-function batchItem(item: Item, batchId: string) {
-  if ('error' in item) return { error: JSON.stringify(item.error) };
-  return { ...itemOf(item, { batchId }), ...refusalsOf(item) };
+/** An item as the script takes it: JSON, and the payload in a line of its own. */
+function textOf(item: Item, batchId: string): string {
+  if ('error' in item) return JSON.stringify({ error: JSON.stringify(item.error) });
+  const made = JSON.stringify({ ...itemOf(item, { batchId }), refusals: refusalsOf(item) });
+  return `${made}\n${fieldText(item.task, 'payload')}`;
 }
 
-/** What is said of an item whose session does not take it. */
+/** What is said of an item that is not taken. */
 function refusalsOf({ task: { session_id } }: Submission) {
-  if (session_id === undefined) return {};
+  if (session_id === undefined) return { taken: TAKEN };
   const refusal = (code: string, state: string) =>
     JSON.stringify({ code, message: `session "${session_id}" is ${state}`, retryable: false });
   return {
-    refusals: {
-      session_closed: refusal('session_closed', 'closed'),
-      session_busy: refusal('session_busy', 'busy with another task'),
-    },
+    taken: TAKEN,
+    session_closed: refusal('session_closed', 'closed'),
+    session_busy: refusal('session_busy', 'busy with another task'),
   };
 }

@@ -215,6 +215,11 @@ export class RedisState {
     if (due !== null) this.parts.bells.ring({ bell: 'due', at: due });
   }
 
+  /** Creates what is left of the tasks of a batch, a portion a step. */
+  async createStaged(tenantId: string, batchId: string): Promise<void> {
+    while ((await this.change(tenantId, 'createStaged', batchId)) === 1);
+  }
+
   /** On a Cluster. What was stored meanwhile makes it a tenant again. */
   async #forget(tenantId: string): Promise<void> {
     const { client, keys } = this.parts;
@@ -227,6 +232,7 @@ export class RedisState {
     if (effect === 'ready') await this.runSystem('joinRotations', tenantId, value);
     else if (effect === 'dead_letter')
       this.parts.notices.tell(effect, `task ${value} has failed`, { tenant: tenantId, task: String(value) });
+    else if (effect === 'staged') await this.createStaged(tenantId, String(value));
     else if (effect === 'forgotten') await this.#forget(tenantId);
     else await this.runSystem('indexTenant', tenantId, effect === 'due' ? value : '');
   }

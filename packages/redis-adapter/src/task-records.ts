@@ -61,7 +61,8 @@ export class RedisTaskRecords implements TaskRecords {
     for (;;) {
       const reply = await this.state.run(tenantId, 'getBatch', batchId, ...view.nextStretch);
       if (reply === null) return undefined;
-      if (view.add(reply)) return view.batch;
+      if (reply === 'creating') await this.state.createStaged(tenantId, batchId);
+      else if (view.add(reply)) return view.batch;
     }
   }
 

@@ -29,6 +29,14 @@ describe('a script that is put together', () => {
       Array.from({ length: 201 }, (_, at) => `local v${at} = ${at}`).join('\n'),
       /200 locals/,
     ],
+    [
+      'has too many locals in a loop of its chunk',
+      [
+        ...Array.from({ length: 196 }, (_, at) => `local v${at} = ${at}`),
+        'for _, v in ipairs({}) do\n  local x = v\nend',
+      ].join('\n'),
+      /at most 200 locals with its parts, got 202/,
+    ],
   ])('and %s is refused', (_, text, message) => {
     expect(() => check('broken', text)).toThrow(message);
   });

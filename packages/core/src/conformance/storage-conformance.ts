@@ -5,6 +5,7 @@ import { earlyReportCases } from './early-report-cases.js';
 import { endCases } from './end-cases.js';
 import { journalCases } from './journal-cases.js';
 import { largeJournalCases } from './large-journal-cases.js';
+import { largeBatchCases } from './large-batch-cases.js';
 import { largeTaskCases } from './large-task-cases.js';
 import { logBytesCases } from './log-bytes-cases.js';
 import { logCases } from './log-cases.js';
@@ -40,6 +41,7 @@ import { waitingCases } from './waiting-cases.js';
 export const storageConformance: readonly ConformanceCase[] = [
   ...submitCases,
   ...batchCases,
+  ...largeBatchCases,
   ...sharedLineCases,
   ...trackedTaskCases,
   ...taskCases,

@@ -28,6 +28,9 @@ local groups = {
   batch = {
     keyOf = function(id) return PREFIX .. '@batch:' .. id end,
     portion = function(key, left)
+      if isStaged(key) then
+        return {}, left
+      end
       local from, ids = math.max(0, left - CANCELLED_AT_ONCE), {}
       local items = redis.call('LRANGE', key .. ':items', from, left - 1)
       for at = #items, 1, -1 do
@@ -38,6 +41,11 @@ local groups = {
     letIn = function(id) letIntoBatch(PREFIX .. '@batch:' .. id) end,
   },
 }
+
+-- As text.
+local function itemsOf(batch)
+  return redis.call('HGET', batch, 'total') or string.format('%d', redis.call('LLEN', batch .. ':items'))
+end
 
 -- Whether a cancellation was not under way already.
 local function beginCancelling(kind, id, left, reason, grace)
@@ -87,8 +95,10 @@ end
 
 -- The sweeper's step. Returns whether it has done anything.
 local function sweepCancelling(kind, id)
-  local asked = redis.call('HGET', groups[kind].keyOf(id), 'cancel_asked')
-  if not asked then
+  local key = groups[kind].keyOf(id)
+  local asked = redis.call('HGET', key, 'cancel_asked')
+  if not asked or isStaged(key) then
+    -- What creates the last task of a batch makes its cancellation due again.
     return false
   end
   local mayGoOnAt = asked + ASKER_GONE
@@ -104,8 +114,7 @@ local function failTask(task, outcome, reason)
   local failsBatch = batch and redis.call('HGET', batch, 'fail_fast') == '1'
   local id = task.head.batch_id
   if failsBatch then
-    local items = string.format('%d', redis.call('LLEN', batch .. ':items'))
-    failsBatch = beginCancelling('batch', id, items, 'task ' .. task.id .. ' of the batch failed', GRACE)
+    failsBatch = beginCancelling('batch', id, itemsOf(batch), 'task ' .. task.id .. ' of the batch failed', GRACE)
   end
   endTask(task, 'failed', outcome, reason)
   effects[#effects + 1] = { 'dead_letter', task.id }

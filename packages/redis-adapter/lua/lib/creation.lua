@@ -4,24 +4,6 @@
 -- @made  all tasks in the order of their submission, as "place deadline id id …"; deadline 0: it is in @due
 local RETENTION_OF_BATCHES = $retentionMs
 
--- The answer to a key that was used before, if it was.
-local function known(params, kind)
-  local answer, id = usedBefore(PREFIX, params, kind)
-  if answer ~= 'replayed' then
-    return answer and { answer }
-  end
-  if kind == 'batch' then
-    return { 'replayed', id }
-  end
-  local found = view(id)
-  return found and { 'replayed', found, count('seq'), epochOfLog() } or nil
-end
-
--- Whether so many more would be too many, or too much is stored.
-local function isFull(tasks, max)
-  return count('pending') + tasks > max or holdsTooMuch()
-end
-
 local function refusalOf(item)
   local status = item.session and sessionField(item.session, 'status')
   if status == 'closed' then

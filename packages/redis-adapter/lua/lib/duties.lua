@@ -1,9 +1,20 @@
 -- What becomes due by itself. Each duty is looked at again when its time has come, since much may have changed.
+-- What only one of them needs is in a block of its own: a script has room for 200 locals.
 local MAX_LOST, HELD_LIVES, RETENTION_OF_BATCHES = $maxLostWorkers, $heldFrameMs, $retentionMs
 local duties = {}
 
 -- So many steps of a journal are gone through in the time that a duty takes.
 local STEPS_A_DUTY = 10
+
+-- The process that swept goes on with a batch of which tasks are still staged, see batches.
+function duties.staged(id)
+  if not isStaged(PREFIX .. '@batch:' .. id) then
+    return false
+  end
+  effects[#effects + 1] = { 'staged', id }
+  owe('staged', now + CREATOR_GONE, id)
+  return true
+end
 
 function duties.cancel(what)
   return sweepCancelling(what:match('^([^\n]*)\n(.*)$'))
@@ -163,73 +174,89 @@ function duties.session(id)
   return true
 end
 
-function duties.batch(id)
-  local key = PREFIX .. '@batch:' .. id
-  for _, item in ipairs(redis.call('LRANGE', key .. ':items', 0, -1)) do
-    if item:sub(1, 1) ~= '{' and redis.call('EXISTS', PREFIX .. item) == 1 then
-      owe('batch', now + RETENTION_OF_BATCHES, id)
+do
+  -- Removed once none of its tasks is kept, `passed` of which are looked at already.
+  local PASSED_BY_A_DUTY = 500
+
+  function duties.batch(id)
+    local key = PREFIX .. '@batch:' .. id
+    local passed = tonumber(redis.call('HGET', key, 'passed')) or 0
+    local items = redis.call('LRANGE', key .. ':items', passed, passed + PASSED_BY_A_DUTY - 1)
+    spend(#items / STEPS_A_DUTY)
+    for at, item in ipairs(items) do
+      if item:sub(1, 1) ~= '{' and redis.call('EXISTS', PREFIX .. item) == 1 then
+        redis.call('HSET', key, 'passed', string.format('%d', passed + at - 1))
+        owe('batch', now + RETENTION_OF_BATCHES, id)
+        return false
+      end
+    end
+    if #items == PASSED_BY_A_DUTY or isStaged(key) then
+      redis.call('HSET', key, 'passed', string.format('%d', passed + #items))
+      owe('batch', #items > 0 and now or now + RETENTION_OF_BATCHES, id)
       return false
     end
-  end
-  redis.call('UNLINK', key, key .. ':items', key .. ':inside', key .. ':line', key .. ':gone')
-  return true
-end
-
-local function forgetCall(service, call)
-  redis.call('HDEL', CALLS, call.id)
-  local field = call.job and service .. '\n' .. call.job
-  if field and redis.call('HGET', JOBS, field) == call.id then
-    redis.call('HDEL', JOBS, field)
-  end
-end
-
--- Calls that an attempt has not inherited, a part of them at a time. Returns whether none are left.
-local DROPPED_AT_ONCE = 500
-
-local function forgetDropped(key)
-  local some = redis.call('HRANDFIELD', key, DROPPED_AT_ONCE, 'WITHVALUES')
-  local ids = {}
-  for at = 1, #some, 2 do
-    local call = cjson.decode(some[at + 1])
-    forgetCall(call.service, call)
-    ids[#ids + 1] = some[at]
-  end
-  if #ids == 0 then
+    redis.call('UNLINK', key, key .. ':items', key .. ':inside', key .. ':line', key .. ':gone')
     return true
   end
-  spend(#ids / STEPS_A_DUTY)
-  redis.call('HDEL', key, unpack(ids))
-  return #ids < DROPPED_AT_ONCE
 end
 
-function duties.retention(id)
-  local task = load(id)
-  if not task or not isFinal(task) then
-    return false
-  end
-  local key = PREFIX .. id
-  if task.journal and not forgetDropped(key .. ':dropped') then
-    owe('retention', now, id)
-    return false
-  end
-  local steps = allSteps(task)
-  spend(#steps / STEPS_A_DUTY)
-  for _, step in ipairs(steps) do
-    for _, call in ipairs(step.calls or {}) do
-      forgetCall(step.service, call)
+do
+  local function forgetCall(service, call)
+    redis.call('HDEL', CALLS, call.id)
+    local field = call.job and service .. '\n' .. call.job
+    if field and redis.call('HGET', JOBS, field) == call.id then
+      redis.call('HDEL', JOBS, field)
     end
   end
-  addStored(-redis.call('STRLEN', key) - outcomeBytes(key, redis.call('HGET', DONE, id) or '') - (task.bytes or 0) - (task.mail or 0))
-  redis.call('UNLINK', key, key .. ':result', key .. ':steps', key .. ':outcomes', key .. ':changes', key .. ':dropped', key .. ':mailbox', key .. ':signals')
-  redis.call('HDEL', DONE, id)
-  redis.call('ZREM', PREFIX .. '@old', id)
-  local batch = batchKey(task)
-  if batch and redis.call('EXISTS', batch) == 1 then
-    redis.call('HSET', batch .. ':gone', id, task.state)
+
+  -- Calls that an attempt has not inherited, a part of them at a time. Returns whether none are left.
+  local DROPPED_AT_ONCE = 500
+
+  local function forgetDropped(key)
+    local some = redis.call('HRANDFIELD', key, DROPPED_AT_ONCE, 'WITHVALUES')
+    local ids = {}
+    for at = 1, #some, 2 do
+      local call = cjson.decode(some[at + 1])
+      forgetCall(call.service, call)
+      ids[#ids + 1] = some[at]
+    end
+    if #ids == 0 then
+      return true
+    end
+    spend(#ids / STEPS_A_DUTY)
+    redis.call('HDEL', key, unpack(ids))
+    return #ids < DROPPED_AT_ONCE
   end
-  addMeta(task.state, -1)
-  tasks[id] = false
-  return true
+
+  function duties.retention(id)
+    local task = load(id)
+    if not task or not isFinal(task) then
+      return false
+    end
+    local key = PREFIX .. id
+    if task.journal and not forgetDropped(key .. ':dropped') then
+      owe('retention', now, id)
+      return false
+    end
+    local steps = allSteps(task)
+    spend(#steps / STEPS_A_DUTY)
+    for _, step in ipairs(steps) do
+      for _, call in ipairs(step.calls or {}) do
+        forgetCall(step.service, call)
+      end
+    end
+    addStored(-redis.call('STRLEN', key) - outcomeBytes(key, redis.call('HGET', DONE, id) or '') - (task.bytes or 0) - (task.mail or 0))
+    redis.call('UNLINK', key, key .. ':result', key .. ':steps', key .. ':outcomes', key .. ':changes', key .. ':dropped', key .. ':mailbox', key .. ':signals')
+    redis.call('HDEL', DONE, id)
+    redis.call('ZREM', PREFIX .. '@old', id)
+    local batch = batchKey(task)
+    if batch and redis.call('EXISTS', batch) == 1 then
+      redis.call('HSET', batch .. ':gone', id, task.state)
+    end
+    addMeta(task.state, -1)
+    tasks[id] = false
+    return true
+  end
 end
 
 -- Nothing of the tenant is kept any more: its counters go with the end of this step.
@@ -253,29 +280,31 @@ local function mayBeForgotten()
       PREFIX .. '@sessions') == 0
 end
 
--- Events that are too old, a part of them at a time.
-local TRIMMED_AT_ONCE = 1000
+do
+  -- Events that are too old, a part of them at a time.
+  local TRIMMED_AT_ONCE = 1000
 
-function duties.events()
-  local at
-  for _ = 1, TRIMMED_AT_ONCE do
-    local oldest = redis.call('XRANGE', EVENTS, '-', '+', 'COUNT', 1)[1]
-    at = oldest and tonumber(oldest[2][2]:match('^%[(%d+)'))
-    if not at or at + MAX_EVENT_AGE > now then
-      break
+  function duties.events()
+    local at
+    for _ = 1, TRIMMED_AT_ONCE do
+      local oldest = redis.call('XRANGE', EVENTS, '-', '+', 'COUNT', 1)[1]
+      at = oldest and tonumber(oldest[2][2]:match('^%[(%d+)'))
+      if not at or at + MAX_EVENT_AGE > now then
+        break
+      end
+      redis.call('XDEL', EVENTS, oldest[1])
     end
-    redis.call('XDEL', EVENTS, oldest[1])
-  end
-  if not at then
-    -- An empty stream still takes kilobytes.
-    redis.call('DEL', EVENTS, EVENTS .. ':bytes', EVENTS .. ':stretches')
-    isForgotten = mayBeForgotten()
-    if isForgotten then
-      return true
+    if not at then
+      -- An empty stream still takes kilobytes.
+      redis.call('DEL', EVENTS, EVENTS .. ':bytes', EVENTS .. ':stretches')
+      isForgotten = mayBeForgotten()
+      if isForgotten then
+        return true
+      end
     end
+    owe('events', math.max(now + 1, (at or now) + MAX_EVENT_AGE), '')
+    return true
   end
-  owe('events', math.max(now + 1, (at or now) + MAX_EVENT_AGE), '')
-  return true
 end
 
 -- Lets go of the front of @made, once every task there is checked for its deadline and as old as what is kept: what has

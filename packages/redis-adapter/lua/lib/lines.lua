@@ -5,6 +5,13 @@
 -- @batch:<id>  max, fail_fast, created; see also cancelling · …:items  task ids, or errors as JSON · …:inside
 -- …:line  those that wait for the batch, in their order
 -- …:gone  task id -> the state in which a task ended that is no longer kept
+-- While tasks of a batch are still staged, its hash says in `total` how many items it has, see batches.
+local CREATOR_GONE = 1000
+
+local function isStaged(batch)
+  return redis.call('HEXISTS', batch, 'total') == 1
+end
+
 local function batchKey(task)
   return task.head.batch_id and PREFIX .. '@batch:' .. task.head.batch_id
 end

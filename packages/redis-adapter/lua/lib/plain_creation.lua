@@ -12,7 +12,7 @@ end
 
 local function countersOf(meta)
   return redis.call('HMGET', meta, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'known', 'paused', 'max_running',
-    'running', 'owed', 'type', 'processing', 'epoch', 'claimed', 'last_leases', 'groups', 'large', 'stored')
+    'running', 'owed', 'type', 'processing', 'epoch', 'claimed', 'last_leases', 'groups', 'large', 'stored', 'staged')
 end
 
 local function openCreation(meta)
@@ -21,6 +21,7 @@ local function openCreation(meta)
     meta = meta, prefix = meta:sub(1, -6), known = known, ready = {}, told = newTold(), made = {}, early = {},
     seq = tonumber(known[1]) or 0, pending = tonumber(known[2]) or 0, last = tonumber(known[3]) or 0,
     owed = tonumber(known[10]) or 0, largest = 0, stored = tonumber(known[18]) or 0,
+    staged = tonumber(known[19]) or 0,
   }
 end
 

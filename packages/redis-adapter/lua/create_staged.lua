@@ -1,0 +1,6 @@
+-- Creates the tasks of a batch that are staged, a portion each time; see batches.
+--
+-- @args   batch id
+-- @return whether some are left
+--@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending types creation batches
+return finish(createSome(ARGV[2]))

@@ -1,0 +1,63 @@
+-- How the tasks of a batch come to be: all in the step that stores it, or, where that would be too much, a portion a step. What
+-- is left then is a duty: if the process that submitted it does not go on, the sweeper does.
+--
+-- An item, as text: {error}, or a task (see creation) with {refusals: by reason}, as JSON · newline · payload
+-- @batch:<id>:staged  number of an item -> the item; `bytes` of all of them. Without a batch it expires.
+-- In the hash of the batch, until all its tasks are there: total (how many items it has)
+local CREATED_AT_ONCE, BYTES_AT_ONCE = $cancelledAtOnce, $pageBytes
+local LOST = '{"error":' .. cjson.encode('{"code":"internal","message":"the item was lost","retryable":true}') .. '}'
+
+local function addItem(batch, text)
+  local json, payload = text:match('^([^\n]*)\n?(.*)$')
+  local item = cjson.decode(json)
+  local refusal = not item.error and (redis.call('EXISTS', PREFIX .. item.id) == 1 and 'taken' or refusalOf(item))
+  if item.error or refusal then
+    redis.call('RPUSH', batch .. ':items', item.error or item.refusals[refusal])
+  else
+    redis.call('RPUSH', batch .. ':items', item.id)
+    store(item, payload)
+  end
+end
+
+-- A batch none of whose items is there yet takes on what was staged for it. Returns whether all of it is there.
+local function takeStaged(batch, total)
+  local staged = batch .. ':staged'
+  if redis.call('HLEN', staged) ~= total + 1 then
+    return false
+  end
+  redis.call('PERSIST', staged)
+  redis.call('HSET', batch, 'total', string.format('%d', total))
+  addStored(tonumber(redis.call('HGET', staged, 'bytes')))
+  addMeta('staged', total)
+  return true
+end
+
+-- Returns whether some are left.
+local function createSome(id)
+  local batch = PREFIX .. '@batch:' .. id
+  local total, staged = tonumber(redis.call('HGET', batch, 'total')), batch .. ':staged'
+  if not total then
+    return false
+  end
+  local created, bytes, taken = redis.call('LLEN', batch .. ':items'), 0, {}
+  while created < total and #taken < CREATED_AT_ONCE and bytes < BYTES_AT_ONCE do
+    created = created + 1
+    taken[#taken + 1] = string.format('%d', created)
+    local text = redis.call('HGET', staged, taken[#taken])
+    bytes = bytes + #(text or '')
+    addItem(batch, text or LOST)
+  end
+  addStored(-bytes)
+  addMeta('staged', -#taken)
+  if created < total then
+    redis.call('HDEL', staged, unpack(taken))
+    return true
+  end
+  redis.call('UNLINK', staged)
+  redis.call('HDEL', batch, 'total')
+  redis.call('ZREM', DUE, 'staged\n' .. id)
+  if redis.call('HEXISTS', batch, 'cancel_left') == 1 then
+    owe('cancel', now, 'batch\n' .. id)
+  end
+  return false
+end

@@ -1,0 +1,19 @@
+-- Keeps some items of a batch that is not submitted yet, for a while; see batches.
+--
+-- @args   batch id · number of the first one · the items
+--@intake
+--@include time tenant
+local EXPIRES = 10 * 60 * 1000
+local batch = PREFIX .. '@batch:' .. ARGV[2]
+-- What arrives a second time, and late, is not wanted any more.
+if redis.call('EXISTS', batch) == 1 then
+  return
+end
+local staged, bytes = batch .. ':staged', 0
+for at = 4, #ARGV do
+  if redis.call('HSETNX', staged, string.format('%d', ARGV[3] + at - 4), ARGV[at]) == 1 then
+    bytes = bytes + #ARGV[at]
+  end
+end
+redis.call('HINCRBY', staged, 'bytes', bytes)
+redis.call('PEXPIRE', staged, EXPIRES)

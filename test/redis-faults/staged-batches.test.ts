@@ -1,0 +1,256 @@
+import { randomUUID } from 'node:crypto';
+import { type BatchSubmission, DEFAULTS, type Storage, type Submission } from '@agent-orchestrator/core';
+import { RedisStorage } from '@agent-orchestrator/redis-adapter';
+import { FaultyProxy, RedisServer } from '@agent-orchestrator/test-servers';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { scriptDigest, type ScriptName } from './script-digests.js';
+import { storedKeys } from './stored-keys.js';
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await RedisServer.start();
+});
+afterAll(() => redis.stop());
+
+const tenantId = 'acme';
+/** Three steps create them. */
+const MANY = 2 * DEFAULTS.cancelledAtOnce + 30;
+const SESSIONS = 3;
+const A_WEEK_MS = 7 * 24 * 60 * 60_000;
+const error = { code: 'workflow_error', message: 'bad', retryable: false } as const;
+const failure = { code: 'service_error', message: 'down', retryable: false } as const;
+
+class ClockOfTwo {
+  #now = Date.parse('2026-01-31T10:00:00.000Z');
+  now = () => this.#now;
+  after = () => () => undefined;
+  advance(ms: number) {
+    this.#now += ms;
+  }
+}
+
+const task = (more: Partial<Submission['task']> = {}): Submission => ({
+  task: {
+    ...{ task_id: randomUUID(), type: 'work', priority: 4, payload: 'x'.repeat(100), metadata: {} },
+    ...{ timeoutMs: A_WEEK_MS, maxAttempts: 5, ...more },
+  },
+  onBusy: 'enqueue',
+});
+
+/** Tasks of some sessions, and one item that is an error. */
+function batchOf(more: Partial<BatchSubmission> = {}): BatchSubmission {
+  const items = Array.from({ length: MANY }, (_, at) =>
+    at === 9 ? { error } : task({ session_id: `s-${at % SESSIONS}` }),
+  );
+  return { batchId: randomUUID(), maxInFlight: MANY, failFast: false, items, ...more };
+}
+
+/** A batch whose submitter dies right after a step, and another process. */
+async function leftAfter(script: ScriptName, more: Partial<BatchSubmission> = {}) {
+  const prefix = `staged-${randomUUID().slice(0, 8)}`;
+  const clock = new ClockOfTwo();
+  const proxy = await FaultyProxy.start(redis.port);
+  const mortal = RedisStorage.connect(proxy.url, { prefix, clock, commandTimeoutMs: 1_000 });
+  const other = RedisStorage.connect(redis.url, { prefix, clock });
+  onTestFinished(() => other.close());
+  await mortal.tasks.counts({ tenantId });
+  // From now on Redis knows the scripts: the first reply to each is its answer.
+  const before = { tenantId: 'before', batch: batchOf() };
+  await other.tasks.submitBatch({ ...before, maxWaiting: 1_000 });
+  const { batchId } = before.batch;
+  await other.tasks.cancelBatch({ tenantId: 'before', batchId, reason: 'known', graceMs: 0 });
+  const params = {
+    ...{ tenantId, batch: batchOf(more), maxWaiting: 1_000 },
+    idempotency: { key: 'k', fingerprint: 'f' },
+  };
+  // No connection after the one that breaks.
+  proxy.refuse();
+  proxy.loseReply({ to: await scriptDigest(script) });
+  await expect(mortal.tasks.submitBatch(params)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  expect(proxy.counters.cutReplies).toBe(1);
+  await mortal.close();
+  await proxy[Symbol.asyncDispose]();
+  return { prefix, clock, other, params, batchId: params.batch.batchId };
+}
+
+type Left = Awaited<ReturnType<typeof leftAfter>>;
+
+const countsOf = async (storage: Storage) => (await storage.tasks.counts({ tenantId })).counts;
+
+const meta = ({ prefix }: Left, field: string) =>
+  redis.ask(['HGET', `${prefix}:tasks:{${tenantId}}:@meta`, field]);
+
+const keysOf = async ({ prefix }: Left) =>
+  Object.keys(await storedKeys(redis, prefix)).filter(
+    (key) => key.includes(`{${tenantId}}`) && !key.includes('@key:'),
+  );
+
+async function passes({ clock, other }: Left, ms: number): Promise<void> {
+  clock.advance(ms);
+  await other.queue.sweep({ max: 100_000 });
+}
+
+async function claim({ other }: Left, max = 1) {
+  const runs = [{ type: 'work', versions: [1] }];
+  return other.queue.claim({ workerId: 'w', claimId: randomUUID(), max, runs, leaseMs: A_WEEK_MS });
+}
+
+/** All that was staged is created, each once, and nothing is left of the staging. */
+async function expectAll(left: Left): Promise<void> {
+  const { items } = left.params.batch;
+  expect((await keysOf(left)).filter((key) => key.endsWith(':staged'))).toEqual([]);
+  expect(await meta(left, 'staged')).toBe('0');
+  const found = await left.other.tasks.getBatch({ tenantId, batchId: left.batchId });
+  expect(found?.items.map(({ task_id, error: why }) => task_id ?? why)).toEqual(
+    items.map((item) => ('task' in item ? item.task.task_id : item.error)),
+  );
+  const [epoch] = (await left.other.events.head({ tenantId })).split(':');
+  const read = await left.other.events.read({ tenantId, after: `${epoch}:0`, limit: 1_000 });
+  if (!('events' in read)) throw new Error('expected events');
+  expect(read.events.filter(({ event }) => event === 'task_created')).toHaveLength(MANY - 1);
+}
+
+/** Nothing counts that is no longer kept. */
+async function expectNothingInTheEnd(left: Left): Promise<void> {
+  await left.other.tasks.cancelBatch({ tenantId, batchId: left.batchId, reason: 'enough', graceMs: 0 });
+  for (let week = 0; week < 4; week += 1) await passes(left, A_WEEK_MS);
+  expect(await keysOf(left)).toEqual([]);
+}
+
+const CREATING: readonly ScriptName[] = ['submitBatch', 'createStaged'];
+
+describe('a batch whose submitter dies', () => {
+  it('before all its items are taken on is none: what is staged expires, and it may be submitted again', async () => {
+    const left = await leftAfter('stageBatch');
+    const { other, batchId, prefix, params } = left;
+    expect(await other.tasks.getBatch({ tenantId, batchId })).toBeUndefined();
+    const [staged, ...more] = await keysOf(left);
+    expect([staged?.endsWith(':staged'), more]).toEqual([true, []]);
+    expect(Number(await redis.ask(['PTTL', `${prefix}${staged}`]))).toBeGreaterThan(0);
+    expect(await other.tasks.submitBatch(params)).toMatchObject({ answer: 'submitted' });
+    await expectAll(left);
+    await expectNothingInTheEnd(left);
+  });
+
+  it('and is submitted again under another id, leaves nothing either', async () => {
+    const left = await leftAfter('submitBatch');
+    const again = { ...left.params, batch: { ...left.params.batch, batchId: randomUUID() } };
+    const answer = await left.other.tasks.submitBatch(again);
+    expect(answer).toMatchObject({ answer: 'replayed', batch: { batch_id: left.batchId } });
+    await expectAll(left);
+  });
+
+  describe.each(CREATING)('after %s', (script) => {
+    it('is created by the sweeper of another process', async () => {
+      const left = await leftAfter(script);
+      expect(await meta(left, 'staged')).not.toBe('0');
+      await passes(left, 999);
+      expect(await meta(left, 'staged')).not.toBe('0');
+      await passes(left, 1);
+      expect(await meta(left, 'staged')).toBe('0');
+      await expectAll(left);
+      await expectNothingInTheEnd(left);
+    });
+
+    it('is whole for whoever asks for it', async () => {
+      const left = await leftAfter(script);
+      const found = await left.other.tasks.getBatch({ tenantId, batchId: left.batchId });
+      expect(found?.counts).toMatchObject({ pending: MANY - 1, failed: 1 });
+      await expectAll(left);
+      await passes(left, 5_000);
+      await expectAll(left);
+    });
+
+    it('is created once by two that do it at once', async () => {
+      const left = await leftAfter(script);
+      const where = { tenantId, batchId: left.batchId };
+      left.clock.advance(5_000);
+      await Promise.all([
+        left.other.tasks.getBatch(where),
+        left.other.queue.sweep({ max: 1_000 }),
+        left.other.tasks.submitBatch(left.params),
+        left.other.tasks.getBatch(where),
+      ]);
+      await expectAll(left);
+    });
+
+    it('is cancelled as a whole', async () => {
+      const left = await leftAfter(script);
+      const cancel = { tenantId, batchId: left.batchId, reason: 'enough', graceMs: 0 };
+      const cancelled = await left.other.tasks.cancelBatch(cancel);
+      expect(cancelled?.counts).toMatchObject({ pending: 0, cancelled: MANY - 1 });
+      await expectAll(left);
+      expect(await claim(left, 100)).toEqual([]);
+      await expectNothingInTheEnd(left);
+    });
+
+    it('is cancelled as a whole when the one who cancels it dies too', async () => {
+      const left = await leftAfter(script);
+      const cancel = { tenantId, batchId: left.batchId, reason: 'enough', graceMs: 0 };
+      const signal = AbortSignal.abort();
+      await left.other.tasks.cancelBatch({ ...cancel, signal });
+      for (let second = 0; second < 3; second += 1) await passes(left, 1_000);
+      expect(await countsOf(left.other)).toMatchObject({ pending: 0, cancelled: MANY - 1 });
+      await expectAll(left);
+    });
+
+    it('ends with its first failure, if it is to', async () => {
+      const left = await leftAfter(script, { failFast: true, maxInFlight: 1 });
+      const [first] = await claim(left);
+      if (!first) throw new Error('expected a task to be claimed');
+      const where = { tenantId, taskId: first.task.task_id, token: first.token };
+      await left.other.queue.settle({ ...where, settlement: { kind: 'failed', error: failure } });
+      expect(await claim(left, 100)).toEqual([]);
+      for (let second = 0; second < 3; second += 1) await passes(left, 1_000);
+      expect(await countsOf(left.other)).toMatchObject({ pending: 0, failed: 1, cancelled: MANY - 2 });
+      await expectAll(left);
+    });
+
+    it('takes its place among the waiting from the first step on', async () => {
+      const left = await leftAfter(script);
+      for (const more of [{}, { session_id: 'other' }]) {
+        const submission = task(more);
+        const submit = (maxWaiting: number) => left.other.tasks.submit({ tenantId, submission, maxWaiting });
+        expect(await submit(MANY - 1)).toMatchObject({ answer: 'queue_full' });
+      }
+      const batch = batchOf({ items: [task(), task()] });
+      const full = await left.other.tasks.submitBatch({ tenantId, batch, maxWaiting: MANY });
+      expect(full).toMatchObject({ answer: 'queue_full' });
+      expect(await left.other.tasks.submit({ tenantId, submission: task(), maxWaiting: MANY })).toMatchObject(
+        { answer: 'submitted' },
+      );
+    });
+
+    it('refuses those whose session is closed meanwhile', async () => {
+      const left = await leftAfter(script);
+      await left.other.sessions.close({ tenantId, sessionId: 's-1', graceMs: 0 });
+      await passes(left, 1_000);
+      const found = await left.other.tasks.getBatch({ tenantId, batchId: left.batchId });
+      const ofSession = found?.items.filter((_, at) => at % SESSIONS === 1) ?? [];
+      const ends = ofSession.map(({ status, error: why }) => `${status} ${why?.code}`);
+      expect(new Set(ends)).toEqual(new Set(['cancelled cancelled', 'failed session_closed']));
+      expect(found?.counts.pending).toBe(MANY - 1 - ofSession.length);
+      expect(await meta(left, 'staged')).toBe('0');
+      await expectNothingInTheEnd(left);
+    });
+
+    it('keeps its order within each session', async () => {
+      const left = await leftAfter(script);
+      await passes(left, 1_000);
+      const order: string[] = [];
+      for (;;) {
+        const [next] = await claim(left);
+        if (!next) break;
+        order.push(next.task.task_id);
+        const where = { tenantId, taskId: next.task.task_id, token: next.token };
+        await left.other.queue.settle({ ...where, settlement: { kind: 'completed', result: 1 } });
+      }
+      const ids = left.params.batch.items.map((item) => ('task' in item ? item.task.task_id : ''));
+      for (let session = 0; session < SESSIONS; session += 1) {
+        const own = new Set(ids.filter((id, at) => id !== '' && at % SESSIONS === session));
+        expect(order.filter((id) => own.has(id))).toEqual([...own]);
+      }
+      expect(order).toHaveLength(MANY - 1);
+    });
+  });
+});
