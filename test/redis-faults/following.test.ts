@@ -181,4 +181,22 @@ describe('a log that is followed by its bells', () => {
     await append(storage, tenant, 1);
     await vi.waitFor(() => expect(seqs()).toEqual([...upTo(5), 'gap', 1, 2]), 60_000);
   });
+
+  it('tells of a gap when what it hears of the new log would go on with the old one', async () => {
+    await using own = await RedisServer.start();
+    const tenant = tenantId();
+    const storage = open(own.url);
+    const { seqs, heard } = listen(storage, tenant, 'new:0');
+    await append(storage, tenant, 5);
+    await vi.waitFor(() => expect(seqs()).toEqual(upTo(5)));
+    await own.ask(['FLUSHALL']);
+    // As many events that no follower hears of, and then one that all of them do.
+    await append(storage, tenant, 5);
+    const other = listen(open(own.url), tenant, 'new:0');
+    await vi.waitFor(() => expect(other.seqs()).toEqual(upTo(5)));
+    await append(storage, tenant, 1);
+    await vi.waitFor(() => expect(seqs()).toEqual([...upTo(5), 'gap', ...upTo(6)]));
+    const last = heard.at(-1);
+    expect(last).toEqual(other.heard.at(-1));
+  });
 });

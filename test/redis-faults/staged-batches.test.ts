@@ -208,7 +208,7 @@ describe('a batch whose submitter dies', () => {
 
     it('takes its place among the waiting from the first step on', async () => {
       const left = await leftAfter(script);
-      for (const more of [{}, { session_id: 'other' }]) {
+      for (const more of [{}, { session_id: 'other' }, { timeoutMs: 60_000 }]) {
         const submission = task(more);
         const submit = (maxWaiting: number) => left.other.tasks.submit({ tenantId, submission, maxWaiting });
         expect(await submit(MANY - 1)).toMatchObject({ answer: 'queue_full' });

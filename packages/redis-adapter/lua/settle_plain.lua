@@ -77,14 +77,14 @@ local function settleIn(meta, events, asked)
     return answer
   end
   local known = redis.call('HMGET', meta, 'seq', 'processing', 'completed', 'due', 'followed', 'running', 'last_retention', 'max_running', 'failed', 'awaited',
-    'stored')
+    'stored', 'epoch')
   local seq, running = (tonumber(known[1]) or 0) + #ended, (tonumber(known[6]) or 0) - #ended
   redis.call('HDEL', prefix .. '@live', unpack(ended))
   redis.call('HSET', prefix .. '@done', unpack(done))
-  local entry = appendEvents(events, told, seq, known[5])
+  local entry = appendEvents(events, told, seq, known[5], known[12])
   if known[10] then
     local namespace, tenant = prefix:match('^(.*):tasks:{(.*)}:$')
-    tellWaiting(namespace, tenant, known[10], format('%d ', seq) .. entry)
+    tellWaiting(namespace, tenant, known[10], published(seq, known[12], entry))
   end
   local changes = {
     'seq', format('%d', seq), 'processing', format('%d', (tonumber(known[2]) or 0) - #ended),

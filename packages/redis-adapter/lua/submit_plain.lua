@@ -57,7 +57,7 @@ local function submitOne(meta, events, _, at, max, type)
   local prefix, id, known = meta:sub(1, -6), ARGV[at], countersOf(meta)
   local seq, pending, deadline = (tonumber(known[1]) or 0) + 1, (tonumber(known[2]) or 0) + 1, now + ARGV[at + 3]
   local stored = tonumber(known[18]) or 0
-  if pending > max or stored >= MAX_STORED or deadline < (tonumber(known[3]) or 0) or deadline > now + LONGEST_IN_ORDER then
+  if pending + (tonumber(known[19]) or 0) > max or stored >= MAX_STORED or deadline < (tonumber(known[3]) or 0) or deadline > now + LONGEST_IN_ORDER then
     return submitTo(meta, events, 1, at, max, type)
   end
   local place, till = format('%d', seq), format('%d', deadline)
@@ -74,7 +74,7 @@ local function submitOne(meta, events, _, at, max, type)
     handed, expires = handOver(prefix, known, type, id)
   end
   if handed then
-    appendEntry(events, '[' .. nowText .. ',' .. created .. ',["S","' .. id .. '"]]', 2, seq + 1, known[5])
+    appendEntry(events, '[' .. nowText .. ',' .. created .. ',["S","' .. id .. '"]]', 2, seq + 1, known[5], known[13])
     set(handed, 'seq', seq + 1)
     set(handed, 'processing', (tonumber(known[12]) or 0) + 1)
     set(handed, 'running', (tonumber(known[9]) or 0) + 1)
@@ -83,7 +83,7 @@ local function submitOne(meta, events, _, at, max, type)
     return { saveCounters(meta, prefix, known, handed, false, new), new.due, known[13] or format('%x', now), seq }
   end
   redis.call('ZADD', prefix .. '@ready', format('%s%014d', ARGV[at + 1], seq), id)
-  appendEntry(events, '[' .. nowText .. ',' .. created .. ']', 1, seq, known[5])
+  appendEntry(events, '[' .. nowText .. ',' .. created .. ']', 1, seq, known[5], known[13])
   local changes = { 'seq', place, 'pending', format('%d', pending), 'last_deadline', till }
   return { saveCounters(meta, prefix, known, changes, isFirst, new), deadline, known[13] or format('%x', now), seq }
 end

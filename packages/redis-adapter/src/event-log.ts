@@ -99,9 +99,10 @@ export class RedisEventLog implements EventLog {
       },
       // What lies between two of them was no end; and a large result is for whoever waits to ask for.
       entryOf: (bell) => {
-        const found = unpack(...idAndJson(bell), NONE);
+        const { id, began, json } = partsOf(bell);
+        const found = unpack(id, json, NONE);
         const after_ = (_: number, epoch: string | null) => found.flatMap((event) => view(epoch, event));
-        return { last: found.at(-1)?.seq ?? 0, count: Number.POSITIVE_INFINITY, after: after_ };
+        return { began, last: found.at(-1)?.seq ?? 0, count: Number.POSITIVE_INFINITY, after: after_ };
       },
     });
     return follower.follow(after, signal);
@@ -204,16 +205,18 @@ function pageOf<E>({ epoch, events, seq: head }: Fetched, from: number, view: Vi
   return { events: events.map((event) => view(epoch, event)), epoch, seq: events.at(-1)?.seq ?? from, head };
 }
 
-/** An entry as it is published: its id, and itself. */
-function idAndJson(bell: string): [string, string] {
-  const space = bell.indexOf(' ');
-  return [bell.slice(0, space), bell.slice(space + 1)];
+/** An entry as it is published: its id, when its log began, and itself. */
+function partsOf(bell: string): { readonly id: string; readonly began: string; readonly json: string } {
+  const first = bell.indexOf(' ');
+  const second = bell.indexOf(' ', first + 1);
+  return { id: bell.slice(0, first), began: bell.slice(first + 1, second), json: bell.slice(second + 1) };
 }
 
 function entryOf(bell: string, view: View<TaskEvent>): Entry<TaskEvent> {
-  const [id, json] = idAndJson(bell);
+  const { id, began, json } = partsOf(bell);
   const found = unpack(id, json, NONE);
   return {
+    began,
     last: found.at(-1)?.seq ?? 0,
     count: found.length,
     after: (seq, epoch) =>

@@ -17,6 +17,8 @@ export interface Page<E> {
  * where bells bring only some of the events, and all that were missed are others.
  */
 export interface Entry<E> {
+  /** When the log began that it belongs to: what the epoch of that log begins with. */
+  readonly began: string;
   readonly last: number;
   readonly count: number;
   /** Those after a position, or nothing when they can't be told from the bell alone. */
@@ -167,7 +169,8 @@ export class LogFollower<E> {
     this.#heardLength -= bell.length;
     const entry = epoch !== null && this.#isSure() ? this.ports.entryOf(bell) : undefined;
     // One that is not the next one was said twice, or others were lost, or the log began anew.
-    const isNext = entry && entry.last > seq && entry.last - entry.count <= seq;
+    const isNext =
+      entry && epoch?.startsWith(entry.began) && entry.last > seq && entry.last - entry.count <= seq;
     const events = isNext ? entry.after(seq, epoch) : undefined;
     if (entry && events) return { events, epoch, seq: entry.last };
     this.#readInstead();

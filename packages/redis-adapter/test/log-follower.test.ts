@@ -33,9 +33,10 @@ class Stage {
       channel: CHANNEL,
       read: (from, mark) => this.#read(from, mark),
       entryOf: (bell) => {
-        const last = Number(bell.split(' ')[0]);
+        const [place, began = ''] = bell.split(' ');
+        const last = Number(place);
         const after_ = (seq: number) => (last > seq ? [this.#event(last)] : []);
-        return { last, count, after: (seq) => (bell.endsWith('large') ? undefined : after_(seq)) };
+        return { last, began, count, after: (seq) => (bell.endsWith('large') ? undefined : after_(seq)) };
       },
       cursorOf: (epoch, seq) => `${epoch}:${seq}`,
       lookAgainMs: 1_000_000,
@@ -56,7 +57,7 @@ class Stage {
 
   append(how = 'entry'): void {
     this.log.push(this.log.length + 1);
-    this.say(`${this.log.length} ${how}`);
+    this.say(`${this.log.length} ${this.epoch} ${how}`);
   }
 
   hearLate(): void {
@@ -157,7 +158,7 @@ describe('one who follows a log', () => {
   it('takes nothing twice when bells come late, or twice', async () => {
     await following();
     stage.append();
-    stage.say('1 entry');
+    stage.say('1 a entry');
     await stage.settled();
     stage.isHeard = false;
     stage.append();
@@ -237,6 +238,19 @@ describe('one who follows a log', () => {
     expect(stage.heard).toEqual([1, 2, 'gap', 1]);
   });
 
+  it('tells of a gap when a log that began anew is heard of where it would go on', async () => {
+    await following();
+    stage.append();
+    stage.append();
+    await stage.settled();
+    stage.epoch = 'b';
+    // Appended while it was published for no follower.
+    stage.log = [1, 2];
+    stage.append();
+    await stage.settled();
+    expect(stage.heard).toEqual([1, 2, 'gap', 1, 2, 3]);
+  });
+
   it('reads what a bell only refers to', async () => {
     await following();
     stage.append('large');
@@ -257,7 +271,7 @@ describe('one who follows a log', () => {
     expect(stage.heard).toEqual([3, 5]);
     expect(stage.reads).toBe(1);
     // What was said twice makes him look, all the same.
-    stage.say('3 entry');
+    stage.say('3 a entry');
     stage.log.push(6);
     await stage.settled();
     expect(stage.heard).toEqual([3, 5, 6]);

@@ -37,9 +37,9 @@ local function saveEvents()
   redis.call('XADD', EVENTS, seq .. '-0', 'e', entry)
   trimEvents(EVENTS, seq, #told, #entry)
   if now < count('followed') then
-    redis.call('PUBLISH', EVENTS .. '@$database', seq .. ' ' .. entry)
+    redis.call('PUBLISH', EVENTS .. '@$database', published(seq, meta.epoch, entry))
   end
   if hasEnded and meta.awaited then
-    tellWaiting(NAMESPACE, TENANT, meta.awaited, seq .. ' ' .. entry)
+    tellWaiting(NAMESPACE, TENANT, meta.awaited, published(seq, meta.epoch, entry))
   end
 end

@@ -101,7 +101,7 @@ end
 local function saveCreated(new, events, type)
   saveDeadlines(new)
   redis.call('ZADD', new.prefix .. '@ready', unpack(new.ready))
-  appendEvents(events, new.told, new.seq, new.known[5])
+  appendEvents(events, new.told, new.seq, new.known[5], new.known[13])
   local changes = {
     'seq', format('%d', new.seq), 'pending', format('%d', new.pending), 'last_deadline', format('%d', new.last),
   }

@@ -31,3 +31,8 @@ local function trimEvents(events, seq, appended, bytes)
     beginStretch(events, seq, total, bytes)
   end
 end
+
+-- An entry as followers hear of it. `epoch` is when the log began: a follower of the log that was before this one takes none.
+local function published(seq, epoch, entry)
+  return string.format('%d', seq) .. ' ' .. (epoch or '-') .. ' ' .. entry
+end

@@ -241,7 +241,7 @@ local function saveVisit(visit, meta, events, system, ids)
     redis.call('XADD', events, format('%d-0', seq), 'e', entry)
     trimEvents(events, seq, appended, #entry)
     if now < (tonumber(meta[10]) or 0) then
-      redis.call('PUBLISH', events .. '@$database', seq .. ' ' .. entry)
+      redis.call('PUBLISH', events .. '@$database', published(seq, meta[16], entry))
     end
   end
   if #changes > 0 then
@@ -259,7 +259,7 @@ end
 
 local function visit(prefix, events, now, most, lease, runs, system)
   local meta = redis.call('HMGET', prefix .. '@meta', 'seq', 'pending', 'processing', 'running', 'claimed', 'max_running',
-    'paused', 'last_leases', 'groups', 'followed', 'generation', 'weight', 'due', 'type', 'large')
+    'paused', 'last_leases', 'groups', 'followed', 'generation', 'weight', 'due', 'type', 'large', 'epoch')
   local claimed = tonumber(meta[5]) or 0
   local room = meta[6] and tonumber(meta[6]) - (tonumber(meta[4]) or 0) or most
   if meta[7] == '1' or room <= 0 then
