@@ -42,12 +42,29 @@ export function checkScript(name, text) {
     if (GLOBALS.has(found)) continue;
     throw new Error(`${name}.lua: "${found}" is not defined: ${lineOf(text, loc.start.line)}`);
   }
-  const locals = chunk.body.flatMap(({ type, variables = [], isLocal }) =>
-    type === 'LocalStatement' ? variables : type === 'FunctionDeclaration' && isLocal ? [type] : [],
-  ).length;
+  const locals = mostLocals(chunk.body);
   if (locals > MAX_LOCALS) {
     throw new Error(`${name}.lua: expected at most ${MAX_LOCALS} locals with its parts, got ${locals}`);
   }
+}
+
+/** How many locals are there at once, at the most: with those of the blocks inside, but not of functions. */
+function mostLocals(body) {
+  let own = 0;
+  let most = 0;
+  for (const { type, variables = [], isLocal, clauses, body: inner } of body) {
+    if (type === 'LocalStatement') own += variables.length;
+    else if (type === 'FunctionDeclaration') own += isLocal ? 1 : 0;
+    else {
+      // A loop has three locals of its own.
+      const ofLoop =
+        type === 'ForGenericStatement' ? 3 + variables.length : type === 'ForNumericStatement' ? 4 : 0;
+      const blocks = clauses ? clauses.map((clause) => clause.body) : inner ? [inner] : [];
+      for (const block of blocks) most = Math.max(most, own + ofLoop + mostLocals(block));
+    }
+    most = Math.max(most, own);
+  }
+  return most;
 }
 
 function lineOf(text, line) {

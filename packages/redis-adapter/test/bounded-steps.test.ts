@@ -44,6 +44,14 @@ async function commandsOf(act: () => Promise<unknown>): Promise<number> {
   return [...stats.matchAll(/calls=(\d+)/g)].reduce((sum, [, calls]) => sum + Number(calls), 0);
 }
 
+/** How often Redis carries out a command meanwhile, also inside of scripts. */
+async function timesOf(command: string, act: () => Promise<unknown>): Promise<number> {
+  await server.ask(['CONFIG', 'RESETSTAT']);
+  await act();
+  const stats = String(await server.ask(['INFO', 'commandstats']));
+  return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
+}
+
 const FEW = 3 * DEFAULTS.cancelledAtOnce;
 const MANY = 4 * FEW;
 
@@ -86,5 +94,74 @@ describe('where many tasks of a batch wait for one session', () => {
     }
     const [few = 0, many = Number.POSITIVE_INFINITY] = costs;
     expect(many).toBeLessThan(1.1 * few);
+  });
+});
+
+const CALLS = 5 * DEFAULTS.callsAtOnce + 7;
+const failure = { code: 'service_error', message: 'down', retryable: true } as const;
+
+/** A task that runs, with many open calls, or many that have failed. */
+async function calling(storage: Storage, ended = false) {
+  await storage.tasks.submit({ tenantId, submission: submission(), maxWaiting: 10 });
+  const [held] = await claim(storage);
+  if (!held) throw new Error('expected a task to be claimed');
+  const where = { tenantId, taskId: held.task.task_id };
+  for (let n = 0; n < CALLS; n += 1) {
+    const call = { callId: randomUUID(), service: 'query', operation: 'q', maxTries: 1, retryDelayMs: 1 };
+    const step = { key: `s${n}`, kind: 'call', name: 'q', call: { ...call, silenceMs: 60_000 } } as const;
+    const begun = { ...where, token: held.token, seen: 2 * CALLS };
+    await storage.journal.begin({ ...begun, step, maxSteps: CALLS });
+    const answer = { kind: 'outcome', outcome: { ok: false, error: failure } } as const;
+    if (ended) await storage.journal.record({ ...begun, key: step.key, callId: call.callId, answer });
+  }
+  return { ...where, token: held.token };
+}
+
+/** Steps of a sweep, and how often each carries out a command at most. */
+async function sweeping(storage: Storage, command: string) {
+  const counts: number[] = [];
+  for (let step = 0; step < 100; step += 1) {
+    counts.push(await timesOf(command, () => storage.queue.sweep({ max: 1 })));
+    if (counts.at(-1) === 0) return counts.slice(0, -1);
+  }
+  throw new Error('expected the sweep to come to an end');
+}
+
+describe('where a task has many calls', () => {
+  it.each([
+    [
+      'it is completed',
+      (storage: Storage, where: Awaited<ReturnType<typeof calling>>) =>
+        storage.queue.settle({ ...where, settlement: { kind: 'completed', result: 1 } }),
+    ],
+    [
+      'it is cancelled while it runs',
+      (storage: Storage, where: Awaited<ReturnType<typeof calling>>) =>
+        storage.tasks.cancel({ ...where, reason: 'enough', graceMs: 60_000 }),
+    ],
+  ])('a step tells the services of so many, when %s', async (_, end) => {
+    const storage = open();
+    const where = await calling(storage);
+    const first = await timesOf('publish', () => end(storage, where));
+    // With the bells of the task itself and of what is due.
+    expect(first).toBeGreaterThanOrEqual(DEFAULTS.callsAtOnce);
+    expect(first).toBeLessThan(DEFAULTS.callsAtOnce + 5);
+    const further = await sweeping(storage, 'publish');
+    expect(Math.max(...further)).toBeLessThan(DEFAULTS.callsAtOnce + 5);
+    expect(further.length).toBe(Math.floor(CALLS / DEFAULTS.callsAtOnce));
+  });
+
+  it('a step drops so many that have failed, and the next attempt begins once none is left', async () => {
+    const storage = open();
+    const { taskId, ...lease } = await calling(storage, true);
+    const retry = { kind: 'retry', error: failure, delayMs: 0 } as const;
+    const settle = { tenantId, taskId, token: lease.token, settlement: retry };
+    expect(await timesOf('hstrlen', () => storage.queue.settle(settle))).toBe(DEFAULTS.callsAtOnce);
+    expect(await claim(storage)).toEqual([]);
+    const further = await sweeping(storage, 'hstrlen');
+    expect(Math.max(...further)).toBe(DEFAULTS.callsAtOnce);
+    expect(further.length).toBe(Math.floor(CALLS / DEFAULTS.callsAtOnce));
+    const [again] = await claim(storage);
+    expect(again?.steps).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import { type Random, systemRandom } from '../random.js';
 import { batchCases } from './batch-cases.js';
+import { callPortionCases } from './call-portion-cases.js';
 import { CaseTools, type ConformanceCase, type StorageUnderTest } from './conformance-case.js';
 import { earlyReportCases } from './early-report-cases.js';
 import { endCases } from './end-cases.js';
@@ -52,6 +53,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...sweepCases,
   ...storedBytesCases,
   ...portionCases,
+  ...callPortionCases,
   ...pageCases,
   ...journalCases,
   ...largeJournalCases,

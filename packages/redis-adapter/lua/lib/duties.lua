@@ -1,9 +1,8 @@
 -- What becomes due by itself. Each duty is looked at again when its time has come, since much may have changed.
 local MAX_LOST, HELD_LIVES, RETENTION_OF_BATCHES = $maxLostWorkers, $heldFrameMs, $retentionMs
 local duties = {}
-
--- So many steps of a journal are gone through in the time that a duty takes.
-local STEPS_A_DUTY = 10
+-- So many of what is let go of are looked at in a step: events, and tasks of @made.
+local AT_ONCE = { events = 1000, made = 500 }
 
 function duties.cancel(what)
   return sweepCancelling(what:match('^([^\n]*)\n(.*)$'))
@@ -22,6 +21,16 @@ local function endGrace(task)
   return true
 end
 
+-- What is left of the calls of a task that is cancelled, or has ended. No duty of its own: part of what was done before.
+function duties.calls(what)
+  local id, reason = what:match('^([^\n]*)\n(.*)$')
+  local task = load(id)
+  if task and (task.cancel or isFinal(task)) then
+    stopSome(task, (openSteps(task)), reason)
+  end
+  return false
+end
+
 function duties.grace(id)
   return endGrace(liveTask(id))
 end
@@ -34,6 +43,13 @@ function duties.start(id)
   if (task.due or 0) > now then
     owe('start', task.due, id)
     return false
+  end
+  if task.dropping then
+    spend(changesOf(task) / STEPS_A_DUTY)
+    if dropSome(task) then
+      owe('start', now, id)
+      return false
+    end
   end
   task.due = nil
   local to = standInLine(task)
@@ -132,12 +148,11 @@ function duties.step(what)
 end
 
 function duties.held(id)
-  local text = redis.call('HGET', HELD, id)
-  local held = text and cjson.decode(text)
-  if not held or held.answer then
+  local held = early.find(id)
+  if not held then
     return redis.call('HDEL', HELD, id) == 1
   end
-  decideHeld(id, held, 'unknown_task')
+  early.decide(id, held, 'unknown_task')
   -- The answer stays readable for as long again, for whoever waits for it.
   owe('held', now + HELD_LIVES, id)
   return true
@@ -183,23 +198,29 @@ local function forgetCall(service, call)
   end
 end
 
--- Calls that an attempt has not inherited, a part of them at a time. Returns whether none are left.
-local DROPPED_AT_ONCE = 500
-
-local function forgetDropped(key)
-  local some = redis.call('HRANDFIELD', key, DROPPED_AT_ONCE, 'WITHVALUES')
-  local ids = {}
-  for at = 1, #some, 2 do
-    local call = cjson.decode(some[at + 1])
-    forgetCall(call.service, call)
-    ids[#ids + 1] = some[at]
+-- The calls of a task that is gone, those of its steps and those that were dropped, a portion at a time.
+function duties.forget(place)
+  for _, kind in ipairs({ ':steps', ':dropped' }) do
+    local key = PREFIX .. '@gone:' .. place .. kind
+    local some = redis.call('HRANDFIELD', key, CALLS_AT_ONCE, 'WITHVALUES')
+    local names = {}
+    for at = 1, #some, 2 do
+      local known = cjson.decode(some[at + 1])
+      for _, call in ipairs(kind == ':dropped' and { known } or known.calls or {}) do
+        forgetCall(known.service, call)
+      end
+      names[#names + 1] = some[at]
+    end
+    spend(#names / STEPS_A_DUTY)
+    if #names > 0 then
+      redis.call('HDEL', key, unpack(names))
+    end
+    if #names == CALLS_AT_ONCE then
+      owe('forget', now, place)
+      return false
+    end
   end
-  if #ids == 0 then
-    return true
-  end
-  spend(#ids / STEPS_A_DUTY)
-  redis.call('HDEL', key, unpack(ids))
-  return #ids < DROPPED_AT_ONCE
+  return false
 end
 
 function duties.retention(id)
@@ -208,19 +229,8 @@ function duties.retention(id)
     return false
   end
   local key = PREFIX .. id
-  if task.journal and not forgetDropped(key .. ':dropped') then
-    owe('retention', now, id)
-    return false
-  end
-  local steps = allSteps(task)
-  spend(#steps / STEPS_A_DUTY)
-  for _, step in ipairs(steps) do
-    for _, call in ipairs(step.calls or {}) do
-      forgetCall(step.service, call)
-    end
-  end
   addStored(-redis.call('STRLEN', key) - outcomeBytes(key, redis.call('HGET', DONE, id) or '') - (task.bytes or 0) - (task.mail or 0))
-  redis.call('UNLINK', key, key .. ':result', key .. ':steps', key .. ':outcomes', key .. ':changes', key .. ':dropped', key .. ':mailbox', key .. ':signals')
+  redis.call('UNLINK', key, key .. ':result', key .. ':outcomes', key .. ':changes', key .. ':mailbox', key .. ':signals')
   redis.call('HDEL', DONE, id)
   redis.call('ZREM', PREFIX .. '@old', id)
   local batch = batchKey(task)
@@ -229,6 +239,15 @@ function duties.retention(id)
   end
   addMeta(task.state, -1)
   tasks[id] = false
+  if task.journal then
+    local gone = PREFIX .. '@gone:' .. task.head.place
+    for _, kind in ipairs({ ':steps', ':dropped' }) do
+      if redis.call('EXISTS', key .. kind) == 1 then
+        redis.call('RENAME', key .. kind, gone .. kind)
+      end
+    end
+    duties.forget(task.head.place)
+  end
   return true
 end
 
@@ -254,11 +273,9 @@ local function mayBeForgotten()
 end
 
 -- Events that are too old, a part of them at a time.
-local TRIMMED_AT_ONCE = 1000
-
 function duties.events()
   local at
-  for _ = 1, TRIMMED_AT_ONCE do
+  for _ = 1, AT_ONCE.events do
     local oldest = redis.call('XRANGE', EVENTS, '-', '+', 'COUNT', 1)[1]
     at = oldest and tonumber(oldest[2][2]:match('^%[(%d+)'))
     if not at or at + MAX_EVENT_AGE > now then
@@ -280,10 +297,8 @@ end
 
 -- Lets go of the front of @made, once every task there is checked for its deadline and as old as what is kept: what has
 -- outlived it stands in @old.
-local TRIMMED_A_SWEEP = 500
-
 local function trimMade()
-  local left = TRIMMED_A_SWEEP
+  local left = AT_ONCE.made
   while left > 0 do
     local chunk = count('checked') > 0 and redis.call('LINDEX', PREFIX .. '@made', 0)
     local place, ids = (chunk or ''):match('^(%d+) %d+ (.*)$')
