@@ -1,4 +1,4 @@
-import type { Storage } from '../src/index.js';
+import type { Storage, Task } from '../src/index.js';
 import { type Bell, DEFAULTS } from '../src/index.js';
 import type { Mistake } from './broken-storages.js';
 
@@ -73,6 +73,26 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
       const isRetried = task.status === 'pending' && shown.length > task.delegated_services.length;
       return isRetried ? { ...found, task: { ...task, delegated_services: shown } } : found;
     },
+  },
+  'tasks.redrive': {
+    'makes a task for each one who asks': async (params, original, storage) => {
+      const answer = await original(params);
+      const made = answer['task'] as { readonly task_id: string } | undefined;
+      if (made === undefined || made.task_id === params.newTaskId) return answer;
+      const task = { task_id: params.newTaskId, type: 'work', priority: 4, payload: {}, metadata: {} };
+      const submission = { task: { ...task, timeoutMs: 1_000, maxAttempts: 5 }, onBusy: 'enqueue' } as const;
+      return storage.tasks.submit({ tenantId: params.tenantId, submission, maxWaiting: 10 });
+    },
+    'takes over nothing': async (params, original, storage) => {
+      const answer = await original(params);
+      if (answer['answer'] !== 'redriven') return answer;
+      const { task_id: taskId, ...task } = answer['task'] as Task;
+      await storage.tasks.cancel({ tenantId: params.tenantId, taskId, reason: 'anew', graceMs: 0 });
+      const anew = { ...task, task_id: `${taskId}-new`, timeoutMs: 60_000, maxAttempts: 5 };
+      const submission = { task: anew, onBusy: 'enqueue' } as const;
+      return storage.tasks.submit({ tenantId: params.tenantId, submission, maxWaiting: 10 });
+    },
+    'takes on what there is no room for': (params, original) => original({ ...params, maxWaiting: 1_000 }),
   },
   'bells.listen': {
     'tells services of the first calls of a task only': ((

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { DEFAULTS, type Storage, type Submission } from '@agent-orchestrator/core';
+import { DEFAULTS, type Storage, type Submission, TRANSITIONS } from '@agent-orchestrator/core';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { SCRIPTS } from '../src/generated/scripts.js';
 import { openStorage } from './storage-under-test.js';
 
 let server: RedisServer;
@@ -163,5 +164,80 @@ describe('where a task has many calls', () => {
     expect(further.length).toBe(Math.floor(CALLS / DEFAULTS.callsAtOnce));
     const [again] = await claim(storage);
     expect(again?.steps).toEqual([]);
+  });
+});
+
+const STEPS = 3 * DEFAULTS.callsAtOnce + 5;
+
+/** A dead letter with many successes, and its storage. */
+async function deadLetter() {
+  const subject = openStorage(server.url);
+  onTestFinished(() => subject.close());
+  const { storage } = subject;
+  await storage.tasks.submit({ tenantId, submission: submission(), maxWaiting: 10 });
+  const [held] = await claim(storage);
+  if (!held) throw new Error('expected a task to be claimed');
+  const where = { tenantId, taskId: held.task.task_id };
+  const begun = { ...where, token: held.token, seen: STEPS };
+  for (let n = 0; n < STEPS; n += 1) {
+    const step = { key: `s${n}`, kind: 'run', name: 'run' } as const;
+    await storage.journal.begin({ ...begun, step, maxSteps: STEPS });
+    const answer = { kind: 'outcome', outcome: { ok: true, value: n } } as const;
+    await storage.journal.record({ ...begun, key: step.key, answer });
+  }
+  await storage.queue.settle({ ...begun, settlement: { kind: 'failed', error: failure } });
+  const prefix = `${subject.prefix}:tasks:{${tenantId}}:`;
+  const staged = `${prefix}@redrive:${where.taskId}`;
+  /** Carries out a step as a process does that dies after it. */
+  const stage = async () => {
+    const constants: Readonly<Record<string, string | number>> = {
+      ...DEFAULTS,
+      database: 0,
+      transitions: TRANSITIONS.map(({ from, to }) => `${from ?? ''}>${to}`).join(' '),
+    };
+    const text = SCRIPTS.stageJournal.replaceAll(/\$(\w+)/g, (_, name: string) => String(constants[name]));
+    const keys = [`${prefix}@meta`, `${subject.prefix}:events:{${tenantId}}`];
+    await server.ask(['EVAL', text, '2', ...keys, String(subject.now()), where.taskId]);
+  };
+  const keysOf = async (name: string) => ((await server.ask(['KEYS', `${name}*`])) as string[]).toSorted();
+  return { storage, where, prefix, staged, stage, keysOf };
+}
+
+const parts = (name: string) => ['changes', 'outcomes', 'steps'].map((part) => `${name}:${part}`);
+
+describe('a dead letter with many steps', () => {
+  it('is copied in portions, each of them so many steps', async () => {
+    const { storage, where } = await deadLetter();
+    const newTaskId = randomUUID();
+    const redrive = () => storage.tasks.redrive({ ...where, newTaskId, maxWaiting: 10 });
+    // Each portion says anew when the copy expires.
+    expect((await timesOf('pexpireat', redrive)) / 4).toBe(Math.ceil(STEPS / DEFAULTS.callsAtOnce));
+  });
+
+  it('leaves a copy that expires when the process dies that has begun it, and another process goes on with it', async () => {
+    const { storage, where, prefix, staged, stage, keysOf } = await deadLetter();
+    await stage();
+    expect(await keysOf(staged)).toEqual([staged, ...parts(staged)]);
+    const lives = await Promise.all((await keysOf(staged)).map((key) => server.ask(['PTTL', key])));
+    for (const life of lives) expect(Number(life)).toBeGreaterThan(0);
+    expect(await server.ask(['LLEN', `${staged}:changes`])).toBe(DEFAULTS.callsAtOnce);
+    const newTaskId = randomUUID();
+    const redrive = () => storage.tasks.redrive({ ...where, newTaskId, maxWaiting: 10 });
+    expect(await timesOf('pexpireat', redrive)).toBe(4 * Math.floor(STEPS / DEFAULTS.callsAtOnce));
+    expect(await keysOf(staged)).toEqual([]);
+    for (const key of parts(`${prefix}${newTaskId}`)) expect(await server.ask(['PTTL', key])).toBe(-1);
+    const [again] = await claim(storage);
+    expect(again?.steps.map(({ changed }) => changed)).toEqual(
+      Array.from({ length: STEPS }, (_, n) => n + 1),
+    );
+  });
+
+  it('is copied anew where a copy has expired', async () => {
+    const { storage, where, staged, stage, keysOf } = await deadLetter();
+    await stage();
+    await server.ask(['UNLINK', ...(await keysOf(staged))]);
+    const newTaskId = randomUUID();
+    await storage.tasks.redrive({ ...where, newTaskId, maxWaiting: 10 });
+    expect((await claim(storage))[0]?.steps).toHaveLength(STEPS);
   });
 });

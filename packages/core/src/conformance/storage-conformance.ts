@@ -14,6 +14,7 @@ import { pageCases } from './page-cases.js';
 import { portionCases } from './portion-cases.js';
 import { queueCases } from './queue-cases.js';
 import { oddValueCases } from './odd-value-cases.js';
+import { redriveCases } from './redrive-cases.js';
 import { recoveryCases } from './recovery-cases.js';
 import { repeatedRequestCases } from './repeated-request-cases.js';
 import { sessionCases } from './session-cases.js';
@@ -54,6 +55,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...storedBytesCases,
   ...portionCases,
   ...callPortionCases,
+  ...redriveCases,
   ...pageCases,
   ...journalCases,
   ...largeJournalCases,
