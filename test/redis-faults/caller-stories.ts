@@ -170,6 +170,24 @@ async function deadLetter(t: CaseTools) {
   return t.where(claim);
 }
 
+/** A dead letter whose journal is copied in several steps. */
+const redrivingMuch = (script: 'redrive' | 'stageJournal'): StepStory => ({
+  title: `redrive: a large journal, ${script}`,
+  script,
+  async prepare(t) {
+    const claim = await t.leased();
+    const seen = 3 * DEFAULTS.callsAtOnce;
+    for (let n = 0; n < seen; n += 1) {
+      const step: StepRequest = { key: `s-${n}`, kind: 'run', name: 'run' };
+      await t.begin({ ...claim, seen }, step);
+      await t.record({ ...claim, seen }, step, n % 3 === 0 ? t.failure('no') : t.result(n));
+    }
+    await t.settle(claim, { kind: 'failed', error });
+    const newTaskId = t.id();
+    return () => t.storage.tasks.redrive({ maxWaiting: 10_000, ...t.where(claim), newTaskId });
+  },
+});
+
 export const TASKS: readonly StepStory[] = [
   {
     title: 'finish: completed',
@@ -264,6 +282,8 @@ export const TASKS: readonly StepStory[] = [
       return () => t.storage.tasks.signal({ ...t.where(claim), ...signal });
     },
   },
+  redrivingMuch('redrive'),
+  redrivingMuch('stageJournal'),
   {
     title: 'redrive',
     script: 'redrive',

@@ -1,4 +1,11 @@
-import type { CaseTools, Claim, NewTask, Settlement, StepRequest } from '@agent-orchestrator/core';
+import {
+  type CaseTools,
+  type Claim,
+  DEFAULTS,
+  type NewTask,
+  type Settlement,
+  type StepRequest,
+} from '@agent-orchestrator/core';
 import { error, MAX, type StepStory } from './step-story.js';
 import type { ScriptName } from './script-digests.js';
 
@@ -17,6 +24,45 @@ const settling = (
       await t.begin(claim, { key: 'own', kind: 'run', name: 'own' });
     }
     return () => t.settle(claim, settlement);
+  },
+});
+
+/** More than one step of the storage ends, drops or forgets. */
+const MANY_CALLS = 2 * DEFAULTS.callsAtOnce + 10;
+
+/** A leased task with many calls, open or failed. */
+async function calling(t: CaseTools, ended: boolean): Promise<Claim> {
+  const claim = await t.leased();
+  for (let n = 0; n < MANY_CALLS; n += 1) {
+    const step = t.callStep();
+    await t.begin(claim, step);
+    if (ended) await t.record({ ...claim, seen: 2 * MANY_CALLS }, step, t.failure('no'));
+  }
+  return claim;
+}
+
+const settlingMany = (title: string, ended: boolean, settlement: Settlement): StepStory => ({
+  title: `settle: ${title}`,
+  script: 'settle',
+  again: 'lease_lost',
+  async prepare(t) {
+    const claim = await calling(t, ended);
+    return () => t.settle(claim, settlement);
+  },
+});
+
+/** A step of the sweeper with what it has left of the calls of a task. */
+const sweepingCalls = (title: string, ended: boolean, settlement: Settlement, ms: number): StepStory => ({
+  title: `sweep: ${title}`,
+  script: 'sweep',
+  async prepare(t) {
+    const claim = await calling(t, ended);
+    await t.settle(claim, settlement);
+    await t.advance(ms);
+    return async () => {
+      await t.storage.queue.sweep({ max: 100 });
+      return (await t.storage.tasks.get(t.where(claim)))?.task.status;
+    };
   },
 });
 
@@ -56,6 +102,8 @@ export const QUEUE: readonly StepStory[] = [
   settling('failed, with a journal', 'settle', { kind: 'failed', error }),
   settling('retry', 'settle', { kind: 'retry', error, delayMs: 1_000 }),
   settling('the last retry', 'settle', { kind: 'retry', error, delayMs: 1_000 }, { maxAttempts: 1 }),
+  settlingMany('completed, with many open calls', false, { kind: 'completed', result: 1 }),
+  settlingMany('retry, with many failed calls', true, { kind: 'retry', error, delayMs: 1_000 }),
   settling('parked', 'settle', { kind: 'parked', seen: 0 }),
   settling('released', 'settle', { kind: 'released' }),
   settling('cancelled', 'settle', { kind: 'cancelled' }),
@@ -69,6 +117,14 @@ export const QUEUE: readonly StepStory[] = [
       return () => t.storage.queue.wake(t.where(claim));
     },
   },
+  sweepingCalls('what is left of many open calls', false, { kind: 'completed', result: 1 }, 1),
+  sweepingCalls('what is left of many failed calls', true, { kind: 'retry', error, delayMs: 100 }, 100),
+  sweepingCalls(
+    'a task with many calls that is forgotten',
+    false,
+    { kind: 'cancelled' },
+    DEFAULTS.retentionMs,
+  ),
   {
     title: 'sweep: two lost leases, a deadline, a timer and a retry',
     script: 'sweep',

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { DEFAULTS, type Storage } from '@agent-orchestrator/core';
+import { DEFAULTS, type Report, type Storage } from '@agent-orchestrator/core';
 import type { Bench, Verb } from './verbs.js';
 
 const MB = 'x'.repeat(1_000_000);
 const HALF_MIB = 'x'.repeat(512 * 1024);
 const STEPS = DEFAULTS.maxSteps;
+const FAR_MS = 60 * 60_000;
 
 type Claimed = Awaited<ReturnType<Storage['queue']['claim']>>[number];
 
@@ -34,8 +35,9 @@ async function run(
 }
 
 /** Calls without an answer, of one service. */
-async function call(at: Bench, { task, token }: Claimed, count: number) {
+async function openCalls(at: Bench, { task, token }: Claimed, count: number) {
   const where = { tenantId: at.tenantId, taskId: task.task_id, token };
+  const calls: { readonly key: string; readonly callId: string }[] = [];
   for (let n = 0; n < count; n += 1) {
     const more = { service: 'query', operation: 'q', maxTries: 3, retryDelayMs: 1, silenceMs: 60_000 };
     const step = {
@@ -45,24 +47,67 @@ async function call(at: Bench, { task, token }: Claimed, count: number) {
       call: { callId: randomUUID(), ...more },
     } as const;
     await at.storage.journal.begin({ ...where, seen: 0, step, maxSteps: STEPS });
-    if (n === count - 1) return { ...where, seen: 0, key: step.key, callId: step.call.callId };
+    calls.push({ key: step.key, callId: step.call.callId });
   }
-  throw new Error('expected at least one call');
+  return calls;
 }
 
-async function holdReports(at: Bench) {
-  const jobId = 'early';
-  await at.many(DEFAULTS.maxHeldFrames, (n) =>
-    at.storage.journal.report({
-      tenantId: at.tenantId,
-      service: 'query',
-      jobId,
-      messageId: `m${n}`,
-      body: { kind: 'status', status: 'busy', details: { n } },
-    }),
-  );
-  return jobId;
+/** A task that runs, with so many calls without an answer. */
+async function calling(at: Bench, count: number = STEPS, timeoutMs = FAR_MS) {
+  await at.submit({ timeoutMs });
+  const claim = await claimed(at);
+  const where = { tenantId: at.tenantId, taskId: claim.task.task_id };
+  return { claim, where, calls: await openCalls(at, claim, count) };
 }
+
+interface Answered {
+  readonly key: string;
+  readonly callId: string;
+  readonly answer: Parameters<Storage['journal']['record']>[0]['answer'];
+}
+
+function recordAnswer(at: Bench, { task, token }: Claimed, answered: Answered) {
+  const { tenantId } = at;
+  return at.storage.journal.record({ tenantId, taskId: task.task_id, token, seen: STEPS * 9, ...answered });
+}
+
+/** The only call of a task. */
+async function oneCall(at: Bench) {
+  const { claim, where, calls } = await calling(at, 1);
+  const [{ key, callId }] = calls as [(typeof calls)[number]];
+  return { ...where, claim, key, callId };
+}
+
+/** As many early reports as a service may have, of as few jobs as may have them. The first of these. */
+async function holdReports(at: Bench): Promise<string> {
+  const { maxHeldFrames, maxHeldFramesOfJob } = DEFAULTS;
+  await at.many(maxHeldFrames, (n) =>
+    report(at, Math.floor(n / maxHeldFramesOfJob), n, { kind: 'status', status: 'busy', details: { n } }),
+  );
+  return 'early-0';
+}
+
+/** The same in bytes: of each job one report as large as may be. */
+async function holdLargeReports(at: Bench): Promise<string> {
+  for (let n = 0; (n + 1) * MB.length < DEFAULTS.maxHeldBytes; n += 1) await report(at, n, n, done(MB));
+  return 'early-0';
+}
+
+async function report(at: Bench, job: number, n: number, body: Report['body']): Promise<void> {
+  const from = { tenantId: at.tenantId, service: 'query', jobId: `early-${job}`, messageId: `m${n}` };
+  const { answer } = await at.storage.journal.report({ ...from, body });
+  if (answer !== 'held') throw new Error(`expected the report to be held, got ${answer}`);
+}
+
+/** The service names a job, of which early reports may be there or not. */
+const naming =
+  (hold: (at: Bench) => Promise<string>, job?: string): Verb['prepare'] =>
+  async (at) => {
+    const { claim, key, callId } = await oneCall(at);
+    const early = await hold(at);
+    const answer = { kind: 'accepted', jobId: job ?? early } as const;
+    return () => recordAnswer(at, claim, { key, callId, answer });
+  };
 
 const oneSession = { maxInFlight: 10, session: 's' };
 
@@ -132,23 +177,24 @@ export const VERBS_OF_ONE_TENANT: readonly Verb[] = [
     },
   },
   {
-    name: 'learn the job of 1,000 early reports',
+    name: 'record a result of 1 MB',
     async prepare(at) {
-      await at.submit();
-      const where = await call(at, await claimed(at), 1);
-      const jobId = await holdReports(at);
-      return () => at.storage.journal.record({ ...where, answer: { kind: 'accepted', jobId } });
+      const { claim, key, callId } = await oneCall(at);
+      return () => recordAnswer(at, claim, { key, callId, answer: done(MB) });
     },
   },
   {
-    name: 'dismiss 1,000 early reports',
+    name: 'report a result of 1 MB',
     async prepare(at) {
-      await at.submit();
-      const where = await call(at, await claimed(at), 1);
-      await holdReports(at);
-      return () => at.storage.journal.record({ ...where, answer: { kind: 'accepted', jobId: 'other' } });
+      const { tenantId, callId } = await oneCall(at);
+      const about = { tenantId, service: 'query', jobId: 'job', callId };
+      return () => at.storage.journal.report({ ...about, body: done(MB) });
     },
   },
+  { name: 'learn a job, with 1,000 early reports', prepare: naming(holdReports) },
+  { name: 'learn a job, with 16 MiB of early reports', prepare: naming(holdLargeReports) },
+  { name: 'dismiss 1,000 early reports', prepare: naming(holdReports, 'other') },
+  { name: 'dismiss 16 MiB of early reports', prepare: naming(holdLargeReports, 'other') },
   {
     name: 'retry a task with 1,000 failed steps',
     async prepare(at) {
@@ -161,10 +207,42 @@ export const VERBS_OF_ONE_TENANT: readonly Verb[] = [
   {
     name: 'end a task with 1,000 open calls',
     async prepare(at) {
-      await at.submit();
-      const claim = await claimed(at);
-      await call(at, claim, STEPS);
+      const { claim } = await calling(at);
       return () => at.settle(claim, { kind: 'completed', result: 1 });
+    },
+  },
+  {
+    name: 'cancel a task that runs, with 1,000 open calls',
+    async prepare(at) {
+      const { where } = await calling(at);
+      return () => at.storage.tasks.cancel({ ...where, reason: 'enough', graceMs: FAR_MS });
+    },
+  },
+  {
+    name: 'sweep the end of a task with 1,000 open calls, and of 50 with 50',
+    async prepare(at) {
+      await calling(at, STEPS, 1_000);
+      for (let n = 0; n < 50; n += 1) await calling(at, 50, 1_000);
+      at.advance(2_000);
+      return () => at.storage.queue.sweep({ max: 1_000 });
+    },
+  },
+  {
+    name: 'retry a task with 1,000 failed calls',
+    async prepare(at) {
+      const { claim, calls } = await calling(at);
+      for (const { key, callId } of calls) await recordAnswer(at, claim, { key, callId, answer: failed });
+      return () => at.settle(claim, { kind: 'retry', error: failure, delayMs: 1 });
+    },
+  },
+  {
+    name: 'forget a task with 1,000 calls',
+    async prepare(at) {
+      const { claim } = await calling(at);
+      await at.settle(claim, { kind: 'completed', result: 1 });
+      await at.storage.queue.sweep({ max: 1_000 });
+      at.advance(DEFAULTS.retentionMs + 1);
+      return () => at.storage.queue.sweep({ max: 1_000 });
     },
   },
 ];

@@ -1,4 +1,11 @@
+import type { Storage, Task } from '../src/index.js';
+import { type Bell, DEFAULTS } from '../src/index.js';
 import type { Mistake } from './broken-storages.js';
+
+/** How many reports a storage has held. */
+const heldBy = new WeakMap<Storage, number>();
+/** Calls that a storage has shown of a task that runs. */
+const shownBy = new WeakMap<Storage, Calls>();
 
 type Pages = 'tasks' | 'sessions';
 
@@ -19,6 +26,9 @@ function withoutNextIfShort(items: Pages): Mistake {
     return page && (page[items] as unknown[]).length < params.limit ? { ...page, next: undefined } : page;
   };
 }
+
+const FINAL = new Set(['completed', 'failed', 'cancelled']);
+type Calls = readonly { readonly status: string }[];
 
 /** What may be wrong with a storage's work in portions and pages, by method. */
 export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mistake>>>> = {
@@ -53,6 +63,68 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
   'queue.sweep': {
     'takes one step, whatever it is told': (params, original) => original({ max: Math.min(100, params.max) }),
   },
+  'tasks.get': {
+    'shows calls of a task that has ended as open ones': async (params, original) => {
+      const found = await original(params);
+      const task = found?.['task'] as
+        | { readonly status: string; readonly delegated_services: Calls }
+        | undefined;
+      if (!task || !FINAL.has(task.status)) return found;
+      const open = task.delegated_services.map((call) => ({ ...call, status: 'processing' }));
+      return { ...found, task: { ...task, delegated_services: open } };
+    },
+    'shows what a retry has dropped until the next attempt begins': async (params, original, storage) => {
+      const found = await original(params);
+      const task = found?.['task'] as
+        | { readonly status: string; readonly delegated_services: Calls }
+        | undefined;
+      const shown = shownBy.get(storage) ?? [];
+      if (!task) return found;
+      shownBy.set(storage, task.status === 'pending' ? shown : task.delegated_services);
+      const isRetried = task.status === 'pending' && shown.length > task.delegated_services.length;
+      return isRetried ? { ...found, task: { ...task, delegated_services: shown } } : found;
+    },
+  },
+  'tasks.redrive': {
+    'makes a task for each one who asks': async (params, original, storage) => {
+      const answer = await original(params);
+      const made = answer['task'] as { readonly task_id: string } | undefined;
+      if (made === undefined || made.task_id === params.newTaskId) return answer;
+      const task = { task_id: params.newTaskId, type: 'work', priority: 4, payload: {}, metadata: {} };
+      const submission = { task: { ...task, timeoutMs: 1_000, maxAttempts: 5 }, onBusy: 'enqueue' } as const;
+      return storage.tasks.submit({ tenantId: params.tenantId, submission, maxWaiting: 10 });
+    },
+    'takes over nothing': async (params, original, storage) => {
+      const answer = await original(params);
+      if (answer['answer'] !== 'redriven') return answer;
+      const { task_id: taskId, ...task } = answer['task'] as Task;
+      await storage.tasks.cancel({ tenantId: params.tenantId, taskId, reason: 'anew', graceMs: 0 });
+      const anew = { ...task, task_id: `${taskId}-new`, timeoutMs: 60_000, maxAttempts: 5 };
+      const submission = { task: anew, onBusy: 'enqueue' } as const;
+      return storage.tasks.submit({ tenantId: params.tenantId, submission, maxWaiting: 10 });
+    },
+    'takes on what there is no room for': (params, original) => original({ ...params, maxWaiting: 1_000 }),
+  },
+  'bells.listen': {
+    'tells services of the first calls of a task only': ((
+      listener: (bell: Bell) => void,
+      original: (listener: (bell: Bell) => void) => unknown,
+    ) => {
+      let told = 0;
+      return original((bell) => {
+        if (bell.bell === 'call_cancelled') told += 1;
+        if (bell.bell !== 'call_cancelled' || told <= 3) listener(bell);
+      });
+    }) as never,
+  },
+  'queue.settle': {
+    'drops no failures where many are to be dropped': async (params, original) => {
+      const { kind, drop } = params.settlement;
+      return kind === 'retry' && drop !== undefined
+        ? original({ ...params, settlement: { kind: 'released' } })
+        : original(params);
+    },
+  },
   'tasks.list': {
     'looks on until something fits': untilSomethingFits('tasks'),
     'forgets where a short page goes on': withoutNextIfShort('tasks'),
@@ -62,6 +134,35 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
     'turns them round': async (params, original) =>
       ((await original(params)) as unknown as unknown[]).toReversed(),
     'finds nothing': async () => [],
+  },
+  'journal.report': {
+    'takes the last call of a task that has ended for its only open one': async (
+      params,
+      original,
+      storage,
+    ) => {
+      const answer = await original(params);
+      if (params.taskId === undefined || answer['answer'] !== 'unknown_task') return answer;
+      const { tenantId, taskId } = params;
+      return (await storage.tasks.get({ tenantId, taskId })) ? { answer: 'late', taskId } : answer;
+    },
+    'takes calls that a retry has dropped for ended ones': async (params, original) => {
+      const answer = await original(params);
+      return answer['answer'] === 'stale' ? { ...answer, answer: 'late' } : answer;
+    },
+    'holds any number of a job': async (params, original) => {
+      const answer = await original(params);
+      return answer['answer'] === 'retry_later' ? { answer: 'held', heldId: params.jobId } : answer;
+    },
+    'takes the limit of a job for that of all': async (params, original, storage) => {
+      const held = heldBy.get(storage) ?? 0;
+      if (held >= DEFAULTS.maxHeldFramesOfJob) return { answer: 'retry_later' };
+      const answer = await original(params);
+      heldBy.set(storage, held + (answer['answer'] === 'held' ? 1 : 0));
+      return answer;
+    },
+    'holds nothing that alone is larger than the limit': async (params, original) =>
+      JSON.stringify(params).length > 10_000 ? { answer: 'retry_later' } : original(params),
   },
   'journal.read': {
     'gives the first page only': async (params, original) => ({

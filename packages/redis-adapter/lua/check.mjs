@@ -19,10 +19,8 @@ const GLOBALS = new Set([
   ],
 ]);
 
-/** Lua 5.1 has no more locals in a function at once, and a chunk is one. */
+/** Lua 5.1 has no more locals in a function, and a chunk is one. */
 const MAX_LOCALS = 200;
-/** A loop takes so many for itself. */
-const LOCALS_OF_A_LOOP = 3;
 
 /**
  * @param {string} name of the script
@@ -50,20 +48,23 @@ export function checkScript(name, text) {
   }
 }
 
-/** How many locals a body has at once, with those of its blocks and loops. What is in a function is that function's. */
+/** How many locals are there at once, at the most: with those of the blocks inside, but not of functions. */
 function mostLocals(body) {
   let own = 0;
   let most = 0;
-  for (const { type, variables, variable, isLocal, clauses = [], body: inner } of body) {
+  for (const { type, variables = [], isLocal, clauses, body: inner } of body) {
     if (type === 'LocalStatement') own += variables.length;
     else if (type === 'FunctionDeclaration') own += isLocal ? 1 : 0;
     else {
-      const loop = type.startsWith('For') ? LOCALS_OF_A_LOOP + (variable ? 1 : variables.length) : 0;
-      for (const block of [inner, ...clauses.map((clause) => clause.body)])
-        if (block) most = Math.max(most, own + loop + mostLocals(block));
+      // A loop has three locals of its own.
+      const ofLoop =
+        type === 'ForGenericStatement' ? 3 + variables.length : type === 'ForNumericStatement' ? 4 : 0;
+      const blocks = clauses ? clauses.map((clause) => clause.body) : inner ? [inner] : [];
+      for (const block of blocks) most = Math.max(most, own + ofLoop + mostLocals(block));
     }
+    most = Math.max(most, own);
   }
-  return Math.max(own, most);
+  return most;
 }
 
 function lineOf(text, line) {

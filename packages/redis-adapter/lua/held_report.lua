@@ -5,5 +5,9 @@
 --@reads
 --@include time tenant
 local text = redis.call('HGET', PREFIX .. '@held', ARGV[2])
-local held = text and cjson.decode(text)
-return held and { held.answer or 'held', held.task or false } or false
+if not text then
+  return false
+end
+-- One that waits stands there as JSON, see held.
+local answer, taskId = text:match('^([a-z_]+) ?(%S*)$')
+return { answer or 'held', answer and taskId ~= '' and taskId or false }

@@ -1,9 +1,10 @@
 -- Records an answer: of a service, or of the host's own work. Without a token: for a task that is registered.
 --
--- @args   {id, token?, seen, key, call?, answer: {job} or an outcome (see outcomes)}
+-- @args   {id, token?, seen, key, call?, answer: {job} or an outcome (see outcomes)} · its result, as JSON
 -- @return answer, news
 --@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending cancelling usage outcomes reports
 local params = cjson.decode(ARGV[2])
+withResult(params.answer, ARGV[3])
 local task
 if params.token then
   task = leased(params.id, params.token)
@@ -18,12 +19,12 @@ end
 
 -- Early frames that named the job which the service has now told us of, in the order in which they came.
 local function applyHeld(job)
-  for _, id in ipairs(redis.call('LRANGE', PREFIX .. '@held:' .. step.service, 0, -1)) do
-    local held = cjson.decode(redis.call('HGET', HELD, id))
-    local report = held.job == job and cjson.decode(redis.call('HGET', HELD_REPORTS, id))
-    local found = report and findCall(report)
+  local _, reports = early.keys(step.service)
+  for _, id in ipairs(early.ofJob(step.service, job)) do
+    local report = reportOf(redis.call('HGET', reports, id))
+    local found = findCall(report)
     if found then
-      decideHeld(id, held, applyReport(found, report), found.task.id)
+      early.decide(id, early.find(id), applyReport(found, report), found.task.id)
     end
   end
 end
@@ -41,7 +42,7 @@ else
     if params.answer.job then
       applyHeld(params.answer.job)
     end
-    dismissHeld(step.service)
+    early.dismiss(step.service)
   end
 end
 local saved = finish(false)

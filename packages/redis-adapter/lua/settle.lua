@@ -25,21 +25,6 @@ local function fail(outcome, reason)
   failTask(task, outcome, reason)
 end
 
--- Calls and the host's own work that failed get a new try. Those that are no longer known as steps are as calls.
-local function forgetFailures()
-  for _, step in ipairs(allSteps(task)) do
-    if step.ended and step.failed and (step.kind == 'call' or step.kind == 'run' or step.key == params.drop) then
-      for _, call in ipairs(step.calls or {}) do
-        call.service = step.service
-        redis.call('HSET', PREFIX .. task.id .. ':dropped', call.id, cjson.encode(call))
-      end
-      addJournal(task, -redis.call('HSTRLEN', PREFIX .. task.id .. ':outcomes', step.key))
-      redis.call('HDEL', stepsKey(task), step.key)
-      redis.call('HDEL', PREFIX .. task.id .. ':outcomes', step.key)
-    end
-  end
-end
-
 local function retry()
   task.failures = (task.failures or 0) + 1
   if task.failures >= task.head.attempts then
@@ -47,7 +32,8 @@ local function retry()
     fail(failure('attempts_exhausted', counted .. params.exhausted), counted)
     return 'exhausted'
   end
-  forgetFailures()
+  task.dropping = params.drop or ''
+  dropSome(task)
   task.inherited, task.lost = changesOf(task), nil
   unlease(task)
   move(task, 'scheduled')

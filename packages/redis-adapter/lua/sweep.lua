@@ -11,9 +11,6 @@ if not isThere() then
   return { { {}, false, now }, effects, false }
 end
 local left, done = tonumber(ARGV[2]), {}
--- Chunks of @made whose deadlines stand in @due.
-local PASSED_AT_ONCE = 100
-
 local function perform(kind, what)
   left = left - 1
   spend(1)
@@ -22,87 +19,94 @@ local function perform(kind, what)
   end
 end
 
--- The front of a list, and the rest of it when there is no time for all.
-local function takeChunk(kind)
-  local key = PREFIX .. '@' .. kind
-  local at, ids = redis.call('LINDEX', key, 0):match('^(%d+) (.*)$')
-  local rest = {}
-  for id in ids:gmatch('%S+') do
-    if left > 0 and budget > 0 then
-      perform(kind, id)
+-- The source whose first duty is due before those of all others, and when that is.
+local earliestSource
+do
+  -- Chunks of @made whose deadlines stand in @due.
+  local PASSED_AT_ONCE = 100
+
+  -- The front of a list, and the rest of it when there is no time for all.
+  local function takeChunk(kind)
+    local key = PREFIX .. '@' .. kind
+    local at, ids = redis.call('LINDEX', key, 0):match('^(%d+) (.*)$')
+    local rest = {}
+    for id in ids:gmatch('%S+') do
+      if left > 0 and budget > 0 then
+        perform(kind, id)
+      else
+        rest[#rest + 1] = id
+      end
+    end
+    if #rest > 0 then
+      redis.call('LSET', key, 0, at .. ' ' .. table.concat(rest, ' '))
     else
-      rest[#rest + 1] = id
+      redis.call('LPOP', key)
     end
   end
-  if #rest > 0 then
-    redis.call('LSET', key, 0, at .. ' ' .. table.concat(rest, ' '))
-  else
-    redis.call('LPOP', key)
-  end
-end
 
--- The chunk at `checked`, of which `checked_ids` are done with. What a chunk has is not taken out: it is a list of all tasks too.
-local function takeDeadlines()
-  local ids = redis.call('LINDEX', PREFIX .. '@made', count('checked')):match('^%d+ %d+ (.*)$')
-  local at, before = 0, count('checked_ids')
-  for id in ids:gmatch('%S+') do
-    at = at + 1
-    if at > before and (left <= 0 or budget <= 0) then
-      setMeta('checked_ids', at - 1)
-      return
+  -- The chunk at `checked`, of which `checked_ids` are done with. What a chunk has is not taken out: it is a list of all tasks too.
+  local function takeDeadlines()
+    local ids = redis.call('LINDEX', PREFIX .. '@made', count('checked')):match('^%d+ %d+ (.*)$')
+    local at, before = 0, count('checked_ids')
+    for id in ids:gmatch('%S+') do
+      at = at + 1
+      if at > before and (left <= 0 or budget <= 0) then
+        setMeta('checked_ids', at - 1)
+        return
+      end
+      if at > before then
+        perform('deadline', id)
+      end
     end
-    if at > before then
-      perform('deadline', id)
-    end
-  end
-  if before > 0 then
-    setMeta('checked_ids', 0)
-  end
-  addMeta('checked', 1)
-end
-
-local function takeOther()
-  local duty = redis.call('ZRANGE', DUE, 0, 0)[1]
-  redis.call('ZREM', DUE, duty)
-  perform(duty:match('^([^\n]*)\n(.*)$'))
-end
-
--- When the first duty of each source is due.
-local sources = {
-  { kind = 'leases', take = takeChunk, pattern = '^%d+' },
-  { kind = 'made', take = takeDeadlines, pattern = '^%d+ (%d+)' },
-  { kind = 'due', take = takeOther },
-  { kind = 'retention', take = takeChunk, pattern = '^%d+' },
-}
-local function firstOf(source)
-  if source.kind == 'due' then
-    local at = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2]
-    return at and math.floor(at)
-  end
-  if source.kind ~= 'made' then
-    local text = redis.call('LINDEX', PREFIX .. '@' .. source.kind, 0)
-    return text and tonumber(text:match(source.pattern))
-  end
-  for _ = 1, PASSED_AT_ONCE do
-    local text = redis.call('LINDEX', PREFIX .. '@made', count('checked'))
-    local at = text and tonumber(text:match(source.pattern))
-    if at ~= 0 then
-      return at
+    if before > 0 then
+      setMeta('checked_ids', 0)
     end
     addMeta('checked', 1)
   end
-  -- There may be more of those: the next step goes on.
-  return now
-end
-local function earliestSource()
-  local first, firstAt
-  for _, source in ipairs(sources) do
-    local at = firstOf(source)
-    if at and (not firstAt or at < firstAt) then
-      first, firstAt = source, at
-    end
+
+  local function takeOther()
+    local duty = redis.call('ZRANGE', DUE, 0, 0)[1]
+    redis.call('ZREM', DUE, duty)
+    perform(duty:match('^([^\n]*)\n(.*)$'))
   end
-  return first, firstAt
+
+  -- When the first duty of each source is due.
+  local sources = {
+    { kind = 'leases', take = takeChunk, pattern = '^%d+' },
+    { kind = 'made', take = takeDeadlines, pattern = '^%d+ (%d+)' },
+    { kind = 'due', take = takeOther },
+    { kind = 'retention', take = takeChunk, pattern = '^%d+' },
+  }
+  local function firstOf(source)
+    if source.kind == 'due' then
+      local at = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2]
+      return at and math.floor(at)
+    end
+    if source.kind ~= 'made' then
+      local text = redis.call('LINDEX', PREFIX .. '@' .. source.kind, 0)
+      return text and tonumber(text:match(source.pattern))
+    end
+    for _ = 1, PASSED_AT_ONCE do
+      local text = redis.call('LINDEX', PREFIX .. '@made', count('checked'))
+      local at = text and tonumber(text:match(source.pattern))
+      if at ~= 0 then
+        return at
+      end
+      addMeta('checked', 1)
+    end
+    -- There may be more of those: the next step goes on.
+    return now
+  end
+  function earliestSource()
+    local first, firstAt
+    for _, source in ipairs(sources) do
+      local at = firstOf(source)
+      if at and (not firstAt or at < firstAt) then
+        first, firstAt = source, at
+      end
+    end
+    return first, firstAt
+  end
 end
 
 while left > 0 and budget > 0 do

@@ -36,7 +36,8 @@ export class RedisCallJournal implements CallJournal {
   async record(params: Parameters<CallJournal['record']>[0]): ReturnType<CallJournal['record']> {
     const { tenantId, taskId, token, seen, key, callId, answer } = params;
     const request = { id: taskId, token, seen, key, call: callId, answer: answerOf(answer) };
-    const reply = await this.state.change(tenantId, 'record', JSON.stringify(request));
+    const result = answer.kind === 'outcome' ? resultText(answer.outcome) : '';
+    const reply = await this.state.change(tenantId, 'record', JSON.stringify(request), result);
     const [word, news] = reply as ['lease_lost' | 'recorded' | 'known', Reply];
     return word === 'lease_lost' ? LEASE_LOST : { answer: word, ...readNews(news) };
   }
@@ -70,7 +71,7 @@ export class RedisCallJournal implements CallJournal {
   }
 
   async report(report: Report): Promise<ReportAnswer> {
-    const request = JSON.stringify(reportRequest(report));
+    const request = reportText(report);
     const bytes = Buffer.byteLength(writeJson(report));
     const heldId = this.state.parts.random.uuid();
     const reply = await this.state.change(report.tenantId, 'report', request, bytes, heldId);
@@ -141,16 +142,20 @@ function readSteps(flat: readonly (string | null)[], failures: number): readonly
   return steps;
 }
 
+/** Of a success; it goes to the scripts beside the rest, which they decode. */
+function resultText(outcome: StepOutcome): string {
+  return outcome.ok ? fieldText(outcome, 'value') : '';
+}
+
 /** An outcome, with what the scripts have to know of it: to them it is opaque. */
 function outcomeRequest(outcome: StepOutcome, usage: Usage | undefined) {
-  const json = writeJson(outcome);
+  const json = outcome.ok ? `{"ok":true,"value":${resultText(outcome)}}` : writeJson(outcome);
   return {
-    json,
     ok: outcome.ok,
-    value: outcome.ok ? fieldText(outcome, 'value') : JSON.stringify(endOf(outcome.error)),
     fingerprint: createHash('sha256').update(json).digest('base64url').slice(0, 22),
     retryable: !outcome.ok && outcome.error.retryable,
     reason: outcome.ok ? '' : outcome.error.message,
+    ...(!outcome.ok && { json, value: JSON.stringify(endOf(outcome.error)) }),
     ...(usage && { tokens: usage.tokens, model: usage.model }),
   };
 }
@@ -164,17 +169,20 @@ function answerOf(answer: StepAnswer) {
   return answer.kind === 'accepted' ? { job: answer.jobId } : outcomeRequest(answer.outcome, answer.usage);
 }
 
-function reportRequest({ service, jobId, callId, taskId, messageId, seq, metadata, body }: Report) {
-  return {
+/** As the scripts take and hold it: what they decode, and in lines of their own what they do not. */
+function reportText({ service, jobId, callId, taskId, messageId, seq, metadata, body }: Report): string {
+  const request = {
     service,
     job: jobId,
     call: callId,
     task: taskId,
     message: messageId,
     seq: seq === undefined ? undefined : String(seq),
-    metadata: metadata && JSON.stringify(metadata),
-    ...(body.kind === 'outcome'
-      ? { outcome: outcomeRequest(body.outcome, body.usage) }
-      : { status: JSON.stringify({ status: body.status, details: body.details }) }),
+    outcome: body.kind === 'outcome' ? outcomeRequest(body.outcome, body.usage) : undefined,
   };
+  const large =
+    body.kind === 'outcome'
+      ? resultText(body.outcome)
+      : JSON.stringify({ status: body.status, details: body.details });
+  return [JSON.stringify(request), metadata ? JSON.stringify(metadata) : '', large].join('\n');
 }

@@ -78,9 +78,12 @@ class Submitted {
 
 /** So many characters cost a script more than a command of their own does: Lua looks at each of them. */
 const MUCH_TEXT = 4_096;
+/** More than a journal has portions, even if its copy expires half done now and then. */
+const MAX_STAGING = 10_000;
 /** What the script takes for the mark of what was stored before, when nothing was. */
 const NO_MARK = '';
 
+type Redriven = ['redriven', Reply] | ['not_failed' | 'not_found' | 'queue_full'];
 type PlainAnswer = Born | 'known' | 'queue_full';
 
 /** How tasks come to be: submitted, registered, or redriven; see also batches. */
@@ -227,14 +230,24 @@ export class Submissions {
       task: itemOf({ task, onBusy: 'enqueue' }, { redrivenFrom: taskId }),
       max_waiting: Math.min(maxWaiting, Number.MAX_SAFE_INTEGER),
     };
-    const [answer, view] = (await this.state.change(
-      tenantId,
-      'redrive',
-      JSON.stringify(request),
-      payload,
-    )) as ['redriven', Reply] | ['not_failed' | 'not_found' | 'queue_full'];
+    const [answer, view] = await this.#redriven(tenantId, taskId, [JSON.stringify(request), payload]);
     if (answer === 'queue_full') this.state.tellAtLimit(tenantId);
     return answer === 'redriven' ? { answer, task: new TaskView(tenantId, readTask(view)) } : { answer };
+  }
+
+  /** A large journal is copied in steps of its own first, at most one for each change; whoever copies too goes on with it. */
+  async #redriven(tenantId: string, taskId: string, request: readonly string[]): Promise<Redriven> {
+    for (let left = MAX_STAGING; left > 0;) {
+      const reply = await this.state.change(tenantId, 'redrive', ...request);
+      const [answer] = reply as Redriven | ['staging'];
+      if (answer !== 'staging') return reply as Redriven;
+      for (let isDone = false; !isDone && left > 0; left -= 1)
+        isDone = (await this.state.change(tenantId, 'stageJournal', taskId)) === 1;
+    }
+    throw new OrchestratorError(
+      'storage_unavailable',
+      `the journal of task "${taskId}" could not be copied in time`,
+    );
   }
 
   #refused(tenantId: string, answer: SubmitRefusal): SubmitAnswer {

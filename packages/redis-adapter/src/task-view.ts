@@ -61,6 +61,8 @@ export interface StoredState {
   readonly failures?: number;
   readonly inherited?: number;
   readonly prefetched?: boolean;
+  /** The attempt before has failed, and what failed in it is being dropped: a step besides calls and own work, or ''. */
+  readonly dropping?: string;
 }
 
 export interface StoredCall {
@@ -81,6 +83,7 @@ export interface StoredStep {
   readonly operation?: string;
   readonly calls?: readonly StoredCall[];
   readonly ended?: number;
+  readonly failed?: boolean;
   readonly retry?: number;
   readonly due?: number;
   /** How many attempts had failed when it was begun; -1: it is that of the task that this one takes the place of. */
@@ -145,18 +148,26 @@ export class ReadTask implements StoredTask {
   }
 }
 
+/** Steps that are still to be dropped count as dropped. */
+function readKept(steps: readonly string[], { dropping }: StoredState): StoredStep[] {
+  const read = steps.map((step) => JSON.parse(step) as StoredStep).toSorted((a, b) => a.at - b.at);
+  if (dropping === undefined) return read;
+  return read.filter(
+    ({ failed, kind, key }) => failed !== true || (kind !== 'call' && kind !== 'run' && key !== dropping),
+  );
+}
+
 export function readTask(reply: Reply): StoredTask {
   const [taskId, record, text, steps] = reply as unknown as TaskReply;
-  const read = (steps ?? []).map((step) => JSON.parse(step) as StoredStep).toSorted((a, b) => a.at - b.at);
-  if (text === '') return new ReadTask(taskId, record, NOT_TOUCHED, undefined, read);
   const [state, end] = twoLines(text);
   const [outcome, diagnostic] = twoLines(end);
+  const stored = text === '' ? NOT_TOUCHED : stateOf(state);
   return new ReadTask(
     taskId,
     record,
-    stateOf(state),
+    stored,
     outcome === '' ? undefined : outcome,
-    read,
+    readKept(steps ?? [], stored),
     diagnostic === '' ? undefined : (JSON.parse(diagnostic) as Diagnostic),
   );
 }
@@ -214,7 +225,8 @@ export class TaskView implements Task {
     this.created_at = iso(head.at);
     this.updated_at = iso(state.ended ?? state.updated ?? state.since ?? head.at);
     this.metadata = { ...head.metadata, timeout_ms: head.timeout };
-    this.delegated_services = steps.flatMap(viewCalls);
+    const isOver = state.ended !== undefined;
+    this.delegated_services = steps.flatMap((step) => viewCalls(step, isOver));
     this.payload = null;
     addFromText(this as Writable<Task>, 'payload', payload);
     addOrigin(this, head);
@@ -246,13 +258,17 @@ function addOrigin(task: Writable<Task>, head: TaskHead): void {
   }
 }
 
-function viewCalls({ calls = [], service = '', operation = '' }: StoredStep): DelegatedService[] {
+/** @param isOver the task has ended, and with it every call, also those that are still to be ended. */
+function viewCalls(
+  { calls = [], service = '', operation = '' }: StoredStep,
+  isOver: boolean,
+): DelegatedService[] {
   return calls.map(({ id, job, state, ok }) => ({
     service,
     ...(job !== undefined && { task_id: job }),
     call_id: id,
     operation,
-    status: state !== 'ended' ? 'processing' : ok === true ? 'completed' : 'failed',
+    status: state !== 'ended' && !isOver ? 'processing' : ok === true ? 'completed' : 'failed',
   }));
 }
 

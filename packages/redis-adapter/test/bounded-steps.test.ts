@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { DEFAULTS, type Storage, type Submission } from '@agent-orchestrator/core';
+import { DEFAULTS, type Storage, type Submission, TRANSITIONS } from '@agent-orchestrator/core';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { SCRIPTS } from '../src/generated/scripts.js';
 import { openStorage } from './storage-under-test.js';
 
 let server: RedisServer;
@@ -42,6 +43,14 @@ async function commandsOf(act: () => Promise<unknown>): Promise<number> {
   await act();
   const stats = String(await server.ask(['INFO', 'commandstats']));
   return [...stats.matchAll(/calls=(\d+)/g)].reduce((sum, [, calls]) => sum + Number(calls), 0);
+}
+
+/** How often Redis carries out a command meanwhile, also inside of scripts. */
+async function timesOf(command: string, act: () => Promise<unknown>): Promise<number> {
+  await server.ask(['CONFIG', 'RESETSTAT']);
+  await act();
+  const stats = String(await server.ask(['INFO', 'commandstats']));
+  return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
 }
 
 const FEW = 3 * DEFAULTS.cancelledAtOnce;
@@ -86,5 +95,149 @@ describe('where many tasks of a batch wait for one session', () => {
     }
     const [few = 0, many = Number.POSITIVE_INFINITY] = costs;
     expect(many).toBeLessThan(1.1 * few);
+  });
+});
+
+const CALLS = 5 * DEFAULTS.callsAtOnce + 7;
+const failure = { code: 'service_error', message: 'down', retryable: true } as const;
+
+/** A task that runs, with many open calls, or many that have failed. */
+async function calling(storage: Storage, ended = false) {
+  await storage.tasks.submit({ tenantId, submission: submission(), maxWaiting: 10 });
+  const [held] = await claim(storage);
+  if (!held) throw new Error('expected a task to be claimed');
+  const where = { tenantId, taskId: held.task.task_id };
+  for (let n = 0; n < CALLS; n += 1) {
+    const call = { callId: randomUUID(), service: 'query', operation: 'q', maxTries: 1, retryDelayMs: 1 };
+    const step = { key: `s${n}`, kind: 'call', name: 'q', call: { ...call, silenceMs: 60_000 } } as const;
+    const begun = { ...where, token: held.token, seen: 2 * CALLS };
+    await storage.journal.begin({ ...begun, step, maxSteps: CALLS });
+    const answer = { kind: 'outcome', outcome: { ok: false, error: failure } } as const;
+    if (ended) await storage.journal.record({ ...begun, key: step.key, callId: call.callId, answer });
+  }
+  return { ...where, token: held.token };
+}
+
+/** Steps of a sweep, and how often each carries out a command at most. */
+async function sweeping(storage: Storage, command: string) {
+  const counts: number[] = [];
+  for (let step = 0; step < 100; step += 1) {
+    counts.push(await timesOf(command, () => storage.queue.sweep({ max: 1 })));
+    if (counts.at(-1) === 0) return counts.slice(0, -1);
+  }
+  throw new Error('expected the sweep to come to an end');
+}
+
+describe('where a task has many calls', () => {
+  it.each([
+    [
+      'it is completed',
+      (storage: Storage, where: Awaited<ReturnType<typeof calling>>) =>
+        storage.queue.settle({ ...where, settlement: { kind: 'completed', result: 1 } }),
+    ],
+    [
+      'it is cancelled while it runs',
+      (storage: Storage, where: Awaited<ReturnType<typeof calling>>) =>
+        storage.tasks.cancel({ ...where, reason: 'enough', graceMs: 60_000 }),
+    ],
+  ])('a step tells the services of so many, when %s', async (_, end) => {
+    const storage = open();
+    const where = await calling(storage);
+    const first = await timesOf('publish', () => end(storage, where));
+    // With the bells of the task itself and of what is due.
+    expect(first).toBeGreaterThanOrEqual(DEFAULTS.callsAtOnce);
+    expect(first).toBeLessThan(DEFAULTS.callsAtOnce + 5);
+    const further = await sweeping(storage, 'publish');
+    expect(Math.max(...further)).toBeLessThan(DEFAULTS.callsAtOnce + 5);
+    expect(further.length).toBe(Math.floor(CALLS / DEFAULTS.callsAtOnce));
+  });
+
+  it('a step drops so many that have failed, and the next attempt begins once none is left', async () => {
+    const storage = open();
+    const { taskId, ...lease } = await calling(storage, true);
+    const retry = { kind: 'retry', error: failure, delayMs: 0 } as const;
+    const settle = { tenantId, taskId, token: lease.token, settlement: retry };
+    expect(await timesOf('hstrlen', () => storage.queue.settle(settle))).toBe(DEFAULTS.callsAtOnce);
+    expect(await claim(storage)).toEqual([]);
+    const further = await sweeping(storage, 'hstrlen');
+    expect(Math.max(...further)).toBe(DEFAULTS.callsAtOnce);
+    expect(further.length).toBe(Math.floor(CALLS / DEFAULTS.callsAtOnce));
+    const [again] = await claim(storage);
+    expect(again?.steps).toEqual([]);
+  });
+});
+
+const STEPS = 3 * DEFAULTS.callsAtOnce + 5;
+
+/** A dead letter with many successes, and its storage. */
+async function deadLetter() {
+  const subject = openStorage(server.url);
+  onTestFinished(() => subject.close());
+  const { storage } = subject;
+  await storage.tasks.submit({ tenantId, submission: submission(), maxWaiting: 10 });
+  const [held] = await claim(storage);
+  if (!held) throw new Error('expected a task to be claimed');
+  const where = { tenantId, taskId: held.task.task_id };
+  const begun = { ...where, token: held.token, seen: STEPS };
+  for (let n = 0; n < STEPS; n += 1) {
+    const step = { key: `s${n}`, kind: 'run', name: 'run' } as const;
+    await storage.journal.begin({ ...begun, step, maxSteps: STEPS });
+    const answer = { kind: 'outcome', outcome: { ok: true, value: n } } as const;
+    await storage.journal.record({ ...begun, key: step.key, answer });
+  }
+  await storage.queue.settle({ ...begun, settlement: { kind: 'failed', error: failure } });
+  const prefix = `${subject.prefix}:tasks:{${tenantId}}:`;
+  const staged = `${prefix}@redrive:${where.taskId}`;
+  /** Carries out a step as a process does that dies after it. */
+  const stage = async () => {
+    const constants: Readonly<Record<string, string | number>> = {
+      ...DEFAULTS,
+      database: 0,
+      transitions: TRANSITIONS.map(({ from, to }) => `${from ?? ''}>${to}`).join(' '),
+    };
+    const text = SCRIPTS.stageJournal.replaceAll(/\$(\w+)/g, (_, name: string) => String(constants[name]));
+    const keys = [`${prefix}@meta`, `${subject.prefix}:events:{${tenantId}}`];
+    await server.ask(['EVAL', text, '2', ...keys, String(subject.now()), where.taskId]);
+  };
+  const keysOf = async (name: string) => ((await server.ask(['KEYS', `${name}*`])) as string[]).toSorted();
+  return { storage, where, prefix, staged, stage, keysOf };
+}
+
+const parts = (name: string) => ['changes', 'outcomes', 'steps'].map((part) => `${name}:${part}`);
+
+describe('a dead letter with many steps', () => {
+  it('is copied in portions, each of them so many steps', async () => {
+    const { storage, where } = await deadLetter();
+    const newTaskId = randomUUID();
+    const redrive = () => storage.tasks.redrive({ ...where, newTaskId, maxWaiting: 10 });
+    // Each portion says anew when the copy expires.
+    expect((await timesOf('pexpireat', redrive)) / 4).toBe(Math.ceil(STEPS / DEFAULTS.callsAtOnce));
+  });
+
+  it('leaves a copy that expires when the process dies that has begun it, and another process goes on with it', async () => {
+    const { storage, where, prefix, staged, stage, keysOf } = await deadLetter();
+    await stage();
+    expect(await keysOf(staged)).toEqual([staged, ...parts(staged)]);
+    const lives = await Promise.all((await keysOf(staged)).map((key) => server.ask(['PTTL', key])));
+    for (const life of lives) expect(Number(life)).toBeGreaterThan(0);
+    expect(await server.ask(['LLEN', `${staged}:changes`])).toBe(DEFAULTS.callsAtOnce);
+    const newTaskId = randomUUID();
+    const redrive = () => storage.tasks.redrive({ ...where, newTaskId, maxWaiting: 10 });
+    expect(await timesOf('pexpireat', redrive)).toBe(4 * Math.floor(STEPS / DEFAULTS.callsAtOnce));
+    expect(await keysOf(staged)).toEqual([]);
+    for (const key of parts(`${prefix}${newTaskId}`)) expect(await server.ask(['PTTL', key])).toBe(-1);
+    const [again] = await claim(storage);
+    expect(again?.steps.map(({ changed }) => changed)).toEqual(
+      Array.from({ length: STEPS }, (_, n) => n + 1),
+    );
+  });
+
+  it('is copied anew where a copy has expired', async () => {
+    const { storage, where, staged, stage, keysOf } = await deadLetter();
+    await stage();
+    await server.ask(['UNLINK', ...(await keysOf(staged))]);
+    const newTaskId = randomUUID();
+    await storage.tasks.redrive({ ...where, newTaskId, maxWaiting: 10 });
+    expect((await claim(storage))[0]?.steps).toHaveLength(STEPS);
   });
 });

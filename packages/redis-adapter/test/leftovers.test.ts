@@ -14,6 +14,16 @@ async function live(t: CaseTools): Promise<void> {
   await t.report(dropped.jobId, 1, { body: t.failure('no') });
   await t.settle(dropped.claim, { kind: 'retry', error: failure, delayMs: 1_000 });
   await t.storage.tasks.cancel({ ...t.where(dropped.claim), reason: 'enough', graceMs: 0 });
+  // More calls than a step drops, ends or forgets.
+  const many = await t.leased();
+  for (let n = 0; n < 12; n += 1) {
+    const step = t.callStep();
+    await t.begin(many, step);
+    await t.record(many, step, n < 6 ? t.failure('no') : { kind: 'accepted', jobId: t.name('job') });
+  }
+  await t.settle(many, { kind: 'retry', error: failure, delayMs: 0 });
+  await t.pass(1);
+  await t.settle(await t.claimOne(), { kind: 'completed', result: 1 });
   const usage = { model: 'm', operation: 'o', tokens: 1, savedTokens: 0 };
   await t.storage.usage.add({ tenantId: t.tenantId, id: 'once', ...usage });
   for (let n = 0; n < 5; n += 1) await t.submit();
@@ -71,7 +81,7 @@ async function keysOf(client: Redis | Cluster, pattern: string): Promise<string[
 describe.each(Object.entries(PLACES))('on %s', (_, open) => {
   it('leaves nothing behind of tasks, sessions and batches once they are past their retention', async () => {
     const { target, client } = await open();
-    const subject = openStorage(target);
+    const subject = openStorage(target, { limits: { callsAtOnce: 2 } });
     try {
       const t = new CaseTools(subject, systemRandom);
       const workerId = t.id();

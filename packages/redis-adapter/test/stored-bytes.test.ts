@@ -11,7 +11,7 @@ const failure = { code: 'service_error', message: 'down', retryable: true } as c
 
 async function open() {
   const { url } = await sharedRedis();
-  const subject = openStorage(url);
+  const subject = openStorage(url, { limits: { callsAtOnce: 1 } });
   onTestFinished(() => subject.close());
   const meta = `${subject.prefix}:tasks:{${tenantId}}:@meta`;
   const stored = async () => Number(await askRedis(Number(new URL(url).port), ['HGET', meta, 'stored']));
@@ -61,6 +61,7 @@ async function failedTask(on: Opened): Promise<Claim> {
   const first = await leased(on, { session_id: 's', maxAttempts: 2 });
   await ran(on, first, 'good', true);
   await ran(on, first, 'bad', false);
+  await ran(on, first, 'worse', false);
   for (const name of ['asked', 'never'])
     await storage.tasks.signal({
       tenantId,

@@ -1,5 +1,28 @@
 import assert from 'node:assert/strict';
-import type { ConformanceCase } from './conformance-case.js';
+import { DEFAULTS } from '../protocol/settings.js';
+import type { CaseTools, ConformanceCase } from './conformance-case.js';
+
+const AT_MOST = DEFAULTS.maxHeldFramesOfJob;
+
+/** So many early reports of progress on a job: what was answered to each, and how they are known. */
+async function holdProgress(t: CaseTools, jobId: string, count: number) {
+  const answers: string[] = [];
+  const ids: string[] = [];
+  for (let n = 0; n < count; n += 1) {
+    const body = { kind: 'status', status: 'busy', details: { n } } as const;
+    const answer = await t.report(jobId, null, { messageId: `${jobId}-${n}`, body });
+    answers.push(answer.answer);
+    if (answer.answer === 'held') ids.push(answer.heldId);
+  }
+  return { answers, ids };
+}
+
+async function fates(t: CaseTools, ids: readonly string[]): Promise<string[]> {
+  const look = (heldId: string) => t.storage.journal.heldReport({ tenantId: t.tenantId, heldId });
+  return (await Promise.all(ids.map(look))).map(({ answer }) => answer);
+}
+
+const each = (count: number, word: string) => Array.from({ length: count }, () => word);
 
 /** Notifications that come before the answer which names their job, or name what is no longer there. */
 export const earlyReportCases: readonly ConformanceCase[] = [
@@ -125,6 +148,91 @@ export const earlyReportCases: readonly ConformanceCase[] = [
       await t.record(claim, step, { kind: 'accepted', jobId: 'named otherwise' });
       const answer = await t.storage.journal.heldReport({ tenantId: t.tenantId, heldId: held.heldId });
       assert.deepEqual(answer, { answer: 'unknown_task' });
+    },
+  },
+  {
+    part: 'journal',
+    method: 'report',
+    name: 'is held with so many others of its job and no more: all are applied in their order with the answer that names it',
+    async run(t) {
+      const claim = await t.leased();
+      const step = t.callStep();
+      await t.begin(claim, step);
+      await t.begin(claim, t.callStep());
+      const { answers, ids } = await holdProgress(t, 'early', AT_MOST + 2);
+      assert.deepEqual(answers, [...each(AT_MOST, 'held'), 'retry_later', 'retry_later']);
+      const other = await holdProgress(t, 'other', 2);
+      assert.deepEqual(other.answers, ['held', 'held']);
+      await t.record(claim, step, { kind: 'accepted', jobId: 'early' });
+      assert.deepEqual(await fates(t, ids), each(AT_MOST, 'applied'));
+      assert.deepEqual(await fates(t, other.ids), ['held', 'held']);
+      const next = { kind: 'status', status: 'busy', details: { n: AT_MOST } } as const;
+      assert.equal((await t.report('early', null, { body: next })).answer, 'applied');
+      const told = (await t.log()).filter(({ event }) => event === 'task_status_update');
+      assert.deepEqual(
+        told.map(({ data }) => (data as { details: { n: number } }).details.n),
+        Array.from({ length: AT_MOST + 1 }, (_, n) => n),
+      );
+    },
+  },
+  {
+    part: 'journal',
+    method: 'report',
+    name: 'is held alone however large it is, and beside others of its job for as long as they are small together',
+    limits: { maxHeldBytesOfJob: 10_000 },
+    async run(t) {
+      const claim = await t.leased();
+      const step = t.callStep();
+      await t.begin(claim, step);
+      const large = await t.report('early', 'x'.repeat(20_000));
+      assert.ok(large.answer === 'held');
+      assert.deepEqual(await t.report('early', 1), { answer: 'retry_later' });
+      for (const [size, answer] of [
+        [6_000, 'held'],
+        [6_000, 'retry_later'],
+        [2_000, 'held'],
+      ] as const)
+        assert.equal((await t.report('other', 'x'.repeat(size))).answer, answer);
+      await t.record(claim, step, { kind: 'accepted', jobId: 'early' });
+      const { taskId } = t.where(claim);
+      assert.deepEqual(await t.storage.journal.heldReport({ tenantId: t.tenantId, heldId: large.heldId }), {
+        answer: 'applied',
+        taskId,
+      });
+    },
+  },
+  {
+    part: 'journal',
+    method: 'heldReport',
+    name: 'gives the room of a job back, whether its reports are applied, dismissed or were held for too long',
+    async run(t) {
+      const claim = await t.leased();
+      for (const end of ['dismissed', 'late', 'applied'] as const) {
+        const step = t.callStep();
+        await t.begin(claim, step);
+        const first = await holdProgress(t, 'early', AT_MOST);
+        const second = await holdProgress(t, 'second', 1);
+        assert.deepEqual([...first.answers, ...second.answers], each(AT_MOST + 1, 'held'));
+        await t.storage.queue.renew({
+          leases: [{ ...t.where(claim), token: claim.token }],
+          leaseMs: 300_000,
+        });
+        if (end === 'late') await t.pass(60_000);
+        const word = end === 'applied' ? 'applied' : 'unknown_task';
+        if (end === 'late') assert.deepEqual(await fates(t, first.ids), each(AT_MOST, word));
+        else
+          await t.record(claim, step, {
+            kind: 'accepted',
+            jobId: end === 'applied' ? 'early' : `named-${end}`,
+          });
+        assert.deepEqual(await fates(t, [...first.ids, ...second.ids]), [
+          ...each(AT_MOST, word),
+          'unknown_task',
+        ]);
+        const { callId } = step.call;
+        await t.report(end === 'applied' ? 'early' : `named-${end}`, 1, { callId });
+        await t.record(claim, step, t.result(1));
+      }
     },
   },
 ];

@@ -1,5 +1,6 @@
 import { type Random, systemRandom } from '../random.js';
 import { batchCases } from './batch-cases.js';
+import { callPortionCases } from './call-portion-cases.js';
 import { CaseTools, type ConformanceCase, type StorageUnderTest } from './conformance-case.js';
 import { earlyReportCases } from './early-report-cases.js';
 import { endCases } from './end-cases.js';
@@ -14,6 +15,7 @@ import { pageCases } from './page-cases.js';
 import { portionCases } from './portion-cases.js';
 import { queueCases } from './queue-cases.js';
 import { oddValueCases } from './odd-value-cases.js';
+import { redriveCases } from './redrive-cases.js';
 import { recoveryCases } from './recovery-cases.js';
 import { repeatedRequestCases } from './repeated-request-cases.js';
 import { sessionCases } from './session-cases.js';
@@ -54,6 +56,8 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...sweepCases,
   ...storedBytesCases,
   ...portionCases,
+  ...callPortionCases,
+  ...redriveCases,
   ...pageCases,
   ...journalCases,
   ...largeJournalCases,

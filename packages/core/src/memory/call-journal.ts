@@ -139,14 +139,20 @@ export class MemoryCallJournal implements CallJournal {
     if (!mayComeUp) return { answer: 'unknown_task' };
     const known = tenant.held.find(report);
     if (known) return known.answer;
-    const { maxHeldFrames, maxHeldBytes } = this.state.limits;
     const bytes = Buffer.byteLength(writeJson(report));
-    const held = tenant.held.sizeOf(report.service);
-    if (held.count >= maxHeldFrames || held.bytes + bytes > maxHeldBytes) return { answer: 'retry_later' };
+    if (!this.mayHold(tenant, report, bytes)) return { answer: 'retry_later' };
     const id = this.state.random.uuid();
     const at = this.state.now() + this.state.limits.heldFrameMs;
     this.state.owe('held', at, { tenantId: tenant.tenantId, id });
     return tenant.held.hold(id, report, bytes);
+  }
+
+  private mayHold({ held }: TenantState, { service, jobId }: Report, bytes: number): boolean {
+    const { maxHeldFrames, maxHeldBytes, maxHeldFramesOfJob, maxHeldBytesOfJob } = this.state.limits;
+    const { all, ofJob } = held.sizeOf(service, jobId);
+    const fitsJob = ofJob.frames === 0 || ofJob.bytes + bytes <= maxHeldBytesOfJob;
+    const isRoom = all.frames < maxHeldFrames && all.bytes + bytes <= maxHeldBytes;
+    return isRoom && fitsJob && ofJob.frames < maxHeldFramesOfJob;
   }
 
   async heldReport(params: Parameters<CallJournal['heldReport']>[0]): Promise<ReportAnswer> {

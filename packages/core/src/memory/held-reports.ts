@@ -13,8 +13,18 @@ export interface HeldReport {
 /** Those of one service that wait, by message: one that is sent again is held once. Oldest first. */
 interface Waiting {
   readonly reports: Map<string, HeldReport>;
+  /** Those of each job. */
+  readonly jobs: Map<string, HeldSize>;
   bytes: number;
 }
+
+/** So many wait, and their bytes as JSON. */
+export interface HeldSize {
+  readonly frames: number;
+  readonly bytes: number;
+}
+
+const NOTHING: HeldSize = { frames: 0, bytes: 0 };
 
 /** The early notifications of one tenant: waiting until their fate is decided, then readable until they are forgotten. */
 export class HeldReports {
@@ -34,10 +44,12 @@ export class HeldReports {
     return this.#waiting.get(report.service)?.reports.get(messageOf(report) ?? '');
   }
 
-  /** How many of a service wait, and their bytes as JSON. */
-  sizeOf(service: string): { readonly count: number; readonly bytes: number } {
+  /** What waits of a service, and of one of its jobs. */
+  sizeOf(service: string, jobId: string): { readonly all: HeldSize; readonly ofJob: HeldSize } {
     const waiting = this.#waiting.get(service);
-    return { count: waiting?.reports.size ?? 0, bytes: waiting?.bytes ?? 0 };
+    if (!waiting) return { all: NOTHING, ofJob: NOTHING };
+    const all = { frames: waiting.reports.size, bytes: waiting.bytes };
+    return { all, ofJob: waiting.jobs.get(jobId) ?? NOTHING };
   }
 
   /** Those of a service that wait, as they are now. */
@@ -49,10 +61,10 @@ export class HeldReports {
     const { service } = report;
     const held: HeldReport = { heldId, service, bytes, report, answer: { answer: 'held', heldId } };
     this.#all.set(heldId, held);
-    const waiting = this.#waiting.get(service) ?? { reports: new Map<string, HeldReport>(), bytes: 0 };
+    const waiting: Waiting = this.#waiting.get(service) ?? { reports: new Map(), jobs: new Map(), bytes: 0 };
     this.#waiting.set(service, waiting);
     waiting.reports.set(messageOf(report) ?? heldId, held);
-    waiting.bytes += bytes;
+    charge(waiting, report.jobId, { frames: 1, bytes });
     return held.answer;
   }
 
@@ -63,13 +75,21 @@ export class HeldReports {
     held.report = undefined;
     const waiting = this.#waiting.get(service);
     if (!waiting?.reports.delete(messageOf(report) ?? heldId)) return;
-    waiting.bytes -= bytes;
+    charge(waiting, report.jobId, { frames: -1, bytes: -bytes });
     if (waiting.reports.size === 0) this.#waiting.delete(service);
   }
 
   forget(heldId: string): boolean {
     return this.#all.delete(heldId);
   }
+}
+
+function charge(waiting: Waiting, jobId: string, { frames, bytes }: HeldSize): void {
+  const before = waiting.jobs.get(jobId) ?? NOTHING;
+  const after = { frames: before.frames + frames, bytes: before.bytes + bytes };
+  if (after.frames > 0) waiting.jobs.set(jobId, after);
+  else waiting.jobs.delete(jobId);
+  waiting.bytes += bytes;
 }
 
 function messageOf({ jobId, messageId }: Report): string | undefined {

@@ -44,11 +44,17 @@ export const DEFAULTS = {
   maxHeldFrames: 1_000,
   /** Of a tenant and service, as JSON. */
   maxHeldBytes: 16 * 1024 * 1024,
+  /** Of one job: they are applied in the step that names it. */
+  maxHeldFramesOfJob: 100,
+  /** The same as JSON. One frame may be larger. */
+  maxHeldBytesOfJob: 1024 * 1024,
   // A step of a storage does no more at once than this; what is left is for the next step.
   /** Tasks of a session or a batch that are cancelled. */
   cancelledAtOnce: 50,
   /** Of a sweep. */
   dutiesAtOnce: 50,
+  /** Steps of a journal: whose calls end with their task, that a retry drops, or that a redrive copies. */
+  callsAtOnce: 100,
   /** Tasks or sessions that a page looks at, however few of them are asked for. */
   visitedAtOnce: 1_000,
   /** Live tasks that are shown with their session. */

@@ -5,6 +5,7 @@
 -- @batch:<id>:staged  number of an item -> the item; `bytes` of all of them. Without a batch it expires.
 -- In the hash of the batch, until all its tasks are there: total (how many items it has)
 local CREATED_AT_ONCE, BYTES_AT_ONCE = $cancelledAtOnce, $pageBytes
+local CREATOR_GONE = 1000
 local LOST = '{"error":' .. cjson.encode('{"code":"internal","message":"the item was lost","retryable":true}') .. '}'
 
 local function addItem(batch, text)

@@ -4,12 +4,6 @@
 -- In the hash of the session or the batch, meanwhile: cancel_left (of a session below which place, of a batch how many items
 -- from the first), cancel_reason, cancel_grace, cancel_asked (when whoever asked for it took the last step)
 local CANCELLED_AT_ONCE, ASKER_GONE = $cancelledAtOnce, 1000
--- What a sweep may still do in this step, in duties that look at one thing.
-local budget = $dutiesAtOnce
-
-local function spend(cost)
-  budget = budget - cost
-end
 
 -- The newest is cancelled first. Each of these gives the ids of a portion, and what is left then, or nil.
 local groups = {
@@ -66,10 +60,15 @@ local function cancelSome(kind, id)
   end
   local ids, rest = group.portion(key, left)
   spend(#ids)
+  local before = budget
   for _, task in ipairs(ids) do
     task = load(task)
     if task then
       cancelTask(task, reason, tonumber(grace))
+    end
+    -- Their calls took as long as a portion: the next step begins with the same tasks, and passes over what has ended.
+    if before - budget >= CANCELLED_AT_ONCE then
+      return true
     end
   end
   if rest then

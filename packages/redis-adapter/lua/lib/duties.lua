@@ -1,10 +1,9 @@
 -- What becomes due by itself. Each duty is looked at again when its time has come, since much may have changed.
--- What only one of them needs is in a block of its own: a script has room for 200 locals.
+-- What only some of them need is in a block of theirs: a script has room for 200 locals.
 local MAX_LOST, HELD_LIVES, RETENTION_OF_BATCHES = $maxLostWorkers, $heldFrameMs, $retentionMs
 local duties = {}
-
--- So many steps of a journal are gone through in the time that a duty takes.
-local STEPS_A_DUTY = 10
+-- So many of what is let go of are looked at in a step: events, tasks of @made, and items of a batch.
+local AT_ONCE = { events = 1000, made = 500, items = 500 }
 
 -- The process that swept goes on with a batch of which tasks are still staged, see batches.
 function duties.staged(id)
@@ -12,7 +11,7 @@ function duties.staged(id)
     return false
   end
   effects[#effects + 1] = { 'staged', id }
-  owe('staged', now + CREATOR_GONE, id)
+  owe('staged', now + ASKER_GONE, id)
   return true
 end
 
@@ -33,6 +32,16 @@ local function endGrace(task)
   return true
 end
 
+-- What is left of the calls of a task that is cancelled, or has ended. No duty of its own: part of what was done before.
+function duties.calls(what)
+  local id, reason = what:match('^([^\n]*)\n(.*)$')
+  local task = load(id)
+  if task and (task.cancel or isFinal(task)) then
+    stopSome(task, (openSteps(task)), reason)
+  end
+  return false
+end
+
 function duties.grace(id)
   return endGrace(liveTask(id))
 end
@@ -45,6 +54,13 @@ function duties.start(id)
   if (task.due or 0) > now then
     owe('start', task.due, id)
     return false
+  end
+  if task.dropping then
+    spend(changesOf(task) / STEPS_A_DUTY)
+    if dropSome(task) then
+      owe('start', now, id)
+      return false
+    end
   end
   task.due = nil
   local to = standInLine(task)
@@ -94,61 +110,62 @@ function duties.leases(id)
   return true
 end
 
-local function endSilence(task, step)
-  local call = lastCall(step)
-  if not call or call.state ~= 'waiting' or not call.silent then
-    return false
+do
+  local function endSilence(task, step)
+    local call = lastCall(step)
+    if not call or call.state ~= 'waiting' or not call.silent then
+      return false
+    end
+    if call.silent > now then
+      oweStep(task, step, call.silent)
+      return false
+    end
+    local message = step.service .. ' has not reported on job ' .. call.job .. ' for ' .. step.silence .. ' ms'
+    local error = '{"code":"timeout","message":' .. cjson.encode(message) .. ',"retryable":true}'
+    endCall(task, step, call, {
+      ok = false, retryable = true, json = '{"ok":false,"error":' .. error .. '}', value = error,
+      reason = message,
+    }, true)
+    return true
   end
-  if call.silent > now then
-    oweStep(task, step, call.silent)
-    return false
-  end
-  local message = step.service .. ' has not reported on job ' .. call.job .. ' for ' .. step.silence .. ' ms'
-  local error = '{"code":"timeout","message":' .. cjson.encode(message) .. ',"retryable":true}'
-  endCall(task, step, call, {
-    ok = false, retryable = true, json = '{"ok":false,"error":' .. error .. '}', value = error,
-    reason = message,
-  }, true)
-  return true
-end
 
--- A sleep is over, a signal did not come, a back-off ends, or a service has been silent for too long.
-function duties.step(what)
-  local id, key = what:match('^([^\n]*)\n(.*)$')
-  local task = liveTask(id)
-  local step = task and getStep(task, key)
-  if not step or step.ended then
-    return false
+  -- A sleep is over, a signal did not come, a back-off ends, or a service has been silent for too long.
+  function duties.step(what)
+    local id, key = what:match('^([^\n]*)\n(.*)$')
+    local task = liveTask(id)
+    local step = task and getStep(task, key)
+    if not step or step.ended then
+      return false
+    end
+    if step.due and step.due <= now then
+      local error = failure('timeout', 'no ' .. step.name .. ' in time')
+      local slept = step.kind == 'sleep'
+      settleStep(task, step, slept and '{"ok":true,"value":null}' or '{"ok":false,"error":' .. error .. '}', slept)
+      wake(task)
+      return true
+    end
+    if step.retry and step.retry <= now then
+      step.retry = nil
+      changed(task, step)
+      saveStep(task, step)
+      wake(task)
+      return true
+    end
+    if step.due or step.retry then
+      -- Looked at too early: a timer is kept until its time has come.
+      oweStep(task, step, step.due or step.retry)
+      return false
+    end
+    return endSilence(task, step)
   end
-  if step.due and step.due <= now then
-    local error = failure('timeout', 'no ' .. step.name .. ' in time')
-    local slept = step.kind == 'sleep'
-    settleStep(task, step, slept and '{"ok":true,"value":null}' or '{"ok":false,"error":' .. error .. '}', slept)
-    wake(task)
-    return true
-  end
-  if step.retry and step.retry <= now then
-    step.retry = nil
-    changed(task, step)
-    saveStep(task, step)
-    wake(task)
-    return true
-  end
-  if step.due or step.retry then
-    -- Looked at too early: a timer is kept until its time has come.
-    oweStep(task, step, step.due or step.retry)
-    return false
-  end
-  return endSilence(task, step)
 end
 
 function duties.held(id)
-  local text = redis.call('HGET', HELD, id)
-  local held = text and cjson.decode(text)
-  if not held or held.answer then
+  local held = early.find(id)
+  if not held then
     return redis.call('HDEL', HELD, id) == 1
   end
-  decideHeld(id, held, 'unknown_task')
+  early.decide(id, held, 'unknown_task')
   -- The answer stays readable for as long again, for whoever waits for it.
   owe('held', now + HELD_LIVES, id)
   return true
@@ -174,30 +191,26 @@ function duties.session(id)
   return true
 end
 
-do
-  -- Removed once none of its tasks is kept, `passed` of which are looked at already.
-  local PASSED_BY_A_DUTY = 500
-
-  function duties.batch(id)
-    local key = PREFIX .. '@batch:' .. id
-    local passed = tonumber(redis.call('HGET', key, 'passed')) or 0
-    local items = redis.call('LRANGE', key .. ':items', passed, passed + PASSED_BY_A_DUTY - 1)
-    spend(#items / STEPS_A_DUTY)
-    for at, item in ipairs(items) do
-      if item:sub(1, 1) ~= '{' and redis.call('EXISTS', PREFIX .. item) == 1 then
-        redis.call('HSET', key, 'passed', string.format('%d', passed + at - 1))
-        owe('batch', now + RETENTION_OF_BATCHES, id)
-        return false
-      end
-    end
-    if #items == PASSED_BY_A_DUTY or isStaged(key) then
-      redis.call('HSET', key, 'passed', string.format('%d', passed + #items))
-      owe('batch', #items > 0 and now or now + RETENTION_OF_BATCHES, id)
+-- Removed once none of its tasks is kept, `passed` of which are looked at already.
+function duties.batch(id)
+  local key = PREFIX .. '@batch:' .. id
+  local passed = tonumber(redis.call('HGET', key, 'passed')) or 0
+  local items = redis.call('LRANGE', key .. ':items', passed, passed + AT_ONCE.items - 1)
+  spend(#items / STEPS_A_DUTY)
+  for at, item in ipairs(items) do
+    if item:sub(1, 1) ~= '{' and redis.call('EXISTS', PREFIX .. item) == 1 then
+      redis.call('HSET', key, 'passed', string.format('%d', passed + at - 1))
+      owe('batch', now + RETENTION_OF_BATCHES, id)
       return false
     end
-    redis.call('UNLINK', key, key .. ':items', key .. ':inside', key .. ':line', key .. ':gone')
-    return true
   end
+  if #items == AT_ONCE.items or isStaged(key) then
+    redis.call('HSET', key, 'passed', string.format('%d', passed + #items))
+    owe('batch', #items > 0 and now or now + RETENTION_OF_BATCHES, id)
+    return false
+  end
+  redis.call('UNLINK', key, key .. ':items', key .. ':inside', key .. ':line', key .. ':gone')
+  return true
 end
 
 do
@@ -209,23 +222,29 @@ do
     end
   end
 
-  -- Calls that an attempt has not inherited, a part of them at a time. Returns whether none are left.
-  local DROPPED_AT_ONCE = 500
-
-  local function forgetDropped(key)
-    local some = redis.call('HRANDFIELD', key, DROPPED_AT_ONCE, 'WITHVALUES')
-    local ids = {}
-    for at = 1, #some, 2 do
-      local call = cjson.decode(some[at + 1])
-      forgetCall(call.service, call)
-      ids[#ids + 1] = some[at]
+  -- The calls of a task that is gone, those of its steps and those that were dropped, a portion at a time.
+  function duties.forget(place)
+    for _, kind in ipairs({ ':steps', ':dropped' }) do
+      local key = PREFIX .. '@gone:' .. place .. kind
+      local some = redis.call('HRANDFIELD', key, CALLS_AT_ONCE, 'WITHVALUES')
+      local names = {}
+      for at = 1, #some, 2 do
+        local known = cjson.decode(some[at + 1])
+        for _, call in ipairs(kind == ':dropped' and { known } or known.calls or {}) do
+          forgetCall(known.service, call)
+        end
+        names[#names + 1] = some[at]
+      end
+      spend(#names / STEPS_A_DUTY)
+      if #names > 0 then
+        redis.call('HDEL', key, unpack(names))
+      end
+      if #names == CALLS_AT_ONCE then
+        owe('forget', now, place)
+        return false
+      end
     end
-    if #ids == 0 then
-      return true
-    end
-    spend(#ids / STEPS_A_DUTY)
-    redis.call('HDEL', key, unpack(ids))
-    return #ids < DROPPED_AT_ONCE
+    return false
   end
 
   function duties.retention(id)
@@ -234,19 +253,8 @@ do
       return false
     end
     local key = PREFIX .. id
-    if task.journal and not forgetDropped(key .. ':dropped') then
-      owe('retention', now, id)
-      return false
-    end
-    local steps = allSteps(task)
-    spend(#steps / STEPS_A_DUTY)
-    for _, step in ipairs(steps) do
-      for _, call in ipairs(step.calls or {}) do
-        forgetCall(step.service, call)
-      end
-    end
     addStored(-redis.call('STRLEN', key) - outcomeBytes(key, redis.call('HGET', DONE, id) or '') - (task.bytes or 0) - (task.mail or 0))
-    redis.call('UNLINK', key, key .. ':result', key .. ':steps', key .. ':outcomes', key .. ':changes', key .. ':dropped', key .. ':mailbox', key .. ':signals')
+    redis.call('UNLINK', key, key .. ':result', key .. ':outcomes', key .. ':changes', key .. ':mailbox', key .. ':signals')
     redis.call('HDEL', DONE, id)
     redis.call('ZREM', PREFIX .. '@old', id)
     local batch = batchKey(task)
@@ -255,6 +263,15 @@ do
     end
     addMeta(task.state, -1)
     tasks[id] = false
+    if task.journal then
+      local gone = PREFIX .. '@gone:' .. task.head.place
+      for _, kind in ipairs({ ':steps', ':dropped' }) do
+        if redis.call('EXISTS', key .. kind) == 1 then
+          redis.call('RENAME', key .. kind, gone .. kind)
+        end
+      end
+      duties.forget(task.head.place)
+    end
     return true
   end
 end
@@ -280,39 +297,33 @@ local function mayBeForgotten()
       PREFIX .. '@sessions') == 0
 end
 
-do
-  -- Events that are too old, a part of them at a time.
-  local TRIMMED_AT_ONCE = 1000
-
-  function duties.events()
-    local at
-    for _ = 1, TRIMMED_AT_ONCE do
-      local oldest = redis.call('XRANGE', EVENTS, '-', '+', 'COUNT', 1)[1]
-      at = oldest and tonumber(oldest[2][2]:match('^%[(%d+)'))
-      if not at or at + MAX_EVENT_AGE > now then
-        break
-      end
-      redis.call('XDEL', EVENTS, oldest[1])
+-- Events that are too old, a part of them at a time.
+function duties.events()
+  local at
+  for _ = 1, AT_ONCE.events do
+    local oldest = redis.call('XRANGE', EVENTS, '-', '+', 'COUNT', 1)[1]
+    at = oldest and tonumber(oldest[2][2]:match('^%[(%d+)'))
+    if not at or at + MAX_EVENT_AGE > now then
+      break
     end
-    if not at then
-      -- An empty stream still takes kilobytes.
-      redis.call('DEL', EVENTS, EVENTS .. ':bytes', EVENTS .. ':stretches')
-      isForgotten = mayBeForgotten()
-      if isForgotten then
-        return true
-      end
-    end
-    owe('events', math.max(now + 1, (at or now) + MAX_EVENT_AGE), '')
-    return true
+    redis.call('XDEL', EVENTS, oldest[1])
   end
+  if not at then
+    -- An empty stream still takes kilobytes.
+    redis.call('DEL', EVENTS, EVENTS .. ':bytes', EVENTS .. ':stretches')
+    isForgotten = mayBeForgotten()
+    if isForgotten then
+      return true
+    end
+  end
+  owe('events', math.max(now + 1, (at or now) + MAX_EVENT_AGE), '')
+  return true
 end
 
 -- Lets go of the front of @made, once every task there is checked for its deadline and as old as what is kept: what has
 -- outlived it stands in @old.
-local TRIMMED_A_SWEEP = 500
-
 local function trimMade()
-  local left = TRIMMED_A_SWEEP
+  local left = AT_ONCE.made
   while left > 0 do
     local chunk = count('checked') > 0 and redis.call('LINDEX', PREFIX .. '@made', 0)
     local place, ids = (chunk or ''):match('^(%d+) %d+ (.*)$')

@@ -1,34 +1,91 @@
--- Notifications that came before the answer which names their job.
+-- Notifications that came before the answer which names their job. Their number and bytes have limits, see report: those of a
+-- job are few enough to be applied in the step that names it, and those of a service to be dismissed in one.
 --
--- @held  id -> JSON {service, job, message?, bytes, answer?, task?} · @held_reports  id -> its parameters, which are large,
--- until it is decided
--- @held:<service>  ids of those that wait, oldest first · @held_messages  service, job and message -> id
--- @held_bytes  service -> bytes of those that wait
-local HELD, HELD_REPORTS = PREFIX .. '@held', PREFIX .. '@held_reports'
+-- @held  id -> JSON {service, job, message, bytes} of one that waits, else what became of it: the answer, and its task if any
+-- @held:<service>           "id job" of those that wait, oldest first
+-- @held_reports:<service>   id -> the report as text (see reports), which may be large
+-- @held_messages:<service>  job and message -> id
+-- @held_sizes:<service>     bytes, and for each job "frames <job>" and "bytes <job>"
+local HELD = PREFIX .. '@held'
 
-local function messageField(service, job, message)
-  return service .. '\n' .. job .. '\n' .. message
+local early = {}
+
+function early.keys(service)
+  return HELD .. ':' .. service, HELD .. '_reports:' .. service, HELD .. '_messages:' .. service, HELD .. '_sizes:' .. service
 end
 
-local function decideHeld(id, held, answer, taskId)
-  redis.call('LREM', PREFIX .. '@held:' .. held.service, 1, id)
-  if redis.call('HINCRBY', PREFIX .. '@held_bytes', held.service, -held.bytes) <= 0 then
-    redis.call('HDEL', PREFIX .. '@held_bytes', held.service)
+-- Frames of the job, their bytes, and the bytes of all that wait.
+function early.sizes(service, job)
+  local _, _, _, sizes = early.keys(service)
+  local found = redis.call('HMGET', sizes, 'frames ' .. job, 'bytes ' .. job, 'bytes')
+  return tonumber(found[1]) or 0, tonumber(found[2]) or 0, tonumber(found[3]) or 0
+end
+
+function early.charge(sizes, job, frames, bytes)
+  if redis.call('HINCRBY', sizes, 'frames ' .. job, frames) <= 0 then
+    redis.call('HDEL', sizes, 'frames ' .. job, 'bytes ' .. job)
+  else
+    redis.call('HINCRBY', sizes, 'bytes ' .. job, bytes)
   end
-  if held.message then
-    redis.call('HDEL', PREFIX .. '@held_messages', messageField(held.service, held.job, held.message))
+  if redis.call('HINCRBY', sizes, 'bytes', bytes) <= 0 then
+    redis.call('UNLINK', sizes)
   end
-  held.answer, held.task = answer, taskId
-  redis.call('HDEL', HELD_REPORTS, id)
+end
+
+function early.hold(id, held, report)
+  local waiting, reports, messages, sizes = early.keys(held.service)
   redis.call('HSET', HELD, id, cjson.encode(held))
+  redis.call('RPUSH', waiting, id .. ' ' .. held.job)
+  redis.call('HSET', reports, id, report)
+  redis.call('HSET', messages, held.job .. '\n' .. held.message, id)
+  early.charge(sizes, held.job, 1, held.bytes)
+end
+
+-- One that still waits.
+function early.find(id)
+  local text = redis.call('HGET', HELD, id)
+  return text and text:sub(1, 1) == '{' and cjson.decode(text) or nil
+end
+
+function early.decide(id, held, answer, taskId)
+  local waiting, reports, messages, sizes = early.keys(held.service)
+  redis.call('LREM', waiting, 1, id .. ' ' .. held.job)
+  redis.call('HDEL', reports, id)
+  redis.call('HDEL', messages, held.job .. '\n' .. held.message)
+  early.charge(sizes, held.job, -1, -held.bytes)
+  redis.call('HSET', HELD, id, taskId and answer .. ' ' .. taskId or answer)
+end
+
+-- Ids of those that wait for a job to be named, oldest first.
+function early.ofJob(service, job)
+  local ids = {}
+  if early.sizes(service, job) == 0 then
+    return ids
+  end
+  for _, entry in ipairs(redis.call('LRANGE', early.keys(service), 0, -1)) do
+    local id, named = entry:match('^(%S+) (.*)$')
+    if named == job then
+      ids[#ids + 1] = id
+    end
+  end
+  return ids
 end
 
 -- Once no call of a service is unanswered, nothing can explain its early frames any more.
-local function dismissHeld(service)
+function early.dismiss(service)
   if redis.call('HEXISTS', SENDING, service) == 1 then
     return
   end
-  for _, id in ipairs(redis.call('LRANGE', PREFIX .. '@held:' .. service, 0, -1)) do
-    decideHeld(id, cjson.decode(redis.call('HGET', HELD, id)), 'unknown_task')
+  local entries = redis.call('LRANGE', early.keys(service), 0, -1)
+  for from = 1, #entries, 500 do
+    local flat = {}
+    for at = from, math.min(from + 499, #entries) do
+      flat[#flat + 1] = entries[at]:match('^%S+')
+      flat[#flat + 1] = 'unknown_task'
+    end
+    redis.call('HSET', HELD, unpack(flat))
+  end
+  if #entries > 0 then
+    redis.call('UNLINK', early.keys(service))
   end
 end

@@ -6,8 +6,6 @@
 -- …:line  those that wait for the batch, in their order
 -- …:gone  task id -> the state in which a task ended that is no longer kept
 -- While tasks of a batch are still staged, its hash says in `total` how many items it has, see batches.
-local CREATOR_GONE = 1000
-
 local function isStaged(batch)
   return redis.call('HEXISTS', batch, 'total') == 1
 end

@@ -1,6 +1,12 @@
 -- What an answer, a notification or the lack of one makes of a call and its step. An outcome comes with what the adapter
 -- has found in it, since it is opaque here: {json, ok, value (JSON of the result or the error), retryable,
--- reason (the error's text), fingerprint, tokens?, model?}
+-- reason (the error's text), fingerprint, tokens?, model?}. A result comes beside it: to decode a large one takes long.
+local function withResult(outcome, result)
+  if outcome.ok then
+    outcome.json, outcome.value = '{"ok":true,"value":' .. result .. '}', result
+  end
+  return outcome
+end
 
 -- The service has taken a call on. A call that is answered already only learns its job, so that repeats are known.
 local function acceptCall(task, step, call, job)
@@ -8,7 +14,7 @@ local function acceptCall(task, step, call, job)
   local named = redis.call('HGET', JOBS, field)
   local other = named and callById(named)
   -- A name that is used again is that of the newer call, once the older one has ended.
-  if not other or other.call.state == 'ended' then
+  if not other or other.call.state == 'ended' or isFinal(other.task) then
     redis.call('HSET', JOBS, field, call.id)
   end
   call.job = job

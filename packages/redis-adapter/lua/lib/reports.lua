@@ -1,12 +1,28 @@
--- A notification: {service, job, call?, task?, message?, seq?, outcome? (see outcomes), status? (JSON of the event's
--- data), metadata? (JSON)}
+-- A notification: {service, job, call?, task?, message?, seq?, outcome? (see outcomes)}, with what is never decoded: metadata
+-- (JSON), and without an outcome status (JSON of the event's data). As text: the first as JSON, metadata or nothing, and status
+-- or the result, each in a line; the last one may have more.
 local REMEMBERED_MESSAGES = 100
+
+local function reportOf(text)
+  local first = text:find('\n', 1, true)
+  local second = text:find('\n', first + 1, true)
+  local report, large = cjson.decode(text:sub(1, first - 1)), text:sub(second + 1)
+  if second > first + 1 then
+    report.metadata = text:sub(first + 1, second - 1)
+  end
+  if report.outcome then
+    withResult(report.outcome, large)
+  else
+    report.status = large
+  end
+  return report
+end
 
 -- As the only open call of the service in the task.
 local function onlyOpenCall(report)
   local task = report.task and load(report.task)
   local found, foundStep
-  for _, step in ipairs(task and allSteps(task) or {}) do
+  for _, step in ipairs(task and not isFinal(task) and allSteps(task) or {}) do
     local call = step.service == report.service and openCall(step)
     if call and found then
       return nil
@@ -61,7 +77,7 @@ local function applyReport(found, report)
   if isRepeated(call, report) then
     return 'duplicate'
   end
-  if not step or lastCall(step) ~= call then
+  if not step or lastCall(step) ~= call or isDropped(task, step) then
     return 'stale'
   end
   if call.state == 'ended' or isFinal(task) then

@@ -23,6 +23,8 @@ end
 
 -- So many are handed to one command.
 local SAVED_AT_ONCE = 500
+-- Steps whose calls end, or that are dropped, in one step of the storage.
+local CALLS_AT_ONCE = $callsAtOnce
 
 local function saveSteps(task, steps)
   local cached = rawget(task, 'steps') or rawset(task, 'steps', {}).steps
@@ -45,17 +47,30 @@ local function saveStep(task, step)
   saveSteps(task, { step })
 end
 
+-- As text, as they were saved last.
+local function stepTexts(task)
+  return task.journal and redis.call('HVALS', stepsKey(task)) or {}
+end
+
+local function readStep(task, text)
+  local cached = rawget(task, 'steps') or rawset(task, 'steps', {}).steps
+  local step = cjson.decode(text)
+  cached[step.key] = cached[step.key] or step
+  return cached[step.key]
+end
+
 local function allSteps(task)
   local steps = {}
-  if task.journal then
-    local cached = rawget(task, 'steps') or rawset(task, 'steps', {}).steps
-    for _, text in ipairs(redis.call('HVALS', stepsKey(task))) do
-      local step = cjson.decode(text)
-      steps[#steps + 1] = cached[step.key] or step
-      cached[step.key] = steps[#steps]
-    end
+  for _, text in ipairs(stepTexts(task)) do
+    steps[#steps + 1] = readStep(task, text)
   end
   return steps
+end
+
+-- What failed gets a new try with the next attempt: calls, the host's own work, and the step that `task.dropping` names, if any.
+-- Such steps are dropped, a portion a step of the storage, before the attempt begins; until then they count as dropped.
+local function isDropped(task, step)
+  return task.dropping and step.failed and (step.kind == 'call' or step.kind == 'run' or step.key == task.dropping)
 end
 
 local function changesOf(task)
@@ -115,6 +130,39 @@ local function settleStep(task, step, outcome, ok)
   if task.lost and (task.state == 'leased' or task.state == 'parked') then
     task.lost = nil
   end
+end
+
+-- Returns whether some are left.
+local function dropSome(task)
+  local keys, gone, left = {}, {}, false
+  for _, text in ipairs(task.dropping and stepTexts(task) or {}) do
+    if #keys == CALLS_AT_ONCE then
+      left = true
+      break
+    end
+    local step = text:find('"failed":true', 1, true) and readStep(task, text)
+    if step and isDropped(task, step) then
+      for _, call in ipairs(step.calls or {}) do
+        call.service = step.service
+        gone[#gone + 1] = call.id
+        gone[#gone + 1] = cjson.encode(call)
+      end
+      addJournal(task, -redis.call('HSTRLEN', PREFIX .. task.id .. ':outcomes', step.key))
+      keys[#keys + 1] = step.key
+      task.steps[step.key] = false
+    end
+  end
+  if #keys > 0 then
+    redis.call('HDEL', stepsKey(task), unpack(keys))
+    redis.call('HDEL', PREFIX .. task.id .. ':outcomes', unpack(keys))
+  end
+  for from = 1, #gone, SAVED_AT_ONCE do
+    redis.call('HSET', PREFIX .. task.id .. ':dropped', unpack(gone, from, math.min(from + SAVED_AT_ONCE - 1, #gone)))
+  end
+  if not left then
+    task.dropping = nil
+  end
+  return left
 end
 
 local function oweStep(task, step, at)

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import type { JournalStep } from '../storage/call-journal.js';
+import type { Claim } from '../storage/task-queue.js';
+import type { CaseTools, ConformanceCase } from './conformance-case.js';
+
+const failure = { code: 'service_error', message: 'down', retryable: true } as const;
+/** More than five steps of the storage copy, by their number and by their bytes. */
+const MANY = 17;
+const limits = { callsAtOnce: 3, pageBytes: 2_000 };
+
+const own = (n: number) => ({ key: `s-${n}`, kind: 'run', name: 'run' }) as const;
+const isGood = (n: number) => n % 4 !== 3 && n < MANY - 2;
+const valueOf = (n: number) => `${n} ${'x'.repeat(n === 5 ? 3_000 : 600)}`;
+const good = Array.from({ length: MANY }, (_, n) => n).filter(isGood);
+
+/** A dead letter: every fourth of its steps has failed, and so have the last ones. */
+async function deadLetter(t: CaseTools): Promise<Claim> {
+  const claim = await t.leased();
+  for (let n = 0; n < MANY; n += 1) {
+    await t.begin(claim, own(n));
+    await t.record(claim, own(n), isGood(n) ? t.result(valueOf(n)) : t.failure(valueOf(n)));
+  }
+  await t.settle(claim, { kind: 'failed', error: failure });
+  return claim;
+}
+
+async function readJournal(t: CaseTools, claim: Claim): Promise<readonly JournalStep[]> {
+  const steps: JournalStep[] = [];
+  for (let after: number | undefined = 0; after !== undefined;) {
+    const page = await t.storage.journal.read({ ...t.where(claim), token: claim.token, after });
+    assert.ok(page.answer === 'page');
+    steps.push(...page.steps);
+    after = page.next;
+  }
+  return steps;
+}
+
+const outcomes = (steps: readonly JournalStep[]) =>
+  steps.map(({ key, changed, inherited, outcome }) => ({ key, changed, inherited, outcome }));
+const inherited = good.map((n) => ({
+  key: own(n).key,
+  changed: n + 1,
+  inherited: true,
+  outcome: { ok: true, value: valueOf(n) },
+}));
+
+/** A new task that takes the place of one whose journal is copied in more than one step. */
+export const redriveCases: readonly ConformanceCase[] = [
+  {
+    part: 'tasks',
+    method: 'redrive',
+    name: 'takes over every success of a large journal in its place, and the new task goes on behind the last one',
+    limits,
+    async run(t) {
+      const old = await deadLetter(t);
+      const newTaskId = t.id();
+      const redriven = await t.storage.tasks.redrive({ maxWaiting: 10, ...t.where(old), newTaskId });
+      assert.equal(redriven.answer, 'redriven');
+      const next = await t.claimOne();
+      assert.deepEqual([next.task.task_id, next.seed], [newTaskId, old.seed]);
+      assert.deepEqual(outcomes(await readJournal(t, next)), inherited);
+      for (const n of [MANY - 1, MANY]) {
+        await t.begin(next, own(n));
+        await t.record(next, own(n), t.result('new'));
+      }
+      const last = (good.at(-1) as number) + 1;
+      assert.deepEqual(
+        (await readJournal(t, next)).slice(good.length).map(({ key, changed }) => [key, changed]),
+        [
+          [own(MANY - 1).key, last + 1],
+          [own(MANY).key, last + 2],
+        ],
+      );
+    },
+  },
+  {
+    part: 'tasks',
+    method: 'redrive',
+    name: 'makes one task of a large journal, whoever asks for it at the same time, and refuses it while there is no room',
+    limits,
+    async run(t) {
+      const old = await deadLetter(t);
+      const redrive = (newTaskId: string, maxWaiting = 10) =>
+        t.storage.tasks.redrive({ maxWaiting, ...t.where(old), newTaskId });
+      assert.equal((await redrive(t.id(), 0)).answer, 'queue_full');
+      const ids = [t.id(), t.id(), t.id()];
+      const answers = await Promise.all(ids.map((id) => redrive(id)));
+      const made = answers.map((answer) => ('task' in answer ? answer.task.task_id : answer.answer));
+      assert.equal(new Set(made).size, 1);
+      assert.ok(ids.includes(made[0] ?? ''));
+      const claims = await t.claim();
+      assert.deepEqual(
+        claims.map(({ task }) => task.task_id),
+        made.slice(0, 1),
+      );
+      assert.deepEqual(outcomes(await readJournal(t, claims[0] as Claim)), inherited);
+    },
+  },
+  {
+    part: 'tasks',
+    method: 'redrive',
+    name: 'of what was redriven has the same journal, and of a task without a success an empty one',
+    limits,
+    async run(t) {
+      const old = await deadLetter(t);
+      await t.storage.tasks.redrive({ maxWaiting: 10, ...t.where(old), newTaskId: t.id() });
+      const second = await t.claimOne();
+      await t.settle(second, { kind: 'failed', error: failure });
+      await t.storage.tasks.redrive({ maxWaiting: 10, ...t.where(second), newTaskId: t.id() });
+      const third = await t.claimOne();
+      assert.deepEqual(outcomes(await readJournal(t, third)), inherited);
+      const empty = await t.leased();
+      for (let n = 0; n < MANY; n += 1) {
+        await t.begin(empty, own(n));
+        await t.record(empty, own(n), t.failure('no'));
+      }
+      await t.settle(empty, { kind: 'failed', error: failure });
+      await t.storage.tasks.redrive({ maxWaiting: 10, ...t.where(empty), newTaskId: t.id() });
+      const last = await t.claimOne();
+      assert.deepEqual([last.steps, last.seen, await readJournal(t, last)], [[], 0, []]);
+    },
+  },
+];

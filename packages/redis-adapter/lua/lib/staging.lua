@@ -1,0 +1,74 @@
+-- What the journal of a dead letter is worth to the task that takes its place: a copy of its successes, in their places. It is
+-- made a portion a step, before there is that task, and whoever asks for it goes on with it. Unless a task takes it, it expires.
+--
+-- @redrive:<task>  next (the first change that was not looked at yet), last (that was kept), bytes (of outcomes)
+-- @redrive:<task>:steps  …:outcomes  …:changes  see steps
+local STAGED_MS, STAGED_BYTES = 60 * 1000, $pageBytes
+
+-- All of them expire in the same millisecond.
+local function keepStaged(key)
+  local time = redis.call('TIME')
+  local at = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000) + STAGED_MS)
+  for _, part in ipairs({ '', ':steps', ':outcomes', ':changes' }) do
+    redis.call('PEXPIREAT', key .. part, at)
+  end
+end
+
+-- A step as the new task inherits it, if it is a success whose last change has this place.
+local function inheritedStep(old, name, place)
+  local step = name ~= '' and getStep(old, name)
+  if not step or step.changed ~= place or not step.ended or step.failed then
+    return nil
+  end
+  step.calls, step.era = nil, -1
+  return step
+end
+
+-- Copies a portion. Returns whether nothing is left.
+local function stageSome(old)
+  local key, all, room = PREFIX .. '@redrive:' .. old.id, changesOf(old), STAGED_BYTES
+  local known = redis.call('HMGET', key, 'next', 'last', 'bytes')
+  local from, last, bytes = tonumber(known[1]) or 1, tonumber(known[2]) or 0, tonumber(known[3]) or 0
+  if from > all then
+    return true
+  end
+  local places, steps = {}, {}
+  for at, name in ipairs(redis.call('LRANGE', PREFIX .. old.id .. ':changes', from - 1, from + CALLS_AT_ONCE - 2)) do
+    local step = inheritedStep(old, name, from + at - 1)
+    if step then
+      local size = redis.call('HSTRLEN', PREFIX .. old.id .. ':outcomes', name)
+      if #steps > 0 and size > room then
+        break
+      end
+      redis.call('HSET', key .. ':outcomes', name, redis.call('HGET', PREFIX .. old.id .. ':outcomes', name))
+      steps[#steps + 1], steps[#steps + 2] = name, cjson.encode(step)
+      room, bytes, last = room - size, bytes + size, from + at - 1
+    end
+    places[at] = step and name or ''
+  end
+  redis.call('RPUSH', key .. ':changes', unpack(places))
+  if #steps > 0 then
+    redis.call('HSET', key .. ':steps', unpack(steps))
+  end
+  redis.call('HSET', key, 'next', from + #places, 'last', last, 'bytes', bytes)
+  keepStaged(key)
+  return from + #places > all
+end
+
+-- The task takes the copy as its journal, once nothing is left.
+local function takeStaged(old, task)
+  local key = PREFIX .. '@redrive:' .. old.id
+  local last, bytes = unpack(redis.call('HMGET', key, 'last', 'bytes'))
+  last, bytes = tonumber(last) or 0, tonumber(bytes) or 0
+  if last > 0 then
+    for _, part in ipairs({ ':steps', ':outcomes', ':changes' }) do
+      redis.call('RENAME', key .. part, PREFIX .. task.id .. part)
+      redis.call('PERSIST', PREFIX .. task.id .. part)
+    end
+    redis.call('LTRIM', PREFIX .. task.id .. ':changes', 0, last - 1)
+    task.journal = true
+    addJournal(task, bytes)
+  end
+  redis.call('UNLINK', key, key .. ':steps', key .. ':outcomes', key .. ':changes')
+  return last
+end

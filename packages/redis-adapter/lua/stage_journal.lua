@@ -1,0 +1,7 @@
+-- Copies a portion of a dead letter's journal, for the task that is to take its place.
+--
+-- @args   id
+-- @return whether nothing is left
+--@include time tenant state task trim waiting events due rotation system steps staging
+local old = load(ARGV[2])
+return finish(not old or old.state ~= 'failed' or stageSome(old))
