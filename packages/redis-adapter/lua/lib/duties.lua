@@ -211,7 +211,7 @@ function duties.forget(place)
       end
       names[#names + 1] = some[at]
     end
-    spend(#names / STEPS_A_DUTY)
+    spend(2 * #names / STEPS_A_DUTY)
     if #names > 0 then
       redis.call('HDEL', key, unpack(names))
     end
