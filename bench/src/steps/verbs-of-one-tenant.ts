@@ -99,6 +99,16 @@ async function report(at: Bench, job: number, n: number, body: Report['body']): 
   if (answer !== 'held') throw new Error(`expected the report to be held, got ${answer}`);
 }
 
+/** Progress of a job: each word is an event, of 256 KiB unless it is said otherwise. */
+async function progress(at: Bench) {
+  const { tenantId, callId } = await oneCall(at);
+  const text = 'x'.repeat(256 * 1024);
+  return async (seq: number, details = text) => {
+    const about = { tenantId, service: 'query', jobId: 'job', callId, seq };
+    await at.storage.journal.report({ ...about, body: { kind: 'status', status: 'busy', details } });
+  };
+}
+
 /** The service names a job, of which early reports may be there or not. */
 const naming =
   (hold: (at: Bench) => Promise<string>, job?: string): Verb['prepare'] =>
@@ -242,6 +252,26 @@ export const VERBS_OF_ONE_TENANT: readonly Verb[] = [
       await at.settle(claim, { kind: 'completed', result: 1 });
       await at.storage.queue.sweep({ max: 1_000 });
       at.advance(DEFAULTS.retentionMs + 1);
+      return () => at.storage.queue.sweep({ max: 1_000 });
+    },
+  },
+  {
+    name: 'append 128 events of 256 KiB to a log that is full',
+    async prepare(at) {
+      const tell = await progress(at);
+      for (let n = 0; n < 1_024; n += 1) await tell(n);
+      return async () => {
+        for (let n = 0; n < 128; n += 1) await tell(2_000 + n);
+      };
+    },
+  },
+  {
+    name: 'sweep 256 events of 256 KiB that are too old, and 2,000 small ones',
+    async prepare(at) {
+      const tell = await progress(at);
+      for (let n = 0; n < 256; n += 1) await tell(n);
+      for (let n = 0; n < 2_000; n += 1) await tell(n + 256, 'small');
+      at.advance(DEFAULTS.maxEventAgeMs + 1_000);
       return () => at.storage.queue.sweep({ max: 1_000 });
     },
   },

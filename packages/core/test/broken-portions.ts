@@ -1,6 +1,6 @@
 import type { Storage, Task } from '../src/index.js';
 import { type Bell, DEFAULTS } from '../src/index.js';
-import type { Mistake } from './broken-storages.js';
+import type { Answer, Mistake } from './broken-storages.js';
 
 /** How many reports a storage has held. */
 const heldBy = new WeakMap<Storage, number>();
@@ -27,6 +27,8 @@ function withoutNextIfShort(items: Pages): Mistake {
   };
 }
 
+/** Pages of a log that a storage has given. */
+const pagesOf = new WeakMap<Storage, Map<string, Answer>>();
 const FINAL = new Set(['completed', 'failed', 'cancelled']);
 type Calls = readonly { readonly status: string }[];
 
@@ -104,6 +106,16 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
       return storage.tasks.submit({ tenantId: params.tenantId, submission, maxWaiting: 10 });
     },
     'takes on what there is no room for': (params, original) => original({ ...params, maxWaiting: 1_000 }),
+  },
+  'events.read': {
+    'has what is too old until there is something new': async (params, original, storage) => {
+      const pages = pagesOf.get(storage) ?? new Map<string, Answer>();
+      pagesOf.set(storage, pages);
+      const place = [params.tenantId, params.after, params.limit, await storage.events.head(params)].join();
+      const page = pages.get(place) ?? (await original(params));
+      pages.set(place, page);
+      return page;
+    },
   },
   'bells.listen': {
     'tells services of the first calls of a task only': ((

@@ -18,7 +18,7 @@ export interface BrokenStorage {
 type Part = Exclude<keyof Storage, 'ping' | 'close' | 'tell'>;
 /** Whatever the method takes. */
 type Parameter = ReturnType<typeof JSON.parse>;
-type Answer = { [key: string]: unknown };
+export type Answer = { [key: string]: unknown };
 type Original = (params: object) => Promise<Answer>;
 export type Mistake = (params: Parameter, original: Original, storage: Storage) => unknown;
 

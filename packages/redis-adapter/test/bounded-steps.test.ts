@@ -167,6 +167,28 @@ describe('where a task has many calls', () => {
   });
 });
 
+describe('of events that are too old', () => {
+  it.each([
+    // The first portion has the small entry of the task, too.
+    ['large ones', 300_000, Math.ceil(DEFAULTS.pageBytes / 300_000) + 1],
+    ['small ones', 10, 400],
+  ])('a step lets go of so many, and no more: %s', async (_, bytes, most) => {
+    const subject = openStorage(server.url, { limits: { maxEventAgeMs: 1_000 } });
+    onTestFinished(() => subject.close());
+    const { storage } = subject;
+    const { task } = submission();
+    await storage.tasks.register({ tenantId, task, maxWaiting: 10 });
+    const where = { tenantId, taskId: task.task_id };
+    const count = 3 * most + 1;
+    for (let n = 0; n < count; n += 1)
+      await storage.tasks.progress({ ...where, progress: { message: `${n} ${'x'.repeat(bytes)}` } });
+    await subject.advance(1_000);
+    const steps = await sweeping(storage, 'xdel');
+    expect(Math.max(...steps)).toBe(most);
+    expect(steps.reduce((sum, gone) => sum + gone, 0)).toBe(count + 1);
+  });
+});
+
 const STEPS = 3 * DEFAULTS.callsAtOnce + 5;
 
 /** A dead letter with many successes, and its storage. */

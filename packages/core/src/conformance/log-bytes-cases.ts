@@ -59,4 +59,24 @@ export const logBytesCases: readonly ConformanceCase[] = [
       assert.ok(bytes <= MAX);
     },
   },
+  {
+    part: 'events',
+    method: 'read',
+    name: 'has nothing that is too old once it was swept, however large and many, and all that is not',
+    limits: { maxEventAgeMs: 10_000, pageBytes: 2_000 },
+    async run(t) {
+      const { task_id } = await t.registered();
+      for (let n = 0; n < EVENTS; n += 1) await tell(t, task_id, 'x'.repeat(n % 3 === 0 ? 3_000 : 100));
+      await t.advance(5_000);
+      for (let n = 0; n < 5; n += 1) await tell(t, task_id, 'y'.repeat(3_000));
+      assert.equal((await t.log()).length, EVENTS + 7);
+      await t.pass(5_001);
+      const { events, gap } = await kept(t);
+      assert.ok(gap, 'expected a gap');
+      assert.equal(events[0]?.rev, EVENTS + 3);
+      assert.equal((await t.log()).length, 5);
+      await t.pass(5_001);
+      assert.deepEqual(await t.log(), []);
+    },
+  },
 ];

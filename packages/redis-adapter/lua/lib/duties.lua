@@ -3,7 +3,7 @@
 local MAX_LOST, HELD_LIVES, RETENTION_OF_BATCHES = $maxLostWorkers, $heldFrameMs, $retentionMs
 local duties = {}
 -- So many of what is let go of are looked at in a step: events, tasks of @made, and items of a batch.
-local AT_ONCE = { events = 1000, made = 500, items = 500 }
+local AT_ONCE = { events = 400, made = 500, items = 500 }
 
 -- The process that swept goes on with a batch of which tasks are still staged, see batches.
 function duties.staged(id)
@@ -235,7 +235,7 @@ do
         end
         names[#names + 1] = some[at]
       end
-      spend(#names / STEPS_A_DUTY)
+      spend(2 * #names / STEPS_A_DUTY)
       if #names > 0 then
         redis.call('HDEL', key, unpack(names))
       end
@@ -297,15 +297,22 @@ local function mayBeForgotten()
       PREFIX .. '@sessions') == 0
 end
 
--- Events that are too old, a part of them at a time.
+-- Events that are too old: so many at a time, and of so many bytes, since an entry is read to know its age.
 function duties.events()
   local at
-  for _ = 1, AT_ONCE.events do
+  local room = $pageBytes
+  for left = AT_ONCE.events, 0, -1 do
     local oldest = redis.call('XRANGE', EVENTS, '-', '+', 'COUNT', 1)[1]
     at = oldest and tonumber(oldest[2][2]:match('^%[(%d+)'))
     if not at or at + MAX_EVENT_AGE > now then
       break
     end
+    if left == 0 or room <= 0 then
+      -- The step ends, the next one goes on.
+      spend(budget)
+      break
+    end
+    room = room - #oldest[2][2]
     redis.call('XDEL', EVENTS, oldest[1])
   end
   if not at then
@@ -316,7 +323,7 @@ function duties.events()
       return true
     end
   end
-  owe('events', math.max(now + 1, (at or now) + MAX_EVENT_AGE), '')
+  owe('events', math.max(now, (at or now) + MAX_EVENT_AGE), '')
   return true
 end
 
