@@ -28,7 +28,7 @@ export async function readJsonBody(request: NeutralRequest): Promise<JsonValue |
   const type = request.headers['content-type'];
   if (!type || !JSON_TYPE.test(type))
     throw unexpectedForm('content-type', 'application/json', type ?? 'nothing');
-  return parse(text);
+  return parse(text, request.signal);
 }
 
 /** Bodies are taken as they are: what is compressed is refused before it is read (RFC 9110, 15.5.16). */
@@ -51,9 +51,9 @@ function onlyHas(list: string, wanted: string): boolean {
   return list.split(',').every((name) => ['', wanted].includes(name.trim().toLowerCase()));
 }
 
-async function parse(text: string): Promise<JsonValue> {
+async function parse(text: string, signal: AbortSignal): Promise<JsonValue> {
   try {
-    return await parseJsonInPortions(text);
+    return await parseJsonInPortions(text, { signal });
   } catch (error) {
     if (!(error instanceof JsonRefusedError)) throw error;
     throw new OrchestratorError('invalid_request', `the body: ${error.reason}`, {
