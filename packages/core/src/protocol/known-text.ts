@@ -81,15 +81,16 @@ export function addFromText<T extends object>(holder: T, field: keyof T & string
   else holder[field] = JSON.parse(text) as T[typeof field];
 }
 
-/** Gives `to` the field that `from` has. */
-export function copyField<F extends string, V>(
-  from: { readonly [K in F]: V },
-  to: { [K in F]: V },
+/** Gives `to` the field that `from` has, perhaps under another name. */
+export function copyField<F extends string, T extends string = F>(
+  from: { readonly [K in F]?: unknown },
+  to: { [K in T]?: unknown },
   field: F,
+  name: T = field as string as T,
 ): void {
   const text = unreadText(from, field);
-  if (text === undefined) to[field] = from[field];
-  else addUnread(to, field, text);
+  if (text === undefined) to[name] = from[field];
+  else addUnread(to, name, text);
 }
 
 /** A field as JSON. */
