@@ -96,7 +96,7 @@ export class Gateway {
       signal,
     });
     if (signal.aborted) await this.#giveUp(request.tenant_id, answer.job_id);
-    await readField(task, 'result', options);
+    await readField(task, 'result', () => ({ share: request.tenant_id, signal }));
     return resultOf(task);
   }
 

@@ -14,7 +14,7 @@ import {
   refuseDangerous,
 } from './json.js';
 import { rememberText, unreadText } from './known-text.js';
-import { inTurns } from './loop-turns.js';
+import { inTurns, type TurnsOptions } from './loop-turns.js';
 
 /** How many characters of a text are read at once. Of the values that take the longest, that takes ten milliseconds. */
 export const PORTION = 64 * 1024;
@@ -31,25 +31,25 @@ const REMEMBERED_LEVELS = 4;
  */
 export async function parseJsonInPortions(
   text: string,
-  { portion = PORTION, signal }: { readonly portion?: number; readonly signal?: AbortSignal } = {},
+  { portion = PORTION, ...turns }: TurnsOptions & { readonly portion?: number } = {},
 ): Promise<JsonValue> {
   return text.length <= portion
     ? parseJson(text)
-    : inTurns(new PortionedText(text, 'outside', portion).read(), signal);
+    : inTurns(new PortionedText(text, 'outside', portion).read(), turns);
 }
 
 /**
  * Reads a field that is there as a long text, see `addUnread`, a portion a turn. Nothing to wait for with any other field.
- * Rejects with the reason of the signal, which is looked at for long texts only.
+ * Rejects with the reason of the signal; `turns` is asked for long texts only.
  */
 export function readField<T extends object>(
   holder: T,
   field: keyof T & string,
-  given?: { readonly signal: AbortSignal },
+  turns?: () => TurnsOptions,
 ): Promise<void> | undefined {
   const text = unreadText(holder, field);
   if (text === undefined || text.length <= PORTION) return undefined;
-  return inTurns(new PortionedText(text, 'storage', PORTION).read(), given?.signal).then((value) => {
+  return inTurns(new PortionedText(text, 'storage', PORTION).read(), turns?.()).then((value) => {
     holder[field] = value as T[typeof field];
   });
 }

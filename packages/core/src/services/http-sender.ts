@@ -3,6 +3,7 @@ import { isErrorCode, OrchestratorError, type TaskError } from '../protocol/erro
 import { addCopy, RESULT } from '../protocol/bounded-json.js';
 import { JsonRefusedError, type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
 import { writeJson } from '../protocol/known-text.js';
+import type { TurnsOptions } from '../protocol/loop-turns.js';
 import { parseJsonInPortions } from '../protocol/portioned-json.js';
 import { readRetryAfter } from '../protocol/retry-after.js';
 import { acceptedSchema, answeredSchema } from '../protocol/service-call.js';
@@ -113,7 +114,7 @@ async function toResult(outbound: OutboundCall, answer: Answer, logger: Logger):
   const { statusCode: status, headers, body } = answer;
   const { name } = outbound.service;
   if (status === 200 || status === 202) return toAnswer(outbound, answer, logger);
-  const problem = await problemOf(body, outbound.signal);
+  const problem = await problemOf(body, { share: outbound.call.tenant_id, signal: outbound.signal });
   const said = problem['title'];
   const title =
     typeof said === 'string' && said !== '' ? cutText(said, MAX_TITLE) : `${name} answered ${status}`;
@@ -135,7 +136,11 @@ async function toAnswer(
 ): Promise<SendResult> {
   const what = `${service.name}'s answer`;
   try {
-    const body = await parseJsonInPortions(textOf(bytes), { signal });
+    const body = await parseJsonInPortions(textOf(bytes), {
+      share: call.tenant_id,
+      stage: 'runs',
+      signal,
+    });
     if (statusCode === 202) {
       const { job_id } = validate(acceptedSchema, body, what, 'invalid_response');
       return { kind: 'answer', answer: { kind: 'accepted', jobId: job_id } };
@@ -168,9 +173,9 @@ function textOf(bytes: Buffer): string {
 }
 
 /** The body of a failure, as far as it can be read: its status has said what matters. */
-async function problemOf(bytes: Buffer, signal: AbortSignal): Promise<{ [key: string]: JsonValue }> {
+async function problemOf(bytes: Buffer, turns: TurnsOptions): Promise<{ [key: string]: JsonValue }> {
   try {
-    const body = await parseJsonInPortions(new TextDecoder().decode(bytes), { signal });
+    const body = await parseJsonInPortions(new TextDecoder().decode(bytes), turns);
     return typeof body === 'object' && body !== null && !Array.isArray(body) ? body : {};
   } catch (error) {
     if (error instanceof JsonRefusedError) return {};

@@ -46,7 +46,11 @@ export async function sendInProcess(
   if (signal.aborted) onAbort();
   try {
     const own = copyOf(call);
-    const reading = readField(own, 'input', ended);
+    const reading = readField(own, 'input', () => ({
+      share: call.tenant_id,
+      stage: 'runs',
+      signal: ended.signal,
+    }));
     if (reading) await Promise.race([reading, stopped]);
     return toResult(await Promise.race([service.run(own, ended), stopped]), outbound, logger);
   } catch (error) {

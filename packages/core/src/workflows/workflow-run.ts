@@ -1,5 +1,6 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import type { JsonValue } from '../protocol/json.js';
+import type { Stage, TurnsOptions } from '../protocol/loop-turns.js';
 import { readField } from '../protocol/portioned-json.js';
 import type { Progress } from '../protocol/task.js';
 import type { JournalNews, JournalStep } from '../storage/call-journal.js';
@@ -118,16 +119,20 @@ export class WorkflowRun {
   /** Reads a large payload, and the journal if it did not come with the claim. Returns whether the task is still this worker's. */
   async load(): Promise<boolean> {
     const { task } = this.claim;
-    const reading = readField(task, 'payload', this);
+    const reading = readField(task, 'payload', this.#turns('claimed'));
     if (reading) {
       await reading.catch(() => undefined);
       // Cancelled meanwhile: the function hears of that itself, and gets its payload all the same.
-      if (!this.#over) await readField(task, 'payload');
+      if (!this.#over) await readField(task, 'payload', () => ({ share: task.tenant_id, stage: 'claimed' }));
     }
     if (!this.claim.unread) return !this.#over;
     this.#loaded = await this.#work.readJournal();
     if (this.#loaded && this.#belledEarly) this.#work.fetchNews();
     return this.#loaded !== undefined && !this.#over;
+  }
+
+  #turns(stage: Stage): () => TurnsOptions {
+    return () => ({ share: this.claim.task.tenant_id, stage, signal: this.signal });
   }
 
   run(fn: () => unknown): Promise<RunEnd> {
@@ -253,7 +258,7 @@ export class WorkflowRun {
     const delivery = this.#replay.nextDelivery();
     if (!delivery) return false;
     const { step, asked } = delivery;
-    const reading = step.outcome?.ok ? readField(step.outcome, 'value', this) : undefined;
+    const reading = step.outcome?.ok ? readField(step.outcome, 'value', this.#turns('runs')) : undefined;
     if (!reading) this.#deliver(step, asked);
     else {
       this.#reading = true;

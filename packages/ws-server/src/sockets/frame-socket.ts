@@ -13,6 +13,8 @@ import { CLOSE, closeReason } from './close-codes.js';
 
 /** What a connection makes of what happens on its socket. */
 export interface FrameHandler {
+  /** Whose share of the event loop its long frames take. */
+  readonly share: string;
   /** @param bytes of its text, as it came. */
   frame(frame: JsonValue, bytes: number): void;
   /** A text that is not JSON, or not JSON that is taken. */
@@ -184,7 +186,7 @@ export class FrameSocket {
     const { signal } = this.#dropped;
     let frame: JsonValue;
     try {
-      frame = await parseJsonInPortions(text, { signal });
+      frame = await parseJsonInPortions(text, { share: this.#handler.share, signal });
     } catch (error) {
       if (!signal.aborted) this.#handler.unreadable(reasonOf(error));
       return;
