@@ -96,8 +96,8 @@ export { mergedContext } from './storage/merged-context.js';
 export { BoundedPage } from './storage/bounded-page.js';
 export { checked, type StoragePorts } from './storage/checked-storage.js';
 export { boundedJson, copyJson, type JsonRule } from './protocol/bounded-json.js';
-export { addFromText, fieldText, writeJson } from './protocol/known-text.js';
-export { parseJsonInPortions } from './protocol/portioned-json.js';
+export { addFromText, copyField, fieldText, writeJson } from './protocol/known-text.js';
+export { parseJsonInPortions, PORTION as JSON_PORTION } from './protocol/portioned-json.js';
 export { type Diagnostic, diagnose, messageOf, type StepFailure, toTaskError } from './protocol/thrown.js';
 export {
   isFinalState,

@@ -1,3 +1,5 @@
+import { deepStrictEqual } from 'node:assert/strict';
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { JsonRefusedError, parseJson } from '../src/protocol/json.js';
@@ -15,7 +17,7 @@ async function outcomeOf(read: () => unknown): Promise<string> {
 }
 
 const sameOutcome = async (text: string, portion: number) =>
-  expect(await outcomeOf(() => parseJsonInPortions(text, portion))).toBe(
+  expect(await outcomeOf(() => parseJsonInPortions(text, { portion }))).toBe(
     await outcomeOf(() => parseJson(text)),
   );
 
@@ -97,7 +99,7 @@ describe('a text that is read in portions', () => {
     ],
   ])('is refused where a comma, a bracket or a name is missing or too many: %#', async (...texts) => {
     for (const text of texts) {
-      await expect(parseJsonInPortions(text, 4), text).rejects.toThrow(JsonRefusedError);
+      await expect(parseJsonInPortions(text, { portion: 4 }), text).rejects.toThrow(JsonRefusedError);
       expect(() => parseJson(text), text).toThrow(JsonRefusedError);
     }
   });
@@ -108,26 +110,26 @@ describe('a text that is read in portions', () => {
     String.raw`[1,2,3,{"a":1},{"\u005f_proto__":1}]`,
     `${'['.repeat(33)}1${']'.repeat(33)}`,
   ])('%s is refused, as it is at once', async (text) => {
-    await expect(parseJsonInPortions(text, 4)).rejects.toThrow(JsonRefusedError);
+    await expect(parseJsonInPortions(text, { portion: 4 })).rejects.toThrow(JsonRefusedError);
     expect(() => parseJson(text)).toThrow(JsonRefusedError);
   });
 
   it('says where a dangerous key is', async () => {
     const text = `{"list":[${'1,'.repeat(50)}{"a":{"constructor":1}}]}`;
-    await expect(parseJsonInPortions(text, 16)).rejects.toThrow(
+    await expect(parseJsonInPortions(text, { portion: 16 })).rejects.toThrow(
       'the key "constructor" at list.50.a is not allowed',
     );
   });
 
   it('does not quote what it could not read', async () => {
-    await expect(parseJsonInPortions(`["${'x'.repeat(50)}",secret,[1,2,3]]`, 4)).rejects.not.toThrow(
-      /secret|xxx/,
-    );
+    await expect(
+      parseJsonInPortions(`["${'x'.repeat(50)}",secret,[1,2,3]]`, { portion: 4 }),
+    ).rejects.not.toThrow(/secret|xxx/);
   });
 
   it('is known as the text that JSON would write', async () => {
     const text = `{ "type" : "a", "payload": [ ${'1.0, -0, 1e2, 1e400, '.repeat(5)} {"b":[1, 2,3]} ] }`;
-    const value = (await parseJsonInPortions(text, 8)) as { payload: unknown };
+    const value = (await parseJsonInPortions(text, { portion: 8 })) as { payload: unknown };
     const whole = JSON.stringify(JSON.parse(text));
     expect(knownText(value)).toBe(whole);
     expect(JSON.stringify(value)).toBe(whole);
@@ -142,7 +144,7 @@ describe('a text that is read in portions', () => {
       for (const portion of [4, 8, 16, 64]) {
         const text = `{${[...fields, `"n":[${big}, 1]`].map((field) => `${indent}${field}`).join(',')}}`;
         const whole = JSON.stringify(JSON.parse(JSON.stringify(JSON.parse(text))));
-        const value = await parseJsonInPortions(text, portion);
+        const value = await parseJsonInPortions(text, { portion });
         expect(knownText(value)).toBe(whole);
         expect(JSON.stringify(value)).toBe(whole);
       }
@@ -166,6 +168,25 @@ describe('a text that is read in portions', () => {
     expect(turns.mock.calls.length).toBeGreaterThanOrEqual(Math.floor(text.length / PORTION));
   });
 
+  it('takes no more turns once nobody waits for it', async () => {
+    const text = `[${'1,'.repeat(1_000)}0]`;
+    const giveUp = new AbortController();
+    const turns = vi.spyOn(globalThis, 'setImmediate');
+    const parse = vi.spyOn(JSON, 'parse');
+    onTestFinished(() => {
+      vi.restoreAllMocks();
+    });
+    const reason = new Error('gone');
+    const given = parseJsonInPortions(text, { portion: 20, signal: giveUp.signal });
+    const other = parseJsonInPortions('[1,2,3,4,5,6,7,8,9,0]', { portion: 20 });
+    giveUp.abort(reason);
+    await expect(given).rejects.toBe(reason);
+    await expect(other).resolves.toHaveLength(10);
+    expect(parse.mock.calls.length).toBeLessThan(5);
+    expect(turns.mock.calls.length).toBeLessThan(10);
+    await expect(parseJsonInPortions(text, { portion: 20, signal: giveUp.signal })).rejects.toBe(reason);
+  });
+
   it('shares no turn with another', async () => {
     const text = `[${'1,'.repeat(100)}0]`;
     const portions: string[] = [];
@@ -181,7 +202,7 @@ describe('a text that is read in portions', () => {
       if (!isOver) setImmediate(watch);
     };
     setImmediate(watch);
-    await Promise.all([1, 2, 3].map(() => parseJsonInPortions(text, 20)));
+    await Promise.all([1, 2, 3].map(() => parseJsonInPortions(text, { portion: 20 })));
     isOver = true;
     expect(perTurn.reduce((sum, count) => sum + count, portions.length)).toBeGreaterThan(20);
     expect(Math.max(...perTurn)).toBe(1);
@@ -246,6 +267,54 @@ describe('a field that is there as text', () => {
     made.payload = 1;
     expect(writeJson(made)).toBe('{"id":"x","payload":1}');
     expect(writeJson({ a: [undefined, { b: undefined }] })).toBe('{"a":[null,{}]}');
+  });
+
+  it('is shown by util.inspect and console.log as its value', () => {
+    class Named {
+      constructor(readonly payload: unknown = null) {}
+    }
+    const named = new Named();
+    addUnread(named, 'payload', text);
+    for (const made of [holder(), Object.freeze(holder()), named, { task: holder() }]) {
+      const shown = inspect(made, { depth: 5 });
+      expect(shown).toContain('payload: [');
+      expect(shown).not.toMatch(/Getter|Setter/);
+    }
+    expect(inspect(named)).toMatch(/^Named /);
+  });
+
+  it('is copied and compared as any other field', () => {
+    const plain = { id: 'x', payload: JSON.parse(text) as unknown };
+    expect(structuredClone(holder())).toStrictEqual(plain);
+    expect({ ...holder() }).toStrictEqual(plain);
+    expect(Object.assign({}, holder())).toStrictEqual(plain);
+    expect(JSON.stringify(holder())).toBe(JSON.stringify(plain));
+    expect(holder()).toStrictEqual(plain);
+    deepStrictEqual(holder(), plain);
+    expect(Reflect.ownKeys({ ...holder() })).toEqual(['id', 'payload']);
+  });
+
+  it('is its own of what inherits from its object', () => {
+    const made = holder();
+    const child = Object.create(made) as typeof made;
+    child.payload = 1;
+    expect(Object.hasOwn(child, 'payload')).toBe(true);
+    expect(child.payload).toBe(1);
+    expect(unreadText(made, 'payload')).toBe(text);
+    expect(() => {
+      (Object.freeze(Object.create(made)) as typeof made).payload = 1;
+    }).toThrow(TypeError);
+  });
+
+  it('is no longer that text when it was defined anew, deleted, or set through a proxy', () => {
+    const [defined, deleted, through] = [holder(), holder(), holder()];
+    Object.defineProperty(defined, 'payload', { value: 1, enumerable: true });
+    expect(writeJson(defined)).toBe('{"id":"x","payload":1}');
+    delete (deleted as Partial<typeof deleted>).payload;
+    expect(writeJson(deleted)).toBe('{"id":"x"}');
+    new Proxy(through, {}).payload = 1;
+    expect(writeJson(through)).toBe('{"id":"x","payload":1}');
+    for (const made of [defined, deleted, through]) expect(unreadText(made, 'payload')).toBeUndefined();
   });
 
   it('leaves out what JSON leaves out beside it', () => {

@@ -1,4 +1,5 @@
 import {
+  addFromText,
   BoundedPage,
   type EventLog,
   type EventName,
@@ -36,13 +37,18 @@ const NAMES: Readonly<Record<string, EventName>> = {
   x: 'session_updated',
 };
 
+/** A result that stands with its task, as JSON: it is parsed when somebody looks at it. */
+class LargeResult {
+  constructor(readonly text: string) {}
+}
+
 /** Letter, task, its rev, session, data; then who reported it and his metadata, or 1 for a result that stands with its task. */
 type StoredEvent = readonly [
   string,
   string | null,
   number | null,
   string | null,
-  JsonValue,
+  JsonValue | LargeResult,
   (string | 1)?,
   JsonObject?,
 ];
@@ -120,7 +126,8 @@ export class RedisEventLog implements EventLog {
       const [letter, taskId, , , result] = event;
       if ((letter !== 'd' && letter !== 'f') || taskId === null) return [];
       const end = { event: 'ended', task_id: taskId, cursor: cursorOf(epoch, seq) } as const;
-      const task = version !== undefined && this.own.ended(tenantId, taskId, { version, at, result });
+      const isPlain = version !== undefined && !(result instanceof LargeResult);
+      const task = isPlain && this.own.ended(tenantId, taskId, { version, at, result });
       return [task ? { ...end, task } : end];
     };
   }
@@ -151,18 +158,21 @@ export class RedisEventLog implements EventLog {
   #viewIn(tenantId: string) {
     return (epoch: string | null, { at, seq, event }: FetchedEvent): TaskEvent => {
       const [letter, taskId, rev, sessionId, data, from, metadata] = event;
-      return {
+      const view: { -readonly [K in keyof TaskEvent]: TaskEvent[K] } = {
         event: NAMES[letter] ?? 'task_status_update',
         service: typeof from === 'string' ? from : 'orchestrator',
         ...(taskId !== null && { task_id: taskId, global_task_id: taskId }),
         tenant_id: tenantId,
         ...(sessionId !== null && { session_id: sessionId }),
         timestamp: new Date(at).toISOString(),
-        data,
+        data: null,
         metadata: metadata ?? {},
         ...(rev !== null && { rev }),
         cursor: cursorOf(epoch, seq),
       };
+      if (data instanceof LargeResult) addFromText(view, 'data', data.text);
+      else view.data = data;
+      return view;
     };
   }
 
@@ -275,7 +285,7 @@ function unpack(id: string, json: string, large: ReadonlyMap<string, string>): F
     const [letter, taskId, rev, sessionId, , more] = event;
     const seq = last - (events.length - 1 - index);
     if (more !== 1) return { at, seq, event, version };
-    const result = JSON.parse(large.get(taskId ?? '') ?? 'null') as JsonValue;
+    const result = new LargeResult(large.get(taskId ?? '') ?? 'null');
     return { at, seq, event: [letter, taskId, rev, sessionId, result], version };
   });
 }

@@ -8,8 +8,8 @@ import {
   type SessionState,
   type SessionStore,
   type Task,
-  writeJson,
   addFromText,
+  fieldText,
 } from '@agent-orchestrator/core';
 import { keyOf } from './idempotency.js';
 import { cursorOf } from './epoch.js';
@@ -34,12 +34,7 @@ export class RedisSessions implements SessionStore {
     idempotency,
   }: Parameters<SessionStore['create']>[0]): ReturnType<SessionStore['create']> {
     const request = JSON.stringify({ id: sessionId, agent: agentId, ...keyOf(idempotency) });
-    const reply = await this.state.change(
-      tenantId,
-      'createSession',
-      request,
-      writeJson(mergedContext({}, context)),
-    );
+    const reply = await this.state.change(tenantId, 'createSession', request, mergedContext('{}', context));
     const [answer, fields, used] = reply as
       | ['created' | 'exists' | 'replayed', readonly string[], string?]
       | ['idempotency_conflict' | 'queue_full', null?];
@@ -72,7 +67,7 @@ export class RedisSessions implements SessionStore {
       const session = readSession(tenantId, sessionId, fields);
       if (session.status === 'closed') return { answer: 'session_closed' };
       if (params.rev !== undefined && params.rev !== session.rev) return { answer: 'conflict', session };
-      const context = mergedContext(session.context, params.context ?? {});
+      const context = mergedContext(fieldText(session, 'context'), params.context ?? {});
       const answer = await this.#set(params, session.rev, context);
       if (answer.answer !== 'conflict' || params.rev !== undefined) return answer;
     }
@@ -82,16 +77,11 @@ export class RedisSessions implements SessionStore {
   async #set(
     { tenantId, sessionId, agentId, context: changes }: Parameters<SessionStore['update']>[0],
     rev: number,
-    context: JsonObject,
+    context: string,
   ): ReturnType<SessionStore['update']> {
     const change = this.state.parts.random.uuid();
     const request = { id: sessionId, rev, agent: agentId, change, has_context: changes !== undefined };
-    const reply = await this.state.change(
-      tenantId,
-      'updateSession',
-      JSON.stringify(request),
-      writeJson(context),
-    );
+    const reply = await this.state.change(tenantId, 'updateSession', JSON.stringify(request), context);
     const [answer, fields] = reply as
       | ['updated' | 'conflict', Reply]
       | ['not_found' | 'session_closed' | 'queue_full', null];

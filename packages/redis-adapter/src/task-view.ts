@@ -287,13 +287,24 @@ export function viewStep(
     tries: step.calls?.length ?? 0,
     backingOff: step.retry !== undefined,
     inherited: (step.era ?? 0) < failures,
-    ...(outcome && { outcome: JSON.parse(outcome) as StepOutcome }),
+    ...(outcome && { outcome: readOutcome(outcome) }),
     ...(step.ended !== undefined && { endedAt: step.ended }),
     ...(call &&
       call.state !== 'ended' && {
         call: { call_id: call.id, ...(call.job !== undefined && { job_id: call.job }) },
       }),
   };
+}
+
+/** How the outcome of a step that succeeded begins, as it is stored. */
+const SUCCESS = '{"ok":true,"value":';
+
+/** A large value is parsed when somebody looks at it. */
+function readOutcome(text: string): StepOutcome {
+  if (!text.startsWith(SUCCESS)) return JSON.parse(text) as StepOutcome;
+  const outcome: { ok: true; value: JsonValue } = { ok: true, value: null };
+  addFromText(outcome, 'value', text.slice(SUCCESS.length, -1));
+  return outcome;
 }
 
 /** What a new task has besides: where it comes from. */

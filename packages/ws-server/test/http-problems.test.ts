@@ -238,3 +238,35 @@ describe('raw requests', () => {
     expect((await running.ask('GET', '/health/live')).status).toBe(200);
   });
 });
+
+describe('a caller that goes before it is answered', () => {
+  const long = Buffer.from(`{"type":"noop","payload":[${'1,'.repeat(200_000)}0]}`);
+
+  it.each([
+    ['in the middle of its body', true, 400],
+    ['while its body is read', false, 409],
+  ])('has met no error of the inside: %s', async (_, breaks, status) => {
+    const errors: unknown[] = [];
+    const error = (...said: readonly unknown[]) => void errors.push(said);
+    const quiet = () => {};
+    const running = await startServer({ logger: { debug: quiet, info: quiet, warn: quiet, error } });
+    const gone = new AbortController();
+    const chunks = (async function* () {
+      yield long;
+      if (breaks) throw new Error('aborted');
+      setImmediate(() => gone.abort());
+    })();
+    const answer = await running.server.handler({
+      method: 'POST',
+      path: '/v1/tasks',
+      prefix: '',
+      headers: { authorization: `Bearer ${KEYS.acme}`, 'content-type': 'application/json' },
+      body: { kind: 'stream', chunks },
+      signal: gone.signal,
+    });
+    expect(answer.status).toBe(status);
+    expect(errors).toEqual([]);
+    const { tasks } = await running.orchestrator.tenant('acme').tasks.list();
+    expect(tasks).toEqual([]);
+  });
+});

@@ -72,4 +72,24 @@ describe.each(Object.entries(bodies))('a large body of %s', (_, make) => {
       expect(written, path).toBeLessThan(body.length * 1.05);
     }
   });
+
+  it('is read once as a change of a large context, which is neither read nor written', async () => {
+    const running = await startServer();
+    const first = JSON.stringify({ session_id: 's', context: { a: make(400 * 1024) } });
+    const headers = { 'content-type': 'application/json' };
+    expect((await running.ask('POST', '/v1/sessions', { body: first, headers })).status).toBe(201);
+    for (const change of [{ b: make(400 * 1024) }, { step: 1 }, { a: null, step: null }]) {
+      const body = JSON.stringify({ context: change });
+      const { most, read, written } = await jsonWork(async () => {
+        const answer = await running.fetch('PATCH', '/v1/sessions/s', { body, headers });
+        expect(answer.status).toBe(200);
+        await answer.text();
+      });
+      expect(most).toBeLessThan(2 * PORTION);
+      expect(read).toBeLessThan(body.length * 1.05 + 1_000);
+      expect(written).toBeLessThan(body.length * 1.05 + 1_000);
+    }
+    const shown = await running.ask('GET', '/v1/sessions/s');
+    expect(shown.body['context']).toEqual({ b: make(400 * 1024) });
+  });
 });

@@ -5,6 +5,8 @@ import type { Logger } from '../logger.js';
 import { OrchestratorError, type TaskError } from '../protocol/errors.js';
 import { idSchema, nameSchema, uuidFromBytes, uuidSchema } from '../protocol/ids.js';
 import type { JsonValue } from '../protocol/json.js';
+import { copyField, fieldText, writeJson } from '../protocol/known-text.js';
+import { readField } from '../protocol/portioned-json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { isFinal, type Task, type TaskStatus } from '../protocol/task.js';
 import { messageOf, publicError } from '../protocol/thrown.js';
@@ -94,6 +96,7 @@ export class Gateway {
       signal,
     });
     if (signal.aborted) await this.#giveUp(request.tenant_id, answer.job_id);
+    await readField(task, 'result', () => ({ share: request.tenant_id, signal }));
     return resultOf(task);
   }
 
@@ -117,13 +120,11 @@ export class Gateway {
     if (task.requested_by !== request.from.service) {
       throw new OrchestratorError('not_found', `no job ${describe(request.job_id)}`);
     }
-    const { status, result, error } = task;
-    return {
-      job_id: request.job_id,
-      status,
-      ...(result !== undefined && { result }),
-      ...(error && { error }),
-    };
+    const { status, error } = task;
+    const job: { -readonly [K in keyof GatewayJob]: GatewayJob[K] } = { job_id: request.job_id, status };
+    if ('result' in task) copyField(task, job, 'result');
+    if (error) job.error = error;
+    return job;
   }
 
   stop(): void {
@@ -234,9 +235,10 @@ export class Gateway {
         global_task_id: jobId,
         tenant_id: tenantId,
         timestamp: new Date(this.ports.clock.now()).toISOString(),
-        data: failed ?? task.result ?? null,
+        data: (failed ?? null) as JsonValue,
         metadata: {},
       };
+      if (!failed && 'result' in task) copyField(task, frame, 'result', 'data');
       this.ports.links.deliver(from.service, frame, reply_to);
     } catch (error) {
       this.ports.logger.error('gateway: an outcome was not told', {
@@ -251,12 +253,16 @@ export class Gateway {
 function replay(request: GatewayRequest, task: Task): GatewayAnswer {
   const operation = task.delegated_services[0]?.operation;
   const same = task.type === request.service && operation === request.operation;
-  if (!same || !isDeepStrictEqual(task.payload, request.input)) {
+  // Most are the same text; parts in another order are the same request all the same.
+  const isSame = () =>
+    fieldText(task, 'payload') === writeJson(request.input) || isDeepStrictEqual(task.payload, request.input);
+  if (!same || !isSame()) {
     throw new OrchestratorError('idempotency_conflict', 'the Idempotency-Key was used for another request');
   }
-  return isFinal(task.status)
-    ? { answer: 'result', result: resultOf(task) }
-    : { answer: 'job', job_id: task.task_id };
+  if (!isFinal(task.status)) return { answer: 'job', job_id: task.task_id };
+  return task.status === 'completed'
+    ? resultAnswer(task, 'result')
+    : { answer: 'result', result: resultOf(task) };
 }
 
 /** The id of a call that was stored, and that no service has answered as far as is known. */
@@ -273,13 +279,21 @@ function sessionOf(request: GatewayRequest, parent: Task | undefined): { session
 
 function toGatewayAnswer(taskId: string, answer: StepAnswer): GatewayAnswer {
   if (answer.kind === 'accepted') return { answer: 'job', job_id: taskId };
-  if (answer.outcome.ok) return { answer: 'result', result: answer.outcome.value };
+  if (answer.outcome.ok) return resultAnswer(answer.outcome, 'value');
   const { code, message, retryable } = answer.outcome.error;
   throw new OrchestratorError(code, message, { retryable });
 }
 
-function resultOf({ error, result, status }: Task): JsonValue {
-  if (status === 'completed') return result ?? null;
+/** A large result stays text. */
+function resultAnswer<F extends string>(from: { readonly [K in F]?: unknown }, field: F): GatewayAnswer {
+  const answer: { answer: 'result'; result: JsonValue } = { answer: 'result', result: null };
+  if (field in from) copyField(from, answer, field, 'result');
+  return answer;
+}
+
+function resultOf(task: Task): JsonValue {
+  const { error, status } = task;
+  if (status === 'completed') return task.result ?? null;
   if (error) throw new OrchestratorError(error.code, error.message, { retryable: error.retryable });
   throw new OrchestratorError('cancelled', 'nobody waits for the call any more');
 }

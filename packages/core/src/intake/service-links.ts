@@ -1,3 +1,4 @@
+import { writeJson } from '../protocol/known-text.js';
 import type { HubFrame } from '../protocol/service-socket.js';
 import type { Clock } from '../clock.js';
 import type { Storage } from '../storage/storage.js';
@@ -30,7 +31,7 @@ class Waiting {
   #bytes = 0;
 
   add(frame: HubFrame, until: number): void {
-    const bytes = Buffer.byteLength(JSON.stringify(frame));
+    const bytes = Buffer.byteLength(writeJson(frame));
     this.#frames.push({ frame, bytes, until });
     this.#bytes += bytes;
   }

@@ -2,6 +2,7 @@ import { copyJson } from '../protocol/bounded-json.js';
 import { formatCursor, parseCursor, type TaskEvent } from '../protocol/events.js';
 import { BoundedPage } from '../storage/bounded-page.js';
 import type { EventLog, LogGap, TaskEnd } from '../storage/event-log.js';
+import { unreadText } from '../protocol/known-text.js';
 import type { MemoryState } from './memory-state.js';
 
 const PAGE = 500;
@@ -87,7 +88,8 @@ export class MemoryEventLog implements EventLog {
   }
 }
 
-/** What readers get shares nothing with the log. */
+/** What readers get shares nothing with the log: what is there as text was made for this one. */
 function copyEvent(event: TaskEvent): TaskEvent {
+  if (unreadText(event, 'data') !== undefined || unreadText(event, 'metadata') !== undefined) return event;
   return { ...event, data: copyJson(event.data), metadata: copyJson(event.metadata) };
 }

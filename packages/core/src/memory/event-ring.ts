@@ -1,8 +1,10 @@
-import { bytesOf, type KeptJson, KeptText, readJson } from './kept-json.js';
+import { bytesOf, type KeptJson, KeptText, viewJson } from './kept-json.js';
 import { type EventName, formatCursor, type TaskEvent } from '../protocol/events.js';
-import type { JsonObject } from '../protocol/json.js';
+import type { JsonObject, JsonValue } from '../protocol/json.js';
 import type { TaskEntry } from './task-entry.js';
 import type { SessionEntry } from './tenant-state.js';
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 export interface LoggedEvent {
   readonly event: EventName;
@@ -90,31 +92,39 @@ export class EventRing {
   }
 
   #view(event: LoggedEvent, cursor: string): TaskEvent {
-    if (event.data instanceof KeptText || event.from?.metadata instanceof KeptText)
-      return viewEvent(this.tenantId, event, cursor);
+    if (hasText(event)) return viewEvent(this.tenantId, event, cursor);
     return (event.view ??= viewEvent(this.tenantId, event, cursor));
   }
-}
-
-function metadataOf(from: LoggedEvent['from']): JsonObject {
-  const metadata = from?.metadata ?? {};
-  return (metadata instanceof KeptText ? readJson(metadata) : metadata) as JsonObject;
 }
 
 function viewEvent(tenantId: string, logged: LoggedEvent, cursor: string): TaskEvent {
   const { event, about, from, at, data, rev } = logged;
   const task = 'spec' in about ? about.spec : undefined;
   const sessionId = 'spec' in about ? about.spec.session_id : about.session.session_id;
-  return {
+  const view: Writable<TaskEvent> = {
     event,
     service: from?.service ?? 'orchestrator',
     ...(task && { task_id: task.task_id, global_task_id: task.task_id }),
     tenant_id: tenantId,
     ...(sessionId !== undefined && { session_id: sessionId }),
     timestamp: new Date(at).toISOString(),
-    data: data instanceof KeptText ? readJson(data) : data,
-    metadata: metadataOf(from),
+    data: null,
+    metadata: {},
     ...(rev !== undefined && { rev }),
     cursor,
   };
+  const metadata = from?.metadata ?? {};
+  if (hasText(logged)) {
+    viewJson(view, 'data', data);
+    viewJson(view, 'metadata', metadata);
+  } else {
+    view.data = data as JsonValue;
+    view.metadata = metadata as JsonObject;
+  }
+  return view;
+}
+
+/** Of such an event each reader gets a view of its own, which shares nothing with the log. */
+function hasText({ data, from }: LoggedEvent): boolean {
+  return data instanceof KeptText || from?.metadata instanceof KeptText;
 }

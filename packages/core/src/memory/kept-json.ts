@@ -46,6 +46,17 @@ export function compactJson(value: KeptJson): KeptJson {
   return new KeptText(text, Buffer.byteLength(text));
 }
 
+/** The same of what is there as text. */
+export function keptOfText(text: string): KeptJson {
+  const bytes = Buffer.byteLength(text);
+  return bytes > MAX_OBJECT_BYTES ? new KeptText(text, bytes) : (JSON.parse(text) as JsonValue);
+}
+
+/** What is kept, as JSON. */
+export function textOfKept(kept: KeptJson): string {
+  return kept instanceof KeptText ? kept.text : JSON.stringify(kept);
+}
+
 /** A copy of what is kept, for whoever asks. */
 export function readJson(kept: KeptJson): JsonValue {
   return kept instanceof KeptText ? (JSON.parse(kept.text) as JsonValue) : copyJson(kept);

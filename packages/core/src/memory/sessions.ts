@@ -5,7 +5,7 @@ import { mergedContext } from '../storage/merged-context.js';
 import { BoundedPage } from '../storage/bounded-page.js';
 import type { SessionState, SessionStore } from '../storage/session-store.js';
 import { sessionKey } from './cancellations.js';
-import { bytesOf, compactJson, readJson, viewJson } from './kept-json.js';
+import { bytesOf, keptOfText, textOfKept, viewJson } from './kept-json.js';
 import { rememberKey } from './idempotency.js';
 import type { MemoryState } from './memory-state.js';
 import { inPortions } from './portions.js';
@@ -55,7 +55,12 @@ export class MemorySessions implements SessionStore {
       updated_at: now,
       rev: 1,
     } as const;
-    const entry = new SessionEntry(tenant, tenant.sessionsMade, session, mergedContext({}, context));
+    const entry = new SessionEntry(
+      tenant,
+      tenant.sessionsMade,
+      session,
+      keptOfText(mergedContext('{}', context)),
+    );
     tenant.sessions.set(sessionId, entry);
     tenant.sessionsInOrder.add(entry.place, entry);
     this.oweIdle(tenant, entry);
@@ -83,7 +88,7 @@ export class MemorySessions implements SessionStore {
       return { answer: 'conflict', session: viewSession(entry) };
     }
     if (params.context !== undefined) {
-      const context = compactJson(mergedContext(readJson(entry.context) as JsonObject, params.context));
+      const context = keptOfText(mergedContext(textOfKept(entry.context), params.context));
       // Without room, what makes it smaller is what helps.
       if (this.state.holdsTooMuch(tenant) && bytesOf(context) >= bytesOf(entry.context))
         return { answer: 'queue_full' };

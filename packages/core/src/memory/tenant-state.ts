@@ -1,5 +1,4 @@
 import type { TaskError } from '../protocol/errors.js';
-import type { JsonObject } from '../protocol/json.js';
 import type { Message, Session } from '../protocol/session.js';
 import type { TaskStatus } from '../protocol/task.js';
 import type { TaskState } from '../tasks/task-state.js';
@@ -28,7 +27,7 @@ export class SessionEntry implements BytesOwner {
     private readonly tenant: TenantState,
     readonly place: number,
     public session: Omit<Session, 'context'>,
-    context: JsonObject,
+    context: KeptJson,
   ) {
     this.context = keepJson(context, this);
   }

@@ -1,6 +1,6 @@
 import { type ErrorCode, OrchestratorError } from './errors.js';
 import { isDeeper, type JsonValue, MAX_RESULT_BYTES } from './json.js';
-import { addUnread, composedText, knownText, MAX_READ_AT_ONCE } from './known-text.js';
+import { addUnread, composedText, knownText, MAX_READ_AT_ONCE, unreadText } from './known-text.js';
 import { messageOf } from './thrown.js';
 
 /** How deep a value may be nested. What comes over the wire may be less deep, see `MAX_JSON_DEPTH`. */
@@ -153,9 +153,26 @@ export function addCopy<T extends object>(
   else addUnread(holder, field, text);
 }
 
+/** The same of a field of `from`, whose text may be there already: `to` shares nothing with it. */
+export function addFieldCopy<F extends string>(
+  from: { readonly [K in F]: unknown },
+  to: { [K in F]: unknown },
+  field: F,
+  rule: JsonRule,
+): void {
+  const text = unreadText(from, field);
+  if (text === undefined) addCopy(to, field, from[field], rule);
+  else addUnread(to, field, text);
+}
+
 /** Nothing for what is small, or may have its own say in what it is as JSON. */
 function textOfLarge(value: unknown, rule: JsonRule): string | undefined {
   const { maxBytes = MAX_RESULT_BYTES } = rule;
+  const known = knownText(value);
+  if (known !== undefined) {
+    checkText(known, rule);
+    return known;
+  }
   try {
     if (!exceedsAsJson(value, MAX_READ_AT_ONCE)) return undefined;
     if (exceedsAsJson(value, maxBytes)) throw tooLarge(rule, maxBytes, 'more');

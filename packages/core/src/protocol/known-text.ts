@@ -3,7 +3,16 @@ import type { JsonValue } from './json.js';
 /** Texts of values that are on their way: of a body that was read, until it is stored. Such a value is not changed. */
 const texts = new WeakMap<object, string>();
 /** Fields that are stored as text and parsed on first access, by object and name. */
-const unread = new WeakMap<object, Map<string, string>>();
+const unread = new WeakMap<object, Map<string, UnreadField>>();
+
+/** A field is unread for as long as it has this getter: whoever replaces or deletes it otherwise need not tell. */
+interface UnreadField {
+  readonly text: string;
+  readonly get: () => unknown;
+}
+
+/** What `util.inspect`, and with it `console.log`, asks an object for. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
 /** Values above this many characters are parsed on first access only. */
 export const MAX_READ_AT_ONCE = 16_384;
@@ -32,23 +41,38 @@ export function knownText(value: unknown): string | undefined {
 
 /** Gives `holder` a field that is read from `text` when somebody looks at it; `writeJson` takes the text as it is. */
 export function addUnread<T extends object>(holder: T, field: keyof T & string, text: string): void {
-  const fields = unread.get(holder) ?? new Map<string, string>();
-  unread.set(holder, fields.set(field, text));
   let read: { readonly value: unknown } | undefined;
+  const get = () => {
+    read ??= { value: JSON.parse(text) };
+    // A frozen object stays as it is: what was read is remembered here.
+    if (Object.getOwnPropertyDescriptor(holder, field)?.configurable) settle(holder, field, read.value);
+    else unread.get(holder)?.delete(field);
+    return read.value;
+  };
+  const fields = unread.get(holder) ?? new Map<string, UnreadField>();
+  unread.set(holder, fields.set(field, { text, get }));
   Object.defineProperty(holder, field, {
     enumerable: true,
     configurable: true,
-    get: () => {
-      read ??= { value: JSON.parse(text) };
-      // A frozen object stays as it is: what was read is remembered here.
-      if (Object.getOwnPropertyDescriptor(holder, field)?.configurable) settle(holder, field, read.value);
-      else unread.get(holder)?.delete(field);
-      return read.value;
-    },
-    set: (value: unknown) => {
-      settle(holder, field, value);
+    get,
+    /** An object that inherits from `holder` gets a field of its own, as with any other field. */
+    set(this: object, value: unknown) {
+      settle(this, field, value);
     },
   });
+  Object.defineProperty(holder, INSPECT, { value: shown, configurable: true, writable: true });
+}
+
+/** What is shown of an object with such fields: their values, not that they have getters. */
+function shown(this: object): object {
+  let isRead = true;
+  for (const field of unread.get(this)?.keys() ?? []) {
+    Reflect.get(this, field);
+    isRead &&= Object.getOwnPropertyDescriptor(this, field)?.get === undefined;
+  }
+  return isRead
+    ? this
+    : (Object.assign(Object.create(Object.getPrototypeOf(this) as object), this) as object);
 }
 
 /** Gives `holder` a field of what `text` is as JSON: read at once if it is short, else when somebody looks at it. */
@@ -57,15 +81,16 @@ export function addFromText<T extends object>(holder: T, field: keyof T & string
   else holder[field] = JSON.parse(text) as T[typeof field];
 }
 
-/** Gives `to` the field that `from` has. */
-export function copyField<F extends string, V>(
-  from: { readonly [K in F]: V },
-  to: { [K in F]: V },
+/** Gives `to` the field that `from` has, perhaps under another name. */
+export function copyField<F extends string, T extends string = F>(
+  from: { readonly [K in F]?: unknown },
+  to: { [K in T]?: unknown },
   field: F,
+  name: T = field as string as T,
 ): void {
   const text = unreadText(from, field);
-  if (text === undefined) to[field] = from[field];
-  else addUnread(to, field, text);
+  if (text === undefined) to[name] = from[field];
+  else addUnread(to, name, text);
 }
 
 /** A field as JSON. */
@@ -75,7 +100,9 @@ export function fieldText<T extends object>(holder: T, field: keyof T & string):
 
 /** The text of a field that was not accessed yet. */
 export function unreadText(holder: object, field: string): string | undefined {
-  return unread.get(holder)?.get(field);
+  const known = unread.get(holder)?.get(field);
+  if (known === undefined) return undefined;
+  return Object.getOwnPropertyDescriptor(holder, field)?.get === known.get ? known.text : undefined;
 }
 
 function settle(holder: object, field: string, value: unknown): void {
@@ -112,14 +139,18 @@ function composed(value: unknown, levels: number): string | undefined {
 
 /** The parts of which the text is known, by name. */
 function partsOf(holder: object, levels: number): Map<string, string> | undefined {
-  const fields = unread.get(holder);
-  let known: Map<string, string> | undefined = fields && fields.size > 0 ? new Map(fields) : undefined;
+  const hasUnread = unread.has(holder);
+  let known: Map<string, string> | undefined;
   for (const key of Object.keys(holder)) {
-    if (fields?.has(key)) continue;
-    const part = (holder as Record<string, unknown>)[key];
-    if (typeof part !== 'object' || part === null) continue;
-    const text = texts.get(part) ?? composed(part, levels - 1);
+    const text =
+      (hasUnread ? unreadText(holder, key) : undefined) ??
+      partText((holder as Record<string, unknown>)[key], levels);
     if (text !== undefined) (known ??= new Map<string, string>()).set(key, text);
   }
   return known;
+}
+
+function partText(part: unknown, levels: number): string | undefined {
+  if (typeof part !== 'object' || part === null) return undefined;
+  return texts.get(part) ?? composed(part, levels - 1);
 }

@@ -14,7 +14,7 @@ import {
   refuseDangerous,
 } from './json.js';
 import { rememberText, unreadText } from './known-text.js';
-import { ownTurn } from './loop-turns.js';
+import { inTurns, type TurnsOptions } from './loop-turns.js';
 
 /** How many characters of a text are read at once. Of the values that take the longest, that takes ten milliseconds. */
 export const PORTION = 64 * 1024;
@@ -27,29 +27,31 @@ const REMEMBERED_LEVELS = 4;
  * large parts are remembered, so that storing them neither walks nor serialises them: what it returns must not be changed,
  * else the text is stored as it was read. Copy it before.
  *
- * @throws {JsonRefusedError} with what is wrong.
+ * @throws {JsonRefusedError} with what is wrong, or the reason of `signal`.
  */
-export async function parseJsonInPortions(text: string, portion = PORTION): Promise<JsonValue> {
+export async function parseJsonInPortions(
+  text: string,
+  { portion = PORTION, ...turns }: TurnsOptions & { readonly portion?: number } = {},
+): Promise<JsonValue> {
   return text.length <= portion
     ? parseJson(text)
-    : inTurns(new PortionedText(text, 'outside', portion).read());
+    : inTurns(new PortionedText(text, 'outside', portion).read(), turns);
 }
 
-/** Reads a field that is there as a long text, see `addUnread`, a portion a turn. Nothing to wait for with any other field. */
-export function readField<T extends object>(holder: T, field: keyof T & string): Promise<void> | undefined {
+/**
+ * Reads a field that is there as a long text, see `addUnread`, a portion a turn. Nothing to wait for with any other field.
+ * Rejects with the reason of the signal; `turns` is asked for long texts only.
+ */
+export function readField<T extends object>(
+  holder: T,
+  field: keyof T & string,
+  turns?: () => TurnsOptions,
+): Promise<void> | undefined {
   const text = unreadText(holder, field);
   if (text === undefined || text.length <= PORTION) return undefined;
-  return inTurns(new PortionedText(text, 'storage', PORTION).read()).then((value) => {
+  return inTurns(new PortionedText(text, 'storage', PORTION).read(), turns?.()).then((value) => {
     holder[field] = value as T[typeof field];
   });
-}
-
-async function inTurns<T>(portions: Generator<void, T, void>): Promise<T> {
-  for (;;) {
-    await ownTurn();
-    const portion = portions.next();
-    if (portion.done === true) return portion.value;
-  }
 }
 
 interface Part {

@@ -1,11 +1,15 @@
 import { type Dispatcher, request } from 'undici';
 import { isErrorCode, OrchestratorError, type TaskError } from '../protocol/errors.js';
-import { JsonRefusedError, type JsonValue, MAX_RESULT_BYTES, parseJson } from '../protocol/json.js';
+import { addCopy, RESULT } from '../protocol/bounded-json.js';
+import { JsonRefusedError, type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
 import { writeJson } from '../protocol/known-text.js';
+import type { TurnsOptions } from '../protocol/loop-turns.js';
+import { parseJsonInPortions } from '../protocol/portioned-json.js';
 import { readRetryAfter } from '../protocol/retry-after.js';
 import { acceptedSchema, answeredSchema } from '../protocol/service-call.js';
 import { cutText } from '../protocol/text.js';
 import { validate } from '../protocol/validation.js';
+import type { StepOutcome } from '../storage/call-journal.js';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../logger.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
@@ -54,7 +58,7 @@ export async function sendHttp(
       signal: AbortSignal.any([signal, limit.signal]),
     });
     const body = await readBody(response.body);
-    return toResult(outbound, { ...response, body }, logger);
+    return await toResult(outbound, { ...response, body }, logger);
   } catch (error) {
     if (error instanceof OrchestratorError)
       return failure({ code: error.code, message: error.message, retryable: false });
@@ -106,11 +110,11 @@ interface Answer {
   readonly body: Buffer;
 }
 
-function toResult(outbound: OutboundCall, answer: Answer, logger: Logger): SendResult {
+async function toResult(outbound: OutboundCall, answer: Answer, logger: Logger): Promise<SendResult> {
   const { statusCode: status, headers, body } = answer;
   const { name } = outbound.service;
   if (status === 200 || status === 202) return toAnswer(outbound, answer, logger);
-  const problem = problemOf(body);
+  const problem = await problemOf(body, { share: outbound.call.tenant_id, signal: outbound.signal });
   const said = problem['title'];
   const title =
     typeof said === 'string' && said !== '' ? cutText(said, MAX_TITLE) : `${name} answered ${status}`;
@@ -124,14 +128,19 @@ function toResult(outbound: OutboundCall, answer: Answer, logger: Logger): SendR
   return failure({ code, message: title, retryable: false });
 }
 
-function toAnswer(
-  { service, call }: OutboundCall,
+/** What came in time is read to its end, a portion a turn, as long as somebody waits for it. */
+async function toAnswer(
+  { service, call, signal }: OutboundCall,
   { statusCode, body: bytes }: Answer,
   logger: Logger,
-): SendResult {
+): Promise<SendResult> {
   const what = `${service.name}'s answer`;
   try {
-    const body = parseJson(textOf(bytes));
+    const body = await parseJsonInPortions(textOf(bytes), {
+      share: call.tenant_id,
+      stage: 'runs',
+      signal,
+    });
     if (statusCode === 202) {
       const { job_id } = validate(acceptedSchema, body, what, 'invalid_response');
       return { kind: 'answer', answer: { kind: 'accepted', jobId: job_id } };
@@ -139,12 +148,19 @@ function toAnswer(
     const { result, usage } = validate(answeredSchema, body, what, 'invalid_response');
     const { tenant_id, task_id, call_id } = call;
     const used = usageOf(usage, logger, { service: service.name, tenant_id, task_id, call_id });
-    return { kind: 'answer', answer: { kind: 'outcome', outcome: { ok: true, value: result }, ...used } };
+    return { kind: 'answer', answer: { kind: 'outcome', outcome: successOf(result), ...used } };
   } catch (error) {
     if (error instanceof JsonRefusedError) return invalid(`${what}: ${error.reason}`);
     if (error instanceof OrchestratorError) return invalid(error.message);
     throw error;
   }
+}
+
+/** A long string is made into text once, here; of other large results it is known. */
+function successOf(value: JsonValue): StepOutcome & { readonly ok: true } {
+  const outcome: { ok: true; value: JsonValue } = { ok: true, value };
+  if (typeof value === 'string') addCopy(outcome, 'value', value, RESULT);
+  return outcome;
 }
 
 /** A byte order mark is not part of the text (RFC 8259, 8.1). @throws {JsonRefusedError} for what is not UTF-8. */
@@ -157,9 +173,9 @@ function textOf(bytes: Buffer): string {
 }
 
 /** The body of a failure, as far as it can be read: its status has said what matters. */
-function problemOf(bytes: Buffer): { [key: string]: JsonValue } {
+async function problemOf(bytes: Buffer, turns: TurnsOptions): Promise<{ [key: string]: JsonValue }> {
   try {
-    const body = parseJson(new TextDecoder().decode(bytes));
+    const body = await parseJsonInPortions(new TextDecoder().decode(bytes), turns);
     return typeof body === 'object' && body !== null && !Array.isArray(body) ? body : {};
   } catch (error) {
     if (error instanceof JsonRefusedError) return {};

@@ -1,9 +1,9 @@
 import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
-import { addCopy } from '../protocol/bounded-json.js';
+import { addCopy, addFieldCopy } from '../protocol/bounded-json.js';
 import { jobIdSchema } from '../protocol/ids.js';
 import type { JsonValue } from '../protocol/json.js';
 import { readField } from '../protocol/portioned-json.js';
-import { ServiceReply } from '../protocol/service-call.js';
+import { type ServiceCall, ServiceReply } from '../protocol/service-call.js';
 import { isOrchestratorError, toTaskError } from '../protocol/thrown.js';
 import { validate } from '../protocol/validation.js';
 import type { Clock } from '../clock.js';
@@ -45,9 +45,14 @@ export async function sendInProcess(
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
-    const reading = readField(call, 'input');
+    const own = copyOf(call);
+    const reading = readField(own, 'input', () => ({
+      share: call.tenant_id,
+      stage: 'runs',
+      signal: ended.signal,
+    }));
     if (reading) await Promise.race([reading, stopped]);
-    return toResult(await Promise.race([service.run(call, ended), stopped]), outbound, logger);
+    return toResult(await Promise.race([service.run(own, ended), stopped]), outbound, logger);
   } catch (error) {
     const stored = toTaskError(error, 'service_error');
     const retryAfterMs = isOrchestratorError(error) ? error.retryAfterMs : undefined;
@@ -57,6 +62,15 @@ export async function sendInProcess(
     cancel();
     signal.removeEventListener('abort', onAbort);
   }
+}
+
+/** Each send has its own: what the function does with it is seen neither by the next send, nor by the next try of the step. */
+function copyOf(call: ServiceCall): ServiceCall {
+  const { call_id, task_id, tenant_id, session_id, operation, attempt, metadata } = call;
+  const ids = { call_id, task_id, tenant_id, session_id };
+  const own = { ...ids, operation, input: null as JsonValue, attempt, metadata: { ...metadata } };
+  addFieldCopy(call, own, 'input', { what: 'the input of the call', tooLarge: 'payload_too_large' });
+  return own;
 }
 
 function toResult(returned: unknown, { service, call }: OutboundCall, logger: Logger): SendResult {

@@ -1,17 +1,70 @@
-import { boundedJson } from '../protocol/bounded-json.js';
-import type { JsonObject } from '../protocol/json.js';
+import { checkText } from '../protocol/bounded-json.js';
+import { BRACE, BRACKET, COMMA, endOfString, type JsonObject, QUOTE } from '../protocol/json.js';
+import { writeJson } from '../protocol/known-text.js';
 
 const RULE = { what: 'context after the merge', tooLarge: 'payload_too_large' } as const;
 
 /**
- * A session's context with a change: a `null` removes its field.
+ * A session's context with a change: a `null` removes its field. Large contexts are neither read nor written for that.
+ * @param before JSON without spaces, as what this returns.
  * @throws {OrchestratorError} `payload_too_large` for more than 1 MiB in all.
  */
-export function mergedContext(before: JsonObject, change: JsonObject): JsonObject {
-  if (Object.keys(before).length === 0 && !Object.values(change).includes(null))
-    return boundedJson(change, RULE) as JsonObject;
-  // From entries, so that a key like `__proto__` is a key.
-  const all = new Map([...Object.entries(before), ...Object.entries(change)]);
-  const kept = [...all].filter(([, value]) => value !== null);
-  return boundedJson(Object.fromEntries(kept), RULE) as JsonObject;
+export function mergedContext(before: string, change: JsonObject): string {
+  const text = merged(before, writeJson(change));
+  checkText(text, RULE);
+  return text;
+}
+
+function merged(before: string, change: string): string {
+  const changes = new Map<string, string>();
+  for (const { name, from, to } of membersOf(change)) changes.set(name, change.slice(from, to));
+  const parts: string[] = [];
+  /** Where the fields begin that stay as they are, one after the other. */
+  let kept = 1;
+  for (const { name, from, to } of membersOf(before)) {
+    const field = changes.get(name);
+    if (field === undefined) continue;
+    parts.push(before.slice(kept, from - 1), isRemoval(name, field) ? '' : field);
+    changes.delete(name);
+    kept = to + 1;
+  }
+  parts.push(before.slice(kept, -1));
+  for (const [name, field] of changes) if (!isRemoval(name, field)) parts.push(field);
+  return `{${parts.filter((part) => part !== '').join(',')}}`;
+}
+
+function isRemoval(name: string, field: string): boolean {
+  return field.length === name.length + ':null'.length && field.endsWith(':null');
+}
+
+interface Member {
+  /** In its quotes. */
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The fields of an object that is written as JSON writes it. */
+function* membersOf(text: string): Generator<Member> {
+  for (let from = 1; from < text.length - 1;) {
+    const nameEnd = endOfString(text, from) + 1;
+    const to = endOfValue(text, nameEnd + 1);
+    yield { name: text.slice(from, nameEnd), from, to };
+    from = to + 1;
+  }
+}
+
+/** Where the comma or bracket stands behind a value. */
+function endOfValue(text: string, from: number): number {
+  let depth = 0;
+  for (let at = from; at < text.length; at += 1) {
+    const character = text.charCodeAt(at);
+    if (character === QUOTE) at = endOfString(text, at);
+    else if (character === BRACKET || character === BRACE) depth += 1;
+    else if (character === BRACKET + 2 || character === BRACE + 2) {
+      if (depth === 0) return at;
+      depth -= 1;
+    } else if (character === COMMA && depth === 0) return at;
+  }
+  return text.length;
 }

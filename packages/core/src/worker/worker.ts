@@ -1,16 +1,15 @@
 import { atMost, type Clock, pause } from '../clock.js';
 import type { WorkerFigures } from '../figures.js';
 import type { Logger } from '../logger.js';
-import { readField } from '../protocol/portioned-json.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { Bell } from '../storage/bells.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
 import type { WorkflowCatalog } from '../workflows/catalog.js';
 import { RunContext } from '../workflows/run-context.js';
 import { failureOf } from '../workflows/run-failure.js';
-import type { RunPorts } from '../workflows/run-ports.js';
+import type { RunOwner, RunPorts } from '../workflows/run-ports.js';
 import { ShortLivedMap } from '../short-lived-map.js';
-import { type RunEnd, type RunOwner, WorkflowRun } from '../workflows/workflow-run.js';
+import { type RunEnd, WorkflowRun } from '../workflows/workflow-run.js';
 import { ClaimAsker } from './claim-asker.js';
 import { ClaimsAhead } from './claims-ahead.js';
 import { type ClaimToAsk, ClaimsUnderWay } from './claims-under-way.js';
@@ -337,8 +336,6 @@ export class Worker {
         this.#ended.abandoned += 1;
         return;
       }
-      const reading = readField(task, 'payload');
-      if (reading) await reading;
       const context = new RunContext(run, this.ports);
       const end = await run.run(() => fn(context, task.payload));
       this.#ended[end.kind] += 1;

@@ -22,3 +22,11 @@ export interface RunPorts {
     readonly lingerMs: number;
   };
 }
+
+/** What a run tells its worker. */
+export interface RunOwner {
+  /** Whether one more run may be kept that only waits. */
+  mayRest(): boolean;
+  /** It only waits now, or no longer does. */
+  rests(resting: boolean): void;
+}

@@ -1,14 +1,16 @@
 import { OrchestratorError } from '../protocol/errors.js';
-import { addCopy, RESULT } from '../protocol/bounded-json.js';
 import type { JsonValue } from '../protocol/json.js';
+import type { Stage, TurnsOptions } from '../protocol/loop-turns.js';
+import { readField } from '../protocol/portioned-json.js';
 import type { Progress } from '../protocol/task.js';
 import type { JournalNews, JournalStep } from '../storage/call-journal.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
 import { type Ask, type AskedStep, awaitedLater, nameOf, newAskedStep, StepNames } from './asked-step.js';
+import { mismatchMessage, MismatchWatch, warnOfForeignAwait } from './mismatch-watch.js';
 import { Replay } from './replay.js';
-import { answerOf, called } from './run-function.js';
+import { called, completionOf } from './run-function.js';
 import { retryDelayMs } from './retry-delay.js';
-import type { RunPorts } from './run-ports.js';
+import type { RunOwner, RunPorts } from './run-ports.js';
 import { failureOf, type RunFailure } from './run-failure.js';
 import { ServiceCallError, StepError } from './step-error.js';
 import { StepWork } from './step-work.js';
@@ -17,20 +19,9 @@ import { LazyAbort } from '../shared-abort.js';
 /** How a run came to its end. `abandoned`: the task is no longer this worker's. */
 export type RunEnd = Settlement | { readonly kind: 'abandoned' };
 
-type Completion = { -readonly [K in keyof Completed]: Completed[K] };
-type Completed = Extract<Settlement, { readonly kind: 'completed' }>;
-
 type Settled =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: unknown };
-
-/** What a run tells its worker. */
-export interface RunOwner {
-  /** Whether one more run may be kept that only waits. */
-  mayRest(): boolean;
-  /** It only waits now, or no longer does. */
-  rests(resting: boolean): void;
-}
 
 /**
  * One run of a workflow function over its task's journal, from claim to settlement.
@@ -54,13 +45,13 @@ export class WorkflowRun {
   #settled: Settled | undefined;
   #turnPlanned = false;
   #parking = false;
+  /** A large outcome, which is handed out once it is read. */
+  #reading = false;
   #stopLingering: (() => void) | undefined;
   #hurried = false;
   #over = false;
   #forgotten = false;
-  #stopMismatchTimer: (() => void) | undefined;
-  /** Whether the function was seen to ask for something else than its journal has. */
-  #differs = false;
+  #madeMismatchWatch: MismatchWatch | undefined;
   #end: ((end: RunEnd) => void) | undefined;
   #lastOutcomeAt: number;
   /** What the claim did not bring: read by `load`. */
@@ -125,12 +116,23 @@ export class WorkflowRun {
     return this.#lastOutcomeAt;
   }
 
-  /** Reads the journal, if it is larger than what comes with a claim. Returns whether the task is still this worker's. */
+  /** Reads a large payload, and the journal if it did not come with the claim. Returns whether the task is still this worker's. */
   async load(): Promise<boolean> {
+    const { task } = this.claim;
+    const reading = readField(task, 'payload', this.#turns('claimed'));
+    if (reading) {
+      await reading.catch(() => undefined);
+      // Cancelled meanwhile: the function hears of that itself, and gets its payload all the same.
+      if (!this.#over) await readField(task, 'payload', () => ({ share: task.tenant_id, stage: 'claimed' }));
+    }
     if (!this.claim.unread) return !this.#over;
     this.#loaded = await this.#work.readJournal();
     if (this.#loaded && this.#belledEarly) this.#work.fetchNews();
     return this.#loaded !== undefined && !this.#over;
+  }
+
+  #turns(stage: Stage): () => TurnsOptions {
+    return () => ({ share: this.claim.task.tenant_id, stage, signal: this.signal });
   }
 
   run(fn: () => unknown): Promise<RunEnd> {
@@ -205,7 +207,7 @@ export class WorkflowRun {
       return;
     }
     // Whether the task is still ours is being decided: what begins now could be lost.
-    if (this.#parking) return;
+    if (this.#parking || this.#reading) return;
     if (this.#deliverNext()) return;
     const unasked = this.#replay.unasked;
     // A function that has thrown asks for nothing more: what it has thrown says why.
@@ -213,8 +215,7 @@ export class WorkflowRun {
       this.#watchForMismatch();
       return;
     }
-    this.#stopMismatchTimer?.();
-    this.#stopMismatchTimer = undefined;
+    this.#madeMismatchWatch?.stop();
     if (this.#settled) this.#finish(this.#settlement(this.#settled));
     else if (this.#fresh.length > 0) this.#startFresh();
     else if (!this.#work.busy && this.#replay.hasOpen) this.#rest();
@@ -257,6 +258,20 @@ export class WorkflowRun {
     const delivery = this.#replay.nextDelivery();
     if (!delivery) return false;
     const { step, asked } = delivery;
+    const reading = step.outcome?.ok ? readField(step.outcome, 'value', this.#turns('runs')) : undefined;
+    if (!reading) this.#deliver(step, asked);
+    else {
+      this.#reading = true;
+      void reading.then(
+        () => this.#deliver(step, asked),
+        (error: unknown) => asked.reject(error as Error),
+      );
+    }
+    return true;
+  }
+
+  #deliver(step: JournalStep, asked: AskedStep): void {
+    this.#reading = false;
     // What an earlier attempt has left may be older than what this one has got already.
     this.#lastOutcomeAt = Math.max(this.#lastOutcomeAt, step.endedAt ?? 0);
     if (step.outcome?.ok) asked.resolve(step.outcome.value);
@@ -267,7 +282,6 @@ export class WorkflowRun {
       );
     }
     this.#planTurn();
-    return true;
   }
 
   #startFresh(): void {
@@ -322,28 +336,19 @@ export class WorkflowRun {
    * another function than before; if not, it awaits something foreign, which may take as long as it likes.
    */
   #watchForMismatch(): void {
-    const differs = this.#fresh.length > 0 || this.#settled !== undefined;
-    if (this.#stopMismatchTimer && differs === this.#differs) return;
-    this.#differs = differs;
-    this.#stopMismatchTimer?.();
-    this.#stopMismatchTimer = this.ports.clock.after(this.ports.limits.mismatchMs, () => {
-      const { unasked } = this.#replay;
-      if (this.#over || !unasked) return;
-      if (differs) this.#mismatch(unasked, this.#fresh[0]?.name ?? 'nothing more');
-      else this.#reportForeignAwait(unasked);
-    });
+    this.#madeMismatchWatch ??= new MismatchWatch(this.ports, (differs) => this.#leavesOut(differs));
+    this.#madeMismatchWatch.watch(this.#fresh.length > 0 || this.#settled !== undefined);
   }
 
-  #reportForeignAwait({ name }: JournalStep): void {
-    const { task_id: taskId, tenant_id: tenantId, type } = this.claim.task;
-    this.ports.logger.warn(
-      `workflow: the replay waits until the function asks for "${name}": it awaits something foreign; do such work in ctx.run`,
-      { type, tenantId, taskId },
-    );
+  #leavesOut(differs: boolean): void {
+    const { unasked } = this.#replay;
+    if (this.#over || !unasked) return;
+    if (differs) this.#mismatch(unasked, this.#fresh[0]?.name ?? 'nothing more');
+    else warnOfForeignAwait(this.ports.logger, this.claim.task, unasked);
   }
 
   #mismatch(record: JournalStep, asked: string): void {
-    const message = `the journal has "${record.name}" (step ${record.key}), the workflow asks for ${asked === record.name ? 'another' : `"${asked}"`}: was it changed without a new version, or does another branch await something foreign for more than ${this.ports.limits.mismatchMs} ms?`;
+    const message = mismatchMessage(record, asked, this.ports.limits.mismatchMs);
     this.#finish({ kind: 'failed', error: { code: 'workflow_error', message, retryable: false } });
   }
 
@@ -354,16 +359,11 @@ export class WorkflowRun {
   }
 
   #completion(value: unknown): Settlement {
-    const { task_id: taskId, session_id } = this.claim.task;
-    const completed: Completion = { kind: 'completed', result: null };
     try {
-      addCopy(completed, 'result', value, RESULT);
+      return completionOf(value, this.claim.task);
     } catch (error) {
       return this.#failure(error);
     }
-    const content = session_id === undefined ? undefined : answerOf(completed.result);
-    if (content !== undefined) completed.answer = { message_id: `${taskId}-answer`, content };
-    return completed;
   }
 
   #failure(thrown: unknown): Settlement {
@@ -388,7 +388,7 @@ export class WorkflowRun {
     if (this.#over) return;
     this.#rise();
     this.#over = true;
-    this.#stopMismatchTimer?.();
+    this.#madeMismatchWatch?.stop();
     this.#madeWork?.stop();
     if (end.kind === 'abandoned') {
       this.#cancelled.abort(new OrchestratorError('lease_lost', "the task is no longer this worker's"));

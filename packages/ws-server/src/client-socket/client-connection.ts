@@ -89,6 +89,9 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
       void this.#enter(shownCredential(parts.tickets, authorization, ticket));
   }
 
+  /** Its frames are never long. */
+  readonly share = '';
+
   frame(frame: JsonValue): void {
     this.#parts.traffic.frames.client += 1;
     if (this.#admitted) {

@@ -1,4 +1,4 @@
-import { type Cursor, parseCursor, type TaskEvent, type Topic } from '@agent-orchestrator/core';
+import { type Cursor, parseCursor, type TaskEvent, type Topic, writeJson } from '@agent-orchestrator/core';
 import { formatSse } from '../http/sse.js';
 
 /** An event on its way to many clients: made into bytes once, when the first wants it. */
@@ -14,7 +14,7 @@ export class EventFrame {
   }
 
   get bytes(): Buffer {
-    this.#bytes ??= Buffer.from(JSON.stringify(this.event));
+    this.#bytes ??= Buffer.from(writeJson(this.event));
     return this.#bytes;
   }
 

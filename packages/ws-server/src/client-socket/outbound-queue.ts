@@ -1,3 +1,4 @@
+import { writeJson } from '@agent-orchestrator/core';
 import type { EventFrame } from './event-frame.js';
 
 /** Where the queue sends: `sent` is called when the bytes have left the process. */
@@ -31,7 +32,7 @@ export interface OutboundFormat {
 
 /** Each frame as a JSON text. */
 export const JSON_FRAMES: OutboundFormat = {
-  control: (frame) => Buffer.from(JSON.stringify(frame)),
+  control: (frame) => Buffer.from(writeJson(frame)),
   event: (frame) => frame.bytes,
   coalesced: ({ event }, from) => Buffer.from(JSON.stringify({ ...event, coalesced_from: from })),
 };

@@ -17,7 +17,7 @@ const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
  * @throws {OrchestratorError} `payload_too_large` past 1 MiB, `invalid_request` for what is not JSON, with status 415 for
  * what is compressed.
  */
-export async function readJsonBody(request: NeutralRequest): Promise<JsonValue | undefined> {
+export async function readJsonBody(request: NeutralRequest, share?: string): Promise<JsonValue | undefined> {
   if (request.body.kind === 'none') return undefined;
   // What the host's middleware has parsed, it has also unpacked.
   if (request.body.kind === 'stream') refuseCodings(request.headers);
@@ -28,7 +28,7 @@ export async function readJsonBody(request: NeutralRequest): Promise<JsonValue |
   const type = request.headers['content-type'];
   if (!type || !JSON_TYPE.test(type))
     throw unexpectedForm('content-type', 'application/json', type ?? 'nothing');
-  return parse(text);
+  return parse(text, { signal: request.signal, ...(share !== undefined && { share }) });
 }
 
 /** Bodies are taken as they are: what is compressed is refused before it is read (RFC 9110, 15.5.16). */
@@ -51,9 +51,12 @@ function onlyHas(list: string, wanted: string): boolean {
   return list.split(',').every((name) => ['', wanted].includes(name.trim().toLowerCase()));
 }
 
-async function parse(text: string): Promise<JsonValue> {
+async function parse(
+  text: string,
+  turns: { readonly signal: AbortSignal; readonly share?: string },
+): Promise<JsonValue> {
   try {
-    return await parseJsonInPortions(text);
+    return await parseJsonInPortions(text, turns);
   } catch (error) {
     if (!(error instanceof JsonRefusedError)) throw error;
     throw new OrchestratorError('invalid_request', `the body: ${error.reason}`, {
@@ -65,12 +68,21 @@ async function parse(text: string): Promise<JsonValue> {
 async function readText(chunks: AsyncIterable<Uint8Array>): Promise<string> {
   const parts: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of chunks) {
+  for await (const chunk of whole(chunks)) {
     size += chunk.byteLength;
     refuseLength(size);
     parts.push(chunk);
   }
   return decoded(Buffer.concat(parts));
+}
+
+/** A caller that goes before the end of its body has sent less than it said: that is no error of ours. */
+async function* whole(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* chunks;
+  } catch (cause) {
+    throw new OrchestratorError('invalid_request', 'the body: expected all of it, got a part', { cause });
+  }
 }
 
 /** The text of bytes, without a byte order mark. */

@@ -1,3 +1,4 @@
+import { writeJson } from '@agent-orchestrator/core';
 import type { EventFrame } from '../client-socket/event-frame.js';
 import {
   OUTBOUND_LIMITS,
@@ -68,7 +69,7 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
     const isState = event === 'subscribed';
     if (isState && !this.#parts.tellsState) return;
     const name = isState ? 'snapshot' : event;
-    const text = JSON.stringify({ event: name, ...told });
+    const text = writeJson({ event: name, ...told });
     this.#queue.control(formatSse(name, told.to ?? told.cursor ?? '', text));
     if (this.#parts.isLast({ ...told, event })) this.#finish();
   }

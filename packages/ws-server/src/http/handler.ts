@@ -72,7 +72,7 @@ async function answerOrProblem(
     if (parts.services.stopping.aborted) throw shuttingDown();
     return await dispatch(parts, request, correlationId);
   } catch (error) {
-    const known = asKnown(error, parts.services.stopping);
+    const known = asKnown(error, request.signal, parts.services.stopping);
     if (known.code === 'internal_error') {
       parts.logger.error('a request failed inside', {
         correlation_id: correlationId,
@@ -86,9 +86,10 @@ async function answerOrProblem(
   }
 }
 
-/** What is cut short by the stop of the server is no error of the inside. */
-function asKnown(error: unknown, stopping: AbortSignal): OrchestratorError {
+/** What is cut short by the caller, or by the stop of the server, is no error of the inside. */
+function asKnown(error: unknown, gone: AbortSignal, stopping: AbortSignal): OrchestratorError {
   if (error instanceof OrchestratorError) return error;
+  if (gone.aborted && error === gone.reason) return new OrchestratorError('cancelled', 'the caller is gone');
   return stopping.aborted ? shuttingDown() : unexpected();
 }
 
@@ -110,7 +111,7 @@ async function dispatch(
   }
   const { route, params } = match;
   const caller = await callerOf(parts, { route, request, correlationId });
-  const body = await bodyOf(route, request);
+  const body = await bodyOf(route, request, shareOf(caller));
   const idempotencyKey = idempotencyKeyOf(route, request);
   const context: AnyRouteContext = {
     request,
@@ -145,9 +146,15 @@ async function callerOf(
   return { credential: credential ?? { token: '' }, caller, ...tenant };
 }
 
-async function bodyOf(route: Route, request: NeutralRequest): Promise<unknown> {
+/** Whose share of the event loop a large body takes. */
+function shareOf({ tenant, caller }: Pick<AnyRouteContext, 'tenant' | 'caller'>): string {
+  if (tenant) return tenant.tenantId;
+  return caller?.kind === 'service' ? `service ${caller.service}` : '';
+}
+
+async function bodyOf(route: Route, request: NeutralRequest, share: string): Promise<unknown> {
   if (!route.body) return undefined;
-  const body = await readJsonBody(request);
+  const body = await readJsonBody(request, share);
   return validate(route.body, body, 'the body');
 }
 

@@ -62,6 +62,7 @@ export class ServiceConnection implements FrameHandler {
   readonly #socket: FrameSocket;
   readonly #seat: Seat;
   #checking = false;
+  #service = '';
   #earlyBytes = 0;
   #early: { readonly frame: JsonValue; readonly bytes: number }[] = [];
   #admitted: Admitted | undefined;
@@ -80,6 +81,10 @@ export class ServiceConnection implements FrameHandler {
     this.#socket = new FrameSocket(socket, request.socket, this, { ...parts, reading });
     const token = bearerToken(request.headers.authorization);
     if (token !== undefined) void this.#enter(token);
+  }
+
+  get share(): string {
+    return `service ${this.#service}`;
   }
 
   frame(frame: JsonValue, bytes: number): void {
@@ -146,6 +151,7 @@ export class ServiceConnection implements FrameHandler {
   #admit(credential: ServiceCredential, token: string): void {
     if (!this.#socket.isOpen) return;
     const { service } = credential;
+    this.#service = service;
     if (!this.#seat.assign({ service })) {
       this.#socket.close(CLOSE.overloaded, 'the service has as many connections as it may');
       return;

@@ -1,11 +1,20 @@
 import type { Duplex } from 'node:stream';
-import { JsonRefusedError, type JsonValue, parseJson } from '@agent-orchestrator/core';
+import {
+  JSON_PORTION,
+  JsonRefusedError,
+  type JsonValue,
+  parseJson,
+  parseJsonInPortions,
+  writeJson,
+} from '@agent-orchestrator/core';
 import type { RawData, WebSocket } from 'ws';
 import type { Pace } from './budgets.js';
 import { CLOSE, closeReason } from './close-codes.js';
 
 /** What a connection makes of what happens on its socket. */
 export interface FrameHandler {
+  /** Whose share of the event loop its long frames take. */
+  readonly share: string;
   /** @param bytes of its text, as it came. */
   frame(frame: JsonValue, bytes: number): void;
   /** A text that is not JSON, or not JSON that is taken. */
@@ -57,6 +66,10 @@ export class FrameSocket {
   #answered = true;
   /** While it runs, nothing is read. */
   #resting: NodeJS.Timeout | undefined;
+  /** A long frame is being read: nothing else is until then, so that frames stay in order. */
+  #parsing: Promise<void> | undefined;
+  /** Fires when the socket is closed from here: what is still to be read is dropped. */
+  readonly #dropped = new AbortController();
   /** What was on its way when reading was stopped: at most what one read of the socket had in it. */
   #unread: (() => void)[] = [];
   #inARow = 0;
@@ -122,13 +135,14 @@ export class FrameSocket {
   }
 
   sendJson(frame: object): void {
-    this.send(JSON.stringify(frame));
+    this.send(writeJson(frame));
   }
 
   /** Says goodbye; whoever has not answered after `withinMs` is cut off. */
   close(code: number, reason: string, withinMs = CLOSING_MS): void {
     this.#stopTimers();
     this.#unread = [];
+    this.#dropped.abort();
     // The other side's answer is read even if nothing else is.
     this.#socket.resume();
     this.#socket.close(code, closeReason(reason));
@@ -148,21 +162,51 @@ export class FrameSocket {
     }
     this.#greeted = true;
     if (!this.#counted(bytes.byteLength)) return;
+    const text = bytes.toString('utf8');
+    if (text.length > JSON_PORTION) {
+      this.#socket.pause();
+      this.#parsing = this.#takeLong(text, bytes.byteLength).finally(() => {
+        this.#parsing = undefined;
+        this.#goOn();
+      });
+      return;
+    }
     let frame: JsonValue;
     try {
-      frame = parseJson(bytes.toString('utf8'));
+      frame = parseJson(text);
     } catch (error) {
-      this.#handler.unreadable(error instanceof JsonRefusedError ? error.reason : 'expected JSON');
+      this.#handler.unreadable(reasonOf(error));
       return;
     }
     this.#handler.frame(frame, bytes.byteLength);
   }
 
+  /** Reads a portion a turn of the event loop. */
+  async #takeLong(text: string, bytes: number): Promise<void> {
+    const { signal } = this.#dropped;
+    let frame: JsonValue;
+    try {
+      frame = await parseJsonInPortions(text, { share: this.#handler.share, signal });
+    } catch (error) {
+      if (!signal.aborted) this.#handler.unreadable(reasonOf(error));
+      return;
+    }
+    this.#handler.frame(frame, bytes);
+  }
+
   /** Now, or when the socket is read again. */
   #inTurn(handle: () => void): void {
     this.#answered = true;
-    if (this.#resting) this.#unread.push(handle);
+    if (this.#resting || this.#parsing) this.#unread.push(handle);
     else handle();
+  }
+
+  /** What waits is handled in its order; what has the socket wait again has the rest wait as well. */
+  #goOn(): void {
+    const waiting = this.#unread;
+    this.#unread = [];
+    for (const handle of waiting) this.#inTurn(handle);
+    if (!this.#resting && !this.#parsing) this.#socket.resume();
   }
 
   /** Whether a frame may be handled; stops reading when the next one has to wait. */
@@ -185,11 +229,7 @@ export class FrameSocket {
     this.#resting = setTimeout(() => {
       this.#resting = undefined;
       this.#inARow = 0;
-      const waiting = this.#unread;
-      this.#unread = [];
-      // One that has the socket rest again has the others wait, in order.
-      for (const handle of waiting) this.#inTurn(handle);
-      if (!this.#resting) this.#socket.resume();
+      this.#goOn();
     }, ms);
   }
 
@@ -203,7 +243,7 @@ export class FrameSocket {
     setImmediate(() => {
       if (!this.isOpen) return;
       // Of a socket that is not read nothing can be heard.
-      if (!this.#answered && !this.#resting) {
+      if (!this.#answered && !this.#resting && !this.#parsing) {
         this.#socket.terminate();
         return;
       }
@@ -224,9 +264,15 @@ export class FrameSocket {
     this.#resting = undefined;
   }
 
+  /** What had come before is handled before, as if it had been short. */
   #closed(): void {
     this.#stopTimers();
     clearTimeout(this.#closingTimer);
-    this.#handler.closed();
+    if (this.#parsing) void this.#parsing.then(() => this.#handler.closed());
+    else this.#handler.closed();
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof JsonRefusedError ? error.reason : 'expected JSON';
 }

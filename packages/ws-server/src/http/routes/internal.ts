@@ -1,4 +1,10 @@
-import { idSchema, jsonValueSchema, type ServiceIdentity, uuidSchema } from '@agent-orchestrator/core';
+import {
+  copyField,
+  idSchema,
+  jsonValueSchema,
+  type ServiceIdentity,
+  uuidSchema,
+} from '@agent-orchestrator/core';
 import { z } from 'zod';
 import type { ServiceCredential } from '../../identities.js';
 import { messageIdOf } from '../../service-socket/message-id.js';
@@ -46,9 +52,10 @@ export const internalRoutes: readonly Route[] = [
       };
       const signal = AbortSignal.any([request.signal, services.stopping]);
       const reply = await services.orchestrator.gateway.request({ ...asked, ...optional }, { signal });
-      return reply.answer === 'result'
-        ? json(200, { result: reply.result })
-        : json(202, { job_id: reply.job_id });
+      if (reply.answer === 'job') return json(202, { job_id: reply.job_id });
+      const answer = { result: null };
+      copyField(reply, answer, 'result');
+      return json(200, answer);
     },
   }),
   route({
