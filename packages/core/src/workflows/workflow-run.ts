@@ -262,10 +262,8 @@ export class WorkflowRun {
     if (!reading) this.#deliver(step, asked);
     else {
       this.#reading = true;
-      void reading.then(
-        () => this.#deliver(step, asked),
-        (error: unknown) => asked.reject(error as Error),
-      );
+      // Cancelled meanwhile: the function hears of that itself, and gets its outcome all the same.
+      void reading.catch(() => undefined).then(() => this.#deliver(step, asked));
     }
     return true;
   }
