@@ -59,7 +59,7 @@ describe('a plan', () => {
     ['results without an output', ['a', 'b', 'c'].map((id) => step(id, { input: { $from: 'input.s' } })), {}],
   ])('whose references make more than 1 MiB of %s fails, and says so', async (_, steps, more) => {
     const task = await plan(steps, { input: { s: long }, ...more });
-    expect(await h.ended(task)).toMatchObject({
+    expect(await h.acme.tasks.wait(task.task_id)).toMatchObject({
       status: 'failed',
       error: {
         code: expect.stringMatching('too_large'),

@@ -63,16 +63,10 @@ export function addUnread<T extends object>(holder: T, field: keyof T & string, 
   Object.defineProperty(holder, INSPECT, { value: shown, configurable: true, writable: true });
 }
 
-/** What is shown of an object with such fields: their values, not that they have getters. */
+/** What is shown of an object with such fields: a copy with their values, which asks for nothing again. */
 function shown(this: object): object {
-  let isRead = true;
-  for (const field of unread.get(this)?.keys() ?? []) {
-    Reflect.get(this, field);
-    isRead &&= Object.getOwnPropertyDescriptor(this, field)?.get === undefined;
-  }
-  return isRead
-    ? this
-    : (Object.assign(Object.create(Object.getPrototypeOf(this) as object), this) as object);
+  const copy = Object.assign(Object.create(Object.getPrototypeOf(this) as object), this) as object;
+  return Object.defineProperty(copy, INSPECT, { value: undefined });
 }
 
 /** Gives `holder` a field of what `text` is as JSON: read at once if it is short, else when somebody looks at it. */
