@@ -281,6 +281,12 @@ describe('a field that is there as text', () => {
       expect(shown).not.toMatch(/Getter|Setter/);
     }
     expect(inspect(named)).toMatch(/^Named /);
+    // As other libraries do, which show whatever they are given.
+    const custom = Reflect.get(holder(), inspect.custom) as (this: object) => object;
+    const copy = custom.call(holder());
+    expect(copy).toEqual(holder());
+    expect(Reflect.get(copy, inspect.custom)).toBeUndefined();
+    expect(inspect(Object.create(holder()))).toBe('{}');
   });
 
   it('is copied and compared as any other field', () => {

@@ -1,6 +1,6 @@
 import { getHeapStatistics } from 'node:v8';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type JsonValue, MemoryStorage, type NewTask } from '../src/index.js';
+import { type JsonValue, MemoryStorage, type NewTask, Orchestrator } from '../src/index.js';
 import type { MemoryState } from '../src/memory/memory-state.js';
 import { keepJson, KeptText, readJson } from '../src/memory/kept-json.js';
 import fc from 'fast-check';
@@ -135,6 +135,36 @@ describe('what all tenants store in memory', () => {
     now += 15 * 24 * HOUR_MS;
     await storage.queue.sweep({ max: 100 });
     expect(await answers(['c'])).toEqual(['submitted']);
+  });
+
+  it('leaves no room for large outcomes far beyond it: their tasks fail, small ones are kept', async () => {
+    storage = new MemoryStorage({ limits: { maxStoredBytes: 2 * MAX, maxStoredBytesInAll: MAX } });
+    const large = 'x'.repeat(MAX / 8);
+    const { state } = storage as unknown as { readonly state: MemoryState };
+    const orchestrator = new Orchestrator({ storage });
+    orchestrator.workflow('large', () => large);
+    orchestrator.workflow('step', (ctx) => ctx.run('work', () => large));
+    orchestrator.workflow('small', () => 'small');
+    for (let n = 0; n < 8; n += 1) expect((await submit(large, 'other')).answer).toBe('submitted');
+    const acme = orchestrator.tenant('acme');
+    const tasks = [];
+    // Taken on while there is room.
+    const all = state.limits as { maxStoredBytesInAll: number };
+    all.maxStoredBytesInAll = 10 * MAX;
+    for (const type of ['large', 'large', 'large', 'step', 'small'])
+      tasks.push(await acme.tasks.submit({ type }));
+    all.maxStoredBytesInAll = MAX;
+    await orchestrator.start();
+    const ends = [];
+    for (const { task_id } of tasks) ends.push(await acme.tasks.wait(task_id));
+    await orchestrator.stop({ graceMs: 0 });
+    expect(ends.filter(({ status }) => status === 'completed').map(({ type }) => type)).toContain('small');
+    const failed = ends.filter(({ status }) => status === 'failed');
+    expect(failed.length).toBeGreaterThanOrEqual(2);
+    for (const { error } of failed)
+      expect(error).toMatchObject({ code: 'result_too_large', retryable: false });
+    const held = ['acme', 'other'].map((tenantId) => state.lookUp(tenantId).storedBytes);
+    expect((held[0] as number) + (held[1] as number)).toBeLessThan(1.25 * MAX + 5 * 1_024);
   });
 
   it('fits into the heap that the process may have', async () => {

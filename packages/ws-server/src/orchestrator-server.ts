@@ -8,6 +8,7 @@ import { ClientConnection } from './client-socket/client-connection.js';
 import { describeThrown } from './describe-thrown.js';
 import { FeedDirectory } from './client-socket/feed-directory.js';
 import { createHandler, splitPath } from './http/handler.js';
+import { LargeBodies } from './http/large-bodies.js';
 import type { HandlesHttp, NeutralHandler } from './http/neutral-request.js';
 import { answering } from './http/node-adapter.js';
 import { Router } from './http/router.js';
@@ -101,6 +102,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
         authenticator,
         services,
         logger,
+        largeBodies: new LargeBodies(),
         answered: (label, status, seconds) => metrics.answered(label, status, seconds),
       }),
     );

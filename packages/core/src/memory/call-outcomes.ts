@@ -5,7 +5,7 @@ import type { JsonValue } from '../protocol/json.js';
 import type { Usage } from '../protocol/service-call.js';
 import type { StepAnswer, StepOutcome } from '../storage/call-journal.js';
 import { isFinalState } from '../tasks/task-state.js';
-import type { MemoryState } from './memory-state.js';
+import { type MemoryState, noRoomError } from './memory-state.js';
 import type { TaskLife } from './task-life.js';
 import { addUsage } from './usage.js';
 import type { CallEntry, KeptOutcome, StepEntry, TaskEntry } from './task-entry.js';
@@ -41,9 +41,11 @@ export class CallOutcomes {
     const most = this.state.limits.maxJournalBytes;
     const bytes = jsonBytes(outcome);
     const size = journal.bytes + bytes;
-    if (size <= most) return { stored: outcome, bytes };
+    const hasNoRoom = this.state.hasNoRoomFor(bytes);
+    if (size <= most && !hasNoRoom) return { stored: outcome, bytes };
     const message = `the journal of the task: expected at most ${most} bytes, got ${size}`;
-    const stored: StepOutcome = { ok: false, error: { code: 'result_too_large', message, retryable: false } };
+    const tooLarge = { code: 'result_too_large', message, retryable: false } as const;
+    const stored: StepOutcome = { ok: false, error: hasNoRoom ? noRoomError() : tooLarge };
     return { stored, bytes: jsonBytes(stored) };
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import { OrchestratorError } from '../protocol/errors.js';
+import { OrchestratorError, type TaskError } from '../protocol/errors.js';
 import type { DEFAULTS } from '../protocol/settings.js';
 import type { Random } from '../random.js';
 import type { Bell } from '../storage/bells.js';
@@ -37,6 +37,16 @@ export interface WorkerState {
   readonly lastClaims: Map<string, { readonly claimId: string; readonly claims: readonly unknown[] }>;
   /** The one task it runs that has lost several leases before. */
   suspect: string | undefined;
+}
+
+/** How far outcomes may exceed what all tenants together may store: beyond it only small ones are kept. */
+const MOST_WITH_OUTCOMES = 1.25;
+const ALWAYS_KEPT_BYTES = 1_024;
+
+/** Why an outcome is not kept that the process has no room for. */
+export function noRoomError(): TaskError {
+  const message = 'the storage in memory is full: expected room for the outcome, got none';
+  return { code: 'result_too_large', message, retryable: false };
 }
 
 /** What all parts of the memory storage share. Every change happens in one synchronous piece of code. */
@@ -93,6 +103,15 @@ export class MemoryState {
   holdsTooMuch(tenant: TenantState): boolean {
     const { maxStoredBytes, maxStoredBytesInAll } = this.limits;
     return tenant.storedBytes >= maxStoredBytes || this.#stored.bytes >= maxStoredBytesInAll;
+  }
+
+  /**
+   * Whether an outcome of so many bytes is kept no more: what was taken on may have results far larger than itself, and the
+   * process with all that it keeps must not end for them.
+   */
+  hasNoRoomFor(bytes: number): boolean {
+    if (bytes <= ALWAYS_KEPT_BYTES) return false;
+    return this.#stored.bytes + bytes > this.limits.maxStoredBytesInAll * MOST_WITH_OUTCOMES;
   }
 
   /**

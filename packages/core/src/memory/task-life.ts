@@ -1,13 +1,14 @@
-import { compactJson, type KeptJson } from './kept-json.js';
+import { bytesOf, compactJson, keepField, type KeptJson } from './kept-json.js';
 import type { EventName } from '../protocol/events.js';
 import type { TaskError } from '../protocol/errors.js';
+import type { JsonValue } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { Diagnostic } from '../protocol/thrown.js';
 import { isFinalState, isLegal, statusOf, type TaskState, type TaskVerb } from '../tasks/task-state.js';
 import type { Bell } from '../storage/bells.js';
 import { Cancellations } from './cancellations.js';
 import type { Line } from './line.js';
-import type { MemoryState } from './memory-state.js';
+import { type MemoryState, noRoomError } from './memory-state.js';
 import { ReadyLanes } from './ready-lanes.js';
 import type { CallEntry, Lease, TaskEntry } from './task-entry.js';
 import type { TenantState } from './tenant-state.js';
@@ -160,6 +161,23 @@ export class TaskLife {
     const wasFull = tenant.room <= 0;
     tenant.leased.delete(entry.spec.task_id);
     if (wasFull) this.joinRotation(tenant);
+  }
+
+  /** Keeps the result of a task that is to be completed. Fails the task instead, where the process has no room for it. */
+  keepResult(
+    tenant: TenantState,
+    entry: TaskEntry,
+    from: { readonly result: JsonValue },
+  ): KeptJson | undefined {
+    const result = keepField(from, 'result', entry);
+    const bytes = bytesOf(result);
+    entry.charge(-bytes);
+    if (this.state.hasNoRoomFor(bytes)) {
+      this.end(tenant, entry, { state: 'failed', error: noRoomError() }, 'fail');
+      return undefined;
+    }
+    entry.charge(bytes);
+    return result;
   }
 
   /** The end: the final event, the services told, the next in line admitted. */

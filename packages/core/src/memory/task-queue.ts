@@ -1,4 +1,4 @@
-import { bytesOf, keepField } from './kept-json.js';
+import { bytesOf } from './kept-json.js';
 import type { Claim, Runnable, Settlement, Swept, TaskQueue } from '../storage/task-queue.js';
 import type { MemoryState, WorkerState } from './memory-state.js';
 import type { MemorySessions } from './sessions.js';
@@ -223,6 +223,8 @@ export class MemoryTaskQueue implements TaskQueue {
     entry: TaskEntry,
     settlement: Settlement & { kind: 'completed' },
   ): void {
+    const result = this.life.keepResult(tenant, entry, settlement);
+    if (result === undefined) return;
     const session =
       entry.spec.session_id === undefined ? undefined : tenant.sessions.get(entry.spec.session_id);
     if (settlement.answer && session) {
@@ -234,12 +236,7 @@ export class MemoryTaskQueue implements TaskQueue {
         task_id: entry.spec.task_id,
       });
     }
-    this.life.end(
-      tenant,
-      entry,
-      { state: 'completed', result: keepField(settlement, 'result', entry) },
-      'complete',
-    );
+    this.life.end(tenant, entry, { state: 'completed', result }, 'complete');
   }
 
   private release(tenant: TenantState, entry: TaskEntry): void {

@@ -73,12 +73,8 @@ export class MemoryTaskRecords implements TaskRecords {
     if (isFinalState(entry.state)) return { answer: 'already_final', task: view() };
     if (entry.state !== 'tracked') return { answer: 'not_tracked', task: view() };
     if (outcome.kind === 'completed') {
-      this.life.end(
-        tenant,
-        entry,
-        { state: 'completed', result: keepJson(outcome.result, entry) },
-        'complete',
-      );
+      const result = this.life.keepResult(tenant, entry, outcome);
+      if (result !== undefined) this.life.end(tenant, entry, { state: 'completed', result }, 'complete');
     } else {
       this.life.end(tenant, entry, { state: 'failed', error: outcome.error }, 'fail');
     }

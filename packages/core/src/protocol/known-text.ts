@@ -63,9 +63,10 @@ export function addUnread<T extends object>(holder: T, field: keyof T & string, 
   Object.defineProperty(holder, INSPECT, { value: shown, configurable: true, writable: true });
 }
 
-/** What is shown of an object with such fields: their values, not that they have getters. A copy, which is asked no more. */
+/** What is shown of an object with such fields: a copy with their values, which asks for nothing again. */
 function shown(this: object): object {
-  return Object.assign(Object.create(Object.getPrototypeOf(this) as object) as object, this);
+  const copy = Object.assign(Object.create(Object.getPrototypeOf(this) as object), this) as object;
+  return Object.defineProperty(copy, INSPECT, { value: undefined });
 }
 
 /** Gives `holder` a field of what `text` is as JSON: read at once if it is short, else when somebody looks at it. */

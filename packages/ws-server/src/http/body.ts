@@ -6,29 +6,47 @@ import {
   OrchestratorError,
   parseJsonInPortions,
 } from '@agent-orchestrator/core';
+import { type LargeBodies, SMALL_BODY_BYTES } from './large-bodies.js';
 import type { NeutralRequest } from './neutral-request.js';
 import { HttpRefusal } from './problem.js';
 
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
+/** Who reads a body. */
+export interface Reading {
+  /** Whose share of the event loop, and of the large bodies, it takes. */
+  readonly share: string;
+  readonly largeBodies: LargeBodies;
+}
+
 /**
  * The JSON body of a request; `undefined` when it has none. Its size is counted while it is read.
  *
- * @throws {OrchestratorError} `payload_too_large` past 1 MiB, `invalid_request` for what is not JSON, with status 415 for
- * what is compressed.
+ * @throws {OrchestratorError} `payload_too_large` past 1 MiB, `rate_limited` for a large one beside too many others,
+ * `invalid_request` for what is not JSON, with status 415 for what is compressed.
  */
-export async function readJsonBody(request: NeutralRequest, share?: string): Promise<JsonValue | undefined> {
+export async function readJsonBody(
+  request: NeutralRequest,
+  { share, largeBodies }: Reading,
+): Promise<JsonValue | undefined> {
   if (request.body.kind === 'none') return undefined;
   // What the host's middleware has parsed, it has also unpacked.
   if (request.body.kind === 'stream') refuseCodings(request.headers);
   refuseLength(Number(request.headers['content-length'] ?? 0));
-  const text =
-    request.body.kind === 'parsed' ? asText(request.body.value) : await readText(request.body.chunks);
-  if (text === '') return undefined;
-  const type = request.headers['content-type'];
-  if (!type || !JSON_TYPE.test(type))
-    throw unexpectedForm('content-type', 'application/json', type ?? 'nothing');
-  return parse(text, { signal: request.signal, ...(share !== undefined && { share }) });
+  let giveBack = () => {};
+  try {
+    const text =
+      request.body.kind === 'parsed'
+        ? asText(request.body.value)
+        : await readText(request.body.chunks, () => (giveBack = largeBodies.take(share)));
+    if (text === '') return undefined;
+    const type = request.headers['content-type'];
+    if (!type || !JSON_TYPE.test(type))
+      throw unexpectedForm('content-type', 'application/json', type ?? 'nothing');
+    return await parse(text, { signal: request.signal, share });
+  } finally {
+    giveBack();
+  }
 }
 
 /** Bodies are taken as they are: what is compressed is refused before it is read (RFC 9110, 15.5.16). */
@@ -53,7 +71,7 @@ function onlyHas(list: string, wanted: string): boolean {
 
 async function parse(
   text: string,
-  turns: { readonly signal: AbortSignal; readonly share?: string },
+  turns: { readonly signal: AbortSignal; readonly share: string },
 ): Promise<JsonValue> {
   try {
     return await parseJsonInPortions(text, turns);
@@ -65,12 +83,14 @@ async function parse(
   }
 }
 
-async function readText(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+/** @param isLarge called once more has come than a small body has. */
+async function readText(chunks: AsyncIterable<Uint8Array>, isLarge: () => void): Promise<string> {
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of whole(chunks)) {
     size += chunk.byteLength;
     refuseLength(size);
+    if (size > SMALL_BODY_BYTES && size - chunk.byteLength <= SMALL_BODY_BYTES) isLarge();
     parts.push(chunk);
   }
   return decoded(Buffer.concat(parts));

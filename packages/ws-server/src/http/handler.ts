@@ -10,8 +10,9 @@ import type { ShownCredential } from '../auth/tickets.js';
 import type { Authenticator } from '../authenticator.js';
 import type { ClientIdentity, ServiceCredential } from '../identities.js';
 import { describeThrown } from '../describe-thrown.js';
-import { readJsonBody } from './body.js';
+import { type Reading, readJsonBody } from './body.js';
 import { challenge, identify, shownCredential } from './credentials.js';
+import type { LargeBodies } from './large-bodies.js';
 import type { NeutralAnswer, NeutralHandler, NeutralRequest } from './neutral-request.js';
 import { HttpRefusal, problemAnswer, unexpected } from './problem.js';
 import type { AnyRouteContext, Route, RouteServices } from './route.js';
@@ -22,6 +23,7 @@ export interface HandlerParts {
   readonly authenticator: Authenticator;
   readonly services: RouteServices;
   readonly logger: Logger;
+  readonly largeBodies: LargeBodies;
   /** Hears of each answer: of which route, its status, and how long it took. */
   answered(label: RouteLabel, status: number, seconds: number): void;
 }
@@ -111,7 +113,8 @@ async function dispatch(
   }
   const { route, params } = match;
   const caller = await callerOf(parts, { route, request, correlationId });
-  const body = await bodyOf(route, request, shareOf(caller));
+  const reading = { share: shareOf(caller), largeBodies: parts.largeBodies };
+  const body = await bodyOf(route, request, reading);
   const idempotencyKey = idempotencyKeyOf(route, request);
   const context: AnyRouteContext = {
     request,
@@ -152,9 +155,9 @@ function shareOf({ tenant, caller }: Pick<AnyRouteContext, 'tenant' | 'caller'>)
   return caller?.kind === 'service' ? `service ${caller.service}` : '';
 }
 
-async function bodyOf(route: Route, request: NeutralRequest, share: string): Promise<unknown> {
+async function bodyOf(route: Route, request: NeutralRequest, reading: Reading): Promise<unknown> {
   if (!route.body) return undefined;
-  const body = await readJsonBody(request, share);
+  const body = await readJsonBody(request, reading);
   return validate(route.body, body, 'the body');
 }
 
