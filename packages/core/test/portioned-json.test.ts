@@ -137,6 +137,14 @@ describe('a text that is read in portions', () => {
     expect(knownText(value.payload)).toBe(JSON.stringify(value.payload));
   });
 
+  it('is known by its parts only, where only these are kept', async () => {
+    const frame = { event: 'task_completed', data: { rows: Array.from({ length: 20 }, (_, n) => ({ n })) } };
+    const read = await parseJsonInPortions(JSON.stringify(frame), { portion: 10, partsOnly: true });
+    expect(read).toEqual(frame);
+    expect(knownText(read)).toBeUndefined();
+    expect(knownText((read as typeof frame).data)).toBe(JSON.stringify(frame.data));
+  });
+
   it('is known as the same text, however it was spaced and wherever its portions end', async () => {
     const fields = ['"b":1', '"10":[1,2,3]', '"a":[1,2,3,4,5,6,7,8]', '"b":{"2":1,"1":2}', '"9":9'];
     const big = '1'.repeat(400);

@@ -22,6 +22,13 @@ export const PORTION = 64 * 1024;
 /** Texts are remembered of a body, its fields, and the fields of an item in one of its lists. */
 const REMEMBERED_LEVELS = 4;
 
+interface ReadingOptions extends TurnsOptions {
+  /** Characters of a portion. */
+  readonly portion?: number;
+  /** Only parts of it are kept, such as the data of a frame: the text of the whole is not remembered. */
+  readonly partsOnly?: boolean;
+}
+
 /**
  * The same as `parseJson` for texts of any length: a portion a turn of the event loop. The texts of its
  * large parts are remembered, so that storing them neither walks nor serialises them: what it returns must not be changed,
@@ -31,11 +38,11 @@ const REMEMBERED_LEVELS = 4;
  */
 export async function parseJsonInPortions(
   text: string,
-  { portion = PORTION, ...turns }: TurnsOptions & { readonly portion?: number } = {},
+  { portion = PORTION, partsOnly = false, ...turns }: ReadingOptions = {},
 ): Promise<JsonValue> {
   return text.length <= portion
     ? parseJson(text)
-    : inTurns(new PortionedText(text, 'outside', portion).read(), turns);
+    : inTurns(new PortionedText(text, 'outside', portion, partsOnly ? 2 : 1).read(), turns);
 }
 
 /**
@@ -75,6 +82,8 @@ class PortionedText {
     readonly text: string,
     from: 'outside' | 'storage',
     readonly portion: number,
+    /** Of the outermost parts whose texts are remembered: 1 is the whole. */
+    readonly rememberedFrom = 1,
   ) {
     this.#isTrusted = from === 'storage';
     this.#mayHaveDangerousKeys = !this.#isTrusted && mayHaveDangerousKeys(text);
@@ -151,7 +160,8 @@ class PortionedText {
     yield;
     if (!this.#isTrusted) yield* target.putInOrder(this.portion);
     const part = target.part;
-    if (!this.#isTrusted && level <= REMEMBERED_LEVELS) rememberText(part.value, part.text);
+    if (!this.#isTrusted && level >= this.rememberedFrom && level <= REMEMBERED_LEVELS)
+      rememberText(part.value, part.text);
     return part;
   }
 

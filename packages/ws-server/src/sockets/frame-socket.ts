@@ -186,7 +186,7 @@ export class FrameSocket {
     const { signal } = this.#dropped;
     let frame: JsonValue;
     try {
-      frame = await parseJsonInPortions(text, { share: this.#handler.share, signal });
+      frame = await parseJsonInPortions(text, { share: this.#handler.share, signal, partsOnly: true });
     } catch (error) {
       if (!signal.aborted) this.#handler.unreadable(reasonOf(error));
       return;
