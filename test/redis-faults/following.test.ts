@@ -131,6 +131,22 @@ describe('a log that is followed by its bells', () => {
     await vi.waitFor(() => expect(seqs()).toEqual(upTo(6)));
   });
 
+  it.each(['2 [1769853600000,["C",{"type":"work","priority":4},"one"]]', '2 x y', 'x'])(
+    'goes on after a bell that it can not read: %s',
+    async (bell) => {
+      const tenant = tenantId();
+      const storage = open();
+      const { seqs } = listen(storage, tenant, 'new:0');
+      await append(storage, tenant, 1);
+      await vi.waitFor(() => expect(seqs()).toEqual([1]));
+      const channels = (await server.ask(['PUBSUB', 'CHANNELS', `*{${tenant}}*`])) as string[];
+      expect(channels).toHaveLength(1);
+      await server.ask(['PUBLISH', channels[0] ?? '', bell]);
+      await append(storage, tenant, 2);
+      await vi.waitFor(() => expect(seqs()).toEqual([1, 2, 3]));
+    },
+  );
+
   it('brings large results, which stand with their task', async () => {
     const tenant = tenantId();
     const storage = open();

@@ -2,6 +2,7 @@
 --
 -- @args   id
 -- @return whether nothing is left
+--@intake
 --@include time tenant state task trim waiting events due rotation system steps staging
 local old = load(ARGV[2])
 return finish(not old or old.state ~= 'failed' or stageSome(old))

@@ -90,7 +90,7 @@ export class BatchSubmissions {
     const { tenantId, batch } = params;
     const { pageBytes, cancelledAtOnce } = this.state.parts.limits;
     const text = batch.items.reduce((sum, item) => sum + lengthOf(item), 0);
-    const isStaged = batch.items.length > cancelledAtOnce || text > pageBytes;
+    const isStaged = batch.items.length > cancelledAtOnce || text > pageBytes || batch.items.some(interrupts);
     const all = JSON.stringify({ ...request, items: batch.items.length, staged: isStaged });
     const items = isStaged ? [] : batch.items.map((item) => textOf(item, batch.batchId));
     for (let left = STAGINGS; left > 0; left -= 1) {
@@ -139,6 +139,11 @@ function isPlainBatch({ items }: BatchSubmission): boolean {
     text += lengthOf(item);
   }
   return tasks > 0 && ids.size === tasks && text <= MOST_TEXT_AT_ONCE;
+}
+
+/** Such an item may cancel a task with many steps: how many of them are too many, the script finds out as it goes. */
+function interrupts(item: Item): boolean {
+  return 'task' in item && item.onBusy === 'interrupt';
 }
 
 function lengthOf(item: Item): number {

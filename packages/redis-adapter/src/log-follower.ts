@@ -167,7 +167,7 @@ export class LogFollower<E> {
     const bell = this.#heard.shift();
     if (bell === undefined) return undefined;
     this.#heardLength -= bell.length;
-    const entry = epoch !== null && this.#isSure() ? this.ports.entryOf(bell) : undefined;
+    const entry = epoch !== null && this.#isSure() ? this.#entryOf(bell) : undefined;
     // One that is not the next one was said twice, or others were lost, or the log began anew.
     const isNext =
       entry && epoch?.startsWith(entry.began) && entry.last > seq && entry.last - entry.count <= seq;
@@ -175,6 +175,15 @@ export class LogFollower<E> {
     if (entry && events) return { events, epoch, seq: entry.last };
     this.#readInstead();
     return undefined;
+  }
+
+  /** Nothing for what can't be read, such as what another version has said: then the log is read. */
+  #entryOf(bell: string): Entry<E> | undefined {
+    try {
+      return this.ports.entryOf(bell);
+    } catch {
+      return undefined;
+    }
   }
 
   async #bell(signal: AbortSignal): Promise<void> {

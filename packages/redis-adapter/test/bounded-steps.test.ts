@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { DEFAULTS, type Storage, type Submission, TRANSITIONS } from '@agent-orchestrator/core';
+import {
+  CaseTools,
+  DEFAULTS,
+  type Storage,
+  type Submission,
+  systemRandom,
+  TRANSITIONS,
+} from '@agent-orchestrator/core';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { SCRIPTS } from '../src/generated/scripts.js';
@@ -261,5 +268,30 @@ describe('a dead letter with many steps', () => {
     const newTaskId = randomUUID();
     await storage.tasks.redrive({ ...where, newTaskId, maxWaiting: 10 });
     expect((await claim(storage))[0]?.steps).toHaveLength(STEPS);
+  });
+});
+
+describe('a batch that interrupts sessions', () => {
+  it('takes more steps the more calls there are to end', async () => {
+    const subject = openStorage(server.url);
+    onTestFinished(() => subject.close());
+    const t = new CaseTools(subject, systemRandom);
+    const SESSIONS = 10;
+    for (let n = 0; n < SESSIONS; n += 1) {
+      await t.submit({ session_id: `s-${n}` });
+      const claim = await t.claimOne();
+      await Promise.all(Array.from({ length: DEFAULTS.callsAtOnce }, () => t.begin(claim, t.callStep())));
+      await t.settle(claim, { kind: 'parked', seen: 1_000_000 });
+    }
+    const items = Array.from({ length: SESSIONS }, (_, n) =>
+      t.submission({ session_id: `s-${n}` }, { onBusy: 'interrupt' }),
+    );
+    const batch = { batchId: t.id(), maxInFlight: SESSIONS, failFast: false, items };
+    await server.ask(['CONFIG', 'RESETSTAT']);
+    await subject.storage.tasks.submitBatch({ tenantId: t.tenantId, batch, maxWaiting: 1_000 });
+    const stats = String(await server.ask(['INFO', 'commandstats']));
+    const scripts = [...stats.matchAll(/cmdstat_evalsha:calls=(\d+)/g)].map(([, calls]) => Number(calls));
+    // A step ends the calls of two of them at most; besides, the batch is staged, submitted and shown.
+    expect(scripts[0]).toBeGreaterThanOrEqual(SESSIONS / 2);
   });
 });

@@ -24,6 +24,12 @@ async function live(t: CaseTools): Promise<void> {
   await t.settle(many, { kind: 'retry', error: failure, delayMs: 0 });
   await t.pass(1);
   await t.settle(await t.claimOne(), { kind: 'completed', result: 1 });
+  // A call that its service has taken on twice, under two names.
+  const twice = await t.leased();
+  const call = t.callStep();
+  await t.begin(twice, call);
+  for (const jobId of ['first-name', 'second-name']) await t.record(twice, call, { kind: 'accepted', jobId });
+  await t.settle(twice, { kind: 'completed', result: 1 });
   const usage = { model: 'm', operation: 'o', tokens: 1, savedTokens: 0 };
   await t.storage.usage.add({ tenantId: t.tenantId, id: 'once', ...usage });
   for (let n = 0; n < 5; n += 1) await t.submit();

@@ -55,6 +55,9 @@ export class CallOutcomes {
     const named = tenant.calls.get(tenant.jobs.get(key) ?? '');
     // A name that is used again is that of the newer call, once the older one has ended.
     if (!named || named.call.state === 'ended') tenant.jobs.set(key, call.callId);
+    // The name that it had before finds nothing any more: a call has one, which is forgotten with it.
+    const before = call.jobId === undefined || call.jobId === jobId ? '' : jobKey(call.service, call.jobId);
+    if (tenant.jobs.get(before) === call.callId) tenant.jobs.delete(before);
     call.jobId = jobId;
     if (call.state !== 'sending') return;
     this.life.settleSending(tenant, call);

@@ -1,6 +1,8 @@
 import { addCopy, RESULT } from '../protocol/bounded-json.js';
 import type { JsonValue } from '../protocol/json.js';
 import { unreadText } from '../protocol/known-text.js';
+import type { TurnsOptions } from '../protocol/loop-turns.js';
+import { readField } from '../protocol/portioned-json.js';
 import type { Settlement } from '../storage/task-queue.js';
 
 type Completed = Extract<Settlement, { readonly kind: 'completed' }>;
@@ -12,6 +14,21 @@ export function called(fn: () => unknown): Promise<unknown> {
   } catch (error) {
     return Promise.reject(error);
   }
+}
+
+/**
+ * Reads a large field that the function gets. When its signal fires, the function hears of that itself, and gets the field
+ * all the same, unless its run is over. Nothing to wait for with a small field.
+ */
+export function readUntilOver<T extends object>(
+  holder: T,
+  field: keyof T & string,
+  { turns, isOver }: { readonly turns: () => TurnsOptions; readonly isOver: () => boolean },
+): Promise<void> | undefined {
+  return readField(holder, field, turns)?.catch(() => {
+    const { signal: _, ...rest } = turns();
+    return isOver() ? undefined : readField(holder, field, () => rest);
+  });
 }
 
 /**

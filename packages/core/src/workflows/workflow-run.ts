@@ -1,14 +1,13 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import type { JsonValue } from '../protocol/json.js';
-import type { Stage, TurnsOptions } from '../protocol/loop-turns.js';
-import { readField } from '../protocol/portioned-json.js';
+import type { Stage } from '../protocol/loop-turns.js';
 import type { Progress } from '../protocol/task.js';
 import type { JournalNews, JournalStep } from '../storage/call-journal.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
 import { type Ask, type AskedStep, awaitedLater, nameOf, newAskedStep, StepNames } from './asked-step.js';
 import { mismatchMessage, MismatchWatch, warnOfForeignAwait } from './mismatch-watch.js';
 import { Replay } from './replay.js';
-import { called, completionOf } from './run-function.js';
+import { called, completionOf, readUntilOver } from './run-function.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunOwner, RunPorts } from './run-ports.js';
 import { failureOf, type RunFailure } from './run-failure.js';
@@ -119,20 +118,16 @@ export class WorkflowRun {
   /** Reads a large payload, and the journal if it did not come with the claim. Returns whether the task is still this worker's. */
   async load(): Promise<boolean> {
     const { task } = this.claim;
-    const reading = readField(task, 'payload', this.#turns('claimed'));
-    if (reading) {
-      await reading.catch(() => undefined);
-      // Cancelled meanwhile: the function hears of that itself, and gets its payload all the same.
-      if (!this.#over) await readField(task, 'payload', () => ({ share: task.tenant_id, stage: 'claimed' }));
-    }
+    await this.#read(task, 'payload', 'claimed');
     if (!this.claim.unread) return !this.#over;
     this.#loaded = await this.#work.readJournal();
     if (this.#loaded && this.#belledEarly) this.#work.fetchNews();
     return this.#loaded !== undefined && !this.#over;
   }
 
-  #turns(stage: Stage): () => TurnsOptions {
-    return () => ({ share: this.claim.task.tenant_id, stage, signal: this.signal });
+  #read<T extends object>(holder: T, field: keyof T & string, stage: Stage): Promise<void> | undefined {
+    const turns = () => ({ share: this.claim.task.tenant_id, stage, signal: this.signal });
+    return readUntilOver(holder, field, { turns, isOver: () => this.#over });
   }
 
   run(fn: () => unknown): Promise<RunEnd> {
@@ -258,14 +253,22 @@ export class WorkflowRun {
     const delivery = this.#replay.nextDelivery();
     if (!delivery) return false;
     const { step, asked } = delivery;
-    const reading = step.outcome?.ok ? readField(step.outcome, 'value', this.#turns('runs')) : undefined;
+    const reading = step.outcome?.ok ? this.#read(step.outcome, 'value', 'runs') : undefined;
     if (!reading) this.#deliver(step, asked);
     else {
       this.#reading = true;
-      // Cancelled meanwhile: the function hears of that itself, and gets its outcome all the same.
-      void reading.catch(() => undefined).then(() => this.#deliver(step, asked));
+      void this.#deliverOnceRead(reading, step, asked);
     }
     return true;
+  }
+
+  async #deliverOnceRead(reading: Promise<void>, step: JournalStep, asked: AskedStep): Promise<void> {
+    try {
+      await reading;
+      if (!this.#over) this.#deliver(step, asked);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   #deliver(step: JournalStep, asked: AskedStep): void {

@@ -41,7 +41,7 @@ local function createSome(id)
     return false
   end
   local created, bytes, taken = redis.call('LLEN', batch .. ':items'), 0, {}
-  while created < total and #taken < CREATED_AT_ONCE and bytes < BYTES_AT_ONCE do
+  while created < total and #taken < CREATED_AT_ONCE and bytes < BYTES_AT_ONCE and budget > 0 do
     created = created + 1
     taken[#taken + 1] = string.format('%d', created)
     local text = redis.call('HGET', staged, taken[#taken])

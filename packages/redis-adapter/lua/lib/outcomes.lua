@@ -17,6 +17,11 @@ local function acceptCall(task, step, call, job)
   if not other or other.call.state == 'ended' or isFinal(other.task) then
     redis.call('HSET', JOBS, field, call.id)
   end
+  -- The name that it had before finds nothing any more: a call has one, which is forgotten with it.
+  local before = call.job and call.job ~= job and step.service .. '\n' .. call.job
+  if before and redis.call('HGET', JOBS, before) == call.id then
+    redis.call('HDEL', JOBS, before)
+  end
   call.job = job
   if call.state == 'sending' then
     settleSending(step, call)

@@ -73,6 +73,8 @@ export class FrameSocket {
   /** What was on its way when reading was stopped: at most what one read of the socket had in it. */
   #unread: (() => void)[] = [];
   #inARow = 0;
+  /** Nothing more comes: what has come is handled without a rest. */
+  #isGone = false;
 
   constructor(
     socket: WebSocket,
@@ -150,7 +152,8 @@ export class FrameSocket {
   }
 
   #receive(data: RawData, isBinary: boolean): void {
-    if (!this.isOpen) return;
+    // What came before the other side closed is handled all the same.
+    if (this.#dropped.signal.aborted) return;
     if (isBinary) {
       this.close(CLOSE.notText, 'expected text, got binary');
       return;
@@ -211,7 +214,8 @@ export class FrameSocket {
 
   /** Whether a frame may be handled; stops reading when the next one has to wait. */
   #counted(bytes: number): boolean {
-    if (!this.isOpen) return false;
+    if (this.#dropped.signal.aborted) return false;
+    if (this.#isGone) return true;
     const { pace, beyond } = this.#reading;
     const waitMs = pace.take(bytes);
     if (waitMs > 0 && beyond === 'close') {
@@ -264,12 +268,21 @@ export class FrameSocket {
     this.#resting = undefined;
   }
 
-  /** What had come before is handled before, as if it had been short. */
   #closed(): void {
     this.#stopTimers();
     clearTimeout(this.#closingTimer);
-    if (this.#parsing) void this.#parsing.then(() => this.#handler.closed());
+    this.#isGone = true;
+    if (this.#parsing || this.#unread.length > 0) void this.#handleRest();
     else this.#handler.closed();
+  }
+
+  /** What had come before the end is handled before it. */
+  async #handleRest(): Promise<void> {
+    while (this.#parsing || this.#unread.length > 0) {
+      if (this.#parsing) await this.#parsing;
+      else this.#goOn();
+    }
+    this.#handler.closed();
   }
 }
 
