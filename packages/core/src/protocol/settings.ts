@@ -45,7 +45,7 @@ export const DEFAULTS = {
   /** Of a tenant and service, as JSON. */
   maxHeldBytes: 16 * 1024 * 1024,
   /** Of one job: they are applied in the step that names it. */
-  maxHeldFramesOfJob: 100,
+  maxHeldFramesOfJob: 64,
   /** The same as JSON. One frame may be larger. */
   maxHeldBytesOfJob: 1024 * 1024,
   // A step of a storage does no more at once than this; what is left is for the next step.
