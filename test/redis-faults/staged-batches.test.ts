@@ -140,6 +140,21 @@ describe('a batch whose submitter dies', () => {
     await expectAll(left);
   });
 
+  it('and of which a staged item is deleted, has an error in its place and all the others', async () => {
+    const left = await leftAfter('submitBatch');
+    const lost = MANY - 2;
+    const staged = `${left.prefix}:tasks:{${tenantId}}:@batch:${left.batchId}:staged`;
+    expect(await redis.ask(['HDEL', staged, String(lost + 1)])).toBe(1);
+    const found = await left.other.tasks.getBatch({ tenantId, batchId: left.batchId });
+    expect(found?.items[lost]).toMatchObject({
+      status: 'failed',
+      error: { code: 'internal_error', message: 'the item was lost', retryable: true },
+    });
+    expect(found?.counts).toMatchObject({ pending: MANY - 2, failed: 2 });
+    expect(await meta(left, 'staged')).toBe('0');
+    await expectNothingInTheEnd(left);
+  });
+
   describe.each(CREATING)('after %s', (script) => {
     it('is created by the sweeper of another process', async () => {
       const left = await leftAfter(script);

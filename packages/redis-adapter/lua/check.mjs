@@ -42,9 +42,33 @@ export function checkScript(name, text) {
     if (GLOBALS.has(found)) continue;
     throw new Error(`${name}.lua: "${found}" is not defined: ${lineOf(text, loc.start.line)}`);
   }
+  refuseRedefined(name, text, chunk.body);
   const locals = mostLocals(chunk.body);
   if (locals > MAX_LOCALS) {
     throw new Error(`${name}.lua: expected at most ${MAX_LOCALS} locals with its parts, got ${locals}`);
+  }
+}
+
+/**
+ * A function that has the name of another local of its block takes that one's place for the code below it: two parts that were
+ * written apart do so without knowing.
+ * @throws {Error} that names both lines.
+ */
+function refuseRedefined(script, text, body) {
+  const known = new Map();
+  for (const statement of body) {
+    const { type, isLocal, identifier, variables = [], clauses, init = [] } = statement;
+    const isFunction = type === 'FunctionDeclaration';
+    const named = isFunction ? (isLocal ? [identifier] : []) : type === 'LocalStatement' ? variables : [];
+    for (const [at, { name, loc }] of named.entries()) {
+      const before = known.get(name);
+      const takesCalls = isFunction || init[at]?.type === 'FunctionDeclaration';
+      const line = lineOf(text, loc.start.line);
+      if (before && (takesCalls || before.takesCalls))
+        throw new Error(`${script}.lua: "${name}" is defined twice: ${before.line} … ${line}`);
+      known.set(name, { takesCalls, line });
+    }
+    for (const inner of clauses ?? [statement]) if (inner.body) refuseRedefined(script, text, inner.body);
   }
 }
 

@@ -25,7 +25,7 @@ end
 old.redriven = params.task.id
 local task = store(params.task, ARGV[3])
 task.began, task.version, task.seed = old.began, old.version, old.seed or old.id
-task.made, task.inherited = old.made, takeStaged(old, task)
+task.made, task.inherited = old.made, takeStagedJournal(old, task)
 local saved = finish(false)
 saved[1] = { 'redriven', view(task.id) }
 return saved

@@ -1,6 +1,8 @@
+import { isErrorCode } from '@agent-orchestrator/core';
 import { describe, expect, it } from 'vitest';
 // @ts-expect-error A program of the build, without types.
 import { checkScript } from '../lua/check.mjs';
+import { SCRIPTS } from '../src/generated/scripts.js';
 
 const check = checkScript;
 
@@ -34,6 +36,31 @@ describe('a script that is put together', () => {
       `${'local v = 1\n'.repeat(195)}for key in pairs({}) do\n  local value = key\n  local other = value\nend`,
       /200 locals with its parts, got 201/,
     ],
+    [
+      'defines a function twice',
+      'local function take() end\nlocal value = 1\nlocal function take(it)\n  return it\nend\ntake(value)',
+      /^broken\.lua: "take" is defined twice: local function take\(\) end … local function take\(it\)/,
+    ],
+    [
+      'defines a function twice in a block',
+      'do\n  local function take() end\n  take()\n  local function take() end\n  take()\nend',
+      /"take" is defined twice/,
+    ],
+    [
+      'gives a function the name of a local',
+      'local take = 1\nlocal function take() end\ntake()',
+      /defined twice/,
+    ],
+    [
+      'gives a local the name of a function',
+      'local function take() end\nlocal take = take()',
+      /defined twice/,
+    ],
+    [
+      'defines two functions as one local',
+      'local take = function() end\nlocal take = 1\ntake()',
+      /defined twice/,
+    ],
   ])('and %s is refused', (_, text, message) => {
     expect(() => check('broken', text)).toThrow(message);
   });
@@ -44,8 +71,25 @@ describe('a script that is put together', () => {
     expect(() => check('fine', text)).not.toThrow();
   });
 
+  it('may have functions of the same name in blocks apart, and a local again that is none', () => {
+    const own = 'do\n  local function take() end\n  take()\nend\n';
+    const text = `${own}${own}local function take() end\nlocal key = take()\nlocal key = take(key)\nreturn key`;
+    expect(() => check('fine', text)).not.toThrow();
+  });
+
   it('may use what Redis gives, and numbers that are filled in', () => {
     const text = "local limit = $limit\nreturn redis.call('LRANGE', KEYS[1], 0, tonumber(ARGV[1]) + limit)";
     expect(() => check('fine', text)).not.toThrow();
+  });
+});
+
+describe('the scripts', () => {
+  it('make errors only with codes of the table', () => {
+    const codes = new Set<string>();
+    for (const text of Object.values(SCRIPTS))
+      for (const [, json, made] of text.matchAll(/"code":"(\w+)"|\bfailure\('(\w+)'/g))
+        codes.add(json ?? made ?? '');
+    expect([...codes]).toContain('timeout');
+    expect([...codes].filter((code) => !isErrorCode(code))).toEqual([]);
   });
 });

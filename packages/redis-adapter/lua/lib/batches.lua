@@ -6,7 +6,7 @@
 -- In the hash of the batch, until all its tasks are there: total (how many items it has)
 local CREATED_AT_ONCE, BYTES_AT_ONCE = $cancelledAtOnce, $pageBytes
 local CREATOR_GONE = 1000
-local LOST = '{"error":' .. cjson.encode('{"code":"internal","message":"the item was lost","retryable":true}') .. '}'
+local LOST = '{"error":' .. cjson.encode('{"code":"internal_error","message":"the item was lost","retryable":true}') .. '}'
 
 local function addItem(batch, text)
   local json, payload = text:match('^([^\n]*)\n?(.*)$')

@@ -34,11 +34,7 @@ local function saveEvents()
   end
   local seq = count('seq')
   local entry = '[' .. now .. ',' .. table.concat(told, ',') .. ']'
-  redis.call('XADD', EVENTS, seq .. '-0', 'e', entry)
-  trimEvents(EVENTS, seq, #told, #entry)
-  if now < count('followed') then
-    redis.call('PUBLISH', EVENTS .. '@$database', published(seq, meta.epoch, entry))
-  end
+  appendEntry(EVENTS, entry, #told, seq, meta.followed, meta.epoch)
   if hasEnded and meta.awaited then
     tellWaiting(NAMESPACE, TENANT, meta.awaited, published(seq, meta.epoch, entry))
   end

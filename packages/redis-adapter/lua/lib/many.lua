@@ -49,18 +49,11 @@ local function tell(told, event)
   begin(told, nil, event, '')
 end
 
-local function appendEntry(events, entry, count, seq, followed, epoch)
-  redis.call('XADD', events, format('%d-0', seq), 'e', entry)
-  trimEvents(events, seq, count, #entry)
-  if followed and now < tonumber(followed) then
-    redis.call('PUBLISH', events .. '@$database', published(seq, epoch, entry))
-  end
-  return entry
-end
-
 local function appendEvents(events, told, seq, followed, epoch)
   told[#told + 1] = told.ending .. ']'
-  return appendEntry(events, table.concat(told), told.count, seq, followed, epoch)
+  local entry = table.concat(told)
+  appendEntry(events, entry, told.count, seq, followed, epoch)
+  return entry
 end
 
 -- `effects` is false for as long as there are none: mostly there are none.

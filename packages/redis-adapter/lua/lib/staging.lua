@@ -56,7 +56,7 @@ local function stageSome(old)
 end
 
 -- The task takes the copy as its journal, once nothing is left.
-local function takeStaged(old, task)
+local function takeStagedJournal(old, task)
   local key = PREFIX .. '@redrive:' .. old.id
   local last, bytes = unpack(redis.call('HMGET', key, 'last', 'bytes'))
   last, bytes = tonumber(last) or 0, tonumber(bytes) or 0

@@ -1,3 +1,5 @@
+-- Appends entries to a tenant's event log (see events for what an entry is), for all scripts that do.
+--
 -- The log keeps its newest events, so many and of so many bytes. Looking whether there are too many costs as much as appending, so it is
 -- done now and then.
 --
@@ -22,17 +24,22 @@ local function beginStretch(events, seq, total, bytes)
   end
 end
 
-local function trimEvents(events, seq, appended, bytes)
-  if seq % TRIM_EVERY < appended and seq > KEPT_EVENTS then
-    redis.call('XTRIM', events, 'MINID', '~', string.format('%d', seq - KEPT_EVENTS))
-  end
-  local total = redis.call('INCRBY', events .. ':bytes', bytes)
-  if total % STRETCH < bytes or total == bytes then
-    beginStretch(events, seq, total, bytes)
-  end
-end
-
 -- An entry as followers hear of it. `epoch` is when the log began: a follower of the log that was before this one takes none.
 local function published(seq, epoch, entry)
   return string.format('%d', seq) .. ' ' .. (epoch or '-') .. ' ' .. entry
+end
+
+-- Appends an entry of so many events, the last of which is `seq`, and publishes it: the log has followers until `followed`.
+local function appendEntry(events, entry, appended, seq, followed, epoch)
+  redis.call('XADD', events, string.format('%d-0', seq), 'e', entry)
+  if seq % TRIM_EVERY < appended and seq > KEPT_EVENTS then
+    redis.call('XTRIM', events, 'MINID', '~', string.format('%d', seq - KEPT_EVENTS))
+  end
+  local total = redis.call('INCRBY', events .. ':bytes', #entry)
+  if total % STRETCH < #entry or total == #entry then
+    beginStretch(events, seq, total, #entry)
+  end
+  if now < (tonumber(followed) or 0) then
+    redis.call('PUBLISH', events .. '@$database', published(seq, epoch, entry))
+  end
 end

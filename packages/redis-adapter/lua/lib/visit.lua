@@ -238,11 +238,7 @@ local function saveVisit(visit, meta, events, system, ids)
     local seq = (tonumber(meta[1]) or 0) + appended
     change('seq', seq)
     local entry = '[' .. format('%d', now) .. ',' .. table.concat(told, ',') .. ']'
-    redis.call('XADD', events, format('%d-0', seq), 'e', entry)
-    trimEvents(events, seq, appended, #entry)
-    if now < (tonumber(meta[10]) or 0) then
-      redis.call('PUBLISH', events .. '@$database', published(seq, meta[16], entry))
-    end
+    appendEntry(events, entry, appended, seq, meta[10], meta[16])
   end
   if #changes > 0 then
     redis.call('HSET', prefix .. '@meta', unpack(changes))

@@ -26,11 +26,8 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   // A log or a list grows longer than any case makes it.
   ['sweep.lua', 'trimMade()'],
   ['lib/duties.lua', "redis.call('DEL', EVENTS, EVENTS .. ':bytes', EVENTS .. ':stretches')"],
-  ['lib/events.lua', 'trimEvents(EVENTS, seq, #told, #entry)'],
-  ['lib/many.lua', 'trimEvents(events, seq, count, #entry)'],
   ['lib/reports.lua', 'table.remove(call.seen, 1)'],
   ['lib/trim.lua', "redis.call('XTRIM', events, 'MINID', '~', string.format('%d', seq - KEPT_EVENTS))"],
-  ['lib/visit.lua', 'trimEvents(events, seq, appended, #entry)'],
   // An index of when something is due: what else is due before then makes it right.
   ['due_tenants.lua', 'if mark > now then'],
   ['due_tenants.lua', "redis.call('ZADD', key, mark, tenant)"],
@@ -81,13 +78,12 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['lib/duties.lua', "addMeta('processing', -1)"],
   ['lib/cancelling.lua', "effects[#effects + 1] = { 'dead_letter', task.id }"],
   ['lib/epoch.lua', "local id = type(info) == 'string' and info:match('master_replid:(%x%x%x%x%x%x%x%x)')"],
-  ['lib/events.lua', "if now < count('followed') then"],
-  ['lib/events.lua', "redis.call('PUBLISH', EVENTS .. '@$database', published(seq, meta.epoch, entry))"],
   ['lib/many.lua', 'changes[#changes + 1] = value'],
   ['lib/system.lua', "setMeta('known', 1)"],
   ['lib/system.lua', "setMeta('epoch', string.format('%x', now))"],
+  ['lib/trim.lua', 'if now < (tonumber(followed) or 0) then'],
+  ['lib/trim.lua', "redis.call('PUBLISH', events .. '@$database', published(seq, epoch, entry))"],
   ['lib/time.lua', 'now = time[1] * 1000 + math.floor(time[2] / 1000)'],
-  ['lib/visit.lua', 'if now < (tonumber(meta[10]) or 0) then'],
   ['lib/waiting.lua', 'if other ~= process and now < tonumber(last) then'],
   ['lib/waiting.lua', "kept[#kept + 1] = other .. ' ' .. last"],
   // Not looked into yet, or wants a case.
