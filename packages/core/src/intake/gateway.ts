@@ -10,6 +10,7 @@ import { readField } from '../protocol/portioned-json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { isFinal, type Task, type TaskStatus } from '../protocol/task.js';
 import { messageOf, publicError } from '../protocol/thrown.js';
+import type { ServiceCall } from '../protocol/service-call.js';
 import { describe, validate } from '../protocol/validation.js';
 import type { Random } from '../random.js';
 import type { ServiceCaller } from '../services/service-caller.js';
@@ -49,6 +50,13 @@ export interface GatewayJob {
   readonly error?: TaskError;
 }
 
+interface SendOptions {
+  readonly traceparent: string | undefined;
+  readonly signal: AbortSignal;
+  /** Whether the request has a key by which a repeat is known. */
+  readonly mayComeAgain: boolean;
+}
+
 /**
  * The way from one service to another, so that limits, usage and traces see every call. A call is a child task of the
  * task on whose behalf it is made: registered, not queued, since it must not wait for the slots that its parent holds.
@@ -56,8 +64,8 @@ export interface GatewayJob {
  */
 export class Gateway {
   readonly #stopping = sharedAbort();
-  /** The calls that this process is sending. */
-  readonly #sending = new Set<string>();
+  /** The calls that this process is sending, by id: whether another request with the same key was told to wait for the job. */
+  readonly #sending = new Map<string, { isAwaited: boolean }>();
 
   constructor(
     private readonly ports: {
@@ -161,8 +169,13 @@ export class Gateway {
     if (registered.answer === 'replayed') {
       const earlier = replay(request, registered.task);
       const unanswered = unansweredCall(registered.task);
-      if (unanswered === undefined || this.#sending.has(unanswered)) return earlier;
-      // Whoever was to send it may have died before: the same call, by its id, is sent again.
+      if (unanswered === undefined) return earlier;
+      const sending = this.#sending.get(unanswered);
+      if (sending) {
+        sending.isAwaited = true;
+        return earlier;
+      }
+      // The process that was to send it may have died, or the request been given up: the same call, by its id, is sent again.
       callId = unanswered;
     }
     const call = {
@@ -176,17 +189,44 @@ export class Gateway {
       metadata: { user_id: parent?.metadata.user_id },
     };
     const traceparent = request.traceparent ?? parent?.metadata.traceparent;
-    this.#sending.add(callId);
+    const mayComeAgain = request.idempotencyKey !== undefined;
+    return toGatewayAnswer(taskId, await this.#send(service, call, { traceparent, signal, mayComeAgain }));
+  }
+
+  /**
+   * Sends a call and records what came of it. A failure after `signal` has fired may be due to the signal alone. If the same request
+   * may come again, it is not recorded: the call stays unanswered, and that request sends it again, by its id. If one waits for
+   * the job already, the call is sent again at once.
+   */
+  async #send(service: string, call: ServiceCall, options: SendOptions): Promise<StepAnswer> {
+    const { traceparent, signal, mayComeAgain } = options;
+    const { tenant_id: tenantId, task_id: taskId, call_id: callId } = call;
+    const sending = { isAwaited: false };
+    this.#sending.set(callId, sending);
+    let isGivenUp = false;
     try {
-      const answer = this.#shown(
-        service,
-        await this.ports.caller.call(service, call, { traceparent, signal }),
-      );
+      const came = await this.ports.caller.call(service, call, { traceparent, signal });
+      isGivenUp = signal.aborted && mayComeAgain && came.kind === 'outcome' && !came.outcome.ok;
+      if (isGivenUp) throw givenUpError(service);
+      const answer = this.#shown(service, came);
       const about = { tenantId, taskId, seen: 0, key: callId, callId };
       await this.ports.storage.journal.record({ ...about, answer });
-      return toGatewayAnswer(taskId, answer);
+      return answer;
     } finally {
       this.#sending.delete(callId);
+      if (isGivenUp && sending.isAwaited) void this.#sendAgain(service, call, options);
+    }
+  }
+
+  /** For requests that were told to wait for the job: until the process stops, whoever has asked first. */
+  async #sendAgain(service: string, call: ServiceCall, options: SendOptions): Promise<void> {
+    const { signal } = this.#stopping;
+    if (signal.aborted) return;
+    try {
+      await this.#send(service, call, { ...options, signal });
+    } catch (error) {
+      if (signal.aborted) return;
+      this.ports.logger.error('gateway: an outcome was not recorded', { service, error: messageOf(error) });
     }
   }
 
@@ -263,6 +303,11 @@ function replay(request: GatewayRequest, task: Task): GatewayAnswer {
   return task.status === 'completed'
     ? resultAnswer(task, 'result')
     : { answer: 'result', result: resultOf(task) };
+}
+
+function givenUpError(service: string): OrchestratorError {
+  const message = `the request was given up before service "${service}" answered: repeat it with the same Idempotency-Key`;
+  return new OrchestratorError('cancelled', message, { retryable: true });
 }
 
 /** The id of a call that was stored, and that no service has answered as far as is known. */
