@@ -7,6 +7,9 @@ const heldBy = new WeakMap<Storage, number>();
 /** Calls that a storage has shown of a task that runs. */
 const shownBy = new WeakMap<Storage, Calls>();
 
+/** The last large batch that a storage has shown. */
+const batchOf = new WeakMap<Storage, Answer>();
+
 type Pages = 'tasks' | 'sessions';
 
 const afterOneStep: Mistake = (params, original) => original({ ...params, signal: AbortSignal.abort() });
@@ -234,6 +237,18 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
     'forgets where its page goes on': async (params, original) => {
       const batch = await original(params);
       return batch && { ...batch, next: undefined };
+    },
+    'forgets a batch of which so many items have no task': async (params, original) => {
+      const batch = await original(params);
+      const first = (batch?.['items'] ?? []) as { readonly task_id?: string }[];
+      return first.length > 500 && first.slice(0, 500).every(({ task_id }) => task_id === undefined)
+        ? undefined
+        : batch;
+    },
+    'shows a large batch of which nothing is kept': async (params, original, storage) => {
+      const batch = await original(params);
+      if (((batch?.['items'] ?? []) as unknown[]).length > 500) batchOf.set(storage, batch);
+      return batch ?? batchOf.get(storage);
     },
   },
 };

@@ -414,6 +414,27 @@ describe('a batch in memory', () => {
   });
 });
 
+describe('a large batch in memory of which nothing is kept', () => {
+  it('is removed a portion of its items a turn of the event loop', async () => {
+    const error = { code: 'workflow_error', message: 'bad', retryable: false };
+    const items = Array.from({ length: 1_700 }, () => ({ error }));
+    const batch = { batchId: crypto.randomUUID(), items, maxInFlight: 2, failFast: false };
+    await storage.tasks.submitBatch({ tenantId: 'acme', batch, maxWaiting: 10_000 } as never);
+    const kept = stateOf(storage).tenants.get('acme')?.batches.get(batch.batchId);
+    if (!kept) throw new Error('expected a batch');
+    now += HOUR_MS;
+    const swept = storage.queue.sweep({ max: 1_000 });
+    const passed: number[] = [];
+    for (let turn = 0; turn < 10 && passed.at(-1) !== 1_700; turn += 1) {
+      passed.push(kept.passed);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await swept;
+    expect(passed).toEqual([500, 1_000, 1_500, 1_700]);
+    expect(stateOf(storage).tenants.get('acme')?.batches.size).toBe(0);
+  });
+});
+
 describe('a value that is kept', () => {
   it('comes back as it was, and shares nothing with what was given or what was handed out', () => {
     fc.assert(

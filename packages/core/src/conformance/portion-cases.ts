@@ -5,6 +5,7 @@ import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
 /** More than two steps cancel. */
 const MANY = 2 * DEFAULTS.cancelledAtOnce + 30;
+const DAY_MS = 24 * 60 * 60_000;
 const failure = { code: 'service_error', message: 'down', retryable: false } as const;
 /** One that has fired already: only the first step is taken, as if the process had died after it. */
 const died = AbortSignal.abort();
@@ -173,6 +174,29 @@ export const portionCases: readonly ConformanceCase[] = [
       const { nextDueAt } = await t.storage.queue.sweep({ max: 10_000 });
       assert.equal((await counts(t)).failed, due);
       assert.ok(nextDueAt !== undefined && nextDueAt > t.now());
+    },
+  },
+  {
+    part: 'queue',
+    method: 'sweep',
+    name: 'keeps a batch until the last of its tasks is removed, however many items there are before it',
+    async run(t) {
+      const bad = { error: { code: 'workflow_error', message: 'bad', retryable: false } } as const;
+      const last = t.submission({ timeoutMs: 1_000 });
+      const items = [...Array.from({ length: 1_100 }, () => bad), last];
+      const batch = { batchId: t.id(), maxInFlight: 1, failFast: false, items };
+      const where = { tenantId: t.tenantId, batchId: batch.batchId };
+      await t.storage.tasks.submitBatch({ tenantId: t.tenantId, batch, maxWaiting: 10_000 });
+      // Its only task is a dead letter, which is kept for a fortnight.
+      for (let day = 1; day < 15; day += 1) {
+        await t.pass(DAY_MS);
+        if (day % 7 > 0) continue;
+        const found = await t.storage.tasks.getBatch(where);
+        assert.deepEqual([found?.total, found?.counts.failed], [items.length, items.length]);
+        assert.equal(found?.items.at(-1)?.task_id, last.task.task_id);
+      }
+      for (let day = 0; day < 3; day += 1) await t.pass(DAY_MS);
+      assert.equal(await t.storage.tasks.getBatch(where), undefined);
     },
   },
 ];

@@ -81,6 +81,7 @@ export class Submissions {
       failFast: batch.failFast,
       line: new Line(batch.maxInFlight, false),
       items: [],
+      passed: 0,
     };
     tenant.batches.set(batch.batchId, entry);
     for (const item of batch.items) {

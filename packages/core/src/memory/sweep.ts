@@ -7,12 +7,14 @@ import { inPortions } from './portions.js';
 import type { MemorySessions } from './sessions.js';
 import { cancelledError, type TaskLife } from './task-life.js';
 import { type StepEntry, TaskEntry } from './task-entry.js';
-import { jobKey, type TenantState } from './tenant-state.js';
+import { type BatchEntry, jobKey, type TenantState } from './tenant-state.js';
 
 /** So many tenants are looked at for whether anything of them is still kept. */
 const TENANTS_A_SWEEP = 100;
 /** So many steps of a journal are gone through in the time that a duty takes. */
 const STEPS_A_DUTY = 10;
+/** So many items of a batch are looked at in a step, for whether their tasks are still kept. */
+const ITEMS_AT_ONCE = 500;
 
 /** What becomes due by itself: each duty is looked at again when its time has come, since much may have changed. */
 export class Sweep {
@@ -46,8 +48,9 @@ export class Sweep {
     for (let cost = 0; count < most && cost < this.state.limits.dutiesAtOnce; count += 1) {
       const duty = this.state.duties.take(now);
       if (!duty) break;
-      if (this.perform(duty, now)) done[duty.kind] = (done[duty.kind] ?? 0) + 1;
+      // Before it is performed: of a batch that goes, there is nothing left to count.
       cost += this.costOf(duty);
+      if (this.perform(duty, now)) done[duty.kind] = (done[duty.kind] ?? 0) + 1;
     }
     return count;
   }
@@ -55,7 +58,9 @@ export class Sweep {
   /** Compared with a duty that looks at one thing. */
   private costOf({ kind, what }: Due<TaskDuty | OtherDuty, TaskEntry | DutyPart>): number {
     if (kind === 'cancel') return this.state.limits.cancelledAtOnce;
-    return what instanceof TaskEntry ? 1 + what.journal.steps.size / STEPS_A_DUTY : 1;
+    if (what instanceof TaskEntry) return 1 + what.journal.steps.size / STEPS_A_DUTY;
+    const batch = kind === 'batch' && this.state.tenants.get(what.tenantId)?.batches.get(what.id);
+    return 1 + (batch ? portionOf(batch).length / STEPS_A_DUTY : 0);
   }
 
   private perform({ kind, what }: Due<TaskDuty | OtherDuty, TaskEntry | DutyPart>, now: number): boolean {
@@ -222,12 +227,16 @@ export class Sweep {
     return true;
   }
 
+  /** Removed once none of its tasks is kept: a portion of the items a step, beginning with the first that may be. */
   private removeBatch(tenant: TenantState, what: DutyPart, now: number): boolean {
     const batch = tenant.batches.get(what.id);
     if (!batch) return false;
-    const kept = batch.items.some((item) => 'spec' in item && tenant.tasks.has(item.spec.task_id));
-    if (!kept) return tenant.batches.delete(what.id);
-    this.state.owe('batch', now + this.state.limits.retentionMs, what);
+    const portion = portionOf(batch);
+    const kept = portion.findIndex((item) => 'spec' in item && tenant.tasks.has(item.spec.task_id));
+    // What was gone once does not come back.
+    batch.passed += kept < 0 ? portion.length : kept;
+    if (kept < 0 && batch.passed === batch.items.length) return tenant.batches.delete(what.id);
+    this.state.owe('batch', kept < 0 ? now : now + this.state.limits.retentionMs, what);
     return false;
   }
 
@@ -246,4 +255,8 @@ export class Sweep {
     tenant.tasksInOrder.remove(entry.place);
     return tenant.tasks.delete(entry.spec.task_id);
   }
+}
+
+function portionOf({ items, passed }: BatchEntry): BatchEntry['items'] {
+  return items.slice(passed, passed + ITEMS_AT_ONCE);
 }

@@ -56,6 +56,8 @@ export interface BatchEntry {
   readonly line: Line<TaskEntry>;
   /** By index: a task, or why there is none. */
   readonly items: (TaskEntry | GoneItem | TaskError)[];
+  /** So many of the first items have no task that is still kept, as far as was looked. */
+  passed: number;
 }
 
 export interface RememberedKey {
