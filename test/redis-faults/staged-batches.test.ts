@@ -46,7 +46,11 @@ function batchOf(more: Partial<BatchSubmission> = {}): BatchSubmission {
 }
 
 /** A batch whose submitter dies right after a step, and another process. */
-async function leftAfter(script: ScriptName, more: Partial<BatchSubmission> = {}) {
+async function leftAfter(
+  script: ScriptName,
+  more: Partial<BatchSubmission> = {},
+  prepare: (storage: Storage) => Promise<void> = async () => undefined,
+) {
   const prefix = `staged-${randomUUID().slice(0, 8)}`;
   const clock = new ClockOfTwo();
   const proxy = await FaultyProxy.start(redis.port);
@@ -59,6 +63,7 @@ async function leftAfter(script: ScriptName, more: Partial<BatchSubmission> = {}
   await other.tasks.submitBatch({ ...before, maxWaiting: 1_000 });
   const { batchId } = before.batch;
   await other.tasks.cancelBatch({ tenantId: 'before', batchId, reason: 'known', graceMs: 0 });
+  await prepare(other);
   const params = {
     ...{ tenantId, batch: batchOf(more), maxWaiting: 1_000 },
     idempotency: { key: 'k', fingerprint: 'f' },
@@ -117,6 +122,23 @@ async function expectNothingInTheEnd(left: Left): Promise<void> {
   expect(await keysOf(left)).toEqual([]);
 }
 
+/** A task of the session that waits for as many jobs as a step may end calls. */
+async function parkWithCalls(storage: Storage, session_id: string): Promise<void> {
+  await storage.tasks.submit({ tenantId, submission: task({ session_id }), maxWaiting: 1_000 });
+  const runs = [{ type: 'work', versions: [1] }];
+  const claims = { workerId: 'w', claimId: randomUUID(), max: 1, runs, leaseMs: A_WEEK_MS };
+  const [held] = await storage.queue.claim(claims);
+  if (!held) throw new Error('expected a task to be claimed');
+  const { callsAtOnce } = DEFAULTS;
+  const begun = { tenantId, taskId: held.task.task_id, token: held.token, seen: callsAtOnce };
+  for (let n = 0; n < callsAtOnce; n += 1) {
+    const call = { callId: randomUUID(), service: 'query', operation: 'q', maxTries: 1, retryDelayMs: 1 };
+    const step = { key: `s${n}`, kind: 'call', name: 'q', call: { ...call, silenceMs: A_WEEK_MS } } as const;
+    await storage.journal.begin({ ...begun, step, maxSteps: callsAtOnce });
+  }
+  await storage.queue.settle({ ...begun, settlement: { kind: 'parked', seen: callsAtOnce } });
+}
+
 const CREATING: readonly ScriptName[] = ['submitBatch', 'createStaged'];
 
 describe('a batch whose submitter dies', () => {
@@ -138,6 +160,25 @@ describe('a batch whose submitter dies', () => {
     const answer = await left.other.tasks.submitBatch(again);
     expect(answer).toMatchObject({ answer: 'replayed', batch: { batch_id: left.batchId } });
     await expectAll(left);
+  });
+
+  it('and that interrupts tasks with many calls, stages itself what is too much for a step', async () => {
+    const sessions = Array.from({ length: 6 }, (_, at) => `busy-${at}`);
+    const items = sessions.map((session_id) => ({ ...task({ session_id }), onBusy: 'interrupt' as const }));
+    const left = await leftAfter('submitBatch', { items }, async (storage) => {
+      for (const session of sessions) await parkWithCalls(storage, session);
+    });
+    const cancelled = async () => (await countsOf(left.other)).cancelled;
+    // The calls of two are more than one step may end.
+    expect([await cancelled(), await meta(left, 'staged')]).toEqual([2, '4']);
+    expect(Number(await meta(left, 'stored'))).toBeGreaterThan(0);
+    await passes(left, 1_000);
+    expect([await cancelled(), await meta(left, 'staged')]).toEqual([6, '0']);
+    const found = await left.other.tasks.getBatch({ tenantId, batchId: left.batchId });
+    expect(found?.items.map(({ task_id, status }) => `${task_id} ${status}`)).toEqual(
+      items.map((item) => `${item.task.task_id} pending`),
+    );
+    await expectNothingInTheEnd(left);
   });
 
   it('and of which a staged item is deleted, has an error in its place and all the others', async () => {

@@ -1,4 +1,5 @@
--- Stores a batch and its tasks, whatever they are. Where they are staged, those of the first portion: see batches.
+-- Stores a batch and its tasks, whatever they are: those of the first portion, where they are staged or too much work for a step;
+-- see batches.
 --
 -- @args   {id, max, fail_fast, items (how many), staged?, key?, fingerprint?, max_waiting} · the items, unless they are staged
 -- @return submitted or replayed, batch id · or why not, which is `not_staged` when not all of them are
@@ -20,10 +21,13 @@ if params.staged and not takeStaged(batch, params.items) then
 end
 redis.call('HSET', batch, 'max', params.max, 'fail_fast', params.fail_fast and 1 or 0, 'created', now)
 owe('batch', now + RETENTION_OF_BATCHES, params.id)
-for at = 3, #ARGV do
-  addItem(batch, ARGV[at])
+local isLeft
+if params.staged then
+  isLeft = createSome(params.id)
+else
+  isLeft = addFirst(batch, ARGV, 2)
 end
-if createSome(params.id) then
+if isLeft then
   owe('staged', now + CREATOR_GONE, params.id)
 end
 remember(PREFIX, params, 'batch ' .. params.id)

@@ -43,7 +43,8 @@ const TAKEN = JSON.stringify({
 /**
  * How batches come to be. Where their tasks stand in no line but that of the batch, one short script stores it all. Else its
  * tasks are created one by one. A large batch is staged first, one step takes all of it on, and its tasks are created a portion
- * a step: by the submitter, by a reader of the batch, or by a sweeper.
+ * a step: by the submitter, by a reader of the batch, or by a sweeper. Of a small one the step that stores it stages what turns
+ * out to be too much work for it.
  */
 export class BatchSubmissions {
   constructor(private readonly state: RedisState) {}
@@ -90,7 +91,7 @@ export class BatchSubmissions {
     const { tenantId, batch } = params;
     const { pageBytes, cancelledAtOnce } = this.state.parts.limits;
     const text = batch.items.reduce((sum, item) => sum + lengthOf(item), 0);
-    const isStaged = batch.items.length > cancelledAtOnce || text > pageBytes || batch.items.some(interrupts);
+    const isStaged = batch.items.length > cancelledAtOnce || text > pageBytes;
     const all = JSON.stringify({ ...request, items: batch.items.length, staged: isStaged });
     const items = isStaged ? [] : batch.items.map((item) => textOf(item, batch.batchId));
     for (let left = STAGINGS; left > 0; left -= 1) {
@@ -139,11 +140,6 @@ function isPlainBatch({ items }: BatchSubmission): boolean {
     text += lengthOf(item);
   }
   return tasks > 0 && ids.size === tasks && text <= MOST_TEXT_AT_ONCE;
-}
-
-/** Such an item may cancel a task with many steps: how many of them are too many, the script finds out as it goes. */
-function interrupts(item: Item): boolean {
-  return 'task' in item && item.onBusy === 'interrupt';
 }
 
 function lengthOf(item: Item): number {

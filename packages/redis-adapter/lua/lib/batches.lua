@@ -1,4 +1,4 @@
--- How the tasks of a batch come to be: all in the step that stores it, or, where that would be too much, a portion a step. What
+-- How the tasks of a batch come to be: all in the step that stores it, or, where that is too much, a portion a step. What
 -- is left then is a duty: if the process that submitted it does not go on, the sweeper does.
 --
 -- An item, as text: {error}, or a task (see creation) with {refusals: by reason}, as JSON · newline · payload
@@ -18,6 +18,29 @@ local function addItem(batch, text)
     redis.call('RPUSH', batch .. ':items', item.id)
     store(item, payload)
   end
+end
+
+-- Creates the tasks of items that came with their batch, behind so many other arguments, as far as one step may. What an item
+-- costs shows as it goes: it may interrupt a task with many calls. The others are staged. Returns whether there are any.
+local function addFirst(batch, args, before)
+  local items, at, bytes = #args - before, 0, 0
+  while at < items and at < CREATED_AT_ONCE and bytes < BYTES_AT_ONCE and budget > 0 do
+    at = at + 1
+    bytes = bytes + #args[before + at]
+    addItem(batch, args[before + at])
+  end
+  if at == items then
+    return false
+  end
+  local left = 0
+  for number = at + 1, items do
+    redis.call('HSET', batch .. ':staged', string.format('%d', number), args[before + number])
+    left = left + #args[before + number]
+  end
+  redis.call('HSET', batch, 'total', string.format('%d', items))
+  addStored(left)
+  addMeta('staged', items - at)
+  return true
 end
 
 -- A batch none of whose items is there yet takes on what was staged for it. Returns whether all of it is there.
