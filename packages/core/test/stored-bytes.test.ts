@@ -167,6 +167,36 @@ describe('what all tenants store in memory', () => {
     expect(Math.max(...held) + Math.min(...held)).toBeLessThan(1.25 * MAX + 5 * 1_024);
   });
 
+  it('leaves a tenant its share, however much the others hold', async () => {
+    storage = new MemoryStorage({ limits: { maxStoredBytes: 10 * MAX, maxStoredBytesInAll: MAX } });
+    const state = stateOf(storage);
+    const orchestrator = new Orchestrator({ storage });
+    // Two of these are less than an eighth of the limit, three are more.
+    const large = 'x'.repeat(MAX / 20);
+    orchestrator.workflow('large', () => large);
+    orchestrator.workflow('step', async (ctx) => (await ctx.run('work', () => large)).length);
+    // Taken on while there is room.
+    const all = state.limits as { maxStoredBytesInAll: number };
+    all.maxStoredBytesInAll = 10 * MAX;
+    for (let n = 0; n < 13; n += 1)
+      expect((await submit('x'.repeat(MAX / 10), 'hog')).answer).toBe('submitted');
+    const tasks = [];
+    for (const type of ['large', 'step', 'large'])
+      for (const tenantId of ['acme', 'hog'])
+        tasks.push({ tenantId, ...(await orchestrator.tenant(tenantId).tasks.submit({ type })) });
+    all.maxStoredBytesInAll = MAX;
+    await orchestrator.start();
+    const ends = { acme: [] as string[], hog: [] as string[] };
+    for (const { tenantId, task_id } of tasks) {
+      const { status, error } = await orchestrator.tenant(tenantId).tasks.wait(task_id);
+      ends[tenantId as keyof typeof ends].push(error?.code ?? status);
+    }
+    await orchestrator.stop({ graceMs: 0 });
+    expect(ends.acme.toSorted()).toEqual(['completed', 'completed', 'result_too_large']);
+    expect(ends.hog).toEqual(Array(3).fill('result_too_large'));
+    expect(state.lookUp('acme').storedBytes).toBeLessThanOrEqual(MAX / 8 + 1_024);
+  });
+
   it('fits into the heap that the process may have', async () => {
     const { limits } = (new MemoryStorage() as unknown as { readonly state: MemoryState }).state;
     const heap = getHeapStatistics().heap_size_limit;

@@ -37,11 +37,14 @@ export class CallOutcomes {
   }
 
   /** The outcomes of a task have a limit together. What would exceed it becomes a failure that says so. */
-  private fitting({ journal }: TaskEntry, outcome: StepOutcome): { stored: StepOutcome; bytes: number } {
+  private fitting(
+    { journal, tenant }: TaskEntry,
+    outcome: StepOutcome,
+  ): { stored: StepOutcome; bytes: number } {
     const most = this.state.limits.maxJournalBytes;
     const bytes = jsonBytes(outcome);
     const size = journal.bytes + bytes;
-    const hasNoRoom = this.state.hasNoRoomFor(bytes);
+    const hasNoRoom = this.state.hasNoRoomFor(tenant, bytes);
     if (size <= most && !hasNoRoom) return { stored: outcome, bytes };
     const message = `the journal of the task: expected at most ${most} bytes, got ${size}`;
     const tooLarge = { code: 'result_too_large', message, retryable: false } as const;

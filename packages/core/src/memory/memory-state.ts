@@ -39,8 +39,13 @@ export interface WorkerState {
   suspect: string | undefined;
 }
 
-/** How far outcomes may exceed what all tenants together may store: beyond it only small ones are kept. */
+/**
+ * How far outcomes may exceed what all tenants together may store. Beyond it small ones are kept, and those of tenants that hold
+ * less than their share: an equal part of another quarter, so that all is at most half more than the limit. With equal parts of
+ * the limit itself it would be more than twice the limit, which is half of the heap.
+ */
 const MOST_WITH_OUTCOMES = 1.25;
+const SHARED_OUT = 0.25;
 const ALWAYS_KEPT_BYTES = 1_024;
 
 /** Why an outcome is not kept that the process has no room for. */
@@ -107,11 +112,14 @@ export class MemoryState {
 
   /**
    * Whether an outcome of so many bytes is kept no more: what was taken on may have results far larger than itself, and the
-   * process with all that it keeps must not end for them.
+   * process with all that it keeps must not end for them. What others store is no reason to refuse that of a tenant which, with
+   * it, holds no more than its share. Shares have a sum: while the limit is exceeded no tenant comes to have tasks.
    */
-  hasNoRoomFor(bytes: number): boolean {
+  hasNoRoomFor(tenant: TenantState, bytes: number): boolean {
     if (bytes <= ALWAYS_KEPT_BYTES) return false;
-    return this.#stored.bytes + bytes > this.limits.maxStoredBytesInAll * MOST_WITH_OUTCOMES;
+    const { maxStoredBytesInAll } = this.limits;
+    if (this.#stored.bytes + bytes <= maxStoredBytesInAll * MOST_WITH_OUTCOMES) return false;
+    return tenant.storedBytes + bytes > (maxStoredBytesInAll * SHARED_OUT) / this.tenants.size;
   }
 
   /**

@@ -172,7 +172,7 @@ export class TaskLife {
     const result = keepField(from, 'result', entry);
     const bytes = bytesOf(result);
     entry.charge(-bytes);
-    if (this.state.hasNoRoomFor(bytes)) {
+    if (this.state.hasNoRoomFor(tenant, bytes)) {
       this.end(tenant, entry, { state: 'failed', error: noRoomError() }, 'fail');
       return undefined;
     }
