@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Session } from 'node:inspector/promises';
-import { BullMq } from './bullmq.js';
+import { loadPeer } from '../peers.js';
 import type { Contender, Order, Prepared, Target } from './contender.js';
 import { Ours } from './ours.js';
 
@@ -28,9 +28,10 @@ export interface Run {
 
 export type Response = { readonly run?: Run } | { readonly error: string };
 
-function contenderOf({ side, target }: Introduction): Contender {
+async function contenderOf({ side, target }: Introduction): Promise<Contender> {
   if (side === 'ours') return new Ours(target);
   if (typeof target !== 'string') throw new Error('BullMQ is measured on a single server');
+  const { BullMq } = await loadPeer();
   return new BullMq(target);
 }
 
@@ -64,7 +65,7 @@ let prepared: Prepared | undefined;
 
 async function answer(request: Request): Promise<Response> {
   if (request.ask === 'prepare') {
-    prepared = await contender.prepare(request.order);
+    prepared = await (await contender).prepare(request.order);
     return {};
   }
   if (!prepared) throw new Error(`expected an order before "${request.ask}", got none`);

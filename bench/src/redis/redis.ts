@@ -1,3 +1,4 @@
+import { installPeers } from '../peers.js';
 import { DRAIN_MATCHES } from './drain-rows.js';
 import { END_TO_END_MATCHES } from './end-to-end-rows.js';
 import { findCores, pin } from './pinning.js';
@@ -36,6 +37,7 @@ export async function redis(options: {
 }): Promise<unknown> {
   const { rounds, only, profiles } = options;
   const matches = matchesOf(only);
+  await installPeers();
   const cores = await findCores();
   await pin(process.pid, cores.node);
   console.log(`${rounds} rounds; ${cores.explanation}\n`);

@@ -1,4 +1,3 @@
-import { type Job, Queue, QueueEvents, Worker } from 'bullmq';
 import {
   type Contender,
   countdown,
@@ -11,7 +10,8 @@ import {
   priorityOf,
   QUEUE,
   resultOf,
-} from './contender.js';
+} from '@agent-orchestrator/bench';
+import { type Job, Queue, QueueEvents, Worker } from 'bullmq';
 
 type Payload = ReturnType<typeof payloadOf>;
 type OrderOf<W extends Order['work']> = Extract<Order, { readonly work: W }>;
