@@ -10,5 +10,5 @@ it('the adapter of BullMQ compiles against the BullMQ that its lock names, and a
   signal,
 }) => {
   await installPeers(signal);
-  await access(`${root}bench/peers/dist/bullmq.js`);
+  await expect(access(`${root}bench/peers/dist/bullmq.js`)).resolves.toBeUndefined();
 });
