@@ -104,7 +104,7 @@ async function post(url: string, body: string): Promise<number> {
 }
 
 /** Hangs up in the middle of a body, once the service has seen its head. */
-async function hangUp(url: string): Promise<void> {
+async function unsubscribe(url: string): Promise<void> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   const head = ['POST /add HTTP/1.1', 'host: x', `authorization: Bearer ${TOKEN}`, 'expect: 100-continue'];
   socket.write([...head, 'content-length: 100', '', '{"call_id": '].join('\r\n'));
@@ -150,7 +150,7 @@ describe('the code in the documents', () => {
     const statuses: [string, number][] = [];
     for (const body of bad) statuses.push([body, await post(sample.url, body)]);
     expect(statuses).toEqual(bad.map((body) => [body, 400]));
-    await hangUp(sample.url);
+    await unsubscribe(sample.url);
     const call = { ...ids, operation: 'add', input: { n: 1 }, attempt: 1, metadata: {} };
     expect(await post(sample.url, JSON.stringify(call))).toBe(202);
     expect(sample.isAlive(), sample.said()).toBe(true);

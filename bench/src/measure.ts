@@ -7,7 +7,7 @@ export interface Cost {
 }
 
 /** Something that carries out `tasks` tasks and resolves when the last one has ended. */
-export type Contender = (tasks: number) => Promise<void>;
+export type Competitor = (tasks: number) => Promise<void>;
 
 export interface Comparison {
   readonly ours: Cost;
@@ -18,11 +18,11 @@ export interface Comparison {
   readonly spread: readonly [number, number];
 }
 
-async function costOf(contender: Contender, tasks: number): Promise<Cost> {
+async function costOf(competitor: Competitor, tasks: number): Promise<Cost> {
   globalThis.gc?.();
   const cpu = process.cpuUsage();
   const began = performance.now();
-  await contender(tasks);
+  await competitor(tasks);
   const wallUs = (performance.now() - began) * 1_000;
   const { user, system } = process.cpuUsage(cpu);
   return { cpuUs: (user + system) / tasks, wallUs: wallUs / tasks };
@@ -33,8 +33,8 @@ async function costOf(contender: Contender, tasks: number): Promise<Cost> {
  * so only what ran in the same round is compared.
  */
 export async function compare(params: {
-  readonly ours: Contender;
-  readonly peer: Contender;
+  readonly ours: Competitor;
+  readonly peer: Competitor;
   readonly tasks: number;
   readonly rounds: number;
   /** Between two runs: lets go of what the last one has left. */

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { MemoryStorage, Orchestrator } from '@agent-orchestrator/core';
 import PQueue from 'p-queue';
-import { compare, type Contender, table } from './measure.js';
+import { compare, type Competitor, table } from './measure.js';
 
 const CONCURRENCY = 10;
 /** How long results are kept here, so that those of one round are gone in the next. */
@@ -48,7 +48,7 @@ class Ours {
     return this.#orchestrator.stop();
   }
 
-  by(way: Way): Contender {
+  by(way: Way): Competitor {
     const { tasks: acme } = this.#orchestrator.tenant('acme');
     return async (tasks) => {
       const ended = new Promise<void>((resolve) => {
@@ -65,7 +65,7 @@ class Ours {
 class Peer {
   readonly #queue = new PQueue({ concurrency: CONCURRENCY });
 
-  by(way: Way): Contender {
+  by(way: Way): Competitor {
     return async (tasks) => {
       await way(tasks, (task) => this.#queue.add(async () => task, { priority: priorityOf(task) }));
     };
@@ -94,23 +94,23 @@ export async function memory({ rounds }: { readonly rounds: number }): Promise<u
   const head = ['submitted', 'tasks', 'ours µs', 'CPU µs', 'p-queue µs', 'CPU µs', 'ratio', 'spread'];
   const rows: string[][] = [head];
   const results: unknown[] = [];
-  const contenders = { ours: new Ours(), peer: new Peer() };
-  await contenders.ours.start();
+  const competitors = { ours: new Ours(), peer: new Peer() };
+  await competitors.ours.start();
   for (const { name, tasks, ...ways } of ROWS) {
     const result = await compare({
-      ours: contenders.ours.by(ways.ours),
-      peer: contenders.peer.by(ways.peer),
+      ours: competitors.ours.by(ways.ours),
+      peer: competitors.peer.by(ways.peer),
       tasks,
       rounds,
       rest: () => pause(2 * RETENTION_MS),
     });
     const { ours, peer, ratio, spread } = result;
     results.push({ name, tasks, ...result });
-    const figures = [ours.wallUs, ours.cpuUs, peer.wallUs, peer.cpuUs].map((us) => us.toFixed(1));
+    const stats = [ours.wallUs, ours.cpuUs, peer.wallUs, peer.cpuUs].map((us) => us.toFixed(1));
     const range = spread.map((edge) => edge.toFixed(2)).join(' to ');
-    rows.push([name, String(tasks), ...figures, ratio.toFixed(2), range]);
+    rows.push([name, String(tasks), ...stats, ratio.toFixed(2), range]);
   }
-  await contenders.ours.stop();
+  await competitors.ours.stop();
   console.log(
     `Submit and run, priorities 0 to 9, concurrency ${CONCURRENCY}: time and CPU of each task, median of ${rounds} rounds\n`,
   );

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Contender } from './redis/contender.js';
+import type { Competitor } from './redis/competitor.js';
 
 /** `bench/peers`: a package with a lock of its own, outside the workspaces, so that `npm ci` installs no peer. */
 const FOLDER = fileURLToPath(new URL('../peers/', import.meta.url));
@@ -14,7 +14,7 @@ const INSTALL_LIMIT_MS = 300_000;
 const COMPILE_LIMIT_MS = 60_000;
 
 export interface Peer {
-  readonly BullMq: new (url: string) => Contender;
+  readonly BullMq: new (url: string) => Competitor;
 }
 
 const run = promisify(execFile);

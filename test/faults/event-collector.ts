@@ -39,7 +39,7 @@ export class EventCollector {
   #seq = 0;
   #socket: WebSocket | undefined;
   #over = false;
-  #bell: () => void = () => undefined;
+  #wakeup: () => void = () => undefined;
 
   constructor(
     private url: string,
@@ -67,7 +67,7 @@ export class EventCollector {
 
   /** Resolves when it is so; looks again at each frame. */
   async until(fact: () => boolean): Promise<void> {
-    while (!fact()) await new Promise<void>((resolve) => (this.#bell = resolve));
+    while (!fact()) await new Promise<void>((resolve) => (this.#wakeup = resolve));
   }
 
   /** The final event of a task. */
@@ -112,7 +112,7 @@ export class EventCollector {
     } else if (frame['event'] !== 'heartbeat') {
       this.#judge(frame as unknown as SeenEvent);
     }
-    this.#bell();
+    this.#wakeup();
   }
 
   #judge(event: SeenEvent): void {

@@ -49,10 +49,10 @@ export function planTry(seed: string, task: number, attempt: number): TryPlan {
   return {
     kind,
     words,
-    early: words.length > 0 && random.chance(EARLY_PERCENT),
+    early: words.length > 0 && random.random(EARLY_PERCENT),
     named: random.pick(['by job', 'by job', 'by call', 'by task']),
-    cancelBefore: random.chance(CANCELLED_PERCENT) ? random.between(0, words.length) : undefined,
-    afterthought: random.chance(50)
+    cancelBefore: random.random(CANCELLED_PERCENT) ? random.between(0, words.length) : undefined,
+    afterthought: random.random(50)
       ? random.pick<Word>([
           { say: 'progress', status: 'still here' },
           { say: 'completed', result: `result ${task}.${attempt} too late` },
@@ -82,9 +82,9 @@ function wordsOf(kind: TryKind, name: string, random: SeededRandom): Word[] {
   if (kind === 'fails') words.push(failed(false));
   if (kind === 'fails, retryable') words.push(failed(true));
   if (kind === 'contradicts itself') {
-    const both = random.chance(50) ? [completed('a'), completed('b')] : [failed(false), completed('c')];
-    words.push(...(random.chance(50) ? both : both.toReversed()));
+    const both = random.random(50) ? [completed('a'), completed('b')] : [failed(false), completed('c')];
+    words.push(...(random.random(50) ? both : both.toReversed()));
   }
-  if (kind !== 'is silent' && random.chance(20)) words.push({ say: 'progress', status: 'one more' });
+  if (kind !== 'is silent' && random.random(20)) words.push({ say: 'progress', status: 'one more' });
   return words;
 }

@@ -43,19 +43,19 @@ const submittingStaged = (key?: string) => async (t: CaseTools) => {
 export const SUBMISSIONS: readonly StepStory[] = [
   {
     title: 'submit: a plain task',
-    script: 'submitPlain',
+    script: 'submitFast',
     again: 'replayed',
     prepare: submitting({ payload: { a: 1 } }),
   },
   {
     title: 'submit: ten tasks of one moment',
-    script: 'submitPlain',
+    script: 'submitFast',
     again: 'replayed',
     prepare: submittingTen({}),
   },
   {
     title: 'submit: ten tasks of one moment, with much text',
-    script: 'submitPlain',
+    script: 'submitFast',
     again: 'replayed',
     prepare: submittingTen({ payload: 'x'.repeat(1_000) }),
   },
@@ -91,19 +91,19 @@ export const SUBMISSIONS: readonly StepStory[] = [
   },
   {
     title: 'submitBatch: tasks that are free to run',
-    script: 'submitPlainBatch',
+    script: 'submitFastBatch',
     again: 'replayed',
     prepare: submittingBatch({}),
   },
   {
     title: 'submitBatch: with an idempotency key',
-    script: 'submitPlainBatch',
+    script: 'submitFastBatch',
     again: 'replayed',
     prepare: submittingBatch({ failFast: true }, 'key-1'),
   },
   {
     title: 'submitBatch: tasks that wait for each other',
-    script: 'submitPlainBatch',
+    script: 'submitFastBatch',
     again: 'replayed',
     prepare: submittingBatch({ maxInFlight: 1 }),
   },
@@ -176,11 +176,11 @@ const redrivingMuch = (script: 'redrive' | 'stageJournal'): StepStory => ({
   script,
   async prepare(t) {
     const claim = await t.leased();
-    const seen = 3 * DEFAULTS.callsAtOnce;
-    for (let n = 0; n < seen; n += 1) {
+    const journalRev = 3 * DEFAULTS.callsAtOnce;
+    for (let n = 0; n < journalRev; n += 1) {
       const step: StepRequest = { key: `s-${n}`, kind: 'run', name: 'run' };
-      await t.begin({ ...claim, seen }, step);
-      await t.record({ ...claim, seen }, step, n % 3 === 0 ? t.failure('no') : t.result(n));
+      await t.begin({ ...claim, journalRev }, step);
+      await t.record({ ...claim, journalRev }, step, n % 3 === 0 ? t.failure('no') : t.result(n));
     }
     await t.settle(claim, { kind: 'failed', error });
     const newTaskId = t.id();
@@ -277,7 +277,7 @@ export const TASKS: readonly StepStory[] = [
     async prepare(t) {
       const claim = await t.leased();
       await t.begin(claim, { key: 'signal', kind: 'signal', name: 'signal go', signal: 'go' });
-      await t.settle(claim, { kind: 'parked', seen: 0 });
+      await t.settle(claim, { kind: 'parked', journalRev: 0 });
       const signal = { name: 'go', payload: null, signalId: t.id() };
       return () => t.storage.tasks.signal({ ...t.where(claim), ...signal });
     },

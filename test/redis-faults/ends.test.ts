@@ -85,7 +85,7 @@ describe('who waits for tasks to end', () => {
     await endAll(worker, one, done(1));
     await endAll(worker, other, done(2));
     expect((await Promise.all(waits)).map(({ result }) => result)).toEqual([1, 2]);
-    await worker.storage.bellsSettled();
+    await worker.storage.wakeupsSettled();
     const ends = said.filter((each) => each.startsWith(`${one} `) || each.startsWith(`${other} `));
     expect(ends.filter((each) => !each.includes(' = ')).map((each) => each.split(' ')[0])).toEqual([
       one,
@@ -228,9 +228,9 @@ describe('who waits for tasks to end', () => {
     const meta = `orchestrator:tasks:{${tenant}}:@meta`;
     const [process] = String(await server.ask(['HGET', meta, 'awaited'])).split(' ');
     await server.ask(['HSET', meta, 'awaited', `gone 1 ${process} 1`]);
-    const said = await overhear('orchestrator:bells:*');
+    const said = await overhear('orchestrator:wakeups:*');
     const caller = await warm(tenant, worker);
-    await worker.storage.bellsSettled();
+    await worker.storage.wakeupsSettled();
     expect(said.filter((each) => each.startsWith(`${tenant} `)).length).toBeGreaterThan(0);
     const awaited = String(await server.ask(['HGET', meta, 'awaited'])).split(' ');
     expect(awaited.length).toBe(2);

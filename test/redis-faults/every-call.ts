@@ -83,22 +83,22 @@ export const EVERY_CALL: readonly Call[] = [
   [
     'queue.settle, parked',
     'work',
-    (s) => s.queue.settle({ ...where, token: 't', settlement: { kind: 'parked', seen: 0 } }),
+    (s) => s.queue.settle({ ...where, token: 't', settlement: { kind: 'parked', journalRev: 0 } }),
   ],
   ['queue.wake', 'work', (s) => s.queue.wake(where)],
   ['queue.sweep', 'work', (s) => s.queue.sweep({ max: 10 })],
   [
     'journal.begin',
     'work',
-    (s) => s.journal.begin({ ...where, token: 't', seen: 0, step: own, maxSteps: 10 }),
+    (s) => s.journal.begin({ ...where, token: 't', journalRev: 0, step: own, maxSteps: 10 }),
   ],
   [
     'journal.record',
     'work',
-    (s) => s.journal.record({ ...where, token: 't', seen: 0, key: 'own', answer: outcome }),
+    (s) => s.journal.record({ ...where, token: 't', journalRev: 0, key: 'own', answer: outcome }),
   ],
   ['journal.read', 'read', (s) => s.journal.read({ ...where, token: 't', after: 0 })],
-  ['journal.news', 'read', (s) => s.journal.news({ ...where, token: 't', seen: 0 })],
+  ['journal.changesSince', 'read', (s) => s.journal.changesSince({ ...where, token: 't', journalRev: 0 })],
   [
     'journal.report',
     'work',
@@ -126,10 +126,12 @@ export const EVERY_CALL: readonly Call[] = [
     (s) => first(s.events.follow({ tenantId: 'acme', after: 'x:1', signal: new AbortController().signal })),
   ],
   [
-    'events.followEnds',
+    'events.followCompletions',
     'work',
     (s) =>
-      first(s.events.followEnds({ tenantId: 'acme', after: 'x:1', signal: new AbortController().signal })),
+      first(
+        s.events.followCompletions({ tenantId: 'acme', after: 'x:1', signal: new AbortController().signal }),
+      ),
   ],
   [
     'usage.add',

@@ -24,7 +24,7 @@ export class FollowingClient {
   #cursor = FIRST_CURSOR;
   #socket: WebSocket | undefined;
   #over = false;
-  #bell: () => void = () => undefined;
+  #wakeup: () => void = () => undefined;
 
   constructor(
     private readonly urls: readonly string[],
@@ -58,7 +58,7 @@ export class FollowingClient {
 
   /** Resolves when it is so; looks again at each frame. */
   async until(fact: () => boolean): Promise<void> {
-    while (!fact()) await new Promise<void>((resolve) => (this.#bell = resolve));
+    while (!fact()) await new Promise<void>((resolve) => (this.#wakeup = resolve));
   }
 
   #read(url: string, frame: Frame): void {
@@ -73,6 +73,6 @@ export class FollowingClient {
       if (n !== undefined) this.told.push(n);
       this.#cursor = frame.cursor ?? this.#cursor;
     }
-    this.#bell();
+    this.#wakeup();
   }
 }

@@ -59,14 +59,14 @@ async function reads(): Promise<number> {
 
 const cutListeners = () => server.ask(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
 
-describe('a log that is followed by its bells', () => {
+describe('a log that is followed by its wakeups', () => {
   it('is read once', async () => {
     const tenant = tenantId();
     const storage = open();
     await append(storage, tenant, 2);
     const { seqs } = listen(storage, tenant, 'new:0');
     await vi.waitFor(() => expect(seqs()).toEqual([1, 2]));
-    await storage.bellsSettled();
+    await storage.wakeupsSettled();
     const before = await reads();
     await append(storage, tenant, 50);
     await vi.waitFor(() => expect(seqs()).toEqual(upTo(52)));
@@ -118,7 +118,7 @@ describe('a log that is followed by its bells', () => {
     expect(first.heard).toEqual(read);
   });
 
-  it('takes a bell that is said twice, or too early, for a reason to look', async () => {
+  it('takes a wakeup that is said twice, or too early, for a reason to look', async () => {
     const tenant = tenantId();
     const storage = open();
     const { seqs } = listen(storage, tenant, 'new:0');
@@ -132,8 +132,8 @@ describe('a log that is followed by its bells', () => {
   });
 
   it.each(['2 [1769853600000,["C",{"type":"work","priority":4},"one"]]', '2 x y', 'x'])(
-    'goes on after a bell that it can not read: %s',
-    async (bell) => {
+    'goes on after a wakeup that it can not read: %s',
+    async (wakeup) => {
       const tenant = tenantId();
       const storage = open();
       const { seqs } = listen(storage, tenant, 'new:0');
@@ -141,7 +141,7 @@ describe('a log that is followed by its bells', () => {
       await vi.waitFor(() => expect(seqs()).toEqual([1]));
       const channels = (await server.ask(['PUBSUB', 'CHANNELS', `*{${tenant}}*`])) as string[];
       expect(channels).toHaveLength(1);
-      await server.ask(['PUBLISH', channels[0] ?? '', bell]);
+      await server.ask(['PUBLISH', channels[0] ?? '', wakeup]);
       await append(storage, tenant, 2);
       await vi.waitFor(() => expect(seqs()).toEqual([1, 2, 3]));
     },
@@ -190,7 +190,7 @@ describe('a log that is followed by its bells', () => {
     await append(storage, tenant, 5);
     await vi.waitFor(() => expect(seqs()).toEqual(upTo(5)));
     await own.ask(['FLUSHALL']);
-    // Somebody else begins to follow: from then on bells ring again.
+    // Somebody else begins to follow: from then on wakeups publish again.
     const other = listen(open(own.url), tenant, 'new:0');
     await append(storage, tenant, 1);
     await vi.waitFor(() => expect(other.seqs()).toEqual([1]));

@@ -68,7 +68,7 @@ async function wait(storage: RedisStorage, type: string, workerId = name('w'), l
 
 const marker = async (workerId: string) => String(await server.ask(['GET', `${SYSTEM}claimed:${workerId}`]));
 const heard = async (workerId: string) =>
-  Number(((await server.ask(['PUBSUB', 'NUMSUB', `orchestrator:bells:${workerId}@0`])) as unknown[])[1]);
+  Number(((await server.ask(['PUBSUB', 'NUMSUB', `orchestrator:wakeups:${workerId}@0`])) as unknown[])[1]);
 
 /** How often tasks were claimed by asking. */
 async function visits(): Promise<number> {
@@ -116,8 +116,8 @@ describe('a claim that waits', () => {
       startedAt: Date.parse(task?.updated_at ?? ''),
       seed: taskId,
       steps: [],
-      seen: 0,
-      shown: 0,
+      journalRev: 0,
+      replayedTo: 0,
     });
     expect(task).toMatchObject({ status: 'processing', attempt: 1, rev: 2, version: 3 });
     const settlement = { kind: 'completed', result: 1 } as const;
@@ -133,13 +133,13 @@ describe('a claim that waits', () => {
     expect(await storage.queue.claim({ ...lastOf(waiting.workerId, tenant), max: 10 })).toEqual([]);
   });
 
-  it('gets what is not handed out when the bell rings: of a session, or behind others', async () => {
+  it('gets what is not handed out when the wakeup publishes: of a session, or behind others', async () => {
     const [storage, caller, tenant] = [open(), open(), name('t')];
     const first = await wait(storage, tenant);
     await caller.sessions.create({ tenantId: tenant, sessionId: 's', context: {} });
     const inSession = await submit(caller, tenant, tenant, { session_id: 's' });
     expect(await first.ids()).toEqual([inSession]);
-    await submit(caller, tenant, 'nobody_runs_this');
+    await submit(caller, tenant, 'unclaimed');
     const second = await wait(storage, tenant);
     const behind = await submit(caller, tenant);
     expect(await second.ids()).toEqual([behind]);
@@ -153,7 +153,7 @@ describe('a claim that waits', () => {
     expect(await first.ids()).toEqual([taskId]);
     const second = await wait(storage, tenant);
     const next = await submit(caller, tenant);
-    await storage.bellsSettled();
+    await storage.wakeupsSettled();
     expect(second.got()).toBeUndefined();
     const token = `${first.workerId}.1`;
     await storage.queue.settle({
@@ -167,7 +167,7 @@ describe('a claim that waits', () => {
     await caller.tenants.configure({ tenantId: paused, paused: true });
     const third = await wait(storage, paused);
     const late = await submit(caller, paused);
-    await storage.bellsSettled();
+    await storage.wakeupsSettled();
     expect(third.got()).toBeUndefined();
     await caller.tenants.configure({ tenantId: paused, paused: false });
     expect(await third.ids()).toEqual([late]);
@@ -197,7 +197,7 @@ describe('a claim that waits', () => {
     const waiting = await wait(storage, tenant);
     const deaf = new Redis(server.url);
     onTestFinished(() => deaf.disconnect());
-    const channel = `orchestrator:bells:${waiting.workerId}@0`;
+    const channel = `orchestrator:wakeups:${waiting.workerId}@0`;
     await server.ask(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
     await deaf.subscribe(channel);
     const taskId = await submit(caller, tenant);

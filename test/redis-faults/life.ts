@@ -46,7 +46,7 @@ export function wordOf(answer: unknown): unknown {
   return word ?? null;
 }
 
-/** What is stored, but for hints: a second renewal may be owed a second time. */
+/** What is stored, but for hints: a second renewal may be scheduled a second time. */
 export async function keptBy(redis: RedisServer, { prefix }: Life): Promise<Record<string, unknown>> {
   const all = await storedKeys(redis, prefix);
   for (const key of Object.keys(all)) if (/@leases$|:system:/.test(key)) delete all[key];

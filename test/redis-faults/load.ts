@@ -7,7 +7,7 @@ const SUBMIT_EVERY_MS = 10;
 const LEASE_MS = 2_000;
 const TENANT = 'acme';
 
-export interface LoadFigures extends Verdict {
+export interface LoadStats extends Verdict {
   readonly acknowledged: number;
   readonly lost: readonly string[];
   /** How often somebody was told to come again later. */
@@ -82,7 +82,7 @@ export class Load {
     while (this.#acknowledged.length < wanted) await pause(10);
   }
 
-  async end(): Promise<LoadFigures> {
+  async end(): Promise<LoadStats> {
     this.#over.abort();
     await this.#submitting;
     const acme = this.#orchestrator.tenant(TENANT);
@@ -116,12 +116,12 @@ export class Load {
   }
 
   async #submitOnAndOn(): Promise<void> {
-    const underWay: Promise<void>[] = [];
+    const inFlight: Promise<void>[] = [];
     for (let n = 0; !this.#over.signal.aborted; n += 1) {
-      underWay.push(this.#submit(`key-${n}`));
+      inFlight.push(this.#submit(`key-${n}`));
       await pause(SUBMIT_EVERY_MS);
     }
-    await Promise.all(underWay);
+    await Promise.all(inFlight);
   }
 
   /** What a client does that is told to come again: the same request with the same key. */

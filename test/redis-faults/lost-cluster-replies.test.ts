@@ -30,7 +30,7 @@ async function disturbable() {
   return { client, proxies, [Symbol.asyncDispose]: stop };
 }
 
-const CLUSTER_SCRIPTS: Readonly<Partial<Record<ScriptName, ScriptName>>> = { claim: 'visitTenant' };
+const CLUSTER_SCRIPTS: Readonly<Partial<Record<ScriptName, ScriptName>>> = { claim: 'claimFromTenant' };
 const scriptOf = ({ script }: StepStory) => CLUSTER_SCRIPTS[script] ?? script;
 
 /** What is stored, on whichever node; and who stands in rotations and indexes, not when. */
@@ -43,10 +43,10 @@ async function everything({ prefix }: Life) {
   for (const [key, fields] of Object.entries(all)) {
     if (key.endsWith('@meta')) all[key] = { ...(fields as object), generation: 'any' };
   }
-  const standing = system.flatMap(([key, value]) =>
+  const stats = system.flatMap(([key, value]) =>
     (value as string[]).filter((_, at) => at % 2 === 0).map((tenant) => `${key} ${tenant}`),
   );
-  return { all, standing };
+  return { all, stats };
 }
 
 async function undisturbed({ prepare }: StepStory) {
@@ -58,7 +58,7 @@ async function undisturbed({ prepare }: StepStory) {
 
 describe.concurrent('a reply of a Cluster that is lost', () => {
   it.each(STEP_STORIES.map((story) => [story.title, story] as const))(
-    'changes nothing, and nobody waits for the next walk: %s',
+    'changes nothing, and nobody waits for the next reconcile: %s',
     async (_, story) => {
       const before = await undisturbed(story);
       await using way = await disturbable();
@@ -72,7 +72,7 @@ describe.concurrent('a reply of a Cluster that is lost', () => {
       const after = await everything(life);
       expect(after.all).toEqual(before.kept.all);
       // Who stands there for nothing is found out by the next visit.
-      const missing = before.kept.standing.filter((one) => !after.standing.includes(one));
+      const missing = before.kept.stats.filter((one) => !after.stats.includes(one));
       expect(missing).toEqual([]);
     },
   );

@@ -18,7 +18,7 @@ const LOSSES = STEP_STORIES.flatMap((story) => [0, 3].map((bytes) => [story.titl
 /** Of a transaction whole answers may arrive: that it has begun, and that one or both commands are in it. */
 const PARTS = [5, 14, 23];
 const TRANSACTIONS = STEP_STORIES.filter(
-  ({ script, title }) => script === 'submitPlainBatch' || title.includes('much text'),
+  ({ script, title }) => script === 'submitFastBatch' || title.includes('much text'),
 ).flatMap((story) => PARTS.map((bytes) => [story.title, bytes, story] as const));
 
 describe.concurrent('a reply of Redis that is lost', () => {
@@ -65,9 +65,9 @@ const BESIDES = [
   'openPool',
   'readEvents',
   'sweptTenant',
-  'turnRotation',
-  'visitTenant',
-  'walkTenant',
+  'advanceRotation',
+  'claimFromTenant',
+  'reconcileTenant',
 ];
 
 describe('the stories of lost replies', () => {

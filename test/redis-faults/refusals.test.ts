@@ -50,8 +50,8 @@ describe('a Redis without room', () => {
       'stageJournal',
       'submit',
       'submitBatch',
-      'submitPlain',
-      'submitPlainBatch',
+      'submitFast',
+      'submitFastBatch',
       'updateSession',
     ]);
   });
@@ -66,20 +66,23 @@ async function putInTheWay(key: string): Promise<void> {
 
 /** What operators were told of tenants that a step for many of them left out. */
 async function damagesIn({ storage }: Life): Promise<string[]> {
-  storage.tell('all_told', 'nothing comes after this');
+  storage.tell('last_event', 'nothing comes after this');
   const texts: string[] = [];
-  for await (const { kind, text } of storage.notices({ signal: AbortSignal.timeout(5_000), recent: 1_000 })) {
-    if (kind === 'all_told') return texts;
+  for await (const { kind, text } of storage.systemEvents({
+    signal: AbortSignal.timeout(5_000),
+    recent: 1_000,
+  })) {
+    if (kind === 'last_event') return texts;
     if (kind === 'tenant_damaged') texts.push(text);
   }
-  throw new Error('the notices have no end');
+  throw new Error('the systemEvents have no end');
 }
 
 describe.concurrent('a key of another type in the way', () => {
   it.each(named)('%s', async (_, story) => {
     const { keys } = await undisturbed(redis, story);
     const told: string[] = [];
-    // The list of notices is what this test itself reads.
+    // The list of systemEvents is what this test itself reads.
     for (const key of keys.filter((each) => !/@change:|:system:notifications$/.test(each))) {
       await using life = new Life(redis.url);
       const step = await story.prepare(life.tools);

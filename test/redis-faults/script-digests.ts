@@ -1,11 +1,11 @@
 import type { Redis } from 'ioredis';
-import type { Database } from '../../packages/redis-adapter/src/database.js';
+import type { Database } from '../../packages/redis-adapter/src/server/database.js';
 import { SCRIPTS } from '../../packages/redis-adapter/src/generated/scripts.js';
 import {
   REDIS_DEFAULTS,
   type ScriptName,
   ScriptRunner,
-} from '../../packages/redis-adapter/src/script-runner.js';
+} from '../../packages/redis-adapter/src/scripts/script-runner.js';
 
 export type { ScriptName };
 

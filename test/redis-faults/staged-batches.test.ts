@@ -130,13 +130,13 @@ async function parkWithCalls(storage: Storage, session_id: string): Promise<void
   const [held] = await storage.queue.claim(claims);
   if (!held) throw new Error('expected a task to be claimed');
   const { callsAtOnce } = DEFAULTS;
-  const begun = { tenantId, taskId: held.task.task_id, token: held.token, seen: callsAtOnce };
+  const begun = { tenantId, taskId: held.task.task_id, token: held.token, journalRev: callsAtOnce };
   for (let n = 0; n < callsAtOnce; n += 1) {
     const call = { callId: randomUUID(), service: 'query', operation: 'q', maxTries: 1, retryDelayMs: 1 };
     const step = { key: `s${n}`, kind: 'call', name: 'q', call: { ...call, silenceMs: A_WEEK_MS } } as const;
     await storage.journal.begin({ ...begun, step, maxSteps: callsAtOnce });
   }
-  await storage.queue.settle({ ...begun, settlement: { kind: 'parked', seen: callsAtOnce } });
+  await storage.queue.settle({ ...begun, settlement: { kind: 'parked', journalRev: callsAtOnce } });
 }
 
 const CREATING: readonly ScriptName[] = ['submitBatch', 'createStaged'];

@@ -19,7 +19,7 @@ function open(url = server.url) {
     types: { has: () => true, checkPayload: () => undefined },
   });
   const get = vi.spyOn(storage.tasks, 'get');
-  const follow = vi.spyOn(storage.events, 'followEnds');
+  const follow = vi.spyOn(storage.events, 'followCompletions');
   onTestFinished(async () => {
     registry.close();
     await storage.close();

@@ -36,7 +36,7 @@ async function calling(t: CaseTools, ended: boolean): Promise<Claim> {
   for (let n = 0; n < MANY_CALLS; n += 1) {
     const step = t.callStep();
     await t.begin(claim, step);
-    if (ended) await t.record({ ...claim, seen: 2 * MANY_CALLS }, step, t.failure('no'));
+    if (ended) await t.record({ ...claim, journalRev: 2 * MANY_CALLS }, step, t.failure('no'));
   }
   return claim;
 }
@@ -90,8 +90,8 @@ export const QUEUE: readonly StepStory[] = [
       return () => t.storage.queue.renew({ leases, leaseMs: 60_000 });
     },
   },
-  settling('completed', 'settlePlain', { kind: 'completed', result: { a: 1 } }),
-  settling('failed', 'settlePlain', { kind: 'failed', error }),
+  settling('completed', 'settleFast', { kind: 'completed', result: { a: 1 } }),
+  settling('failed', 'settleFast', { kind: 'failed', error }),
   settling('completed, with a journal', 'settle', { kind: 'completed', result: 1 }),
   settling(
     'completed, with an answer',
@@ -104,7 +104,7 @@ export const QUEUE: readonly StepStory[] = [
   settling('the last retry', 'settle', { kind: 'retry', error, delayMs: 1_000 }, { maxAttempts: 1 }),
   settlingMany('completed, with many open calls', false, { kind: 'completed', result: 1 }),
   settlingMany('retry, with many failed calls', true, { kind: 'retry', error, delayMs: 1_000 }),
-  settling('parked', 'settle', { kind: 'parked', seen: 0 }),
+  settling('parked', 'settle', { kind: 'parked', journalRev: 0 }),
   settling('released', 'settle', { kind: 'released' }),
   settling('cancelled', 'settle', { kind: 'cancelled' }),
   {
@@ -113,7 +113,7 @@ export const QUEUE: readonly StepStory[] = [
     again: 'not_parked',
     async prepare(t) {
       const claim = await t.leased();
-      await t.settle(claim, { kind: 'parked', seen: 0 });
+      await t.settle(claim, { kind: 'parked', journalRev: 0 });
       return () => t.storage.queue.wake(t.where(claim));
     },
   },
@@ -134,7 +134,7 @@ export const QUEUE: readonly StepStory[] = [
       await t.submit();
       const sleeper = await t.leased();
       await t.begin(sleeper, { key: 'sleep', kind: 'sleep', name: 'sleep', dueInMs: 1_000 });
-      await t.settle(sleeper, { kind: 'parked', seen: 0 });
+      await t.settle(sleeper, { kind: 'parked', journalRev: 0 });
       const failing = await t.leased();
       await t.settle(failing, { kind: 'retry', error, delayMs: 100 });
       await t.advance(40_000);

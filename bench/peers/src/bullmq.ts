@@ -1,5 +1,5 @@
 import {
-  type Contender,
+  type Competitor,
   countdown,
   eachInFlight,
   eachInPace,
@@ -27,7 +27,7 @@ const JOB_OPTIONS = {
 const optionsOf = (task: number) => ({ priority: 10 - priorityOf(task) });
 
 /** BullMQ with priorities, retries and finished jobs that are kept. Tenants it has none, so all are one queue. */
-export class BullMq implements Contender {
+export class BullMq implements Competitor {
   readonly #connection: { readonly host: string; readonly port: number };
 
   constructor(url: string) {

@@ -1,5 +1,5 @@
-import type { Order } from './contender.js';
-import { commands, type Match, memory, rate, redisCpu } from './row.js';
+import type { Order } from './competitor.js';
+import { commands, type Comparison, memory, rate, redisCpu } from './row.js';
 
 /** How far the worker claims ahead where there is room for it, by concurrency. */
 const AHEAD = { 1: 100, 50: 400, 100: 400 } as const;
@@ -12,7 +12,7 @@ export function drain(tasks: number, concurrency: keyof typeof AHEAD, ahead?: nu
 }
 
 /** One worker takes what waits until nothing is left. */
-export const DRAIN_MATCHES: readonly Match[] = [
+export const DRAIN_MATCHES: readonly Comparison[] = [
   {
     name: 'drain-t100',
     stages: [{ work: 'submit', tenants: 100, tasks: MANY, inFlight: 100 }, drain(MANY, 100)],

@@ -1,6 +1,6 @@
-import { type Match, p50, p99 } from './row.js';
+import { type Comparison, p50, p99 } from './row.js';
 
-function endToEnd(perSecond: number, seconds: number): Match {
+function endToEnd(perSecond: number, seconds: number): Comparison {
   const tasks = perSecond * seconds;
   return {
     name: `end-to-end-${perSecond}`,
@@ -13,4 +13,4 @@ function endToEnd(perSecond: number, seconds: number): Match {
 }
 
 /** From the submission of a task to its result where it was submitted, at a rate that neither finds hard. */
-export const END_TO_END_MATCHES: readonly Match[] = [endToEnd(50, 5), endToEnd(500, 3)];
+export const END_TO_END_MATCHES: readonly Comparison[] = [endToEnd(50, 5), endToEnd(500, 3)];

@@ -1,7 +1,7 @@
 import { median, table } from '../measure.js';
 import { drain } from './drain-rows.js';
 import { findCores, pin } from './pinning.js';
-import { Stand } from './stand.js';
+import { TestRig } from './test-rig.js';
 
 const FEW_WAITING = 25_000;
 const DRAINED = 20_000;
@@ -44,19 +44,19 @@ export async function growth(options: {
   await pin(process.pid, cores.node);
   console.log(`The first ${DRAINED} tasks are drained, ${rounds} rounds; ${cores.explanation}\n`);
   const order = drain(DRAINED, 100);
-  const drained = async (stand: Stand, { waiting: tasks, tenants }: Case['few']) => {
-    await stand.empty();
-    await stand.carryOut({ work: 'fill', tasks, tenants });
-    return (await stand.carryOut(order)).perSecond;
+  const drained = async (rig: TestRig, { waiting: tasks, tenants }: Case['few']) => {
+    await rig.empty();
+    await rig.carryOut({ work: 'fill', tasks, tenants });
+    return (await rig.carryOut(order)).perSecond;
   };
   const results = [];
   for (const { name, few, many, must, aim } of cases) {
-    await using stand = await Stand.open('ours', {}, cores);
-    await drained(stand, usual);
+    await using rig = await TestRig.open('ours', {}, cores);
+    await drained(rig, usual);
     const ratios: number[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      const before = await drained(stand, few);
-      ratios.push((await drained(stand, many)) / before);
+      const before = await drained(rig, few);
+      ratios.push((await drained(rig, many)) / before);
     }
     const ratio = median(ratios);
     const reached = ratio >= aim ? 'aim' : ratio >= must ? 'must' : 'no';

@@ -1,9 +1,9 @@
-// A contender in a process of its own: prepares what it is ordered, does it, says what it cost.
+// A competitor in a process of its own: prepares what it is ordered, does it, says what it cost.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Session } from 'node:inspector/promises';
 import { loadPeer } from '../peers.js';
-import type { Contender, Order, Prepared, Target } from './contender.js';
+import type { Competitor, Order, Prepared, Target } from './competitor.js';
 import { Ours } from './ours.js';
 
 export type Side = 'ours' | 'bullmq';
@@ -28,7 +28,7 @@ export interface Run {
 
 export type Response = { readonly run?: Run } | { readonly error: string };
 
-async function contenderOf({ side, target }: Introduction): Promise<Contender> {
+async function competitorOf({ side, target }: Introduction): Promise<Competitor> {
   if (side === 'ours') return new Ours(target);
   if (typeof target !== 'string') throw new Error('BullMQ is measured on a single server');
   const { BullMq } = await loadPeer();
@@ -60,12 +60,12 @@ async function measured(prepared: Prepared): Promise<Run> {
 }
 
 const introduction = JSON.parse(process.argv[2] ?? '') as Introduction;
-const contender = contenderOf(introduction);
+const competitor = competitorOf(introduction);
 let prepared: Prepared | undefined;
 
 async function answer(request: Request): Promise<Response> {
   if (request.ask === 'prepare') {
-    prepared = await (await contender).prepare(request.order);
+    prepared = await (await competitor).prepare(request.order);
     return {};
   }
   if (!prepared) throw new Error(`expected an order before "${request.ask}", got none`);

@@ -1,7 +1,7 @@
 import { Orchestrator, type OrchestratorOptions } from '@agent-orchestrator/core';
 import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import {
-  type Contender,
+  type Competitor,
   countdown,
   eachInFlight,
   eachInPace,
@@ -13,7 +13,7 @@ import {
   QUEUE,
   resultOf,
   type Target,
-} from './contender.js';
+} from './competitor.js';
 
 const MAX_WAITING = 10_000_000;
 const FILL_IN_FLIGHT = 1_000;
@@ -26,7 +26,7 @@ const bodyOf = (task: number) => ({ type: QUEUE, payload: payloadOf(task), prior
 const tenantOf = (task: number, tenants: number) => `tenant-${task % tenants}`;
 
 /** An orchestrator with everything on: tenants, events, leases, deadlines, retries, fairness, results that are kept. */
-export class Ours implements Contender {
+export class Ours implements Competitor {
   constructor(private readonly target: Target) {}
 
   prepare(order: Order): Promise<Prepared> {
@@ -95,7 +95,7 @@ export class Ours implements Contender {
       await ended;
       // Those that ran last are still being settled; unless more waits than is asked for, then there is no last one.
       for (;;) {
-        const { running = 0, runsEnded } = orchestrator.figures().worker ?? {};
+        const { running = 0, runsEnded } = orchestrator.stats().worker ?? {};
         if (running === 0 || (runsEnded?.completed ?? 0) > tasks) break;
         await new Promise((resolve) => setTimeout(resolve, 1));
       }

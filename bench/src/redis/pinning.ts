@@ -22,14 +22,14 @@ export async function findCores(): Promise<Cores> {
     const { stdout } = await run('taskset', ['-c', '-p', String(process.pid)]);
     list = stdout.slice(stdout.lastIndexOf(':') + 1).trim();
   } catch {
-    return { explanation: 'not pinned, as there is no taskset: the figures vary a lot' };
+    return { explanation: 'not pinned, as there is no taskset: the stats vary a lot' };
   }
   const [redis, node] = list.split(',').flatMap((range) => {
     const [from = 0, to = from] = range.split('-').map(Number);
     return Array.from({ length: to - from + 1 }, (_, at) => from + at);
   });
   if (redis === undefined || node === undefined) {
-    return { explanation: 'not pinned, as there is only one core: the figures vary a lot' };
+    return { explanation: 'not pinned, as there is only one core: the stats vary a lot' };
   }
   return { redis, node, explanation: `Redis pinned to core ${redis}, Node to core ${node}` };
 }

@@ -2,12 +2,12 @@ import { installPeers } from '../peers.js';
 import { DRAIN_MATCHES } from './drain-rows.js';
 import { END_TO_END_MATCHES } from './end-to-end-rows.js';
 import { findCores, pin } from './pinning.js';
-import { playMatch, type Round } from './play-match.js';
+import { runComparison, type Round } from './run-comparison.js';
 import { type Outcome, outcomeOf, sideNotesOf, tableOf } from './report.js';
-import type { Match } from './row.js';
+import type { Comparison } from './row.js';
 import { APPENDONLY_MATCHES, SUBMIT_MATCHES } from './submit-rows.js';
 
-const MATCHES: readonly Match[] = [
+const MATCHES: readonly Comparison[] = [
   ...DRAIN_MATCHES,
   ...SUBMIT_MATCHES,
   ...END_TO_END_MATCHES,
@@ -18,10 +18,10 @@ const BY_CPU =
   'by CPU: what the ratio of the rates would be if the busier one of Redis and Node never waited and nobody else ran.';
 
 /** Those of a name, or whose name has this as a part. */
-export function matchesOf(only = ''): readonly Match[] {
+export function matchesOf(only = ''): readonly Comparison[] {
   const exact = MATCHES.filter(({ name }) => name === only);
-  const matches = exact.length > 0 ? exact : MATCHES.filter(({ name }) => name.includes(only));
-  if (matches.length > 0) return matches;
+  const comparisons = exact.length > 0 ? exact : MATCHES.filter(({ name }) => name.includes(only));
+  if (comparisons.length > 0) return comparisons;
   throw new Error(`--only: expected a part of ${MATCHES.map(({ name }) => name).join(', ')}; got "${only}"`);
 }
 
@@ -31,29 +31,29 @@ export function matchesOf(only = ''): readonly Match[] {
  */
 export async function redis(options: {
   readonly rounds: number;
-  /** A name or a part of it: plays those matches only. */
+  /** A name or a part of it: plays those comparisons only. */
   readonly only?: string | undefined;
   readonly profiles?: string | undefined;
 }): Promise<unknown> {
   const { rounds, only, profiles } = options;
-  const matches = matchesOf(only);
+  const comparisons = matchesOf(only);
   await installPeers();
   const cores = await findCores();
   await pin(process.pid, cores.node);
   console.log(`${rounds} rounds; ${cores.explanation}\n`);
-  const played: [Match, Round[]][] = [];
+  const played: [Comparison, Round[]][] = [];
   const outcomes: Outcome[] = [];
-  for (const match of matches) {
+  for (const comparison of comparisons) {
     const began = performance.now();
-    const ofMatch = await playMatch(match, { rounds, cores, profiles });
-    played.push([match, ofMatch]);
-    outcomes.push(...match.rows.map((row) => outcomeOf(match, row, ofMatch)));
-    console.error(`${match.name}: ${((performance.now() - began) / 1_000).toFixed(0)} s`);
+    const ofComparison = await runComparison(comparison, { rounds, cores, profiles });
+    played.push([comparison, ofComparison]);
+    outcomes.push(...comparison.rows.map((row) => outcomeOf(comparison, row, ofComparison)));
+    console.error(`${comparison.name}: ${((performance.now() - began) / 1_000).toFixed(0)} s`);
   }
   console.log(`\n${tableOf(outcomes)}\n\n${BY_CPU}\n\nEach stage, a task:\n\n${sideNotesOf(played)}`);
   return { rounds, node: process.version, cores, outcomes, played: Object.fromEntries(played.map(named)) };
 }
 
-function named([{ name, stages }, rounds]: readonly [Match, readonly Round[]]) {
+function named([{ name, stages }, rounds]: readonly [Comparison, readonly Round[]]) {
   return [name, { stages, rounds }] as const;
 }

@@ -1,8 +1,8 @@
 import { median, table } from '../measure.js';
-import type { Order } from './contender.js';
-import type { Round } from './play-match.js';
-import type { Match, Row } from './row.js';
-import type { Measured } from './stand.js';
+import type { Order } from './competitor.js';
+import type { Round } from './run-comparison.js';
+import type { Comparison, Row } from './row.js';
+import type { Measured } from './test-rig.js';
 
 /** A row with what came out of it: medians over the rounds. */
 export interface Outcome {
@@ -31,20 +31,20 @@ function byCpu({ stage }: Row, rounds: readonly Round[]): number {
   return median(rounds.map(({ ours, bullmq }) => busier(bullmq[stage]) / busier(ours[stage])));
 }
 
-export function outcomeOf(match: Match, row: Row, rounds: readonly Round[]): Outcome {
-  const figures = (side: keyof Round) =>
+export function outcomeOf(comparison: Comparison, row: Row, rounds: readonly Round[]): Outcome {
+  const stats = (side: keyof Round) =>
     rounds.map((round) => {
       const measured = round[side][row.stage];
       return measured ? row.figure(measured) : Number.NaN;
     });
-  const ours = figures('ours');
-  const bullmq = figures('bullmq');
+  const ours = stats('ours');
+  const bullmq = stats('bullmq');
   const isCount = row.wanted === 'at most, as a count';
   const values = ours
     .map((figure, round) => (isCount ? figure : figure / (bullmq[round] ?? Number.NaN)))
     .toSorted((a, b) => a - b);
   const value = median(values);
-  const order = match.stages[row.stage];
+  const order = comparison.stages[row.stage];
   const { must, aim } = row;
   const reached = isReached(row, value, aim) ? 'aim' : isReached(row, value, must) ? 'must' : 'no';
   return {
@@ -112,13 +112,13 @@ function nameOf(order: Order): string {
   return `${order.work} ${order.tasks}${inFlight}`;
 }
 
-/** What each stage has cost both, a task: absolute figures, which other machines and minutes do not share. */
-export function sideNotesOf(matches: readonly (readonly [Match, readonly Round[]])[]): string {
+/** What each stage has cost both, a task: absolute stats, which other machines and minutes do not share. */
+export function sideNotesOf(comparisons: readonly (readonly [Comparison, readonly Round[]])[]): string {
   const head = ['stage', 'side', ...SIDE_NOTES.map(([name]) => name)];
-  const rows = matches.flatMap(([match, rounds]) =>
-    match.stages.flatMap((order, stage) =>
+  const rows = comparisons.flatMap(([comparison, rounds]) =>
+    comparison.stages.flatMap((order, stage) =>
       (['ours', 'bullmq'] as const).map((side) => [
-        `${match.name}: ${nameOf(order)}`,
+        `${comparison.name}: ${nameOf(order)}`,
         side === 'ours' ? 'ours' : 'BullMQ',
         ...SIDE_NOTES.map(([, of]) =>
           figure(median(rounds.flatMap((round) => round[side].slice(stage, stage + 1)).map(of))),

@@ -1,5 +1,5 @@
-import type { Order } from './contender.js';
-import type { Measured, ServerKind } from './stand.js';
+import type { Order } from './competitor.js';
+import type { Measured, ServerKind } from './test-rig.js';
 
 /** A figure of ours beside that of BullMQ, and what it has to be. */
 export interface Row {
@@ -17,7 +17,7 @@ export interface Row {
 }
 
 /** Orders that are carried out one after the other on an empty server, and what of them is of interest. */
-export interface Match {
+export interface Comparison {
   readonly name: string;
   readonly server?: ServerKind;
   readonly stages: readonly Order[];

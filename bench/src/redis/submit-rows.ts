@@ -1,8 +1,8 @@
 import { drain, MANY } from './drain-rows.js';
-import { type Match, rate, redisCpu } from './row.js';
+import { type Comparison, rate, redisCpu } from './row.js';
 
 /** Nobody runs anything while tasks are stored. One tenant and a hundred are measured where they are drained. */
-export const SUBMIT_MATCHES: readonly Match[] = [
+export const SUBMIT_MATCHES: readonly Comparison[] = [
   {
     name: 'submit-t10',
     stages: [{ work: 'submit', tenants: 10, tasks: MANY, inFlight: 100 }],
@@ -24,7 +24,7 @@ export const SUBMIT_MATCHES: readonly Match[] = [
 ];
 
 /** What is written goes to disk every second. */
-export const APPENDONLY_MATCHES: readonly Match[] = [
+export const APPENDONLY_MATCHES: readonly Comparison[] = [
   {
     name: 'aof-drain',
     server: { appendonly: true },

@@ -96,7 +96,7 @@ export class Load {
 
   #options(): OrchestratorOptions {
     const { storage, clock } = this.ports;
-    return { storage, clock, lingerMs: 0, sweepMs: 30_000, services: this.#services() };
+    return { storage, clock, parkAfterMs: 0, sweepMs: 30_000, services: this.#services() };
   }
 
   #services(): NonNullable<OrchestratorOptions['services']> {

@@ -133,8 +133,8 @@ export async function steps({
       const memory = await shortest(rounds, () => onMemory(verb, waiting));
       const redis = await shortest(rounds, () => onRedis(verb, waiting, server));
       results.push({ name: verb.name, memory, redis });
-      const figures = [memory.nodeMs, memory.allMs, redis.redisMs, redis.nodeMs, redis.allMs];
-      rows.push([verb.name, ...figures.map(ms)]);
+      const stats = [memory.nodeMs, memory.allMs, redis.redisMs, redis.nodeMs, redis.allMs];
+      rows.push([verb.name, ...stats.map(ms)]);
       console.error(rows.at(-1)?.join('  '));
     }
   } finally {

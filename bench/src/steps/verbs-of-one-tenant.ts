@@ -29,8 +29,8 @@ async function run(
   const where = { tenantId: at.tenantId, taskId: task.task_id, token };
   for (let n = 0; n < count; n += 1) {
     const step = { key: `s${n}`, kind: 'run', name: 'run' } as const;
-    await at.storage.journal.begin({ ...where, seen: n, step, maxSteps: STEPS });
-    await at.storage.journal.record({ ...where, seen: n, key: step.key, answer });
+    await at.storage.journal.begin({ ...where, journalRev: n, step, maxSteps: STEPS });
+    await at.storage.journal.record({ ...where, journalRev: n, key: step.key, answer });
   }
 }
 
@@ -46,7 +46,7 @@ async function openCalls(at: Bench, { task, token }: Claimed, count: number) {
       name: 'query.q',
       call: { callId: randomUUID(), ...more },
     } as const;
-    await at.storage.journal.begin({ ...where, seen: 0, step, maxSteps: STEPS });
+    await at.storage.journal.begin({ ...where, journalRev: 0, step, maxSteps: STEPS });
     calls.push({ key: step.key, callId: step.call.callId });
   }
   return calls;
@@ -68,7 +68,13 @@ interface Answered {
 
 function recordAnswer(at: Bench, { task, token }: Claimed, answered: Answered) {
   const { tenantId } = at;
-  return at.storage.journal.record({ tenantId, taskId: task.task_id, token, seen: STEPS * 9, ...answered });
+  return at.storage.journal.record({
+    tenantId,
+    taskId: task.task_id,
+    token,
+    journalRev: STEPS * 9,
+    ...answered,
+  });
 }
 
 /** The only call of a task. */

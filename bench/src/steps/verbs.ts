@@ -252,9 +252,9 @@ export const VERBS: readonly Verb[] = [
       const where = { tenantId: at.tenantId, taskId: claim.task.task_id, token: claim.token };
       for (let n = 0; n < 30; n += 1) {
         const step = { key: `s${n}`, kind: 'run', name: 'run' } as const;
-        await at.storage.journal.begin({ ...where, seen: n, step, maxSteps: 1_000 });
+        await at.storage.journal.begin({ ...where, journalRev: n, step, maxSteps: 1_000 });
         const answer = { kind: 'outcome', outcome: { ok: true, value: HALF_MIB } } as const;
-        await at.storage.journal.record({ ...where, seen: n, key: step.key, answer });
+        await at.storage.journal.record({ ...where, journalRev: n, key: step.key, answer });
       }
       await at.settle(claim, { kind: 'released' });
       return () => at.claim(1);

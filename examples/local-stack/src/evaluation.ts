@@ -115,7 +115,7 @@ async function declines(
 }
 
 /** `cited 17/20`, …, in the order of the parts. */
-export function figuresOf(
+export function statsOf(
   rows: readonly EvaluationRow[],
 ): { part: EvaluationPart; passed: number; asked: number }[] {
   const parts = [...new Set(rows.map(({ part }) => part))];
@@ -127,20 +127,20 @@ export function figuresOf(
 
 /** Whether as many passed as are needed. What was held out is told, and decides nothing. */
 export function isGoodEnough(rows: readonly EvaluationRow[]): boolean {
-  const figures = figuresOf(rows);
+  const stats = statsOf(rows);
   return Object.entries(NEEDED).every(
-    ([part, needed]) => (figures.find((figure) => figure.part === part)?.passed ?? 0) >= needed,
+    ([part, needed]) => (stats.find((figure) => figure.part === part)?.passed ?? 0) >= needed,
   );
 }
 
-/** The table and the figures, as lines. */
+/** The table and the stats, as lines. */
 export function formatEvaluation(rows: readonly EvaluationRow[]): string {
   const table = rows.map(
     ({ part, id, passed, got }) =>
       `${passed ? 'ok  ' : 'FAIL'}  ${part.padEnd(22)}  ${id.padEnd(24)}  ${got}`,
   );
-  const figures = figuresOf(rows).map(({ part, passed, asked }) => `${part} ${passed}/${asked}`);
-  return [...table, '', figures.join(', ')].join('\n');
+  const stats = statsOf(rows).map(({ part, passed, asked }) => `${part} ${passed}/${asked}`);
+  return [...table, '', stats.join(', ')].join('\n');
 }
 
 /**

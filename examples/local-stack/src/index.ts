@@ -14,7 +14,7 @@ export {
   type EvaluationPart,
   type EvaluationQuestions,
   type EvaluationRow,
-  figuresOf,
+  statsOf,
   formatEvaluation,
   isGoodEnough,
   readDocuments,

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
   evaluate,
-  figuresOf,
+  statsOf,
   formatEvaluation,
   isGoodEnough,
   readDocuments,
@@ -45,17 +45,15 @@ const home = (question: string, ...earlier: string[]) => {
 };
 
 describe('answers from documents', () => {
-  test('reach the figures of the evaluation, also on what was held out', async () => {
+  test('reach the stats of the evaluation, also on what was held out', async () => {
     const rows = await evaluate(await readQuestions(questionsFile), (question) => stack.ask(question));
-    const figures = Object.fromEntries(
-      figuresOf(rows).map(({ part, passed, asked }) => [part, passed / asked]),
-    );
+    const stats = Object.fromEntries(statsOf(rows).map(({ part, passed, asked }) => [part, passed / asked]));
     const table = formatEvaluation(rows);
-    expect(figures['cited'], table).toBeGreaterThanOrEqual(0.7);
-    expect(figures['tools'], table).toBe(1);
-    expect(figures['unanswerable'], table).toBe(1);
-    expect(figures['held out, cited'], table).toBeGreaterThanOrEqual(0.4);
-    expect(figures['held out, unanswerable'], table).toBe(1);
+    expect(stats['cited'], table).toBeGreaterThanOrEqual(0.7);
+    expect(stats['tools'], table).toBe(1);
+    expect(stats['unanswerable'], table).toBe(1);
+    expect(stats['held out, cited'], table).toBeGreaterThanOrEqual(0.4);
+    expect(stats['held out, unanswerable'], table).toBe(1);
   });
 
   test('quote the document literally and say that they are extracts', async () => {
@@ -221,7 +219,7 @@ describe('the index', () => {
   });
 });
 
-test('an evaluation that misses its figures fails', async () => {
+test('an evaluation that misses its stats fails', async () => {
   const printed: string[] = [];
   const questions = await readQuestions(questionsFile);
   const code = await runEvaluation(

@@ -58,7 +58,7 @@ describe('calculations in free wording', () => {
 
   test.each([
     ['If I split a bill of 186.40 between four of us, what does each pay?', '46.6'],
-    ['Four friends share a 93 euro dinner equally. How much does everyone owe?', '23.25'],
+    ['Four friends share a 93 euro dinner equally. How much does everyone schedule?', '23.25'],
     ['A shirt costs 40 and is reduced by a quarter, what do I pay?', '30'],
     ["My rent of 900 goes up by 4%. What's the new rent?", '936'],
     ['What do I pay for 7 tickets at 12.50 each?', '87.5'],

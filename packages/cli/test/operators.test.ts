@@ -1,7 +1,7 @@
 import { localTime } from '../src/print/local-time.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MemoryStorage, Orchestrator, type Storage, type Task } from '@agent-orchestrator/core';
-import { type Notice, RedisStorage } from '@agent-orchestrator/redis-adapter';
+import { type SystemEvent, RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OpenStorage } from '../src/commands/command-context.js';
@@ -11,7 +11,7 @@ import { records } from './cli-process.js';
 import { fakeTerminal } from './fake-terminal.js';
 
 const NOWHERE = '11111111-1111-4111-8111-111111111111';
-const NOTICES: Notice[] = [
+const SYSTEM_EVENTS: SystemEvent[] = [
   { at: Date.UTC(2030, 0, 1), kind: 'worker_lost', text: 'worker w1 \u001B[31mis lost' },
   { at: Date.UTC(2030, 0, 2), kind: 'dead_letter', text: 'task t of acme has failed' },
 ];
@@ -31,13 +31,13 @@ function memoryWorld(): World {
   let open = 0;
   const openStorage = async (): Promise<OperatorStorage> => {
     open += 1;
-    const { tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, bells } = memory;
+    const { tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, wakeups } = memory;
     return {
-      ...{ tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, bells },
+      ...{ tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, wakeups },
       ping: () => memory.ping(),
       checkServer: async () => [],
-      async *notices({ signal }) {
-        yield* NOTICES;
+      async *systemEvents({ signal }) {
+        yield* SYSTEM_EVENTS;
         await delay(60_000, undefined, { signal }).catch(() => undefined);
       },
       close: async () => {
@@ -157,8 +157,8 @@ describe.each([
     it('inspect says which tasks come next, in their order, and why each waits', async () => {
       const { code, stdout } = await run(['queues', 'inspect', 'acme', ...REDIS]);
       expect(code).toBe(0);
-      const [standing, , ...rows] = stdout.trim().split('\n');
-      expect(standing).toBe('tenant acme: paused, weight 1, no limit; ready 3, running 0');
+      const [stats, , ...rows] = stdout.trim().split('\n');
+      expect(stats).toBe('tenant acme: paused, weight 1, no limit; ready 3, running 0');
       const { high, normal, low, behind } = waiting;
       expect(rows.map((row) => row.split(/ {2,}/).slice(0, 5))).toEqual([
         ['0', high?.task_id, 'ok', '9', 'ready'],
@@ -173,7 +173,7 @@ describe.each([
         {
           tenant_id: 'acme',
           paused: true,
-          first_in_line: [{ position: 0 }, { position: 1 }],
+          first_in_queue: [{ position: 0 }, { position: 1 }],
           partial: false,
         },
       ]);
@@ -375,16 +375,16 @@ describe('commands that look inside', () => {
   afterAll(() => world.close());
 
   describe('tail --system', () => {
-    it('says notices as they come, until Ctrl-C', async () => {
+    it('says systemEvents as they come, until Ctrl-C', async () => {
       const people = await run(['tail', '--system', ...REDIS], AbortSignal.timeout(200));
       expect(people).toEqual({
         code: 130,
         stdout: `${localTime('2030-01-01T00:00:00Z')} worker_lost worker w1 [31mis lost\n${localTime('2030-01-02T00:00:00Z')} dead_letter task t of acme has failed\n`,
-        stderr: 'following the notices of the system, Ctrl-C ends\n',
+        stderr: 'following the systemEvents of the system, Ctrl-C ends\n',
       });
       const programs = await run(['tail', '--system', '--json', ...REDIS], AbortSignal.timeout(200));
       expect(records(programs.stdout)).toEqual(
-        NOTICES.map((notice) => ({ ...notice, at: new Date(notice.at).toISOString() })),
+        SYSTEM_EVENTS.map((systemEvent) => ({ ...systemEvent, at: new Date(systemEvent.at).toISOString() })),
       );
     });
 

@@ -146,8 +146,8 @@ describe('three processes on one Redis', () => {
 
   it('say what operators should know, until Ctrl-C', async () => {
     await using tail = new CliProcess(['tail', '--system', '--json'], { env });
-    const notice = ['kind', 'test', 'text', 'the first', 'worker_id', 'w1'];
-    await redis.ask(['XADD', 'orchestrator:system:notifications', '*', ...notice]);
+    const systemEvent = ['kind', 'test', 'text', 'the first', 'worker_id', 'w1'];
+    await redis.ask(['XADD', 'orchestrator:system:notifications', '*', ...systemEvent]);
     await tail.printed('stdout', /the first/);
     await redis.ask(['XADD', 'orchestrator:system:notifications', '*', 'kind', 'test', 'text', 'the second']);
     await tail.printed('stdout', /the second/);

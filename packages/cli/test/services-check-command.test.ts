@@ -22,7 +22,7 @@ import { FlawedService, problem } from './flawed-service.js';
 const TOKEN = 'token-of-the-service';
 const env = { SERVICE_TOKEN: TOKEN };
 const PYTHON_SERVICE = new URL('../../../examples/python-service/text_service.py', import.meta.url).pathname;
-const NOBODY = 'http://127.0.0.1:1';
+const UNREACHABLE = 'http://127.0.0.1:1';
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -137,7 +137,7 @@ describe.concurrent('services check, as a command', () => {
   });
 
   it('ends with 69 when nothing listens at the URL', async () => {
-    const { code, stdout } = await cli(check(NOBODY, '--listen', '0', '--json'), { env });
+    const { code, stdout } = await cli(check(UNREACHABLE, '--listen', '0', '--json'), { env });
     expect(code).toBe(69);
     expect(firstRecord(stdout)).toMatchObject({ check: 'reachable', verdict: 'failed', got: 'ECONNREFUSED' });
   });
@@ -184,22 +184,26 @@ describe.concurrent('services check, as a command', () => {
   });
 
   it.each<[string[], number, RegExp]>([
-    [['services', 'check', NOBODY], 2, /required option '--operation <name>' not specified/],
+    [['services', 'check', UNREACHABLE], 2, /required option '--operation <name>' not specified/],
     [['services', 'check', '--operation', 'work'], 2, /missing required argument 'url'/],
     [check('nowhere'), 2, /url: expected an http or https URL, got "nowhere"/],
     [check('ftp://x'), 2, /url: expected an http or https URL/],
     [
-      ['services', 'check', NOBODY, '--operation', 'No!'],
+      ['services', 'check', UNREACHABLE, '--operation', 'No!'],
       2,
       /--operation: expected 1 to 64 lower-case letters/,
     ],
-    [check(NOBODY, '--input', '{'), 2, /--input: expected JSON/],
-    [check(NOBODY, '--input', '@nope.json'), 2, /nope\.json: expected a file, got nothing there/],
-    [check(NOBODY, '--bad-input', ''), 2, /--bad-input: expected JSON, got nothing/],
-    [check(NOBODY, '--name', 'a b'), 2, /--name: expected 1 to 64 letters/],
-    [check(NOBODY, '--timeout', '0'), 2, /--timeout: expected seconds, up to 3600, got "0"/],
-    [check(NOBODY, '--listen', 'x'), 2, /--listen: expected a port, 0 to 65535, got "x"/],
-    [check(NOBODY, '--url', NOBODY), 2, /expected the URL of the service as the argument, got --url/],
+    [check(UNREACHABLE, '--input', '{'), 2, /--input: expected JSON/],
+    [check(UNREACHABLE, '--input', '@nope.json'), 2, /nope\.json: expected a file, got nothing there/],
+    [check(UNREACHABLE, '--bad-input', ''), 2, /--bad-input: expected JSON, got nothing/],
+    [check(UNREACHABLE, '--name', 'a b'), 2, /--name: expected 1 to 64 letters/],
+    [check(UNREACHABLE, '--timeout', '0'), 2, /--timeout: expected seconds, up to 3600, got "0"/],
+    [check(UNREACHABLE, '--listen', 'x'), 2, /--listen: expected a port, 0 to 65535, got "x"/],
+    [
+      check(UNREACHABLE, '--url', UNREACHABLE),
+      2,
+      /expected the URL of the service as the argument, got --url/,
+    ],
   ])('%j: %i', async (args, code, message) => {
     const { terminal, stdout, stderr } = fakeTerminal({ env });
     expect(await runCommandLine(args, terminal, new AbortController().signal)).toBe(code);
@@ -207,13 +211,13 @@ describe.concurrent('services check, as a command', () => {
   });
 
   it('ends with 78 without a token, or when the port is in use', async () => {
-    const none = await cli(check(NOBODY));
+    const none = await cli(check(UNREACHABLE));
     expect(none).toMatchObject({ code: 78, stdout: '' });
     expect(none.stderr).toMatch(/SERVICE_TOKEN: expected 8 to 1024 visible ASCII characters, got nothing/);
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const { port } = taken.address() as AddressInfo;
-    const ended = await cli(check(NOBODY, '--listen', String(port)), { env });
+    const ended = await cli(check(UNREACHABLE, '--listen', String(port)), { env });
     taken.close();
     expect(ended).toMatchObject({ code: 78, stdout: '' });
     expect(ended.stderr).toContain(`port ${port} of 127.0.0.1 is in use already: choose another port`);

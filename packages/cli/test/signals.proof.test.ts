@@ -10,7 +10,7 @@ import {
   type RunningServer,
   startServer,
 } from './cli-process.js';
-import { cuttableLine } from './cuttable-line.js';
+import { cuttableRelay } from './cuttable-relay.js';
 import { type SlowModel, slowModel } from './slow-model.js';
 
 const QUESTION = 'What colour does the widget have?';
@@ -127,7 +127,7 @@ describe.concurrent('interrupted', () => {
 
 it('a lost connection is sought again, and no event is missed', async () => {
   await using dev = await startServer(['dev']);
-  await using line = await cuttableLine(dev.url);
+  await using line = await cuttableRelay(dev.url);
   await using tail = new CliProcess(['tasks', 'tail', '--json'], {
     env: { ...dev.env, ORCHESTRATOR_URL: line.url },
   });

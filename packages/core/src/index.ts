@@ -53,15 +53,15 @@ export {
 export { type AboutTask, TaskNotifier, type TaskNotifierOptions } from './notifier/task-notifier.js';
 export { type InProcessHub, InProcessTransport } from './notifier/in-process-transport.js';
 export type { NotifierTransport, OutgoingNotification } from './notifier/transport.js';
-export { type Clock, pause, systemClock } from './clock.js';
-export { type Random, systemRandom } from './random.js';
+export { type Clock, pause, systemClock } from './runtime/clock.js';
+export { type Random, systemRandom } from './runtime/random.js';
 export { fullJitter } from './protocol/full-jitter.js';
-export { MemoryStorage, type MemoryStorageOptions } from './memory/memory-storage.js';
+export { MemoryStorage, type MemoryStorageOptions } from './engine/memory-storage.js';
 export type { Storage } from './storage/storage.js';
-export type { Bell, Bells } from './storage/bells.js';
+export type { Wakeup, Wakeups } from './storage/wakeups.js';
 export type {
   CallJournal,
-  JournalNews,
+  JournalChanges,
   JournalStep,
   OpenCall,
   Report,
@@ -88,7 +88,7 @@ export type {
   TaskRecords,
   TrackedCall,
 } from './storage/task-records.js';
-export type { TenantSettings, TenantStanding, TenantStore } from './storage/tenant-store.js';
+export type { TenantSettings, TenantStats, TenantStore } from './storage/tenant-store.js';
 export { type IssuedTicket, KEPT_SPENT_TICKETS, type TicketStore } from './storage/ticket-store.js';
 export { dayOf, tooManyRows, type UsageLedger, type UsageRow } from './storage/usage-ledger.js';
 export type { AnnouncedType, WorkerDirectory, WorkerEntry } from './storage/worker-directory.js';
@@ -154,7 +154,7 @@ export {
 } from './protocol/events.js';
 export { type OrchestrationPlan, planSchema, type PlanStep, planStepSchema } from './protocol/plan.js';
 export { DEFAULTS } from './protocol/settings.js';
-export type { Figures, SweeperFigures, WorkerFigures } from './figures.js';
+export type { OrchestratorStats, SweeperStats, WorkerStats } from './orchestrator-stats.js';
 export { type Health, Orchestrator } from './orchestrator.js';
 export {
   type OrchestratorOptions,
@@ -174,7 +174,7 @@ export { concerns, type Following, TenantEvents } from './events/tenant-events.j
 export { Gateway, type GatewayAnswer, type GatewayJob, type GatewayRequest } from './intake/gateway.js';
 export { Intake, type IntakeResult, type ServiceIdentity } from './intake/intake.js';
 export { type ServiceLink, ServiceLinks } from './intake/service-links.js';
-export { guardedLogger, type Logger, silentLogger } from './logger.js';
+export { guardedLogger, type Logger, silentLogger } from './runtime/logger.js';
 export { type Accepted, GlobalTaskRegistry, type RegistryOptions } from './tasks/global-task-registry.js';
 export type { TaskTypes } from './tasks/new-task.js';
 export { SessionManager } from './sessions/session-manager.js';

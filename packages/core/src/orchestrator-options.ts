@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { Clock } from './clock.js';
-import type { Logger } from './logger.js';
+import type { Clock } from './runtime/clock.js';
+import type { Logger } from './runtime/logger.js';
 import { DEFAULTS } from './protocol/settings.js';
 import { validate } from './protocol/validation.js';
-import type { Random } from './random.js';
+import type { Random } from './runtime/random.js';
 import type { ServiceSettings } from './services/service-settings.js';
 import type { Storage } from './storage/storage.js';
 import { OrchestratorError } from './protocol/errors.js';
@@ -44,7 +44,7 @@ export interface OrchestratorOptions {
    * time needs no replay, and a branch that awaits something foreign for so long goes on. At most 24 h; 0 parks at once.
    * Default 1 s.
    */
-  readonly lingerMs?: number;
+  readonly parkAfterMs?: number;
   /** Waiting tasks of a tenant before `queue_full`. Default 200,000. */
   readonly maxWaiting?: number;
   readonly clock?: Clock;
@@ -76,7 +76,7 @@ const schema = z.object({
   renewMs: z.int().min(1).max(DAY_MS).optional(),
   sweepMs: z.int().min(1).max(3_600_000).default(DEFAULTS.sweepMs),
   mismatchMs: z.int().min(1).max(DAY_MS).default(5_000),
-  lingerMs: z.int().min(0).max(DAY_MS).default(DEFAULTS.lingerMs),
+  parkAfterMs: z.int().min(0).max(DAY_MS).default(DEFAULTS.parkAfterMs),
   maxWaiting: z.int().min(1).default(DEFAULTS.maxWaiting),
   exposeErrors: z.boolean().default(false),
   unhandledRejections: z.enum(UNHANDLED_REJECTIONS).default('log'),

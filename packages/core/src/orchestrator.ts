@@ -1,11 +1,11 @@
-import { atMost, type Clock, systemClock } from './clock.js';
+import { atMost, type Clock, systemClock } from './runtime/clock.js';
 import { TenantEvents } from './events/tenant-events.js';
-import type { Figures } from './figures.js';
+import type { OrchestratorStats } from './orchestrator-stats.js';
 import { Gateway } from './intake/gateway.js';
 import { Intake } from './intake/intake.js';
 import { ServiceLinks } from './intake/service-links.js';
-import { guardedLogger, type Logger, silentLogger } from './logger.js';
-import { MemoryStorage } from './memory/memory-storage.js';
+import { guardedLogger, type Logger, silentLogger } from './runtime/logger.js';
+import { MemoryStorage } from './engine/memory-storage.js';
 import type { InProcessHub } from './notifier/in-process-transport.js';
 import {
   type CheckedOptions,
@@ -17,7 +17,7 @@ import { OrchestratorError } from './protocol/errors.js';
 import { idSchema } from './protocol/ids.js';
 import { DEFAULTS } from './protocol/settings.js';
 import { validate } from './protocol/validation.js';
-import { systemRandom } from './random.js';
+import { systemRandom } from './runtime/random.js';
 import type { OpenedBreaker } from './services/breakers.js';
 import { ServiceCaller } from './services/service-caller.js';
 import type { ServiceSettings } from './services/service-settings.js';
@@ -113,14 +113,14 @@ export class Orchestrator implements AsyncDisposable {
 
   #makeWorker(
     ports: Omit<RunPorts, 'limits'> & { readonly logger: Logger },
-    { mismatchMs, lingerMs, ...settings }: CheckedOptions,
+    { mismatchMs, parkAfterMs, ...settings }: CheckedOptions,
   ): Worker {
     const { maxSteps, callTries, pollMs } = DEFAULTS;
     return new Worker(
       {
         ...ports,
         catalog: this.#catalog,
-        limits: { maxSteps, callTries, mismatchMs, lingerMs },
+        limits: { maxSteps, callTries, mismatchMs, parkAfterMs },
       },
       { ...settings, pollMs },
     );
@@ -244,10 +244,10 @@ export class Orchestrator implements AsyncDisposable {
   }
 
   /** Numbers of this process, for metrics. */
-  figures(): Figures {
+  stats(): OrchestratorStats {
     return {
-      ...(this.#worker && { worker: this.#worker.figures }),
-      sweeper: this.#sweeper.figures,
+      ...(this.#worker && { worker: this.#worker.stats }),
+      sweeper: this.#sweeper.stats,
       breakers: this.#caller.breakerStates(),
       openTenantBreakers: this.#caller.openTenantBreakers(),
       notifications: this.intake.outcomes,

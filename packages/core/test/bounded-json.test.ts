@@ -5,7 +5,7 @@ import {
   copiedJson,
   copyJson,
   exceedsAsJson,
-  isPlainJson,
+  isJsonOnly,
 } from '../src/protocol/bounded-json.js';
 import { OrchestratorError } from '../src/index.js';
 
@@ -43,7 +43,7 @@ describe('plain JSON', () => {
   it('takes no more room than it was given', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.nat(400), (value, room) => {
-        expect(!isPlainJson(value, room) || bytesOf(value) <= room).toBe(true);
+        expect(!isJsonOnly(value, room) || bytesOf(value) <= room).toBe(true);
       }),
       { numRuns: 2_000 },
     );
@@ -51,13 +51,13 @@ describe('plain JSON', () => {
 
   it('is recognized where it is small beside the room', () => {
     const payload = { text: 'x'.repeat(1_000), list: [1, null, true, { deep: '\u0000' }] };
-    expect(isPlainJson(payload, 10_000)).toBe(true);
+    expect(isJsonOnly(payload, 10_000)).toBe(true);
   });
 
   it('is exactly what JSON reads again', () => {
     fc.assert(
       fc.property(anything, (value) => {
-        if (isPlainJson(value, 1_000_000)) expect(throughText(value)).toStrictEqual(value);
+        if (isJsonOnly(value, 1_000_000)) expect(throughText(value)).toStrictEqual(value);
       }),
       { numRuns: 3_000 },
     );
@@ -75,7 +75,7 @@ describe('plain JSON', () => {
     ['an object without a prototype', Object.create(null)],
     ['more than 512 levels', JSON.parse('['.repeat(600) + ']'.repeat(600))],
     ['a text of many bytes', { text: '\u0000'.repeat(200) }],
-  ])('is not %s', (_, value) => expect(isPlainJson(value, 1_000)).toBe(false));
+  ])('is not %s', (_, value) => expect(isJsonOnly(value, 1_000)).toBe(false));
 });
 
 describe('a value that is too large', () => {

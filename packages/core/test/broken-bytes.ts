@@ -1,6 +1,6 @@
 import type { Storage } from '../src/index.js';
-import type { MemoryState } from '../src/memory/memory-state.js';
-import type { Mistake } from './broken-storages.js';
+import type { MemoryState } from '../src/engine/engine-state.js';
+import type { Mistake } from './mistakes.js';
 
 /** What it has inside. */
 const stateOf = (storage: Storage) => (storage as unknown as { readonly state: MemoryState }).state;

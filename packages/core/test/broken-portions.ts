@@ -1,6 +1,6 @@
 import type { Storage, Task } from '../src/index.js';
-import { type Bell, DEFAULTS } from '../src/index.js';
-import type { Answer, Mistake } from './broken-storages.js';
+import { type Wakeup, DEFAULTS } from '../src/index.js';
+import type { Answer, Mistake } from './mistakes.js';
 
 /** How many reports a storage has held. */
 const heldBy = new WeakMap<Storage, number>();
@@ -120,15 +120,15 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
       return page;
     },
   },
-  'bells.listen': {
+  'wakeups.subscribe': {
     'tells services of the first calls of a task only': ((
-      listener: (bell: Bell) => void,
-      original: (listener: (bell: Bell) => void) => unknown,
+      listener: (wakeup: Wakeup) => void,
+      original: (listener: (wakeup: Wakeup) => void) => unknown,
     ) => {
       let told = 0;
-      return original((bell) => {
-        if (bell.bell === 'call_cancelled') told += 1;
-        if (bell.bell !== 'call_cancelled' || told <= 3) listener(bell);
+      return original((wakeup) => {
+        if (wakeup.kind === 'call_cancelled') told += 1;
+        if (wakeup.kind !== 'call_cancelled' || told <= 3) listener(wakeup);
       });
     }) as never,
   },
@@ -191,10 +191,10 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
     },
     'believes any token': async (params, original) => {
       const page = await original(params);
-      return page['answer'] === 'page' ? page : { answer: 'page', steps: [], seen: 0 };
+      return page['answer'] === 'page' ? page : { answer: 'page', steps: [], journalRev: 0 };
     },
   },
-  'journal.news': {
+  'journal.changesSince': {
     'never says that there is more': async (params, original) => ({
       ...(await original(params)),
       more: undefined,

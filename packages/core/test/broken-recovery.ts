@@ -1,5 +1,5 @@
 import type { Claim, JournalStep } from '../src/index.js';
-import type { Mistake } from './broken-storages.js';
+import type { Mistake } from './mistakes.js';
 
 type Fields = { readonly [key: string]: unknown };
 const listOf = (value: unknown) => value as Claim[];
@@ -81,7 +81,7 @@ export const brokenRecovery: Readonly<Record<string, Readonly<Record<string, Mis
       return original(seq === undefined ? params : { ...params, seq: Number(seq.toPrecision(14)) });
     },
   },
-  'journal.news': {
+  'journal.changesSince': {
     'takes what earlier attempts began for the attempt’s own': async (params, original) => {
       const news = await original(params);
       const changes = (news['changes'] as JournalStep[] | undefined)?.map((one) => ({

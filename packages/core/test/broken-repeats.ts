@@ -1,4 +1,4 @@
-import type { Mistake } from './broken-storages.js';
+import type { Mistake } from './mistakes.js';
 
 /** What tickets stood for that were spent. */
 const spent = new Map<string, unknown>();

@@ -1,10 +1,20 @@
-import { MemoryStorage, type Storage, type CaseLimits } from '../src/index.js';
+import { type CaseLimits, MemoryStorage, type Storage } from '../src/index.js';
 import { brokenBytes } from './broken-bytes.js';
-import { brokenEnds } from './broken-ends.js';
+import { brokenCompletions } from './broken-completions.js';
 import { brokenPortions } from './broken-portions.js';
 import { brokenRecovery } from './broken-recovery.js';
 import { brokenRepeats } from './broken-repeats.js';
 import type { ManualClock } from './harness.js';
+import {
+  type Answer,
+  answers,
+  change,
+  forgets,
+  type Mistake,
+  type Original,
+  type Parameter,
+  twice,
+} from './mistakes.js';
 
 /** A storage with one mistake. */
 export interface BrokenStorage {
@@ -16,12 +26,6 @@ export interface BrokenStorage {
 }
 
 type Part = Exclude<keyof Storage, 'ping' | 'close' | 'tell'>;
-/** Whatever the method takes. */
-type Parameter = ReturnType<typeof JSON.parse>;
-export type Answer = { [key: string]: unknown };
-type Original = (params: object) => Promise<Answer>;
-export type Mistake = (params: Parameter, original: Original, storage: Storage) => unknown;
-
 function broken(where: string, mistakes: Readonly<Record<string, Mistake>>): BrokenStorage[] {
   const [part, method] = where.split('.') as [Part, string];
   const all = { ...mistakes, ...brokenPortions[where], ...brokenBytes[where] };
@@ -37,22 +41,6 @@ function broken(where: string, mistakes: Readonly<Record<string, Mistake>>): Bro
     },
   }));
 }
-
-const forgets =
-  (answer: unknown): Mistake =>
-  async () =>
-    answer;
-/** Does its work a second time, as a client does that resends. */
-const twice: Mistake = async (params, original) =>
-  original(params).then((first) => original(params).then(() => first));
-const change =
-  (fields: object): Mistake =>
-  (params, original) =>
-    original({ ...params, ...fields });
-const answers =
-  (make: (answer: Answer) => unknown): Mistake =>
-  async (params, original) =>
-    make(await original(params));
 
 const task = (params: Parameter) => (params['submission'] as unknown as { task: Answer }).task;
 const submission = (params: Parameter, taskFields: object, fields: object = {}) => ({
@@ -180,11 +168,11 @@ export const brokenStorages: readonly BrokenStorage[] = [
   }),
   ...broken('tasks.get', {
     'finds nothing': forgets(undefined),
-    'gives an old cursor': answers((found) => found && { ...found, cursor: found['born'] }),
+    'gives an old cursor': answers((found) => found && { ...found, cursor: found['startCursor'] }),
     'loses the calls': answers(
       (found) => found && { ...found, task: { ...(found['task'] as object), delegated_services: [] } },
     ),
-    'begins at the end': answers((found) => found && { ...found, born: found['cursor'] }),
+    'begins at the end': answers((found) => found && { ...found, startCursor: found['cursor'] }),
   }),
   ...broken('tasks.list', {
     'never ends': async (params, original) =>
@@ -307,7 +295,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       const settlement = params['settlement'] as unknown as Answer;
       return original({
         ...params,
-        settlement: settlement['kind'] === 'parked' ? { ...settlement, seen: 1e9 } : settlement,
+        settlement: settlement['kind'] === 'parked' ? { ...settlement, journalRev: 1e9 } : settlement,
       });
     },
     'forgets the delay of a retry': (params, original) =>
@@ -337,17 +325,23 @@ export const brokenStorages: readonly BrokenStorage[] = [
     ),
     'believes any token': async (params, original) => {
       const answer = await original(params);
-      return answer['answer'] === 'lease_lost' ? { answer: 'begun', step: {}, seen: 0, changes: [] } : answer;
+      return answer['answer'] === 'lease_lost'
+        ? { answer: 'begun', step: {}, journalRev: 0, changes: [] }
+        : answer;
     },
     'stores nothing': async (params) => ({
       answer: 'begun',
       step: { ...(params['step'] as object), changed: 0, tries: 1, backingOff: false },
-      seen: 0,
+      journalRev: 0,
       changes: [],
     }),
   }),
   ...broken('journal.record', {
-    'records nothing': async (params) => ({ answer: 'recorded', seen: params['seen'], changes: [] }),
+    'records nothing': async (params) => ({
+      answer: 'recorded',
+      journalRev: params['journalRev'],
+      changes: [],
+    }),
     'forgets what was consumed': (params, original) =>
       original({ ...params, answer: { ...(params['answer'] as object), usage: undefined } }),
     'tells nothing of what went before': answers((answer) =>
@@ -357,13 +351,13 @@ export const brokenStorages: readonly BrokenStorage[] = [
       answer['answer'] === 'known' ? { ...answer, answer: 'recorded' } : answer,
     ),
   }),
-  ...broken('journal.news', {
+  ...broken('journal.changesSince', {
     'never has any': answers((answer) => ({ ...answer, changes: [] })),
-    'tells everything each time': change({ seen: -1 }),
+    'tells everything each time': change({ journalRev: -1 }),
     'forgets that the task is to be cancelled': answers(({ cancelReason: _, ...answer }) => answer),
     'believes any token': async (params, original) => {
       const answer = await original(params);
-      return answer['answer'] === 'lease_lost' ? { answer: 'news', seen: 0, changes: [] } : answer;
+      return answer['answer'] === 'lease_lost' ? { answer: 'changes', journalRev: 0, changes: [] } : answer;
     },
   }),
   ...broken('journal.report', {
@@ -485,15 +479,15 @@ export const brokenStorages: readonly BrokenStorage[] = [
         if (event['event'] !== 'gap') yield event;
     } as Mistake,
   }),
-  ...broken('events.followEnds', brokenEnds),
+  ...broken('events.followCompletions', brokenCompletions),
   ...broken('tenants.get', {
-    'knows no settings': answers((standing) => ({ ...standing, settings: { weight: 1, paused: false } })),
-    'does not know what runs': answers((standing) => ({ ...standing, running: 0 })),
-    'takes all that waits for ready': answers((standing) => ({
-      ...standing,
-      ready: (standing['counts'] as { pending: number }).pending,
+    'knows no settings': answers((stats) => ({ ...stats, settings: { weight: 1, paused: false } })),
+    'does not know what runs': answers((stats) => ({ ...stats, running: 0 })),
+    'takes all that waits for ready': answers((stats) => ({
+      ...stats,
+      ready: (stats['counts'] as { pending: number }).pending,
     })),
-    'does not know the oldest': answers(({ oldestReadyAt: _, ...standing }) => standing),
+    'does not know the oldest': answers(({ oldestReadyAt: _, ...stats }) => stats),
     'remembers whoever it is asked about': async (params, original, storage) => {
       await storage.tenants.configure(params as never);
       return original(params);
@@ -582,16 +576,16 @@ export const brokenStorages: readonly BrokenStorage[] = [
       (workers as unknown as object[]).map((worker) => ({ ...worker, runs: [] })),
     ),
   }),
-  ...broken('bells.listen', {
-    'never rings': (() => () => {}) as Mistake,
+  ...broken('wakeups.subscribe', {
+    'never publishes': (() => () => {}) as Mistake,
     'never hangs up': ((listener: unknown, original: (listener: unknown) => void) => {
       original(listener);
       return () => {};
     }) as never,
-    'rings only when something is ready': ((
-      listener: (bell: Answer) => void,
+    'publishes only when something is ready': ((
+      listener: (wakeup: Answer) => void,
       original: (listener: unknown) => unknown,
-    ) => original((bell: Answer) => bell['bell'] === 'ready' && listener(bell))) as never,
+    ) => original((wakeup: Answer) => wakeup['wakeup'] === 'ready' && listener(wakeup))) as never,
   }),
   ...Object.entries({ ...brokenRecovery, ...brokenRepeats }).flatMap(([where, mistakes]) =>
     broken(where, mistakes),

@@ -48,7 +48,7 @@ describe('a worker that claims', () => {
     for (const id of ids) expect(await h.acme.tasks.get(id)).toMatchObject({ status: 'completed' });
   });
 
-  it('asks again when a task has ended that has cost a worker before: the next one of them rings no bell', async () => {
+  it('asks again when a task has ended that has cost a worker before: the next one of them publishes no wakeup', async () => {
     h.orchestrator.workflow('poison', () => 'survived');
     const ids: string[] = [];
     for (let n = 0; n < 4; n += 1) ids.push((await h.acme.tasks.submit({ type: 'poison' })).task_id);

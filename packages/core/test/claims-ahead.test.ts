@@ -1,52 +1,52 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryStorage, Orchestrator } from '../src/index.js';
-import { ClaimsAhead } from '../src/worker/claims-ahead.js';
+import { PrefetchedClaims } from '../src/worker/prefetched-claims.js';
 import { ManualClock, settled } from './harness.js';
 
 const claimOf = (taskId: string) =>
-  ({ task: { tenant_id: 'acme', task_id: taskId } }) as Parameters<ClaimsAhead['add']>[0];
+  ({ task: { tenant_id: 'acme', task_id: taskId } }) as Parameters<PrefetchedClaims['add']>[0];
 const named = (taskId: string) => ({ task: { task_id: taskId } });
 
 describe('claims that wait for a slot', () => {
   it('are as many as are worth it: none before anything is known, none for long tasks', () => {
-    const ahead = new ClaimsAhead(400, 10);
-    expect(ahead.room).toBe(0);
-    ahead.took(0.1);
-    expect(ahead.room).toBe(400);
-    for (let n = 0; n < 200; n += 1) ahead.took(10);
-    expect(ahead.room).toBe(20);
-    for (let n = 0; n < 200; n += 1) ahead.took(5_000);
-    expect(ahead.room).toBe(0);
+    const prefetched = new PrefetchedClaims(400, 10);
+    expect(prefetched.room).toBe(0);
+    prefetched.took(0.1);
+    expect(prefetched.room).toBe(400);
+    for (let n = 0; n < 200; n += 1) prefetched.took(10);
+    expect(prefetched.room).toBe(20);
+    for (let n = 0; n < 200; n += 1) prefetched.took(5_000);
+    expect(prefetched.room).toBe(0);
   });
 
-  it('come out in their order, with what was rung for them, and go back when they have waited too long', () => {
-    const ahead = new ClaimsAhead(400, 1);
-    for (const [at, taskId] of ['a', 'b', 'c'].entries()) ahead.add(claimOf(taskId), at);
-    ahead.bell({ tenantId: 'acme', taskId: 'b' });
-    ahead.bell({ tenantId: 'other', taskId: 'a' });
-    expect(ahead.next()).toMatchObject({ claim: named('a'), belled: false });
-    expect(ahead.next()).toMatchObject({ claim: named('b'), belled: true });
-    expect(ahead.takeOlder(1)).toEqual([]);
-    expect(ahead.takeOlder(2)).toMatchObject([named('c')]);
-    expect(ahead.next()).toBeUndefined();
-    expect(ahead.size).toBe(0);
+  it('come out in their order, with what was published for them, and go back when they have waited too long', () => {
+    const prefetched = new PrefetchedClaims(400, 1);
+    for (const [at, taskId] of ['a', 'b', 'c'].entries()) prefetched.add(claimOf(taskId), at);
+    prefetched.wakeup({ tenantId: 'acme', taskId: 'b' });
+    prefetched.wakeup({ tenantId: 'other', taskId: 'a' });
+    expect(prefetched.next()).toMatchObject({ claim: named('a'), notified: false });
+    expect(prefetched.next()).toMatchObject({ claim: named('b'), notified: true });
+    expect(prefetched.takeOlder(1)).toEqual([]);
+    expect(prefetched.takeOlder(2)).toMatchObject([named('c')]);
+    expect(prefetched.next()).toBeUndefined();
+    expect(prefetched.size).toBe(0);
   });
 
   it('keep their order when there are always some, however many pass', () => {
-    const ahead = new ClaimsAhead(400, 1);
+    const prefetched = new PrefetchedClaims(400, 1);
     for (let n = 0; n < 5_000; n += 1) {
-      ahead.add(claimOf(`${n}`), n);
+      prefetched.add(claimOf(`${n}`), n);
       if (n < 3) continue;
-      expect(ahead.next()?.claim.task.task_id).toBe(`${n - 3}`);
-      expect(ahead.size).toBe(3);
+      expect(prefetched.next()?.claim.task.task_id).toBe(`${n - 3}`);
+      expect(prefetched.size).toBe(3);
     }
-    ahead.bell({ tenantId: 'acme', taskId: '4998' });
-    expect(ahead.takeOlder(4_997)).toMatchObject([named('4997')]);
-    expect(ahead.next()).toMatchObject({ claim: named('4998'), belled: true });
+    prefetched.wakeup({ tenantId: 'acme', taskId: '4998' });
+    expect(prefetched.takeOlder(4_997)).toMatchObject([named('4997')]);
+    expect(prefetched.next()).toMatchObject({ claim: named('4998'), notified: true });
   });
 });
 
-describe('a worker that claims ahead', () => {
+describe('a worker that claims prefetched', () => {
   async function start() {
     const clock = new ManualClock();
     const storage = new MemoryStorage({ clock });
@@ -62,7 +62,7 @@ describe('a worker that claims ahead', () => {
       return 'done';
     });
     const acme = orchestrator.tenant('acme');
-    // Short ones first: from then on some are claimed ahead.
+    // Short ones first: from then on some are claimed prefetched.
     for (let n = 0; n < 10; n += 1) await acme.tasks.submit({ type: 'short', payload: n });
     await orchestrator.start();
     await settled();
@@ -73,7 +73,7 @@ describe('a worker that claims ahead', () => {
 
   it('runs no more at once than it has slots, and all of them in the end', async () => {
     const { orchestrator, acme, hold, running } = await start();
-    expect(orchestrator.figures().worker?.ahead).toBeGreaterThan(0);
+    expect(orchestrator.stats().worker?.prefetched).toBeGreaterThan(0);
     for (let n = 0; n < 40; n += 1) {
       hold.shift()?.();
       await settled();
@@ -86,12 +86,12 @@ describe('a worker that claims ahead', () => {
 
   it('gives back what waits for longer than a poll, and all of it when it stops, at the cost of no attempt', async () => {
     const { clock, orchestrator, acme, storage } = await start();
-    const standing = () => storage.tenants.get({ tenantId: 'acme' });
-    expect((await standing()).running).toBeGreaterThan(2);
+    const stats = () => storage.tenants.get({ tenantId: 'acme' });
+    expect((await stats()).running).toBeGreaterThan(2);
     const ending = orchestrator.stop({ graceMs: 0 });
     await clock.advance(10_000);
     await ending;
-    expect((await standing()).running).toBe(0);
+    expect((await stats()).running).toBe(0);
     const { tasks } = await acme.tasks.list({ status: 'pending', limit: 100 });
     expect(tasks).toHaveLength(20);
     expect(tasks.map(({ attempt }) => attempt)).toEqual(tasks.map(() => 0));
@@ -109,7 +109,7 @@ describe('a worker that claims ahead', () => {
         return queue.renew(params);
       },
     });
-    await using orchestrator = new Orchestrator({ clock, storage, lingerMs: 0 });
+    await using orchestrator = new Orchestrator({ clock, storage, parkAfterMs: 0 });
     orchestrator.workflow('waits', (ctx) => ctx.waitForSignal('go'));
     const { tasks } = orchestrator.tenant('acme');
     await orchestrator.start();

@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
 import type { Claim } from '../src/index.js';
-import { type ClaimToAsk, ClaimsUnderWay } from '../src/worker/claims-under-way.js';
+import { type ClaimRequest, ClaimsInFlight } from '../src/worker/claims-in-flight.js';
 
 it('asks again for every claim whose answer was lost, though nothing more is known to wait', async () => {
   const asked: string[] = [];
   const answers: ((claims: readonly Claim[] | undefined) => void)[] = [];
-  const claims = new ClaimsUnderWay('w', 100, ({ claimId }: ClaimToAsk) => {
+  const claims = new ClaimsInFlight('w', 100, ({ claimId }: ClaimRequest) => {
     asked.push(claimId);
     return new Promise((resolve) => answers.push(resolve));
   });
@@ -41,7 +41,7 @@ it.each([
 ])('asks for its share of %i tasks at a time: of %i wanted %i', (mostInAll, wanted, share) => {
   const asked: number[] = [];
   const begins: number[] = [];
-  const claims = new ClaimsUnderWay('w', mostInAll, (claim) => {
+  const claims = new ClaimsInFlight('w', mostInAll, (claim) => {
     asked.push(claim.max);
     begins.push(claim.begins);
     return new Promise(() => {});

@@ -51,7 +51,7 @@ describe('a workflow', () => {
     const calls: ServiceCall[] = [];
     const orchestrator = await started({
       concurrency: 1,
-      lingerMs: 0,
+      parkAfterMs: 0,
       services: {
         slow: {
           run: (call: ServiceCall) => {
@@ -109,7 +109,7 @@ describe('a workflow', () => {
       });
       await ctx.sleep(30);
       const decision = await ctx.waitForSignal('decision', { timeout_ms: 5_000 });
-      return { id, decision, slept: ctx.now() - started >= 30, chance: ctx.random() };
+      return { id, decision, slept: ctx.now() - started >= 30, random: ctx.random() };
     });
     const acme = orchestrator.tenant('acme');
     const { task_id } = await acme.tasks.submit({ type: 'approve' });

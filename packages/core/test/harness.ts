@@ -88,7 +88,7 @@ export function harness(
   const another = (more: OrchestratorOptions = {}) => {
     const services = { slow: slowService, ...rest.services, ...more.services };
     // Tests see at once what is parked; that of lingering asks for it.
-    const orchestrator = new Orchestrator({ clock, storage, lingerMs: 0, ...rest, ...more, services });
+    const orchestrator = new Orchestrator({ clock, storage, parkAfterMs: 0, ...rest, ...more, services });
     all.push(orchestrator);
     return orchestrator;
   };

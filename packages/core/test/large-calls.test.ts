@@ -131,8 +131,8 @@ describe('a run whose large payload is being read', () => {
   it('does not begin when its task is lost meanwhile', async () => {
     const task = { task_id: 'x', tenant_id: 'acme', type: 'any', payload: null, metadata: {} };
     addUnread(task, 'payload', TEXT);
-    const claim = { task, token: 't', steps: [], seen: 0, shown: 0, inherited: 0, startedAt: 0 };
-    const owner = { mayRest: () => true, rests: () => {} };
+    const claim = { task, token: 't', steps: [], journalRev: 0, replayedTo: 0, inherited: 0, startedAt: 0 };
+    const owner = { mayIdle: () => true, onIdle: () => {} };
     const run = new WorkflowRun(claim as unknown as Claim, {} as RunPorts, owner);
     const parse = vi.spyOn(JSON, 'parse');
     onTestFinished(() => parse.mockRestore());

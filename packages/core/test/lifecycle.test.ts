@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { Orchestrator, silentLogger, systemRandom } from '../src/index.js';
-import { MemoryStorage } from '../src/memory/memory-storage.js';
+import { MemoryStorage } from '../src/engine/memory-storage.js';
 import { ServiceLinks } from '../src/intake/service-links.js';
 import { ServiceCaller } from '../src/services/service-caller.js';
 import { LeaseKeeper } from '../src/worker/lease-keeper.js';
-import { Loop } from '../src/worker/loop.js';
+import { Loop } from '../src/runtime/background-loop.js';
 import { Sweeper } from '../src/worker/sweeper.js';
 import { Worker } from '../src/worker/worker.js';
 import { WorkflowCatalog } from '../src/workflows/catalog.js';
@@ -36,16 +36,16 @@ class Watched {
       };
     };
     this.storage = new MemoryStorage({ clock: this.clock });
-    const listen = this.storage.bells.listen.bind(this.storage.bells);
-    Object.assign(this.storage.bells, {
-      listen: (listener: Parameters<typeof listen>[0]) => {
+    const subscribe = this.storage.wakeups.subscribe.bind(this.storage.wakeups);
+    Object.assign(this.storage.wakeups, {
+      subscribe: (listener: Parameters<typeof subscribe>[0]) => {
         this.listeners += 1;
-        const hangUp = listen(listener);
+        const unsubscribe = subscribe(listener);
         let attached = true;
         return () => {
           if (attached) this.listeners -= 1;
           attached = false;
-          hangUp();
+          unsubscribe();
         };
       },
     });
@@ -78,7 +78,7 @@ const PARTS: Readonly<Record<string, (watched: Watched) => Part>> = {
         caller: new ServiceCaller(ports),
         catalog: new WorkflowCatalog(),
         exposeErrors: false,
-        limits: { maxSteps: 10, callTries: 3, mismatchMs: 5_000, lingerMs: 0 },
+        limits: { maxSteps: 10, callTries: 3, mismatchMs: 5_000, parkAfterMs: 0 },
       },
       { concurrency: 10, leaseMs: 30_000, renewMs: 10_000, pollMs: 1_000, prefetch: 0 },
     );

@@ -14,7 +14,7 @@ beforeEach(() => {
     error: nothing,
     warn: (text: string) => warnings.push(text),
   };
-  h = harness({ lingerMs: LINGER_MS, concurrency: 1, logger, services: { quick: { run: () => 'done' } } });
+  h = harness({ parkAfterMs: LINGER_MS, concurrency: 1, logger, services: { quick: { run: () => 'done' } } });
 });
 afterEach(() => h.stop());
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { MemoryStorage } from '../src/index.js';
-import { Heap } from '../src/memory/heap.js';
-import { TenantDirectory } from '../src/memory/tenant-directory.js';
-import { TenantState } from '../src/memory/tenant-state.js';
+import { Heap } from '../src/engine/timers/heap.js';
+import { TenantDirectory } from '../src/engine/tenants/tenant-directory.js';
+import { TenantState } from '../src/engine/tenants/tenant-state.js';
 
 describe('tenants in memory', () => {
   it('are listed in the order of their ids, whatever comes and goes', () => {
@@ -35,12 +35,12 @@ describe('tenants in memory', () => {
     const storage = new MemoryStorage();
     for (let n = 0; n < 10_000; n += 1)
       await storage.tenants.configure({ tenantId: `t-${(n * 7_919) % 10_000}`, weight: 2 });
-    const heardOf = vi.spyOn(TenantState.prototype, 'heardOf', 'get');
-    onTestFinished(() => heardOf.mockRestore());
+    const isRegistered = vi.spyOn(TenantState.prototype, 'isRegistered', 'get');
+    onTestFinished(() => isRegistered.mockRestore());
     const { tenants, next } = await storage.tenants.list({ limit: 100, after: 't-5' });
     expect(tenants.map(({ tenantId }) => tenantId).slice(0, 3)).toEqual(['t-50', 't-500', 't-5000']);
     expect([tenants.length, next]).toEqual([100, tenants.at(-1)?.tenantId]);
-    expect(heardOf.mock.calls.length).toBe(101);
+    expect(isRegistered.mock.calls.length).toBe(101);
   });
 
   it('that were dropped long ago are forgotten: who may be one of them begins a new log', () => {

@@ -268,18 +268,18 @@ describe('the order of a job', () => {
       async (jobs, script, inOrder, window) => {
         const hub = new Hub(inOrder);
         const taken: Sent[] = [];
-        const underWay = new Map<string, number>();
+        const inFlight = new Map<string, number>();
         let [most, mostOfOne] = [0, 0];
         hub.answer = async (frame) => {
           const { task_id: job } = frame;
-          underWay.set(job, (underWay.get(job) ?? 0) + 1);
-          mostOfOne = Math.max(mostOfOne, underWay.get(job) ?? 0);
+          inFlight.set(job, (inFlight.get(job) ?? 0) + 1);
+          mostOfOne = Math.max(mostOfOne, inFlight.get(job) ?? 0);
           most = Math.max(
             most,
-            [...underWay.values()].reduce((sum, n) => sum + n),
+            [...inFlight.values()].reduce((sum, n) => sum + n),
           );
           await turn();
-          underWay.set(job, (underWay.get(job) ?? 0) - 1);
+          inFlight.set(job, (inFlight.get(job) ?? 0) - 1);
           const does = script.shift() ?? 'take';
           if (does === 'fail') throw new Error('no ack in time');
           if (does === 'later') return { outcome: 'retry_later', retry_after_ms: 1 };

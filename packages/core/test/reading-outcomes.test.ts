@@ -20,16 +20,16 @@ function runOver(text: string | undefined): WorkflowRun {
   const task = { task_id: 'x', tenant_id: 'acme', type: 'any', payload: null, metadata: {} };
   const outcome: { readonly ok: true; value: unknown } = { ok: true, value: 1 };
   if (text !== undefined) addUnread(outcome, 'value', text);
-  const known = { tries: 0, backingOff: false, inherited: false, changed: 1, endedAt: 1 };
+  const known = { tries: 0, backingOff: false, inherited: false, rev: 1, endedAt: 1 };
   const step = { key: '#s', kind: 'signal', name: 'signal go', outcome, ...known };
-  const claim = { task, token: 't', steps: [step], seen: 1, shown: 0, inherited: 0, startedAt: 0 };
-  const news = { answer: 'news', seen: 1, changes: [], cancelReason: 'enough' };
+  const claim = { task, token: 't', steps: [step], journalRev: 1, replayedTo: 0, inherited: 0, startedAt: 0 };
+  const changes = { answer: 'changes', journalRev: 1, changes: [], cancelReason: 'enough' };
   const ports = {
     clock: { now: () => 0, after: () => () => {} },
-    limits: { lingerMs: 1_000, mismatchMs: 5_000 },
-    storage: { journal: { news: async () => news } },
+    limits: { parkAfterMs: 1_000, mismatchMs: 5_000 },
+    storage: { journal: { changesSince: async () => changes } },
   };
-  const owner = { mayRest: () => true, rests: () => {} };
+  const owner = { mayIdle: () => true, onIdle: () => {} };
   return new WorkflowRun(claim as unknown as Claim, ports as unknown as RunPorts, owner);
 }
 
@@ -63,7 +63,7 @@ describe('a run whose outcome is being read', () => {
     await turns(2);
     const parse = vi.spyOn(JSON, 'parse');
     onTestFinished(() => parse.mockRestore());
-    run.bell();
+    run.wakeup();
     await ended;
     expect(value).toEqual(JSON.parse(TEXT.replaceAll('ab', 'ab')));
     const lengths = parse.mock.calls.slice(0, -1).map(([text]) => text.length);

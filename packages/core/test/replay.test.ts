@@ -89,7 +89,7 @@ describe('a replay', () => {
       await ctx.session.append({ role: 'assistant', content: 'working on it' });
       const [a, b] = await Promise.all([ctx.call('slow', 'one'), ctx.call('slow', 'two')]);
       const c = await ctx.call('slow', 'three', { a, b });
-      return { mine, c, ids: [ctx.uuid(), ctx.uuid()], chance: ctx.random() };
+      return { mine, c, ids: [ctx.uuid(), ctx.uuid()], random: ctx.random() };
     });
     await h.orchestrator.start();
     const task = await h.acme.tasks.submit({ type: 'once', session_id: 's' });
@@ -104,9 +104,9 @@ describe('a replay', () => {
     ]);
   });
 
-  it('draws the same chance, ids and time', async () => {
+  it('draws the same random, ids and time', async () => {
     const drawn: unknown[] = [];
-    h.orchestrator.workflow('chance', async (ctx) => {
+    h.orchestrator.workflow('random', async (ctx) => {
       drawn.push([ctx.random(), ctx.uuid(), ctx.now()]);
       await ctx.sleep(500);
       const after = ctx.now();
@@ -115,7 +115,7 @@ describe('a replay', () => {
     });
     await h.orchestrator.start();
     const start = h.clock.now();
-    const task = await h.acme.tasks.submit({ type: 'chance' });
+    const task = await h.acme.tasks.submit({ type: 'random' });
     await h.clock.advance(1_500);
     expect((await h.ended(task)).result).toBe(start + 500);
     expect(drawn.length).toBe(3);

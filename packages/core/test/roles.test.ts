@@ -32,7 +32,7 @@ describe('a role', () => {
     expect(await h.ended(task)).toMatchObject({ status: 'failed', error: { code: 'timeout' } });
     const { ready, checks } = await h.orchestrator.health();
     expect([ready, Object.keys(checks)]).toEqual([true, ['storage', 'sweeper']]);
-    expect(h.orchestrator.figures().worker).toBeUndefined();
+    expect(h.orchestrator.stats().worker).toBeUndefined();
   });
 
   it('worker: announces its types in time, however long its leases are', async () => {
@@ -102,7 +102,7 @@ describe('a worker', () => {
       await worker.start();
       await h.acme.tasks.submit({ type: 'long' });
       await settled();
-      expect(worker.figures().worker?.running).toBe(1);
+      expect(worker.stats().worker?.running).toBe(1);
       const { queue, workers } = h.storage;
       const away = (): Promise<never> =>
         how === 'answers nothing'
@@ -148,7 +148,7 @@ describe('a worker', () => {
   });
 });
 
-describe('figures', () => {
+describe('stats', () => {
   it('count what was done', async () => {
     const worker = h.another({ role: 'all', concurrency: 7 });
     worker.workflow('quick', () => 'done');
@@ -157,16 +157,16 @@ describe('figures', () => {
     await worker.start();
     for (const type of ['quick', 'quick', 'bad', 'slow']) await worker.tenant('acme').tasks.submit({ type });
     await h.clock.advance(2_000);
-    const { worker: figures, sweeper, breakers } = worker.figures();
-    expect(figures).toMatchObject({ slots: 7, running: 0, resting: 0, tasksClaimed: 4 });
-    expect(figures?.runsEnded).toMatchObject({ completed: 2, failed: 1, parked: 1, abandoned: 0 });
-    expect(figures?.claimsAsked).toBeGreaterThan(0);
+    const { worker: stats, sweeper, breakers } = worker.stats();
+    expect(stats).toMatchObject({ slots: 7, running: 0, idle: 0, tasksClaimed: 4 });
+    expect(stats?.runsEnded).toMatchObject({ completed: 2, failed: 1, parked: 1, abandoned: 0 });
+    expect(stats?.claimsSent).toBeGreaterThan(0);
     expect(sweeper.sweeps).toBeGreaterThan(0);
     expect(breakers).toEqual({ slow: 'closed' });
     await h.clock.advance(120_000);
-    expect(worker.figures().sweeper.dutiesDone['step']).toBeGreaterThan(0);
+    expect(worker.stats().sweeper.timersFired['step']).toBeGreaterThan(0);
     await worker.hub('slow').receive({ event: 'nonsense' }, { signal: new AbortController().signal });
-    expect(worker.figures().notifications).toMatchObject({ invalid: 1, applied: 0 });
+    expect(worker.stats().notifications).toMatchObject({ invalid: 1, applied: 0 });
   });
 });
 

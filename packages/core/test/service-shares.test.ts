@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MemoryStorage, Orchestrator, type ServiceCall, type Storage, type Task } from '../src/index.js';
 import { Breakers, type OpenedBreaker, type SendOutcome } from '../src/services/breakers.js';
-import { systemClock } from '../src/clock.js';
+import { systemClock } from '../src/runtime/clock.js';
 
 let server: Server;
 let orchestrator: Orchestrator;
@@ -72,7 +72,7 @@ describe('a service that fails the calls of one tenant', () => {
     expect(callsOf['a']).toBe(10);
     expect(await run('b', 'remote')).toMatchObject({ status: 'completed', result: 'fine' });
     expect(opened).toEqual([{ service: 'remote', tenant: 'a' }]);
-    const { breakers, openTenantBreakers } = orchestrator.figures();
+    const { breakers, openTenantBreakers } = orchestrator.stats();
     expect(breakers).toEqual({ remote: 'closed' });
     expect(openTenantBreakers).toEqual({ remote: 1 });
   });
@@ -83,7 +83,7 @@ describe('a service that cannot be connected to', () => {
     for (const tenant of ['a', 'b']) await run(tenant, 'gone');
     expect((await run('c', 'gone')).error?.message).toContain('failed too often');
     expect(opened).toEqual([{ service: 'gone' }]);
-    expect(orchestrator.figures()).toMatchObject({ breakers: { gone: 'open' }, openTenantBreakers: {} });
+    expect(orchestrator.stats()).toMatchObject({ breakers: { gone: 'open' }, openTenantBreakers: {} });
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { DEFAULTS, MemoryStorage } from '../src/index.js';
-import { Line } from '../src/memory/line.js';
+import { ConcurrencyGroup } from '../src/engine/queue/concurrency-group.js';
 
 const tenantId = 'acme';
 const FEW = 3 * DEFAULTS.cancelledAtOnce;
@@ -25,7 +25,7 @@ async function batchOfOneSession(storage: MemoryStorage, count: number): Promise
 
 /** How often a line is asked whether it lets a task in. */
 async function asked(act: () => Promise<unknown>): Promise<number> {
-  const lets = vi.spyOn(Line.prototype, 'lets');
+  const lets = vi.spyOn(ConcurrencyGroup.prototype, 'admits');
   await act();
   const { length } = lets.mock.calls;
   lets.mockRestore();

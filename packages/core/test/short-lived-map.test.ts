@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ShortLivedMap } from '../src/short-lived-map.js';
+import { ShortLivedMap } from '../src/runtime/short-lived-map.js';
 
 describe('a map through which many values pass', () => {
   it('is like a Map', () => {

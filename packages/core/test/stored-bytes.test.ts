@@ -1,8 +1,8 @@
 import { getHeapStatistics } from 'node:v8';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type JsonValue, MemoryStorage, type NewTask, Orchestrator } from '../src/index.js';
-import type { MemoryState } from '../src/memory/memory-state.js';
-import { keepJson, KeptText, readJson } from '../src/memory/kept-json.js';
+import type { MemoryState } from '../src/engine/engine-state.js';
+import { keepJson, KeptText, readJson } from '../src/engine/kept-json.js';
 import fc from 'fast-check';
 
 const MAX = 1_000_000;
@@ -87,9 +87,23 @@ describe('what a tenant stores in memory', () => {
       token,
     } of claims) {
       const step = { key: 's', kind: 'run', name: 's' };
-      await storage.journal.begin({ tenantId, taskId: task_id, token, seen: 0, maxSteps: 10, step } as never);
+      await storage.journal.begin({
+        tenantId,
+        taskId: task_id,
+        token,
+        journalRev: 0,
+        maxSteps: 10,
+        step,
+      } as never);
       const answer = { kind: 'outcome', outcome: { ok: true, value: large } };
-      await storage.journal.record({ tenantId, taskId: task_id, token, seen: 0, key: 's', answer } as never);
+      await storage.journal.record({
+        tenantId,
+        taskId: task_id,
+        token,
+        journalRev: 0,
+        key: 's',
+        answer,
+      } as never);
       const settlement = { kind: 'completed', result: large } as const;
       await storage.queue.settle({ tenantId, taskId: task_id, token, settlement });
     }

@@ -38,7 +38,7 @@ const ANSWERS: Readonly<Record<string, readonly string[]>> = {
   settle: ['settled', 'lease_lost', 'newer_outcome'],
   begin: ['begun', 'known', 'lease_lost', 'too_many_steps'],
   record: ['recorded', 'known', 'lease_lost'],
-  news: ['news', 'lease_lost'],
+  changesSince: ['changes', 'lease_lost'],
   report: ['applied', 'duplicate', 'stale', 'late', 'unknown_task', 'held'],
   signal: ['delivered', 'kept', 'repeated', 'already_final', 'not_found'],
   cancel: ['cancelled', 'cancelling', 'already_final', 'not_found'],
@@ -141,8 +141,8 @@ const SETTLEMENTS: readonly ((world: World, claim: Claim, pick: Pick) => Settlem
   (world) => ({ kind: 'completed', result: 0, answer: { message_id: world.id(), content: 'x' } }),
   () => ({ kind: 'failed', error }),
   (_, __, pick) => ({ kind: 'retry', error, delayMs: pick(5_000) }),
-  (_, claim) => ({ kind: 'parked', seen: claim.seen }),
-  () => ({ kind: 'parked', seen: 1e9 }),
+  (_, claim) => ({ kind: 'parked', journalRev: claim.journalRev }),
+  () => ({ kind: 'parked', journalRev: 1e9 }),
   () => ({ kind: 'released' }),
 ];
 
@@ -332,7 +332,7 @@ const STEPS: Readonly<Record<string, Operation>> = {
       !again?.step.call && pick(3) === 0
         ? { key, kind: 'signal', name: 'signal go', signal: 'go', dueInMs: pick(50_000) }
         : { key, kind: 'call', name: 'query.query', call };
-    const held = { ...where(claim), token: claim.token, seen: claim.seen };
+    const held = { ...where(claim), token: claim.token, journalRev: claim.journalRev };
     const { answer } = await world.storage.journal.begin({ ...held, step, maxSteps: 2 });
     world.reached.add('begin', answer);
     if (answer === 'begun') world.steps.push({ claim, step });
@@ -347,7 +347,7 @@ const STEPS: Readonly<Record<string, Operation>> = {
     const recorded = await world.storage.journal.record({
       ...where(claim),
       token: claim.token,
-      seen: claim.seen,
+      journalRev: claim.journalRev,
       key: step.key,
       callId: begun.step.call.callId,
       answer,
@@ -361,7 +361,7 @@ const STEPS: Readonly<Record<string, Operation>> = {
     if (!last?.step.call) return;
     const { journal } = world.storage;
     const { claim, step } = last;
-    const held = { ...where(claim), token: claim.token, seen: claim.seen };
+    const held = { ...where(claim), token: claim.token, journalRev: claim.journalRev };
     const jobId = `again${world.number()}`;
     const { callId } = last.step.call;
     await journal.record({ ...held, key: step.key, callId, answer: { kind: 'accepted', jobId } });
@@ -373,11 +373,15 @@ const STEPS: Readonly<Record<string, Operation>> = {
     const next = { ...step, call: { ...last.step.call, callId: world.id() } };
     world.reached.add('begin', (await journal.begin({ ...held, step: next, maxSteps: 2 })).answer);
   },
-  async news(world, pick) {
+  async changesSince(world, pick) {
     const claim = from(world.claims.slice(-5), pick);
     if (!claim) return;
-    const news = await world.storage.journal.news({ ...where(claim), token: claim.token, seen: 0 });
-    world.reached.add('news', news.answer);
+    const changes = await world.storage.journal.changesSince({
+      ...where(claim),
+      token: claim.token,
+      journalRev: 0,
+    });
+    world.reached.add('changesSince', changes.answer);
   },
   async report(world, pick) {
     const jobId = pick(6) === 0 ? `early${pick(3)}` : (from(world.jobs.slice(-6), pick) ?? 'nobody');

@@ -11,9 +11,9 @@ afterEach(() => h.stop());
 it('waiting for a task outlasts a log that can not be followed for a while', async () => {
   h.orchestrator.workflow('waits', (ctx) => ctx.waitForSignal('go'));
   await h.orchestrator.start();
-  const follow = h.storage.events.followEnds.bind(h.storage.events);
+  const follow = h.storage.events.followCompletions.bind(h.storage.events);
   let failures = 2;
-  h.storage.events.followEnds = (params) => {
+  h.storage.events.followCompletions = (params) => {
     failures -= 1;
     if (failures >= 0) throw new OrchestratorError('storage_unavailable', 'gone for a moment');
     return follow(params);
@@ -32,13 +32,13 @@ async function waitable() {
   h.orchestrator.workflow('waits', (ctx) => ctx.waitForSignal('go'));
   await h.orchestrator.start();
   const { tasks, events } = h.storage;
-  const [get, follow] = [tasks.get.bind(tasks), events.followEnds.bind(events)];
+  const [get, follow] = [tasks.get.bind(tasks), events.followCompletions.bind(events)];
   const asked = { gets: 0, followers: 0, following: 0 };
   tasks.get = (params) => {
     asked.gets += 1;
     return get(params);
   };
-  events.followEnds = async function* (params) {
+  events.followCompletions = async function* (params) {
     asked.followers += 1;
     asked.following += 1;
     try {
@@ -167,8 +167,8 @@ it('who has looked before the log was followed looks again once another one has 
 it('everybody who waits gets the task as the log brings it, each his own, and nobody asks', async () => {
   const { asked, submit, end, get } = await waitable();
   const { events } = h.storage;
-  const follow = events.followEnds.bind(events);
-  events.followEnds = async function* (params) {
+  const follow = events.followCompletions.bind(events);
+  events.followCompletions = async function* (params) {
     for await (const told of follow(params)) {
       if (told.event === 'gap') yield told;
       else {

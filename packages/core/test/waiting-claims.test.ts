@@ -10,19 +10,19 @@ let asked: boolean[] = [];
 beforeEach(() => {
   h = harness();
   asked = [];
-  const { queue, bells } = h.storage;
+  const { queue, wakeups } = h.storage;
   const claim = queue.claim.bind(queue);
-  // A storage that waits: until a bell rings, or the time is over.
+  // A storage that waits: until a wakeup publishes, or the time is over.
   queue.claim = async (params: Params) => {
     const { waitMs, signal, ...rest } = params;
     asked.push(waitMs !== undefined);
     const found = await claim(rest);
     if (found.length > 0 || waitMs === undefined || signal?.aborted) return found;
     await new Promise<void>((resolve) => {
-      const hangUp = bells.listen(() => go());
+      const unsubscribe = wakeups.subscribe(() => go());
       const cancel = h.clock.after(waitMs, () => go());
       const go = () => {
-        hangUp();
+        unsubscribe();
         cancel();
         resolve();
       };

@@ -54,7 +54,7 @@ export class HttpTransport implements NotifierTransport {
   readonly inOrder = false;
   readonly #settings: z.output<typeof optionsSchema>;
   readonly #hub: { readonly url: string; readonly token: string };
-  readonly #underWay = new Set<AbortController>();
+  readonly #inFlight = new Set<AbortController>();
   #owner: TransportOwner | undefined;
   #state: LinkState['state'] | undefined;
   #closed = false;
@@ -86,14 +86,14 @@ export class HttpTransport implements NotifierTransport {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const request of this.#underWay) request.abort();
+    for (const request of this.#inFlight) request.abort();
   }
 
   async #post(text: string): Promise<HubAnswer> {
     const { url, token } = this.#hub;
     const { ackMs } = this.#settings;
     const request = new AbortController();
-    this.#underWay.add(request);
+    this.#inFlight.add(request);
     const deadline = setTimeout(() => request.abort(), ackMs);
     try {
       const response = await fetch(url, {
@@ -111,7 +111,7 @@ export class HttpTransport implements NotifierTransport {
       throw new OrchestratorError('service_unavailable', reason, { cause: error });
     } finally {
       clearTimeout(deadline);
-      this.#underWay.delete(request);
+      this.#inFlight.delete(request);
     }
   }
 

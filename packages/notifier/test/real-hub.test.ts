@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type Ack, HttpTransport } from '../src/index.js';
 import { RealHub, TOKEN } from './real-hub.js';
 import { about, next, overSocket, service } from './service.js';
-import { TcpLine } from './tcp-line.js';
+import { TcpRelay } from './tcp-relay.js';
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -154,7 +154,7 @@ describe('a service at the real hub', () => {
 
   it('repeats what was taken but not acknowledged, and the hub counts it once', async () => {
     const hub = await RealHub.start();
-    const line = await TcpLine.to(hub.port);
+    const line = await TcpRelay.to(hub.port);
     const query = overSocket(line.url, {}, { window: 1_000 });
     const jobs = Array.from({ length: 1_000 }, (_, n) => `job-${n}`);
     for (const job of jobs) await hub.track(job);
@@ -188,7 +188,7 @@ describe('a service at the real hub', () => {
 describe('a half-open link', () => {
   it('is found by its pong that stays out, and healed', async () => {
     const hub = await RealHub.start();
-    const line = await TcpLine.to(hub.port);
+    const line = await TcpRelay.to(hub.port);
     const query = overSocket(line.url, { pingMs: 30, pongMs: 1_500 });
     await query.ready();
     const taskId = await hub.track('job-1');
@@ -204,7 +204,7 @@ describe('a half-open link', () => {
 
   it('is found while it is being made', async () => {
     const hub = await RealHub.start();
-    const line = await TcpLine.to(hub.port);
+    const line = await TcpRelay.to(hub.port);
     line.swallow = { toHub: true, fromHub: true };
     const query = overSocket(line.url, { helloMs: 500 });
     expect((await next(query, 'disconnected')).reason).toBe('no answer to the hello in 500 ms');

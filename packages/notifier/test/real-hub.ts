@@ -85,10 +85,10 @@ export class RealHub {
 
   /** The names and data of everything that happened to a task. */
   async events(taskId: string) {
-    const { born } = await this.orchestrator.registry.locate({ tenantId: 'acme', taskId });
+    const { startCursor } = await this.orchestrator.registry.locate({ tenantId: 'acme', taskId });
     const { events, gap } = await this.#storage.events.read({
       tenantId: 'acme',
-      after: born,
+      after: startCursor,
       limit: 100_000,
     });
     if (gap) throw new Error('the log has lost events');

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { about, next, overSocket } from './service.js';
 import { acknowledge, admit, type Frame, say, ScriptedHub } from './scripted-hub.js';
-import { TcpLine } from './tcp-line.js';
+import { TcpRelay } from './tcp-relay.js';
 
 const refuse = { status: 'unauthorized', code: 'unauthorized', message: 'the token is not known' };
 
@@ -62,7 +62,7 @@ describe('a link that ends', () => {
 
   it('is made again for ever, less and less often, while nobody is there', async () => {
     const hub = await ScriptedHub.start();
-    const line = await TcpLine.to(1);
+    const line = await TcpRelay.to(1);
     const query = overSocket(line.url, { reconnectBaseMs: 1, reconnectCapMs: 4 });
     for (let n = 0; n < 10; n += 1) {
       const { reason, retryInMs } = await next(query, 'disconnected');
@@ -274,7 +274,7 @@ describe('the end', () => {
 
   it.each(['dialling', 'waiting to be let in', 'waiting to dial again'])('comes while %s', async (when) => {
     const hub = await ScriptedHub.start({ hello: () => undefined });
-    const nobody = await TcpLine.to(1);
+    const nobody = await TcpRelay.to(1);
     const query = overSocket(when === 'waiting to dial again' ? nobody.url : hub.url, {
       reconnectBaseMs: 60_000,
       reconnectCapMs: 60_000,

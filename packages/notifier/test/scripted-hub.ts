@@ -65,12 +65,12 @@ export class ScriptedHub {
       const { hello = admit, frame: act = acknowledge } = this.script;
       if ('service_token' in frame) hello(visit, index);
       else act(frame, visit, index);
-      this.#ring();
+      this.#publish();
     });
-    this.#ring();
+    this.#publish();
   }
 
-  #ring(): void {
+  #publish(): void {
     for (const waiter of this.#waiters) waiter();
     this.#waiters.clear();
   }

@@ -1,6 +1,6 @@
 -- Stores a step, or the next try of one, before it is acted on.
 --
--- @args   {id, token, seen, max_steps, key, kind, name, signal?, due?,
+-- @args   {id, token, journal_rev, max_steps, key, kind, name, signal?, due?,
 --         call?: {id, service, operation, tries, delay, silence}}
 -- @return answer, the step, its outcome, news
 --@include time tenant state task trim waiting events due rotation system steps
@@ -10,12 +10,12 @@ if not task then
   return finish({ 'lease_lost' })
 end
 local step, call = getStep(task, params.key), params.call
-local underWay = step and (step.ended or step.retry or openCall(step) or not call)
+local inFlight = step and (step.ended or step.retry or openCall(step) or not call)
 
 local function answer(word)
   local saved = finish(false)
   local outcome = redis.call('HGET', PREFIX .. task.id .. ':outcomes', params.key)
-  saved[1] = { word, redis.call('HGET', stepsKey(task), params.key), outcome, newsOf(task, params.seen) }
+  saved[1] = { word, redis.call('HGET', stepsKey(task), params.key), outcome, changesSince(task, params.journal_rev) }
   return saved
 end
 
@@ -31,7 +31,7 @@ local function takeFromMailbox(name)
   end
 end
 
-if underWay then
+if inFlight then
   return answer('known')
 end
 if not step then
@@ -39,7 +39,7 @@ if not step then
     return finish({ 'too_many_steps' })
   end
   task.made = (task.made or 0) + 1
-  step = { era = task.failures, key = params.key, at = task.made, kind = params.kind, name = params.name, changed = 0, tries = call and call.tries or 1, signal = params.signal }
+  step = { era = task.failures, key = params.key, at = task.made, kind = params.kind, name = params.name, rev = 0, tries = call and call.tries or 1, signal = params.signal }
 end
 if call then
   step.service, step.operation, step.silence = call.service, call.operation, call.silence
@@ -57,6 +57,6 @@ if payload then
 elseif params.due then
   step.due = now + params.due
   saveStep(task, step)
-  oweStep(task, step, step.due)
+  scheduleStep(task, step, step.due)
 end
 return answer('begun')

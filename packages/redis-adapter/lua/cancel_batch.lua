@@ -2,7 +2,7 @@
 --
 -- @args   {id, reason, grace, further: another step of the same cancellation}
 -- @return answer, whether some are left
---@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending cancelling types creation batches
+--@include time tenant state task trim waiting events due rotation system ready session groups steps held calls ending cancelling types creation batches
 local params = cjson.decode(ARGV[2])
 local batch = PREFIX .. '@batch:' .. params.id
 if redis.call('EXISTS', batch) == 0 then

@@ -50,7 +50,7 @@ export function checkScript(name, text) {
 }
 
 /**
- * A function that has the name of another local of its block takes that one's place for the code below it: two parts that were
+ * A function that has the name of another local of its block takes that one's sequence for the code below it: two parts that were
  * written apart do so without knowing.
  * @throws {Error} that names both lines.
  */
@@ -72,7 +72,7 @@ function refuseRedefined(script, text, body) {
   }
 }
 
-/** How many locals are there at once, at the most: with those of the blocks inside, but not of functions. */
+/** How many locals are there at once, at the most: with those of the blocks holders, but not of functions. */
 function mostLocals(body) {
   let own = 0;
   let most = 0;

@@ -1,13 +1,13 @@
 -- Takes tasks for a worker, tenants in turn, where everything is on one server.
 --
--- <system>rotation:<pool>  tenants by virtual time · <system>claimed:<claimer>  its last claim id, and by tenant what it took
+-- <system>rotation:<pool>  tenants by virtual time · <system>claimed:<claim_slot>  its last claim id, and by tenant what it took
 -- @keys   system
--- @args   now · {pool, worker, claimer, token, max, lease, runs, may_suspect, begins (how many of them at
+-- @args   now · {pool, worker, claim_slot, token, max, lease, runs, may_suspect, begins (how many of them at
 --         once), turn, wait (for how long, if it may, see orders)}
 -- @return the time · false for a pool that is not open, else for each tenant {tenant, the version of its tasks and their ids, or 0 and the tasks (see visit)} ·
 --         when the leases end · when they are few, what they are made of, in their order · whether one was left that was too
 --         large for what the claim had already
---@include time trim types oldest turns brought picking visit state resend orders
+--@include time trim types oldest turns brought picking tenant_claim state resend orders
 local SYSTEM = KEYS[1]
 local NAMESPACE = SYSTEM:match('^(.*):system:')
 local params = cjson.decode(ARGV[2])
@@ -21,7 +21,7 @@ local function prefixOf(tenant)
 end
 
 local claims, tenants, claimed = {}, {}, {}
-local marker = SYSTEM .. 'claimed:' .. params.claimer
+local marker = SYSTEM .. 'claimed:' .. params.claim_slot
 local last = redis.call('GET', marker)
 local waited = isOrder(last)
 if last and not waited and last:match('^[^\n]*') == params.token then
@@ -37,7 +37,7 @@ while left > 0 do
     break
   end
   time = turn.time
-  local ok, count, version, found, more, meta, ids = pcall(visit, prefixOf(turn.tenant),
+  local ok, count, version, found, more, meta, ids = pcall(claimFromTenant, prefixOf(turn.tenant),
     NAMESPACE .. ':events:{' .. turn.tenant .. '}', now, alone and passed == 0 and left or math.min(left, params.turn),
     lease, params.runs, SYSTEM)
   if not ok then
@@ -64,7 +64,7 @@ end
 if not time and redis.call('HEXISTS', SYSTEM .. 'pools', params.pool) == 0 then
   return { now, false }
 end
-saveTurns(rotation)
+saveRotation(rotation)
 if time then
   redis.call('HSET', SYSTEM .. 'pools', params.pool, time)
 end

@@ -2,7 +2,7 @@
 --
 -- @args   {id, grace, further: another step of the same}
 -- @return answer, the session's fields, whether some are left
---@include time tenant state task trim waiting events due rotation system ready session lines steps held ending cancelling
+--@include time tenant state task trim waiting events due rotation system ready session groups steps held ending cancelling
 local params = cjson.decode(ARGV[2])
 local status = sessionField(params.id, 'status')
 if not status then
@@ -12,7 +12,7 @@ local answer = status == 'closed' and 'already_closed' or 'closed'
 local isFirst = answer == 'closed'
 if isFirst then
   changeSession(params.id, 'status', 'closed')
-  oweIdle(params.id, now)
+  scheduleIdle(params.id, now)
   beginCancelling('session', params.id, '+inf', 'the session was closed', params.grace)
 end
 local more = goOnCancelling('session', params.id, isFirst)

@@ -8,12 +8,12 @@ local lines = { PREFIX .. '@ready' }
 for _, group in ipairs(redis.call('SMEMBERS', PREFIX .. '@groups')) do
   lines[#lines + 1] = PREFIX .. '@aside:' .. group
 end
-local ready, oldest, oldestPlace = 0, nil, nil
+local ready, oldest, oldestSequence = 0, nil, nil
 for _, line in ipairs(lines) do
   ready = ready + redis.call('ZCARD', line)
-  local id, place = oldestIn(line)
-  if id and (not oldest or place < oldestPlace) then
-    oldest, oldestPlace = id, place
+  local id, sequence = oldestIn(line)
+  if id and (not oldest or sequence < oldestSequence) then
+    oldest, oldestSequence = id, sequence
   end
 end
 local at = oldest and redis.call('GETRANGE', PREFIX .. oldest, 0, 40):match('^{"at":(%d+)')

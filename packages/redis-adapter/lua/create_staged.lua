@@ -2,5 +2,5 @@
 --
 -- @args   batch id
 -- @return whether some are left
---@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending types creation batches
+--@include time tenant state task trim waiting events due rotation system ready session groups steps held calls ending types creation batches
 return finish(createSome(ARGV[2]))

@@ -12,7 +12,7 @@ function flagsOf(text) {
   return /^--@intake$/m.test(text) ? '' : 'allow-oom';
 }
 
-/** The lines that do something, in stretches between the places where parts are included. */
+/** The lines that do something, in stretches between the sequences where parts are included. */
 function pieces(text) {
   const found = [];
   for (const line of text.split('\n')) {

@@ -17,13 +17,13 @@ for _, line in ipairs(lines) do
   end
 end
 table.sort(first, function(a, b) return a.score < b.score end)
-local tasksInLine = {}
+local queuedTasks = {}
 for at = 1, math.min(most, #first) do
   local task = view(first[at].id)
   bytes = bytes - (task and #task[2] or 0)
-  if #tasksInLine > 0 and bytes < 0 then
+  if #queuedTasks > 0 and bytes < 0 then
     break
   end
-  tasksInLine[#tasksInLine + 1] = task or nil
+  queuedTasks[#queuedTasks + 1] = task or nil
 end
-return tasksInLine
+return queuedTasks

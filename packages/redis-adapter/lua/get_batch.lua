@@ -31,11 +31,11 @@ local function shown(id, at)
 end
 
 local items = redis.call('LRANGE', batch .. ':items', first, first + most - 1)
-for place, item in ipairs(items) do
+for sequence, item in ipairs(items) do
   if item:sub(1, 1) ~= '{' then
-    local state = shown(item, first + place - 1)
+    local state = shown(item, first + sequence - 1)
     local kept = state ~= '' or redis.call('EXISTS', PREFIX .. item) == 1
-    items[place] = { item, state, not kept and (redis.call('HGET', batch .. ':gone', item) or '') }
+    items[sequence] = { item, state, not kept and (redis.call('HGET', batch .. ':gone', item) or '') }
   end
 end
 return { created, redis.call('LLEN', batch .. ':items'), items, tooMuch }

@@ -2,7 +2,7 @@
 -- forgotten, and is there again.
 --
 -- @keys   system
--- @args   tenant · when its next duty is due, or ''
+-- @args   tenant · when its next timer is due, or ''
 local isNew = redis.call('ZADD', KEYS[1] .. 'tenants', 0, ARGV[1])
 if ARGV[2] == '' then
   return isNew

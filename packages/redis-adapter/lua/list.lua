@@ -1,21 +1,21 @@
 -- A stretch of the tasks, newest first: at most so many are looked at, and fewer are answered if they are large.
 --
--- @args   {before?: place, limit, visits, bytes, status?, type?, session?}
--- @return tasks · the place before which to go on, if it is not over · how many were looked at · whether another one fits
+-- @args   {before?: sequence, limit, scans, bytes, status?, type?, session?}
+-- @return tasks · the sequence before which to go on, if it is not over · how many were looked at · whether another one fits
 --         that is past the limit
 --@reads
 --@include time tenant state task
 local CHUNKS_A_LOOK = 50
 local params = cjson.decode(ARGV[2])
 local MADE = PREFIX .. '@made'
-local found, visits, bytes, last = {}, 0, 0, params.before
+local found, scans, bytes, last = {}, 0, 0, params.before
 
 -- Whether a task is what is asked for; only what that takes is read.
 local function fits(id)
   if params.type or params.session then
-    local head = redis.call('GETRANGE', PREFIX .. id, 0, HEAD_BYTES - 1):match('^[^\n]*')
-    head = head ~= '' and cjson.decode(head)
-    if not head or (params.type and head.type ~= params.type) or (params.session and head.session_id ~= params.session) then
+    local header = redis.call('GETRANGE', PREFIX .. id, 0, HEADER_BYTES - 1):match('^[^\n]*')
+    header = header ~= '' and cjson.decode(header)
+    if not header or (params.type and header.type ~= params.type) or (params.session and header.session_id ~= params.session) then
       return false
     end
   elseif redis.call('EXISTS', PREFIX .. id) == 0 then
@@ -34,19 +34,19 @@ local function sizeOf(task)
 end
 
 -- Looks at one task. Answers why the stretch ends before it, if it does.
-local function visit(id, place)
-  if visits == params.visits then
-    return 'visits'
+local function scan(id, sequence)
+  if scans == params.scans then
+    return 'scans'
   end
-  visits = visits + 1
+  scans = scans + 1
   if fits(id) then
     if #found == params.limit then
       return 'full'
     end
     local task = view(id)
-    if tonumber(task[2]:match('^{"at":%d+,"place":(%d+)')) ~= place then
+    if tonumber(task[2]:match('^{"at":%d+,"sequence":(%d+)')) ~= sequence then
       -- An id that was free again: the task stands where it was made last.
-      last = place
+      last = sequence
       return
     end
     bytes = bytes + sizeOf(task)
@@ -55,15 +55,15 @@ local function visit(id, place)
     end
     found[#found + 1] = task
   end
-  last = place
+  last = sequence
 end
 
--- How many chunks of @made begin before a place: it is in their order.
-local function chunksBefore(place)
+-- How many chunks of @made begin before a sequence: it is in their order.
+local function chunksBefore(sequence)
   local low, high = 0, redis.call('LLEN', MADE)
-  while place and low < high do
+  while sequence and low < high do
     local middle = math.floor((low + high) / 2)
-    if tonumber(redis.call('LINDEX', MADE, middle):match('^%d+')) < place then
+    if tonumber(redis.call('LINDEX', MADE, middle):match('^%d+')) < sequence then
       low = middle + 1
     else
       high = middle
@@ -72,27 +72,27 @@ local function chunksBefore(place)
   return high
 end
 
-local function visitChunk(chunk)
-  local place, ids = chunk:match('^(%d+) %d+ (.*)$')
+local function scanChunk(chunk)
+  local sequence, ids = chunk:match('^(%d+) %d+ (.*)$')
   local inChunk = {}
   for id in ids:gmatch('%S+') do
     inChunk[#inChunk + 1] = id
   end
   for at = #inChunk, 1, -1 do
-    local own = place + at - 1
-    local over = (not params.before or own < params.before) and visit(inChunk[at], own)
+    local own = sequence + at - 1
+    local over = (not params.before or own < params.before) and scan(inChunk[at], own)
     if over then
       return over
     end
   end
 end
 
-local function visitMade()
+local function scanCreated()
   local to = chunksBefore(params.before) - 1
   while to >= 0 do
     local chunks = redis.call('LRANGE', MADE, math.max(0, to - CHUNKS_A_LOOK + 1), to)
     for at = #chunks, 1, -1 do
-      local over = visitChunk(chunks[at])
+      local over = scanChunk(chunks[at])
       if over then
         return over
       end
@@ -101,17 +101,17 @@ local function visitMade()
   end
 end
 
--- What has outlived its chunk of @made, by place.
-local function visitOld()
+-- What has outlived its chunk of @made, by sequence.
+local function scanOld()
   local before = params.before and '(' .. string.format('%d', params.before) or '+inf'
-  local old = redis.call('ZREVRANGEBYSCORE', PREFIX .. '@old', before, '-inf', 'WITHSCORES', 'LIMIT', 0, params.visits - visits + 1)
+  local old = redis.call('ZREVRANGEBYSCORE', PREFIX .. '@old', before, '-inf', 'WITHSCORES', 'LIMIT', 0, params.scans - scans + 1)
   for at = 1, #old, 2 do
-    local over = visit(old[at], tonumber(old[at + 1]))
+    local over = scan(old[at], tonumber(old[at + 1]))
     if over then
       return over
     end
   end
 end
 
-local over = visitMade() or visitOld()
-return { found, over and last and string.format('%d', last) or false, visits, over == 'full' }
+local over = scanCreated() or scanOld()
+return { found, over and last and string.format('%d', last) or false, scans, over == 'full' }

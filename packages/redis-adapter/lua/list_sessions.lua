@@ -1,6 +1,6 @@
 -- A stretch of the sessions, newest first: at most so many are looked at, and fewer are answered if they are large.
 --
--- @args   {after?: id, limit, visits, bytes, status?}
+-- @args   {after?: id, limit, scans, bytes, status?}
 -- @return id and fields of each · the id after which to go on, if it is not over · how many were looked at · whether another
 --         one fits that is past the limit; nothing when there is no session `after`
 --@reads
@@ -14,20 +14,20 @@ if params.after then
   end
   from = rank + 1
 end
-local ids = redis.call('ZREVRANGE', index, from, from + params.visits)
+local ids = redis.call('ZREVRANGE', index, from, from + params.scans)
 local found, bytes, last = {}, 0, params.after or false
-for visited, id in ipairs(ids) do
-  if visited > params.visits then
-    return { found, last, visited - 1, false }
+for scanned, id in ipairs(ids) do
+  if scanned > params.scans then
+    return { found, last, scanned - 1, false }
   end
   local key = NAMESPACE .. ':session:{' .. TENANT .. '}:' .. id
   if not params.status or redis.call('HGET', key, 'status') == params.status then
     if #found == params.limit then
-      return { found, last, visited, true }
+      return { found, last, scanned, true }
     end
     bytes = bytes + redis.call('HSTRLEN', key, 'context')
     if #found > 0 and bytes > params.bytes then
-      return { found, last, visited, false }
+      return { found, last, scanned, false }
     end
     found[#found + 1] = { id, redis.call('HGETALL', key) }
   end

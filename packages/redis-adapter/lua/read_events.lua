@@ -18,7 +18,7 @@ if hasChanged and not meta.known then
   redis.call('PEXPIRE', META, follows)
 end
 if mark ~= '' and process ~= '' then
-  redis.call('PUBLISH', BELLS .. ':' .. process .. '@$database', TENANT .. ' = ' .. mark)
+  redis.call('PUBLISH', WAKEUPS .. ':' .. process .. '@$database', TENANT .. ' = ' .. mark)
 elseif mark ~= '' then
   redis.call('PUBLISH', EVENTS .. '@$database', '= ' .. mark)
 end

@@ -1,4 +1,4 @@
--- A stretch of a journal in the order of its changes; the last one has what has not changed yet as well.
+-- A stretch of a journal in the order of its changes; the last one has what has not recordChange yet as well.
 --
 -- @args   id · token · after which change · bytes of outcomes
 -- @return steps and their outcomes, in pairs · the change after which to go on, if there are more · the last change that is in it ·
@@ -9,11 +9,11 @@ local task = leased(ARGV[2], ARGV[3])
 if not task then
   return false
 end
-local pairsOf, seen, more = changesAfter(task, tonumber(ARGV[4]), tonumber(ARGV[5]))
+local pairsOf, journal_rev, more = changesAfter(task, tonumber(ARGV[4]), tonumber(ARGV[5]))
 local unchanged = {}
 if not more then
   for _, step in ipairs(allSteps(task)) do
-    if step.changed == 0 then
+    if step.rev == 0 then
       unchanged[#unchanged + 1] = step
     end
   end
@@ -23,4 +23,4 @@ for _, step in ipairs(unchanged) do
   pairsOf[#pairsOf + 1] = redis.call('HGET', stepsKey(task), step.key)
   pairsOf[#pairsOf + 1] = false
 end
-return { pairsOf, more and seen or false, seen, task.failures or 0 }
+return { pairsOf, more and journal_rev or false, journal_rev, task.failures or 0 }

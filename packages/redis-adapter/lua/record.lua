@@ -1,8 +1,8 @@
 -- Records an answer: of a service, or of the host's own work. Without a token: for a task that is registered.
 --
--- @args   {id, token?, seen, key, call?, answer: {job} or an outcome (see outcomes)} · its result, as JSON
+-- @args   {id, token?, journal_rev, key, call?, answer: {job} or an outcome (see outcomes)} · its result, as JSON
 -- @return answer, news
---@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending cancelling usage outcomes reports
+--@include time tenant state task trim waiting events due rotation system ready session groups steps held calls ending cancelling usage outcomes reports
 local params = cjson.decode(ARGV[2])
 withResult(params.answer, ARGV[3])
 local task
@@ -46,5 +46,5 @@ else
   end
 end
 local saved = finish(false)
-saved[1] = { word, newsOf(task, params.seen) }
+saved[1] = { word, changesSince(task, params.journal_rev) }
 return saved

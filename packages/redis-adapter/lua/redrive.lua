@@ -4,7 +4,7 @@
 -- @args   {id, task: an item (see creation) with the new id, max_waiting} · its payload
 -- @return answer, the new task · or staging: some of the journal is still to be copied
 --@intake
---@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held ending cancelling types idempotency intake creation staging
+--@include time tenant epoch state task trim waiting events due rotation system ready session groups steps held ending cancelling types idempotency intake creation staging
 local params = cjson.decode(ARGV[2])
 local old = load(params.id)
 if not old then

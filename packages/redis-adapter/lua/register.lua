@@ -4,7 +4,7 @@
 --         its payload
 -- @return registered or replayed, the task, seq · or why not
 --@intake
---@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held ending cancelling types idempotency intake creation
+--@include time tenant epoch state task trim waiting events due rotation system ready session groups steps held ending cancelling types idempotency intake creation
 local params = cjson.decode(ARGV[2])
 local item, call = params.task, params.call
 if load(item.id) then
@@ -18,7 +18,7 @@ task.state, task.attempt, task.began = 'tracked', 1, now
 addMeta('processing', 1)
 if call then
   local step = {
-    key = call.id, at = 0, kind = 'call', name = call.service .. '.' .. call.operation, changed = 0, tries = 1,
+    key = call.id, at = 0, kind = 'call', name = call.service .. '.' .. call.operation, rev = 0, tries = 1,
     service = call.service, operation = call.operation, silence = call.silence,
     calls = { { id = call.id, state = call.job and 'waiting' or 'sending', job = call.job, delay = 0 } },
   }
@@ -26,7 +26,7 @@ if call then
   if call.job then
     redis.call('HSET', JOBS, call.service .. '\n' .. call.job, call.id)
     if call.silence then
-      oweSilence(task, step, step.calls[1])
+      scheduleSilence(task, step, step.calls[1])
     end
   else
     redis.call('HINCRBY', SENDING, call.service, 1)

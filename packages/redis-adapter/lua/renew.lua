@@ -17,6 +17,6 @@ for at = 1, #params.tasks, 3 do
   lost[#lost + 1] = task and 0 or 1
 end
 if #kept > 0 then
-  oweInLine('leases', expires, kept)
+  scheduleInOrder('leases', expires, kept)
 end
 return finish(lost)

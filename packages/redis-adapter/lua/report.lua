@@ -2,7 +2,7 @@
 --
 -- @args   a report as text (see reports) · its bytes · id to know it by if it has none
 -- @return answer, task id or held id
---@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending cancelling usage outcomes reports repeats
+--@include time tenant state task trim waiting events due rotation system ready session groups steps held calls ending cancelling usage outcomes reports repeats
 local HELD_LIVES, MAX_HELD, MAX_HELD_BYTES = $heldFrameMs, $maxHeldFrames, $maxHeldBytes
 local MAX_OF_JOB, MAX_BYTES_OF_JOB = $maxHeldFramesOfJob, $maxHeldBytesOfJob
 local report, bytes = reportOf(ARGV[2]), tonumber(ARGV[3])
@@ -37,5 +37,5 @@ if redis.call('LLEN', waiting) >= MAX_HELD or all + bytes > MAX_HELD_BYTES then
   return finish({ 'retry_later' })
 end
 early.hold(ARGV[4], held, ARGV[2])
-owe('held', now + HELD_LIVES, ARGV[4])
+schedule('held', now + HELD_LIVES, ARGV[4])
 return finish({ 'held', ARGV[4] })

@@ -1,9 +1,9 @@
 -- How a worker gives a task back.
 --
--- @args   {id, token, kind, seen?, delay?, drop? (a step besides those that failed), retry? (JSON of the event's details without the attempt), exhausted?
+-- @args   {id, token, kind, journal_rev?, delay?, drop? (a step besides those that failed), retry? (JSON of the event's details without the attempt), exhausted?
 --         (text after the counts), message_id?, message?} · the result or the error, as JSON · its diagnostic, or ''
 -- @return answer
---@include time tenant state task trim waiting events due rotation system ready session lines steps held ending cancelling
+--@include time tenant state task trim waiting events due rotation system ready session groups steps held ending cancelling
 local params = cjson.decode(ARGV[2])
 local task = leased(params.id, params.token)
 if not task then
@@ -27,8 +27,8 @@ end
 
 local function retry()
   task.failures = (task.failures or 0) + 1
-  if task.failures >= task.head.attempts then
-    local counted = task.failures .. ' of ' .. task.head.attempts .. ' attempts failed, the last one with '
+  if task.failures >= task.header.attempts then
+    local counted = task.failures .. ' of ' .. task.header.attempts .. ' attempts failed, the last one with '
     fail(failure('attempts_exhausted', counted .. params.exhausted), counted)
     return 'exhausted'
   end
@@ -38,7 +38,7 @@ local function retry()
   unlease(task)
   move(task, 'scheduled')
   task.resumes, task.due = false, now + params.delay
-  owe('start', task.due, task.id)
+  schedule('start', task.due, task.id)
   emit(task, 'u', '{"status":"retrying","details":{"attempt":' .. task.attempt .. ',' .. params.retry .. '}}')
   return 'settled'
 end
@@ -46,10 +46,10 @@ end
 if task.cancel and params.kind ~= 'completed' then
   endTask(task, 'cancelled', cancelledError(task.cancel), task.cancel)
 elseif params.kind == 'parked' then
-  if params.seen < changesOf(task) then
+  if params.journal_rev < changesOf(task) then
     return finish('newer_outcome')
   end
-  task.shown, task.lost = params.seen, nil
+  task.replayed_to, task.lost = params.journal_rev, nil
   backTo('parked')
 elseif params.kind == 'released' then
   if not task.resumes then
@@ -63,7 +63,7 @@ elseif params.kind == 'cancelled' then
 elseif params.kind == 'failed' then
   fail(ARGV[3], params.reason)
 else
-  local session = params.message and task.head.session_id
+  local session = params.message and task.header.session_id
   if session and sessionField(session, 'status') then
     addMessage(session, params.message_id, (params.message:gsub('%$at', now, 1)))
   end

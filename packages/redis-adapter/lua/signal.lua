@@ -4,7 +4,7 @@
 -- <task>:signals  ids that were taken; of one with a fingerprint also "id fingerprint"
 -- @args   {id, name, signal, fingerprint?} · payload, as JSON
 -- @return answer
---@include time tenant state task trim waiting events due rotation system ready session lines steps held ending cancelling
+--@include time tenant state task trim waiting events due rotation system ready session groups steps held ending cancelling
 local MAX_SIGNALS = $maxSignals
 local params = cjson.decode(ARGV[2])
 local task = load(params.id)

@@ -1,4 +1,4 @@
--- Copies a portion of a dead letter's journal, for the task that is to take its place.
+-- Copies a portion of a dead letter's journal, for the task that is to take its sequence.
 --
 -- @args   id
 -- @return whether nothing is left

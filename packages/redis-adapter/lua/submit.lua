@@ -1,9 +1,9 @@
--- Stores one task, with its message, its session and its place in their line, and tells of it.
+-- Stores one task, with its message, its session and its sequence in their line, and tells of it.
 --
 -- @args   {task: an item (see creation), key?, fingerprint?, max_waiting} · its payload
 -- @return submitted or replayed, the task, seq · or why not
 --@intake
---@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held ending cancelling types idempotency intake creation
+--@include time tenant epoch state task trim waiting events due rotation system ready session groups steps held ending cancelling types idempotency intake creation
 local params = cjson.decode(ARGV[2])
 local answer = known(params, 'task')
 if answer then
@@ -12,7 +12,7 @@ end
 local item = params.task
 local same = load(item.id)
 if same then
-  return finish(same.head.type == item.type and { 'replayed', view(item.id), count('seq'), epochOfLog() } or { 'conflict' })
+  return finish(same.header.type == item.type and { 'replayed', view(item.id), count('seq'), epochOfLog() } or { 'conflict' })
 end
 if isFull(1, params.max_waiting) then
   return finish({ 'queue_full' })

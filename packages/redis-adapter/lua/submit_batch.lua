@@ -4,7 +4,7 @@
 -- @args   {id, max, fail_fast, items (how many), staged?, key?, fingerprint?, max_waiting} · the items, unless they are staged
 -- @return submitted or replayed, batch id · or why not, which is `not_staged` when not all of them are
 --@intake
---@include time tenant epoch state task trim waiting events due rotation system ready session lines steps held calls ending types idempotency intake creation batches
+--@include time tenant epoch state task trim waiting events due rotation system ready session groups steps held calls ending types idempotency intake creation batches
 local params = cjson.decode(ARGV[2])
 local batch = PREFIX .. '@batch:' .. params.id
 local isStored = redis.call('EXISTS', batch) == 1
@@ -20,7 +20,7 @@ if params.staged and not takeStaged(batch, params.items) then
   return finish({ 'not_staged' })
 end
 redis.call('HSET', batch, 'max', params.max, 'fail_fast', params.fail_fast and 1 or 0, 'created', now)
-owe('batch', now + RETENTION_OF_BATCHES, params.id)
+schedule('batch', now + RETENTION_OF_BATCHES, params.id)
 local isLeft
 if params.staged then
   isLeft = createSome(params.id)
@@ -28,7 +28,7 @@ else
   isLeft = addFirst(batch, ARGV, 2)
 end
 if isLeft then
-  owe('staged', now + CREATOR_GONE, params.id)
+  schedule('staged', now + CREATOR_GONE, params.id)
 end
 remember(PREFIX, params, 'batch ' .. params.id)
 return finish({ 'submitted', params.id })

@@ -1,10 +1,10 @@
--- Does what is due of a tenant, at most so many duties and no more than a step may take, and says when the next one is due.
+-- Does what is due of a tenant, at most so many timers and no more than a step may take, and says when the next one is due.
 --
--- @leases @retention  lists of "time id id …" · @made  of "place deadline id id …", checked up to meta's `checked`
+-- @leases @retention  lists of "time id id …" · @made  of "sequence deadline id id …", checked up to meta's `checked`
 -- @due  "kind newline what" by time
 -- @args   most
--- @return duties done, as kind, count, kind, count … · when the next one is due · the time
---@include time tenant state task trim waiting events due rotation system ready session lines steps held calls ending cancelling usage outcomes duties
+-- @return timers done, as kind, count, kind, count … · when the next one is due · the time
+--@include time tenant state task trim waiting events due rotation system ready session groups steps held calls ending cancelling usage outcomes timers
 if not isThere() then
   -- Another sweep has just forgotten it.
   leaveSystem()
@@ -14,12 +14,12 @@ local left, done = tonumber(ARGV[2]), {}
 local function perform(kind, what)
   left = left - 1
   spend(1)
-  if duties[kind](what) then
+  if timers[kind](what) then
     done[kind] = (done[kind] or 0) + 1
   end
 end
 
--- The source whose first duty is due before those of all others, and when that is.
+-- The source whose first timer is due before those of all others, and when that is.
 local earliestSource
 do
   -- Chunks of @made whose deadlines stand in @due.
@@ -65,12 +65,12 @@ do
   end
 
   local function takeOther()
-    local duty = redis.call('ZRANGE', DUE, 0, 0)[1]
-    redis.call('ZREM', DUE, duty)
-    perform(duty:match('^([^\n]*)\n(.*)$'))
+    local timer = redis.call('ZRANGE', DUE, 0, 0)[1]
+    redis.call('ZREM', DUE, timer)
+    perform(timer:match('^([^\n]*)\n(.*)$'))
   end
 
-  -- When the first duty of each source is due.
+  -- When the first timer of each source is due.
   local sources = {
     { kind = 'leases', take = takeChunk, pattern = '^%d+' },
     { kind = 'made', take = takeDeadlines, pattern = '^%d+ (%d+)' },

@@ -2,7 +2,7 @@
 --
 -- @args   task id
 -- @return answer
---@include time tenant state task trim waiting events due rotation system ready session lines steps held ending cancelling
+--@include time tenant state task trim waiting events due rotation system ready session groups steps held ending cancelling
 local task = load(ARGV[2])
 if not task or task.state ~= 'parked' then
   return finish('not_parked')

@@ -1,5 +1,5 @@
 import {
-  type Bells,
+  type Wakeups,
   type CallJournal,
   checked,
   type Clock,
@@ -19,31 +19,31 @@ import {
   type WorkerDirectory,
 } from '@agent-orchestrator/core';
 import { Cluster, type Redis } from 'ioredis';
-import { BatchSubmissions } from './batch-submissions.js';
-import { BellBoard } from './bell-board.js';
-import { RedisCallJournal } from './call-journal.js';
-import { Claims } from './claims.js';
-import { checkLent, connect, disconnect, LISTENING, type RedisTarget } from './connection.js';
-import { Database } from './database.js';
-import { RedisEventLog } from './event-log.js';
-import { Keys } from './keys.js';
-import { type Notice, Notices } from './notices.js';
-import { OwnSubmissions } from './own-submissions.js';
-import { RedisState } from './redis-state.js';
-import { REDIS_DEFAULTS, ScriptRunner, type StorageLimits } from './script-runner.js';
-import { checkServer, type ServerFinding } from './server-check.js';
-import { RedisSessions } from './sessions.js';
-import { toStorageError } from './storage-errors.js';
-import { Submissions } from './submissions.js';
-import { Sweeps } from './sweeps.js';
-import { RedisTaskQueue } from './task-queue.js';
-import { RedisTaskRecords } from './task-records.js';
-import { RedisTenantStore } from './tenant-store.js';
-import { Tenants } from './tenants.js';
-import { RedisTickets } from './tickets.js';
-import { within } from './time-limit.js';
-import { RedisUsage } from './usage.js';
-import { RedisWorkerDirectory } from './worker-directory.js';
+import { BatchSubmissions } from './tasks/batch-submissions.js';
+import { PubSubWakeups } from './pubsub/wakeups.js';
+import { RedisCallJournal } from './journal/call-journal.js';
+import { Claims } from './queue/claims.js';
+import { checkBorrowed, connect, disconnect, LISTENING, type RedisTarget } from './server/connection.js';
+import { Database } from './server/database.js';
+import { RedisEventLog } from './events/event-log.js';
+import { Keys } from './server/keys.js';
+import { type SystemEvent, SystemEvents } from './pubsub/system-events.js';
+import { OwnSubmissions } from './tasks/recent-submissions.js';
+import { RedisState } from './scripts/tenant-steps.js';
+import { REDIS_DEFAULTS, ScriptRunner, type StorageLimits } from './scripts/script-runner.js';
+import { checkServer, type ServerFinding } from './server/server-check.js';
+import { RedisSessions } from './sessions/sessions.js';
+import { toStorageError } from './server/storage-errors.js';
+import { Submissions } from './tasks/submissions.js';
+import { Sweeps } from './queue/sweeps.js';
+import { RedisTaskQueue } from './queue/task-queue.js';
+import { RedisTaskRecords } from './tasks/task-records.js';
+import { RedisTenantStore } from './tenants/tenant-store.js';
+import { Tenants } from './queue/rotations.js';
+import { RedisTickets } from './tenants/tickets.js';
+import { within } from './server/time-limit.js';
+import { RedisUsage } from './tenants/usage.js';
+import { RedisWorkerDirectory } from './queue/worker-directory.js';
 
 export interface RedisStorageOptions {
   /** What every key begins with. Default `orchestrator`; something else to keep several apart on one server. */
@@ -77,7 +77,7 @@ interface Connections {
 
 /**
  * Storage on Redis 7 or later, or Valkey: standalone, behind Sentinel, or a Cluster. Each change is one script, and
- * everything of a tenant shares one slot. What a crash between two steps leaves undone is found by a walk once a minute.
+ * everything of a tenant shares one slot. What a crash between two steps leaves undone is found by a reconcile once a minute.
  *
  * @example
  * const storage = RedisStorage.connect('redis://127.0.0.1:6379');
@@ -92,16 +92,16 @@ export class RedisStorage implements Storage, AsyncDisposable {
   readonly workers: WorkerDirectory;
   readonly tenants: TenantStore;
   readonly tickets: TicketStore;
-  readonly bells: Bells;
+  readonly wakeups: Wakeups;
   readonly #state: RedisState;
   readonly #connections: Connections;
   /** The connection for commands is lost: the next one may be to another server. */
   readonly #lose = () => {
     this.#state.parts.database.connectionLost();
-    this.#state.parts.bells.lineLost();
+    this.#state.parts.wakeups.connectionLost();
     this.#state.epochs.forget();
   };
-  readonly #lookAgain = () => this.#state.parts.bells.lookAgain();
+  readonly #lookAgain = () => this.#state.parts.wakeups.lookAgain();
 
   /** Opens connections of its own, and closes them. Nothing is awaited: what is asked before they stand waits for them. */
   static connect(target: RedisTarget, options: RedisStorageOptions = {}): RedisStorage {
@@ -123,7 +123,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
    */
   static using(client: Redis | Cluster, options: RedisStorageOptions = {}): RedisStorage {
     checkOptions(options);
-    checkLent(client);
+    checkBorrowed(client);
     const listening = client instanceof Cluster ? client.duplicate() : client.duplicate(LISTENING);
     const limitMs = LIMIT_FACTOR * (options.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS);
     const close = () => disconnect(listening);
@@ -136,14 +136,14 @@ export class RedisStorage implements Storage, AsyncDisposable {
     const database = new Database(client, connections.limitMs);
     const keys = new Keys(prefix, database.number);
     const allLimits = { ...REDIS_DEFAULTS, ...limits };
-    const bells = new BellBoard(listening, keys);
+    const wakeups = new PubSubWakeups(listening, keys);
     const state = new RedisState({
       client,
       database,
       keys,
       scripts: new ScriptRunner(client, allLimits, database, connections.limitMs),
-      bells,
-      notices: new Notices(client, keys.notifications, database),
+      wakeups,
+      systemEvents: new SystemEvents(client, keys.notifications, database),
       limits: allLimits,
       random,
       clock,
@@ -154,15 +154,15 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.#connections = connections;
     // Without a listener an error of a connection would end the process; whoever asks hears of it anyway.
     for (const connection of [client, listening]) connection.on('error', ignore);
-    for (const moved of ['ready', '+node', '-node']) listening.on(moved, () => bells.listenAgain());
-    listening.on('close', () => bells.lineLost());
+    for (const moved of ['ready', '+node', '-node']) listening.on(moved, () => wakeups.listenAgain());
+    listening.on('close', () => wakeups.connectionLost());
     client.on('close', this.#lose).on('ready', this.#lookAgain);
     // A step whose answer was lost may have left the rotation, on another node, without a tenant that is ready.
     if (client instanceof Cluster)
       client.on('+node', (node: Redis) =>
         node.on('close', () => {
           state.epochs.forget();
-          tenants.walkSoon();
+          tenants.reconcileSoon();
         }),
       );
     const ports = portsOf(state, tenants, new Claims(state, tenants));
@@ -175,7 +175,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.workers = ports.workers;
     this.tenants = ports.tenants;
     this.tickets = ports.tickets;
-    this.bells = { listen: (listener) => bells.listen(listener) };
+    this.wakeups = { subscribe: (listener) => wakeups.subscribe(listener) };
   }
 
   async ping(): Promise<void> {
@@ -195,23 +195,26 @@ export class RedisStorage implements Storage, AsyncDisposable {
   }
 
   tell(kind: string, text: string, fields?: Readonly<Record<string, string>>): void {
-    this.#state.parts.notices.tell(kind, text, fields);
+    this.#state.parts.systemEvents.tell(kind, text, fields);
   }
 
   /**
-   * Notices for operators, at least the last ten thousand of which are kept: workers that join, leave or are lost, dead
+   * SystemEvents for operators, at least the last ten thousand of which are kept: workers that join, leave or are lost, dead
    * letters, late outcomes, tenants at their limit or with damaged keys, services that are not called for a while.
    *
    * @param options.recent so many of those that are there come first. Default 100.
    */
-  notices(options: { readonly signal: AbortSignal; readonly recent?: number }): AsyncIterable<Notice> {
-    return this.#state.parts.notices.follow(options);
+  systemEvents(options: {
+    readonly signal: AbortSignal;
+    readonly recent?: number;
+  }): AsyncIterable<SystemEvent> {
+    return this.#state.parts.systemEvents.follow(options);
   }
 
-  /** Resolves once the bells that were rung until now have arrived in this process. For tests, which wait for facts. */
-  async bellsSettled(): Promise<void> {
-    const { bells, client } = this.#state.parts;
-    await bells.settled(client instanceof Cluster ? client.nodes('master') : [client]);
+  /** Resolves once the wakeups that were published until now have arrived in this process. For tests, which wait for facts. */
+  async wakeupsSettled(): Promise<void> {
+    const { wakeups, client } = this.#state.parts;
+    await wakeups.settled(client instanceof Cluster ? client.nodes('master') : [client]);
   }
 
   async close(): Promise<void> {

@@ -117,7 +117,7 @@ async function calling(storage: Storage, ended = false) {
   for (let n = 0; n < CALLS; n += 1) {
     const call = { callId: randomUUID(), service: 'query', operation: 'q', maxTries: 1, retryDelayMs: 1 };
     const step = { key: `s${n}`, kind: 'call', name: 'q', call: { ...call, silenceMs: 60_000 } } as const;
-    const begun = { ...where, token: held.token, seen: 2 * CALLS };
+    const begun = { ...where, token: held.token, journalRev: 2 * CALLS };
     await storage.journal.begin({ ...begun, step, maxSteps: CALLS });
     const answer = { kind: 'outcome', outcome: { ok: false, error: failure } } as const;
     if (ended) await storage.journal.record({ ...begun, key: step.key, callId: call.callId, answer });
@@ -151,7 +151,7 @@ describe('where a task has many calls', () => {
     const storage = open();
     const where = await calling(storage);
     const first = await timesOf('publish', () => end(storage, where));
-    // With the bells of the task itself and of what is due.
+    // With the wakeups of the task itself and of what is due.
     expect(first).toBeGreaterThanOrEqual(DEFAULTS.callsAtOnce);
     expect(first).toBeLessThan(DEFAULTS.callsAtOnce + 5);
     const further = await sweeping(storage, 'publish');
@@ -207,7 +207,7 @@ async function deadLetter() {
   const [held] = await claim(storage);
   if (!held) throw new Error('expected a task to be claimed');
   const where = { tenantId, taskId: held.task.task_id };
-  const begun = { ...where, token: held.token, seen: STEPS };
+  const begun = { ...where, token: held.token, journalRev: STEPS };
   for (let n = 0; n < STEPS; n += 1) {
     const step = { key: `s${n}`, kind: 'run', name: 'run' } as const;
     await storage.journal.begin({ ...begun, step, maxSteps: STEPS });
@@ -256,9 +256,7 @@ describe('a dead letter with many steps', () => {
     expect(await keysOf(staged)).toEqual([]);
     for (const key of parts(`${prefix}${newTaskId}`)) expect(await server.ask(['PTTL', key])).toBe(-1);
     const [again] = await claim(storage);
-    expect(again?.steps.map(({ changed }) => changed)).toEqual(
-      Array.from({ length: STEPS }, (_, n) => n + 1),
-    );
+    expect(again?.steps.map(({ rev }) => rev)).toEqual(Array.from({ length: STEPS }, (_, n) => n + 1));
   });
 
   it('is copied anew where a copy has expired', async () => {
@@ -281,7 +279,7 @@ describe('a batch that interrupts sessions', () => {
       await t.submit({ session_id: `s-${n}` });
       const claim = await t.claimOne();
       await Promise.all(Array.from({ length: DEFAULTS.callsAtOnce }, () => t.begin(claim, t.callStep())));
-      await t.settle(claim, { kind: 'parked', seen: 1_000_000 });
+      await t.settle(claim, { kind: 'parked', journalRev: 1_000_000 });
     }
     const items = Array.from({ length: SESSIONS }, (_, n) =>
       t.submission({ session_id: `s-${n}` }, { onBusy: 'interrupt' }),

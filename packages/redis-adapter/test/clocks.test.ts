@@ -36,8 +36,8 @@ describe('a process whose clock is an hour off', () => {
       // Something is due within the hour, something soon, and now and then something more.
       await acme.submit({ type: 'idle', run_at: new Date(Date.now() + HOUR_MS / 2).toISOString() });
       await acme.submit({ type: 'idle', metadata: { timeout_ms: 1_000 } });
-      const before = [right, wrong].map((one) => one.figures().sweeper.sweeps);
-      const since = () => [right, wrong].map((one, at) => one.figures().sweeper.sweeps - (before[at] ?? 0));
+      const before = [right, wrong].map((one) => one.stats().sweeper.sweeps);
+      const since = () => [right, wrong].map((one, at) => one.stats().sweeper.sweeps - (before[at] ?? 0));
       await expect
         .poll(
           async () => {

@@ -53,11 +53,11 @@ describe('a database that the server does not have', () => {
     ['the settings of a tenant', (storage) => storage.tenants.configure({ tenantId: 'acme', weight: 2 })],
     ['a sweep', (storage) => storage.queue.sweep({ max: 10 })],
     [
-      'notices',
+      'systemEvents',
       async (storage) => {
         storage.tell('breaker_opened', 'text');
         const { signal } = new AbortController();
-        for await (const _ of storage.notices({ signal })) return;
+        for await (const _ of storage.systemEvents({ signal })) return;
       },
     ],
   ];

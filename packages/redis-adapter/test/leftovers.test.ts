@@ -96,7 +96,7 @@ describe.each(Object.entries(PLACES))('on %s', (_, open) => {
       const before = await t.storage.events.head({ tenantId: t.tenantId });
       // A process that waits for tasks to end.
       const waiting = new AbortController();
-      const ends = t.storage.events.followEnds({
+      const ends = t.storage.events.followCompletions({
         tenantId: t.tenantId,
         after: await t.beginning(),
         signal: waiting.signal,
@@ -168,7 +168,7 @@ it('lets go of a task with many thousand calls that its attempts have not inheri
     const step = t.callStep();
     await t.begin(claim, step);
     const answer = { kind: 'outcome', outcome: { ok: false, error: failure } } as const;
-    const where = { ...t.where(claim), token: claim.token, seen: 0 };
+    const where = { ...t.where(claim), token: claim.token, journalRev: 0 };
     await t.storage.journal.record({ ...where, key: step.key, callId: step.call.callId, answer });
     await t.settle(claim, { kind: 'retry', error: failure, delayMs: 0 });
     const [key = ''] = await redis.keys(`${subject.prefix}:*:dropped`);

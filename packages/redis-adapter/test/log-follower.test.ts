@@ -1,7 +1,7 @@
 import type { LogGap, TaskEvent } from '@agent-orchestrator/core';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import type { BellBoard } from '../src/bell-board.js';
-import { LogFollower, type Page } from '../src/log-follower.js';
+import type { PubSubWakeups } from '../src/pubsub/wakeups.js';
+import { LogFollower, type Page } from '../src/events/log-follower.js';
 
 const CHANNEL = 'events';
 
@@ -10,7 +10,7 @@ class Stage {
   epoch: string | null = 'a';
   log: number[] = [];
   reads = 0;
-  line = 0;
+  connectionEpoch = 0;
   /** Whether what the server says arrives. */
   isHeard = true;
   /** Said, but not heard yet. */
@@ -21,22 +21,22 @@ class Stage {
   readonly #over = new AbortController();
 
   follow(after: number, takesEntries = true, count = 1): void {
-    const bells = {
+    const wakeups = {
       follow: (_channel: string, follower: (message: string) => void) => {
         this.#follower = follower;
         return () => {};
       },
-    } as unknown as BellBoard;
-    Object.defineProperty(bells, 'line', { get: () => this.line });
+    } as unknown as PubSubWakeups;
+    Object.defineProperty(wakeups, 'connectionEpoch', { get: () => this.connectionEpoch });
     const follower = new LogFollower({
-      bells,
+      wakeups,
       channel: CHANNEL,
       read: (from, mark) => this.#read(from, mark),
-      entryOf: (bell) => {
-        const [place, began = ''] = bell.split(' ');
+      entryOf: (wakeup) => {
+        const [place, began = ''] = wakeup.split(' ');
         const last = Number(place);
         const after_ = (seq: number) => (last > seq ? [this.#event(last)] : []);
-        return { last, began, count, after: (seq) => (bell.endsWith('large') ? undefined : after_(seq)) };
+        return { last, began, count, after: (seq) => (wakeup.endsWith('large') ? undefined : after_(seq)) };
       },
       cursorOf: (epoch, seq) => `${epoch}:${seq}`,
       lookAgainMs: 1_000_000,
@@ -103,7 +103,7 @@ async function following(after = 0, takesEntries = true): Promise<void> {
 }
 
 describe('one who follows a log', () => {
-  it('reads once, and takes what is appended from then on from the bells', async () => {
+  it('reads once, and takes what is appended from then on from the wakeups', async () => {
     stage.log = [1, 2];
     await following();
     for (let n = 0; n < 20; n += 1) stage.append();
@@ -121,7 +121,7 @@ describe('one who follows a log', () => {
     expect(stage.reads).toBe(3);
   });
 
-  it('reads for each bell where he can not be sure who says it', async () => {
+  it('reads for each wakeup where he can not be sure who says it', async () => {
     await following(0, false);
     stage.append();
     await stage.settled();
@@ -131,7 +131,7 @@ describe('one who follows a log', () => {
     expect(stage.reads).toBe(3);
   });
 
-  it('reads for each bell while what he listens to does not say what the server says that he reads from', async () => {
+  it('reads for each wakeup while what he listens to does not say what the server says that he reads from', async () => {
     stage.isHeard = false;
     await following();
     stage.isHeard = true;
@@ -146,7 +146,7 @@ describe('one who follows a log', () => {
     expect(stage.reads).toBe(4);
   });
 
-  it('reads when a bell was lost', async () => {
+  it('reads when a wakeup was lost', async () => {
     await following();
     stage.log.push(1);
     stage.append();
@@ -155,7 +155,7 @@ describe('one who follows a log', () => {
     expect(stage.reads).toBe(2);
   });
 
-  it('takes nothing twice when bells come late, or twice', async () => {
+  it('takes nothing twice when wakeups come late, or twice', async () => {
     await following();
     stage.append();
     stage.say('1 a entry');
@@ -172,7 +172,7 @@ describe('one who follows a log', () => {
     expect(stage.heard).toEqual([1, 2, 3, 4]);
   });
 
-  it('takes nothing twice when bells come before the answer of the read that has the same events', async () => {
+  it('takes nothing twice when wakeups come before the answer of the read that has the same events', async () => {
     let answer = () => {};
     stage.answered = new Promise((resolve) => (answer = resolve));
     stage.log = [1];
@@ -200,11 +200,11 @@ describe('one who follows a log', () => {
     expect(stage.reads).toBe(1);
   });
 
-  it('reads again once a connection was lost, before he takes anything from a bell', async () => {
+  it('reads again once a connection was lost, before he takes anything from a wakeup', async () => {
     await following();
     stage.append();
     await stage.settled();
-    stage.line += 1;
+    stage.connectionEpoch += 1;
     // Another server, where something else was appended; what comes next would fit.
     stage.epoch = 'b';
     stage.append();
@@ -216,7 +216,7 @@ describe('one who follows a log', () => {
     expect(stage.reads).toBe(2);
   });
 
-  it('reads the first events of a log that was not there before: a bell does not say when it began', async () => {
+  it('reads the first events of a log that was not there before: a wakeup does not say when it began', async () => {
     stage.epoch = null;
     await following();
     stage.epoch = 'a';
@@ -251,7 +251,7 @@ describe('one who follows a log', () => {
     expect(stage.heard).toEqual([1, 2, 'gap', 1, 2, 3]);
   });
 
-  it('reads what a bell only refers to', async () => {
+  it('reads what a wakeup only refers to', async () => {
     await following();
     stage.append('large');
     stage.append();
@@ -260,7 +260,7 @@ describe('one who follows a log', () => {
     expect(stage.reads).toBe(2);
   });
 
-  it('reads nothing for what bells leave out, where they bring only some of the events', async () => {
+  it('reads nothing for what wakeups leave out, where they bring only some of the events', async () => {
     stage.follow(0, true, Number.POSITIVE_INFINITY);
     await stage.settled();
     stage.log.push(1, 2);

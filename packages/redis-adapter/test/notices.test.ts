@@ -1,7 +1,7 @@
 import { Orchestrator } from '@agent-orchestrator/core';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Notice, RedisStorage } from '../src/index.js';
+import { type SystemEvent, RedisStorage } from '../src/index.js';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -9,20 +9,20 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** The first notices of these kinds. */
-async function heard(storage: RedisStorage, kinds: readonly string[]): Promise<readonly Notice[]> {
+/** The first systemEvents of these kinds. */
+async function heard(storage: RedisStorage, kinds: readonly string[]): Promise<readonly SystemEvent[]> {
   const missing = new Set(kinds);
-  const notices: Notice[] = [];
-  for await (const notice of storage.notices({ signal: AbortSignal.timeout(60_000) })) {
-    notices.push(notice);
-    missing.delete(notice.kind);
+  const systemEvents: SystemEvent[] = [];
+  for await (const systemEvent of storage.systemEvents({ signal: AbortSignal.timeout(60_000) })) {
+    systemEvents.push(systemEvent);
+    missing.delete(systemEvent.kind);
     if (missing.size === 0) break;
   }
   expect([...missing]).toEqual([]);
-  return notices;
+  return systemEvents;
 }
 
-describe('notices for operators', () => {
+describe('systemEvents for operators', () => {
   it('tell of workers, dead letters, tenants at their limit, and what the orchestrator has to say', async () => {
     const storage = RedisStorage.connect(server.url);
     const orchestrator = new Orchestrator({ storage, maxWaiting: 2 });
@@ -48,11 +48,11 @@ describe('notices for operators', () => {
     storage.tell('breaker_opened', 'service query failed too often', { service: 'query' });
 
     const kinds = ['worker_joined', 'dead_letter', 'worker_left', 'tenant_at_limit', 'breaker_opened'];
-    const notices = await heard(storage, kinds);
-    expect(notices.map(({ kind }) => kind)).toEqual(kinds);
-    expect(notices[1]).toMatchObject({ tenant: 'acme', task });
-    expect(notices[3]).toMatchObject({ tenant: 'acme' });
-    expect(notices[4]).toMatchObject({ service: 'query', text: 'service query failed too often' });
+    const systemEvents = await heard(storage, kinds);
+    expect(systemEvents.map(({ kind }) => kind)).toEqual(kinds);
+    expect(systemEvents[1]).toMatchObject({ tenant: 'acme', task });
+    expect(systemEvents[3]).toMatchObject({ tenant: 'acme' });
+    expect(systemEvents[4]).toMatchObject({ service: 'query', text: 'service query failed too often' });
     await intake.stop();
     await storage.close();
   });

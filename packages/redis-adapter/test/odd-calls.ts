@@ -90,7 +90,7 @@ const callStep = (names: Names) => ({
 
 async function called(storage: Storage, names: Names): Promise<void> {
   await leased(storage, names);
-  await storage.journal.begin({ ...inLease(names), seen: 0, step: callStep(names), maxSteps: 10 });
+  await storage.journal.begin({ ...inLease(names), journalRev: 0, step: callStep(names), maxSteps: 10 });
 }
 
 async function takenOn(storage: Storage, names: Names): Promise<void> {
@@ -98,7 +98,7 @@ async function takenOn(storage: Storage, names: Names): Promise<void> {
   const answer = { kind: 'accepted', jobId: 'job' } as const;
   await storage.journal.record({
     ...inLease(names),
-    seen: 0,
+    journalRev: 0,
     key: 'ask',
     callId: `call-${names.id}`,
     answer,
@@ -137,12 +137,12 @@ const settling = (title: string, settlement: object): OddCall => ({
 const beginning = (title: string, step: (names: Names) => object): OddCall => ({
   title: `journal.begin ${title}`,
   setUp: leased,
-  params: (names) => ({ ...inLease(names), seen: 0, step: step(names), maxSteps: 10 }),
+  params: (names) => ({ ...inLease(names), journalRev: 0, step: step(names), maxSteps: 10 }),
 });
 const recording = (title: string, answer: object): OddCall => ({
   title: `journal.record ${title}`,
   setUp: called,
-  params: (names) => ({ ...inLease(names), seen: 0, key: 'ask', callId: `call-${names.id}`, answer }),
+  params: (names) => ({ ...inLease(names), journalRev: 0, key: 'ask', callId: `call-${names.id}`, answer }),
 });
 const reporting = (title: string, body: object): OddCall => ({
   title: `journal.report ${title}`,
@@ -251,7 +251,7 @@ export const ODD_CALLS: readonly OddCall[] = [
     setUp: submitted,
     params: (names) => ({
       workerId: names.id,
-      claimer: names.id,
+      claimSlot: names.id,
       claimId: names.token,
       max: 2,
       begins: 1,
@@ -267,7 +267,7 @@ export const ODD_CALLS: readonly OddCall[] = [
   settling('completed', { kind: 'completed', result: payload, answer: { message_id: 'a', content: 'said' } }),
   settling('failed', { kind: 'failed', error: { ...error, retryable: false }, diagnostic }),
   settling('retry', { kind: 'retry', error, diagnostic, delayMs: 100, drop: 'ask' }),
-  settling('parked', { kind: 'parked', seen: 0 }),
+  settling('parked', { kind: 'parked', journalRev: 0 }),
   { title: 'queue.wake', setUp: leased, params: inTask },
   beginning('a call', callStep),
   beginning('a wait', () => ({ key: 'go', kind: 'signal', name: 'signal go', signal: 'go', dueInMs: 100 })),
@@ -275,7 +275,7 @@ export const ODD_CALLS: readonly OddCall[] = [
   recording('a failure', badlyEnded),
   recording('a job', { kind: 'accepted', jobId: 'job' }),
   { title: 'journal.read', setUp: called, params: (names) => ({ ...inLease(names), after: 0 }) },
-  { title: 'journal.news', setUp: called, params: (names) => ({ ...inLease(names), seen: 0 }) },
+  { title: 'journal.changesSince', setUp: called, params: (names) => ({ ...inLease(names), journalRev: 0 }) },
   reporting('a result', wellEnded),
   reporting('a failure', badlyEnded),
   reporting('a status', { kind: 'status', status: 'on', details: { half: true } }),

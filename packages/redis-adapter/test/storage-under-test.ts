@@ -36,8 +36,8 @@ export function openStorage(target: RedisTarget, options: RedisStorageOptions = 
     now: () => clock.now(),
     async advance(ms) {
       clock.advance(ms);
-      // What was rung until now has arrived then: it comes over the same connection, in order.
-      await storage.bellsSettled();
+      // What was published until now has arrived then: it comes over the same connection, in order.
+      await storage.wakeupsSettled();
     },
     close: () => storage.close(),
   };

@@ -48,8 +48,8 @@ const where = ({ task, token }: Claim) => ({ tenantId, taskId: task.task_id, tok
 async function ran({ storage }: Opened, held: Claim, key: string, ok: boolean): Promise<void> {
   const step = { key, kind: 'run', name: 'run' } as const;
   const outcome = ok ? ({ ok, value: LARGE } as const) : ({ ok, error: failure } as const);
-  await storage.journal.begin({ ...where(held), seen: 0, step, maxSteps: 100 });
-  await storage.journal.record({ ...where(held), seen: 0, key, answer: { kind: 'outcome', outcome } });
+  await storage.journal.begin({ ...where(held), journalRev: 0, step, maxSteps: 100 });
+  await storage.journal.record({ ...where(held), journalRev: 0, key, answer: { kind: 'outcome', outcome } });
 }
 
 const settle = ({ storage }: Opened, held: Claim, settlement: Settlement) =>
@@ -71,7 +71,7 @@ async function failedTask(on: Opened): Promise<Claim> {
       signalId: name,
     });
   const step = { key: 'signal', kind: 'signal', name: 'asked', signal: 'asked' } as const;
-  await storage.journal.begin({ ...where(first), seen: 0, step, maxSteps: 100 });
+  await storage.journal.begin({ ...where(first), journalRev: 0, step, maxSteps: 100 });
   await settle(on, first, { kind: 'retry', error: failure, delayMs: 1 });
   await on.advance(10);
   await storage.queue.sweep({ max: 100 });

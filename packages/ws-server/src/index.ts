@@ -9,7 +9,7 @@ export {
   type Scope,
   SCOPES,
   type ServiceCredential,
-} from './identities.js';
+} from './auth/identities.js';
 export { OrchestratorServer, type StopOptions } from './orchestrator-server.js';
 export type { OrchestratorServerOptions } from './server-options.js';
 export type {

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { type Orchestrator, OrchestratorError, systemClock } from '@agent-orchestrator/core';
 import type { WebSocket } from 'ws';
 import { Tickets } from './auth/tickets.js';
-import { Authenticator } from './authenticator.js';
+import { Authenticator } from './auth/authenticator.js';
 import { ClientConnection } from './client-socket/client-connection.js';
 import { describeThrown } from './describe-thrown.js';
 import { FeedDirectory } from './client-socket/feed-directory.js';
@@ -24,7 +24,7 @@ import {
   CLIENT_MAX_PAYLOAD,
   type GatedConnection,
   SERVICE_MAX_PAYLOAD,
-  type SocketDoor,
+  type UpgradeRoute,
   SocketGate,
 } from './sockets/socket-gate.js';
 
@@ -106,24 +106,25 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
         answered: (label, status, seconds) => metrics.answered(label, status, seconds),
       }),
     );
-    const doors = serves === 'health' ? [] : this.#doors({ tickets, authenticator, admission });
+    const upgradeRoutes =
+      serves === 'health' ? [] : this.#upgradeRoutes({ tickets, authenticator, admission });
     const { trustedProxies } = this.#settings;
     this.#connections = new ConnectionLimit(this.#settings);
     this.#gate = new SocketGate({
       allowedOrigins,
       maxConnections,
-      doors,
+      upgradeRoutes,
       admission,
       trustedProxies,
       entered: (socket) => this.#connections.release(socket),
     });
   }
 
-  #doors(shared: {
+  #upgradeRoutes(shared: {
     readonly tickets: Tickets;
     readonly authenticator: Authenticator;
     readonly admission: Admission;
-  }): readonly SocketDoor[] {
+  }): readonly UpgradeRoute[] {
     const { traffic } = this.#metrics;
     const parts = {
       orchestrator: this.#orchestrator,

@@ -6,7 +6,7 @@ import {
   silentLogger,
 } from '@agent-orchestrator/core';
 import { present } from './http/present.js';
-import type { Identities } from './identities.js';
+import type { Identities } from './auth/identities.js';
 
 export interface OrchestratorServerOptions {
   /** Whom a token belongs to; `createIdentities` makes one from a list. Only `serves: 'health'` does without. */

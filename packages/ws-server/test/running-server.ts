@@ -50,7 +50,7 @@ export interface AskOptions {
 /** A running server with an orchestrator in memory, and services in this process. */
 export class RunningServer {
   readonly #calls: ServiceCall[] = [];
-  #bell: () => void = () => undefined;
+  #wakeup: () => void = () => undefined;
   /** Opens the gate. */
   open: () => void = () => undefined;
   /** What answers to calls with `gated` wait for. */
@@ -67,7 +67,7 @@ export class RunningServer {
 
   called(call: ServiceCall): void {
     this.#calls.push(call);
-    this.#bell();
+    this.#wakeup();
   }
 
   /** The `index`-th call that the service `query` got; waits for it. */
@@ -75,7 +75,7 @@ export class RunningServer {
     for (;;) {
       const call = this.#calls[index];
       if (call) return call;
-      await new Promise<void>((resolve) => (this.#bell = resolve));
+      await new Promise<void>((resolve) => (this.#wakeup = resolve));
     }
   }
 

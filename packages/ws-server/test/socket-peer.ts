@@ -10,7 +10,7 @@ export class SocketPeer {
   readonly opened: Promise<void>;
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
   #taken = 0;
-  #bell: () => void = () => undefined;
+  #wakeup: () => void = () => undefined;
   #over = false;
 
   constructor(url: string, headers: Readonly<Record<string, string>> = {}) {
@@ -24,13 +24,13 @@ export class SocketPeer {
     this.closed = new Promise((resolve) => {
       this.socket.once('close', (code, reason) => {
         this.#over = true;
-        this.#bell();
+        this.#wakeup();
         resolve({ code, reason: reason.toString() });
       });
     });
     this.socket.on('message', (data: Buffer) => {
       this.frames.push(JSON.parse(data.toString()) as Frame);
-      this.#bell();
+      this.#wakeup();
     });
     onTestFinished(() => this.socket.terminate());
   }
@@ -48,7 +48,7 @@ export class SocketPeer {
         return frame;
       }
       if (this.#over) throw new Error('the socket closed before the frame came');
-      await new Promise<void>((resolve) => (this.#bell = resolve));
+      await new Promise<void>((resolve) => (this.#wakeup = resolve));
     }
   }
 

@@ -19,7 +19,7 @@ class LogInHand {
   first = 1;
   opened = 0;
   readonly #events: TaskEvent[] = [];
-  readonly #bells = new Set<() => void>();
+  readonly #wakeups = new Set<() => void>();
 
   get head(): string {
     return `${this.epoch}:${this.#events.length}`;
@@ -38,14 +38,14 @@ class LogInHand {
       rev: seq,
       cursor: `${this.epoch}:${seq}`,
     });
-    for (const bell of this.#bells) bell();
+    for (const wakeup of this.#wakeups) wakeup();
   }
 
   /** Everything so far is lost, and the numbers begin anew. */
   lose(): void {
     this.epoch = 'e2';
     this.#events.length = 0;
-    for (const bell of this.#bells) bell();
+    for (const wakeup of this.#wakeups) wakeup();
   }
 
   async *read(after: string, signal: AbortSignal): AsyncGenerator<TaskEvent | LogGap> {
@@ -63,7 +63,7 @@ class LogInHand {
         yield next;
       } else {
         await new Promise<void>((resolve) => {
-          this.#bells.add(resolve);
+          this.#wakeups.add(resolve);
           signal.addEventListener('abort', () => resolve(), { once: true });
         });
       }
@@ -73,10 +73,10 @@ class LogInHand {
 
 class Reader implements SubscriptionSink {
   readonly frames: Record<string, unknown>[] = [];
-  #bell: () => void = () => undefined;
+  #wakeup: () => void = () => undefined;
   control(frame: object): void {
     this.frames.push(frame as Record<string, unknown>);
-    this.#bell();
+    this.#wakeup();
   }
   event(frame: EventFrame): void {
     this.control(frame.event);
@@ -86,7 +86,7 @@ class Reader implements SubscriptionSink {
     this.control({ event: 'error', error });
   }
   async until(count: number): Promise<readonly string[]> {
-    while (this.frames.length < count) await new Promise<void>((resolve) => (this.#bell = resolve));
+    while (this.frames.length < count) await new Promise<void>((resolve) => (this.#wakeup = resolve));
     return this.frames.map((frame) => nameOf(frame));
   }
 }

@@ -1,6 +1,6 @@
 import type { Ack } from '@agent-orchestrator/notifier';
 import { expect, it } from 'vitest';
-import { TcpLine } from '../../../packages/notifier/test/tcp-line.js';
+import { TcpRelay } from '../../../packages/notifier/test/tcp-relay.js';
 import { EventCollector } from '../event-collector.js';
 import type { FaultTable } from '../fault-table.js';
 import { KillableHub, notifierOf, turn, until } from '../killable-hub.js';
@@ -19,7 +19,7 @@ function outcomes(acks: readonly Ack[]): string {
 async function halfOpenService(table: FaultTable): Promise<void> {
   const { heartbeatMs, pingMs, pongMs } = TIMES;
   const hub = await KillableHub.start({ server: { heartbeatMs } });
-  const line = await TcpLine.to(hub.port);
+  const line = await TcpRelay.to(hub.port);
   const query = notifierOf('query', line.url, { pingMs, pongMs });
   const client = await new EventCollector(hub.url).start();
   await query.ready();
@@ -57,7 +57,7 @@ async function halfOpenService(table: FaultTable): Promise<void> {
 async function halfOpenClient(table: FaultTable): Promise<void> {
   const { heartbeatMs } = TIMES;
   const hub = await KillableHub.start({ server: { heartbeatMs } });
-  const line = await TcpLine.to(hub.port);
+  const line = await TcpRelay.to(hub.port);
   const client = await new EventCollector(line.url.replace('ws', 'http')).start();
   const query = notifierOf('query', hub.url);
   await query.ready();

@@ -8,7 +8,7 @@ const A_TASK_MS = 10;
 const rows: Record<string, string | number>[] = [];
 afterAll(() => console.table(rows));
 
-function tellWaits(who: string, waits: readonly number[]): void {
+function printWaits(who: string, waits: readonly number[]): void {
   const [p50, p99] = [percentile(waits, 50), percentile(waits, 99)];
   rows.push({ who, tasks: waits.length, 'wait p50, ms': p50, 'p99, ms': p99 });
 }
@@ -34,11 +34,11 @@ describe('two workers, of ten slots each', () => {
     const body = { payload: 1 };
     await system.waits('b', 20, body);
     const idle = await system.waits('b', TASKS_OF_B, body);
-    tellWaits('B, nobody else', idle);
+    printWaits('B, nobody else', idle);
     await system.fill('a', TASKS_OF_A, { payload: A_TASK_MS });
     const before = await system.storage.tenants.get({ tenantId: 'a' });
     const busy = await system.waits('b', TASKS_OF_B, body);
-    tellWaits(`B, beside ${before.ready} waiting tasks of A of ${A_TASK_MS} ms`, busy);
+    printWaits(`B, beside ${before.ready} waiting tasks of A of ${A_TASK_MS} ms`, busy);
     const after = await system.storage.tenants.get({ tenantId: 'a' });
     rows.push({
       who: 'p99 of B beside A, of its p99 alone',
@@ -96,7 +96,7 @@ describe('two workers, of ten slots each', () => {
     await system.fill('paused', 100, { payload: 1 });
     await system.fill('limited', 200, { payload: 5 });
     const waits = await system.waits('b', TASKS_OF_B, { payload: 1 });
-    tellWaits('B, beside A, one that is paused and one at its limit', waits);
+    printWaits('B, beside A, one that is paused and one at its limit', waits);
     const whilePaused = await system.ran();
     expect(whilePaused.filter(({ tenant }) => tenant === 'paused')).toEqual([]);
     await tenants.configure({ tenantId: 'paused', paused: false });

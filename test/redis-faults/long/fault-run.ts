@@ -50,12 +50,12 @@ export class FaultRun {
   readonly #plan: readonly PlannedFault[];
   readonly #prefix = `faults-${process.pid}`;
   #dir = '';
-  #workersBorn = 0;
+  #workersStarted = 0;
 
   constructor(private readonly options: FaultRunOptions) {
     const random = new SeededRandom(`${options.seed}/schedule`);
     this.#plan = Array.from({ length: options.seconds }, () => ({
-      kind: random.chance(70) ? 'kill' : 'freeze',
+      kind: random.random(70) ? 'kill' : 'freeze',
       whom: random.fraction(),
     }));
   }
@@ -88,8 +88,8 @@ export class FaultRun {
   }
 
   #beginWorker(): Promise<void> {
-    this.#workersBorn += 1;
-    return this.#begin('worker', `w${this.#workersBorn}`).says('up', DRAIN_MS);
+    this.#workersStarted += 1;
+    return this.#begin('worker', `w${this.#workersStarted}`).says('up', DRAIN_MS);
   }
 
   get #running(): Child[] {

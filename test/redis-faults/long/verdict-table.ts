@@ -5,7 +5,7 @@ const count = (value: number | readonly string[]) => (typeof value === 'number' 
 const inWords = ({ tasks, medianMs, longestMs, late }: Recovery) =>
   `${tasks} tasks, median ${medianMs} ms, longest ${longestMs} ms, over lease + 1 s: ${late}`;
 
-/** All figures of a run, in words. */
+/** All stats of a run, in words. */
 export function verdictTable(verdict: FaultVerdict): Readonly<Record<string, number | string>> {
   return {
     'faults injected of those planned': `${verdict.injected} of ${verdict.planned}`,

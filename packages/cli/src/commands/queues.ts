@@ -1,10 +1,10 @@
-import type { TenantStanding } from '@agent-orchestrator/core';
+import type { TenantStats } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import { printPage } from '../print/page.js';
-import { printStanding, QUEUE_HEAD, queueRow, standingRecord } from '../print/standing.js';
+import { printTenantStats, QUEUE_COLUMNS, queueRow, tenantStatsRecord } from '../print/tenant-stats.js';
 import { table } from '../print/table.js';
 import type { SettingFlags } from '../settings/settings.js';
-import { type FirstInLine, firstInLine } from '../storage/first-in-line.js';
+import { type QueueFront, queueFront } from '../storage/queue-front.js';
 import { printable, type Terminal } from '../terminal.js';
 import type { CommandContext } from './command-context.js';
 import { pageSize } from './flag-numbers.js';
@@ -35,12 +35,12 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const { cursor: after } = flags;
   await withOperatorStorage(context, flags, async (storage) => {
     const page = await storage.tenants.list({ limit, ...(after !== undefined && { after }) });
-    printPage<TenantStanding>(context.terminal, {
+    printPage<TenantStats>(context.terminal, {
       none: 'no tenants',
-      head: QUEUE_HEAD,
+      head: QUEUE_COLUMNS,
       items: page.tenants,
       row: queueRow,
-      record: standingRecord,
+      record: tenantStatsRecord,
       next: page.next,
     });
   });
@@ -50,19 +50,19 @@ async function inspect(context: CommandContext, tenant: string, flags: ListFlags
   const tenantId = validTenant(tenant);
   const max = pageSize(flags.limit, 10);
   await withOperatorStorage(context, flags, async (storage) => {
-    const standing = await storage.tenants.get({ tenantId });
-    const line = await firstInLine(storage, { tenantId, max });
+    const stats = await storage.tenants.get({ tenantId });
+    const line = await queueFront(storage, { tenantId, max });
     const { terminal } = context;
     if (terminal.json) {
-      terminal.record({ ...standingRecord(standing), first_in_line: line.tasks, partial: line.isPartial });
+      terminal.record({ ...tenantStatsRecord(stats), first_in_queue: line.tasks, partial: line.isPartial });
       return;
     }
-    printStanding(terminal, standing);
+    printTenantStats(terminal, stats);
     printLine(terminal, line);
   });
 }
 
-function printLine(terminal: Terminal, { tasks, isPartial }: FirstInLine): void {
+function printLine(terminal: Terminal, { tasks, isPartial }: QueueFront): void {
   if (tasks.length === 0) {
     terminal.talk('nothing is pending');
     return;

@@ -1,5 +1,5 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
-import type { Notice } from '@agent-orchestrator/redis-adapter';
+import type { SystemEvent } from '@agent-orchestrator/redis-adapter';
 import type { Command } from 'commander';
 import { EXIT, UsageError } from '../exit-code.js';
 import type { SettingFlags } from '../settings/settings.js';
@@ -13,7 +13,7 @@ export function addTailCommand(program: Command, context: CommandContext): void 
     .description('what operators should know as it happens, straight from Redis')
     .option(
       '--system',
-      'notices of the whole system: workers that join or are lost, dead letters, late outcomes, tenants at their limit, services that fail',
+      'systemEvents of the whole system: workers that join or are lost, dead letters, late outcomes, tenants at their limit, services that fail',
     )
     .action((flags: SettingFlags & { readonly system?: boolean }) => tail(context, flags));
 }
@@ -24,9 +24,9 @@ async function tail(context: CommandContext, flags: SettingFlags & { readonly sy
     throw new UsageError('expected --system; "orchestrator-cli tasks tail" follows tasks');
   }
   await withOperatorStorage(context, flags, async (storage) => {
-    terminal.talk(terminal.dim('following the notices of the system, Ctrl-C ends'));
+    terminal.talk(terminal.dim('following the systemEvents of the system, Ctrl-C ends'));
     try {
-      for await (const notice of storage.notices({ signal })) print(terminal, notice);
+      for await (const systemEvent of storage.systemEvents({ signal })) print(terminal, systemEvent);
     } catch (cause) {
       if (cause instanceof OrchestratorError) throw cause;
       throw new OrchestratorError('storage_unavailable', 'Redis does not answer any more', { cause });
@@ -35,10 +35,10 @@ async function tail(context: CommandContext, flags: SettingFlags & { readonly sy
   if (signal.aborted) context.exit(EXIT.interrupted);
 }
 
-function print(terminal: Terminal, notice: Notice): void {
-  if (terminal.json) terminal.record({ ...notice, at: new Date(notice.at).toISOString() });
+function print(terminal: Terminal, systemEvent: SystemEvent): void {
+  if (terminal.json) terminal.record({ ...systemEvent, at: new Date(systemEvent.at).toISOString() });
   else
     terminal.data(
-      `${terminal.paint('dim', localTime(notice.at))} ${terminal.paint('bold', notice.kind)} ${inOneLine(notice.text)}`,
+      `${terminal.paint('dim', localTime(systemEvent.at))} ${terminal.paint('bold', systemEvent.kind)} ${inOneLine(systemEvent.text)}`,
     );
 }

@@ -1,9 +1,9 @@
 import { createInterface } from 'node:readline/promises';
-import { OrchestratorError, type TenantStanding, type TenantStore } from '@agent-orchestrator/core';
+import { OrchestratorError, type TenantStats, type TenantStore } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import { UsageError } from '../exit-code.js';
 import { printPage } from '../print/page.js';
-import { printStanding, standingRecord, TENANT_HEAD, tenantRow } from '../print/standing.js';
+import { printTenantStats, tenantStatsRecord, TENANT_COLUMNS, tenantRow } from '../print/tenant-stats.js';
 import type { SettingFlags } from '../settings/settings.js';
 import type { CommandContext } from './command-context.js';
 import { pageSize, wholeNumber } from './flag-numbers.js';
@@ -60,12 +60,12 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const { cursor: after } = flags;
   await withOperatorStorage(context, flags, async (storage) => {
     const page = await storage.tenants.list({ limit, ...(after !== undefined && { after }) });
-    printPage<TenantStanding>(context.terminal, {
+    printPage<TenantStats>(context.terminal, {
       none: 'no tenants',
-      head: TENANT_HEAD,
+      head: TENANT_COLUMNS,
       items: page.tenants,
       row: tenantRow,
-      record: standingRecord,
+      record: tenantStatsRecord,
       next: page.next,
     });
   });
@@ -80,7 +80,7 @@ function configure(
   const tenantId = validTenant(tenant);
   return withOperatorStorage(context, flags, async (storage) => {
     if (!flags.create && !(await isKnown(storage.tenants, tenantId))) await confirmNew(context, tenantId);
-    printStanding(context.terminal, await storage.tenants.configure({ tenantId, ...change }));
+    printTenantStats(context.terminal, await storage.tenants.configure({ tenantId, ...change }));
   });
 }
 

@@ -9,7 +9,7 @@ export class News {
 
   /** Something has happened. */
   tell(): void {
-    for (const goOn of this.#waiting) goOn();
+    for (const pump of this.#waiting) pump();
   }
 
   /**

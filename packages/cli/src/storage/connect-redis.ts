@@ -22,7 +22,7 @@ function targetOf({ kind, hosts, name = '', database, tls, username, password }:
   const who = { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
   if (kind === 'sentinel') return { sentinels: hosts, name, ...who };
   if (kind === 'cluster') return { nodes: hosts, ...who };
-  const isSomebody = username !== undefined || password !== undefined;
+  const hasCredentials = username !== undefined || password !== undefined;
   const parts = [username ?? '', password ?? ''].map(encodeURIComponent).join(':');
-  return `${tls ? 'rediss' : 'redis'}://${isSomebody ? `${parts}@` : ''}${hosts[0]}/${database}`;
+  return `${tls ? 'rediss' : 'redis'}://${hasCredentials ? `${parts}@` : ''}${hosts[0]}/${database}`;
 }

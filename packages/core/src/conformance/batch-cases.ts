@@ -17,11 +17,11 @@ async function submit(t: CaseTools, items: BatchSubmission['items'], more: Parti
 type More = Parameters<CaseTools['newTask']>[0];
 type NewItem = (t: CaseTools, more?: More) => Submission;
 
-const plainItem: NewItem = (t, more) => t.submission(more);
+const simpleItem: NewItem = (t, more) => t.submission(more);
 /** Each in a session of its own, which nobody else is in. */
 const itemInSession: NewItem = (t, more) => t.submission({ session_id: t.name('session'), ...more });
 
-function itemsOf(t: CaseTools, count: number, newItem: NewItem = plainItem, more: More = {}) {
+function itemsOf(t: CaseTools, count: number, newItem: NewItem = simpleItem, more: More = {}) {
   return Array.from({ length: count }, () => newItem(t, more));
 }
 
@@ -272,7 +272,7 @@ const CASES: readonly {
 export const batchCases: readonly ConformanceCase[] = [
   CASE_OF_MANY,
   ...CASES.flatMap(({ name, run }): ConformanceCase[] => [
-    { part: 'tasks', method: 'submitBatch', name, run: (t) => run(t, plainItem) },
+    { part: 'tasks', method: 'submitBatch', name, run: (t) => run(t, simpleItem) },
     {
       part: 'tasks',
       method: 'submitBatch',

@@ -52,9 +52,9 @@ async function endCalling(
   end: (claim: Claim) => Promise<unknown>,
 ): Promise<void> {
   const told = new Set<string>();
-  const hangUp = t.storage.bells.listen((bell) => {
-    if (bell.bell === 'call_cancelled' && bell.frame.tenant_id === t.tenantId)
-      told.add(bell.frame.call_id ?? '');
+  const unsubscribe = t.storage.wakeups.subscribe((wakeup) => {
+    if (wakeup.kind === 'call_cancelled' && wakeup.frame.tenant_id === t.tenantId)
+      told.add(wakeup.frame.call_id ?? '');
   });
   const { claim, steps, jobs } = await calling(t, more);
   const early = await t.report('named never', 1);
@@ -85,7 +85,7 @@ async function endCalling(
   await sayTheSame(3).catch((error: Error) => {
     throw new Error(`after the sweep: ${error.message}`, { cause: error });
   });
-  hangUp();
+  unsubscribe();
 }
 
 const settling = (settlement: Settlement) => (t: CaseTools) => (claim: Claim) => t.settle(claim, settlement);
@@ -131,14 +131,14 @@ export const callPortionCases: readonly ConformanceCase[] = [
     limits,
     run: (t) =>
       endCalling(t, {}, async (claim) => {
-        const { seen } = (await t.storage.journal.news({
+        const { journalRev } = (await t.storage.journal.changesSince({
           ...t.where(claim),
           token: claim.token,
-          seen: 0,
+          journalRev: 0,
         })) as {
-          seen: number;
+          journalRev: number;
         };
-        assert.equal(await t.settle(claim, { kind: 'parked', seen }), 'settled');
+        assert.equal(await t.settle(claim, { kind: 'parked', journalRev }), 'settled');
         const cancel = { ...t.where(claim), reason: 'enough', graceMs: 1_000 };
         assert.equal((await t.storage.tasks.cancel(cancel)).answer, 'cancelled');
       }),
@@ -150,14 +150,14 @@ export const callPortionCases: readonly ConformanceCase[] = [
     limits,
     async run(t) {
       const told: string[] = [];
-      const hangUp = t.storage.bells.listen((bell) => {
-        if (bell.bell === 'call_cancelled') told.push(bell.frame.call_id ?? '');
+      const unsubscribe = t.storage.wakeups.subscribe((wakeup) => {
+        if (wakeup.kind === 'call_cancelled') told.push(wakeup.frame.call_id ?? '');
       });
       const { claim, steps } = await calling(t);
       await t.storage.tasks.cancel({ ...t.where(claim), reason: 'enough', graceMs: 20_000 });
       await t.pass(1);
       await t.advance(0);
-      hangUp();
+      unsubscribe();
       assert.deepEqual(told.toSorted(), callIds(steps).toSorted());
       const { delegated_services: calls } = await t.get(claim.task.task_id);
       assert.deepEqual(

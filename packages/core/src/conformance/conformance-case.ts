@@ -4,7 +4,7 @@ import type { JsonValue } from '../protocol/json.js';
 import type { TaskEvent } from '../protocol/events.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { Task } from '../protocol/task.js';
-import type { Random } from '../random.js';
+import type { Random } from '../runtime/random.js';
 import type { Claim, Runnable, Settlement } from '../storage/task-queue.js';
 import type { NewTask, Submission, TrackedCall } from '../storage/task-records.js';
 import type { StepRequest } from '../storage/call-journal.js';
@@ -31,7 +31,7 @@ export type StoragePart =
   | 'tickets'
   | 'usage'
   | 'workers'
-  | 'bells'
+  | 'wakeups'
   | 'storage';
 
 /** One thing that every storage must do. Throws an `AssertionError` where it does not. */
@@ -49,7 +49,7 @@ export interface ClaimOptions {
   readonly max?: number;
   readonly begins?: number;
   readonly workerId?: string;
-  readonly claimer?: string;
+  readonly claimSlot?: string;
   readonly claimId?: string;
   readonly leaseMs?: number;
   readonly waitMs?: number;
@@ -157,12 +157,12 @@ export class CaseTools {
 
   /** Claims of tasks of this case, of either tenant. */
   async claimOfBoth(options: ClaimOptions = {}): Promise<readonly Claim[]> {
-    const { max = 100, claimer, claimId = this.id(), leaseMs = 30_000, runs = this.runs() } = options;
+    const { max = 100, claimSlot, claimId = this.id(), leaseMs = 30_000, runs = this.runs() } = options;
     const { waitMs, signal, begins } = options;
     const workerId = `${options.workerId ?? 'worker'}-${this.tenantId}`;
     return this.storage.queue.claim({
       workerId,
-      ...(claimer !== undefined && { claimer: `${workerId}/${claimer}` }),
+      ...(claimSlot !== undefined && { claimSlot: `${workerId}/${claimSlot}` }),
       claimId,
       max,
       ...(begins !== undefined && { begins }),
@@ -227,7 +227,7 @@ export class CaseTools {
     return this.storage.journal.begin({
       ...this.where(claim),
       token: claim.token,
-      seen: claim.seen,
+      journalRev: claim.journalRev,
       step,
       maxSteps,
     });
@@ -251,7 +251,7 @@ export class CaseTools {
     return this.storage.journal.record({
       ...this.where(claim),
       token: claim.token,
-      seen: claim.seen,
+      journalRev: claim.journalRev,
       key,
       answer,
       ...(call && { callId: call.callId }),

@@ -74,7 +74,7 @@ export const journalCases: readonly ConformanceCase[] = [
         [first.key, second.key],
       );
       const [a, b] = recorded.changes;
-      assert.ok(a && b && a.changed < b.changed && b.changed === recorded.seen);
+      assert.ok(a && b && a.rev < b.rev && b.rev === recorded.journalRev);
     },
   },
   {
@@ -91,7 +91,11 @@ export const journalCases: readonly ConformanceCase[] = [
       );
       assert.equal((await t.record(claim, step, t.result('first'))).answer, 'recorded');
       assert.equal((await t.record(claim, step, t.result('second'))).answer, 'known');
-      const news = await t.storage.journal.news({ ...t.where(claim), token: claim.token, seen: 0 });
+      const news = await t.storage.journal.changesSince({
+        ...t.where(claim),
+        token: claim.token,
+        journalRev: 0,
+      });
       assert.ok('changes' in news);
       assert.deepEqual(
         news.changes.map(({ outcome }) => outcome),
@@ -120,37 +124,43 @@ export const journalCases: readonly ConformanceCase[] = [
   },
   {
     part: 'journal',
-    method: 'news',
-    name: 'tells what changed since, in order, and that the task is to be cancelled',
+    method: 'changesSince',
+    name: 'tells what rev since, in order, and that the task is to be cancelled',
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
-      const news = (seen: number) => t.storage.journal.news({ ...t.where(claim), token: claim.token, seen });
-      const before = await news(claim.seen);
+      const news = (journalRev: number) =>
+        t.storage.journal.changesSince({ ...t.where(claim), token: claim.token, journalRev });
+      const before = await news(claim.journalRev);
       assert.ok('changes' in before && before.changes.length === 0);
       await t.report(jobId, 'done');
-      const after = await news(before.seen);
+      const after = await news(before.journalRev);
       assert.ok('changes' in after);
       assert.deepEqual(
         after.changes.map(({ key, outcome }) => [key, outcome]),
         [[step.key, { ok: true, value: 'done' }]],
       );
-      const again = await news(after.seen);
+      const again = await news(after.journalRev);
       assert.ok('changes' in again && again.changes.length === 0 && again.cancelReason === undefined);
       await t.storage.tasks.cancel({ ...t.where(claim), reason: 'enough', graceMs: 1_000 });
-      const cancelled = await news(after.seen);
+      const cancelled = await news(after.journalRev);
       assert.ok('changes' in cancelled && cancelled.cancelReason === 'enough');
     },
   },
   {
     part: 'journal',
-    method: 'news',
+    method: 'changesSince',
     name: 'is only for whoever has the lease',
     async run(t) {
       const claim = await t.leased();
-      const other = { ...t.where(claim), token: 'other', seen: 0 };
-      assert.equal((await t.storage.journal.news(other)).answer, 'lease_lost');
-      const foreign = { tenantId: t.otherTenantId, taskId: claim.task.task_id, token: claim.token, seen: 0 };
-      assert.equal((await t.storage.journal.news(foreign)).answer, 'lease_lost');
+      const other = { ...t.where(claim), token: 'other', journalRev: 0 };
+      assert.equal((await t.storage.journal.changesSince(other)).answer, 'lease_lost');
+      const foreign = {
+        tenantId: t.otherTenantId,
+        taskId: claim.task.task_id,
+        token: claim.token,
+        journalRev: 0,
+      };
+      assert.equal((await t.storage.journal.changesSince(foreign)).answer, 'lease_lost');
     },
   },
   {
@@ -159,7 +169,7 @@ export const journalCases: readonly ConformanceCase[] = [
     name: 'applies an outcome once, and knows a repetition from another outcome',
     async run(t) {
       const { claim, jobId } = await t.withJob();
-      await t.settle(claim, { kind: 'parked', seen: claim.seen });
+      await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
       const taskId = claim.task.task_id;
       assert.deepEqual(await t.report(jobId, { n: 1 }), { answer: 'applied', taskId });
       assert.deepEqual(await t.report(jobId, { n: 1 }), { answer: 'duplicate', taskId });
@@ -175,10 +185,10 @@ export const journalCases: readonly ConformanceCase[] = [
       for (const value of [false, 0, '', null, []]) {
         const { claim, step, jobId } = await t.withJob();
         await t.report(jobId, value);
-        const news = await t.storage.journal.news({
+        const news = await t.storage.journal.changesSince({
           ...t.where(claim),
           token: claim.token,
-          seen: claim.seen,
+          journalRev: claim.journalRev,
         });
         assert.ok('changes' in news);
         assert.deepEqual(news.changes.find(({ key }) => key === step.key)?.outcome, { ok: true, value });
@@ -238,7 +248,11 @@ export const journalCases: readonly ConformanceCase[] = [
     async run(t) {
       const { claim, step, jobId } = await t.withJob('flaky', { retryDelayMs: 0, maxTries: 1 });
       await t.report(jobId, null, { body: t.failure('busy', true) });
-      const news = await t.storage.journal.news({ ...t.where(claim), token: claim.token, seen: claim.seen });
+      const news = await t.storage.journal.changesSince({
+        ...t.where(claim),
+        token: claim.token,
+        journalRev: claim.journalRev,
+      });
       assert.ok('changes' in news);
       const outcome = news.changes.find(({ key }) => key === step.key)?.outcome;
       assert.ok(outcome && !outcome.ok && outcome.error.message === 'busy');

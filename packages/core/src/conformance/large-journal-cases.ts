@@ -23,7 +23,7 @@ async function readAll(t: CaseTools, claim: Claim) {
     const page = await t.storage.journal.read({ ...t.where(claim), token: claim.token, after });
     assert.ok(page.answer === 'page');
     pages.push(page.steps);
-    if (page.next === undefined) return { pages, seen: page.seen };
+    if (page.next === undefined) return { pages, journalRev: page.journalRev };
     after = page.next;
   }
   throw new assert.AssertionError({ message: 'expected the pages to come to an end' });
@@ -36,7 +36,7 @@ async function claimedAgain(t: CaseTools) {
   for (let n = 0; n < 3; n += 1) keys.push(await ran(t, claim, LARGE));
   const open = { key: 'open', kind: 'signal', name: 'signal go', signal: 'go' } as const;
   await t.begin(claim, open);
-  await t.settle(claim, { kind: 'parked', seen: 3 });
+  await t.settle(claim, { kind: 'parked', journalRev: 3 });
   await t.storage.queue.wake(t.where(claim));
   return { again: await t.claimOne(), keys };
 }
@@ -87,7 +87,7 @@ export const largeJournalCases: readonly ConformanceCase[] = [
     name: 'leaves a journal that is too large to be read by the worker, and brings the others',
     async run(t) {
       const { again } = await claimedAgain(t);
-      assert.deepEqual([again.unread, again.steps, again.seen], [true, [], 0]);
+      assert.deepEqual([again.unread, again.steps, again.journalRev], [true, [], 0]);
       await t.settle(again, { kind: 'released' });
       await t.submit({ priority: 9 });
       const small = await t.claimOne({ max: 1 });
@@ -106,12 +106,12 @@ export const largeJournalCases: readonly ConformanceCase[] = [
     name: 'gives the whole journal in pages, what is open with the last one, and nothing without the lease',
     async run(t) {
       const { again, keys } = await claimedAgain(t);
-      const { pages, seen } = await readAll(t, again);
+      const { pages, journalRev } = await readAll(t, again);
       assert.deepEqual(
         pages.map((page) => page.map(({ key }) => key)),
         [keys.slice(0, 2), [...keys.slice(2), 'open']],
       );
-      assert.equal(seen, 3);
+      assert.equal(journalRev, 3);
       assert.deepEqual(pages.flat()[0]?.outcome, { ok: true, value: LARGE });
       assert.equal(pages.flat()[3]?.outcome, undefined);
       const foreign = await t.storage.journal.read({ ...t.where(again), token: t.id(), after: 0 });
@@ -120,16 +120,20 @@ export const largeJournalCases: readonly ConformanceCase[] = [
   },
   {
     part: 'journal',
-    method: 'news',
+    method: 'changesSince',
     name: 'brings as much as a page has, and says when there is more',
     async run(t) {
       const claim = await t.leased();
       const keys: string[] = [];
       for (let n = 0; n < 3; n += 1) keys.push(await ran(t, claim, LARGE));
-      const news = async (seen: number) => {
-        const found = await t.storage.journal.news({ ...t.where(claim), token: claim.token, seen });
-        assert.ok(found.answer === 'news');
-        return [found.changes.map(({ key }) => key), found.seen, found.more];
+      const news = async (journalRev: number) => {
+        const found = await t.storage.journal.changesSince({
+          ...t.where(claim),
+          token: claim.token,
+          journalRev,
+        });
+        assert.ok(found.answer === 'changes');
+        return [found.changes.map(({ key }) => key), found.journalRev, found.more];
       };
       assert.deepEqual(await news(0), [keys.slice(0, 2), 2, true]);
       assert.deepEqual(await news(2), [keys.slice(2), 3, undefined]);

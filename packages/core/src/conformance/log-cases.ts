@@ -336,26 +336,26 @@ export const logCases: readonly ConformanceCase[] = [
     },
   },
   {
-    part: 'bells',
-    method: 'listen',
-    name: 'rings for those who claim when something is ready, and when there is news of a leased task',
+    part: 'wakeups',
+    method: 'subscribe',
+    name: 'publishes for those who claim when something is ready, and when there is news of a leased task',
     async run(t) {
-      const rung: string[] = [];
+      const published: string[] = [];
       await t.claim();
       await t.advance(0);
-      const hangUp = t.storage.bells.listen((bell) => rung.push(bell.bell));
+      const unsubscribe = t.storage.wakeups.subscribe((wakeup) => published.push(wakeup.kind));
       const { jobId } = await t.withJob();
       await t.advance(0);
-      assert.ok(rung.includes('ready'));
-      rung.length = 0;
+      assert.ok(published.includes('ready'));
+      published.length = 0;
       await t.report(jobId, 1);
       await t.advance(0);
-      assert.ok(rung.includes('task'));
-      hangUp();
-      rung.length = 0;
+      assert.ok(published.includes('task'));
+      unsubscribe();
+      published.length = 0;
       await t.submit();
       await t.advance(0);
-      assert.deepEqual(rung, []);
+      assert.deepEqual(published, []);
     },
   },
   {

@@ -85,7 +85,11 @@ const PLACES: Readonly<Record<string, (t: CaseTools, value: JsonValue) => Promis
   report: async (t, value) => {
     const { claim, jobId } = await t.withJob();
     assert.equal((await t.report(jobId, value)).answer, 'applied');
-    const news = await t.storage.journal.news({ ...t.where(claim), token: claim.token, seen: claim.seen });
+    const news = await t.storage.journal.changesSince({
+      ...t.where(claim),
+      token: claim.token,
+      journalRev: claim.journalRev,
+    });
     const outcome = 'changes' in news ? news.changes.at(-1)?.outcome : undefined;
     return outcome?.ok ? outcome.value : undefined;
   },
@@ -197,7 +201,11 @@ export const oddValueCases: readonly ConformanceCase[] = [
       assert.equal((await t.report(HALF, null, { body: status })).answer, 'applied');
       const answer = await t.report(HALF, null, { body: t.failure(HALF) });
       assert.equal(answer.answer, 'applied');
-      const news = await t.storage.journal.news({ ...t.where(claim), token: claim.token, seen: claim.seen });
+      const news = await t.storage.journal.changesSince({
+        ...t.where(claim),
+        token: claim.token,
+        journalRev: claim.journalRev,
+      });
       const outcome = 'changes' in news ? news.changes.at(-1)?.outcome : undefined;
       assert.equal(outcome?.ok === false && outcome.error.message, WHOLE);
       const call = {
@@ -290,7 +298,7 @@ export const oddValueCases: readonly ConformanceCase[] = [
       assert.equal((await t.storage.queue.renew({ leases: [lease], leaseMs: 1 })).length, 1);
       for (const settlement of [
         { kind: 'retry', error: { code: 'timeout', message: 'm', retryable: true }, delayMs: NaN },
-        { kind: 'parked', seen: -1 },
+        { kind: 'parked', journalRev: -1 },
         { kind: 'nothing' },
         { kind: 'failed', error: { code: 'timeout', message: 7, retryable: true } },
       ])

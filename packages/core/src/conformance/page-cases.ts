@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
-const { visitedAtOnce, pageBytes } = DEFAULTS;
+const { scannedAtOnce, pageBytes } = DEFAULTS;
 /** Two of these are a page, a third one is too much. */
 const LARGE = 'x'.repeat(Math.floor(0.4 * pageBytes));
 /** So many at once: not all that a case makes. */
@@ -55,7 +55,7 @@ export const pageCases: readonly ConformanceCase[] = [
     name: 'looks at so many tasks a page and no more: the others are behind its next',
     async run(t) {
       const oldest = await t.submit({ type: t.otherType });
-      await many(visitedAtOnce + 5, () => t.submit());
+      await many(scannedAtOnce + 5, () => t.submit());
       for (const filter of [{ type: t.otherType }, { type: t.otherType, status: 'pending' }]) {
         const pages = await taskPages(t, filter);
         assert.deepEqual(
@@ -118,7 +118,7 @@ export const pageCases: readonly ConformanceCase[] = [
         t.storage.sessions.create({ tenantId: t.tenantId, sessionId, context });
       await create('first');
       await t.storage.sessions.close({ tenantId: t.tenantId, sessionId: 'first', graceMs: 0 });
-      await many(visitedAtOnce + 5, () => create(t.name('s')));
+      await many(scannedAtOnce + 5, () => create(t.name('s')));
       assert.deepEqual(
         (await sessionPages(t, 'closed')).map(({ items }) => items),
         [[], ['first']],

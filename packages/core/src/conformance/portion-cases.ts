@@ -166,7 +166,7 @@ export const portionCases: readonly ConformanceCase[] = [
     method: 'sweep',
     name: 'does as much as it is told to, in as many steps as that takes',
     async run(t) {
-      const due = 3 * DEFAULTS.dutiesAtOnce + 5;
+      const due = 3 * DEFAULTS.timersAtOnce + 5;
       const submitted = Array.from({ length: due }, () => t.submit({ timeoutMs: 1_000 }));
       await Promise.all(submitted);
       await t.submit({ timeoutMs: 60_000 });

@@ -64,17 +64,17 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'is known by its id for each claimer of a worker',
+    name: 'is known by its id for each claimSlot of a worker',
     async run(t) {
       for (let at = 0; at < 4; at += 1) await t.submit();
-      const idsOf = async (claimer: string, claimId: string) =>
-        (await t.claim({ claimer, claimId, max: 1 })).map(({ task }) => task.task_id);
+      const idsOf = async (claimSlot: string, claimId: string) =>
+        (await t.claim({ claimSlot, claimId, max: 1 })).map(({ task }) => task.task_id);
       const [a, b, c, d] = [t.id(), t.id(), t.id(), t.id()];
       const first = await idsOf('0', a);
       const second = await idsOf('1', b);
       assert.deepEqual([await idsOf('0', a), await idsOf('1', b)], [first, second]);
       const third = await idsOf('1', c);
-      assert.deepEqual(await idsOf('0', a), first, 'what another claimer did since changes nothing');
+      assert.deepEqual(await idsOf('0', a), first, 'what another claimSlot did since changes nothing');
       assert.deepEqual(await idsOf('1', c), third);
       const fourth = await idsOf('0', d);
       assert.equal(new Set([...first, ...second, ...third, ...fourth]).size, 4);
@@ -131,11 +131,11 @@ export const queueCases: readonly ConformanceCase[] = [
     name: 'gives the journal along, and how far an earlier run had come',
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
-      await t.settle(claim, { kind: 'parked', seen: claim.seen });
+      await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
       await t.report(jobId, { n: 1 });
       const again = await t.claimOne();
       assert.equal(again.task.attempt, 1);
-      assert.equal(again.shown, claim.seen);
+      assert.equal(again.replayedTo, claim.journalRev);
       assert.notEqual(again.token, claim.token);
       assert.deepEqual(
         again.steps.map(({ key, kind, name, outcome, tries }) => ({ key, kind, name, outcome, tries })),
@@ -149,7 +149,7 @@ export const queueCases: readonly ConformanceCase[] = [
           },
         ],
       );
-      assert.ok(again.seen > claim.seen);
+      assert.ok(again.journalRev > claim.journalRev);
     },
   },
   {
@@ -227,7 +227,7 @@ export const queueCases: readonly ConformanceCase[] = [
       const wake = (tenantId = t.tenantId) => t.storage.queue.wake({ tenantId, taskId: claim.task.task_id });
       assert.equal(await wake(), 'not_parked');
       assert.deepEqual(await t.claim(), []);
-      await t.settle(claim, { kind: 'parked', seen: claim.seen });
+      await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
       assert.equal(await wake(t.otherTenantId), 'not_parked');
       assert.deepEqual(await t.claim(), []);
       assert.equal(await wake(), 'woken');
@@ -338,14 +338,18 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'parks only if there is nothing newer than what the worker has seen',
+    name: 'parks only if there is nothing newer than what the worker has journalRev',
     async run(t) {
       const { claim, jobId } = await t.withJob();
       await t.report(jobId, 1);
-      assert.equal(await t.settle(claim, { kind: 'parked', seen: claim.seen }), 'newer_outcome');
-      const news = await t.storage.journal.news({ ...t.where(claim), token: claim.token, seen: claim.seen });
-      assert.ok('seen' in news);
-      assert.equal(await t.settle(claim, { kind: 'parked', seen: news.seen }), 'settled');
+      assert.equal(await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev }), 'newer_outcome');
+      const news = await t.storage.journal.changesSince({
+        ...t.where(claim),
+        token: claim.token,
+        journalRev: claim.journalRev,
+      });
+      assert.ok('journalRev' in news);
+      assert.equal(await t.settle(claim, { kind: 'parked', journalRev: news.journalRev }), 'settled');
     },
   },
   {
@@ -368,7 +372,7 @@ export const queueCases: readonly ConformanceCase[] = [
     async run(t) {
       for (const [settlement, status] of [
         [{ kind: 'retry', error, delayMs: 0 }, 'cancelled'],
-        [{ kind: 'parked', seen: 0 }, 'cancelled'],
+        [{ kind: 'parked', journalRev: 0 }, 'cancelled'],
         [{ kind: 'released' }, 'cancelled'],
         [{ kind: 'failed', error }, 'cancelled'],
         [{ kind: 'completed', result: 1 }, 'completed'],

@@ -101,7 +101,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
         await t.loseLeases(2, 1);
         const claim = await t.claimOne();
         const settlement: Settlement =
-          kind === 'parked' ? { kind, seen: claim.seen } : { kind, error, delayMs: 0 };
+          kind === 'parked' ? { kind, journalRev: claim.journalRev } : { kind, error, delayMs: 0 };
         await t.settle(claim, settlement);
         await t.pass(1);
         await t.storage.queue.wake(t.where(claim));
@@ -193,7 +193,11 @@ export const recoveryCases: readonly ConformanceCase[] = [
       const own = t.callStep();
       await t.begin(next, own);
       await t.record(next, own, t.result(1));
-      const news = await t.storage.journal.news({ ...t.where(next), token: next.token, seen: next.seen });
+      const news = await t.storage.journal.changesSince({
+        ...t.where(next),
+        token: next.token,
+        journalRev: next.journalRev,
+      });
       assert.ok('changes' in news);
       assert.deepEqual(
         news.changes.map(({ key, inherited }) => [key, inherited]),
@@ -203,7 +207,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   },
   {
     part: 'journal',
-    method: 'news',
+    method: 'changesSince',
     name: 'a call that an earlier attempt began is inherited when it ends',
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
@@ -215,7 +219,11 @@ export const recoveryCases: readonly ConformanceCase[] = [
         [[step.key, true, jobId]],
       );
       await t.report(jobId, 'late');
-      const news = await t.storage.journal.news({ ...t.where(next), token: next.token, seen: next.seen });
+      const news = await t.storage.journal.changesSince({
+        ...t.where(next),
+        token: next.token,
+        journalRev: next.journalRev,
+      });
       assert.ok('changes' in news);
       assert.deepEqual(
         news.changes.map(({ key, inherited, outcome }) => [key, inherited, outcome?.ok]),
@@ -322,7 +330,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
       const claims = await t.claim();
       const claim = claims.find(({ task }) => task.task_id !== other.task_id) as Claim;
       await t.begin(claim, { key: 'sleep', kind: 'sleep', name: 'sleep', dueInMs: 100.5 });
-      await t.settle(claim, { kind: 'parked', seen: claim.seen });
+      await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
       const state = async () => (await t.storage.tasks.explain(t.where(claim)))?.state;
       await t.pass(100);
       assert.deepEqual([(await t.get(other.task_id)).status, await state()], ['failed', 'parked']);

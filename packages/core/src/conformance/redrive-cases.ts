@@ -36,10 +36,10 @@ async function readJournal(t: CaseTools, claim: Claim): Promise<readonly Journal
 }
 
 const outcomes = (steps: readonly JournalStep[]) =>
-  steps.map(({ key, changed, inherited, outcome }) => ({ key, changed, inherited, outcome }));
+  steps.map(({ key, rev, inherited, outcome }) => ({ key, rev, inherited, outcome }));
 const inherited = good.map((n) => ({
   key: own(n).key,
-  changed: n + 1,
+  rev: n + 1,
   inherited: true,
   outcome: { ok: true, value: valueOf(n) },
 }));
@@ -65,7 +65,7 @@ export const redriveCases: readonly ConformanceCase[] = [
       }
       const last = (good.at(-1) as number) + 1;
       assert.deepEqual(
-        (await readJournal(t, next)).slice(good.length).map(({ key, changed }) => [key, changed]),
+        (await readJournal(t, next)).slice(good.length).map(({ key, rev }) => [key, rev]),
         [
           [own(MANY - 1).key, last + 1],
           [own(MANY).key, last + 2],
@@ -117,7 +117,7 @@ export const redriveCases: readonly ConformanceCase[] = [
       await t.settle(empty, { kind: 'failed', error: failure });
       await t.storage.tasks.redrive({ maxWaiting: 10, ...t.where(empty), newTaskId: t.id() });
       const last = await t.claimOne();
-      assert.deepEqual([last.steps, last.seen, await readJournal(t, last)], [[], 0, []]);
+      assert.deepEqual([last.steps, last.journalRev, await readJournal(t, last)], [[], 0, []]);
     },
   },
 ];

@@ -1,9 +1,9 @@
-import { type Random, systemRandom } from '../random.js';
+import { type Random, systemRandom } from '../runtime/random.js';
 import { batchCases } from './batch-cases.js';
 import { callPortionCases } from './call-portion-cases.js';
 import { CaseTools, type ConformanceCase, type StorageUnderTest } from './conformance-case.js';
 import { earlyReportCases } from './early-report-cases.js';
-import { endCases } from './end-cases.js';
+import { completionCases } from './completion-cases.js';
 import { journalCases } from './journal-cases.js';
 import { largeJournalCases } from './large-journal-cases.js';
 import { largeBatchCases } from './large-batch-cases.js';
@@ -19,7 +19,7 @@ import { redriveCases } from './redrive-cases.js';
 import { recoveryCases } from './recovery-cases.js';
 import { repeatedRequestCases } from './repeated-request-cases.js';
 import { sessionCases } from './session-cases.js';
-import { sharedLineCases } from './shared-line-cases.js';
+import { sharedGroupCases } from './shared-group-cases.js';
 import { storedBytesCases } from './stored-bytes-cases.js';
 import { submitCases } from './submit-cases.js';
 import { submitManyCases } from './submit-many-cases.js';
@@ -44,7 +44,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...submitCases,
   ...batchCases,
   ...largeBatchCases,
-  ...sharedLineCases,
+  ...sharedGroupCases,
   ...trackedTaskCases,
   ...taskCases,
   ...queueCases,
@@ -68,7 +68,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...ticketCases,
   ...logCases,
   ...logBytesCases,
-  ...endCases,
+  ...completionCases,
   ...recoveryCases,
   ...oddValueCases,
 ];

@@ -184,8 +184,9 @@ export const submitCases: readonly ConformanceCase[] = [
       assert.equal((await t.claimOne()).task.task_id, beside.task_id);
       const next = await t.submit({ session_id: 's' }, { onBusy: 'interrupt' });
       assert.equal(
-        (await t.storage.journal.news({ ...t.where(claim), token: claim.token, seen: 0 })).answer,
-        'news',
+        (await t.storage.journal.changesSince({ ...t.where(claim), token: claim.token, journalRev: 0 }))
+          .answer,
+        'changes',
       );
       assert.deepEqual(await t.claim(), []);
       await t.settle(claim, { kind: 'cancelled' });

@@ -79,11 +79,11 @@ export const sweepCases: readonly ConformanceCase[] = [
         signal: 'go',
         dueInMs: 2_000,
       });
-      await t.settle(claim, { kind: 'parked', seen: claim.seen });
+      await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
       await t.pass(1_000);
       const first = await t.claimOne();
       assert.deepEqual(first.steps.find(({ key }) => key === 'sleep')?.outcome, { ok: true, value: null });
-      await t.settle(first, { kind: 'parked', seen: first.seen });
+      await t.settle(first, { kind: 'parked', journalRev: first.journalRev });
       await t.pass(1_000);
       const outcome = (await t.claimOne()).steps.find(({ key }) => key === 'signal')?.outcome;
       assert.ok(outcome && !outcome.ok && outcome.error.code === 'timeout');
@@ -95,7 +95,7 @@ export const sweepCases: readonly ConformanceCase[] = [
     name: 'gives a job that is silent a new try, unless it was heard of',
     async run(t) {
       const { claim, step, jobId } = await t.withJob('silent', { silenceMs: 10_000 });
-      await t.settle(claim, { kind: 'parked', seen: claim.seen });
+      await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
       await t.pass(9_000);
       await t.report(jobId, null, { body: { kind: 'status', status: 'here', details: {} } });
       await t.pass(9_000);
@@ -139,15 +139,15 @@ export const sweepCases: readonly ConformanceCase[] = [
       };
       assert.equal((await t.claim({ leaseMs: 1_000 })).length, 3);
       await t.advance(1_000);
-      const standing = () => t.storage.tenants.get({ tenantId: t.tenantId });
-      await sweepBySteps(async () => (await standing()).ready === 3);
+      const stats = () => t.storage.tenants.get({ tenantId: t.tenantId });
+      await sweepBySteps(async () => (await stats()).ready === 3);
       const again = [];
       for (const workerId of ['a', 'b', 'c']) again.push(await t.claimOne({ workerId, max: 1 }));
       assert.equal(new Set(again.map(({ task }) => task.task_id)).size, 3);
       await Promise.all(again.map((claim) => t.settle(claim, { kind: 'completed', result: 1 })));
       await t.advance(86_400_000);
-      await sweepBySteps(async () => (await standing()).counts.completed === 0);
-      assert.equal((await standing()).counts.completed, 0);
+      await sweepBySteps(async () => (await stats()).counts.completed === 0);
+      assert.equal((await stats()).counts.completed, 0);
     },
   },
   {

@@ -16,7 +16,7 @@ export const taskCases: readonly ConformanceCase[] = [
       assert.equal(found?.cursor, await t.storage.events.head({ tenantId: t.tenantId }));
       const { events } = await t.storage.events.read({
         tenantId: t.tenantId,
-        after: found?.born ?? '',
+        after: found?.startCursor ?? '',
         limit: 10,
       });
       assert.equal(events[0]?.task_id, task.task_id);
@@ -59,7 +59,7 @@ export const taskCases: readonly ConformanceCase[] = [
     async run(t) {
       const ids: string[] = [];
       for (let n = 0; n < 5; n += 1) ids.unshift((await t.submit()).task_id);
-      const seen: string[] = [];
+      const journalRev: string[] = [];
       let after: string | undefined;
       do {
         const page = await t.storage.tasks.list({
@@ -69,10 +69,10 @@ export const taskCases: readonly ConformanceCase[] = [
           ...(after !== undefined && { after }),
         });
         assert.ok(page.tasks.length <= 2);
-        seen.push(...page.tasks.map(({ task_id }) => task_id));
+        journalRev.push(...page.tasks.map(({ task_id }) => task_id));
         after = page.next;
       } while (after !== undefined);
-      assert.deepEqual(seen, ids);
+      assert.deepEqual(journalRev, ids);
     },
   },
   {
@@ -144,16 +144,18 @@ export const taskCases: readonly ConformanceCase[] = [
     name: 'ends a parked task at once, and tells its service',
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
-      await t.settle(claim, { kind: 'parked', seen: claim.seen });
+      await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
       const told: unknown[] = [];
-      const hangUp = t.storage.bells.listen((bell) => bell.bell === 'call_cancelled' && told.push(bell));
+      const unsubscribe = t.storage.wakeups.subscribe(
+        (wakeup) => wakeup.kind === 'call_cancelled' && told.push(wakeup),
+      );
       await t.storage.tasks.cancel({ ...t.where(claim), reason: 'enough', graceMs: 30_000 });
       await t.advance(0);
-      hangUp();
+      unsubscribe();
       assert.equal((await t.get(claim.task.task_id)).status, 'cancelled');
       assert.deepEqual(told, [
         {
-          bell: 'call_cancelled',
+          kind: 'call_cancelled',
           service: 'query',
           frame: {
             event: 'task_cancel',
@@ -190,7 +192,7 @@ export const taskCases: readonly ConformanceCase[] = [
     async run(t) {
       const claim = await t.leased();
       await t.begin(claim, { key: 's', kind: 'signal', name: 'signal go', signal: 'go' });
-      await t.settle(claim, { kind: 'parked', seen: claim.seen });
+      await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
       const signal = (name: string, payload: number) =>
         t.storage.tasks.signal({ ...t.where(claim), name, payload, signalId: t.id() });
       assert.equal((await signal('stop', 0)).answer, 'kept');
@@ -375,7 +377,7 @@ export const taskCases: readonly ConformanceCase[] = [
     name: 'names the job that a parked task waits for, and since when',
     async run(t) {
       const { claim, jobId } = await t.withJob();
-      await t.settle(claim, { kind: 'parked', seen: claim.seen });
+      await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
       const since = new Date(t.now()).toISOString();
       await t.advance(5_000);
       const explained = await t.storage.tasks.explain(t.where(claim));

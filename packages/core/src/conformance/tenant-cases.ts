@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Claim } from '../storage/task-queue.js';
-import type { TenantSettings, TenantStanding, TenantStore } from '../storage/tenant-store.js';
+import type { TenantSettings, TenantStats, TenantStore } from '../storage/tenant-store.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
 const error = { code: 'service_error', message: 'busy', retryable: true } as const;
@@ -8,7 +8,7 @@ const COUNTS = { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 
 
 type Change = Omit<Parameters<TenantStore['configure']>[0], 'tenantId'>;
 
-const standing = (t: CaseTools, tenantId = t.tenantId): Promise<TenantStanding> =>
+const stats = (t: CaseTools, tenantId = t.tenantId): Promise<TenantStats> =>
   t.storage.tenants.get({ tenantId });
 const configure = async (t: CaseTools, change: Change, tenantId = t.tenantId): Promise<TenantSettings> =>
   (await t.storage.tenants.configure({ tenantId, ...change })).settings;
@@ -28,8 +28,8 @@ async function shares(t: CaseTools, max: number): Promise<{ readonly own: number
 }
 
 /** All tenants, page by page. */
-async function listed(t: CaseTools, limit: number): Promise<TenantStanding[]> {
-  const all: TenantStanding[] = [];
+async function listed(t: CaseTools, limit: number): Promise<TenantStats[]> {
+  const all: TenantStats[] = [];
   let after: string | undefined;
   do {
     const page = await t.storage.tenants.list({ limit, ...(after !== undefined && { after }) });
@@ -47,7 +47,7 @@ const WAYS: Readonly<Record<string, (t: CaseTools, claim: Claim) => Promise<unkn
   completes: (t, claim) => t.settle(claim, { kind: 'completed', result: 1 }),
   fails: (t, claim) => t.settle(claim, { kind: 'failed', error }),
   'is to be tried again': (t, claim) => t.settle(claim, { kind: 'retry', error, delayMs: 60_000 }),
-  'is parked': (t, claim) => t.settle(claim, { kind: 'parked', seen: claim.seen }),
+  'is parked': (t, claim) => t.settle(claim, { kind: 'parked', journalRev: claim.journalRev }),
   'is given back': (t, claim) => t.settle(claim, { kind: 'released' }),
   'loses its lease': (t) => t.pass(31_000),
   'is cancelled': async (t, claim) => {
@@ -72,7 +72,7 @@ const freedCases = Object.entries(WAYS).map(([way, happen]): ConformanceCase => 
     const next = await t.claim({ workerId: 'next' });
     assert.equal(next.length, 1);
     assert.notEqual(next[0]?.token, first.token);
-    assert.equal((await standing(t)).running, 1);
+    assert.equal((await stats(t)).running, 1);
   },
 }));
 
@@ -82,7 +82,7 @@ const getCases: readonly ConformanceCase[] = [
     method: 'get',
     name: 'gives defaults and zeros for a tenant that nobody has heard of, and does not remember it',
     async run(t) {
-      assert.deepEqual(await standing(t), {
+      assert.deepEqual(await stats(t), {
         tenantId: t.tenantId,
         settings: { weight: 1, paused: false },
         counts: COUNTS,
@@ -97,26 +97,26 @@ const getCases: readonly ConformanceCase[] = [
     method: 'get',
     name: 'knows what could be claimed, what runs, and since when the oldest is there',
     async run(t) {
-      const born = t.now();
+      const startCursor = t.now();
       await t.submit({ session_id: 's' });
       await t.submit({ session_id: 's' });
-      await t.submit({ runAt: born + 100_000 });
+      await t.submit({ runAt: startCursor + 100_000 });
       await t.advance(5_000);
       await t.submit();
       await submit(t, 7, t.otherTenantId, t.otherType);
       const numbers = async () => {
-        const { ready, running, counts, oldestReadyAt } = await standing(t);
+        const { ready, running, counts, oldestReadyAt } = await stats(t);
         return [ready, running, counts.pending, counts.processing, oldestReadyAt];
       };
-      assert.deepEqual(await numbers(), [2, 0, 4, 0, born]);
+      assert.deepEqual(await numbers(), [2, 0, 4, 0, startCursor]);
       const claim = await t.claimOne({ max: 1 });
-      assert.deepEqual(await numbers(), [1, 1, 3, 1, born + 5_000]);
-      await t.settle(claim, { kind: 'parked', seen: claim.seen });
-      assert.deepEqual(await numbers(), [1, 0, 3, 1, born + 5_000]);
+      assert.deepEqual(await numbers(), [1, 1, 3, 1, startCursor + 5_000]);
+      await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
+      assert.deepEqual(await numbers(), [1, 0, 3, 1, startCursor + 5_000]);
       await t.storage.queue.wake(t.where(claim));
-      assert.deepEqual(await numbers(), [2, 0, 3, 1, born], 'woken is ready again');
+      assert.deepEqual(await numbers(), [2, 0, 3, 1, startCursor], 'woken is ready again');
       await t.settle(await t.claimOne({ max: 1 }), { kind: 'completed', result: 1 });
-      const { counts, ready } = await standing(t);
+      const { counts, ready } = await stats(t);
       assert.deepEqual([counts, ready], [{ ...COUNTS, pending: 3, completed: 1 }, 2]);
     },
   },
@@ -134,8 +134,8 @@ const configureCases: readonly ConformanceCase[] = [
       assert.deepEqual(await configure(t, { weight: 100 }), { weight: 100, maxRunning: 5, paused: true });
       assert.deepEqual(await configure(t, { maxRunning: null }), { weight: 100, paused: true });
       assert.deepEqual(await configure(t, {}), { weight: 100, paused: true });
-      assert.deepEqual((await standing(t)).settings, { weight: 100, paused: true });
-      assert.deepEqual((await standing(t, t.otherTenantId)).settings, { weight: 3, paused: false });
+      assert.deepEqual((await stats(t)).settings, { weight: 100, paused: true });
+      assert.deepEqual((await stats(t, t.otherTenantId)).settings, { weight: 3, paused: false });
     },
   },
   {
@@ -148,7 +148,7 @@ const configureCases: readonly ConformanceCase[] = [
       assert.deepEqual(await t.claim(), []);
       await submit(t, 1);
       assert.deepEqual(await t.claim(), []);
-      const { counts, ready } = await standing(t);
+      const { counts, ready } = await stats(t);
       assert.deepEqual([counts.pending, ready], [3, 3]);
       await configure(t, { paused: false });
       assert.equal((await t.claim()).length, 3);
@@ -170,7 +170,7 @@ const configureCases: readonly ConformanceCase[] = [
       assert.deepEqual(await t.storage.queue.renew({ leases, leaseMs: 30_000 }), []);
       assert.equal(await t.settle(ends, { kind: 'completed', result: 1 }), 'settled');
       assert.equal(await t.settle(comesBack, { kind: 'released' }), 'settled');
-      assert.equal(await t.settle(parks, { kind: 'parked', seen: parks.seen }), 'settled');
+      assert.equal(await t.settle(parks, { kind: 'parked', journalRev: parks.journalRev }), 'settled');
       assert.equal(await t.storage.queue.wake(t.where(parks)), 'woken');
       assert.deepEqual(await t.claim(), []);
       await configure(t, { paused: false });
@@ -234,26 +234,26 @@ const configureCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'configure',
-    name: 'has the bell ring when tasks may be claimed again',
+    name: 'has the wakeup publish when tasks may be claimed again',
     async run(t) {
-      const rung: string[] = [];
-      const hangUp = t.storage.bells.listen(({ bell }) => rung.push(bell));
-      const rings = async (step: () => Promise<unknown>) => {
+      const published: string[] = [];
+      const unsubscribe = t.storage.wakeups.subscribe(({ kind }) => published.push(kind));
+      const publishes = async (step: () => Promise<unknown>) => {
         await t.advance(0);
-        rung.length = 0;
+        published.length = 0;
         await step();
         await t.advance(0);
-        return rung.includes('ready');
+        return published.includes('ready');
       };
       await t.claim();
       await configure(t, { maxRunning: 1, paused: true });
       await submit(t, 3);
-      assert.ok(await rings(() => configure(t, { paused: false })), 'it is resumed');
+      assert.ok(await publishes(() => configure(t, { paused: false })), 'it is resumed');
       const claim = await t.claimOne();
-      assert.ok(await rings(() => t.settle(claim, { kind: 'completed', result: 1 })), 'a place is free');
+      assert.ok(await publishes(() => t.settle(claim, { kind: 'completed', result: 1 })), 'a place is free');
       await t.claimOne();
-      assert.ok(await rings(() => configure(t, { maxRunning: null })), 'the limit is lifted');
-      hangUp();
+      assert.ok(await publishes(() => configure(t, { maxRunning: null })), 'the limit is lifted');
+      unsubscribe();
     },
   },
   {
@@ -294,7 +294,7 @@ const listCases: readonly ConformanceCase[] = [
         for (const tenantId of [t.tenantId, t.otherTenantId]) {
           assert.deepEqual(
             all.find((each) => each.tenantId === tenantId),
-            await standing(t, tenantId),
+            await stats(t, tenantId),
           );
         }
       }

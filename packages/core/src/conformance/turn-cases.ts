@@ -75,7 +75,7 @@ const orderCases: readonly ConformanceCase[] = [
     name: 'with the same claim id has what is still held of it, of every tenant, and tells of nothing twice',
     async run(t) {
       const { claim: waiting, jobId } = await t.withJob();
-      await t.settle(waiting, { kind: 'parked', seen: waiting.seen });
+      await t.settle(waiting, { kind: 'parked', journalRev: waiting.journalRev });
       await t.report(jobId, { n: 1 });
       await submit(t, t.tenantId, 2);
       await submit(t, t.otherTenantId, 2);
@@ -189,7 +189,7 @@ const orderCases: readonly ConformanceCase[] = [
       await submit(t, t.tenantId, 3);
       const [back, woken, released] = (await t.claim()) as [Claim, Claim, Claim];
       await t.settle(back, { kind: 'retry', error, delayMs: 0 });
-      await t.settle(woken, { kind: 'parked', seen: woken.seen });
+      await t.settle(woken, { kind: 'parked', journalRev: woken.journalRev });
       await t.settle(released, { kind: 'released' });
       await t.pass(1);
       await t.storage.queue.wake(t.where(woken));
@@ -233,16 +233,16 @@ const rotationCases: readonly ConformanceCase[] = [
         [third, 33],
       ]);
       for (const [tenantId, count] of sizes) await submit(t, tenantId, count);
-      const seen = new Set<string>();
+      const journalRev = new Set<string>();
       const shares: number[][] = [];
       for (let n = 0; n < 5; n += 1) {
         const claims = await t.claimOfBoth({ max: 48 });
-        for (const { task } of claims) seen.add(task.task_id);
+        for (const { task } of claims) journalRev.add(task.task_id);
         shares.push([...sizes.keys()].map((tenantId) => countOf(claims, tenantId)));
       }
       assert.deepEqual(shares[0], [16, 16, 16]);
       assert.deepEqual(shares[1], [19, 0, 17]);
-      assert.equal(seen.size, 84);
+      assert.equal(journalRev.size, 84);
       // Who has left because nothing was there comes back with the next one.
       for (const tenantId of sizes.keys()) await submit(t, tenantId, 1);
       const last = await t.claimOfBoth({ max: 48 });

@@ -156,8 +156,11 @@ export class TenantEvents {
       if ('session_id' in topic) await this.ports.sessions.get({ tenantId, sessionId: topic.session_id });
       return { after: after ?? (await this.ports.storage.events.head({ tenantId })) };
     }
-    const { task, cursor, born } = await this.ports.registry.locate({ tenantId, taskId: topic.task_id });
-    return { after: after ?? born, ...(isFinal(task.status) && { until: cursor }) };
+    const { task, cursor, startCursor } = await this.ports.registry.locate({
+      tenantId,
+      taskId: topic.task_id,
+    });
+    return { after: after ?? startCursor, ...(isFinal(task.status) && { until: cursor }) };
   }
 
   async #gap(topic: Topic, gap: LogGap): Promise<Gap> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import type { Clock } from '../clock.js';
-import type { Logger } from '../logger.js';
+import type { Clock } from '../runtime/clock.js';
+import type { Logger } from '../runtime/logger.js';
 import { OrchestratorError, type TaskError } from '../protocol/errors.js';
 import { idSchema, nameSchema, uuidFromBytes, uuidSchema } from '../protocol/ids.js';
 import type { JsonValue } from '../protocol/json.js';
@@ -12,7 +12,7 @@ import { isFinal, type Task, type TaskStatus } from '../protocol/task.js';
 import { messageOf, publicError } from '../protocol/thrown.js';
 import type { ServiceCall } from '../protocol/service-call.js';
 import { describe, validate } from '../protocol/validation.js';
-import type { Random } from '../random.js';
+import type { Random } from '../runtime/random.js';
 import type { ServiceCaller } from '../services/service-caller.js';
 import type { StepAnswer } from '../storage/call-journal.js';
 import type { Storage } from '../storage/storage.js';
@@ -20,7 +20,7 @@ import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
 import { refusalError } from '../tasks/new-task.js';
 import type { ServiceIdentity } from './intake.js';
 import type { ServiceLinks } from './service-links.js';
-import { sharedAbort } from '../shared-abort.js';
+import { sharedAbort } from '../runtime/abort.js';
 
 /** What a service asks of another one. */
 export interface GatewayRequest {
@@ -89,7 +89,7 @@ export class Gateway {
    */
   async request(request: GatewayRequest, options: { readonly signal: AbortSignal }): Promise<GatewayAnswer> {
     const answer = await this.#ask(request, options);
-    if (answer.answer === 'job') void this.#tellOutcome(request, answer.job_id);
+    if (answer.answer === 'job') void this.#reportOutcome(request, answer.job_id);
     return answer;
   }
 
@@ -209,7 +209,7 @@ export class Gateway {
       isGivenUp = signal.aborted && mayComeAgain && came.kind === 'outcome' && !came.outcome.ok;
       if (isGivenUp) throw givenUpError(service);
       const answer = this.#shown(service, came);
-      const about = { tenantId, taskId, seen: 0, key: callId, callId };
+      const about = { tenantId, taskId, journalRev: 0, key: callId, callId };
       await this.ports.storage.journal.record({ ...about, answer });
       return answer;
     } finally {
@@ -260,7 +260,7 @@ export class Gateway {
     return uuidFromBytes(digest);
   }
 
-  async #tellOutcome(request: GatewayRequest, jobId: string): Promise<void> {
+  async #reportOutcome(request: GatewayRequest, jobId: string): Promise<void> {
     const { tenant_id: tenantId, from, service, reply_to } = request;
     const { signal } = this.#stopping;
     try {

@@ -1,5 +1,5 @@
-import { type Clock, pause } from '../clock.js';
-import type { Logger } from '../logger.js';
+import { type Clock, pause } from '../runtime/clock.js';
+import type { Logger } from '../runtime/logger.js';
 import { ERROR_CODES, isErrorCode, type Issue, OrchestratorError } from '../protocol/errors.js';
 import type { JsonValue } from '../protocol/json.js';
 import {

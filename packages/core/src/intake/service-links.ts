@@ -1,6 +1,6 @@
 import { writeJson } from '../protocol/known-text.js';
 import type { HubFrame } from '../protocol/service-socket.js';
-import type { Clock } from '../clock.js';
+import type { Clock } from '../runtime/clock.js';
 import type { Storage } from '../storage/storage.js';
 
 /** A way to a service: an open socket, or a notifier in this process. */
@@ -59,19 +59,19 @@ export class ServiceLinks {
   readonly #links = new Map<string, Set<ServiceLink>>();
   readonly #waiting = new Map<string, Waiting>();
   #cancelExpiry: (() => void) | undefined;
-  #hangUp: () => void = () => {};
+  #unsubscribe: () => void = () => {};
 
   constructor(private readonly ports: { readonly storage: Storage; readonly clock: Clock }) {}
 
   start(): void {
-    this.#hangUp();
-    this.#hangUp = this.ports.storage.bells.listen((bell) => {
-      if (bell.bell === 'call_cancelled') this.send(bell.service, bell.frame);
+    this.#unsubscribe();
+    this.#unsubscribe = this.ports.storage.wakeups.subscribe((wakeup) => {
+      if (wakeup.kind === 'call_cancelled') this.send(wakeup.service, wakeup.frame);
     });
   }
 
   stop(): void {
-    this.#hangUp();
+    this.#unsubscribe();
     this.#cancelExpiry?.();
     this.#cancelExpiry = undefined;
     this.#waiting.clear();

@@ -24,7 +24,7 @@ export type NotifierListener<E extends keyof NotifierEvents> = (event: NotifierE
 type Signatures = { [E in keyof NotifierEvents]: [NotifierEvents[E]] };
 
 /** The listeners of a notifier. One that throws, or whose promise rejects, is warned about, and disturbs nobody else. */
-export class ListenerBoard {
+export class ListenerSet {
   readonly #emitter = new EventEmitter<Signatures>();
 
   on<E extends keyof NotifierEvents>(event: E, listener: NotifierListener<E>): void {

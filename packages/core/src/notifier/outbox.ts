@@ -17,24 +17,24 @@ export interface OutboxMessage extends OutgoingNotification {
 /** One notification that has no ack yet. Several callers wait for it when progress was replaced. */
 export interface OutboxEntry {
   message: OutboxMessage;
-  readonly line: JobLine;
+  readonly queue: JobQueue;
   readonly acked: Promise<Ack>;
   readonly resolve: (ack: Ack) => void;
   readonly reject: (error: Error) => void;
 }
 
 /** The notifications of one job that have no ack yet. While it rests, none of them is sent. */
-export interface JobLine {
+export interface JobQueue {
   /** Never sent, in order. */
   readonly waiting: Fifo<OutboxEntry>;
   /** Sent in vain, in order. */
   again: OutboxEntry[];
   /** Sent and without ack, those in `again` included. */
-  underWay: number;
-  resting: boolean;
+  inFlight: number;
+  idle: boolean;
   /** How often in a row it went wrong. */
   failures: number;
-  /** Among the lines that have something to send. */
+  /** Among the queues that have something to send. */
   offered: boolean;
 }
 
@@ -46,14 +46,14 @@ export interface OutboxOptions {
 }
 
 /**
- * What a service has reported and the hub has not acknowledged yet, a line for each job; the lines take turns. Bounded:
+ * What a service has reported and the hub has not acknowledged yet, a queue for each job; the queues take turns. Bounded:
  * progress that was not sent yet gives its place to newer progress of the same job, or, when there is no other room, to
  * what comes after it; beyond that everything is refused.
  */
 export class Outbox {
   readonly #entries = new Set<OutboxEntry>();
-  readonly #lines = new Map<string, JobLine>();
-  readonly #offered = new Fifo<JobLine>();
+  readonly #queues = new Map<string, JobQueue>();
+  readonly #offered = new Fifo<JobQueue>();
   #bytes = 0;
 
   constructor(private readonly options: OutboxOptions) {}
@@ -70,7 +70,7 @@ export class Outbox {
   put(message: OutboxMessage): OutboxEntry | 'full' {
     const { maxMessages, maxBytes } = this.options;
     const full = this.#entries.size >= maxMessages || this.#bytes + message.bytes > maxBytes;
-    const last = this.#lines.get(message.job)?.waiting.last;
+    const last = this.#queues.get(message.job)?.waiting.last;
     if (last?.message.progress && (message.progress || full)) {
       const bytes = this.#bytes - last.message.bytes + message.bytes;
       if (bytes > maxBytes) return 'full';
@@ -79,95 +79,95 @@ export class Outbox {
       return last;
     }
     if (full) return 'full';
-    const line = this.#line(message.job);
-    const entry = newEntry(message, line);
+    const queue = this.#queue(message.job);
+    const entry = newEntry(message, queue);
     this.#entries.add(entry);
     this.#bytes += message.bytes;
-    line.waiting.push(entry);
-    this.#offer(line);
+    queue.waiting.push(entry);
+    this.#offer(queue);
     return entry;
   }
 
   /** The next one that was never sent; it now counts as sent. */
   take(): OutboxEntry | undefined {
-    for (let line = this.#offered.shift(); line; line = this.#offered.shift()) {
-      line.offered = false;
+    for (let queue = this.#offered.shift(); queue; queue = this.#offered.shift()) {
+      queue.offered = false;
       // One that rests is offered again when it wakes.
-      const entry = line.resting ? undefined : line.waiting.shift();
+      const entry = queue.idle ? undefined : queue.waiting.shift();
       if (!entry) continue;
-      line.underWay += 1;
-      this.#offer(line);
+      queue.inFlight += 1;
+      this.#offer(queue);
       return entry;
     }
     return undefined;
   }
 
-  /** It was sent in vain: its line rests until `wake`. */
+  /** It was sent in vain: its queue rests until `wake`. */
   putBack(entry: OutboxEntry): void {
-    const { line } = entry;
-    const place = line.again.findLastIndex(({ message }) => message.seq < entry.message.seq) + 1;
-    line.again.splice(place, 0, entry);
-    line.resting = true;
+    const { queue } = entry;
+    const place = queue.again.findLastIndex(({ message }) => message.seq < entry.message.seq) + 1;
+    queue.again.splice(place, 0, entry);
+    queue.idle = true;
   }
 
-  /** Ends the rest of a line; what is to be sent again, in order. */
-  wake(line: JobLine): readonly OutboxEntry[] {
-    const again = line.again;
-    line.again = [];
-    line.resting = false;
-    this.#offer(line);
+  /** Ends the rest of a queue; what is to be sent again, in order. */
+  wake(queue: JobQueue): readonly OutboxEntry[] {
+    const again = queue.again;
+    queue.again = [];
+    queue.idle = false;
+    this.#offer(queue);
     return again;
   }
 
   /** It needs no more sending. */
   remove(entry: OutboxEntry): void {
     if (!this.#entries.delete(entry)) return;
-    const { line, message } = entry;
+    const { queue, message } = entry;
     this.#bytes -= message.bytes;
-    line.underWay -= 1;
-    if (line.underWay === 0 && line.waiting.size === 0) this.#lines.delete(message.job);
-    else this.#offer(line);
+    queue.inFlight -= 1;
+    if (queue.inFlight === 0 && queue.waiting.size === 0) this.#queues.delete(message.job);
+    else this.#offer(queue);
   }
 
   /** Empties it; what was in it, oldest first. */
   clear(): readonly OutboxEntry[] {
     const entries = [...this.#entries];
     this.#entries.clear();
-    this.#lines.clear();
+    this.#queues.clear();
     this.#bytes = 0;
     return entries;
   }
 
-  #line(job: string): JobLine {
-    let line = this.#lines.get(job);
-    if (!line) {
-      line = {
+  #queue(job: string): JobQueue {
+    let queue = this.#queues.get(job);
+    if (!queue) {
+      queue = {
         waiting: new Fifo(),
         again: [],
-        underWay: 0,
-        resting: false,
+        inFlight: 0,
+        idle: false,
         failures: 0,
         offered: false,
       };
-      this.#lines.set(job, line);
+      this.#queues.set(job, queue);
     }
-    return line;
+    return queue;
   }
 
-  #offer(line: JobLine): void {
-    const blocked = !this.options.pipelined && line.underWay > 0;
-    if (blocked || line.offered || line.waiting.size === 0) return;
-    line.offered = true;
-    this.#offered.push(line);
+  #offer(queue: JobQueue): void {
+    const blocked = !this.options.pipelined && queue.inFlight > 0;
+    if (blocked || queue.offered || queue.waiting.size === 0) return;
+    queue.offered = true;
+    this.#offered.push(queue);
   }
 }
 
-function newEntry(message: OutboxMessage, line: JobLine): OutboxEntry {
+function newEntry(message: OutboxMessage, queue: JobQueue): OutboxEntry {
   let resolve: (ack: Ack) => void = () => {};
   let reject: (error: Error) => void = () => {};
   const acked = new Promise<Ack>((onAck, onError) => {
     resolve = onAck;
     reject = onError;
   });
-  return { message, line, acked, resolve, reject };
+  return { message, queue, acked, resolve, reject };
 }

@@ -20,7 +20,7 @@ import { cutText } from '../protocol/text.js';
 import { classNameOf, messageOf } from '../protocol/thrown.js';
 import { fullJitter } from '../protocol/full-jitter.js';
 import { validate } from '../protocol/validation.js';
-import { ListenerBoard, type NotifierEvents, type NotifierListener } from './notifier-events.js';
+import { ListenerSet, type NotifierEvents, type NotifierListener } from './notifier-events.js';
 import { Outbox, type OutboxEntry, type OutboxMessage } from './outbox.js';
 import type { LinkState, NotifierTransport } from './transport.js';
 
@@ -59,7 +59,7 @@ const optionsSchema = z.object({
 
 /** When the hub says "later" and not when, in milliseconds. */
 const RETRY_LATER_MS = 1_000;
-const CHANCE = { fraction: () => Math.random() };
+const RANDOM = { fraction: () => Math.random() };
 /** What has had no ack for so long is held by the hub, in milliseconds. */
 const HELD_MS = 1_000;
 /** However long somebody says that a job is to rest, in milliseconds. */
@@ -99,7 +99,7 @@ export class TaskNotifier implements AsyncDisposable {
   readonly #outbox: Outbox;
   readonly #window: number;
   readonly #retry: { readonly baseMs: number; readonly capMs: number };
-  readonly #listeners = new ListenerBoard();
+  readonly #listeners = new ListenerSet();
   readonly #timers = new Set<NodeJS.Timeout>();
   /** Wakes whoever waits for the link, for the outbox to be empty, or for the end. */
   readonly #waiters = new Set<() => void>();
@@ -312,18 +312,18 @@ export class TaskNotifier implements AsyncDisposable {
         entry.reject(error);
         return;
       }
-      const { line } = entry;
-      if (!line.resting) line.failures += 1;
+      const { queue } = entry;
+      if (!queue.idle) queue.failures += 1;
       const asked = error instanceof OrchestratorError ? saneDelay(error.retryAfterMs) : undefined;
       const { baseMs, capMs } = this.#retry;
-      this.#sendAgain(entry, asked ?? fullJitter(CHANCE, line.failures, baseMs, capMs));
+      this.#sendAgain(entry, asked ?? fullJitter(RANDOM, queue.failures, baseMs, capMs));
     }
   }
 
   #settle(entry: OutboxEntry): void {
     if (this.#closed) return;
     this.#sent.delete(entry);
-    entry.line.failures = 0;
+    entry.queue.failures = 0;
     this.#outbox.remove(entry);
     if (this.#outbox.size === 0) this.#wake();
     this.#pump();
@@ -332,17 +332,17 @@ export class TaskNotifier implements AsyncDisposable {
   /** Its job rests for `delayMs`, unless it rests already, and goes on with what was sent in vain. */
   #sendAgain(entry: OutboxEntry, delayMs: number): void {
     if (this.#closed) return;
-    const { line } = entry;
-    const rests = line.resting;
+    const { queue } = entry;
+    const rests = queue.idle;
     this.#sent.set(entry, Number.POSITIVE_INFINITY);
     this.#outbox.putBack(entry);
     if (rests) return;
-    const goOn = () => {
+    const pump = () => {
       this.#timers.delete(timer);
-      for (const again of this.#outbox.wake(line)) void this.#send(again);
+      for (const again of this.#outbox.wake(queue)) void this.#send(again);
       this.#pump();
     };
-    const timer = setTimeout(goOn, Math.min(delayMs, MAX_REST_MS));
+    const timer = setTimeout(pump, Math.min(delayMs, MAX_REST_MS));
     this.#timers.add(timer);
   }
 

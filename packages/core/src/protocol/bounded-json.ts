@@ -25,7 +25,7 @@ export interface JsonRule {
  * Whether `value` is JSON as it would be read again, and certain to take at most `room` bytes when it is written: a look
  * at its parts, which takes a fraction of writing it. `false` says nothing: then JSON has to write it.
  */
-export function isPlainJson(value: unknown, room: number): boolean {
+export function isJsonOnly(value: unknown, room: number): boolean {
   return roomLeft(value, room, MAX_VALUE_DEPTH) >= 0;
 }
 
@@ -121,7 +121,7 @@ export function boundedJson(value: unknown, rule: JsonRule): JsonValue {
   const known = knownText(value);
   if (known !== undefined) return ofBoundedText(value as JsonValue, known, rule, maxBytes);
   try {
-    if (isPlainJson(value, maxBytes)) return value as JsonValue;
+    if (isJsonOnly(value, maxBytes)) return value as JsonValue;
   } catch {
     // A getter or a Proxy throws: JSON says below what it makes of that.
   }
@@ -224,7 +224,7 @@ function throughText(value: unknown, rule: JsonRule, maxBytes: number): JsonValu
   }
   const bytes = Buffer.byteLength(text);
   if (bytes > maxBytes) throw tooLarge(rule, maxBytes, bytes);
-  if (isPlainJson(value, Number.POSITIVE_INFINITY)) return value as JsonValue;
+  if (isJsonOnly(value, Number.POSITIVE_INFINITY)) return value as JsonValue;
   const read = JSON.parse(text) as JsonValue;
   if (depthExceeds(read, MAX_VALUE_DEPTH)) throw notJson(`more than ${MAX_VALUE_DEPTH} levels`, rule);
   return read;

@@ -50,7 +50,7 @@ export function mistakeOf(error: unknown): string {
   return (error as Error).message.replace(/,? (?:\.\.\.)?".*"(?:\.\.\.)? is not valid JSON$/s, '');
 }
 
-/** A look at the text, which takes a fraction of a walk over the value: a dangerous key may also be written in escapes. */
+/** A look at the text, which takes a fraction of a reconcile over the value: a dangerous key may also be written in escapes. */
 export function mayHaveDangerousKeys(text: string): boolean {
   return /__proto__|constructor|prototype|\\u/.test(text);
 }

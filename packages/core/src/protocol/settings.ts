@@ -39,7 +39,7 @@ export const DEFAULTS = {
   maxBatchItems: 1_000,
   sweepMs: 500,
   pollMs: 1_000,
-  lingerMs: 1_000,
+  parkAfterMs: 1_000,
   heldFrameMs: 60_000,
   maxHeldFrames: 1_000,
   /** Of a tenant and service, as JSON. */
@@ -52,11 +52,11 @@ export const DEFAULTS = {
   /** Tasks of a session or a batch that are cancelled. */
   cancelledAtOnce: 50,
   /** Of a sweep. */
-  dutiesAtOnce: 50,
+  timersAtOnce: 50,
   /** Steps of a journal: whose calls end with their task, that a retry drops, or that a redrive copies. */
   callsAtOnce: 100,
   /** Tasks or sessions that a page looks at, however few of them are asked for. */
-  visitedAtOnce: 1_000,
+  scannedAtOnce: 1_000,
   /** Live tasks that are shown with their session. */
   sessionTasks: 500,
   /** Of a page of anything, as JSON. One item may be larger. */

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.js';
+import type { Clock } from '../runtime/clock.js';
 import { Breaker } from './breaker.js';
 
 /** How many (tenant, service) pairs with recent failures are remembered; beyond it the oldest is forgotten. */

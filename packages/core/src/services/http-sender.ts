@@ -10,8 +10,8 @@ import { acceptedSchema, answeredSchema } from '../protocol/service-call.js';
 import { cutText } from '../protocol/text.js';
 import { validate } from '../protocol/validation.js';
 import type { StepOutcome } from '../storage/call-journal.js';
-import type { Clock } from '../clock.js';
-import type { Logger } from '../logger.js';
+import type { Clock } from '../runtime/clock.js';
+import type { Logger } from '../runtime/logger.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
 import { usageOf } from './usage-notice.js';
 

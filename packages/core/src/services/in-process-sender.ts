@@ -6,9 +6,9 @@ import { readField } from '../protocol/portioned-json.js';
 import { type ServiceCall, ServiceReply } from '../protocol/service-call.js';
 import { isOrchestratorError, toTaskError } from '../protocol/thrown.js';
 import { validate } from '../protocol/validation.js';
-import type { Clock } from '../clock.js';
-import type { Logger } from '../logger.js';
-import { LazyAbort } from '../shared-abort.js';
+import type { Clock } from '../runtime/clock.js';
+import type { Logger } from '../runtime/logger.js';
+import { LazyAbort } from '../runtime/abort.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
 import { usageOf } from './usage-notice.js';
 

@@ -1,10 +1,10 @@
 import { Agent } from 'undici';
-import type { Clock } from '../clock.js';
-import { type Logger, silentLogger } from '../logger.js';
+import type { Clock } from '../runtime/clock.js';
+import { type Logger, silentLogger } from '../runtime/logger.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
 import type { ServiceCall } from '../protocol/service-call.js';
-import type { Random } from '../random.js';
+import type { Random } from '../runtime/random.js';
 import type { StepAnswer } from '../storage/call-journal.js';
 import type { Breaker } from './breaker.js';
 import { Breakers, type OpenedBreaker } from './breakers.js';

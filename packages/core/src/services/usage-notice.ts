@@ -1,4 +1,4 @@
-import type { Logger } from '../logger.js';
+import type { Logger } from '../runtime/logger.js';
 import { readUsage, type Usage } from '../protocol/usage.js';
 
 /**

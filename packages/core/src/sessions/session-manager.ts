@@ -4,7 +4,7 @@ import type { JsonObject } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { type Message, MESSAGE_ROLES, type MessageRole, type Session } from '../protocol/session.js';
 import { describe, validate } from '../protocol/validation.js';
-import { type Random, systemRandom } from '../random.js';
+import { type Random, systemRandom } from '../runtime/random.js';
 import type { SessionState } from '../storage/session-store.js';
 import type { Storage } from '../storage/storage.js';
 import { idempotencyOf, refusalError } from '../tasks/new-task.js';

@@ -22,7 +22,7 @@ export interface JournalStep {
   /** In words: `query.query`, `sleep`, `signal approve`. */
   readonly name: string;
   /** Number of the journal's last change of this step; steps that have ended are in this order. */
-  readonly changed: number;
+  readonly rev: number;
   readonly outcome?: StepOutcome;
   /** When the outcome was recorded, in milliseconds since 1970. */
   readonly endedAt?: number;
@@ -57,19 +57,19 @@ export interface StepRequest {
 }
 
 /**
- * Where a worker stands in a journal after a step of the storage: what changed since `seen`, oldest first, as much of it as
+ * Where a worker stands in a journal after a step of the storage: what rev since `journalRev`, oldest first, as much of it as
  * has 1 MiB of outcomes, unless one is larger.
  */
-export interface JournalNews {
-  readonly seen: number;
+export interface JournalChanges {
+  readonly journalRev: number;
   readonly changes: readonly JournalStep[];
-  /** There are more changes: to be asked for with this `seen`. */
+  /** There are more changes: to be asked for with this `journalRev`. */
   readonly more?: true;
   /** Present once the task is to be cancelled. */
   readonly cancelReason?: string;
 }
 
-type Held<T> = (T & JournalNews) | { readonly answer: 'lease_lost' };
+type Held<T> = (T & JournalChanges) | { readonly answer: 'lease_lost' };
 
 /** What a service's answer or a piece of the host's own work makes of a step. */
 export type StepAnswer =
@@ -109,7 +109,7 @@ export interface CallJournal {
   begin(
     params: InTask & {
       readonly token: string;
-      readonly seen: number;
+      readonly journalRev: number;
       readonly step: StepRequest;
       readonly maxSteps: number;
     },
@@ -124,19 +124,19 @@ export interface CallJournal {
   record(
     params: InTask & {
       readonly token?: string;
-      readonly seen: number;
+      readonly journalRev: number;
       readonly key: string;
       readonly callId?: string;
       readonly answer: StepAnswer;
     },
   ): Promise<Held<{ readonly answer: 'recorded' | 'known' }>>;
   /** What a worker has missed. */
-  news(
-    params: InTask & { readonly token: string; readonly seen: number },
-  ): Promise<Held<{ readonly answer: 'news' }>>;
+  changesSince(
+    params: InTask & { readonly token: string; readonly journalRev: number },
+  ): Promise<Held<{ readonly answer: 'changes' }>>;
   /**
    * A whole journal, in pages that are bounded as news are: its steps in the order of their changes; with the last page also those
-   * that have not changed since they were begun. A step may come again, as it is then. `seen`: the last change that was read.
+   * that have not rev since they were begun. A step may come again, as it is then. `journalRev`: the last change that was read.
    */
   read(
     params: InTask & {
@@ -148,7 +148,7 @@ export interface CallJournal {
     | {
         readonly answer: 'page';
         readonly steps: readonly JournalStep[];
-        readonly seen: number;
+        readonly journalRev: number;
         readonly next?: number;
       }
     | { readonly answer: 'lease_lost' }

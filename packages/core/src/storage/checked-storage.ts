@@ -39,7 +39,7 @@ const MAX_VERSION = 1_000_000_000;
 const inSession = { tenantId, sessionId: name };
 const limit = whole(1, 1_000_000);
 /** A position in a journal. */
-const seen = whole(0, 1_000_000_000);
+const journalRev = whole(0, 1_000_000_000);
 const after = optional(label);
 const reason = text(MESSAGE);
 const error = fields({ code: name, message: text(MESSAGE), retryable: flag, diagnostic: optional(json()) });
@@ -105,7 +105,7 @@ const settlement = variants('kind', {
   }),
   failed: fields({ error, diagnostic }),
   retry: fields({ error, diagnostic, delayMs: span, drop: optional(label) }),
-  parked: fields({ seen }),
+  parked: fields({ journalRev }),
   released: anything,
   cancelled: anything,
 });
@@ -210,7 +210,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
   queue: {
     claim: fields({
       workerId: name,
-      claimer: optional(name),
+      claimSlot: optional(name),
       claimId: name,
       max: whole(0),
       begins: optional(whole(0)),
@@ -224,17 +224,17 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
     sweep: fields({ max: whole(0) }),
   },
   journal: {
-    begin: fields({ ...inLease, seen, step, maxSteps: whole(0) }),
+    begin: fields({ ...inLease, journalRev, step, maxSteps: whole(0) }),
     record: fields({
       ...inTask,
       token: optional(name),
-      seen,
+      journalRev,
       key: label,
       callId: optional(name),
       answer,
     }),
-    news: fields({ ...inLease, seen }),
-    read: fields({ ...inLease, after: seen }),
+    changesSince: fields({ ...inLease, journalRev }),
+    read: fields({ ...inLease, after: journalRev }),
     report,
     heldReport: fields({ tenantId, heldId: name }),
   },

@@ -37,7 +37,7 @@ export interface EventLog {
     readonly signal: AbortSignal;
   }): AsyncIterable<TaskEvent | LogGap>;
   /** The same for whoever only waits for tasks to end, and costs less: nothing else wakes him. */
-  followEnds(params: {
+  followCompletions(params: {
     readonly tenantId: string;
     readonly after: string;
     readonly signal: AbortSignal;

@@ -1,4 +1,4 @@
-import type { Bells } from './bells.js';
+import type { Wakeups } from './wakeups.js';
 import type { CallJournal } from './call-journal.js';
 import type { EventLog } from './event-log.js';
 import type { SessionStore } from './session-store.js';
@@ -20,7 +20,7 @@ export interface Storage {
   readonly tickets: TicketStore;
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
-  readonly bells: Bells;
+  readonly wakeups: Wakeups;
   /**
    * Tells operators of the whole system what is no matter of a single task. Best effort: nobody waits for it, and nothing
    * fails for want of it. Absent where nobody could read it.

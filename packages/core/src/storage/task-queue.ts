@@ -22,15 +22,15 @@ export interface Claim {
   readonly version: number;
   /** When the first attempt began, in milliseconds since 1970: the time of the workflow's first step. */
   readonly startedAt: number;
-  /** Stays the same over retries and redrives: what the workflow's chance is drawn from. */
+  /** Stays the same over retries and redrives: what the workflow's random is drawn from. */
   readonly seed: string;
   readonly steps: readonly JournalStep[];
   /** The journal is larger than what comes with a claim: `steps` has none of it, and `journal.read` has all. */
   readonly unread?: true;
   /** The last change of the journal that `steps` has. */
-  readonly seen: number;
+  readonly journalRev: number;
   /** The last change that an earlier run had dealt with when it parked the task: what it told before is not told again. */
-  readonly shown: number;
+  readonly replayedTo: number;
   /** The last change of the journal before this attempt began; 0 for the first. */
   readonly inherited: number;
   /** Claimed ahead of the worker's free slots: losing the lease is no loss of the task until its run has begun. */
@@ -65,13 +65,13 @@ export type Settlement =
       readonly delayMs: number;
       readonly drop?: string;
     }
-  | { readonly kind: 'parked'; readonly seen: number }
+  | { readonly kind: 'parked'; readonly journalRev: number }
   /** Given back unharmed: costs no attempt. */
   | { readonly kind: 'released' }
   | { readonly kind: 'cancelled' };
 
 export interface Swept {
-  /** How much there was to do, by duty. */
+  /** How much there was to do, by timer. */
   readonly done: Readonly<Record<string, number>>;
   /** The time of the storage, in milliseconds since 1970: that of its server, which may not be the process's. */
   readonly now: number;
@@ -83,13 +83,13 @@ export interface Swept {
 export interface TaskQueue {
   /**
    * Leases up to `max` tasks that this worker can run: fewer when their payloads have more than 1 MiB together, those of at most
-   * 16 KiB not counted, but at least one. Then the bell `ready` says that more wait.
+   * 16 KiB not counted, but at least one. Then the wakeup `ready` says that more wait.
    */
   claim(params: {
     readonly workerId: string;
-    /** Who asks: a worker may have several claims under way, each of another claimer. Default the worker's id. */
-    readonly claimer?: string;
-    /** The last one of the claimer, asked again, is the same claim: a lost answer loses no task. */
+    /** Who asks: a worker may have several claims under way, each of another claimSlot. Default the worker's id. */
+    readonly claimSlot?: string;
+    /** The last one of the claimSlot, asked again, is the same claim: a lost answer loses no task. */
     readonly claimId: string;
     readonly max: number;
     /** How many of them, the first ones, the worker begins at once. The others are claimed ahead. Default: all. */
@@ -114,6 +114,6 @@ export interface TaskQueue {
   }): Promise<'settled' | 'exhausted' | 'lease_lost' | 'newer_outcome'>;
   /** A parked task may be claimed again although nothing has arrived: its run went on while it was being parked. */
   wake(params: { readonly tenantId: string; readonly taskId: string }): Promise<'woken' | 'not_parked'>;
-  /** Does what is due, at most `max` duties. */
+  /** Does what is due, at most `max` timers. */
   sweep(params: { readonly max: number }): Promise<Swept>;
 }

@@ -164,11 +164,11 @@ export interface TaskRecords {
     readonly progress: Progress;
   }): Promise<{ readonly answer: 'told' | 'already_final' | 'lease_lost' | 'not_found' }>;
 
-  /** The task at exactly `cursor`, and `born`: the position just before its first event. */
+  /** The task at exactly `cursor`, and `startCursor`: the position just before its first event. */
   get(params: {
     readonly tenantId: string;
     readonly taskId: string;
-  }): Promise<{ readonly task: Task; readonly cursor: string; readonly born: string } | undefined>;
+  }): Promise<{ readonly task: Task; readonly cursor: string; readonly startCursor: string } | undefined>;
   /**
    * Newest first. `after` is the `next` of the page before. A page has at most 1 MiB, unless its only task is larger, and looks
    * at 1,000 tasks at most: it may have fewer than `limit`, even none, and a `next` all the same.
@@ -183,7 +183,7 @@ export interface TaskRecords {
     readonly tenantId: string;
   }): Promise<{ readonly counts: Readonly<Record<TaskStatus, number>>; readonly cursor: string }>;
 
-  /** Pending and parked tasks end at once; a leased one hears its bell and has `graceMs` to end by itself. */
+  /** Pending and parked tasks end at once; a leased one hears its wakeup and has `graceMs` to end by itself. */
   cancel(params: {
     readonly tenantId: string;
     readonly taskId: string;

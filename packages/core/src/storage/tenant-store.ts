@@ -11,7 +11,7 @@ export interface TenantSettings {
 }
 
 /** A tenant as an operator sees it. */
-export interface TenantStanding {
+export interface TenantStats {
   readonly tenantId: string;
   readonly settings: TenantSettings;
   readonly counts: Readonly<Record<TaskStatus, number>>;
@@ -26,17 +26,17 @@ export interface TenantStanding {
 /** What operators ask of the storage about tenants. */
 export interface TenantStore {
   /** A tenant that nobody has heard of has defaults and zeros, and is not stored. */
-  get(params: { readonly tenantId: string }): Promise<TenantStanding>;
+  get(params: { readonly tenantId: string }): Promise<TenantStats>;
   /** Changes what is given; `maxRunning: null` lifts the limit. Takes effect with the next claim. */
   configure(params: {
     readonly tenantId: string;
     readonly weight?: number;
     readonly maxRunning?: number | null;
     readonly paused?: boolean;
-  }): Promise<TenantStanding>;
+  }): Promise<TenantStats>;
   /** Tenants that have been heard of, by id. `after` is the `next` of the page before. */
   list(params: {
     readonly limit: number;
     readonly after?: string;
-  }): Promise<{ readonly tenants: readonly TenantStanding[]; readonly next?: string }>;
+  }): Promise<{ readonly tenants: readonly TenantStats[]; readonly next?: string }>;
 }

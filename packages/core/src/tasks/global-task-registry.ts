@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../clock.js';
+import { type Clock, systemClock } from '../runtime/clock.js';
 import { boundedJson } from '../protocol/bounded-json.js';
 import { OrchestratorError, type TaskError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
@@ -15,7 +15,7 @@ import {
   type TaskStatus,
 } from '../protocol/task.js';
 import { describe, validate } from '../protocol/validation.js';
-import { type Random, systemRandom } from '../random.js';
+import { type Random, systemRandom } from '../runtime/random.js';
 import type { Storage } from '../storage/storage.js';
 import type { Explanation, Submission, SubmitAnswer } from '../storage/task-records.js';
 import { AnnouncedTypes } from './announced-types.js';
@@ -267,7 +267,7 @@ export class GlobalTaskRegistry {
   async locate({
     tenantId,
     taskId,
-  }: InTask): Promise<{ readonly task: Task; readonly cursor: string; readonly born: string }> {
+  }: InTask): Promise<{ readonly task: Task; readonly cursor: string; readonly startCursor: string }> {
     const id = uuidSchema.safeParse(taskId);
     if (!id.success) {
       throw new OrchestratorError('invalid_request', `task_id: expected a UUID v4, got ${describe(taskId)}`);

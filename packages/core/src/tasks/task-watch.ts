@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.js';
+import type { Clock } from '../runtime/clock.js';
 import { isFinal, type Task } from '../protocol/task.js';
 import type { Storage } from '../storage/storage.js';
 import { TenantWatch, type Wake } from './tenant-watch.js';
@@ -52,7 +52,7 @@ export class TaskWatch {
     try {
       for (;;) {
         // Listening before looking: it may end in between.
-        const rung = new Promise<Task | undefined>((resolve) => {
+        const published = new Promise<Task | undefined>((resolve) => {
           wake = resolve;
         });
         const wasBegun = watch.begun;
@@ -64,7 +64,7 @@ export class TaskWatch {
           watch.begin(found.cursor);
         }
         mustLook = true;
-        const ended = await rung;
+        const ended = await published;
         if (ended) return ended;
       }
     } finally {

@@ -1,11 +1,11 @@
-import { type Clock, pause } from '../clock.js';
+import { type Clock, pause } from '../runtime/clock.js';
 import type { Task } from '../protocol/task.js';
 import type { TaskEnd } from '../storage/event-log.js';
 import type { Storage } from '../storage/storage.js';
 
 const RETRY_MS = 1_000;
 /** So long a log is followed on though nobody waits: who has waited for a task of a tenant soon does so again. */
-const LINGER_MS = 10_000;
+const CLOSE_AFTER_MS = 10_000;
 /** So many tasks are expected at once; those of more are looked at. */
 const MOST_EXPECTED = 10_000;
 
@@ -22,7 +22,7 @@ export class TenantWatch {
   /** Tasks whose end was not told of yet, because they are submitted here since this follows; true once they are stored. */
   readonly #expected = new Map<string, boolean>();
   #begun = false;
-  #cancelLinger: (() => void) | undefined;
+  #cancelClose: (() => void) | undefined;
 
   constructor(
     private readonly tenantId: string,
@@ -37,15 +37,15 @@ export class TenantWatch {
 
   /** Calls `wake` until the returned function is called. */
   join(taskId: string, wake: Wake): () => void {
-    this.#cancelLinger?.();
-    this.#cancelLinger = undefined;
+    this.#cancelClose?.();
+    this.#cancelClose = undefined;
     const waiters = this.#waiting.get(taskId) ?? new Set();
     this.#waiting.set(taskId, waiters.add(wake));
     return () => {
       waiters.delete(wake);
       if (waiters.size === 0) this.#waiting.delete(taskId);
       if (this.#waiting.size > 0) return;
-      if (this.#begun) this.#cancelLinger = this.ports.clock.after(LINGER_MS, () => this.stop());
+      if (this.#begun) this.#cancelClose = this.ports.clock.after(CLOSE_AFTER_MS, () => this.stop());
       else this.stop();
     };
   }
@@ -75,7 +75,7 @@ export class TenantWatch {
   }
 
   stop(): void {
-    this.#cancelLinger?.();
+    this.#cancelClose?.();
     this.#stop.abort();
     this.over();
     this.#wakeAll();
@@ -93,7 +93,7 @@ export class TenantWatch {
     let after = from;
     while (!signal.aborted) {
       try {
-        for await (const event of this.ports.storage.events.followEnds({ tenantId, after, signal })) {
+        for await (const event of this.ports.storage.events.followCompletions({ tenantId, after, signal })) {
           after = event.event === 'gap' ? event.to : event.cursor;
           if (event.event === 'gap') this.#wakeAll();
           else this.#ended(event);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { idSchema } from '../protocol/ids.js';
 import { validate } from '../protocol/validation.js';
 import type { Storage } from '../storage/storage.js';
-import type { TenantStanding } from '../storage/tenant-store.js';
+import type { TenantStats } from '../storage/tenant-store.js';
 
 const MAX_WEIGHT = 100;
 const MAX_RUNNING = 1_000_000;
@@ -36,13 +36,13 @@ export class TenantAdmin {
   constructor(private readonly ports: { readonly storage: Storage }) {}
 
   /** A tenant that nobody has heard of has defaults and zeros. */
-  async get(tenantId: string): Promise<TenantStanding> {
+  async get(tenantId: string): Promise<TenantStats> {
     return this.ports.storage.tenants.get({ tenantId: tenantIdOf(tenantId) });
   }
 
   /** By id, at most `limit` (100, at most 1,000) after `after`, which is the `next` of the page before. */
   async list(page: { readonly limit?: number; readonly after?: string } = {}): Promise<{
-    readonly tenants: readonly TenantStanding[];
+    readonly tenants: readonly TenantStats[];
     readonly next?: string;
   }> {
     const { limit, after } = validate(pageSchema, page, 'the page');
@@ -50,7 +50,7 @@ export class TenantAdmin {
   }
 
   /** @throws {OrchestratorError} `invalid_request` for a value that can't be meant. */
-  async configure(tenantId: string, change: TenantChange): Promise<TenantStanding> {
+  async configure(tenantId: string, change: TenantChange): Promise<TenantStats> {
     const { weight, maxRunning, paused } = validate(changeSchema, change, 'the settings');
     return this.ports.storage.tenants.configure({
       tenantId: tenantIdOf(tenantId),
@@ -61,11 +61,11 @@ export class TenantAdmin {
   }
 
   /** Its tasks are still taken on, but not claimed; what runs goes on. */
-  pause(tenantId: string): Promise<TenantStanding> {
+  pause(tenantId: string): Promise<TenantStats> {
     return this.configure(tenantId, { paused: true });
   }
 
-  resume(tenantId: string): Promise<TenantStanding> {
+  resume(tenantId: string): Promise<TenantStats> {
     return this.configure(tenantId, { paused: false });
   }
 }

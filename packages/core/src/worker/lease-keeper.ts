@@ -1,11 +1,11 @@
-import { type Clock, pause } from '../clock.js';
-import type { Logger } from '../logger.js';
+import { type Clock, pause } from '../runtime/clock.js';
+import type { Logger } from '../runtime/logger.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { Storage } from '../storage/storage.js';
 import type { Lease } from '../storage/task-queue.js';
 import type { WorkflowRun } from '../workflows/workflow-run.js';
-import { Loop } from './loop.js';
+import { Loop } from '../runtime/background-loop.js';
 
 /** However long a lease is, what a worker runs is announced so often: a type that is not is refused after a while. */
 const ANNOUNCE_MS = DEFAULTS.unknownWorkflowAfterMs / 4;
@@ -41,7 +41,7 @@ export class LeaseKeeper {
     }
   }
 
-  /** Says that a run begins which was claimed ahead. When that fails, the next renewal says it. */
+  /** Says that a run begins which was claimed prefetched. When that fails, the next renewal says it. */
   async begin(run: WorkflowRun): Promise<void> {
     const { leaseMs } = this.settings;
     await this.ports.storage.queue.renew({ leases: [leaseOf(run)], leaseMs }).then(
@@ -65,8 +65,8 @@ export class LeaseKeeper {
     const isLost = new Set(lost.map(({ tenantId, taskId }) => `${tenantId}/${taskId}`));
     for (const [{ tenantId, taskId }, run] of byLease) {
       if (isLost.has(`${tenantId}/${taskId}`)) run.abandon();
-      // Bells may be lost: a look now and then finds what they would have told.
-      else run.bell();
+      // Wakeups may be lost: a look now and then finds what they would have told.
+      else run.wakeup();
     }
   }
 }

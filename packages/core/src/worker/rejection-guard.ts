@@ -1,4 +1,4 @@
-import type { Logger } from '../logger.js';
+import type { Logger } from '../runtime/logger.js';
 import { diagnose } from '../protocol/thrown.js';
 
 /** Those of the running orchestrators of this process: two of them may share a logger. */

@@ -1,5 +1,5 @@
-import { type Clock, pause } from '../clock.js';
-import type { Logger } from '../logger.js';
+import { type Clock, pause } from '../runtime/clock.js';
+import type { Logger } from '../runtime/logger.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { diagnose, messageOf } from '../protocol/thrown.js';
 import type { Storage } from '../storage/storage.js';

@@ -1,17 +1,17 @@
-import { type Clock, pause } from '../clock.js';
-import type { Logger } from '../logger.js';
+import { type Clock, pause } from '../runtime/clock.js';
+import type { Logger } from '../runtime/logger.js';
 import { messageOf } from '../protocol/thrown.js';
-import type { SweeperFigures } from '../figures.js';
+import type { SweeperStats } from '../orchestrator-stats.js';
 import type { Storage } from '../storage/storage.js';
-import { Loop } from './loop.js';
+import { Loop } from '../runtime/background-loop.js';
 
-const DUTIES_A_SWEEP = 1_000;
+const TIMERS_PER_SWEEP = 1_000;
 /** Why a pause is over. An abort without a reason would make an error with a stack each time. */
 const STOPPED = 'woken';
 
 /**
  * Does what becomes due by itself: deadlines, lost leases, timers, silences, retention. Every process has one and
- * none leads: each duty is looked at again inside the storage's atomic step.
+ * none leads: each timer is looked at again inside the storage's atomic step.
  */
 export class Sweeper {
   readonly #loop = new Loop((signal) => this.#sweepOnAndOn(signal));
@@ -32,8 +32,8 @@ export class Sweeper {
     return this.ports.clock.now() - this.#lastSweepAt;
   }
 
-  get figures(): SweeperFigures {
-    return { sweeps: this.#sweeps, dutiesDone: { ...this.#done }, sinceSweepMs: this.behindMs };
+  get stats(): SweeperStats {
+    return { sweeps: this.#sweeps, timersFired: { ...this.#done }, sinceSweepMs: this.behindMs };
   }
 
   start(): void {
@@ -49,9 +49,9 @@ export class Sweeper {
     const { clock, storage } = this.ports;
     let nextAt = Number.NEGATIVE_INFINITY;
     let heardAt = Number.POSITIVE_INFINITY;
-    const hangUp = storage.bells.listen((bell) => {
-      if (bell.bell !== 'due') return;
-      const at = bell.at - this.#clockSkewMs;
+    const unsubscribe = storage.wakeups.subscribe((wakeup) => {
+      if (wakeup.kind !== 'timer') return;
+      const at = wakeup.at - this.#clockSkewMs;
       heardAt = Math.min(heardAt, at);
       if (at < nextAt) this.#wake();
     });
@@ -67,14 +67,15 @@ export class Sweeper {
       nextAt = Math.min(next ?? Number.POSITIVE_INFINITY, heardAt, clock.now() + this.settings.sweepMs);
       if (!signal.aborted) await pause(clock, Math.max(1, nextAt - clock.now()), woken.signal);
     }
-    hangUp();
+    unsubscribe();
   }
 
   async #sweep(): Promise<number | undefined> {
     try {
-      const { done, now, nextDueAt } = await this.ports.storage.queue.sweep({ max: DUTIES_A_SWEEP });
+      const { done, now, nextDueAt } = await this.ports.storage.queue.sweep({ max: TIMERS_PER_SWEEP });
       this.#sweeps += 1;
-      for (const duty of Object.keys(done)) this.#done[duty] = (this.#done[duty] ?? 0) + (done[duty] ?? 0);
+      for (const timer of Object.keys(done))
+        this.#done[timer] = (this.#done[timer] ?? 0) + (done[timer] ?? 0);
       this.#lastSweepAt = this.ports.clock.now();
       this.#clockSkewMs = now - this.#lastSweepAt;
       return nextDueAt === undefined ? undefined : nextDueAt - this.#clockSkewMs;

@@ -1,22 +1,22 @@
-import { atMost, type Clock, pause } from '../clock.js';
-import type { WorkerFigures } from '../figures.js';
-import type { Logger } from '../logger.js';
+import { atMost, type Clock, pause } from '../runtime/clock.js';
+import type { WorkerStats } from '../orchestrator-stats.js';
+import type { Logger } from '../runtime/logger.js';
 import { messageOf } from '../protocol/thrown.js';
-import type { Bell } from '../storage/bells.js';
+import type { Wakeup } from '../storage/wakeups.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
 import type { WorkflowCatalog } from '../workflows/catalog.js';
 import { RunContext } from '../workflows/run-context.js';
 import { failureOf } from '../workflows/run-failure.js';
 import type { RunOwner, RunPorts } from '../workflows/run-ports.js';
-import { ShortLivedMap } from '../short-lived-map.js';
+import { ShortLivedMap } from '../runtime/short-lived-map.js';
 import { type RunEnd, WorkflowRun } from '../workflows/workflow-run.js';
-import { ClaimAsker } from './claim-asker.js';
-import { ClaimsAhead } from './claims-ahead.js';
-import { type ClaimToAsk, ClaimsUnderWay } from './claims-under-way.js';
+import { ClaimCaller } from './claim-caller.js';
+import { PrefetchedClaims } from './prefetched-claims.js';
+import { type ClaimRequest, ClaimsInFlight } from './claims-in-flight.js';
 import { HeldRun } from './held-run.js';
 import { LeaseKeeper } from './lease-keeper.js';
-import { Loop } from './loop.js';
-import { nextTurn } from './next-turn.js';
+import { Loop } from '../runtime/background-loop.js';
+import { nextTurn } from '../runtime/next-turn.js';
 import { Settler } from './settler.js';
 
 export interface WorkerSettings {
@@ -24,9 +24,9 @@ export interface WorkerSettings {
   readonly concurrency: number;
   readonly leaseMs: number;
   readonly renewMs: number;
-  /** How often to look for work though no bell rang. */
+  /** How often to look for work though no wakeup rang. */
   readonly pollMs: number;
-  /** Tasks that are claimed ahead of free slots, at most. */
+  /** Tasks that are claimed prefetched of free slots, at most. */
   readonly prefetch: number;
 }
 
@@ -39,7 +39,7 @@ interface Grace {
 /** For each slot, so many runs that only wait may be kept besides. */
 const RESTING_A_SLOT = 10;
 /** How long a worker that stops has to give back what it holds and to say that it leaves: the storage may be away. */
-const GOODBYE_MS = 2_000;
+const HAND_BACK_MS = 2_000;
 /** Runs that are over, but whose settlement is not answered yet, for each slot; and how many they may always be. */
 const SETTLING_A_SLOT = 2;
 const SETTLING_ALWAYS = 64;
@@ -54,22 +54,22 @@ export class Worker {
   readonly #runs = new ShortLivedMap<string, HeldRun>();
   readonly #keeper: LeaseKeeper;
   readonly #loop = new Loop((signal) => this.#work(signal));
-  #rung = false;
-  /** The last claim has found all there was: there is nothing more before a bell rings. */
-  #dry = false;
-  /** Runs of tasks that may have cost a worker before: the next such one waits for their end, and rings no bell. */
+  #published = false;
+  /** The last claim has found all there was: there is nothing more before a wakeup publishes. */
+  #drained = false;
+  /** Runs of tasks that may have cost a worker before: the next such one waits for their end, and publishes no wakeup. */
   #repeated = 0;
   #wake: () => void = STAY;
   #askSoon: () => void = STAY;
   #cancelPoll: (() => void) | undefined;
   /** Runs that only wait: they take no slot. */
-  #resting = 0;
+  #idleRuns = 0;
   /** Runs that are over and being settled: they take none either. */
   #settling = 0;
-  readonly #ahead: ClaimsAhead;
+  readonly #prefetched: PrefetchedClaims;
   #grace: Grace = { graceMs: 0 };
-  readonly #asker: ClaimAsker;
-  readonly #claims: ClaimsUnderWay;
+  readonly #caller: ClaimCaller;
+  readonly #claims: ClaimsInFlight;
   readonly #settler: Settler;
   /** Fires when a stop begins. */
   #stopping = new AbortController().signal;
@@ -86,10 +86,10 @@ export class Worker {
   };
 
   readonly #owner: RunOwner = {
-    mayRest: () => this.#resting < this.settings.concurrency * RESTING_A_SLOT,
-    rests: (resting) => {
-      this.#resting += resting ? 1 : -1;
-      if (resting) this.#goOn();
+    mayIdle: () => this.#idleRuns < this.settings.concurrency * RESTING_A_SLOT,
+    onIdle: (idle) => {
+      this.#idleRuns += idle ? 1 : -1;
+      if (idle) this.#pump();
     },
   };
 
@@ -98,15 +98,15 @@ export class Worker {
     private readonly settings: WorkerSettings,
   ) {
     this.workerId = ports.random.uuid();
-    this.#ahead = new ClaimsAhead(settings.prefetch, settings.concurrency);
-    this.#asker = new ClaimAsker(ports, {
+    this.#prefetched = new PrefetchedClaims(settings.prefetch, settings.concurrency);
+    this.#caller = new ClaimCaller(ports, {
       workerId: this.workerId,
       leaseMs: settings.leaseMs,
       waitMs: settings.pollMs,
       runs: () => ports.catalog.runnables(),
     });
     const mostInAll = settings.concurrency + settings.prefetch;
-    this.#claims = new ClaimsUnderWay(this.workerId, mostInAll, (claim) => this.#claim(claim));
+    this.#claims = new ClaimsInFlight(this.workerId, mostInAll, (claim) => this.#claim(claim));
     this.#settler = new Settler(ports, { workerId: this.workerId, leaseMs: settings.leaseMs });
     this.#keeper = new LeaseKeeper(ports, settings, {
       held: () => this.#runs.values().map(({ run }) => run),
@@ -116,7 +116,7 @@ export class Worker {
 
   /** Milliseconds since the queue was last asked for work. */
   get idleForMs(): number {
-    return this.#clock.now() - this.#asker.lastAt;
+    return this.#clock.now() - this.#caller.lastAt;
   }
 
   /** Whether every slot is taken: then the queue is not asked. */
@@ -124,14 +124,14 @@ export class Worker {
     return this.#free <= 0;
   }
 
-  get figures(): WorkerFigures {
+  get stats(): WorkerStats {
     return {
       slots: this.settings.concurrency,
       running: this.#runs.size,
-      resting: this.#resting,
-      ahead: this.#ahead.size,
-      claimsAsked: this.#asker.asked,
-      tasksClaimed: this.#asker.claimed,
+      idle: this.#idleRuns,
+      prefetched: this.#prefetched.size,
+      claimsSent: this.#caller.asked,
+      tasksClaimed: this.#caller.claimed,
       runsEnded: { ...this.#ended },
       sinceClaimMs: this.idleForMs,
     };
@@ -144,7 +144,7 @@ export class Worker {
   async start(): Promise<void> {
     if (this.#loop.running) return;
     await this.announce();
-    this.#asker.begin();
+    this.#caller.begin();
     this.#loop.start();
   }
 
@@ -162,14 +162,14 @@ export class Worker {
     });
   }
 
-  #hear(bell: Bell): void {
-    if (bell.bell === 'ready') {
-      this.#rung = true;
-      this.#dry = false;
+  #hear(wakeup: Wakeup): void {
+    if (wakeup.kind === 'ready') {
+      this.#published = true;
+      this.#drained = false;
       this.#wake();
-    } else if (bell.bell === 'task') {
-      this.#ahead.bell(bell);
-      this.#runs.get(runKey(bell.tenantId, bell.taskId))?.run.bell();
+    } else if (wakeup.kind === 'task') {
+      this.#prefetched.wakeup(wakeup);
+      this.#runs.get(runKey(wakeup.tenantId, wakeup.taskId))?.run.wakeup();
     }
   }
 
@@ -177,7 +177,7 @@ export class Worker {
     const gone = (this.#gone = new AbortController());
     this.#stopping = signal;
     const graceOver = new AbortController();
-    const hangUp = this.ports.storage.bells.listen((bell) => this.#hear(bell));
+    const unsubscribe = this.ports.storage.wakeups.subscribe((wakeup) => this.#hear(wakeup));
     this.#keeper.start();
     const told = new Promise<void>((resolve) => {
       signal.addEventListener('abort', () => resolve(), { once: true });
@@ -189,15 +189,15 @@ export class Worker {
     graceOver.abort();
     this.#cancelPoll?.();
     this.#cancelPoll = undefined;
-    hangUp();
-    await atMost(this.#clock, GOODBYE_MS, this.#sayGoodbye());
+    unsubscribe();
+    await atMost(this.#clock, HAND_BACK_MS, this.#handBack());
     gone.abort();
   }
 
   async #drain(claiming: Promise<void>, { graceMs, signal }: Grace): Promise<void> {
     const over = new AbortController();
     const ended = claiming.then(() => {
-      for (const { run } of this.#runs.values()) run.hurry();
+      for (const { run } of this.#runs.values()) run.parkNow();
       return Promise.all(this.#runs.values().map(({ done }) => done));
     });
     const either = signal ? AbortSignal.any([over.signal, signal]) : over.signal;
@@ -205,7 +205,7 @@ export class Worker {
     over.abort();
   }
 
-  async #sayGoodbye(): Promise<void> {
+  async #handBack(): Promise<void> {
     const kept = this.#keeper.stop();
     await Promise.all(this.#runs.values().map((held) => this.#giveBack(held.run)));
     await kept;
@@ -226,58 +226,58 @@ export class Worker {
       const claims = await this.#claims.next();
       for (const claim of claims) {
         if (graceOver.aborted) void this.#settle(claim, { kind: 'released' });
-        else this.#ahead.add(claim, this.#clock.now());
+        else this.#prefetched.add(claim, this.#clock.now());
       }
       // Before what has come is begun, so that the storage is not idle meanwhile.
       if (this.#claims.moreWaits) this.#askForMore(signal);
       this.#fill();
-      this.#releaseAhead(this.#clock.now() - this.settings.pollMs);
+      this.#releasePrefetched(this.#clock.now() - this.settings.pollMs);
       if (!this.#claims.none) continue;
-      // Idle only if no bell rang since the claim was sent: a bell can overtake an empty answer.
-      const noneLeft = !this.#claims.moreWaits && !this.#rung && !this.#asker.waitedInVain;
-      this.#dry = noneLeft && this.#repeated === 0;
-      if (this.#wanted <= 0 || this.#dry || (noneLeft && claims.length === 0)) await this.#idle(signal);
+      // Idle only if no wakeup rang since the claim was sent: a wakeup can overtake an empty answer.
+      const noneLeft = !this.#claims.moreWaits && !this.#published && !this.#caller.waitedInVain;
+      this.#drained = noneLeft && this.#repeated === 0;
+      if (this.#wanted <= 0 || this.#drained || (noneLeft && claims.length === 0)) await this.#idle(signal);
     }
-    this.#releaseAhead(Number.POSITIVE_INFINITY);
+    this.#releasePrefetched(Number.POSITIVE_INFINITY);
   }
 
   #askForMore(signal: AbortSignal): void {
     while (!signal.aborted && this.#claims.mayAsk && this.#wanted > 0) {
-      this.#rung = false;
-      this.#claims.send(this.#wanted, Math.max(0, this.#free - this.#ahead.size - this.#claims.coming));
+      this.#published = false;
+      this.#claims.send(this.#wanted, Math.max(0, this.#free - this.#prefetched.size - this.#claims.coming));
     }
   }
 
-  /** How many tasks to ask for: as many as there are free slots, and some ahead, but those not one by one. */
+  /** How many tasks to ask for: as many as there are free slots, and some prefetched, but those not one by one. */
   get #wanted(): number {
-    const had = this.#ahead.size + this.#claims.coming;
+    const had = this.#prefetched.size + this.#claims.coming;
     const free = Math.max(0, this.#free - had);
-    const { room } = this.#ahead;
-    const ahead = room - Math.max(0, had - this.#free);
-    return free > 0 || ahead * 2 > room ? free + Math.max(0, ahead) : 0;
+    const { room } = this.#prefetched;
+    const prefetched = room - Math.max(0, had - this.#free);
+    return free > 0 || prefetched * 2 > room ? free + Math.max(0, prefetched) : 0;
   }
 
   /** Begins what waits, as far as there are free slots. */
   #fill(): void {
     while (this.#free > 0) {
-      const next = this.#ahead.next();
+      const next = this.#prefetched.next();
       if (!next) return;
-      this.#begin(next.claim, next.belled);
+      this.#begin(next.claim, next.notified);
     }
   }
 
   /** Gives back what has waited for a slot since before `since`: others may have one. */
-  #releaseAhead(since: number): void {
-    for (const claim of this.#ahead.takeOlder(since)) void this.#settle(claim, { kind: 'released' });
+  #releasePrefetched(since: number): void {
+    for (const claim of this.#prefetched.takeOlder(since)) void this.#settle(claim, { kind: 'released' });
   }
 
-  /** Until something wakes it: a bell, one of its runs that has ended, or the poll. */
+  /** Until something wakes it: a wakeup, one of its runs that has ended, or the poll. */
   async #idle(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     // One timer stays set from poll to poll: at full load this comes by for every task.
     this.#cancelPoll ??= this.#clock.after(this.settings.pollMs, () => {
       this.#cancelPoll = undefined;
-      this.#dry = false;
+      this.#drained = false;
       this.#wake();
     });
     await new Promise<void>((resolve) => {
@@ -286,9 +286,9 @@ export class Worker {
     this.#wake = STAY;
   }
 
-  async #claim(claim: ClaimToAsk): Promise<readonly Claim[] | undefined> {
+  async #claim(claim: ClaimRequest): Promise<readonly Claim[] | undefined> {
     try {
-      return await this.#asker.ask(claim, { isIdle: this.#isIdle, signal: this.#stopping });
+      return await this.#caller.ask(claim, { isIdle: this.#isIdle, signal: this.#stopping });
     } catch (error) {
       this.#report('claim', error);
       return undefined;
@@ -296,16 +296,16 @@ export class Worker {
   }
 
   get #isIdle(): boolean {
-    return this.#runs.size - this.#resting - this.#settling <= 0 && this.#ahead.size === 0;
+    return this.#runs.size - this.#idleRuns - this.#settling <= 0 && this.#prefetched.size === 0;
   }
 
   get #free(): number {
     const { concurrency } = this.settings;
     if (this.#settling >= Math.max(SETTLING_ALWAYS, concurrency * SETTLING_A_SLOT)) return 0;
-    return concurrency - (this.#runs.size - this.#resting - this.#settling);
+    return concurrency - (this.#runs.size - this.#idleRuns - this.#settling);
   }
 
-  #begin(claim: Claim, belled: boolean): void {
+  #begin(claim: Claim, notified: boolean): void {
     const { task } = claim;
     const run = new WorkflowRun(claim, this.ports, this.#owner);
     const key = runKey(task.tenant_id, task.task_id);
@@ -315,7 +315,7 @@ export class Worker {
     this.#runs.set(key, held);
     if (held.wasRunBefore) this.#repeated += 1;
     held.done = this.#carryOut(key, held);
-    if (belled) run.bell();
+    if (notified) run.wakeup();
   }
 
   async #carryOut(key: string, held: HeldRun): Promise<void> {
@@ -325,7 +325,8 @@ export class Worker {
     const began = this.#clock.now();
     try {
       // It may be what has cost a worker before: from here on, losing its lease counts.
-      const hasRun = task.attempt > 1 || run.claim.steps.length > 0 || run.claim.seen > 0 || run.claim.unread;
+      const hasRun =
+        task.attempt > 1 || run.claim.steps.length > 0 || run.claim.journalRev > 0 || run.claim.unread;
       if (run.claim.prefetched && hasRun) await this.#keeper.begin(run);
       if (!fn) {
         this.#ended.released += 1;
@@ -339,11 +340,11 @@ export class Worker {
       const context = new RunContext(run, this.ports);
       const end = await run.run(() => fn(context, task.payload));
       this.#ended[end.kind] += 1;
-      this.#ahead.took(this.#clock.now() - began);
+      this.#prefetched.took(this.#clock.now() - began);
       if (end.kind === 'abandoned' || end.kind === 'parked') return;
       // A run that is over needs its slot no more: the next one begins while this one is settled.
       this.#settling += 1;
-      this.#goOn();
+      this.#pump();
       await this.#settle(run.claim, end);
       this.#settling -= 1;
     } catch (error) {
@@ -354,15 +355,15 @@ export class Worker {
       if (this.#runs.get(key) === held) this.#runs.delete(key);
       if (held.wasRunBefore) {
         this.#repeated -= 1;
-        this.#dry = false;
+        this.#drained = false;
       }
-      this.#goOn();
+      this.#pump();
     }
   }
 
-  #goOn(): void {
+  #pump(): void {
     this.#fill();
-    if (this.#wanted > 0 && (!this.#dry || (this.#isIdle && this.#asker.storageWaits))) this.#askSoon();
+    if (this.#wanted > 0 && (!this.#drained || (this.#isIdle && this.#caller.storageWaits))) this.#askSoon();
   }
 
   /** Never rejects: what can't be settled is another worker's once its lease has run out. */

@@ -17,7 +17,7 @@ export interface CallOptions {
 
 /**
  * What a workflow asks the orchestrator for. Each thing asked is a step in the task's journal: after a crash the
- * function runs again from the top and is answered from there. Between steps it must be deterministic: time, chance
+ * function runs again from the top and is answered from there. Between steps it must be deterministic: time, random
  * and ids come from here. Other awaits are allowed, but their work may run again.
  */
 export interface WorkflowContext {

@@ -1,11 +1,11 @@
-import type { Logger } from '../logger.js';
+import type { Logger } from '../runtime/logger.js';
 import type { Task } from '../protocol/task.js';
 import type { JournalStep } from '../storage/call-journal.js';
 import type { RunPorts } from './run-ports.js';
 
 /**
  * Watches a function that leaves out a step of its journal: after `mismatchMs` of it, `due` is called. It begins anew when
- * the function is seen to differ from its journal, or no longer to.
+ * the function is journalRev to differ from its journal, or no longer to.
  */
 export class MismatchWatch {
   #differs = false;
@@ -33,7 +33,7 @@ export class MismatchWatch {
 /** The journal has a step, and the function asks for another one. */
 export function mismatchMessage({ name, key }: JournalStep, asked: string, mismatchMs: number): string {
   const other = asked === name ? 'another' : `"${asked}"`;
-  return `the journal has "${name}" (step ${key}), the workflow asks for ${other}: was it changed without a new version, or does another branch await something foreign for more than ${mismatchMs} ms?`;
+  return `the journal has "${name}" (step ${key}), the workflow asks for ${other}: was it rev without a new version, or does another branch await something foreign for more than ${mismatchMs} ms?`;
 }
 
 /** The journal has a step that the function has not asked for, and it asks for nothing else: it may go on as it is. */

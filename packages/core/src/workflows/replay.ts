@@ -1,12 +1,12 @@
-import type { JournalNews, JournalStep } from '../storage/call-journal.js';
+import type { JournalChanges, JournalStep } from '../storage/call-journal.js';
 import type { AskedStep } from './asked-step.js';
 
 /** Where a run begins in its journal. */
 export interface ReplayStart {
   /** The journal's last change that the steps have. */
-  readonly seen: number;
+  readonly journalRev: number;
   /** The last change that an earlier run had dealt with when it was parked. */
-  readonly shown: number;
+  readonly replayedTo: number;
   /** The last change before this attempt began; 0 for the first. */
   readonly inherited: number;
 }
@@ -28,24 +28,24 @@ export class Replay {
   /** Inherited outcomes that were asked for, in the journal's order. */
   readonly #ready: JournalStep[] = [];
   readonly #unasked = new Set<string>();
-  readonly #shown: number;
-  #seen: number;
+  readonly #replayedTo: number;
+  #journalRev: number;
 
-  constructor(steps: readonly JournalStep[], { seen, shown, inherited }: ReplayStart) {
-    this.#seen = seen;
-    this.#shown = shown;
+  constructor(steps: readonly JournalStep[], { journalRev, replayedTo, inherited }: ReplayStart) {
+    this.#journalRev = journalRev;
+    this.#replayedTo = replayedTo;
     for (const step of steps) {
       this.#records.set(step.key, step);
       if (!step.inherited) this.#unasked.add(step.key);
       if (!step.outcome) continue;
-      if (step.inherited && step.changed <= inherited) this.#inherited.set(step.key, step);
+      if (step.inherited && step.rev <= inherited) this.#inherited.set(step.key, step);
       else this.#outcomes.push(step);
     }
   }
 
   /** The journal's last change that is known here. */
-  get seen(): number {
-    return this.#seen;
+  get journalRev(): number {
+    return this.#journalRev;
   }
 
   /** A step of this attempt's journal that the function has not asked for, if there is one. */
@@ -57,7 +57,7 @@ export class Replay {
   /** Whether the function is still where an earlier run of this attempt has been already. */
   get replaying(): boolean {
     const [next] = this.#outcomes;
-    return this.#unasked.size > 0 || (next !== undefined && next.changed <= this.#shown);
+    return this.#unasked.size > 0 || (next !== undefined && next.rev <= this.#replayedTo);
   }
 
   /** Whether the function waits for a step. */
@@ -81,7 +81,7 @@ export class Replay {
     const inherited = this.#inherited.get(asked.key);
     if (inherited) {
       this.#inherited.delete(asked.key);
-      const before = this.#ready.findIndex(({ changed }) => changed > inherited.changed);
+      const before = this.#ready.findIndex(({ rev }) => rev > inherited.rev);
       this.#ready.splice(before < 0 ? this.#ready.length : before, 0, inherited);
     }
     return this.#records.get(asked.key);
@@ -92,14 +92,14 @@ export class Replay {
     if (!this.#records.has(step.key)) this.#records.set(step.key, step);
   }
 
-  /** Takes in what changed; returns the steps that were not known in this state. */
-  merge(news: JournalNews): JournalStep[] {
-    const fresh = news.changes.filter((step) => step.changed > this.#seen);
+  /** Takes in what rev; returns the steps that were not known in this state. */
+  merge(news: JournalChanges): JournalStep[] {
+    const fresh = news.changes.filter((step) => step.rev > this.#journalRev);
     for (const step of fresh) {
       this.#records.set(step.key, step);
       if (step.outcome) this.#outcomes.push(step);
     }
-    this.#seen = Math.max(this.#seen, news.seen);
+    this.#journalRev = Math.max(this.#journalRev, news.journalRev);
     return fresh;
   }
 

@@ -1,5 +1,5 @@
 import { fullJitter } from '../protocol/full-jitter.js';
-import type { Random } from '../random.js';
+import type { Random } from '../runtime/random.js';
 
 const BASE_MS = 1_000;
 const CAP_MS = 60_000;

@@ -8,7 +8,7 @@ import { describe, validate } from '../protocol/validation.js';
 import { addCopy } from '../protocol/bounded-json.js';
 import { SessionManager } from '../sessions/session-manager.js';
 import { type Ask, awaitedLater } from './asked-step.js';
-import { SeededChance } from './chance.js';
+import { SeededRandom } from './seeded-random.js';
 import type { CallOptions, WorkflowContext } from './context.js';
 import type { RunPorts } from './run-ports.js';
 import {
@@ -26,7 +26,7 @@ const INPUT = { what: 'the input of the call', tooLarge: 'payload_too_large' } a
 export class RunContext implements WorkflowContext {
   readonly #run: WorkflowRun;
   readonly #ports: RunPorts;
-  #chance: SeededChance | undefined;
+  #random: SeededRandom | undefined;
   #session: WorkflowContext['session'] | undefined;
 
   constructor(run: WorkflowRun, ports: RunPorts) {
@@ -168,8 +168,8 @@ export class RunContext implements WorkflowContext {
     return this.#seeded.uuid();
   }
 
-  get #seeded(): SeededChance {
-    return (this.#chance ??= new SeededChance(this.#run.claim.seed));
+  get #seeded(): SeededRandom {
+    return (this.#random ??= new SeededRandom(this.#run.claim.seed));
   }
 
   #sessionSteps(): WorkflowContext['session'] {

@@ -32,7 +32,7 @@ export function readUntilOver<T extends object>(
 }
 
 /**
- * What the function has returned as the end of its task, which is not changed by what becomes of that later.
+ * What the function has returned as the end of its task, which is not rev by what becomes of that later.
  * @throws {OrchestratorError} `result_too_large`; `workflow_error` for what can't be JSON.
  */
 export function completionOf(

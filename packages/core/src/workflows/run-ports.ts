@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.js';
-import type { Logger } from '../logger.js';
-import type { Random } from '../random.js';
+import type { Clock } from '../runtime/clock.js';
+import type { Logger } from '../runtime/logger.js';
+import type { Random } from '../runtime/random.js';
 import type { ServiceCaller } from '../services/service-caller.js';
 import type { Storage } from '../storage/storage.js';
 
@@ -19,14 +19,14 @@ export interface RunPorts {
     /** How long a function that asks for something new may leave out what its journal has, before that is a mismatch. */
     readonly mismatchMs: number;
     /** How long a run whose branches all seem to wait is kept before its task is parked. */
-    readonly lingerMs: number;
+    readonly parkAfterMs: number;
   };
 }
 
 /** What a run tells its worker. */
 export interface RunOwner {
   /** Whether one more run may be kept that only waits. */
-  mayRest(): boolean;
+  mayIdle(): boolean;
   /** It only waits now, or no longer does. */
-  rests(resting: boolean): void;
+  onIdle(idle: boolean): void;
 }

@@ -1,4 +1,4 @@
-import { pause } from '../clock.js';
+import { pause } from '../runtime/clock.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
 import { addCopy, RESULT } from '../protocol/bounded-json.js';
@@ -8,7 +8,7 @@ import type { ServiceCall } from '../protocol/service-call.js';
 import type { Progress } from '../protocol/task.js';
 import { fullJitter } from '../protocol/full-jitter.js';
 import type {
-  JournalNews,
+  JournalChanges,
   JournalStep,
   StepAnswer,
   StepOutcome,
@@ -18,13 +18,13 @@ import type { Claim, Settlement, TaskQueue } from '../storage/task-queue.js';
 import type { Ask, AskedStep } from './asked-step.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
-import { LazyAbort } from '../shared-abort.js';
+import { LazyAbort } from '../runtime/abort.js';
 
 /** What the work of steps tells its run. */
 export interface StepWorkListener {
-  seen(): number;
+  journalRev(): number;
   begun(step: JournalStep): void;
-  merge(news: JournalNews): void;
+  merge(news: JournalChanges): void;
   leaseLost(): void;
   fail(error: unknown): void;
   /** A piece of work has ended. */
@@ -35,7 +35,7 @@ export interface StepWorkListener {
 const STALE_MS = 1_000;
 const STOPPED = new OrchestratorError('not_running', 'the run is over');
 
-type Held<T> = (T & JournalNews) | { readonly answer: 'lease_lost' };
+type Held<T> = (T & JournalChanges) | { readonly answer: 'lease_lost' };
 
 /** Carries out the steps of one run: stores them, calls services, does the host's own work, records what came of it. */
 export class StepWork {
@@ -71,7 +71,7 @@ export class StepWork {
         this.ports.storage.journal.begin({
           ...this.#where(),
           token,
-          seen: this.listener.seen(),
+          journalRev: this.listener.journalRev(),
           step,
           maxSteps,
         });
@@ -104,7 +104,7 @@ export class StepWork {
 
   /** The whole journal, page by page; nothing when the lease is lost. */
   async readJournal(): Promise<
-    { readonly steps: readonly JournalStep[]; readonly seen: number } | undefined
+    { readonly steps: readonly JournalStep[]; readonly journalRev: number } | undefined
   > {
     const { token } = this.claim;
     const steps = new Map<string, JournalStep>();
@@ -116,13 +116,13 @@ export class StepWork {
       if (page.answer === 'lease_lost') return undefined;
       for (const step of page.steps) steps.set(step.key, step);
       if (page.next === undefined)
-        return { steps: [...steps.values()].toSorted((a, b) => a.changed - b.changed), seen: page.seen };
+        return { steps: [...steps.values()].toSorted((a, b) => a.rev - b.rev), journalRev: page.journalRev };
       after = page.next;
     }
   }
 
   /** Looks what has happened to the task; calls that come together are one look. */
-  fetchNews(): void {
+  fetchChanges(): void {
     if (this.#fetching) {
       this.#fetchAgain = true;
       return;
@@ -133,7 +133,11 @@ export class StepWork {
         this.#fetchAgain = false;
         const { token } = this.claim;
         const news = await this.#persist(() =>
-          this.ports.storage.journal.news({ ...this.#where(), token, seen: this.listener.seen() }),
+          this.ports.storage.journal.changesSince({
+            ...this.#where(),
+            token,
+            journalRev: this.listener.journalRev(),
+          }),
         );
         this.#take(news);
       } while (this.#fetchAgain);
@@ -202,7 +206,7 @@ export class StepWork {
       this.ports.storage.journal.record({
         ...this.#where(),
         token,
-        seen: this.listener.seen(),
+        journalRev: this.listener.journalRev(),
         key,
         answer,
         ...(callId !== undefined && { callId }),
@@ -212,7 +216,7 @@ export class StepWork {
   }
 
   #take(held: Held<{ readonly answer: string }>): void {
-    if (!('seen' in held)) this.listener.leaseLost();
+    if (!('journalRev' in held)) this.listener.leaseLost();
     else this.listener.merge(held);
   }
 

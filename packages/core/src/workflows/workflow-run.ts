@@ -2,7 +2,7 @@ import { OrchestratorError } from '../protocol/errors.js';
 import type { JsonValue } from '../protocol/json.js';
 import type { Stage } from '../protocol/loop-turns.js';
 import type { Progress } from '../protocol/task.js';
-import type { JournalNews, JournalStep } from '../storage/call-journal.js';
+import type { JournalChanges, JournalStep } from '../storage/call-journal.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
 import { type Ask, type AskedStep, awaitedLater, nameOf, newAskedStep, StepNames } from './asked-step.js';
 import { mismatchMessage, MismatchWatch, warnOfForeignAwait } from './mismatch-watch.js';
@@ -13,7 +13,7 @@ import type { RunOwner, RunPorts } from './run-ports.js';
 import { failureOf, type RunFailure } from './run-failure.js';
 import { ServiceCallError, StepError } from './step-error.js';
 import { StepWork } from './step-work.js';
-import { LazyAbort } from '../shared-abort.js';
+import { LazyAbort } from '../runtime/abort.js';
 
 /** How a run came to its end. `abandoned`: the task is no longer this worker's. */
 export type RunEnd = Settlement | { readonly kind: 'abandoned' };
@@ -29,8 +29,8 @@ type Settled =
  * there is none to hand out, starts what was newly asked, ends the run, or lets it rest. New work begins only once the
  * function has asked for all that its journal has.
  *
- * A run rests while every step that was asked for waits for somebody else. A branch that awaits something foreign looks
- * just so, and an outcome may come soon: only after `lingerMs` is the task parked and the function forgotten. It ends
+ * A run onIdle while every step that was asked for waits for somebody else. A branch that awaits something foreign looks
+ * just so, and an outcome may come soon: only after `parkAfterMs` is the task parked and the function forgotten. It ends
  * once: by a settlement, or abandoned.
  */
 export class WorkflowRun {
@@ -46,16 +46,16 @@ export class WorkflowRun {
   #parking = false;
   /** A large outcome, which is handed out once it is read. */
   #reading = false;
-  #stopLingering: (() => void) | undefined;
-  #hurried = false;
+  #cancelParkTimer: (() => void) | undefined;
+  #parkNowRequested = false;
   #over = false;
   #forgotten = false;
   #madeMismatchWatch: MismatchWatch | undefined;
   #end: ((end: RunEnd) => void) | undefined;
   #lastOutcomeAt: number;
   /** What the claim did not bring: read by `load`. */
-  #loaded: Pick<Claim, 'steps' | 'seen'> | undefined;
-  #belledEarly = false;
+  #loaded: Pick<Claim, 'steps' | 'journalRev'> | undefined;
+  #notifiedEarly = false;
 
   constructor(
     readonly claim: Claim,
@@ -65,7 +65,7 @@ export class WorkflowRun {
     this.#lastOutcomeAt = claim.startedAt;
   }
 
-  get #journal(): Pick<Claim, 'steps' | 'seen'> {
+  get #journal(): Pick<Claim, 'steps' | 'journalRev'> {
     return this.#loaded ?? this.claim;
   }
 
@@ -76,13 +76,13 @@ export class WorkflowRun {
   get #replay(): Replay {
     return (this.#madeReplay ??= new Replay(this.#journal.steps, {
       ...this.claim,
-      seen: this.#journal.seen,
+      journalRev: this.#journal.journalRev,
     }));
   }
 
   get #work(): StepWork {
     return (this.#madeWork ??= new StepWork(this.claim, this.ports, {
-      seen: () => this.#replay.seen,
+      journalRev: () => this.#replay.journalRev,
       begun: (step) => this.#replay.begun(step),
       merge: (news) => this.#merge(news),
       leaseLost: () => this.abandon(),
@@ -121,7 +121,7 @@ export class WorkflowRun {
     await this.#read(task, 'payload', 'claimed');
     if (!this.claim.unread) return !this.#over;
     this.#loaded = await this.#work.readJournal();
-    if (this.#loaded && this.#belledEarly) this.#work.fetchNews();
+    if (this.#loaded && this.#notifiedEarly) this.#work.fetchChanges();
     return this.#loaded !== undefined && !this.#over;
   }
 
@@ -162,15 +162,15 @@ export class WorkflowRun {
   }
 
   /** The worker is about to stop: whatever waits is parked at once. */
-  hurry(): void {
-    this.#hurried = true;
-    if (this.#stopLingering) this.#planTurn();
+  parkNow(): void {
+    this.#parkNowRequested = true;
+    if (this.#cancelParkTimer) this.#planTurn();
   }
 
   /** Something happened to the task elsewhere. */
-  bell(): void {
-    if (this.claim.unread && !this.#loaded) this.#belledEarly = true;
-    else if (!this.#over) this.#work.fetchNews();
+  wakeup(): void {
+    if (this.claim.unread && !this.#loaded) this.#notifiedEarly = true;
+    else if (!this.#over) this.#work.fetchChanges();
   }
 
   /** The task is no longer this worker's: the function is forgotten, what it does has no effect any more. */
@@ -217,22 +217,22 @@ export class WorkflowRun {
   }
 
   #rest(): void {
-    if (this.#hurried || this.ports.limits.lingerMs === 0 || !this.owner.mayRest()) {
+    if (this.#parkNowRequested || this.ports.limits.parkAfterMs === 0 || !this.owner.mayIdle()) {
       void this.#park();
       return;
     }
-    this.#stopLingering = this.ports.clock.after(this.ports.limits.lingerMs, () => {
+    this.#cancelParkTimer = this.ports.clock.after(this.ports.limits.parkAfterMs, () => {
       this.#rise();
       void this.#park();
     });
-    this.owner.rests(true);
+    this.owner.onIdle(true);
   }
 
   #rise(): void {
-    if (!this.#stopLingering) return;
-    this.#stopLingering();
-    this.#stopLingering = undefined;
-    this.owner.rests(false);
+    if (!this.#cancelParkTimer) return;
+    this.#cancelParkTimer();
+    this.#cancelParkTimer = undefined;
+    this.owner.onIdle(false);
   }
 
   /** The function goes on although its task was parked: nobody answers it, but somebody should know. */
@@ -240,9 +240,9 @@ export class WorkflowRun {
     if (this.#forgotten) {
       this.#forgotten = false;
       const { task_id: taskId, type } = this.claim.task;
-      const { lingerMs } = this.ports.limits;
+      const { parkAfterMs } = this.ports.limits;
       this.ports.logger.warn(
-        `workflow: it awaited something foreign for more than ${lingerMs} ms while other steps were open, so its task was parked; do such work in ctx.run`,
+        `workflow: it awaited something foreign for more than ${parkAfterMs} ms while other steps were open, so its task was parked; do such work in ctx.run`,
         { type, taskId, asked },
       );
     }
@@ -291,13 +291,13 @@ export class WorkflowRun {
     for (const asked of fresh) this.#work.start(asked);
   }
 
-  #merge(news: JournalNews): void {
+  #merge(news: JournalChanges): void {
     if (this.#over) return;
     for (const step of this.#replay.merge(news)) {
       const asked = this.#replay.asked(step.key);
       if (asked && !step.outcome) this.#work.resume(asked, step);
     }
-    if (news.more) this.#work.fetchNews();
+    if (news.more) this.#work.fetchChanges();
     if (news.cancelReason !== undefined) this.#cancel(news.cancelReason);
     this.#planTurn();
   }
@@ -314,7 +314,7 @@ export class WorkflowRun {
   /** Every open branch waits: the task is put aside, unless something came in the meantime. */
   async #park(): Promise<void> {
     this.#parking = true;
-    const settlement = { kind: 'parked', seen: this.#replay.seen } as const;
+    const settlement = { kind: 'parked', journalRev: this.#replay.journalRev } as const;
     try {
       const answer = await this.#work.settle(settlement);
       this.#parking = false;
@@ -324,7 +324,7 @@ export class WorkflowRun {
         this.#forgotten = true;
         this.#finish(settlement);
       } else if (answer === 'lease_lost') this.abandon();
-      else this.#work.fetchNews();
+      else this.#work.fetchChanges();
     } catch (error) {
       // Either the run was ended meanwhile, or the storage can't take this task as it is.
       this.#parking = false;

@@ -28,14 +28,14 @@ export function planTasks(seed: string, count: number): PlannedTask[] {
   return Array.from({ length: count }, (_, n) => {
     const random = new SeededRandom(`${seed}/task-${n}`);
     atMs += random.below(2 * APART_MS);
-    const redrive = random.chance(15);
+    const redrive = random.random(15);
     return {
       taskId: random.uuid(),
       sessionId: `session-${n}`,
       program: randomProgram(random, redrive),
       redrive,
       atMs,
-      ...(random.chance(8) && { cancelAfterMs: random.below(600_000) }),
+      ...(random.random(8) && { cancelAfterMs: random.below(600_000) }),
     };
   });
 }
@@ -153,7 +153,7 @@ async function story(world: World, planned: readonly PlannedTask[], options: Sto
   const { note, redriven } = options;
   const ended = new Set<string>();
   const over = new AbortController();
-  const following = noteEnds(world, ended, note, over.signal);
+  const following = noteCompletions(world, ended, note, over.signal);
   const callers: Promise<void>[] = [];
   const begun = world.clock.now();
   for (const task of planned) {
@@ -166,7 +166,7 @@ async function story(world: World, planned: readonly PlannedTask[], options: Sto
   await following;
 }
 
-async function noteEnds(
+async function noteCompletions(
   world: World,
   ended: Set<string>,
   note: (end: string) => void,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { differencesOf, FAULTLESS, faultsOf, figuresOf, reachOf } from './chaos-figures.js';
+import { differencesOf, FAULTLESS, faultsOf, statsOf, reachOf } from './chaos-stats.js';
 import { type PlannedTask, planTasks, type Run, run } from './chaos-run.js';
 import { DropSchedule } from './drop-schedule.js';
 import { SeededRandom } from './seeded-random.js';
@@ -31,17 +31,17 @@ describe('random workflows in three processes that die at random failpoints', ()
 
       const { disturbed, schedule, drops } = await disturb(SEED, planned, calm);
       const faults = await faultsOf(planned, calm, disturbed);
-      const figures = figuresOf(planned, calm, disturbed);
+      const stats = statsOf(planned, calm, disturbed);
       const reached = reachOf(disturbed);
       console.log(`CHAOS_SEED=${SEED} CHAOS_TASKS=${TASKS} trace ${disturbed.trace.slice(0, 16)}`);
-      console.table({ ...figures, dropsPlanned: drops, failpointsDiedAt: schedule.byPoint.size, ...faults });
+      console.table({ ...stats, dropsPlanned: drops, failpointsDiedAt: schedule.byPoint.size, ...faults });
       console.table(reached);
       expect(differencesOf(planned, calm, disturbed)).toEqual([]);
       expect(faults).toEqual(FAULTLESS);
-      expect({ injected: schedule.injected, died: figures.drops }).toEqual({ injected: drops, died: drops });
+      expect({ injected: schedule.injected, died: stats.drops }).toEqual({ injected: drops, died: drops });
       expect(Object.entries(reached).filter(([, count]) => count === 0)).toEqual([]);
       // Nothing but a cancel keeps a task from its result.
-      expect(figures.completed + figures.cancelled).toBe(TASKS);
+      expect(stats.completed + stats.cancelled).toBe(TASKS);
     },
   );
 

@@ -76,7 +76,7 @@ const REQUESTS: readonly Row[] = [
   quietReading('tasks.getBatch'),
   quietReading('sessions.get'),
   quietReading('sessions.messages'),
-  quietReading('events.followEnds'),
+  quietReading('events.followCompletions'),
 ];
 
 const WORK: readonly Row[] = [
@@ -133,7 +133,7 @@ const STEPS: readonly Row[] = [
     says('its result is in the journal: it is not run again'),
   ],
   [
-    'journal.news',
+    'journal.changesSince',
     meanwhile('another worker gets the news with its claim'),
     meanwhile('another worker gets the news with its claim'),
   ],

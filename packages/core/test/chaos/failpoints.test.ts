@@ -40,7 +40,7 @@ interface Tally {
   deaths: number;
   sentAgain: number;
   ranAgain: number;
-  askedAgain: number;
+  resent: number;
   latestMs: number;
 }
 
@@ -49,12 +49,12 @@ const unlisted = new Set<Failpoint>();
 const times = (counts: ReadonlyMap<string, number>) => Math.max(0, ...counts.values());
 
 function note(point: Failpoint, undisturbed: Told, { world, tookMs }: Told): void {
-  const tally = tallies.get(point) ?? { deaths: 0, sentAgain: 0, ranAgain: 0, askedAgain: 0, latestMs: 0 };
+  const tally = tallies.get(point) ?? { deaths: 0, sentAgain: 0, ranAgain: 0, resent: 0, latestMs: 0 };
   tallies.set(point, tally);
   tally.deaths += 1;
   if (world.services.sentAgain > undisturbed.world.services.sentAgain) tally.sentAgain += 1;
   if (times(world.effects) > times(undisturbed.world.effects)) tally.ranAgain += 1;
-  if (world.askedAgain > 0) tally.askedAgain += 1;
+  if (world.resent > 0) tally.resent += 1;
   tally.latestMs = Math.max(tally.latestMs, tookMs - undisturbed.tookMs);
 }
 
@@ -118,8 +118,8 @@ describe('the table of failpoints', () => {
 afterAll(() => {
   const rows: Record<string, object> = {};
   for (const [point, { outcome }] of FAILPOINTS) {
-    const { deaths = 0, sentAgain = 0, askedAgain = 0, latestMs = 0 } = tallies.get(point) ?? {};
-    rows[point] = { hit: deaths, sentAgain, askedAgain, latestMs, outcome };
+    const { deaths = 0, sentAgain = 0, resent = 0, latestMs = 0 } = tallies.get(point) ?? {};
+    rows[point] = { hit: deaths, sentAgain, resent, latestMs, outcome };
   }
   console.table(rows);
 });

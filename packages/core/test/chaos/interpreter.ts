@@ -140,7 +140,7 @@ const RUN: { readonly [K in Kind]: Run<NodeOf<K>> } = {
     if (first !== now) outside.timeDiffered(ctx.task_id);
     return step;
   },
-  chance: async (ctx) => [ctx.random(), ctx.uuid()],
+  random: async (ctx) => [ctx.random(), ctx.uuid()],
   progress: async (ctx, { step }) => {
     await ctx.progress({ message: step });
     return step;

@@ -52,7 +52,7 @@ export interface GuardNode extends Placed<'finally' | 'compensated' | 'fallback'
   readonly next: Node;
 }
 /** `broken`: fails the task for good, until it is redriven. */
-export type PlainNode = Placed<'effect' | 'time' | 'chance' | 'progress' | 'message' | 'broken'>;
+export type SimpleNode = Placed<'effect' | 'time' | 'random' | 'progress' | 'message' | 'broken'>;
 
 /** One node of a program: a tree that `interpret` runs as a workflow. */
 export type Node =
@@ -65,7 +65,7 @@ export type Node =
   | ForeignNode
   | ThrowingNode
   | GuardNode
-  | PlainNode;
+  | SimpleNode;
 export type Kind = Node['kind'];
 
 /** Every kind of node. */
@@ -97,7 +97,7 @@ export const KINDS: readonly Kind[] = [
   'throwing',
   'effect',
   'time',
-  'chance',
+  'random',
   'progress',
   'message',
 ];
@@ -106,7 +106,7 @@ const HOUR_MS = 3_600_000;
 /** Longer than any delay that a drop can cause, so that the winner of a race is the same with and without drops. */
 const WIDE_MS = 2 * HOUR_MS;
 
-/** What may stand where: chance is drawn in order, and time told, only where no other branch can come in between. */
+/** What may stand where: random is drawn in order, and time told, only where no other branch can come in between. */
 interface Place {
   readonly depth: number;
   /** Whether an attempt may fail. */
@@ -119,7 +119,7 @@ type Maker = (step: string, random: SeededRandom) => Node;
 
 const calling =
   (kind: Calling, ask: (random: SeededRandom) => Omit<Behaviour, 'step'>): Maker =>
-  (step, random) => ({ kind, step, named: random.chance(50), ask: { step, ...ask(random) } });
+  (step, random) => ({ kind, step, named: random.random(50), ask: { step, ...ask(random) } });
 
 const names = (random: SeededRandom) => {
   const named = random.pick(['call', 'task', undefined] as const);
@@ -128,10 +128,10 @@ const names = (random: SeededRandom) => {
 const soon = (random: SeededRandom) => random.between(100, 120_000);
 
 const CALLS: readonly Maker[] = [
-  calling('quick', (random) => (random.chance(50) ? {} : { takesMs: random.between(1, 3_000) })),
+  calling('quick', (random) => (random.random(50) ? {} : { takesMs: random.between(1, 3_000) })),
   calling('turned_away', (random) => ({ refusals: random.between(1, 3) })),
   calling('job', (random) => ({
-    job: { afterMs: soon(random), progress: random.chance(30), ...names(random) },
+    job: { afterMs: soon(random), progress: random.random(30), ...names(random) },
   })),
   calling('early_job', (random) => ({ job: { afterMs: 0, early: true, ...names(random) } })),
   calling('repeated_job', (random) => ({
@@ -150,13 +150,13 @@ const signalling =
 
 const LEAVES: readonly Maker[] = [
   (step, random) => {
-    const job = random.chance(50) ? { job: { afterMs: soon(random), ...names(random) } } : {};
+    const job = random.random(50) ? { job: { afterMs: soon(random), ...names(random) } } : {};
     return { kind: 'caught', step, ask: { step, error: `no ${step}`, ...job } };
   },
   (step, random) => {
     const ask = {
       step,
-      ...(random.chance(50) && { job: { afterMs: random.between(100, 30_000), names: 'call' as const } }),
+      ...(random.random(50) && { job: { afterMs: random.between(100, 30_000), names: 'call' as const } }),
     };
     return { kind: 'race_won_by_call', step, ask, sleepMs: WIDE_MS };
   },
@@ -179,7 +179,7 @@ const FAILING: readonly Maker[] = [
   (step, random) => guarded('finally', step, random),
   (step, random) => guarded('compensated', step, random),
   (step, random) => {
-    const job = random.chance(50) ? { job: { afterMs: soon(random) } } : {};
+    const job = random.random(50) ? { job: { afterMs: soon(random) } } : {};
     const first: Node = {
       kind: 'caught',
       step: `${step}.first`,
@@ -195,7 +195,7 @@ function guarded(kind: 'finally' | 'compensated', step: string, random: SeededRa
     random.pick(CALLS)(`${step}.0`, random),
     { kind: 'failing_run', step: `${step}.1`, attempts: random.between(1, 2) } as const,
   ];
-  const cleanUp: Maker = random.chance(50) ? (at) => ({ kind: 'effect', step: at }) : random.pick(CALLS);
+  const cleanUp: Maker = random.random(50) ? (at) => ({ kind: 'effect', step: at }) : random.pick(CALLS);
   const first: Node = { kind: 'sequence', step: `${step}.first`, of };
   return { kind, step, first, next: cleanUp(`${step}.then`, random) };
 }
@@ -205,16 +205,16 @@ const FOREIGN: readonly Maker[] = [
   (step) => ({ kind: 'progress', step }),
 ];
 const TIMES: readonly Maker[] = [(step) => ({ kind: 'time', step })];
-const ALONE: readonly Maker[] = [(step) => ({ kind: 'chance', step }), (step) => ({ kind: 'message', step })];
+const ALONE: readonly Maker[] = [(step) => ({ kind: 'random', step }), (step) => ({ kind: 'message', step })];
 
 function branch(random: SeededRandom, step: string, place: Place): Node {
   const deeper = { ...place, depth: place.depth + 1 };
-  if (place.depth < 3 && random.chance(30)) {
-    const all = random.chance(60);
+  if (place.depth < 3 && random.random(30)) {
+    const all = random.random(60);
     // What a foreign await lets in between is another thing each time, and so is the time after it.
-    const inside = all && place.alone ? { ...deeper, alone: false, foreign: random.chance(50) } : deeper;
+    const inside = all && place.alone ? { ...deeper, alone: false, foreign: random.random(50) } : deeper;
     const of = Array.from({ length: random.between(2, 4) }, (_, n) => branch(random, `${step}.${n}`, inside));
-    const kind = all ? (random.chance(40) ? 'settled' : 'all') : 'sequence';
+    const kind = all ? (random.random(40) ? 'settled' : 'all') : 'sequence';
     return { kind, step, of };
   }
   const makers = [...CALLS, ...LEAVES];
@@ -227,7 +227,7 @@ function branch(random: SeededRandom, step: string, place: Place): Node {
 
 /** A program: what the payload of one task is. One that is to be redriven fails for good at its end. */
 export function randomProgram(random: SeededRandom, redriven = false): Node {
-  const place = { depth: 0, alone: true, foreign: true, failing: redriven || random.chance(60) };
+  const place = { depth: 0, alone: true, foreign: true, failing: redriven || random.random(60) };
   const of = Array.from({ length: random.between(2, 5) }, (_, n) => branch(random, `s${n}`, place));
   if (redriven) of.push({ kind: 'broken', step: 'broken' });
   return { kind: 'sequence', step: 's', of };

@@ -40,7 +40,7 @@ export class SeededRandom implements Random {
   }
 
   /** True in `percent` of a hundred. */
-  chance(percent: number): boolean {
+  random(percent: number): boolean {
     return this.fraction() * 100 < percent;
   }
 

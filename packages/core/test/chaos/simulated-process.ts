@@ -20,13 +20,13 @@ const never = <T>(): Promise<T> => new Promise<T>(() => {});
 /**
  * One process: an orchestrator that reaches the storage, the time, the services and its own effects only through here.
  * It lives until it is dropped, at a failpoint or from outside. From then on nothing that it does reaches anything and
- * nothing reaches it: what it waits for never settles, its timers never fire, it hears no bell. Nobody stops it.
+ * nothing reaches it: what it waits for never settles, its timers never fire, it hears no wakeup. Nobody stops it.
  */
 export class SimulatedProcess {
   readonly orchestrator: Orchestrator;
   readonly #callers = new Set<() => void>();
   #dropped = false;
-  #hangUps: (() => void)[] = [];
+  #subscriptions: (() => void)[] = [];
 
   constructor(
     readonly name: string,
@@ -47,8 +47,8 @@ export class SimulatedProcess {
   drop(): void {
     if (this.#dropped) return;
     this.#dropped = true;
-    for (const hangUp of this.#hangUps) hangUp();
-    this.#hangUps = [];
+    for (const unsubscribe of this.#subscriptions) unsubscribe();
+    this.#subscriptions = [];
     this.around.onDrop(this);
     for (const loseConnection of this.#callers) loseConnection();
   }
@@ -103,7 +103,7 @@ export class SimulatedProcess {
       usage: this.#own('usage', usage),
       workers: this.#own('workers', workers),
       events: this.#ownEvents(),
-      bells: { listen: (listener) => this.#listen(listener) },
+      wakeups: { subscribe: (listener) => this.#subscribe(listener) },
       ping: () => this.through('storage.ping', () => storage.ping()),
       close: () => this.through('storage.close', () => storage.close()),
     };
@@ -137,20 +137,20 @@ export class SimulatedProcess {
           yield await through('events.follow', () => event);
         }
       },
-      async *followEnds(params) {
-        for await (const end of events.followEnds(params)) {
-          yield await through('events.followEnds', () => end);
+      async *followCompletions(params) {
+        for await (const end of events.followCompletions(params)) {
+          yield await through('events.followCompletions', () => end);
         }
       },
     };
   }
 
-  #listen(listener: Parameters<Storage['bells']['listen']>[0]): () => void {
+  #subscribe(listener: Parameters<Storage['wakeups']['subscribe']>[0]): () => void {
     if (this.#dropped) return () => {};
-    const hangUp = this.around.storage.bells.listen((bell) => {
-      if (!this.#dropped) listener(bell);
+    const unsubscribe = this.around.storage.wakeups.subscribe((wakeup) => {
+      if (!this.#dropped) listener(wakeup);
     });
-    this.#hangUps.push(hangUp);
-    return hangUp;
+    this.#subscriptions.push(unsubscribe);
+    return unsubscribe;
   }
 }

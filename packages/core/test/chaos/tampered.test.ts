@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Claim, JournalStep, Storage } from '../../src/index.js';
-import { type Faults, FAULTLESS, faultsOf } from './chaos-figures.js';
+import { type Faults, FAULTLESS, faultsOf } from './chaos-stats.js';
 import { planTasks, type Run, run } from './chaos-run.js';
 import { DropSchedule } from './drop-schedule.js';
 import { SeededRandom } from './seeded-random.js';
@@ -23,7 +23,7 @@ async function faultsWith(tamper?: (storage: Storage) => Storage): Promise<Fault
 
 /** A storage with one part that does something else in one place. */
 function withQueue(storage: Storage, other: (queue: Storage['queue']) => Partial<Storage['queue']>): Storage {
-  const { tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, bells } = storage;
+  const { tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, wakeups } = storage;
   const bound = {
     claim: queue.claim.bind(queue),
     renew: queue.renew.bind(queue),
@@ -32,7 +32,7 @@ function withQueue(storage: Storage, other: (queue: Storage['queue']) => Partial
     sweep: queue.sweep.bind(queue),
   };
   return {
-    ...{ tasks, journal, sessions, events, tenants, tickets, usage, workers, bells },
+    ...{ tasks, journal, sessions, events, tenants, tickets, usage, workers, wakeups },
     queue: { ...bound, ...other(bound) },
     ping: () => storage.ping(),
     close: () => storage.close(),
@@ -71,7 +71,11 @@ describe('a storage that does its work badly is noticed', () => {
       withQueue(storage, (queue) => ({
         claim: async (params) => {
           const claims = await queue.claim(params);
-          return claims.map((claim) => ({ ...claim, seen: 0, steps: claim.steps.map(reopened(claim)) }));
+          return claims.map((claim) => ({
+            ...claim,
+            journalRev: 0,
+            steps: claim.steps.map(reopened(claim)),
+          }));
         },
       })),
     );

@@ -49,7 +49,7 @@ export class World {
   /** Own work that ran though its result was recorded already. */
   readonly repeatedEffects: string[] = [];
   /** How often a connection broke before the answer came, so that a caller had to ask again. */
-  askedAgain = 0;
+  resent = 0;
   /** Leases that ended without their worker: each makes a task run once more. */
   lostLeases = 0;
   /** Tasks of which an attempt has failed, and another one followed. */
@@ -57,7 +57,7 @@ export class World {
   readonly #recordedEffects = new Set<string>();
   readonly #random: SeededRandom;
   #living: SimulatedProcess[] = [];
-  #born = 0;
+  #started = 0;
   #messages = 0;
 
   constructor(private readonly options: WorldOptions) {
@@ -86,8 +86,8 @@ export class World {
 
   /** Starts one more process. */
   begin(): SimulatedProcess {
-    this.#born += 1;
-    const name = `p${this.#born}`;
+    this.#started += 1;
+    const name = `p${this.#started}`;
     const { storage, clock, failpoints } = this;
     const process = new SimulatedProcess(
       name,
@@ -123,7 +123,7 @@ export class World {
       const process = this.someone();
       const answer = process ? await process.ask(request) : LOST;
       if (answer !== LOST) return answer;
-      if (process) this.askedAgain += 1;
+      if (process) this.resent += 1;
       await pause(this.clock, 200);
     }
   }

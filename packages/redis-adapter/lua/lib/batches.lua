@@ -1,5 +1,5 @@
 -- How the tasks of a batch come to be: all in the step that stores it, or, where that is too much, a portion a step. What
--- is left then is a duty: if the process that submitted it does not go on, the sweeper does.
+-- is left then is a timer: if the process that submitted it does not go on, the sweeper does.
 --
 -- An item, as text: {error}, or a task (see creation) with {refusals: by reason}, as JSON · newline · payload
 -- @batch:<id>:staged  number of an item -> the item; `bytes` of all of them. Without a batch it expires.
@@ -81,7 +81,7 @@ local function createSome(id)
   redis.call('HDEL', batch, 'total')
   redis.call('ZREM', DUE, 'staged\n' .. id)
   if redis.call('HEXISTS', batch, 'cancel_left') == 1 then
-    owe('cancel', now, 'batch\n' .. id)
+    schedule('cancel', now, 'batch\n' .. id)
   end
   return false
 end

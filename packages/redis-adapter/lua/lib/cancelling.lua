@@ -1,9 +1,9 @@
 -- Cancels the tasks of a session or a batch, a portion a step. Until the last of them is, their line lets nobody in. What is
--- left after a portion is a duty: if nobody goes on, the sweeper does.
+-- left after a portion is a timer: if nobody goes on, the sweeper does.
 --
--- In the hash of the session or the batch, meanwhile: cancel_left (of a session below which place, of a batch how many items
--- from the first), cancel_reason, cancel_grace, cancel_asked (when whoever asked for it took the last step)
-local CANCELLED_AT_ONCE, ASKER_GONE = $cancelledAtOnce, 1000
+-- In the hash of the session or the batch, meanwhile: cancel_left (of a session below which sequence, of a batch how many items
+-- from the first), cancel_reason, cancel_grace, cancel_requested (when whoever asked for it took the last step)
+local CANCELLED_AT_ONCE, CANCELLER_SILENT = $cancelledAtOnce, 1000
 
 -- The newest is cancelled first. Each of these gives the ids of a portion, and what is left then, or nil.
 local groups = {
@@ -17,7 +17,7 @@ local groups = {
       end
       return ids, #ids == CANCELLED_AT_ONCE and '(' .. found[#found] or nil
     end,
-    letIn = function(id) letIntoSession(id) end,
+    admit = function(id) admitToSession(id) end,
   },
   batch = {
     keyOf = function(id) return PREFIX .. '@batch:' .. id end,
@@ -32,7 +32,7 @@ local groups = {
       end
       return ids, from > 0 and string.format('%d', from) or nil
     end,
-    letIn = function(id) letIntoBatch(PREFIX .. '@batch:' .. id) end,
+    admit = function(id) admitToBatch(PREFIX .. '@batch:' .. id) end,
   },
 }
 
@@ -47,7 +47,7 @@ local function beginCancelling(kind, id, left, reason, grace)
   if redis.call('HSETNX', key, 'cancel_left', left) == 0 then
     return false
   end
-  redis.call('HSET', key, 'cancel_reason', reason, 'cancel_grace', grace, 'cancel_asked', now)
+  redis.call('HSET', key, 'cancel_reason', reason, 'cancel_grace', grace, 'cancel_requested', now)
   return true
 end
 
@@ -75,8 +75,8 @@ local function cancelSome(kind, id)
     redis.call('HSET', key, 'cancel_left', rest)
     return true
   end
-  redis.call('HDEL', key, 'cancel_left', 'cancel_reason', 'cancel_grace', 'cancel_asked')
-  group.letIn(id)
+  redis.call('HDEL', key, 'cancel_left', 'cancel_reason', 'cancel_grace', 'cancel_requested')
+  group.admit(id)
   return false
 end
 
@@ -84,10 +84,10 @@ end
 local function goOnCancelling(kind, id, isFirst)
   local more = cancelSome(kind, id)
   if more then
-    redis.call('HSET', groups[kind].keyOf(id), 'cancel_asked', now)
+    redis.call('HSET', groups[kind].keyOf(id), 'cancel_requested', now)
   end
   if more and isFirst then
-    owe('cancel', now + ASKER_GONE, kind .. '\n' .. id)
+    schedule('cancel', now + CANCELLER_SILENT, kind .. '\n' .. id)
   end
   return more
 end
@@ -95,14 +95,14 @@ end
 -- The sweeper's step. Returns whether it has done anything.
 local function sweepCancelling(kind, id)
   local key = groups[kind].keyOf(id)
-  local asked = redis.call('HGET', key, 'cancel_asked')
+  local asked = redis.call('HGET', key, 'cancel_requested')
   if not asked or isStaged(key) then
     -- What creates the last task of a batch makes its cancellation due again.
     return false
   end
-  local mayGoOnAt = asked + ASKER_GONE
+  local mayGoOnAt = asked + CANCELLER_SILENT
   if mayGoOnAt > now or cancelSome(kind, id) then
-    owe('cancel', math.max(now, mayGoOnAt), kind .. '\n' .. id)
+    schedule('cancel', math.max(now, mayGoOnAt), kind .. '\n' .. id)
   end
   return mayGoOnAt <= now
 end
@@ -111,14 +111,14 @@ end
 local function failTask(task, outcome, reason)
   local batch = batchKey(task)
   local failsBatch = batch and redis.call('HGET', batch, 'fail_fast') == '1'
-  local id = task.head.batch_id
+  local id = task.header.batch_id
   if failsBatch then
     failsBatch = beginCancelling('batch', id, itemsOf(batch), 'task ' .. task.id .. ' of the batch failed', GRACE)
   end
   endTask(task, 'failed', outcome, reason)
   effects[#effects + 1] = { 'dead_letter', task.id }
   if failsBatch and cancelSome('batch', id) then
-    redis.call('HSET', batch, 'cancel_asked', 0)
-    owe('cancel', now, 'batch\n' .. id)
+    redis.call('HSET', batch, 'cancel_requested', 0)
+    schedule('cancel', now, 'batch\n' .. id)
   end
 end

@@ -1,7 +1,7 @@
--- How tasks come to be. An item is {id, type, tail (the task's first line after `place`), priority, timeout, run_at?,
+-- How tasks come to be. An item is {id, type, tail (the task's first line after `sequence`), priority, timeout, run_at?,
 -- session?, agent?, parallel?, batch?, on_busy, message?, message_id?}.
 --
--- @made  all tasks in the order of their submission, as "place deadline id id …"; deadline 0: it is in @due
+-- @made  all tasks in the order of their submission, as "sequence deadline id id …"; deadline 0: it is in @due
 local RETENTION_OF_BATCHES = $retentionMs
 
 local function refusalOf(item)
@@ -16,9 +16,9 @@ end
 
 -- The bare task, indexed, with its deadline; not yet counted, queued or told of.
 local function create(item, payload)
-  local place = count('seq') + 1
-  local head = '{"at":' .. now .. ',"place":' .. place .. ',' .. item.tail
-  local record = head .. '\n' .. payload
+  local sequence = count('seq') + 1
+  local header = '{"at":' .. now .. ',"sequence":' .. sequence .. ',' .. item.tail
+  local record = header .. '\n' .. payload
   redis.call('SET', PREFIX .. item.id, record)
   addStored(#record)
   local unended = count('pending') + count('processing')
@@ -31,12 +31,12 @@ local function create(item, payload)
   end
   local deadline = math.max(now, item.run_at or 0) + item.timeout
   local inOrder = deadline >= count('last_deadline') and deadline <= now + LONGEST_IN_ORDER
-  redis.call('RPUSH', PREFIX .. '@made', place .. ' ' .. (inOrder and deadline or 0) .. ' ' .. item.id)
+  redis.call('RPUSH', PREFIX .. '@made', sequence .. ' ' .. (inOrder and deadline or 0) .. ' ' .. item.id)
   if inOrder then
     setMeta('last_deadline', deadline)
     dueAt(deadline)
   else
-    owe('deadline', deadline, item.id)
+    schedule('deadline', deadline, item.id)
   end
   tasks[item.id] = nil
   local task = load(item.id)
@@ -49,11 +49,11 @@ local function enterSession(task, item)
     return
   end
   openSession(item.session, item.agent, '{}')
-  local inside = sessionField(item.session, 'inside')
-  if item.on_busy == 'interrupt' and inside then
-    cancelTask(load(inside), 'interrupted by a newer message', GRACE)
+  local holders = sessionField(item.session, 'holders')
+  if item.on_busy == 'interrupt' and holders then
+    cancelTask(load(holders), 'interrupted by a newer message', GRACE)
   end
-  redis.call('ZADD', SESSIONS .. item.session .. ':live', task.head.place, task.id)
+  redis.call('ZADD', SESSIONS .. item.session .. ':live', task.header.sequence, task.id)
   if item.message then
     local message = item.message:gsub('%$at', now, 1)
     addMessage(item.session, item.message_id, message)
@@ -66,9 +66,9 @@ local function store(item, payload)
   enterSession(task, item)
   if item.run_at and item.run_at > now then
     task.state, task.due = 'scheduled', item.run_at
-    owe('start', item.run_at, task.id)
+    schedule('start', item.run_at, task.id)
   else
-    task.state = standInLine(task)
+    task.state = joinGroups(task)
   end
   addMeta('pending', 1)
   emit(task, 'c', item.data)

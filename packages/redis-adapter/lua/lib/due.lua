@@ -12,19 +12,19 @@ end
 -- A deadline farther away would hold up the list of all tasks, which is let go of from its front once it is checked.
 local LONGEST_IN_ORDER = 60 * 60 * 1000
 
--- What is due in the same millisecond is done in the order in which it was owed: a fraction of a millisecond says which.
+-- What is due in the same millisecond is done in the order in which it was scheduled: a fraction of a millisecond says which.
 local ORDERED = 1000
 
-local function owe(kind, moment, what)
+local function schedule(kind, moment, what)
   -- Whole milliseconds, rounded up: nothing is looked at before its time.
   local at = math.ceil(moment)
-  local order = (count('owed') + 1) % ORDERED
-  setMeta('owed', order)
+  local order = (count('scheduled') + 1) % ORDERED
+  setMeta('scheduled', order)
   redis.call('ZADD', DUE, at + order / ORDERED, kind .. '\n' .. what)
   dueAt(at)
 end
 
-local function oweInLine(kind, at, ids)
+local function scheduleInOrder(kind, at, ids)
   local field = 'last_' .. kind
   if at >= count(field) then
     redis.call('RPUSH', PREFIX .. '@' .. kind, at .. ' ' .. table.concat(ids, ' '))
@@ -33,6 +33,6 @@ local function oweInLine(kind, at, ids)
     return
   end
   for _, id in ipairs(ids) do
-    owe(kind, at, id)
+    schedule(kind, at, id)
   end
 end

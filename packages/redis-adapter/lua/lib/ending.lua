@@ -8,19 +8,19 @@ local function failure(code, message)
 end
 
 -- The services of a task's open calls are told that it is cancelled or has ended, and of one that has ended the calls end: a
--- portion a step, what is left is a duty. Until then the calls of a task that has ended stand there as open, and are not.
--- So many steps of a journal are gone through in the time that a duty takes, and half as many changed.
-local STEPS_A_DUTY = 10
--- What may still be done in this step of the storage, in duties that look at one thing.
-local budget = $dutiesAtOnce
+-- portion a step, what is left is a timer. Until then the calls of a task that has ended stand there as open, and are not.
+-- So many steps of a journal are gone through in the time that a timer takes, and half as many recordChange.
+local STEPS_PER_TIMER = 10
+-- What may still be done in this step of the storage, in timers that look at one thing.
+local budget = $timersAtOnce
 
 local function spend(cost)
   budget = budget - cost
 end
 
-local function tellService(task, step, call, reason)
+local function notifyService(task, step, call, reason)
   local text = cjson.encode
-  redis.call('PUBLISH', BELLS .. '@$database', 'call {"service":' .. text(step.service) .. ',"call":' .. text(call.id)
+  redis.call('PUBLISH', WAKEUPS .. '@$database', 'call {"service":' .. text(step.service) .. ',"call":' .. text(call.id)
     .. ',"job":' .. text(call.job or call.id) .. ',"task":"' .. task.id .. '","tenant":"' .. TENANT .. '","reason":'
     .. text(reason) .. '}')
 end
@@ -29,7 +29,7 @@ end
 -- are not answered. Of a task that has not ended: without those whose services know already that it is cancelled.
 local function openSteps(task)
   local texts, services, all = {}, {}, stepTexts(task)
-  spend(#all / STEPS_A_DUTY)
+  spend(#all / STEPS_PER_TIMER)
   for _, text in ipairs(all) do
     local isSending = text:find('"state":"sending"', 1, true)
     if isSending or text:find('"state":"waiting"', 1, true) then
@@ -48,7 +48,7 @@ local function stopSome(task, texts, reason)
   for at = 1, math.min(#texts, CALLS_AT_ONCE) do
     local step = readStep(task, texts[at])
     local call = openCall(step)
-    tellService(task, step, call, reason)
+    notifyService(task, step, call, reason)
     if isFinal(task) then
       call.state = 'ended'
     else
@@ -56,10 +56,10 @@ local function stopSome(task, texts, reason)
     end
     changedSteps[at] = step
   end
-  spend(2 * #changedSteps / STEPS_A_DUTY)
+  spend(2 * #changedSteps / STEPS_PER_TIMER)
   saveSteps(task, changedSteps)
   if #texts > CALLS_AT_ONCE then
-    owe('calls', now, task.id .. '\n' .. reason)
+    schedule('calls', now, task.id .. '\n' .. reason)
   end
 end
 
@@ -78,24 +78,24 @@ end
 -- `outcome` is the result or the error as JSON, `reason` why its services need not go on.
 local function endTask(task, state, outcome, reason)
   if task.state == 'leased' then
-    ringWorker(task)
+    wakeWorker(task)
   end
   dequeue(task)
   move(task, state)
   unlease(task)
-  task.ended, task.cancel, task.due, task.lane = now, nil, nil, nil
+  task.ended, task.cancel, task.due, task.queue_priority = now, nil, nil, nil
   rawset(task, 'outcome', outcome)
   emit(task, state == 'completed' and 'd' or 'f', outcome)
   forgetCalls(task, reason)
   if state == 'failed' then
-    owe('retention', now + DEAD_RETENTION, task.id)
+    schedule('retention', now + DEAD_RETENTION, task.id)
   else
-    oweInLine('retention', now + RETENTION, { task.id })
+    scheduleInOrder('retention', now + RETENTION, { task.id })
   end
-  leaveLines(task)
+  leaveGroups(task)
 end
 
--- Cancels at once what no worker holds; rings for what one does, and gives it until the grace is over.
+-- Cancels at once what no worker holds; publishes for what one does, and gives it until the grace is over.
 local function cancelTask(task, reason, grace)
   if isFinal(task) then
     return 'already_final'
@@ -106,9 +106,9 @@ local function cancelTask(task, reason, grace)
   end
   if not task.cancel then
     task.cancel = reason
-    owe('grace', now + grace, task.id)
+    schedule('grace', now + grace, task.id)
     stopSome(task, (openSteps(task)), reason)
-    ringWorker(task)
+    wakeWorker(task)
   end
   return 'cancelling'
 end
@@ -119,6 +119,6 @@ local function wake(task)
     move(task, 'woken')
     putInQueue(task)
   elseif task.state == 'leased' then
-    ringWorker(task)
+    wakeWorker(task)
   end
 end

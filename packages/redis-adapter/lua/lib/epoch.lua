@@ -1,4 +1,4 @@
--- The epoch of the tenant's log: when it began, and which server keeps it. One that takes another's place may know less of
+-- The epoch of the tenant's log: when it began, and which server keeps it. One that takes another's sequence may know less of
 -- it, and has another replication id.
 local function epochOfLog()
   if not meta.epoch then

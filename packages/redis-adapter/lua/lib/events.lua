@@ -24,7 +24,7 @@ local function emit(task, letter, data, more)
   if letter == 'd' and #data > REFER_ABOVE then
     data, more = 'null', '1'
   end
-  append('["' .. letter .. '","' .. task.id .. '",' .. task.rev .. ',' .. quoted(task.head.session_id) .. ',' .. data
+  append('["' .. letter .. '","' .. task.id .. '",' .. task.rev .. ',' .. quoted(task.header.session_id) .. ',' .. data
     .. (more and ',' .. more or '') .. ']')
 end
 
@@ -36,6 +36,6 @@ local function saveEvents()
   local entry = '[' .. now .. ',' .. table.concat(told, ',') .. ']'
   appendEntry(EVENTS, entry, #told, seq, meta.followed, meta.epoch)
   if hasEnded and meta.awaited then
-    tellWaiting(NAMESPACE, TENANT, meta.awaited, published(seq, meta.epoch, entry))
+    wakeWaiting(NAMESPACE, TENANT, meta.awaited, published(seq, meta.epoch, entry))
   end
 end

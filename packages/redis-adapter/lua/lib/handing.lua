@@ -1,7 +1,7 @@
 -- Hands a task that is just being stored, and that nothing of its tenant waits for, to a worker that has a claim waiting: as
 -- if it had been claimed right after. What a claim does with a plain task, see visit and claim.
 local MARKER_LIVES = 60 * 60 * 1000
-local MOST_TOLD = 65536
+local MAX_HANDED_BYTES = 65536
 
 -- Whether a task of this tenant would be the next one, were it in line: where nothing else is.
 local function isNext(known)
@@ -9,13 +9,13 @@ local function isNext(known)
 end
 
 -- Tells the worker. Nobody else knows yet: when nobody hears it, nothing has happened.
-local function tellWorker(order, prefix, tenant, id, expires)
+local function handToWorker(order, prefix, tenant, id, expires)
   local message = 'claimed ' .. table.concat({ order.token, nowText, format('%d', expires), tenant, order.version, id }, ' ')
   -- What is larger it asks for.
-  if redis.call('STRLEN', prefix .. id) <= MOST_TOLD then
+  if redis.call('STRLEN', prefix .. id) <= MAX_HANDED_BYTES then
     message = message .. '\n' .. redis.call('GET', prefix .. id)
   end
-  return redis.call('PUBLISH', SYSTEM:match('^(.*):system:') .. ':bells:' .. order.worker .. '@$database', message) > 0
+  return redis.call('PUBLISH', SYSTEM:match('^(.*):system:') .. ':wakeups:' .. order.worker .. '@$database', message) > 0
 end
 
 -- The claim of a worker that is told; nil when there is none.
@@ -25,11 +25,11 @@ local function handOver(prefix, known, type, id)
     return nil
   end
   local tenant, expires = prefix:match('{([^}]*)}'), now + order.lease
-  if not tellWorker(order, prefix, tenant, id, expires) then
+  if not handToWorker(order, prefix, tenant, id, expires) then
     return nil
   end
   local till = format('%d', expires)
-  redis.call('SET', SYSTEM .. 'claimed:' .. order.claimer, order.token .. '\n' .. tenant .. ' ' .. id, 'PX', MARKER_LIVES)
+  redis.call('SET', SYSTEM .. 'claimed:' .. order.claim_slot, order.token .. '\n' .. tenant .. ' ' .. id, 'PX', MARKER_LIVES)
   redis.call('HSET', prefix .. '@live', id,
     'l ' .. order.version .. ' ' .. nowText .. ' ' .. till .. ' ' .. order.token .. ' ' .. order.worker)
   local changes = { 'claimed', format('%d', (tonumber(known[14]) or 0) + 1) }

@@ -12,7 +12,7 @@ local format = string.format
 local nowText = format('%d', now)
 
 -- Events of one tenant, see events: those of plain tasks that follow on each other share an element.
-local function newTold()
+local function newEffects()
   return { '[' .. nowText, count = 0, ending = '' }
 end
 
@@ -21,7 +21,7 @@ local function begin(told, like, opening, ending)
   told.like, told.ending = like, ending
 end
 
-local function tellCreated(told, id, data)
+local function emitCreated(told, id, data)
   told.count = told.count + 1
   if told.like == data then
     told[#told + 1] = ' '
@@ -31,7 +31,7 @@ local function tellCreated(told, id, data)
   told[#told + 1] = id
 end
 
-local function tellCompleted(told, id, version, result)
+local function emitCompleted(told, id, version, result)
   told.count = told.count + 1
   if told.like == version then
     told[#told + 1] = ',"'
@@ -65,7 +65,7 @@ end
 
 -- What belongs to no tenant, see system: `due` is when the first of its tasks is, `isReady` that it became claimable.
 -- Returns the effects.
-local function tellSystem(prefix, changes, due, indexed, isReady)
+local function updateSystem(prefix, changes, due, indexed, isReady)
   local effects = false
   if due and (indexed <= now or due < indexed) then
     changes[#changes + 1] = 'due'

@@ -1,19 +1,19 @@
--- Which task of a line has waited longest: the first of each priority is a candidate. Its id and place.
-local PLACES = 1e14
+-- Which task of a line has waited longest: the first of each priority is a candidate. Its id and sequence.
+local SEQUENCES = 1e14
 
 local function oldestIn(line)
-  local oldest, oldestPlace
+  local oldest, oldestSequence
   local from = '-inf'
   while true do
     local first = redis.call('ZRANGEBYSCORE', line, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     if not first[1] then
-      return oldest, oldestPlace
+      return oldest, oldestSequence
     end
     local score = tonumber(first[2])
-    local place = score % PLACES
-    if not oldest or place < oldestPlace then
-      oldest, oldestPlace = first[1], place
+    local sequence = score % SEQUENCES
+    if not oldest or sequence < oldestSequence then
+      oldest, oldestSequence = first[1], sequence
     end
-    from = score - place + PLACES
+    from = score - sequence + SEQUENCES
   end
 end

@@ -26,7 +26,7 @@ local function acceptCall(task, step, call, job)
   if call.state == 'sending' then
     settleSending(step, call)
     call.state = 'waiting'
-    oweSilence(task, step, call)
+    scheduleSilence(task, step, call)
   end
   saveStep(task, step)
 end
@@ -52,9 +52,9 @@ local function endCall(task, step, call, outcome, notified)
   countUsage(task, step, outcome)
   if notified and mayTryAgain(step, outcome) then
     step.retry = now + call.delay
-    changed(task, step)
+    recordChange(task, step)
     saveStep(task, step)
-    oweStep(task, step, step.retry)
+    scheduleStep(task, step, step.retry)
     emit(task, 'u', '{"status":"retrying","details":{"service":"' .. step.service .. '","operation":"' .. step.operation
       .. '","try":' .. (#step.calls + 1) .. ',"error":' .. cjson.encode(outcome.reason) .. '}}')
     wake(task)

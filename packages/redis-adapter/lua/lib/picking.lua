@@ -6,25 +6,25 @@ local function beforeOldest(claimed, most)
   return claimed % OLDEST_EVERY + most < OLDEST_EVERY
 end
 
-local function laneOf(score)
-  return math.floor(score / PLACES)
+local function queuePriorityOf(score)
+  return math.floor(score / SEQUENCES)
 end
 
--- The first `most`, and the first `each` of every priority: by priority {ids, places}; and the ids of the former.
-local function heads(ready, most, each)
-  local lanes, front = {}, {}
+-- The first `most`, and the first `each` of every priority: by priority {ids, sequences}; and the ids of the former.
+local function headers(ready, most, each)
+  local levels, front = {}, {}
   local function add(found)
     local first = tonumber(found[2])
-    local lane = { ids = {}, places = {} }
+    local queue_priority = { ids = {}, sequences = {} }
     for at = 1, #found, 2 do
       local score = tonumber(found[at + 1])
-      if laneOf(score) ~= laneOf(first) then
-        return laneOf(first), lane, at
+      if queuePriorityOf(score) ~= queuePriorityOf(first) then
+        return queuePriorityOf(first), queue_priority, at
       end
-      lane.ids[#lane.ids + 1] = found[at]
-      lane.places[#lane.places + 1] = score % PLACES
+      queue_priority.ids[#queue_priority.ids + 1] = found[at]
+      queue_priority.sequences[#queue_priority.sequences + 1] = score % SEQUENCES
     end
-    return laneOf(first), lane
+    return queuePriorityOf(first), queue_priority
   end
   local found = redis.call('ZRANGE', ready, 0, most - 1, 'WITHSCORES')
   for at = 1, #found, 2 do
@@ -32,41 +32,41 @@ local function heads(ready, most, each)
   end
   local name
   while #found > 0 do
-    local lane, rest
-    name, lane, rest = add(found)
-    lanes[name] = lane
+    local queue_priority, rest
+    name, queue_priority, rest = add(found)
+    levels[name] = queue_priority
     found = rest and { unpack(found, rest) } or {}
   end
   -- The last of those may have more, and there are those behind.
-  local from = name * PLACES
+  local from = name * SEQUENCES
   while true do
     found = redis.call('ZRANGEBYSCORE', ready, from, '+inf', 'WITHSCORES', 'LIMIT', 0, each)
     if #found == 0 then
-      return lanes, front
+      return levels, front
     end
-    local lane
-    name, lane = add(found)
-    if not lanes[name] or #lanes[name].ids < #lane.ids then
-      lanes[name] = lane
+    local queue_priority
+    name, queue_priority = add(found)
+    if not levels[name] or #levels[name].ids < #queue_priority.ids then
+      levels[name] = queue_priority
     end
-    from = (name + 1) * PLACES
+    from = (name + 1) * SEQUENCES
   end
 end
 
 -- The next `most` in turn: each tenth is the oldest, whatever its priority.
 local function inTurns(ready, most, claimed)
-  local lanes, front = heads(ready, most, math.ceil(most / OLDEST_EVERY) + 1)
+  local levels, front = headers(ready, most, math.ceil(most / OLDEST_EVERY) + 1)
   local ids, taken, first = {}, {}, 1
   for turn = claimed, claimed + most - 1 do
     local best
     if turn % OLDEST_EVERY == OLDEST_EVERY - 1 then
-      for _, lane in pairs(lanes) do
-        while taken[lane.ids[1]] do
-          table.remove(lane.ids, 1)
-          table.remove(lane.places, 1)
+      for _, queue_priority in pairs(levels) do
+        while taken[queue_priority.ids[1]] do
+          table.remove(queue_priority.ids, 1)
+          table.remove(queue_priority.sequences, 1)
         end
-        if lane.ids[1] and (not best or lane.places[1] < best.places[1]) then
-          best = lane
+        if queue_priority.ids[1] and (not best or queue_priority.sequences[1] < best.sequences[1]) then
+          best = queue_priority
         end
       end
     end
@@ -108,7 +108,7 @@ local function takeNext(visit, most, claimed)
   if (more or #ids > 1) and not beforeOldest(claimed, #ids) then
     local last = redis.call('ZRANGE', ready, -1, -1, 'WITHSCORES')[2]
     -- Within one priority the first is the oldest.
-    areFirst = laneOf(redis.call('ZSCORE', ready, ids[1])) == laneOf(last)
+    areFirst = queuePriorityOf(redis.call('ZSCORE', ready, ids[1])) == queuePriorityOf(last)
     ids = areFirst and ids or inTurns(ready, #ids, claimed)
   end
   if visit.bytes and leaveLarge(visit, ids) then

@@ -1,14 +1,14 @@
--- Tasks that may be claimed: @ready, by (9 - priority) · 10^14 + place in line. What a claim found that no worker like it
+-- Tasks that may be claimed: @ready, by (9 - priority) · 10^14 + sequence in line. What a claim found that no worker like it
 -- runs stands in @aside:<group> instead, in the same order.
-local LANES = 1e14
+local PRIORITY_STEP = 1e14
 local SUSPECT_FROM = $suspectFromLosses
 
 local function scoreOf(task)
-  return (9 - task.lane) * LANES + task.head.place
+  return (9 - task.queue_priority) * PRIORITY_STEP + task.header.sequence
 end
 
-local function enqueue(task, lane)
-  task.lane = lane
+local function enqueue(task, queue_priority)
+  task.queue_priority = queue_priority
   redis.call('ZADD', READY, scoreOf(task), task.id)
   becameReady = true
 end
@@ -19,7 +19,7 @@ local function dequeue(task)
   end
   if redis.call('ZREM', READY, task.id) == 0 then
     local suspect = (task.lost or 0) >= SUSPECT_FROM
-    local group = task.head.type .. '@' .. (task.version or '') .. (suspect and '!' or '')
+    local group = task.header.type .. '@' .. (task.version or '') .. (suspect and '!' or '')
     local aside = PREFIX .. '@aside:' .. group
     if redis.call('ZREM', aside, task.id) == 1 and redis.call('EXISTS', aside) == 0 then
       redis.call('SREM', PREFIX .. '@groups', group)
@@ -27,10 +27,10 @@ local function dequeue(task)
   end
 end
 
--- Something happened that a task waits for: a parked one may be claimed again, a leased one hears its bell.
-local function ringWorker(task)
+-- Something happened that a task waits for: a parked one may be claimed again, a leased one hears its wakeup.
+local function wakeWorker(task)
   if task.worker then
-    redis.call('PUBLISH', BELLS .. ':' .. task.worker .. '@$database', 'task ' .. TENANT .. ' ' .. task.id)
+    redis.call('PUBLISH', WAKEUPS .. ':' .. task.worker .. '@$database', 'task ' .. TENANT .. ' ' .. task.id)
   end
 end
 

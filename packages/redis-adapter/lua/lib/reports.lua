@@ -53,7 +53,7 @@ local function isRepeated(call, report)
   if report.seq and call.seq and tonumber(report.seq) <= tonumber(call.seq) then
     return true
   end
-  for _, message in ipairs(report.message and call.seen or {}) do
+  for _, message in ipairs(report.message and call.seen_messages or {}) do
     if message == report.message then
       return true
     end
@@ -64,10 +64,10 @@ end
 local function rememberMessage(call, report)
   call.seq = report.seq or call.seq
   if report.message then
-    call.seen = call.seen or {}
-    table.insert(call.seen, report.message)
-    if #call.seen > REMEMBERED_MESSAGES then
-      table.remove(call.seen, 1)
+    call.seen_messages = call.seen_messages or {}
+    table.insert(call.seen_messages, report.message)
+    if #call.seen_messages > REMEMBERED_MESSAGES then
+      table.remove(call.seen_messages, 1)
     end
   end
 end
@@ -92,7 +92,7 @@ local function applyReport(found, report)
   end
   rememberMessage(call, report)
   if call.state == 'waiting' then
-    oweSilence(task, step, call)
+    scheduleSilence(task, step, call)
   end
   saveStep(task, step)
   emit(task, 'u', report.status, '"' .. report.service .. '",' .. (report.metadata or '{}'))

@@ -6,7 +6,7 @@ local function joinRotations(system, tenant)
     joined = joined + redis.call('ZADD', system .. 'rotation:' .. pools[at], 'NX', pools[at + 1], tenant)
   end
   if joined > 0 or #pools == 0 then
-    redis.call('PUBLISH', system:match('^(.*):system:') .. ':bells:ready@$database', 'ready')
+    redis.call('PUBLISH', system:match('^(.*):system:') .. ':wakeups:ready@$database', 'ready')
   end
   return joined
 end

@@ -1,11 +1,11 @@
 -- Sessions of the tenant.
 --
 -- <prefix>:session:{<tenant>}:<id>           status, agent, created, updated, context (JSON), rev, said (how many messages so far);
---                                            of its line: inside (the task that may run), w0…w9 (how many wait, by priority);
+--                                            of its line: holders (the task that may run), w0…w9 (how many wait, by priority);
 --                                            see also cancelling; bytes (of context and messages)
 -- …:<id>:messages  …:<id>:message_ids        the recent history, as "id newline JSON", and the ids in the same order
 -- …:<id>:message_bytes                       how large each is, in the same order
--- …:<id>:live                                tasks that have not ended, by place in line
+-- …:<id>:live                                tasks that have not ended, by sequence in line
 -- …:<id>:line                                those that wait, in their order
 local SESSION_IDLE, SESSION_MESSAGES = $sessionIdleMs, $sessionMessages
 local SESSIONS = NAMESPACE .. ':session:{' .. TENANT .. '}:'
@@ -14,7 +14,7 @@ local function sessionField(id, field)
   return redis.call('HGET', SESSIONS .. id, field)
 end
 
-local function tellSession(id, status, rev)
+local function emitSession(id, status, rev)
   append('["x",null,null,"' .. id .. '",{"status":"' .. status .. '","rev":' .. rev .. ',"messages":'
     .. redis.call('LLEN', SESSIONS .. id .. ':messages') .. '}]')
 end
@@ -24,7 +24,7 @@ local function changeSession(id, ...)
   local key = SESSIONS .. id
   local rev = redis.call('HINCRBY', key, 'rev', 1)
   redis.call('HSET', key, 'updated', now, ...)
-  tellSession(id, redis.call('HGET', key, 'status'), rev)
+  emitSession(id, redis.call('HGET', key, 'status'), rev)
 end
 
 local function chargeSession(id, bytes)
@@ -32,8 +32,8 @@ local function chargeSession(id, bytes)
   addStored(bytes)
 end
 
-local function oweIdle(id, updated)
-  owe('session', math.max(now + 1000, updated + SESSION_IDLE), id)
+local function scheduleIdle(id, updated)
+  schedule('session', math.max(now + 1000, updated + SESSION_IDLE), id)
 end
 
 -- Makes the session if there is none of this id.
@@ -49,8 +49,8 @@ local function openSession(id, agent, context)
   end
   redis.call('ZADD', PREFIX .. '@sessions', count('sessions_made'), id)
   addMeta('sessions_made', 1)
-  oweIdle(id, now)
-  tellSession(id, 'active', 1)
+  scheduleIdle(id, now)
+  emitSession(id, 'active', 1)
   return true
 end
 

@@ -1,4 +1,4 @@
--- What the journal of a dead letter is worth to the task that takes its place: a copy of its successes, in their places. It is
+-- What the journal of a dead letter is worth to the task that takes its sequence: a copy of its successes, in their sequences. It is
 -- made a portion a step, before there is that task, and whoever asks for it goes on with it. Unless a task takes it, it expires.
 --
 -- @redrive:<task>  next (the first change that was not looked at yet), last (that was kept), bytes (of outcomes)
@@ -14,10 +14,10 @@ local function keepStaged(key)
   end
 end
 
--- A step as the new task inherits it, if it is a success whose last change has this place.
-local function inheritedStep(old, name, place)
+-- A step as the new task inherits it, if it is a success whose last change has this sequence.
+local function inheritedStep(old, name, sequence)
   local step = name ~= '' and getStep(old, name)
-  if not step or step.changed ~= place or not step.ended or step.failed then
+  if not step or step.rev ~= sequence or not step.ended or step.failed then
     return nil
   end
   step.calls, step.era = nil, -1
@@ -32,7 +32,7 @@ local function stageSome(old)
   if from > all then
     return true
   end
-  local places, steps = {}, {}
+  local sequences, steps = {}, {}
   for at, name in ipairs(redis.call('LRANGE', PREFIX .. old.id .. ':changes', from - 1, from + CALLS_AT_ONCE - 2)) do
     local step = inheritedStep(old, name, from + at - 1)
     if step then
@@ -44,15 +44,15 @@ local function stageSome(old)
       steps[#steps + 1], steps[#steps + 2] = name, cjson.encode(step)
       room, bytes, last = room - size, bytes + size, from + at - 1
     end
-    places[at] = step and name or ''
+    sequences[at] = step and name or ''
   end
-  redis.call('RPUSH', key .. ':changes', unpack(places))
+  redis.call('RPUSH', key .. ':changes', unpack(sequences))
   if #steps > 0 then
     redis.call('HSET', key .. ':steps', unpack(steps))
   end
-  redis.call('HSET', key, 'next', from + #places, 'last', last, 'bytes', bytes)
+  redis.call('HSET', key, 'next', from + #sequences, 'last', last, 'bytes', bytes)
   keepStaged(key)
-  return from + #places > all
+  return from + #sequences > all
 end
 
 -- The task takes the copy as its journal, once nothing is left.

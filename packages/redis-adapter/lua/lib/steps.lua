@@ -2,7 +2,7 @@
 --
 -- <task>:steps      key -> the step as JSON; `calls` are its tries at a service, the last one may be open
 -- <task>:outcomes   key -> outcome, as JSON that is never decoded here
--- <task>:changes    the keys of steps in the order in which they changed: a change is known by its place, from 1 on
+-- <task>:changes    the keys of steps in the order in which they recordChange: a change is known by its sequence, from 1 on
 -- <task>:dropped    call id -> a call whose step was dropped by a retry
 -- @calls  call id -> see calls · @jobs  service and job -> call id · @sending  service -> calls without an answer
 local CALLS, JOBS, SENDING = PREFIX .. '@calls', PREFIX .. '@jobs', PREFIX .. '@sending'
@@ -11,7 +11,7 @@ local function stepsKey(task)
   return PREFIX .. task.id .. ':steps'
 end
 
--- Steps are changed in place, and saved by whoever changes them.
+-- Steps are recordChange in sequence, and saved by whoever changes them.
 local function getStep(task, key)
   local cached = rawget(task, 'steps') or rawset(task, 'steps', {}).steps
   if cached[key] == nil then
@@ -77,8 +77,8 @@ local function changesOf(task)
   return redis.call('LLEN', PREFIX .. task.id .. ':changes')
 end
 
-local function changed(task, step)
-  step.changed = redis.call('RPUSH', PREFIX .. task.id .. ':changes', step.key)
+local function recordChange(task, step)
+  step.rev = redis.call('RPUSH', PREFIX .. task.id .. ':changes', step.key)
 end
 
 local function lastCall(step)
@@ -115,7 +115,7 @@ local function tooLarge(task, outcome)
   return '{"ok":false,"error":' .. error .. '}', error, message
 end
 
--- A step has its outcome, as JSON: it takes the next place in the journal.
+-- A step has its outcome, as JSON: it takes the next sequence in the journal.
 local function settleStep(task, step, outcome, ok)
   local failure = tooLarge(task, outcome)
   if failure then
@@ -124,7 +124,7 @@ local function settleStep(task, step, outcome, ok)
   addJournal(task, #outcome)
   step.ended, step.failed, step.retry, step.due = now, not ok or nil, nil, nil
   redis.call('HSET', PREFIX .. task.id .. ':outcomes', step.key, outcome)
-  changed(task, step)
+  recordChange(task, step)
   saveStep(task, step)
   -- It makes progress: what its workers were lost to is behind it. One in line is known by that, so it stays there.
   if task.lost and (task.state == 'leased' or task.state == 'parked') then
@@ -165,8 +165,8 @@ local function dropSome(task)
   return left
 end
 
-local function oweStep(task, step, at)
-  owe('step', at, task.id .. '\n' .. step.key)
+local function scheduleStep(task, step, at)
+  schedule('step', at, task.id .. '\n' .. step.key)
 end
 
 -- So many calls of a service are no longer unanswered.
@@ -182,42 +182,42 @@ local function settleSending(step, call)
   end
 end
 
-local function oweSilence(task, step, call)
+local function scheduleSilence(task, step, call)
   local first = not call.silent
   call.silent = now + step.silence
-  -- A duty that fires early is renewed by the sweeper: one is enough, however often the service reports.
+  -- A timer that fires early is renewed by the sweeper: one is enough, however often the service reports.
   if first then
-    oweStep(task, step, call.silent)
+    scheduleStep(task, step, call.silent)
   end
 end
 
--- The changes after `seen`, oldest first, as pairs of a step and its outcome: as many as have that many bytes, unless the first
+-- The changes after `journal_rev`, oldest first, as pairs of a step and its outcome: as many as have that many bytes, unless the first
 -- has more. The last change that was looked at, and whether there are more.
 local CHANGES_AT_ONCE = 1000
 
-local function changesAfter(task, seen, bytes)
-  local keys = redis.call('LRANGE', PREFIX .. task.id .. ':changes', seen, seen + CHANGES_AT_ONCE - 1)
+local function changesAfter(task, journal_rev, bytes)
+  local keys = redis.call('LRANGE', PREFIX .. task.id .. ':changes', journal_rev, journal_rev + CHANGES_AT_ONCE - 1)
   local pairsOf = {}
   for at, key in ipairs(keys) do
     local step = key ~= '' and getStep(task, key)
-    if step and step.changed == seen + at then
+    if step and step.rev == journal_rev + at then
       bytes = bytes - redis.call('HSTRLEN', PREFIX .. task.id .. ':outcomes', key)
       if #pairsOf > 0 and bytes < 0 then
-        return pairsOf, seen + at - 1, true
+        return pairsOf, journal_rev + at - 1, true
       end
       pairsOf[#pairsOf + 1] = redis.call('HGET', stepsKey(task), key)
       pairsOf[#pairsOf + 1] = redis.call('HGET', PREFIX .. task.id .. ':outcomes', key)
     end
   end
-  return pairsOf, seen + #keys, #keys == CHANGES_AT_ONCE
+  return pairsOf, journal_rev + #keys, #keys == CHANGES_AT_ONCE
 end
 
--- Where a worker stands: the changes after `seen`; why it is cancelled; how many attempts have failed: steps of an earlier era
+-- Where a worker stands: the changes after `journal_rev`; why it is cancelled; how many attempts have failed: steps of an earlier era
 -- are inherited; whether there are more changes.
-local NEWS_BYTES = $pageBytes
+local CHANGES_BYTES = $pageBytes
 
-local function newsOf(task, seen)
-  local pairsOf, last, more = changesAfter(task, seen, NEWS_BYTES)
+local function changesSince(task, journal_rev)
+  local pairsOf, last, more = changesAfter(task, journal_rev, CHANGES_BYTES)
   return { last, pairsOf, task.cancel or false, task.failures or 0, more }
 end
 

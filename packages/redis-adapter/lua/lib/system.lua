@@ -1,5 +1,5 @@
 -- What a tenant's step does to what belongs to no tenant: where both are on one server it is done in the step itself,
--- on a Cluster the adapter does it afterwards (and a walk over all tenants mends what it could not).
+-- on a Cluster the adapter does it afterwards (and a reconcile over all tenants mends what it could not).
 local effects = {}
 local becameReady = false
 
@@ -13,7 +13,7 @@ local function makeTenant()
   redis.call('PERSIST', META)
   setMeta('known', 1)
   setMeta('epoch', string.format('%x', now))
-  owe('events', now + MAX_EVENT_AGE, '')
+  schedule('events', now + MAX_EVENT_AGE, '')
   if SYSTEM then
     redis.call('ZADD', SYSTEM .. 'tenants', 0, TENANT)
   else

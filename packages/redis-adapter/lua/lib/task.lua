@@ -3,14 +3,14 @@
 -- <prefix><task id>  two lines of JSON that never change: what the orchestrator knows of the task, and its payload
 -- @live  id -> state of what has not ended, see state; a task that was only submitted has none
 -- @done  id -> state of what has ended, in a second line its result or its error, in a third one its diagnostic, if any
--- What users send is never decoded here: numbers would lose digits. It is text, also inside of JSON.
+-- What users send is never decoded here: numbers would lose digits. It is text, also holders of JSON.
 local STATUS = {
   scheduled = 'pending', waiting = 'pending', ready = 'pending',
   leased = 'processing', parked = 'processing', woken = 'processing', tracked = 'processing',
   completed = 'completed', failed = 'failed', cancelled = 'cancelled',
 }
 -- Longer than the first line of a task can be.
-local HEAD_BYTES = 4096
+local HEADER_BYTES = 4096
 local tasks = {}
 
 local function isFinal(task)
@@ -21,20 +21,20 @@ local function load(id)
   if tasks[id] ~= nil then
     return tasks[id] or nil
   end
-  local text = redis.call('GETRANGE', PREFIX .. id, 0, HEAD_BYTES - 1)
+  local text = redis.call('GETRANGE', PREFIX .. id, 0, HEADER_BYTES - 1)
   if text == '' then
     tasks[id] = false
     return nil
   end
-  local head = cjson.decode(text:match('^[^\n]*'))
+  local header = cjson.decode(text:match('^[^\n]*'))
   local task
   local state = redis.call('HGET', LIVE, id) or redis.call('HGET', DONE, id)
   if state then
     task = stateOf(state)
   else
-    task = { state = 'ready', since = head.at, updated = head.at, attempt = 0, rev = 1 }
+    task = { state = 'ready', since = header.at, updated = header.at, attempt = 0, rev = 1 }
   end
-  tasks[id] = { id = id, head = head, kept = task }
+  tasks[id] = { id = id, header = header, kept = task }
   setmetatable(tasks[id], { __index = task, __newindex = function(self, field, value)
     task[field] = value
     rawset(self, 'dirty', true)

@@ -8,7 +8,7 @@ local META, EVENTS, SYSTEM = KEYS[1], KEYS[2], KEYS[3]
 local PREFIX = META:sub(1, -6)
 local NAMESPACE, TENANT = PREFIX:match('^(.*):tasks:{(.*)}:$')
 local READY, LIVE, DONE, DUE = PREFIX .. '@ready', PREFIX .. '@live', PREFIX .. '@done', PREFIX .. '@due'
-local BELLS = NAMESPACE .. ':bells'
+local WAKEUPS = NAMESPACE .. ':wakeups'
 
 
 local meta, metaChanges, hasChanged = {}, {}, false

@@ -1,38 +1,38 @@
--- Whose turn it is in a rotation, while tenants are visited and return to it: as if each were written back at once, but
+-- Whose turn it is in a rotation, while tenants are scanned and return to it: as if each were written back at once, but
 -- read in stretches and written once. Who comes first by virtual time, and by name at the same time.
 local STRETCH = 16
-local turns = { line = {}, at = 1, read = 0, over = false, back = {}, gone = {} }
+local turns = { queue = {}, at = 1, read = 0, over = false, back = {}, gone = {} }
 
 local function comesBefore(time, tenant, other)
   return time < other.time or (time == other.time and tenant < other.tenant)
 end
 
-local function readTurns(rotation)
-  while not turns.over and not turns.line[turns.at] do
+local function readRotation(rotation)
+  while not turns.over and not turns.queue[turns.at] do
     local found = redis.call('ZRANGE', rotation, turns.read, turns.read + STRETCH - 1, 'WITHSCORES')
     turns.read, turns.over = turns.read + #found / 2, #found < 2 * STRETCH
     for at = 1, #found, 2 do
-      turns.line[#turns.line + 1] = { tenant = found[at], time = tonumber(found[at + 1]) }
+      turns.queue[#turns.queue + 1] = { tenant = found[at], time = tonumber(found[at + 1]) }
     end
   end
 end
 
 -- Takes out whose turn it is, and whether no other stands there.
 local function nextTurn(rotation)
-  readTurns(rotation)
-  local first, place = turns.line[turns.at], nil
+  readRotation(rotation)
+  local first, sequence = turns.queue[turns.at], nil
   for at, each in ipairs(turns.back) do
     if not first or comesBefore(each.time, each.tenant, first) then
-      first, place = each, at
+      first, sequence = each, at
     end
   end
-  if place then
-    table.remove(turns.back, place)
+  if sequence then
+    table.remove(turns.back, sequence)
   else
     turns.at = turns.at + 1
   end
-  readTurns(rotation)
-  return first, not turns.line[turns.at] and #turns.back == 0
+  readRotation(rotation)
+  return first, not turns.queue[turns.at] and #turns.back == 0
 end
 
 local function returnAt(turn, time)
@@ -44,7 +44,7 @@ local function leaveRotation(turn)
   turns.gone[#turns.gone + 1] = turn.tenant
 end
 
-local function saveTurns(rotation)
+local function saveRotation(rotation)
   local moved = {}
   for _, turn in ipairs(turns.back) do
     moved[#moved + 1] = turn.time

@@ -1,9 +1,9 @@
 -- Who only waits for tasks to end is told of nothing else. He is a process with a channel of its own: one that waits for
 -- tasks of many tenants listens once. In the tenant's counters, `awaited` has "<process> <until>" of each.
-local function tellWaiting(namespace, tenant, awaited, entry)
+local function wakeWaiting(namespace, tenant, awaited, entry)
   for process, last in awaited:gmatch('(%S+) (%d+)') do
     if now < tonumber(last) then
-      redis.call('PUBLISH', namespace .. ':bells:' .. process .. '@$database', tenant .. ' ' .. entry)
+      redis.call('PUBLISH', namespace .. ':wakeups:' .. process .. '@$database', tenant .. ' ' .. entry)
     end
   end
 end

@@ -12,7 +12,7 @@ const TOO_LONG_MS = 3_000;
 const HISTORIES_TOO_LONG_MS = 60_000;
 const HISTORIES = 'random histories, beside the reference in memory';
 /** Scripts that only a Cluster has. */
-const CLUSTER_ONLY = /^(?:visit_tenant|join_rotations|turn_rotation|swept_tenant|index_tenant)\.lua$/;
+const CLUSTER_ONLY = /^(?:claim_from_tenant|join_rotations|advance_rotation|swept_tenant|index_tenant)\.lua$/;
 /** Scripts that only one server has, where the system's keys are beside those of tenants. */
 const ONE_SERVER_ONLY = /^(?:claim\.lua|lib\/(?:turns|orders|handing)\.lua)$/;
 

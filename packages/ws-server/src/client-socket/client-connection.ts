@@ -12,14 +12,14 @@ import {
 } from '@agent-orchestrator/core';
 import type { WebSocket } from 'ws';
 import { refuseOtherTopic, type ShownCredential, type Tickets, type TicketTopic } from '../auth/tickets.js';
-import { bearerToken, isOfTicket, shownCredential } from '../http/credentials.js';
-import type { Authenticator } from '../authenticator.js';
-import type { ClientIdentity } from '../identities.js';
+import { bearerToken, isOfTicket, shownCredential } from '../auth/credentials.js';
+import type { Authenticator } from '../auth/authenticator.js';
+import type { ClientIdentity } from '../auth/identities.js';
 import type { SocketTraffic } from '../metrics/socket-traffic.js';
 import type { Seat } from '../sockets/admission.js';
 import { MinuteBudget, Pace } from '../sockets/budgets.js';
 import { CLOSE, closeFor } from '../sockets/close-codes.js';
-import { CredentialCheck } from '../sockets/credential-check.js';
+import { CredentialCheck } from '../auth/credential-check.js';
 import { errorFrame } from '../sockets/error-frame.js';
 import { FrameSocket, type FrameHandler } from '../sockets/frame-socket.js';
 import type { EventFrame } from './event-frame.js';

@@ -14,7 +14,7 @@ import { formatSse, RETRY, SSE_HEARTBEAT } from './sse.js';
 export interface EventStreamParts {
   readonly heartbeatMs: number;
   /** Whether the reader wants the state first; one that resumes has it. */
-  readonly tellsState: boolean;
+  readonly sendsState: boolean;
   /** Whether an event, or the state after a gap, is the last that there is to tell. */
   isLast(told: { readonly event: string; readonly snapshot?: object }): boolean;
   /** Each `heartbeatMs`, while the stream is open. */
@@ -67,7 +67,7 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
     if (!this.isOpen) return;
     const { event, id: _, ...told } = frame as { event: string; id: string; to?: string; cursor?: string };
     const isState = event === 'subscribed';
-    if (isState && !this.#parts.tellsState) return;
+    if (isState && !this.#parts.sendsState) return;
     const name = isState ? 'snapshot' : event;
     const text = writeJson({ event: name, ...told });
     this.#queue.control(formatSse(name, told.to ?? told.cursor ?? '', text));

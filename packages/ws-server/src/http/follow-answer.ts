@@ -12,7 +12,7 @@ import {
 import { refuseOtherTopic, type ShownCredential } from '../auth/tickets.js';
 import { Subscription } from '../client-socket/subscription.js';
 import { CLOSE } from '../sockets/close-codes.js';
-import { CredentialCheck } from '../sockets/credential-check.js';
+import { CredentialCheck } from '../auth/credential-check.js';
 import { EventStream, type EventStreamParts } from './event-stream.js';
 import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
 import type { RouteServices } from './route.js';
@@ -68,7 +68,7 @@ function live({ request, services, tenant, credential }: Follow, { topic, state,
   const end = () => stream.end();
   const stream = new EventStream({
     heartbeatMs: services.heartbeatMs,
-    tellsState: after === undefined,
+    sendsState: after === undefined,
     isLast,
     beat: () => check.beat(),
     ended: () => {

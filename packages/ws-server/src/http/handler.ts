@@ -7,11 +7,11 @@ import {
 } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import type { ShownCredential } from '../auth/tickets.js';
-import type { Authenticator } from '../authenticator.js';
-import type { ClientIdentity, ServiceCredential } from '../identities.js';
+import type { Authenticator } from '../auth/authenticator.js';
+import type { ClientIdentity, ServiceCredential } from '../auth/identities.js';
 import { describeThrown } from '../describe-thrown.js';
 import { type Reading, readJsonBody } from './body.js';
-import { challenge, identify, shownCredential } from './credentials.js';
+import { challenge, identify, shownCredential } from '../auth/credentials.js';
 import type { LargeBodies } from './large-bodies.js';
 import type { NeutralAnswer, NeutralHandler, NeutralRequest } from './neutral-request.js';
 import { HttpRefusal, problemAnswer, unexpected } from './problem.js';

@@ -1,5 +1,5 @@
 import { type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
-import type { ClientIdentity } from '../identities.js';
+import type { ClientIdentity } from '../auth/identities.js';
 
 /**
  * A plan says itself which services are called: that takes the scope `plans`.

@@ -1,9 +1,9 @@
 import { type Orchestrator, type TenantHandle, writeJson } from '@agent-orchestrator/core';
 import type { z } from 'zod';
-import type { Authenticator } from '../authenticator.js';
+import type { Authenticator } from '../auth/authenticator.js';
 import type { FeedDirectory } from '../client-socket/feed-directory.js';
 import type { Admission } from '../sockets/admission.js';
-import type { ClientIdentity, ServiceCredential } from '../identities.js';
+import type { ClientIdentity, ServiceCredential } from '../auth/identities.js';
 import type { ShownCredential, Tickets } from '../auth/tickets.js';
 import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
 

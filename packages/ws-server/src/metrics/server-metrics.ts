@@ -1,4 +1,4 @@
-import type { Figures, Orchestrator } from '@agent-orchestrator/core';
+import type { OrchestratorStats, Orchestrator } from '@agent-orchestrator/core';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { RouteLabel } from '../http/router.js';
 import { SocketTraffic } from './socket-traffic.js';
@@ -40,7 +40,7 @@ export class ServerMetrics {
       set(1, { role: orchestrator.role }),
     );
     this.#describeSockets();
-    if (orchestrator.figures().worker) this.#describeWorker();
+    if (orchestrator.stats().worker) this.#describeWorker();
     this.#describeSweeper();
     this.#describeServices();
   }
@@ -80,18 +80,18 @@ export class ServerMetrics {
   }
 
   #describeWorker(): void {
-    const worker = (): Figures['worker'] => this.#orchestrator.figures().worker;
+    const worker = (): OrchestratorStats['worker'] => this.#orchestrator.stats().worker;
     this.#gauge('worker_slots', 'Tasks that may run at once.', [], (set) => set(worker()?.slots));
     this.#gauge('worker_runs', 'Tasks in memory; those that rest take no slot.', ['state'], (set) => {
       const now = worker();
-      set(now && now.running - now.resting, { state: 'working' });
-      set(now?.resting, { state: 'resting' });
-      set(now?.ahead, { state: 'ahead' });
+      set(now && now.running - now.idle, { state: 'working' });
+      set(now?.idle, { state: 'idle' });
+      set(now?.prefetched, { state: 'prefetched' });
     });
     this.#gauge('worker_claim_age_seconds', 'Since the queue last answered a claim.', [], (set) =>
       set(inSeconds(worker()?.sinceClaimMs)),
     );
-    this.#counter('claims_total', 'Claims asked for.', [], (set) => set(worker()?.claimsAsked));
+    this.#counter('claims_total', 'Claims asked for.', [], (set) => set(worker()?.claimsSent));
     this.#counter('tasks_claimed_total', 'Tasks claimed.', [], (set) => set(worker()?.tasksClaimed));
     this.#counter('runs_total', 'Runs of workflows that ended, by how.', ['end'], (set) => {
       for (const [end, count] of Object.entries(worker()?.runsEnded ?? {})) set(count, { end });
@@ -99,30 +99,30 @@ export class ServerMetrics {
   }
 
   #describeSweeper(): void {
-    const sweeper = (): Figures['sweeper'] => this.#orchestrator.figures().sweeper;
+    const sweeper = (): OrchestratorStats['sweeper'] => this.#orchestrator.stats().sweeper;
     this.#gauge('sweep_age_seconds', 'Since the last sweep that went through.', [], (set) =>
       set(inSeconds(sweeper().sinceSweepMs)),
     );
     this.#counter('sweeps_total', 'Sweeps that went through.', [], (set) => set(sweeper().sweeps));
-    this.#counter('duties_total', 'What became due and was done, by duty.', ['duty'], (set) => {
-      for (const [duty, count] of Object.entries(sweeper().dutiesDone)) set(count, { duty });
+    this.#counter('timers_fired_total', 'Timers that fired, by kind.', ['kind'], (set) => {
+      for (const [timer, count] of Object.entries(sweeper().timersFired)) set(count, { timer });
     });
   }
 
   #describeServices(): void {
     const help = 'Circuit breakers: 1 for the state that a service is in.';
     this.#gauge('breaker_state', help, ['service', 'state'], (set) => {
-      for (const [service, now] of Object.entries(this.#orchestrator.figures().breakers)) {
+      for (const [service, now] of Object.entries(this.#orchestrator.stats().breakers)) {
         for (const state of BREAKER_STATES) set(state === now ? 1 : 0, { service, state });
       }
     });
     const openHelp = 'Tenants whose calls to a service do not pass, since theirs failed.';
     this.#gauge('tenant_breakers_open', openHelp, ['service'], (set) => {
-      const { breakers, openTenantBreakers } = this.#orchestrator.figures();
+      const { breakers, openTenantBreakers } = this.#orchestrator.stats();
       for (const service of Object.keys(breakers)) set(openTenantBreakers[service] ?? 0, { service });
     });
     this.#counter('notifications_total', 'Notifications taken in, by outcome.', ['outcome'], (set) => {
-      for (const [outcome, count] of Object.entries(this.#orchestrator.figures().notifications))
+      for (const [outcome, count] of Object.entries(this.#orchestrator.stats().notifications))
         set(count, { outcome });
     });
   }

@@ -61,8 +61,8 @@ export class Inbox {
   readonly #forbidden = new MinuteBudget(FORBIDDEN_A_MINUTE);
   readonly #closed = new AbortController();
   #waiting: Held[] = [];
-  #underWay = 0;
-  #bytesUnderWay = 0;
+  #inFlight = 0;
+  #bytesInFlight = 0;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(parts: InboxParts) {
@@ -75,7 +75,7 @@ export class Inbox {
   take(frame: JsonValue, bytes: number): void {
     if (this.#closed.signal.aborted) return;
     const messageId = messageIdOf(frame);
-    const isFull = this.#underWay >= MAX_OPEN || this.#bytesUnderWay + bytes > MAX_OPEN_BYTES;
+    const isFull = this.#inFlight >= MAX_OPEN || this.#bytesInFlight + bytes > MAX_OPEN_BYTES;
     const came = { frame, bytes, messageId };
     if (messageId === undefined && this.#waiting.length > 0) this.#hold(came, RETRY_MS);
     else if (isFull) this.#later(came, RETRY_MS);
@@ -103,11 +103,11 @@ export class Inbox {
 
   async #deliver(came: Came): Promise<void> {
     const { frame, bytes, messageId } = came;
-    this.#underWay += 1;
-    this.#bytesUnderWay += bytes;
+    this.#inFlight += 1;
+    this.#bytesInFlight += bytes;
     const result = await this.#receive(frame);
-    this.#underWay -= 1;
-    this.#bytesUnderWay -= bytes;
+    this.#inFlight -= 1;
+    this.#bytesInFlight -= bytes;
     if (this.#closed.signal.aborted) return;
     const { outcome } = result;
     if (outcome === 'retry_later') {

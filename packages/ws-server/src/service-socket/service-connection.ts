@@ -11,14 +11,14 @@ import {
   type Logger,
 } from '@agent-orchestrator/core';
 import type { WebSocket } from 'ws';
-import { bearerToken } from '../http/credentials.js';
-import type { Authenticator } from '../authenticator.js';
-import type { ServiceCredential } from '../identities.js';
+import { bearerToken } from '../auth/credentials.js';
+import type { Authenticator } from '../auth/authenticator.js';
+import type { ServiceCredential } from '../auth/identities.js';
 import type { SocketTraffic } from '../metrics/socket-traffic.js';
 import type { Admission, Seat } from '../sockets/admission.js';
 import { Pace } from '../sockets/budgets.js';
 import { CLOSE, closeFor } from '../sockets/close-codes.js';
-import { CredentialCheck } from '../sockets/credential-check.js';
+import { CredentialCheck } from '../auth/credential-check.js';
 import { FrameSocket, type FrameHandler } from '../sockets/frame-socket.js';
 import { Inbox } from './inbox.js';
 

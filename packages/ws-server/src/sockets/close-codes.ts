@@ -1,5 +1,5 @@
 import { cutToBytes } from '@agent-orchestrator/core';
-import type { Authentication } from '../authenticator.js';
+import type { Authentication } from '../auth/authenticator.js';
 
 /** Why a socket is closed. 1001 to 1013 are of RFC 6455 and the IANA registry, 44xx are the project's own. */
 export const CLOSE = {

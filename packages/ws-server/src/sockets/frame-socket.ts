@@ -65,7 +65,7 @@ export class FrameSocket {
   #bytesBefore = 0;
   #answered = true;
   /** While it runs, nothing is read. */
-  #resting: NodeJS.Timeout | undefined;
+  #idle: NodeJS.Timeout | undefined;
   /** A long frame is being read: nothing else is until then, so that frames stay in order. */
   #parsing: Promise<void> | undefined;
   /** Fires when the socket is closed from here: what is still to be read is dropped. */
@@ -170,7 +170,7 @@ export class FrameSocket {
       this.#socket.pause();
       this.#parsing = this.#takeLong(text, bytes.byteLength).finally(() => {
         this.#parsing = undefined;
-        this.#goOn();
+        this.#pump();
       });
       return;
     }
@@ -200,16 +200,16 @@ export class FrameSocket {
   /** Now, or when the socket is read again. */
   #inTurn(handle: () => void): void {
     this.#answered = true;
-    if (this.#resting || this.#parsing) this.#unread.push(handle);
+    if (this.#idle || this.#parsing) this.#unread.push(handle);
     else handle();
   }
 
   /** What waits is handled in its order; what has the socket wait again has the rest wait as well. */
-  #goOn(): void {
+  #pump(): void {
     const waiting = this.#unread;
     this.#unread = [];
     for (const handle of waiting) this.#inTurn(handle);
-    if (!this.#resting && !this.#parsing) this.#socket.resume();
+    if (!this.#idle && !this.#parsing) this.#socket.resume();
   }
 
   /** Whether a frame may be handled; stops reading when the next one has to wait. */
@@ -228,12 +228,12 @@ export class FrameSocket {
   }
 
   #rest(ms: number): void {
-    if (this.#resting) return;
+    if (this.#idle) return;
     this.#socket.pause();
-    this.#resting = setTimeout(() => {
-      this.#resting = undefined;
+    this.#idle = setTimeout(() => {
+      this.#idle = undefined;
       this.#inARow = 0;
-      this.#goOn();
+      this.#pump();
     }, ms);
   }
 
@@ -247,7 +247,7 @@ export class FrameSocket {
     setImmediate(() => {
       if (!this.isOpen) return;
       // Of a socket that is not read nothing can be heard.
-      if (!this.#answered && !this.#resting && !this.#parsing) {
+      if (!this.#answered && !this.#idle && !this.#parsing) {
         this.#socket.terminate();
         return;
       }
@@ -264,8 +264,8 @@ export class FrameSocket {
   #stopTimers(): void {
     clearTimeout(this.#helloTimer);
     clearInterval(this.#heartbeat);
-    clearTimeout(this.#resting);
-    this.#resting = undefined;
+    clearTimeout(this.#idle);
+    this.#idle = undefined;
   }
 
   #closed(): void {
@@ -280,7 +280,7 @@ export class FrameSocket {
   async #handleRest(): Promise<void> {
     while (this.#parsing || this.#unread.length > 0) {
       if (this.#parsing) await this.#parsing;
-      else this.#goOn();
+      else this.#pump();
     }
     this.#handler.closed();
   }

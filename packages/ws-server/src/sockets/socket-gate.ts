@@ -13,7 +13,7 @@ export interface GatedConnection {
 }
 
 /** A path that takes WebSockets, and what becomes of one. */
-export interface SocketDoor {
+export interface UpgradeRoute {
   readonly path: string;
   /** The largest frame, in bytes. */
   readonly maxPayload: number;
@@ -21,7 +21,7 @@ export interface SocketDoor {
 }
 
 export interface SocketGateOptions {
-  readonly doors: readonly SocketDoor[];
+  readonly upgradeRoutes: readonly UpgradeRoute[];
   /** Exact origins of pages that may connect; what is no browser sends none. */
   readonly allowedOrigins: ReadonlySet<string>;
   /** More connections at a time are turned away with 1013. */
@@ -40,12 +40,15 @@ const MAX_FRAGMENTS = 64;
 const COME_BACK_WITHIN_MS = 5_000;
 
 /**
- * Where upgrades come in: finds the door of a path, refuses foreign origins, and knows who is connected, so that it can
+ * Where upgrades come in: finds the upgradeRoute of a path, refuses foreign origins, and knows who is connected, so that it can
  * send them all away when the server stops.
  */
 export class SocketGate {
   readonly #options: SocketGateOptions;
-  readonly #servers: ReadonlyMap<string, { readonly server: WebSocketServer; readonly door: SocketDoor }>;
+  readonly #servers: ReadonlyMap<
+    string,
+    { readonly server: WebSocketServer; readonly upgradeRoute: UpgradeRoute }
+  >;
   readonly #open = new Map<WebSocket, GatedConnection>();
   readonly #attached = new Map<Server, (request: IncomingMessage, socket: Duplex, head: Buffer) => void>();
   #closed = false;
@@ -53,20 +56,20 @@ export class SocketGate {
   constructor(options: SocketGateOptions) {
     this.#options = options;
     this.#servers = new Map(
-      options.doors.map((door) => {
-        const limits = { maxPayload: door.maxPayload, maxFragments: MAX_FRAGMENTS };
+      options.upgradeRoutes.map((upgradeRoute) => {
+        const limits = { maxPayload: upgradeRoute.maxPayload, maxFragments: MAX_FRAGMENTS };
         const server = new WebSocketServer({
           noServer: true,
           perMessageDeflate: false,
           clientTracking: false,
           ...limits,
         });
-        return [door.path, { server, door }];
+        return [upgradeRoute.path, { server, upgradeRoute }];
       }),
     );
   }
 
-  /** Takes the upgrades of a server to the paths of the doors; what goes elsewhere is left to the host, if it listens too. */
+  /** Takes the upgrades of a server to the paths of the upgradeRoutes; what goes elsewhere is left to the host, if it listens too. */
   attach(server: Server): void {
     if (this.#attached.has(server)) return;
     const listener = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -104,7 +107,9 @@ export class SocketGate {
     else if (origin !== undefined && !this.#options.allowedOrigins.has(origin)) refuse(socket, 403);
     else
       this.#seated(request, socket, (seat) =>
-        found.server.handleUpgrade(request, socket, head, (ws) => this.#enter(found.door, ws, request, seat)),
+        found.server.handleUpgrade(request, socket, head, (ws) =>
+          this.#enter(found.upgradeRoute, ws, request, seat),
+        ),
       );
     return true;
   }
@@ -121,14 +126,14 @@ export class SocketGate {
     enter(seat);
   }
 
-  #enter(door: SocketDoor, socket: WebSocket, request: IncomingMessage, seat: Seat): void {
+  #enter(upgradeRoute: UpgradeRoute, socket: WebSocket, request: IncomingMessage, seat: Seat): void {
     this.#options.entered(request.socket);
     if (this.#open.size >= this.#options.maxConnections) {
       socket.on('error', () => socket.terminate());
       socket.close(CLOSE.overloaded, 'too many connections');
       this.#open.set(socket, { shutDown: () => socket.terminate() });
     } else {
-      this.#open.set(socket, door.open(socket, request, seat));
+      this.#open.set(socket, upgradeRoute.open(socket, request, seat));
     }
     socket.once('close', () => this.#open.delete(socket));
   }

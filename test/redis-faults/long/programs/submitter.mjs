@@ -23,14 +23,14 @@ async function submit(tenant, key) {
 }
 
 async function submitOnAndOn() {
-  const underWay = new Set();
+  const inFlight = new Set();
   for (let n = 0; !over.signal.aborted; n += 1) {
     const one = submit(tenants[n % tenants.length], `key-${n}`);
-    underWay.add(one);
-    void one.then(() => underWay.delete(one));
+    inFlight.add(one);
+    void one.then(() => inFlight.delete(one));
     await pause(1_000 / perSecond);
   }
-  await Promise.all(underWay);
+  await Promise.all(inFlight);
 }
 
 process.on('message', () => over.abort());

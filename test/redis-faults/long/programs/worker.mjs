@@ -30,7 +30,7 @@ const orchestrator = new Orchestrator({
   concurrency: 20,
   leaseMs,
   // So that tasks are parked, and others take them up.
-  lingerMs: 0,
+  parkAfterMs: 0,
   logger,
 });
 

@@ -1,7 +1,7 @@
-import { type Clock, pause } from '../../clock.js';
+import { type Clock, pause } from '../../runtime/clock.js';
 import { fullJitter } from '../../protocol/full-jitter.js';
 import { saneDelay } from '../../protocol/retry-after.js';
-import type { Random } from '../../random.js';
+import type { Random } from '../../runtime/random.js';
 import type { Breakers, SendOutcome } from '../breakers.js';
 import { type CallStage, failure, type OutboundCall, type SendResult, type Sender } from '../call-stage.js';
 

@@ -6,9 +6,9 @@ import {
   uuidSchema,
 } from '@agent-orchestrator/core';
 import { z } from 'zod';
-import type { ServiceCredential } from '../../identities.js';
+import type { ServiceCredential } from '../../auth/identities.js';
 import { messageIdOf } from '../../service-socket/message-id.js';
-import { tenantOfService } from '../credentials.js';
+import { tenantOfService } from '../../auth/credentials.js';
 import { present } from '../present.js';
 import { retryAfter } from '../problem.js';
 import { json, type Route, route } from '../route.js';

@@ -1,0 +1,37 @@
+import type { RedisServer } from '@agent-orchestrator/test-servers';
+
+/** What a server counts since its start. */
+export interface RedisStats {
+  /** Microseconds, all threads. */
+  readonly cpuUs: number;
+  /** Those inside scripts included. */
+  readonly commands: number;
+  /** Scripts that clients have called, and the microseconds that these took. */
+  readonly scripts: number;
+  readonly scriptUs: number;
+  /** Bytes. */
+  readonly usedMemory: number;
+}
+
+const SCRIPT_CALLS: ReadonlySet<string> = new Set(['evalsha', 'eval', 'evalsha_ro', 'eval_ro', 'fcall']);
+
+export async function readStats(server: RedisServer): Promise<RedisStats> {
+  const text = String(await server.ask(['INFO', 'everything']));
+  const fields = new Map(text.split('\r\n').map((line) => line.split(/:(.*)/s) as [string, string]));
+  const number = (field: string) => Number(fields.get(field));
+  let scripts = 0;
+  let scriptUs = 0;
+  for (const [field, value] of fields) {
+    if (!field.startsWith('cmdstat_') || !SCRIPT_CALLS.has(field.slice('cmdstat_'.length))) continue;
+    const [, calls, us] = /calls=(\d+),usec=(\d+)/.exec(value) ?? [];
+    scripts += Number(calls);
+    scriptUs += Number(us);
+  }
+  return {
+    cpuUs: (number('used_cpu_user') + number('used_cpu_sys')) * 1e6,
+    commands: number('total_commands_processed'),
+    scripts,
+    scriptUs,
+    usedMemory: number('used_memory'),
+  };
+}

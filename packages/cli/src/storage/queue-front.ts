@@ -1,0 +1,58 @@
+import type { Explanation, Storage, Task } from '@agent-orchestrator/core';
+
+export interface QueueFront {
+  readonly tasks: readonly Explanation[];
+  /** Whether there are more pending tasks than were looked at: others may wait longer than the last ones of these. */
+  readonly isPartial: boolean;
+}
+
+/** Of what is not ready so many are looked through. Small pages: others use the same Redis. */
+const PAGE = 100;
+const MAX_PAGES = 10;
+
+/** The tasks of a tenant that are claimed next, in their order; behind them what is pending and not ready yet. */
+export async function queueFront(
+  storage: Pick<Storage, 'tasks'>,
+  { tenantId, max }: { readonly tenantId: string; readonly max: number },
+): Promise<QueueFront> {
+  const ready = await storage.tasks.firstReady({ tenantId, limit: max });
+  const behind =
+    ready.length < max ? await notReady(storage, tenantId, ready) : { tasks: [], isPartial: false };
+  const shown = [...ready, ...behind.tasks].slice(0, max);
+  const explained = await Promise.all(
+    shown.map(({ task_id: taskId }) => storage.tasks.explain({ tenantId, taskId })),
+  );
+  const pending = explained.filter((found) => found !== undefined && isQueued(found)) as Explanation[];
+  return { tasks: pending, isPartial: behind.isPartial };
+}
+
+/** What is pending besides, the most urgent first. */
+async function notReady(
+  storage: Pick<Storage, 'tasks'>,
+  tenantId: string,
+  ready: readonly Task[],
+): Promise<{ readonly tasks: readonly Task[]; readonly isPartial: boolean }> {
+  const known = new Set(ready.map(({ task_id }) => task_id));
+  const tasks: Task[] = [];
+  let after: string | undefined;
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const found = await storage.tasks.list({
+      tenantId,
+      filter: { status: 'pending' },
+      limit: PAGE,
+      ...(after !== undefined && { after }),
+    });
+    tasks.push(...found.tasks.filter(({ task_id }) => !known.has(task_id)));
+    after = found.next;
+    if (after === undefined) break;
+  }
+  return { tasks: tasks.toSorted(byUrgency), isPartial: after !== undefined };
+}
+
+function byUrgency(a: Task, b: Task): number {
+  return b.priority - a.priority || (a.created_at < b.created_at ? -1 : Number(a.created_at > b.created_at));
+}
+
+function isQueued({ task, state }: Explanation): boolean {
+  return task.status === 'pending' || state === 'woken';
+}

@@ -1,0 +1,49 @@
+/** Fewer holes than this are not worth closing. */
+const FEW_HOLES = 1_024;
+
+/** What was made one after the other, by a number that rises; read from the newest on, and from any number on. */
+export class InOrder<T> {
+  #sequences: number[] = [];
+  /** Nothing where something was removed. */
+  #entries: (T | undefined)[] = [];
+  #holes = 0;
+
+  add(sequence: number, entry: T): void {
+    this.#sequences.push(sequence);
+    this.#entries.push(entry);
+  }
+
+  remove(sequence: number): void {
+    const at = this.#rank(sequence);
+    if (this.#sequences[at] !== sequence || this.#entries[at] === undefined) return;
+    this.#entries[at] = undefined;
+    this.#holes += 1;
+    if (this.#holes > FEW_HOLES && this.#holes * 2 > this.#entries.length) this.#close();
+  }
+
+  /** Those with a smaller number, largest first. */
+  *before(sequence: number): Generator<T> {
+    for (let at = this.#rank(sequence) - 1; at >= 0; at -= 1) {
+      const entry = this.#entries[at];
+      if (entry !== undefined) yield entry;
+    }
+  }
+
+  /** How many have a smaller number, holes included. */
+  #rank(sequence: number): number {
+    let low = 0;
+    let high = this.#sequences.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#sequences[middle] as number) < sequence) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #close(): void {
+    this.#sequences = this.#sequences.filter((_, at) => this.#entries[at] !== undefined);
+    this.#entries = this.#entries.filter((entry) => entry !== undefined);
+    this.#holes = 0;
+  }
+}

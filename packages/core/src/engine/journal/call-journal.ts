@@ -1,0 +1,282 @@
+import { fingerprintOf } from '../../fingerprint.js';
+import { writeJson } from '../../protocol/known-text.js';
+import type {
+  CallJournal,
+  JournalChanges,
+  Report,
+  ReportAnswer,
+  StepRequest,
+} from '../../storage/call-journal.js';
+import { isFinalState } from '../../tasks/task-state.js';
+import type { CallOutcomes } from './call-outcomes.js';
+import { bytesOf, readJson } from '../kept-json.js';
+import { copyJson } from '../../protocol/bounded-json.js';
+import type { MemoryState } from '../engine-state.js';
+import type { TaskLife } from '../tasks/task-life.js';
+import { changesAfter, viewStep } from '../tasks/task-view.js';
+import type { CallEntry, StepEntry, TaskEntry } from '../tasks/task-entry.js';
+import { jobKey, type TenantState } from '../tenants/tenant-state.js';
+
+const LEASE_LOST = { answer: 'lease_lost' } as const;
+/** How many message ids a call remembers to know repeated progress by. */
+const REMEMBERED_MESSAGES = 100;
+
+export class MemoryCallJournal implements CallJournal {
+  constructor(
+    private readonly state: MemoryState,
+    private readonly life: TaskLife,
+    private readonly outcomes: CallOutcomes,
+  ) {}
+
+  async begin(params: Parameters<CallJournal['begin']>[0]): ReturnType<CallJournal['begin']> {
+    const tenant = this.state.lookUp(params.tenantId);
+    const entry = leased(tenant, params.taskId, params.token);
+    if (!entry) return LEASE_LOST;
+    const { steps } = entry.ownJournal;
+    let step = steps.get(params.step.key);
+    const inFlight =
+      step && (step.outcome || step.retryAt !== undefined || openCall(step) || !params.step.call);
+    if (step && inFlight)
+      return {
+        answer: 'known',
+        step: viewStep(step, entry),
+        ...changesSince(entry, params.journalRev, this.state.limits.pageBytes),
+      };
+    if (!step) {
+      if (steps.size >= params.maxSteps) return { answer: 'too_many_steps' };
+      step = newStep(params.step, entry.failures);
+      steps.set(step.key, step);
+    }
+    this.start(tenant, entry, step, params.step);
+    return {
+      answer: 'begun',
+      step: viewStep(step, entry),
+      ...changesSince(entry, params.journalRev, this.state.limits.pageBytes),
+    };
+  }
+
+  private start(tenant: TenantState, entry: TaskEntry, step: StepEntry, request: StepRequest): void {
+    if (request.call) {
+      const { callId, service, operation, silenceMs, retryDelayMs } = request.call;
+      const call: CallEntry = {
+        callId,
+        stepKey: step.key,
+        service,
+        operation,
+        silenceMs,
+        retryDelayMs,
+        state: 'sending',
+      };
+      step.calls.push(call);
+      tenant.calls.set(callId, { entry, call });
+      tenant.sending.set(service, (tenant.sending.get(service) ?? 0) + 1);
+      return;
+    }
+    const kept = entry.journal.mailbox.findIndex((signal) => signal.name === step.signal);
+    if (kept >= 0) {
+      const [signal] = entry.journal.mailbox.splice(kept, 1);
+      if (!signal) return;
+      entry.ownJournal.mailBytes -= signal.bytes;
+      entry.charge(-bytesOf(signal.payload));
+      this.outcomes.settleStep(entry, step, { ok: true, value: readJson(signal.payload) });
+    } else if (request.dueInMs !== undefined) {
+      step.dueAt = this.state.now() + request.dueInMs;
+      this.outcomes.scheduleStep(tenant, entry, step.key, step.dueAt);
+    }
+  }
+
+  async record(params: Parameters<CallJournal['record']>[0]): ReturnType<CallJournal['record']> {
+    const tenant = this.state.lookUp(params.tenantId);
+    const found =
+      params.token === undefined
+        ? tracked(tenant, params.taskId)
+        : leased(tenant, params.taskId, params.token);
+    if (!found) return LEASE_LOST;
+    const step = found.journal.steps.get(params.key);
+    if (!step) return LEASE_LOST;
+    const answer = this.recordStep(tenant, found, step, params);
+    return { answer, ...changesSince(found, params.journalRev, this.state.limits.pageBytes) };
+  }
+
+  private recordStep(
+    tenant: TenantState,
+    entry: TaskEntry,
+    step: StepEntry,
+    params: Parameters<CallJournal['record']>[0],
+  ): 'recorded' | 'known' {
+    if (params.callId === undefined) {
+      if (step.outcome || params.answer.kind !== 'outcome') return 'known';
+      const { outcome } = params.answer;
+      this.outcomes.settleStep(entry, step, outcome);
+      return 'recorded';
+    }
+    const call = step.calls.find((candidate) => candidate.callId === params.callId);
+    if (!call) return 'known';
+    const answer = this.outcomes.answer(tenant, entry, call, params.answer);
+    if (params.answer.kind === 'accepted') this.applyHeld(tenant, call, params.answer.jobId);
+    this.life.dismissHeld(tenant, call.service);
+    return answer;
+  }
+
+  async changesSince(
+    params: Parameters<CallJournal['changesSince']>[0],
+  ): ReturnType<CallJournal['changesSince']> {
+    const entry = leased(this.state.lookUp(params.tenantId), params.taskId, params.token);
+    return entry
+      ? { answer: 'changes', ...changesSince(entry, params.journalRev, this.state.limits.pageBytes) }
+      : LEASE_LOST;
+  }
+
+  async read(params: Parameters<CallJournal['read']>[0]): ReturnType<CallJournal['read']> {
+    const entry = leased(this.state.lookUp(params.tenantId), params.taskId, params.token);
+    if (!entry) return LEASE_LOST;
+    const { changes, journalRev, more } = changesAfter(entry, params.after, this.state.limits.pageBytes);
+    if (more) return { answer: 'page', steps: changes, journalRev, next: journalRev };
+    const unchanged = [...entry.journal.steps.values()].filter(({ rev }) => rev === 0);
+    return {
+      answer: 'page',
+      steps: [...changes, ...unchanged.map((step) => viewStep(step, entry))],
+      journalRev,
+    };
+  }
+
+  async report(report: Report): Promise<ReportAnswer> {
+    const tenant = this.state.lookUp(report.tenantId);
+    const found = find(tenant, report);
+    if (found) {
+      const answer = this.apply(tenant, found.entry, found.call, report);
+      this.life.dismissHeld(tenant, report.service);
+      return answer;
+    }
+    // A call is stored before it is made: one that is not known by its id never will be.
+    const mayComeUp = report.callId === undefined && tenant.sending.has(report.service);
+    if (!mayComeUp) return { answer: 'unknown_task' };
+    const known = tenant.held.find(report);
+    if (known) return known.answer;
+    const bytes = Buffer.byteLength(writeJson(report));
+    if (!this.mayHold(tenant, report, bytes)) return { answer: 'retry_later' };
+    const id = this.state.random.uuid();
+    const at = this.state.now() + this.state.limits.heldFrameMs;
+    this.state.schedule('held', at, { tenantId: tenant.tenantId, id });
+    return tenant.held.hold(id, report, bytes);
+  }
+
+  private mayHold({ held }: TenantState, { service, jobId }: Report, bytes: number): boolean {
+    const { maxHeldFrames, maxHeldBytes, maxHeldFramesOfJob, maxHeldBytesOfJob } = this.state.limits;
+    const { all, ofJob } = held.sizeOf(service, jobId);
+    const fitsJob = ofJob.frames === 0 || ofJob.bytes + bytes <= maxHeldBytesOfJob;
+    const isRoom = all.frames < maxHeldFrames && all.bytes + bytes <= maxHeldBytes;
+    return isRoom && fitsJob && ofJob.frames < maxHeldFramesOfJob;
+  }
+
+  async heldReport(params: Parameters<CallJournal['heldReport']>[0]): Promise<ReportAnswer> {
+    return this.state.lookUp(params.tenantId).held.get(params.heldId)?.answer ?? { answer: 'unknown_task' };
+  }
+
+  /** Early frames that named the job which the service has now told us of, in the order in which they came. */
+  private applyHeld(tenant: TenantState, call: CallEntry, jobId: string): void {
+    for (const held of tenant.held.waiting(call.service)) {
+      const { report } = held;
+      const found = report?.jobId === jobId ? find(tenant, report) : undefined;
+      if (report && found) tenant.held.decide(held, this.apply(tenant, found.entry, found.call, report));
+    }
+  }
+
+  private apply(tenant: TenantState, entry: TaskEntry, call: CallEntry, report: Report): ReportAnswer {
+    const taskId = entry.spec.task_id;
+    if (isRepeated(call, report)) return { answer: 'duplicate', taskId };
+    // A new attempt asks for a step anew that ended the one before: its calls have nothing to say any more.
+    const step = entry.journal.steps.get(call.stepKey);
+    if (step?.calls.at(-1) !== call) return { answer: 'stale', taskId };
+    if (call.state === 'ended' || isFinalState(entry.state)) return { answer: 'late', taskId };
+    if (report.body.kind === 'outcome') {
+      if (call.jobId === undefined) this.outcomes.accept(tenant, entry, call, report.jobId);
+      const { outcome, usage } = report.body;
+      this.outcomes.endCall(tenant, entry, call, outcome, { usage, by: 'notification' });
+    } else {
+      rememberMessage(call, report);
+      this.outcomes.heard(tenant, entry, call);
+      const { status, details } = report.body;
+      const { service, metadata } = report;
+      const from = { service, ...(metadata && { metadata: copyJson(metadata) }) };
+      const data = { status, details: copyJson(details) };
+      this.life.emit(tenant, entry, 'task_status_update', data, this.state.now(), from);
+    }
+    return { answer: 'applied', taskId };
+  }
+}
+
+function leased(tenant: TenantState, taskId: string, token: string): TaskEntry | undefined {
+  const entry = tenant.leased.get(taskId);
+  return entry?.lease?.token === token ? entry : undefined;
+}
+
+function tracked(tenant: TenantState, taskId: string): TaskEntry | undefined {
+  const entry = tenant.tasks.get(taskId);
+  return entry?.state === 'tracked' ? entry : undefined;
+}
+
+function changesSince(entry: TaskEntry, journalRev: number, bytes: number): JournalChanges {
+  return {
+    ...changesAfter(entry, journalRev, bytes),
+    ...(entry.cancelling && { cancelReason: entry.cancelling.reason }),
+  };
+}
+
+function openCall(step: StepEntry): boolean {
+  const last = step.calls.at(-1);
+  return last !== undefined && last.state !== 'ended';
+}
+
+function newStep(request: StepRequest, era: number): StepEntry {
+  return {
+    key: request.key,
+    kind: request.kind,
+    name: request.name,
+    maxTries: request.call?.maxTries ?? 1,
+    calls: [],
+    rev: 0,
+    outcome: undefined,
+    outcomeBytes: 0,
+    endedAt: undefined,
+    retryAt: undefined,
+    dueAt: undefined,
+    signal: request.signal,
+    era,
+  };
+}
+
+/** By `call_id`; else by the service's own name for it; else as the only open call of that service in that task. */
+function find(tenant: TenantState, report: Report): { entry: TaskEntry; call: CallEntry } | undefined {
+  const byCall = report.callId === undefined ? undefined : tenant.calls.get(report.callId);
+  if (byCall) return byCall.call.service === report.service ? byCall : undefined;
+  const callId = tenant.jobs.get(jobKey(report.service, report.jobId));
+  if (callId !== undefined) return tenant.calls.get(callId);
+  const entry = report.taskId === undefined ? undefined : tenant.tasks.get(report.taskId);
+  if (!entry) return undefined;
+  const open: CallEntry[] = [];
+  for (const step of entry.journal.steps.values()) {
+    for (const call of step.calls)
+      if (call.service === report.service && call.state !== 'ended') open.push(call);
+  }
+  const [only] = open;
+  return only && open.length === 1 ? { entry, call: only } : undefined;
+}
+
+function isRepeated(call: CallEntry, report: Report): boolean {
+  if (report.body.kind === 'outcome')
+    return call.outcomeFingerprint === fingerprintOf(writeJson(report.body.outcome));
+  if (report.seq !== undefined && call.lastSeq !== undefined && report.seq <= call.lastSeq) return true;
+  return report.messageId !== undefined && call.seenMessages?.has(report.messageId) === true;
+}
+
+function rememberMessage(call: CallEntry, report: Report): void {
+  if (report.seq !== undefined) call.lastSeq = report.seq;
+  if (report.messageId === undefined) return;
+  call.seenMessages ??= new Set();
+  call.seenMessages.add(report.messageId);
+  if (call.seenMessages.size > REMEMBERED_MESSAGES) {
+    const [oldest] = call.seenMessages;
+    if (oldest !== undefined) call.seenMessages.delete(oldest);
+  }
+}

@@ -1,0 +1,175 @@
+import { writeJson } from '../../protocol/known-text.js';
+import { type BytesOwner, keepField, type KeptJson, viewJson } from '../kept-json.js';
+import { fingerprintOf } from '../../fingerprint.js';
+import type { JsonValue } from '../../protocol/json.js';
+import type { Usage } from '../../protocol/service-call.js';
+import type { StepAnswer, StepOutcome } from '../../storage/call-journal.js';
+import { isFinalState } from '../../tasks/task-state.js';
+import { type MemoryState, noRoomError } from '../engine-state.js';
+import type { TaskLife } from '../tasks/task-life.js';
+import { addUsage } from '../tenants/usage.js';
+import type { CallEntry, KeptOutcome, StepEntry, TaskEntry } from '../tasks/task-entry.js';
+import { jobKey, type TenantState } from '../tenants/tenant-state.js';
+
+/** What an answer, a notification or the lack of one makes of a call and its step. Part of one atomic step of a caller. */
+export class CallOutcomes {
+  constructor(
+    private readonly state: MemoryState,
+    private readonly life: TaskLife,
+  ) {}
+
+  /**
+   * A step has its outcome: it takes the next sequence in the journal. Whoever is not the task's own worker, which gets it
+   * with its answer, wakes the task.
+   */
+  settleStep(entry: TaskEntry, step: StepEntry, outcome: StepOutcome): StepOutcome {
+    const { stored, bytes } = this.fitting(entry, outcome);
+    step.outcome = keepOutcome(stored, entry);
+    step.outcomeBytes = bytes;
+    entry.ownJournal.bytes += bytes;
+    step.endedAt = this.state.now();
+    step.retryAt = undefined;
+    step.dueAt = undefined;
+    step.rev = entry.ownJournal.rev += 1;
+    // It makes progress: what its workers were lost to, if it was this task, is behind it.
+    entry.lostLeases = 0;
+    return stored;
+  }
+
+  /** The outcomes of a task have a limit together. What would exceed it becomes a failure that says so. */
+  private fitting(
+    { journal, tenant }: TaskEntry,
+    outcome: StepOutcome,
+  ): { stored: StepOutcome; bytes: number } {
+    const most = this.state.limits.maxJournalBytes;
+    const bytes = jsonBytes(outcome);
+    const size = journal.bytes + bytes;
+    const hasNoRoom = this.state.hasNoRoomFor(tenant, bytes);
+    if (size <= most && !hasNoRoom) return { stored: outcome, bytes };
+    const message = `the journal of the task: expected at most ${most} bytes, got ${size}`;
+    const tooLarge = { code: 'result_too_large', message, retryable: false } as const;
+    const stored: StepOutcome = { ok: false, error: hasNoRoom ? noRoomError() : tooLarge };
+    return { stored, bytes: jsonBytes(stored) };
+  }
+
+  /** The service has taken a call on. A call that is answered already only learns its job, so that repeats are known. */
+  accept(tenant: TenantState, entry: TaskEntry, call: CallEntry, jobId: string): void {
+    const key = jobKey(call.service, jobId);
+    const named = tenant.calls.get(tenant.jobs.get(key) ?? '');
+    // A name that is used again is that of the newer call, once the older one has ended.
+    if (!named || named.call.state === 'ended') tenant.jobs.set(key, call.callId);
+    // The name that it had before finds nothing any more: a call has one, which is forgotten with it.
+    const before = call.jobId === undefined || call.jobId === jobId ? '' : jobKey(call.service, call.jobId);
+    if (tenant.jobs.get(before) === call.callId) tenant.jobs.delete(before);
+    call.jobId = jobId;
+    if (call.state !== 'sending') return;
+    this.life.settleSending(tenant, call);
+    call.state = 'waiting';
+    this.scheduleSilence(tenant, entry, call);
+  }
+
+  /** Any word of the service about a call begins its silence anew. */
+  heard(tenant: TenantState, entry: TaskEntry, call: CallEntry): void {
+    if (call.state === 'waiting') this.scheduleSilence(tenant, entry, call);
+  }
+
+  private scheduleSilence(tenant: TenantState, entry: TaskEntry, call: CallEntry): void {
+    const first = call.silentAt === undefined;
+    call.silentAt = this.state.now() + call.silenceMs;
+    // A timer that fires early is renewed by the sweeper, so one is enough however often the service reports.
+    if (first) this.scheduleStep(tenant, entry, call.stepKey, call.silentAt);
+  }
+
+  scheduleStep(tenant: TenantState, entry: TaskEntry, step: string, at: number): void {
+    this.state.schedule('step', at, { tenantId: tenant.tenantId, id: entry.spec.task_id, step });
+  }
+
+  /** The outcome of one try: it ends the step, or the task itself, or makes room for the next try. */
+  endCall(
+    tenant: TenantState,
+    entry: TaskEntry,
+    call: CallEntry,
+    outcome: StepOutcome,
+    options: { readonly usage?: Usage | undefined; readonly by: 'answer' | 'notification' },
+  ): void {
+    const step = entry.journal.steps.get(call.stepKey) as StepEntry;
+    this.life.settleSending(tenant, call);
+    call.state = 'ended';
+    call.ok = outcome.ok;
+    call.outcomeFingerprint = fingerprintOf(writeJson(outcome));
+    if (options.usage) {
+      entry.tokens += options.usage.tokens;
+      addUsage(this.state, tenant.tenantId, call, options.usage);
+    }
+    const notified = options.by === 'notification';
+    if (notified && mayTryAgain(step, outcome)) {
+      step.retryAt = this.state.now() + call.retryDelayMs;
+      step.rev = entry.ownJournal.rev += 1;
+      this.scheduleStep(tenant, entry, step.key, step.retryAt);
+      this.emitRetry(tenant, entry, call, outcome, step.calls.length);
+      this.life.wake(tenant, entry);
+      return;
+    }
+    const onlyCall = entry.state === 'tracked' && entry.journal.steps.size === 1;
+    const stored = this.settleStep(entry, step, outcome);
+    call.ok = stored.ok;
+    if (notified) this.life.wake(tenant, entry);
+    if (!onlyCall) return;
+    if (step.outcome?.ok === true)
+      this.life.end(tenant, entry, { state: 'completed', result: step.outcome.value }, 'complete');
+    else if (!stored.ok) {
+      const { code, message, retryable } = stored.error;
+      this.life.end(tenant, entry, { state: 'failed', error: { code, message, retryable } }, 'fail');
+    }
+  }
+
+  private emitRetry(
+    tenant: TenantState,
+    entry: TaskEntry,
+    call: CallEntry,
+    outcome: StepOutcome,
+    tried: number,
+  ): void {
+    const error = outcome.ok ? '' : outcome.error.message;
+    const details: JsonValue = { service: call.service, operation: call.operation, try: tried + 1, error };
+    this.life.emit(tenant, entry, 'task_status_update', { status: 'retrying', details });
+  }
+
+  /** A service's answer to a call. */
+  answer(tenant: TenantState, entry: TaskEntry, call: CallEntry, answer: StepAnswer): 'recorded' | 'known' {
+    if (answer.kind === 'accepted') {
+      const wasSending = call.state === 'sending';
+      this.accept(tenant, entry, call, answer.jobId);
+      return wasSending ? 'recorded' : 'known';
+    }
+    if (call.state === 'ended' || isFinalState(entry.state)) return 'known';
+    this.endCall(tenant, entry, call, answer.outcome, { usage: answer.usage, by: 'answer' });
+    return 'recorded';
+  }
+}
+
+/** Of a value as JSON. */
+export function jsonBytes(value: unknown): number {
+  return Buffer.byteLength(writeJson(value));
+}
+
+function keepOutcome(outcome: StepOutcome, owner: BytesOwner): KeptOutcome {
+  return outcome.ok
+    ? { ok: true, value: keepField(outcome, 'value', owner) }
+    : { ok: false, error: structuredClone(outcome.error) };
+}
+
+export function readOutcome(outcome: KeptOutcome): StepOutcome {
+  return outcome.ok ? readSuccess(outcome.value) : { ok: false, error: structuredClone(outcome.error) };
+}
+
+function readSuccess(kept: KeptJson): StepOutcome {
+  const outcome: { ok: true; value: JsonValue } = { ok: true, value: null };
+  viewJson(outcome, 'value', kept);
+  return outcome;
+}
+
+/** Only what a notification reports, or fails to, begins a new try: an answer was sent again already, as often as may be. */
+function mayTryAgain(step: StepEntry, outcome: StepOutcome): boolean {
+  return !outcome.ok && outcome.error.retryable && step.calls.length < step.maxTries;
+}

@@ -1,0 +1,102 @@
+/** Whoever stands in a group. */
+export interface GroupMember {
+  readonly spec: { readonly priority: number };
+}
+
+interface Place<T> {
+  readonly entry: T;
+  readonly order: number;
+  before: Place<T> | undefined;
+  after: Place<T> | undefined;
+}
+
+const PRIORITIES = 10;
+
+/**
+ * Tasks that may not all run at once: those of a session (one at a time, in order) or of a batch (`max_in_flight`).
+ * A task that stands in it either is holders, or waits. However many wait, each operation takes constant time; only one that
+ * comes back to where it stood before passes those that came after it.
+ */
+export class ConcurrencyGroup<T extends GroupMember> {
+  readonly holders = new Set<T>();
+  /** Lets nobody in, for as long as those that wait are being cancelled. */
+  shut = false;
+  readonly #sequences = new Map<T, Place<T>>();
+  readonly #waitingBy = Array.from({ length: PRIORITIES }, () => 0);
+  #first: Place<T> | undefined;
+  #last: Place<T> | undefined;
+
+  /**
+   * @param capacity how many may be holders.
+   * @param inOrder whether whoever waits first also goes first, even if somebody behind could go already.
+   */
+  constructor(
+    readonly capacity: number,
+    readonly inOrder: boolean,
+  ) {}
+
+  get hasRoom(): boolean {
+    return !this.shut && this.holders.size < this.capacity;
+  }
+
+  /** Of those that wait. */
+  get first(): T | undefined {
+    return this.#first?.entry;
+  }
+
+  admits(entry: T): boolean {
+    return this.hasRoom && (!this.inOrder || this.#first === undefined || this.#first.entry === entry);
+  }
+
+  /** @param order those with a smaller one come first. */
+  wait(entry: T, order: number): void {
+    if (this.#sequences.has(entry)) return;
+    let before = this.#last;
+    while (before && before.order > order) before = before.before;
+    const sequence: Place<T> = { entry, order, before, after: before ? before.after : this.#first };
+    if (sequence.after) sequence.after.before = sequence;
+    else this.#last = sequence;
+    if (before) before.after = sequence;
+    else this.#first = sequence;
+    this.#sequences.set(entry, sequence);
+    this.#count(entry, 1);
+  }
+
+  /** That it waits with. */
+  orderOf(entry: T): number | undefined {
+    return this.#sequences.get(entry)?.order;
+  }
+
+  enter(entry: T): void {
+    this.stopWaiting(entry);
+    this.holders.add(entry);
+  }
+
+  leave(entry: T): void {
+    this.holders.delete(entry);
+    this.stopWaiting(entry);
+  }
+
+  /** The most urgent priority of all who stand in an ordered group: its head is queued with it. */
+  urgency(own: number): number {
+    if (!this.inOrder) return own;
+    for (let priority = PRIORITIES - 1; priority > own; priority -= 1)
+      if ((this.#waitingBy[priority] ?? 0) > 0) return priority;
+    return own;
+  }
+
+  stopWaiting(entry: T): void {
+    const sequence = this.#sequences.get(entry);
+    if (!sequence) return;
+    this.#sequences.delete(entry);
+    this.#count(entry, -1);
+    if (sequence.before) sequence.before.after = sequence.after;
+    else this.#first = sequence.after;
+    if (sequence.after) sequence.after.before = sequence.before;
+    else this.#last = sequence.before;
+  }
+
+  #count({ spec }: T, change: number): void {
+    this.#waitingBy[spec.priority] = (this.#waitingBy[spec.priority] ?? 0) + change;
+  }
+}

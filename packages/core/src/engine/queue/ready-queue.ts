@@ -1,0 +1,113 @@
+/** What is queued: in which priority, and where in its order. */
+export interface Placed {
+  readonly sequence: number;
+  readonly queuePriority: number;
+}
+
+/** What is ready in one priority, by sequence in group. Usually appended at the end and taken from the front. */
+class PriorityLevel<T extends Placed> {
+  #entries: T[] = [];
+  #front = 0;
+
+  get size(): number {
+    return this.#entries.length - this.#front;
+  }
+
+  first(): T | undefined {
+    return this.#entries[this.#front];
+  }
+
+  insert(entry: T): void {
+    const last = this.#entries.at(-1);
+    if (!last || this.size === 0 || last.sequence < entry.sequence) this.#entries.push(entry);
+    else this.#entries.splice(this.rank(entry), 0, entry);
+  }
+
+  /** Those that are first, at most `most`. */
+  head(most: number): readonly T[] {
+    return this.#entries.slice(this.#front, this.#front + most);
+  }
+
+  remove(entry: T): void {
+    if (this.#entries[this.#front] === entry) {
+      this.#front += 1;
+      if (this.#front > 1024 && this.#front * 2 > this.#entries.length) {
+        this.#entries = this.#entries.slice(this.#front);
+        this.#front = 0;
+      }
+      return;
+    }
+    const at = this.rank(entry);
+    if (this.#entries[at] === entry) this.#entries.splice(at, 1);
+  }
+
+  /** Index of the first entry that does not come before `entry`. */
+  rank(entry: T): number {
+    let low = this.#front;
+    let high = this.#entries.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#entries[middle] as T).sequence < entry.sequence) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  ahead(entry: T): number {
+    return this.rank(entry) - this.#front;
+  }
+}
+
+/** Ready tasks of one tenant that the same workers can run: priority 9 first, first in first out holders a priority. */
+export class ReadyQueue<T extends Placed> {
+  readonly #levels = Array.from({ length: 10 }, () => new PriorityLevel<T>());
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  insert(entry: T): void {
+    (this.#levels[entry.queuePriority] as PriorityLevel<T>).insert(entry);
+    this.#size += 1;
+  }
+
+  remove(entry: T): void {
+    (this.#levels[entry.queuePriority] as PriorityLevel<T>).remove(entry);
+    this.#size -= 1;
+  }
+
+  mostUrgent(): T | undefined {
+    if (this.#size === 0) return undefined;
+    for (let priority = 9; priority >= 0; priority -= 1) {
+      const first = (this.#levels[priority] as PriorityLevel<T>).first();
+      if (first) return first;
+    }
+    return undefined;
+  }
+
+  /** The most urgent ones in their order, at most `most`. */
+  head(most: number): readonly T[] {
+    const found: T[] = [];
+    for (let priority = 9; priority >= 0 && found.length < most; priority -= 1)
+      found.push(...(this.#levels[priority] as PriorityLevel<T>).head(most - found.length));
+    return found;
+  }
+
+  oldest(): T | undefined {
+    let oldest: T | undefined;
+    for (const queuePriority of this.#levels) {
+      const first = queuePriority.first();
+      if (first && (!oldest || first.sequence < oldest.sequence)) oldest = first;
+    }
+    return oldest;
+  }
+
+  /** How many of these tasks come before `entry`. */
+  ahead(entry: T): number {
+    let count = (this.#levels[entry.queuePriority] as PriorityLevel<T>).ahead(entry);
+    for (let priority = entry.queuePriority + 1; priority <= 9; priority += 1)
+      count += (this.#levels[priority] as PriorityLevel<T>).size;
+    return count;
+  }
+}

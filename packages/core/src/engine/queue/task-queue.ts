@@ -1,0 +1,333 @@
+import { bytesOf } from '../kept-json.js';
+import type { Claim, Runnable, Settlement, Swept, TaskQueue } from '../../storage/task-queue.js';
+import type { MemoryState, WorkerState } from '../engine-state.js';
+import type { MemorySessions } from '../sessions/sessions.js';
+import type { Sweep } from '../timers/sweep.js';
+import { cancelledError, isSuspect, type TaskLife } from '../tasks/task-life.js';
+import { viewSteps, viewTask } from '../tasks/task-view.js';
+import type { CallEntry, StepEntry, TaskEntry } from '../tasks/task-entry.js';
+import type { TenantState } from '../tenants/tenant-state.js';
+
+/** At most so many tasks of one tenant in a row, while others are ready too. */
+const TURN = 16;
+/** Each so many-th claim of a tenant goes to whatever has waited longest. */
+const OLDEST_EVERY = 10;
+
+/** What a step takes besides its outcome, by an estimate. */
+const STEP_BYTES = 512;
+
+/** A task counts in what a claim may bring, unless so many like it have no more bytes than that. */
+const SMALL_TASKS_A_PAGE = 64;
+
+/** What is left of a claim. */
+interface Budget {
+  journalBytes: number;
+  /** Of large payloads. */
+  payloadBytes: number;
+  /** A task was left that is too large for that. */
+  isFull: boolean;
+}
+
+interface Claiming {
+  readonly workerId: string;
+  readonly claimId: string;
+  readonly leaseMs: number;
+  readonly begins?: number;
+}
+
+export class MemoryTaskQueue implements TaskQueue {
+  constructor(
+    private readonly state: MemoryState,
+    private readonly life: TaskLife,
+    private readonly sessions: MemorySessions,
+    private readonly timers: Sweep,
+  ) {}
+
+  async claim(params: Parameters<TaskQueue['claim']>[0]): ReturnType<TaskQueue['claim']> {
+    this.state.checkOpen();
+    const worker = this.state.worker(params.workerId, params.runs);
+    const { claimSlot = params.workerId, claimId } = params;
+    const last = worker.lastClaims.get(claimSlot);
+    if (last?.claimId === claimId) return structuredClone(last.claims) as readonly Claim[];
+    const claims: Claim[] = [];
+    const passedOver: TenantState[] = [];
+    const { pageBytes } = this.state.limits;
+    const budget: Budget = { journalBytes: pageBytes, payloadBytes: pageBytes, isFull: false };
+    while (claims.length < params.max) {
+      const tenant = this.state.rotation.pop();
+      if (!tenant) break;
+      tenant.inRotation = false;
+      if (tenant.queued === 0 || tenant.room <= 0) continue;
+      this.state.virtualTime = tenant.virtualTime;
+      const turn = this.state.rotation.size > 0 ? TURN : params.max;
+      const most = Math.min(params.max - claims.length, turn);
+      const taken = this.claimOf(tenant, most, worker, params, claims.length, budget);
+      claims.push(...taken);
+      if (tenant.queued === 0 || tenant.room <= 0) continue;
+      if (taken.length === 0) passedOver.push(tenant);
+      else this.return(tenant);
+      if (budget.isFull) break;
+    }
+    for (const tenant of passedOver) this.return(tenant);
+    // One that has got fewer than it asked for would think that none waits.
+    if (budget.isFull) this.state.publish({ kind: 'ready' });
+    worker.lastClaims.set(claimSlot, { claimId, claims });
+    return claims;
+  }
+
+  private return(tenant: TenantState): void {
+    tenant.inRotation = true;
+    this.state.rotation.push(tenant);
+  }
+
+  /** @param before how many the claim has already. */
+  private claimOf(
+    tenant: TenantState,
+    most: number,
+    worker: WorkerState,
+    params: Claiming,
+    before: number,
+    budget: Budget,
+  ): Claim[] {
+    const { begins = Number.POSITIVE_INFINITY } = params;
+    const claims: Claim[] = [];
+    while (claims.length < most && tenant.room > 0) {
+      const next = nextFor(tenant, worker);
+      if (!next) break;
+      budget.isFull = !this.mayBring(next, before + claims.length, budget);
+      if (budget.isFull) break;
+      const prefetched = before + claims.length >= begins;
+      claims.push(this.lease(tenant, next, worker, params, prefetched, budget));
+    }
+    // The heavier a tenant is, the less virtual time a claim costs it.
+    tenant.virtualTime += claims.length / tenant.settings.weight;
+    return claims;
+  }
+
+  /** A claim brings so many bytes of payloads, but always one task; what is small counts nothing. */
+  private mayBring({ payload }: TaskEntry, before: number, budget: Budget): boolean {
+    const bytes = bytesOf(payload);
+    if (bytes <= this.state.limits.pageBytes / SMALL_TASKS_A_PAGE) return true;
+    if (before > 0 && bytes > budget.payloadBytes) return false;
+    budget.payloadBytes -= bytes;
+    return true;
+  }
+
+  private lease(
+    tenant: TenantState,
+    entry: TaskEntry,
+    worker: WorkerState,
+    { workerId, claimId, leaseMs }: Claiming,
+    prefetched: boolean,
+    budget: Budget,
+  ): Claim {
+    const now = this.state.now();
+    const wasWoken = entry.state === 'woken';
+    this.life.dequeue(tenant, entry);
+    this.life.move(tenant, entry, 'leased', 'claim', now);
+    // Random, and never with this task again: as good as a token of its own.
+    this.life.lease(tenant, entry, { token: claimId, workerId, expiresAt: now + leaseMs, prefetched });
+    entry.resumes = wasWoken;
+    entry.version ??= newest(worker.runnables.get(entry.spec.type));
+    entry.startedAt ??= now;
+    tenant.claimed += 1;
+    if (isSuspect(entry)) worker.suspect = entry.spec.task_id;
+    if (!wasWoken) {
+      entry.attempt += 1;
+      this.life.emit(tenant, entry, 'task_started', { attempt: entry.attempt }, now);
+    }
+    return {
+      task: viewTask(tenant.tenantId, entry),
+      token: claimId,
+      version: entry.version,
+      startedAt: entry.startedAt,
+      seed: entry.seed,
+      ...this.journalOf(entry, budget),
+      replayedTo: entry.replayedTo,
+      inherited: entry.inherited,
+      prefetched,
+    };
+  }
+
+  /** One that is too large for what is left of the claim, its worker reads by itself. */
+  private journalOf(entry: TaskEntry, budget: Budget): Pick<Claim, 'steps' | 'journalRev' | 'unread'> {
+    const { bytes, steps, rev } = entry.journal;
+    const size = bytes + STEP_BYTES * steps.size;
+    if (size > budget.journalBytes) return { steps: [], journalRev: 0, unread: true };
+    budget.journalBytes -= size;
+    return { steps: viewSteps(entry), journalRev: rev };
+  }
+
+  async renew(params: Parameters<TaskQueue['renew']>[0]): ReturnType<TaskQueue['renew']> {
+    return params.leases.filter(({ tenantId, taskId, token, begun }) => {
+      const lease = this.state.lookUp(tenantId).leased.get(taskId)?.lease;
+      if (lease?.token !== token) return true;
+      lease.expiresAt = this.state.now() + params.leaseMs;
+      if (begun) lease.prefetched = false;
+      return false;
+    });
+  }
+
+  async settle(params: Parameters<TaskQueue['settle']>[0]): ReturnType<TaskQueue['settle']> {
+    const tenant = this.state.lookUp(params.tenantId);
+    const entry = tenant.leased.get(params.taskId);
+    if (entry?.lease?.token !== params.token) return 'lease_lost';
+    const { settlement } = params;
+    if (entry.cancelling && settlement.kind !== 'completed') {
+      this.life.end(
+        tenant,
+        entry,
+        { state: 'cancelled', error: cancelledError(entry.cancelling.reason) },
+        'cancel',
+      );
+      return 'settled';
+    }
+    if (settlement.kind === 'parked' && settlement.journalRev < entry.journal.rev) return 'newer_outcome';
+    return this.apply(tenant, entry, settlement);
+  }
+
+  private apply(tenant: TenantState, entry: TaskEntry, settlement: Settlement): 'settled' | 'exhausted' {
+    switch (settlement.kind) {
+      case 'completed':
+        this.complete(tenant, entry, settlement);
+        return 'settled';
+      case 'failed':
+        this.life.end(tenant, entry, { ...settlement, state: 'failed' }, 'fail');
+        return 'settled';
+      case 'cancelled':
+        this.life.end(
+          tenant,
+          entry,
+          { state: 'cancelled', error: cancelledError('the workflow ended it') },
+          'cancel',
+        );
+        return 'settled';
+      case 'parked':
+        entry.replayedTo = settlement.journalRev;
+        entry.lostLeases = 0;
+        this.life.unlease(tenant, entry);
+        this.life.move(tenant, entry, 'parked', 'park');
+        return 'settled';
+      case 'released':
+        this.release(tenant, entry);
+        return 'settled';
+      case 'retry':
+        return this.retry(tenant, entry, settlement);
+      default:
+        return settlement satisfies never;
+    }
+  }
+
+  private complete(
+    tenant: TenantState,
+    entry: TaskEntry,
+    settlement: Settlement & { kind: 'completed' },
+  ): void {
+    const result = this.life.keepResult(tenant, entry, settlement);
+    if (result === undefined) return;
+    const session =
+      entry.spec.session_id === undefined ? undefined : tenant.sessions.get(entry.spec.session_id);
+    if (settlement.answer && session) {
+      const { message_id, content } = settlement.answer;
+      this.sessions.add(tenant, session, {
+        message_id,
+        role: 'assistant',
+        content,
+        task_id: entry.spec.task_id,
+      });
+    }
+    this.life.end(tenant, entry, { state: 'completed', result }, 'complete');
+  }
+
+  private release(tenant: TenantState, entry: TaskEntry): void {
+    this.life.unlease(tenant, entry);
+    if (!entry.resumes) entry.attempt -= 1;
+    this.life.move(tenant, entry, entry.resumes ? 'woken' : 'ready', 'release');
+    this.life.enqueue(tenant, entry);
+  }
+
+  private retry(
+    tenant: TenantState,
+    entry: TaskEntry,
+    settlement: Settlement & { kind: 'retry' },
+  ): 'settled' | 'exhausted' {
+    const { error, diagnostic, delayMs, drop } = settlement;
+    entry.failures += 1;
+    if (entry.failures >= entry.spec.maxAttempts) {
+      const message = `${entry.failures} of ${entry.spec.maxAttempts} attempts failed, the last one with ${error.code}: ${error.message}`;
+      this.life.end(
+        tenant,
+        entry,
+        { state: 'failed', error: { code: 'attempts_exhausted', message, retryable: false }, diagnostic },
+        'fail',
+      );
+      return 'exhausted';
+    }
+    const gone: CallEntry[] = [];
+    for (const step of entry.journal.steps.values()) {
+      if (!isForgotten(step, drop)) continue;
+      entry.journal.steps.delete(step.key);
+      entry.journal.bytes -= step.outcomeBytes;
+      if (step.outcome?.ok) entry.charge(-bytesOf(step.outcome.value));
+      gone.push(...step.calls);
+    }
+    // A late word about them is answered for as long as the task is kept.
+    entry.dropped = [...entry.dropped, ...gone];
+    entry.inherited = entry.journal.rev;
+    entry.lostLeases = 0;
+    this.life.unlease(tenant, entry);
+    this.life.move(tenant, entry, 'scheduled', 'retry');
+    entry.resumes = false;
+    entry.dueAt = this.state.now() + delayMs;
+    this.state.schedule('start', entry.dueAt, entry);
+    const details = { attempt: entry.attempt, code: error.code, error: error.message, delay_ms: delayMs };
+    this.life.emit(tenant, entry, 'task_status_update', { status: 'retrying', details });
+    return 'settled';
+  }
+
+  async wake({ tenantId, taskId }: Parameters<TaskQueue['wake']>[0]): ReturnType<TaskQueue['wake']> {
+    const tenant = this.state.lookUp(tenantId);
+    const entry = tenant.tasks.get(taskId);
+    if (entry?.state !== 'parked') return 'not_parked';
+    this.life.wake(tenant, entry);
+    return 'woken';
+  }
+
+  async sweep({ max }: Parameters<TaskQueue['sweep']>[0]): Promise<Swept> {
+    this.state.checkOpen();
+    return this.timers.sweep(max);
+  }
+}
+
+/** Whether the next attempt knows nothing of a step: calls and the host's own work that failed get a new try. */
+function isForgotten({ key, kind, outcome }: StepEntry, drop: string | undefined): boolean {
+  if (!outcome || outcome.ok) return false;
+  return key === drop || kind === 'call' || kind === 'run';
+}
+
+/** The task of a tenant that this worker is to run next. */
+function nextFor(tenant: TenantState, worker: WorkerState): TaskEntry | undefined {
+  const byAge = (tenant.claimed + 1) % OLDEST_EVERY === 0;
+  let best: TaskEntry | undefined;
+  for (const levels of tenant.ready.values()) {
+    const candidate = byAge ? levels.oldest() : levels.mostUrgent();
+    if (!candidate || !canRun(candidate, worker.runnables)) continue;
+    if (isSuspect(candidate) && worker.suspect !== undefined) continue;
+    if (!best || goesFirst(candidate, best, byAge)) best = candidate;
+  }
+  return best;
+}
+
+function newest(runnable: Runnable | undefined): number {
+  return Math.max(...(runnable?.versions ?? [1]));
+}
+
+function goesFirst(a: TaskEntry, b: TaskEntry, byAge: boolean): boolean {
+  if (byAge || a.queuePriority === b.queuePriority) return a.sequence < b.sequence;
+  return a.queuePriority > b.queuePriority;
+}
+
+function canRun(entry: TaskEntry, runs: ReadonlyMap<string, Runnable>): boolean {
+  const run = runs.get(entry.spec.type);
+  return run !== undefined && (entry.version === undefined || run.versions.includes(entry.version));
+}

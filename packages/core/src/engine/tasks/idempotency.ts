@@ -1,0 +1,15 @@
+import type { Idempotency } from '../../storage/task-records.js';
+import type { MemoryState } from '../engine-state.js';
+import type { RememberedKey, TenantState } from '../tenants/tenant-state.js';
+
+/** What a key stands for, for as long as keys are remembered. */
+export function rememberKey(
+  state: MemoryState,
+  tenant: TenantState,
+  { key, fingerprint }: Idempotency,
+  entry: RememberedKey['entry'],
+): void {
+  const at = state.now() + state.limits.idempotencyMs;
+  tenant.idempotency.set(key, { fingerprint, entry, until: at });
+  state.schedule('idempotency', at, { tenantId: tenant.tenantId, id: key });
+}

@@ -1,0 +1,273 @@
+import { bytesOf, readJson } from '../kept-json.js';
+import type { Task } from '../../protocol/task.js';
+import type {
+  BatchSubmission,
+  NewTask,
+  Submission,
+  SubmitAnswer,
+  SubmitRefusal,
+  TaskRecords,
+  TrackedCall,
+} from '../../storage/task-records.js';
+import { ConcurrencyGroup } from '../queue/concurrency-group.js';
+import { rememberKey } from './idempotency.js';
+import type { MemoryState } from '../engine-state.js';
+import type { MemorySessions } from '../sessions/sessions.js';
+import type { TaskLife } from './task-life.js';
+import { viewBatch } from './batch-view.js';
+import { viewTask } from './task-view.js';
+import { type CallEntry, type Origin, REDRIVEN_ERA, TaskEntry } from './task-entry.js';
+import { type BatchEntry, jobKey, type TenantState } from '../tenants/tenant-state.js';
+
+const NO_ORIGIN: Origin = {};
+
+/** How tasks come to be: submitted, in a batch, registered, or redriven. */
+export class Submissions {
+  constructor(
+    private readonly state: MemoryState,
+    private readonly life: TaskLife,
+    private readonly sessions: MemorySessions,
+  ) {}
+
+  submit(params: Parameters<TaskRecords['submit']>[0]): SubmitAnswer {
+    const { tenantId, submission, idempotency, maxWaiting } = params;
+    const tenant = this.state.tenant(tenantId);
+    const known = idempotency && tenant.idempotency.get(idempotency.key);
+    if (known) {
+      if (known.fingerprint !== idempotency.fingerprint || !('spec' in known.entry)) {
+        return { answer: 'idempotency_conflict' };
+      }
+      return this.stored('replayed', tenant, known.entry);
+    }
+    const same = tenant.tasks.get(submission.task.task_id);
+    if (same)
+      return same.spec.type === submission.task.type
+        ? this.stored('replayed', tenant, same)
+        : { answer: 'conflict' };
+    if (this.isFull(tenant, 1, maxWaiting)) return { answer: 'queue_full' };
+    const refusal = this.refusal(tenant, submission);
+    if (refusal) return { answer: refusal };
+    const entry = this.store(tenant, submission);
+    if (idempotency) rememberKey(this.state, tenant, idempotency, entry);
+    return this.stored('submitted', tenant, entry);
+  }
+
+  submitBatch(
+    params: Parameters<TaskRecords['submitBatch']>[0],
+  ): Awaited<ReturnType<TaskRecords['submitBatch']>> {
+    const { tenantId, batch, idempotency, maxWaiting } = params;
+    const tenant = this.state.tenant(tenantId);
+    const known = idempotency && tenant.idempotency.get(idempotency.key);
+    if (known) {
+      if (known.fingerprint !== idempotency.fingerprint || !('items' in known.entry))
+        return { answer: 'idempotency_conflict' };
+      return { answer: 'replayed', batch: viewBatch(tenant, known.entry, this.state.limits.pageBytes) };
+    }
+    if (this.isFull(tenant, batch.items.length, maxWaiting)) return { answer: 'queue_full' };
+    const entry = this.storeBatch(tenant, batch);
+    if (idempotency) rememberKey(this.state, tenant, idempotency, entry);
+    return { answer: 'submitted', batch: viewBatch(tenant, entry, this.state.limits.pageBytes) };
+  }
+
+  /** Whether so many more would be too many, or too much is stored. */
+  private isFull(tenant: TenantState, tasks: number, maxWaiting: number): boolean {
+    return tenant.counts.pending + tasks > maxWaiting || this.state.holdsTooMuch(tenant);
+  }
+
+  private storeBatch(tenant: TenantState, batch: BatchSubmission): BatchEntry {
+    const entry: BatchEntry = {
+      batchId: batch.batchId,
+      createdAt: this.state.now(),
+      failFast: batch.failFast,
+      group: new ConcurrencyGroup(batch.maxInFlight, false),
+      items: [],
+      passed: 0,
+    };
+    tenant.batches.set(batch.batchId, entry);
+    for (const item of batch.items) {
+      if ('error' in item) {
+        entry.items.push({ ...item.error });
+        continue;
+      }
+      const taken = tenant.tasks.has(item.task.task_id);
+      const refusal = taken ? 'conflict' : this.refusal(tenant, item);
+      if (refusal)
+        entry.items.push({ code: refusal, message: refusalMessage(refusal, item.task), retryable: false });
+      else this.store(tenant, item, { batch: entry });
+    }
+    const { tenantId } = tenant;
+    this.state.schedule('batch', entry.createdAt + this.state.limits.retentionMs, {
+      tenantId,
+      id: batch.batchId,
+    });
+    return entry;
+  }
+
+  register(params: Parameters<TaskRecords['register']>[0]): Awaited<ReturnType<TaskRecords['register']>> {
+    const tenant = this.state.tenant(params.tenantId);
+    const same = tenant.tasks.get(params.task.task_id);
+    if (same) return { ...this.stored('replayed', tenant, same), answer: 'replayed' };
+    if (this.isFull(tenant, tenant.counts.processing + 1, params.maxWaiting)) return { answer: 'queue_full' };
+    const entry = this.create(tenant, params.task, NO_ORIGIN);
+    entry.state = 'tracked';
+    tenant.counts.processing += 1;
+    entry.attempt = 1;
+    entry.startedAt = entry.createdAt;
+    if (params.call) this.addTrackedCall(tenant, entry, params.call);
+    this.life.emit(tenant, entry, 'task_created', createdData(params.task));
+    this.life.emit(tenant, entry, 'task_started', { attempt: 1 });
+    return { ...this.stored('submitted', tenant, entry), answer: 'registered' };
+  }
+
+  private addTrackedCall(tenant: TenantState, entry: TaskEntry, tracked: TrackedCall): void {
+    const { callId, service, operation, jobId, silenceMs } = tracked;
+    const call: CallEntry = {
+      callId,
+      stepKey: callId,
+      service,
+      operation,
+      silenceMs,
+      retryDelayMs: 0,
+      state: jobId === undefined ? 'sending' : 'waiting',
+    };
+    entry.ownJournal.steps.set(callId, {
+      key: callId,
+      kind: 'call',
+      name: `${service}.${operation}`,
+      maxTries: 1,
+      calls: [call],
+      rev: 0,
+      outcome: undefined,
+      outcomeBytes: 0,
+      endedAt: undefined,
+      retryAt: undefined,
+      dueAt: undefined,
+      signal: undefined,
+      era: 0,
+    });
+    tenant.calls.set(callId, { entry, call });
+    if (jobId === undefined) {
+      tenant.sending.set(service, (tenant.sending.get(service) ?? 0) + 1);
+      return;
+    }
+    call.jobId = jobId;
+    tenant.jobs.set(jobKey(service, jobId), callId);
+    if (Number.isFinite(silenceMs)) {
+      call.silentAt = this.state.now() + silenceMs;
+      const { tenantId } = tenant;
+      this.state.schedule('step', call.silentAt, { tenantId, id: entry.spec.task_id, step: callId });
+    }
+  }
+
+  redrive(params: Parameters<TaskRecords['redrive']>[0]): Awaited<ReturnType<TaskRecords['redrive']>> {
+    const tenant = this.state.lookUp(params.tenantId);
+    const old = tenant.tasks.get(params.taskId);
+    if (!old) return { answer: 'not_found' };
+    if (old.state !== 'failed' || old.startedAt === undefined) return { answer: 'not_failed' };
+    const known = old.redrivenTo === undefined ? undefined : tenant.tasks.get(old.redrivenTo);
+    if (known) return { answer: 'redriven', task: viewTask(tenant.tenantId, known) };
+    if (this.isFull(tenant, 1, params.maxWaiting)) return { answer: 'queue_full' };
+    old.redrivenTo = params.newTaskId;
+    const { runAt: _, ...spec } = old.spec;
+    const entry = this.store(
+      tenant,
+      { task: { ...spec, payload: readJson(old.payload), task_id: params.newTaskId }, onBusy: 'enqueue' },
+      {
+        redrivenFrom: params.taskId,
+        seed: old.seed,
+        startedAt: old.startedAt,
+        version: old.version,
+      },
+    );
+    for (const step of old.journal.steps.values()) {
+      if (!step.outcome?.ok) continue;
+      const journal = entry.ownJournal;
+      entry.charge(bytesOf(step.outcome.value));
+      journal.steps.set(step.key, { ...step, calls: [], era: REDRIVEN_ERA });
+      journal.rev = Math.max(journal.rev, step.rev);
+      journal.bytes += step.outcomeBytes;
+    }
+    entry.inherited = entry.journal.rev;
+    return { answer: 'redriven', task: viewTask(tenant.tenantId, entry) };
+  }
+
+  private refusal(tenant: TenantState, submission: Submission): SubmitRefusal | undefined {
+    const { session_id } = submission.task;
+    const session = session_id === undefined ? undefined : tenant.sessions.get(session_id);
+    if (!session) return undefined;
+    if (session.session.status === 'closed') return 'session_closed';
+    return submission.onBusy === 'reject' && session.live.size > 0 ? 'session_busy' : undefined;
+  }
+
+  private store(
+    tenant: TenantState,
+    { task, onBusy, message }: Submission,
+    origin: Origin = NO_ORIGIN,
+  ): TaskEntry {
+    const entry = this.create(tenant, task, origin);
+    if (task.session_id !== undefined) {
+      const session = this.sessions.open(tenant, task.session_id, task.agent_id);
+      if (onBusy === 'interrupt') {
+        for (const running of [...session.group.holders]) {
+          this.life.cancel(
+            tenant,
+            running,
+            'interrupted by a newer message',
+            this.state.limits.cancelGraceMs,
+          );
+        }
+      }
+      session.live.add(entry);
+      if (onBusy !== 'parallel') entry.groups = [session.group];
+      if (message) this.sessions.add(tenant, session, { ...message, task_id: task.task_id });
+    }
+    if (origin.batch) {
+      origin.batch.items.push(entry);
+      entry.groups = [...entry.groups, origin.batch.group];
+    }
+    if (task.runAt !== undefined && task.runAt > entry.createdAt) {
+      entry.state = 'scheduled';
+      entry.dueAt = task.runAt;
+      this.state.schedule('start', task.runAt, entry);
+    } else {
+      entry.state = this.life.joinGroups(tenant, entry, 'submit');
+    }
+    tenant.counts.pending += 1;
+    this.life.emit(tenant, entry, 'task_created', createdData(task), entry.createdAt);
+    if (entry.state === 'ready') this.life.enqueue(tenant, entry);
+    return entry;
+  }
+
+  /** The bare entry, indexed, with its deadline; not yet counted, queued or told of. */
+  private create(tenant: TenantState, task: NewTask, origin: Origin): TaskEntry {
+    const now = this.state.now();
+    const deadlineAt = Math.max(now, task.runAt ?? 0) + task.timeoutMs;
+    const entry = new TaskEntry(tenant, task, now, tenant.events.seq + 1, origin);
+    tenant.tasks.set(task.task_id, entry);
+    tenant.tasksInOrder.add(entry.sequence, entry);
+    this.state.schedule('deadline', deadlineAt, entry);
+    return entry;
+  }
+
+  private stored<A extends 'submitted' | 'replayed'>(
+    answer: A,
+    tenant: TenantState,
+    entry: TaskEntry,
+  ): { answer: A; task: Task; cursor: string } {
+    return { answer, task: viewTask(tenant.tenantId, entry), cursor: tenant.events.head };
+  }
+}
+
+function createdData(task: NewTask) {
+  return {
+    type: task.type,
+    priority: task.priority,
+    ...(task.session_id !== undefined && { session_id: task.session_id }),
+  };
+}
+
+function refusalMessage(refusal: SubmitRefusal, task: NewTask): string {
+  if (refusal === 'conflict') return 'the task_id is that of another task';
+  const state = refusal === 'session_closed' ? 'closed' : 'busy with another task';
+  return `session "${task.session_id}" is ${state}`;
+}

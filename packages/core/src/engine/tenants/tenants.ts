@@ -1,0 +1,67 @@
+import type { TenantStats, TenantStore } from '../../storage/tenant-store.js';
+import type { MemoryState } from '../engine-state.js';
+import type { TaskLife } from '../tasks/task-life.js';
+import { DEFAULT_SETTINGS, type TenantState } from './tenant-state.js';
+
+/** What operators see of tenants, and set for them. */
+export class MemoryTenants implements TenantStore {
+  constructor(
+    private readonly state: MemoryState,
+    private readonly life: TaskLife,
+  ) {}
+
+  async get({ tenantId }: Parameters<TenantStore['get']>[0]): Promise<TenantStats> {
+    this.state.checkOpen();
+    const tenant = this.state.tenants.get(tenantId);
+    return tenant ? viewTenant(tenant) : unheardOf(tenantId);
+  }
+
+  async configure(params: Parameters<TenantStore['configure']>[0]): Promise<TenantStats> {
+    const tenant = this.state.tenant(params.tenantId);
+    const { weight, paused, maxRunning: kept } = tenant.settings;
+    const maxRunning = params.maxRunning === undefined ? kept : (params.maxRunning ?? undefined);
+    tenant.settings = {
+      weight: params.weight ?? weight,
+      paused: params.paused ?? paused,
+      ...(maxRunning !== undefined && { maxRunning }),
+    };
+    this.life.joinRotation(tenant);
+    return viewTenant(tenant);
+  }
+
+  async list({ limit, after }: Parameters<TenantStore['list']>[0]): ReturnType<TenantStore['list']> {
+    this.state.checkOpen();
+    const tenants: TenantStats[] = [];
+    for (const tenant of this.state.tenants.after(after)) {
+      if (!tenant.isRegistered) continue;
+      if (tenants.length === limit) return { tenants, next: (tenants.at(-1) as TenantStats).tenantId };
+      tenants.push(viewTenant(tenant));
+    }
+    return { tenants };
+  }
+}
+
+function viewTenant(tenant: TenantState): TenantStats {
+  let oldestReadyAt = Number.POSITIVE_INFINITY;
+  for (const levels of tenant.ready.values()) {
+    oldestReadyAt = Math.min(oldestReadyAt, levels.oldest()?.createdAt ?? oldestReadyAt);
+  }
+  return {
+    tenantId: tenant.tenantId,
+    settings: { ...tenant.settings },
+    counts: { ...tenant.counts },
+    ready: tenant.queued,
+    running: tenant.leased.size,
+    ...(tenant.queued > 0 && { oldestReadyAt }),
+  };
+}
+
+function unheardOf(tenantId: string): TenantStats {
+  return {
+    tenantId,
+    settings: { ...DEFAULT_SETTINGS },
+    counts: { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 },
+    ready: 0,
+    running: 0,
+  };
+}

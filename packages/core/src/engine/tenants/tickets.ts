@@ -1,0 +1,95 @@
+import { type IssuedTicket, KEPT_SPENT_TICKETS, type TicketStore } from '../../storage/ticket-store.js';
+import { Heap } from '../timers/heap.js';
+import type { MemoryState } from '../engine-state.js';
+
+interface Ticket {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly expiresAt: number;
+  content: string;
+  spendId?: string;
+}
+
+/** One tenant's tickets that have not expired, in the order in which they were issued and spent. */
+interface TenantTickets {
+  readonly open: Map<string, Ticket>;
+  readonly spent: Map<string, Ticket>;
+  /** Those that are open, the one that expires first on top; also some that have been spent. */
+  readonly byExpiry: Heap<Ticket>;
+}
+
+const expiresBefore = (a: Ticket, b: Ticket) => a.expiresAt < b.expiresAt;
+
+/** Tickets in this process. A tenant is held only while one of its tickets is. */
+export class MemoryTickets implements TicketStore {
+  readonly #tenants = new Map<string, TenantTickets>();
+  readonly #byExpiry = new Heap<Ticket>(expiresBefore);
+
+  constructor(private readonly state: MemoryState) {}
+
+  async issue(params: Parameters<TicketStore['issue']>[0]): Promise<IssuedTicket> {
+    this.state.checkOpen();
+    const { tenantId, ticketId: id, content, lifeMs, maxOpen } = params;
+    const now = this.state.now();
+    this.#forgetExpired(now);
+    const tickets = this.#tenants.get(tenantId) ?? newTickets();
+    const known = tickets.open.get(id) ?? tickets.spent.get(id);
+    if (known) return { answer: 'issued', expiresAt: known.expiresAt };
+    if (tickets.open.size >= maxOpen)
+      return { answer: 'too_many', freeAt: firstOpen(tickets)?.expiresAt ?? Number.POSITIVE_INFINITY };
+    const ticket = { tenantId, id, content, expiresAt: now + lifeMs };
+    tickets.byExpiry.push(ticket);
+    tickets.open.set(id, ticket);
+    this.#tenants.set(tenantId, tickets);
+    this.#byExpiry.push(ticket);
+    return { answer: 'issued', expiresAt: ticket.expiresAt };
+  }
+
+  async spend({
+    tenantId,
+    ticketId,
+    spendId,
+  }: Parameters<TicketStore['spend']>[0]): Promise<string | undefined> {
+    this.state.checkOpen();
+    this.#forgetExpired(this.state.now());
+    const tickets = this.#tenants.get(tenantId);
+    const ticket = tickets?.open.get(ticketId) ?? tickets?.spent.get(ticketId);
+    if (!tickets || !ticket) return undefined;
+    if (ticket.spendId !== undefined) return ticket.spendId === spendId ? ticket.content : undefined;
+    const { content } = ticket;
+    ticket.spendId = spendId;
+    tickets.open.delete(ticketId);
+    tickets.spent.set(ticketId, ticket);
+    const [oldest] = tickets.spent.values();
+    if (oldest && tickets.spent.size > KEPT_SPENT_TICKETS) {
+      tickets.spent.delete(oldest.id);
+      oldest.content = '';
+    }
+    return content;
+  }
+
+  #forgetExpired(now: number): void {
+    for (let first = this.#byExpiry.peek(); first && first.expiresAt <= now; first = this.#byExpiry.peek()) {
+      this.#byExpiry.pop();
+      const tickets = this.#tenants.get(first.tenantId);
+      tickets?.open.delete(first.id);
+      tickets?.spent.delete(first.id);
+      if (tickets) firstOpen(tickets);
+      if (tickets && tickets.open.size + tickets.spent.size === 0) this.#tenants.delete(first.tenantId);
+    }
+  }
+}
+
+function newTickets(): TenantTickets {
+  return { open: new Map(), spent: new Map(), byExpiry: new Heap<Ticket>(expiresBefore) };
+}
+
+/** The open one that expires first. Lets go of those before it, which are open no more: each of them once. */
+function firstOpen({ open, byExpiry }: TenantTickets): Ticket | undefined {
+  let first = byExpiry.peek();
+  while (first && open.get(first.id) !== first) {
+    byExpiry.pop();
+    first = byExpiry.peek();
+  }
+  return first;
+}

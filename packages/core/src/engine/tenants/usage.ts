@@ -1,0 +1,119 @@
+import type { Usage } from '../../protocol/service-call.js';
+import type { UsageLedger, UsageRow } from '../../storage/usage-ledger.js';
+import { dayOf, OTHER_USAGE, tooManyRows } from '../../storage/usage-ledger.js';
+import type { MemoryLimits, MemoryState } from '../engine-state.js';
+import type { CallEntry } from '../tasks/task-entry.js';
+
+type Limits = Pick<MemoryLimits, 'usageRetentionMs' | 'maxUsageRows' | 'idempotencyMs'>;
+type Addition = Omit<UsageRow, 'day' | 'requests'>;
+
+const DAY_MS = 24 * 60 * 60_000;
+
+/** What tenants have consumed. It outlives the tenant's tasks, and goes by its own age. */
+export class UsageBook {
+  /** By tenant and day. */
+  readonly #tenants = new Map<string, Map<string, Map<string, UsageRow>>>();
+  /** Ids that were added lately, in two parts, so that the older ones can be dropped as a whole. */
+  #ids = { since: 0, recent: new Set<string>(), before: new Set<string>() };
+  /** Where the look for what is too old stands. */
+  #cursor = this.#tenants.entries();
+
+  constructor(private readonly limits: Limits) {}
+
+  /** Whether the id is new. Remembered for `idempotencyMs` at least. */
+  isNew(tenantId: string, id: string, now: number): boolean {
+    this.#forgetIds(now);
+    const key = `${tenantId}\n${id}`;
+    if (this.#ids.recent.has(key) || this.#ids.before.has(key)) return false;
+    this.#ids.recent.add(key);
+    return true;
+  }
+
+  add(tenantId: string, now: number, addition: Addition): void {
+    const days = this.#tenants.get(tenantId) ?? new Map<string, Map<string, UsageRow>>();
+    this.#tenants.set(tenantId, days);
+    const day = dayOf(now);
+    const rows = days.get(day) ?? new Map<string, UsageRow>();
+    days.set(day, rows);
+    let { model, operation } = addition;
+    if (!rows.has(keyOf(model, operation)) && rows.size >= this.limits.maxUsageRows - 1)
+      ({ model, operation } = OTHER_USAGE);
+    const key = keyOf(model, operation);
+    const row = rows.get(key) ?? { day, model, operation, tokens: 0, requests: 0, saved_tokens: 0 };
+    rows.set(key, {
+      ...row,
+      tokens: row.tokens + addition.tokens,
+      requests: row.requests + 1,
+      saved_tokens: row.saved_tokens + addition.saved_tokens,
+    });
+  }
+
+  *rows(tenantId: string, now: number, from: string, to: string): Generator<UsageRow> {
+    const oldest = this.#oldestDay(now);
+    for (const [day, rows] of this.#tenants.get(tenantId) ?? [])
+      if (day >= oldest && day >= from && day <= to) for (const row of rows.values()) yield { ...row };
+  }
+
+  /** Looks at the next `max` tenants, and drops the days that are older than they are kept. */
+  forget(now: number, max: number): void {
+    this.#forgetIds(now);
+    const oldest = this.#oldestDay(now);
+    for (let scanned = 0; scanned < max; scanned += 1) {
+      const next = this.#cursor.next();
+      if (next.done === true) {
+        this.#cursor = this.#tenants.entries();
+        return;
+      }
+      const [tenantId, days] = next.value;
+      for (const day of days.keys()) if (day < oldest) days.delete(day);
+      if (days.size === 0) this.#tenants.delete(tenantId);
+    }
+  }
+
+  #oldestDay(now: number): string {
+    return dayOf(now - this.limits.usageRetentionMs - DAY_MS);
+  }
+
+  #forgetIds(now: number): void {
+    const { since, recent } = this.#ids;
+    if (now - since < this.limits.idempotencyMs) return;
+    const isLongAgo = now - since >= 2 * this.limits.idempotencyMs;
+    this.#ids = { since: now, recent: new Set(), before: isLongAgo ? new Set() : recent };
+  }
+}
+
+function keyOf(model: string, operation: string): string {
+  return `${model}\n${operation}`;
+}
+
+/** What a call consumed. */
+export function addUsage(state: MemoryState, tenantId: string, call: CallEntry, usage: Usage): void {
+  state.usage.add(tenantId, state.now(), {
+    model: usage.model,
+    operation: `${call.service}.${call.operation}`,
+    tokens: usage.tokens,
+    saved_tokens: 0,
+  });
+}
+
+export class MemoryUsage implements UsageLedger {
+  constructor(private readonly state: MemoryState) {}
+
+  async add({ tenantId, id, savedTokens, ...addition }: Parameters<UsageLedger['add']>[0]): Promise<void> {
+    this.state.checkOpen();
+    const now = this.state.now();
+    if (this.state.usage.isNew(tenantId, id, now))
+      this.state.usage.add(tenantId, now, { ...addition, saved_tokens: savedTokens });
+  }
+
+  async sum({ tenantId, from, to }: Parameters<UsageLedger['sum']>[0]): Promise<readonly UsageRow[]> {
+    this.state.checkOpen();
+    const most = this.state.limits.usageRowsAtOnce;
+    const found: UsageRow[] = [];
+    for (const row of this.state.usage.rows(tenantId, this.state.now(), from, to)) {
+      if (found.length >= most) throw tooManyRows(most);
+      found.push(row);
+    }
+    return found;
+  }
+}

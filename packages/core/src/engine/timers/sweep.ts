@@ -1,0 +1,265 @@
+import type { Swept } from '../../storage/task-queue.js';
+import { isFinalState } from '../../tasks/task-state.js';
+import type { CallOutcomes } from '../journal/call-outcomes.js';
+import type { Timer } from './timer-queue.js';
+import type { TimerTarget, MemoryState, OtherTimer, TaskTimer } from '../engine-state.js';
+import { inPortions } from '../portions.js';
+import type { MemorySessions } from '../sessions/sessions.js';
+import { cancelledError, type TaskLife } from '../tasks/task-life.js';
+import { type StepEntry, TaskEntry } from '../tasks/task-entry.js';
+import { type BatchEntry, jobKey, type TenantState } from '../tenants/tenant-state.js';
+
+/** So many tenants are looked at for whether anything of them is still kept. */
+const TENANTS_A_SWEEP = 100;
+/** So many steps of a journal are gone through in the time that a timer takes. */
+const STEPS_PER_TIMER = 10;
+/** So many items of a batch are looked at in a step, for whether their tasks are still kept. */
+const ITEMS_AT_ONCE = 500;
+
+/** What becomes due by itself: each timer is looked at again when its time has come, since much may have rev. */
+export class Sweep {
+  constructor(
+    private readonly state: MemoryState,
+    private readonly life: TaskLife,
+    private readonly outcomes: CallOutcomes,
+    private readonly sessions: MemorySessions,
+  ) {}
+
+  async sweep(max: number): Promise<Swept> {
+    const now = this.state.now();
+    const done: Record<string, number> = {};
+    this.state.buryWorkers(now);
+    this.state.forgetTypes(now);
+    this.state.dropIdle(TENANTS_A_SWEEP);
+    this.state.usage.forget(now, TENANTS_A_SWEEP);
+    let left = max;
+    await inPortions(() => {
+      this.state.checkOpen();
+      left -= this.performSome(now, left, done);
+      return left > 0 && this.state.timers.earliest <= now;
+    });
+    const nextDueAt = this.state.timers.earliest;
+    return { done, now, ...(Number.isFinite(nextDueAt) && { nextDueAt }) };
+  }
+
+  /** One step. Returns how many timers it has looked at. */
+  private performSome(now: number, most: number, done: Record<string, number>): number {
+    let count = 0;
+    for (let cost = 0; count < most && cost < this.state.limits.timersAtOnce; count += 1) {
+      const timer = this.state.timers.take(now);
+      if (!timer) break;
+      // Before it is performed: of a batch that goes, there is nothing left to count.
+      cost += this.costOf(timer);
+      if (this.perform(timer, now)) done[timer.kind] = (done[timer.kind] ?? 0) + 1;
+    }
+    return count;
+  }
+
+  /** Compared with a timer that looks at one thing. */
+  private costOf({ kind, target }: Timer<TaskTimer | OtherTimer, TaskEntry | TimerTarget>): number {
+    if (kind === 'cancel') return this.state.limits.cancelledAtOnce;
+    if (target instanceof TaskEntry) return 1 + target.journal.steps.size / STEPS_PER_TIMER;
+    const batch = kind === 'batch' && this.state.tenants.get(target.tenantId)?.batches.get(target.id);
+    return 1 + (batch ? portionOf(batch).length / STEPS_PER_TIMER : 0);
+  }
+
+  private perform(
+    { kind, target }: Timer<TaskTimer | OtherTimer, TaskEntry | TimerTarget>,
+    now: number,
+  ): boolean {
+    return target instanceof TaskEntry
+      ? this.performOnTask(kind as TaskTimer, target, now)
+      : this.performOther(kind as OtherTimer, target, now);
+  }
+
+  private performOther(kind: OtherTimer, target: TimerTarget, now: number): boolean {
+    const tenant = this.state.tenants.get(target.tenantId);
+    if (!tenant) return false;
+    switch (kind) {
+      case 'session':
+        this.sessions.expire(tenant, target.id);
+        return true;
+      case 'idempotency':
+        // A key that was used again since has a timer of its own.
+        return (
+          (tenant.idempotency.get(target.id)?.until ?? now + 1) <= now && tenant.idempotency.delete(target.id)
+        );
+      case 'batch':
+        return this.removeBatch(tenant, target, now);
+      case 'cancel':
+        return this.life.cancellations.sweep(tenant, target.id);
+      case 'held':
+        return this.dismissHeld(tenant, target, now);
+      case 'step': {
+        const entry = tenant.tasks.get(target.id);
+        return entry && !isFinalState(entry.state)
+          ? this.endStep(tenant, entry, target.step ?? '', now)
+          : false;
+      }
+      default:
+        return kind satisfies never;
+    }
+  }
+
+  private performOnTask(kind: TaskTimer, entry: TaskEntry, now: number): boolean {
+    const { tenant } = entry;
+    if (kind === 'retention') return this.remove(tenant, entry);
+    if (isFinalState(entry.state)) return false;
+    switch (kind) {
+      case 'start':
+        return this.start(tenant, entry, now);
+      case 'deadline':
+        return this.timeOut(tenant, entry);
+      case 'lease':
+        return this.loseLease(tenant, entry, now);
+      case 'grace':
+        return this.endGrace(tenant, entry);
+      default:
+        return kind satisfies never;
+    }
+  }
+
+  /** The answer stays readable for as long again, for whoever waits for it. */
+  private dismissHeld(tenant: TenantState, target: TimerTarget, now: number): boolean {
+    const held = tenant.held.get(target.id);
+    if (held?.answer.answer !== 'held') return tenant.held.forget(target.id);
+    tenant.held.decide(held, { answer: 'unknown_task' });
+    this.state.schedule('held', now + this.state.limits.heldFrameMs, target);
+    return true;
+  }
+
+  private start(tenant: TenantState, entry: TaskEntry, now: number): boolean {
+    if (entry.state !== 'scheduled') return false;
+    if ((entry.dueAt ?? 0) > now) return this.later('start', entry, entry.dueAt);
+    entry.dueAt = undefined;
+    const to = this.life.joinGroups(tenant, entry, 'due');
+    this.life.move(tenant, entry, to, 'due');
+    if (to === 'ready') this.life.enqueue(tenant, entry);
+    return true;
+  }
+
+  private timeOut(tenant: TenantState, entry: TaskEntry): boolean {
+    const message = `not ended within ${entry.spec.timeoutMs} ms`;
+    this.life.end(
+      tenant,
+      entry,
+      { state: 'failed', error: { code: 'timeout', message, retryable: false } },
+      'time_out',
+    );
+    return true;
+  }
+
+  /** A worker that did not renew is taken for lost; its task is another's, unless it has cost too many workers. */
+  private loseLease(tenant: TenantState, entry: TaskEntry, now: number): boolean {
+    if (!entry.lease) return false;
+    if (entry.lease.expiresAt > now) {
+      this.state.schedule('lease', entry.lease.expiresAt, entry);
+      return false;
+    }
+    if (entry.cancelling) return this.endGrace(tenant, entry);
+    // One that was only claimed ahead has done nothing to its worker.
+    if (!entry.lease.prefetched) entry.lostLeases += 1;
+    if (entry.lostLeases >= this.state.limits.maxLostWorkers) {
+      const message = `${entry.lostLeases} workers were lost while they ran it`;
+      this.life.end(
+        tenant,
+        entry,
+        { state: 'failed', error: { code: 'worker_lost', message, retryable: false } },
+        'lose_lease',
+      );
+      return true;
+    }
+    this.life.unlease(tenant, entry);
+    this.life.move(tenant, entry, entry.resumes ? 'woken' : 'ready', 'lose_lease');
+    this.life.enqueue(tenant, entry);
+    return true;
+  }
+
+  /** Looked at too early: a timer is kept until its time has come. */
+  private later(kind: TaskTimer, entry: TaskEntry, at = 0): false {
+    this.state.schedule(kind, at, entry);
+    return false;
+  }
+
+  private endGrace(tenant: TenantState, entry: TaskEntry): boolean {
+    if (!entry.cancelling) return false;
+    const error = cancelledError(entry.cancelling.reason);
+    this.life.end(tenant, entry, { state: 'cancelled', error }, 'cancel');
+    return true;
+  }
+
+  /** A sleep is over, a signal did not come, a back-off ends, or a service has been silent for too long. */
+  private endStep(tenant: TenantState, entry: TaskEntry, key: string, now: number): boolean {
+    const step = entry.journal.steps.get(key);
+    if (!step || step.outcome) return false;
+    if (step.dueAt !== undefined && step.dueAt <= now) {
+      const error = { code: 'timeout', message: `no ${step.name} in time`, retryable: false } as const;
+      this.outcomes.settleStep(
+        entry,
+        step,
+        step.kind === 'sleep' ? { ok: true, value: null } : { ok: false, error },
+      );
+      this.life.wake(tenant, entry);
+      return true;
+    }
+    if (step.retryAt !== undefined && step.retryAt <= now) {
+      step.retryAt = undefined;
+      step.rev = entry.ownJournal.rev += 1;
+      this.life.wake(tenant, entry);
+      return true;
+    }
+    const next = step.dueAt ?? step.retryAt;
+    if (next !== undefined) {
+      // Looked at too early: a timer is kept until its time has come.
+      this.outcomes.scheduleStep(tenant, entry, step.key, next);
+      return false;
+    }
+    return this.endSilence(tenant, entry, step, now);
+  }
+
+  private endSilence(tenant: TenantState, entry: TaskEntry, step: StepEntry, now: number): boolean {
+    const call = step.calls.at(-1);
+    if (call?.state !== 'waiting' || call.silentAt === undefined) return false;
+    if (call.silentAt > now) {
+      this.outcomes.scheduleStep(tenant, entry, step.key, call.silentAt);
+      return false;
+    }
+    const message = `${call.service} has not reported on job ${call.jobId} for ${call.silenceMs} ms`;
+    const error = { code: 'timeout', message, retryable: true } as const;
+    this.outcomes.endCall(tenant, entry, call, { ok: false, error }, { by: 'notification' });
+    return true;
+  }
+
+  /** Removed once none of its tasks is kept: a portion of the items a step, beginning with the first that may be. */
+  private removeBatch(tenant: TenantState, target: TimerTarget, now: number): boolean {
+    const batch = tenant.batches.get(target.id);
+    if (!batch) return false;
+    const portion = portionOf(batch);
+    const kept = portion.findIndex((item) => 'spec' in item && tenant.tasks.has(item.spec.task_id));
+    // What was gone once does not come back.
+    batch.passed += kept < 0 ? portion.length : kept;
+    if (kept < 0 && batch.passed === batch.items.length) return tenant.batches.delete(target.id);
+    this.state.schedule('batch', kept < 0 ? now : now + this.state.limits.retentionMs, target);
+    return false;
+  }
+
+  private remove(tenant: TenantState, entry: TaskEntry): boolean {
+    const inJournal = [...entry.journal.steps.values()].flatMap((step) => step.calls);
+    for (const call of [...inJournal, ...entry.dropped]) {
+      tenant.calls.delete(call.callId);
+      const key = call.jobId === undefined ? undefined : jobKey(call.service, call.jobId);
+      if (key !== undefined && tenant.jobs.get(key) === call.callId) tenant.jobs.delete(key);
+    }
+    tenant.counts[entry.state as 'completed' | 'failed' | 'cancelled'] -= 1;
+    tenant.charge(-entry.bytes);
+    const items = entry.batch?.items ?? [];
+    const at = items.indexOf(entry);
+    if (at >= 0) items[at] = { goneId: entry.spec.task_id, state: entry.state };
+    tenant.tasksInOrder.remove(entry.sequence);
+    return tenant.tasks.delete(entry.spec.task_id);
+  }
+}
+
+function portionOf({ items, passed }: BatchEntry): BatchEntry['items'] {
+  return items.slice(passed, passed + ITEMS_AT_ONCE);
+}

@@ -1,0 +1,84 @@
+import { Heap } from './heap.js';
+
+/** Something that is due at a point in time, in milliseconds since 1970. */
+export interface Timer<K, T> {
+  readonly kind: K;
+  readonly at: number;
+  readonly target: T;
+}
+
+/** What of one kind is due, in the order of its times: appended at the end, taken from the front. */
+class OrderedTimers<T> {
+  // Two arrays instead of one of pairs: there are several entries for every task, and so none costs an object.
+  #times: number[] = [];
+  #whats: T[] = [];
+  #front = 0;
+
+  get first(): number {
+    return this.#times[this.#front] ?? Number.POSITIVE_INFINITY;
+  }
+
+  get last(): number {
+    return this.#times.at(-1) ?? Number.NEGATIVE_INFINITY;
+  }
+
+  push(at: number, target: T): void {
+    this.#times.push(at);
+    this.#whats.push(target);
+  }
+
+  shift(): T {
+    const target = this.#whats[this.#front] as T;
+    this.#front += 1;
+    if (this.#front === this.#times.length || (this.#front > 1024 && this.#front * 2 > this.#times.length)) {
+      this.#times = this.#times.slice(this.#front);
+      this.#whats = this.#whats.slice(this.#front);
+      this.#front = 0;
+    }
+    return target;
+  }
+}
+
+/**
+ * What becomes due, earliest first. Most things of one kind (leases, retentions, default deadlines) come in the order
+ * in which they become due, so each kind has a queue that is only appended to; target is earlier than the end of its
+ * queue goes into a heap.
+ */
+export class TimerQueue<K, T> {
+  readonly #ordered = new Map<K, OrderedTimers<T>>();
+  readonly #others = new Heap<Timer<K, T>>((a, b) => a.at < b.at);
+  #earliest = Number.POSITIVE_INFINITY;
+
+  /** When the first one is due; infinite when there is none. */
+  get earliest(): number {
+    return this.#earliest;
+  }
+
+  push(kind: K, at: number, target: T): void {
+    if (at < this.#earliest) this.#earliest = at;
+    let queue = this.#ordered.get(kind);
+    if (!queue) {
+      queue = new OrderedTimers();
+      this.#ordered.set(kind, queue);
+    }
+    if (queue.last > at) this.#others.push({ kind, at, target });
+    else queue.push(at, target);
+  }
+
+  /** Takes out the first one, if it is due by `now`. */
+  take(now: number): Timer<K, T> | undefined {
+    const at = this.#earliest;
+    if (at > now) return undefined;
+    const due = this.#takeAt(at);
+    this.#earliest = this.#others.peek()?.at ?? Number.POSITIVE_INFINITY;
+    for (const queue of this.#ordered.values()) this.#earliest = Math.min(this.#earliest, queue.first);
+    return due;
+  }
+
+  #takeAt(at: number): Timer<K, T> | undefined {
+    for (const [kind, queue] of this.#ordered) {
+      if (queue.first === at) return { kind, at, target: queue.shift() };
+    }
+    return this.#others.pop();
+  }
+}

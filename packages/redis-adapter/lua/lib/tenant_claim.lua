@@ -1,0 +1,294 @@
+-- Takes tasks of one tenant for a worker. Most of them are plain (see state), of one type and version: those are handled
+-- together, as one text of ids.
+--
+-- `runs` is type -> its versions, newest first. Returns how many were taken; their version and ids, when all are plain and
+-- alike, or 0 and {id, state, steps?, outcomes?, changes?, unread?} for each, where a plain one has its version for a state (what a
+-- task is made of the adapter reads by itself: large texts take long in a script); whether anything that such workers run is
+-- left; the tenant's counters (11 generation, 12 weight); the ids as one text; and whether they are due before all else.
+local SUSPECT_FROM = $suspectFromLosses
+local LOOK_AHEAD = 100
+local format = string.format
+
+local function canRun(runs, type, version)
+  local versions = runs[type]
+  if not versions or not version then
+    return versions and versions[1]
+  end
+  for _, each in ipairs(versions) do
+    if each == version then
+      return version
+    end
+  end
+end
+
+local function groupOf(type, version, lost)
+  return type .. '@' .. (version or '') .. (lost and '!' or '')
+end
+
+local function suspectGroup(group)
+  return group:sub(-1) == '!'
+end
+
+local function runsGroup(runs, group)
+  local type, version = group:match('^(.*)@(%d*)!?$')
+  return canRun(runs, type, tonumber(version))
+end
+
+-- What was set aside and such a worker runs goes back into line.
+local function takeBack(prefix, runs, mayTakeSuspect)
+  for _, group in ipairs(redis.call('SMEMBERS', prefix .. '@groups')) do
+    local key = prefix .. '@aside:' .. group
+    if runsGroup(runs, group) and (mayTakeSuspect or not suspectGroup(group)) then
+      local first = redis.call('ZRANGE', key, 0, LOOK_AHEAD - 1, 'WITHSCORES')
+      for at = 1, #first, 2 do
+        redis.call('ZADD', prefix .. '@ready', first[at + 1], first[at])
+      end
+      if #first > 0 then
+        redis.call('ZREMRANGEBYRANK', key, 0, LOOK_AHEAD - 1)
+      end
+      if redis.call('EXISTS', key) == 0 then
+        redis.call('SREM', prefix .. '@groups', group)
+      end
+    end
+  end
+end
+
+local function setAside(prefix, group, id, record, task)
+  local sequence, priority = record:match('^{"at":%d+,"sequence":(%d+) *,"type":"[^"]*","priority":(%d)')
+  redis.call('SADD', prefix .. '@groups', group)
+  redis.call('ZADD', prefix .. '@aside:' .. group, (9 - (task and task.queue_priority or priority)) * SEQUENCES + sequence, id)
+end
+
+-- What tasks are made of comes with a claim of few that are small: to read it apart would take longer. Else nothing does.
+local FEW = 16
+local function recordsOf(lease, claimed, count)
+  if count > FEW or lease.hasLarge then
+    return false
+  end
+  local keys = {}
+  for _, each in ipairs(claimed) do
+    for id in each.ids:gmatch('%S+') do
+      keys[#keys + 1] = each.prefix .. id
+    end
+  end
+  return count > 0 and redis.call('MGET', unpack(keys)) or keys
+end
+
+-- Whether the next task that is leased is claimed ahead of the worker's free slots: the first `begins` are not.
+local function isPrefetched(lease)
+  lease.begins = lease.begins - 1
+  return lease.begins < 0
+end
+
+-- The state of a task that was touched before, now leased; and the event that goes with it.
+local function leaseAgain(task, lease, version, now)
+  local event
+  task.resumes = task.state == 'woken'
+  if not task.resumes then
+    task.attempt, task.rev, task.updated = task.attempt + 1, task.rev + 1, now
+    event = task.rev
+  end
+  task.state, task.since, task.updated = 'leased', now, now
+  task.token, task.worker, task.expires, task.prefetched = lease.token, lease.worker, lease.expires, isPrefetched(lease) or nil
+  task.version, task.began = version, task.began or now
+  return event
+end
+
+local function leaseLine(prefix, meta, changes, expires, ids)
+  if expires >= (tonumber(meta[8]) or 0) then
+    local text = format('%d', expires)
+    redis.call('RPUSH', prefix .. '@leases', text .. ' ' .. ids)
+    changes[#changes + 1] = 'last_leases'
+    changes[#changes + 1] = text
+    return
+  end
+  for id in ids:gmatch('%S+') do
+    redis.call('ZADD', prefix .. '@due', expires, 'leases\n' .. id)
+  end
+end
+
+-- Whether the tenant is due earlier than was told: without `system` it is for the adapter to tell.
+local function indexDue(prefix, indexed, changes, now, due, system)
+  if indexed > now and due >= indexed then
+    return false
+  end
+  changes[#changes + 1] = 'due'
+  changes[#changes + 1] = format('%d', due)
+  if system then
+    redis.call('ZADD', system .. 'due', 'LT', due, prefix:match('{(.*)}'))
+  end
+  return true
+end
+
+-- What was set aside for workers that run this, whoever holds a suspect.
+local function asideFor(prefix, runs)
+  for _, group in ipairs(redis.call('SMEMBERS', prefix .. '@groups')) do
+    if runsGroup(runs, group) then
+      return true
+    end
+  end
+  return false
+end
+
+-- The state of all plain tasks of a version that a claim takes.
+local function fastText(lease, version, now)
+  local letter = isPrefetched(lease) and 'a' or 'l'
+  local text = lease.plain[letter .. version]
+  if not text then
+    text = format('%s %d %d %d ', letter, version, now, lease.expires) .. lease.token .. ' ' .. lease.worker
+    lease.plain[letter .. version] = text
+  end
+  return text
+end
+
+-- Leases tasks of one type that nothing happened to yet; or does nothing, when that is not all that they are.
+local function leaseFast(claiming, ids, known, type)
+  local version = type and type ~= '' and canRun(claiming.runs, type)
+  if not version or claiming.bytes then
+    return false
+  end
+  for at = 1, #ids do
+    if known[at] then
+      return false
+    end
+  end
+  local states = claiming.states
+  for _, id in ipairs(ids) do
+    states[#states + 1] = id
+    states[#states + 1] = fastText(claiming.lease, version, claiming.now)
+  end
+  claiming.started = #ids
+  claiming.version, claiming.out, claiming.ids = version, ids, table.concat(ids, ' ')
+  claiming.told[1] = '["S","' .. claiming.ids .. '"]'
+  return true
+end
+
+-- Enough of a task's first line for its type, its sequence and its priority.
+local TYPE_BYTES = 144
+local HEADER_BYTES = 4096
+
+-- Leases one task: what is stored of it, what is told, and what the adapter gets. The task itself it reads by itself.
+local function leaseOne(claiming, id, known)
+  local lease, runs = claiming.lease, claiming.runs
+  local record = redis.pcall('GETRANGE', claiming.prefix .. id, 0, TYPE_BYTES - 1)
+  local type = type(record) == 'string' and record:match('^{"at":%d+,"sequence":%d+ *,"type":"([^"]*)"')
+  if not type then
+    -- An id whose task is gone, or is none, is dropped, and nothing else with it.
+    return
+  end
+  local task = known and cjson.decode(known)
+  local suspect = task and (task.lost or 0) >= SUSPECT_FROM
+  local version = canRun(runs, type, task and task.version)
+  if not version or (suspect and not lease.maySuspect) then
+    setAside(claiming.prefix, groupOf(type, task and task.version, suspect), id, record, task)
+    claiming.aside = true
+    return
+  end
+  local states, told, out = claiming.states, claiming.told, claiming.out
+  if claiming.bytes then
+    bring(lease, claiming.bytes[id])
+  end
+  states[#states + 1] = id
+  if not task then
+    claiming.started = claiming.started + 1
+    states[#states + 1] = fastText(lease, version, claiming.now)
+    told[#told + 1] = '["S","' .. id .. '"]'
+    out[#out + 1] = { id, version }
+    return
+  end
+  if task.state == 'ready' then
+    claiming.started = claiming.started + 1
+  end
+  local rev = leaseAgain(task, lease, version, claiming.now)
+  lease.maySuspect = lease.maySuspect and not suspect
+  states[#states + 1] = cjson.encode(task)
+  out[#out + 1] = { id, states[#states] }
+  if task.journal then
+    withJournal(claiming.prefix, out[#out], task.bytes)
+  end
+  if rev then
+    local header = redis.call('GETRANGE', claiming.prefix .. id, 0, HEADER_BYTES - 1)
+    local session = header:match('^[^\n]*"session_id":("[^"]*")') or 'null'
+    told[#told + 1] = '["s","' .. id .. '",' .. rev .. ',' .. session .. ',{"attempt":' .. task.attempt .. '}]'
+  end
+end
+
+local function saveTenantClaim(claiming, meta, events, system, ids)
+  local prefix, now, changes = claiming.prefix, claiming.now, {}
+  local function change(field, value)
+    changes[#changes + 1] = field
+    changes[#changes + 1] = format('%d', value)
+  end
+  local count, told = #claiming.out, claiming.told
+  if claiming.aside then
+    change('groups', 1)
+  end
+  if count > 0 then
+    redis.call('HSET', prefix .. '@live', unpack(claiming.states))
+    leaseLine(prefix, meta, changes, claiming.lease.expires, ids)
+    claiming.due = indexDue(prefix, tonumber(meta[13]) or 0, changes, now, claiming.lease.expires, system)
+    change('pending', (tonumber(meta[2]) or 0) - claiming.started)
+    change('processing', (tonumber(meta[3]) or 0) + claiming.started)
+    change('running', (tonumber(meta[4]) or 0) + count)
+    change('claimed', (tonumber(meta[5]) or 0) + count)
+  end
+  if #told > 0 then
+    -- All that are plain and alike are one text.
+    local appended = claiming.version and count or #told
+    local seq = (tonumber(meta[1]) or 0) + appended
+    change('seq', seq)
+    local entry = '[' .. format('%d', now) .. ',' .. table.concat(told, ',') .. ']'
+    appendEntry(events, entry, appended, seq, meta[10], meta[16])
+  end
+  if #changes > 0 then
+    redis.call('HSET', prefix .. '@meta', unpack(changes))
+  end
+end
+
+local function idsOf(claiming)
+  local ids = {}
+  for at, task in ipairs(claiming.out) do
+    ids[at] = task[1]
+  end
+  return table.concat(ids, ' ')
+end
+
+local function claimFromTenant(prefix, events, now, most, lease, runs, system)
+  local meta = redis.call('HMGET', prefix .. '@meta', 'seq', 'pending', 'processing', 'running', 'claimed', 'max_running',
+    'paused', 'last_leases', 'groups', 'followed', 'generation', 'weight', 'due', 'type', 'large', 'epoch')
+  local claimed = tonumber(meta[5]) or 0
+  local room = meta[6] and tonumber(meta[6]) - (tonumber(meta[4]) or 0) or most
+  if meta[7] == '1' or room <= 0 then
+    return 0, 0, {}, false, meta, ''
+  end
+  most = math.min(most, room)
+  if meta[9] then
+    takeBack(prefix, runs, lease.maySuspect)
+  end
+  local this = {
+    prefix = prefix, now = now, lease = lease, runs = runs, out = {}, states = {}, told = {}, started = 0, aside = false,
+    bytes = meta[15] == '1' and {} or nil,
+  }
+  local more, type = true, meta[14]
+  for _ = 1, LOOK_AHEAD do
+    local ids
+    ids, more = takeNext(this, most - #this.out, claimed + #this.out)
+    if #ids == 0 then
+      break
+    end
+    local known = redis.call('HMGET', prefix .. '@live', unpack(ids))
+    if #this.out > 0 or not leaseFast(this, ids, known, type) then
+      for at, id in ipairs(ids) do
+        leaseOne(this, id, known[at])
+      end
+    end
+    if #this.out >= most or not more then
+      break
+    end
+  end
+  lease.hasSome = lease.hasSome or #this.out > 0
+  local ids = this.ids or idsOf(this)
+  saveTenantClaim(this, meta, events, system, ids)
+  return #this.out, this.version or 0, this.version and ids or this.out,
+    more or ((meta[9] or this.aside) and asideFor(prefix, runs)), meta, ids, this.due
+end

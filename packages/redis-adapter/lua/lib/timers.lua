@@ -1,0 +1,355 @@
+-- What becomes due by itself. Each timer is looked at again when its time has come, since much may have recordChange.
+-- What only some of them need is in a block of theirs: a script has room for 200 locals.
+local MAX_LOST, HELD_LIVES, RETENTION_OF_BATCHES = $maxLostWorkers, $heldFrameMs, $retentionMs
+local timers = {}
+-- So many of what is let go of are looked at in a step: events, tasks of @made, and items of a batch.
+local AT_ONCE = { events = 400, made = 500, items = 500 }
+
+-- The process that swept goes on with a batch of which tasks are still staged, see batches.
+function timers.staged(id)
+  if not isStaged(PREFIX .. '@batch:' .. id) then
+    return false
+  end
+  effects[#effects + 1] = { 'staged', id }
+  schedule('staged', now + CANCELLER_SILENT, id)
+  return true
+end
+
+function timers.cancel(what)
+  return sweepCancelling(what:match('^([^\n]*)\n(.*)$'))
+end
+
+local function liveTask(id)
+  local task = load(id)
+  return task and not isFinal(task) and task or nil
+end
+
+local function endGrace(task)
+  if not task or not task.cancel then
+    return false
+  end
+  endTask(task, 'cancelled', cancelledError(task.cancel), task.cancel)
+  return true
+end
+
+-- What is left of the calls of a task that is cancelled, or has ended. No timer of its own: part of what was done before.
+function timers.calls(what)
+  local id, reason = what:match('^([^\n]*)\n(.*)$')
+  local task = load(id)
+  if task and (task.cancel or isFinal(task)) then
+    stopSome(task, (openSteps(task)), reason)
+  end
+  return false
+end
+
+function timers.grace(id)
+  return endGrace(liveTask(id))
+end
+
+function timers.start(id)
+  local task = liveTask(id)
+  if not task or task.state ~= 'scheduled' then
+    return false
+  end
+  if (task.due or 0) > now then
+    schedule('start', task.due, id)
+    return false
+  end
+  if task.dropping then
+    spend(changesOf(task) / STEPS_PER_TIMER)
+    if dropSome(task) then
+      schedule('start', now, id)
+      return false
+    end
+  end
+  task.due = nil
+  local to = joinGroups(task)
+  move(task, to)
+  if to == 'ready' then
+    putInQueue(task)
+  end
+  return true
+end
+
+function timers.deadline(id)
+  local task = liveTask(id)
+  if not task then
+    return false
+  end
+  local message = 'not ended within ' .. task.header.timeout .. ' ms'
+  failTask(task, failure('timeout', message), message)
+  return true
+end
+
+-- A worker that did not renew is taken for lost; its task is another's, unless it has cost too many workers.
+function timers.leases(id)
+  local task = liveTask(id)
+  if not load(id) and redis.call('HDEL', LIVE, id) == 1 then
+    -- Somebody has removed the task while it stood in line.
+    addMeta('processing', -1)
+    addMeta('running', -1)
+  end
+  if not task or task.state ~= 'leased' or task.expires > now then
+    return false
+  end
+  if task.cancel then
+    return endGrace(task)
+  end
+  -- One that was only claimed ahead has done nothing to its worker.
+  if not task.prefetched then
+    task.lost = (task.lost or 0) + 1
+  end
+  if (task.lost or 0) >= MAX_LOST then
+    local message = task.lost .. ' workers were lost while they ran it'
+    failTask(task, failure('worker_lost', message), message)
+    return true
+  end
+  unlease(task)
+  move(task, task.resumes and 'woken' or 'ready')
+  putInQueue(task)
+  return true
+end
+
+do
+  local function endSilence(task, step)
+    local call = lastCall(step)
+    if not call or call.state ~= 'waiting' or not call.silent then
+      return false
+    end
+    if call.silent > now then
+      scheduleStep(task, step, call.silent)
+      return false
+    end
+    local message = step.service .. ' has not reported on job ' .. call.job .. ' for ' .. step.silence .. ' ms'
+    local error = '{"code":"timeout","message":' .. cjson.encode(message) .. ',"retryable":true}'
+    endCall(task, step, call, {
+      ok = false, retryable = true, json = '{"ok":false,"error":' .. error .. '}', value = error,
+      reason = message,
+    }, true)
+    return true
+  end
+
+  -- A sleep is over, a signal did not come, a back-off ends, or a service has been silent for too long.
+  function timers.step(what)
+    local id, key = what:match('^([^\n]*)\n(.*)$')
+    local task = liveTask(id)
+    local step = task and getStep(task, key)
+    if not step or step.ended then
+      return false
+    end
+    if step.due and step.due <= now then
+      local error = failure('timeout', 'no ' .. step.name .. ' in time')
+      local slept = step.kind == 'sleep'
+      settleStep(task, step, slept and '{"ok":true,"value":null}' or '{"ok":false,"error":' .. error .. '}', slept)
+      wake(task)
+      return true
+    end
+    if step.retry and step.retry <= now then
+      step.retry = nil
+      recordChange(task, step)
+      saveStep(task, step)
+      wake(task)
+      return true
+    end
+    if step.due or step.retry then
+      -- Looked at too early: a timer is kept until its time has come.
+      scheduleStep(task, step, step.due or step.retry)
+      return false
+    end
+    return endSilence(task, step)
+  end
+end
+
+function timers.held(id)
+  local held = early.find(id)
+  if not held then
+    return redis.call('HDEL', HELD, id) == 1
+  end
+  early.decide(id, held, 'unknown_task')
+  -- The answer stays readable for as long again, for whoever waits for it.
+  schedule('held', now + HELD_LIVES, id)
+  return true
+end
+
+-- Closed when it was idle for too long, removed once it was closed for as long.
+function timers.session(id)
+  local key = SESSIONS .. id
+  local status, updated = unpack(redis.call('HMGET', key, 'status', 'updated'))
+  if not status then
+    return false
+  end
+  if redis.call('ZCARD', key .. ':live') > 0 or updated + SESSION_IDLE > now then
+    scheduleIdle(id, tonumber(updated))
+  elseif status == 'active' then
+    changeSession(id, 'status', 'closed')
+    scheduleIdle(id, now)
+  else
+    addStored(-(tonumber(redis.call('HGET', key, 'bytes')) or 0))
+    redis.call('UNLINK', key, key .. ':messages', key .. ':message_ids', key .. ':message_bytes', key .. ':live', key .. ':line')
+    redis.call('ZREM', PREFIX .. '@sessions', id)
+  end
+  return true
+end
+
+-- Removed once none of its tasks is kept, `passed` of which are looked at already.
+function timers.batch(id)
+  local key = PREFIX .. '@batch:' .. id
+  local passed = tonumber(redis.call('HGET', key, 'passed')) or 0
+  local items = redis.call('LRANGE', key .. ':items', passed, passed + AT_ONCE.items - 1)
+  spend(#items / STEPS_PER_TIMER)
+  for at, item in ipairs(items) do
+    if item:sub(1, 1) ~= '{' and redis.call('EXISTS', PREFIX .. item) == 1 then
+      redis.call('HSET', key, 'passed', string.format('%d', passed + at - 1))
+      schedule('batch', now + RETENTION_OF_BATCHES, id)
+      return false
+    end
+  end
+  if #items == AT_ONCE.items or isStaged(key) then
+    redis.call('HSET', key, 'passed', string.format('%d', passed + #items))
+    schedule('batch', #items > 0 and now or now + RETENTION_OF_BATCHES, id)
+    return false
+  end
+  redis.call('UNLINK', key, key .. ':items', key .. ':holders', key .. ':line', key .. ':gone')
+  return true
+end
+
+do
+  local function forgetCall(service, call)
+    redis.call('HDEL', CALLS, call.id)
+    local field = call.job and service .. '\n' .. call.job
+    if field and redis.call('HGET', JOBS, field) == call.id then
+      redis.call('HDEL', JOBS, field)
+    end
+  end
+
+  -- The calls of a task that is gone, those of its steps and those that were dropped, a portion at a time.
+  function timers.forget(sequence)
+    for _, kind in ipairs({ ':steps', ':dropped' }) do
+      local key = PREFIX .. '@gone:' .. sequence .. kind
+      local some = redis.call('HRANDFIELD', key, CALLS_AT_ONCE, 'WITHVALUES')
+      local names = {}
+      for at = 1, #some, 2 do
+        local known = cjson.decode(some[at + 1])
+        for _, call in ipairs(kind == ':dropped' and { known } or known.calls or {}) do
+          forgetCall(known.service, call)
+        end
+        names[#names + 1] = some[at]
+      end
+      spend(2 * #names / STEPS_PER_TIMER)
+      if #names > 0 then
+        redis.call('HDEL', key, unpack(names))
+      end
+      if #names == CALLS_AT_ONCE then
+        schedule('forget', now, sequence)
+        return false
+      end
+    end
+    return false
+  end
+
+  function timers.retention(id)
+    local task = load(id)
+    if not task or not isFinal(task) then
+      return false
+    end
+    local key = PREFIX .. id
+    addStored(-redis.call('STRLEN', key) - outcomeBytes(key, redis.call('HGET', DONE, id) or '') - (task.bytes or 0) - (task.mail or 0))
+    redis.call('UNLINK', key, key .. ':result', key .. ':outcomes', key .. ':changes', key .. ':mailbox', key .. ':signals')
+    redis.call('HDEL', DONE, id)
+    redis.call('ZREM', PREFIX .. '@old', id)
+    local batch = batchKey(task)
+    if batch and redis.call('EXISTS', batch) == 1 then
+      redis.call('HSET', batch .. ':gone', id, task.state)
+    end
+    addMeta(task.state, -1)
+    tasks[id] = false
+    if task.journal then
+      local gone = PREFIX .. '@gone:' .. task.header.sequence
+      for _, kind in ipairs({ ':steps', ':dropped' }) do
+        if redis.call('EXISTS', key .. kind) == 1 then
+          redis.call('RENAME', key .. kind, gone .. kind)
+        end
+      end
+      timers.forget(task.header.sequence)
+    end
+    return true
+  end
+end
+
+-- Nothing of the tenant is kept any more: its counters go with the end of this step.
+local isForgotten = false
+
+-- Whether nothing is kept that could be asked for, nothing is set, and no process follows.
+local function mayBeForgotten()
+  for _, last in (meta.awaited or ''):gmatch('(%S+) (%d+)') do
+    if now < tonumber(last) then
+      return false
+    end
+  end
+  for _, status in ipairs({ 'pending', 'processing', 'completed', 'failed', 'cancelled' }) do
+    if count(status) > 0 then
+      return false
+    end
+  end
+  local isSet = meta.paused or meta.weight or meta.max_running
+  return not isSet and now >= count('followed')
+    and redis.call('EXISTS', DUE, LIVE, DONE, PREFIX .. '@made', PREFIX .. '@leases', PREFIX .. '@retention',
+      PREFIX .. '@sessions') == 0
+end
+
+-- Events that are too old: so many at a time, and of so many bytes, since an entry is read to know its age.
+function timers.events()
+  local at
+  local room = $pageBytes
+  for left = AT_ONCE.events, 0, -1 do
+    local oldest = redis.call('XRANGE', EVENTS, '-', '+', 'COUNT', 1)[1]
+    at = oldest and tonumber(oldest[2][2]:match('^%[(%d+)'))
+    if not at or at + MAX_EVENT_AGE > now then
+      break
+    end
+    if left == 0 or room <= 0 then
+      -- The step ends, the next one goes on.
+      spend(budget)
+      break
+    end
+    room = room - #oldest[2][2]
+    redis.call('XDEL', EVENTS, oldest[1])
+  end
+  if not at then
+    -- An empty stream still takes kilobytes.
+    redis.call('DEL', EVENTS, EVENTS .. ':bytes', EVENTS .. ':stretches')
+    isForgotten = mayBeForgotten()
+    if isForgotten then
+      return true
+    end
+  end
+  schedule('events', math.max(now, (at or now) + MAX_EVENT_AGE), '')
+  return true
+end
+
+-- Lets go of the front of @made, once every task there is checked for its deadline and as old as what is kept: what has
+-- outlived it stands in @old.
+local function trimMade()
+  local left = AT_ONCE.made
+  while left > 0 do
+    local chunk = count('checked') > 0 and redis.call('LINDEX', PREFIX .. '@made', 0)
+    local sequence, ids = (chunk or ''):match('^(%d+) %d+ (.*)$')
+    if not sequence then
+      return
+    end
+    local at = -1
+    for id in ids:gmatch('%S+') do
+      at, left = at + 1, left - 1
+      local text = redis.call('GETRANGE', PREFIX .. id, 0, 40)
+      local made = text:match('^{"at":(%d+)')
+      if made and tonumber(made) + 2 * RETENTION > now then
+        return
+      end
+      if made then
+        redis.call('ZADD', PREFIX .. '@old', sequence + at, id)
+      end
+    end
+    redis.call('LPOP', PREFIX .. '@made')
+    addMeta('checked', -1)
+  end
+end

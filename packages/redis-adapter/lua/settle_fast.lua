@@ -1,0 +1,134 @@
+-- Ends tasks that asked for nothing and belong to no session or batch.
+--
+-- @keys   see many
+-- @args   now · for each tenant: meta, events, tasks, then for each task: id, result or error as JSON; and before those to
+--         whom they apply: '', state (completed or failed), token
+-- @return the time · for each tenant, see many: for each task 1 ended, 0 lease lost, -1 not so plain (see settle)
+--@include time rotation trim waiting many
+local RETENTION, DEAD_RETENTION = $retentionMs, $deadLetterRetentionMs
+local REFER_ABOVE = 4096
+
+-- What the state of an ended task has after its letter; nothing for a state that is not plain, or not of this token. Tasks
+-- of one claim have the same state, so it is read once.
+local endings = {}
+local function endingOf(state, token)
+  local known = endings[state]
+  if known then
+    return known.token == token and known or nil
+  end
+  local versionAndBegan, holder = state:match('^[la](.*) %d+ (%S*) %S*$')
+  if holder ~= token then
+    return nil
+  end
+  endings[state] = {
+    token = token, version = versionAndBegan:match('%d+'), text = versionAndBegan .. ' ' .. nowText .. '\n',
+  }
+  return endings[state]
+end
+
+local function keepUntil(prefix, at, kept, last, changes)
+  if at >= last then
+    redis.call('RPUSH', prefix .. '@retention', format('%d ', at) .. table.concat(kept, ' '))
+    changes[#changes + 1] = 'last_retention'
+    changes[#changes + 1] = format('%d', at)
+    return
+  end
+  for _, id in ipairs(kept) do
+    redis.call('ZADD', prefix .. '@due', at, 'retention\n' .. id)
+  end
+end
+
+-- `asked`: ids, and by their sequences outcomes, states and tokens.
+local function settleIn(meta, events, asked)
+  local prefix = meta:sub(1, -6)
+  local states = redis.call('HMGET', prefix .. '@live', unpack(asked.ids))
+  local answer, ended, done, told, kept, failed, bytes = { false, false }, {}, {}, newEffects(), {}, {}, 0
+  for at, id in ipairs(asked.ids) do
+    local state = states[at]
+    -- A task that is told of twice in one call has ended the first time.
+    local ending = state and not ended[id] and endingOf(state, asked.tokens[at])
+    answer[at + 2] = ending and 1 or state and not ended[id] and -1 or 0
+    if ending then
+      local outcome, success = asked.outcomes[at], asked.states[at] == 'completed'
+      ended[id], bytes = true, bytes + #outcome
+      ended[#ended + 1] = id
+      done[#done + 1] = id
+      local isLarge = #outcome > REFER_ABOVE
+      if isLarge then
+        redis.call('SET', prefix .. id .. ':result', outcome)
+      end
+      done[#done + 1] = (success and 'c' or 'f') .. ending.text .. (isLarge and '@' or outcome)
+      if not success then
+        tell(told, '["f","' .. id .. '",3,null,' .. outcome .. ']')
+      elseif isLarge then
+        tell(told, '["d","' .. id .. '",3,null,null,1]')
+      else
+        emitCompleted(told, id, ending.version, outcome)
+      end
+      if success then
+        kept[#kept + 1] = id
+      else
+        failed[#failed + 1] = id
+        redis.call('ZADD', prefix .. '@due', now + DEAD_RETENTION, 'retention\n' .. id)
+      end
+    end
+  end
+  if #ended == 0 then
+    return answer
+  end
+  local known = redis.call('HMGET', meta, 'seq', 'processing', 'completed', 'due', 'followed', 'running', 'last_retention', 'max_running', 'failed', 'awaited',
+    'stored', 'epoch')
+  local seq, running = (tonumber(known[1]) or 0) + #ended, (tonumber(known[6]) or 0) - #ended
+  redis.call('HDEL', prefix .. '@live', unpack(ended))
+  redis.call('HSET', prefix .. '@done', unpack(done))
+  local entry = appendEvents(events, told, seq, known[5], known[12])
+  if known[10] then
+    local namespace, tenant = prefix:match('^(.*):tasks:{(.*)}:$')
+    wakeWaiting(namespace, tenant, known[10], published(seq, known[12], entry))
+  end
+  local changes = {
+    'seq', format('%d', seq), 'processing', format('%d', (tonumber(known[2]) or 0) - #ended),
+    'completed', format('%d', (tonumber(known[3]) or 0) + #kept), 'running', format('%d', running),
+    'stored', format('%d', (tonumber(known[11]) or 0) + bytes),
+  }
+  if #failed > 0 then
+    changes[#changes + 1] = 'failed'
+    changes[#changes + 1] = format('%d', (tonumber(known[9]) or 0) + #failed)
+  end
+  if #kept > 0 then
+    keepUntil(prefix, now + RETENTION, kept, tonumber(known[7]) or 0, changes)
+  end
+  -- A tenant at its limit has left the rotation: now there is room.
+  local isReady = known[8] and redis.call('HGET', meta, 'paused') ~= '1'
+    and redis.call('EXISTS', prefix .. '@ready', prefix .. '@groups') > 0
+  local due = now + (#kept > 0 and math.min(RETENTION, DEAD_RETENTION) or DEAD_RETENTION)
+  local effects = updateSystem(prefix, changes, due, tonumber(known[4]) or 0, isReady)
+  for _, id in ipairs(failed) do
+    effects = withEffect(effects, { 'dead_letter', id })
+  end
+  redis.call('HSET', meta, unpack(changes))
+  answer[1], answer[2] = effects, due
+  return answer
+end
+
+local function readAsked(at, count)
+  local asked = { ids = {}, outcomes = {}, states = {}, tokens = {} }
+  local state, token
+  for sequence = 1, count do
+    if ARGV[at] == '' then
+      state, token, at = ARGV[at + 1], ARGV[at + 2], at + 3
+    end
+    asked.ids[sequence], asked.outcomes[sequence], asked.states[sequence], asked.tokens[sequence] = ARGV[at], ARGV[at + 1], state, token
+    at = at + 2
+  end
+  return asked, at
+end
+
+local answers, at = {}, 2
+while ARGV[at] do
+  local meta, events = ARGV[at], ARGV[at + 1]
+  local asked
+  asked, at = readAsked(at + 3, tonumber(ARGV[at + 2]))
+  answers[#answers + 1] = apart(settleIn, meta, events, asked)
+end
+return { now, answers }

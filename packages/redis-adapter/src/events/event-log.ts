@@ -1,0 +1,295 @@
+import {
+  addFromText,
+  BoundedPage,
+  type EventLog,
+  type EventName,
+  type JsonObject,
+  type JsonValue,
+  type LogGap,
+  type TaskEnd,
+  type TaskEvent,
+} from '@agent-orchestrator/core';
+import { cursorOf, seqAfter } from '../scripts/epoch.js';
+import { type Entry, LogFollower, type Page } from './log-follower.js';
+import type { OwnSubmissions } from '../tasks/recent-submissions.js';
+import type { RedisState } from '../scripts/tenant-steps.js';
+
+/** Events that a follower takes at once. */
+const PAGE = 500;
+/** Entries that one step reads at most; an entry has the events of one step of the storage. */
+const MAX_ENTRIES = 10_000;
+/** While somebody follows, what is appended is said on the log's channel; who follows says so again in time. */
+const FOLLOWS_MS = 60_000;
+/** How often a follower looks though nothing was published. On a Cluster the one who listens may move without a word. */
+const LOOK_AGAIN_MS = 20_000;
+const LOOK_AGAIN_ON_CLUSTER_MS = 2_000;
+
+/** An entry in which this stands may refer to a result that stands with its task. */
+const REFERS = ',null,1]';
+const NONE: ReadonlyMap<string, string> = new Map();
+
+const NAMES: Readonly<Record<string, EventName>> = {
+  c: 'task_created',
+  s: 'task_started',
+  u: 'task_status_update',
+  d: 'task_completed',
+  f: 'task_failed',
+  x: 'session_updated',
+};
+
+/** A result that stands with its task, as JSON: it is parsed when somebody looks at it. */
+class LargeResult {
+  constructor(readonly text: string) {}
+}
+
+/** Letter, task, its rev, session, data; then who reported it and his metadata, or 1 for a result that stands with its task. */
+type StoredEvent = readonly [
+  string,
+  string | null,
+  number | null,
+  string | null,
+  JsonValue | LargeResult,
+  (string | 1)?,
+  JsonObject?,
+];
+
+export class RedisEventLog implements EventLog {
+  constructor(
+    private readonly state: RedisState,
+    private readonly own: OwnSubmissions,
+  ) {}
+
+  async head({ tenantId }: Parameters<EventLog['head']>[0]): Promise<string> {
+    const { seq, epoch } = await this.#fetch(tenantId, -1, 0, NO_FOLLOWER);
+    return cursorOf(epoch, seq);
+  }
+
+  async read({ tenantId, after, limit }: Parameters<EventLog['read']>[0]): ReturnType<EventLog['read']> {
+    const view = this.#viewIn(tenantId);
+    const read = await this.#read(tenantId, after, limit, NO_FOLLOWER, view);
+    const page = new BoundedPage<TaskEvent>(limit, this.state.parts.limits.pageBytes);
+    for (const event of read.events) if (!page.take(event)) break;
+    const isWhole = page.items.length === read.events.length;
+    const cursor = isWhole ? cursorOf(read.epoch, read.seq) : (page.items.at(-1) as TaskEvent).cursor;
+    return { events: page.items, cursor, ...(read.gap && { gap: read.gap }) };
+  }
+
+  follow({ tenantId, after, signal }: Parameters<EventLog['follow']>[0]): AsyncGenerator<TaskEvent | LogGap> {
+    const view = this.#viewIn(tenantId);
+    const follower = new LogFollower<TaskEvent>({
+      ...this.#usual,
+      wakeups: this.state.parts.wakeups,
+      channel: this.state.keys.eventsChannel(tenantId),
+      read: (from, mark) => this.#read(tenantId, from, PAGE, { forMs: FOLLOWS_MS, mark, process: '' }, view),
+      entryOf: (wakeup) => entryOf(wakeup, view),
+    });
+    return follower.follow(after, signal);
+  }
+
+  followCompletions({
+    tenantId,
+    after,
+    signal,
+  }: Parameters<EventLog['followCompletions']>[0]): AsyncGenerator<TaskEnd | LogGap> {
+    const { ends } = this.state;
+    const view = this.#endIn(tenantId);
+    const follower = new LogFollower<TaskEnd>({
+      ...this.#usual,
+      wakeups: ends,
+      channel: tenantId,
+      isUrgent: true,
+      read: async (from, mark) => {
+        const { process } = ends;
+        const page = await this.#read(tenantId, from, PAGE, { forMs: FOLLOWS_MS, mark, process }, view);
+        return { ...page, events: page.events.flat() };
+      },
+      // What lies between two of them was no end; and a large result is for whoever waits to ask for.
+      entryOf: (wakeup) => {
+        const { id, began, json } = partsOf(wakeup);
+        const found = unpack(id, json, NONE);
+        const after_ = (_: number, epoch: string | null) => found.flatMap((event) => view(epoch, event));
+        return { began, last: found.at(-1)?.seq ?? 0, count: Number.POSITIVE_INFINITY, after: after_ };
+      },
+    });
+    return follower.follow(after, signal);
+  }
+
+  get #usual() {
+    const { isCluster } = this.state.parts;
+    const lookAgainMs = isCluster ? LOOK_AGAIN_ON_CLUSTER_MS : LOOK_AGAIN_MS;
+    return { cursorOf, lookAgainMs, takesEntries: !isCluster };
+  }
+
+  /** An end, or nothing. */
+  #endIn(tenantId: string) {
+    return (epoch: string | null, { at, seq, event, version }: FetchedEvent): readonly TaskEnd[] => {
+      const [letter, taskId, , , result] = event;
+      if ((letter !== 'd' && letter !== 'f') || taskId === null) return [];
+      const end = { event: 'ended', task_id: taskId, cursor: cursorOf(epoch, seq) } as const;
+      const isFast = version !== undefined && !(result instanceof LargeResult);
+      const task = isFast && this.own.ended(tenantId, taskId, { version, at, result });
+      return [task ? { ...end, task } : end];
+    };
+  }
+
+  async #read<E>(
+    tenantId: string,
+    after: string,
+    limit: number,
+    follows: Follows,
+    view: View<E>,
+  ): Promise<Page<E>> {
+    const asked = Number(after.split(':')[1] ?? -1);
+    const page = await this.#fetch(tenantId, Number.isSafeInteger(asked) ? asked : -1, limit, follows);
+    const from = seqAfter(after, page.epoch, page.seq);
+    if (
+      from !== undefined &&
+      (page.events[0]?.seq ?? from + 1) === from + 1 &&
+      (page.events.length > 0 || from === page.seq)
+    )
+      return pageOf(page, from, view);
+    // It can't go on from there: what is still kept comes after the gap.
+    const kept = await this.#fetch(tenantId, 0, limit, follows);
+    const first = (kept.events[0]?.seq ?? kept.seq + 1) - 1;
+    const gap: LogGap = { event: 'gap', from: after, to: cursorOf(kept.epoch, first) };
+    return { ...pageOf(kept, first, view), gap };
+  }
+
+  #viewIn(tenantId: string) {
+    return (epoch: string | null, { at, seq, event }: FetchedEvent): TaskEvent => {
+      const [letter, taskId, rev, sessionId, data, from, metadata] = event;
+      const view: { -readonly [K in keyof TaskEvent]: TaskEvent[K] } = {
+        event: NAMES[letter] ?? 'task_status_update',
+        service: typeof from === 'string' ? from : 'orchestrator',
+        ...(taskId !== null && { task_id: taskId, global_task_id: taskId }),
+        tenant_id: tenantId,
+        ...(sessionId !== null && { session_id: sessionId }),
+        timestamp: new Date(at).toISOString(),
+        data: null,
+        metadata: metadata ?? {},
+        ...(rev !== null && { rev }),
+        cursor: cursorOf(epoch, seq),
+      };
+      if (data instanceof LargeResult) addFromText(view, 'data', data.text);
+      else view.data = data;
+      return view;
+    };
+  }
+
+  async #fetch(tenantId: string, after: number, limit: number, follows: Follows): Promise<Fetched> {
+    const most = Math.min(limit, MAX_ENTRIES);
+    const { forMs, mark, process } = follows;
+    const { pageBytes } = this.state.parts.limits;
+    const reply = await this.state.run(tenantId, 'readEvents', after, most, forMs, mark, process, pageBytes);
+    const [seq, entries, results, epoch] = reply as [
+      number,
+      [string, [string, string]][],
+      string[],
+      string | null,
+    ];
+    this.state.epochs.learn(tenantId, epoch);
+    const large = new Map<string, string>();
+    for (let at = 0; at < results.length; at += 2)
+      large.set(results[at] as string, results[at + 1] as string);
+    const events = entries.flatMap(([id, [, json]]) => unpack(id, json, large));
+    const wanted = events.filter((event) => event.seq > after);
+    return { seq, epoch, events: wanted.slice(0, limit) };
+  }
+}
+
+/** Who reads, if he goes on from there. */
+interface Follows {
+  readonly forMs: number;
+  /** What is said in the same step where he hears of what comes, or ''. */
+  readonly mark: string;
+  /** Of whoever only waits for ends: the name of his process; or ''. */
+  readonly process: string;
+}
+
+const NO_FOLLOWER: Follows = { forMs: 0, mark: '', process: '' };
+
+/** An event as it is given to whoever asked. */
+type View<E> = (epoch: string | null, event: FetchedEvent) => E;
+
+function pageOf<E>({ epoch, events, seq: head }: Fetched, from: number, view: View<E>): Page<E> {
+  return { events: events.map((event) => view(epoch, event)), epoch, seq: events.at(-1)?.seq ?? from, head };
+}
+
+/** An entry as it is published: its id, when its log began, and itself. */
+function partsOf(wakeup: string): { readonly id: string; readonly began: string; readonly json: string } {
+  const first = wakeup.indexOf(' ');
+  const second = wakeup.indexOf(' ', first + 1);
+  return {
+    id: wakeup.slice(0, first),
+    began: wakeup.slice(first + 1, second),
+    json: wakeup.slice(second + 1),
+  };
+}
+
+function entryOf(wakeup: string, view: View<TaskEvent>): Entry<TaskEvent> {
+  const { id, began, json } = partsOf(wakeup);
+  const found = unpack(id, json, NONE);
+  return {
+    began,
+    last: found.at(-1)?.seq ?? 0,
+    count: found.length,
+    after: (seq, epoch) =>
+      json.includes(REFERS)
+        ? undefined
+        : found.filter((event) => event.seq > seq).map((event) => view(epoch, event)),
+  };
+}
+
+interface FetchedEvent {
+  readonly at: number;
+  readonly seq: number;
+  readonly event: StoredEvent;
+  /** That a plain task was completed in: with its result all that is new of it. */
+  readonly version: number | undefined;
+}
+
+interface Fetched {
+  readonly seq: number;
+  readonly epoch: string | null;
+  readonly events: readonly FetchedEvent[];
+}
+
+/** An event of an entry, or several of plain tasks; see the script `events`. */
+type Element =
+  | readonly ['C', JsonValue, string]
+  | readonly ['S', string]
+  | readonly ['D', number, ...(readonly JsonValue[])]
+  | StoredEvent;
+
+const isCreated = (element: Element): element is readonly ['C', JsonValue, string] => element[0] === 'C';
+const isStarted = (element: Element): element is readonly ['S', string] => element[0] === 'S';
+
+function eventsOf(element: Element): readonly StoredEvent[] {
+  if (isCreated(element)) {
+    const [, data, ids] = element;
+    return ids.split(' ').map((id) => ['c', id, 1, null, data]);
+  }
+  if (isStarted(element)) return element[1].split(' ').map((id) => ['s', id, 2, null, { attempt: 1 }]);
+  if (element[0] !== 'D') return [element as StoredEvent];
+  const events: StoredEvent[] = [];
+  for (let at = 2; at < element.length; at += 2)
+    events.push(['d', element[at] as string, 3, null, element[at + 1] as JsonValue]);
+  return events;
+}
+
+/** The events of an entry, whose id is the `seq` of the last. */
+function unpack(id: string, json: string, large: ReadonlyMap<string, string>): FetchedEvent[] {
+  const [at, ...elements] = JSON.parse(json) as [number, ...Element[]];
+  const events = elements.flatMap((element) => {
+    const version = element[0] === 'D' ? (element[1] as number) : undefined;
+    return eventsOf(element).map((event) => ({ event, version }));
+  });
+  const last = Number.parseInt(id, 10);
+  return events.map(({ event, version }, index) => {
+    const [letter, taskId, rev, sessionId, , more] = event;
+    const seq = last - (events.length - 1 - index);
+    if (more !== 1) return { at, seq, event, version };
+    const result = new LargeResult(large.get(taskId ?? '') ?? 'null');
+    return { at, seq, event: [letter, taskId, rev, sessionId, result], version };
+  });
+}

@@ -1,0 +1,200 @@
+import { createHash } from 'node:crypto';
+import {
+  type CallJournal,
+  type JournalChanges,
+  type JournalStep,
+  type Report,
+  type ReportAnswer,
+  type StepAnswer,
+  type StepOutcome,
+  type StepRequest,
+  type TaskError,
+  type Usage,
+  writeJson,
+  fieldText,
+} from '@agent-orchestrator/core';
+import type { RedisState } from '../scripts/tenant-steps.js';
+import type { Reply } from '../scripts/script-runner.js';
+import { type StoredStep, viewStep } from '../tasks/task-codec.js';
+
+const LEASE_LOST = { answer: 'lease_lost' } as const;
+
+export class RedisCallJournal implements CallJournal {
+  constructor(private readonly state: RedisState) {}
+
+  async begin(params: Parameters<CallJournal['begin']>[0]): ReturnType<CallJournal['begin']> {
+    const { tenantId, taskId, token, journalRev, step, maxSteps } = params;
+    const request = { id: taskId, token, journal_rev: journalRev, max_steps: maxSteps, ...stepRequest(step) };
+    const reply = await this.state.change(tenantId, 'begin', JSON.stringify(request));
+    const [answer, stepText, outcome, news] = reply as [string, string, string | null, Reply];
+    if (answer === 'lease_lost') return LEASE_LOST;
+    if (answer === 'too_many_steps') return { answer };
+    const begun = viewStep(JSON.parse(stepText) as StoredStep, outcome, failuresIn(news));
+    return { answer: answer as 'begun' | 'known', step: begun, ...readChanges(news) };
+  }
+
+  async record(params: Parameters<CallJournal['record']>[0]): ReturnType<CallJournal['record']> {
+    const { tenantId, taskId, token, journalRev, key, callId, answer } = params;
+    const request = {
+      id: taskId,
+      token,
+      journal_rev: journalRev,
+      key,
+      call: callId,
+      answer: answerOf(answer),
+    };
+    const result = answer.kind === 'outcome' ? resultText(answer.outcome) : '';
+    const reply = await this.state.change(tenantId, 'record', JSON.stringify(request), result);
+    const [word, news] = reply as ['lease_lost' | 'recorded' | 'known', Reply];
+    return word === 'lease_lost' ? LEASE_LOST : { answer: word, ...readChanges(news) };
+  }
+
+  async changesSince({
+    tenantId,
+    taskId,
+    token,
+    journalRev,
+  }: Parameters<CallJournal['changesSince']>[0]): ReturnType<CallJournal['changesSince']> {
+    const reply = await this.state.run(tenantId, 'changesSince', taskId, token, journalRev);
+    return reply === null ? LEASE_LOST : { answer: 'changes', ...readChanges(reply) };
+  }
+
+  async read({
+    tenantId,
+    taskId,
+    token,
+    after,
+  }: Parameters<CallJournal['read']>[0]): ReturnType<CallJournal['read']> {
+    const { pageBytes } = this.state.parts.limits;
+    const reply = await this.state.run(tenantId, 'readJournal', taskId, token, after, pageBytes);
+    if (reply === null) return LEASE_LOST;
+    const [flat, next, journalRev, failures] = reply as [(string | null)[], number | null, number, number];
+    return {
+      answer: 'page',
+      steps: readSteps(flat, failures),
+      journalRev,
+      ...(next !== null && { next }),
+    };
+  }
+
+  async report(report: Report): Promise<ReportAnswer> {
+    const request = reportText(report);
+    const bytes = Buffer.byteLength(writeJson(report));
+    const heldId = this.state.parts.random.uuid();
+    const reply = await this.state.change(report.tenantId, 'report', request, bytes, heldId);
+    const [answer, id] = reply as [ReportAnswer['answer'], string];
+    if (answer === 'held') return { answer, heldId: id };
+    if (answer === 'late') this.#publishLateReport(report, id);
+    return answerAbout(answer, id);
+  }
+
+  #publishLateReport({ tenantId, service, jobId }: Report, taskId: string): void {
+    const text = `${service} has reported on job ${jobId} of task ${taskId} when it had an outcome already`;
+    this.state.parts.systemEvents.tell('late_outcome', text, { tenant: tenantId, task: taskId, service });
+  }
+
+  async heldReport({ tenantId, heldId }: Parameters<CallJournal['heldReport']>[0]): Promise<ReportAnswer> {
+    const reply = await this.state.run(tenantId, 'heldReport', heldId);
+    if (reply === null) return { answer: 'unknown_task' };
+    const [answer, taskId] = reply as [ReportAnswer['answer'], string];
+    return answer === 'held' ? { answer, heldId } : answerAbout(answer, taskId);
+  }
+}
+
+function answerAbout(answer: Exclude<ReportAnswer['answer'], 'held'>, taskId: string): ReportAnswer {
+  return answer === 'unknown_task' || answer === 'retry_later' ? { answer } : { answer, taskId };
+}
+
+function stepRequest({ key, kind, name, call, dueInMs, signal }: StepRequest) {
+  return {
+    key,
+    kind,
+    name,
+    signal,
+    due: dueInMs,
+    ...(call && {
+      call: {
+        id: call.callId,
+        service: call.service,
+        operation: call.operation,
+        tries: call.maxTries,
+        delay: call.retryDelayMs,
+        silence: call.silenceMs,
+      },
+    }),
+  };
+}
+
+function failuresIn(news: Reply): number {
+  return (news as readonly Reply[])[3] as number;
+}
+
+/** Steps that rev and their outcomes, in pairs. */
+function readChanges(reply: Reply): JournalChanges {
+  const [journalRev, flat, cancelReason, failures, more] = reply as [
+    number,
+    (string | null)[],
+    string | null,
+    number,
+    1 | null,
+  ];
+  const changes = readSteps(flat, failures);
+  return {
+    journalRev,
+    changes,
+    ...(cancelReason !== null && { cancelReason }),
+    ...(more === 1 && { more: true }),
+  };
+}
+
+function readSteps(flat: readonly (string | null)[], failures: number): readonly JournalStep[] {
+  const steps: JournalStep[] = [];
+  for (let at = 0; at < flat.length; at += 2)
+    steps.push(viewStep(JSON.parse(flat[at] as string) as StoredStep, flat[at + 1], failures));
+  return steps;
+}
+
+/** Of a success; it goes to the scripts beside the rest, which they decode. */
+function resultText(outcome: StepOutcome): string {
+  return outcome.ok ? fieldText(outcome, 'value') : '';
+}
+
+/** An outcome, with what the scripts have to know of it: to them it is opaque. */
+function outcomeRequest(outcome: StepOutcome, usage: Usage | undefined) {
+  const json = outcome.ok ? `{"ok":true,"value":${resultText(outcome)}}` : writeJson(outcome);
+  return {
+    ok: outcome.ok,
+    fingerprint: createHash('sha256').update(json).digest('base64url').slice(0, 22),
+    retryable: !outcome.ok && outcome.error.retryable,
+    reason: outcome.ok ? '' : outcome.error.message,
+    ...(!outcome.ok && { json, value: JSON.stringify(endOf(outcome.error)) }),
+    ...(usage && { tokens: usage.tokens, model: usage.model }),
+  };
+}
+
+/** What a task that is nothing but this call ends with. */
+function endOf({ code, message, retryable }: TaskError): TaskError {
+  return { code, message, retryable };
+}
+
+function answerOf(answer: StepAnswer) {
+  return answer.kind === 'accepted' ? { job: answer.jobId } : outcomeRequest(answer.outcome, answer.usage);
+}
+
+/** As the scripts take and hold it: what they decode, and in lines of their own what they do not. */
+function reportText({ service, jobId, callId, taskId, messageId, seq, metadata, body }: Report): string {
+  const request = {
+    service,
+    job: jobId,
+    call: callId,
+    task: taskId,
+    message: messageId,
+    seq: seq === undefined ? undefined : String(seq),
+    outcome: body.kind === 'outcome' ? outcomeRequest(body.outcome, body.usage) : undefined,
+  };
+  const large =
+    body.kind === 'outcome'
+      ? resultText(body.outcome)
+      : JSON.stringify({ status: body.status, details: body.details });
+  return [JSON.stringify(request), metadata ? JSON.stringify(metadata) : '', large].join('\n');
+}

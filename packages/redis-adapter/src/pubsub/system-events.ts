@@ -1,0 +1,77 @@
+import type { Cluster, Redis } from 'ioredis';
+import type { Database } from '../server/database.js';
+import { answerOf } from '../server/storage-errors.js';
+
+/** Something that operators may want to hear of. */
+export interface SystemEvent {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly kind: string;
+  readonly text: string;
+  readonly [field: string]: string | number;
+}
+
+const KEPT = 10_000;
+
+/** SystemEvents for operators: a stream that keeps the last ten thousand. Best effort: nothing fails for want of a systemEvent. */
+export class SystemEvents {
+  constructor(
+    private readonly client: Redis | Cluster,
+    private readonly key: string,
+    private readonly database: Database,
+  ) {}
+
+  tell(kind: string, text: string, fields: Readonly<Record<string, string>> = {}): void {
+    const flat = Object.entries({ kind, text, ...fields }).flat();
+    this.#add(flat).catch(() => undefined);
+  }
+
+  async #add(fields: readonly string[]): Promise<void> {
+    await this.database.check();
+    await this.client.xadd(this.key, 'MAXLEN', '~', KEPT, '*', ...fields);
+  }
+
+  /** The last `recent` of what is there, then what comes, until `signal` fires. */
+  async *follow({
+    signal,
+    recent = 100,
+  }: {
+    readonly signal: AbortSignal;
+    readonly recent?: number;
+  }): AsyncGenerator<SystemEvent> {
+    await this.database.check();
+    const newest = await answerOf(this.client.xrevrange(this.key, '+', '-', 'COUNT', Math.max(1, recent)));
+    let last = newest[0]?.[0] ?? '0';
+    for (const [id, fields] of newest.slice(0, recent).toReversed()) yield readSystemEvent(id, fields);
+    while (!signal.aborted) {
+      const entries = await answerOf(this.client.xrange(this.key, `(${last}`, '+', 'COUNT', 100));
+      for (const [id, fields] of entries) {
+        if (signal.aborted) return;
+        last = id;
+        yield readSystemEvent(id, fields);
+      }
+      if (entries.length === 0) await pauseOf(LOOK_EVERY_MS, signal);
+    }
+  }
+}
+
+const LOOK_EVERY_MS = 500;
+
+function readSystemEvent(id: string, flat: readonly string[]): SystemEvent {
+  const fields: Record<string, string> = {};
+  for (let at = 0; at < flat.length; at += 2) fields[flat[at] as string] = flat[at + 1] as string;
+  const { kind = '', text = '', ...more } = fields;
+  return { at: Number.parseInt(id, 10), kind, text, ...more };
+}
+
+function pauseOf(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

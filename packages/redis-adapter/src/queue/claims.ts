@@ -1,0 +1,356 @@
+import type { Claim, Lease, TaskQueue } from '@agent-orchestrator/core';
+import {
+  type FreshLease,
+  readClaimed,
+  type Taken,
+  type TakenClaim,
+  takenOf,
+  type TakenReply,
+} from './claimed-tasks.js';
+import { type Pool, poolOf } from './pool.js';
+import type { RedisState } from '../scripts/tenant-steps.js';
+import type { Reply } from '../scripts/script-runner.js';
+import { answerOf } from '../server/storage-errors.js';
+import type { Tenants } from './rotations.js';
+import { type Handed, WaitingClaim } from './long-poll.js';
+
+/** At most so many tasks of one tenant in a row, while others are ready too. */
+const TURN = 16;
+/** One claim takes no more: while the server looks for the next ones, the worker has something to do. */
+const MOST_A_CLAIM = 64;
+
+type Asked = Parameters<TaskQueue['claim']>[0];
+type ClaimParams = Asked & {
+  readonly claimSlot: string;
+  readonly begins: number;
+  /** Whether one task may be among them that has cost several workers in a row. */
+  readonly maySuspect: boolean;
+};
+
+/** Takes tasks for workers: in one step where all is on one server, tenant by tenant on a Cluster. */
+export class Claims {
+  /** By worker: the one task it runs that has lost several leases before. */
+  readonly #suspects = new Map<string, Lease>();
+  /** Workers with a claim under way that may take such a task. */
+  readonly #mayGetSuspect = new Set<string>();
+  /** By claimSlot, on a Cluster: its last claim. */
+  readonly #turns = new Map<string, Turns>();
+
+  constructor(
+    private readonly state: RedisState,
+    private readonly tenants: Tenants,
+  ) {}
+
+  async claim(asked: Asked): Promise<readonly Claim[]> {
+    this.state.checkOpen();
+    const { workerId, claimSlot = workerId } = asked;
+    this.state.parts.wakeups.attend(workerId);
+    const pool = poolOf(asked.runs);
+    await this.tenants.open(pool);
+    await this.#checkSuspect(workerId);
+    const otherMay = this.#mayGetSuspect.has(workerId);
+    const maySuspect = !this.#suspects.has(workerId) && !otherMay;
+    if (maySuspect) this.#mayGetSuspect.add(workerId);
+    try {
+      const max = Math.min(asked.max, MOST_A_CLAIM);
+      const params = { ...asked, claimSlot, max, begins: Math.min(asked.begins ?? max, max), maySuspect };
+      const claims = this.state.parts.isCluster
+        ? await this.#claimInRotation(params, pool)
+        : await this.#claimOrWait(params, pool);
+      for (const { task, token, lost } of claims) {
+        if (lost) this.#suspects.set(workerId, { tenantId: task.tenant_id, taskId: task.task_id, token });
+      }
+      // What it left may be for this worker, if the other claim has brought no such task.
+      if (otherMay && claims.length < params.max) this.state.parts.wakeups.publish({ kind: 'ready' });
+      return claims;
+    } finally {
+      if (maySuspect) this.#mayGetSuspect.delete(workerId);
+    }
+  }
+
+  /** Its lease may be over without the worker's knowing. */
+  async #checkSuspect(workerId: string): Promise<void> {
+    const suspect = this.#suspects.get(workerId);
+    if (!suspect) return;
+    const { tenantId, taskId, token } = suspect;
+    const news = await this.state.run(tenantId, 'changesSince', taskId, token, Number.MAX_SAFE_INTEGER);
+    if (news === null) this.#suspects.delete(workerId);
+  }
+
+  /** A worker has given a task back, or lost it. */
+  released({ taskId, token }: Lease): void {
+    for (const [workerId, suspect] of this.#suspects) {
+      if (suspect.taskId === taskId && suspect.token === token) this.#suspects.delete(workerId);
+    }
+  }
+
+  forget(workerId: string): void {
+    this.#suspects.delete(workerId);
+    for (const [claimSlot, turns] of this.#turns)
+      if (turns.workerId === workerId) this.#turns.delete(claimSlot);
+  }
+
+  /** Asked again it is the same claim: so it is asked again whenever a task may have been handed to it unheard. */
+  async #claimOrWait(params: ClaimParams, pool: Pool): Promise<readonly TakenClaim[]> {
+    const { claimId, waitMs = 0, signal } = params;
+    if (waitMs <= 0 || signal?.aborted) return this.#claimAtOnce(params, pool);
+    const waiting = new WaitingClaim(this.state.parts.wakeups, claimId, waitMs, signal);
+    try {
+      for (;;) {
+        waiting.forgetWakeups();
+        const claims = await this.#claimAtOnce(params, pool, waitMs);
+        if (claims.length > 0) return claims;
+        const came = await waiting.next();
+        if (came === 'ask') continue;
+        if (came !== 'over') return this.#takeHanded(params, came);
+        // Who stops takes nothing new, but what he was handed.
+        return await this.#claimAtOnce(signal?.aborted ? { ...params, max: 0 } : params, pool);
+      }
+    } finally {
+      waiting.unsubscribe();
+    }
+  }
+
+  #takeHanded({ claimId }: ClaimParams, handed: Handed): readonly TakenClaim[] {
+    const { at, expires, tenantId, version, taskId, record } = handed;
+    this.state.parts.wakeups.publish({ kind: 'timer', at: expires });
+    const tasks = [[taskId, version] as const];
+    return readClaimed({ tenantId, tasks }, [record], { token: claimId, at, begins: 1 });
+  }
+
+  /** @param wait for how long, where nothing is found, it is told of what comes. */
+  async #claimAtOnce(params: ClaimParams, pool: Pool, wait?: number) {
+    const request = { ...this.#request(params, pool), pool: pool.id, turn: TURN, wait };
+    const ask = () =>
+      this.state.runSystem('claim', this.state.now, JSON.stringify(request)) as Promise<Reply[]>;
+    let reply = await ask();
+    if (reply[1] === null) {
+      await this.tenants.reopen(pool);
+      reply = await ask();
+    }
+    const [at, byTenant, expires, records, isFull] = reply as [
+      number,
+      [string, ...TakenReply][] | null,
+      number?,
+      ((string | null)[] | null)?,
+      (1 | null)?,
+    ];
+    if (expires !== undefined) this.state.parts.wakeups.publish({ kind: 'timer', at: expires });
+    if (isFull === 1) this.#saysMoreWaits();
+    const taken = (byTenant ?? []).map(([tenantId, ...found]) => takenOf(tenantId, ...found));
+    return this.#read(taken, { token: params.claimId, at, begins: params.begins }, records);
+  }
+
+  /** The claim has left a task that it could not bring: one that has got fewer than it asked for would think that none waits. */
+  #saysMoreWaits(): void {
+    this.state.parts.wakeups.publish({ kind: 'ready' });
+  }
+
+  /** What many tasks are made of, or large ones, is read apart from the script, which would take long over large texts. */
+  async #read(
+    taken: readonly Taken[],
+    lease: FreshLease,
+    brought: readonly (string | null)[] | null | undefined,
+  ): Promise<readonly TakenClaim[]> {
+    const { client, keys } = this.state.parts;
+    const wanted = taken.flatMap(({ tenantId, tasks }) =>
+      tasks.map(([taskId]) => keys.task(tenantId, taskId)),
+    );
+    if (wanted.length === 0) return [];
+    const records = brought ?? (await answerOf(client.mget(wanted)));
+    let read = 0;
+    return taken.flatMap((each) => {
+      const begins = lease.begins - read;
+      return readClaimed(each, records.slice(read, (read += each.tasks.length)), { ...lease, begins });
+    });
+  }
+
+  #request({ workerId, claimSlot, claimId, max, leaseMs, maySuspect, begins }: ClaimParams, pool: Pool) {
+    return {
+      worker: workerId,
+      claim_slot: claimSlot,
+      token: claimId,
+      max,
+      lease: leaseMs,
+      runs: pool.runs,
+      may_suspect: maySuspect,
+      begins,
+    };
+  }
+
+  async #claimInRotation(params: ClaimParams, pool: Pool): Promise<readonly TakenClaim[]> {
+    const turns = await this.#turnsOf(params, pool);
+    while (!turns.over && !turns.isFull && turns.claims.size < params.max) {
+      const room = params.max - turns.claims.size;
+      const wanted = turns.passed.size + Math.ceil(room / TURN);
+      const next = await this.#nextTurns(pool, wanted, turns.news);
+      turns.news = [];
+      const shares = sharesOf(
+        next.filter((tenant) => !turns.passed.has(tenant)),
+        next.length === 1 ? room : TURN,
+        room,
+      );
+      if (shares.length === 0) break;
+      const rounds = await Promise.all(
+        // At most one task that has cost several workers: only the first of those asked at the same time may give one.
+        shares.map(({ tenantId, most, before }, at) => {
+          const round = (turns.rounds.get(tenantId) ?? 0) + 1;
+          const begins = Math.max(0, Math.min(most, params.begins - turns.claims.size - before));
+          const bytes = Math.floor(turns.bytesLeft / shares.length);
+          // At least one task comes with a claim, however large: the first one.
+          const hasSome = at > 0 || turns.claims.size > 0;
+          const how = { most, begins, round, maySuspect: at === 0, bytes, hasSome };
+          return this.#claimFromTenant(tenantId, how, turns, params, pool);
+        }),
+      );
+      for (const { tenantId, taken, isEmpty, generation, weight, bytes, isFull } of rounds) {
+        turns.bytesLeft -= bytes;
+        // Where nothing came before it, its turn is the next one.
+        turns.isFull ||= isFull && turns.claims.size > 0;
+        turns.news.push(tenantId, taken / weight, isEmpty ? generation : '');
+        if (taken === 0 || isEmpty) turns.passed.add(tenantId);
+      }
+    }
+    if (turns.isFull) this.#saysMoreWaits();
+    // Nobody waits for that: when it gets lost, the next rounds say it again.
+    if (turns.news.length > 0)
+      this.state.runSystem('advanceRotation', pool.id, 1, ...turns.news).catch(() => {});
+    turns.news = [];
+    turns.over = true;
+    return [...turns.claims.values()];
+  }
+
+  async #nextTurns(pool: Pool, wanted: number, news: Turns['news']): Promise<readonly string[]> {
+    const ask = () =>
+      this.state.runSystem('advanceRotation', pool.id, wanted, ...news) as Promise<string[] | null>;
+    const next = await ask();
+    if (next) return next;
+    await this.tenants.reopen(pool);
+    return (await ask()) ?? [];
+  }
+
+  /** What a claim has done so far: one that is asked for again gets what it took, and goes on only if it was not over. */
+  async #turnsOf(params: ClaimParams, pool: Pool): Promise<Turns> {
+    const before = this.#turns.get(params.claimSlot);
+    if (before?.claimId !== params.claimId) {
+      const turns: Turns = {
+        workerId: params.workerId,
+        claimId: params.claimId,
+        rounds: new Map(),
+        passed: new Set(),
+        claims: new Map(),
+        news: [],
+        bytesLeft: this.state.parts.limits.pageBytes,
+        isFull: false,
+        over: false,
+      };
+      this.#turns.set(params.claimSlot, turns);
+      return turns;
+    }
+    before.claims.clear();
+    await Promise.all(
+      [...before.rounds].map(([tenantId, round]) =>
+        this.#claimFromTenant(
+          tenantId,
+          { most: params.max, begins: 0, round, maySuspect: false, bytes: 0, hasSome: true },
+          before,
+          params,
+          pool,
+        ),
+      ),
+    );
+    return before;
+  }
+
+  async #claimFromTenant(
+    tenantId: string,
+    { most, begins, round, maySuspect, bytes, hasSome }: TenantClaim,
+    turns: Turns,
+    params: ClaimParams,
+    pool: Pool,
+  ) {
+    turns.rounds.set(tenantId, round);
+    const request = this.#request(params, pool);
+    const may_suspect = request.may_suspect && maySuspect && !hasSuspect(turns);
+    const own = { max: most, begins, round, may_suspect, bytes, has_some: hasSome };
+    const asked = JSON.stringify({ ...request, ...own });
+    const reply = await this.tenants.apart(tenantId, () =>
+      this.state.run(tenantId, 'claimFromTenant', asked),
+    );
+    if (reply === undefined)
+      return { tenantId, taken: 0, isEmpty: true, generation: '', weight: 1, bytes: 0, isFull: false };
+    const [at, version, found, more, generation, weight, due, records, isFull, taking = 0] = reply as [
+      number,
+      ...TakenReply,
+      number,
+      string | null,
+      string | null,
+      number | null,
+      ((string | null)[] | null)?,
+      (1 | null)?,
+      number?,
+    ];
+    const taken = takenOf(tenantId, version, found);
+    const [read] = await Promise.all([
+      this.#read([taken], { token: params.claimId, at, begins }, records),
+      due !== null && this.state.after(tenantId, [['due', due]], due),
+    ]);
+    for (const claim of read) turns.claims.set(claim.task.task_id, claim);
+    const isEmpty = more === 0;
+    return {
+      tenantId,
+      taken: taken.tasks.length,
+      isEmpty,
+      generation: generation ?? '0',
+      weight: Number(weight ?? 1),
+      bytes: taking,
+      isFull: isFull === 1,
+    };
+  }
+}
+
+/** One round of a tenant, on a Cluster. */
+interface TenantClaim {
+  readonly most: number;
+  readonly begins: number;
+  readonly round: number;
+  readonly maySuspect: boolean;
+  /** Of large tasks, that it may take. */
+  readonly bytes: number;
+  /** Whether the claim has a task already, so that this round need not bring one that is larger. */
+  readonly hasSome: boolean;
+}
+
+/** The rounds of one claim, on a Cluster. */
+interface Turns {
+  readonly workerId: string;
+  readonly claimId: string;
+  /** By tenant: how often it was scanned. */
+  readonly rounds: Map<string, number>;
+  /** Tenants that have nothing more for this claim. */
+  readonly passed: Set<string>;
+  readonly claims: Map<string, TakenClaim>;
+  /** What the rotation is to be told, see its script. */
+  news: (string | number)[];
+  /** What it may still bring of large tasks; and whether one was left because that is too little. */
+  bytesLeft: number;
+  isFull: boolean;
+  over: boolean;
+}
+
+function hasSuspect({ claims }: Turns): boolean {
+  for (const { lost } of claims.values()) if (lost) return true;
+  return false;
+}
+
+function sharesOf(tenants: readonly string[], share: number, max: number) {
+  let room = max;
+  const shares: { readonly tenantId: string; readonly most: number; readonly before: number }[] = [];
+  for (const tenantId of tenants) {
+    const most = Math.min(share, room);
+    if (most <= 0) break;
+    shares.push({ tenantId, most, before: max - room });
+    room -= most;
+  }
+  return shares;
+}

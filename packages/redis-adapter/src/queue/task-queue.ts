@@ -1,0 +1,168 @@
+import {
+  type Lease,
+  OrchestratorError,
+  type Settlement,
+  type Swept,
+  type TaskQueue,
+  fieldText,
+} from '@agent-orchestrator/core';
+import type { Claims } from './claims.js';
+import { storedMessage } from '../sessions/messages.js';
+import { type BatchPart, MicroBatch, type PartOutcome } from '../scripts/micro-batch.js';
+import type { RedisState } from '../scripts/tenant-steps.js';
+import type { Sweeps } from './sweeps.js';
+
+type Settled = Awaited<ReturnType<TaskQueue['settle']>>;
+type SettleParams = Parameters<TaskQueue['settle']>[0];
+
+/** A class, as everything that holds what passes by quickly: see ADR 10. */
+class FastCompletion {
+  /** @param outcome JSON. */
+  constructor(
+    readonly params: SettleParams,
+    readonly state: 'completed' | 'failed',
+    readonly outcome: string,
+  ) {}
+}
+
+/** What the script says of a task that is more than plain. */
+const NOT_FAST = -1;
+
+export class RedisTaskQueue implements TaskQueue {
+  readonly #ends: MicroBatch<FastCompletion, Settled>;
+
+  constructor(
+    private readonly state: RedisState,
+    private readonly claims: Claims,
+    private readonly sweeps: Sweeps,
+  ) {
+    this.#ends = new MicroBatch({
+      acrossTenants: !state.parts.isCluster,
+      send: (parts) => this.#end(parts),
+    });
+  }
+
+  claim(params: Parameters<TaskQueue['claim']>[0]): ReturnType<TaskQueue['claim']> {
+    return this.claims.claim(params);
+  }
+
+  async renew({ leases, leaseMs }: Parameters<TaskQueue['renew']>[0]): ReturnType<TaskQueue['renew']> {
+    const byTenant = new Map<string, Lease[]>();
+    for (const lease of leases) {
+      const own = byTenant.get(lease.tenantId);
+      if (own) own.push(lease);
+      else byTenant.set(lease.tenantId, [lease]);
+    }
+    const lost = await Promise.all(
+      [...byTenant].map(([tenantId, own]) => this.#renew(tenantId, own, leaseMs)),
+    );
+    for (const lease of lost.flat()) this.claims.released(lease);
+    return lost.flat();
+  }
+
+  async #renew(tenantId: string, leases: readonly Lease[], leaseMs: number): Promise<readonly Lease[]> {
+    const tasks = leases.flatMap(({ taskId, token, begun = false }) => [taskId, token, begun]);
+    const request = { lease: leaseMs, tasks };
+    const isLost = (await this.state.change(tenantId, 'renew', JSON.stringify(request))) as number[];
+    return leases.filter((_, at) => isLost[at] === 1);
+  }
+
+  /** The usual end goes together with others. Which tasks are more than that, the script sees. */
+  settle(params: SettleParams): Promise<Settled> {
+    const { tenantId, settlement } = params;
+    const { kind } = settlement;
+    const isUsual =
+      (kind === 'failed' && !settlement.diagnostic) || (kind === 'completed' && !settlement.answer);
+    if (!isUsual) return this.#settleAlone(params);
+    return this.#ends.add(tenantId, new FastCompletion(params, kind, outcomeOf(settlement)));
+  }
+
+  async #settleAlone({ tenantId, taskId, token, settlement }: SettleParams): Promise<Settled> {
+    const request = JSON.stringify({ id: taskId, token, ...requestOf(settlement, taskId) });
+    const diagnostic = 'diagnostic' in settlement ? JSON.stringify(settlement.diagnostic) : '';
+    const answer = await this.state.change(tenantId, 'settle', request, outcomeOf(settlement), diagnostic);
+    if (answer !== 'newer_outcome') this.claims.released({ tenantId, taskId, token });
+    return answer as Settled;
+  }
+
+  async #end(parts: readonly BatchPart<FastCompletion>[]): Promise<readonly PartOutcome<Settled>[]> {
+    const answers = await this.state.changeMany(
+      'settleFast',
+      parts.map(({ tenantId, items }) => ({ tenantId, args: endArguments(items) })),
+    );
+    return answers.map((answer, at) => {
+      const part = parts[at];
+      if (answer instanceof OrchestratorError || !part) return answer as OrchestratorError;
+      const outcomes = answer.outcome as readonly number[];
+      if (outcomes.includes(0)) void this.state.resync(part.tenantId);
+      return part.items.map(({ params }, item) => this.#settled(params, outcomes[item]));
+    });
+  }
+
+  #settled(params: SettleParams, outcome: number | undefined): Settled | Promise<Settled> {
+    if (outcome === NOT_FAST) return this.#settleAlone(params);
+    this.claims.released(params);
+    return outcome === 1 ? 'settled' : 'lease_lost';
+  }
+
+  async wake({ tenantId, taskId }: Parameters<TaskQueue['wake']>[0]): ReturnType<TaskQueue['wake']> {
+    return (await this.state.change(tenantId, 'wake', taskId)) as 'woken' | 'not_parked';
+  }
+
+  sweep({ max }: Parameters<TaskQueue['sweep']>[0]): Promise<Swept> {
+    return this.sweeps.sweep(max);
+  }
+}
+
+/** Token and state are said where they change: most tasks that end together were claimed together. */
+function endArguments(items: readonly FastCompletion[]): (string | number)[] {
+  const args: (string | number)[] = [items.length];
+  let before: FastCompletion | undefined;
+  for (const item of items) {
+    const { state, outcome } = item;
+    const { taskId, token } = item.params;
+    if (token !== before?.params.token || state !== before.state) args.push('', state, token);
+    args.push(taskId, outcome);
+    before = item;
+  }
+  return args;
+}
+
+/** The result or the error, as JSON. */
+function outcomeOf(settlement: Settlement): string {
+  if (settlement.kind === 'completed') return fieldText(settlement, 'result');
+  return 'error' in settlement ? JSON.stringify(settlement.error) : '';
+}
+
+/** What the script has to know of a settlement; what is told to users comes as JSON, since it is not decoded there. */
+function requestOf(settlement: Settlement, taskId: string) {
+  switch (settlement.kind) {
+    case 'completed': {
+      const { answer } = settlement;
+      if (!answer) return { kind: settlement.kind };
+      const { message_id, content } = answer;
+      const message = storedMessage({ message_id, role: 'assistant', content, task_id: taskId });
+      return { kind: settlement.kind, message_id, message };
+    }
+    case 'failed':
+      return { kind: settlement.kind, reason: settlement.error.message };
+    case 'retry': {
+      const { error, delayMs, drop } = settlement;
+      const details = JSON.stringify({ code: error.code, error: error.message, delay_ms: delayMs });
+      return {
+        kind: settlement.kind,
+        delay: delayMs,
+        drop,
+        retry: details.slice(1, -1),
+        exhausted: `${error.code}: ${error.message}`,
+      };
+    }
+    case 'parked':
+      return { kind: settlement.kind, journal_rev: settlement.journalRev };
+    case 'released':
+    case 'cancelled':
+      return { kind: settlement.kind };
+    default:
+      return settlement satisfies never;
+  }
+}

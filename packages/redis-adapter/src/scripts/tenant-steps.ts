@@ -1,0 +1,242 @@
+import { type Clock, OrchestratorError, type Random } from '@agent-orchestrator/core';
+import type { Cluster, Redis } from 'ioredis';
+import type { PubSubWakeups } from '../pubsub/wakeups.js';
+import type { Database } from '../server/database.js';
+import { CompletionsChannel } from '../pubsub/completions.js';
+import { Epochs } from './epoch.js';
+import type { Keys } from '../server/keys.js';
+import type { SystemEvents } from '../pubsub/system-events.js';
+import { answerOf, toStorageError } from '../server/storage-errors.js';
+import type { Reply, ScriptName, ScriptRunner, StorageLimits } from './script-runner.js';
+
+/** Answers that a step gives to one who asks again: what else there was to do was said in the first answer, and is lost. */
+const REPEATED: ReadonlySet<unknown> = new Set([
+  'replayed',
+  'known',
+  'duplicate',
+  'repeated',
+  'redriven',
+  'exists',
+  'lease_lost',
+  'not_parked',
+  'already_final',
+  'already_closed',
+]);
+
+const REPEAT_SYSTEM_EVENT_MS = 60_000;
+const MOST_REMEMBERED = 1_000;
+
+/** What a step for many tasks does for one tenant. */
+interface Part {
+  readonly tenantId: string;
+  readonly args: readonly (string | number)[];
+}
+
+/** What came of it. */
+interface Outcome {
+  /** In milliseconds since 1970. */
+  readonly at: number;
+  readonly outcome: readonly Reply[];
+}
+
+/** What all parts of the adapter share: how to take a step on a tenant, and on what belongs to no tenant. */
+export class RedisState {
+  closed = false;
+  /** Tenants of which the node that everybody's keys are on could not be told. */
+  readonly #pendingEffects = new Set<string>();
+  readonly epochs: Epochs;
+  readonly ends: CompletionsChannel;
+  #stored = 0;
+  /** By tenant: when it was said to be at its limit. */
+  readonly #publishedAtLimit = new Map<string, number>();
+
+  constructor(
+    readonly parts: {
+      readonly client: Redis | Cluster;
+      readonly database: Database;
+      readonly keys: Keys;
+      readonly scripts: ScriptRunner;
+      readonly wakeups: PubSubWakeups;
+      readonly systemEvents: SystemEvents;
+      readonly limits: StorageLimits;
+      readonly random: Random;
+      /** Absent: the time is that of the server. */
+      readonly clock: Clock | undefined;
+      /** Whether tenants are on several nodes. */
+      readonly isCluster: boolean;
+    },
+  ) {
+    this.ends = new CompletionsChannel(parts.wakeups, parts.keys);
+    this.epochs = new Epochs({
+      ask: (tenantId) => this.run(tenantId, 'readEvents', -1, 0, 0, '', '', 0),
+      isOneServer: !parts.isCluster,
+    });
+  }
+
+  get keys(): Keys {
+    return this.parts.keys;
+  }
+
+  /** The time that is given to scripts: that of a test, or none. */
+  get now(): number | '' {
+    return this.parts.clock?.now() ?? '';
+  }
+
+  checkOpen(): void {
+    if (this.closed) throw new OrchestratorError('storage_unavailable', 'the storage is closed');
+  }
+
+  /** A step that changes a tenant, and what it does to what belongs to no tenant. */
+  async change(tenantId: string, name: ScriptName, ...args: readonly (string | number)[]): Promise<Reply> {
+    const [answer, effects, due] = (await this.run(tenantId, name, ...args)) as [
+      Reply,
+      Reply[][],
+      number | null,
+    ];
+    await this.after(tenantId, effects, due);
+    if (REPEATED.has(Array.isArray(answer) ? answer[0] : answer)) await this.resync(tenantId);
+    return answer;
+  }
+
+  /** On a Cluster: whatever a tenant's steps may have left to do is said once more. */
+  async resync(tenantId: string): Promise<void> {
+    if (!this.parts.isCluster) return;
+    await this.change(tenantId, 'reconcileTenant', 1).catch(() => this.#pendingEffects.add(tenantId));
+  }
+
+  /** What could not be said when it was to be said. */
+  async applyPendingEffects(): Promise<void> {
+    const tenants = [...this.#pendingEffects];
+    this.#pendingEffects.clear();
+    await Promise.all(tenants.map((tenantId) => this.resync(tenantId)));
+  }
+
+  /** A script of one tenant, as it answers. */
+  async run(tenantId: string, name: ScriptName, ...args: readonly (string | number)[]): Promise<Reply> {
+    this.checkOpen();
+    const { keys, scripts, isCluster } = this.parts;
+    const own = [keys.meta(tenantId), keys.events(tenantId)];
+    return scripts.run(name, isCluster ? own : [...own, keys.system], [this.now, ...args]);
+  }
+
+  /**
+   * A step for many tasks, of one tenant or of several, each part with its arguments and how many tasks they are of.
+   * @param before what the script takes before its parts.
+   * @returns for each part its answer, or why nothing was done for it.
+   */
+  async changeMany(
+    name: ScriptName,
+    parts: readonly Part[],
+    before: readonly string[] = [],
+  ): Promise<readonly (Outcome | OrchestratorError)[]> {
+    this.checkOpen();
+    const { keys, args } = this.#manyOf(parts, before);
+    return this.#answersOf(parts, await this.parts.scripts.run(name, keys, args));
+  }
+
+  /**
+   * The same, for a script that takes on what was stored right before, in the same step: a mark, which is stored with the
+   * values, tells it whether they were.
+   * @param values keys and values in turn.
+   * @returns nothing when nothing was stored, since there is one of the keys.
+   */
+  async storeMany(
+    name: ScriptName,
+    values: readonly string[],
+    parts: readonly Part[],
+  ): Promise<readonly (Outcome | OrchestratorError)[] | undefined> {
+    this.checkOpen();
+    this.#stored += 1;
+    const mark = this.keys.task(parts[0]?.tenantId ?? '', `@stored:${this.ends.process}:${this.#stored}`);
+    const { keys, args } = this.#manyOf(parts, [mark]);
+    const reply = await this.parts.scripts.runStoring([...values, mark, ''], name, keys, args);
+    return reply === null ? undefined : this.#answersOf(parts, reply);
+  }
+
+  #manyOf(parts: readonly Part[], before: readonly string[]) {
+    const { keys, isCluster } = this.parts;
+    const args: (string | number)[] = [this.now, ...before];
+    for (const { tenantId, args: own } of parts)
+      args.push(keys.meta(tenantId), keys.events(tenantId), ...own);
+    const first = parts[0]?.tenantId ?? '';
+    return { keys: isCluster ? [keys.meta(first), keys.events(first)] : [keys.system], args };
+  }
+
+  async #answersOf(parts: readonly Part[], reply: Reply): Promise<readonly (Outcome | OrchestratorError)[]> {
+    const [at, answers] = reply as [number, Reply[]];
+    const toDo: Promise<void>[] = [];
+    const outcomes = answers.map((answer, part) =>
+      this.#partOf(parts[part]?.tenantId ?? '', answer, at, toDo),
+    );
+    if (toDo.length > 0) await Promise.all(toDo);
+    return outcomes;
+  }
+
+  /** What a script has said of one tenant. Mostly it leaves nothing to do. */
+  #partOf(tenantId: string, answer: Reply, at: number, toDo: Promise<void>[]): Outcome | OrchestratorError {
+    if (typeof answer === 'string')
+      return toStorageError(Object.assign(new Error(answer), { name: 'ReplyError' }));
+    const [effects, due, ...outcome] = answer as [Reply[][] | null, number | null, ...Reply[]];
+    if (effects) toDo.push(this.after(tenantId, effects, due));
+    else this.#publishTimer(due);
+    return { at, outcome };
+  }
+
+  /** A script on what belongs to no tenant. */
+  async runSystem(name: ScriptName, ...args: readonly (string | number)[]): Promise<Reply> {
+    this.checkOpen();
+    return this.parts.scripts.run(name, [this.keys.system], args);
+  }
+
+  /**
+   * What a step leaves to do: the sweeper of this process hears of what is due, operators hear of dead letters; and on a
+   * Cluster the system's keys, which are on another node. A crash before that is mended by the reconcile over all tenants, and so is a node that is away.
+   */
+  async after(tenantId: string, effects: readonly (readonly Reply[])[], due: number | null): Promise<void> {
+    this.#publishTimer(due);
+    for (const [effect, value] of effects) {
+      await this.#apply(tenantId, effect as string, value as string | number).catch(() =>
+        this.#pendingEffects.add(tenantId),
+      );
+    }
+  }
+
+  /** Operators hear of a tenant for which too many tasks wait, or too much is stored, of each once a minute. */
+  publishAtLimit(tenantId: string): void {
+    const now = this.parts.clock?.now() ?? Date.now();
+    if (now - (this.#publishedAtLimit.get(tenantId) ?? 0) < REPEAT_SYSTEM_EVENT_MS) return;
+    if (this.#publishedAtLimit.size >= MOST_REMEMBERED) this.#publishedAtLimit.clear();
+    this.#publishedAtLimit.set(tenantId, now);
+    const text = `tenant ${tenantId} is at its limit: too many of its tasks wait, or too much is stored for it`;
+    this.parts.systemEvents.tell('tenant_at_limit', text, { tenant: tenantId });
+  }
+
+  #publishTimer(due: number | null): void {
+    if (due !== null) this.parts.wakeups.publish({ kind: 'timer', at: due });
+  }
+
+  /** Creates what is left of the tasks of a batch, a portion a step. */
+  async createStaged(tenantId: string, batchId: string): Promise<void> {
+    while ((await this.change(tenantId, 'createStaged', batchId)) === 1);
+  }
+
+  /** On a Cluster. What was stored meanwhile makes it a tenant again. */
+  async #forget(tenantId: string): Promise<void> {
+    const { client, keys } = this.parts;
+    await this.runSystem('forgetTenant', tenantId);
+    // Who only follows its log has counters too, and makes no tenant.
+    if ((await answerOf(client.hexists(keys.meta(tenantId), 'known'))) === 1) await this.resync(tenantId);
+  }
+
+  async #apply(tenantId: string, effect: string, value: string | number): Promise<void> {
+    if (effect === 'ready') await this.runSystem('joinRotations', tenantId, value);
+    else if (effect === 'dead_letter')
+      this.parts.systemEvents.tell(effect, `task ${value} has failed`, {
+        tenant: tenantId,
+        task: String(value),
+      });
+    else if (effect === 'staged') await this.createStaged(tenantId, String(value));
+    else if (effect === 'forgotten') await this.#forget(tenantId);
+    else await this.runSystem('indexTenant', tenantId, effect === 'due' ? value : '');
+  }
+}

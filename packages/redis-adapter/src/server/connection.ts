@@ -1,0 +1,124 @@
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+
+/** Where Redis is: a URL (`redis://` or `rediss://`), the nodes of a Cluster, or the sentinels of a master. */
+export type RedisTarget =
+  | string
+  /** URLs, or `host:port`. */
+  | { readonly nodes: readonly string[]; readonly username?: string; readonly password?: string }
+  | {
+      readonly sentinels: readonly string[];
+      readonly name: string;
+      readonly username?: string;
+      readonly password?: string;
+    };
+
+/** What a connection is for. One that listens waits for ever, one for commands has a limit for each. */
+type Purpose = 'commands' | 'listening';
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const RETRY_MAX_MS = 1_000;
+
+/** For a connection that listens. It is told by us what to listen to again: nobody would hear that it can't be. */
+export const LISTENING = { maxRetriesPerRequest: null, autoResubscribe: false } as const;
+
+function options(purpose: Purpose, commandTimeoutMs: number): RedisOptions {
+  return {
+    // Push frames of the newer protocol are of no use here, and some servers mix them up with replies.
+    protocol: 2,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    retryStrategy: (times) => Math.min(50 * times, RETRY_MAX_MS),
+    keepAlive: 10_000,
+    ...(purpose === 'commands' ? { commandTimeout: commandTimeoutMs, maxRetriesPerRequest: 2 } : LISTENING),
+  };
+}
+
+/**
+ * Opens a connection of our own. It is made again, as often as need be, when it is lost.
+ * @throws {OrchestratorError} `invalid_request` for a target that is none.
+ */
+export function connect(target: RedisTarget, purpose: Purpose, commandTimeoutMs: number): Redis | Cluster {
+  checkTarget(target);
+  const common = options(purpose, commandTimeoutMs);
+  if (typeof target === 'string')
+    return new Redis(checked(target).href, { ...common, replyMapping: 'legacy' });
+  const credentials = {
+    ...(target.username !== undefined && { username: target.username }),
+    ...(target.password !== undefined && { password: target.password }),
+  };
+  if ('sentinels' in target) {
+    const sentinels = target.sentinels.map(hostAndPort);
+    return new Redis({ ...common, ...credentials, sentinels, name: target.name, replyMapping: 'legacy' });
+  }
+  const { maxRetriesPerRequest: _, retryStrategy: __, ...ofNodes } = common;
+  const tls = target.nodes.some((node) => node.startsWith('rediss:')) && { tls: {} };
+  return new Cluster(target.nodes.map(hostAndPort), {
+    redisOptions: { ...ofNodes, ...credentials, ...tls, replyMapping: 'legacy' },
+    // It would ask for more rights than are needed, and wait for them without end.
+    enableReadyCheck: false,
+    clusterRetryStrategy: (times) => Math.min(50 * times, RETRY_MAX_MS),
+    slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
+  });
+}
+
+/** What came is not said: there may be a password in it. */
+function refused(expected: string): OrchestratorError {
+  return new OrchestratorError('invalid_request', `Redis: expected ${expected}, got something else`);
+}
+
+function checkTarget(target: unknown): void {
+  if (typeof target === 'string') return;
+  if (typeof target !== 'object' || target === null) throw refused('an address, or nodes, or sentinels');
+  const { nodes, sentinels, name } = target as Readonly<Record<string, unknown>>;
+  const addresses = sentinels ?? nodes;
+  const areAddresses = Array.isArray(addresses) && addresses.every((one) => typeof one === 'string');
+  if (!areAddresses || addresses.length === 0) throw refused('a list of at least one address');
+  if (sentinels !== undefined && (typeof name !== 'string' || name === ''))
+    throw refused('the name of the master beside its sentinels');
+}
+
+/** A client would take anything else in an address for one of its own options, and a database that is none for 0. */
+function checked(address: string): URL {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (!url || !/^rediss?:$/.test(url.protocol) || url.hostname === '')
+    throw refused('addresses like redis://host:6379, rediss://host:6379 or host:6379');
+  if (!/^\/?(?:\d{1,5})?$/.test(url.pathname)) throw refused('a number as the database in its address');
+  if (url.search !== '' || url.hash !== '') throw refused('an address without "?" and "#"');
+  try {
+    decodeURIComponent(url.username + url.password);
+  } catch {
+    throw refused('user and password in percent-encoded UTF-8');
+  }
+  return url;
+}
+
+function hostAndPort(node: string): { readonly host: string; readonly port: number } {
+  const { hostname, port, pathname } = checked(/^\w+:\/\//.test(node) ? node : `redis://${node}`);
+  if (!/^\/?0*$/.test(pathname)) throw refused('no database in the address of a node or a sentinel');
+  return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || 6379) };
+}
+
+/** Settings of a lent client under which keys or answers are not what the scripts take them for. */
+const UNFIT = [
+  ['keyPrefix', 'no keyPrefix: the option "prefix" says what keys begin with'],
+  ['stringNumbers', 'no stringNumbers'],
+  ['readOnly', 'no readOnly'],
+] as const;
+
+/**
+ * Whether a client may be borrowed.
+ * @throws {OrchestratorError} `invalid_request` that names the setting.
+ */
+export function checkBorrowed(client: Redis | Cluster): void {
+  const all =
+    client instanceof Cluster ? [client.options, client.options.redisOptions ?? {}] : [client.options];
+  for (const options of all as Readonly<Record<string, unknown>>[]) {
+    for (const [name, expected] of UNFIT) if (options[name]) throw refused(`a client with ${expected}`);
+    if (options['replyMapping'] === 'resp3') throw refused('a client with replyMapping "legacy"');
+  }
+}
+
+/** Ends a connection of our own, whatever it is doing. */
+export function disconnect(client: Redis | Cluster): void {
+  client.disconnect();
+}

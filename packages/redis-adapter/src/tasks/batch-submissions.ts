@@ -1,0 +1,205 @@
+import {
+  type Batch,
+  type BatchItem,
+  type BatchSubmission,
+  OrchestratorError,
+  type Submission,
+  type TaskError,
+  type TaskRecords,
+  fieldText,
+} from '@agent-orchestrator/core';
+import { keyOf } from './idempotency.js';
+import { isFast, itemOf } from './new-items.js';
+import type { RedisState } from '../scripts/tenant-steps.js';
+import { NO_KIND, TaskKinds } from './batch-templates.js';
+import { recordOf } from './task-codec.js';
+
+type Params = Parameters<TaskRecords['submitBatch']>[0];
+type Item = BatchSubmission['items'][number];
+
+/** Whose batch it is, and where the adapter knows it without asking, the batch itself. */
+type Submitted =
+  | { readonly answer: 'submitted' | 'replayed'; readonly batchId: string; readonly batch?: Batch }
+  | { readonly answer: 'idempotency_conflict' | 'queue_full' };
+
+type ScriptAnswer =
+  | readonly ['submitted' | 'replayed', string]
+  | readonly ['idempotency_conflict' | 'queue_full'];
+
+/** So many tasks, and characters of their payloads, are stored at most with a command for all. */
+const MOST_AT_ONCE = 1_000;
+const MOST_TEXT_AT_ONCE = 4 * 1024 * 1024;
+/** So many items at most are staged by one script, see lua/lib/batches. */
+const STAGED_AT_ONCE = 250;
+/** How often a batch is staged, of which items expired before all of them were. */
+const STAGINGS = 3;
+
+const TAKEN = JSON.stringify({
+  code: 'conflict',
+  message: 'the task_id is that of another task',
+  retryable: false,
+} satisfies TaskError);
+
+/**
+ * How batches come to be. Where their tasks stand in no line but that of the batch, one short script stores it all. Else its
+ * tasks are created one by one. A large batch is staged first, one step takes all of it on, and its tasks are created a portion
+ * a step: by the submitter, by a reader of the batch, or by a sweeper. Of a small one the step that stores it stages what turns
+ * out to be too much work for it.
+ */
+export class BatchSubmissions {
+  constructor(private readonly state: RedisState) {}
+
+  async submit(params: Params): Promise<Submitted> {
+    const { batch, idempotency, maxWaiting } = params;
+    const request = {
+      id: batch.batchId,
+      max: batch.maxInFlight,
+      fail_fast: batch.failFast,
+      ...keyOf(idempotency),
+      max_waiting: Math.min(maxWaiting, Number.MAX_SAFE_INTEGER),
+    };
+    const submitted =
+      (isFastBatch(batch) ? await this.#submitFast(params, request) : undefined) ??
+      (await this.#submitAny(params, request));
+    if (submitted.answer === 'queue_full') this.state.publishAtLimit(params.tenantId);
+    return submitted;
+  }
+
+  /** Nothing when there is a task with one of the ids: which items are refused then is for the other script to say. */
+  async #submitFast({ tenantId, batch }: Params, request: object): Promise<Submitted | undefined> {
+    const { common, args, values } = fastArguments(batch, (taskId) => this.state.keys.task(tenantId, taskId));
+    const asked = this.state.storeMany('submitFastBatch', values, [
+      { tenantId, args: [JSON.stringify({ ...request, ...common }), ...args] },
+    ]);
+    // Redis is at work meanwhile.
+    const items = newItems(batch);
+    const [reply] = (await asked) ?? [];
+    if (reply === undefined) return undefined;
+    if (reply instanceof OrchestratorError) throw reply;
+    const { at } = reply;
+    const answer = reply.outcome as unknown as ScriptAnswer;
+    if (answer[0] === 'submitted') {
+      return { answer: 'submitted', batchId: batch.batchId, batch: justStored(batch.batchId, items, at) };
+    }
+    if (answer[0] === 'replayed') await this.state.resync(tenantId);
+    return submittedOf(answer);
+  }
+
+  async #submitAny(params: Params, request: object): Promise<Submitted> {
+    const { tenantId, batch } = params;
+    const { pageBytes, cancelledAtOnce } = this.state.parts.limits;
+    const text = batch.items.reduce((sum, item) => sum + lengthOf(item), 0);
+    const isStaged = batch.items.length > cancelledAtOnce || text > pageBytes;
+    const all = JSON.stringify({ ...request, items: batch.items.length, staged: isStaged });
+    const items = isStaged ? [] : batch.items.map((item) => textOf(item, batch.batchId));
+    for (let left = STAGINGS; left > 0; left -= 1) {
+      if (isStaged) await this.#stage(params);
+      const answer = await this.state.change(tenantId, 'submitBatch', all, ...items);
+      const [word] = answer as readonly string[];
+      if (word !== 'not_staged') return submittedOf(answer as unknown as ScriptAnswer);
+    }
+    throw new OrchestratorError(
+      'storage_unavailable',
+      'the items of the batch expired before all were staged',
+    );
+  }
+
+  async #stage({ tenantId, batch: { items, batchId } }: Params): Promise<void> {
+    const { pageBytes } = this.state.parts.limits;
+    for (let at = 0; at < items.length;) {
+      const portion: string[] = [];
+      for (let length = 0; at + portion.length < items.length && portion.length < STAGED_AT_ONCE;) {
+        const text = textOf(items[at + portion.length] as Item, batchId);
+        length += text.length;
+        if (length > pageBytes && portion.length > 0) break;
+        portion.push(text);
+      }
+      await this.state.run(tenantId, 'stageBatch', batchId, at + 1, ...portion);
+      at += portion.length;
+    }
+  }
+}
+
+function submittedOf([answer, batchId]: ScriptAnswer): Submitted {
+  return answer === 'submitted' || answer === 'replayed' ? { answer, batchId: batchId ?? '' } : { answer };
+}
+
+/** Whether its tasks are stored with a command for all: each is plain, and no two have the same id. */
+function isFastBatch({ items }: BatchSubmission): boolean {
+  if (items.length > MOST_AT_ONCE) return false;
+  const ids = new Set<string>();
+  let tasks = 0;
+  let text = 0;
+  for (const item of items) {
+    if ('error' in item) continue;
+    if (!isFast(item)) return false;
+    ids.add(item.task.task_id);
+    tasks += 1;
+    text += lengthOf(item);
+  }
+  return tasks > 0 && ids.size === tasks && text <= MOST_TEXT_AT_ONCE;
+}
+
+function lengthOf(item: Item): number {
+  return 'task' in item ? fieldText(item.task, 'payload').length : 0;
+}
+
+/** What tasks have in common is said once: kinds first, then of which kind each item is, then the items. */
+function fastArguments({ items, batchId }: BatchSubmission, keyOfTask: (taskId: string) => string) {
+  const kinds = new TaskKinds(batchId);
+  const rest: string[] = [];
+  const values: string[] = [];
+  let kindOf = '';
+  for (const item of items) {
+    if ('error' in item) {
+      kindOf += NO_KIND;
+      rest.push(JSON.stringify(item.error));
+    } else {
+      const { label, tail } = kinds.of(item.task);
+      kindOf += label;
+      rest.push(item.task.task_id);
+      values.push(keyOfTask(item.task.task_id), recordOf(tail, fieldText(item.task, 'payload')));
+    }
+  }
+  const common = { kinds: kinds.count, type: kinds.type };
+  return { common, args: [...kinds.args, kindOf, ...rest], values };
+}
+
+/** The items of a batch before anybody could claim a task of it. */
+function newItems({ items }: BatchSubmission): readonly BatchItem[] {
+  return items.map((item, index) =>
+    'error' in item
+      ? { index, status: 'failed', error: { ...item.error } }
+      : { index, task_id: item.task.task_id, status: 'pending' },
+  );
+}
+
+function justStored(batchId: string, items: readonly BatchItem[], at: number): Batch {
+  const failed = items.filter(({ status }) => status === 'failed').length;
+  return {
+    batch_id: batchId,
+    total: items.length,
+    created_at: new Date(at).toISOString(),
+    counts: { pending: items.length - failed, processing: 0, completed: 0, failed, cancelled: 0 },
+    items,
+  };
+}
+
+/** An item as the script takes it: JSON, and the payload in a line of its own. */
+function textOf(item: Item, batchId: string): string {
+  if ('error' in item) return JSON.stringify({ error: JSON.stringify(item.error) });
+  const made = JSON.stringify({ ...itemOf(item, { batchId }), refusals: refusalsOf(item) });
+  return `${made}\n${fieldText(item.task, 'payload')}`;
+}
+
+/** What is said of an item that is not taken. */
+function refusalsOf({ task: { session_id } }: Submission) {
+  if (session_id === undefined) return { taken: TAKEN };
+  const refusal = (code: string, state: string) =>
+    JSON.stringify({ code, message: `session "${session_id}" is ${state}`, retryable: false });
+  return {
+    taken: TAKEN,
+    session_closed: refusal('session_closed', 'closed'),
+    session_busy: refusal('session_busy', 'busy with another task'),
+  };
+}

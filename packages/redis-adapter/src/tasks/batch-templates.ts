@@ -1,0 +1,52 @@
+import type { NewTask } from '@agent-orchestrator/core';
+import { HeaderCache } from './header-cache.js';
+
+const DIGITS = 4;
+
+/** Of what is no task. */
+export const NO_KIND = label(0);
+
+interface Kind {
+  /** Four digits, from 1 on. */
+  readonly label: string;
+  /** The end of the first line of its tasks, see `recordOf`. */
+  readonly tail: string;
+}
+
+/** What tasks of a batch have in common, which is all but their ids and payloads: written once, known by a label. */
+export class TaskKinds {
+  /** For each kind: 9 - priority, the limit of its tasks, data of their event. */
+  readonly args: (string | number)[] = [];
+  readonly #headers: HeaderCache;
+  readonly #byTail = new Map<string, Kind>();
+  #type: string | undefined;
+
+  constructor(batchId: string) {
+    this.#headers = new HeaderCache({ batchId });
+  }
+
+  get count(): number {
+    return this.#byTail.size;
+  }
+
+  /** That of all tasks, or nothing when they differ. */
+  get type(): string {
+    return this.#type ?? '';
+  }
+
+  of(task: NewTask): Kind {
+    const { tail, data } = this.#headers.of(task);
+    let kind = this.#byTail.get(tail);
+    if (!kind) {
+      kind = { label: label(this.count + 1), tail };
+      this.#type = this.count === 0 || this.#type === task.type ? task.type : '';
+      this.#byTail.set(tail, kind);
+      this.args.push(9 - task.priority, task.timeoutMs, data);
+    }
+    return kind;
+  }
+}
+
+function label(number: number): string {
+  return String(number).padStart(DIGITS, '0');
+}

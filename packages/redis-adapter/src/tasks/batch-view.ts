@@ -1,0 +1,91 @@
+import {
+  type Batch,
+  type BatchItem,
+  BoundedPage,
+  type JsonValue,
+  statusOf,
+  type TaskError,
+  type TaskState,
+} from '@agent-orchestrator/core';
+import type { Reply } from '../scripts/script-runner.js';
+import { stateOf } from './task-codec.js';
+
+/** So many items at most are looked at by one script. */
+const ITEMS_A_STEP = 250;
+
+type BatchTask = readonly [taskId: string, state: string, gone: string | null];
+/** An item is its error, or a task: id, state, and how it ended when it is no longer kept. */
+type Entry = string | BatchTask;
+
+/** A batch as it is put together of several stretches: all its counts, and the items of one page. */
+export class BatchView {
+  readonly #counts = { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 };
+  readonly #page: BoundedPage<BatchItem>;
+  #read = 0;
+  #total = 0;
+  #createdAt = 0;
+  /** The first item that is not on the page. */
+  #next: number;
+  #isOver = false;
+
+  constructor(
+    private readonly batchId: string,
+    private readonly asked: { readonly from: number; readonly results: boolean; readonly pageBytes: number },
+  ) {
+    this.#page = new BoundedPage(Number.POSITIVE_INFINITY, asked.pageBytes);
+    this.#next = asked.from;
+  }
+
+  /** What the script is asked for next. */
+  get nextStretch(): readonly (string | number)[] {
+    const { results, pageBytes } = this.asked;
+    const from = this.#isOver ? Number.MAX_SAFE_INTEGER : this.#next;
+    return [this.#read, ITEMS_A_STEP, from, results ? 1 : '', pageBytes];
+  }
+
+  /** Returns whether that was the last stretch. */
+  add(reply: Reply): boolean {
+    const [created, total, entries, tooMuch] = reply as [string, number, Entry[], number | null];
+    this.#createdAt = Number(created);
+    this.#total = total;
+    for (const [at, entry] of entries.entries()) this.#addItem(entry, this.#read + at, tooMuch);
+    this.#read += entries.length;
+    return entries.length < ITEMS_A_STEP || this.#read >= total;
+  }
+
+  #addItem(entry: Entry, index: number, tooMuch: number | null): void {
+    const item = viewItem(entry, index, this.asked.results);
+    if (item.status) this.#counts[item.status] += 1;
+    if (this.#isOver || index < this.#next) return;
+    this.#isOver = index === tooMuch || !this.#page.take(item);
+    if (!this.#isOver) this.#next = index + 1;
+  }
+
+  get batch(): Batch {
+    return {
+      batch_id: this.batchId,
+      total: this.#total,
+      created_at: new Date(this.#createdAt).toISOString(),
+      counts: this.#counts,
+      items: this.#page.items,
+      ...(this.#next < this.#total && { next: String(this.#next) }),
+    };
+  }
+}
+
+function viewItem(entry: Entry, index: number, results: boolean): BatchItem {
+  if (typeof entry === 'string') return { index, status: 'failed', error: JSON.parse(entry) as TaskError };
+  const [task_id, text, gone] = entry;
+  if (gone !== null) return { index, task_id, ...(gone !== '' && { status: statusOf(gone as TaskState) }) };
+  const [header = '', outcome] = text.split('\n', 2);
+  const { state } = header === '' ? { state: 'ready' as const } : stateOf(header);
+  const status = statusOf(state);
+  const value = outcome === undefined ? undefined : (JSON.parse(outcome) as JsonValue);
+  return {
+    index,
+    task_id,
+    status,
+    ...(results && value !== undefined && status === 'completed' && { result: value }),
+    ...(value !== undefined && status !== 'completed' && { error: value as unknown as TaskError }),
+  };
+}

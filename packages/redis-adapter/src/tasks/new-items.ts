@@ -1,0 +1,38 @@
+import type { NewTask, Submission } from '@agent-orchestrator/core';
+import { storedMessage } from '../sessions/messages.js';
+import { headerOf, tailOf, type TaskOrigin } from './task-codec.js';
+
+/** Whether nothing keeps a task from being claimed, and nothing but itself is stored. */
+export function isFast({ task, message }: Submission): boolean {
+  return task.session_id === undefined && task.runAt === undefined && !message;
+}
+
+/** Data of the event that tells of a new task, as JSON. */
+export function createdData(task: NewTask): string {
+  return JSON.stringify({
+    type: task.type,
+    priority: task.priority,
+    ...(task.session_id !== undefined && { session_id: task.session_id }),
+  });
+}
+
+/** A task as the scripts that create tasks one by one get it. */
+export function itemOf({ task, onBusy, message }: Submission, origin: TaskOrigin = {}) {
+  const parallel = task.session_id !== undefined && onBusy === 'parallel';
+  return {
+    id: task.task_id,
+    type: task.type,
+    priority: task.priority,
+    timeout: task.timeoutMs,
+    tail: tailOf(headerOf(task, { ...origin, parallel })),
+    data: createdData(task),
+    on_busy: onBusy,
+    ...(task.runAt !== undefined && { run_at: task.runAt }),
+    ...(task.session_id !== undefined && { session: task.session_id }),
+    ...(task.agent_id !== undefined && { agent: task.agent_id }),
+    ...(message && {
+      message_id: message.message_id,
+      message: storedMessage({ ...message, task_id: task.task_id }),
+    }),
+  };
+}

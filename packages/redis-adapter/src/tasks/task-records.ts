@@ -1,0 +1,255 @@
+import {
+  type Batch,
+  BoundedPage,
+  type Explanation,
+  type Task,
+  type TaskRecords,
+  type TaskStatus,
+  type WorkerDirectory,
+  fieldText,
+} from '@agent-orchestrator/core';
+import { BatchView } from './batch-view.js';
+import type { BatchSubmissions } from './batch-submissions.js';
+import { cursorOf } from '../scripts/epoch.js';
+import { explainTask, type Surroundings } from './explain.js';
+import type { RedisState } from '../scripts/tenant-steps.js';
+import type { Reply } from '../scripts/script-runner.js';
+import type { Submissions } from './submissions.js';
+import { readTask, TaskView } from './task-codec.js';
+
+/** How many tasks one script looks at, so that none keeps the server for long. */
+const SCANNED_PER_STEP = 250;
+
+export class RedisTaskRecords implements TaskRecords {
+  constructor(
+    private readonly state: RedisState,
+    private readonly submissions: Submissions,
+    private readonly batches: BatchSubmissions,
+    private readonly workers: WorkerDirectory,
+  ) {}
+
+  submit(params: Parameters<TaskRecords['submit']>[0]): ReturnType<TaskRecords['submit']> {
+    return this.submissions.submit(params);
+  }
+
+  async submitBatch(
+    params: Parameters<TaskRecords['submitBatch']>[0],
+  ): ReturnType<TaskRecords['submitBatch']> {
+    const submitted = await this.batches.submit(params);
+    if (!('batchId' in submitted)) return submitted;
+    const { answer, batchId, batch } = submitted;
+    if (batch) return { answer, batch };
+    return { answer, batch: (await this.getBatch({ tenantId: params.tenantId, batchId })) as Batch };
+  }
+
+  register(params: Parameters<TaskRecords['register']>[0]): ReturnType<TaskRecords['register']> {
+    return this.submissions.register(params);
+  }
+
+  redrive(params: Parameters<TaskRecords['redrive']>[0]): ReturnType<TaskRecords['redrive']> {
+    return this.submissions.redrive(params);
+  }
+
+  async getBatch({
+    tenantId,
+    batchId,
+    results = false,
+    after,
+  }: Parameters<TaskRecords['getBatch']>[0]): ReturnType<TaskRecords['getBatch']> {
+    const { pageBytes } = this.state.parts.limits;
+    const view = new BatchView(batchId, { from: Number(after ?? 0), results, pageBytes });
+    for (;;) {
+      const reply = await this.state.run(tenantId, 'getBatch', batchId, ...view.nextStretch);
+      if (reply === null) return undefined;
+      if (reply === 'creating') await this.state.createStaged(tenantId, batchId);
+      else if (view.add(reply)) return view.batch;
+    }
+  }
+
+  async cancelBatch({
+    tenantId,
+    batchId,
+    reason,
+    graceMs,
+    signal,
+  }: Parameters<TaskRecords['cancelBatch']>[0]): ReturnType<TaskRecords['cancelBatch']> {
+    for (let further = false; ; further = true) {
+      const request = JSON.stringify({ id: batchId, reason, grace: graceMs, further });
+      const [answer, more] = (await this.state.change(tenantId, 'cancelBatch', request)) as
+        | ['cancelled', 1 | null]
+        | ['not_found'];
+      if (answer === 'not_found') return undefined;
+      if (more !== 1 || signal?.aborted === true) return this.getBatch({ tenantId, batchId });
+    }
+  }
+
+  async finish({
+    tenantId,
+    taskId,
+    outcome,
+  }: Parameters<TaskRecords['finish']>[0]): ReturnType<TaskRecords['finish']> {
+    const completed = outcome.kind === 'completed';
+    const reason = completed ? 'the task is completed' : outcome.error.message;
+    const [answer, task] = (await this.state.change(
+      tenantId,
+      'finishTask',
+      JSON.stringify({ id: taskId, state: outcome.kind, reason }),
+      completed ? fieldText(outcome, 'result') : JSON.stringify(outcome.error),
+    )) as ['finished' | 'already_final' | 'not_tracked', Reply] | ['not_found'];
+    return answer === 'not_found' ? { answer } : { answer, task: new TaskView(tenantId, readTask(task)) };
+  }
+
+  async progress({
+    tenantId,
+    taskId,
+    token,
+    progress,
+  }: Parameters<TaskRecords['progress']>[0]): ReturnType<TaskRecords['progress']> {
+    const { percent, message } = progress;
+    const answer = await this.state.change(
+      tenantId,
+      'progress',
+      JSON.stringify({ id: taskId, token, change: this.state.parts.random.uuid() }),
+      JSON.stringify({
+        ...(percent !== undefined && { percent }),
+        ...(message !== undefined && { message }),
+      }),
+    );
+    return { answer: answer as 'told' | 'already_final' | 'lease_lost' | 'not_found' };
+  }
+
+  async get({ tenantId, taskId }: Parameters<TaskRecords['get']>[0]): ReturnType<TaskRecords['get']> {
+    const reply = await this.state.run(tenantId, 'get', taskId);
+    const [found, seq, began] = reply as [Reply, number, string];
+    if (found === null) return undefined;
+    const stored = readTask(found);
+    const epoch = await this.state.epochs.of(tenantId, began);
+    return {
+      task: new TaskView(tenantId, stored),
+      cursor: cursorOf(epoch, seq),
+      startCursor: cursorOf(epoch, stored.header.sequence - 1),
+    };
+  }
+
+  async list(params: Parameters<TaskRecords['list']>[0]): ReturnType<TaskRecords['list']> {
+    const { tenantId, filter, limit, after } = params;
+    const { pageBytes, scannedAtOnce } = this.state.parts.limits;
+    const page = new BoundedPage<Task>(limit, pageBytes);
+    const { items: tasks } = page;
+    const { status, type, sessionId: session } = filter;
+    let lastTaken = after;
+    let before = after === undefined ? undefined : Number(after);
+    for (let left = scannedAtOnce; ;) {
+      const scans = Math.min(SCANNED_PER_STEP, left);
+      const request = {
+        before,
+        limit: limit - tasks.length,
+        scans,
+        bytes: pageBytes,
+        status,
+        type,
+        session,
+      };
+      const [found, next, scanned, isFull] = (await this.state.run(
+        tenantId,
+        'list',
+        JSON.stringify(request),
+      )) as [Reply[], string | null, number, 1 | null];
+      for (const one of found) {
+        const stored = readTask(one);
+        if (!page.take(new TaskView(tenantId, stored))) return { tasks, ...nextOf(lastTaken) };
+        lastTaken = String(stored.header.sequence);
+      }
+      left -= scanned;
+      if (isFull === 1) return { tasks, ...nextOf(lastTaken) };
+      if (next === null) return { tasks };
+      if (left <= 0) return { tasks, next };
+      before = Number(next);
+    }
+  }
+
+  async counts({ tenantId }: Parameters<TaskRecords['counts']>[0]): ReturnType<TaskRecords['counts']> {
+    const { counts, seq, epoch } = readCounts(await this.state.run(tenantId, 'counts'));
+    return { counts, cursor: cursorOf(epoch, seq) };
+  }
+
+  async cancel({
+    tenantId,
+    taskId,
+    reason,
+    graceMs,
+  }: Parameters<TaskRecords['cancel']>[0]): ReturnType<TaskRecords['cancel']> {
+    const request = JSON.stringify({ id: taskId, reason, grace: graceMs });
+    const [answer, task] = (await this.state.change(tenantId, 'cancel', request)) as
+      | ['cancelled' | 'cancelling' | 'already_final', Reply]
+      | ['not_found'];
+    return answer === 'not_found' ? { answer } : { answer, task: new TaskView(tenantId, readTask(task)) };
+  }
+
+  async signal(params: Parameters<TaskRecords['signal']>[0]): ReturnType<TaskRecords['signal']> {
+    const { tenantId, taskId, name, signalId, fingerprint } = params;
+    const request = JSON.stringify({ id: taskId, name, signal: signalId, fingerprint });
+    const answer = await this.state.change(tenantId, 'signal', request, fieldText(params, 'payload'));
+    return { answer } as Awaited<ReturnType<TaskRecords['signal']>>;
+  }
+
+  async firstReady({
+    tenantId,
+    limit,
+  }: Parameters<TaskRecords['firstReady']>[0]): ReturnType<TaskRecords['firstReady']> {
+    const { pageBytes } = this.state.parts.limits;
+    const most = Math.min(limit, SCANNED_PER_STEP);
+    const found = (await this.state.run(tenantId, 'firstReady', most, pageBytes)) as Reply[];
+    const page = new BoundedPage<Task>(most, pageBytes);
+    for (const one of found) if (!page.take(new TaskView(tenantId, readTask(one)))) break;
+    return page.items;
+  }
+
+  async explain({
+    tenantId,
+    taskId,
+  }: Parameters<TaskRecords['explain']>[0]): Promise<Explanation | undefined> {
+    const reply = await this.state.run(tenantId, 'explain', taskId);
+    if (reply === null) return undefined;
+    const [found, position, holders, inBatch, maxInBatch, paused, running, maxRunning] =
+      reply as readonly Reply[];
+    const surroundings: Surroundings = {
+      position: position === null ? undefined : Number(position),
+      sessionTask: holders as string | null,
+      inBatch: Number(inBatch),
+      maxInBatch: Number(maxInBatch),
+      paused: paused === '1',
+      running: Number(running),
+      maxRunning: maxRunning === null ? undefined : Number(maxRunning),
+      workers: await this.workers.list(),
+    };
+    return explainTask(tenantId, readTask(found ?? null), surroundings);
+  }
+}
+
+function nextOf(sequence: string | undefined): { readonly next?: string } {
+  return sequence === undefined ? {} : { next: sequence };
+}
+
+/** The counters of a tenant, and what is ready. */
+export function readCounts(reply: Reply) {
+  const [flat, ready, oldestAt, epoch] = reply as [string[], number, string | null, string | null];
+  const meta = new Map<string, string>();
+  for (let at = 0; at < flat.length; at += 2) meta.set(flat[at] as string, flat[at + 1] as string);
+  const number = (field: string) => Number(meta.get(field) ?? 0);
+  const counts: Record<TaskStatus, number> = {
+    pending: number('pending'),
+    processing: number('processing'),
+    completed: number('completed'),
+    failed: number('failed'),
+    cancelled: number('cancelled'),
+  };
+  return {
+    meta,
+    counts,
+    ready,
+    seq: number('seq'),
+    epoch,
+    oldestAt: oldestAt === null ? undefined : Number(oldestAt),
+  };
+}

@@ -1,0 +1,50 @@
+import type { TenantStats, TenantStore } from '@agent-orchestrator/core';
+import type { RedisState } from '../scripts/tenant-steps.js';
+import { readCounts } from '../tasks/task-records.js';
+import type { Tenants } from '../queue/rotations.js';
+
+export class RedisTenantStore implements TenantStore {
+  constructor(
+    private readonly state: RedisState,
+    private readonly tenants: Tenants,
+  ) {}
+
+  async get({ tenantId }: Parameters<TenantStore['get']>[0]): Promise<TenantStats> {
+    const { meta, counts, ready, oldestAt } = readCounts(await this.state.run(tenantId, 'counts'));
+    const maxRunning = meta.get('max_running');
+    return {
+      tenantId,
+      settings: {
+        weight: Number(meta.get('weight') ?? 1),
+        ...(maxRunning !== undefined && { maxRunning: Number(maxRunning) }),
+        paused: meta.get('paused') === '1',
+      },
+      counts,
+      ready,
+      running: Number(meta.get('running') ?? 0),
+      ...(oldestAt !== undefined && { oldestReadyAt: oldestAt }),
+    };
+  }
+
+  async configure(params: Parameters<TenantStore['configure']>[0]): Promise<TenantStats> {
+    const { tenantId, weight, maxRunning, paused } = params;
+    const changes: (string | number)[] = [];
+    if (weight !== undefined) changes.push('weight', weight === 1 ? '' : weight);
+    if (maxRunning !== undefined) changes.push('max_running', maxRunning ?? '');
+    if (paused !== undefined) changes.push('paused', paused ? 1 : '');
+    if (changes.length > 0) await this.state.change(tenantId, 'configureTenant', ...changes);
+    return this.get({ tenantId });
+  }
+
+  async list({ limit, after }: Parameters<TenantStore['list']>[0]): ReturnType<TenantStore['list']> {
+    this.state.checkOpen();
+    for await (const page of this.tenants.pages(after, limit + 1)) {
+      const ids = page.slice(0, limit);
+      const asked = ids.map((tenantId) => this.tenants.apart(tenantId, () => this.get({ tenantId })));
+      const standings = (await Promise.all(asked)).filter((stats) => stats !== undefined);
+      const next = ids.at(-1);
+      return { tenants: standings, ...(page.length > limit && next !== undefined && { next }) };
+    }
+    return { tenants: [] };
+  }
+}

@@ -1,0 +1,152 @@
+import { ERROR_CODES, idSchema, isErrorCode, type Logger, OrchestratorError } from '@agent-orchestrator/core';
+import { type Identities, type Identity, SCOPES, type Scope } from './identities.js';
+import { describeThrown } from '../describe-thrown.js';
+
+/** What asking for the identity of a token came to. */
+export type Authentication =
+  | { readonly answer: 'identified'; readonly identity: Identity }
+  /** Not known, or no longer; `error` is safe to show to the caller. */
+  | { readonly answer: 'refused'; readonly error: OrchestratorError }
+  /** Could not be checked now; `error` is safe to show to the caller. */
+  | { readonly answer: 'unavailable'; readonly error: OrchestratorError };
+
+export interface AuthenticatorParts {
+  readonly identities: Identities;
+  readonly logger: Logger;
+  /** How long one check may take, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** Ids under which the log has a check that failed: of the request, or of the connection. */
+export type CheckIds = Readonly<Record<string, string>>;
+
+/**
+ * The only caller of the host's `Identities`. It answers always and never rejects, whatever the host's code does: throws,
+ * rejects, never settles, or returns something that is no identity. What foreign errors say is logged, never answered.
+ */
+export class Authenticator {
+  readonly #parts: AuthenticatorParts;
+  /** What was wrong with values that are no identities: each is logged once, since every request may bring it again. */
+  readonly #reported = new Set<string>();
+
+  constructor(parts: AuthenticatorParts) {
+    this.#parts = parts;
+  }
+
+  /** @param unknown what a caller is told whose token is not known. */
+  async authenticate(
+    token: string,
+    ids: CheckIds,
+    unknown = 'the token is not known',
+  ): Promise<Authentication> {
+    const refused = { answer: 'refused', error: new OrchestratorError('unauthorized', unknown) } as const;
+    try {
+      const returned = await this.#ask(token);
+      if (returned === undefined) return refused;
+      const read = readIdentity(returned);
+      if (typeof read !== 'string') return { answer: 'identified', identity: read };
+      this.#reportOnce(read, ids);
+      return refused;
+    } catch (error) {
+      return this.#failed(error, token, ids) ?? refused;
+    }
+  }
+
+  async #ask(token: string): Promise<unknown> {
+    const answer: unknown = this.#parts.identities.authenticate(token);
+    if (typeof answer !== 'object' || answer === null || !('then' in answer)) return answer;
+    const { timeoutMs } = this.#parts;
+    let timer: NodeJS.Timeout | undefined;
+    const timeUp = new Promise<never>((_, reject) => {
+      const error = new OrchestratorError(
+        'service_unavailable',
+        'the credential could not be checked in time',
+      );
+      timer = setTimeout(() => reject(error), timeoutMs);
+    });
+    try {
+      return await Promise.race([Promise.resolve(answer), timeUp]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** `undefined` for a foreign error. */
+  #failed(thrown: unknown, token: string, ids: CheckIds): Authentication | undefined {
+    const { logger } = this.#parts;
+    const said = withoutToken(describeThrown(thrown), token);
+    const error = asOurs(thrown);
+    if (!error) {
+      logger.warn('authenticate() failed: the caller counts as not authenticated', { ...ids, error: said });
+      return undefined;
+    }
+    if (!error.retryable && ERROR_CODES[error.code].status !== 503) return { answer: 'refused', error };
+    logger.error('a credential could not be checked', { ...ids, code: error.code, error: said });
+    return { answer: 'unavailable', error };
+  }
+
+  #reportOnce(problem: string, ids: CheckIds): void {
+    if (this.#reported.has(problem)) return;
+    this.#reported.add(problem);
+    this.#parts.logger.error(`authenticate() returned no identity: ${problem}`, ids);
+  }
+}
+
+/** Shorter beginnings of a token say nothing. */
+const LEAST_OF_TOKEN = 4;
+
+/** A text that may have been cut inside of the token: then only its beginning is there. */
+function withoutToken(text: string, token: string): string {
+  const whole = text.replaceAll(token, '[token]');
+  for (let length = token.length - 1; length >= LEAST_OF_TOKEN; length -= 1)
+    if (whole.endsWith(token.slice(0, length))) return `${whole.slice(0, -length)}[token]`;
+  return whole;
+}
+
+/** What may be shown of an `OrchestratorError`. A host may throw a proxy, of which each of these questions may throw. */
+function asOurs(thrown: unknown): OrchestratorError | undefined {
+  try {
+    if (!(thrown instanceof OrchestratorError) || !isErrorCode(thrown.code)) return undefined;
+    // In JavaScript a subclass may hold anything in these fields.
+    const { message, retryable, retryAfterMs } = thrown as Readonly<
+      Record<'message' | 'retryable' | 'retryAfterMs', unknown>
+    >;
+    const { code } = thrown;
+    const text = code === 'internal_error' ? ERROR_CODES.internal_error.title : String(message);
+    return new OrchestratorError(code, text, {
+      retryable: retryable === true,
+      ...(typeof retryAfterMs === 'number' && { retryAfterMs }),
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+/** The identity as a fresh object with nothing but what it must have; or what is wrong with the value. */
+function readIdentity(value: unknown): Identity | string {
+  if (value === null) return 'expected undefined for an unknown token, got null';
+  if (typeof value !== 'object') return `expected an object, got a ${typeof value}`;
+  const { kind, tenant, service, scopes, tenants } = value as Readonly<Record<string, unknown>>;
+  if (kind === 'operator') return { kind };
+  if (kind === 'client') {
+    if (!isId(tenant)) return 'the tenant of a client is no valid id';
+    const set = setOf(scopes ?? SCOPES);
+    return set ? { kind, tenant, scopes: set as ReadonlySet<Scope> } : 'scopes: expected a Set';
+  }
+  if (kind !== 'service') return 'kind: expected "client", "service" or "operator"';
+  if (!isId(service)) return 'the service of a token is no valid id';
+  if (tenants === undefined || tenants === null) return { kind, service };
+  const set = setOf(tenants);
+  return set ? { kind, service, tenants: set } : 'tenants: expected a Set';
+}
+
+function isId(value: unknown): value is string {
+  return idSchema.safeParse(value).success;
+}
+
+/** A set that can be asked without running the host's code; a genuine one is not copied: it may be large. */
+function setOf(value: unknown): ReadonlySet<string> | undefined {
+  if (value instanceof Set && Object.getPrototypeOf(value) === Set.prototype && !Object.hasOwn(value, 'has'))
+    return value as ReadonlySet<string>;
+  return value instanceof Set || Array.isArray(value) ? new Set(value as Iterable<string>) : undefined;
+}

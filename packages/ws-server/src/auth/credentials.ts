@@ -1,0 +1,93 @@
+import { idSchema, OrchestratorError, validate } from '@agent-orchestrator/core';
+import type { Authenticator, CheckIds } from './authenticator.js';
+import type { ShownCredential, Tickets } from './tickets.js';
+import type { ClientIdentity, Identity, ServiceCredential } from './identities.js';
+
+const BEARER = /^Bearer +(\S{1,8192}) *$/i;
+const NAMES: Readonly<Record<Identity['kind'], string>> = {
+  client: 'an API key',
+  service: 'a service token',
+  operator: 'the operator token',
+};
+
+/** The token of an `Authorization: Bearer` header. */
+export function bearerToken(header: string | undefined): string | undefined {
+  return header === undefined ? undefined : BEARER.exec(header)?.[1];
+}
+
+/**
+ * What a caller shows: the token of its header, or a ticket, which is spent.
+ *
+ * @throws {OrchestratorError} `unauthorized` for a ticket that is not known.
+ */
+export async function shownCredential(
+  tickets: Pick<Tickets, 'spend'>,
+  authorization: string | undefined,
+  ticket: string | null,
+): Promise<ShownCredential | undefined> {
+  const token = bearerToken(authorization);
+  if (token !== undefined) return { token };
+  if (ticket === null) return undefined;
+  const credential = await tickets.spend(ticket);
+  if (credential) return credential;
+  throw new OrchestratorError(
+    'unauthorized',
+    'the ticket is not known: expected one from POST /v1/tickets, unused and not older than 30 seconds',
+  );
+}
+
+/** Whether an identity is the one that a credential is good for: a ticket stays with its tenant. */
+export function isOfTicket({ ticket }: ShownCredential, identity: Identity): boolean {
+  return !ticket || (identity.kind === 'client' && identity.tenant === ticket.tenant);
+}
+
+/**
+ * Who is calling, if it is the kind of caller that the route is for.
+ *
+ * @throws {OrchestratorError} `unauthorized` without a token or with an unknown one, `forbidden` for another kind, or what
+ * the host's identities answered, such as `service_unavailable`.
+ */
+export async function identify<K extends 'client' | 'service'>(
+  authenticator: Authenticator,
+  {
+    credential,
+    kind,
+    ids,
+  }: { readonly credential: ShownCredential | undefined; readonly kind: K; readonly ids: CheckIds },
+): Promise<K extends 'client' ? ClientIdentity : ServiceCredential> {
+  if (credential === undefined) {
+    throw new OrchestratorError(
+      'unauthorized',
+      `expected "Authorization: Bearer" with ${NAMES[kind]}, got none`,
+    );
+  }
+  const result = await authenticator.authenticate(credential.token, ids);
+  if (result.answer !== 'identified') throw result.error;
+  const { identity } = result;
+  if (!isOfTicket(credential, identity)) {
+    throw new OrchestratorError('unauthorized', 'the ticket belongs to another tenant');
+  }
+  if (identity.kind !== kind) {
+    throw new OrchestratorError('forbidden', `expected ${NAMES[kind]}, got ${NAMES[identity.kind]}`);
+  }
+  return identity as K extends 'client' ? ClientIdentity : ServiceCredential;
+}
+
+/**
+ * The tenant that a service speaks for, of its `X-Tenant-Id`.
+ *
+ * @throws {OrchestratorError} `invalid_request` without one, `forbidden` outside the token's scope.
+ */
+export function tenantOfService(header: string | undefined, caller: ServiceCredential): string {
+  const tenantId = validate(idSchema, header, 'x-tenant-id');
+  if (caller.tenants && !caller.tenants.has(tenantId)) {
+    throw new OrchestratorError('forbidden', 'the tenant is outside the scope of the service token');
+  }
+  return tenantId;
+}
+
+/** The challenge that goes with a 401. */
+export function challenge(hadToken: boolean): Record<string, string> {
+  const problem = hadToken ? ', error="invalid_token"' : '';
+  return { 'www-authenticate': `Bearer realm="agent-orchestrator"${problem}` };
+}
