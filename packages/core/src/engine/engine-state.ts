@@ -11,16 +11,18 @@ import { TenantDirectory } from './tenants/tenant-directory.js';
 import { TenantState } from './tenants/tenant-state.js';
 import { UsageBook } from './tenants/usage.js';
 
-/** What the sweeper has to look at when its time has come. It looks again whether that is still so. */
+/**
+ * Timers of a task as a whole. The sweeper checks each again when it fires: the task may have changed since.
+ */
 export type TaskTimer = 'start' | 'deadline' | 'lease' | 'grace' | 'retention';
 export type OtherTimer = 'step' | 'batch' | 'idempotency' | 'held' | 'session' | 'cancel';
 
-/** What a timer is about that is not about a task as a whole. */
+/** Subject of a timer that is not about a task as a whole. */
 export interface TimerTarget {
   readonly tenantId: string;
-  /** Of the task, the batch, the key, the frame, the session or the cancellation. */
+  /** Id of the task (`step`), batch, idempotency key, held report, session or cancellation. */
   readonly id: string;
-  /** For `step`: its key. */
+  /** Key of the step, for `step` only. */
   readonly step?: string;
 }
 
@@ -31,37 +33,37 @@ export interface WorkerState {
   /** `runs` by type. */
   runnables: ReadonlyMap<string, Runnable>;
   seenAt: number;
-  /** Unless it is announced again until then, it is dead. 0: it was never announced. */
+  /** End of the heartbeat, epoch ms. 0: never announced. */
   aliveUntil: number;
-  /** By claimSlot. */
+  /** By claim slot. */
   readonly lastClaims: Map<string, { readonly claimId: string; readonly claims: readonly unknown[] }>;
-  /** The one task it runs that has lost several leases before. */
+  /** Id of the one running task that has lost several leases before. */
   suspect: string | undefined;
 }
 
 /**
- * How far outcomes may exceed what all tenants together may store. Beyond it small ones are kept, and those of tenants that hold
- * less than their share: an equal part of another quarter, so that all is at most half more than the limit. With equal parts of
- * the limit itself it would be more than twice the limit, which is half of the heap.
+ * Overdraft for outcomes, as a factor of `maxStoredBytesInAll`. Beyond it small outcomes are kept, and those
+ * of tenants below their share: an equal part of `SHARED_OUT` of the limit, so that the sum stays below 1.5
+ * times the limit. Equal parts of the whole limit would allow 2.25 times, which is more than the heap.
  */
 const MOST_WITH_OUTCOMES = 1.25;
 const SHARED_OUT = 0.25;
 const ALWAYS_KEPT_BYTES = 1_024;
 
-/** Why an outcome is not kept that the process has no room for. */
+/** Error of an outcome that is dropped for want of memory. */
 export function noRoomError(): TaskError {
   const message = 'the storage in memory is full: expected room for the outcome, got none';
   return { code: 'result_too_large', message, retryable: false };
 }
 
-/** What all parts of the memory storage share. Every change happens in one synchronous piece of code. */
+/** State shared by all parts of the engine. Every change happens in one synchronous piece of code. */
 export class MemoryState {
   readonly tenants = new TenantDirectory();
   readonly timers = new TimerQueue<TaskTimer | OtherTimer, TaskEntry | TimerTarget>();
   readonly rotation = new Heap<TenantState>((a, b) => a.virtualTime < b.virtualTime);
   readonly workers = new Map<string, WorkerState>();
   readonly usage: UsageBook;
-  /** By all tenants. */
+  /** Sum over all tenants. */
   readonly #stored = { bytes: 0 };
   readonly announced = new Map<string, { readonly at: number; readonly run: Runnable }>();
   readonly #listeners = new Set<(wakeup: Wakeup) => void>();
@@ -82,19 +84,19 @@ export class MemoryState {
     return this.clock.now();
   }
 
-  /** @throws {OrchestratorError} `storage_unavailable` once it is closed. */
+  /** @throws {OrchestratorError} `storage_unavailable` after `close`. */
   checkOpen(): void {
     if (this.closed) throw new OrchestratorError('storage_unavailable', 'the storage is closed');
   }
 
-  /** The tenant's state, for what changes it: made when there is none. */
+  /** State of the tenant for a write; created on first use. */
   tenant(tenantId: string): TenantState {
     const tenant = this.lookUp(tenantId);
     this.tenants.add(tenant);
     return tenant;
   }
 
-  /** The same for what only reads: to be asked about leaves no trace of a tenant. */
+  /** State of the tenant for a read: creates nothing. */
   lookUp(tenantId: string): TenantState {
     this.checkOpen();
     const known = this.tenants.get(tenantId);
@@ -104,16 +106,17 @@ export class MemoryState {
     return new TenantState(tenantId, epoch, this.#stored);
   }
 
-  /** Whether the tenant may store no more. What is taken on while there is room may exceed it, by one request. */
+  /** Whether the tenant may store no more. A request accepted below the limit may exceed it once. */
   holdsTooMuch(tenant: TenantState): boolean {
     const { maxStoredBytes, maxStoredBytesInAll } = this.limits;
     return tenant.storedBytes >= maxStoredBytes || this.#stored.bytes >= maxStoredBytesInAll;
   }
 
   /**
-   * Whether an outcome of so many bytes is kept no more: what was taken on may have results far larger than itself, and the
-   * process with all that it keeps must not end for them. What others store is no reason to refuse that of a tenant which, with
-   * it, holds no more than its share. Shares have a sum: while the limit is exceeded no tenant comes to have tasks.
+   * Whether an outcome of `bytes` has to be dropped: results may be far larger than the payloads accepted for
+   * them, and must not end the process. Other tenants' data is no reason to drop the outcome of a tenant
+   * below its share. The shares have a fixed sum, since no tenant gets its first task while the limit is
+   * exceeded.
    */
   hasNoRoomFor(tenant: TenantState, bytes: number): boolean {
     if (bytes <= ALWAYS_KEPT_BYTES) return false;
@@ -123,8 +126,8 @@ export class MemoryState {
   }
 
   /**
-   * Looks at the next `max` tenants, and drops those of which nothing is kept any more. One that comes back begins a new
-   * log, so its epoch is a new one.
+   * Checks the next `max` tenants and drops the empty ones. A tenant that returns starts a new log with a new
+   * epoch.
    */
   dropIdle(max: number): void {
     const { maxEventAgeMs } = this.limits;
@@ -136,13 +139,15 @@ export class MemoryState {
     }
   }
 
-  /** Forgets types that no worker has announced for so long that their tasks are refused. */
+  /**
+   * Forgets types without an announcement for `unknownWorkflowAfterMs`: their tasks are refused from then on.
+   */
   forgetTypes(now: number): void {
     for (const [type, { at }] of this.announced)
       if (now - at > this.limits.unknownWorkflowAfterMs) this.announced.delete(type);
   }
 
-  /** A worker that was heard of before or not, with what it runs now. */
+  /** The worker's entry, created on first use, with the types it runs now. */
   worker(workerId: string, runs: readonly Runnable[]): WorkerState {
     let worker = this.workers.get(workerId);
     if (!worker) {
@@ -163,7 +168,7 @@ export class MemoryState {
     return worker;
   }
 
-  /** Forgets workers that were not announced again in time. */
+  /** Removes workers whose heartbeat has expired. */
   buryWorkers(now: number): void {
     for (const [workerId, { aliveUntil }] of this.workers)
       if (aliveUntil > 0 && aliveUntil <= now) this.workers.delete(workerId);

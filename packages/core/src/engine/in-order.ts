@@ -1,10 +1,10 @@
-/** Fewer holes than this are not worth closing. */
+/** Holes below this number are not worth a compaction. */
 const FEW_HOLES = 1_024;
 
-/** What was made one after the other, by a number that rises; read from the newest on, and from any number on. */
+/** Entries by an ascending sequence number; iterated from the newest, or from any number, downwards. */
 export class InOrder<T> {
   #sequences: number[] = [];
-  /** Nothing where something was removed. */
+  /** `undefined` at a removed entry. */
   #entries: (T | undefined)[] = [];
   #holes = 0;
 
@@ -21,7 +21,7 @@ export class InOrder<T> {
     if (this.#holes > FEW_HOLES && this.#holes * 2 > this.#entries.length) this.#close();
   }
 
-  /** Those with a smaller number, largest first. */
+  /** Entries with a smaller sequence, in descending order. */
   *before(sequence: number): Generator<T> {
     for (let at = this.#rank(sequence) - 1; at >= 0; at -= 1) {
       const entry = this.#entries[at];
@@ -29,7 +29,7 @@ export class InOrder<T> {
     }
   }
 
-  /** How many have a smaller number, holes included. */
+  /** Number of slots with a smaller sequence, holes included. */
   #rank(sequence: number): number {
     let low = 0;
     let high = this.#sequences.length;

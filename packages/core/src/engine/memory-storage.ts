@@ -30,17 +30,17 @@ import { MemoryUsage } from './tenants/usage.js';
 import { MemoryWorkerDirectory } from './queue/worker-directory.js';
 
 export interface MemoryStorageOptions {
-  /** Default: the system's. */
+  /** Default: system clock. */
   readonly clock?: Clock;
   readonly random?: Random;
   /**
-   * Retention, bounds of the event log and the like. Default: `DEFAULTS`, but where the heap of the process is small, a
-   * quarter of it for what a tenant stores, half of it for all tenants together, and a sixteenth for a tenant's event log.
+   * Retention, event log bounds and the like. Default: `DEFAULTS`; in a process with a small heap a quarter
+   * of it for a tenant's data, half of it for all tenants, a sixteenth for a tenant's event log.
    */
   readonly limits?: Partial<MemoryLimits>;
 }
 
-/** Limits in bytes that leave the process alive, whatever its heap may grow to. */
+/** Limits in bytes that keep the process alive at its heap limit. */
 function withinHeap(): Partial<MemoryLimits> {
   const heap = getHeapStatistics().heap_size_limit;
   return {
@@ -51,8 +51,8 @@ function withinHeap(): Partial<MemoryLimits> {
 }
 
 /**
- * The reference adapter: everything in this process, nothing survives it. Each method changes the state in one
- * synchronous piece of code, so each is atomic.
+ * Storage in memory: the engine without a log. Nothing survives the process. Each method changes the state in
+ * one synchronous piece of code, so each is atomic.
  */
 export class MemoryStorage implements Storage {
   readonly tasks: TaskRecords;

@@ -1,6 +1,6 @@
 /**
- * Takes a step again and again until it says that nothing is left, and admits the event loop go on in between.
- * @param signal once it fires, no further step is begun.
+ * Repeats a step until it returns false, and yields to the event loop in between.
+ * @param signal stops before the next step.
  */
 export async function inPortions(step: () => boolean, signal?: AbortSignal): Promise<void> {
   const mayGoOn = () => signal?.aborted !== true;

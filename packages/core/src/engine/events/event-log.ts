@@ -46,7 +46,7 @@ export class MemoryEventLog implements EventLog {
     for await (const event of this.logged(params)) yield event.event === 'gap' ? event : copyEvent(event);
   }
 
-  /** The events as they are kept: for reading only. */
+  /** Stored events, not copied: read-only. */
   private async *logged({
     tenantId,
     after,
@@ -60,7 +60,7 @@ export class MemoryEventLog implements EventLog {
     try {
       let cursor = after;
       while (!signal.aborted) {
-        // Listening before reading: what is appended in between wakes.
+        // Subscribes before it reads, so that an append in between wakes it.
         const woken = new Promise<void>((resolve) => {
           wake = resolve;
         });
@@ -90,7 +90,7 @@ export class MemoryEventLog implements EventLog {
   }
 }
 
-/** What readers get shares nothing with the log: what is there as text was made for this one. */
+/** Readers share nothing with the log: an event kept as text was parsed for this reader alone. */
 function copyEvent(event: TaskEvent): TaskEvent {
   if (unreadText(event, 'data') !== undefined || unreadText(event, 'metadata') !== undefined) return event;
   return { ...event, data: copyJson(event.data), metadata: copyJson(event.metadata) };

@@ -9,13 +9,13 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 export interface LoggedEvent {
   readonly event: EventName;
   readonly about: TaskEntry | SessionEntry;
-  /** Who reported it, if it was not the orchestrator itself. */
+  /** Reporting service; absent for the orchestrator's own events. */
   readonly from: { readonly service: string; readonly metadata?: KeptJson } | undefined;
   readonly at: number;
   readonly data: KeptJson;
-  /** The task's count of events with this one. */
+  /** The task's event counter, this event included. */
   readonly rev: number | undefined;
-  /** In the form that followers get: made when the first one reads it, and kept unless its data is large. */
+  /** The event as followers get it: created by the first reader, and kept unless its data is large. */
   view: TaskEvent | undefined;
 }
 
@@ -23,15 +23,15 @@ function sizeOf({ data, from }: LoggedEvent): number {
   return bytesOf(data) + (from?.metadata === undefined ? 0 : bytesOf(from.metadata));
 }
 
-/** A tenant's event log: `seq` grows by one, the oldest go when there are too many or they are too old. */
+/** Event log of a tenant. `seq` grows by one; the oldest events are trimmed by count, bytes and age. */
 export class EventRing {
-  /** What is dropped leaves its sequence empty until the array is cut. */
+  /** Trimmed events leave empty slots until the array is compacted. */
   #kept: (LoggedEvent | undefined)[] = [];
   #front = 0;
   #seq = 0;
-  /** Of the data and metadata of what is kept. */
+  /** Bytes of data and metadata of the kept events. */
   #bytes = 0;
-  /** Called for each event: whoever follows this log. */
+  /** Callbacks of followers, called after each append. */
   readonly followers = new Set<() => void>();
 
   constructor(
@@ -43,7 +43,7 @@ export class EventRing {
     return this.#seq;
   }
 
-  /** Nothing is kept, and nobody follows. */
+  /** Whether there are neither events nor followers. */
   get isEmpty(): boolean {
     return this.#front === this.#kept.length && this.followers.size === 0;
   }
@@ -59,7 +59,7 @@ export class EventRing {
     if (this.followers.size > 0) for (const wake of this.followers) wake();
   }
 
-  /** The newest event stays, however large. */
+  /** Trims by count, bytes and age. The newest event always stays. */
   trim(limits: { readonly maxEvents: number; readonly maxEventBytes: number }, olderThan: number): void {
     while (this.#front < this.#kept.length) {
       const oldest = this.#kept[this.#front] as LoggedEvent;
@@ -76,7 +76,7 @@ export class EventRing {
     }
   }
 
-  /** The `seq` of the oldest event that is kept; one past the head when there is none. */
+  /** `seq` of the oldest kept event; `head + 1` for an empty log. */
   get firstSeq(): number {
     return this.#seq - (this.#kept.length - this.#front) + 1;
   }
@@ -124,7 +124,7 @@ function viewEvent(tenantId: string, logged: LoggedEvent, cursor: string): TaskE
   return view;
 }
 
-/** Of such an event each reader gets a view of its own, which shares nothing with the log. */
+/** Whether the event is kept as text: each reader then gets its own parsed copy. */
 function hasText({ data, from }: LoggedEvent): boolean {
   return data instanceof KeptText || from?.metadata instanceof KeptText;
 }

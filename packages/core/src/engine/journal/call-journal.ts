@@ -18,7 +18,7 @@ import type { CallEntry, StepEntry, TaskEntry } from '../tasks/task-entry.js';
 import { jobKey, type TenantState } from '../tenants/tenant-state.js';
 
 const LEASE_LOST = { answer: 'lease_lost' } as const;
-/** How many message ids a call remembers to know repeated progress by. */
+/** Message ids remembered for each call, to recognise repeated progress. */
 const REMEMBERED_MESSAGES = 100;
 
 export class MemoryCallJournal implements CallJournal {
@@ -148,7 +148,7 @@ export class MemoryCallJournal implements CallJournal {
       this.life.dismissHeld(tenant, report.service);
       return answer;
     }
-    // A call is stored before it is made: one that is not known by its id never will be.
+    // Calls are stored before they are sent: an unknown `call_id` stays unknown.
     const mayComeUp = report.callId === undefined && tenant.sending.has(report.service);
     if (!mayComeUp) return { answer: 'unknown_task' };
     const known = tenant.held.find(report);
@@ -173,7 +173,7 @@ export class MemoryCallJournal implements CallJournal {
     return this.state.lookUp(params.tenantId).held.get(params.heldId)?.answer ?? { answer: 'unknown_task' };
   }
 
-  /** Early frames that named the job which the service has now told us of, in the order in which they came. */
+  /** Applies early notifications for the job that the service has named now, in order of arrival. */
   private applyHeld(tenant: TenantState, call: CallEntry, jobId: string): void {
     for (const held of tenant.held.waiting(call.service)) {
       const { report } = held;
@@ -185,7 +185,8 @@ export class MemoryCallJournal implements CallJournal {
   private apply(tenant: TenantState, entry: TaskEntry, call: CallEntry, report: Report): ReportAnswer {
     const taskId = entry.spec.task_id;
     if (isRepeated(call, report)) return { answer: 'duplicate', taskId };
-    // A new attempt asks for a step anew that ended the one before: its calls have nothing to say any more.
+    // The current attempt begins the step anew if its failure ended the previous attempt: reports on the old
+    // calls are late.
     const step = entry.journal.steps.get(call.stepKey);
     if (step?.calls.at(-1) !== call) return { answer: 'stale', taskId };
     if (call.state === 'ended' || isFinalState(entry.state)) return { answer: 'late', taskId };
@@ -195,7 +196,7 @@ export class MemoryCallJournal implements CallJournal {
       this.outcomes.endCall(tenant, entry, call, outcome, { usage, by: 'notification' });
     } else {
       rememberMessage(call, report);
-      this.outcomes.heard(tenant, entry, call);
+      this.outcomes.restartSilence(tenant, entry, call);
       const { status, details } = report.body;
       const { service, metadata } = report;
       const from = { service, ...(metadata && { metadata: copyJson(metadata) }) };
@@ -246,7 +247,10 @@ function newStep(request: StepRequest, era: number): StepEntry {
   };
 }
 
-/** By `call_id`; else by the service's own name for it; else as the only open call of that service in that task. */
+/**
+ * Finds a call by `call_id`, else by the service's job id, else as the only open call of that service in that
+ * task.
+ */
 function find(tenant: TenantState, report: Report): { entry: TaskEntry; call: CallEntry } | undefined {
   const byCall = report.callId === undefined ? undefined : tenant.calls.get(report.callId);
   if (byCall) return byCall.call.service === report.service ? byCall : undefined;

@@ -11,7 +11,9 @@ import { addUsage } from '../tenants/usage.js';
 import type { CallEntry, KeptOutcome, StepEntry, TaskEntry } from '../tasks/task-entry.js';
 import { jobKey, type TenantState } from '../tenants/tenant-state.js';
 
-/** What an answer, a notification or the lack of one makes of a call and its step. Part of one atomic step of a caller. */
+/**
+ * Effects of an answer, a notification or a timeout on a call and its step. Part of a caller's atomic step.
+ */
 export class CallOutcomes {
   constructor(
     private readonly state: MemoryState,
@@ -19,8 +21,8 @@ export class CallOutcomes {
   ) {}
 
   /**
-   * A step has its outcome: it takes the next sequence in the journal. Whoever is not the task's own worker, which gets it
-   * with its answer, wakes the task.
+   * Records the outcome of a step as the next change of the journal. Callers other than the task's own
+   * worker, which gets it with the answer, also wake the task.
    */
   settleStep(entry: TaskEntry, step: StepEntry, outcome: StepOutcome): StepOutcome {
     const { stored, bytes } = this.fitting(entry, outcome);
@@ -31,12 +33,15 @@ export class CallOutcomes {
     step.retryAt = undefined;
     step.dueAt = undefined;
     step.rev = entry.ownJournal.rev += 1;
-    // It makes progress: what its workers were lost to, if it was this task, is behind it.
+    // Progress clears the suspicion that this task kills its workers.
     entry.lostLeases = 0;
     return stored;
   }
 
-  /** The outcomes of a task have a limit together. What would exceed it becomes a failure that says so. */
+  /**
+   * All outcomes of a task share one limit. An outcome that would exceed it becomes a failure with that
+   * reason.
+   */
   private fitting(
     { journal, tenant }: TaskEntry,
     outcome: StepOutcome,
@@ -52,13 +57,16 @@ export class CallOutcomes {
     return { stored, bytes: jsonBytes(stored) };
   }
 
-  /** The service has taken a call on. A call that is answered already only learns its job, so that repeats are known. */
+  /**
+   * The service has accepted the call with a job. A call with an outcome only learns its job id, to recognise
+   * repeats.
+   */
   accept(tenant: TenantState, entry: TaskEntry, call: CallEntry, jobId: string): void {
     const key = jobKey(call.service, jobId);
     const named = tenant.calls.get(tenant.jobs.get(key) ?? '');
-    // A name that is used again is that of the newer call, once the older one has ended.
+    // A reused job id belongs to the newer call, once the older one has ended.
     if (!named || named.call.state === 'ended') tenant.jobs.set(key, call.callId);
-    // The name that it had before finds nothing any more: a call has one, which is forgotten with it.
+    // A call has one job id: the previous one is forgotten.
     const before = call.jobId === undefined || call.jobId === jobId ? '' : jobKey(call.service, call.jobId);
     if (tenant.jobs.get(before) === call.callId) tenant.jobs.delete(before);
     call.jobId = jobId;
@@ -68,15 +76,15 @@ export class CallOutcomes {
     this.scheduleSilence(tenant, entry, call);
   }
 
-  /** Any word of the service about a call begins its silence anew. */
-  heard(tenant: TenantState, entry: TaskEntry, call: CallEntry): void {
+  /** Any report on a call restarts its silence limit. */
+  restartSilence(tenant: TenantState, entry: TaskEntry, call: CallEntry): void {
     if (call.state === 'waiting') this.scheduleSilence(tenant, entry, call);
   }
 
   private scheduleSilence(tenant: TenantState, entry: TaskEntry, call: CallEntry): void {
     const first = call.silentAt === undefined;
     call.silentAt = this.state.now() + call.silenceMs;
-    // A timer that fires early is renewed by the sweeper, so one is enough however often the service reports.
+    // The sweeper renews a timer that fires early, so one timer is enough for any number of reports.
     if (first) this.scheduleStep(tenant, entry, call.stepKey, call.silentAt);
   }
 
@@ -84,7 +92,7 @@ export class CallOutcomes {
     this.state.schedule('step', at, { tenantId: tenant.tenantId, id: entry.spec.task_id, step });
   }
 
-  /** The outcome of one try: it ends the step, or the task itself, or makes room for the next try. */
+  /** Outcome of one try: ends the step or the task, or schedules the next try. */
   endCall(
     tenant: TenantState,
     entry: TaskEntry,
@@ -135,7 +143,7 @@ export class CallOutcomes {
     this.life.emit(tenant, entry, 'task_status_update', { status: 'retrying', details });
   }
 
-  /** A service's answer to a call. */
+  /** Response of a service to a call. */
   answer(tenant: TenantState, entry: TaskEntry, call: CallEntry, answer: StepAnswer): 'recorded' | 'known' {
     if (answer.kind === 'accepted') {
       const wasSending = call.state === 'sending';
@@ -148,7 +156,7 @@ export class CallOutcomes {
   }
 }
 
-/** Of a value as JSON. */
+/** Size of a value as JSON, in bytes. */
 export function jsonBytes(value: unknown): number {
   return Buffer.byteLength(writeJson(value));
 }
@@ -169,7 +177,10 @@ function readSuccess(kept: KeptJson): StepOutcome {
   return outcome;
 }
 
-/** Only what a notification reports, or fails to, begins a new try: an answer was sent again already, as often as may be. */
+/**
+ * Only a reported outcome, or a missing report, leads to a new try: responses were already resent by the
+ * caller.
+ */
 function mayTryAgain(step: StepEntry, outcome: StepOutcome): boolean {
   return !outcome.ok && outcome.error.retryable && step.calls.length < step.maxTries;
 }

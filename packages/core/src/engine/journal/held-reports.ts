@@ -1,24 +1,24 @@
 import type { Report, ReportAnswer } from '../../storage/call-journal.js';
 
-/** A notification that came before the answer which names its job, and what became of it. */
+/** A notification that arrived before the response which names its job, and its answer. */
 export interface HeldReport {
   readonly heldId: string;
   readonly service: string;
   readonly bytes: number;
-  /** Until it is decided. */
+  /** Present until the report is decided. */
   report: Report | undefined;
   answer: ReportAnswer;
 }
 
-/** Those of one service that wait, by message: one that is sent again is held once. Oldest first. */
+/** Undecided reports of one service by message id, oldest first: a repeated message is held once. */
 interface Waiting {
   readonly reports: Map<string, HeldReport>;
-  /** Those of each job. */
+  /** Size by job. */
   readonly jobs: Map<string, HeldSize>;
   bytes: number;
 }
 
-/** So many wait, and their bytes as JSON. */
+/** Number of undecided reports and their bytes as JSON. */
 export interface HeldSize {
   readonly frames: number;
   readonly bytes: number;
@@ -26,7 +26,7 @@ export interface HeldSize {
 
 const NOTHING: HeldSize = { frames: 0, bytes: 0 };
 
-/** The early notifications of one tenant: waiting until their fate is decided, then readable until they are forgotten. */
+/** Early notifications of one tenant: held until decided, then readable until removed. */
 export class HeldReports {
   readonly #all = new Map<string, HeldReport>();
   readonly #waiting = new Map<string, Waiting>();
@@ -39,12 +39,12 @@ export class HeldReports {
     return this.#all.get(heldId);
   }
 
-  /** The same message of the same job, if it waits already. */
+  /** The undecided report with the same job and message id. */
   find(report: Report): HeldReport | undefined {
     return this.#waiting.get(report.service)?.reports.get(messageOf(report) ?? '');
   }
 
-  /** What waits of a service, and of one of its jobs. */
+  /** Size of the undecided reports of a service, and of one of its jobs. */
   sizeOf(service: string, jobId: string): { readonly all: HeldSize; readonly ofJob: HeldSize } {
     const waiting = this.#waiting.get(service);
     if (!waiting) return { all: NOTHING, ofJob: NOTHING };
@@ -52,7 +52,7 @@ export class HeldReports {
     return { all, ofJob: waiting.jobs.get(jobId) ?? NOTHING };
   }
 
-  /** Those of a service that wait, as they are now. */
+  /** Undecided reports of a service, as a copy of the list. */
   waiting(service: string): readonly HeldReport[] {
     return [...(this.#waiting.get(service)?.reports.values() ?? [])];
   }

@@ -1,4 +1,4 @@
-/** Whoever stands in a group. */
+/** Member of a concurrency group. */
 export interface GroupMember {
   readonly spec: { readonly priority: number };
 }
@@ -13,13 +13,13 @@ interface Place<T> {
 const PRIORITIES = 10;
 
 /**
- * Tasks that may not all run at once: those of a session (one at a time, in order) or of a batch (`max_in_flight`).
- * A task that stands in it either is holders, or waits. However many wait, each operation takes constant time; only one that
- * comes back to where it stood before passes those that came after it.
+ * Tasks with limited concurrency: those of a session (one at a time, in order) or of a batch
+ * (`max_in_flight`). A member either holds a slot or waits. Every operation takes constant time, except for a
+ * waiting member that re-enters at its old position: it passes the members behind it.
  */
 export class ConcurrencyGroup<T extends GroupMember> {
   readonly holders = new Set<T>();
-  /** Lets nobody in, for as long as those that wait are being cancelled. */
+  /** Admits no member while the waiting ones are being cancelled. */
   shut = false;
   readonly #sequences = new Map<T, Place<T>>();
   readonly #waitingBy = Array.from({ length: PRIORITIES }, () => 0);
@@ -27,8 +27,8 @@ export class ConcurrencyGroup<T extends GroupMember> {
   #last: Place<T> | undefined;
 
   /**
-   * @param capacity how many may be holders.
-   * @param inOrder whether whoever waits first also goes first, even if somebody behind could go already.
+   * @param capacity maximum number of holders.
+   * @param inOrder whether a waiting member blocks those behind it, even if they could enter.
    */
   constructor(
     readonly capacity: number,
@@ -39,7 +39,7 @@ export class ConcurrencyGroup<T extends GroupMember> {
     return !this.shut && this.holders.size < this.capacity;
   }
 
-  /** Of those that wait. */
+  /** First waiting member. */
   get first(): T | undefined {
     return this.#first?.entry;
   }
@@ -48,7 +48,7 @@ export class ConcurrencyGroup<T extends GroupMember> {
     return this.hasRoom && (!this.inOrder || this.#first === undefined || this.#first.entry === entry);
   }
 
-  /** @param order those with a smaller one come first. */
+  /** @param order ascending position in the queue. */
   wait(entry: T, order: number): void {
     if (this.#sequences.has(entry)) return;
     let before = this.#last;
@@ -62,7 +62,7 @@ export class ConcurrencyGroup<T extends GroupMember> {
     this.#count(entry, 1);
   }
 
-  /** That it waits with. */
+  /** Order of a waiting member. */
   orderOf(entry: T): number | undefined {
     return this.#sequences.get(entry)?.order;
   }
@@ -77,7 +77,9 @@ export class ConcurrencyGroup<T extends GroupMember> {
     this.stopWaiting(entry);
   }
 
-  /** The most urgent priority of all who stand in an ordered group: its head is queued with it. */
+  /**
+   * Highest priority among `own` and all waiting members of an ordered group: its holder is queued with it.
+   */
   urgency(own: number): number {
     if (!this.inOrder) return own;
     for (let priority = PRIORITIES - 1; priority > own; priority -= 1)

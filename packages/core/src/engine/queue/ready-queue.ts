@@ -1,10 +1,10 @@
-/** What is queued: in which priority, and where in its order. */
+/** Queue position of an entry: priority, then sequence. */
 export interface Placed {
   readonly sequence: number;
   readonly queuePriority: number;
 }
 
-/** What is ready in one priority, by sequence in group. Usually appended at the end and taken from the front. */
+/** Ready entries of one priority by sequence. Usually appended at the end and taken from the front. */
 class PriorityLevel<T extends Placed> {
   #entries: T[] = [];
   #front = 0;
@@ -23,7 +23,7 @@ class PriorityLevel<T extends Placed> {
     else this.#entries.splice(this.rank(entry), 0, entry);
   }
 
-  /** Those that are first, at most `most`. */
+  /** The first entries, at most `most`. */
   head(most: number): readonly T[] {
     return this.#entries.slice(this.#front, this.#front + most);
   }
@@ -58,7 +58,7 @@ class PriorityLevel<T extends Placed> {
   }
 }
 
-/** Ready tasks of one tenant that the same workers can run: priority 9 first, first in first out holders a priority. */
+/** Ready tasks of one tenant that the same workers can run: priority 9 first, FIFO within a priority. */
 export class ReadyQueue<T extends Placed> {
   readonly #levels = Array.from({ length: 10 }, () => new PriorityLevel<T>());
   #size = 0;
@@ -86,7 +86,7 @@ export class ReadyQueue<T extends Placed> {
     return undefined;
   }
 
-  /** The most urgent ones in their order, at most `most`. */
+  /** The first entries over all priorities, at most `most`. */
   head(most: number): readonly T[] {
     const found: T[] = [];
     for (let priority = 9; priority >= 0 && found.length < most; priority -= 1)
@@ -103,7 +103,7 @@ export class ReadyQueue<T extends Placed> {
     return oldest;
   }
 
-  /** How many of these tasks come before `entry`. */
+  /** Number of entries before `entry`. */
   ahead(entry: T): number {
     let count = (this.#levels[entry.queuePriority] as PriorityLevel<T>).ahead(entry);
     for (let priority = entry.queuePriority + 1; priority <= 9; priority += 1)

@@ -8,23 +8,23 @@ import { viewSteps, viewTask } from '../tasks/task-view.js';
 import type { CallEntry, StepEntry, TaskEntry } from '../tasks/task-entry.js';
 import type { TenantState } from '../tenants/tenant-state.js';
 
-/** At most so many tasks of one tenant in a row, while others are ready too. */
+/** Maximum number of tasks claimed from one tenant in a row while others are ready. */
 const TURN = 16;
-/** Each so many-th claim of a tenant goes to whatever has waited longest. */
+/** Every n-th claim of a tenant takes its oldest ready task, whatever its priority. */
 const OLDEST_EVERY = 10;
 
-/** What a step takes besides its outcome, by an estimate. */
+/** Estimated overhead of a step besides its outcome, in bytes. */
 const STEP_BYTES = 512;
 
-/** A task counts in what a claim may bring, unless so many like it have no more bytes than that. */
+/** A payload counts towards the page limit of a claim only above `pageBytes / 64`. */
 const SMALL_TASKS_A_PAGE = 64;
 
-/** What is left of a claim. */
+/** Remaining budget of a claim. */
 interface Budget {
   journalBytes: number;
-  /** Of large payloads. */
+  /** For large payloads. */
   payloadBytes: number;
-  /** A task was left that is too large for that. */
+  /** A task was skipped because its payload exceeded the rest of the budget. */
   isFull: boolean;
 }
 
@@ -69,7 +69,7 @@ export class MemoryTaskQueue implements TaskQueue {
       if (budget.isFull) break;
     }
     for (const tenant of passedOver) this.return(tenant);
-    // One that has got fewer than it asked for would think that none waits.
+    // A short answer would look like an empty queue to the worker.
     if (budget.isFull) this.state.publish({ kind: 'ready' });
     worker.lastClaims.set(claimSlot, { claimId, claims });
     return claims;
@@ -80,7 +80,7 @@ export class MemoryTaskQueue implements TaskQueue {
     this.state.rotation.push(tenant);
   }
 
-  /** @param before how many the claim has already. */
+  /** @param before number of tasks that the claim already has. */
   private claimOf(
     tenant: TenantState,
     most: number,
@@ -99,12 +99,12 @@ export class MemoryTaskQueue implements TaskQueue {
       const prefetched = before + claims.length >= begins;
       claims.push(this.lease(tenant, next, worker, params, prefetched, budget));
     }
-    // The heavier a tenant is, the less virtual time a claim costs it.
+    // Weighted fair queueing: a claim costs virtual time in inverse proportion to the weight.
     tenant.virtualTime += claims.length / tenant.settings.weight;
     return claims;
   }
 
-  /** A claim brings so many bytes of payloads, but always one task; what is small counts nothing. */
+  /** A claim has a budget of payload bytes, but always takes one task; small payloads are free. */
   private mayBring({ payload }: TaskEntry, before: number, budget: Budget): boolean {
     const bytes = bytesOf(payload);
     if (bytes <= this.state.limits.pageBytes / SMALL_TASKS_A_PAGE) return true;
@@ -125,7 +125,7 @@ export class MemoryTaskQueue implements TaskQueue {
     const wasWoken = entry.state === 'woken';
     this.life.dequeue(tenant, entry);
     this.life.move(tenant, entry, 'leased', 'claim', now);
-    // Random, and never with this task again: as good as a token of its own.
+    // The claim id is random and never used for this task again: as good as a token.
     this.life.lease(tenant, entry, { token: claimId, workerId, expiresAt: now + leaseMs, prefetched });
     entry.resumes = wasWoken;
     entry.version ??= newest(worker.runnables.get(entry.spec.type));
@@ -149,7 +149,7 @@ export class MemoryTaskQueue implements TaskQueue {
     };
   }
 
-  /** One that is too large for what is left of the claim, its worker reads by itself. */
+  /** The worker reads a journal itself that exceeds the rest of the budget. */
   private journalOf(entry: TaskEntry, budget: Budget): Pick<Claim, 'steps' | 'journalRev' | 'unread'> {
     const { bytes, steps, rev } = entry.journal;
     const size = bytes + STEP_BYTES * steps.size;
@@ -271,7 +271,7 @@ export class MemoryTaskQueue implements TaskQueue {
       if (step.outcome?.ok) entry.charge(-bytesOf(step.outcome.value));
       gone.push(...step.calls);
     }
-    // A late word about them is answered for as long as the task is kept.
+    // Late reports on these calls are answered for as long as the task is kept.
     entry.dropped = [...entry.dropped, ...gone];
     entry.inherited = entry.journal.rev;
     entry.lostLeases = 0;
@@ -299,13 +299,13 @@ export class MemoryTaskQueue implements TaskQueue {
   }
 }
 
-/** Whether the next attempt knows nothing of a step: calls and the host's own work that failed get a new try. */
+/** Whether the next attempt does not inherit the step: failed calls and failed own work run again. */
 function isForgotten({ key, kind, outcome }: StepEntry, drop: string | undefined): boolean {
   if (!outcome || outcome.ok) return false;
   return key === drop || kind === 'call' || kind === 'run';
 }
 
-/** The task of a tenant that this worker is to run next. */
+/** The next task of the tenant that this worker can run. */
 function nextFor(tenant: TenantState, worker: WorkerState): TaskEntry | undefined {
   const byAge = (tenant.claimed + 1) % OLDEST_EVERY === 0;
   let best: TaskEntry | undefined;

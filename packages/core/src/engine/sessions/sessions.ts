@@ -15,7 +15,7 @@ import { SessionEntry, type TenantState } from '../tenants/tenant-state.js';
 
 type NewMessage = Parameters<SessionStore['append']>[0]['message'];
 
-/** Sessions of all tenants, and the synchronous steps on them that other parts take along. */
+/** Sessions of all tenants, and the synchronous changes that other steps include. */
 export class MemorySessions implements SessionStore {
   constructor(
     private readonly state: MemoryState,
@@ -40,7 +40,7 @@ export class MemorySessions implements SessionStore {
     return { answer: known ? 'exists' : 'created', session: viewSession(entry) };
   }
 
-  /** The session, made if there is none of this id. */
+  /** The session, created if there is none with this id. */
   open(tenant: TenantState, sessionId: string, agentId?: string, context: JsonObject = {}): SessionEntry {
     const known = tenant.sessions.get(sessionId);
     if (known) return known;
@@ -89,7 +89,7 @@ export class MemorySessions implements SessionStore {
     }
     if (params.context !== undefined) {
       const context = keptOfText(mergedContext(textOfKept(entry.context), params.context));
-      // Without room, what makes it smaller is what helps.
+      // At the storage limit an update still may shrink the context.
       if (this.state.holdsTooMuch(tenant) && bytesOf(context) >= bytesOf(entry.context))
         return { answer: 'queue_full' };
       entry.putContext(context);
@@ -109,7 +109,7 @@ export class MemorySessions implements SessionStore {
     return { answer: 'appended', message: { ...this.add(tenant, entry, params.message) } };
   }
 
-  /** Adds a message to the recent history; the oldest go when there are too many. */
+  /** Appends a message to the recent history and trims the oldest. */
   add(tenant: TenantState, entry: SessionEntry, message: NewMessage): Message {
     const stored: Message = { ...message, created_at: new Date(this.state.now()).toISOString() };
     if (entry.messageIds.has(stored.message_id)) return stored;
@@ -170,7 +170,7 @@ export class MemorySessions implements SessionStore {
     return { answer, session };
   }
 
-  /** What the sweeper finds when a session may have been idle for too long: closed, or removed once it was closed. */
+  /** Timer: closes an idle session, removes a closed one. */
   expire(tenant: TenantState, sessionId: string): void {
     const entry = tenant.sessions.get(sessionId);
     if (!entry) return;
@@ -219,7 +219,7 @@ export class MemorySessions implements SessionStore {
   }
 }
 
-/** Whether the page has room for all. */
+/** Whether all entries fit into the page. */
 function takeAll<T, E>(page: BoundedPage<T>, entries: Iterable<E>, view: (entry: E) => T): boolean {
   for (const entry of entries) if (page.isFull || !page.take(view(entry))) return false;
   return true;

@@ -4,7 +4,7 @@ import { statusOf } from '../../tasks/task-state.js';
 import { readJson } from '../kept-json.js';
 import type { BatchEntry, TenantState } from '../tenants/tenant-state.js';
 
-/** @param from the first item of the page. */
+/** @param from index of the first item. */
 export function viewBatch(
   tenant: TenantState,
   { batchId, createdAt, items }: BatchEntry,
@@ -28,7 +28,7 @@ export function viewBatch(
 
 type Item = BatchEntry['items'][number];
 
-/** A task that is no longer kept has its status still, but neither result nor error. */
+/** A task that is no longer kept still has its status, but neither result nor error. */
 function viewItem(tenant: TenantState, item: Item, index: number, results: boolean): BatchItem {
   if (!('state' in item)) return { index, status: 'failed', error: { ...item } };
   const status = statusOf(item.state);

@@ -4,25 +4,28 @@ import type { TaskEntry } from './task-entry.js';
 import type { TaskLife } from './task-life.js';
 import type { BatchEntry, SessionEntry, TenantState } from '../tenants/tenant-state.js';
 
-/** Tasks that are cancelled together, a portion a step. Until the last of them is, their group admits nobody in. */
+/**
+ * Tasks that are cancelled together, in portions. Their group admits no member until the last one is
+ * cancelled.
+ */
 export interface Cancellation {
-  /** The newest is cancelled first. */
+  /** Cancelled from the end: newest first. */
   readonly tasks: TaskEntry[];
   readonly group: ConcurrencyGroup<TaskEntry>;
   readonly reason: string;
   readonly graceMs: number;
-  /** When whoever asked for it took the last step; the sweeper goes on in its stead once that is long ago. */
+  /** Time of the caller's last step; the sweeper continues when it is too long ago. */
   askedAt: number;
-  /** Whether the sweeper knows of it: once something is left after the first step. */
+  /** Whether a timer exists: set once tasks are left after the first step. */
   isScheduled: boolean;
 }
 
-/** So long after its last step, whoever asked for a cancellation counts as gone. */
+/** A caller without a step for this long counts as gone. */
 const CANCELLER_SILENT_MS = 1_000;
 
 /**
- * Cancels the tasks of a session or a batch in portions. What is left after a portion is a timer: if nobody goes on, the
- * sweeper does.
+ * Cancels the tasks of a session or a batch in portions. The rest of a portion is a timer, so that the
+ * sweeper continues if the caller dies.
  */
 export class Cancellations {
   constructor(
@@ -44,7 +47,10 @@ export class Cancellations {
     this.begin(tenant, batchKey(batchId), tasks, { group, ...how });
   }
 
-  /** A task of the batch has failed, and that is to end the others. The first step is taken at once, the sweeper takes the rest. */
+  /**
+   * `fail_fast`: the first failure cancels the rest of the batch. The first step happens at once, the sweeper
+   * does the others.
+   */
   failBatch(tenant: TenantState, batch: BatchEntry, failedId: string): void {
     const key = batchKey(batch.batchId);
     if (tenant.cancellations.has(key)) return;
@@ -67,7 +73,7 @@ export class Cancellations {
     tenant.cancellations.set(key, { ...how, tasks, askedAt, isScheduled: false });
   }
 
-  /** Takes one step. Returns whether some are left. */
+  /** Takes one step; returns whether tasks are left. */
   pump(tenant: TenantState, key: string): boolean {
     const cancellation = tenant.cancellations.get(key);
     if (!cancellation) return false;
@@ -83,7 +89,7 @@ export class Cancellations {
     return isLeft;
   }
 
-  /** The sweeper's step. Returns whether it has done anything. */
+  /** The sweeper's step; returns whether it changed anything. */
   sweep(tenant: TenantState, key: string): boolean {
     const cancellation = tenant.cancellations.get(key);
     if (!cancellation) return false;

@@ -5,7 +5,7 @@ import { viewTask } from './task-view.js';
 import type { TaskEntry } from './task-entry.js';
 import type { TenantState } from '../tenants/tenant-state.js';
 
-/** Why a task is where it is, in words for whoever has to find out at night. */
+/** Reason for the current state of a task, as text for operators. */
 export function explainTask(state: MemoryState, tenant: TenantState, entry: TaskEntry): Explanation {
   const position = positionOf(tenant, entry);
   return {
@@ -18,7 +18,7 @@ export function explainTask(state: MemoryState, tenant: TenantState, entry: Task
   };
 }
 
-/** How many of the tenant's tasks that are ready come before it, of all types. */
+/** Number of the tenant's ready tasks before this one, over all types. */
 function positionOf(tenant: TenantState, entry: TaskEntry): number | undefined {
   if (!entry.queued) return undefined;
   let ahead = 0;

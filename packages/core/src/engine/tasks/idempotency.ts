@@ -2,7 +2,7 @@ import type { Idempotency } from '../../storage/task-records.js';
 import type { MemoryState } from '../engine-state.js';
 import type { RememberedKey, TenantState } from '../tenants/tenant-state.js';
 
-/** What a key stands for, for as long as keys are remembered. */
+/** Remembers the answer to an idempotency key for `idempotencyMs`. */
 export function rememberKey(
   state: MemoryState,
   tenant: TenantState,

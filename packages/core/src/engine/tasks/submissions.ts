@@ -21,7 +21,7 @@ import { type BatchEntry, jobKey, type TenantState } from '../tenants/tenant-sta
 
 const NO_ORIGIN: Origin = {};
 
-/** How tasks come to be: submitted, in a batch, registered, or redriven. */
+/** Creation of tasks: submit, batch, register, redrive. */
 export class Submissions {
   constructor(
     private readonly state: MemoryState,
@@ -69,7 +69,7 @@ export class Submissions {
     return { answer: 'submitted', batch: viewBatch(tenant, entry, this.state.limits.pageBytes) };
   }
 
-  /** Whether so many more would be too many, or too much is stored. */
+  /** Whether `tasks` more would exceed the queue limit, or the tenant stores too much. */
   private isFull(tenant: TenantState, tasks: number, maxWaiting: number): boolean {
     return tenant.counts.pending + tasks > maxWaiting || this.state.holdsTooMuch(tenant);
   }
@@ -238,7 +238,7 @@ export class Submissions {
     return entry;
   }
 
-  /** The bare entry, indexed, with its deadline; not yet counted, queued or told of. */
+  /** Creates and indexes the entry with its deadline timer; does not count, enqueue or emit it. */
   private create(tenant: TenantState, task: NewTask, origin: Origin): TaskEntry {
     const now = this.state.now();
     const deadlineAt = Math.max(now, task.runAt ?? 0) + task.timeoutMs;

@@ -9,7 +9,7 @@ import type { ConcurrencyGroup } from '../queue/concurrency-group.js';
 import type { ReadyQueue } from '../queue/ready-queue.js';
 import type { BatchEntry, TenantState } from '../tenants/tenant-state.js';
 
-/** An outcome as it is kept. */
+/** A stored outcome. */
 export type KeptOutcome =
   | { readonly ok: true; readonly value: KeptJson }
   | Extract<StepOutcome, { readonly ok: false }>;
@@ -22,13 +22,13 @@ export interface CallEntry {
   readonly operation: string;
   readonly silenceMs: number;
   readonly retryDelayMs: number;
-  /** `sending` until the service answers; `waiting` for the notification of a job. */
+  /** `sending` until the service responds; `waiting` for the notification on a job. */
   state: 'sending' | 'waiting' | 'ended';
   jobId?: string;
-  /** While waiting: when the silence is too long. */
+  /** End of the silence limit while `waiting`, epoch ms. */
   silentAt?: number;
   ok?: boolean;
-  /** To tell a repeated outcome from a different one. */
+  /** Tells a repeated outcome from a different one. */
   outcomeFingerprint?: string;
   lastSeq?: number;
   seenMessages?: Set<string>;
@@ -42,30 +42,30 @@ export interface StepEntry {
   readonly calls: CallEntry[];
   rev: number;
   outcome: KeptOutcome | undefined;
-  /** Of the outcome as JSON. */
+  /** Size of the outcome as JSON. */
   outcomeBytes: number;
   endedAt: number | undefined;
-  /** The next try may begin then. */
+  /** Earliest start of the next try, epoch ms. */
   retryAt: number | undefined;
-  /** It ends by itself then. */
+  /** Time at which the step ends by itself, epoch ms. */
   dueAt: number | undefined;
   readonly signal: string | undefined;
-  /** How many attempts had failed when it was begun: what was begun before the last of them is inherited. */
+  /** Failed attempts before the step began: a step of an earlier era is inherited. */
   readonly era: number;
 }
 
-/** Begun by another task, whose journal this one takes over. */
+/** Era of a step begun by the task that this one redrives. */
 export const REDRIVEN_ERA = -1;
 
-/** What a task's workflow asked for, and what came of it. `rev` numbers the changes. */
+/** Steps of a task and their outcomes. `rev` numbers the changes. */
 export interface Journal {
   readonly steps: Map<string, StepEntry>;
-  /** Signals that nobody has asked for yet, oldest first. */
+  /** Signals without a waiting step, oldest first. */
   readonly mailbox: { readonly name: string; readonly payload: KeptJson; readonly bytes: number }[];
-  /** By id, of all signals that were taken, what it was used for: as many as there are steps, and the mailbox, have room for. */
+  /** Signal id to its use, bounded by the limits on steps and mailbox. */
   signalIds: Map<string, string> | undefined;
   rev: number;
-  /** Of all outcomes, and of the mailbox, as JSON. */
+  /** Size of all outcomes and the mailbox, as JSON. */
   bytes: number;
   mailBytes: number;
 }
@@ -74,11 +74,11 @@ export interface Lease {
   readonly token: string;
   readonly workerId: string;
   expiresAt: number;
-  /** Its run has not begun, as far as is known. */
+  /** Claimed ahead of a free slot; the run is not known to have begun. */
   prefetched: boolean;
 }
 
-/** Shared by all tasks that have not asked for anything, which are most: only read, see `ownJournal`. */
+/** Shared by all tasks without steps, which are most: read-only, see `ownJournal`. */
 const EMPTY_JOURNAL: Journal = Object.freeze(newJournal());
 
 function newJournal(): Journal {
@@ -88,7 +88,7 @@ function newJournal(): Journal {
 const NO_GROUPS: readonly never[] = Object.freeze([]);
 const NO_CALLS: readonly CallEntry[] = Object.freeze([]);
 
-/** Where a task comes from, if it is not simply submitted. */
+/** Origin of a task that was not submitted on its own. */
 export interface Origin {
   readonly batch?: BatchEntry;
   readonly redrivenFrom?: string;
@@ -98,41 +98,41 @@ export interface Origin {
 }
 
 /**
- * A task in memory. Every field is there from the start, and what ends is set to `undefined`, never deleted: there are
- * very many of these, and V8 keeps objects small and fast only while their shape stays the same.
+ * A task in memory. Every field exists from the start, and is set to `undefined` instead of deleted: V8 keeps
+ * objects small and fast only while their shape stays the same.
  */
 export class TaskEntry {
   readonly seed: string;
   readonly batch: BatchEntry | undefined;
   readonly redrivenFrom: string | undefined;
-  /** What its workflow has asked for; made when the first thing is. */
+  /** Created with the first step. */
   journal: Journal = EMPTY_JOURNAL;
-  /** The session's and the batch's group, as far as it stands in them. */
+  /** Groups of the session and the batch that the task has joined. */
   groups: readonly ConcurrencyGroup<TaskEntry>[] = NO_GROUPS;
   state: TaskState = 'ready';
-  /** Since when it is in `state`. */
+  /** Time of the last state change, epoch ms. */
   since: number;
   updatedAt: number;
   attempt = 0;
   lostLeases = 0;
-  /** Attempts that ended by a failure which may be tried again. */
+  /** Attempts that ended with a retryable failure. */
   failures = 0;
   rev = 0;
-  /** The priority it is queued with: its own, or that of a more urgent task behind it in its session. */
+  /** Priority in the ready queue: its own, or that of a more urgent task behind it in its session. */
   queuePriority: number;
   queued: ReadyQueue<TaskEntry> | undefined = undefined;
-  /** A task that was parked and then given back is woken, not new. */
+  /** Whether a released task becomes `woken` (it was parked before) or `ready`. */
   resumes = false;
-  /** The journal's last change that a run had dealt with when it parked the task. */
+  /** Journal revision up to which a run had replayed when it parked the task. */
   replayedTo = 0;
-  /** The journal's last change before this attempt began. */
+  /** Journal revision at the start of this attempt. */
   inherited = 0;
   lease: Lease | undefined = undefined;
   version: number | undefined;
   startedAt: number | undefined;
   dueAt: number | undefined = undefined;
   finishedAt: number | undefined = undefined;
-  /** The task that has taken its sequence. */
+  /** Id of the task created by a redrive of this one. */
   redrivenTo: string | undefined = undefined;
   cancelling: { readonly reason: string } | undefined = undefined;
   progress: Progress | undefined = undefined;
@@ -143,12 +143,12 @@ export class TaskEntry {
 
   readonly spec: Omit<NewTask, 'payload'>;
   readonly payload: KeptJson;
-  /** Calls of steps that a new attempt has not inherited. */
+  /** Calls of steps that the current attempt did not inherit. */
   dropped: readonly CallEntry[] = NO_CALLS;
-  /** Of its payload, its result and its journal, as JSON. */
+  /** Size of payload, result and journal, as JSON. */
   bytes = 0;
 
-  /** @param sequence in group: rises with each submission, kept over retries and wake-ups. */
+  /** @param sequence order of submission; kept over retries and wake-ups. */
   constructor(
     readonly tenant: TenantState,
     { payload, ...spec }: NewTask,
@@ -173,7 +173,7 @@ export class TaskEntry {
     this.tenant.charge(bytes);
   }
 
-  /** The journal, to write in. */
+  /** The journal for writing: replaces the shared empty one. */
   get ownJournal(): Journal {
     if (this.journal === EMPTY_JOURNAL) this.journal = newJournal();
     return this.journal;

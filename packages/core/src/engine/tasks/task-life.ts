@@ -16,7 +16,7 @@ import type { TenantState } from '../tenants/tenant-state.js';
 const NO_CALLS: readonly CallEntry[] = [];
 const READY: Wakeup = { kind: 'ready' };
 
-/** How a task ends. */
+/** Final state of a task with its outcome. */
 export type Ending =
   | { readonly state: 'completed'; readonly result: KeptJson }
   | {
@@ -26,8 +26,8 @@ export type Ending =
     };
 
 /**
- * The transitions that several verbs of the storage share: a task's state, where it is queued, who it holds up,
- * and the event that goes with it. Everything here runs holders one atomic step of a caller.
+ * State transitions shared by several commands: the state, the queue, the groups, and the event. Everything
+ * here is part of a caller's atomic step.
  */
 export class TaskLife {
   readonly cancellations: Cancellations;
@@ -36,7 +36,7 @@ export class TaskLife {
     this.cancellations = new Cancellations(state, this);
   }
 
-  /** Changes the state, and nothing else. `now` for whoever has looked at the clock already. */
+  /** Changes the state and nothing else. `now` saves a clock read. */
   move(
     tenant: TenantState,
     entry: TaskEntry,
@@ -75,14 +75,14 @@ export class TaskLife {
     tenant.events.trim(this.state.limits, now - this.state.limits.maxEventAgeMs);
   }
 
-  /** Whether every group of the task admits it in; if so it is holders. */
+  /** Whether every group admits the task; if so, it holds a slot in each. */
   private admitted(entry: TaskEntry): boolean {
     if (!entry.groups.every((group) => group.holders.has(entry) || group.admits(entry))) return false;
     for (const group of entry.groups) group.enter(entry);
     return true;
   }
 
-  /** A task whose time has come stands in its groups: `ready` if they let it in, else `waiting`. */
+  /** A due task joins its groups: `ready` if all admit it, else `waiting`. */
   joinGroups(tenant: TenantState, entry: TaskEntry, by: 'submit' | 'due'): TaskState {
     if (this.admitted(entry)) return 'ready';
     tenant.lined += 1;
@@ -90,7 +90,8 @@ export class TaskLife {
       group.wait(entry, tenant.lined);
       if (!group.inOrder) continue;
       for (const head of group.holders) this.reprioritise(tenant, head);
-      // Its batch need not know of one that its session keeps waiting: its session comes first in its groups.
+      // Groups are entered in order, session first: a task that its session keeps waiting does not wait in
+      // the batch.
       if (!group.admits(entry)) break;
     }
     if (by === 'submit') this.state.publish(READY);
@@ -103,7 +104,7 @@ export class TaskLife {
     this.enqueue(tenant, entry);
   }
 
-  /** Puts a `ready` or `woken` task where workers claim from. */
+  /** Enqueues a `ready` or `woken` task for claims. */
   enqueue(tenant: TenantState, entry: TaskEntry): void {
     entry.queuePriority = queuePriorityOf(entry);
     const group = groupOf(entry);
@@ -118,7 +119,7 @@ export class TaskLife {
     this.joinRotation(tenant);
   }
 
-  /** Whoever has something that may be claimed stands in the rotation; a claim takes out whoever has not. */
+  /** A tenant with claimable tasks is in the rotation; a claim removes a tenant without any. */
   joinRotation(tenant: TenantState): void {
     if (tenant.queued === 0 || tenant.room <= 0) return;
     if (!tenant.inRotation) {
@@ -136,7 +137,10 @@ export class TaskLife {
     tenant.queued -= 1;
   }
 
-  /** Something happened that a task waits for: a parked one may be claimed again, a leased one hears its wakeup. */
+  /**
+   * An event that the task waits for: a parked task becomes claimable, the worker of a leased one gets a
+   * wake-up.
+   */
   wake(tenant: TenantState, entry: TaskEntry): void {
     if (entry.state === 'parked') {
       this.move(tenant, entry, 'woken', 'wake');
@@ -152,7 +156,7 @@ export class TaskLife {
     this.state.schedule('lease', lease.expiresAt, entry);
   }
 
-  /** Takes the lease away; the caller says where the task goes. */
+  /** Clears the lease; the caller moves the task on. */
   unlease(tenant: TenantState, entry: TaskEntry): void {
     if (!entry.lease) return;
     const worker = this.state.workers.get(entry.lease.workerId);
@@ -163,7 +167,7 @@ export class TaskLife {
     if (wasFull) this.joinRotation(tenant);
   }
 
-  /** Keeps the result of a task that is to be completed. Fails the task instead, where the process has no room for it. */
+  /** Stores the result of a task that is about to complete. Fails the task instead for want of memory. */
   keepResult(
     tenant: TenantState,
     entry: TaskEntry,
@@ -180,7 +184,7 @@ export class TaskLife {
     return result;
   }
 
-  /** The end: the final event, the services told, the next in group admitted. */
+  /** Ends the task: final event, `task_cancel` to services, the next members of its groups admitted. */
   end(tenant: TenantState, entry: TaskEntry, ending: Ending, by: TaskVerb): void {
     const wasLeased = entry.state === 'leased';
     this.dequeue(tenant, entry);
@@ -212,7 +216,7 @@ export class TaskLife {
     this.leaveGroups(tenant, entry);
   }
 
-  /** Cancels at once what no worker holds; publishes for what one does, and gives it until the grace is over. */
+  /** Cancels a task without a lease at once. A leased one gets a wake-up and a grace period. */
   cancel(
     tenant: TenantState,
     entry: TaskEntry,
@@ -232,7 +236,7 @@ export class TaskLife {
     return 'cancelling';
   }
 
-  /** A call is no longer unanswered: early frames for it need wait no more. */
+  /** The call has its response: early reports for its service may now be undecidable. */
   settleSending(tenant: TenantState, call: CallEntry): void {
     if (call.state !== 'sending') return;
     const left = (tenant.sending.get(call.service) ?? 1) - 1;
@@ -243,7 +247,9 @@ export class TaskLife {
     tenant.sending.delete(call.service);
   }
 
-  /** Once no call of a service is unanswered, nothing can explain its early frames any more. */
+  /**
+   * Without an unanswered call of the service, its early reports can never be matched: they are dismissed.
+   */
   dismissHeld(tenant: TenantState, service: string): void {
     if (tenant.sending.has(service)) return;
     for (const held of tenant.held.waiting(service)) tenant.held.decide(held, { answer: 'unknown_task' });
@@ -282,8 +288,8 @@ export class TaskLife {
   }
 
   /**
-   * Lets in those of a group for whom there is room now. One of a session and a batch waits for its session first, and for the
-   * batch once it is the first of its session and only the batch has no room.
+   * Admits waiting members while there is room. A member of a session and a batch waits for its session
+   * first, and for the batch once it is first in its session and only the batch is full.
    */
   admitNext(tenant: TenantState, group: ConcurrencyGroup<TaskEntry>): void {
     for (let next = group.first; next && group.hasRoom; next = group.first) {
@@ -295,7 +301,7 @@ export class TaskLife {
         for (const other of next.groups) other.wait(next, order);
         return;
       } else {
-        // Its session does not let it in: it comes back when it does.
+        // Its session does not admit it: it joins the batch again when the session does.
         group.stopWaiting(next);
       }
     }
@@ -306,7 +312,7 @@ export function cancelledError(reason: string): TaskError {
   return { code: 'cancelled', message: reason, retryable: false };
 }
 
-/** The calls of a task that have no outcome yet. */
+/** Calls without an outcome. */
 export function openCalls({ journal }: TaskEntry): readonly CallEntry[] {
   if (journal.steps.size === 0) return NO_CALLS;
   const open: CallEntry[] = [];
@@ -316,16 +322,19 @@ export function openCalls({ journal }: TaskEntry): readonly CallEntry[] {
   return open;
 }
 
-/** It has cost several workers in a row: it runs alone among its like, so that it takes no others with it. */
+/**
+ * A suspect has cost several workers in a row: a worker runs one at a time, so that no other task is lost
+ * with it.
+ */
 export function isSuspect({ lostLeases }: TaskEntry): boolean {
   return lostLeases >= DEFAULTS.suspectFromLosses;
 }
 
-/** Tasks of one group can be run by the same workers: the same type, the version they began with, suspect or not. */
+/** Key of the ready queue: tasks that the same workers can run (type, pinned version, suspect or not). */
 function groupOf(entry: TaskEntry): string {
   const { spec, version } = entry;
   const suspect = isSuspect(entry);
-  // Nearly all: no text is made for them.
+  // Fast case, nearly all tasks: no string is built.
   if (version === undefined && !suspect) return spec.type;
   return `${spec.type}@${version ?? ''}${suspect ? '!' : ''}`;
 }

@@ -5,7 +5,10 @@ import { statusOf } from '../../tasks/task-state.js';
 import { readOutcome } from '../journal/call-outcomes.js';
 import type { StepEntry, TaskEntry } from './task-entry.js';
 
-/** Timestamps as text: those of many tasks are of the same millisecond, and writing one costs more than the rest. */
+/**
+ * Cache of timestamps as text: many tasks share a millisecond, and formatting one costs more than the rest of
+ * the view.
+ */
 class Timestamps {
   #at = Number.NaN;
   #text = '';
@@ -24,7 +27,7 @@ const updated = new Timestamps();
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** A task as it crosses the wire: a copy. */
+/** A task in wire format, as a copy. */
 export function viewTask(tenantId: string, entry: TaskEntry): Task {
   const { spec } = entry;
   const task: Writable<Task> = {
@@ -55,7 +58,7 @@ export function viewTask(tenantId: string, entry: TaskEntry): Task {
   return task;
 }
 
-/** What the task belongs to. */
+/** Adds session, batch, parent and redrive ids. */
 function addOrigin(task: Writable<Task>, { spec, batch, redrivenFrom }: TaskEntry): void {
   if (spec.session_id !== undefined) task.session_id = spec.session_id;
   if (spec.agent_id !== undefined) task.agent_id = spec.agent_id;
@@ -81,7 +84,7 @@ function viewCalls(entry: TaskEntry): DelegatedService[] {
   return views;
 }
 
-/** A step as its worker gets it: a copy. */
+/** A step as its worker gets it, as a copy. */
 export function viewStep(step: StepEntry, { failures }: TaskEntry): JournalStep {
   const open = step.calls.at(-1);
   return {
@@ -101,7 +104,7 @@ export function viewStep(step: StepEntry, { failures }: TaskEntry): JournalStep 
   };
 }
 
-/** The steps that rev after `journalRev`, oldest change first: those of a page, and whether there are more. */
+/** Steps changed after `journalRev`, oldest change first: one page, and whether there are more. */
 export function changesAfter(
   entry: TaskEntry,
   journalRev: number,
@@ -119,7 +122,7 @@ export function changesAfter(
   return { changes, journalRev: journal.rev };
 }
 
-/** All steps of a journal, those first that have not rev yet. */
+/** All steps of a journal, unchanged ones first. */
 export function viewSteps(entry: TaskEntry): JournalStep[] {
   return changedAfter(entry, -1).map((step) => viewStep(step, entry));
 }

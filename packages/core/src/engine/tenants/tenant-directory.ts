@@ -1,23 +1,22 @@
 import type { TenantState } from './tenant-state.js';
 
-/** So many tenants that were dropped are remembered one by one. */
+/** Number of dropped tenants remembered individually. */
 const REMEMBERED = 10_000;
 
 /**
- * The tenants that something is kept of: by id, also in the order of their ids. It knows which log a tenant begins when it
- * comes back after it was dropped: a new one, so that a cursor into the old one is answered with a gap. Other tenants, also
- * those that were never made, keep theirs.
+ * Tenants with stored state, by id and in id order. A dropped tenant starts another log when it returns, so
+ * that a cursor into the old log is answered with a gap; tenants that never existed start with the first log.
  */
 export class TenantDirectory {
   readonly #tenants = new Map<string, TenantState>();
-  /** In order. */
+  /** In ascending order. */
   readonly #ids: string[] = [];
-  /** By tenant: the how-manieth to be dropped it was, the last time. The oldest are forgotten. */
+  /** Tenant to the number of its last drop. The oldest entries are evicted. */
   readonly #dropped = new Map<string, number>();
   #drops = 0;
-  /** Of those that are forgotten: what any tenant may have been that is not remembered. */
+  /** Highest evicted number: applies to every tenant that is not remembered. */
   #forgotten = 0;
-  /** Where the look at all of them stands. */
+  /** Position of the background scan over all tenants. */
   #cursor = this.#tenants.values();
 
   get size(): number {
@@ -47,19 +46,19 @@ export class TenantDirectory {
     this.#forgotten = oldest[1];
   }
 
-  /** Which of its logs the tenant would begin now: 0 for the first. */
+  /** Number of the log that the tenant would start now: 0 for the first. */
   logOf(tenantId: string): number {
     return this.#dropped.get(tenantId) ?? this.#forgotten;
   }
 
-  /** Those whose ids come after this one, in order. */
+  /** Tenants with a greater id, in order. */
   *after(tenantId: string | undefined): Generator<TenantState> {
     let at = tenantId === undefined ? 0 : this.#rank(tenantId);
     if (this.#ids[at] === tenantId) at += 1;
     for (; at < this.#ids.length; at += 1) yield this.#tenants.get(this.#ids[at] as string) as TenantState;
   }
 
-  /** The next one of a look at all of them that goes on from call to call; nothing at its end. */
+  /** Next tenant of the background scan; `undefined` at the end of a pass. */
   next(): TenantState | undefined {
     const next = this.#cursor.next();
     if (next.done !== true) return next.value;
@@ -67,7 +66,7 @@ export class TenantDirectory {
     return undefined;
   }
 
-  /** How many ids come before this one. */
+  /** Number of smaller ids. */
   #rank(tenantId: string): number {
     let low = 0;
     let high = this.#ids.length;

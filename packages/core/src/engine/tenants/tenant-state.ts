@@ -16,13 +16,13 @@ export class SessionEntry implements BytesOwner {
   readonly messages: Message[] = [];
   readonly messageIds = new Set<string>();
   readonly group = new ConcurrencyGroup<TaskEntry>(1, true);
-  /** Tasks of the session that have not ended, those that run in parallel included. */
+  /** Tasks of the session without a final state, parallel ones included. */
   readonly live = new Set<TaskEntry>();
   context: KeptJson;
-  /** Of its context and its messages, as JSON. */
+  /** Size of context and messages, as JSON. */
   bytes = 0;
 
-  /** @param sequence rises with each session of the tenant. */
+  /** @param sequence order of creation within the tenant. */
   constructor(
     private readonly tenant: TenantState,
     readonly sequence: number,
@@ -43,7 +43,7 @@ export class SessionEntry implements BytesOwner {
   }
 }
 
-/** What is left of an item whose task is no longer kept. */
+/** What remains of an item after its task was removed. */
 export interface GoneItem {
   readonly goneId: string;
   readonly state: TaskState;
@@ -54,9 +54,9 @@ export interface BatchEntry {
   readonly createdAt: number;
   readonly failFast: boolean;
   readonly group: ConcurrencyGroup<TaskEntry>;
-  /** By index: a task, or why there is none. */
+  /** By index: a task, what remains of it, or the error of an item without one. */
   readonly items: (TaskEntry | GoneItem | TaskError)[];
-  /** So many of the first items have no task that is still kept, as far as was looked. */
+  /** Number of leading items known to have no stored task. */
   passed: number;
 }
 
@@ -66,15 +66,15 @@ export interface RememberedKey {
   readonly entry: TaskEntry | BatchEntry | SessionEntry;
 }
 
-/** Of a tenant that nothing was set for. */
+/** Settings of a tenant without its own. */
 export const DEFAULT_SETTINGS: TenantSettings = Object.freeze({ weight: 1, paused: false });
 
-/** Everything of one tenant. In Redis all of it shares one slot. */
+/** All state of one tenant. On Redis all of it shares a slot. */
 export class TenantState {
   readonly tasks = new Map<string, TaskEntry>();
-  /** The same by sequence. */
+  /** The same tasks by sequence. */
   readonly tasksInOrder = new InOrder<TaskEntry>();
-  /** Those that a worker holds: a few, which are asked for all the time. */
+  /** Leased tasks by id: few, and looked up constantly. */
   readonly leased = new Map<string, TaskEntry>();
   readonly counts: Record<TaskStatus, number> = {
     pending: 0,
@@ -83,30 +83,30 @@ export class TenantState {
     failed: 0,
     cancelled: 0,
   };
-  /** Ready and woken tasks, by who can run them; and how many they are. */
+  /** Ready and woken tasks by group key; and their number. */
   readonly ready = new Map<string, ReadyQueue<TaskEntry>>();
   queued = 0;
   readonly calls = new Map<string, { readonly entry: TaskEntry; readonly call: CallEntry }>();
   readonly jobs = new Map<string, string>();
-  /** How many calls of a service have not been answered yet. */
+  /** Unanswered calls by service. */
   readonly sending = new Map<string, number>();
   readonly held = new HeldReports();
   readonly sessions = new Map<string, SessionEntry>();
   readonly sessionsInOrder = new InOrder<SessionEntry>();
   sessionsMade = 0;
   readonly batches = new Map<string, BatchEntry>();
-  /** Rises with each task that has to wait in a group: their order. */
+  /** Grows with each member that has to wait in a group: its order. */
   lined = 0;
-  /** Sessions and batches whose tasks are being cancelled. */
+  /** Sessions and batches with a cancellation in progress. */
   readonly cancellations = new Map<string, Cancellation>();
   readonly idempotency = new Map<string, RememberedKey>();
   readonly events: EventRing;
   settings: TenantSettings = DEFAULT_SETTINGS;
-  /** Of what its tasks and sessions keep, as JSON. */
+  /** Size of tasks and sessions, as JSON. */
   storedBytes = 0;
-  /** Tasks claimed so far: every tenth claim goes to whatever has waited longest. */
+  /** Tasks claimed so far: every tenth claim takes the oldest ready task. */
   claimed = 0;
-  /** Virtual time of fair queueing, and whether the tenant stands in the rotation. */
+  /** Virtual time of weighted fair queueing; whether the tenant is in the rotation. */
   virtualTime = 0;
   inRotation = false;
 
@@ -123,12 +123,12 @@ export class TenantState {
     this.storedInAll.bytes += bytes;
   }
 
-  /** Whether anything was stored for it: to be asked about leaves no trace. */
+  /** Whether any state was stored: reads leave no trace. */
   get isRegistered(): boolean {
     return this.events.seq > 0 || this.settings !== DEFAULT_SETTINGS;
   }
 
-  /** Whether nothing is kept of it that could be asked for. The rotation admits go of it at the next claim. */
+  /** Whether no readable state is left. The rotation drops the tenant at the next claim. */
   get isEmpty(): boolean {
     const kept = [this.tasks, this.sessions, this.batches, this.idempotency];
     const { weight, paused, maxRunning } = this.settings;
@@ -142,7 +142,7 @@ export class TenantState {
     );
   }
 
-  /** How many more of its tasks may be leased. */
+  /** Number of further tasks that may be leased. */
   get room(): number {
     if (this.settings.paused) return 0;
     return (this.settings.maxRunning ?? Number.POSITIVE_INFINITY) - this.leased.size;

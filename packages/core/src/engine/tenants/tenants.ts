@@ -3,7 +3,7 @@ import type { MemoryState } from '../engine-state.js';
 import type { TaskLife } from '../tasks/task-life.js';
 import { DEFAULT_SETTINGS, type TenantState } from './tenant-state.js';
 
-/** What operators see of tenants, and set for them. */
+/** Operators' view of tenants, and their settings. */
 export class MemoryTenants implements TenantStore {
   constructor(
     private readonly state: MemoryState,

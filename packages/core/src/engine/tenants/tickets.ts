@@ -10,17 +10,17 @@ interface Ticket {
   spendId?: string;
 }
 
-/** One tenant's tickets that have not expired, in the order in which they were issued and spent. */
+/** Unexpired tickets of one tenant, in order of issue and of use. */
 interface TenantTickets {
   readonly open: Map<string, Ticket>;
   readonly spent: Map<string, Ticket>;
-  /** Those that are open, the one that expires first on top; also some that have been spent. */
+  /** Open tickets by expiry, and some that were used. */
   readonly byExpiry: Heap<Ticket>;
 }
 
 const expiresBefore = (a: Ticket, b: Ticket) => a.expiresAt < b.expiresAt;
 
-/** Tickets in this process. A tenant is held only while one of its tickets is. */
+/** Tickets in memory. A tenant has an entry only while it has a ticket. */
 export class MemoryTickets implements TicketStore {
   readonly #tenants = new Map<string, TenantTickets>();
   readonly #byExpiry = new Heap<Ticket>(expiresBefore);
@@ -84,7 +84,7 @@ function newTickets(): TenantTickets {
   return { open: new Map(), spent: new Map(), byExpiry: new Heap<Ticket>(expiresBefore) };
 }
 
-/** The open one that expires first. Lets go of those before it, which are open no more: each of them once. */
+/** The open ticket that expires first. Removes used tickets before it, each once. */
 function firstOpen({ open, byExpiry }: TenantTickets): Ticket | undefined {
   let first = byExpiry.peek();
   while (first && open.get(first.id) !== first) {

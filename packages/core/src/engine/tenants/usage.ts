@@ -9,18 +9,18 @@ type Addition = Omit<UsageRow, 'day' | 'requests'>;
 
 const DAY_MS = 24 * 60 * 60_000;
 
-/** What tenants have consumed. It outlives the tenant's tasks, and goes by its own age. */
+/** Consumption of tenants. Independent of the retention of tasks. */
 export class UsageBook {
-  /** By tenant and day. */
+  /** By tenant, then day. */
   readonly #tenants = new Map<string, Map<string, Map<string, UsageRow>>>();
-  /** Ids that were added lately, in two parts, so that the older ones can be dropped as a whole. */
+  /** Recent ids in two generations, so that the older one is dropped as a whole. */
   #ids = { since: 0, recent: new Set<string>(), before: new Set<string>() };
-  /** Where the look for what is too old stands. */
+  /** Position of the expiry scan. */
   #cursor = this.#tenants.entries();
 
   constructor(private readonly limits: Limits) {}
 
-  /** Whether the id is new. Remembered for `idempotencyMs` at least. */
+  /** Whether the id is new. Ids are remembered for at least `idempotencyMs`. */
   isNew(tenantId: string, id: string, now: number): boolean {
     this.#forgetIds(now);
     const key = `${tenantId}\n${id}`;
@@ -54,7 +54,7 @@ export class UsageBook {
       if (day >= oldest && day >= from && day <= to) for (const row of rows.values()) yield { ...row };
   }
 
-  /** Looks at the next `max` tenants, and drops the days that are older than they are kept. */
+  /** Checks the next `max` tenants and drops expired days. */
   forget(now: number, max: number): void {
     this.#forgetIds(now);
     const oldest = this.#oldestDay(now);
@@ -86,7 +86,7 @@ function keyOf(model: string, operation: string): string {
   return `${model}\n${operation}`;
 }
 
-/** What a call consumed. */
+/** Records the consumption of a call. */
 export function addUsage(state: MemoryState, tenantId: string, call: CallEntry, usage: Usage): void {
   state.usage.add(tenantId, state.now(), {
     model: usage.model,

@@ -1,4 +1,4 @@
-/** A binary min-heap: the entry that comes first by `before` is on top. */
+/** Binary min-heap by `before`. */
 export class Heap<T> {
   readonly #entries: T[] = [];
   readonly #before: (a: T, b: T) => boolean;

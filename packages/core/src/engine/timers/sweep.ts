@@ -9,14 +9,14 @@ import { cancelledError, type TaskLife } from '../tasks/task-life.js';
 import { type StepEntry, TaskEntry } from '../tasks/task-entry.js';
 import { type BatchEntry, jobKey, type TenantState } from '../tenants/tenant-state.js';
 
-/** So many tenants are looked at for whether anything of them is still kept. */
+/** Tenants checked for emptiness in each sweep. */
 const TENANTS_A_SWEEP = 100;
-/** So many steps of a journal are gone through in the time that a timer takes. */
+/** Journal steps that cost as much as one timer. */
 const STEPS_PER_TIMER = 10;
-/** So many items of a batch are looked at in a step, for whether their tasks are still kept. */
+/** Batch items checked in one step. */
 const ITEMS_AT_ONCE = 500;
 
-/** What becomes due by itself: each timer is looked at again when its time has come, since much may have rev. */
+/** Fires due timers. Each timer checks its condition again: much may have changed since it was scheduled. */
 export class Sweep {
   constructor(
     private readonly state: MemoryState,
@@ -42,20 +42,20 @@ export class Sweep {
     return { done, now, ...(Number.isFinite(nextDueAt) && { nextDueAt }) };
   }
 
-  /** One step. Returns how many timers it has looked at. */
+  /** One step. Returns the number of timers taken. */
   private performSome(now: number, most: number, done: Record<string, number>): number {
     let count = 0;
     for (let cost = 0; count < most && cost < this.state.limits.timersAtOnce; count += 1) {
       const timer = this.state.timers.take(now);
       if (!timer) break;
-      // Before it is performed: of a batch that goes, there is nothing left to count.
+      // Before the timer fires: nothing is left to count of a removed batch.
       cost += this.costOf(timer);
       if (this.perform(timer, now)) done[timer.kind] = (done[timer.kind] ?? 0) + 1;
     }
     return count;
   }
 
-  /** Compared with a timer that looks at one thing. */
+  /** In units of a timer that looks at one thing. */
   private costOf({ kind, target }: Timer<TaskTimer | OtherTimer, TaskEntry | TimerTarget>): number {
     if (kind === 'cancel') return this.state.limits.cancelledAtOnce;
     if (target instanceof TaskEntry) return 1 + target.journal.steps.size / STEPS_PER_TIMER;
@@ -80,7 +80,7 @@ export class Sweep {
         this.sessions.expire(tenant, target.id);
         return true;
       case 'idempotency':
-        // A key that was used again since has a timer of its own.
+        // A key that was used again has a timer of its own.
         return (
           (tenant.idempotency.get(target.id)?.until ?? now + 1) <= now && tenant.idempotency.delete(target.id)
         );
@@ -119,7 +119,7 @@ export class Sweep {
     }
   }
 
-  /** The answer stays readable for as long again, for whoever waits for it. */
+  /** The answer stays readable for another `heldFrameMs`. */
   private dismissHeld(tenant: TenantState, target: TimerTarget, now: number): boolean {
     const held = tenant.held.get(target.id);
     if (held?.answer.answer !== 'held') return tenant.held.forget(target.id);
@@ -149,7 +149,10 @@ export class Sweep {
     return true;
   }
 
-  /** A worker that did not renew is taken for lost; its task is another's, unless it has cost too many workers. */
+  /**
+   * Lease expired: the worker counts as lost, and another may claim the task, unless it has cost too many
+   * workers.
+   */
   private loseLease(tenant: TenantState, entry: TaskEntry, now: number): boolean {
     if (!entry.lease) return false;
     if (entry.lease.expiresAt > now) {
@@ -157,7 +160,7 @@ export class Sweep {
       return false;
     }
     if (entry.cancelling) return this.endGrace(tenant, entry);
-    // One that was only claimed ahead has done nothing to its worker.
+    // A task that was only prefetched cannot have harmed its worker.
     if (!entry.lease.prefetched) entry.lostLeases += 1;
     if (entry.lostLeases >= this.state.limits.maxLostWorkers) {
       const message = `${entry.lostLeases} workers were lost while they ran it`;
@@ -175,7 +178,7 @@ export class Sweep {
     return true;
   }
 
-  /** Looked at too early: a timer is kept until its time has come. */
+  /** Fired early: the timer is scheduled again for its real time. */
   private later(kind: TaskTimer, entry: TaskEntry, at = 0): false {
     this.state.schedule(kind, at, entry);
     return false;
@@ -188,7 +191,7 @@ export class Sweep {
     return true;
   }
 
-  /** A sleep is over, a signal did not come, a back-off ends, or a service has been silent for too long. */
+  /** End of a sleep, a signal timeout, a back-off or the silence limit of a service. */
   private endStep(tenant: TenantState, entry: TaskEntry, key: string, now: number): boolean {
     const step = entry.journal.steps.get(key);
     if (!step || step.outcome) return false;
@@ -210,7 +213,7 @@ export class Sweep {
     }
     const next = step.dueAt ?? step.retryAt;
     if (next !== undefined) {
-      // Looked at too early: a timer is kept until its time has come.
+      // Fired early: scheduled again for its real time.
       this.outcomes.scheduleStep(tenant, entry, step.key, next);
       return false;
     }
@@ -230,13 +233,16 @@ export class Sweep {
     return true;
   }
 
-  /** Removed once none of its tasks is kept: a portion of the items a step, beginning with the first that may be. */
+  /**
+   * Removes a batch without stored tasks. Checks a portion of the items in each step, from the first that may
+   * still be stored.
+   */
   private removeBatch(tenant: TenantState, target: TimerTarget, now: number): boolean {
     const batch = tenant.batches.get(target.id);
     if (!batch) return false;
     const portion = portionOf(batch);
     const kept = portion.findIndex((item) => 'spec' in item && tenant.tasks.has(item.spec.task_id));
-    // What was gone once does not come back.
+    // A removed task does not come back.
     batch.passed += kept < 0 ? portion.length : kept;
     if (kept < 0 && batch.passed === batch.items.length) return tenant.batches.delete(target.id);
     this.state.schedule('batch', kept < 0 ? now : now + this.state.limits.retentionMs, target);

@@ -1,15 +1,15 @@
 import { Heap } from './heap.js';
 
-/** Something that is due at a point in time, in milliseconds since 1970. */
+/** Something due at a point in time (epoch ms). */
 export interface Timer<K, T> {
   readonly kind: K;
   readonly at: number;
   readonly target: T;
 }
 
-/** What of one kind is due, in the order of its times: appended at the end, taken from the front. */
+/** Timers of one kind in the order of their times: appended at the end, taken from the front. */
 class OrderedTimers<T> {
-  // Two arrays instead of one of pairs: there are several entries for every task, and so none costs an object.
+  // Two arrays instead of objects: there are several timers for every task.
   #times: number[] = [];
   #whats: T[] = [];
   #front = 0;
@@ -40,16 +40,16 @@ class OrderedTimers<T> {
 }
 
 /**
- * What becomes due, earliest first. Most things of one kind (leases, retentions, default deadlines) come in the order
- * in which they become due, so each kind has a queue that is only appended to; target is earlier than the end of its
- * queue goes into a heap.
+ * Timers by due time. Most timers of one kind (leases, retentions, default deadlines) are scheduled in the
+ * order in which they fire, so each kind has an append-only queue; a timer earlier than the end of its queue
+ * goes into a heap.
  */
 export class TimerQueue<K, T> {
   readonly #ordered = new Map<K, OrderedTimers<T>>();
   readonly #others = new Heap<Timer<K, T>>((a, b) => a.at < b.at);
   #earliest = Number.POSITIVE_INFINITY;
 
-  /** When the first one is due; infinite when there is none. */
+  /** Time of the earliest timer, epoch ms; infinite without any. */
   get earliest(): number {
     return this.#earliest;
   }
@@ -65,7 +65,7 @@ export class TimerQueue<K, T> {
     else queue.push(at, target);
   }
 
-  /** Takes out the first one, if it is due by `now`. */
+  /** Removes and returns the earliest timer due by `now`. */
   take(now: number): Timer<K, T> | undefined {
     const at = this.#earliest;
     if (at > now) return undefined;
