@@ -6,7 +6,7 @@ const MANY = 2_500;
 const error = { code: 'workflow_error', message: 'bad', retryable: false } as const;
 const badItem = { error: { code: 'invalid_request', message: 'bad', retryable: false } } as const;
 
-/** A batch of which all may run at once, unless told. */
+/** Submits a batch; without `maxInFlight` all items may run at once. */
 async function submit(t: CaseTools, items: BatchSubmission['items'], more: Partial<BatchSubmission> = {}) {
   const batch = { batchId: t.id(), maxInFlight: items.length, failFast: false, items, ...more };
   const answer = await t.storage.tasks.submitBatch({ tenantId: t.tenantId, batch, maxWaiting: 1_000_000 });
@@ -18,7 +18,7 @@ type More = Parameters<CaseTools['newTask']>[0];
 type NewItem = (t: CaseTools, more?: More) => Submission;
 
 const simpleItem: NewItem = (t, more) => t.submission(more);
-/** Each in a session of its own, which nobody else is in. */
+/** Item in a session of its own. */
 const itemInSession: NewItem = (t, more) => t.submission({ session_id: t.name('session'), ...more });
 
 function itemsOf(t: CaseTools, count: number, newItem: NewItem = simpleItem, more: More = {}) {
@@ -31,7 +31,7 @@ async function claimedIds(t: CaseTools, max = 100) {
   return (await t.claim({ max })).map(({ task }) => task.task_id);
 }
 
-/** The one task that may be claimed. */
+/** Claims, and expects exactly one task. */
 async function onlyClaim(t: CaseTools) {
   const [claim, ...more] = await t.claim();
   assert.ok(claim, 'expected a task to be claimed');
@@ -50,7 +50,7 @@ async function failedInOrder(t: CaseTools) {
 const CASE_OF_MANY: ConformanceCase = {
   part: 'tasks',
   method: 'submitBatch',
-  name: 'stores thousands at once, in their order, without a gap in the log',
+  name: 'stores thousands of items in one step, in order, without a gap in the log',
   async run(t) {
     const before = await t.submit();
     const items = itemsOf(t, MANY);
@@ -78,13 +78,13 @@ const CASE_OF_MANY: ConformanceCase = {
   },
 };
 
-/** Whatever the items are. */
+/** Cases for every kind of item. */
 const CASES: readonly {
   readonly name: string;
   readonly run: (t: CaseTools, newItem: NewItem) => Promise<void>;
 }[] = [
   {
-    name: 'answers with the batch as getBatch has it',
+    name: 'returns the batch as getBatch does',
     async run(t, newItem) {
       const batch = await submit(t, [badItem, newItem(t, { payload: { a: [1, ''] } }), newItem(t)]);
       assert.deepEqual(
@@ -108,7 +108,7 @@ const CASES: readonly {
     },
   },
   {
-    name: 'gives each item only to who runs its type',
+    name: 'leases each item only to workers of its type',
     async run(t, newItem) {
       await t.submit();
       const items = [t.type, t.otherType, t.type].map((type) => newItem(t, { type }));
@@ -123,7 +123,7 @@ const CASES: readonly {
     },
   },
   {
-    name: 'gives each item its own limit',
+    name: 'gives each item its own deadline',
     async run(t, newItem) {
       await t.lookedOver();
       const items = [30_000, 10_000, 20_000, 10_000].map((timeoutMs) => newItem(t, { timeoutMs }));
@@ -142,7 +142,7 @@ const CASES: readonly {
     },
   },
   {
-    name: 'stores nothing of a batch that there is no room for',
+    name: 'stores nothing of a batch beyond the queue limit',
     async run(t, newItem) {
       const batch = { batchId: t.id(), maxInFlight: 9, failFast: false, items: itemsOf(t, 3, newItem) };
       await t.submit();
@@ -161,7 +161,7 @@ const CASES: readonly {
     },
   },
   {
-    name: 'refuses an item whose id is that of another task, and none besides',
+    name: 'refuses an item with the id of another task, and no other item',
     async run(t, newItem) {
       const before = await t.submit({ payload: 'before' });
       const again = newItem(t, { task_id: before.task_id, payload: 'again' });
@@ -183,7 +183,7 @@ const CASES: readonly {
     },
   },
   {
-    name: 'lets the next one run when one ends, however it ends',
+    name: 'admits the next task when one ends, whatever its final state',
     async run(t, newItem) {
       const items = itemsOf(t, 6, newItem);
       const batch = await submit(t, items, { maxInFlight: 1 });
@@ -203,7 +203,7 @@ const CASES: readonly {
       assert.deepEqual(await t.claim(), []);
       await t.pass(1_000);
       assert.deepEqual(await claimedIds(t), [fourth]);
-      // One that waits may end as well.
+      // A waiting task may end as well.
       await t.storage.tasks.cancel({ ...where, taskId: fifth ?? '' });
       await t.storage.tasks.cancel({ ...where, taskId: fourth ?? '' });
       await t.pass(1);
@@ -218,7 +218,7 @@ const CASES: readonly {
     },
   },
   {
-    name: 'tries a task again while the others run',
+    name: 'retries a task while the others run',
     async run(t, newItem) {
       const items = itemsOf(t, 3, newItem);
       const batch = await submit(t, items);
@@ -235,7 +235,7 @@ const CASES: readonly {
     },
   },
   {
-    name: 'ends those that run as well when it is to fail fast, and is left alone when it is not',
+    name: 'cancels running tasks with fail_fast, and none without it',
     async run(t, newItem) {
       const careless = await submit(t, itemsOf(t, 3, newItem, { priority: 9 }));
       await t.settle(await t.claimOne({ max: 1 }), { kind: 'failed', error });

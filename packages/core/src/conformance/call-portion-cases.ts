@@ -3,7 +3,7 @@ import type { Settlement, Claim } from '../storage/task-queue.js';
 import type { StepRequest } from '../storage/call-journal.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
-/** More than three steps of the storage end, drop or forget. */
+/** More calls than three steps of the storage end, drop or remove. */
 const MANY = 10;
 const limits = { callsAtOnce: 3 };
 const failure = { code: 'service_error', message: 'down', retryable: true } as const;
@@ -13,7 +13,7 @@ type CallStep = ReturnType<CaseTools['callStep']>;
 const callIds = (steps: readonly CallStep[]) => steps.map(({ call }) => call.callId);
 const times = (count: number, word: string) => Array.from({ length: count }, () => word);
 
-/** A task with many open calls, every other one of which is a job; the last call is that of a service of its own. */
+/** A task with many open calls: every other one a job, the last one of another service. */
 async function calling(
   t: CaseTools,
   more: { readonly timeoutMs?: number; readonly maxAttempts?: number } = {},
@@ -35,7 +35,7 @@ async function calling(
 
 const serviceOf = ({ call: { service } }: CallStep) => service;
 
-/** What is answered to an outcome of each of the calls, by its id. */
+/** Answers to an outcome of each call, by call id. */
 async function reportAll(t: CaseTools, steps: readonly CallStep[], value: number): Promise<string[]> {
   const answers: string[] = [];
   for (const step of steps) {
@@ -45,7 +45,7 @@ async function reportAll(t: CaseTools, steps: readonly CallStep[], value: number
   return answers;
 }
 
-/** Ends a task with many open calls, and looks at what is said of them before and after the sweeper has been there. */
+/** Ends a task with many open calls, and checks the answers to reports before and after a sweep. */
 async function endCalling(
   t: CaseTools,
   more: Parameters<typeof calling>[1],
@@ -75,7 +75,7 @@ async function endCalling(
   await sayTheSame(1);
   const look = { tenantId: t.tenantId, heldId: early.heldId };
   assert.deepEqual(await t.storage.journal.heldReport(look), { answer: 'unknown_task' });
-  // A name that is used again is that of the newer call.
+  // A reused job id belongs to the newer call.
   const [first = ''] = jobs;
   const newer = await t.withJob(first);
   assert.deepEqual(await t.report(first, 2), { answer: 'applied', taskId: newer.claim.task.task_id });
@@ -115,19 +115,19 @@ async function dropMany(t: CaseTools) {
   return { claim, good, steps, own, wait };
 }
 
-/** What is left to later steps of the calls of one task: what is said of them is as if it had been done at once. */
+/** Calls of one task that later steps of the storage end: observably the same as in one step. */
 export const callPortionCases: readonly ConformanceCase[] = [
   ...Object.entries(settlements).map(([word, settle]): ConformanceCase => ({
     part: 'queue',
     method: 'settle',
-    name: `ends all open calls of a task that is ${word}, however many, and tells their services`,
+    name: `ends all open calls of a task that is ${word}, however many, and notifies their services`,
     limits,
     run: (t) => endCalling(t, { maxAttempts: 1 }, settle(t)),
   })),
   {
     part: 'tasks',
     method: 'cancel',
-    name: 'ends all open calls of a task that no worker holds, however many, and tells their services',
+    name: 'ends all open calls of a task without a lease, however many, and notifies their services',
     limits,
     run: (t) =>
       endCalling(t, {}, async (claim) => {
@@ -146,7 +146,7 @@ export const callPortionCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'cancel',
-    name: 'tells the services of all open calls of a task that runs, and leaves the calls open',
+    name: 'notifies the services of all open calls of a running task, and leaves the calls open',
     limits,
     async run(t) {
       const told: string[] = [];
@@ -170,7 +170,7 @@ export const callPortionCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'ends all open calls of tasks whose deadline or grace is over, however many, and tells their services',
+    name: 'ends all open calls of tasks past their deadline or grace, however many, and notifies their services',
     limits,
     async run(t) {
       await endCalling(t, { timeoutMs: 20_000 }, () => t.pass(20_000));
@@ -179,7 +179,7 @@ export const callPortionCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'drops all failures of an attempt that is retried, however many, and nothing else',
+    name: 'drops all failures of a retried attempt, however many, and nothing else',
     limits,
     async run(t) {
       const { claim, good, steps, own, wait } = await dropMany(t);
@@ -209,7 +209,7 @@ export const callPortionCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'drops failures of an attempt that is retried also where the task is cancelled before the next one',
+    name: 'drops the failures of a retried attempt also when the task is cancelled before the next one',
     limits,
     async run(t) {
       const { claim, good, steps } = await dropMany(t);
@@ -229,7 +229,7 @@ export const callPortionCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'forgets all calls of a task once it is past its retention, however many, and their jobs',
+    name: 'removes all calls and jobs of a task past its retention, however many',
     limits: { ...limits, retentionMs: 1_000 },
     async run(t) {
       const { claim, steps, jobs } = await calling(t);

@@ -3,7 +3,7 @@ import type { LogGap, TaskEnd } from '../storage/event-log.js';
 import type { Settlement } from '../storage/task-queue.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
-/** Takes `count` ends of a tenant's log from `after` on, while `meanwhile` happens. */
+/** Reads `count` completions after `after` while `meanwhile` runs. */
 async function takeCompletions(
   t: CaseTools,
   after: string,
@@ -39,7 +39,7 @@ export const completionCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'followCompletions',
-    name: 'tells of each end once, of those that are there and those that come, and of nothing else',
+    name: 'delivers each completion once, past and future ones, and no other event',
     async run(t) {
       const after = await t.beginning();
       const ids = [await endOne(t, 'completed'), await endOne(t, 'failed')];
@@ -57,7 +57,7 @@ export const completionCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'followCompletions',
-    name: 'begins with a gap when the cursor is of another log, and goes on with what is kept',
+    name: 'begins with a gap for a cursor of another log, and continues with the stored completions',
     async run(t) {
       const taskId = await endOne(t, 'completed');
       const [gap, end] = await takeCompletions(t, 'elsewhere:7', 2);
@@ -70,7 +70,7 @@ export const completionCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'followCompletions',
-    name: 'ends with its signal, and hears nothing of other tenants',
+    name: 'ends with its signal, and delivers no events of other tenants',
     async run(t) {
       const over = new AbortController();
       const told: unknown[] = [];

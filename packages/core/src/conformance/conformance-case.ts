@@ -9,18 +9,18 @@ import type { Claim, Runnable, Settlement } from '../storage/task-queue.js';
 import type { NewTask, Submission, TrackedCall } from '../storage/task-records.js';
 import type { StepRequest } from '../storage/call-journal.js';
 
-/** A storage that is tested, and the clock that it goes by. */
+/** A storage under test with its clock. */
 export interface StorageUnderTest {
   readonly storage: Storage;
   now(): number;
-  /** Moves the storage's clock on. */
+  /** Advances the storage's clock. */
   advance(ms: number): Promise<void>;
 }
 
-/** Limits of a storage that are not its defaults. */
+/** Limits that override the defaults. */
 export type CaseLimits = { readonly [K in keyof typeof DEFAULTS]?: number };
 
-/** The interfaces of a storage that have cases. */
+/** Ports of a storage with cases. */
 export type StoragePart =
   | 'tasks'
   | 'queue'
@@ -34,13 +34,13 @@ export type StoragePart =
   | 'wakeups'
   | 'storage';
 
-/** One thing that every storage must do. Throws an `AssertionError` where it does not. */
+/** One requirement on every storage. Throws an `AssertionError` on a violation. */
 export interface ConformanceCase {
   readonly part: StoragePart;
   readonly method: string;
-  /** What must hold, in a sentence that goes on from the method's name. */
+  /** The requirement, as a sentence that begins with the method. */
   readonly name: string;
-  /** What the storage is to be opened with instead of its defaults. */
+  /** Limits for this case; default: the storage's own. */
   readonly limits?: CaseLimits;
   run(t: CaseTools): Promise<void>;
 }
@@ -57,13 +57,13 @@ export interface ClaimOptions {
   readonly runs?: readonly Runnable[];
 }
 
-/** What cases are written with: a storage, tenants of their own, and the usual steps in one word each. */
+/** Tools of a case: a storage, tenants of its own, and the usual steps as one call each. */
 export class CaseTools {
   readonly storage: Storage;
   readonly tenantId: string;
-  /** Another tenant, which must never notice anything. */
+  /** A tenant that must stay unaffected. */
   readonly otherTenantId: string;
-  /** The type of this case's tasks, and another one: on a store that cases share, none claims what another has left. */
+  /** Task types of this case: on a store shared by cases none claims what another has left. */
   readonly type: string;
   readonly otherType: string;
   #counted = 0;
@@ -88,13 +88,16 @@ export class CaseTools {
     return this.subject.advance(ms);
   }
 
-  /** Moves the clock on and does what is due. */
+  /** Advances the clock and sweeps. */
   async pass(ms: number): Promise<void> {
     await this.subject.advance(ms);
     await this.storage.queue.sweep({ max: 10_000 });
   }
 
-  /** In its first sweep a storage may look everything over, and find what it has failed to note: so that is done before. */
+  /**
+   * The first sweep may reconcile indexes that a step failed to update: it runs beforehand, so that no case
+   * relies on it.
+   */
   lookedOver(): Promise<void> {
     return this.pass(0);
   }
@@ -135,12 +138,12 @@ export class CaseTools {
     return answer.task;
   }
 
-  /** What a worker runs that takes this case's tasks, in these versions. */
+  /** The types of this case in the given versions, as a worker announces them. */
   runs(...versions: number[]): Runnable[] {
     return [{ type: this.type, versions: versions.length > 0 ? versions : [1] }];
   }
 
-  /** A task without a workflow, which has begun. */
+  /** A registered task: without a workflow, running. */
   async registered(more: { readonly call?: TrackedCall } = {}): Promise<Task> {
     const { tenantId } = this;
     const params = { tenantId, task: this.newTask(), maxWaiting: 1_000_000, ...more };
@@ -149,13 +152,13 @@ export class CaseTools {
     return answer.task;
   }
 
-  /** Claims of tasks of this case's tenant. */
+  /** Claims tasks of this case's tenant. */
   async claim(options: ClaimOptions = {}): Promise<Claim[]> {
     const claims = await this.claimOfBoth(options);
     return claims.filter(({ task }) => task.tenant_id === this.tenantId);
   }
 
-  /** Claims of tasks of this case, of either tenant. */
+  /** Claims tasks of this case, of both tenants. */
   async claimOfBoth(options: ClaimOptions = {}): Promise<readonly Claim[]> {
     const { max = 100, claimSlot, claimId = this.id(), leaseMs = 30_000, runs = this.runs() } = options;
     const { waitMs, signal, begins } = options;
@@ -173,7 +176,7 @@ export class CaseTools {
     });
   }
 
-  /** So many workers, one after the other, claim `count` tasks and die. */
+  /** `workers` workers in turn claim `count` tasks and die. */
   async loseLeases(workers: number, count: number, options: ClaimOptions = {}): Promise<void> {
     for (let n = 0; n < workers; n += 1) {
       assert.equal((await this.claim({ workerId: `dead-${n}`, ...options })).length, count);
@@ -187,7 +190,7 @@ export class CaseTools {
     return claim;
   }
 
-  /** A submitted task in the hands of a worker. */
+  /** Submits and claims a task. */
   async leased(more: Partial<NewTask> = {}): Promise<Claim> {
     await this.submit(more);
     return this.claimOne();
@@ -233,7 +236,7 @@ export class CaseTools {
     });
   }
 
-  /** A leased task with a call that the service has taken on as `jobId`. */
+  /** A leased task with a call that the service has accepted as job `jobId`. */
   async withJob(jobId = this.name('job'), more: Parameters<CaseTools['callStep']>[0] = {}) {
     const claim = await this.leased();
     const step = this.callStep(more);
@@ -269,7 +272,7 @@ export class CaseTools {
     } as const;
   }
 
-  /** What a service reports on a job. */
+  /** A service's report on a job. */
   report(jobId: string, value: JsonValue, more: Partial<Parameters<Storage['journal']['report']>[0]> = {}) {
     return this.storage.journal.report({
       tenantId: this.tenantId,
@@ -280,7 +283,7 @@ export class CaseTools {
     });
   }
 
-  /** Names of the events of a task, in their order. */
+  /** Event names of a task, in order. */
   async eventsOf(taskId: string): Promise<string[]> {
     return (await this.log()).filter((event) => event.task_id === taskId).map((event) => event.event);
   }
@@ -299,7 +302,7 @@ export class CaseTools {
     }
   }
 
-  /** The position before the first event of the tenant. */
+  /** Cursor before the first event of the tenant. */
   async beginning(): Promise<string> {
     const head = await this.storage.events.head({ tenantId: this.tenantId });
     return `${head.split(':')[0]}:0`;

@@ -4,7 +4,7 @@ import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
 const AT_MOST = DEFAULTS.maxHeldFramesOfJob;
 
-/** So many early reports of progress on a job: what was answered to each, and how they are known. */
+/** Sends `count` early progress reports on a job; returns the answers and the held ids. */
 async function holdProgress(t: CaseTools, jobId: string, count: number) {
   const answers: string[] = [];
   const ids: string[] = [];
@@ -24,12 +24,12 @@ async function fates(t: CaseTools, ids: readonly string[]): Promise<string[]> {
 
 const each = (count: number, word: string) => Array.from({ length: count }, () => word);
 
-/** Notifications that come before the answer which names their job, or name what is no longer there. */
+/** Reports that arrive before the response which names their job, or name an unknown one. */
 export const earlyReportCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'that is held and comes again is held once',
+    name: 'holds a repeated early report once',
     async run(t) {
       const claim = await t.leased();
       await t.begin(claim, t.callStep());
@@ -45,7 +45,7 @@ export const earlyReportCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'of a call id that nobody knows is not held',
+    name: 'holds no report with an unknown call id',
     async run(t) {
       const claim = await t.leased();
       await t.begin(claim, t.callStep());
@@ -56,7 +56,7 @@ export const earlyReportCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'on a job id that is used again is for the newer call, once the older one has ended',
+    name: 'applies a report on a reused job id to the newer call, once the older one has ended',
     async run(t) {
       const first = await t.withJob('again');
       const second = await t.withJob('again');
@@ -73,7 +73,7 @@ export const earlyReportCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'heldReport',
-    name: 'is dismissed when no call is left that it could be about, whatever ended the last one',
+    name: 'dismisses a report when its last possible call ends, however it ends',
     async run(t) {
       for (const end of ['cancel', 'deadline', 'report'] as const) {
         const claim = await t.leased({ timeoutMs: 20_000 });
@@ -120,7 +120,7 @@ export const earlyReportCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'heldReport',
-    name: 'holds nothing when no call is unanswered, and not for longer than a minute',
+    name: 'holds no report without an unanswered call, and none for longer than a minute',
     async run(t) {
       assert.deepEqual(await t.report('early', 1), { answer: 'unknown_task' });
       const claim = await t.leased();
@@ -136,7 +136,7 @@ export const earlyReportCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'heldReport',
-    name: 'lets go of reports once every answer is there, and tells another tenant nothing',
+    name: 'removes held reports once every call is answered, and affects no other tenant',
     async run(t) {
       const claim = await t.leased();
       const step = t.callStep();
@@ -153,7 +153,7 @@ export const earlyReportCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'is held with so many others of its job and no more: all are applied in their order with the answer that names it',
+    name: 'holds a bounded number of reports of a job, and applies them in order with the answer that names it',
     async run(t) {
       const claim = await t.leased();
       const step = t.callStep();
@@ -178,7 +178,7 @@ export const earlyReportCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'is held alone however large it is, and beside others of its job for as long as they are small together',
+    name: 'holds a single report of any size, and several of a job while they are small together',
     limits: { maxHeldBytesOfJob: 10_000 },
     async run(t) {
       const claim = await t.leased();
@@ -204,7 +204,7 @@ export const earlyReportCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'heldReport',
-    name: 'gives the room of a job back, whether its reports are applied, dismissed or were held for too long',
+    name: 'frees the room of a job when its reports are applied, dismissed or expired',
     async run(t) {
       const claim = await t.leased();
       for (const end of ['dismissed', 'late', 'applied'] as const) {

@@ -5,7 +5,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'begin',
-    name: 'stores a call before it is made, once',
+    name: 'stores a call once, before it is sent',
     async run(t) {
       const claim = await t.leased();
       const step = t.callStep();
@@ -19,7 +19,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'begin',
-    name: 'is only for whoever has the lease',
+    name: 'refuses a caller without the lease',
     async run(t) {
       const claim = await t.leased();
       assert.equal((await t.begin({ ...claim, token: 'other' }, t.callStep())).answer, 'lease_lost');
@@ -31,7 +31,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'begin',
-    name: 'refuses more steps than a task may have, but not one that it has',
+    name: 'refuses steps beyond the limit, but answers for steps that exist',
     async run(t) {
       const claim = await t.leased();
       const steps = [t.callStep(), t.callStep(), t.callStep()] as const;
@@ -44,7 +44,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'begin',
-    name: 'gives the next try a call of its own, after its back-off',
+    name: 'gives the next try its own call id after the back-off',
     async run(t) {
       const { claim, step, jobId } = await t.withJob('busy', { retryDelayMs: 1_000 });
       await t.report(jobId, null, { body: t.failure('busy', true) });
@@ -61,7 +61,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'record',
-    name: 'gives each outcome the next place, and tells what was recorded before it',
+    name: 'numbers outcomes in the order of recording, and returns those recorded before',
     async run(t) {
       const { claim, step: first, jobId } = await t.withJob();
       const second = t.callStep();
@@ -80,7 +80,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'record',
-    name: 'keeps the first outcome, and is only for whoever has the lease',
+    name: 'keeps the first outcome, and refuses a caller without the lease',
     async run(t) {
       const claim = await t.leased();
       const step = t.callStep();
@@ -106,7 +106,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'record',
-    name: 'counts what a call consumed once',
+    name: 'counts the usage of a call once',
     async run(t) {
       const claim = await t.leased();
       const step = t.callStep();
@@ -125,7 +125,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'changesSince',
-    name: 'tells what rev since, in order, and that the task is to be cancelled',
+    name: 'returns changes in order, and the cancel reason of the task',
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
       const news = (journalRev: number) =>
@@ -149,7 +149,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'changesSince',
-    name: 'is only for whoever has the lease',
+    name: 'refuses changes to a caller without the lease',
     async run(t) {
       const claim = await t.leased();
       const other = { ...t.where(claim), token: 'other', journalRev: 0 };
@@ -166,7 +166,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'applies an outcome once, and knows a repetition from another outcome',
+    name: 'applies an outcome once, and tells a repeat from a different outcome',
     async run(t) {
       const { claim, jobId } = await t.withJob();
       await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
@@ -198,7 +198,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'finds nothing of another tenant or service, nor what nobody knows',
+    name: 'finds no call of another tenant or service, nor an unknown one',
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
       const lookUps: Parameters<CaseTools['report']>[2][] = [
@@ -217,7 +217,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'finds a call by its id, or as the only open one of the task',
+    name: 'finds a call by its id, or as the only open call of the task',
     async run(t) {
       const { claim, step } = await t.withJob();
       const byCall = await t.report('unheard of', 1, { callId: step.call.callId });
@@ -232,7 +232,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'of an older try is stale',
+    name: 'answers stale for a report on an older try',
     async run(t) {
       const { claim, step, jobId } = await t.withJob('old', { retryDelayMs: 0 });
       await t.report(jobId, null, { body: t.failure('busy', true) });
@@ -244,7 +244,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'a failure that may pass leaves room for a next try, the last one ends the step',
+    name: 'starts the next try after a retryable failure, and ends the step after the last one',
     async run(t) {
       const { claim, step, jobId } = await t.withJob('flaky', { retryDelayMs: 0, maxTries: 1 });
       await t.report(jobId, null, { body: t.failure('busy', true) });
@@ -261,7 +261,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'of progress is told once, and ends nothing',
+    name: 'emits a progress report once, and ends nothing',
     async run(t) {
       const { claim, jobId } = await t.withJob();
       const body = { kind: 'status', status: 'on it', details: { percent: 5 } } as const;
@@ -284,7 +284,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'after the task has ended is late',
+    name: 'answers late for a report after the end of the task',
     async run(t) {
       const { claim, jobId } = await t.withJob();
       await t.settle(claim, { kind: 'completed', result: 'without it' });
@@ -295,7 +295,7 @@ export const journalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'on a step that a new attempt asks for anew is stale',
+    name: 'answers stale for a report on a step that a new attempt begins anew',
     async run(t) {
       const { claim, step, jobId } = await t.withJob('gone', { maxTries: 1 });
       const failed = t.failure('busy', true);

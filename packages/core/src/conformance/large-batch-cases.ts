@@ -3,14 +3,14 @@ import { DEFAULTS } from '../protocol/settings.js';
 import type { BatchSubmission } from '../storage/task-records.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
-/** More than two steps of a storage create, that creates them in portions. */
+/** More tasks than two steps of the storage create. */
 const MANY = 2 * DEFAULTS.cancelledAtOnce + 30;
 const SESSIONS = 3;
 const MAX_STORED = 200_000;
 const badItem = { error: { code: 'workflow_error', message: 'bad', retryable: false } } as const;
 const taken = { code: 'conflict', retryable: false };
 
-/** Tasks in turn of each session, with what `more` says of the one of a number. */
+/** Tasks of alternating sessions, with `more` by index. */
 function inSessions(
   t: CaseTools,
   more: (at: number) => BatchSubmission['items'][number] | object = () => ({}),
@@ -44,7 +44,7 @@ async function pending(t: CaseTools): Promise<number> {
   return (await t.storage.tasks.counts({ tenantId: t.tenantId })).counts.pending;
 }
 
-/** Claims and completes one after the other. */
+/** Claims and completes one task after the other. */
 async function runAll(t: CaseTools): Promise<readonly string[]> {
   const order: string[] = [];
   for (;;) {
@@ -55,12 +55,12 @@ async function runAll(t: CaseTools): Promise<readonly string[]> {
   }
 }
 
-/** Batches that a storage may create in portions, for their size or for what their tasks wait for. */
+/** Batches that a storage may create in portions, because of their size or of the groups of their tasks. */
 export const largeBatchCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submitBatch',
-    name: 'stores many tasks of some sessions, in their order, with what is wrong in its place',
+    name: 'stores many tasks of some sessions in order, with errors in their positions',
     async run(t) {
       const items = inSessions(t, (at) => (at % 50 === 9 ? badItem : {}));
       const batch = await stored(t, batchOf(t, items));
@@ -90,7 +90,7 @@ export const largeBatchCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submitBatch',
-    name: 'stores all of many tasks of sessions, or nothing when there is no room for all',
+    name: 'stores all of many tasks of sessions, or none beyond the queue limit',
     async run(t) {
       const batch = batchOf(t, inSessions(t));
       await t.submit();
@@ -109,7 +109,7 @@ export const largeBatchCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submitBatch',
-    name: 'stores many tasks of sessions once, however often and at once it is asked',
+    name: 'stores many tasks of sessions once, however often and concurrently it is requested',
     async run(t) {
       const items = inSessions(t);
       const asked = Array.from({ length: 3 }, () => submit(t, batchOf(t, items), { key: 'k' }));
@@ -130,7 +130,7 @@ export const largeBatchCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submitBatch',
-    name: 'refuses of many items those whose id is taken, by a task of before or by one of the batch',
+    name: 'refuses items with a taken task id, of an earlier task or of the same batch',
     async run(t) {
       const before = await t.submit();
       const twice = t.submission({ session_id: 's-0' });
@@ -151,7 +151,7 @@ export const largeBatchCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submitBatch',
-    name: 'refuses of many items those of a session that is closed, or busy',
+    name: 'refuses items of closed and of busy sessions',
     async run(t) {
       const { tenantId } = t;
       await t.storage.sessions.create({ tenantId, sessionId: 's-1', context: {} });
@@ -196,7 +196,7 @@ export const largeBatchCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submitBatch',
-    name: 'takes payloads that are large together, with messages and times to begin',
+    name: 'accepts payloads that are large together, with messages and start times',
     async run(t) {
       const text = 'é'.repeat(200_000);
       const items = Array.from({ length: 8 }, (_, at) => {

@@ -5,9 +5,9 @@ import type { Claim } from '../storage/task-queue.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
 const { maxJournalBytes, pageBytes } = DEFAULTS;
-/** Two of these are a page, a third one is too much. */
+/** Two of these fit into a page, three do not. */
 const LARGE = 'x'.repeat(Math.floor(0.4 * pageBytes));
-/** As large as a result may be. */
+/** The largest allowed result. */
 const LARGEST = 'x'.repeat(pageBytes - 2);
 
 async function ran(t: CaseTools, claim: Claim, value: string) {
@@ -29,7 +29,7 @@ async function readAll(t: CaseTools, claim: Claim) {
   throw new assert.AssertionError({ message: 'expected the pages to come to an end' });
 }
 
-/** A task with a journal that is larger than a page, claimed again after it was parked. */
+/** A task with a journal larger than a page, claimed again after it was parked. */
 async function claimedAgain(t: CaseTools) {
   const claim = await t.leased();
   const keys: string[] = [];
@@ -41,12 +41,12 @@ async function claimedAgain(t: CaseTools) {
   return { again: await t.claimOne(), keys };
 }
 
-/** What is left of a journal when it is large: a limit in all, and pages. */
+/** Large journals: a total limit, and pages. */
 export const largeJournalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'record',
-    name: 'makes a failure of an outcome that the journal has no room for, and takes what still fits',
+    name: 'fails a step whose outcome exceeds the journal limit, and accepts outcomes that still fit',
     async run(t) {
       const claim = await t.leased();
       const most = Math.floor(maxJournalBytes / (pageBytes + 100));
@@ -69,7 +69,7 @@ export const largeJournalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'makes a failure of what a service reports, when the journal has no room for it',
+    name: 'fails a step whose reported outcome exceeds the journal limit',
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
       for (let n = 0; n < Math.floor(maxJournalBytes / (pageBytes + 100)); n += 1)
@@ -84,7 +84,7 @@ export const largeJournalCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'leaves a journal that is too large to be read by the worker, and brings the others',
+    name: 'leaves a large journal to be read by the worker, and includes the others',
     async run(t) {
       const { again } = await claimedAgain(t);
       assert.deepEqual([again.unread, again.steps, again.journalRev], [true, [], 0]);
@@ -103,7 +103,7 @@ export const largeJournalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'read',
-    name: 'gives the whole journal in pages, what is open with the last one, and nothing without the lease',
+    name: 'returns the whole journal in pages, open steps with the last one, and nothing without the lease',
     async run(t) {
       const { again, keys } = await claimedAgain(t);
       const { pages, journalRev } = await readAll(t, again);
@@ -121,7 +121,7 @@ export const largeJournalCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'changesSince',
-    name: 'brings as much as a page has, and says when there is more',
+    name: 'returns a page of changes, and says that there are more',
     async run(t) {
       const claim = await t.leased();
       const keys: string[] = [];

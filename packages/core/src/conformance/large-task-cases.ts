@@ -4,9 +4,9 @@ import type { Claim } from '../storage/task-queue.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
 const { pageBytes } = DEFAULTS;
-/** Two of these come with a claim, a third one is too much. */
+/** Two of these fit into a claim, three do not. */
 const LARGE = 'x'.repeat(Math.floor(0.4 * pageBytes));
-/** As large as a payload may be: no other large one comes with it. */
+/** The largest allowed payload: no other large one fits beside it. */
 const LARGEST = 'x'.repeat(pageBytes - 2);
 const SMALL = 'small';
 
@@ -22,12 +22,12 @@ async function submitAll(
 
 const idsOf = (claims: readonly Claim[]) => claims.map(({ task }) => task.task_id);
 
-/** What a claim brings: as many as are asked for, but no more than so many bytes of them. */
+/** Size of a claim: as many tasks as requested, within a limit on the bytes of their payloads. */
 export const largeTaskCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'brings no more large tasks than 1 MiB, and leaves the others where they are, the next one first',
+    name: 'returns at most 1 MiB of large payloads, and leaves the rest queued in order',
     async run(t) {
       const ids = await submitAll(t, [LARGE, LARGE, LARGE, LARGE, LARGE]);
       for (const some of [ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]) {
@@ -43,7 +43,7 @@ export const largeTaskCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'brings one large task at least, however large, and small ones whatever came before',
+    name: 'returns at least one large task, and small ones in any number',
     async run(t) {
       const [first, second, ...small] = await submitAll(t, [LARGEST, LARGEST, SMALL, SMALL]);
       assert.deepEqual(idsOf(await t.claim()), [first]);
@@ -53,7 +53,7 @@ export const largeTaskCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'counts no small tasks among large ones',
+    name: 'counts no small tasks towards the limit of large ones',
     async run(t) {
       const ids = await submitAll(t, [
         LARGE,
@@ -71,7 +71,7 @@ export const largeTaskCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'takes large tasks by their priority, and leaves a large one that was set aside to a worker that runs it',
+    name: 'returns large tasks by priority, and leaves a skipped one to a worker of its type',
     async run(t) {
       const [low, alsoLow] = await submitAll(t, [LARGE, LARGE], 2);
       const [high] = await submitAll(t, [LARGE], 8);
@@ -85,7 +85,7 @@ export const largeTaskCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'lets tenants take turns where each of their tasks fills a claim',
+    name: 'alternates tenants whose tasks fill a claim each',
     async run(t) {
       const both = [t.tenantId, t.otherTenantId];
       for (let n = 0; n < 3; n += 1)
@@ -103,7 +103,7 @@ export const largeTaskCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'is the same claim when it is asked again, also of large tasks',
+    name: 'returns the same large tasks for a repeated claim id',
     async run(t) {
       const ids = await submitAll(t, [LARGE, LARGE, LARGE]);
       const claimId = t.id();

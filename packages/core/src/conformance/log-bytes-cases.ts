@@ -16,12 +16,12 @@ async function kept(t: CaseTools) {
   return { ...page, bytes: page.events.reduce((sum, { data }) => sum + JSON.stringify(data).length, 0) };
 }
 
-/** What is kept of a log whose events are large. */
+/** Retention of a log with large events. */
 export const logBytesCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'read',
-    name: 'has no more than so many bytes of the newest events, without a gap among them',
+    name: 'keeps the newest events up to a size, without a gap among them',
     limits,
     async run(t) {
       const { task_id } = await t.registered();
@@ -43,7 +43,7 @@ export const logBytesCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'read',
-    name: 'has the newest event, however large, and small ones again after it',
+    name: 'keeps the newest event however large, and small ones after it',
     limits,
     async run(t) {
       const { task_id } = await t.registered();
@@ -62,7 +62,7 @@ export const logBytesCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'read',
-    name: 'has nothing that is too old once it was swept, however large and many, and all that is not',
+    name: 'trims expired events in a sweep, however large and many, and no others',
     limits: { maxEventAgeMs: 10_000, pageBytes: 2_000 },
     async run(t) {
       const { task_id } = await t.registered();

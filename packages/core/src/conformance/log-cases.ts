@@ -4,7 +4,7 @@ import { DEFAULTS } from '../protocol/settings.js';
 import type { LogGap } from '../storage/event-log.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
-/** Takes `count` events of a tenant's log from `after` on, while `meanwhile` happens. */
+/** Reads `count` events after `after` while `meanwhile` runs. */
 async function take(
   t: CaseTools,
   after: string,
@@ -29,7 +29,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'head',
-    name: 'is the last position, and each tenant has its own',
+    name: 'returns the last position, separately for each tenant',
     async run(t) {
       const before = await t.storage.events.head({ tenantId: t.tenantId });
       await t.submit();
@@ -42,7 +42,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'read',
-    name: 'gives events without holes, in order, in pages',
+    name: 'returns events in order, in pages, without holes',
     async run(t) {
       for (let n = 0; n < 5; n += 1) await t.submit();
       const seen: string[] = [];
@@ -90,7 +90,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'read',
-    name: 'says so when it can not go on from a cursor',
+    name: 'reports a gap for a cursor that cannot be resumed',
     async run(t) {
       await t.submit();
       const head = await t.storage.events.head({ tenantId: t.tenantId });
@@ -105,7 +105,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'read',
-    name: 'has what is at most a day old, and says so where older events are missing',
+    name: 'keeps events for a day, and reports a gap where older ones are missing',
     async run(t) {
       const dayMs = 86_400_000;
       const submit = async () => (await t.submit({ timeoutMs: 9 * dayMs })).task_id;
@@ -137,7 +137,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'follow',
-    name: 'gives what is there, then what comes, each once',
+    name: 'delivers stored events, then new ones, each once',
     async run(t) {
       await t.submit();
       await t.submit();
@@ -152,7 +152,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'follow',
-    name: 'begins with a gap when the cursor is of another log, and goes on with what is kept',
+    name: 'begins with a gap for a cursor of another log, and continues with the stored events',
     async run(t) {
       await t.submit();
       const [gap, event] = await take(t, 'elsewhere:7', 2);
@@ -163,7 +163,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'follow',
-    name: 'ends with its signal, and hears nothing of other tenants',
+    name: 'ends with its signal, and delivers no events of other tenants',
     async run(t) {
       const over = new AbortController();
       const taken: unknown[] = [];
@@ -185,7 +185,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'usage',
     method: 'add',
-    name: 'adds once for each id',
+    name: 'adds the usage of an id once',
     async run(t) {
       const add = (id: string, tokens: number) =>
         t.storage.usage.add({ tenantId: t.tenantId, id, model: 'm', operation: 'o', tokens, savedTokens: 1 });
@@ -198,7 +198,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'usage',
     method: 'sum',
-    name: 'has a row for each day, model and operation, of the tenant and the days that are asked for',
+    name: 'returns a row for each day, model and operation, of the tenant and days requested',
     async run(t) {
       const add = (model: string, operation: string) =>
         t.storage.usage.add({
@@ -227,7 +227,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'usage',
     method: 'add',
-    name: 'keeps a bounded number of rows a day, and sums up the rest in one',
+    name: 'bounds the rows of a day, and sums the rest in one',
     async run(t) {
       const { maxUsageRows } = DEFAULTS;
       const add = (model: string) =>
@@ -260,7 +260,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'usage',
     method: 'sum',
-    name: 'keeps a day for as long as it is to be kept, and no longer',
+    name: 'keeps a day until its retention ends, and no longer',
     async run(t) {
       const day = new Date(t.now()).toISOString().slice(0, 10);
       const addition = { id: t.id(), model: 'm', operation: 'o', tokens: 1, savedTokens: 0 };
@@ -278,7 +278,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'workers',
     method: 'announce',
-    name: 'says who runs what, the last word counts',
+    name: 'lists what workers run, by their last announcement',
     async run(t) {
       const [workerId, type] = [t.id(), t.name(`type-${t.tenantId}`)];
       await t.storage.workers.announce({ workerId, runs: [{ type: 'old', versions: [1] }] });
@@ -293,7 +293,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'workers',
     method: 'announced',
-    name: 'says how long ago a type was announced, if ever',
+    name: 'returns the time since a type was announced, if ever',
     async run(t) {
       const type = t.name(`type-${t.tenantId}`);
       assert.equal(await t.storage.workers.announced({ type }), undefined);
@@ -312,7 +312,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'workers',
     method: 'leave',
-    name: 'takes a worker off the list, and remembers that its types were run',
+    name: 'removes a worker from the list, and remembers its types',
     async run(t) {
       const [workerId, type] = [t.id(), t.name(`type-${t.tenantId}`)];
       await t.storage.workers.announce({ workerId, runs: [{ type, versions: [1] }] });
@@ -338,7 +338,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'wakeups',
     method: 'subscribe',
-    name: 'publishes for those who claim when something is ready, and when there is news of a leased task',
+    name: 'publishes a wake-up when tasks become ready, and when the journal of a leased task changes',
     async run(t) {
       const published: string[] = [];
       await t.claim();
@@ -361,7 +361,7 @@ export const logCases: readonly ConformanceCase[] = [
   {
     part: 'storage',
     method: 'close',
-    name: 'refuses everything afterwards',
+    name: 'rejects every call after close',
     async run(t) {
       await t.storage.ping();
       await t.storage.close();

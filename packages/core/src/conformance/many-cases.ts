@@ -8,7 +8,7 @@ const DAY_MS = 86_400_000;
 
 type Ended = readonly [taskId: string, settlement: Settlement];
 
-/** What tasks that ended by one call show, and what the log says of them from its place `log` on. */
+/** Checks the views of tasks that ended in one call, and the log from `log` on. */
 async function checkEnded(t: CaseTools, ended: readonly Ended[], log: number): Promise<void> {
   const outcomeOf = (settlement: Settlement) => ('result' in settlement ? settlement.result : undefined);
   const errorOf = (settlement: Settlement) => ('error' in settlement ? settlement.error : undefined);
@@ -34,7 +34,7 @@ const readyCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'finds what comes after a claim that found nothing, also where one may run at once',
+    name: 'finds tasks submitted after an empty claim, also with a concurrency limit of one',
     async run(t) {
       const { tenantId } = t;
       await t.storage.tenants.configure({ tenantId, maxRunning: 1 });
@@ -69,7 +69,7 @@ const readyCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'gives each once of many that others could not run, in their order',
+    name: 'leases each of many tasks that other workers could not run once, in order',
     async run(t) {
       const others = { runs: [{ type: t.otherType, versions: [1] }] };
       const alone = t.newTask({ type: t.otherType });
@@ -101,7 +101,7 @@ const settleCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'ends many at once, each in its own way and once, and none of whoever has lost the lease',
+    name: 'ends many tasks in one call, each once and in its own way, and none without its lease',
     async run(t) {
       await submitAtOnce(t, tasksOf(t, 9));
       const claims = await t.claim();
@@ -144,7 +144,7 @@ const settleCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'of many at once makes room for as many as have ended, and is about one tenant',
+    name: 'ends many tasks in one call, admits as many, and touches one tenant only',
     async run(t) {
       await t.storage.tenants.configure({ tenantId: t.tenantId, maxRunning: 3 });
       await submitAtOnce(t, tasksOf(t, 8));
@@ -174,7 +174,7 @@ const settleCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'removes what ended at once each in its time, and its batch after that',
+    name: 'removes tasks that ended together each at its own time, and then their batch',
     async run(t) {
       await t.lookedOver();
       const items = [0, 1, 2, 3].map(() => t.submission());

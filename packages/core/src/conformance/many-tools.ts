@@ -2,7 +2,7 @@ import type { Claim } from '../storage/task-queue.js';
 import type { NewTask } from '../storage/task-records.js';
 import type { CaseTools } from './conformance-case.js';
 
-/** Text that a storage may keep elsewhere than what is short. */
+/** Text above the inline size of a storage. */
 export const LARGE = 'x'.repeat(10_000);
 
 export function submitAtOnce(
@@ -24,7 +24,7 @@ export function tasksOf(t: CaseTools, count: number, more: Partial<NewTask> = {}
 
 export const idsOf = (claims: readonly Claim[]) => claims.map(({ task }) => task.task_id);
 
-/** What is counted of the case's tenant: pending, processing, completed, failed, running and ready. */
+/** Counts of the case's tenant: pending, processing, completed, failed, running and ready. */
 export async function numbersOf(t: CaseTools) {
   const { counts, running, ready } = await t.storage.tenants.get({ tenantId: t.tenantId });
   return [counts.pending, counts.processing, counts.completed, counts.failed, running, ready];

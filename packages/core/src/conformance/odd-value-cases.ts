@@ -3,12 +3,12 @@ import { OrchestratorError } from '../protocol/errors.js';
 import type { JsonObject, JsonValue } from '../protocol/json.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
-/** Half of an emoji: legal in a text of JavaScript, and in JSON as an escape. */
+/** Half a surrogate pair: legal in a JavaScript string, and in JSON as an escape. */
 const HALF = 'cut \ud83e';
 const WHOLE = 'cut \ufffd';
 const LARGE = 'x'.repeat(1024 * 1024);
 
-/** Whatever a caller without types hands over. */
+/** Hands over a value regardless of its type, as untyped callers do. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters
 const odd = <T>(value: unknown): T => value as T;
 const cycle = (): JsonValue => {
@@ -25,7 +25,7 @@ async function refused(code: string, work: Promise<unknown>): Promise<void> {
   });
 }
 
-/** What JSON makes of values that it has no word for, and what it has none for at all. */
+/** Values without a JSON equivalent, and what they are read back as. */
 const READ_AS: readonly (readonly [value: unknown, read: JsonValue])[] = [
   [{ at: new Date(0) }, { at: '1970-01-01T00:00:00.000Z' }],
   [
@@ -58,7 +58,7 @@ const NO_JSON: readonly (() => unknown)[] = [
     }),
 ];
 
-/** Every place that takes any JSON: gives it to the storage, and says how it is read again. */
+/** Every parameter that takes JSON: writes a value through it, and reads it back. */
 const PLACES: Readonly<Record<string, (t: CaseTools, value: JsonValue) => Promise<JsonValue | undefined>>> = {
   payload: async (t, payload) => (await t.get((await t.submit({ payload })).task_id)).payload,
   result: async (t, result) => {
@@ -112,7 +112,7 @@ const PLACES: Readonly<Record<string, (t: CaseTools, value: JsonValue) => Promis
   },
 };
 
-/** Nothing that was given to a reader may be what is stored. */
+/** Overwrites everything in a value that a reader got. */
 function spoil(value: unknown): void {
   if (typeof value !== 'object' || value === null) return;
   for (const key of Object.keys(value)) {
@@ -124,7 +124,7 @@ function spoil(value: unknown): void {
   Reflect.set(value, 'spoiled', true);
 }
 
-/** Odd values: every storage gives the same answer, nothing hangs, nothing else changes. */
+/** Invalid and unusual values: every storage gives the same answer, nothing hangs, nothing else changes. */
 export const oddValueCases: readonly ConformanceCase[] = [
   ...Object.entries(PLACES).map(([place, through]): ConformanceCase => ({
     part: 'tasks',
@@ -148,7 +148,7 @@ export const oddValueCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'update',
-    name: 'refuses a context that is larger than 1 MiB after the merge, and leaves it as it was',
+    name: 'refuses a context above 1 MiB after the merge, and leaves it unchanged',
     async run(t) {
       const where = { tenantId: t.tenantId, sessionId: t.id() };
       const half = LARGE.slice(0, 600_000);
@@ -165,7 +165,7 @@ export const oddValueCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'cancel',
-    name: 'keeps texts as well-formed Unicode, wherever they come in',
+    name: 'stores texts as well-formed Unicode, wherever they come in',
     async run(t) {
       const { task_id } = await t.submit({ metadata: { user_id: HALF } });
       const cancelled = await t.storage.tasks.cancel({
@@ -193,7 +193,7 @@ export const oddValueCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'takes a failure, a status and a job whose texts are cut in the middle of a character',
+    name: 'accepts a failure, a status and a job with texts cut inside a character',
     async run(t) {
       const { claim, jobId } = await t.withJob(HALF);
       assert.equal(jobId, HALF);
@@ -223,7 +223,7 @@ export const oddValueCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'report',
-    name: 'knows repeated progress by numbers of microseconds, up to the largest whole number',
+    name: 'recognises repeated progress by microseconds, up to the largest integer',
     async run(t) {
       const { jobId } = await t.withJob();
       const status = { kind: 'status', status: 'on', details: {} } as const;
@@ -277,7 +277,7 @@ export const oddValueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'refuses numbers, names and words that are none, and takes a fraction of a millisecond for a whole one',
+    name: 'refuses invalid numbers, names and enum values, and rounds fractions of a millisecond',
     async run(t) {
       await t.submit();
       for (const more of [
@@ -308,7 +308,7 @@ export const oddValueCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'list',
-    name: 'refuses what can be no filter and no page',
+    name: 'refuses invalid filters and pages',
     async run(t) {
       const list = (more: object) =>
         t.storage.tasks.list({ tenantId: t.tenantId, filter: {}, limit: 10, ...more });
@@ -325,7 +325,7 @@ export const oddValueCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'read',
-    name: 'what readers get is theirs: spoiling it changes nothing that is stored',
+    name: 'returns copies: changes by a reader do not reach the stored state',
     async run(t) {
       const sessionId = t.id();
       const inSession = { tenantId: t.tenantId, sessionId };

@@ -3,9 +3,9 @@ import { DEFAULTS } from '../protocol/settings.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
 const { scannedAtOnce, pageBytes } = DEFAULTS;
-/** Two of these are a page, a third one is too much. */
+/** Two of these fit into a page, three do not. */
 const LARGE = 'x'.repeat(Math.floor(0.4 * pageBytes));
-/** So many at once: not all that a case makes. */
+/** Concurrent requests of a case with many more. */
 const AT_ONCE = 100;
 
 interface Page<T> {
@@ -13,7 +13,7 @@ interface Page<T> {
   readonly next?: string | undefined;
 }
 
-/** Every page, from the first on. */
+/** All pages from the first on. */
 async function pagesOf<T>(read: (after: string | undefined) => Promise<Page<T>>): Promise<Page<T>[]> {
   const pages: Page<T>[] = [];
   let after: string | undefined;
@@ -47,12 +47,12 @@ async function sessionPages(t: CaseTools, status?: 'closed') {
   });
 }
 
-/** A page is bounded, however much there is to look through and however large it is, and says where the next one begins. */
+/** Pages are bounded by entries scanned and by bytes, and name the start of the next one. */
 export const pageCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'list',
-    name: 'looks at so many tasks a page and no more: the others are behind its next',
+    name: 'scans a bounded number of tasks for a page, and continues at next',
     async run(t) {
       const oldest = await t.submit({ type: t.otherType });
       await many(scannedAtOnce + 5, () => t.submit());
@@ -72,7 +72,7 @@ export const pageCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'list',
-    name: 'ends a page before it is too large, but gives a task that alone is larger',
+    name: 'ends a page before it is too large, but returns a single larger task',
     async run(t) {
       const ids: string[] = [];
       const most = 'x'.repeat(pageBytes - 2);
@@ -92,7 +92,7 @@ export const pageCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'list',
-    name: 'counts large results as well, and finds ended tasks by their status without them',
+    name: 'counts large results, and finds ended tasks by status without them',
     async run(t) {
       const ended: string[] = [];
       for (let n = 0; n < 3; n += 1) {
@@ -112,7 +112,7 @@ export const pageCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'list',
-    name: 'looks at so many sessions a page and no more, and ends it before it is too large',
+    name: 'scans a bounded number of sessions for a page, and ends it before it is too large',
     async run(t) {
       const create = (sessionId: string, context = {}) =>
         t.storage.sessions.create({ tenantId: t.tenantId, sessionId, context });
@@ -132,7 +132,7 @@ export const pageCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'messages',
-    name: 'gives fewer when they are large: those before them come before the oldest one',
+    name: 'returns fewer large messages: earlier ones come before the oldest returned',
     async run(t) {
       const where = { tenantId: t.tenantId, sessionId: 's' };
       await t.storage.sessions.create({ ...where, context: {} });
@@ -152,7 +152,7 @@ export const pageCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'get',
-    name: 'shows the oldest of its live tasks, and says when there are more',
+    name: 'returns the oldest live tasks, and says that there are more',
     async run(t) {
       const where = { tenantId: t.tenantId, sessionId: 's' };
       const ids: string[] = [];
@@ -177,7 +177,7 @@ export const pageCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'getBatch',
-    name: 'gives its items in pages when they are large, and counts all of them on each',
+    name: 'returns large items in pages, with all of them counted on each',
     async run(t) {
       const items = Array.from({ length: 4 }, () => t.submission());
       const batchId = t.id();
@@ -214,7 +214,7 @@ export const pageCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'firstReady',
-    name: 'gives the first in line of all types, the most urgent first, and nothing that waits or belongs to another',
+    name: 'returns the first ready tasks over all types by priority, and no waiting or foreign one',
     async run(t) {
       const low = await t.submit({ priority: 1 });
       const other = await t.submit({ priority: 9, type: t.otherType });
@@ -228,7 +228,7 @@ export const pageCases: readonly ConformanceCase[] = [
       assert.deepEqual(await first(10), inOrder);
       assert.deepEqual(await first(2), inOrder.slice(0, 2));
       assert.deepEqual(await first(10, t.otherTenantId), []);
-      // What this worker does not run is set aside, and still in line.
+      // Tasks that this worker does not run are set aside, and stay queued.
       await t.claim({ max: 1 });
       assert.deepEqual(await first(10), [other.task_id, ...inOrder.slice(2)]);
       const [shown] = await t.storage.tasks.firstReady({ tenantId: t.tenantId, limit: 1 });
@@ -238,7 +238,7 @@ export const pageCases: readonly ConformanceCase[] = [
   {
     part: 'events',
     method: 'read',
-    name: 'ends before it is too large, and goes on at its cursor without a gap',
+    name: 'ends before it is too large, and continues at its cursor without a gap',
     async run(t) {
       for (let n = 0; n < 3; n += 1)
         await t.settle(await t.leased(), { kind: 'completed', result: [n, LARGE] });

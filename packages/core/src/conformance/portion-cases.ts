@@ -3,11 +3,11 @@ import { DEFAULTS } from '../protocol/settings.js';
 import type { Task } from '../protocol/task.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
-/** More than two steps cancel. */
+/** More tasks than two steps cancel. */
 const MANY = 2 * DEFAULTS.cancelledAtOnce + 30;
 const DAY_MS = 24 * 60 * 60_000;
 const failure = { code: 'service_error', message: 'down', retryable: false } as const;
-/** One that has fired already: only the first step is taken, as if the process had died after it. */
+/** An aborted signal: only the first step happens, as if the process had died after it. */
 const died = AbortSignal.abort();
 
 const inSession = (t: CaseTools) => ({ tenantId: t.tenantId, sessionId: 's' });
@@ -32,18 +32,18 @@ async function submitBatch(t: CaseTools, more: { maxInFlight?: number; failFast?
   return { tenantId, batchId };
 }
 
-/** What was ready when the others began to be cancelled may run; nothing that waited behind it may. */
+/** Runs tasks that were ready before the cancellation began; none behind them may start. */
 async function runTheFirst(t: CaseTools): Promise<void> {
   await t.settle(await t.claimOne(), { kind: 'completed', result: 1 });
   assert.deepEqual(await t.claim(), []);
 }
 
-/** What is left to a later step: no step does more than so much, whatever it is asked. */
+/** Bounded steps: what exceeds one step is left to later ones. */
 export const portionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'close',
-    name: 'has cancelled all tasks of the session when it resolves, however many there are',
+    name: 'has cancelled every task of the session when it resolves, however many',
     async run(t) {
       await fillSession(t);
       const parallel = await t.submit({ session_id: 's' }, { onBusy: 'parallel' });
@@ -62,7 +62,7 @@ export const portionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'close',
-    name: 'refuses tasks and lets nothing begin that waits from the first step on, and the sweeper takes the others',
+    name: 'admits no task after the first step, and leaves the rest of the cancellation to the sweeper',
     async run(t) {
       const tasks = await fillSession(t);
       const { answer } = await t.storage.sessions.close({ ...inSession(t), graceMs: 0, signal: died });
@@ -84,7 +84,7 @@ export const portionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'close',
-    name: 'goes on with what another one has left, and with a task that was cancelled meanwhile',
+    name: 'resumes an abandoned cancellation, past tasks that were cancelled meanwhile',
     async run(t) {
       const tasks = await fillSession(t);
       await t.storage.sessions.close({ ...inSession(t), graceMs: 0, signal: died });
@@ -102,7 +102,7 @@ export const portionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'close',
-    name: 'cancels nothing that is redriven into the session meanwhile, and lets it in at the end',
+    name: 'cancels no task redriven into the session meanwhile, and admits it at the end',
     async run(t) {
       const failed = await t.leased({ session_id: 's' });
       await t.settle(failed, { kind: 'failed', error: failure });
@@ -118,7 +118,7 @@ export const portionCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'cancelBatch',
-    name: 'has cancelled all of it when it resolves; what is left after a step, the sweeper or another one cancels',
+    name: 'has cancelled the whole batch when it resolves; a rest is cancelled by the sweeper or another caller',
     async run(t) {
       const other = await t.submit();
       const whole = await submitBatch(t);
@@ -143,7 +143,7 @@ export const portionCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'fails a batch of any size with its first failure: nothing that waits begins, and the sweeper ends it',
+    name: 'fails a batch of any size at its first failure: no waiting task starts, and the sweeper cancels the rest',
     async run(t) {
       const about = await submitBatch(t, { failFast: true, maxInFlight: 2 });
       const [first, second] = await t.claim();
@@ -164,7 +164,7 @@ export const portionCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'does as much as it is told to, in as many steps as that takes',
+    name: 'fires as many timers as requested, in as many steps as needed',
     async run(t) {
       const due = 3 * DEFAULTS.timersAtOnce + 5;
       const submitted = Array.from({ length: due }, () => t.submit({ timeoutMs: 1_000 }));
@@ -179,7 +179,7 @@ export const portionCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'keeps a batch until the last of its tasks is removed, however many items there are before it',
+    name: 'keeps a batch until the last of its tasks is removed, however many items come before it',
     async run(t) {
       const bad = { error: { code: 'workflow_error', message: 'bad', retryable: false } } as const;
       const last = t.submission({ timeoutMs: 1_000 });
@@ -187,7 +187,7 @@ export const portionCases: readonly ConformanceCase[] = [
       const batch = { batchId: t.id(), maxInFlight: 1, failFast: false, items };
       const where = { tenantId: t.tenantId, batchId: batch.batchId };
       await t.storage.tasks.submitBatch({ tenantId: t.tenantId, batch, maxWaiting: 10_000 });
-      // Its only task is a dead letter, which is kept for a fortnight.
+      // Its only task is a dead letter, kept for a fortnight.
       for (let day = 1; day < 15; day += 1) {
         await t.pass(DAY_MS);
         if (day % 7 > 0) continue;

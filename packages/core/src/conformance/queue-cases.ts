@@ -7,7 +7,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'takes 9 before 0, and first in first out within a priority',
+    name: 'leases by priority, 9 first, FIFO within a priority',
     async run(t) {
       const submitted: { id: string; priority: number }[] = [];
       for (const priority of [0, 9, 4, 9, 4])
@@ -22,7 +22,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'takes each task once, also at once',
+    name: 'leases each task once, also concurrently',
     async run(t) {
       for (let n = 0; n < 10; n += 1) await t.submit();
       const claims = await Promise.all(['a', 'b', 'c'].map((workerId) => t.claim({ workerId, max: 4 })));
@@ -34,7 +34,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'begins an attempt, and tells so',
+    name: 'starts an attempt, and emits its event',
     async run(t) {
       const claim = await t.leased();
       assert.equal(claim.task.status, 'processing');
@@ -47,7 +47,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'with the same claim id is the same claim',
+    name: 'returns the same claim for a repeated claim id',
     async run(t) {
       await t.submit();
       await t.submit();
@@ -64,7 +64,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'is known by its id for each claimSlot of a worker',
+    name: 'remembers the last claim of each claim slot of a worker',
     async run(t) {
       for (let at = 0; at < 4; at += 1) await t.submit();
       const idsOf = async (claimSlot: string, claimId: string) =>
@@ -83,7 +83,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'leaves what the worker can not run, and takes what stands behind it',
+    name: 'skips tasks that the worker cannot run',
     async run(t) {
       await t.submit({ type: t.otherType });
       const mine = await t.submit();
@@ -99,7 +99,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'gives a task only to workers that run the version it began with',
+    name: 'leases a task only to workers with its pinned version',
     async run(t) {
       const claim = await t.leased();
       await t.settle(claim, { kind: 'retry', error, delayMs: 0 });
@@ -116,7 +116,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'gives every tenth to whatever has waited longest',
+    name: 'leases the oldest task every tenth time',
     async run(t) {
       const old = await t.submit({ priority: 0 });
       for (let n = 0; n < 20; n += 1) await t.submit({ priority: 9 });
@@ -128,7 +128,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'gives the journal along, and how far an earlier run had come',
+    name: 'includes the journal, and the revision that an earlier run had replayed',
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
       await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
@@ -155,7 +155,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'renew',
-    name: 'prolongs a lease, and names those that are lost',
+    name: 'renews leases, and returns the lost ones',
     async run(t) {
       await t.submit();
       await t.submit();
@@ -177,7 +177,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'renew',
-    name: 'is only for whoever has the token',
+    name: 'refuses a renewal with another token',
     async run(t) {
       const claim = await t.leased();
       const leases = [
@@ -192,7 +192,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'renew',
-    name: 'gives each lease a new end, also when that is earlier than those of others',
+    name: 'sets each lease to its new expiry, also to one earlier than those of others',
     async run(t) {
       for (let n = 0; n < 3; n += 1) await t.submit();
       const ends = [60_000, 40_000, 10_000];
@@ -221,7 +221,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'wake',
-    name: 'lets a parked task be claimed again, in the same attempt, and no other task',
+    name: 'makes a parked task claimable in the same attempt, and no other task',
     async run(t) {
       const claim = await t.leased();
       const wake = (tenantId = t.tenantId) => t.storage.queue.wake({ tenantId, taskId: claim.task.task_id });
@@ -239,7 +239,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'completes with result, event and answer in one step',
+    name: 'stores result, event and answer in one step',
     async run(t) {
       const claim = await t.leased({ session_id: 's' });
       const answer = { message_id: 'a', content: 'said' };
@@ -258,7 +258,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'is only for whoever has the lease, once',
+    name: 'settles once, and only with the lease',
     async run(t) {
       const claim = await t.leased();
       assert.equal(
@@ -278,7 +278,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'a retry comes back after its delay, until no attempt is left',
+    name: 'makes a retried task ready after its delay, until no attempt is left',
     async run(t) {
       const first = await t.leased({ maxAttempts: 2 });
       await t.settle(first, { kind: 'retry', error, delayMs: 5_000 });
@@ -296,7 +296,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'the loss of a worker is not one of the attempts that may fail',
+    name: 'does not count a lost worker as a failed attempt',
     async run(t) {
       await t.submit({ maxAttempts: 2 });
       await t.claimOne({ leaseMs: 1_000 });
@@ -313,7 +313,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'a retry keeps successes, and forgets the failures of calls',
+    name: 'keeps successes over a retry, and drops failed calls',
     async run(t) {
       const claim = await t.leased();
       const [good, caught, bad] = [t.callStep(), t.callStep(), t.callStep()];
@@ -338,7 +338,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'parks only if there is nothing newer than what the worker has journalRev',
+    name: 'parks only when the worker has seen every change of the journal',
     async run(t) {
       const { claim, jobId } = await t.withJob();
       await t.report(jobId, 1);
@@ -355,7 +355,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'what is released costs no attempt, and keeps its place',
+    name: 'releases a task at no cost of an attempt, in its position',
     async run(t) {
       const claim = await t.leased();
       await t.submit();
@@ -368,7 +368,7 @@ export const queueCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'anything but success ends a task that is being cancelled',
+    name: 'cancels a task whose cancellation is pending, unless it is completed',
     async run(t) {
       for (const [settlement, status] of [
         [{ kind: 'retry', error, delayMs: 0 }, 'cancelled'],

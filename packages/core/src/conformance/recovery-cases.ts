@@ -6,25 +6,25 @@ const error = { code: 'service_unavailable', message: 'down', retryable: true } 
 const final = { code: 'workflow_error', message: 'broken', retryable: false } as const;
 const diagnostic = { message: 'broken', causes: ['the cause'], stack: 'Error: broken' };
 
-/** Work of the host's own that has ended well: progress. */
+/** Progress: a successful own step. */
 async function progress(t: CaseTools, claim: Claim): Promise<void> {
   const step = { key: t.name('own'), kind: 'run', name: 'run own' } as const;
   await t.begin(claim, step);
   await t.record(claim, step, t.result(1));
 }
 
-/** Loses its lease, then says whether the task is still alive. */
+/** Loses the lease; returns whether the task is still live. */
 async function survivesLoss(t: CaseTools, taskId: string): Promise<boolean> {
   await t.pass(31_000);
   return (await t.get(taskId)).status !== 'failed';
 }
 
-/** What remains of a task when its worker, its service or its attempt is lost. */
+/** State after the loss of a worker, a service or an attempt. */
 export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'gives the tasks of a dead worker back to be run side by side',
+    name: 'releases the tasks of a dead worker to run concurrently',
     async run(t) {
       for (let n = 0; n < 5; n += 1) await t.submit();
       await t.loseLeases(1, 5);
@@ -34,7 +34,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'counts no loss for a task that was only claimed ahead',
+    name: 'counts no loss for a prefetched task',
     async run(t) {
       const { task_id } = await t.submit();
       await t.loseLeases(5, 1, { begins: 0 });
@@ -46,7 +46,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'says which tasks are claimed ahead, also of tasks that were run before, and when it is asked again',
+    name: 'marks prefetched tasks, also retried ones and those of a repeated claim',
     async run(t) {
       for (let n = 0; n < 3; n += 1) await t.submit();
       const [back, ...others] = await t.claim();
@@ -62,7 +62,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'renew',
-    name: 'a run that was claimed ahead and has begun counts when its worker is lost',
+    name: 'counts the loss of a prefetched task whose run has begun',
     async run(t) {
       const { task_id } = await t.submit();
       for (let n = 0; n < 3; n += 1) {
@@ -79,7 +79,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'record',
-    name: 'an outcome is progress: the workers that were lost before are forgotten',
+    name: 'resets the lost leases of a task at a recorded outcome',
     async run(t) {
       const { task_id } = await t.submit();
       await t.loseLeases(2, 1);
@@ -94,7 +94,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'parking and a new attempt forget the workers that were lost before',
+    name: 'resets the lost leases of a task when it parks and at a new attempt',
     async run(t) {
       for (const kind of ['parked', 'retry'] as const) {
         const { task_id } = await t.submit();
@@ -115,7 +115,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'says when a retry was the last one, and keeps what was thrown for operators alone',
+    name: 'answers exhausted for the last retry, and keeps the diagnostic for operators',
     async run(t) {
       const retry = { kind: 'retry', error, diagnostic, delayMs: 0 } as const;
       await t.submit({ maxAttempts: 2 });
@@ -143,7 +143,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'a retry keeps a wait that was over, unless it is what ended the attempt',
+    name: 'keeps a finished wait over a retry, unless it ended the attempt',
     async run(t) {
       const late = {
         key: 'late',
@@ -170,7 +170,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'redrive',
-    name: 'hands the successes on as inherited, and no failure',
+    name: 'marks successes of the attempt before as inherited, and drops failures',
     async run(t) {
       const claim = await t.leased();
       const [good, bad] = [t.callStep(), t.callStep()];
@@ -208,7 +208,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'changesSince',
-    name: 'a call that an earlier attempt began is inherited when it ends',
+    name: 'inherits the late outcome of a call of an earlier attempt',
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
       await t.settle(claim, { kind: 'retry', error, delayMs: 0 });
@@ -234,7 +234,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'configure',
-    name: 'a tenant at its limit that has room again is claimed by every kind of worker, whatever made the room',
+    name: 'leases tasks of a tenant below its limit again, whatever freed the slot and whichever worker claims',
     async run(t) {
       const other = { workerId: 'b', runs: [{ type: t.otherType, versions: [1] }] };
       const ends: readonly Settlement[] = [
@@ -259,7 +259,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'getBatch',
-    name: 'says how a task ended that is no longer kept',
+    name: 'returns the final status of a task that is no longer kept',
     async run(t) {
       const items = [t.submission(), t.submission(), t.submission()];
       const batchId = t.id();
@@ -288,7 +288,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'workers',
     method: 'list',
-    name: 'a worker that was not announced again is dead when its lease is over',
+    name: 'drops a worker whose heartbeat has expired',
     async run(t) {
       const [short, long] = [t.id(), t.id()];
       await t.storage.workers.announce({ workerId: short, runs: t.runs(), leaseMs: 5_000 });
@@ -308,7 +308,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'explain',
-    name: 'says that no live worker runs the type once the last one is dead, whatever waits before it',
+    name: 'refuses a type without a live worker, whatever is queued before it',
     async run(t) {
       for (let n = 0; n < 3; n += 1) await t.submit();
       const { task_id: taskId } = await t.submit();
@@ -323,7 +323,7 @@ export const recoveryCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'keeps a timer whose time has not come, also beside another one that is due in the same millisecond',
+    name: 'keeps a timer that is not due beside one due in the same millisecond',
     async run(t) {
       const other = await t.submit({ timeoutMs: 100 });
       await t.submit();

@@ -4,7 +4,7 @@ import type { Claim } from '../storage/task-queue.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
 const failure = { code: 'service_error', message: 'down', retryable: true } as const;
-/** More than five steps of the storage copy, by their number and by their bytes. */
+/** More steps than five steps of the storage copy, by number and by bytes. */
 const MANY = 17;
 const limits = { callsAtOnce: 3, pageBytes: 2_000 };
 
@@ -13,7 +13,7 @@ const isGood = (n: number) => n % 4 !== 3 && n < MANY - 2;
 const valueOf = (n: number) => `${n} ${'x'.repeat(n === 5 ? 3_000 : 600)}`;
 const good = Array.from({ length: MANY }, (_, n) => n).filter(isGood);
 
-/** A dead letter: every fourth of its steps has failed, and so have the last ones. */
+/** A dead letter: every fourth step has failed, and the last ones have. */
 async function deadLetter(t: CaseTools): Promise<Claim> {
   const claim = await t.leased();
   for (let n = 0; n < MANY; n += 1) {
@@ -44,12 +44,12 @@ const inherited = good.map((n) => ({
   outcome: { ok: true, value: valueOf(n) },
 }));
 
-/** A new task that takes the place of one whose journal is copied in more than one step. */
+/** Redrive of a task whose journal is copied in several steps. */
 export const redriveCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'redrive',
-    name: 'takes over every success of a large journal in its place, and the new task goes on behind the last one',
+    name: 'inherits every success of a large journal in order, and appends new steps behind them',
     limits,
     async run(t) {
       const old = await deadLetter(t);
@@ -76,7 +76,7 @@ export const redriveCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'redrive',
-    name: 'makes one task of a large journal, whoever asks for it at the same time, and refuses it while there is no room',
+    name: 'creates one task from a large journal for concurrent requests, and refuses it beyond the limits',
     limits,
     async run(t) {
       const old = await deadLetter(t);
@@ -99,7 +99,7 @@ export const redriveCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'redrive',
-    name: 'of what was redriven has the same journal, and of a task without a success an empty one',
+    name: 'inherits the same journal when redriven again, and an empty one without a success',
     limits,
     async run(t) {
       const old = await deadLetter(t);

@@ -13,12 +13,12 @@ const create = (t: CaseTools, key: string, fingerprint: string, more: object = {
 const signal = (t: CaseTools, taskId: string, payload: number, signalId: string, fingerprint?: string) =>
   t.storage.tasks.signal({ tenantId: t.tenantId, taskId, name: 'go', payload, signalId, fingerprint });
 
-/** Requests with a key that come again: the same one changes nothing, another one is refused. */
+/** Repeated requests with a key: an identical one changes nothing, a different one is refused. */
 export const repeatedRequestCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'create',
-    name: 'gives the session of a key that was used before, whatever id is named, and refuses another request',
+    name: 'returns the session of a repeated key, whatever id is requested, and refuses a different request',
     async run(t) {
       const key = t.id();
       const made = await create(t, key, 'one', { context: { a: 1 } });
@@ -38,7 +38,7 @@ export const repeatedRequestCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'create',
-    name: 'remembers the key of a session that was there, shares keys with tasks, and forgets them in time',
+    name: 'remembers the key of an existing session, shares keys with tasks, and forgets them after a day',
     async run(t) {
       const [key, sessionId] = [t.id(), t.id()];
       await t.storage.sessions.create({ tenantId: t.tenantId, sessionId, context: {} });
@@ -62,7 +62,7 @@ export const repeatedRequestCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'signal',
-    name: 'takes an id once, and refuses it for another signal',
+    name: 'accepts a signal id once, and refuses it for another signal',
     async run(t) {
       const { task_id: taskId } = await t.submit();
       const id = t.id();

@@ -8,7 +8,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'create',
-    name: 'creates a session once, in its tenant',
+    name: 'creates a session once, in its tenant only',
     async run(t) {
       const first = await t.storage.sessions.create({ ...where(t), agentId: 'a', context: { plan: 'free' } });
       assert.equal(first.answer, 'created');
@@ -30,7 +30,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'get',
-    name: 'has the session with its live tasks at exactly the cursor',
+    name: 'returns the session with its live tasks at exactly the cursor',
     async run(t) {
       const ended = await t.submit({ session_id: 's' });
       await t.settle(await t.claimOne(), { kind: 'completed', result: 1 });
@@ -48,7 +48,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'update',
-    name: 'merges the context, and removes what is null',
+    name: 'merges the context, and removes null fields',
     async run(t) {
       await t.storage.sessions.create({ ...where(t), context: { a: 1, b: 2 } });
       const updated = await t.storage.sessions.update({ ...where(t), context: { b: null, c: 0 } });
@@ -60,7 +60,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'update',
-    name: 'lets one of two who are at it at once win',
+    name: 'lets one of two concurrent updates win, and refuses the other with a conflict',
     async run(t) {
       const created = await t.storage.sessions.create({ ...where(t), context: {} });
       assert.ok('session' in created);
@@ -75,7 +75,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'update',
-    name: 'refuses sessions that are closed, foreign or absent',
+    name: 'refuses updates of closed, foreign and absent sessions',
     async run(t) {
       const update = (tenantId: string, sessionId: string) =>
         t.storage.sessions.update({ tenantId, sessionId, context: { x: 1 } });
@@ -89,7 +89,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'append',
-    name: 'adds a message once, and tells so',
+    name: 'appends a message once, and emits one event',
     async run(t) {
       await t.storage.sessions.create({ ...where(t), context: {} });
       const first = await t.storage.sessions.append({ ...where(t), message: message('m1', 'hello') });
@@ -106,7 +106,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'append',
-    name: 'refuses sessions that are closed, foreign or absent',
+    name: 'refuses messages to closed, foreign and absent sessions',
     async run(t) {
       await t.storage.sessions.create({ ...where(t), context: {} });
       const append = (tenantId: string) =>
@@ -119,7 +119,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'messages',
-    name: 'gives the newest, oldest first, and the page before one',
+    name: 'returns the newest messages in ascending order, and the page before a message',
     async run(t) {
       await t.storage.sessions.create({ ...where(t), context: {} });
       for (let n = 1; n <= 5; n += 1)
@@ -139,7 +139,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'messages',
-    name: 'keeps the newest two hundred',
+    name: 'keeps the newest 200 messages',
     async run(t) {
       await t.storage.sessions.create({ ...where(t), context: {} });
       for (let n = 1; n <= 203; n += 1)
@@ -152,7 +152,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'list',
-    name: 'pages from the newest, by status, within the tenant',
+    name: 'pages sessions from the newest, by status, within the tenant',
     async run(t) {
       for (const id of ['a', 'b', 'c']) await t.storage.sessions.create({ ...where(t, id), context: {} });
       await t.storage.sessions.close({ ...where(t, 'b'), graceMs: 0 });
@@ -176,7 +176,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'close',
-    name: 'cancels what lives in the session, and starts nothing on the way',
+    name: 'cancels the live tasks of the session, and starts none meanwhile',
     async run(t) {
       const [running, waiting] = [await t.submit({ session_id: 's' }), await t.submit({ session_id: 's' })];
       const claim = await t.claimOne();
@@ -196,7 +196,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'close',
-    name: 'happens by itself after a day without anything, not while a task is alive',
+    name: 'closes a session after a day of inactivity, but not while a task is live',
     async run(t) {
       await t.storage.sessions.create({ ...where(t, 'idle'), context: {} });
       await t.submit({ session_id: 'busy', timeoutMs: 5 * 86_400_000 });
@@ -210,7 +210,7 @@ export const sessionCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'close',
-    name: 'is followed by the end of the session after another day, with its messages',
+    name: 'removes a closed session with its messages after another day',
     async run(t) {
       const dayMs = 86_400_000;
       const message = { message_id: 'm', role: 'user', content: 'hello' } as const;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
-/** A batch of tasks, each in the session that is named, or in none. Their ids, in their order. */
+/** A batch of tasks in the named sessions (or none). Returns their ids in order. */
 async function submitBatch(t: CaseTools, maxInFlight: number, sessions: readonly (string | undefined)[]) {
   const items = sessions.map((session_id) => t.submission(session_id === undefined ? {} : { session_id }));
   const batch = { batchId: t.id(), maxInFlight, failFast: false, items };
@@ -10,7 +10,7 @@ async function submitBatch(t: CaseTools, maxInFlight: number, sessions: readonly
   return items.map(({ task }) => task.task_id);
 }
 
-/** Ends one task after the other, the first that is held first; what each makes room for is claimed at once. Their ids. */
+/** Ends the oldest held task, claims what becomes ready, and so on. Returns the ids in order. */
 async function endOneByOne(t: CaseTools): Promise<readonly string[]> {
   const held = await t.claim();
   const ended: string[] = [];
@@ -26,12 +26,12 @@ function cancel(t: CaseTools, taskId: string | undefined) {
   return t.storage.tasks.cancel({ tenantId: t.tenantId, taskId: taskId ?? '', reason: 'enough', graceMs: 0 });
 }
 
-/** Tasks that stand in two lines: that of their session, and that of their batch. */
+/** Tasks in two concurrency groups: their session and their batch. */
 export const sharedGroupCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'lets in the next of the session that a task of a batch belongs to, before what waits for the batch',
+    name: 'admits the next task of the session of a batch task before tasks waiting for the batch',
     async run(t) {
       const [a1, a2, a3, b1, b2, alone] = await submitBatch(t, 2, ['a', 'a', 'a', 'b', 'b', undefined]);
       assert.deepEqual(await endOneByOne(t), [a1, b1, a2, b2, a3, alone]);
@@ -40,7 +40,7 @@ export const sharedGroupCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'lets into a batch, once a session has none left, what has waited longest of those whose turn it is',
+    name: 'admits the longest waiting task to a batch once a session is empty',
     async run(t) {
       const [a1, b1, alone, a2, b2, last] = await submitBatch(t, 1, [
         'a',
@@ -56,7 +56,7 @@ export const sharedGroupCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'cancel',
-    name: 'gives the turn of a task that waits for its batch to the next one of its session, at its own place',
+    name: 'passes the slot of a task waiting for its batch to the next of its session, in its position',
     async run(t) {
       const [first, b1, b2, alone] = await submitBatch(t, 1, ['a', 'b', 'b', undefined]);
       await cancel(t, b1);
@@ -71,7 +71,7 @@ export const sharedGroupCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'close',
-    name: 'keeps up no batch that tasks of the session wait in, and those of other sessions go on',
+    name: 'does not block a batch whose tasks wait for a session, nor other sessions',
     async run(t) {
       const [first, , , c1, c2] = await submitBatch(t, 1, ['a', 'b', 'b', 'c', 'c']);
       const { answer } = await t.storage.sessions.close({ tenantId: t.tenantId, sessionId: 'b', graceMs: 0 });
@@ -82,7 +82,7 @@ export const sharedGroupCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'lets tasks of two batches take turns in their session, in the order in which they came',
+    name: 'alternates two batches within their session in order of submission',
     async run(t) {
       const [a1, a2] = await submitBatch(t, 1, ['s', 's']);
       const [b1, b2] = await submitBatch(t, 1, ['s', 's']);

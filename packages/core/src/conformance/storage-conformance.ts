@@ -32,8 +32,8 @@ import { turnCases } from './turn-cases.js';
 import { waitingCases } from './waiting-cases.js';
 
 /**
- * What every storage must do, as data: host it in any test runner, with a storage of its own for each case, opened with the limits
- * that the case asks for.
+ * Requirements on every storage, as data: host them in any test runner, with a fresh storage for each case,
+ * opened with the limits of the case.
  *
  * @example
  * for (const one of storageConformance) {
@@ -77,7 +77,7 @@ export function titleOf({ part, method, name }: ConformanceCase): string {
   return `${part}.${method}: ${name}`;
 }
 
-/** @throws {AssertionError} where the storage does something else. */
+/** @throws {AssertionError} when the storage violates the case. */
 export function runCase(
   one: ConformanceCase,
   subject: StorageUnderTest,

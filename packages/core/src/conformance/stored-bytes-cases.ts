@@ -4,7 +4,7 @@ import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
 const MAX = 100_000;
 const limits = { maxStoredBytes: MAX };
-/** Three of these leave some room; the fourth takes it, and what comes then is refused. */
+/** Three of these leave some room; the fourth fills it, and later ones are refused. */
 const PART = 'x'.repeat(0.3 * MAX);
 const UNTIL_FULL = 4;
 const TWO_DAYS_MS = 2 * 24 * 60 * 60_000;
@@ -23,7 +23,7 @@ function submitBatch(t: CaseTools, more = {}) {
 const register = (t: CaseTools, payload = PART, maxWaiting = 1_000) =>
   t.storage.tasks.register({ tenantId: t.tenantId, task: t.newTask({ payload }), maxWaiting });
 
-/** How often something is done before it is refused. */
+/** Number of accepted requests until the first refusal. */
 async function untilFull(act: (n: number) => Promise<{ readonly answer: string }>): Promise<number> {
   for (let n = 0; n < 100; n += 1) if ((await act(n)).answer === 'queue_full') return n;
   throw new assert.AssertionError({ message: 'expected to be refused at some time' });
@@ -34,7 +34,7 @@ async function assertFull(t: CaseTools): Promise<void> {
     assert.equal((await submit(t, { payload: 1, ...more })).answer, 'queue_full');
 }
 
-/** A task that has failed, with a step that has succeeded. */
+/** A failed task with one successful step. */
 async function failed(t: CaseTools, value: string) {
   const claim = await t.leased();
   const step = { key: 'done', kind: 'run', name: 'run' } as const;
@@ -46,12 +46,12 @@ async function failed(t: CaseTools, value: string) {
 
 const inSession = (t: CaseTools, sessionId = 's') => ({ tenantId: t.tenantId, sessionId });
 
-/** What a tenant may store: all that is kept for it counts, and nothing counts that is no longer kept. */
+/** Storage limit of a tenant: everything kept counts, and nothing that was removed. */
 export const storedBytesCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'is refused once too much is stored for the tenant, and only for that one',
+    name: 'refuses tasks once the tenant stores too much, and those of no other tenant',
     limits,
     async run(t) {
       assert.equal(await untilFull(() => submit(t)), UNTIL_FULL);
@@ -65,7 +65,7 @@ export const storedBytesCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'counts what is stored with a session, or many at once, like any other',
+    name: 'counts tasks of sessions, and many in one call, like any other',
     limits,
     async run(t) {
       assert.equal(await untilFull((n) => submit(t, { session_id: `s-${n}` })), UNTIL_FULL);
@@ -79,7 +79,7 @@ export const storedBytesCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submitBatch',
-    name: 'is refused as a whole once too much is stored',
+    name: 'refuses a batch as a whole once the tenant stores too much',
     limits,
     async run(t) {
       assert.equal(
@@ -95,7 +95,7 @@ export const storedBytesCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'register',
-    name: 'is refused once too much is stored, or too many have not ended; again it is the same task all the same',
+    name: 'refuses registration once the tenant stores too much or too many tasks are live, but repeats the answer for a known task',
     limits,
     async run(t) {
       const task = t.newTask({ payload: PART });
@@ -110,7 +110,7 @@ export const storedBytesCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'redrive',
-    name: 'is refused once too much is stored or too many wait, and may be asked for again when there is room',
+    name: 'refuses a redrive beyond the limits, and accepts it once there is room',
     limits,
     async run(t) {
       const claim = await failed(t, PART);
@@ -126,7 +126,7 @@ export const storedBytesCases: readonly ConformanceCase[] = [
       await t.pass(TWO_DAYS_MS);
       const newTaskId = t.id();
       assert.equal((await redrive(newTaskId)).answer, 'redriven');
-      // The journal that it has taken over counts once more.
+      // The inherited journal counts again.
       assert.equal(await untilFull(() => submit(t)), UNTIL_FULL - 2);
       assert.equal((await redrive(t.id())).answer, 'redriven');
     },
@@ -134,7 +134,7 @@ export const storedBytesCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'settle',
-    name: 'takes any result, which counts for as long as it is kept',
+    name: 'accepts any result, and counts it for as long as it is kept',
     limits,
     async run(t) {
       const claims = [];
@@ -149,7 +149,7 @@ export const storedBytesCases: readonly ConformanceCase[] = [
   {
     part: 'journal',
     method: 'record',
-    name: 'takes any outcome, which counts for as long as the task is kept',
+    name: 'accepts any outcome, and counts it for as long as the task is kept',
     limits,
     async run(t) {
       const claim = await t.leased();
@@ -167,7 +167,7 @@ export const storedBytesCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'signal',
-    name: 'counts signals until they are asked for, and then as outcomes; none is taken once too much is stored',
+    name: 'counts signals until delivery and then as outcomes, and refuses them once the tenant stores too much',
     limits,
     async run(t) {
       const claim = await t.leased();
@@ -186,14 +186,14 @@ export const storedBytesCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'create',
-    name: 'is refused once too much is stored, and what sessions keep counts until they are removed',
+    name: 'refuses sessions once the tenant stores too much, and counts them until they are removed',
     limits,
     async run(t) {
       const create = (n: number) =>
         t.storage.sessions.create({ ...inSession(t, `s-${n}`), context: { text: PART } });
       assert.equal(await untilFull(create), UNTIL_FULL);
       assert.equal((await create(0)).answer, 'exists');
-      // Closed when it was idle for a day, and removed after another one.
+      // Closed after a day of inactivity, removed after another.
       for (let day = 0; day < 3; day += 1) await t.pass(TWO_DAYS_MS);
       assert.equal(await untilFull(create), UNTIL_FULL);
     },
@@ -201,7 +201,7 @@ export const storedBytesCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'update',
-    name: 'counts a context that takes the place of another once, and is refused once too much is stored',
+    name: 'counts a replaced context once, and refuses it once the tenant stores too much',
     limits,
     async run(t) {
       const { sessions } = t.storage;
@@ -218,7 +218,7 @@ export const storedBytesCases: readonly ConformanceCase[] = [
   {
     part: 'sessions',
     method: 'append',
-    name: 'counts the messages that are kept, and is refused once too much is stored',
+    name: 'counts the kept messages, and refuses more once the tenant stores too much',
     limits,
     async run(t) {
       await t.storage.sessions.create({ ...inSession(t), context: {} });
@@ -229,7 +229,7 @@ export const storedBytesCases: readonly ConformanceCase[] = [
         });
       await append(0);
       await append(1);
-      // The first two are no longer kept then.
+      // The first two are trimmed by then.
       for (let n = 2; n < DEFAULTS.sessionMessages + 2; n += 1)
         assert.equal((await append(n, '')).answer, 'appended');
       assert.ok((await untilFull((n) => append(1_000 + n))) >= UNTIL_FULL - 1);

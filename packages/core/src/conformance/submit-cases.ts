@@ -7,7 +7,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'stores task, message and event together',
+    name: 'stores task, message and event in one step',
     async run(t) {
       const message = { message_id: 'm-1', role: 'user', content: 'hello' } as const;
       const task = await t.submit(
@@ -29,7 +29,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'shares nothing with what the caller holds',
+    name: 'stores a copy: later changes by the caller have no effect',
     async run(t) {
       const payload = { list: [1] };
       const task = await t.submit({ payload });
@@ -41,7 +41,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'gives the same task to the same key, also at once',
+    name: 'returns the same task for the same idempotency key, also concurrently',
     async run(t) {
       const idempotency = { key: 'k', fingerprint: 'f' };
       const submit = () =>
@@ -55,7 +55,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'refuses a key that was used for something else, but not in another tenant',
+    name: 'refuses a key with a different request, but not in another tenant',
     async run(t) {
       const submit = (fingerprint: string, tenantId = t.tenantId) =>
         t.storage.tasks.submit({
@@ -73,7 +73,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'forgets a key after a day',
+    name: 'forgets an idempotency key after a day',
     async run(t) {
       const submit = (fingerprint: string) =>
         t.storage.tasks.submit({
@@ -92,7 +92,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'takes a task id once',
+    name: 'accepts a task id once',
     async run(t) {
       const submission = t.submission();
       const submit = () => t.storage.tasks.submit({ tenantId: t.tenantId, submission, ...limits });
@@ -107,7 +107,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'refuses when too many wait, and counts only those that wait',
+    name: 'refuses tasks beyond the queue limit, and counts waiting ones only',
     async run(t) {
       const submit = () =>
         t.storage.tasks.submit({ tenantId: t.tenantId, submission: t.submission(), maxWaiting: 2 });
@@ -122,7 +122,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'keeps a task back until its time, and counts its limit from then',
+    name: 'holds a scheduled task until run_at, and counts its deadline from then',
     async run(t) {
       const task = await t.submit({ runAt: t.now() + 10_000, timeoutMs: 5_000 });
       await t.pass(9_000);
@@ -138,7 +138,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'lets one task of a session run at a time, in order',
+    name: 'runs the tasks of a session one at a time, in order',
     async run(t) {
       const tasks = [
         await t.submit({ session_id: 's' }),
@@ -158,7 +158,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'queues the head of a session with the priority of the most urgent behind it',
+    name: 'queues the first task of a session with the highest priority behind it',
     async run(t) {
       const head = await t.submit({ session_id: 's', priority: 0 });
       const other = await t.submit({ priority: 4 });
@@ -170,7 +170,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'answers a busy session as on_busy says',
+    name: 'handles a busy session as on_busy requires',
     async run(t) {
       const first = await t.submit({ session_id: 's' });
       const claim = await t.claimOne();
@@ -197,7 +197,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'takes nothing into a session that is closed',
+    name: 'refuses tasks of a closed session',
     async run(t) {
       await t.submit({ session_id: 's' });
       await t.storage.sessions.close({ tenantId: t.tenantId, sessionId: 's', graceMs: 0 });
@@ -212,7 +212,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submitBatch',
-    name: 'stores all items at once, the bad ones with their errors',
+    name: 'stores all items in one step, invalid ones with their errors',
     async run(t) {
       const error = { code: 'invalid_request', message: 'bad', retryable: false } as const;
       const items = [t.submission({ payload: 0 }), { error }, t.submission({ payload: 2 })];
@@ -234,7 +234,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submitBatch',
-    name: 'lets at most max_in_flight of them run',
+    name: 'runs at most max_in_flight tasks of a batch',
     async run(t) {
       const items = Array.from({ length: 5 }, () => t.submission());
       const batch = { batchId: t.id(), maxInFlight: 2, failFast: false, items };
@@ -249,7 +249,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submitBatch',
-    name: 'ends the rest with the first failure when it is to fail fast',
+    name: 'cancels the rest after the first failure with fail_fast',
     async run(t) {
       const items = Array.from({ length: 4 }, () => t.submission());
       const batch = { batchId: t.id(), maxInFlight: 1, failFast: true, items };
@@ -264,7 +264,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submitBatch',
-    name: 'is the same batch with the same key, and refused when there is no room for all of it',
+    name: 'returns the same batch for the same key, and refuses a batch beyond the queue limit as a whole',
     async run(t) {
       const submit = (key: string, count: number, maxWaiting: number) => {
         const batch = {
@@ -291,7 +291,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'getBatch',
-    name: 'has results as they come if they are asked for, and nothing of another tenant',
+    name: 'includes results on request, and finds no batch of another tenant',
     async run(t) {
       const batch = {
         batchId: t.id(),
@@ -328,7 +328,7 @@ export const submitCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'cancelBatch',
-    name: 'ends what has not ended, and starts nothing on the way',
+    name: 'cancels live tasks, and starts none meanwhile',
     async run(t) {
       const batch = {
         batchId: t.id(),

@@ -14,7 +14,7 @@ async function failedIds(t: CaseTools) {
 const storesEach = (sized: string, text: string): ConformanceCase => ({
   part: 'tasks',
   method: 'submit',
-  name: `of many ${sized} ones at once stores each once, in their order, and tells of each`,
+  name: `stores each of many ${sized} tasks once, in order, with an event each`,
   async run(t) {
     const before = t.newTask();
     const alone = await submitAtOnce(t, [before]);
@@ -66,7 +66,7 @@ const storesEach = (sized: string, text: string): ConformanceCase => ({
 const storesOthers = (sized: string, text: string): ConformanceCase => ({
   part: 'tasks',
   method: 'submit',
-  name: `of many ${sized} ones at once stores all but those that are there`,
+  name: `stores those of many ${sized} tasks whose ids are free`,
   async run(t) {
     const [there, ...others] = tasksOf(t, 5, { payload: text, priority: 4 }) as [NewTask, ...NewTask[]];
     await submitAtOnce(t, [there]);
@@ -88,7 +88,7 @@ const storesOthers = (sized: string, text: string): ConformanceCase => ({
 const refusesTooMany = (sized: string, text: string): ConformanceCase => ({
   part: 'tasks',
   method: 'submit',
-  name: `of more ${sized} ones at once than may wait refuses those that are too many`,
+  name: `refuses those of many ${sized} tasks beyond the queue limit`,
   async run(t) {
     await t.submit();
     const tasks = tasksOf(t, 4, { payload: text });
@@ -111,7 +111,7 @@ const refusesTooMany = (sized: string, text: string): ConformanceCase => ({
   },
 });
 
-/** Tasks may be stored another way when they have much text: what comes of them is the same. */
+/** A storage may keep tasks with long texts in another way: the outcome is the same. */
 const atOnce = (sized: string, text: string) => [
   storesEach(sized, text),
   storesOthers(sized, text),
@@ -122,7 +122,7 @@ export const submitManyCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'stores a payload as it was then, and shares it with nobody',
+    name: 'stores a copy of the payload, shared with no other task',
     async run(t) {
       const payload = { list: [1] };
       const submitting = t.submit({ payload });
@@ -136,7 +136,7 @@ export const submitManyCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'stores the metadata of each task as they are then, whoever shares them',
+    name: 'stores a copy of the metadata of each task, also of shared objects',
     async run(t) {
       const metadata: { user_id?: string } = {};
       const first = await t.submit({ metadata });
@@ -154,7 +154,7 @@ export const submitManyCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'gives each its own limit, also of many at once and when later ones are shorter',
+    name: 'gives each task its own deadline, also when later ones are shorter',
     async run(t) {
       await t.lookedOver();
       const limits = (...ms: number[]) => ms.map((timeoutMs) => t.newTask({ timeoutMs }));
@@ -167,7 +167,7 @@ export const submitManyCases: readonly ConformanceCase[] = [
         limits(90_000, 40_000),
       ];
       for (const some of together) await submitAtOnce(t, some);
-      // One that has begun has no more time than the others.
+      // A started task keeps its deadline.
       await t.claim({ max: 1, leaseMs: 600_000 });
       const all = together.flat();
       const at = (ms: number) =>
@@ -186,7 +186,7 @@ export const submitManyCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'submit',
-    name: 'of one type, then another, then one again goes to who runs the type',
+    name: 'leases tasks of alternating types to workers of the type',
     async run(t) {
       const others = { runs: [{ type: t.otherType, versions: [1] }] };
       const both = { runs: [...t.runs(2), ...others.runs] };
@@ -212,7 +212,7 @@ export const submitManyCases: readonly ConformanceCase[] = [
       const settlement = { kind: 'completed', result: 1 } as const;
       await Promise.all([one, ...two, ...three].map((claim) => t.settle(claim, settlement)));
       assert.deepEqual(await numbersOf(t), [0, 0, 7, 0, 0, 0]);
-      // All have ended: what comes now is of one type again.
+      // All have ended: the next ones are of a single type again.
       const last = [...tasksOf(t, 2, { type: t.otherType }), t.newTask({ type: t.otherType })];
       await submitAtOnce(t, last);
       assert.deepEqual(await t.claim(), []);

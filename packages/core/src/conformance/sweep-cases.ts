@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import type { ConformanceCase } from './conformance-case.js';
 
 const error = { code: 'service_error', message: 'busy', retryable: true } as const;
-/** A result that a storage may keep elsewhere than in its log. */
+/** A result above the inline size of the log. */
 const LARGE = 'x'.repeat(10_000);
 
 export const sweepCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'gives a task whose lease ran out to another worker',
+    name: 'reassigns a task whose lease has expired to another worker',
     async run(t) {
       const claim = await t.leased();
       await t.pass(29_000);
@@ -24,7 +24,7 @@ export const sweepCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'fails a task that has cost three workers',
+    name: 'fails a task as worker_lost after it has cost three workers',
     async run(t) {
       const { task_id } = await t.submit();
       for (let n = 0; n < 3; n += 1) {
@@ -38,7 +38,7 @@ export const sweepCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'gives a worker at most one task that has lost two leases',
+    name: 'leases at most one task with two lost leases to a worker',
     async run(t) {
       await t.submit();
       await t.submit();
@@ -51,7 +51,7 @@ export const sweepCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'ends what is past its deadline, and only that',
+    name: 'fails tasks past their deadline, and no others',
     async run(t) {
       const short = await t.submit({ timeoutMs: 5_000 });
       const long = await t.submit({ timeoutMs: 50_000 });
@@ -68,7 +68,7 @@ export const sweepCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'ends sleeps, and signals that did not come, and wakes their task',
+    name: 'ends sleeps and timed-out signal waits, and wakes their tasks',
     async run(t) {
       const claim = await t.leased();
       await t.begin(claim, { key: 'sleep', kind: 'sleep', name: 'sleep', dueInMs: 1_000 });
@@ -92,7 +92,7 @@ export const sweepCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'gives a job that is silent a new try, unless it was heard of',
+    name: 'starts a new try of a job past its silence limit, unless the service has reported',
     async run(t) {
       const { claim, step, jobId } = await t.withJob('silent', { silenceMs: 10_000 });
       await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
@@ -112,7 +112,7 @@ export const sweepCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'removes a task a day after its end, a failed one after a fortnight',
+    name: 'removes a completed task after a day, a failed one after a fortnight',
     async run(t) {
       const [done, failed] = [await t.leased(), await t.leased()];
       await t.settle(done, { kind: 'completed', result: 1 });
@@ -131,7 +131,7 @@ export const sweepCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'loses nothing of what it had no time for',
+    name: 'keeps due timers beyond max for the next sweep',
     async run(t) {
       await Promise.all([0, 1, 2].map(() => t.submit({ timeoutMs: 9 * 86_400_000 })));
       const sweepBySteps = async (isDone: () => Promise<boolean>) => {
@@ -153,7 +153,7 @@ export const sweepCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'leaves what is kept in the list, however old, and goes on with what comes due',
+    name: 'keeps tasks that are still listed, however old, and fires the timers behind them',
     async run(t) {
       const ids: string[] = [];
       const failed = { kind: 'failed', error: { ...error, retryable: false } } as const;
@@ -180,7 +180,7 @@ export const sweepCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'removes a task with all that is known of it, however it ended',
+    name: 'removes a task with its calls, jobs and journal, whatever its final state',
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
       await t.report(jobId, 1);
@@ -227,7 +227,7 @@ export const sweepCases: readonly ConformanceCase[] = [
       );
       await t.pass(13 * 86_400_000);
       assert.deepEqual(await left(), [0, 0, 0]);
-      // Its id is free again.
+      // The id is free again.
       for (const { task } of [claim, failed]) {
         const again = await t.submit({ task_id: task.task_id });
         assert.deepEqual(await t.get(task.task_id), again);
@@ -242,7 +242,7 @@ export const sweepCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'sweep',
-    name: 'does at most what it is told to, and says when there is more',
+    name: 'fires at most max timers, and reports that more are due',
     async run(t) {
       for (let n = 0; n < 3; n += 1) await t.submit({ timeoutMs: 1_000 });
       await t.advance(1_000);

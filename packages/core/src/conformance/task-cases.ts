@@ -7,7 +7,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'get',
-    name: 'has the task at exactly the cursor, and where its events begin',
+    name: 'returns the task at exactly the cursor, and the start of its events',
     async run(t) {
       await t.submit();
       const task = await t.submit();
@@ -26,7 +26,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'get',
-    name: 'finds nothing of another tenant',
+    name: 'finds no task of another tenant',
     async run(t) {
       const task = await t.submit();
       assert.equal(await t.storage.tasks.get({ tenantId: t.otherTenantId, taskId: task.task_id }), undefined);
@@ -36,7 +36,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'get',
-    name: 'shows the calls of a task',
+    name: 'includes the calls of a task',
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
       assert.deepEqual((await t.get(claim.task.task_id)).delegated_services, [
@@ -100,7 +100,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'counts',
-    name: 'says how many tasks have each status',
+    name: 'counts tasks by status',
     async run(t) {
       for (let n = 0; n < 4; n += 1) await t.submit();
       await t.submit({ runAt: t.now() + 60_000 });
@@ -118,7 +118,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'cancel',
-    name: 'ends at once what no worker holds',
+    name: 'cancels a task without a lease at once',
     async run(t) {
       const waiting = await t.submit();
       const where = { tenantId: t.tenantId, taskId: waiting.task_id, reason: 'enough', graceMs: 30_000 };
@@ -141,7 +141,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'cancel',
-    name: 'ends a parked task at once, and tells its service',
+    name: 'cancels a parked task at once, and notifies its service',
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
       await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
@@ -172,7 +172,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'cancel',
-    name: 'leaves a leased task to its worker, but not for longer than the grace',
+    name: 'leaves a leased task to its worker until the end of the grace',
     async run(t) {
       const claim = await t.leased();
       const cancel = () => t.storage.tasks.cancel({ ...t.where(claim), reason: 'enough', graceMs: 5_000 });
@@ -188,7 +188,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'signal',
-    name: 'ends the step that waits for it, and wakes the task',
+    name: 'ends the step that waits for the signal, and wakes the task',
     async run(t) {
       const claim = await t.leased();
       await t.begin(claim, { key: 's', kind: 'signal', name: 'signal go', signal: 'go' });
@@ -205,7 +205,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'signal',
-    name: 'is kept until it is asked for, in order, and each is given once',
+    name: 'keeps signals until a step waits for them, in order, each delivered once',
     async run(t) {
       const claim = await t.leased();
       for (const payload of [1, 2]) {
@@ -222,7 +222,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'signal',
-    name: 'is refused when a hundred wait, when the task has ended, and for a foreign task',
+    name: 'refuses a signal beyond a hundred, to an ended task, and to a foreign one',
     async run(t) {
       const claim = await t.leased();
       const about = { taskId: claim.task.task_id, name: 'go', payload: null };
@@ -238,7 +238,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'signal',
-    name: 'with an id that was there before is not given again, whether the first was kept or delivered',
+    name: 'does not deliver a repeated signal id again, whether the first was kept or delivered',
     async run(t) {
       const claim = await t.leased();
       const signal = (signalId: string) =>
@@ -259,7 +259,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'redrive',
-    name: 'again is the same new task',
+    name: 'returns the same new task when repeated',
     async run(t) {
       const claim = await t.leased();
       await t.settle(claim, { kind: 'failed', error });
@@ -277,7 +277,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'redrive',
-    name: 'makes a new task with the successes of the old journal',
+    name: 'creates a task with the successes of the old journal',
     async run(t) {
       const claim = await t.leased({ payload: { a: 1 } });
       const [good, bad] = [t.callStep(), t.callStep()];
@@ -302,7 +302,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'redrive',
-    name: 'keeps the version, and holds up nobody where no worker runs it',
+    name: 'keeps the version, and blocks no other task where no worker runs it',
     async run(t) {
       await t.submit();
       const [old] = await t.claim({ runs: t.runs(2) });
@@ -325,7 +325,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'redrive',
-    name: 'is for failed tasks of the tenant only',
+    name: 'accepts failed tasks of the tenant only',
     async run(t) {
       const task = await t.submit();
       const redrive = (tenantId: string) =>
@@ -338,7 +338,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'explain',
-    name: 'says where a task stands in line',
+    name: 'returns the position of a task in its queue',
     async run(t) {
       await t.submit({ priority: 9 });
       const last = await t.submit({ priority: 0 });
@@ -356,7 +356,7 @@ export const taskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'explain',
-    name: 'counts all tasks of the tenant that go before it, of whatever type they are',
+    name: 'counts all tasks of the tenant before it, of every type',
     async run(t) {
       const other = `${t.type}-other`;
       await t.submit({ priority: 9, type: other });

@@ -20,14 +20,14 @@ async function submit(t: CaseTools, count: number, tenantId = t.tenantId, type =
   );
 }
 
-/** How many tasks of each of the case's tenants one claim takes. */
+/** Number of tasks of each tenant in one claim. */
 async function shares(t: CaseTools, max: number): Promise<{ readonly own: number; readonly other: number }> {
   const claims = await t.claimOfBoth({ max });
   const own = claims.filter(({ task }) => task.tenant_id === t.tenantId).length;
   return { own, other: claims.length - own };
 }
 
-/** All tenants, page by page. */
+/** All tenants, by pages. */
 async function listed(t: CaseTools, limit: number): Promise<TenantStats[]> {
   const all: TenantStats[] = [];
   let after: string | undefined;
@@ -42,7 +42,7 @@ async function listed(t: CaseTools, limit: number): Promise<TenantStats[]> {
   return all;
 }
 
-/** Each way in which a worker's hands become free, with what has to happen. */
+/** Every way to free a slot of a tenant, with the steps that lead to it. */
 const WAYS: Readonly<Record<string, (t: CaseTools, claim: Claim) => Promise<unknown>>> = {
   completes: (t, claim) => t.settle(claim, { kind: 'completed', result: 1 }),
   fails: (t, claim) => t.settle(claim, { kind: 'failed', error }),
@@ -61,7 +61,7 @@ const WAYS: Readonly<Record<string, (t: CaseTools, claim: Claim) => Promise<unkn
 const freedCases = Object.entries(WAYS).map(([way, happen]): ConformanceCase => ({
   part: 'tenants',
   method: 'configure',
-  name: `gives the place of a task to the next once it ${way}`,
+  name: `frees the slot of a task for the next once it ${way}`,
   async run(t) {
     await configure(t, { maxRunning: 1 });
     await t.submit({ timeoutMs: 20_000 + (way === 'is past its deadline' ? 0 : 60_000) });
@@ -80,7 +80,7 @@ const getCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'get',
-    name: 'gives defaults and zeros for a tenant that nobody has heard of, and does not remember it',
+    name: 'returns defaults and zeros for an unknown tenant, and does not register it',
     async run(t) {
       assert.deepEqual(await stats(t), {
         tenantId: t.tenantId,
@@ -95,7 +95,7 @@ const getCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'get',
-    name: 'knows what could be claimed, what runs, and since when the oldest is there',
+    name: 'counts claimable and running tasks, and dates the oldest',
     async run(t) {
       const startCursor = t.now();
       await t.submit({ session_id: 's' });
@@ -126,7 +126,7 @@ const configureCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'configure',
-    name: 'changes what is given, for this tenant, and leaves the rest',
+    name: 'changes the given settings of this tenant only',
     async run(t) {
       assert.deepEqual(await configure(t, { weight: 3 }, t.otherTenantId), { weight: 3, paused: false });
       assert.deepEqual(await configure(t, { maxRunning: 5 }), { weight: 1, maxRunning: 5, paused: false });
@@ -141,7 +141,7 @@ const configureCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'configure',
-    name: 'pauses: tasks are taken on, but none is claimed until it is resumed',
+    name: 'accepts tasks of a paused tenant, and leases none until it is resumed',
     async run(t) {
       await submit(t, 2);
       await configure(t, { paused: true });
@@ -157,7 +157,7 @@ const configureCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'configure',
-    name: 'pauses while tasks run: they go on and end, and what is given back waits',
+    name: 'lets running tasks of a paused tenant finish, and holds released ones back',
     async run(t) {
       await submit(t, 3);
       const claimId = t.id();
@@ -180,7 +180,7 @@ const configureCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'configure',
-    name: 'limits what runs at once, within one claim and over several',
+    name: 'limits running tasks within one claim and over several',
     async run(t) {
       await configure(t, { maxRunning: 3 });
       await submit(t, 12);
@@ -202,7 +202,7 @@ const configureCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'configure',
-    name: 'keeps nobody else from being claimed',
+    name: 'blocks no other tenant',
     async run(t) {
       await submit(t, 20);
       await submit(t, 6, t.otherTenantId);
@@ -215,7 +215,7 @@ const configureCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'configure',
-    name: 'shares out claims by weight',
+    name: 'divides claims by weight',
     async run(t) {
       await configure(t, { weight: 3 });
       await submit(t, 280);
@@ -234,7 +234,7 @@ const configureCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'configure',
-    name: 'has the wakeup publish when tasks may be claimed again',
+    name: 'publishes a wake-up when tasks may be claimed again',
     async run(t) {
       const published: string[] = [];
       const unsubscribe = t.storage.wakeups.subscribe(({ kind }) => published.push(kind));
@@ -259,7 +259,7 @@ const configureCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'configure',
-    name: 'is told by explain: why a task that is ready is not claimed',
+    name: 'explains why a ready task of a limited or paused tenant is not claimed',
     async run(t) {
       await t.storage.workers.announce({ workerId: t.id(), runs: t.runs() });
       await configure(t, { maxRunning: 3 });
@@ -284,7 +284,7 @@ const listCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'list',
-    name: 'lists those that have been heard of, by id, page by page, as get gives them',
+    name: 'lists known tenants by id, in pages, as get returns them',
     async run(t) {
       await t.leased();
       await t.submit();
@@ -305,7 +305,7 @@ const listCases: readonly ConformanceCase[] = [
   {
     part: 'tenants',
     method: 'list',
-    name: 'goes on where the page before ended',
+    name: 'continues after the last tenant of the page before',
     async run(t) {
       await submit(t, 1);
       await submit(t, 1, t.otherTenantId);

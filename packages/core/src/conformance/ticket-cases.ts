@@ -29,7 +29,7 @@ const issueCases: readonly ConformanceCase[] = [
   {
     part: 'tickets',
     method: 'issue',
-    name: 'says when the ticket expires, and refuses more than may be open until one is spent or has expired',
+    name: 'returns the expiry of the ticket, and refuses tickets beyond the limit until one is used or expires',
     async run(t) {
       const [first, second] = [t.id(), t.id()];
       const begin = t.now();
@@ -53,7 +53,7 @@ const issueCases: readonly ConformanceCase[] = [
   {
     part: 'tickets',
     method: 'issue',
-    name: 'counts a ticket once, however often it is issued, and does not open a spent one again',
+    name: 'counts a ticket once, however often it is issued, and does not reopen a used one',
     async run(t) {
       const ticketId = t.id();
       const made = await issue(t, { ticketId, maxOpen: 1 });
@@ -68,7 +68,7 @@ const issueCases: readonly ConformanceCase[] = [
   {
     part: 'tickets',
     method: 'issue',
-    name: 'has room for many, each with a life of its own',
+    name: 'holds many tickets, each with its own expiry',
     async run(t) {
       const ids = Array.from({ length: 300 }, () => t.id());
       await Promise.all(
@@ -88,7 +88,7 @@ const spendCases: readonly ConformanceCase[] = [
   {
     part: 'tickets',
     method: 'spend',
-    name: 'gives the content once, to one of many that ask at the same time',
+    name: 'returns the content once, to one of many concurrent requests',
     async run(t) {
       const ticketId = t.id();
       await issue(t, { ticketId });
@@ -103,7 +103,7 @@ const spendCases: readonly ConformanceCase[] = [
   {
     part: 'tickets',
     method: 'spend',
-    name: 'gives the same spender the content again while the ticket lasts',
+    name: 'returns the content again to the same user of the ticket until it expires',
     async run(t) {
       const [ticketId, spendId] = [t.id(), t.id()];
       await issue(t, { ticketId });
@@ -117,7 +117,7 @@ const spendCases: readonly ConformanceCase[] = [
   {
     part: 'tickets',
     method: 'spend',
-    name: 'knows none that has expired, of another tenant, or that never was',
+    name: 'refuses expired, foreign and unknown tickets',
     async run(t) {
       const ticketId = t.id();
       await issue(t, { ticketId });

@@ -7,7 +7,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'register',
-    name: 'tracks a task that nobody claims',
+    name: 'stores a tracked task that no worker claims',
     async run(t) {
       const task = await t.registered();
       assert.equal(task.status, 'processing');
@@ -19,7 +19,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'register',
-    name: 'is the same task with the same id',
+    name: 'returns the same task for the same id',
     async run(t) {
       const task = t.newTask();
       const first = await t.storage.tasks.register({ maxWaiting: 10_000, tenantId: t.tenantId, task });
@@ -31,7 +31,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'register',
-    name: 'with a call is ended by the outcome of that call',
+    name: 'ends a task registered with a call by the outcome of that call',
     async run(t) {
       const call = { callId: t.id(), service: 'query', operation: 'run', jobId: 'j', silenceMs: 60_000 };
       const task = await t.registered({ call });
@@ -44,7 +44,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'register',
-    name: 'with a call whose service is silent fails the task',
+    name: 'fails a task registered with a call past its silence limit',
     async run(t) {
       const call = { callId: t.id(), service: 'query', operation: 'run', jobId: 'j', silenceMs: 5_000 };
       const task = await t.registered({ call });
@@ -55,7 +55,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'finish',
-    name: 'ends a registered task once',
+    name: 'finishes a registered task once',
     async run(t) {
       const task = await t.registered();
       const where = { tenantId: t.tenantId, taskId: task.task_id };
@@ -71,7 +71,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'finish',
-    name: 'does not end a task that has a workflow, nor one of another tenant',
+    name: 'does not finish a task with a workflow, nor one of another tenant',
     async run(t) {
       const task = await t.submit();
       const outcome = { kind: 'completed', result: 1 } as const;
@@ -89,7 +89,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'finish',
-    name: 'fails a registered task with the error that is given',
+    name: 'fails a registered task with the given error',
     async run(t) {
       const task = await t.registered();
       await t.storage.tasks.finish({
@@ -106,7 +106,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'progress',
-    name: 'is told and kept, and counts as an event',
+    name: 'stores progress, and counts it as an event',
     async run(t) {
       const claim = await t.leased();
       const where = { ...t.where(claim), token: claim.token };

@@ -15,7 +15,7 @@ function countOf(claims: readonly Claim[], tenantId: string): number {
   return claims.filter(({ task }) => task.tenant_id === tenantId).length;
 }
 
-/** Which tasks are taken next, by the rule: each tenth the oldest, else the most urgent. */
+/** Expected order by the rule: each tenth task the oldest, the others by priority. */
 class Expected {
   #claimed = 0;
   readonly #waiting: { readonly id: string; readonly priority: number }[] = [];
@@ -39,7 +39,7 @@ const orderCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'takes the most urgent, and each tenth the oldest, however many are claimed at once',
+    name: 'leases by priority, and each tenth time the oldest, whatever the size of the claim',
     async run(t) {
       const expected = new Expected();
       let drawn = 1;
@@ -56,7 +56,7 @@ const orderCases: readonly ConformanceCase[] = [
         const ids = (await t.claim({ max })).map(({ task }) => task.task_id);
         assert.deepEqual(ids, expected.take(max), `a claim of ${max}`);
       };
-      // The tenth is older than what stands behind it in the lane of those before.
+      // The tenth is older than the tasks behind it in its priority.
       await Promise.all([9, 9, 9, 9, 0, 9, 9, 9, 9, 9, 9, 5].map(submitted));
       await claimed(10);
       for (let round = 0; round < 20; round += 1) {
@@ -72,7 +72,7 @@ const orderCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'with the same claim id has what is still held of it, of every tenant, and tells of nothing twice',
+    name: 'returns what is still leased for a repeated claim id, over all tenants, and emits no second event',
     async run(t) {
       const { claim: waiting, jobId } = await t.withJob();
       await t.settle(waiting, { kind: 'parked', journalRev: waiting.journalRev });
@@ -99,7 +99,7 @@ const orderCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'gives each lease its own length, also when a later one is shorter',
+    name: 'gives each lease its own expiry, also when a later one is shorter',
     async run(t) {
       for (let n = 0; n < 4; n += 1) await t.submit({ maxAttempts: 1 });
       const lengths = [60_000, 10_000, 30_000, 10_000];
@@ -128,7 +128,7 @@ const orderCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'takes only what the worker runs, whichever way tasks of other types came',
+    name: 'leases only types that the worker runs, in whatever order other types were submitted',
     async run(t) {
       const submitted = (key: string, type: string) =>
         t.storage.tasks.submit({
@@ -137,7 +137,7 @@ const orderCases: readonly ConformanceCase[] = [
           ...(key !== '' && { idempotency: { key, fingerprint: 'f' } }),
           maxWaiting: 9,
         });
-      // With a key and without one, in both orders.
+      // With and without an idempotency key, in both orders.
       for (const keys of [
         ['', 'a'],
         ['b', ''],
@@ -158,7 +158,7 @@ const orderCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'by a worker with a task that cost two workers has all others, and what others could not run',
+    name: 'leases all other tasks to a worker that runs a suspect, and those that other workers could not run',
     async run(t) {
       const both = [...t.runs(), { type: t.otherType, versions: [1] }];
       await t.submit();
@@ -184,7 +184,7 @@ const orderCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'of tasks new and old together counts and tells of each attempt',
+    name: 'counts and emits each attempt of new and retried tasks in one claim',
     async run(t) {
       await submit(t, t.tenantId, 3);
       const [back, woken, released] = (await t.claim()) as [Claim, Claim, Claim];
@@ -224,7 +224,7 @@ const rotationCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'takes sixteen of a tenant in a row while others are there, and leaves out none',
+    name: 'leases sixteen tasks of a tenant in a row while others are ready, and skips none',
     async run(t) {
       const third = `${t.tenantId}-third`;
       const sizes = new Map([
@@ -243,7 +243,7 @@ const rotationCases: readonly ConformanceCase[] = [
       assert.deepEqual(shares[0], [16, 16, 16]);
       assert.deepEqual(shares[1], [19, 0, 17]);
       assert.equal(journalRev.size, 84);
-      // Who has left because nothing was there comes back with the next one.
+      // A tenant that left the empty rotation returns with its next task.
       for (const tenantId of sizes.keys()) await submit(t, tenantId, 1);
       const last = await t.claimOfBoth({ max: 48 });
       assert.deepEqual(
@@ -255,7 +255,7 @@ const rotationCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'takes turns between two tenants within one claim',
+    name: 'alternates between two tenants within one claim',
     async run(t) {
       await submit(t, t.tenantId, 40);
       await submit(t, t.otherTenantId, 40);
@@ -268,11 +268,11 @@ const rotationCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'comes to each of many tenants, past those that have nothing for it',
+    name: 'reaches each of many tenants, past those without a task for the worker',
     async run(t) {
       const tenants = Array.from({ length: 37 }, (_, at) => `${t.tenantId}-${at}`);
       await Promise.all(tenants.map((tenantId) => submit(t, tenantId, 2)));
-      // Some have nothing for whoever claims, and hold up nobody.
+      // Tenants without a task for the worker block no other.
       await t.storage.tenants.configure({ tenantId: tenants[0] ?? '', paused: true });
       const first = await t.claimOfBoth({ max: 60 });
       const second = await t.claimOfBoth({ max: 60 });
@@ -285,7 +285,7 @@ const rotationCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'gives whoever was away no more than the others when it comes back',
+    name: 'gives a tenant that returns to the rotation no more than the others',
     async run(t) {
       await submit(t, t.tenantId, 1);
       await submit(t, t.otherTenantId, 120);

@@ -4,14 +4,14 @@ import type { CaseTools, ClaimOptions, ConformanceCase } from './conformance-cas
 
 const idsOf = (claims: readonly Claim[]) => claims.map(({ task }) => task.task_id);
 
-/** A claim that waits. When its case fails before it is over, nobody hears of its end. */
+/** A long poll. If its case fails first, its rejection is ignored. */
 function waitingClaim(t: CaseTools, options: ClaimOptions): Promise<Claim[]> {
   const waiting = t.claim({ ...options, waitMs: 60_000 });
   waiting.catch(() => undefined);
   return waiting;
 }
 
-/** Takes what is submitted while it waits, or afterwards where a storage lets nobody wait. */
+/** Claims a task submitted during the long poll, or afterwards on a storage without long polls. */
 async function takeWaiting(t: CaseTools, options: ClaimOptions, timeoutMs: number): Promise<Claim> {
   await t.claim(options);
   const waiting = waitingClaim(t, options);
@@ -25,7 +25,7 @@ export const waitingCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'that may wait gets what comes, or nothing at once; asked again it is the same; stopped it gets nothing new',
+    name: 'long poll: returns a new task or an empty answer, the same when repeated, and nothing new once aborted',
     async run(t) {
       await t.claim({ workerId: 'a' });
       const asked = { workerId: 'a', claimId: t.id() };
@@ -45,7 +45,7 @@ export const waitingCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'gives what comes while it waits like any other task: with its events, counted, and with a lease',
+    name: 'long poll: leases a new task like any other, with events, counts and an expiry',
     async run(t) {
       await t.submit({ timeoutMs: 60_000 });
       const first = await t.claimOne({ workerId: 'a', leaseMs: 10_000 });
@@ -69,7 +69,7 @@ export const waitingCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'gives what came first, also when the next one comes before whoever waits has heard of it',
+    name: 'long poll: returns the first new task, also when the next one arrives before the answer is read',
     async run(t) {
       await t.claim({ workerId: 'a' });
       const waiting = waitingClaim(t, { workerId: 'a', max: 1 });
@@ -86,7 +86,7 @@ export const waitingCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'gives nothing that comes while it waits of a tenant that is paused or at its limit',
+    name: 'long poll: returns no task of a paused or limited tenant',
     async run(t) {
       const { tenantId } = t;
       for (const [setting, room] of [
@@ -112,7 +112,7 @@ export const waitingCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'gives what comes while it waits a lease and a limit of its own, whatever others have',
+    name: 'long poll: gives a new task its own lease and deadline',
     async run(t) {
       await t.lookedOver();
       const take = async (leaseMs: number, timeoutMs: number, { waits }: { readonly waits: boolean }) => {
@@ -146,7 +146,7 @@ export const waitingCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'gives what comes while it waits until its limit or its lease is over, whichever is first',
+    name: 'long poll: returns a new task until its deadline or the end of the poll, whichever comes first',
     async run(t) {
       await t.lookedOver();
       const limited = await takeWaiting(t, { workerId: 'a', leaseMs: 50_000 }, 10_000);
@@ -160,7 +160,7 @@ export const waitingCases: readonly ConformanceCase[] = [
   {
     part: 'queue',
     method: 'claim',
-    name: 'counts what comes while it waits: each tenth is the oldest',
+    name: 'long poll: counts a new task for the rule of the oldest tenth',
     async run(t) {
       await takeWaiting(t, { workerId: 'a' }, 60_000);
       const oldest = await t.submit({ priority: 0 });
