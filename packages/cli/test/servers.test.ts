@@ -125,7 +125,7 @@ describe.concurrent('dev and serve refuse', () => {
     [
       ['dev'],
       { ORCHESTRATOR_API_KEYS: `${KEY}=a`, ORCHESTRATOR_OPERATOR_TOKEN: KEY },
-      /the same token is there twice/,
+      /the token is listed twice/,
     ],
   ])('%j', async (args, env, message) => {
     const ended = await cli(args, { env });

@@ -15,9 +15,9 @@ import { z } from 'zod';
 import { type HubAddressOptions, readHub, timeMs } from './transport-options.js';
 
 export interface HttpTransportOptions extends HubAddressOptions {
-  /** How long the hub may take for an ack, in milliseconds. Default: 30,000; the hub itself may wait for 10 s. */
+  /** Time limit of an ack, ms. Default: 30,000; the hub itself may wait for 10 s. */
   readonly ackMs?: number | undefined;
-  /** A token that was refused is tried again after half of this to the whole of it, in milliseconds. Default: 60,000. */
+  /** Retry delay after a refused token: half of this to all of it, ms. Default: 60,000. */
   readonly refusedRetryMs?: number | undefined;
 }
 
@@ -32,9 +32,9 @@ interface HubAnswer {
   readonly body: JsonValue | undefined;
 }
 
-/** The longest answer that is read, in bytes. */
+/** Maximum of response bytes read. */
 const MAX_ANSWER_BYTES = 64 * 1024;
-/** What the hub will never take, whenever it is sent. */
+/** Statuses that are never retried. */
 const NEVER_TAKEN = new Map([
   [400, 'invalid_message'],
   [413, 'payload_too_large'],
@@ -46,9 +46,9 @@ const REFUSALS = new Map([
 ] as const);
 
 /**
- * Carries each notification in a request of its own to `/internal/v1/notifications`: for services that can't keep a
- * socket. It hears no cancels and no outcomes of gateway calls. There is no link, so it counts as connected until a
- * request fails, and again as soon as one is answered.
+ * Sends each notification in a request of its own to `/internal/v1/notifications`, for services that cannot
+ * keep a socket. Receives neither cancels nor gateway outcomes. Without a link it counts as connected until a
+ * request fails, and again as soon as one succeeds.
  */
 export class HttpTransport implements NotifierTransport {
   readonly inOrder = false;
@@ -59,7 +59,7 @@ export class HttpTransport implements NotifierTransport {
   #state: LinkState['state'] | undefined;
   #closed = false;
 
-  /** @throws {OrchestratorError} `invalid_request` for an option that can't be meant, or none where one is needed. */
+  /** @throws {OrchestratorError} `invalid_request` for an invalid or missing option. */
   constructor(options: HttpTransportOptions = {}) {
     this.#settings = validate(optionsSchema, options, 'the options of HttpTransport');
     this.#hub = readHub(options, { scheme: 'http', path: '/internal/v1/notifications' });
@@ -134,7 +134,7 @@ export class HttpTransport implements NotifierTransport {
     return new OrchestratorError('service_unavailable', reason, when);
   }
 
-  /** Tells of changes only. */
+  /** Emits changes only. */
   #linked(link: LinkState): void {
     if (this.#closed || link.state === this.#state) return;
     this.#state = link.state;
@@ -142,7 +142,7 @@ export class HttpTransport implements NotifierTransport {
   }
 }
 
-/** The hub answers 200, or 503 with an ack that says `retry_later`. */
+/** The hub answers 200, or 503 with the ack `retry_later`. */
 function ackOf({ status, retryAfterMs, body }: HubAnswer, messageId: string): Ack | undefined {
   if (status !== 200 && status !== 503) return undefined;
   const ack = ackSchema.safeParse(body);
@@ -150,7 +150,7 @@ function ackOf({ status, retryAfterMs, body }: HubAnswer, messageId: string): Ac
   return { ...ack.data, retry_after_ms: ack.data.retry_after_ms ?? retryAfterMs };
 }
 
-/** The body, if it is JSON and not too long. */
+/** The body, if it is JSON and within the limit. */
 async function readJson(response: Response): Promise<JsonValue | undefined> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -166,7 +166,7 @@ async function readJson(response: Response): Promise<JsonValue | undefined> {
   }
 }
 
-/** `fetch` says "fetch failed", and what failed in the cause. */
+/** `fetch` rejects with "fetch failed", and the reason in the cause. */
 function causeOf(error: unknown): string {
   const { message, cause } = error as { message?: string; cause?: { message?: string; code?: string } };
   return cause?.message || cause?.code || message || 'the request failed';

@@ -13,38 +13,38 @@ export interface HubConnectionOptions {
   readonly pongMs: number;
 }
 
-/** What a connection tells. */
+/** Events of a connection. */
 export interface HubConnectionOwner {
-  /** The hub has let us in, and takes frames of up to `maxPayload` bytes. */
+  /** The hub has accepted the hello, and takes frames of up to `maxPayload` bytes. */
   admitted(connectionId: string, maxPayload: number): void;
   heard(word: HubWord & { readonly kind: 'ack' | 'frame' }): void;
-  /** The link has proved to carry something there and back. */
+  /** The link has carried a frame there and back. */
   alive(): void;
-  /** Once, and last. */
+  /** Called once, last. */
   ended(end: ConnectionEnd): void;
 }
 
-/** The largest frame of the hub, in bytes: the outcome of a gateway call has a result and words around it. */
+/** Maximum frame of the hub, bytes: a gateway outcome is a result with an envelope. */
 const MAX_PAYLOAD = MAX_RESULT_BYTES + 64 * 1024;
-/** How long the hub has to close with us, in milliseconds. */
+/** Time for the hub to answer a close frame, ms. */
 const CLOSING_MS = 2_000;
 const NO_CLOSE_FRAME = 1006;
 const NORMAL = 1000;
 
 /**
- * One connection to the hub, from the first packet to the last. It dials, says hello, and is admitted, all within
- * `helloMs`; from then on it pings, and ends when a pong stays out. It ends once, for whatever reason.
+ * One connection to the hub. It dials, says hello and is admitted within `helloMs`; then it pings, and ends
+ * when a pong is missing. It ends once, for any reason.
  */
 export class HubConnection {
   readonly #options: HubConnectionOptions;
   readonly #owner: HubConnectionOwner;
   readonly #socket: WebSocket;
   readonly #ended: Promise<void>;
-  /** The deadline of the hello, then the next ping or the deadline of its pong. */
+  /** Deadline of the hello, then the next ping or the deadline of its pong. */
   #timer: NodeJS.Timeout;
   #admitted = false;
   #waitsForPong = false;
-  /** Why it ends, where that is known before the socket closes. */
+  /** Reason of the end, where it is known before the socket closes. */
   #why: Partial<ConnectionEnd> = {};
 
   constructor(options: HubConnectionOptions, owner: HubConnectionOwner) {
@@ -70,7 +70,7 @@ export class HubConnection {
     this.#socket.send(text);
   }
 
-  /** Says goodbye; resolves when it is over. */
+  /** Sends a close frame; resolves when the connection has ended. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#socket.terminate(), CLOSING_MS);
@@ -89,7 +89,7 @@ export class HubConnection {
     });
     socket.on('pong', () => this.#pong());
     socket.on('unexpected-response', (_request, response) => this.#turnedAway(response));
-    // A close follows; the error says why.
+    // A close follows; the error has the reason.
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#why = { reason: error.message || (error.code ?? 'the connection failed'), ...this.#why };
     });
@@ -111,7 +111,7 @@ export class HubConnection {
     }
   }
 
-  /** The upgrade was answered with something else. */
+  /** The upgrade was answered with another status. */
   #turnedAway(response: IncomingMessage): void {
     const { statusCode = 0, headers } = response;
     const reason = `expected an upgrade to WebSocket, got HTTP ${statusCode}`;
@@ -133,7 +133,7 @@ export class HubConnection {
     const { pongMs } = this.#options;
     this.#waitsForPong = true;
     this.#socket.ping();
-    // After a pause of this process the pong may be there unread: it is read before the verdict.
+    // After a pause of this process the pong may be pending: it is read before the verdict.
     const verdict = () => {
       if (this.#waitsForPong) this.#cut({ reason: `no pong in ${pongMs} ms` });
     };
@@ -147,7 +147,7 @@ export class HubConnection {
     this.#owner.alive();
   }
 
-  /** Ends it from here, without waiting for the other side. */
+  /** Ends the connection without waiting for the peer. */
   #cut(why: Partial<ConnectionEnd>): void {
     this.#why = why;
     this.#socket.terminate();

@@ -14,14 +14,14 @@ import {
   taskFailedSchema,
 } from '@agent-orchestrator/core/notifier';
 
-/** What the hub says over a socket. */
+/** Messages of the hub on a socket. */
 export type HubWord =
   | { readonly kind: 'authenticated'; readonly connectionId: string; readonly maxPayload: number }
   | { readonly kind: 'unauthorized'; readonly error: OrchestratorError }
   | { readonly kind: 'ack'; readonly ack: Ack }
   | { readonly kind: 'frame'; readonly frame: HubFrame };
 
-/** Reads a text of the hub; `undefined` for what is none of the words, such as those of a newer hub. */
+/** Parses a message of the hub; `undefined` for an unknown one, such as from a newer hub. */
 export function readHubWord(text: string): HubWord | undefined {
   const frame = parsed(text);
   if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) return undefined;
@@ -38,7 +38,7 @@ export function readHubWord(text: string): HubWord | undefined {
   return isOutcome(frame) ? { kind: 'frame', frame } : undefined;
 }
 
-/** How long the hub wants to be left alone, of the reason with which it closed the socket. */
+/** Retry delay from the reason of a close frame. */
 export function retryAfterOf(closeReason: string): number | undefined {
   const reason = parsed(closeReason);
   if (typeof reason !== 'object' || reason === null || Array.isArray(reason)) return undefined;

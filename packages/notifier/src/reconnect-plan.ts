@@ -5,14 +5,14 @@ import {
   OrchestratorError,
 } from '@agent-orchestrator/core/notifier';
 
-/** How a connection ended, or why there was none. */
+/** End of a connection, or of an attempt. */
 export interface ConnectionEnd {
-  /** Of the close frame; 1006 when there was none. */
+  /** Code of the close frame; 1006 without one. */
   readonly code: number;
   readonly reason: string;
-  /** The hub said that it does not take the token. */
+  /** The hub has refused the token. */
   readonly refusal?: OrchestratorError | undefined;
-  /** The hub said when to come back, in milliseconds. */
+  /** Retry delay requested by the hub, ms. */
   readonly retryAfterMs?: number | undefined;
 }
 
@@ -22,20 +22,20 @@ export interface ReconnectLimits {
   readonly refusedRetryMs: number;
 }
 
-/** Close codes that mean something else than "the link is lost". */
+/** Close codes other than a lost link. */
 const OVERLOADED = 1013;
 const REFUSALS = new Map([
   [4401, 'unauthorized'],
   [4403, 'forbidden'],
 ] as const);
-/** However long the hub says that it wants to be left alone, in milliseconds. */
+/** Upper bound of a requested retry delay, ms. */
 const MAX_RETRY_AFTER_MS = 5 * 60_000;
 
 /**
- * What a transport makes of the `attempt`-th failure in a row:
- * - refused (4401, 4403): again after half of `refusedRetryMs` to the whole of it
- * - the hub said when: then, spread over `reconnectBaseMs`
- * - overloaded (1013): again after half of `reconnectCapMs` to the whole of it
+ * Reaction to the `attempt`-th failure in a row:
+ * - refused (4401, 4403): retry after half of `refusedRetryMs` to all of it
+ * - requested by the hub: then, plus jitter up to `reconnectBaseMs`
+ * - overloaded (1013): retry after half of `reconnectCapMs` to all of it
  * - anything else: full jitter.
  */
 export function reconnectPlan(

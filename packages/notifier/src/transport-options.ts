@@ -1,20 +1,20 @@
 import { OrchestratorError } from '@agent-orchestrator/core/notifier';
 import { z } from 'zod';
 
-/** What every transport over the network has to know. */
+/** Options of every network transport. */
 export interface HubAddressOptions {
   /**
-   * Where the orchestrator listens: `https://…`, `wss://…`, or, without TLS, `http://…`, `ws://…`. The path of the
-   * service socket or route is added if it is not there. Default: `ORCHESTRATOR_URL` of the environment.
+   * Address of the orchestrator: `https://…`, `wss://…`, or, without TLS, `http://…`, `ws://…`. The path of
+   * the service socket or route is added if missing. Default: `ORCHESTRATOR_URL` of the environment.
    */
   readonly url?: string | undefined;
   /** The service's token. Default: `SERVICE_TOKEN` of the environment. */
   readonly token?: string | undefined;
-  /** Refuse to send the token without TLS, except to this machine. Default: false, which warns. */
+  /** Refuses to send the token without TLS, except to this machine. Default: false, which warns. */
   readonly requireTls?: boolean | undefined;
 }
 
-/** A time in milliseconds that a timer can hold. */
+/** A time in ms within the range of a timer. */
 export const timeMs = z
   .number()
   .int()
@@ -25,10 +25,10 @@ const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/;
 const TOKEN = /^[\x21-\x7e]{1,1024}$/;
 
 /**
- * Where a path of the hub is, and what opens it.
+ * Address and credential of a path of the hub.
  *
- * @throws {OrchestratorError} `invalid_request` for an address or token that is missing or none, credentials in the
- * address, or no TLS where it is required.
+ * @throws {OrchestratorError} `invalid_request` for a missing or invalid address or token, credentials in the
+ *   address, or missing TLS where it is required.
  */
 export function readHub(
   options: HubAddressOptions,
@@ -61,7 +61,7 @@ function readUrl(text: string | undefined): URL {
   return url;
 }
 
-/** What came is not in the error: it may be a token with a mistake in it. */
+/** The value is not in the error: it may be a mistyped token. */
 function readToken(token: string | undefined): string {
   const expected = 'the 1 to 1024 visible ASCII characters of the token (or SERVICE_TOKEN)';
   if (token === undefined || token === '') throw unexpected('token', expected, 'nothing');

@@ -12,24 +12,21 @@ import { type ConnectionEnd, reconnectPlan } from './reconnect-plan.js';
 import { type HubAddressOptions, readHub, timeMs } from './transport-options.js';
 
 export interface WebSocketTransportOptions extends HubAddressOptions {
-  /** From dialling to being let in, in milliseconds. Default: 10,000. */
+  /** From dialling to admission, ms. Default: 10,000. */
   readonly helloMs?: number | undefined;
-  /** Between a sign of life and the next ping, in milliseconds. Default: 15,000. */
+  /** Idle time before a ping, ms. Default: 15,000. */
   readonly pingMs?: number | undefined;
-  /** How long a pong may take before the link counts as dead, in milliseconds. Default: 15,000. */
+  /** Time limit of a pong before the link counts as dead, ms. Default: 15,000. */
   readonly pongMs?: number | undefined;
   /**
-   * How long an ack may take before the notification is sent again, in milliseconds. Default: 75,000: the hub itself
-   * may wait for 60 s, when a notification has overtaken the service's own 202.
+   * Time limit of an ack before the notification is resent, ms. Default: 75,000: the hub itself may wait for
+   * 60 s, when a notification is ahead of the service's own 202.
    */
   readonly ackMs?: number | undefined;
-  /**
-   * Before the link is made again, in milliseconds: anything up to `reconnectBaseMs`, twice that the next time, and so on
-   * up to `reconnectCapMs`. Default: 500 and 30,000.
-   */
+  /** Base and cap of the reconnect back-off with full jitter, ms. Default: 500 and 30,000. */
   readonly reconnectBaseMs?: number | undefined;
   readonly reconnectCapMs?: number | undefined;
-  /** A token that was refused is tried again after half of this to the whole of it, in milliseconds. Default: 60,000. */
+  /** Retry delay after a refused token: half of this to all of it, ms. Default: 60,000. */
   readonly refusedRetryMs?: number | undefined;
 }
 
@@ -47,7 +44,7 @@ interface Unacked {
   readonly text: string;
   readonly resolve: (ack: Ack) => void;
   readonly reject: (error: OrchestratorError) => void;
-  /** Runs while it is on a link. */
+  /** Set while it is in flight on a link. */
   deadline?: NodeJS.Timeout | undefined;
 }
 
@@ -57,9 +54,9 @@ interface Admission {
 }
 
 /**
- * Carries notifications over one WebSocket to `/ws/task_updates`. It is connecting, admitted, or waiting to connect
- * again, for ever, until `close`. What has no ack when a link ends is sent again over the next one, first and in the
- * same order.
+ * Carries notifications over one WebSocket to `/ws/task_updates`. States: connecting, admitted, waiting to
+ * reconnect; until `close`. Notifications without an ack at the end of a link are resent over the next one,
+ * first and in order.
  */
 export class WebSocketTransport implements NotifierTransport {
   readonly inOrder = true;
@@ -70,11 +67,11 @@ export class WebSocketTransport implements NotifierTransport {
   #connection: HubConnection | undefined;
   #admission: Admission | undefined;
   #reconnect: NodeJS.Timeout | undefined;
-  /** Links in a row that came to nothing. */
+  /** Failed links in a row. */
   #failures = 0;
   #closed = false;
 
-  /** @throws {OrchestratorError} `invalid_request` for an option that can't be meant, or none where one is needed. */
+  /** @throws {OrchestratorError} `invalid_request` for an invalid or missing option. */
   constructor(options: WebSocketTransportOptions = {}) {
     this.#settings = validate(optionsSchema, options, 'the options of WebSocketTransport');
     this.#hub = readHub(options, { scheme: 'ws', path: '/ws/task_updates' });

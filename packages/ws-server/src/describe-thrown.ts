@@ -2,7 +2,9 @@ import { cutText, messageOf } from '@agent-orchestrator/core';
 
 const MAX_LENGTH = 4_000;
 
-/** What the log has of something that foreign code threw: the stack of an error, else the value as text. Never throws. */
+/**
+ * Log text of a value thrown by foreign code: the stack of an error, else the value as text. Never throws.
+ */
 export function describeThrown(thrown: unknown): string {
   try {
     const stack: unknown = thrown instanceof Error ? thrown.stack : undefined;

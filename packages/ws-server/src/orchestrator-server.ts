@@ -29,16 +29,16 @@ import {
 } from './sockets/socket-gate.js';
 
 export interface StopOptions {
-  /** How long running requests and tasks have to end by themselves, in milliseconds. Default: 10,000. */
+  /** Grace period of running requests and tasks, ms. Default: 10,000. */
   readonly graceMs?: number;
-  /** Fires when the grace is over earlier. */
+  /** Ends the grace period early. */
   readonly signal?: AbortSignal;
 }
 
 const DEFAULT_PORT = 8000;
 const DEFAULT_HOST = '127.0.0.1';
 const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/;
-/** How often Node looks for requests that have taken too long, in milliseconds: unless told, only every 30 seconds. */
+/** Interval of Node's check for timed-out requests, ms; its default is 30 seconds. */
 const CHECKING_MS = 500;
 const DEFAULT_GRACE_MS = 10_000;
 const CAN_NOT_LISTEN: Readonly<Record<string, string>> = {
@@ -48,12 +48,12 @@ const CAN_NOT_LISTEN: Readonly<Record<string, string>> = {
 };
 
 /**
- * An orchestrator on the network: the HTTP routes, the services' socket and the clients' socket.
+ * An orchestrator on the network: HTTP routes, the services' socket and the clients' socket.
  *
- * It is `idle`, `running` or in between. `listen()` starts the orchestrator and a server of its own; `start()` together
- * with `attach()`, `toNodeHandler()` or `toFetchHandler()` does without one, inside a host's server. `stop()` ends what was
- * started, in the reverse order: no new requests, streams and sockets sent away, running requests, orchestrator. Like the
- * orchestrator it does not start again: make a new one.
+ * States: `idle`, `running`, and transitions between them. `listen()` starts the orchestrator and a server of
+ * its own; `start()` with `attach()`, `toNodeHandler()` or `toFetchHandler()` runs inside a host's server.
+ * `stop()` ends what was started in reverse order: no new requests, streams and sockets closed, running
+ * requests, orchestrator. Like the orchestrator it cannot be restarted: create a new one.
  *
  * @example
  * await using server = await new OrchestratorServer(orchestrator, { identities }).listen(8000);
@@ -154,7 +154,10 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     ];
   }
 
-  /** Where it listens, like `http://127.0.0.1:8000`. @throws {OrchestratorError} `not_running` when it does not. */
+  /**
+   * Base URL, like `http://127.0.0.1:8000`. @throws {OrchestratorError} `not_running` when it does not
+   * listen.
+   */
   get url(): string {
     const address = this.#server?.address();
     if (!address || typeof address === 'string')
@@ -167,7 +170,10 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     return this.#router.knows(splitPath(path)[0]);
   }
 
-  /** Starts the orchestrator, without a server of its own. @throws {OrchestratorError} `not_running` once it was stopped. */
+  /**
+   * Starts the orchestrator without a server of its own. @throws {OrchestratorError} `not_running` after
+   * `stop`.
+   */
   async start(): Promise<void> {
     this.#refuseStopped();
     this.#started ??= this.#begin();
@@ -177,9 +183,10 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
   /**
    * Starts the orchestrator and listens.
    *
-   * @param port 0 for any that is free. Default: 8000.
-   * @param host Default: this machine only, `127.0.0.1`.
-   * @throws {OrchestratorError} `not_running` when the port can't be had, with what and where, or once it was stopped.
+   * @param port 0 for any free port. Default: 8000.
+   * @param host Default: `127.0.0.1`, this machine only.
+   * @throws {OrchestratorError} `not_running` when the port is not available, with the reason, or after
+   *   `stop`.
    */
   async listen(port = DEFAULT_PORT, host = DEFAULT_HOST): Promise<this> {
     this.#refuseStopped();
@@ -187,12 +194,12 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     return this.#listening;
   }
 
-  /** Takes the upgrades to `/ws/…` of a host's server. */
+  /** Handles the upgrades to `/ws/…` of a host's server. */
   attach(server: Server): void {
     this.#gate.attach(server);
   }
 
-  /** Ends everything that was started, within `graceMs`. */
+  /** Stops everything within `graceMs`. */
   async stop(options: StopOptions = {}): Promise<void> {
     this.#stopped ??= this.#stop(options);
     await this.#stopped;
@@ -200,7 +207,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
 
   #refuseStopped(): void {
     if (this.#stopped)
-      throw new OrchestratorError('not_running', 'the server was stopped: make a new one', {
+      throw new OrchestratorError('not_running', 'the server was stopped: create a new one', {
         retryable: false,
       });
   }
@@ -270,12 +277,12 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     this.#settings.logger.info('the server has stopped');
   }
 
-  /** Once it stops, a connection that has nothing more to do is not kept for another request. */
+  /** During shutdown an idle keep-alive connection is closed. */
   #closeIdle(server: Server): void {
     if (this.#stopping.signal.aborted) setImmediate(() => server.closeIdleConnections());
   }
 
-  /** Takes no more connections; resolves when the last one is gone. */
+  /** Accepts no more connections; resolves when the last one is closed. */
   async #closeServer(): Promise<void> {
     const server = this.#server;
     if (!server) return;

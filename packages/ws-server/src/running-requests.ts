@@ -1,11 +1,11 @@
 import type { NeutralAnswer, NeutralHandler } from './http/neutral-request.js';
 
-/** Counts requests from their coming in to the last piece of their answer, so that a stop can wait for them. */
+/** Counts requests until the last piece of their response, so that a stop can wait for them. */
 export class RunningRequests {
   #count = 0;
   #waiters: (() => void)[] = [];
 
-  /** The handler, counted. */
+  /** Wraps a handler with the counter. */
   counted(handler: NeutralHandler): NeutralHandler {
     return async (request) => {
       this.#count += 1;
@@ -24,7 +24,7 @@ export class RunningRequests {
     };
   }
 
-  /** Resolves when nothing runs. */
+  /** Resolves when no request runs. */
   async idle(): Promise<void> {
     while (this.#count > 0) await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }

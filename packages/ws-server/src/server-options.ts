@@ -9,54 +9,66 @@ import { present } from './http/present.js';
 import type { Identities } from './auth/identities.js';
 
 export interface OrchestratorServerOptions {
-  /** Whom a token belongs to; `createIdentities` makes one from a list. Only `serves: 'health'` does without. */
+  /**
+   * Authentication of tokens; `createIdentities` makes one from a list. Optional only with `serves:
+   * 'health'`.
+   */
   readonly identities?: Identities;
   /** `health`: only `/health/live`, `/health/ready` and `/metrics`, and no sockets. Default: everything. */
   readonly serves?: 'everything' | 'health';
-  /** Origins of the pages that may open sockets, exactly as browsers send them: `https://app.example.com`. Default: none. */
+  /**
+   * Origins of pages that may open sockets, exactly as browsers send them: `https://app.example.com`.
+   * Default: none.
+   */
   readonly allowedOrigins?: readonly string[];
-  /** Between two signs of life on sockets and streams, in milliseconds. A socket that does not answer one is ended at the next. Default: 15,000. */
+  /**
+   * Heartbeat interval of sockets and streams, ms. A socket without an answer is closed at the next one.
+   * Default: 15,000.
+   */
   readonly heartbeatMs?: number;
-  /** How long a socket's first frame may take, in milliseconds. Default: 5,000. */
+  /** Time limit of a socket's first frame, ms. Default: 5,000. */
   readonly helloMs?: number;
-  /** How long `identities.authenticate()` may take for one token, in milliseconds. Default: 5,000. */
+  /** Time limit of `identities.authenticate()` for one token, ms. Default: 5,000. */
   readonly authenticateTimeoutMs?: number;
-  /** How long the headers of a request may take, in milliseconds. Default: 10,000. */
+  /** Time limit of the request headers, ms. Default: 10,000. */
   readonly headersTimeoutMs?: number;
-  /** How long a whole request may take to come in, in milliseconds. Default: 30,000. */
+  /** Time limit of a whole request, ms. Default: 30,000. */
   readonly requestTimeoutMs?: number;
-  /** Sockets at a time. Default: 10,000. */
+  /** Maximum of open sockets. Default: 10,000. */
   readonly maxConnections?: number;
   /**
-   * Connections of one address (IPv6: of one /64) to the server's own port that are no sockets, at a time. Counted only
+   * Maximum of connections without a socket from one address (IPv6: one /64) to the server's own port. Only
    * without `trustedProxies`. Default: half of `maxConnections`.
    */
   readonly maxConnectionsPerAddress?: number;
-  /** Sockets and streams of one tenant at a time. Default: half of `maxConnections`. */
+  /** Maximum of sockets and streams of one tenant. Default: half of `maxConnections`. */
   readonly maxConnectionsPerTenant?: number;
-  /** Sockets of one service at a time. Default: half of `maxConnections`. */
+  /** Maximum of sockets of one service. Default: half of `maxConnections`. */
   readonly maxConnectionsPerService?: number;
-  /** Sockets at a time whose credential has not come or is being checked. Default: half of `maxConnections`. */
+  /** Maximum of sockets that are not authenticated yet. Default: half of `maxConnections`. */
   readonly maxUnauthenticated?: number;
-  /** Of those, of one address (IPv6: of one /64). Default: a tenth of `maxConnections`. */
+  /** The same from one address (IPv6: one /64). Default: a tenth of `maxConnections`. */
   readonly maxUnauthenticatedPerAddress?: number;
   /**
-   * How many proxies of your own are in front: the address of a client is then the so-manieth from the end of
-   * `X-Forwarded-For`. Default: 0, the address of the connection.
+   * Number of trusted reverse proxies in front: the client address is the entry at this position from the end
+   * of `X-Forwarded-For`. Default: 0, the address of the connection.
    */
   readonly trustedProxies?: number;
-  /** Tickets of a tenant that are neither spent nor expired. Default: 10,000. */
+  /** Maximum of open tickets of a tenant. Default: 10,000. */
   readonly maxTicketsPerTenant?: number;
   /**
-   * Frames that one connection of a service may send in a second, with ten times as many saved up for a burst. One that
-   * sends faster is not read for a while. Default: 500.
+   * Frames per second from one service connection, with a burst of ten seconds' worth. A faster sender is not
+   * read for a while. Default: 500.
    */
   readonly serviceFramesPerSecond?: number;
-  /** The same in bytes, with an eighth of it saved up. Default: 8 MiB. */
+  /** The same in bytes, with a burst of an eighth. Default: 8 MiB. */
   readonly serviceBytesPerSecond?: number;
-  /** Frames without `message_id` of one service that wait in memory for the storage, in bytes. Default: 64 MiB. */
+  /**
+   * Bytes of a service's frames without `message_id` held in memory while the storage is unavailable.
+   * Default: 64 MiB.
+   */
   readonly maxHeldBytesPerService?: number;
-  /** What it throws is dropped. Default: says nothing. */
+  /** Exceptions of the logger are dropped. Default: silent. */
   readonly logger?: Logger;
 }
 
@@ -65,9 +77,9 @@ export type ServerSettings = Required<Omit<OrchestratorServerOptions, 'allowedOr
 };
 
 /**
- * The options with their defaults.
+ * Options with defaults.
  *
- * @throws {OrchestratorError} `invalid_request` for a value that can't be meant.
+ * @throws {OrchestratorError} `invalid_request` for an invalid value.
  */
 export function readOptions(options: OrchestratorServerOptions): ServerSettings {
   const numbers = { ...defaultsFor(options.maxConnections), ...present(options) };
@@ -112,7 +124,7 @@ function defaultsFor(maxConnections = 10_000) {
   };
 }
 
-/** Nobody is let in where nothing is served that takes a credential. */
+/** Without routes that take a credential, no socket is admitted. */
 function admission({
   identities,
   serves = 'everything',

@@ -117,7 +117,7 @@ describe('a server that was stopped', () => {
       await expect(begin()).rejects.toMatchObject({ code: 'not_running', retryable: false });
     await stopped;
     for (const begin of [() => server.listen(0), () => server.start()])
-      await expect(begin()).rejects.toThrow('the server was stopped: make a new one');
+      await expect(begin()).rejects.toThrow('the server was stopped: create a new one');
     await server.stop();
   });
 

@@ -2,38 +2,39 @@ import { ERROR_CODES, idSchema, isErrorCode, type Logger, OrchestratorError } fr
 import { type Identities, type Identity, SCOPES, type Scope } from './identities.js';
 import { describeThrown } from '../describe-thrown.js';
 
-/** What asking for the identity of a token came to. */
+/** Result of authenticating a token. */
 export type Authentication =
   | { readonly answer: 'identified'; readonly identity: Identity }
-  /** Not known, or no longer; `error` is safe to show to the caller. */
+  /** Unknown or revoked token; `error` is safe to show to the caller. */
   | { readonly answer: 'refused'; readonly error: OrchestratorError }
-  /** Could not be checked now; `error` is safe to show to the caller. */
+  /** The check failed for now; `error` is safe to show to the caller. */
   | { readonly answer: 'unavailable'; readonly error: OrchestratorError };
 
 export interface AuthenticatorParts {
   readonly identities: Identities;
   readonly logger: Logger;
-  /** How long one check may take, in milliseconds. */
+  /** Limit of one check, ms. */
   readonly timeoutMs: number;
 }
 
-/** Ids under which the log has a check that failed: of the request, or of the connection. */
+/** Ids for the log entry of a failed check: of the request or the connection. */
 export type CheckIds = Readonly<Record<string, string>>;
 
 /**
- * The only caller of the host's `Identities`. It answers always and never rejects, whatever the host's code does: throws,
- * rejects, never settles, or returns something that is no identity. What foreign errors say is logged, never answered.
+ * Only caller of the host's `Identities`. Always answers and never rejects, whatever the host's code does:
+ * throw, reject, hang, or return something that is not an identity. Messages of foreign errors are logged,
+ * never sent to the caller.
  */
 export class Authenticator {
   readonly #parts: AuthenticatorParts;
-  /** What was wrong with values that are no identities: each is logged once, since every request may bring it again. */
+  /** Invalid identities already logged: each is logged once, since every request may bring it again. */
   readonly #reported = new Set<string>();
 
   constructor(parts: AuthenticatorParts) {
     this.#parts = parts;
   }
 
-  /** @param unknown what a caller is told whose token is not known. */
+  /** @param unknown error message for an unknown token. */
   async authenticate(
     token: string,
     ids: CheckIds,
@@ -92,10 +93,10 @@ export class Authenticator {
   }
 }
 
-/** Shorter beginnings of a token say nothing. */
+/** A shorter prefix of a token reveals nothing. */
 const LEAST_OF_TOKEN = 4;
 
-/** A text that may have been cut inside of the token: then only its beginning is there. */
+/** Removes the token from a text, also where the text was cut inside the token and ends with its prefix. */
 function withoutToken(text: string, token: string): string {
   const whole = text.replaceAll(token, '[token]');
   for (let length = token.length - 1; length >= LEAST_OF_TOKEN; length -= 1)
@@ -103,7 +104,7 @@ function withoutToken(text: string, token: string): string {
   return whole;
 }
 
-/** What may be shown of an `OrchestratorError`. A host may throw a proxy, of which each of these questions may throw. */
+/** The public part of an `OrchestratorError`. A host may throw a proxy whose accessors throw. */
 function asOurs(thrown: unknown): OrchestratorError | undefined {
   try {
     if (!(thrown instanceof OrchestratorError) || !isErrorCode(thrown.code)) return undefined;
@@ -122,7 +123,7 @@ function asOurs(thrown: unknown): OrchestratorError | undefined {
   }
 }
 
-/** The identity as a fresh object with nothing but what it must have; or what is wrong with the value. */
+/** A fresh identity with the known fields only, or what is wrong with the value. */
 function readIdentity(value: unknown): Identity | string {
   if (value === null) return 'expected undefined for an unknown token, got null';
   if (typeof value !== 'object') return `expected an object, got a ${typeof value}`;
@@ -144,7 +145,7 @@ function isId(value: unknown): value is string {
   return idSchema.safeParse(value).success;
 }
 
-/** A set that can be asked without running the host's code; a genuine one is not copied: it may be large. */
+/** A set that is read without running the host's code. A genuine one is not copied: it may be large. */
 function setOf(value: unknown): ReadonlySet<string> | undefined {
   if (value instanceof Set && Object.getPrototypeOf(value) === Set.prototype && !Object.hasOwn(value, 'has'))
     return value as ReadonlySet<string>;

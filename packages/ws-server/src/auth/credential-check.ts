@@ -6,17 +6,18 @@ export interface CredentialCheckParts {
   readonly authenticator: Authenticator;
   readonly token: string;
   readonly ids: CheckIds;
-  /** Takes over what the credential may do now; `false` when it is no longer that of whoever was let in. */
+  /** Applies the current rights; `false` when the credential now belongs to another identity. */
   readonly accept: (identity: Identity) => boolean;
   readonly close: (code: number, reason: string) => void;
 }
 
-/** Heartbeats in a row at which a credential that cannot be checked still counts as good. */
+/** Heartbeats in a row without a verdict until the socket is closed. */
 const TOLERATED = 3;
 
 /**
- * The credential of an open socket or stream, checked again at each heartbeat: what it may do is taken over, and one that
- * is refused closes it. While the back end of the host's identities is away it stays open, for three heartbeats in a row.
+ * Rechecks the credential of an open socket or stream at each heartbeat: its rights are updated, and a
+ * refused one closes the connection. While the host's identity provider is unavailable the connection stays
+ * open, for three heartbeats in a row.
  */
 export class CredentialCheck {
   readonly #parts: CredentialCheckParts;
@@ -27,7 +28,7 @@ export class CredentialCheck {
     this.#parts = parts;
   }
 
-  /** Begins a check, unless the last one has no answer yet: then that heartbeat counts as one without an answer. */
+  /** Starts a check. If the previous one is still pending, this heartbeat counts as one without a verdict. */
   beat(): void {
     if (this.#isAsking) this.#missed();
     else void this.#check();

@@ -10,15 +10,15 @@ const NAMES: Readonly<Record<Identity['kind'], string>> = {
   operator: 'the operator token',
 };
 
-/** The token of an `Authorization: Bearer` header. */
+/** Token of an `Authorization: Bearer` header. */
 export function bearerToken(header: string | undefined): string | undefined {
   return header === undefined ? undefined : BEARER.exec(header)?.[1];
 }
 
 /**
- * What a caller shows: the token of its header, or a ticket, which is spent.
+ * Credential of a request: the token of its header, or a ticket, which is used up.
  *
- * @throws {OrchestratorError} `unauthorized` for a ticket that is not known.
+ * @throws {OrchestratorError} `unauthorized` for an unknown ticket.
  */
 export async function shownCredential(
   tickets: Pick<Tickets, 'spend'>,
@@ -36,16 +36,16 @@ export async function shownCredential(
   );
 }
 
-/** Whether an identity is the one that a credential is good for: a ticket stays with its tenant. */
+/** Whether the identity matches the credential: a ticket is bound to its tenant. */
 export function isOfTicket({ ticket }: ShownCredential, identity: Identity): boolean {
   return !ticket || (identity.kind === 'client' && identity.tenant === ticket.tenant);
 }
 
 /**
- * Who is calling, if it is the kind of caller that the route is for.
+ * Identity of the caller, if it has the kind that the route requires.
  *
- * @throws {OrchestratorError} `unauthorized` without a token or with an unknown one, `forbidden` for another kind, or what
- * the host's identities answered, such as `service_unavailable`.
+ * @throws {OrchestratorError} `unauthorized` without a token or for an unknown one, `forbidden` for another
+ *   kind, or the error of the host's identities, such as `service_unavailable`.
  */
 export async function identify<K extends 'client' | 'service'>(
   authenticator: Authenticator,
@@ -74,9 +74,9 @@ export async function identify<K extends 'client' | 'service'>(
 }
 
 /**
- * The tenant that a service speaks for, of its `X-Tenant-Id`.
+ * Tenant of a service's request, from `X-Tenant-Id`.
  *
- * @throws {OrchestratorError} `invalid_request` without one, `forbidden` outside the token's scope.
+ * @throws {OrchestratorError} `invalid_request` without the header, `forbidden` outside the token's scope.
  */
 export function tenantOfService(header: string | undefined, caller: ServiceCredential): string {
   const tenantId = validate(idSchema, header, 'x-tenant-id');
@@ -86,7 +86,7 @@ export function tenantOfService(header: string | undefined, caller: ServiceCrede
   return tenantId;
 }
 
-/** The challenge that goes with a 401. */
+/** `WWW-Authenticate` challenge of a 401. */
 export function challenge(hadToken: boolean): Record<string, string> {
   const problem = hadToken ? ', error="invalid_token"' : '';
   return { 'www-authenticate': `Bearer realm="agent-orchestrator"${problem}` };

@@ -1,53 +1,56 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { idSchema, OrchestratorError, validate } from '@agent-orchestrator/core';
 
-/** What a credential may do beside the ordinary. `plans`: submit a plan of its own. */
+/** Rights beyond the defaults. `plans`: submit a plan in the task. */
 export const SCOPES = ['plans'] as const;
 export type Scope = (typeof SCOPES)[number];
 
-/** A client of one tenant, known by an API key. */
+/** A client of one tenant, authenticated by an API key. */
 export interface ClientIdentity {
   readonly kind: 'client';
   readonly tenant: string;
   readonly scopes: ReadonlySet<Scope>;
 }
 
-/** A service, known by a service token. Without `tenants` it may speak for all of them. */
+/** A service, authenticated by a service token. Without `tenants` it may act for all of them. */
 export interface ServiceCredential {
   readonly kind: 'service';
   readonly service: string;
   readonly tenants?: ReadonlySet<string>;
 }
 
-/** Whoever runs the installation. */
+/** An operator of the installation. */
 export interface OperatorIdentity {
   readonly kind: 'operator';
 }
 
 export type Identity = ClientIdentity | ServiceCredential | OperatorIdentity;
 
-/** Says who a token belongs to. A host with accounts of its own implements this. */
+/** Maps tokens to identities. Implement it for a host with accounts of its own. */
 export interface Identities {
   /**
-   * `undefined` for a token that is not known, or no longer. Asked at every request and hello, and again at each
-   * heartbeat of an open socket.
+   * Identity of a token; `undefined` for an unknown or revoked one. Called for every request and hello, and
+   * again at each heartbeat of an open socket.
    *
-   * An error that is thrown, or that the promise rejects with, counts as not authenticated, and so does a value that is
-   * no identity. An `OrchestratorError` is answered as what it says; a retryable one, such as `service_unavailable`,
-   * means that the token cannot be checked now: 503, close code 1013, and open sockets stay open for three heartbeats in
-   * a row. So does a promise that is not settled within `authenticateTimeoutMs`.
+   * A thrown error, a rejection, or a value that is not an identity counts as unauthenticated. An
+   * `OrchestratorError` is answered as is; a retryable one, such as `service_unavailable`, means that the
+   * token cannot be checked now: 503, close code 1013, and open sockets stay open for three heartbeats in a
+   * row. So does a promise pending for longer than `authenticateTimeoutMs`.
    */
   authenticate(token: string): Identity | undefined | Promise<Identity | undefined>;
 }
 
 export interface IdentityList {
-  /** `scopes`: what the key may do beside the ordinary. Default: everything there is. */
+  /** `scopes`: rights of the key. Default: all. */
   readonly apiKeys?: readonly {
     readonly key: string;
     readonly tenant: string;
     readonly scopes?: readonly Scope[];
   }[];
-  /** At most two tokens of one service, so that one can be replaced while the other still works. `tenants` default: all. */
+  /**
+   * At most two tokens for each service, so that one can be rotated while the other works. `tenants` default:
+   * all.
+   */
   readonly serviceTokens?: readonly {
     readonly service: string;
     readonly token: string;
@@ -57,10 +60,10 @@ export interface IdentityList {
 }
 
 const LIVE_TOKENS_PER_SERVICE = 2;
-/** What a bearer token may look like: visible ASCII, so that it survives a header. */
+/** Format of a bearer token: visible ASCII, so that it survives a header. */
 const TOKEN = /^[\x21-\x7e]{1,8192}$/;
 
-/** Identities from a list. `replace` puts another list in force: what is no longer on it is cut off. */
+/** Identities from a list. `replace` installs another list: removed credentials are cut off. */
 export interface ListedIdentities extends Identities {
   authenticate(token: string): Identity | undefined;
   replace(list: IdentityList): void;
@@ -72,10 +75,11 @@ interface Entry {
 }
 
 /**
- * Identities from API keys and service tokens. Only keyed hashes of them are held, with a random key of this process;
+ * Identities from API keys and service tokens. Only keyed hashes are held, with a random key of this process;
  * a token is found by its hash and compared in constant time.
  *
- * @throws {OrchestratorError} `invalid_request` for a bad id, an empty or repeated token, a third token of a service.
+ * @throws {OrchestratorError} `invalid_request` for an invalid id, an empty or repeated token, or a third
+ *   token of a service.
  */
 export function createIdentities(list: IdentityList): ListedIdentities {
   const secret = randomBytes(32);
@@ -102,7 +106,7 @@ function readList(list: IdentityList, digestOf: (token: string) => Buffer): Map<
     const digest = digestOf(token);
     const slot = digest.toString('base64');
     if (entries.has(slot))
-      throw new OrchestratorError('invalid_request', `${what}: the same token is there twice`);
+      throw new OrchestratorError('invalid_request', `${what}: the token is listed twice`);
     entries.set(slot, { digest, identity });
   };
   for (const { key, tenant, scopes } of list.apiKeys ?? []) {

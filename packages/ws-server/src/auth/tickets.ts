@@ -12,14 +12,14 @@ import { z } from 'zod';
 import { topicKey } from '../client-socket/event-frame.js';
 import { seal, ticketId, unseal } from './ticket-seal.js';
 
-/** The one task or session that a ticket is good for. */
+/** The one task or session that a ticket is limited to. */
 export type TicketTopic = Exclude<Topic, { readonly tenant: true }>;
 
 const topicFields = { task_id: uuidSchema.nullish(), session_id: idSchema.nullish() };
 
 /**
- * The body of `POST /v1/tickets`: nothing, a topic, or its fields alone. A field that is not known is refused, since a
- * limit must not be lost to a typing error.
+ * Body of `POST /v1/tickets`: empty, a topic, or its fields. An unknown field is refused, since a typing
+ * error must not widen a ticket.
  */
 export const ticketRequestSchema = z
   .strictObject({ ...topicFields, topic: z.strictObject(topicFields).nullish() })
@@ -32,26 +32,26 @@ export const ticketRequestSchema = z
     return named[0];
   });
 
-/** @throws {OrchestratorError} `forbidden` for a topic that is not the one that a ticket is limited to. */
+/** @throws {OrchestratorError} `forbidden` for a topic other than the ticket's. */
 export function refuseOtherTopic(only: TicketTopic | undefined, topic: Topic): void {
   if (only === undefined || topicKey(only) === topicKey(topic)) return;
-  throw new OrchestratorError('forbidden', `the ticket is good for ${topicKey(only)} alone`);
+  throw new OrchestratorError('forbidden', `the ticket is limited to ${topicKey(only)}`);
 }
 
-/** What a caller shows: a token, and what it is limited to if it came as a ticket. */
+/** Credential of a caller: a token, and the limit of the ticket it came with. */
 export interface ShownCredential {
   readonly token: string;
   readonly ticket?: { readonly tenant: string; readonly topic?: TicketTopic };
 }
 
-/** How long a ticket is good for, in milliseconds. */
+/** Lifetime of a ticket, ms. */
 const LIFE_MS = 30_000;
 const FORM = /^([\w-]{22})\.([A-Za-z0-9][A-Za-z0-9_.-]{0,63})$/;
 
 /**
- * Single-use tickets, with which a browser opens a socket or a stream without showing a long-lived key in a URL. They are
- * kept by the storage that all processes share, and spent there in one step. A ticket names its tenant, for the storage
- * finds everything by that; the credential behind it is sealed with the ticket itself.
+ * Single-use tickets: a browser opens a socket or a stream without a long-lived key in a URL. They are kept
+ * in the storage shared by all processes, and used up there in one step. A ticket names its tenant, by which
+ * the storage finds everything; the credential behind it is encrypted with the ticket itself.
  */
 export class Tickets {
   constructor(
@@ -59,7 +59,7 @@ export class Tickets {
     private readonly maxOpen: number,
   ) {}
 
-  /** @throws {OrchestratorError} `rate_limited` when as many tickets of the tenant are open as may be. */
+  /** @throws {OrchestratorError} `rate_limited` when the tenant has too many open tickets. */
   async issue(
     tenant: TenantHandle,
     token: string,
@@ -86,9 +86,9 @@ export class Tickets {
   }
 
   /**
-   * The credential behind a ticket, once; `undefined` for a ticket that is spent, has expired or never was.
+   * Credential behind a ticket, once; `undefined` for a used, expired or unknown one.
    *
-   * @throws {OrchestratorError} `storage_unavailable` when it cannot be looked up.
+   * @throws {OrchestratorError} `storage_unavailable` when the lookup fails.
    */
   async spend(ticket: string): Promise<ShownCredential | undefined> {
     const [, secret, tenant] = FORM.exec(ticket) ?? [];

@@ -47,12 +47,12 @@ const PACE = {
 };
 const BAD_FRAMES_A_MINUTE = 10;
 const MAX_SUBSCRIPTIONS = 100;
-/** How long a reader that was too slow has to take what the system still holds for it, and the reason, in milliseconds. */
+/** Time for a slow reader to take the bytes in flight and the close frame, ms. */
 const SLOW_CLOSING_MS = 10_000;
 
 interface Admitted {
   caller: ClientIdentity;
-  /** Of the ticket: nothing else may be followed. */
+  /** Limit of the ticket: no other topic may be followed. */
   readonly only?: TicketTopic;
   readonly check: CredentialCheck;
   readonly feed: TenantFeed;
@@ -60,8 +60,8 @@ interface Admitted {
 }
 
 /**
- * One client's connection to `/ws/client`: who it is (header, ticket or first frame), what it follows, and what is on its
- * way to it. Every event goes out once a connection, however many of its subscriptions it belongs to.
+ * A client's connection to `/ws/client`: its identity (header, ticket or first frame), its subscriptions, and
+ * the outbound queue. An event is sent once for a connection, however many of its subscriptions it matches.
  */
 export class ClientConnection implements FrameHandler, SubscriptionSink {
   readonly #id = newToken();
@@ -89,7 +89,7 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
       void this.#enter(shownCredential(parts.tickets, authorization, ticket));
   }
 
-  /** Its frames are never long. */
+  /** Client frames are small. */
   readonly share = '';
 
   frame(frame: JsonValue): void {
@@ -127,7 +127,7 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
     this.#admitted?.release();
   }
 
-  /** The server stops: come back after `retryAfterMs`. */
+  /** Server shutdown: the client should reconnect after `retryAfterMs`. */
   shutDown(retryAfterMs: number): void {
     this.#socket.close(CLOSE.shuttingDown, JSON.stringify({ retry_after_ms: retryAfterMs }));
   }
@@ -222,7 +222,7 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
 
   #refuseSubscription(id: string): void {
     if (this.#subscriptions.has(id)) {
-      throw new OrchestratorError('invalid_message', 'a subscription with this id is there already');
+      throw new OrchestratorError('invalid_message', 'a subscription with this id already exists');
     }
     if (this.#subscriptions.size < MAX_SUBSCRIPTIONS) return;
     throw new OrchestratorError(
@@ -241,7 +241,7 @@ export class ClientConnection implements FrameHandler, SubscriptionSink {
     this.#socket.close(CLOSE.unauthorized, reason);
   }
 
-  /** Up to where this connection has everything that it follows: what the subscription furthest behind has. */
+  /** Cursor up to which all subscriptions are complete: that of the slowest. */
   #heartbeatCursor(): string | undefined {
     const positions = [...this.#subscriptions.values()].map((subscription) => subscription.position);
     if (positions.some((position) => position === undefined)) return undefined;

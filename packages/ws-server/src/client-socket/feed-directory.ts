@@ -6,7 +6,7 @@ interface Shared {
   users: number;
 }
 
-/** The feeds of this process: one for each tenant that has a client here. */
+/** Feeds of this process: one for each tenant with a client. */
 export class FeedDirectory {
   readonly #orchestrator: Orchestrator;
   readonly #logger: Logger;
@@ -17,7 +17,7 @@ export class FeedDirectory {
     this.#logger = logger;
   }
 
-  /** A tenant's feed, begun if it is the first that asks; the last one that releases it ends it. */
+  /** The tenant's feed, started by the first user and stopped by the last release. */
   acquire(tenantId: string): { readonly feed: TenantFeed; readonly release: () => void } {
     const shared = this.#feeds.get(tenantId) ?? {
       feed: new TenantFeed(this.#orchestrator.tenant(tenantId), this.#logger),
@@ -37,7 +37,7 @@ export class FeedDirectory {
     return { feed: shared.feed, release };
   }
 
-  /** Ends all feeds. */
+  /** Stops all feeds. */
   async stop(): Promise<void> {
     const feeds = [...this.#feeds.values()].map((shared) => shared.feed);
     this.#feeds.clear();

@@ -1,18 +1,18 @@
 import { writeJson } from '@agent-orchestrator/core';
 import type { EventFrame } from './event-frame.js';
 
-/** Where the queue sends: `sent` is called when the bytes have left the process. */
+/** Destination of the queue; `sent` is called when the bytes have left the process. */
 export interface OutboundSocket {
   readonly unsentBytes: number;
   send(text: Buffer, sent: () => void): void;
 }
 
 export interface OutboundLimits {
-  /** Past this many bytes unsent, progress of the same task is coalesced. */
+  /** Unsent bytes above which progress of one task is coalesced. */
   readonly coalesceBytes: number;
-  /** Past this many bytes unsent, the reader is too slow. */
+  /** Unsent bytes above which the reader counts as too slow. */
   readonly maxBytes: number;
-  /** Anything unsent for longer than this makes the reader too slow, in milliseconds. */
+  /** Age of the oldest unsent frame above which the reader counts as too slow, ms. */
   readonly maxAgeMs: number;
 }
 
@@ -22,46 +22,46 @@ export const OUTBOUND_LIMITS: OutboundLimits = {
   maxAgeMs: 10_000,
 };
 
-/** How frames are written. */
+/** Serialisation of frames. */
 export interface OutboundFormat {
   control(frame: object): Buffer;
   event(frame: EventFrame): Buffer;
-  /** Progress that also stands for what came before it, from a `rev` on. */
+  /** Progress that replaces earlier reports, from revision `from` on. */
   coalesced(frame: EventFrame, from: number): Buffer;
 }
 
-/** Each frame as a JSON text. */
+/** Frames as JSON text. */
 export const JSON_FRAMES: OutboundFormat = {
   control: (frame) => Buffer.from(writeJson(frame)),
   event: (frame) => frame.bytes,
   coalesced: ({ event }, from) => Buffer.from(JSON.stringify({ ...event, coalesced_from: from })),
 };
 
-/** How much is handed to the socket at a time; the rest stays here, where it can still be coalesced. */
+/** Bytes handed to the socket at a time; the rest stays here, where it can still be coalesced. */
 const WINDOW_BYTES = 64 * 1024;
 
 interface Entry {
   readonly bytes: Buffer;
   readonly at: number;
   readonly taskId?: string;
-  /** For progress: the first `rev` that this entry stands for. */
+  /** First `rev` that a coalesced progress entry stands for. */
   readonly progressFrom?: number;
 }
 
 /**
- * What is on its way to one client, in order. A slow reader first loses steps of progress, and is told which
- * (`coalesced_from`), then its connection; it never loses anything else.
+ * Outbound queue of one client, in order. A slow reader first loses intermediate progress, marked by
+ * `coalesced_from`, then its connection; nothing else.
  */
 export class OutboundQueue {
   readonly #socket: OutboundSocket;
   readonly #limits: OutboundLimits;
   readonly #format: OutboundFormat;
   readonly #tooSlow: () => void;
-  /** In order of insertion; an entry that was coalesced into a later one is taken out. */
+  /** In insertion order; entries coalesced into a later one are removed. */
   readonly #entries = new Set<Entry>();
-  /** The last entry of each task. */
+  /** Last entry by task. */
   readonly #lastOfTask = new Map<string, Entry>();
-  /** When what the socket has now was queued, oldest first. */
+  /** Enqueue times of the frames handed to the socket, oldest first. */
   readonly #handed: number[] = [];
   #queuedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -97,14 +97,14 @@ export class OutboundQueue {
     }
   }
 
-  /** Resolves when there is room below the mark from which on progress is coalesced, or the queue has ended. */
+  /** Resolves when the queue is below the coalescing limit or has ended. */
   async room(): Promise<void> {
     while (!this.#ended && this.unsentBytes > this.#limits.coalesceBytes) {
       await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
     }
   }
 
-  /** Forgets what is unsent. */
+  /** Drops unsent frames. */
   end(): void {
     this.#ended = true;
     clearTimeout(this.#timer);
@@ -114,7 +114,7 @@ export class OutboundQueue {
     this.#wake();
   }
 
-  /** Takes out the progress of a task that waits with nothing of the task behind it, if it is time for that. */
+  /** Removes a queued progress entry without a later entry of its task, when over the limit. */
   #coalesce(taskId: string): number | undefined {
     if (this.unsentBytes <= this.#limits.coalesceBytes) return undefined;
     const last = this.#lastOfTask.get(taskId);
@@ -158,7 +158,7 @@ export class OutboundQueue {
     for (const waiter of this.#roomWaiters.splice(0)) waiter();
   }
 
-  /** Looks again when what is oldest now would have waited too long. */
+  /** Schedules the age check of the oldest frame. */
   #watch(): void {
     if (this.#timer || this.#ended) return;
     const oldest = this.#oldest();

@@ -9,14 +9,14 @@ import {
 import { EventFrame, isAfter, positionOf, topicKey, topicKeysOf } from './event-frame.js';
 import type { FeedListener, TenantFeed } from './tenant-feed.js';
 
-/** Where a subscription's frames go. */
+/** Destination of a subscription's frames. */
 export interface SubscriptionSink {
   control(frame: object): void;
-  /** An event, unless another subscription of the same connection has sent it. */
+  /** Sends an event unless another subscription of the connection has sent it. */
   event(frame: EventFrame, from: Subscription): void;
-  /** Resolves when more than the reader can take at once may be sent. */
+  /** Resolves when a slow reader can take more. */
   room(): Promise<void>;
-  /** It could not begin, and is over. */
+  /** The subscription failed to start and has ended. */
   failed(subscription: Subscription, error: unknown): void;
 }
 
@@ -33,9 +33,9 @@ type State = Awaited<ReturnType<TenantHandle['events']['snapshot']>>;
 const RETRY_MS = 1_000;
 
 /**
- * One topic that a client follows. It is first `joining`: it has told where it begins, and reads the log by itself until it
- * has caught up with the feed; then `live`: the feed hands it each event. A gap sends it back to `joining`, with a new
- * snapshot. Whatever happens in between, it sends what is after `#last`, once and in order.
+ * A topic that a client follows. States: `joining` reads the log itself until it has caught up with the feed;
+ * `live` receives events from the feed. A gap moves it back to `joining` with a new snapshot. In every state
+ * it sends the events after `#last`, once and in order.
  */
 export class Subscription implements FeedListener {
   readonly id: string;
@@ -44,7 +44,7 @@ export class Subscription implements FeedListener {
   readonly #ended = new AbortController();
   readonly #stopListening: () => void;
   #state: 'joining' | 'live' = 'joining';
-  /** What has been sent is after `#from`, up to `#last`. */
+  /** Events after `#from` up to `#last` were sent. */
   #from: Cursor | undefined;
   #last: Cursor | undefined;
 
@@ -55,14 +55,14 @@ export class Subscription implements FeedListener {
     this.#stopListening = parts.feed.listen(this.#key, this);
   }
 
-  /** Everything of the topic up to here has been sent; `undefined` before it began. */
+  /** Cursor up to which the topic was sent; `undefined` before the start. */
   get position(): Cursor | undefined {
     const feed = this.#parts.feed.position;
     if (this.#state === 'joining' || !this.#last || !feed) return this.#last;
     return isAfter(feed, this.#last) ? feed : this.#last;
   }
 
-  /** Reads the state, and goes on from it. */
+  /** Reads the snapshot and continues from it. */
   async start(after: string | undefined): Promise<void> {
     const { tenant, topic, sink } = this.#parts;
     try {
@@ -72,7 +72,7 @@ export class Subscription implements FeedListener {
     }
   }
 
-  /** Tells the state, and where in the log it is so; then each event after `after`, else after that state. */
+  /** Sends the snapshot with its cursor, then events after `after`, or after the snapshot. */
   async startFrom({ snapshot, cursor }: State, after: string | undefined): Promise<void> {
     const { id, feed, sink } = this.#parts;
     try {
@@ -83,7 +83,7 @@ export class Subscription implements FeedListener {
         this.#begin(positionOf(cursor));
       } else {
         const [wanted, head] = [positionOf(after), positionOf(cursor)];
-        // The beginning of a log may have been told before it had an epoch: the log itself knows.
+        // The start cursor may predate the epoch of the log: the log decides.
         const reachable = wanted.seq === 0 || (wanted.epoch === head.epoch && wanted.seq <= head.seq);
         this.#begin(reachable ? wanted : head);
         if (!reachable) sink.control({ event: 'gap', id, from: after, to: cursor, snapshot });
@@ -110,7 +110,7 @@ export class Subscription implements FeedListener {
     void this.#join(true);
   }
 
-  /** Whether this subscription has sent an event. */
+  /** Whether this subscription has sent the event. */
   covers(frame: EventFrame): boolean {
     if (!this.#from || !this.#last || this.#from.epoch !== frame.cursor.epoch) return false;
     if (!isAfter(frame.cursor, this.#from) || isAfter(frame.cursor, this.#last)) return false;
@@ -130,7 +130,7 @@ export class Subscription implements FeedListener {
     this.#last = frame.cursor;
   }
 
-  /** Reads on until the feed can take over; tries again when the log can't be read. */
+  /** Reads until the feed can take over; retries when the log is unavailable. */
   async #join(withGap = false): Promise<void> {
     const { signal } = this.#ended;
     let gap = withGap;
@@ -150,7 +150,7 @@ export class Subscription implements FeedListener {
     }
   }
 
-  /** Says what can't be told any more, and the state after it. */
+  /** Sends the gap and a new snapshot. */
   async #resume(): Promise<void> {
     const { id, tenant, topic, sink } = this.#parts;
     const from = this.#last && formatCursor(this.#last);
@@ -160,7 +160,7 @@ export class Subscription implements FeedListener {
     sink.control({ event: 'gap', id, from, to: cursor, snapshot });
   }
 
-  /** Reads the log by itself until it is live, the log has a gap, or ends. */
+  /** Reads the log until it is live, has a gap, or ends. */
   async #catchUp(): Promise<'gap' | 'done'> {
     if (this.#handOver() || !this.#last) return 'done';
     const reading = new AbortController();
@@ -181,7 +181,7 @@ export class Subscription implements FeedListener {
     return 'done';
   }
 
-  /** Live from here on, if nothing is between this and the feed. */
+  /** Switches to the feed if no event is missing in between. */
   #handOver(): boolean {
     const feed = this.#parts.feed.position;
     if (!feed || !this.#last || feed.epoch !== this.#last.epoch || feed.seq > this.#last.seq) return false;

@@ -2,20 +2,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Cursor, formatCursor, type TenantHandle, type Logger } from '@agent-orchestrator/core';
 import { EventFrame, positionOf, topicKeysOf } from './event-frame.js';
 
-/** Who wants to hear of a topic. */
+/** Subscriber of a topic in a feed. */
 export interface FeedListener {
   event(frame: EventFrame): void;
-  /** Events up to the feed's position are missing. */
+  /** Events up to the feed's position were lost. */
   gap(): void;
 }
 
-/** Where a feed begins to wait when the log can't be followed, and how long it waits at most, in milliseconds. */
+/** Base and cap of the retry delay while the log is unavailable, ms. */
 const RETRY_MS = 250;
 const MAX_RETRY_MS = 5_000;
 
 /**
- * One tenant's event log, followed once for all clients of the tenant that are connected to this process. It begins at the
- * head, and goes on from its position when the log can't be read for a while.
+ * Follows a tenant's event log once for all its clients of this process. Starts at the head, and resumes from
+ * its position after an outage of the log.
  */
 export class TenantFeed {
   readonly #tenant: TenantHandle;
@@ -24,9 +24,9 @@ export class TenantFeed {
   readonly #stopped = new AbortController();
   #position: Cursor | undefined;
   #started: () => void = () => undefined;
-  /** Resolves when the feed has a position. */
+  /** Resolves with the first position. */
   readonly started: Promise<void> = new Promise((resolve) => (this.#started = resolve));
-  /** Resolves when the feed has ended. */
+  /** Resolves when the feed has stopped. */
   readonly ended: Promise<void>;
 
   constructor(tenant: TenantHandle, logger: Logger) {
@@ -35,12 +35,12 @@ export class TenantFeed {
     this.ended = this.#run();
   }
 
-  /** Everything up to here has been handed on; `undefined` until started. */
+  /** Cursor up to which events were delivered; `undefined` until started. */
   get position(): Cursor | undefined {
     return this.#position;
   }
 
-  /** @returns what ends it. */
+  /** @returns a function that unsubscribes. */
   listen(key: string, listener: FeedListener): () => void {
     const listeners = this.#listeners.get(key) ?? new Set();
     this.#listeners.set(key, listeners.add(listener));

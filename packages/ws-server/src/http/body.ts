@@ -12,25 +12,25 @@ import { HttpRefusal } from './problem.js';
 
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
-/** Who reads a body. */
+/** Reader of a body. */
 export interface Reading {
-  /** Whose share of the event loop, and of the large bodies, it takes. */
+  /** Owner that is charged for event-loop time and large bodies. */
   readonly share: string;
   readonly largeBodies: LargeBodies;
 }
 
 /**
- * The JSON body of a request; `undefined` when it has none. Its size is counted while it is read.
+ * JSON body of a request; `undefined` without one. Its size is counted while it is read.
  *
- * @throws {OrchestratorError} `payload_too_large` past 1 MiB, `rate_limited` for a large one beside too many others,
- * `invalid_request` for what is not JSON, with status 415 for what is compressed.
+ * @throws {OrchestratorError} `payload_too_large` above 1 MiB, `rate_limited` for a large one beside too many
+ *   others, `invalid_request` for invalid JSON, with status 415 for a compressed body.
  */
 export async function readJsonBody(
   request: NeutralRequest,
   { share, largeBodies }: Reading,
 ): Promise<JsonValue | undefined> {
   if (request.body.kind === 'none') return undefined;
-  // What the host's middleware has parsed, it has also unpacked.
+  // A body parsed by the host's middleware is already decompressed.
   if (request.body.kind === 'stream') refuseCodings(request.headers);
   refuseLength(Number(request.headers['content-length'] ?? 0));
   let giveBack = () => {};
@@ -49,7 +49,7 @@ export async function readJsonBody(
   }
 }
 
-/** Bodies are taken as they are: what is compressed is refused before it is read (RFC 9110, 15.5.16). */
+/** Compressed bodies are refused before they are read (RFC 9110, 15.5.16). */
 function refuseCodings(headers: NeutralRequest['headers']): void {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && !onlyHas(encoding, 'identity')) {
@@ -83,7 +83,7 @@ async function parse(
   }
 }
 
-/** @param isLarge called once more has come than a small body has. */
+/** @param isLarge called once the body exceeds the small size. */
 async function readText(chunks: AsyncIterable<Uint8Array>, isLarge: () => void): Promise<string> {
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -96,7 +96,7 @@ async function readText(chunks: AsyncIterable<Uint8Array>, isLarge: () => void):
   return decoded(Buffer.concat(parts));
 }
 
-/** A caller that goes before the end of its body has sent less than it said: that is no error of ours. */
+/** A caller that disconnects inside its body has sent less than announced: not an internal error. */
 async function* whole(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     yield* chunks;
@@ -105,7 +105,7 @@ async function* whole(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
   }
 }
 
-/** The text of bytes, without a byte order mark. */
+/** Bytes as text, without a byte order mark. */
 function decoded(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -114,7 +114,7 @@ function decoded(bytes: Uint8Array): string {
   }
 }
 
-/** What the host's middleware has made of the body, as text again, so that the same rules hold for it. */
+/** A body parsed by the host's middleware, as text, so that the same limits apply. */
 function asText(value: unknown): string {
   if (value instanceof Uint8Array) {
     refuseLength(value.byteLength);

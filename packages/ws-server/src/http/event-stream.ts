@@ -10,16 +10,16 @@ import type { Subscription, SubscriptionSink } from '../client-socket/subscripti
 import { errorFrame } from '../sockets/error-frame.js';
 import { formatSse, RETRY, SSE_HEARTBEAT } from './sse.js';
 
-/** What a stream does with what its subscription says of itself. */
+/** Behaviour of a stream at the events of its subscription. */
 export interface EventStreamParts {
   readonly heartbeatMs: number;
-  /** Whether the reader wants the state first; one that resumes has it. */
+  /** Whether to send the snapshot first; a resuming reader has it. */
   readonly sendsState: boolean;
-  /** Whether an event, or the state after a gap, is the last that there is to tell. */
-  isLast(told: { readonly event: string; readonly snapshot?: object }): boolean;
-  /** Each `heartbeatMs`, while the stream is open. */
+  /** Whether an event, or the snapshot after a gap, is the last one of the topic. */
+  isLast(fields: { readonly event: string; readonly snapshot?: object }): boolean;
+  /** Called each `heartbeatMs` while the stream is open. */
   beat(): void;
-  /** Once, however it ends; also of a stream that nobody has begun to read. */
+  /** Called once at the end, also for a stream that was never read. */
   ended(): void;
 }
 
@@ -36,19 +36,19 @@ const SSE: OutboundFormat = {
 };
 
 /**
- * The events of one topic as a stream for one reader of HTTP. It is `open` until its last event is read, it is ended, the
- * reader goes, or is too slow; what waits for the reader is bounded as that of a socket is.
+ * Events of one topic as an HTTP stream. It is open until its last event is read, it is ended, the reader
+ * disconnects, or is too slow; the outbound queue has the limits of a socket's.
  */
 export class EventStream implements SubscriptionSink, OutboundSocket, AsyncIterableIterator<Buffer> {
   readonly #parts: EventStreamParts;
   readonly #queue: OutboundQueue;
   readonly #heartbeat: NodeJS.Timeout;
   #pieces: Piece[] = [];
-  /** Of what the queue has handed on and the reader has not taken, in bytes. */
+  /** Bytes handed over by the queue and not yet read. */
   unsentBytes = 0;
-  /** What the reader has, until it asks for more. */
+  /** The piece being read. */
   #taken: Piece | undefined;
-  #state: 'open' | 'last told' | 'too slow' | 'ended' = 'open';
+  #state: 'open' | 'last sent' | 'too slow' | 'ended' = 'open';
   #wasQuiet = false;
   #wake: () => void = () => undefined;
 
@@ -65,13 +65,13 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
 
   control(frame: object): void {
     if (!this.isOpen) return;
-    const { event, id: _, ...told } = frame as { event: string; id: string; to?: string; cursor?: string };
+    const { event, id: _, ...fields } = frame as { event: string; id: string; to?: string; cursor?: string };
     const isState = event === 'subscribed';
     if (isState && !this.#parts.sendsState) return;
     const name = isState ? 'snapshot' : event;
-    const text = writeJson({ event: name, ...told });
-    this.#queue.control(formatSse(name, told.to ?? told.cursor ?? '', text));
-    if (this.#parts.isLast({ ...told, event })) this.#finish();
+    const text = writeJson({ event: name, ...fields });
+    this.#queue.control(formatSse(name, fields.to ?? fields.cursor ?? '', text));
+    if (this.#parts.isLast({ ...fields, event })) this.#finish();
   }
 
   event(frame: EventFrame): void {
@@ -89,14 +89,14 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
     this.fail(error);
   }
 
-  /** Tells an error as the last event. */
+  /** Ends with an error event. */
   fail(error: unknown): void {
     if (!this.isOpen) return;
     this.#queue.control(formatSse('error', undefined, JSON.stringify(errorFrame(error))));
     this.#finish();
   }
 
-  /** Ends the stream; what the reader has not taken is dropped. */
+  /** Ends the stream and drops what was not read. */
   end(): void {
     this.#end('ended');
   }
@@ -107,7 +107,7 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
     this.#wake();
   }
 
-  /** The next piece. Asking for it says that the one before has been passed on. */
+  /** The next piece; acknowledges the one before. */
   async next(): Promise<IteratorResult<Buffer, undefined>> {
     this.#passedOn();
     for (;;) {
@@ -117,7 +117,7 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
         this.#taken = piece;
         return { done: false, value: piece.bytes };
       }
-      if (this.#state === 'last told') this.#end('ended');
+      if (this.#state === 'last sent') this.#end('ended');
       if (this.#state === 'ended') return { done: true, value: undefined };
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
@@ -147,9 +147,9 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
     this.#wasQuiet = true;
   }
 
-  /** The reader still gets what waits for it. */
+  /** Ends after the queued frames. */
   #finish(): void {
-    this.#state = 'last told';
+    this.#state = 'last sent';
     clearInterval(this.#heartbeat);
     this.#wake();
   }

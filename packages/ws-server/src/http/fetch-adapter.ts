@@ -1,7 +1,7 @@
 import type { HandlesHttp, NeutralBody } from './neutral-request.js';
 import type { MountOptions } from './node-adapter.js';
 
-/** For everything that speaks `Request` and `Response`: Hono, Next.js, workers. Streams of events come through as well. */
+/** Adapter for hosts with `Request` and `Response`: Hono, Next.js, workers. Supports event streams. */
 export function toFetchHandler(
   server: HandlesHttp,
   options: MountOptions = {},
@@ -32,7 +32,7 @@ function bodyOf(request: Request): NeutralBody {
   return { kind: 'stream', chunks: request.body as unknown as AsyncIterable<Uint8Array> };
 }
 
-/** Pulled piece by piece, so that a slow reader holds up only itself. */
+/** Pull-based: backpressure of a slow reader affects only itself. */
 function toStream(
   pieces: AsyncIterable<string | Uint8Array>,
   gone: AbortController,

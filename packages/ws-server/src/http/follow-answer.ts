@@ -26,8 +26,8 @@ interface Follow {
 }
 
 /**
- * A task's events as a stream: its state, then what happens to it, up to its final event. With `Last-Event-ID` what came
- * after that; 204, which tells a browser not to come back, when nothing can.
+ * A task's events as a stream: the snapshot, then events up to the final one. With `Last-Event-ID` the events
+ * after it; 204, which stops a browser from reconnecting, when none can follow.
  */
 export async function followTask(follow: Follow, taskId: string): Promise<NeutralAnswer> {
   const topic = { task_id: taskId };
@@ -35,12 +35,12 @@ export async function followTask(follow: Follow, taskId: string): Promise<Neutra
   const after = lastEventId(follow.request);
   const state = await follow.tenant.events.snapshot(topic, after);
   if (!hasEnded(state.snapshot)) return live(follow, { topic, state, after, isLast: isFinalOfTask });
-  const told = asSse({ event: 'snapshot', ...state });
-  const events = after === undefined ? [told] : await restOf(follow, taskId, after, state.cursor, told);
+  const snapshot = asSse({ event: 'snapshot', ...state });
+  const events = after === undefined ? [snapshot] : await restOf(follow, taskId, after, state.cursor, snapshot);
   return events.length === 0 ? { status: 204, headers: {} } : sseAnswer(inOrder(events));
 }
 
-/** A session's events and those of its tasks, until the reader goes. */
+/** Events of a session and its tasks until the reader disconnects. */
 export async function followSession(follow: Follow, sessionId: string): Promise<NeutralAnswer> {
   const topic = { session_id: sessionId };
   refuseOtherTopic(follow.credential.ticket?.topic, topic);
@@ -56,12 +56,12 @@ interface Live {
   readonly isLast: EventStreamParts['isLast'];
 }
 
-/** A stream that shares the tenant's feed with everybody who is connected, and whose credential is checked as it goes on. */
+/** A stream on the tenant's shared feed, with its credential rechecked at heartbeats. */
 function live({ request, services, tenant, credential }: Follow, { topic, state, after, isLast }: Live) {
   const { tenantId } = tenant;
   const leave = services.admission.connect({ tenant: tenantId });
   if (!leave) {
-    throw new OrchestratorError('rate_limited', 'the tenant has as many sockets and streams open as it may');
+    throw new OrchestratorError('rate_limited', 'the tenant has reached its maximum of open sockets and streams');
   }
   const { feed, release } = services.feeds.acquire(tenantId);
   const gone = AbortSignal.any([request.signal, services.stopping]);
@@ -100,7 +100,7 @@ function lastEventId(request: NeutralRequest): string | undefined {
   return id === undefined || id === '' ? undefined : validate(cursorSchema, id, 'last-event-id');
 }
 
-/** What a task that has ended still has to tell after `after`; `head` is where its state was read. */
+/** Remaining events of an ended task after `after`; `head` is the cursor of its snapshot. */
 async function restOf(
   follow: Follow,
   taskId: string,

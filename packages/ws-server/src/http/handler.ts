@@ -24,11 +24,11 @@ export interface HandlerParts {
   readonly services: RouteServices;
   readonly logger: Logger;
   readonly largeBodies: LargeBodies;
-  /** Hears of each answer: of which route, its status, and how long it took. */
+  /** Called after each response with route, status and duration in seconds. */
   answered(label: RouteLabel, status: number, seconds: number): void;
 }
 
-/** Nothing of an answer is cached, sniffed, framed or told to other sites. */
+/** Responses are not cached, sniffed, framed, or sent as referrer. */
 const SECURITY_HEADERS = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
@@ -40,7 +40,7 @@ const idempotencyKeySchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,200}$/, 'expected 1 to 200 visible ASCII characters');
 
-/** The one way through which every request goes, whatever framework it came from. */
+/** Single entry point of all requests, independent of the framework. */
 export function createHandler(parts: HandlerParts): NeutralHandler {
   return async (request) => {
     const correlationId = newToken();
@@ -60,7 +60,7 @@ export function createHandler(parts: HandlerParts): NeutralHandler {
   };
 }
 
-/** HEAD is answered as GET is, without the body (RFC 9110, 9.3.2): a stream is ended before it begins. */
+/** HEAD is handled as GET without the body (RFC 9110, 9.3.2): a stream is ended before it begins. */
 async function discard(body: NeutralAnswer['body']): Promise<void> {
   if (typeof body === 'object') await body[Symbol.asyncIterator]().return?.();
 }
@@ -88,10 +88,10 @@ async function answerOrProblem(
   }
 }
 
-/** What is cut short by the caller, or by the stop of the server, is no error of the inside. */
+/** A request cut short by the caller or by the shutdown is not an internal error. */
 function asKnown(error: unknown, gone: AbortSignal, stopping: AbortSignal): OrchestratorError {
   if (error instanceof OrchestratorError) return error;
-  if (gone.aborted && error === gone.reason) return new OrchestratorError('cancelled', 'the caller is gone');
+  if (gone.aborted && error === gone.reason) return new OrchestratorError('cancelled', 'the caller has disconnected');
   return stopping.aborted ? shuttingDown() : unexpected();
 }
 
@@ -106,7 +106,7 @@ async function dispatch(
 ): Promise<NeutralAnswer> {
   const [path, query] = splitPath(request.path);
   const match = parts.router.match(request.method, path);
-  if (match.found === 'nothing') throw new OrchestratorError('not_found', 'there is no such route');
+  if (match.found === 'nothing') throw new OrchestratorError('not_found', 'no such route');
   if (match.found === 'path') {
     const message = `expected the method ${match.allow}, got another`;
     throw new HttpRefusal(405, message, { headers: { allow: match.allow } });
@@ -149,7 +149,7 @@ async function callerOf(
   return { credential: credential ?? { token: '' }, caller, ...tenant };
 }
 
-/** Whose share of the event loop a large body takes. */
+/** Owner charged for a large body. */
 function shareOf({ tenant, caller }: Pick<AnyRouteContext, 'tenant' | 'caller'>): string {
   if (tenant) return tenant.tenantId;
   return caller?.kind === 'service' ? `service ${caller.service}` : '';
@@ -167,7 +167,7 @@ function idempotencyKeyOf(route: Route, request: NeutralRequest): string | undef
   return validate(idempotencyKeySchema, key, 'idempotency-key');
 }
 
-/** Path and query, apart. */
+/** Splits path and query. */
 export function splitPath(path: string): readonly [string, string] {
   const mark = path.indexOf('?');
   return mark < 0 ? [path, ''] : [path.slice(0, mark), path.slice(mark + 1)];

@@ -2,15 +2,16 @@ import { getHeapStatistics } from 'node:v8';
 import { MAX_RESULT_BYTES, OrchestratorError } from '@agent-orchestrator/core';
 import { Shares } from '../sockets/shares.js';
 
-/** Bodies up to this many bytes are not counted: how many there are is bounded by the connections. */
+/** Smaller bodies are not counted: the connection limit bounds them. */
 export const SMALL_BODY_BYTES = 64 * 1024;
-/** How much of its heap a process gives to large bodies, and how many it takes at most. */
+/** Share of the heap for large bodies, and their maximum number. */
 const SHARE_OF_HEAP = 1 / 8;
 const MAX_AT_ONCE = 256;
 const RETRY_AFTER_MS = 1_000;
 
 /**
- * How many large bodies this process may be reading at once: in all, and half of that for one tenant or service. What is beyond is refused, and may come again: it would fill the heap.
+ * Limit of large bodies read concurrently by this process, half of it for one tenant or service. Others are
+ * refused with a retry: they would fill the heap.
  */
 export class LargeBodies {
   readonly #all: Shares;
@@ -23,8 +24,8 @@ export class LargeBodies {
   }
 
   /**
-   * @returns how to give it back.
-   * @throws {OrchestratorError} `rate_limited`, with a time to come back.
+   * @returns a function that releases the slot.
+   * @throws {OrchestratorError} `rate_limited` with `retryAfterMs`.
    */
   take(share: string): () => void {
     const own = this.#byShare.take(share);

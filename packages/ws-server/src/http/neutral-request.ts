@@ -1,24 +1,24 @@
-/** A body as the adapter found it: still to be read, or read and parsed by the host's own middleware. */
+/** A body as the adapter found it: a stream, or a value parsed by the host's middleware. */
 export type NeutralBody =
   | { readonly kind: 'none' }
   | { readonly kind: 'stream'; readonly chunks: AsyncIterable<Uint8Array> }
   | { readonly kind: 'parsed'; readonly value: unknown };
 
-/** A request without the framework it came through. */
+/** A framework-independent request. */
 export interface NeutralRequest {
   readonly method: string;
   /** Path and query, without `prefix`. */
   readonly path: string;
-  /** Where the host has mounted the handler, for links: `''` or `/orchestrator`. */
+  /** Mount path in the host, for links: `''` or `/orchestrator`. */
   readonly prefix: string;
-  /** Names in lower case. */
+  /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: NeutralBody;
-  /** Fires when the caller is gone. */
+  /** Aborts when the caller disconnects. */
   readonly signal: AbortSignal;
 }
 
-/** An answer without a framework. A body that is iterable is sent piece by piece, as fast as it is read. */
+/** A framework-independent response. An iterable body is sent piece by piece at the reader's pace. */
 export interface NeutralAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -28,9 +28,9 @@ export interface NeutralAnswer {
 /** Answers every request; never throws. */
 export type NeutralHandler = (request: NeutralRequest) => Promise<NeutralAnswer>;
 
-/** What the adapters need: `OrchestratorServer` is one. */
+/** What the adapters need of `OrchestratorServer`. */
 export interface HandlesHttp {
   readonly handler: NeutralHandler;
-  /** Whether a path (with its query) belongs to it, whatever the method. */
+  /** Whether a path (with query) has a route, for any method. */
   serves(path: string): boolean;
 }

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HandlesHttp, NeutralAnswer, NeutralBody } from './neutral-request.js';
 
-/** What Express and its kin add to a request. */
+/** Fields that Express and similar hosts add to a request. */
 interface HostRequest extends IncomingMessage {
   readonly originalUrl?: string;
   readonly body?: unknown;
 }
 
-/** `next` is the host's: it gets what is none of our routes. */
+/** `next`: the host's handler for paths without a route here. */
 export type NodeHandler = (
   request: IncomingMessage,
   response: ServerResponse,
@@ -15,26 +15,29 @@ export type NodeHandler = (
 ) => Promise<void>;
 
 export interface MountOptions {
-  /** Where the host has mounted the handler, like `/orchestrator`. Default: found out by comparing `url` and `originalUrl`. */
+  /**
+   * Mount path in the host, like `/orchestrator`. Default: the difference between `url` and `originalUrl`.
+   */
   readonly prefix?: string;
 }
 
-/** A reader that takes nothing for this long is cut off, in milliseconds. */
+/** A reader that takes nothing for this long is disconnected, ms. */
 const STALLED_MS = 10_000;
-/** A whole answer that is no stream has to be taken this fast, besides: a reader can't hold on to it by taking a little now and then. */
+/** Minimum rate for a response that is not a stream, so that a reader cannot hold it by trickling. */
 const SLOWEST_BYTES_PER_SECOND = 16 * 1024;
-/** How much of an answer is written at a time, in UTF-16 units or bytes. */
+/** Size of one write, in UTF-16 units or bytes. */
 const PORTION = 64 * 1024;
 
 /**
- * For `node:http`, Express, Fastify and everything that hands on Node's own request and response. Its promise never
- * rejects, unless `next` throws: a response that cannot be written, such as one that the host has answered itself, is cut.
+ * Handler for `node:http`, Express, Fastify and every host that passes Node's request and response. Its
+ * promise never rejects, unless `next` throws: a response that cannot be written, such as one already
+ * answered by the host, is destroyed.
  */
 export function toNodeHandler(server: HandlesHttp, options: MountOptions = {}): NodeHandler {
   return answering(server, options, (_error, response) => response.destroy());
 }
 
-/** @param failed gets what went wrong while an answer was written, such as a response that has one already. */
+/** @param failed called with an error of writing the response, such as one that was already sent. */
 export function answering(
   server: HandlesHttp,
   options: MountOptions,
@@ -71,12 +74,12 @@ async function answer(
     signal: gone.signal,
   });
   const written = write(response, answered, gone.signal);
-  // What was refused half-read is read to its end and dropped, so that the caller sees the answer, not a reset.
+  // A request refused before its end is drained, so that the caller sees the response instead of a reset.
   if (!request.readableEnded) request.resume();
   await written;
 }
 
-/** Under `app.use('/v1', …)` a host cuts the prefix off `url`: the path that is a route of ours is the right one. */
+/** Under `app.use('/v1', …)` a host strips the prefix from `url`: the path with a route wins. */
 function pathOf(
   server: HandlesHttp,
   request: HostRequest,
@@ -105,7 +108,7 @@ function bodyOf(request: HostRequest): NeutralBody {
   const announced =
     Number(request.headers['content-length'] ?? 0) > 0 || request.headers['transfer-encoding'] !== undefined;
   if (!announced) return { kind: 'none' };
-  // A body parser of the host has drained the stream: what it made of it is all there is.
+  // A body parser of the host has drained the stream: its value is the body.
   if (request.body !== undefined && request.readableEnded) return { kind: 'parsed', value: request.body };
   return { kind: 'stream', chunks: request.iterator({ destroyOnReturn: false }) };
 }
@@ -128,7 +131,7 @@ async function write(response: ServerResponse, answer: NeutralAnswer, gone: Abor
     }
     if (!response.writableFinished) await orStalled(response, 'finish', gone);
   } catch {
-    // The status is sent already: all that can still be said is that the stream is broken.
+    // The status is already sent: the stream can only be broken off.
     response.destroy();
   } finally {
     if (deadline) clearTimeout(deadline);
@@ -139,13 +142,13 @@ function longestMs(bytes: number): number {
   return STALLED_MS + (bytes / SLOWEST_BYTES_PER_SECOND) * 1_000;
 }
 
-/** A text in portions, of which each that a reader takes shows that it reads on. */
+/** A text in portions: each one taken shows that the reader is alive. */
 function* portions(text: string): Generator<Uint8Array> {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.byteLength; at += PORTION) yield bytes.subarray(at, at + PORTION);
 }
 
-/** Waits until the reader has taken something; one that takes nothing for too long is cut off. */
+/** Waits for the reader; disconnects one that takes nothing for too long. */
 async function orStalled(
   response: ServerResponse,
   event: 'drain' | 'finish',

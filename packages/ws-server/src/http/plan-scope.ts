@@ -2,9 +2,9 @@ import { type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
 import type { ClientIdentity } from '../auth/identities.js';
 
 /**
- * A plan says itself which services are called: that takes the scope `plans`.
+ * A plan names the services to call, which requires the scope `plans`.
  *
- * @throws {OrchestratorError} `forbidden` for a task with a plan whose caller may not bring one.
+ * @throws {OrchestratorError} `forbidden` for a plan without the scope.
  */
 export function refusePlanWithoutScope(caller: ClientIdentity, submission: JsonValue): void {
   if (caller.scopes.has('plans') || !bringsPlan(submission)) return;

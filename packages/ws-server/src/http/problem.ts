@@ -1,21 +1,21 @@
 import { ERROR_CODES, type Issue, OrchestratorError } from '@agent-orchestrator/core';
 import type { NeutralAnswer } from './neutral-request.js';
 
-/** RFC 9457, with the project's `code` and, for what was invalid, where. */
+/** RFC 9457 problem with the project's `code` and, for invalid input, its location. */
 export interface Problem {
   readonly type: string;
   readonly title: string;
   readonly status: number;
   readonly detail: string;
   readonly code: string;
-  /** What the server's log has this under; only where there is something to look up. */
+  /** Key of the log entry; present only if there is one. */
   readonly correlation_id?: string;
   readonly errors?: readonly Issue[];
-  /** Of a 409 for a task that has ended otherwise: how. */
+  /** Final status of the task, in a 409 for one that ended otherwise. */
   readonly task_status?: string;
 }
 
-/** A request that HTTP has a status for which no code has, such as 415. Its code is `invalid_request`. */
+/** A refusal with an HTTP status without a code of its own, such as 415. Its code is `invalid_request`. */
 export class HttpRefusal extends OrchestratorError {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -32,10 +32,10 @@ export class HttpRefusal extends OrchestratorError {
   }
 }
 
-/** When nothing better is known, come back after this many milliseconds. */
+/** `Retry-After` without a better estimate, ms. */
 const DEFAULT_RETRY_AFTER_MS = 1_000;
 
-/** The answer for an error that was thrown on purpose. */
+/** Response for an expected error. */
 export function problemAnswer(
   error: OrchestratorError,
   options: {
@@ -68,7 +68,7 @@ export function problemAnswer(
   };
 }
 
-/** What a caller hears of an error that nobody expected: nothing of the inside. */
+/** Error shown for an unexpected one: without internals. */
 export function unexpected(): OrchestratorError {
   return new OrchestratorError(
     'internal_error',
@@ -76,10 +76,10 @@ export function unexpected(): OrchestratorError {
   );
 }
 
-/** The longest that a caller is sent away for, in seconds: a month, since a budget may last for one. */
+/** Maximum of `Retry-After`, in seconds: a month, since a budget may last that long. */
 const MAX_RETRY_AFTER_S = 31 * 24 * 60 * 60;
 
-/** `Retry-After` in whole seconds, for 429 and 503: from 1 to a month, whatever `retryAfterMs` is. */
+/** `Retry-After` in whole seconds for 429 and 503: from 1 to a month, for any `retryAfterMs`. */
 export function retryAfter(status: number, retryAfterMs: number | undefined): Record<string, string> {
   if (status !== 429 && status !== 503) return {};
   const ms = retryAfterMs === undefined || Number.isNaN(retryAfterMs) ? DEFAULT_RETRY_AFTER_MS : retryAfterMs;

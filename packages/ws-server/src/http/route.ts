@@ -7,7 +7,7 @@ import type { ClientIdentity, ServiceCredential } from '../auth/identities.js';
 import type { ShownCredential, Tickets } from '../auth/tickets.js';
 import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
 
-/** What the handlers work with. */
+/** Services available to route handlers. */
 export interface RouteServices {
   readonly orchestrator: Orchestrator;
   readonly tickets: Tickets;
@@ -15,13 +15,13 @@ export interface RouteServices {
   readonly admission: Admission;
   readonly feeds: FeedDirectory;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
-  /** Milliseconds between the signs of life in a stream of events. */
+  /** Interval of heartbeats in an event stream, ms. */
   readonly heartbeatMs: number;
-  /** Fires when the server stops: whatever waits should come to an end. */
+  /** Aborts at shutdown: every wait has to end. */
   readonly stopping: AbortSignal;
 }
 
-/** Who may call a route: anyone, a client with its API key, a service with its token. */
+/** Required caller of a route: anyone, a client with its API key, a service with its token. */
 export interface Caller {
   readonly public: undefined;
   readonly client: ClientIdentity;
@@ -33,14 +33,14 @@ interface BaseContext<B, Q> {
   readonly params: Readonly<Record<string, string>>;
   readonly body: B;
   readonly query: Q;
-  /** Of the `Idempotency-Key` header. */
+  /** Value of the `Idempotency-Key` header. */
   readonly idempotencyKey?: string;
   readonly services: RouteServices;
-  /** The credential as it came; of a route that anyone may call, an empty one. */
+  /** The credential as sent; empty on a public route. */
   readonly credential: ShownCredential;
 }
 
-/** What a handler gets, by who may call it: clients and services come with their tenant. */
+/** Context of a handler by required caller: clients and services come with their tenant. */
 export type RouteContext<W extends keyof Caller, B, Q> = BaseContext<B, Q> &
   (W extends 'client'
     ? { readonly caller: ClientIdentity; readonly tenant: TenantHandle }
@@ -50,21 +50,21 @@ export type RouteContext<W extends keyof Caller, B, Q> = BaseContext<B, Q> &
 
 export interface RouteDefinition<W extends keyof Caller, B extends z.ZodType, Q extends z.ZodType> {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
-  /** `/v1/tasks/{task_id}`: each part in braces is checked by its name. */
+  /** `/v1/tasks/{task_id}`: each part in braces is validated by its name. */
   readonly path: string;
   readonly who: W;
   readonly summary: string;
-  /** Absent: a body is not looked at. */
+  /** Absent: the body is ignored. */
   readonly body?: B;
   readonly query?: Q;
-  /** Whether it takes an `Idempotency-Key`. */
+  /** Whether it accepts an `Idempotency-Key`. */
   readonly idempotent?: boolean;
-  /** Whether `?ticket=` does instead of a header: browsers cannot set one for a stream of events. */
+  /** Whether `?ticket=` replaces the header: browsers cannot set one on an event stream. */
   readonly takesTicket?: boolean;
   handle(context: RouteContext<W, z.output<B>, z.output<Q>>): Promise<NeutralAnswer> | NeutralAnswer;
 }
 
-/** One line of the table of routes, from which the API's description is generated too. */
+/** Entry of the route table, from which the API description is generated too. */
 export interface Route {
   readonly method: string;
   readonly path: string;
@@ -77,13 +77,13 @@ export interface Route {
   handle(context: AnyRouteContext): Promise<NeutralAnswer> | NeutralAnswer;
 }
 
-/** A context whose body and query have been checked against the route's own schemas. */
+/** A context with validated body and query. */
 export type AnyRouteContext = BaseContext<unknown, unknown> & {
   readonly caller?: ClientIdentity | ServiceCredential;
   readonly tenant?: TenantHandle;
 };
 
-/** Keeps body, query and caller typed inside the handler; outside, every route looks the same. */
+/** Keeps body, query and caller typed inside the handler; outside all routes have one type. */
 export function route<W extends keyof Caller, B extends z.ZodType, Q extends z.ZodType>(
   definition: RouteDefinition<W, B, Q>,
 ): Route {
@@ -95,7 +95,7 @@ export function route<W extends keyof Caller, B extends z.ZodType, Q extends z.Z
   };
 }
 
-/** An answer with a JSON body. */
+/** A response with a JSON body. */
 export function json(
   status: number,
   body: object,
@@ -104,7 +104,7 @@ export function json(
   return { status, headers: { 'content-type': 'application/json', ...headers }, body: writeJson(body) };
 }
 
-/** `Idempotency-Replayed: true` for an answer that was given before. */
+/** `Idempotency-Replayed: true` for a repeated answer. */
 export function replayed(isReplay: boolean): Record<string, string> {
   return isReplay ? { 'idempotency-replayed': 'true' } : {};
 }

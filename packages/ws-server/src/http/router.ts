@@ -9,7 +9,7 @@ import {
 import type { z } from 'zod';
 import type { Route } from './route.js';
 
-/** What a part of a path must look like, by its name in the pattern. */
+/** Schema of a path parameter, by its name. */
 const PARAMETERS: Readonly<Record<string, z.ZodType<string>>> = {
   task_id: uuidSchema,
   batch_id: uuidSchema,
@@ -26,13 +26,13 @@ interface Compiled {
   readonly routes: Map<string, Route>;
 }
 
-/** A request's way to its route. */
+/** Result of matching a request. */
 export type Match =
   | { readonly found: 'route'; readonly route: Route; readonly params: Readonly<Record<string, string>> }
   | { readonly found: 'path'; readonly allow: string }
   | { readonly found: 'nothing' };
 
-/** By what a request is counted: the template of its path, never the path itself. */
+/** Label of a request in metrics: the template of its path, never the path. */
 export interface RouteLabel {
   readonly method: string;
   readonly route: string;
@@ -40,7 +40,7 @@ export interface RouteLabel {
 
 const NO_ROUTE: RouteLabel = { method: 'any', route: 'none' };
 
-/** Finds the route of a method and a path; that of HEAD is that of GET. Literal parts win over parameters. */
+/** Finds the route of a method and a path; HEAD uses the route of GET. Literal parts win over parameters. */
 export class Router {
   readonly #compiled: readonly Compiled[];
 
@@ -59,8 +59,8 @@ export class Router {
   }
 
   /**
-   * @param path without its query.
-   * @throws {OrchestratorError} `invalid_request` for a part that can be no id.
+   * @param path without the query.
+   * @throws {OrchestratorError} `invalid_request` for an invalid path parameter.
    */
   match(method: string, path: string): Match {
     const parts = partsOf(path);
@@ -71,7 +71,7 @@ export class Router {
     return { found: 'route', route, params: paramsOf(compiled.parts, parts) };
   }
 
-  /** As many labels as there are routes, whatever is asked for. */
+  /** Labels are bounded by the number of routes, for any input. */
   label(method: string, path: string): RouteLabel {
     const parts = partsOf(path);
     const compiled = this.#compiled.find((candidate) => fits(candidate.parts, parts));
@@ -79,14 +79,14 @@ export class Router {
     return { method: methodsOf(compiled).includes(method) ? method : 'other', route: compiled.path };
   }
 
-  /** Whether there is a route of this path, whatever the method. */
+  /** Whether a route has this path, with any method. */
   knows(path: string): boolean {
     const parts = partsOf(path);
     return this.#compiled.some((candidate) => fits(candidate.parts, parts));
   }
 }
 
-/** The methods of a path. HEAD goes with GET: RFC 9110, 9.3.2. */
+/** Methods of a path. HEAD goes with GET (RFC 9110, 9.3.2). */
 function methodsOf({ routes }: Compiled): readonly string[] {
   const methods = [...routes.keys()];
   return routes.has('GET') ? [...methods, 'HEAD'] : methods;

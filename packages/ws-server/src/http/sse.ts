@@ -1,19 +1,19 @@
 import type { NeutralAnswer } from './neutral-request.js';
 
-/** One event of a stream: `id` is what `Last-Event-ID` brings back. */
+/** One event of a stream: a browser sends `id` back as `Last-Event-ID`. */
 export interface SseEvent {
   readonly event: string;
   readonly id: string;
   readonly data: object;
 }
 
-/** How long a browser waits before it comes back, in milliseconds. */
+/** Reconnect delay of a browser, ms. */
 const RETRY_MS = 2_000;
 export const RETRY = Buffer.from(`retry: ${RETRY_MS}\n\n`);
-/** A comment, which shows that the stream lives. */
+/** A comment as a heartbeat. */
 export const SSE_HEARTBEAT = Buffer.from(': heartbeat\n\n');
 
-/** A stream of events as an answer. */
+/** A response with an event stream. */
 export function sseAnswer(pieces: Exclude<NeutralAnswer['body'], string | undefined>): NeutralAnswer {
   return {
     status: 200,
@@ -22,13 +22,13 @@ export function sseAnswer(pieces: Exclude<NeutralAnswer['body'], string | undefi
   };
 }
 
-/** Events that are all there already. */
+/** A stream of events that all exist already. */
 export async function* inOrder(events: readonly SseEvent[]): AsyncGenerator<Buffer> {
   yield RETRY;
   for (const { event, id, data } of events) yield formatSse(event, id, JSON.stringify(data));
 }
 
-/** @param id absent: a reader that comes back goes on where it was. */
+/** @param id absent: a reconnecting reader resumes at its previous position. */
 export function formatSse(event: string, id: string | undefined, data: string | Buffer): Buffer {
   const head = id === undefined ? `event: ${event}\n` : `event: ${event}\nid: ${id}\n`;
   return Buffer.concat([Buffer.from(`${head}data: `), Buffer.from(data), Buffer.from('\n\n')]);

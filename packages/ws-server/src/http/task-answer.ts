@@ -8,11 +8,11 @@ import {
 import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
 import { json, replayed, type RouteServices } from './route.js';
 
-/** The longest that a request may ask to be kept waiting, in milliseconds. */
+/** Maximum of `Prefer: wait`, ms. */
 const MAX_WAIT_MS = 60_000;
 const WAIT = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?/i;
 
-/** The `wait=N` (seconds) of a `Prefer` header, in milliseconds; at most 60 s. */
+/** `wait=N` (seconds) of a `Prefer` header, in ms; at most 60 s. */
 function waitMsOf(prefer: string | undefined): number {
   const seconds = prefer === undefined ? undefined : WAIT.exec(prefer)?.[1];
   return seconds === undefined ? 0 : Math.min(Number(seconds) * 1000, MAX_WAIT_MS);
@@ -25,7 +25,7 @@ interface Submitted {
   readonly accepted: Accepted;
 }
 
-/** 202 with where to look; 200 with the outcome if the caller wanted to wait for it and it came in time. */
+/** 202 with links; 200 with the outcome if the caller asked to wait and the task ended in time. */
 export async function acceptedAnswer(submitted: Submitted): Promise<NeutralAnswer> {
   const { request, accepted } = submitted;
   const waitMs = waitMsOf(request.headers['prefer']);
@@ -52,7 +52,7 @@ async function waited({ tenant, accepted, request, services }: Submitted, timeou
   try {
     return await tenant.tasks.wait(accepted.task.task_id, { timeoutMs, signal });
   } catch (error) {
-    // The server stops or the caller is gone: the task is stored all the same, and that is the answer.
+    // At shutdown or disconnect the task is stored all the same, and that is the response.
     if (signal.aborted) return accepted.task;
     throw error;
   }
@@ -75,7 +75,7 @@ function outcomeOf(task: Task): object {
   };
 }
 
-/** The words of an answer: the result itself if it is a text, or its `content`. */
+/** Text of an answer: the result if it is a string, or its `content`. */
 function contentOf(result: JsonValue | undefined): string | undefined {
   if (typeof result === 'string') return result;
   if (result === null || typeof result !== 'object' || Array.isArray(result)) return undefined;

@@ -7,10 +7,10 @@ const SECONDS = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const BREAKER_STATES = ['closed', 'half_open', 'open'] as const;
 
 /**
- * The metrics of one server and its orchestrator, in a registry of their own. Names of tenants, sessions and tasks are
- * in none of them: whoever may read this need not be allowed to read those.
+ * Metrics of one server and its orchestrator, in a registry of their own. Without ids of tenants, sessions or
+ * tasks: a reader of metrics need not have access to those.
  *
- * What is counted often is counted as plain numbers, by whoever does it, and copied when somebody asks.
+ * Hot counters are plain numbers, copied at collection.
  */
 export class ServerMetrics {
   readonly traffic = new SocketTraffic();
@@ -36,7 +36,7 @@ export class ServerMetrics {
       buckets: SECONDS,
       registers,
     });
-    this.#gauge('info', 'What this process is: always 1.', ['role'], (set) =>
+    this.#gauge('info', 'Constant 1, with the role of the process.', ['role'], (set) =>
       set(1, { role: orchestrator.role }),
     );
     this.#describeSockets();
@@ -49,7 +49,7 @@ export class ServerMetrics {
     return this.#registry.contentType;
   }
 
-  /** Begins with what Node tells of its process; from the second time on it does nothing. */
+  /** Registers Node's process metrics; idempotent. */
   watchProcess(): void {
     if (this.#ofProcess) return;
     this.#ofProcess = true;
@@ -67,10 +67,10 @@ export class ServerMetrics {
 
   #describeSockets(): void {
     const { traffic } = this;
-    this.#gauge('sockets', 'WebSockets that are open.', ['kind'], (set) => {
+    this.#gauge('sockets', 'Open WebSockets.', ['kind'], (set) => {
       for (const kind of ['client', 'service'] as const) set(traffic.open[kind], { kind });
     });
-    this.#counter('socket_frames_total', 'Frames that came in.', ['kind'], (set) => {
+    this.#counter('socket_frames_total', 'Frames received.', ['kind'], (set) => {
       for (const kind of ['client', 'service'] as const) set(traffic.frames[kind], { kind });
     });
     this.#counter('socket_events_total', 'Events sent to clients.', [], (set) => set(traffic.eventsSent));
@@ -81,29 +81,29 @@ export class ServerMetrics {
 
   #describeWorker(): void {
     const worker = (): OrchestratorStats['worker'] => this.#orchestrator.stats().worker;
-    this.#gauge('worker_slots', 'Tasks that may run at once.', [], (set) => set(worker()?.slots));
-    this.#gauge('worker_runs', 'Tasks in memory; those that rest take no slot.', ['state'], (set) => {
+    this.#gauge('worker_slots', 'Slots of the worker: maximum of concurrent tasks.', [], (set) => set(worker()?.slots));
+    this.#gauge('worker_runs', 'Runs in memory; idle and prefetched ones take no slot.', ['state'], (set) => {
       const now = worker();
       set(now && now.running - now.idle, { state: 'working' });
       set(now?.idle, { state: 'idle' });
       set(now?.prefetched, { state: 'prefetched' });
     });
-    this.#gauge('worker_claim_age_seconds', 'Since the queue last answered a claim.', [], (set) =>
+    this.#gauge('worker_claim_age_seconds', 'Seconds since the last answered claim.', [], (set) =>
       set(inSeconds(worker()?.sinceClaimMs)),
     );
-    this.#counter('claims_total', 'Claims asked for.', [], (set) => set(worker()?.claimsSent));
+    this.#counter('claims_total', 'Claims sent.', [], (set) => set(worker()?.claimsSent));
     this.#counter('tasks_claimed_total', 'Tasks claimed.', [], (set) => set(worker()?.tasksClaimed));
-    this.#counter('runs_total', 'Runs of workflows that ended, by how.', ['end'], (set) => {
+    this.#counter('runs_total', 'Ended workflow runs, by kind of end.', ['end'], (set) => {
       for (const [end, count] of Object.entries(worker()?.runsEnded ?? {})) set(count, { end });
     });
   }
 
   #describeSweeper(): void {
     const sweeper = (): OrchestratorStats['sweeper'] => this.#orchestrator.stats().sweeper;
-    this.#gauge('sweep_age_seconds', 'Since the last sweep that went through.', [], (set) =>
+    this.#gauge('sweep_age_seconds', 'Seconds since the last successful sweep.', [], (set) =>
       set(inSeconds(sweeper().sinceSweepMs)),
     );
-    this.#counter('sweeps_total', 'Sweeps that went through.', [], (set) => set(sweeper().sweeps));
+    this.#counter('sweeps_total', 'Successful sweeps.', [], (set) => set(sweeper().sweeps));
     this.#counter('timers_fired_total', 'Timers that fired, by kind.', ['kind'], (set) => {
       for (const [timer, count] of Object.entries(sweeper().timersFired)) set(count, { timer });
     });
@@ -121,7 +121,7 @@ export class ServerMetrics {
       const { breakers, openTenantBreakers } = this.#orchestrator.stats();
       for (const service of Object.keys(breakers)) set(openTenantBreakers[service] ?? 0, { service });
     });
-    this.#counter('notifications_total', 'Notifications taken in, by outcome.', ['outcome'], (set) => {
+    this.#counter('notifications_total', 'Notifications received, by outcome.', ['outcome'], (set) => {
       for (const [outcome, count] of Object.entries(this.#orchestrator.stats().notifications))
         set(count, { outcome });
     });
@@ -154,7 +154,7 @@ export class ServerMetrics {
   }
 }
 
-/** Tells the values of a metric at the time when somebody asks; one that is `undefined` does not exist. */
+/** Reports the values of a metric at collection; an `undefined` one is omitted. */
 type Collect = (set: (value: number | undefined, labels?: Record<string, string>) => unknown) => void;
 
 function inSeconds(ms: number | undefined): number | undefined {

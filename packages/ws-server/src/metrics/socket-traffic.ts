@@ -2,7 +2,7 @@ import { ACK_OUTCOMES, type AckOutcome } from '@agent-orchestrator/core';
 
 export type SocketKind = 'client' | 'service';
 
-/** What goes through the sockets of a server, as plain numbers: this is counted for every frame. */
+/** Traffic counters of a server's sockets as plain numbers: they are updated for every frame. */
 export class SocketTraffic {
   readonly open: Record<SocketKind, number> = { client: 0, service: 0 };
   readonly frames: Record<SocketKind, number> = { client: 0, service: 0 };

@@ -15,7 +15,7 @@ import type { Shares } from '../sockets/shares.js';
 import { errorFrame } from '../sockets/error-frame.js';
 import { messageIdOf } from './message-id.js';
 
-/** What the inbox says back. */
+/** Replies of the inbox. */
 export interface InboxReply {
   sendJson(frame: object): void;
   close(code: number, reason: string): void;
@@ -23,12 +23,12 @@ export interface InboxReply {
 
 export interface InboxParts {
   readonly intake: Intake;
-  /** Who reports, with the scope that its token has now. */
+  /** Current identity of the service, with the scope of its token. */
   readonly from: () => ServiceIdentity;
   readonly reply: InboxReply;
   readonly traffic: Pick<SocketTraffic, 'acks'>;
   readonly logger: Logger;
-  /** What all connections of a service may have waiting in memory, in bytes. */
+  /** Bytes that all connections of a service may hold in memory. */
   readonly heldBytes: Shares;
 }
 
@@ -44,7 +44,7 @@ interface Held {
   readonly giveBack: () => void;
 }
 
-/** Frames that are under way, or that are held in memory, of one connection: by number, and by the bytes of the former. */
+/** Maximum of frames in progress or held, by connection: number, and bytes of those in progress. */
 const MAX_OPEN = 1_000;
 const MAX_OPEN_BYTES = 16 * 1024 * 1024;
 const BAD_FRAMES_A_MINUTE = 10;
@@ -52,8 +52,9 @@ const FORBIDDEN_A_MINUTE = 3;
 const RETRY_MS = 1_000;
 
 /**
- * What one service reports over one connection. Frames with a `message_id` are answered with an ack, and the sender keeps
- * them until then; of those without, what the storage can't take now waits here, in order, and is lost with the process.
+ * Reports of one service over one connection. Frames with a `message_id` are acknowledged, and the sender
+ * keeps them until then; frames without one wait here in order while the storage is unavailable, and are lost
+ * with the process.
  */
 export class Inbox {
   readonly #parts: InboxParts;
@@ -67,11 +68,11 @@ export class Inbox {
 
   constructor(parts: InboxParts) {
     this.#parts = parts;
-    // Each frame that is held waits on it.
+    // Every held frame listens on it.
     setMaxListeners(0, this.#closed.signal);
   }
 
-  /** @param bytes of its text. */
+  /** @param bytes length of its text. */
   take(frame: JsonValue, bytes: number): void {
     if (this.#closed.signal.aborted) return;
     const messageId = messageIdOf(frame);
@@ -82,7 +83,7 @@ export class Inbox {
     else void this.#deliver(came);
   }
 
-  /** A frame that is none. */
+  /** Answers an invalid frame. */
   refuse(error: OrchestratorError): void {
     this.#parts.reply.sendJson(errorFrame(error));
     if (this.#bad.spend()) this.#parts.reply.close(CLOSE.badFrames, 'too many frames that are not valid');

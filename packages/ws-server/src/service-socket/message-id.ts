@@ -1,6 +1,6 @@
 import type { JsonValue } from '@agent-orchestrator/core';
 
-/** The `message_id` that a frame wants its ack under, if it has one that can be one; the rest of the frame may be wrong. */
+/** `message_id` for the ack of a frame, if valid; the rest of the frame may be invalid. */
 export function messageIdOf(frame: JsonValue): string | undefined {
   if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) return undefined;
   const id = frame['message_id'];

@@ -35,15 +35,15 @@ export interface ServiceConnectionParts {
 }
 
 /**
- * A rested connection may send as much at once as it may in so many seconds. Bytes are few: what has been read is on its way
- * to the storage, and 16 MiB of it once held up the commands of every other tenant for a second.
+ * Burst in seconds of the sustained rate. Small for bytes: what was read goes to the storage, and 16 MiB of
+ * it once blocked the commands of all other tenants for a second.
  */
 const BURST_SECONDS = { frames: 10, bytes: 0.125 };
-/** A service that does not read what it is told is cut off beyond this, in bytes. */
+/** Unsent bytes at which a service that does not read is disconnected. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
-/** Frames that may come while the token is being looked at. */
+/** Maximum of frames during authentication. */
 const MAX_EARLY_FRAMES = 100;
-/** Of those frames: room for the largest one. The sender is not known yet. */
+/** Their bytes: room for one of the largest. The sender is not known yet. */
 const MAX_EARLY_BYTES = MAX_RESULT_BYTES;
 
 interface Admitted {
@@ -53,8 +53,9 @@ interface Admitted {
 }
 
 /**
- * One service's connection to `/ws/task_updates`. It waits for the first frame (or takes the token of the upgrade's
- * `Authorization` header), checks the token, and is then open for notifications in and cancels and outcomes out.
+ * A service's connection to `/ws/task_updates`. Waits for the first frame (or takes the token of the
+ * upgrade's `Authorization` header), authenticates it, then receives notifications and sends cancels and
+ * outcomes.
  */
 export class ServiceConnection implements FrameHandler {
   readonly #id = newToken();
@@ -120,7 +121,7 @@ export class ServiceConnection implements FrameHandler {
     this.#admitted?.inbox.close();
   }
 
-  /** The server stops: come back after `retryAfterMs`. */
+  /** Server shutdown: the service should reconnect after `retryAfterMs`. */
   shutDown(retryAfterMs: number): void {
     this.#socket.close(CLOSE.shuttingDown, JSON.stringify({ retry_after_ms: retryAfterMs }));
   }

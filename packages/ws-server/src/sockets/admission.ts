@@ -8,24 +8,24 @@ export interface AdmissionLimits {
   readonly maxHeldBytesPerService: number;
 }
 
-/** Whose connection it is, once that is known. */
+/** Owner of an authenticated connection. */
 export type ConnectionOwner = { readonly tenant: string } | { readonly service: string };
 
-/** The place of one connection: of an address first, then of a tenant or a service. */
+/** Slot of one connection: counted for an address first, then for a tenant or a service. */
 export interface Seat {
-  /** The connection is authenticated. @returns whether its owner may have one more. */
+  /** Authenticated. @returns whether the owner may have another connection. */
   assign(owner: ConnectionOwner): boolean;
-  /** The connection is over. */
+  /** Frees the slot. */
   leave(): void;
 }
 
-/** Sees to it that no address, tenant or service takes everything there is of this process. */
+/** Limits of connections and memory by address, tenant and service. */
 export class Admission {
   readonly #unauthenticated: Shares;
   readonly #ofAddress: Shares;
   readonly #ofTenant: Shares;
   readonly #ofService: Shares;
-  /** Frames without `message_id` that wait for the storage, in bytes. */
+  /** Bytes of frames without `message_id` that wait for the storage. */
   readonly heldBytes: Shares;
 
   constructor(limits: AdmissionLimits) {
@@ -36,7 +36,7 @@ export class Admission {
     this.heldBytes = new Shares(limits.maxHeldBytesPerService);
   }
 
-  /** A place for a connection that is not authenticated yet; `undefined` when there is none for its address. */
+  /** Slot of an unauthenticated connection; `undefined` when its address has none left. */
   enter(address: string): Seat | undefined {
     const all = this.#unauthenticated.take('all');
     const own = all && this.#ofAddress.take(address);
@@ -60,7 +60,7 @@ export class Admission {
     };
   }
 
-  /** One more connection of an authenticated owner. @returns how to give it back; `undefined` when it has as many as it may. */
+  /** Slot of an authenticated owner. @returns a release function; `undefined` at its maximum. */
   connect(owner: ConnectionOwner): (() => void) | undefined {
     return 'tenant' in owner ? this.#ofTenant.take(owner.tenant) : this.#ofService.take(owner.service);
   }

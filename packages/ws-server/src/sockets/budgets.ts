@@ -1,12 +1,12 @@
 export interface PaceLimits {
   readonly framesPerSecond: number;
-  /** Frames that may come at once after a rest. */
+  /** Burst size, in frames. */
   readonly framesBurst: number;
   readonly bytesPerSecond: number;
   readonly bytesBurst: number;
 }
 
-/** How fast frames may come in, by number and by bytes, with some saved up for a burst. */
+/** Token bucket of incoming frames, by number and by bytes. */
 export class Pace {
   readonly #limits: PaceLimits;
   #frames: number;
@@ -19,7 +19,7 @@ export class Pace {
     this.#bytes = limits.bytesBurst;
   }
 
-  /** Counts a frame that has come. @returns for how long nothing more should come, in milliseconds; 0 when it was in time. */
+  /** Counts a frame. @returns the pause before the next one, ms; 0 within the rate. */
   take(bytes: number): number {
     const { framesPerSecond, framesBurst, bytesPerSecond, bytesBurst } = this.#limits;
     const now = performance.now();
@@ -32,7 +32,7 @@ export class Pace {
   }
 }
 
-/** So many in any minute: for what should not happen, but may now and then. */
+/** Limit per minute, for occasional violations. */
 export class MinuteBudget {
   readonly #max: number;
   #times: number[] = [];
@@ -41,7 +41,7 @@ export class MinuteBudget {
     this.#max = max;
   }
 
-  /** Counts one; `true` when with it the minute has had `max`. */
+  /** Counts one; `true` when the minute has reached `max`. */
   spend(): boolean {
     const now = performance.now();
     this.#times = this.#times.filter((at) => now - at < 60_000);

@@ -2,17 +2,17 @@ import type { IncomingMessage } from 'node:http';
 import { isIPv4, isIPv6 } from 'node:net';
 
 /**
- * Whose limits a connection counts for: the address of its other end, or, behind proxies of our own, what the outermost of
- * them has put into `X-Forwarded-For`. One customer of a provider has a whole /64 of IPv6, so that counts as one.
+ * Address that a connection is counted for: its peer, or, behind trusted proxies, the entry that the outermost of them added
+ * to `X-Forwarded-For`. An IPv6 customer has a whole /64, so that counts as one.
  */
 export function clientAddress(request: IncomingMessage, trustedProxies: number): string {
   const remote = request.socket.remoteAddress ?? '';
   const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',').split(',');
-  const told = trustedProxies > 0 ? forwarded.at(-trustedProxies)?.trim() : undefined;
-  return networkOf(told !== undefined && (isIPv4(told) || isIPv6(told)) ? told : remote);
+  const entry = trustedProxies > 0 ? forwarded.at(-trustedProxies)?.trim() : undefined;
+  return networkOf(entry !== undefined && (isIPv4(entry) || isIPv6(entry)) ? entry : remote);
 }
 
-/** The address itself, or its /64 of IPv6. */
+/** The IPv4 address, or the /64 of an IPv6 address. */
 export function networkOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (mapped !== undefined) return mapped;

@@ -1,7 +1,7 @@
 import { cutToBytes } from '@agent-orchestrator/core';
 import type { Authentication } from '../auth/authenticator.js';
 
-/** Why a socket is closed. 1001 to 1013 are of RFC 6455 and the IANA registry, 44xx are the project's own. */
+/** Close codes: 1001 to 1013 of RFC 6455 and the IANA registry, 44xx of this project. */
 export const CLOSE = {
   shuttingDown: 1001,
   notText: 1003,
@@ -13,16 +13,16 @@ export const CLOSE = {
   tooManyFrames: 4429,
 } as const;
 
-/** The code for a credential that was not taken, for the same reasons as the statuses 503, 403 and 401 over HTTP. */
+/** Close code of a refused credential, as the statuses 503, 403 and 401 over HTTP. */
 export function closeFor(result: Exclude<Authentication, { readonly answer: 'identified' }>): number {
   if (result.answer === 'unavailable') return CLOSE.overloaded;
   return result.error.code === 'forbidden' ? CLOSE.forbidden : CLOSE.unauthorized;
 }
 
-/** The longest reason that fits into a close frame, in bytes. */
+/** Maximum reason of a close frame, bytes. */
 const MAX_REASON_BYTES = 123;
 
-/** A reason, cut to what a close frame holds without cutting a character. */
+/** A reason, cut to the size of a close frame at a character boundary. */
 export function closeReason(text: string): string {
   return cutToBytes(text, MAX_REASON_BYTES);
 }

@@ -9,12 +9,12 @@ export interface ConnectionLimitOptions {
   readonly logger: Logger;
 }
 
-/** Between two lines in the log about refused connections, in milliseconds. */
+/** Interval of log entries about refused connections, ms. */
 const SAID_EVERY_MS = 10_000;
 
 /**
- * How many connections one address may have to a server: more are closed as they come, before anything is read. One that
- * has become a WebSocket is released: there are limits of its own for those.
+ * Limits connections of one address: further ones are closed before anything is read. A WebSocket is
+ * released: it has limits of its own.
  */
 export class ConnectionLimit {
   readonly #max: number;
@@ -29,12 +29,12 @@ export class ConnectionLimit {
     this.#taken = new Shares(max);
   }
 
-  /** Before the listener of the server itself, so that of what is refused nothing is read. */
+  /** Registered before the server's own listener, so that nothing of a refused connection is read. */
   attach(server: Server): void {
     server.prependListener('connection', (socket) => this.#count(socket));
   }
 
-  /** It counts no longer. */
+  /** Stops counting the connection. */
   release(socket: Socket): void {
     this.#given.get(socket)?.();
   }

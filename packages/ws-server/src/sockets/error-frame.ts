@@ -1,16 +1,16 @@
 import { ERROR_CODES, type ErrorCode, type Issue, OrchestratorError } from '@agent-orchestrator/core';
 
-/** What a socket says about a frame that it can do nothing with. */
+/** Reply to a frame that cannot be handled. */
 export interface ErrorFrame {
   readonly event: 'error';
-  /** The subscription it is about. */
+  /** Id of the subscription. */
   readonly id?: string;
   readonly code: ErrorCode;
   readonly message: string;
   readonly errors?: readonly Issue[];
 }
 
-/** An error as a frame: its own words if it is ours, else none of the inside. */
+/** An error as a frame: message of an `OrchestratorError`, no internals of others. */
 export function errorFrame(error: unknown, id?: string): ErrorFrame {
   const about = id === undefined ? {} : { id };
   if (!(error instanceof OrchestratorError) || error.code === 'internal_error') {

@@ -11,47 +11,47 @@ import type { RawData, WebSocket } from 'ws';
 import type { Pace } from './budgets.js';
 import { CLOSE, closeReason } from './close-codes.js';
 
-/** What a connection makes of what happens on its socket. */
+/** Events of a socket. */
 export interface FrameHandler {
-  /** Whose share of the event loop its long frames take. */
+  /** Owner charged for event-loop time of long frames. */
   readonly share: string;
-  /** @param bytes of its text, as it came. */
+  /** @param bytes length of its text. */
   frame(frame: JsonValue, bytes: number): void;
-  /** A text that is not JSON, or not JSON that is taken. */
+  /** The text is not valid JSON, or violates its limits. */
   unreadable(reason: string): void;
-  /** No first frame in time, or too much before it. */
+  /** First frame missing or too large. */
   noHello(reason: string): void;
-  /** Every `heartbeatMs`, once admitted. */
+  /** Called each `heartbeatMs` after admission. */
   beat(): void;
   closed(): void;
 }
 
 export interface FrameSocketOptions {
   readonly heartbeatMs: number;
-  /** How long the first frame may take, in milliseconds. */
+  /** Time limit of the first frame, ms. */
   readonly helloMs: number;
 }
 
-/** How fast frames may come, and what becomes of a socket whose frames come faster: it is not read for a while, or closed. */
+/** Rate limit of incoming frames, and its effect: pause reading, or close. */
 export interface ReadingPace {
   readonly pace: Pace;
   readonly beyond: 'wait' | 'close';
 }
 
-/** How much may come before the first frame is complete, in bytes. */
+/** Maximum of bytes before the first complete frame. */
 const HELLO_BYTES = 4096;
-/** Frames that are handled in a row before others have their turn. */
+/** Frames handled in a row before the socket yields. */
 const FRAMES_IN_A_ROW = 50;
-/** How long others have their turn then, in milliseconds. */
+/** Length of the yield, ms. */
 const TURN_MS = 2;
-/** How long the other side has to close with us, in milliseconds. */
+/** Time for the peer to answer a close frame, ms. */
 const CLOSING_MS = 2_000;
 
 /**
- * A WebSocket that carries JSON texts. It begins unadmitted, with a deadline and a few bytes for the first frame;
- * `greeted()` lifts both, and `admit()` begins the heartbeat: a ping each `heartbeatMs`, and the end if nothing has come
- * since the last. A socket that is ahead of its pace is not read for a while: what it sends fills the buffers of the network
- * then, and holds up the sender.
+ * A WebSocket with JSON texts. It starts unadmitted, with a deadline and a byte limit for the first frame;
+ * `greeted()` lifts both, and `admit()` starts the heartbeat: a ping each `heartbeatMs`, and a close if
+ * nothing has arrived since the previous one. A socket above its rate is not read for a while: TCP
+ * backpressure slows the sender.
  */
 export class FrameSocket {
   readonly #socket: WebSocket;
@@ -64,16 +64,16 @@ export class FrameSocket {
   #greeted = false;
   #bytesBefore = 0;
   #answered = true;
-  /** While it runs, nothing is read. */
+  /** Timer of the reading pause. */
   #idle: NodeJS.Timeout | undefined;
-  /** A long frame is being read: nothing else is until then, so that frames stay in order. */
+  /** A long frame is being parsed: later ones wait, to keep the order. */
   #parsing: Promise<void> | undefined;
-  /** Fires when the socket is closed from here: what is still to be read is dropped. */
+  /** Aborts at a local close: unread frames are dropped. */
   readonly #dropped = new AbortController();
-  /** What was on its way when reading was stopped: at most what one read of the socket had in it. */
+  /** Frames already read when reading paused: at most one read of the socket. */
   #unread: (() => void)[] = [];
   #inARow = 0;
-  /** Nothing more comes: what has come is handled without a rest. */
+  /** The peer has closed: remaining frames are handled without a pause. */
   #isGone = false;
 
   constructor(
@@ -91,10 +91,10 @@ export class FrameSocket {
       options.helloMs,
     );
     socket.on('message', (data, isBinary) => this.#inTurn(() => this.#receive(data, isBinary)));
-    // ws has answered it: a flood of them costs as much as one of frames.
+    // ws answers pings itself; a flood of them counts as frames.
     socket.on('ping', () => this.#inTurn(() => this.#counted(0)));
     socket.on('pong', () => (this.#answered = true));
-    // ws closes the socket itself after an error of the protocol, with the code that belongs to it.
+    // ws closes the socket after a protocol error, with the right code.
     socket.on('error', () => this.#endLater(CLOSING_MS));
     socket.once('close', () => this.#closed());
     const count = (chunk: Buffer) => {
@@ -102,7 +102,7 @@ export class FrameSocket {
       if (this.#greeted) stream.off('data', count);
       else if (this.#bytesBefore > HELLO_BYTES) this.#tooMuch();
     };
-    // Behind the listener of ws, which has handed on the first frame by then, if it is complete.
+    // After the listener of ws, which has emitted a complete first frame by then.
     stream.on('data', count);
   }
 
@@ -110,24 +110,24 @@ export class FrameSocket {
     return this.#socket.readyState === this.#socket.OPEN;
   }
 
-  /** What has been sent and has not left the process, in bytes. */
+  /** Bytes that have not left the process. */
   get unsentBytes(): number {
     return this.#socket.bufferedAmount;
   }
 
-  /** A credential has come: what may come before it is no longer limited. How long its check takes, is, elsewhere. */
+  /** A credential has arrived: lifts the limits before it. Its check has a time limit of its own. */
   greeted(): void {
     this.#greeted = true;
     clearTimeout(this.#helloTimer);
   }
 
-  /** The other side is who it says: heartbeat on. */
+  /** Authenticated: starts the heartbeat. */
   admit(): void {
     if (!this.isOpen) return;
     this.#heartbeat = setInterval(() => this.#beat(), this.#options.heartbeatMs);
   }
 
-  /** `sent` is called when the text has left the process, or can't any more. */
+  /** `sent` is called when the text has left the process, or never will. */
   send(text: string | Buffer, sent?: () => void): void {
     if (!this.isOpen) {
       sent?.();
@@ -140,19 +140,19 @@ export class FrameSocket {
     this.send(writeJson(frame));
   }
 
-  /** Says goodbye; whoever has not answered after `withinMs` is cut off. */
+  /** Sends a close frame; destroys the socket without an answer after `withinMs`. */
   close(code: number, reason: string, withinMs = CLOSING_MS): void {
     this.#stopTimers();
     this.#unread = [];
     this.#dropped.abort();
-    // The other side's answer is read even if nothing else is.
+    // The answer to the close is read even while reading is paused.
     this.#socket.resume();
     this.#socket.close(code, closeReason(reason));
     this.#endLater(withinMs);
   }
 
   #receive(data: RawData, isBinary: boolean): void {
-    // What came before the other side closed is handled all the same.
+    // Frames received before the peer's close are still handled.
     if (this.#dropped.signal.aborted) return;
     if (isBinary) {
       this.close(CLOSE.notText, 'expected text, got binary');
@@ -184,7 +184,7 @@ export class FrameSocket {
     this.#handler.frame(frame, bytes.byteLength);
   }
 
-  /** Reads a portion a turn of the event loop. */
+  /** Parses one portion per turn of the event loop. */
   async #takeLong(text: string, bytes: number): Promise<void> {
     const { signal } = this.#dropped;
     let frame: JsonValue;
@@ -197,14 +197,14 @@ export class FrameSocket {
     this.#handler.frame(frame, bytes);
   }
 
-  /** Now, or when the socket is read again. */
+  /** Now, or when reading resumes. */
   #inTurn(handle: () => void): void {
     this.#answered = true;
     if (this.#idle || this.#parsing) this.#unread.push(handle);
     else handle();
   }
 
-  /** What waits is handled in its order; what has the socket wait again has the rest wait as well. */
+  /** Handles waiting frames in order, until the socket pauses again. */
   #pump(): void {
     const waiting = this.#unread;
     this.#unread = [];
@@ -212,7 +212,7 @@ export class FrameSocket {
     if (!this.#idle && !this.#parsing) this.#socket.resume();
   }
 
-  /** Whether a frame may be handled; stops reading when the next one has to wait. */
+  /** Whether a frame may be handled; pauses reading when the next one has to wait. */
   #counted(bytes: number): boolean {
     if (this.#dropped.signal.aborted) return false;
     if (this.#isGone) return true;
@@ -243,10 +243,10 @@ export class FrameSocket {
   }
 
   #beat(): void {
-    // A process that was busy for long reads the pongs that have come meanwhile before it judges.
+    // After a long pause of the process, pending pongs are read before the verdict.
     setImmediate(() => {
       if (!this.isOpen) return;
-      // Of a socket that is not read nothing can be heard.
+      // A paused socket cannot receive a pong.
       if (!this.#answered && !this.#idle && !this.#parsing) {
         this.#socket.terminate();
         return;
@@ -276,7 +276,7 @@ export class FrameSocket {
     else this.#handler.closed();
   }
 
-  /** What had come before the end is handled before it. */
+  /** Handles the frames received before the end. */
   async #handleRest(): Promise<void> {
     while (this.#parsing || this.#unread.length > 0) {
       if (this.#parsing) await this.#parsing;

@@ -1,4 +1,4 @@
-/** How much of something each owner has taken: none may take more than `max`. An owner that has nothing is forgotten. */
+/** Usage of a resource by owner, with a maximum for each. Owners without usage are removed. */
 export class Shares {
   readonly #max: number;
   readonly #taken = new Map<string, number>();
@@ -7,7 +7,7 @@ export class Shares {
     this.#max = max;
   }
 
-  /** @returns how to give it back, which may be done twice; `undefined` when the owner would have too much. */
+  /** @returns an idempotent release function; `undefined` above the maximum. */
   take(owner: string, amount = 1): (() => void) | undefined {
     const taken = (this.#taken.get(owner) ?? 0) + amount;
     if (taken > this.#max) return undefined;

@@ -7,41 +7,41 @@ import type { Admission, Seat } from './admission.js';
 import { clientAddress } from './client-address.js';
 import { CLOSE } from './close-codes.js';
 
-/** What the gate keeps of a connection. */
+/** A connection as the gate tracks it. */
 export interface GatedConnection {
   shutDown(retryAfterMs: number): void;
 }
 
-/** A path that takes WebSockets, and what becomes of one. */
+/** A path that accepts WebSockets, and its handler. */
 export interface UpgradeRoute {
   readonly path: string;
-  /** The largest frame, in bytes. */
+  /** Maximum frame size, bytes. */
   readonly maxPayload: number;
   open(socket: WebSocket, request: IncomingMessage, seat: Seat): GatedConnection;
 }
 
 export interface SocketGateOptions {
   readonly upgradeRoutes: readonly UpgradeRoute[];
-  /** Exact origins of pages that may connect; what is no browser sends none. */
+  /** Exact origins of pages that may connect; other clients send none. */
   readonly allowedOrigins: ReadonlySet<string>;
-  /** More connections at a time are turned away with 1013. */
+  /** Further connections are closed with 1013. */
   readonly maxConnections: number;
   readonly admission: Admission;
-  /** Proxies of our own, which say in `X-Forwarded-For` who is behind them. */
+  /** Number of trusted proxies that append to `X-Forwarded-For`. */
   readonly trustedProxies: number;
-  /** A connection is a WebSocket from now on. */
+  /** Called when a connection becomes a WebSocket. */
   readonly entered: (socket: Socket) => void;
 }
 
 export const SERVICE_MAX_PAYLOAD = MAX_RESULT_BYTES;
 export const CLIENT_MAX_PAYLOAD = 16 * 1024;
 const MAX_FRAGMENTS = 64;
-/** Clients that are told to come back are spread over this long, in milliseconds. */
+/** Jitter of the reconnects at shutdown, ms. */
 const COME_BACK_WITHIN_MS = 5_000;
 
 /**
- * Where upgrades come in: finds the upgradeRoute of a path, refuses foreign origins, and knows who is connected, so that it can
- * send them all away when the server stops.
+ * Entry of upgrades: routes them by path, refuses foreign origins, and tracks connections, so that a shutdown
+ * can close them.
  */
 export class SocketGate {
   readonly #options: SocketGateOptions;
@@ -69,7 +69,10 @@ export class SocketGate {
     );
   }
 
-  /** Takes the upgrades of a server to the paths of the upgradeRoutes; what goes elsewhere is left to the host, if it listens too. */
+  /**
+   * Handles the upgrades of a server on the registered paths; others are left to the host, if it has a
+   * listener.
+   */
   attach(server: Server): void {
     if (this.#attached.has(server)) return;
     const listener = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -80,12 +83,12 @@ export class SocketGate {
     server.on('upgrade', listener);
   }
 
-  /** Cuts off whoever is still there. */
+  /** Destroys remaining connections. */
   terminate(): void {
     for (const socket of this.#open.keys()) socket.terminate();
   }
 
-  /** Sends everybody away and resolves when they are gone. Takes nobody in any more. */
+  /** Closes all connections and resolves when they are gone. Accepts none any more. */
   async close(): Promise<void> {
     this.#closed = true;
     const gone = [...this.#open].map(([socket, connection]) => {
@@ -114,7 +117,7 @@ export class SocketGate {
     return true;
   }
 
-  /** Goes on with a place for a connection that is not authenticated yet, if its address has one left. */
+  /** Continues with a slot for an unauthenticated connection, if its address has one left. */
   #seated(request: IncomingMessage, socket: Duplex, enter: (seat: Seat) => void): void {
     const { admission, trustedProxies } = this.#options;
     const seat = admission.enter(clientAddress(request, trustedProxies));

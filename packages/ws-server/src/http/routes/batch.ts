@@ -13,7 +13,7 @@ const pageQuerySchema = z.object({
   cursor: pageCursorSchema.optional(),
 });
 
-/** Many requests with one handle. */
+/** Batches: many tasks under one id. */
 export const batchRoutes: readonly Route[] = [
   route({
     method: 'POST',

@@ -1,6 +1,6 @@
 import { json, type Route, route } from '../route.js';
 
-/** Whether the process lives, and whether work gets on. */
+/** Liveness and readiness. */
 export const healthRoutes: readonly Route[] = [
   route({
     method: 'GET',

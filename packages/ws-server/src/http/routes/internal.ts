@@ -13,18 +13,18 @@ import { present } from '../present.js';
 import { retryAfter } from '../problem.js';
 import { json, type Route, route } from '../route.js';
 
-/** How long a notification that overtook its call's answer is kept waiting over HTTP, in milliseconds. */
+/** Wait of an early notification over HTTP, ms. */
 const HOLD_MS = 10_000;
 
 const gatewayBodySchema = z.object({
   input: jsonValueSchema.default({}),
   session_id: idSchema.nullish(),
   task_id: uuidSchema.nullish(),
-  /** The `connection_id` of the socket that alone is to hear of the outcome. */
+  /** `connection_id` of the only socket to receive the outcome. */
   reply_to: z.string().min(1).max(200).nullish(),
 });
 
-/** For services: the gateway to other services, and notifications for those that keep no socket. */
+/** For services: the gateway to other services, and notifications without a socket. */
 export const internalRoutes: readonly Route[] = [
   route({
     method: 'POST',

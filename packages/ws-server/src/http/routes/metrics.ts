@@ -1,6 +1,6 @@
 import { type Route, route } from '../route.js';
 
-/** What the process counts, for Prometheus and whoever reads its format. */
+/** Metrics in the Prometheus text format. */
 export const metricsRoutes: readonly Route[] = [
   route({
     method: 'GET',

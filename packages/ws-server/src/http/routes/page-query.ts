@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** How many to a page: 1 to 200, 50 unless said otherwise. */
+/** Page size: 1 to 200, default 50. */
 export const limitSchema = z
   .string()
   .regex(/^\d{1,9}$/, 'expected a whole number')
@@ -8,5 +8,5 @@ export const limitSchema = z
   .pipe(z.number().min(1, 'expected at least 1').max(200, 'expected at most 200'))
   .default(50);
 
-/** The `next` of the page before, as it was given out. */
+/** `next` of the previous page. */
 export const pageCursorSchema = z.string().min(1).max(500);

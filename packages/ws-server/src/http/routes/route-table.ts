@@ -9,10 +9,10 @@ import { taskRoutes } from './tasks.js';
 import { ticketRoutes } from './tickets.js';
 import { usageRoutes } from './usage.js';
 
-/** What a server answers that serves nobody but whoever watches over it. */
+/** Routes of a server with `serves: 'health'`. */
 export const HEALTH_ROUTES: readonly Route[] = [...healthRoutes, ...metricsRoutes];
 
-/** Every route there is: method, path, who may call it, what its body and query must be, what it does. */
+/** All routes: method, path, required caller, schemas of body and query, handler. */
 export const ROUTES: readonly Route[] = [
   ...chatRoutes,
   ...taskRoutes,

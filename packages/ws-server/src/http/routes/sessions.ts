@@ -18,7 +18,7 @@ const listQuerySchema = z.object({
 });
 const messagesQuerySchema = z.object({ limit: limitSchema, before: z.string().min(1).max(200).optional() });
 
-/** Sessions: begin, look at, change, close; their messages and events. */
+/** Sessions with their messages and events. */
 export const sessionRoutes: readonly Route[] = [
   route({
     method: 'POST',
@@ -55,7 +55,7 @@ export const sessionRoutes: readonly Route[] = [
     summary: 'Show a session with its live tasks.',
     async handle({ params, tenant }) {
       const { session, ...state } = await tenant.sessions.get(params['session_id'] ?? '');
-      // The same object, so that a large context stays the text that it is kept as.
+      // The same object, so that a large context stays text.
       return withTag(200, session, Object.assign(session, state));
     },
   }),

@@ -23,7 +23,7 @@ const listQuerySchema = z.object({
   limit: limitSchema,
 });
 
-/** Tasks: make, look at, follow, cancel, give what they wait for. */
+/** Tasks: submit, read, follow, cancel, signal. */
 export const taskRoutes: readonly Route[] = [
   route({
     method: 'POST',

@@ -1,7 +1,7 @@
 import { ticketRequestSchema } from '../../auth/tickets.js';
 import { json, type Route, route } from '../route.js';
 
-/** How a browser opens a socket or a stream without showing its key in a URL. */
+/** Tickets: sockets and streams for browsers without a key in the URL. */
 export const ticketRoutes: readonly Route[] = [
   route({
     method: 'POST',

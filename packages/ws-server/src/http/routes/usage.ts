@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { json, type Route, route } from '../route.js';
 
 const DAY_MS = 24 * 60 * 60_000;
-/** How many days back, unless `from` is said. */
+/** Days covered by default, without `from`. */
 const DEFAULT_DAYS = 30;
 const GROUPS = ['day', 'model', 'operation'] as const;
 type Group = (typeof GROUPS)[number];
@@ -20,7 +20,7 @@ const usageQuerySchema = z.object({
   group_by: groupsSchema.optional(),
 });
 
-/** What a tenant has consumed. */
+/** Consumption of a tenant. */
 export const usageRoutes: readonly Route[] = [
   route({
     method: 'GET',
@@ -40,7 +40,7 @@ export const usageRoutes: readonly Route[] = [
 
 type UsageSum = Partial<Pick<UsageRow, Group>> & Pick<UsageRow, 'tokens' | 'requests' | 'saved_tokens'>;
 
-/** Sums of the rows that are alike in `groups`. */
+/** Sums of rows with equal `groups`. */
 function grouped(rows: readonly UsageRow[], groups: readonly Group[]): readonly UsageSum[] {
   const sums = new Map<string, UsageSum>();
   for (const row of rows) {
