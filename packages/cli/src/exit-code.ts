@@ -1,6 +1,6 @@
 import { type ErrorCode, OrchestratorError, type Task } from '@agent-orchestrator/core';
 
-/** What the command ends with; scripts branch on it. From 64 on: as in sysexits.h. */
+/** Exit codes; from 64 on those of sysexits.h. */
 export const EXIT = {
   ok: 0,
   taskFailed: 1,
@@ -29,17 +29,17 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   not_running: EXIT.unreachable,
   storage_unavailable: EXIT.unreachable,
   service_unavailable: EXIT.unreachable,
-  // Whoever answers there is no orchestrator.
+  // The server is not an orchestrator.
   invalid_response: EXIT.unreachable,
   timeout: EXIT.timeOut,
 };
 
-/** An error of the settings: the command can't even begin. */
+/** Invalid settings: the command cannot start. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
 }
 
-/** The command was used wrongly. */
+/** Invalid usage of the command. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -50,13 +50,13 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof OrchestratorError ? (BY_CODE[error.code] ?? EXIT.taskFailed) : EXIT.taskFailed;
 }
 
-/** What a command that waited for a task ends with. */
+/** Exit code of a command that waited for a task. */
 export function exitCodeOfTask(task: Pick<Task, 'status' | 'error'>): number {
   if (task.status === 'completed') return EXIT.ok;
   return task.error?.code === 'timeout' ? EXIT.timeOut : EXIT.taskFailed;
 }
 
-/** The code of an error in `--json` output: one of `docs/errors.md`. */
+/** Error code in `--json` output: one of `docs/errors.md`. */
 export function errorCodeOf(error: unknown): ErrorCode {
   if (error instanceof OrchestratorError) return error.code;
   return error instanceof ConfigurationError || error instanceof UsageError

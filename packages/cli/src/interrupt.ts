@@ -1,19 +1,19 @@
 import { EXIT } from './exit-code.js';
 
-/** Terminals and `npm run` both deliver one Ctrl-C: what comes this soon after the first is the same one. */
+/** Terminals and `npm run` both deliver a Ctrl-C: a second one this soon is the same key press, ms. */
 const SAME_PRESS_MS = 300;
-/** Whatever hangs then does not keep the process. */
+/** Forced exit after an interrupt, ms. */
 const AT_THE_LATEST_MS = 15_000;
 
 export interface Interruption {
-  /** Fires at the first SIGINT or SIGTERM, or at `fire`. */
+  /** Aborts at the first SIGINT or SIGTERM, or at `fire`. */
   readonly signal: AbortSignal;
-  /** Ends the command as if it had been interrupted. */
+  /** Interrupts the command. */
   fire(reason: string): void;
   stop(): void;
 }
 
-/** The first SIGINT or SIGTERM asks the command to end, the second one ends the process at once. */
+/** The first SIGINT or SIGTERM aborts the command, the second one exits at once. */
 export function interruption(): Interruption {
   const interrupted = new AbortController();
   let since = 0;
@@ -39,7 +39,7 @@ export function interruption(): Interruption {
   };
 }
 
-/** Resolves when `signal` fires. */
+/** Resolves when `signal` aborts. */
 export function fired(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

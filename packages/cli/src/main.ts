@@ -12,14 +12,14 @@ export async function main(args: readonly string[]): Promise<number> {
   const interrupt = interruption();
   let brokenOutput: number | undefined;
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // A reader that has had enough, like `head`, is no error.
+    // A closed reader, like `head`, is not an error.
     brokenOutput = error.code === 'EPIPE' ? EXIT.ok : EXIT.taskFailed;
     if (brokenOutput !== EXIT.ok) terminal.failure('internal_error', `stdout: ${error.message}`);
-    // It may be heard only when everything else is over.
+    // The error may arrive after everything else has ended.
     process.exitCode = brokenOutput;
     interrupt.fire('stdout is closed');
   });
-  // Nobody is left to be told.
+  // stderr itself is closed: nothing can be reported.
   stderr.on('error', () => {});
   try {
     const exitCode = await runCommandLine(args, terminal, interrupt.signal);
@@ -29,14 +29,14 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** What `main` does, whoever reads and writes. */
+/** `main` with given streams and signals. */
 export async function runCommandLine(
   args: readonly string[],
   terminal: Terminal,
   signal: AbortSignal,
   ports: Pick<CommandContext, 'openStorage'> = {},
 ): Promise<number> {
-  // What is wrong with the flags themselves is said in the form that was asked for, too.
+  // Usage errors honour `--json` too.
   terminal.json = args.includes('--json');
   let exitCode: number = EXIT.ok;
   const program = createProgram({

@@ -28,13 +28,13 @@ ORCHESTRATOR_REDIS_URL, ORCHESTRATOR_REDIS_PASSWORD, ORCHESTRATOR_ROLE, SERVICE_
 ORCHESTRATOR_LOG=debug, NO_COLOR
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 limited, 69 unreachable, 75 time-out, 78 configuration, 130 interrupted`;
 
-/** The command line. Its actions throw; `main` says what went wrong and with which exit code. */
+/** The command line. Actions throw; `main` prints the error and sets the exit code. */
 export function createProgram(context: CommandContext): Command {
   const { terminal } = context;
   const program: Command = new Command('orchestrator-cli')
     .description('Run an agent orchestrator, talk to it, look inside.')
     .version(version)
-    .option('--json', 'data as JSON, one value a line, and no talk')
+    .option('--json', 'data as JSON, one value per line, without messages')
     .option('--config <file>', 'settings file (default: orchestrator.config.mjs or .json in this folder)')
     .option(
       '--url <url>',
@@ -48,7 +48,7 @@ export function createProgram(context: CommandContext): Command {
       outputError: (text) => terminal.failure('invalid_request', usageLine(text)),
     })
     .addHelpText('after', (about) => (about.command === program ? MORE_HELP : ''));
-  // Flags that belong to every command may stand before it or after it.
+  // Global flags may come before or after the command.
   program.hook('preAction', (_, action) => {
     for (const [name, value] of Object.entries(program.opts())) action.setOptionValue(name, value);
     terminal.json = program.opts()['json'] === true;
@@ -69,7 +69,7 @@ export function createProgram(context: CommandContext): Command {
   return program;
 }
 
-/** What commander says of a mistake, in one line: "error: unknown option '--jsno'\n(Did you mean --json?)\n". */
+/** A message of commander in one line: "error: unknown option '--jsno'\n(Did you mean --json?)\n". */
 function usageLine(text: string): string {
   const [what = '', ...hints] = text
     .trim()
@@ -86,7 +86,7 @@ function* everyCommand(command: Command): Generator<Command> {
   }
 }
 
-/** Whether commander has said it all already: help, version, or a mistake in the usage. */
+/** Whether commander has printed everything: help, version, or a usage error. */
 export function isCommanderEnd(error: unknown): error is CommanderError {
   return error instanceof CommanderError;
 }

@@ -10,26 +10,26 @@ export interface TerminalOptions {
   readonly cwd: string;
 }
 
-/** What turns the direction of text, or breaks a line where a terminal does not look like it. */
+/** Characters that change the direction of text, or break a line unexpectedly. */
 const DIRECTIONS = '\\u061C\\u200E\\u200F\\u2028-\\u202E\\u2066-\\u2069';
 const OBEYED = new RegExp(`[\\u0000-\\u0008\\u000B-\\u001F\\u007F-\\u009F${DIRECTIONS}]`, 'g');
-/** JSON writes only the first 32 control characters as escapes. */
+/** JSON escapes only the first 32 control characters. */
 const LEFT_BY_JSON = new RegExp(`[\\u007F-\\u009F${DIRECTIONS}]`, 'g');
 
 /**
- * Text of somebody else without the characters that a terminal obeys: a document or a message shall not move the cursor,
- * change colours, or show words in another order than they have. Line breaks and tabs stay.
+ * Foreign text without terminal control characters: a document or a message must not move the cursor, change
+ * colours, or reorder words. Line breaks and tabs stay.
  */
 export function printable(text: string): string {
   return text.replaceAll(OBEYED, '');
 }
 
-/** The same in one line, for a cell of a table, or a line of which each is something of its own. */
+/** The same on one line, for a table cell or a line-based list. */
 export function inOneLine(text: string): string {
   return text.replaceAll(/[\r\n\t\v\f\u0085\u2028\u2029]+/g, ' ').replaceAll(OBEYED, '');
 }
 
-/** JSON in which everything that a terminal obeys is an escape: it is the same value. */
+/** JSON with all terminal control characters escaped: the same value. */
 export function shownJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replaceAll(
     LEFT_BY_JSON,
@@ -37,14 +37,14 @@ export function shownJson(value: unknown, indent?: number): string {
   );
 }
 
-/** Where a command reads and writes: data goes to stdout, talk to stderr. */
+/** Input and output of a command: data goes to stdout, messages to stderr. */
 export class Terminal {
   readonly stdin: TerminalOptions['stdin'];
   readonly stdout: TerminalOptions['stdout'];
   readonly stderr: TerminalOptions['stderr'];
   readonly env: TerminalOptions['env'];
   readonly cwd: string;
-  /** Set by `--json`: data as JSON, one value a line, and no talk but errors. */
+  /** Set by `--json`: data as one JSON value per line, and no messages but errors. */
   json = false;
 
   constructor(options: TerminalOptions) {
@@ -55,22 +55,22 @@ export class Terminal {
     this.cwd = options.cwd;
   }
 
-  /** Whether talk may be redrawn in place. */
+  /** Whether messages may be redrawn in place. */
   get redraws(): boolean {
     return this.stderr.isTTY === true && this.env['TERM'] !== 'dumb';
   }
 
-  /** Whether somebody sits there and types. */
+  /** Whether the input is a terminal. */
   get isTyped(): boolean {
     return this.stdin.isTTY === true;
   }
 
-  /** Whether data and talk are read by the same person, one below the other. */
+  /** Whether data and messages appear on the same terminal. */
   get isOneScreen(): boolean {
     return this.stdout.isTTY === true && this.stderr.isTTY === true;
   }
 
-  /** How wide a line may be, in characters. */
+  /** Line width in characters. */
   get columns(): number {
     return this.stderr.columns ?? 80;
   }
@@ -92,30 +92,30 @@ export class Terminal {
     if (!this.json) this.stderr.write(`${text}\n`);
   }
 
-  /** Talk that is said with `--json`, too. */
+  /** An error, printed with `--json` too. */
   error(text: string): void {
     this.stderr.write(`${this.paint('red', 'error:', this.stderr)} ${printable(text)}\n`);
   }
 
-  /** What does not end the command, but should be known; said with `--json`, too. */
+  /** A warning, printed with `--json` too. */
   warning(text: string): void {
     this.stderr.write(`${this.paint('yellow', 'warning:', this.stderr)} ${printable(text)}\n`);
   }
 
-  /** Why the command ends: for people in a line, for programs as `{"error": {"code", "message"}}`. */
+  /** Final error of the command: a line for people, `{"error": {"code", "message"}}` for programs. */
   failure(code: string, message: string): void {
     if (this.json) this.stderr.write(`${shownJson({ error: { code, message } })}\n`);
     else this.error(message);
   }
 
-  /** Colours text if its stream is a terminal and `NO_COLOR` is not set. */
+  /** Coloured text if its stream is a terminal and `NO_COLOR` is not set. */
   paint(style: Style, text: string, stream: TerminalOptions['stdout'] = this.stdout): string {
     const noColor = this.env['NO_COLOR'];
     const coloured = stream.isTTY === true && (noColor === undefined || noColor === '');
     return coloured ? styleText(style, text, { validateStream: false }) : text;
   }
 
-  /** Paints talk. */
+  /** Dims a message. */
   dim(text: string): string {
     return this.paint('dim', text, this.stderr);
   }

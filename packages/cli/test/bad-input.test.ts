@@ -91,7 +91,7 @@ const IDS: readonly BadInput[] = [
   [['sessions', 'show', '..'], 2, /session-id: expected 1 to 64 letters/],
   [['sessions', 'show', 'nope'], 3, /no session "nope"/],
   [['chat', '-s', 'nope', 'hi'], 3, /no session "nope"/],
-  [['chat', '-c', 'hi'], 3, /no session to go on with/],
+  [['chat', '-c', 'hi'], 3, /no session to continue/],
   [['run', 'query', '-s', 'nope'], 3, /no session "nope"/],
   [['tasks', 'list', '--status', 'nope'], 2, /expected one of "pending"/],
   [['tasks', 'list', '-n', 'abc'], 2, /"limit": expected a whole number, got "abc"/],
@@ -170,7 +170,7 @@ describe('tasks that fail', () => {
     [
       ['run', 'no_such_workflow'],
       3,
-      /error: no workflow "no_such_workflow": it is no type of task, and the Workflow Engine/,
+      /error: no workflow "no_such_workflow": it is not a task type, and the Workflow Engine/,
     ],
     [['run', 'query'], 1, /invalid_request: .*"question": expected string, got nothing/],
     [['chat', '--agent', 'nobody', 'hi'], 1, /not_found: agent "nobody"/],

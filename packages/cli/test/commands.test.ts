@@ -66,7 +66,7 @@ describe('chat', () => {
     expect(stdout).toContain('colour blue');
     expect(stdout).toMatch(/Sources\n \[1\] widget\.md/);
     expect(stderr).toMatch(/created: agent_execution/);
-    expect(stderr).toMatch(/session [0-9a-f-]{36}: go on with/);
+    expect(stderr).toMatch(/session [0-9a-f-]{36}: continue with/);
   });
 
   it.concurrent('is one value with --json, without talk', async () => {

@@ -100,7 +100,7 @@ describe('where somebody types', () => {
   it('/new begins another session, /quit ends', async () => {
     const { type, said, ended, stdout } = await typing();
     type('hello there\n/new\n/history\n');
-    await said(/nothing was said yet/);
+    await said(/no messages yet/);
     type('/quit\n');
     await ended;
     expect(stdout()).not.toContain('user:');

@@ -348,7 +348,7 @@ describe.each([
       ]);
       expect(await run(['dlq', 'show', completed.task_id, ...BETA()])).toMatchObject({
         code: 3,
-        stderr: `error: task ${completed.task_id} is no dead letter: it is completed\n`,
+        stderr: `error: task ${completed.task_id} is not a dead letter: its status is completed\n`,
       });
       expect((await run(['dlq', 'list', ...REDIS, '--tenant', 'acme'])).stderr).toBe('no dead letters\n');
     });
@@ -380,7 +380,7 @@ describe('commands that look inside', () => {
       expect(people).toEqual({
         code: 130,
         stdout: `${localTime('2030-01-01T00:00:00Z')} worker_lost worker w1 [31mis lost\n${localTime('2030-01-02T00:00:00Z')} dead_letter task t of acme has failed\n`,
-        stderr: 'following the systemEvents of the system, Ctrl-C ends\n',
+        stderr: 'following system events, Ctrl-C ends\n',
       });
       const programs = await run(['tail', '--system', '--json', ...REDIS], AbortSignal.timeout(200));
       expect(records(programs.stdout)).toEqual(

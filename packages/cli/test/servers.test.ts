@@ -179,7 +179,7 @@ describe.concurrent('dev', () => {
     await using place = await folder();
     await writeFile(join(place.path, '.orchestrator'), 'a file');
     await using dev = new CliProcess(['dev', '--port', '0'], { cwd: place.path });
-    await dev.printed('stderr', /commands in this folder will not find this one: EEXIST/);
+    await dev.printed('stderr', /commands in this folder will not find this server: EEXIST/);
     await dev.printed('stderr', /orchestrator-cli chat --url http/);
   });
 });

@@ -126,10 +126,10 @@ describe.concurrent('services check, as a command', () => {
     expect(ended.code).toBe(1);
     expect(ended.stdout).toContain(
       [
-        'FAILED   unknown-operation    refuses an operation that it does not have, for good and with a code',
+        'FAILED   unknown-operation    refuses an unknown operation, not retryable, with a code',
         '           expected a final 4xx with a "code" in its body',
         '           got 500 {"title":"no","status":500}',
-        '           see docs/writing-a-service.md#what-you-may-answer',
+        '           see docs/writing-a-service.md#responses',
       ].join('\n'),
     );
     expect(ended.stderr).toContain(`ORCHESTRATOR_URL=http://127.0.0.1:${port}`);

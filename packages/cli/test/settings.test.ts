@@ -114,9 +114,9 @@ describe('settings that are wrong', () => {
       'no pair',
       {},
       { ORCHESTRATOR_API_KEYS: KEY },
-      [/^ORCHESTRATOR_API_KEYS: expected <key>=<tenant>/, /place 1/],
+      [/^ORCHESTRATOR_API_KEYS: expected <key>=<tenant>/, /position 1/],
     ],
-    ['half a pair', {}, { ORCHESTRATOR_API_KEYS: `${KEY}=acme,x=` }, [/<key>=<tenant>/, /place 2/]],
+    ['half a pair', {}, { ORCHESTRATOR_API_KEYS: `${KEY}=acme,x=` }, [/<key>=<tenant>/, /position 2/]],
     [
       'a bad tenant',
       {},
@@ -133,7 +133,7 @@ describe('settings that are wrong', () => {
       'a key twice',
       {},
       { ORCHESTRATOR_API_KEYS: `${KEY}=a,${KEY}=b` },
-      [/expected each key once, got that of place 2 twice/],
+      [/expected each key once, got the one at position 2 twice/],
     ],
     [
       'no token',

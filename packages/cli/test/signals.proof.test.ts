@@ -59,7 +59,7 @@ describe.concurrent.each<NodeJS.Signals>(['SIGINT', 'SIGTERM'])('%s', (signal) =
     expect(refused.code).toBe(69);
     expect(refused.stderr).toMatch(/error: .*(?:orchestrator|shutting down)/);
     expect(refused.stderr).not.toMatch(STACK_TRACE);
-    await chat.printed('stderr', /connection lost, trying again/);
+    await chat.printed('stderr', /connection lost, reconnecting/);
   });
 
   it('ends a question, whose task is cancelled', async () => {

@@ -14,13 +14,13 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Limit of one request. */
+/** Limit of one request, ms. */
 const TIMEOUT_MS = 60_000;
 const NO_ORCHESTRATOR = 'does not answer like an orchestrator';
-/** What to do when the API key is missing or wrong. */
+/** Hint for a missing or invalid API key. */
 export const API_KEY_HINT = 'set ORCHESTRATOR_API_KEY to one of its API keys';
 
-/** The orchestrator's HTTP routes, with an API key. Errors come as `OrchestratorError` with the server's code. */
+/** Client of the HTTP API with an API key. Errors are `OrchestratorError`s with the server's code. */
 export class ApiClient {
   constructor(
     readonly url: string,
@@ -69,12 +69,12 @@ export class ApiClient {
   }
 }
 
-/** A route of an orchestrator, which a proxy may serve below a path of its own. */
+/** URL of a route below the base URL, which may have a path. */
 export function routeUrl(base: string, path: string): URL {
   return new URL(path.slice(1), base.endsWith('/') ? base : `${base}/`);
 }
 
-/** Nobody listens, or the way there is broken. */
+/** Error of a refused or broken connection. */
 export function unreachable(url: string, cause: unknown): OrchestratorError {
   const inner = (cause as { cause?: { code?: unknown } }).cause?.code ?? (cause as { code?: unknown }).code;
   const why = typeof inner === 'string' ? ` (${inner})` : '';

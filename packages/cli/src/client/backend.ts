@@ -4,7 +4,7 @@ export interface TaskQuery {
   readonly status?: string | undefined;
   readonly type?: string | undefined;
   readonly sessionId?: string | undefined;
-  /** As it was typed: whoever answers says whether it is one. */
+  /** Unvalidated: the backend checks it. */
   readonly limit?: string | undefined;
   readonly cursor?: string | undefined;
 }
@@ -16,8 +16,8 @@ export interface SessionQuery {
 }
 
 /**
- * Where commands look at tasks and sessions of one tenant: an orchestrator over HTTP, or the storage itself. Errors come
- * as `OrchestratorError` with the same codes from both.
+ * Source of tasks and sessions of one tenant: an orchestrator over HTTP, or the storage itself. Both throw
+ * `OrchestratorError`s with the same codes.
  */
 export interface Backend extends AsyncDisposable {
   listTasks(query: TaskQuery): Promise<{ readonly tasks: readonly Task[]; readonly next?: string }>;

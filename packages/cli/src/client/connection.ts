@@ -10,7 +10,7 @@ const devCredentialsSchema = z.object({
   pid: z.number().int().positive(),
 });
 
-/** An orchestrator to talk to, and as whom. */
+/** Address and credential of an orchestrator. */
 export interface Connection {
   readonly api: ApiClient;
   readonly url: string;
@@ -18,10 +18,10 @@ export interface Connection {
 }
 
 /**
- * The URL and API key of the settings. What they leave open is taken from the `dev` that runs in this folder. A key is sent
- * to the URL that it belongs to, and nowhere else.
+ * URL and API key of the settings; missing ones come from the `dev` running in this folder. A key is only
+ * sent to the URL that it belongs to.
  *
- * @throws {ConfigurationError} when there is only a key that belongs to another URL.
+ * @throws {ConfigurationError} when the only key belongs to another URL.
  */
 export async function connect(
   settings: Pick<Settings, 'url' | 'apiKey'> & { readonly apiKeyUrl?: string | undefined },
@@ -43,19 +43,19 @@ export async function connect(
 const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/;
 
 /**
- * What a `dev` has left in this folder. A folder may be somebody else's: its file counts if this user has written it, for
- * a server on this machine whose process lives.
+ * Credentials left by a `dev` in this folder. The folder may belong to another user: the file counts only if
+ * this user has written it, for a server on this machine whose process is alive.
  */
 async function readDevCredentials(cwd: string): Promise<z.output<typeof devCredentialsSchema> | undefined> {
   try {
     const text = await readOwnFile(devCredentialsPath(cwd), MAX_DEV_CREDENTIALS);
     const dev = devCredentialsSchema.parse(JSON.parse(text));
     if (!LOOPBACK.test(new URL(dev.url).hostname)) return undefined;
-    // Throws for a process that has ended, and for one of another user.
+    // Throws for an ended process, and for one of another user.
     process.kill(dev.pid, 0);
     return dev;
   } catch {
-    // No such file, one that was cut short while `dev` wrote it, or of a `dev` that is gone: as good as none.
+    // No such file, a truncated one, or one of an ended `dev`: treated as none.
     return undefined;
   }
 }

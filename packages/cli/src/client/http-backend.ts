@@ -3,7 +3,7 @@ import type { ApiClient } from './api-client.js';
 import type { Backend, SessionQuery, TaskQuery } from './backend.js';
 import { sessionPath, taskPath } from './routes.js';
 
-/** Looks through an orchestrator; its API key says whose tasks and sessions. */
+/** Backend over HTTP; the API key determines the tenant. */
 export class HttpBackend implements Backend {
   constructor(private readonly api: ApiClient) {}
 

@@ -25,13 +25,13 @@ export type LiveFrame =
   | TaskEvent;
 
 const HELLO_MS = 10_000;
-/** After the last of these it is given up: about fifteen seconds. */
+/** Reconnect delays, ms; gives up after the last: about fifteen seconds. */
 const RECONNECT_MS = [200, 500, 1_000, 2_000, 4_000, 8_000];
-/** Codes after which coming back can't help. */
+/** Close codes without a reconnect. */
 const SHUTTING_DOWN = 1001;
 const FINAL_CLOSES = new Set([4401, 4403]);
 
-/** Frames that came and were not taken yet. */
+/** Frames received and not taken yet. */
 class Inbox {
   readonly #frames: LiveFrame[] = [];
   #wake: () => void = () => {};
@@ -47,7 +47,7 @@ class Inbox {
     this.#wake();
   }
 
-  /** The next frame; `undefined` once `signal` fires. @throws what ended the connection. */
+  /** The next frame; `undefined` once `signal` aborts. @throws the reason of a lost connection. */
   async take(signal: AbortSignal): Promise<LiveFrame | undefined> {
     const onAbort = () => this.#wake();
     signal.addEventListener('abort', onAbort);
@@ -72,13 +72,13 @@ export interface FollowOptions {
   readonly topic: Topic;
   readonly after?: string;
   readonly signal: AbortSignal;
-  /** Told when the connection was lost and is sought again. */
+  /** Called when the connection was lost and is retried. */
   readonly onReconnect?: () => void;
 }
 
 /**
- * A topic's snapshot, then each event once, in order: over `/ws/client`, again from the last cursor when the
- * connection is lost. Ends when `signal` fires.
+ * A topic's snapshot, then each event once, in order: over `/ws/client`, resumed at the last cursor after a
+ * lost connection. Ends when `signal` aborts.
  */
 export async function* followTopic(options: FollowOptions): AsyncGenerator<LiveFrame> {
   const { signal } = options;
@@ -88,7 +88,7 @@ export async function* followTopic(options: FollowOptions): AsyncGenerator<LiveF
     try {
       for await (const frame of followOnce({ ...options, ...(after !== undefined && { after }) })) {
         lost = 0;
-        // The state that comes first may be newer than the events that follow it.
+        // The snapshot may be newer than the events that follow it.
         if (frame.event === 'gap') after = frame.to;
         else if (frame.event !== 'subscribed' || after === undefined) after = frame.cursor;
         if (frame.event !== 'subscribed' || !greeted) yield frame;
@@ -96,7 +96,7 @@ export async function* followTopic(options: FollowOptions): AsyncGenerator<LiveF
       }
       return;
     } catch (error) {
-      // Before anything was heard, the caller is told at once that there is nobody.
+      // Before the first frame, a failed connection is reported at once.
       const mayComeBack =
         after !== undefined && error instanceof OrchestratorError && error.code === 'not_running';
       const waitMs = RECONNECT_MS[lost];
@@ -137,7 +137,7 @@ async function* followOnce(options: FollowOptions): AsyncGenerator<LiveFrame> {
   } finally {
     socket.removeAllListeners('close');
     socket.close(1000);
-    // A server that does not answer the close must not keep this process.
+    // A server without an answer to the close must not keep this process alive.
     setTimeout(() => socket.terminate(), 500).unref();
   }
 }

@@ -4,16 +4,19 @@ import { followTopic, type LiveFrame } from './live-socket.js';
 
 export interface FollowedTask {
   readonly taskId: string;
-  /** Follows the session as well: what the services do for the task's calls has events of its own there. */
+  /** Also follows the session: services' work on the task's calls has events of its own there. */
   readonly sessionId?: string;
   readonly after?: string;
   readonly signal: AbortSignal;
   readonly onEvent: (event: TaskEvent) => void;
-  /** Told when the connection was lost and is sought again. */
+  /** Called when the connection was lost and is retried. */
   readonly onReconnect?: () => void;
 }
 
-/** Follows a task to its end over the live connection; returns the final task, or `undefined` once `signal` fires. */
+/**
+ * Follows a task to its end over the live connection; returns the final task, or `undefined` once `signal`
+ * aborts.
+ */
 export async function followTask(connection: Connection, options: FollowedTask): Promise<Task | undefined> {
   const { taskId, sessionId, after, onEvent, onReconnect } = options;
   const topic = sessionId === undefined ? { task_id: taskId } : { session_id: sessionId };
@@ -30,7 +33,7 @@ export async function followTask(connection: Connection, options: FollowedTask):
     })) {
       if (frame.event === 'subscribed' || frame.event === 'gap') {
         const known = inSnapshot(frame, taskId) ?? (await fetchTask());
-        // From a cursor on, the final event is still to come.
+        // With a cursor, the final event is still to come.
         if (isFinal(known.status) && (after === undefined || frame.event === 'gap')) return known;
         continue;
       }
@@ -52,7 +55,7 @@ function inSnapshot(
   return 'tasks' in frame.snapshot ? frame.snapshot.tasks.find((task) => task.task_id === taskId) : undefined;
 }
 
-/** The position of the tenant's log now: what is followed from here on misses nothing that is asked for next. */
+/** Head of the tenant's log: following from here misses nothing requested later. */
 export async function currentCursor(connection: Connection, signal: AbortSignal): Promise<string> {
   const over = new AbortController();
   try {

@@ -4,11 +4,10 @@ export interface PartOfPage<T> {
 }
 
 /**
- * As many items as were asked for, if there are so many: a page that looked at much and found little, or that was large, is
- * not all of it.
+ * Reads pages until `limit` items or the end: a page may be short because of its scan or byte limit.
  *
  * @param read a page of at most `limit` items from `cursor` on.
- * @param limit as it was typed: whoever answers says whether it is one.
+ * @param limit unvalidated: the backend checks it.
  */
 export async function wholePage<T>(
   read: (limit: string, cursor: string | undefined) => Promise<PartOfPage<T>>,

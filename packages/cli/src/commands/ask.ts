@@ -10,18 +10,20 @@ export interface Question {
   readonly message: string;
   readonly session?: string | undefined;
   readonly agent?: string | undefined;
-  /** Without events. */
+  /** Omits events. */
   readonly quiet?: boolean | undefined;
-  /** Cancels the task when it fires. */
+  /** Cancels the task when aborted. */
   readonly signal: AbortSignal;
-  /** Told the session as soon as the message is in it. */
+  /** Called with the session once the message is stored. */
   readonly onAccepted?: (sessionId: string) => void;
 }
 
-/** How long the orchestrator has to take note that nobody waits any more. */
+/** Time limit of the cancel request after an interrupt, ms. */
 const CANCEL_MS = 2_000;
 
-/** Sends a message, prints its events as they come and what it came to, returns the final task; `undefined` once `signal` fires. */
+/**
+ * Sends a message, prints its events and answer, returns the final task; `undefined` once `signal` aborts.
+ */
 export async function ask(
   context: CommandContext,
   connection: Connection,
@@ -29,7 +31,7 @@ export async function ask(
 ): Promise<Task | undefined> {
   let taskId: string | undefined;
   try {
-    // The position before the task exists: no event of it can be missed.
+    // Cursor before the task exists: none of its events is missed.
     const after = await currentCursor(connection, signal);
     const accepted = await connection.api.post<{ task_id: string; session_id: string }>(
       '/v1/chat',
@@ -65,17 +67,17 @@ export async function ask(
 
 async function cancel({ api }: Connection, taskId: string): Promise<void> {
   const body = { reason: 'interrupted at the terminal' };
-  // It is no use to tell of a failure: who asked has gone.
+  // Nobody reads a failure any more: ignored.
   await api
     .post(`/v1/tasks/${taskId}/cancel`, body, { signal: AbortSignal.timeout(CANCEL_MS) })
     .catch(() => undefined);
 }
 
 export function sayReconnect({ terminal }: CommandContext): () => void {
-  return () => terminal.talk(terminal.dim('connection lost, trying again'));
+  return () => terminal.talk(terminal.dim('connection lost, reconnecting'));
 }
 
-/** What came of a task: its answer, or why there is none. What was written on the same terminal is not said again. */
+/** Prints the answer of a task, or its error. Text already written to the same terminal is not repeated. */
 export async function show({ terminal }: CommandContext, task: Task, events: EventPrinter): Promise<void> {
   events.end();
   const { content, sources } = (task.result ?? {}) as { content?: unknown; sources?: readonly unknown[] };

@@ -18,10 +18,10 @@ interface ChatFlags extends SettingFlags {
 export function addChatCommand(program: Command, context: CommandContext): void {
   program
     .command('chat')
-    .description('ask a question, or hold a conversation when no question is given')
+    .description('ask a question, or start a conversation without one')
     .argument('[message...]', 'the question')
-    .option('-s, --session <id>', 'go on with this session')
-    .option('-c, --continue', 'go on with the newest session')
+    .option('-s, --session <id>', 'continue this session')
+    .option('-c, --continue', 'continue the newest session')
     .option('-a, --agent <id>', 'the agent that answers (default: assistant)')
     .option('-q, --quiet', 'only the answer, no events')
     .action(async (words: string[], flags: ChatFlags) => {
@@ -45,10 +45,10 @@ async function chosenSession(connection: Connection, flags: ChatFlags): Promise<
     query: { limit: 1, status: 'active' },
   });
   if (sessions[0]) return sessions[0].session_id;
-  throw new OrchestratorError('not_found', 'no session to go on with: expected one to be active, got none');
+  throw new OrchestratorError('not_found', 'no session to continue: expected an active one, got none');
 }
 
-/** A session that is named must exist: a typing mistake shall not begin another conversation. */
+/** A named session must exist: a typing mistake must not start another conversation. */
 export async function existingSession({ api }: Connection, sessionId: string): Promise<string> {
   await api.get<Session>(sessionPath(sessionId));
   return sessionId;
@@ -69,5 +69,5 @@ async function askOnce(
   }
   context.exit(exitCodeOfTask(task));
   if (task.status !== 'completed') return;
-  terminal.talk(terminal.dim(`session ${task.session_id}: go on with "orchestrator-cli chat -c …"`));
+  terminal.talk(terminal.dim(`session ${task.session_id}: continue with "orchestrator-cli chat -c …"`));
 }

@@ -6,14 +6,14 @@ import type { RedisSetting } from '../settings/redis-setting.js';
 import type { OperatorStorage } from '../storage/operator-storage.js';
 import type { Terminal } from '../terminal.js';
 
-/** What every command is given. */
+/** Context of every command. */
 export interface CommandContext {
   readonly terminal: Terminal;
-  /** Fires at SIGINT and SIGTERM, and when nobody reads the output any more. */
+  /** Aborts at SIGINT, SIGTERM, and when the reader of the output has gone. */
   readonly signal: AbortSignal;
-  /** Says what the process ends with. */
+  /** Sets the exit code of the process. */
   exit(code: number): void;
-  /** Where the storage comes from that is looked into. Default: the Redis of the setting. */
+  /** Opens the storage for operators. Default: the Redis of the settings. */
   readonly openStorage?: OpenStorage;
 }
 
@@ -22,21 +22,21 @@ export type OpenStorage = (
   options: { readonly signal: AbortSignal; readonly waitMs?: number },
 ) => Promise<OperatorStorage>;
 
-/** The flags of commands that are an orchestrator. */
+/** Flags of commands that run an orchestrator. */
 export function withServerFlags(command: Command): Command {
   return command
     .option('--port <port>', 'port to listen on, 0 for any (default: ORCHESTRATOR_PORT, else 8000)')
     .option('--host <host>', 'address to listen on (default: ORCHESTRATOR_HOST, else 127.0.0.1)');
 }
 
-/** The flags of those that may share a storage with others. */
+/** Flags of commands that may share a storage. */
 export function withStorageFlags(command: Command): Command {
   return command
-    .option('--redis <url>', 'keep everything there instead of in memory (default: ORCHESTRATOR_REDIS_URL)')
-    .option('--concurrency <n>', 'how many tasks are run at once (default: 100)');
+    .option('--redis <url>', 'storage, instead of memory (default: ORCHESTRATOR_REDIS_URL)')
+    .option('--concurrency <n>', 'concurrent tasks (default: 100)');
 }
 
-/** The settings of a command that is an orchestrator. */
+/** Settings of a command that runs an orchestrator. */
 export async function serverSettings({ terminal }: CommandContext, flags: SettingFlags): Promise<Settings> {
   if (flags.url !== undefined) {
     throw new UsageError(

@@ -9,7 +9,7 @@ import { ask } from './ask.js';
 import type { CommandContext } from './command-context.js';
 
 export interface ConversationOptions {
-  /** Goes on with this session; a new one begins with the first question otherwise. */
+  /** Continues this session; otherwise the first question starts a new one. */
   readonly session: string | undefined;
   readonly agent: string | undefined;
   readonly quiet: boolean | undefined;
@@ -19,9 +19,9 @@ const PROMPT = '> ';
 const HELP = '/new begins another session, /history shows this one, /quit (or Ctrl-D) ends';
 
 /**
- * Question and answer, a line each, until the input ends. Where somebody types there are a greeting and a prompt, Ctrl-C
- * gives up the answer that is under way, and ends the conversation at the prompt. Elsewhere each line is a question, and
- * the first one that fails decides what the command ends with.
+ * Questions and answers, one per line, until the end of the input. On a terminal there is a greeting and a
+ * prompt, and Ctrl-C gives up a pending answer, or ends the conversation at the prompt. Otherwise each line
+ * is a question, and the first failure determines the exit code.
  */
 export class Conversation {
   #session: string | undefined;
@@ -38,7 +38,7 @@ export class Conversation {
   async hold(): Promise<void> {
     const { terminal, signal } = this.context;
     const typed = terminal.isTyped && !terminal.json;
-    // The server is asked first: better told now than after the first question.
+    // Checks the connection first: an error is better shown before the first question.
     await this.connection.api.get('/v1/sessions', { query: { limit: 1 } });
     const what = this.#session === undefined ? 'a new conversation' : `session ${this.#session}`;
     if (typed) terminal.talk(`${what} at ${this.connection.url}. ${HELP}.`);
@@ -50,7 +50,7 @@ export class Conversation {
       prompt: PROMPT,
     });
     output?.attach(prompt);
-    /** By line that waits for its turn: whether it could be seen when it was typed. */
+    /** For each queued line: whether it was visible when typed. */
     const seen: boolean[] = [];
     prompt.on('line', () => {
       seen.push(output?.isShown ?? true);
@@ -59,7 +59,8 @@ export class Conversation {
     const interrupt = () => this.#interrupt(prompt);
     prompt.on('SIGINT', interrupt);
     signal.addEventListener('abort', interrupt);
-    // After Ctrl-D lines that were typed before it may still be there; a prompt may not, and newer versions of Node say so.
+    // After Ctrl-D queued lines may remain, but the prompt is closed, and newer versions of Node throw on its
+    // use.
     let closed = false;
     prompt.once('close', () => {
       closed = true;
@@ -77,7 +78,7 @@ export class Conversation {
         else if (seen.length === 0) output.show();
       }
     } finally {
-      // After Ctrl-D the shell's prompt begins a line of its own.
+      // After Ctrl-D the shell's prompt starts on a line of its own.
       if (typed && !quit) terminal.talk('');
       signal.removeEventListener('abort', interrupt);
       prompt.close();
@@ -94,7 +95,7 @@ export class Conversation {
     prompt.close();
   }
 
-  /** Returns whether the conversation goes on. */
+  /** Returns whether the conversation continues. */
   async #turn(text: string): Promise<boolean> {
     const { terminal } = this.context;
     if (text === '/quit' || text === '/exit') return false;
@@ -139,7 +140,7 @@ export class Conversation {
   async #showHistory(): Promise<void> {
     const { terminal } = this.context;
     if (this.#session === undefined) {
-      terminal.talk('nothing was said yet');
+      terminal.talk('no messages yet');
       return;
     }
     const path = `${sessionPath(this.#session)}/messages`;

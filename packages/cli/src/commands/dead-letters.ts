@@ -14,18 +14,20 @@ interface ListFlags extends OperatorFlags {
 const LONGEST = 80;
 
 export function addDeadLetterCommands(program: Command, context: CommandContext): void {
-  const deadLetters = program.command('dlq').description('tasks that have failed, straight from Redis');
+  const deadLetters = program
+    .command('dlq')
+    .description('dead letter queue: failed tasks, directly from Redis');
   withTenantFlags(deadLetters.command('list'))
-    .description('the newest of them')
-    .option('-n, --limit <count>', 'how many (default: 20)')
-    .option('--cursor <cursor>', 'the page after, as the page before says')
+    .description('the newest failed tasks')
+    .option('-n, --limit <count>', 'maximum number (default: 20)')
+    .option('--cursor <cursor>', 'next page, as printed by the previous one')
     .action((flags: ListFlags) => list(context, flags));
   withTenantFlags(deadLetters.command('show'))
-    .description('one of them, with payload, error and calls')
+    .description('one failed task, with payload, error and calls')
     .argument('<task-id>')
     .action((taskId: string, flags: OperatorFlags) => show(context, taskId, flags));
   withTenantFlags(deadLetters.command('redrive'))
-    .description('the same task anew, without doing again what had succeeded; prints the id of the new one')
+    .description('run a failed task again without its successful steps; prints the id of the new task')
     .argument('<task-id>')
     .action(async (taskId: string, flags: OperatorFlags) => {
       await using backend = await openStorageBackend(context, flags);
@@ -59,7 +61,10 @@ async function show(context: CommandContext, taskId: string, flags: OperatorFlag
   await using backend = await openStorageBackend(context, flags);
   const task = await backend.getTask(taskId);
   if (task.status !== 'failed') {
-    throw new OrchestratorError('not_found', `task ${task.task_id} is no dead letter: it is ${task.status}`);
+    throw new OrchestratorError(
+      'not_found',
+      `task ${task.task_id} is not a dead letter: its status is ${task.status}`,
+    );
   }
   context.terminal.document(task);
 }

@@ -19,16 +19,16 @@ const OWN_DOCUMENTATION = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'd
 
 export function addDemoCommand(program: Command, context: CommandContext): void {
   withServerFlags(program.command('demo'))
-    .description('the whole way once: start, ingest documents, ask a question, print the cited answer')
+    .description('demo: start, ingest documents, ask a question, print the answer with citations')
     .argument('[paths...]', "documents to ingest (default: the project's own documentation)")
-    .option('--once', 'end after the answer instead of serving on')
-    .option('--question <text>', 'what to ask', QUESTION)
+    .option('--once', 'exit after the answer')
+    .option('--question <text>', 'question to ask', QUESTION)
     .action((paths: string[], flags: DemoFlags) => demo(context, paths, flags));
 }
 
 async function demo(context: CommandContext, paths: string[], flags: DemoFlags): Promise<void> {
   const { terminal, signal } = context;
-  // What is shown here leaves nothing behind.
+  // The demo leaves nothing behind.
   const { redis: _, ...settings } = await serverSettings(context, flags);
   const dev = await startDev(context, settings);
   const { node, credentials, forget } = dev;
@@ -48,7 +48,7 @@ async function demo(context: CommandContext, paths: string[], flags: DemoFlags):
   }
 }
 
-/** Over HTTP and WebSocket, as any client would. Returns what to end with. */
+/** Uses HTTP and WebSocket as any client. Returns the exit code. */
 async function ingestAndAsk(
   context: CommandContext,
   connection: Connection,
@@ -65,7 +65,7 @@ async function ingestAndAsk(
   return task ? exitCodeOfTask(task) : EXIT.interrupted;
 }
 
-/** What the repository says of itself: there when the command is run from it. */
+/** The repository's own documentation: present when the command runs from it. */
 async function ownDocumentation(): Promise<string[]> {
   const root = fileURLToPath(new URL('../../../../', import.meta.url));
   const found: string[] = [];

@@ -2,14 +2,14 @@ import { UsageError } from '../exit-code.js';
 
 const MAX_PAGE = 500;
 
-/** A whole number of a flag. @throws {UsageError} */
+/** Integer of a flag. @throws {UsageError} */
 export function wholeNumber(flag: string, text: string, min: number, max: number): number {
   const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (number >= min && number <= max) return number;
   throw new UsageError(`${flag}: expected a whole number from ${min} to ${max}, got "${text}"`);
 }
 
-/** How many a page has. */
+/** Page size of a flag. */
 export function pageSize(text: string | undefined, usual: number): number {
   return text === undefined ? usual : wholeNumber('--limit', text, 1, MAX_PAGE);
 }

@@ -19,15 +19,15 @@ interface IngestFlags extends SettingFlags {
   readonly collection?: string;
 }
 
-/** Documents that are under way at once. */
+/** Documents ingested concurrently. */
 const AT_ONCE = 4;
 
 export function addIngestCommand(program: Command, context: CommandContext): void {
   program
     .command('ingest')
-    .description('read files and folders (Markdown, text, HTML) so that questions about them can be answered')
+    .description('ingest files and folders (Markdown, text, HTML) for questions about them')
     .argument('<paths...>', 'files and folders')
-    .option('--collection <name>', 'put them into this collection')
+    .option('--collection <name>', 'target collection')
     .action(async (paths: string[], flags: IngestFlags) => {
       const found = await findOrRefuse(paths, context.terminal.cwd);
       const connection = await connectionOf(context, flags);
@@ -37,7 +37,7 @@ export function addIngestCommand(program: Command, context: CommandContext): voi
     });
 }
 
-/** @throws {UsageError} when there is nothing to ingest, and nothing to refuse. */
+/** @throws {UsageError} when there is neither a document to ingest nor one to refuse. */
 export async function findOrRefuse(paths: readonly string[], cwd: string): Promise<FoundDocuments> {
   if (paths.includes('')) throw new UsageError('expected files and folders, got an empty name');
   const found = await findDocuments(paths, cwd);
@@ -48,15 +48,15 @@ export async function findOrRefuse(paths: readonly string[], cwd: string): Promi
 export interface IngestOutcome {
   readonly ingested: number;
   readonly refused: number;
-  /** Whether all were tried; false after an interruption. */
+  /** Whether all documents were tried; false after an interrupt. */
   readonly ended: boolean;
 }
 
-/** A document that is in, or why it is not. */
+/** An ingested document, or the reason of its refusal. */
 type Ingested = { readonly document_id: string; readonly chunks: number };
 type Failure = { readonly code: string; readonly message: string };
 
-/** Ingests documents side by side; one that can't be ingested is said so, and the others go on. */
+/** Ingests documents concurrently; a refused one is reported, and the others continue. */
 export async function ingest(
   { terminal, signal }: CommandContext,
   connection: Connection,
@@ -71,12 +71,12 @@ export async function ingest(
     if (terminal.json) terminal.record({ name, status: 'failed', error });
   };
   for (const { path, reason } of found.refused) refuse(path, invalid(reason));
-  // When the orchestrator is gone for one, it is for all.
+  // An unreachable orchestrator ends all of them.
   const gone = new AbortController();
   const reach: Reach = {
     connection,
     signal: AbortSignal.any([signal, gone.signal]),
-    onReconnect: onceOnly(() => bar.note('  connection lost, trying again')),
+    onReconnect: onceOnly(() => bar.note('  connection lost, reconnecting')),
   };
   const one = async (document: FoundDocument) => {
     const outcome = await ingestOne(reach, document, collection);
@@ -101,8 +101,8 @@ export async function ingest(
   const { ingested, chunks, refused } = counts;
   const left = found.documents.length + found.refused.length - ingested - refused;
   const missing = left === 0 ? '' : `, interrupted before the other ${left}`;
-  const told = refused > 0 ? `, ${refused} refused` : '';
-  terminal.talk(`documents ingested: ${ingested} (${chunks} passages)${told}${missing}`);
+  const refusals = refused > 0 ? `, ${refused} refused` : '';
+  terminal.talk(`documents ingested: ${ingested} (${chunks} passages)${refusals}${missing}`);
   return { ingested, refused, ended: left === 0 };
 }
 
@@ -112,7 +112,7 @@ interface Reach {
   readonly onReconnect: () => void;
 }
 
-/** @throws when no other document will fare better. */
+/** @throws when every other document would fail too. */
 async function ingestOne(
   reach: Reach,
   { path, name, mediaType }: FoundDocument,

@@ -8,12 +8,12 @@ import type { OperatorStorage } from '../storage/operator-storage.js';
 import { StorageBackend } from '../storage/storage-backend.js';
 import { type CommandContext, connectionOf } from './command-context.js';
 
-/** The flags of commands that can look straight into the storage. */
+/** Flags of commands with direct access to the storage. */
 export interface OperatorFlags extends SettingFlags {
   readonly tenant?: string;
 }
 
-/** Who looks inside does so now; a server that starts waits for longer. */
+/** Time limit of connecting for operators, ms; a starting server waits longer. */
 const WAIT_MS = 5_000;
 const REDIS_FLAG = 'straight from Redis, without a server (default: ORCHESTRATOR_REDIS_URL)';
 
@@ -22,16 +22,16 @@ export function withRedisFlag(command: Command, description = REDIS_FLAG): Comma
 }
 
 export function withTenantFlags(command: Command): Command {
-  return withRedisFlag(command).option('--tenant <id>', 'whose, when it is looked at straight from Redis');
+  return withRedisFlag(command).option('--tenant <id>', 'tenant, for direct access to Redis');
 }
 
-/** The orchestrator over HTTP; or, with `--redis` or `--tenant`, the storage itself. */
+/** The orchestrator over HTTP; with `--redis` or `--tenant` the storage itself. */
 export async function openBackend(context: CommandContext, flags: OperatorFlags): Promise<Backend> {
   if (flags.redis !== undefined || flags.tenant !== undefined) return openStorageBackend(context, flags);
   return new HttpBackend((await connectionOf(context, flags)).api);
 }
 
-/** The tasks and sessions of one tenant in the storage itself. */
+/** Tasks and sessions of one tenant in the storage itself. */
 export async function openStorageBackend(
   context: CommandContext,
   flags: OperatorFlags,
@@ -43,14 +43,14 @@ export async function openStorageBackend(
   return new StorageBackend(await openOperatorStorage(context, flags), tenantId);
 }
 
-/** The storage itself. Whoever opens it closes it. */
+/** Opens the storage; the caller closes it. */
 export async function openOperatorStorage(
   context: CommandContext,
   flags: SettingFlags,
 ): Promise<OperatorStorage> {
   const { terminal, signal } = context;
   if (flags.url !== undefined) {
-    throw new UsageError('--url names an orchestrator, which is not asked here: expected --redis alone');
+    throw new UsageError('--url names an orchestrator, which is not used here: expected --redis alone');
   }
   const { redis } = await readSettings(flags, terminal.env, terminal.cwd);
   if (!redis) {
@@ -62,7 +62,7 @@ export async function openOperatorStorage(
   return openStorage(redis, { signal, waitMs: WAIT_MS });
 }
 
-/** Does something with the storage itself, and closes it. */
+/** Runs a function on the storage, and closes it. */
 export async function withOperatorStorage<T>(
   context: CommandContext,
   flags: SettingFlags,
@@ -76,7 +76,7 @@ export async function withOperatorStorage<T>(
   }
 }
 
-/** @throws {OrchestratorError} `invalid_request` for what can be no tenant's id. */
+/** @throws {OrchestratorError} `invalid_request` for an invalid tenant id. */
 export function validTenant(text: string, what = 'tenant'): string {
   return validate(idSchema, text, what);
 }

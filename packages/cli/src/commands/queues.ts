@@ -17,16 +17,16 @@ interface ListFlags extends SettingFlags {
 }
 
 export function addQueueCommands(program: Command, context: CommandContext): void {
-  const queues = program.command('queues').description('look at what waits, straight from Redis');
+  const queues = program.command('queues').description('show queues, directly from Redis');
   withRedisFlag(queues.command('list'))
-    .description('every tenant: what is ready, running and waiting')
-    .option('-n, --limit <count>', 'how many (default: 100)')
-    .option('--cursor <cursor>', 'the page after, as the page before says')
+    .description('all tenants with ready, running and waiting tasks')
+    .option('-n, --limit <count>', 'maximum number (default: 100)')
+    .option('--cursor <cursor>', 'next page, as printed by the previous one')
     .action((flags: ListFlags) => list(context, flags));
   withRedisFlag(queues.command('inspect'))
-    .description('one tenant, and which of its tasks come next')
+    .description('one tenant with its next tasks')
     .argument('<tenant>')
-    .option('-n, --limit <count>', 'how many tasks (default: 10)')
+    .option('-n, --limit <count>', 'maximum number of tasks (default: 10)')
     .action((tenant: string, flags: ListFlags) => inspect(context, tenant, flags));
 }
 

@@ -35,7 +35,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .option('-i, --input <json>', 'its input')
     .option('--input-file <file>', 'its input, from a JSON file')
     .option('-s, --session <id>', 'run it in this session')
-    .option('--no-wait', 'print the id of the task and leave it running')
+    .option('--no-wait', 'print the task id and exit')
     .action((what: string, flags: RunFlags) => run(context, what, flags));
 }
 
@@ -95,7 +95,7 @@ async function readInput({ terminal }: CommandContext, flags: RunFlags): Promise
   return input === undefined ? undefined : jsonOf(input, '--input');
 }
 
-/** A name that is no type of task may be one that the Workflow Engine knows: `byEngine`. */
+/** An unknown task type may be a workflow of the Workflow Engine: `byEngine`. */
 async function submit(
   connection: Connection,
   submission: Submission,
@@ -121,10 +121,13 @@ async function submit(
   }
 }
 
-/** @throws {OrchestratorError} `unknown_workflow` when the Workflow Engine does not know the name, or there is none. */
+/**
+ * @throws {OrchestratorError} `unknown_workflow` when there is no Workflow Engine, or it does not know the
+ *   name.
+ */
 function refuseUnknown(name: string, { error }: Task): void {
   const noEngine = error?.code === 'unknown_service' && error.message.includes('"workflow_engine"');
   if (!noEngine && error?.code !== 'unknown_workflow') return;
   const why = noEngine ? 'there is no Workflow Engine' : `the Workflow Engine says: ${error.message}`;
-  throw new OrchestratorError('unknown_workflow', `no workflow "${name}": it is no type of task, and ${why}`);
+  throw new OrchestratorError('unknown_workflow', `no workflow "${name}": it is not a task type, and ${why}`);
 }

@@ -10,12 +10,12 @@ import { redisLabel } from '../settings/redis-setting.js';
 import type { SettingFlags, Settings } from '../settings/settings.js';
 import { type CommandContext, serverSettings, withServerFlags, withStorageFlags } from './command-context.js';
 
-/** How long what runs has to end. What the storage in memory holds is gone afterwards in any case. */
+/** Grace period without a shared storage, ms: the memory is lost in any case. */
 const GRACE_MS = 2_000;
-/** What has not ended by then is given back, and another process goes on with it. */
+/** Grace period with a shared storage, ms: unfinished tasks are released to other processes. */
 const SHARED_GRACE_MS = 10_000;
 
-/** Loaded by those commands alone that are an orchestrator: a client begins sooner without it. */
+/** Lazy: clients start sooner without the orchestrator. */
 async function loadNode() {
   const [credentials, node, split, stack] = await Promise.all([
     import('../node/credentials.js'),
@@ -28,8 +28,8 @@ async function loadNode() {
 
 export function addServeCommands(program: Command, context: CommandContext): void {
   withStorageFlags(withServerFlags(program.command('dev')))
-    .description('start an orchestrator with the local stack of services, for trying things out')
-    .option('--split', 'every service in a process of its own, over HTTP, and started again when it ends')
+    .description('start an orchestrator with the local stack of services, for development')
+    .option('--split', 'run every service in a process of its own, over HTTP, restarted when it exits')
     .action(async (flags: SettingFlags & { readonly split?: boolean }) => {
       const settings = await serverSettings(context, flags);
       const dev = await startDev(context, settings, { split: flags.split === true });
@@ -52,7 +52,7 @@ async function serve(context: CommandContext, settings: Settings): Promise<void>
   const { role, redis } = settings;
   if (role !== 'all' && !redis) throw new ConfigurationError(lonely(role));
   const { configuredCredentials, startNode } = await loadNode();
-  // Nobody talks to a worker.
+  // A worker has no clients.
   const credentials = role === 'worker' ? undefined : configuredCredentials(settings);
   const storage = await openStorageOf(context, settings);
   const logger = terminalLogger(terminal);
@@ -74,11 +74,11 @@ async function serve(context: CommandContext, settings: Settings): Promise<void>
 }
 
 function lonely(role: string): string {
-  const why = role === 'worker' ? 'would never get work' : 'has nobody to run its tasks';
+  const why = role === 'worker' ? 'would never get work' : 'has no worker for its tasks';
   return `role "${role}" without a storage that others share ${why}: expected --redis <url> or ORCHESTRATOR_REDIS_URL, got nothing`;
 }
 
-/** The storage of the settings; absent: in memory. */
+/** Storage of the settings; absent: in memory. */
 async function openStorageOf(context: CommandContext, { redis }: Settings): Promise<Storage | undefined> {
   if (!redis) return undefined;
   const { openSharedStorage } = await import('../node/shared-storage.js');
@@ -97,14 +97,14 @@ function graceOf({ redis }: Settings): number {
 export interface RunningDev {
   readonly node: LocalNode;
   readonly credentials: Credentials;
-  /** Whether commands in this folder find it by themselves. */
+  /** Whether commands in this folder find the credentials. */
   readonly noted: boolean;
-  /** Takes the made-up credentials away. */
+  /** Removes the generated credentials. */
   readonly forget: () => Promise<void>;
 }
 
 /**
- * Starts the orchestrator with the local stack, and leaves made-up credentials for commands in this folder.
+ * Starts the orchestrator with the local stack, and leaves generated credentials for commands in this folder.
  *
  * @param options.split whether every service is a process of its own. Default false.
  */
@@ -139,7 +139,7 @@ export async function startDev(
     const forget = await leaveDevCredentials(terminal.cwd, node.url, credentials.apiKey);
     return { node, credentials, noted: true, forget };
   } catch (error) {
-    terminal.talk(`commands in this folder will not find this one: ${(error as Error).message}`);
+    terminal.talk(`commands in this folder will not find this server: ${(error as Error).message}`);
     return { node, credentials, noted: false, forget: async () => {} };
   }
 }
@@ -163,13 +163,13 @@ function sayHowToTalk({ terminal }: CommandContext, dev: RunningDev): void {
   terminal.talk(`orchestrator listens at ${node.url}, tenant "${credentials.tenant}"`);
   if (credentials.madeUp) {
     const found = noted ? ' (commands in this folder find it by themselves)' : '';
-    terminal.talk(`made-up API key, for this run only${found}:`);
+    terminal.talk(`generated API key, for this run only${found}:`);
     terminal.talk(`  export ORCHESTRATOR_API_KEY=${credentials.apiKey}`);
   }
   for (const line of nextSteps(dev)) terminal.talk(line);
 }
 
-/** What to type in another terminal. */
+/** Commands to type in another terminal. */
 export function nextSteps({ node, noted }: RunningDev): string[] {
   const { url } = node;
   const target = noted || new URL(url).port === '8000' ? '' : ` --url ${url}`;
@@ -183,7 +183,7 @@ export function nextSteps({ node, noted }: RunningDev): string[] {
   ];
 }
 
-/** Serves until SIGINT or SIGTERM, then ends cleanly. */
+/** Serves until SIGINT or SIGTERM, then stops. */
 export async function untilInterrupted(
   context: CommandContext,
   node: LocalNode,

@@ -27,7 +27,7 @@ command listens, e.g. ORCHESTRATOR_URL=http://127.0.0.1:8000. The operation is r
 Exit codes: 0 nothing failed, 1 something did, 2 usage, 69 nothing listens at the URL,
 or not any more, 78 no token, or the port is in use`;
 
-/** Loaded by the check alone: the other commands are no orchestrator. */
+/** Lazy: only the check runs an orchestrator. */
 async function loadChecks() {
   const [{ CHECKS }, answers, limits, hub, { Subject }, { runChecks }, print] = await Promise.all([
     import('../services/all-checks.js'),
@@ -42,20 +42,18 @@ async function loadChecks() {
 }
 
 export function addServiceCommands(program: Command, context: CommandContext): void {
-  const services = program
-    .command('services')
-    .description('help with services that are written for an orchestrator');
+  const services = program.command('services').description('tools for service developers');
   services
     .command('check')
     .description(
       'play an orchestrator against a service in any language, and say what the service does wrong',
     )
-    .argument('<url>', 'where the service listens')
+    .argument('<url>', 'URL of the service')
     .requiredOption('--operation <name>', 'the operation to call')
-    .option('-i, --input <json>', 'what it is called with, or @<file> (default: {})')
-    .option('--bad-input <json>', 'what the operation has to refuse, or @<file>')
-    .option('--name <name>', 'the name of the service (default: whatever it says)')
-    .option('--timeout <seconds>', 'for an answer, and for the silence of a job (default: 30 and 60)')
+    .option('-i, --input <json>', 'input of the calls, or @<file> (default: {})')
+    .option('--bad-input <json>', 'input that the operation has to refuse, or @<file>')
+    .option('--name <name>', 'name of the service (default: the one in its hello)')
+    .option('--timeout <seconds>', 'time limit of an answer, and of silence of a job (default: 30 and 60)')
     .option(
       '--listen <port>',
       `where the service finds this orchestrator, 0 for any (default: ${DEFAULT_PORT})`,
@@ -95,7 +93,7 @@ async function check(context: CommandContext, url: string, flags: CheckFlags): P
   else if (bad.length > 0) context.exit(EXIT.taskFailed);
 }
 
-/** The check that failed last is the one in which the service was lost. */
+/** The last failed check is the one during which the service disappeared. */
 function goneError(url: string, results: readonly CheckResult[]): OrchestratorError {
   const last = results.findLast(({ finding }) => finding.verdict === 'failed');
   return new OrchestratorError(
@@ -133,7 +131,7 @@ function readJson(cwd: string, text: string, flag: string): Promise<JsonValue> |
   return text.startsWith('@') ? readJsonFile(cwd, text.slice(1)) : jsonOf(text, flag);
 }
 
-/** What came in its place is not repeated: it may be a token with a mistake in it. */
+/** The value is not repeated: it may be a mistyped token. */
 function readToken(env: Readonly<Record<string, string | undefined>>): string {
   const token = env['SERVICE_TOKEN'];
   if (token && TOKEN.test(token)) return token;

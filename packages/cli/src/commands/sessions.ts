@@ -14,17 +14,17 @@ interface ListFlags extends OperatorFlags {
 }
 
 export function addSessionCommands(program: Command, context: CommandContext): void {
-  const sessions = program.command('sessions').description('look at conversations');
+  const sessions = program.command('sessions').description('list and show conversations');
   withTenantFlags(sessions.command('list'))
     .description('the newest sessions')
     .option('--status <status>', 'active or closed')
-    .option('-n, --limit <count>', 'how many (default: 20)')
-    .option('--cursor <cursor>', 'the page after, as the page before says')
+    .option('-n, --limit <count>', 'maximum number (default: 20)')
+    .option('--cursor <cursor>', 'next page, as printed by the previous one')
     .action((flags: ListFlags) => list(context, flags));
   withTenantFlags(sessions.command('show'))
     .description('one session, with its recent messages and live tasks')
     .argument('<session-id>')
-    .option('-n, --limit <count>', 'how many messages (default: 50)')
+    .option('-n, --limit <count>', 'maximum number of messages (default: 50)')
     .action((sessionId: string, flags: ListFlags) => show(context, sessionId, flags));
 }
 

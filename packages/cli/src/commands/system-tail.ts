@@ -10,7 +10,7 @@ import { localTime } from '../print/local-time.js';
 
 export function addTailCommand(program: Command, context: CommandContext): void {
   withRedisFlag(program.command('tail'))
-    .description('what operators should know as it happens, straight from Redis')
+    .description('follow system events, directly from Redis')
     .option(
       '--system',
       'systemEvents of the whole system: workers that join or are lost, dead letters, late outcomes, tenants at their limit, services that fail',
@@ -24,7 +24,7 @@ async function tail(context: CommandContext, flags: SettingFlags & { readonly sy
     throw new UsageError('expected --system; "orchestrator-cli tasks tail" follows tasks');
   }
   await withOperatorStorage(context, flags, async (storage) => {
-    terminal.talk(terminal.dim('following the systemEvents of the system, Ctrl-C ends'));
+    terminal.talk(terminal.dim('following system events, Ctrl-C ends'));
     try {
       for await (const systemEvent of storage.systemEvents({ signal })) print(terminal, systemEvent);
     } catch (cause) {

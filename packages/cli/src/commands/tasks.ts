@@ -23,14 +23,14 @@ interface ListFlags extends OperatorFlags {
 }
 
 export function addTaskCommands(program: Command, context: CommandContext): void {
-  const tasks = program.command('tasks').description('look at tasks, follow them, cancel them');
+  const tasks = program.command('tasks').description('list, show, follow and cancel tasks');
   withTenantFlags(tasks.command('list'))
     .description('the newest tasks')
     .option('--status <status>', 'pending, processing, completed, failed or cancelled')
     .option('--type <type>', 'only of this type')
     .option('-s, --session <id>', 'only of this session')
-    .option('-n, --limit <count>', 'how many (default: 20)')
-    .option('--cursor <cursor>', 'the page after, as the page before says')
+    .option('-n, --limit <count>', 'maximum number (default: 20)')
+    .option('--cursor <cursor>', 'next page, as printed by the previous one')
     .action((flags: ListFlags) => list(context, flags));
   withTenantFlags(tasks.command('show'))
     .description('one task, with payload, result and calls')
@@ -40,21 +40,21 @@ export function addTaskCommands(program: Command, context: CommandContext): void
       context.terminal.document(await backend.getTask(taskId));
     });
   withTenantFlags(tasks.command('why'))
-    .description('why a task is not running, or that it is, or what it failed of; straight from Redis only')
+    .description('explain the state of a task (requires direct access to Redis)')
     .argument('<task-id>')
     .action((taskId: string, flags: OperatorFlags) => why(context, taskId, flags));
   withTenantFlags(tasks.command('cancel'))
     .description('cancel a task')
     .argument('<task-id>')
-    .option('--reason <text>', 'why, for whoever reads it later')
+    .option('--reason <text>', 'reason, kept with the task')
     .action((taskId: string, flags: OperatorFlags & { readonly reason?: string }) =>
       cancel(context, taskId, flags),
     );
   tasks
     .command('tail')
-    .description('live events: of one task, of a session, or of everything')
+    .description('follow live events of a task, a session, or all')
     .argument('[task-id]')
-    .option('-s, --session <id>', 'of this session')
+    .option('-s, --session <id>', 'only of this session')
     .action((taskId: string | undefined, flags: SettingFlags & { readonly session?: string }) =>
       tail(context, taskId, flags),
     );
@@ -100,7 +100,7 @@ async function why({ terminal, ...context }: CommandContext, taskId: string, fla
   for (const line of diagnosticLines(diagnostic)) terminal.data(printable(line));
 }
 
-/** What was thrown, its causes a line each, and where. */
+/** The thrown error, its causes on a line each, and the stack. */
 function diagnosticLines(diagnostic: Explanation['diagnostic']): string[] {
   if (!diagnostic) return [];
   const { message, causes = [], stack } = diagnostic;
@@ -123,7 +123,7 @@ async function cancel(
   if (terminal.json) terminal.record(task);
   else {
     const ended = task.finished_at !== undefined;
-    terminal.data(`task ${task.task_id} is ${ended ? task.status : 'told to end'}`);
+    terminal.data(`task ${task.task_id} is ${ended ? task.status : 'being cancelled'}`);
   }
 }
 
@@ -157,7 +157,7 @@ async function tail(
   context.exit(EXIT.interrupted);
 }
 
-/** What is named must exist: nothing would ever be heard of it. */
+/** The named topic must exist: an unknown one would never have an event. */
 async function chosenTopic(
   { api }: Connection,
   taskId: string | undefined,

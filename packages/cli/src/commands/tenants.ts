@@ -25,33 +25,33 @@ interface SetFlags extends ConfigureFlags {
 
 type Change = Omit<Parameters<TenantStore['configure']>[0], 'tenantId'>;
 
-const CREATE = 'also a tenant that nobody has heard of (default: asked on a terminal, else refused)';
+const CREATE = 'create an unknown tenant (default: ask on a terminal, otherwise refuse)';
 const MAX_WEIGHT = 100;
 const MOST_RUNNING = 1_000_000;
 
 export function addTenantCommands(program: Command, context: CommandContext): void {
-  const tenants = program.command('tenants').description('look at tenants and set them, straight in Redis');
+  const tenants = program.command('tenants').description('list and configure tenants, directly in Redis');
   withRedisFlag(tenants.command('list'))
-    .description('every tenant: its settings and how many tasks it has')
-    .option('-n, --limit <count>', 'how many (default: 100)')
-    .option('--cursor <cursor>', 'the page after, as the page before says')
+    .description('all tenants with their settings and task counts')
+    .option('-n, --limit <count>', 'maximum number (default: 100)')
+    .option('--cursor <cursor>', 'next page, as printed by the previous one')
     .action((flags: ListFlags) => list(context, flags));
   withRedisFlag(tenants.command('pause'))
-    .description('its tasks are taken on, but not begun; what runs goes on')
+    .description("stop claiming this tenant's tasks; running tasks finish")
     .argument('<tenant>')
     .option('--create', CREATE)
     .action((tenant: string, flags: ConfigureFlags) => configure(context, tenant, flags, { paused: true }));
   withRedisFlag(tenants.command('resume'))
-    .description('its tasks are begun again')
+    .description("claim this tenant's tasks again")
     .argument('<tenant>')
     .option('--create', CREATE)
     .action((tenant: string, flags: ConfigureFlags) => configure(context, tenant, flags, { paused: false }));
   withRedisFlag(tenants.command('set'))
-    .description('its share of the workers, and how many of its tasks may run at once')
+    .description('set the weight and the concurrency limit of a tenant')
     .argument('<tenant>')
     .option('--create', CREATE)
-    .option('--weight <n>', `its share beside other tenants, 1 to ${MAX_WEIGHT}`)
-    .option('--max-running <n>', 'how many of its tasks may run at once, or "none" for no limit')
+    .option('--weight <n>', `weight in fair queueing, 1 to ${MAX_WEIGHT}`)
+    .option('--max-running <n>', 'maximum of concurrent tasks, or "none"')
     .action((tenant: string, flags: SetFlags) => configure(context, tenant, flags, changeOf(flags)));
 }
 
@@ -84,7 +84,7 @@ function configure(
   });
 }
 
-/** Whether a tenant has been heard of: it stands in the list, at the place of its id. */
+/** Whether the tenant exists: it is in the list at the position of its id. */
 async function isKnown(tenants: TenantStore, tenantId: string): Promise<boolean> {
   let after: string | undefined;
   do {
@@ -95,7 +95,7 @@ async function isKnown(tenants: TenantStore, tenantId: string): Promise<boolean>
   return false;
 }
 
-/** A name that was mistyped would be a new tenant. @throws {OrchestratorError} `not_found` unless somebody says yes. */
+/** A mistyped name would create a tenant. @throws {OrchestratorError} `not_found` unless confirmed. */
 async function confirmNew({ terminal, signal }: CommandContext, tenantId: string): Promise<void> {
   const unknown = `there is no tenant "${tenantId}"`;
   if (terminal.isTyped && !terminal.json) {

@@ -3,14 +3,14 @@ import { basename, join, relative, resolve, sep } from 'node:path';
 import { MAX_RESULT_BYTES } from '@agent-orchestrator/core';
 import { kindOf } from './json-file.js';
 
-/** A file that may be ingested. `name` is what its citations will say. */
+/** A file to ingest. `name` appears in citations. */
 export interface FoundDocument {
   readonly path: string;
   readonly name: string;
   readonly mediaType: string;
 }
 
-/** What can't be ingested, and why. */
+/** A refused path with the reason. */
 export interface Refused {
   readonly path: string;
   readonly reason: string;
@@ -21,16 +21,16 @@ export interface FoundDocuments {
   readonly refused: readonly Refused[];
 }
 
-/** Room for the rest of the request, and for what JSON adds to a text. */
+/** Leaves room for the rest of the request and JSON escapes. */
 const MAX_BYTES = MAX_RESULT_BYTES - 64 * 1024;
 const SKIPPED = new Set(['node_modules', 'dist', 'coverage']);
 
 /**
- * The documents among files and folders: a folder is searched to its depths for Markdown, text and HTML, without hidden
- * files, `node_modules` and what is built. A file that is named itself and is none of these is refused.
+ * Documents among files and folders: a folder is searched recursively for Markdown, text and HTML, without hidden files,
+ * `node_modules` and build output. A file named explicitly that is none of these is refused.
  */
 export async function findDocuments(paths: readonly string[], cwd: string): Promise<FoundDocuments> {
-  // Loaded here: the other commands begin sooner without it.
+  // Lazy: other commands start sooner without it.
   const { mediaTypeOf } = await import('@agent-orchestrator/local-stack');
   const documents = new Map<string, FoundDocument>();
   const refused: Refused[] = [];

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { JsonRefusedError, type JsonValue, MAX_RESULT_BYTES, parseJson } from '@agent-orchestrator/core';
 import { UsageError } from '../exit-code.js';
 
-/** The JSON in a file. @throws {UsageError} that names the file, what was expected and what came. */
+/** JSON of a file. @throws {UsageError} with the file, the expected and the actual content. */
 export async function readJsonFile(cwd: string, given: string): Promise<JsonValue> {
   const path = resolve(cwd, given);
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
@@ -22,7 +22,7 @@ export async function readJsonFile(cwd: string, given: string): Promise<JsonValu
   return jsonOf(text, given);
 }
 
-/** The JSON in a text. @throws {UsageError} */
+/** JSON of a text. @throws {UsageError} */
 export function jsonOf(text: string, what: string): JsonValue {
   try {
     return parseJson(text);
@@ -32,7 +32,7 @@ export function jsonOf(text: string, what: string): JsonValue {
   }
 }
 
-/** What stands in the place of a file. */
+/** Kind of a file-system entry. */
 export function kindOf(found: { isDirectory(): boolean; isFIFO(): boolean }): string {
   if (found.isDirectory()) return 'a folder';
   return found.isFIFO() ? 'a pipe' : 'a device or socket';

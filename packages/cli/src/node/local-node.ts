@@ -12,7 +12,7 @@ import type { Settings } from '../settings/settings.js';
 import type { Credentials } from './credentials.js';
 import { SPLIT_SILENCE_MS, SplitStack, type SplitStackOptions } from './split-stack.js';
 
-/** An orchestrator and its server in this process, with the local stack or without. */
+/** An orchestrator with its server in this process, with or without the local stack. */
 export interface LocalNode {
   readonly url: string;
   readonly orchestrator: Orchestrator;
@@ -21,31 +21,31 @@ export interface LocalNode {
 
 export interface NodeOptions {
   readonly settings: Settings;
-  /** Absent for a worker, which nobody talks to. */
+  /** Absent for a worker, which has no clients. */
   readonly credentials?: Credentials;
   readonly role?: Settings['role'];
   /** Closed at the end. Default: in memory. */
   readonly storage?: Storage | undefined;
-  /** The local stack in this process. */
+  /** Local stack in this process. */
   readonly withLocalStack: boolean;
-  /** The local stack in processes of its own. */
+  /** Local stack in processes of its own. */
   readonly split?: Omit<SplitStackOptions, 'orchestratorUrl' | 'environment'>;
   readonly logger: Logger;
 }
 
-/** Starts what `dev` and `serve` start. What was started is stopped again when something fails on the way. */
+/** Starts the parts of `dev` and `serve`. A failure stops those already started. */
 export async function startNode(options: NodeOptions): Promise<LocalNode> {
   const { settings, storage, withLocalStack, split, logger } = options;
   const orchestrator = createOrchestrator(options);
   let stack: { stop(): Promise<void> } | undefined;
   if (withLocalStack) stack = startStack(orchestrator, settings, logger);
-  // After the stack, so that a service of the settings takes the place of the stack's own.
+  // After the local stack, so that a configured service replaces its service of the same name.
   for (const [name, service] of Object.entries(settings.services)) orchestrator.service(name, service);
   const server = createServer(orchestrator, options);
   const stop = async ({ graceMs = 10_000 }: { readonly graceMs?: number } = {}) => {
     await stack?.stop();
     await server.stop({ graceMs });
-    // A server that could not start has left it as it was, perhaps half begun.
+    // A server that failed to start leaves the orchestrator possibly half started.
     await orchestrator.stop({ graceMs: 0 });
     await storage?.close();
   };
@@ -55,7 +55,7 @@ export async function startNode(options: NodeOptions): Promise<LocalNode> {
       stack = await startSplitStack(orchestrator, settings, { ...split, orchestratorUrl: server.url });
   } catch (error) {
     await stop({ graceMs: 0 });
-    // The port is a setting: another one helps.
+    // The port is a setting: a different one helps.
     throw error instanceof OrchestratorError && error.code === 'not_running'
       ? new ConfigurationError(error.message, { cause: error })
       : error;
@@ -63,7 +63,7 @@ export async function startNode(options: NodeOptions): Promise<LocalNode> {
   return { url: server.url, orchestrator, stop };
 }
 
-/** Tasks that a worker claims ahead where the storage is in another process: fewer where tasks take longer. */
+/** Prefetched tasks of a worker with a remote storage; reduced for long tasks. */
 const PREFETCH = 100;
 
 function createOrchestrator({ settings, role = 'all', storage, logger }: NodeOptions): Orchestrator {
@@ -78,7 +78,7 @@ function createOrchestrator({ settings, role = 'all', storage, logger }: NodeOpt
   return orchestrator;
 }
 
-/** A worker answers those alone who ask how it is. */
+/** A worker only serves health and metrics. */
 function createServer(orchestrator: Orchestrator, { settings, credentials, role, logger }: NodeOptions) {
   return new OrchestratorServer(orchestrator, {
     ...(credentials && { identities: credentials.identities }),

@@ -1,7 +1,7 @@
 import type { Logger } from '@agent-orchestrator/core';
 import type { Terminal } from '../terminal.js';
 
-/** Warnings and errors as talk; `ORCHESTRATOR_LOG=debug` says everything. */
+/** Warnings and errors on stderr; everything with `ORCHESTRATOR_LOG=debug`. */
 export function terminalLogger(terminal: Terminal): Logger {
   const all = terminal.env['ORCHESTRATOR_LOG'] === 'debug';
   const say = (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) => {

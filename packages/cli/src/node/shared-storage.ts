@@ -5,21 +5,21 @@ import type { OperatorStorage } from '../storage/operator-storage.js';
 export interface SharedStorageOptions {
   readonly open: () => Promise<OperatorStorage>;
   readonly setting: RedisSetting;
-  /** Hears what is unsafe about the server. */
+  /** Called with unsafe settings of the server. */
   readonly warn: (text: string) => void;
 }
 
 /**
- * The storage that this process shares with others, once its server was looked at.
+ * The shared storage, after a check of its server.
  *
- * @throws {ConfigurationError} when work would be lost on it.
+ * @throws {ConfigurationError} when its settings would lose tasks.
  */
 export async function openSharedStorage(options: SharedStorageOptions): Promise<OperatorStorage> {
   const { open, setting, warn } = options;
   const storage = await open();
   try {
     const findings = await storage.checkServer();
-    // The nodes of a Cluster mostly have the same to say.
+    // Nodes of a Cluster usually have the same findings.
     const messages = (wanted: string) => [
       ...new Set(findings.filter(({ level }) => level === wanted).map(({ message }) => message)),
     ];

@@ -15,29 +15,29 @@ const READY_MS = 20_000;
 const STOP_MS = 5_000;
 const FIRST_RESTART_MS = 250;
 const LAST_RESTART_MS = 10_000;
-/** Whoever has run for as long as this starts anew at once when it ends. */
+/** A service that has run for this long restarts without a delay, ms. */
 const HEALTHY_MS = 10_000;
-/** A job that is silent for so long is lost with its process. Services say three times as often that they work. */
+/** Silence limit of jobs, ms: an ended process is noticed by it. Services report three times as often. */
 export const SPLIT_SILENCE_MS = 15_000;
 
 const readySchema = z.object({ service: z.string(), url: z.url() });
 
 export interface SplitStackOptions {
   readonly orchestratorUrl: string;
-  /** By service: who is to be started, and the token of each. */
+  /** Token of each service to start, by name. */
   readonly tokens: Readonly<Record<string, string>>;
-  /** What else the processes are told, such as `ORCHESTRATOR_LLM_URL`. */
+  /** Further environment of the processes, such as `ORCHESTRATOR_LLM_URL`. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Hears what people should know: who ended, who was started again, what was said on stderr. */
+  /** Called with ends, restarts, and stderr of the services. */
   readonly say: (line: string) => void;
 }
 
-/** A token for each service, for one run. */
+/** A generated token for each service. */
 export function madeUpTokens(names: readonly string[]): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, randomBytes(32).toString('base64url')]));
 }
 
-/** One service in a process of its own: started again, at the same address, whenever it ends by itself. */
+/** A service in a process of its own, restarted at the same address whenever it exits. */
 class SupervisedService {
   #child: Child | undefined;
   #stopping = false;
@@ -51,18 +51,18 @@ class SupervisedService {
     private readonly say: (line: string) => void,
   ) {}
 
-  /** Resolves with the address once the service listens. @throws when it ends before that. */
+  /** Resolves with the address once the service listens. @throws when it exits before. */
   async start(): Promise<string> {
     const startedAt = performance.now();
     const child = spawn(process.execPath, [SERVICE_PROGRAM, this.name], {
-      // A Ctrl-C is for the orchestrator, which ends its services in order.
+      // Ctrl-C goes to the orchestrator only, which stops its services in order.
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...this.environment, ...(this.#url !== undefined && { SERVICE_PORT: new URL(this.#url).port }) },
     });
     this.#child = child;
     createInterface(child.stderr).on('line', (line) => this.say(`${this.name}: ${line}`));
-    // One that could not be started never ends.
+    // A process that failed to spawn never exits.
     child.once('error', () => {
       this.#child = undefined;
     });
@@ -98,9 +98,9 @@ class SupervisedService {
   }
 }
 
-/** The services of the local stack, each in a process of its own. */
+/** Services of the local stack, each in a process of its own. */
 export class SplitStack {
-  /** By service: where it listens. */
+  /** Address of each service, by name. */
   readonly urls: Readonly<Record<string, string>>;
   readonly #services: readonly SupervisedService[];
   readonly #folder: string;
@@ -115,7 +115,7 @@ export class SplitStack {
     this.#folder = folder;
   }
 
-  /** Resolves once every service listens; when one does not, those that do are ended again. */
+  /** Resolves once every service listens; a failure stops the others. */
   static async start(options: SplitStackOptions): Promise<SplitStack> {
     const folder = await mkdtemp(join(tmpdir(), 'agent-orchestrator-'));
     const names = Object.keys(options.tokens);
@@ -155,7 +155,7 @@ function environmentOf(name: string, folder: string, options: SplitStackOptions)
   };
 }
 
-/** The first line that a service says: where it listens. */
+/** Address in the first line of output. */
 function addressOf(name: string, child: Child): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (why: string) => reject(new Error(`the service ${name} did not start: ${why}`));

@@ -7,7 +7,7 @@ interface Source {
   readonly quote?: string;
 }
 
-/** What a task came to, for people: its text, unless it is there already, and sources if it has them, else its JSON. */
+/** Answer of a task for people: its text, unless already written, and sources; otherwise its JSON. */
 export function printAnswer(
   task: Task,
   terminal: Terminal,
@@ -36,7 +36,7 @@ function sourceLine(number: number, { title, quote }: Source, terminal: Terminal
   return ` [${number}] ${terminal.paint('cyan', inOneLine(title ?? 'untitled'))}\n     ${terminal.paint('dim', shown)}`;
 }
 
-/** The same for programs: one JSON value. */
+/** Answer of a task for programs: one JSON value. */
 export function answerRecord(task: Task): { [key: string]: JsonValue } {
   const { task_id, session_id, status, result, error, usage } = task;
   const content = (result as { content?: unknown } | null | undefined)?.content;
@@ -51,7 +51,7 @@ export function answerRecord(task: Task): { [key: string]: JsonValue } {
   };
 }
 
-/** A task that did not complete, in a line. */
+/** One line about a task that did not complete. */
 export function failureLine(task: Task): string {
   return `task ${task.task_id} ${task.status}: ${task.error?.code ?? 'unknown'}: ${task.error?.message ?? ''}`;
 }

@@ -13,14 +13,14 @@ interface StatusData {
   };
 }
 
-/** Text that a model writes as it is written; `undefined` for every other event. */
+/** Text streamed by a model; `undefined` for other events. */
 export function deltaOf(event: TaskEvent): string | undefined {
   if (event.event !== 'task_status_update') return undefined;
   const delta = (event.data as StatusData).details?.delta;
   return typeof delta === 'string' ? delta : undefined;
 }
 
-/** An event in a line for people: when, who, what. */
+/** One line about an event: time, source, content. */
 export function eventLine(
   event: TaskEvent,
   terminal: Terminal,

@@ -2,14 +2,14 @@ import type { TaskEvent } from '@agent-orchestrator/core';
 import { printable, type Terminal } from '../terminal.js';
 import { deltaOf, eventLine } from './event-line.js';
 
-/** Events as talk, a line each; text that a model writes as one running text. */
+/** Prints events on stderr, one per line; streamed text as running text. */
 export class EventPrinter {
   #written = '';
   #isWriting = false;
 
   constructor(private readonly terminal: Terminal) {}
 
-  /** What a model wrote so far. */
+  /** Text streamed so far. */
   get written(): string {
     return this.#written;
   }
@@ -28,7 +28,7 @@ export class EventPrinter {
     this.#isWriting = true;
   }
 
-  /** Ends the line of a text that is being written. */
+  /** Ends the line of a streamed text. */
   end(): void {
     if (this.#isWriting) this.terminal.talk('');
     this.#isWriting = false;

@@ -1,4 +1,4 @@
-/** A time as whoever reads it has it on the clock; unreadable text stays as it is. `--json` keeps UTC. */
+/** Local time of a timestamp; invalid text stays as is. `--json` keeps UTC. */
 export function localTime(at: string | number): string {
   const time = new Date(at);
   if (Number.isNaN(time.getTime())) return String(at);
@@ -7,7 +7,7 @@ export function localTime(at: string | number): string {
   return `${day} ${localClock(at)}`;
 }
 
-/** The same without the day. `withMs`: to the millisecond. */
+/** The same without the date. `withMs`: to the millisecond. */
 export function localClock(at: string | number, withMs = false): string {
   const time = new Date(at);
   const two = (n: number) => String(n).padStart(2, '0');

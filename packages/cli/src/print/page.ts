@@ -2,18 +2,18 @@ import type { Terminal } from '../terminal.js';
 import { table } from './table.js';
 
 export interface Page<T> {
-  /** Talk when there is nothing. */
+  /** Message for an empty list. */
   readonly none: string;
   readonly head: readonly string[];
   readonly items: readonly T[];
   readonly row: (item: T) => readonly string[];
-  /** What an item is with `--json`. Default: itself. */
+  /** Item with `--json`. Default: the item. */
   readonly record?: (item: T) => unknown;
-  /** How to ask for the next page. */
+  /** Command for the next page. */
   readonly next?: string | undefined;
 }
 
-/** A list: a table for people, a line of JSON for each item for programs. */
+/** Prints a list: a table for people, one JSON value per line for programs. */
 export function printPage<T>(terminal: Terminal, page: Page<T>): void {
   const { none, head, items, row, record = (item) => item, next } = page;
   if (terminal.json) {

@@ -3,7 +3,7 @@ import { inOneLine, type Terminal } from '../terminal.js';
 
 const WIDTH = 28;
 
-/** How far many things are: a bar that is redrawn on a terminal, a line for each thing elsewhere. */
+/** Progress over many items: a redrawn bar on a terminal, otherwise a line per item. */
 export class ProgressBar {
   #done = 0;
   #drawn = false;
@@ -13,7 +13,7 @@ export class ProgressBar {
     private readonly total: number,
   ) {}
 
-  /** One more is done, or is refused for a reason, which stays to be read. */
+  /** Counts an item, or prints the reason of its refusal. */
   step(label: string, refusal?: string): void {
     this.#done += 1;
     if (this.terminal.json) return;
@@ -28,7 +28,7 @@ export class ProgressBar {
     this.#draw(count, label);
   }
 
-  /** A line that stays, above the bar. */
+  /** Prints a line above the bar. */
   note(text: string): void {
     if (this.#drawn) this.terminal.stderr.write('\r\u001B[K');
     this.#drawn = false;
@@ -47,7 +47,7 @@ export class ProgressBar {
   #draw(count: string, label: string): void {
     const filled = Math.round((this.#done / Math.max(1, this.total)) * WIDTH);
     const bar = `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}`;
-    // A line that breaks could not be drawn over.
+    // A wrapped line could not be redrawn.
     const line = cutText(`  ${bar} ${count} ${inOneLine(label)}`, this.terminal.columns - 1);
     this.terminal.stderr.write(`\r\u001B[K${line}`);
     this.#drawn = true;

@@ -2,19 +2,20 @@ import { Writable } from 'node:stream';
 
 export type Screen = NodeJS.WritableStream & { readonly columns?: number };
 
-/** What of `readline` is needed to draw its line anew. */
+/** The parts of `readline` that redraw its line. */
 export interface LineEditor {
   getCursorPos(): { readonly rows: number };
   prompt(preserveCursor?: boolean): void;
 }
 
 /**
- * What a `readline` interface draws its line on. The interface erases from the row where it believes its line begins down
- * to the end of the screen, at each resize and at many keys. So that it never erases anything but its own line, it is
+ * Output of a `readline` interface. The interface erases from the row where it believes its line begins to
+ * the end of the screen, at each resize and at many keys. So that it erases nothing but its own line, it is
  *
- * - hidden while an answer is printed: nothing that it draws is written, and its line takes one row, however wide;
- * - shown at the prompt: after a resize its rows are computed from the columns of now. Some terminals fold a line anew, some
- *   cut it; the smaller number of rows is right for both, or leaves a row too much on the screen.
+ * - hidden while an answer is printed: nothing that it draws is written, and its line takes one row of any
+ * width;
+ * - shown at the prompt: after a resize its rows are computed from the current columns. Some terminals rewrap
+ * a line, some cut it; the smaller number of rows is right for both, or leaves one row too many.
  */
 export class PromptOutput extends Writable {
   #isShown = true;
@@ -34,12 +35,12 @@ export class PromptOutput extends Writable {
     return this.#isShown;
   }
 
-  /** Read by `readline` at each redraw; without a number no line breaks. */
+  /** Read by `readline` at each redraw; `undefined` disables wrapping. */
   get columns(): number | undefined {
     return this.#isShown ? this.#columns : undefined;
   }
 
-  /** The editor that draws here. */
+  /** Sets the editor that draws here. */
   attach(editor: LineEditor): void {
     this.#editor = editor;
   }
@@ -48,7 +49,7 @@ export class PromptOutput extends Writable {
     this.#isShown = false;
   }
 
-  /** Draws the prompt, and what has been typed meanwhile, in a row of its own. */
+  /** Draws the prompt with pending input in a row of its own. */
   show(): void {
     this.#forgetRows();
     this.#columns = this.#screen.columns;
@@ -56,7 +57,7 @@ export class PromptOutput extends Writable {
     this.#editor?.prompt(true);
   }
 
-  /** Ends before the editor does: a closed one can't draw. */
+  /** To be called before the editor closes: a closed one cannot draw. */
   detach(): void {
     this.#screen.off('resize', this.#onResize);
     this.#editor = undefined;
@@ -76,7 +77,7 @@ export class PromptOutput extends Writable {
     this.show();
   }
 
-  /** Has the editor draw its line in one row, unseen: it moves up no row when it draws the next time. */
+  /** Makes the editor draw its line in one row, hidden: it then moves up no rows at the next redraw. */
   #forgetRows(): void {
     this.#isShown = false;
     this.emit('resize');

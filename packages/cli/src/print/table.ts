@@ -1,6 +1,9 @@
 import { inOneLine, type Terminal } from '../terminal.js';
 
-/** Rows in columns as wide as their widest cell; the head is bold. A row is a line, whatever its cells have in them. */
+/**
+ * Table with columns as wide as their widest cell and a bold header. One line per row, whatever the cells
+ * contain.
+ */
 export function table(
   head: readonly string[],
   cells: readonly (readonly string[])[],

@@ -2,7 +2,7 @@ import type { TenantStats } from '@agent-orchestrator/core';
 import type { Terminal } from '../terminal.js';
 import { localTime } from './local-time.js';
 
-/** A tenant's stats as it is printed with `--json`. */
+/** `TenantStats` in `--json` output. */
 export function tenantStatsRecord({
   tenantId,
   settings,
@@ -53,7 +53,7 @@ export function tenantRow({ tenantId, settings, counts }: TenantStats) {
   ];
 }
 
-/** One tenant after its settings were changed. */
+/** Prints a tenant after a change of its settings. */
 export function printTenantStats(terminal: Terminal, stats: TenantStats): void {
   if (terminal.json) {
     terminal.record(tenantStatsRecord(stats));

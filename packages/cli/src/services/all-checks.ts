@@ -7,7 +7,7 @@ import { REPEAT_CHECKS } from './checks/repeat-checks.js';
 import { TASK_CHECKS } from './checks/task-checks.js';
 import { VARIETY_CHECKS } from './checks/variety-checks.js';
 
-/** Every check, in the order in which they run. A check stands behind those that it needs. */
+/** All checks in the order of execution. A check comes after those it needs. */
 export const CHECKS: readonly Check[] = [
   ...ANSWER_CHECKS,
   ...JOB_CHECKS,

@@ -14,23 +14,24 @@ import { HubFront } from './hub-front.js';
 export interface CheckHubOptions {
   readonly port: number;
   readonly host: string;
-  /** The service's token. */
+  /** Token of the service. */
   readonly token: string;
-  /** The service's name. Default: any. */
+  /** Name of the service. Default: any. */
   readonly name?: string | undefined;
   readonly operation: string;
   readonly input: JsonValue;
 }
 
 const WORKFLOW = 'service_check';
-/** How the service is called where any name will do. */
+/** Name used for a service with any name. */
 const NAMELESS = 'service';
-/** The checks have limits of their own, and are to be the ones that say so. */
+/** No limit by the orchestrator: the checks have limits of their own. */
 const NO_LIMIT_MS = 60 * 60_000;
 
 /**
- * A real orchestrator, and its server behind a front that sees everything. Each call of a check is one of a task, so it
- * is stored, parked, reported on and cancelled as in production; only the sending is done by the check itself.
+ * A real orchestrator with its server behind a recording proxy. Each call of a check belongs to a task, so it
+ * is stored, parked, reported on and cancelled as in production; only the request is sent by the check
+ * itself.
  */
 export class CheckHub {
   readonly front: HubFront;
@@ -39,7 +40,7 @@ export class CheckHub {
   readonly #orchestrator: Orchestrator;
   readonly #server: OrchestratorServer;
   readonly #name: string;
-  /** By task: what is done with its call. */
+  /** Sender of a task's call, by task id. */
   readonly #asks = new Map<string, (call: ServiceCall) => Promise<ServiceReply>>();
 
   private constructor(
@@ -60,7 +61,7 @@ export class CheckHub {
     );
   }
 
-  /** @throws {ConfigurationError} when the port can't be had. */
+  /** @throws {ConfigurationError} when the port is not available. */
   static async start(options: CheckHubOptions): Promise<CheckHub> {
     const { token, name: hubName = NAMELESS, port, host } = options;
     const orchestrator = new Orchestrator();
@@ -78,7 +79,7 @@ export class CheckHub {
     }
   }
 
-  /** Has a task call the service, by way of `ask`; resolves with the task's id once `ask` has settled. */
+  /** Submits a task whose call is sent by `ask`; resolves with the task id once `ask` has settled. */
   async delegate(
     scope: { readonly tenant: string; readonly session?: string | undefined },
     ask: (call: ServiceCall) => Promise<ServiceReply>,
@@ -106,7 +107,7 @@ export class CheckHub {
     return taskId;
   }
 
-  /** Whether the task was cancelled; false for one that has ended meanwhile. */
+  /** Whether the task was cancelled; false for an ended one. */
   async cancel(tenant: string, taskId: string): Promise<boolean> {
     try {
       await this.#tenant(tenant).tasks.cancel(taskId, { reason: 'the result is no longer wanted' });
@@ -117,7 +118,9 @@ export class CheckHub {
     }
   }
 
-  /** A task as in production: the orchestrator itself sends the call. Resolves when it has ended, or `timeoutMs` is over. */
+  /**
+   * Runs a task as in production: the orchestrator sends the call. Resolves at its end, or after `timeoutMs`.
+   */
   async runTask(
     service: { readonly url: string; readonly timeoutMs: number; readonly silenceMs: number },
     limits: { readonly timeoutMs: number; readonly signal: AbortSignal },

@@ -1,22 +1,22 @@
 import { DEFAULTS } from '@agent-orchestrator/core';
 
-/** How long things may take, in milliseconds. */
+/** Time limits of the checks, ms. */
 export interface CheckLimits {
-  /** A service that nobody answers for may just be starting. */
+  /** Wait for a service that is still starting. */
   readonly reachMs: number;
   readonly answerMs: number;
-  /** Between the 202, or a notification, and the next notification. */
+  /** From the 202, or a notification, to the next notification. */
   readonly silenceMs: number;
-  /** For all of a job, however often it reports. */
+  /** Whole job, however often it reports. */
   readonly jobMs: number;
-  /** Until a service that has lost its connection is back. */
+  /** Reconnect after a lost connection. */
   readonly connectMs: number;
   readonly pongMs: number;
-  /** Until a notification that was put off is sent again. */
+  /** Resend of a deferred notification. */
   readonly againMs: number;
-  /** How long the hub is away when it has cut the connection. */
+  /** Downtime of the hub after a cut connection. */
   readonly downMs: number;
-  /** How long to look whether something comes that should not. */
+  /** Observation time for messages that must not arrive. */
   readonly watchMs: number;
 }
 

@@ -1,37 +1,37 @@
 import type { Subject } from './subject.js';
 
-/** What a check found. `warning`: it works, but less is promised than could be. */
+/** Result of a check. `warning`: it works, with weaker guarantees than possible. */
 export type Finding =
   | { readonly verdict: 'ok'; readonly note?: string }
   | { readonly verdict: 'warning'; readonly note: string }
   | { readonly verdict: 'failed'; readonly expected: string; readonly got: string }
-  /** It could not be judged. */
+  /** The check could not be evaluated. */
   | { readonly verdict: 'skipped'; readonly note: string };
 
-/** One thing that a service has to keep to. */
+/** One requirement on a service. */
 export interface Check {
-  /** Lower-case words with `-`: what people and scripts know it by. */
+  /** Stable name: lower-case words with `-`. */
   readonly name: string;
-  /** What a good service does, in a sentence. */
+  /** The requirement in a sentence. */
   readonly about: string;
-  /** The heading of docs/writing-a-service.md that says more, as in its link. */
+  /** Heading of docs/writing-a-service.md, as in its link. */
   readonly section: Section;
-  /** Checks without which this one can't be judged: when one has failed, this one is skipped. */
+  /** Prerequisites: when one has failed, this check is skipped. */
   readonly needs?: readonly string[];
-  /** It is about operations that answer with a job. */
+  /** Applies only to operations that answer with a job. */
   readonly jobsOnly?: true;
   run(subject: Subject): Promise<Finding>;
 }
 
 /** Headings of docs/writing-a-service.md; a test compares. */
 export const SECTIONS = [
-  'what-comes-in',
-  'what-you-may-answer',
-  'the-same-call-again',
+  'requests',
+  'responses',
+  'repeated-calls',
   'notifications',
-  'over-http-instead',
-  'when-the-link-is-lost',
-  'when-nobody-waits-any-more',
+  'notifications-over-http',
+  'lost-connections',
+  'cancelled-jobs',
 ] as const;
 export type Section = (typeof SECTIONS)[number];
 

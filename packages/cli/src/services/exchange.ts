@@ -14,19 +14,19 @@ import {
   validate,
 } from '@agent-orchestrator/core';
 
-/** What came of a request to the service. */
+/** Result of a request to the service. */
 export type Exchange =
   | {
       readonly kind: 'answer';
       readonly status: number;
       readonly headers: IncomingHttpHeaders;
-      /** At most a little more than 1 MiB of it. */
+      /** At most slightly more than 1 MiB. */
       readonly text: string;
       readonly bytes: number;
       readonly ms: number;
     }
   | { readonly kind: 'late'; readonly ms: number }
-  /** No connection, or one that broke. `code` as Node has it: `ECONNREFUSED`. */
+  /** A refused or broken connection. `code` as in Node: `ECONNREFUSED`. */
   | { readonly kind: 'broken'; readonly code: string; readonly ms: number };
 
 export interface Posting {
@@ -37,7 +37,7 @@ export interface Posting {
   readonly signal: AbortSignal;
 }
 
-/** One POST as the orchestrator makes it: no redirect is followed, nothing is unpacked, time and size are limited. */
+/** One POST as the orchestrator sends it: no redirects, no decompression, limits on time and size. */
 export function post({ url, headers, body, limitMs, signal }: Posting): Promise<Exchange> {
   const startedAt = performance.now();
   const ms = () => Math.round(performance.now() - startedAt);
@@ -77,7 +77,7 @@ async function bodyOf(response: IncomingMessage): Promise<{ text: string; bytes:
   return { text: Buffer.concat(chunks).toString('utf8'), bytes };
 }
 
-/** What the orchestrator makes of an answer. */
+/** The orchestrator's interpretation of a response. */
 export type Answer =
   | { readonly kind: 'result'; readonly result: JsonValue; readonly usage: Usage | undefined }
   | { readonly kind: 'job'; readonly jobId: string }
@@ -111,12 +111,12 @@ export function answerOf(exchange: Exchange): Answer {
   }
 }
 
-/** Answers after which an orchestrator sends the same call again. */
+/** Whether an orchestrator resends the call after this status. */
 export function isPassing(status: number): boolean {
   return status === 408 || status === 425 || status === 429 || status >= 500;
 }
 
-/** A 4xx that is the service's last word. */
+/** A non-retryable 4xx. */
 export function isFinalRefusal(exchange: Exchange): exchange is Exchange & { readonly kind: 'answer' } {
   return (
     exchange.kind === 'answer' &&
@@ -126,7 +126,7 @@ export function isFinalRefusal(exchange: Exchange): exchange is Exchange & { rea
   );
 }
 
-/** The `code` of a problem body. */
+/** `code` of a problem body. */
 export function problemCode({ text }: Exchange & { readonly kind: 'answer' }): string | undefined {
   try {
     const body = parseJson(text);

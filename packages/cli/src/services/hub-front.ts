@@ -4,41 +4,41 @@ import type { Duplex } from 'node:stream';
 import { MAX_RESULT_BYTES, OrchestratorError } from '@agent-orchestrator/core';
 import { WebSocketServer } from 'ws';
 import { ConfigurationError } from '../exit-code.js';
-import { News } from './news.js';
+import { EventWaiter } from './event-waiter.js';
 import { readAck, readReport, type Report } from './report.js';
 import { type Fate, PUT_OFF_MS, ServiceLink } from './service-link.js';
 
 export interface HubFrontOptions {
   readonly port: number;
   readonly host: string;
-  /** Where the real hub listens. */
+  /** Address of the real hub. */
   readonly hubUrl: string;
-  /** What the hub knows the service by. */
+  /** Name of the service at the hub. */
   readonly hubName: string;
-  /** Whether the service may call itself something else. */
+  /** Whether the service may use another name. */
   readonly anyName: boolean;
 }
 
 const SOCKET_PATH = '/ws/task_updates';
 const NOTIFICATION_PATH = '/internal/v1/notifications';
-/** Beyond the hub's own limit, so that the hub says what is too large. */
+/** Above the hub's own limit, so that the hub reports a too large frame. */
 const MAX_PAYLOAD = 2 * MAX_RESULT_BYTES;
 
 /**
- * The address that the service is pointed at, before the real hub: it sees and keeps everything that the service reports,
- * over sockets and over HTTP, can break the connections, and can be away for a while.
+ * Recording proxy between the service and the real hub: stores every report over sockets and HTTP, can break
+ * the connections, and can be down for a while.
  */
 export class HubFront {
   readonly reports: Report[] = [];
   readonly links: ServiceLink[] = [];
-  /** When somebody dialled, or sent a notification over HTTP; on the clock of `performance`. */
+  /** Times of connection attempts and HTTP notifications, by `performance.now()`. */
   readonly dials: number[] = [];
-  /** Paths where a socket was asked for and there is none. */
+  /** Upgrade paths without a socket. */
   readonly strayPaths: string[] = [];
-  readonly news = new News();
-  /** Decides what becomes of a report. Default: it is passed on. */
+  readonly events = new EventWaiter();
+  /** Decides the fate of a report. Default: passed on. */
   intercept: ((report: Report) => Fate) | undefined;
-  /** How long the front is away after it has cut the connection on which a report came, in milliseconds. */
+  /** Downtime after a cut connection, ms. */
   downMs = 0;
   readonly #options: HubFrontOptions;
   readonly #server: Server;
@@ -56,7 +56,7 @@ export class HubFront {
     this.#server.on('upgrade', (incoming, socket, head) => this.#upgrade(incoming, socket, head));
   }
 
-  /** @throws {ConfigurationError} when the port can't be had. */
+  /** @throws {ConfigurationError} when the port is not available. */
   static async listen(options: HubFrontOptions): Promise<HubFront> {
     const front = new HubFront(options);
     await new Promise<void>((resolve, reject) => {
@@ -74,12 +74,12 @@ export class HubFront {
     return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   }
 
-  /** The newest connection that was let in and is still there. */
+  /** The newest admitted connection that is still open. */
   get openLink(): ServiceLink | undefined {
     return this.links.findLast((link) => link.isOpen);
   }
 
-  /** Breaks every connection, and takes none for a while. */
+  /** Breaks every connection, and refuses new ones for a while. */
   cut(downMs = 0): void {
     this.#downUntil = performance.now() + downMs;
     for (const link of this.links) link.terminate();
@@ -104,7 +104,7 @@ export class HubFront {
   #fateOf(report: Report): Fate {
     const fate = this.intercept?.(report) ?? 'passed_on';
     this.reports.push(report);
-    this.news.tell();
+    this.events.notify();
     return fate;
   }
 
@@ -122,13 +122,13 @@ export class HubFront {
         const link = new ServiceLink(near, incoming, this.#options.hubUrl, {
           nameFor: (said) => this.#nameFor(said),
           fateOf: (report) => this.#fateOf(report),
-          changed: () => this.news.tell(),
+          changed: () => this.events.notify(),
           cut: () => this.cut(this.downMs),
         });
         this.links.push(link);
       });
     }
-    this.news.tell();
+    this.events.notify();
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -143,7 +143,7 @@ export class HubFront {
       if (isNotification) await this.#notified(incoming, response, body);
       else await this.#relay(incoming, response, body);
     } catch {
-      // Either side is gone.
+      // Either side has disconnected.
       response.destroy();
     }
   }
@@ -164,14 +164,14 @@ export class HubFront {
       const text = await this.#relay(incoming, response, known ? Buffer.from(JSON.stringify(known)) : body);
       const ack = readAck(text);
       if (ack) report.outcome = ack.outcome;
-      this.news.tell();
+      this.events.notify();
     }
   }
 
-  /** Asks the hub, and hands on what it says. */
+  /** Forwards a request to the hub, and its response back. */
   #relay(incoming: IncomingMessage, response: ServerResponse, body: Buffer): Promise<string> {
     const { method, url } = incoming;
-    // The body is handed on in one piece.
+    // The body is forwarded in one piece.
     const { 'transfer-encoding': _, ...headers } = incoming.headers;
     return new Promise((resolve, reject) => {
       const outgoing = request(`${this.#options.hubUrl}${url}`, {

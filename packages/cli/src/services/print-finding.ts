@@ -6,12 +6,12 @@ const WORDS = { ok: 'ok', warning: 'warning', failed: 'FAILED', skipped: 'skippe
 const COLOURS = { ok: 'green', warning: 'yellow', failed: 'red', skipped: 'dim' } as const;
 const GUIDE = 'docs/writing-a-service.md';
 
-/** Where the guide says more about a check. */
+/** Link to the section of the guide about a check. */
 export function guideTo({ check }: CheckResult): string {
   return `${GUIDE}#${check.section}`;
 }
 
-/** A result as a line, and for one that is not good the lines that explain it. `width`: that of the longest name. */
+/** A result as a line, with explanations for a bad one. `width`: that of the longest name. */
 export function findingLines(result: CheckResult, width: number, terminal: Terminal): string[] {
   const { check, finding } = result;
   const word = terminal.paint(COLOURS[finding.verdict], WORDS[finding.verdict].padEnd(7));
@@ -35,7 +35,7 @@ export function findingRecord(result: CheckResult): object {
   return { check: check.name, verdict, about: check.about, ...found, see: guideTo(result) };
 }
 
-/** How many there are of each kind. */
+/** Number of results of each kind. */
 export function summary(results: readonly CheckResult[]): string {
   const counts = Object.keys(WORDS).map((verdict) => {
     const count = results.filter(({ finding }) => finding.verdict === verdict).length;
@@ -48,7 +48,7 @@ function noteOf(finding: Finding): string {
   return 'note' in finding ? (finding.note ?? '') : '';
 }
 
-/** What a service says may be anything. */
+/** The text comes from the service: anything is possible. */
 function inOneLine(text: string): string {
   return printable(text).replaceAll(/\s*\n\s*/g, ' ');
 }

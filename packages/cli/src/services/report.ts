@@ -12,24 +12,24 @@ import {
 } from '@agent-orchestrator/core';
 import { shortened } from './exchange.js';
 
-/** The ids at the beginning of a notification are long. */
+/** Characters shown: notifications begin with long ids. */
 const SHOWN = 400;
 
-/** A notification of the service, and what became of it. */
+/** A notification of the service, and its fate. */
 export interface Report {
-  /** On the clock of `performance`. */
+  /** By `performance.now()`. */
   readonly at: number;
   readonly by: 'socket' | 'http';
-  /** The beginning of what came. */
+  /** The beginning of the text. */
   readonly text: string;
-  /** Absent when it is no JSON object. */
+  /** Absent unless it is a JSON object. */
   readonly frame: JsonObject | undefined;
   readonly messageId: string | undefined;
-  /** What is wrong with it; empty for a valid one. */
+  /** Violations of the schema; empty for a valid one. */
   readonly issues: readonly Issue[];
-  /** What the check did with it. `cut`: the connection, instead of an ack. `put_off`: the ack said `retry_later`. */
+  /** `cut`: the connection, instead of an ack. `put_off`: the ack said `retry_later`. */
   fate: 'passed_on' | 'cut' | 'put_off';
-  /** What the hub said of it. */
+  /** The hub's ack. */
   outcome?: AckOutcome;
 }
 
@@ -52,7 +52,7 @@ export function readReport(text: string, by: Report['by']): Report {
   return { ...base, frame, messageId, issues: issuesOf(frame) };
 }
 
-/** A frame that may not be text at all. */
+/** A frame that may be binary. */
 export function unreadableReport(got: string): Report {
   const issue = { path: '', expected: 'a text frame', got };
   return {
@@ -78,22 +78,22 @@ function issuesOf(frame: JsonObject): readonly Issue[] {
 
 const OUTCOMES = new Set(['task_completed', 'task_failed', 'job_completed', 'job_failed']);
 
-/** Whether it ends its call, however wrong the rest of it may be. */
+/** Whether it ends its call, even if otherwise invalid. */
 export function isOutcome({ frame }: Report): boolean {
   return typeof frame?.['event'] === 'string' && OUTCOMES.has(frame['event']);
 }
 
-/** The job that it names. */
+/** Job id of the report. */
 export function jobOf({ frame }: Report): JsonValue | undefined {
   return frame?.['task_id'] ?? frame?.['job_id'];
 }
 
-/** What an outcome says, without what differs from one sending to the next. */
+/** Content of an outcome without the fields that differ between resends. */
 export function contentOf({ frame }: Report): JsonValue[] {
   return [frame?.['event'] ?? null, frame?.['data'] ?? frame?.['result'] ?? frame?.['error'] ?? null];
 }
 
-/** Progress that came after the outcome, among all reports of one call. What is sent again came before, once. */
+/** Progress after the outcome among all reports of one call. Resent progress came before, once. */
 export function lateProgress(reports: readonly Report[]): Report | undefined {
   const end = reports.findIndex(isOutcome);
   return reports.find((report, at) => {
@@ -103,7 +103,7 @@ export function lateProgress(reports: readonly Report[]): Report | undefined {
   });
 }
 
-/** The ack in a text of the hub, if it is one. */
+/** Parses an ack of the hub. */
 export function readAck(
   text: string,
 ): { readonly message_id: string; readonly outcome: AckOutcome } | undefined {
@@ -111,7 +111,7 @@ export function readAck(
     const { success, data } = ackSchema.safeParse(JSON.parse(text));
     return success ? data : undefined;
   } catch {
-    // What is no JSON is no ack.
+    // Not JSON: not an ack.
     return undefined;
   }
 }

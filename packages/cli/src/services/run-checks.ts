@@ -12,22 +12,22 @@ const NO_JOB = 'the operation answers with 200: there is no job';
 const GONE = 'nothing listens at the URL any more';
 
 /**
- * Runs the checks, one after the other. Those that need one which has failed are skipped, and so are those behind them.
- * Once nothing listens at the URL any more, the check that is under way fails, and all that follow are skipped.
+ * Runs the checks in order. Those that need a failed one are skipped, transitively. Once nothing listens at
+ * the URL, the current check fails, and all others are skipped.
  */
 export async function* runChecks(
   subject: Subject,
   checks: readonly Check[] = CHECKS,
 ): AsyncGenerator<CheckResult> {
   const { watch, options } = subject;
-  /** By check that has failed, or could not be run for it: what failed. */
+  /** Failed check by each check that it blocks. */
   const blocked = new Map<string, string>();
   try {
     for (const check of checks) {
       const fault = check.needs?.map((name) => blocked.get(name)).find((name) => name !== undefined);
       const reason = watch.isGone ? GONE : fault && `${fault} failed`;
       const finding = reason === undefined ? await run(check, subject) : skipped(reason);
-      // What was interrupted in the middle has found nothing.
+      // An interrupted check has no result.
       options.signal.throwIfAborted();
       if (fault !== undefined) blocked.set(check.name, fault);
       else if (finding.verdict === 'failed') blocked.set(check.name, check.name);

@@ -3,46 +3,46 @@ import type { IncomingMessage } from 'node:http';
 import { type RawData, WebSocket } from 'ws';
 import { readAck, readReport, type Report, unreadableReport } from './report.js';
 
-/** What becomes of a report on its way to the hub. */
+/** Fate of a report on its way to the hub. */
 export type Fate = Report['fate'];
 
-/** Whom a link tells, and asks. */
+/** Owner of a link. */
 export interface LinkOwner {
-  /** The name that the hub knows the service by, for the one that it says. */
+  /** Name at the hub for the name in the hello. */
   nameFor(said: unknown): unknown;
-  /** Takes note of a report, and decides on it. */
+  /** Records a report, and decides its fate. */
   fateOf(report: Report): Fate;
-  /** Something has changed. */
+  /** Called after a change of state. */
   changed(): void;
-  /** A report is not to be answered: the connections go. */
+  /** Breaks the connections instead of an ack. */
   cut(): void;
 }
 
-/** The `retry_after_ms` of a report that is put off. */
+/** `retry_after_ms` of a deferred report. */
 export const PUT_OFF_MS = 1_000;
 const NO_CODE = new Set([1004, 1005, 1006, 1015]);
 
 /**
- * A service's socket, relayed to the real hub so that everything on it is seen. It is dialling (the hub), then open, until
- * either side closes. Nothing of what is said is changed but for two things: where any name will do, the service's own is
- * put as the one that the hub knows; and a valid notification without `message_id` is given one, and its ack is kept
- * back, to hear what the hub makes of it.
+ * A service's socket, relayed to the real hub and recorded. States: dialling (the hub), open, closed. Frames
+ * are unchanged but for two: where any name will do, the service's own is replaced by the one the hub knows;
+ * and a valid notification without `message_id` gets one, and its ack is withheld, to learn the hub's
+ * verdict.
  */
 export class ServiceLink {
-  /** What the service said first, if it did not come with an `Authorization` header. */
+  /** First frame of the service, unless it sent an `Authorization` header. */
   hello: string | undefined;
   admitted = false;
-  /** Why the hub did not let it in. */
+  /** The hub's reason for refusing it. */
   refusal: string | undefined;
   closed = false;
   pongs = 0;
-  /** The calls that the hub has told it to give up. */
+  /** Calls that the hub has cancelled. */
   readonly givenUp = new Set<unknown>();
   readonly #near: WebSocket;
   readonly #far: WebSocket;
   readonly #owner: LinkOwner;
   readonly #byId = new Map<string, Report>();
-  /** Ids that the service knows nothing of. */
+  /** Ids added by this relay. */
   readonly #given = new Set<string>();
   #waiting: { readonly data: RawData; readonly isBinary: boolean }[] = [];
   #greeted: boolean;
@@ -88,7 +88,7 @@ export class ServiceLink {
     this.#near.ping();
   }
 
-  /** Breaks it, without a word. */
+  /** Destroys the socket. */
   terminate(): void {
     this.#near.terminate();
     this.#far.terminate();

@@ -4,12 +4,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 const LOOK_EVERY_MS = 1_000;
 const TRY_AGAIN_MS = 100;
 const DIAL_MS = 5_000;
-/** Nothing has the port. Whatever else a connection fails with may be a service that is busy. */
+/** Nothing has the port. Any other error may come from a busy service. */
 const NOTHING_LISTENS = 'ECONNREFUSED';
 
 /**
- * Looks again and again whether something still listens at the URL. A service that restarts within `graceMs` is not gone;
- * one that is gone stays so, and aborts `signal`.
+ * Polls whether something listens at the URL. A restart within `graceMs` is tolerated; a service that is gone
+ * stays so, and aborts `signal`.
  */
 export class ServiceWatch {
   readonly #gone = new AbortController();
@@ -33,7 +33,7 @@ export class ServiceWatch {
     return this.#gone.signal.aborted;
   }
 
-  /** Looks once a second until the service is gone, or the watch ends. */
+  /** Polls each second until the service is gone, or the watch ends. */
   start(): void {
     void this.#run();
   }
@@ -42,7 +42,7 @@ export class ServiceWatch {
     this.#stopped.abort();
   }
 
-  /** Whether the service is gone: every connection was refused for as long as a restart may take. */
+  /** Whether the service is gone: every connection was refused for the duration of a restart. */
   async look(): Promise<boolean> {
     const { url, graceMs } = this.options;
     const until = performance.now() + graceMs;
@@ -59,7 +59,7 @@ export class ServiceWatch {
     while ((await this.#pause(LOOK_EVERY_MS)) && !(await this.look()));
   }
 
-  /** Whether the watch goes on after the pause. */
+  /** Whether the watch continues after the pause. */
   #pause(ms: number): Promise<boolean> {
     const signal = AbortSignal.any([this.options.signal, this.#stopped.signal]);
     return pause(ms, undefined, { signal }).then(
@@ -69,7 +69,7 @@ export class ServiceWatch {
   }
 }
 
-/** Why nothing can be reached at a URL; `undefined` when something can. */
+/** Reason why a URL cannot be reached; `undefined` when it can. */
 export function dial(url: string): Promise<string | undefined> {
   const { hostname, port, protocol } = new URL(url);
   const socket = connect({

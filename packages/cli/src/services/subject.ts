@@ -16,18 +16,18 @@ import { isOutcome, jobOf, type Report } from './report.js';
 import { ServiceWatch } from './service-watch.js';
 
 export interface SubjectOptions {
-  /** Where the service listens. */
+  /** Address of the service. */
   readonly url: string;
   readonly operation: string;
   readonly input: JsonValue;
-  /** What the operation has to refuse. */
+  /** Input that the operation has to refuse. */
   readonly badInput?: JsonValue | undefined;
   readonly token: string;
   readonly limits: CheckLimits;
   readonly signal: AbortSignal;
 }
 
-/** A call of a task, as it was made. */
+/** A call of a task. */
 export interface Call {
   readonly body: JsonObject & {
     readonly call_id: string;
@@ -35,9 +35,9 @@ export interface Call {
     readonly tenant_id: string;
   };
   readonly startedAt: number;
-  /** As often as it was sent. */
+  /** One for each time it was sent. */
   readonly exchanges: Exchange[];
-  /** What the first exchange says. */
+  /** Answer of the first exchange. */
   answer: Answer;
   answeredAt: number;
 }
@@ -45,24 +45,24 @@ export interface Call {
 export interface WantedCall {
   readonly tenant?: string;
   readonly session?: string;
-  /** Fields that are put into the body. */
+  /** Additional fields of the body. */
   readonly more?: JsonObject;
-  /** How often it is sent at the same time. Default 1. */
+  /** Concurrent requests. Default 1. */
   readonly times?: number;
 }
 
 export const TENANT = 'check-a';
 export const OTHER_TENANT = 'check-b';
 
-/** The service that is checked, what has been asked of it, and what it has said. */
+/** The service under check, with its calls and reports. */
 export class Subject {
   readonly options: SubjectOptions;
   readonly hub: CheckHub;
   /** Whether something still listens at the URL. */
   readonly watch: ServiceWatch;
-  /** Ends every wait and request: the checks are interrupted, or the service is gone. */
+  /** Aborts every wait and request: at an interrupt, or when the service is gone. */
   readonly signal: AbortSignal;
-  /** Every call that was made, the oldest first. */
+  /** All calls, oldest first. */
   readonly calls: Call[] = [];
 
   constructor(options: SubjectOptions, hub: CheckHub) {
@@ -81,19 +81,19 @@ export class Subject {
     return this.options.limits;
   }
 
-  /** The call that the first check made. */
+  /** Call of the first check. */
   get first(): Call {
     const [first] = this.calls;
     if (!first) throw new Error('expected a first call, got none');
     return first;
   }
 
-  /** Whether the service has ever been in touch with the hub. */
+  /** Whether the service has ever contacted the hub. */
   get isInTouch(): boolean {
     return this.front.reports.length > 0 || this.front.links.some((link) => link.admitted);
   }
 
-  /** Has a task call the operation, and resolves with the answer. */
+  /** Calls the operation from a task, and resolves with the answer. */
   async call({ tenant = TENANT, session, more = {}, times = 1 }: WantedCall = {}): Promise<Call> {
     let made: Call | undefined;
     await this.hub.delegate({ tenant, session }, async (asked) => {
@@ -117,14 +117,14 @@ export class Subject {
     return made;
   }
 
-  /** Sends a call again: the same body, the same key. */
+  /** Resends a call: same body, same key. */
   async again(call: Call): Promise<Exchange> {
     const exchange = await this.post({ body: call.body });
     call.exchanges.push(exchange);
     return exchange;
   }
 
-  /** A call that no task has made, for what is to be refused anyway. */
+  /** A call without a task, for requests to be refused. */
   madeUpCall(input: JsonValue = this.options.input, operation = this.options.operation): JsonObject {
     const ids = { call_id: randomUUID(), task_id: randomUUID(), tenant_id: TENANT };
     return { ...ids, operation, input, attempt: 1, metadata: {} };
@@ -157,7 +157,7 @@ export class Subject {
     });
   }
 
-  /** The call that a report is about, if it names one. */
+  /** Call of a report, if it names one. */
   callOf(report: Report): Call | undefined {
     const { frame } = report;
     if (!frame) return undefined;
@@ -174,31 +174,31 @@ export class Subject {
   }
 
   /**
-   * What `look` finds, as soon as it does; `undefined` once the service was silent for too long after the call. One that
-   * has never been in touch is given the time that a reconnect takes.
+   * First result of `look`; `undefined` once the service was silent for too long after the call. A service
+   * that never contacted the hub gets the time of a reconnect.
    */
-  heard<T>(call: Call, look: () => T | undefined): Promise<T | undefined> {
+  reported<T>(call: Call, look: () => T | undefined): Promise<T | undefined> {
     const { silenceMs, connectMs, jobMs } = this.limits;
     const until = () => {
       const last = this.front.reports.at(-1)?.at ?? 0;
       const known = Math.min(Math.max(call.answeredAt, last) + silenceMs, call.answeredAt + jobMs);
       return this.isInTouch ? known : Math.max(known, this.hub.startedAt + connectMs);
     };
-    return this.front.news.until(look, until, this.signal);
+    return this.front.events.until(look, until, this.signal);
   }
 
-  /** What `look` finds within a time from now. */
+  /** First result of `look` within a time from now. */
   within<T>(ms: number, look: () => T | undefined): Promise<T | undefined> {
     const until = performance.now() + ms;
-    return this.front.news.until(look, () => until, this.signal);
+    return this.front.events.until(look, () => until, this.signal);
   }
 
-  /** Waits. */
+  /** Waits for `ms`. */
   async pause(ms: number): Promise<void> {
     await this.within(ms, () => undefined);
   }
 
-  /** A service may take from it how often it has to say something. */
+  /** A service may derive its reporting interval from it. */
   #metadata({ metadata: { user_id } }: ServiceCall): JsonObject {
     return { user_id: user_id ?? null, timeout_ms: this.limits.silenceMs };
   }
@@ -208,7 +208,7 @@ export class Subject {
   }
 }
 
-/** Whether a report has the service's own name for the call. */
+/** Whether a report has the service's own job id of the call. */
 export function namesJob(report: Report, { answer, body }: Call): boolean {
   return (
     answer.kind === 'job' && jobOf(report) === answer.jobId && report.frame?.['tenant_id'] === body.tenant_id

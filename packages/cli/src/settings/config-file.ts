@@ -7,12 +7,12 @@ import { ConfigurationError } from '../exit-code.js';
 const NAMES = ['orchestrator.config.mjs', 'orchestrator.config.json'];
 
 export interface ConfigFile {
-  /** Absent: there is none. */
+  /** Absent without a file. */
   readonly path?: string;
   readonly settings: Record<string, unknown>;
 }
 
-/** Reads the file that `--config` names, else `orchestrator.config.mjs` or `.json` in this folder, else nothing. */
+/** Reads the file of `--config`, else `orchestrator.config.mjs` or `.json` in this folder, else nothing. */
 export async function readConfigFile(cwd: string, named: string | undefined): Promise<ConfigFile> {
   const candidates =
     named === undefined ? NAMES.map((name) => join(cwd, name)) : named === '' ? [] : [resolve(cwd, named)];
@@ -21,7 +21,7 @@ export async function readConfigFile(cwd: string, named: string | undefined): Pr
     if (found?.isFile()) return { path, settings: await readOne(path) };
   }
   if (named === undefined) return { settings: {} };
-  throw new ConfigurationError(`--config: expected a file, got "${named}", which is none`);
+  throw new ConfigurationError(`--config: expected a file, got "${named}", which is not a file`);
 }
 
 async function readOne(path: string): Promise<Record<string, unknown>> {
@@ -54,7 +54,7 @@ async function readJson(path: string): Promise<unknown> {
   }
 }
 
-/** Where a text stops being JSON. What stands there is not repeated: it may be a secret. */
+/** Position at which a text stops being JSON. Its content is not repeated: it may be a secret. */
 export function jsonFault(text: string, reason: string): string {
   if (!reason.startsWith('expected JSON')) return 'keys or a depth that are not allowed';
   const at = / at position (\d+)/.exec(reason)?.[1];

@@ -2,7 +2,7 @@ import { ConfigurationError } from '../exit-code.js';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** By setting: the variable that sets it. */
+/** Environment variable of each setting. */
 export const VARIABLES: Readonly<Record<string, string>> = {
   url: 'ORCHESTRATOR_URL',
   host: 'ORCHESTRATOR_HOST',
@@ -17,10 +17,10 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   role: 'ORCHESTRATOR_ROLE',
 };
 
-/** Those whose variable is their value. */
+/** Settings whose variable is the value itself. */
 const PLAIN = ['url', 'host', 'port', 'apiKey', 'operatorToken', 'redis', 'redisPassword', 'role'] as const;
 
-/** The settings that the environment has. A variable that is set to nothing is not set. */
+/** Settings of the environment. An empty variable counts as unset. */
 export function fromEnvironment(env: Env, file: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const found: Record<string, unknown> = {};
   for (const name of PLAIN) {
@@ -38,20 +38,22 @@ export function fromEnvironment(env: Env, file: Readonly<Record<string, unknown>
   return found;
 }
 
-/** A key may have "=" in it, a tenant's id not. */
+/** A key may contain "=", a tenant id may not. */
 function apiKeys(text: string): Record<string, string> {
   const name = 'ORCHESTRATOR_API_KEYS';
   const found: Record<string, string> = {};
   for (const [index, [key, tenant]] of pairs(name, '<key>=<tenant>', text, 'last').entries()) {
     if (Object.hasOwn(found, key)) {
-      throw new ConfigurationError(`${name}: expected each key once, got that of place ${index + 1} twice`);
+      throw new ConfigurationError(
+        `${name}: expected each key once, got the one at position ${index + 1} twice`,
+      );
     }
     found[key] = tenant;
   }
   return found;
 }
 
-/** A service's name has no "=" in it, a token may. The same service twice: while one token is replaced by the other. */
+/** A token may contain "=", a service name may not. A repeated service has two tokens, during rotation. */
 function serviceTokens(text: string): Record<string, string[]> {
   const found: Record<string, string[]> = {};
   for (const [service, token] of pairs('ORCHESTRATOR_SERVICE_TOKENS', '<service>=<token>', text, 'first')) {
@@ -65,7 +67,9 @@ function pairs(name: string, form: string, text: string, split: 'first' | 'last'
     const pair = part.trim();
     const at = split === 'last' ? pair.lastIndexOf('=') : pair.indexOf('=');
     if (at < 1 || at === pair.length - 1) {
-      throw new ConfigurationError(`${name}: expected ${form}[,…], got something else in place ${index + 1}`);
+      throw new ConfigurationError(
+        `${name}: expected ${form}[,…], got something else at position ${index + 1}`,
+      );
     }
     return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
   });

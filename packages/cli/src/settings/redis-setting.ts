@@ -1,15 +1,15 @@
 import { listSchema } from '@agent-orchestrator/core';
 import { z } from 'zod';
 
-/** Where Redis is and as whom it is spoken to. What is wanted of it is said by `kind`. */
+/** Address and credentials of Redis. `kind`: standalone, Cluster or Sentinel. */
 export interface RedisSetting {
   readonly kind: 'standalone' | 'cluster' | 'sentinel';
-  /** `host:port`; one, for a standalone Redis. */
+  /** `host:port`; exactly one for a standalone Redis. */
   readonly hosts: readonly string[];
-  /** What the sentinels call the master. */
+  /** Master name at the sentinels. */
   readonly name?: string;
   readonly database: number;
-  /** For a standalone Redis only. */
+  /** Standalone Redis only. */
   readonly tls: boolean;
   readonly username?: string;
   readonly password?: string;
@@ -19,7 +19,7 @@ const FORM =
   'expected redis://[user:password@]host[:port][/database], with several hosts for a Cluster, ' +
   'or redis+sentinel://host[:port][,…]/<name of the master>';
 const OBJECT_FORM = `${FORM}, or { nodes: ["host:port", …] }, or { sentinels: ["host:port", …], name }`;
-/** Scheme, user and password up to the last "@", hosts, what follows the first slash. */
+/** Scheme, user and password up to the last "@", hosts, rest after the first slash. */
 const URL_PARTS = /^(rediss?|redis\+sentinel):\/\/(?:(.*)@)?([^/@?#]+)(?:\/([^/?#@]*))?$/s;
 const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/;
 const REDIS_PORT = 6379;
@@ -32,7 +32,7 @@ const objectSchema = z.union([
   z.strictObject({ sentinels: hostsSchema, name: z.string().min(1), ...credentials }),
 ]);
 
-/** A URL, or `{ nodes }`, or `{ sentinels, name }`. */
+/** A URL, `{ nodes }`, or `{ sentinels, name }`. */
 export const redisSchema = z.unknown().transform((value, context): RedisSetting => {
   const found = typeof value === 'string' ? fromUrl(value) : fromObject(value);
   if (found) return found;
@@ -40,14 +40,14 @@ export const redisSchema = z.unknown().transform((value, context): RedisSetting 
   return z.NEVER;
 });
 
-/** Without anything that is a secret: this is what messages say. */
+/** Address for messages, without secrets. */
 export function redisLabel({ kind, hosts, name, database, tls }: RedisSetting): string {
   const scheme = kind === 'sentinel' ? 'redis+sentinel' : tls ? 'rediss' : 'redis';
   const path = kind === 'sentinel' ? `/${name}` : database > 0 ? `/${database}` : '';
   return `${scheme}://${hosts.join(',')}${path}`;
 }
 
-/** Takes away what could be a user or a password in a URL, wherever one stands in a text. */
+/** Removes possible users and passwords of URLs from a text. */
 export function withoutCredentials(text: string): string {
   return text.replaceAll(/([a-z][a-z+]*:\/\/)[^\s"']*@/gi, '$1***@');
 }
@@ -61,7 +61,7 @@ function fromUrl(text: string): RedisSetting | undefined {
   if (!hosts || !who) return undefined;
   const common = { hosts, tls: scheme === 'rediss', ...who };
   if (isSentinel) return path === '' ? undefined : { kind: 'sentinel', name: path, database: 0, ...common };
-  // A Cluster has one database only; TLS is for a standalone Redis so far.
+  // A Cluster has one database only; TLS is supported for a standalone Redis only.
   if (hosts.length > 1)
     return path === '' && !common.tls ? { kind: 'cluster', database: 0, ...common } : undefined;
   return /^\d{0,4}$/.test(path) ? { kind: 'standalone', database: Number(path), ...common } : undefined;
@@ -88,10 +88,10 @@ function withPorts(texts: readonly string[], usual: number): string[] | undefine
   return hosts.every((host) => host !== undefined) ? hosts : undefined;
 }
 
-/** As in every URL, what would be taken for a part of it is percent-encoded; what is not encoded well is taken as it is. */
+/** Percent-decoded; text that is not validly encoded is taken as is. */
 function credentialsOf(text: string): { username?: string; password?: string } | undefined {
   const colon = text.indexOf(':');
-  // `redis://secret@host` could mean either.
+  // `redis://secret@host` is ambiguous.
   if (colon < 0) return undefined;
   const username = decoded(text.slice(0, colon));
   const password = decoded(text.slice(colon + 1));

@@ -4,10 +4,11 @@ import { open } from 'node:fs/promises';
 const { O_RDONLY, O_NONBLOCK } = constants;
 
 /**
- * The text of a file that may be anything: a pipe or a device would never end, a large file fill the memory, and a file of
- * another user is not to be trusted. All of it is asked of the descriptor that is read, so it can't be exchanged in between.
+ * Text of a file of unknown origin: a pipe or a device would never end, a large file fill the memory, and a
+ * file of another user is not trusted. All checks use the open descriptor, so the file cannot be swapped in
+ * between.
  *
- * @throws when it is no regular file of this user, or has more than `maxBytes`.
+ * @throws when it is not a regular file of this user, or exceeds `maxBytes`.
  */
 export async function readOwnFile(path: string, maxBytes: number): Promise<string> {
   // Without O_NONBLOCK, opening a pipe waits for a writer.

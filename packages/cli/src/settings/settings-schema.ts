@@ -11,7 +11,7 @@ const tokenSchema = z.string(TOKEN_FORM).regex(TOKEN, TOKEN_FORM);
 const urlSchema = z
   .url({ protocol: /^https?$/, error: URL_FORM })
   .refine((text) => !URL.canParse(text) || new URL(text).username + new URL(text).password === '', URL_FORM);
-/** From a flag or the environment it comes as text. */
+/** Text when it comes from a flag or the environment. */
 const portSchema = z
   .custom<number | string>((port) => /^\d{1,5}$/.test(String(port)) && Number(port) <= 65_535, PORT_FORM)
   .transform(Number);
@@ -20,7 +20,7 @@ const countSchema = z
   .int()
   .min(1, 'expected a whole number from 1 on');
 
-/** As text when it comes from a flag. */
+/** Text when it comes from a flag. */
 const flagCountSchema = z
   .custom<number | string>(
     (count) => /^[1-9]\d{0,5}$/.test(String(count)),
@@ -28,7 +28,7 @@ const flagCountSchema = z
   )
   .transform(Number);
 
-/** One token of a service, or two while one is replaced by the other. */
+/** One token of a service, or two during rotation. */
 const tokensSchema = z
   .custom<string | string[]>((value) => {
     const tokens: unknown[] = [value].flat();
@@ -56,16 +56,16 @@ function byId<T extends z.ZodType>(schema: T) {
     .refine((named) => Object.keys(named).every((name) => idSchema.safeParse(name).success), form);
 }
 
-/** What the config file may have; flags and environment fill in the same. */
+/** Schema of the config file; flags and environment set the same fields. */
 export const settingsSchema = z.strictObject({
-  /** Default: the `dev` that runs in this folder, else the usual port of this machine. */
+  /** Default: the `dev` running in this folder, else the default port of this machine. */
   url: urlSchema.optional(),
   host: z
     .string()
     .regex(/^[A-Za-z0-9.:-]+$/, 'expected a host name or an IP address')
     .default('127.0.0.1'),
   port: portSchema.default(8000),
-  /** By key: whose it is. */
+  /** Tenant by API key. */
   apiKeys: apiKeysSchema.default({}),
   serviceTokens: byId(tokensSchema).default({}),
   apiKey: tokenSchema.optional(),
@@ -80,11 +80,11 @@ export const settingsSchema = z.strictObject({
   allowedOrigins: listSchema(z.string(), { max: 1_000 }).default([]),
   agentsFile: z.string().min(1).optional(),
   concurrency: flagCountSchema.optional(),
-  /** Default: everything is kept in memory. */
+  /** Default: in memory. */
   redis: redisSchema.optional(),
-  /** What the address of Redis leaves open. */
+  /** Password, if not part of the address. */
   redisPassword: z.string().min(1).optional(),
-  /** Whether the process answers clients and services, runs tasks, or both. */
+  /** `api` serves clients and services, `worker` runs tasks, `all` does both. */
   role: z.enum(ROLES, `expected ${ROLES.join(', ')}`).default('all'),
   services: byId(serviceSchema).default({}),
   workflows: byId(

@@ -8,14 +8,14 @@ import { settingsSchema } from './settings-schema.js';
 
 export const DEFAULT_URL = 'http://127.0.0.1:8000';
 
-/** Everything that can be set, with defaults filled in. */
+/** All settings with defaults. */
 export type Settings = Omit<z.output<typeof settingsSchema>, 'services'> & {
   readonly services: Readonly<Record<string, ServiceSettings>>;
-  /** Where the API key may be sent: absent, wherever `url` says. */
+  /** URL that the API key may be sent to; absent: any `url`. */
   readonly apiKeyUrl?: string | undefined;
 };
 
-/** What flags set. */
+/** Settings of flags. */
 export interface SettingFlags {
   readonly url?: string;
   readonly host?: string;
@@ -26,15 +26,15 @@ export interface SettingFlags {
   readonly concurrency?: string;
 }
 
-/** Those that are settings. */
+/** Flags that are settings. */
 const FLAGS = ['url', 'host', 'port', 'redis', 'role', 'concurrency'] as const;
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 /**
- * Settings by flag, environment or file, in that order.
+ * Settings from flags, environment and file, in this order of precedence.
  *
- * @throws {ConfigurationError} that names the source, what was expected and what came.
+ * @throws {ConfigurationError} with the source, the expected and the actual value.
  */
 export async function readSettings(flags: SettingFlags, env: Env, cwd: string): Promise<Settings> {
   const file = await readConfigFile(cwd, flags.config);
@@ -51,7 +51,7 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
       const [name = ''] = path.split('.');
       if (expected === 'no such field')
         return `${file.path}: "${path}" is no setting; docs/cli.md lists those there are`;
-      // What stands in the place of a secret may be one, as a value or as a key.
+      // The value or key in place of a secret may be one.
       const secret =
         /key|token|password/i.test(path) || (name === 'redis' && !/^"[\w+]+:\/\/[^@?]*"$/.test(got));
       const where = name === 'apiKeys' || name === 'serviceTokens' ? name : path;
@@ -70,9 +70,9 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
 type Source = Readonly<Record<string, unknown>>;
 
 /**
- * The URL that the API key belongs to: that of its own source. A key of the environment without one belongs to the URL that
- * was typed beside it (`--url`, or the file of `--config`), else to the default URL: never to that of a file that merely lies
- * in this folder, which may send it to another program of this machine.
+ * URL that the API key belongs to: that of its own source. A key of the environment without one belongs to
+ * the URL given with it (`--url`, or the file of `--config`), else to the default URL: never to that of a
+ * file merely present in this folder, which may point to another program of this machine.
  */
 function apiKeyUrlOf(
   sources: { readonly file: Source; readonly byVariable: Source; readonly byFlag: Source },
@@ -97,10 +97,10 @@ function withRedisPassword<T extends Pick<Settings, 'redis' | 'redisPassword'>>(
   return { ...settings, redis: { ...redis, password: redisPassword } };
 }
 
-/** The most that is read of that file, in bytes. */
+/** Maximum size of that file, bytes. */
 export const MAX_DEV_CREDENTIALS = 16 * 1024;
 
-/** Where `dev` leaves the credentials that it made up, for commands that run in the same folder. */
+/** Path of the credentials that `dev` generates, for commands in the same folder. */
 export function devCredentialsPath(cwd: string): string {
   return join(cwd, '.orchestrator', 'dev.json');
 }

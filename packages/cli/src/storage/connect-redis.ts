@@ -4,13 +4,13 @@ import { ConfigurationError } from '../exit-code.js';
 import type { RedisSetting } from '../settings/redis-setting.js';
 import type { OperatorStorage } from './operator-storage.js';
 
-/** The adapter for a setting. It is loaded by those commands alone that need it: the others begin sooner without it. */
+/** Lazy adapter for a setting: other commands start sooner without it. */
 export async function connectRedis(setting: RedisSetting): Promise<OperatorStorage> {
   const { RedisStorage } = await import('@agent-orchestrator/redis-adapter');
   try {
     return RedisStorage.connect(targetOf(setting));
   } catch (error) {
-    // Whatever is wrong with an address is a setting; that nobody answers there is found out later.
+    // An invalid address is a configuration error; an unreachable one is found later.
     if (error instanceof OrchestratorError && error.code === 'invalid_request') {
       throw new ConfigurationError(error.message, { cause: error });
     }

@@ -7,20 +7,20 @@ import { connectRedis } from './connect-redis.js';
 import { whyUnreachable } from './why-unreachable.js';
 
 export interface OpenRedisOptions {
-  /** How long a Redis that does not answer yet is waited for, in milliseconds. Default 10 s. */
+  /** Time limit of the first answer, ms. Default 10 s. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal;
 }
 
 const WAIT_MS = 10_000;
 const PAUSE_MS = 250;
-/** What Redis says to credentials that it does not take, or that are not enough. */
+/** Redis errors for refused or insufficient credentials. */
 const REFUSED = /\b(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|invalid (?:username-)?password)\b/i;
 
 /**
  * Connects, and resolves once Redis answers.
  *
- * @throws {OrchestratorError} `storage_unavailable` when it does not within `waitMs`.
+ * @throws {OrchestratorError} `storage_unavailable` without an answer within `waitMs`.
  * @throws {ConfigurationError} when it refuses user or password.
  */
 export async function openRedis(
@@ -32,7 +32,7 @@ export async function openRedis(
     await untilItAnswers(storage, setting, { waitMs, signal });
     return storage;
   } catch (error) {
-    // What hangs there does not keep the command.
+    // A hanging close does not keep the command.
     await Promise.race([storage.close().catch(() => undefined), delay(1_000, undefined, { ref: false })]);
     throw error;
   }
@@ -79,7 +79,7 @@ function refused(setting: RedisSetting, why: string): ConfigurationError {
   );
 }
 
-/** The innermost error says most: that of the connection, or Redis' own words. */
+/** The innermost error is the most specific: that of the connection, or of Redis. */
 function reasonOf(error: unknown): string {
   const texts: string[] = [];
   for (let at: unknown = error; at instanceof Error && texts.length < 8; at = at.cause) {

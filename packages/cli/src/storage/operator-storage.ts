@@ -1,10 +1,10 @@
 import type { Storage } from '@agent-orchestrator/core';
 import type { SystemEvent, ServerFinding } from '@agent-orchestrator/redis-adapter';
 
-/** A storage that several processes share, which can be looked at from outside. */
+/** A storage shared by several processes, with access for operators. */
 export interface OperatorStorage extends Storage {
-  /** Looks at version, eviction, persistence and clock. */
+  /** Checks version, eviction, persistence and clock. */
   checkServer(): Promise<readonly ServerFinding[]>;
-  /** What is kept of what happened, then what happens, until `signal` fires. */
+  /** Recent system events, then new ones, until `signal` aborts. */
   systemEvents(options: { readonly signal: AbortSignal }): AsyncIterable<SystemEvent>;
 }

@@ -2,15 +2,15 @@ import type { Explanation, Storage, Task } from '@agent-orchestrator/core';
 
 export interface QueueFront {
   readonly tasks: readonly Explanation[];
-  /** Whether there are more pending tasks than were looked at: others may wait longer than the last ones of these. */
+  /** Whether there are pending tasks beyond those scanned: they may wait longer than the last ones here. */
   readonly isPartial: boolean;
 }
 
-/** Of what is not ready so many are looked through. Small pages: others use the same Redis. */
+/** Scan size for tasks that are not ready. Small pages: others use the same Redis. */
 const PAGE = 100;
 const MAX_PAGES = 10;
 
-/** The tasks of a tenant that are claimed next, in their order; behind them what is pending and not ready yet. */
+/** Tasks of a tenant in the order of their claims, then pending ones that are not ready. */
 export async function queueFront(
   storage: Pick<Storage, 'tasks'>,
   { tenantId, max }: { readonly tenantId: string; readonly max: number },
@@ -26,7 +26,7 @@ export async function queueFront(
   return { tasks: pending, isPartial: behind.isPartial };
 }
 
-/** What is pending besides, the most urgent first. */
+/** Other pending tasks, by priority. */
 async function notReady(
   storage: Pick<Storage, 'tasks'>,
   tenantId: string,

@@ -15,14 +15,14 @@ import { z } from 'zod';
 import type { Backend, SessionQuery, TaskQuery } from '../client/backend.js';
 
 const statusSchema = z.enum(['active', 'closed'], 'expected active or closed').optional();
-/** The pages that the routes give. */
+/** Page sizes as in the HTTP API. */
 const countSchema = z
   .string()
   .refine((text) => /^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= 500, 'expected 1 to 500')
   .transform(Number)
   .optional();
 
-/** Looks straight at the storage, when no orchestrator is up: the registry and the session manager over it. */
+/** Direct access to the storage without an orchestrator: registry and session manager on top of it. */
 export class StorageBackend implements Backend {
   readonly #registry: GlobalTaskRegistry;
   readonly #sessions: SessionManager;
@@ -48,12 +48,12 @@ export class StorageBackend implements Backend {
     return this.#registry.cancel({ ...this.#task(taskId), reason: reason ?? 'cancelled by an operator' });
   }
 
-  /** Why a task is not running, or that it is. */
+  /** State of a task with its reason. */
   explainTask(taskId: string): Promise<Explanation> {
     return this.#registry.explain(this.#task(taskId));
   }
 
-  /** A failed task as a new one. Again is the same new one. @throws {OrchestratorError} `conflict` if it has not failed. */
+  /** Redrives a failed task; idempotent. @throws {OrchestratorError} `conflict` if it has not failed. */
   redrive(taskId: string): Promise<Task> {
     return this.#registry.redrive(this.#task(taskId));
   }
@@ -81,7 +81,7 @@ export class StorageBackend implements Backend {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#registry.close();
     await this.storage.close().catch((error: unknown) => {
-      // It has answered everything that it was asked.
+      // It has already answered every request.
       if (!(error instanceof OrchestratorError)) throw error;
     });
   }

@@ -3,7 +3,7 @@ import type { RedisSetting } from '../settings/redis-setting.js';
 
 const TIMEOUT_MS = 1_000;
 
-/** What the system says when the first host is connected to; `undefined` when it can be. */
+/** The system's error of connecting to the first host; `undefined` on success. */
 export function whyUnreachable({ hosts: [first = ''] }: RedisSetting): Promise<string | undefined> {
   const { hostname, port } = new URL(`redis://${first}`);
   return new Promise((resolve) => {

@@ -4,16 +4,16 @@ import { inWords } from '../exchange.js';
 import { dial } from '../service-watch.js';
 import type { Subject } from '../subject.js';
 
-/** The name of the check without which there is nothing to check. */
+/** The check that every other one needs. */
 export const REACHABLE = 'reachable';
 const TRY_AGAIN_MS = 100;
 
-/** How the first call was answered, one look after the other. */
+/** Checks of the response to the first call. */
 export const ANSWER_CHECKS: readonly Check[] = [
   {
     name: REACHABLE,
-    about: 'somebody listens at the URL',
-    section: 'what-comes-in',
+    about: 'the service listens at the URL',
+    section: 'requests',
     async run(subject) {
       const until = performance.now() + subject.limits.reachMs;
       for (;;) {
@@ -26,8 +26,8 @@ export const ANSWER_CHECKS: readonly Check[] = [
   },
   {
     name: 'answers-in-time',
-    about: 'answers a call within the limit',
-    section: 'what-you-may-answer',
+    about: 'answers a call within the time limit',
+    section: 'responses',
     needs: [REACHABLE],
     async run(subject) {
       const { exchanges } = await subject.call();
@@ -41,8 +41,8 @@ export const ANSWER_CHECKS: readonly Check[] = [
   },
   {
     name: 'no-redirect',
-    about: 'does not send the caller elsewhere',
-    section: 'what-you-may-answer',
+    about: 'answers without a redirect',
+    section: 'responses',
     needs: ['answers-in-time'],
     async run(subject) {
       const { status, headers } = firstAnswer(subject);
@@ -52,8 +52,8 @@ export const ANSWER_CHECKS: readonly Check[] = [
   },
   {
     name: 'not-compressed',
-    about: 'answers without compression, which was not asked for',
-    section: 'what-you-may-answer',
+    about: 'answers without compression, which was not requested',
+    section: 'responses',
     needs: ['no-redirect'],
     async run(subject) {
       const { 'content-encoding': encoding = 'identity' } = firstAnswer(subject).headers;
@@ -63,7 +63,7 @@ export const ANSWER_CHECKS: readonly Check[] = [
   {
     name: 'answer-size',
     about: 'answers with 1 MiB at most',
-    section: 'what-you-may-answer',
+    section: 'responses',
     needs: ['not-compressed'],
     async run(subject) {
       const { bytes } = firstAnswer(subject);
@@ -74,7 +74,7 @@ export const ANSWER_CHECKS: readonly Check[] = [
   {
     name: 'answer',
     about: 'answers with a result (200) or with a job (202)',
-    section: 'what-you-may-answer',
+    section: 'responses',
     needs: ['answer-size'],
     async run(subject) {
       const { answer } = subject.first;

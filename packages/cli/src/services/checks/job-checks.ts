@@ -2,11 +2,11 @@ import { type Check, failed, type Finding, ok, skipped, warning } from '../check
 import { contentOf, isOutcome, lateProgress, type Report } from '../report.js';
 import { type Call, namesJob, type Subject } from '../subject.js';
 
-/** What the service reports of the job that it made of the first call. */
+/** Checks of the reports on the job of the first call. */
 export const JOB_CHECKS: readonly Check[] = [
   {
     name: 'connects',
-    about: 'comes to the hub: by socket, or over HTTP',
+    about: 'contacts the hub, by socket or HTTP',
     section: 'notifications',
     needs: ['answer'],
     async run(subject) {
@@ -17,7 +17,7 @@ export const JOB_CHECKS: readonly Check[] = [
       };
       if (first.answer.kind !== 'job') return contact() ?? skipped('no job to report on, and no connection');
       return (
-        (await subject.heard(first, contact)) ??
+        (await subject.reported(first, contact)) ??
         failed(`a socket at ${front.url}/ws/task_updates, or notifications over HTTP`, dialled(subject))
       );
     },
@@ -30,21 +30,21 @@ export const JOB_CHECKS: readonly Check[] = [
     jobsOnly: true,
     async run(subject) {
       const { first } = subject;
-      const report = await subject.heard(first, () => subject.front.reports[0]);
+      const report = await subject.reported(first, () => subject.front.reports[0]);
       if (report) return ok(`after ${Math.max(0, Math.round(report.at - first.answeredAt))} ms`);
       return failed(`a notification within ${subject.limits.silenceMs} ms`, 'none');
     },
   },
   {
     name: 'valid-notifications',
-    about: 'sends notifications that the hub can read',
+    about: 'sends valid notifications',
     section: 'notifications',
     needs: ['reports'],
     jobsOnly: true,
     async run(subject) {
       const { front, first, limits } = subject;
-      await subject.heard(first, () => front.reports.find((each) => isOutcome(each) || isInvalid(each)));
-      // What must not come may come a little later.
+      await subject.reported(first, () => front.reports.find((each) => isOutcome(each) || isInvalid(each)));
+      // A message that must not arrive may arrive late.
       await subject.pause(limits.watchMs);
       const bad = front.reports.find(isInvalid);
       const [issue] = bad?.issues ?? [];
@@ -55,7 +55,7 @@ export const JOB_CHECKS: readonly Check[] = [
   },
   {
     name: 'names-its-call',
-    about: 'says which call a notification is about',
+    about: 'identifies the call in each notification',
     section: 'notifications',
     needs: ['valid-notifications'],
     jobsOnly: true,
@@ -69,13 +69,13 @@ export const JOB_CHECKS: readonly Check[] = [
   },
   {
     name: 'outcome',
-    about: 'reports the outcome, and the hub takes it',
+    about: 'reports the outcome, and the hub accepts it',
     section: 'notifications',
     needs: ['names-its-call'],
     jobsOnly: true,
     async run(subject) {
       const { first } = subject;
-      const report = await subject.heard(first, () =>
+      const report = await subject.reported(first, () =>
         subject.front.reports.find((each) => isOutcome(each) && each.outcome !== undefined),
       );
       if (!report) {
@@ -118,7 +118,7 @@ export const JOB_CHECKS: readonly Check[] = [
   },
   {
     name: 'one-outcome',
-    about: 'tells the outcome of a job once, or again with the same message_id',
+    about: 'reports the outcome of a job once, or again with the same message_id',
     section: 'notifications',
     needs: ['outcome'],
     jobsOnly: true,
@@ -130,13 +130,13 @@ export const JOB_CHECKS: readonly Check[] = [
   },
   {
     name: 'progress-first',
-    about: 'tells of progress before the outcome, not after it',
+    about: 'reports progress before the outcome, not after it',
     section: 'notifications',
     needs: ['outcome'],
     jobsOnly: true,
     async run(subject) {
       const reports = subject.reportsOf(subject.first);
-      if (reports.every(isOutcome)) return skipped('it tells of no progress');
+      if (reports.every(isOutcome)) return skipped('it reports no progress');
       const late = lateProgress(reports);
       return late ? failed('nothing after the outcome', late.text) : ok();
     },

@@ -3,21 +3,21 @@ import { isOutcome, type Report } from '../report.js';
 import { type Fate, PUT_OFF_MS } from '../service-link.js';
 import type { Call, Subject } from '../subject.js';
 
-/** How a cut of the connection went. */
+/** Course of a cut connection. */
 interface Cut {
-  /** The outcome that got no ack, if there was one. */
+  /** The outcome without an ack, if any. */
   readonly report: Report | undefined;
-  /** How often the service knocked while nobody was there. */
+  /** Connection attempts during the downtime. */
   readonly knocks: number;
-  /** How long it took to come back, in milliseconds. */
+  /** Time until the reconnect, ms. */
   readonly backAfterMs: number | undefined;
 }
 
 const cuts = new WeakMap<Subject, Promise<Cut>>();
-/** Beyond this, and one in 100 ms, it is no pause between two tries. */
+/** More attempts than this, plus one in 100 ms, are a busy loop. */
 const SOME_KNOCKS = 10;
 
-/** What happens to the connection on which a service reports. */
+/** Checks of lost connections. */
 export const LINK_CHECKS: readonly Check[] = [
   {
     name: 'pong',
@@ -36,8 +36,8 @@ export const LINK_CHECKS: readonly Check[] = [
   },
   {
     name: 'comes-back',
-    about: 'connects again when the connection is lost',
-    section: 'when-the-link-is-lost',
+    about: 'reconnects after a lost connection',
+    section: 'lost-connections',
     needs: ['message-ids'],
     jobsOnly: true,
     async run(subject) {
@@ -50,8 +50,8 @@ export const LINK_CHECKS: readonly Check[] = [
   },
   {
     name: 'backs-off',
-    about: 'waits between two tries while the hub is away',
-    section: 'when-the-link-is-lost',
+    about: 'backs off while the hub is down',
+    section: 'lost-connections',
     needs: ['message-ids'],
     jobsOnly: true,
     async run(subject) {
@@ -64,8 +64,8 @@ export const LINK_CHECKS: readonly Check[] = [
   },
   {
     name: 'sends-again',
-    about: 'sends what had no ack again, with the same message_id',
-    section: 'when-the-link-is-lost',
+    about: 'resends notifications without an ack, with the same message_id',
+    section: 'lost-connections',
     needs: ['comes-back'],
     jobsOnly: true,
     async run(subject) {
@@ -76,7 +76,7 @@ export const LINK_CHECKS: readonly Check[] = [
   },
   {
     name: 'retry-later',
-    about: 'sends again later what the hub has put off',
+    about: 'resends deferred notifications after the delay',
     section: 'notifications',
     needs: ['message-ids'],
     jobsOnly: true,
@@ -99,7 +99,7 @@ export const LINK_CHECKS: readonly Check[] = [
 
 async function sentAgain(subject: Subject, report: Report, withinMs: number) {
   const { messageId } = report;
-  if (messageId === undefined) return skipped('without a message_id nothing is sent again');
+  if (messageId === undefined) return skipped('without a message_id nothing is resent');
   const again = await subject.within(withinMs, () =>
     subject.front.reports.find(
       (each) => each !== report && each.messageId === messageId && each.outcome !== undefined,
@@ -133,7 +133,7 @@ async function cutOff(subject: Subject): Promise<Cut> {
   const since = performance.now();
   await subject.pause(downMs);
   const knocks = front.dials.filter((at) => at >= report.at).length;
-  // What reports over HTTP has no connection to come back with.
+  // Without a socket there is no reconnect.
   if (report.by === 'http') return { report, knocks, backAfterMs: undefined };
   const backAfterMs = await subject.within(connectMs, () =>
     front.openLink ? performance.now() - since : undefined,
@@ -141,7 +141,7 @@ async function cutOff(subject: Subject): Promise<Cut> {
   return { report, knocks, backAfterMs };
 }
 
-/** A call whose outcome has another fate than usual, once. */
+/** A call whose outcome is intercepted once. */
 async function intercepted(
   subject: Subject,
   fate: Fate,
@@ -158,7 +158,7 @@ async function intercepted(
   };
   try {
     const call = await subject.call();
-    await subject.heard(call, () => report ?? subject.outcomesOf(call)[0]);
+    await subject.reported(call, () => report ?? subject.outcomesOf(call)[0]);
     return { call, report };
   } finally {
     front.intercept = undefined;

@@ -4,12 +4,12 @@ import { REACHABLE } from './answer-checks.js';
 
 const UNKNOWN_OPERATION = 'no_such_operation';
 
-/** What a service has to refuse, and how. */
+/** Requests that a service has to refuse, and how. */
 export const REFUSAL_CHECKS: readonly Check[] = [
   {
     name: 'unknown-operation',
-    about: 'refuses an operation that it does not have, for good and with a code',
-    section: 'what-you-may-answer',
+    about: 'refuses an unknown operation, not retryable, with a code',
+    section: 'responses',
     needs: [REACHABLE],
     async run(subject) {
       const body = subject.madeUpCall({}, UNKNOWN_OPERATION);
@@ -18,8 +18,8 @@ export const REFUSAL_CHECKS: readonly Check[] = [
   },
   {
     name: 'not-json',
-    about: 'refuses a body that is not JSON, for good',
-    section: 'what-you-may-answer',
+    about: 'refuses a body that is not JSON, not retryable',
+    section: 'responses',
     needs: [REACHABLE],
     async run(subject) {
       const exchange = await subject.post({ body: '{"call_id": ' });
@@ -31,7 +31,7 @@ export const REFUSAL_CHECKS: readonly Check[] = [
   {
     name: 'wrong-token',
     about: 'refuses a caller with another token',
-    section: 'what-comes-in',
+    section: 'requests',
     needs: [REACHABLE],
     async run(subject) {
       const { token } = subject.options;
@@ -42,14 +42,14 @@ export const REFUSAL_CHECKS: readonly Check[] = [
   {
     name: 'no-token',
     about: 'refuses a caller without a token',
-    section: 'what-comes-in',
+    section: 'requests',
     needs: [REACHABLE],
     run: async (subject) => denied(await subject.post({ body: subject.madeUpCall(), token: null })),
   },
   {
     name: 'bad-input',
-    about: 'refuses an input that the operation can do nothing with, for good and with a code',
-    section: 'what-you-may-answer',
+    about: 'refuses invalid input, not retryable, with a code',
+    section: 'responses',
     needs: [REACHABLE],
     async run(subject) {
       const { badInput } = subject.options;

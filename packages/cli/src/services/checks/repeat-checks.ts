@@ -7,12 +7,12 @@ import type { Call, Subject } from '../subject.js';
 const MOST_SENDS = 5;
 const AGAIN_MS = 200;
 
-/** An answer is lost on its way, and the call is sent again. */
+/** A lost response, and the resent call. */
 export const REPEAT_CHECKS: readonly Check[] = [
   {
     name: 'same-call-again',
-    about: 'gives the same answer to the same call_id, without doing the work again',
-    section: 'the-same-call-again',
+    about: 'gives the same answer to a repeated call_id, without repeating the work',
+    section: 'repeated-calls',
     needs: ['answer', 'one-outcome', 'progress-first'],
     async run(subject) {
       const call = await subject.call();
@@ -23,8 +23,8 @@ export const REPEAT_CHECKS: readonly Check[] = [
   },
   {
     name: 'same-call-at-once',
-    about: 'gives the same answer to the same call_id while the first is under way',
-    section: 'the-same-call-again',
+    about: 'gives the same answer to a repeated call_id while the first is in progress',
+    section: 'repeated-calls',
     needs: ['same-call-again'],
     async run(subject) {
       const call = await subject.call({ times: 2 });
@@ -41,7 +41,7 @@ export const REPEAT_CHECKS: readonly Check[] = [
   },
 ];
 
-/** An answer that says "later" is sent again for, as an orchestrator does. */
+/** Resends after a retryable answer, as an orchestrator does. */
 async function insisting(subject: Subject, call: Call, first: Exchange): Promise<Exchange> {
   let exchange = first;
   for (let sent = 1; sent < MOST_SENDS; sent += 1) {
@@ -52,10 +52,10 @@ async function insisting(subject: Subject, call: Call, first: Exchange): Promise
   return exchange;
 }
 
-/** Waits until the job is done, if there is one. */
+/** Waits for the end of the job, if any. */
 async function ended(subject: Subject, call: Call): Promise<void> {
   if (call.answer.kind !== 'job') return;
-  await subject.heard(call, () => subject.outcomesOf(call).find(({ outcome }) => outcome !== undefined));
+  await subject.reported(call, () => subject.outcomesOf(call).find(({ outcome }) => outcome !== undefined));
 }
 
 function difference(before: Answer, exchange: Exchange): Finding | undefined {
@@ -79,7 +79,7 @@ function difference(before: Answer, exchange: Exchange): Finding | undefined {
   );
 }
 
-/** As far as it can be seen from here. */
+/** As far as observable from outside. */
 async function workedTwice(subject: Subject, call: Call): Promise<Finding> {
   if (call.answer.kind !== 'job') return ok('whether the work was done once can only be guessed from that');
   await subject.pause(subject.limits.watchMs);

@@ -1,23 +1,23 @@
 import { type Check, failed, type Finding, ok, skipped, warning } from '../check.js';
 import type { Call, Subject } from '../subject.js';
 
-/** What was under way when the cancel came in may still come. */
+/** Messages in flight when the cancel arrived may still come, ms. */
 const CROSSING_MS = 300;
-/** A checker that has to wait for the processor may come too late once. */
+/** A checker that waits for the processor may be late once. */
 const MOST_TRIES = 3;
 const TOO_LATE = skipped('the job had ended before it could be cancelled');
 
-/** Tasks as a whole: given up half-way, and brought to their end. */
+/** Whole tasks: cancelled, and completed. */
 export const TASK_CHECKS: readonly Check[] = [
   {
     name: 'cancel',
-    about: 'stops a job that nobody waits for any more, or at least goes on serving',
-    section: 'when-nobody-waits-any-more',
+    about: 'stops a cancelled job, or at least keeps serving',
+    section: 'cancelled-jobs',
     needs: ['message-ids'],
     jobsOnly: true,
     async run(subject) {
       const link = subject.front.openLink;
-      if (!link) return skipped('it keeps no socket, so it can not be told');
+      if (!link) return skipped('it keeps no socket, so it cannot receive a cancel');
       let found = await cancelled(subject);
       for (let tries = 1; tries < MOST_TRIES && found.verdict === 'skipped'; tries += 1) {
         found = await cancelled(subject);
@@ -30,8 +30,8 @@ export const TASK_CHECKS: readonly Check[] = [
   },
   {
     name: 'whole-task',
-    about: 'brings a task to its end when the orchestrator itself makes the calls',
-    section: 'what-you-may-answer',
+    about: 'completes a task whose calls the orchestrator sends',
+    section: 'responses',
     needs: ['answer', 'message-ids'],
     async run(subject) {
       const { signal } = subject;
@@ -47,7 +47,7 @@ export const TASK_CHECKS: readonly Check[] = [
   },
 ];
 
-/** What becomes of a job that is cancelled. */
+/** Fate of a cancelled job. */
 async function cancelled(subject: Subject): Promise<Finding> {
   const call = await subject.call();
   const { task_id, tenant_id } = call.body;
@@ -57,20 +57,20 @@ async function cancelled(subject: Subject): Promise<Finding> {
   return goesOn(subject, call, performance.now());
 }
 
-/** Waits until the service has read the cancel: its pong answers a ping that came behind it on the same socket. */
+/** Waits until the service has read the cancel: its pong answers a ping sent after it on the same socket. */
 async function hasReadCancel(subject: Subject, call: Call): Promise<void> {
   const { front, limits } = subject;
   const isOver = () => subject.outcomesOf(call).some(({ outcome }) => outcome === 'applied');
-  const told = () => front.links.find(({ givenUp }) => givenUp.has(call.body.call_id));
-  await subject.within(limits.pongMs, () => told() ?? (isOver() || undefined));
-  const link = told();
+  const cancelledLink = () => front.links.find(({ givenUp }) => givenUp.has(call.body.call_id));
+  await subject.within(limits.pongMs, () => cancelledLink() ?? (isOver() || undefined));
+  const link = cancelledLink();
   if (!link || link.closed) return;
   const before = link.pongs;
   link.ping();
   await subject.within(limits.pongMs, () => link.closed || link.pongs > before || undefined);
 }
 
-/** Listens for as long as a job takes. */
+/** Observes for the duration of a job. */
 async function goesOn(subject: Subject, call: Call, cancelledAt: number): Promise<Finding> {
   const { first, limits } = subject;
   const tookMs = (subject.outcomesOf(first)[0]?.at ?? 0) - first.answeredAt;
@@ -79,5 +79,5 @@ async function goesOn(subject: Subject, call: Call, cancelledAt: number): Promis
   if (outcome?.outcome === 'applied') return TOO_LATE;
   const after = subject.reportsOf(call).filter(({ at }) => at > cancelledAt + CROSSING_MS);
   if (after.length === 0) return ok('it is silent from then on');
-  return warning(`${after.length} notifications after the cancel: the work is in vain`);
+  return warning(`${after.length} notifications after the cancel: wasted work`);
 }

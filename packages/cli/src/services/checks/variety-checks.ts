@@ -5,12 +5,12 @@ import { type Call, OTHER_TENANT, type Subject, TENANT } from '../subject.js';
 const MANY = 5;
 const LARGE_BYTES = 900 * 1024;
 
-/** Calls that differ from the first one in what a service must not care about. */
+/** Calls that differ from the first in details a service must ignore. */
 export const VARIETY_CHECKS: readonly Check[] = [
   {
     name: 'extra-fields',
-    about: 'takes a call with fields that it does not know',
-    section: 'what-comes-in',
+    about: 'accepts a call with unknown fields',
+    section: 'requests',
     needs: ['answer'],
     async run(subject) {
       const more = { not_known_yet: { any: ['thing'] }, metadata: { user_id: null, not_known_yet: 1 } };
@@ -19,22 +19,22 @@ export const VARIETY_CHECKS: readonly Check[] = [
   },
   {
     name: 'large-call',
-    about: 'takes a call of almost 1 MiB',
-    section: 'what-comes-in',
+    about: 'accepts a call of almost 1 MiB',
+    section: 'requests',
     needs: ['extra-fields'],
     run: async (subject) => taken(await subject.call({ more: { not_known_yet: 'x'.repeat(LARGE_BYTES) } })),
   },
   {
     name: 'with-session',
-    about: 'takes a call of a session',
-    section: 'what-comes-in',
+    about: 'accepts a call within a session',
+    section: 'requests',
     needs: ['answer'],
     run: async (subject) => taken(await subject.call({ session: 'check-session' })),
   },
   {
     name: 'two-tenants',
-    about: 'serves two tenants, and reports to each of its own',
-    section: 'what-comes-in',
+    about: 'serves two tenants, and reports to each its own jobs',
+    section: 'requests',
     needs: ['answer', 'message-ids'],
     async run(subject) {
       const calls = await Promise.all([
@@ -47,7 +47,7 @@ export const VARIETY_CHECKS: readonly Check[] = [
   {
     name: 'many-at-once',
     about: `serves ${MANY} calls at once, each as a job of its own`,
-    section: 'what-comes-in',
+    section: 'requests',
     needs: ['two-tenants'],
     async run(subject) {
       const calls = await Promise.all(Array.from({ length: MANY }, () => subject.call()));
@@ -76,14 +76,14 @@ function firstFault(calls: readonly Call[]): Finding | undefined {
   return exchange && failed('200 or 202 for each call', inWords(exchange));
 }
 
-/** Waits until the hub has taken the outcomes of all jobs. */
+/** Waits for acks of all outcomes. */
 async function allEnd(subject: Subject, calls: readonly Call[]): Promise<Finding> {
   const jobs = calls.filter(({ answer }) => answer.kind === 'job');
   const [last] = jobs.toSorted((one, other) => other.answeredAt - one.answeredAt);
   if (!last) return ok();
   const open = () =>
     jobs.filter((call) => !subject.outcomesOf(call).some(({ outcome }) => outcome === 'applied'));
-  await subject.heard(last, () => (open().length === 0 ? true : undefined));
+  await subject.reported(last, () => (open().length === 0 ? true : undefined));
   const [silent] = open();
   if (!silent) return ok();
   const { tenant_id } = silent.body;

@@ -1,22 +1,23 @@
 import { setImmediate as turn } from 'node:timers/promises';
 
-/** Turns of the event loop in which a message that has arrived is read from its socket, and what it says passed on. */
+/** Turns of the event loop until a received message is read from its socket and passed on. */
 const TURNS_TO_READ = 3;
 
-/** Lets those go on who wait for something to happen. */
-export class News {
+/** Wakes waiting checks after an event. */
+export class EventWaiter {
   readonly #waiting = new Set<() => void>();
 
-  /** Something has happened. */
-  tell(): void {
+  /** Wakes all waiters. */
+  notify(): void {
     for (const pump of this.#waiting) pump();
   }
 
   /**
-   * What `look` finds, now or after some news; `undefined` once `untilMs()`, on the clock of `performance`, has passed.
-   * What had arrived by then counts, although this process may be slow to read it: a timer fires before sockets are read.
+   * First result of `look`, now or after a later event; `undefined` after `untilMs()` (by
+   * `performance.now()`). Messages received by then count even if this process is slow: a timer fires before
+   * sockets are read.
    *
-   * @throws The reason of `signal`.
+   * @throws the reason of `signal`.
    */
   async until<T>(
     look: () => T | undefined,
