@@ -4,27 +4,29 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 /** By word: what to write instead. */
-const WORDS = {
-  bell: 'wakeup',
-  bells: 'wakeups',
-  rung: 'published',
-  owe: 'schedule',
-  owes: 'schedules',
-  owed: 'scheduled',
-  duty: 'timer',
-  duties: 'timers',
-  untold: 'pending effects',
-  unborn: 'the start cursor',
-  whoever: 'the caller, the client, the worker, …',
-  nobody: 'no client, no worker, …',
-  somebody: 'a client, another process, …',
-  he: 'it',
-  him: 'it',
-  his: 'its',
-  himself: 'itself',
-  standing: 'stats',
-  'in vain': 'without effect',
-};
+const WORDS = new Map(
+  Object.entries({
+    bell: 'wakeup',
+    bells: 'wakeups',
+    rung: 'published',
+    owe: 'schedule',
+    owes: 'schedules',
+    owed: 'scheduled',
+    duty: 'timer',
+    duties: 'timers',
+    untold: 'pending effects',
+    unborn: 'the start cursor',
+    whoever: 'the caller, the client, the worker, …',
+    nobody: 'no client, no worker, …',
+    somebody: 'a client, another process, …',
+    he: 'it',
+    him: 'it',
+    his: 'its',
+    himself: 'itself',
+    standing: 'stats',
+    'in vain': 'without effect',
+  }),
+);
 
 /** Not prose of the project: word lists of the local stack, its sample data, and files that are generated. */
 const EXEMPT = [
@@ -44,7 +46,8 @@ for (const file of files) {
     .split('\n')
     .forEach((line, at) => {
       for (const word of wordsIn(line)) {
-        if (word in WORDS) found.push(`${file}:${at + 1}: "${word}": write ${WORDS[word]}`);
+        const instead = WORDS.get(word);
+        if (instead !== undefined) found.push(`${file}:${at + 1}: "${word}": write ${instead}`);
       }
     });
 }

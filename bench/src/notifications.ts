@@ -45,8 +45,8 @@ async function carriedOut(
 }
 
 /**
- * One service tells ten thousand things a second for half a minute, another one a few: what gets lost, what both sides
- * keep in memory, and how long the quiet one waits for its acks, alone and beside the loud one.
+ * One service sends ten thousand notifications a second for half a minute, another one a few: measures
+ * losses, memory on both sides, and the ack latency of the quiet one, alone and beside the loud one.
  */
 export async function notifications(): Promise<unknown> {
   const orchestrator = new Orchestrator();

@@ -1,4 +1,4 @@
-// A service of the benchmark, in a process of its own: tells progress at a rate, then every outcome.
+// A service of the benchmark in a process of its own: reports progress at a rate, then every outcome.
 import { TaskNotifier, WebSocketTransport } from '@agent-orchestrator/notifier';
 
 export interface Order {

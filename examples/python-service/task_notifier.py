@@ -40,7 +40,7 @@ class TaskNotifier:
     """One thread does everything on the socket; the others only put something into the outbox and wake it."""
 
     def __init__(self, url, service_name, token, on_cancel=None, max_waiting=10_000, max_bytes=64 * MAX_FRAME):
-        """`on_cancel(frame)` hears, on the notifier's own thread, of work that nobody waits for any more."""
+        """`on_cancel(frame)` is called on the notifier's own thread for cancelled work."""
         self._url, self._name, self._token = url, service_name, token
         self._on_cancel = on_cancel or (lambda frame: None)
         self._max_waiting, self._max_bytes = max_waiting, max_bytes

@@ -154,7 +154,7 @@ class TextService:
 def handler_of(service):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        timeout = 30  # for whoever sends half a request
+        timeout = 30  # limit of an incomplete request
         wbufsize = 64 * 1024  # head and body in one piece
         disable_nagle_algorithm = True
 
@@ -166,12 +166,12 @@ def handler_of(service):
                     self._answer(refused.status, refused.body, "application/problem+json")
                 except OSError:
                     raise
-                except Exception as error:  # a mistake of ours: it is sent again, and somebody should see it
+                except Exception as error:  # a bug: the call is resent, and the error is logged
                     print(f"{self.path}: {error!r}", file=sys.stderr, flush=True)
                     body = {"title": "an error inside", "status": 500, "code": "internal_error"}
                     self._answer(500, body, "application/problem+json")
             except OSError:
-                self.close_connection = True  # whoever asked has gone
+                self.close_connection = True  # the caller has disconnected
 
         def _serve(self):
             body = self._body()
@@ -228,7 +228,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], OSError):  # whoever asked has gone: nothing to tell
+        if not isinstance(sys.exc_info()[1], OSError):  # the caller has disconnected: not an error
             super().handle_error(request, client_address)
 
 

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface ExclusiveLockOptions {
-  /** How long to wait for whoever has it. */
+  /** Maximum wait for the holder, ms. */
   readonly timeoutMs: number;
-  /** A lock that is older than this is nobody's, whatever its process does. */
+  /** A lock older than this counts as abandoned, whatever its process does, ms. */
   readonly staleMs: number;
   readonly pollMs?: number;
 }
@@ -62,7 +62,7 @@ async function removeStale(folder: string, staleMs: number): Promise<void> {
     return;
   }
   if (await isStale(aside, staleMs)) await rm(aside, { recursive: true, force: true });
-  // It was a new one, taken meanwhile: its owner gets it back, unless somebody was quicker.
+  // It was a fresh lock, taken meanwhile: its owner gets it back, unless another process was faster.
   else await rename(aside, folder).catch(() => rm(aside, { recursive: true, force: true }));
 }
 

@@ -28,9 +28,8 @@ export interface ProxyCounters {
 }
 
 /**
- * A way to a TCP server that can be disturbed. It passes on everything until it is told otherwise; `heal` ends what
- * lasts. It knows no protocol: a connection that has lost bytes is broken in the end, since what would follow them fits
- * nothing any more.
+ * A TCP proxy that can be disturbed. It passes on everything by default; `heal` ends lasting disturbances. It
+ * knows no protocol: a connection that has lost bytes is broken in the end, since the rest no longer matches.
  */
 export class FaultyProxy implements AsyncDisposable {
   readonly counters: ProxyCounters = {
@@ -74,12 +73,12 @@ export class FaultyProxy implements AsyncDisposable {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Nothing goes through in either direction, and nobody is told. New connections are taken. */
+  /** Drops all data in both directions, without closing. New connections are accepted. */
   blackHole(): void {
     this.#state.blackHole = true;
   }
 
-  /** What the server says is lost; what it is told, it does. */
+  /** Drops replies of the server; requests reach it. */
   swallowReplies(): void {
     this.#state.swallowReplies = true;
   }

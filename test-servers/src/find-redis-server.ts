@@ -84,14 +84,14 @@ async function install(path: string, options: FindRedisOptions): Promise<RedisPr
   return onPath(path);
 }
 
-/** Returns whether the file is ours: one of somebody else stays as it is. */
+/** Whether the file is ours: a foreign one stays as it is. */
 async function leavePolicy(file: string): Promise<boolean> {
   try {
     await writeFile(file, POLICY, { mode: 0o755, flag: 'wx' });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    // Whoever left ours there was killed.
+    // Left behind by a killed process.
     return (await readFile(file, 'utf8').catch(() => '')) === POLICY;
   }
 }

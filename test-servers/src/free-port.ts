@@ -7,7 +7,7 @@ const LAST = 22_000;
 /** What a node of a Cluster adds to its port for the others. */
 export const BUS_OFFSET = 10_000;
 
-/** A port of this machine that nobody listens at; nor at the one that a Cluster would use beside it. */
+/** A free port of this machine, with a free Cluster bus port beside it. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 100; tries += 1) {
     const port = randomInt(FIRST, LAST);

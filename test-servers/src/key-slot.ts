@@ -1,6 +1,6 @@
 const SLOTS = 16_384;
 
-/** The slot of a key in a Cluster: CRC16 (XMODEM) of what stands in its first braces, else of all of it. */
+/** Cluster slot of a key: CRC16 (XMODEM) of its hash tag, else of the whole key. */
 export function slotOf(key: string): number {
   const open = key.indexOf('{');
   const close = open < 0 ? -1 : key.indexOf('}', open + 1);

@@ -125,7 +125,7 @@ export class RedisCluster implements AsyncDisposable {
       const links = await Promise.all(replicas.map((replica) => replica.info('master_link_status')));
       return links.every((link) => link === 'up');
     });
-    // Everybody must have heard of the replicas, so that one of them can be voted for.
+    // All nodes must know the replicas before one of them can be elected.
     await waitFor('all nodes of the Cluster know the replicas', FORMED_MS, async () => {
       const known = await Promise.all(this.servers.map((server) => server.ask(['CLUSTER', 'NODES'])));
       return known.every((text) => (String(text).match(/[ ,]slave /g)?.length ?? 0) === replicas.length);

@@ -30,13 +30,13 @@ interface Shared {
 const KEY = Symbol.for('@agent-orchestrator/test-servers');
 const shared = ((globalThis as { [KEY]?: Shared })[KEY] ??= {});
 
-/** The same Redis for everybody in this process, started by whoever asks first. It ends with the process. */
+/** Shared Redis of this process, started on first use. Ends with the process. */
 export function sharedRedis(): Promise<TestRedis> {
   shared.redis ??= openTestRedis();
   return shared.redis;
 }
 
-/** The same Cluster of three masters for everybody in this process. It ends with the process. */
+/** Shared Cluster of three masters of this process. Ends with the process. */
 export function sharedCluster(): Promise<RedisCluster> {
   shared.cluster ??= RedisCluster.start();
   return shared.cluster;

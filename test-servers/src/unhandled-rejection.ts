@@ -12,7 +12,7 @@ export const MARKS_REJECTIONS = { NODE_OPTIONS: `--import=data:text/javascript,$
 /** Longer than what is looked for, which two pieces of output may share. */
 const KEPT = 100;
 
-/** @throws {Error} when what a process of Node wrote tells of a rejection that nothing has handled. */
+/** @throws {Error} when the stderr of a Node process reports an unhandled rejection. */
 export function refuseUnhandled(stderr: string, program: string): void {
   if (UNHANDLED.test(stderr)) throw new Error(`${program}: a rejection was not handled:\n${stderr}`);
 }

@@ -86,7 +86,7 @@ export class WatchedProcess {
   async end(name: NodeJS.Signals, withinMs = STOP_MS): Promise<void> {
     if (!this.hasEnded) {
       this.#child.kill(name);
-      // One that is frozen would hear nothing else.
+      // A frozen process would not receive another signal.
       this.#child.kill('SIGCONT');
       const kill = setTimeout(() => this.#child.kill('SIGKILL'), withinMs);
       await this.#ended;

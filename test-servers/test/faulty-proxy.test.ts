@@ -22,7 +22,7 @@ afterEach(async () => {
   await proxy.stop();
 });
 
-/** A connection of text, which tells what it heard and whether it was broken. */
+/** A text connection that reports received data and whether it was reset. */
 async function line() {
   const socket = connect(proxy.port, '127.0.0.1');
   sockets.push(socket);
@@ -105,7 +105,7 @@ describe('FaultyProxy', () => {
     expect(await askRedis(proxy.port, ['GET', 'n'])).toBe('2');
   });
 
-  it('is a black hole until it is healed: nothing arrives, nobody is told', async () => {
+  it('drops all data until healed, without closing a connection', async () => {
     const { heard, say } = await line();
     say('INCR n');
     await eventually(() => heard.text === ':1\r\n');

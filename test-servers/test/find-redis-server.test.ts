@@ -100,7 +100,7 @@ describe('nothing on the PATH', () => {
     expect(ran).toEqual(['install', 'update', 'install']);
   });
 
-  it('keeps a policy of somebody else, and takes one of ours away whose owner was killed', async () => {
+  it('keeps a foreign policy, and removes one of ours whose owner was killed', async () => {
     const policy = join(folder, 'policy-rc.d');
     const options = machine({
       run: async () => {

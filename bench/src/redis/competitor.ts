@@ -110,5 +110,5 @@ export function countdown(times: number): { readonly done: () => void; readonly 
   return { done, ended };
 }
 
-/** For competitors that tell nothing about single tasks. */
+/** For competitors without figures for single tasks. */
 export const NO_LATENCIES: readonly number[] = [];

@@ -50,7 +50,7 @@ export class Ours implements Competitor {
     return { orchestrator, storage, close };
   }
 
-  /** One that takes submissions, as there have been workers before: whoever becomes ready stands in their rotation. */
+  /** Accepts submissions as if workers had run before: ready tenants join their rotation. */
   async #openForSubmissions() {
     const worker = this.#open({});
     await worker.orchestrator.start();

@@ -39,7 +39,7 @@ export async function pin(pid: number, core: number | undefined): Promise<void> 
   if (core !== undefined) await run('taskset', ['-a', '-c', '-p', String(core), String(pid)]);
 }
 
-/** Microseconds for which the two cores have been busy, with whatever it was; not a number where nobody says so. */
+/** Busy time of the two cores in microseconds, of all processes; NaN where the system does not report it. */
 export async function busyUs({ redis, node }: Cores): Promise<number> {
   if (redis === undefined || node === undefined) return Number.NaN;
   const text = await readFile('/proc/stat', 'utf8').catch(() => '');

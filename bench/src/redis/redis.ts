@@ -15,7 +15,7 @@ const MATCHES: readonly Comparison[] = [
 ];
 
 const BY_CPU =
-  'by CPU: what the ratio of the rates would be if the busier one of Redis and Node never waited and nobody else ran.';
+  'by CPU: ratio of the rates if the busier one of Redis and Node never waited, on an idle machine.';
 
 /** Those of a name, or whose name has this as a part. */
 export function matchesOf(only = ''): readonly Comparison[] {

@@ -9,7 +9,7 @@ export interface Row {
   readonly figure: (measured: Measured) => number;
   /** What is good: a ratio of at least so much or at most so much. A `count` is not compared with BullMQ's. */
   readonly wanted: 'at least' | 'at most' | 'at most, as a count';
-  /** A rate, which others on the machine disturb: what it would be by the CPU time alone is told beside it. */
+  /** A rate, which is disturbed by other load: the bound by CPU time is reported beside it. */
   readonly isRate?: boolean;
   /** Absent: for information. */
   readonly must?: number;

@@ -1,7 +1,7 @@
 import { drain, MANY } from './drain-rows.js';
 import { type Comparison, rate, redisCpu } from './row.js';
 
-/** Nobody runs anything while tasks are stored. One tenant and a hundred are measured where they are drained. */
+/** No worker runs while tasks are stored. One tenant and a hundred are measured by the drain rows. */
 export const SUBMIT_MATCHES: readonly Comparison[] = [
   {
     name: 'submit-t10',

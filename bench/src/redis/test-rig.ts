@@ -10,7 +10,7 @@ import { readStats } from './redis-stats.js';
 const PROGRAM = fileURLToPath(new URL('measured-process.js', import.meta.url));
 // A rewrite in the middle of a run would be measured with it.
 const SERVER_ARGS = ['--auto-aof-rewrite-percentage', '0'];
-// A node that has met no other does not know its address, and clients are told none.
+// A node without peers does not know its address, and announces none to clients.
 const NODE_ARGS = [...SERVER_ARGS, '--cluster-announce-ip', '127.0.0.1'];
 
 /** Whatever takes longer has come to a halt. */

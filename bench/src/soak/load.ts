@@ -112,7 +112,7 @@ export class Load {
         run: (call: ServiceCall) => {
           this.#calls += 1;
           const jobId = `job-${this.#calls}`;
-          // One in ten is never heard of again.
+          // One in ten is never reported on.
           if (this.#calls % 10 !== 0) this.#jobs.push({ tenantId: call.tenant_id, jobId });
           return accepted(jobId);
         },
@@ -148,7 +148,10 @@ export class Load {
     return task_id;
   }
 
-  /** Looks now and then: an adapter that is told of ends says so again by the time of the machine, which is another one. */
+  /**
+   * Polls: an adapter with a completions channel renews its registration by the time of the machine, which
+   * differs from the simulated one.
+   */
   async #end(tenant: TenantHandle, taskId: string): Promise<void> {
     for (let waited = 0; waited < LIMIT_MS; waited += LOOK_MS) {
       const { status } = await tenant.tasks.get(taskId);

@@ -125,7 +125,7 @@ export function statsOf(
   });
 }
 
-/** Whether as many passed as are needed. What was held out is told, and decides nothing. */
+/** Whether enough questions passed. Held-out ones are reported, but not decisive. */
 export function isGoodEnough(rows: readonly EvaluationRow[]): boolean {
   const stats = statsOf(rows);
   return Object.entries(NEEDED).every(

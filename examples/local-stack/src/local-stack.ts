@@ -27,7 +27,7 @@ export interface DefinitionOptions {
 export interface LocalStackOptions extends DefinitionOptions {
   /** Gives each service its way to the others. Asked once a service. */
   readonly gatewayFor: (service: string) => Gateway;
-  /** Gives each service the notifier that tells its outcomes. Asked once a service. */
+  /** Notifier of a service for its outcomes. Called once for each service. */
   readonly notifierFor: (service: string) => JobNotifier;
   /** Limits and error report of the hosts. */
   readonly host?: Omit<ServiceHostOptions, 'definition' | 'gateway' | 'notifier'>;

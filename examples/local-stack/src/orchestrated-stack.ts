@@ -6,8 +6,8 @@ import type { Gateway } from './service-definition.js';
 const DRAIN_MS = 5_000;
 
 /**
- * Adds the eight services to an orchestrator in this process. They call each other through its gateway, and tell
- * outcomes through a notifier each. Stop the stack before the orchestrator.
+ * Adds the eight services to an orchestrator in this process. They call each other through its gateway, and
+ * report outcomes through a notifier each. Stop the stack before the orchestrator.
  */
 export function addLocalStack(
   orchestrator: Orchestrator,

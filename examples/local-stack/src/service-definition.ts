@@ -22,9 +22,12 @@ export interface OperationContext {
   readonly task_id: string;
   readonly call_id: string;
   readonly user_id?: string;
-  /** Fires when nobody waits for the outcome any more: the call was cancelled, or the service stops. */
+  /** Aborts when the call is cancelled or the service stops. */
   readonly signal: AbortSignal;
-  /** Tells how far the work is. Free text, and e.g. `{ percent: 40 }` or `{ delta: "text" }`. Does nothing for `at_once`. */
+  /**
+   * Reports progress: text, and details such as `{ percent: 40 }` or `{ delta: "text" }`. No effect for
+   * `at_once`.
+   */
   progress(status: string, details?: JsonObject): void;
   /** Calls another service for the same tenant, session and task. Rejects with an OrchestratorError. */
   call(service: string, operation: string, input: JsonValue): Promise<JsonValue>;

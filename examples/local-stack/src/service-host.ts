@@ -43,11 +43,11 @@ export interface ServiceHostOptions extends JobQueueOptions, RecentCallsOptions 
   readonly notifier: JobNotifier;
   /** How often a job that is under way says so, in milliseconds: silent ones are given up. Default 20,000. */
   readonly aliveMs?: number;
-  /** Hears of errors that callers only see as `internal_error`. Default: `console.error`. */
+  /** Called with errors that callers only see as `internal_error`. Default: `console.error`. */
   readonly report?: (error: unknown, where: string) => void;
 }
 
-/** Work that was answered with a job id. `announce` tells its outcome, once there is one. */
+/** Work answered with a job id. `announce` reports its outcome. */
 interface Job {
   readonly id: string;
   readonly call: ServiceCall;
@@ -58,12 +58,12 @@ interface Job {
 type Known = { readonly reply: Promise<ReturnType<typeof answered>> } | { readonly job: Job };
 
 /**
- * Runs a service definition in this process: checks the input, runs a call once however often it is sent,
+ * Runs a service definition in this process: validates the input, runs a call once however often it is sent,
  * answers `later` operations with a job id and notifies their outcome.
  *
- * It is stopped, then running after `start()`, until `stop()`; both may be called twice, and it may start again.
- * A job ends once: completed or failed (notified), cancelled by `task_cancel` (not notified, nobody waits for it),
- * or given up by `stop()` (notified as retryable).
+ * States: stopped, then running after `start()`, until `stop()`; both are idempotent, and it may start again.
+ * A job ends once: completed or failed (notified), cancelled by `task_cancel` (not notified), or given up by
+ * `stop()` (notified as retryable).
  */
 export class ServiceHost implements InProcessService {
   readonly #definition: ServiceDefinition;
@@ -178,7 +178,7 @@ export class ServiceHost implements InProcessService {
     return accepted(job.id);
   }
 
-  /** Runs the job. What comes back notifies its outcome; nothing comes back when nobody waits for it. */
+  /** Runs the job. Returns the notification of its outcome; nothing for a cancelled one. */
   async #outcomeOf(
     job: Job,
     operation: OperationDefinition,

@@ -17,7 +17,7 @@ import {
 
 type Notice = Parameters<JobNotifier['notifyTaskStatus']>[0];
 
-/** A notifier that hands outcomes to whoever waits for the job, and remembers everything. */
+/** A notifier that passes outcomes to waiters of the job, and records everything. */
 export class FakeNotifier implements JobNotifier {
   readonly statuses: Notice[] = [];
   readonly outcomes: { task_id: string; outcome: JsonValue | Error; metadata?: JsonObject }[] = [];

@@ -303,7 +303,7 @@ describe('workflows', () => {
     });
   });
 
-  test('that nobody knows are refused', async () => {
+  test('that are unknown are refused', async () => {
     await expect(engine('run_workflow', { workflow: 'fly', input: {} })).rejects.toMatchObject({
       code: 'unknown_workflow',
     });

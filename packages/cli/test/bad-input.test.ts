@@ -173,7 +173,7 @@ describe('tasks that fail', () => {
       /error: no workflow "no_such_workflow": it is not a task type, and the Workflow Engine/,
     ],
     [['run', 'query'], 1, /invalid_request: .*"question": expected string, got nothing/],
-    [['chat', '--agent', 'nobody', 'hi'], 1, /not_found: agent "nobody"/],
+    [['chat', '--agent', 'ghost', 'hi'], 1, /not_found: agent "ghost"/],
     [['ingest', 'code.ts'], 1, /refused code\.ts: expected Markdown, text or HTML/],
   ])('%j', async (args, code, message) => {
     const ended = await run(args);
@@ -236,7 +236,7 @@ describe('who may, and where', () => {
     expect(isOneError(stderr, false)).toMatch(/set ORCHESTRATOR_API_KEY to one of its API keys/);
   });
 
-  it.concurrent.each(COMMANDS)('says that nobody answers: %s %s', async (...args) => {
+  it.concurrent.each(COMMANDS)('reports an unreachable server: %s %s', async (...args) => {
     const env = { ORCHESTRATOR_URL: 'http://127.0.0.1:9' };
     const { code, stderr } = await run(
       args.filter((arg) => arg !== undefined),
@@ -246,7 +246,7 @@ describe('who may, and where', () => {
     expect(stderr.trimEnd().split('\n').at(-1)).toMatch(/no orchestrator answers at http:\/\/127\.0\.0\.1:9/);
   });
 
-  it.concurrent.each(COMMANDS)('says that somebody else answers: %s %s', async (...args) => {
+  it.concurrent.each(COMMANDS)('reports a server that is not an orchestrator: %s %s', async (...args) => {
     const { code } = await run(
       args.filter((arg) => arg !== undefined),
       { ORCHESTRATOR_URL: otherUrl },
@@ -279,7 +279,7 @@ describe('who may, and where', () => {
 
 it('has disturbed nothing: the orchestrator still answers', async () => {
   expect(await run(['tasks', 'list'])).toMatchObject({ code: 0 });
-  // What a caller has got wrong fails its task, and operators are told.
+  // An invalid request fails its task, and is published for operators.
   const others = dev.process.stderr.split('\n').filter((line) => !line.startsWith('error task failed {'));
   expect(others.join('\n')).toBe('');
 });

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { MARKS_REJECTIONS, refuseUnhandled } from '@agent-orchestrator/test-servers';
 
 const BIN = fileURLToPath(new URL('../bin/orchestrator-cli.mjs', import.meta.url));
-/** Far beyond what any command takes, and what a file of tests needs a server for: whoever reaches it hangs. */
+/** Far above the duration of any command, and of a server in a test file: a process that reaches it hangs. */
 const COMMAND_HANGS_MS = 100_000;
 const SERVER_HANGS_MS = 1_800_000;
 
@@ -84,7 +84,7 @@ export class CliProcess implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
-  /** Nobody reads on, as when `head` has ended. */
+  /** The reader is closed, as after the end of `head`. */
   closeStdout(): void {
     this.#child.stdout?.destroy();
   }

@@ -106,7 +106,7 @@ describe('chat', () => {
     expect(history.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant']);
   });
 
-  it.concurrent('has neither prompt nor greeting where nobody types', async () => {
+  it.concurrent('has neither prompt nor greeting without a terminal', async () => {
     const { code, stdout, stderr } = await cli(['chat', '-q'], { cwd: place.path, input: QUESTION });
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain('colour blue');

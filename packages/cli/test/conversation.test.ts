@@ -48,7 +48,7 @@ async function typing(screen?: Screen) {
   return { ...fake, ended, codes, interrupt, type: (text: string) => void fake.stdin.write(text) };
 }
 
-describe('where somebody types', () => {
+describe('a conversation on a terminal', () => {
   it('Ctrl-C gives up the answer, the session goes on, and Ctrl-D ends', async () => {
     const { type, said, ended, codes, stdout } = await typing();
     type(`${QUESTION}\n`);

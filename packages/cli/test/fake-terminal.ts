@@ -11,7 +11,7 @@ export interface FakeTerminal {
   readonly said: (pattern: RegExp) => Promise<void>;
 }
 
-/** A terminal of which everything is known. `tty`: somebody sits there. */
+/** A terminal under test. `tty`: interactive. */
 export function fakeTerminal(
   options: {
     readonly tty?: boolean;

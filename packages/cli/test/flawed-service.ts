@@ -70,7 +70,7 @@ interface Known {
 const STEPS = 3;
 const STEP_MS = 10;
 /** What goes on although it is cancelled ends after as many. */
-const STEPS_IN_VAIN = 200;
+const WASTED_STEPS = 200;
 
 /**
  * A service on plain `node:http` and a plain socket: `quick` answers at once, `work` with a job. It keeps to the contract
@@ -170,7 +170,7 @@ export class FlawedService implements AsyncDisposable {
       if (this.#stopped) return;
       if (this.#cancelled.has(call['call_id'])) {
         if (this.#flaws.onCancel !== 'goes_on') return;
-        left = Math.min(left, STEPS_IN_VAIN);
+        left = Math.min(left, WASTED_STEPS);
       }
       const data = { status: 'working', details: { step } };
       this.#notify({ event: 'task_status_update', ...about, data, message_id: randomUUID() });

@@ -177,9 +177,9 @@ describe.each([
           partial: false,
         },
       ]);
-      const nobody = await run(['queues', 'inspect', 'nobody', ...REDIS]);
-      expect(nobody.stdout).toBe('tenant nobody: weight 1, no limit; ready 0, running 0\n');
-      expect(nobody.stderr).toBe('nothing is pending\n');
+      const unknown = await run(['queues', 'inspect', 'ghost', ...REDIS]);
+      expect(unknown.stdout).toBe('tenant ghost: weight 1, no limit; ready 0, running 0\n');
+      expect(unknown.stderr).toBe('nothing is pending\n');
     });
   });
 
@@ -201,7 +201,7 @@ describe.each([
       expect(records(next.stdout)).toEqual([failed]);
       const one = await run(['tasks', 'show', failed.task_id, '--json', ...BETA()]);
       expect(records(one.stdout)).toEqual([failed]);
-      expect(await run(['tasks', 'list', ...REDIS, '--tenant', 'nobody'])).toMatchObject({
+      expect(await run(['tasks', 'list', ...REDIS, '--tenant', 'ghost'])).toMatchObject({
         code: 0,
         stdout: '',
         stderr: 'no tasks\n',

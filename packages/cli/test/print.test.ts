@@ -34,7 +34,7 @@ const answered = {
 } as unknown as Task;
 
 describe('a progress bar', () => {
-  it('is a line for each thing where nobody can redraw', () => {
+  it('prints a line per item without a terminal', () => {
     const { terminal, stderr, stdout } = fakeTerminal();
     const bar = new ProgressBar(terminal, 2);
     bar.step('a.md');
@@ -86,7 +86,7 @@ describe('colours', () => {
   });
 });
 
-describe('text of somebody else', () => {
+describe('foreign text', () => {
   it('loses what a terminal would obey', () => {
     expect(printable(`a${ESCAPE}[31mb\rc\u0007\u009B2Jd\n\te`)).toBe('a[31mbc2Jd\n\te');
   });
@@ -165,7 +165,7 @@ it('a table has columns as wide as their widest cell', () => {
   expect(table(['a', 'bb', 'c'], [['long', 'x', '']], terminal)).toEqual(['a     bb  c', 'long  x']);
 });
 
-describe('text of somebody else', () => {
+describe('foreign text', () => {
   const BAD = ['\u0007', '\u001b', '\u009b', '\u202e', '\u2066', '\u200f', '\u2028'];
 
   it('has nothing that a terminal obeys', () => {

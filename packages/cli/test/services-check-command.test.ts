@@ -45,7 +45,7 @@ const check = (url: string, ...flags: string[]) => [
 interface Mortal {
   /** Whether the service ends at a request. */
   readonly endsAt: (request: { readonly call: unknown }) => boolean;
-  /** It answers the request that ends it: with a job, of which nothing is heard. */
+  /** Responds to the request that ends it with a job without a report. */
   readonly answers?: boolean;
 }
 

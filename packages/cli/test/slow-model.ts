@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 
 export interface SlowModel extends AsyncDisposable {
   readonly url: string;
-  /** Resolves when the one who asked has hung up. */
+  /** Resolves when the caller has disconnected. */
   readonly hungUp: Promise<void>;
 }
 

@@ -40,7 +40,7 @@ const anything = fc.letrec((tie) => ({
 })).value;
 
 describe('plain JSON', () => {
-  it('takes no more room than it was given', () => {
+  it('a copy never exceeds its byte limit', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.nat(400), (value, room) => {
         expect(!isJsonOnly(value, room) || bytesOf(value) <= room).toBe(true);
@@ -49,12 +49,12 @@ describe('plain JSON', () => {
     );
   });
 
-  it('is recognized where it is small beside the room', () => {
+  it('a value far below the limit is recognised without a copy', () => {
     const payload = { text: 'x'.repeat(1_000), list: [1, null, true, { deep: '\u0000' }] };
     expect(isJsonOnly(payload, 10_000)).toBe(true);
   });
 
-  it('is exactly what JSON reads again', () => {
+  it('a value is recognised exactly if JSON reads it back unchanged', () => {
     fc.assert(
       fc.property(anything, (value) => {
         if (isJsonOnly(value, 1_000_000)) expect(throughText(value)).toStrictEqual(value);
@@ -75,11 +75,11 @@ describe('plain JSON', () => {
     ['an object without a prototype', Object.create(null)],
     ['more than 512 levels', JSON.parse('['.repeat(600) + ']'.repeat(600))],
     ['a text of many bytes', { text: '\u0000'.repeat(200) }],
-  ])('is not %s', (_, value) => expect(isJsonOnly(value, 1_000)).toBe(false));
+  ])('is not recognised: %s', (_, value) => expect(isJsonOnly(value, 1_000)).toBe(false));
 });
 
 describe('a value that is too large', () => {
-  it('is never one whose text fits', () => {
+  it('is never a value whose text fits', () => {
     fc.assert(
       fc.property(anything, (value) => {
         let text: string | undefined;
@@ -94,7 +94,7 @@ describe('a value that is too large', () => {
     );
   });
 
-  it('is recognized with a look at no more than its limit, however often a part is repeated', () => {
+  it('is recognised by visiting no more than the limit, however often a part is repeated', () => {
     let looks = 0;
     const part = new Proxy(['x'.repeat(100)], {
       get(target, key, receiver) {
@@ -109,8 +109,8 @@ describe('a value that is too large', () => {
   });
 });
 
-describe('a value at the gate', () => {
-  it('comes out as JSON reads it, or is refused with a code; nothing else', () => {
+describe('a value at the storage gate', () => {
+  it('is passed on as JSON reads it, or refused with a code', () => {
     fc.assert(
       fc.property(anything, (value) => {
         let expected: unknown;
@@ -127,7 +127,7 @@ describe('a value at the gate', () => {
     );
   });
 
-  it('is the value itself where it is JSON already, and a copy where that is asked for', () => {
+  it('is passed on itself if it is JSON already, and as a copy on request', () => {
     const value = { a: [1, { b: 'c' }] };
     expect(boundedJson(value, RULE)).toBe(value);
     const copy = copiedJson(value, RULE) as typeof value;
@@ -178,13 +178,13 @@ describe('a value at the gate', () => {
       ),
       'throws',
     ],
-  ])('that is %s is refused in our own words', (_, value, got) => {
+  ])('that is %s is refused with our own message', (_, value, got) => {
     expect(codeOf(() => boundedJson(value, RULE))).toBe('invalid_request');
     expect(() => boundedJson(value, RULE)).toThrow(got);
     expect(() => boundedJson(value, RULE)).not.toThrow('secret');
   });
 
-  it('of more bytes than its rule allows is refused with the code of the rule', () => {
+  it('above the byte limit is refused with the code of its rule', () => {
     expect(codeOf(() => boundedJson('x'.repeat(1_100_000), RULE))).toBe('payload_too_large');
     expect(codeOf(() => boundedJson(['ä'.repeat(10)], { ...RULE, maxBytes: 20 }))).toBe('payload_too_large');
     expect(codeOf(() => boundedJson(['ä'.repeat(8)], { ...RULE, maxBytes: 20 }))).toBe('taken');

@@ -62,7 +62,7 @@ describe('a storage with one mistake', () => {
     },
   );
 
-  it('there are at least three for each method that has cases', () => {
+  it('the suite has at least three mistakes for each method with cases', () => {
     const counts = new Map<string, number>();
     for (const { where } of brokenStorages) counts.set(where, (counts.get(where) ?? 0) + 1);
     const methods = new Set(storageConformance.map(({ part, method }) => `${part}.${method}`));

@@ -488,7 +488,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       ready: (stats['counts'] as { pending: number }).pending,
     })),
     'does not know the oldest': answers(({ oldestReadyAt: _, ...stats }) => stats),
-    'remembers whoever it is asked about': async (params, original, storage) => {
+    'registers a tenant at a read': async (params, original, storage) => {
       await storage.tenants.configure(params as never);
       return original(params);
     },

@@ -16,7 +16,7 @@ beforeEach(() => {
 afterEach(() => h.stop());
 
 describe('a worker that claims', () => {
-  it('does not ask again when it has got all there was, nor when that has ended', async () => {
+  it('does not claim again after a short answer, nor when those tasks end', async () => {
     h.orchestrator.workflow('quick', () => 'done');
     await h.orchestrator.start();
     await h.clock.advance(0);
@@ -29,7 +29,7 @@ describe('a worker that claims', () => {
     }
   });
 
-  it('asks again while there is as much as it asks for', async () => {
+  it('claims again while answers are full', async () => {
     h.orchestrator.workflow('quick', () => 'done');
     const ids: string[] = [];
     for (let n = 0; n < 500; n += 1) ids.push((await h.acme.tasks.submit({ type: 'quick' })).task_id);
@@ -38,7 +38,7 @@ describe('a worker that claims', () => {
     for (const id of ids) expect(await h.acme.tasks.get(id)).toMatchObject({ status: 'completed' });
   });
 
-  it('asks again when a claim brought fewer than it asked for, since more would have been too large', async () => {
+  it('claims again after an answer that was short because of its size', async () => {
     h.orchestrator.workflow('large', () => 'done');
     const payload = { text: 'x'.repeat(700_000) };
     const ids: string[] = [];
@@ -48,7 +48,7 @@ describe('a worker that claims', () => {
     for (const id of ids) expect(await h.acme.tasks.get(id)).toMatchObject({ status: 'completed' });
   });
 
-  it('asks again when a task has ended that has cost a worker before: the next one of them publishes no wakeup', async () => {
+  it('claims again after the end of a suspect: the next one publishes no wake-up', async () => {
     h.orchestrator.workflow('poison', () => 'survived');
     const ids: string[] = [];
     for (let n = 0; n < 4; n += 1) ids.push((await h.acme.tasks.submit({ type: 'poison' })).task_id);

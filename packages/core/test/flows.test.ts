@@ -24,7 +24,7 @@ afterEach(async () => {
 });
 
 describe('a workflow', () => {
-  it('calls a service that answers at once', async () => {
+  it('calls a service that responds at once', async () => {
     const orchestrator = await started({
       services: {
         echo: { run: (call: ServiceCall) => answered({ said: call.input }, { tokens: 3, model: 'm' }) },
@@ -47,7 +47,7 @@ describe('a workflow', () => {
     expect(events).toEqual(['task_created', 'task_started', 'task_completed']);
   });
 
-  it('waits for a service that answers 202 without holding a worker, and goes on when it is notified', async () => {
+  it('waits for a job without a worker, and continues at the notification', async () => {
     const calls: ServiceCall[] = [];
     const orchestrator = await started({
       concurrency: 1,
@@ -98,7 +98,7 @@ describe('a workflow', () => {
     await notifier.close();
   });
 
-  it('sleeps, waits for signals, and keeps what it did itself', async () => {
+  it('sleeps, waits for signals, and keeps the results of own work', async () => {
     const orchestrator = await started();
     let sideEffects = 0;
     orchestrator.workflow('approve', async (ctx) => {
@@ -119,7 +119,7 @@ describe('a workflow', () => {
     expect(sideEffects).toBe(1);
   });
 
-  it('is cancelled while parked, and its service is told', async () => {
+  it('that is cancelled while parked notifies its service', async () => {
     const orchestrator = await started({ services: { slow: { run: () => accepted('job-1') } } });
     const notifier = new TaskNotifier({
       serviceName: 'slow',

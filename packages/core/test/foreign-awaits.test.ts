@@ -37,7 +37,7 @@ async function parked(fn: WorkflowFunction) {
 const complete = (n: number) =>
   h.slow.notifyTaskCompletion({ task_id: `job-${n}`, tenant_id: 'acme', result: n });
 
-describe('something foreign that is awaited before a step', () => {
+describe('a foreign await before a step', () => {
   it.each([MISMATCH_MS - 1, 60_000])('may take %s ms in a replay', async (ms) => {
     const wait = foreign(ms);
     const task = await parked(async (ctx) => {
@@ -82,7 +82,7 @@ describe('something foreign that is awaited before a step', () => {
     expect(ended.error?.message).toContain(`something foreign for more than ${MISMATCH_MS} ms`);
   });
 
-  it('fails a replay whose function returns without asking for what its journal has', async () => {
+  it('fails a replay whose function returns without requesting its journal', async () => {
     let runs = 0;
     const task = await parked((ctx) => {
       runs += 1;
@@ -98,7 +98,7 @@ describe('something foreign that is awaited before a step', () => {
     });
   });
 
-  it('counts from when the other branch asks, not from the beginning of the replay', async () => {
+  it('has a limit from the request of the other branch, not from the start of the replay', async () => {
     const wait = foreign(30_000 + MISMATCH_MS - 1);
     let runs = 0;
     const task = await parked(async (ctx) => {

@@ -27,8 +27,8 @@ function target() {
 
 const statuses = async () => (await h.acme.tasks.list()).tasks.map(({ status }) => status);
 
-describe('a gateway request whose asker goes away', () => {
-  it('is no failure: its repeat with the same key sends the same call again, and gets the answer', async () => {
+describe('a gateway request whose caller disconnects', () => {
+  it('is not recorded as failed: its repeat with the same key resends the call, and gets the answer', async () => {
     const calls = target();
     const gone = new AbortController();
     const first = h.orchestrator.gateway.request(keyed, { signal: gone.signal });
@@ -46,7 +46,7 @@ describe('a gateway request whose asker goes away', () => {
     expect(await statuses()).toEqual(['completed']);
   });
 
-  it('before it is sent gets the answer when it is repeated', async () => {
+  it('before it is sent gets the answer when repeated', async () => {
     const calls = target();
     const first = h.orchestrator.gateway.request(keyed, { signal: AbortSignal.abort() });
     await expect(first).rejects.toMatchObject({ code: 'cancelled', retryable: true });
@@ -56,38 +56,35 @@ describe('a gateway request whose asker goes away', () => {
     expect(await again).toEqual({ answer: 'result', result: 2 });
   });
 
-  it.each([10, 1_000_000])(
-    'while the answer over HTTP is read, gets it when it is repeated: %d bytes',
-    async (size) => {
-      const text = 'x'.repeat(size);
-      const gone = new AbortController();
-      let asked = 0;
-      const server = createServer((incoming, response) => {
-        asked += 1;
-        const whole = JSON.stringify({ result: text });
-        const isFirst = asked === 1;
-        incoming.resume().on('end', () => {
-          response.setHeader('content-type', 'application/json');
-          if (!isFirst) return response.end(whole);
-          return response.write(whole.slice(0, whole.length / 2), () => gone.abort());
-        });
+  it.each([10, 1_000_000])('while the response is read gets it when repeated: %d bytes', async (size) => {
+    const text = 'x'.repeat(size);
+    const gone = new AbortController();
+    let asked = 0;
+    const server = createServer((incoming, response) => {
+      asked += 1;
+      const whole = JSON.stringify({ result: text });
+      const isFirst = asked === 1;
+      incoming.resume().on('end', () => {
+        response.setHeader('content-type', 'application/json');
+        if (!isFirst) return response.end(whole);
+        return response.write(whole.slice(0, whole.length / 2), () => gone.abort());
       });
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      onTestFinished(() => {
-        server.close();
-        server.closeAllConnections();
-      });
-      const { port } = server.address() as AddressInfo;
-      h.orchestrator.service('target', { url: `http://127.0.0.1:${port}` });
-      const first = h.orchestrator.gateway.request(keyed, { signal: gone.signal });
-      await expect(first).rejects.toMatchObject({ code: 'cancelled', retryable: true });
-      const again = await h.orchestrator.gateway.request(keyed, { signal });
-      expect(again).toEqual({ answer: 'result', result: text });
-      expect(asked).toBe(2);
-    },
-  );
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+    const { port } = server.address() as AddressInfo;
+    h.orchestrator.service('target', { url: `http://127.0.0.1:${port}` });
+    const first = h.orchestrator.gateway.request(keyed, { signal: gone.signal });
+    await expect(first).rejects.toMatchObject({ code: 'cancelled', retryable: true });
+    const again = await h.orchestrator.gateway.request(keyed, { signal });
+    expect(again).toEqual({ answer: 'result', result: text });
+    expect(asked).toBe(2);
+  });
 
-  it('leaves no other one waiting in vain that was told to wait for the job', async () => {
+  it('does not leave a concurrent repeat without its job outcome', async () => {
     const calls = target();
     const frames: unknown[] = [];
     h.orchestrator.links.attach({ id: 'c', service: 'asker', send: (frame) => frames.push(frame) });
@@ -104,7 +101,7 @@ describe('a gateway request whose asker goes away', () => {
     expect(calls).toHaveLength(2);
   });
 
-  it('is a failure without a key, since nobody can repeat it', async () => {
+  it('is recorded as failed without a key, since it cannot be repeated', async () => {
     target();
     const gone = new AbortController();
     const first = h.orchestrator.gateway.request(request, { signal: gone.signal });
@@ -115,8 +112,8 @@ describe('a gateway request whose asker goes away', () => {
   });
 });
 
-describe('a gateway request whose asker stays', () => {
-  it('is answered with the failure of its service, however often it is repeated', async () => {
+describe('a gateway request whose caller stays', () => {
+  it('returns the failure of its service, however often it is repeated', async () => {
     const calls = target();
     const failure = new OrchestratorError('service_error', 'broken', { retryable: false });
     const first = h.orchestrator.gateway.request(keyed, { signal });

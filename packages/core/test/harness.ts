@@ -87,7 +87,7 @@ export function harness(
   const all: Orchestrator[] = [];
   const another = (more: OrchestratorOptions = {}) => {
     const services = { slow: slowService, ...rest.services, ...more.services };
-    // Tests see at once what is parked; that of lingering asks for it.
+    // Tests see a parked task at once; the test of the idle time sets it.
     const orchestrator = new Orchestrator({ clock, storage, parkAfterMs: 0, ...rest, ...more, services });
     all.push(orchestrator);
     return orchestrator;

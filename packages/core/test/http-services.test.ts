@@ -9,7 +9,7 @@ type Handler = (request: IncomingMessage, body: string, response: ServerResponse
 let server: Server;
 let orchestrator: Orchestrator;
 let handler: Handler;
-/** What operators were told. */
+/** System events published for operators. */
 let told: (readonly [kind: string, fields: Readonly<Record<string, string>> | undefined])[];
 let requests: {
   readonly headers: IncomingMessage['headers'];
@@ -66,7 +66,7 @@ function json(response: ServerResponse, status: number, body: unknown, headers: 
 }
 
 describe('a call over HTTP', () => {
-  it('carries what the service needs', async () => {
+  it('carries the headers and fields of the contract', async () => {
     handler = (_, __, response) =>
       json(response, 200, { result: { ok: 1 }, usage: { tokens: 7, model: 'm' } });
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -113,7 +113,7 @@ describe('a call over HTTP', () => {
       },
     ],
     ['no answer in time', () => {}],
-  ])('is sent again with the same key after %s', async (_, fail) => {
+  ])('is resent with the same key after %s', async (_, fail) => {
     handler = (__, ___, response) =>
       requests.length < 3 ? fail(response) : json(response, 200, { result: 'third' });
     expect(await run()).toMatchObject({ status: 'completed', result: 'third' });
@@ -121,7 +121,7 @@ describe('a call over HTTP', () => {
     expect(requests).toHaveLength(3);
   });
 
-  it('is given up after five sends', async () => {
+  it('fails after five sends', async () => {
     handler = (_, __, response) => json(response, 503, { title: 'maintenance' });
     const task = await run();
     expect(task.error).toMatchObject({
@@ -131,7 +131,7 @@ describe('a call over HTTP', () => {
     expect(requests).toHaveLength(5);
   });
 
-  it('to a service that is down fails as unavailable, without naming the address', async () => {
+  it('to an unreachable service fails as unavailable, without the address', async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
     const task = await run();
@@ -150,7 +150,7 @@ describe('a call over HTTP', () => {
     ['202 without a job', 202, { job: 'x' }, 'invalid_response', 'job_id'],
     ['a dangerous key', 200, '{"result":{"__proto__":{"x":1}}}', 'invalid_response', '__proto__'],
     ['HTML', 200, '<html>hello</html>', 'invalid_response', 'expected JSON'],
-  ])('that is answered with %s has failed for good', async (_, status, body, code, part) => {
+  ])('answered with %s fails without a retry', async (_, status, body, code, part) => {
     handler = (__, ___, response) => {
       response.writeHead(status, { location: 'http://169.254.169.254/' });
       response.end(typeof body === 'string' ? body : body && JSON.stringify(body));
@@ -166,12 +166,12 @@ describe('a call over HTTP', () => {
     ['usage of another shape', Buffer.from('{"result":"fine","usage":{"tokens":"15"}}')],
     ['usage that is no object', Buffer.from('{"result":"fine","usage":[1]}')],
     ['usage that is null', Buffer.from('{"result":"fine","usage":null}')],
-  ])('keeps the result of an answer with %s', async (_, body) => {
+  ])('keeps the result of a response with %s', async (_, body) => {
     handler = (__, ___, response) => void response.writeHead(200).end(body);
     expect(await run()).toMatchObject({ status: 'completed', result: 'fine' });
   });
 
-  it('refuses an answer that is not UTF-8, and reads the status of a failure that is not', async () => {
+  it('refuses a response that is not UTF-8, and reads the status of such a failure', async () => {
     const latin1 = Buffer.from('{"result":"caf\xe9"}', 'latin1');
     handler = (_, __, response) => void response.writeHead(200).end(latin1);
     expect((await run()).error).toMatchObject({
@@ -211,7 +211,7 @@ describe('a call over HTTP', () => {
     },
   );
 
-  it('stops reading an answer without end', async () => {
+  it('stops reading an endless response', async () => {
     let sent = 0;
     handler = (_, __, response) => {
       response.writeHead(200);
@@ -231,7 +231,7 @@ describe('a call over HTTP', () => {
     expect(sent).toBeLessThan(64 * 1024 * 1024);
   });
 
-  it('does not unpack what it did not ask to be packed', async () => {
+  it('does not decompress a response', async () => {
     handler = (_, __, response) => {
       response.writeHead(200, { 'content-encoding': 'gzip' });
       response.end(gzipSync(JSON.stringify({ result: 'x'.repeat(10 * 1024 * 1024) })));
@@ -239,7 +239,7 @@ describe('a call over HTTP', () => {
     expect((await run()).error?.code).toBe('invalid_response');
   });
 
-  it('that takes a byte a second runs into its time limit', async () => {
+  it('with a byte per second exceeds its time limit', async () => {
     handler = (_, __, response) => {
       if (requests.length > 1) {
         json(response, 200, { result: 'at last' });
@@ -252,7 +252,7 @@ describe('a call over HTTP', () => {
     expect(await run()).toMatchObject({ result: 'at last' });
   });
 
-  it('is given up when its task is cancelled', async () => {
+  it('is aborted when its task is cancelled', async () => {
     const closed = new Promise<void>((resolve) => {
       handler = (_, __, response) => void response.on('close', () => resolve());
     });
@@ -264,7 +264,7 @@ describe('a call over HTTP', () => {
     expect(await acme.tasks.wait(task.task_id)).toMatchObject({ status: 'cancelled' });
   });
 
-  it('that fails too often is spared by the breaker, and let through again later', async () => {
+  it('that fails too often opens the breaker, and is probed later', async () => {
     handler = (_, __, response) => json(response, 500, {});
     await run();
     await run();

@@ -33,7 +33,7 @@ async function ended(fn: WorkflowFunction): Promise<Task> {
 const passing = () => new OrchestratorError('service_error', 'this may pass', { retryable: true });
 
 describe('a new attempt', () => {
-  it('keeps what succeeded, and tries again what failed, also what the workflow had caught', async () => {
+  it('keeps successes, and repeats failed steps, also those the workflow had caught', async () => {
     failing.set('gift', { times: 1, retryable: false });
     failing.set('pay', { times: 1, retryable: false });
     let own = 0;
@@ -60,7 +60,7 @@ describe('a new attempt', () => {
     expect(asked).toEqual(['pick', 'gift', 'pay', 'gift', 'pay']);
   });
 
-  it('may go another way, and leave out what the one before had asked for', async () => {
+  it('may take another path, and omit steps of the previous one', async () => {
     failing.set('card', { times: 1, retryable: false });
     const task = await ended(async (ctx) => {
       const card = await ctx.call('shop', 'card').catch(() => undefined);
@@ -72,7 +72,7 @@ describe('a new attempt', () => {
     expect(asked).toEqual(['card', 'invoice', 'card', 'ship']);
   });
 
-  it('does not do again what came after the failure, so a compensation is not known to be one', async () => {
+  it('does not repeat steps after the failure, so a compensation is not known', async () => {
     failing.set('ship', { times: 1, retryable: false });
     const task = await ended(async (ctx) => {
       await ctx.call('shop', 'reserve');
@@ -90,7 +90,7 @@ describe('a new attempt', () => {
     expect(asked).toEqual(['reserve', 'ship', 'free', 'tidy', 'ship']);
   });
 
-  it('knows that the limit of a wait was over, and hands out a race as before', async () => {
+  it('knows timed-out waits, and replays a race as before', async () => {
     const winners: string[] = [];
     failing.set('pay', { times: 1, retryable: true });
     const task = await ended(async (ctx) => {

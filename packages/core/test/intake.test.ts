@@ -32,7 +32,7 @@ async function parked() {
 }
 
 describe('a notification', () => {
-  it('is applied, then a duplicate, and late once there is another outcome', async () => {
+  it('is applied, then a duplicate, and late after another outcome', async () => {
     const { task_id } = await parked();
     expect(await receive(completed())).toEqual({ outcome: 'applied', global_task_id: task_id });
     expect(await receive(completed())).toMatchObject({ outcome: 'duplicate' });
@@ -54,7 +54,7 @@ describe('a notification', () => {
     ['a bad time', completed({ timestamp: 'yesterday' }), 'invalid'],
     ['something else', 'hello', 'invalid'],
     ['nothing', null, 'invalid'],
-  ])('with %s is answered so', async (_, frame, outcome) => {
+  ])('with %s gets the matching ack', async (_, frame, outcome) => {
     const { task_id } = await parked();
     const result = await receive(JSON.parse(JSON.stringify(frame)) as JsonValue);
     expect(result.outcome).toBe(outcome);
@@ -62,7 +62,7 @@ describe('a notification', () => {
     expect(await h.ended({ task_id })).toMatchObject({ status: 'processing' });
   });
 
-  it('for a tenant outside of the token is forbidden', async () => {
+  it('for a tenant outside the scope of the token is forbidden', async () => {
     await parked();
     expect(await receive(completed(), { service: 'slow', tenants: new Set(['globex']) })).toEqual({
       outcome: 'forbidden',
@@ -85,7 +85,7 @@ describe('a notification', () => {
     }
   });
 
-  it('in the older form is understood', async () => {
+  it('in the legacy form is accepted', async () => {
     const { task_id } = await parked();
     const older = {
       event: 'job_completed',
@@ -112,7 +112,7 @@ describe('a notification', () => {
     });
   });
 
-  it('of progress that was seen is a duplicate, by message or by number', async () => {
+  it('of repeated progress is a duplicate, by message or by number', async () => {
     await parked();
     const progress = (more: object) =>
       completed({ event: 'task_status_update', data: { status: 'on it' }, ...more });
@@ -123,7 +123,7 @@ describe('a notification', () => {
     expect(await receive(progress({ message_id: 'm3', seq: 2 }))).toMatchObject({ outcome: 'duplicate' });
   });
 
-  it('while the storage is away is to be sent again', async () => {
+  it('while the storage is unavailable is to be resent', async () => {
     await parked();
     h.storage.journal.report = () => Promise.reject(new OrchestratorError('storage_unavailable', 'gone'));
     expect(await receive(completed())).toMatchObject({ outcome: 'retry_later', retry_after_ms: 1_000 });
@@ -133,7 +133,7 @@ describe('a notification', () => {
     ['an error of the storage', new OrchestratorError('internal_error', 'a step failed')],
     ['a refusal', new OrchestratorError('invalid_request', 'no')],
     ['a foreign error', new TypeError('the secret inside')],
-  ])('that %s keeps from being stored is not to be sent again, for ever', async (_, error) => {
+  ])('that cannot be stored because of %s is not to be resent', async (_, error) => {
     await parked();
     h.storage.journal.report = () => Promise.reject(error);
     const result = await receive(completed());
@@ -165,7 +165,7 @@ describe('a notification', () => {
     },
   );
 
-  it('whose texts are not well-formed is stored well-formed', async () => {
+  it('with malformed texts is stored well-formed', async () => {
     const task = await parked();
     const { task_id, ...rest } = completed();
     const failed = { ...rest, task_id, event: 'task_failed', message_id: 'm\ud83d', seq: 2 ** 53 - 1 };
@@ -176,7 +176,7 @@ describe('a notification', () => {
     expect(error?.message.isWellFormed()).toBe(true);
   });
 
-  it('of the older form with an error without end is cut', async () => {
+  it('of the legacy form with an endless error is cut', async () => {
     const task = await parked();
     const error = { text: '\u{1f600}'.repeat(20_000) };
     const frame = { event: 'job_failed', service: 'slow', tenant_id: 'acme', job_id: 'job-1', error };
@@ -187,7 +187,7 @@ describe('a notification', () => {
   });
 });
 
-describe('a notification that overtakes the answer', () => {
+describe('a notification ahead of the response', () => {
   let answer: (reply: unknown) => void;
   beforeEach(() => {
     h.orchestrator.service('late', {
@@ -199,7 +199,7 @@ describe('a notification that overtakes the answer', () => {
   const early = (more: object = {}) =>
     receive(completed({ service: 'late', task_id: 'j', ...more }), { service: 'late' });
 
-  it('is held, and applied with the answer that names its job', async () => {
+  it('is held, and applied with the response that names its job', async () => {
     const task = await h.acme.tasks.submit({ type: 'overtaken' });
     await settled();
     const ack = early();
@@ -212,7 +212,7 @@ describe('a notification that overtakes the answer', () => {
     expect(await h.ended(task)).toMatchObject({ status: 'completed', result: { done: true } });
   });
 
-  it('with its call id is applied at once, and the answer then changes nothing', async () => {
+  it('with its call id is applied at once, and the response then changes nothing', async () => {
     const task = await h.acme.tasks.submit({ type: 'overtaken' });
     await settled();
     const { delegated_services } = await h.ended(task);
@@ -223,7 +223,7 @@ describe('a notification that overtakes the answer', () => {
     expect(await early()).toMatchObject({ outcome: 'duplicate' });
   });
 
-  it('is unknown when no answer comes in a minute', async () => {
+  it('is unknown without a response within a minute', async () => {
     await h.acme.tasks.submit({ type: 'overtaken' });
     await settled();
     const ack = early();
@@ -231,7 +231,7 @@ describe('a notification that overtakes the answer', () => {
     expect(['unknown_task', 'retry_later']).toContain((await ack).outcome);
   });
 
-  it('beyond a thousand is to be sent again', async () => {
+  it('beyond a thousand is to be resent', async () => {
     await h.acme.tasks.submit({ type: 'overtaken' });
     await settled();
     const acks = Array.from({ length: 1_001 }, (_, n) => early({ task_id: `j${n}` }));
@@ -243,7 +243,7 @@ describe('a notification that overtakes the answer', () => {
 });
 
 describe('the gateway', () => {
-  it('makes a call a child of its task, and tells the outcome to who asked', async () => {
+  it('makes a call a child of its task, and reports the outcome to the caller', async () => {
     const { task_id } = await parked();
     const frames: unknown[] = [];
     h.orchestrator.links.attach({ id: 'c1', service: 'asker', send: (frame) => frames.push(frame) });
@@ -280,7 +280,7 @@ describe('the gateway', () => {
     await expect(h.orchestrator.gateway.job(foreign)).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it('gives up a call that ended in the same moment without an error of its own', async () => {
+  it('answers a call that ended concurrently without an error of its own', async () => {
     const { gateway, registry } = h.orchestrator;
     const stop = new AbortController();
     const wait = registry.wait.bind(registry);
@@ -300,7 +300,7 @@ describe('the gateway', () => {
     await expect(gateway.call(request, { signal: stop.signal })).resolves.toBe('helped');
   });
 
-  it('keeps an outcome for a service that is reconnecting', async () => {
+  it('keeps an outcome for a service that reconnects', async () => {
     const request = {
       from: { service: 'asker' },
       tenant_id: 'acme',
@@ -316,7 +316,7 @@ describe('the gateway', () => {
     expect(frames).toMatchObject([{ event: 'task_completed', data: 1 }]);
   });
 
-  it('answers the same key alike, and refuses it for something else', async () => {
+  it('answers a repeated key alike, and refuses it for another request', async () => {
     h.orchestrator.service('quick', { run: (call) => ({ got: call.input }) });
     const request = {
       from: { service: 'asker' },

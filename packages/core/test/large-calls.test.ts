@@ -39,7 +39,7 @@ async function remote(): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-describe('a large value on its way through a call', () => {
+describe('a large value in a call', () => {
   it.each(['in this process', 'over HTTP'])(
     'is read in portions, and written once for each who hands it over: %s',
     async (where) => {
@@ -78,7 +78,7 @@ describe('a large value on its way through a call', () => {
     },
   );
 
-  it('is handed to the workflow in the order of the journal', async () => {
+  it('is delivered to the workflow in the order of the journal', async () => {
     const service = { run: ({ input }: ServiceCall) => (input === 'large' ? large : input) as JsonValue };
     const orchestrator = await started(new Orchestrator({ services: { echo: service } }));
     const order: unknown[] = [];
@@ -96,11 +96,11 @@ describe('a large value on its way through a call', () => {
   });
 });
 
-describe('the input of a service in this process', () => {
+describe('the input of an in-process service', () => {
   it.each([
     ['small', { list: [1] }],
     ['large', { list: [1], rows }],
-  ])('is its own for each send and each try: %s', async (_, input) => {
+  ])('is a copy for each send and each try: %s', async (_, input) => {
     const seen: { readonly attempt: number; readonly input: unknown }[] = [];
     const service = {
       run(call: ServiceCall) {
@@ -127,8 +127,8 @@ describe('the input of a service in this process', () => {
   });
 });
 
-describe('a run whose large payload is being read', () => {
-  it('does not begin when its task is lost meanwhile', async () => {
+describe('a run with a large payload', () => {
+  it('does not start when its lease is lost meanwhile', async () => {
     const task = { task_id: 'x', tenant_id: 'acme', type: 'any', payload: null, metadata: {} };
     addUnread(task, 'payload', TEXT);
     const claim = { task, token: 't', steps: [], journalRev: 0, replayedTo: 0, inherited: 0, startedAt: 0 };

@@ -30,7 +30,7 @@ async function parkedWith(steps: number) {
   return { task, runs: () => runs, seen };
 }
 
-describe('a journal that is larger than what comes with a claim', () => {
+describe('a journal larger than a claim', () => {
   it('is read in pages, and replayed as any other', async () => {
     h = harness({ limits: { pageBytes: PAGE } });
     const { task, runs, seen } = await parkedWith(4);
@@ -53,7 +53,7 @@ describe('a journal that is larger than what comes with a claim', () => {
     expect(pages).toEqual([1, 1, 1, 2, 1, 1, 1, 3]);
   });
 
-  it('misses nothing that happens while it is read', async () => {
+  it('misses no change during the read', async () => {
     h = harness({ limits: { pageBytes: PAGE } });
     const { task } = await parkedWith(4);
     const { journal } = h.storage;
@@ -74,7 +74,7 @@ describe('a journal that is larger than what comes with a claim', () => {
     expect(await h.ended(task)).toMatchObject({ status: 'completed', result: [1, 2] });
   });
 
-  it('is given up when the task is cancelled while it is read', async () => {
+  it('is abandoned when the task is cancelled during the read', async () => {
     h = harness({ limits: { pageBytes: PAGE } });
     const { task } = await parkedWith(4);
     const { journal } = h.storage;
@@ -89,8 +89,8 @@ describe('a journal that is larger than what comes with a claim', () => {
   });
 });
 
-describe('a journal that is full', () => {
-  it('rejects the step whose outcome has no room, and the workflow goes on or fails with that', async () => {
+describe('a full journal', () => {
+  it('rejects the step whose outcome does not fit, and the workflow continues or fails', async () => {
     h = harness({ limits: { maxJournalBytes: 2 * PAGE } });
     h.orchestrator.workflow('catches', async (ctx) => {
       for (let step = 1; ; step += 1) {
@@ -112,7 +112,7 @@ describe('a journal that is full', () => {
     expect(await h.ended(fails)).toMatchObject({ status: 'failed', error: { code: 'result_too_large' } });
   });
 
-  it('refuses a signal that has no room, and the task waits on', async () => {
+  it('refuses a signal that does not fit, and the task keeps waiting', async () => {
     h = harness({ limits: { maxJournalBytes: PAGE } });
     h.orchestrator.workflow('waits', (ctx) => ctx.waitForSignal('go'));
     await h.orchestrator.start();

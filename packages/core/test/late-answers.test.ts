@@ -8,7 +8,7 @@ beforeEach(() => {
 });
 afterEach(() => h.stop());
 
-/** Somebody else has got the task before this process reads the answer, as after a freeze. */
+/** The task is leased to another worker before this process reads the answer, as after a freeze. */
 async function loseMeanwhile(claim: Pick<Claim, 'token'>, taskId: string, ms: number): Promise<void> {
   await h.storage.queue.settle({
     ...{ tenantId: 'acme', taskId, token: claim.token },
@@ -17,8 +17,8 @@ async function loseMeanwhile(claim: Pick<Claim, 'token'>, taskId: string, ms: nu
   await h.clock.advance(ms);
 }
 
-describe('an answer that is read late', () => {
-  it('permits nothing that is not permitted any more', async () => {
+describe('an answer read late', () => {
+  it('grants nothing that has expired meanwhile', async () => {
     let worked = 0;
     h.orchestrator.workflow('work', (ctx) => ctx.run('own', () => (worked += 1)));
     const begin = h.storage.journal.begin.bind(h.storage.journal);

@@ -99,7 +99,7 @@ function coins(seed: number): () => number {
 }
 
 describe.each(Object.entries(PARTS))('%s', (_, make) => {
-  it(`leaves nothing behind after ${ROUNDS} times ${CALLS} starts and stops in any order`, async () => {
+  it(`leaves no timer and listener behind after ${ROUNDS} times ${CALLS} starts and stops in any order`, async () => {
     for (let round = 0; round < ROUNDS; round += 1) {
       const watched = new Watched();
       const part = make(watched);
@@ -125,7 +125,7 @@ describe.each(Object.entries(PARTS))('%s', (_, make) => {
     }
   });
 
-  it('may be stopped before it was started, and twice', async () => {
+  it('may be stopped before the start, and twice', async () => {
     const watched = new Watched();
     const part = make(watched);
     await part.stop();
@@ -136,8 +136,8 @@ describe.each(Object.entries(PARTS))('%s', (_, make) => {
   });
 });
 
-describe('a loop', () => {
-  it('never runs twice at a time, and does what was called last', async () => {
+describe('a background loop', () => {
+  it('never runs twice at a time, and follows the last call', async () => {
     let running = 0;
     let most = 0;
     const loop = new Loop(async (signal) => {
@@ -188,13 +188,13 @@ describe('an orchestrator', () => {
     }
   });
 
-  it('says so when it is started after its end', async () => {
+  it('rejects a start after its stop', async () => {
     const orchestrator = idle(new Watched());
     await orchestrator.stop();
     await expect(orchestrator.start()).rejects.toMatchObject({ code: 'not_running' });
   });
 
-  it('is stopped by the end of its block', async () => {
+  it('is stopped at the end of its block', async () => {
     const watched = new Watched();
     {
       await using orchestrator = idle(watched);

@@ -10,8 +10,8 @@ function* portions(name: string, count: number, said: string[]): Generator<void,
   return name;
 }
 
-describe('work in turns of the event loop', () => {
-  it('takes turns by share, however much one has', async () => {
+describe('turns of the event loop', () => {
+  it('alternate between owners, whatever their backlog', async () => {
     const said: string[] = [];
     const flood = Array.from({ length: 50 }, () => inTurns(portions('a', 10, said), { share: 'a' }));
     await inTurns(portions('b', 10, said), { share: 'b' });
@@ -21,13 +21,13 @@ describe('work in turns of the event loop', () => {
     expect(said).toHaveLength(510);
   });
 
-  it('is done one after the other within a share', async () => {
+  it('run sequentially within an owner', async () => {
     const said: string[] = [];
     await Promise.all(['x', 'y', 'z'].map((name) => inTurns(portions(name, 3, said), { share: 'a' })));
     expect(said.join('')).toBe('xxxyyyzzz');
   });
 
-  it('begins with what is nearest to its end', async () => {
+  it('prefer the work nearest to its end', async () => {
     const said: string[] = [];
     const work = (name: string, stage: 'runs' | 'claimed' | 'received') =>
       inTurns(portions(name, 2, said), { share: 'a', stage });
@@ -37,7 +37,7 @@ describe('work in turns of the event loop', () => {
     expect(said.join('')).toBe('11443322');
   });
 
-  it('ends for whom gives it up, and for nobody else', async () => {
+  it('end for an aborted caller only', async () => {
     const said: string[] = [];
     const giveUp = new AbortController();
     const { signal } = giveUp;
@@ -50,7 +50,7 @@ describe('work in turns of the event loop', () => {
     expect(said.filter((name) => name === 'x').length).toBeLessThan(5);
   });
 
-  it('never has two portions in one turn, whoever gives up in between', async () => {
+  it('never run two portions in one turn, also after an abort in between', async () => {
     const said: string[] = [];
     const giveUp = new AbortController();
     const { signal } = giveUp;
@@ -68,7 +68,7 @@ describe('work in turns of the event loop', () => {
     expect(said).toHaveLength(10);
   });
 
-  it('fails with what a portion throws, and goes on with the rest', async () => {
+  it('reject with the error of a portion, and continue with the others', async () => {
     const said: string[] = [];
     const failing = inTurns(
       (function* () {

@@ -6,7 +6,7 @@ import { TenantDirectory } from '../src/engine/tenants/tenant-directory.js';
 import { TenantState } from '../src/engine/tenants/tenant-state.js';
 
 describe('tenants in memory', () => {
-  it('are listed in the order of their ids, whatever comes and goes', () => {
+  it('are listed in the order of their ids, after additions and removals', () => {
     const id = fc.stringMatching(/^[a-cA-C._-]{1,3}$/);
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.boolean(), id)), id, (changes, after) => {
@@ -31,7 +31,7 @@ describe('tenants in memory', () => {
     );
   });
 
-  it('are read page by page, without a look at those of other pages', async () => {
+  it('are paged without visiting those of other pages', async () => {
     const storage = new MemoryStorage();
     for (let n = 0; n < 10_000; n += 1)
       await storage.tenants.configure({ tenantId: `t-${(n * 7_919) % 10_000}`, weight: 2 });
@@ -43,7 +43,7 @@ describe('tenants in memory', () => {
     expect(isRegistered.mock.calls.length).toBe(101);
   });
 
-  it('that were dropped long ago are forgotten: who may be one of them begins a new log', () => {
+  it('that were dropped long ago are forgotten: a possible one starts a new log', () => {
     const directory = new TenantDirectory();
     const pass = (tenantId: string) => {
       const tenant = new TenantState(tenantId, 'e');
@@ -58,7 +58,7 @@ describe('tenants in memory', () => {
 });
 
 describe('tickets in memory', () => {
-  it('are refused without a look at those that are open', async () => {
+  it('are refused without visiting the open ones', async () => {
     let now = 0;
     const storage = new MemoryStorage({ clock: { now: () => now, after: () => () => {} } });
     let made = 0;

@@ -16,7 +16,7 @@ function expected(before: JsonObject, change: JsonObject): JsonObject {
 }
 
 describe('a merged context', () => {
-  it('has the fields of both, without those that are null', () => {
+  it('has the fields of both, without null fields', () => {
     fc.assert(
       fc.property(contexts, contexts, contexts, (first, second, third) => {
         const one = mergedContext('{}', first);
@@ -30,7 +30,7 @@ describe('a merged context', () => {
     );
   });
 
-  it('refuses more than 1 MiB in all, in bytes', () => {
+  it('is refused above 1 MiB in bytes', () => {
     const half = { a: 'ü'.repeat(300_000) };
     const text = mergedContext('{}', half);
     expect(() => mergedContext(text, { b: 'ü'.repeat(300_000) })).toThrow(
@@ -39,7 +39,7 @@ describe('a merged context', () => {
     expect(mergedContext(text, { a: null, b: 1 })).toBe('{"b":1}');
   });
 
-  it('neither reads nor writes what is large in it', async () => {
+  it('neither parses nor serialises large fields', async () => {
     const large = (await parseJsonInPortions(`{"rows":[${'{"n":1},'.repeat(50_000)}0]}`)) as JsonObject;
     const parse = vi.spyOn(JSON, 'parse');
     const write = vi.spyOn(JSON, 'stringify');

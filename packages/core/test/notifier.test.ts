@@ -59,7 +59,7 @@ const about = { task_id: 'job-1', tenant_id: 'acme' };
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe('TaskNotifier', () => {
-  it('reports a failure of any kind, in texts that the hub takes', async () => {
+  it('reports any failure, in texts that the hub accepts', async () => {
     const hub = new Hub();
     const service = notifier(hub);
     const PAIR = '\u{1f600}';
@@ -102,7 +102,7 @@ describe('TaskNotifier', () => {
     }
   });
 
-  it('sends again what was not acknowledged, with the same id', async () => {
+  it('resends notifications without an ack, with the same id', async () => {
     const hub = new Hub();
     let failures = 2;
     hub.answer = async () => {
@@ -116,7 +116,7 @@ describe('TaskNotifier', () => {
     expect(new Set(hub.sent.map(({ message_id }) => message_id)).size).toBe(1);
   });
 
-  it('replaces progress that was not sent yet, never anything final', async () => {
+  it('replaces unsent progress, never a final report', async () => {
     const hub = new Hub();
     const gates: (() => void)[] = [];
     hub.answer = () => new Promise((resolve) => gates.push(() => resolve({ outcome: 'applied' })));
@@ -143,7 +143,7 @@ describe('TaskNotifier', () => {
     ]);
   });
 
-  it('is bounded, and says so', async () => {
+  it('is bounded, and refuses beyond the limit', async () => {
     const hub = new Hub();
     hub.answer = () => new Promise(() => {});
     const service = notifier(hub, { maxMessages: 2, window: 1 });
@@ -157,7 +157,7 @@ describe('TaskNotifier', () => {
     });
   });
 
-  it('refuses what is too large before it is queued', async () => {
+  it('refuses too large notifications before they are queued', async () => {
     const service = notifier(new Hub());
     await expect(
       service.notifyTaskCompletion({ ...about, result: 'x'.repeat(1024 * 1024) }),
@@ -167,7 +167,7 @@ describe('TaskNotifier', () => {
     expect(service.pending).toBe(0);
   });
 
-  it('drains until everything is acknowledged, or the wait is given up', async () => {
+  it('drains until all are acknowledged, or the wait is aborted', async () => {
     const hub = new Hub();
     let release = () => {};
     hub.answer = () => new Promise((resolve) => (release = () => resolve({ outcome: 'applied' })));
@@ -182,7 +182,7 @@ describe('TaskNotifier', () => {
 });
 
 describe('the order of a job', () => {
-  it('holds what comes later while something earlier waits to be sent again', async () => {
+  it('holds later notifications while an earlier one waits for its resend', async () => {
     const hub = new Hub();
     let failures = 1;
     hub.answer = async ({ task_id }) => {
@@ -208,7 +208,7 @@ describe('the order of a job', () => {
     ]);
   });
 
-  it('is kept when several were sent in vain', async () => {
+  it('is kept after several failed sends', async () => {
     const hub = new Hub();
     const fail: ((error: Error) => void)[] = [];
     hub.answer = () =>
@@ -226,7 +226,7 @@ describe('the order of a job', () => {
     expect(hub.sent.map(({ data }) => data).join('')).toBe('abcabcde');
   });
 
-  it('is kept when there is room to send while it rests', async () => {
+  it('is kept when the window has room during the back-off', async () => {
     const hub = new Hub();
     const gates: { take: () => void; fail: () => void }[] = [];
     hub.answer = () => {
@@ -244,7 +244,7 @@ describe('the order of a job', () => {
     expect(hub.sent.map(({ data }) => data).join('')).toBe('abac');
   });
 
-  it('is that of the numbers, which never go back', async () => {
+  it('follows the sequence numbers, which never decrease', async () => {
     const hub = new Hub();
     const service = notifier(hub);
     const before = Date.now();
@@ -254,7 +254,7 @@ describe('the order of a job', () => {
     expect(seqs[0]).toBeGreaterThanOrEqual(before);
   });
 
-  it('outlasts a hub that puts off and fails as it likes; each job has one at a time where there is no order', async () => {
+  it('survives a hub that defers and fails at random; without order each job has one at a time', async () => {
     const behaviours = fc.array(fc.constantFrom('take', 'take', 'later', 'fail'), { maxLength: 40 });
     const plan = fc.array(fc.record({ job: fc.integer({ min: 0, max: 3 }), progress: fc.boolean() }), {
       minLength: 1,
@@ -314,7 +314,7 @@ describe('the order of a job', () => {
 });
 
 describe('the outbox', () => {
-  it('sends nothing new while there is no link, and merges progress until then', async () => {
+  it('sends nothing new without a link, and coalesces progress meanwhile', async () => {
     const hub = new Hub(true, false);
     const service = notifier(hub);
     const acks = ['a', 'b', 'c'].map((status) => service.notifyTaskStatus({ ...about, status }));
@@ -325,7 +325,7 @@ describe('the outbox', () => {
     expect(hub.sent.map(({ data }) => data)).toEqual([{ status: 'c', details: {} }]);
   });
 
-  it("gives progress' place to the outcome when there is no other", async () => {
+  it('drops progress for an outcome at the limit', async () => {
     const hub = new Hub(true, false);
     const service = notifier(hub, { maxMessages: 2 });
     const progress = service.notifyTaskStatus({ ...about, status: 'half' });
@@ -350,7 +350,7 @@ describe('the outbox', () => {
     expect(service.pending).toBe(0);
   });
 
-  it('keeps what was reported as it was then', async () => {
+  it('stores a copy of the report', async () => {
     const hub = new Hub(true, false);
     const service = notifier(hub);
     const result = { answer: 1 };
@@ -361,7 +361,7 @@ describe('the outbox', () => {
     expect(hub.sent[0]?.data).toEqual({ answer: 1 });
   });
 
-  it('is a queue, however much goes through it', () => {
+  it('stays a queue at any throughput', () => {
     const operations = fc.array(fc.option(fc.integer(), { nil: undefined, freq: 2 }), {
       maxLength: 6_000,
       size: 'max',
@@ -381,7 +381,7 @@ describe('the outbox', () => {
   });
 });
 
-describe('what can not be sent', () => {
+describe('a notification that cannot be sent', () => {
   it.each([
     ['a cycle', () => Object.assign([], { 0: null }) as JsonValue, true],
     ['more than 32 levels', () => JSON.parse('['.repeat(40) + ']'.repeat(40)) as JsonValue, false],
@@ -397,7 +397,7 @@ describe('what can not be sent', () => {
     expect([service.pending, hub.sent.length]).toEqual([0, 0]);
   });
 
-  it('is given up when the transport says that it never will be', async () => {
+  it('is dropped when the transport gives up on it', async () => {
     const hub = new Hub();
     hub.answer = () => Promise.reject(new OrchestratorError('payload_too_large', 'expected less'));
     const service = notifier(hub);
@@ -407,7 +407,7 @@ describe('what can not be sent', () => {
     expect([service.pending, hub.sent.length]).toEqual([0, 1]);
   });
 
-  it('or is not taken, is told', async () => {
+  it('or is not accepted, emits an event', async () => {
     const hub = new Hub();
     const service = notifier(hub);
     const told: string[] = [];
@@ -424,7 +424,7 @@ describe('what can not be sent', () => {
 describe('the link', () => {
   const error = new OrchestratorError('unauthorized', 'no');
 
-  it('can be waited for', async () => {
+  it('can be awaited', async () => {
     const hub = new Hub(true, false);
     const service = notifier(hub);
     const ready = service.ready();
@@ -442,7 +442,7 @@ describe('the link', () => {
     await expect(closed).rejects.toMatchObject({ code: 'not_running' });
   });
 
-  it('is told of', () => {
+  it('emits its changes', () => {
     const hub = new Hub(true, false);
     const told: unknown[] = [];
     const listener = (state: unknown) => told.push(state);

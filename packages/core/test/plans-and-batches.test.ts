@@ -26,7 +26,7 @@ const plan = (steps: object[], more: object = {}) =>
   h.acme.tasks.submit({ type: 'workflow', payload: { plan: { steps, ...more } } as never });
 
 describe('a plan', () => {
-  it('passes results along, and runs what does not depend on each other side by side', async () => {
+  it('passes results along, and runs independent steps concurrently', async () => {
     const task = await plan(
       [
         step('c', {
@@ -41,7 +41,7 @@ describe('a plan', () => {
     expect(asked).toHaveLength(3);
   });
 
-  it('gives all results without an output, and null for an optional step that fails', async () => {
+  it('returns all results without an output, and null for a failed optional step', async () => {
     const task = await plan([
       step('a'),
       step('b', { operation: 'fail', optional: true }),
@@ -57,7 +57,7 @@ describe('a plan', () => {
     ['an output', [step('a')], { output: references(20_000) }],
     ['the input of a step', [step('a', { input: { x: references(1_200) } })], {}],
     ['results without an output', ['a', 'b', 'c'].map((id) => step(id, { input: { $from: 'input.s' } })), {}],
-  ])('whose references make more than 1 MiB of %s fails, and says so', async (_, steps, more) => {
+  ])('whose references produce more than 1 MiB of %s fails with that reason', async (_, steps, more) => {
     const task = await plan(steps, { input: { s: long }, ...more });
     expect(await h.acme.tasks.wait(task.task_id)).toMatchObject({
       status: 'failed',
@@ -68,7 +68,7 @@ describe('a plan', () => {
     });
   });
 
-  it('in which each step waits for all before it is checked with a look at each dependency', async () => {
+  it('with all-to-all dependencies is checked once per dependency', async () => {
     const ids = Array.from({ length: 300 }, (_, at) => `s${at}`);
     const steps = ids.map((id, at) => step(id, { depends_on: ids.slice(at + 1) }));
     await expect(plan([...steps.slice(0, -1), step('s299', { depends_on: ['none'] })])).rejects.toMatchObject(
@@ -117,7 +117,7 @@ describe('a plan', () => {
       '"nowhere"',
     ],
     ['a path to nowhere', [step('a', { input: { $from: 'output.x' } })], 'invalid_request', '"output.x"'],
-    ['an unknown service', [step('a', { service: 'nobody' })], 'unknown_service', '"nobody"'],
+    ['an unknown service', [step('a', { service: 'ghost' })], 'unknown_service', '"ghost"'],
     ['an id twice', [step('a'), step('a')], 'invalid_request', '"a"'],
     ['no steps', [], 'invalid_request', 'steps'],
     ['a bad id', [step('A b')], 'invalid_request', 'steps.0.id'],
@@ -140,7 +140,7 @@ describe('a batch', () => {
     });
   });
 
-  it('runs its items, a bad one fails alone', async () => {
+  it('runs its items, an invalid one fails alone', async () => {
     const { batch } = await h.acme.batches.submit({
       requests: [request(0), { type: 'no_such_type' }, request(2), { message: '' }, 'nonsense'],
     });
@@ -163,7 +163,7 @@ describe('a batch', () => {
     });
   });
 
-  it('keeps at most max_in_flight under way', async () => {
+  it('runs at most max_in_flight at once', async () => {
     await h.acme.batches.submit({
       requests: Array.from({ length: 10 }, (_, n) => request(n)),
       max_in_flight: 3,
@@ -179,7 +179,7 @@ describe('a batch', () => {
     expect(await h.acme.tasks.counts()).toMatchObject({ completed: 10 });
   });
 
-  it('ends with its first failure when it is to fail fast', async () => {
+  it('ends at its first failure with fail_fast', async () => {
     h.orchestrator.workflow('bad', () => {
       throw new Error('bad');
     });

@@ -23,8 +23,8 @@ const sameOutcome = async (text: string, portion: number) =>
 
 const spaces = fc.constantFrom('', '', ' ', '\n\t');
 
-describe('a text that is read in portions', () => {
-  it('is the value that it is at once', async () => {
+describe('a text parsed in portions', () => {
+  it('has the value of a synchronous parse', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.jsonValue({ maxDepth: 6 }),
@@ -38,7 +38,7 @@ describe('a text that is read in portions', () => {
     );
   });
 
-  it('is refused for what refuses it at once', async () => {
+  it('is refused for the same reasons as a synchronous parse', async () => {
     const parts = fc.constantFrom(
       '[',
       ']',
@@ -97,7 +97,7 @@ describe('a text that is read in portions', () => {
       '[tru,false]',
       '          ',
     ],
-  ])('is refused where a comma, a bracket or a name is missing or too many: %#', async (...texts) => {
+  ])('is refused with a missing or surplus comma, bracket or name: %#', async (...texts) => {
     for (const text of texts) {
       await expect(parseJsonInPortions(text, { portion: 4 }), text).rejects.toThrow(JsonRefusedError);
       expect(() => parseJson(text), text).toThrow(JsonRefusedError);
@@ -109,12 +109,12 @@ describe('a text that is read in portions', () => {
     '{"aaa":{"bbb":[1,{"constructor":1}]}}',
     String.raw`[1,2,3,{"a":1},{"\u005f_proto__":1}]`,
     `${'['.repeat(33)}1${']'.repeat(33)}`,
-  ])('%s is refused, as it is at once', async (text) => {
+  ])('%s is refused as in a synchronous parse', async (text) => {
     await expect(parseJsonInPortions(text, { portion: 4 })).rejects.toThrow(JsonRefusedError);
     expect(() => parseJson(text)).toThrow(JsonRefusedError);
   });
 
-  it('says where a dangerous key is', async () => {
+  it('reports the place of a dangerous key', async () => {
     const text = `{"list":[${'1,'.repeat(50)}{"a":{"constructor":1}}]}`;
     await expect(parseJsonInPortions(text, { portion: 16 })).rejects.toThrow(
       'the key "constructor" at list.50.a is not allowed',
@@ -127,7 +127,7 @@ describe('a text that is read in portions', () => {
     ).rejects.not.toThrow(/secret|xxx/);
   });
 
-  it('is known as the text that JSON would write', async () => {
+  it('remembers the text that JSON would write', async () => {
     const text = `{ "type" : "a", "payload": [ ${'1.0, -0, 1e2, 1e400, '.repeat(5)} {"b":[1, 2,3]} ] }`;
     const value = (await parseJsonInPortions(text, { portion: 8 })) as { payload: unknown };
     const whole = JSON.stringify(JSON.parse(text));
@@ -137,7 +137,7 @@ describe('a text that is read in portions', () => {
     expect(knownText(value.payload)).toBe(JSON.stringify(value.payload));
   });
 
-  it('is known by its parts only, where only these are kept', async () => {
+  it('remembers its parts only, on request', async () => {
     const frame = { event: 'task_completed', data: { rows: Array.from({ length: 20 }, (_, n) => ({ n })) } };
     const read = await parseJsonInPortions(JSON.stringify(frame), { portion: 10, partsOnly: true });
     expect(read).toEqual(frame);
@@ -145,7 +145,7 @@ describe('a text that is read in portions', () => {
     expect(knownText((read as typeof frame).data)).toBe(JSON.stringify(frame.data));
   });
 
-  it('is known as the same text, however it was spaced and wherever its portions end', async () => {
+  it('remembers the same text for any spacing and any portion boundaries', async () => {
     const fields = ['"b":1', '"10":[1,2,3]', '"a":[1,2,3,4,5,6,7,8]', '"b":{"2":1,"1":2}', '"9":9'];
     const big = '1'.repeat(400);
     for (const indent of ['', ' ', '\n    '])
@@ -158,7 +158,7 @@ describe('a text that is read in portions', () => {
       }
   });
 
-  it('reads and writes each part once, a portion a turn', async () => {
+  it('parses and serialises each part once, a portion per turn', async () => {
     const text = `{"type":"a","payload":[${'[],'.repeat(170_000)}0]}`;
     const parse = vi.spyOn(JSON, 'parse');
     const write = vi.spyOn(JSON, 'stringify');
@@ -176,7 +176,7 @@ describe('a text that is read in portions', () => {
     expect(turns.mock.calls.length).toBeGreaterThanOrEqual(Math.floor(text.length / PORTION));
   });
 
-  it('takes no more turns once nobody waits for it', async () => {
+  it('takes no more turns after an abort', async () => {
     const text = `[${'1,'.repeat(1_000)}0]`;
     const giveUp = new AbortController();
     const turns = vi.spyOn(globalThis, 'setImmediate');
@@ -217,7 +217,7 @@ describe('a text that is read in portions', () => {
   });
 });
 
-describe('a field that is there as text', () => {
+describe('a field kept as text', () => {
   const text = `[${'[1],'.repeat(30_000)}"ü"]`;
   const holder = () => {
     const made: { id: string; payload: unknown } = { id: 'x', payload: null };
@@ -225,7 +225,7 @@ describe('a field that is there as text', () => {
     return made;
   };
 
-  it('is read once, when somebody looks', () => {
+  it('is parsed once, on first access', () => {
     const made = holder();
     const parse = vi.spyOn(JSON, 'parse');
     onTestFinished(() => parse.mockRestore());
@@ -236,7 +236,7 @@ describe('a field that is there as text', () => {
     expect(made).toEqual({ id: 'x', payload: JSON.parse(text) });
   });
 
-  it('is read from a frozen object too', () => {
+  it('is parsed from a frozen object too', () => {
     const made = Object.freeze(holder());
     expect(made.payload).toEqual(JSON.parse(text));
     expect(made.payload).toBe(made.payload);
@@ -245,13 +245,13 @@ describe('a field that is there as text', () => {
     });
   });
 
-  it('stands beside holes of a list, which are null as JSON', () => {
+  it('survives beside holes of an array, which are null in JSON', () => {
     const list: unknown[] = [];
     list[2] = holder();
     expect(JSON.parse(writeJson(list))).toEqual([null, null, { id: 'x', payload: JSON.parse(text) }]);
   });
 
-  it('is written as it is, at any of the levels of an answer', () => {
+  it('is written verbatim, at any depth of a response', () => {
     const expected = { id: 'x', payload: JSON.parse(text) };
     const parse = vi.spyOn(JSON, 'parse');
     const written = [writeJson(holder()), writeJson({ tasks: [holder()], next: undefined })];
@@ -260,7 +260,7 @@ describe('a field that is there as text', () => {
     expect(written.map((json) => JSON.parse(json))).toEqual([expected, { tasks: [expected] }]);
   });
 
-  it('is a portion a turn for whom waits for it', async () => {
+  it('is parsed a portion per turn for an async reader', async () => {
     const made = holder();
     const parse = vi.spyOn(JSON, 'parse');
     onTestFinished(() => parse.mockRestore());
@@ -270,7 +270,7 @@ describe('a field that is there as text', () => {
     expect(made.payload).toHaveLength(30_001);
   });
 
-  it('may be set like any other', () => {
+  it('can be assigned like any other', () => {
     const made = holder();
     made.payload = 1;
     expect(writeJson(made)).toBe('{"id":"x","payload":1}');
@@ -308,7 +308,7 @@ describe('a field that is there as text', () => {
     expect(Reflect.ownKeys({ ...holder() })).toEqual(['id', 'payload']);
   });
 
-  it('is its own of what inherits from its object', () => {
+  it('is independent in objects that inherit it', () => {
     const made = holder();
     const child = Object.create(made) as typeof made;
     child.payload = 1;
@@ -320,7 +320,7 @@ describe('a field that is there as text', () => {
     }).toThrow(TypeError);
   });
 
-  it('is no longer that text when it was defined anew, deleted, or set through a proxy', () => {
+  it('loses its text when redefined, deleted, or set through a proxy', () => {
     const [defined, deleted, through] = [holder(), holder(), holder()];
     Object.defineProperty(defined, 'payload', { value: 1, enumerable: true });
     expect(writeJson(defined)).toBe('{"id":"x","payload":1}');
@@ -331,7 +331,7 @@ describe('a field that is there as text', () => {
     for (const made of [defined, deleted, through]) expect(unreadText(made, 'payload')).toBeUndefined();
   });
 
-  it('leaves out what JSON leaves out beside it', () => {
+  it('omits what JSON omits beside it', () => {
     const value = [1];
     rememberText(value, '[1]');
     expect(writeJson({ a: value, b: undefined, c: () => 1, d: [value, undefined] })).toBe(

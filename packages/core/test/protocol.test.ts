@@ -35,7 +35,7 @@ const HOSTILE = [
 ];
 
 describe('ids', () => {
-  it.each(HOSTILE)('%j is none', (id) => {
+  it.each(HOSTILE)('%j is not an id', (id) => {
     expect(idSchema.safeParse(id).success).toBe(false);
     expect(nameSchema.safeParse(id).success).toBe(false);
     expect(() => new Orchestrator().tenant(id)).toThrow(/tenant_id: expected/);
@@ -47,7 +47,7 @@ describe('ids', () => {
 });
 
 describe('JSON from outside', () => {
-  it('comes through as it is', () => {
+  it('passes unchanged', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
         const text = JSON.stringify(value);
@@ -78,12 +78,12 @@ describe('JSON from outside', () => {
     JSON.stringify(['['.repeat(100), '{"a":'.repeat(100), '\\'.repeat(99), '"[{'.repeat(99)]),
     JSON.stringify({ ['[{"\\'.repeat(50)]: ['__proto__', 'constructor'] }),
     `[${'[],'.repeat(1_000)}[]]`,
-  ])('%s is taken', (text) => {
+  ])('%s is accepted', (text) => {
     expect(parseJson(text)).toEqual(JSON.parse(text));
   });
 });
 
-describe('what is said of a text that is no JSON', () => {
+describe('the error of a text that is not JSON', () => {
   it.each(['<html>secret</html>', 'secret', '{"a":secret}', `{"long":"${'x'.repeat(100)}", secret}`])(
     'does not quote %s',
     (text) => {
@@ -94,7 +94,7 @@ describe('what is said of a text that is no JSON', () => {
 });
 
 describe('cursors', () => {
-  it('come back as they were', () => {
+  it('survive a round trip', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[A-Za-z0-9]{1,40}$/), fc.nat(1_000_000_000), (epoch, seq) => {
         const text = formatCursor({ epoch, seq });
@@ -105,13 +105,13 @@ describe('cursors', () => {
   });
 });
 
-describe('the life of a task', () => {
+describe('the task lifecycle', () => {
   it('never leaves a final state', () => {
     const finals: TaskState[] = ['completed', 'failed', 'cancelled'];
     expect(TRANSITIONS.filter(({ from }) => from !== undefined && finals.includes(from))).toEqual([]);
   });
 
-  it('every state but a final one can be ended from outside', () => {
+  it('allows an external end from every state but a final one', () => {
     const states = new Set(TRANSITIONS.map(({ to }) => to).filter((state) => statusOf(state) !== state));
     for (const state of states) {
       expect(isLegal(state, 'cancelled', 'cancel')).toBe(true);

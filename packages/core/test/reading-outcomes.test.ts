@@ -33,11 +33,11 @@ function runOver(text: string | undefined): WorkflowRun {
   return new WorkflowRun(claim as unknown as Claim, ports as unknown as RunPorts, owner);
 }
 
-describe('a run whose outcome is being read', () => {
+describe('a run whose outcome is being parsed', () => {
   it.each([
     ['small', undefined],
     ['large', TEXT],
-  ])('does not go on once it is abandoned: %s', async (_, text) => {
+  ])('does not continue once it is abandoned: %s', async (_, text) => {
     const run = runOver(text);
     const went = vi.fn();
     const ended = run.run(async () => {
@@ -54,7 +54,7 @@ describe('a run whose outcome is being read', () => {
     expect(parse).not.toHaveBeenCalled();
   });
 
-  it('has it read in portions also when it is cancelled meanwhile', async () => {
+  it('still parses it in portions when it is cancelled meanwhile', async () => {
     const run = runOver(TEXT);
     let value: unknown;
     const ended = run.run(async () => {
@@ -70,7 +70,7 @@ describe('a run whose outcome is being read', () => {
     expect(Math.max(0, ...lengths)).toBeLessThan(2 * PORTION);
   });
 
-  it('fails when it can not be read', async () => {
+  it('fails when it cannot be parsed', async () => {
     const run = runOver(TEXT.slice(0, -1));
     const end = await run.run(async () => {
       await run.ask(ASK);

@@ -19,7 +19,7 @@ async function complete(n: number, result: unknown) {
 }
 
 describe('outcomes', () => {
-  it('reach the function in the order in which they were recorded, whatever the order of asking', async () => {
+  it('are delivered in the order of recording, whatever the order of requests', async () => {
     const orders: string[][] = [];
     h.orchestrator.workflow('race', async (ctx) => {
       const order: string[] = [];
@@ -45,7 +45,7 @@ describe('outcomes', () => {
     for (const order of orders.slice(1)) expect('bca'.startsWith(order.join(''))).toBe(true);
   });
 
-  it('of a call against a sleep: the same winner in each replay', async () => {
+  it('of a call against a sleep have the same winner in each replay', async () => {
     const winners: string[] = [];
     h.orchestrator.workflow('limit', async (ctx) => {
       const winner = await Promise.race([
@@ -82,7 +82,7 @@ describe('outcomes', () => {
 });
 
 describe('a replay', () => {
-  it('does not call, run or append again what the journal has', async () => {
+  it('does not repeat calls, runs and appends of the journal', async () => {
     let ran = 0;
     h.orchestrator.workflow('once', async (ctx) => {
       const mine = await ctx.run('own_work', () => (ran += 1));
@@ -104,7 +104,7 @@ describe('a replay', () => {
     ]);
   });
 
-  it('draws the same random, ids and time', async () => {
+  it('draws the same random numbers, ids and time', async () => {
     const drawn: unknown[] = [];
     h.orchestrator.workflow('random', async (ctx) => {
       drawn.push([ctx.random(), ctx.uuid(), ctx.now()]);
@@ -123,7 +123,7 @@ describe('a replay', () => {
     expect(drawn[0]).toMatchObject([expect.any(Number), expect.stringMatching(/^[0-9a-f-]{36}$/), start]);
   });
 
-  it('tells progress once', async () => {
+  it('emits progress once', async () => {
     h.orchestrator.workflow('told', async (ctx) => {
       await ctx.progress({ message: 'begun' });
       await ctx.call('slow', 'one');
@@ -144,7 +144,7 @@ describe('a replay', () => {
     expect(told).toEqual(['begun', 'one is done']);
   });
 
-  it('that finds the workflow changed fails the task and names both sides', async () => {
+  it('of a changed workflow fails the task and names both sides', async () => {
     let changed = false;
     h.orchestrator.workflow('changing', async (ctx) => {
       await ctx.call('slow', changed ? 'new_name' : 'old_name');
@@ -163,7 +163,7 @@ describe('a replay', () => {
     expect(h.calls).toHaveLength(1);
   });
 
-  it('with an id whose step was another kind of thing fails at once', async () => {
+  it('with an id of another kind of step fails at once', async () => {
     let changed = false;
     h.orchestrator.workflow('renamed', (ctx) =>
       changed ? ctx.call('slow', 'two', {}, { id: 'x' }) : ctx.call('slow', 'one', {}, { id: 'x' }),
@@ -176,7 +176,7 @@ describe('a replay', () => {
     expect(await h.ended(task)).toMatchObject({ status: 'failed', error: { code: 'workflow_error' } });
   });
 
-  it('waits for branches that await foreign work before they ask again', async () => {
+  it('waits for branches with foreign awaits before their next request', async () => {
     let gate: () => void = () => {};
     h.orchestrator.workflow('foreign', async (ctx) => {
       const slowBranch = async () => {
@@ -232,7 +232,7 @@ describe('failures', () => {
     });
   });
 
-  it('that are retryable get new tries with new call ids, three in all, then another attempt of the task', async () => {
+  it('that are retryable get new tries with new call ids, three in all, then another attempt', async () => {
     h.orchestrator.workflow('stubborn', async (ctx) => {
       const first = await ctx.call('slow', 'good');
       return { first, second: await ctx.call('slow', 'bad') };
@@ -291,7 +291,7 @@ describe('failures', () => {
     });
   });
 
-  it('of an unknown service say which are known', async () => {
+  it('of an unknown service list the known ones', async () => {
     h.orchestrator.workflow('lost', (ctx) => ctx.call('nowhere', 'work'));
     await h.orchestrator.start();
     const task = await h.acme.tasks.submit({ type: 'lost' });
@@ -300,7 +300,7 @@ describe('failures', () => {
     expect(error?.message).toContain('slow');
   });
 
-  it('of a signal that does not come in time', async () => {
+  it('of a signal that does not arrive in time', async () => {
     h.orchestrator.workflow('impatient', async (ctx) => {
       try {
         return await ctx.waitForSignal('word', { timeout_ms: 1_000 });
@@ -314,7 +314,7 @@ describe('failures', () => {
     expect((await h.ended(task)).result).toEqual({ code: 'timeout', isStep: true });
   });
 
-  it('of a service that is silent after its 202 get a new try', async () => {
+  it('of a service that is silent after its 202 lead to a new try', async () => {
     h.orchestrator.workflow('silence', (ctx) => ctx.call('slow', 'work', {}, { timeout_ms: 10_000 }));
     await h.orchestrator.start();
     const task = await h.acme.tasks.submit({ type: 'silence' });
@@ -330,7 +330,7 @@ describe('failures', () => {
     expect((await h.ended(task)).result).toBe('new');
   });
 
-  it('more than 1,000 steps', async () => {
+  it('of more than 1,000 steps', async () => {
     h.orchestrator.service('quick', { run: () => answered(1) });
     h.orchestrator.workflow('endless', async (ctx) => {
       for (let n = 0; ; n += 1) await ctx.call('quick', 'step', { n });
@@ -343,7 +343,7 @@ describe('failures', () => {
     expect(ended.error?.message).toContain('1000 steps');
   });
 
-  it('a result that is too large', async () => {
+  it('of a result that is too large', async () => {
     h.orchestrator.workflow('large', () => 'x'.repeat(2 * 1024 * 1024));
     await h.orchestrator.start();
     const task = await h.acme.tasks.submit({ type: 'large' });
@@ -352,7 +352,7 @@ describe('failures', () => {
 });
 
 describe('signals', () => {
-  it('that come before they are asked for count, in their order', async () => {
+  it('received early are delivered in order', async () => {
     h.orchestrator.workflow('letters', async (ctx) => {
       await ctx.sleep(1_000);
       return [
@@ -382,7 +382,7 @@ describe('signals', () => {
 });
 
 describe('versions', () => {
-  it('a task keeps the one that it began with', async () => {
+  it('a task keeps the version it started with', async () => {
     const result = (version: number) => async (ctx: { call(s: string, o: string): Promise<unknown> }) => {
       await ctx.call('slow', 'work');
       return version;

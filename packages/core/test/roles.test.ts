@@ -11,7 +11,7 @@ afterEach(() => h.stop());
 const never = () => new Promise<never>(() => {});
 
 describe('a role', () => {
-  it('api: takes tasks, and leaves them to workers', async () => {
+  it('api: accepts tasks, and leaves them to workers', async () => {
     await h.orchestrator.start();
     h.orchestrator.workflow('quick', () => 'done');
     const task = await h.acme.tasks.submit({ type: 'quick' });
@@ -35,7 +35,7 @@ describe('a role', () => {
     expect(h.orchestrator.stats().worker).toBeUndefined();
   });
 
-  it('worker: announces its types in time, however long its leases are', async () => {
+  it('worker: announces its types in time, for any lease', async () => {
     await h.orchestrator.start();
     const worker = h.another({ role: 'worker', leaseMs: 24 * 3_600_000 });
     worker.workflow('quick', () => 'done');
@@ -45,7 +45,7 @@ describe('a role', () => {
     expect(await h.ended(task)).toMatchObject({ status: 'completed' });
   });
 
-  it('api: takes what others have announced within ten minutes, and asks for it once a minute', async () => {
+  it('api: accepts types announced within ten minutes, and reads them once a minute', async () => {
     const announce = async () => {
       const worker = h.another({ role: 'worker' });
       worker.workflow('elsewhere', () => 'done');
@@ -75,7 +75,7 @@ describe('a role', () => {
 });
 
 describe('a worker', () => {
-  it('is healthy while every slot is taken, and unhealthy when the storage stops to answer its claims', async () => {
+  it('is healthy with all slots taken, and unhealthy when its claims are not answered', async () => {
     const worker = h.another({ role: 'worker', concurrency: 1 });
     worker.workflow('long', () => never());
     await worker.start();
@@ -122,7 +122,7 @@ describe('a worker', () => {
     },
   );
 
-  it('gives back what a claim brings that was answered after the end', async () => {
+  it('releases the tasks of a claim answered after its end', async () => {
     const worker = h.another({ role: 'worker' });
     let ran = 0;
     worker.workflow('quick', () => (ran += 1));
@@ -149,7 +149,7 @@ describe('a worker', () => {
 });
 
 describe('stats', () => {
-  it('count what was done', async () => {
+  it('count completed work', async () => {
     const worker = h.another({ role: 'all', concurrency: 7 });
     worker.workflow('quick', () => 'done');
     worker.workflow('bad', () => Promise.reject(new Error('bad')));
@@ -170,8 +170,8 @@ describe('stats', () => {
   });
 });
 
-describe('tenants, as an operator sets them', () => {
-  it('are paused and resumed, weighed and limited', async () => {
+describe('tenants, as configured by an operator', () => {
+  it('are paused and resumed, weighted and limited', async () => {
     const { tenants } = h.orchestrator;
     const worker = h.another({ role: 'all' });
     worker.workflow('quick', () => 'done');

@@ -44,8 +44,8 @@ function setUp() {
   return { clock, links, timers, connect };
 }
 
-describe('outcomes for a service that is not connected', () => {
-  it('wait for it for a minute, and leave nothing behind when it does not come', async () => {
+describe('outcomes for a disconnected service', () => {
+  it('wait for a minute, and leave nothing behind', async () => {
     const { clock, links, timers, connect } = setUp();
     links.deliver('query', outcome(1));
     await clock.advance(30_000);
@@ -59,7 +59,7 @@ describe('outcomes for a service that is not connected', () => {
     expect(connect('other').got).toEqual([]);
   });
 
-  it('are bounded in number and bytes for each service, and those of one push out none of another', () => {
+  it('are bounded in number and bytes by service, and those of one displace none of another', () => {
     const { links, connect } = setUp();
     links.deliver('quiet', outcome('kept'));
     for (let n = 0; n < 1_005; n += 1) links.deliver('query', outcome(n));

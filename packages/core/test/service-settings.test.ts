@@ -52,7 +52,7 @@ describe('a timer of the system clock', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('without an end never fires, and can be taken back at any time', () => {
+  it('without an end never fires, and can be cancelled at any time', () => {
     let fired = 0;
     const cancel = systemClock.after(Number.POSITIVE_INFINITY, () => (fired += 1));
     vi.advanceTimersByTime(2 ** 33);

@@ -65,7 +65,7 @@ describe('a service that fails the calls of one tenant', () => {
     ['with connections that break', (response) => void response.destroy()],
     ['with half an answer', (response) => void response.writeHead(200, { 'content-length': 9 }).write('{')],
     ['with no answer', () => {}],
-  ])('%s is closed to that tenant only', async (_, answer) => {
+  ])('%s opens the breaker of that tenant only', async (_, answer) => {
     answerA = answer;
     // The third finds the breaker open, after twice five sends.
     for (let i = 0; i < 3; i += 1) expect((await run('a', 'remote')).status).toBe('failed');
@@ -78,8 +78,8 @@ describe('a service that fails the calls of one tenant', () => {
   });
 });
 
-describe('a service that cannot be connected to', () => {
-  it('is closed to all tenants', async () => {
+describe('a service that refuses connections', () => {
+  it('opens the breaker of all tenants', async () => {
     for (const tenant of ['a', 'b']) await run(tenant, 'gone');
     expect((await run('c', 'gone')).error?.message).toContain('failed too often');
     expect(opened).toEqual([{ service: 'gone' }]);
@@ -88,7 +88,7 @@ describe('a service that cannot be connected to', () => {
 });
 
 describe('the slots of a service', () => {
-  it('that one tenant holds are not those of another', async () => {
+  it('held by one tenant do not block another', async () => {
     const held: ServerResponse[] = [];
     answerA = (response) => void held.push(response);
     const [first, second] = [run('a', 'narrow'), run('a', 'narrow')];
@@ -117,7 +117,7 @@ describe('breakers', () => {
     return { told, breakers, send };
   };
 
-  it('count failures in a row: one success forgets them', () => {
+  it('count consecutive failures: a success resets them', () => {
     const { told, send } = made();
     for (let round = 0; round < 3; round += 1) {
       for (let i = 0; i < 9; i += 1) expect(send('a', 'failed')).toBe(true);
@@ -126,13 +126,13 @@ describe('breakers', () => {
     expect(told).toEqual([]);
   });
 
-  it('take an answer, also a failed one, for a connection', () => {
+  it('count a response, also a failed one, as a connection', () => {
     const { told, send } = made();
     for (let i = 0; i < 30; i += 1) expect(send('a', i % 9 === 0 ? 'failed' : 'unreachable')).toBe(true);
     expect(told).toEqual([]);
   });
 
-  it('of all tenants stay open although an old call of one tenant gets no answer', () => {
+  it('of all tenants stay open after the timeout of an old call of one tenant', () => {
     const { told, breakers, send } = made();
     const old = breakers.enter('b', 's');
     for (let i = 0; i < 10; i += 1) send('a', 'unreachable');
@@ -141,7 +141,7 @@ describe('breakers', () => {
     expect(told).toEqual([{ service: 's' }]);
   });
 
-  it('forget the tenant that failed longest ago beyond 10,000', () => {
+  it('evict the tenant with the oldest failure beyond 10,000', () => {
     const { breakers, send } = made();
     for (let i = 0; i < 10; i += 1) send('first', 'failed');
     expect(breakers.openTenants()).toEqual({ s: 1 });

@@ -24,7 +24,7 @@ function turn(name: string, more: object = {}) {
 }
 
 describe('one task of a session at a time', () => {
-  it('in the order of submission', async () => {
+  it('run in order of submission', async () => {
     const tasks = [await turn('a'), await turn('b'), await turn('c')];
     await settled();
     for (const name of ['a', 'b', 'c']) {
@@ -35,7 +35,7 @@ describe('one task of a session at a time', () => {
     for (const task of tasks) expect(await h.ended(task)).toMatchObject({ status: 'completed' });
   });
 
-  it('also when one of them waits for its next attempt', async () => {
+  it('also while one waits for its next attempt', async () => {
     let failed = false;
     h.orchestrator.workflow('fails_once', () => {
       if (failed) return 'done';
@@ -52,7 +52,7 @@ describe('one task of a session at a time', () => {
     expect(order).toEqual(['behind']);
   });
 
-  it('a task that is scheduled does not stand in line before its time', async () => {
+  it('a scheduled task does not wait in the session before its time', async () => {
     await turn('later', { run_at: new Date(h.clock.now() + 60_000).toISOString() });
     await turn('now');
     await settled();
@@ -64,7 +64,7 @@ describe('one task of a session at a time', () => {
     expect(order).toEqual(['now', 'later']);
   });
 
-  it('the head is as urgent as the most urgent behind it', async () => {
+  it('the first has the highest priority behind it', async () => {
     const single = h.another({ concurrency: 1 });
     single.workflow('turn', (_, input: { name: string }) => {
       order.push(input.name);
@@ -81,7 +81,7 @@ describe('one task of a session at a time', () => {
 });
 
 describe('on_busy', () => {
-  it('reject refuses while a task is alive', async () => {
+  it('reject refuses while a task is live', async () => {
     await turn('a');
     await settled();
     await expect(turn('b', { on_busy: 'reject' })).rejects.toMatchObject({ code: 'session_busy' });
@@ -92,7 +92,7 @@ describe('on_busy', () => {
     expect(order).toEqual(['a', 'c']);
   });
 
-  it('interrupt cancels the one that runs', async () => {
+  it('interrupt cancels the running task', async () => {
     const first = await turn('a');
     await settled();
     await turn('b', { on_busy: 'interrupt' });
@@ -104,7 +104,7 @@ describe('on_busy', () => {
     expect(order).toEqual(['a', 'b']);
   });
 
-  it('parallel does not stand in line', async () => {
+  it('parallel bypasses the session', async () => {
     await turn('a');
     await turn('b', { on_busy: 'parallel' });
     await turn('c');
@@ -117,7 +117,7 @@ describe('on_busy', () => {
 });
 
 describe('a session', () => {
-  it('is changed by compare-and-set', async () => {
+  it('is updated by compare-and-set', async () => {
     const { session } = await h.acme.sessions.create({
       session_id: 'c',
       context: { plan: 'free', city: 'Lugo' },
@@ -133,7 +133,7 @@ describe('a session', () => {
     });
   });
 
-  it('that is closed takes no more, and cancels what lives', async () => {
+  it('that is closed accepts no task, and cancels live ones', async () => {
     const running = await turn('a');
     const waiting = await turn('b');
     await settled();
@@ -157,7 +157,7 @@ describe('a session', () => {
     expect(page.map((message) => message.content)).toEqual(['m13', 'm14']);
   });
 
-  it('is closed when it has been idle for too long, but not while a task of it lives', async () => {
+  it('is closed after inactivity, but not with a live task', async () => {
     const task = await turn('a');
     await h.clock.advance(90_000);
     expect((await h.acme.sessions.get('s')).session.status).toBe('active');
@@ -183,7 +183,7 @@ describe('a session', () => {
 });
 
 describe('the list of sessions', () => {
-  it('goes on from a page, and refuses a cursor that is none', async () => {
+  it('continues after a page, and refuses an invalid cursor', async () => {
     for (const session_id of ['a', 'b', 'c']) await h.acme.sessions.create({ session_id });
     const { sessions, next } = await h.acme.sessions.list({ limit: 2 });
     expect(sessions.map(({ session_id }) => session_id)).toEqual(['c', 'b']);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ShortLivedMap } from '../src/runtime/short-lived-map.js';
 
 describe('a map through which many values pass', () => {
-  it('is like a Map', () => {
+  it('behaves like a Map', () => {
     const step = fc.record({ key: fc.integer({ min: 0, max: 5 }), value: fc.option(fc.nat()) });
     fc.assert(
       fc.property(fc.array(step), (steps) => {
@@ -26,7 +26,7 @@ describe('a map through which many values pass', () => {
     );
   });
 
-  it('leaves out what is deleted while it is gone through', () => {
+  it('skips entries deleted during iteration', () => {
     const map = new ShortLivedMap<string, number>();
     for (const [at, key] of ['a', 'b', 'c'].entries()) map.set(key, at);
     const seen: string[] = [];

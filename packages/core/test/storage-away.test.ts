@@ -43,7 +43,7 @@ describe.each(['before', 'after'] as const)('a storage that fails %s its work', 
     },
   );
 
-  it('in settle: the task ends once', async () => {
+  it('storage unavailable in settle: the task ends once', async () => {
     h.orchestrator.workflow('quick', () => 'done');
     await h.orchestrator.start();
     failing(h.storage.queue, 'settle', when, 2);
@@ -52,7 +52,7 @@ describe.each(['before', 'after'] as const)('a storage that fails %s its work', 
     expect(await h.ended(task)).toMatchObject({ status: 'completed', result: 'done', rev: 3 });
   });
 
-  it('in parking: nothing is slept over', async () => {
+  it('storage unavailable in parking: no wake-up is missed', async () => {
     h.orchestrator.workflow('waits', (ctx) => ctx.call('slow', 'work'));
     await h.orchestrator.start();
     failing(h.storage.queue, 'settle', when, 1);
@@ -64,7 +64,7 @@ describe.each(['before', 'after'] as const)('a storage that fails %s its work', 
     expect(h.calls).toHaveLength(1);
   });
 
-  it('in submit: the same key finds the same task', async () => {
+  it('storage unavailable in submit: the same key finds the same task', async () => {
     h.orchestrator.workflow('quick', () => 'done');
     failing(h.storage.tasks, 'submit', when, 1);
     const once = { idempotencyKey: 'k' };
@@ -75,7 +75,7 @@ describe.each(['before', 'after'] as const)('a storage that fails %s its work', 
     expect((await h.acme.tasks.list()).tasks).toHaveLength(1);
   });
 
-  it('in claim: the same claim is asked for again', async () => {
+  it('storage unavailable in claim: the same claim is repeated', async () => {
     let runs = 0;
     h.orchestrator.workflow('counted', () => (runs += 1));
     failing(h.storage.queue, 'claim', when, 1);
@@ -87,8 +87,8 @@ describe.each(['before', 'after'] as const)('a storage that fails %s its work', 
   });
 });
 
-describe('a storage that is away at the start', () => {
-  it('lets nobody start, who may then start again', async () => {
+describe('a storage that is unavailable at the start', () => {
+  it('rejects the start, which may be repeated', async () => {
     failing(h.storage, 'ping', 'before', 1);
     await expect(h.orchestrator.start()).rejects.toMatchObject({ code: 'storage_unavailable' });
     await h.orchestrator.start();

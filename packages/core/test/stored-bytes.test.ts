@@ -60,8 +60,8 @@ const LARGE: readonly (readonly [string, JsonValue])[] = [
   ['objects', Array.from({ length: 12_500 }, () => ({ a: 1 }))],
 ];
 
-describe('what a tenant stores in memory', () => {
-  it.each(LARGE)('is refused once it takes more than its limit: %s', async (_, payload) => {
+describe('the stored bytes of a tenant in memory', () => {
+  it.each(LARGE)('are refused above the limit: %s', async (_, payload) => {
     let taken = 0;
     while ((await submit(payload)).answer === 'submitted') taken += 1;
     expect((await submit(payload)).answer).toBe('queue_full');
@@ -70,7 +70,7 @@ describe('what a tenant stores in memory', () => {
     expect(taken).toBe(Math.ceil(MAX / Buffer.byteLength(JSON.stringify(payload))));
   });
 
-  it('counts results and journals, and is given back when they are no longer kept', async () => {
+  it('include results and journals, and are freed at their removal', async () => {
     const large = 'y'.repeat(300_000);
     for (let i = 0; i < 2; i += 1) await submit({ i });
     await storage.workers.announce({ workerId: 'w', runs: [{ type: 't', versions: [1] }] });
@@ -116,7 +116,7 @@ describe('what a tenant stores in memory', () => {
     expect((await submit(1)).answer).toBe('submitted');
   });
 
-  it('may be a batch that exceeds it, once', async () => {
+  it('may be exceeded by a batch, once', async () => {
     const items = Array.from({ length: 20 }, () => ({ task: task('z'.repeat(100_000)), onBusy: 'enqueue' }));
     const batch = () => ({ batchId: crypto.randomUUID(), items, maxInFlight: 100, failFast: false });
     const send = () =>
@@ -126,8 +126,8 @@ describe('what a tenant stores in memory', () => {
   });
 });
 
-describe('what all tenants store in memory', () => {
-  it('has a limit together, and gives room back', async () => {
+describe('the stored bytes of all tenants in memory', () => {
+  it('have a common limit, and are freed', async () => {
     storage = new MemoryStorage({
       clock: { now: () => now, after: () => () => {} },
       limits: { maxStoredBytes: MAX, maxStoredBytesInAll: 2 * MAX, retentionMs: HOUR_MS },
@@ -151,7 +151,7 @@ describe('what all tenants store in memory', () => {
     expect(await answers(['c'])).toEqual(['submitted']);
   });
 
-  it('leaves no room for large outcomes far beyond it: their tasks fail, small ones are kept', async () => {
+  it('leave no room for large outcomes far beyond it: their tasks fail, small ones are kept', async () => {
     storage = new MemoryStorage({ limits: { maxStoredBytes: 2 * MAX, maxStoredBytesInAll: MAX } });
     const large = 'x'.repeat(MAX / 8);
     const { state } = storage as unknown as { readonly state: MemoryState };
@@ -181,7 +181,7 @@ describe('what all tenants store in memory', () => {
     expect(Math.max(...held) + Math.min(...held)).toBeLessThan(1.25 * MAX + 5 * 1_024);
   });
 
-  it('leaves a tenant its share, however much the others hold', async () => {
+  it('leave a tenant its share, however much the others hold', async () => {
     storage = new MemoryStorage({ limits: { maxStoredBytes: 10 * MAX, maxStoredBytesInAll: MAX } });
     const state = stateOf(storage);
     const orchestrator = new Orchestrator({ storage });
@@ -211,7 +211,7 @@ describe('what all tenants store in memory', () => {
     expect(state.lookUp('acme').storedBytes).toBeLessThanOrEqual(MAX / 8 + 1_024);
   });
 
-  it('fits into the heap that the process may have', async () => {
+  it('fit into the heap limit of the process', async () => {
     const { limits } = (new MemoryStorage() as unknown as { readonly state: MemoryState }).state;
     const heap = getHeapStatistics().heap_size_limit;
     expect(limits.maxStoredBytes).toBeLessThanOrEqual(heap / 4);
@@ -231,7 +231,7 @@ describe('what sessions and signals store in memory', () => {
     return [100, 'never refused'];
   }
 
-  it('counts contexts, as they are after each change', async () => {
+  it('count contexts after each change', async () => {
     const { sessions } = storage;
     const create = (n: number) => sessions.create({ ...inSession(`s${n}`), context: { text } });
     expect(await untilRefused(create)).toEqual([10, 'queue_full']);
@@ -240,7 +240,7 @@ describe('what sessions and signals store in memory', () => {
     expect((await sessions.create({ ...inSession('s1'), context: {} })).answer).toBe('exists');
   });
 
-  it('counts a context that is put in the place of another once', async () => {
+  it('count a replaced context once', async () => {
     const { sessions } = storage;
     await sessions.create({ ...inSession('s'), context: {} });
     for (let n = 0; n < 30; n += 1)
@@ -251,7 +251,7 @@ describe('what sessions and signals store in memory', () => {
     expect(found?.session.context).toEqual({ text: `${text}29` });
   });
 
-  it('counts messages that are kept', async () => {
+  it('count kept messages', async () => {
     const { sessions } = storage;
     await sessions.create({ ...inSession('s'), context: {} });
     const append = (n: number) =>
@@ -260,7 +260,7 @@ describe('what sessions and signals store in memory', () => {
     expect((await append(0)).answer).toBe('known');
   });
 
-  it('gives back what a session kept when it is removed', async () => {
+  it('are freed when a session is removed', async () => {
     const { sessions } = storage;
     const create = (n: number) => sessions.create({ ...inSession(`s${n}`), context: { text } });
     await untilRefused(create);
@@ -272,7 +272,7 @@ describe('what sessions and signals store in memory', () => {
     expect(await untilRefused(create)).toEqual([10, 'queue_full']);
   });
 
-  it('counts signals that wait to be asked for', async () => {
+  it('count pending signals', async () => {
     await submit(1);
     const taskId = '00000000-0000-4000-8000-000000000001';
     const signal = (n: number) =>
@@ -284,7 +284,7 @@ describe('what sessions and signals store in memory', () => {
 describe('tenants in memory', () => {
   const tenantsOf = () => storage.tenants.list({ limit: 100 });
 
-  it('are not made by looking things up', async () => {
+  it('are not created by lookups', async () => {
     const tenantId = 'unheard';
     const [taskId, sessionId, batchId] = [crypto.randomUUID(), 's', crypto.randomUUID()];
     await storage.tasks.get({ tenantId, taskId });
@@ -301,7 +301,7 @@ describe('tenants in memory', () => {
     expect(stateOf(storage).tenants.size).toBe(0);
   });
 
-  it('are dropped when nothing of them is kept, and begin a new log when they come back', async () => {
+  it('are dropped when empty, and start a new log when they return', async () => {
     await submit(1);
     await submit(1, 'other');
     const before = await storage.events.head({ tenantId: 'acme' });
@@ -319,7 +319,7 @@ describe('tenants in memory', () => {
     expect(page.events).toHaveLength(1);
   });
 
-  it('leave the logs of others as they are, also of those that were never made', async () => {
+  it('leave the logs of others unchanged, also of those never created', async () => {
     const before = await storage.events.head({ tenantId: 'later' });
     await submit(1);
     for (let day = 0; day < 20; day += 1) {
@@ -333,7 +333,7 @@ describe('tenants in memory', () => {
     expect(events).toHaveLength(1);
   });
 
-  it('stay while somebody follows them', async () => {
+  it('stay while they have followers', async () => {
     const over = new AbortController();
     const head = await storage.events.head({ tenantId: 'acme' });
     const events = storage.events.follow({ tenantId: 'acme', after: head, signal: over.signal });
@@ -347,7 +347,7 @@ describe('tenants in memory', () => {
     await following.next();
   });
 
-  it('and types that no worker announces any more are forgotten', async () => {
+  it('and types without an announcement are forgotten', async () => {
     for (let n = 0; n < 100; n += 1)
       await storage.workers.announce({ workerId: 'w', runs: [{ type: `t${n}`, versions: [1] }] });
     now += 11 * 60_000;
@@ -358,7 +358,7 @@ describe('tenants in memory', () => {
 });
 
 describe('a tenant without room', () => {
-  it('may make a context smaller, and nothing larger', async () => {
+  it('may shrink a context, but not grow it', async () => {
     const tenantId = 'acme';
     const at = { tenantId, sessionId: 's' };
     const text = (length: number) => ({ text: 'x'.repeat(length) });
@@ -376,7 +376,7 @@ describe('a tenant without room', () => {
 });
 
 describe('the event log in memory', () => {
-  it('keeps no more bytes than its limit, and the newest event whatever it takes', async () => {
+  it('keeps no more bytes than its limit, and the newest event of any size', async () => {
     const { task_id } = task(0);
     await storage.tasks.register({ maxWaiting: 10_000, tenantId: 'acme', task: { ...task(0), task_id } });
     const details = (n: number) => ({ n, text: 'p'.repeat(100_000) });
@@ -440,7 +440,7 @@ describe('the event log in memory, of what services report', () => {
 });
 
 describe('a batch in memory', () => {
-  it('lets go of a task that is no longer kept, and shows what it came to', async () => {
+  it('drops a task after its retention, and keeps its status', async () => {
     const items = ['a', 'b'].map((n) => ({ task: task(n), onBusy: 'enqueue' }));
     const batch = { batchId: crypto.randomUUID(), items, maxInFlight: 2, failFast: false };
     await storage.tasks.submitBatch({ tenantId: 'acme', batch, maxWaiting: 10 } as never);
@@ -458,8 +458,8 @@ describe('a batch in memory', () => {
   });
 });
 
-describe('a large batch in memory of which nothing is kept', () => {
-  it('is removed a portion of its items a turn of the event loop', async () => {
+describe('a large batch in memory without kept tasks', () => {
+  it('is removed a portion of its items per turn of the event loop', async () => {
     const error = { code: 'workflow_error', message: 'bad', retryable: false };
     const items = Array.from({ length: 1_700 }, () => ({ error }));
     const batch = { batchId: crypto.randomUUID(), items, maxInFlight: 2, failFast: false };
@@ -479,8 +479,8 @@ describe('a large batch in memory of which nothing is kept', () => {
   });
 });
 
-describe('a value that is kept', () => {
-  it('comes back as it was, and shares nothing with what was given or what was handed out', () => {
+describe('a stored value', () => {
+  it('is returned as given, and shares nothing with input and output', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 4 }), fc.boolean(), (value, isLarge) => {
         // As the gate gives it: without what JSON has no word for, such as -0.

@@ -17,8 +17,8 @@ async function openMemory(change: (storage: MemoryStorage) => void = () => {}): 
   };
 }
 
-describe('a task, whatever happens to it', () => {
-  it('ends once, its events have no holes, and its tenant never has more running than it may', async () => {
+describe('a task under random histories', () => {
+  it('ends once, its events have no holes, and its tenant never exceeds its limit', async () => {
     const reached = await runHistories({ open: () => openMemory(), numRuns: 400, seed: 20_260_131 });
     console.table(reached.table);
     expect(reached.missing).toEqual([]);
@@ -50,13 +50,13 @@ describe('a task, whatever happens to it', () => {
   );
 });
 
-describe('two storages that live through the same', () => {
-  it('answer the same', async () => {
+describe('two storages under the same history', () => {
+  it('give the same answers', async () => {
     const open = () => openMemory();
     await runSideBySide({ open: [open, open], numRuns: 20, seed: 20_260_131 });
   }, 60_000);
 
-  it('are told apart by one answer', async () => {
+  it('are distinguished by a single different answer', async () => {
     const forgetful = () =>
       openMemory((storage) => {
         const claim = storage.queue.claim.bind(storage.queue);

@@ -74,7 +74,7 @@ const TENANT = 'acme';
 const RUNS = [{ type: 'work', versions: [1] }];
 const error = { code: 'service_error', message: 'bad', retryable: true } as const;
 
-/** One history: the storage, and what whoever asks it remembers. */
+/** One history: the storage, and the knowledge of its callers. */
 export class World {
   /** Ids of tasks that were stored, and some that were not. */
   readonly tasks: string[] = [];
@@ -315,7 +315,7 @@ const WORK: Readonly<Record<string, Operation>> = {
 /** What becomes of the steps of workflows. */
 const STEPS: Readonly<Record<string, Operation>> = {
   async begin(world, pick) {
-    // Another try of a step is asked for by whoever has begun it.
+    // Another try of a step is requested by the holder of the lease.
     const again = pick(2) === 0 ? from(world.steps.slice(-3), pick) : undefined;
     const claim = again?.claim ?? from(world.claims.slice(-4), pick);
     if (!claim) return;

@@ -8,7 +8,7 @@ beforeEach(() => {
 });
 afterEach(() => h.stop());
 
-it('waiting for a task outlasts a log that can not be followed for a while', async () => {
+it('waiting for a task survives an outage of the log', async () => {
   h.orchestrator.workflow('waits', (ctx) => ctx.waitForSignal('go'));
   await h.orchestrator.start();
   const follow = h.storage.events.followCompletions.bind(h.storage.events);
@@ -21,13 +21,13 @@ it('waiting for a task outlasts a log that can not be followed for a while', asy
   const { task_id } = await h.acme.tasks.submit({ type: 'waits' });
   const waiting = h.acme.tasks.wait(task_id);
   await h.clock.advance(3_000);
-  // The third attempt has begun to follow again; what happens from now on is heard of through it.
+  // The third attempt follows again; later events arrive through it.
   expect(failures).toBe(-1);
   await h.acme.tasks.signal(task_id, 'go', 'at last');
   expect(await waiting).toMatchObject({ status: 'completed', result: 'at last' });
 });
 
-/** Tasks that end when they are told to, and what waiting for them asks of the storage. */
+/** Tasks that end on command, and the storage calls of a waiter. */
 async function waitable() {
   h.orchestrator.workflow('waits', (ctx) => ctx.waitForSignal('go'));
   await h.orchestrator.start();
@@ -60,7 +60,7 @@ async function waitable() {
   return { asked, submit, submitElsewhere, end, get };
 }
 
-it('waiting looks once before and once after, and not before where it knows of the submission', async () => {
+it('waiting reads the task before and after, and not before for its own submission', async () => {
   const { asked, submit, submitElsewhere, end } = await waitable();
   const first = await submitElsewhere();
   const waiting = h.acme.tasks.wait(first);
@@ -76,7 +76,7 @@ it('waiting looks once before and once after, and not before where it knows of t
   expect(asked).toEqual({ gets: 5, followers: 1, following: 1 });
 });
 
-it('waiting for what was submitted here begins with the log; but not when that was long ago', async () => {
+it('waiting for a recent own submission starts with the log; an old one with a read', async () => {
   const { asked, submit, end } = await waitable();
   const early = await submit();
   await end(early);
@@ -93,7 +93,7 @@ it('waiting for what was submitted here begins with the log; but not when that w
   expect(asked.gets).toBe(2);
 });
 
-it('waiting for what was submitted here and has ended since is over at once', async () => {
+it('waiting for an own submission that has ended resolves at once', async () => {
   const { submit, end } = await waitable();
   const taskId = await submit();
   await end(taskId);
@@ -101,7 +101,7 @@ it('waiting for what was submitted here and has ended since is over at once', as
   expect((await h.acme.tasks.wait(taskId)).status).toBe('completed');
 });
 
-it('a log is followed for a while after the last one has waited, and then no more', async () => {
+it('a log is followed for a while after the last waiter, and then no more', async () => {
   const { asked, submit, end } = await waitable();
   const wait = async () => {
     const taskId = await submit();
@@ -121,7 +121,7 @@ it('a log is followed for a while after the last one has waited, and then no mor
   expect(asked).toMatchObject({ followers: 2, following: 1 });
 });
 
-it('a submission of which nobody knows whether it was stored is looked for', async () => {
+it('looks up a submission whose answer was lost', async () => {
   const { asked, submit } = await waitable();
   const over = new AbortController();
   const first = h.acme.tasks.wait(await submit(), { signal: over.signal });
@@ -139,7 +139,7 @@ it('a submission of which nobody knows whether it was stored is looked for', asy
   await first;
 });
 
-it('who has looked before the log was followed looks again once another one has begun to follow it', async () => {
+it('a reader ahead of the follower reads again once another waiter follows', async () => {
   const { submitElsewhere, end, get } = await waitable();
   const [early, other] = [await submitElsewhere(), await submitElsewhere()];
   let answer = () => {};
@@ -164,7 +164,7 @@ it('who has looked before the log was followed looks again once another one has 
   await second;
 });
 
-it('everybody who waits gets the task as the log brings it, each his own, and nobody asks', async () => {
+it('gives each waiter its own copy of the task from the log, without a read', async () => {
   const { asked, submit, end, get } = await waitable();
   const { events } = h.storage;
   const follow = events.followCompletions.bind(events);

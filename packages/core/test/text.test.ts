@@ -11,7 +11,7 @@ const anyText = fc.string({
 const PAIR = '\u{1f600}';
 
 describe('cutText', () => {
-  it('keeps the limit, is well-formed and a beginning of the text, whatever the text and the limit', () => {
+  it('keeps the limit, is well-formed and a prefix of the text, for any text and limit', () => {
     fc.assert(
       fc.property(anyText, fc.integer({ min: 0, max: 40 }), (text, max) => {
         const cut = cutText(text, max);
@@ -32,13 +32,13 @@ describe('cutText', () => {
 });
 
 describe('cutPosition', () => {
-  it('never lies inside a pair', () => {
+  it('never lies inside a surrogate pair', () => {
     expect([0, 1, 2, 3].map((at) => cutPosition(`a${PAIR}`, at))).toEqual([0, 1, 1, 3]);
   });
 });
 
 describe('cutToBytes', () => {
-  it('keeps the limit in bytes, and halves nothing', () => {
+  it('keeps the limit in bytes, and splits no character', () => {
     fc.assert(
       fc.property(anyText, fc.integer({ min: 0, max: 60 }), (text, max) => {
         const cut = cutToBytes(text, max);
@@ -49,7 +49,7 @@ describe('cutToBytes', () => {
   });
 });
 
-describe('what was thrown', () => {
+describe('a thrown value', () => {
   const thrower = () => {
     throw new Error('no');
   };
@@ -92,11 +92,11 @@ describe('Retry-After', () => {
     ['soon', undefined],
     [undefined, undefined],
     [null, undefined],
-  ])('of %j is a wait that can be kept', (header, ms) => {
+  ])('of %j is a valid wait', (header, ms) => {
     expect(readRetryAfter(header)).toBe(ms);
   });
 
-  it('of an error is one too', () => {
+  it('of an error is a valid wait', () => {
     const odd = [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e300, '5' as unknown as number, undefined];
     expect(odd.map(saneDelay)).toEqual([undefined, 0, DAY, DAY, undefined, undefined]);
   });

@@ -106,7 +106,7 @@ const ODD: readonly (readonly [name: string, thrown: unknown, words: string])[] 
   ['a long text', 'x'.repeat(5_000), 'x'.repeat(2_000)],
 ];
 
-describe('whatever is thrown ends the task with words', () => {
+describe('any thrown value ends the task with a message', () => {
   const raise = (thrown: unknown) => {
     throw thrown;
   };
@@ -139,7 +139,7 @@ describe('whatever is thrown ends the task with words', () => {
     expect((await h.acme.tasks.explain(task.task_id)).diagnostic?.message).toBe(words);
   });
 
-  it.each(ODD)('in a service of this process: %s', async (_, thrown, words) => {
+  it.each(ODD)('in an in-process service: %s', async (_, thrown, words) => {
     h.orchestrator.service('mine', { run: () => raise(thrown) });
     const task = await ended((ctx) => ctx.call('mine', 'work'));
     expect(task).toMatchObject({
@@ -150,7 +150,7 @@ describe('whatever is thrown ends the task with words', () => {
   });
 });
 
-describe('the text of an error', () => {
+describe('the message of an error', () => {
   const fail = () => {
     throw new Error(SECRET, { cause: new Error('socket closed', { cause: 'cable out' }) });
   };
@@ -167,7 +167,7 @@ describe('the text of an error', () => {
     expect((await h.acme.tasks.explain(task.task_id)).diagnostic).toMatchObject({ message: SECRET });
   });
 
-  it('that may pass is not in the events between attempts, nor in the last word', async () => {
+  it('that is retryable is neither in the events between attempts nor in the final one', async () => {
     const task = await ended(
       async () => {
         throw Object.assign(new Error(SECRET), { retryable: true });
@@ -181,7 +181,7 @@ describe('the text of an error', () => {
     expect((await h.acme.tasks.explain(task.task_id)).diagnostic).toMatchObject({ message: SECRET });
   });
 
-  it('of an OrchestratorError is for all', async () => {
+  it('of an OrchestratorError is public', async () => {
     const task = await ended(async () => {
       const options = { cause: new Error(SECRET), retryable: false };
       throw new OrchestratorError('budget_exceeded', 'too dear', options);
@@ -191,7 +191,7 @@ describe('the text of an error', () => {
     expect((await h.acme.tasks.explain(task.task_id)).diagnostic?.causes).toEqual([SECRET]);
   });
 
-  it('is for all where the host says so, but not its causes and its stack', async () => {
+  it('is public where the host allows it, but not its causes and stack', async () => {
     await h.stop();
     begin({ exposeErrors: true });
     const task = await ended(fail);
@@ -203,7 +203,7 @@ describe('the text of an error', () => {
 });
 
 describe('the log', () => {
-  it('has one line for a task that failed: ids, code, text, causes and stack', async () => {
+  it('has one entry for a failed task: ids, code, message, causes and stack', async () => {
     const task = await ended(
       async () => {
         throw new Error(SECRET, { cause: new Error('socket closed', { cause: 'cable out' }) });
@@ -225,7 +225,7 @@ describe('the log', () => {
     ]);
   });
 
-  it('has a line for each attempt that failed, and one for the task', async () => {
+  it('has an entry for each failed attempt, and one for the task', async () => {
     const task = await ended(
       async (ctx) => {
         throw Object.assign(new Error(`try ${ctx.attempt}`), { retryable: true });
@@ -242,7 +242,7 @@ describe('the log', () => {
     ]);
   });
 
-  it('has no such line for a task that completed or was cancelled', async () => {
+  it('has no entry for a task that completed or was cancelled', async () => {
     h.orchestrator.workflow('quick', async () => 1);
     h.orchestrator.workflow('waits', (ctx) => ctx.waitForSignal('go'));
     await h.orchestrator.start();

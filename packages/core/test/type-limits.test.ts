@@ -14,7 +14,7 @@ afterEach(() => h.stop());
 const never = () => new Promise<never>(() => {});
 
 describe('the limits of a type', () => {
-  it('hold for tasks that are submitted without limits of their own', async () => {
+  it('apply to tasks submitted without limits of their own', async () => {
     h.orchestrator.workflow('long', { timeoutMs: 2 * HOUR, maxAttempts: 2 }, () => never());
     const { tasks, batches } = h.acme;
     const own = { metadata: { timeout_ms: MINUTE }, max_attempts: 3 };
@@ -66,7 +66,7 @@ describe('the limits of a type', () => {
     expect([metadata.timeout_ms, max_attempts]).toEqual([2 * HOUR, 5]);
   });
 
-  it('are known to a process that runs no tasks, and what changed within a minute', async () => {
+  it('are known to a process without workers, and updated within a minute', async () => {
     const api = h.another({ role: 'api' });
     await api.start();
     const worker = async (timeoutMs: number) => {
@@ -97,12 +97,12 @@ describe('the limits of a type', () => {
     [{ timeoutMs: 30 * 24 * HOUR + 1 }, /timeoutMs/],
     [{ maxAttempts: 0 }, /maxAttempts/],
     [{ maxAttempts: 101 }, /maxAttempts/],
-  ])('%j are refused when they are set', (options, message) => {
+  ])('%j are refused at registration', (options, message) => {
     expect(() => h.orchestrator.workflow('odd', options, () => 1)).toThrow(message);
   });
 });
 
-describe('a wait that would be over after the deadline of its task', () => {
+describe('a wait beyond the deadline of its task', () => {
   const overdue = {
     code: 'workflow_error',
     retryable: false,
@@ -122,7 +122,7 @@ describe('a wait that would be over after the deadline of its task', () => {
     expect(await h.ended(task)).toMatchObject({ status: 'failed', attempt: 1, error: overdue });
   });
 
-  it('is counted from when the workflow asks, and can be caught; one that ends in time is not refused', async () => {
+  it('is measured from its request, and can be caught; one that ends in time is accepted', async () => {
     const caught: unknown[] = [];
     h.orchestrator.workflow('waits', async (ctx) => {
       await ctx.sleep(10 * MINUTE);
@@ -139,7 +139,7 @@ describe('a wait that would be over after the deadline of its task', () => {
     for (const error of caught) expect(error).toMatchObject(overdue);
   });
 
-  it('is counted from run_at of a task that is scheduled', async () => {
+  it('is measured from run_at of a scheduled task', async () => {
     h.orchestrator.workflow('waits', (ctx) => ctx.sleep(15 * MINUTE - 1).then(() => 'in time'));
     await h.orchestrator.start();
     const run_at = new Date(h.clock.now() + 10 * MINUTE).toISOString();

@@ -76,14 +76,14 @@ function ofTheWire(value: unknown): boolean {
 }
 
 describe('readUsage', () => {
-  it.each(UNDERSTOOD)('understands %s', (_, value, usage) => {
+  it.each(UNDERSTOOD)('accepts %s', (_, value, usage) => {
     expect(readUsage(value)).toEqual(usage);
     expect(Object.is(readUsage(value)?.tokens, -0)).toBe(false);
   });
-  it.each(NOT_UNDERSTOOD)('has no usage of %s', (_, value) => {
+  it.each(NOT_UNDERSTOOD)('ignores %s', (_, value) => {
     expect(readUsage(value)).toBeUndefined();
   });
-  it.each([[undefined], [null]])('has no usage of %s', (value) => {
+  it.each([[undefined], [null]])('ignores invalid usage: %s', (value) => {
     expect(readUsage(value)).toBeUndefined();
   });
 });
@@ -128,7 +128,7 @@ describe('usage beside a result', () => {
   };
 
   describe.each(Object.entries(ways))('%s', (name, run) => {
-    it('never costs the result, and is said where it is not understood', async () => {
+    it('never fails the result, and is logged when invalid', async () => {
       for (const [what, value] of NOT_UNDERSTOOD) {
         if (name === 'in a notification' && !ofTheWire(value)) continue;
         usage = value;
@@ -140,7 +140,7 @@ describe('usage beside a result', () => {
       }
     });
 
-    it('is counted where it is', async () => {
+    it('is counted', async () => {
       usage = { prompt_tokens: 12, completion_tokens: 3.5, model: 'm' };
       expect(await run()).toMatchObject({ result: 'fine', usage: { tokens: 15.5 } });
       expect(warnings).toEqual([]);
@@ -148,7 +148,7 @@ describe('usage beside a result', () => {
       expect(rows).toMatchObject([{ model: 'm', tokens: 15.5 }]);
     });
 
-    it.each([[undefined], [null]])('that is %s is none', async (value) => {
+    it.each([[undefined], [null]])('that is %s is ignored', async (value) => {
       usage = value;
       expect(await run()).toMatchObject({ result: 'fine' });
       expect(warnings).toEqual([]);

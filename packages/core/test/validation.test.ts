@@ -36,7 +36,7 @@ describe('a list', () => {
     ['of numbers', 7, 20],
     // Each is read once more, as if it were left out.
     ['of nulls', null, 40],
-  ])('%s instead of strings is read until 20 mistakes are found', (_, item, asked) => {
+  ])('%s instead of strings is read until 20 errors', (_, item, asked) => {
     const { counter, schema } = counted();
     const error = refusal(z.object({ list: listSchema(schema, { max: 1_000 }) }), {
       list: Array.from({ length: 1_000 }).fill(item),
@@ -47,7 +47,7 @@ describe('a list', () => {
     expect(error.message).toContain('(and at least 19 more)');
   });
 
-  it('of items with null in optional fields is read whole, each item at most twice', () => {
+  it('with null in optional fields is read completely, each item at most twice', () => {
     const { counter, schema } = counted();
     const item = z.object({ name: schema, size: z.number().optional() });
     const list = Array.from({ length: 1_000 }, (_, at) => ({ name: `n${at}`, size: null }));
@@ -57,7 +57,7 @@ describe('a list', () => {
     expect(counter.asked).toBe(2_000);
   });
 
-  it('names places in lists of lists', () => {
+  it('reports places in lists of lists', () => {
     const schema = z.object({ rows: listSchema(listSchema(z.number(), { max: 3 }), { max: 3 }) });
     expect(refusal(schema, { rows: [[1], [1, 'x']] }).issues).toEqual([
       { path: 'rows.1.1', expected: 'number', got: '"x"' },
@@ -66,7 +66,7 @@ describe('a list', () => {
 });
 
 describe('nulls', () => {
-  it('in the items of a list are what they are elsewhere: left out, or refused where they are', () => {
+  it('in list items are treated as elsewhere: absent, or refused', () => {
     const item = z.object({
       a: z.number().optional(),
       inner: listSchema(z.object({ b: z.string().optional() }), { max: 3 }),
@@ -85,20 +85,20 @@ describe('nulls', () => {
     e: z.unknown(),
   });
 
-  it('count as left out where they are not expected, and nowhere else', () => {
+  it('count as absent where not expected, and nowhere else', () => {
     const body = { a: { b: null, c: 1 }, d: null, e: { kept: null } };
     expect(validate(schema, body, 'the body')).toEqual({ a: { c: 1 }, e: { kept: null } });
     expect(body).toEqual({ a: { b: null, c: 1 }, d: null, e: { kept: null } });
   });
 
-  it('in a field that is needed are named', () => {
+  it('in a required field are reported', () => {
     expect(refusal(schema, { a: { b: null, c: null }, d: null, e: 1 }).issues).toEqual([
       { path: 'a.c', expected: 'number', got: 'null' },
     ]);
   });
 });
 
-describe('what is said of a body', () => {
+describe('the error of a body', () => {
   it('does not grow with its keys', () => {
     const strict = z.strictObject({});
     const error = refusal(

@@ -35,8 +35,8 @@ afterEach(() => h.stop());
 
 const submit = async (type: string) => (await h.acme.tasks.submit({ type })).task_id;
 
-describe('a worker whose storage waits for tasks', () => {
-  it('lets it wait whenever nothing is run, one claim at a time', async () => {
+describe('a worker on a storage with long polls', () => {
+  it('polls whenever it is idle, one claim at a time', async () => {
     h.orchestrator.workflow('quick', () => 'done');
     await h.orchestrator.start();
     await h.clock.advance(0);
@@ -54,7 +54,7 @@ describe('a worker whose storage waits for tasks', () => {
     expect(asked.length - idle).toBeLessThanOrEqual(4);
   });
 
-  it('lets it not wait while something is run, and finds what is ready all the same', async () => {
+  it('does not poll while it runs tasks, and still finds ready ones', async () => {
     let release = () => {};
     const released = new Promise<void>((resolve) => (release = resolve));
     h.orchestrator.workflow('slow', (ctx) => ctx.run('hold', () => released));
@@ -74,7 +74,7 @@ describe('a worker whose storage waits for tasks', () => {
     expect(asked.at(-1)).toBe(true);
   });
 
-  it('ends the wait when it stops', async () => {
+  it('ends the poll when it stops', async () => {
     h.orchestrator.workflow('quick', () => 'done');
     await h.orchestrator.start();
     await h.clock.advance(0);

@@ -4,7 +4,10 @@ import { expect, it, onTestFinished, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { overSocket } from './service.js';
 
-/** A hub that lets everybody in, in a thread of its own: it answers pings while this one is busy, and counts them. */
+/**
+ * A hub that admits every service, in a thread of its own: it answers pings while this one is busy, and
+ * counts them.
+ */
 const HUB = `
 const { WebSocketServer } = require('ws');
 const { parentPort, workerData } = require('node:worker_threads');

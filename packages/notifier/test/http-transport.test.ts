@@ -82,7 +82,7 @@ describe('HttpTransport', () => {
     ['an answer that is none', /HTTP 200/, (response) => response.end('<html>')],
     ['an answer without end', /HTTP 200/, (response) => response.writeHead(200).write('x'.repeat(100_000))],
     [
-      "somebody else's ack",
+      'a foreign ack',
       /HTTP 200/,
       (response) => response.end('{"event":"ack","message_id":"x","outcome":"applied"}'),
     ],

@@ -34,14 +34,14 @@ export class KillableListener {
     return this.#sockets.size;
   }
 
-  /** As if the process had been killed: connections are reset, nobody is told. */
+  /** As if the process had been killed: connections are reset without a close frame. */
   async kill(): Promise<void> {
     const closed = new Promise((resolve) => this.http.close(resolve));
     for (const socket of this.#sockets) socket.resetAndDestroy();
     await closed;
   }
 
-  /** Lets nobody in any more. */
+  /** Accepts no more connections. */
   close(): void {
     this.http.close();
   }

@@ -35,7 +35,7 @@ describe('a service at the real hub', () => {
     expect((await hub.events(done)).map(({ event }) => event)).toContain('task_status_update');
   });
 
-  it('hears that nobody waits for its work any more, whatever its listeners throw', async () => {
+  it('receives a cancel, whatever its listeners throw', async () => {
     const hub = await RealHub.start();
     const query = overSocket(hub.url);
     query.on('task_cancel', () => {

@@ -56,7 +56,7 @@ export class RealHub {
     this.#now = { orchestrator, server, listener };
   }
 
-  /** As if its process had been killed: connections are reset, nobody is told. */
+  /** As if its process had been killed: connections are reset without a close frame. */
   async kill(): Promise<void> {
     const now = this.#now;
     if (!now) return;
@@ -65,7 +65,7 @@ export class RealHub {
     await now.server.stop({ graceMs: 0 });
   }
 
-  /** As it stops by itself: everybody is told when to come back. */
+  /** Graceful shutdown: peers get the reconnect delay. */
   async stop(): Promise<void> {
     const now = this.#now;
     if (!now) return;

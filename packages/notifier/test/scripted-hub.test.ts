@@ -60,7 +60,7 @@ describe('a link that ends', () => {
     expect((hub.visits[1]?.at ?? 0) - closedAt).toBeGreaterThanOrEqual(atLeastMs - 1);
   });
 
-  it('is made again for ever, less and less often, while nobody is there', async () => {
+  it('reconnects for ever with an increasing delay while the hub is down', async () => {
     const hub = await ScriptedHub.start();
     const line = await TcpRelay.to(1);
     const query = overSocket(line.url, { reconnectBaseMs: 1, reconnectCapMs: 4 });
@@ -180,7 +180,7 @@ describe('a hub that is slow to acknowledge', () => {
     await Promise.all(acks);
   });
 
-  it('is not heard twice: an ack that nobody waits for, and nonsense, change nothing', async () => {
+  it('ignores a repeated ack, an unknown ack, and invalid frames', async () => {
     const hub = await ScriptedHub.start({
       frame: (frame, visit) => {
         visit.socket.send('{"event":');
@@ -274,8 +274,8 @@ describe('the end', () => {
 
   it.each(['dialling', 'waiting to be let in', 'waiting to dial again'])('comes while %s', async (when) => {
     const hub = await ScriptedHub.start({ hello: () => undefined });
-    const nobody = await TcpRelay.to(1);
-    const query = overSocket(when === 'waiting to dial again' ? nobody.url : hub.url, {
+    const dead = await TcpRelay.to(1);
+    const query = overSocket(when === 'waiting to dial again' ? dead.url : hub.url, {
       reconnectBaseMs: 60_000,
       reconnectCapMs: 60_000,
     });

@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 export class TcpRelay {
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   readonly #server = createServer((near) => this.#join(near));
-  /** How often somebody has dialled. */
+  /** Number of connection attempts. */
   dialled = 0;
   /** What goes to the hub, or comes from it, is swallowed; the connections stay up. */
   swallow: { toHub: boolean; fromHub: boolean } = { toHub: false, fromHub: false };

@@ -59,7 +59,7 @@ describe('POST /internal/v1/services/{service}/{operation}', () => {
 
   it('says that a service or a job is not known', async () => {
     const running = await startServer();
-    const service = await running.ask('POST', '/internal/v1/services/nobody/ask', {
+    const service = await running.ask('POST', '/internal/v1/services/ghost/ask', {
       token: TOKENS.query,
       headers: forAcme,
       body: { input: {} },
@@ -81,7 +81,7 @@ describe('POST /internal/v1/notifications', () => {
     const frame = {
       event: 'task_completed',
       service: 'query',
-      task_id: 'nobody-asked',
+      task_id: 'ghost-asked',
       tenant_id: 'acme',
       data: 1,
       message_id: 'm-1',

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createIdentities } from '../src/index.js';
 
 describe('createIdentities', () => {
-  it('knows whose a token is, and nobody else', () => {
+  it('maps a token to its owner only', () => {
     const identities = createIdentities({
       apiKeys: [
         { key: 'key-of-acme', tenant: 'acme' },

@@ -5,7 +5,7 @@ import type { NeutralRequest } from '../src/http/neutral-request.js';
 
 const LARGE = Buffer.from(`[${'1,'.repeat(40_000)}0]`);
 
-/** A body whose rest comes when it is told to end, or breaks off. */
+/** A body whose rest is sent, or aborted, on command. */
 function upload(first: Buffer) {
   let end: (error?: Error) => void = () => {};
   const told = new Promise<void>((resolve, reject) => {

@@ -59,7 +59,7 @@ describe('a server with limits', () => {
       await eventually(async () => ((await stream()).status === 200 ? true : undefined));
   });
 
-  it('has a stream that nobody reads give its place back', async () => {
+  it('frees the slot of a stream without a reader', async () => {
     const running = await startServer({ maxConnectionsPerTenant: 1 });
     await running.orchestrator.tenant('acme').sessions.create({ session_id: 'talk' });
     for (let round = 0; round < 5; round += 1)

@@ -166,7 +166,7 @@ const CONNECTED = [
 ] as const;
 
 async function connected([, identity, path, hello]: (typeof CONNECTED)[number]) {
-  const made = await serverOf({ heartbeatMs: 25 });
+  const made = await serverOf({ heartbeatMs: 100 });
   made.host.behaviour = () => identity;
   const peer = new SocketPeer(`${made.running.url}${path}`);
   await peer.opened;

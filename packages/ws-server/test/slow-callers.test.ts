@@ -6,7 +6,7 @@ import { toNodeHandler } from '../src/index.js';
 import { KEYS, startServer } from './running-server.js';
 import { SocketPeer } from './socket-peer.js';
 
-/** What a caller hears that begins a request and does not end it. */
+/** Response to a request that is started and not completed. */
 function heard(url: string, request: string): Promise<string> {
   const { port, hostname } = new URL(url);
   const socket = createConnection(Number(port), hostname);
@@ -20,7 +20,8 @@ function heard(url: string, request: string): Promise<string> {
 describe('a caller that takes its time', () => {
   const AUTH = `Host: x\r\nAuthorization: Bearer ${KEYS.acme}\r\n`;
 
-  // Node looks for such requests every 30 seconds unless it is told otherwise: then these run into the limit of the test.
+  // Node checks for such requests every 30 seconds by default: then these would run into the limit of the
+  // test.
   it('with its headers is cut off soon after the limit', async () => {
     const running = await startServer({ headersTimeoutMs: 200 });
     expect(await heard(running.url, `GET /v1/tasks HTTP/1.1\r\n${AUTH}`)).toContain('408');

@@ -8,12 +8,12 @@ import { type Agent, agentSchema, DEFAULT_AGENT_ID } from './agent.js';
 const MAX_AGENTS = 1_000;
 
 /**
- * The agents: those everybody has, and what each tenant put, replaced or deleted.
+ * Agents: shared ones, and those that each tenant put, replaced or deleted.
  *
- * @param shared what everybody has; read once, when the first call needs it.
+ * @param shared agents of all tenants; read once, at the first call.
  */
 export function agentManagementService(shared: () => Promise<readonly Agent[]>): ServiceDefinition {
-  /** `null`: the tenant deleted an agent that everybody has. */
+  /** `null`: the tenant deleted a shared agent. */
   const tenants = new TenantState(() => new Map<string, Agent | null>());
   let loading: Promise<readonly Agent[]> | undefined;
   const agentsOf = async (tenantId: string): Promise<Map<string, Agent>> => {

@@ -5,7 +5,7 @@ import { z } from 'zod';
 export const agentSchema = z.object({
   agent_id: idSchema,
   name: z.string().min(1).max(200),
-  /** What the language model is told, if there is one. */
+  /** System prompt of the language model, if any. */
   instructions: z.string().max(20_000).default('Answer helpfully and briefly.'),
   /** Names of tools in the registry. */
   tools: listSchema(nameSchema, { max: 100 }).default([]),

@@ -7,7 +7,7 @@ interface SentenceModel {
   embed(texts: string[]): Promise<number[][]>;
 }
 
-/** Real sentence vectors (English) from `@energetic-ai/embeddings`, which somebody may have installed. */
+/** Sentence vectors (English) from the optional package `@energetic-ai/embeddings`. */
 export class SentenceEmbedder implements Embedder {
   readonly model = 'energetic-ai-embeddings-en';
   readonly #model: SentenceModel;

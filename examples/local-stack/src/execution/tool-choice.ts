@@ -8,13 +8,13 @@ import { readTexts } from './text-wording.js';
 import { readUnits } from './unit-wording.js';
 import type { ToolRequest, WordingReader } from './tool-request.js';
 
-/** Characters that a question may have which is about itself: nobody words a calculation in more. */
+/** Maximum length of a question about a calculation, in characters. */
 const SENTENCES = 500;
 
 /** A marker of a source, as answers from documents have it: `[1]`. */
 const CITES = /(?<!\w)\[\d{1,2}\](?!\()/;
 
-/** Who reads which wording. A question is for the first that understands it; the stricter ones come first. */
+/** Readers of wordings, strictest first: the first that understands a question wins. */
 const READERS: readonly { readonly tool: string; readonly read: WordingReader; readonly longest: number }[] =
   [
     { tool: 'document_search', read: readSearch, longest: SENTENCES },
@@ -33,7 +33,7 @@ export function chooseTool(
 ): ToolRequest | undefined {
   const answerAt = turns.findLastIndex(({ role }) => role === 'assistant');
   const answer = turns[answerAt]?.content;
-  // What documents said is full of numbers that nobody means by "that".
+  // Numbers in quoted documents are not the referent of "that".
   const isFromDocuments = answer !== undefined && CITES.test(answer);
   const wording = {
     message,

@@ -24,7 +24,10 @@ export function namesOf(documentName: string): Set<string> {
   return names;
 }
 
-/** Whether a name is no word of everyday or of all documentation, so that who says it means the document. */
+/**
+ * Whether a name is distinctive: neither an everyday word nor common in documentation, so that a mention
+ * refers to the document.
+ */
 export function isDistinctive(name: string): boolean {
   return [name, name.replace(/s$/, '')].every((word) => !isCommonWord(word) && !isThesaurusWord(word));
 }

@@ -50,7 +50,7 @@ const embeddedSchema = z.object({
   vectors: listSchema(listSchema(z.number(), { max: 8_192 }), { min: 1, max: 32 }),
 });
 
-/** Answers questions from documents, and owns their index. The writer decides who words the answers. */
+/** Answers questions from documents, and owns their index. The writer words the answers. */
 export function queryService(writer: AnswerWriter = new ExtractiveWriter()): ServiceDefinition {
   const indexes = new TenantState(() => new DocumentIndex());
   return {

@@ -78,7 +78,7 @@ export class ChangeLog {
   }
 }
 
-/** A change that is done again asks nobody and tells nobody. */
+/** A replayed change sends neither calls nor notifications. */
 function replayed({ tenant_id }: Change): OperationContext {
   return {
     tenant_id,

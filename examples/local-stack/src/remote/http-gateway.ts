@@ -18,7 +18,7 @@ import type { Gateway } from '../service-definition.js';
 const SENDS = 8;
 const ANSWER_MS = 30_000;
 const MAX_ANSWER_BYTES = MAX_RESULT_BYTES + 16 * 1024;
-/** How often to ask for an outcome that nobody has told. */
+/** Polling interval for a missing outcome, ms. */
 const LOOK_MS = 5_000;
 const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
 
@@ -47,7 +47,7 @@ export class HttpGateway implements Gateway {
     this.#token = orchestrator.token;
   }
 
-  /** An outcome that the hub has told this service. */
+  /** An outcome received from the hub. */
   told({ task_id }: GatewayOutcome): void {
     this.#waiting.get(task_id)?.();
   }

@@ -5,10 +5,10 @@ import { startServiceProcess } from './service-process.js';
 const USAGE_EXIT = 78;
 
 /**
- * What `bin/service.mjs <name>` does. The environment says how: `ORCHESTRATOR_URL` and `SERVICE_TOKEN`, which must be
- * there, `SERVICE_HOST`, `SERVICE_PORT`, `SERVICE_CHANGES_FILE`, `SERVICE_ALIVE_MS`, `SERVICE_AGENTS_FILE`, and
- * `ORCHESTRATOR_LLM_URL`, `_MODEL` and `_KEY`. A line of JSON on stdout says where it listens. SIGTERM, SIGINT and the
- * end of stdin (whoever started it is gone) end it.
+ * Implements `bin/service.mjs <name>`, configured by the environment: `ORCHESTRATOR_URL` and `SERVICE_TOKEN`
+ * (required), `SERVICE_HOST`, `SERVICE_PORT`, `SERVICE_CHANGES_FILE`, `SERVICE_ALIVE_MS`,
+ * `SERVICE_AGENTS_FILE`, and `ORCHESTRATOR_LLM_URL`, `_MODEL` and `_KEY`. A line of JSON on stdout has the
+ * address. SIGTERM, SIGINT and the end of stdin (the parent has exited) stop it.
  */
 export async function runServiceProcess(): Promise<void> {
   try {

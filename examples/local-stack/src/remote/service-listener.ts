@@ -31,7 +31,7 @@ export interface ServiceListenerOptions {
   readonly service: Pick<InProcessService, 'run'>;
   /** What the orchestrator has to show. */
   readonly token: string;
-  /** Hears of errors that callers only see as `internal_error`. */
+  /** Called with errors that callers only see as `internal_error`. */
   readonly report: (error: unknown, where: string) => void;
 }
 

@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from '@agent-orchestrator/core';
 import type { OperationContext } from '../service-definition.js';
 
-/** What everybody may know of a tool. */
+/** Public description of a tool. */
 export type ToolDescription = {
   readonly name: string;
   readonly description: string;

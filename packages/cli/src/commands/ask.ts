@@ -67,7 +67,7 @@ export async function ask(
 
 async function cancel({ api }: Connection, taskId: string): Promise<void> {
   const body = { reason: 'interrupted at the terminal' };
-  // Nobody reads a failure any more: ignored.
+  // The reader has gone: a failure is ignored.
   await api
     .post(`/v1/tasks/${taskId}/cancel`, body, { signal: AbortSignal.timeout(CANCEL_MS) })
     .catch(() => undefined);

@@ -88,7 +88,7 @@ export async function run(planned: readonly PlannedTask[], options: RunOptions):
     services: ['quick', 'slow'],
     // Fewer than there is to do, so that each process has its share.
     orchestrator: { concurrency: 20, sweepMs: 10_000 },
-    // Chance may kill the worker of one task many times; that alone is not to make the task poison.
+    // Random kills may hit the worker of one task many times; that alone must not make the task poison.
     limits: { maxLostWorkers: 1_000_000 },
     furnish: (process) => furnish(process, world, counters),
     ...(options.tamper && { tamper: options.tamper }),

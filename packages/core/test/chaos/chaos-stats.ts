@@ -47,7 +47,7 @@ function differenceOf({ taskId, cancelAfterMs }: PlannedTask, calm: Run, run: Ru
   return ending.what === expected.what ? undefined : 'result';
 }
 
-/** The first tasks that ended otherwise than undisturbed, for whoever looks for the cause. */
+/** The first tasks with a different end than in the undisturbed run, for debugging. */
 export function differencesOf(planned: readonly PlannedTask[], calm: Run, run: Run): readonly object[] {
   return planned
     .map((task) => ({ task, difference: differenceOf(task, calm, run) }))

@@ -19,9 +19,9 @@ async function disturb(seed: string, planned: readonly PlannedTask[], calm: Run)
   return { disturbed, schedule, drops };
 }
 
-describe('random workflows in three processes that die at random failpoints', () => {
+describe('random workflows in three processes that are killed at random failpoints', () => {
   it(
-    `end as if nobody had died (CHAOS_SEED=${SEED} CHAOS_TASKS=${TASKS})`,
+    `end as without kills (CHAOS_SEED=${SEED} CHAOS_TASKS=${TASKS})`,
     { timeout: Math.max(1_800_000, 360 * TASKS) },
     async () => {
       const planned = planTasks(SEED, TASKS);
@@ -45,7 +45,7 @@ describe('random workflows in three processes that die at random failpoints', ()
     },
   );
 
-  it(`tell the same story for the same seed (CHAOS_SEED=${SEED})`, async () => {
+  it(`are reproducible from their seed (CHAOS_SEED=${SEED})`, async () => {
     const planned = planTasks(SEED, 40);
     const calm = await run(planned, { seed: SEED, disturbed: false });
     const [first, second] = [await disturb(SEED, planned, calm), await disturb(SEED, planned, calm)];

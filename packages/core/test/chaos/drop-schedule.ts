@@ -2,9 +2,9 @@ import { type Failpoint, isPoll } from './failpoints.js';
 import type { SeededRandom } from './seeded-random.js';
 
 /**
- * Who dies where: a number of deaths, spread over the work that is done, not over the time in which there is none.
- * Each waits for up to `waitPasses`, and then as long again for a failpoint of its own, drawn from all that were passed
- * so far, so that rare ones have their turn too.
+ * Schedule of kills: spread over the passes of failpoints, not over idle time. Each waits for up to
+ * `waitPasses`, and then as long again for a failpoint of its own, drawn from all passed so far, so that rare
+ * ones are hit too.
  */
 export class DropSchedule {
   injected = 0;

@@ -5,9 +5,9 @@ export type Often = 'never' | 'sometimes' | 'always';
 /** What comes of a death at a failpoint. */
 export interface Stated {
   readonly outcome: string;
-  /** Whether a call is sent again, with its key, because nobody knows what came of it. */
+  /** Whether a call is resent, with its key, because its outcome is unknown. */
   readonly sentAgain: Often;
-  /** Whether own work of a workflow runs again because nobody knows that it ran. */
+  /** Whether own work of a workflow runs again because its completion is unknown. */
   readonly ranAgain: Often;
 }
 
@@ -18,7 +18,7 @@ const NEVER = { sentAgain: 'never', ranAgain: 'never' } as const;
 const meanwhile = (outcome: string): Partial<Stated> => ({ outcome, sentAgain: 'sometimes' });
 const says = (outcome: string): Partial<Stated> => ({ outcome });
 
-/** A request of a caller, who asks again: it is as if the first time had not been, or the first time is found. */
+/** A caller's request that is repeated: the first one has had no effect, or is found. */
 const request = (operation: string, found: string): Row => [
   operation,
   says('the caller asks again, and is the first'),
@@ -34,7 +34,7 @@ const quietReading = (operation: string): Row => [
   says('the caller asks again'),
   says('the caller asks again'),
 ];
-/** A worker ends its work on a task in vain, or unheard. */
+/** A settlement without effect, or with a lost answer. */
 const settling = (kind: string, after: string): Row => [
   `queue.settle/${kind}`,
   says('another worker replays the journal and ends it in the same way'),

@@ -25,7 +25,7 @@ async function tell(scenario: Scenario, point?: Failpoint, passes: readonly numb
   return { world, tookMs: world.clock.now() - begun };
 }
 
-/** What is never to be seen, whoever dies. */
+/** Invariants that hold whichever process dies. */
 async function check({ storage, acknowledged, services, repeatedEffects }: World): Promise<void> {
   const none = { gaps: [], notFinalOnce: [] };
   expect(judge(await historyOf(storage, TENANT), acknowledged)).toEqual(none);
@@ -58,8 +58,8 @@ function note(point: Failpoint, undisturbed: Told, { world, tookMs }: Told): voi
   tally.latestMs = Math.max(tally.latestMs, tookMs - undisturbed.tookMs);
 }
 
-describe('a process that dies at any pass of any failpoint', () => {
-  it.each(Object.entries(SCENARIOS))('does no harm to: %s', async (_, scenario) => {
+describe('a process killed at any pass of any failpoint', () => {
+  it.each(Object.entries(SCENARIOS))('violates no invariant of: %s', async (_, scenario) => {
     const undisturbed = await tell(scenario);
     await check(undisturbed.world);
     for (const [point, passes] of undisturbed.world.failpoints.passed) {
@@ -88,13 +88,13 @@ function oftenOf(count: number, deaths: number): Often {
 }
 
 describe('the table of failpoints', () => {
-  it('has at least 30, each of which was hit, and none was passed that it does not have', () => {
+  it('has at least 30 entries, each of which was hit, and no unknown failpoint was passed', () => {
     expect(FAILPOINTS.size).toBeGreaterThanOrEqual(30);
     expect([...unlisted]).toEqual([]);
     expect([...FAILPOINTS.keys()].filter((point) => !tallies.has(point))).toEqual([]);
   });
 
-  it('states what came of each', () => {
+  it('states the outcome of each kill', () => {
     const came = [...tallies].map(([point, { deaths, sentAgain, ranAgain }]) => ({
       point,
       sentAgain: oftenOf(sentAgain, deaths),
@@ -107,7 +107,7 @@ describe('the table of failpoints', () => {
     expect(came).toEqual(stated);
   });
 
-  it('no death costs more than a lease, a second, and the work that is done again', () => {
+  it('no kill costs more than a lease, a second, and repeated work', () => {
     const longestWorkMs = 20_000;
     for (const [point, { latestMs }] of tallies) {
       expect({ point, late: latestMs > 30_000 + 1_000 + longestWorkMs }).toEqual({ point, late: false });

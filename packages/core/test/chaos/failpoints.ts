@@ -1,7 +1,7 @@
 /** Where a process can die: `<interface>.<method>[/<kind>]:before|after`. */
 export type Failpoint = `${string}:${'before' | 'after'}`;
 
-/** What tells kinds of one method apart, if anything does. */
+/** Distinguishes the kinds of a method, if any. */
 const KINDS: Readonly<Record<string, (params: never) => string>> = {
   'queue.settle': ({ settlement }: { readonly settlement: { readonly kind: string } }) => settlement.kind,
   'journal.begin': ({ step }: { readonly step: { readonly kind: string } }) => step.kind,
@@ -24,7 +24,7 @@ export function isPoll(point: Failpoint): boolean {
   return POLLS.test(point);
 }
 
-/** Counts how often each failpoint was passed, and decides who dies there. */
+/** Counts the passes of each failpoint, and decides which one kills its process. */
 export class Failpoints {
   readonly passed = new Map<Failpoint, number>();
   readonly #decide: (point: Failpoint, processName: string) => boolean;

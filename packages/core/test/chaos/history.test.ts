@@ -16,7 +16,7 @@ const event = (task_id: string, rev: number, name: TaskEvent['event']): TaskEven
 const created = (id: string) => event(id, 1, 'task_created');
 
 describe('the judge of histories', () => {
-  it('has nothing against a good one', () => {
+  it('accepts a valid history', () => {
     const good = [created('a'), created('b'), event('b', 2, 'task_failed'), event('a', 2, 'task_completed')];
     expect(judge(good, ['a', 'b'])).toEqual({ gaps: [], notFinalOnce: [] });
   });
@@ -41,7 +41,7 @@ describe('the judge of histories', () => {
     expect(judge(bad, ['a'])[where]).toEqual(['a']);
   });
 
-  it('looks at tasks that nobody had an answer for, too', () => {
+  it('also judges tasks without an acknowledged submission', () => {
     expect(judge([created('c')], []).notFinalOnce).toEqual(['c']);
   });
 });

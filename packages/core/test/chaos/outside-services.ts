@@ -42,7 +42,7 @@ export type Job = {
 
 type Frame = { readonly [key: string]: JsonValue };
 
-/** How a report reaches whoever lives; resolves with what became of it. */
+/** Delivers a report to a live process; resolves with the ack. */
 export type Deliver = (service: string, frame: Frame) => Promise<string>;
 
 /**

@@ -106,7 +106,10 @@ const HOUR_MS = 3_600_000;
 /** Longer than any delay that a drop can cause, so that the winner of a race is the same with and without drops. */
 const WIDE_MS = 2 * HOUR_MS;
 
-/** What may stand where: random is drawn in order, and time told, only where no other branch can come in between. */
+/**
+ * Constraints of a position: random numbers are drawn in order, and time is read, only where no other branch
+ * can interleave.
+ */
 interface Place {
   readonly depth: number;
   /** Whether an attempt may fail. */

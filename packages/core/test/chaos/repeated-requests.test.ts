@@ -28,7 +28,7 @@ function loseNextAnswer<T extends object>(part: T, method: keyof T): void {
   }) as T[keyof T];
 }
 
-describe('a request whose answer was lost, made again', () => {
+describe('a repeated request after a lost answer', () => {
   it('redrives a task once', async () => {
     const failed = await ended(() => Promise.reject(new Error('broken')));
     loseNextAnswer(h.storage.tasks, 'redrive');
@@ -38,7 +38,7 @@ describe('a request whose answer was lost, made again', () => {
     expect(tasks.filter(({ redriven_from }) => redriven_from === failed.task_id)).toHaveLength(1);
   });
 
-  it('gives a workflow one signal', async () => {
+  it('delivers a signal once', async () => {
     h.orchestrator.workflow('letters', async (ctx) => [
       await ctx.waitForSignal('letter'),
       await ctx.waitForSignal('letter', { timeout_ms: 1_000 }).catch(() => 'no second one'),
@@ -54,7 +54,7 @@ describe('a request whose answer was lost, made again', () => {
     expect((await h.ended({ task_id })).result).toEqual([1, 'no second one']);
   });
 
-  it('calls at the gateway what a process that died did not get to call', async () => {
+  it('sends the gateway call that a dead process had not sent', async () => {
     const decide = (point: Failpoint) => point === 'service.send:before' && world.drops.length === 0;
     const world: World = new World({
       seed: 'gateway',
@@ -84,11 +84,11 @@ describe('a request whose answer was lost, made again', () => {
   });
 });
 
-describe('a report', () => {
+describe('an early or late report', () => {
   const about = { service: 'slow', tenant_id: 'acme', task_id: 'job-1' };
   const { signal } = new AbortController();
 
-  it('on a step that a new attempt will ask for anew is told so', async () => {
+  it('on a step that a new attempt will begin anew is answered stale', async () => {
     h.orchestrator.workflow('again', (ctx) => ctx.call('slow', 'work', {}, { retry: { max_attempts: 1 } }));
     await h.orchestrator.start();
     await h.acme.tasks.submit({ type: 'again' });
@@ -103,7 +103,7 @@ describe('a report', () => {
     expect(['stale', 'late']).toContain(outcome);
   });
 
-  it('that is held and sent again is held once', async () => {
+  it('that is held and resent is held once', async () => {
     h.orchestrator.service('slow', { run: () => new Promise(() => {}) });
     h.orchestrator.workflow('early', (ctx) => ctx.call('slow', 'work'));
     await h.orchestrator.start();

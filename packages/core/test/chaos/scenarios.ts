@@ -4,7 +4,10 @@ import type { Behaviour } from './outside-services.js';
 import type { SimulatedProcess } from './simulated-process.js';
 import { TENANT, type World } from './world.js';
 
-/** What callers ask for, and what must come of it whoever dies. Every call is one of a real caller, who insists. */
+/**
+ * A caller's requests with their expected effects, whichever process dies. Every request is repeated until it
+ * is answered.
+ */
 export type Scenario = (world: World) => Promise<void>;
 
 export const SERVICES = ['quick', 'slow'];
@@ -90,7 +93,7 @@ async function journey(world: World): Promise<void> {
   assert.equal((await tasksOf(world)).length, 1);
 }
 
-/** Somebody waits for a task that is cancelled while its call is under way. */
+/** A task is cancelled during its call while a caller waits for it. */
 async function cancelled(world: World): Promise<void> {
   const taskId = await submit(world, { type: 'busy' });
   const waited = world.insist(({ registry }) => registry.wait({ tenantId: TENANT, taskId }));
@@ -121,7 +124,7 @@ async function redriven(world: World): Promise<void> {
   assert.equal(error?.message, 'broken');
   mended.add(world);
   await world.insist(async ({ registry }) => {
-    // Whoever got no answer looks first whether the task was redriven.
+    // After a lost answer the caller first checks whether the task was redriven.
     const { tasks } = await registry.list({ tenantId: TENANT });
     const known = tasks.find(({ redriven_from }) => redriven_from === taskId);
     return known ?? registry.redrive({ tenantId: TENANT, taskId });
@@ -188,7 +191,7 @@ async function conversation(world: World): Promise<void> {
   const message = { role: 'user', content: 'before', message_id: 'm1' } as const;
   await world.insist(({ sessions }) => sessions.append({ ...where, message }));
   await world.insist(async ({ sessions }) => {
-    // Whoever got no answer looks first whether somebody has changed it: perhaps it was he.
+    // After a lost answer the caller first checks whether the change was made, possibly by itself.
     const { session } = await sessions.get(where);
     if (session.context['lang'] === 'de') return session;
     return sessions.update({ ...where, rev: session.rev, context: { lang: 'de' } });

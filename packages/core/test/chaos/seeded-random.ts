@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import type { Random } from '../../src/index.js';
 
 /**
- * Chance from a seed: the same seed draws the same. Drawn from a hash, since thousands of processes draw ids: the
- * streams of a small generator, which are parts of one circle, would overlap, and two processes give out the same ids.
+ * Seeded random numbers: the same seed draws the same. Derived from a hash, since thousands of processes draw
+ * ids: the streams of a small generator, which are parts of one cycle, would overlap, and two processes would
+ * generate the same ids.
  */
 export class SeededRandom implements Random {
   #drawn = 0;

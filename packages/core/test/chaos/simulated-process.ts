@@ -9,18 +9,18 @@ export interface Surroundings {
   readonly storage: Storage;
   readonly clock: Clock;
   readonly failpoints: Failpoints;
-  /** Sees each operation that the storage has carried out, whoever lives to hear the answer. */
+  /** Observes each operation of the storage, whether or not its caller lives to get the answer. */
   readonly witness?: (operation: string, params: unknown, answer: unknown) => void;
   readonly onDrop: (dropped: SimulatedProcess) => void;
 }
 
-/** A promise of its own each time: one for all would keep everybody who ever waited. */
+/** A new promise each time: a shared one would keep every waiter alive. */
 const never = <T>(): Promise<T> => new Promise<T>(() => {});
 
 /**
- * One process: an orchestrator that reaches the storage, the time, the services and its own effects only through here.
- * It lives until it is dropped, at a failpoint or from outside. From then on nothing that it does reaches anything and
- * nothing reaches it: what it waits for never settles, its timers never fire, it hears no wakeup. Nobody stops it.
+ * One process: an orchestrator whose access to storage, time, services and its own effects goes through here.
+ * It lives until it is killed, at a failpoint or from outside. From then on it has no effect and receives
+ * nothing: its promises never settle, its timers never fire, it gets no wake-up. It is not stopped.
  */
 export class SimulatedProcess {
   readonly orchestrator: Orchestrator;
@@ -53,7 +53,7 @@ export class SimulatedProcess {
     for (const loseConnection of this.#callers) loseConnection();
   }
 
-  /** Somebody outside asks this process: its answer or error, or `LOST` if it dies before that. */
+  /** A request from outside: its answer or error, or `LOST` if the process dies before. */
   ask<T>(request: (orchestrator: Orchestrator) => Promise<T>): Promise<T | typeof LOST> {
     if (this.#dropped) return Promise.resolve(LOST);
     return new Promise((resolve, reject) => {

@@ -39,7 +39,7 @@ function withQueue(storage: Storage, other: (queue: Storage['queue']) => Partial
   };
 }
 
-/** Shows the only call of a task as if nothing had been heard of it. */
+/** Presents the only call of a task as unanswered. */
 function reopened({ task }: Claim): (step: JournalStep) => JournalStep {
   const [only, ...others] = task.delegated_services;
   return (step) => {
@@ -49,8 +49,8 @@ function reopened({ task }: Claim): (step: JournalStep) => JournalStep {
   };
 }
 
-describe('a storage that does its work badly is noticed', () => {
-  it('and one that does it well is not', async () => {
+describe('a defective storage is noticed', () => {
+  it('a correct storage passes', async () => {
     expect(await faultsWith((storage) => withQueue(storage, () => ({})))).toEqual(FAULTLESS);
   });
 
@@ -66,7 +66,7 @@ describe('a storage that does its work badly is noticed', () => {
     expect(faults.stuck).toBeGreaterThan(0);
   });
 
-  it('when it shows a call that has ended as one that is open', async () => {
+  it('when it presents an ended call as open', async () => {
     const faults = await faultsWith((storage) =>
       withQueue(storage, (queue) => ({
         claim: async (params) => {
@@ -82,7 +82,7 @@ describe('a storage that does its work badly is noticed', () => {
     expect(faults.recordedCallsMadeAgain).toBeGreaterThan(0);
   });
 
-  it('when it gives outcomes in another order', async () => {
+  it('when it delivers outcomes in another order', async () => {
     const faults = await faultsWith((storage) =>
       withQueue(storage, (queue) => ({
         claim: async (params) => {
@@ -95,7 +95,7 @@ describe('a storage that does its work badly is noticed', () => {
     expect(faults.stuck).toBeGreaterThan(0);
   });
 
-  it('when it never takes back what a dead worker has', async () => {
+  it('when it never reassigns the tasks of a dead worker', async () => {
     const faults = await faultsWith((storage) =>
       withQueue(storage, (queue) => ({
         claim: (params) => queue.claim({ ...params, leaseMs: 1e12 }),

@@ -31,7 +31,7 @@ export interface WorldOptions {
   readonly restartMs?: () => number;
   readonly orchestrator?: Pick<OrchestratorOptions, 'concurrency' | 'sweepMs'>;
   readonly limits?: Partial<Record<keyof typeof DEFAULTS, number>>;
-  /** Puts something between the storage and everybody, to see whether it would be noticed. */
+  /** Wraps the storage with a defect, to prove that it would be noticed. */
   readonly tamper?: (storage: Storage) => Storage;
 }
 
@@ -117,7 +117,7 @@ export class World {
     if (stopped !== LOST) this.begin();
   }
 
-  /** What a caller does who gets no answer: asks again, whoever is there. */
+  /** A caller without an answer repeats the request at any live process. */
   async insist<T>(request: (orchestrator: Orchestrator) => Promise<T>): Promise<T> {
     for (;;) {
       const process = this.someone();
@@ -162,7 +162,7 @@ export class World {
     this.clock.after(this.options.restartMs?.() ?? 100, () => this.begin());
   }
 
-  /** A service's notifier: the same message again until somebody has acknowledged it. */
+  /** A service's notifier: resends the message until it is acknowledged. */
   async #deliver(service: string, frame: Parameters<OutsideServices['run']>[1]['input']): Promise<string> {
     this.#messages += 1;
     const message = { ...frame, message_id: `message-${this.#messages}` };

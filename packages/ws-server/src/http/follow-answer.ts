@@ -36,7 +36,8 @@ export async function followTask(follow: Follow, taskId: string): Promise<Neutra
   const state = await follow.tenant.events.snapshot(topic, after);
   if (!hasEnded(state.snapshot)) return live(follow, { topic, state, after, isLast: isFinalOfTask });
   const snapshot = asSse({ event: 'snapshot', ...state });
-  const events = after === undefined ? [snapshot] : await restOf(follow, taskId, after, state.cursor, snapshot);
+  const events =
+    after === undefined ? [snapshot] : await restOf(follow, taskId, after, state.cursor, snapshot);
   return events.length === 0 ? { status: 204, headers: {} } : sseAnswer(inOrder(events));
 }
 
@@ -61,7 +62,10 @@ function live({ request, services, tenant, credential }: Follow, { topic, state,
   const { tenantId } = tenant;
   const leave = services.admission.connect({ tenant: tenantId });
   if (!leave) {
-    throw new OrchestratorError('rate_limited', 'the tenant has reached its maximum of open sockets and streams');
+    throw new OrchestratorError(
+      'rate_limited',
+      'the tenant has reached its maximum of open sockets and streams',
+    );
   }
   const { feed, release } = services.feeds.acquire(tenantId);
   const gone = AbortSignal.any([request.signal, services.stopping]);

@@ -91,7 +91,8 @@ async function answerOrProblem(
 /** A request cut short by the caller or by the shutdown is not an internal error. */
 function asKnown(error: unknown, gone: AbortSignal, stopping: AbortSignal): OrchestratorError {
   if (error instanceof OrchestratorError) return error;
-  if (gone.aborted && error === gone.reason) return new OrchestratorError('cancelled', 'the caller has disconnected');
+  if (gone.aborted && error === gone.reason)
+    return new OrchestratorError('cancelled', 'the caller has disconnected');
   return stopping.aborted ? shuttingDown() : unexpected();
 }
 

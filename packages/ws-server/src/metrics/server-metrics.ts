@@ -81,7 +81,9 @@ export class ServerMetrics {
 
   #describeWorker(): void {
     const worker = (): OrchestratorStats['worker'] => this.#orchestrator.stats().worker;
-    this.#gauge('worker_slots', 'Slots of the worker: maximum of concurrent tasks.', [], (set) => set(worker()?.slots));
+    this.#gauge('worker_slots', 'Slots of the worker: maximum of concurrent tasks.', [], (set) =>
+      set(worker()?.slots),
+    );
     this.#gauge('worker_runs', 'Runs in memory; idle and prefetched ones take no slot.', ['state'], (set) => {
       const now = worker();
       set(now && now.running - now.idle, { state: 'working' });

@@ -8,7 +8,7 @@ beforeEach(() => {
 });
 afterEach(() => h.stop());
 
-/** A workflow that goes on when the test says so, and tells what its signal said. */
+/** A workflow that continues on command, and records the state of its signal. */
 function gated(type: string) {
   const runs: { readonly ctx: WorkflowContext; readonly go: (result?: unknown) => void }[] = [];
   h.orchestrator.workflow(
@@ -22,7 +22,7 @@ function gated(type: string) {
 }
 
 describe('a lost lease', () => {
-  it('gives the task to another worker, and what the first one does has no effect', async () => {
+  it('reassigns the task to another worker, and writes of the first one have no effect', async () => {
     const runs = gated('work');
     await h.orchestrator.start();
     const task = await h.acme.tasks.submit({ type: 'work' });
@@ -44,7 +44,7 @@ describe('a lost lease', () => {
     expect(await h.ended(task)).toMatchObject({ status: 'completed', result: 'from the second' });
   });
 
-  it('three times makes a task poison', async () => {
+  it('three times fails the task', async () => {
     gated('poison');
     await h.orchestrator.start();
     h.storage.queue.renew = async () => [];
@@ -66,7 +66,7 @@ describe('a lost lease', () => {
     expect(await h.ended(task)).toMatchObject({ status: 'completed', attempt: 1 });
   });
 
-  it('resends the call that was under way, with the same key', async () => {
+  it('resends the call in progress, with the same key', async () => {
     const keys: string[] = [];
     let answer: ((result: unknown) => void) | undefined;
     h.orchestrator.service('hanging', {
@@ -93,7 +93,7 @@ describe('a lost lease', () => {
 });
 
 describe('a deadline', () => {
-  it('fails a task wherever it is', async () => {
+  it('fails a task in any state', async () => {
     gated('stuck');
     h.orchestrator.workflow('parked', (ctx) => ctx.call('slow', 'work', {}, { timeout_ms: 3_600_000 }));
     await h.orchestrator.start();
@@ -115,7 +115,7 @@ describe('a deadline', () => {
 });
 
 describe('cancelling', () => {
-  it('a task that runs fires its signal, and ends it by its own word', async () => {
+  it('aborts the signal of a running task, which ends by itself', async () => {
     let cleaned = false;
     h.orchestrator.workflow('tidy', async (ctx) => {
       try {
@@ -140,7 +140,7 @@ describe('cancelling', () => {
     expect(cleaned).toBe(false);
   });
 
-  it('is over at once when the function lets go', async () => {
+  it('ends at once when the function does', async () => {
     h.orchestrator.workflow('listens', (ctx) => {
       return new Promise((_, reject) => {
         ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason as Error));
@@ -176,7 +176,7 @@ describe('cancelling', () => {
     expect(await h.ended(task)).toEqual(before);
   });
 
-  it('a cancelled task again gives it as it is', async () => {
+  it('a cancelled task again returns it unchanged', async () => {
     await h.orchestrator.start();
     const task = await h.acme.tasks.submit({ type: 'query', run_at: '2026-02-01T00:00:00Z' });
     const cancelled = await h.acme.tasks.cancel(task.task_id);
@@ -186,7 +186,7 @@ describe('cancelling', () => {
 });
 
 describe('priorities', () => {
-  it('9 before 0, first in first out, and every tenth claim to the oldest', async () => {
+  it('run 9 before 0, FIFO, and every tenth claim the oldest', async () => {
     const order: string[] = [];
     const orchestrator = h.another({ concurrency: 1 });
     orchestrator.workflow('note', (_, input: { name: string }) => {
@@ -211,7 +211,7 @@ describe('priorities', () => {
     ]);
   });
 
-  it('tenants in turn: a busy one does not hold up another', async () => {
+  it('alternate between tenants: a busy one does not block another', async () => {
     const order: string[] = [];
     const orchestrator = h.another({ concurrency: 1 });
     orchestrator.workflow('note', (ctx) => {
@@ -252,7 +252,7 @@ describe('registered tasks', () => {
     expect(foreign.outcome).toBe('unknown_task');
   });
 
-  it('are ended by finish, once', async () => {
+  it('are finished once', async () => {
     const { registry } = h.orchestrator;
     const { task } = await registry.register({ tenantId: 'acme', type: 'external' });
     await registry.progress({ tenantId: 'acme', taskId: task.task_id, percent: 50 });
@@ -262,7 +262,7 @@ describe('registered tasks', () => {
     expect(again.result).toBe(0);
   });
 
-  it('a task with a workflow is not ended by finish', async () => {
+  it('with a workflow are not finished by finish', async () => {
     h.orchestrator.workflow('own', (ctx) => ctx.sleep(1_000));
     const task = await h.acme.tasks.submit({ type: 'own' });
     await expect(
@@ -294,7 +294,7 @@ describe('a failed task', () => {
 });
 
 describe('explain', () => {
-  it('says why a task is not running', async () => {
+  it('explains the state of a task', async () => {
     gated('stuck');
     h.orchestrator.workflow('parked', (ctx) =>
       Promise.all([ctx.call('slow', 'work'), ctx.waitForSignal('word')]),
@@ -314,7 +314,7 @@ describe('explain', () => {
 });
 
 describe('retention', () => {
-  it('removes a task once it is over, counted from its end', async () => {
+  it('removes a task after its end', async () => {
     h.orchestrator.workflow('quick', () => 'done');
     await h.orchestrator.start();
     const task = await h.acme.tasks.submit({ type: 'quick' });
@@ -327,7 +327,7 @@ describe('retention', () => {
 });
 
 describe('idempotency', () => {
-  it('the same key is the same task, with another body a conflict', async () => {
+  it('returns the same task for a key, and a conflict for another body', async () => {
     const key = { idempotencyKey: 'k-1' };
     const first = await h.acme.tasks.accept({ type: 'query', payload: { question: 'a' } }, key);
     const second = await h.acme.tasks.accept({ type: 'query', payload: { question: 'a' } }, key);

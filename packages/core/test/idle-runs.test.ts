@@ -41,14 +41,14 @@ const raceWithForeign = (ms: number) => (ctx: WorkflowContext) => {
 };
 
 describe('a run whose branches all seem to wait', () => {
-  it('goes on with foreign work that ends in time', async () => {
+  it('continues with foreign work that ends in time', async () => {
     const { task } = await begun(raceWithForeign(LINGER_MS - 1));
     await h.clock.advance(LINGER_MS);
     expect(await h.ended(task)).toMatchObject({ status: 'completed', result: 'done', attempt: 1 });
     expect(warnings).toEqual([]);
   });
 
-  it('is parked before foreign work that takes longer, which is said', async () => {
+  it('is parked before longer foreign work, which is logged', async () => {
     const { task, state } = await begun(raceWithForeign(LINGER_MS + 1));
     await h.clock.advance(LINGER_MS);
     expect(await state()).toBe('parked');
@@ -66,7 +66,7 @@ describe('a run whose branches all seem to wait', () => {
       let finish = () => {};
       queue.settle = async (params) => {
         const answer = await settle(params);
-        // The task is parked; before its worker hears of that, the foreign work ends.
+        // The task is parked; the foreign work ends before its worker gets the answer.
         if (params.settlement.kind === 'parked') {
           finish();
           await turns(3);
@@ -88,7 +88,7 @@ describe('a run whose branches all seem to wait', () => {
     },
   );
 
-  it('gets what is told in time without a replay', async () => {
+  it('gets outcomes in time without a replay', async () => {
     let runs = 0;
     const { task, state } = await begun((ctx) => {
       runs += 1;
@@ -110,7 +110,7 @@ describe('a run whose branches all seem to wait', () => {
     expect(await h.ended(task)).toMatchObject({ status: 'cancelled' });
   });
 
-  it('is one of at most ten a slot: what comes beyond is parked at once', async () => {
+  it('is one of at most ten per slot: further ones are parked at once', async () => {
     const { state } = await begun((ctx) => ctx.waitForSignal('go'));
     const more = [];
     for (let count = 0; count < 12; count += 1) more.push(await h.acme.tasks.submit({ type: 'waits' }));
@@ -137,8 +137,8 @@ describe('a run whose branches all seem to wait', () => {
   });
 });
 
-describe('a run that tells progress', () => {
-  it('is not parked meanwhile, however slowly the storage answers', async () => {
+describe('a run that reports progress', () => {
+  it('is not parked meanwhile, however slow the storage', async () => {
     await h.stop();
     h = harness({ services: { quick: { run: () => 'done' } } });
     const { tasks } = h.storage;

@@ -7,8 +7,8 @@ const claimOf = (taskId: string) =>
   ({ task: { tenant_id: 'acme', task_id: taskId } }) as Parameters<PrefetchedClaims['add']>[0];
 const named = (taskId: string) => ({ task: { task_id: taskId } });
 
-describe('claims that wait for a slot', () => {
-  it('are as many as are worth it: none before anything is known, none for long tasks', () => {
+describe('prefetched claims', () => {
+  it('are limited by run time: none at the start, none for long tasks', () => {
     const prefetched = new PrefetchedClaims(400, 10);
     expect(prefetched.room).toBe(0);
     prefetched.took(0.1);
@@ -19,7 +19,7 @@ describe('claims that wait for a slot', () => {
     expect(prefetched.room).toBe(0);
   });
 
-  it('come out in their order, with what was published for them, and go back when they have waited too long', () => {
+  it('are returned in order with their wake-ups, and released after too long a wait', () => {
     const prefetched = new PrefetchedClaims(400, 1);
     for (const [at, taskId] of ['a', 'b', 'c'].entries()) prefetched.add(claimOf(taskId), at);
     prefetched.wakeup({ tenantId: 'acme', taskId: 'b' });
@@ -32,7 +32,7 @@ describe('claims that wait for a slot', () => {
     expect(prefetched.size).toBe(0);
   });
 
-  it('keep their order when there are always some, however many pass', () => {
+  it('keep their order at any throughput', () => {
     const prefetched = new PrefetchedClaims(400, 1);
     for (let n = 0; n < 5_000; n += 1) {
       prefetched.add(claimOf(`${n}`), n);
@@ -46,7 +46,7 @@ describe('claims that wait for a slot', () => {
   });
 });
 
-describe('a worker that claims prefetched', () => {
+describe('a worker with prefetched tasks', () => {
   async function start() {
     const clock = new ManualClock();
     const storage = new MemoryStorage({ clock });
@@ -71,7 +71,7 @@ describe('a worker that claims prefetched', () => {
     return { clock, storage, orchestrator, acme, hold, running };
   }
 
-  it('runs no more at once than it has slots, and all of them in the end', async () => {
+  it('runs no more than its slots at once, and all tasks in the end', async () => {
     const { orchestrator, acme, hold, running } = await start();
     expect(orchestrator.stats().worker?.prefetched).toBeGreaterThan(0);
     for (let n = 0; n < 40; n += 1) {
@@ -84,7 +84,7 @@ describe('a worker that claims prefetched', () => {
     await orchestrator.stop({ graceMs: 0 });
   });
 
-  it('gives back what waits for longer than a poll, and all of it when it stops, at the cost of no attempt', async () => {
+  it('releases tasks that wait longer than a poll, and all at its stop, at no cost of an attempt', async () => {
     const { clock, orchestrator, acme, storage } = await start();
     const stats = () => storage.tenants.get({ tenantId: 'acme' });
     expect((await stats()).running).toBeGreaterThan(2);
@@ -97,7 +97,7 @@ describe('a worker that claims prefetched', () => {
     expect(tasks.map(({ attempt }) => attempt)).toEqual(tasks.map(() => 0));
   });
 
-  it('reports that a run begins whose task has run before, also one that was parked meanwhile', async () => {
+  it('reports the begin of a task that ran before, also after it was parked', async () => {
     const clock = new ManualClock();
     const storage = new MemoryStorage({ clock });
     const queue = { ...storage.queue };

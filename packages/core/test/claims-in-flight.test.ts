@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { Claim } from '../src/index.js';
 import { type ClaimRequest, ClaimsInFlight } from '../src/worker/claims-in-flight.js';
 
-it('asks again for every claim whose answer was lost, though nothing more is known to wait', async () => {
+it('a worker repeats every claim whose answer was lost, though the queue looks empty', async () => {
   const asked: string[] = [];
   const answers: ((claims: readonly Claim[] | undefined) => void)[] = [];
   const claims = new ClaimsInFlight('w', 100, ({ claimId }: ClaimRequest) => {
@@ -38,7 +38,7 @@ it.each([
   [6, 6, 6],
   [100, 100, 34],
   [500, 500, 64],
-])('asks for its share of %i tasks at a time: of %i wanted %i', (mostInAll, wanted, share) => {
+])('a worker claims its share of %i tasks at a time: of %i wanted %i', (mostInAll, wanted, share) => {
   const asked: number[] = [];
   const begins: number[] = [];
   const claims = new ClaimsInFlight('w', mostInAll, (claim) => {

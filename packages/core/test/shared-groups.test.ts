@@ -32,8 +32,8 @@ async function asked(act: () => Promise<unknown>): Promise<number> {
   return length;
 }
 
-describe('where many tasks of a batch wait for one session in memory', () => {
-  it('the end of one looks at as few of them, however many wait', async () => {
+describe('many tasks of a batch in one session in memory', () => {
+  it('cost the same at the end of one, however many wait', async () => {
     const counts: number[] = [];
     for (const count of [FEW, 4 * FEW]) {
       const storage = new MemoryStorage();
@@ -55,7 +55,7 @@ describe('where many tasks of a batch wait for one session in memory', () => {
     expect(counts[1]).toBe(counts[0]);
   });
 
-  it('closing the session looks at as few for each, however many wait', async () => {
+  it('cost the same each at the close of the session, however many wait', async () => {
     const counts: number[] = [];
     for (const count of [FEW, 4 * FEW]) {
       const storage = new MemoryStorage();
