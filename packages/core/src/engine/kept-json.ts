@@ -1,4 +1,4 @@
-import { copyJson, leastJsonBytes } from '../protocol/bounded-json.js';
+import { copyJson, minJsonBytes } from '../protocol/bounded-json.js';
 import type { JsonValue } from '../protocol/json.js';
 import { addFromText, unreadText, writeJson } from '../protocol/known-text.js';
 
@@ -41,7 +41,7 @@ export function keepField<T extends object>(holder: T, field: keyof T & string, 
 
 /** What is large as text, and what is small as it is: for a value that is not shared. */
 export function compactJson(value: KeptJson): KeptJson {
-  if (value instanceof KeptText || leastJsonBytes(value, MAX_OBJECT_BYTES) <= MAX_OBJECT_BYTES) return value;
+  if (value instanceof KeptText || minJsonBytes(value, MAX_OBJECT_BYTES) <= MAX_OBJECT_BYTES) return value;
   const text = writeJson(value);
   return new KeptText(text, Buffer.byteLength(text));
 }
@@ -70,5 +70,5 @@ export function viewJson<T extends object>(holder: T, field: keyof T & string, k
 
 /** What keeping it was charged with; only of what `keepJson` or `compactJson` has given. */
 export function bytesOf(kept: KeptJson): number {
-  return kept instanceof KeptText ? kept.bytes : leastJsonBytes(kept, MAX_OBJECT_BYTES);
+  return kept instanceof KeptText ? kept.bytes : minJsonBytes(kept, MAX_OBJECT_BYTES);
 }

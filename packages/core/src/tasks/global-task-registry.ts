@@ -8,7 +8,7 @@ import { DEFAULTS } from '../protocol/settings.js';
 import {
   type Batch,
   batchSubmissionSchema,
-  placeSchema,
+  pageCursorSchema,
   type Progress,
   progressSchema,
   type Task,
@@ -155,7 +155,7 @@ export class GlobalTaskRegistry {
     readonly after?: string | undefined;
   }): Promise<Batch> {
     const { tenantId, batchId, results = false, after } = params;
-    const from = after === undefined ? {} : { after: validate(placeSchema, after, 'cursor') };
+    const from = after === undefined ? {} : { after: validate(pageCursorSchema, after, 'cursor') };
     const batch = await this.#storage.tasks.getBatch({ tenantId, batchId, results, ...from });
     if (!batch) throw new OrchestratorError('not_found', `no batch ${describe(batchId)}`);
     return batch;
