@@ -63,7 +63,7 @@ describe('a run whose outcome is being read', () => {
     await turns(2);
     const parse = vi.spyOn(JSON, 'parse');
     onTestFinished(() => parse.mockRestore());
-    run.wakeup();
+    run.onWakeup();
     await ended;
     expect(value).toEqual(JSON.parse(TEXT.replaceAll('ab', 'ab')));
     const lengths = parse.mock.calls.slice(0, -1).map(([text]) => text.length);

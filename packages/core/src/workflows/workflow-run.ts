@@ -168,7 +168,7 @@ export class WorkflowRun {
   }
 
   /** Something happened to the task elsewhere. */
-  wakeup(): void {
+  onWakeup(): void {
     if (this.claim.unread && !this.#loaded) this.#notifiedEarly = true;
     else if (!this.#over) this.#work.fetchChanges();
   }
