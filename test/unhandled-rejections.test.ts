@@ -88,7 +88,7 @@ describe('a promise that a workflow leaves rejected', () => {
     );
     // A step that nothing awaits is no such promise.
     expect(stderr).not.toContain('of a step');
-    expect(stderr).not.toContain('two steps have the id');
+    expect(stderr).not.toContain('expected a unique id');
   });
 
   it('is contained when another orchestrator without a logger has come and gone', async () => {

@@ -66,7 +66,7 @@ async function putInTheWay(key: string): Promise<void> {
 
 /** What operators were told of tenants that a step for many of them left out. */
 async function damagesIn({ storage }: Life): Promise<string[]> {
-  storage.tell('last_event', 'nothing comes after this');
+  storage.publishSystemEvent('last_event', 'nothing comes after this');
   const texts: string[] = [];
   for await (const { kind, text } of storage.systemEvents({
     signal: AbortSignal.timeout(5_000),

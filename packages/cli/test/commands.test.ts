@@ -186,7 +186,7 @@ describe('tasks and sessions', () => {
     expect(records((await run('tasks', 'show', id, '--json')).stdout)).toHaveLength(1);
     const refused = await run('tasks', 'cancel', id);
     expect([refused.code, refused.stdout]).toEqual([1, '']);
-    expect(refused.stderr).toContain(`task ${id} has ended already: its status is completed`);
+    expect(refused.stderr).toContain(`task ${id} has already ended: its status is completed`);
     expect((await run('tasks', 'tail', id)).stdout).toBe(`task ${id}: query, completed\n`);
     expect(records((await run('tasks', 'tail', id, '--json')).stdout)).toMatchObject([
       { event: 'subscribed', snapshot: { task: { task_id: id } } },

@@ -361,7 +361,10 @@ describe.each([
       const again = await run(['dlq', 'redrive', failed.task_id, '--json', ...BETA()]);
       expect(records(again.stdout)).toMatchObject([{ task_id: id, redriven_from: failed.task_id }]);
       const { code, stderr } = await run(['dlq', 'redrive', completed.task_id, ...BETA()]);
-      expect([code, stderr]).toEqual([1, `error: task ${completed.task_id}: expected a failed one\n`]);
+      expect([code, stderr]).toEqual([
+        1,
+        `error: task ${completed.task_id}: expected status failed, got another\n`,
+      ]);
       expect((await run(['dlq', 'redrive', NOWHERE, ...BETA()])).code).toBe(3);
     });
   });

@@ -164,7 +164,7 @@ export {
 } from './orchestrator-options.js';
 export { TenantAdmin, type TenantChange } from './tenants/tenant-admin.js';
 export {
-  type Once,
+  type IdempotencyOptions,
   type TenantBatches,
   TenantHandle,
   type TenantSessions,

@@ -11,67 +11,65 @@ import { OrchestratorError } from './protocol/errors.js';
 export const ROLES = ['all', 'api', 'worker'] as const;
 export type Role = (typeof ROLES)[number];
 
-/** What becomes of a promise that a workflow or a service of this process leaves rejected, with nothing to catch it. */
+/** Handling of unhandled promise rejections from workflows and in-process services. */
 export const UNHANDLED_REJECTIONS = ['log', 'node'] as const;
 export type UnhandledRejections = (typeof UNHANDLED_REJECTIONS)[number];
 
 export interface OrchestratorOptions {
-  /** Default: in memory; nothing survives the process. A storage that is given stays open after `stop`. */
+  /** Default: in memory; nothing survives the process. A given storage stays open after `stop`. */
   readonly storage?: Storage;
   /**
-   * What this process does. `api`: takes requests and notifications, runs no tasks. `worker`: the same as `all`, but its
-   * server answers health checks only. Every role sweeps. Default `all`.
+   * Role of this process. `api`: accepts requests and notifications, runs no tasks. `worker`: like `all`, but its server
+   * answers health checks only. Every role sweeps. Default `all`.
    */
   readonly role?: Role;
   readonly services?: Readonly<Record<string, ServiceSettings>>;
-  /** Tasks that this process runs at once; parked ones do not count. 1 to 100,000, default 100. */
+  /** Maximum of concurrently running tasks in this process, parked ones excluded. 1 to 100,000, default 100. */
   readonly concurrency?: number;
   /**
-   * Tasks that a worker may claim ahead of its free slots, so that the next one is there when one ends: fewer, down to
-   * none, the longer tasks take. Worth it where the storage is in another process. At most 100,000, default 0.
+   * Maximum of tasks claimed ahead of free slots, to hide the latency of a claim; adapts down to 0 as tasks take longer.
+   * Useful for storages in another process. 0 to 100,000, default 0.
    */
   readonly prefetch?: number;
-  /** How long a worker may be silent before its tasks are another's: 100 ms to 24 h. Default 30 s. */
+  /** Lease duration: after this time without a renewal, another worker may claim the task. 100 ms to 24 h. Default 30 s. */
   readonly leaseMs?: number;
-  /** How often leases are renewed: less than the lease. Default a third of it. */
+  /** Interval of lease renewal, ms; less than `leaseMs`. Default: a third of `leaseMs`. */
   readonly renewMs?: number;
-  /** How often to look for what is due: 1 ms to 1 h. Default 500 ms. */
+  /** Maximum interval between sweeps for due timers: 1 ms to 1 h. Default 500 ms. */
   readonly sweepMs?: number;
-  /** How long a function that asks for something new may leave out what its journal has. Default 5 s. */
+  /** Time after which a replay that requests new steps, but not those in its journal, is a mismatch. 1 ms to 24 h. Default 5 s. */
   readonly mismatchMs?: number;
   /**
-   * How long a workflow whose branches all wait is kept in memory before its task is parked. What is reported within that
-   * time needs no replay, and a branch that awaits something foreign for so long goes on. At most 24 h; 0 parks at once.
-   * Default 1 s.
+   * Time that a run with only waiting branches stays in memory before its task is parked. Within that time notifications need
+   * no replay, and branches that await other promises can continue. At most 24 h; 0 parks at once. Default 1 s.
    */
   readonly parkAfterMs?: number;
-  /** Waiting tasks of a tenant before `queue_full`. Default 200,000. */
+  /** Maximum of waiting tasks per tenant; beyond it, submissions fail with `queue_full`. Default 200,000. */
   readonly maxWaiting?: number;
   readonly clock?: Clock;
   readonly random?: Random;
-  /** Default: silent. What it throws is lost. */
+  /** Default: silent. Errors thrown by the logger are ignored. */
   readonly logger?: Logger;
   /**
-   * Whether tenants see the text of errors that workflows and services of this process throw and that are no
-   * `OrchestratorError`. Default `false`: they see that there was one; its text, its causes and its stack are in the log, and
-   * in what `registry.explain` says of the task.
+   * Whether tenants see the messages of errors other than `OrchestratorError`, thrown by workflows and in-process services.
+   * Default `false`: tenants get a generic message; message, causes and stack are in the log and in `registry.explain`.
    */
   readonly exposeErrors?: boolean;
   /**
-   * A promise that a workflow left rejected, with nothing to catch it, would end the process and with it every other task.
-   * `log` (default): while this process runs tasks it is logged instead; a host that listens to `unhandledRejection` itself
-   * decides whether the process ends. `node`: Node decides.
+   * An unhandled rejection in a workflow would end the process, and every other task with it. `log` (default): it is logged
+   * while this process runs tasks; a host with its own `unhandledRejection` listener decides whether the process ends.
+   * `node`: Node's default applies.
    */
   readonly unhandledRejections?: UnhandledRejections;
 }
 
 const DAY_MS = 24 * 60 * 60_000;
-const MOST_TASKS = 100_000;
+const MAX_TASKS = 100_000;
 
 const schema = z.object({
   role: z.enum(ROLES).default('all'),
-  concurrency: z.int().min(1).max(MOST_TASKS).default(100),
-  prefetch: z.int().min(0).max(MOST_TASKS).default(0),
+  concurrency: z.int().min(1).max(MAX_TASKS).default(100),
+  prefetch: z.int().min(0).max(MAX_TASKS).default(0),
   leaseMs: z.int().min(100).max(DAY_MS).default(DEFAULTS.leaseMs),
   renewMs: z.int().min(1).max(DAY_MS).optional(),
   sweepMs: z.int().min(1).max(3_600_000).default(DEFAULTS.sweepMs),
@@ -84,7 +82,7 @@ const schema = z.object({
 
 export type CheckedOptions = Omit<z.output<typeof schema>, 'renewMs'> & { readonly renewMs: number };
 
-/** @throws {OrchestratorError} `invalid_request` that names the option. */
+/** @throws {OrchestratorError} `invalid_request`, naming the option. */
 export function checkOptions(options: OrchestratorOptions): CheckedOptions {
   const checked = validate(schema, options, 'the options of the orchestrator', 'invalid_request', 'refused');
   const { leaseMs, renewMs = Math.max(1, Math.floor(leaseMs / 3)) } = checked;

@@ -1,39 +1,39 @@
 import type { AckOutcome } from './protocol/service-socket.js';
 import type { RunEnd } from './workflows/workflow-run.js';
 
-/** What a worker has done since its process began, and what it is at. */
+/** Counters of a worker since its process started, and its current load. */
 export interface WorkerStats {
-  /** Tasks that may run at once. */
+  /** Maximum of concurrently running tasks. */
   readonly slots: number;
-  /** Runs in memory; `idle` of them only wait and take no slot. */
+  /** Runs in memory; `idle` of them only wait and occupy no slot. */
   readonly running: number;
   readonly idle: number;
-  /** Claimed ahead, waiting for a slot. */
+  /** Tasks claimed ahead, waiting for a slot. */
   readonly prefetched: number;
   readonly claimsSent: number;
   readonly tasksClaimed: number;
-  /** `abandoned`: the lease was lost, or the worker was stopped before the run had ended. */
+  /** `abandoned`: the lease was lost, or the worker stopped before the run ended. */
   readonly runsEnded: Readonly<Record<RunEnd['kind'], number>>;
-  /** Since the queue was last asked and answered. */
+  /** Time since the last answered claim. */
   readonly sinceClaimMs: number;
 }
 
 export interface SweeperStats {
   readonly sweeps: number;
-  /** By timer: `deadline`, `lease`, `retention`, … */
+  /** By timer kind: `deadline`, `lease`, `retention`, … */
   readonly timersFired: Readonly<Record<string, number>>;
   readonly sinceSweepMs: number;
 }
 
-/** Numbers of one process, for whoever makes metrics of them. No names of tenants, no payloads. */
+/** Statistics of one process, for metrics. Without tenant names and payloads. */
 export interface OrchestratorStats {
-  /** Absent where no worker runs. */
+  /** Absent with the role `api`. */
   readonly worker?: WorkerStats;
   readonly sweeper: SweeperStats;
-  /** Of everybody's calls, by service: closed unless it cannot be connected to. Those never called are missing. */
+  /** Connection breakers, shared by all tenants, by service; services never called are absent. */
   readonly breakers: Readonly<Record<string, 'closed' | 'open' | 'half_open'>>;
-  /** By service: how many tenants have calls that do not pass, since theirs failed. Services without any are missing. */
+  /** Number of tenants whose own breaker is not closed, by service; services without any are absent. */
   readonly openTenantBreakers: Readonly<Record<string, number>>;
-  /** Notifications that came in, by what became of them. */
+  /** Received notifications, by outcome. */
   readonly notifications: Readonly<Record<AckOutcome, number>>;
 }

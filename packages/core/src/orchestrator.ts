@@ -36,23 +36,23 @@ import type { WorkflowFunction } from './workflows/context.js';
 import { checkPlan } from './workflows/plan-check.js';
 
 export interface StopOptions {
-  /** How long what runs has to end by itself, in milliseconds. Default 10 s. */
+  /** Time for running tasks to end by themselves, ms. Default 10 s. */
   readonly graceMs?: number;
-  /** Fires when the grace is over earlier. */
+  /** Ends the grace period early. */
   readonly signal?: AbortSignal;
 }
 
 export interface Health {
-  /** Whether there is progress: the storage answers, the sweeper sweeps, the worker (unless the role is `api`) claims. */
+  /** All checks pass: the storage responds, the sweeper sweeps, the worker (unless the role is `api`) claims. */
   readonly ready: boolean;
   readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly detail: string }>>;
 }
 
 const STALE_MS = 15_000;
-/** How long a stop waits for a sweep that the storage does not answer. */
+/** Maximum time that `stop` waits for a running sweep, since the storage may not respond. */
 const SWEEP_END_MS = 2_000;
 
-/** Composes the parts and owns their lifecycle. States: stopped, running (`start`), stopped again (`stop`). */
+/** Composes the parts and owns their lifecycle. States: created, running (`start`), stopped (`stop`), which is final. */
 export class Orchestrator implements AsyncDisposable {
   readonly registry: GlobalTaskRegistry;
   readonly sessions: SessionManager;
@@ -79,11 +79,11 @@ export class Orchestrator implements AsyncDisposable {
     const { role, exposeErrors, maxWaiting } = settings;
     const storage: Storage = options.storage ?? new MemoryStorage({ clock, random });
     const opened = ({ service, tenantId }: OpenedBreaker) => {
-      const whose = tenantId === undefined ? 'cannot be connected to' : `fails calls of tenant ${tenantId}`;
-      const text = `service ${service} ${whose}: its circuit breaker opened`;
+      const why = tenantId === undefined ? 'cannot be connected to' : `fails calls of tenant ${tenantId}`;
+      const text = `service ${service} ${why}: its circuit breaker opened`;
       const fields = { service, ...(tenantId !== undefined && { tenant: tenantId }) };
       logger.warn(text, fields);
-      storage.tell?.('breaker_opened', text, fields);
+      storage.publishSystemEvent?.('breaker_opened', text, fields);
     };
     const caller = new ServiceCaller({ clock, random, logger, opened });
     const ports = { storage, clock, random, logger, caller, exposeErrors };
@@ -126,7 +126,11 @@ export class Orchestrator implements AsyncDisposable {
     );
   }
 
-  /** Adds a workflow, or puts another in its place; `version` (default 1) for tasks that began with an older one. */
+  /**
+   * Registers a workflow, replacing one of the same type and version. Tasks finish with the `version` they started with
+   * (default 1): keep older versions registered until then.
+   * @throws {OrchestratorError} `invalid_request`
+   */
   workflow<I, R>(type: string, fn: WorkflowFunction<I, R>): this;
   workflow<I, R>(type: string, options: WorkflowOptions, fn: WorkflowFunction<I, R>): this;
   workflow(type: string, ...rest: [WorkflowFunction] | [WorkflowOptions, WorkflowFunction]): this {
@@ -141,13 +145,13 @@ export class Orchestrator implements AsyncDisposable {
     return this;
   }
 
-  /** Adds a service, or puts another in its place. */
+  /** Registers a service, replacing one of the same name. @throws {OrchestratorError} `invalid_request` */
   service(name: string, settings: ServiceSettings): this {
     this.#caller.add(name, settings);
     return this;
   }
 
-  /** Everything of one tenant. @throws {OrchestratorError} `invalid_request` for an id that is none. */
+  /** The API of one tenant. @throws {OrchestratorError} `invalid_request` for an invalid id. */
   tenant(tenantId: string): TenantHandle {
     validate(idSchema, tenantId, 'tenant_id');
     const { registry, sessions } = this;
@@ -156,7 +160,7 @@ export class Orchestrator implements AsyncDisposable {
     return new TenantHandle(tenantId, { registry, sessions, usage, tickets }, events);
   }
 
-  /** The hub for a service in this process: what `InProcessTransport` of its `TaskNotifier` needs. */
+  /** The hub for an in-process service: pass it to the `InProcessTransport` of its `TaskNotifier`. */
   hub(service: string): InProcessHub {
     validate(idSchema, service, 'service name');
     return {
@@ -173,12 +177,12 @@ export class Orchestrator implements AsyncDisposable {
     };
   }
 
-  /** Begins to run tasks. Calling it again changes nothing. */
+  /** Starts running tasks. Idempotent; may be retried after a failure. @throws {OrchestratorError} `not_running` once stopped. */
   start(): Promise<void> {
     if (this.#stopping)
       return Promise.reject(new OrchestratorError('not_running', 'the orchestrator was stopped'));
     this.#starting ??= this.#start().catch((error: unknown) => {
-      // Whoever starts it again later may be luckier.
+      // Allows a later `start` to retry.
       this.#starting = undefined;
       throw error;
     });
@@ -193,7 +197,7 @@ export class Orchestrator implements AsyncDisposable {
     await this.#worker?.start();
   }
 
-  /** Takes no more, lets what runs end within `graceMs` (default 10 s) or until `signal` fires, gives the rest back. */
+  /** Stops claiming, waits for running tasks up to `graceMs` or until `signal` fires, releases the rest. Idempotent. */
   stop({ graceMs = 10_000, signal }: StopOptions = {}): Promise<void> {
     this.#stopping ??= this.#stop(graceMs, signal);
     return this.#stopping;
@@ -218,6 +222,7 @@ export class Orchestrator implements AsyncDisposable {
     await this.stop();
   }
 
+  /** Health checks of this process; never rejects. */
   async health(): Promise<Health> {
     const running = this.#starting !== undefined && this.#stopping === undefined;
     const storage = await this.#storage.ping().then(
@@ -236,14 +241,14 @@ export class Orchestrator implements AsyncDisposable {
       storage,
       sweeper: age(this.#sweeper.behindMs),
       ...(worker && {
-        // Whoever has its hands full does not ask for more.
+        // A worker without free slots sends no claims.
         worker: running && worker.full ? { ok: true, detail: 'every slot is taken' } : age(worker.idleForMs),
       }),
     };
     return { ready: Object.values(checks).every(({ ok }) => ok), checks };
   }
 
-  /** Numbers of this process, for metrics. */
+  /** Statistics of this process, for metrics. */
   stats(): OrchestratorStats {
     return {
       ...(this.#worker && { worker: this.#worker.stats }),

@@ -9,7 +9,7 @@ import type { IssuedTicket, TicketStore } from './storage/ticket-store.js';
 import type { UsageLedger, UsageRow } from './storage/usage-ledger.js';
 import type { Accepted, GlobalTaskRegistry } from './tasks/global-task-registry.js';
 
-export interface Once {
+export interface IdempotencyOptions {
   /** The same key with the same body gives the same answer for 24 h. */
   readonly idempotencyKey?: string | undefined;
 }
@@ -21,20 +21,22 @@ class TenantTasks {
     private readonly tenantId: string,
   ) {}
 
-  /** Stores a task; once this resolves it is not lost. Errors: see `GlobalTaskRegistry.submit`. */
-  async submit(submission: TaskSubmission, once: Once = {}): Promise<Task> {
-    return (await this.accept(submission, once)).task;
+  /** Submits a task; durable once this resolves. Errors: see `GlobalTaskRegistry.submit`. */
+  async submit(submission: TaskSubmission, options: IdempotencyOptions = {}): Promise<Task> {
+    return (await this.accept(submission, options)).task;
   }
 
-  /** Like `submit`, and says whether the task was there before, and from where to follow it. */
-  accept(body: TaskSubmission, { idempotencyKey }: Once = {}): Promise<Accepted> {
+  /** Like `submit`, with `replayed` (the task existed) and the `cursor` to follow it from. */
+  accept(body: TaskSubmission, { idempotencyKey }: IdempotencyOptions = {}): Promise<Accepted> {
     return this.registry.submit({ tenantId: this.tenantId, body, idempotencyKey });
   }
 
+  /** @throws {OrchestratorError} `not_found` */
   get(taskId: string): Promise<Task> {
     return this.registry.get({ tenantId: this.tenantId, taskId });
   }
 
+  /** Newest first; `limit` 1 to 500, default 50. `cursor`: the `next` of the previous page. */
   list(
     filter: {
       readonly status?: string;
@@ -48,21 +50,30 @@ class TenantTasks {
     return this.registry.list({ tenantId: this.tenantId, status, type, sessionId, after, limit });
   }
 
+  /** Number of tasks by status. */
   counts(): Promise<Readonly<Record<TaskStatus, number>>> {
     return this.registry.counts({ tenantId: this.tenantId });
   }
 
-  /** The task, which may have a moment left to end. @throws {OrchestratorError} `conflict` if it has ended otherwise. */
+  /**
+   * Requests cancellation; a running task has a grace period of 30 s.
+   * @throws {OrchestratorError} `conflict` if it has completed or failed.
+   */
   cancel(taskId: string, { reason }: { readonly reason?: string | undefined } = {}): Promise<Task> {
     return this.registry.cancel({ tenantId: this.tenantId, taskId, reason });
   }
 
-  /** The same key again is the same signal. */
-  signal(taskId: string, name: string, payload?: JsonValue, { idempotencyKey }: Once = {}): Promise<void> {
+  /** Sends a signal to a workflow; idempotent by key. Errors: see `GlobalTaskRegistry.signal`. */
+  signal(
+    taskId: string,
+    name: string,
+    payload?: JsonValue,
+    { idempotencyKey }: IdempotencyOptions = {},
+  ): Promise<void> {
     return this.registry.signal({ tenantId: this.tenantId, taskId, name, payload, idempotencyKey });
   }
 
-  /** The final task, or the task as it is when the time is up or `signal` fires. */
+  /** Resolves with the final task, or with its current state after `timeoutMs` or when `signal` fires. */
   wait(
     taskId: string,
     options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
@@ -70,10 +81,12 @@ class TenantTasks {
     return this.registry.wait({ tenantId: this.tenantId, taskId, ...options });
   }
 
+  /** Resubmits a failed task as a new task that inherits its successful steps. Idempotent. */
   redrive(taskId: string): Promise<Task> {
     return this.registry.redrive({ tenantId: this.tenantId, taskId });
   }
 
+  /** State of a task and the reason for it, for operators. */
   explain(taskId: string): Promise<Explanation> {
     return this.registry.explain({ tenantId: this.tenantId, taskId });
   }
@@ -92,7 +105,7 @@ class TenantSessions {
       readonly agent_id?: string | undefined;
       readonly context?: JsonObject | undefined;
     } = {},
-    { idempotencyKey }: Once = {},
+    { idempotencyKey }: IdempotencyOptions = {},
   ): Promise<{ readonly session: Session; readonly created: boolean; readonly replayed: boolean }> {
     const { session_id, agent_id, context } = body;
     return this.sessions.create({
@@ -136,7 +149,7 @@ class TenantSessions {
     return this.sessions.messages({ tenantId: this.tenantId, sessionId, ...options });
   }
 
-  /** The same with `next`, the `before` of the page before it, if there are older ones. */
+  /** Like `messages`, with `next` if older messages exist: the `before` of the next page. */
   messagePage(
     sessionId: string,
     options: { readonly limit?: number; readonly before?: string } = {},
@@ -164,7 +177,7 @@ class TenantSessions {
   }
 }
 
-/** Batches of one tenant: many requests, one handle. */
+/** Batches of one tenant: many requests under one id. */
 class TenantBatches {
   constructor(
     private readonly registry: GlobalTaskRegistry,
@@ -177,12 +190,12 @@ class TenantBatches {
       readonly max_in_flight?: number | undefined;
       readonly fail_fast?: boolean | undefined;
     },
-    { idempotencyKey }: Once = {},
+    { idempotencyKey }: IdempotencyOptions = {},
   ): Promise<{ readonly batch: Batch; readonly replayed: boolean }> {
     return this.registry.submitBatch({ tenantId: this.tenantId, body, idempotencyKey });
   }
 
-  /** How far it is, and a page of its items: from `cursor` on, the `next` of the page before; results only if asked for. */
+  /** Counts, and a page of items from `cursor` (the `next` of the previous page) on. `results` (default `false`): include results. */
   get(
     batchId: string,
     { results, cursor: after }: { readonly results?: boolean; readonly cursor?: string } = {},
@@ -195,7 +208,7 @@ class TenantBatches {
   }
 }
 
-/** Everything of one tenant, and of no other: nothing is reachable without a tenant. */
+/** The API of one tenant. No data is reachable without a tenant. */
 export class TenantHandle {
   readonly tasks: TenantTasks;
   readonly sessions: TenantSessions;
@@ -231,8 +244,8 @@ export class TenantHandle {
     };
   }
 
-  /** A message of a user: stored with the task that answers it. Without `session_id` a session begins. */
-  chat(body: ChatRequest, { idempotencyKey }: Once = {}): Promise<Accepted> {
+  /** Stores a user's message with the task that answers it. Without `session_id`, creates a session. */
+  chat(body: ChatRequest, { idempotencyKey }: IdempotencyOptions = {}): Promise<Accepted> {
     return this.parts.registry.chat({ tenantId: this.tenantId, body, idempotencyKey });
   }
 }

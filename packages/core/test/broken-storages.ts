@@ -25,7 +25,7 @@ export interface BrokenStorage {
   make(clock: ManualClock, limits?: CaseLimits): Storage;
 }
 
-type Part = Exclude<keyof Storage, 'ping' | 'close' | 'tell'>;
+type Part = Exclude<keyof Storage, 'ping' | 'close' | 'publishSystemEvent'>;
 function broken(where: string, mistakes: Readonly<Record<string, Mistake>>): BrokenStorage[] {
   const [part, method] = where.split('.') as [Part, string];
   const all = { ...mistakes, ...brokenPortions[where], ...brokenBytes[where] };
@@ -162,7 +162,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
   ...broken('tasks.progress', {
     'tells twice': twice,
     'believes everybody': change({ token: undefined }),
-    'tells nobody': forgets({ answer: 'told' }),
+    'tells nobody': forgets({ answer: 'reported' }),
     'loses the message': (params, original) =>
       original({ ...params, progress: { percent: (params['progress'] as unknown as Answer)['percent'] } }),
   }),

@@ -10,7 +10,7 @@ it('a worker repeats every claim whose answer was lost, though the queue looks e
     return new Promise((resolve) => answers.push(resolve));
   });
   const sendAll = () => {
-    while (claims.mayAsk) claims.send(1, 1);
+    while (claims.maySend) claims.send(1, 1);
   };
   const some = [{} as Claim];
   sendAll();
@@ -20,8 +20,8 @@ it('a worker repeats every claim whose answer was lost, though the queue looks e
   sendAll();
   expect(asked.splice(0)).toEqual(['w/0.0', 'w/1.0', 'w/2.0', 'w/0.1']);
   for (const answer of answers.splice(0)) answer(undefined);
-  while (!claims.none) expect(await claims.next()).toEqual([]);
-  expect(claims.coming).toBe(0);
+  while (!claims.isEmpty) expect(await claims.next()).toEqual([]);
+  expect(claims.requestedTasks).toBe(0);
   sendAll();
   expect(asked.splice(0).toSorted()).toEqual(['w/0.1', 'w/1.0', 'w/2.0']);
   answers.shift()?.(undefined);
@@ -29,7 +29,7 @@ it('a worker repeats every claim whose answer was lost, though the queue looks e
   sendAll();
   expect(asked, 'not again before the others are answered').toEqual([]);
   for (const answer of answers.splice(0)) answer([]);
-  while (!claims.none) await claims.next();
+  while (!claims.isEmpty) await claims.next();
   sendAll();
   expect(asked, 'the one that failed once more').toHaveLength(1);
 });
@@ -49,5 +49,5 @@ it.each([
   claims.send(wanted, 5);
   expect(asked).toEqual([share]);
   expect(begins).toEqual([5]);
-  expect(claims.coming).toBe(share);
+  expect(claims.requestedTasks).toBe(share);
 });

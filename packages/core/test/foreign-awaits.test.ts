@@ -49,7 +49,7 @@ describe('a foreign await before a step', () => {
     expect(await h.ended(task)).toMatchObject({ status: 'processing', attempt: 1 });
     await h.clock.advance(1);
     expect(await h.ended(task)).toMatchObject({ status: 'completed', result: 1, attempt: 1 });
-    const slow = 'workflow: the replay waits until the function asks for "slow.work"';
+    const slow = 'workflow: the replay waits for the function to request "slow.work"';
     expect(warnings).toEqual(ms > MISMATCH_MS ? [expect.stringContaining(slow)] : []);
   });
 
@@ -78,8 +78,10 @@ describe('a foreign await before a step', () => {
     expect(ended.status).toBe(status);
     if (status === 'completed') return;
     expect(ended.error).toMatchObject({ code: 'workflow_error', retryable: false });
-    expect(ended.error?.message).toMatch(/the journal has "slow\.work" .*, the workflow asks for "run new"/);
-    expect(ended.error?.message).toContain(`something foreign for more than ${MISMATCH_MS} ms`);
+    expect(ended.error?.message).toMatch(
+      /expected the step "slow\.work" of the journal .*, the workflow requested "run new"/,
+    );
+    expect(ended.error?.message).toContain(`a promise other than a step for more than ${MISMATCH_MS} ms`);
   });
 
   it('fails a replay whose function returns without requesting its journal', async () => {
@@ -94,7 +96,7 @@ describe('a foreign await before a step', () => {
     await h.clock.advance(1);
     expect(await h.ended(task)).toMatchObject({
       status: 'failed',
-      error: { code: 'workflow_error', message: expect.stringContaining('asks for "nothing more"') },
+      error: { code: 'workflow_error', message: expect.stringContaining('requested "nothing more"') },
     });
   });
 

@@ -37,7 +37,8 @@ beforeEach(async () => {
   const random = { uuid: () => crypto.randomUUID(), fraction: () => 0 };
   told = [];
   const storage: Storage = Object.assign(new MemoryStorage({ random }), {
-    tell: (...[kind, , fields]: Parameters<NonNullable<Storage['tell']>>) => void told.push([kind, fields]),
+    publishSystemEvent: (...[kind, , fields]: Parameters<NonNullable<Storage['publishSystemEvent']>>) =>
+      void told.push([kind, fields]),
   });
   orchestrator = new Orchestrator({
     random,

@@ -87,7 +87,7 @@ describe('a plan', () => {
     await expect(plan(steps)).rejects.toMatchObject({
       code: 'invalid_request',
       message:
-        'plan, step "s0": expected steps that do not wait for each other, got the cycle ' +
+        'plan, step "s0": expected steps without a dependency cycle, got the cycle ' +
         's0 -> s1 -> s2 -> s3 -> s4 -> s5 -> s6 -> s7 -> s8 -> … -> s0',
     });
   });

@@ -10,20 +10,20 @@ const named = (taskId: string) => ({ task: { task_id: taskId } });
 describe('prefetched claims', () => {
   it('are limited by run time: none at the start, none for long tasks', () => {
     const prefetched = new PrefetchedClaims(400, 10);
-    expect(prefetched.room).toBe(0);
-    prefetched.took(0.1);
-    expect(prefetched.room).toBe(400);
-    for (let n = 0; n < 200; n += 1) prefetched.took(10);
-    expect(prefetched.room).toBe(20);
-    for (let n = 0; n < 200; n += 1) prefetched.took(5_000);
-    expect(prefetched.room).toBe(0);
+    expect(prefetched.capacity).toBe(0);
+    prefetched.recordDuration(0.1);
+    expect(prefetched.capacity).toBe(400);
+    for (let n = 0; n < 200; n += 1) prefetched.recordDuration(10);
+    expect(prefetched.capacity).toBe(20);
+    for (let n = 0; n < 200; n += 1) prefetched.recordDuration(5_000);
+    expect(prefetched.capacity).toBe(0);
   });
 
   it('are returned in order with their wake-ups, and released after too long a wait', () => {
     const prefetched = new PrefetchedClaims(400, 1);
     for (const [at, taskId] of ['a', 'b', 'c'].entries()) prefetched.add(claimOf(taskId), at);
-    prefetched.wakeup({ tenantId: 'acme', taskId: 'b' });
-    prefetched.wakeup({ tenantId: 'other', taskId: 'a' });
+    prefetched.onWakeup({ tenantId: 'acme', taskId: 'b' });
+    prefetched.onWakeup({ tenantId: 'other', taskId: 'a' });
     expect(prefetched.next()).toMatchObject({ claim: named('a'), notified: false });
     expect(prefetched.next()).toMatchObject({ claim: named('b'), notified: true });
     expect(prefetched.takeOlder(1)).toEqual([]);
@@ -40,7 +40,7 @@ describe('prefetched claims', () => {
       expect(prefetched.next()?.claim.task.task_id).toBe(`${n - 3}`);
       expect(prefetched.size).toBe(3);
     }
-    prefetched.wakeup({ tenantId: 'acme', taskId: '4998' });
+    prefetched.onWakeup({ tenantId: 'acme', taskId: '4998' });
     expect(prefetched.takeOlder(4_997)).toMatchObject([named('4997')]);
     expect(prefetched.next()).toMatchObject({ claim: named('4998'), notified: true });
   });

@@ -2,12 +2,12 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { addUnread } from '../src/protocol/known-text.js';
 import { PORTION } from '../src/protocol/portioned-json.js';
 import type { Claim } from '../src/storage/task-queue.js';
-import type { Ask } from '../src/workflows/asked-step.js';
+import type { Command } from '../src/workflows/requested-step.js';
 import type { RunPorts } from '../src/workflows/run-ports.js';
 import { WorkflowRun } from '../src/workflows/workflow-run.js';
 
 const TEXT = JSON.stringify({ rows: Array.from({ length: 40_000 }, (_, n) => ({ n, text: 'ab' })) });
-const ASK = { id: 's', kind: 'signal', name: 'go' } as unknown as Ask;
+const ASK = { id: 's', kind: 'signal', name: 'go' } as unknown as Command;
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -41,7 +41,7 @@ describe('a run whose outcome is being parsed', () => {
     const run = runOver(text);
     const went = vi.fn();
     const ended = run.run(async () => {
-      await run.ask(ASK);
+      await run.request(ASK);
       went();
     });
     if (text !== undefined) await turns(2);
@@ -58,12 +58,12 @@ describe('a run whose outcome is being parsed', () => {
     const run = runOver(TEXT);
     let value: unknown;
     const ended = run.run(async () => {
-      value = await run.ask(ASK);
+      value = await run.request(ASK);
     });
     await turns(2);
     const parse = vi.spyOn(JSON, 'parse');
     onTestFinished(() => parse.mockRestore());
-    run.wakeup();
+    run.onWakeup();
     await ended;
     expect(value).toEqual(JSON.parse(TEXT.replaceAll('ab', 'ab')));
     const lengths = parse.mock.calls.slice(0, -1).map(([text]) => text.length);
@@ -73,7 +73,7 @@ describe('a run whose outcome is being parsed', () => {
   it('fails when it cannot be parsed', async () => {
     const run = runOver(TEXT.slice(0, -1));
     const end = await run.run(async () => {
-      await run.ask(ASK);
+      await run.request(ASK);
     });
     expect(end.kind).toBe('failed');
   });

@@ -29,7 +29,8 @@ beforeEach(async () => {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const random = { uuid: () => crypto.randomUUID(), fraction: () => 0 };
   const storage: Storage = Object.assign(new MemoryStorage({ random }), {
-    tell: (...[, , fields]: Parameters<NonNullable<Storage['tell']>>) => void opened.push(fields),
+    publishSystemEvent: (...[, , fields]: Parameters<NonNullable<Storage['publishSystemEvent']>>) =>
+      void opened.push(fields),
   });
   orchestrator = new Orchestrator({
     random,

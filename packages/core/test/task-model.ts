@@ -32,7 +32,7 @@ const ANSWERS: Readonly<Record<string, readonly string[]>> = {
   ],
   register: ['registered', 'replayed'],
   finish: ['finished', 'already_final', 'not_tracked', 'not_found'],
-  progress: ['told', 'already_final', 'lease_lost', 'not_found'],
+  progress: ['reported', 'already_final', 'lease_lost', 'not_found'],
   claim: ['some', 'none', 'paused', 'full'],
   renew: ['kept', 'lost'],
   settle: ['settled', 'lease_lost', 'newer_outcome'],

@@ -9,7 +9,7 @@ if not task then
   return finish('not_found')
 end
 if wasMade(params.change) then
-  return finish('told')
+  return finish('reported')
 end
 if params.token and task.token ~= params.token then
   return finish('lease_lost')
@@ -20,4 +20,4 @@ end
 noteChange(params.change)
 task.progress = ARGV[3]
 emit(task, 'u', '{"status":"progress","details":' .. ARGV[3] .. '}')
-return finish('told')
+return finish('reported')

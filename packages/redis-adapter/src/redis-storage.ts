@@ -194,7 +194,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     return checkServer(this.#connections.commands);
   }
 
-  tell(kind: string, text: string, fields?: Readonly<Record<string, string>>): void {
+  publishSystemEvent(kind: string, text: string, fields?: Readonly<Record<string, string>>): void {
     this.#state.parts.systemEvents.tell(kind, text, fields);
   }
 

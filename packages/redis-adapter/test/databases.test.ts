@@ -55,7 +55,7 @@ describe('a database that the server does not have', () => {
     [
       'systemEvents',
       async (storage) => {
-        storage.tell('breaker_opened', 'text');
+        storage.publishSystemEvent('breaker_opened', 'text');
         const { signal } = new AbortController();
         for await (const _ of storage.systemEvents({ signal })) return;
       },

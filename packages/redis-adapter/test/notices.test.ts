@@ -45,7 +45,7 @@ describe('systemEvents for operators', () => {
     await expect(batches.submit({ requests: [{ type: 'broken' }] })).rejects.toMatchObject({
       code: 'queue_full',
     });
-    storage.tell('breaker_opened', 'service query failed too often', { service: 'query' });
+    storage.publishSystemEvent('breaker_opened', 'service query failed too often', { service: 'query' });
 
     const kinds = ['worker_joined', 'dead_letter', 'worker_left', 'tenant_at_limit', 'breaker_opened'];
     const systemEvents = await heard(storage, kinds);

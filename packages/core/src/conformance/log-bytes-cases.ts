@@ -7,7 +7,7 @@ const EVENTS = 60;
 
 async function tell(t: CaseTools, taskId: string, message: string) {
   const { answer } = await t.storage.tasks.progress({ tenantId: t.tenantId, taskId, progress: { message } });
-  assert.equal(answer, 'told');
+  assert.equal(answer, 'reported');
 }
 
 async function kept(t: CaseTools) {

@@ -1,4 +1,4 @@
-import { copyJson, leastJsonBytes } from '../protocol/bounded-json.js';
+import { copyJson, minJsonBytes } from '../protocol/bounded-json.js';
 import type { JsonValue } from '../protocol/json.js';
 import { addFromText, unreadText, writeJson } from '../protocol/known-text.js';
 
@@ -41,7 +41,7 @@ export function keepField<T extends object>(holder: T, field: keyof T & string, 
 
 /** Text of a large value, a small value itself. For values that are not shared. */
 export function compactJson(value: KeptJson): KeptJson {
-  if (value instanceof KeptText || leastJsonBytes(value, MAX_OBJECT_BYTES) <= MAX_OBJECT_BYTES) return value;
+  if (value instanceof KeptText || minJsonBytes(value, MAX_OBJECT_BYTES) <= MAX_OBJECT_BYTES) return value;
   const text = writeJson(value);
   return new KeptText(text, Buffer.byteLength(text));
 }
@@ -70,5 +70,5 @@ export function viewJson<T extends object>(holder: T, field: keyof T & string, k
 
 /** Bytes charged for a value returned by `keepJson` or `compactJson`. */
 export function bytesOf(kept: KeptJson): number {
-  return kept instanceof KeptText ? kept.bytes : leastJsonBytes(kept, MAX_OBJECT_BYTES);
+  return kept instanceof KeptText ? kept.bytes : minJsonBytes(kept, MAX_OBJECT_BYTES);
 }

@@ -16,15 +16,15 @@ import type { LogGap } from '../storage/event-log.js';
 import type { Storage } from '../storage/storage.js';
 import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
 
-/** How far back a session's snapshot looks for tasks that ended since a cursor. */
+/** Maximum of events scanned for a session's tasks that ended since a cursor. */
 const MAX_LOOK_BACK = 10_000;
-/** Events that are read at once. */
+/** Events per read. */
 const PAGE = 500;
 
-/** A topic, from where on, and until when. */
+/** Options of `follow`: the topic, the start cursor, and the signal that ends it. */
 export type Following = Topic & { readonly after?: string; readonly signal?: AbortSignal };
 
-/** Live updates of one tenant: snapshots, and each event once, in order, from a cursor on. */
+/** Live updates of one tenant: snapshots, and events after a cursor, once each and in order. */
 export class TenantEvents {
   constructor(
     private readonly tenantId: string,
@@ -36,7 +36,7 @@ export class TenantEvents {
   ) {}
 
   /**
-   * The state of a topic at exactly `cursor`. That of a session has its live tasks, and those that ended since `after`.
+   * State of a topic as of the returned `cursor`. A session's includes its live tasks, and those that ended since `after`.
    * @throws {OrchestratorError} `not_found`
    */
   async snapshot(
@@ -60,7 +60,7 @@ export class TenantEvents {
     return { snapshot: { counts }, cursor };
   }
 
-  /** Those of a session, as many as a page has room for. */
+  /** Tasks of a session that ended since `after`, one page. */
   async #endedSince(
     after: string | undefined,
     sessionId: string,
@@ -84,8 +84,8 @@ export class TenantEvents {
   }
 
   /**
-   * Each event of a topic once, in order. Without `after`: a task from its first event on, anything else from now on.
-   * A task's events end with its final one; the others end when `signal` fires.
+   * Each event of a topic once, in order. Without `after`: from a task's first event, other topics from now on. Ends after a
+   * task's final event, or when `signal` fires.
    */
   async *follow({ after: from, signal: ends, ...of }: Following): AsyncGenerator<TaskEvent | Gap> {
     const { tenantId } = this;
@@ -93,7 +93,7 @@ export class TenantEvents {
     const given = from === undefined ? undefined : validate(cursorSchema, from, 'after');
     const { after, until } = await this.#start(topic, given);
     if (until !== undefined) {
-      yield* this.#kept(topic, after, until, ends);
+      yield* this.#retained(topic, after, until, ends);
       return;
     }
     const over = new AbortController();
@@ -114,8 +114,8 @@ export class TenantEvents {
     }
   }
 
-  /** What the log still has of a task that has ended: all of it is before `until`. */
-  async *#kept(
+  /** Retained events of a task that has ended, all before `until`. */
+  async *#retained(
     topic: Topic,
     from: string,
     until: string,
@@ -141,12 +141,12 @@ export class TenantEvents {
     }
   }
 
-  /** Everything of the tenant, for whoever serves many followers from it. */
+  /** The tenant's whole event log, for servers that multiplex it to many subscribers. */
   log(options: { readonly after: string; readonly signal: AbortSignal }): AsyncIterable<TaskEvent | LogGap> {
     return this.ports.storage.events.follow({ tenantId: this.tenantId, ...options });
   }
 
-  /** Where to begin; for a task that has ended also where the log was then. */
+  /** Start position; for a task that has ended, also the log's position at the time of the read. */
   async #start(
     topic: Topic,
     after: string | undefined,

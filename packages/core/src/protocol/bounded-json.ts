@@ -3,38 +3,38 @@ import { isDeeper, type JsonValue, MAX_RESULT_BYTES } from './json.js';
 import { addUnread, composedText, knownText, MAX_READ_AT_ONCE, unreadText } from './known-text.js';
 import { messageOf } from './thrown.js';
 
-/** How deep a value may be nested. What comes over the wire may be less deep, see `MAX_JSON_DEPTH`. */
+/** Maximum nesting of a value. The wire allows less, see `MAX_JSON_DEPTH`. */
 export const MAX_VALUE_DEPTH = 512;
 
-/** A character takes six bytes at most, as "\\u0000" does; a number has fewer characters than this. */
-const BYTES_A_CHARACTER = 6;
-const BYTES_A_NUMBER = 25;
+/** Upper bounds: an escaped character such as "\\u0000" takes 6 bytes; a number fewer than 25. */
+const BYTES_PER_CHARACTER = 6;
+const BYTES_PER_NUMBER = 25;
 
-/** How a value is called in an error, and which codes say what is wrong with it. */
+/** Size limit, error codes and the name of the value in errors. */
 export interface JsonRule {
   readonly what: string;
   /** Default `result_too_large`. */
   readonly tooLarge?: ErrorCode;
-  /** For what can't be JSON, such as a cycle. Default `invalid_request`. */
+  /** For values that can't be JSON, such as a cycle. Default `invalid_request`. */
   readonly invalid?: ErrorCode;
   /** Default 1 MiB. */
   readonly maxBytes?: number;
 }
 
 /**
- * Whether `value` is JSON as it would be read again, and certain to take at most `room` bytes when it is written: a look
- * at its parts, which takes a fraction of writing it. `false` says nothing: then JSON has to write it.
+ * Whether `value` equals its JSON round trip and certainly takes at most `room` bytes. A scan, much cheaper than serialising.
+ * `false` is inconclusive: the value has to be serialised.
  */
 export function isJsonOnly(value: unknown, room: number): boolean {
   return roomLeft(value, room, MAX_VALUE_DEPTH) >= 0;
 }
 
-/** What is left of `room`; less than nothing for what may not fit, or is not JSON as it stands. */
+/** Remaining `room`; negative for values that may not fit or differ from their JSON round trip. */
 function roomLeft(value: unknown, room: number, depth: number): number {
-  if (typeof value === 'string') return room - value.length * BYTES_A_CHARACTER - 2;
+  if (typeof value === 'string') return room - value.length * BYTES_PER_CHARACTER - 2;
   if (typeof value === 'number')
-    return Number.isFinite(value) && !Object.is(value, -0) ? room - BYTES_A_NUMBER : -1;
-  if (typeof value === 'boolean' || value === null) return room - BYTES_A_NUMBER;
+    return Number.isFinite(value) && !Object.is(value, -0) ? room - BYTES_PER_NUMBER : -1;
+  if (typeof value === 'boolean' || value === null) return room - BYTES_PER_NUMBER;
   if (typeof value !== 'object' || depth === 0) return -1;
   const kind: unknown = Object.getPrototypeOf(value);
   if (kind === Array.prototype) return roomLeftByList(value as readonly unknown[], room - 2, depth);
@@ -44,7 +44,7 @@ function roomLeft(value: unknown, room: number, depth: number): number {
     if (left < 0) return -1;
     if (key === '__proto__' || key === 'toJSON') return -1;
     const part = (value as Record<string, unknown>)[key];
-    left = roomLeft(part, left - key.length * BYTES_A_CHARACTER - 4, depth - 1);
+    left = roomLeft(part, left - key.length * BYTES_PER_CHARACTER - 4, depth - 1);
   }
   return left;
 }
@@ -60,19 +60,19 @@ function roomLeftByList(list: readonly unknown[], room: number, depth: number): 
 }
 
 /**
- * Whether `value` is certain to take more than `room` bytes as JSON, with a look at no more of it than that: a value
- * that holds the same part a thousand times is small in memory and large as text. `false` says nothing.
+ * Whether `value` certainly takes more than `room` bytes as JSON. Scans no more than that: a value that refers to the same part
+ * a thousand times is small in memory and large as text. `false` is inconclusive.
  */
 export function exceedsAsJson(value: unknown, room: number): boolean {
-  return leastJsonBytes(value, room) > room;
+  return minJsonBytes(value, room) > room;
 }
 
-/** How many bytes `value` takes as JSON at least; some number above `most` where it is more than that. */
-export function leastJsonBytes(value: unknown, most: number): number {
-  return most - roomAtMost(value, most, MAX_VALUE_DEPTH);
+/** Lower bound of the bytes of `value` as JSON; any number above `max` once it exceeds `max`. */
+export function minJsonBytes(value: unknown, max: number): number {
+  return max - roomAtMost(value, max, MAX_VALUE_DEPTH);
 }
 
-/** What is left of `room` if each part takes as little as it can. Only what has no say in its own text is looked into. */
+/** Upper bound of the remaining `room`. Objects with a `toJSON` or a class of their own count as 1 byte. */
 function roomAtMost(value: unknown, room: number, depth: number): number {
   if (typeof value === 'string') return room - value.length - 2;
   if (typeof value !== 'object' || value === null || depth === 0) return room - 1;
@@ -88,14 +88,14 @@ function roomAtMost(value: unknown, room: number, depth: number): number {
   for (const key of Object.keys(value)) {
     if (left < 0) break;
     const part: unknown = (value as Record<string, unknown>)[key];
-    // A field without a value, or with a function for one, is left out of the text.
+    // JSON omits fields that are undefined, functions or symbols.
     if (part === undefined || typeof part === 'function' || typeof part === 'symbol') continue;
     left = roomAtMost(part, left - key.length - 4, depth - 1);
   }
   return left;
 }
 
-/** A deep copy of what is JSON: what is stored shares nothing with what callers hold. */
+/** Deep copy of a JSON value, so that stored values share nothing with the caller's. */
 export function copyJson<T extends JsonValue | undefined>(value: T): T {
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map((item) => copyJson(item)) as T;
@@ -110,11 +110,11 @@ export function copyJson<T extends JsonValue | undefined>(value: T): T {
 }
 
 /**
- * The value as JSON reads it again: `null` for what JSON has no word for, dates and everything with a `toJSON` as that
- * says. The value itself where it is so already, else a copy: a caller that keeps the value copies it first.
+ * The value after a JSON round trip: `null` for values without a JSON form; dates and objects with a `toJSON` converted.
+ * Returns the value itself if it is unchanged by that, so a caller that keeps it copies it first.
  *
- * @throws {OrchestratorError} `tooLarge` of the rule for more than `maxBytes`; `invalid` for what can't be JSON, such as a
- * cycle, a BigInt, a getter that throws, or more than 512 levels.
+ * @throws {OrchestratorError} the rule's `tooLarge` above `maxBytes`; `invalid` for values that can't be JSON: a cycle, a
+ * BigInt, a throwing getter, more than 512 levels.
  */
 export function boundedJson(value: unknown, rule: JsonRule): JsonValue {
   const { maxBytes = MAX_RESULT_BYTES } = rule;
@@ -123,12 +123,12 @@ export function boundedJson(value: unknown, rule: JsonRule): JsonValue {
   try {
     if (isJsonOnly(value, maxBytes)) return value as JsonValue;
   } catch {
-    // A getter or a Proxy throws: JSON says below what it makes of that.
+    // A getter or a Proxy throws: serialising below reports it.
   }
   return throughText(value, rule, maxBytes);
 }
 
-/** What it is as JSON, see `boundedJson`. */
+/** The value as JSON text, see `boundedJson`. */
 export function boundedText(value: unknown, rule: JsonRule): string {
   const { maxBytes = MAX_RESULT_BYTES } = rule;
   const composed = composedText(value);
@@ -139,8 +139,8 @@ export function boundedText(value: unknown, rule: JsonRule): string {
 }
 
 /**
- * Gives `holder` a copy of `value` as a field, see `copiedJson`: a large one as text, since most of those are only stored or
- * sent.
+ * Sets a field of `holder` to a copy of `value`, see `copiedJson`. Large values are kept as text, since most are only stored
+ * or sent.
  */
 export function addCopy<T extends object>(
   holder: T,
@@ -153,7 +153,7 @@ export function addCopy<T extends object>(
   else addUnread(holder, field, text);
 }
 
-/** The same of a field of `from`, whose text may be there already: `to` shares nothing with it. */
+/** Like `addCopy`, from a field of `from`, reusing its text if known. */
 export function addFieldCopy<F extends string>(
   from: { readonly [K in F]: unknown },
   to: { [K in F]: unknown },
@@ -165,7 +165,7 @@ export function addFieldCopy<F extends string>(
   else addUnread(to, field, text);
 }
 
-/** Nothing for what is small, or may have its own say in what it is as JSON. */
+/** `undefined` for small values, and for values whose size is not certain. */
 function textOfLarge(value: unknown, rule: JsonRule): string | undefined {
   const { maxBytes = MAX_RESULT_BYTES } = rule;
   const known = knownText(value);
@@ -186,7 +186,7 @@ function textOfLarge(value: unknown, rule: JsonRule): string | undefined {
   }
 }
 
-/** What is said of a field that is there as text, see `boundedJson`. */
+/** Checks the size of a field kept as text; throws as `boundedJson` does. */
 export function checkText(text: string, rule: JsonRule): void {
   ofBoundedText(null, text, rule, rule.maxBytes ?? MAX_RESULT_BYTES);
 }
@@ -197,7 +197,7 @@ function ofBoundedText(value: JsonValue, text: string, rule: JsonRule, maxBytes:
   return value;
 }
 
-/** The same, always as a copy: but for a value whose text is known, which must not change. */
+/** Like `boundedJson`, but always a copy, except for values whose text is known: those are immutable. */
 export function copiedJson(value: unknown, rule: JsonRule): JsonValue {
   const bounded = boundedJson(value, rule);
   if (
@@ -250,13 +250,13 @@ function notJson(error: unknown, { what, invalid = 'invalid_request' }: JsonRule
   });
 }
 
-/** In our own words: those of a getter or a `toJSON` that throws are foreign. */
+/** A safe description: the message of a throwing getter or `toJSON` is foreign. */
 function reasonOf(message: string): string {
   if (/circular/i.test(message)) return 'a cycle';
   if (/BigInt/.test(message)) return 'a BigInt';
   if (/call stack/i.test(message)) return `more than ${MAX_VALUE_DEPTH} levels`;
-  return 'something that throws when it is read';
+  return 'a value that throws when read';
 }
 
-/** How what a workflow or a step gives back is called. */
+/** Rule for the results of workflows and steps. */
 export const RESULT = { what: 'the result', invalid: 'workflow_error' } as const;

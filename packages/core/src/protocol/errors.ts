@@ -1,4 +1,4 @@
-/** What a code means wherever it appears: the HTTP status, and whether trying the same again may help. */
+/** Meaning of a code: HTTP status, title of the problem, and whether a retry may succeed. */
 interface ErrorMeaning {
   readonly status: number;
   readonly retryable: boolean;
@@ -6,48 +6,52 @@ interface ErrorMeaning {
 }
 
 /**
- * Every error code there is, one list for storage, HTTP, WebSocket and CLI. Branch on the code, never on a message.
- * `docs/errors.md` has a heading for each.
+ * All error codes, shared by storage, HTTP, WebSocket and CLI. Branch on the code, never on a message. `docs/errors.md` has a
+ * heading for each.
  */
 export const ERROR_CODES = {
-  timeout: { status: 504, retryable: true, title: 'The time limit ran out' },
-  cancelled: { status: 409, retryable: false, title: 'It was cancelled' },
-  attempts_exhausted: { status: 500, retryable: false, title: 'Every attempt failed' },
-  worker_lost: { status: 500, retryable: false, title: 'Its workers were lost' },
-  service_error: { status: 502, retryable: false, title: 'The service reported an error' },
-  service_unavailable: { status: 503, retryable: true, title: 'The service cannot be reached' },
+  timeout: { status: 504, retryable: true, title: 'Timeout' },
+  cancelled: { status: 409, retryable: false, title: 'Cancelled' },
+  attempts_exhausted: { status: 500, retryable: false, title: 'Attempts exhausted' },
+  worker_lost: { status: 500, retryable: false, title: 'Worker lost' },
+  service_error: { status: 502, retryable: false, title: 'Service error' },
+  service_unavailable: { status: 503, retryable: true, title: 'Service unavailable' },
   invalid_response: {
     status: 502,
     retryable: false,
-    title: 'The service answered something else than expected',
+    title: 'Invalid response from a service',
   },
-  result_too_large: { status: 502, retryable: false, title: 'The result is too large' },
-  workflow_error: { status: 500, retryable: false, title: 'The workflow failed' },
-  unknown_workflow: { status: 422, retryable: false, title: 'No such workflow' },
-  unknown_service: { status: 422, retryable: false, title: 'No such service' },
-  budget_exceeded: { status: 429, retryable: true, title: 'The budget is spent' },
+  result_too_large: { status: 502, retryable: false, title: 'Result too large' },
+  workflow_error: { status: 500, retryable: false, title: 'Workflow failed' },
+  unknown_workflow: { status: 422, retryable: false, title: 'Unknown workflow' },
+  unknown_service: { status: 422, retryable: false, title: 'Unknown service' },
+  budget_exceeded: { status: 429, retryable: true, title: 'Budget exceeded' },
   rate_limited: { status: 429, retryable: true, title: 'Too many requests' },
-  queue_full: { status: 429, retryable: true, title: 'Too many tasks are waiting' },
-  session_busy: { status: 409, retryable: true, title: 'The session is busy' },
-  session_closed: { status: 409, retryable: false, title: 'The session is closed' },
+  queue_full: { status: 429, retryable: true, title: 'Queue full' },
+  session_busy: { status: 409, retryable: true, title: 'Session busy' },
+  session_closed: { status: 409, retryable: false, title: 'Session closed' },
   not_found: { status: 404, retryable: false, title: 'Not found' },
-  conflict: { status: 409, retryable: true, title: 'Somebody else was faster' },
-  idempotency_conflict: { status: 409, retryable: false, title: 'The key was used for something else' },
+  conflict: { status: 409, retryable: true, title: 'Conflict' },
+  idempotency_conflict: {
+    status: 409,
+    retryable: false,
+    title: 'Idempotency key reused for another request',
+  },
   idempotency_in_progress: {
     status: 409,
     retryable: true,
-    title: 'The first request with this key is under way',
+    title: 'Request with this key in progress',
   },
-  unauthorized: { status: 401, retryable: false, title: 'Who is asking is not known' },
-  forbidden: { status: 403, retryable: false, title: 'Not allowed' },
-  invalid_request: { status: 400, retryable: false, title: 'The request is not valid' },
-  invalid_message: { status: 400, retryable: false, title: 'The message is not valid' },
-  payload_too_large: { status: 413, retryable: false, title: 'The payload is too large' },
-  storage_unavailable: { status: 503, retryable: true, title: 'The storage cannot be reached' },
+  unauthorized: { status: 401, retryable: false, title: 'Unauthorized' },
+  forbidden: { status: 403, retryable: false, title: 'Forbidden' },
+  invalid_request: { status: 400, retryable: false, title: 'Invalid request' },
+  invalid_message: { status: 400, retryable: false, title: 'Invalid message' },
+  payload_too_large: { status: 413, retryable: false, title: 'Payload too large' },
+  storage_unavailable: { status: 503, retryable: true, title: 'Storage unavailable' },
   not_running: { status: 503, retryable: true, title: 'Not running' },
-  lease_lost: { status: 409, retryable: false, title: 'The lease is lost' },
-  outbox_full: { status: 503, retryable: true, title: 'The outbox is full' },
-  internal_error: { status: 500, retryable: false, title: 'An error inside' },
+  lease_lost: { status: 409, retryable: false, title: 'Lease lost' },
+  outbox_full: { status: 503, retryable: true, title: 'Outbox full' },
+  internal_error: { status: 500, retryable: false, title: 'Internal error' },
 } as const satisfies Record<string, ErrorMeaning>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
@@ -56,7 +60,7 @@ export function isErrorCode(text: unknown): text is ErrorCode {
   return typeof text === 'string' && Object.hasOwn(ERROR_CODES, text);
 }
 
-/** One thing that is wrong with what came in: where, what was expected, what came. */
+/** One problem of an input: its path, the expected and the received value. */
 export interface Issue {
   readonly path: string;
   readonly expected: string;
@@ -64,18 +68,18 @@ export interface Issue {
 }
 
 export interface OrchestratorErrorOptions {
-  /** Whether trying the same again may help. Default: what the code says in `ERROR_CODES`. */
+  /** Whether a retry may succeed. Default: that of the code in `ERROR_CODES`. */
   readonly retryable?: boolean;
   readonly cause?: unknown;
-  /** What is wrong with the input, place by place. */
+  /** Problems of the input. */
   readonly issues?: readonly Issue[];
-  /** When to come back, in milliseconds. */
+  /** Suggested delay before a retry, ms. */
   readonly retryAfterMs?: number;
-  /** What else the caller should know, as fields of the problem: such as the `task_status` of a conflict. */
+  /** Additional fields of the problem, such as the `task_status` of a conflict. */
   readonly details?: Readonly<Record<string, string | number | boolean>>;
 }
 
-/** The base of every error that this project throws on purpose. `message` is safe to show to the caller. */
+/** Base class of all errors that this project throws on purpose. `message` is safe to show to the caller. */
 export class OrchestratorError extends Error {
   override readonly name: string = 'OrchestratorError';
   readonly code: ErrorCode;
@@ -94,7 +98,7 @@ export class OrchestratorError extends Error {
   }
 }
 
-/** The error of a task, a call or a batch item, as stored and as sent. */
+/** Error of a task, call or batch item, as stored and sent. */
 export interface TaskError {
   readonly code: ErrorCode;
   readonly message: string;

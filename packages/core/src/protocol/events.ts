@@ -32,10 +32,10 @@ export function parseCursor(text: string): Cursor | undefined {
   return match ? { epoch: match[1] as string, seq: Number(match[2]) } : undefined;
 }
 
-/** One event of a tenant's log, as clients get it. For `session_updated` there is no task. */
+/** An event of a tenant's log, in its wire format. `session_updated` has no task. */
 export interface TaskEvent {
   readonly event: EventName;
-  /** Who reported it: a service's name, or `orchestrator`. */
+  /** Source: a service's name, or `orchestrator`. */
   readonly service: string;
   readonly task_id?: string;
   readonly global_task_id?: string;
@@ -44,12 +44,12 @@ export interface TaskEvent {
   readonly timestamp: string;
   readonly data: JsonValue;
   readonly metadata: JsonObject;
-  /** The task's count of events with this one. */
+  /** Number of the task's events, including this one. */
   readonly rev?: number;
   readonly cursor: string;
 }
 
-/** What is followed: one task, one session with its tasks, or everything of the tenant. */
+/** Subject of a subscription: a task, a session with its tasks, or the whole tenant. */
 export const topicSchema = z.union([
   z.strictObject({ task_id: uuidSchema }),
   z.strictObject({ session_id: idSchema }),
@@ -57,26 +57,26 @@ export const topicSchema = z.union([
 ]);
 export type Topic = z.output<typeof topicSchema>;
 
-/** The state of a topic at exactly `cursor`. */
+/** State of a topic as of a cursor. */
 export type Snapshot =
   | { readonly task: Task }
-  /** `more`: there are other live tasks, or other ones that have ended. */
+  /** `more`: further live or ended tasks were omitted. */
   | { readonly session: Session; readonly tasks: readonly Task[]; readonly more?: true }
   | { readonly counts: Readonly<Record<TaskStatus, number>> };
 
-/** Events that are no longer kept, or belong to another epoch: said, never swallowed. */
+/** Missing events (trimmed, or of another epoch), always reported, with the state after them. */
 export interface Gap {
   readonly event: 'gap';
   readonly from: string;
   readonly to: string;
   readonly snapshot: Snapshot;
-  /** Events have data; a gap has a snapshot instead. */
+  /** Always absent; distinguishes a gap from an event. */
   readonly data?: undefined;
 }
 
 const subscriptionIdSchema = z.string().min(1).max(64);
 
-/** Every frame that a client may send once it is authenticated. */
+/** Frames that an authenticated client may send. */
 export const clientFrameSchema = z.discriminatedUnion('action', [
   z.object({
     action: z.literal('subscribe'),
@@ -86,5 +86,5 @@ export const clientFrameSchema = z.discriminatedUnion('action', [
   }),
   z.object({ action: z.literal('unsubscribe'), id: subscriptionIdSchema }),
 ]);
-/** First frame of a client that brings its credential neither in a header nor as a ticket. */
+/** First frame of a client without a credential in a header or a ticket. */
 export const clientHelloSchema = z.object({ token: z.string().min(1).max(8192) });

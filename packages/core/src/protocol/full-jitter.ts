@@ -1,8 +1,8 @@
 /**
- * How long to wait before the `attempt`-th repeat, in milliseconds: anything from 0 to an exponential bound (AWS
- * Architecture Blog, "Exponential Backoff And Jitter").
+ * Back-off before the `attempt`-th retry, ms: uniform from 0 to an exponential bound (AWS Architecture Blog, "Exponential
+ * Backoff And Jitter").
  *
- * @param random its `fraction` is from 0 up to, but not including, 1.
+ * @param random `fraction` is in [0, 1).
  */
 export function fullJitter(
   random: { fraction(): number },

@@ -16,7 +16,7 @@ export const nameSchema = z
 /** Types of tasks: a name or an id, so that a workflow may be called `support-v2`. */
 export const taskTypeSchema = idSchema;
 export const uuidSchema = z.string().toLowerCase().regex(UUID_V4, 'expected a UUID v4');
-/** Text of `min` to `max` UTF-16 units, as well-formed Unicode: half of a surrogate pair becomes U+FFFD. */
+/** Text of `min` to `max` UTF-16 units, as well-formed Unicode: a lone surrogate becomes U+FFFD. */
 export function textSchema(max: number, min = 1) {
   return z
     .string()
@@ -24,7 +24,7 @@ export function textSchema(max: number, min = 1) {
     .max(max)
     .transform((text) => text.toWellFormed());
 }
-/** The same without control characters, which separate what storages put together. */
+/** Like `textSchema`, without control characters: storages use them as separators in composed keys. */
 export function labelSchema(max: number) {
   return z
     .string()
@@ -33,28 +33,28 @@ export function labelSchema(max: number) {
     .regex(/^\P{Cc}*$/u, 'expected no control characters')
     .transform((text) => text.toWellFormed());
 }
-/** Names that others choose, of jobs and messages: any text of 1 to 200 characters without control characters. */
+/** Ids chosen by services, of jobs and messages: 1 to 200 characters, no control characters. */
 export const foreignIdSchema = labelSchema(200);
-/** The service's own name for a call. */
+/** A service's id of a job. */
 export const jobIdSchema = foreignIdSchema;
 
 const HEX = Buffer.from('0123456789abcdef');
-/** Where the digits of each byte stand in a UUID. */
-const PLACES = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const;
+/** Offset of each byte's digits in a UUID. */
+const DIGIT_OFFSETS = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const;
 const UUID = Buffer.from('00000000-0000-0000-0000-000000000000');
 
 /**
- * Sixteen bytes as a UUID v4. Written in a buffer, not by concatenation: a string put together of parts keeps all of
- * them for as long as it lives, which makes an id of 36 characters one of 500 bytes.
+ * Sixteen bytes as a UUID v4. Written to a buffer instead of concatenated: V8 keeps all parts of a concatenated string alive,
+ * which makes an id of 36 characters occupy 500 bytes.
  */
 export function uuidFromBytes(bytes: Uint8Array): string {
   for (let i = 0; i < 16; i += 1) {
     let byte = bytes[i] as number;
     if (i === 6) byte = (byte & 0x0f) | 0x40;
     if (i === 8) byte = (byte & 0x3f) | 0x80;
-    const place = PLACES[i] as number;
-    UUID[place] = HEX[byte >> 4] as number;
-    UUID[place + 1] = HEX[byte & 0x0f] as number;
+    const offset = DIGIT_OFFSETS[i] as number;
+    UUID[offset] = HEX[byte >> 4] as number;
+    UUID[offset + 1] = HEX[byte & 0x0f] as number;
   }
   return UUID.toString('latin1');
 }

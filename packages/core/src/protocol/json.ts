@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
-/** Any value that JSON can carry. */
+/** Any JSON value. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
-/** What `JSON.stringify` takes: fields that are `undefined` are left out. */
+/** Input of `JSON.stringify`: `undefined` fields are omitted. */
 export type JsonInput =
   | string
   | number
@@ -13,14 +13,14 @@ export type JsonInput =
   | { readonly [key: string]: JsonInput };
 export type JsonObject = { [key: string]: JsonValue };
 
-/** The one size limit of the wire: answers, frames, results and request bodies, in bytes. */
+/** Size limit on the wire, in bytes: responses, frames, results and request bodies. */
 export const MAX_RESULT_BYTES = 1024 * 1024;
-/** How deep a JSON text may be nested before it is refused. */
+/** Maximum nesting of JSON on the wire. */
 export const MAX_JSON_DEPTH = 32;
 
 const DANGEROUS_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
-/** Why a text was not accepted as JSON. `reason` is safe to show to whoever sent it. */
+/** JSON was rejected. `reason` is safe to show to the sender. */
 export class JsonRefusedError extends Error {
   override readonly name = 'JsonRefusedError';
   constructor(readonly reason: string) {
@@ -29,10 +29,10 @@ export class JsonRefusedError extends Error {
 }
 
 /**
- * Parses JSON from outside: the depth is bounded, keys that reach into prototypes are refused.
- * The caller bounds the size before it has the whole text.
+ * Parses untrusted JSON: bounds the depth, rejects keys that reach into prototypes. The caller bounds the size while
+ * receiving.
  *
- * @throws {JsonRefusedError} with what is wrong.
+ * @throws {JsonRefusedError} with the reason.
  */
 export function parseJson(text: string): JsonValue {
   let value: JsonValue;
@@ -45,17 +45,17 @@ export function parseJson(text: string): JsonValue {
   return value;
 }
 
-/** Node quotes the text that it could not read; the reader of the error may not be meant to see that. */
+/** Node's parse error without the quoted text, which the reader of the error may not be allowed to see. */
 export function mistakeOf(error: unknown): string {
   return (error as Error).message.replace(/,? (?:\.\.\.)?".*"(?:\.\.\.)? is not valid JSON$/s, '');
 }
 
-/** A look at the text, which takes a fraction of a reconcile over the value: a dangerous key may also be written in escapes. */
+/** Scan of the text, much cheaper than a traversal of the value. Keys may also be written with escapes. */
 export function mayHaveDangerousKeys(text: string): boolean {
   return /__proto__|constructor|prototype|\\u/.test(text);
 }
 
-/** Whether the brackets of a text of JSON are nested deeper than so many levels. */
+/** Whether a JSON text is nested deeper than `levels`. */
 export function isDeeper(text: string, levels: number): boolean {
   let depth = 0;
   for (let at = 0; at < text.length; at += 1) {
@@ -72,7 +72,7 @@ export function isDeeper(text: string, levels: number): boolean {
 export const [QUOTE, BRACKET, BRACE, COMMA] = [0x22, 0x5b, 0x7b, 0x2c];
 const BACKSLASH = 0x5c;
 
-/** Where the string ends that begins at `from`; the length of the text if it does not end. */
+/** Index of the closing quote of the string at `from`; the text's length if unterminated. */
 export function endOfString(text: string, from: number): number {
   let at = from + 1;
   while (at < text.length) {
@@ -83,11 +83,11 @@ export function endOfString(text: string, from: number): number {
   return text.length;
 }
 
-/** @param depth that of `value`, and `path` its place. */
+/** @param depth depth of `value`; `path`: its path. */
 export function refuseDangerous(value: JsonValue, depth: number, path: string): void {
   if (value === null || typeof value !== 'object') return;
   if (depth > MAX_JSON_DEPTH) {
-    throw new JsonRefusedError(`expected at most ${MAX_JSON_DEPTH} levels, got more at ${placeOf(path)}`);
+    throw new JsonRefusedError(`expected at most ${MAX_JSON_DEPTH} levels, got more at ${pathText(path)}`);
   }
   if (Array.isArray(value)) {
     // By index: the keys of a long array would be as many strings.
@@ -100,17 +100,17 @@ export function refuseDangerous(value: JsonValue, depth: number, path: string): 
   }
   for (const key of Object.keys(value)) {
     if (DANGEROUS_KEYS.has(key))
-      throw new JsonRefusedError(`the key "${key}" at ${placeOf(path)} is not allowed`);
+      throw new JsonRefusedError(`the key "${key}" at ${pathText(path)} is not allowed`);
     refuseDangerous(value[key] as JsonValue, depth + 1, path ? `${path}.${key}` : key);
   }
 }
 
-/** Keys may be as long as the text: what is told of a path is not. */
-function placeOf(path: string): string {
+/** Truncated, since keys may be as long as the text. */
+function pathText(path: string): string {
   return path === '' ? 'the top' : path.slice(0, 200).toWellFormed();
 }
 
-/** A value that JSON can carry; what it is exactly is for someone else to say. */
+/** Any JSON value, unchecked. */
 export const jsonValueSchema = z.custom<JsonValue>(
   (value) => value !== undefined,
   'expected a JSON value, got nothing',
@@ -119,7 +119,7 @@ export const jsonObjectSchema = z.custom<JsonObject>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   'expected a JSON object',
 );
-/** Any JSON value in a field that may be left out: `null` there is the same as leaving it out. */
+/** Any JSON value in an optional field; `null` is the same as absent. */
 export const optionalJsonSchema = z
   .custom<JsonValue>((value) => value !== undefined && value !== null, 'expected a JSON value, got nothing')
   .optional();

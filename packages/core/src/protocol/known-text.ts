@@ -1,50 +1,50 @@
 import type { JsonValue } from './json.js';
 
-/** Texts of values that are on their way: of a body that was read, until it is stored. Such a value is not changed. */
+/** JSON texts of values in transit, from the parsed body to the storage. Such a value is immutable. */
 const texts = new WeakMap<object, string>();
-/** Fields that are stored as text and parsed on first access, by object and name. */
+/** Fields kept as text and parsed on first access, by object and name. */
 const unread = new WeakMap<object, Map<string, UnreadField>>();
 
-/** A field is unread for as long as it has this getter: whoever replaces or deletes it otherwise need not tell. */
+/** A field is unread while it still has this getter; replacing or deleting the property invalidates it. */
 interface UnreadField {
   readonly text: string;
   readonly get: () => unknown;
 }
 
-/** What `util.inspect`, and with it `console.log`, asks an object for. */
+/** Hook of `util.inspect` and `console.log`. */
 const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
 /** Values above this many characters are parsed on first access only. */
 export const MAX_READ_AT_ONCE = 16_384;
 
-/** How deep `writeJson` looks for texts: an answer, its list, an item, a field. */
+/** Depth at which `writeJson` looks for known texts: a response, its list, an item, a field. */
 const LEVELS = 4;
-/** Of a page; a longer list is data. */
+/** Maximum items of a page; a longer list is data. */
 const MAX_ITEMS = 1_000;
 
-/** Says that `text` is `value` as JSON, so that it is serialised once. */
+/** Records that `text` is the JSON of `value`, so that it is serialised once. */
 export function rememberText(value: JsonValue, text: string): void {
   if (typeof value === 'object' && value !== null) texts.set(value, text);
 }
 
-/** The same of a value that was just put together from parts of which some are known, and is not changed any more. */
+/** Records the text of a new, immutable value composed of parts with known texts. */
 export function rememberParts<T extends JsonValue>(value: T): T {
   const text = composedText(value);
   if (text !== undefined) rememberText(value, text);
   return value;
 }
 
-/** What `value` is as JSON, if that is known. */
+/** The JSON of `value`, if known. */
 export function knownText(value: unknown): string | undefined {
   return typeof value === 'object' && value !== null ? texts.get(value) : undefined;
 }
 
-/** Gives `holder` a field that is read from `text` when somebody looks at it; `writeJson` takes the text as it is. */
+/** Defines a field of `holder` that is parsed from `text` on first access; `writeJson` uses the text as is. */
 export function addUnread<T extends object>(holder: T, field: keyof T & string, text: string): void {
   let read: { readonly value: unknown } | undefined;
   const get = () => {
     read ??= { value: JSON.parse(text) };
-    // A frozen object stays as it is: what was read is remembered here.
+    // A frozen object can't be redefined: `read` keeps the value.
     if (Object.getOwnPropertyDescriptor(holder, field)?.configurable) settle(holder, field, read.value);
     else unread.get(holder)?.delete(field);
     return read.value;
@@ -55,27 +55,27 @@ export function addUnread<T extends object>(holder: T, field: keyof T & string, 
     enumerable: true,
     configurable: true,
     get,
-    /** An object that inherits from `holder` gets a field of its own, as with any other field. */
+    /** An object that inherits from `holder` gets its own property, as with any data property. */
     set(this: object, value: unknown) {
       settle(this, field, value);
     },
   });
-  Object.defineProperty(holder, INSPECT, { value: shown, configurable: true, writable: true });
+  Object.defineProperty(holder, INSPECT, { value: inspected, configurable: true, writable: true });
 }
 
-/** What is shown of an object with such fields: a copy with their values, which asks for nothing again. */
-function shown(this: object): object {
+/** The object for `util.inspect`: a copy with parsed fields and without this hook. */
+function inspected(this: object): object {
   const copy = Object.assign(Object.create(Object.getPrototypeOf(this) as object), this) as object;
   return Object.defineProperty(copy, INSPECT, { value: undefined });
 }
 
-/** Gives `holder` a field of what `text` is as JSON: read at once if it is short, else when somebody looks at it. */
+/** Sets a field of `holder` from JSON `text`: parsed at once if short, else on first access. */
 export function addFromText<T extends object>(holder: T, field: keyof T & string, text: string): void {
   if (text.length > MAX_READ_AT_ONCE) addUnread(holder, field, text);
   else holder[field] = JSON.parse(text) as T[typeof field];
 }
 
-/** Gives `to` the field that `from` has, perhaps under another name. */
+/** Copies a field, optionally under another name, without parsing it. */
 export function copyField<F extends string, T extends string = F>(
   from: { readonly [K in F]?: unknown },
   to: { [K in T]?: unknown },
@@ -92,7 +92,7 @@ export function fieldText<T extends object>(holder: T, field: keyof T & string):
   return unreadText(holder, field) ?? writeJson(holder[field]);
 }
 
-/** The text of a field that was not accessed yet. */
+/** Text of a field that is still unread. */
 export function unreadText(holder: object, field: string): string | undefined {
   const known = unread.get(holder)?.get(field);
   if (known === undefined) return undefined;
@@ -104,12 +104,12 @@ function settle(holder: object, field: string, value: unknown): void {
   unread.get(holder)?.delete(field);
 }
 
-/** `JSON.stringify`, with the texts that are known already. */
+/** `JSON.stringify` that reuses known texts. */
 export function writeJson(value: unknown): string {
   return composedText(value) ?? JSON.stringify(value);
 }
 
-/** The text of a value that is known, or of which parts are; nothing for any other. */
+/** JSON of a value if it, or some of its parts, have known texts; else `undefined`. */
 export function composedText(value: unknown): string | undefined {
   return knownText(value) ?? composed(value, LEVELS);
 }
@@ -120,7 +120,7 @@ function composed(value: unknown, levels: number): string | undefined {
   const known = partsOf(value, levels);
   if (known === undefined) return undefined;
   if (Array.isArray(value)) {
-    // `Array.from` goes over holes too, which are null as JSON.
+    // `Array.from` includes holes, which are null in JSON.
     return `[${Array.from(value, (item, at) => known.get(String(at)) ?? JSON.stringify(item) ?? 'null').join(',')}]`;
   }
   const written: string[] = [];
@@ -131,7 +131,7 @@ function composed(value: unknown, levels: number): string | undefined {
   return `{${written.join(',')}}`;
 }
 
-/** The parts of which the text is known, by name. */
+/** Known texts of the fields, by name. */
 function partsOf(holder: object, levels: number): Map<string, string> | undefined {
   const hasUnread = unread.has(holder);
   let known: Map<string, string> | undefined;

@@ -1,42 +1,42 @@
 import type { z } from 'zod';
 
-/** How many mistakes of one value are named. */
+/** Maximum of issues reported per value. */
 export const MAX_ISSUES = 20;
 
-/** What `null` in a field that may be left out means: that it is left out, or a mistake like any other. */
+/** Handling of `null` in an optional field: treated as absent, or rejected. */
 export type Nulls = 'left_out' | 'refused';
 
-/** That of the value which is being checked: checking is synchronous, and lists are checked inside of it. */
-let nullsNow: Nulls = 'left_out';
+/** The rule of the current parse; parsing is synchronous, and nested lists are parsed within it. */
+let currentNulls: Nulls = 'left_out';
 
-/** Reads `value`, and the lists in it, by this rule for `null`. */
+/** Parses `value`, including nested lists, with the given rule for `null`. */
 export function parseByRule<T extends z.ZodType>(
   nulls: Nulls,
   schema: T,
   value: unknown,
 ): z.ZodSafeParseResult<z.output<T>> {
-  const before = nullsNow;
-  nullsNow = nulls;
+  const before = currentNulls;
+  currentNulls = nulls;
   try {
     return parseByCurrentRule(schema, value);
   } finally {
-    nullsNow = before;
+    currentNulls = before;
   }
 }
 
-/** The same inside of a value that is being checked. */
+/** Parses a nested value with the rule of the current parse. */
 export function parseByCurrentRule<T extends z.ZodType>(
   schema: T,
   value: unknown,
 ): z.ZodSafeParseResult<z.output<T>> {
-  return nullsNow === 'left_out' ? parseLeniently(schema, value) : schema.safeParse(value);
+  return currentNulls === 'left_out' ? parseLeniently(schema, value) : schema.safeParse(value);
 }
 
-/** Reads `value`; if that fails, once more without each `null` that is not what was expected at its place. */
+/** Parses `value`; if that fails, retries without the `null`s that caused issues. */
 function parseLeniently<T extends z.ZodType>(schema: T, value: unknown): z.ZodSafeParseResult<z.output<T>> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed;
-  const nulls = new Places();
+  const nulls = new PathTree();
   for (const { path } of parsed.error.issues) if (valueAt(value, path) === null) nulls.add(path);
   return nulls.isEmpty ? parsed : schema.safeParse(without(value, nulls));
 }
@@ -50,27 +50,27 @@ export function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
   return value;
 }
 
-/** Paths into a value as a tree, so that one copy of the value serves them all. */
-class Places {
-  readonly inside = new Map<PropertyKey, Places>();
+/** Paths into a value as a tree, so that all are removed in one copy. */
+class PathTree {
+  readonly children = new Map<PropertyKey, PathTree>();
 
   get isEmpty(): boolean {
-    return this.inside.size === 0;
+    return this.children.size === 0;
   }
 
   add([key, ...rest]: readonly PropertyKey[]): void {
     if (key === undefined) return;
-    const there = this.inside.get(key) ?? new Places();
-    this.inside.set(key, there);
-    there.add(rest);
+    const child = this.children.get(key) ?? new PathTree();
+    this.children.set(key, child);
+    child.add(rest);
   }
 }
 
-/** A copy without the fields at `places`. An item of an array keeps its place. */
-function without(value: unknown, places: Places): unknown {
+/** A copy without the fields at `paths`. Array items keep their index. */
+function without(value: unknown, paths: PathTree): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const copy = (Array.isArray(value) ? [...value] : { ...value }) as Record<PropertyKey, unknown>;
-  for (const [key, inner] of places.inside) {
+  for (const [key, inner] of paths.children) {
     if (!inner.isEmpty) copy[key] = without(copy[key], inner);
     else if (!Array.isArray(value)) delete copy[key];
   }

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { MAX_ISSUES, parseByCurrentRule } from './lenient-parse.js';
 
 /**
- * An array of `min` (default 0) to `max` items. The length is checked before any item is, and reading stops once
- * `MAX_ISSUES` things are wrong: an array of 200,000 mistakes costs as little as one of 20. The only way in which a
- * schema has an array; `null` in an optional field of an item is what it is outside of the list.
+ * An array of `min` (default 0) to `max` items. Checks the length before any item, and stops at `MAX_ISSUES` issues: an array
+ * of 200,000 invalid items costs as little as one of 20. Schemas use it for every array. `null` in an optional field of an
+ * item is handled as outside of lists.
  */
 export function listSchema<T extends z.ZodType>(item: T, { min = 0, max }: { min?: number; max: number }) {
   return z

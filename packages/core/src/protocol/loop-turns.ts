@@ -1,30 +1,30 @@
 export interface TurnsOptions {
-  /** Whose share of the turns it takes, such as a tenant's: those who have work take turns, however much each has. */
+  /** Fairness key, such as a tenant id: shares with work alternate, however much each has. */
   readonly share?: string;
-  /** How far the work is that it belongs to. What is nearest to its end comes first, so that it lets go of what it holds. */
+  /** Progress of the request. Requests closest to completion go first, since they release memory. */
   readonly stage?: Stage;
-  /** Once it fires, no more portions are done. */
+  /** Stops the work before its next portion. */
   readonly signal?: AbortSignal;
 }
 
-/** Of a request: it was received, its task was claimed, or runs. The last one comes first. */
+/** Stages of a request, highest priority first. */
 const STAGES = ['runs', 'claimed', 'received'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** Work that is done portion by portion. */
+/** Work in portions. */
 interface Job {
-  /** Whether something is left to do. */
+  /** Runs one portion; `false` when done. */
   step(): boolean;
 }
 
-/** What one share has to do: by stage, and those of a stage in their order. */
+/** Jobs of one share, by stage, FIFO within a stage. */
 class Share {
   readonly #jobs: Readonly<Record<Stage, Set<Job>>> = {
     runs: new Set(),
     claimed: new Set(),
     received: new Set(),
   };
-  /** A job keeps its turns until it is over. */
+  /** A job keeps its share's turns until it is done. */
   #current: Job | undefined;
 
   get isEmpty(): boolean {
@@ -47,24 +47,23 @@ class Share {
   }
 }
 
-/** Those who have something to do; the next one is the first. */
+/** Shares with work, in rotation; the first is next. */
 const shares = new Map<string, Share>();
 let isPlanned = false;
 
 /**
- * Does work of more than one portion, each in a turn of the event loop of its own. Two portions never share a turn, however
- * much is under way, so the loop is held for one portion at most. The work of one share is done one after the other: what is
- * half done takes the most memory.
+ * Runs work in portions, one per turn of the event loop. Two portions never share a turn, however many jobs run, so the loop
+ * is blocked for one portion at most. The jobs of a share run one after the other: half-done jobs take the most memory.
  *
- * Rejects with what a portion throws, or the reason of `signal`.
+ * Rejects with the error of a portion, or the reason of `signal`.
  */
 export function inTurns<T>(
   portions: Generator<void, T, void>,
   { share = '', stage = 'received', signal }: TurnsOptions = {},
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const give = (settle: () => void) => {
-      signal?.removeEventListener('abort', giveUp);
+    const finish = (settle: () => void) => {
+      signal?.removeEventListener('abort', abort);
       settle();
       return false;
     };
@@ -72,21 +71,21 @@ export function inTurns<T>(
       step() {
         try {
           const portion = portions.next();
-          return portion.done === true ? give(() => resolve(portion.value)) : true;
+          return portion.done === true ? finish(() => resolve(portion.value)) : true;
         } catch (error) {
-          return give(() => reject(error));
+          return finish(() => reject(error));
         }
       },
     };
-    const giveUp = () => {
+    const abort = () => {
       remove(share, job);
       reject(signal?.reason as Error);
     };
     if (signal?.aborted) {
-      giveUp();
+      abort();
       return;
     }
-    signal?.addEventListener('abort', giveUp, { once: true });
+    signal?.addEventListener('abort', abort, { once: true });
     add(share, job, stage);
   });
 }
@@ -114,7 +113,7 @@ function planTurn(): void {
   });
 }
 
-/** A portion for the share whose turn it is; then it stands behind the others. */
+/** Runs a portion of the first share, then moves that share to the end. */
 function takeTurn(): void {
   const [first] = shares;
   if (!first) return;

@@ -17,7 +17,7 @@ export const planStepSchema = z.object({
 });
 export type PlanStep = z.output<typeof planStepSchema>;
 
-/** Steps at services, run as far side by side as their dependencies allow. */
+/** A plan: service calls, run as concurrently as their dependencies allow. */
 export const planSchema = z.object({
   name: z.string().min(1).max(200).optional(),
   input: jsonObjectSchema.default({}),
@@ -26,7 +26,7 @@ export const planSchema = z.object({
 });
 export type OrchestrationPlan = z.output<typeof planSchema>;
 
-/** A path into `input` or `steps.<id>.result`, in the place of a value: `{ "$from": "steps.chunk.result.texts" }`. */
+/** Reference to `input` or `steps.<id>.result`, instead of a value: `{ "$from": "steps.chunk.result.texts" }`. */
 export interface PlanReference {
   readonly $from: string;
 }

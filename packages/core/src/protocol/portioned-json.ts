@@ -16,25 +16,24 @@ import {
 import { rememberText, unreadText } from './known-text.js';
 import { inTurns, type TurnsOptions } from './loop-turns.js';
 
-/** How many characters of a text are read at once. Of the values that take the longest, that takes ten milliseconds. */
+/** Characters parsed per turn: 10 ms for the slowest values. */
 export const PORTION = 64 * 1024;
 
-/** Texts are remembered of a body, its fields, and the fields of an item in one of its lists. */
+/** Texts are remembered for a body, its fields, and the fields of items in its lists. */
 const REMEMBERED_LEVELS = 4;
 
 interface ReadingOptions extends TurnsOptions {
   /** Characters of a portion. */
   readonly portion?: number;
-  /** Only parts of it are kept, such as the data of a frame: the text of the whole is not remembered. */
+  /** Only parts of the value are kept, such as a frame's data: do not remember the text of the whole. */
   readonly partsOnly?: boolean;
 }
 
 /**
- * The same as `parseJson` for texts of any length: a portion a turn of the event loop. The texts of its
- * large parts are remembered, so that storing them neither walks nor serialises them: what it returns must not be changed,
- * else the text is stored as it was read. Copy it before.
+ * Like `parseJson` for texts of any length: parses one portion per turn of the event loop. Remembers the texts of large parts,
+ * so that storing them needs no traversal or serialisation. Treat the result as immutable: changes to it would not be stored.
  *
- * @throws {JsonRefusedError} with what is wrong, or the reason of `signal`.
+ * @throws {JsonRefusedError} with the reason; or the reason of `signal`.
  */
 export async function parseJsonInPortions(
   text: string,
@@ -46,8 +45,8 @@ export async function parseJsonInPortions(
 }
 
 /**
- * Reads a field that is there as a long text, see `addUnread`, a portion a turn. Nothing to wait for with any other field.
- * Rejects with the reason of the signal; `turns` is asked for long texts only.
+ * Parses a field kept as a long text, see `addUnread`, one portion per turn; `undefined` for other fields. Rejects with the
+ * reason of the signal; `turns` is called for long texts only.
  */
 export function readField<T extends object>(
   holder: T,
@@ -63,17 +62,17 @@ export function readField<T extends object>(
 
 interface Part {
   readonly value: JsonValue;
-  /** As JSON would write it. Nothing for what comes from the storage. */
+  /** Serialised form; empty for texts from the storage. */
   readonly text: string;
 }
 
 /**
- * A long text of JSON, which is read portion by portion. First it is searched for its large lists and objects, those that
- * are longer than a portion: their parts are read by themselves, neighbours together until they are a portion. Whatever is
- * between brackets and commas is left to `JSON.parse`, so what it refuses is refused here.
+ * Incremental parser for a long JSON text. First locates the large lists and objects, those longer than a portion; their
+ * elements are then parsed separately, neighbours grouped up to a portion. Everything between brackets and commas is left to
+ * `JSON.parse`, so both accept the same texts.
  */
 class PortionedText {
-  /** Where the large lists and objects begin and end. */
+  /** Start and end positions of the large lists and objects. */
   readonly #large = new Map<number, number>();
   readonly #isTrusted: boolean;
   readonly #mayHaveDangerousKeys: boolean;
@@ -82,7 +81,7 @@ class PortionedText {
     readonly text: string,
     from: 'outside' | 'storage',
     readonly portion: number,
-    /** Of the outermost parts whose texts are remembered: 1 is the whole. */
+    /** Outermost level whose texts are remembered; 1 is the whole. */
     readonly rememberedFrom = 1,
   ) {
     this.#isTrusted = from === 'storage';
@@ -127,7 +126,7 @@ class PortionedText {
     const { text } = this;
     const target = text.charCodeAt(start) === BRACKET ? new ListTarget() : new ObjectTarget();
     const context = { target, level, path };
-    /** Where the part begins that is still to be read, and the last comma in it. */
+    /** Start of the unparsed part, and the last comma in it. */
     let from = start + 1;
     let comma = start;
     let at = from;
@@ -137,7 +136,7 @@ class PortionedText {
       if (inner !== undefined) {
         if (comma >= from) this.#portion(from, comma, context);
         const key = this.#keyOf(comma + 1, at, context);
-        const part = yield* this.#container(at, inner, level + 1, placeOf(path, key ?? target.size));
+        const part = yield* this.#container(at, inner, level + 1, pathOf(path, key ?? target.size));
         target.add(part, key);
         comma = this.#next(inner + 1, end);
         from = comma + 1;
@@ -165,7 +164,7 @@ class PortionedText {
     return part;
   }
 
-  /** Reads what stands between two commas or brackets. Only all that there is may be nothing. */
+  /** Parses the text between two commas or brackets; only a whole container may be empty. */
   #portion(from: number, to: number, { target, level, path }: Context): void {
     const slice = this.text.slice(from, to);
     let piece = parsed(target.open + slice + target.close, from);
@@ -173,14 +172,14 @@ class PortionedText {
     let text = '';
     if (!this.#isTrusted) {
       text = JSON.stringify(piece);
-      // JSON has words that it would not use itself: what is stored is read as it would write it.
+      // Numbers such as -0 and 1e400 change in a round trip: use the value as it will be read from the storage.
       if (/-0|\d[eE]|\d{309}/.test(slice)) piece = JSON.parse(text) as JsonValue;
     }
     const isAlone = this.text.charCodeAt(from - 1) !== COMMA && this.text.charCodeAt(to) !== COMMA;
     if (target.addAll(piece, text.slice(1, -1)) === 0 && !isAlone) throw unexpected(to);
   }
 
-  /** The name of a large part: what stands between the comma before it and its bracket. Nothing in a list. */
+  /** Key of a large part: the text between the preceding comma and its bracket. `undefined` in a list. */
   #keyOf(from: number, to: number, { target, level, path }: Context): string | undefined {
     const member = parsed(`${target.open}${this.text.slice(from, to)}null${target.close}`, from);
     if (Array.isArray(member)) return undefined;
@@ -188,7 +187,7 @@ class PortionedText {
     return Object.keys(member as JsonObject)[0];
   }
 
-  /** Behind a large part stands a comma, or nothing. */
+  /** Position of the comma after a large part, or `end`. */
   #next(from: number, end: number): number {
     let at = from;
     while (at < end && isBlank(this.text.charCodeAt(at))) at += 1;
@@ -221,7 +220,7 @@ interface Context {
   readonly path: string;
 }
 
-/** A list that grows. Its text is put together by `+`, which copies nothing. */
+/** List under construction. Its text is concatenated by `+`: V8 copies nothing. */
 class ListTarget {
   readonly open = '[';
   readonly close = ']';
@@ -236,7 +235,7 @@ class ListTarget {
     return { value: this.#items, text: `[${this.#text}]` };
   }
 
-  /** Items are in their order as they come. */
+  /** Items are always in order. */
   *putInOrder(): Generator<void, void, void> {}
 
   add({ value, text }: Part): void {
@@ -254,13 +253,13 @@ class ListTarget {
   check(piece: JsonValue, level: number, path: string): void {
     let at = this.size;
     for (const item of piece as JsonValue[]) {
-      refuseDangerous(item, level + 1, placeOf(path, at));
+      refuseDangerous(item, level + 1, pathOf(path, at));
       at += 1;
     }
   }
 }
 
-/** An object that grows. Its dangerous keys have been refused. */
+/** Object under construction; dangerous keys were rejected before. */
 class ObjectTarget {
   readonly open = '{';
   readonly close = '}';
@@ -268,7 +267,7 @@ class ObjectTarget {
   /** Texts of large fields. */
   readonly #large = new Map<string, string>();
   #text = '';
-  /** Whether JSON would write the fields as they came: none comes twice, and none is a number, which it writes first. */
+  /** Whether the fields are in serialisation order: no duplicates, and no integer keys, which `JSON.stringify` moves first. */
   #isInOrder = true;
   size = 0;
 
@@ -276,7 +275,7 @@ class ObjectTarget {
     return { value: this.#fields, text: `{${this.#text}}` };
   }
 
-  /** Writes the text again where JSON would have another: so it depends neither on blanks nor on where portions end. */
+  /** Rewrites the text in serialisation order, so that it depends neither on whitespace nor on portion boundaries. */
   *putInOrder(portion: number): Generator<void, void, void> {
     if (this.#isInOrder) return;
     let [text, written] = ['', 0];
@@ -328,7 +327,7 @@ function joined(before: string, text: string): string {
   return before === '' ? text : `${before},${text}`;
 }
 
-function placeOf(path: string, part: string | number): string {
+function pathOf(path: string, part: string | number): string {
   return path === '' ? String(part) : `${path}.${part}`;
 }
 

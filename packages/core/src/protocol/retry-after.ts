@@ -1,21 +1,21 @@
-/** The longest wait that a peer may ask for, in milliseconds. Each caller has a shorter limit of its own. */
+/** Maximum wait that a peer may request, ms. Each caller has its own, shorter limit. */
 const MAX_MS = 24 * 60 * 60_000;
 
 /**
- * A `Retry-After` header in milliseconds, from 0 to a day: seconds, or a date (RFC 9110, 10.2.3). `undefined` for what is
- * neither, such as `Infinity`, `-5` or `1e400`.
+ * Parses `Retry-After`, seconds or an HTTP date (RFC 9110, 10.2.3), to ms from 0 to a day. `undefined` for anything else,
+ * such as `Infinity`, `-5` or `1e400`.
  */
 export function readRetryAfter(header: string | null | undefined): number | undefined {
   if (!header) return undefined;
   const text = header.trim();
   if (/^\d+(?:\.\d+)?$/.test(text)) return saneDelay(Number(text) * 1_000);
-  // Date.parse() reads much that is no date of HTTP.
+  // Date.parse() accepts more than HTTP dates.
   if (!/^[a-z]{3,9},? /i.test(text)) return undefined;
   const at = Date.parse(text);
   return Number.isNaN(at) ? undefined : saneDelay(at - Date.now());
 }
 
-/** A wait in milliseconds that a timer can keep, from 0 to a day; `undefined` for what is no number. */
+/** Clamps a delay to 0 to a day, in ms; `undefined` unless it is a number. */
 export function saneDelay(ms: number | undefined): number | undefined {
   if (typeof ms !== 'number' || Number.isNaN(ms)) return undefined;
   return Math.min(MAX_MS, Math.max(0, ms));

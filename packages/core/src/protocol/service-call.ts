@@ -5,9 +5,9 @@ import type { Usage } from './usage.js';
 
 export type { Usage } from './usage.js';
 
-/** What the orchestrator sends to a service: the body of `POST {service.url}/{operation}`. */
+/** Body of `POST {service.url}/{operation}`, sent to services. */
 export const serviceCallSchema = z.object({
-  /** One try of one step; stable over resends, so it is the `Idempotency-Key`. */
+  /** Identifies one try of a step; stable over resends, sent as `Idempotency-Key`. */
   call_id: uuidSchema,
   task_id: uuidSchema,
   tenant_id: idSchema,
@@ -18,16 +18,16 @@ export const serviceCallSchema = z.object({
   attempt: z.number().int().min(1),
   metadata: z.object({ user_id: z.string().nullish(), timeout_ms: z.number().nullish() }).default({}),
 });
-/** JSON whose shape whoever reads it knows. */
+/** JSON of a shape known to the reader. */
 export type AnyJson = ReturnType<typeof JSON.parse>;
 export type ServiceCall = Omit<z.output<typeof serviceCallSchema>, 'input'> & { readonly input: AnyJson };
 
-/** A service's 200. Of its `usage`, `readUsage` says what is understood. */
+/** Body of a service's 200. For the forms of `usage` see `readUsage`. */
 export const answeredSchema = z.object({ result: jsonValueSchema, usage: z.unknown().optional() });
-/** A service's 202: a notification that names this job follows. */
+/** Body of a service's 202: a notification for this job follows. */
 export const acceptedSchema = z.object({ job_id: jobIdSchema });
 
-/** What a service in this process returns to say more than its result. Made by `answered` and `accepted`. */
+/** Reply of an in-process service with more than a result. Created by `answered` and `accepted`. */
 export class ServiceReply {
   private constructor(
     readonly kind: 'answered' | 'accepted',
@@ -45,17 +45,17 @@ export class ServiceReply {
   }
 }
 
-/** Done: the HTTP 200 of a service in this process, with what it consumed. */
+/** Completed: an in-process service's equivalent of HTTP 200, with its usage. */
 export function answered(result: JsonValue, usage?: Usage): ServiceReply {
   return ServiceReply.answered(result, usage);
 }
 
-/** Taken on: the HTTP 202 of a service in this process. A notification that names `jobId` must follow. */
+/** Accepted: an in-process service's equivalent of HTTP 202. A notification for `jobId` must follow. */
 export function accepted(jobId: string): ServiceReply {
   return ServiceReply.accepted(jobId);
 }
 
-/** A service in this process. Whatever `run` returns is the result; `accepted(jobId)` says that it will be notified. */
+/** An in-process service. `run` returns the result, or `accepted(jobId)` if a notification will follow. */
 export interface InProcessService {
   run(call: ServiceCall, options: { readonly signal: AbortSignal }): unknown;
 }

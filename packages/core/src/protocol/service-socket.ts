@@ -4,14 +4,14 @@ import { type JsonValue, jsonObjectSchema, jsonValueSchema, optionalJsonSchema }
 import { MAX_ISSUES } from './lenient-parse.js';
 import { listSchema } from './list.js';
 
-/** The longest text of a failure that a notification may have, and the longest `error_type`. */
+/** Maximum length of `error` and `error_type` in a failure notification, in UTF-16 units. */
 export const MAX_ERROR_TEXT = 10_000;
 export const MAX_ERROR_TYPE = 200;
 
 /** Timestamps without a zone are UTC. */
 const timestampSchema = z.iso.datetime({ offset: true, local: true });
 
-/** First frame of a service. */
+/** First frame that a service sends. */
 export const serviceHelloSchema = z.object({
   service_token: z.string().min(1).max(1024),
   service_name: idSchema,
@@ -68,7 +68,7 @@ export const jobFailedSchema = z.object({
   error: jsonValueSchema,
 });
 
-/** Every frame that a service may send once it is authenticated. */
+/** Frames that an authenticated service may send. */
 export const notificationSchema = z.discriminatedUnion('event', [
   taskCompletedSchema,
   taskFailedSchema,
@@ -77,7 +77,7 @@ export const notificationSchema = z.discriminatedUnion('event', [
   jobFailedSchema,
 ]);
 export type Notification = z.output<typeof notificationSchema>;
-/** A notification in the form that is sent; the older forms are only understood. */
+/** A notification in its current form; the older forms are accepted, but never sent. */
 export type TaskNotification =
   | z.input<typeof taskCompletedSchema>
   | z.input<typeof taskFailedSchema>
@@ -105,22 +105,22 @@ export const ackSchema = z.object({
     max: MAX_ISSUES,
   }).optional(),
 });
-/** What the hub made of a notification. */
+/** The hub's acknowledgement of a notification. */
 export type Ack = z.output<typeof ackSchema>;
 
 export const taskCancelSchema = z.object({
   event: z.literal('task_cancel'),
-  /** The service's own name for the call, or its `call_id` if it has not named a job yet. */
+  /** The service's job id, or the `call_id` if it has not named a job yet. */
   task_id: jobIdSchema,
   call_id: uuidSchema,
   global_task_id: uuidSchema,
   tenant_id: idSchema,
   reason: z.string(),
 });
-/** Hub to service: stop working on this, nobody waits for it any more. */
+/** Hub to service: stop working on this call; its outcome is no longer awaited. */
 export type TaskCancel = z.output<typeof taskCancelSchema>;
 
-/** Hub to service: the outcome of a call that the service itself asked for at the gateway. */
+/** Hub to service: outcome of a call that the service requested through the gateway. */
 export type GatewayOutcome = {
   readonly event: 'task_completed' | 'task_failed';
   readonly service: string;
@@ -132,5 +132,5 @@ export type GatewayOutcome = {
   readonly metadata: { readonly [key: string]: JsonValue };
 };
 
-/** Everything that the hub sends to a service without being asked. */
+/** Frames that the hub pushes to a service. */
 export type HubFrame = TaskCancel | GatewayOutcome;

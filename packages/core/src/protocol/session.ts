@@ -11,7 +11,7 @@ export const sessionCreationSchema = z.object({
   agent_id: idSchema.optional(),
   context: jsonObjectSchema.optional(),
 });
-/** Body of `PATCH /v1/sessions/{id}`: a field of `context` that is `null` is removed. */
+/** Body of `PATCH /v1/sessions/{id}`: `null` removes a field of `context`. */
 export const sessionPatchSchema = z.object({
   agent_id: idSchema.optional(),
   context: jsonObjectSchema.optional(),
@@ -25,9 +25,9 @@ export interface Session {
   readonly status: 'active' | 'closed';
   readonly created_at: string;
   readonly updated_at: string;
-  /** The active context: what the host wants each task of the session to know. */
+  /** Context that the host shares with the session's tasks. */
   readonly context: JsonObject;
-  /** For compare-and-set: rises with each change of the session. */
+  /** Revision for compare-and-set; increases with each change of the session. */
   readonly rev: number;
 }
 

@@ -1,4 +1,4 @@
-/** The defaults of every setting, in one place. Times are milliseconds, sizes are bytes. */
+/** Default of every setting. Times are in ms, sizes in bytes. */
 export const DEFAULTS = {
   taskTimeoutMs: 15 * 60_000,
   maxTaskTimeoutMs: 30 * 24 * 60 * 60_000,
@@ -7,11 +7,11 @@ export const DEFAULTS = {
   callTries: 3,
   maxAttempts: 5,
   maxLostWorkers: 3,
-  /** From so many lost workers on, a worker runs one such task at a time. */
+  /** Number of lost workers from which on a worker runs at most one such task at a time. */
   suspectFromLosses: 2,
   maxSteps: 1_000,
   maxSignals: 100,
-  /** The outcomes of a task's steps, and the signals that it has not asked for yet, as JSON. */
+  /** Per task: outcomes of its steps and unconsumed signals, as JSON. */
   maxJournalBytes: 16 * 1024 * 1024,
   leaseMs: 30_000,
   renewMs: 10_000,
@@ -21,18 +21,18 @@ export const DEFAULTS = {
   idempotencyMs: 24 * 60 * 60_000,
   maxEvents: 10_000,
   maxEventAgeMs: 24 * 60 * 60_000,
-  /** Of what was consumed: sums of days. */
+  /** Retention of the daily usage sums. */
   usageRetentionMs: 400 * 24 * 60 * 60_000,
-  /** Of a tenant and day: models and operations. The rest is one row. */
+  /** Per tenant and day: (model, operation) rows. Further ones share one row. */
   maxUsageRows: 500,
-  /** Of an answer. */
+  /** Per response. */
   usageRowsAtOnce: 10_000,
   maxWaiting: 200_000,
-  /** Of a tenant's payloads, results, journals, messages and session contexts as JSON, where they are kept in memory; on Redis 4 GiB. */
+  /** Per tenant in memory: payloads, results, journals, messages and session contexts, as JSON. On Redis 4 GiB. */
   maxStoredBytes: 256 * 1024 * 1024,
-  /** The same of all tenants together, where they are kept in memory. */
+  /** In memory: the same for all tenants together. */
   maxStoredBytesInAll: 1024 * 1024 * 1024,
-  /** Of a tenant's event log, where it is kept in memory; on Redis 256 MiB. */
+  /** Per tenant in memory: event log. On Redis 256 MiB. */
   maxEventBytes: 64 * 1024 * 1024,
   sessionMessages: 200,
   sessionIdleMs: 24 * 60 * 60_000,
@@ -42,25 +42,25 @@ export const DEFAULTS = {
   parkAfterMs: 1_000,
   heldFrameMs: 60_000,
   maxHeldFrames: 1_000,
-  /** Of a tenant and service, as JSON. */
+  /** Per tenant and service, as JSON. */
   maxHeldBytes: 16 * 1024 * 1024,
-  /** Of one job: they are applied in the step that names it. */
+  /** Per job: all are applied in the step that names the job. */
   maxHeldFramesOfJob: 64,
-  /** The same as JSON. One frame may be larger. */
+  /** Per job, as JSON. A single frame may be larger. */
   maxHeldBytesOfJob: 1024 * 1024,
-  // A step of a storage does no more at once than this; what is left is for the next step.
-  /** Tasks of a session or a batch that are cancelled. */
+  // Limits per atomic storage step; the remainder is left to further steps.
+  /** Tasks of a session or batch cancelled per step. */
   cancelledAtOnce: 50,
-  /** Of a sweep. */
+  /** Timers fired per step of a sweep. */
   timersAtOnce: 50,
-  /** Steps of a journal: whose calls end with their task, that a retry drops, or that a redrive copies. */
+  /** Journal steps per storage step: calls ended with their task, dropped by a retry, copied by a redrive. */
   callsAtOnce: 100,
-  /** Tasks or sessions that a page looks at, however few of them are asked for. */
+  /** Tasks or sessions scanned per page, whatever its `limit`. */
   scannedAtOnce: 1_000,
-  /** Live tasks that are shown with their session. */
+  /** Live tasks returned with their session. */
   sessionTasks: 500,
-  /** Of a page of anything, as JSON. One item may be larger. */
+  /** Per page, as JSON. A single item may be larger. */
   pageBytes: 1024 * 1024,
-  /** How long a type that no worker announces is still taken on. */
+  /** Time after the last announcement of a type until its tasks are rejected. */
   unknownWorkflowAfterMs: 10 * 60_000,
 } as const;

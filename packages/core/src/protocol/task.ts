@@ -10,10 +10,10 @@ export const TASK_STATUSES = ['pending', 'processing', 'completed', 'failed', 'c
 export type TaskStatus = (typeof TASK_STATUSES)[number];
 export const FINAL_STATUSES: ReadonlySet<TaskStatus> = new Set(['completed', 'failed', 'cancelled']);
 
-/** 9 is the most urgent, 4 is normal. */
+/** 0 to 9; 9 is the most urgent, default 4. */
 export const prioritySchema = z.number().int().min(0).max(9);
 export const ON_BUSY = ['enqueue', 'reject', 'interrupt', 'parallel'] as const;
-/** What happens to a task whose session is busy. */
+/** Policy for a task whose session is busy. */
 export type OnBusy = (typeof ON_BUSY)[number];
 
 export const taskMetadataSchema = z.object({
@@ -25,7 +25,7 @@ export const taskMetadataSchema = z.object({
     .regex(/^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/, 'expected a W3C traceparent')
     .optional(),
 });
-/** Who asked for a task and how. `timeout_ms` counts from its creation, or `run_at` if later, to its end. */
+/** Origin and limits of a task. `timeout_ms` counts from its creation, or `run_at` if later, to its final state. */
 export interface TaskMetadata {
   readonly source?: 'api' | 'scheduled' | 'system' | undefined;
   readonly user_id?: string | undefined;
@@ -46,7 +46,7 @@ export const taskSubmissionSchema = z.object({
   ...common,
   type: taskTypeSchema,
   payload: optionalJsonSchema,
-  /** The caller may name its task; the same id again is the same task. */
+  /** Optional id chosen by the caller; submission is idempotent by it. */
   task_id: uuidSchema.optional(),
   max_attempts: z.number().int().min(1).max(100).optional(),
   run_at: z.iso.datetime({ offset: true, local: true }).optional(),
@@ -61,7 +61,7 @@ export const chatRequestSchema = z.object({
 });
 export type ChatRequest = z.input<typeof chatRequestSchema>;
 
-/** Body of `POST /v1/batch`: each request is that of `/v1/tasks` or `/v1/chat`, and is checked on its own. */
+/** Body of `POST /v1/batch`: each request is a body of `/v1/tasks` or `/v1/chat`, validated separately. */
 export const batchSubmissionSchema = z.object({
   requests: listSchema(jsonValueSchema, { min: 1, max: DEFAULTS.maxBatchItems }),
   max_in_flight: z.number().int().min(1).max(DEFAULTS.maxBatchItems).optional(),
@@ -69,22 +69,22 @@ export const batchSubmissionSchema = z.object({
 });
 
 /** The `next` of a page of tasks, or of a batch's items. */
-export const placeSchema = z.string().regex(/^\d{1,15}$/, 'expected the "next" of a page');
+export const pageCursorSchema = z.string().regex(/^\d{1,15}$/, 'expected the "next" of a page');
 
 export const signalBodySchema = z.object({ payload: optionalJsonSchema });
 export const cancelBodySchema = z.object({ reason: textSchema(500).optional() });
 
-/** What a task has asked of a service, as clients see it. */
+/** A service call of a task, as clients see it. */
 export interface DelegatedService {
   readonly service: string;
-  /** The service's own name for it; absent until the service has named it. */
+  /** The service's job id; absent until the service has named it. */
   readonly task_id?: string;
   readonly call_id?: string;
   readonly operation?: string;
   readonly status: 'processing' | 'completed' | 'failed';
 }
 
-/** How far a task is: `percent` from 0 to 100, `message` of at most 10,000 UTF-16 units. */
+/** Progress of a task: `percent` from 0 to 100, `message` of at most 10,000 UTF-16 units. */
 export interface Progress {
   readonly percent?: number | undefined;
   readonly message?: string | undefined;
@@ -94,14 +94,14 @@ export const progressSchema = z.object({
   message: textSchema(10_000, 0).optional(),
 });
 
-/** One unit of asynchronous work, as it crosses the wire. */
+/** A task, in its wire format. */
 export interface Task {
   readonly task_id: string;
   readonly tenant_id: string;
   readonly session_id?: string;
   readonly agent_id?: string;
   readonly parent_task_id?: string;
-  /** The service that asked for it at the gateway. */
+  /** The service that requested it through the gateway. */
   readonly requested_by?: string;
   readonly batch_id?: string;
   readonly redriven_from?: string;
@@ -120,7 +120,7 @@ export interface Task {
   readonly error?: TaskError;
   readonly attempt: number;
   readonly max_attempts: number;
-  /** Counts the task's events, and nothing else. */
+  /** Number of the task's events. */
   readonly rev: number;
   readonly progress?: Progress;
   readonly usage?: Usage | { readonly tokens: number };
@@ -139,9 +139,9 @@ export interface Batch {
   readonly total: number;
   readonly created_at: string;
   readonly counts: Readonly<Record<TaskStatus, number>>;
-  /** A page of them. */
+  /** A page of items. */
   readonly items: readonly BatchItem[];
-  /** Where the page after begins. */
+  /** Cursor of the next page. */
   readonly next?: string;
 }
 

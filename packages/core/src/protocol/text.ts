@@ -1,16 +1,16 @@
 /**
- * A position at which a text may be cut: `at`, or one less where a surrogate pair would be halved. For spans of a text
- * that are cut one after the other; a single cut is `cutText`.
+ * Largest position up to `at` that does not split a surrogate pair. For cutting a text into consecutive spans; for a single
+ * cut use `cutText`.
  */
 export function cutPosition(text: string, at: number): number {
   return isHigh(text.charCodeAt(at - 1)) && isLow(text.charCodeAt(at)) ? at - 1 : at;
 }
 
 /**
- * The beginning of a text, at most `max` UTF-16 units: well-formed (a lone surrogate becomes U+FFFD), and never cut inside
- * a surrogate pair.
+ * Prefix of a text, at most `max` UTF-16 units: well-formed (a lone surrogate becomes U+FFFD), never cut inside a surrogate
+ * pair.
  *
- * @param ellipsis stands for what was cut off, and counts.
+ * @param ellipsis appended when the text was cut; counts towards `max`.
  */
 export function cutText(text: string, max: number, ellipsis = ''): string {
   if (text.length <= max) return text.toWellFormed();
@@ -20,7 +20,7 @@ export function cutText(text: string, max: number, ellipsis = ''): string {
 
 /** Like `cutText`, for a limit in bytes of UTF-8. */
 export function cutToBytes(text: string, maxBytes: number): string {
-  // No unit takes less than a byte.
+  // Each UTF-16 unit takes at least one byte.
   let cut = cutText(text, maxBytes);
   while (Buffer.byteLength(cut) > maxBytes) cut = cutText(cut, cut.length - 1);
   return cut;

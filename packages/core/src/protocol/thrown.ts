@@ -1,21 +1,21 @@
 import { type ErrorCode, isErrorCode, OrchestratorError, type TaskError } from './errors.js';
 import { cutText } from './text.js';
 
-/** What operators get to know of something that was thrown: never shown to tenants. */
+/** Details of a thrown value, for operators; never shown to tenants. */
 export interface Diagnostic {
-  /** The text of the error, or of whatever was thrown instead of one. */
+  /** Message of the error, or text of another thrown value. */
   readonly message: string;
-  /** The texts of its causes, the nearest first; of an `AggregateError` also those of its errors. */
+  /** Messages of its causes, nearest first, and of the errors of an `AggregateError`. */
   readonly causes?: readonly string[];
-  /** Of the first error that has one. */
+  /** Stack of the error, or of its cause. */
   readonly stack?: string;
 }
 
-/** The failure of a step: what the workflow catches, and what operators are to know of it. */
+/** Failure of a step, as caught by the workflow, with details for operators. */
 export interface StepFailure extends TaskError {
-  /** Its message is the text of an error that is not this project's: tenants do not see it. */
+  /** The message is that of an error other than `OrchestratorError`: hidden from tenants. */
   readonly foreign?: boolean;
-  /** Of such an error. */
+  /** Details of the foreign error. */
   readonly diagnostic?: Diagnostic;
 }
 
@@ -25,10 +25,10 @@ const MAX_CAUSE = 500;
 const MAX_STACK = 8_000;
 const MAX_CAUSES = 10;
 const MAX_OF_AGGREGATE = 3;
-/** Errors within errors may be a circle, or share their parts: 40 of them are looked at for one text, at most. */
+/** Nested errors may be cyclic or share parts: at most 40 are visited for one text. */
 const MAX_DEPTH = 3;
 
-/** Reading may throw: getters do, and Proxies whatever is done to them. */
+/** Reading a thrown value may itself throw: getters, and Proxies on any access. */
 function safely<T>(read: () => T): T | undefined {
   try {
     return read();
@@ -47,7 +47,7 @@ function textField(of: unknown, name: string): string | undefined {
   return typeof value === 'string' && value.trim() !== '' ? value : undefined;
 }
 
-/** Whether it is an error of this project; a Proxy may throw even when it is asked that. */
+/** Whether `thrown` is an error of this project. Safe for Proxies, where even `instanceof` may throw. */
 export function isOrchestratorError(thrown: unknown): thrown is OrchestratorError {
   return safely(() => thrown instanceof OrchestratorError) === true && isErrorCode(field(thrown, 'code'));
 }
@@ -59,14 +59,14 @@ function isError(thrown: unknown): boolean {
 function errorsOf(thrown: unknown): readonly unknown[] {
   const errors = field(thrown, 'errors');
   const list = safely(() => Array.isArray(errors)) === true ? (errors as readonly unknown[]) : [];
-  // One by one: what calls itself an array may have methods of its own.
+  // By index: an array-like Proxy may override methods.
   const length = Number(field(list, 'length'));
   const found: unknown[] = [];
   for (let at = 0; at < length && at < MAX_CAUSES; at += 1) found.push(field(list, String(at)));
   return found;
 }
 
-/** An object's own text, where it is neither an error nor has a message: as JSON, if there is any. */
+/** Text of an object without a message: its JSON, else its `toString()`. */
 function objectText(thrown: object): string {
   const json = safely(() => JSON.stringify(thrown) as string | undefined);
   if (json !== undefined && json !== '{}') return json;
@@ -75,8 +75,8 @@ function objectText(thrown: object): string {
   return 'an object without a message';
 }
 
-/** Some words for anything that can be thrown; never empty, never throws. */
-function wordsOf(thrown: unknown, depth = 0): string {
+/** Text of any thrown value; never empty, never throws. */
+function textOfThrown(thrown: unknown, depth = 0): string {
   if (typeof thrown === 'string') return thrown.trim() === '' ? 'an empty text was thrown' : thrown;
   if (thrown === undefined || thrown === null) return `${thrown} was thrown`;
   if (typeof thrown !== 'object' && typeof thrown !== 'function')
@@ -88,21 +88,21 @@ function wordsOf(thrown: unknown, depth = 0): string {
   if (errors.length > 0) {
     const first = errors
       .slice(0, MAX_OF_AGGREGATE)
-      .map((error) => wordsOf(error, depth + 1).slice(0, MAX_MESSAGE));
+      .map((error) => textOfThrown(error, depth + 1).slice(0, MAX_MESSAGE));
     return `${errors.length} errors: ${first.join('; ')}${errors.length > first.length ? '; …' : ''}`;
   }
   const own = field(thrown, 'message');
-  if (own !== undefined && own !== null && own !== '') return wordsOf(own, depth + 1);
+  if (own !== undefined && own !== null && own !== '') return textOfThrown(own, depth + 1);
   if (isError(thrown)) return `${textField(thrown, 'name') ?? 'Error'} without a message`;
   return typeof thrown === 'function' ? 'a function was thrown' : objectText(thrown);
 }
 
-/** The message of anything that can be thrown: well-formed, not empty, at most 2,000 UTF-16 units. */
+/** Message of any thrown value: well-formed, not empty, at most 2,000 UTF-16 units. */
 export function messageOf(thrown: unknown): string {
-  return cutText(wordsOf(thrown), MAX_MESSAGE);
+  return cutText(textOfThrown(thrown), MAX_MESSAGE);
 }
 
-/** The name of a thrown error's class; `Error` for what has none. */
+/** Class name of a thrown error; `Error` if it has none. */
 export function classNameOf(thrown: unknown): string {
   const made = isError(thrown) ? field(thrown, 'constructor') : undefined;
   return textField(made, 'name') ?? 'Error';
@@ -122,7 +122,7 @@ function causesOf(thrown: unknown): string[] {
   return causes;
 }
 
-/** What operators are told of anything that can be thrown. What a step has thrown was looked at when it did. */
+/** Diagnostic of any thrown value. The failure of a step already carries its own. */
 export function diagnose(thrown: unknown): Diagnostic {
   const known = field(thrown, 'diagnostic');
   if (isOrchestratorError(thrown) && typeof known === 'object' && known !== null) return known as Diagnostic;
@@ -136,8 +136,8 @@ export function diagnose(thrown: unknown): Diagnostic {
 }
 
 /**
- * What is stored of anything that can be thrown. Errors that are not this project's become `fallback`, and `foreign`: their
- * text is for operators, and for the workflow that may catch them.
+ * The storable form of any thrown value. Errors other than `OrchestratorError` get the code `fallback` and are `foreign`: their
+ * message is for operators, and for the workflow that may catch them.
  */
 export function toTaskError(thrown: unknown, fallback: ErrorCode = 'internal_error'): StepFailure {
   const message = messageOf(thrown);
@@ -149,7 +149,7 @@ export function toTaskError(thrown: unknown, fallback: ErrorCode = 'internal_err
   return { code: fallback, message, retryable, foreign: true, diagnostic: diagnose(thrown) };
 }
 
-/** The error as tenants see it: the text of a foreign one stays with the operators, unless the host shows it. */
+/** The error as shown to tenants: a foreign message is replaced, unless `expose` is set. */
 export function publicError(error: StepFailure, where: string, expose: boolean): TaskError {
   const { foreign, diagnostic: _, ...shown } = error;
   if (!foreign || expose) return shown;

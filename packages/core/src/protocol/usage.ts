@@ -1,10 +1,10 @@
 import { cutText } from './text.js';
 
-/** What a call consumed. `tokens` is a count, `model` names what counted them. */
+/** Usage of a call: `tokens` counted by the tokenizer of `model`. */
 export interface Usage {
   /** From 0 to 2^53 - 1; fractions are kept. */
   readonly tokens: number;
-  /** At most 200 characters; `unknown` where a service does not say. */
+  /** At most 200 characters; `unknown` if the service omits it. */
   readonly model: string;
   readonly prompt_tokens?: number;
   readonly completion_tokens?: number;
@@ -14,9 +14,9 @@ export interface Usage {
 const MAX_MODEL = 200;
 
 /**
- * Reads what a service says of its usage: `tokens`, or the names of OpenAI's APIs: `total_tokens`, or the sum of
- * `prompt_tokens` and `completion_tokens`, or of `input_tokens` and `output_tokens`. `undefined` for what is not
- * understood. Never throws: what stands beside a result must not cost it.
+ * Parses a service's usage: `tokens`, or the fields of OpenAI's APIs: `total_tokens`, the sum of `prompt_tokens` and
+ * `completion_tokens`, or of `input_tokens` and `output_tokens`. `undefined` for anything else. Never throws: invalid usage
+ * must not cost the result.
  */
 export function readUsage(value: unknown): Usage | undefined {
   try {
@@ -45,7 +45,7 @@ function readFields(fields: Fields): Usage | undefined {
   };
 }
 
-/** OpenAI's place for it. */
+/** Cached tokens as in OpenAI's APIs. */
 function cachedIn(fields: Fields): number | undefined {
   const details = fields['prompt_tokens_details'] ?? fields['input_tokens_details'];
   return typeof details === 'object' && details !== null
@@ -55,13 +55,13 @@ function cachedIn(fields: Fields): number | undefined {
 
 function count(value: unknown): number | undefined {
   const isCount = typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
-  // There is one zero.
+  // Normalises -0.
   return isCount ? value + 0 : undefined;
 }
 
 function readModel(value: unknown): string {
   if (typeof value !== 'string') return 'unknown';
-  // Cut first, since it may be long; a control character takes the place of none.
+  // Cut first, since it may be long; again after control characters are removed.
   const model = cutText(
     cutText(value, 4 * MAX_MODEL)
       .replaceAll(/\p{Cc}/gu, '')

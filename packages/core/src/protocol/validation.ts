@@ -2,14 +2,14 @@ import type { z } from 'zod';
 import { type ErrorCode, type Issue, OrchestratorError } from './errors.js';
 import { MAX_ISSUES, type Nulls, parseByRule, valueAt } from './lenient-parse.js';
 
-/** How much of a path is told: keys may be as long as the body. */
+/** Maximum length of a reported path: keys may be as long as the body. */
 const MAX_PATH = 200;
 
 /**
- * Checks `value` against `schema`. Unknown fields are dropped, and `null` in a field that may be left out counts as
- * left out, as it does on the wire, unless `nulls` says that it is refused. The work is linear in the size of `value`.
+ * Checks `value` against `schema`. Drops unknown fields; treats `null` in an optional field as absent, as on the wire, unless
+ * `nulls` is `refused`. Linear in the size of `value`.
  *
- * @throws {OrchestratorError} `code`, whose `issues` name the first 20 places, what was expected there and what came.
+ * @throws {OrchestratorError} `code`; `issues` has the first 20 paths, each with the expected and the received value.
  */
 export function validate<T extends z.ZodType>(
   schema: T,
@@ -24,7 +24,7 @@ export function validate<T extends z.ZodType>(
     if (parsed.success) return parsed.data;
     issues = parsed.error.issues.slice(0, MAX_ISSUES).flatMap((issue) => toIssues(issue, value));
   } catch (error) {
-    const message = `${what}: expected values that can be read, got something that throws`;
+    const message = `${what}: expected readable values, got one that throws`;
     throw new OrchestratorError(code, message, { cause: error });
   }
   const first = issues[0] as Issue;
@@ -60,13 +60,13 @@ function pathText(path: readonly PropertyKey[]): string {
   return text.length <= MAX_PATH ? text : `${text.slice(0, MAX_PATH).toWellFormed()}…`;
 }
 
-/** zod words it "Invalid input: expected string, received number"; what is wanted here is the part in the middle. */
+/** The middle part of zod's "Invalid input: expected string, received number". */
 function expectation(message: string): string {
   const match = /expected (.+?)(?:, (?:received|got) .*)?$/s.exec(message);
   return match?.[1] ?? message;
 }
 
-/** A value in a few words that are safe in an error: short scalars as they are, the rest by kind and size. */
+/** Short description of a value for error messages: short scalars verbatim, others by type and size. */
 export function describe(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (value === null) return 'null';

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 
-/** An `AbortController` whose signal many wait on at once; Node's warning about listeners would be a false alarm. */
+/** An `AbortController` with an unlimited number of listeners, without Node's leak warning. */
 export function sharedAbort(): AbortController {
   const controller = new AbortController();
   setMaxListeners(0, controller.signal);
@@ -8,8 +8,8 @@ export function sharedAbort(): AbortController {
 }
 
 /**
- * Something that ends once, and whose `signal` is made only when somebody asks for it: most runs of a workflow never
- * do, and an `AbortController` costs more than everything else in a short run.
+ * An abort controller that creates its `signal` on first access: most workflow runs never access it, and an `AbortController`
+ * costs more than everything else in a short run.
  */
 export class LazyAbort {
   #controller: AbortController | undefined;
@@ -19,7 +19,7 @@ export class LazyAbort {
     return this.#reason !== undefined;
   }
 
-  /** Why; `undefined` until then. */
+  /** Reason of the abort; `undefined` until aborted. */
   get reason(): Error | undefined {
     return this.#reason;
   }

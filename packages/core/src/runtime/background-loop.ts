@@ -1,13 +1,13 @@
 /**
- * Something that goes on until it is stopped. `start` and `stop` may be called twice, early and at the same time: they
- * take effect in the order of the calls, and never do two runs overlap.
+ * A background loop. `start` and `stop` are idempotent and may be called early and concurrently: they take effect in call
+ * order, and runs never overlap.
  */
 export class Loop {
   readonly #run: (signal: AbortSignal) => Promise<void>;
   #current: AbortController | undefined;
   #ended: Promise<void> = Promise.resolve();
 
-  /** @param run goes on until `signal` fires; must not reject. */
+  /** @param run runs until `signal` fires; must not reject. */
   constructor(run: (signal: AbortSignal) => Promise<void>) {
     this.#run = run;
   }

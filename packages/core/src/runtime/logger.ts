@@ -1,4 +1,4 @@
-/** Where the orchestrator says what it does. Payloads, tokens and results are never in it. */
+/** Log of the orchestrator. Never contains payloads, tokens or results. */
 export interface Logger {
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
   info(message: string, fields?: Readonly<Record<string, unknown>>): void;
@@ -6,14 +6,14 @@ export interface Logger {
   error(message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 
-const nothing = () => {};
-export const silentLogger: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+const noop = () => {};
+export const silentLogger: Logger = { debug: noop, info: noop, warn: noop, error: noop };
 
 const guarded = new WeakSet<Logger>([silentLogger]);
 
 /**
- * A logger that never throws, around one of the host. A log that fails must not fail the work that it tells of, nor end
- * the process: what `logger` throws, or rejects with, is dropped.
+ * Wraps a logger of the host so that it never throws: errors and rejections of `logger` are dropped. Failed logging must
+ * neither fail the logged work nor end the process.
  */
 export function guardedLogger(logger: Logger): Logger {
   if (guarded.has(logger)) return logger;
@@ -23,9 +23,9 @@ export function guardedLogger(logger: Logger): Logger {
       try {
         const returned: unknown = logger[level](message, fields);
         // An async method of the host may reject.
-        if (typeof returned === 'object' && returned !== null) Promise.resolve(returned).catch(nothing);
+        if (typeof returned === 'object' && returned !== null) Promise.resolve(returned).catch(noop);
       } catch {
-        // There is nowhere left to say it.
+        // Nowhere left to report it.
       }
     };
   const safe = { debug: guard('debug'), info: guard('info'), warn: guard('warn'), error: guard('error') };

@@ -1,4 +1,4 @@
-/** Calls `act` once in the next turn of the event loop, however often it is asked to until then. */
+/** Coalesces calls: runs `act` once in the next turn of the event loop. */
 export function nextTurn(act: () => void): () => void {
   let planned = false;
   return () => {

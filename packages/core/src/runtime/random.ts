@@ -1,18 +1,18 @@
 import { randomFillSync } from 'node:crypto';
 import { uuidFromBytes } from '../protocol/ids.js';
 
-/** Chance, as the rest of the code knows it: tests draw it from a seed. */
+/** Source of randomness; tests use a seeded one. */
 export interface Random {
   /** A UUID v4. */
   uuid(): string;
-  /** From 0 up to, but not including, 1. */
+  /** In [0, 1). */
   fraction(): number;
 }
 
 const BYTES = new Uint8Array(16 * 256);
 let drawn = BYTES.length;
 
-/** Of the system's cryptographic random, drawn in blocks. */
+/** From the system's CSPRNG, drawn in blocks. */
 function randomUuid(): string {
   if (drawn === BYTES.length) {
     randomFillSync(BYTES);

@@ -3,10 +3,9 @@ class Box<V> {
 }
 
 /**
- * A map through which many values pass quickly. A `Map` of V8 makes itself a new table each time its own is full, counting
- * what was deleted; each table is referred to by the one before, so once an old one has outlived two collections of young
- * objects, every later one and all its values stay until the next collection of everything. Here the tables hold boxes,
- * which are emptied when their value is deleted.
+ * A map for many short-lived values. V8's `Map` allocates a new table each time the current one is full, deleted entries
+ * included, and each table refers to its successor: once a table has survived two minor collections, every later table and all
+ * its values stay until the next major one. Here tables hold boxes, which are emptied on deletion.
  */
 export class ShortLivedMap<K, V> {
   readonly #boxes = new Map<K, Box<V>>();
@@ -19,7 +18,7 @@ export class ShortLivedMap<K, V> {
     return this.#boxes.get(key)?.value;
   }
 
-  /** A key that is there already keeps its place. */
+  /** An existing key keeps its position. */
   set(key: K, value: V): void {
     const box = this.#boxes.get(key);
     if (box) box.value = value;
@@ -33,7 +32,7 @@ export class ShortLivedMap<K, V> {
     this.#boxes.delete(key);
   }
 
-  /** In the order in which their keys came; what is deleted meanwhile is left out. */
+  /** In insertion order; entries deleted during the iteration are skipped. */
   *entries(): Generator<readonly [K, V]> {
     for (const [key, { value }] of this.#boxes) if (value !== undefined) yield [key, value];
   }

@@ -14,15 +14,16 @@ interface InSession {
   readonly sessionId: string;
 }
 
-/** Pages: 50 unless told, at most so many. */
+/** Maximum `limit` of a page. */
 export const MAX_PAGE = 500;
 
+/** @throws {OrchestratorError} `invalid_request` unless 1 to 500; default 50. */
 export function checkLimit(limit = 50): number {
   if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE) return limit;
   throw new OrchestratorError('invalid_request', `limit: expected 1 to ${MAX_PAGE}, got ${describe(limit)}`);
 }
 
-/** Keeps the conversations of tenants: state, recent history, active context. */
+/** Sessions of tenants: state, recent messages, context. */
 export class SessionManager {
   readonly #storage: Storage;
   readonly #random: Random;
@@ -33,8 +34,8 @@ export class SessionManager {
   }
 
   /**
-   * An id that exists already gives the session that is there, as it is.
-   * @throws {OrchestratorError} `idempotency_conflict`; `queue_full` when what is stored for the tenant takes too much room.
+   * Creates a session; for an existing id, returns the existing session unchanged.
+   * @throws {OrchestratorError} `idempotency_conflict`; `queue_full` if the tenant's stored bytes are at their limit.
    */
   async create(params: {
     readonly tenantId: string;
@@ -73,7 +74,7 @@ export class SessionManager {
   }
 
   /**
-   * Merges `context` into the session's; a `null` removes its field. With `rev`, only if nobody was faster.
+   * Merges `context` into the session's; `null` removes a field. With `rev`: compare-and-set.
    * @throws {OrchestratorError} `not_found`, `session_closed`, `conflict`, `queue_full`
    */
   async update(
@@ -88,7 +89,7 @@ export class SessionManager {
     throw refusal(updated.answer, params.sessionId);
   }
 
-  /** The same `message_id` again changes nothing. */
+  /** Appends a message; idempotent by `message_id`. */
   async append(
     params: InSession & {
       readonly message: {
@@ -116,8 +117,8 @@ export class SessionManager {
   }
 
   /**
-   * The newest `limit` (default 50, at most 500) of the recent history, oldest first; fewer if they are large: at most 1 MiB,
-   * unless one is larger. Those before them begin with `before`, the `message_id` of the oldest one.
+   * The newest `limit` (1 to 500, default 50) recent messages, oldest first; at most 1 MiB, a single message may be larger.
+   * `before`: a `message_id`; returns older messages only.
    */
   async messages(
     params: InSession & { readonly limit?: number; readonly before?: string },
@@ -134,7 +135,7 @@ export class SessionManager {
     return found;
   }
 
-  /** The same with `next`, the `before` of the page before it, if there are older ones. */
+  /** Like `messages`, with `next` if older messages exist: the `before` of the next page. */
   async messagePage(
     params: InSession & { readonly limit?: number; readonly before?: string },
   ): Promise<{ readonly messages: readonly Message[]; readonly next?: string }> {
@@ -147,8 +148,8 @@ export class SessionManager {
   }
 
   /**
-   * Newest first. A page may have fewer than `limit`, even none, and a `next` all the same: it looks at 1,000 sessions at most,
-   * and has at most 1 MiB unless its only session is larger.
+   * Newest first. A page scans at most 1,000 sessions and has at most 1 MiB, unless its only session is larger: it may have fewer
+   * than `limit` sessions, even none, and still a `next`.
    */
   async list(params: {
     readonly tenantId: string;
@@ -165,8 +166,8 @@ export class SessionManager {
   }
 
   /**
-   * Takes no more tasks; those that live are cancelled: all of them when this resolves, unless `signal` fires before. The rest is
-   * cancelled by the sweeper then. Closing twice is closing once.
+   * Closes a session: rejects further tasks and cancels live ones. Resolves when all are cancelled, or when `signal` fires; then
+   * the sweeper cancels the rest. Idempotent.
    */
   async close({
     tenantId,

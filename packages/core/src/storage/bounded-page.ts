@@ -1,8 +1,8 @@
 import { writeJson } from '../protocol/known-text.js';
 
 /**
- * Items of a page: at most `limit`, and together at most `bytes` as JSON unless there is only one. Every storage ends its
- * pages by this, so that all end them in the same place.
+ * Items of a page: at most `limit` items and `bytes` of JSON; a single item may be larger. Shared by all storages, so that
+ * their pages end at the same item.
  */
 export class BoundedPage<T> {
   readonly items: T[] = [];
@@ -17,7 +17,7 @@ export class BoundedPage<T> {
     return this.items.length >= this.limit;
   }
 
-  /** Takes an item, unless the page is over before it. */
+  /** Adds an item; `false` if the page is full without it. */
   take(item: T): boolean {
     if (this.isFull) return false;
     const bytes = Buffer.byteLength(writeJson(item)) + 1;

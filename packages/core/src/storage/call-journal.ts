@@ -8,34 +8,34 @@ export type StepOutcome =
   | { readonly ok: true; readonly value: JsonValue }
   | { readonly ok: false; readonly error: StepFailure };
 
-/** The try of a step that is under way. `job_id` is there once the service has answered 202. */
+/** The open try of a step. `job_id` is set once the service has answered 202. */
 export interface OpenCall {
   readonly call_id: string;
   readonly job_id?: string;
 }
 
-/** One thing that a workflow asked for. */
+/** A step of a workflow, as recorded in the journal. */
 export interface JournalStep {
-  /** Its `id`, or what was asked and how often. */
+  /** The step's `id` option, or derived from its name and occurrence. */
   readonly key: string;
   readonly kind: StepKind;
-  /** In words: `query.query`, `sleep`, `signal approve`. */
+  /** For display: `query.query`, `sleep`, `signal approve`. */
   readonly name: string;
-  /** Number of the journal's last change of this step; steps that have ended are in this order. */
+  /** Journal revision of this step's last change; orders completed steps. */
   readonly rev: number;
   readonly outcome?: StepOutcome;
-  /** When the outcome was recorded, in milliseconds since 1970. */
+  /** Time at which the outcome was recorded, epoch ms. */
   readonly endedAt?: number;
-  /** How many tries there have been. */
+  /** Number of tries so far. */
   readonly tries: number;
   readonly call?: OpenCall;
-  /** The last try failed and the next one may not begin yet. */
+  /** The last try failed, and its back-off has not elapsed. */
   readonly backingOff: boolean;
-  /** Begun in an earlier attempt: this one may ask for it, but need not. */
+  /** Begun in an earlier attempt: this attempt may request it, but need not. */
   readonly inherited: boolean;
 }
 
-/** A step that is begun: stored before anything is done for it. */
+/** A step to begin: stored before its side effects start. */
 export interface StepRequest {
   readonly key: string;
   readonly kind: StepKind;
@@ -45,33 +45,33 @@ export interface StepRequest {
     readonly service: string;
     readonly operation: string;
     readonly maxTries: number;
-    /** Back-off if this try fails and another is left. */
+    /** Back-off before the next try, if this one fails and tries remain. */
     readonly retryDelayMs: number;
-    /** A 202 that is followed by nothing for longer than this has failed. */
+    /** Maximum time without a notification after a 202; then the try fails. */
     readonly silenceMs: number;
   };
-  /** For `sleep`, and for `signal` with a limit: when it ends by itself. */
+  /** For `sleep`, and for `signal` with a timeout. */
   readonly dueInMs?: number;
   /** For `signal`. */
   readonly signal?: string;
 }
 
 /**
- * Where a worker stands in a journal after a step of the storage: what rev since `journalRev`, oldest first, as much of it as
- * has 1 MiB of outcomes, unless one is larger.
+ * Changes of a journal since the caller's `journalRev`, oldest first, and the revision they lead to. At most 1 MiB of
+ * outcomes; a single one may be larger.
  */
 export interface JournalChanges {
   readonly journalRev: number;
   readonly changes: readonly JournalStep[];
-  /** There are more changes: to be asked for with this `journalRev`. */
+  /** More changes exist: request them with this `journalRev`. */
   readonly more?: true;
-  /** Present once the task is to be cancelled. */
+  /** Present once cancellation was requested. */
   readonly cancelReason?: string;
 }
 
 type Held<T> = (T & JournalChanges) | { readonly answer: 'lease_lost' };
 
-/** What a service's answer or a piece of the host's own work makes of a step. */
+/** Effect of a service's response, or of host code, on a step. */
 export type StepAnswer =
   | { readonly kind: 'outcome'; readonly outcome: StepOutcome; readonly usage?: Usage }
   | { readonly kind: 'accepted'; readonly jobId: string };
@@ -81,7 +81,7 @@ interface InTask {
   readonly taskId: string;
 }
 
-/** A notification, with what is needed to find its call. */
+/** A notification, with the ids that locate its call. */
 export interface Report {
   readonly tenantId: string;
   readonly service: string;
@@ -90,7 +90,7 @@ export interface Report {
   readonly taskId?: string;
   readonly messageId?: string;
   readonly seq?: number;
-  /** What the service says besides; of progress, it reaches those who follow. */
+  /** Metadata from the service; with progress, it is passed on to subscribers. */
   readonly metadata?: JsonObject;
   readonly body:
     | { readonly kind: 'outcome'; readonly outcome: StepOutcome; readonly usage?: Usage }
@@ -100,12 +100,12 @@ export interface Report {
 export type ReportAnswer =
   | { readonly answer: 'applied' | 'duplicate' | 'stale' | 'late'; readonly taskId: string }
   | { readonly answer: 'unknown_task' | 'retry_later' }
-  /** Stored until the call's answer names its job; `heldReport` tells what became of it. */
+  /** Held until the call's response names its job; `heldReport` returns the result. */
   | { readonly answer: 'held'; readonly heldId: string };
 
-/** What calls and the intake of notifications ask of the storage. */
+/** Storage port for workflow steps, service calls and notifications. */
 export interface CallJournal {
-  /** Stores a step, or the next try of one, before it is acted on. `known`: it is under way or has ended. */
+  /** Stores a step, or its next try, before it is executed. `known`: the step is in progress or has ended. */
   begin(
     params: InTask & {
       readonly token: string;
@@ -118,8 +118,8 @@ export interface CallJournal {
     | { readonly answer: 'too_many_steps' }
   >;
   /**
-   * Records an answer. Without a token: for a task that is registered, not leased. An outcome that would make the journal larger
-   * than 16 MiB becomes a failure with the code `result_too_large`.
+   * Records a step's answer. Without a token: for a registered task, which has no lease. An outcome that would grow the journal
+   * beyond 16 MiB becomes a failure with the code `result_too_large`.
    */
   record(
     params: InTask & {
@@ -130,13 +130,13 @@ export interface CallJournal {
       readonly answer: StepAnswer;
     },
   ): Promise<Held<{ readonly answer: 'recorded' | 'known' }>>;
-  /** What a worker has missed. */
+  /** Journal changes since `journalRev`. */
   changesSince(
     params: InTask & { readonly token: string; readonly journalRev: number },
   ): Promise<Held<{ readonly answer: 'changes' }>>;
   /**
-   * A whole journal, in pages that are bounded as news are: its steps in the order of their changes; with the last page also those
-   * that have not rev since they were begun. A step may come again, as it is then. `journalRev`: the last change that was read.
+   * The whole journal in pages, bounded like `JournalChanges`: steps in the order of their changes; the last page also has the
+   * steps unchanged since they began. A step may appear again in its newer state. `journalRev`: the last change read.
    */
   read(
     params: InTask & {
@@ -153,8 +153,8 @@ export interface CallJournal {
       }
     | { readonly answer: 'lease_lost' }
   >;
-  /** A notification of a service. Look-ups never leave the tenant. */
+  /** Applies a service's notification. Look-ups never leave the tenant. */
   report(report: Report): Promise<ReportAnswer>;
-  /** What became of a notification that was held: `held` while it still is. */
+  /** Result of a held notification; `held` while it is still pending. */
   heldReport(params: { readonly tenantId: string; readonly heldId: string }): Promise<ReportAnswer>;
 }

@@ -18,7 +18,7 @@ import {
   oneOf,
   optional,
   ParamRefused,
-  place,
+  pageCursor,
   span,
   spanOrNone,
   text,
@@ -29,7 +29,7 @@ import {
 import type { Storage } from './storage.js';
 
 const MESSAGE = 2_000_000;
-/** The content of a ticket: room for the longest credential, sealed. */
+/** Maximum content of a ticket: fits the longest credential, sealed. */
 const MAX_TICKET = 16_384;
 const tenantId = name;
 const taskId = name;
@@ -48,7 +48,7 @@ const usage = optional(fields({ tokens: amount, model: label }));
 const success = fields({ value: json('result_too_large') });
 const failure = fields({ ok: flag, error });
 const outcome: Check = (value, path) => {
-  // The other one's field would be stored by some and not by others.
+  // Drop the other variant's field: some storages would store it, others not.
   if ((value as { readonly ok?: unknown } | undefined)?.ok === true)
     return without(success(value, path) as object, 'error');
   return without(failure(value, path) as object, 'value');
@@ -146,7 +146,7 @@ const report = fields({
   }),
 });
 
-/** What each method of a storage takes: the one gate for all of them, so that all give the same answer to odd values. */
+/** Parameter schema of each storage method: one gate for all storages, so that all reject the same invalid values. */
 const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
   tasks: {
     submit: fields({ tenantId, submission, idempotency, maxWaiting }),
@@ -161,7 +161,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
       idempotency,
       maxWaiting,
     }),
-    getBatch: fields({ tenantId, batchId: name, results: optional(flag), after: optional(place) }),
+    getBatch: fields({ tenantId, batchId: name, results: optional(flag), after: optional(pageCursor) }),
     cancelBatch: fields({ tenantId, batchId: name, reason, graceMs: span }),
     register: fields({
       tenantId,
@@ -198,7 +198,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
         sessionId: optional(label),
       }),
       limit,
-      after: optional(place),
+      after: optional(pageCursor),
     }),
     counts: fields({ tenantId }),
     cancel: fields({ ...inTask, reason, graceMs: span }),
@@ -281,7 +281,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
   },
 };
 
-/** The parts of a storage whose methods take parameters. */
+/** The ports of a storage whose methods take parameters. */
 export type StoragePorts = Pick<
   Storage,
   'tasks' | 'queue' | 'journal' | 'sessions' | 'events' | 'tenants' | 'tickets' | 'usage' | 'workers'
@@ -289,8 +289,8 @@ export type StoragePorts = Pick<
 type Method = (params: unknown) => unknown;
 
 /**
- * Puts the gate in front of the parts of a storage: what its methods get is checked and made whole before. A method whose
- * input is refused rejects, and has changed nothing.
+ * Wraps the ports of a storage with parameter validation and normalisation. A call with invalid input rejects and changes
+ * nothing.
  */
 export function checked<P extends StoragePorts>(ports: P): P {
   const gated = Object.entries(ports).map(([part, port]) => [part, checkedPort(port, CHECKS[part] ?? {})]);
@@ -303,26 +303,30 @@ function checkedPort<T extends object>(port: T, checks: Readonly<Record<string, 
     const original = ((port as Record<string, Method>)[method] as Method).bind(port);
     const check = checks[method];
     if (method === 'constructor') continue;
-    gated[method] = check ? (params) => through(check, params, original) : original;
+    gated[method] = check ? (params) => callChecked(check, params, original) : original;
   }
   return gated as T;
 }
 
-function through(check: Check, params: unknown, method: Method): unknown {
-  let whole: unknown;
+function callChecked(check: Check, params: unknown, method: Method): unknown {
+  let normalised: unknown;
   try {
-    whole = check(params, '');
+    normalised = check(params, '');
   } catch (thrown) {
     return Promise.reject(refusalOf(thrown));
   }
-  return method(whole);
+  return method(normalised);
 }
 
-/** A getter or a Proxy may throw anything when it is looked at. */
+/** A getter or a Proxy may throw anything when it is read. */
 function refusalOf(thrown: unknown): OrchestratorError {
   if (thrown instanceof OrchestratorError) return thrown;
   if (thrown instanceof ParamRefused) return thrown.toError();
-  return new OrchestratorError('invalid_request', `expected values that can be read: ${messageOf(thrown)}`, {
-    cause: thrown,
-  });
+  return new OrchestratorError(
+    'invalid_request',
+    `expected readable values, got one that throws: ${messageOf(thrown)}`,
+    {
+      cause: thrown,
+    },
+  );
 }

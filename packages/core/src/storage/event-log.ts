@@ -1,42 +1,42 @@
 import type { TaskEvent } from '../protocol/events.js';
 import type { Task } from '../protocol/task.js';
 
-/** Events between `from` and `to` are gone, or belong to another epoch. */
+/** Events between `from` and `to` were trimmed, or belong to another epoch. */
 export interface LogGap {
   readonly event: 'gap';
   readonly from: string;
   readonly to: string;
 }
 
-/** A task has ended, one way or another. */
+/** A task reached a final state. */
 export interface TaskEnd {
   readonly event: 'ended';
   readonly task_id: string;
   readonly cursor: string;
-  /** The task as `tasks.get` answers at this position, where that is known without asking; a new one each time. */
+  /** The task as `tasks.get` returns it at this position, if known without a read; a new object per call. */
   readonly task?: () => Task;
 }
 
-/** A tenant's events: `seq` without holes within an epoch, bounded by count and age. */
+/** A tenant's event log: contiguous `seq` within an epoch; bounded by count, bytes and age. */
 export interface EventLog {
-  /** The last position. */
+  /** Cursor of the last event. */
   head(params: { readonly tenantId: string }): Promise<string>;
   /**
-   * What comes after `after`, at most `limit` and 1 MiB unless one event is larger: the page after begins at its `cursor`. `gap`
-   * when the log cannot go on from there.
+   * Events after `after`: at most `limit` and 1 MiB; a single event may be larger. The next page starts at the returned `cursor`.
+   * `gap` if the log cannot continue from `after`.
    */
   read(params: {
     readonly tenantId: string;
     readonly after: string;
     readonly limit: number;
   }): Promise<{ readonly events: readonly TaskEvent[]; readonly cursor: string; readonly gap?: LogGap }>;
-  /** Each event once, in order, from `after` on; ends when `signal` fires. A gap is followed by what is still kept. */
+  /** Each event once, in order, after `after`; ends when `signal` fires. A gap is followed by the events still retained. */
   follow(params: {
     readonly tenantId: string;
     readonly after: string;
     readonly signal: AbortSignal;
   }): AsyncIterable<TaskEvent | LogGap>;
-  /** The same for whoever only waits for tasks to end, and costs less: nothing else wakes him. */
+  /** Like `follow`, but completions only; cheaper. */
   followCompletions(params: {
     readonly tenantId: string;
     readonly after: string;

@@ -5,9 +5,10 @@ import { writeJson } from '../protocol/known-text.js';
 const RULE = { what: 'context after the merge', tooLarge: 'payload_too_large' } as const;
 
 /**
- * A session's context with a change: a `null` removes its field. Large contexts are neither read nor written for that.
- * @param before JSON without spaces, as what this returns.
- * @throws {OrchestratorError} `payload_too_large` for more than 1 MiB in all.
+ * Merges a change into a session's context; `null` removes a field. Works on text: unchanged fields are neither parsed nor
+ * serialised.
+ * @param before compact JSON, as returned by this function.
+ * @throws {OrchestratorError} `payload_too_large` above 1 MiB.
  */
 export function mergedContext(before: string, change: JsonObject): string {
   const text = merged(before, writeJson(change));
@@ -19,7 +20,7 @@ function merged(before: string, change: string): string {
   const changes = new Map<string, string>();
   for (const { name, from, to } of membersOf(change)) changes.set(name, change.slice(from, to));
   const parts: string[] = [];
-  /** Where the fields begin that stay as they are, one after the other. */
+  /** Start of the current run of unchanged fields. */
   let kept = 1;
   for (const { name, from, to } of membersOf(before)) {
     const field = changes.get(name);
@@ -38,13 +39,13 @@ function isRemoval(name: string, field: string): boolean {
 }
 
 interface Member {
-  /** In its quotes. */
+  /** Including its quotes. */
   readonly name: string;
   readonly from: number;
   readonly to: number;
 }
 
-/** The fields of an object that is written as JSON writes it. */
+/** Fields of an object in compact JSON. */
 function* membersOf(text: string): Generator<Member> {
   for (let from = 1; from < text.length - 1;) {
     const nameEnd = endOfString(text, from) + 1;
@@ -54,7 +55,7 @@ function* membersOf(text: string): Generator<Member> {
   }
 }
 
-/** Where the comma or bracket stands behind a value. */
+/** Index of the comma or bracket after a value. */
 function endOfValue(text: string, from: number): number {
   let depth = 0;
   for (let at = from; at < text.length; at += 1) {

@@ -10,18 +10,18 @@ interface InSession {
 
 export interface SessionState {
   readonly session: Session;
-  /** The tasks of the session that have not ended: the oldest 500, and at most 1 MiB of them unless one is larger. */
+  /** Live tasks of the session: the oldest 500 and at most 1 MiB; a single one may be larger. */
   readonly tasks: readonly Task[];
-  /** There are more of those: all are found by a list of the session's tasks. */
+  /** More live tasks exist: list the session's tasks for all of them. */
   readonly more?: true;
   readonly cursor: string;
 }
 
-/** What the session manager asks of the storage. */
+/** Storage port for sessions and their messages. */
 export interface SessionStore {
   /**
-   * An existing id is `exists`, and stays as it is. A key that was used before gives the session of then.
-   * `queue_full` here and below: what is stored takes too much room.
+   * An existing id answers `exists` and stays unchanged. A repeated idempotency key returns the session it created.
+   * `queue_full`, here and below: the tenant's stored bytes are at their limit.
    */
   create(
     params: InSession & {
@@ -34,14 +34,14 @@ export interface SessionStore {
     | { readonly answer: 'idempotency_conflict' | 'queue_full' }
   >;
   get(params: InSession): Promise<SessionState | undefined>;
-  /** Merges `context` (a `null` removes its field), if `rev` is the session's, or absent. */
+  /** Merges `context` (`null` removes a field) if `rev` matches the session's or is absent. */
   update(
     params: InSession & { readonly rev?: number; readonly agentId?: string; readonly context?: JsonObject },
   ): Promise<
     | { readonly answer: 'updated' | 'conflict'; readonly session: Session }
     | { readonly answer: 'not_found' | 'session_closed' | 'queue_full' }
   >;
-  /** The same `message_id` again changes nothing. */
+  /** Idempotent by `message_id`. */
   append(
     params: InSession & {
       readonly message: {
@@ -56,15 +56,15 @@ export interface SessionStore {
     | { readonly answer: 'not_found' | 'session_closed' | 'queue_full' }
   >;
   /**
-   * The newest `limit`, oldest first; before `before` (a `message_id`) if given. Fewer if they are large: at most 1 MiB, unless
-   * one is larger.
+   * The newest `limit` messages, oldest first; older than `before` (a `message_id`) if given. At most 1 MiB; a single message
+   * may be larger.
    */
   messages(
     params: InSession & { readonly limit: number; readonly before?: string },
   ): Promise<readonly Message[] | undefined>;
   /**
-   * Newest first. `after` is the `next` of the page before; `undefined` when there is no such session. Pages are bounded as
-   * those of tasks are: one may have fewer than `limit`, even none, and a `next` all the same.
+   * Newest first. `after`: the `next` of the previous page; `undefined` if that session does not exist. Pages are bounded as in
+   * `TaskRecords.list`: one may have fewer than `limit` sessions, even none, and still a `next`.
    */
   list(params: {
     readonly tenantId: string;
@@ -73,9 +73,9 @@ export interface SessionStore {
     readonly after?: string;
   }): Promise<{ readonly sessions: readonly Session[]; readonly next?: string } | undefined>;
   /**
-   * Takes no more tasks, and cancels those that live: the first step closes the session, so that nothing that waits in it can
-   * begin; further ones cancel a portion each. Resolves when all are. If the process dies before, or `signal` fires, the
-   * sweeper goes on.
+   * Closes the session and cancels its live tasks. The first step closes it, so that no waiting task can start; further steps
+   * cancel a portion each. Resolves when all are cancelled. If the process dies earlier, or `signal` fires, the sweeper
+   * continues.
    */
   close(
     params: InSession & { readonly graceMs: number; readonly signal?: AbortSignal },

@@ -9,7 +9,7 @@ import type { TicketStore } from './ticket-store.js';
 import type { UsageLedger } from './usage-ledger.js';
 import type { WorkerDirectory } from './worker-directory.js';
 
-/** What an adapter implements: narrow interfaces, each for one consumer, over one store. */
+/** The storage port that adapters implement: one narrow interface per consumer, all over one store. */
 export interface Storage {
   readonly tasks: TaskRecords;
   readonly queue: TaskQueue;
@@ -22,12 +22,12 @@ export interface Storage {
   readonly workers: WorkerDirectory;
   readonly wakeups: Wakeups;
   /**
-   * Tells operators of the whole system what is no matter of a single task. Best effort: nobody waits for it, and nothing
-   * fails for want of it. Absent where nobody could read it.
+   * Publishes a system event for operators, such as an opened circuit breaker. Best effort: not awaited, failures are ignored.
+   * Absent if the storage has no subscribers outside of the process.
    */
-  tell?(kind: string, text: string, fields?: Readonly<Record<string, string>>): void;
-  /** Rejects with `storage_unavailable` when the storage does not answer. */
+  publishSystemEvent?(kind: string, text: string, fields?: Readonly<Record<string, string>>): void;
+  /** Rejects with `storage_unavailable` if the storage does not respond. */
   ping(): Promise<void>;
-  /** Ends what the storage itself opened. Every later call rejects with `storage_unavailable`. */
+  /** Closes the connections that the storage itself opened. Later calls reject with `storage_unavailable`. */
   close(): Promise<void>;
 }

@@ -4,36 +4,36 @@ import type { Task } from '../protocol/task.js';
 import type { Diagnostic } from '../protocol/thrown.js';
 import type { JournalStep } from './call-journal.js';
 
-/** A type of task that a worker runs, and in which versions. */
+/** A task type that a worker runs, with its versions. */
 export interface Runnable {
   readonly type: string;
   readonly versions: readonly number[];
-  /** For tasks that are submitted without a limit of their own, in milliseconds. Default 15 min. */
+  /** Timeout of tasks submitted without one, ms. Default 15 min. */
   readonly timeoutMs?: number;
-  /** For tasks that are submitted without a number of their own. Default 5. */
+  /** Attempts of tasks submitted without `max_attempts`. Default 5. */
   readonly maxAttempts?: number;
 }
 
-/** A task in the hands of one worker, until its lease ends. */
+/** A task leased to one worker. */
 export interface Claim {
   readonly task: Task;
-  /** Every write of the worker is compared with it. */
+  /** Fencing token: every write of the worker is checked against it. */
   readonly token: string;
   readonly version: number;
-  /** When the first attempt began, in milliseconds since 1970: the time of the workflow's first step. */
+  /** Start of the first attempt, epoch ms: the workflow's time at its first step. */
   readonly startedAt: number;
-  /** Stays the same over retries and redrives: what the workflow's random is drawn from. */
+  /** Seed of the workflow's random; stable over retries and redrives. */
   readonly seed: string;
   readonly steps: readonly JournalStep[];
-  /** The journal is larger than what comes with a claim: `steps` has none of it, and `journal.read` has all. */
+  /** The journal is too large to come with a claim: `steps` is empty, read it by `journal.read`. */
   readonly unread?: true;
-  /** The last change of the journal that `steps` has. */
+  /** Journal revision that `steps` includes. */
   readonly journalRev: number;
-  /** The last change that an earlier run had dealt with when it parked the task: what it told before is not told again. */
+  /** Journal revision that the previous run had processed when it parked: progress reported up to there is not repeated. */
   readonly replayedTo: number;
-  /** The last change of the journal before this attempt began; 0 for the first. */
+  /** Journal revision at the start of this attempt; 0 for the first. */
   readonly inherited: number;
-  /** Claimed ahead of the worker's free slots: losing the lease is no loss of the task until its run has begun. */
+  /** Claimed ahead of the worker's free slots: a lost lease does not count as a lost worker until the run has begun. */
   readonly prefetched: boolean;
 }
 
@@ -42,11 +42,11 @@ export interface Lease {
   readonly tenantId: string;
   readonly taskId: string;
   readonly token: string;
-  /** When it is renewed: its run has begun, so that losing it counts, see `Claim.prefetched`. */
+  /** On renewal: the run has begun, so that a lost lease counts as a lost worker, see `Claim.prefetched`. */
   readonly begun?: boolean;
 }
 
-/** How a worker gives a task back. */
+/** Outcome of a run, by which a worker ends its lease. */
 export type Settlement =
   | {
       readonly kind: 'completed';
@@ -55,8 +55,8 @@ export type Settlement =
     }
   | { readonly kind: 'failed'; readonly error: TaskError; readonly diagnostic?: Diagnostic }
   /**
-   * Again after `delayMs`. The next attempt inherits the journal without the failures of calls and of the host's own work,
-   * and without that of step `drop`. `failed` when no attempt is left: then the answer is `exhausted`.
+   * Next attempt after `delayMs`. It inherits the journal without failed `call` and `run` steps, and without the failure of
+   * step `drop`. With no attempt left the task fails, and the answer is `exhausted`.
    */
   | {
       readonly kind: 'retry';
@@ -66,45 +66,42 @@ export type Settlement =
       readonly drop?: string;
     }
   | { readonly kind: 'parked'; readonly journalRev: number }
-  /** Given back unharmed: costs no attempt. */
+  /** Returned to the queue; costs no attempt. */
   | { readonly kind: 'released' }
   | { readonly kind: 'cancelled' };
 
 export interface Swept {
-  /** How much there was to do, by timer. */
+  /** Number of timers fired, by kind. */
   readonly done: Readonly<Record<string, number>>;
-  /** The time of the storage, in milliseconds since 1970: that of its server, which may not be the process's. */
+  /** Clock of the storage, epoch ms: its server's, which may differ from the process's. */
   readonly now: number;
-  /** When the next timer is due, by the same clock; absent when there is none. */
+  /** Due time of the next timer by the same clock; absent if there is none. */
   readonly nextDueAt?: number;
 }
 
-/** What workers and the sweeper ask of the storage. */
+/** Storage port for workers and the sweeper. */
 export interface TaskQueue {
   /**
-   * Leases up to `max` tasks that this worker can run: fewer when their payloads have more than 1 MiB together, those of at most
-   * 16 KiB not counted, but at least one. Then the wakeup `ready` says that more wait.
+   * Leases up to `max` tasks that this worker can run: fewer if their payloads exceed 1 MiB together (payloads up to 16 KiB do
+   * not count), but at least one. The wakeup `ready` then reports the remaining ones.
    */
   claim(params: {
     readonly workerId: string;
-    /** Who asks: a worker may have several claims under way, each of another claimSlot. Default the worker's id. */
+    /** A worker may have several claims in flight, one per slot. Default: the worker's id. */
     readonly claimSlot?: string;
-    /** The last one of the claimSlot, asked again, is the same claim: a lost answer loses no task. */
+    /** Idempotency key: repeating the slot's last claim returns the same tasks, so a lost answer loses none. */
     readonly claimId: string;
     readonly max: number;
-    /** How many of them, the first ones, the worker begins at once. The others are claimed ahead. Default: all. */
+    /** How many of the tasks, from the first on, start at once; the rest is prefetched. Default: all. */
     readonly begins?: number;
     readonly runs: readonly Runnable[];
     readonly leaseMs: number;
-    /**
-     * Where nothing can be claimed, the storage may wait for so long, and answer with what comes: that saves a round trip. Or
-     * it answers at once, with nothing.
-     */
+    /** Long poll: with nothing to claim, the storage may hold the request for up to `waitMs`. */
     readonly waitMs?: number;
-    /** Ends the wait: from now on nothing new is taken. */
+    /** Ends the wait; nothing is claimed after it fires. */
     readonly signal?: AbortSignal;
   }): Promise<readonly Claim[]>;
-  /** Prolongs leases; returns those that are lost. */
+  /** Extends leases; returns the lost ones. */
   renew(params: { readonly leases: readonly Lease[]; readonly leaseMs: number }): Promise<readonly Lease[]>;
   settle(params: {
     readonly tenantId: string;
@@ -112,8 +109,8 @@ export interface TaskQueue {
     readonly token: string;
     readonly settlement: Settlement;
   }): Promise<'settled' | 'exhausted' | 'lease_lost' | 'newer_outcome'>;
-  /** A parked task may be claimed again although nothing has arrived: its run went on while it was being parked. */
+  /** Makes a parked task claimable without a journal change: its run continued while it was being parked. */
   wake(params: { readonly tenantId: string; readonly taskId: string }): Promise<'woken' | 'not_parked'>;
-  /** Does what is due, at most `max` timers. */
+  /** Fires due timers, at most `max`. */
   sweep(params: { readonly max: number }): Promise<Swept>;
 }

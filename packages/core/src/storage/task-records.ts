@@ -4,7 +4,7 @@ import type { MessageRole } from '../protocol/session.js';
 import type { Diagnostic } from '../protocol/thrown.js';
 import type { Batch, OnBusy, Progress, Task, TaskMetadata, TaskStatus } from '../protocol/task.js';
 
-/** A task that is to be stored. Everything in it stays as it is for the task's whole life. */
+/** A task to store. Its fields never change. */
 export interface NewTask {
   readonly task_id: string;
   readonly type: string;
@@ -14,16 +14,16 @@ export interface NewTask {
   readonly session_id?: string;
   readonly agent_id?: string;
   readonly parent_task_id?: string;
-  /** The service that asked for it at the gateway. */
+  /** The service that requested it through the gateway. */
   readonly requested_by?: string;
-  /** Milliseconds since 1970; not before this. */
+  /** Earliest start, epoch ms. */
   readonly runAt?: number;
-  /** From creation, or `runAt` if later, to the end. */
+  /** Time limit from creation, or from `runAt` if later, to the final state. */
   readonly timeoutMs: number;
   readonly maxAttempts: number;
 }
 
-/** The message that a chat task answers; stored in the step that stores the task. */
+/** The message that a chat task answers; stored atomically with the task. */
 export interface NewMessage {
   readonly message_id: string;
   readonly role: MessageRole;
@@ -32,7 +32,7 @@ export interface NewMessage {
 
 export interface Idempotency {
   readonly key: string;
-  /** A hash of what was asked; the same key with another one is a conflict. */
+  /** Hash of the request; the same key with another fingerprint is a conflict. */
   readonly fingerprint: string;
 }
 
@@ -57,16 +57,16 @@ export interface BatchSubmission {
   readonly batchId: string;
   readonly maxInFlight: number;
   readonly failFast: boolean;
-  /** By index; an item that was refused before it came here carries its error instead of a task. */
+  /** By index; an item rejected by validation carries its error instead of a task. */
   readonly items: readonly (Submission | { readonly error: TaskError })[];
 }
 
-/** A call that a registered task begins with: the service is at work already. */
+/** The open call of a registered task: the service has already started. */
 export interface TrackedCall {
   readonly callId: string;
   readonly service: string;
   readonly operation: string;
-  /** Absent while the service has not answered yet. */
+  /** Absent until the service has responded. */
   readonly jobId?: string;
   readonly silenceMs: number;
 }
@@ -77,26 +77,26 @@ export interface TaskFilter {
   readonly sessionId?: string;
 }
 
-/** The outcome that `finish` gives to a registered task. */
+/** Final outcome of a registered task, see `finish`. */
 export type FinalOutcome =
   | { readonly kind: 'completed'; readonly result: JsonValue }
   | { readonly kind: 'failed'; readonly error: TaskError };
 
-/** Why a task is not running, or that it is. `since` is an ISO timestamp. */
+/** A task's state and the reason for it. `since`: ISO 8601 timestamp. */
 export interface Explanation {
   readonly task: Task;
   readonly state: string;
   readonly reason: string;
   readonly since: string;
-  /** How many tasks of this tenant are claimed before it; 0 is next. */
+  /** Number of this tenant's tasks ahead in the queue; 0 is next. */
   readonly position?: number;
-  /** Of a failed task: what was thrown, for operators. */
+  /** Failed tasks: the thrown error, for operators. */
   readonly diagnostic?: Diagnostic;
 }
 
-/** What the registry and the API ask of the storage about tasks. Each method is one atomic step. */
+/** Storage port for tasks and batches. Each method is one atomic step. */
 export interface TaskRecords {
-  /** Stores task, message and `task_created` together, or nothing. */
+  /** Stores task, message and `task_created` event, all or nothing. */
   submit(params: {
     readonly tenantId: string;
     readonly submission: Submission;
@@ -104,7 +104,7 @@ export interface TaskRecords {
     readonly maxWaiting: number;
   }): Promise<SubmitAnswer>;
 
-  /** Stores a batch and all its tasks together, or nothing. */
+  /** Stores a batch and all its tasks, all or nothing. */
   submitBatch(params: {
     readonly tenantId: string;
     readonly batch: BatchSubmission;
@@ -115,8 +115,8 @@ export interface TaskRecords {
     | { readonly answer: 'idempotency_conflict' | 'queue_full' }
   >;
   /**
-   * The counts of all its items, and a page of items: as many as have 1 MiB, unless one is larger, from `after` on, which is the
-   * `next` of the page before. Results only if they are asked for.
+   * Counts over all items, and a page of items: at most 1 MiB; a single item may be larger. `after`: the `next` of the previous
+   * page. Includes results only with `results`.
    */
   getBatch(params: {
     readonly tenantId: string;
@@ -125,8 +125,8 @@ export interface TaskRecords {
     readonly after?: string;
   }): Promise<Batch | undefined>;
   /**
-   * Cancels every task of the batch that has not ended, a portion a step; nothing that waits in it begins meanwhile. If the
-   * process dies before the last step, or `signal` fires, the sweeper goes on.
+   * Cancels every live task of the batch, a portion per step; no waiting task starts meanwhile. If the process dies before the
+   * last step, or `signal` fires, the sweeper continues.
    */
   cancelBatch(params: {
     readonly tenantId: string;
@@ -136,12 +136,12 @@ export interface TaskRecords {
     readonly signal?: AbortSignal;
   }): Promise<Batch | undefined>;
 
-  /** Stores a task without a workflow: never queued, but tracked, timed out, cancelled and followed like any other. */
+  /** Stores a task without a workflow: never queued, but tracked, timed out, cancelled and followed like others. */
   register(params: {
     readonly tenantId: string;
     readonly task: NewTask;
     readonly call?: TrackedCall;
-    /** Of all tasks that have not ended: what is registered never waits. */
+    /** Limit on all live tasks, since registered ones never wait. */
     readonly maxWaiting: number;
   }): Promise<
     | { readonly answer: 'registered' | 'replayed'; readonly task: Task; readonly cursor: string }
@@ -156,22 +156,22 @@ export interface TaskRecords {
     | { readonly answer: 'finished' | 'already_final' | 'not_tracked'; readonly task: Task }
     | { readonly answer: 'not_found' }
   >;
-  /** Tells followers how far a task is. With a token, only while that lease holds. */
+  /** Emits a progress event. With a token, only while that lease holds. */
   progress(params: {
     readonly tenantId: string;
     readonly taskId: string;
     readonly token?: string;
     readonly progress: Progress;
-  }): Promise<{ readonly answer: 'told' | 'already_final' | 'lease_lost' | 'not_found' }>;
+  }): Promise<{ readonly answer: 'reported' | 'already_final' | 'lease_lost' | 'not_found' }>;
 
-  /** The task at exactly `cursor`, and `startCursor`: the position just before its first event. */
+  /** The task as of `cursor`; `startCursor`: the position before its first event. */
   get(params: {
     readonly tenantId: string;
     readonly taskId: string;
   }): Promise<{ readonly task: Task; readonly cursor: string; readonly startCursor: string } | undefined>;
   /**
-   * Newest first. `after` is the `next` of the page before. A page has at most 1 MiB, unless its only task is larger, and looks
-   * at 1,000 tasks at most: it may have fewer than `limit`, even none, and a `next` all the same.
+   * Newest first. `after`: the `next` of the previous page. A page has at most 1 MiB, unless its only task is larger, and scans
+   * at most 1,000 tasks: it may have fewer than `limit`, even none, and still a `next`.
    */
   list(params: {
     readonly tenantId: string;
@@ -183,7 +183,7 @@ export interface TaskRecords {
     readonly tenantId: string;
   }): Promise<{ readonly counts: Readonly<Record<TaskStatus, number>>; readonly cursor: string }>;
 
-  /** Pending and parked tasks end at once; a leased one hears its wakeup and has `graceMs` to end by itself. */
+  /** Pending and parked tasks end at once; a leased one is notified and has `graceMs` to end by itself. */
   cancel(params: {
     readonly tenantId: string;
     readonly taskId: string;
@@ -193,15 +193,15 @@ export interface TaskRecords {
     | { readonly answer: 'cancelled' | 'cancelling' | 'already_final'; readonly task: Task }
     | { readonly answer: 'not_found' }
   >;
-  /** Gives a waiting workflow what it waits for; kept until it asks. */
+  /** Delivers a signal to the workflow; kept until the workflow waits for it. */
   signal(params: {
     readonly tenantId: string;
     readonly taskId: string;
     readonly name: string;
     readonly payload: JsonValue;
-    /** The same id again is the same signal. */
+    /** Idempotency key. */
     readonly signalId: string;
-    /** Of what the id was used for: with another one the id is refused. */
+    /** Hash of the request; the same id with another fingerprint is a conflict. */
     readonly fingerprint?: string | undefined;
   }): Promise<{
     readonly answer:
@@ -215,7 +215,7 @@ export interface TaskRecords {
       | 'already_final'
       | 'not_found';
   }>;
-  /** A dead letter as a new task, which takes over the successes of the old journal. Once: again is the same new task. */
+  /** Resubmits a dead letter as a new task that inherits the journal's successes. Idempotent: returns the same new task. */
   redrive(params: {
     readonly tenantId: string;
     readonly taskId: string;
@@ -226,8 +226,8 @@ export interface TaskRecords {
     | { readonly answer: 'not_failed' | 'not_found' | 'queue_full' }
   >;
   /**
-   * The tasks that are first in line, whoever runs them: the most urgent first, and in one priority the oldest. At most `limit`,
-   * and 1 MiB unless the first one is larger. (A claim takes now and then one that has waited longer.)
+   * Tasks at the head of the queue, of any type: by priority, then oldest first. At most `limit` and 1 MiB, unless the first is
+   * larger. (To prevent starvation, a claim sometimes takes a longer-waiting one.)
    */
   firstReady(params: { readonly tenantId: string; readonly limit: number }): Promise<readonly Task[]>;
   explain(params: { readonly tenantId: string; readonly taskId: string }): Promise<Explanation | undefined>;

@@ -1,40 +1,40 @@
 import type { TaskStatus } from '../protocol/task.js';
 
-/** What an operator sets for a tenant. */
+/** A tenant's settings. */
 export interface TenantSettings {
-  /** Its share of claims beside other tenants, 1 to 100. Default 1. */
+  /** Weight in fair queueing of claims, 1 to 100. Default 1. */
   readonly weight: number;
-  /** How many of its tasks may be leased at once; absent: unlimited. */
+  /** Maximum of leased tasks; absent: unlimited. */
   readonly maxRunning?: number;
-  /** Paused: its tasks are taken on, but not claimed. What runs goes on. */
+  /** Accept this tenant's tasks, but do not claim them; running tasks finish. */
   readonly paused: boolean;
 }
 
-/** A tenant as an operator sees it. */
+/** Settings and current load of a tenant. */
 export interface TenantStats {
   readonly tenantId: string;
   readonly settings: TenantSettings;
   readonly counts: Readonly<Record<TaskStatus, number>>;
-  /** Tasks that could be claimed if a worker asked, were the tenant not paused or at its limit: ready or woken. */
+  /** Claimable tasks (ready or woken), regardless of `paused` and `maxRunning`. */
   readonly ready: number;
-  /** Tasks in the hands of workers. */
+  /** Leased tasks. */
   readonly running: number;
-  /** When the one of the ready ones that was created first was created, in milliseconds since 1970. */
+  /** Creation time of the oldest ready task, epoch ms. */
   readonly oldestReadyAt?: number;
 }
 
-/** What operators ask of the storage about tenants. */
+/** Storage port for tenant settings. */
 export interface TenantStore {
-  /** A tenant that nobody has heard of has defaults and zeros, and is not stored. */
+  /** An unknown tenant has defaults and zeros; reading does not create it. */
   get(params: { readonly tenantId: string }): Promise<TenantStats>;
-  /** Changes what is given; `maxRunning: null` lifts the limit. Takes effect with the next claim. */
+  /** Changes the given settings; `maxRunning: null` removes the limit. Takes effect with the next claim. */
   configure(params: {
     readonly tenantId: string;
     readonly weight?: number;
     readonly maxRunning?: number | null;
     readonly paused?: boolean;
   }): Promise<TenantStats>;
-  /** Tenants that have been heard of, by id. `after` is the `next` of the page before. */
+  /** Known tenants, by id. `after`: the `next` of the previous page. */
   list(params: {
     readonly limit: number;
     readonly after?: string;

@@ -1,15 +1,14 @@
-/** What came of issuing a ticket. */
+/** Result of `issue`. */
 export type IssuedTicket =
   | { readonly answer: 'issued'; readonly expiresAt: number }
-  /** `maxOpen` tickets of the tenant are open; the first of them expires at `freeAt`. */
+  /** `maxOpen` tickets of the tenant are open; the earliest expires at `freeAt`, epoch ms. */
   | { readonly answer: 'too_many'; readonly freeAt: number };
 
 /**
- * Single-use tickets of tenants, each with a content that the storage does not look into. A ticket is open until it is
- * spent or expires.
+ * Single-use tickets of tenants with opaque content. A ticket is open until it is spent or expires.
  */
 export interface TicketStore {
-  /** Keeps `content` for `lifeMs`. The same `ticketId` again changes nothing, also once it is spent. */
+  /** Stores `content` for `lifeMs`. Idempotent by `ticketId`, even after the ticket was spent. */
   issue(params: {
     readonly tenantId: string;
     readonly ticketId: string;
@@ -18,8 +17,8 @@ export interface TicketStore {
     readonly maxOpen: number;
   }): Promise<IssuedTicket>;
   /**
-   * The content, to one `spendId` only; the same `spendId` again gets it again while the ticket lasts and is among the
-   * tenant's last 100 that were spent, so that a lost answer loses no ticket.
+   * Returns the content to one `spendId` only. Repeating that `spendId` returns it again until the ticket expires, for the
+   * tenant's last 100 spent tickets, so that a lost answer loses no ticket.
    */
   spend(params: {
     readonly tenantId: string;
@@ -28,5 +27,5 @@ export interface TicketStore {
   }): Promise<string | undefined>;
 }
 
-/** Spent tickets of a tenant that are kept for a repeated `spend`. */
+/** Spent tickets kept per tenant for a repeated `spend`. */
 export const KEPT_SPENT_TICKETS = 100;

@@ -11,11 +11,11 @@ export interface UsageRow {
 }
 
 /**
- * Tokens per tenant, day, model and operation, kept for `usageRetentionMs`. A day has at most `maxUsageRows` rows: what
- * more models and operations consume is summed up under `OTHER_USAGE`.
+ * Tokens per tenant, day, model and operation, kept for `usageRetentionMs`. A day has at most `maxUsageRows` rows; the usage
+ * of further models and operations is summed under `OTHER_USAGE`.
  */
 export interface UsageLedger {
-  /** Adds once per `id`, which is remembered for `idempotencyMs`. */
+  /** Idempotent by `id`, for `idempotencyMs`. */
   add(params: {
     readonly tenantId: string;
     readonly id: string;
@@ -25,8 +25,8 @@ export interface UsageLedger {
     readonly savedTokens: number;
   }): Promise<void>;
   /**
-   * Rows of the days `from` to `to`, both included.
-   * @throws {OrchestratorError} `invalid_request` for more than `usageRowsAtOnce`: ask for fewer days.
+   * Rows of the days `from` to `to`, inclusive.
+   * @throws {OrchestratorError} `invalid_request` above `usageRowsAtOnce` rows: request fewer days.
    */
   sum(params: {
     readonly tenantId: string;
@@ -35,15 +35,15 @@ export interface UsageLedger {
   }): Promise<readonly UsageRow[]>;
 }
 
-/** The row of a day for what has no row of its own. */
+/** A day's row for the usage beyond `maxUsageRows`. */
 export const OTHER_USAGE = { model: 'other', operation: 'other' } as const;
 
-/** The UTC day of a time in milliseconds since 1970, as `YYYY-MM-DD`. */
+/** The UTC day of `at` (epoch ms), as `YYYY-MM-DD`. */
 export function dayOf(at: number): string {
   return new Date(at).toISOString().slice(0, 10);
 }
 
-export function tooManyRows(most: number): OrchestratorError {
-  const message = `usage: expected at most ${most} rows, got more: ask for fewer days`;
+export function tooManyRows(max: number): OrchestratorError {
+  const message = `usage: expected at most ${max} rows, got more: request fewer days`;
   return new OrchestratorError('invalid_request', message);
 }

@@ -1,17 +1,17 @@
 import type { TaskCancel } from '../protocol/service-socket.js';
 
-/** Hints. The truth is in the storage: a wakeup may be lost, and whoever waits for one also looks now and then. */
+/** Best-effort hints. The storage has the truth: a wakeup may be lost, so every waiter also polls. */
 export type Wakeup =
-  /** Something may be claimed. Heard where somebody has announced a worker, or has claimed before. */
+  /** A task may be claimable. Published only in processes that announced a worker or have claimed before. */
   | { readonly kind: 'ready' }
-  /** The journal of a leased task has news, or the task is to be cancelled. */
+  /** The journal of a leased task changed, or its cancellation was requested. */
   | { readonly kind: 'task'; readonly tenantId: string; readonly taskId: string }
-  /** A timer of the sweeper became due earlier than it knows. */
+  /** A timer was scheduled for `at`, epoch ms: the sweeper may have to run earlier than planned. */
   | { readonly kind: 'timer'; readonly at: number }
-  /** A service is working for nothing. */
+  /** A call was cancelled: its service may stop working on it. */
   | { readonly kind: 'call_cancelled'; readonly service: string; readonly frame: TaskCancel };
 
 export interface Wakeups {
-  /** Rings until the returned function is called. */
+  /** Calls `listener` until the returned function is called. */
   subscribe(listener: (wakeup: Wakeup) => void): () => void;
 }

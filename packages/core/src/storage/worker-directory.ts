@@ -3,25 +3,25 @@ import type { Runnable } from './task-queue.js';
 export interface WorkerEntry {
   readonly workerId: string;
   readonly runs: readonly Runnable[];
-  /** When it was last announced, in milliseconds since 1970. */
+  /** Last announcement, epoch ms. */
   readonly seenAt: number;
-  /** Unless it is announced again until then, it is dead. */
+  /** Considered dead after this, epoch ms, unless announced again. */
   readonly aliveUntil: number;
 }
 
-/** What is known of a type that a worker has announced. */
+/** A task type that a worker has announced, and its defaults. */
 export interface AnnouncedType {
-  /** Milliseconds since a worker last announced it. */
+  /** Time since a worker last announced it, ms. */
   readonly agoMs: number;
   readonly timeoutMs?: number;
   readonly maxAttempts?: number;
 }
 
-/** Who runs what. */
+/** Live workers and the task types they run. */
 export interface WorkerDirectory {
   /**
-   * A worker's heartbeat: it is alive for `leaseMs` (default 30 s). Tasks that were set aside for want of what it runs may be
-   * claimed again.
+   * Heartbeat: the worker is alive for `leaseMs` (default 30 s). Tasks set aside because no live worker ran their type become
+   * claimable again.
    */
   announce(params: {
     readonly workerId: string;
@@ -29,8 +29,8 @@ export interface WorkerDirectory {
     readonly leaseMs?: number;
   }): Promise<void>;
   leave(params: { readonly workerId: string }): Promise<void>;
-  /** What the last announcement of a type said; absent if there was none. */
+  /** The last announcement of a type; `undefined` if there was none. */
   announced(params: { readonly type: string }): Promise<AnnouncedType | undefined>;
-  /** Those that are alive. */
+  /** Live workers. */
   list(): Promise<readonly WorkerEntry[]>;
 }

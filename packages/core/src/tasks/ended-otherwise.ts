@@ -2,13 +2,13 @@ import { OrchestratorError } from '../protocol/errors.js';
 import type { Task } from '../protocol/task.js';
 
 /**
- * Refuses to cancel a task that has ended with something else.
+ * Rejects the cancellation of a completed or failed task.
  *
- * @throws {OrchestratorError} `conflict`, with the task's status, unless it is cancelled.
+ * @throws {OrchestratorError} `conflict`, with the task's status, unless it is `cancelled`.
  */
 export function refuseEndedOtherwise({ task_id, status }: Task): void {
   if (status === 'cancelled') return;
-  throw new OrchestratorError('conflict', `task ${task_id} has ended already: its status is ${status}`, {
+  throw new OrchestratorError('conflict', `task ${task_id} has already ended: its status is ${status}`, {
     retryable: false,
     issues: [{ path: 'status', expected: 'pending, processing or cancelled', got: status }],
     details: { task_status: status },

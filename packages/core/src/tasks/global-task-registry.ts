@@ -8,7 +8,7 @@ import { DEFAULTS } from '../protocol/settings.js';
 import {
   type Batch,
   batchSubmissionSchema,
-  placeSchema,
+  pageCursorSchema,
   type Progress,
   progressSchema,
   type Task,
@@ -36,23 +36,23 @@ import { TaskWatch } from './task-watch.js';
 
 export interface RegistryOptions {
   readonly storage: Storage;
-  /** Which types are run here. Without it, those that workers have announced to the storage. */
+  /** Task types of this process. Default: only types that workers have announced to the storage. */
   readonly types?: TaskTypes;
   readonly clock?: Clock;
   readonly random?: Random;
-  /** Waiting tasks of a tenant before `queue_full`. Default 200,000. */
+  /** Maximum of waiting tasks per tenant; beyond it, submissions fail with `queue_full`. Default 200,000. */
   readonly maxWaiting?: number;
 }
 
-/** A task that is stored. `cursor` is a position of the log at which the task looked just so. */
+/** A stored task, as of `cursor` in the event log. */
 export interface Accepted {
   readonly task: Task;
-  /** The same `Idempotency-Key` or `task_id` was there before. */
+  /** The `Idempotency-Key` or `task_id` was used before, for the same request. */
   readonly replayed: boolean;
   readonly cursor: string;
 }
 
-/** A body as it comes over the wire, of a tenant; the same key is the same request. */
+/** An unvalidated request body of a tenant, with its idempotency key. */
 interface Request {
   readonly tenantId: string;
   readonly body: unknown;
@@ -64,7 +64,7 @@ interface InTask {
   readonly taskId: string;
 }
 
-/** Keeps the state of every task, whoever works on it. Stands alone over any storage. */
+/** Registry of all tasks, whether run by workers or by external systems. Usable on its own, over any storage. */
 export class GlobalTaskRegistry {
   readonly #storage: Storage;
   readonly #types: TaskTypes | undefined;
@@ -85,7 +85,7 @@ export class GlobalTaskRegistry {
   }
 
   /**
-   * Stores a task; once this resolves it is not lost. `body` is that of `POST /v1/tasks`.
+   * Submits a task; durable once this resolves. `body`: that of `POST /v1/tasks`.
    * @throws {OrchestratorError} `invalid_request`, `unknown_workflow`, `queue_full`, `session_busy`, `session_closed`,
    * `idempotency_conflict`, `conflict`
    */
@@ -93,7 +93,7 @@ export class GlobalTaskRegistry {
     return this.#store(params, 'task', fromTaskSubmission);
   }
 
-  /** Stores a message and the task that answers it, in one step. `body` is that of `POST /v1/chat`. */
+  /** Stores a message and the task that answers it atomically. `body`: that of `POST /v1/chat`. Errors: see `submit`. */
   chat(params: Request): Promise<Accepted> {
     return this.#store(params, 'chat', fromChatRequest);
   }
@@ -116,7 +116,7 @@ export class GlobalTaskRegistry {
     return { task: answer.task, replayed: answer.answer === 'replayed', cursor: answer.cursor };
   }
 
-  /** Stores many requests under one handle; a bad one fails alone. `body` is that of `POST /v1/batch`. */
+  /** Submits many requests as one batch; an invalid one fails alone. `body`: that of `POST /v1/batch`. */
   async submitBatch(params: Request): Promise<{ readonly batch: Batch; readonly replayed: boolean }> {
     const { requests, max_in_flight, fail_fast } = validate(batchSubmissionSchema, params.body, 'batch');
     const items: (Submission | { readonly error: TaskError })[] = [];
@@ -146,16 +146,16 @@ export class GlobalTaskRegistry {
     }
   }
 
-  /** How far a batch is, and a page of its items: of 1 MiB, unless one is larger; without results unless they are asked for. */
+  /** Counts of a batch, and a page of items: at most 1 MiB; a single item may be larger. `results` (default `false`): include results. */
   async getBatch(params: {
     readonly tenantId: string;
     readonly batchId: string;
     readonly results?: boolean | undefined;
-    /** The `next` of the page before. */
+    /** The `next` of the previous page. */
     readonly after?: string | undefined;
   }): Promise<Batch> {
     const { tenantId, batchId, results = false, after } = params;
-    const from = after === undefined ? {} : { after: validate(placeSchema, after, 'cursor') };
+    const from = after === undefined ? {} : { after: validate(pageCursorSchema, after, 'cursor') };
     const batch = await this.#storage.tasks.getBatch({ tenantId, batchId, results, ...from });
     if (!batch) throw new OrchestratorError('not_found', `no batch ${describe(batchId)}`);
     return batch;
@@ -170,7 +170,7 @@ export class GlobalTaskRegistry {
     readonly tenantId: string;
     readonly batchId: string;
     readonly reason?: string | undefined;
-    /** Once it fires, what is left is cancelled by the sweeper. */
+    /** Stops early; the sweeper cancels the rest. */
     readonly signal?: AbortSignal;
   }): Promise<Batch> {
     const why = reason ?? 'the batch was cancelled';
@@ -186,8 +186,8 @@ export class GlobalTaskRegistry {
   }
 
   /**
-   * Registers work that somebody else does: tracked, reported on, timed out, cancelled and followed like any task, but
-   * never queued. With `service` and `job_id` the outcome that the service reports ends it, else `finish` does.
+   * Registers external work: tracked, timed out, cancelled and followed like any task, but never queued. It ends by the outcome
+   * that `service` reports for `jobId`, else by `finish`.
    */
   async register(params: {
     readonly tenantId: string;
@@ -200,7 +200,7 @@ export class GlobalTaskRegistry {
     readonly jobId?: string;
     /** Default `run`. */
     readonly operation?: string;
-    /** How long the service may be silent. Default: until the task's own limit. */
+    /** Maximum time without a notification of the service, ms. Default: the task's time limit. */
     readonly silenceMs?: number;
   }): Promise<Accepted> {
     const { tenantId, service, jobId, operation = 'run' } = params;
@@ -229,7 +229,7 @@ export class GlobalTaskRegistry {
     return { task: registered.task, replayed: registered.answer === 'replayed', cursor: registered.cursor };
   }
 
-  /** Ends a registered task. The first outcome stays: ending it again returns it as it is. */
+  /** Ends a registered task. The first outcome wins: a repeated call returns the task unchanged. */
   async finish(
     params: InTask & ({ readonly result: JsonValue } | { readonly error: TaskError }),
   ): Promise<Task> {
@@ -249,21 +249,21 @@ export class GlobalTaskRegistry {
   }
 
   /**
-   * Reports how far a registered task is.
+   * Reports progress of a registered task.
    * @throws {OrchestratorError} `not_found`, `invalid_request`
    */
   async progress({ tenantId, taskId, ...reported }: InTask & Progress): Promise<void> {
     const progress = validate(progressSchema, reported, 'progress');
-    const told = await this.#storage.tasks.progress({ tenantId, taskId, progress });
-    if (told.answer === 'not_found') throw unknownTask(taskId);
+    const { answer } = await this.#storage.tasks.progress({ tenantId, taskId, progress });
+    if (answer === 'not_found') throw unknownTask(taskId);
   }
 
-  /** @throws {OrchestratorError} `not_found`, for foreign tasks just as for absent ones. */
+  /** @throws {OrchestratorError} `not_found`, also for another tenant's task. */
   async get({ tenantId, taskId }: InTask): Promise<Task> {
     return (await this.locate({ tenantId, taskId })).task;
   }
 
-  /** A task with the log's position at that moment, and the position just before its first event. */
+  /** A task as of `cursor`, and `startCursor`, the position before its first event. */
   async locate({
     tenantId,
     taskId,
@@ -278,8 +278,8 @@ export class GlobalTaskRegistry {
   }
 
   /**
-   * Newest first, 50 a page unless told. A page may have fewer than `limit`, even none, and a `next` all the same: it looks at 1,000
-   * tasks at most, and has at most 1 MiB unless its only task is larger.
+   * Newest first; `limit` 1 to 500, default 50. A page scans at most 1,000 tasks and has at most 1 MiB, unless its only task is
+   * larger: it may have fewer than `limit` tasks, even none, and still a `next`.
    */
   async list(query: TaskPageQuery): Promise<{ readonly tasks: readonly Task[]; readonly next?: string }> {
     return this.#storage.tasks.list(taskPageOf(query));
@@ -290,8 +290,8 @@ export class GlobalTaskRegistry {
   }
 
   /**
-   * Ends a task that no worker runs at once; a worker that runs it has the grace of 30 s. A cancelled task stays as it is.
-   * @throws {OrchestratorError} `not_found`, `conflict` when it has completed or failed
+   * Cancels a task: at once unless a worker runs it; then after a grace period of up to 30 s. Idempotent.
+   * @throws {OrchestratorError} `not_found`, `conflict` if it has completed or failed
    */
   async cancel({
     tenantId,
@@ -312,8 +312,9 @@ export class GlobalTaskRegistry {
   }
 
   /**
-   * The same key again, within the task's life, is the same signal.
-   * @throws {OrchestratorError} `not_found`, `idempotency_conflict`, `conflict` when the task has ended, `rate_limited` when 100 signals wait.
+   * Sends a signal; idempotent by key for the lifetime of the task.
+   * @throws {OrchestratorError} `not_found`, `idempotency_conflict`, `conflict` if the task has ended, `rate_limited` if 100 signals are
+   * unconsumed.
    */
   async signal(
     params: InTask & {
@@ -329,13 +330,13 @@ export class GlobalTaskRegistry {
     const idempotency = idempotencyOf(idempotencyKey, 'signal', { name, payload });
     const signalId = idempotency?.key ?? this.#random.uuid();
     const fingerprint = idempotency?.fingerprint;
-    const asked = { tenantId, taskId, name, payload, signalId, fingerprint };
-    const { answer } = await this.#storage.tasks.signal(asked);
+    const signal = { tenantId, taskId, name, payload, signalId, fingerprint };
+    const { answer } = await this.#storage.tasks.signal(signal);
     if (answer === 'not_found') throw unknownTask(taskId);
     refuseSignal(answer, taskId);
   }
 
-  /** A failed task as a new one, which takes over the successes of the old journal. Again is the same new task. */
+  /** Resubmits a failed task as a new one that inherits its successful steps. Idempotent. */
   async redrive({ tenantId, taskId }: InTask): Promise<Task> {
     await this.locate({ tenantId, taskId });
     const redriven = await this.#storage.tasks.redrive({
@@ -347,10 +348,12 @@ export class GlobalTaskRegistry {
     if (redriven.answer === 'queue_full') throw refusalError(redriven.answer);
     if (redriven.answer === 'redriven') return redriven.task;
     if (redriven.answer === 'not_found') throw unknownTask(taskId);
-    throw new OrchestratorError('conflict', `task ${taskId}: expected a failed one`, { retryable: false });
+    throw new OrchestratorError('conflict', `task ${taskId}: expected status failed, got another`, {
+      retryable: false,
+    });
   }
 
-  /** Why a task is not running, or that it is. */
+  /** State of a task and the reason for it. */
   async explain({ tenantId, taskId }: InTask): Promise<Explanation> {
     await this.locate({ tenantId, taskId });
     const explanation = await this.#storage.tasks.explain({ tenantId, taskId });
@@ -358,7 +361,7 @@ export class GlobalTaskRegistry {
     return explanation;
   }
 
-  /** The final task; or the task as it is once `timeoutMs` (default: none) is over or `signal` fires. */
+  /** Resolves with the final task, or with its current state after `timeoutMs` (default: none) or when `signal` fires. */
   async wait(params: InTask & { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<Task> {
     const { timeoutMs } = params;
     if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
@@ -372,12 +375,12 @@ export class GlobalTaskRegistry {
     return task;
   }
 
-  /** Lets everybody go who waits. */
+  /** Ends all pending waits. */
   close(): void {
     this.#watch.stop();
   }
 
-  /** With the defaults of its type: those of this process, else what workers elsewhere have announced. */
+  /** Applies the defaults of the type: those of this process, else those announced by other workers. */
   #complete(read: ReadSubmission): Submission | Promise<Submission> {
     const { type, payload } = read.task;
     this.#types?.checkPayload(type, payload);

@@ -13,22 +13,22 @@ const NO_METADATA = Object.freeze({});
 const PAYLOAD = { what: 'payload', tooLarge: 'payload_too_large' } as const;
 const BODY = { what: 'the request', tooLarge: 'payload_too_large' } as const;
 
-/** What a registry knows about types: whether somebody runs them, and what their payload must be. */
+/** Task types run by this process, with their defaults and payload checks. */
 export interface TaskTypes {
   has(type: string): boolean;
-  /** The defaults of a type that it has. */
+  /** Defaults of a type for which `has` is true. */
   defaults?(type: string): TypeDefaults | undefined;
-  /** @throws {OrchestratorError} that names what is wrong. */
+  /** @throws {OrchestratorError} naming the problem. */
   checkPayload(type: string, payload: unknown): void;
 }
 
-/** A submission and whether its limits are those of its own, or defaults that its type may replace. */
+/** A submission; limits it does not set itself may be replaced by those of its type. */
 export interface ReadSubmission extends Submission {
   readonly hasTimeout: boolean;
   readonly hasMaxAttempts: boolean;
 }
 
-/** The same with the defaults of its type, where it has no limits of its own. */
+/** Applies the limits of the type, unless the submission sets its own. */
 export function withDefaults(read: ReadSubmission, { timeoutMs, maxAttempts }: TypeDefaults): Submission {
   const { hasTimeout, hasMaxAttempts, ...submission } = read;
   if (timeoutMs === undefined && maxAttempts === undefined) return submission;
@@ -40,7 +40,7 @@ export function withDefaults(read: ReadSubmission, { timeoutMs, maxAttempts }: T
   return { ...submission, task: { ...task, ...replaced } };
 }
 
-/** A body of `POST /v1/tasks`, checked, with every default filled in. */
+/** Validates a body of `POST /v1/tasks` and fills in defaults. */
 export function fromTaskSubmission(body: unknown, newId: () => string): ReadSubmission {
   const checked = validate(taskSubmissionSchema, body, 'task');
   const payload = copiedJson(checked.payload ?? {}, PAYLOAD);
@@ -64,7 +64,7 @@ export function fromTaskSubmission(body: unknown, newId: () => string): ReadSubm
   };
 }
 
-/** A body of `POST /v1/chat`: message and task, stored together. */
+/** Validates a body of `POST /v1/chat`: a message and its task. */
 export function fromChatRequest(body: unknown, newId: () => string): ReadSubmission {
   const checked = validate(chatRequestSchema, body, 'chat');
   const { message, context, session_id = newId(), ...rest } = checked;
@@ -82,7 +82,7 @@ export function fromBatchItem(body: unknown, newId: () => string): ReadSubmissio
   return isChat ? fromChatRequest(body, newId) : fromTaskSubmission(body, newId);
 }
 
-/** What makes a request the same request as before. */
+/** Idempotency key and fingerprint of a request. @throws {OrchestratorError} `invalid_request` */
 export function idempotencyOf(key: string | undefined, kind: string, body: unknown): Idempotency | undefined {
   if (key === undefined) return undefined;
   if (!/^[\x21-\x7e]{1,200}$/.test(key)) {
@@ -104,12 +104,12 @@ const REFUSALS: Readonly<
     code: 'idempotency_conflict',
     message: 'the Idempotency-Key was used for another request',
   },
-  conflict: { code: 'conflict', message: 'the task_id is that of another task' },
+  conflict: { code: 'conflict', message: 'the task_id is used by another task' },
   session_busy: { code: 'session_busy', message: 'the session is busy with another task' },
   session_closed: { code: 'session_closed', message: 'the session is closed' },
   queue_full: {
     code: 'queue_full',
-    message: 'too many tasks of this tenant are waiting, or what is stored for it takes too much room',
+    message: 'the tenant has too many waiting tasks, or too many stored bytes',
     retryAfterMs: 5_000,
   },
 };

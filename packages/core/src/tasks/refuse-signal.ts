@@ -3,7 +3,7 @@ import { DEFAULTS } from '../protocol/settings.js';
 import type { TaskRecords } from '../storage/task-records.js';
 import { refusalError } from './new-task.js';
 
-/** @throws {OrchestratorError} for an answer that says why a signal was not taken, other than that there is no task. */
+/** @throws {OrchestratorError} if the signal was rejected; `not_found` is left to the caller. */
 export function refuseSignal(
   answer: Awaited<ReturnType<TaskRecords['signal']>>['answer'],
   taskId: string,
@@ -20,7 +20,7 @@ export function refuseSignal(
       throw new OrchestratorError('payload_too_large', message);
     }
     case 'too_many': {
-      const message = `expected at most ${DEFAULTS.maxSignals} signals that wait to be asked for, got one more`;
+      const message = `expected at most ${DEFAULTS.maxSignals} unconsumed signals, got one more`;
       throw new OrchestratorError('rate_limited', message, { retryAfterMs: 1_000 });
     }
     case 'delivered':

@@ -4,14 +4,14 @@ import { describe } from '../protocol/validation.js';
 import { checkLimit } from '../sessions/session-manager.js';
 import type { TaskRecords } from '../storage/task-records.js';
 
-/** A page of tasks as callers ask for it. */
+/** Unvalidated query for a page of tasks. */
 export interface TaskPageQuery {
   readonly tenantId: string;
   readonly status?: string | undefined;
   readonly type?: string | undefined;
   readonly sessionId?: string | undefined;
   readonly limit?: number | undefined;
-  /** The `next` of the page before. */
+  /** The `next` of the previous page. */
   readonly after?: string | undefined;
 }
 

@@ -1,11 +1,11 @@
 import type { TaskStatus } from '../protocol/task.js';
 
 /**
- * Where a task stands. The public status is coarser, see `statusOf`.
+ * State of a task. The public status is coarser, see `statusOf`.
  *
- * - `scheduled`: not before a point in time (`run_at`, or the back-off after a failed attempt)
+ * - `scheduled`: delayed until a point in time (`run_at`, or the back-off after a failed attempt)
  * - `waiting`: behind other tasks of its session or batch
- * - `ready`: may be claimed · `leased`: a worker runs it · `parked`: every open branch waits for somebody else
+ * - `ready`: may be claimed · `leased`: a worker runs it · `parked`: all open branches wait for external events
  * - `woken`: was parked, may be claimed again · `tracked`: registered without a workflow, never queued
  */
 export type TaskState =
@@ -20,7 +20,7 @@ export type TaskState =
   | 'failed'
   | 'cancelled';
 
-/** What moves a task. Each is one atomic step of the storage. */
+/** Causes of transitions. Each is one atomic step of the storage. */
 export type TaskVerb =
   | 'submit'
   | 'register'
@@ -37,7 +37,7 @@ export type TaskVerb =
   | 'time_out'
   | 'cancel';
 
-/** One legal transition. `from: undefined` is a task that does not exist yet. */
+/** One legal transition. `from: undefined`: the task does not exist yet. */
 export interface Transition {
   readonly from: TaskState | undefined;
   readonly to: TaskState;
@@ -48,7 +48,7 @@ const PENDING: readonly TaskState[] = ['scheduled', 'waiting', 'ready'];
 const LIVE: readonly TaskState[] = [...PENDING, 'leased', 'parked', 'woken', 'tracked'];
 const ANY_LIVE = (to: TaskState, by: TaskVerb): Transition[] => LIVE.map((from) => ({ from, to, by }));
 
-/** The life of a task: every transition that is legal, and no other. */
+/** Task lifecycle: all legal transitions. */
 export const TRANSITIONS: readonly Transition[] = [
   { from: undefined, to: 'ready', by: 'submit' },
   { from: undefined, to: 'waiting', by: 'submit' },
@@ -75,7 +75,7 @@ export const TRANSITIONS: readonly Transition[] = [
   ...ANY_LIVE('cancelled', 'cancel'),
 ];
 
-/** By verb, then by where it leads from: where it may lead to. */
+/** Target states by verb and source state. */
 const LEGAL: { [by in TaskVerb]?: { [from in TaskState | 'nothing']?: TaskState[] } } = {};
 for (const { from = 'nothing', to, by } of TRANSITIONS) ((LEGAL[by] ??= {})[from] ??= []).push(to);
 
@@ -96,7 +96,7 @@ const STATUS: Readonly<Record<TaskState, TaskStatus>> = {
   cancelled: 'cancelled',
 };
 
-/** The public status of a state: the document's four words, and `cancelled`. */
+/** The public status of a state. */
 export function statusOf(state: TaskState): TaskStatus {
   return STATUS[state];
 }

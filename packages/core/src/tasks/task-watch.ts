@@ -3,11 +3,11 @@ import { isFinal, type Task } from '../protocol/task.js';
 import type { Storage } from '../storage/storage.js';
 import { TenantWatch, type Wake } from './tenant-watch.js';
 
-/** So many submissions are remembered, for so long: who submits a task waits for it at once, or looks first. */
-const REMEMBERED = 1_000;
+/** Maximum number and age of remembered submissions: they save a read for callers that wait at once. */
+const MAX_REMEMBERED = 1_000;
 const REMEMBERED_MS = 1_000;
 
-/** Whose task it is, at which position it was submitted here, and when. A class: see ADR 10. */
+/** A recent submission of this process. A class: see ADR 10. */
 class Submitted {
   constructor(
     readonly tenantId: string,
@@ -16,7 +16,7 @@ class Submitted {
   ) {}
 }
 
-/** Waits for tasks to end. One follower of a tenant's log serves all who wait for a task of that tenant. */
+/** Waits for tasks to end. One subscription to a tenant's completions serves all waits for its tasks. */
 export class TaskWatch {
   readonly #tenants = new Map<string, TenantWatch>();
   /** By id. */
@@ -26,7 +26,7 @@ export class TaskWatch {
   constructor(private readonly ports: { readonly storage: Storage; readonly clock: Clock }) {}
 
   /**
-   * The final task; or the task as it is when `timeoutMs` is over or `signal` fires; or `undefined` when there is none.
+   * Resolves with the final task, or its current state after `timeoutMs` or when `signal` fires; `undefined` if it does not exist.
    */
   async wait(params: {
     readonly tenantId: string;
@@ -45,26 +45,26 @@ export class TaskWatch {
     signal?.addEventListener('abort', end, { once: true });
     const watch = this.#watchOf(tenantId);
     const submittedAt = watch.begun ? undefined : this.#submittedAt(tenantId, taskId);
-    let mustLook = over || this.#stopped || !(watch.expects(taskId) || submittedAt !== undefined);
+    let mustRead = over || this.#stopped || !(watch.expects(taskId) || submittedAt !== undefined);
     const leave = watch.join(taskId, (ended) => wake(ended));
-    // It had not ended then: who follows from there hears of its end.
-    if (!mustLook && submittedAt !== undefined) watch.begin(submittedAt);
+    // The task had not ended at that position: following from there includes its completion.
+    if (!mustRead && submittedAt !== undefined) watch.begin(submittedAt);
     try {
       for (;;) {
-        // Listening before looking: it may end in between.
-        const published = new Promise<Task | undefined>((resolve) => {
+        // Subscribe before the read: the task may end in between.
+        const completion = new Promise<Task | undefined>((resolve) => {
           wake = resolve;
         });
         const wasBegun = watch.begun;
-        if (mustLook) {
+        if (mustRead) {
           const found = await this.ports.storage.tasks.get({ tenantId, taskId });
           if (!found || isFinal(found.task.status) || over || this.#stopped) return found?.task;
-          // Another one has begun it meanwhile, perhaps behind the end of this task.
+          // Another wait has begun it meanwhile, possibly after this task's completion.
           if (!wasBegun && watch.begun) continue;
           watch.begin(found.cursor);
         }
-        mustLook = true;
-        const ended = await published;
+        mustRead = true;
+        const ended = await completion;
         if (ended) return ended;
       }
     } finally {
@@ -74,15 +74,15 @@ export class TaskWatch {
     }
   }
 
-  /** A task is about to be submitted here. Whoever waits for it needs not look first, if the log is followed already. */
+  /** Call before storing a task: if the log is already followed, waits for this task need no read. */
   expect(tenantId: string, taskId: string): void {
     this.#tenants.get(tenantId)?.expect(taskId);
   }
 
-  /** It is stored, and was not there before; `cursor` is the position of that. */
+  /** Call after a new task was stored, with the `cursor` of that. */
   confirm(tenantId: string, taskId: string, cursor: string): void {
     this.#tenants.get(tenantId)?.confirm(taskId);
-    if (this.#submitted.size >= REMEMBERED) this.#submitted = new Map();
+    if (this.#submitted.size >= MAX_REMEMBERED) this.#submitted = new Map();
     this.#submitted.set(taskId, new Submitted(tenantId, cursor, this.ports.clock.now()));
   }
 
@@ -93,7 +93,7 @@ export class TaskWatch {
     return submitted.cursor;
   }
 
-  /** Lets everybody go who waits. */
+  /** Ends all pending waits. */
   stop(): void {
     this.#stopped = true;
     for (const watch of this.#tenants.values()) watch.stop();

@@ -4,22 +4,22 @@ import type { TaskEnd } from '../storage/event-log.js';
 import type { Storage } from '../storage/storage.js';
 
 const RETRY_MS = 1_000;
-/** So long a log is followed on though nobody waits: who has waited for a task of a tenant soon does so again. */
+/** Time that a subscription without waits stays open, since further waits for the tenant are likely. */
 const CLOSE_AFTER_MS = 10_000;
-/** So many tasks are expected at once; those of more are looked at. */
-const MOST_EXPECTED = 10_000;
+/** Maximum of expected tasks; beyond it, waits read the task first. */
+const MAX_EXPECTED = 10_000;
 
-/** Called with the task when it has ended, and with nothing when that may be. */
+/** Called with the task when it has ended, or without it when it may have ended. */
 export type Wake = (ended?: Task) => void;
 
 /**
- * Follows the ends in the log of one tenant for all who wait for a task of it. States: new; begun, from the position at which the
- * first of them has looked; over, when nobody has waited for a while, or when it is stopped.
+ * Follows one tenant's completions for all waits for its tasks. States: new; begun, from the position of the first wait's read;
+ * over, after 10 s without waits, or when stopped.
  */
 export class TenantWatch {
   readonly #stop = new AbortController();
   readonly #waiting = new Map<string, Set<Wake>>();
-  /** Tasks whose end was not told of yet, because they are submitted here since this follows; true once they are stored. */
+  /** Tasks submitted by this process since the subscription began, not completed yet; true once stored. */
   readonly #expected = new Map<string, boolean>();
   #begun = false;
   #cancelClose: (() => void) | undefined;
@@ -27,7 +27,7 @@ export class TenantWatch {
   constructor(
     private readonly tenantId: string,
     private readonly ports: { readonly storage: Storage; readonly clock: Clock },
-    /** Called once it is over: the next one who waits begins another. */
+    /** Called once over: the next wait creates another watch. */
     private readonly over: () => void,
   ) {}
 
@@ -50,26 +50,26 @@ export class TenantWatch {
     };
   }
 
-  /** Follows from a position on. */
+  /** Subscribes from a position on. */
   begin(cursor: string): void {
     if (this.#begun) return;
     this.#begun = true;
     void this.#follow(cursor);
   }
 
-  /** A task is about to be stored: from now on its end is told of. */
+  /** Call before storing a task: its completion will be received. */
   expect(taskId: string): void {
     if (!this.#begun) return;
-    if (this.#expected.size >= MOST_EXPECTED) this.#expected.clear();
+    if (this.#expected.size >= MAX_EXPECTED) this.#expected.clear();
     this.#expected.set(taskId, false);
   }
 
-  /** It is stored, and was not there before. */
+  /** Call after a new task was stored. */
   confirm(taskId: string): void {
     if (this.#expected.has(taskId)) this.#expected.set(taskId, true);
   }
 
-  /** Whether a task is there, and its end will be told of. */
+  /** Whether the task is stored and its completion will be received. */
   expects(taskId: string): boolean {
     return this.#expected.get(taskId) === true;
   }
@@ -86,7 +86,7 @@ export class TenantWatch {
     for (const waiters of this.#waiting.values()) for (const wake of waiters) wake();
   }
 
-  /** For as long as it is not over; when the storage is away, tries again until it is back. */
+  /** Runs until over; retries while the storage is unavailable. */
   async #follow(from: string): Promise<void> {
     const { tenantId } = this;
     const { signal } = this.#stop;
@@ -99,7 +99,7 @@ export class TenantWatch {
           else this.#ended(event);
         }
       } catch {
-        // Whoever waits looks for himself meanwhile, and is told if that fails too.
+        // Waits read the task themselves meanwhile, and reject if that fails too.
         await pause(this.ports.clock, RETRY_MS, signal);
         this.#wakeAll();
       }

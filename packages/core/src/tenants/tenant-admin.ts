@@ -19,28 +19,29 @@ const pageSchema = z.object({
   after: z.string().min(1).optional(),
 });
 
-/** What an operator may set; what is left out stays as it is. */
+/** Changes of a tenant's settings; absent fields stay unchanged. */
 export interface TenantChange {
-  /** Share of claims beside other tenants: a whole number from 1 to 100. */
+  /** Weight in fair queueing of claims: 1 to 100. */
   readonly weight?: number;
-  /** How many of its tasks may run at once, from 1 on; `null`: as many as there are slots. */
+  /** Maximum of running tasks, 1 to 1,000,000; `null`: unlimited. */
   readonly maxRunning?: number | null;
+  /** Stop claiming this tenant's tasks. */
   readonly paused?: boolean;
 }
 
 /**
- * What operators do with tenants: look how they stand, weigh, limit, pause and resume them. It holds for every process
- * on the storage, from the next claim on. It is not for the tenants themselves.
+ * Tenant administration: statistics, weight, limit, pause and resume. Applies to all processes of the storage, from the next
+ * claim on. For operators only: do not expose it to tenants.
  */
 export class TenantAdmin {
   constructor(private readonly ports: { readonly storage: Storage }) {}
 
-  /** A tenant that nobody has heard of has defaults and zeros. */
+  /** An unknown tenant has defaults and zeros. */
   async get(tenantId: string): Promise<TenantStats> {
     return this.ports.storage.tenants.get({ tenantId: tenantIdOf(tenantId) });
   }
 
-  /** By id, at most `limit` (100, at most 1,000) after `after`, which is the `next` of the page before. */
+  /** Known tenants by id. `limit`: 1 to 1,000, default 100. `after`: the `next` of the previous page. */
   async list(page: { readonly limit?: number; readonly after?: string } = {}): Promise<{
     readonly tenants: readonly TenantStats[];
     readonly next?: string;
@@ -49,7 +50,7 @@ export class TenantAdmin {
     return this.ports.storage.tenants.list({ limit, ...(after !== undefined && { after }) });
   }
 
-  /** @throws {OrchestratorError} `invalid_request` for a value that can't be meant. */
+  /** @throws {OrchestratorError} `invalid_request` for an invalid setting. */
   async configure(tenantId: string, change: TenantChange): Promise<TenantStats> {
     const { weight, maxRunning, paused } = validate(changeSchema, change, 'the settings');
     return this.ports.storage.tenants.configure({
@@ -60,7 +61,7 @@ export class TenantAdmin {
     });
   }
 
-  /** Its tasks are still taken on, but not claimed; what runs goes on. */
+  /** Stops claiming this tenant's tasks; submissions are accepted, and running tasks finish. */
   pause(tenantId: string): Promise<TenantStats> {
     return this.configure(tenantId, { paused: true });
   }

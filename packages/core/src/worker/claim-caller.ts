@@ -3,20 +3,20 @@ import type { Storage } from '../storage/storage.js';
 import type { Claim, Runnable } from '../storage/task-queue.js';
 import type { ClaimRequest } from './claims-in-flight.js';
 
-interface Asking {
-  /** Whether nothing is run: only then may the storage wait for a task, since it comes to a worker that can begin it. */
+interface ClaimOptions {
+  /** The worker runs nothing. Only then may the claim be a long poll, since its task can start at once. */
   readonly isIdle: boolean;
   /** Fires when the worker stops. */
   readonly signal: AbortSignal;
 }
 
-/** Asks the storage for tasks, and learns whether it waits for some where there are none. */
+/** Sends claims, and detects whether the storage supports long polls. */
 export class ClaimCaller {
-  #asked = 0;
+  #sent = 0;
   #claimed = 0;
-  #lastAt = 0;
-  #storageWaits = true;
-  #waitedInVain = false;
+  #lastAnswerAt = 0;
+  #supportsLongPoll = true;
+  #longPollTimedOut = false;
 
   constructor(
     private readonly ports: { readonly storage: Storage; readonly clock: Clock },
@@ -28,47 +28,49 @@ export class ClaimCaller {
     },
   ) {}
 
-  get asked(): number {
-    return this.#asked;
+  /** Claims sent. */
+  get sent(): number {
+    return this.#sent;
   }
 
+  /** Tasks claimed. */
   get claimed(): number {
     return this.#claimed;
   }
 
-  /** When the last one was answered, or `begin` was called. */
-  get lastAt(): number {
-    return this.#lastAt;
+  /** Time of the last answer, or of `reset`; epoch ms. */
+  get lastAnswerAt(): number {
+    return this.#lastAnswerAt;
   }
 
-  /** Until it is journalRev that it does not. */
-  get storageWaits(): boolean {
-    return this.#storageWaits;
+  /** Assumed until an idle claim returns early with nothing. */
+  get supportsLongPoll(): boolean {
+    return this.#supportsLongPoll;
   }
 
-  /** Whether the last claim got nothing, but waited for it: the next one may follow at once. */
-  get waitedInVain(): boolean {
-    return this.#waitedInVain;
+  /** The last claim was a long poll that found nothing: the next one may follow at once. */
+  get longPollTimedOut(): boolean {
+    return this.#longPollTimedOut;
   }
 
-  begin(): void {
-    this.#lastAt = this.ports.clock.now();
-    this.#storageWaits = true;
+  reset(): void {
+    this.#lastAnswerAt = this.ports.clock.now();
+    this.#supportsLongPoll = true;
   }
 
-  async ask(claim: ClaimRequest, { isIdle, signal }: Asking): Promise<readonly Claim[]> {
+  async claim(request: ClaimRequest, { isIdle, signal }: ClaimOptions): Promise<readonly Claim[]> {
     const { clock, storage } = this.ports;
     const { workerId, leaseMs, waitMs } = this.worker;
-    const mayWait = isIdle && this.#storageWaits;
-    const params = { ...claim, workerId, runs: this.worker.runs(), leaseMs };
-    const began = clock.now();
-    this.#asked += 1;
-    this.#waitedInVain = false;
+    const mayWait = isIdle && this.#supportsLongPoll;
+    const params = { ...request, workerId, runs: this.worker.runs(), leaseMs };
+    const sentAt = clock.now();
+    this.#sent += 1;
+    this.#longPollTimedOut = false;
     const claims = await storage.queue.claim({ ...params, ...(mayWait && { waitMs, signal }) });
     this.#claimed += claims.length;
-    this.#lastAt = clock.now();
+    this.#lastAnswerAt = clock.now();
     if (mayWait && claims.length === 0 && !signal.aborted)
-      this.#storageWaits = this.#waitedInVain = this.#lastAt - began >= waitMs / 2;
+      this.#supportsLongPoll = this.#longPollTimedOut = this.#lastAnswerAt - sentAt >= waitMs / 2;
     return claims;
   }
 }

@@ -1,84 +1,84 @@
 import type { Claim } from '../storage/task-queue.js';
 
-/** So many at once, where more waits than one takes: the storage looks for tasks while those before are run. */
-const AT_ONCE = 3;
-/** Each asks for its share of what the worker takes in all, but for no fewer than this, and for no more. */
-const FEWEST_A_CLAIM = 16;
-const MOST_A_CLAIM = 64;
+/** Maximum of claims in flight while more tasks wait: the storage searches while earlier tasks run. */
+const MAX_IN_FLIGHT = 3;
+/** Bounds of a claim's `max`, which is an equal part of the worker's capacity. */
+const MIN_PER_CLAIM = 16;
+const MAX_PER_CLAIM = 64;
 
 export interface ClaimRequest {
   readonly claimSlot: string;
   readonly claimId: string;
   readonly max: number;
-  /** How many of them find a free slot. */
+  /** How many of them start at once, in a free slot. */
   readonly begins: number;
 }
 
-/** A class, as everything that holds what passes by quickly: see ADR 10. */
-class Asked {
-  /** @param claims `undefined` when nobody knows what was claimed. */
+/** A class, like every holder of short-lived values: see ADR 10. */
+class InFlightClaim {
+  /** @param claims `undefined` if the claim failed, and its effect is unknown. */
   constructor(
     readonly max: number,
     readonly claims: Promise<readonly Claim[] | undefined>,
   ) {}
 }
 
-/** The claims that a worker has asked for, answered in the order in which they were asked. */
+/** A worker's claims in flight, completed in the order in which they were sent. */
 export class ClaimsInFlight {
-  readonly #asked: Asked[] = [];
-  /** The number of each claimSlot's next claim; counted on once it is answered: asked again, it is the same claim. */
-  readonly #numbers: number[] = Array.from({ length: AT_ONCE }, () => 0);
-  /** Those whose claim failed come first: what they may have got is waiting. */
+  readonly #inFlight: InFlightClaim[] = [];
+  /** Number of each slot's next claim; incremented by an answer, so that a retry repeats the same claim. */
+  readonly #numbers: number[] = Array.from({ length: MAX_IN_FLIGHT }, () => 0);
+  /** Free slots. Those with a failed claim first: tasks it may have leased are waiting. */
   readonly #free = this.#numbers.map((_, claimSlot) => claimSlot);
   #failed = 0;
-  /** How many of those are to be asked again: known once none is under way, so that nobody asks on and on in vain. */
+  /** Failed claims to retry. Set only when nothing is in flight, so that an unavailable storage is not hammered. */
   #failedToRetry = 0;
-  #coming = 0;
-  #moreWaits = false;
-  readonly #mostAClaim: number;
+  #requestedTasks = 0;
+  #hasMore = false;
+  readonly #maxPerClaim: number;
 
-  /** @param mostInAll how many tasks the worker takes at once, those prefetched included. */
+  /** @param maxTasks the worker's capacity, prefetched tasks included. */
   constructor(
     private readonly workerId: string,
-    mostInAll: number,
-    /** Asks the storage; `undefined` when that failed. */
-    private readonly ask: (claim: ClaimRequest) => Promise<readonly Claim[] | undefined>,
+    maxTasks: number,
+    /** Sends the claim; `undefined` if that failed. */
+    private readonly claim: (request: ClaimRequest) => Promise<readonly Claim[] | undefined>,
   ) {
-    this.#mostAClaim = Math.max(FEWEST_A_CLAIM, Math.min(MOST_A_CLAIM, Math.ceil(mostInAll / AT_ONCE)));
+    this.#maxPerClaim = Math.max(MIN_PER_CLAIM, Math.min(MAX_PER_CLAIM, Math.ceil(maxTasks / MAX_IN_FLIGHT)));
   }
 
-  get none(): boolean {
-    return this.#asked.length === 0;
+  get isEmpty(): boolean {
+    return this.#inFlight.length === 0;
   }
 
-  /** Whether the last claim that was answered got all that it asked for. */
-  get moreWaits(): boolean {
-    return this.#moreWaits;
+  /** Whether the last completed claim returned as many tasks as requested. */
+  get hasMore(): boolean {
+    return this.#hasMore;
   }
 
-  /** How many tasks may come. */
-  get coming(): number {
-    return this.#coming;
+  /** Tasks requested by the claims in flight. */
+  get requestedTasks(): number {
+    return this.#requestedTasks;
   }
 
-  /** Whether one more claim may be sent now: the first, one for what waits besides, or one that failed. */
-  get mayAsk(): boolean {
-    return this.none || (this.#free.length > 0 && (this.#moreWaits || this.#failedToRetry > 0));
+  /** Whether another claim may be sent: the first, one for further waiting tasks, or a retry. */
+  get maySend(): boolean {
+    return this.isEmpty || (this.#free.length > 0 && (this.#hasMore || this.#failedToRetry > 0));
   }
 
-  /** @param free slots that none of the tasks that are there or may come will take. */
+  /** @param free slots left by the tasks that are held or requested. */
   send(wanted: number, free: number): void {
     const claimSlot = this.#free.shift() ?? 0;
     this.#failed = Math.max(0, this.#failed - 1);
     this.#failedToRetry = Math.max(0, this.#failedToRetry - 1);
-    const max = Math.min(wanted, this.#mostAClaim);
-    this.#coming += max;
-    this.#asked.push(new Asked(max, this.#claim(claimSlot, max, Math.min(max, free))));
+    const max = Math.min(wanted, this.#maxPerClaim);
+    this.#requestedTasks += max;
+    this.#inFlight.push(new InFlightClaim(max, this.#send(claimSlot, max, Math.min(max, free))));
   }
 
-  async #claim(number: number, max: number, begins: number): Promise<readonly Claim[] | undefined> {
+  async #send(number: number, max: number, begins: number): Promise<readonly Claim[] | undefined> {
     const claimSlot = `${this.workerId}/${number}`;
-    const claims = await this.ask({
+    const claims = await this.claim({
       claimSlot,
       claimId: `${claimSlot}.${this.#numbers[number]}`,
       max,
@@ -94,15 +94,15 @@ export class ClaimsInFlight {
     return claims;
   }
 
-  /** What the oldest has brought. */
+  /** Tasks of the oldest claim in flight. */
   async next(): Promise<readonly Claim[]> {
-    const [oldest] = this.#asked;
+    const [oldest] = this.#inFlight;
     if (!oldest) return [];
     const claims = (await oldest.claims) ?? [];
-    this.#asked.shift();
-    this.#coming -= oldest.max;
-    this.#moreWaits = claims.length >= oldest.max;
-    if (this.none) this.#failedToRetry = this.#failed;
+    this.#inFlight.shift();
+    this.#requestedTasks -= oldest.max;
+    this.#hasMore = claims.length >= oldest.max;
+    if (this.isEmpty) this.#failedToRetry = this.#failed;
     return claims;
   }
 }

@@ -1,18 +1,18 @@
 import type { WorkflowRun } from '../workflows/workflow-run.js';
 
-const NOT_BEGUN = Promise.resolve();
+const NOT_STARTED = Promise.resolve();
 
 /**
- * A run in the hands of a worker. A class, since V8 may allocate literals where only a full collection finds them, with all
- * that they refer to.
+ * A run held by a worker. A class, since V8 may allocate literals in old space, where only a full collection frees them and
+ * all that they refer to.
  */
 export class HeldRun {
-  /** Once it is settled. */
-  done = NOT_BEGUN;
+  /** Resolves once the run is settled. */
+  done = NOT_STARTED;
 
   constructor(readonly run: WorkflowRun) {}
 
-  /** Its task may have cost a worker before. */
+  /** The task ran before, so it may have crashed a worker. */
   get wasRunBefore(): boolean {
     const { task, steps, unread = false } = this.run.claim;
     return task.attempt > 1 || steps.length > 0 || unread;

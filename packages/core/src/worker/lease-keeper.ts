@@ -7,10 +7,10 @@ import type { Lease } from '../storage/task-queue.js';
 import type { WorkflowRun } from '../workflows/workflow-run.js';
 import { Loop } from '../runtime/background-loop.js';
 
-/** However long a lease is, what a worker runs is announced so often: a type that is not is refused after a while. */
+/** Maximum interval between announcements, whatever the lease: types that are not announced become unknown. */
 const ANNOUNCE_MS = DEFAULTS.unknownWorkflowAfterMs / 4;
 
-/** Renews the leases of what a worker runs, and tells the runs whose lease is lost. */
+/** Renews the leases of a worker's runs, announces the worker, and abandons runs whose lease is lost. */
 export class LeaseKeeper {
   readonly #loop = new Loop((signal) => this.#keep(signal));
 
@@ -41,8 +41,8 @@ export class LeaseKeeper {
     }
   }
 
-  /** Says that a run begins which was claimed prefetched. When that fails, the next renewal says it. */
-  async begin(run: WorkflowRun): Promise<void> {
+  /** Reports that a prefetched run has begun. If that fails, the next renewal reports it. */
+  async reportBegun(run: WorkflowRun): Promise<void> {
     const { leaseMs } = this.settings;
     await this.ports.storage.queue.renew({ leases: [leaseOf(run)], leaseMs }).then(
       (lost) => {
@@ -53,7 +53,7 @@ export class LeaseKeeper {
   }
 
   #report(error: unknown): void {
-    this.ports.logger.error('lease keeper: renewing failed', { error: messageOf(error) });
+    this.ports.logger.error('lease keeper: renewal failed', { error: messageOf(error) });
   }
 
   async #renew(): Promise<void> {
@@ -65,8 +65,8 @@ export class LeaseKeeper {
     const isLost = new Set(lost.map(({ tenantId, taskId }) => `${tenantId}/${taskId}`));
     for (const [{ tenantId, taskId }, run] of byLease) {
       if (isLost.has(`${tenantId}/${taskId}`)) run.abandon();
-      // Wakeups may be lost: a look now and then finds what they would have told.
-      else run.wakeup();
+      // Wakeups may be lost, so runs also poll for changes.
+      else run.onWakeup();
     }
   }
 }

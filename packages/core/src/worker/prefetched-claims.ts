@@ -1,90 +1,91 @@
 import type { Claim } from '../storage/task-queue.js';
 
-/** A class, since V8 may allocate literals where only a full collection finds them, with all that they refer to. */
-class Waiting {
-  /** Something happened to the task meanwhile. */
+/** A class, since V8 may allocate literals in old space, where only a full collection frees them and all that they refer to. */
+class PrefetchedClaim {
+  /** A wakeup for the task was received. */
   notified = false;
 
-  /** @param since in milliseconds since 1970. */
+  /** @param since epoch ms. */
   constructor(
     readonly claim: Claim,
     readonly since: number,
   ) {}
 }
 
-/** What is claimed prefetched is work for so long at most: more would only keep it from workers that are free. */
-const AHEAD_MS = 20;
-/** How much the newest run counts in the average. */
-const NEWEST = 0.05;
-/** The line is moved up when so many have left its beginning. */
-const LEFT = 1_024;
+/** Maximum amount of prefetched work; more would withhold tasks from workers with free slots. */
+const MAX_AHEAD_MS = 20;
+/** Weight of the newest run in the moving average of durations. */
+const NEWEST_WEIGHT = 0.05;
+/** Number of removed entries at the front after which the queue is compacted. */
+const COMPACT_AFTER = 1_024;
 
 /**
- * Claims that wait in this worker for a slot, so that the next task is there when one ends. How many adapts to how long
- * tasks take: hundreds where they take a fraction of a millisecond, none where they take seconds.
+ * Claims waiting in this worker for a slot, so that the next task is available when one ends. Their number adapts to the
+ * duration of tasks: hundreds for a fraction of a millisecond, none for seconds.
  */
 export class PrefetchedClaims {
-  /** Those before `#first` have left. */
-  readonly #line: (Waiting | undefined)[] = [];
+  /** FIFO; entries before `#first` are removed. */
+  readonly #queue: (PrefetchedClaim | undefined)[] = [];
   #first = 0;
   #averageMs: number | undefined;
 
   /**
-   * @param most claims that may wait.
-   * @param slots tasks that are run at once.
+   * @param max maximum of waiting claims.
+   * @param slots maximum of concurrently running tasks.
    */
   constructor(
-    private readonly most: number,
+    private readonly max: number,
     private readonly slots: number,
   ) {}
 
   get size(): number {
-    return this.#line.length - this.#first;
+    return this.#queue.length - this.#first;
   }
 
-  /** How many may wait, as tasks are now. */
-  get room(): number {
-    if (this.most === 0 || this.#averageMs === undefined) return 0;
-    const worthwhile = Math.floor((this.slots * AHEAD_MS) / Math.max(this.#averageMs, 0.01));
-    return Math.min(this.most, worthwhile);
+  /** Maximum of waiting claims at the current average duration. */
+  get capacity(): number {
+    if (this.max === 0 || this.#averageMs === undefined) return 0;
+    const worthwhile = Math.floor((this.slots * MAX_AHEAD_MS) / Math.max(this.#averageMs, 0.01));
+    return Math.min(this.max, worthwhile);
   }
 
-  /** How long a run took. */
-  took(ms: number): void {
-    this.#averageMs = this.#averageMs === undefined ? ms : this.#averageMs + (ms - this.#averageMs) * NEWEST;
+  /** Records the duration of a run. */
+  recordDuration(ms: number): void {
+    const before = this.#averageMs;
+    this.#averageMs = before === undefined ? ms : before + (ms - before) * NEWEST_WEIGHT;
   }
 
   add(claim: Claim, now: number): void {
-    if (this.#first >= LEFT) {
-      this.#line.splice(0, this.#first);
+    if (this.#first >= COMPACT_AFTER) {
+      this.#queue.splice(0, this.#first);
       this.#first = 0;
     }
-    this.#line.push(new Waiting(claim, now));
+    this.#queue.push(new PrefetchedClaim(claim, now));
   }
 
-  wakeup({ tenantId, taskId }: { readonly tenantId: string; readonly taskId: string }): void {
-    for (let at = this.#first; at < this.#line.length; at += 1) {
-      const waiting = this.#line[at];
+  onWakeup({ tenantId, taskId }: { readonly tenantId: string; readonly taskId: string }): void {
+    for (let at = this.#first; at < this.#queue.length; at += 1) {
+      const waiting = this.#queue[at];
       const task = waiting?.claim.task;
       if (waiting && task?.task_id === taskId && task.tenant_id === tenantId) waiting.notified = true;
     }
   }
 
-  /** The one that has waited longest. */
+  /** Removes the oldest claim. */
   next(): { readonly claim: Claim; readonly notified: boolean } | undefined {
-    const next = this.#line[this.#first];
+    const next = this.#queue[this.#first];
     if (!next) return undefined;
-    this.#line[this.#first] = undefined;
+    this.#queue[this.#first] = undefined;
     this.#first += 1;
-    if (this.#first === this.#line.length) this.#first = this.#line.length = 0;
+    if (this.#first === this.#queue.length) this.#first = this.#queue.length = 0;
     return next;
   }
 
-  /** Takes out those that have waited since before `since`. */
+  /** Removes claims added at or before `since`, epoch ms. */
   takeOlder(since: number): readonly Claim[] {
     const taken: Claim[] = [];
     for (;;) {
-      const first = this.#line[this.#first];
+      const first = this.#queue[this.#first];
       if (!first || first.since > since) return taken;
       this.next();
       taken.push(first.claim);

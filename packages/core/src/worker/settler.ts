@@ -9,8 +9,8 @@ import { Settling } from './settling.js';
 const RETRY_MS = 200;
 
 /**
- * Gives tasks back to the storage, and logs those that failed. While the storage is away it tries again for as long as the
- * lease lasts. An outcome that the storage refuses, and always will, is replaced by a failure that says so.
+ * Settles tasks, and logs failures. Retries while the storage is unavailable, for up to the lease duration. Replaces an outcome
+ * that the storage rejects permanently by a failure.
  */
 export class Settler {
   constructor(
@@ -19,8 +19,8 @@ export class Settler {
   ) {}
 
   /**
-   * Never rejects: what can't be settled is another worker's once its lease has run out.
-   * @param gone fires when nothing more is tried.
+   * Never rejects: a task that can't be settled is claimed again once its lease expires.
+   * @param gone stops retries.
    */
   async settle(claim: Claim, settlement: Settlement, gone: AbortSignal): Promise<void> {
     const until = this.ports.clock.now() + this.worker.leaseMs;
@@ -87,7 +87,7 @@ function isOutage(error: unknown): boolean {
 }
 
 function notStored(thrown: unknown): Settlement {
-  const message = 'the outcome of the task could not be stored';
+  const message = 'the outcome of the task could not be stored; operators find the reason with the task';
   return {
     kind: 'failed',
     error: { code: 'internal_error', message, retryable: false },

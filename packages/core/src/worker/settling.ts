@@ -1,6 +1,6 @@
 import type { Claim, Settlement, TaskQueue } from '../storage/task-queue.js';
 
-/** How a worker gives a task back. A class, as everything that holds what passes by quickly: see ADR 10. */
+/** Parameters of `settle`. A class, like every holder of short-lived values: see ADR 10. */
 export class Settling implements SettleParams {
   readonly tenantId: string;
   readonly taskId: string;

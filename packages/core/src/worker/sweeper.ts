@@ -6,20 +6,20 @@ import type { Storage } from '../storage/storage.js';
 import { Loop } from '../runtime/background-loop.js';
 
 const TIMERS_PER_SWEEP = 1_000;
-/** Why a pause is over. An abort without a reason would make an error with a stack each time. */
-const STOPPED = 'woken';
+/** Abort reason of a pause. Without one, each abort would create an error with a stack. */
+const WOKEN = 'woken';
 
 /**
- * Does what becomes due by itself: deadlines, lost leases, timers, silences, retention. Every process has one and
- * none leads: each timer is looked at again inside the storage's atomic step.
+ * Fires due timers: deadlines, lost leases, sleeps, silences, retention. Every process runs one, without a leader: each timer
+ * is checked again inside the storage's atomic step.
  */
 export class Sweeper {
-  readonly #loop = new Loop((signal) => this.#sweepOnAndOn(signal));
+  readonly #loop = new Loop((signal) => this.#sweepLoop(signal));
   #wake: () => void = () => {};
   #lastSweepAt = 0;
   #sweeps = 0;
-  readonly #done: Record<string, number> = {};
-  /** The clock of the storage less that of this process, in milliseconds. */
+  readonly #fired: Record<string, number> = {};
+  /** Storage clock minus process clock, ms. */
   #clockSkewMs = 0;
 
   constructor(
@@ -27,13 +27,13 @@ export class Sweeper {
     private readonly settings: { readonly sweepMs: number },
   ) {}
 
-  /** Milliseconds since the last sweep that went through. */
+  /** Time since the last successful sweep, ms. */
   get behindMs(): number {
     return this.ports.clock.now() - this.#lastSweepAt;
   }
 
   get stats(): SweeperStats {
-    return { sweeps: this.#sweeps, timersFired: { ...this.#done }, sinceSweepMs: this.behindMs };
+    return { sweeps: this.#sweeps, timersFired: { ...this.#fired }, sinceSweepMs: this.behindMs };
   }
 
   start(): void {
@@ -45,26 +45,26 @@ export class Sweeper {
     return this.#loop.stop();
   }
 
-  async #sweepOnAndOn(signal: AbortSignal): Promise<void> {
+  async #sweepLoop(signal: AbortSignal): Promise<void> {
     const { clock, storage } = this.ports;
     let nextAt = Number.NEGATIVE_INFINITY;
-    let heardAt = Number.POSITIVE_INFINITY;
+    let scheduledAt = Number.POSITIVE_INFINITY;
     const unsubscribe = storage.wakeups.subscribe((wakeup) => {
       if (wakeup.kind !== 'timer') return;
       const at = wakeup.at - this.#clockSkewMs;
-      heardAt = Math.min(heardAt, at);
+      scheduledAt = Math.min(scheduledAt, at);
       if (at < nextAt) this.#wake();
     });
     const onAbort = () => this.#wake();
     signal.addEventListener('abort', onAbort, { once: true });
     while (!signal.aborted) {
       const woken = new AbortController();
-      this.#wake = () => woken.abort(STOPPED);
-      // What is said to be due while a sweep is under way may be earlier than what the sweep itself finds.
+      this.#wake = () => woken.abort(WOKEN);
+      // Timers scheduled during a sweep may be due earlier than the next one it finds.
       nextAt = Number.NEGATIVE_INFINITY;
-      heardAt = Number.POSITIVE_INFINITY;
+      scheduledAt = Number.POSITIVE_INFINITY;
       const next = await this.#sweep();
-      nextAt = Math.min(next ?? Number.POSITIVE_INFINITY, heardAt, clock.now() + this.settings.sweepMs);
+      nextAt = Math.min(next ?? Number.POSITIVE_INFINITY, scheduledAt, clock.now() + this.settings.sweepMs);
       if (!signal.aborted) await pause(clock, Math.max(1, nextAt - clock.now()), woken.signal);
     }
     unsubscribe();
@@ -75,12 +75,12 @@ export class Sweeper {
       const { done, now, nextDueAt } = await this.ports.storage.queue.sweep({ max: TIMERS_PER_SWEEP });
       this.#sweeps += 1;
       for (const timer of Object.keys(done))
-        this.#done[timer] = (this.#done[timer] ?? 0) + (done[timer] ?? 0);
+        this.#fired[timer] = (this.#fired[timer] ?? 0) + (done[timer] ?? 0);
       this.#lastSweepAt = this.ports.clock.now();
       this.#clockSkewMs = now - this.#lastSweepAt;
       return nextDueAt === undefined ? undefined : nextDueAt - this.#clockSkewMs;
     } catch (error) {
-      this.ports.logger.error('sweeper: a sweep failed', { error: messageOf(error) });
+      this.ports.logger.error('sweeper: sweep failed', { error: messageOf(error) });
       return undefined;
     }
   }

@@ -20,60 +20,60 @@ import { nextTurn } from '../runtime/next-turn.js';
 import { Settler } from './settler.js';
 
 export interface WorkerSettings {
-  /** Tasks that are run at once. Parked ones do not count. Default 100. */
+  /** Maximum of concurrently running tasks, parked ones excluded. Default 100. */
   readonly concurrency: number;
   readonly leaseMs: number;
   readonly renewMs: number;
-  /** How often to look for work though no wakeup rang. */
+  /** Interval of claims without a wakeup, ms. */
   readonly pollMs: number;
-  /** Tasks that are claimed prefetched of free slots, at most. */
+  /** Maximum of tasks claimed ahead of free slots. */
   readonly prefetch: number;
 }
 
 interface Grace {
   readonly graceMs: number;
-  /** Fires when it is over earlier. */
+  /** Ends the grace period early. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** For each slot, so many runs that only wait may be kept besides. */
-const RESTING_A_SLOT = 10;
-/** How long a worker that stops has to give back what it holds and to say that it leaves: the storage may be away. */
+/** Maximum of idle runs kept in memory, per slot. */
+const IDLE_RUNS_PER_SLOT = 10;
+/** Time limit for a stopping worker to release its tasks and leave the directory: the storage may be unavailable. */
 const HAND_BACK_MS = 2_000;
-/** Runs that are over, but whose settlement is not answered yet, for each slot; and how many they may always be. */
-const SETTLING_A_SLOT = 2;
-const SETTLING_ALWAYS = 64;
-const STAY = () => {};
+/** Maximum of finished runs with an unanswered settlement, per slot; and the least maximum. */
+const SETTLING_PER_SLOT = 2;
+const MIN_MAX_SETTLING = 64;
+const NOOP = () => {};
 /**
- * Claims tasks, runs their workflows, settles them. States: stopped, running (`start`), draining (`stop`: takes no
- * more, lets what runs come to its end within the grace, gives the rest back). A stop ends even if the storage is away:
- * what can't be given back then is another worker's once its lease has run out.
+ * Claims tasks, runs their workflows, settles them. States: stopped, running (`start`), draining (`stop`: claims no more,
+ * waits for running tasks up to the grace period, releases the rest). A stop ends even if the storage is unavailable: tasks
+ * that can't be released then are claimed by other workers once their lease expires.
  */
 export class Worker {
   readonly workerId: string;
   readonly #runs = new ShortLivedMap<string, HeldRun>();
   readonly #keeper: LeaseKeeper;
   readonly #loop = new Loop((signal) => this.#work(signal));
-  #published = false;
-  /** The last claim has found all there was: there is nothing more before a wakeup publishes. */
+  #wakeupReceived = false;
+  /** The last claim emptied the queue: nothing to claim until the next `ready` wakeup. */
   #drained = false;
-  /** Runs of tasks that may have cost a worker before: the next such one waits for their end, and publishes no wakeup. */
+  /** Runs of tasks that may have crashed a worker: the next such task waits for their end, without a wakeup. */
   #repeated = 0;
-  #wake: () => void = STAY;
-  #askSoon: () => void = STAY;
+  #wake: () => void = NOOP;
+  #scheduleClaims: () => void = NOOP;
   #cancelPoll: (() => void) | undefined;
-  /** Runs that only wait: they take no slot. */
+  /** Runs with only waiting branches: they occupy no slot. */
   #idleRuns = 0;
-  /** Runs that are over and being settled: they take none either. */
+  /** Finished runs being settled: they occupy no slot either. */
   #settling = 0;
   readonly #prefetched: PrefetchedClaims;
   #grace: Grace = { graceMs: 0 };
   readonly #caller: ClaimCaller;
   readonly #claims: ClaimsInFlight;
   readonly #settler: Settler;
-  /** Fires when a stop begins. */
+  /** Aborted when a stop begins. */
   #stopping = new AbortController().signal;
-  /** Fires when a stop is over: nothing more is tried. */
+  /** Aborted when a stop has ended: no more retries. */
   #gone = new AbortController();
   readonly #ended: Record<RunEnd['kind'], number> = {
     completed: 0,
@@ -86,7 +86,7 @@ export class Worker {
   };
 
   readonly #owner: RunOwner = {
-    mayIdle: () => this.#idleRuns < this.settings.concurrency * RESTING_A_SLOT,
+    mayIdle: () => this.#idleRuns < this.settings.concurrency * IDLE_RUNS_PER_SLOT,
     onIdle: (idle) => {
       this.#idleRuns += idle ? 1 : -1;
       if (idle) this.#pump();
@@ -105,8 +105,8 @@ export class Worker {
       waitMs: settings.pollMs,
       runs: () => ports.catalog.runnables(),
     });
-    const mostInAll = settings.concurrency + settings.prefetch;
-    this.#claims = new ClaimsInFlight(this.workerId, mostInAll, (claim) => this.#claim(claim));
+    const maxTasks = settings.concurrency + settings.prefetch;
+    this.#claims = new ClaimsInFlight(this.workerId, maxTasks, (request) => this.#claim(request));
     this.#settler = new Settler(ports, { workerId: this.workerId, leaseMs: settings.leaseMs });
     this.#keeper = new LeaseKeeper(ports, settings, {
       held: () => this.#runs.values().map(({ run }) => run),
@@ -114,12 +114,12 @@ export class Worker {
     });
   }
 
-  /** Milliseconds since the queue was last asked for work. */
+  /** Time since the last answered claim, ms. */
   get idleForMs(): number {
-    return this.#clock.now() - this.#caller.lastAt;
+    return this.#clock.now() - this.#caller.lastAnswerAt;
   }
 
-  /** Whether every slot is taken: then the queue is not asked. */
+  /** Whether every slot is occupied: then no claims are sent. */
   get full(): boolean {
     return this.#free <= 0;
   }
@@ -130,7 +130,7 @@ export class Worker {
       running: this.#runs.size,
       idle: this.#idleRuns,
       prefetched: this.#prefetched.size,
-      claimsSent: this.#caller.asked,
+      claimsSent: this.#caller.sent,
       tasksClaimed: this.#caller.claimed,
       runsEnded: { ...this.#ended },
       sinceClaimMs: this.idleForMs,
@@ -144,11 +144,11 @@ export class Worker {
   async start(): Promise<void> {
     if (this.#loop.running) return;
     await this.announce();
-    this.#caller.begin();
+    this.#caller.reset();
     this.#loop.start();
   }
 
-  /** Takes no more, waits up to `graceMs` for what runs, gives the rest back. */
+  /** Stops claiming, waits up to `graceMs` for running tasks, releases the rest. */
   async stop(grace: Grace): Promise<void> {
     this.#grace = grace;
     await this.#loop.stop();
@@ -162,14 +162,14 @@ export class Worker {
     });
   }
 
-  #hear(wakeup: Wakeup): void {
+  #onWakeup(wakeup: Wakeup): void {
     if (wakeup.kind === 'ready') {
-      this.#published = true;
+      this.#wakeupReceived = true;
       this.#drained = false;
       this.#wake();
     } else if (wakeup.kind === 'task') {
-      this.#prefetched.wakeup(wakeup);
-      this.#runs.get(runKey(wakeup.tenantId, wakeup.taskId))?.run.wakeup();
+      this.#prefetched.onWakeup(wakeup);
+      this.#runs.get(runKey(wakeup.tenantId, wakeup.taskId))?.run.onWakeup();
     }
   }
 
@@ -177,14 +177,14 @@ export class Worker {
     const gone = (this.#gone = new AbortController());
     this.#stopping = signal;
     const graceOver = new AbortController();
-    const unsubscribe = this.ports.storage.wakeups.subscribe((wakeup) => this.#hear(wakeup));
+    const unsubscribe = this.ports.storage.wakeups.subscribe((wakeup) => this.#onWakeup(wakeup));
     this.#keeper.start();
-    const told = new Promise<void>((resolve) => {
+    const stopRequested = new Promise<void>((resolve) => {
       signal.addEventListener('abort', () => resolve(), { once: true });
     });
     signal.addEventListener('abort', () => this.#wake(), { once: true });
-    const claiming = this.#claimOnAndOn(signal, graceOver.signal);
-    await told;
+    const claiming = this.#claimLoop(signal, graceOver.signal);
+    await stopRequested;
     await this.#drain(claiming, this.#grace);
     graceOver.abort();
     this.#cancelPoll?.();
@@ -207,57 +207,58 @@ export class Worker {
 
   async #handBack(): Promise<void> {
     const kept = this.#keeper.stop();
-    await Promise.all(this.#runs.values().map((held) => this.#giveBack(held.run)));
+    await Promise.all(this.#runs.values().map((held) => this.#release(held.run)));
     await kept;
     await this.ports.storage.workers
       .leave({ workerId: this.workerId })
       .catch((error: unknown) => this.#report('leave', error));
   }
 
-  async #claimOnAndOn(signal: AbortSignal, graceOver: AbortSignal): Promise<void> {
-    // For all slots together that become free in one turn of the event loop.
-    this.#askSoon = nextTurn(() => {
-      this.#askForMore(signal);
+  async #claimLoop(signal: AbortSignal, graceOver: AbortSignal): Promise<void> {
+    // One claim for all slots freed in the same turn of the event loop.
+    this.#scheduleClaims = nextTurn(() => {
+      this.#sendClaims(signal);
       this.#wake();
     });
     for (;;) {
-      this.#askForMore(signal);
-      if (signal.aborted && this.#claims.none) break;
+      this.#sendClaims(signal);
+      if (signal.aborted && this.#claims.isEmpty) break;
       const claims = await this.#claims.next();
       for (const claim of claims) {
         if (graceOver.aborted) void this.#settle(claim, { kind: 'released' });
         else this.#prefetched.add(claim, this.#clock.now());
       }
-      // Before what has come is begun, so that the storage is not idle meanwhile.
-      if (this.#claims.moreWaits) this.#askForMore(signal);
+      // Before starting the claimed tasks, so that the storage is not idle meanwhile.
+      if (this.#claims.hasMore) this.#sendClaims(signal);
       this.#fill();
       this.#releasePrefetched(this.#clock.now() - this.settings.pollMs);
-      if (!this.#claims.none) continue;
-      // Idle only if no wakeup rang since the claim was sent: a wakeup can overtake an empty answer.
-      const noneLeft = !this.#claims.moreWaits && !this.#published && !this.#caller.waitedInVain;
+      if (!this.#claims.isEmpty) continue;
+      // Idle only without a wakeup since the claim was sent: a wakeup can overtake an empty answer.
+      const noneLeft = !this.#claims.hasMore && !this.#wakeupReceived && !this.#caller.longPollTimedOut;
       this.#drained = noneLeft && this.#repeated === 0;
       if (this.#wanted <= 0 || this.#drained || (noneLeft && claims.length === 0)) await this.#idle(signal);
     }
     this.#releasePrefetched(Number.POSITIVE_INFINITY);
   }
 
-  #askForMore(signal: AbortSignal): void {
-    while (!signal.aborted && this.#claims.mayAsk && this.#wanted > 0) {
-      this.#published = false;
-      this.#claims.send(this.#wanted, Math.max(0, this.#free - this.#prefetched.size - this.#claims.coming));
+  #sendClaims(signal: AbortSignal): void {
+    while (!signal.aborted && this.#claims.maySend && this.#wanted > 0) {
+      this.#wakeupReceived = false;
+      const held = this.#prefetched.size + this.#claims.requestedTasks;
+      this.#claims.send(this.#wanted, Math.max(0, this.#free - held));
     }
   }
 
-  /** How many tasks to ask for: as many as there are free slots, and some prefetched, but those not one by one. */
+  /** Number of tasks to request: one per free slot, and prefetched ones, but those not one by one. */
   get #wanted(): number {
-    const had = this.#prefetched.size + this.#claims.coming;
-    const free = Math.max(0, this.#free - had);
-    const { room } = this.#prefetched;
-    const prefetched = room - Math.max(0, had - this.#free);
-    return free > 0 || prefetched * 2 > room ? free + Math.max(0, prefetched) : 0;
+    const held = this.#prefetched.size + this.#claims.requestedTasks;
+    const free = Math.max(0, this.#free - held);
+    const { capacity } = this.#prefetched;
+    const prefetched = capacity - Math.max(0, held - this.#free);
+    return free > 0 || prefetched * 2 > capacity ? free + Math.max(0, prefetched) : 0;
   }
 
-  /** Begins what waits, as far as there are free slots. */
+  /** Starts prefetched tasks while slots are free. */
   #fill(): void {
     while (this.#free > 0) {
       const next = this.#prefetched.next();
@@ -266,15 +267,15 @@ export class Worker {
     }
   }
 
-  /** Gives back what has waited for a slot since before `since`: others may have one. */
+  /** Releases claims that have waited for a slot since `since` or longer: other workers may have free slots. */
   #releasePrefetched(since: number): void {
     for (const claim of this.#prefetched.takeOlder(since)) void this.#settle(claim, { kind: 'released' });
   }
 
-  /** Until something wakes it: a wakeup, one of its runs that has ended, or the poll. */
+  /** Waits for a wakeup, the end of a run, or the poll timer. */
   async #idle(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    // One timer stays set from poll to poll: at full load this comes by for every task.
+    // One timer for the whole poll interval: at full load this runs once per task.
     this.#cancelPoll ??= this.#clock.after(this.settings.pollMs, () => {
       this.#cancelPoll = undefined;
       this.#drained = false;
@@ -283,12 +284,12 @@ export class Worker {
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
-    this.#wake = STAY;
+    this.#wake = NOOP;
   }
 
-  async #claim(claim: ClaimRequest): Promise<readonly Claim[] | undefined> {
+  async #claim(request: ClaimRequest): Promise<readonly Claim[] | undefined> {
     try {
-      return await this.#caller.ask(claim, { isIdle: this.#isIdle, signal: this.#stopping });
+      return await this.#caller.claim(request, { isIdle: this.#isIdle, signal: this.#stopping });
     } catch (error) {
       this.#report('claim', error);
       return undefined;
@@ -301,7 +302,7 @@ export class Worker {
 
   get #free(): number {
     const { concurrency } = this.settings;
-    if (this.#settling >= Math.max(SETTLING_ALWAYS, concurrency * SETTLING_A_SLOT)) return 0;
+    if (this.#settling >= Math.max(MIN_MAX_SETTLING, concurrency * SETTLING_PER_SLOT)) return 0;
     return concurrency - (this.#runs.size - this.#idleRuns - this.#settling);
   }
 
@@ -309,28 +310,28 @@ export class Worker {
     const { task } = claim;
     const run = new WorkflowRun(claim, this.ports, this.#owner);
     const key = runKey(task.tenant_id, task.task_id);
-    // Claimed again by the worker that lost it: what the first run still does has no effect.
+    // Claimed again by the worker that lost it: further writes of the first run have no effect.
     this.#runs.get(key)?.run.abandon();
     const held = new HeldRun(run);
     this.#runs.set(key, held);
     if (held.wasRunBefore) this.#repeated += 1;
-    held.done = this.#carryOut(key, held);
-    if (notified) run.wakeup();
+    held.done = this.#execute(key, held);
+    if (notified) run.onWakeup();
   }
 
-  async #carryOut(key: string, held: HeldRun): Promise<void> {
+  async #execute(key: string, held: HeldRun): Promise<void> {
     const { run } = held;
     const { task, version } = run.claim;
     const fn = this.ports.catalog.find(task.type, version);
     const began = this.#clock.now();
     try {
-      // It may be what has cost a worker before: from here on, losing its lease counts.
+      // The task may have crashed a worker before: from here on, a lost lease counts as a lost worker.
       const hasRun =
         task.attempt > 1 || run.claim.steps.length > 0 || run.claim.journalRev > 0 || run.claim.unread;
-      if (run.claim.prefetched && hasRun) await this.#keeper.begin(run);
+      if (run.claim.prefetched && hasRun) await this.#keeper.reportBegun(run);
       if (!fn) {
         this.#ended.released += 1;
-        await this.#giveBack(run);
+        await this.#release(run);
         return;
       }
       if (!(await run.load())) {
@@ -340,15 +341,15 @@ export class Worker {
       const context = new RunContext(run, this.ports);
       const end = await run.run(() => fn(context, task.payload));
       this.#ended[end.kind] += 1;
-      this.#prefetched.took(this.#clock.now() - began);
+      this.#prefetched.recordDuration(this.#clock.now() - began);
       if (end.kind === 'abandoned' || end.kind === 'parked') return;
-      // A run that is over needs its slot no more: the next one begins while this one is settled.
+      // A finished run frees its slot: the next one starts while this one is settled.
       this.#settling += 1;
       this.#pump();
       await this.#settle(run.claim, end);
       this.#settling -= 1;
     } catch (error) {
-      // Nothing above is to throw. If it does, the task ends with words instead of staying leased.
+      // Unexpected. The task fails with the error instead of staying leased.
       const { error: shown, diagnostic } = failureOf(error, task.type, this.ports.exposeErrors);
       await this.#settle(run.claim, { kind: 'failed', error: shown, diagnostic });
     } finally {
@@ -363,15 +364,16 @@ export class Worker {
 
   #pump(): void {
     this.#fill();
-    if (this.#wanted > 0 && (!this.#drained || (this.#isIdle && this.#caller.storageWaits))) this.#askSoon();
+    if (this.#wanted > 0 && (!this.#drained || (this.#isIdle && this.#caller.supportsLongPoll)))
+      this.#scheduleClaims();
   }
 
-  /** Never rejects: what can't be settled is another worker's once its lease has run out. */
+  /** Never rejects: a task that can't be settled is claimed again once its lease expires. */
   #settle(claim: Claim, settlement: Settlement): Promise<void> {
     return this.#settler.settle(claim, settlement, this.#gone.signal);
   }
 
-  async #giveBack(run: WorkflowRun): Promise<void> {
+  async #release(run: WorkflowRun): Promise<void> {
     run.abandon();
     await this.#settle(run.claim, { kind: 'released' });
   }

@@ -3,7 +3,7 @@ import { conversation } from './flows/conversation.js';
 import { singleCall } from './flows/single-call.js';
 import { workflowTask } from './flows/workflow-task.js';
 
-/** The workflows that every orchestrator has. A host replaces any of them by adding one of the same type. */
+/** Registers the built-in workflows. A host replaces any of them by registering the same type. */
 export function addBuiltInWorkflows(
   catalog: WorkflowCatalog,
   services: { has(name: string): boolean },

@@ -6,18 +6,18 @@ import type { Runnable } from '../storage/task-queue.js';
 import type { WorkflowFunction } from './context.js';
 
 export interface WorkflowOptions {
-  /** A task keeps the version it began with. Default 1. */
+  /** A task keeps the version it started with. Default 1. */
   readonly version?: number;
   /**
-   * How long a task of this type may take in all, unless its submission says otherwise: from its creation, or `run_at` if
-   * later, to its end, in milliseconds. At most 30 days. Default 15 min.
+   * Default time limit of tasks of this type, ms: from creation, or `run_at` if later, to the final state. At most 30 days.
+   * Default 15 min.
    */
   readonly timeoutMs?: number;
-  /** How many attempts a task of this type has, unless its submission says otherwise: 1 to 100. Default 5. */
+  /** Default number of attempts of tasks of this type: 1 to 100. Default 5. */
   readonly maxAttempts?: number;
 }
 
-/** Of a type as a whole: the last registration counts, whatever its version. */
+/** Defaults of a type, shared by its versions: the last registration wins. */
 export interface TypeDefaults {
   readonly timeoutMs?: number;
   readonly maxAttempts?: number;
@@ -36,8 +36,8 @@ export class WorkflowCatalog {
   #runnables: readonly Runnable[] = [];
 
   /**
-   * Adds a workflow, or puts another in its place.
-   * @throws {OrchestratorError} `invalid_request` that names the option.
+   * Adds or replaces a workflow.
+   * @throws {OrchestratorError} `invalid_request`, naming the option.
    */
   add(type: string, options: WorkflowOptions, fn: WorkflowFunction): void {
     validate(taskTypeSchema, type, 'workflow type');
@@ -56,7 +56,7 @@ export class WorkflowCatalog {
     }));
   }
 
-  /** Of a type that is run here. */
+  /** Defaults of a type; `undefined` if this process does not run it. */
   defaults(type: string): TypeDefaults | undefined {
     return this.#defaults.get(type);
   }
@@ -73,7 +73,7 @@ export class WorkflowCatalog {
     return [...this.#types.keys()];
   }
 
-  /** What a worker of this process can run. */
+  /** Types and versions for the claims of this process's worker. */
   runnables(): readonly Runnable[] {
     return this.#runnables;
   }

@@ -3,22 +3,22 @@ import type { AnyJson } from '../protocol/service-call.js';
 import type { Message, MessageRole, Session } from '../protocol/session.js';
 import type { Progress, TaskMetadata } from '../protocol/task.js';
 
-/** What a service answered: JSON, whose shape the asking workflow knows. */
+/** A service's result: JSON of a shape known to the workflow. */
 export type CallResult = AnyJson;
 
 export interface CallOptions {
-  /** Names the step, instead of what is asked and how often. */
+  /** Identity of the step in the journal. Default: derived from the call and its occurrence. */
   readonly id?: string;
-  /** How long a job may be silent after the service took it on. Default: the service's `silenceMs`. */
+  /** Maximum time without a notification after the service accepted the job, ms. Default: the service's `silenceMs`. */
   readonly timeout_ms?: number;
-  /** Tries after a failure that says `retryable`, or silence. Default 3. */
+  /** Maximum tries, repeated after `retryable` failures and silence: 1 to 100, default 3. */
   readonly retry?: { readonly max_attempts: number };
 }
 
 /**
- * What a workflow asks the orchestrator for. Each thing asked is a step in the task's journal: after a crash the
- * function runs again from the top and is answered from there. Between steps it must be deterministic: time, random
- * and ids come from here. Other awaits are allowed, but their work may run again.
+ * API of a workflow. Each request is a step in the task's journal: after a crash the function is replayed from the top with the
+ * recorded outcomes. Between steps it must be deterministic: take time, random and ids from here. Other awaits are allowed, but
+ * their work may run again.
  */
 export interface WorkflowContext {
   readonly task_id: string;
@@ -26,13 +26,13 @@ export interface WorkflowContext {
   readonly session_id: string | undefined;
   readonly agent_id: string | undefined;
   readonly metadata: TaskMetadata;
-  /** 1 for the first. */
+  /** Starts at 1. */
   readonly attempt: number;
-  /** Fires when the task is cancelled, or is no longer this worker's. */
+  /** Fires when the task is cancelled, or its lease is lost. */
   readonly signal: AbortSignal;
 
   /**
-   * Calls a service and waits for its outcome, however long that takes.
+   * Calls a service and waits for its outcome; the wait survives restarts.
    * @throws {ServiceCallError}
    */
   call<T = CallResult>(
@@ -41,36 +41,37 @@ export interface WorkflowContext {
     input?: JsonInput,
     options?: CallOptions,
   ): Promise<T>;
-  /** Own side effects: `work` runs at least once, its result (JSON) is kept. */
+  /** Runs side effects: `work` runs at least once; its result (JSON) is recorded. @throws {StepError} */
   run<T>(name: string, work: () => T | Promise<T>, options?: { readonly id?: string }): Promise<T>;
+  /** Durable sleep of up to 30 days. */
   sleep(ms: number, options?: { readonly id?: string }): Promise<void>;
   /**
-   * Waits for `POST /v1/tasks/{id}/signals/{name}`; one that came earlier counts.
-   * @throws {StepError} `timeout` after `timeout_ms` (default: none but the task's own limit).
+   * Waits for `POST /v1/tasks/{id}/signals/{name}`; signals received earlier count.
+   * @throws {StepError} `timeout` after `timeout_ms` (default: only the task's own limit).
    */
   waitForSignal<T = CallResult>(
     name: string,
     options?: { readonly id?: string; readonly timeout_ms?: number },
   ): Promise<T>;
-  /** Tells followers how far the task is. Silent while a replay goes over what was told before. */
+  /** Emits a progress event; suppressed during a replay. */
   progress(progress: Progress): Promise<void>;
-  /** Milliseconds since 1970: when the last outcome was recorded, the same in each replay. */
+  /** Time at which the last outcome was recorded, epoch ms; the same in each replay. */
   now(): number;
-  /** From 0 up to, but not including, 1; the same in each replay. */
+  /** In [0, 1); the same in each replay. */
   random(): number;
   /** A UUID v4; the same in each replay. */
   uuid(): string;
-  /** The task's session. Each method throws `not_found` when the task has none. */
+  /** The task's session; each method is a step. Each rejects if the task has no session. */
   readonly session: {
     get(): Promise<Session>;
     messages(options?: { readonly limit?: number }): Promise<readonly Message[]>;
-    /** Merges into the session's context; a `null` removes its field. */
+    /** Merges into the session's context; `null` removes a field. */
     update(context: JsonObject): Promise<Session>;
     append(message: { readonly role: MessageRole; readonly content: string }): Promise<Message>;
   };
 }
 
-/** A workflow: plain async TypeScript of a context and the task's payload. */
+/** A workflow: an async function of its context and the task's payload. */
 export type WorkflowFunction<I = CallResult, R = unknown> = (
   ctx: WorkflowContext,
   input: I,

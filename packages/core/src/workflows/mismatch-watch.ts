@@ -4,8 +4,8 @@ import type { JournalStep } from '../storage/call-journal.js';
 import type { RunPorts } from './run-ports.js';
 
 /**
- * Watches a function that leaves out a step of its journal: after `mismatchMs` of it, `due` is called. It begins anew when
- * the function is journalRev to differ from its journal, or no longer to.
+ * Timer for a function that does not request a step of its journal: calls `due` after `mismatchMs`. Restarts when `differs`
+ * changes.
  */
 export class MismatchWatch {
   #differs = false;
@@ -16,7 +16,7 @@ export class MismatchWatch {
     private readonly due: (differs: boolean) => void,
   ) {}
 
-  /** @param differs whether the function asks for something else than its journal has, or has returned. */
+  /** @param differs whether the function requested a step that its journal does not have, or returned. */
   watch(differs: boolean): void {
     if (this.#stop && differs === this.#differs) return;
     this.#differs = differs;
@@ -30,20 +30,32 @@ export class MismatchWatch {
   }
 }
 
-/** The journal has a step, and the function asks for another one. */
-export function mismatchMessage({ name, key }: JournalStep, asked: string, mismatchMs: number): string {
-  const other = asked === name ? 'another' : `"${asked}"`;
-  return `the journal has "${name}" (step ${key}), the workflow asks for ${other}: was it rev without a new version, or does another branch await something foreign for more than ${mismatchMs} ms?`;
+/** Error message for a function that requested another step than its journal has. */
+export function mismatchMessage({ name, key }: JournalStep, requested: string, mismatchMs: number): string {
+  const other = requested === name ? 'another' : `"${requested}"`;
+  return `expected the step "${name}" of the journal (${key}), the workflow requested ${other}: register changed workflows under a new version; if it is unchanged, a branch awaited a promise other than a step for more than ${mismatchMs} ms: do such work in ctx.run`;
 }
 
-/** The journal has a step that the function has not asked for, and it asks for nothing else: it may go on as it is. */
+/** Warns that a replay is stuck: the function requests neither the recorded step nor a new one. */
 export function warnOfForeignAwait(
   logger: Logger,
   { task_id: taskId, tenant_id: tenantId, type }: Task,
   { name }: JournalStep,
 ): void {
   logger.warn(
-    `workflow: the replay waits until the function asks for "${name}": it awaits something foreign; do such work in ctx.run`,
+    `workflow: the replay waits for the function to request "${name}", but it awaits a promise other than a step; do such work in ctx.run`,
     { type, tenantId, taskId },
+  );
+}
+
+/** Warns that a function requested a step after its task was parked; the step is not run. */
+export function warnOfLateStep(
+  { logger, limits: { parkAfterMs } }: Pick<RunPorts, 'logger' | 'limits'>,
+  { task_id: taskId, type }: Task,
+  requested: string,
+): void {
+  logger.warn(
+    `workflow: awaited a promise other than a step for more than ${parkAfterMs} ms while other steps were open, so its task was parked; do such work in ctx.run`,
+    { type, taskId, requested },
   );
 }

@@ -3,26 +3,26 @@ import type { JsonValue } from '../protocol/json.js';
 import { isReference, type OrchestrationPlan, planSchema, type PlanStep } from '../protocol/plan.js';
 import { validate } from '../protocol/validation.js';
 
-/** How many steps of a cycle are told. */
+/** Maximum of steps named in a cycle. */
 const MAX_SHOWN = 10;
 const STEP_RESULT = /^steps\.([a-z][a-z0-9_]*)\.result(?:\.|$)/;
 
-/** A plan that can be run: every step with all the steps that it waits for. */
+/** A valid plan, with the dependencies of each step. */
 export interface CheckedPlan {
   readonly plan: OrchestrationPlan;
   readonly dependencies: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 /**
- * Checks a plan before it is accepted.
- * @throws {OrchestratorError} that names the step: `invalid_request` for its form, steps that do not exist and
- * cycles, `unknown_service` for services that do not.
+ * Validates a plan.
+ * @throws {OrchestratorError} naming the step: `invalid_request` for an invalid form, unknown steps and cycles,
+ * `unknown_service` for unknown services.
  */
 export function checkPlan(value: unknown, services: { has(name: string): boolean }): CheckedPlan {
   const plan = validate(planSchema, value, 'plan');
   const steps = new Map<string, PlanStep>();
   for (const step of plan.steps) {
-    if (steps.has(step.id)) throw refused(step.id, 'an id of its own', 'one that another step has');
+    if (steps.has(step.id)) throw refused(step.id, 'a unique id', 'one that another step has');
     if (!services.has(step.service)) {
       throw new OrchestratorError('unknown_service', `plan, step "${step.id}": no service "${step.service}"`);
     }
@@ -65,35 +65,35 @@ function collectReferred(value: JsonValue, step: string, found: Set<string>): vo
     throw refused(step, 'a path "input…" or "steps.<id>.result…"', `"${path}"`);
 }
 
-/** Depth first, with the way to the current step beside it: each dependency is looked at once. */
+/** Depth-first search with an explicit path: visits each dependency once. */
 function refuseCycles(dependencies: ReadonlyMap<string, ReadonlySet<string>>): void {
   const done = new Set<string>();
-  const onWay = new Set<string>();
-  /** The steps of the current way, each with those of its dependencies that are still to be looked at. */
-  const way: { step: string; left: Iterator<string> }[] = [];
+  const onPath = new Set<string>();
+  /** Steps of the current path, each with its unvisited dependencies. */
+  const path: { step: string; left: Iterator<string> }[] = [];
   const enter = (step: string): void => {
     if (done.has(step)) return;
-    onWay.add(step);
-    way.push({ step, left: (dependencies.get(step) ?? new Set<string>()).values() });
+    onPath.add(step);
+    path.push({ step, left: (dependencies.get(step) ?? new Set<string>()).values() });
   };
   for (const first of dependencies.keys()) {
     enter(first);
-    for (let last = way.at(-1); last !== undefined; last = way.at(-1)) {
+    for (let last = path.at(-1); last !== undefined; last = path.at(-1)) {
       const needed = last.left.next();
       if (needed.done === true) {
         done.add(last.step);
-        onWay.delete(last.step);
-        way.pop();
-      } else if (onWay.has(needed.value)) {
-        const got = cycleText([...onWay], needed.value);
-        throw refused(needed.value, 'steps that do not wait for each other', got);
+        onPath.delete(last.step);
+        path.pop();
+      } else if (onPath.has(needed.value)) {
+        const got = cycleText([...onPath], needed.value);
+        throw refused(needed.value, 'steps without a dependency cycle', got);
       } else enter(needed.value);
     }
   }
 }
 
-function cycleText(way: readonly string[], step: string): string {
-  const cycle = [...way.slice(way.indexOf(step)), step];
+function cycleText(path: readonly string[], step: string): string {
+  const cycle = [...path.slice(path.indexOf(step)), step];
   const shown = cycle.length <= MAX_SHOWN ? cycle : [...cycle.slice(0, MAX_SHOWN - 1), '…', step];
   return `the cycle ${shown.join(' -> ')}`;
 }

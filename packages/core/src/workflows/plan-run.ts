@@ -4,7 +4,7 @@ import { isReference, type PlanStep } from '../protocol/plan.js';
 import type { WorkflowContext } from './context.js';
 import type { CheckedPlan } from './plan-check.js';
 
-/** Runs a plan: steps without a path between them at the same time, an optional step that fails gives `null`. */
+/** Runs a plan: independent steps run concurrently; an optional step that fails results in `null`. */
 export async function runPlan(ctx: WorkflowContext, { plan, dependencies }: CheckedPlan): Promise<JsonValue> {
   const byId = new Map(plan.steps.map((step) => [step.id, step]));
   const started = new Map<string, Promise<JsonValue>>();
@@ -56,23 +56,23 @@ function resolve(value: JsonValue, scope: { [key: string]: JsonValue }): JsonVal
 
 function follow(path: string, scope: { [key: string]: JsonValue }): JsonValue {
   let value: JsonValue = scope;
-  let way = '';
+  let prefix = '';
   for (const key of path.split('.')) {
     const holder: JsonValue = value;
-    const inside: JsonValue | undefined =
+    const member: JsonValue | undefined =
       typeof holder === 'object' && holder !== null && Object.hasOwn(holder, key)
         ? (holder as { [key: string]: JsonValue })[key]
         : undefined;
-    // An optional step that failed is `null`, and so is whatever is looked for in it.
+    // A failed optional step is `null`, and so is any path into it.
     if (holder === null) return null;
-    if (inside === undefined) {
+    if (member === undefined) {
       throw new OrchestratorError(
         'workflow_error',
-        `plan: "${path}" does not exist: nothing named "${key}" in ${way || 'the plan'}`,
+        `plan: "${path}" does not exist: no "${key}" in ${prefix || 'the plan'}`,
       );
     }
-    value = inside;
-    way = way ? `${way}.${key}` : key;
+    value = member;
+    prefix = prefix ? `${prefix}.${key}` : key;
   }
   return value;
 }

@@ -7,7 +7,7 @@ import type { Progress } from '../protocol/task.js';
 import { describe, validate } from '../protocol/validation.js';
 import { addCopy } from '../protocol/bounded-json.js';
 import { SessionManager } from '../sessions/session-manager.js';
-import { type Ask, awaitedLater } from './asked-step.js';
+import { type Command, awaitedLater } from './requested-step.js';
 import { SeededRandom } from './seeded-random.js';
 import type { CallOptions, WorkflowContext } from './context.js';
 import type { RunPorts } from './run-ports.js';
@@ -22,7 +22,7 @@ import type { WorkflowRun } from './workflow-run.js';
 
 const INPUT = { what: 'the input of the call', tooLarge: 'payload_too_large' } as const;
 
-/** The context of one run: turns what the workflow asks into steps of the run. */
+/** The workflow context of one run: turns requests of the workflow into steps of the run. */
 export class RunContext implements WorkflowContext {
   readonly #run: WorkflowRun;
   readonly #ports: RunPorts;
@@ -71,9 +71,9 @@ export class RunContext implements WorkflowContext {
       validate(nameSchema, operation, 'operation');
       this.#ports.caller.service(service);
       const { id, timeout_ms: silenceMs, retry } = checkCallOptions(options);
-      // What is asked is fixed now, whatever the workflow does with its objects later.
+      // Copied now: the workflow may change its objects later.
       const maxTries = retry?.max_attempts;
-      const ask = {
+      const command = {
         kind: 'call',
         id,
         service,
@@ -82,8 +82,8 @@ export class RunContext implements WorkflowContext {
         silenceMs,
         maxTries,
       } as const;
-      addCopy(ask, 'input', input, INPUT);
-      return ask;
+      addCopy(command, 'input', input, INPUT);
+      return command;
     });
   }
 
@@ -102,9 +102,9 @@ export class RunContext implements WorkflowContext {
 
   sleep(ms: number, options?: { readonly id?: string }): Promise<void> {
     return this.#step(() => {
-      const whole = checkSleep(ms);
-      this.#refuseBeyondDeadline('sleep', whole);
-      return { kind: 'sleep', id: checkStepOptions(options).id, ms: whole };
+      const sleepMs = checkSleep(ms);
+      this.#refuseBeyondDeadline('sleep', sleepMs);
+      return { kind: 'sleep', id: checkStepOptions(options).id, ms: sleepMs };
     });
   }
 
@@ -129,17 +129,17 @@ export class RunContext implements WorkflowContext {
     if (!this.#run.replaying && !this.#run.cancelled) await this.#run.report(checked);
   }
 
-  /** What is wrong with a step is its failure, like everything else that comes of it. */
-  #step<T>(ask: () => Ask): Promise<T> {
+  /** Invalid parameters reject the step's promise, like any other failure. */
+  #step<T>(command: () => Command): Promise<T> {
     try {
-      return this.#run.ask(ask()) as Promise<T>;
+      return this.#run.request(command()) as Promise<T>;
     } catch (error) {
       return awaitedLater(Promise.reject(error as Error));
     }
   }
 
   /**
-   * A wait that can't end in time fails at once. Both times are those of the journal, so a replay decides alike.
+   * Fails a wait that would end after the deadline at once. Both times come from the journal, so every replay decides alike.
    * @throws {OrchestratorError} `workflow_error`
    */
   #refuseBeyondDeadline(what: string, ms: number): void {
@@ -186,7 +186,7 @@ export class RunContext implements WorkflowContext {
       update: (context: JsonObject) =>
         this.run<Session>('session_update', () => sessions.update({ ...where(), context })),
       append: (message) => {
-        // The id is drawn outside of the step, so that a step that runs twice appends once.
+        // The id is drawn outside of the step, so that a step run twice appends once.
         const message_id = this.uuid();
         return this.run<Message>('session_append', () =>
           sessions.append({ ...where(), message: { ...message, message_id } }),

@@ -2,13 +2,13 @@ import type { TaskError } from '../protocol/errors.js';
 import { type Diagnostic, diagnose, publicError, toTaskError } from '../protocol/thrown.js';
 import { failedStep } from './step-error.js';
 
-/** What is made of an error that ends a run of a workflow. */
+/** Failure of a run. */
 export interface RunFailure {
-  /** As tenants see it. */
+  /** For tenants. */
   readonly error: TaskError;
-  /** What operators see besides. */
+  /** For operators. */
   readonly diagnostic: Diagnostic;
-  /** The key of the step whose failure it is, if it is one's. */
+  /** Key of the failed step, if the error came from one. */
   readonly step: string | undefined;
 }
 

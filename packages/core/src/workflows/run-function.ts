@@ -7,7 +7,7 @@ import type { Settlement } from '../storage/task-queue.js';
 
 type Completed = Extract<Settlement, { readonly kind: 'completed' }>;
 
-/** A throw before the first `await` counts like a rejection. */
+/** Calls `fn`; a synchronous throw becomes a rejection. */
 export function called(fn: () => unknown): Promise<unknown> {
   try {
     return Promise.resolve(fn());
@@ -17,8 +17,8 @@ export function called(fn: () => unknown): Promise<unknown> {
 }
 
 /**
- * Reads a large field that the function gets. When its signal fires, the function hears of that itself, and gets the field
- * all the same, unless its run is over. Nothing to wait for with a small field.
+ * Parses a large field for the function; `undefined` for a small one. If the signal fires meanwhile, parsing still completes,
+ * since the function handles cancellation itself, unless the run is over.
  */
 export function readUntilOver<T extends object>(
   holder: T,
@@ -32,8 +32,8 @@ export function readUntilOver<T extends object>(
 }
 
 /**
- * What the function has returned as the end of its task, which is not rev by what becomes of that later.
- * @throws {OrchestratorError} `result_too_large`; `workflow_error` for what can't be JSON.
+ * The function's return value as a settlement, copied: later changes of the value have no effect.
+ * @throws {OrchestratorError} `result_too_large`; `workflow_error` for values that can't be JSON.
  */
 export function completionOf(
   value: unknown,
@@ -46,20 +46,20 @@ export function completionOf(
   return completed;
 }
 
-/** What of a result is said in the session: its `content`, or its `answer`. A large one is not read for that. */
+/** The session message in a result: its `content` or `answer`. Avoids parsing large results. */
 function answerOf(value: unknown, completed: { readonly result: JsonValue }): string | undefined {
   const isLarge = unreadText(completed, 'result') !== undefined;
-  const said = (isLarge ? saidBy(value) : undefined) ?? saidBy(completed.result);
-  return said?.text;
+  const message = (isLarge ? messageIn(value) : undefined) ?? messageIn(completed.result);
+  return message?.text;
 }
 
-/** Nothing for what is not certain to be the same as JSON. */
-function saidBy(value: unknown): { readonly text: string | undefined } | undefined {
+/** `undefined` if the value may differ from its JSON round trip. */
+function messageIn(value: unknown): { readonly text: string | undefined } | undefined {
   if (Array.isArray(value)) return { text: undefined };
   if (typeof value !== 'object' || value === null) return undefined;
   if (Object.getPrototypeOf(value) !== Object.prototype || 'toJSON' in value) return undefined;
   const { content, answer } = value as Readonly<Record<string, unknown>>;
-  const said = content ?? answer;
-  if (typeof said === 'object' || typeof said === 'function') return undefined;
-  return { text: typeof said === 'string' ? said : undefined };
+  const message = content ?? answer;
+  if (typeof message === 'object' || typeof message === 'function') return undefined;
+  return { text: typeof message === 'string' ? message : undefined };
 }

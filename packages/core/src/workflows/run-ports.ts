@@ -4,29 +4,29 @@ import type { Random } from '../runtime/random.js';
 import type { ServiceCaller } from '../services/service-caller.js';
 import type { Storage } from '../storage/storage.js';
 
-/** What a run of a workflow reaches the world by. */
+/** Dependencies of a workflow run. */
 export interface RunPorts {
   readonly storage: Storage;
   readonly caller: ServiceCaller;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Whether tenants see the text of errors that are not this project's. */
+  /** Whether tenants see the messages of errors other than `OrchestratorError`. */
   readonly exposeErrors: boolean;
   readonly limits: {
     readonly maxSteps: number;
     readonly callTries: number;
-    /** How long a function that asks for something new may leave out what its journal has, before that is a mismatch. */
+    /** Time after which a function that requests new steps, but not those in its journal, is a mismatch. */
     readonly mismatchMs: number;
-    /** How long a run whose branches all seem to wait is kept before its task is parked. */
+    /** Time that an idle run stays in memory before its task is parked. */
     readonly parkAfterMs: number;
   };
 }
 
-/** What a run tells its worker. */
+/** Callbacks of a run to its worker. */
 export interface RunOwner {
-  /** Whether one more run may be kept that only waits. */
+  /** Whether another idle run may stay in memory. */
   mayIdle(): boolean;
-  /** It only waits now, or no longer does. */
+  /** The run became idle, or active again. */
   onIdle(idle: boolean): void;
 }

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { uuidFromBytes } from '../protocol/ids.js';
 
-/** Chance that is the same in each replay: drawn from the task's seed and how often it was asked for. */
+/** Random that is the same in each replay: derived from the task's seed and a counter. */
 export class SeededRandom {
   #drawn = 0;
 
   constructor(private readonly seed: string) {}
 
-  /** From 0 up to, but not including, 1. */
+  /** In [0, 1). */
   fraction(): number {
     return this.#draw().readUIntBE(0, 6) / 2 ** 48;
   }

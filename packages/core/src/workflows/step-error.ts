@@ -1,16 +1,16 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import type { Diagnostic, StepFailure } from '../protocol/thrown.js';
 
-/** A step of a workflow failed. Workflows catch it like any error; uncaught, it fails the attempt. */
+/** A step of a workflow failed. Uncaught, it fails the attempt. */
 export class StepError extends OrchestratorError {
   override readonly name: string = 'StepError';
-  /** Whether its message is the text of an error that is not this project's: tenants do not see it. */
+  /** The message is that of an error other than `OrchestratorError`: hidden from tenants. */
   readonly foreign: boolean;
-  /** What operators get to know of that error. */
+  /** Details of that error, for operators. */
   readonly diagnostic: Diagnostic | undefined;
 
   constructor(
-    /** The step's place in the journal. */
+    /** Key of the step in the journal. */
     readonly step: string,
     error: StepFailure,
   ) {
@@ -20,15 +20,15 @@ export class StepError extends OrchestratorError {
   }
 }
 
-/** A call to a service failed for good: after its tries, or with a final answer. */
+/** A service call failed: its tries are exhausted, or the failure is not retryable. */
 export class ServiceCallError extends StepError {
   override readonly name = 'ServiceCallError';
 }
 
-/** How deep a chain of causes is looked through. */
+/** Maximum depth of a searched chain of causes. */
 const MAX_CAUSES = 20;
 
-/** The failure of a step that this error is, or is caused by. Asking a Proxy may throw. */
+/** The `StepError` in the error's chain of causes, itself included. */
 export function failedStep(error: unknown): StepError | undefined {
   try {
     for (let cause = error, depth = 0; cause instanceof Error && depth < MAX_CAUSES; depth += 1) {
@@ -36,7 +36,7 @@ export function failedStep(error: unknown): StepError | undefined {
       ({ cause } = cause);
     }
   } catch {
-    // What throws when it is looked at is no failure of a step.
+    // A Proxy may throw on any access; such an error is no step failure.
   }
   return undefined;
 }

@@ -5,7 +5,7 @@ import { progressSchema } from '../protocol/task.js';
 import { validate } from '../protocol/validation.js';
 
 const idOption = { id: labelSchema(200).optional() };
-/** Whole milliseconds: a fraction is rounded up, so that nothing ends before its time. */
+/** Whole ms; fractions are rounded up, so that nothing ends early. */
 const timeOption = z.number().min(0).max(DEFAULTS.maxTaskTimeoutMs).transform(Math.ceil);
 
 const callOptionsSchema = z.object({
@@ -24,9 +24,9 @@ export interface CheckedCallOptions {
 
 const NONE = Object.freeze({});
 
-// Most steps have no options: those cost nothing.
+// Fast path: most steps have no options.
 
-/** @throws {OrchestratorError} `invalid_request` that names the option; so do the others. */
+/** @throws {OrchestratorError} `invalid_request`, naming the option; so do the others. */
 export function checkCallOptions(options: unknown): CheckedCallOptions {
   return options === undefined ? NONE : validate(callOptionsSchema, options, 'the options of the call');
 }
@@ -39,7 +39,7 @@ export function checkSignalOptions(options: unknown): CheckedCallOptions {
   return options === undefined ? NONE : validate(signalOptionsSchema, options, 'the options of the wait');
 }
 
-/** How long a sleep is, in whole milliseconds: at most 30 days. */
+/** Duration of a sleep in whole ms, at most 30 days. */
 export function checkSleep(ms: unknown): number {
   return validate(timeOption, ms, 'sleep');
 }

@@ -15,29 +15,28 @@ import type {
   StepRequest,
 } from '../storage/call-journal.js';
 import type { Claim, Settlement, TaskQueue } from '../storage/task-queue.js';
-import type { Ask, AskedStep } from './asked-step.js';
+import type { Command, RequestedStep } from './requested-step.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
 import { LazyAbort } from '../runtime/abort.js';
 
-/** What the work of steps tells its run. */
+/** Callbacks of `StepWork` to its run. */
 export interface StepWorkListener {
   journalRev(): number;
   begun(step: JournalStep): void;
-  merge(news: JournalChanges): void;
+  merge(changes: JournalChanges): void;
   leaseLost(): void;
   fail(error: unknown): void;
-  /** A piece of work has ended. */
-  quiet(): void;
+  onWorkEnd(): void;
 }
 
-/** An answer that took longer may have waited for this process, which was frozen: then the lease may be over. */
+/** A slower answer may have been delayed by a frozen process: then the lease may have expired. */
 const STALE_MS = 1_000;
 const STOPPED = new OrchestratorError('not_running', 'the run is over');
 
 type Held<T> = (T & JournalChanges) | { readonly answer: 'lease_lost' };
 
-/** Carries out the steps of one run: stores them, calls services, does the host's own work, records what came of it. */
+/** Executes the steps of one run: stores them, calls services, runs host code, records outcomes. */
 export class StepWork {
   readonly #abort = new LazyAbort();
   #stopped = false;
@@ -51,7 +50,7 @@ export class StepWork {
     private readonly listener: StepWorkListener,
   ) {}
 
-  /** Whether something is being done here, so that the task can't be parked. */
+  /** Whether work is in progress; then the task must not be parked. */
   get busy(): boolean {
     return this.#busy > 0;
   }
@@ -61,12 +60,12 @@ export class StepWork {
     if (this.#busy > 0) this.#abort.abort(STOPPED);
   }
 
-  /** A step that is new: stored, then acted on. */
-  start(asked: AskedStep): void {
+  /** Stores a new step, then executes it. */
+  start(requested: RequestedStep): void {
     void this.#do(async () => {
       const { task, token } = this.claim;
       const { maxSteps } = this.ports.limits;
-      const step = requestOf(asked, this.ports);
+      const step = requestOf(requested, this.ports);
       const begin = () =>
         this.ports.storage.journal.begin({
           ...this.#where(),
@@ -79,7 +78,7 @@ export class StepWork {
       if (begun.answer === 'too_many_steps') {
         throw new OrchestratorError(
           'workflow_error',
-          `task ${task.task_id} asked for more than ${maxSteps} steps`,
+          `task ${task.task_id}: expected at most ${maxSteps} steps, got one more`,
         );
       }
       if (begun.answer === 'lease_lost') {
@@ -88,21 +87,21 @@ export class StepWork {
       }
       this.listener.begun(begun.step);
       this.listener.merge(begun);
-      if (begun.answer === 'begun') await this.#act(asked, begun.step);
-      // Stored before, by a write whose answer was lost: it goes on from there.
-      else if (!begun.step.outcome) this.resume(asked, begun.step);
+      if (begun.answer === 'begun') await this.#act(requested, begun.step);
+      // Stored before, by a write whose answer was lost: resume it.
+      else if (!begun.step.outcome) this.resume(requested, begun.step);
     });
   }
 
-  /** A step that the journal has, without an outcome: goes on where it was left. */
-  resume(asked: AskedStep, step: JournalStep): void {
-    if (step.kind === 'run') void this.#do(() => this.#act(asked, step));
+  /** Resumes a recorded step without an outcome. */
+  resume(requested: RequestedStep, step: JournalStep): void {
+    if (step.kind === 'run') void this.#do(() => this.#act(requested, step));
     if (step.kind !== 'call' || step.backingOff) return;
-    if (!step.call) this.start(asked);
-    else if (step.call.job_id === undefined) void this.#do(() => this.#act(asked, step));
+    if (!step.call) this.start(requested);
+    else if (step.call.job_id === undefined) void this.#do(() => this.#act(requested, step));
   }
 
-  /** The whole journal, page by page; nothing when the lease is lost. */
+  /** Reads the whole journal, page by page; `undefined` if the lease is lost. */
   async readJournal(): Promise<
     { readonly steps: readonly JournalStep[]; readonly journalRev: number } | undefined
   > {
@@ -121,7 +120,7 @@ export class StepWork {
     }
   }
 
-  /** Looks what has happened to the task; calls that come together are one look. */
+  /** Fetches journal changes; concurrent calls are coalesced. */
   fetchChanges(): void {
     if (this.#fetching) {
       this.#fetchAgain = true;
@@ -132,20 +131,20 @@ export class StepWork {
       do {
         this.#fetchAgain = false;
         const { token } = this.claim;
-        const news = await this.#persist(() =>
+        const changes = await this.#persist(() =>
           this.ports.storage.journal.changesSince({
             ...this.#where(),
             token,
             journalRev: this.listener.journalRev(),
           }),
         );
-        this.#take(news);
+        this.#take(changes);
       } while (this.#fetchAgain);
       this.#fetching = false;
     });
   }
 
-  /** Reports how far the task is: no step, but until it is stored the task is not parked. */
+  /** Emits progress. Not a step, but the task is not parked until it is stored. */
   async report(progress: Progress): Promise<void> {
     const { token } = this.claim;
     const store = () => this.ports.storage.tasks.progress({ ...this.#where(), token, progress });
@@ -154,7 +153,7 @@ export class StepWork {
         await this.#persist(store);
       });
     } catch (error) {
-      // The run is over: its progress is of no interest any more.
+      // The run has ended: its progress is obsolete.
       if (!this.#stopped) throw error;
     }
   }
@@ -164,37 +163,41 @@ export class StepWork {
     return this.#persist(() => this.ports.storage.queue.settle({ ...this.#where(), token, settlement }));
   }
 
-  /** The run went on while its task was being parked: somebody is to run it again. */
+  /** Makes the parked task claimable again: its run continued while it was being parked. */
   async wake(): Promise<void> {
     await this.#persist(() => this.ports.storage.queue.wake(this.#where()));
   }
 
-  async #act(asked: AskedStep, step: JournalStep): Promise<void> {
-    const { ask } = asked;
-    if (ask.kind === 'call' && step.call) {
+  async #act(requested: RequestedStep, step: JournalStep): Promise<void> {
+    const { command } = requested;
+    if (command.kind === 'call' && step.call) {
       const { call_id } = step.call;
-      const answer = await this.#callService(ask, call_id, step.tries);
+      const answer = await this.#callService(command, call_id, step.tries);
       if (!this.#stopped) await this.#record(step.key, answer, call_id);
-    } else if (ask.kind === 'run') {
-      const outcome = await doWork(ask.work);
+    } else if (command.kind === 'run') {
+      const outcome = await doWork(command.work);
       if (!this.#stopped) await this.#record(step.key, { kind: 'outcome', outcome });
     }
   }
 
-  async #callService(ask: Ask & { kind: 'call' }, callId: string, tries: number): Promise<StepAnswer> {
+  async #callService(
+    command: Command & { kind: 'call' },
+    callId: string,
+    tries: number,
+  ): Promise<StepAnswer> {
     const { task } = this.claim;
     const call: ServiceCall = {
       call_id: callId,
       task_id: task.task_id,
       tenant_id: task.tenant_id,
       session_id: task.session_id,
-      operation: ask.operation,
+      operation: command.operation,
       input: null,
       attempt: tries,
-      metadata: { user_id: task.metadata.user_id, timeout_ms: ask.silenceMs },
+      metadata: { user_id: task.metadata.user_id, timeout_ms: command.silenceMs },
     };
-    copyField(ask, call, 'input');
-    return this.ports.caller.call(ask.service, call, {
+    copyField(command, call, 'input');
+    return this.ports.caller.call(command.service, call, {
       traceparent: task.metadata.traceparent,
       signal: this.#abort.signal,
     });
@@ -238,18 +241,18 @@ export class StepWork {
       await work();
     } finally {
       this.#busy -= 1;
-      this.listener.quiet();
+      this.listener.onWorkEnd();
     }
   }
 
-  /** What is acted upon: one stale answer is asked for again. */
-  async #fresh<T>(ask: () => Promise<T>): Promise<T> {
-    const askedAt = this.ports.clock.now();
-    const answer = await ask();
-    return this.ports.clock.now() - askedAt > STALE_MS ? ask() : answer;
+  /** Repeats a write once if its answer is stale, before it is acted on. */
+  async #fresh<T>(write: () => Promise<T>): Promise<T> {
+    const sentAt = this.ports.clock.now();
+    const answer = await write();
+    return this.ports.clock.now() - sentAt > STALE_MS ? write() : answer;
   }
 
-  /** While the storage is away nothing is decided: the lease decides in the end. */
+  /** Retries while the storage is unavailable; ends when the run does, at the latest when its lease is lost. */
   async #persist<T>(write: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -267,34 +270,34 @@ export class StepWork {
   }
 }
 
-function requestOf({ key, kind, name, ask }: AskedStep, ports: RunPorts): StepRequest {
-  switch (ask.kind) {
+function requestOf({ key, kind, name, command }: RequestedStep, ports: RunPorts): StepRequest {
+  switch (command.kind) {
     case 'call': {
-      const { silenceMs } = ports.caller.service(ask.service);
+      const { silenceMs } = ports.caller.service(command.service);
       const call = {
         callId: ports.random.uuid(),
-        service: ask.service,
-        operation: ask.operation,
-        maxTries: ask.maxTries ?? ports.limits.callTries,
+        service: command.service,
+        operation: command.operation,
+        maxTries: command.maxTries ?? ports.limits.callTries,
         retryDelayMs: retryDelayMs(ports.random, 1),
-        silenceMs: ask.silenceMs ?? silenceMs,
+        silenceMs: command.silenceMs ?? silenceMs,
       };
       return { key, kind, name, call };
     }
     case 'sleep':
-      return { key, kind, name, dueInMs: ask.ms };
+      return { key, kind, name, dueInMs: command.ms };
     case 'signal':
       return {
         key,
         kind,
         name,
-        signal: ask.name,
-        ...(ask.timeoutMs !== undefined && { dueInMs: ask.timeoutMs }),
+        signal: command.name,
+        ...(command.timeoutMs !== undefined && { dueInMs: command.timeoutMs }),
       };
     case 'run':
       return { key, kind, name };
     default:
-      return ask satisfies never;
+      return command satisfies never;
   }
 }
 

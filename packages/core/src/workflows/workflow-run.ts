@@ -4,8 +4,15 @@ import type { Stage } from '../protocol/loop-turns.js';
 import type { Progress } from '../protocol/task.js';
 import type { JournalChanges, JournalStep } from '../storage/call-journal.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
-import { type Ask, type AskedStep, awaitedLater, nameOf, newAskedStep, StepNames } from './asked-step.js';
-import { mismatchMessage, MismatchWatch, warnOfForeignAwait } from './mismatch-watch.js';
+import {
+  awaitedLater,
+  type Command,
+  nameOf,
+  newRequestedStep,
+  type RequestedStep,
+  StepNames,
+} from './requested-step.js';
+import { mismatchMessage, MismatchWatch, warnOfForeignAwait, warnOfLateStep } from './mismatch-watch.js';
 import { Replay } from './replay.js';
 import { called, completionOf, readUntilOver } from './run-function.js';
 import { retryDelayMs } from './retry-delay.js';
@@ -15,7 +22,7 @@ import { ServiceCallError, StepError } from './step-error.js';
 import { StepWork } from './step-work.js';
 import { LazyAbort } from '../runtime/abort.js';
 
-/** How a run came to its end. `abandoned`: the task is no longer this worker's. */
+/** End of a run. `abandoned`: the lease was lost or given up. */
 export type RunEnd = Settlement | { readonly kind: 'abandoned' };
 
 type Settled =
@@ -25,35 +32,34 @@ type Settled =
 /**
  * One run of a workflow function over its task's journal, from claim to settlement.
  *
- * Everything happens in turns, one a macrotask: a turn hands the function one outcome and lets it run on, or, when
- * there is none to hand out, starts what was newly asked, ends the run, or lets it rest. New work begins only once the
- * function has asked for all that its journal has.
+ * Works in turns, one per macrotask: a turn delivers one outcome to the function, or, with none to deliver, starts newly requested
+ * steps, ends the run, or makes it idle. New steps start only once the function has requested all steps of its journal.
  *
- * A run onIdle while every step that was asked for waits for somebody else. A branch that awaits something foreign looks
- * just so, and an outcome may come soon: only after `parkAfterMs` is the task parked and the function forgotten. It ends
- * once: by a settlement, or abandoned.
+ * A run is idle while all requested steps wait for external events. A branch that awaits another promise looks the same, and an
+ * outcome may arrive soon: so the task is parked, and the function dropped, only after `parkAfterMs`. A run ends once: by a
+ * settlement, or abandoned.
  */
 export class WorkflowRun {
-  // What deals with steps is made when the first one is asked for: many runs never ask for any.
+  // Created on first use: many runs have no steps.
   #madeNames: StepNames | undefined;
   #madeReplay: Replay | undefined;
   #madeWork: StepWork | undefined;
   readonly #cancelled = new LazyAbort();
-  /** Asked for, and not in the journal. */
-  #fresh: AskedStep[] = [];
+  /** Requested steps that are not in the journal. */
+  #fresh: RequestedStep[] = [];
   #settled: Settled | undefined;
   #turnPlanned = false;
   #parking = false;
-  /** A large outcome, which is handed out once it is read. */
+  /** A large outcome is being parsed, and delivered afterwards. */
   #reading = false;
   #cancelParkTimer: (() => void) | undefined;
   #parkNowRequested = false;
   #over = false;
-  #forgotten = false;
+  #warnsOfLateStep = false;
   #madeMismatchWatch: MismatchWatch | undefined;
   #end: ((end: RunEnd) => void) | undefined;
   #lastOutcomeAt: number;
-  /** What the claim did not bring: read by `load`. */
+  /** The journal, read by `load`, if it did not come with the claim. */
   #loaded: Pick<Claim, 'steps' | 'journalRev'> | undefined;
   #notifiedEarly = false;
 
@@ -84,24 +90,24 @@ export class WorkflowRun {
     return (this.#madeWork ??= new StepWork(this.claim, this.ports, {
       journalRev: () => this.#replay.journalRev,
       begun: (step) => this.#replay.begun(step),
-      merge: (news) => this.#merge(news),
+      merge: (changes) => this.#merge(changes),
       leaseLost: () => this.abandon(),
       fail: (error) => this.#fail(error),
-      quiet: () => this.#planTurn(),
+      onWorkEnd: () => this.#planTurn(),
     }));
   }
 
-  /** Whether there is no step, neither in the journal nor asked for. */
+  /** No step is recorded or requested. */
   get #hasNoSteps(): boolean {
     return this.#madeReplay === undefined && this.#journal.steps.length === 0;
   }
 
-  /** Fires when the task is cancelled, or no longer this worker's. */
+  /** Fires when the task is cancelled, or its lease is lost. */
   get signal(): AbortSignal {
     return this.#cancelled.signal;
   }
 
-  /** Whether `signal` has fired, without making one. */
+  /** Whether `signal` has fired, without creating it. */
   get cancelled(): boolean {
     return this.#cancelled.aborted;
   }
@@ -110,12 +116,12 @@ export class WorkflowRun {
     return !this.#hasNoSteps && this.#replay.replaying;
   }
 
-  /** The workflow's time: when the last outcome that it got was recorded. */
+  /** The workflow's time: when the last delivered outcome was recorded, epoch ms. */
   get now(): number {
     return this.#lastOutcomeAt;
   }
 
-  /** Reads a large payload, and the journal if it did not come with the claim. Returns whether the task is still this worker's. */
+  /** Parses a large payload, and reads the journal if it did not come with the claim. Returns whether the lease still holds. */
   async load(): Promise<boolean> {
     const { task } = this.claim;
     await this.#read(task, 'payload', 'claimed');
@@ -140,48 +146,48 @@ export class WorkflowRun {
     });
   }
 
-  /** The function asks for a step. What it asks once the run is over, nobody answers. */
-  ask(ask: Ask): Promise<JsonValue> {
-    if (this.#over) return this.#tooLate(nameOf(ask));
+  /** Requests a step. After the end of the run, the returned promise never settles. */
+  request(command: Command): Promise<JsonValue> {
+    if (this.#over) return this.#neverSettles(nameOf(command));
     if (this.#cancelled.reason) return awaitedLater(Promise.reject(this.#cancelled.reason));
-    const asked = newAskedStep(this.#names.keyOf(ask), ask);
-    if (this.#replay.asked(asked.key)) {
-      const error = new OrchestratorError('workflow_error', `two steps have the id "${ask.id}"`);
-      return awaitedLater(Promise.reject(error));
+    const step = newRequestedStep(this.#names.keyOf(command), command);
+    if (this.#replay.requested(step.key)) {
+      const message = `step id "${command.id}": expected a unique id, got one that another step has`;
+      return awaitedLater(Promise.reject(new OrchestratorError('workflow_error', message)));
     }
-    const record = this.#replay.ask(asked);
-    if (!record) this.#fresh.push(asked);
-    else if (record.kind !== asked.kind || record.name !== asked.name) this.#mismatch(record, asked.name);
-    else if (!record.outcome) this.#work.resume(asked, record);
+    const record = this.#replay.request(step);
+    if (!record) this.#fresh.push(step);
+    else if (record.kind !== step.kind || record.name !== step.name) this.#mismatch(record, step.name);
+    else if (!record.outcome) this.#work.resume(step, record);
     this.#planTurn();
-    return asked.promise;
+    return step.promise;
   }
 
   report(progress: Progress): Promise<void> {
     return this.#over ? Promise.resolve() : this.#work.report(progress);
   }
 
-  /** The worker is about to stop: whatever waits is parked at once. */
+  /** Parks at once when idle, since the worker stops. */
   parkNow(): void {
     this.#parkNowRequested = true;
     if (this.#cancelParkTimer) this.#planTurn();
   }
 
-  /** Something happened to the task elsewhere. */
-  wakeup(): void {
+  /** The journal changed, or cancellation was requested: fetches the changes. */
+  onWakeup(): void {
     if (this.claim.unread && !this.#loaded) this.#notifiedEarly = true;
     else if (!this.#over) this.#work.fetchChanges();
   }
 
-  /** The task is no longer this worker's: the function is forgotten, what it does has no effect any more. */
+  /** Ends the run without a settlement: further actions of the function have no effect. */
   abandon(): void {
     this.#finish({ kind: 'abandoned' });
   }
 
   #settle(settled: Settled): void {
     this.#settled = settled;
-    // Most runs end here: nothing is left to hand out or to ask for, so no turn is needed to find that out.
-    const nothingLeft = this.#hasNoSteps || !this.#replay.unasked;
+    // Most runs end here: nothing is left to deliver or to request, so no further turn is needed.
+    const nothingLeft = this.#hasNoSteps || !this.#replay.unrequested;
     if (nothingLeft && !this.#parking && !this.#cancelled.aborted) this.#finish(this.#settlement(settled));
     else this.#planTurn();
   }
@@ -189,7 +195,7 @@ export class WorkflowRun {
   #planTurn(): void {
     if (this.#turnPlanned || this.#over) return;
     this.#turnPlanned = true;
-    this.#rise();
+    this.#leaveIdle();
     setImmediate(() => {
       this.#turnPlanned = false;
       if (!this.#over) this.#turn();
@@ -201,50 +207,45 @@ export class WorkflowRun {
       if (this.#settled) this.#finish(this.#settlement(this.#settled));
       return;
     }
-    // Whether the task is still ours is being decided: what begins now could be lost.
+    // Parking is in progress: a step started now could be lost.
     if (this.#parking || this.#reading) return;
     if (this.#deliverNext()) return;
-    const unasked = this.#replay.unasked;
-    // A function that has thrown asks for nothing more: what it has thrown says why.
-    if (unasked && this.#settled?.ok !== false) {
+    const unrequested = this.#replay.unrequested;
+    // A function that has thrown requests nothing more: its error is the cause, not a mismatch.
+    if (unrequested && this.#settled?.ok !== false) {
       this.#watchForMismatch();
       return;
     }
     this.#madeMismatchWatch?.stop();
     if (this.#settled) this.#finish(this.#settlement(this.#settled));
     else if (this.#fresh.length > 0) this.#startFresh();
-    else if (!this.#work.busy && this.#replay.hasOpen) this.#rest();
+    else if (!this.#work.busy && this.#replay.hasOpen) this.#enterIdle();
   }
 
-  #rest(): void {
+  #enterIdle(): void {
     if (this.#parkNowRequested || this.ports.limits.parkAfterMs === 0 || !this.owner.mayIdle()) {
       void this.#park();
       return;
     }
     this.#cancelParkTimer = this.ports.clock.after(this.ports.limits.parkAfterMs, () => {
-      this.#rise();
+      this.#leaveIdle();
       void this.#park();
     });
     this.owner.onIdle(true);
   }
 
-  #rise(): void {
+  #leaveIdle(): void {
     if (!this.#cancelParkTimer) return;
     this.#cancelParkTimer();
     this.#cancelParkTimer = undefined;
     this.owner.onIdle(false);
   }
 
-  /** The function goes on although its task was parked: nobody answers it, but somebody should know. */
-  #tooLate(asked: string): Promise<never> {
-    if (this.#forgotten) {
-      this.#forgotten = false;
-      const { task_id: taskId, type } = this.claim.task;
-      const { parkAfterMs } = this.ports.limits;
-      this.ports.logger.warn(
-        `workflow: it awaited something foreign for more than ${parkAfterMs} ms while other steps were open, so its task was parked; do such work in ctx.run`,
-        { type, taskId, asked },
-      );
+  /** The function continues after its task was parked: its requests stay pending. Logs a warning once. */
+  #neverSettles(requested: string): Promise<never> {
+    if (this.#warnsOfLateStep) {
+      this.#warnsOfLateStep = false;
+      warnOfLateStep(this.ports, this.claim.task, requested);
     }
     return new Promise(() => {});
   }
@@ -252,33 +253,33 @@ export class WorkflowRun {
   #deliverNext(): boolean {
     const delivery = this.#replay.nextDelivery();
     if (!delivery) return false;
-    const { step, asked } = delivery;
+    const { step, requested } = delivery;
     const reading = step.outcome?.ok ? this.#read(step.outcome, 'value', 'runs') : undefined;
-    if (!reading) this.#deliver(step, asked);
+    if (!reading) this.#deliver(step, requested);
     else {
       this.#reading = true;
-      void this.#deliverOnceRead(reading, step, asked);
+      void this.#deliverOnceRead(reading, step, requested);
     }
     return true;
   }
 
-  async #deliverOnceRead(reading: Promise<void>, step: JournalStep, asked: AskedStep): Promise<void> {
+  async #deliverOnceRead(reading: Promise<void>, step: JournalStep, requested: RequestedStep): Promise<void> {
     try {
       await reading;
-      if (!this.#over) this.#deliver(step, asked);
+      if (!this.#over) this.#deliver(step, requested);
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  #deliver(step: JournalStep, asked: AskedStep): void {
+  #deliver(step: JournalStep, requested: RequestedStep): void {
     this.#reading = false;
-    // What an earlier attempt has left may be older than what this one has got already.
+    // Outcomes inherited from an earlier attempt may be older than those already delivered.
     this.#lastOutcomeAt = Math.max(this.#lastOutcomeAt, step.endedAt ?? 0);
-    if (step.outcome?.ok) asked.resolve(step.outcome.value);
+    if (step.outcome?.ok) requested.resolve(step.outcome.value);
     else if (step.outcome) {
       const { error } = step.outcome;
-      asked.reject(
+      requested.reject(
         step.kind === 'call' ? new ServiceCallError(step.key, error) : new StepError(step.key, error),
       );
     }
@@ -288,17 +289,17 @@ export class WorkflowRun {
   #startFresh(): void {
     const fresh = this.#fresh;
     this.#fresh = [];
-    for (const asked of fresh) this.#work.start(asked);
+    for (const requested of fresh) this.#work.start(requested);
   }
 
-  #merge(news: JournalChanges): void {
+  #merge(changes: JournalChanges): void {
     if (this.#over) return;
-    for (const step of this.#replay.merge(news)) {
-      const asked = this.#replay.asked(step.key);
-      if (asked && !step.outcome) this.#work.resume(asked, step);
+    for (const step of this.#replay.merge(changes)) {
+      const requested = this.#replay.requested(step.key);
+      if (requested && !step.outcome) this.#work.resume(requested, step);
     }
-    if (news.more) this.#work.fetchChanges();
-    if (news.cancelReason !== undefined) this.#cancel(news.cancelReason);
+    if (changes.more) this.#work.fetchChanges();
+    if (changes.cancelReason !== undefined) this.#cancel(changes.cancelReason);
     this.#planTurn();
   }
 
@@ -307,11 +308,11 @@ export class WorkflowRun {
     const error = new OrchestratorError('cancelled', reason);
     this.#cancelled.abort(error);
     this.#madeWork?.stop();
-    for (const asked of this.#replay.open()) asked.reject(error);
+    for (const requested of this.#replay.open()) requested.reject(error);
     this.#fresh = [];
   }
 
-  /** Every open branch waits: the task is put aside, unless something came in the meantime. */
+  /** All open branches wait: parks the task, unless its journal changed meanwhile. */
   async #park(): Promise<void> {
     this.#parking = true;
     const settlement = { kind: 'parked', journalRev: this.#replay.journalRev } as const;
@@ -319,37 +320,37 @@ export class WorkflowRun {
       const answer = await this.#work.settle(settlement);
       this.#parking = false;
       if (answer === 'settled') {
-        // Something foreign came to its end just then: what the function did with it is found out by running it again.
+        // The function continued meanwhile, after an await of another promise: run the task again.
         if (this.#fresh.length > 0 || this.#settled) await this.#work.wake();
-        this.#forgotten = true;
+        this.#warnsOfLateStep = true;
         this.#finish(settlement);
       } else if (answer === 'lease_lost') this.abandon();
       else this.#work.fetchChanges();
     } catch (error) {
-      // Either the run was ended meanwhile, or the storage can't take this task as it is.
+      // The run ended meanwhile, or the storage rejects the settlement permanently.
       this.#parking = false;
       this.#fail(error);
     }
   }
 
   /**
-   * The journal has a step that the function has not asked for. If it has asked for something new instead, or returned, it is
-   * another function than before; if not, it awaits something foreign, which may take as long as it likes.
+   * The journal has a step that the function has not requested. If it requested a new step instead, or returned, the function
+   * has changed; if not, it awaits another promise, which may take any time.
    */
   #watchForMismatch(): void {
-    this.#madeMismatchWatch ??= new MismatchWatch(this.ports, (differs) => this.#leavesOut(differs));
+    this.#madeMismatchWatch ??= new MismatchWatch(this.ports, (differs) => this.#onMismatchTimeout(differs));
     this.#madeMismatchWatch.watch(this.#fresh.length > 0 || this.#settled !== undefined);
   }
 
-  #leavesOut(differs: boolean): void {
-    const { unasked } = this.#replay;
-    if (this.#over || !unasked) return;
-    if (differs) this.#mismatch(unasked, this.#fresh[0]?.name ?? 'nothing more');
-    else warnOfForeignAwait(this.ports.logger, this.claim.task, unasked);
+  #onMismatchTimeout(differs: boolean): void {
+    const { unrequested } = this.#replay;
+    if (this.#over || !unrequested) return;
+    if (differs) this.#mismatch(unrequested, this.#fresh[0]?.name ?? 'nothing more');
+    else warnOfForeignAwait(this.ports.logger, this.claim.task, unrequested);
   }
 
-  #mismatch(record: JournalStep, asked: string): void {
-    const message = mismatchMessage(record, asked, this.ports.limits.mismatchMs);
+  #mismatch(record: JournalStep, requested: string): void {
+    const message = mismatchMessage(record, requested, this.ports.limits.mismatchMs);
     this.#finish({ kind: 'failed', error: { code: 'workflow_error', message, retryable: false } });
   }
 
@@ -378,7 +379,7 @@ export class WorkflowRun {
     return failureOf(thrown, this.claim.task.type, this.ports.exposeErrors);
   }
 
-  /** Something that is no failure of the function itself: another attempt would not help. */
+  /** A failure outside of the function: not retried. */
   #fail(thrown: unknown): void {
     if (this.#over) return;
     const { error, diagnostic } = this.#failureOf(thrown);
@@ -387,12 +388,12 @@ export class WorkflowRun {
 
   #finish(end: RunEnd): void {
     if (this.#over) return;
-    this.#rise();
+    this.#leaveIdle();
     this.#over = true;
     this.#madeMismatchWatch?.stop();
     this.#madeWork?.stop();
     if (end.kind === 'abandoned') {
-      this.#cancelled.abort(new OrchestratorError('lease_lost', "the task is no longer this worker's"));
+      this.#cancelled.abort(new OrchestratorError('lease_lost', 'the lease of the task is lost'));
     }
     this.#end?.(end);
   }

@@ -36,7 +36,7 @@ const STAGINGS = 3;
 
 const TAKEN = JSON.stringify({
   code: 'conflict',
-  message: 'the task_id is that of another task',
+  message: 'the task_id is used by another task',
   retryable: false,
 } satisfies TaskError);
 

@@ -115,7 +115,7 @@ export class RedisTaskRecords implements TaskRecords {
         ...(message !== undefined && { message }),
       }),
     );
-    return { answer: answer as 'told' | 'already_final' | 'lease_lost' | 'not_found' };
+    return { answer: answer as 'reported' | 'already_final' | 'lease_lost' | 'not_found' };
   }
 
   async get({ tenantId, taskId }: Parameters<TaskRecords['get']>[0]): ReturnType<TaskRecords['get']> {

@@ -267,7 +267,7 @@ function createdData(task: NewTask) {
 }
 
 function refusalMessage(refusal: SubmitRefusal, task: NewTask): string {
-  if (refusal === 'conflict') return 'the task_id is that of another task';
+  if (refusal === 'conflict') return 'the task_id is used by another task';
   const state = refusal === 'session_closed' ? 'closed' : 'busy with another task';
   return `session "${task.session_id}" is ${state}`;
 }

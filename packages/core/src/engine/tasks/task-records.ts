@@ -91,7 +91,7 @@ export class MemoryTaskRecords implements TaskRecords {
     const progress = { ...(percent !== undefined && { percent }), ...(message !== undefined && { message }) };
     entry.progress = progress;
     this.life.emit(tenant, entry, 'task_status_update', { status: 'progress', details: { ...progress } });
-    return { answer: 'told' };
+    return { answer: 'reported' };
   }
 
   async get({ tenantId, taskId }: Parameters<TaskRecords['get']>[0]): ReturnType<TaskRecords['get']> {

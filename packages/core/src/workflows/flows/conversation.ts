@@ -16,9 +16,9 @@ const HISTORY = 20;
 const DEFAULT_AGENT = 'assistant';
 
 /**
- * The conversation: context from the Conversation service, the agent from Agent Management, the answer from Agent
- * Execution, or through the Workflow Engine for an agent whose configuration names a `workflow`. A host without the
- * first two services has the orchestrator's own history and a bare agent instead.
+ * The chat workflow: context from the Conversation service, the agent from Agent Management, the answer from Agent Execution,
+ * or from the Workflow Engine if the agent's configuration names a `workflow`. Without the first two services it uses the
+ * orchestrator's own history and an agent with only an id.
  */
 export function conversation(services: {
   has(name: string): boolean;
@@ -48,7 +48,7 @@ async function history(ctx: WorkflowContext, archived: boolean): Promise<JsonVal
   }
   const recent = await ctx.session.messages({ limit: HISTORY });
   const own = recent.findIndex((message) => message.task_id === ctx.task_id);
-  // Questions that came after this one are for later; an earlier one's answer may stand behind it.
+  // Excludes later questions, but not answers to earlier ones, which may come after this question.
   return recent
     .filter(({ role }, index) => index !== own && (own < 0 || index < own || role !== 'user'))
     .map(({ role, content, created_at }) => ({ role, content, created_at }));

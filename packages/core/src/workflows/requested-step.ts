@@ -3,8 +3,8 @@ import type { JsonValue } from '../protocol/json.js';
 import { fieldText } from '../protocol/known-text.js';
 import type { StepKind } from '../storage/call-journal.js';
 
-/** What a workflow asks for. */
-export type Ask =
+/** A step requested by a workflow, with its parameters. */
+export type Command =
   | {
       readonly kind: 'call';
       readonly id?: string | undefined;
@@ -28,61 +28,61 @@ export type Ask =
       readonly timeoutMs?: number | undefined;
     };
 
-/** A step that the function waits for. */
-export interface AskedStep {
+/** A requested step and the promise that the workflow awaits. */
+export interface RequestedStep {
   readonly key: string;
   readonly kind: StepKind;
   readonly name: string;
-  readonly ask: Ask;
+  readonly command: Command;
   readonly promise: Promise<JsonValue>;
   readonly resolve: (value: JsonValue) => void;
   readonly reject: (error: Error) => void;
   delivered: boolean;
 }
 
-export function nameOf(ask: Ask): string {
-  switch (ask.kind) {
+export function nameOf(command: Command): string {
+  switch (command.kind) {
     case 'call':
-      return `${ask.service}.${ask.operation}`;
+      return `${command.service}.${command.operation}`;
     case 'run':
-      return `run ${ask.name}`;
+      return `run ${command.name}`;
     case 'sleep':
       return 'sleep';
     case 'signal':
-      return `signal ${ask.name}`;
+      return `signal ${command.name}`;
     default:
-      return ask satisfies never;
+      return command satisfies never;
   }
 }
 
 /**
- * Names steps so that a replay finds them again however its branches interleave: by `id`, else by what is asked and
- * how often just this was asked.
+ * Assigns journal keys to steps, stable over replays however branches interleave: the `id`, else the command and its
+ * occurrence count.
  */
 export class StepNames {
   readonly #counts = new Map<string, number>();
 
-  keyOf(ask: Ask): string {
-    if (ask.id !== undefined) return `#${ask.id}`;
-    const what = `${nameOf(ask)}${detailOf(ask)}`;
+  keyOf(command: Command): string {
+    if (command.id !== undefined) return `#${command.id}`;
+    const what = `${nameOf(command)}${detailOf(command)}`;
     const count = (this.#counts.get(what) ?? 0) + 1;
     this.#counts.set(what, count);
     return `${what}:${count}`;
   }
 }
 
-function detailOf(ask: Ask): string {
-  if (ask.kind === 'call') return `:${fingerprintOf(fieldText(ask, 'input'))}`;
-  return ask.kind === 'sleep' ? `:${ask.ms}` : '';
+function detailOf(command: Command): string {
+  if (command.kind === 'call') return `:${fingerprintOf(fieldText(command, 'input'))}`;
+  return command.kind === 'sleep' ? `:${command.ms}` : '';
 }
 
-/** A workflow may await it later, or never: its failure must not end the process in the meantime. */
+/** Marks a promise as handled: the workflow may await it later or never, and its rejection must not end the process. */
 export function awaitedLater<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;
 }
 
-export function newAskedStep(key: string, ask: Ask): AskedStep {
+export function newRequestedStep(key: string, command: Command): RequestedStep {
   let resolve: (value: JsonValue) => void = () => {};
   let reject: (error: Error) => void = () => {};
   const promise = awaitedLater(
@@ -91,5 +91,14 @@ export function newAskedStep(key: string, ask: Ask): AskedStep {
       reject = onError;
     }),
   );
-  return { key, kind: ask.kind, name: nameOf(ask), ask, promise, resolve, reject, delivered: false };
+  return {
+    key,
+    kind: command.kind,
+    name: nameOf(command),
+    command,
+    promise,
+    resolve,
+    reject,
+    delivered: false,
+  };
 }
