@@ -108,7 +108,7 @@ describe('a key of another type in the way of a batch', () => {
   const story = STEP_STORIES.find(
     ({ title }) => title === 'submitBatch: with an idempotency key',
   ) as StepStory;
-  const names = ['@ready', '@made', '@due', '@live'].map((name) => [
+  const names = ['@ready', '@created', '@due', '@live'].map((name) => [
     name,
     (id: string) => `:tasks:{${id}}:${name}`,
   ]);

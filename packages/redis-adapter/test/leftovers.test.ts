@@ -200,7 +200,7 @@ it('lets go of the list of all tasks although the deadline of one is far away', 
     const far = await t.submit({ timeoutMs: 20 * DAY_MS });
     for (let n = 0; n < 5; n += 1) await t.submit();
     for (let half = 0; half < 6; half += 1) await t.pass(DAY_MS / 2);
-    expect(await redis.llen(`${subject.prefix}:tasks:{${t.tenantId}}:@made`)).toBe(0);
+    expect(await redis.llen(`${subject.prefix}:tasks:{${t.tenantId}}:@created`)).toBe(0);
     const { tasks } = await t.storage.tasks.list({
       tenantId: t.tenantId,
       filter: { status: 'pending' },

@@ -14,26 +14,26 @@ import { answerOf } from '../server/storage-errors.js';
 import type { Tenants } from './rotations.js';
 import { type Handed, WaitingClaim } from './long-poll.js';
 
-/** At most so many tasks of one tenant in a row, while others are ready too. */
-const TURN = 16;
-/** One claim takes no more: while the server looks for the next ones, the worker has something to do. */
+/** Maximum of tasks of one tenant in a row, while others are ready too. */
+const MAX_PER_TURN = 16;
+/** Maximum of tasks in one claim: the worker starts on these while the server finds the next ones. */
 const MOST_A_CLAIM = 64;
 
 type Asked = Parameters<TaskQueue['claim']>[0];
 type ClaimParams = Asked & {
   readonly claimSlot: string;
   readonly begins: number;
-  /** Whether one task may be among them that has cost several workers in a row. */
+  /** Whether the claim may include one task that has lost several workers in a row. */
   readonly maySuspect: boolean;
 };
 
-/** Takes tasks for workers: in one step where all is on one server, tenant by tenant on a Cluster. */
+/** Claims tasks for workers: in one step where all is on one server, tenant by tenant on a Cluster. */
 export class Claims {
   /** By worker: the one task it runs that has lost several leases before. */
   readonly #suspects = new Map<string, Lease>();
-  /** Workers with a claim under way that may take such a task. */
+  /** Workers with a claim in flight that may include such a task. */
   readonly #mayGetSuspect = new Set<string>();
-  /** By claimSlot, on a Cluster: its last claim. */
+  /** By claim slot, on a Cluster: its last claim. */
   readonly #turns = new Map<string, Turns>();
 
   constructor(
@@ -60,7 +60,7 @@ export class Claims {
       for (const { task, token, lost } of claims) {
         if (lost) this.#suspects.set(workerId, { tenantId: task.tenant_id, taskId: task.task_id, token });
       }
-      // What it left may be for this worker, if the other claim has brought no such task.
+      // The other claim may have got no such task, and this one has left some for it.
       if (otherMay && claims.length < params.max) this.state.parts.wakeups.publish({ kind: 'ready' });
       return claims;
     } finally {
@@ -68,7 +68,7 @@ export class Claims {
     }
   }
 
-  /** Its lease may be over without the worker's knowing. */
+  /** Its lease may have expired without the worker's knowledge. */
   async #checkSuspect(workerId: string): Promise<void> {
     const suspect = this.#suspects.get(workerId);
     if (!suspect) return;
@@ -77,7 +77,7 @@ export class Claims {
     if (news === null) this.#suspects.delete(workerId);
   }
 
-  /** A worker has given a task back, or lost it. */
+  /** A worker has settled a task, or lost it. */
   released({ taskId, token }: Lease): void {
     for (const [workerId, suspect] of this.#suspects) {
       if (suspect.taskId === taskId && suspect.token === token) this.#suspects.delete(workerId);
@@ -90,7 +90,10 @@ export class Claims {
       if (turns.workerId === workerId) this.#turns.delete(claimSlot);
   }
 
-  /** Asked again it is the same claim: so it is asked again whenever a task may have been handed to it unheard. */
+  /**
+   * A repeat is the same claim, so the claim is repeated whenever the message of a task handover may have
+   * been lost.
+   */
   async #claimOrWait(params: ClaimParams, pool: Pool): Promise<readonly TakenClaim[]> {
     const { claimId, waitMs = 0, signal } = params;
     if (waitMs <= 0 || signal?.aborted) return this.#claimAtOnce(params, pool);
@@ -103,7 +106,7 @@ export class Claims {
         const came = await waiting.next();
         if (came === 'ask') continue;
         if (came !== 'over') return this.#takeHanded(params, came);
-        // Who stops takes nothing new, but what he was handed.
+        // A stopping worker only takes a task that was handed over already.
         return await this.#claimAtOnce(signal?.aborted ? { ...params, max: 0 } : params, pool);
       }
     } finally {
@@ -118,9 +121,9 @@ export class Claims {
     return readClaimed({ tenantId, tasks }, [record], { token: claimId, at, begins: 1 });
   }
 
-  /** @param wait for how long, where nothing is found, it is told of what comes. */
+  /** @param wait ms for which an empty claim waits for a task handover. */
   async #claimAtOnce(params: ClaimParams, pool: Pool, wait?: number) {
-    const request = { ...this.#request(params, pool), pool: pool.id, turn: TURN, wait };
+    const request = { ...this.#request(params, pool), pool: pool.id, max_per_turn: MAX_PER_TURN, wait };
     const ask = () =>
       this.state.runSystem('claim', this.state.now, JSON.stringify(request)) as Promise<Reply[]>;
     let reply = await ask();
@@ -141,12 +144,15 @@ export class Claims {
     return this.#read(taken, { token: params.claimId, at, begins: params.begins }, records);
   }
 
-  /** The claim has left a task that it could not bring: one that has got fewer than it asked for would think that none waits. */
+  /**
+   * The claim left a task that exceeds its budget: a worker with fewer tasks than requested would not claim
+   * again.
+   */
   #saysMoreWaits(): void {
     this.state.parts.wakeups.publish({ kind: 'ready' });
   }
 
-  /** What many tasks are made of, or large ones, is read apart from the script, which would take long over large texts. */
+  /** Many or large records are read separately: a script takes long over large texts. */
   async #read(
     taken: readonly Taken[],
     lease: FreshLease,
@@ -182,22 +188,23 @@ export class Claims {
     const turns = await this.#turnsOf(params, pool);
     while (!turns.over && !turns.isFull && turns.claims.size < params.max) {
       const room = params.max - turns.claims.size;
-      const wanted = turns.passed.size + Math.ceil(room / TURN);
+      const wanted = turns.passed.size + Math.ceil(room / MAX_PER_TURN);
       const next = await this.#nextTurns(pool, wanted, turns.news);
       turns.news = [];
       const shares = sharesOf(
         next.filter((tenant) => !turns.passed.has(tenant)),
-        next.length === 1 ? room : TURN,
+        next.length === 1 ? room : MAX_PER_TURN,
         room,
       );
       if (shares.length === 0) break;
       const rounds = await Promise.all(
-        // At most one task that has cost several workers: only the first of those asked at the same time may give one.
+        // At most one task that has lost several workers: only the first of the concurrent scans may return
+        // one.
         shares.map(({ tenantId, most, before }, at) => {
           const round = (turns.rounds.get(tenantId) ?? 0) + 1;
           const begins = Math.max(0, Math.min(most, params.begins - turns.claims.size - before));
           const bytes = Math.floor(turns.bytesLeft / shares.length);
-          // At least one task comes with a claim, however large: the first one.
+          // The first task comes with a claim whatever its size.
           const hasSome = at > 0 || turns.claims.size > 0;
           const how = { most, begins, round, maySuspect: at === 0, bytes, hasSome };
           return this.#claimFromTenant(tenantId, how, turns, params, pool);
@@ -205,14 +212,14 @@ export class Claims {
       );
       for (const { tenantId, taken, isEmpty, generation, weight, bytes, isFull } of rounds) {
         turns.bytesLeft -= bytes;
-        // Where nothing came before it, its turn is the next one.
+        // A tenant that exceeds the budget of an empty claim has the next turn.
         turns.isFull ||= isFull && turns.claims.size > 0;
         turns.news.push(tenantId, taken / weight, isEmpty ? generation : '');
         if (taken === 0 || isEmpty) turns.passed.add(tenantId);
       }
     }
     if (turns.isFull) this.#saysMoreWaits();
-    // Nobody waits for that: when it gets lost, the next rounds say it again.
+    // Not awaited: if it is lost, the next rounds charge the tenants again.
     if (turns.news.length > 0)
       this.state.runSystem('advanceRotation', pool.id, 1, ...turns.news).catch(() => {});
     turns.news = [];
@@ -229,7 +236,7 @@ export class Claims {
     return (await ask()) ?? [];
   }
 
-  /** What a claim has done so far: one that is asked for again gets what it took, and goes on only if it was not over. */
+  /** State of a claim: a repeat gets its tasks again, and continues only if it was unfinished. */
   async #turnsOf(params: ClaimParams, pool: Pool): Promise<Turns> {
     const before = this.#turns.get(params.claimSlot);
     if (before?.claimId !== params.claimId) {
@@ -309,30 +316,30 @@ export class Claims {
   }
 }
 
-/** One round of a tenant, on a Cluster. */
+/** One scan of a tenant, on a Cluster. */
 interface TenantClaim {
   readonly most: number;
   readonly begins: number;
   readonly round: number;
   readonly maySuspect: boolean;
-  /** Of large tasks, that it may take. */
+  /** Budget for large tasks. */
   readonly bytes: number;
-  /** Whether the claim has a task already, so that this round need not bring one that is larger. */
+  /** Whether the claim has a task already, so that this scan need not return one above the budget. */
   readonly hasSome: boolean;
 }
 
-/** The rounds of one claim, on a Cluster. */
+/** Rounds of one claim, on a Cluster. */
 interface Turns {
   readonly workerId: string;
   readonly claimId: string;
-  /** By tenant: how often it was scanned. */
+  /** By tenant: number of scans. */
   readonly rounds: Map<string, number>;
   /** Tenants that have nothing more for this claim. */
   readonly passed: Set<string>;
   readonly claims: Map<string, TakenClaim>;
-  /** What the rotation is to be told, see its script. */
+  /** Charges for the rotation, see its script. */
   news: (string | number)[];
-  /** What it may still bring of large tasks; and whether one was left because that is too little. */
+  /** Remaining budget for large tasks; `isFull` when a task was left because of it. */
   bytesLeft: number;
   isFull: boolean;
   over: boolean;

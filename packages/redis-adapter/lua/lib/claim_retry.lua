@@ -1,7 +1,7 @@
--- For how long a claim can be asked for again.
+-- Lifetime of a claim's marker, in which the claim can be repeated.
 local MARKER_LIVES = 60 * 60 * 1000
 
--- What a claim took whose answer was lost, as far as it is still held.
+-- Tasks of a repeated claim whose lease is still held.
 local function stillHeld(prefix, ids, token)
   local found = {}
   for id in ids:gmatch('%S+') do

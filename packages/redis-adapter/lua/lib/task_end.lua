@@ -1,4 +1,4 @@
--- The end of a task, and everything that goes with it.
+-- The end of a task, and all its effects.
 local function cancelledError(reason)
   return '{"code":"cancelled","message":' .. cjson.encode(reason) .. ',"retryable":false}'
 end
@@ -7,11 +7,11 @@ local function failure(code, message)
   return '{"code":"' .. code .. '","message":' .. cjson.encode(message) .. ',"retryable":false}'
 end
 
--- The services of a task's open calls are told that it is cancelled or has ended, and of one that has ended the calls end: a
--- portion a step, what is left is a timer. Until then the calls of a task that has ended stand there as open, and are not.
--- So many steps of a journal are gone through in the time that a timer takes, and half as many recordChange.
+-- The services of a task's open calls are notified that it is cancelled or has ended; the calls of an ended task end. A
+-- portion a step, the remainder is a timer: until then the calls of an ended task are stored as open, and are not. In the
+-- time of one timer, so many steps of a journal can be scanned, and half as many changed.
 local STEPS_PER_TIMER = 10
--- What may still be done in this step of the storage, in timers that look at one thing.
+-- Budget left in this step of the storage, in timers that look at one thing.
 local budget = $timersAtOnce
 
 local function spend(cost)
@@ -25,8 +25,8 @@ local function notifyService(task, step, call, reason)
     .. text(reason) .. '}')
 end
 
--- Steps with an open call, as text: in what users name no quote stands alone. And their services, with how many of their calls
--- are not answered. Of a task that has not ended: without those whose services know already that it is cancelled.
+-- Steps with an open call, as text (a quote never stands alone in user-chosen names), and their services with the number of
+-- unanswered calls. Of a task that has not ended: without the steps whose services were notified of its cancellation.
 local function openSteps(task)
   local texts, services, all = {}, {}, stepTexts(task)
   spend(#all / STEPS_PER_TIMER)
@@ -43,9 +43,9 @@ local function openSteps(task)
   return texts, services
 end
 
-local function stopSome(task, texts, reason)
+local function notifyPortion(task, texts, reason)
   local changedSteps = {}
-  for at = 1, math.min(#texts, CALLS_AT_ONCE) do
+  for at = 1, math.min(#texts, CALLS_PER_STEP) do
     local step = readStep(task, texts[at])
     local call = openCall(step)
     notifyService(task, step, call, reason)
@@ -58,24 +58,24 @@ local function stopSome(task, texts, reason)
   end
   spend(2 * #changedSteps / STEPS_PER_TIMER)
   saveSteps(task, changedSteps)
-  if #texts > CALLS_AT_ONCE then
+  if #texts > CALLS_PER_STEP then
     schedule('calls', now, task.id .. '\n' .. reason)
   end
 end
 
-local function forgetCalls(task, reason)
+local function closeCalls(task, reason)
   local texts, services = openSteps(task)
   for service, sending in pairs(services) do
     local name = cjson.decode('[' .. service .. ']')[1]
     if sending > 0 then
-      lessSending(name, sending)
+      decrementSending(name, sending)
     end
     early.dismiss(name)
   end
-  stopSome(task, texts, reason)
+  notifyPortion(task, texts, reason)
 end
 
--- `outcome` is the result or the error as JSON, `reason` why its services need not go on.
+-- `outcome`: the result or the error as JSON. `reason`: for the services of its open calls.
 local function endTask(task, state, outcome, reason)
   if task.state == 'leased' then
     wakeWorker(task)
@@ -86,7 +86,7 @@ local function endTask(task, state, outcome, reason)
   task.ended, task.cancel, task.due, task.queue_priority = now, nil, nil, nil
   rawset(task, 'outcome', outcome)
   emit(task, state == 'completed' and 'd' or 'f', outcome)
-  forgetCalls(task, reason)
+  closeCalls(task, reason)
   if state == 'failed' then
     schedule('retention', now + DEAD_RETENTION, task.id)
   else
@@ -95,7 +95,7 @@ local function endTask(task, state, outcome, reason)
   leaveGroups(task)
 end
 
--- Cancels at once what no worker holds; publishes for what one does, and gives it until the grace is over.
+-- Cancels a task at once unless a worker holds it; a leased one is notified, and cancelled when the grace period ends.
 local function cancelTask(task, reason, grace)
   if isFinal(task) then
     return 'already_final'
@@ -107,13 +107,13 @@ local function cancelTask(task, reason, grace)
   if not task.cancel then
     task.cancel = reason
     schedule('grace', now + grace, task.id)
-    stopSome(task, (openSteps(task)), reason)
+    notifyPortion(task, (openSteps(task)), reason)
     wakeWorker(task)
   end
   return 'cancelling'
 end
 
--- A parked task may be claimed again; the worker of a leased one is told to look.
+-- A parked task becomes claimable; the worker of a leased one gets a wakeup.
 local function wake(task)
   if task.state == 'parked' then
     move(task, 'woken')

@@ -1,15 +1,16 @@
--- Appends entries to a tenant's event log (see events for what an entry is), for all scripts that do.
+-- Appends entries to a tenant's event log (see events for their format), for all scripts that do.
 --
--- The log keeps its newest events, so many and of so many bytes. Looking whether there are too many costs as much as appending, so it is
--- done now and then.
+-- The log keeps its newest events, with limits in number and in bytes. A check of the limits costs as much as an append, so
+-- it is done now and then.
 --
--- …:bytes  of all entries so far, also of those that are gone
--- …:stretches  "seq bytes": the first entry of each stretch of the log, and what was appended before it
+-- …:bytes  of all entries so far, also of removed ones
+-- …:stretches  "seq bytes": the first entry of each stretch of the log, and the bytes appended before it
 local KEPT_EVENTS, TRIM_EVERY = $maxEvents, 100
 local KEPT_EVENT_BYTES = $maxEventBytes
 local STRETCH = math.max(1, math.floor(KEPT_EVENT_BYTES / 16))
 
--- An entry that was just appended begins a new stretch: those go from the front that would make too much. The newest entry stays.
+-- The entry just appended begins a new stretch: stretches are removed from the front while the log is too large. The newest
+-- entry stays.
 local function beginStretch(events, seq, total, bytes)
   local stretches = events .. ':stretches'
   local left = redis.call('RPUSH', stretches, string.format('%d %d', seq, total - bytes))
@@ -24,12 +25,13 @@ local function beginStretch(events, seq, total, bytes)
   end
 end
 
--- An entry as followers hear of it. `epoch` is when the log began: a follower of the log that was before this one takes none.
+-- An entry as published. `epoch` is that of the log: a follower of an earlier log drops the entry.
 local function published(seq, epoch, entry)
   return string.format('%d', seq) .. ' ' .. (epoch or '-') .. ' ' .. entry
 end
 
--- Appends an entry of so many events, the last of which is `seq`, and publishes it: the log has followers until `followed`.
+-- Appends an entry of `appended` events, the last of which is `seq`, and publishes it while the log is followed (until
+-- `followed`).
 local function appendEntry(events, entry, appended, seq, followed, epoch)
   redis.call('XADD', events, string.format('%d-0', seq), 'e', entry)
   if seq % TRIM_EVERY < appended and seq > KEPT_EVENTS then

@@ -1,18 +1,18 @@
--- What a claim brings of journals, and of tasks themselves: as many as have that many bytes, but always one. What is small counts
--- nothing (see types).
-local function mayBring(lease, bytes)
+-- Budget of a claim for large journals and tasks, in bytes; the first task may always exceed it. Small ones are free (see
+-- tenant_summary).
+local function fitsBudget(lease, bytes)
   return bytes <= LARGE_RECORD or not lease.hasSome or bytes <= lease.bytesLeft
 end
 
-local function bring(lease, bytes)
+local function charge(lease, bytes)
   lease.hasSome = true
   if bytes > LARGE_RECORD then
     lease.bytesLeft, lease.hasLarge = lease.bytesLeft - bytes, true
   end
 end
 
--- So many bytes of journals come with a claim, by an estimate of what a step takes besides its outcome: a journal that is too
--- large for what is left the worker reads by itself.
+-- Budget for journals in a claim, by an estimate of a step's size besides its outcome. The worker reads a journal that
+-- exceeds the remainder by itself.
 local STEP_BYTES = 512
 local journalLeft = $pageBytes
 

@@ -1,21 +1,21 @@
--- Cancels the tasks of a session or a batch, a portion a step. Until the last of them is, their line lets nobody in. What is
--- left after a portion is a timer: if nobody goes on, the sweeper does.
+-- Cancels the tasks of a session or a batch, a portion a step. Until the last one is cancelled, the group admits no task.
+-- The remainder is a timer: if the canceller stops, the sweeper continues.
 --
--- In the hash of the session or the batch, meanwhile: cancel_left (of a session below which sequence, of a batch how many items
--- from the first), cancel_reason, cancel_grace, cancel_requested (when whoever asked for it took the last step)
-local CANCELLED_AT_ONCE, CANCELLER_SILENT = $cancelledAtOnce, 1000
+-- Fields of the session's or batch's hash meanwhile: cancel_left (session: below which sequence, batch: number of items from
+-- the first), cancel_reason, cancel_grace, cancel_requested (time of the canceller's last step)
+local CANCELLED_PER_STEP, CANCELLER_TIMEOUT = $cancelledAtOnce, 1000
 
--- The newest is cancelled first. Each of these gives the ids of a portion, and what is left then, or nil.
+-- Newest first. `portion` returns the ids of a portion, and what is left then, or nil.
 local groups = {
   session = {
     keyOf = function(id) return SESSIONS .. id end,
     portion = function(key, left)
-      local found = redis.call('ZREVRANGEBYSCORE', key .. ':live', left, '-inf', 'WITHSCORES', 'LIMIT', 0, CANCELLED_AT_ONCE)
+      local found = redis.call('ZREVRANGEBYSCORE', key .. ':live', left, '-inf', 'WITHSCORES', 'LIMIT', 0, CANCELLED_PER_STEP)
       local ids = {}
       for at = 1, #found, 2 do
         ids[#ids + 1] = found[at]
       end
-      return ids, #ids == CANCELLED_AT_ONCE and '(' .. found[#found] or nil
+      return ids, #ids == CANCELLED_PER_STEP and '(' .. found[#found] or nil
     end,
     admit = function(id) admitToSession(id) end,
   },
@@ -25,7 +25,7 @@ local groups = {
       if isStaged(key) then
         return {}, left
       end
-      local from, ids = math.max(0, left - CANCELLED_AT_ONCE), {}
+      local from, ids = math.max(0, left - CANCELLED_PER_STEP), {}
       local items = redis.call('LRANGE', key .. ':items', from, left - 1)
       for at = #items, 1, -1 do
         ids[#ids + 1] = items[at]:sub(1, 1) ~= '{' and items[at] or nil
@@ -41,7 +41,7 @@ local function itemsOf(batch)
   return redis.call('HGET', batch, 'total') or string.format('%d', redis.call('LLEN', batch .. ':items'))
 end
 
--- Whether a cancellation was not under way already.
+-- Returns false if a cancellation is in progress already.
 local function beginCancelling(kind, id, left, reason, grace)
   local key = groups[kind].keyOf(id)
   if redis.call('HSETNX', key, 'cancel_left', left) == 0 then
@@ -51,7 +51,7 @@ local function beginCancelling(kind, id, left, reason, grace)
   return true
 end
 
-local function cancelSome(kind, id)
+local function cancelPortion(kind, id)
   local group = groups[kind]
   local key = group.keyOf(id)
   local left, reason, grace = unpack(redis.call('HMGET', key, 'cancel_left', 'cancel_reason', 'cancel_grace'))
@@ -66,8 +66,8 @@ local function cancelSome(kind, id)
     if task then
       cancelTask(task, reason, tonumber(grace))
     end
-    -- Their calls took as long as a portion: the next step begins with the same tasks, and passes over what has ended.
-    if before - budget >= CANCELLED_AT_ONCE then
+    -- Their calls cost as much as a portion: the next step begins with the same tasks, and skips those that have ended.
+    if before - budget >= CANCELLED_PER_STEP then
       return true
     end
   end
@@ -80,34 +80,34 @@ local function cancelSome(kind, id)
   return false
 end
 
--- A step of whoever has asked for it, the first one or another. Returns whether some are left.
-local function goOnCancelling(kind, id, isFirst)
-  local more = cancelSome(kind, id)
+-- A step of the canceller, the first one or a later one. Returns whether some are left.
+local function continueCancelling(kind, id, isFirst)
+  local more = cancelPortion(kind, id)
   if more then
     redis.call('HSET', groups[kind].keyOf(id), 'cancel_requested', now)
   end
   if more and isFirst then
-    schedule('cancel', now + CANCELLER_SILENT, kind .. '\n' .. id)
+    schedule('cancel', now + CANCELLER_TIMEOUT, kind .. '\n' .. id)
   end
   return more
 end
 
--- The sweeper's step. Returns whether it has done anything.
+-- A step of the sweeper. Returns whether it has done anything.
 local function sweepCancelling(kind, id)
   local key = groups[kind].keyOf(id)
-  local asked = redis.call('HGET', key, 'cancel_requested')
-  if not asked or isStaged(key) then
-    -- What creates the last task of a batch makes its cancellation due again.
+  local requestedAt = redis.call('HGET', key, 'cancel_requested')
+  if not requestedAt or isStaged(key) then
+    -- The creation of a batch's last task schedules its cancellation again.
     return false
   end
-  local mayGoOnAt = asked + CANCELLER_SILENT
-  if mayGoOnAt > now or cancelSome(kind, id) then
-    schedule('cancel', math.max(now, mayGoOnAt), kind .. '\n' .. id)
+  local resumesAt = requestedAt + CANCELLER_TIMEOUT
+  if resumesAt > now or cancelPortion(kind, id) then
+    schedule('cancel', math.max(now, resumesAt), kind .. '\n' .. id)
   end
-  return mayGoOnAt <= now
+  return resumesAt <= now
 end
 
--- Of a batch that is to end with the first failure: one step at once, the sweeper takes the others.
+-- A batch with fail_fast ends with its first failure: one step at once, the sweeper takes the others.
 local function failTask(task, outcome, reason)
   local batch = batchKey(task)
   local failsBatch = batch and redis.call('HGET', batch, 'fail_fast') == '1'
@@ -117,7 +117,7 @@ local function failTask(task, outcome, reason)
   end
   endTask(task, 'failed', outcome, reason)
   effects[#effects + 1] = { 'dead_letter', task.id }
-  if failsBatch and cancelSome('batch', id) then
+  if failsBatch and cancelPortion('batch', id) then
     redis.call('HSET', batch, 'cancel_requested', 0)
     schedule('cancel', now, 'batch\n' .. id)
   end

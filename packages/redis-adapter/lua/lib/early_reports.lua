@@ -1,8 +1,9 @@
--- Notifications that came before the answer which names their job. Their number and bytes have limits, see report: those of a
--- job are few enough to be applied in the step that names it, and those of a service to be dismissed in one.
+-- Early reports: notifications that arrived before the answer that names their job. Their number and bytes have limits, see
+-- report: those of a job are few enough to be applied in the step that names it, and those of a service to be dismissed in
+-- one.
 --
--- @held  id -> JSON {service, job, message, bytes} of one that waits, else what became of it: the answer, and its task if any
--- @held:<service>           "id job" of those that wait, oldest first
+-- @held  id -> JSON {service, job, message, bytes} while held, then its fate: the answer, and its task if any
+-- @held:<service>           "id job" of those held, oldest first
 -- @held_reports:<service>   id -> the report as text (see reports), which may be large
 -- @held_messages:<service>  job and message -> id
 -- @held_sizes:<service>     bytes, and for each job "frames <job>" and "bytes <job>"
@@ -14,7 +15,7 @@ function early.keys(service)
   return HELD .. ':' .. service, HELD .. '_reports:' .. service, HELD .. '_messages:' .. service, HELD .. '_sizes:' .. service
 end
 
--- Frames of the job, their bytes, and the bytes of all that wait.
+-- Number and bytes of the job's reports, and the bytes of all held.
 function early.sizes(service, job)
   local _, _, _, sizes = early.keys(service)
   local found = redis.call('HMGET', sizes, 'frames ' .. job, 'bytes ' .. job, 'bytes')
@@ -41,7 +42,7 @@ function early.hold(id, held, report)
   early.charge(sizes, held.job, 1, held.bytes)
 end
 
--- One that still waits.
+-- Only while it is held.
 function early.find(id)
   local text = redis.call('HGET', HELD, id)
   return text and text:sub(1, 1) == '{' and cjson.decode(text) or nil
@@ -56,7 +57,7 @@ function early.decide(id, held, answer, taskId)
   redis.call('HSET', HELD, id, taskId and answer .. ' ' .. taskId or answer)
 end
 
--- Ids of those that wait for a job to be named, oldest first.
+-- Ids of a job's reports, oldest first.
 function early.ofJob(service, job)
   local ids = {}
   if early.sizes(service, job) == 0 then
@@ -71,7 +72,7 @@ function early.ofJob(service, job)
   return ids
 end
 
--- Once no call of a service is unanswered, nothing can explain its early frames any more.
+-- Once no call of a service is unanswered, its early reports can match nothing.
 function early.dismiss(service)
   if redis.call('HEXISTS', SENDING, service) == 1 then
     return
