@@ -43,9 +43,9 @@ export function checkScript(name, text) {
     throw new Error(`${name}.lua: "${found}" is not defined: ${lineOf(text, loc.start.line)}`);
   }
   refuseRedefined(name, text, chunk.body);
-  const locals = mostLocals(chunk.body);
+  const locals = maxLocals(chunk.body);
   if (locals > MAX_LOCALS) {
-    throw new Error(`${name}.lua: expected at most ${MAX_LOCALS} locals with its parts, got ${locals}`);
+    throw new Error(`${name}.lua: expected at max ${MAX_LOCALS} locals with its parts, got ${locals}`);
   }
 }
 
@@ -73,9 +73,9 @@ function refuseRedefined(script, text, body) {
 }
 
 /** Maximum number of locals that exist at once, with those of enclosing blocks, but not of functions. */
-function mostLocals(body) {
+function maxLocals(body) {
   let own = 0;
-  let most = 0;
+  let max = 0;
   for (const { type, variables = [], isLocal, clauses, body: inner } of body) {
     if (type === 'LocalStatement') own += variables.length;
     else if (type === 'FunctionDeclaration') own += isLocal ? 1 : 0;
@@ -83,11 +83,11 @@ function mostLocals(body) {
       const ofLoop =
         type === 'ForGenericStatement' ? 3 + variables.length : type === 'ForNumericStatement' ? 4 : 0;
       const blocks = clauses ? clauses.map((clause) => clause.body) : inner ? [inner] : [];
-      for (const block of blocks) most = Math.max(most, own + ofLoop + mostLocals(block));
+      for (const block of blocks) max = Math.max(max, own + ofLoop + maxLocals(block));
     }
-    most = Math.max(most, own);
+    max = Math.max(max, own);
   }
-  return most;
+  return max;
 }
 
 function lineOf(text, line) {

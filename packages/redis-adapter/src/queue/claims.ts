@@ -12,15 +12,15 @@ import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
 import { answerOf } from '../server/storage-errors.js';
 import type { Tenants } from './rotations.js';
-import { type Handed, WaitingClaim } from './long-poll.js';
+import { type Handover, WaitingClaim } from './long-poll.js';
 
 /** Maximum of tasks of one tenant in a row, while others are ready too. */
 const MAX_PER_TURN = 16;
 /** Maximum of tasks in one claim: the worker starts on these while the server finds the next ones. */
-const MOST_A_CLAIM = 64;
+const MAX_PER_CLAIM = 64;
 
-type Asked = Parameters<TaskQueue['claim']>[0];
-type ClaimParams = Asked & {
+type ClaimRequest = Parameters<TaskQueue['claim']>[0];
+type ClaimParams = ClaimRequest & {
   readonly claimSlot: string;
   readonly begins: number;
   /** Whether the claim may include one task that has lost several workers in a row. */
@@ -34,26 +34,26 @@ export class Claims {
   /** Workers with a claim in flight that may include such a task. */
   readonly #mayGetSuspect = new Set<string>();
   /** By claim slot, on a Cluster: its last claim. */
-  readonly #turns = new Map<string, Turns>();
+  readonly #scans = new Map<string, ClaimScan>();
 
   constructor(
     private readonly state: RedisState,
     private readonly tenants: Tenants,
   ) {}
 
-  async claim(asked: Asked): Promise<readonly Claim[]> {
+  async claim(request: ClaimRequest): Promise<readonly Claim[]> {
     this.state.checkOpen();
-    const { workerId, claimSlot = workerId } = asked;
-    this.state.parts.wakeups.attend(workerId);
-    const pool = poolOf(asked.runs);
+    const { workerId, claimSlot = workerId } = request;
+    this.state.parts.wakeups.addWorker(workerId);
+    const pool = poolOf(request.runs);
     await this.tenants.open(pool);
     await this.#checkSuspect(workerId);
     const otherMay = this.#mayGetSuspect.has(workerId);
     const maySuspect = !this.#suspects.has(workerId) && !otherMay;
     if (maySuspect) this.#mayGetSuspect.add(workerId);
     try {
-      const max = Math.min(asked.max, MOST_A_CLAIM);
-      const params = { ...asked, claimSlot, max, begins: Math.min(asked.begins ?? max, max), maySuspect };
+      const max = Math.min(request.max, MAX_PER_CLAIM);
+      const params = { ...request, claimSlot, max, begins: Math.min(request.begins ?? max, max), maySuspect };
       const claims = this.state.parts.isCluster
         ? await this.#claimInRotation(params, pool)
         : await this.#claimOrWait(params, pool);
@@ -73,8 +73,8 @@ export class Claims {
     const suspect = this.#suspects.get(workerId);
     if (!suspect) return;
     const { tenantId, taskId, token } = suspect;
-    const news = await this.state.run(tenantId, 'changesSince', taskId, token, Number.MAX_SAFE_INTEGER);
-    if (news === null) this.#suspects.delete(workerId);
+    const changes = await this.state.run(tenantId, 'changesSince', taskId, token, Number.MAX_SAFE_INTEGER);
+    if (changes === null) this.#suspects.delete(workerId);
   }
 
   /** A worker has settled a task, or lost it. */
@@ -86,8 +86,8 @@ export class Claims {
 
   forget(workerId: string): void {
     this.#suspects.delete(workerId);
-    for (const [claimSlot, turns] of this.#turns)
-      if (turns.workerId === workerId) this.#turns.delete(claimSlot);
+    for (const [claimSlot, scan] of this.#scans)
+      if (scan.workerId === workerId) this.#scans.delete(claimSlot);
   }
 
   /**
@@ -96,33 +96,33 @@ export class Claims {
    */
   async #claimOrWait(params: ClaimParams, pool: Pool): Promise<readonly TakenClaim[]> {
     const { claimId, waitMs = 0, signal } = params;
-    if (waitMs <= 0 || signal?.aborted) return this.#claimAtOnce(params, pool);
+    if (waitMs <= 0 || signal?.aborted) return this.#claimNow(params, pool);
     const waiting = new WaitingClaim(this.state.parts.wakeups, claimId, waitMs, signal);
     try {
       for (;;) {
         waiting.forgetWakeups();
-        const claims = await this.#claimAtOnce(params, pool, waitMs);
+        const claims = await this.#claimNow(params, pool, waitMs);
         if (claims.length > 0) return claims;
-        const came = await waiting.next();
-        if (came === 'ask') continue;
-        if (came !== 'over') return this.#takeHanded(params, came);
-        // A stopping worker only takes a task that was handed over already.
-        return await this.#claimAtOnce(signal?.aborted ? { ...params, max: 0 } : params, pool);
+        const outcome = await waiting.next();
+        if (outcome === 'claim') continue;
+        if (outcome !== 'timeout') return this.#takeHandover(params, outcome);
+        // A stopping worker only takes a task that was handover over already.
+        return await this.#claimNow(signal?.aborted ? { ...params, max: 0 } : params, pool);
       }
     } finally {
       waiting.unsubscribe();
     }
   }
 
-  #takeHanded({ claimId }: ClaimParams, handed: Handed): readonly TakenClaim[] {
-    const { at, expires, tenantId, version, taskId, record } = handed;
+  #takeHandover({ claimId }: ClaimParams, handover: Handover): readonly TakenClaim[] {
+    const { at, expires, tenantId, version, taskId, record } = handover;
     this.state.parts.wakeups.publish({ kind: 'timer', at: expires });
     const tasks = [[taskId, version] as const];
     return readClaimed({ tenantId, tasks }, [record], { token: claimId, at, begins: 1 });
   }
 
   /** @param wait ms for which an empty claim waits for a task handover. */
-  async #claimAtOnce(params: ClaimParams, pool: Pool, wait?: number) {
+  async #claimNow(params: ClaimParams, pool: Pool, wait?: number) {
     const request = { ...this.#request(params, pool), pool: pool.id, max_per_turn: MAX_PER_TURN, wait };
     const ask = () =>
       this.state.runSystem('claim', this.state.now, JSON.stringify(request)) as Promise<Reply[]>;
@@ -139,7 +139,7 @@ export class Claims {
       (1 | null)?,
     ];
     if (expires !== undefined) this.state.parts.wakeups.publish({ kind: 'timer', at: expires });
-    if (isFull === 1) this.#saysMoreWaits();
+    if (isFull === 1) this.#wakeClaimers();
     const taken = (byTenant ?? []).map(([tenantId, ...found]) => takenOf(tenantId, ...found));
     return this.#read(taken, { token: params.claimId, at, begins: params.begins }, records);
   }
@@ -148,7 +148,7 @@ export class Claims {
    * The claim left a task that exceeds its budget: a worker with fewer tasks than requested would not claim
    * again.
    */
-  #saysMoreWaits(): void {
+  #wakeClaimers(): void {
     this.state.parts.wakeups.publish({ kind: 'ready' });
   }
 
@@ -156,14 +156,14 @@ export class Claims {
   async #read(
     taken: readonly Taken[],
     lease: FreshLease,
-    brought: readonly (string | null)[] | null | undefined,
+    included: readonly (string | null)[] | null | undefined,
   ): Promise<readonly TakenClaim[]> {
     const { client, keys } = this.state.parts;
     const wanted = taken.flatMap(({ tenantId, tasks }) =>
       tasks.map(([taskId]) => keys.task(tenantId, taskId)),
     );
     if (wanted.length === 0) return [];
-    const records = brought ?? (await answerOf(client.mget(wanted)));
+    const records = included ?? (await answerOf(client.mget(wanted)));
     let read = 0;
     return taken.flatMap((each) => {
       const begins = lease.begins - read;
@@ -185,51 +185,51 @@ export class Claims {
   }
 
   async #claimInRotation(params: ClaimParams, pool: Pool): Promise<readonly TakenClaim[]> {
-    const turns = await this.#turnsOf(params, pool);
-    while (!turns.over && !turns.isFull && turns.claims.size < params.max) {
-      const room = params.max - turns.claims.size;
-      const wanted = turns.passed.size + Math.ceil(room / MAX_PER_TURN);
-      const next = await this.#nextTurns(pool, wanted, turns.news);
-      turns.news = [];
+    const scan = await this.#scanOf(params, pool);
+    while (!scan.over && !scan.isFull && scan.claims.size < params.max) {
+      const room = params.max - scan.claims.size;
+      const wanted = scan.drained.size + Math.ceil(room / MAX_PER_TURN);
+      const next = await this.#nextTenants(pool, wanted, scan.charges);
+      scan.charges = [];
       const shares = sharesOf(
-        next.filter((tenant) => !turns.passed.has(tenant)),
+        next.filter((tenant) => !scan.drained.has(tenant)),
         next.length === 1 ? room : MAX_PER_TURN,
         room,
       );
       if (shares.length === 0) break;
       const rounds = await Promise.all(
-        // At most one task that has lost several workers: only the first of the concurrent scans may return
+        // At max one task that has lost several workers: only the first of the concurrent scans may return
         // one.
-        shares.map(({ tenantId, most, before }, at) => {
-          const round = (turns.rounds.get(tenantId) ?? 0) + 1;
-          const begins = Math.max(0, Math.min(most, params.begins - turns.claims.size - before));
-          const bytes = Math.floor(turns.bytesLeft / shares.length);
+        shares.map(({ tenantId, max, before }, at) => {
+          const round = (scan.rounds.get(tenantId) ?? 0) + 1;
+          const begins = Math.max(0, Math.min(max, params.begins - scan.claims.size - before));
+          const bytes = Math.floor(scan.bytesLeft / shares.length);
           // The first task comes with a claim whatever its size.
-          const hasSome = at > 0 || turns.claims.size > 0;
-          const how = { most, begins, round, maySuspect: at === 0, bytes, hasSome };
-          return this.#claimFromTenant(tenantId, how, turns, params, pool);
+          const hasSome = at > 0 || scan.claims.size > 0;
+          const how = { max, begins, round, maySuspect: at === 0, bytes, hasSome };
+          return this.#claimFromTenant(tenantId, how, scan, params, pool);
         }),
       );
       for (const { tenantId, taken, isEmpty, generation, weight, bytes, isFull } of rounds) {
-        turns.bytesLeft -= bytes;
+        scan.bytesLeft -= bytes;
         // A tenant that exceeds the budget of an empty claim has the next turn.
-        turns.isFull ||= isFull && turns.claims.size > 0;
-        turns.news.push(tenantId, taken / weight, isEmpty ? generation : '');
-        if (taken === 0 || isEmpty) turns.passed.add(tenantId);
+        scan.isFull ||= isFull && scan.claims.size > 0;
+        scan.charges.push(tenantId, taken / weight, isEmpty ? generation : '');
+        if (taken === 0 || isEmpty) scan.drained.add(tenantId);
       }
     }
-    if (turns.isFull) this.#saysMoreWaits();
+    if (scan.isFull) this.#wakeClaimers();
     // Not awaited: if it is lost, the next rounds charge the tenants again.
-    if (turns.news.length > 0)
-      this.state.runSystem('advanceRotation', pool.id, 1, ...turns.news).catch(() => {});
-    turns.news = [];
-    turns.over = true;
-    return [...turns.claims.values()];
+    if (scan.charges.length > 0)
+      this.state.runSystem('advanceRotation', pool.id, 1, ...scan.charges).catch(() => {});
+    scan.charges = [];
+    scan.over = true;
+    return [...scan.claims.values()];
   }
 
-  async #nextTurns(pool: Pool, wanted: number, news: Turns['news']): Promise<readonly string[]> {
+  async #nextTenants(pool: Pool, wanted: number, charges: ClaimScan['charges']): Promise<readonly string[]> {
     const ask = () =>
-      this.state.runSystem('advanceRotation', pool.id, wanted, ...news) as Promise<string[] | null>;
+      this.state.runSystem('advanceRotation', pool.id, wanted, ...charges) as Promise<string[] | null>;
     const next = await ask();
     if (next) return next;
     await this.tenants.reopen(pool);
@@ -237,29 +237,29 @@ export class Claims {
   }
 
   /** State of a claim: a repeat gets its tasks again, and continues only if it was unfinished. */
-  async #turnsOf(params: ClaimParams, pool: Pool): Promise<Turns> {
-    const before = this.#turns.get(params.claimSlot);
+  async #scanOf(params: ClaimParams, pool: Pool): Promise<ClaimScan> {
+    const before = this.#scans.get(params.claimSlot);
     if (before?.claimId !== params.claimId) {
-      const turns: Turns = {
+      const scan: ClaimScan = {
         workerId: params.workerId,
         claimId: params.claimId,
         rounds: new Map(),
-        passed: new Set(),
+        drained: new Set(),
         claims: new Map(),
-        news: [],
+        charges: [],
         bytesLeft: this.state.parts.limits.pageBytes,
         isFull: false,
         over: false,
       };
-      this.#turns.set(params.claimSlot, turns);
-      return turns;
+      this.#scans.set(params.claimSlot, scan);
+      return scan;
     }
     before.claims.clear();
     await Promise.all(
       [...before.rounds].map(([tenantId, round]) =>
         this.#claimFromTenant(
           tenantId,
-          { most: params.max, begins: 0, round, maySuspect: false, bytes: 0, hasSome: true },
+          { max: params.max, begins: 0, round, maySuspect: false, bytes: 0, hasSome: true },
           before,
           params,
           pool,
@@ -271,18 +271,18 @@ export class Claims {
 
   async #claimFromTenant(
     tenantId: string,
-    { most, begins, round, maySuspect, bytes, hasSome }: TenantClaim,
-    turns: Turns,
+    { max, begins, round, maySuspect, bytes, hasSome }: TenantClaim,
+    scan: ClaimScan,
     params: ClaimParams,
     pool: Pool,
   ) {
-    turns.rounds.set(tenantId, round);
+    scan.rounds.set(tenantId, round);
     const request = this.#request(params, pool);
-    const may_suspect = request.may_suspect && maySuspect && !hasSuspect(turns);
-    const own = { max: most, begins, round, may_suspect, bytes, has_some: hasSome };
-    const asked = JSON.stringify({ ...request, ...own });
-    const reply = await this.tenants.apart(tenantId, () =>
-      this.state.run(tenantId, 'claimFromTenant', asked),
+    const may_suspect = request.may_suspect && maySuspect && !hasSuspect(scan);
+    const own = { max, begins, round, may_suspect, bytes, has_some: hasSome };
+    const json = JSON.stringify({ ...request, ...own });
+    const reply = await this.tenants.isolated(tenantId, () =>
+      this.state.run(tenantId, 'claimFromTenant', json),
     );
     if (reply === undefined)
       return { tenantId, taken: 0, isEmpty: true, generation: '', weight: 1, bytes: 0, isFull: false };
@@ -302,7 +302,7 @@ export class Claims {
       this.#read([taken], { token: params.claimId, at, begins }, records),
       due !== null && this.state.after(tenantId, [['due', due]], due),
     ]);
-    for (const claim of read) turns.claims.set(claim.task.task_id, claim);
+    for (const claim of read) scan.claims.set(claim.task.task_id, claim);
     const isEmpty = more === 0;
     return {
       tenantId,
@@ -318,7 +318,7 @@ export class Claims {
 
 /** One scan of a tenant, on a Cluster. */
 interface TenantClaim {
-  readonly most: number;
+  readonly max: number;
   readonly begins: number;
   readonly round: number;
   readonly maySuspect: boolean;
@@ -329,35 +329,35 @@ interface TenantClaim {
 }
 
 /** Rounds of one claim, on a Cluster. */
-interface Turns {
+interface ClaimScan {
   readonly workerId: string;
   readonly claimId: string;
   /** By tenant: number of scans. */
   readonly rounds: Map<string, number>;
   /** Tenants that have nothing more for this claim. */
-  readonly passed: Set<string>;
+  readonly drained: Set<string>;
   readonly claims: Map<string, TakenClaim>;
   /** Charges for the rotation, see its script. */
-  news: (string | number)[];
+  charges: (string | number)[];
   /** Remaining budget for large tasks; `isFull` when a task was left because of it. */
   bytesLeft: number;
   isFull: boolean;
   over: boolean;
 }
 
-function hasSuspect({ claims }: Turns): boolean {
+function hasSuspect({ claims }: ClaimScan): boolean {
   for (const { lost } of claims.values()) if (lost) return true;
   return false;
 }
 
 function sharesOf(tenants: readonly string[], share: number, max: number) {
   let room = max;
-  const shares: { readonly tenantId: string; readonly most: number; readonly before: number }[] = [];
+  const shares: { readonly tenantId: string; readonly max: number; readonly before: number }[] = [];
   for (const tenantId of tenants) {
-    const most = Math.min(share, room);
-    if (most <= 0) break;
-    shares.push({ tenantId, most, before: max - room });
-    room -= most;
+    const own = Math.min(share, room);
+    if (own <= 0) break;
+    shares.push({ tenantId, max: own, before: max - room });
+    room -= own;
   }
   return shares;
 }

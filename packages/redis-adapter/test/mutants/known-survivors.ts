@@ -1,9 +1,9 @@
 /**
- * Mistakes that no case and no history catches, by file and line, and why. Nothing is to be added here that can be seen
- * through the interfaces.
+ * Mutants that no case and no history kills, by file and line, with a reason. No mutant that is visible
+ * through the interfaces may be added.
  */
 export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
-  // The longer way comes to the same: it costs time or memory, nothing else.
+  // Equivalent: the longer path costs time or memory, nothing else.
   ['claim.lua', 'skipped = skipped + 1'],
   ['settle_fast.lua', 'if at >= last then'],
   ['settle_fast.lua', "redis.call('ZADD', prefix .. '@due', at, 'retention\\n' .. id)"],
@@ -18,17 +18,17 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['lib/tenant_claim.lua', "redis.call('SREM', prefix .. '@groups', group)"],
   ['lib/tenant_claim.lua', 'if count > FEW or lease.hasLarge then'],
   ['lib/tenant_claim.lua', 'if expires >= (tonumber(meta[8]) or 0) then'],
-  // What is left behind is found by nobody, and takes memory.
+  // Leaves unreachable data behind, which takes memory.
   ['lib/timers.lua', "redis.call('HDEL', CALLS, call.id)"],
   ['lib/timers.lua', "if field and redis.call('HGET', JOBS, field) == call.id then"],
   ['lib/timers.lua', "redis.call('HDEL', JOBS, field)"],
   ['lib/timers.lua', "redis.call('ZREM', PREFIX .. '@old', id)"],
-  // A log or a list grows longer than any case makes it.
+  // A log or a list longer than in any case.
   ['sweep.lua', 'trimCreated()'],
   ['lib/timers.lua', "redis.call('DEL', EVENTS, EVENTS .. ':bytes', EVENTS .. ':stretches')"],
   ['lib/reports.lua', 'table.remove(call.seen_messages, 1)'],
   ['lib/event_log.lua', "redis.call('XTRIM', events, 'MINID', '~', string.format('%d', seq - KEPT_EVENTS))"],
-  // An index of when something is due: what else is due before then makes it right.
+  // An index of due times: an earlier timer corrects it.
   ['due_tenants.lua', 'if mark > now then'],
   ['due_tenants.lua', "redis.call('ZADD', key, mark, tenant)"],
   ['submit_fast_batch.lua', 'new.due = math.min(new.due, keptUntil)'],
@@ -39,8 +39,12 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['sweep.lua', "redis.call('ZREM', SYSTEM .. 'due', TENANT)"],
   ['reconcile_tenant.lua', "first(redis.call('LINDEX', PREFIX .. '@leases', 0), '^%d+')"],
   ['reconcile_tenant.lua', "first(redis.call('LINDEX', PREFIX .. '@retention', 0), '^%d+')"],
-  ['reconcile_tenant.lua', "first(redis.call('LINDEX', PREFIX .. '@created', count('checked')), '^%d+ (%d+)')"],
-  // Is seen when a claim waits on one Redis and its worker stops, dies or does not hear: handing.test.ts is that.
+  [
+    'reconcile_tenant.lua',
+    "first(redis.call('LINDEX', PREFIX .. '@created', count('checked')), '^%d+ (%d+)')",
+  ],
+  // Visible when a claim waits on one Redis and its worker stops, dies or loses the message:
+  // task-handover.test.ts covers that.
   ['claim.lua', 'parkClaim(SYSTEM, params)'],
   ['claim.lua', 'elseif waited then'],
   ['claim.lua', "redis.call('DEL', marker)"],
@@ -64,8 +68,8 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
     "redis.call('PUBLISH', WAKEUPS .. ':' .. process .. '@$database', TENANT .. ' = ' .. mark)",
   ],
   ['read_events.lua', "elseif mark ~= '' then"],
-  // Is seen by operators, in another process, on another server, after a lost answer or by whoever follows: no case is any
-  // of those.
+  // Visible to operators, in another process, on another server, after a lost answer or to a follower: no
+  // case has any of those.
   ['progress.lua', 'rememberChange(params.change)'],
   ['read_events.lua', "if mark ~= '' and process ~= '' then"],
   ['read_events.lua', "redis.call('PUBLISH', EVENTS .. '@$database', '= ' .. mark)"],
@@ -86,7 +90,7 @@ export const KNOWN_SURVIVORS: readonly (readonly [string, string])[] = [
   ['lib/time.lua', 'now = time[1] * 1000 + math.floor(time[2] / 1000)'],
   ['lib/completions.lua', 'if other ~= process and now < tonumber(last) then'],
   ['lib/completions.lua', "kept[#kept + 1] = other .. ' ' .. last"],
-  // Not looked into yet, or wants a case.
+  // Not analysed yet, or lacks a case.
   ['close_session.lua', 'scheduleIdle(params.id, now)'],
   [
     'explain.lua',

@@ -2,11 +2,11 @@ import { MemoryStorage, OrchestratorError, type Storage } from '@agent-orchestra
 import { sharedRedis } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../core/test/harness.js';
-import { newNames, type Names, ODD_CALLS, type OddCall } from './odd-calls.js';
+import { newNames, type Names, STORAGE_CALLS, type StorageCall } from './invalid-value-calls.js';
 import { openStorage, type OpenStorage } from './storage-under-test.js';
 
-/** Whatever a caller without types, or a careless one, hands over: made anew for each storage. */
-const ODD_VALUES: Readonly<Record<string, () => unknown>> = {
+/** Values from callers without types, or careless ones: created anew for each storage. */
+const VALUES: Readonly<Record<string, () => unknown>> = {
   'half a character': () => 'cut \ud83e',
   'an empty text': () => '',
   'NUL in a text': () => 'a\u0000b',
@@ -32,7 +32,7 @@ const ODD_VALUES: Readonly<Record<string, () => unknown>> = {
   'an array': () => [],
   'an object': () => ({}),
   'a BigInt': () => 10n,
-  'a symbol': () => Symbol('odd'),
+  'a symbol': () => Symbol('invalid'),
   'a function': () => () => 1,
   'a date': () => new Date(0),
   'a date that is none': () => new Date(NaN),
@@ -66,23 +66,23 @@ const ODD_VALUES: Readonly<Record<string, () => unknown>> = {
 };
 const LARGE = 'x'.repeat(1_100_000);
 
-/** Every place in the parameters, also inside of what is any JSON. */
-function* placesIn(value: unknown, path: readonly string[] = []): Generator<readonly string[]> {
+/** Every path in the parameters, also inside arbitrary JSON. */
+function* pathsIn(value: unknown, path: readonly string[] = []): Generator<readonly string[]> {
   if (path.length > 0) yield path;
   if (typeof value !== 'object' || value === null) return;
   for (const key of Object.keys(value))
-    yield* placesIn((value as Record<string, unknown>)[key], [...path, key]);
+    yield* pathsIn((value as Record<string, unknown>)[key], [...path, key]);
 }
 
-function withOdd(params: object, [key = '', ...rest]: readonly string[], odd: unknown): object {
+function withValue(params: object, [key = '', ...rest]: readonly string[], replacement: unknown): object {
   const copy = Array.isArray(params) ? [...(params as unknown[])] : { ...params };
   const inner = (params as Record<string, unknown>)[key];
-  Reflect.set(copy, key, rest.length === 0 ? odd : withOdd(inner as object, rest, odd));
+  Reflect.set(copy, key, rest.length === 0 ? replacement : withValue(inner as object, rest, replacement));
   return copy;
 }
 
-/** What a storage answers, without what only it can know. */
-async function answerOf(storage: Storage, { title }: OddCall, params: object): Promise<string> {
+/** A storage's answer, without values that only it can know. */
+async function answerOf(storage: Storage, { title }: StorageCall, params: object): Promise<string> {
   const [part = '', method = ''] = (title.split(' ')[0] ?? '').split('.');
   const port = storage[part as 'tasks'] as unknown as Record<string, (params: object) => Promise<unknown>>;
   try {
@@ -101,7 +101,7 @@ function normal(answer: unknown): string {
   return sorted(text ?? 'nothing');
 }
 
-/** With its fields in order: the storages put them together in different ones. */
+/** With sorted fields: the storages build them in different orders. */
 function sorted(text: string): string {
   if (text === 'nothing') return text;
   const inOrder = (value: unknown): unknown => {
@@ -113,7 +113,7 @@ function sorted(text: string): string {
   return JSON.stringify(inOrder(JSON.parse(text)));
 }
 
-/** How the tenant stands after it: whatever was refused has changed nothing, or the same in both. */
+/** State of the tenant after a trial: a refused call has changed nothing, or the same in both. */
 async function stateAfter(storage: Storage, { tenantId, taskId, sessionId }: Names): Promise<string> {
   const { tasks, sessions, events, tenants } = storage;
   const page = await events.read({ tenantId, after: 'new:0', limit: 100 });
@@ -127,22 +127,22 @@ async function stateAfter(storage: Storage, { tenantId, taskId, sessionId }: Nam
   ]);
 }
 
-/** The next trial claims its own task: what is still ready is leased, and stays so, since the clock stands still. */
+/** Leases the remaining ready tasks, so that the next trial claims its own; the clock stands still. */
 async function leaveNothingReady({ queue }: Storage, { id, type }: Names): Promise<void> {
   for (let n = 0; ; n += 1) {
     const claimId = `${id}-${n}`;
-    const asked = {
-      workerId: `broom-${id}`,
+    const request = {
+      workerId: `cleanup-${id}`,
       claimId,
       max: 50,
       runs: [{ type, versions: [1] }],
       leaseMs: 1_000,
     };
-    if ((await queue.claim(asked)).length === 0) return;
+    if ((await queue.claim(request)).length === 0) return;
   }
 }
 
-describe('odd values at every place of every method', () => {
+describe('invalid and unusual values at every path of every method', () => {
   const memory = new MemoryStorage({ clock: new ManualClock() });
   let redis: OpenStorage;
   beforeAll(async () => {
@@ -150,49 +150,45 @@ describe('odd values at every place of every method', () => {
   });
   afterAll(() => redis.close());
 
-  const rows: Record<string, { places: number; trials: number; refused: number; differences: number }> = {};
+  const rows: Record<string, { paths: number; trials: number; refused: number; differences: number }> = {};
   afterAll(() => console.table(rows));
 
-  async function trial(call: OddCall, place: readonly string[], make: () => unknown): Promise<string[]> {
+  async function trial(call: StorageCall, path: readonly string[], make: () => unknown): Promise<string[]> {
     const names = newNames();
     const seen = await Promise.all(
       [memory, redis.storage].map(async (storage) => {
         await call.setUp?.(storage, names);
-        const params = withOdd(call.params(names), place, make());
+        const params = withValue(call.params(names), path, make());
         const answer = await answerOf(storage, call, params);
         const state = await stateAfter(storage, names);
         await leaveNothingReady(storage, names);
         return [answer, state];
       }),
     );
-    const row = (rows[call.title] ??= { places: 0, trials: 0, refused: 0, differences: 0 });
+    const row = (rows[call.title] ??= { paths: 0, trials: 0, refused: 0, differences: 0 });
     row.trials += 1;
     const [[first = '', ...before] = [], [second, ...after] = []] = seen;
     if (first.startsWith('refused')) row.refused += 1;
     const same = first === second && before.join() === after.join() && !first.startsWith('thrown');
     if (!same) row.differences += 1;
-    return same
-      ? []
-      : [`${place.join('.')}: memory ${cut(first, before)}, Redis ${cut(second ?? '', after)}`];
+    return same ? [] : [`${path.join('.')}: memory ${cut(first, before)}, Redis ${cut(second ?? '', after)}`];
   }
   const cut = (answer: string, state: readonly string[]) =>
     `${answer.slice(0, 300)} | ${state.join().slice(0, 600)}`;
 
-  it.each(ODD_CALLS.map((call) => [call.title, call] as const))(
-    '%s: memory and Redis answer alike, with the same state after it',
+  it.each(STORAGE_CALLS.map((call) => [call.title, call] as const))(
+    '%s: memory and Redis give the same answer and have the same state after it',
     async (title, call) => {
-      const places = [...placesIn(call.params(newNames()))];
+      const paths = [...pathsIn(call.params(newNames()))];
       const found: string[] = [];
-      for (const place of places) {
-        for (const [what, make] of Object.entries(ODD_VALUES))
-          found.push(...(await trial(call, place, make)).map((difference) => `${what} at ${difference}`));
+      for (const path of paths) {
+        for (const [what, make] of Object.entries(VALUES))
+          found.push(...(await trial(call, path, make)).map((difference) => `${what} at ${difference}`));
       }
-      for (const place of places.filter((one) => one.length <= 2))
-        found.push(
-          ...(await trial(call, place, () => LARGE)).map((difference) => `1.1 MiB at ${difference}`),
-        );
+      for (const path of paths.filter((one) => one.length <= 2))
+        found.push(...(await trial(call, path, () => LARGE)).map((difference) => `1.1 MiB at ${difference}`));
       const row = rows[title];
-      if (row) row.places = places.length;
+      if (row) row.paths = paths.length;
       expect(found.slice(0, 5)).toEqual([]);
       expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
     },

@@ -5,7 +5,7 @@ import { RedisStorage } from '../src/index.js';
 
 const refused = { code: 'storage_unavailable', retryable: true };
 
-it('says that a Cluster can not be had, instead of looking for it for ever', async () => {
+it('fails with storage_unavailable when the nodes form no Cluster, instead of waiting for ever', async () => {
   const { url } = await sharedRedis();
   const storage = RedisStorage.connect({ nodes: [url] }, { commandTimeoutMs: 200 });
   await expect(storage.ping()).rejects.toMatchObject(refused);
@@ -13,7 +13,7 @@ it('says that a Cluster can not be had, instead of looking for it for ever', asy
   await storage.close();
 });
 
-it('sets a limit to a client that is lent and has none', async () => {
+it('applies its command timeout to a borrowed client without one', async () => {
   const client = new Redis({ port: 1, maxRetriesPerRequest: null, lazyConnect: true });
   client.on('error', () => undefined);
   const storage = RedisStorage.using(client, { commandTimeoutMs: 100 });

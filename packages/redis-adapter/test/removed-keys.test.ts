@@ -7,14 +7,14 @@ import { openStorage } from './storage-under-test.js';
 const DAY_MS = 86_400_000;
 const failure = { code: 'service_error', message: 'busy', retryable: false } as const;
 
-/** Something of everything that leaves keys. */
-async function live(t: CaseTools): Promise<void> {
+/** One of everything that leaves keys. */
+async function createOneOfEach(t: CaseTools): Promise<void> {
   // A job of a call that the next attempt has not inherited.
   const dropped = await t.withJob();
   await t.report(dropped.jobId, 1, { body: t.failure('no') });
   await t.settle(dropped.claim, { kind: 'retry', error: failure, delayMs: 1_000 });
   await t.storage.tasks.cancel({ ...t.where(dropped.claim), reason: 'enough', graceMs: 0 });
-  // More calls than a step drops, ends or forgets.
+  // More calls than a step drops, completions or forgets.
   const many = await t.leased();
   for (let n = 0; n < 12; n += 1) {
     const step = t.callStep();
@@ -24,7 +24,7 @@ async function live(t: CaseTools): Promise<void> {
   await t.settle(many, { kind: 'retry', error: failure, delayMs: 0 });
   await t.pass(1);
   await t.settle(await t.claimOne(), { kind: 'completed', result: 1 });
-  // A call that its service has taken on twice, under two names.
+  // A call that its service has accepted twice, with two job ids.
   const twice = await t.leased();
   const call = t.callStep();
   await t.begin(twice, call);
@@ -56,19 +56,19 @@ async function live(t: CaseTools): Promise<void> {
     batch: { batchId: t.id(), maxInFlight: 1, failFast: false, items },
     maxWaiting: 100,
   });
-  // Set aside for workers that are not there.
+  // Set aside for workers that do not exist.
   const foreign = [t.submission({ type: 'foreign' }), t.submission({ type: 'foreign', timeoutMs: 1_000 })];
   for (const submission of foreign)
     await t.storage.tasks.submit({ tenantId: t.tenantId, submission, maxWaiting: 100 });
   await t.claim({ workerId: 'another', max: 50 });
-  // Deadlines that are not in the order of submission.
+  // Deadlines out of the order of submission.
   await t.submit({ timeoutMs: 5 * DAY_MS });
   await t.submit({ timeoutMs: 1_000 });
   await t.submit({ runAt: t.now() + DAY_MS });
 }
 
-/** Where Redis is one server, and where it is a Cluster. */
-const PLACES = {
+/** Both deployments: one server and a Cluster. */
+const DEPLOYMENTS = {
   'one server': async () => {
     const { url } = await sharedRedis();
     return { target: url, client: new Redis(url) };
@@ -84,35 +84,35 @@ async function keysOf(client: Redis | Cluster, pattern: string): Promise<string[
   return (await Promise.all(nodes.map((node) => node.keys(pattern)))).flat();
 }
 
-describe.each(Object.entries(PLACES))('on %s', (_, open) => {
-  it('leaves nothing behind of tasks, sessions and batches once they are past their retention', async () => {
+describe.each(Object.entries(DEPLOYMENTS))('on %s', (_, open) => {
+  it('removes all keys of tasks, sessions and batches once they are past their retention', async () => {
     const { target, client } = await open();
     const subject = openStorage(target, { limits: { callsAtOnce: 2 } });
     try {
       const t = new CaseTools(subject, systemRandom);
       const workerId = t.id();
       await t.storage.workers.announce({ workerId, runs: t.runs() });
-      await live(t);
+      await createOneOfEach(t);
       const before = await t.storage.events.head({ tenantId: t.tenantId });
-      // A process that waits for tasks to end.
+      // A process that waits for completions.
       const waiting = new AbortController();
-      const ends = t.storage.events.followCompletions({
+      const completions = t.storage.events.followCompletions({
         tenantId: t.tenantId,
         after: await t.beginning(),
         signal: waiting.signal,
       });
-      await ends[Symbol.asyncIterator]().next();
+      await completions[Symbol.asyncIterator]().next();
       waiting.abort();
       for (let day = 0; day < 40; day += 1) await t.pass(DAY_MS / 2);
       const { counts } = await t.storage.tasks.counts({ tenantId: t.tenantId });
       expect(counts).toEqual({ pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 });
       const left: string[] = [];
       for (const key of await keysOf(client, `${subject.prefix}:*`))
-        // What expires by itself does so by the clock of the server, which the test does not move.
+        // Expiring keys follow the clock of the server, which the test does not move.
         if ((await client.pttl(key)) < 0) left.push(key.slice(subject.prefix.length));
       expect(left.filter((key) => !key.startsWith(':system:notifications'))).toEqual([]);
       expect((await t.storage.tenants.list({ limit: 100 })).tenants).toEqual([]);
-      // It comes back as one that was never heard of: its log is another one.
+      // The tenant returns as a new one: its log has another epoch.
       await t.submit();
       const page = await t.storage.events.read({ tenantId: t.tenantId, after: before, limit: 10 });
       expect(page.gap).toBeDefined();
@@ -125,7 +125,7 @@ describe.each(Object.entries(PLACES))('on %s', (_, open) => {
   });
 });
 
-it('a tenant that a process had forgotten without leaving the list is forgotten once, although somebody follows it', async () => {
+it('forgets a tenant that a crash left in the list of tenants, although a follower is connected', async () => {
   const { nodes } = await sharedCluster();
   const subject = openStorage({ nodes });
   const client = new Cluster([...nodes]);
@@ -146,7 +146,7 @@ it('a tenant that a process had forgotten without leaving the list is forgotten 
     await expect.poll(() => client.hget(meta, 'followed')).not.toBeNull();
     await t.pass(0);
     expect((await t.storage.tenants.list({ limit: 100 })).tenants).toEqual([]);
-    // Who follows hears of what comes.
+    // The follower receives later events.
     await t.submit();
     expect((await next).done).toBe(false);
     expect(await client.pttl(meta)).toBe(-1);
@@ -157,7 +157,7 @@ it('a tenant that a process had forgotten without leaving the list is forgotten 
   }
 });
 
-it('lets go of a task with many thousand calls that its attempts have not inherited', async () => {
+it('removes a task with many thousand calls that its attempts have not inherited', async () => {
   const { url } = await sharedRedis();
   const subject = openStorage(url);
   const redis = new Redis(url);
@@ -173,7 +173,7 @@ it('lets go of a task with many thousand calls that its attempts have not inheri
     await t.settle(claim, { kind: 'retry', error: failure, delayMs: 0 });
     const [key = ''] = await redis.keys(`${subject.prefix}:*:dropped`);
     expect(key).not.toBe('');
-    // As many attempts of a large workflow leave behind.
+    // As many as the attempts of a large workflow leave behind.
     const calls = Array.from({ length: 20_000 }, (_, n) => [
       `call-${n}`,
       JSON.stringify({ id: `call-${n}`, service: 's', job: `job-${n}` }),
@@ -191,7 +191,7 @@ it('lets go of a task with many thousand calls that its attempts have not inheri
   }
 });
 
-it('lets go of the list of all tasks although the deadline of one is far away', async () => {
+it('trims the list of all tasks although the deadline of one is far away', async () => {
   const { url } = await sharedRedis();
   const subject = openStorage(url);
   const redis = new Redis(url);

@@ -2,7 +2,7 @@ import { RedisServer } from '@agent-orchestrator/test-servers';
 import { expect, it } from 'vitest';
 import { RedisStorage } from '../src/index.js';
 
-it('rejects the end of a run once it is closed, and never throws: the worker has a run to put away', async () => {
+it('a closed storage rejects a settlement with storage_unavailable, and never throws synchronously', async () => {
   const server = await RedisServer.start();
   try {
     const storage = RedisStorage.connect(server.url);

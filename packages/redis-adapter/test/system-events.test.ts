@@ -9,8 +9,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** The first systemEvents of these kinds. */
-async function heard(storage: RedisStorage, kinds: readonly string[]): Promise<readonly SystemEvent[]> {
+/** Events until each of these kinds has arrived. */
+async function eventsOf(storage: RedisStorage, kinds: readonly string[]): Promise<readonly SystemEvent[]> {
   const missing = new Set(kinds);
   const systemEvents: SystemEvent[] = [];
   for await (const systemEvent of storage.systemEvents({ signal: AbortSignal.timeout(60_000) })) {
@@ -22,8 +22,8 @@ async function heard(storage: RedisStorage, kinds: readonly string[]): Promise<r
   return systemEvents;
 }
 
-describe('systemEvents for operators', () => {
-  it('tell of workers, dead letters, tenants at their limit, and what the orchestrator has to say', async () => {
+describe('RedisStorage.systemEvents', () => {
+  it('delivers workers, dead letters, tenants at their limit, and events of the orchestrator', async () => {
     const storage = RedisStorage.connect(server.url);
     const orchestrator = new Orchestrator({ storage, maxWaiting: 2 });
     orchestrator.workflow('broken', () => {
@@ -45,14 +45,14 @@ describe('systemEvents for operators', () => {
     await expect(batches.submit({ requests: [{ type: 'broken' }] })).rejects.toMatchObject({
       code: 'queue_full',
     });
-    storage.tell('breaker_opened', 'service query failed too often', { service: 'query' });
+    storage.tell('breaker_opened', 'circuit breaker opened', { service: 'query' });
 
     const kinds = ['worker_joined', 'dead_letter', 'worker_left', 'tenant_at_limit', 'breaker_opened'];
-    const systemEvents = await heard(storage, kinds);
+    const systemEvents = await eventsOf(storage, kinds);
     expect(systemEvents.map(({ kind }) => kind)).toEqual(kinds);
     expect(systemEvents[1]).toMatchObject({ tenant: 'acme', task });
     expect(systemEvents[3]).toMatchObject({ tenant: 'acme' });
-    expect(systemEvents[4]).toMatchObject({ service: 'query', text: 'service query failed too often' });
+    expect(systemEvents[4]).toMatchObject({ service: 'query', text: 'circuit breaker opened' });
     await intake.stop();
     await storage.close();
   });

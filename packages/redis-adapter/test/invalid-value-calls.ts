@@ -3,7 +3,7 @@ import type { Storage } from '@agent-orchestrator/core';
 
 type Params = Readonly<Record<string, unknown>>;
 
-/** Names that both storages use in one trial: theirs alone, so that trials do not meet. */
+/** Names that both storages use in one trial, and no other trial does. */
 export interface Names {
   readonly tenantId: string;
   readonly taskId: string;
@@ -13,9 +13,9 @@ export interface Names {
   readonly id: string;
 }
 
-/** A method with everything that it takes, in a state in which it does something. */
-export interface OddCall {
-  /** `part.method`, and which variant. */
+/** A method with all its parameters, in a state in which it has an effect. */
+export interface StorageCall {
+  /** `part.method`, and its variant. */
   readonly title: string;
   readonly setUp?: (storage: Storage, names: Names) => Promise<unknown>;
   readonly params: (names: Names) => Params;
@@ -27,8 +27,8 @@ export function newNames(): Names {
     tenantId: `t-${unique}`,
     taskId: randomUUID(),
     sessionId: `s-${unique}`,
-    // One for all: each set of types that workers run has a rotation of its own.
-    type: 'odd',
+    // One for all trials: each set of types that workers run has a rotation of its own.
+    type: 'invalid',
     token: `claim-${unique}`,
     id: `id-${unique}`,
   };
@@ -93,7 +93,7 @@ async function called(storage: Storage, names: Names): Promise<void> {
   await storage.journal.begin({ ...inLease(names), journalRev: 0, step: callStep(names), maxSteps: 10 });
 }
 
-async function takenOn(storage: Storage, names: Names): Promise<void> {
+async function accepted(storage: Storage, names: Names): Promise<void> {
   await called(storage, names);
   const answer = { kind: 'accepted', jobId: 'job' } as const;
   await storage.journal.record({
@@ -111,7 +111,7 @@ async function failed(storage: Storage, names: Names): Promise<void> {
   await storage.queue.settle({ ...inLease(names), settlement });
 }
 
-const inSessionMade = (storage: Storage, names: Names) =>
+const sessionCreated = (storage: Storage, names: Names) =>
   storage.sessions.create({ ...inSession(names), agentId: 'agent', context: { a: 1 } });
 
 async function batched(storage: Storage, names: Names): Promise<void> {
@@ -129,24 +129,24 @@ const batch = (names: Names) => ({
   maxWaiting: 9,
 });
 
-const settling = (title: string, settlement: object): OddCall => ({
+const settling = (title: string, settlement: object): StorageCall => ({
   title: `queue.settle ${title}`,
   setUp: leased,
   params: (names) => ({ ...inLease(names), settlement }),
 });
-const beginning = (title: string, step: (names: Names) => object): OddCall => ({
+const beginning = (title: string, step: (names: Names) => object): StorageCall => ({
   title: `journal.begin ${title}`,
   setUp: leased,
   params: (names) => ({ ...inLease(names), journalRev: 0, step: step(names), maxSteps: 10 }),
 });
-const recording = (title: string, answer: object): OddCall => ({
+const recording = (title: string, answer: object): StorageCall => ({
   title: `journal.record ${title}`,
   setUp: called,
   params: (names) => ({ ...inLease(names), journalRev: 0, key: 'ask', callId: `call-${names.id}`, answer }),
 });
-const reporting = (title: string, body: object): OddCall => ({
+const reporting = (title: string, body: object): StorageCall => ({
   title: `journal.report ${title}`,
-  setUp: takenOn,
+  setUp: accepted,
   params: (names) => ({
     tenantId: names.tenantId,
     service: 'query',
@@ -160,11 +160,11 @@ const reporting = (title: string, body: object): OddCall => ({
   }),
 });
 const usage = { tokens: 12.5, model: 'm' };
-const wellEnded = { kind: 'outcome', outcome: { ok: true, value: payload }, usage };
-const badlyEnded = { kind: 'outcome', outcome: { ok: false, error }, usage };
+const succeeded = { kind: 'outcome', outcome: { ok: true, value: payload }, usage };
+const failedOutcome = { kind: 'outcome', outcome: { ok: false, error }, usage };
 
-/** Every method of a storage that takes parameters, but for the two that answer with a stream. */
-export const ODD_CALLS: readonly OddCall[] = [
+/** Every method of a storage that takes parameters, except the two that return a stream. */
+export const STORAGE_CALLS: readonly StorageCall[] = [
   {
     title: 'tasks.submit',
     params: (names) => ({
@@ -271,28 +271,28 @@ export const ODD_CALLS: readonly OddCall[] = [
   { title: 'queue.wake', setUp: leased, params: inTask },
   beginning('a call', callStep),
   beginning('a wait', () => ({ key: 'go', kind: 'signal', name: 'signal go', signal: 'go', dueInMs: 100 })),
-  recording('a result', wellEnded),
-  recording('a failure', badlyEnded),
+  recording('a result', succeeded),
+  recording('a failure', failedOutcome),
   recording('a job', { kind: 'accepted', jobId: 'job' }),
   { title: 'journal.read', setUp: called, params: (names) => ({ ...inLease(names), after: 0 }) },
   { title: 'journal.changesSince', setUp: called, params: (names) => ({ ...inLease(names), journalRev: 0 }) },
-  reporting('a result', wellEnded),
-  reporting('a failure', badlyEnded),
+  reporting('a result', succeeded),
+  reporting('a failure', failedOutcome),
   reporting('a status', { kind: 'status', status: 'on', details: { half: true } }),
   { title: 'journal.heldReport', params: ({ tenantId, id }) => ({ tenantId, heldId: id }) },
   {
     title: 'sessions.create',
     params: (names) => ({ ...inSession(names), agentId: 'agent', context: payload }),
   },
-  { title: 'sessions.get', setUp: inSessionMade, params: inSession },
+  { title: 'sessions.get', setUp: sessionCreated, params: inSession },
   {
     title: 'sessions.update',
-    setUp: inSessionMade,
+    setUp: sessionCreated,
     params: (names) => ({ ...inSession(names), rev: 1, agentId: 'agent', context: payload }),
   },
   {
     title: 'sessions.append',
-    setUp: inSessionMade,
+    setUp: sessionCreated,
     params: (names) => ({
       ...inSession(names),
       message: { message_id: 'm', role: 'user', content: 'hello' },
@@ -305,7 +305,7 @@ export const ODD_CALLS: readonly OddCall[] = [
   },
   {
     title: 'sessions.list',
-    setUp: inSessionMade,
+    setUp: sessionCreated,
     params: ({ tenantId, sessionId }) => ({ tenantId, status: 'active', limit: 10, after: sessionId }),
   },
   { title: 'sessions.close', setUp: submitted, params: (names) => ({ ...inSession(names), graceMs: 100 }) },
