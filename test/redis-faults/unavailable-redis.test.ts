@@ -5,12 +5,14 @@ import { RedisStorage, type RedisTarget } from '@agent-orchestrator/redis-adapte
 import { FaultyProxy, RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { FaultTable } from '../faults/fault-table.js';
-import { askEverything, type CallKind, type Outcome } from './every-call.js';
+import { runEveryCall, type CallKind, type Outcome } from './every-call.js';
 
 const TIMEOUT_MS = 800;
-/** For calls that are to be answered: no busy machine takes that long. */
+/** For calls that have to be answered: no busy machine takes that long. */
 const PATIENT_MS = 20_000;
-/** Far beyond what a call takes, which sends a command up to three times: what reaches it hangs. */
+/**
+ * Far beyond the duration of a call, which sends a command up to three times: a call that reaches it hangs.
+ */
 const LIMIT_MS = 90_000;
 const table = new FaultTable();
 const toStop: { stop(): Promise<void> }[] = [];
@@ -26,8 +28,8 @@ async function startRedis(...args: string[]): Promise<RedisServer> {
   return server;
 }
 
-/** A server that takes connections and says `words` to whoever asks something. */
-async function startSpeaker(words: string): Promise<number> {
+/** A server that accepts connections and answers everything with `words`. */
+async function startAnsweringServer(words: string): Promise<number> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
     sockets.add(socket);
@@ -46,22 +48,22 @@ async function startSpeaker(words: string): Promise<number> {
 interface Away {
   readonly fault: string;
   readonly url: () => Promise<string>;
-  /** Calls that are answered all the same. */
+  /** Calls that are answered in spite of the fault. */
   readonly answered?: readonly CallKind[];
 }
 
 const AWAY: readonly Away[] = [
-  { fault: 'nobody listens', url: async () => 'redis://127.0.0.1:1' },
+  { fault: 'no server listens', url: async () => 'redis://127.0.0.1:1' },
   {
-    fault: 'somebody listens and says nothing',
-    url: async () => `redis://127.0.0.1:${await startSpeaker('')}`,
+    fault: 'a server that accepts and never answers',
+    url: async () => `redis://127.0.0.1:${await startAnsweringServer('')}`,
   },
   {
-    fault: 'it is no Redis',
-    url: async () => `redis://127.0.0.1:${await startSpeaker('HTTP/1.1 400 Bad Request\r\n\r\n')}`,
+    fault: 'a server that is not Redis',
+    url: async () => `redis://127.0.0.1:${await startAnsweringServer('HTTP/1.1 400 Bad Request\r\n\r\n')}`,
   },
   {
-    fault: 'connections are broken at once',
+    fault: 'connections are closed at once',
     async url() {
       const proxy = await FaultyProxy.start((await startRedis()).port);
       toStop.unshift(proxy);
@@ -74,12 +76,12 @@ const AWAY: readonly Away[] = [
     url: async () => (await startRedis('--requirepass', 'canary-secret')).url,
   },
   {
-    fault: 'the wrong password',
+    fault: 'the unexpected password',
     url: async () =>
-      (await startRedis('--requirepass', 'canary-secret')).url.replace('//', '//:canary-wrong@'),
+      (await startRedis('--requirepass', 'canary-secret')).url.replace('//', '//:canary-unexpected@'),
   },
   {
-    fault: 'a replica, which takes no writes',
+    fault: 'a read-only replica',
     answered: ['read'],
     async url() {
       const master = await startRedis();
@@ -87,7 +89,7 @@ const AWAY: readonly Away[] = [
     },
   },
   {
-    fault: 'a user who may not do anything',
+    fault: 'a user without permissions',
     async url() {
       const server = await startRedis();
       await server.ask(['ACL', 'SETUSER', 'weak', 'on', '>pw', '+info']);
@@ -96,35 +98,35 @@ const AWAY: readonly Away[] = [
   },
 ];
 
-/** What a caller may never read: it may be shown to anybody. */
+/** Text that no caller may read, since it may be shown publicly. */
 const SECRET = /canary|127\.0\.0\.1|ECONN|evalsha|user_script|NOAUTH|WRONGPASS|READONLY|OOM|ERR /i;
 
 function expectAnswers(outcomes: readonly Outcome[], answered: readonly CallKind[]): void {
-  const wrong = outcomes.filter(({ kind, came, name }) =>
+  const unexpected = outcomes.filter(({ kind, outcome, name }) =>
     answered.includes(kind) || (name === 'ping' && answered.length > 0)
-      ? came !== 'answered'
-      : came !== 'storage_unavailable',
+      ? outcome !== 'answered'
+      : outcome !== 'storage_unavailable',
   );
-  expect(wrong).toEqual([]);
+  expect(unexpected).toEqual([]);
   expect(outcomes.filter(({ message }) => SECRET.test(message))).toEqual([]);
 }
 
-function tell(row: number, fault: string, expected: string, outcomes: readonly Outcome[]): void {
-  const count = (word: string) => outcomes.filter(({ came }) => came === word).length;
+function addRow(row: number, fault: string, expected: string, outcomes: readonly Outcome[]): void {
+  const count = (word: string) => outcomes.filter(({ outcome }) => outcome === word).length;
   const slowest = Math.max(...outcomes.map(({ ms }) => ms));
   const seen = `${count('answered')} answered, ${count('storage_unavailable')} storage_unavailable`;
-  table.add({ row, fault, expected, seen, figure: `${outcomes.length} calls, slowest ${slowest} ms` });
+  table.add({ row, fault, expected, seen, detail: `${outcomes.length} calls, slowest ${slowest} ms` });
 }
 
-describe('an address of Redis that is none', () => {
+describe('an invalid address of Redis', () => {
   it.each<[string, RedisTarget]>([
-    ['a port that is none', 'redis://:canary-secret@127.0.0.1:99999'],
+    ['an invalid port', 'redis://:canary-secret@127.0.0.1:99999'],
     ['no address', 'canary-secret'],
-    ['nothing', ''],
-    ['an address of something else', 'https://user:canary-secret@127.0.0.1'],
-    ['a node that is none', { nodes: ['127.0.0.1:canary-secret'] }],
-    ['a sentinel that is none', { sentinels: ['http://canary-secret'], name: 'mymaster' }],
-  ])('is refused at once, and not repeated: %s', (_, target) => {
+    ['an empty address', ''],
+    ['an https address', 'https://user:canary-secret@127.0.0.1'],
+    ['an invalid node', { nodes: ['127.0.0.1:canary-secret'] }],
+    ['an invalid sentinel', { sentinels: ['http://canary-secret'], name: 'mymaster' }],
+  ])('is refused at once, without its text in the error: %s', (_, target) => {
     const refused = captured(() => RedisStorage.connect(target));
     expect(refused).toMatchObject({ code: 'invalid_request' });
     expect(inspect(refused)).not.toContain('canary');
@@ -139,29 +141,29 @@ function captured(act: () => unknown): unknown {
   }
 }
 
-describe.concurrent('a Redis that can not be asked', () => {
+describe.concurrent('an unavailable Redis: every call fails with storage_unavailable in time', () => {
   it.each(AWAY.map((away) => [away.fault, away] as const))('%s', async (_, away) => {
     const url = await away.url();
     const commandTimeoutMs = away.answered ? PATIENT_MS : TIMEOUT_MS;
     await using storage = RedisStorage.connect(url, { commandTimeoutMs });
-    const outcomes = await askEverything(storage, LIMIT_MS);
+    const outcomes = await runEveryCall(storage, LIMIT_MS);
     expectAnswers(outcomes, away.answered ?? []);
-    tell(11, away.fault, away.answered ? 'writes: storage_unavailable' : 'storage_unavailable', outcomes);
+    addRow(11, away.fault, away.answered ? 'writes: storage_unavailable' : 'storage_unavailable', outcomes);
   });
 
-  it('one that is frozen: every call settles, and all is well when it thaws', async () => {
+  it('frozen: every call settles, and the storage recovers when it thaws', async () => {
     const server = await startRedis();
     await using storage = RedisStorage.connect(server.url, { commandTimeoutMs: TIMEOUT_MS });
     await storage.ping();
     server.freeze();
-    const outcomes = await askEverything(storage, LIMIT_MS);
+    const outcomes = await runEveryCall(storage, LIMIT_MS);
     expectAnswers(outcomes, []);
-    tell(10, 'frozen', 'every call settles in time', outcomes);
+    addRow(10, 'frozen', 'every call settles in time', outcomes);
     server.thaw();
     await vi.waitFor(() => storage.ping(), 60_000);
   });
 
-  it('one that is frozen: a follower goes when it is told to, and goes on when it thaws', async () => {
+  it('frozen: a follower ends by its signal, and another continues when it thaws', async () => {
     const server = await startRedis();
     await using storage = RedisStorage.connect(server.url, { commandTimeoutMs: TIMEOUT_MS });
     const where = { tenantId: 'acme', sessionId: 'talk' };
@@ -181,7 +183,7 @@ describe.concurrent('a Redis that can not be asked', () => {
       .next()
       .catch((error: unknown) => error);
     late.abort();
-    // Either way it is over: it has waited for the server, or was told to go.
+    // Either way it has ended: after a wait for the server, or by its signal.
     expect(await ended).toMatchObject(expect.anything());
     server.thaw();
     await vi.waitFor(() => storage.sessions.update({ ...where, context: { a: 1 } }), 60_000);
@@ -190,24 +192,24 @@ describe.concurrent('a Redis that can not be asked', () => {
     await following;
   });
 
-  it('one that loads its files: every call settles, and all is well when it is done', async () => {
+  it('loading its files: every call settles, and the storage recovers after it', async () => {
     const slowly = ['--key-load-delay', '500', '--loading-process-events-interval-bytes', '1024'];
     const server = await RedisServer.start({ appendonly: true, args: slowly });
     toStop.push(server);
     await server.ask(['EVAL', `for n = 1, 4000 do redis.call('SET', 'filler:' .. n, 'x') end`, 0]);
-    // Written anew, the file is in the form that can be loaded slowly.
+    // A rewritten file has the form that can be loaded slowly.
     await server.ask(['BGREWRITEAOF']);
     await vi.waitFor(async () => expect(await server.info('aof_base_size')).not.toBe('88'), 60_000);
     await server.kill();
     const restarted = server.restart();
     await using storage = RedisStorage.connect(server.url, { commandTimeoutMs: TIMEOUT_MS });
     await vi.waitFor(async () => {
-      const said = await server.ask(['GET', 'filler:1']).catch((error: Error) => error.message);
-      expect(said).toContain('LOADING');
+      const reply = await server.ask(['GET', 'filler:1']).catch((error: Error) => error.message);
+      expect(reply).toContain('LOADING');
     }, 60_000);
-    const outcomes = await askEverything(storage, LIMIT_MS);
+    const outcomes = await runEveryCall(storage, LIMIT_MS);
     expectAnswers(outcomes, []);
-    tell(11, 'it loads its files', 'storage_unavailable', outcomes);
+    addRow(11, 'loading its files', 'storage_unavailable', outcomes);
     await restarted;
     await vi.waitFor(() => storage.ping(), 60_000);
   });

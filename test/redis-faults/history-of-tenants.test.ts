@@ -1,6 +1,6 @@
 import type { TaskEvent } from '@agent-orchestrator/core';
 import { describe, expect, it } from 'vitest';
-import { longestSilence, ofTenants } from './failover.js';
+import { longestSilence, ofTenants } from './history-of-tenants.js';
 import type { Entry, FaultHistory } from './fault-history.js';
 
 const created = (tenant_id: string, task_id: string) =>
@@ -30,18 +30,18 @@ const history: FaultHistory = {
   followed: 'a',
 };
 
-describe('the history of some tenants', () => {
-  it('has what is theirs, lost tasks too', () => {
+describe('the history of selected tenants', () => {
+  it('has their entries, lost tasks included', () => {
     const { entries, logs } = ofTenants(history, ['a']);
     expect(entries.map(({ at }) => at)).toEqual([1_000, 1_300, 4_000]);
     expect([...logs.keys()]).toEqual(['a']);
   });
 
-  it('leaves out the follower of another one', () => {
+  it('omits the follower of another tenant', () => {
     expect(ofTenants(history, ['b']).entries.map(({ at }) => at)).toEqual([1_100, 1_200, 4_100]);
   });
 
-  it('says how long nothing was taken on when the storage was away', () => {
+  it('measures the longest time without an acknowledged task during an outage', () => {
     expect(longestSilence(history, ['acknowledged'])).toBe(2_900);
     expect(longestSilence(ofTenants(history, ['a']), ['acknowledged'])).toBe(3_000);
   });

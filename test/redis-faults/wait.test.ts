@@ -11,7 +11,7 @@ afterAll(() => server.stop());
 
 const tenantId = () => `t-${crypto.randomUUID()}`;
 
-/** A registry, and how often its storage was asked for a task. */
+/** A registry, and spies on the reads of its storage. */
 function open(url = server.url) {
   const storage = RedisStorage.connect(url, { commandTimeoutMs: 500 });
   const registry = new GlobalTaskRegistry({
@@ -27,7 +27,7 @@ function open(url = server.url) {
   return { storage, registry, get, follow };
 }
 
-/** Somebody else's process, which claims and ends one task. */
+/** The worker process: claims and settles one task. */
 async function runOne(storage: RedisStorage, tenant: string, result: unknown): Promise<string> {
   const claimed = await storage.queue.claim({
     workerId: 'w1',
@@ -49,7 +49,7 @@ async function runOne(storage: RedisStorage, tenant: string, result: unknown): P
 }
 
 describe('waiting for a task on Redis', () => {
-  it('is told all there is of a task that was submitted here when it has ended, but of the first one', async () => {
+  it('returns tasks submitted by this process without a read, except the first one', async () => {
     const tenant = tenantId();
     const { registry, get, follow } = open();
     const worker = open();
@@ -59,7 +59,7 @@ describe('waiting for a task on Redis', () => {
       await runOne(worker.storage, tenant, `result ${n}`);
       const ended = await waiting;
       expect(ended).toMatchObject({ status: 'completed', result: `result ${n}`, version: 1 });
-      // What was submitted before anybody waited here is asked for.
+      // A task submitted before the first waiter of this process has to be read.
       expect(get.mock.calls.length).toBe(1);
       const found = await worker.storage.tasks.get({ tenantId: tenant, taskId: task.task_id });
       expect(JSON.stringify(ended)).toBe(JSON.stringify(found?.task));
@@ -67,7 +67,7 @@ describe('waiting for a task on Redis', () => {
     expect(follow).toHaveBeenCalledTimes(1);
   });
 
-  it('is over at once for a task that has ended, and for one that is not there', async () => {
+  it('returns at once for an ended task, and for an unknown one', async () => {
     const tenant = tenantId();
     const { registry, follow } = open();
     const { task } = await registry.register({ tenantId: tenant, type: 'elsewhere' });
@@ -78,7 +78,7 @@ describe('waiting for a task on Redis', () => {
     expect(follow).not.toHaveBeenCalled();
   });
 
-  it('gives the task as it is when the signal fires, also for one that it knows not to have ended', async () => {
+  it('returns the unended task when the signal fires', async () => {
     const tenant = tenantId();
     const { registry } = open();
     const submit = async () =>
@@ -94,7 +94,7 @@ describe('waiting for a task on Redis', () => {
     }
   });
 
-  it('wakes everybody who waits, in two processes, though the listening connections are cut all the time', async () => {
+  it('wakes all waiters of two processes while subscriptions are cut continuously', async () => {
     const tenant = tenantId();
     const callers = [open(), open()];
     const worker = open();
@@ -118,7 +118,7 @@ describe('waiting for a task on Redis', () => {
     );
   });
 
-  it('outlasts a server that is killed and comes back, or says that it was away', async () => {
+  it('survives a restart of a killed server, or fails with storage_unavailable', async () => {
     await using own = await RedisServer.start({ appendonly: true });
     const tenant = tenantId();
     const { registry } = open(own.url);
@@ -139,7 +139,7 @@ describe('waiting for a task on Redis', () => {
     expect(last).toMatchObject({ status: 'completed', result: 'after all' });
   });
 
-  it('says that the storage is away to whoever begins to wait while it is', async () => {
+  it('fails with storage_unavailable when it begins during an outage', async () => {
     await using own = await RedisServer.start();
     const { registry } = open(own.url);
     await registry.register({ tenantId: tenantId(), type: 'elsewhere' });

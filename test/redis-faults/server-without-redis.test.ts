@@ -5,10 +5,10 @@ import { createIdentities, OrchestratorServer } from '@agent-orchestrator/ws-ser
 import { expect, it, vi } from 'vitest';
 
 const KEY = 'key-of-acme';
-/** What a caller may never read. */
+/** Text that no caller may read. */
 const INSIDE = /127\.0\.0\.1|ECONN|ioredis|evalsha|Redis connection/i;
 
-it('a server whose Redis is killed says 503 to everybody, and works again when it is back', async () => {
+it('a server whose Redis is killed answers 503 to every request, and recovers when Redis is back', async () => {
   await using redis = await RedisServer.start({ appendonly: true });
   await using storage = RedisStorage.connect(redis.url, { commandTimeoutMs: 2_000 });
   const orchestrator = new Orchestrator({ storage }).workflow('echo', (_, input) => input);

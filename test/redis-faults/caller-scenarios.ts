@@ -5,7 +5,7 @@ import {
   type NewTask,
   type StepRequest,
 } from '@agent-orchestrator/core';
-import { error, GRACE, MAX, type StepStory } from './step-story.js';
+import { error, GRACE, MAX, type StepScenario } from './step-scenario.js';
 
 const submitting =
   (more: Partial<NewTask>, options: Parameters<CaseTools['submission']>[1] = {}, key?: string) =>
@@ -32,7 +32,7 @@ const submittingBatch = (more: Partial<BatchSubmission>, key?: string) => async 
   return () => t.storage.tasks.submitBatch({ tenantId: t.tenantId, batch, idempotency, maxWaiting: MAX });
 };
 
-/** More than one step creates. */
+/** More tasks than one step creates. */
 const submittingStaged = (key?: string) => async (t: CaseTools) => {
   const items = Array.from({ length: DEFAULTS.cancelledAtOnce + 20 }, (_, at) =>
     at === 7 ? { error } : t.submission({ session_id: `talk-${at % 3}` }),
@@ -40,21 +40,21 @@ const submittingStaged = (key?: string) => async (t: CaseTools) => {
   return submittingBatch({ items, maxInFlight: 2 }, key)(t);
 };
 
-export const SUBMISSIONS: readonly StepStory[] = [
+export const SUBMISSIONS: readonly StepScenario[] = [
   {
-    title: 'submit: a plain task',
+    title: 'submit: a fast task',
     script: 'submitFast',
     again: 'replayed',
     prepare: submitting({ payload: { a: 1 } }),
   },
   {
-    title: 'submit: ten tasks of one moment',
+    title: 'submit: ten tasks in one script',
     script: 'submitFast',
     again: 'replayed',
     prepare: submittingTen({}),
   },
   {
-    title: 'submit: ten tasks of one moment, with much text',
+    title: 'submit: ten tasks in one script, with large payloads',
     script: 'submitFast',
     again: 'replayed',
     prepare: submittingTen({ payload: 'x'.repeat(1_000) }),
@@ -84,13 +84,13 @@ export const SUBMISSIONS: readonly StepStory[] = [
     },
   },
   {
-    title: 'submit: a task of later',
+    title: 'submit: a task with a start time',
     script: 'submit',
     again: 'replayed',
     prepare: (t) => submitting({ runAt: t.now() + 1_000 })(t),
   },
   {
-    title: 'submitBatch: tasks that are free to run',
+    title: 'submitBatch: fast tasks',
     script: 'submitFastBatch',
     again: 'replayed',
     prepare: submittingBatch({}),
@@ -102,7 +102,7 @@ export const SUBMISSIONS: readonly StepStory[] = [
     prepare: submittingBatch({ failFast: true }, 'key-1'),
   },
   {
-    title: 'submitBatch: tasks that wait for each other',
+    title: 'submitBatch: fast tasks with maxInFlight 1',
     script: 'submitFastBatch',
     again: 'replayed',
     prepare: submittingBatch({ maxInFlight: 1 }),
@@ -118,18 +118,18 @@ export const SUBMISSIONS: readonly StepStory[] = [
     },
   },
   {
-    title: 'submitBatch: staged, its items',
+    title: 'submitBatch: staged, while its items are staged',
     script: 'stageBatch',
     prepare: submittingStaged(),
   },
   {
-    title: 'submitBatch: staged, the step that takes all of them on',
+    title: 'submitBatch: staged, while the batch is stored',
     script: 'submitBatch',
     again: 'replayed',
     prepare: submittingStaged('key-2'),
   },
   {
-    title: 'submitBatch: staged, those that are created later',
+    title: 'submitBatch: staged, while its tasks are created',
     script: 'createStaged',
     isIntake: true,
     prepare: submittingStaged(),
@@ -145,7 +145,7 @@ export const SUBMISSIONS: readonly StepStory[] = [
     },
   },
   {
-    title: 'register: while the service has not answered',
+    title: 'register: before the answer of the service',
     script: 'register',
     again: 'replayed',
     async prepare(t) {
@@ -171,7 +171,7 @@ async function deadLetter(t: CaseTools) {
 }
 
 /** A dead letter whose journal is copied in several steps. */
-const redrivingMuch = (script: 'redrive' | 'stageJournal'): StepStory => ({
+const redrivingMuch = (script: 'redrive' | 'stageJournal'): StepScenario => ({
   title: `redrive: a large journal, ${script}`,
   script,
   async prepare(t) {
@@ -188,7 +188,7 @@ const redrivingMuch = (script: 'redrive' | 'stageJournal'): StepStory => ({
   },
 });
 
-export const TASKS: readonly StepStory[] = [
+export const TASKS: readonly StepScenario[] = [
   {
     title: 'finish: completed',
     script: 'finishTask',
@@ -210,7 +210,7 @@ export const TASKS: readonly StepStory[] = [
   {
     title: 'progress: of a registered task',
     script: 'progress',
-    onlyResent: true,
+    isNewWhenRepeated: true,
     async prepare(t) {
       const where = await registered(t);
       return () => t.storage.tasks.progress({ ...where, progress: { percent: 10 } });
@@ -219,7 +219,7 @@ export const TASKS: readonly StepStory[] = [
   {
     title: 'progress: of a leased task',
     script: 'progress',
-    onlyResent: true,
+    isNewWhenRepeated: true,
     async prepare(t) {
       const claim = await t.leased();
       const progress = { message: 'half' };
@@ -300,7 +300,7 @@ async function session(t: CaseTools) {
   return where;
 }
 
-export const OTHERS: readonly StepStory[] = [
+export const OTHERS: readonly StepScenario[] = [
   {
     title: 'create a session',
     script: 'createSession',
@@ -313,16 +313,16 @@ export const OTHERS: readonly StepStory[] = [
   {
     title: 'update a session',
     script: 'updateSession',
-    onlyResent: true,
+    isNewWhenRepeated: true,
     async prepare(t) {
       const where = await session(t);
       return () => t.storage.sessions.update({ ...where, context: { a: 3 } });
     },
   },
   {
-    title: 'update a session of a known rev',
+    title: 'update a session with a rev',
     script: 'updateSession',
-    onlyResent: true,
+    isNewWhenRepeated: true,
     async prepare(t) {
       const where = await session(t);
       return () => t.storage.sessions.update({ ...where, rev: 1, agentId: 'agent', context: { b: null } });
@@ -350,7 +350,7 @@ export const OTHERS: readonly StepStory[] = [
     },
   },
   {
-    title: 'add to the ledger',
+    title: 'add usage',
     script: 'addUsage',
     async prepare(t) {
       const row = { model: 'small', operation: 'embed', tokens: 12, savedTokens: 3 };

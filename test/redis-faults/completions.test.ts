@@ -12,7 +12,7 @@ afterAll(() => server.stop());
 
 const tenantId = () => `t-${crypto.randomUUID()}`;
 
-/** A process with a registry, and how often it asked for a task. */
+/** A process with a registry, and a spy on its task reads. */
 function open() {
   const storage = RedisStorage.connect(server.url, { commandTimeoutMs: 1_000 });
   const types = { has: () => true, checkPayload: () => undefined };
@@ -30,7 +30,7 @@ function open() {
 
 type Process = ReturnType<typeof open>;
 
-/** Claims and ends what waits of a tenant. */
+/** Claims and settles all ready tasks of a tenant. */
 async function endAll({ storage }: Process, tenant: string, settlement: Settlement, versions = [1]) {
   const runs = [{ type: tenant, versions }];
   const claimed = await storage.queue.claim({
@@ -48,8 +48,8 @@ async function endAll({ storage }: Process, tenant: string, settlement: Settleme
 
 const done = (result: JsonValue): Settlement => ({ kind: 'completed', result });
 
-/** A process in which somebody has waited for a task of the tenant before. */
-async function warm(tenant: string, worker: Process): Promise<Process> {
+/** A process that has waited for a task of the tenant before. */
+async function warmCaller(tenant: string, worker: Process): Promise<Process> {
   const caller = open();
   const waiting = caller.wait(tenant, await caller.submit(tenant));
   await endAll(worker, tenant, done(0));
@@ -58,50 +58,50 @@ async function warm(tenant: string, worker: Process): Promise<Process> {
   return caller;
 }
 
-/** What is said on channels that begin so. */
-async function overhear(pattern: string): Promise<string[]> {
+/** Messages on the channels that match a pattern. */
+async function collectMessages(pattern: string): Promise<string[]> {
   const client = new Redis(server.url);
   onTestFinished(() => client.disconnect());
-  const said: string[] = [];
-  client.on('pmessage', (_pattern, _channel, message: string) => said.push(message));
+  const messages: string[] = [];
+  client.on('pmessage', (_pattern, _channel, message: string) => messages.push(message));
   await client.psubscribe(pattern);
-  return said;
+  return messages;
 }
 
 const asStored = async ({ storage }: Process, tenant: string, { task_id: taskId }: Task) =>
   (await storage.tasks.get({ tenantId: tenant, taskId }))?.task;
 
-describe('who waits for tasks to end', () => {
-  it('is told of ends only, of all tenants on one channel, and nobody is told in vain', async () => {
+describe('waiting for completions', () => {
+  it('delivers completions only, of all tenants on one channel, and publishes nothing without a subscriber', async () => {
     const [one, other] = [tenantId(), tenantId()];
     const worker = open();
-    const caller = await warm(one, worker);
-    const said = await overhear('orchestrator:*');
+    const caller = await warmCaller(one, worker);
+    const messages = await collectMessages('orchestrator:*');
     const waits = [
       caller.wait(one, await caller.submit(one)),
       caller.wait(other, await caller.submit(other)),
     ];
-    await vi.waitFor(() => expect(said.filter((each) => each.includes(' = ')).length).toBe(1));
+    await vi.waitFor(() => expect(messages.filter((each) => each.includes(' = ')).length).toBe(1));
     await endAll(worker, one, done(1));
     await endAll(worker, other, done(2));
     expect((await Promise.all(waits)).map(({ result }) => result)).toEqual([1, 2]);
     await worker.storage.wakeupsSettled();
-    const ends = said.filter((each) => each.startsWith(`${one} `) || each.startsWith(`${other} `));
+    const ends = messages.filter((each) => each.startsWith(`${one} `) || each.startsWith(`${other} `));
     expect(ends.filter((each) => !each.includes(' = ')).map((each) => each.split(' ')[0])).toEqual([
       one,
       other,
     ]);
-    expect(said.some((each) => each.includes('["C"') || each.includes('["S"'))).toBe(false);
+    expect(messages.some((each) => each.includes('["C"') || each.includes('["S"'))).toBe(false);
     expect(caller.get).not.toHaveBeenCalled();
   });
 
   it.each([
     ['a large result', done('x'.repeat(10_000))],
     ['a failure', { kind: 'failed', error: { code: 'workflow_error', message: 'broken', retryable: false } }],
-  ] as const)('asks for %s', async (_, settlement) => {
+  ] as const)('reads the task after %s', async (_, settlement) => {
     const tenant = tenantId();
     const worker = open();
-    const caller = await warm(tenant, worker);
+    const caller = await warmCaller(tenant, worker);
     const waiting = caller.wait(tenant, await caller.submit(tenant, { a: 'ä\u2028"' }));
     await endAll(worker, tenant, settlement);
     const ended = await waiting;
@@ -109,10 +109,10 @@ describe('who waits for tasks to end', () => {
     expect(JSON.stringify(ended)).toBe(JSON.stringify(await asStored(worker, tenant, ended)));
   });
 
-  it('knows the version that a task ran in, also where those of one step differ', async () => {
+  it('has the version of each task, also where versions differ within one step', async () => {
     const tenant = tenantId();
     const worker = open();
-    const caller = await warm(tenant, worker);
+    const caller = await warmCaller(tenant, worker);
     const first = caller.wait(tenant, await caller.submit(tenant));
     await endAll(worker, tenant, done({ a: [1] }), [7, 2]);
     expect(await first).toMatchObject({ version: 7, result: { a: [1] } });
@@ -146,10 +146,10 @@ describe('who waits for tasks to end', () => {
     expect(caller.get).not.toHaveBeenCalled();
   });
 
-  it('is not misled by a result that looks like something else in the log', async () => {
+  it('returns results that look like other parts of a log entry', async () => {
     const tenant = tenantId();
     const worker = open();
-    const caller = await warm(tenant, worker);
+    const caller = await warmCaller(tenant, worker);
     for (const result of [[null, 1, ',null,1]'], '["d","', { D: 1 }, 0, '', false, null, []]) {
       const waiting = caller.wait(tenant, await caller.submit(tenant, { __proto: '\u0000 ' }));
       await endAll(worker, tenant, done(result));
@@ -159,10 +159,10 @@ describe('who waits for tasks to end', () => {
     expect(caller.get).not.toHaveBeenCalled();
   });
 
-  it('each gets a task of his own', async () => {
+  it('gives each waiter its own copy of the task', async () => {
     const tenant = tenantId();
     const worker = open();
-    const caller = await warm(tenant, worker);
+    const caller = await warmCaller(tenant, worker);
     const taskId = await caller.submit(tenant, { a: [1] });
     const waits = [caller.wait(tenant, taskId), caller.wait(tenant, taskId)];
     await endAll(worker, tenant, done({ b: [2] }));
@@ -172,36 +172,36 @@ describe('who waits for tasks to end', () => {
     expect(one.result).not.toBe(other.result);
   });
 
-  it('does not disturb one who follows everything, who comes and leaves meanwhile', async () => {
+  it('does not disturb a follower of all events that connects and leaves meanwhile', async () => {
     const tenant = tenantId();
     const worker = open();
-    const caller = await warm(tenant, worker);
+    const caller = await warmCaller(tenant, worker);
     const follower = open();
     const after = await follower.storage.events.head({ tenantId: tenant });
     const over = new AbortController();
-    const heard: string[] = [];
+    const received: string[] = [];
     const following = (async () => {
       const log = follower.storage.events.follow({ tenantId: tenant, after, signal: over.signal });
-      for await (const event of log) heard.push(event.event);
+      for await (const event of log) received.push(event.event);
     })();
     for (let n = 0; n < 20; n += 1) {
       const waiting = caller.wait(tenant, await caller.submit(tenant));
       await endAll(worker, tenant, done(n));
       expect(await waiting).toMatchObject({ result: n });
       if (n !== 9) continue;
-      await vi.waitFor(() => expect(heard.length).toBe(30));
+      await vi.waitFor(() => expect(received.length).toBe(30));
       over.abort();
       await following;
     }
     const each = ['task_created', 'task_started', 'task_completed'];
-    expect(heard).toEqual(Array.from({ length: 10 }, () => each).flat());
+    expect(received).toEqual(Array.from({ length: 10 }, () => each).flat());
     expect(caller.get).not.toHaveBeenCalled();
   });
 
-  it('hears of an end that was said while his connection was away, and of those after it', async () => {
+  it('receives a completion published while the subscription was cut, and later ones', async () => {
     const tenant = tenantId();
     const worker = open();
-    const caller = await warm(tenant, worker);
+    const caller = await warmCaller(tenant, worker);
     for (let n = 0; n < 10; n += 1) {
       const waiting = caller.wait(tenant, await caller.submit(tenant));
       await server.ask(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
@@ -210,10 +210,10 @@ describe('who waits for tasks to end', () => {
     }
   });
 
-  it('is told at once whoever else waits for tasks of the tenant in another process', async () => {
+  it('wakes waiters in two processes at once', async () => {
     const tenant = tenantId();
     const worker = open();
-    const callers = [await warm(tenant, worker), await warm(tenant, worker)];
+    const callers = [await warmCaller(tenant, worker), await warmCaller(tenant, worker)];
     const waits: Promise<Task>[] = [];
     for (const caller of callers) waits.push(caller.wait(tenant, await caller.submit(tenant)));
     await endAll(worker, tenant, done(1));
@@ -221,17 +221,17 @@ describe('who waits for tasks to end', () => {
     for (const { get } of callers) expect(get).not.toHaveBeenCalled();
   });
 
-  it('is not told any more once he has not said for a minute that he waits', async () => {
+  it('drops a waiting process that has not renewed its interest for a minute', async () => {
     const tenant = tenantId();
     const worker = open();
-    await warm(tenant, worker);
+    await warmCaller(tenant, worker);
     const meta = `orchestrator:tasks:{${tenant}}:@meta`;
     const [process] = String(await server.ask(['HGET', meta, 'awaited'])).split(' ');
     await server.ask(['HSET', meta, 'awaited', `gone 1 ${process} 1`]);
-    const said = await overhear('orchestrator:wakeups:*');
-    const caller = await warm(tenant, worker);
+    const messages = await collectMessages('orchestrator:wakeups:*');
+    const caller = await warmCaller(tenant, worker);
     await worker.storage.wakeupsSettled();
-    expect(said.filter((each) => each.startsWith(`${tenant} `)).length).toBeGreaterThan(0);
+    expect(messages.filter((each) => each.startsWith(`${tenant} `)).length).toBeGreaterThan(0);
     const awaited = String(await server.ask(['HGET', meta, 'awaited'])).split(' ');
     expect(awaited.length).toBe(2);
     expect(awaited[0]).not.toBe(process);

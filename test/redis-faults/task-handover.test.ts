@@ -42,13 +42,13 @@ async function submit(storage: RedisStorage, tenantId: string, type = tenantId, 
   return answer.task.task_id;
 }
 
-/** A claim that waits, once the storage knows that it does. */
+/** A waiting claim, once the storage has registered it. */
 async function wait(storage: RedisStorage, type: string, workerId = name('w'), leaseMs = 30_000) {
   const over = new AbortController();
   const params = { workerId, claimId: `${workerId}.0`, max: 10, leaseMs };
-  // The first one makes the worker heard.
+  // The first claim subscribes the worker.
   await storage.queue.claim({ ...params, runs: [{ type, versions: [1, 3] }] });
-  await vi.waitFor(async () => expect(await heard(workerId)).toBe(1));
+  await vi.waitFor(async () => expect(await subscribers(workerId)).toBe(1));
   let claims: readonly Claim[] | undefined;
   const claiming = storage.queue
     .claim({
@@ -58,20 +58,20 @@ async function wait(storage: RedisStorage, type: string, workerId = name('w'), l
       waitMs: 60_000,
       signal: over.signal,
     })
-    .then((got) => (claims = got));
+    .then((found) => (claims = found));
   claiming.catch(() => undefined);
   onTestFinished(() => over.abort());
   await vi.waitFor(async () => expect(await marker(workerId)).toContain('\n\t'));
   const ids = async () => (await claiming).map(({ task }) => task.task_id);
-  return { workerId, claiming, ids, over, got: () => claims };
+  return { workerId, claiming, ids, over, claimedSoFar: () => claims };
 }
 
 const marker = async (workerId: string) => String(await server.ask(['GET', `${SYSTEM}claimed:${workerId}`]));
-const heard = async (workerId: string) =>
+const subscribers = async (workerId: string) =>
   Number(((await server.ask(['PUBSUB', 'NUMSUB', `orchestrator:wakeups:${workerId}@0`])) as unknown[])[1]);
 
-/** How often tasks were claimed by asking. */
-async function visits(): Promise<number> {
+/** Number of claims that took tasks from a queue. */
+async function queueClaims(): Promise<number> {
   const stats = String(await server.ask(['INFO', 'commandstats']));
   return Number(/cmdstat_zremrangebyrank:calls=(\d+)/.exec(stats)?.[1] ?? 0);
 }
@@ -79,8 +79,8 @@ async function visits(): Promise<number> {
 const eventsOf = async (storage: RedisStorage, tenantId: string) =>
   (await storage.events.read({ tenantId, after: 'new:0', limit: 100 })).events;
 
-describe('a claim that waits', () => {
-  it('has a task until its own lease is over, whatever other leases there are', async () => {
+describe('a waiting claim', () => {
+  it('leases a handed over task for its own lease duration, beside longer leases', async () => {
     const [storage, tenant] = [open(), name('t')];
     const claimNow = () => {
       const workerId = name('w');
@@ -98,14 +98,14 @@ describe('a claim that waits', () => {
     });
   });
 
-  it.each(['small', 'large'])('is handed a lone task in the step that stores it: a %s one', async (size) => {
+  it.each(['small', 'large'])('gets a lone %s task in the step that stores it', async (size) => {
     const [storage, caller, tenant] = [open(), open(), name('t')];
     const waiting = await wait(storage, tenant);
-    const before = await visits();
+    const before = await queueClaims();
     const payload = { text: size === 'small' ? 'ä\n"' : 'x'.repeat(100_000) };
     const taskId = await submit(caller, tenant, tenant, { payload });
     const [claim] = await waiting.claiming;
-    expect(await visits()).toBe(before);
+    expect(await queueClaims()).toBe(before);
     const task = (await storage.tasks.get({ tenantId: tenant, taskId }))?.task;
     expect(claim).toEqual({
       task: { ...task, payload },
@@ -133,7 +133,7 @@ describe('a claim that waits', () => {
     expect(await storage.queue.claim({ ...lastOf(waiting.workerId, tenant), max: 10 })).toEqual([]);
   });
 
-  it('gets what is not handed out when the wakeup publishes: of a session, or behind others', async () => {
+  it('claims at the wakeup a task that is not handed over: of a session, or behind others', async () => {
     const [storage, caller, tenant] = [open(), open(), name('t')];
     const first = await wait(storage, tenant);
     await caller.sessions.create({ tenantId: tenant, sessionId: 's', context: {} });
@@ -145,7 +145,7 @@ describe('a claim that waits', () => {
     expect(await second.ids()).toEqual([behind]);
   });
 
-  it('gets nothing of a tenant that is paused or at its limit', async () => {
+  it('gets no task of a tenant that is paused or at its limit', async () => {
     const [storage, caller, tenant] = [open(), open(), name('t')];
     await caller.tenants.configure({ tenantId: tenant, maxRunning: 1 });
     const first = await wait(storage, tenant);
@@ -154,7 +154,7 @@ describe('a claim that waits', () => {
     const second = await wait(storage, tenant);
     const next = await submit(caller, tenant);
     await storage.wakeupsSettled();
-    expect(second.got()).toBeUndefined();
+    expect(second.claimedSoFar()).toBeUndefined();
     const token = `${first.workerId}.1`;
     await storage.queue.settle({
       tenantId: tenant,
@@ -168,23 +168,23 @@ describe('a claim that waits', () => {
     const third = await wait(storage, paused);
     const late = await submit(caller, paused);
     await storage.wakeupsSettled();
-    expect(third.got()).toBeUndefined();
+    expect(third.claimedSoFar()).toBeUndefined();
     await caller.tenants.configure({ tenantId: paused, paused: false });
     expect(await third.ids()).toEqual([late]);
   });
 
-  it('shares with others: each is handed one, whoever has waited longest first', async () => {
+  it('shares tasks with others: each claim gets one, the longest waiting first', async () => {
     const [storage, caller, tenant] = [open(), open(), name('t')];
     const waiting = [await wait(storage, tenant), await wait(storage, tenant), await wait(open(), tenant)];
     const ids = [await submit(caller, tenant), await submit(caller, tenant), await submit(caller, tenant)];
     expect(await Promise.all(waiting.map((each) => each.ids()))).toEqual(ids.map((id) => [id]));
   });
 
-  it('is not handed anything that nobody would hear of', async () => {
+  it('gets no task while its worker is not subscribed', async () => {
     const [storage, caller, tenant] = [open(), open(), name('t')];
     const { workerId } = await wait(storage, tenant);
     await storage.close();
-    await vi.waitFor(async () => expect(await heard(workerId)).toBe(0));
+    await vi.waitFor(async () => expect(await subscribers(workerId)).toBe(0));
     expect(await marker(workerId)).toContain('\n\t');
     const taskId = await submit(caller, tenant);
     expect((await caller.tasks.get({ tenantId: tenant, taskId }))?.task.status).toBe('pending');
@@ -192,14 +192,14 @@ describe('a claim that waits', () => {
     expect(claims.map(({ task }) => task.task_id)).toEqual([taskId]);
   });
 
-  it('asks again for what it was handed while its line was away', async () => {
+  it('repeats the claim for a task handed over while its subscription was cut', async () => {
     const [storage, caller, tenant] = [open(), open(), name('t')];
     const waiting = await wait(storage, tenant);
-    const deaf = new Redis(server.url);
-    onTestFinished(() => deaf.disconnect());
+    const silent = new Redis(server.url);
+    onTestFinished(() => silent.disconnect());
     const channel = `orchestrator:wakeups:${waiting.workerId}@0`;
     await server.ask(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
-    await deaf.subscribe(channel);
+    await silent.subscribe(channel);
     const taskId = await submit(caller, tenant);
     expect(await waiting.ids()).toEqual([taskId]);
     expect((await caller.tasks.get({ tenantId: tenant, taskId }))?.task).toMatchObject({
@@ -208,7 +208,7 @@ describe('a claim that waits', () => {
     });
   });
 
-  it('takes nothing new once its worker stops, but what it was handed, and leaves nothing behind', async () => {
+  it('gets nothing new once its worker stops, except a task handed over, and leaves no keys', async () => {
     const [storage, caller, tenant] = [open(), open(), name('t')];
     const waiting = await wait(storage, tenant);
     waiting.over.abort();
@@ -221,7 +221,7 @@ describe('a claim that waits', () => {
     const second = await wait(other, tenant);
     const client = new Redis(server.url);
     onTestFinished(() => client.disconnect());
-    // The worker stops before it can hear of the task.
+    // The worker stops before the message of the task can arrive.
     const answer = submit(caller, tenant);
     await answer;
     second.over.abort();
@@ -230,14 +230,14 @@ describe('a claim that waits', () => {
     expect(await Promise.all(idle)).toEqual(idle.map(() => null));
   });
 
-  it('is over after its time, with nothing', async () => {
+  it('ends empty after waitMs', async () => {
     const storage = open();
     const claim = { ...lastOf(name('w'), name('t')), waitMs: 50 };
     expect(await storage.queue.claim(claim)).toEqual([]);
     expect(await server.ask(['EXISTS', `${SYSTEM}claimed:${claim.workerId}`])).toBe(0);
   });
 
-  it('under load, with lines that are cut, each task is run once and every caller gets his result', async () => {
+  it('under load, with cut subscriptions, runs each task once and every caller gets its result', async () => {
     const ran = new Map<string, number>();
     const storages = [open(), open(), open()];
     const workers = storages.map((storage) => new Orchestrator({ storage, concurrency: 3 }));

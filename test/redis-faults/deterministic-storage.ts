@@ -3,19 +3,19 @@ import { RedisStorage, type RedisTarget } from '@agent-orchestrator/redis-adapte
 import type { RedisServer } from '@agent-orchestrator/test-servers';
 import { Cluster } from 'ioredis';
 import { SeededRandom } from '../../packages/core/test/chaos/seeded-random.js';
-import type { StepStory } from './step-stories.js';
+import type { StepScenario } from './step-scenarios.js';
 import { storedKeys } from './stored-keys.js';
 
-let lived = 0;
+let count = 0;
 
-/** A storage whose ids and times are those of every other one that lives through the same. */
-export class Life implements AsyncDisposable {
-  readonly prefix = `life-${(lived += 1)}`;
+/** A storage whose ids and times are the same as in every other one with the same calls. */
+export class DeterministicStorage implements AsyncDisposable {
+  readonly prefix = `subject-${(count += 1)}`;
   readonly storage: RedisStorage;
   readonly tools: CaseTools;
   #now = Date.parse('2026-01-31T10:00:00.000Z');
 
-  /** @param target where Redis is, or a client to borrow. */
+  /** @param target address of Redis, or a client to borrow. */
   constructor(target: RedisTarget | Cluster, commandTimeoutMs = 5_000) {
     const clock: Clock = {
       now: () => this.#now,
@@ -46,20 +46,23 @@ export function wordOf(answer: unknown): unknown {
   return word ?? null;
 }
 
-/** What is stored, but for hints: a second renewal may be scheduled a second time. */
-export async function keptBy(redis: RedisServer, { prefix }: Life): Promise<Record<string, unknown>> {
+/** Stored data without hints: a repeated renewal may schedule a second timer. */
+export async function storedBy(
+  redis: RedisServer,
+  { prefix }: DeterministicStorage,
+): Promise<Record<string, unknown>> {
   const all = await storedKeys(redis, prefix);
   for (const key of Object.keys(all)) if (/@leases$|:system:/.test(key)) delete all[key];
   return all;
 }
 
-/** A step's undisturbed life: what it said, what is left of it, and all keys there were before or after it. */
-export async function undisturbed(redis: RedisServer, { prepare }: StepStory) {
-  await using life = new Life(redis.url);
-  const step = await prepare(life.tools);
-  const keys = Object.keys(await storedKeys(redis, life.prefix));
-  const before = await keptBy(redis, life);
+/** A step without faults: its answer, the data it leaves, and all keys before and after it. */
+export async function withoutFaults(redis: RedisServer, { prepare }: StepScenario) {
+  await using subject = new DeterministicStorage(redis.url);
+  const step = await prepare(subject.tools);
+  const keys = Object.keys(await storedKeys(redis, subject.prefix));
+  const before = await storedBy(redis, subject);
   const answer = await step();
-  keys.push(...Object.keys(await storedKeys(redis, life.prefix)));
-  return { before, answer, kept: await keptBy(redis, life), keys: [...new Set(keys)] };
+  keys.push(...Object.keys(await storedKeys(redis, subject.prefix)));
+  return { before, answer, kept: await storedBy(redis, subject), keys: [...new Set(keys)] };
 }

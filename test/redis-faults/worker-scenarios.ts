@@ -6,7 +6,7 @@ import {
   type Settlement,
   type StepRequest,
 } from '@agent-orchestrator/core';
-import { error, MAX, type StepStory } from './step-story.js';
+import { error, MAX, type StepScenario } from './step-scenario.js';
 import type { ScriptName } from './script-digests.js';
 
 const settling = (
@@ -14,7 +14,7 @@ const settling = (
   script: ScriptName,
   settlement: Settlement,
   more: Partial<NewTask> = {},
-): StepStory => ({
+): StepScenario => ({
   title: `settle: ${title}`,
   script,
   again: 'lease_lost',
@@ -31,7 +31,7 @@ const settling = (
 const MANY_CALLS = 2 * DEFAULTS.callsAtOnce + 10;
 
 /** A leased task with many calls, open or failed. */
-async function calling(t: CaseTools, ended: boolean): Promise<Claim> {
+async function taskWithCalls(t: CaseTools, ended: boolean): Promise<Claim> {
   const claim = await t.leased();
   for (let n = 0; n < MANY_CALLS; n += 1) {
     const step = t.callStep();
@@ -41,22 +41,22 @@ async function calling(t: CaseTools, ended: boolean): Promise<Claim> {
   return claim;
 }
 
-const settlingMany = (title: string, ended: boolean, settlement: Settlement): StepStory => ({
+const settlingMany = (title: string, ended: boolean, settlement: Settlement): StepScenario => ({
   title: `settle: ${title}`,
   script: 'settle',
   again: 'lease_lost',
   async prepare(t) {
-    const claim = await calling(t, ended);
+    const claim = await taskWithCalls(t, ended);
     return () => t.settle(claim, settlement);
   },
 });
 
-/** A step of the sweeper with what it has left of the calls of a task. */
-const sweepingCalls = (title: string, ended: boolean, settlement: Settlement, ms: number): StepStory => ({
+/** A step of the sweeper with remaining calls of a task. */
+const sweepingCalls = (title: string, ended: boolean, settlement: Settlement, ms: number): StepScenario => ({
   title: `sweep: ${title}`,
   script: 'sweep',
   async prepare(t) {
-    const claim = await calling(t, ended);
+    const claim = await taskWithCalls(t, ended);
     await t.settle(claim, settlement);
     await t.advance(ms);
     return async () => {
@@ -67,7 +67,7 @@ const sweepingCalls = (title: string, ended: boolean, settlement: Settlement, ms
 });
 
 const answer = { message_id: 'm-2', content: 'hi' };
-export const QUEUE: readonly StepStory[] = [
+export const QUEUE: readonly StepScenario[] = [
   {
     title: 'claim: ten tasks of two tenants',
     script: 'claim',
@@ -146,12 +146,12 @@ export const QUEUE: readonly StepStory[] = [
 const reporting = (
   title: string,
   more: (t: CaseTools) => Partial<Parameters<CaseTools['storage']['journal']['report']>[0]>,
-  onlyResent = false,
-): StepStory => ({
+  isNewWhenRepeated = false,
+): StepScenario => ({
   title: `report: ${title}`,
   script: 'report',
   again: 'duplicate',
-  onlyResent,
+  isNewWhenRepeated,
   async prepare(t) {
     await t.withJob('job-1');
     const given = more(t);
@@ -165,7 +165,7 @@ const early = async (t: CaseTools, messageId?: string) => {
   await t.begin(claim, t.callStep());
   return () => t.report('job-9', 1, messageId === undefined ? {} : { messageId });
 };
-export const JOURNAL: readonly StepStory[] = [
+export const JOURNAL: readonly StepScenario[] = [
   {
     title: 'begin: a call',
     script: 'begin',
@@ -231,12 +231,12 @@ export const JOURNAL: readonly StepStory[] = [
   {
     title: 'report: an early one without a name',
     script: 'report',
-    onlyResent: true,
+    isNewWhenRepeated: true,
     prepare: (t) => early(t),
   },
 ];
 
-export const WORKERS: readonly StepStory[] = [
+export const WORKERS: readonly StepScenario[] = [
   {
     title: 'announce a worker, while tasks wait for one',
     script: 'announce',

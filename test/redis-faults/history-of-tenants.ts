@@ -1,6 +1,6 @@
 import type { Entry, FaultHistory } from './fault-history.js';
 
-/** The same history, as far as it is one of these tenants'. */
+/** The part of a history that belongs to these tenants. */
 export function ofTenants(history: FaultHistory, tenants: readonly string[]): FaultHistory {
   const logs = new Map([...history.logs].filter(([tenant]) => tenants.includes(tenant)));
   const tasks = new Set([...logs.values()].flat().map(({ task_id }) => task_id));
@@ -15,7 +15,7 @@ export function ofTenants(history: FaultHistory, tenants: readonly string[]): Fa
   return { ...history, logs, entries: history.entries.filter(isTheirs) };
 }
 
-/** The longest time between two entries of a kind, in milliseconds, of those around the storage's fault. */
+/** Longest time between two entries of a kind, in ms, among those around the storage's fault. */
 export function longestSilence({ entries, faults }: FaultHistory, kinds: readonly Entry['kind'][]): number {
   const [strike] = faults.filter(({ kind }) => kind === 'storage');
   let longest = 0;
