@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Waits until something is so; whoever waits for ever is ended by the test's own limit. */
+/** Polls until a fact is true; otherwise the test's own limit ends the wait. */
 export async function eventually(isSo: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await isSo())) await delay(10);
 }

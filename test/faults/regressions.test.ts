@@ -8,9 +8,9 @@ import { frame, RawSocket } from './raw-socket.js';
 import { ReportTap } from './report-tap.js';
 import { reply, ScriptedService } from './scripted-service.js';
 
-/** What was once wrong, and is not to be so again. */
-describe('between services and the hub', () => {
-  it('a service that does not read its acks does not fill the memory of the hub', async () => {
+/** Regressions of errors found earlier. */
+describe('a regression between services and the hub', () => {
+  it('a service that does not read its acks: bounded memory in the hub', async () => {
     const hub = await KillableHub.start();
     const service = new RawSocket(hub.url, '/ws/task_updates', [`Authorization: Bearer ${TOKENS.query}`]);
     await service.open;
@@ -20,11 +20,11 @@ describe('between services and the hub', () => {
     const text = (n: number) => JSON.stringify({ message_id: `${id}${n}` });
     const frames = Array.from({ length: 1_000 }, (_, n) => frame(0x81, text(n)));
     for (let sent = 0; sent < 120; sent += 1) await service.write(Buffer.concat(frames));
-    // 4 MiB of what is unread is the limit for what else a service is told.
+    // 4 MiB of unread data is the limit for further frames to a service.
     expect(heldMiB() - before).toBeLessThan(32);
   });
 
-  it('more than ten notifications that wait for a 202 cause no warning of the process', async () => {
+  it('more than ten notifications held for a 202: no process warning', async () => {
     const warnings: string[] = [];
     const listener = (warning: Error) => warnings.push(warning.name);
     process.on('warning', listener);
@@ -49,7 +49,7 @@ describe('between services and the hub', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('the metadata of a notification is seen by clients', async () => {
+  it('metadata of a notification: clients receive it', async () => {
     const hub = await KillableHub.start();
     const taskId = await hub.track('job-1');
     const client = await new EventCollector(hub.url).start();
@@ -62,7 +62,7 @@ describe('between services and the hub', () => {
     expect(seen?.metadata).toMatchObject({ model: 'tiny' });
   });
 
-  it('notifications that wait for a 202 do not fill the memory of the hub', async () => {
+  it('notifications held for a 202: bounded memory in the hub', async () => {
     const hub = await KillableHub.start();
     const tap = new ReportTap(hub.storage);
     const open: ServerResponse[] = [];
@@ -76,17 +76,17 @@ describe('between services and the hub', () => {
     const about = { event: 'task_completed', service: 'query', tenant_id: 'acme' };
     const data = 'x'.repeat(2 ** 20 - 1_000);
     for (let sent = 1; sent <= 50; sent += 1) {
-      const id = { task_id: `nobody-${sent}`, message_id: `m-${sent}` };
+      const id = { task_id: `unknown-${sent}`, message_id: `m-${sent}` };
       await service.write(frame(0x81, JSON.stringify({ ...about, ...id, data })));
     }
-    // Held, or put off.
+    // Held, or answered with retry_later.
     await until(() => tap.held + service.counts.text > 50);
     expect(heldMiB() - before).toBeLessThan(32);
   });
 
-  it('a job id that a service uses again names its newest call', async () => {
+  it('a reused job id: names the newest call', async () => {
     const hub = await KillableHub.start({ orchestrator: { random: NO_JITTER } });
-    // As one does that names its jobs by what is asked, or counts them from 1 each time it starts.
+    // Like a service that derives job ids from the request, or counts them from 1 after each start.
     const service = await ScriptedService.start((_, response) => reply(response, 202, { job_id: 'job-1' }));
     hub.orchestrator.service('query', { url: service.url(), silenceMs: 1_000 });
     const query = notifierOf('query', hub.url);
@@ -101,10 +101,10 @@ describe('between services and the hub', () => {
     expect((await query.notifyTaskCompletion(done)).outcome).toBe('applied');
   });
 
-  it('notifications that wait for a 202 do not keep those behind them from being sent', async () => {
+  it('notifications held for a 202: later ones are sent', async () => {
     const { hub, tap, query } = await withheld202();
     const taskId = await hub.track('known');
-    // As after a restart that has lost its tasks: jobs that nobody knows, while a call is under way.
+    // As after a restart that has lost its tasks: unknown jobs, while a call is in flight.
     for (let n = 0; n < 300; n += 1) {
       void query.notifyTaskCompletion({ task_id: `unknown-${n}`, tenant_id: 'acme', result: n });
     }
@@ -113,7 +113,7 @@ describe('between services and the hub', () => {
     expect(await soon(acked)).toMatchObject({ outcome: 'applied', global_task_id: taskId });
   });
 
-  it('a notification that waited for a 202 is answered once no 202 can come any more', async () => {
+  it('a notification held for a 202: answered once no 202 can come any more', async () => {
     const { hub, tap, query, waiting } = await withheld202();
     const acked = query.notifyTaskCompletion({ task_id: 'job-1', tenant_id: 'acme', result: 1 });
     await until(() => tap.held === 1);
@@ -122,7 +122,7 @@ describe('between services and the hub', () => {
     expect(await soon(acked)).toMatchObject({ outcome: 'unknown_task' });
   });
 
-  it('a notification that has waited a minute for a 202 is unknown, and not sent again', async () => {
+  it('a notification held for a minute: unknown_task, and not sent again', async () => {
     const calls: unknown[] = [];
     const silent = { timeoutMs: 600_000, run: (call: unknown) => (calls.push(call), new Promise(() => {})) };
     const world = harness({ services: { silent } });
@@ -134,7 +134,7 @@ describe('between services and the hub', () => {
     const frame = {
       event: 'task_completed',
       service: 'silent',
-      task_id: 'nobody',
+      task_id: 'unknown',
       tenant_id: 'acme',
       data: 1,
     };
@@ -145,7 +145,7 @@ describe('between services and the hub', () => {
   });
 });
 
-/** A hub with one call under way, whose 202 does not come; the task that waits for it. */
+/** A hub with one call in flight, whose 202 does not come; and the task that waits for it. */
 async function withheld202() {
   const hub = await KillableHub.start();
   const tap = new ReportTap(hub.storage);
@@ -158,7 +158,7 @@ async function withheld202() {
   return { hub, tap, query, waiting };
 }
 
-/** What becomes of a promise before the minute is over for which such a notification may wait. */
+/** The result of a promise within the minute for which such a notification may be held. */
 function soon<T>(promise: Promise<T>): Promise<T | 'not yet'> {
   return Promise.race([
     promise,

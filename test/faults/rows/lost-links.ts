@@ -19,8 +19,8 @@ function outcomes(acks: readonly Ack[]): string {
 async function halfOpenService(table: FaultTable): Promise<void> {
   const { heartbeatMs, pingMs, pongMs } = TIMES;
   const hub = await KillableHub.start({ server: { heartbeatMs } });
-  const line = await TcpRelay.to(hub.port);
-  const query = notifierOf('query', line.url, { pingMs, pongMs });
+  const relay = await TcpRelay.to(hub.port);
+  const query = notifierOf('query', relay.url, { pingMs, pongMs });
   const client = await new EventCollector(hub.url).start();
   await query.ready();
   const jobs = Array.from({ length: 50 }, (_, n) => `job-${n}`);
@@ -33,32 +33,32 @@ async function halfOpenService(table: FaultTable): Promise<void> {
   await acks[0];
   const lost = new Promise<string>((resolve) => query.on('disconnected', ({ reason }) => resolve(reason)));
   const before = hub.connections;
-  line.swallow = { ...HOLE };
+  relay.swallow = { ...HOLE };
   const at = performance.now();
   for (const job of jobs.slice(20)) report(job);
   expect(await lost).toBe(`no pong in ${pongMs} ms`);
   const foundMs = Math.round(performance.now() - at);
-  // The hub finds it from its side too: whoever is silent has no connection any more.
+  // The hub detects it too: it closes a silent connection.
   await until(() => hub.connections < before);
-  line.swallow = { ...WHOLE };
+  relay.swallow = { ...WHOLE };
   const seen = outcomes(await Promise.all(acks));
   expect(seen).toMatch(/^50 applied$|^\d+ applied, \d+ duplicate$/);
   for (const id of tasks) await client.final(id);
-  expect([client.wrong, client.finals.size, query.pending]).toEqual([[], 50, 0]);
+  expect([client.violations, client.finals.size, query.pending]).toEqual([[], 50, 0]);
   table.add({
     row: 14,
     fault: 'half-open link service -> hub',
     expected: `found within ping + pong (${pingMs} + ${pongMs} ms) on both sides, outbox sent again`,
     seen: `${seen}; 0 of 50 lost`,
-    figure: `found after ${foundMs} ms`,
+    detail: `found after ${foundMs} ms`,
   });
 }
 
 async function halfOpenClient(table: FaultTable): Promise<void> {
   const { heartbeatMs } = TIMES;
   const hub = await KillableHub.start({ server: { heartbeatMs } });
-  const line = await TcpRelay.to(hub.port);
-  const client = await new EventCollector(line.url.replace('ws', 'http')).start();
+  const relay = await TcpRelay.to(hub.port);
+  const client = await new EventCollector(relay.url.replace('ws', 'http')).start();
   const query = notifierOf('query', hub.url);
   await query.ready();
   const tasks: string[] = [];
@@ -71,28 +71,28 @@ async function halfOpenClient(table: FaultTable): Promise<void> {
   await complete(0, 10);
   await client.final(tasks[9] ?? '');
   const before = hub.connections;
-  line.swallow = { ...HOLE };
+  relay.swallow = { ...HOLE };
   const at = performance.now();
   await complete(10, 20);
   await until(() => hub.connections < before);
   const foundMs = Math.round(performance.now() - at);
   await complete(20, 30);
   expect(client.finals.size).toBe(10);
-  line.swallow = { ...WHOLE };
-  line.cut();
+  relay.swallow = { ...WHOLE };
+  relay.cut();
   for (const id of tasks) await client.final(id);
-  expect([client.wrong, client.gaps, client.connected]).toEqual([[], 0, 2]);
+  expect([client.violations, client.gaps, client.connected]).toEqual([[], 0, 2]);
   table.add({
     row: 14,
     fault: 'half-open link hub -> client',
     expected: `cut off at the second heartbeat (${heartbeatMs} ms each), client resumes by cursor`,
     seen: `${client.finals.size} of 30 final events, each once, ${client.gaps} gaps`,
-    figure: `found after ${foundMs} ms`,
+    detail: `found after ${foundMs} ms`,
   });
 }
 
 const KILLS = 10;
-const A_ROUND = 40;
+const TASKS_PER_ROUND = 40;
 
 async function killedHub(table: FaultTable): Promise<void> {
   const hub = await KillableHub.start();
@@ -102,13 +102,13 @@ async function killedHub(table: FaultTable): Promise<void> {
   const service = await ScriptedService.start(({ call }, response) => {
     reply(response, 202, { job_id: call.call_id });
     const about = { task_id: call.call_id, tenant_id: call.tenant_id };
-    const told = [
+    const reports = [
       query.notifyTaskStatus({ ...about, status: 'on it' }),
       query.notifyTaskStatus({ ...about, status: 'almost' }),
       query.notifyTaskCompletion({ ...about, result: call.input }),
     ];
-    for (const each of told) void each.then(() => (acknowledged += 1));
-    acks.push(...told);
+    for (const each of reports) void each.then(() => (acknowledged += 1));
+    acks.push(...reports);
   });
   hub.orchestrator.service('query', { url: service.url() });
   const client = await new EventCollector(hub.url).start();
@@ -121,18 +121,18 @@ async function killedHub(table: FaultTable): Promise<void> {
   };
   for (let round = 0; round < KILLS; round += 1) {
     const [base, lost] = [acknowledged, new Promise((resolve) => query.on('disconnected', resolve))];
-    await submit(A_ROUND / 2);
-    await until(() => acknowledged >= base + A_ROUND / 4);
-    await submit(A_ROUND / 4);
+    await submit(TASKS_PER_ROUND / 2);
+    await until(() => acknowledged >= base + TASKS_PER_ROUND / 4);
+    await submit(TASKS_PER_ROUND / 4);
     await turn();
     await Promise.all([hub.kill(), lost]);
-    await submit(A_ROUND / 4);
+    await submit(TASKS_PER_ROUND / 4);
     await hub.revive();
     await query.ready();
   }
   const seen = outcomes(await Promise.all(acks));
   for (const [n, id] of tasks.entries()) expect((await client.final(id)).data).toBe(n);
-  expect(client.wrong).toEqual([]);
+  expect(client.violations).toEqual([]);
   expect(seen).toMatch(/^\d+ applied(, \d+ duplicate)?$/);
   expect(acks.length).toBe(3 * tasks.length);
   table.add({
@@ -140,14 +140,14 @@ async function killedHub(table: FaultTable): Promise<void> {
     fault: `hub killed ${KILLS} times under a stream of notifications`,
     expected: 'each event once or a gap frame, nothing acknowledged is lost',
     seen: `${client.count} events each once, ${client.gaps} gaps, ${client.connected} connections`,
-    figure: `${acks.length} notifications: ${seen}; 0 lost`,
+    detail: `${acks.length} notifications: ${seen}; 0 lost`,
   });
 }
 
 const KEPT = 50;
 const MISSED = 100;
 
-/** More happens while the hub is away than is kept. */
+/** More events occur during the outage than are kept. */
 async function missedTooMuch(table: FaultTable): Promise<void> {
   const hub = await KillableHub.start({ limits: { maxEvents: KEPT } });
   const client = await new EventCollector(hub.url).start();
@@ -161,19 +161,19 @@ async function missedTooMuch(table: FaultTable): Promise<void> {
   await client.until(() => client.events.has(after));
   const counts = (client.lastGap?.['snapshot'] as { counts?: Record<string, number> } | undefined)?.counts;
   expect(counts).toMatchObject({ processing: MISSED + 1 });
-  expect([client.gaps, client.wrong]).toEqual([1, []]);
+  expect([client.gaps, client.violations]).toEqual([1, []]);
   table.add({
     row: 15,
     fault: `hub away while ${MISSED} tasks begin, ${KEPT} events are kept`,
     expected: 'a gap frame with the state, then each event once',
     seen: `${client.gaps} gap frame, ${counts?.['processing']} tasks in its snapshot`,
-    figure: `${client.count} events beside it`,
+    detail: `${client.count} events beside it`,
   });
 }
 
-export function linksLost(table: FaultTable): void {
+export function lostLinks(table: FaultTable): void {
   it('14: a half-open link of a service is found, and the outbox sent again', () => halfOpenService(table));
   it('14: a half-open link of a client is found, and the client resumes', () => halfOpenClient(table));
-  it('15: a hub that is killed ten times loses nothing', () => killedHub(table));
-  it('15: a client that has missed too much is told of a gap', () => missedTooMuch(table));
+  it('15: a hub killed ten times loses no notification', () => killedHub(table));
+  it('15: a client that has missed more than the kept events receives a gap', () => missedTooMuch(table));
 }

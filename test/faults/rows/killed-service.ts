@@ -5,7 +5,7 @@ import { KillableHub, until } from '../killable-hub.js';
 import { ServiceChild } from '../service-child.js';
 
 const SILENCE_MS = 1_500;
-/** The longest wait: a service that starts again is there before the last resend. */
+/** Longest back-off: a restarted service is back before the last resend. */
 const LONGEST_WAIT = { uuid: () => crypto.randomUUID(), fraction: () => 0.999 };
 
 async function prepared() {
@@ -17,7 +17,7 @@ async function prepared() {
   return { hub, child, client };
 }
 
-/** Resolves once the hub knows that the service has taken on this many tries. */
+/** Resolves once the hub has the 202 of this many tries. */
 async function accepted(hub: KillableHub, taskId: string, tries: number): Promise<void> {
   await until(async () => {
     const { delegated_services: calls } = await hub.acme.tasks.get(taskId);
@@ -25,8 +25,8 @@ async function accepted(hub: KillableHub, taskId: string, tries: number): Promis
   });
 }
 
-export function serviceKilled(table: FaultTable): void {
-  it('3: a service that is killed after each 202 has three tries, then its call fails', async () => {
+export function killedService(table: FaultTable): void {
+  it('3: a service killed after each 202 gets three tries, then its call fails', async () => {
     const { hub, child: first, client } = await prepared();
     const taskId = await hub.submit('query', {}, { max_attempts: 1 });
     const calls: { readonly callId: string; readonly attempt: number }[] = [];
@@ -44,17 +44,17 @@ export function serviceKilled(table: FaultTable): void {
     expect(new Set(calls.map(({ callId }) => callId)).size).toBe(3);
     await client.final(taskId);
     expect(client.named(taskId).filter((event) => event === 'task_status_update')).toHaveLength(2);
-    expect(client.wrong).toEqual([]);
+    expect(client.violations).toEqual([]);
     table.add({
       row: 3,
       fault: 'service killed after each 202',
       expected: 'silent -> new try, new call_id, at most 3, then failed',
       seen: `${task.status}, ${task.error?.code}`,
-      figure: `${calls.length} tries, ${new Set(calls.map(({ callId }) => callId)).size} call_ids`,
+      detail: `${calls.length} tries, ${new Set(calls.map(({ callId }) => callId)).size} call_ids`,
     });
   });
 
-  it('3: a service that comes back after it was killed completes the task', async () => {
+  it('3: a service restarted after a kill completes the task', async () => {
     const { hub, child, client } = await prepared();
     const taskId = await hub.submit('query', {});
     const { callId } = await child.answered();
@@ -68,13 +68,13 @@ export function serviceKilled(table: FaultTable): void {
     expect(task).toMatchObject({ status: 'completed', result: { by: expect.any(Number) } });
     expect(second.callId).not.toBe(callId);
     await client.final(taskId);
-    expect(client.wrong).toEqual([]);
+    expect(client.violations).toEqual([]);
     table.add({
       row: 3,
       fault: 'service killed after its 202, restarted',
       expected: 'completes in a new try',
       seen: `${task.status} in try ${second.attempt} with a new call_id`,
-      figure: `${Math.round(performance.now() - killedAt)} ms from kill to result (silence ${SILENCE_MS} ms)`,
+      detail: `${Math.round(performance.now() - killedAt)} ms from kill to result (silence ${SILENCE_MS} ms)`,
     });
   });
 }

@@ -3,35 +3,35 @@ import type { ServiceCall } from '@agent-orchestrator/core';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { notifierOf, TOKENS } from './killable-hub.js';
-import type { TryPlan, Word } from './service-plans.js';
+import type { TryPlan, Notice } from './service-plans.js';
 
-/** How a service tells the hub what became of a call. */
-export interface ReportingWay {
-  tell(call: ServiceCall, job: string, plan: TryPlan, word: Word): void;
-  /** What has no ack yet. */
+/** A reporter for a service to report on its calls. */
+export interface Reporter {
+  report(call: ServiceCall, job: string, plan: TryPlan, notice: Notice): void;
+  /** Number of notifications without an ack. */
   pending(): number;
 }
 
-/** As services do that use the notifier. */
-export function byNotifier(url: string): ReportingWay {
+/** Reports with the notifier. */
+export function byNotifier(url: string): Reporter {
   const notifier = notifierOf('query', url);
   return {
     pending: () => notifier.pending,
-    tell(call, job, plan, word) {
+    report(call, job, plan, notice) {
       const about = aboutOf(call, job, plan);
-      if (word.say === 'progress') void notifier.notifyTaskStatus({ ...about, status: word.status });
-      else if (word.say === 'completed') {
-        void notifier.notifyTaskCompletion({ ...about, result: word.result });
+      if (notice.kind === 'progress') void notifier.notifyTaskStatus({ ...about, status: notice.status });
+      else if (notice.kind === 'completed') {
+        void notifier.notifyTaskCompletion({ ...about, result: notice.result });
       } else {
-        const { error, retryable } = word;
+        const { error, retryable } = notice;
         void notifier.notifyTaskFailure({ ...about, error, error_type: 'Trouble', retryable });
       }
     },
   };
 }
 
-/** As services do that write frames themselves; those with a `message_id` are kept until they are acknowledged. */
-export async function byRawFrames(url: string, acknowledged: boolean): Promise<ReportingWay> {
+/** Reports with frames of its own; those with a `message_id` are kept until they are acknowledged. */
+export async function byRawFrames(url: string, acknowledged: boolean): Promise<Reporter> {
   const socket = new WebSocket(`${url}/ws/task_updates`);
   onTestFinished(() => socket.terminate());
   const unacked = new Map<string, string>();
@@ -50,7 +50,7 @@ export async function byRawFrames(url: string, acknowledged: boolean): Promise<R
     if (frame['event'] !== 'ack' || text === undefined) return;
     if (frame['outcome'] !== 'retry_later') unacked.delete(id);
     else if (!putOff.has(id)) {
-      // Once, however often it is said: else each try would make nine more.
+      // Once per repeated ack: else each try would make nine more.
       putOff.add(id);
       setTimeout(() => send(id, text), Number(frame['retry_after_ms']));
     }
@@ -61,8 +61,8 @@ export async function byRawFrames(url: string, acknowledged: boolean): Promise<R
   };
   return {
     pending: () => unacked.size,
-    tell(call, job, plan, word) {
-      const frame = { ...frameOf(word), service: 'query', ...aboutOf(call, job, plan) };
+    report(call, job, plan, notice) {
+      const frame = { ...frameOf(notice), service: 'query', ...aboutOf(call, job, plan) };
       if (!acknowledged) {
         socket.send(JSON.stringify(frame));
         return;
@@ -84,9 +84,9 @@ function aboutOf(call: ServiceCall, job: string, { named }: TryPlan) {
   };
 }
 
-function frameOf(word: Word): object {
-  if (word.say === 'progress') return { event: 'task_status_update', data: { status: word.status } };
-  if (word.say === 'completed') return { event: 'task_completed', data: word.result };
-  const { error, retryable } = word;
+function frameOf(notice: Notice): object {
+  if (notice.kind === 'progress') return { event: 'task_status_update', data: { status: notice.status } };
+  if (notice.kind === 'completed') return { event: 'task_completed', data: notice.result };
+  const { error, retryable } = notice;
   return { event: 'task_failed', data: { error, error_type: 'Trouble', retryable } };
 }

@@ -4,7 +4,7 @@ import { EventCollector } from './event-collector.js';
 import { KillableHub, TOKENS, until } from './killable-hub.js';
 import { reply, ScriptedService } from './scripted-service.js';
 
-/** As Python's `json.dumps` writes it: blanks after separators, ASCII only. */
+/** Format of Python's `json.dumps`: blanks after separators, ASCII only. */
 function dumps(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(dumps).join(', ')}]`;
   if (typeof value === 'object' && value !== null) {
@@ -17,14 +17,14 @@ function dumps(value: unknown): string {
   );
 }
 
-/** As Python's `datetime.utcnow().isoformat()` writes it: microseconds, if there are any, and no zone. */
+/** Format of Python's `datetime.utcnow().isoformat()`: microseconds, if any, and no zone. */
 function isoformat({ micros = true } = {}): string {
   const text = new Date().toISOString().slice(0, 19);
   return micros ? `${text}.${String(Date.now() % 1_000).padStart(3, '0')}123` : text;
 }
 
-/** The notifier of the document, call by call: the same frames, the same fields, and nothing else. */
-class DocumentNotifier {
+/** The notifier of the specification, call by call: the same frames with the same fields only. */
+class SpecifiedNotifier {
   readonly frames: Record<string, unknown>[] = [];
   readonly #socket: WebSocket;
 
@@ -36,8 +36,8 @@ class DocumentNotifier {
     onTestFinished(() => this.#socket.terminate());
   }
 
-  static async connect(url: string, serviceName: keyof typeof TOKENS): Promise<DocumentNotifier> {
-    const notifier = new DocumentNotifier(url, serviceName);
+  static async connect(url: string, serviceName: keyof typeof TOKENS): Promise<SpecifiedNotifier> {
+    const notifier = new SpecifiedNotifier(url, serviceName);
     const socket = notifier.#socket;
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
@@ -70,7 +70,7 @@ class DocumentNotifier {
     this.#socket.send(dumps(frame));
   }
 
-  /** Everything before has been taken in: the hub answers a ping in its turn. */
+  /** Resolves once all earlier frames are handled: the hub answers a ping in order. */
   async ping(): Promise<void> {
     const pong = new Promise((resolve) => this.#socket.once('pong', resolve));
     this.#socket.ping();
@@ -97,7 +97,7 @@ async function prepared() {
   );
   hub.orchestrator.service('query', { url: service.url() });
   const client = await new EventCollector(hub.url).start();
-  const notifier = await DocumentNotifier.connect(hub.url, 'query');
+  const notifier = await SpecifiedNotifier.connect(hub.url, 'query');
   const begin = async () => {
     const taskId = await hub.submit('query', {}, { session_id: 's-1', on_busy: 'parallel', max_attempts: 1 });
     const jobOf = async () => (await hub.acme.tasks.get(taskId)).delegated_services[0]?.task_id;
@@ -107,7 +107,7 @@ async function prepared() {
   return { hub, client, notifier, begin };
 }
 
-describe('a service with the notifier of the document', () => {
+describe('a service with the notifier of the specification', () => {
   it.each([
     ['an answer', { answer: 'Sí, señor', sources: [] }],
     ['0', 0],
@@ -128,7 +128,7 @@ describe('a service with the notifier of the document', () => {
       { service: 'query', data: { status: 'procesando', details: { percent: 40, paso: 'búsqueda' } } },
       { service: 'query', data: { status: 'casi', details: {} } },
     ]);
-    expect([client.wrong, notifier.frames]).toEqual([[], []]);
+    expect([client.violations, notifier.frames]).toEqual([[], []]);
   });
 
   it('fails a task', async () => {
@@ -141,16 +141,16 @@ describe('a service with the notifier of the document', () => {
       event: 'task_failed',
       data: { code: 'service_error', message: expect.stringContaining('no existe la colección') },
     });
-    expect([client.wrong, notifier.frames]).toEqual([[], []]);
+    expect([client.violations, notifier.frames]).toEqual([[], []]);
   });
 
-  it('completes a task by the older message', async () => {
+  it('completes a task with the older message format', async () => {
     const { client, notifier, begin } = await prepared();
     const { taskId, job } = await begin();
     const older = { event: 'job_completed', service: 'query', job_id: job, tenant_id: 'acme' };
     notifier.send({ ...older, agent_id: 'agent-id-opcional', result: { ok: true } });
     expect(await client.final(taskId)).toMatchObject({ event: 'task_completed', data: { ok: true } });
-    expect([client.wrong, notifier.frames]).toEqual([[], []]);
+    expect([client.violations, notifier.frames]).toEqual([[], []]);
   });
 
   it('sends every field of the format, and a time without microseconds', async () => {
@@ -168,22 +168,22 @@ describe('a service with the notifier of the document', () => {
     });
     expect(await client.final(taskId)).toMatchObject({ data: { answer: 42 } });
     expect((await hub.acme.tasks.get(taskId)).usage).toMatchObject({ tokens: 7 });
-    expect([client.wrong, notifier.frames]).toEqual([[], []]);
+    expect([client.violations, notifier.frames]).toEqual([[], []]);
   });
 
-  it('is not answered about what is known already or to nobody, and stays connected', async () => {
+  it('gets no answer to repeated and unknown notifications, and stays connected', async () => {
     const { client, notifier, begin } = await prepared();
     const { taskId, job } = await begin();
     notifier.notifyTaskCompletion(job, 'acme', 1);
     notifier.notifyTaskCompletion(job, 'acme', 1);
     notifier.notifyTaskCompletion(job, 'acme', 2);
-    notifier.notifyTaskCompletion('nobody', 'acme', 3);
+    notifier.notifyTaskCompletion('unknown', 'acme', 3);
     notifier.notifyTaskCompletion(job, 'globex', 4);
     await notifier.ping();
     expect((await client.final(taskId)).data).toBe(1);
     const next = await begin();
     notifier.notifyTaskCompletion(next.job, 'acme', 5);
     expect((await client.final(next.taskId)).data).toBe(5);
-    expect([client.wrong, notifier.frames]).toEqual([[], []]);
+    expect([client.violations, notifier.frames]).toEqual([[], []]);
   });
 });
