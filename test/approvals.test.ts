@@ -16,7 +16,7 @@ interface Sample {
   readonly code: string;
 }
 
-/** Every sample of the documents in which a workflow waits for a signal. */
+/** Every documented sample with a workflow that waits for a signal. */
 function samples(): Sample[] {
   const documents = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
   return ['README.md', ...documents.map((name) => join('docs', name))].flatMap((file) => {
@@ -26,7 +26,7 @@ function samples(): Sample[] {
   });
 }
 
-/** Registers the workflows of a sample, as they stand there, with what stands before them. */
+/** Registers the workflows of a sample unchanged, with the constants before them. */
 async function register({ file, code }: Sample, orchestrator: Orchestrator): Promise<void> {
   const parts = [...code.matchAll(/^const [A-Z]+ = .*;$|^orchestrator\.workflow\([\s\S]*?^\}\);$/gm)];
   const path = join(folder, `${file.replaceAll(/\W/g, '_')}.ts`);
@@ -40,7 +40,7 @@ interface Expected {
   readonly type: string;
   readonly payload: JsonValue;
   readonly signal: string;
-  readonly word: JsonValue;
+  readonly value: JsonValue;
   readonly result: unknown;
 }
 
@@ -49,24 +49,24 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
     type: 'answer_by_mail',
     payload: { question: 'What is it?', to: 'me@example.com' },
     signal: 'approved',
-    word: null,
+    value: null,
     result: { sent_to: 'me@example.com', text: 'It is that.' },
   },
   'docs/workflows.md': {
     type: 'refund',
     payload: { amount: 500 },
     signal: 'approval',
-    word: { approved: true },
+    value: { approved: true },
     result: { refunded: 500 },
   },
 };
 
 let h: Harness;
 
-/** The sample runs, and has asked for its signal. */
-async function asked(sample: Sample) {
+/** Runs a sample until it waits for its signal. */
+async function waiting(sample: Sample) {
   h = harness({
-    // Nothing happens for hours: looking seldom keeps the hand-moved clock quick.
+    // Nothing happens for hours: rare sweeps keep the manual clock fast.
     ...{ sweepMs: HOUR, leaseMs: 24 * HOUR },
     services: {
       query: { run: () => ({ answer: 'It is that.', sources: [] }) },
@@ -75,7 +75,7 @@ async function asked(sample: Sample) {
     },
   });
   const expected = EXPECTED[sample.file];
-  if (!expected) throw new Error(`${sample.file}: expected how this sample is used to be known here`);
+  if (!expected) throw new Error(`${sample.file}: expected an entry in EXPECTED`);
   await register(sample, h.orchestrator);
   await h.orchestrator.start();
   const task = await h.acme.tasks.submit({ type: expected.type, payload: expected.payload });
@@ -96,15 +96,15 @@ describe('the documents', () => {
 describe.each(samples())('the approval of $file', (sample) => {
   afterEach(() => h.stop());
 
-  it('may come hours after the default limit of a task', async () => {
-    const { task, signal, word, result } = await asked(sample);
+  it('is accepted hours after the default timeout of a task', async () => {
+    const { task, signal, value, result } = await waiting(sample);
     await h.clock.advance(6 * HOUR);
-    await h.acme.tasks.signal(task.task_id, signal, word);
+    await h.acme.tasks.signal(task.task_id, signal, value);
     expect(await h.ended(task)).toMatchObject({ status: 'completed', result });
   });
 
-  it('ends by its own limit when it does not come', async () => {
-    const { task, signal } = await asked(sample);
+  it('times out after its own limit', async () => {
+    const { task, signal } = await waiting(sample);
     await h.clock.advance(24 * HOUR - 1);
     expect(await h.ended(task)).toMatchObject({ status: 'processing' });
     await h.clock.advance(1);

@@ -9,7 +9,7 @@ const names = (await readdir(folder, { recursive: true }))
   .filter((path) => path.endsWith('expected.txt') && !path.includes('node_modules'))
   .map((path) => path.replace('/expected.txt', ''));
 
-/** What an example needs besides Node. Without it the example is skipped, but not where nothing may be skipped. */
+/** Requirements of examples besides Node. Without one the example is skipped, except in CI. */
 const NEEDED: Readonly<Record<string, string>> = { 'python-service': 'python3' };
 
 function missing(name: string): string | undefined {
@@ -19,11 +19,11 @@ function missing(name: string): string | undefined {
 }
 
 describe('the examples', () => {
-  it('are there', () => {
+  it('are the expected ones', () => {
     expect(names.toSorted()).toEqual(['approval', 'host-app', 'plans', 'python-service']);
   });
 
-  it.for(names)('%s prints what it is expected to', async (name, { skip }) => {
+  it.for(names)('%s prints its expected output', async (name, { skip }) => {
     const program = missing(name);
     if (program !== undefined) {
       console.log(`examples/${name} is skipped: ${program} is not installed`);

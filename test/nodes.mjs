@@ -1,6 +1,6 @@
-// Runs `npm test`'s suite on every supported version of Node: this one, and binaries of the others from the package
-// registry. `npm run test:nodes -- --nodes=22,24` runs it on these only; what else comes after `--` goes to vitest:
-// `npm run test:nodes -- packages/core`. `NODE_22=<path>` names a binary that is there already.
+// Runs `npm test`'s suite on every supported version of Node: this one, and binaries of the others from the
+// package registry. `npm run test:nodes -- --nodes=22,24` runs it on these only; other arguments after `--`
+// go to vitest: `npm run test:nodes -- packages/core`. `NODE_22=<path>` names an installed binary.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ function binaryOf(version) {
   return process.env[`NODE_${version}`] ?? installed(version);
 }
 
-/** The binary that is installed when it is asked for the first time. */
+/** The binary, installed at its first use. */
 function installed(version) {
   const platform = process.platform === 'win32' ? 'win' : process.platform;
   const folder = join(cache, version);
@@ -35,9 +35,9 @@ function installed(version) {
   const status = run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--prefix', folder, alias]);
   if (status === 0 && existsSync(binary)) return binary;
   throw new Error(
-    `Node ${version} can't be had: npm did not install node-${platform}-${process.arch}@${version}.\n` +
-      `Install Node ${version} by other means (https://nodejs.org/en/download, or nvm install ${version}), and say where ` +
-      `its binary is: NODE_${version}=<path of node> npm run test:nodes`,
+    `Node ${version} is not available: npm did not install node-${platform}-${process.arch}@${version}.\n` +
+      `Install Node ${version} by other means (https://nodejs.org/en/download, or nvm install ${version}), and set the path ` +
+      `of its binary: NODE_${version}=<path of node> npm run test:nodes`,
   );
 }
 
@@ -49,7 +49,7 @@ if (unknown.length > 0) {
   console.error(`${ONLY}: expected some of ${VERSIONS.join(',')}, got "${unknown.join(',')}"`);
   process.exit(2);
 }
-// All of them before the first one runs: what is missing is said at once.
+// All of them before the first run, so that a missing one is reported at once.
 let binaries;
 try {
   binaries = new Map(versions.map((version) => [version, binaryOf(version)]));

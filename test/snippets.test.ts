@@ -10,10 +10,10 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** Inside the repository, so that the packages are found as a user's project finds them. */
+/** Inside the repository, so that packages resolve as in a user's project. */
 const folder = join(root, 'node_modules', '.snippets');
 
-/** What snippets may use without saying where it comes from. */
+/** Names that snippets may use without a declaration. */
 const AMBIENT: Readonly<Record<string, string>> = {
   orchestrator: "declare const orchestrator: import('@agent-orchestrator/core').Orchestrator;",
   acme: "declare const acme: import('@agent-orchestrator/core').TenantHandle;",
@@ -65,7 +65,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** A sample service of the guide as a program of its own. Its orchestrator is away. */
+/** Runs a sample service of the guide as a program of its own, without an orchestrator. */
 async function startSample(name: string) {
   const child = spawn(process.execPath, [join(folder, 'compiled', name.replace(/ts$/, 'js'))], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -83,10 +83,10 @@ async function startSample(name: string) {
     url = /listens at (\S+)/.exec(line)?.[1];
     if (url !== undefined) break;
   }
-  if (url === undefined) throw new Error(`expected a sample that listens, got: ${stderr}`);
+  if (url === undefined) throw new Error(`expected a listening sample, got: ${stderr}`);
   return {
     url,
-    said: () => stderr,
+    stderrText: () => stderr,
     isAlive: () => child.exitCode === null && child.signalCode === null,
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) {
@@ -103,18 +103,18 @@ async function post(url: string, body: string): Promise<number> {
   return status;
 }
 
-/** Hangs up in the middle of a body, once the service has seen its head. */
-async function unsubscribe(url: string): Promise<void> {
+/** Breaks the connection in the middle of a body, once the service has received the headers. */
+async function breakOffRequest(url: string): Promise<void> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
-  const head = ['POST /add HTTP/1.1', 'host: x', `authorization: Bearer ${TOKEN}`, 'expect: 100-continue'];
-  socket.write([...head, 'content-length: 100', '', '{"call_id": '].join('\r\n'));
+  const headers = ['POST /add HTTP/1.1', 'host: x', `authorization: Bearer ${TOKEN}`, 'expect: 100-continue'];
+  socket.write([...headers, 'content-length: 100', '', '{"call_id": '].join('\r\n'));
   await once(socket, 'data');
   socket.destroy();
 }
 
 describe('the code in the documents', () => {
   let found: Snippet[];
-  let complaints: string;
+  let compilerErrors: string;
   beforeAll(async () => {
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
@@ -131,13 +131,13 @@ describe('the code in the documents', () => {
     const { stdout } = await promisify(execFile)(tsc, ['-p', folder]).catch(
       (error: { stdout: string }) => error,
     );
-    complaints = stdout;
+    compilerErrors = stdout;
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it('is there, and compiles', async () => {
+  it('exists, and compiles', async () => {
     expect(found.length).toBeGreaterThanOrEqual(4);
-    expect(complaints).toBe('');
+    expect(compilerErrors).toBe('');
   });
 
   it.for([0, 1])('a sample service of the guide (%i) survives bad bodies', async (index) => {
@@ -150,9 +150,9 @@ describe('the code in the documents', () => {
     const statuses: [string, number][] = [];
     for (const body of bad) statuses.push([body, await post(sample.url, body)]);
     expect(statuses).toEqual(bad.map((body) => [body, 400]));
-    await unsubscribe(sample.url);
+    await breakOffRequest(sample.url);
     const call = { ...ids, operation: 'add', input: { n: 1 }, attempt: 1, metadata: {} };
     expect(await post(sample.url, JSON.stringify(call))).toBe(202);
-    expect(sample.isAlive(), sample.said()).toBe(true);
+    expect(sample.isAlive(), sample.stderrText()).toBe(true);
   });
 });

@@ -28,13 +28,13 @@ async function suite(config: string): Promise<string[]> {
 }
 
 describe('npm test, npm run prove and npm run faults', () => {
-  it('have each test file between them, and none of them twice', async () => {
+  it('cover each test file exactly once', async () => {
     const suites = await Promise.all(CONFIGS.map(suite));
     for (const files of suites) expect(files).not.toEqual([]);
     expect(suites.flat().toSorted()).toEqual((await testFiles()).toSorted());
   });
 
-  it.each(CONFIGS)('%s fails for an error that no test has caught', async (config) => {
+  it.each(CONFIGS)('%s fails for an unhandled error', async (config) => {
     const { test } = ((await import(`../${config}`)) as { default: { test?: object } }).default;
     expect(test).toBeDefined();
     expect(test).not.toHaveProperty('dangerouslyIgnoreUnhandledErrors');

@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-/** Inside the repository, so that the packages are found as a user's project finds them. */
+/** Inside the repository, so that packages resolve as in a user's project. */
 const folder = fileURLToPath(new URL('../node_modules/.unhandled-rejections', import.meta.url));
 const program = join(folder, 'main.mjs');
 
-/** Runs a task that leaves a promise rejected, then does the same after the orchestrator's end if `after` is set. */
+/**
+ * Runs a task that leaves a promise rejected, then does the same after the orchestrator's end if `after` is
+ * set.
+ */
 const PROGRAM = `
 import { Orchestrator } from '@agent-orchestrator/core';
 
@@ -53,7 +56,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-interface Wanted {
+interface Scenario {
   readonly options?: object;
   readonly host?: boolean;
   readonly after?: boolean;
@@ -62,7 +65,7 @@ interface Wanted {
   readonly twin?: boolean;
 }
 
-function run({ options = {}, ...wanted }: Wanted = {}): Promise<{
+function run({ options = {}, ...scenario }: Scenario = {}): Promise<{
   readonly code: number;
   readonly lines: readonly string[];
   readonly stderr: string;
@@ -70,7 +73,7 @@ function run({ options = {}, ...wanted }: Wanted = {}): Promise<{
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      [program, JSON.stringify({ options, ...wanted })],
+      [program, JSON.stringify({ options, ...scenario })],
       (_, stdout, stderr) =>
         resolve({ code: child.exitCode ?? -1, lines: stdout.trim().split('\n'), stderr }),
     );
@@ -80,36 +83,36 @@ function run({ options = {}, ...wanted }: Wanted = {}): Promise<{
 const LOGGED = "log unhandled rejection left alone [ 'the cause' ] true";
 
 describe('a promise that a workflow leaves rejected', () => {
-  it('is logged and warned of, and ends neither its task nor the process', async () => {
+  it('is logged with a process warning, and ends neither its task nor the process', async () => {
     const { code, lines, stderr } = await run();
     expect([code, lines]).toEqual([0, [LOGGED, 'completed', 'listeners 0']]);
     expect(stderr).toContain(
       'UnhandledRejection: a promise was rejected and nothing caught it: Error: left alone',
     );
-    // A step that nothing awaits is no such promise.
+    // A step without an await is no such promise.
     expect(stderr).not.toContain('of a step');
     expect(stderr).not.toContain('expected a unique id');
   });
 
-  it('is contained when another orchestrator without a logger has come and gone', async () => {
+  it('is contained after another orchestrator without a logger was started and stopped', async () => {
     const { code, lines, stderr } = await run({ twin: true });
     expect([code, lines]).toEqual([0, ['completed', 'listeners 0']]);
     expect(stderr).toContain('nothing caught it: Error: left alone');
   });
 
-  it('is told to a listener of the host as well, which decides', async () => {
+  it('also reaches a listener of the host, which decides', async () => {
     const { code, lines } = await run({ host: true });
     expect([code, lines]).toEqual([0, ['host left alone', LOGGED, 'completed', 'listeners 1']]);
   });
 
-  it.each<[string, Wanted, RegExp]>([
-    ['where the host leaves it to Node', { options: { unhandledRejections: 'node' } }, /left alone/],
+  it.each<[string, Scenario, RegExp]>([
+    ['when the host leaves it to Node', { options: { unhandledRejections: 'node' } }, /left alone/],
     ['in a process that runs no tasks', { options: { role: 'api' } }, /left alone/],
-    ['once no orchestrator runs any more', { after: true }, /later/],
-    ['where it is an exception in the callback of a timer', { thrown: true }, /from a timer/],
-  ])('ends the process %s', async (_, wanted, words) => {
-    const { code, stderr } = await run(wanted);
+    ['when no orchestrator runs any more', { after: true }, /later/],
+    ['when it is an exception in the callback of a timer', { thrown: true }, /from a timer/],
+  ])('ends the process %s', async (_, scenario, message) => {
+    const { code, stderr } = await run(scenario);
     expect(code).toBe(1);
-    expect(stderr).toMatch(words);
+    expect(stderr).toMatch(message);
   });
 });

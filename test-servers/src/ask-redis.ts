@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 
-/** What Redis answers, in RESP2. */
+/** An answer of Redis, in RESP2. */
 export type RedisReply = string | number | null | RedisReply[];
 
 export interface AskRedisOptions {
@@ -10,9 +10,9 @@ export interface AskRedisOptions {
 const INCOMPLETE = Symbol('incomplete');
 
 /**
- * One command over a connection of its own: for looking at a server from outside, not for speed.
+ * Sends one command over a connection of its own: for inspection from outside, not for speed.
  *
- * @throws {Error} with Redis' own text, or when no answer comes in time.
+ * @throws {Error} with the error text of Redis, or when no answer comes in time.
  */
 export function askRedis(
   port: number,

@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface ExclusiveLockOptions {
-  /** Maximum wait for the holder, ms. */
+  /** Maximum wait for the lock. */
   readonly timeoutMs: number;
-  /** A lock older than this counts as abandoned, whatever its process does, ms. */
+  /** An older lock is stale, whatever its process does. */
   readonly staleMs: number;
   readonly pollMs?: number;
 }
 
 /**
- * Runs `work` while a folder of this name is ours: making a folder succeeds for one process only. A lock whose process
- * has ended, or that is older than `staleMs`, is taken away.
+ * Runs `work` while this process owns a folder of this name: creating a folder succeeds for one process only.
+ * A lock whose process has ended, or that is older than `staleMs`, is removed.
  */
 export async function withExclusiveLock<T>(
   folder: string,
@@ -53,7 +53,10 @@ async function isStale(folder: string, staleMs: number): Promise<boolean> {
   return pid > 0 && !runs(pid);
 }
 
-/** Two that see the same stale lock: moving it succeeds for one, and what was moved is looked at once more. */
+/**
+ * Two processes may see the same stale lock: moving it succeeds for one, which checks the moved folder once
+ * more.
+ */
 async function removeStale(folder: string, staleMs: number): Promise<void> {
   const aside = `${folder}.${randomUUID()}`;
   try {
@@ -62,7 +65,7 @@ async function removeStale(folder: string, staleMs: number): Promise<void> {
     return;
   }
   if (await isStale(aside, staleMs)) await rm(aside, { recursive: true, force: true });
-  // It was a fresh lock, taken meanwhile: its owner gets it back, unless another process was faster.
+  // It was a new lock, taken meanwhile: its owner gets it back, unless a third process has taken it.
   else await rename(aside, folder).catch(() => rm(aside, { recursive: true, force: true }));
 }
 

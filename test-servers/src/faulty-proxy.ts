@@ -8,28 +8,29 @@ export interface FaultyProxyOptions {
 }
 
 export interface ReplyFaultOptions {
-  /** Which request's reply: the first one whose bytes contain this, in whatever case. Default: that of any request. */
+  /** Only the first request whose bytes contain this, in any case. Default: any request. */
   readonly to?: string;
 }
 
-/** What went through, since the start. */
+/** Traffic since the start. */
 export interface ProxyCounters {
   connections: number;
-  /** Connections of now. */
+  /** Open connections. */
   open: number;
   bytesToServer: number;
   bytesToClient: number;
-  /** Bytes that were taken and not passed on, either way. */
+  /** Bytes received and not passed on, in either direction. */
   swallowedBytes: number;
-  /** Replies that were lost or cut short, by `loseReply` and `cutReplyAfter`. */
+  /** Replies lost or cut short, by `loseReply` and `cutReplyAfter`. */
   cutReplies: number;
-  /** Connections that the proxy broke, for whatever reason. */
+  /** Connections broken by the proxy, for any reason. */
   brokenConnections: number;
 }
 
 /**
- * A TCP proxy that can be disturbed. It passes on everything by default; `heal` ends lasting disturbances. It
- * knows no protocol: a connection that has lost bytes is broken in the end, since the rest no longer matches.
+ * A proxy before a TCP server that injects faults. It passes everything on until a method sets a fault;
+ * `heal` ends lasting faults. It knows no protocol: a connection that has lost bytes is broken in the end,
+ * since the bytes after them no longer fit.
  */
 export class FaultyProxy implements AsyncDisposable {
   readonly counters: ProxyCounters = {
@@ -68,17 +69,17 @@ export class FaultyProxy implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** For Redis behind it. */
+  /** For a Redis behind it. */
   get url(): string {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Drops all data in both directions, without closing. New connections are accepted. */
+  /** Nothing passes in either direction, without an error. New connections are accepted. */
   blackHole(): void {
     this.#state.blackHole = true;
   }
 
-  /** Drops replies of the server; requests reach it. */
+  /** Replies are lost, requests take effect. */
   swallowReplies(): void {
     this.#state.swallowReplies = true;
   }
@@ -88,12 +89,12 @@ export class FaultyProxy implements AsyncDisposable {
     this.cutReplyAfter(0, options);
   }
 
-  /** Of the next reply so many bytes arrive, then its connection is broken. */
+  /** Only `bytes` of the next reply arrive, then its connection is broken. */
   cutReplyAfter(bytes: number, { to }: ReplyFaultOptions = {}): void {
     this.#faults.push({ afterBytes: bytes, to: to?.toLowerCase() });
   }
 
-  /** Each way takes so much longer. */
+  /** Delays each direction by `ms`. */
   delay(ms: number): void {
     this.#state.delayMs = ms;
   }
@@ -103,12 +104,12 @@ export class FaultyProxy implements AsyncDisposable {
     this.#refuses = true;
   }
 
-  /** Breaks every connection; the next ones go through. */
+  /** Breaks every connection; the next ones pass. */
   cut(): void {
     for (const connection of this.#connections) connection.break();
   }
 
-  /** Ends everything that lasts, and forgets faults that have not come true. */
+  /** Ends lasting faults, and drops pending ones. */
   heal(): void {
     Object.assign(this.#state, { blackHole: false, swallowReplies: false, delayMs: 0 });
     this.#refuses = false;

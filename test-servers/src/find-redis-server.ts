@@ -9,16 +9,16 @@ import { withExclusiveLock } from './exclusive-lock.js';
 /** The programs of one Redis or Valkey. */
 export interface RedisPrograms {
   readonly server: string;
-  /** Beside the server; it is needed for nothing but looking by hand. */
+  /** Next to the server; only for manual use. */
   readonly cli: string | undefined;
 }
 
-/** What the search depends on; each has the value of this machine as its default. */
+/** Inputs of the search; the defaults are those of this machine. */
 export interface FindRedisOptions {
   readonly path?: string;
   /** User id: only root can install. */
   readonly uid?: number;
-  /** Where Debian says that it is Debian. */
+  /** File that identifies Debian. */
   readonly debianVersionFile?: string;
   readonly policyFile?: string;
   readonly lockFolder?: string;
@@ -27,14 +27,14 @@ export interface FindRedisOptions {
 
 const NAMES = ['redis', 'valkey'];
 const INSTALL = ['install', '-y', '--no-install-recommends', 'redis-server'];
-/** Asked by Debian's packages before they start a service: 101 is no. */
+/** Run by Debian's packages before they start a service: 101 denies it. */
 const POLICY = '#!/bin/sh\n# left by the tests of agent-orchestrator; it may be removed\nexit 101\n';
 const LOCK_TIMES = { timeoutMs: 240_000, staleMs: 600_000 };
 const INSTALL_MS = 180_000;
 
 let found: Promise<RedisPrograms> | undefined;
 
-/** The Redis of this machine, searched for once a process. See `searchRedisServer`. */
+/** The Redis of this machine, searched for once per process. See `searchRedisServer`. */
 export function findRedisServer(): Promise<RedisPrograms> {
   found ??= searchRedisServer().catch((error: unknown) => {
     found = undefined;
@@ -44,7 +44,8 @@ export function findRedisServer(): Promise<RedisPrograms> {
 }
 
 /**
- * `redis-server` or `valkey-server` on the PATH; else, as root on Debian, it is installed, without being started.
+ * `redis-server` or `valkey-server` on the PATH; else, as root on Debian, it is installed, without being
+ * started.
  *
  * @throws {Error} that says what to install.
  */
@@ -60,7 +61,7 @@ export async function searchRedisServer(options: FindRedisOptions = {}): Promise
   if (uid !== 0 || !isDebian) throw new Error(missing('found neither on the PATH'));
   const folder = options.lockFolder ?? join(tmpdir(), 'agent-orchestrator-redis-install.lock');
   return withExclusiveLock(folder, LOCK_TIMES, async () => {
-    // Another process may have installed it while this one waited.
+    // Another process may have installed it during the wait.
     const installed = (await onPath(path)) ?? (await install(path, options));
     if (!installed) throw new Error(missing('apt-get installed it, but it is not on the PATH'));
     return installed;
@@ -69,10 +70,10 @@ export async function searchRedisServer(options: FindRedisOptions = {}): Promise
 
 async function install(path: string, options: FindRedisOptions): Promise<RedisPrograms | undefined> {
   const { run = runCommand, policyFile = '/usr/sbin/policy-rc.d' } = options;
-  const isOurs = await leavePolicy(policyFile);
+  const isOurs = await writePolicy(policyFile);
   try {
     await run('apt-get', INSTALL).catch(async () => {
-      // A machine that never looked for packages has no list of them.
+      // A new machine has no list of packages yet.
       await run('apt-get', ['update']);
       await run('apt-get', INSTALL);
     });
@@ -84,14 +85,14 @@ async function install(path: string, options: FindRedisOptions): Promise<RedisPr
   return onPath(path);
 }
 
-/** Whether the file is ours: a foreign one stays as it is. */
-async function leavePolicy(file: string): Promise<boolean> {
+/** Returns whether the file was written by these tests: any other file stays as it is. */
+async function writePolicy(file: string): Promise<boolean> {
   try {
     await writeFile(file, POLICY, { mode: 0o755, flag: 'wx' });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    // Left behind by a killed process.
+    // Left by a test process that was killed.
     return (await readFile(file, 'utf8').catch(() => '')) === POLICY;
   }
 }

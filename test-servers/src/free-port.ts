@@ -1,13 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
-/** Below what systems give to outgoing connections, which would take a port between the look and its use. */
+/** Below the ports for outgoing connections, which could take a port between the check and its use. */
 const FIRST = 10_000;
 const LAST = 22_000;
-/** What a node of a Cluster adds to its port for the others. */
+/** Offset of a Cluster node's bus port. */
 export const BUS_OFFSET = 10_000;
 
-/** A free port of this machine, with a free Cluster bus port beside it. */
+/** A port of this machine that is free, as is the bus port of a Cluster node beside it. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 100; tries += 1) {
     const port = randomInt(FIRST, LAST);

@@ -1,6 +1,6 @@
 const SLOTS = 16_384;
 
-/** Cluster slot of a key: CRC16 (XMODEM) of its hash tag, else of the whole key. */
+/** The slot of a key in a Cluster: CRC16 (XMODEM) of the text in its first braces, else of the whole key. */
 export function slotOf(key: string): number {
   const open = key.indexOf('{');
   const close = open < 0 ? -1 : key.indexOf('}', open + 1);
@@ -15,7 +15,7 @@ export function slotOf(key: string): number {
   return crc % SLOTS;
 }
 
-/** The slots of each of `count` masters, shared out evenly, without a gap. */
+/** The slots of each of `count` masters, evenly, without a gap. */
 export function slotRanges(count: number): { readonly first: number; readonly last: number }[] {
   const start = (index: number) => Math.round((index * SLOTS) / count);
   return Array.from({ length: count }, (_, index) => ({ first: start(index), last: start(index + 1) - 1 }));

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { ProxyCounters } from './faulty-proxy.js';
 
-/** A reply that shall not arrive whole. */
+/** A reply that must not arrive complete. */
 export interface ReplyFault {
   readonly afterBytes: number;
   /** Part of the request, in lower case; absent: any request. */
@@ -12,26 +12,26 @@ export interface ProxiedConnectionOptions {
   readonly client: Socket;
   readonly server: Socket;
   readonly counters: ProxyCounters;
-  /** Of all connections of the proxy, as it is now. */
+  /** Current state, shared by all connections of the proxy. */
   readonly state: {
     readonly blackHole: boolean;
     readonly swallowReplies: boolean;
     readonly delayMs: number;
   };
-  /** Those that have found no request yet. */
+  /** Faults that have found no request yet. */
   readonly faults: ReplyFault[];
   readonly onClose: () => void;
 }
 
 /**
- * One connection through a `FaultyProxy`: two sockets that end together. A request that a fault was waiting for arms it;
- * then the first bytes that the server says are those of its reply, or of one before it in the same pipeline.
+ * One connection through a `FaultyProxy`: two sockets that end together. A request that matches a fault arms
+ * it; then the first bytes of the server are those of its reply, or of one before it in the same pipeline.
  */
 export class ProxiedConnection {
   #armed: ReplyFault | undefined;
   #lost = 0;
   #closed = false;
-  /** The end of what was seen of the requests: what is looked for may lie across two chunks. */
+  /** The end of the requests so far: a match may lie across two chunks. */
   #tail = '';
 
   constructor(private readonly options: ProxiedConnectionOptions) {
@@ -105,7 +105,7 @@ export class ProxiedConnection {
     });
   }
 
-  /** In order, since all of it is as late. */
+  /** In order, since the delay is the same for all. */
   #later(act: () => void): void {
     const { delayMs } = this.options.state;
     if (delayMs === 0) act();

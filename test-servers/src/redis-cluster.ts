@@ -4,11 +4,11 @@ import { RedisServer } from './redis-server.js';
 import { waitFor } from './wait-for.js';
 
 export interface RedisClusterOptions {
-  /** Default 3, fewer make no Cluster that survives anything. */
+  /** Default 3, the minimum of a Cluster with failover. */
   readonly masters?: number;
   /** Default 0. */
   readonly replicasPerMaster?: number;
-  /** When a node that is silent counts as gone, in milliseconds. Default 1,000. */
+  /** Time until a silent node counts as failed, in ms. Default 1,000. */
   readonly nodeTimeoutMs?: number;
   /** More arguments of each `redis-server`. */
   readonly args?: readonly string[];
@@ -17,10 +17,13 @@ export interface RedisClusterOptions {
 
 const FORMED_MS = 30_000;
 
-/** A Redis Cluster on 127.0.0.1, which knows all its slots when `start` resolves. Its nodes are servers of their own. */
+/**
+ * A Redis Cluster on 127.0.0.1, which serves all its slots when `start` resolves. Its nodes are servers of
+ * their own.
+ */
 export class RedisCluster implements AsyncDisposable {
   private constructor(
-    /** The masters of the beginning, then their replicas: first one of each, then another. */
+    /** The initial masters, then their replicas: first one of each, then the next. */
     readonly servers: readonly RedisServer[],
     readonly masterCount: number,
   ) {}
@@ -48,22 +51,22 @@ export class RedisCluster implements AsyncDisposable {
     return this.servers.map((server) => server.address);
   }
 
-  /** The server that holds a key now. @throws {Error} when no node that answers knows one. */
+  /** The server that holds a key now. @throws {Error} when no answering node knows one. */
   async slotOwner(key: string): Promise<RedisServer> {
     const slot = slotOf(key);
-    for (const asked of this.servers.filter((server) => server.isRunning)) {
-      // A node that is frozen has no say.
-      const text = await asked.ask(['CLUSTER', 'NODES'], { timeoutMs: 1_000 }).catch(() => '');
+    for (const member of this.servers.filter((server) => server.isRunning)) {
+      // A frozen node does not count.
+      const text = await member.ask(['CLUSTER', 'NODES'], { timeoutMs: 1_000 }).catch(() => '');
       const line = String(text)
         .split('\n')
         .find((node) => holds(node, slot));
       const owner = this.servers.find(({ address }) => line?.includes(` ${address}@`) === true);
       if (owner) return owner;
     }
-    throw new Error(`no node of ${this.nodes.join(', ')} says who holds slot ${slot}`);
+    throw new Error(`no node of ${this.nodes.join(', ')} knows the owner of slot ${slot}`);
   }
 
-  /** Resolves when every node that runs says that all slots are served. */
+  /** Resolves when every running node reports that all slots are served. */
   async isFormed(timeoutMs = FORMED_MS): Promise<void> {
     const running = this.servers.filter((server) => server.isRunning);
     await waitFor('every node of the Cluster says cluster_state:ok', timeoutMs, async () => {
@@ -80,10 +83,10 @@ export class RedisCluster implements AsyncDisposable {
     return this.stop();
   }
 
-  /** What `redis-cli --cluster create` does, without its pauses. */
+  /** Like `redis-cli --cluster create`, without its pauses. */
   async #form(): Promise<void> {
     const [first] = this.servers;
-    if (!first) throw new Error('expected a Cluster of one master at least');
+    if (!first) throw new Error('expected at least one master');
     const masters = this.servers.slice(0, this.masterCount);
     const ranges = slotRanges(this.masterCount);
     await Promise.all(
@@ -125,7 +128,7 @@ export class RedisCluster implements AsyncDisposable {
       const links = await Promise.all(replicas.map((replica) => replica.info('master_link_status')));
       return links.every((link) => link === 'up');
     });
-    // All nodes must know the replicas before one of them can be elected.
+    // All nodes must know the replicas, so that one of them can be elected.
     await waitFor('all nodes of the Cluster know the replicas', FORMED_MS, async () => {
       const known = await Promise.all(this.servers.map((server) => server.ask(['CLUSTER', 'NODES'])));
       return known.every((text) => (String(text).match(/[ ,]slave /g)?.length ?? 0) === replicas.length);

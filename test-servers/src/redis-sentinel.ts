@@ -6,7 +6,7 @@ export interface RedisSentinelOptions {
   readonly replicas?: number;
   /** Default 3. */
   readonly sentinels?: number;
-  /** When a master that is silent counts as gone, in milliseconds. Default 1,000. */
+  /** Time until a silent master counts as failed, in ms. Default 1,000. */
   readonly downAfterMs?: number;
   /** More arguments of master and replicas. */
   readonly args?: readonly string[];
@@ -16,11 +16,14 @@ export interface RedisSentinelOptions {
 const FORMED_MS = 30_000;
 const NAME = 'mymaster';
 
-/** A master, its replicas and the sentinels that watch them, on 127.0.0.1. They know each other when `start` resolves. */
+/**
+ * A master, its replicas and the sentinels that watch them, on 127.0.0.1. They know each other when `start`
+ * resolves.
+ */
 export class RedisSentinel implements AsyncDisposable {
-  /** What the sentinels call the master. */
+  /** The sentinels' name of the master. */
   readonly name = NAME;
-  /** The master of the beginning, then its replicas. */
+  /** The initial master, then its replicas. */
   readonly servers: RedisServer[] = [];
   readonly sentinels: RedisServer[] = [];
 
@@ -43,7 +46,7 @@ export class RedisSentinel implements AsyncDisposable {
     return this.sentinels.map((sentinel) => sentinel.address);
   }
 
-  /** The server that the sentinels call master now. */
+  /** The current master, according to the sentinels. */
   async master(): Promise<RedisServer> {
     for (const sentinel of this.sentinels.filter(({ isRunning }) => isRunning)) {
       const address = await sentinel
@@ -72,7 +75,7 @@ export class RedisSentinel implements AsyncDisposable {
       const follow = ['--replicaof', '127.0.0.1', String(master.port)];
       this.servers.push(await RedisServer.start({ args: [...common, ...follow], appendonly }));
     }
-    // A sentinel asks the master for its replicas at once, and then every ten seconds only.
+    // A sentinel reads the master's replicas at once, and then every ten seconds only.
     await waitFor('all replicas follow the master', FORMED_MS, async () => {
       const links = await Promise.all(
         this.servers.slice(1).map((replica) => replica.info('master_link_status')),

@@ -10,13 +10,13 @@ import { WatchedProcess } from './watched-process.js';
 export interface RedisServerOptions {
   /** Default: a free one. */
   readonly port?: number;
-  /** More arguments of `redis-server`, such as `['--maxmemory', '10mb']`. They win over the defaults. */
+  /** More arguments of `redis-server`, such as `['--maxmemory', '10mb']`. They override the defaults. */
   readonly args?: readonly string[];
-  /** Where its files are. Default: a temporary folder, which is taken away at the end. */
+  /** Folder of its files. Default: a temporary folder, which is removed at the end. */
   readonly dir?: string;
-  /** Whether every second what was written goes to disk, so that it survives `kill`. Default false. */
+  /** Whether writes go to disk every second, so that they survive `kill`. Default false. */
   readonly appendonly?: boolean;
-  /** Lines of its configuration file, for what can't be said by arguments. */
+  /** Lines of its configuration file, for settings without an argument. */
   readonly config?: readonly string[];
   /** Default: `findRedisServer()`. */
   readonly program?: string;
@@ -27,8 +27,9 @@ const PORT_TRIES = 5;
 const ENDING: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGABRT', 'SIGSEGV'];
 
 /**
- * A real Redis of our own on 127.0.0.1. It runs from `start` to `stop` or `kill`, and from `restart` again at the same
- * port with the same files; between `freeze` and `thaw` it is there but answers nothing. It ends with this process.
+ * A real Redis on 127.0.0.1. It runs from `start` to `stop` or `kill`, and from `restart` again at the same
+ * port with the same files; between `freeze` and `thaw` it runs but does not answer. It ends with this
+ * process.
  */
 export class RedisServer implements AsyncDisposable {
   readonly port: number;
@@ -75,7 +76,7 @@ export class RedisServer implements AsyncDisposable {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** `host:port`, as Clusters and Sentinels name it. */
+  /** `host:port`, the format of Clusters and Sentinels. */
   get address(): string {
     return `127.0.0.1:${this.port}`;
   }
@@ -89,12 +90,12 @@ export class RedisServer implements AsyncDisposable {
     return this.#process !== undefined && !this.#process.hasEnded;
   }
 
-  /** The last of what it wrote to its log. */
+  /** The end of its log. */
   get log(): string {
     return this.#process?.output ?? '';
   }
 
-  /** One command over a connection of its own, for looking and setting from outside. */
+  /** Sends one command over a connection of its own, for inspection and settings from outside. */
   ask(command: readonly (string | number)[], options?: AskRedisOptions): Promise<RedisReply> {
     return askRedis(this.port, command, options);
   }
@@ -108,7 +109,7 @@ export class RedisServer implements AsyncDisposable {
       ?.slice(field.length + 1);
   }
 
-  /** Ends it as if its machine had. What was to end it has ended it when this resolves. */
+  /** Ends it like a crash of its machine. Resolves once it has ended. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     if (ENDING.includes(signal)) await this.#running.end(signal);
     else this.#running.signal(signal);
@@ -123,13 +124,13 @@ export class RedisServer implements AsyncDisposable {
     this.#running.signal('SIGCONT');
   }
 
-  /** Starts it again with the same port and files; one that still runs is stopped first. */
+  /** Starts it again with the same port and files; a running one is stopped first. */
   async restart(): Promise<void> {
     await this.#process?.end('SIGTERM');
     await this.#launch();
   }
 
-  /** Ends it and takes its temporary folder away. May be called twice. */
+  /** Ends it and removes its temporary folder. May be called twice. */
   async stop(): Promise<void> {
     await this.#process?.end('SIGTERM');
     if (this.#isTemporary) await rm(this.dir, { recursive: true, force: true, maxRetries: 3 });
@@ -162,18 +163,18 @@ export class RedisServer implements AsyncDisposable {
   }
 
   async #answers(child: WatchedProcess): Promise<boolean> {
-    const says = (command: readonly string[]) =>
+    const answerTo = (command: readonly string[]) =>
       askRedis(this.port, command, { timeoutMs: 1_000 }).catch((error: Error) => error);
-    const ping = await says(['PING']);
-    const pid = /process_id:(\d+)/.exec(String(await says(['INFO', 'server'])))?.[1];
+    const ping = await answerTo(['PING']);
+    const pid = /process_id:(\d+)/.exec(String(await answerTo(['INFO', 'server'])))?.[1];
     if (child.hasEnded) throw new NeverError(`${this.#program} ended at its start${logOf(child)}`);
-    // Two that were given the same free port: the other one answers.
+    // Two servers got the same free port: the other one answers.
     if (pid !== undefined && Number(pid) !== child.pid) throw new NeverError('Address already in use');
     return isUpBy(ping);
   }
 }
 
-/** One that asks for a password is up, too; one that still loads its files is not. */
+/** A server that requires a password is up, too; one that still loads its files is not. */
 function isUpBy(answer: RedisReply | Error): boolean {
   if (answer instanceof Error && !/^(?:NOAUTH|DENIED|MASTERDOWN)/.test(answer.message)) throw answer;
   return answer instanceof Error || answer === 'PONG';

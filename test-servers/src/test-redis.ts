@@ -4,13 +4,13 @@ import { RedisServer } from './redis-server.js';
 /** A Redis for a suite. */
 export interface TestRedis extends AsyncDisposable {
   readonly url: string;
-  /** Absent when it is one of `TEST_REDIS_URL`: then it may hold the data of others. */
+  /** Absent for the one of `TEST_REDIS_URL`, which may have foreign data. */
   readonly server: RedisServer | undefined;
-  /** Stops what was started; one of `TEST_REDIS_URL` is left as it is. */
+  /** Stops a started server; the one of `TEST_REDIS_URL` is left as it is. */
   close(): Promise<void>;
 }
 
-/** The Redis of `TEST_REDIS_URL`, else one of our own. */
+/** The Redis of `TEST_REDIS_URL`, else a new one. */
 export async function openTestRedis(): Promise<TestRedis> {
   // Never REDIS_URL: that may be in production.
   const given = process.env['TEST_REDIS_URL'];
@@ -21,7 +21,7 @@ export async function openTestRedis(): Promise<TestRedis> {
   return { url: server?.url ?? String(given), server, close, [Symbol.asyncDispose]: close };
 }
 
-/** One for all modules of a process, also when a test runner loads this one anew. */
+/** One for all modules of a process, also when a test runner loads this one again. */
 interface Shared {
   redis?: Promise<TestRedis>;
   cluster?: Promise<RedisCluster>;
@@ -30,13 +30,13 @@ interface Shared {
 const KEY = Symbol.for('@agent-orchestrator/test-servers');
 const shared = ((globalThis as { [KEY]?: Shared })[KEY] ??= {});
 
-/** Shared Redis of this process, started on first use. Ends with the process. */
+/** One Redis for this process, started at the first call. It ends with the process. */
 export function sharedRedis(): Promise<TestRedis> {
   shared.redis ??= openTestRedis();
   return shared.redis;
 }
 
-/** Shared Cluster of three masters of this process. Ends with the process. */
+/** One Cluster of three masters for this process, started at the first call. It ends with the process. */
 export function sharedCluster(): Promise<RedisCluster> {
   shared.cluster ??= RedisCluster.start();
   return shared.cluster;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const POLL_MS = 20;
 
-/** Asks again and again until the answer is yes. @throws {Error} that says what did not come about, and why. */
+/** Polls until the answer is yes. @throws {Error} with the awaited condition and the last reason. */
 export async function waitFor(
   what: string,
   timeoutMs: number,
@@ -26,7 +26,7 @@ export async function waitFor(
   }
 }
 
-/** It will never be so: asking again is no use. */
+/** The condition can no longer be met: stops polling. */
 export class NeverError extends Error {
   override readonly name = 'NeverError';
 }

@@ -7,8 +7,9 @@ import { refuseUnhandled } from './unhandled-rejection.js';
 type Stdio = [null, Readable, Readable, Writable];
 
 /**
- * Becomes the program, and leaves a watcher behind that holds a pipe to this process, as descriptor 3: a line says that the
- * program has ended, the end of the pipe that this process has. `$1` is a folder to take away then, or nothing.
+ * Becomes the program, and leaves a watcher behind that holds a pipe to this process, as descriptor 3: a line
+ * means that the program has ended, the end of the pipe that this process has. `$1` is a folder to remove
+ * then, or nothing.
  */
 const WATCHED = `
 (
@@ -24,8 +25,8 @@ const KEPT_OUTPUT = 64 * 1024;
 const STOP_MS = 10_000;
 
 /**
- * A program that does not outlive this process, however that ends. It keeps no event loop busy: a process that has
- * nothing else to do ends, and so does the program.
+ * A program that does not outlive this process, however that ends. It does not keep the event loop alive: an
+ * idle process ends, and so does the program.
  */
 export class WatchedProcess {
   readonly pid: number;
@@ -55,7 +56,7 @@ export class WatchedProcess {
     for (const stream of [stdout, stderr, watcher]) (stream as unknown as Socket).unref();
   }
 
-  /** @param temporaryFolder is taken away when this process dies before the program. */
+  /** @param temporaryFolder is removed when this process dies before the program. */
   static async start(
     command: string,
     args: readonly string[],
@@ -73,7 +74,7 @@ export class WatchedProcess {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
-  /** The last of what it wrote. */
+  /** The end of its output. */
   get output(): string {
     return this.#output;
   }
@@ -82,11 +83,11 @@ export class WatchedProcess {
     this.#child.kill(name);
   }
 
-  /** Resolves when it has ended; what has not ended by itself is killed. */
+  /** Resolves when it has ended; after `withinMs` it is killed. */
   async end(name: NodeJS.Signals, withinMs = STOP_MS): Promise<void> {
     if (!this.hasEnded) {
       this.#child.kill(name);
-      // A frozen process would not receive another signal.
+      // A frozen process handles no other signal.
       this.#child.kill('SIGCONT');
       const kill = setTimeout(() => this.#child.kill('SIGKILL'), withinMs);
       await this.#ended;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Polls until a condition holds; the limit of the test ends an endless wait. */
+/** Polls until a fact is true; otherwise the test's own limit ends the wait. */
 export async function eventually(isSo: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await isSo())) await delay(10);
 }

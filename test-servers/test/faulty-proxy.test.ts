@@ -22,20 +22,20 @@ afterEach(async () => {
   await proxy.stop();
 });
 
-/** A text connection that reports received data and whether it was reset. */
-async function line() {
+/** A text connection, with its received text and state. */
+async function textConnection() {
   const socket = connect(proxy.port, '127.0.0.1');
   sockets.push(socket);
-  const heard = { text: '', closed: false };
+  const received = { text: '', closed: false };
   socket.on('data', (chunk) => {
-    heard.text += chunk.toString();
+    received.text += chunk.toString();
   });
   socket.on('error', () => {});
   socket.on('close', () => {
-    heard.closed = true;
+    received.closed = true;
   });
   await once(socket, 'connect');
-  return { heard, say: (text: string) => socket.write(`${text}\r\n`) };
+  return { received, send: (text: string) => socket.write(`${text}\r\n`) };
 }
 
 const count = () => server.ask(['GET', 'n']).then(Number);
@@ -57,74 +57,74 @@ describe('FaultyProxy', () => {
   });
 
   it('loses the reply of one request, which had its effect', async () => {
-    const { heard, say } = await line();
-    say('INCR n');
-    await eventually(() => heard.text === ':1\r\n');
+    const { received, send } = await textConnection();
+    send('INCR n');
+    await eventually(() => received.text === ':1\r\n');
     proxy.loseReply();
-    say('INCR n');
-    await eventually(() => heard.closed);
-    expect(heard.text).toBe(':1\r\n');
+    send('INCR n');
+    await eventually(() => received.closed);
+    expect(received.text).toBe(':1\r\n');
     expect(await count()).toBe(2);
     expect(proxy.counters.cutReplies).toBe(1);
     expect(await askRedis(proxy.port, ['INCR', 'n'])).toBe(3);
   });
 
-  it('loses the reply of the request that is named, whichever connection it comes on', async () => {
+  it('loses the reply of the matching request, on any connection', async () => {
     proxy.loseReply({ to: 'Second' });
-    const one = await line();
-    const other = await line();
-    one.say('SET first 1');
-    await eventually(() => one.heard.text === '+OK\r\n');
-    other.say('SET second 1');
-    await eventually(() => other.heard.closed);
-    expect(other.heard.text).toBe('');
-    one.say('SET third 1');
-    await eventually(() => one.heard.text === '+OK\r\n+OK\r\n');
+    const one = await textConnection();
+    const other = await textConnection();
+    one.send('SET first 1');
+    await eventually(() => one.received.text === '+OK\r\n');
+    other.send('SET second 1');
+    await eventually(() => other.received.closed);
+    expect(other.received.text).toBe('');
+    one.send('SET third 1');
+    await eventually(() => one.received.text === '+OK\r\n+OK\r\n');
     expect(await server.ask(['MGET', 'first', 'second', 'third'])).toEqual(['1', '1', '1']);
   });
 
-  it('cuts in the middle of a reply', async () => {
+  it('cuts a reply in the middle', async () => {
     await server.ask(['SET', 'text', 'hello']);
-    const { heard, say } = await line();
+    const { received, send } = await textConnection();
     proxy.cutReplyAfter(6, { to: 'GET text' });
-    say('GET text');
-    await eventually(() => heard.closed);
-    expect(heard.text).toBe('$5\r\nhe');
+    send('GET text');
+    await eventually(() => received.closed);
+    expect(received.text).toBe('$5\r\nhe');
   });
 
-  it('swallows all replies until it is healed; what is told the server is done', async () => {
-    const { heard, say } = await line();
+  it('swallows all replies until it is healed, while requests take effect', async () => {
+    const { received, send } = await textConnection();
     proxy.swallowReplies();
-    say('INCR n');
-    say('INCR n');
+    send('INCR n');
+    send('INCR n');
     await eventually(() => proxy.counters.swallowedBytes === ':1\r\n:2\r\n'.length);
     expect(await count()).toBe(2);
-    expect(heard).toEqual({ text: '', closed: false });
+    expect(received).toEqual({ text: '', closed: false });
     proxy.heal();
-    await eventually(() => heard.closed);
+    await eventually(() => received.closed);
     expect(await askRedis(proxy.port, ['GET', 'n'])).toBe('2');
   });
 
-  it('drops all data until healed, without closing a connection', async () => {
-    const { heard, say } = await line();
-    say('INCR n');
-    await eventually(() => heard.text === ':1\r\n');
+  it('is a black hole until it is healed: nothing arrives, no connection breaks', async () => {
+    const { received, send } = await textConnection();
+    send('INCR n');
+    await eventually(() => received.text === ':1\r\n');
     proxy.blackHole();
-    say('INCR n');
+    send('INCR n');
     await expect(askRedis(proxy.port, ['PING'], { timeoutMs: 100 })).rejects.toThrow('no answer');
-    expect(heard).toEqual({ text: ':1\r\n', closed: false });
+    expect(received).toEqual({ text: ':1\r\n', closed: false });
     expect(await count()).toBe(1);
     proxy.heal();
-    await eventually(() => heard.closed);
+    await eventually(() => received.closed);
     expect(await askRedis(proxy.port, ['PING'])).toBe('PONG');
   });
 
-  it('cuts what is there, and refuses what comes', async () => {
-    const { heard, say } = await line();
-    say('PING');
-    await eventually(() => heard.text === '+PONG\r\n');
+  it('cuts open connections, and refuses new ones', async () => {
+    const { received, send } = await textConnection();
+    send('PING');
+    await eventually(() => received.text === '+PONG\r\n');
     proxy.cut();
-    await eventually(() => heard.closed);
+    await eventually(() => received.closed);
     expect(proxy.counters.open).toBe(0);
     proxy.refuse();
     await expect(askRedis(proxy.port, ['PING'])).rejects.toThrow(/closed|ECONNRESET/);
@@ -132,22 +132,22 @@ describe('FaultyProxy', () => {
     expect(await askRedis(proxy.port, ['PING'])).toBe('PONG');
   });
 
-  it('delays both ways, and keeps the order', async () => {
+  it('delays both directions, and keeps the order', async () => {
     proxy.delay(50);
-    const { heard, say } = await line();
+    const { received, send } = await textConnection();
     const before = performance.now();
-    for (let number = 1; number <= 20; number += 1) say('INCR n');
-    await eventually(() => heard.text.endsWith(':20\r\n'));
-    // Two ways, each as late; timers may fire a millisecond early.
+    for (let number = 1; number <= 20; number += 1) send('INCR n');
+    await eventually(() => received.text.endsWith(':20\r\n'));
+    // Two directions with the same delay; timers may fire a millisecond early.
     expect(performance.now() - before).toBeGreaterThan(97);
-    expect(heard.text).toBe(Array.from({ length: 20 }, (_, index) => `:${index + 1}\r\n`).join(''));
+    expect(received.text).toBe(Array.from({ length: 20 }, (_, index) => `:${index + 1}\r\n`).join(''));
   });
 
   it('ends a connection when the server ends it', async () => {
-    const { heard, say } = await line();
-    say('QUIT');
-    await eventually(() => heard.closed);
-    expect(heard.text).toBe('+OK\r\n');
+    const { received, send } = await textConnection();
+    send('QUIT');
+    await eventually(() => received.closed);
+    expect(received.text).toBe('+OK\r\n');
     expect(proxy.counters.brokenConnections).toBe(0);
   });
 });

@@ -21,7 +21,7 @@ async function addProgram(name: string): Promise<string> {
   return file;
 }
 
-/** A machine of which nothing is real. */
+/** A fake machine. */
 function machine(options: Partial<FindRedisOptions> = {}): FindRedisOptions {
   return {
     path: `${join(folder, 'nothing')}:${bin}`,
@@ -29,7 +29,7 @@ function machine(options: Partial<FindRedisOptions> = {}): FindRedisOptions {
     debianVersionFile: join(folder, 'debian_version'),
     policyFile: join(folder, 'policy-rc.d'),
     lockFolder: join(folder, 'lock'),
-    run: () => Promise.reject(new Error('nothing is to be run')),
+    run: () => Promise.reject(new Error('expected no command')),
     ...options,
   };
 }
@@ -40,8 +40,8 @@ const exists = (path: string) =>
     () => false,
   );
 
-describe('what is on the PATH', () => {
-  it('is taken, with the program for looking by hand', async () => {
+describe('a Redis on the PATH', () => {
+  it('is found, with its redis-cli', async () => {
     const server = await addProgram('redis-server');
     const cli = await addProgram('redis-cli');
     await addProgram('valkey-server');
@@ -60,8 +60,8 @@ describe('what is on the PATH', () => {
   });
 });
 
-describe('nothing on the PATH', () => {
-  it('is an error that says what to install', async () => {
+describe('without a Redis on the PATH', () => {
+  it('the search fails with an error that says what to install', async () => {
     await expect(searchRedisServer(machine({ uid: 1000 }))).rejects.toThrow(
       /expected redis-server .* or valkey-server, found neither on the PATH.\n.*apt-get install redis-server.*TEST_REDIS_URL/,
     );
@@ -70,7 +70,7 @@ describe('nothing on the PATH', () => {
     );
   });
 
-  it('is installed by root on Debian, and not started', async () => {
+  it('root on Debian installs Redis, without starting it', async () => {
     const ran: string[] = [];
     const policies: string[] = [];
     const options = machine({
@@ -87,7 +87,7 @@ describe('nothing on the PATH', () => {
     expect(await exists(join(folder, 'lock'))).toBe(false);
   });
 
-  it('is installed after the lists were fetched, where there were none', async () => {
+  it('Redis is installed after an update of missing package lists', async () => {
     const ran: string[] = [];
     const options = machine({
       run: async (_, args) => {
@@ -100,7 +100,7 @@ describe('nothing on the PATH', () => {
     expect(ran).toEqual(['install', 'update', 'install']);
   });
 
-  it('keeps a foreign policy, and removes one of ours whose owner was killed', async () => {
+  it('a foreign policy file is kept, and one left by a killed test process is removed', async () => {
     const policy = join(folder, 'policy-rc.d');
     const options = machine({
       run: async () => {
@@ -125,7 +125,7 @@ describe('nothing on the PATH', () => {
     expect(await exists(policy)).toBe(false);
   });
 
-  it('says what apt-get said when that fails, and leaves nothing behind', async () => {
+  it('a failure of apt-get is in the error, and no file is left', async () => {
     const options = machine({ run: () => Promise.reject(new Error('no route to host')) });
     await expect(searchRedisServer(options)).rejects.toThrow(
       /apt-get failed: no route to host.\n.*TEST_REDIS_URL/,
@@ -134,7 +134,7 @@ describe('nothing on the PATH', () => {
     expect(await exists(join(folder, 'lock'))).toBe(false);
   });
 
-  it('is installed once when many look at the same time', async () => {
+  it('concurrent searches install Redis once', async () => {
     let installs = 0;
     let atOnce = 0;
     const options = machine({
@@ -152,7 +152,7 @@ describe('nothing on the PATH', () => {
     expect(installs).toBe(1);
   });
 
-  it('is installed although a process that has ended left its lock', async () => {
+  it('a lock left by an ended process is removed', async () => {
     const lock = join(folder, 'lock');
     const options = machine({
       run: async () => {
@@ -160,7 +160,7 @@ describe('nothing on the PATH', () => {
       },
     });
     await mkdir(lock);
-    // No process has it: it is above what Linux gives.
+    // Above the process ids of Linux, so unused.
     await writeFile(join(lock, 'pid'), '4194305');
     await searchRedisServer(options);
     expect(await exists(lock)).toBe(false);

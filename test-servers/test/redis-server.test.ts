@@ -15,7 +15,7 @@ const exists = (path: string) =>
   );
 
 describe('RedisServer', () => {
-  it('answers at a port of its own, keeps nothing, and leaves nothing behind', async () => {
+  it('answers at its own port, persists nothing, and leaves no files', async () => {
     const server = await RedisServer.start();
     const { pid, dir } = server;
     expect(server.url).toBe(`redis://127.0.0.1:${server.port}`);
@@ -34,21 +34,21 @@ describe('RedisServer', () => {
     expect(() => server.pid).toThrow('does not run');
   });
 
-  it('takes arguments, which win over the defaults', async () => {
+  it('has arguments, which override the defaults', async () => {
     await using server = await RedisServer.start({
       args: ['--maxmemory', '10mb', '--requirepass', 'secret'],
     });
     await expect(server.ask(['PING'])).rejects.toThrow('NOAUTH');
   });
 
-  it('says with its own log why it does not start', async () => {
+  it('fails to start with its own log in the error', async () => {
     await expect(RedisServer.start({ args: ['--no-such-setting', 'x'] })).rejects.toThrow(/no-such-setting/);
     await using first = await RedisServer.start();
     await expect(RedisServer.start({ port: first.port })).rejects.toThrow(/address already in use/i);
     await expect(RedisServer.start({ program: '/no/such/program' })).rejects.toThrow(/program/);
   });
 
-  it('comes back after a kill with what it wrote, when it appends to a file', async () => {
+  it('keeps its data after a kill with appendonly', async () => {
     await using server = await RedisServer.start({ appendonly: true });
     const { port, pid } = server;
     await server.ask(['SET', 'kept', 'yes']);
@@ -61,14 +61,14 @@ describe('RedisServer', () => {
     expect(await server.ask(['GET', 'kept'])).toBe('yes');
   });
 
-  it('forgets everything with a kill otherwise, and can be restarted while it runs', async () => {
+  it('loses its data after a kill without appendonly, and can be restarted while it runs', async () => {
     await using server = await RedisServer.start();
     await server.ask(['SET', 'kept', 'no']);
     await server.restart();
     expect(await server.ask(['GET', 'kept'])).toBe(null);
   });
 
-  it('keeps files in the folder that it is given', async () => {
+  it('keeps files in the given folder', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'given-'));
     try {
       const first = await RedisServer.start({ dir, appendonly: true });
@@ -81,7 +81,7 @@ describe('RedisServer', () => {
     }
   });
 
-  it('answers nothing while it is frozen, and can be stopped then', async () => {
+  it('does not answer while frozen, and can be stopped then', async () => {
     const server = await RedisServer.start();
     server.freeze();
     await expect(server.ask(['PING'], { timeoutMs: 100 })).rejects.toThrow('no answer within 100 ms');
@@ -94,7 +94,7 @@ describe('RedisServer', () => {
   });
 });
 
-describe.concurrent('a process that ends', () => {
+describe.concurrent('the server of a process', () => {
   const DIST = new URL('../dist/index.js', import.meta.url).href;
 
   async function parent(program: string) {
@@ -111,7 +111,7 @@ describe.concurrent('a process that ends', () => {
     ['by SIGKILL', 'SIGKILL', 'setInterval(() => {}, 1000);'],
     ['by SIGTERM', 'SIGTERM', 'setInterval(() => {}, 1000);'],
     ['by SIGKILL, its server frozen', 'SIGKILL', 'server.freeze(); setInterval(() => {}, 1000);'],
-  ] as const)('%s takes its server with it', async (_, signal, then) => {
+  ] as const)('ends with its process %s', async (_, signal, then) => {
     const program = `const server = await servers.RedisServer.start();
       console.log(JSON.stringify({ pid: server.pid, dir: server.dir }));`;
     const { child, pid, dir } = await parent(`${program}${then}`);
@@ -120,7 +120,7 @@ describe.concurrent('a process that ends', () => {
     await eventually(async () => !runs(pid) && !(await exists(dir)));
   });
 
-  it('because it has nothing else to do ends, although it never stops its servers', async () => {
+  it('does not keep an idle process alive, and ends with it', async () => {
     const { child, pid, dir } = await parent(`const { server } = await servers.sharedRedis();
       console.log(JSON.stringify({ pid: server.pid, dir: server.dir }));`);
     if (child.exitCode === null) await once(child, 'exit');
@@ -130,7 +130,7 @@ describe.concurrent('a process that ends', () => {
 });
 
 describe('the Redis of a suite', () => {
-  it('is one of our own, or the one of TEST_REDIS_URL, which stays as it is', async () => {
+  it('is a new one, or the one of TEST_REDIS_URL, which stays as it is', async () => {
     const before = process.env['TEST_REDIS_URL'];
     try {
       process.env['TEST_REDIS_URL'] = '';
@@ -150,7 +150,7 @@ describe('the Redis of a suite', () => {
     }
   });
 
-  it('is the same for everybody who shares it', async () => {
+  it('is one per process', async () => {
     const [one, other] = await Promise.all([sharedRedis(), sharedRedis()]);
     expect(one).toBe(other);
   });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { MARKS_REJECTIONS, refuseUnhandled, watchStderr } from '@agent-orchestrator/test-servers';
 import { expect, it } from 'vitest';
 
-/** A program that ends; what its stderr is checked with. */
+/** Runs a program to its end; returns the check of its stderr. */
 async function ended(program: string, ...flags: string[]): Promise<() => void> {
   const child = spawn(process.execPath, [...flags, '-e', program], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -16,19 +16,19 @@ async function ended(program: string, ...flags: string[]): Promise<() => void> {
 
 it.each([
   ['an error', "Promise.reject(new Error('oops'))"],
-  ['something else', "Promise.reject('oops')"],
-])('a rejection with %s that a program does not handle is found', async (_, program) => {
+  ['a string', "Promise.reject('oops')"],
+])('detects an unhandled rejection with %s', async (_, program) => {
   expect(await ended(program)).toThrow(/the program: a rejection was not handled/);
 });
 
-it('so is one that it only warns of, and what another program prints of it', async () => {
+it('detects an unhandled rejection that is only a warning, and one printed by another program', async () => {
   expect(await ended("Promise.reject(new Error('oops'))", '--unhandled-rejections=warn')).toThrow(
     /not handled/,
   );
   expect(() => refuseUnhandled("code: 'ERR_UNHANDLED_REJECTION'", 'it')).toThrow(/^it: /);
 });
 
-it('what a program prints otherwise is none', async () => {
+it('accepts other errors on stderr, and handled rejections', async () => {
   expect(await ended("console.error('error: Unhandled case'); process.exit(1)")).not.toThrow();
   expect(await ended("Promise.reject(new Error('oops')).catch(() => {})")).not.toThrow();
 });

@@ -3,15 +3,15 @@ import { judge } from './disordered-judge.js';
 import { type DisorderedRun, runDisordered } from './disordered-run.js';
 import { TRY_KINDS } from './service-plans.js';
 
-/** Another seed is another story: `FAULT_SEED=2 FAULT_TASKS=10000 npx vitest run test/faults`. */
+/** The seed decides the run: `FAULT_SEED=2 FAULT_TASKS=10000 npx vitest run test/faults`. */
 const SEED = process.env['FAULT_SEED'] ?? '1';
 const TASKS = Number(process.env['FAULT_TASKS'] ?? 1_000);
-/** With fewer tasks, something that is drawn at random may not happen at all. */
+/** With fewer tasks a random fault may not occur at all. */
 const ENOUGH = 300;
 
 let done: DisorderedRun | undefined;
 
-/** The run of the first test, to be tampered with: what is shared is copied. */
+/** A copy of the first test's run, to be tampered with. */
 function copied(): { -readonly [K in keyof DisorderedRun]: DisorderedRun[K] } {
   if (!done) throw new Error('the run did not come to its end');
   const { tap, client } = done;
@@ -21,11 +21,11 @@ function copied(): { -readonly [K in keyof DisorderedRun]: DisorderedRun[K] } {
     tries: new Map(done.tries),
     acks: new Map(done.acks),
     tap: { outcomes: new Map(tap.outcomes), held: tap.held },
-    client: { wrong: [], gaps: client.gaps, count: client.count, finals: new Map(client.finals) },
+    client: { violations: [], gaps: client.gaps, count: client.count, finals: new Map(client.finals) },
   };
 }
 
-/** A task that ended so by its first try. */
+/** A task with this status after its first try. */
 function someTask(run: DisorderedRun, status: string): string {
   const reported = (id: string) => run.tap.outcomes.has(run.tries.get(id)?.[0]?.job ?? '');
   const found = run.taskIds.find(
@@ -35,7 +35,7 @@ function someTask(run: DisorderedRun, status: string): string {
   return found;
 }
 
-describe('notifications that are repeated up to five times and mixed up', () => {
+describe('notifications repeated up to five times and reordered', () => {
   it(
     `end each task once, with its first outcome (FAULT_SEED=${SEED} FAULT_TASKS=${TASKS})`,
     { timeout: 1_800_000 },
@@ -51,10 +51,10 @@ describe('notifications that are repeated up to five times and mixed up', () => 
         ...{ tasks: TASKS, completed: count('completed'), failed: count('failed') },
         ...{ cancelled: count('cancelled'), tries: tries.length },
         ...Object.fromEntries(kinds),
-        'told before the 202': tries.filter(({ plan }) => plan.early).length,
+        'reported before the 202': tries.filter(({ plan }) => plan.early).length,
         'held for the 202': run.tap.held,
-        'frames taken by the line': run.proxy.taken,
-        'frames passed on': run.proxy.passed,
+        'frames received by the proxy': run.proxy.received,
+        'frames sent by the proxy': run.proxy.sent,
         'events at the client': run.client.count,
         'final events at the client': run.client.finals.size,
       });
@@ -62,7 +62,7 @@ describe('notifications that are repeated up to five times and mixed up', () => 
       expect(judge(run)).toEqual([]);
       expect(run.client.finals.size).toBe(TASKS);
       if (TASKS < ENOUGH) return;
-      // A run in which something did not happen shows nothing of it.
+      // A fault that did not occur proves nothing.
       for (const outcome of ['applied', 'duplicate', 'late', 'stale']) {
         expect(run.acks.get(outcome) ?? 0, outcome).toBeGreaterThan(0);
       }
@@ -75,16 +75,16 @@ describe('notifications that are repeated up to five times and mixed up', () => 
     ['a task without a final event', 'stuck', ({ client }, id) => client.finals.delete(id)],
     [
       'another result',
-      'a result of nobody',
+      'a result of no try',
       ({ tasks }, id) => (tasks as Map<string, unknown>).set(id, { ...tasks.get(id), result: 'other' }),
     ],
     [
-      'an event that is missing at the end',
+      'a missing last event',
       'its final event is rev',
       ({ tasks }, id) => (tasks as Map<string, unknown>).set(id, { ...tasks.get(id), rev: 99 }),
     ],
     [
-      'a state that its final event does not say',
+      'a status that contradicts the final event',
       'task_completed for a task that is failed',
       ({ tasks }, id) => (tasks as Map<string, unknown>).set(id, { ...tasks.get(id), status: 'failed' }),
     ],
@@ -112,24 +112,20 @@ describe('notifications that are repeated up to five times and mixed up', () => 
       ({ tries }, id) =>
         (tries as Map<string, unknown>).set(id, [...(tries.get(id) ?? []), ...(tries.get(id) ?? [])]),
     ],
-    [
-      'an ack that is not legal',
-      'an ack "forbidden"',
-      ({ acks }) => (acks as Map<string, number>).set('forbidden', 1),
-    ],
+    ['an unknown ack', 'an ack "forbidden"', ({ acks }) => (acks as Map<string, number>).set('forbidden', 1)],
     ['a notification without ack', '1 notifications have no ack', (run) => (run.unacknowledged = 1)],
-    ['a frame that nobody knew', 'was not known', (run, id) => (run.unknown = new Set([id]))],
-    ['an event that came twice', 'came again', ({ client }) => client.wrong.push('it came again')],
-  ])('are judged: %s is found', (_, words, tamper) => {
+    ['an unknown frame', 'unknown_task', (run, id) => (run.unknown = new Set([id]))],
+    ['a repeated event', 'repeated', ({ client }) => client.violations.push('it was repeated')],
+  ])('the judge finds %s', (_, text, tamper) => {
     const run = copied();
     expect(judge(run)).toEqual([]);
     tamper(run, someTask(run, 'completed'));
-    expect(judge(run).join()).toContain(words);
+    expect(judge(run).join()).toContain(text);
   });
 
-  it('are judged: a cancel that nobody asked for is found', () => {
+  it('the judge finds a cancellation without a request', () => {
     const run = copied();
     run.cancelled = new Set();
-    expect(judge(run).join()).toContain('cancelled by nobody');
+    expect(judge(run).join()).toContain('cancelled without a request');
   });
 });

@@ -4,32 +4,32 @@ import { DisorderingProxy } from './disordering-proxy.js';
 import { EventCollector } from './event-collector.js';
 import { given, KillableHub, until } from './killable-hub.js';
 import { ReportTap } from './report-tap.js';
-import { byNotifier, byRawFrames, type ReportingWay } from './reporting-ways.js';
+import { byNotifier, byRawFrames, type Reporter } from './reporters.js';
 import { reply, ScriptedService } from './scripted-service.js';
 import { planTry, type TryPlan } from './service-plans.js';
 
-/** One try as the service had it. */
-export interface HadTry {
+/** One try, as the service received it. */
+export interface ServiceTry {
   readonly call: ServiceCall;
   readonly job: string;
   readonly plan: TryPlan;
   readonly at: number;
-  /** When it was answered. */
+  /** Time of its answer. */
   answeredAt: number;
 }
 
 export interface DisorderedRun {
   readonly taskIds: readonly string[];
   readonly tasks: ReadonlyMap<string, Task>;
-  /** By task, in the order in which they came. */
-  readonly tries: ReadonlyMap<string, readonly HadTry[]>;
+  /** By task, in order of arrival. */
+  readonly tries: ReadonlyMap<string, readonly ServiceTry[]>;
   readonly cancelled: ReadonlySet<string>;
   readonly tap: Pick<ReportTap, 'outcomes' | 'held'>;
-  readonly client: Pick<EventCollector, 'wrong' | 'gaps' | 'count' | 'finals'>;
+  readonly client: Pick<EventCollector, 'violations' | 'gaps' | 'count' | 'finals'>;
   readonly proxy: DisorderingProxy;
-  /** What the hub said to each frame, by outcome. */
+  /** Acks of the hub, by outcome. */
   readonly acks: ReadonlyMap<string, number>;
-  /** Tasks of frames that nobody knew. */
+  /** Tasks of frames with the outcome `unknown_task`. */
   readonly unknown: ReadonlySet<string>;
   readonly unacknowledged: number;
   readonly ms: number;
@@ -38,10 +38,13 @@ export interface DisorderedRun {
 export const SILENCE_MS = 2_000;
 const NOTIFIERS = 4;
 const BATCH = 500;
-/** Beyond this something is stuck, and the run ends to say what. */
+/** Beyond this the run is stuck, and ends with a report. */
 const STUCK_MS = 240_000;
 
-/** Runs so many tasks through a service that is called over HTTP and reports through a line that disorders everything. */
+/**
+ * Runs tasks through a service that is called over HTTP and reports through a proxy that reorders and repeats
+ * frames.
+ */
 export async function runDisordered(seed: string, count: number): Promise<DisorderedRun> {
   const began = performance.now();
   const random = new SeededRandom(`${seed}/line`);
@@ -52,10 +55,10 @@ export async function runDisordered(seed: string, count: number): Promise<Disord
     },
   });
   const tap = new ReportTap(hub.storage);
-  const proxy = await DisorderingProxy.to(hub.url, { random, mostCopies: 5, window: 20 });
+  const proxy = await DisorderingProxy.to(hub.url, { random, maxCopies: 5, window: 20 });
   const acks = new AckTable(proxy);
-  const ways = await reportingWays(proxy.url);
-  const service = new PlannedService(seed, hub, tap, ways);
+  const reporters = await reportersOf(proxy.url);
+  const service = new PlannedService(seed, hub, tap, reporters);
   const scripted = await ScriptedService.start(({ call }, response) => service.serve(call, response));
   hub.orchestrator.service('query', { url: scripted.url(), silenceMs: SILENCE_MS, concurrency: 256 });
   const client = await new EventCollector(hub.url).start();
@@ -65,7 +68,7 @@ export async function runDisordered(seed: string, count: number): Promise<Disord
     client.until(() => client.finals.size >= count),
     new Promise((resolve) => stuck.addEventListener('abort', resolve)),
   ]);
-  const pending = () => ways.reduce((sum, way) => sum + way.pending(), 0);
+  const pending = () => reporters.reduce((sum, reporter) => sum + reporter.pending(), 0);
   await until(() => pending() === 0 || stuck.aborted);
   const tasks = new Map<string, Task>();
   for (const id of taskIds) tasks.set(id, await hub.acme.tasks.get(id));
@@ -80,7 +83,7 @@ export async function runDisordered(seed: string, count: number): Promise<Disord
   };
 }
 
-async function reportingWays(url: string): Promise<readonly ReportingWay[]> {
+async function reportersOf(url: string): Promise<readonly Reporter[]> {
   const notifiers = Array.from({ length: NOTIFIERS }, () => byNotifier(url));
   return [...notifiers, await byRawFrames(url, true), await byRawFrames(url, false)];
 }
@@ -99,18 +102,18 @@ async function submit(hub: KillableHub, count: number): Promise<string[]> {
   return ids;
 }
 
-/** The service: does with each try what is planned for it. */
+/** The service: follows the plan of each try. */
 class PlannedService {
-  readonly tries = new Map<string, HadTry[]>();
+  readonly tries = new Map<string, ServiceTry[]>();
   readonly cancelled = new Set<string>();
-  readonly #byCall = new Map<string, HadTry>();
+  readonly #byCall = new Map<string, ServiceTry>();
   readonly #taskOfJob = new Map<string, string>();
 
   constructor(
     private readonly seed: string,
     private readonly hub: KillableHub,
     private readonly tap: ReportTap,
-    private readonly ways: readonly ReportingWay[],
+    private readonly reporters: readonly Reporter[],
   ) {}
 
   taskOf(job: string): string {
@@ -125,7 +128,13 @@ class PlannedService {
     }
     const { n } = call.input as { n: number };
     const plan = planTry(this.seed, n, call.attempt);
-    const had: HadTry = { call, job: `job-${n}-${call.attempt}`, plan, at: performance.now(), answeredAt: 0 };
+    const had: ServiceTry = {
+      call,
+      job: `job-${n}-${call.attempt}`,
+      plan,
+      at: performance.now(),
+      answeredAt: 0,
+    };
     this.#byCall.set(call.call_id, had);
     this.#taskOfJob.set(had.job, call.task_id);
     const before = this.tries.get(call.task_id) ?? [];
@@ -142,24 +151,24 @@ class PlannedService {
     if (!plan.early) this.#report(had, n);
   }
 
-  #reportLate(had: HadTry | undefined, n: number): void {
+  #reportLate(had: ServiceTry | undefined, n: number): void {
     const { call, job, plan } = had ?? {};
-    if (call && job !== undefined && plan?.afterthought)
-      this.#way(n).tell(call, job, plan, plan.afterthought);
+    if (call && job !== undefined && plan?.lateNotice)
+      this.#reporter(n).report(call, job, plan, plan.lateNotice);
   }
 
-  /** All about a task goes the same way. */
-  #way(n: number): ReportingWay {
-    return given(this.ways[n % this.ways.length]);
+  /** All reports on a task use the same reporter. */
+  #reporter(n: number): Reporter {
+    return given(this.reporters[n % this.reporters.length]);
   }
 
-  #report({ call, job, plan }: HadTry, n: number): void {
-    const way = this.#way(n);
-    for (const [index, word] of plan.words.entries()) {
+  #report({ call, job, plan }: ServiceTry, n: number): void {
+    const reporter = this.#reporter(n);
+    for (const [index, notice] of plan.notices.entries()) {
       if (plan.cancelBefore === index) this.#cancel(call.task_id);
-      way.tell(call, job, plan, word);
+      reporter.report(call, job, plan, notice);
     }
-    if (plan.cancelBefore === plan.words.length) this.#cancel(call.task_id);
+    if (plan.cancelBefore === plan.notices.length) this.#cancel(call.task_id);
   }
 
   #cancel(taskId: string): void {
@@ -168,18 +177,18 @@ class PlannedService {
   }
 }
 
-/** Counts what the hub says to frames, as it says it. */
+/** Counts the acks of the hub before the proxy disorders them. */
 class AckTable {
   readonly counts = new Map<string, number>();
   readonly unknownJobs = new Set<string>();
   readonly #jobs = new Map<string, string>();
 
   constructor(proxy: DisorderingProxy) {
-    proxy.asked = (text) => {
+    proxy.onServiceFrame = (text) => {
       const { message_id: id, task_id: job } = JSON.parse(text) as { message_id?: string; task_id?: string };
       if (id !== undefined && job !== undefined) this.#jobs.set(id, job);
     };
-    proxy.heard = (text) => {
+    proxy.onHubFrame = (text) => {
       const frame = JSON.parse(text) as { event?: string; outcome?: string; message_id?: string };
       if (frame.event !== 'ack') return;
       const { outcome = 'none', message_id: id = '' } = frame;

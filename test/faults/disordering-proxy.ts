@@ -6,20 +6,20 @@ import type { SeededRandom } from '../../packages/core/test/chaos/seeded-random.
 
 export interface Disorder {
   readonly random: SeededRandom;
-  /** Each frame is sent once to so often. */
-  readonly mostCopies: number;
-  /** A frame is overtaken by fewer than so many. */
+  /** Maximum of copies of a frame, at least one. */
+  readonly maxCopies: number;
+  /** Fewer than this many frames overtake one. */
   readonly window: number;
 }
 
-/** When nothing follows, what waits is let go after this, in milliseconds. */
+/** Without a further frame, waiting ones are sent after so many ms. */
 const IDLE_MS = 3;
 
-/** Repeats frames and mixes them up; each place in the stream is at most a window away from where it was. */
+/** Repeats and reorders frames; the position of each in the stream moves by a window at most. */
 export class Shuffler {
   readonly #disorder: Disorder;
   readonly #send: (text: string) => void;
-  #waiting: { readonly place: number; readonly text: string }[] = [];
+  #waiting: { readonly position: number; readonly text: string }[] = [];
   #next = 0;
   #idle: NodeJS.Timeout | undefined;
 
@@ -29,35 +29,35 @@ export class Shuffler {
   }
 
   put(text: string): void {
-    const { random, mostCopies, window } = this.#disorder;
-    for (let copies = random.between(1, mostCopies); copies > 0; copies -= 1) {
-      this.#waiting.push({ place: this.#next + random.fraction() * window, text });
+    const { random, maxCopies, window } = this.#disorder;
+    for (let copies = random.between(1, maxCopies); copies > 0; copies -= 1) {
+      this.#waiting.push({ position: this.#next + random.fraction() * window, text });
       this.#next += 1;
     }
-    this.#let((place) => place <= this.#next);
+    this.#release((position) => position <= this.#next);
     clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => this.#let(() => true), IDLE_MS);
+    this.#idle = setTimeout(() => this.#release(() => true), IDLE_MS);
   }
 
-  #let(go: (place: number) => boolean): void {
-    const ordered = this.#waiting.toSorted((a, b) => a.place - b.place);
-    this.#waiting = ordered.filter(({ place }) => !go(place));
-    for (const { place, text } of ordered) if (go(place)) this.#send(text);
+  #release(isReleased: (position: number) => boolean): void {
+    const ordered = this.#waiting.toSorted((a, b) => a.position - b.position);
+    this.#waiting = ordered.filter(({ position }) => !isReleased(position));
+    for (const { position, text } of ordered) if (isReleased(position)) this.#send(text);
   }
 }
 
 /**
- * Between services and the hub, at the level of frames: both ways, everything after the handshake is repeated and comes
- * in another order.
+ * Proxy between services and the hub, for frames: in both directions, everything after the handshake is
+ * repeated and reordered.
  */
 export class DisorderingProxy {
   readonly #server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-  /** Frames as they came, and as they were passed on. */
-  taken = 0;
-  passed = 0;
-  /** Hears what services say and what the hub says, before it is mixed up. */
-  asked: (frame: string) => void = () => undefined;
-  heard: (frame: string) => void = () => undefined;
+  /** Number of received and of sent frames. */
+  received = 0;
+  sent = 0;
+  /** Called with frames of services and of the hub, before they are disordered. */
+  onServiceFrame: (frame: string) => void = () => undefined;
+  onHubFrame: (frame: string) => void = () => undefined;
 
   private constructor(
     private readonly hubUrl: string,
@@ -83,8 +83,8 @@ export class DisorderingProxy {
   #join(near: WebSocket): void {
     const far = new WebSocket(`${this.hubUrl}/ws/task_updates`);
     const open = once(far, 'open').catch(() => undefined);
-    this.#pump(near, far, open, (text) => this.asked(text));
-    this.#pump(far, near, Promise.resolve(), (text) => this.heard(text));
+    this.#pump(near, far, open, (text) => this.onServiceFrame(text));
+    this.#pump(far, near, Promise.resolve(), (text) => this.onHubFrame(text));
     for (const [one, other] of [
       [near, far],
       [far, near],
@@ -94,9 +94,9 @@ export class DisorderingProxy {
     }
   }
 
-  #pump(from: WebSocket, to: WebSocket, open: Promise<unknown>, heard: (text: string) => void): void {
+  #pump(from: WebSocket, to: WebSocket, open: Promise<unknown>, onFrame: (text: string) => void): void {
     const send = (text: string) => {
-      this.passed += 1;
+      this.sent += 1;
       if (to.readyState === to.OPEN) to.send(text);
     };
     const shuffler = new Shuffler(this.disorder, send);
@@ -105,8 +105,8 @@ export class DisorderingProxy {
       const text = data.toString();
       const isFirst = first;
       first = false;
-      this.taken += 1;
-      heard(text);
+      this.received += 1;
+      onFrame(text);
       if (isFirst) void open.then(() => send(text));
       else shuffler.put(text);
     });

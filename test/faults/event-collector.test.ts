@@ -4,8 +4,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { EventCollector } from './event-collector.js';
 
-/** A hub that says what it is told to say. */
-async function saying(frames: readonly object[]): Promise<EventCollector> {
+/** A client of a fake hub that sends these frames. */
+async function clientOf(frames: readonly object[]): Promise<EventCollector> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   onTestFinished(() => server.close());
   server.on('connection', (socket) => {
@@ -27,17 +27,17 @@ const event = (task_id: string, rev: number, seq: number, more: object = {}) => 
   ...more,
 });
 
-describe('the client that collects events', () => {
-  it('has nothing against what is in order', async () => {
+describe('EventCollector', () => {
+  it('accepts a correct order', async () => {
     const frames = [event('a', 1, 1), event('b', 1, 2), event('a', 4, 3, { coalesced_from: 2 })];
-    const client = await saying([...frames, event('a', 5, 4, { event: 'task_completed' })]);
-    expect([client.wrong, client.count, client.finals.size]).toEqual([[], 5, 1]);
+    const client = await clientOf([...frames, event('a', 5, 4, { event: 'task_completed' })]);
+    expect([client.violations, client.count, client.finals.size]).toEqual([[], 5, 1]);
   });
 
   it.each([
-    ['an event that comes again', [event('a', 1, 1), event('a', 1, 1)], 'came again'],
-    ['events in the wrong order', [event('a', 1, 2), event('b', 1, 1)], 'came again, or late'],
-    ['a rev that is missing', [event('a', 1, 1), event('a', 3, 2)], 'expected rev 2, got 3'],
+    ['a repeated event', [event('a', 1, 1), event('a', 1, 1)], 'repeated'],
+    ['events in the violations order', [event('a', 1, 2), event('b', 1, 1)], 'repeated or late'],
+    ['a missing rev', [event('a', 1, 1), event('a', 3, 2)], 'expected rev 2, got 3'],
     ['a task that does not begin with 1', [event('a', 2, 1)], 'expected rev 1'],
     [
       'two final events',
@@ -46,6 +46,6 @@ describe('the client that collects events', () => {
     ],
     ["another tenant's event", [event('a', 1, 1, { tenant_id: 'globex' })], 'an event of globex'],
   ])('finds %s', async (_, frames, words) => {
-    expect((await saying(frames)).wrong.join()).toContain(words);
+    expect((await clientOf(frames)).violations.join()).toContain(words);
   });
 });

@@ -19,20 +19,20 @@ export interface SeenEvent {
 const FINAL = new Set(['task_completed', 'task_failed']);
 
 /**
- * A client of one tenant on the client socket, which comes back with its last cursor whenever the link is lost. It
- * judges what it sees: each event once, in order, `rev` without gaps, nothing after the one final event.
+ * A client of one tenant on the client socket, which reconnects with its last cursor. It checks its events:
+ * each once, in order, `rev` without gaps, nothing after the one final event.
  */
 export class EventCollector {
-  /** What should never be: texts, so that a failed check says what was wrong. */
-  readonly wrong: string[] = [];
+  /** Violations, as text for the failed check. */
+  readonly violations: string[] = [];
   readonly events = new Map<string, SeenEvent[]>();
   readonly finals = new Map<string, SeenEvent>();
   count = 0;
-  /** Frames that said that events are no longer kept. */
+  /** Number of gap frames. */
   gaps = 0;
-  /** The last of them, with the state after it. */
+  /** The last of them, with its snapshot. */
   lastGap: Record<string, unknown> | undefined;
-  /** How often the link was made. */
+  /** Number of connections made. */
   connected = 0;
   readonly #revs = new Map<string, number>();
   #cursor: string | undefined;
@@ -53,7 +53,7 @@ export class EventCollector {
     return this.#socket;
   }
 
-  /** Resolves once it follows. */
+  /** Resolves once it is subscribed. */
   async start(): Promise<this> {
     this.#connect();
     await this.until(() => this.connected > 0);
@@ -65,7 +65,7 @@ export class EventCollector {
     this.#socket?.terminate();
   }
 
-  /** Resolves when it is so; looks again at each frame. */
+  /** Resolves when `fact` is true; checked at each frame. */
   async until(fact: () => boolean): Promise<void> {
     while (!fact()) await new Promise<void>((resolve) => (this.#wakeup = resolve));
   }
@@ -104,11 +104,11 @@ export class EventCollector {
     } else if (frame['event'] === 'gap') {
       this.gaps += 1;
       this.lastGap = frame;
-      // Where each task stands after it is in nobody's hand: from its next event on, its rev has no gaps again.
+      // After a gap the revs of tasks are unknown: they have no gaps from their next event on.
       this.#revs.clear();
       this.#cursor = frame['to'] as string;
     } else if (frame['event'] === 'error') {
-      this.wrong.push(`an error frame: ${JSON.stringify(frame)}`);
+      this.violations.push(`an error frame: ${JSON.stringify(frame)}`);
     } else if (frame['event'] !== 'heartbeat') {
       this.#judge(frame as unknown as SeenEvent);
     }
@@ -118,8 +118,8 @@ export class EventCollector {
   #judge(event: SeenEvent): void {
     const { task_id: id, rev, cursor } = event;
     const seq = Number(cursor.split(':')[1]);
-    if (seq <= this.#seq) this.wrong.push(`${id}: the event at ${cursor} came again, or late`);
-    if (event.tenant_id !== this.tenant) this.wrong.push(`${id}: an event of ${event.tenant_id}`);
+    if (seq <= this.#seq) this.violations.push(`${id}: the event at ${cursor} is repeated or late`);
+    if (event.tenant_id !== this.tenant) this.violations.push(`${id}: an event of ${event.tenant_id}`);
     this.#seq = seq;
     this.#cursor = cursor;
     this.count += 1;
@@ -128,10 +128,10 @@ export class EventCollector {
     const before = this.events.get(id) ?? [];
     const last = this.#revs.get(id) ?? (this.gaps === 0 ? 0 : undefined);
     if (last !== undefined && (event.coalesced_from ?? rev) !== last + 1) {
-      this.wrong.push(`${id}: expected rev ${last + 1}, got ${rev}`);
+      this.violations.push(`${id}: expected rev ${last + 1}, got ${rev}`);
     }
     this.#revs.set(id, rev);
-    if (this.finals.has(id)) this.wrong.push(`${id}: ${event.event} after its final event`);
+    if (this.finals.has(id)) this.violations.push(`${id}: ${event.event} after its final event`);
     if (FINAL.has(event.event)) this.finals.set(id, event);
     before.push(event);
     this.events.set(id, before);

@@ -1,13 +1,13 @@
-/** One fault that was injected, and what came of it. */
+/** One injected fault, and its result. */
 export interface FaultRow {
   readonly row: number;
   readonly fault: string;
   readonly expected: string;
   readonly seen: string;
-  readonly figure: string;
+  readonly detail: string;
 }
 
-/** What the tests of one file have found out. */
+/** Results of one test file. */
 export class FaultTable {
   readonly #rows: FaultRow[] = [];
 

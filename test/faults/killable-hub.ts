@@ -27,8 +27,8 @@ export interface HubOptions {
 }
 
 /**
- * The real server on a port of its own. It can be killed, and take its port again: what a server keeps in memory is gone
- * then, the orchestrator and its storage stay. It ends with the test.
+ * The real server on a port of its own. It can be killed, and take its port again: the server's memory is
+ * lost, the orchestrator and its storage stay. It ends with the test.
  */
 export class KillableHub {
   readonly storage: MemoryStorage;
@@ -59,7 +59,7 @@ export class KillableHub {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Connections that the hub has. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#now?.connections ?? 0;
   }
@@ -68,7 +68,7 @@ export class KillableHub {
     return this.orchestrator.tenant('acme');
   }
 
-  /** A new server takes the port. */
+  /** Starts a new server on the port. */
   async revive(): Promise<void> {
     const identities = createIdentities({
       apiKeys: Object.entries(KEYS).map(([tenant, key]) => ({ tenant, key })),
@@ -81,7 +81,7 @@ export class KillableHub {
     this.#now = listener;
   }
 
-  /** As if its process had been killed: connections are reset, nobody is told. */
+  /** Like a killed process: connections are reset without a close frame. */
   async kill(): Promise<void> {
     const now = this.#now;
     if (!now) return;
@@ -94,7 +94,7 @@ export class KillableHub {
     for (const server of this.#servers) await server.stop({ graceMs: 0 });
   }
 
-  /** A request of a client, over the network. */
+  /** A client's request, over the network. */
   async ask(method: string, path: string, body?: unknown, key: string = KEYS.acme) {
     const response = await fetch(this.url + path, {
       method,
@@ -105,7 +105,7 @@ export class KillableHub {
     return { status: response.status, body: answer };
   }
 
-  /** Submits a task as a client does; its id. */
+  /** Submits a task as a client; returns its id. */
   async submit(
     type: string,
     payload: JsonValue,
@@ -124,7 +124,7 @@ export class KillableHub {
     return this.orchestrator.tenant(tenant).tasks.wait(taskId, { timeoutMs: 100_000 });
   }
 
-  /** A task that a service works on as `jobId`, without a workflow. */
+  /** Registers a task that a service runs as `jobId`, without a workflow. */
   async track(jobId: string, service: ServiceName = 'query', tenantId = 'acme'): Promise<string> {
     const { registry } = this.orchestrator;
     const { task } = await registry.register({ tenantId, type: service, service, jobId });
@@ -132,10 +132,10 @@ export class KillableHub {
   }
 }
 
-/** Short times, so that no test waits long for a fact. */
+/** Short times, for fast tests. */
 const QUICK = { helloMs: 2_000, reconnectBaseMs: 5, reconnectCapMs: 50 } as const;
 
-/** The notifier of a service that is another process, as far as the hub can tell. It ends with the test. */
+/** A notifier that the hub cannot tell from one in another process. It ends with the test. */
 export function notifierOf(
   service: ServiceName,
   url: string,
@@ -154,19 +154,19 @@ export function notifierOf(
   return notifier;
 }
 
-/** Lets whatever can happen now happen. */
+/** Lets one turn of the event loop run. */
 export const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Resolves when it is so; whoever waits for what never comes is ended by the time limit of the test. */
+/** Resolves when `fact` is true; otherwise the test's time limit ends the wait. */
 export async function until(fact: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await fact())) await new Promise<void>((resolve) => setTimeout(resolve, 2));
 }
 
-/** What must be there. */
+/** The value, which has to exist. */
 export function given<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('expected something, got nothing');
+  if (value === undefined) throw new Error('expected a value, got undefined');
   return value;
 }
 
-/** No jitter: what is sent or tried again, is so at once. */
+/** No jitter: repeats and retries follow at once. */
 export const NO_JITTER = { uuid: () => crypto.randomUUID(), fraction: () => 0 };

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** What this process holds on to, in MiB: without what only waits to be collected. */
+/** Memory in use by this process, in MiB, after a garbage collection. */
 export function heldMiB(): number {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
@@ -11,7 +11,7 @@ export function heldMiB(): number {
   return (heapUsed + external) / 2 ** 20;
 }
 
-/** A growth for people to read. */
+/** A growth of memory as text. */
 export function growth(mib: number): string {
   return `memory ${mib < 0 ? '' : '+'}${mib.toFixed(1)} MiB`;
 }

@@ -3,7 +3,9 @@ import { onTestFinished } from 'vitest';
 
 const MASK = Buffer.from([1, 2, 3, 4]);
 
-/** A frame of a WebSocket, byte by byte: `first` holds FIN, RSV and opcode; `length` may be another than the payload's. */
+/**
+ * A WebSocket frame, byte by byte: `first` has FIN, RSV and opcode; `length` may differ from the payload's.
+ */
 export function frame(
   first: number,
   payload: Buffer | string = '',
@@ -22,10 +24,12 @@ export function frame(
   return Buffer.concat([head, MASK, bytes]);
 }
 
-/** A WebSocket without a library: what it sends is up to the test, what it reads is counted. It ends with the test. */
+/**
+ * A WebSocket without a library: it sends arbitrary bytes, and counts what it reads. It ends with the test.
+ */
 export class RawSocket {
   readonly socket: Socket;
-  /** Resolves with the code of the close frame that comes back, or 1006 for an end without one. */
+  /** Resolves with the code of the received close frame, or 1006 for an end without one. */
   readonly closed: Promise<number>;
   readonly counts = { text: 0, pong: 0, ping: 0 };
   /** Resolves once the upgrade is answered. */
@@ -64,7 +68,7 @@ export class RawSocket {
     });
   }
 
-  /** Resolves once the system has taken it, or never will. */
+  /** Resolves once the system has accepted the bytes, or the socket is closed. */
   async write(bytes: Buffer): Promise<void> {
     if (this.socket.destroyed || this.socket.write(bytes)) return;
     await new Promise<void>((resolve) => {
@@ -84,7 +88,7 @@ export class RawSocket {
     return true;
   }
 
-  /** Takes whole frames, which are unmasked; the code of a close frame. */
+  /** Reads whole frames, which are unmasked; returns the code of a close frame. */
   #read(): number | undefined {
     let at = 0;
     const bytes = this.#bytes;

@@ -1,6 +1,6 @@
 import type { MemoryStorage, Report, ReportAnswer } from '@agent-orchestrator/core';
 
-/** A notification with an outcome that reached the storage, and what it made of it. */
+/** A notification with an outcome that reached the storage, and the storage's answer. */
 export interface ReachedOutcome {
   readonly ok: boolean;
   /** The result, or the error's message. */
@@ -8,11 +8,11 @@ export interface ReachedOutcome {
   answer: ReportAnswer['answer'];
 }
 
-/** Listens in on what reaches the storage, in the order in which it does. */
+/** Records the notifications that reach the storage, in their order. */
 export class ReportTap {
   /** By job. */
   readonly outcomes = new Map<string, ReachedOutcome[]>();
-  /** How many were held until the answer came that names their job. */
+  /** Number of notifications held until the answer that names their job. */
   held = 0;
   readonly #heldOutcomes = new Map<string, ReachedOutcome>();
   readonly #reached = new Set<string>();
@@ -30,7 +30,7 @@ export class ReportTap {
     };
   }
 
-  /** Resolves once something about the job has reached the storage. */
+  /** Resolves once a notification of the job has reached the storage. */
   async reached(job: string): Promise<void> {
     if (this.#reached.has(job)) return;
     await new Promise<void>((resolve) => this.#waiting.set(job, resolve));

@@ -4,20 +4,20 @@ import type { AddressInfo } from 'node:net';
 import type { ServiceCall } from '@agent-orchestrator/core';
 import { onTestFinished } from 'vitest';
 
-/** A call as it came over HTTP. */
+/** A call received over HTTP. */
 export interface ReceivedCall {
   readonly call: ServiceCall;
   readonly headers: IncomingMessage['headers'];
-  /** The first part of the path: one listener stands for many services. */
-  readonly place: string;
-  /** How many requests this place has had, this one included. */
+  /** The first part of the path: one listener serves many services. */
+  readonly name: string;
+  /** Number of requests to this name, this one included. */
   readonly nth: number;
   readonly at: number;
 }
 
 export type Script = (received: ReceivedCall, response: ServerResponse) => unknown;
 
-/** A service behind HTTP that does with each request what the test says. It ends with the test. */
+/** A service behind HTTP that handles each request by the test's script. It ends with the test. */
 export class ScriptedService {
   readonly requests: ReceivedCall[] = [];
   readonly #server: Server;
@@ -42,25 +42,25 @@ export class ScriptedService {
     return service;
   }
 
-  url(place = 'service'): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/${place}`;
+  url(name = 'service'): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/${name}`;
   }
 
-  at(place: string): readonly ReceivedCall[] {
-    return this.requests.filter((request) => request.place === place);
+  at(name: string): readonly ReceivedCall[] {
+    return this.requests.filter((request) => request.name === name);
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
-    // A caller that gives up in the middle is not this service's trouble.
+    // An aborted request is no error of this service.
     request.on('error', () => response.destroy());
     response.on('error', () => response.destroy());
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const [, place = ''] = (request.url ?? '').split('/');
-    const nth = (this.#counts.get(place) ?? 0) + 1;
-    this.#counts.set(place, nth);
+    const [, name = ''] = (request.url ?? '').split('/');
+    const nth = (this.#counts.get(name) ?? 0) + 1;
+    this.#counts.set(name, nth);
     const call = JSON.parse(Buffer.concat(chunks).toString()) as ServiceCall;
-    const received = { call, headers: request.headers, place, nth, at: performance.now() };
+    const received = { call, headers: request.headers, name, nth, at: performance.now() };
     this.requests.push(received);
     await this.script(received, response);
   }

@@ -27,7 +27,7 @@ export class ServiceChild {
     this.#refuseUnhandled = watchStderr(child.stderr, PROGRAM);
   }
 
-  /** @param port 0 for any that is free. */
+  /** @param port 0 for any free port. */
   static async start(port: number, hubUrl: string, { reports = false } = {}): Promise<ServiceChild> {
     const { PATH = '' } = process.env;
     const env = {
@@ -46,7 +46,7 @@ export class ServiceChild {
     return service;
   }
 
-  /** The next call that it has answered. */
+  /** The next answered call. */
   async answered(): Promise<{ readonly callId: string; readonly attempt: number }> {
     const { call_id: callId = '', attempt = 0 } = await this.#next();
     return { callId, attempt };
@@ -63,7 +63,7 @@ export class ServiceChild {
 
   async #next(): Promise<Line> {
     const line = await this.#lines.next();
-    if (line.done) throw new Error('the service ended before it said more');
+    if (line.done) throw new Error('expected another line of the service, got its end');
     return JSON.parse(line.value) as Line;
   }
 }

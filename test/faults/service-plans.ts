@@ -1,10 +1,10 @@
 import { SeededRandom } from '../../packages/core/test/chaos/seeded-random.js';
 
-/** One notification that a service sends about a call. */
-export type Word =
-  | { readonly say: 'progress'; readonly status: string }
-  | { readonly say: 'completed'; readonly result: string }
-  | { readonly say: 'failed'; readonly error: string; readonly retryable: boolean };
+/** One notification of a service about a call. */
+export type Notice =
+  | { readonly kind: 'progress'; readonly status: string }
+  | { readonly kind: 'completed'; readonly result: string }
+  | { readonly kind: 'failed'; readonly error: string; readonly retryable: boolean };
 
 export const TRY_KINDS = [
   'answers at once',
@@ -16,18 +16,18 @@ export const TRY_KINDS = [
 ] as const;
 export type TryKind = (typeof TRY_KINDS)[number];
 
-/** What the service does with one try of a task's call. */
+/** The service's behaviour for one try of a task's call. */
 export interface TryPlan {
   readonly kind: TryKind;
   /** The notifications reach the hub before the 202 is answered. */
   readonly early: boolean;
-  /** By what the hub can find the call; always the same for a call. */
+  /** The reference by which the hub finds the call; always the same for a call. */
   readonly named: 'by job' | 'by call' | 'by task';
-  readonly words: readonly Word[];
-  /** The client cancels before this word, if there is one. */
+  readonly notices: readonly Notice[];
+  /** The client cancels before this notification, if set. */
   readonly cancelBefore: number | undefined;
-  /** Once the next try has come, the service still says this about the one before. */
-  readonly afterthought: Word | undefined;
+  /** Sent about this try after the next one has begun. */
+  readonly lateNotice: Notice | undefined;
 }
 
 const SHARES: readonly (readonly [TryKind, number])[] = [
@@ -41,21 +41,21 @@ const SHARES: readonly (readonly [TryKind, number])[] = [
 const CANCELLED_PERCENT = 8;
 const EARLY_PERCENT = 20;
 
-/** The same seed, task and try give the same plan, whatever happened before. */
+/** The same seed, task and try give the same plan. */
 export function planTry(seed: string, task: number, attempt: number): TryPlan {
   const random = new SeededRandom(`${seed}/task-${task}/try-${attempt}`);
   const kind = drawKind(random);
-  const words = wordsOf(kind, `${task}.${attempt}`, random);
+  const notices = noticesOf(kind, `${task}.${attempt}`, random);
   return {
     kind,
-    words,
-    early: words.length > 0 && random.random(EARLY_PERCENT),
+    notices,
+    early: notices.length > 0 && random.random(EARLY_PERCENT),
     named: random.pick(['by job', 'by job', 'by call', 'by task']),
-    cancelBefore: random.random(CANCELLED_PERCENT) ? random.between(0, words.length) : undefined,
-    afterthought: random.random(50)
-      ? random.pick<Word>([
-          { say: 'progress', status: 'still here' },
-          { say: 'completed', result: `result ${task}.${attempt} too late` },
+    cancelBefore: random.random(CANCELLED_PERCENT) ? random.between(0, notices.length) : undefined,
+    lateNotice: random.random(50)
+      ? random.pick<Notice>([
+          { kind: 'progress', status: 'still here' },
+          { kind: 'completed', result: `result ${task}.${attempt} too late` },
         ])
       : undefined,
   };
@@ -70,21 +70,21 @@ function drawKind(random: SeededRandom): TryKind {
   return 'completes';
 }
 
-function wordsOf(kind: TryKind, name: string, random: SeededRandom): Word[] {
+function noticesOf(kind: TryKind, name: string, random: SeededRandom): Notice[] {
   if (kind === 'answers at once') return [];
-  const words: Word[] = Array.from({ length: random.below(3) }, (_, n) => ({
-    say: 'progress',
+  const notices: Notice[] = Array.from({ length: random.below(3) }, (_, n) => ({
+    kind: 'progress',
     status: `step ${n}`,
   }));
-  const completed = (version: string): Word => ({ say: 'completed', result: `result ${name} ${version}` });
-  const failed = (retryable: boolean): Word => ({ say: 'failed', error: `failure ${name}`, retryable });
-  if (kind === 'completes') words.push(completed('a'));
-  if (kind === 'fails') words.push(failed(false));
-  if (kind === 'fails, retryable') words.push(failed(true));
+  const completed = (version: string): Notice => ({ kind: 'completed', result: `result ${name} ${version}` });
+  const failed = (retryable: boolean): Notice => ({ kind: 'failed', error: `failure ${name}`, retryable });
+  if (kind === 'completes') notices.push(completed('a'));
+  if (kind === 'fails') notices.push(failed(false));
+  if (kind === 'fails, retryable') notices.push(failed(true));
   if (kind === 'contradicts itself') {
     const both = random.random(50) ? [completed('a'), completed('b')] : [failed(false), completed('c')];
-    words.push(...(random.random(50) ? both : both.toReversed()));
+    notices.push(...(random.random(50) ? both : both.toReversed()));
   }
-  if (kind !== 'is silent' && random.random(20)) words.push({ say: 'progress', status: 'one more' });
-  return words;
+  if (kind !== 'is silent' && random.random(20)) notices.push({ kind: 'progress', status: 'one more' });
+  return notices;
 }

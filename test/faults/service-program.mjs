@@ -1,11 +1,11 @@
-// A service in a process of its own: answers each call with 202, and reports the result if SERVICE_REPORTS says so.
-// A line of JSON on stdout for where it listens, and for each call. It ends with its stdin.
+// A service in a process of its own: answers each call with 202, and reports the result if SERVICE_REPORTS is
+// set. Writes a line of JSON to stdout for its port, and for each call. It ends with its stdin.
 import { createServer } from 'node:http';
 import { WebSocket } from 'ws';
 
 const { SERVICE_PORT = '0', SERVICE_REPORTS, SERVICE_TOKEN, ORCHESTRATOR_URL = '' } = process.env;
 
-function tell(line) {
+function print(line) {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
@@ -29,10 +29,10 @@ const server = createServer((request, response) => {
     response.writeHead(202, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ job_id: jobId }));
     response.on('finish', () => {
-      tell({ call_id: call.call_id, attempt: call.attempt });
+      print({ call_id: call.call_id, attempt: call.attempt });
       if (SERVICE_REPORTS) void report(call, jobId);
     });
   });
 });
-server.listen(Number(SERVICE_PORT), '127.0.0.1', () => tell({ port: server.address().port }));
+server.listen(Number(SERVICE_PORT), '127.0.0.1', () => print({ port: server.address().port }));
 process.stdin.once('end', () => process.exit(0)).resume();

@@ -17,17 +17,19 @@ const task = {
 const submission = { task, onBusy: 'enqueue' } as const;
 const own = { key: 'own', kind: 'run', name: 'own' } as const;
 
-/** What a call is to the one who asks: it takes something on, ends or goes on with what was taken on, or only looks. */
+/**
+ * Kind of a call for its caller: it accepts something new, ends or continues accepted work, or only reads.
+ */
 export type CallKind = 'intake' | 'work' | 'read';
 
-type Call = readonly [name: string, kind: CallKind, ask: (storage: Storage) => Promise<unknown>];
+type Call = readonly [name: string, kind: CallKind, run: (storage: Storage) => Promise<unknown>];
 
 async function first<T>(items: AsyncIterable<T>): Promise<T | undefined> {
   for await (const item of items) return item;
   return undefined;
 }
 
-/** Each method of a storage once, but for `close`. */
+/** Each method of a storage once, except `close`. */
 export const EVERY_CALL: readonly Call[] = [
   ['ping', 'read', (s) => s.ping()],
   ['tasks.submit', 'intake', (s) => s.tasks.submit({ tenantId: 'acme', submission, maxWaiting: 9 })],
@@ -107,7 +109,7 @@ export const EVERY_CALL: readonly Call[] = [
   ['journal.heldReport', 'read', (s) => s.journal.heldReport({ tenantId: 'acme', heldId: 'h' })],
   ['sessions.create', 'intake', (s) => s.sessions.create({ ...inSession, context: {} })],
   ['sessions.get', 'read', (s) => s.sessions.get(inSession)],
-  // There is no such session: that is read only.
+  // The session does not exist, so this only reads.
   ['sessions.update', 'read', (s) => s.sessions.update({ ...inSession, context: { a: 1 } })],
   [
     'sessions.append',
@@ -117,7 +119,7 @@ export const EVERY_CALL: readonly Call[] = [
   ['sessions.messages', 'read', (s) => s.sessions.messages({ ...inSession, limit: 10 })],
   ['sessions.list', 'read', (s) => s.sessions.list({ tenantId: 'acme', limit: 10 })],
   ['sessions.close', 'work', (s) => s.sessions.close({ ...inSession, graceMs: 1 })],
-  // These may say that somebody follows.
+  // These may register a follower.
   ['events.head', 'work', (s) => s.events.head({ tenantId: 'acme' })],
   ['events.read', 'work', (s) => s.events.read({ tenantId: 'acme', after: 'new:0', limit: 10 })],
   [
@@ -157,31 +159,31 @@ export const EVERY_CALL: readonly Call[] = [
 export interface Outcome {
   readonly name: string;
   readonly kind: CallKind;
-  /** `answered`, the code of the error, or what else came. */
-  readonly came: string;
+  /** `answered`, the code of the error, or another outcome. */
+  readonly outcome: string;
   readonly message: string;
   readonly ms: number;
 }
 
-/** All of them at once. What has not settled within `limitMs` hangs. */
-export function askEverything(storage: Storage, limitMs: number): Promise<readonly Outcome[]> {
+/** Runs all calls at once. A call that has not settled within `limitMs` hangs. */
+export function runEveryCall(storage: Storage, limitMs: number): Promise<readonly Outcome[]> {
   return Promise.all(
-    EVERY_CALL.map(async ([name, kind, ask]) => {
+    EVERY_CALL.map(async ([name, kind, run]) => {
       const begun = Date.now();
-      const { came, message } = await new Promise<{ came: string; message: string }>((resolve) => {
-        const timer = setTimeout(() => resolve({ came: 'hangs', message: '' }), limitMs);
-        ask(storage)
+      const { outcome, message } = await new Promise<{ outcome: string; message: string }>((resolve) => {
+        const timer = setTimeout(() => resolve({ outcome: 'hangs', message: '' }), limitMs);
+        run(storage)
           .then(
-            () => resolve({ came: 'answered', message: '' }),
-            (error: unknown) => resolve({ came: cameOf(error), message: (error as Error).message }),
+            () => resolve({ outcome: 'answered', message: '' }),
+            (error: unknown) => resolve({ outcome: outcomeOf(error), message: (error as Error).message }),
           )
           .finally(() => clearTimeout(timer));
       });
-      return { name, kind, came, message, ms: Date.now() - begun };
+      return { name, kind, outcome, message, ms: Date.now() - begun };
     }),
   );
 }
 
-function cameOf(error: unknown): string {
+function outcomeOf(error: unknown): string {
   return error instanceof OrchestratorError ? error.code : `foreign: ${String(error)}`;
 }

@@ -1,18 +1,18 @@
 import type { TaskEvent } from '@agent-orchestrator/core';
 import { judge } from '../../packages/core/test/chaos/history.js';
 
-/** A line of a process' own log. `at` is the machine's time in milliseconds, the same for all processes. */
+/** A line of a process's own log. `at` is the machine's time in ms, the same for all processes. */
 export type Entry = { readonly at: number; readonly process: string } & (
   | { readonly kind: 'up' | 'done' }
-  | { readonly kind: 'asked'; readonly tenant: string; readonly key: string }
+  | { readonly kind: 'requested'; readonly tenant: string; readonly key: string }
   | { readonly kind: 'acknowledged'; readonly tenant: string; readonly key: string; readonly task: string }
-  /** A workflow's function began; it came to its end. */
+  /** A workflow function began or ended. */
   | { readonly kind: 'started' | 'ended'; readonly task: string }
-  /** A worker has got a task; it has given it back. */
+  /** A worker has claimed or settled a task. */
   | { readonly kind: 'claimed' | 'settled'; readonly task: string }
-  /** A piece of own work, or a service, is about to be at work. */
+  /** Own work or a service call is about to begin. */
   | { readonly kind: 'own' | 'call'; readonly task: string; readonly step: string }
-  /** What came of it is stored, as the workflow has been told. */
+  /** The outcome is stored, as far as the workflow knows. */
   | { readonly kind: 'recorded'; readonly task: string; readonly step: string }
   | {
       readonly kind: 'event';
@@ -28,7 +28,7 @@ export interface Fault {
   readonly kind: 'kill' | 'freeze' | 'storage';
   readonly process: string;
   readonly at: number;
-  /** When a frozen process went on, or the storage was back. */
+  /** Time when a frozen process continued, or the storage was back. */
   readonly until?: number;
 }
 
@@ -37,18 +37,18 @@ export interface FaultHistory {
   readonly faults: readonly Fault[];
   readonly planned: number;
   readonly leaseMs: number;
-  /** By tenant: its whole log, as it is in the end. */
+  /** By tenant: its whole log at the end. */
   readonly logs: ReadonlyMap<string, readonly TaskEvent[]>;
-  /** Who was followed. */
+  /** The followed tenant. */
   readonly followed: string;
 }
 
-/** How long it took until tasks were in good hands again. */
+/** Time until another process had claimed the tasks. */
 export interface Recovery {
   readonly tasks: number;
   readonly medianMs: number;
   readonly longestMs: number;
-  /** How many took longer than the lease and a second. */
+  /** Number of tasks that took longer than the lease and a second. */
   readonly late: number;
 }
 
@@ -56,48 +56,48 @@ export interface FaultVerdict {
   readonly acknowledged: number;
   readonly injected: number;
   readonly planned: number;
-  /** Acknowledged, and the log knows nothing of them. */
+  /** Acknowledged tasks that the log does not have. */
   readonly lost: readonly string[];
   readonly notFinalOnce: readonly string[];
   readonly revGaps: readonly string[];
-  /** Tasks that nobody asked for. */
-  readonly unasked: number;
-  /** One request that became two tasks. */
+  /** Tasks without a request. */
+  readonly withoutRequest: number;
+  /** Requests that became two tasks. */
   readonly twoOfOneKey: readonly string[];
   readonly followedTwice: number;
   readonly followedMissing: number;
-  /** Events at the follower that are others than those in the log. */
+  /** Received events that differ from those in the log. */
   readonly followedOther: number;
   /** Gap frames that no fault of the storage explains. */
   readonly gapsWithoutReason: number;
   readonly gapFrames: number;
-  /** Work that was begun though its outcome was stored. */
+  /** Work begun although its outcome was stored. */
   readonly recordedAgain: readonly string[];
-  /** The same, by a process that was frozen between the permission and the deed: nothing can tell it. */
+  /** The same, by a process frozen between the check and the work, which nothing can prevent. */
   readonly begunBeforeFreeze: number;
   readonly extraRuns: number;
   readonly extraRunsPerTask: number;
   readonly failed: number;
-  /** From the death of a process, or its freezing, until another one has got what it had. */
+  /** From the death of a process, or its freezing, until another one has claimed its tasks. */
   readonly afterKill: Recovery;
   readonly afterFreeze: Recovery;
   /** Either, where the storage was away for a part of that time. */
   readonly withOutage: Recovery;
-  /** What of Redis' own language reached somebody. */
-  readonly foreignTexts: readonly string[];
+  /** Error texts of Redis that reached a user. */
+  readonly redisTexts: readonly string[];
 }
 
-const FOREIGN = /\b(?:MOVED|ASK|CROSSSLOT|CLUSTERDOWN|TRYAGAIN|READONLY)\b/;
+const REDIS_TEXT = /\b(?:MOVED|ASK|CROSSSLOT|CLUSTERDOWN|TRYAGAIN|READONLY)\b/;
 /** The function runs once up to its sleep, and once more after it. */
 const RUNS_OF_A_TASK = 2;
-/** What the sweeper may take, besides the lease. */
+/** Time for the sweeper, besides the lease. */
 const RECOVERY_MS = 1_000;
-/** A storage that is back has to be found again. */
+/** Time to reconnect to a storage that is back. */
 const BACK_MS = 5_000;
-/** A process that goes on finishes what it had in hand within so much. */
+/** Time in which a thawed process finishes its work. */
 const AFTER_THAW_MS = 1_000;
 
-/** Reads what all processes saw against what the storage says, and says what does not fit. */
+/** Compares the logs of all processes with the storage, and returns all contradictions. */
 export function judgeFaults(history: FaultHistory): FaultVerdict {
   const { entries, faults, planned, logs } = history;
   const acknowledged = entries.filter((entry) => entry.kind === 'acknowledged');
@@ -120,7 +120,7 @@ export function judgeFaults(history: FaultHistory): FaultVerdict {
     lost: acknowledged.map(({ task }) => task).filter((task) => !known.has(task)),
     notFinalOnce: verdicts.flatMap(({ notFinalOnce }) => notFinalOnce),
     revGaps: verdicts.flatMap(({ gaps }) => gaps),
-    unasked: unasked(history),
+    withoutRequest: withoutRequest(history),
     twoOfOneKey: twoOfOneKey(acknowledged),
     ...judgeFollower(history),
     ...repeats,
@@ -130,18 +130,20 @@ export function judgeFaults(history: FaultHistory): FaultVerdict {
     afterKill: recoveryOf(history, ['kill'], false),
     afterFreeze: recoveryOf(history, ['freeze'], false),
     withOutage: recoveryOf(history, ['kill', 'freeze'], true),
-    foreignTexts: entries.flatMap((entry) => {
+    redisTexts: entries.flatMap((entry) => {
       if (entry.kind !== 'error') return [];
       const text = `${entry.text} ${entry.error ?? ''}`;
-      return FOREIGN.test(text) ? [text] : [];
+      return REDIS_TEXT.test(text) ? [text] : [];
     }),
   };
 }
 
-function unasked({ entries, logs }: FaultHistory): number {
-  const asked = entries.flatMap((entry) => (entry.kind === 'asked' ? [`${entry.tenant}/${entry.key}`] : []));
+function withoutRequest({ entries, logs }: FaultHistory): number {
+  const requested = entries.flatMap((entry) =>
+    entry.kind === 'requested' ? [`${entry.tenant}/${entry.key}`] : [],
+  );
   const created = [...logs.values()].flat().filter(({ event }) => event === 'task_created');
-  return Math.max(0, created.length - new Set(asked).size);
+  return Math.max(0, created.length - new Set(requested).size);
 }
 
 function twoOfOneKey(acknowledged: readonly Extract<Entry, { kind: 'acknowledged' }>[]): readonly string[] {
@@ -153,7 +155,7 @@ function twoOfOneKey(acknowledged: readonly Extract<Entry, { kind: 'acknowledged
   return [...byKey].filter(([, tasks]) => tasks.size > 1).map(([name]) => name);
 }
 
-/** Since its last gap the follower has to have each event once, in order, up to the end of the log. */
+/** After its last gap the follower must have each event once, in order, up to the end of the log. */
 function judgeFollower({ entries, faults, logs, followed }: FaultHistory) {
   let seen: Extract<Entry, { kind: 'event' }>[] = [];
   let last = 0;
@@ -181,7 +183,7 @@ function judgeFollower({ entries, faults, logs, followed }: FaultHistory) {
   });
   const head = seqOf(log.at(-1)?.cursor ?? 'none:0');
   const strikes = faults.filter(({ kind }) => kind === 'storage').map(({ at }) => at);
-  // One gap for each time that the storage was away, and not before.
+  // One gap for each outage of the storage, and not before it.
   const excused = strikes.filter((strike, n) => (gaps[n] ?? 0) > strike).length;
   return {
     followedTwice: twice,
@@ -220,7 +222,7 @@ function repeatedWork({ entries, faults }: FaultHistory) {
   return { recordedAgain, begunBeforeFreeze };
 }
 
-/** From the fault until another process got each task that the struck one had in hand. */
+/** From the fault until another process claimed each task of the struck one. */
 function recoveryOf(history: FaultHistory, kinds: readonly Fault['kind'][], withOutage: boolean): Recovery {
   const { entries, faults, leaseMs } = history;
   const outages = faults.filter(({ kind }) => kind === 'storage');
@@ -240,7 +242,7 @@ function recoveryOf(history: FaultHistory, kinds: readonly Fault['kind'][], with
   };
 }
 
-/** When somebody else got what a process had in hand when it was struck. */
+/** Times at which other processes claimed the tasks of a struck one. */
 function takenOver(entries: readonly Entry[], fault: Fault): Iterable<number> {
   const inHand = new Set<string>();
   const next = new Map<string, number>();

@@ -9,16 +9,16 @@ interface Frame {
 }
 
 const FIRST_CURSOR = 'new:0';
-const AGAIN_MS = 20;
+const RECONNECT_MS = 20;
 
-/** A client that follows one task over WebSocket, and goes to the next server with its cursor when one is gone. */
+/** A client that follows one task over WebSocket, and reconnects to the next server with its cursor. */
 export class FollowingClient {
-  /** Servers that let it follow, in order. */
+  /** Servers that accepted its subscription, in order. */
   readonly connections: string[] = [];
   readonly revs: number[] = [];
   readonly names: string[] = [];
-  /** What the service has told, by number. */
-  readonly told: number[] = [];
+  /** Reports of the service, by number. */
+  readonly reports: number[] = [];
   gaps = 0;
   #at = 0;
   #cursor = FIRST_CURSOR;
@@ -47,7 +47,7 @@ export class FollowingClient {
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.#at += 1;
-      setTimeout(() => this.start(), AGAIN_MS);
+      setTimeout(() => this.start(), RECONNECT_MS);
     });
   }
 
@@ -56,7 +56,7 @@ export class FollowingClient {
     this.#socket?.terminate();
   }
 
-  /** Resolves when it is so; looks again at each frame. */
+  /** Resolves when `fact` is true; checked at each frame. */
   async until(fact: () => boolean): Promise<void> {
     while (!fact()) await new Promise<void>((resolve) => (this.#wakeup = resolve));
   }
@@ -70,7 +70,7 @@ export class FollowingClient {
       this.names.push(frame.event);
       this.revs.push(frame.rev);
       const n = frame.data?.details?.n;
-      if (n !== undefined) this.told.push(n);
+      if (n !== undefined) this.reports.push(n);
       this.#cursor = frame.cursor ?? this.#cursor;
     }
     this.#wakeup();

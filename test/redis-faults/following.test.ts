@@ -17,18 +17,18 @@ function open(url = server.url): RedisStorage {
   return storage;
 }
 
-/** Keeps what it hears of a tenant. When the storage is away it tries again. */
-function listen(storage: RedisStorage, tenant: string, after: string) {
-  const heard: (TaskEvent | LogGap)[] = [];
+/** Collects the events of a tenant. Reconnects after errors of the storage. */
+function follow(storage: RedisStorage, tenant: string, after: string) {
+  const received: (TaskEvent | LogGap)[] = [];
   const over = new AbortController();
   onTestFinished(() => over.abort());
   let cursor = after;
-  const listening = async () => {
+  const following = async () => {
     while (!over.signal.aborted) {
       try {
         const log = storage.events.follow({ tenantId: tenant, after: cursor, signal: over.signal });
         for await (const event of log) {
-          heard.push(event);
+          received.push(event);
           cursor = event.event === 'gap' ? event.to : event.cursor;
         }
       } catch {
@@ -36,35 +36,35 @@ function listen(storage: RedisStorage, tenant: string, after: string) {
       }
     }
   };
-  void listening();
+  void following();
   const seqs = () =>
-    heard.map((event) => (event.event === 'gap' ? 'gap' : Number(event.cursor.split(':')[1])));
-  return { heard, seqs };
+    received.map((event) => (event.event === 'gap' ? 'gap' : Number(event.cursor.split(':')[1])));
+  return { received, seqs };
 }
 
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, at) => first + at);
 
-/** Appends so many events, one after another. */
+/** Appends `count` events, one after another. */
 async function append(storage: RedisStorage, tenant: string, count: number): Promise<void> {
   for (let n = 0; n < count; n += 1) {
     await storage.sessions.create({ tenantId: tenant, sessionId: crypto.randomUUID(), context: {} });
   }
 }
 
-/** How often logs were read. */
+/** Number of log reads. */
 async function reads(): Promise<number> {
   const stats = String(await server.ask(['INFO', 'commandstats']));
   return Number(/cmdstat_xrange:calls=(\d+)/.exec(stats)?.[1] ?? 0);
 }
 
-const cutListeners = () => server.ask(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
+const cutSubscriptions = () => server.ask(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
 
-describe('a log that is followed by its wakeups', () => {
-  it('is read once', async () => {
+describe('following a log', () => {
+  it('reads the log once, then takes entries from wakeups', async () => {
     const tenant = tenantId();
     const storage = open();
     await append(storage, tenant, 2);
-    const { seqs } = listen(storage, tenant, 'new:0');
+    const { seqs } = follow(storage, tenant, 'new:0');
     await vi.waitFor(() => expect(seqs()).toEqual([1, 2]));
     await storage.wakeupsSettled();
     const before = await reads();
@@ -73,23 +73,23 @@ describe('a log that is followed by its wakeups', () => {
     expect((await reads()) - before).toBe(0);
   });
 
-  it('tells each event once, in order, though the listening connection is cut again and again', async () => {
+  it('delivers each event once, in order, while the subscription is cut repeatedly', async () => {
     const tenant = tenantId();
     const [storage, writer] = [open(), open()];
-    const { heard, seqs } = listen(storage, tenant, 'new:0');
+    const { received, seqs } = follow(storage, tenant, 'new:0');
     for (let round = 1; round <= 8; round += 1) {
       const appending = append(writer, tenant, 20);
-      await cutListeners();
+      await cutSubscriptions();
       await appending;
     }
     await vi.waitFor(() => expect(seqs()).toEqual(upTo(160)), 60_000);
-    expect(heard.some(({ event }) => event === 'gap')).toBe(false);
+    expect(received.some(({ event }) => event === 'gap')).toBe(false);
   });
 
-  it('tells each event once when the connection for commands is cut', async () => {
+  it('delivers each event once when the connection for commands is cut', async () => {
     const tenant = tenantId();
     const [storage, writer] = [open(), open()];
-    const { seqs } = listen(storage, tenant, 'new:0');
+    const { seqs } = follow(storage, tenant, 'new:0');
     await append(writer, tenant, 5);
     await server.ask(['CLIENT', 'KILL', 'TYPE', 'normal']).catch(() => undefined);
     await vi.waitFor(() => append(writer, tenant, 1), 60_000);
@@ -98,30 +98,30 @@ describe('a log that is followed by its wakeups', () => {
     await vi.waitFor(() => expect(seqs()).toEqual(upTo(last)), 60_000);
   });
 
-  it('tells two followers the same, one of whom begins in the middle', async () => {
+  it('delivers the same events to two followers, one of which starts in the middle', async () => {
     const tenant = tenantId();
     const storage = open();
     await append(storage, tenant, 10);
     const { events } = await storage.events.read({ tenantId: tenant, after: 'new:0', limit: 4 });
-    const first = listen(storage, tenant, 'new:0');
-    const second = listen(storage, tenant, events.at(-1)?.cursor ?? '');
-    const elsewhere = listen(open(), tenant, 'new:0');
+    const first = follow(storage, tenant, 'new:0');
+    const second = follow(storage, tenant, events.at(-1)?.cursor ?? '');
+    const elsewhere = follow(open(), tenant, 'new:0');
     await append(storage, tenant, 30);
     await vi.waitFor(() => {
       expect(first.seqs()).toEqual(upTo(40));
       expect(second.seqs()).toEqual(upTo(40, 5));
       expect(elsewhere.seqs()).toEqual(upTo(40));
     });
-    expect(first.heard).toEqual(elsewhere.heard);
-    expect(first.heard.slice(4)).toEqual(second.heard);
+    expect(first.received).toEqual(elsewhere.received);
+    expect(first.received.slice(4)).toEqual(second.received);
     const { events: read } = await storage.events.read({ tenantId: tenant, after: 'new:0', limit: 100 });
-    expect(first.heard).toEqual(read);
+    expect(first.received).toEqual(read);
   });
 
-  it('takes a wakeup that is said twice, or too early, for a reason to look', async () => {
+  it('reads the log after a repeated or premature wakeup', async () => {
     const tenant = tenantId();
     const storage = open();
-    const { seqs } = listen(storage, tenant, 'new:0');
+    const { seqs } = follow(storage, tenant, 'new:0');
     await append(storage, tenant, 3);
     await vi.waitFor(() => expect(seqs()).toEqual(upTo(3)));
     const channel = `orchestrator:events:{${tenant}}`;
@@ -132,11 +132,11 @@ describe('a log that is followed by its wakeups', () => {
   });
 
   it.each(['2 [1769853600000,["C",{"type":"work","priority":4},"one"]]', '2 x y', 'x'])(
-    'goes on after a wakeup that it can not read: %s',
+    'continues after an unreadable wakeup: %s',
     async (wakeup) => {
       const tenant = tenantId();
       const storage = open();
-      const { seqs } = listen(storage, tenant, 'new:0');
+      const { seqs } = follow(storage, tenant, 'new:0');
       await append(storage, tenant, 1);
       await vi.waitFor(() => expect(seqs()).toEqual([1]));
       const channels = (await server.ask(['PUBSUB', 'CHANNELS', `*{${tenant}}*`])) as string[];
@@ -147,23 +147,23 @@ describe('a log that is followed by its wakeups', () => {
     },
   );
 
-  it('brings large results, which stand with their task', async () => {
+  it('delivers large results, which are stored with their task', async () => {
     const tenant = tenantId();
     const storage = open();
     const registry = new GlobalTaskRegistry({ storage });
-    const { heard } = listen(storage, tenant, 'new:0');
+    const { received } = follow(storage, tenant, 'new:0');
     const { task } = await registry.register({ tenantId: tenant, type: 'elsewhere' });
-    await vi.waitFor(() => expect(heard).toHaveLength(2));
+    await vi.waitFor(() => expect(received).toHaveLength(2));
     const result = { text: 'x'.repeat(10_000) };
     await registry.finish({ tenantId: tenant, taskId: task.task_id, result });
-    await vi.waitFor(() => expect(heard.at(-1)).toMatchObject({ event: 'task_completed', data: result }));
+    await vi.waitFor(() => expect(received.at(-1)).toMatchObject({ event: 'task_completed', data: result }));
   });
 
-  it('tells of a gap, and nothing of the old log, when the server comes back without it', async () => {
+  it('reports a gap, and no event of the old log, when the server restarts without data', async () => {
     await using own = await RedisServer.start({ appendonly: false });
     const tenant = tenantId();
     const storage = open(own.url);
-    const { heard, seqs } = listen(storage, tenant, 'new:0');
+    const { received, seqs } = follow(storage, tenant, 'new:0');
     await append(storage, tenant, 5);
     await vi.waitFor(() => expect(seqs()).toEqual(upTo(5)));
     await own.kill();
@@ -177,42 +177,44 @@ describe('a log that is followed by its wakeups', () => {
     expect(seqs().slice(0, 6)).toEqual([...upTo(5), 'gap']);
     expect(seqs().slice(after + 1)).toEqual(upTo(Number(last)));
     expect(
-      heard.slice(after + 1).every((event) => event.event !== 'gap' && event.cursor.startsWith(`${epoch}:`)),
+      received
+        .slice(after + 1)
+        .every((event) => event.event !== 'gap' && event.cursor.startsWith(`${epoch}:`)),
     ).toBe(true);
     await expect(storage.sessions.get({ tenantId: tenant, sessionId: 'none' })).resolves.toBeUndefined();
   });
 
-  it('tells of a gap when everything is deleted under an unbroken connection', async () => {
+  it('reports a gap when all data is deleted on an unbroken connection', async () => {
     await using own = await RedisServer.start();
     const tenant = tenantId();
     const storage = open(own.url);
-    const { seqs } = listen(storage, tenant, 'new:0');
+    const { seqs } = follow(storage, tenant, 'new:0');
     await append(storage, tenant, 5);
     await vi.waitFor(() => expect(seqs()).toEqual(upTo(5)));
     await own.ask(['FLUSHALL']);
-    // Somebody else begins to follow: from then on wakeups publish again.
-    const other = listen(open(own.url), tenant, 'new:0');
+    // A new follower: from then on appended events are published again.
+    const other = follow(open(own.url), tenant, 'new:0');
     await append(storage, tenant, 1);
     await vi.waitFor(() => expect(other.seqs()).toEqual([1]));
     await append(storage, tenant, 1);
     await vi.waitFor(() => expect(seqs()).toEqual([...upTo(5), 'gap', 1, 2]), 60_000);
   });
 
-  it('tells of a gap when what it hears of the new log would go on with the old one', async () => {
+  it('reports a gap when a wakeup of the new log would fit the position in the old one', async () => {
     await using own = await RedisServer.start();
     const tenant = tenantId();
     const storage = open(own.url);
-    const { seqs, heard } = listen(storage, tenant, 'new:0');
+    const { seqs, received } = follow(storage, tenant, 'new:0');
     await append(storage, tenant, 5);
     await vi.waitFor(() => expect(seqs()).toEqual(upTo(5)));
     await own.ask(['FLUSHALL']);
-    // As many events that no follower hears of, and then one that all of them do.
+    // As many events without a follower, and then one with all of them.
     await append(storage, tenant, 5);
-    const other = listen(open(own.url), tenant, 'new:0');
+    const other = follow(open(own.url), tenant, 'new:0');
     await vi.waitFor(() => expect(other.seqs()).toEqual(upTo(5)));
     await append(storage, tenant, 1);
     await vi.waitFor(() => expect(seqs()).toEqual([...upTo(5), 'gap', ...upTo(6)]));
-    const last = heard.at(-1);
-    expect(last).toEqual(other.heard.at(-1));
+    const last = received.at(-1);
+    expect(last).toEqual(other.received.at(-1));
   });
 });

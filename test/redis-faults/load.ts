@@ -10,15 +10,15 @@ const TENANT = 'acme';
 export interface LoadStats extends Verdict {
   readonly acknowledged: number;
   readonly lost: readonly string[];
-  /** How often somebody was told to come again later. */
-  readonly comeAgain: number;
+  /** Number of `storage_unavailable` errors. */
+  readonly unavailable: number;
   /** Errors of another kind. */
   readonly foreign: readonly string[];
   readonly recordedAgain: readonly string[];
   readonly extraRuns: number;
-  /** The longest time between two tasks that were taken on. */
+  /** Longest time between two acknowledged tasks. */
   readonly longestPauseMs: number;
-  /** From the end of the fault to the first event at the follower that was told after it. */
+  /** From the end of the fault to the first later event at the follower. */
   readonly followedAfterMs: number;
   readonly gapsAtFollower: number;
   /** Events that the follower got twice, out of order or not at all. */
@@ -26,8 +26,8 @@ export interface LoadStats extends Verdict {
 }
 
 /**
- * One process under load: it submits, runs and follows tasks of one tenant while something is done to its Redis. States:
- * running (`begin`), over (`end`, which waits for every task that was acknowledged).
+ * One process under load: it submits, runs and follows tasks of one tenant while its Redis has faults.
+ * States: running (`begin`), over (`end`, which waits for every acknowledged task).
  */
 export class Load {
   readonly #storage: RedisStorage;
@@ -42,7 +42,7 @@ export class Load {
   #followed: TaskEvent[] = [];
   #finals = 0;
   readonly #gaps: LogGap[] = [];
-  #comeAgain = 0;
+  #unavailable = 0;
   #longestPauseMs = 0;
   #lastAckAt = 0;
   #healedAt = Number.POSITIVE_INFINITY;
@@ -67,26 +67,26 @@ export class Load {
   async begin(): Promise<void> {
     await this.#orchestrator.start();
     this.#lastAckAt = Date.now();
-    this.#submitting = this.#submitOnAndOn();
+    this.#submitting = this.#submitContinuously();
     this.#following = this.#follow();
   }
 
-  /** From now on everything is as it should be. */
+  /** Call when the fault is over. */
   healed(): void {
     this.#healedAt = Date.now();
   }
 
-  /** Resolves once so many more tasks were taken on. */
+  /** Resolves after so many more acknowledged tasks. */
   async more(tasks: number): Promise<void> {
-    const wanted = this.#acknowledged.length + tasks;
-    while (this.#acknowledged.length < wanted) await pause(10);
+    const target = this.#acknowledged.length + tasks;
+    while (this.#acknowledged.length < target) await pause(10);
   }
 
   async end(): Promise<LoadStats> {
     this.#over.abort();
     await this.#submitting;
     const acme = this.#orchestrator.tenant(TENANT);
-    const ended = this.#acknowledged.map((id) => insist(() => acme.tasks.wait(id, { timeoutMs: 60_000 })));
+    const ended = this.#acknowledged.map((id) => retry(() => acme.tasks.wait(id, { timeoutMs: 60_000 })));
     const lost = (await Promise.all(ended)).filter(({ status }) => status !== 'completed');
     await this.#following;
     const history = await historyOf(this.#storage, TENANT).catch(() => []);
@@ -99,7 +99,7 @@ export class Load {
       ...verdict,
       acknowledged: this.#acknowledged.length,
       lost: lost.map(({ task_id }) => task_id),
-      comeAgain: this.#comeAgain,
+      unavailable: this.#unavailable,
       foreign: this.#foreign,
       recordedAgain: this.#recordedAgain,
       extraRuns: [...this.#runs.values()].reduce((sum, runs) => sum + runs - 1, 0),
@@ -115,7 +115,7 @@ export class Load {
     return step;
   }
 
-  async #submitOnAndOn(): Promise<void> {
+  async #submitContinuously(): Promise<void> {
     const inFlight: Promise<void>[] = [];
     for (let n = 0; !this.#over.signal.aborted; n += 1) {
       inFlight.push(this.#submit(`key-${n}`));
@@ -124,7 +124,7 @@ export class Load {
     await Promise.all(inFlight);
   }
 
-  /** What a client does that is told to come again: the same request with the same key. */
+  /** Retries the same request with the same key, like a client after `storage_unavailable`. */
   async #submit(idempotencyKey: string): Promise<void> {
     for (;;) {
       try {
@@ -135,7 +135,7 @@ export class Load {
         this.#lastAckAt = Date.now();
         return;
       } catch (error) {
-        this.#note(error);
+        this.#countError(error);
         await pause(100);
       }
     }
@@ -150,12 +150,12 @@ export class Load {
       try {
         const log = this.#storage.events.follow({ tenantId: TENANT, after, signal: ends.signal });
         for await (const event of log) {
-          if (event.event === 'gap') this.#beginAnew(event);
+          if (event.event === 'gap') this.#restart(event);
           else this.#take(event);
           after = event.event === 'gap' ? event.to : event.cursor;
         }
       } catch (error) {
-        this.#note(error);
+        this.#countError(error);
         await pause(100);
       } finally {
         clearInterval(timer);
@@ -163,8 +163,8 @@ export class Load {
     }
   }
 
-  /** After a gap comes what is still kept, whatever was seen before. */
-  #beginAnew(gap: LogGap): void {
+  /** A gap is followed by the events still kept, whatever was received before. */
+  #restart(gap: LogGap): void {
     this.#gaps.push(gap);
     this.#followed = [];
     this.#finals = 0;
@@ -178,16 +178,16 @@ export class Load {
     }
   }
 
-  #note(error: unknown): void {
-    if (error instanceof OrchestratorError && error.code === 'storage_unavailable') this.#comeAgain += 1;
+  #countError(error: unknown): void {
+    if (error instanceof OrchestratorError && error.code === 'storage_unavailable') this.#unavailable += 1;
     else this.#foreign.push(String(error));
   }
 }
 
-async function insist<T>(ask: () => Promise<T>): Promise<T> {
+async function retry<T>(act: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await ask();
+      return await act();
     } catch (error) {
       if (tries === 20) throw error;
       await pause(200);

@@ -1,63 +1,65 @@
 import { FaultyProxy, RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { keptBy, Life, undisturbed, wordOf } from './life.js';
+import { storedBy, DeterministicStorage, withoutFaults, wordOf } from './deterministic-storage.js';
 import { scriptDigest, WRITING_SCRIPTS } from './script-digests.js';
-import { STEP_STORIES } from './step-stories.js';
+import { STEP_SCENARIOS } from './step-scenarios.js';
 
 let redis: RedisServer;
-/** How long a step of the impatient may take. */
-const IMPATIENT_MS = 600;
+/** Timeout of a step for a caller that gives up and repeats. */
+const SHORT_TIMEOUT_MS = 600;
 
 beforeAll(async () => {
   redis = await RedisServer.start();
 });
 afterAll(() => redis.stop());
 
-/** Of a reply so many bytes arrive before its connection breaks: none, or the beginning. */
-const LOSSES = STEP_STORIES.flatMap((story) => [0, 3].map((bytes) => [story.title, bytes, story] as const));
-/** Of a transaction whole answers may arrive: that it has begun, and that one or both commands are in it. */
+/** Bytes of a reply that arrive before its connection breaks: none, or its beginning. */
+const LOSSES = STEP_SCENARIOS.flatMap((scenario) =>
+  [0, 3].map((bytes) => [scenario.title, bytes, scenario] as const),
+);
+/** Of a transaction whole answers may arrive: that of MULTI, and those of one or both queued commands. */
 const PARTS = [5, 14, 23];
-const TRANSACTIONS = STEP_STORIES.filter(
-  ({ script, title }) => script === 'submitFastBatch' || title.includes('much text'),
-).flatMap((story) => PARTS.map((bytes) => [story.title, bytes, story] as const));
+const TRANSACTIONS = STEP_SCENARIOS.filter(
+  ({ script, title }) => script === 'submitFastBatch' || title.includes('large payloads'),
+).flatMap((scenario) => PARTS.map((bytes) => [scenario.title, bytes, scenario] as const));
 
-describe.concurrent('a reply of Redis that is lost', () => {
+describe.concurrent('a lost reply of Redis', () => {
   it.each([...LOSSES, ...TRANSACTIONS])(
-    'and the request is sent again by the connection: %s, after %d bytes',
-    async (_, bytes, story) => {
-      const before = await undisturbed(redis, story);
+    'has the same outcome when the connection repeats the request: %s, after %d bytes',
+    async (_, bytes, scenario) => {
+      const before = await withoutFaults(redis, scenario);
       await using proxy = await FaultyProxy.start(redis.port);
-      await using life = new Life(proxy.url);
-      const step = await story.prepare(life.tools);
-      proxy.cutReplyAfter(bytes, { to: await scriptDigest(story.script) });
+      await using subject = new DeterministicStorage(proxy.url);
+      const step = await scenario.prepare(subject.tools);
+      proxy.cutReplyAfter(bytes, { to: await scriptDigest(scenario.script) });
       const answer = await step();
       expect(proxy.counters.cutReplies).toBe(1);
-      expect(wordOf(answer)).toEqual(story.again ?? wordOf(before.answer));
-      expect(await keptBy(redis, life)).toEqual(before.kept);
+      expect(wordOf(answer)).toEqual(scenario.again ?? wordOf(before.answer));
+      expect(await storedBy(redis, subject)).toEqual(before.kept);
     },
   );
 
   it.each(
-    STEP_STORIES.filter(({ onlyResent }) => onlyResent !== true).map(
-      (story) => [story.title, story] as const,
+    STEP_SCENARIOS.filter(({ isNewWhenRepeated }) => isNewWhenRepeated !== true).map(
+      (scenario) => [scenario.title, scenario] as const,
     ),
-  )('and the caller, who has waited for long enough, asks again: %s', async (_, story) => {
-    const before = await undisturbed(redis, story);
+  )('has the same outcome when the caller repeats the request after its timeout: %s', async (_, scenario) => {
+    const before = await withoutFaults(redis, scenario);
     await using proxy = await FaultyProxy.start(redis.port);
-    await using life = new Life(proxy.url, IMPATIENT_MS);
-    const step = await story.prepare(life.tools);
+    await using subject = new DeterministicStorage(proxy.url, SHORT_TIMEOUT_MS);
+    const step = await scenario.prepare(subject.tools);
     proxy.swallowReplies();
     await expect(step()).rejects.toMatchObject({ code: 'storage_unavailable' });
     proxy.heal();
-    // Of what takes several requests, the last one may not have been made yet.
-    const words = [wordOf(before.answer), story.again ?? wordOf(before.answer)];
+    // With several requests the last one may not have been sent yet.
+    const words = [wordOf(before.answer), scenario.again ?? wordOf(before.answer)];
     expect(words).toContainEqual(wordOf(await step()));
-    expect(await keptBy(redis, life)).toEqual(before.kept);
+    expect(await storedBy(redis, subject)).toEqual(before.kept);
   });
 });
 
-/** Those that a step takes besides, on a Cluster or for whoever follows: each sets what it says, however often. */
-const BESIDES = [
+/** Steps besides, on a Cluster or for a follower: each is idempotent. */
+const OTHER_SCRIPTS = [
   'dueTenants',
   'forgetTenant',
   'indexTenant',
@@ -70,9 +72,9 @@ const BESIDES = [
   'reconcileTenant',
 ];
 
-describe('the stories of lost replies', () => {
-  it('are of every script that changes something', () => {
-    const told = new Set<string>([...STEP_STORIES.map(({ script }) => script), ...BESIDES]);
-    expect(WRITING_SCRIPTS.filter((name) => !told.has(name))).toEqual([]);
+describe('the scenarios of lost replies', () => {
+  it('cover every script that writes', () => {
+    const covered = new Set<string>([...STEP_SCENARIOS.map(({ script }) => script), ...OTHER_SCRIPTS]);
+    expect(WRITING_SCRIPTS.filter((name) => !covered.has(name))).toEqual([]);
   });
 });

@@ -11,19 +11,19 @@ export type { ScriptName };
 
 export const SCRIPT_NAMES = Object.keys(SCRIPTS) as ScriptName[];
 
-/** Scripts that change something. */
+/** Scripts that write. */
 export const WRITING_SCRIPTS = SCRIPT_NAMES.filter((name) => !SCRIPTS[name].includes('flags=no-writes'));
 
-/** What a script is called by on the wire, as the adapter itself says it: for proxies that look for one. */
+/** The digest of a script as the adapter sends it, for proxies that look for it. */
 export async function scriptDigest(name: ScriptName): Promise<string> {
   let digest = '';
-  const listener = {
+  const recorder = {
     evalsha: (sha: string) => {
       digest = sha;
       return Promise.resolve(null);
     },
   };
-  const client = listener as unknown as Redis;
+  const client = recorder as unknown as Redis;
   const database = { number: 0, check: () => undefined } as unknown as Database;
   await new ScriptRunner(client, REDIS_DEFAULTS, database).run(name, [], []);
   return digest;

@@ -13,14 +13,14 @@ beforeAll(async () => {
 afterAll(() => redis.stop());
 
 const tenantId = 'acme';
-/** Three steps create them. */
+/** More than two portions: three steps create them. */
 const MANY = 2 * DEFAULTS.cancelledAtOnce + 30;
 const SESSIONS = 3;
 const A_WEEK_MS = 7 * 24 * 60 * 60_000;
 const error = { code: 'workflow_error', message: 'bad', retryable: false } as const;
 const failure = { code: 'service_error', message: 'down', retryable: false } as const;
 
-class ClockOfTwo {
+class ManualClock {
   #now = Date.parse('2026-01-31T10:00:00.000Z');
   now = () => this.#now;
   after = () => () => undefined;
@@ -52,12 +52,12 @@ async function leftAfter(
   prepare: (storage: Storage) => Promise<void> = async () => undefined,
 ) {
   const prefix = `staged-${randomUUID().slice(0, 8)}`;
-  const clock = new ClockOfTwo();
+  const clock = new ManualClock();
   const proxy = await FaultyProxy.start(redis.port);
-  const mortal = RedisStorage.connect(proxy.url, { prefix, clock, commandTimeoutMs: 1_000 });
+  const dying = RedisStorage.connect(proxy.url, { prefix, clock, commandTimeoutMs: 1_000 });
   const other = RedisStorage.connect(redis.url, { prefix, clock });
   onTestFinished(() => other.close());
-  await mortal.tasks.counts({ tenantId });
+  await dying.tasks.counts({ tenantId });
   // From now on Redis knows the scripts: the first reply to each is its answer.
   const before = { tenantId: 'before', batch: batchOf() };
   await other.tasks.submitBatch({ ...before, maxWaiting: 1_000 });
@@ -68,12 +68,12 @@ async function leftAfter(
     ...{ tenantId, batch: batchOf(more), maxWaiting: 1_000 },
     idempotency: { key: 'k', fingerprint: 'f' },
   };
-  // No connection after the one that breaks.
+  // No connection after the broken one.
   proxy.refuse();
   proxy.loseReply({ to: await scriptDigest(script) });
-  await expect(mortal.tasks.submitBatch(params)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  await expect(dying.tasks.submitBatch(params)).rejects.toMatchObject({ code: 'storage_unavailable' });
   expect(proxy.counters.cutReplies).toBe(1);
-  await mortal.close();
+  await dying.close();
   await proxy[Symbol.asyncDispose]();
   return { prefix, clock, other, params, batchId: params.batch.batchId };
 }
@@ -100,7 +100,7 @@ async function claim({ other }: Left, max = 1) {
   return other.queue.claim({ workerId: 'w', claimId: randomUUID(), max, runs, leaseMs: A_WEEK_MS });
 }
 
-/** All that was staged is created, each once, and nothing is left of the staging. */
+/** All staged items are created, each once, and the staging area is empty. */
 async function expectAll(left: Left): Promise<void> {
   const { items } = left.params.batch;
   expect((await keysOf(left)).filter((key) => key.endsWith(':staged'))).toEqual([]);
@@ -115,8 +115,8 @@ async function expectAll(left: Left): Promise<void> {
   expect(read.events.filter(({ event }) => event === 'task_created')).toHaveLength(MANY - 1);
 }
 
-/** Nothing counts that is no longer kept. */
-async function expectNothingInTheEnd(left: Left): Promise<void> {
+/** In the end no key and no counter is left. */
+async function expectNoKeysInTheEnd(left: Left): Promise<void> {
   await left.other.tasks.cancelBatch({ tenantId, batchId: left.batchId, reason: 'enough', graceMs: 0 });
   for (let week = 0; week < 4; week += 1) await passes(left, A_WEEK_MS);
   expect(await keysOf(left)).toEqual([]);
@@ -142,7 +142,7 @@ async function parkWithCalls(storage: Storage, session_id: string): Promise<void
 const CREATING: readonly ScriptName[] = ['submitBatch', 'createStaged'];
 
 describe('a batch whose submitter dies', () => {
-  it('before all its items are taken on is none: what is staged expires, and it may be submitted again', async () => {
+  it('does not exist before all its items are staged: they expire, and the batch may be submitted again', async () => {
     const left = await leftAfter('stageBatch');
     const { other, batchId, prefix, params } = left;
     expect(await other.tasks.getBatch({ tenantId, batchId })).toBeUndefined();
@@ -151,10 +151,10 @@ describe('a batch whose submitter dies', () => {
     expect(Number(await redis.ask(['PTTL', `${prefix}${staged}`]))).toBeGreaterThan(0);
     expect(await other.tasks.submitBatch(params)).toMatchObject({ answer: 'submitted' });
     await expectAll(left);
-    await expectNothingInTheEnd(left);
+    await expectNoKeysInTheEnd(left);
   });
 
-  it('and is submitted again under another id, leaves nothing either', async () => {
+  it('is replayed when submitted again under another id, and leaves no keys', async () => {
     const left = await leftAfter('submitBatch');
     const again = { ...left.params, batch: { ...left.params.batch, batchId: randomUUID() } };
     const answer = await left.other.tasks.submitBatch(again);
@@ -162,7 +162,7 @@ describe('a batch whose submitter dies', () => {
     await expectAll(left);
   });
 
-  it('and that interrupts tasks with many calls, stages itself what is too much for a step', async () => {
+  it('stages the rest of an interrupting batch that exceeds the budget of a step', async () => {
     const sessions = Array.from({ length: 6 }, (_, at) => `busy-${at}`);
     const items = sessions.map((session_id) => ({ ...task({ session_id }), onBusy: 'interrupt' as const }));
     const left = await leftAfter('submitBatch', { items }, async (storage) => {
@@ -178,10 +178,10 @@ describe('a batch whose submitter dies', () => {
     expect(found?.items.map(({ task_id, status }) => `${task_id} ${status}`)).toEqual(
       items.map((item) => `${item.task.task_id} pending`),
     );
-    await expectNothingInTheEnd(left);
+    await expectNoKeysInTheEnd(left);
   });
 
-  it('and of which a staged item is deleted, has an error in its place and all the others', async () => {
+  it('has an error for a deleted staged item, and all other items', async () => {
     const left = await leftAfter('submitBatch');
     const lost = MANY - 2;
     const staged = `${left.prefix}:tasks:{${tenantId}}:@batch:${left.batchId}:staged`;
@@ -193,7 +193,7 @@ describe('a batch whose submitter dies', () => {
     });
     expect(found?.counts).toMatchObject({ pending: MANY - 2, failed: 2 });
     expect(await meta(left, 'staged')).toBe('0');
-    await expectNothingInTheEnd(left);
+    await expectNoKeysInTheEnd(left);
   });
 
   describe.each(CREATING)('after %s', (script) => {
@@ -205,10 +205,10 @@ describe('a batch whose submitter dies', () => {
       await passes(left, 1);
       expect(await meta(left, 'staged')).toBe('0');
       await expectAll(left);
-      await expectNothingInTheEnd(left);
+      await expectNoKeysInTheEnd(left);
     });
 
-    it('is whole for whoever asks for it', async () => {
+    it('is complete for a reader', async () => {
       const left = await leftAfter(script);
       const found = await left.other.tasks.getBatch({ tenantId, batchId: left.batchId });
       expect(found?.counts).toMatchObject({ pending: MANY - 1, failed: 1 });
@@ -217,7 +217,7 @@ describe('a batch whose submitter dies', () => {
       await expectAll(left);
     });
 
-    it('is created once by two that do it at once', async () => {
+    it('is created once by concurrent processes', async () => {
       const left = await leftAfter(script);
       const where = { tenantId, batchId: left.batchId };
       left.clock.advance(5_000);
@@ -237,10 +237,10 @@ describe('a batch whose submitter dies', () => {
       expect(cancelled?.counts).toMatchObject({ pending: 0, cancelled: MANY - 1 });
       await expectAll(left);
       expect(await claim(left, 100)).toEqual([]);
-      await expectNothingInTheEnd(left);
+      await expectNoKeysInTheEnd(left);
     });
 
-    it('is cancelled as a whole when the one who cancels it dies too', async () => {
+    it('is cancelled as a whole when the cancelling process dies too', async () => {
       const left = await leftAfter(script);
       const cancel = { tenantId, batchId: left.batchId, reason: 'enough', graceMs: 0 };
       const signal = AbortSignal.abort();
@@ -250,7 +250,7 @@ describe('a batch whose submitter dies', () => {
       await expectAll(left);
     });
 
-    it('ends with its first failure, if it is to', async () => {
+    it('ends with its first failure when failFast is set', async () => {
       const left = await leftAfter(script, { failFast: true, maxInFlight: 1 });
       const [first] = await claim(left);
       if (!first) throw new Error('expected a task to be claimed');
@@ -262,7 +262,7 @@ describe('a batch whose submitter dies', () => {
       await expectAll(left);
     });
 
-    it('takes its place among the waiting from the first step on', async () => {
+    it('counts all its items as waiting from the first step on', async () => {
       const left = await leftAfter(script);
       for (const more of [{}, { session_id: 'other' }, { timeoutMs: 60_000 }]) {
         const submission = task(more);
@@ -277,7 +277,7 @@ describe('a batch whose submitter dies', () => {
       );
     });
 
-    it('refuses those whose session is closed meanwhile', async () => {
+    it('refuses items whose session was closed meanwhile', async () => {
       const left = await leftAfter(script);
       await left.other.sessions.close({ tenantId, sessionId: 's-1', graceMs: 0 });
       await passes(left, 1_000);
@@ -287,7 +287,7 @@ describe('a batch whose submitter dies', () => {
       expect(new Set(ends)).toEqual(new Set(['cancelled cancelled', 'failed session_closed']));
       expect(found?.counts.pending).toBe(MANY - 1 - ofSession.length);
       expect(await meta(left, 'staged')).toBe('0');
-      await expectNothingInTheEnd(left);
+      await expectNoKeysInTheEnd(left);
     });
 
     it('keeps its order within each session', async () => {

@@ -16,7 +16,7 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1] .. ':*')) do
 end
 return cjson.encode(found)`;
 
-/** Everything that is stored below a prefix, by key without the prefix, in an order that does not depend on chance. */
+/** All data stored below a prefix, by key without the prefix, in a stable order. */
 export async function storedKeys(server: RedisServer, prefix: string): Promise<Record<string, unknown>> {
   const text = await server.ask(['EVAL', DUMP, 0, prefix]);
   // An empty list is an empty object to Lua.
@@ -37,7 +37,7 @@ function inOrder(kind: string, value: unknown): unknown {
   return Object.fromEntries(fields.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The order of fields in JSON that Lua has written is that of chance. */
+/** The order of fields in JSON written by Lua is random. */
 function decoded(text: string): unknown {
   if (!text.startsWith('{')) return text;
   const [head = '', ...rest] = text.split('\n');

@@ -10,9 +10,9 @@ import { FollowingClient } from './following-client.js';
 
 const KEY = 'key-of-acme';
 const TOKEN = 'token-of-query';
-const TOLD = 40;
-/** So many it has told when server 1 is killed. */
-const TOLD_BEFORE = 15;
+const REPORTS = 40;
+/** Number of reports before server 1 is killed. */
+const REPORTS_BEFORE_KILL = 15;
 
 interface Call {
   readonly call_id: string;
@@ -20,17 +20,17 @@ interface Call {
   readonly task_id: string;
 }
 
-/** A service that takes everything on as `job-1` and hands out what it was asked. */
+/** A service that accepts every call as `job-1` and exposes the call. */
 async function startService(): Promise<{ readonly url: string; readonly called: Promise<Call> }> {
-  let hear: (call: Call) => void = () => undefined;
-  const called = new Promise<Call>((resolve) => (hear = resolve));
+  let resolveCall: (call: Call) => void = () => undefined;
+  const called = new Promise<Call>((resolve) => (resolveCall = resolve));
   const server: Server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       response.writeHead(202, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ job_id: 'job-1' }));
-      hear(JSON.parse(Buffer.concat(chunks).toString()) as Call);
+      resolveCall(JSON.parse(Buffer.concat(chunks).toString()) as Call);
     });
   });
   server.listen(0, '127.0.0.1');
@@ -68,7 +68,7 @@ async function startNode(settings: NodeSettings) {
 }
 
 describe('two servers and a worker on one Redis', () => {
-  it('tell a client each event once, in order, though its server is killed and the service talks to the other', async () => {
+  it('deliver each event once, in order, to a client whose server is killed while the service reports to the other', async () => {
     await using redis = await RedisServer.start();
     const service = await startService();
     const settings = { redisUrl: redis.url, serviceUrl: service.url };
@@ -92,10 +92,10 @@ describe('two servers and a worker on one Redis', () => {
     const transport = new WebSocketTransport({ url: second.url, token: TOKEN });
     await using notifier = new TaskNotifier({ serviceName: 'query', transport });
     const about = { task_id: 'job-1', tenant_id: call.tenant_id, call_id: call.call_id };
-    for (let n = 1; n <= TOLD; n += 1) {
+    for (let n = 1; n <= REPORTS; n += 1) {
       await notifier.notifyTaskStatus({ ...about, status: `at ${n}`, details: { n } });
-      if (n === TOLD_BEFORE) {
-        await client.until(() => client.told.length === TOLD_BEFORE);
+      if (n === REPORTS_BEFORE_KILL) {
+        await client.until(() => client.reports.length === REPORTS_BEFORE_KILL);
         first.child.kill('SIGKILL');
       }
       await pause(5);
@@ -106,7 +106,7 @@ describe('two servers and a worker on one Redis', () => {
     expect(client.connections).toEqual([first.url, second.url]);
     expect(client.gaps).toBe(0);
     expect(client.revs).toEqual(client.revs.map((_, index) => index + 1));
-    expect(client.told).toEqual(Array.from({ length: TOLD }, (_, index) => index + 1));
+    expect(client.reports).toEqual(Array.from({ length: REPORTS }, (_, index) => index + 1));
     expect(client.names.filter((name) => name !== 'task_status_update')).toEqual([
       'task_created',
       'task_started',

@@ -12,7 +12,7 @@ interface LoadFault {
   readonly row: number;
   readonly fault: string;
   readonly inflict: (server: RedisServer) => Promise<void>;
-  /** The log is another one after that, as far as anybody can know. */
+  /** The log may lose its end, and then has another epoch. */
   readonly mayGap?: boolean;
 }
 
@@ -67,7 +67,7 @@ const FAULTS: readonly LoadFault[] = [
   },
 ];
 
-describe('a Redis that is disturbed under load', () => {
+describe('under load, the storage recovers without a lost task from a Redis with', () => {
   it.each(FAULTS.map((each) => [each.fault, each] as const))('%s', async (_, each) => {
     const { row, fault, inflict, mayGap = false } = each;
     await using server = await RedisServer.start({ appendonly: true });
@@ -76,16 +76,16 @@ describe('a Redis that is disturbed under load', () => {
     await load.more(50);
     await inflict(server);
     load.healed();
-    // It heals: tasks are taken on, and the follower is told of them.
+    // It heals: tasks are acknowledged, and the follower receives them.
     await load.more(100);
     const seen = await load.end();
-    const { acknowledged, comeAgain, extraRuns, longestPauseMs, followedAfterMs } = seen;
+    const { acknowledged, unavailable, extraRuns, longestPauseMs, followedAfterMs } = seen;
     table.add({
       row,
       fault,
       expected: 'heals, nothing lost',
-      seen: `${acknowledged} taken on, ${comeAgain} told to come again, lost ${seen.lost.length}`,
-      figure: `pause ${longestPauseMs} ms, follower back ${followedAfterMs} ms, extra runs ${extraRuns}`,
+      seen: `${acknowledged} acknowledged, ${unavailable} storage_unavailable, lost ${seen.lost.length}`,
+      detail: `pause ${longestPauseMs} ms, follower back ${followedAfterMs} ms, extra runs ${extraRuns}`,
     });
     expect(seen).toMatchObject({ lost: [], gaps: [], notFinalOnce: [], recordedAgain: [], foreign: [] });
     expect(seen.wrongAtFollower).toBe(0);

@@ -1,7 +1,7 @@
--- Adds to the ledger, once for each id.
+-- Adds to the usage ledger, once for each id.
 --
 -- @args   {model, operation, tokens, saved} · id
--- @return whether it was added
+-- @return 1 if added, 0 for a repeat
 --@include time tenant usage
 local REMEMBERED = $idempotencyMs
 local params = cjson.decode(ARGV[2])

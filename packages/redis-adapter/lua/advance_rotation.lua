@@ -1,9 +1,9 @@
--- On a Cluster: what scans have found, and who is next.
+-- On a Cluster: charges the tenants scanned by a claim, and reads the next ones of the rotation.
 --
 -- @keys   system
--- @args   pool · how many are wanted · then for each scanned tenant: id, tasks / weight, generation when nothing is left
---         or ''
--- @return tenants, those first that are next; nothing for a pool that is not open
+-- @args   pool · number of tenants wanted · for each scanned tenant: id, tasks / weight, its generation if it was drained,
+--         else ''
+-- @return tenants in rotation order; nothing for a pool that is not open
 local system, rotation = KEYS[1], KEYS[1] .. 'rotation:' .. ARGV[1]
 if redis.call('HEXISTS', system .. 'pools', ARGV[1]) == 0 then
   return false

@@ -1,10 +1,12 @@
 -- A worker's heartbeat.
 --
--- <system>workers  id -> {runs, seenAt, aliveUntil} · <system>alive  ids by when they are dead unless announced again
--- <system>announced  type -> when, and its defaults as JSON, if any · <system>announced_at  types by when · <system>pools  see pools
+-- <system>workers  id -> {runs, seenAt, aliveUntil} · <system>alive  ids by the time they count as dead unless announced
+--                  again
+-- <system>announced  type -> time, and its defaults as JSON, if any · <system>announced_at  types by time · <system>pools
+--                    see pools
 -- @keys   system
--- @args   now · worker · what it runs, as JSON · its pool · for how long it is alive · type, its defaults or '', type …
--- @return whether all tenants are to be walked · whether it is new
+-- @args   now · worker · what it runs, as JSON · its pool · liveness in ms · type, its defaults or '', type …
+-- @return whether the caller has to reconcile all tenants · whether the worker is new
 --@include time pools
 local system, worker, till = KEYS[1], ARGV[2], now + ARGV[5]
 local entry = string.format('{"runs":%s,"seenAt":%d,"aliveUntil":%d}', ARGV[3], now, till)

@@ -1,8 +1,8 @@
--- What the last announcement of a type said.
+-- The last announcement of a type.
 --
 -- @keys   system
 -- @args   now · type
--- @return how long ago that was · its defaults as JSON, if any · or nothing
+-- @return its age in ms · its defaults as JSON, if any · or nothing
 --@reads
 --@include time
 local at, defaults = (redis.call('HGET', KEYS[1] .. 'announced', ARGV[2]) or ''):match('^(%d+) ?(.*)$')

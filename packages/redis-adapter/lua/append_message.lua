@@ -1,7 +1,7 @@
--- @args   {id, message_id} · the message as JSON, with $at where its time goes
+-- @args   {id, message_id} · the message as JSON, with $at as placeholder of its time
 -- @return answer, the message
 --@intake
---@include time tenant state task trim waiting events due rotation system session
+--@include time tenant state task event_log completions events due rotation system session
 local params = cjson.decode(ARGV[2])
 local status = sessionField(params.id, 'status')
 if not status then

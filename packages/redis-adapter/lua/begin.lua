@@ -1,9 +1,9 @@
 -- Stores a step, or the next try of one, before it is acted on.
 --
--- @args   {id, token, journal_rev, max_steps, key, kind, name, signal?, due?,
---         call?: {id, service, operation, tries, delay, silence}}
--- @return answer, the step, its outcome, news
---@include time tenant state task trim waiting events due rotation system steps
+-- @args   {id, token, journal_rev, max_steps, key, kind, name, signal?, due?, call?: {id, service, operation, tries, delay,
+--         silence}}
+-- @return answer, the step, its outcome, changes
+--@include time tenant state task event_log completions events due rotation system steps
 local params = cjson.decode(ARGV[2])
 local task = leased(params.id, params.token)
 if not task then
@@ -38,8 +38,8 @@ if not step then
   if redis.call('HLEN', stepsKey(task)) >= params.max_steps then
     return finish({ 'too_many_steps' })
   end
-  task.made = (task.made or 0) + 1
-  step = { era = task.failures, key = params.key, at = task.made, kind = params.kind, name = params.name, rev = 0, tries = call and call.tries or 1, signal = params.signal }
+  task.step_count = (task.step_count or 0) + 1
+  step = { era = task.failures, key = params.key, at = task.step_count, kind = params.kind, name = params.name, rev = 0, tries = call and call.tries or 1, signal = params.signal }
 end
 if call then
   step.service, step.operation, step.silence = call.service, call.operation, call.silence

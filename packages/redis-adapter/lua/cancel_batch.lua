@@ -1,8 +1,8 @@
--- Cancels every task of a batch that has not ended, a portion each time.
+-- Cancels the tasks of a batch that have not ended, a portion a call.
 --
--- @args   {id, reason, grace, further: another step of the same cancellation}
+-- @args   {id, reason, grace, further: true for a later step of the same cancellation}
 -- @return answer, whether some are left
---@include time tenant state task trim waiting events due rotation system ready session groups steps held calls ending cancelling types creation batches
+--@include time tenant state task event_log completions events due rotation system ready session groups steps early_reports calls task_end cancellation tenant_summary creation batches
 local params = cjson.decode(ARGV[2])
 local batch = PREFIX .. '@batch:' .. params.id
 if redis.call('EXISTS', batch) == 0 then
@@ -12,6 +12,6 @@ local isFirst = false
 if not params.further then
   isFirst = beginCancelling('batch', params.id, itemsOf(batch), params.reason, params.grace)
 end
-createSome(params.id)
-local more = goOnCancelling('batch', params.id, isFirst)
+createPortion(params.id)
+local more = continueCancelling('batch', params.id, isFirst)
 return finish({ 'cancelled', more })

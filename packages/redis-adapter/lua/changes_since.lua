@@ -1,7 +1,7 @@
 -- What a worker has missed.
 --
 -- @args   id · token · journal_rev
--- @return news, or nothing when the lease is lost
+-- @return changes; nothing when the lease is lost
 --@reads
 --@include time tenant state task due steps
 local task = leased(ARGV[2], ARGV[3])

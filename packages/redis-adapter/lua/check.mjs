@@ -1,7 +1,7 @@
-// Checks the scripts as they are sent: Redis would find a mistake only when the line with it is first run.
+// Checks the scripts as they are sent: Redis would find a mistake only when its line first runs.
 import luaparse from 'luaparse';
 
-/** What Redis gives to a script, as far as the scripts use it. */
+/** The globals of Redis that the scripts use. */
 const GLOBALS = new Set([
   ...['redis', 'KEYS', 'ARGV', 'cjson', 'math', 'string', 'table'],
   ...[
@@ -19,13 +19,13 @@ const GLOBALS = new Set([
   ],
 ]);
 
-/** Lua 5.1 has no more locals in a function, and a chunk is one. */
+/** Limit of Lua 5.1 for a function; a chunk is one. */
 const MAX_LOCALS = 200;
 
 /**
  * @param {string} name of the script
- * @param {string} text put together, without its first line; `$name` stands for a number.
- * @throws {Error} that names the script, what is wrong, and the line.
+ * @param {string} text assembled, without its first line; `$name` stands for a number.
+ * @throws {Error} that names the script, the mistake and the line.
  */
 export function checkScript(name, text) {
   let chunk;
@@ -43,15 +43,15 @@ export function checkScript(name, text) {
     throw new Error(`${name}.lua: "${found}" is not defined: ${lineOf(text, loc.start.line)}`);
   }
   refuseRedefined(name, text, chunk.body);
-  const locals = mostLocals(chunk.body);
+  const locals = maxLocals(chunk.body);
   if (locals > MAX_LOCALS) {
-    throw new Error(`${name}.lua: expected at most ${MAX_LOCALS} locals with its parts, got ${locals}`);
+    throw new Error(`${name}.lua: expected at max ${MAX_LOCALS} locals with its parts, got ${locals}`);
   }
 }
 
 /**
- * A function that has the name of another local of its block takes that one's sequence for the code below it: two parts that were
- * written apart do so without knowing.
+ * A function with the name of another local of its block replaces it for the code below: two parts written
+ * separately do so without noticing.
  * @throws {Error} that names both lines.
  */
 function refuseRedefined(script, text, body) {
@@ -72,23 +72,22 @@ function refuseRedefined(script, text, body) {
   }
 }
 
-/** How many locals are there at once, at the most: with those of the blocks holders, but not of functions. */
-function mostLocals(body) {
+/** Maximum number of locals that exist at once, with those of enclosing blocks, but not of functions. */
+function maxLocals(body) {
   let own = 0;
-  let most = 0;
+  let max = 0;
   for (const { type, variables = [], isLocal, clauses, body: inner } of body) {
     if (type === 'LocalStatement') own += variables.length;
     else if (type === 'FunctionDeclaration') own += isLocal ? 1 : 0;
     else {
-      // A loop has three locals of its own.
       const ofLoop =
         type === 'ForGenericStatement' ? 3 + variables.length : type === 'ForNumericStatement' ? 4 : 0;
       const blocks = clauses ? clauses.map((clause) => clause.body) : inner ? [inner] : [];
-      for (const block of blocks) most = Math.max(most, own + ofLoop + mostLocals(block));
+      for (const block of blocks) max = Math.max(max, own + ofLoop + maxLocals(block));
     }
-    most = Math.max(most, own);
+    max = Math.max(max, own);
   }
-  return most;
+  return max;
 }
 
 function lineOf(text, line) {

@@ -1,20 +1,21 @@
--- Takes tasks for a worker, tenants in turn, where everything is on one server.
+-- Takes tasks for a worker, tenants in rotation, where everything is on one server.
 --
--- <system>rotation:<pool>  tenants by virtual time · <system>claimed:<claim_slot>  its last claim id, and by tenant what it took
+-- <system>rotation:<pool>  tenants by virtual time · <system>claimed:<claim_slot>  its last claim id, and its tasks by
+--                          tenant
 -- @keys   system
--- @args   now · {pool, worker, claim_slot, token, max, lease, runs, may_suspect, begins (how many of them at
---         once), turn, wait (for how long, if it may, see orders)}
--- @return the time · false for a pool that is not open, else for each tenant {tenant, the version of its tasks and their ids, or 0 and the tasks (see visit)} ·
---         when the leases end · when they are few, what they are made of, in their order · whether one was left that was too
---         large for what the claim had already
---@include time trim types oldest turns brought picking tenant_claim state resend orders
+-- @args   now · {pool, worker, claim_slot, token, max, lease, runs, may_suspect, begins (maximum of tasks to run at once),
+--         turn (maximum of a tenant in one turn), wait (ms of a waiting claim, if it may wait, see waiting_claims)}
+-- @return the time · false for a pool that is not open, else for each tenant {tenant, the version of its tasks and their
+--         ids, or 0 and the tasks (see tenant_claim)} · end of the leases · records of the tasks in their order, if they are
+--         few · whether a task was left that exceeded the claim's budget
+--@include time event_log tenant_summary oldest rotation_order claim_budget candidates tenant_claim state claim_retry waiting_claims
 local SYSTEM = KEYS[1]
 local NAMESPACE = SYSTEM:match('^(.*):system:')
 local params = cjson.decode(ARGV[2])
 local rotation = SYSTEM .. 'rotation:' .. params.pool
 local lease = {
   token = params.token, worker = params.worker, expires = now + params.lease, maySuspect = params.may_suspect,
-  begins = params.begins, plain = {}, bytesLeft = $pageBytes,
+  begins = params.begins, fastStates = {}, bytesLeft = $pageBytes,
 }
 local function prefixOf(tenant)
   return NAMESPACE .. ':tasks:{' .. tenant .. '}:'
@@ -23,39 +24,39 @@ end
 local claims, tenants, claimed = {}, {}, {}
 local marker = SYSTEM .. 'claimed:' .. params.claim_slot
 local last = redis.call('GET', marker)
-local waited = isOrder(last)
+local waited = isWaitingClaim(last)
 if last and not waited and last:match('^[^\n]*') == params.token then
   for tenant, ids in last:gmatch('\n(%S+) ([^\n]+)') do
     claims[#claims + 1] = { tenant, 0, stillHeld(prefixOf(tenant), ids, params.token) }
   end
   return { now, claims }
 end
-local left, passed, time = params.max, 0, nil
+local left, skipped, time = params.max, 0, nil
 while left > 0 do
-  local turn, alone = nextTurn(rotation)
-  if not turn then
+  local candidate, alone = nextTenant(rotation)
+  if not candidate then
     break
   end
-  time = turn.time
-  local ok, count, version, found, more, meta, ids = pcall(claimFromTenant, prefixOf(turn.tenant),
-    NAMESPACE .. ':events:{' .. turn.tenant .. '}', now, alone and passed == 0 and left or math.min(left, params.turn),
+  time = candidate.time
+  local ok, count, version, found, more, meta, ids = pcall(claimFromTenant, prefixOf(candidate.tenant),
+    NAMESPACE .. ':events:{' .. candidate.tenant .. '}', now, alone and skipped == 0 and left or math.min(left, params.max_per_turn),
     lease, params.runs, SYSTEM)
   if not ok then
-    -- What is wrong with one tenant's keys keeps nobody else from being claimed.
+    -- An error in one tenant's keys must not stop the claims from others.
     count, more = 0, false
   end
   if count > 0 then
     left = left - count
-    claims[#claims + 1] = { turn.tenant, version, found }
-    tenants[#tenants + 1] = turn.tenant .. ' ' .. ids
-    claimed[#claimed + 1] = { prefix = prefixOf(turn.tenant), ids = ids }
+    claims[#claims + 1] = { candidate.tenant, version, found }
+    tenants[#tenants + 1] = candidate.tenant .. ' ' .. ids
+    claimed[#claimed + 1] = { prefix = prefixOf(candidate.tenant), ids = ids }
   end
   if not more then
-    leaveRotation(turn)
+    leaveRotation(candidate)
   elseif count == 0 then
-    passed = passed + 1
+    skipped = skipped + 1
   else
-    returnAt(turn, time + count / (tonumber(meta[12]) or 1))
+    returnTenant(candidate, time + count / (tonumber(meta[12]) or 1))
   end
   if lease.isFull then
     break
@@ -71,11 +72,11 @@ end
 if #tenants > 0 then
   redis.call('SET', marker, params.token .. '\n' .. table.concat(tenants, '\n'), 'PX', MARKER_LIVES)
 elseif params.wait then
-  placeOrder(SYSTEM, params)
+  parkClaim(SYSTEM, params)
 elseif waited then
   redis.call('DEL', marker)
 end
 if waited and (#tenants > 0 or not params.wait) then
-  dropOrder(SYSTEM, params)
+  unparkClaim(SYSTEM, params)
 end
 return { now, claims, lease.expires, recordsOf(lease, claimed, params.max - left), lease.isFull and 1 or false }

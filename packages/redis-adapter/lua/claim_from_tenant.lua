@@ -1,24 +1,25 @@
 -- Takes tasks of one tenant for a worker, on a Cluster: the rotation is on another node.
 --
 -- @keys   meta, events
--- @args   now · {worker, claim_slot, token, round (a tenant may be scanned several times for one claim), max, lease, runs, may_suspect,
---         begins (how many of them at once), bytes (of large tasks), has_some (whether the claim has a task already)}
--- @return the time · the version of the tasks and their ids, or 0 and the tasks (see round) · whether more are left ·
---         generation · weight · when they are due, if before all else of the tenant · when they are few, what they are made of, in their order ·
---         whether one was left that was too large · how many bytes of large tasks were taken
---@include time trim types oldest brought picking tenant_claim state resend
+-- @args   now · {worker, claim_slot, token, round (one claim may scan a tenant several times), max, lease, runs,
+--         may_suspect, begins (maximum of tasks to run at once), bytes (budget for large tasks), has_some (whether the claim
+--         has a task already)}
+-- @return the time · the version of the tasks and their ids, or 0 and the tasks (see tenant_claim) · whether more are left ·
+--         generation · weight · end of the leases, if due before all else of the tenant · records of the tasks in their
+--         order, if they are few · whether a task was left that exceeded the budget · bytes of large tasks taken
+--@include time event_log tenant_summary oldest claim_budget candidates tenant_claim state claim_retry
 local prefix = KEYS[1]:sub(1, -6)
 local params = cjson.decode(ARGV[2])
 local expires = now + params.lease
 local marker = prefix .. '@claim:' .. params.claim_slot
--- "claim id round newline ids": of all scans of a claim together, so that it can be asked for again as a whole.
+-- "claim id round newline ids": all scans of a claim together, so that a retry gets the whole claim again.
 local token, scanned, known = (redis.call('GET', marker) or ''):match('^(%S+) (%d+)\n(.*)$')
 if token == params.token and tonumber(scanned) == params.round then
   local meta = redis.call('HMGET', KEYS[1], 'generation', 'weight')
   return { now, 0, stillHeld(prefix, known, token), 1, meta[1], meta[2], expires }
 end
 local lease = {
-  token = params.token, worker = params.worker, expires = expires, maySuspect = params.may_suspect, begins = params.begins, plain = {},
+  token = params.token, worker = params.worker, expires = expires, maySuspect = params.may_suspect, begins = params.begins, fastStates = {},
   bytesLeft = params.bytes, hasSome = params.has_some,
 }
 local count, version, found, more, meta, ids, due = claimFromTenant(prefix, KEYS[2], now, params.max, lease, params.runs)

@@ -1,8 +1,8 @@
--- Closes a session: it takes no more tasks, and those that live are cancelled, a portion each time.
+-- Closes a session: refuses new tasks and cancels the live ones, a portion a call.
 --
--- @args   {id, grace, further: another step of the same}
+-- @args   {id, grace, further: true for a later step of the same}
 -- @return answer, the session's fields, whether some are left
---@include time tenant state task trim waiting events due rotation system ready session groups steps held ending cancelling
+--@include time tenant state task event_log completions events due rotation system ready session groups steps early_reports task_end cancellation
 local params = cjson.decode(ARGV[2])
 local status = sessionField(params.id, 'status')
 if not status then
@@ -15,7 +15,7 @@ if isFirst then
   scheduleIdle(params.id, now)
   beginCancelling('session', params.id, '+inf', 'the session was closed', params.grace)
 end
-local more = goOnCancelling('session', params.id, isFirst)
+local more = continueCancelling('session', params.id, isFirst)
 if params.further then
   return finish({ 'further', false, more })
 end

@@ -1,9 +1,9 @@
--- What an operator sets. Fields with '' are removed.
+-- Settings of an operator. A field set to '' is removed.
 --
 -- @args   field, value, field, value …
---@include time tenant state task trim waiting events due rotation system
+--@include time tenant state task event_log completions events due rotation system
 if not meta.known then
-  makeTenant()
+  createTenant()
 end
 for at = 2, #ARGV, 2 do
   if ARGV[at + 1] == '' then

@@ -1,17 +1,17 @@
 -- The tenant's counters.
 --
--- @return its fields and values, how many are ready, and since when the one that has waited longest exists, epoch
+-- @return fields and values · number of ready tasks · creation time of the one that has waited longest · epoch
 --@reads
 --@include time tenant epoch oldest
--- Those in line, and those that were set aside.
-local lines = { PREFIX .. '@ready' }
+-- Ready tasks, and those set aside.
+local queues = { PREFIX .. '@ready' }
 for _, group in ipairs(redis.call('SMEMBERS', PREFIX .. '@groups')) do
-  lines[#lines + 1] = PREFIX .. '@aside:' .. group
+  queues[#queues + 1] = PREFIX .. '@aside:' .. group
 end
 local ready, oldest, oldestSequence = 0, nil, nil
-for _, line in ipairs(lines) do
-  ready = ready + redis.call('ZCARD', line)
-  local id, sequence = oldestIn(line)
+for _, queue in ipairs(queues) do
+  ready = ready + redis.call('ZCARD', queue)
+  local id, sequence = oldestIn(queue)
   if id and (not oldest or sequence < oldestSequence) then
     oldest, oldestSequence = id, sequence
   end

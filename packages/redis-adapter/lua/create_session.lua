@@ -1,9 +1,9 @@
--- Begins a session, unless there is one of its id; a key that was used before stands for the session of then.
+-- Creates a session, unless one of its id exists; a used key stands for the session created with it.
 --
 -- @args   {id, agent?, key?, fingerprint?} · context, as JSON
--- @return created, exists or replayed, the session's fields, its id if it was there for the key; or why not
+-- @return created, exists or replayed, the session's fields, the session's id if replayed; or a refusal
 --@intake
---@include time tenant state task trim waiting events due rotation system session idempotency
+--@include time tenant state task event_log completions events due rotation system session idempotency
 local params = cjson.decode(ARGV[2])
 local answer, used = usedBefore(PREFIX, params, 'session')
 if answer and answer ~= 'replayed' then
@@ -16,6 +16,6 @@ end
 if redis.call('EXISTS', SESSIONS .. params.id) == 0 and holdsTooMuch() then
   return finish({ 'queue_full' })
 end
-local made = openSession(params.id, params.agent, ARGV[3])
+local isNew = openSession(params.id, params.agent, ARGV[3])
 remember(PREFIX, params, 'session ' .. params.id)
-return finish({ made and 'created' or 'exists', viewSession(params.id) })
+return finish({ isNew and 'created' or 'exists', viewSession(params.id) })

@@ -1,6 +1,6 @@
--- Creates the tasks of a batch that are staged, a portion each time; see batches.
+-- Creates the staged tasks of a batch, a portion a call; see batches.
 --
 -- @args   batch id
 -- @return whether some are left
---@include time tenant state task trim waiting events due rotation system ready session groups steps held calls ending types creation batches
-return finish(createSome(ARGV[2]))
+--@include time tenant state task event_log completions events due rotation system ready session groups steps early_reports calls task_end tenant_summary creation batches
+return finish(createPortion(ARGV[2]))

@@ -1,9 +1,9 @@
--- Tenants that have something due, and workers that were not announced again in time. Types and pools that no worker has
--- announced for so long that their tasks are refused are dropped.
+-- Tenants with a due timer, and workers whose announcement has expired. Drops types and pools without an announcement for so
+-- long that their tasks are refused.
 --
 -- @keys   system
--- @args   now · how many · for how long others leave them alone, 0 where a sweep sets its index in its own step
--- @return tenants · what their index says meanwhile · workers that are lost
+-- @args   now · limit · lease of the sweep in ms; 0 where the sweep sets its index in its own step
+-- @return tenants · their index meanwhile · lost workers
 --@include time
 local key = KEYS[1] .. 'due'
 local tenants = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, ARGV[2])
@@ -13,16 +13,16 @@ if mark > now then
     redis.call('ZADD', key, mark, tenant)
   end
 end
-local MOST_LOST = 100
-local lost = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'alive', '-inf', now, 'LIMIT', 0, MOST_LOST)
+local MAX_LOST_WORKERS = 100
+local lost = redis.call('ZRANGEBYSCORE', KEYS[1] .. 'alive', '-inf', now, 'LIMIT', 0, MAX_LOST_WORKERS)
 if #lost > 0 then
   redis.call('ZREM', KEYS[1] .. 'alive', unpack(lost))
   redis.call('HDEL', KEYS[1] .. 'workers', unpack(lost))
 end
 
-local MOST_OLD = 100
+local MAX_EXPIRED = 100
 local function old(index)
-  return redis.call('ZRANGEBYSCORE', KEYS[1] .. index, '-inf', now - $unknownWorkflowAfterMs - 1, 'LIMIT', 0, MOST_OLD)
+  return redis.call('ZRANGEBYSCORE', KEYS[1] .. index, '-inf', now - $unknownWorkflowAfterMs - 1, 'LIMIT', 0, MAX_EXPIRED)
 end
 local types, pools = old('announced_at'), old('pools_at')
 if #types > 0 then

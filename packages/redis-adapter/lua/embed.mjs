@@ -1,18 +1,18 @@
-// Writes the scripts of this folder into a TypeScript module: a name that is wrong does not compile. Parts that several
-// scripts include stand there once, and are put together when the adapter begins.
+// Writes the scripts of this folder into a TypeScript module, so that a wrong name does not compile. A part
+// that several scripts include is stored once, and put in when the adapter starts.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { checkScript } from './check.mjs';
 
 const here = new URL('./', import.meta.url);
 const target = new URL('../src/generated/', import.meta.url);
 
-/** A script may run when memory is short unless it takes something new on, and reads may not write. */
+/** Only scripts that accept new data are refused when memory is short. Read scripts may not write. */
 function flagsOf(text) {
   if (/^--@reads$/m.test(text)) return 'no-writes';
   return /^--@intake$/m.test(text) ? '' : 'allow-oom';
 }
 
-/** The lines that do something, in stretches between the sequences where parts are included. */
+/** Code lines without comments, in stretches between the includes. */
 function pieces(text) {
   const found = [];
   for (const line of text.split('\n')) {

@@ -1,8 +1,8 @@
--- What there is to know about why a task is where it is.
+-- Everything that explains why a task is where it is.
 --
 -- @args   task id
--- @return the task, its sequence among the ready ones, the task that holds up its session, how many of its batch run and
---         may run, paused, running, max_running
+-- @return the task, its position among the ready tasks, the task that holds its session, running tasks and limit of its
+--         batch, paused, running, max_running
 --@reads
 --@include time tenant state task oldest
 local id = ARGV[2]
@@ -19,10 +19,10 @@ if task.state == 'ready' or task.state == 'woken' then
   end
 end
 local session = task.header.session_id
-local holders = session and redis.call('HGET', NAMESPACE .. ':session:{' .. TENANT .. '}:' .. session, 'holders')
+local holder = session and redis.call('HGET', NAMESPACE .. ':session:{' .. TENANT .. '}:' .. session, 'holder')
 local batch = task.header.batch_id and PREFIX .. '@batch:' .. task.header.batch_id
 return {
-  view(id), position, holders or false,
-  batch and redis.call('SCARD', batch .. ':holders') or false, batch and redis.call('HGET', batch, 'max') or false,
+  view(id), position, holder or false,
+  batch and redis.call('SCARD', batch .. ':holder') or false, batch and redis.call('HGET', batch, 'max') or false,
   meta.paused or false, count('running'), meta.max_running or false,
 }

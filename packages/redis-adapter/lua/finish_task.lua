@@ -2,7 +2,7 @@
 --
 -- @args   {id, state: completed or failed, reason} · its result or error, as JSON
 -- @return answer, the task
---@include time tenant state task trim waiting events due rotation system ready session groups steps held ending cancelling
+--@include time tenant state task event_log completions events due rotation system ready session groups steps early_reports task_end cancellation
 local params = cjson.decode(ARGV[2])
 local task = load(params.id)
 if not task then

@@ -1,4 +1,4 @@
--- On a Cluster: nothing is kept of a tenant any more. One that is there again is to be told of again afterwards.
+-- On a Cluster: nothing is kept of a tenant any more. The caller indexes a tenant that exists again afterwards.
 --
 -- @keys   system
 -- @args   tenant

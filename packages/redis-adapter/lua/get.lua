@@ -1,8 +1,8 @@
--- A task at exactly a position of the log. Written out, since this is asked for more than anything else that reads: see
--- `view` for the task. Which server answers is left to the adapter, see ADR 9.
+-- A task at an exact position of the log. Written without `view` because this is the most frequent read. The adapter chooses
+-- the server that answers, see ADR 9.
 --
 -- @args   task id
--- @return the task, seq, when the log began
+-- @return the task, seq, epoch of the log
 --@reads
 local PREFIX, ID = KEYS[1]:sub(1, -6), ARGV[2]
 local record = redis.call('GET', PREFIX .. ID)

@@ -1,39 +1,38 @@
--- A stretch of a batch with the state of each of its tasks. What ended with which outcome is said from one item on, until
--- that is too much.
+-- A page of a batch with the state of each of its tasks. Outcomes are included from one item on, up to a limit of bytes.
 --
--- @args   batch id · first item · how many · from which item on with outcomes · whether with results · bytes of outcomes
--- @return nothing, or `creating`, or: created · how many items there are · for each of the stretch its error as JSON, or its
---         task: id, state (with an outcome if asked for), and what it was when it is no longer kept · the item whose outcome
---         was too much, if one was
+-- @args   batch id · first item · limit · first item with outcomes · whether with results · bytes of outcomes
+-- @return nothing, or `creating`, or: created · number of items · for each item of the page its error as JSON, or its task:
+--         id, state (with an outcome if requested), and its last state when it is no longer kept · the item whose outcome
+--         exceeded the limit, if any
 --@reads
 --@include time tenant state task
 local batch = PREFIX .. '@batch:' .. ARGV[2]
-local first, most, from, results, bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
+local first, max, from, results, bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1', tonumber(ARGV[7])
 local created, total = unpack(redis.call('HMGET', batch, 'created', 'total'))
 if total or not created then
   return total and 'creating'
 end
 local tooMuch = false
 
--- The state, and its outcome where that is asked for.
-local function shown(id, at)
+-- The state, with its outcome where requested.
+local function stateWithOutcome(id, at)
   local state = redis.call('HGET', LIVE, id) or redis.call('HGET', DONE, id) or ''
-  local line = state:match('^[^\n]*')
-  if #line == #state or at < from or tooMuch or (not results and stateOf(line).state == 'completed') then
-    return line
+  local text = state:match('^[^\n]*')
+  if #text == #state or at < from or tooMuch or (not results and stateOf(text).state == 'completed') then
+    return text
   end
   bytes = bytes - (state:sub(-2) == '\n@' and redis.call('STRLEN', PREFIX .. id .. ':result') or #state)
   if bytes < 0 and at > from then
     tooMuch = at
-    return line
+    return text
   end
   return withOutcome(PREFIX .. id, state)
 end
 
-local items = redis.call('LRANGE', batch .. ':items', first, first + most - 1)
+local items = redis.call('LRANGE', batch .. ':items', first, first + max - 1)
 for sequence, item in ipairs(items) do
   if item:sub(1, 1) ~= '{' then
-    local state = shown(item, first + sequence - 1)
+    local state = stateWithOutcome(item, first + sequence - 1)
     local kept = state ~= '' or redis.call('EXISTS', PREFIX .. item) == 1
     items[sequence] = { item, state, not kept and (redis.call('HGET', batch .. ':gone', item) or '') }
   end

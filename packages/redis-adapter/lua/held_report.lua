@@ -1,4 +1,4 @@
--- What became of a notification that was held.
+-- The fate of a notification that was held.
 --
 -- @args   held id
 -- @return answer, task id; nothing when it is not known
@@ -8,6 +8,6 @@ local text = redis.call('HGET', PREFIX .. '@held', ARGV[2])
 if not text then
   return false
 end
--- One that waits stands there as JSON, see held.
+-- JSON while it is held, see early_reports.
 local answer, taskId = text:match('^([a-z_]+) ?(%S*)$')
 return { answer or 'held', answer and taskId ~= '' and taskId or false }

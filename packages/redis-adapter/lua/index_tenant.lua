@@ -1,8 +1,8 @@
--- On a Cluster: a tenant that was not known, or one that has something due. Also the latter may have left the list: it was
--- forgotten, and is there again.
+-- On a Cluster: indexes a new tenant, or one with a timer. The latter may have left the list too, if it was forgotten and
+-- exists again.
 --
 -- @keys   system
--- @args   tenant · when its next timer is due, or ''
+-- @args   tenant · due time of its next timer, or ''
 local isNew = redis.call('ZADD', KEYS[1] .. 'tenants', 0, ARGV[1])
 if ARGV[2] == '' then
   return isNew

@@ -1,12 +1,12 @@
--- Keeps what a ticket stands for, unless too many of the tenant's tickets are open.
+-- Stores the content of a ticket, unless too many of the tenant's tickets are open.
 --
--- @keys   the tenant's open tickets, by when they expire; <key>:<id> is a ticket: "expiry spender content"
--- @args   now · id · content · its life in ms · how many may be open
--- @return 1 · when it expires; or 0 · when the first of the open ones expires
+-- @keys   the tenant's open tickets by expiry; <key>:<id> is a ticket: "expiry spender content"
+-- @args   now · id · content · lifetime in ms · maximum of open tickets
+-- @return 1 · its expiry; or 0 · the first expiry of the open ones
 --@intake
 --@include time
 local OPEN, PRUNED = KEYS[1], 100
-local id, content, life, most = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local id, content, life, max = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local known = tonumber((redis.call('GET', OPEN .. ':' .. id) or ''):match('^%d+'))
 if known and known > now then
   return { 1, known }
@@ -14,7 +14,7 @@ end
 for _, expired in ipairs(redis.call('ZRANGEBYSCORE', OPEN, '-inf', now, 'LIMIT', 0, PRUNED)) do
   redis.call('ZREM', OPEN, expired)
 end
-if redis.call('ZCOUNT', OPEN, '(' .. now, '+inf') >= most then
+if redis.call('ZCOUNT', OPEN, '(' .. now, '+inf') >= max then
   local first = redis.call('ZRANGEBYSCORE', OPEN, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
   return { 0, tonumber(first[2]) }
 end

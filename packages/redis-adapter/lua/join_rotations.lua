@@ -1,4 +1,4 @@
--- On a Cluster: a tenant became ready. What became ready later is never taken out by who saw it empty earlier.
+-- On a Cluster: a tenant became ready. A newer generation is never removed by a claim that saw an older one drained.
 --
 -- @keys   system
 -- @args   tenant · its generation

@@ -1,16 +1,16 @@
--- A stretch of the tasks, newest first: at most so many are looked at, and fewer are answered if they are large.
+-- A page of the tasks, newest first, with limits on the tasks scanned and on their bytes.
 --
 -- @args   {before?: sequence, limit, scans, bytes, status?, type?, session?}
--- @return tasks · the sequence before which to go on, if it is not over · how many were looked at · whether another one fits
---         that is past the limit
+-- @return tasks · the sequence before which the next page begins, if any · number of tasks scanned · whether a matching task
+--         is past the limit
 --@reads
 --@include time tenant state task
 local CHUNKS_A_LOOK = 50
 local params = cjson.decode(ARGV[2])
-local MADE = PREFIX .. '@made'
+local CREATED = PREFIX .. '@created'
 local found, scans, bytes, last = {}, 0, 0, params.before
 
--- Whether a task is what is asked for; only what that takes is read.
+-- Whether a task matches; reads only what that takes.
 local function fits(id)
   if params.type or params.session then
     local header = redis.call('GETRANGE', PREFIX .. id, 0, HEADER_BYTES - 1):match('^[^\n]*')
@@ -33,7 +33,7 @@ local function sizeOf(task)
   return size
 end
 
--- Looks at one task. Answers why the stretch ends before it, if it does.
+-- Scans one task. Returns the reason if the page ends before it.
 local function scan(id, sequence)
   if scans == params.scans then
     return 'scans'
@@ -45,7 +45,7 @@ local function scan(id, sequence)
     end
     local task = view(id)
     if tonumber(task[2]:match('^{"at":%d+,"sequence":(%d+)')) ~= sequence then
-      -- An id that was free again: the task stands where it was made last.
+      -- A reused id: the task is listed at its last creation.
       last = sequence
       return
     end
@@ -58,12 +58,12 @@ local function scan(id, sequence)
   last = sequence
 end
 
--- How many chunks of @made begin before a sequence: it is in their order.
+-- Number of chunks of @created that begin before a sequence, by binary search.
 local function chunksBefore(sequence)
-  local low, high = 0, redis.call('LLEN', MADE)
+  local low, high = 0, redis.call('LLEN', CREATED)
   while sequence and low < high do
     local middle = math.floor((low + high) / 2)
-    if tonumber(redis.call('LINDEX', MADE, middle):match('^%d+')) < sequence then
+    if tonumber(redis.call('LINDEX', CREATED, middle):match('^%d+')) < sequence then
       low = middle + 1
     else
       high = middle
@@ -90,7 +90,7 @@ end
 local function scanCreated()
   local to = chunksBefore(params.before) - 1
   while to >= 0 do
-    local chunks = redis.call('LRANGE', MADE, math.max(0, to - CHUNKS_A_LOOK + 1), to)
+    local chunks = redis.call('LRANGE', CREATED, math.max(0, to - CHUNKS_A_LOOK + 1), to)
     for at = #chunks, 1, -1 do
       local over = scanChunk(chunks[at])
       if over then
@@ -101,7 +101,7 @@ local function scanCreated()
   end
 end
 
--- What has outlived its chunk of @made, by sequence.
+-- Tasks kept longer than their chunk of @created, by sequence.
 local function scanOld()
   local before = params.before and '(' .. string.format('%d', params.before) or '+inf'
   local old = redis.call('ZREVRANGEBYSCORE', PREFIX .. '@old', before, '-inf', 'WITHSCORES', 'LIMIT', 0, params.scans - scans + 1)

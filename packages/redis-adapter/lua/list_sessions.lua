@@ -1,8 +1,8 @@
--- A stretch of the sessions, newest first: at most so many are looked at, and fewer are answered if they are large.
+-- A page of the sessions, newest first, with limits on the sessions scanned and on their bytes.
 --
 -- @args   {after?: id, limit, scans, bytes, status?}
--- @return id and fields of each · the id after which to go on, if it is not over · how many were looked at · whether another
---         one fits that is past the limit; nothing when there is no session `after`
+-- @return id and fields of each · the id after which the next page begins, if any · number of sessions scanned · whether a
+--         matching one is past the limit; nothing when the session `after` is unknown
 --@reads
 --@include time tenant
 local params = cjson.decode(ARGV[2])

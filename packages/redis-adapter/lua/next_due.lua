@@ -1,8 +1,8 @@
--- When the first timer of all is due.
+-- Due time of the first timer of all tenants.
 --
 -- @keys   system
 -- @args   now
--- @return that, if there is one · the time
+-- @return due time, if any · the time
 --@reads
 --@include time
 return { redis.call('ZRANGE', KEYS[1] .. 'due', 0, 0, 'WITHSCORES')[2] or false, now }

@@ -1,14 +1,14 @@
--- Tells followers how far a task is. The same change again tells nothing.
+-- Reports a task's progress to followers. A repeated change emits nothing.
 --
 -- @args   {id, token?, change} · progress, as JSON
 -- @return answer
---@include time tenant state task trim waiting events due rotation system repeats
+--@include time tenant state task event_log completions events due rotation system applied_changes
 local params = cjson.decode(ARGV[2])
 local task = load(params.id)
 if not task then
   return finish('not_found')
 end
-if wasMade(params.change) then
+if wasApplied(params.change) then
   return finish('reported')
 end
 if params.token and task.token ~= params.token then
@@ -17,7 +17,7 @@ end
 if isFinal(task) then
   return finish('already_final')
 end
-noteChange(params.change)
+rememberChange(params.change)
 task.progress = ARGV[3]
 emit(task, 'u', '{"status":"progress","details":' .. ARGV[3] .. '}')
 return finish('reported')

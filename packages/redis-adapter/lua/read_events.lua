@@ -1,20 +1,20 @@
--- Events after a position; fewer if they are large. A large result stands with its task.
+-- Events after a position, with a limit in bytes. A large result is stored with its task.
 --
--- @args   seq, or -1 for none · how many entries · for how long somebody follows, or 0 · what to say where he is told of what
---         comes: who hears it there hears of everything that comes after this answer, or '' · the process that only waits for
---         tasks to end, or '' · bytes
+-- @args   seq, or -1 for none · limit of entries · ms for which the caller follows, or 0 · a mark to publish on the channel,
+--         or '': a subscriber that receives it receives every later event · the process that awaits completions only, or ''
+--         · bytes
 -- @return seq of the last · entries as id, JSON · large results by task id · epoch
---@include time tenant waiting epoch
-local after, most, follows, mark, process = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
+--@include time tenant completions epoch
+local after, max, follows, mark, process = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local BLOCK, bytes = 50, tonumber(ARGV[7])
 if process ~= '' then
-  setMeta('awaited', nowAwaited(meta.awaited, process, now + follows))
+  setMeta('awaited', addAwaiting(meta.awaited, process, now + follows))
 elseif follows > 0 then
   setMeta('followed', now + follows)
 end
 saveMeta()
 if hasChanged and not meta.known then
-  -- Of a tenant that is not there yet only this is kept, for as long as it is followed.
+  -- A tenant that does not exist yet keeps only this, for as long as it is followed.
   redis.call('PEXPIRE', META, follows)
 end
 if mark ~= '' and process ~= '' then
@@ -24,7 +24,7 @@ elseif mark ~= '' then
 end
 local entries, results = {}, {}
 
--- The ids of tasks whose large results an entry refers to, and how large it is with those.
+-- Ids of tasks whose large results an entry refers to, and its size with those.
 local function sizeOf(json)
   local ids, size = {}, #json
   for id in json:gmatch('%["d","([^"]*)",%d+,[^,]*,null,1%]') do
@@ -35,7 +35,7 @@ local function sizeOf(json)
 end
 
 local function readBlock(from)
-  local block = redis.call('XRANGE', EVENTS, from, '+', 'COUNT', math.min(BLOCK, most - #entries))
+  local block = redis.call('XRANGE', EVENTS, from, '+', 'COUNT', math.min(BLOCK, max - #entries))
   for _, entry in ipairs(block) do
     local ids, size = sizeOf(entry[2][2])
     bytes = bytes - size
@@ -53,7 +53,7 @@ end
 
 if after >= 0 and after < count('seq') then
   local from = (after + 1) .. '-0'
-  while from and #entries < most do
+  while from and #entries < max do
     from = readBlock(from)
   end
 end

@@ -1,8 +1,8 @@
--- A stretch of a journal in the order of its changes; the last one has what has not recordChange yet as well.
+-- A page of a journal in the order of its changes; the last page also has the unchanged steps.
 --
 -- @args   id · token · after which change · bytes of outcomes
--- @return steps and their outcomes, in pairs · the change after which to go on, if there are more · the last change that is in it ·
---         how many attempts have failed; nothing when the lease is lost
+-- @return steps and their outcomes, in pairs · the change after which the next page begins, if any · the last change
+--         included · number of failed attempts; nothing when the lease is lost
 --@reads
 --@include time tenant state task due steps
 local task = leased(ARGV[2], ARGV[3])

@@ -1,8 +1,8 @@
--- Puts a tenant back where a crash between two steps may have left it out: into the rotations, and the index of due times.
+-- Repairs a tenant after a crash between two steps: its rotations and its index of due times.
 --
--- @args   1: it may not even be known
---@include time tenant state task trim waiting events due rotation system
-if not isThere() then
+-- @args   1: the list of tenants may lack it
+--@include time tenant state task event_log completions events due rotation system
+if not exists() then
   leaveSystem()
   return { 1, effects, false }
 end
@@ -17,9 +17,9 @@ local function first(text, pattern)
 end
 first(redis.call('LINDEX', PREFIX .. '@leases', 0), '^%d+')
 first(redis.call('LINDEX', PREFIX .. '@retention', 0), '^%d+')
-first(redis.call('LINDEX', PREFIX .. '@made', count('checked')), '^%d+ (%d+)')
+first(redis.call('LINDEX', PREFIX .. '@created', count('checked')), '^%d+ (%d+)')
 first(redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2], '^%d+')
--- Said again, whatever was said before.
+-- Indexed again, whatever was indexed before.
 meta.due = nil
 if not SYSTEM and ARGV[2] == '1' then
   effects[#effects + 1] = { 'tenant' }

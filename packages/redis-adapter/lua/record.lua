@@ -1,8 +1,8 @@
--- Records an answer: of a service, or of the host's own work. Without a token: for a task that is registered.
+-- Records an answer: of a service, or of the host's own work. Without a token: for a registered task.
 --
 -- @args   {id, token?, journal_rev, key, call?, answer: {job} or an outcome (see outcomes)} · its result, as JSON
--- @return answer, news
---@include time tenant state task trim waiting events due rotation system ready session groups steps held calls ending cancelling usage outcomes reports
+-- @return answer, changes
+--@include time tenant state task event_log completions events due rotation system ready session groups steps early_reports calls task_end cancellation usage outcomes reports
 local params = cjson.decode(ARGV[2])
 withResult(params.answer, ARGV[3])
 local task
@@ -17,7 +17,7 @@ if not step then
   return finish({ 'lease_lost' })
 end
 
--- Early frames that named the job which the service has now told us of, in the order in which they came.
+-- Applies the early reports of a job that the service has just named, in order of arrival.
 local function applyHeld(job)
   local _, reports = early.keys(step.service)
   for _, id in ipairs(early.ofJob(step.service, job)) do

@@ -1,10 +1,10 @@
--- A dead letter as a new task, with the successes of the old journal. Again is the same new task. A journal that is too large
--- for one step is copied before, see staging.
+-- Replaces a dead letter by a new task, with the successes of the old journal. A repeat returns the same new task. A journal
+-- that is too large for one step is copied before, see staging.
 --
 -- @args   {id, task: an item (see creation) with the new id, max_waiting} · its payload
 -- @return answer, the new task · or staging: some of the journal is still to be copied
 --@intake
---@include time tenant epoch state task trim waiting events due rotation system ready session groups steps held ending cancelling types idempotency intake creation staging
+--@include time tenant epoch state task event_log completions events due rotation system ready session groups steps early_reports task_end cancellation tenant_summary idempotency intake creation staging
 local params = cjson.decode(ARGV[2])
 local old = load(params.id)
 if not old then
@@ -19,13 +19,13 @@ end
 if isFull(1, params.max_waiting) then
   return finish({ 'queue_full' })
 end
-if not stageSome(old) then
+if not stagePortion(old) then
   return finish({ 'staging' })
 end
 old.redriven = params.task.id
 local task = store(params.task, ARGV[3])
 task.began, task.version, task.seed = old.began, old.version, old.seed or old.id
-task.made, task.inherited = old.made, takeStagedJournal(old, task)
+task.step_count, task.inherited = old.step_count, takeStagedJournal(old, task)
 local saved = finish(false)
 saved[1] = { 'redriven', view(task.id) }
 return saved

@@ -1,10 +1,10 @@
 -- Stores a task without a workflow: tracked, never queued.
 --
--- @args   {task: an item (see creation), call?: {id, service, operation, job?, silence?}, max_waiting: of tasks that have not ended} ·
---         its payload
--- @return registered or replayed, the task, seq · or why not
+-- @args   {task: an item (see creation), call?: {id, service, operation, job?, silence?}, max_waiting: of tasks that have
+--         not ended} · its payload
+-- @return registered or replayed, the task, seq · or a refusal
 --@intake
---@include time tenant epoch state task trim waiting events due rotation system ready session groups steps held ending cancelling types idempotency intake creation
+--@include time tenant epoch state task event_log completions events due rotation system ready session groups steps early_reports task_end cancellation tenant_summary idempotency intake creation
 local params = cjson.decode(ARGV[2])
 local item, call = params.task, params.call
 if load(item.id) then

@@ -2,7 +2,7 @@
 --
 -- @args   {lease, tasks: [id, token, whether its run has begun, id …]}
 -- @return for each, whether it is lost
---@include time tenant state task trim waiting due events rotation system steps
+--@include time tenant state task event_log completions due events rotation system steps
 local params = cjson.decode(ARGV[2])
 local expires, kept, lost = now + params.lease, {}, {}
 for at = 1, #params.tasks, 3 do

@@ -1,25 +1,25 @@
 -- A notification of a service. Look-ups never leave the tenant.
 --
--- @args   a report as text (see reports) · its bytes · id to know it by if it has none
+-- @args   a report as text (see reports) · its bytes · fallback id
 -- @return answer, task id or held id
---@include time tenant state task trim waiting events due rotation system ready session groups steps held calls ending cancelling usage outcomes reports repeats
+--@include time tenant state task event_log completions events due rotation system ready session groups steps early_reports calls task_end cancellation usage outcomes reports applied_changes
 local HELD_LIVES, MAX_HELD, MAX_HELD_BYTES = $heldFrameMs, $maxHeldFrames, $maxHeldBytes
 local MAX_OF_JOB, MAX_BYTES_OF_JOB = $maxHeldFramesOfJob, $maxHeldBytesOfJob
 local report, bytes = reportOf(ARGV[2]), tonumber(ARGV[3])
 local found = findCall(report)
 if found then
   local nameless = report.status and not report.message and not report.seq
-  if nameless and wasMade(ARGV[4]) then
+  if nameless and wasApplied(ARGV[4]) then
     return finish({ 'duplicate', found.task.id })
   end
   local answer = applyReport(found, report)
   if nameless and answer == 'applied' then
-    noteChange(ARGV[4])
+    rememberChange(ARGV[4])
   end
   early.dismiss(report.service)
   return finish({ answer, found.task.id })
 end
--- A call is stored before it is made: one that is not known by its id never will be.
+-- A call is stored before it is made: an unknown call id stays unknown.
 if report.call or redis.call('HEXISTS', SENDING, report.service) == 0 then
   return finish({ 'unknown_task' })
 end

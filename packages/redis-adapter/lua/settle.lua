@@ -1,9 +1,10 @@
--- How a worker gives a task back.
+-- Settles a task for its worker.
 --
--- @args   {id, token, kind, journal_rev?, delay?, drop? (a step besides those that failed), retry? (JSON of the event's details without the attempt), exhausted?
---         (text after the counts), message_id?, message?} · the result or the error, as JSON · its diagnostic, or ''
+-- @args   {id, token, kind, journal_rev?, delay?, drop? (a step besides the failed ones), retry? (JSON of the event's
+--         details without the attempt), exhausted? (text after the counts), message_id?, message?} · the result or the
+--         error, as JSON · its diagnostic, or ''
 -- @return answer
---@include time tenant state task trim waiting events due rotation system ready session groups steps held ending cancelling
+--@include time tenant state task event_log completions events due rotation system ready session groups steps early_reports task_end cancellation
 local params = cjson.decode(ARGV[2])
 local task = leased(params.id, params.token)
 if not task then
@@ -33,7 +34,7 @@ local function retry()
     return 'exhausted'
   end
   task.dropping = params.drop or ''
-  dropSome(task)
+  dropPortion(task)
   task.inherited, task.lost = changesOf(task), nil
   unlease(task)
   move(task, 'scheduled')

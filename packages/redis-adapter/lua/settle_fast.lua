@@ -1,15 +1,15 @@
--- Ends tasks that asked for nothing and belong to no session or batch.
+-- Ends tasks without steps, session and batch.
 --
--- @keys   see many
--- @args   now · for each tenant: meta, events, tasks, then for each task: id, result or error as JSON; and before those to
---         whom they apply: '', state (completed or failed), token
--- @return the time · for each tenant, see many: for each task 1 ended, 0 lease lost, -1 not so plain (see settle)
---@include time rotation trim waiting many
+-- @keys   see fast_path
+-- @args   now · for each tenant: meta, events, tasks, then for each task: id, result or error as JSON; before the tasks they
+--         apply to: '', state (completed or failed), token
+-- @return the time · for each tenant, see fast_path: for each task 1 ended, 0 lease lost, -1 not a fast task (see settle)
+--@include time rotation event_log completions fast_path
 local RETENTION, DEAD_RETENTION = $retentionMs, $deadLetterRetentionMs
 local REFER_ABOVE = 4096
 
--- What the state of an ended task has after its letter; nothing for a state that is not plain, or not of this token. Tasks
--- of one claim have the same state, so it is read once.
+-- The state of an ended task after its letter; nothing for a state that is not fast, or not of this token. Tasks of one
+-- claim have the same state, so it is parsed once.
 local endings = {}
 local function endingOf(state, token)
   local known = endings[state]
@@ -38,18 +38,18 @@ local function keepUntil(prefix, at, kept, last, changes)
   end
 end
 
--- `asked`: ids, and by their sequences outcomes, states and tokens.
-local function settleIn(meta, events, asked)
+-- `settlements`: ids, and at the same index outcomes, states and tokens.
+local function settleTenant(meta, events, settlements)
   local prefix = meta:sub(1, -6)
-  local states = redis.call('HMGET', prefix .. '@live', unpack(asked.ids))
-  local answer, ended, done, told, kept, failed, bytes = { false, false }, {}, {}, newEffects(), {}, {}, 0
-  for at, id in ipairs(asked.ids) do
+  local states = redis.call('HMGET', prefix .. '@live', unpack(settlements.ids))
+  local answer, ended, done, emitted, kept, failed, bytes = { false, false }, {}, {}, newEventBuffer(), {}, {}, 0
+  for at, id in ipairs(settlements.ids) do
     local state = states[at]
-    -- A task that is told of twice in one call has ended the first time.
-    local ending = state and not ended[id] and endingOf(state, asked.tokens[at])
+    -- A task given twice in one call has ended the first time.
+    local ending = state and not ended[id] and endingOf(state, settlements.tokens[at])
     answer[at + 2] = ending and 1 or state and not ended[id] and -1 or 0
     if ending then
-      local outcome, success = asked.outcomes[at], asked.states[at] == 'completed'
+      local outcome, success = settlements.outcomes[at], settlements.states[at] == 'completed'
       ended[id], bytes = true, bytes + #outcome
       ended[#ended + 1] = id
       done[#done + 1] = id
@@ -59,11 +59,11 @@ local function settleIn(meta, events, asked)
       end
       done[#done + 1] = (success and 'c' or 'f') .. ending.text .. (isLarge and '@' or outcome)
       if not success then
-        tell(told, '["f","' .. id .. '",3,null,' .. outcome .. ']')
+        emitEvent(emitted, '["f","' .. id .. '",3,null,' .. outcome .. ']')
       elseif isLarge then
-        tell(told, '["d","' .. id .. '",3,null,null,1]')
+        emitEvent(emitted, '["d","' .. id .. '",3,null,null,1]')
       else
-        emitCompleted(told, id, ending.version, outcome)
+        emitCompleted(emitted, id, ending.version, outcome)
       end
       if success then
         kept[#kept + 1] = id
@@ -81,10 +81,10 @@ local function settleIn(meta, events, asked)
   local seq, running = (tonumber(known[1]) or 0) + #ended, (tonumber(known[6]) or 0) - #ended
   redis.call('HDEL', prefix .. '@live', unpack(ended))
   redis.call('HSET', prefix .. '@done', unpack(done))
-  local entry = appendEvents(events, told, seq, known[5], known[12])
+  local entry = appendEvents(events, emitted, seq, known[5], known[12])
   if known[10] then
     local namespace, tenant = prefix:match('^(.*):tasks:{(.*)}:$')
-    wakeWaiting(namespace, tenant, known[10], published(seq, known[12], entry))
+    publishCompletions(namespace, tenant, known[10], published(seq, known[12], entry))
   end
   local changes = {
     'seq', format('%d', seq), 'processing', format('%d', (tonumber(known[2]) or 0) - #ended),
@@ -111,24 +111,24 @@ local function settleIn(meta, events, asked)
   return answer
 end
 
-local function readAsked(at, count)
-  local asked = { ids = {}, outcomes = {}, states = {}, tokens = {} }
+local function readSettlements(at, count)
+  local settlements = { ids = {}, outcomes = {}, states = {}, tokens = {} }
   local state, token
   for sequence = 1, count do
     if ARGV[at] == '' then
       state, token, at = ARGV[at + 1], ARGV[at + 2], at + 3
     end
-    asked.ids[sequence], asked.outcomes[sequence], asked.states[sequence], asked.tokens[sequence] = ARGV[at], ARGV[at + 1], state, token
+    settlements.ids[sequence], settlements.outcomes[sequence], settlements.states[sequence], settlements.tokens[sequence] = ARGV[at], ARGV[at + 1], state, token
     at = at + 2
   end
-  return asked, at
+  return settlements, at
 end
 
 local answers, at = {}, 2
 while ARGV[at] do
   local meta, events = ARGV[at], ARGV[at + 1]
-  local asked
-  asked, at = readAsked(at + 3, tonumber(ARGV[at + 2]))
-  answers[#answers + 1] = apart(settleIn, meta, events, asked)
+  local settlements
+  settlements, at = readSettlements(at + 3, tonumber(ARGV[at + 2]))
+  answers[#answers + 1] = isolated(settleTenant, meta, events, settlements)
 end
 return { now, answers }

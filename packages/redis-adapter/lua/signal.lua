@@ -1,10 +1,10 @@
--- Gives a waiting workflow what it waits for, or keeps it until it asks.
+-- Delivers a signal to a waiting workflow, or keeps it until a step reads it.
 --
--- <task>:mailbox  signals that nobody has asked for yet, as "name newline payload"
--- <task>:signals  ids that were taken; of one with a fingerprint also "id fingerprint"
+-- <task>:mailbox  unread signals, as "name newline payload"
+-- <task>:signals  ids of accepted signals; with a fingerprint also "id fingerprint"
 -- @args   {id, name, signal, fingerprint?} · payload, as JSON
 -- @return answer
---@include time tenant state task trim waiting events due rotation system ready session groups steps held ending cancelling
+--@include time tenant state task event_log completions events due rotation system ready session groups steps early_reports task_end cancellation
 local MAX_SIGNALS = $maxSignals
 local params = cjson.decode(ARGV[2])
 local task = load(params.id)
@@ -28,7 +28,7 @@ for _, step in ipairs(allSteps(task)) do
     waiting = step
   end
 end
--- What is refused here costs the workflow nothing: it waits on.
+-- A refusal here costs the workflow nothing: it keeps waiting.
 local outcome = '{"ok":true,"value":' .. ARGV[3] .. '}'
 if #outcome + (task.bytes or 0) + (task.mail or 0) > MAX_JOURNAL then
   return finish('journal_full')

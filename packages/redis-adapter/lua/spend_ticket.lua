@@ -1,8 +1,8 @@
--- What a ticket stands for, to whoever spends it first. It is kept for a repeat of that, as one of the last ones spent.
+-- Content of a ticket, for its first spender. It is kept for a repeat by the same spender, among the last ones spent.
 --
 -- @keys   the tenant's open tickets, see issue_ticket
--- @args   now · id · the spender's id · how many spent ones are kept
--- @return the content; nothing when the ticket has expired, is spent by another, or never was
+-- @args   now · id · the spender's id · number of spent tickets kept
+-- @return the content; nothing when the ticket has expired, is spent by another, or never existed
 --@include time
 local OPEN, id, spender, kept = KEYS[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local TICKET, SPENT = OPEN .. ':' .. id, OPEN .. ':@spent'

@@ -1,11 +1,11 @@
--- Keeps some items of a batch that is not submitted yet, for a while; see batches.
+-- Stages items of a batch that is not submitted yet; they expire, see batches.
 --
 -- @args   batch id · number of the first one · the items
 --@intake
 --@include time tenant
 local EXPIRES = 10 * 60 * 1000
 local batch = PREFIX .. '@batch:' .. ARGV[2]
--- What arrives a second time, and late, is not wanted any more.
+-- A late repeat, after the batch was submitted.
 if redis.call('EXISTS', batch) == 1 then
   return
 end

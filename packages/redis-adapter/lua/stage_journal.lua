@@ -1,8 +1,8 @@
--- Copies a portion of a dead letter's journal, for the task that is to take its sequence.
+-- Copies a portion of a dead letter's journal, for the task that is to replace it.
 --
 -- @args   id
 -- @return whether nothing is left
 --@intake
---@include time tenant state task trim waiting events due rotation system steps staging
+--@include time tenant state task event_log completions events due rotation system steps staging
 local old = load(ARGV[2])
-return finish(not old or old.state ~= 'failed' or stageSome(old))
+return finish(not old or old.state ~= 'failed' or stagePortion(old))

@@ -1,9 +1,9 @@
--- Stores one task, with its message, its session and its sequence in their line, and tells of it.
+-- Stores one task with its message, its session and its groups, and emits its event.
 --
 -- @args   {task: an item (see creation), key?, fingerprint?, max_waiting} · its payload
--- @return submitted or replayed, the task, seq · or why not
+-- @return submitted or replayed, the task, seq · or a refusal
 --@intake
---@include time tenant epoch state task trim waiting events due rotation system ready session groups steps held ending cancelling types idempotency intake creation
+--@include time tenant epoch state task event_log completions events due rotation system ready session groups steps early_reports task_end cancellation tenant_summary idempotency intake creation
 local params = cjson.decode(ARGV[2])
 local answer = known(params, 'task')
 if answer then

@@ -1,10 +1,10 @@
--- Stores a batch and its tasks, whatever they are: those of the first portion, where they are staged or too much work for a step;
--- see batches.
+-- Stores a batch of any kind and its tasks; only a first portion where the items are staged or too much work for a step, see
+-- batches.
 --
--- @args   {id, max, fail_fast, items (how many), staged?, key?, fingerprint?, max_waiting} · the items, unless they are staged
--- @return submitted or replayed, batch id · or why not, which is `not_staged` when not all of them are
+-- @args   {id, max, fail_fast, items (number), staged?, key?, fingerprint?, max_waiting} · the items, unless they are staged
+-- @return submitted or replayed, batch id · or a refusal, which is `not_staged` when items are missing
 --@intake
---@include time tenant epoch state task trim waiting events due rotation system ready session groups steps held calls ending types idempotency intake creation batches
+--@include time tenant epoch state task event_log completions events due rotation system ready session groups steps early_reports calls task_end tenant_summary idempotency intake creation batches
 local params = cjson.decode(ARGV[2])
 local batch = PREFIX .. '@batch:' .. params.id
 local isStored = redis.call('EXISTS', batch) == 1
@@ -23,12 +23,12 @@ redis.call('HSET', batch, 'max', params.max, 'fail_fast', params.fail_fast and 1
 schedule('batch', now + RETENTION_OF_BATCHES, params.id)
 local isLeft
 if params.staged then
-  isLeft = createSome(params.id)
+  isLeft = createPortion(params.id)
 else
   isLeft = addFirst(batch, ARGV, 2)
 end
 if isLeft then
-  schedule('staged', now + CREATOR_GONE, params.id)
+  schedule('staged', now + CREATOR_TIMEOUT, params.id)
 end
 remember(PREFIX, params, 'batch ' .. params.id)
 return finish({ 'submitted', params.id })

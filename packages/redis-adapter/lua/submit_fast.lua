@@ -1,14 +1,14 @@
--- Stores tasks that are free to run: no session, batch, key or time to wait for. A lone one that a worker waits for is
--- handed to it, see handing.
+-- Stores tasks that can run at once: no session, batch, key or start time. A lone task is handed to a waiting claim, see
+-- task_handover.
 --
--- @keys   see many
--- @args   now · mark, see stored · for each tenant: meta, events, tasks, max_waiting, their type or '' when they differ,
---         then for each task: id, 9 - priority, what is stored of it or '' when it is, deadline after now, event data
--- @return the time · for each tenant, see many: when the log began · for each task its sequence, 0 when its id is taken, -1
---         when too many wait or too much is stored · or nothing, when nothing was stored
+-- @keys   see fast_path
+-- @args   now · marker, see stored · for each tenant: meta, events, tasks, max_waiting, their type or '' when they differ,
+--         then for each task: id, 9 - priority, its record or '' when it is stored, deadline after now, event data
+-- @return the time · for each tenant, see fast_path: epoch of the log · for each task its sequence, 0 when its id is taken,
+--         -1 when too many wait or too much is stored · or nothing, when nothing was stored
 --@intake
---@include time rotation trim many types stored fast_creation orders handing
--- Its bytes; nothing when the id is taken.
+--@include time rotation event_log fast_path tenant_summary stored fast_creation waiting_claims task_handover
+-- Bytes of the record; nothing when the id is taken.
 local function store(key, record, sequence)
   if not areStored and not redis.call('SET', key, record, 'NX') then
     return nil
@@ -41,7 +41,7 @@ local function submitTo(meta, events, count, first, max, type)
       addCreated(new, id, now + ARGV[at + 3], ARGV[at + 4], bytes)
     end
   end
-  if new.told.count > 0 then
+  if new.emitted.count > 0 then
     answer[1], answer[2] = saveCreated(new, events, type), new.due
   end
   return answer
@@ -52,7 +52,7 @@ local function set(changes, field, value)
   changes[#changes + 1] = format('%d', value)
 end
 
--- A lone task of a tenant: the same, with no table for anything.
+-- The same for a lone task of a tenant, without allocating tables.
 local function submitOne(meta, events, _, at, max, type)
   local prefix, id, known = meta:sub(1, -6), ARGV[at], countersOf(meta)
   local seq, pending, deadline = (tonumber(known[1]) or 0) + 1, (tonumber(known[2]) or 0) + 1, now + ARGV[at + 3]
@@ -66,21 +66,21 @@ local function submitOne(meta, events, _, at, max, type)
     return { false, false, '', 0 }
   end
   local new = { type = type, due = deadline, largest = bytes, stored = stored + bytes }
-  redis.call('RPUSH', prefix .. '@made', sequence .. ' ' .. till .. ' ' .. id)
+  redis.call('RPUSH', prefix .. '@created', sequence .. ' ' .. till .. ' ' .. id)
   local created = '["C",' .. ARGV[at + 4] .. ',"' .. id .. '"]'
   local isFirst = redis.call('ZCARD', prefix .. '@ready') == 0
-  local handed, expires
+  local handover, expires
   if isFirst then
-    handed, expires = handOver(prefix, known, type, id)
+    handover, expires = handOver(prefix, known, type, id)
   end
-  if handed then
+  if handover then
     appendEntry(events, '[' .. nowText .. ',' .. created .. ',["S","' .. id .. '"]]', 2, seq + 1, known[5], known[13])
-    set(handed, 'seq', seq + 1)
-    set(handed, 'processing', (tonumber(known[12]) or 0) + 1)
-    set(handed, 'running', (tonumber(known[9]) or 0) + 1)
-    set(handed, 'last_deadline', deadline)
+    set(handover, 'seq', seq + 1)
+    set(handover, 'processing', (tonumber(known[12]) or 0) + 1)
+    set(handover, 'running', (tonumber(known[9]) or 0) + 1)
+    set(handover, 'last_deadline', deadline)
     new.due = math.min(deadline, expires)
-    return { saveCounters(meta, prefix, known, handed, false, new), new.due, known[13] or format('%x', now), seq }
+    return { saveCounters(meta, prefix, known, handover, false, new), new.due, known[13] or format('%x', now), seq }
   end
   redis.call('ZADD', prefix .. '@ready', format('%s%014d', ARGV[at + 1], seq), id)
   appendEntry(events, '[' .. nowText .. ',' .. created .. ']', 1, seq, known[5], known[13])
@@ -91,7 +91,7 @@ end
 local answers, at = {}, 3
 while ARGV[at] do
   local count = tonumber(ARGV[at + 2])
-  answers[#answers + 1] = apart(count == 1 and submitOne or submitTo, ARGV[at], ARGV[at + 1], count, at + 5,
+  answers[#answers + 1] = isolated(count == 1 and submitOne or submitTo, ARGV[at], ARGV[at + 1], count, at + 5,
     tonumber(ARGV[at + 3]), ARGV[at + 4])
   at = at + 5 + count * 5
 end

@@ -1,14 +1,14 @@
--- Stores a batch of tasks that stand in no other line than that of the batch: no session, message or time to wait for.
--- A task that its batch asks nothing of when it ends is like one without a batch; the others have a state from the start,
--- which says so.
+-- Stores a batch whose tasks are in no other group: no session, message or start time. Without a limit or fail_fast its
+-- tasks are like tasks without a batch; otherwise they have a state from the start, which marks them.
 --
--- @keys   see many
--- @args   now · mark, see stored · meta, events, {id, max, fail_fast, key?, fingerprint?, max_waiting, kinds, type (of all, or
---         '')} · for each kind of task: 9 - priority, deadline after now, event data · the kind of each item, four digits
---         each, from 1 on, 0 for an error · for each item its id, or its error
--- @return the time · for the tenant, see many: the answer and its id, see submit_batch · or nothing, when nothing was stored
+-- @keys   see fast_path
+-- @args   now · marker, see stored · meta, events, {id, max, fail_fast, key?, fingerprint?, max_waiting, kinds, type (of
+--         all, or '')} · for each kind of task: 9 - priority, deadline after now, event data · the kind of each item, four
+--         digits each, from 1 on, 0 for an error · for each item its id, or its error
+-- @return the time · for the tenant, see fast_path: the answer and its id, see submit_batch · or nothing, when nothing was
+--         stored
 --@intake
---@include time rotation trim many types idempotency stored fast_creation
+--@include time rotation event_log fast_path tenant_summary idempotency stored fast_creation
 local RETENTION_OF_BATCHES = $retentionMs
 local KINDS_AT, DIGITS = 6, 4
 
@@ -21,41 +21,41 @@ local function readKinds(count)
   return kinds, KINDS_AT + 3 * count
 end
 
--- What is in the way is refused before anything else is written.
+-- A key of a wrong type is refused before anything else is written.
 local function checkTypes(prefix, events)
   redis.call('ZCARD', prefix .. '@ready')
-  redis.call('LLEN', prefix .. '@made')
+  redis.call('LLEN', prefix .. '@created')
   redis.call('ZCARD', prefix .. '@due')
   redis.call('HLEN', prefix .. '@live')
   redis.call('XLEN', events)
 end
 
--- The first `max` are let in, the others wait. Where all may go there is no line.
+-- The first `max` become holders, the others wait. Without a limit there is no queue.
 local function joinBatch(new, batch, tasks, params)
-  local inLine = #tasks > params.max
-  if not inLine and not params.fail_fast then
+  local hasQueue = #tasks > params.max
+  if not hasQueue and not params.fail_fast then
     return
   end
   local moment = '","since":' .. nowText .. ',"updated":' .. nowText .. ',"attempt":0,"rev":1}'
-  local states, holders, line = {}, {}, {}
+  local states, holders, queue = {}, {}, {}
   for at, id in ipairs(tasks) do
-    local isIn = at <= params.max
-    if isIn then
+    local isHolder = at <= params.max
+    if isHolder then
       holders[#holders + 1] = id
     else
-      line[#line + 1], line[#line + 2] = at, id
+      queue[#queue + 1], queue[#queue + 2] = at, id
     end
     states[#states + 1] = id
-    states[#states + 1] = '{"state":"' .. (isIn and 'ready' or 'waiting') .. moment
+    states[#states + 1] = '{"state":"' .. (isHolder and 'ready' or 'waiting') .. moment
   end
   redis.call('HSET', new.prefix .. '@live', unpack(states))
-  if inLine then
+  if hasQueue then
     redis.call('SADD', batch .. ':holders', unpack(holders))
-    redis.call('ZADD', batch .. ':line', unpack(line))
+    redis.call('ZADD', batch .. ':queue', unpack(queue))
   end
 end
 
--- For each item its id or its error, and its kind, which an error has none of.
+-- For each item its id or its error, and its kind, which an error does not have.
 local function eachItem(kinds, kindsAt, act)
   local kindOf = ARGV[kindsAt]
   for item = 1, #ARGV - kindsAt do
@@ -88,7 +88,7 @@ local function forget(prefix, kinds, kindsAt)
   end)
 end
 
--- What is answered when nothing is to be done; else nothing.
+-- The answer when nothing is to be stored; else nothing.
 local function refusal(new, batch, items, params)
   local answer, id = usedBefore(new.prefix, params, 'batch')
   if answer then
@@ -110,10 +110,10 @@ local function submitTo(meta, events, params)
     forget(prefix, kinds, kindsAt)
     return { false, false, unpack(refused) }
   end
-  local ok, wrong = pcall(checkTypes, prefix, events)
+  local ok, reason = pcall(checkTypes, prefix, events)
   if not ok then
     forget(prefix, kinds, kindsAt)
-    error(wrong)
+    error(reason)
   end
   local items, tasks = collect(new, kinds, kindsAt, params.max)
   local keptUntil = now + RETENTION_OF_BATCHES
@@ -126,4 +126,4 @@ local function submitTo(meta, events, params)
   return { saveCreated(new, events, params.type), new.due, 'submitted', params.id }
 end
 
-return { now, { apart(submitTo, ARGV[3], ARGV[4], cjson.decode(ARGV[5])) } }
+return { now, { isolated(submitTo, ARGV[3], ARGV[4], cjson.decode(ARGV[5])) } }

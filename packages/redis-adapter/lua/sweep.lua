@@ -1,11 +1,11 @@
--- Does what is due of a tenant, at most so many timers and no more than a step may take, and says when the next one is due.
+-- Fires the due timers of a tenant within the limits of a step, and returns when the next one is due.
 --
--- @leases @retention  lists of "time id id …" · @made  of "sequence deadline id id …", checked up to meta's `checked`
+-- @leases @retention  lists of "time id id …" · @created  of "sequence deadline id id …", checked up to meta's `checked`
 -- @due  "kind newline what" by time
--- @args   most
--- @return timers done, as kind, count, kind, count … · when the next one is due · the time
---@include time tenant state task trim waiting events due rotation system ready session groups steps held calls ending cancelling usage outcomes timers
-if not isThere() then
+-- @args   limit
+-- @return timers fired, as kind, count, kind, count … · due time of the next one · the time
+--@include time tenant state task event_log completions events due rotation system ready session groups steps early_reports calls task_end cancellation usage outcomes timers
+if not exists() then
   -- Another sweep has just forgotten it.
   leaveSystem()
   return { { {}, false, now }, effects, false }
@@ -19,13 +19,13 @@ local function perform(kind, what)
   end
 end
 
--- The source whose first timer is due before those of all others, and when that is.
+-- The source whose first timer is due before those of all others, and its due time.
 local earliestSource
 do
-  -- Chunks of @made whose deadlines stand in @due.
-  local PASSED_AT_ONCE = 100
+  -- Chunks of @created whose deadlines are in @due.
+  local SKIPPED_PER_STEP = 100
 
-  -- The front of a list, and the rest of it when there is no time for all.
+  -- The front of a list; what exceeds the budget is written back.
   local function takeChunk(kind)
     local key = PREFIX .. '@' .. kind
     local at, ids = redis.call('LINDEX', key, 0):match('^(%d+) (.*)$')
@@ -44,9 +44,9 @@ do
     end
   end
 
-  -- The chunk at `checked`, of which `checked_ids` are done with. What a chunk has is not taken out: it is a list of all tasks too.
+  -- The chunk at `checked`, of which `checked_ids` are done. Its ids are not removed: @created is the list of all tasks too.
   local function takeDeadlines()
-    local ids = redis.call('LINDEX', PREFIX .. '@made', count('checked')):match('^%d+ %d+ (.*)$')
+    local ids = redis.call('LINDEX', PREFIX .. '@created', count('checked')):match('^%d+ %d+ (.*)$')
     local at, before = 0, count('checked_ids')
     for id in ids:gmatch('%S+') do
       at = at + 1
@@ -70,10 +70,10 @@ do
     perform(timer:match('^([^\n]*)\n(.*)$'))
   end
 
-  -- When the first timer of each source is due.
+  -- Due time of the first timer of each source.
   local sources = {
     { kind = 'leases', take = takeChunk, pattern = '^%d+' },
-    { kind = 'made', take = takeDeadlines, pattern = '^%d+ (%d+)' },
+    { kind = 'created', take = takeDeadlines, pattern = '^%d+ (%d+)' },
     { kind = 'due', take = takeOther },
     { kind = 'retention', take = takeChunk, pattern = '^%d+' },
   }
@@ -82,19 +82,19 @@ do
       local at = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2]
       return at and math.floor(at)
     end
-    if source.kind ~= 'made' then
+    if source.kind ~= 'created' then
       local text = redis.call('LINDEX', PREFIX .. '@' .. source.kind, 0)
       return text and tonumber(text:match(source.pattern))
     end
-    for _ = 1, PASSED_AT_ONCE do
-      local text = redis.call('LINDEX', PREFIX .. '@made', count('checked'))
+    for _ = 1, SKIPPED_PER_STEP do
+      local text = redis.call('LINDEX', PREFIX .. '@created', count('checked'))
       local at = text and tonumber(text:match(source.pattern))
       if at ~= 0 then
         return at
       end
       addMeta('checked', 1)
     end
-    -- There may be more of those: the next step goes on.
+    -- There may be more of those: the next step continues.
     return now
   end
   function earliestSource()
@@ -116,13 +116,13 @@ while left > 0 and budget > 0 do
   end
   source.take(source.kind)
 end
-trimMade()
+trimCreated()
 
--- What this sweep itself has promised is among what is left.
+-- Timers scheduled by this sweep are among the remaining ones.
 local _, next = earliestSource()
 earliest = nil
 setMeta('due', next or 0)
--- What became ready in a sweep whose answer was lost is said by the next one.
+-- A sweep reports readiness again: the answer of an earlier one may have been lost.
 if not SYSTEM and redis.call('EXISTS', READY) == 1 then
   becameReady = true
 end

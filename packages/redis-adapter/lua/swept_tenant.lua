@@ -1,7 +1,7 @@
--- On a Cluster: a sweep of a tenant is over. What others have scheduled meanwhile stays.
+-- On a Cluster: end of a tenant's sweep. A due time that others have set meanwhile stays.
 --
 -- @keys   system
--- @args   tenant · when its next timer is due, or '' · what its index said meanwhile
+-- @args   tenant · due time of its next timer, or '' · its index during the sweep
 local key = KEYS[1] .. 'due'
 local untouched = redis.call('ZSCORE', key, ARGV[1]) == ARGV[3]
 if ARGV[2] == '' then

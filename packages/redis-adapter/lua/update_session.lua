@@ -1,15 +1,15 @@
--- Compare and set. The same change again changes nothing.
+-- Compare and set. A repeated change has no effect.
 --
--- @args   {id, rev, agent?, change, has_context: it is to be another} · the context from now on, as JSON
+-- @args   {id, rev, agent?, change, has_context: whether it is replaced} · the new context, as JSON
 -- @return answer, the session's fields
 --@intake
---@include time tenant state task trim waiting events due rotation system session repeats
+--@include time tenant state task event_log completions events due rotation system session applied_changes
 local params = cjson.decode(ARGV[2])
 local status, rev = unpack(redis.call('HMGET', SESSIONS .. params.id, 'status', 'rev'))
 if not status then
   return finish({ 'not_found' })
 end
-if wasMade(params.change) then
+if wasApplied(params.change) then
   return finish({ 'updated', viewSession(params.id) })
 end
 if status == 'closed' then
@@ -19,11 +19,11 @@ if tonumber(rev) ~= params.rev then
   return finish({ 'conflict', viewSession(params.id) })
 end
 local growth = #ARGV[3] - redis.call('HSTRLEN', SESSIONS .. params.id, 'context')
--- Without room, what makes it smaller is what helps.
+-- Without room, only a smaller context is accepted.
 if params.has_context and growth >= 0 and holdsTooMuch() then
   return finish({ 'queue_full' })
 end
-noteChange(params.change)
+rememberChange(params.change)
 chargeSession(params.id, growth)
 if params.agent then
   changeSession(params.id, 'context', ARGV[3], 'agent', params.agent)

@@ -23,12 +23,12 @@ import { BatchSubmissions } from './tasks/batch-submissions.js';
 import { PubSubWakeups } from './pubsub/wakeups.js';
 import { RedisCallJournal } from './journal/call-journal.js';
 import { Claims } from './queue/claims.js';
-import { checkBorrowed, connect, disconnect, LISTENING, type RedisTarget } from './server/connection.js';
+import { checkBorrowed, connect, disconnect, SUBSCRIBER, type RedisTarget } from './server/connection.js';
 import { Database } from './server/database.js';
 import { RedisEventLog } from './events/event-log.js';
 import { Keys } from './server/keys.js';
 import { type SystemEvent, SystemEvents } from './pubsub/system-events.js';
-import { OwnSubmissions } from './tasks/recent-submissions.js';
+import { RecentSubmissions } from './tasks/recent-submissions.js';
 import { RedisState } from './scripts/tenant-steps.js';
 import { REDIS_DEFAULTS, ScriptRunner, type StorageLimits } from './scripts/script-runner.js';
 import { checkServer, type ServerFinding } from './server/server-check.js';
@@ -46,16 +46,16 @@ import { RedisUsage } from './tenants/usage.js';
 import { RedisWorkerDirectory } from './queue/worker-directory.js';
 
 export interface RedisStorageOptions {
-  /** What every key begins with. Default `orchestrator`; something else to keep several apart on one server. */
+  /** Prefix of every key. Default `orchestrator`; set it to separate several orchestrators on one server. */
   readonly prefix?: string;
-  /** How long a command may take before it counts as `storage_unavailable`, in milliseconds. Default 5,000. */
+  /** Timeout of a command, in ms, after which it fails with `storage_unavailable`. Default 5,000. */
   readonly commandTimeoutMs?: number;
   /**
-   * Retention, bounds of the event log and the like. Default: `DEFAULTS` of core, but 4 GiB that are stored for a tenant
-   * (`maxStoredBytes`) and 256 MiB of its event log (`maxEventBytes`).
+   * Retention, bounds of the event log and other limits. Default: `DEFAULTS` of core, but 4 GiB stored per
+   * tenant (`maxStoredBytes`) and 256 MiB of its event log (`maxEventBytes`).
    */
   readonly limits?: Partial<StorageLimits>;
-  /** Default: the time is that of the Redis server, for everybody. For tests, which move it. */
+  /** Default: the time of the Redis server, for all processes. For tests, which move it. */
   readonly clock?: Clock;
   readonly random?: Random;
 }
@@ -63,21 +63,25 @@ export interface RedisStorageOptions {
 const PREFIX_FORM = /^[A-Za-z0-9_.-]{1,64}$/;
 const DEFAULT_COMMAND_TIMEOUT_MS = 5_000;
 const MAX_COMMAND_TIMEOUT_MS = 10 * 60_000;
-/** A command may be sent again, and wait for a connection before. */
+/** A command may be sent again, after waiting for a connection. */
 const LIMIT_FACTOR = 3;
 
 interface Connections {
   readonly commands: Redis | Cluster;
-  readonly listening: Redis | Cluster;
-  /** How long an answer may take where the client sets no limit itself: a Cluster while it looks for nodes, one that is lent. */
+  readonly subscriber: Redis | Cluster;
+  /**
+   * Timeout of an answer where the client sets no limit itself: a Cluster that looks for nodes, or a borrowed
+   * client.
+   */
   readonly limitMs: number | undefined;
-  /** Ends those that are ours. */
+  /** Closes owned connections. */
   close(): void;
 }
 
 /**
- * Storage on Redis 7 or later, or Valkey: standalone, behind Sentinel, or a Cluster. Each change is one script, and
- * everything of a tenant shares one slot. What a crash between two steps leaves undone is found by a reconcile once a minute.
+ * Storage on Redis 7 or later, or Valkey: standalone, behind Sentinel, or a Cluster. Each change is one
+ * script, and everything of a tenant shares one slot. A reconcile once a minute repairs what a crash between
+ * two steps left undone.
  *
  * @example
  * const storage = RedisStorage.connect('redis://127.0.0.1:6379');
@@ -96,47 +100,48 @@ export class RedisStorage implements Storage, AsyncDisposable {
   readonly #state: RedisState;
   readonly #connections: Connections;
   /** The connection for commands is lost: the next one may be to another server. */
-  readonly #lose = () => {
+  readonly #connectionLost = () => {
     this.#state.parts.database.connectionLost();
     this.#state.parts.wakeups.connectionLost();
     this.#state.epochs.forget();
   };
-  readonly #lookAgain = () => this.#state.parts.wakeups.lookAgain();
+  readonly #recheckLogs = () => this.#state.parts.wakeups.recheckLogs();
 
-  /** Opens connections of its own, and closes them. Nothing is awaited: what is asked before they stand waits for them. */
+  /** Opens connections of its recent, and closes them. Returns at once: commands wait for the connections. */
   static connect(target: RedisTarget, options: RedisStorageOptions = {}): RedisStorage {
     checkOptions(options);
     const { commandTimeoutMs = DEFAULT_COMMAND_TIMEOUT_MS } = options;
     const commands = connect(target, 'commands', commandTimeoutMs);
-    const listening = connect(target, 'listening', commandTimeoutMs);
+    const subscriber = connect(target, 'subscriptions', commandTimeoutMs);
     const close = () => {
       disconnect(commands);
-      disconnect(listening);
+      disconnect(subscriber);
     };
     const limitMs = commands instanceof Cluster ? LIMIT_FACTOR * commandTimeoutMs : undefined;
-    return new RedisStorage({ commands, listening, limitMs, close }, options);
+    return new RedisStorage({ commands, subscriber, limitMs, close }, options);
   }
 
   /**
-   * Borrows a client, which stays as it is and is not closed; for listening it makes a second one like it.
-   * @throws {OrchestratorError} `invalid_request` for a client whose settings do not fit, such as one with a `keyPrefix`.
+   * Borrows a client, which is neither changed nor closed; subscriptions use a duplicate of it.
+   * @throws {OrchestratorError} `invalid_request` for a client with unsupported settings, such as
+   *   `keyPrefix`.
    */
   static using(client: Redis | Cluster, options: RedisStorageOptions = {}): RedisStorage {
     checkOptions(options);
     checkBorrowed(client);
-    const listening = client instanceof Cluster ? client.duplicate() : client.duplicate(LISTENING);
+    const subscriber = client instanceof Cluster ? client.duplicate() : client.duplicate(SUBSCRIBER);
     const limitMs = LIMIT_FACTOR * (options.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS);
-    const close = () => disconnect(listening);
-    return new RedisStorage({ commands: client, listening, limitMs, close }, options);
+    const close = () => disconnect(subscriber);
+    return new RedisStorage({ commands: client, subscriber, limitMs, close }, options);
   }
 
   private constructor(connections: Connections, options: RedisStorageOptions) {
     const { prefix = 'orchestrator', limits, clock, random = systemRandom } = options;
-    const { commands: client, listening } = connections;
+    const { commands: client, subscriber } = connections;
     const database = new Database(client, connections.limitMs);
     const keys = new Keys(prefix, database.number);
     const allLimits = { ...REDIS_DEFAULTS, ...limits };
-    const wakeups = new PubSubWakeups(listening, keys);
+    const wakeups = new PubSubWakeups(subscriber, keys);
     const state = new RedisState({
       client,
       database,
@@ -152,12 +157,13 @@ export class RedisStorage implements Storage, AsyncDisposable {
     const tenants = new Tenants(state);
     this.#state = state;
     this.#connections = connections;
-    // Without a listener an error of a connection would end the process; whoever asks hears of it anyway.
-    for (const connection of [client, listening]) connection.on('error', ignore);
-    for (const moved of ['ready', '+node', '-node']) listening.on(moved, () => wakeups.listenAgain());
-    listening.on('close', () => wakeups.connectionLost());
-    client.on('close', this.#lose).on('ready', this.#lookAgain);
-    // A step whose answer was lost may have left the rotation, on another node, without a tenant that is ready.
+    // Without a listener an error of a connection would end the process; its commands fail anyway.
+    for (const connection of [client, subscriber]) connection.on('error', ignore);
+    for (const moved of ['ready', '+node', '-node']) subscriber.on(moved, () => wakeups.resubscribe());
+    subscriber.on('close', () => wakeups.connectionLost());
+    client.on('close', this.#connectionLost).on('ready', this.#recheckLogs);
+    // A step whose answer was lost may have left a ready tenant out of the rotation, which is on another
+    // node.
     if (client instanceof Cluster)
       client.on('+node', (node: Redis) =>
         node.on('close', () => {
@@ -188,21 +194,21 @@ export class RedisStorage implements Storage, AsyncDisposable {
     }
   }
 
-  /** What is unsafe about the server, or would lose work: version, eviction, persistence, clock. */
+  /** Findings about the server that are unsafe or would lose work: version, eviction, persistence, clock. */
   async checkServer(): Promise<readonly ServerFinding[]> {
     await this.#state.parts.database.check();
     return checkServer(this.#connections.commands);
   }
 
   publishSystemEvent(kind: string, text: string, fields?: Readonly<Record<string, string>>): void {
-    this.#state.parts.systemEvents.tell(kind, text, fields);
+    this.#state.parts.systemEvents.publish(kind, text, fields);
   }
 
   /**
-   * SystemEvents for operators, at least the last ten thousand of which are kept: workers that join, leave or are lost, dead
-   * letters, late outcomes, tenants at their limit or with damaged keys, services that are not called for a while.
+   * Events for operators, at min the last ten thousand of which are kept: workers that join, leave or are
+   * lost, dead letters, late outcomes, tenants at their limit or with damaged keys, opened circuit breakers.
    *
-   * @param options.recent so many of those that are there come first. Default 100.
+   * @param options.recent number of past events to begin with. Default 100.
    */
   systemEvents(options: {
     readonly signal: AbortSignal;
@@ -211,7 +217,10 @@ export class RedisStorage implements Storage, AsyncDisposable {
     return this.#state.parts.systemEvents.follow(options);
   }
 
-  /** Resolves once the wakeups that were published until now have arrived in this process. For tests, which wait for facts. */
+  /**
+   * Resolves once all wakeups published until now have arrived in this process. For tests, which wait for
+   * facts.
+   */
   async wakeupsSettled(): Promise<void> {
     const { wakeups, client } = this.#state.parts;
     await wakeups.settled(client instanceof Cluster ? client.nodes('master') : [client]);
@@ -220,7 +229,10 @@ export class RedisStorage implements Storage, AsyncDisposable {
   async close(): Promise<void> {
     if (this.#state.closed) return;
     this.#state.closed = true;
-    this.#connections.commands.off('error', ignore).off('close', this.#lose).off('ready', this.#lookAgain);
+    this.#connections.commands
+      .off('error', ignore)
+      .off('close', this.#connectionLost)
+      .off('ready', this.#recheckLogs);
     this.#connections.close();
   }
 
@@ -242,22 +254,22 @@ function checkOptions({ prefix = 'orchestrator', commandTimeoutMs, limits = {} }
     if (!isWhole(value, 0, Number.MAX_SAFE_INTEGER)) refuse(`limits.${name}`, 'a whole number', value);
 }
 
-function isWhole(value: unknown, least: number, most: number): boolean {
-  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
+function isWhole(value: unknown, min: number, max: number): boolean {
+  return Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
 }
 
-/** The parts, behind the gate that all storages have. */
+/** The ports, behind the validation that all storages share. */
 function portsOf(state: RedisState, tenants: Tenants, claims: Claims): StoragePorts {
-  const own = new OwnSubmissions();
+  const recent = new RecentSubmissions();
   const workers = new RedisWorkerDirectory(state, tenants, claims);
-  const submissions = new Submissions(state, own);
+  const submissions = new Submissions(state, recent);
   return checked<StoragePorts>({
     workers,
     tasks: new RedisTaskRecords(state, submissions, new BatchSubmissions(state), workers),
     queue: new RedisTaskQueue(state, claims, new Sweeps(state, tenants)),
     journal: new RedisCallJournal(state),
     sessions: new RedisSessions(state),
-    events: new RedisEventLog(state, own),
+    events: new RedisEventLog(state, recent),
     usage: new RedisUsage(state),
     tenants: new RedisTenantStore(state, tenants),
     tickets: new RedisTickets(state),

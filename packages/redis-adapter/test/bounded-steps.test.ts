@@ -44,7 +44,7 @@ function claim(storage: Storage, max = 1) {
   return storage.queue.claim({ workerId: 'w', claimId: randomUUID(), max, runs, leaseMs: 30_000 });
 }
 
-/** How many commands Redis carries out meanwhile, those of scripts included. */
+/** Number of commands that Redis runs meanwhile, those in scripts included. */
 async function commandsOf(act: () => Promise<unknown>): Promise<number> {
   await server.ask(['CONFIG', 'RESETSTAT']);
   await act();
@@ -52,7 +52,7 @@ async function commandsOf(act: () => Promise<unknown>): Promise<number> {
   return [...stats.matchAll(/calls=(\d+)/g)].reduce((sum, [, calls]) => sum + Number(calls), 0);
 }
 
-/** How often Redis carries out a command meanwhile, also inside of scripts. */
+/** Number of times Redis runs a command meanwhile, those in scripts included. */
 async function timesOf(command: string, act: () => Promise<unknown>): Promise<number> {
   await server.ask(['CONFIG', 'RESETSTAT']);
   await act();
@@ -63,8 +63,8 @@ async function timesOf(command: string, act: () => Promise<unknown>): Promise<nu
 const FEW = 3 * DEFAULTS.cancelledAtOnce;
 const MANY = 4 * FEW;
 
-describe('where many tasks of a batch wait for one session', () => {
-  it('the end of one costs the same, however many wait', async () => {
+describe('many tasks of a batch that wait for one session', () => {
+  it('costs the same commands for the end of one task, however many wait', async () => {
     const costs: number[] = [];
     for (const count of [FEW, MANY]) {
       const storage = open();
@@ -77,7 +77,7 @@ describe('where many tasks of a batch wait for one session', () => {
       costs.push(await commandsOf(() => storage.queue.settle(settle)));
       expect(await claim(storage)).toHaveLength(1);
     }
-    // Some commands are sent now and then, such as those that look at the connection.
+    // Some commands are sent now and then, such as connection checks.
     const [few = 0, many = Number.POSITIVE_INFINITY] = costs;
     expect(many).toBeLessThan(few + 20);
   });
@@ -92,7 +92,7 @@ describe('where many tasks of a batch wait for one session', () => {
       (storage: Storage, batchId: string) =>
         storage.tasks.cancelBatch({ tenantId, batchId, reason: 'enough', graceMs: 0 }),
     ],
-  ])('%s costs the same for each, however many wait', async (_, act) => {
+  ])('costs the same commands per task for %s, however many wait', async (_, act) => {
     const costs: number[] = [];
     for (const count of [FEW, MANY]) {
       const storage = open();
@@ -108,8 +108,8 @@ describe('where many tasks of a batch wait for one session', () => {
 const CALLS = 5 * DEFAULTS.callsAtOnce + 7;
 const failure = { code: 'service_error', message: 'down', retryable: true } as const;
 
-/** A task that runs, with many open calls, or many that have failed. */
-async function calling(storage: Storage, ended = false) {
+/** A running task with many open, or many failed, calls. */
+async function taskWithCalls(storage: Storage, ended = false) {
   await storage.tasks.submit({ tenantId, submission: submission(), maxWaiting: 10 });
   const [held] = await claim(storage);
   if (!held) throw new Error('expected a task to be claimed');
@@ -125,8 +125,8 @@ async function calling(storage: Storage, ended = false) {
   return { ...where, token: held.token };
 }
 
-/** Steps of a sweep, and how often each carries out a command at most. */
-async function sweeping(storage: Storage, command: string) {
+/** For each step of a sweep the number of times it runs a command. */
+async function countsPerSweep(storage: Storage, command: string) {
   const counts: number[] = [];
   for (let step = 0; step < 100; step += 1) {
     counts.push(await timesOf(command, () => storage.queue.sweep({ max: 1 })));
@@ -135,38 +135,38 @@ async function sweeping(storage: Storage, command: string) {
   throw new Error('expected the sweep to come to an end');
 }
 
-describe('where a task has many calls', () => {
+describe('a task with many calls', () => {
   it.each([
     [
       'it is completed',
-      (storage: Storage, where: Awaited<ReturnType<typeof calling>>) =>
+      (storage: Storage, where: Awaited<ReturnType<typeof taskWithCalls>>) =>
         storage.queue.settle({ ...where, settlement: { kind: 'completed', result: 1 } }),
     ],
     [
       'it is cancelled while it runs',
-      (storage: Storage, where: Awaited<ReturnType<typeof calling>>) =>
+      (storage: Storage, where: Awaited<ReturnType<typeof taskWithCalls>>) =>
         storage.tasks.cancel({ ...where, reason: 'enough', graceMs: 60_000 }),
     ],
-  ])('a step tells the services of so many, when %s', async (_, end) => {
+  ])('notifies the services of at max callsAtOnce calls in one step when %s', async (_, end) => {
     const storage = open();
-    const where = await calling(storage);
+    const where = await taskWithCalls(storage);
     const first = await timesOf('publish', () => end(storage, where));
-    // With the wakeups of the task itself and of what is due.
+    // With the wakeups of the task itself and of its timers.
     expect(first).toBeGreaterThanOrEqual(DEFAULTS.callsAtOnce);
     expect(first).toBeLessThan(DEFAULTS.callsAtOnce + 5);
-    const further = await sweeping(storage, 'publish');
+    const further = await countsPerSweep(storage, 'publish');
     expect(Math.max(...further)).toBeLessThan(DEFAULTS.callsAtOnce + 5);
     expect(further.length).toBe(Math.floor(CALLS / DEFAULTS.callsAtOnce));
   });
 
-  it('a step drops so many that have failed, and the next attempt begins once none is left', async () => {
+  it('drops at max callsAtOnce failed calls in one step, and begins the next attempt once none is left', async () => {
     const storage = open();
-    const { taskId, ...lease } = await calling(storage, true);
+    const { taskId, ...lease } = await taskWithCalls(storage, true);
     const retry = { kind: 'retry', error: failure, delayMs: 0 } as const;
     const settle = { tenantId, taskId, token: lease.token, settlement: retry };
     expect(await timesOf('hstrlen', () => storage.queue.settle(settle))).toBe(DEFAULTS.callsAtOnce);
     expect(await claim(storage)).toEqual([]);
-    const further = await sweeping(storage, 'hstrlen');
+    const further = await countsPerSweep(storage, 'hstrlen');
     expect(Math.max(...further)).toBe(DEFAULTS.callsAtOnce);
     expect(further.length).toBe(Math.floor(CALLS / DEFAULTS.callsAtOnce));
     const [again] = await claim(storage);
@@ -174,24 +174,24 @@ describe('where a task has many calls', () => {
   });
 });
 
-describe('of events that are too old', () => {
+describe('events past their maximum age', () => {
   it.each([
-    // The first portion has the small entry of the task, too.
+    // The first portion also has the small entry of the task.
     ['large ones', 300_000, Math.ceil(DEFAULTS.pageBytes / 300_000) + 1],
     ['small ones', 10, 400],
-  ])('a step lets go of so many, and no more: %s', async (_, bytes, most) => {
+  ])('are removed in steps with limits in number and bytes: %s', async (_, bytes, max) => {
     const subject = openStorage(server.url, { limits: { maxEventAgeMs: 1_000 } });
     onTestFinished(() => subject.close());
     const { storage } = subject;
     const { task } = submission();
     await storage.tasks.register({ tenantId, task, maxWaiting: 10 });
     const where = { tenantId, taskId: task.task_id };
-    const count = 3 * most + 1;
+    const count = 3 * max + 1;
     for (let n = 0; n < count; n += 1)
       await storage.tasks.progress({ ...where, progress: { message: `${n} ${'x'.repeat(bytes)}` } });
     await subject.advance(1_000);
-    const steps = await sweeping(storage, 'xdel');
-    expect(Math.max(...steps)).toBe(most);
+    const steps = await countsPerSweep(storage, 'xdel');
+    expect(Math.max(...steps)).toBe(max);
     expect(steps.reduce((sum, gone) => sum + gone, 0)).toBe(count + 1);
   });
 });
@@ -217,7 +217,7 @@ async function deadLetter() {
   await storage.queue.settle({ ...begun, settlement: { kind: 'failed', error: failure } });
   const prefix = `${subject.prefix}:tasks:{${tenantId}}:`;
   const staged = `${prefix}@redrive:${where.taskId}`;
-  /** Carries out a step as a process does that dies after it. */
+  /** Runs one step, like a process that dies after it. */
   const stage = async () => {
     const constants: Readonly<Record<string, string | number>> = {
       ...DEFAULTS,
@@ -235,15 +235,15 @@ async function deadLetter() {
 const parts = (name: string) => ['changes', 'outcomes', 'steps'].map((part) => `${name}:${part}`);
 
 describe('a dead letter with many steps', () => {
-  it('is copied in portions, each of them so many steps', async () => {
+  it('is copied in portions of callsAtOnce steps', async () => {
     const { storage, where } = await deadLetter();
     const newTaskId = randomUUID();
     const redrive = () => storage.tasks.redrive({ ...where, newTaskId, maxWaiting: 10 });
-    // Each portion says anew when the copy expires.
+    // Each portion sets the expiry of the copy again.
     expect((await timesOf('pexpireat', redrive)) / 4).toBe(Math.ceil(STEPS / DEFAULTS.callsAtOnce));
   });
 
-  it('leaves a copy that expires when the process dies that has begun it, and another process goes on with it', async () => {
+  it('leaves an expiring copy when its process dies, and another process continues the copy', async () => {
     const { storage, where, prefix, staged, stage, keysOf } = await deadLetter();
     await stage();
     expect(await keysOf(staged)).toEqual([staged, ...parts(staged)]);
@@ -259,7 +259,7 @@ describe('a dead letter with many steps', () => {
     expect(again?.steps.map(({ rev }) => rev)).toEqual(Array.from({ length: STEPS }, (_, n) => n + 1));
   });
 
-  it('is copied anew where a copy has expired', async () => {
+  it('is copied again after a copy has expired', async () => {
     const { storage, where, staged, stage, keysOf } = await deadLetter();
     await stage();
     await server.ask(['UNLINK', ...(await keysOf(staged))]);
@@ -270,7 +270,7 @@ describe('a dead letter with many steps', () => {
 });
 
 describe('a batch that interrupts sessions', () => {
-  it('takes more steps the more calls there are to end', async () => {
+  it('takes more steps the more calls have to end', async () => {
     const subject = openStorage(server.url);
     onTestFinished(() => subject.close());
     const t = new CaseTools(subject, systemRandom);
@@ -289,7 +289,7 @@ describe('a batch that interrupts sessions', () => {
     await subject.storage.tasks.submitBatch({ tenantId: t.tenantId, batch, maxWaiting: 1_000 });
     const stats = String(await server.ask(['INFO', 'commandstats']));
     const scripts = [...stats.matchAll(/cmdstat_evalsha:calls=(\d+)/g)].map(([, calls]) => Number(calls));
-    // A step ends the calls of two of them at most; besides, the batch is staged, submitted and shown.
+    // A step ends the calls of two of them at max; further scripts stage, submit and read the batch.
     expect(scripts[0]).toBeGreaterThanOrEqual(SESSIONS / 2);
   });
 });

@@ -6,7 +6,7 @@ import { RedisStorage } from '../src/index.js';
 
 const HOUR_MS = 3_600_000;
 
-/** An orchestrator on the shared storage whose clock goes as much ahead as it is told. */
+/** An orchestrator on the shared storage whose clock is `aheadMs` ahead. */
 async function process(prefix: string, aheadMs: number): Promise<Orchestrator> {
   const { url } = await sharedRedis();
   const storage = RedisStorage.connect(url, { prefix });
@@ -28,12 +28,12 @@ describe('a process whose clock is an hour off', () => {
     ['ahead', HOUR_MS],
     ['behind', -HOUR_MS],
   ])(
-    'sweeps as often as one whose clock is right: %s',
+    'sweeps as often as one with a correct clock: %s',
     async (_, aheadMs) => {
       const prefix = `clocks-${randomUUID().slice(0, 8)}`;
       const [right, wrong] = [await process(prefix, 0), await process(prefix, aheadMs)];
       const acme = right.tenant('acme').tasks;
-      // Something is due within the hour, something soon, and now and then something more.
+      // Timers within the hour, soon, and now and then one more.
       await acme.submit({ type: 'idle', run_at: new Date(Date.now() + HOUR_MS / 2).toISOString() });
       await acme.submit({ type: 'idle', metadata: { timeout_ms: 1_000 } });
       const before = [right, wrong].map((one) => one.stats().sweeper.sweeps);
@@ -48,7 +48,8 @@ describe('a process whose clock is an hour off', () => {
         )
         .toBeGreaterThan(40);
       const [ofRight = 0, ofWrong = 0] = since();
-      // Some more or less, since what becomes due wakes either; without regard to the difference it would be a hundred times as many.
+      // Roughly equal, since due timers wake both; without clock correction the ratio would be about a
+      // hundred.
       expect(ofWrong).toBeLessThan(3 * ofRight);
       expect(ofRight).toBeLessThan(3 * ofWrong);
     },

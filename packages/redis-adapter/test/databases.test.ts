@@ -62,7 +62,7 @@ describe('a database that the server does not have', () => {
     ],
   ];
 
-  it.each(calls)('is refused by %s, and nothing is written to another', async (_, call) => {
+  it.each(calls)('is refused by %s, and nothing is written to another database', async (_, call) => {
     const error: unknown = await call(opened(`${redis.url}/3`)).then(
       () => undefined,
       (thrown: unknown) => thrown,
@@ -82,7 +82,7 @@ describe('a database that the server does not have', () => {
     expect(await keysOf(0)).toEqual([]);
   });
 
-  it('is refused for a lent client, before and after its first connection', async () => {
+  it('is refused for a borrowed client, before and after its first connection', async () => {
     const client = new Redis(redis.port, '127.0.0.1', { db: 3 });
     onTestFinished(() => client.disconnect());
     client.on('error', () => undefined);
@@ -96,7 +96,7 @@ describe('a database that the server does not have', () => {
     expect(await keysOf(0)).toEqual([]);
   });
 
-  it('is refused also when a later connection is to a server without it', async () => {
+  it('is refused when a later connection is to a server without it', async () => {
     const [large, port] = [await RedisServer.start({ args: ['--databases', '3'] }), redis.port];
     const proxied = new Redis(large.port, '127.0.0.1', { db: 2, retryStrategy: () => 10 });
     onTestFinished(() => proxied.disconnect());
@@ -122,14 +122,14 @@ describe('a database that the server does not have', () => {
   it.each([
     ['a node', { nodes: ['redis://127.0.0.1:7000/2'] }],
     ['a sentinel', { sentinels: ['127.0.0.1:26379/1'], name: 'm' }],
-  ])('cannot be meant by the address of %s', (_, target) => {
+  ])('is refused in the address of %s', (_, target) => {
     expect(() => RedisStorage.connect(target)).toThrow(/no database in the address/);
   });
 });
 
 describe('two databases of one server', () => {
-  it('hear nothing of each other', async () => {
-    const heard: Record<number, unknown[]> = { 0: [], 1: [], 2: [] };
+  it('receive no events of each other', async () => {
+    const received: Record<number, unknown[]> = { 0: [], 1: [], 2: [] };
     const over = new AbortController();
     const sides = await Promise.all(
       [0, 1, 2].map(async (database) => {
@@ -145,12 +145,12 @@ describe('two databases of one server', () => {
         await tenant.tasks.wait(first.task_id);
         const following = (async () => {
           for await (const event of tenant.events.follow({ tenant: true, signal: over.signal }))
-            heard[database]?.push(event);
+            received[database]?.push(event);
         })();
         return { database, tenant, following };
       }),
     );
-    // All logs are at the same height: a position of one looks like one of another.
+    // All logs have the same length: a position of one looks like one of another.
     const submitted = new Map<number, string[]>();
     for (let n = 0; n < 20; n += 1) {
       for (const { database, tenant } of sides) {
@@ -162,7 +162,7 @@ describe('two databases of one server', () => {
     for (const { database } of sides) {
       const mine = new Set(submitted.get(database));
       const ends = () =>
-        (heard[database] as { event: string; task_id?: string }[]).filter(
+        (received[database] as { event: string; task_id?: string }[]).filter(
           ({ event }) => event === 'task_completed',
         );
       while (ends().filter(({ task_id }) => mine.has(task_id ?? '')).length < 20)
@@ -173,18 +173,18 @@ describe('two databases of one server', () => {
     for (const { database } of sides) {
       const mine = new Set(submitted.get(database));
       const foreign = [...submitted].filter(([other]) => other !== database).flatMap(([, ids]) => ids);
-      const text = JSON.stringify(heard[database]);
+      const text = JSON.stringify(received[database]);
       expect(foreign.filter((id) => text.includes(id))).toEqual([]);
       expect(text).not.toContain('"event":"gap"');
-      expect(text.match(/"message":"database \d"/g)?.every((said) => said.includes(String(database)))).toBe(
-        true,
-      );
+      expect(
+        text.match(/"message":"database \d"/g)?.every((message) => message.includes(String(database))),
+      ).toBe(true);
       expect(mine.size).toBe(20);
     }
   });
 });
 
-describe('a lent client whose settings do not fit', () => {
+describe('a borrowed client with unsupported settings', () => {
   it.each([
     [{ keyPrefix: 'mine:' }, 'keyPrefix'],
     [{ stringNumbers: true }, 'stringNumbers'],

@@ -5,18 +5,18 @@ import { LogFollower, type Page } from '../src/events/log-follower.js';
 
 const CHANNEL = 'events';
 
-/** A log of numbers, on a server that says what is appended, and what a reader asks it to say. */
-class Stage {
+/** A log of numbers, on a server that publishes appended entries and the marks of reads. */
+class FakeLog {
   epoch: string | null = 'a';
-  log: number[] = [];
+  entries: number[] = [];
   reads = 0;
   connectionEpoch = 0;
-  /** Whether what the server says arrives. */
-  isHeard = true;
-  /** Said, but not heard yet. */
+  /** Whether published messages arrive. */
+  isConnected = true;
+  /** Published, but not delivered yet. */
   readonly late: string[] = [];
-  readonly heard: (number | 'gap')[] = [];
-  answered: Promise<void> = Promise.resolve();
+  readonly received: (number | 'gap')[] = [];
+  answer: Promise<void> = Promise.resolve();
   #follower: (message: string) => void = () => {};
   readonly #over = new AbortController();
 
@@ -33,38 +33,43 @@ class Stage {
       channel: CHANNEL,
       read: (from, mark) => this.#read(from, mark),
       entryOf: (wakeup) => {
-        const [place, began = ''] = wakeup.split(' ');
-        const last = Number(place);
+        const [position, epochStart = ''] = wakeup.split(' ');
+        const last = Number(position);
         const after_ = (seq: number) => (last > seq ? [this.#event(last)] : []);
-        return { last, began, count, after: (seq) => (wakeup.endsWith('large') ? undefined : after_(seq)) };
+        return {
+          last,
+          epochStart,
+          count,
+          after: (seq) => (wakeup.endsWith('large') ? undefined : after_(seq)),
+        };
       },
       cursorOf: (epoch, seq) => `${epoch}:${seq}`,
-      lookAgainMs: 1_000_000,
+      pollMs: 1_000_000,
       takesEntries,
     });
     onTestFinished(() => this.#over.abort());
     void (async () => {
       for await (const event of follower.follow(`a:${after}`, this.#over.signal))
-        this.heard.push(event.event === 'gap' ? 'gap' : Number(event.data));
+        this.received.push(event.event === 'gap' ? 'gap' : Number(event.data));
     })();
   }
 
-  /** What the server says on the channel. */
-  say(message: string): void {
-    if (this.isHeard) this.#follower(message);
+  /** Publishes on the channel. */
+  publish(message: string): void {
+    if (this.isConnected) this.#follower(message);
     else this.late.push(message);
   }
 
   append(how = 'entry'): void {
-    this.log.push(this.log.length + 1);
-    this.say(`${this.log.length} ${this.epoch} ${how}`);
+    this.entries.push(this.entries.length + 1);
+    this.publish(`${this.entries.length} ${this.epoch} ${how}`);
   }
 
-  hearLate(): void {
+  deliverLate(): void {
     for (const message of this.late.splice(0)) this.#follower(message);
   }
 
-  missed(): void {
+  mayHaveMissed(): void {
     this.#follower('');
   }
 
@@ -74,14 +79,15 @@ class Stage {
 
   async #read(from: string, mark: string): Promise<Page<TaskEvent>> {
     this.reads += 1;
-    if (mark !== '') this.say(`= ${mark}`);
+    if (mark !== '') this.publish(`= ${mark}`);
     const { epoch } = this;
-    const [known, asked] = from.split(':') as [string, string];
-    const isKnown = (known === epoch || epoch === null || asked === '0') && Number(asked) <= this.log.length;
-    const seq = isKnown ? Number(asked) : 0;
-    const read = this.log.slice(seq, seq + 3);
-    const head = this.log.length;
-    await this.answered;
+    const [known, position] = from.split(':') as [string, string];
+    const isKnown =
+      (known === epoch || epoch === null || position === '0') && Number(position) <= this.entries.length;
+    const seq = isKnown ? Number(position) : 0;
+    const read = this.entries.slice(seq, seq + 3);
+    const head = this.entries.length;
+    await this.answer;
     const gap: LogGap = { event: 'gap', from, to: `${epoch}:0` };
     const events = read.map((n) => this.#event(n));
     return { events, epoch, seq: read.at(-1) ?? seq, head, ...(!isKnown && { gap }) };
@@ -92,202 +98,202 @@ class Stage {
   }
 }
 
-let stage: Stage;
+let log: FakeLog;
 beforeEach(() => {
-  stage = new Stage();
+  log = new FakeLog();
 });
 
 async function following(after = 0, takesEntries = true): Promise<void> {
-  stage.follow(after, takesEntries);
-  await stage.settled();
+  log.follow(after, takesEntries);
+  await log.settled();
 }
 
-describe('one who follows a log', () => {
-  it('reads once, and takes what is appended from then on from the wakeups', async () => {
-    stage.log = [1, 2];
+describe('LogFollower', () => {
+  it('reads once, then takes appended entries from wakeups', async () => {
+    log.entries = [1, 2];
     await following();
-    for (let n = 0; n < 20; n += 1) stage.append();
-    await stage.settled();
-    expect(stage.heard).toEqual(Array.from({ length: 22 }, (_, at) => at + 1));
-    expect(stage.reads).toBe(1);
+    for (let n = 0; n < 20; n += 1) log.append();
+    await log.settled();
+    expect(log.received).toEqual(Array.from({ length: 22 }, (_, at) => at + 1));
+    expect(log.reads).toBe(1);
   });
 
-  it('begins in the middle, and reads page by page until he has caught up', async () => {
-    stage.log = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+  it('starts in the middle of the log and reads page by page until the head', async () => {
+    log.entries = [1, 2, 3, 4, 5, 6, 7, 8, 9];
     await following(2);
-    stage.append();
-    await stage.settled();
-    expect(stage.heard).toEqual([3, 4, 5, 6, 7, 8, 9, 10]);
-    expect(stage.reads).toBe(3);
+    log.append();
+    await log.settled();
+    expect(log.received).toEqual([3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(log.reads).toBe(3);
   });
 
-  it('reads for each wakeup where he can not be sure who says it', async () => {
+  it('reads for each wakeup when wakeups carry no entries, as on a Cluster', async () => {
     await following(0, false);
-    stage.append();
-    await stage.settled();
-    stage.append();
-    await stage.settled();
-    expect(stage.heard).toEqual([1, 2]);
-    expect(stage.reads).toBe(3);
+    log.append();
+    await log.settled();
+    log.append();
+    await log.settled();
+    expect(log.received).toEqual([1, 2]);
+    expect(log.reads).toBe(3);
   });
 
-  it('reads for each wakeup while what he listens to does not say what the server says that he reads from', async () => {
-    stage.isHeard = false;
+  it('reads for each wakeup while the marks of its reads do not arrive on the channel', async () => {
+    log.isConnected = false;
     await following();
-    stage.isHeard = true;
-    stage.late.length = 0;
-    const say = stage.say.bind(stage);
-    stage.say = (message) => (message.startsWith('= ') ? undefined : say(message));
+    log.isConnected = true;
+    log.late.length = 0;
+    const publish = log.publish.bind(log);
+    log.publish = (message) => (message.startsWith('= ') ? undefined : publish(message));
     for (let n = 0; n < 3; n += 1) {
-      stage.append();
-      await stage.settled();
+      log.append();
+      await log.settled();
     }
-    expect(stage.heard).toEqual([1, 2, 3]);
-    expect(stage.reads).toBe(4);
+    expect(log.received).toEqual([1, 2, 3]);
+    expect(log.reads).toBe(4);
   });
 
-  it('reads when a wakeup was lost', async () => {
+  it('reads the log when a wakeup was lost', async () => {
     await following();
-    stage.log.push(1);
-    stage.append();
-    await stage.settled();
-    expect(stage.heard).toEqual([1, 2]);
-    expect(stage.reads).toBe(2);
+    log.entries.push(1);
+    log.append();
+    await log.settled();
+    expect(log.received).toEqual([1, 2]);
+    expect(log.reads).toBe(2);
   });
 
-  it('takes nothing twice when wakeups come late, or twice', async () => {
+  it('delivers nothing twice when wakeups arrive late, or twice', async () => {
     await following();
-    stage.append();
-    stage.say('1 a entry');
-    await stage.settled();
-    stage.isHeard = false;
-    stage.append();
-    stage.append();
-    stage.missed();
-    stage.isHeard = true;
-    stage.hearLate();
-    stage.hearLate();
-    stage.append();
-    await stage.settled();
-    expect(stage.heard).toEqual([1, 2, 3, 4]);
+    log.append();
+    log.publish('1 a entry');
+    await log.settled();
+    log.isConnected = false;
+    log.append();
+    log.append();
+    log.mayHaveMissed();
+    log.isConnected = true;
+    log.deliverLate();
+    log.deliverLate();
+    log.append();
+    await log.settled();
+    expect(log.received).toEqual([1, 2, 3, 4]);
   });
 
-  it('takes nothing twice when wakeups come before the answer of the read that has the same events', async () => {
+  it('delivers nothing twice when wakeups arrive before the answer of the read with the same events', async () => {
     let answer = () => {};
-    stage.answered = new Promise((resolve) => (answer = resolve));
-    stage.log = [1];
-    stage.follow(0);
-    await stage.settled();
-    stage.append();
-    stage.append();
+    log.answer = new Promise((resolve) => (answer = resolve));
+    log.entries = [1];
+    log.follow(0);
+    await log.settled();
+    log.append();
+    log.append();
     answer();
-    await stage.settled();
-    expect(stage.heard).toEqual([1, 2, 3]);
-    expect(stage.reads).toBe(1);
+    await log.settled();
+    expect(log.received).toEqual([1, 2, 3]);
+    expect(log.reads).toBe(1);
   });
 
-  it('hears what the server says together with its answer only after the answer, and reads no second time', async () => {
-    stage.isHeard = false;
-    stage.follow(0);
-    stage.missed();
+  it('handles a mark that arrives with the answer after the answer, without a second read', async () => {
+    log.isConnected = false;
+    log.follow(0);
+    log.mayHaveMissed();
     await Promise.resolve();
-    stage.isHeard = true;
-    stage.hearLate();
-    await stage.settled();
-    stage.append();
-    await stage.settled();
-    expect(stage.heard).toEqual([1]);
-    expect(stage.reads).toBe(1);
+    log.isConnected = true;
+    log.deliverLate();
+    await log.settled();
+    log.append();
+    await log.settled();
+    expect(log.received).toEqual([1]);
+    expect(log.reads).toBe(1);
   });
 
-  it('reads again once a connection was lost, before he takes anything from a wakeup', async () => {
+  it('reads again after a lost connection, before it takes an entry from a wakeup', async () => {
     await following();
-    stage.append();
-    await stage.settled();
-    stage.connectionEpoch += 1;
-    // Another server, where something else was appended; what comes next would fit.
-    stage.epoch = 'b';
-    stage.append();
-    await stage.settled();
-    expect(stage.heard).toEqual([1, 'gap', 1, 2]);
-    stage.append();
-    await stage.settled();
-    expect(stage.heard).toEqual([1, 'gap', 1, 2, 3]);
-    expect(stage.reads).toBe(2);
+    log.append();
+    await log.settled();
+    log.connectionEpoch += 1;
+    // Another server with another log, whose next entry would fit.
+    log.epoch = 'b';
+    log.append();
+    await log.settled();
+    expect(log.received).toEqual([1, 'gap', 1, 2]);
+    log.append();
+    await log.settled();
+    expect(log.received).toEqual([1, 'gap', 1, 2, 3]);
+    expect(log.reads).toBe(2);
   });
 
-  it('reads the first events of a log that was not there before: a wakeup does not say when it began', async () => {
-    stage.epoch = null;
+  it('reads the first events of a new log, whose epoch is unknown', async () => {
+    log.epoch = null;
     await following();
-    stage.epoch = 'a';
-    stage.append();
-    await stage.settled();
-    expect(stage.heard).toEqual([1]);
-    expect(stage.reads).toBe(2);
+    log.epoch = 'a';
+    log.append();
+    await log.settled();
+    expect(log.received).toEqual([1]);
+    expect(log.reads).toBe(2);
   });
 
-  it('tells of a gap when the log begins anew on the same server', async () => {
+  it('reports a gap when a new log begins on the same server', async () => {
     await following();
-    stage.append();
-    stage.append();
-    await stage.settled();
-    stage.epoch = 'b';
-    stage.log = [];
-    stage.append();
-    await stage.settled();
-    expect(stage.heard).toEqual([1, 2, 'gap', 1]);
+    log.append();
+    log.append();
+    await log.settled();
+    log.epoch = 'b';
+    log.entries = [];
+    log.append();
+    await log.settled();
+    expect(log.received).toEqual([1, 2, 'gap', 1]);
   });
 
-  it('tells of a gap when a log that began anew is heard of where it would go on', async () => {
+  it('reports a gap when the first wakeup of a new log would fit the position in the old one', async () => {
     await following();
-    stage.append();
-    stage.append();
-    await stage.settled();
-    stage.epoch = 'b';
-    // Appended while it was published for no follower.
-    stage.log = [1, 2];
-    stage.append();
-    await stage.settled();
-    expect(stage.heard).toEqual([1, 2, 'gap', 1, 2, 3]);
+    log.append();
+    log.append();
+    await log.settled();
+    log.epoch = 'b';
+    // Appended while the log was published to no follower.
+    log.entries = [1, 2];
+    log.append();
+    await log.settled();
+    expect(log.received).toEqual([1, 2, 'gap', 1, 2, 3]);
   });
 
-  it('reads what a wakeup only refers to', async () => {
+  it('reads a large result that a wakeup only refers to', async () => {
     await following();
-    stage.append('large');
-    stage.append();
-    await stage.settled();
-    expect(stage.heard).toEqual([1, 2]);
-    expect(stage.reads).toBe(2);
+    log.append('large');
+    log.append();
+    await log.settled();
+    expect(log.received).toEqual([1, 2]);
+    expect(log.reads).toBe(2);
   });
 
-  it('reads nothing for what wakeups leave out, where they bring only some of the events', async () => {
-    stage.follow(0, true, Number.POSITIVE_INFINITY);
-    await stage.settled();
-    stage.log.push(1, 2);
-    stage.append();
-    stage.log.push(4);
-    stage.append();
-    await stage.settled();
-    expect(stage.heard).toEqual([3, 5]);
-    expect(stage.reads).toBe(1);
-    // What was said twice makes him look, all the same.
-    stage.say('3 a entry');
-    stage.log.push(6);
-    await stage.settled();
-    expect(stage.heard).toEqual([3, 5, 6]);
+  it('does not read skipped events when wakeups carry only some of the events', async () => {
+    log.follow(0, true, Number.POSITIVE_INFINITY);
+    await log.settled();
+    log.entries.push(1, 2);
+    log.append();
+    log.entries.push(4);
+    log.append();
+    await log.settled();
+    expect(log.received).toEqual([3, 5]);
+    expect(log.reads).toBe(1);
+    // A repeated message still leads to a read.
+    log.publish('3 a entry');
+    log.entries.push(6);
+    await log.settled();
+    expect(log.received).toEqual([3, 5, 6]);
   });
 
-  it('keeps no more than so much of what is said while nobody takes it', async () => {
+  it('buffers a limited size of wakeups while a read is in flight, then reads the log', async () => {
     let answer = () => {};
     await following();
-    stage.answered = new Promise((resolve) => (answer = resolve));
-    stage.log.push(1);
-    stage.append();
-    await stage.settled();
-    for (let n = 0; n < 40; n += 1) stage.append(`entry ${'x'.repeat(100_000)}`);
+    log.answer = new Promise((resolve) => (answer = resolve));
+    log.entries.push(1);
+    log.append();
+    await log.settled();
+    for (let n = 0; n < 40; n += 1) log.append(`entry ${'x'.repeat(100_000)}`);
     answer();
-    await stage.settled();
-    expect(stage.heard).toEqual(Array.from({ length: 42 }, (_, at) => at + 1));
-    expect(stage.reads).toBeGreaterThan(2);
+    await log.settled();
+    expect(log.received).toEqual(Array.from({ length: 42 }, (_, at) => at + 1));
+    expect(log.reads).toBeGreaterThan(2);
   });
 });

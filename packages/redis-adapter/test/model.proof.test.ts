@@ -4,8 +4,8 @@ import { type OpenSubject, runSideBySide } from '../../core/test/task-histories.
 import { KEPT_FOR_EVER, openReference } from './reference.js';
 import { openStorage } from './storage-under-test.js';
 
-describe('RedisStorage beside the reference in memory', () => {
-  it('answers the same, whatever happens to tasks', async () => {
+describe('RedisStorage compared with the reference in memory', () => {
+  it('gives the same answers in random histories of tasks', async () => {
     const { url } = await sharedRedis();
     const redis: OpenSubject = async () => openStorage(url, { limits: KEPT_FOR_EVER });
     const reached = await runSideBySide({
@@ -17,7 +17,7 @@ describe('RedisStorage beside the reference in memory', () => {
     expect(reached.missing).toEqual([]);
   }, 300_000);
 
-  it('answers the same, whatever happens to batches', async () => {
+  it('gives the same answers in random histories of batches', async () => {
     const { url } = await sharedRedis();
     const redis: OpenSubject = async () => openStorage(url, { limits: KEPT_FOR_EVER });
     const open = [openReference, redis] as const;
@@ -34,7 +34,7 @@ describe('RedisStorage beside the reference in memory', () => {
     ]);
   }, 300_000);
 
-  it('answers the same on a Cluster', async () => {
+  it('gives the same answers in random histories on a Cluster', async () => {
     const { nodes } = await sharedCluster();
     const cluster: OpenSubject = async () => openStorage({ nodes }, { limits: KEPT_FOR_EVER });
     await runSideBySide({

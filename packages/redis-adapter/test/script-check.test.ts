@@ -6,21 +6,21 @@ import { SCRIPTS } from '../src/generated/scripts.js';
 
 const check = checkScript;
 
-describe('a script that is put together', () => {
+describe('an assembled script', () => {
   it.each([
     ['does not end', 'if ARGV[1] then', /^broken\.lua: .*'end' expected/],
     [
-      'uses what is not defined',
-      'return { ARGV[1], unheardOf }',
-      /^broken\.lua: "unheardOf" is not defined: return/,
+      'uses an undefined name',
+      'return { ARGV[1], undefinedName }',
+      /^broken\.lua: "undefinedName" is not defined: return/,
     ],
     [
-      'uses what is defined later',
+      'uses a name defined later',
       'local function a() return b() end\nlocal function b() end',
       /"b" is not defined/,
     ],
     ['sets a global', 'local function set()\n  count = 1\nend\nset()', /"count" is not defined: count = 1/],
-    ['uses what Redis does not give', 'return os.time()', /"os" is not defined/],
+    ['uses a global that Redis does not provide', 'return os.time()', /"os" is not defined/],
     [
       'calls a misspelt function in a branch',
       "if false then\n  redis.call('GET', keyz[1])\nend",
@@ -61,34 +61,34 @@ describe('a script that is put together', () => {
       'local take = function() end\nlocal take = 1\ntake()',
       /defined twice/,
     ],
-  ])('and %s is refused', (_, text, message) => {
+  ])('that %s is refused', (_, text, message) => {
     expect(() => check('broken', text)).toThrow(message);
   });
 
-  it('may have more locals than that in its functions, and in blocks that follow on each other', () => {
+  it('may have more than 200 locals within functions and consecutive blocks', () => {
     const inside = (count: number) => '  local v = 1\n'.repeat(count);
     const text = `local function own()\n${inside(150)}end\n${inside(90)}do\n${inside(100)}end\ndo\n${inside(100)}end\nown()`;
     expect(() => check('fine', text)).not.toThrow();
   });
 
-  it('may have functions of the same name in blocks apart, and a local again that is none', () => {
+  it('may define functions of the same name in separate blocks, and redefine a local that is no function', () => {
     const own = 'do\n  local function take() end\n  take()\nend\n';
     const text = `${own}${own}local function take() end\nlocal key = take()\nlocal key = take(key)\nreturn key`;
     expect(() => check('fine', text)).not.toThrow();
   });
 
-  it('may use what Redis gives, and numbers that are filled in', () => {
+  it('may use the globals of Redis, and placeholders of numbers', () => {
     const text = "local limit = $limit\nreturn redis.call('LRANGE', KEYS[1], 0, tonumber(ARGV[1]) + limit)";
     expect(() => check('fine', text)).not.toThrow();
   });
 });
 
 describe('the scripts', () => {
-  it('make errors only with codes of the table', () => {
+  it('create errors only with codes of the error table', () => {
     const codes = new Set<string>();
     for (const text of Object.values(SCRIPTS))
-      for (const [, json, made] of text.matchAll(/"code":"(\w+)"|\bfailure\('(\w+)'/g))
-        codes.add(json ?? made ?? '');
+      for (const [, json, fromCall] of text.matchAll(/"code":"(\w+)"|\bfailure\('(\w+)'/g))
+        codes.add(json ?? fromCall ?? '');
     expect([...codes]).toContain('timeout');
     expect([...codes].filter((code) => !isErrorCode(code))).toEqual([]);
   });

@@ -25,7 +25,7 @@ export interface OpenStorage extends StorageUnderTest {
   close(): Promise<void>;
 }
 
-/** A storage with keys of its own, and a clock that the test moves. */
+/** A storage with its own keys, and a clock that the test moves. */
 export function openStorage(target: RedisTarget, options: RedisStorageOptions = {}): OpenStorage {
   const clock = new TestClock();
   const prefix = `test-${randomUUID().slice(0, 8)}`;
@@ -36,7 +36,7 @@ export function openStorage(target: RedisTarget, options: RedisStorageOptions = 
     now: () => clock.now(),
     async advance(ms) {
       clock.advance(ms);
-      // What was published until now has arrived then: it comes over the same connection, in order.
+      // Waits for published wakeups: they arrive over the same connection, in order.
       await storage.wakeupsSettled();
     },
     close: () => storage.close(),

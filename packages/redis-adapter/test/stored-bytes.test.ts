@@ -55,14 +55,17 @@ async function ran({ storage }: Opened, held: Claim, key: string, ok: boolean): 
 const settle = ({ storage }: Opened, held: Claim, settlement: Settlement) =>
   storage.queue.settle({ ...where(held), settlement });
 
-/** A task with all that may be stored with one: steps that succeeded and failed, signals, attempts, and a diagnostic. */
+/**
+ * A task with everything that may be stored with one: successful and failed steps, signals, attempts, and a
+ * diagnostic.
+ */
 async function failedTask(on: Opened): Promise<Claim> {
   const { storage } = on;
   const first = await leased(on, { session_id: 's', maxAttempts: 2 });
   await ran(on, first, 'good', true);
   await ran(on, first, 'bad', false);
   await ran(on, first, 'worse', false);
-  for (const name of ['asked', 'never'])
+  for (const name of ['read', 'unread'])
     await storage.tasks.signal({
       tenantId,
       taskId: first.task.task_id,
@@ -70,7 +73,7 @@ async function failedTask(on: Opened): Promise<Claim> {
       payload: LARGE,
       signalId: name,
     });
-  const step = { key: 'signal', kind: 'signal', name: 'asked', signal: 'asked' } as const;
+  const step = { key: 'signal', kind: 'signal', name: 'read', signal: 'read' } as const;
   await storage.journal.begin({ ...where(first), journalRev: 0, step, maxSteps: 100 });
   await settle(on, first, { kind: 'retry', error: failure, delayMs: 1 });
   await on.advance(10);
@@ -84,7 +87,7 @@ async function failedTask(on: Opened): Promise<Claim> {
   return second;
 }
 
-/** Sessions, batches, plain tasks with small and large results, registered and redriven ones. */
+/** Sessions, batches, fast tasks with small and large results, registered and redriven ones. */
 async function fill(on: Opened): Promise<void> {
   const { storage } = on;
   await storage.sessions.create({ tenantId, sessionId: 's', context: { text: LARGE } });
@@ -115,8 +118,8 @@ async function fill(on: Opened): Promise<void> {
   await storage.tasks.register({ tenantId, task: submission().task, maxWaiting: 100 });
 }
 
-describe('what is stored for a tenant', () => {
-  it('is counted to the byte: once all but one task is gone, it is the bytes of that one', async () => {
+describe('stored bytes of a tenant', () => {
+  it('are counted exactly: once all but one task is removed, they are the bytes of that one', async () => {
     const on = await open();
     const { task } = submission({ runAt: on.now() + 60 * DAY_MS, payload: LARGE });
     await on.storage.tasks.submit({ tenantId, submission: { task, onBusy: 'enqueue' }, maxWaiting: 1 });

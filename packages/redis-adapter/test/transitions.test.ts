@@ -31,7 +31,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop());
 
 describe('a task in Redis', () => {
-  it.each(STATES)('moves on from %s only as the table of transitions says', async (from) => {
+  it.each(STATES)('moves from %s only to the states in the table of transitions', async (from) => {
     const prefix = `o:tasks:{${from}}:`;
     await redis.ask(['SET', `${prefix}t`, '{"at":1}\n{}']);
     await redis.ask(['HSET', `${prefix}@live`, 't', JSON.stringify({ state: from, since: 1, updated: 1 })]);
@@ -47,7 +47,7 @@ describe('a task in Redis', () => {
     );
   });
 
-  it('is moved by no script that has no table', () => {
+  it('is moved only by scripts that have the table of transitions', () => {
     const moving = Object.entries(SCRIPTS).filter(([, text]) => text.includes('local function move('));
     expect(moving.length).toBeGreaterThan(5);
     for (const [name, text] of moving)

@@ -12,24 +12,27 @@ import { type ReceivedCall, reply, ScriptedService } from '../scripted-service.j
 const BOUND_MIB = 48;
 const MIB = 2 ** 20;
 const BOMB = gzipSync(Buffer.alloc(64 * MIB, 'x'));
-/** How long an answer may take where it is to be too late, in milliseconds. */
+/** Timeout of a call whose answer has to be late, in ms. */
 const LIMIT_MS = 1_500;
-/** How long it may take elsewhere: what reaches this hangs. */
+/** Timeout of other calls, in ms: one that reaches it hangs. */
 const PATIENT_MS = 60_000;
 
-/** What a service does, and what is to come of it. */
+/** Behaviour of a service, and its expected effect. */
 interface BadAnswer {
   readonly fault: string;
-  /** `again`: sent again with the same key, until an answer comes; else the code with which the call has failed. */
+  /**
+   * `again`: the request is repeated with the same key, until an answer comes; else the code of the failed
+   * call.
+   */
   readonly expected: 'again' | 'invalid_response' | 'result_too_large' | 'completed';
-  /** It goes by the limit. */
+  /** Ends by the timeout. */
   readonly late?: true;
   answer(received: ReceivedCall, response: ServerResponse): void;
 }
 
-/** How much of the endless answer left the service. */
+/** Bytes of the endless answer that were sent. */
 let streamed = 0;
-/** Requests that came to where a redirect points. */
+/** Requests at the target of a redirect. */
 let followed = 0;
 
 const raw = (response: ServerResponse, text: string) => void response.socket?.end(text);
@@ -67,7 +70,7 @@ function half(response: ServerResponse): void {
   response.write('{"result":', () => response.socket?.end());
 }
 
-/** Everything was said, but for the end of the stream. */
+/** The whole body was sent, but not the end of the stream. */
 function resetAfterBody(response: ServerResponse): void {
   response.writeHead(200, { 'content-type': 'application/json', 'transfer-encoding': 'chunked' });
   response.write('{"result":1}', () => setTimeout(() => response.socket?.resetAndDestroy(), 20));
@@ -155,7 +158,7 @@ const FINAL: readonly BadAnswer[] = [
   },
 ];
 
-/** Where redirects within reach point to. */
+/** The reachable target of redirects. */
 async function trap(): Promise<string> {
   const server = createServer((_: IncomingMessage, response) => {
     followed += 1;
@@ -172,18 +175,18 @@ interface Seen {
   readonly requests: readonly ReceivedCall[];
 }
 
-/** Calls each service at the same time; what is to be sent again is answered at the third request. */
+/** Calls all services at once; a repeated request is answered at the third time. */
 async function callAll(cases: readonly BadAnswer[]): Promise<Seen[]> {
   const hub = await KillableHub.start({ orchestrator: { random: NO_JITTER } });
   const service = await ScriptedService.start((received, response) => {
-    const found = cases[Number(received.place)];
+    const found = cases[Number(received.name)];
     if (found?.expected === 'again' && received.nth > 2) reply(response, 200, { result: 1 });
     else found?.answer(received, response);
   });
   const run = async (index: number): Promise<Seen> => {
     const name = `service-${index}`;
     const url = service.url(String(index));
-    // A service each, for breakers are by service.
+    // One service each, since circuit breakers are by service.
     hub.orchestrator.service(name, { url, timeoutMs: cases[index]?.late ? LIMIT_MS : PATIENT_MS });
     hub.orchestrator.workflow(name, (ctx) => ctx.call(name, 'work', {}));
     const id = await hub.submit(name, {}, { max_attempts: 1 });
@@ -194,19 +197,19 @@ async function callAll(cases: readonly BadAnswer[]): Promise<Seen[]> {
 
 function judge({ fault, expected }: BadAnswer, { task, requests }: Seen): string[] {
   const keys = new Set(requests.map(({ headers }) => headers['idempotency-key']));
-  const wrong = keys.size === 1 ? [] : [`${fault}: ${keys.size} keys`];
+  const problems = keys.size === 1 ? [] : [`${fault}: ${keys.size} keys`];
   const sends = expected === 'again' ? 3 : 1;
-  if (requests.length !== sends) wrong.push(`${fault}: ${requests.length} requests`);
+  if (requests.length !== sends) problems.push(`${fault}: ${requests.length} requests`);
   const code = task.error?.code ?? task.status;
-  const wanted = expected === 'again' ? 'completed' : expected;
-  if (code !== wanted) wrong.push(`${fault}: ${code}, ${task.error?.message}`);
-  if (wanted === 'completed' && task.result !== 1) wrong.push(`${fault}: the result is wrong`);
-  return wrong;
+  const expectedCode = expected === 'again' ? 'completed' : expected;
+  if (code !== expectedCode) problems.push(`${fault}: ${code}, ${task.error?.message}`);
+  if (expectedCode === 'completed' && task.result !== 1) problems.push(`${fault}: the result is problems`);
+  return problems;
 }
 
 async function badAnswers(table: FaultTable): Promise<void> {
-  const place = await trap();
-  const cases = [...AGAIN, ...FINAL, redirect(301, () => place), redirect(308, () => place)];
+  const target = await trap();
+  const cases = [...AGAIN, ...FINAL, redirect(301, () => target), redirect(308, () => target)];
   const before = heldMiB();
   const all = await callAll(cases);
   const grown = heldMiB() - before;
@@ -225,7 +228,7 @@ async function badAnswers(table: FaultTable): Promise<void> {
       fault,
       expected: expected === 'again' ? 'sent again, same key' : expected,
       seen: task.error?.code ?? task.status,
-      figure: `${requests.length} requests, ${keys.size} key`,
+      detail: `${requests.length} requests, ${keys.size} key`,
     });
   }
   table.add({
@@ -233,7 +236,7 @@ async function badAnswers(table: FaultTable): Promise<void> {
     fault: 'all of them',
     expected: 'memory bounded, no redirect followed',
     seen: `${followed} followed`,
-    figure: `${growth(grown)}; ${(streamed / MIB).toFixed(1)} of 1,024 MiB were streamed`,
+    detail: `${growth(grown)}; ${(streamed / MIB).toFixed(1)} of 1,024 MiB were streamed`,
   });
 }
 
@@ -253,7 +256,7 @@ async function forEver(table: FaultTable): Promise<void> {
       fault: `${cases[index]?.fault}, for ever`,
       expected: 'sent 5 times in all, same key, then failed',
       seen: task.error?.code ?? '',
-      figure: `${requests.length} requests, ${keys.size} key`,
+      detail: `${requests.length} requests, ${keys.size} key`,
     });
   }
 }
@@ -263,7 +266,7 @@ const answerOf = (result: string) => {
   return `HTTP/1.1 200 OK\r\ncontent-length: ${text.length}\r\nconnection: keep-alive\r\n\r\n${text}`;
 };
 
-async function unasked(table: FaultTable): Promise<void> {
+async function unrequestedAnswers(table: FaultTable): Promise<void> {
   const hub = await KillableHub.start({ orchestrator: { random: NO_JITTER } });
   const service = await ScriptedService.start(({ call }, response) => {
     const { n } = call.input as { n: number };
@@ -278,15 +281,15 @@ async function unasked(table: FaultTable): Promise<void> {
   expect(results).toEqual(Array.from({ length: 20 }, (_, n) => `own ${n}`));
   table.add({
     row: 22,
-    fault: 'a second answer that nobody asked for behind each',
+    fault: 'a second answer without a request behind each',
     expected: 'each call has its own answer',
     seen: `${results.length} of 20 have their own`,
-    figure: `${service.requests.length} requests`,
+    detail: `${service.requests.length} requests`,
   });
 }
 
 export function badAnswersOfServices(table: FaultTable): void {
-  it('22: what a service answers badly is sent again or final', () => badAnswers(table));
-  it('22: what goes wrong for ever is given up', () => forEver(table));
-  it("22: an answer that nobody asked for is nobody's", () => unasked(table));
+  it('22: a call with a bad answer is repeated or fails', () => badAnswers(table));
+  it('22: a call whose service always fails is given up', () => forEver(table));
+  it('22: an answer without a request reaches no call', () => unrequestedAnswers(table));
 }

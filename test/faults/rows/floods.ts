@@ -17,12 +17,12 @@ async function flooding(hub: KillableHub): Promise<SocketPeer> {
 }
 
 const FRAMES = 10_000;
-/** What one read of the socket may bring beyond that. */
-const FRAMES_OF_A_READ = 500;
-/** What the bucket of a connection holds when it is full. */
+/** Frames that one read of the socket may add. */
+const FRAMES_PER_READ = 500;
+/** Capacity of a connection's token bucket. */
 const BURST = 5_000;
 
-/** Another service of the same tenant reports, and another tenant's tasks go their way. */
+/** Another service of the same tenant reports, and another tenant's tasks run. */
 async function workBeside(hub: KillableHub, count: number): Promise<void> {
   const embedding = notifierOf('embedding', hub.url);
   const client = await new EventCollector(hub.url, 'globex').start();
@@ -34,7 +34,7 @@ async function workBeside(hub: KillableHub, count: number): Promise<void> {
     tasks.push(await hub.submit('query', { n }, {}, KEYS.globex));
   }
   for (const id of tasks) expect((await client.final(id)).event).toBe('task_completed');
-  expect(client.wrong).toEqual([]);
+  expect(client.violations).toEqual([]);
 }
 
 async function floodOfService(table: FaultTable): Promise<void> {
@@ -59,20 +59,20 @@ async function floodOfService(table: FaultTable): Promise<void> {
   const applied = count('applied');
   const grown = heldMiB() - before;
   expect(applied).toBe(FRAMES);
-  expect(applied).toBeLessThanOrEqual(BURST + 500 * seconds + FRAMES_OF_A_READ);
+  expect(applied).toBeLessThanOrEqual(BURST + 500 * seconds + FRAMES_PER_READ);
   expect(grown).toBeLessThan(BOUND_MIB);
   expect((await hub.acme.tasks.get(taskId)).status).toBe('processing');
   table.add({
     row: 20,
     fault: `one service sends ${FRAMES} frames at once`,
-    expected: 'not read beyond 500/s; another service and tenant go on',
+    expected: 'not read beyond 500/s; another service and tenant are served',
     seen: `${applied} applied; 50 of 50 notifications and 50 of 50 tasks beside it`,
-    figure: `${Math.round(FRAMES / seconds)} frames/s, ${growth(grown)}`,
+    detail: `${Math.round(FRAMES / seconds)} frames/s, ${growth(grown)}`,
   });
 }
 
-/** Waits until all were: each is an event of the task, besides those of its beginning. */
-async function stepsTaken(hub: KillableHub, taskId: string): Promise<number> {
+/** Waits until all are applied: each is an event of the task, besides its first two. */
+async function appliedSteps(hub: KillableHub, taskId: string): Promise<number> {
   const begun = 2;
   while ((await hub.acme.tasks.get(taskId)).rev < FRAMES + begun)
     await new Promise((go) => setTimeout(go, 50));
@@ -90,27 +90,27 @@ async function floodWithoutIds(table: FaultTable): Promise<void> {
   expect((await bad.closed).code).toBe(1008);
   const client = new SocketPeer(`${hub.url}/ws/client`, { authorization: `Bearer ${KEYS.acme}` });
   await client.opened;
-  for (let n = 0; n < 5_000; n += 1) client.send({ action: 'unsubscribe', id: 'nobody' });
+  for (let n = 0; n < 5_000; n += 1) client.send({ action: 'unsubscribe', id: 'unknown' });
   expect((await client.closed).code).toBe(4429);
-  // Somebody else is let in, and served.
+  // Another connection is accepted and served.
   const query = notifierOf('query', hub.url);
   await hub.track('other');
   const done = { task_id: 'other', tenant_id: 'acme', result: 1 };
   expect((await query.notifyTaskCompletion(done)).outcome).toBe('applied');
-  const taken = await stepsTaken(hub, taskId);
+  const taken = await appliedSteps(hub, taskId);
   table.add({
     row: 20,
     fault: `${FRAMES} frames without message_id; 5,000 bad ones; 5,000 of a client`,
     expected: 'taken as fast as may be; close 1008; 4429',
     seen: `${taken} taken; close ${(await bad.closed).code}; ${(await client.closed).code}`,
-    figure: `${bad.frames.filter((frame) => frame['event'] === 'error').length} bad frames answered`,
+    detail: `${bad.frames.filter((frame) => frame['event'] === 'error').length} bad frames answered`,
   });
 }
 
 const JOBS = 8_000;
 const NOTIFICATIONS = 50_000;
 const MORE = 2_000;
-/** Of progress of each job: with the results and those that are too many, the whole number. */
+/** Progress reports per job: with the results and the refused ones, they make up the total. */
 const ROUNDS = (NOTIFICATIONS - JOBS - MORE) / JOBS;
 
 async function outboxFull(table: FaultTable): Promise<void> {
@@ -151,12 +151,12 @@ async function outboxFull(table: FaultTable): Promise<void> {
     fault: `hub away, ${NOTIFICATIONS} notifications`,
     expected: 'progress coalesced, outbox_full at the cap of 10,000, no final one lost',
     seen: `${steps.length} steps of progress kept as ${kept}; ${MORE} refused with outbox_full; ${acks.length} of ${JOBS} results applied`,
-    figure: `${cap} in the outbox, ${growth(grown)}`,
+    detail: `${cap} in the outbox, ${growth(grown)}`,
   });
 }
 
 export function floods(table: FaultTable): void {
-  it('20: a service that floods is put off, and others go on', () => floodOfService(table));
-  it('20: floods that nothing can be put off of are ended', () => floodWithoutIds(table));
-  it('21: an outbox that is full refuses, and loses no outcome', () => outboxFull(table));
+  it('20: a flooding service is throttled, and others are served', () => floodOfService(table));
+  it('20: a flood that cannot be throttled is disconnected', () => floodWithoutIds(table));
+  it('21: a full outbox refuses notifications, and loses no outcome', () => outboxFull(table));
 }

@@ -20,8 +20,8 @@ async function prepared() {
   await peer.next();
   const client = await new EventCollector(hub.url).start();
   let sent = 0;
-  /** Sends a notification, and gives the outcome that its ack says. */
-  const say = async (frame: object): Promise<unknown> => {
+  /** Sends a notification, and returns the outcome in its ack. */
+  const send = async (frame: object): Promise<unknown> => {
     sent += 1;
     const about = { service: 'query', tenant_id: 'acme', message_id: `m-${sent}` };
     const whole: { readonly message_id: string } = { ...about, ...frame };
@@ -31,7 +31,7 @@ async function prepared() {
     await until(() => acked() !== undefined);
     return acked()?.['outcome'];
   };
-  return { hub, tap, service, peer, client, say };
+  return { hub, tap, service, peer, client, send };
 }
 
 async function jobKnown(hub: KillableHub, taskId: string, job: string): Promise<void> {
@@ -54,12 +54,12 @@ const progress = (task_id: string, status: string) => ({
 });
 
 async function everyOutcome(table: FaultTable): Promise<void> {
-  const { hub, service, client, say } = await prepared();
+  const { hub, service, client, send } = await prepared();
   const first = await hub.submit('query', {});
   await jobKnown(hub, first, 'job-1');
   const seen: [string, unknown, string][] = [];
   const expectOutcome = async (what: string, frame: object, outcome: string) => {
-    seen.push([what, await say(frame), outcome]);
+    seen.push([what, await send(frame), outcome]);
   };
   await expectOutcome('progress', { ...progress('job-1', 'a'), seq: 5, message_id: 'p' }, 'applied');
   await expectOutcome('the same message', { ...progress('job-1', 'a'), message_id: 'p' }, 'duplicate');
@@ -79,7 +79,7 @@ async function everyOutcome(table: FaultTable): Promise<void> {
   await hub.ask('POST', `/v1/tasks/${cancelled}/cancel`, {});
   await hub.ended(cancelled);
   await expectOutcome('a result after the cancel', completed('job-3', 1), 'late');
-  await expectOutcome('a job of nobody', completed('job-9', 1), 'unknown_task');
+  await expectOutcome('an unknown job', completed('job-9', 1), 'unknown_task');
   await expectOutcome(
     "another tenant's call",
     { ...completed('job-2', 1), tenant_id: 'globex' },
@@ -91,22 +91,22 @@ async function everyOutcome(table: FaultTable): Promise<void> {
     'forbidden',
   );
   await expectOutcome('without its data', { event: 'task_completed', task_id: 'job-2' }, 'invalid');
-  expect(seen.filter(([, got, wanted]) => got !== wanted)).toEqual([]);
+  expect(seen.filter(([, got, want]) => got !== want)).toEqual([]);
   expect(await hub.ended(first)).toMatchObject({ status: 'completed', result: 0 });
   expect(service.requests.map(({ call }) => call.attempt)).toEqual([1, 2, 1]);
   for (const id of [first, cancelled]) await client.final(id);
-  expect(client.wrong).toEqual([]);
+  expect(client.violations).toEqual([]);
   table.add({
     row: 17,
     fault: 'repeated, late, stale, foreign and broken notifications, one by one',
     expected: 'the table of outcomes',
     seen: `${new Set(seen.map(([, got]) => got)).size} kinds of ack, each as in the table`,
-    figure: `${seen.length} cases`,
+    detail: `${seen.length} cases`,
   });
 }
 
 async function before202(table: FaultTable): Promise<void> {
-  const { hub, tap, service, client, say } = await prepared();
+  const { hub, tap, service, client, send } = await prepared();
   const open: ServerResponse[] = [];
   service.script = ({ nth }, response) => {
     if (nth > 2) reply(response, 202, { job_id: `job-${nth}` });
@@ -114,31 +114,31 @@ async function before202(table: FaultTable): Promise<void> {
   };
   const taskId = await hub.submit('query', {});
   await until(() => open.length === 1);
-  // Three copies and a contradiction: the first word counts.
-  const early = [failed('job-1', true), failed('job-1', true), completed('job-1', 'too late')].map(say);
+  // Three copies and a contradiction: the first one counts.
+  const early = [failed('job-1', true), failed('job-1', true), completed('job-1', 'too late')].map(send);
   await until(() => tap.held === 3);
   reply(given(open[0]), 202, { job_id: 'job-1' });
   expect(await Promise.all(early)).toEqual(['applied', 'duplicate', 'late']);
   await until(() => open.length === 2);
   const second = service.requests[1];
-  // Named by its call_id, it needs no 202 to be found.
-  expect(await say({ ...completed('job-2', 'early'), call_id: second?.call.call_id })).toBe('applied');
+  // With a call_id the call is found without the 202.
+  expect(await send({ ...completed('job-2', 'early'), call_id: second?.call.call_id })).toBe('applied');
   reply(given(open[1]), 202, { job_id: 'job-2' });
   expect(await hub.ended(taskId)).toMatchObject({ status: 'completed', result: 'early' });
-  expect(await say(completed('job-2', 'early'))).toBe('duplicate');
+  expect(await send(completed('job-2', 'early'))).toBe('duplicate');
   await client.final(taskId);
-  expect(client.wrong).toEqual([]);
+  expect(client.violations).toEqual([]);
   expect(client.named(taskId).filter((event) => event === 'task_status_update')).toHaveLength(1);
   table.add({
     row: 18,
     fault: 'notifications before the 202: by job (held), by call_id (at once)',
     expected: 'applied once',
     seen: 'applied, duplicate, late; 1 new try; 1 final event',
-    figure: `${tap.held} held, ${service.requests.length} calls`,
+    detail: `${tap.held} held, ${service.requests.length} calls`,
   });
 }
 
 export function outcomeTable(table: FaultTable): void {
-  it('17: each outcome of an ack is the one of the table', () => everyOutcome(table));
+  it('17: each ack has the outcome of the table', () => everyOutcome(table));
   it('18: a notification before the 202 is applied once', () => before202(table));
 }

@@ -11,48 +11,48 @@ export interface ChildSettings {
   readonly program: 'worker' | 'submitter' | 'follower' | 'fair-worker' | 'held-worker';
   readonly name: string;
   readonly dir: string;
-  /** What the program itself wants to know. */
-  readonly told: Readonly<Record<string, unknown>>;
+  /** Settings of the program itself. */
+  readonly options: Readonly<Record<string, unknown>>;
 }
 
 /** A program of this folder in a process of its own, whose log outlives it. */
 export class Child {
   readonly #process: ChildProcess;
   readonly #log: string;
-  readonly #said = new Set<string>();
+  readonly #received = new Set<string>();
   readonly #refuseUnhandled: () => void;
   isFrozen = false;
 
   constructor(readonly settings: ChildSettings) {
-    const { program, name, dir, told } = settings;
+    const { program, name, dir, options } = settings;
     this.#log = join(dir, `${name}.jsonl`);
     this.#process = fork(new URL(`programs/${program}.mjs`, import.meta.url).pathname, {
       execArgv: [],
       env: {
         ...process.env,
         ...MARKS_REJECTIONS,
-        FAULT_CHILD: JSON.stringify({ ...told, name, log: this.#log }),
+        FAULT_CHILD: JSON.stringify({ ...options, name, log: this.#log }),
       },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#refuseUnhandled = watchStderr(this.#process.stderr, program);
-    this.#process.on('message', (said: string) => this.#said.add(said));
+    this.#process.on('message', (word: string) => this.#received.add(word));
   }
 
   get hasEnded(): boolean {
     return this.#process.exitCode !== null || this.#process.signalCode !== null;
   }
 
-  /** Resolves once it has said a word. */
-  async says(word: string, limitMs = UP_MS): Promise<void> {
+  /** Resolves once the program has sent a word. */
+  async receives(word: string, limitMs = UP_MS): Promise<void> {
     const signal = AbortSignal.timeout(limitMs);
-    while (!this.#said.has(word)) {
-      if (this.hasEnded) throw new Error(`${this.settings.name} ended before it said "${word}"`);
+    while (!this.#received.has(word)) {
+      if (this.hasEnded) throw new Error(`${this.settings.name} ended before it word "${word}"`);
       await once(this.#process, 'message', { signal });
     }
   }
 
-  tell(word: string): void {
+  send(word: string): void {
     this.#process.send(word);
   }
 
@@ -75,7 +75,7 @@ export class Child {
     this.#refuseUnhandled();
   }
 
-  /** What it has written. Its last line may be a half one. */
+  /** The entries of its log. The last line may be incomplete. */
   async entries(): Promise<Entry[]> {
     const text = await readFile(this.#log, 'utf8').catch(() => '');
     return text

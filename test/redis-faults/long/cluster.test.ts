@@ -1,18 +1,18 @@
 import { RedisCluster, type RedisServer } from '@agent-orchestrator/test-servers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { longestSilence, ofTenants } from '../failover.js';
+import { longestSilence, ofTenants } from '../history-of-tenants.js';
 import { judgeFaults } from '../fault-history.js';
 import { FaultRun } from './fault-run.js';
 import { verdictTable } from './verdict-table.js';
 
-/** Another seed is another story: `FAULT_SEED=2 FAULT_SECONDS=600 npm run faults -- cluster`. */
+/** The seed decides the faults: `FAULT_SEED=2 FAULT_SECONDS=600 npm run faults -- cluster`. */
 const SEED = process.env['FAULT_SEED'] ?? '1';
 const SECONDS = Number(process.env['FAULT_SECONDS'] ?? 60);
 const SPARED_FOR_MS = 20_000;
 const REPLICA_BEHIND_MS = 700;
 
-/** The first tenant is on a master of its own; what belongs to no tenant is elsewhere. */
+/** The first tenant is on a master of its own; the shared keys are elsewhere. */
 async function tenantsOn(cluster: RedisCluster): Promise<readonly [string, string, string]> {
   const owner = async (tenant: string) => (await cluster.slotOwner(`{${tenant}}`)).port;
   const system = await owner('queue');
@@ -38,7 +38,10 @@ interface Strike {
   readonly kill: (master: RedisServer, cluster: RedisCluster) => Promise<void>;
 }
 
-/** A run with one master killed in the middle, judged: all, the tenant that was on it, and the others. */
+/**
+ * A run with one master killed in the middle, with verdicts on all tenants, the one on that master, and the
+ * others.
+ */
 async function runWithKilledMaster({ seconds, kill }: Strike) {
   await using cluster = await RedisCluster.start({ masters: 3, replicasPerMaster: 1, nodeTimeoutMs: 1_000 });
   const tenants = await tenantsOn(cluster);
@@ -72,11 +75,11 @@ async function runWithKilledMaster({ seconds, kill }: Strike) {
   return verdict;
 }
 
-/** Whatever is lost: what is left is whole, and nobody hears of the Cluster. */
+/** Whatever is lost: the remaining data is consistent, and no error text of the Cluster reaches a user. */
 function expectWhole({ all, others }: Awaited<ReturnType<typeof runWithKilledMaster>>): void {
   expect(all.injected).toBeGreaterThanOrEqual(all.planned);
   expect(all).toMatchObject({
-    ...{ notFinalOnce: [], revGaps: [], unasked: 0, foreignTexts: [], followedTwice: 0 },
+    ...{ notFinalOnce: [], revGaps: [], withoutRequest: 0, redisTexts: [], followedTwice: 0 },
     ...{ followedMissing: 0, followedOther: 0, gapsWithoutReason: 0 },
   });
   expect(others).toMatchObject({ lost: [], twoOfOneKey: [], recordedAgain: [] });
@@ -92,7 +95,7 @@ describe('four workers on a Cluster, and one master killed in the middle', () =>
       seconds: 20,
       async kill(master, cluster) {
         const replica = await replicaOf(master, cluster);
-        // It gets nothing from now on: what was on the way to it is there, and a new link it can't ask for.
+        // It receives nothing from now on: data in transit has arrived, and it cannot ask for a new link.
         replica.freeze();
         await master.ask(['CLIENT', 'KILL', 'TYPE', 'replica']);
         await pause(REPLICA_BEHIND_MS);
@@ -101,7 +104,7 @@ describe('four workers on a Cluster, and one master killed in the middle', () =>
       },
     });
     expectWhole(verdict);
-    // Otherwise it was not behind, and this test has shown nothing.
+    // Otherwise the replica was not behind, and this test has shown nothing.
     expect(verdict.hit.lost.length).toBeGreaterThan(0);
   });
 });

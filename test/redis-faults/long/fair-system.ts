@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Child } from './child-process.js';
 import { machineMs } from './fault-run.js';
 
-/** A task of a tenant that is watched, from its beginning to its end by the machine's clock. */
+/** A task of a watched tenant, from its beginning to its end by the machine's clock. */
 export interface Ran {
   readonly tenant: string;
   readonly task: string;
@@ -16,11 +16,11 @@ export interface Ran {
 }
 
 const WORKERS = 2;
-export const SLOTS_A_WORKER = 10;
+export const SLOTS_PER_WORKER = 10;
 const PREFIX = 'fairness';
-const AT_ONCE = 200;
+const CONCURRENCY = 200;
 
-/** Two worker processes on a Redis of their own, and whoever submits to them in this process. */
+/** Two worker processes on a Redis of their own, and a submitter in this process. */
 export class FairSystem implements AsyncDisposable {
   readonly #workers: Child[] = [];
 
@@ -38,40 +38,40 @@ export class FairSystem implements AsyncDisposable {
     const orchestrator = new Orchestrator({ storage, role: 'api' });
     const system = new FairSystem(redis, dir, storage, orchestrator);
     await orchestrator.start();
-    const told = { target: redis.url, prefix: PREFIX, watched, concurrency: SLOTS_A_WORKER };
+    const options = { target: redis.url, prefix: PREFIX, watched, concurrency: SLOTS_PER_WORKER };
     for (let n = 1; n <= WORKERS; n += 1) {
-      const worker = new Child({ program: 'fair-worker', name: `w${n}`, dir, told });
+      const worker = new Child({ program: 'fair-worker', name: `w${n}`, dir, options });
       system.#workers.push(worker);
-      await worker.says('up');
+      await worker.receives('up');
     }
     return system;
   }
 
-  /** So many tasks of a tenant, as fast as it goes. */
+  /** Submits `tasks` tasks of a tenant as fast as possible. */
   async fill(tenant: string, tasks: number, body: Omit<TaskSubmission, 'type'>): Promise<void> {
     const { tasks: submitting } = this.orchestrator.tenant(tenant);
-    for (let left = tasks; left > 0; left -= AT_ONCE) {
-      const some = Array.from({ length: Math.min(left, AT_ONCE) }, () =>
+    for (let left = tasks; left > 0; left -= CONCURRENCY) {
+      const some = Array.from({ length: Math.min(left, CONCURRENCY) }, () =>
         submitting.submit({ type: 'quick', ...body }),
       );
       await Promise.all(some);
     }
   }
 
-  /** From asking for one task to its beginning, in milliseconds, for tasks of which each waits for the one before. */
+  /** From the submit of a task to its beginning, in ms, for tasks submitted one after the other. */
   async waits(tenant: string, tasks: number, body: Omit<TaskSubmission, 'type'>): Promise<number[]> {
     const { tasks: submitting } = this.orchestrator.tenant(tenant);
     const waits: number[] = [];
     for (let n = 0; n < tasks; n += 1) {
-      const askedAt = machineMs();
+      const submittedAt = machineMs();
       const { task_id } = await submitting.submit({ type: 'quick', ...body });
       const { result } = await submitting.wait(task_id);
-      waits.push(Number(result) - askedAt);
+      waits.push(Number(result) - submittedAt);
     }
     return waits.toSorted((a, b) => a - b);
   }
 
-  /** What ran of the tenants that are watched, by beginning. */
+  /** Runs of the watched tenants, by beginning. */
   async ran(): Promise<Ran[]> {
     const entries = (await Promise.all(this.#workers.map((worker) => worker.entries()))).flat();
     return (entries as unknown as Ran[]).toSorted((a, b) => a.begunAt - b.begunAt);

@@ -8,49 +8,49 @@ const A_TASK_MS = 10;
 const rows: Record<string, string | number>[] = [];
 afterAll(() => console.table(rows));
 
-function printWaits(who: string, waits: readonly number[]): void {
+function printWaits(label: string, waits: readonly number[]): void {
   const [p50, p99] = [percentile(waits, 50), percentile(waits, 99)];
-  rows.push({ who, tasks: waits.length, 'wait p50, ms': p50, 'p99, ms': p99 });
+  rows.push({ label, tasks: waits.length, 'wait p50, ms': p50, 'p99, ms': p99 });
 }
 
-/** How many ran at once, at most. */
-function mostAtOnce(ran: readonly Ran[]): number {
+/** Maximum of concurrent runs. */
+function maxConcurrent(ran: readonly Ran[]): number {
   const steps = ran.flatMap(({ begunAt, endedAt }) => [
     [begunAt, 1],
     [endedAt, -1],
   ]) as [number, number][];
   let now = 0;
-  let most = 0;
+  let max = 0;
   for (const [, change] of steps.toSorted((a, b) => a[0] - b[0] || a[1] - b[1])) {
     now += change;
-    most = Math.max(most, now);
+    max = Math.max(max, now);
   }
-  return most;
+  return max;
 }
 
 describe('two workers, of ten slots each', () => {
-  it(`serve B, who asks one by one, beside A with ${TASKS_OF_A} tasks`, async () => {
+  it(`serve B, which submits one by one, beside A with ${TASKS_OF_A} tasks`, async () => {
     await using system = await FairSystem.start([]);
     const body = { payload: 1 };
     await system.waits('b', 20, body);
     const idle = await system.waits('b', TASKS_OF_B, body);
-    printWaits('B, nobody else', idle);
+    printWaits('B alone', idle);
     await system.fill('a', TASKS_OF_A, { payload: A_TASK_MS });
     const before = await system.storage.tenants.get({ tenantId: 'a' });
     const busy = await system.waits('b', TASKS_OF_B, body);
     printWaits(`B, beside ${before.ready} waiting tasks of A of ${A_TASK_MS} ms`, busy);
     const after = await system.storage.tenants.get({ tenantId: 'a' });
     rows.push({
-      who: 'p99 of B beside A, of its p99 alone',
+      label: 'p99 of B beside A, of its p99 alone',
       'p99, ms': Math.round((percentile(busy, 99) / percentile(idle, 99)) * 10) / 10,
     });
-    // All of B's tasks came while A's still waited, and A's went on meanwhile.
+    // All of B's tasks came while A's still waited, and A's continued meanwhile.
     expect(busy).toHaveLength(TASKS_OF_B);
     expect(after.ready).toBeGreaterThan(0);
     expect(after.ready).toBeLessThan(before.ready);
   });
 
-  it('let a task of priority 0 through, under a load of priority 9 that does not end', async () => {
+  it('run a task of priority 0 under a continuous load of priority 9', async () => {
     await using system = await FairSystem.start(['a']);
     const over = new AbortController();
     const backlog = 500;
@@ -75,7 +75,7 @@ describe('two workers, of ten slots each', () => {
     over.abort();
     await loading;
     rows.push({
-      who: `priority 0 under priority 9: tasks that overtook it, besides the ${backlog} before it`,
+      label: `priority 0 under priority 9: tasks that overtook it, besides the ${backlog} before it`,
       tasks: passed.length,
       'wait p50, ms': `${percentile(
         passed.toSorted((a, b) => a - b),
@@ -83,11 +83,11 @@ describe('two workers, of ten slots each', () => {
       )} tasks`,
       'p99, ms': `${Math.max(...passed)} tasks`,
     });
-    // Each tenth claim takes what has waited for longest: then it is this one's turn.
+    // Every tenth claimed task is the oldest: then it is this one.
     for (const count of passed) expect(count).toBeLessThan(200);
   });
 
-  it('leave a paused tenant alone and keep one to its limit, beside a busy one', async () => {
+  it('run no task of a paused tenant and keep another to its limit, beside a busy one', async () => {
     await using system = await FairSystem.start(['limited', 'paused']);
     const { tenants } = system.storage;
     await tenants.configure({ tenantId: 'limited', maxRunning: 2 });
@@ -106,11 +106,11 @@ describe('two workers, of ten slots each', () => {
     await expect.poll(() => ended('limited'), { timeout: 60_000 }).toBe(200);
     const limited = (await system.ran()).filter(({ tenant }) => tenant === 'limited');
     rows.push({
-      who: 'most tasks at once of one with max_running 2',
+      label: 'maximum of concurrent tasks with max_running 2',
       tasks: limited.length,
-      'p99, ms': mostAtOnce(limited),
+      'p99, ms': maxConcurrent(limited),
     });
-    rows.push({ who: 'tasks of a paused tenant that ran', tasks: 0 });
-    expect(mostAtOnce(limited)).toBeLessThanOrEqual(2);
+    rows.push({ label: 'tasks of a paused tenant that ran', tasks: 0 });
+    expect(maxConcurrent(limited)).toBeLessThanOrEqual(2);
   });
 });

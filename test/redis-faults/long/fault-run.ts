@@ -10,8 +10,8 @@ import type { Entry, Fault, FaultHistory } from '../fault-history.js';
 import { Child } from './child-process.js';
 
 const WORKERS = 4;
-/** So many stand still at once at most: somebody has to do the work. */
-const MOST_FROZEN = 2;
+/** Maximum of frozen workers: some have to do the work. */
+const MAX_FROZEN = 2;
 const LEASES_FROZEN = 2.5;
 const DRAIN_MS = 60_000;
 const LIMITS = { maxEvents: 1e8, maxEventAgeMs: 1e12, retentionMs: 1e12, deadLetterRetentionMs: 1e12 };
@@ -24,24 +24,25 @@ export interface FaultRunOptions {
   readonly perSecond: number;
   /** The first one is followed. */
   readonly tenants: readonly string[];
-  /** Once, in the middle; resolves when the storage can be asked again. */
+  /** Called once, in the middle; resolves when the storage answers again. */
   readonly strikeStorage: () => Promise<void>;
 }
 
 interface PlannedFault {
   readonly kind: 'kill' | 'freeze';
-  /** Which one of those that run, from 0 to 1. */
-  readonly whom: number;
+  /** Position among the running workers, from 0 to 1. */
+  readonly position: number;
 }
 
-/** The machine's time in milliseconds, as the programs write it down. */
+/** The machine's time in ms, as the programs log it. */
 export function machineMs(): number {
   return Number(process.hrtime.bigint() / 1_000n) / 1_000;
 }
 
 /**
- * Workers that are killed and frozen by a seeded schedule, one fault a second, while another process submits and a third
- * one follows. States: running (`run`), draining (faults are over, everything acknowledged comes to its end), judged.
+ * Workers that are killed and frozen by a seeded schedule, one fault a second, while another process submits
+ * and a third one follows. States: running (`run`), draining (faults are over, everything acknowledged ends),
+ * judged.
  */
 export class FaultRun {
   readonly #children: Child[] = [];
@@ -56,7 +57,7 @@ export class FaultRun {
     const random = new SeededRandom(`${options.seed}/schedule`);
     this.#plan = Array.from({ length: options.seconds }, () => ({
       kind: random.random(70) ? 'kill' : 'freeze',
-      whom: random.fraction(),
+      position: random.fraction(),
     }));
   }
 
@@ -67,9 +68,9 @@ export class FaultRun {
     try {
       const follower = this.#begin('follower', 'follower');
       await Promise.all(Array.from({ length: WORKERS }, () => this.#beginWorker()));
-      await follower.says('up');
+      await follower.receives('up');
       const submitter = this.#begin('submitter', 'submitter');
-      await submitter.says('up');
+      await submitter.receives('up');
       await this.#inflict();
       return await this.#drain(submitter, follower);
     } finally {
@@ -81,15 +82,15 @@ export class FaultRun {
 
   #begin(program: 'worker' | 'submitter' | 'follower', name: string): Child {
     const { target, leaseMs, tenants, perSecond } = this.options;
-    const told = { target, prefix: this.#prefix, limits: LIMITS, leaseMs, tenants, perSecond };
-    const child = new Child({ program, name, dir: this.#dir, told });
+    const options = { target, prefix: this.#prefix, limits: LIMITS, leaseMs, tenants, perSecond };
+    const child = new Child({ program, name, dir: this.#dir, options });
     this.#children.push(child);
     return child;
   }
 
   #beginWorker(): Promise<void> {
     this.#workersStarted += 1;
-    return this.#begin('worker', `w${this.#workersStarted}`).says('up', DRAIN_MS);
+    return this.#begin('worker', `w${this.#workersStarted}`).receives('up', DRAIN_MS);
   }
 
   get #running(): Child[] {
@@ -111,13 +112,13 @@ export class FaultRun {
     await Promise.all(this.#thawing);
   }
 
-  async #inflictOne({ kind, whom }: PlannedFault): Promise<void> {
+  async #inflictOne({ kind, position }: PlannedFault): Promise<void> {
     const candidates = this.#running;
-    const child = candidates[Math.floor(whom * candidates.length)];
+    const child = candidates[Math.floor(position * candidates.length)];
     if (!child) return;
     const frozen = this.#children.filter((each) => each.isFrozen).length;
     const struck = { process: child.settings.name, at: machineMs() };
-    if (kind === 'freeze' && frozen < MOST_FROZEN) {
+    if (kind === 'freeze' && frozen < MAX_FROZEN) {
       child.freeze();
       this.#thawing.push(this.#thaw(child, struck));
     } else {
@@ -142,8 +143,8 @@ export class FaultRun {
 
   async #drain(submitter: Child, follower: Child): Promise<FaultHistory> {
     const { target, tenants, leaseMs } = this.options;
-    submitter.tell('enough');
-    await submitter.says('done', DRAIN_MS);
+    submitter.send('enough');
+    await submitter.receives('done', DRAIN_MS);
     const storage = RedisStorage.connect(target, { prefix: this.#prefix, limits: LIMITS });
     try {
       await Promise.all(tenants.map((tenantId) => idle(storage, tenantId)));
@@ -160,7 +161,7 @@ export class FaultRun {
   }
 }
 
-/** Until nothing of a tenant is under way any more, or so long that it never will be: the judge says so then. */
+/** Until a tenant has no unended task, or a limit after which the judge reports it. */
 async function idle(storage: RedisStorage, tenantId: string): Promise<void> {
   const until = Date.now() + DRAIN_MS;
   while (Date.now() < until) {

@@ -25,14 +25,14 @@ const startedBy = async (worker: Child) =>
 it(`a worker is killed with ${TASKS} running tasks: each runs once more, and none is lost with it`, async () => {
   await using redis = await RedisServer.start({ appendonly: true });
   const target = { target: redis.url, prefix: 'killed', leaseMs: LEASE_MS };
-  const told = { ...target, concurrency: 2 * TASKS, takesMs: TAKES_MS };
-  const start = (name: string) => new Child({ program: 'held-worker', name, dir, told });
+  const options = { ...target, concurrency: 2 * TASKS, takesMs: TAKES_MS };
+  const start = (name: string) => new Child({ program: 'held-worker', name, dir, options });
   const workers = [start('first')];
   const [first] = workers as [Child];
   await using storage = RedisStorage.connect(redis.url, { prefix: 'killed' });
   const registry = new GlobalTaskRegistry({ storage });
   try {
-    await first.says('up');
+    await first.receives('up');
     const tasks = await Promise.all(
       Array.from({ length: TASKS }, () => registry.submit({ tenantId: 'acme', body: { type: 'held' } })),
     );

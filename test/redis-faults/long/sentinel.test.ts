@@ -1,12 +1,12 @@
 import { RedisSentinel } from '@agent-orchestrator/test-servers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { longestSilence } from '../failover.js';
+import { longestSilence } from '../history-of-tenants.js';
 import { judgeFaults } from '../fault-history.js';
 import { FaultRun } from './fault-run.js';
 import { verdictTable } from './verdict-table.js';
 
-/** Another seed is another story: `FAULT_SEED=2 FAULT_SECONDS=60 npm run faults -- sentinel`. */
+/** The seed decides the faults: `FAULT_SEED=2 FAULT_SECONDS=60 npm run faults -- sentinel`. */
 const SEED = process.env['FAULT_SEED'] ?? '1';
 const SECONDS = Number(process.env['FAULT_SECONDS'] ?? 20);
 const NEW_MASTER_MS = 20_000;
@@ -34,7 +34,7 @@ describe('four workers behind Sentinels, and the master killed in the middle', (
     });
     expect(verdict.injected).toBeGreaterThanOrEqual(verdict.planned);
     expect(verdict).toMatchObject({
-      ...{ notFinalOnce: [], revGaps: [], unasked: 0, foreignTexts: [], followedTwice: 0 },
+      ...{ notFinalOnce: [], revGaps: [], withoutRequest: 0, redisTexts: [], followedTwice: 0 },
       ...{ followedMissing: 0, followedOther: 0, gapsWithoutReason: 0 },
     });
   });

@@ -5,7 +5,7 @@ const count = (value: number | readonly string[]) => (typeof value === 'number' 
 const inWords = ({ tasks, medianMs, longestMs, late }: Recovery) =>
   `${tasks} tasks, median ${medianMs} ms, longest ${longestMs} ms, over lease + 1 s: ${late}`;
 
-/** All stats of a run, in words. */
+/** All results of a run, with labels. */
 export function verdictTable(verdict: FaultVerdict): Readonly<Record<string, number | string>> {
   return {
     'faults injected of those planned': `${verdict.injected} of ${verdict.planned}`,
@@ -13,11 +13,11 @@ export function verdictTable(verdict: FaultVerdict): Readonly<Record<string, num
     'acknowledged and lost': count(verdict.lost),
     'final states other than one': count(verdict.notFinalOnce),
     'gaps in rev': count(verdict.revGaps),
-    'tasks that nobody asked for': verdict.unasked,
+    'tasks without a request': verdict.withoutRequest,
     'two tasks of one key': count(verdict.twoOfOneKey),
     'events twice at the follower': verdict.followedTwice,
     'events missing at the follower': verdict.followedMissing,
-    'events that are others at the follower': verdict.followedOther,
+    'events at the follower that differ from the log': verdict.followedOther,
     'gap frames at the follower': verdict.gapFrames,
     'recorded work done again': count(verdict.recordedAgain),
     'work begun before a freeze, done after it': verdict.begunBeforeFreeze,
@@ -27,6 +27,6 @@ export function verdictTable(verdict: FaultVerdict): Readonly<Record<string, num
     'recovery after a kill': inWords(verdict.afterKill),
     'recovery after a freeze': inWords(verdict.afterFreeze),
     'recovery while the storage was away': inWords(verdict.withOutage),
-    "Redis' own words at somebody": count(verdict.foreignTexts),
+    'error texts of Redis at users': count(verdict.redisTexts),
   };
 }

@@ -5,7 +5,7 @@ import { judgeFaults } from '../fault-history.js';
 import { FaultRun } from './fault-run.js';
 import { verdictTable } from './verdict-table.js';
 
-/** Another seed is another story: `FAULT_SEED=2 FAULT_SECONDS=600 npm run faults -- workers`. */
+/** The seed decides the faults: `FAULT_SEED=2 FAULT_SECONDS=600 npm run faults -- workers`. */
 const SEED = process.env['FAULT_SEED'] ?? '1';
 const SECONDS = Number(process.env['FAULT_SECONDS'] ?? 60);
 const REDIS_AWAY_MS = 1_000;
@@ -26,9 +26,9 @@ describe('four workers, one killed or frozen each second, and their Redis killed
     console.table(verdictTable(verdict));
     expect(verdict.injected).toBeGreaterThanOrEqual(verdict.planned);
     expect(verdict).toMatchObject({
-      ...{ lost: [], notFinalOnce: [], revGaps: [], unasked: 0, twoOfOneKey: [] },
+      ...{ lost: [], notFinalOnce: [], revGaps: [], withoutRequest: 0, twoOfOneKey: [] },
       ...{ followedTwice: 0, followedMissing: 0, followedOther: 0, gapsWithoutReason: 0 },
-      ...{ recordedAgain: [], foreignTexts: [] },
+      ...{ recordedAgain: [], redisTexts: [] },
     });
   });
 });

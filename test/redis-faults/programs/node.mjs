@@ -1,4 +1,4 @@
-// One process of the orchestrator: `api` with its server, whose address it says, or `worker`.
+// One process of the orchestrator: `api` with its server, whose URL it sends, or `worker`.
 import { Orchestrator } from '@agent-orchestrator/core';
 import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { createIdentities, OrchestratorServer } from '@agent-orchestrator/ws-server';

@@ -1,11 +1,11 @@
--- How the tasks of a batch come to be: all in the step that stores it, or, where that is too much, a portion a step. What
--- is left then is a timer: if the process that submitted it does not go on, the sweeper does.
+-- Creation of a batch's tasks: all in the step that stores it, or, where that is too much, a portion a step. The remainder
+-- is a timer: if the submitting process stops, the sweeper continues.
 --
 -- An item, as text: {error}, or a task (see creation) with {refusals: by reason}, as JSON · newline · payload
--- @batch:<id>:staged  number of an item -> the item; `bytes` of all of them. Without a batch it expires.
--- In the hash of the batch, until all its tasks are there: total (how many items it has)
-local CREATED_AT_ONCE, BYTES_AT_ONCE = $cancelledAtOnce, $pageBytes
-local CREATOR_GONE = 1000
+-- @batch:<id>:staged  number of an item -> the item; `bytes` of all of them. Expires without a batch.
+-- Field of the batch's hash until all its tasks exist: total (number of items)
+local CREATED_PER_STEP, BYTES_PER_STEP = $cancelledAtOnce, $pageBytes
+local CREATOR_TIMEOUT = 1000
 local LOST = '{"error":' .. cjson.encode('{"code":"internal_error","message":"the item was lost","retryable":true}') .. '}'
 
 local function addItem(batch, text)
@@ -20,11 +20,12 @@ local function addItem(batch, text)
   end
 end
 
--- Creates the tasks of items that came with their batch, behind so many other arguments, as far as one step may. What an item
--- costs shows as it goes: it may interrupt a task with many calls. The others are staged. Returns whether there are any.
+-- Creates the first tasks of items that came with their batch, behind `before` other arguments, up to the limits of one
+-- step. The cost of an item shows only when it is created: it may interrupt a task with many calls. The remainder is staged.
+-- Returns whether there is any.
 local function addFirst(batch, args, before)
   local items, at, bytes = #args - before, 0, 0
-  while at < items and at < CREATED_AT_ONCE and bytes < BYTES_AT_ONCE and budget > 0 do
+  while at < items and at < CREATED_PER_STEP and bytes < BYTES_PER_STEP and budget > 0 do
     at = at + 1
     bytes = bytes + #args[before + at]
     addItem(batch, args[before + at])
@@ -43,7 +44,7 @@ local function addFirst(batch, args, before)
   return true
 end
 
--- A batch none of whose items is there yet takes on what was staged for it. Returns whether all of it is there.
+-- A batch without items takes over what was staged for it. Returns whether all of it is there.
 local function takeStaged(batch, total)
   local staged = batch .. ':staged'
   if redis.call('HLEN', staged) ~= total + 1 then
@@ -57,14 +58,14 @@ local function takeStaged(batch, total)
 end
 
 -- Returns whether some are left.
-local function createSome(id)
+local function createPortion(id)
   local batch = PREFIX .. '@batch:' .. id
   local total, staged = tonumber(redis.call('HGET', batch, 'total')), batch .. ':staged'
   if not total then
     return false
   end
   local created, bytes, taken = redis.call('LLEN', batch .. ':items'), 0, {}
-  while created < total and #taken < CREATED_AT_ONCE and bytes < BYTES_AT_ONCE and budget > 0 do
+  while created < total and #taken < CREATED_PER_STEP and bytes < BYTES_PER_STEP and budget > 0 do
     created = created + 1
     taken[#taken + 1] = string.format('%d', created)
     local text = redis.call('HGET', staged, taken[#taken])

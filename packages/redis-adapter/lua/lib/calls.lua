@@ -1,4 +1,4 @@
--- Calls by their ids. @calls  call id -> task id, service and key of the step
+-- Calls by id. @calls  call id -> task id, service and key of the step
 local function callOf(task, key, id)
   local step = getStep(task, key)
   for _, call in ipairs(step and step.calls or {}) do
@@ -8,8 +8,8 @@ local function callOf(task, key, id)
   end
 end
 
--- The task, step and call of a call id, and its service. A step that a new attempt asks for anew is no longer there: its
--- calls are known still, and have nothing to say.
+-- Task, step, call and service of a call id. After a new attempt has dropped the step, its calls are still known, without
+-- effect.
 local function callById(id)
   local where = redis.call('HGET', CALLS, id)
   if not where then

@@ -1,7 +1,7 @@
--- How tasks come to be. An item is {id, type, tail (the task's first line after `sequence`), priority, timeout, run_at?,
+-- Creation of tasks. An item is {id, type, tail (the task's first line after `sequence`), priority, timeout, run_at?,
 -- session?, agent?, parallel?, batch?, on_busy, message?, message_id?}.
 --
--- @made  all tasks in the order of their submission, as "sequence deadline id id …"; deadline 0: it is in @due
+-- @created  all tasks in order of submission, as "sequence deadline id id …"; deadline 0: it is in @due
 local RETENTION_OF_BATCHES = $retentionMs
 
 local function refusalOf(item)
@@ -14,7 +14,7 @@ local function refusalOf(item)
   end
 end
 
--- The bare task, indexed, with its deadline; not yet counted, queued or told of.
+-- The task alone, indexed, with its deadline; not yet counted, queued or in the event log.
 local function create(item, payload)
   local sequence = count('seq') + 1
   local header = '{"at":' .. now .. ',"sequence":' .. sequence .. ',' .. item.tail
@@ -31,7 +31,7 @@ local function create(item, payload)
   end
   local deadline = math.max(now, item.run_at or 0) + item.timeout
   local inOrder = deadline >= count('last_deadline') and deadline <= now + LONGEST_IN_ORDER
-  redis.call('RPUSH', PREFIX .. '@made', sequence .. ' ' .. (inOrder and deadline or 0) .. ' ' .. item.id)
+  redis.call('RPUSH', PREFIX .. '@created', sequence .. ' ' .. (inOrder and deadline or 0) .. ' ' .. item.id)
   if inOrder then
     setMeta('last_deadline', deadline)
     dueAt(deadline)
@@ -49,9 +49,9 @@ local function enterSession(task, item)
     return
   end
   openSession(item.session, item.agent, '{}')
-  local holders = sessionField(item.session, 'holders')
-  if item.on_busy == 'interrupt' and holders then
-    cancelTask(load(holders), 'interrupted by a newer message', GRACE)
+  local holder = sessionField(item.session, 'holder')
+  if item.on_busy == 'interrupt' and holder then
+    cancelTask(load(holder), 'interrupted by a newer message', GRACE)
   end
   redis.call('ZADD', SESSIONS .. item.session .. ':live', task.header.sequence, task.id)
   if item.message then
@@ -60,7 +60,7 @@ local function enterSession(task, item)
   end
 end
 
--- Stores a task and lets it stand in its lines.
+-- Stores a task and enters it in its concurrency groups.
 local function store(item, payload)
   local task = create(item, payload)
   enterSession(task, item)

@@ -1,5 +1,5 @@
--- What becomes due. Most of it comes in the order in which it becomes due and is appended to a list ("time rest");
--- what is earlier than the end of its list goes into @due, by time.
+-- Timers. Most are scheduled in the order of their due time and are appended to a list ("time rest"); a timer due before the
+-- end of its list goes into @due, by time.
 local RETENTION, DEAD_RETENTION, GRACE = $retentionMs, $deadLetterRetentionMs, $cancelGraceMs
 local earliest
 
@@ -9,14 +9,14 @@ local function dueAt(at)
   end
 end
 
--- A deadline farther away would hold up the list of all tasks, which is let go of from its front once it is checked.
+-- A later deadline would block the list of all tasks, which is trimmed from its front once that is checked.
 local LONGEST_IN_ORDER = 60 * 60 * 1000
 
--- What is due in the same millisecond is done in the order in which it was scheduled: a fraction of a millisecond says which.
+-- Timers due in the same millisecond fire in the order of their scheduling: a fraction of a millisecond keeps it.
 local ORDERED = 1000
 
 local function schedule(kind, moment, what)
-  -- Whole milliseconds, rounded up: nothing is looked at before its time.
+  -- Whole milliseconds, rounded up: a timer never fires early.
   local at = math.ceil(moment)
   local order = (count('scheduled') + 1) % ORDERED
   setMeta('scheduled', order)

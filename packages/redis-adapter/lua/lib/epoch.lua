@@ -1,5 +1,5 @@
--- The epoch of the tenant's log: when it began, and which server keeps it. One that takes another's sequence may know less of
--- it, and has another replication id.
+-- Epoch of the tenant's log: its creation time and its server. A server that takes over from another may have lost part of
+-- the log, and has another replication id.
 local function epochOfLog()
   if not meta.epoch then
     return false

@@ -1,22 +1,21 @@
--- The event log: one entry a step of the storage, with all events of that step. The entry's id is the `seq` of the last.
--- An entry is the JSON [at, [letter, task id, rev, session id, data, more?]…]. Those of plain tasks (see state) that belong
--- to no session are shorter, several in one: ["C", data, "id id…"] created, ["S", "id id…"] started, ["D", version, id,
--- result, id, result…] completed.
+-- Events of this step: one log entry a step of the storage, whose id is the `seq` of its last event. An entry is the JSON
+-- [at, [letter, task id, rev, session id, data, more?]…]. Events of fast tasks (see state) without a session are shorter,
+-- several in one: ["C", data, "id id…"] created, ["S", "id id…"] started, ["D", version, id, result, id, result…] completed.
 local MAX_EVENT_AGE = $maxEventAgeMs
 local REFER_ABOVE = 4096
-local told = {}
+local emitted = {}
 local hasEnded = false
 
 local function append(event)
   addMeta('seq', 1)
-  told[#told + 1] = event
+  emitted[#emitted + 1] = event
 end
 
 local function quoted(text)
   return text and '"' .. text .. '"' or 'null'
 end
 
--- `data` and `more` are JSON. A large result stands with its task, and the event refers to it.
+-- `data` and `more` are JSON. A large result is stored with its task, and the event refers to it.
 local function emit(task, letter, data, more)
   task.rev = task.rev + 1
   task.updated = now
@@ -29,13 +28,13 @@ local function emit(task, letter, data, more)
 end
 
 local function saveEvents()
-  if #told == 0 then
+  if #emitted == 0 then
     return
   end
   local seq = count('seq')
-  local entry = '[' .. now .. ',' .. table.concat(told, ',') .. ']'
-  appendEntry(EVENTS, entry, #told, seq, meta.followed, meta.epoch)
+  local entry = '[' .. now .. ',' .. table.concat(emitted, ',') .. ']'
+  appendEntry(EVENTS, entry, #emitted, seq, meta.followed, meta.epoch)
   if hasEnded and meta.awaited then
-    wakeWaiting(NAMESPACE, TENANT, meta.awaited, published(seq, meta.epoch, entry))
+    publishCompletions(NAMESPACE, TENANT, meta.awaited, published(seq, meta.epoch, entry))
   end
 end

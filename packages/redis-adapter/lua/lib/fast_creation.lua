@@ -1,11 +1,11 @@
--- How plain tasks of one tenant come to be: what is to be done for each is collected, and done for all at once.
+-- Creation of fast tasks of one tenant: writes are collected, and done for all tasks at once.
 local CHUNK, MAX_STORED = 64, $maxStoredBytes
 local ORDERED = 1000
 -- See due.
 local LONGEST_IN_ORDER = 60 * 60 * 1000
 local opening = '"at":' .. nowText .. ',"sequence":'
 
--- A stored task has room for these where it begins. Returns its bytes.
+-- A stored task begins with room for these. Returns its bytes.
 local function writeSequence(key, sequence)
   return redis.call('SETRANGE', key, '1', opening .. sequence)
 end
@@ -18,15 +18,15 @@ end
 local function openCreation(meta)
   local known = countersOf(meta)
   return {
-    meta = meta, prefix = meta:sub(1, -6), known = known, ready = {}, told = newEffects(), made = {}, early = {},
+    meta = meta, prefix = meta:sub(1, -6), known = known, ready = {}, emitted = newEventBuffer(), chunks = {}, early = {},
     seq = tonumber(known[1]) or 0, pending = tonumber(known[2]) or 0, last = tonumber(known[3]) or 0,
     scheduled = tonumber(known[10]) or 0, largest = 0, stored = tonumber(known[18]) or 0,
     staged = tonumber(known[19]) or 0,
   }
 end
 
--- @made in chunks of the same deadline.
-local function addMade(chunks, sequence, deadline, id)
+-- @created in chunks of the same deadline.
+local function appendToCreated(chunks, sequence, deadline, id)
   local chunk = chunks[#chunks]
   if chunk and chunk.deadline == deadline and #chunk < CHUNK then
     chunk[#chunk + 1] = id
@@ -40,12 +40,12 @@ local function addReady(new, id, queue_priority, sequence)
   ready[n + 1], ready[n + 2] = format('%s%014d', queue_priority, sequence), id
 end
 
--- The task that is stored already, in so many bytes, takes the next sequence.
+-- A task that is stored already, with its size in bytes, gets the next sequence.
 local function addCreated(new, id, deadline, data, bytes)
   local sequence = new.seq + 1
   new.largest, new.stored = math.max(new.largest, bytes), new.stored + bytes
   new.seq, new.pending = sequence, new.pending + 1
-  emitCreated(new.told, id, data)
+  emitCreated(new.emitted, id, data)
   if not new.due or deadline < new.due then
     new.due = deadline
   end
@@ -54,25 +54,25 @@ local function addCreated(new, id, deadline, data, bytes)
     new.scheduled = (new.scheduled + 1) % ORDERED
     early[#early + 1] = format('%d.%03d', deadline, new.scheduled)
     early[#early + 1] = 'deadline\n' .. id
-    addMade(new.made, sequence, 0, id)
+    appendToCreated(new.chunks, sequence, 0, id)
   else
     new.last = deadline
-    addMade(new.made, sequence, deadline, id)
+    appendToCreated(new.chunks, sequence, deadline, id)
   end
 end
 
 local function saveDeadlines(new)
-  for at, chunk in ipairs(new.made) do
-    new.made[at] = table.concat(chunk, ' ')
+  for at, chunk in ipairs(new.chunks) do
+    new.chunks[at] = table.concat(chunk, ' ')
   end
-  redis.call('RPUSH', new.prefix .. '@made', unpack(new.made))
+  redis.call('RPUSH', new.prefix .. '@created', unpack(new.chunks))
   if #new.early > 0 then
     redis.call('ZADD', new.prefix .. '@due', unpack(new.early))
   end
 end
 
--- `isFirst`: nothing was in line before; of the new tasks: `type` is theirs or '', `due` when the first of them is, `largest` the
--- most bytes of one, `stored` the tenant's with them. Returns the effects.
+-- `isFirst`: no task was ready before. Of the new tasks: `type` (or '' when they differ), `due` (first deadline), `largest`
+-- (most bytes of one), `stored` (bytes of the tenant with them). Returns the effects.
 local function saveCounters(meta, prefix, known, changes, isFirst, new)
   local unended = (tonumber(known[2]) or 0) + (tonumber(known[12]) or 0)
   changes[#changes + 1] = 'stored'
@@ -86,22 +86,22 @@ local function saveCounters(meta, prefix, known, changes, isFirst, new)
     changes[#changes + 1] = 'large'
     changes[#changes + 1] = large
   end
-  -- Whoever has more than these in line stands in the rotation already.
+  -- A tenant with other ready tasks is in the rotation already.
   local isReady = isFirst and known[7] ~= '1'
     and not (known[8] and (tonumber(known[9]) or 0) >= tonumber(known[8]))
   local effects = updateSystem(prefix, changes, new.due, tonumber(known[4]) or 0, isReady)
   if not known[6] then
-    effects = introduce(prefix, changes, effects)
+    effects = registerTenant(prefix, changes, effects)
   end
   redis.call('HSET', meta, unpack(changes))
   return effects
 end
 
--- Everything that was collected, of at least one task.
+-- Writes everything that was collected, for at least one task.
 local function saveCreated(new, events, type)
   saveDeadlines(new)
   redis.call('ZADD', new.prefix .. '@ready', unpack(new.ready))
-  appendEvents(events, new.told, new.seq, new.known[5], new.known[13])
+  appendEvents(events, new.emitted, new.seq, new.known[5], new.known[13])
   local changes = {
     'seq', format('%d', new.seq), 'pending', format('%d', new.pending), 'last_deadline', format('%d', new.last),
   }

@@ -1,11 +1,11 @@
--- Tasks that may not all run at once: those of a session (one at a time, in order), and of a batch (at most `max`).
--- A task that stands in a line either is holders, or waits. One of a session and a batch waits for its session first: the batch
--- knows it once it is the first of its session and only the batch has no room. So whom a sequence is for is found at once.
+-- Concurrency groups: tasks of a session (one at a time, in order), and of a batch (at most `max` at a time). A task in a
+-- group is a holder or waits. With a session and a batch it waits for the session first: it enters the batch's queue once it
+-- is the first of its session and only the batch has no room. So the next holder is always found at once.
 --
--- @batch:<id>  max, fail_fast, created; see also cancelling · …:items  task ids, or errors as JSON · …:holders
--- …:line  those that wait for the batch, in their order
+-- @batch:<id>  max, fail_fast, created; see also cancellation · …:items  task ids, or errors as JSON · …:holders
+-- …:queue  tasks that wait for the batch, in their order
 -- …:gone  task id -> the state in which a task ended that is no longer kept
--- While tasks of a batch are still staged, its hash says in `total` how many items it has, see batches.
+-- While tasks of a batch are staged, its hash has their number in `total`, see batches.
 local function isStaged(batch)
   return redis.call('HEXISTS', batch, 'total') == 1
 end
@@ -18,7 +18,7 @@ local function groupSession(task)
   return not task.header.parallel and task.header.session_id
 end
 
--- The priority that the header of a session is queued with: its own, or that of a more urgent task behind it.
+-- Queue priority of a session's holder: its own, or that of a more urgent task behind it.
 local function urgency(task)
   local session = groupSession(task)
   if session then
@@ -37,26 +37,26 @@ end
 
 local function stopWaiting(task)
   local session, batch = groupSession(task), batchKey(task)
-  if session and redis.call('ZREM', SESSIONS .. session .. ':line', task.id) > 0 then
+  if session and redis.call('ZREM', SESSIONS .. session .. ':queue', task.id) > 0 then
     redis.call('HINCRBY', SESSIONS .. session, 'w' .. task.header.priority, -1)
   end
   if batch then
-    redis.call('ZREM', batch .. ':line', task.id)
+    redis.call('ZREM', batch .. ':queue', task.id)
   end
 end
 
 local function sessionAdmits(session, task)
-  local holders, shut = unpack(redis.call('HMGET', SESSIONS .. session, 'holders', 'cancel_left'))
-  if holders or shut then
-    return holders == task.id
+  local holder, cancelling = unpack(redis.call('HMGET', SESSIONS .. session, 'holder', 'cancel_left'))
+  if holder or cancelling then
+    return holder == task.id
   end
-  local first = redis.call('ZRANGE', SESSIONS .. session .. ':line', 0, 0)[1]
+  local first = redis.call('ZRANGE', SESSIONS .. session .. ':queue', 0, 0)[1]
   return not first or first == task.id
 end
 
 local function batchHasRoom(batch)
-  local max, shut = unpack(redis.call('HMGET', batch, 'max', 'cancel_left'))
-  return not shut and redis.call('SCARD', batch .. ':holders') < tonumber(max)
+  local max, cancelling = unpack(redis.call('HMGET', batch, 'max', 'cancel_left'))
+  return not cancelling and redis.call('SCARD', batch .. ':holders') < tonumber(max)
 end
 
 local function batchAdmits(batch, task)
@@ -66,7 +66,7 @@ local function batchAdmits(batch, task)
   return batchHasRoom(batch)
 end
 
--- Whether every line of the task lets it in; if so it is holders.
+-- Whether every group admits the task; then it becomes a holder.
 local function admitted(task)
   local session, batch = groupSession(task), batchKey(task)
   if (session and not sessionAdmits(session, task)) or (batch and not batchAdmits(batch, task)) then
@@ -74,7 +74,7 @@ local function admitted(task)
   end
   stopWaiting(task)
   if session then
-    redis.call('HSET', SESSIONS .. session, 'holders', task.id)
+    redis.call('HSET', SESSIONS .. session, 'holder', task.id)
   end
   if batch then
     redis.call('SADD', batch .. ':holders', task.id)
@@ -82,26 +82,26 @@ local function admitted(task)
   return true
 end
 
--- A task whose time has come stands in its lines: `ready` if they let it in, else `waiting`.
+-- A due task enters its groups: `ready` if they admit it, else `waiting`.
 local function joinGroups(task)
   if admitted(task) then
     return 'ready'
   end
   local session, batch = groupSession(task), batchKey(task)
-  -- A line is in order of this number.
-  addMeta('lined', 1)
+  -- Order of the queues.
+  addMeta('group_sequence', 1)
   if session then
-    redis.call('ZADD', SESSIONS .. session .. ':line', count('lined'), task.id)
+    redis.call('ZADD', SESSIONS .. session .. ':queue', count('group_sequence'), task.id)
     redis.call('HINCRBY', SESSIONS .. session, 'w' .. task.header.priority, 1)
-    local holders = sessionField(session, 'holders')
-    local header = holders and load(holders)
-    if header and (header.state == 'ready' or header.state == 'woken') and urgency(header) ~= (header.queue_priority or header.header.priority) then
-      dequeue(header)
-      putInQueue(header)
+    local holder = sessionField(session, 'holder')
+    local holderTask = holder and load(holder)
+    if holderTask and (holderTask.state == 'ready' or holderTask.state == 'woken') and urgency(holderTask) ~= (holderTask.queue_priority or holderTask.header.priority) then
+      dequeue(holderTask)
+      putInQueue(holderTask)
     end
   end
   if batch and (not session or sessionAdmits(session, task)) then
-    redis.call('ZADD', batch .. ':line', count('lined'), task.id)
+    redis.call('ZADD', batch .. ':queue', count('group_sequence'), task.id)
   end
   return 'waiting'
 end
@@ -111,32 +111,32 @@ local function admit(task)
   putInQueue(task)
 end
 
--- The first task of a session without a running one is let in, or waits for its batch from now on.
+-- The first task of a session without a holder is admitted, or waits for its batch from now on.
 local function admitToSession(session)
-  local line = SESSIONS .. session .. ':line'
+  local queue = SESSIONS .. session .. ':queue'
   while true do
-    local holders, shut = unpack(redis.call('HMGET', SESSIONS .. session, 'holders', 'cancel_left'))
-    local first = not holders and not shut and redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')
+    local holder, cancelling = unpack(redis.call('HMGET', SESSIONS .. session, 'holder', 'cancel_left'))
+    local first = not holder and not cancelling and redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
     if not first or not first[1] then
       return
     end
     local task = load(first[1])
     if not task then
-      -- Somebody has removed the task while it stood in line.
-      redis.call('ZREM', line, first[1])
+      -- The task was removed from outside while it waited.
+      redis.call('ZREM', queue, first[1])
     elseif admitted(task) then
       admit(task)
     else
-      redis.call('ZADD', batchKey(task) .. ':line', first[2], task.id)
+      redis.call('ZADD', batchKey(task) .. ':queue', first[2], task.id)
       return
     end
   end
 end
 
--- As many as there is room for. One that its session does not let in comes back when it does.
+-- As many as there is room for. A task that its session does not admit returns when it does.
 local function admitToBatch(batch)
   while batchHasRoom(batch) do
-    local id = redis.call('ZRANGE', batch .. ':line', 0, 0)[1]
+    local id = redis.call('ZRANGE', batch .. ':queue', 0, 0)[1]
     if not id then
       return
     end
@@ -144,7 +144,7 @@ local function admitToBatch(batch)
     if task and admitted(task) then
       admit(task)
     else
-      redis.call('ZREM', batch .. ':line', id)
+      redis.call('ZREM', batch .. ':queue', id)
     end
   end
 end
@@ -152,8 +152,8 @@ end
 local function leaveGroups(task)
   local session, batch = groupSession(task), batchKey(task)
   stopWaiting(task)
-  if session and sessionField(session, 'holders') == task.id then
-    redis.call('HDEL', SESSIONS .. session, 'holders')
+  if session and sessionField(session, 'holder') == task.id then
+    redis.call('HDEL', SESSIONS .. session, 'holder')
   end
   if batch then
     redis.call('SREM', batch .. ':holders', task.id)

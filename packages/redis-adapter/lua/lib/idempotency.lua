@@ -1,9 +1,9 @@
--- The same key again, for as long as it is remembered, is the same request.
+-- A repeated idempotency key is the same request, until the key expires.
 --
 -- @key:<idempotency key>  "until fingerprint kind id"
 local IDEMPOTENCY = $idempotencyMs
 
--- What a key that was used before says of this request: 'replayed' and the id it stands for, or a conflict.
+-- 'replayed' and the id of the first request, or a conflict; nothing for a new key.
 local function usedBefore(prefix, params, kind)
   local text = params.key and redis.call('GET', prefix .. '@key:' .. params.key)
   local till, fingerprint, kindOf, id = (text or ''):match('^(%d+) (%S+) (%S+) (.*)$')

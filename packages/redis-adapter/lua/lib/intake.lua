@@ -1,6 +1,6 @@
--- Whether a request is one that was answered before, or too much.
+-- Admission of a request: replays and limits.
 
--- The answer to a key that was used before, if it was.
+-- The answer to a used idempotency key, if any.
 local function known(params, kind)
   local answer, id = usedBefore(PREFIX, params, kind)
   if answer ~= 'replayed' then
@@ -13,7 +13,7 @@ local function known(params, kind)
   return found and { 'replayed', found, count('seq'), epochOfLog() } or nil
 end
 
--- Whether so many more would be too many, or too much is stored.
+-- Whether so many more tasks would exceed the limit, or too much is stored.
 local function isFull(tasks, max)
   return count('pending') + count('staged') + tasks > max or holdsTooMuch()
 end

@@ -1,11 +1,11 @@
--- Which task of a line has waited longest: the first of each priority is a candidate. Its id and sequence.
+-- The task of a queue that has waited longest: the first of each priority is a candidate. Its id and sequence.
 local SEQUENCES = 1e14
 
-local function oldestIn(line)
+local function oldestIn(queue)
   local oldest, oldestSequence
   local from = '-inf'
   while true do
-    local first = redis.call('ZRANGEBYSCORE', line, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    local first = redis.call('ZRANGEBYSCORE', queue, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     if not first[1] then
       return oldest, oldestSequence
     end

@@ -1,6 +1,6 @@
--- What an answer, a notification or the lack of one makes of a call and its step. An outcome comes with what the adapter
--- has found in it, since it is opaque here: {json, ok, value (JSON of the result or the error), retryable,
--- reason (the error's text), fingerprint, tokens?, model?}. A result comes beside it: to decode a large one takes long.
+-- Effect of an answer, a notification or a missing one on a call and its step. The adapter passes what it has read from the
+-- outcome, which is opaque here: {json, ok, value (JSON of the result or the error), retryable, reason (the error's text),
+-- fingerprint, tokens?, model?}. A result is passed beside it: decoding a large one takes long.
 local function withResult(outcome, result)
   if outcome.ok then
     outcome.json, outcome.value = '{"ok":true,"value":' .. result .. '}', result
@@ -8,16 +8,16 @@ local function withResult(outcome, result)
   return outcome
 end
 
--- The service has taken a call on. A call that is answered already only learns its job, so that repeats are known.
+-- The service has accepted a call. A call with an outcome only gets its job id, so that repeats are recognised.
 local function acceptCall(task, step, call, job)
   local field = step.service .. '\n' .. job
   local named = redis.call('HGET', JOBS, field)
   local other = named and callById(named)
-  -- A name that is used again is that of the newer call, once the older one has ended.
+  -- A reused job id is that of the newer call, once the older one has ended.
   if not other or other.call.state == 'ended' or isFinal(other.task) then
     redis.call('HSET', JOBS, field, call.id)
   end
-  -- The name that it had before finds nothing any more: a call has one, which is forgotten with it.
+  -- The earlier job id no longer finds the call: a call has one, which is forgotten with it.
   local before = call.job and call.job ~= job and step.service .. '\n' .. call.job
   if before and redis.call('HGET', JOBS, before) == call.id then
     redis.call('HDEL', JOBS, before)
@@ -31,7 +31,7 @@ local function acceptCall(task, step, call, job)
   saveStep(task, step)
 end
 
--- Only what a notification reports, or fails to, begins a new try: an answer was sent again already.
+-- Only a reported or missing notification begins a new try: the sender has retried an answer already.
 local function mayTryAgain(step, outcome)
   return not outcome.ok and outcome.retryable and #step.calls < step.tries
 end
@@ -44,7 +44,7 @@ local function countUsage(task, step, outcome)
   end
 end
 
--- The outcome of one try: it ends the step, or the task itself, or makes room for the next try.
+-- The outcome of one try: it ends the step, or the task itself, or schedules the next try.
 local function endCall(task, step, call, outcome, notified)
   settleSending(step, call)
   call.state, call.print = 'ended', outcome.fingerprint

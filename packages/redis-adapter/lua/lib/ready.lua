@@ -1,5 +1,5 @@
--- Tasks that may be claimed: @ready, by (9 - priority) · 10^14 + sequence in line. What a claim found that no worker like it
--- runs stands in @aside:<group> instead, in the same order.
+-- Claimable tasks: @ready, by (9 - priority) · 10^14 + sequence. A task that a claim could not run is in @aside:<group>
+-- instead, in the same order, until a worker that runs it claims.
 local PRIORITY_STEP = 1e14
 local SUSPECT_FROM = $suspectFromLosses
 
@@ -27,7 +27,7 @@ local function dequeue(task)
   end
 end
 
--- Something happened that a task waits for: a parked one may be claimed again, a leased one hears its wakeup.
+-- The worker of a leased task gets a wakeup.
 local function wakeWorker(task)
   if task.worker then
     redis.call('PUBLISH', WAKEUPS .. ':' .. task.worker .. '@$database', 'task ' .. TENANT .. ' ' .. task.id)
@@ -38,7 +38,7 @@ local function unlease(task)
   if not task.token then
     return
   end
-  -- A tenant at its limit has left the rotation: now there is room, also for what was set aside for other workers.
+  -- A tenant at its limit has left the rotation: now there is room, also for tasks set aside for other workers.
   if meta.max_running and redis.call('EXISTS', READY, PREFIX .. '@groups') > 0 then
     becameReady = true
   end

@@ -1,6 +1,6 @@
--- A notification: {service, job, call?, task?, message?, seq?, outcome? (see outcomes)}, with what is never decoded: metadata
--- (JSON), and without an outcome status (JSON of the event's data). As text: the first as JSON, metadata or nothing, and status
--- or the result, each in a line; the last one may have more.
+-- A notification: {service, job, call?, task?, message?, seq?, outcome? (see outcomes)}, with parts that are never decoded:
+-- metadata (JSON), and without an outcome status (JSON of the event's data). As text: the first as JSON, metadata or
+-- nothing, and status or the result, each in a line; the last one may have more.
 local REMEMBERED_MESSAGES = 100
 
 local function reportOf(text)
@@ -18,7 +18,7 @@ local function reportOf(text)
   return report
 end
 
--- As the only open call of the service in the task.
+-- Match as the only open call of the service in the task.
 local function onlyOpenCall(report)
   local task = report.task and load(report.task)
   local found, foundStep
@@ -32,7 +32,7 @@ local function onlyOpenCall(report)
   return found and { task = task, step = foundStep, call = found } or nil
 end
 
--- By its id; else by the service's own name for it; else as the only open call of that service in that task.
+-- Match by call id; else by the service's job id; else as the only open call of that service in that task.
 local function findCall(report)
   local known = report.call and callById(report.call)
   if known then

@@ -1,12 +1,12 @@
 -- Sessions of the tenant.
 --
--- <prefix>:session:{<tenant>}:<id>           status, agent, created, updated, context (JSON), rev, said (how many messages so far);
---                                            of its line: holders (the task that may run), w0…w9 (how many wait, by priority);
---                                            see also cancelling; bytes (of context and messages)
+-- <prefix>:session:{<tenant>}:<id>           status, agent, created, updated, context (JSON), rev, message_seq (number of
+--                                            messages so far); of its group: holder (the task that may run), w0…w9 (waiting
+--                                            tasks by priority); see also cancellation; bytes (of context and messages)
 -- …:<id>:messages  …:<id>:message_ids        the recent history, as "id newline JSON", and the ids in the same order
--- …:<id>:message_bytes                       how large each is, in the same order
--- …:<id>:live                                tasks that have not ended, by sequence in line
--- …:<id>:line                                those that wait, in their order
+-- …:<id>:message_bytes                       their sizes, in the same order
+-- …:<id>:live                                tasks that have not ended, by sequence
+-- …:<id>:queue                               waiting tasks, in their order
 local SESSION_IDLE, SESSION_MESSAGES = $sessionIdleMs, $sessionMessages
 local SESSIONS = NAMESPACE .. ':session:{' .. TENANT .. '}:'
 
@@ -36,7 +36,7 @@ local function scheduleIdle(id, updated)
   schedule('session', math.max(now + 1000, updated + SESSION_IDLE), id)
 end
 
--- Makes the session if there is none of this id.
+-- Creates the session if none of this id exists.
 local function openSession(id, agent, context)
   local key = SESSIONS .. id
   if redis.call('EXISTS', key) == 1 then
@@ -47,14 +47,14 @@ local function openSession(id, agent, context)
   if agent then
     redis.call('HSET', key, 'agent', agent)
   end
-  redis.call('ZADD', PREFIX .. '@sessions', count('sessions_made'), id)
-  addMeta('sessions_made', 1)
+  redis.call('ZADD', PREFIX .. '@sessions', count('session_sequence'), id)
+  addMeta('session_sequence', 1)
   scheduleIdle(id, now)
   emitSession(id, 'active', 1)
   return true
 end
 
--- The history as it is from now on, in bytes.
+-- Adjusts the size of the history, in bytes.
 local function chargeMessage(id, bytes)
   local sizes = SESSIONS .. id .. ':message_bytes'
   local gone = redis.call('RPUSH', sizes, bytes) - SESSION_MESSAGES
@@ -73,7 +73,7 @@ local function addMessage(id, messageId, message)
   if redis.call('ZSCORE', ids, messageId) then
     return false
   end
-  redis.call('ZADD', ids, redis.call('HINCRBY', SESSIONS .. id, 'said', 1), messageId)
+  redis.call('ZADD', ids, redis.call('HINCRBY', SESSIONS .. id, 'message_seq', 1), messageId)
   local text = messageId .. '\n' .. message
   local size = redis.call('RPUSH', list, text)
   chargeMessage(id, #text)

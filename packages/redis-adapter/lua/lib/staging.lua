@@ -1,11 +1,11 @@
--- What the journal of a dead letter is worth to the task that takes its sequence: a copy of its successes, in their sequences. It is
--- made a portion a step, before there is that task, and whoever asks for it goes on with it. Unless a task takes it, it expires.
+-- Copy of a dead letter's successes for the task that replaces it, at the same positions of the journal. It is made a
+-- portion a step before that task exists, and expires unless the task takes it.
 --
--- @redrive:<task>  next (the first change that was not looked at yet), last (that was kept), bytes (of outcomes)
+-- @redrive:<task>  next (the first change not yet looked at), last (change that was kept), bytes (of outcomes)
 -- @redrive:<task>:steps  …:outcomes  …:changes  see steps
 local STAGED_MS, STAGED_BYTES = 60 * 1000, $pageBytes
 
--- All of them expire in the same millisecond.
+-- All parts expire in the same millisecond.
 local function keepStaged(key)
   local time = redis.call('TIME')
   local at = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000) + STAGED_MS)
@@ -25,7 +25,7 @@ local function inheritedStep(old, name, sequence)
 end
 
 -- Copies a portion. Returns whether nothing is left.
-local function stageSome(old)
+local function stagePortion(old)
   local key, all, room = PREFIX .. '@redrive:' .. old.id, changesOf(old), STAGED_BYTES
   local known = redis.call('HMGET', key, 'next', 'last', 'bytes')
   local from, last, bytes = tonumber(known[1]) or 1, tonumber(known[2]) or 0, tonumber(known[3]) or 0
@@ -33,7 +33,7 @@ local function stageSome(old)
     return true
   end
   local sequences, steps = {}, {}
-  for at, name in ipairs(redis.call('LRANGE', PREFIX .. old.id .. ':changes', from - 1, from + CALLS_AT_ONCE - 2)) do
+  for at, name in ipairs(redis.call('LRANGE', PREFIX .. old.id .. ':changes', from - 1, from + CALLS_PER_STEP - 2)) do
     local step = inheritedStep(old, name, from + at - 1)
     if step then
       local size = redis.call('HSTRLEN', PREFIX .. old.id .. ':outcomes', name)

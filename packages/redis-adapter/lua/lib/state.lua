@@ -1,16 +1,17 @@
--- The state of a task as text: JSON, or shorter that of a plain task, which was submitted and did nothing since but run
--- once. What ended has its result or error in a second line; '@' there, where that is large: then it stands in <task>:result,
--- so that whoever looks at states reads little.
+-- State of a task as text: JSON, or a shorter form for a fast task, which was submitted and only ran once. An ended task has
+-- its result or error in a second line; '@' there, where that is large: then it is in <task>:result, so that readers of
+-- states read little.
 --
--- plain: "l version began expires token worker" leased, its rev is 2, or a: claimed ahead, not begun yet · "c version began ended" completed, or f failed: 3
+-- fast: "l version began expires token worker" leased, its rev is 2, or a: prefetched, not begun yet · "c version began
+-- ended" completed, or f failed: 3
 local LARGE_OUTCOME = 4096
 
--- A state as it was read, with the outcome that stands apart.
+-- A state as stored, with an outcome that is stored apart.
 local function withOutcome(task, state)
   return state:sub(-2) == '\n@' and state:sub(1, -2) .. (redis.call('GET', task .. ':result') or 'null') or state
 end
 
--- The bytes of the outcome of a state as it was read.
+-- Bytes of the outcome of a state as stored.
 local function outcomeBytes(task, state)
   if state:sub(-2) == '\n@' then
     return redis.call('STRLEN', task .. ':result')

@@ -1,17 +1,17 @@
--- What a task's workflow has asked for, and what came of it.
+-- Steps requested by a task's workflow, and their outcomes.
 --
 -- <task>:steps      key -> the step as JSON; `calls` are its tries at a service, the last one may be open
 -- <task>:outcomes   key -> outcome, as JSON that is never decoded here
--- <task>:changes    the keys of steps in the order in which they recordChange: a change is known by its sequence, from 1 on
+-- <task>:changes    the keys of steps in the order of their changes: a change is known by its sequence, from 1 on
 -- <task>:dropped    call id -> a call whose step was dropped by a retry
--- @calls  call id -> see calls · @jobs  service and job -> call id · @sending  service -> calls without an answer
+-- @calls  call id -> see calls · @jobs  service and job -> call id · @sending  service -> number of unanswered calls
 local CALLS, JOBS, SENDING = PREFIX .. '@calls', PREFIX .. '@jobs', PREFIX .. '@sending'
 
 local function stepsKey(task)
   return PREFIX .. task.id .. ':steps'
 end
 
--- Steps are recordChange in sequence, and saved by whoever changes them.
+-- A step is changed in place; the caller saves it.
 local function getStep(task, key)
   local cached = rawget(task, 'steps') or rawset(task, 'steps', {}).steps
   if cached[key] == nil then
@@ -21,16 +21,16 @@ local function getStep(task, key)
   return cached[key] or nil
 end
 
--- So many are handed to one command.
-local SAVED_AT_ONCE = 500
--- Steps whose calls end, or that are dropped, in one step of the storage.
-local CALLS_AT_ONCE = $callsAtOnce
+-- Maximum of fields in one command.
+local FIELDS_PER_COMMAND = 500
+-- Maximum of steps whose calls end, or that are dropped, in one step of the storage.
+local CALLS_PER_STEP = $callsAtOnce
 
 local function saveSteps(task, steps)
   local cached = rawget(task, 'steps') or rawset(task, 'steps', {}).steps
-  for from = 1, #steps, SAVED_AT_ONCE do
+  for from = 1, #steps, FIELDS_PER_COMMAND do
     local flat = {}
-    for at = from, math.min(from + SAVED_AT_ONCE - 1, #steps) do
+    for at = from, math.min(from + FIELDS_PER_COMMAND - 1, #steps) do
       local step = steps[at]
       cached[step.key] = step
       flat[#flat + 1] = step.key
@@ -47,7 +47,7 @@ local function saveStep(task, step)
   saveSteps(task, { step })
 end
 
--- As text, as they were saved last.
+-- As text, as last saved.
 local function stepTexts(task)
   return task.journal and redis.call('HVALS', stepsKey(task)) or {}
 end
@@ -67,8 +67,8 @@ local function allSteps(task)
   return steps
 end
 
--- What failed gets a new try with the next attempt: calls, the host's own work, and the step that `task.dropping` names, if any.
--- Such steps are dropped, a portion a step of the storage, before the attempt begins; until then they count as dropped.
+-- The next attempt repeats failures: calls, the host's own work, and the step that `task.dropping` names, if any. Such steps
+-- are dropped, a portion a step of the storage, before the attempt begins; until then they count as dropped.
 local function isDropped(task, step)
   return task.dropping and step.failed and (step.kind == 'call' or step.kind == 'run' or step.key == task.dropping)
 end
@@ -90,11 +90,11 @@ local function openCall(step)
   return call and call.state ~= 'ended' and call or nil
 end
 
--- The outcomes of a task have a limit together, in bytes. What would exceed it becomes a failure that says so: that, as JSON,
--- and its error; nothing for what fits.
+-- The outcomes of a task share a limit in bytes. An outcome that would exceed it is replaced by a failure with that reason.
+-- Returns that, as JSON, its error and its text; nothing for an outcome that fits.
 local MAX_JOURNAL = $maxJournalBytes
 
--- Adds to the bytes of its outcomes, or of the signals that it has not asked for yet; less than 0 takes away.
+-- Adds to the bytes of its outcomes, or of its signals without a reader; a negative number subtracts.
 local function addJournal(task, bytes)
   task.bytes = (task.bytes or 0) + bytes
   addStored(bytes)
@@ -115,7 +115,7 @@ local function tooLarge(task, outcome)
   return '{"ok":false,"error":' .. error .. '}', error, message
 end
 
--- A step has its outcome, as JSON: it takes the next sequence in the journal.
+-- A step gets its outcome, as JSON, and the next sequence in the journal.
 local function settleStep(task, step, outcome, ok)
   local failure = tooLarge(task, outcome)
   if failure then
@@ -126,17 +126,17 @@ local function settleStep(task, step, outcome, ok)
   redis.call('HSET', PREFIX .. task.id .. ':outcomes', step.key, outcome)
   recordChange(task, step)
   saveStep(task, step)
-  -- It makes progress: what its workers were lost to is behind it. One in line is known by that, so it stays there.
+  -- Progress resets the count of lost workers. A queued task is in a group by that count, so it keeps it.
   if task.lost and (task.state == 'leased' or task.state == 'parked') then
     task.lost = nil
   end
 end
 
 -- Returns whether some are left.
-local function dropSome(task)
+local function dropPortion(task)
   local keys, gone, left = {}, {}, false
   for _, text in ipairs(task.dropping and stepTexts(task) or {}) do
-    if #keys == CALLS_AT_ONCE then
+    if #keys == CALLS_PER_STEP then
       left = true
       break
     end
@@ -156,8 +156,8 @@ local function dropSome(task)
     redis.call('HDEL', stepsKey(task), unpack(keys))
     redis.call('HDEL', PREFIX .. task.id .. ':outcomes', unpack(keys))
   end
-  for from = 1, #gone, SAVED_AT_ONCE do
-    redis.call('HSET', PREFIX .. task.id .. ':dropped', unpack(gone, from, math.min(from + SAVED_AT_ONCE - 1, #gone)))
+  for from = 1, #gone, FIELDS_PER_COMMAND do
+    redis.call('HSET', PREFIX .. task.id .. ':dropped', unpack(gone, from, math.min(from + FIELDS_PER_COMMAND - 1, #gone)))
   end
   if not left then
     task.dropping = nil
@@ -170,7 +170,7 @@ local function scheduleStep(task, step, at)
 end
 
 -- So many calls of a service are no longer unanswered.
-local function lessSending(service, calls)
+local function decrementSending(service, calls)
   if redis.call('HINCRBY', SENDING, service, -calls) <= 0 then
     redis.call('HDEL', SENDING, service)
   end
@@ -178,25 +178,25 @@ end
 
 local function settleSending(step, call)
   if call.state == 'sending' then
-    lessSending(step.service, 1)
+    decrementSending(step.service, 1)
   end
 end
 
 local function scheduleSilence(task, step, call)
   local first = not call.silent
   call.silent = now + step.silence
-  -- A timer that fires early is renewed by the sweeper: one is enough, however often the service reports.
+  -- The sweeper renews a timer that fires early: one is enough, however often the service reports.
   if first then
     scheduleStep(task, step, call.silent)
   end
 end
 
--- The changes after `journal_rev`, oldest first, as pairs of a step and its outcome: as many as have that many bytes, unless the first
--- has more. The last change that was looked at, and whether there are more.
-local CHANGES_AT_ONCE = 1000
+-- The changes after `journal_rev`, oldest first, as pairs of a step and its outcome, up to a limit in bytes that the first
+-- may exceed. Also the last change that was looked at, and whether there are more.
+local CHANGES_PER_PAGE = 1000
 
 local function changesAfter(task, journal_rev, bytes)
-  local keys = redis.call('LRANGE', PREFIX .. task.id .. ':changes', journal_rev, journal_rev + CHANGES_AT_ONCE - 1)
+  local keys = redis.call('LRANGE', PREFIX .. task.id .. ':changes', journal_rev, journal_rev + CHANGES_PER_PAGE - 1)
   local pairsOf = {}
   for at, key in ipairs(keys) do
     local step = key ~= '' and getStep(task, key)
@@ -209,11 +209,11 @@ local function changesAfter(task, journal_rev, bytes)
       pairsOf[#pairsOf + 1] = redis.call('HGET', PREFIX .. task.id .. ':outcomes', key)
     end
   end
-  return pairsOf, journal_rev + #keys, #keys == CHANGES_AT_ONCE
+  return pairsOf, journal_rev + #keys, #keys == CHANGES_PER_PAGE
 end
 
--- Where a worker stands: the changes after `journal_rev`; why it is cancelled; how many attempts have failed: steps of an earlier era
--- are inherited; whether there are more changes.
+-- Changes for a worker after `journal_rev`; the reason of its cancellation; the number of failed attempts (steps of an
+-- earlier era are inherited); whether there are more changes.
 local CHANGES_BYTES = $pageBytes
 
 local function changesSince(task, journal_rev)
@@ -221,7 +221,7 @@ local function changesSince(task, journal_rev)
   return { last, pairsOf, task.cancel or false, task.failures or 0, more }
 end
 
--- The task in the hands of whoever has the token.
+-- The task if the token holds its lease.
 local function leased(id, token)
   local task = load(id)
   return task and task.state == 'leased' and task.token == token and task or nil

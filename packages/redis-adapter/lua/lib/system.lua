@@ -1,15 +1,15 @@
--- What a tenant's step does to what belongs to no tenant: where both are on one server it is done in the step itself,
--- on a Cluster the adapter does it afterwards (and a reconcile over all tenants mends what it could not).
+-- Effects of a tenant's step outside its tenant: on one server they are applied in the step itself, on a Cluster the adapter
+-- applies them afterwards (and a reconcile over all tenants repairs what is missing).
 local effects = {}
 local becameReady = false
 
--- Whether none of its tasks may be claimed for now: then it stands in no rotation, and delays nobody.
+-- Whether none of its tasks may be claimed for now: then it is in no rotation, and delays no other tenant.
 local function isHeldBack()
   return meta.paused == '1' or (meta.max_running and count('running') >= count('max_running'))
 end
 
--- The first step that stores something makes the tenant. Who follows its log may have been there before, for a while.
-local function makeTenant()
+-- The first step that stores something creates the tenant. A follower of its log may have stored an expiring meta before.
+local function createTenant()
   redis.call('PERSIST', META)
   setMeta('known', 1)
   setMeta('epoch', string.format('%x', now))
@@ -21,7 +21,7 @@ local function makeTenant()
   end
 end
 
--- A tenant of which nothing is kept stands in no list of tenants.
+-- A tenant of which nothing is kept is in no list of tenants.
 local function leaveSystem()
   if SYSTEM then
     redis.call('ZREM', SYSTEM .. 'tenants', TENANT)
@@ -31,16 +31,16 @@ local function leaveSystem()
   end
 end
 
-local function isThere()
-  return meta.known or redis.call('EXISTS', DUE, PREFIX .. '@leases', PREFIX .. '@made', PREFIX .. '@retention') > 0
+local function exists()
+  return meta.known or redis.call('EXISTS', DUE, PREFIX .. '@leases', PREFIX .. '@created', PREFIX .. '@retention') > 0
 end
 
 local function saveSystem()
   if not meta.known and hasChanged then
-    makeTenant()
+    createTenant()
   end
   if becameReady and not isHeldBack() then
-    -- Above that of a tenant of this id that was forgotten.
+    -- Above that of a forgotten tenant of this id.
     setMeta('generation', (meta.generation and count('generation') or now * 1000) + 1)
     if SYSTEM then
       joinRotations(SYSTEM, TENANT)
@@ -48,7 +48,7 @@ local function saveSystem()
       effects[#effects + 1] = { 'ready', count('generation') }
     end
   end
-  -- What was told before is there until its time has come.
+  -- The indexed due time holds until it has passed.
   local indexed = count('due')
   if earliest and (indexed <= now or earliest < indexed) then
     setMeta('due', earliest)
@@ -60,7 +60,7 @@ local function saveSystem()
   end
 end
 
--- The end of every script that changes a tenant: saves everything, in its order, and hands the answer out.
+-- The end of every script that changes a tenant: saves everything, in order, and returns the answer.
 local function finish(answer)
   saveEvents()
   saveTasks()

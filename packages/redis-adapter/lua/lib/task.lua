@@ -1,9 +1,9 @@
 -- Tasks of the tenant, each loaded once and saved once by `finish`.
 --
--- <prefix><task id>  two lines of JSON that never change: what the orchestrator knows of the task, and its payload
--- @live  id -> state of what has not ended, see state; a task that was only submitted has none
--- @done  id -> state of what has ended, in a second line its result or its error, in a third one its diagnostic, if any
--- What users send is never decoded here: numbers would lose digits. It is text, also holders of JSON.
+-- <prefix><task id>  two lines of JSON that never change: the orchestrator's header of the task, and its payload
+-- @live  id -> state of a task that has not ended, see state; a task that was only submitted has none
+-- @done  id -> state of an ended task, in a second line its result or its error, in a third one its diagnostic, if any
+-- User data is never decoded here: numbers would lose digits. It is text, also inside JSON.
 local STATUS = {
   scheduled = 'pending', waiting = 'pending', ready = 'pending',
   leased = 'processing', parked = 'processing', woken = 'processing', tracked = 'processing',
@@ -42,7 +42,7 @@ local function load(id)
   return tasks[id]
 end
 
--- What may follow a state: the table of transitions of the reference, as ' from>to from>to '.
+-- Legal transitions: the table of the reference, as ' from>to from>to '.
 local TRANSITIONS = ' $transitions '
 
 -- Changes the state, and nothing else.
@@ -72,13 +72,13 @@ local function saveTasks()
         if outcome then
           redis.call('HDEL', LIVE, id)
           local diagnostic = rawget(task, 'diagnostic')
-          local lines = outcome .. (diagnostic and '\n' .. diagnostic or '')
-          addStored(#lines)
-          if #lines > LARGE_OUTCOME then
-            redis.call('SET', PREFIX .. id .. ':result', lines)
-            lines = '@'
+          local text = outcome .. (diagnostic and '\n' .. diagnostic or '')
+          addStored(#text)
+          if #text > LARGE_OUTCOME then
+            redis.call('SET', PREFIX .. id .. ':result', text)
+            text = '@'
           end
-          redis.call('HSET', DONE, id, cjson.encode(task.kept) .. '\n' .. lines)
+          redis.call('HSET', DONE, id, cjson.encode(task.kept) .. '\n' .. text)
         else
           local done = redis.call('HGET', DONE, id)
           redis.call('HSET', DONE, id, cjson.encode(task.kept) .. done:match('\n.*$'))

@@ -1,9 +1,8 @@
 -- One tenant's keys, the time, and its counters: read once, written once by `finish`.
 --
--- KEYS[1] <prefix>:tasks:{<tenant>}:@meta   every other key of the tenant has its slot and is derived from it
--- KEYS[2] <prefix>:events:{<tenant>}        the event log
--- KEYS[3] <prefix>:system:{queue}:          what belongs to no tenant; absent on a Cluster, where it has another slot
--- ARGV[1] the time in milliseconds since 1970, or '' for that of the server
+-- KEYS[1] <prefix>:tasks:{<tenant>}:@meta   every other key of the tenant has its slot and is derived from it KEYS[2]
+-- <prefix>:events:{<tenant>}        the event log KEYS[3] <prefix>:system:{queue}:          shared keys; absent on a
+-- Cluster, where they have another slot ARGV[1] the time in epoch ms, or '' for that of the server
 local META, EVENTS, SYSTEM = KEYS[1], KEYS[2], KEYS[3]
 local PREFIX = META:sub(1, -6)
 local NAMESPACE, TENANT = PREFIX:match('^(.*):tasks:{(.*)}:$')
@@ -33,15 +32,15 @@ local function addMeta(field, n)
   setMeta(field, count(field) + n)
 end
 
--- `stored`: the bytes of what is kept of its tasks, with their results and errors, the outcomes of their steps and signals that wait,
--- and of its sessions, their contexts and messages. Whoever stores or removes any of that says so in the same step.
+-- `stored`: bytes kept of its tasks, with their results and errors, the outcomes of their steps and unread signals, and of
+-- its sessions, their contexts and messages. A script that stores or removes any of that counts it in the same step.
 local MAX_STORED = $maxStoredBytes
 
 local function addStored(bytes)
   setMeta('stored', math.max(0, count('stored') + bytes))
 end
 
--- What is taken on while there is room may exceed it, by one request. What ends is always stored.
+-- A request admitted while there is room may exceed the limit. Outcomes are always stored.
 local function holdsTooMuch()
   return count('stored') >= MAX_STORED
 end

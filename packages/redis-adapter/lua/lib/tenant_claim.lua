@@ -1,10 +1,10 @@
--- Takes tasks of one tenant for a worker. Most of them are plain (see state), of one type and version: those are handled
+-- Takes tasks of one tenant for a worker. Most of them are fast (see state), of one type and version: those are handled
 -- together, as one text of ids.
 --
--- `runs` is type -> its versions, newest first. Returns how many were taken; their version and ids, when all are plain and
--- alike, or 0 and {id, state, steps?, outcomes?, changes?, unread?} for each, where a plain one has its version for a state (what a
--- task is made of the adapter reads by itself: large texts take long in a script); whether anything that such workers run is
--- left; the tenant's counters (11 generation, 12 weight); the ids as one text; and whether they are due before all else.
+-- `runs`: type -> its versions, newest first. Returns the number taken; their version and ids, when all are fast and alike,
+-- or 0 and {id, state, steps?, outcomes?, changes?, unread?} for each, where a fast one has its version for a state (the
+-- adapter reads records by itself: large texts take long in a script); whether anything that such workers run is left; the
+-- tenant's counters (11 generation, 12 weight); the ids as one text; and whether they are due before all else.
 local SUSPECT_FROM = $suspectFromLosses
 local LOOK_AHEAD = 100
 local format = string.format
@@ -34,8 +34,8 @@ local function runsGroup(runs, group)
   return canRun(runs, type, tonumber(version))
 end
 
--- What was set aside and such a worker runs goes back into line.
-local function takeBack(prefix, runs, mayTakeSuspect)
+-- Tasks set aside that such a worker runs become ready again.
+local function restoreAside(prefix, runs, mayTakeSuspect)
   for _, group in ipairs(redis.call('SMEMBERS', prefix .. '@groups')) do
     local key = prefix .. '@aside:' .. group
     if runsGroup(runs, group) and (mayTakeSuspect or not suspectGroup(group)) then
@@ -59,7 +59,7 @@ local function setAside(prefix, group, id, record, task)
   redis.call('ZADD', prefix .. '@aside:' .. group, (9 - (task and task.queue_priority or priority)) * SEQUENCES + sequence, id)
 end
 
--- What tasks are made of comes with a claim of few that are small: to read it apart would take longer. Else nothing does.
+-- Records come with a claim of few small tasks: a separate read would take longer. Else none do.
 local FEW = 16
 local function recordsOf(lease, claimed, count)
   if count > FEW or lease.hasLarge then
@@ -74,13 +74,13 @@ local function recordsOf(lease, claimed, count)
   return count > 0 and redis.call('MGET', unpack(keys)) or keys
 end
 
--- Whether the next task that is leased is claimed ahead of the worker's free slots: the first `begins` are not.
+-- Whether the next leased task is prefetched: the first `begins` are not.
 local function isPrefetched(lease)
   lease.begins = lease.begins - 1
   return lease.begins < 0
 end
 
--- The state of a task that was touched before, now leased; and the event that goes with it.
+-- Leases a task with a JSON state. Returns the rev of its event, if it has one.
 local function leaseAgain(task, lease, version, now)
   local event
   task.resumes = task.state == 'woken'
@@ -94,7 +94,7 @@ local function leaseAgain(task, lease, version, now)
   return event
 end
 
-local function leaseLine(prefix, meta, changes, expires, ids)
+local function appendLeases(prefix, meta, changes, expires, ids)
   if expires >= (tonumber(meta[8]) or 0) then
     local text = format('%d', expires)
     redis.call('RPUSH', prefix .. '@leases', text .. ' ' .. ids)
@@ -107,7 +107,7 @@ local function leaseLine(prefix, meta, changes, expires, ids)
   end
 end
 
--- Whether the tenant is due earlier than was told: without `system` it is for the adapter to tell.
+-- Whether the tenant is due earlier than indexed: without `system` the adapter indexes it.
 local function indexDue(prefix, indexed, changes, now, due, system)
   if indexed > now and due >= indexed then
     return false
@@ -120,7 +120,7 @@ local function indexDue(prefix, indexed, changes, now, due, system)
   return true
 end
 
--- What was set aside for workers that run this, whoever holds a suspect.
+-- Whether tasks are set aside that such a worker runs, suspects included.
 local function asideFor(prefix, runs)
   for _, group in ipairs(redis.call('SMEMBERS', prefix .. '@groups')) do
     if runsGroup(runs, group) then
@@ -130,18 +130,18 @@ local function asideFor(prefix, runs)
   return false
 end
 
--- The state of all plain tasks of a version that a claim takes.
+-- The common state of fast tasks of a version in a claim.
 local function fastText(lease, version, now)
   local letter = isPrefetched(lease) and 'a' or 'l'
-  local text = lease.plain[letter .. version]
+  local text = lease.fastStates[letter .. version]
   if not text then
     text = format('%s %d %d %d ', letter, version, now, lease.expires) .. lease.token .. ' ' .. lease.worker
-    lease.plain[letter .. version] = text
+    lease.fastStates[letter .. version] = text
   end
   return text
 end
 
--- Leases tasks of one type that nothing happened to yet; or does nothing, when that is not all that they are.
+-- Leases tasks of one type without a state; does nothing, and returns false, for any other set.
 local function leaseFast(claiming, ids, known, type)
   local version = type and type ~= '' and canRun(claiming.runs, type)
   if not version or claiming.bytes then
@@ -159,7 +159,7 @@ local function leaseFast(claiming, ids, known, type)
   end
   claiming.started = #ids
   claiming.version, claiming.out, claiming.ids = version, ids, table.concat(ids, ' ')
-  claiming.told[1] = '["S","' .. claiming.ids .. '"]'
+  claiming.emitted[1] = '["S","' .. claiming.ids .. '"]'
   return true
 end
 
@@ -167,13 +167,13 @@ end
 local TYPE_BYTES = 144
 local HEADER_BYTES = 4096
 
--- Leases one task: what is stored of it, what is told, and what the adapter gets. The task itself it reads by itself.
+-- Leases one task: its state, its event, and its entry in the answer. The adapter reads the record by itself.
 local function leaseOne(claiming, id, known)
   local lease, runs = claiming.lease, claiming.runs
   local record = redis.pcall('GETRANGE', claiming.prefix .. id, 0, TYPE_BYTES - 1)
   local type = type(record) == 'string' and record:match('^{"at":%d+,"sequence":%d+ *,"type":"([^"]*)"')
   if not type then
-    -- An id whose task is gone, or is none, is dropped, and nothing else with it.
+    -- An id without a valid task is dropped, and nothing else with it.
     return
   end
   local task = known and cjson.decode(known)
@@ -184,15 +184,15 @@ local function leaseOne(claiming, id, known)
     claiming.aside = true
     return
   end
-  local states, told, out = claiming.states, claiming.told, claiming.out
+  local states, emitted, out = claiming.states, claiming.emitted, claiming.out
   if claiming.bytes then
-    bring(lease, claiming.bytes[id])
+    charge(lease, claiming.bytes[id])
   end
   states[#states + 1] = id
   if not task then
     claiming.started = claiming.started + 1
     states[#states + 1] = fastText(lease, version, claiming.now)
-    told[#told + 1] = '["S","' .. id .. '"]'
+    emitted[#emitted + 1] = '["S","' .. id .. '"]'
     out[#out + 1] = { id, version }
     return
   end
@@ -209,7 +209,7 @@ local function leaseOne(claiming, id, known)
   if rev then
     local header = redis.call('GETRANGE', claiming.prefix .. id, 0, HEADER_BYTES - 1)
     local session = header:match('^[^\n]*"session_id":("[^"]*")') or 'null'
-    told[#told + 1] = '["s","' .. id .. '",' .. rev .. ',' .. session .. ',{"attempt":' .. task.attempt .. '}]'
+    emitted[#emitted + 1] = '["s","' .. id .. '",' .. rev .. ',' .. session .. ',{"attempt":' .. task.attempt .. '}]'
   end
 end
 
@@ -219,25 +219,25 @@ local function saveTenantClaim(claiming, meta, events, system, ids)
     changes[#changes + 1] = field
     changes[#changes + 1] = format('%d', value)
   end
-  local count, told = #claiming.out, claiming.told
+  local count, emitted = #claiming.out, claiming.emitted
   if claiming.aside then
     change('groups', 1)
   end
   if count > 0 then
     redis.call('HSET', prefix .. '@live', unpack(claiming.states))
-    leaseLine(prefix, meta, changes, claiming.lease.expires, ids)
+    appendLeases(prefix, meta, changes, claiming.lease.expires, ids)
     claiming.due = indexDue(prefix, tonumber(meta[13]) or 0, changes, now, claiming.lease.expires, system)
     change('pending', (tonumber(meta[2]) or 0) - claiming.started)
     change('processing', (tonumber(meta[3]) or 0) + claiming.started)
     change('running', (tonumber(meta[4]) or 0) + count)
     change('claimed', (tonumber(meta[5]) or 0) + count)
   end
-  if #told > 0 then
-    -- All that are plain and alike are one text.
-    local appended = claiming.version and count or #told
+  if #emitted > 0 then
+    -- Fast tasks that are alike are one text.
+    local appended = claiming.version and count or #emitted
     local seq = (tonumber(meta[1]) or 0) + appended
     change('seq', seq)
-    local entry = '[' .. format('%d', now) .. ',' .. table.concat(told, ',') .. ']'
+    local entry = '[' .. format('%d', now) .. ',' .. table.concat(emitted, ',') .. ']'
     appendEntry(events, entry, appended, seq, meta[10], meta[16])
   end
   if #changes > 0 then
@@ -253,26 +253,26 @@ local function idsOf(claiming)
   return table.concat(ids, ' ')
 end
 
-local function claimFromTenant(prefix, events, now, most, lease, runs, system)
+local function claimFromTenant(prefix, events, now, max, lease, runs, system)
   local meta = redis.call('HMGET', prefix .. '@meta', 'seq', 'pending', 'processing', 'running', 'claimed', 'max_running',
     'paused', 'last_leases', 'groups', 'followed', 'generation', 'weight', 'due', 'type', 'large', 'epoch')
   local claimed = tonumber(meta[5]) or 0
-  local room = meta[6] and tonumber(meta[6]) - (tonumber(meta[4]) or 0) or most
+  local room = meta[6] and tonumber(meta[6]) - (tonumber(meta[4]) or 0) or max
   if meta[7] == '1' or room <= 0 then
     return 0, 0, {}, false, meta, ''
   end
-  most = math.min(most, room)
+  max = math.min(max, room)
   if meta[9] then
-    takeBack(prefix, runs, lease.maySuspect)
+    restoreAside(prefix, runs, lease.maySuspect)
   end
   local this = {
-    prefix = prefix, now = now, lease = lease, runs = runs, out = {}, states = {}, told = {}, started = 0, aside = false,
+    prefix = prefix, now = now, lease = lease, runs = runs, out = {}, states = {}, emitted = {}, started = 0, aside = false,
     bytes = meta[15] == '1' and {} or nil,
   }
   local more, type = true, meta[14]
   for _ = 1, LOOK_AHEAD do
     local ids
-    ids, more = takeNext(this, most - #this.out, claimed + #this.out)
+    ids, more = takeCandidates(this, max - #this.out, claimed + #this.out)
     if #ids == 0 then
       break
     end
@@ -282,7 +282,7 @@ local function claimFromTenant(prefix, events, now, most, lease, runs, system)
         leaseOne(this, id, known[at])
       end
     end
-    if #this.out >= most or not more then
+    if #this.out >= max or not more then
       break
     end
   end

@@ -1,4 +1,4 @@
--- The time in milliseconds since 1970: the first argument, or that of the server when it is ''.
+-- The time in epoch ms: the first argument, or that of the server when it is ''.
 local now = tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')

@@ -1,17 +1,17 @@
--- What becomes due by itself. Each timer is looked at again when its time has come, since much may have recordChange.
--- What only some of them need is in a block of theirs: a script has room for 200 locals.
+-- Timers. Each one checks its condition when it fires, since much may have changed. Names used by some of them only are in a
+-- block: a script has room for 200 locals.
 local MAX_LOST, HELD_LIVES, RETENTION_OF_BATCHES = $maxLostWorkers, $heldFrameMs, $retentionMs
 local timers = {}
--- So many of what is let go of are looked at in a step: events, tasks of @made, and items of a batch.
-local AT_ONCE = { events = 400, made = 500, items = 500 }
+-- Maximum of events, tasks of @created, and items of a batch that are looked at in a step.
+local PER_STEP = { events = 400, created = 500, items = 500 }
 
--- The process that swept goes on with a batch of which tasks are still staged, see batches.
+-- The sweeping process continues a batch whose tasks are still staged, see batches.
 function timers.staged(id)
   if not isStaged(PREFIX .. '@batch:' .. id) then
     return false
   end
   effects[#effects + 1] = { 'staged', id }
-  schedule('staged', now + CANCELLER_SILENT, id)
+  schedule('staged', now + CANCELLER_TIMEOUT, id)
   return true
 end
 
@@ -32,12 +32,12 @@ local function endGrace(task)
   return true
 end
 
--- What is left of the calls of a task that is cancelled, or has ended. No timer of its own: part of what was done before.
+-- Remaining calls of a task that is cancelled, or has ended. Not counted as a timer: part of an earlier one.
 function timers.calls(what)
   local id, reason = what:match('^([^\n]*)\n(.*)$')
   local task = load(id)
   if task and (task.cancel or isFinal(task)) then
-    stopSome(task, (openSteps(task)), reason)
+    notifyPortion(task, (openSteps(task)), reason)
   end
   return false
 end
@@ -57,7 +57,7 @@ function timers.start(id)
   end
   if task.dropping then
     spend(changesOf(task) / STEPS_PER_TIMER)
-    if dropSome(task) then
+    if dropPortion(task) then
       schedule('start', now, id)
       return false
     end
@@ -81,11 +81,11 @@ function timers.deadline(id)
   return true
 end
 
--- A worker that did not renew is taken for lost; its task is another's, unless it has cost too many workers.
+-- A worker that did not renew counts as lost; its task is ready again, unless it has lost too many workers.
 function timers.leases(id)
   local task = liveTask(id)
   if not load(id) and redis.call('HDEL', LIVE, id) == 1 then
-    -- Somebody has removed the task while it stood in line.
+    -- The task was removed from outside while it was leased.
     addMeta('processing', -1)
     addMeta('running', -1)
   end
@@ -95,7 +95,7 @@ function timers.leases(id)
   if task.cancel then
     return endGrace(task)
   end
-  -- One that was only claimed ahead has done nothing to its worker.
+  -- A task that was only prefetched has not harmed its worker.
   if not task.prefetched then
     task.lost = (task.lost or 0) + 1
   end
@@ -129,7 +129,7 @@ do
     return true
   end
 
-  -- A sleep is over, a signal did not come, a back-off ends, or a service has been silent for too long.
+  -- A sleep ends, a signal did not come, a back-off ends, or a service was silent for too long.
   function timers.step(what)
     local id, key = what:match('^([^\n]*)\n(.*)$')
     local task = liveTask(id)
@@ -152,7 +152,7 @@ do
       return true
     end
     if step.due or step.retry then
-      -- Looked at too early: a timer is kept until its time has come.
+      -- Too early: the timer is kept until its time.
       scheduleStep(task, step, step.due or step.retry)
       return false
     end
@@ -166,12 +166,12 @@ function timers.held(id)
     return redis.call('HDEL', HELD, id) == 1
   end
   early.decide(id, held, 'unknown_task')
-  -- The answer stays readable for as long again, for whoever waits for it.
+  -- The answer stays readable for as long again.
   schedule('held', now + HELD_LIVES, id)
   return true
 end
 
--- Closed when it was idle for too long, removed once it was closed for as long.
+-- Closes an idle session; removes one that was closed for as long.
 function timers.session(id)
   local key = SESSIONS .. id
   local status, updated = unpack(redis.call('HMGET', key, 'status', 'updated'))
@@ -185,31 +185,31 @@ function timers.session(id)
     scheduleIdle(id, now)
   else
     addStored(-(tonumber(redis.call('HGET', key, 'bytes')) or 0))
-    redis.call('UNLINK', key, key .. ':messages', key .. ':message_ids', key .. ':message_bytes', key .. ':live', key .. ':line')
+    redis.call('UNLINK', key, key .. ':messages', key .. ':message_ids', key .. ':message_bytes', key .. ':live', key .. ':queue')
     redis.call('ZREM', PREFIX .. '@sessions', id)
   end
   return true
 end
 
--- Removed once none of its tasks is kept, `passed` of which are looked at already.
+-- Removes a batch once none of its tasks is kept; `scanned` of them are looked at already.
 function timers.batch(id)
   local key = PREFIX .. '@batch:' .. id
-  local passed = tonumber(redis.call('HGET', key, 'passed')) or 0
-  local items = redis.call('LRANGE', key .. ':items', passed, passed + AT_ONCE.items - 1)
+  local scanned = tonumber(redis.call('HGET', key, 'scanned')) or 0
+  local items = redis.call('LRANGE', key .. ':items', scanned, scanned + PER_STEP.items - 1)
   spend(#items / STEPS_PER_TIMER)
   for at, item in ipairs(items) do
     if item:sub(1, 1) ~= '{' and redis.call('EXISTS', PREFIX .. item) == 1 then
-      redis.call('HSET', key, 'passed', string.format('%d', passed + at - 1))
+      redis.call('HSET', key, 'scanned', string.format('%d', scanned + at - 1))
       schedule('batch', now + RETENTION_OF_BATCHES, id)
       return false
     end
   end
-  if #items == AT_ONCE.items or isStaged(key) then
-    redis.call('HSET', key, 'passed', string.format('%d', passed + #items))
+  if #items == PER_STEP.items or isStaged(key) then
+    redis.call('HSET', key, 'scanned', string.format('%d', scanned + #items))
     schedule('batch', #items > 0 and now or now + RETENTION_OF_BATCHES, id)
     return false
   end
-  redis.call('UNLINK', key, key .. ':items', key .. ':holders', key .. ':line', key .. ':gone')
+  redis.call('UNLINK', key, key .. ':items', key .. ':holders', key .. ':queue', key .. ':gone')
   return true
 end
 
@@ -222,11 +222,11 @@ do
     end
   end
 
-  -- The calls of a task that is gone, those of its steps and those that were dropped, a portion at a time.
+  -- Forgets the calls of a removed task, those of its steps and those that were dropped, a portion a time.
   function timers.forget(sequence)
     for _, kind in ipairs({ ':steps', ':dropped' }) do
       local key = PREFIX .. '@gone:' .. sequence .. kind
-      local some = redis.call('HRANDFIELD', key, CALLS_AT_ONCE, 'WITHVALUES')
+      local some = redis.call('HRANDFIELD', key, CALLS_PER_STEP, 'WITHVALUES')
       local names = {}
       for at = 1, #some, 2 do
         local known = cjson.decode(some[at + 1])
@@ -239,7 +239,7 @@ do
       if #names > 0 then
         redis.call('HDEL', key, unpack(names))
       end
-      if #names == CALLS_AT_ONCE then
+      if #names == CALLS_PER_STEP then
         schedule('forget', now, sequence)
         return false
       end
@@ -276,11 +276,11 @@ do
   end
 end
 
--- Nothing of the tenant is kept any more: its counters go with the end of this step.
+-- Nothing of the tenant is kept any more: its counters go at the end of this step.
 local isForgotten = false
 
--- Whether nothing is kept that could be asked for, nothing is set, and no process follows.
-local function mayBeForgotten()
+-- Whether nothing readable and no setting is kept, and no process follows.
+local function isForgettable()
   for _, last in (meta.awaited or ''):gmatch('(%S+) (%d+)') do
     if now < tonumber(last) then
       return false
@@ -293,22 +293,22 @@ local function mayBeForgotten()
   end
   local isSet = meta.paused or meta.weight or meta.max_running
   return not isSet and now >= count('followed')
-    and redis.call('EXISTS', DUE, LIVE, DONE, PREFIX .. '@made', PREFIX .. '@leases', PREFIX .. '@retention',
+    and redis.call('EXISTS', DUE, LIVE, DONE, PREFIX .. '@created', PREFIX .. '@leases', PREFIX .. '@retention',
       PREFIX .. '@sessions') == 0
 end
 
--- Events that are too old: so many at a time, and of so many bytes, since an entry is read to know its age.
+-- Removes events that are too old, with limits in number and in bytes, since an entry is read to know its age.
 function timers.events()
   local at
   local room = $pageBytes
-  for left = AT_ONCE.events, 0, -1 do
+  for left = PER_STEP.events, 0, -1 do
     local oldest = redis.call('XRANGE', EVENTS, '-', '+', 'COUNT', 1)[1]
     at = oldest and tonumber(oldest[2][2]:match('^%[(%d+)'))
     if not at or at + MAX_EVENT_AGE > now then
       break
     end
     if left == 0 or room <= 0 then
-      -- The step ends, the next one goes on.
+      -- Ends the step; the next one continues.
       spend(budget)
       break
     end
@@ -318,7 +318,7 @@ function timers.events()
   if not at then
     -- An empty stream still takes kilobytes.
     redis.call('DEL', EVENTS, EVENTS .. ':bytes', EVENTS .. ':stretches')
-    isForgotten = mayBeForgotten()
+    isForgotten = isForgettable()
     if isForgotten then
       return true
     end
@@ -327,12 +327,12 @@ function timers.events()
   return true
 end
 
--- Lets go of the front of @made, once every task there is checked for its deadline and as old as what is kept: what has
--- outlived it stands in @old.
-local function trimMade()
-  local left = AT_ONCE.made
+-- Trims the front of @created, once every task there is checked for its deadline and past the retention: the tasks that are
+-- still kept move to @old.
+local function trimCreated()
+  local left = PER_STEP.created
   while left > 0 do
-    local chunk = count('checked') > 0 and redis.call('LINDEX', PREFIX .. '@made', 0)
+    local chunk = count('checked') > 0 and redis.call('LINDEX', PREFIX .. '@created', 0)
     local sequence, ids = (chunk or ''):match('^(%d+) %d+ (.*)$')
     if not sequence then
       return
@@ -341,15 +341,15 @@ local function trimMade()
     for id in ids:gmatch('%S+') do
       at, left = at + 1, left - 1
       local text = redis.call('GETRANGE', PREFIX .. id, 0, 40)
-      local made = text:match('^{"at":(%d+)')
-      if made and tonumber(made) + 2 * RETENTION > now then
+      local createdAt = text:match('^{"at":(%d+)')
+      if createdAt and tonumber(createdAt) + 2 * RETENTION > now then
         return
       end
-      if made then
+      if createdAt then
         redis.call('ZADD', PREFIX .. '@old', sequence + at, id)
       end
     end
-    redis.call('LPOP', PREFIX .. '@made')
+    redis.call('LPOP', PREFIX .. '@created')
     addMeta('checked', -1)
   end
 end

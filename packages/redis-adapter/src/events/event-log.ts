@@ -11,20 +11,20 @@ import {
 } from '@agent-orchestrator/core';
 import { cursorOf, seqAfter } from '../scripts/epoch.js';
 import { type Entry, LogFollower, type Page } from './log-follower.js';
-import type { OwnSubmissions } from '../tasks/recent-submissions.js';
+import type { RecentSubmissions } from '../tasks/recent-submissions.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
 
-/** Events that a follower takes at once. */
+/** Maximum of events in one page for a follower. */
 const PAGE = 500;
-/** Entries that one step reads at most; an entry has the events of one step of the storage. */
+/** Maximum of entries read in one step; an entry has the events of one step of the storage. */
 const MAX_ENTRIES = 10_000;
-/** While somebody follows, what is appended is said on the log's channel; who follows says so again in time. */
+/** The log's channel is published to only while a follower has renewed its interest in time. */
 const FOLLOWS_MS = 60_000;
-/** How often a follower looks though nothing was published. On a Cluster the one who listens may move without a word. */
-const LOOK_AGAIN_MS = 20_000;
-const LOOK_AGAIN_ON_CLUSTER_MS = 2_000;
+/** Poll interval without a wakeup. On a Cluster the subscription may move to another node without notice. */
+const POLL_MS = 20_000;
+const CLUSTER_POLL_MS = 2_000;
 
-/** An entry in which this stands may refer to a result that stands with its task. */
+/** An entry with this text may refer to a result that is stored with its task. */
 const REFERS = ',null,1]';
 const NONE: ReadonlyMap<string, string> = new Map();
 
@@ -37,12 +37,15 @@ const NAMES: Readonly<Record<string, EventName>> = {
   x: 'session_updated',
 };
 
-/** A result that stands with its task, as JSON: it is parsed when somebody looks at it. */
+/** A result that is stored with its task, as JSON: parsed on first use. */
 class LargeResult {
   constructor(readonly text: string) {}
 }
 
-/** Letter, task, its rev, session, data; then who reported it and his metadata, or 1 for a result that stands with its task. */
+/**
+ * Letter, task, its rev, session, data; then the reporting service and its metadata, or 1 for a result that
+ * is stored with its task.
+ */
 type StoredEvent = readonly [
   string,
   string | null,
@@ -56,7 +59,7 @@ type StoredEvent = readonly [
 export class RedisEventLog implements EventLog {
   constructor(
     private readonly state: RedisState,
-    private readonly own: OwnSubmissions,
+    private readonly recent: RecentSubmissions,
   ) {}
 
   async head({ tenantId }: Parameters<EventLog['head']>[0]): Promise<string> {
@@ -77,7 +80,7 @@ export class RedisEventLog implements EventLog {
   follow({ tenantId, after, signal }: Parameters<EventLog['follow']>[0]): AsyncGenerator<TaskEvent | LogGap> {
     const view = this.#viewIn(tenantId);
     const follower = new LogFollower<TaskEvent>({
-      ...this.#usual,
+      ...this.#common,
       wakeups: this.state.parts.wakeups,
       channel: this.state.keys.eventsChannel(tenantId),
       read: (from, mark) => this.#read(tenantId, from, PAGE, { forMs: FOLLOWS_MS, mark, process: '' }, view),
@@ -91,43 +94,43 @@ export class RedisEventLog implements EventLog {
     after,
     signal,
   }: Parameters<EventLog['followCompletions']>[0]): AsyncGenerator<TaskEnd | LogGap> {
-    const { ends } = this.state;
-    const view = this.#endIn(tenantId);
+    const { completions } = this.state;
+    const view = this.#completionIn(tenantId);
     const follower = new LogFollower<TaskEnd>({
-      ...this.#usual,
-      wakeups: ends,
+      ...this.#common,
+      wakeups: completions,
       channel: tenantId,
       isUrgent: true,
       read: async (from, mark) => {
-        const { process } = ends;
+        const { process } = completions;
         const page = await this.#read(tenantId, from, PAGE, { forMs: FOLLOWS_MS, mark, process }, view);
         return { ...page, events: page.events.flat() };
       },
-      // What lies between two of them was no end; and a large result is for whoever waits to ask for.
+      // Only completions are published here; a large result has to be read.
       entryOf: (wakeup) => {
-        const { id, began, json } = partsOf(wakeup);
+        const { id, epochStart, json } = partsOf(wakeup);
         const found = unpack(id, json, NONE);
         const after_ = (_: number, epoch: string | null) => found.flatMap((event) => view(epoch, event));
-        return { began, last: found.at(-1)?.seq ?? 0, count: Number.POSITIVE_INFINITY, after: after_ };
+        return { epochStart, last: found.at(-1)?.seq ?? 0, count: Number.POSITIVE_INFINITY, after: after_ };
       },
     });
     return follower.follow(after, signal);
   }
 
-  get #usual() {
+  get #common() {
     const { isCluster } = this.state.parts;
-    const lookAgainMs = isCluster ? LOOK_AGAIN_ON_CLUSTER_MS : LOOK_AGAIN_MS;
-    return { cursorOf, lookAgainMs, takesEntries: !isCluster };
+    const pollMs = isCluster ? CLUSTER_POLL_MS : POLL_MS;
+    return { cursorOf, pollMs, takesEntries: !isCluster };
   }
 
-  /** An end, or nothing. */
-  #endIn(tenantId: string) {
+  /** A completion, or nothing. */
+  #completionIn(tenantId: string) {
     return (epoch: string | null, { at, seq, event, version }: FetchedEvent): readonly TaskEnd[] => {
       const [letter, taskId, , , result] = event;
       if ((letter !== 'd' && letter !== 'f') || taskId === null) return [];
       const end = { event: 'ended', task_id: taskId, cursor: cursorOf(epoch, seq) } as const;
       const isFast = version !== undefined && !(result instanceof LargeResult);
-      const task = isFast && this.own.ended(tenantId, taskId, { version, at, result });
+      const task = isFast && this.recent.ended(tenantId, taskId, { version, at, result });
       return [task ? { ...end, task } : end];
     };
   }
@@ -139,8 +142,13 @@ export class RedisEventLog implements EventLog {
     follows: Follows,
     view: View<E>,
   ): Promise<Page<E>> {
-    const asked = Number(after.split(':')[1] ?? -1);
-    const page = await this.#fetch(tenantId, Number.isSafeInteger(asked) ? asked : -1, limit, follows);
+    const requested = Number(after.split(':')[1] ?? -1);
+    const page = await this.#fetch(
+      tenantId,
+      Number.isSafeInteger(requested) ? requested : -1,
+      limit,
+      follows,
+    );
     const from = seqAfter(after, page.epoch, page.seq);
     if (
       from !== undefined &&
@@ -148,7 +156,7 @@ export class RedisEventLog implements EventLog {
       (page.events.length > 0 || from === page.seq)
     )
       return pageOf(page, from, view);
-    // It can't go on from there: what is still kept comes after the gap.
+    // The log cannot resume at the cursor: its oldest kept events come after the gap.
     const kept = await this.#fetch(tenantId, 0, limit, follows);
     const first = (kept.events[0]?.seq ?? kept.seq + 1) - 1;
     const gap: LogGap = { event: 'gap', from: after, to: cursorOf(kept.epoch, first) };
@@ -177,10 +185,10 @@ export class RedisEventLog implements EventLog {
   }
 
   async #fetch(tenantId: string, after: number, limit: number, follows: Follows): Promise<Fetched> {
-    const most = Math.min(limit, MAX_ENTRIES);
+    const max = Math.min(limit, MAX_ENTRIES);
     const { forMs, mark, process } = follows;
     const { pageBytes } = this.state.parts.limits;
-    const reply = await this.state.run(tenantId, 'readEvents', after, most, forMs, mark, process, pageBytes);
+    const reply = await this.state.run(tenantId, 'readEvents', after, max, forMs, mark, process, pageBytes);
     const [seq, entries, results, epoch] = reply as [
       number,
       [string, [string, string]][],
@@ -197,40 +205,44 @@ export class RedisEventLog implements EventLog {
   }
 }
 
-/** Who reads, if he goes on from there. */
+/** What a read registers for the events after it. */
 interface Follows {
   readonly forMs: number;
-  /** What is said in the same step where he hears of what comes, or ''. */
+  /** Published in the same step on the follower's channel, or ''. */
   readonly mark: string;
-  /** Of whoever only waits for ends: the name of his process; or ''. */
+  /** The process of a completions-only follower, or ''. */
   readonly process: string;
 }
 
 const NO_FOLLOWER: Follows = { forMs: 0, mark: '', process: '' };
 
-/** An event as it is given to whoever asked. */
+/** Converts a stored event for its reader. */
 type View<E> = (epoch: string | null, event: FetchedEvent) => E;
 
 function pageOf<E>({ epoch, events, seq: head }: Fetched, from: number, view: View<E>): Page<E> {
   return { events: events.map((event) => view(epoch, event)), epoch, seq: events.at(-1)?.seq ?? from, head };
 }
 
-/** An entry as it is published: its id, when its log began, and itself. */
-function partsOf(wakeup: string): { readonly id: string; readonly began: string; readonly json: string } {
+/** A published entry: its id, the epoch of its log, and itself. */
+function partsOf(wakeup: string): {
+  readonly id: string;
+  readonly epochStart: string;
+  readonly json: string;
+} {
   const first = wakeup.indexOf(' ');
   const second = wakeup.indexOf(' ', first + 1);
   return {
     id: wakeup.slice(0, first),
-    began: wakeup.slice(first + 1, second),
+    epochStart: wakeup.slice(first + 1, second),
     json: wakeup.slice(second + 1),
   };
 }
 
 function entryOf(wakeup: string, view: View<TaskEvent>): Entry<TaskEvent> {
-  const { id, began, json } = partsOf(wakeup);
+  const { id, epochStart, json } = partsOf(wakeup);
   const found = unpack(id, json, NONE);
   return {
-    began,
+    epochStart,
     last: found.at(-1)?.seq ?? 0,
     count: found.length,
     after: (seq, epoch) =>
@@ -244,7 +256,7 @@ interface FetchedEvent {
   readonly at: number;
   readonly seq: number;
   readonly event: StoredEvent;
-  /** That a plain task was completed in: with its result all that is new of it. */
+  /** The version that a fast task was completed in: together with its result all that is new of it. */
   readonly version: number | undefined;
 }
 
@@ -254,7 +266,7 @@ interface Fetched {
   readonly events: readonly FetchedEvent[];
 }
 
-/** An event of an entry, or several of plain tasks; see the script `events`. */
+/** An event of an entry, or several of fast tasks; see the script `events`. */
 type Element =
   | readonly ['C', JsonValue, string]
   | readonly ['S', string]

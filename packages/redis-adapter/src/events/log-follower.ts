@@ -1,68 +1,70 @@
 import type { LogGap } from '@agent-orchestrator/core';
 import type { PubSubWakeups } from '../pubsub/wakeups.js';
 
-/** What was read of a log. */
+/** A read page of a log. */
 export interface Page<E> {
   readonly events: readonly E[];
   readonly gap?: LogGap;
   readonly epoch: string | null;
-  /** After the last of the events. */
+  /** Position of the page's last event. */
   readonly seq: number;
-  /** The last position of the log. */
+  /** Last position of the log. */
   readonly head: number;
 }
 
 /**
- * What a wakeup of a log brings: an entry, whose events have the position of the last and those before. `count` is infinite
- * where wakeups bring only some of the events, and all that were missed are others.
+ * Entry of a log in a wakeup. `last` is the position of its last event. `count` is infinite where wakeups
+ * have only some of the events, so that a missing one is never relevant.
  */
 export interface Entry<E> {
-  /** When the log began that it belongs to: what the epoch of that log begins with. */
-  readonly began: string;
+  /** Start of its log's epoch. */
+  readonly epochStart: string;
   readonly last: number;
   readonly count: number;
-  /** Those after a position, or nothing when they can't be told from the wakeup alone. */
+  /** Its events after a position; `undefined` when the wakeup alone does not suffice. */
   readonly after: (seq: number, epoch: string | null) => readonly E[] | undefined;
 }
 
 interface FollowerPorts<E> {
   readonly wakeups: Pick<PubSubWakeups, 'follow' | 'connectionEpoch'>;
-  /** Where he hears of the log. */
+  /** The log's channel. */
   readonly channel: string;
-  /** Reads from a cursor; the server says `mark` on the channel in the same step. */
+  /** Reads from a cursor; the server publishes `mark` on the channel in the same step. */
   readonly read: (after: string, mark: string) => Promise<Page<E>>;
   readonly entryOf: (wakeup: string) => Entry<E>;
   readonly cursorOf: (epoch: string | null, seq: number) => string;
-  readonly lookAgainMs: number;
-  /** Whether what he hears goes before whatever else came in the same turn of the event loop. */
+  readonly pollMs: number;
+  /** Whether wakeups are handled before everything else that arrived in the same turn of the event loop. */
   readonly isUrgent?: boolean;
-  /** Whether wakeups may bring entries. They don't where several servers say things on a channel, as on a Cluster. */
+  /**
+   * Whether wakeups carry entries. They do not where several servers publish on a channel, as on a Cluster.
+   */
   readonly takesEntries: boolean;
 }
 
-/** What wakeups may bring before the follower comes to it, in characters; of what is more he reads the log. */
-const MOST_HEARD = 1_048_576;
+/** Maximum of buffered wakeups, in characters; beyond that the follower reads the log. */
+const MAX_BUFFERED = 1_048_576;
 const MARK = '= ';
 
-/** A read, and what the server has said on the channel when it answered. */
+/** A read, and the proof that the subscription continues where it ended. */
 interface Proof {
   readonly mark: string;
   readonly connectionEpoch: number;
-  heard: boolean;
-  answered: boolean;
-  /** Something may have been missed while the answer was under way. */
-  missed: boolean;
+  isMarkReceived: boolean;
+  isAnswered: boolean;
+  /** Messages may have been lost while the answer was on its way. */
+  mayHaveMissed: boolean;
 }
 
 /**
- * One who follows a log. He reads where he begins, and whenever he may have missed something. From then on he takes what
- * is appended from the wakeups, which bring it, as long as he is sure: he has heard the mark that the server said when it
- * answered his last read, and no connection was lost since. Then what is said on the channel comes from the server that
- * keeps this log, in order, and all of it: it goes on where the read has ended. See ADR 9.
+ * Follower of a log. It reads at the start, and whenever it may have mayHaveMissed something. In between it takes
+ * appended entries from wakeups, as long as it is in sync: it has received the mark that the server published
+ * when it isAnswered the last read, and no connection was lost since. Then the channel's messages come from the
+ * server that keeps this log, in order and complete, and continue where the read has ended. See ADR 9.
  */
 export class LogFollower<E> {
-  #heard: string[] = [];
-  #heardLength = 0;
+  #buffered: string[] = [];
+  #bufferedLength = 0;
   #mustRead = true;
   #wake: () => void = () => {};
   #proof: Proof | undefined;
@@ -73,9 +75,9 @@ export class LogFollower<E> {
 
   async *follow(after: string, signal: AbortSignal): AsyncGenerator<E | LogGap> {
     await afterThisTurn();
-    const unsubscribe = this.ports.wakeups.follow(this.ports.channel, (message) => this.#hear(message));
-    // What is said on the channel is said only while somebody has read of late; and a wakeup may be lost.
-    const looking = setInterval(() => this.#lookAgain(), this.ports.lookAgainMs);
+    const unsubscribe = this.ports.wakeups.follow(this.ports.channel, (message) => this.#receive(message));
+    // The channel is only published to while a follower has read of late; and a wakeup may be lost.
+    const polling = setInterval(() => this.#poll(), this.ports.pollMs);
     const end = () => this.#wake();
     signal.addEventListener('abort', end, { once: true });
     try {
@@ -99,53 +101,57 @@ export class LogFollower<E> {
       }
     } finally {
       unsubscribe();
-      clearInterval(looking);
+      clearInterval(polling);
       signal.removeEventListener('abort', end);
     }
   }
 
-  #hear(message: string): void {
-    if (message.startsWith(MARK)) return this.#hearMark(message.slice(MARK.length));
+  #receive(message: string): void {
+    if (message.startsWith(MARK)) return this.#receiveMark(message.slice(MARK.length));
     if (message === '') return this.#mayHaveMissed();
-    this.#heard.push(message);
-    this.#heardLength += message.length;
-    if (this.#heardLength > MOST_HEARD) this.#readInstead();
+    this.#buffered.push(message);
+    this.#bufferedLength += message.length;
+    if (this.#bufferedLength > MAX_BUFFERED) this.#fallBackToRead();
     this.#wake();
   }
 
-  #hearMark(mark: string): void {
+  #receiveMark(mark: string): void {
     const proof = this.#proof;
     if (mark !== proof?.mark) return;
-    // Whatever was heard before this, and made him want to read again, is in the answer of that read.
-    proof.heard = true;
-    proof.missed = false;
-    this.#forgetHeard();
+    // Everything received before the mark, also a reason to read again, is in the answer of that read.
+    proof.isMarkReceived = true;
+    proof.mayHaveMissed = false;
+    this.#clearBuffer();
   }
 
   #mayHaveMissed(): void {
-    if (this.#isSure()) return;
-    if (this.#proof?.answered === false) this.#proof.missed = true;
-    else this.#lookAgain();
+    if (this.#isInSync()) return;
+    if (this.#proof?.isAnswered === false) this.#proof.mayHaveMissed = true;
+    else this.#poll();
   }
 
-  #lookAgain(): void {
+  #poll(): void {
     this.#mustRead = true;
     this.#wake();
   }
 
-  #forgetHeard(): void {
-    this.#heard = [];
-    this.#heardLength = 0;
+  #clearBuffer(): void {
+    this.#buffered = [];
+    this.#bufferedLength = 0;
   }
 
-  #readInstead(): void {
-    this.#forgetHeard();
+  #fallBackToRead(): void {
+    this.#clearBuffer();
     this.#mustRead = true;
   }
 
-  #isSure(): boolean {
+  #isInSync(): boolean {
     const proof = this.#proof;
-    return proof !== undefined && proof.heard && proof.connectionEpoch === this.ports.wakeups.connectionEpoch;
+    return (
+      proof !== undefined &&
+      proof.isMarkReceived &&
+      proof.connectionEpoch === this.ports.wakeups.connectionEpoch
+    );
   }
 
   async #read(after: string): Promise<Page<E>> {
@@ -155,35 +161,35 @@ export class LogFollower<E> {
     const proof: Proof = {
       mark,
       connectionEpoch: wakeups.connectionEpoch,
-      heard: false,
-      answered: false,
-      missed: false,
+      isMarkReceived: false,
+      isAnswered: false,
+      mayHaveMissed: false,
     };
     this.#proof = proof;
     const page = await this.ports.read(after, mark);
     // The answer and the mark come on two connections, mostly in the same turn of the event loop.
-    if (proof.missed) await afterThisTurn();
-    proof.answered = true;
-    if (page.seq < page.head || proof.missed) this.#mustRead = true;
+    if (proof.mayHaveMissed) await afterThisTurn();
+    proof.isAnswered = true;
+    if (page.seq < page.head || proof.mayHaveMissed) this.#mustRead = true;
     return page;
   }
 
-  /** What the next wakeup brings; nothing when there is none, or when he has to read. */
+  /** Events of the next wakeup; nothing when there is none, or when a read is needed. */
   #next({ epoch, seq }: { readonly epoch: string | null; readonly seq: number }) {
-    const wakeup = this.#heard.shift();
+    const wakeup = this.#buffered.shift();
     if (wakeup === undefined) return undefined;
-    this.#heardLength -= wakeup.length;
-    const entry = epoch !== null && this.#isSure() ? this.#entryOf(wakeup) : undefined;
-    // One that is not the next one was said twice, or others were lost, or the log began anew.
+    this.#bufferedLength -= wakeup.length;
+    const entry = epoch !== null && this.#isInSync() ? this.#entryOf(wakeup) : undefined;
+    // Otherwise a repeat, or messages were lost, or the log is a new one.
     const isNext =
-      entry && epoch?.startsWith(entry.began) && entry.last > seq && entry.last - entry.count <= seq;
+      entry && epoch?.startsWith(entry.epochStart) && entry.last > seq && entry.last - entry.count <= seq;
     const events = isNext ? entry.after(seq, epoch) : undefined;
     if (entry && events) return { events, epoch, seq: entry.last };
-    this.#readInstead();
+    this.#fallBackToRead();
     return undefined;
   }
 
-  /** Nothing for what can't be read, such as what another version has said: then the log is read. */
+  /** Nothing for an unreadable message, such as one of another version: then the log is read. */
   #entryOf(wakeup: string): Entry<E> | undefined {
     try {
       return this.ports.entryOf(wakeup);
@@ -193,7 +199,7 @@ export class LogFollower<E> {
   }
 
   async #wakeup(signal: AbortSignal): Promise<void> {
-    if (this.#heard.length > 0 || this.#mustRead || signal.aborted) return;
+    if (this.#buffered.length > 0 || this.#mustRead || signal.aborted) return;
     await new Promise<void>((resolve) => {
       this.#wake = () => {
         this.#wake = () => {};
@@ -204,7 +210,7 @@ export class LogFollower<E> {
   }
 }
 
-/** What else came in this turn of the event loop goes first: answers that somebody waits for, and wakeups for workers. */
+/** Lets the rest of this turn of the event loop run first: awaited answers, and wakeups for workers. */
 function afterThisTurn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);

@@ -26,11 +26,11 @@ export class RedisCallJournal implements CallJournal {
     const { tenantId, taskId, token, journalRev, step, maxSteps } = params;
     const request = { id: taskId, token, journal_rev: journalRev, max_steps: maxSteps, ...stepRequest(step) };
     const reply = await this.state.change(tenantId, 'begin', JSON.stringify(request));
-    const [answer, stepText, outcome, news] = reply as [string, string, string | null, Reply];
+    const [answer, stepText, outcome, changes] = reply as [string, string, string | null, Reply];
     if (answer === 'lease_lost') return LEASE_LOST;
     if (answer === 'too_many_steps') return { answer };
-    const begun = viewStep(JSON.parse(stepText) as StoredStep, outcome, failuresIn(news));
-    return { answer: answer as 'begun' | 'known', step: begun, ...readChanges(news) };
+    const begun = viewStep(JSON.parse(stepText) as StoredStep, outcome, failuresIn(changes));
+    return { answer: answer as 'begun' | 'known', step: begun, ...readChanges(changes) };
   }
 
   async record(params: Parameters<CallJournal['record']>[0]): ReturnType<CallJournal['record']> {
@@ -45,8 +45,8 @@ export class RedisCallJournal implements CallJournal {
     };
     const result = answer.kind === 'outcome' ? resultText(answer.outcome) : '';
     const reply = await this.state.change(tenantId, 'record', JSON.stringify(request), result);
-    const [word, news] = reply as ['lease_lost' | 'recorded' | 'known', Reply];
-    return word === 'lease_lost' ? LEASE_LOST : { answer: word, ...readChanges(news) };
+    const [word, changes] = reply as ['lease_lost' | 'recorded' | 'known', Reply];
+    return word === 'lease_lost' ? LEASE_LOST : { answer: word, ...readChanges(changes) };
   }
 
   async changesSince({
@@ -90,7 +90,7 @@ export class RedisCallJournal implements CallJournal {
 
   #publishLateReport({ tenantId, service, jobId }: Report, taskId: string): void {
     const text = `${service} has reported on job ${jobId} of task ${taskId} when it had an outcome already`;
-    this.state.parts.systemEvents.tell('late_outcome', text, { tenant: tenantId, task: taskId, service });
+    this.state.parts.systemEvents.publish('late_outcome', text, { tenant: tenantId, task: taskId, service });
   }
 
   async heldReport({ tenantId, heldId }: Parameters<CallJournal['heldReport']>[0]): Promise<ReportAnswer> {
@@ -125,11 +125,11 @@ function stepRequest({ key, kind, name, call, dueInMs, signal }: StepRequest) {
   };
 }
 
-function failuresIn(news: Reply): number {
-  return (news as readonly Reply[])[3] as number;
+function failuresIn(changes: Reply): number {
+  return (changes as readonly Reply[])[3] as number;
 }
 
-/** Steps that rev and their outcomes, in pairs. */
+/** Changed steps and their outcomes, in pairs. */
 function readChanges(reply: Reply): JournalChanges {
   const [journalRev, flat, cancelReason, failures, more] = reply as [
     number,
@@ -154,12 +154,12 @@ function readSteps(flat: readonly (string | null)[], failures: number): readonly
   return steps;
 }
 
-/** Of a success; it goes to the scripts beside the rest, which they decode. */
+/** Result of a success; it is passed beside the rest, which the scripts decode. */
 function resultText(outcome: StepOutcome): string {
   return outcome.ok ? fieldText(outcome, 'value') : '';
 }
 
-/** An outcome, with what the scripts have to know of it: to them it is opaque. */
+/** An outcome, opaque to the scripts, with the fields they use. */
 function outcomeRequest(outcome: StepOutcome, usage: Usage | undefined) {
   const json = outcome.ok ? `{"ok":true,"value":${resultText(outcome)}}` : writeJson(outcome);
   return {
@@ -172,7 +172,7 @@ function outcomeRequest(outcome: StepOutcome, usage: Usage | undefined) {
   };
 }
 
-/** What a task that is nothing but this call ends with. */
+/** The error of a task that consists of this call alone. */
 function endOf({ code, message, retryable }: TaskError): TaskError {
   return { code, message, retryable };
 }
@@ -181,7 +181,7 @@ function answerOf(answer: StepAnswer) {
   return answer.kind === 'accepted' ? { job: answer.jobId } : outcomeRequest(answer.outcome, answer.usage);
 }
 
-/** As the scripts take and hold it: what they decode, and in lines of their own what they do not. */
+/** Format of the scripts: the part that they decode, and the others in lines of their own. */
 function reportText({ service, jobId, callId, taskId, messageId, seq, metadata, body }: Report): string {
   const request = {
     service,

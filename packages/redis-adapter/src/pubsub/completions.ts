@@ -4,11 +4,11 @@ import type { Keys } from '../server/keys.js';
 type Follower = (message: string) => void;
 
 /**
- * Whoever waits in this process for tasks of a tenant to end. The process has one channel for all of them, on which what is
- * said begins with the tenant: so the next tenant costs no subscription, and is followed from its first read on.
+ * Completions for the waiters of this process: one channel for all tenants, whose messages begin with the
+ * tenant. So a further tenant costs no subscription, and is followed from its first read on.
  */
 export class CompletionsChannel {
-  /** Names this process where a tenant keeps who waits. */
+  /** Id of this process among a tenant's waiting processes. */
   readonly process = crypto.randomUUID();
   readonly #followers = new Map<string, Set<Follower>>();
   #unsubscribe: (() => void) | undefined;
@@ -22,17 +22,17 @@ export class CompletionsChannel {
     return this.wakeups.connectionEpoch;
   }
 
-  /** Whether somebody waits here at all. */
+  /** Whether this process has a waiter. */
   get isFollowed(): boolean {
     return this.#followers.size > 0;
   }
 
-  /** The same as `PubSubWakeups.follow`, for what is said of a tenant. */
+  /** Like `PubSubWakeups.follow`, for the messages of a tenant. */
   follow(tenantId: string, follower: Follower): () => void {
     const followers = this.#followers.get(tenantId) ?? new Set();
     this.#followers.set(tenantId, followers.add(follower));
     this.#unsubscribe ??= this.wakeups.follow(this.keys.wakeups(this.process), (message) =>
-      this.#hear(message),
+      this.#receive(message),
     );
     return () => {
       followers.delete(follower);
@@ -44,7 +44,7 @@ export class CompletionsChannel {
     };
   }
 
-  #hear(message: string): void {
+  #receive(message: string): void {
     if (message === '') {
       for (const followers of this.#followers.values()) publish(followers, '');
       return;

@@ -2,9 +2,9 @@ import type { Cluster, Redis } from 'ioredis';
 import type { Database } from '../server/database.js';
 import { answerOf } from '../server/storage-errors.js';
 
-/** Something that operators may want to hear of. */
+/** An event for operators. */
 export interface SystemEvent {
-  /** Milliseconds since 1970. */
+  /** Epoch ms. */
   readonly at: number;
   readonly kind: string;
   readonly text: string;
@@ -13,7 +13,10 @@ export interface SystemEvent {
 
 const KEPT = 10_000;
 
-/** SystemEvents for operators: a stream that keeps the last ten thousand. Best effort: nothing fails for want of a systemEvent. */
+/**
+ * Events for operators: a stream that keeps about the last ten thousand. Best effort: no operation fails
+ * because one could not be stored.
+ */
 export class SystemEvents {
   constructor(
     private readonly client: Redis | Cluster,
@@ -21,7 +24,7 @@ export class SystemEvents {
     private readonly database: Database,
   ) {}
 
-  tell(kind: string, text: string, fields: Readonly<Record<string, string>> = {}): void {
+  publish(kind: string, text: string, fields: Readonly<Record<string, string>> = {}): void {
     const flat = Object.entries({ kind, text, ...fields }).flat();
     this.#add(flat).catch(() => undefined);
   }
@@ -31,7 +34,7 @@ export class SystemEvents {
     await this.client.xadd(this.key, 'MAXLEN', '~', KEPT, '*', ...fields);
   }
 
-  /** The last `recent` of what is there, then what comes, until `signal` fires. */
+  /** The last `recent` events, then new ones, until `signal` fires. */
   async *follow({
     signal,
     recent = 100,
@@ -50,12 +53,12 @@ export class SystemEvents {
         last = id;
         yield readSystemEvent(id, fields);
       }
-      if (entries.length === 0) await pauseOf(LOOK_EVERY_MS, signal);
+      if (entries.length === 0) await pauseOf(POLL_MS, signal);
     }
   }
 }
 
-const LOOK_EVERY_MS = 500;
+const POLL_MS = 500;
 
 function readSystemEvent(id: string, flat: readonly string[]): SystemEvent {
   const fields: Record<string, string> = {};

@@ -2,7 +2,7 @@ import type { Wakeup, TaskCancel } from '@agent-orchestrator/core';
 import type { Cluster, Redis } from 'ioredis';
 import type { Keys } from '../server/keys.js';
 
-/** What a script says on the channel of all wakeups when a service works for nothing. */
+/** Published by scripts on the channel of all wakeups when the work of a service is no longer needed. */
 interface CancelledCall {
   readonly service: string;
   readonly call: string;
@@ -14,12 +14,12 @@ interface CancelledCall {
 
 type Follower = (message: string) => void;
 
-const SAID_AGAIN_MS = 200;
-const HANDED = 'claimed ';
+const REPEAT_MS = 200;
+const HANDOVER = 'claimed ';
 
 /**
- * Wakeups of this process, and those that come over pub/sub. They are hints: one that is lost while the connection is away
- * is made up for by whoever looks now and then.
+ * Wakeups of this process and those of pub/sub. They are hints: a lost one is made up for by a periodic
+ * check.
  */
 export class PubSubWakeups {
   readonly #listeners = new Set<(wakeup: Wakeup) => void>();
@@ -28,24 +28,27 @@ export class PubSubWakeups {
   readonly #keys: Keys;
   readonly #channels = new Set<string>();
   readonly #workers = new Set<string>();
-  /** By claim id: who waits to be handed a task. */
-  readonly #handed = new Map<string, (told: string) => void>();
+  /** By claim id: receiver of a task handover. */
+  readonly #handovers = new Map<string, (message: string) => void>();
   #connectionEpoch = 0;
 
-  /** @param subscriber a connection of its own: one that listens can do nothing else. */
+  /** @param subscriber a connection of its own: a subscribed one takes no other commands. */
   constructor(subscriber: Redis | Cluster, keys: Keys) {
     this.#subscriber = subscriber;
     this.#keys = keys;
-    subscriber.on('message', (channel: string, message: string) => this.#hear(channel, message));
+    subscriber.on('message', (channel: string, message: string) => this.#receive(channel, message));
     void this.#subscribe(keys.wakeups());
   }
 
-  /** Names the connections, of this one and for commands: another number means that one of them was lost in between. */
+  /**
+   * Identifies this connection and the one for commands: another number means that one of them was lost in
+   * between.
+   */
   get connectionEpoch(): number {
     return this.#connectionEpoch;
   }
 
-  /** A connection is lost. What is heard from now on may come from another server. */
+  /** Call when a connection is lost: later messages may come from another server. */
   connectionLost(): void {
     this.#connectionEpoch += 1;
   }
@@ -55,23 +58,26 @@ export class PubSubWakeups {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Hears what is published for a worker of this process, and for all workers: who runs nothing needs not hear of work. */
-  attend(workerId: string): void {
+  /**
+   * Subscribes to the wakeups of a worker, and to those for all workers: a process without workers needs
+   * none.
+   */
+  addWorker(workerId: string): void {
     this.#workers.add(workerId);
     void this.#subscribe(this.#keys.wakeups(workerId));
     const ready = this.#keys.wakeups('ready');
     if (!this.#channels.has(ready)) void this.#subscribe(ready).then(() => this.publish({ kind: 'ready' }));
   }
 
-  leave(workerId: string): void {
+  removeWorker(workerId: string): void {
     this.#workers.delete(workerId);
     this.#unsubscribe(this.#keys.wakeups(workerId));
     if (this.#workers.size === 0) this.#unsubscribe(this.#keys.wakeups('ready'));
   }
 
   /**
-   * Calls `follower` with what is said on a channel, and with nothing when something may have been missed: also once it
-   * listens, which may take as long as the server is away.
+   * Calls `follower` with each message of a channel, and with '' when messages may have been lost: also once
+   * the subscription is active, which may take as long as the server is away.
    */
   follow(channel: string, follower: Follower): () => void {
     const followers = this.#followers.get(channel) ?? new Set();
@@ -85,27 +91,27 @@ export class PubSubWakeups {
     };
   }
 
-  /** Calls `take` with what is told of a task that is handed to a claim of a worker of this process. */
-  expectHanded(claimId: string, take: (told: string) => void): () => void {
-    this.#handed.set(claimId, take);
-    return () => this.#handed.delete(claimId);
+  /** Calls `take` with the message of a task handed over to this claim. */
+  expectHandover(claimId: string, take: (message: string) => void): () => void {
+    this.#handovers.set(claimId, take);
+    return () => this.#handovers.delete(claimId);
   }
 
-  /** Resolves once everything that was published before has arrived here, by way of each of the servers. */
+  /** Resolves once everything published before has arrived here, by way of each of the servers. */
   async settled(servers: readonly Redis[]): Promise<void> {
     const channel = this.#keys.wakeups(`settled:${crypto.randomUUID()}`);
     const missing = new Set(servers.keys());
     await new Promise<void>((resolve, reject) => {
-      // A message that is lost between servers is said again.
-      const say = () => {
+      // A message lost between servers is published again.
+      const send = () => {
         for (const at of missing) servers[at]?.publish(channel, String(at)).catch(reject);
       };
-      const saying = setInterval(say, SAID_AGAIN_MS);
+      const sending = setInterval(send, REPEAT_MS);
       const unsubscribe = this.follow(channel, (message) => {
-        if (message === '') say();
+        if (message === '') send();
         else missing.delete(Number(message));
         if (missing.size > 0) return;
-        clearInterval(saying);
+        clearInterval(sending);
         unsubscribe();
         resolve();
       });
@@ -116,18 +122,18 @@ export class PubSubWakeups {
     for (const listener of this.#listeners) listener(wakeup);
   }
 
-  /** The connection is there, perhaps again: what was published while it was away is lost, and whoever waits looks for itself. */
-  listenAgain(): void {
-    // What can't be listened to now is listened to when the connection is ready for the next time.
+  /** The connection is ready, perhaps again: messages published meanwhile are lost, so all waiters check. */
+  resubscribe(): void {
+    // A failed subscription is repeated when the connection is ready the next time.
     this.#subscriber.subscribe(...this.#channels).then(
-      () => this.lookAgain(),
+      () => this.recheckLogs(),
       () => undefined,
     );
     this.publish({ kind: 'ready' });
   }
 
-  /** Whoever follows is to look for itself. */
-  lookAgain(): void {
+  /** Makes all followers check their log. */
+  recheckLogs(): void {
     for (const channel of this.#followers.keys()) this.#notifyFollowers(channel);
   }
 
@@ -149,15 +155,15 @@ export class PubSubWakeups {
     this.#subscriber.unsubscribe(channel).catch(() => undefined);
   }
 
-  #hear(channel: string, message: string): void {
+  #receive(channel: string, message: string): void {
     const followers = this.#followers.get(channel);
     if (followers) {
       for (const follower of followers) follower(message);
     } else if (message === 'ready') {
       this.publish({ kind: 'ready' });
-    } else if (message.startsWith(HANDED)) {
-      const end = message.indexOf(' ', HANDED.length);
-      this.#handed.get(message.slice(HANDED.length, end))?.(message.slice(end + 1));
+    } else if (message.startsWith(HANDOVER)) {
+      const end = message.indexOf(' ', HANDOVER.length);
+      this.#handovers.get(message.slice(HANDOVER.length, end))?.(message.slice(end + 1));
     } else if (message.startsWith('task ')) {
       const [, tenantId = '', taskId = ''] = message.split(' ');
       this.publish({ kind: 'task', tenantId, taskId });

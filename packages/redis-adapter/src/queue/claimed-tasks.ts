@@ -10,9 +10,8 @@ import {
 } from '../tasks/task-codec.js';
 
 /**
- * Id and state of a task; of one that has asked for something its steps, outcomes by key, and changes; or 1 at the end, when
- * those are too large to come with the claim. Instead of a state,
- * one that was only submitted has its version.
+ * Id and state of a task; with a journal its steps, outcomes by key, and changes; or 1 at the end, when those
+ * are too large for the claim. Instead of a state, a task that was only submitted has its version.
  */
 type ClaimedReply = readonly [
   string,
@@ -23,24 +22,24 @@ type ClaimedReply = readonly [
   1?,
 ];
 
-/** Tasks of one tenant as a claim took them. */
+/** Claimed tasks of one tenant. */
 export interface Taken {
   readonly tenantId: string;
   readonly tasks: readonly ClaimedReply[];
 }
 
-/** What tasks have in common that were only submitted, once they are claimed. */
+/** Common fields of claimed tasks that were only submitted before. */
 export interface FreshLease {
   readonly token: string;
-  /** In milliseconds since 1970. */
+  /** Epoch ms. */
   readonly at: number;
-  /** How many of these tasks the worker begins at once. */
+  /** Number of these tasks that the worker begins at once. */
   readonly begins: number;
 }
 
 /**
- * What a claim script answers for a tenant: when all tasks were only submitted, their version and their ids as one text;
- * else 0 and the tasks.
+ * Answer of a claim script for a tenant: when all tasks were only submitted, their version and their ids as
+ * one text; else 0 and the tasks.
  */
 export type TakenReply = [version: number, found: string | readonly ClaimedReply[]];
 
@@ -50,7 +49,7 @@ export function takenOf(tenantId: string, ...[version, found]: TakenReply): Take
   return { tenantId, tasks };
 }
 
-/** A class, as everything that holds what passes by quickly: see ADR 10. */
+/** A class, like all short-lived values: see ADR 10. */
 export class TakenClaim implements Claim {
   readonly task: Task;
   readonly token: string;
@@ -82,15 +81,13 @@ export class TakenClaim implements Claim {
     this.#lost = (state.lost ?? 0) >= DEFAULTS.suspectFromLosses;
   }
 
-  /** Whether it has cost several workers in a row. */
+  /** Whether it has lost several workers in a row. */
   get lost(): boolean {
     return this.#lost;
   }
 }
 
-/**
- * @param records the stored tasks, in the same order; one that is gone is left out.
- */
+/** @param records the stored tasks, in the same order; a removed one is left out. */
 export function readClaimed(
   { tenantId, tasks }: Taken,
   records: readonly (string | null)[],

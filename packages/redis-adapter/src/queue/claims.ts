@@ -12,55 +12,55 @@ import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
 import { answerOf } from '../server/storage-errors.js';
 import type { Tenants } from './rotations.js';
-import { type Handed, WaitingClaim } from './long-poll.js';
+import { type Handover, WaitingClaim } from './long-poll.js';
 
-/** At most so many tasks of one tenant in a row, while others are ready too. */
-const TURN = 16;
-/** One claim takes no more: while the server looks for the next ones, the worker has something to do. */
-const MOST_A_CLAIM = 64;
+/** Maximum of tasks of one tenant in a row, while others are ready too. */
+const MAX_PER_TURN = 16;
+/** Maximum of tasks in one claim: the worker starts on these while the server finds the next ones. */
+const MAX_PER_CLAIM = 64;
 
-type Asked = Parameters<TaskQueue['claim']>[0];
-type ClaimParams = Asked & {
+type ClaimRequest = Parameters<TaskQueue['claim']>[0];
+type ClaimParams = ClaimRequest & {
   readonly claimSlot: string;
   readonly begins: number;
-  /** Whether one task may be among them that has cost several workers in a row. */
+  /** Whether the claim may include one task that has lost several workers in a row. */
   readonly maySuspect: boolean;
 };
 
-/** Takes tasks for workers: in one step where all is on one server, tenant by tenant on a Cluster. */
+/** Claims tasks for workers: in one step where all is on one server, tenant by tenant on a Cluster. */
 export class Claims {
   /** By worker: the one task it runs that has lost several leases before. */
   readonly #suspects = new Map<string, Lease>();
-  /** Workers with a claim under way that may take such a task. */
+  /** Workers with a claim in flight that may include such a task. */
   readonly #mayGetSuspect = new Set<string>();
-  /** By claimSlot, on a Cluster: its last claim. */
-  readonly #turns = new Map<string, Turns>();
+  /** By claim slot, on a Cluster: its last claim. */
+  readonly #scans = new Map<string, ClaimScan>();
 
   constructor(
     private readonly state: RedisState,
     private readonly tenants: Tenants,
   ) {}
 
-  async claim(asked: Asked): Promise<readonly Claim[]> {
+  async claim(request: ClaimRequest): Promise<readonly Claim[]> {
     this.state.checkOpen();
-    const { workerId, claimSlot = workerId } = asked;
-    this.state.parts.wakeups.attend(workerId);
-    const pool = poolOf(asked.runs);
+    const { workerId, claimSlot = workerId } = request;
+    this.state.parts.wakeups.addWorker(workerId);
+    const pool = poolOf(request.runs);
     await this.tenants.open(pool);
     await this.#checkSuspect(workerId);
     const otherMay = this.#mayGetSuspect.has(workerId);
     const maySuspect = !this.#suspects.has(workerId) && !otherMay;
     if (maySuspect) this.#mayGetSuspect.add(workerId);
     try {
-      const max = Math.min(asked.max, MOST_A_CLAIM);
-      const params = { ...asked, claimSlot, max, begins: Math.min(asked.begins ?? max, max), maySuspect };
+      const max = Math.min(request.max, MAX_PER_CLAIM);
+      const params = { ...request, claimSlot, max, begins: Math.min(request.begins ?? max, max), maySuspect };
       const claims = this.state.parts.isCluster
         ? await this.#claimInRotation(params, pool)
         : await this.#claimOrWait(params, pool);
       for (const { task, token, lost } of claims) {
         if (lost) this.#suspects.set(workerId, { tenantId: task.tenant_id, taskId: task.task_id, token });
       }
-      // What it left may be for this worker, if the other claim has brought no such task.
+      // The other claim may have got no such task, and this one has left some for it.
       if (otherMay && claims.length < params.max) this.state.parts.wakeups.publish({ kind: 'ready' });
       return claims;
     } finally {
@@ -68,16 +68,16 @@ export class Claims {
     }
   }
 
-  /** Its lease may be over without the worker's knowing. */
+  /** Its lease may have expired without the worker's knowledge. */
   async #checkSuspect(workerId: string): Promise<void> {
     const suspect = this.#suspects.get(workerId);
     if (!suspect) return;
     const { tenantId, taskId, token } = suspect;
-    const news = await this.state.run(tenantId, 'changesSince', taskId, token, Number.MAX_SAFE_INTEGER);
-    if (news === null) this.#suspects.delete(workerId);
+    const changes = await this.state.run(tenantId, 'changesSince', taskId, token, Number.MAX_SAFE_INTEGER);
+    if (changes === null) this.#suspects.delete(workerId);
   }
 
-  /** A worker has given a task back, or lost it. */
+  /** A worker has settled a task, or lost it. */
   released({ taskId, token }: Lease): void {
     for (const [workerId, suspect] of this.#suspects) {
       if (suspect.taskId === taskId && suspect.token === token) this.#suspects.delete(workerId);
@@ -86,41 +86,44 @@ export class Claims {
 
   forget(workerId: string): void {
     this.#suspects.delete(workerId);
-    for (const [claimSlot, turns] of this.#turns)
-      if (turns.workerId === workerId) this.#turns.delete(claimSlot);
+    for (const [claimSlot, scan] of this.#scans)
+      if (scan.workerId === workerId) this.#scans.delete(claimSlot);
   }
 
-  /** Asked again it is the same claim: so it is asked again whenever a task may have been handed to it unheard. */
+  /**
+   * A repeat is the same claim, so the claim is repeated whenever the message of a task handover may have
+   * been lost.
+   */
   async #claimOrWait(params: ClaimParams, pool: Pool): Promise<readonly TakenClaim[]> {
     const { claimId, waitMs = 0, signal } = params;
-    if (waitMs <= 0 || signal?.aborted) return this.#claimAtOnce(params, pool);
+    if (waitMs <= 0 || signal?.aborted) return this.#claimNow(params, pool);
     const waiting = new WaitingClaim(this.state.parts.wakeups, claimId, waitMs, signal);
     try {
       for (;;) {
         waiting.forgetWakeups();
-        const claims = await this.#claimAtOnce(params, pool, waitMs);
+        const claims = await this.#claimNow(params, pool, waitMs);
         if (claims.length > 0) return claims;
-        const came = await waiting.next();
-        if (came === 'ask') continue;
-        if (came !== 'over') return this.#takeHanded(params, came);
-        // Who stops takes nothing new, but what he was handed.
-        return await this.#claimAtOnce(signal?.aborted ? { ...params, max: 0 } : params, pool);
+        const outcome = await waiting.next();
+        if (outcome === 'claim') continue;
+        if (outcome !== 'timeout') return this.#takeHandover(params, outcome);
+        // A stopping worker only takes a task that was handover over already.
+        return await this.#claimNow(signal?.aborted ? { ...params, max: 0 } : params, pool);
       }
     } finally {
       waiting.unsubscribe();
     }
   }
 
-  #takeHanded({ claimId }: ClaimParams, handed: Handed): readonly TakenClaim[] {
-    const { at, expires, tenantId, version, taskId, record } = handed;
+  #takeHandover({ claimId }: ClaimParams, handover: Handover): readonly TakenClaim[] {
+    const { at, expires, tenantId, version, taskId, record } = handover;
     this.state.parts.wakeups.publish({ kind: 'timer', at: expires });
     const tasks = [[taskId, version] as const];
     return readClaimed({ tenantId, tasks }, [record], { token: claimId, at, begins: 1 });
   }
 
-  /** @param wait for how long, where nothing is found, it is told of what comes. */
-  async #claimAtOnce(params: ClaimParams, pool: Pool, wait?: number) {
-    const request = { ...this.#request(params, pool), pool: pool.id, turn: TURN, wait };
+  /** @param wait ms for which an empty claim waits for a task handover. */
+  async #claimNow(params: ClaimParams, pool: Pool, wait?: number) {
+    const request = { ...this.#request(params, pool), pool: pool.id, max_per_turn: MAX_PER_TURN, wait };
     const ask = () =>
       this.state.runSystem('claim', this.state.now, JSON.stringify(request)) as Promise<Reply[]>;
     let reply = await ask();
@@ -136,28 +139,31 @@ export class Claims {
       (1 | null)?,
     ];
     if (expires !== undefined) this.state.parts.wakeups.publish({ kind: 'timer', at: expires });
-    if (isFull === 1) this.#saysMoreWaits();
+    if (isFull === 1) this.#wakeClaimers();
     const taken = (byTenant ?? []).map(([tenantId, ...found]) => takenOf(tenantId, ...found));
     return this.#read(taken, { token: params.claimId, at, begins: params.begins }, records);
   }
 
-  /** The claim has left a task that it could not bring: one that has got fewer than it asked for would think that none waits. */
-  #saysMoreWaits(): void {
+  /**
+   * The claim left a task that exceeds its budget: a worker with fewer tasks than requested would not claim
+   * again.
+   */
+  #wakeClaimers(): void {
     this.state.parts.wakeups.publish({ kind: 'ready' });
   }
 
-  /** What many tasks are made of, or large ones, is read apart from the script, which would take long over large texts. */
+  /** Many or large records are read separately: a script takes long over large texts. */
   async #read(
     taken: readonly Taken[],
     lease: FreshLease,
-    brought: readonly (string | null)[] | null | undefined,
+    included: readonly (string | null)[] | null | undefined,
   ): Promise<readonly TakenClaim[]> {
     const { client, keys } = this.state.parts;
     const wanted = taken.flatMap(({ tenantId, tasks }) =>
       tasks.map(([taskId]) => keys.task(tenantId, taskId)),
     );
     if (wanted.length === 0) return [];
-    const records = brought ?? (await answerOf(client.mget(wanted)));
+    const records = included ?? (await answerOf(client.mget(wanted)));
     let read = 0;
     return taken.flatMap((each) => {
       const begins = lease.begins - read;
@@ -179,80 +185,81 @@ export class Claims {
   }
 
   async #claimInRotation(params: ClaimParams, pool: Pool): Promise<readonly TakenClaim[]> {
-    const turns = await this.#turnsOf(params, pool);
-    while (!turns.over && !turns.isFull && turns.claims.size < params.max) {
-      const room = params.max - turns.claims.size;
-      const wanted = turns.passed.size + Math.ceil(room / TURN);
-      const next = await this.#nextTurns(pool, wanted, turns.news);
-      turns.news = [];
+    const scan = await this.#scanOf(params, pool);
+    while (!scan.over && !scan.isFull && scan.claims.size < params.max) {
+      const room = params.max - scan.claims.size;
+      const wanted = scan.drained.size + Math.ceil(room / MAX_PER_TURN);
+      const next = await this.#nextTenants(pool, wanted, scan.charges);
+      scan.charges = [];
       const shares = sharesOf(
-        next.filter((tenant) => !turns.passed.has(tenant)),
-        next.length === 1 ? room : TURN,
+        next.filter((tenant) => !scan.drained.has(tenant)),
+        next.length === 1 ? room : MAX_PER_TURN,
         room,
       );
       if (shares.length === 0) break;
       const rounds = await Promise.all(
-        // At most one task that has cost several workers: only the first of those asked at the same time may give one.
-        shares.map(({ tenantId, most, before }, at) => {
-          const round = (turns.rounds.get(tenantId) ?? 0) + 1;
-          const begins = Math.max(0, Math.min(most, params.begins - turns.claims.size - before));
-          const bytes = Math.floor(turns.bytesLeft / shares.length);
-          // At least one task comes with a claim, however large: the first one.
-          const hasSome = at > 0 || turns.claims.size > 0;
-          const how = { most, begins, round, maySuspect: at === 0, bytes, hasSome };
-          return this.#claimFromTenant(tenantId, how, turns, params, pool);
+        // At max one task that has lost several workers: only the first of the concurrent scans may return
+        // one.
+        shares.map(({ tenantId, max, before }, at) => {
+          const round = (scan.rounds.get(tenantId) ?? 0) + 1;
+          const begins = Math.max(0, Math.min(max, params.begins - scan.claims.size - before));
+          const bytes = Math.floor(scan.bytesLeft / shares.length);
+          // The first task comes with a claim whatever its size.
+          const hasSome = at > 0 || scan.claims.size > 0;
+          const how = { max, begins, round, maySuspect: at === 0, bytes, hasSome };
+          return this.#claimFromTenant(tenantId, how, scan, params, pool);
         }),
       );
       for (const { tenantId, taken, isEmpty, generation, weight, bytes, isFull } of rounds) {
-        turns.bytesLeft -= bytes;
-        // Where nothing came before it, its turn is the next one.
-        turns.isFull ||= isFull && turns.claims.size > 0;
-        turns.news.push(tenantId, taken / weight, isEmpty ? generation : '');
-        if (taken === 0 || isEmpty) turns.passed.add(tenantId);
+        scan.bytesLeft -= bytes;
+        // A tenant that exceeds the budget of an empty claim has the next turn.
+        scan.isFull ||= isFull && scan.claims.size > 0;
+        scan.charges.push(tenantId, taken / weight, isEmpty ? generation : '');
+        if (taken === 0 || isEmpty) scan.drained.add(tenantId);
       }
     }
-    if (turns.isFull) this.#saysMoreWaits();
-    // Nobody waits for that: when it gets lost, the next rounds say it again.
-    if (turns.news.length > 0)
-      this.state.runSystem('advanceRotation', pool.id, 1, ...turns.news).catch(() => {});
-    turns.news = [];
-    turns.over = true;
-    return [...turns.claims.values()];
+    if (scan.isFull) this.#wakeClaimers();
+    // Not awaited: if it is lost, the next rounds charge the tenants again.
+    if (scan.charges.length > 0)
+      this.state.runSystem('advanceRotation', pool.id, 1, ...scan.charges).catch(() => {});
+    scan.charges = [];
+    scan.over = true;
+    return [...scan.claims.values()];
   }
 
-  async #nextTurns(pool: Pool, wanted: number, news: Turns['news']): Promise<readonly string[]> {
+  async #nextTenants(pool: Pool, wanted: number, charges: ClaimScan['charges']): Promise<readonly string[]> {
     const ask = () =>
-      this.state.runSystem('advanceRotation', pool.id, wanted, ...news) as Promise<string[] | null>;
+      this.state.runSystem('advanceRotation', pool.id, wanted, ...charges) as Promise<string[] | null>;
     const next = await ask();
     if (next) return next;
     await this.tenants.reopen(pool);
     return (await ask()) ?? [];
   }
 
-  /** What a claim has done so far: one that is asked for again gets what it took, and goes on only if it was not over. */
-  async #turnsOf(params: ClaimParams, pool: Pool): Promise<Turns> {
-    const before = this.#turns.get(params.claimSlot);
+  /** State of a claim: a repeat gets its tasks again, and continues only if it was unfinished. */
+  async #scanOf(params: ClaimParams, pool: Pool): Promise<ClaimScan> {
+    const before = this.#scans.get(params.claimSlot);
     if (before?.claimId !== params.claimId) {
-      const turns: Turns = {
+      const scan: ClaimScan = {
         workerId: params.workerId,
         claimId: params.claimId,
         rounds: new Map(),
-        passed: new Set(),
+        drained: new Set(),
         claims: new Map(),
-        news: [],
+        charges: [],
         bytesLeft: this.state.parts.limits.pageBytes,
         isFull: false,
         over: false,
       };
-      this.#turns.set(params.claimSlot, turns);
-      return turns;
+      this.#scans.set(params.claimSlot, scan);
+      return scan;
     }
     before.claims.clear();
     await Promise.all(
       [...before.rounds].map(([tenantId, round]) =>
         this.#claimFromTenant(
           tenantId,
-          { most: params.max, begins: 0, round, maySuspect: false, bytes: 0, hasSome: true },
+          { max: params.max, begins: 0, round, maySuspect: false, bytes: 0, hasSome: true },
           before,
           params,
           pool,
@@ -264,18 +271,18 @@ export class Claims {
 
   async #claimFromTenant(
     tenantId: string,
-    { most, begins, round, maySuspect, bytes, hasSome }: TenantClaim,
-    turns: Turns,
+    { max, begins, round, maySuspect, bytes, hasSome }: TenantClaim,
+    scan: ClaimScan,
     params: ClaimParams,
     pool: Pool,
   ) {
-    turns.rounds.set(tenantId, round);
+    scan.rounds.set(tenantId, round);
     const request = this.#request(params, pool);
-    const may_suspect = request.may_suspect && maySuspect && !hasSuspect(turns);
-    const own = { max: most, begins, round, may_suspect, bytes, has_some: hasSome };
-    const asked = JSON.stringify({ ...request, ...own });
-    const reply = await this.tenants.apart(tenantId, () =>
-      this.state.run(tenantId, 'claimFromTenant', asked),
+    const may_suspect = request.may_suspect && maySuspect && !hasSuspect(scan);
+    const own = { max, begins, round, may_suspect, bytes, has_some: hasSome };
+    const json = JSON.stringify({ ...request, ...own });
+    const reply = await this.tenants.isolated(tenantId, () =>
+      this.state.run(tenantId, 'claimFromTenant', json),
     );
     if (reply === undefined)
       return { tenantId, taken: 0, isEmpty: true, generation: '', weight: 1, bytes: 0, isFull: false };
@@ -295,7 +302,7 @@ export class Claims {
       this.#read([taken], { token: params.claimId, at, begins }, records),
       due !== null && this.state.after(tenantId, [['due', due]], due),
     ]);
-    for (const claim of read) turns.claims.set(claim.task.task_id, claim);
+    for (const claim of read) scan.claims.set(claim.task.task_id, claim);
     const isEmpty = more === 0;
     return {
       tenantId,
@@ -309,48 +316,48 @@ export class Claims {
   }
 }
 
-/** One round of a tenant, on a Cluster. */
+/** One scan of a tenant, on a Cluster. */
 interface TenantClaim {
-  readonly most: number;
+  readonly max: number;
   readonly begins: number;
   readonly round: number;
   readonly maySuspect: boolean;
-  /** Of large tasks, that it may take. */
+  /** Budget for large tasks. */
   readonly bytes: number;
-  /** Whether the claim has a task already, so that this round need not bring one that is larger. */
+  /** Whether the claim has a task already, so that this scan need not return one above the budget. */
   readonly hasSome: boolean;
 }
 
-/** The rounds of one claim, on a Cluster. */
-interface Turns {
+/** Rounds of one claim, on a Cluster. */
+interface ClaimScan {
   readonly workerId: string;
   readonly claimId: string;
-  /** By tenant: how often it was scanned. */
+  /** By tenant: number of scans. */
   readonly rounds: Map<string, number>;
   /** Tenants that have nothing more for this claim. */
-  readonly passed: Set<string>;
+  readonly drained: Set<string>;
   readonly claims: Map<string, TakenClaim>;
-  /** What the rotation is to be told, see its script. */
-  news: (string | number)[];
-  /** What it may still bring of large tasks; and whether one was left because that is too little. */
+  /** Charges for the rotation, see its script. */
+  charges: (string | number)[];
+  /** Remaining budget for large tasks; `isFull` when a task was left because of it. */
   bytesLeft: number;
   isFull: boolean;
   over: boolean;
 }
 
-function hasSuspect({ claims }: Turns): boolean {
+function hasSuspect({ claims }: ClaimScan): boolean {
   for (const { lost } of claims.values()) if (lost) return true;
   return false;
 }
 
 function sharesOf(tenants: readonly string[], share: number, max: number) {
   let room = max;
-  const shares: { readonly tenantId: string; readonly most: number; readonly before: number }[] = [];
+  const shares: { readonly tenantId: string; readonly max: number; readonly before: number }[] = [];
   for (const tenantId of tenants) {
-    const most = Math.min(share, room);
-    if (most <= 0) break;
-    shares.push({ tenantId, most, before: max - room });
-    room -= most;
+    const own = Math.min(share, room);
+    if (own <= 0) break;
+    shares.push({ tenantId, max: own, before: max - room });
+    room -= own;
   }
   return shares;
 }

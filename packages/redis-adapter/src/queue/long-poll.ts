@@ -1,75 +1,74 @@
 import type { PubSubWakeups } from '../pubsub/wakeups.js';
 
-/** A task that was handed to a claim that waits. */
-export interface Handed {
-  /** When it was, in milliseconds since 1970. */
+/** A task handed onTimeout to a waiting claim. */
+export interface Handover {
+  /** Time of the handover, epoch ms. */
   readonly at: number;
-  /** When its lease ends. */
+  /** End of its lease, epoch ms. */
   readonly expires: number;
   readonly tenantId: string;
   readonly version: number;
   readonly taskId: string;
-  /** What it is made of. */
   readonly record: string;
 }
 
-/** `ask`: there may be something to claim. `over`: the wait is. */
-type Came = Handed | 'ask' | 'over';
+/** `claim`: a task may be ready. `timeout`: the wait is over. */
+type Outcome = Handover | 'claim' | 'timeout';
 
 /**
- * Listens for what comes to a claim that found nothing: a task that is handed to it; a wakeup, which may be all that is heard
- * of such a task; the end of the wait. It listens from before the claim is asked for until `unsubscribe`.
+ * Waits for an empty claim: for a task handover, a wakeup (also when the message of a handover was lost) or
+ * the end of the wait. Subscribed from before the claim until `unsubscribe`.
  */
 export class WaitingClaim {
-  #came: Came | undefined;
+  #outcome: Outcome | undefined;
   #wake: () => void = () => {};
   readonly #subscriptions: (() => void)[];
 
   constructor(wakeups: PubSubWakeups, claimId: string, waitMs: number, signal: AbortSignal | undefined) {
-    const over = () => this.#comes('over');
-    const timer = setTimeout(over, waitMs);
-    signal?.addEventListener('abort', over, { once: true });
+    const onTimeout = () => this.#settle('timeout');
+    const timer = setTimeout(onTimeout, waitMs);
+    signal?.addEventListener('abort', onTimeout, { once: true });
     this.#subscriptions = [
       () => clearTimeout(timer),
-      () => signal?.removeEventListener('abort', over),
-      wakeups.expectHanded(claimId, (told) => this.#comes(handedOf(told) ?? 'ask')),
-      wakeups.subscribe(({ kind }) => kind === 'ready' && this.#comes('ask')),
+      () => signal?.removeEventListener('abort', onTimeout),
+      wakeups.expectHandover(claimId, (message) => this.#settle(parseHandover(message) ?? 'claim')),
+      wakeups.subscribe(({ kind }) => kind === 'ready' && this.#settle('claim')),
     ];
   }
 
-  /** The next thing that comes, or has come. */
-  async next(): Promise<Came> {
-    if (this.#came === undefined)
+  /** The next event, or the one that has arrived already. */
+  async next(): Promise<Outcome> {
+    if (this.#outcome === undefined)
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-    const came = this.#came ?? 'over';
-    if (came === 'ask') this.#came = undefined;
-    return came;
+    const outcome = this.#outcome ?? 'timeout';
+    if (outcome === 'claim') this.#outcome = undefined;
+    return outcome;
   }
 
-  /** What was published before the claim is asked for is in its answer. */
+  /** The claim that follows covers everything published before. */
   forgetWakeups(): void {
-    if (this.#came === 'ask') this.#came = undefined;
+    if (this.#outcome === 'claim') this.#outcome = undefined;
   }
 
   unsubscribe(): void {
     for (const unsubscribe of this.#subscriptions) unsubscribe();
   }
 
-  /** A task that has come is not forgotten for anything else. */
-  #comes(came: Came): void {
-    if (typeof this.#came === 'object' || (came === 'ask' && this.#came === 'over')) return;
-    this.#came = came;
+  /** A handover is never replaced by another event. */
+  #settle(outcome: Outcome): void {
+    if (typeof this.#outcome === 'object' || (outcome === 'claim' && this.#outcome === 'timeout')) return;
+    this.#outcome = outcome;
     this.#wake();
   }
 }
 
-/** `undefined` when it was too large to be told. */
-function handedOf(told: string): Handed | undefined {
-  const end = told.indexOf('\n');
+/** `undefined` when the task was too large for the message. */
+function parseHandover(message: string): Handover | undefined {
+  const end = message.indexOf('\n');
   if (end < 0) return undefined;
-  const [at, expires, tenantId = '', version, taskId = ''] = told.slice(0, end).split(' ');
-  const record = told.slice(end + 1);
+  const [at, expires, tenantId = '', version, taskId = ''] = message.slice(0, end).split(' ');
+  const record = message.slice(end + 1);
   return { at: Number(at), expires: Number(expires), tenantId, version: Number(version), taskId, record };
 }

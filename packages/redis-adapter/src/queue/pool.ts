@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Runnable } from '@agent-orchestrator/core';
 
-/** What workers of one kind run: the same types in the same versions. Each pool has a rotation of tenants of its own. */
+/** Types and versions that workers run. Each pool has a rotation of tenants of its own. */
 export interface Pool {
   readonly id: string;
   /** By type: versions, the newest first. */

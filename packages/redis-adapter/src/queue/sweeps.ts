@@ -3,15 +3,15 @@ import type { RedisState } from '../scripts/tenant-steps.js';
 import { answerOf } from '../server/storage-errors.js';
 import type { Tenants } from './rotations.js';
 
-/** So many tenants are swept at once. */
-const AT_ONCE = 16;
-const TENANTS_A_SWEEP = 1_000;
-/** While a tenant is swept by one process, others leave it alone for so long; were that one to die, they take over then. */
+/** Maximum of concurrent sweeps. */
+const CONCURRENCY = 16;
+const TENANTS_PER_SWEEP = 1_000;
+/** Lease of a tenant's sweep by one process; if that dies, others take over then. */
 const SWEEPING_MS = 5_000;
-/** When a tenant is looked at again whose keys are damaged. */
+/** Delay before the next sweep of a tenant with damaged keys. */
 const DAMAGED_MS = 60_000;
 
-/** Does what is due: which tenants have something, and then one after the other. Every process may, at the same time. */
+/** Fires due timers: reads the tenants with some, then sweeps each. Every process may, at the same time. */
 export class Sweeps {
   constructor(
     private readonly state: RedisState,
@@ -25,39 +25,45 @@ export class Sweeps {
     await this.tenants.reconcilePeriodically();
     let left = max;
     while (left > 0) {
-      const [due, mark] = await this.#due(Math.min(TENANTS_A_SWEEP, left));
+      const [due, mark] = await this.#due(Math.min(TENANTS_PER_SWEEP, left));
       if (due.length === 0) break;
-      for (let from = 0; from < due.length && left > 0; from += AT_ONCE) {
-        const some = due.slice(from, from + AT_ONCE);
+      for (let from = 0; from < due.length && left > 0; from += CONCURRENCY) {
+        const some = due.slice(from, from + CONCURRENCY);
         const share = Math.max(1, Math.floor(left / some.length));
         const swept = await Promise.all(
           some.slice(0, left).map((tenantId) => this.#sweepTenant(tenantId, share, mark)),
         );
         for (const timers of swept) left -= addTo(done, Object.entries(timers).flat());
       }
-      if (due.length < TENANTS_A_SWEEP) break;
+      if (due.length < TENANTS_PER_SWEEP) break;
     }
     const [nextDueAt, now] = await this.#next();
     return { done, now, ...(nextDueAt !== undefined && { nextDueAt }) };
   }
 
-  /** On a Cluster a tenant's index is set anew after its sweep, which must not lose what others schedule meanwhile. */
-  async #due(most: number): Promise<[string[], number]> {
-    const leftAlone = this.state.parts.isCluster ? SWEEPING_MS : 0;
-    const reply = await this.state.runSystem('dueTenants', this.state.now, most, leftAlone);
+  /**
+   * On a Cluster a tenant's index is set again after its sweep, without losing a due time that others set
+   * meanwhile.
+   */
+  async #due(max: number): Promise<[string[], number]> {
+    const sweepMs = this.state.parts.isCluster ? SWEEPING_MS : 0;
+    const reply = await this.state.runSystem('dueTenants', this.state.now, max, sweepMs);
     const [tenants, mark, lost] = reply as [string[], number, string[]];
     const { systemEvents } = this.state.parts;
-    for (const worker of lost) systemEvents.tell('worker_lost', `worker ${worker} is lost`, { worker });
+    for (const worker of lost) systemEvents.publish('worker_lost', `worker ${worker} is lost`, { worker });
     return [tenants, mark];
   }
 
-  /** Step by step, until nothing more is due, `most` timers are done, or the steps are as many as there may be timers. */
-  async #sweepTenant(tenantId: string, most: number, mark: number): Promise<Record<string, number>> {
+  /**
+   * Step by step, until nothing more is due, `max` timers have fired, or the steps are as many as there may
+   * be timers.
+   */
+  async #sweepTenant(tenantId: string, max: number, mark: number): Promise<Record<string, number>> {
     const done: Record<string, number> = {};
-    let left = most;
+    let left = max;
     let index: number | '' = '';
-    for (let step = 0; step < most && left > 0; step += 1) {
-      const swept = await this.tenants.apart(tenantId, () => this.state.change(tenantId, 'sweep', left));
+    for (let step = 0; step < max && left > 0; step += 1) {
+      const swept = await this.tenants.isolated(tenantId, () => this.state.change(tenantId, 'sweep', left));
       if (swept === undefined) {
         await this.#postpone(tenantId, mark);
         return done;
@@ -71,7 +77,7 @@ export class Sweeps {
     return done;
   }
 
-  /** A tenant whose keys are damaged is left alone for a while, so that it keeps the sweeper from nothing else. */
+  /** A tenant with damaged keys is postponed, so that it blocks no other. */
   async #postpone(tenantId: string, mark: number): Promise<void> {
     const { client, keys } = this.state.parts;
     await answerOf(client.zadd(`${keys.system}due`, 'XX', mark + DAMAGED_MS, tenantId));

@@ -15,7 +15,7 @@ import type { Sweeps } from './sweeps.js';
 type Settled = Awaited<ReturnType<TaskQueue['settle']>>;
 type SettleParams = Parameters<TaskQueue['settle']>[0];
 
-/** A class, as everything that holds what passes by quickly: see ADR 10. */
+/** A class, like all short-lived values: see ADR 10. */
 class FastCompletion {
   /** @param outcome JSON. */
   constructor(
@@ -25,7 +25,7 @@ class FastCompletion {
   ) {}
 }
 
-/** What the script says of a task that is more than plain. */
+/** Answer of the script for a task that is not a fast one. */
 const NOT_FAST = -1;
 
 export class RedisTaskQueue implements TaskQueue {
@@ -67,7 +67,7 @@ export class RedisTaskQueue implements TaskQueue {
     return leases.filter((_, at) => isLost[at] === 1);
   }
 
-  /** The usual end goes together with others. Which tasks are more than that, the script sees. */
+  /** Common settlements are batched. The script detects the tasks that need the full one. */
   settle(params: SettleParams): Promise<Settled> {
     const { tenantId, settlement } = params;
     const { kind } = settlement;
@@ -114,7 +114,7 @@ export class RedisTaskQueue implements TaskQueue {
   }
 }
 
-/** Token and state are said where they change: most tasks that end together were claimed together. */
+/** Token and state are sent where they change: most tasks that end together were claimed together. */
 function endArguments(items: readonly FastCompletion[]): (string | number)[] {
   const args: (string | number)[] = [items.length];
   let before: FastCompletion | undefined;
@@ -134,7 +134,7 @@ function outcomeOf(settlement: Settlement): string {
   return 'error' in settlement ? JSON.stringify(settlement.error) : '';
 }
 
-/** What the script has to know of a settlement; what is told to users comes as JSON, since it is not decoded there. */
+/** The fields of a settlement that the script uses; user data is JSON, which is not decoded there. */
 function requestOf(settlement: Settlement, taskId: string) {
   switch (settlement.kind) {
     case 'completed': {

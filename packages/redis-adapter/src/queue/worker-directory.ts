@@ -38,19 +38,19 @@ export class RedisWorkerDirectory implements WorkerDirectory {
     const [isOpening, joined] = reply as [number, number];
     const { systemEvents } = this.state.parts;
     if (joined === 1)
-      systemEvents.tell('worker_joined', `worker ${workerId} has joined`, { worker: workerId });
-    this.state.parts.wakeups.attend(workerId);
-    // Also when everything was lost in a restart: whoever is ready stands in a new rotation.
-    if (isOpening === 1) await this.tenants.takeIn(pool);
+      systemEvents.publish('worker_joined', `worker ${workerId} has joined`, { worker: workerId });
+    this.state.parts.wakeups.addWorker(workerId);
+    // Also after a restart that lost everything: a new rotation needs all ready tenants.
+    if (isOpening === 1) await this.tenants.addReadyTenants(pool);
     this.state.parts.wakeups.publish({ kind: 'ready' });
   }
 
   async leave({ workerId }: Parameters<WorkerDirectory['leave']>[0]): Promise<void> {
     const left = await this.state.runSystem('leave', this.state.now, workerId);
     const { wakeups, systemEvents } = this.state.parts;
-    if (left === 1) systemEvents.tell('worker_left', `worker ${workerId} has left`, { worker: workerId });
+    if (left === 1) systemEvents.publish('worker_left', `worker ${workerId} has left`, { worker: workerId });
     this.claims.forget(workerId);
-    wakeups.leave(workerId);
+    wakeups.removeWorker(workerId);
   }
 
   async announced({ type }: Parameters<WorkerDirectory['announced']>[0]): Promise<AnnouncedType | undefined> {

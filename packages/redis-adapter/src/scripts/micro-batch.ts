@@ -1,6 +1,6 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 
-/** A class, as everything that holds what passes by quickly: see ADR 10. */
+/** A class, like all short-lived values: see ADR 10. */
 class Waiting<I, O> {
   constructor(
     readonly item: I,
@@ -9,7 +9,7 @@ class Waiting<I, O> {
   ) {}
 }
 
-/** What is done for one tenant in a batch. */
+/** Items of one tenant in a batch. */
 export interface BatchPart<I> {
   readonly tenantId: string;
   readonly items: readonly I[];
@@ -26,15 +26,16 @@ class Part<I, O> implements BatchPart<I> {
   }
 }
 
-/** For each item, in their order, a promise for what takes longer than the others; or why nothing was done for this tenant. */
+/** One outcome for each item, in order (a promise for a slower one); or the error of this tenant. */
 export type PartOutcome<O> = readonly (O | Promise<O>)[] | OrchestratorError;
 
-/** So many go together at most: more would keep the server from others for too long. */
-const MOST = 32;
+/** Maximum of items in one call: more would block the server for too long. */
+const MAX_ITEMS = 32;
 
 /**
- * What arrives within one turn of the event loop goes to the server together: a script for many tasks costs little more
- * than one for a single task. When nothing is under way, what arrives first waits for no others. On one server tasks of several tenants share a script; on a Cluster each tenant has its own.
+ * Batches the items of one turn of the event loop: a script for many tasks costs little more than one for a
+ * single task. With nothing in flight, the first item does not wait for others. On one server tasks of
+ * several tenants share a script; on a Cluster each tenant has its own.
  */
 export class MicroBatch<I, O> {
   #waiting = new Map<string, Waiting<I, O>[]>();
@@ -44,7 +45,7 @@ export class MicroBatch<I, O> {
     private readonly options: {
       /** Whether one call may have several tenants. */
       readonly acrossTenants: boolean;
-      /** Answers for each part, in their order. */
+      /** Answers for each part, in order. */
       readonly send: (parts: readonly BatchPart<I>[]) => Promise<readonly PartOutcome<O>[]>;
     },
   ) {}
@@ -55,15 +56,15 @@ export class MicroBatch<I, O> {
       const waiting = this.#waiting.get(tenantId);
       if (waiting) waiting.push(one);
       else {
-        if (this.#waiting.size === 0) this.#plan();
-        // What a literal makes may be kept too long, as said in ADR 10.
+        if (this.#waiting.size === 0) this.#scheduleFlush();
+        // An array literal may be kept too long, see ADR 10.
         this.#waiting.set(tenantId, Array.of(one));
       }
     });
   }
 
-  /** While something is under way, what comes in this turn goes together; else what comes at once. */
-  #plan(): void {
+  /** With a call in flight, the whole turn's items are batched; else those of this tick. */
+  #scheduleFlush(): void {
     if (this.#inFlight > 0) setImmediate(() => this.#flush());
     else process.nextTick(() => this.#flush());
   }
@@ -71,15 +72,15 @@ export class MicroBatch<I, O> {
   #flush(): void {
     const parts = [...this.#waiting].flatMap(([tenantId, waiting]) =>
       Array.from(
-        { length: Math.ceil(waiting.length / MOST) },
-        (_, at) => new Part(tenantId, waiting.slice(at * MOST, (at + 1) * MOST)),
+        { length: Math.ceil(waiting.length / MAX_ITEMS) },
+        (_, at) => new Part(tenantId, waiting.slice(at * MAX_ITEMS, (at + 1) * MAX_ITEMS)),
       ),
     );
     this.#waiting = new Map();
     let from = 0;
     let size = 0;
     for (const [at, { waiting }] of parts.entries()) {
-      if (at > from && (!this.options.acrossTenants || size + waiting.length > MOST)) {
+      if (at > from && (!this.options.acrossTenants || size + waiting.length > MAX_ITEMS)) {
         void this.#send(parts.slice(from, at));
         from = at;
         size = 0;

@@ -9,18 +9,18 @@ import { within } from '../server/time-limit.js';
 
 export type ScriptName = keyof typeof SCRIPTS;
 export type StorageLimits = { readonly [K in keyof typeof DEFAULTS]: number };
-/** Where nothing else is set: a tenant may keep more on a server than in the memory of a process. */
+/** Differences from core: a server keeps more of a tenant than the memory of a process. */
 export const REDIS_DEFAULTS: StorageLimits = {
   ...DEFAULTS,
   maxStoredBytes: 4 * 1024 ** 3,
   maxEventBytes: 256 * 1024 ** 2,
 };
-/** What a script answers: text, numbers, nothing, and lists of those. */
+/** A script's answer: text, numbers, null, and lists of those. */
 export type Reply = string | number | null | readonly Reply[];
 
 /** For each command its error, or its answer. */
 type Answers = [error: Error | null, result: unknown][];
-/** The end of a transaction that was refused because of one of its commands. */
+/** Error of a transaction that was refused because of one of its commands. */
 type Refused = Error & { readonly previousErrors?: readonly Error[] };
 type Sender = Pick<Redis | ChainableCommander, 'msetnx' | 'evalsha'>;
 
@@ -29,12 +29,15 @@ interface Script {
   readonly sha: string;
 }
 
-/** Runs scripts by their hash; a server that does not know one gets its text. Nothing is defined on the client. */
+/**
+ * Runs scripts by their hash; a server that does not know one gets its text. Nothing is defined on the
+ * client.
+ */
 export class ScriptRunner {
   readonly #client: Redis | Cluster;
   readonly #scripts: Readonly<Record<ScriptName, Script>>;
 
-  /** @param limitMs how long an answer may take where the client itself sets no limit. */
+  /** @param limitMs timeout of an answer where the client itself sets none. */
   constructor(
     client: Redis | Cluster,
     limits: StorageLimits,
@@ -56,7 +59,7 @@ export class ScriptRunner {
     this.#scripts = Object.fromEntries(scripts) as Record<ScriptName, Script>;
   }
 
-  /** @throws {OrchestratorError} `storage_unavailable` when Redis can't be asked. */
+  /** @throws {OrchestratorError} `storage_unavailable` when Redis does not answer. */
   async run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<Reply> {
     const { sha } = this.#scripts[name];
     const check = this.database.check();
@@ -70,9 +73,10 @@ export class ScriptRunner {
   }
 
   /**
-   * Stores values where there are none, and runs a script, in one step.
-   * @param values keys and values in turn. When there is one of the keys, none is stored; that the script has to find out.
-   * @throws {OrchestratorError} `storage_unavailable` when Redis can't be asked.
+   * Stores new values and runs a script, in one step.
+   * @param values keys and values in turn. If one of the keys exists, none is stored; the script has to
+   *   detect that.
+   * @throws {OrchestratorError} `storage_unavailable` when Redis does not answer.
    */
   async runStoring(
     values: readonly string[],
@@ -92,25 +96,25 @@ export class ScriptRunner {
         ]),
       );
     try {
-      // When its connection was lost, the client sends again by itself what was not answered, without the beginning of the
-      // transaction if that was. It may have been done then, in one step or in two: done again it changes nothing.
+      // After a lost connection the client repeats unanswered commands by itself, but not a MULTI that was
+      // answered. The transaction may then have run, in one step or in two: a repeat changes nothing.
       const answers = await act().catch((error: unknown) =>
         isAborted(error) ? act() : Promise.reject(error),
       );
-      // Without an answer nobody knows: that is for whoever asks to find out, as if nothing had been stored.
+      // Without an answer the outcome is unknown: the caller finds out, as if nothing had been stored.
       const [error, reply = null] = answers?.[1] ?? [];
       if (!error) return reply as Reply;
       if (!isUnknown(error)) throw error;
     } catch (error) {
       throw toStorageError(error);
     }
-    // What was stored is there: the text of the script goes on with it.
+    // The values are stored: the text of the script continues from there.
     return this.#runText(name, keys, args);
   }
 
   /**
-   * Commands that are done all or none. They are sent as they are where there is but one server, which takes much less than
-   * a pipeline of the client's.
+   * Runs commands as a transaction. On a single server they are sent directly, which costs much less than the
+   * client's pipeline.
    */
   async #inOneStep(commands: (client: Sender) => readonly unknown[]): Promise<Answers | null> {
     const client = this.#client;
@@ -137,7 +141,7 @@ export class ScriptRunner {
     args: readonly (string | number)[],
   ): Promise<Reply> {
     const { text } = this.#scripts[name];
-    // The answer may have come over another connection than the one that was checked.
+    // The answer may have come over another connection than the checked one.
     const check = this.database.check();
     if (check) await check;
     try {
@@ -148,12 +152,15 @@ export class ScriptRunner {
   }
 }
 
-/** Whether what is sent at once reaches one server, one after the other. */
+/** Whether commands sent together reach one server, in order. */
 function sendsInOrder(client: Redis | Cluster): client is Redis {
   return !client.isCluster && !client.options.enableAutoPipelining;
 }
 
-/** What is sent meanwhile goes out at once, so that the server is woken but once. Without a connection nothing is held back. */
+/**
+ * Sends the commands of `send` in one write, so that the server wakes up once. Without a connection nothing
+ * is held back.
+ */
 function together<T>({ stream }: { readonly stream?: Writable }, send: () => T): T {
   stream?.cork();
   try {
@@ -163,7 +170,7 @@ function together<T>({ stream }: { readonly stream?: Writable }, send: () => T):
   }
 }
 
-/** Whether a transaction was not carried through because its connection was lost. */
+/** Whether a transaction was aborted by the loss of its connection. */
 function isAborted(error: unknown): boolean {
   return (
     error instanceof Error &&

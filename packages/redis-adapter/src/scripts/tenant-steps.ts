@@ -9,7 +9,7 @@ import type { SystemEvents } from '../pubsub/system-events.js';
 import { answerOf, toStorageError } from '../server/storage-errors.js';
 import type { Reply, ScriptName, ScriptRunner, StorageLimits } from './script-runner.js';
 
-/** Answers that a step gives to one who asks again: what else there was to do was said in the first answer, and is lost. */
+/** Answers to a repeated step: the effects were in the first answer, which is lost. */
 const REPEATED: ReadonlySet<unknown> = new Set([
   'replayed',
   'known',
@@ -24,30 +24,30 @@ const REPEATED: ReadonlySet<unknown> = new Set([
 ]);
 
 const REPEAT_SYSTEM_EVENT_MS = 60_000;
-const MOST_REMEMBERED = 1_000;
+const MAX_REMEMBERED = 1_000;
 
-/** What a step for many tasks does for one tenant. */
+/** A tenant's part of a step for many tasks. */
 interface Part {
   readonly tenantId: string;
   readonly args: readonly (string | number)[];
 }
 
-/** What came of it. */
+/** Its outcome. */
 interface Outcome {
-  /** In milliseconds since 1970. */
+  /** Epoch ms. */
   readonly at: number;
   readonly outcome: readonly Reply[];
 }
 
-/** What all parts of the adapter share: how to take a step on a tenant, and on what belongs to no tenant. */
+/** Shared by all parts of the adapter: runs steps on a tenant, and on the shared keys. */
 export class RedisState {
   closed = false;
-  /** Tenants of which the node that everybody's keys are on could not be told. */
+  /** Tenants whose effects on the shared keys still have to be applied. */
   readonly #pendingEffects = new Set<string>();
   readonly epochs: Epochs;
-  readonly ends: CompletionsChannel;
+  readonly completions: CompletionsChannel;
   #stored = 0;
-  /** By tenant: when it was said to be at its limit. */
+  /** By tenant: last report that it is at its limit. */
   readonly #publishedAtLimit = new Map<string, number>();
 
   constructor(
@@ -60,15 +60,15 @@ export class RedisState {
       readonly systemEvents: SystemEvents;
       readonly limits: StorageLimits;
       readonly random: Random;
-      /** Absent: the time is that of the server. */
+      /** Absent: the server's time. */
       readonly clock: Clock | undefined;
       /** Whether tenants are on several nodes. */
       readonly isCluster: boolean;
     },
   ) {
-    this.ends = new CompletionsChannel(parts.wakeups, parts.keys);
+    this.completions = new CompletionsChannel(parts.wakeups, parts.keys);
     this.epochs = new Epochs({
-      ask: (tenantId) => this.run(tenantId, 'readEvents', -1, 0, 0, '', '', 0),
+      fetch: (tenantId) => this.run(tenantId, 'readEvents', -1, 0, 0, '', '', 0),
       isOneServer: !parts.isCluster,
     });
   }
@@ -77,7 +77,7 @@ export class RedisState {
     return this.parts.keys;
   }
 
-  /** The time that is given to scripts: that of a test, or none. */
+  /** The time for scripts: that of a test, or '' for the server's. */
   get now(): number | '' {
     return this.parts.clock?.now() ?? '';
   }
@@ -86,7 +86,7 @@ export class RedisState {
     if (this.closed) throw new OrchestratorError('storage_unavailable', 'the storage is closed');
   }
 
-  /** A step that changes a tenant, and what it does to what belongs to no tenant. */
+  /** A step that changes a tenant, with its effects on the shared keys. */
   async change(tenantId: string, name: ScriptName, ...args: readonly (string | number)[]): Promise<Reply> {
     const [answer, effects, due] = (await this.run(tenantId, name, ...args)) as [
       Reply,
@@ -98,20 +98,20 @@ export class RedisState {
     return answer;
   }
 
-  /** On a Cluster: whatever a tenant's steps may have left to do is said once more. */
+  /** On a Cluster: applies all effects of a tenant's steps again. */
   async resync(tenantId: string): Promise<void> {
     if (!this.parts.isCluster) return;
     await this.change(tenantId, 'reconcileTenant', 1).catch(() => this.#pendingEffects.add(tenantId));
   }
 
-  /** What could not be said when it was to be said. */
+  /** Retries effects that could not be applied. */
   async applyPendingEffects(): Promise<void> {
     const tenants = [...this.#pendingEffects];
     this.#pendingEffects.clear();
     await Promise.all(tenants.map((tenantId) => this.resync(tenantId)));
   }
 
-  /** A script of one tenant, as it answers. */
+  /** Runs a script of one tenant. Returns its answer as is. */
   async run(tenantId: string, name: ScriptName, ...args: readonly (string | number)[]): Promise<Reply> {
     this.checkOpen();
     const { keys, scripts, isCluster } = this.parts;
@@ -120,9 +120,10 @@ export class RedisState {
   }
 
   /**
-   * A step for many tasks, of one tenant or of several, each part with its arguments and how many tasks they are of.
-   * @param before what the script takes before its parts.
-   * @returns for each part its answer, or why nothing was done for it.
+   * A step for many tasks, of one tenant or of several, each part with its number of tasks and their
+   * arguments.
+   * @param before arguments of the script before its parts.
+   * @returns for each part its answer, or its error.
    */
   async changeMany(
     name: ScriptName,
@@ -135,10 +136,10 @@ export class RedisState {
   }
 
   /**
-   * The same, for a script that takes on what was stored right before, in the same step: a mark, which is stored with the
-   * values, tells it whether they were.
+   * Like `changeMany`, for a script on values stored right before, in the same step: a marker key among the
+   * values shows the script whether they were stored.
    * @param values keys and values in turn.
-   * @returns nothing when nothing was stored, since there is one of the keys.
+   * @returns nothing when nothing was stored, since one of the keys exists.
    */
   async storeMany(
     name: ScriptName,
@@ -147,7 +148,10 @@ export class RedisState {
   ): Promise<readonly (Outcome | OrchestratorError)[] | undefined> {
     this.checkOpen();
     this.#stored += 1;
-    const mark = this.keys.task(parts[0]?.tenantId ?? '', `@stored:${this.ends.process}:${this.#stored}`);
+    const mark = this.keys.task(
+      parts[0]?.tenantId ?? '',
+      `@stored:${this.completions.process}:${this.#stored}`,
+    );
     const { keys, args } = this.#manyOf(parts, [mark]);
     const reply = await this.parts.scripts.runStoring([...values, mark, ''], name, keys, args);
     return reply === null ? undefined : this.#answersOf(parts, reply);
@@ -172,7 +176,7 @@ export class RedisState {
     return outcomes;
   }
 
-  /** What a script has said of one tenant. Mostly it leaves nothing to do. */
+  /** A script's answer for one tenant. Mostly without effects. */
   #partOf(tenantId: string, answer: Reply, at: number, toDo: Promise<void>[]): Outcome | OrchestratorError {
     if (typeof answer === 'string')
       return toStorageError(Object.assign(new Error(answer), { name: 'ReplyError' }));
@@ -182,15 +186,16 @@ export class RedisState {
     return { at, outcome };
   }
 
-  /** A script on what belongs to no tenant. */
+  /** A script on the shared keys. */
   async runSystem(name: ScriptName, ...args: readonly (string | number)[]): Promise<Reply> {
     this.checkOpen();
     return this.parts.scripts.run(name, [this.keys.system], args);
   }
 
   /**
-   * What a step leaves to do: the sweeper of this process hears of what is due, operators hear of dead letters; and on a
-   * Cluster the system's keys, which are on another node. A crash before that is mended by the reconcile over all tenants, and so is a node that is away.
+   * Effects of a step: due times for the sweeper of this process, dead letters for operators, and on a
+   * Cluster the shared keys, which are on another node. The reconcile over all tenants repairs them after a
+   * crash or an unavailable node.
    */
   async after(tenantId: string, effects: readonly (readonly Reply[])[], due: number | null): Promise<void> {
     this.#publishTimer(due);
@@ -201,37 +206,37 @@ export class RedisState {
     }
   }
 
-  /** Operators hear of a tenant for which too many tasks wait, or too much is stored, of each once a minute. */
+  /** Reports a tenant at its limit of waiting tasks or stored bytes to operators, once a minute each. */
   publishAtLimit(tenantId: string): void {
     const now = this.parts.clock?.now() ?? Date.now();
     if (now - (this.#publishedAtLimit.get(tenantId) ?? 0) < REPEAT_SYSTEM_EVENT_MS) return;
-    if (this.#publishedAtLimit.size >= MOST_REMEMBERED) this.#publishedAtLimit.clear();
+    if (this.#publishedAtLimit.size >= MAX_REMEMBERED) this.#publishedAtLimit.clear();
     this.#publishedAtLimit.set(tenantId, now);
     const text = `tenant ${tenantId} is at its limit: too many of its tasks wait, or too much is stored for it`;
-    this.parts.systemEvents.tell('tenant_at_limit', text, { tenant: tenantId });
+    this.parts.systemEvents.publish('tenant_at_limit', text, { tenant: tenantId });
   }
 
   #publishTimer(due: number | null): void {
     if (due !== null) this.parts.wakeups.publish({ kind: 'timer', at: due });
   }
 
-  /** Creates what is left of the tasks of a batch, a portion a step. */
+  /** Creates the remaining tasks of a batch, a portion a step. */
   async createStaged(tenantId: string, batchId: string): Promise<void> {
     while ((await this.change(tenantId, 'createStaged', batchId)) === 1);
   }
 
-  /** On a Cluster. What was stored meanwhile makes it a tenant again. */
+  /** On a Cluster. A step that stored something meanwhile makes it a tenant again. */
   async #forget(tenantId: string): Promise<void> {
     const { client, keys } = this.parts;
     await this.runSystem('forgetTenant', tenantId);
-    // Who only follows its log has counters too, and makes no tenant.
+    // A mere follower of the log creates counters too, but no tenant.
     if ((await answerOf(client.hexists(keys.meta(tenantId), 'known'))) === 1) await this.resync(tenantId);
   }
 
   async #apply(tenantId: string, effect: string, value: string | number): Promise<void> {
     if (effect === 'ready') await this.runSystem('joinRotations', tenantId, value);
     else if (effect === 'dead_letter')
-      this.parts.systemEvents.tell(effect, `task ${value} has failed`, {
+      this.parts.systemEvents.publish(effect, `task ${value} has failed`, {
         tenant: tenantId,
         task: String(value),
       });

@@ -1,7 +1,9 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 
-/** Where Redis is: a URL (`redis://` or `rediss://`), the nodes of a Cluster, or the sentinels of a master. */
+/**
+ * Address of Redis: a URL (`redis://` or `rediss://`), the nodes of a Cluster, or the sentinels of a master.
+ */
 export type RedisTarget =
   | string
   /** URLs, or `host:port`. */
@@ -13,29 +15,29 @@ export type RedisTarget =
       readonly password?: string;
     };
 
-/** What a connection is for. One that listens waits for ever, one for commands has a limit for each. */
-type Purpose = 'commands' | 'listening';
+/** Purpose of a connection: subscriptions have no timeout, each command has one. */
+type Purpose = 'commands' | 'subscriptions';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const RETRY_MAX_MS = 1_000;
 
-/** For a connection that listens. It is told by us what to listen to again: nobody would hear that it can't be. */
-export const LISTENING = { maxRetriesPerRequest: null, autoResubscribe: false } as const;
+/** For a subscriber. The adapter repeats subscriptions itself: the client would not report a failed one. */
+export const SUBSCRIBER = { maxRetriesPerRequest: null, autoResubscribe: false } as const;
 
 function options(purpose: Purpose, commandTimeoutMs: number): RedisOptions {
   return {
-    // Push frames of the newer protocol are of no use here, and some servers mix them up with replies.
+    // Push frames of RESP3 are not needed, and some servers mix them up with replies.
     protocol: 2,
     connectTimeout: CONNECT_TIMEOUT_MS,
     retryStrategy: (times) => Math.min(50 * times, RETRY_MAX_MS),
     keepAlive: 10_000,
-    ...(purpose === 'commands' ? { commandTimeout: commandTimeoutMs, maxRetriesPerRequest: 2 } : LISTENING),
+    ...(purpose === 'commands' ? { commandTimeout: commandTimeoutMs, maxRetriesPerRequest: 2 } : SUBSCRIBER),
   };
 }
 
 /**
- * Opens a connection of our own. It is made again, as often as need be, when it is lost.
- * @throws {OrchestratorError} `invalid_request` for a target that is none.
+ * Opens an owned connection, which reconnects without limit.
+ * @throws {OrchestratorError} `invalid_request` for an invalid target.
  */
 export function connect(target: RedisTarget, purpose: Purpose, commandTimeoutMs: number): Redis | Cluster {
   checkTarget(target);
@@ -54,14 +56,14 @@ export function connect(target: RedisTarget, purpose: Purpose, commandTimeoutMs:
   const tls = target.nodes.some((node) => node.startsWith('rediss:')) && { tls: {} };
   return new Cluster(target.nodes.map(hostAndPort), {
     redisOptions: { ...ofNodes, ...credentials, ...tls, replyMapping: 'legacy' },
-    // It would ask for more rights than are needed, and wait for them without end.
+    // The check needs more permissions than the adapter, and waits for them without end.
     enableReadyCheck: false,
     clusterRetryStrategy: (times) => Math.min(50 * times, RETRY_MAX_MS),
     slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
   });
 }
 
-/** What came is not said: there may be a password in it. */
+/** Without the value found: it may have a password. */
 function refused(expected: string): OrchestratorError {
   return new OrchestratorError('invalid_request', `Redis: expected ${expected}, got something else`);
 }
@@ -77,7 +79,9 @@ function checkTarget(target: unknown): void {
     throw refused('the name of the master beside its sentinels');
 }
 
-/** A client would take anything else in an address for one of its own options, and a database that is none for 0. */
+/**
+ * The client would read anything else in an address as one of its own options, and an invalid database as 0.
+ */
 function checked(address: string): URL {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (!url || !/^rediss?:$/.test(url.protocol) || url.hostname === '')
@@ -98,7 +102,7 @@ function hostAndPort(node: string): { readonly host: string; readonly port: numb
   return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || 6379) };
 }
 
-/** Settings of a lent client under which keys or answers are not what the scripts take them for. */
+/** Settings of a borrowed client that change keys or answers. */
 const UNFIT = [
   ['keyPrefix', 'no keyPrefix: the option "prefix" says what keys begin with'],
   ['stringNumbers', 'no stringNumbers'],
@@ -106,7 +110,7 @@ const UNFIT = [
 ] as const;
 
 /**
- * Whether a client may be borrowed.
+ * Checks a client before it is borrowed.
  * @throws {OrchestratorError} `invalid_request` that names the setting.
  */
 export function checkBorrowed(client: Redis | Cluster): void {
@@ -118,7 +122,7 @@ export function checkBorrowed(client: Redis | Cluster): void {
   }
 }
 
-/** Ends a connection of our own, whatever it is doing. */
+/** Ends an owned connection at once. */
 export function disconnect(client: Redis | Cluster): void {
   client.disconnect();
 }

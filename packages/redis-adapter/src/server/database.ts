@@ -4,8 +4,8 @@ import { toStorageError } from './storage-errors.js';
 import { within } from './time-limit.js';
 
 /**
- * The numbered database of a client. A client whose `SELECT` is refused stays connected, to database 0: so each connection
- * is asked for its database before anything else. Database 0 always exists and costs no question.
+ * Numbered database of a client. A client whose `SELECT` was refused stays connected, to database 0, so each
+ * connection's database is checked before its first command. Database 0 always exists and needs no check.
  */
 export class Database {
   readonly number: number;
@@ -13,7 +13,7 @@ export class Database {
   #checked: Promise<void> | undefined;
   #isThere: boolean;
 
-  /** @param limitMs how long the answer may take where the client itself sets no limit. */
+  /** @param limitMs timeout of the answer where the client itself sets none. */
   constructor(
     client: Redis | Cluster,
     private readonly limitMs: number | undefined,
@@ -30,8 +30,9 @@ export class Database {
   }
 
   /**
-   * Nothing to wait for once the connection has its database.
-   * @throws {OrchestratorError} `invalid_request` when the server does not have it, `storage_unavailable` without a server.
+   * Returns `undefined` once the connection's database is confirmed.
+   * @throws {OrchestratorError} `invalid_request` when the server does not have it, `storage_unavailable`
+   *   without a server.
    */
   check(): Promise<void> | undefined {
     if (this.#isThere) return undefined;

@@ -1,15 +1,15 @@
 /**
- * Where everything is. The braces are literal: they are Redis Cluster's hash tag, so all keys of a tenant share a slot.
- * Ids have no colon, at sign or brace in them, so no key can be taken for another.
+ * Names of all keys. The braces are literal: they are Redis Cluster's hash tag, so all keys of a tenant share
+ * a slot. Ids contain no colon, at sign or brace, so keys are unambiguous.
  */
 export class Keys {
-  /** What the rotation and the index of due times begin with: they share a slot of their own. */
+  /** Prefix of the rotation and the index of due times: they share a slot of their own. */
   readonly system: string;
   readonly notifications: string;
 
   /**
-   * @param prefix what every key begins with, see `RedisStorageOptions.prefix`.
-   * @param database its number: pub/sub knows no databases, so channels carry it.
+   * @param prefix of every key, see `RedisStorageOptions.prefix`.
+   * @param database its number: pub/sub is not separated by database, so channels carry it.
    */
   constructor(
     private readonly prefix: string,
@@ -19,12 +19,12 @@ export class Keys {
     this.notifications = `${prefix}:system:notifications`;
   }
 
-  /** A channel of wakeups: that of everybody, or of one process, worker or purpose. */
+  /** A channel of wakeups: that of all processes, or of one process, worker or purpose. */
   wakeups(of?: string): string {
     return `${this.prefix}:wakeups${of === undefined ? '' : `:${of}`}@${this.database}`;
   }
 
-  /** What the events of a tenant's log are published on. */
+  /** Channel of a tenant's event log. */
   eventsChannel(tenantId: string): string {
     return `${this.events(tenantId)}@${this.database}`;
   }
@@ -37,7 +37,7 @@ export class Keys {
     return `${this.prefix}:tasks:{${tenantId}}:${taskId}`;
   }
 
-  /** The log. */
+  /** The event log. */
   events(tenantId: string): string {
     return `${this.prefix}:events:{${tenantId}}`;
   }
@@ -46,12 +46,12 @@ export class Keys {
     return `${this.prefix}:session:{${tenantId}}:${sessionId}`;
   }
 
-  /** The tickets that are open, by when they expire; more keys begin with this one. */
+  /** Open tickets by expiry; also the prefix of each ticket's key. */
   tickets(tenantId: string): string {
     return `${this.prefix}:tasks:{${tenantId}}:@tickets`;
   }
 
-  /** What was consumed on one day, counted from 1970-01-01. */
+  /** Usage of one day, counted from 1970-01-01. */
   usage(tenantId: string, day: number): string {
     return `${this.prefix}:usage:{${tenantId}}:${day}`;
   }

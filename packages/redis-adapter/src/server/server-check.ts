@@ -1,7 +1,7 @@
 import { Cluster, type Redis } from 'ioredis';
 import { toStorageError } from './storage-errors.js';
 
-/** What is wrong with a server: unsafe, or such that work would be lost. */
+/** A setting of the server that is unsafe or would lose work. */
 export interface ServerFinding {
   readonly level: 'unsafe' | 'refused';
   readonly message: string;
@@ -10,7 +10,7 @@ export interface ServerFinding {
 const CLOCK_TOLERANCE_MS = 5_000;
 const OLDEST_MAJOR = 7;
 
-/** Version, eviction, persistence and clock of every node. Where a user may not ask, it says so. */
+/** Version, eviction, persistence and clock of every node. A check without permission is a finding. */
 export async function checkServer(client: Redis | Cluster): Promise<readonly ServerFinding[]> {
   try {
     if (!(client instanceof Cluster)) return await checkNode(client);
@@ -55,14 +55,14 @@ async function checkNode(node: Redis): Promise<ServerFinding[]> {
   return findings;
 }
 
-/** The answer, unless the user may not ask: then a part of the check is skipped, and that is said. */
+/** The answer; without permission a part of the check is skipped, with a finding. */
 async function allowed<T>(
-  asked: Promise<T>,
+  answer: Promise<T>,
   findings: ServerFinding[],
   command: string,
 ): Promise<T | undefined> {
   try {
-    return await asked;
+    return await answer;
   } catch (error) {
     if (!/NOPERM|unknown command/i.test(String(error))) throw error;
     findings.push({

@@ -1,6 +1,6 @@
 import { messageOf, OrchestratorError } from '@agent-orchestrator/core';
 
-/** What Redis says when it can't do its work for now, and what that means to whoever asks. */
+/** Redis errors that mean "unavailable for now", and their text. */
 const AWAY: readonly (readonly [RegExp, string])[] = [
   [/^OOM /, 'Redis is out of memory: it takes nothing new on until there is room'],
   [/^READONLY /, 'Redis is a replica that takes no writes'],
@@ -12,7 +12,7 @@ const AWAY: readonly (readonly [RegExp, string])[] = [
   [/^MISCONF /, 'Redis can not write to its disk'],
 ];
 
-/** What Redis answers to a command, or the defined error. */
+/** The answer of Redis to a command, or the defined error. */
 export async function answerOf<T>(reply: Promise<T>): Promise<T> {
   try {
     return await reply;
@@ -21,10 +21,7 @@ export async function answerOf<T>(reply: Promise<T>): Promise<T> {
   }
 }
 
-/**
- * The defined answer to whatever goes wrong: `storage_unavailable`, which may be tried again, unless what is stored is not
- * what it should be.
- */
+/** Converts any error: `storage_unavailable`, which is retryable, unless stored data is invalid. */
 export function toStorageError(error: unknown): OrchestratorError {
   if (error instanceof OrchestratorError) return error;
   const message = messageOf(error);

@@ -1,6 +1,6 @@
 import type { Message } from '@agent-orchestrator/core';
 
-/** A message as JSON, with `$at` where the script puts its time. */
+/** A message as JSON, with `$at` as the placeholder of its time. */
 export function storedMessage(message: Omit<Message, 'created_at'>): string {
   return `{"created_at":$at,${JSON.stringify(message).slice(1)}`;
 }

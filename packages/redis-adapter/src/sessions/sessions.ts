@@ -18,9 +18,9 @@ import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
 import { readTask, TaskView } from '../tasks/task-codec.js';
 
-/** How often an update without a `rev` begins anew because somebody else was faster. */
+/** Maximum of retries of an update without a `rev` after concurrent updates. */
 const MAX_ROUNDS = 50;
-/** How many sessions one script looks at, so that none keeps the server for long. */
+/** Maximum of sessions scanned by one script, so that none blocks the server for long. */
 const SCANNED_PER_STEP = 250;
 
 export class RedisSessions implements SessionStore {
@@ -131,7 +131,7 @@ export class RedisSessions implements SessionStore {
       const scans = Math.min(SCANNED_PER_STEP, left);
       const request = { after, limit: limit - sessions.length, scans, bytes: pageBytes, status };
       const reply = await this.state.run(tenantId, 'listSessions', JSON.stringify(request));
-      // One that was there when the page began may be gone now.
+      // A session that existed when the page began may be removed by now.
       if (reply === null) return after === params.after ? undefined : { sessions };
       const [found, next, scanned, isFull] = reply as [[string, Reply][], string | null, number, 1 | null];
       for (const [sessionId, fields] of found)

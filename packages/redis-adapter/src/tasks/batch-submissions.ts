@@ -17,7 +17,7 @@ import { recordOf } from './task-codec.js';
 type Params = Parameters<TaskRecords['submitBatch']>[0];
 type Item = BatchSubmission['items'][number];
 
-/** Whose batch it is, and where the adapter knows it without asking, the batch itself. */
+/** Id of the batch, and the batch itself where it is known without a read. */
 type Submitted =
   | { readonly answer: 'submitted' | 'replayed'; readonly batchId: string; readonly batch?: Batch }
   | { readonly answer: 'idempotency_conflict' | 'queue_full' };
@@ -26,13 +26,13 @@ type ScriptAnswer =
   | readonly ['submitted' | 'replayed', string]
   | readonly ['idempotency_conflict' | 'queue_full'];
 
-/** So many tasks, and characters of their payloads, are stored at most with a command for all. */
-const MOST_AT_ONCE = 1_000;
-const MOST_TEXT_AT_ONCE = 4 * 1024 * 1024;
-/** So many items at most are staged by one script, see lua/lib/batches. */
-const STAGED_AT_ONCE = 250;
-/** How often a batch is staged, of which items expired before all of them were. */
-const STAGINGS = 3;
+/** Limits of tasks, and of characters in their payloads, for storing a batch in one command. */
+const MAX_FAST_TASKS = 1_000;
+const MAX_FAST_TEXT = 4 * 1024 * 1024;
+/** Maximum of items staged by one script, see lua/lib/batches. */
+const STAGED_PER_STEP = 250;
+/** Maximum of attempts to stage a batch whose items expired before all were staged. */
+const MAX_STAGINGS = 3;
 
 const TAKEN = JSON.stringify({
   code: 'conflict',
@@ -41,10 +41,10 @@ const TAKEN = JSON.stringify({
 } satisfies TaskError);
 
 /**
- * How batches come to be. Where their tasks stand in no line but that of the batch, one short script stores it all. Else its
- * tasks are created one by one. A large batch is staged first, one step takes all of it on, and its tasks are created a portion
- * a step: by the submitter, by a reader of the batch, or by a sweeper. Of a small one the step that stores it stages what turns
- * out to be too much work for it.
+ * Submission of batches. Tasks without another concurrency group are stored by one short script; others are
+ * created one by one. A large batch is staged first, one step takes all of it over, and its tasks are created
+ * a portion a step: by the submitter, by a reader of the batch, or by a sweeper. For a small one the storing
+ * step stages what exceeds its budget.
  */
 export class BatchSubmissions {
   constructor(private readonly state: RedisState) {}
@@ -65,15 +65,15 @@ export class BatchSubmissions {
     return submitted;
   }
 
-  /** Nothing when there is a task with one of the ids: which items are refused then is for the other script to say. */
+  /** Nothing when one of the ids is taken: then the other script decides which items to refuse. */
   async #submitFast({ tenantId, batch }: Params, request: object): Promise<Submitted | undefined> {
     const { common, args, values } = fastArguments(batch, (taskId) => this.state.keys.task(tenantId, taskId));
-    const asked = this.state.storeMany('submitFastBatch', values, [
+    const sent = this.state.storeMany('submitFastBatch', values, [
       { tenantId, args: [JSON.stringify({ ...request, ...common }), ...args] },
     ]);
-    // Redis is at work meanwhile.
+    // Meanwhile Redis works.
     const items = newItems(batch);
-    const [reply] = (await asked) ?? [];
+    const [reply] = (await sent) ?? [];
     if (reply === undefined) return undefined;
     if (reply instanceof OrchestratorError) throw reply;
     const { at } = reply;
@@ -92,7 +92,7 @@ export class BatchSubmissions {
     const isStaged = batch.items.length > cancelledAtOnce || text > pageBytes;
     const all = JSON.stringify({ ...request, items: batch.items.length, staged: isStaged });
     const items = isStaged ? [] : batch.items.map((item) => textOf(item, batch.batchId));
-    for (let left = STAGINGS; left > 0; left -= 1) {
+    for (let left = MAX_STAGINGS; left > 0; left -= 1) {
       if (isStaged) await this.#stage(params);
       const answer = await this.state.change(tenantId, 'submitBatch', all, ...items);
       const [word] = answer as readonly string[];
@@ -108,7 +108,7 @@ export class BatchSubmissions {
     const { pageBytes } = this.state.parts.limits;
     for (let at = 0; at < items.length;) {
       const portion: string[] = [];
-      for (let length = 0; at + portion.length < items.length && portion.length < STAGED_AT_ONCE;) {
+      for (let length = 0; at + portion.length < items.length && portion.length < STAGED_PER_STEP;) {
         const text = textOf(items[at + portion.length] as Item, batchId);
         length += text.length;
         if (length > pageBytes && portion.length > 0) break;
@@ -124,9 +124,9 @@ function submittedOf([answer, batchId]: ScriptAnswer): Submitted {
   return answer === 'submitted' || answer === 'replayed' ? { answer, batchId: batchId ?? '' } : { answer };
 }
 
-/** Whether its tasks are stored with a command for all: each is plain, and no two have the same id. */
+/** Whether its tasks can be stored in one command: all are fast, and their ids differ. */
 function isFastBatch({ items }: BatchSubmission): boolean {
-  if (items.length > MOST_AT_ONCE) return false;
+  if (items.length > MAX_FAST_TASKS) return false;
   const ids = new Set<string>();
   let tasks = 0;
   let text = 0;
@@ -137,14 +137,14 @@ function isFastBatch({ items }: BatchSubmission): boolean {
     tasks += 1;
     text += lengthOf(item);
   }
-  return tasks > 0 && ids.size === tasks && text <= MOST_TEXT_AT_ONCE;
+  return tasks > 0 && ids.size === tasks && text <= MAX_FAST_TEXT;
 }
 
 function lengthOf(item: Item): number {
   return 'task' in item ? fieldText(item.task, 'payload').length : 0;
 }
 
-/** What tasks have in common is said once: kinds first, then of which kind each item is, then the items. */
+/** Common parts are sent once: kinds first, then the kind of each item, then the items. */
 function fastArguments({ items, batchId }: BatchSubmission, keyOfTask: (taskId: string) => string) {
   const kinds = new TaskKinds(batchId);
   const rest: string[] = [];
@@ -165,7 +165,7 @@ function fastArguments({ items, batchId }: BatchSubmission, keyOfTask: (taskId: 
   return { common, args: [...kinds.args, kindOf, ...rest], values };
 }
 
-/** The items of a batch before anybody could claim a task of it. */
+/** Items of a new batch, before the first claim. */
 function newItems({ items }: BatchSubmission): readonly BatchItem[] {
   return items.map((item, index) =>
     'error' in item
@@ -185,14 +185,14 @@ function justStored(batchId: string, items: readonly BatchItem[], at: number): B
   };
 }
 
-/** An item as the script takes it: JSON, and the payload in a line of its own. */
+/** An item for the script: JSON, and the payload in a line of its own. */
 function textOf(item: Item, batchId: string): string {
   if ('error' in item) return JSON.stringify({ error: JSON.stringify(item.error) });
-  const made = JSON.stringify({ ...itemOf(item, { batchId }), refusals: refusalsOf(item) });
-  return `${made}\n${fieldText(item.task, 'payload')}`;
+  const json = JSON.stringify({ ...itemOf(item, { batchId }), refusals: refusalsOf(item) });
+  return `${json}\n${fieldText(item.task, 'payload')}`;
 }
 
-/** What is said of an item that is not taken. */
+/** Errors of a refused item, by reason. */
 function refusalsOf({ task: { session_id } }: Submission) {
   if (session_id === undefined) return { taken: TAKEN };
   const refusal = (code: string, state: string) =>

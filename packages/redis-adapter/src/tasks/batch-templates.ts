@@ -3,7 +3,7 @@ import { HeaderCache } from './header-cache.js';
 
 const DIGITS = 4;
 
-/** Of what is no task. */
+/** Label of an item without a task. */
 export const NO_KIND = label(0);
 
 interface Kind {
@@ -13,9 +13,12 @@ interface Kind {
   readonly tail: string;
 }
 
-/** What tasks of a batch have in common, which is all but their ids and payloads: written once, known by a label. */
+/**
+ * Common parts of a batch's tasks, which is all but their ids and payloads: written once, referred to by a
+ * label.
+ */
 export class TaskKinds {
-  /** For each kind: 9 - priority, the limit of its tasks, data of their event. */
+  /** For each kind: 9 - priority, deadline in ms, data of the event. */
   readonly args: (string | number)[] = [];
   readonly #headers: HeaderCache;
   readonly #byTail = new Map<string, Kind>();
@@ -29,7 +32,7 @@ export class TaskKinds {
     return this.#byTail.size;
   }
 
-  /** That of all tasks, or nothing when they differ. */
+  /** Common type of all tasks, or '' when they differ. */
   get type(): string {
     return this.#type ?? '';
   }

@@ -10,51 +10,55 @@ import {
 import type { Reply } from '../scripts/script-runner.js';
 import { stateOf } from './task-codec.js';
 
-/** So many items at most are looked at by one script. */
-const ITEMS_A_STEP = 250;
+/** Maximum of items read by one script. */
+const ITEMS_PER_STEP = 250;
 
 type BatchTask = readonly [taskId: string, state: string, gone: string | null];
-/** An item is its error, or a task: id, state, and how it ended when it is no longer kept. */
+/** An item is its error, or a task: id, state, and its final status when it is no longer kept. */
 type Entry = string | BatchTask;
 
-/** A batch as it is put together of several stretches: all its counts, and the items of one page. */
+/** A batch assembled from several reads: all its counts, and the items of one page. */
 export class BatchView {
   readonly #counts = { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 };
   readonly #page: BoundedPage<BatchItem>;
   #read = 0;
   #total = 0;
   #createdAt = 0;
-  /** The first item that is not on the page. */
+  /** First item after the page. */
   #next: number;
   #isOver = false;
 
   constructor(
     private readonly batchId: string,
-    private readonly asked: { readonly from: number; readonly results: boolean; readonly pageBytes: number },
+    private readonly request: {
+      readonly from: number;
+      readonly results: boolean;
+      readonly pageBytes: number;
+    },
   ) {
-    this.#page = new BoundedPage(Number.POSITIVE_INFINITY, asked.pageBytes);
-    this.#next = asked.from;
+    this.#page = new BoundedPage(Number.POSITIVE_INFINITY, request.pageBytes);
+    this.#next = request.from;
   }
 
-  /** What the script is asked for next. */
+  /** Arguments of the next read. */
   get nextStretch(): readonly (string | number)[] {
-    const { results, pageBytes } = this.asked;
+    const { results, pageBytes } = this.request;
     const from = this.#isOver ? Number.MAX_SAFE_INTEGER : this.#next;
-    return [this.#read, ITEMS_A_STEP, from, results ? 1 : '', pageBytes];
+    return [this.#read, ITEMS_PER_STEP, from, results ? 1 : '', pageBytes];
   }
 
-  /** Returns whether that was the last stretch. */
+  /** Returns whether that was the last read. */
   add(reply: Reply): boolean {
     const [created, total, entries, tooMuch] = reply as [string, number, Entry[], number | null];
     this.#createdAt = Number(created);
     this.#total = total;
     for (const [at, entry] of entries.entries()) this.#addItem(entry, this.#read + at, tooMuch);
     this.#read += entries.length;
-    return entries.length < ITEMS_A_STEP || this.#read >= total;
+    return entries.length < ITEMS_PER_STEP || this.#read >= total;
   }
 
   #addItem(entry: Entry, index: number, tooMuch: number | null): void {
-    const item = viewItem(entry, index, this.asked.results);
+    const item = viewItem(entry, index, this.request.results);
     if (item.status) this.#counts[item.status] += 1;
     if (this.#isOver || index < this.#next) return;
     this.#isOver = index === tooMuch || !this.#page.take(item);

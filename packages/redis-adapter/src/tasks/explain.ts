@@ -1,10 +1,10 @@
 import { type Explanation, isFinalState, type TaskError, type WorkerEntry } from '@agent-orchestrator/core';
 import { type StoredTask, TaskView } from './task-codec.js';
 
-/** What stands around a task. */
+/** Context of a task. */
 export interface Surroundings {
   readonly position: number | undefined;
-  /** The task that its session is busy with. */
+  /** The task that holds its session. */
   readonly sessionTask: string | null;
   readonly inBatch: number;
   readonly maxInBatch: number;
@@ -16,7 +16,7 @@ export interface Surroundings {
 
 const iso = (at: number) => new Date(at).toISOString();
 
-/** Why a task is where it is, in words for whoever has to find out at night. */
+/** Explains to an operator why a task is where it is. */
 export function explainTask(tenantId: string, stored: StoredTask, around: Surroundings): Explanation {
   const { state, header } = stored;
   return {

@@ -2,21 +2,21 @@ import type { NewTask, TaskMetadata } from '@agent-orchestrator/core';
 import { createdData } from './new-items.js';
 import { headerOf, tailOf, type TaskHeader, type TaskOrigin } from './task-codec.js';
 
-/** What is written of a task besides its id and its payload. */
+/** Record of a task besides its id and its payload. */
 export interface WrittenHeader {
-  /** The first line of the task, but for what the script adds; and its end as JSON, see `recordOf`. */
+  /** First line of the task, without the fields that the script adds; and its end as JSON, see `recordOf`. */
   readonly header: Omit<TaskHeader, 'at' | 'sequence'>;
   readonly tail: string;
-  /** Data of the event that tells of it, as JSON. */
+  /** Data of its first event, as JSON. */
   readonly data: string;
 }
 
-/** So many that differ are kept, the newest. */
+/** Number of cached headers, the newest. */
 const KEPT = 16;
 
 /**
- * What is written of plain tasks of one origin: most of them are like one before, so it is written once. Not those with
- * metadata, which belong to whoever submits them.
+ * Cache of written headers of fast tasks: most are like an earlier one. Tasks with metadata are not cached,
+ * since it belongs to the caller.
  */
 export class HeaderCache {
   readonly #newest: WrittenHeader[] = [];
@@ -43,7 +43,7 @@ function isEmpty(metadata: TaskMetadata): boolean {
   return true;
 }
 
-/** Whether the same is written of a task without metadata. */
+/** Whether a task without metadata has the same header. */
 function areAlike(header: WrittenHeader['header'], task: NewTask): boolean {
   return (
     header.priority === task.priority &&

@@ -2,12 +2,12 @@ import type { NewTask, Submission } from '@agent-orchestrator/core';
 import { storedMessage } from '../sessions/messages.js';
 import { headerOf, tailOf, type TaskOrigin } from './task-codec.js';
 
-/** Whether nothing keeps a task from being claimed, and nothing but itself is stored. */
+/** Whether a task can be claimed at once, and nothing but the task is stored. */
 export function isFast({ task, message }: Submission): boolean {
   return task.session_id === undefined && task.runAt === undefined && !message;
 }
 
-/** Data of the event that tells of a new task, as JSON. */
+/** Data of a new task's event, as JSON. */
 export function createdData(task: NewTask): string {
   return JSON.stringify({
     type: task.type,
@@ -16,7 +16,7 @@ export function createdData(task: NewTask): string {
   });
 }
 
-/** A task as the scripts that create tasks one by one get it. */
+/** A task for the scripts that create tasks one by one. */
 export function itemOf({ task, onBusy, message }: Submission, origin: TaskOrigin = {}) {
   const parallel = task.session_id !== undefined && onBusy === 'parallel';
   return {

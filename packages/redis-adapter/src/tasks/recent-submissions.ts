@@ -1,9 +1,9 @@
 import type { JsonValue, Task } from '@agent-orchestrator/core';
 import { type TaskHeader, TaskView } from './task-codec.js';
 
-/** So many are remembered, of so many characters in all; then it begins anew. */
-const MOST = 1_000;
-const MOST_CHARACTERS = 1_048_576;
+/** Limits of remembered tasks and their characters; when reached, all are forgotten. */
+const MAX_TASKS = 1_000;
+const MAX_CHARACTERS = 1_048_576;
 
 interface Submitted {
   readonly header: TaskHeader;
@@ -11,32 +11,32 @@ interface Submitted {
   readonly payload: string;
 }
 
-/** How a task ended that nothing happened to but that it was run. */
+/** End of a task that was only submitted and run. */
 export interface FastCompletion {
   readonly version: number;
-  /** In milliseconds since 1970. */
+  /** Epoch ms. */
   readonly at: number;
   readonly result: JsonValue;
 }
 
 /**
- * What was submitted from here of late, while somebody waits here for tasks: when he hears of their end, what they look like
- * is known without asking.
+ * Recent submissions of this process, kept while it has a waiter: the task of a completion is then known
+ * without a read.
  */
-export class OwnSubmissions {
+export class RecentSubmissions {
   #submitted = new Map<string, Submitted>();
   #characters = 0;
 
-  note(tenantId: string, taskId: string, submitted: Submitted): void {
+  remember(tenantId: string, taskId: string, submitted: Submitted): void {
     this.#characters += submitted.payload.length;
-    if (this.#submitted.size >= MOST || this.#characters > MOST_CHARACTERS) {
+    if (this.#submitted.size >= MAX_TASKS || this.#characters > MAX_CHARACTERS) {
       this.#submitted = new Map();
       this.#characters = submitted.payload.length;
     }
     this.#submitted.set(keyOf(tenantId, taskId), submitted);
   }
 
-  /** Forgets one that has ended. @returns what makes the task as it is now, each time anew. */
+  /** Forgets an ended task. @returns a function that makes a new view of the task at each call. */
   ended(tenantId: string, taskId: string, { version, at, result }: FastCompletion): (() => Task) | undefined {
     const key = keyOf(tenantId, taskId);
     const submitted = this.#submitted.get(key);

@@ -11,7 +11,7 @@ import { cursorOf } from '../scripts/epoch.js';
 import { keyOf } from './idempotency.js';
 import { type BatchPart, MicroBatch, type PartOutcome } from '../scripts/micro-batch.js';
 import { isFast, itemOf } from './new-items.js';
-import type { OwnSubmissions } from './recent-submissions.js';
+import type { RecentSubmissions } from './recent-submissions.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
 import { HeaderCache, type WrittenHeader } from './header-cache.js';
@@ -26,7 +26,7 @@ import {
   TaskView,
 } from './task-codec.js';
 
-/** A class, as everything that holds what passes by quickly: see ADR 10. */
+/** A class, like all short-lived values: see ADR 10. */
 class FastTask {
   /** JSON. */
   readonly payload: string;
@@ -42,16 +42,16 @@ class FastTask {
   }
 }
 
-class Born {
-  /** @param began when the log began. */
+class Created {
+  /** @param epochStart creation time of the log. */
   constructor(
     readonly at: number,
     readonly sequence: number,
-    readonly began: string,
+    readonly epochStart: string,
   ) {}
 }
 
-/** A task that was just stored, as the adapter knows it without asking. */
+/** A task that was just stored, known without a read. */
 class CreatedTask implements StoredTask {
   readonly taskId: string;
   readonly header: TaskHeader;
@@ -59,7 +59,7 @@ class CreatedTask implements StoredTask {
   readonly state: StoredState;
   readonly steps: readonly never[] = NO_STEPS;
 
-  constructor({ task, written, payload }: FastTask, { at, sequence }: Born) {
+  constructor({ task, written, payload }: FastTask, { at, sequence }: Created) {
     this.taskId = task.task_id;
     this.header = { at, sequence, ...written.header };
     this.payload = payload;
@@ -76,26 +76,26 @@ class Submitted {
   ) {}
 }
 
-/** So many characters cost a script more than a command of their own does: Lua looks at each of them. */
+/** Characters that cost a script more than a separate command: Lua reads each of them. */
 const MUCH_TEXT = 4_096;
-/** More than a journal has portions, even if its copy expires half done now and then. */
+/** More than the portions of a journal, even if its copy expires half done now and then. */
 const MAX_STAGING = 10_000;
-/** What the script takes for the mark of what was stored before, when nothing was. */
+/** Marker argument of a script when nothing was stored before. */
 const NO_MARK = '';
 
 type Redriven = ['redriven', Reply] | ['not_failed' | 'not_found' | 'queue_full'];
-type FastAnswer = Born | 'known' | 'queue_full';
+type FastAnswer = Created | 'known' | 'queue_full';
 
-/** How tasks come to be: submitted, registered, or redriven; see also batches. */
+/** Creation of tasks: submitted, registered, or redriven; see also batches. */
 export class Submissions {
   readonly #headers = new HeaderCache();
-  readonly #plain: MicroBatch<FastTask, FastAnswer>;
+  readonly #fast: MicroBatch<FastTask, FastAnswer>;
 
   constructor(
     private readonly state: RedisState,
-    private readonly own: OwnSubmissions,
+    private readonly recent: RecentSubmissions,
   ) {
-    this.#plain = new MicroBatch({
+    this.#fast = new MicroBatch({
       acrossTenants: !state.parts.isCluster,
       send: (parts) => this.#sendFast(parts),
     });
@@ -106,10 +106,10 @@ export class Submissions {
     const { tenantId, submission, idempotency, maxWaiting } = params;
     if (!idempotency && isFast(submission)) {
       const { task } = submission;
-      const plain = new FastTask(task, this.#headers.of(task), maxWaiting);
-      const answer = await this.#plain.add(tenantId, plain);
+      const fast = new FastTask(task, this.#headers.of(task), maxWaiting);
+      const answer = await this.#fast.add(tenantId, fast);
       if (answer === 'queue_full') return this.#refused(tenantId, answer);
-      if (answer !== 'known') return this.#created(tenantId, plain, answer);
+      if (answer !== 'known') return this.#created(tenantId, fast, answer);
     }
     const { task } = submission;
     const reply = await this.state.change(
@@ -125,18 +125,18 @@ export class Submissions {
     return this.stored(tenantId, reply);
   }
 
-  #created(tenantId: string, plain: FastTask, created: Born): SubmitAnswer | Promise<SubmitAnswer> {
-    const { sequence, began } = created;
-    const stored = new CreatedTask(plain, created);
-    if (this.state.ends.isFollowed) {
+  #created(tenantId: string, fast: FastTask, created: Created): SubmitAnswer | Promise<SubmitAnswer> {
+    const { sequence, epochStart } = created;
+    const stored = new CreatedTask(fast, created);
+    if (this.state.completions.isFollowed) {
       const { header, taskId } = stored;
-      this.own.note(tenantId, taskId, { header, payload: plain.payload });
+      this.recent.remember(tenantId, taskId, { header, payload: fast.payload });
     }
     const view = new TaskView(tenantId, stored);
-    const epoch = this.state.epochs.of(tenantId, began);
+    const epoch = this.state.epochs.of(tenantId, epochStart);
     return typeof epoch === 'string'
       ? new Submitted(view, cursorOf(epoch, sequence))
-      : epoch.then((asked) => new Submitted(view, cursorOf(asked, sequence)));
+      : epoch.then((fetched) => new Submitted(view, cursorOf(fetched, sequence)));
   }
 
   async #sendFast(parts: readonly BatchPart<FastTask>[]): Promise<readonly PartOutcome<FastAnswer>[]> {
@@ -144,19 +144,19 @@ export class Submissions {
     return answers.map((answer) => {
       if (answer instanceof OrchestratorError) return answer;
       const { at, outcome } = answer;
-      const [began, ...sequences] = outcome as [string, ...number[]];
+      const [epochStart, ...sequences] = outcome as [string, ...number[]];
       return sequences.map((sequence) =>
-        sequence > 0 ? new Born(at, sequence, began) : sequence === 0 ? 'known' : 'queue_full',
+        sequence > 0 ? new Created(at, sequence, epochStart) : sequence === 0 ? 'known' : 'queue_full',
       );
     });
   }
 
-  /** Much text goes by the script. Nothing when it did not, since there is one of the tasks already. */
+  /** Stores large tasks outside the script. Nothing when one of the tasks exists already. */
   async #store(parts: readonly BatchPart<FastTask>[]) {
     const values: string[] = [];
     let length = 0;
     for (const { tenantId, items } of parts) {
-      // Of those with the same id the script has to refuse the second.
+      // Of two tasks with the same id the script has to refuse the second.
       if (!areDistinct(items)) return undefined;
       for (const { task, record } of items) {
         values.push(this.state.keys.task(tenantId, task.task_id), record);
@@ -207,7 +207,7 @@ export class Submissions {
     newTaskId,
     maxWaiting,
   }: Parameters<TaskRecords['redrive']>[0]): ReturnType<TaskRecords['redrive']> {
-    // What a task is made of never changes: it is read first, and the step itself looks at its state.
+    // A task's record never changes: it is read first, and the step itself checks the state.
     const reply = await this.state.run(tenantId, 'get', taskId);
     const [old] = reply as [Reply];
     if (old === null) return { answer: 'not_found' };
@@ -235,7 +235,10 @@ export class Submissions {
     return answer === 'redriven' ? { answer, task: new TaskView(tenantId, readTask(view)) } : { answer };
   }
 
-  /** A large journal is copied in steps of its own first, at most one for each change; whoever copies too goes on with it. */
+  /**
+   * A large journal is first copied in steps of its own, at most one for each change; concurrent copies share
+   * the work.
+   */
   async #redriven(tenantId: string, taskId: string, request: readonly string[]): Promise<Redriven> {
     for (let left = MAX_STAGING; left > 0;) {
       const reply = await this.state.change(tenantId, 'redrive', ...request);
@@ -274,16 +277,16 @@ function areDistinct(items: readonly FastTask[]): boolean {
 
 function fastArguments(recordOf: (item: FastTask) => string) {
   return ({ tenantId, items }: BatchPart<FastTask>) => {
-    let least = Number.MAX_SAFE_INTEGER;
+    let minWaiting = Number.MAX_SAFE_INTEGER;
     const [first] = items;
     const type = items.every(({ task }) => task.type === first?.task.type) ? (first?.task.type ?? '') : '';
-    const args: (string | number)[] = [items.length, least, type];
+    const args: (string | number)[] = [items.length, minWaiting, type];
     for (const item of items) {
       const { task, written, maxWaiting } = item;
-      least = Math.min(least, maxWaiting);
+      minWaiting = Math.min(minWaiting, maxWaiting);
       args.push(task.task_id, 9 - task.priority, recordOf(item), task.timeoutMs, written.data);
     }
-    args[1] = least;
+    args[1] = minWaiting;
     return { tenantId, args };
   };
 }

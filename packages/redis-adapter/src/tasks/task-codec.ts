@@ -26,7 +26,7 @@ export interface TaskHeader {
   readonly attempts: number;
   readonly metadata: TaskMetadata;
   readonly session_id?: string;
-  /** In its session, but not in its line. */
+  /** Belongs to its session, but not to the session's concurrency group. */
   readonly parallel?: boolean;
   readonly agent_id?: string;
   readonly parent_task_id?: string;
@@ -36,7 +36,7 @@ export interface TaskHeader {
   readonly redriven_from?: string;
 }
 
-/** Where a task stands. A task that was only submitted has none of this. */
+/** State of a task. A task that was only submitted has none of this. */
 export interface StoredState {
   readonly state: TaskState;
   readonly since?: number;
@@ -57,11 +57,14 @@ export interface StoredState {
   readonly seed?: string;
   readonly replayed_to?: number;
   readonly lost?: number;
-  /** Attempts that failed. */
+  /** Number of failed attempts. */
   readonly failures?: number;
   readonly inherited?: number;
   readonly prefetched?: boolean;
-  /** The attempt before has failed, and what failed in it is being dropped: a step besides calls and own work, or ''. */
+  /**
+   * The previous attempt failed, and its failed steps are being dropped: the key of one besides calls and own
+   * work, or ''.
+   */
   readonly dropping?: string;
 }
 
@@ -74,7 +77,7 @@ export interface StoredCall {
 
 export interface StoredStep {
   readonly key: string;
-  /** Its sequence among the steps of the task, in the order in which they were asked for. */
+  /** Its sequence among the steps of the task, in order of their requests. */
   readonly at: number;
   readonly kind: JournalStep['kind'];
   readonly name: string;
@@ -86,11 +89,11 @@ export interface StoredStep {
   readonly failed?: boolean;
   readonly retry?: number;
   readonly due?: number;
-  /** How many attempts had failed when it was begun; -1: it is that of the task that this one takes the sequence of. */
+  /** Number of failed attempts when it was begun; -1: inherited from the redriven task. */
   readonly era?: number;
 }
 
-/** Id, record, state and steps, as the scripts give a task. */
+/** Id, record, state and steps, as the scripts return a task. */
 export type TaskReply = readonly [string, string, string, readonly string[]];
 
 export interface StoredTask {
@@ -101,7 +104,7 @@ export interface StoredTask {
   readonly state: StoredState;
   /** The result, or the error, once it has ended: JSON. */
   readonly outcome?: string | undefined;
-  /** What was thrown. */
+  /** The thrown value. */
   readonly diagnostic?: Diagnostic | undefined;
   readonly steps: readonly StoredStep[];
 }
@@ -115,20 +118,20 @@ function twoLines(text: string): [string, string] {
 export function stateOf(line: string): StoredState {
   if (line.startsWith('{')) return JSON.parse(line) as StoredState;
   const [letter, version, began, at, token = '', worker = ''] = line.split(' ');
-  const plain = { version: Number(version), began: Number(began), attempt: 1 };
+  const fast = { version: Number(version), began: Number(began), attempt: 1 };
   if (letter === 'l' || letter === 'a') {
-    const leased = { ...plain, state: 'leased', rev: 2, since: plain.began, token, worker } as const;
+    const leased = { ...fast, state: 'leased', rev: 2, since: fast.began, token, worker } as const;
     return letter === 'l' ? leased : { ...leased, prefetched: true };
   }
-  return { ...plain, state: letter === 'c' ? 'completed' : 'failed', rev: 3, ended: Number(at) };
+  return { ...fast, state: letter === 'c' ? 'completed' : 'failed', rev: 3, ended: Number(at) };
 }
 
-/** That of a task which was only submitted. */
+/** State of a task that was only submitted. */
 export const NOT_TOUCHED: StoredState = Object.freeze({ state: 'ready', attempt: 0, rev: 1 });
 
 export const NO_STEPS: readonly never[] = Object.freeze([]);
 
-/** A task as it was read. A class, as everything that holds what passes by quickly: see ADR 10. */
+/** A stored task. A class, like all short-lived values: see ADR 10. */
 export class ReadTask implements StoredTask {
   readonly header: TaskHeader;
   readonly payload: string;
@@ -172,7 +175,10 @@ export function readTask(reply: Reply): StoredTask {
   );
 }
 
-/** Timestamps as text: those of many tasks are of the same few milliseconds, and writing one costs more than the rest. */
+/**
+ * Cached timestamps as text: those of many tasks are of the same few milliseconds, and formatting one costs
+ * more than the rest.
+ */
 const ISO_KEPT = 64;
 const isoKept: { readonly at: number; readonly text: string }[] = [];
 
@@ -183,7 +189,7 @@ function iso(at: number): string {
   return kept.text;
 }
 
-/** A task as it crosses the wire. A class, as everything that holds what passes by quickly: see ADR 10. */
+/** A task of the wire protocol. A class, like all short-lived values: see ADR 10. */
 export class TaskView implements Task {
   readonly task_id: string;
   readonly tenant_id: string;
@@ -198,7 +204,7 @@ export class TaskView implements Task {
   readonly metadata: TaskMetadata;
   readonly delegated_services: readonly DelegatedService[];
   readonly payload: JsonValue;
-  // What a task does not have it has no field for.
+  // Declared only: an absent value has no field.
   declare readonly session_id?: string;
   declare readonly agent_id?: string;
   declare readonly parent_task_id?: string;
@@ -258,7 +264,7 @@ function addOrigin(task: Writable<Task>, header: TaskHeader): void {
   }
 }
 
-/** @param isOver the task has ended, and with it every call, also those that are still to be ended. */
+/** @param isOver the task has ended, and with it every call, also those still stored as open. */
 function viewCalls(
   { calls = [], service = '', operation = '' }: StoredStep,
   isOver: boolean,
@@ -272,7 +278,7 @@ function viewCalls(
   }));
 }
 
-/** A step as its worker gets it. */
+/** A step for its worker. */
 export function viewStep(
   step: StoredStep,
   outcome: string | null | undefined,
@@ -296,10 +302,10 @@ export function viewStep(
   };
 }
 
-/** How the outcome of a step that succeeded begins, as it is stored. */
+/** Start of a stored successful outcome. */
 const SUCCESS = '{"ok":true,"value":';
 
-/** A large value is parsed when somebody looks at it. */
+/** A large value is parsed on first use. */
 function readOutcome(text: string): StepOutcome {
   if (!text.startsWith(SUCCESS)) return JSON.parse(text) as StepOutcome;
   const outcome: { ok: true; value: JsonValue } = { ok: true, value: null };
@@ -307,14 +313,17 @@ function readOutcome(text: string): StepOutcome {
   return outcome;
 }
 
-/** What a new task has besides: where it comes from. */
+/** Origin of a new task. */
 export interface TaskOrigin {
   readonly parallel?: boolean;
   readonly batchId?: string;
   readonly redrivenFrom?: string;
 }
 
-/** The first line of a task, but for what the script adds. The type comes first: claims look for it. */
+/**
+ * The first line of a task, without the fields that the script adds. The type comes first: claims look for
+ * it.
+ */
 export function headerOf(
   task: NewTask,
   { parallel, batchId, redrivenFrom }: TaskOrigin = {},
@@ -341,11 +350,11 @@ export function tailOf(header: Omit<TaskHeader, 'at' | 'sequence'>): string {
   return JSON.stringify(header).slice(1);
 }
 
-/** For `"at":<13 digits>,"sequence":<at most 14 digits>`: spaces are nothing in JSON. */
+/** For `"at":<13 digits>,"sequence":<at most 14 digits>`: JSON ignores spaces. */
 const ROOM = ' '.repeat('"at":,"sequence":'.length + 13 + 14);
 
 /**
- * A task as it is stored, with room where the script writes when and in which sequence it came.
+ * A stored task, with room for the time and the sequence that the script writes.
  * @param tail the end of its first line, see `tailOf`.
  * @param payload JSON.
  */

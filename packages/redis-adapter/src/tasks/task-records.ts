@@ -17,7 +17,7 @@ import type { Reply } from '../scripts/script-runner.js';
 import type { Submissions } from './submissions.js';
 import { readTask, TaskView } from './task-codec.js';
 
-/** How many tasks one script looks at, so that none keeps the server for long. */
+/** Maximum of tasks scanned by one script, so that none blocks the server for long. */
 const SCANNED_PER_STEP = 250;
 
 export class RedisTaskRecords implements TaskRecords {
@@ -120,10 +120,10 @@ export class RedisTaskRecords implements TaskRecords {
 
   async get({ tenantId, taskId }: Parameters<TaskRecords['get']>[0]): ReturnType<TaskRecords['get']> {
     const reply = await this.state.run(tenantId, 'get', taskId);
-    const [found, seq, began] = reply as [Reply, number, string];
+    const [found, seq, epochStart] = reply as [Reply, number, string];
     if (found === null) return undefined;
     const stored = readTask(found);
-    const epoch = await this.state.epochs.of(tenantId, began);
+    const epoch = await this.state.epochs.of(tenantId, epochStart);
     return {
       task: new TaskView(tenantId, stored),
       cursor: cursorOf(epoch, seq),
@@ -198,9 +198,9 @@ export class RedisTaskRecords implements TaskRecords {
     limit,
   }: Parameters<TaskRecords['firstReady']>[0]): ReturnType<TaskRecords['firstReady']> {
     const { pageBytes } = this.state.parts.limits;
-    const most = Math.min(limit, SCANNED_PER_STEP);
-    const found = (await this.state.run(tenantId, 'firstReady', most, pageBytes)) as Reply[];
-    const page = new BoundedPage<Task>(most, pageBytes);
+    const max = Math.min(limit, SCANNED_PER_STEP);
+    const found = (await this.state.run(tenantId, 'firstReady', max, pageBytes)) as Reply[];
+    const page = new BoundedPage<Task>(max, pageBytes);
     for (const one of found) if (!page.take(new TaskView(tenantId, readTask(one)))) break;
     return page.items;
   }
@@ -211,11 +211,11 @@ export class RedisTaskRecords implements TaskRecords {
   }: Parameters<TaskRecords['explain']>[0]): Promise<Explanation | undefined> {
     const reply = await this.state.run(tenantId, 'explain', taskId);
     if (reply === null) return undefined;
-    const [found, position, holders, inBatch, maxInBatch, paused, running, maxRunning] =
+    const [found, position, holder, inBatch, maxInBatch, paused, running, maxRunning] =
       reply as readonly Reply[];
     const surroundings: Surroundings = {
       position: position === null ? undefined : Number(position),
-      sessionTask: holders as string | null,
+      sessionTask: holder as string | null,
       inBatch: Number(inBatch),
       maxInBatch: Number(maxInBatch),
       paused: paused === '1',
@@ -231,7 +231,7 @@ function nextOf(sequence: string | undefined): { readonly next?: string } {
   return sequence === undefined ? {} : { next: sequence };
 }
 
-/** The counters of a tenant, and what is ready. */
+/** Counters of a tenant, and its ready tasks. */
 export function readCounts(reply: Reply) {
   const [flat, ready, oldestAt, epoch] = reply as [string[], number, string | null, string | null];
   const meta = new Map<string, string>();

@@ -40,10 +40,10 @@ export class RedisTenantStore implements TenantStore {
     this.state.checkOpen();
     for await (const page of this.tenants.pages(after, limit + 1)) {
       const ids = page.slice(0, limit);
-      const asked = ids.map((tenantId) => this.tenants.apart(tenantId, () => this.get({ tenantId })));
-      const standings = (await Promise.all(asked)).filter((stats) => stats !== undefined);
+      const requests = ids.map((tenantId) => this.tenants.isolated(tenantId, () => this.get({ tenantId })));
+      const all = (await Promise.all(requests)).filter((stats) => stats !== undefined);
       const next = ids.at(-1);
-      return { tenants: standings, ...(page.length > limit && next !== undefined && { next }) };
+      return { tenants: all, ...(page.length > limit && next !== undefined && { next }) };
     }
     return { tenants: [] };
   }

@@ -3,8 +3,8 @@ import type { RedisState } from '../scripts/tenant-steps.js';
 import { answerOf } from '../server/storage-errors.js';
 
 const DAY_MS = 24 * 60 * 60_000;
-/** So many days are read at once. */
-const AT_ONCE = 16;
+/** Number of days read at once. */
+const DAYS_PER_READ = 16;
 
 type Counter = 'tokens' | 'requests' | 'saved_tokens';
 const COUNTERS: Readonly<Record<string, Counter>> = {
@@ -33,13 +33,13 @@ export class RedisUsage implements UsageLedger {
     const { database, limits, clock } = this.state.parts;
     await database.check();
     const today = Math.floor((clock?.now() ?? Date.now()) / DAY_MS);
-    // A day more on either side: the server's clock may differ from this process's.
+    // One more day on either side: the server's clock may differ from this process's.
     const oldest = today - Math.ceil(limits.usageRetentionMs / DAY_MS) - 1;
     const first = Math.max(dayNumber(from), oldest);
     const last = Math.min(dayNumber(to), today + 1);
     const found: UsageRow[] = [];
-    for (let day = first; day <= last; day += AT_ONCE) {
-      const days = Array.from({ length: Math.min(AT_ONCE, last + 1 - day) }, (_, n) => day + n);
+    for (let day = first; day <= last; day += DAYS_PER_READ) {
+      const days = Array.from({ length: Math.min(DAYS_PER_READ, last + 1 - day) }, (_, n) => day + n);
       for (const rows of await Promise.all(days.map((each) => this.#rowsOf(tenantId, each)))) {
         if (found.length + rows.length > limits.usageRowsAtOnce) throw tooManyRows(limits.usageRowsAtOnce);
         found.push(...rows);

@@ -7,36 +7,36 @@ import { KEPT_FOR_EVER, openReference } from '../reference.js';
 import type { openStorage } from '../storage-under-test.js';
 import { type Mutant, withMistake } from './mutants.js';
 
-/** A case that takes so long waits for what never comes, or keeps the server in a loop. */
+/** A longer case waits for what never happens, or keeps the server in a loop. */
 const TOO_LONG_MS = 3_000;
 const HISTORIES_TOO_LONG_MS = 60_000;
 const HISTORIES = 'random histories, beside the reference in memory';
-/** Scripts that only a Cluster has. */
+/** Scripts used on a Cluster only. */
 const CLUSTER_ONLY = /^(?:claim_from_tenant|join_rotations|advance_rotation|swept_tenant|index_tenant)\.lua$/;
-/** Scripts that only one server has, where the system's keys are beside those of tenants. */
-const ONE_SERVER_ONLY = /^(?:claim\.lua|lib\/(?:turns|orders|handing)\.lua)$/;
+/** Scripts used on one server only, where the shared keys are beside those of tenants. */
+const ONE_SERVER_ONLY = /^(?:claim\.lua|lib\/(?:rotation_order|waiting_claims|task_handover)\.lua)$/;
 
 type Open = typeof openStorage;
 
-/** Looks for a case that fails with a mistake, on servers that are replaced when a mistake has spoilt them. */
+/** Finds a case that fails with a mutant, on servers that are replaced when a mutant has blocked them. */
 export class Hunt implements AsyncDisposable {
   #server: RedisServer | undefined;
   #cluster: RedisCluster | undefined;
-  /** The case that found the last mistake in a file is likely to find the next one. */
+  /** The case that killed the last mutant of a file is likely to kill the next one. */
   readonly #lastFound = new Map<string, ConformanceCase>();
 
-  /** The title of a case that fails; nothing when all pass. */
+  /** Title of a failing case; nothing when all pass. */
   async find(mutant: Mutant): Promise<string | undefined> {
     vi.resetModules();
     vi.doMock('../../src/generated/scripts.js', () => ({ SCRIPTS: withMistake(SCRIPTS, mutant) }));
     const { openStorage: open } = await import('../storage-under-test.js');
-    const onCluster = CLUSTER_ONLY.test(mutant.file);
-    const places = onCluster ? [true] : ONE_SERVER_ONLY.test(mutant.file) ? [false] : [false, true];
-    for (const place of places) {
-      const found = await this.#caseAgainst(mutant, open, place);
+    const isClusterOnly = CLUSTER_ONLY.test(mutant.file);
+    const deployments = isClusterOnly ? [true] : ONE_SERVER_ONLY.test(mutant.file) ? [false] : [false, true];
+    for (const onCluster of deployments) {
+      const found = await this.#caseAgainst(mutant, open, onCluster);
       if (found) return found;
     }
-    return (await this.#livesAlike(open, onCluster)) ? undefined : HISTORIES;
+    return (await this.#hasSameHistories(open, isClusterOnly)) ? undefined : HISTORIES;
   }
 
   async #caseAgainst({ file }: Mutant, open: Open, onCluster: boolean): Promise<string | undefined> {
@@ -50,22 +50,22 @@ export class Hunt implements AsyncDisposable {
   }
 
   /** Whether random histories have the same answers as in memory. */
-  async #livesAlike(open: Open, onCluster: boolean): Promise<boolean> {
+  async #hasSameHistories(open: Open, onCluster: boolean): Promise<boolean> {
     const target = await this.#target(onCluster);
     const mistaken: OpenSubject = async () => open(target, { limits: KEPT_FOR_EVER });
     const sides = [openReference, mistaken] as const;
     const histories = runSideBySide({ open: sides, numRuns: 80, seed: 1, shrink: false, batches: true });
-    return (await this.#inTime(histories, HISTORIES_TOO_LONG_MS)) === 'passed';
+    return (await this.#withTimeout(histories, HISTORIES_TOO_LONG_MS)) === 'passed';
   }
 
   async #passes(one: ConformanceCase, open: Open, onCluster: boolean): Promise<boolean> {
     const subject = open(await this.#target(onCluster));
-    const end = await this.#inTime(runCase(one, subject), TOO_LONG_MS);
+    const end = await this.#withTimeout(runCase(one, subject), TOO_LONG_MS);
     await subject.close();
     return end === 'passed';
   }
 
-  async #inTime(work: Promise<unknown>, ms: number): Promise<'passed' | 'failed' | 'too long'> {
+  async #withTimeout(work: Promise<unknown>, ms: number): Promise<'passed' | 'failed' | 'too long'> {
     let timer: NodeJS.Timeout | undefined;
     const tooLong = new Promise<'too long'>((resolve) => {
       timer = setTimeout(() => resolve('too long'), ms);

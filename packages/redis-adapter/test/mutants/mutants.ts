@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** One mistake in one line of a script, or of a part that scripts share. */
+/** One mutated line of a script, or of a part that scripts share. */
 export interface Mutant {
   /** The file in `lua/`. */
   readonly file: string;
@@ -13,17 +13,20 @@ const NOTHING = 'do end';
 
 const WRITE =
   /^redis\.call\('(?:SET|HSET|HDEL|HINCRBY|ZADD|ZREM|RPUSH|LPOP|LREM|SADD|SREM|XADD|DEL|UNLINK|PUBLISH|HSETNX|LSET|XDEL|XTRIM|ZREMRANGEBYRANK)'.*\)$/;
-/** A step in the words of the parts, a field that is set, a number that is counted on: left out, something is not done. */
+/** Removed statements: a call of a part's function, an assigned field, a counter. */
 const STEP = /^(?:table\.remove|(?!tonumber)[a-z]\w*)\(.*\)$/;
 const ASSIGNMENT = /^[a-z]\w*(?:\.|\[).* = .*[^,({]$/;
 const COUNTING = /^(?!local )[a-z]\w* = .*[^,({]$/;
 const CONDITION = /^(if|elseif) (.*) then$/;
-/** What is found out with a comparison, and what a question is answered with. */
+/** A comparison that decides a value or an answer. */
 const VERDICT = /^((?:local \w+ =|return)) ((?:not )?[^,{]* (?:==|~=|<|>|<=|>=) [^,{]*)$/;
 const YES_OR_NO = /^return (true|false)$/;
 const ANSWER = /^return finish\((?:\{ )?'(\w+)'/;
 
-/** What could be wrong with a line: a write, a step or a change left out, a condition or a verdict turned round, another answer. */
+/**
+ * The mutant of a line: a removed write, call or assignment, a negated condition or comparison, another
+ * answer.
+ */
 function mutate(line: string): string | undefined {
   if ([WRITE, STEP, ASSIGNMENT, COUNTING].some((kind) => kind.test(line))) return NOTHING;
   const condition = CONDITION.exec(line);
@@ -53,12 +56,12 @@ function filesIn(folder: string): string[] {
     .map((name) => folder + name);
 }
 
-/** Every mistake of these kinds that there can be in the scripts, by file. */
+/** All mutants of these kinds, by file. */
 export const MUTANTS: ReadonlyMap<string, readonly Mutant[]> = new Map(
   [...filesIn('./'), ...filesIn('./lib/')].map((path) => [path.slice(2), mutantsOf(path.slice(2))]),
 );
 
-/** The scripts with a mistake. */
+/** The scripts with a mutant. */
 export function withMistake(
   scripts: Readonly<Record<string, string>>,
   { line, mutated }: Mutant,

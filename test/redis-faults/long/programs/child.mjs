@@ -1,18 +1,18 @@
 import { openSync, writeSync } from 'node:fs';
 import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 
-/** What the conductor wants: target, prefix, log, leaseMs, tenants, seconds… */
+/** Settings from the test: target, prefix, log, leaseMs, tenants, seconds… */
 export const settings = JSON.parse(process.env['FAULT_CHILD'] ?? '{}');
 
 const log = openSync(settings.log, 'a');
 
-/** The machine's time in milliseconds, which all its processes share and nobody sets. */
+/** The machine's monotonic time in ms, shared by all its processes. */
 export function now() {
   return Number(process.hrtime.bigint() / 1_000n) / 1_000;
 }
 
-/** One line in the log of this process: written before it goes on, whatever becomes of it then. */
-export function note(kind, entry = {}) {
+/** Writes one line to the log of this process, synchronously, so that it survives a kill. */
+export function logEntry(kind, entry = {}) {
   writeSync(log, `${JSON.stringify({ kind, at: now(), process: settings.name, ...entry })}\n`);
 }
 
@@ -21,9 +21,9 @@ export function openStorage() {
   return RedisStorage.connect(target, { prefix, limits, commandTimeoutMs: 2_000 });
 }
 
-export function noteError(what, error) {
-  note('error', { what, code: error?.code ?? 'foreign', text: String(error) });
+export function logError(what, error) {
+  logEntry('error', { what, code: error?.code ?? 'foreign', text: String(error) });
 }
 
-/** The conductor may end without a word: then so does this process. */
+/** Ends with the test's process, however that ends. */
 process.on('disconnect', () => process.exit(0));

@@ -1,7 +1,7 @@
-// A worker whose tasks say when they were begun, and which writes down those of tenants that are watched.
+// A worker whose tasks return their start time, and which logs the runs of watched tenants.
 import { setTimeout as pause } from 'node:timers/promises';
 import { Orchestrator } from '@agent-orchestrator/core';
-import { note, now, openStorage, settings } from './child.mjs';
+import { logEntry, now, openStorage, settings } from './child.mjs';
 
 const { concurrency, watched } = settings;
 const orchestrator = new Orchestrator({ storage: openStorage(), role: 'worker', concurrency });
@@ -10,7 +10,7 @@ orchestrator.workflow('quick', async (ctx, ms) => {
   const begunAt = now();
   await pause(ms);
   if (watched.includes(ctx.tenant_id)) {
-    note('ran', { tenant: ctx.tenant_id, task: ctx.task_id, begunAt, endedAt: now() });
+    logEntry('ran', { tenant: ctx.tenant_id, task: ctx.task_id, begunAt, endedAt: now() });
   }
   return begunAt;
 });

@@ -1,7 +1,7 @@
-// A process that follows one tenant through it all, from cursor to cursor.
+// A process that follows one tenant through all faults, from cursor to cursor.
 import { setTimeout as pause } from 'node:timers/promises';
 import { Orchestrator } from '@agent-orchestrator/core';
-import { note, noteError, openStorage, settings } from './child.mjs';
+import { logEntry, logError, openStorage, settings } from './child.mjs';
 
 const [tenant] = settings.tenants;
 const orchestrator = new Orchestrator({ storage: openStorage(), role: 'api' });
@@ -13,15 +13,15 @@ for (;;) {
   try {
     for await (const event of events.log({ after, signal })) {
       if (event.event === 'gap') {
-        note('gap', { from: event.from, to: event.to });
+        logEntry('gap', { from: event.from, to: event.to });
         after = event.to;
       } else {
-        note('event', { cursor: event.cursor, event: event.event, task: event.task_id, rev: event.rev });
+        logEntry('event', { cursor: event.cursor, event: event.event, task: event.task_id, rev: event.rev });
         after = event.cursor;
       }
     }
   } catch (error) {
-    noteError('follow', error);
+    logError('follow', error);
     await pause(200);
   }
 }

@@ -1,12 +1,12 @@
-// A process that runs tasks which take a while and record nothing: they are all running when it is killed.
+// A process that runs tasks which take a while and record nothing: all are running when it is killed.
 import { setTimeout as pause } from 'node:timers/promises';
 import { Orchestrator } from '@agent-orchestrator/core';
-import { note, openStorage, settings } from './child.mjs';
+import { logEntry, openStorage, settings } from './child.mjs';
 
 const { leaseMs, concurrency, takesMs } = settings;
 const orchestrator = new Orchestrator({ storage: openStorage(), role: 'worker', concurrency, leaseMs });
 orchestrator.workflow('held', async (ctx) => {
-  note('started', { task: ctx.task_id, attempt: ctx.attempt });
+  logEntry('started', { task: ctx.task_id, attempt: ctx.attempt });
   await pause(takesMs);
   return ctx.attempt;
 });

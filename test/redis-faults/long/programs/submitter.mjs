@@ -1,7 +1,7 @@
-// A process that submits, and asks again with the same key until it has an answer.
+// A process that submits, and repeats a request with the same key until it has an answer.
 import { setTimeout as pause } from 'node:timers/promises';
 import { Orchestrator } from '@agent-orchestrator/core';
-import { note, noteError, openStorage, settings } from './child.mjs';
+import { logEntry, logError, openStorage, settings } from './child.mjs';
 
 const { tenants, perSecond } = settings;
 const orchestrator = new Orchestrator({ storage: openStorage(), role: 'api' });
@@ -10,19 +10,19 @@ const over = new AbortController();
 async function submit(tenant, key) {
   for (;;) {
     try {
-      note('asked', { tenant, key });
+      logEntry('requested', { tenant, key });
       const body = { type: 'steps', payload: key };
       const { task_id: task } = await orchestrator.tenant(tenant).tasks.submit(body, { idempotencyKey: key });
-      note('acknowledged', { tenant, key, task });
+      logEntry('acknowledged', { tenant, key, task });
       return;
     } catch (error) {
-      noteError('submit', error);
+      logError('submit', error);
       await pause(200);
     }
   }
 }
 
-async function submitOnAndOn() {
+async function submitContinuously() {
   const inFlight = new Set();
   for (let n = 0; !over.signal.aborted; n += 1) {
     const one = submit(tenants[n % tenants.length], `key-${n}`);
@@ -39,11 +39,11 @@ for (;;) {
     await orchestrator.start();
     break;
   } catch (error) {
-    noteError('start', error);
+    logError('start', error);
     await pause(100);
   }
 }
 process.send?.('up');
-await submitOnAndOn();
-note('done');
+await submitContinuously();
+logEntry('done');
 process.send?.('done');

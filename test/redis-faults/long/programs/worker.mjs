@@ -1,24 +1,24 @@
-// A process that runs workflows, and writes down what it does before it does it.
+// A process that runs workflows, and logs each action before it.
 import { setTimeout as pause } from 'node:timers/promises';
 import { Orchestrator } from '@agent-orchestrator/core';
-import { note, openStorage, settings } from './child.mjs';
+import { logEntry, openStorage, settings } from './child.mjs';
 
-const error = (text, details) => note('error', { what: 'log', code: 'logged', text, ...details });
+const error = (text, details) => logEntry('error', { what: 'log', code: 'logged', text, ...details });
 const logger = { debug() {}, info() {}, warn() {}, error };
 const { leaseMs } = settings;
 
-/** What this process has in hand, as the storage says it. */
+/** Logs claimed and settled tasks. */
 function watched(storage) {
   const { queue } = storage;
   const [claim, settle] = [queue.claim.bind(queue), queue.settle.bind(queue)];
   queue.claim = async (params) => {
     const claims = await claim(params);
-    for (const { task } of claims) note('claimed', { task: task.task_id });
+    for (const { task } of claims) logEntry('claimed', { task: task.task_id });
     return claims;
   };
   queue.settle = async (params) => {
     const answer = await settle(params);
-    note('settled', { task: params.taskId });
+    logEntry('settled', { task: params.taskId });
     return answer;
   };
   return storage;
@@ -29,39 +29,39 @@ const orchestrator = new Orchestrator({
   role: 'worker',
   concurrency: 20,
   leaseMs,
-  // So that tasks are parked, and others take them up.
+  // Parks tasks, so that other workers resume them.
   parkAfterMs: 0,
   logger,
 });
 
 orchestrator.service('echo', {
   async run(call) {
-    note('call', { task: call.task_id, step: call.input.step, call: call.call_id });
+    logEntry('call', { task: call.task_id, step: call.input.step, call: call.call_id });
     await pause(40);
     return { step: call.input.step };
   },
 });
 
 orchestrator.workflow('steps', async (ctx) => {
-  note('started', { task: ctx.task_id, attempt: ctx.attempt });
+  logEntry('started', { task: ctx.task_id, attempt: ctx.attempt });
   const own = async (step) => {
     await ctx.run(step, async () => {
-      note('own', { task: ctx.task_id, step });
+      logEntry('own', { task: ctx.task_id, step });
       await pause(40);
       return step;
     });
-    note('recorded', { task: ctx.task_id, step });
+    logEntry('recorded', { task: ctx.task_id, step });
   };
   const call = async (step) => {
     await ctx.call('echo', 'work', { step });
-    note('recorded', { task: ctx.task_id, step });
+    logEntry('recorded', { task: ctx.task_id, step });
   };
   await own('one');
   await call('two');
   await ctx.sleep(300);
   await own('three');
   await call('four');
-  note('ended', { task: ctx.task_id });
+  logEntry('ended', { task: ctx.task_id });
   return ctx.task_id;
 });
 
@@ -78,5 +78,5 @@ async function begin() {
 }
 
 await begin();
-note('up');
+logEntry('up');
 process.send?.('up');
