@@ -70,10 +70,56 @@ export type {
   StepKind,
   StepOutcome,
   StepRequest,
+  BeginStepParams,
+  BeginStepResult,
+  ChangesSinceParams,
+  ChangesSinceResult,
+  HeldReportParams,
+  ReadJournalParams,
+  ReadJournalResult,
+  RecordAnswerParams,
+  RecordAnswerResult,
 } from './storage/call-journal.js';
-export type { EventLog, LogGap, TaskEnd } from './storage/event-log.js';
-export type { SessionState, SessionStore } from './storage/session-store.js';
-export type { Claim, Lease, Runnable, Settlement, Swept, TaskQueue } from './storage/task-queue.js';
+export type {
+  EventLog,
+  LogGap,
+  TaskEnd,
+  FollowEventsParams,
+  LogHeadParams,
+  ReadEventsParams,
+  ReadEventsResult,
+} from './storage/event-log.js';
+export type {
+  SessionState,
+  SessionStore,
+  AppendMessageParams,
+  AppendMessageResult,
+  CloseSessionParams,
+  CloseSessionResult,
+  CreateSessionParams,
+  CreateSessionResult,
+  GetSessionParams,
+  ListMessagesParams,
+  ListSessionsParams,
+  ListSessionsResult,
+  UpdateSessionParams,
+  UpdateSessionResult,
+} from './storage/session-store.js';
+export type {
+  Claim,
+  Lease,
+  Runnable,
+  Settlement,
+  Swept,
+  TaskQueue,
+  ClaimParams,
+  RenewParams,
+  SettleParams,
+  SettleResult,
+  SweepParams,
+  WakeParams,
+  WakeResult,
+} from './storage/task-queue.js';
 export type {
   BatchSubmission,
   Explanation,
@@ -87,11 +133,64 @@ export type {
   TaskFilter,
   TaskRecords,
   TrackedCall,
+  CancelBatchParams,
+  CancelTaskParams,
+  CancelTaskResult,
+  CountTasksParams,
+  CountTasksResult,
+  ExplainParams,
+  FinishParams,
+  FinishResult,
+  FirstReadyParams,
+  GetBatchParams,
+  GetTaskParams,
+  GetTaskResult,
+  ListTasksParams,
+  ListTasksResult,
+  RedriveParams,
+  RedriveResult,
+  RegisterParams,
+  RegisterResult,
+  ReportProgressParams,
+  ReportProgressResult,
+  SignalParams,
+  SignalResult,
+  SubmitBatchParams,
+  SubmitBatchResult,
+  SubmitParams,
 } from './storage/task-records.js';
-export type { TenantSettings, TenantStats, TenantStore } from './storage/tenant-store.js';
-export { type IssuedTicket, KEPT_SPENT_TICKETS, type TicketStore } from './storage/ticket-store.js';
-export { dayOf, tooManyRows, type UsageLedger, type UsageRow } from './storage/usage-ledger.js';
-export type { AnnouncedType, WorkerDirectory, WorkerEntry } from './storage/worker-directory.js';
+export type {
+  TenantSettings,
+  TenantStats,
+  TenantStore,
+  ConfigureTenantParams,
+  GetTenantParams,
+  ListTenantsParams,
+  ListTenantsResult,
+} from './storage/tenant-store.js';
+export {
+  type IssuedTicket,
+  KEPT_SPENT_TICKETS,
+  type TicketStore,
+  type IssueTicketParams,
+  type SpendTicketParams,
+} from './storage/ticket-store.js';
+export {
+  dayOf,
+  tooManyRows,
+  type UsageLedger,
+  type UsageRow,
+  type AddUsageParams,
+  type SumUsageParams,
+} from './storage/usage-ledger.js';
+export type {
+  AnnouncedType,
+  WorkerDirectory,
+  WorkerEntry,
+  AnnounceParams,
+  LeaveWorkerParams,
+  ReadAnnouncedTypeParams,
+} from './storage/worker-directory.js';
 export { mergedContext } from './storage/merged-context.js';
 export { BoundedPage } from './storage/bounded-page.js';
 export { checked, type StoragePorts } from './storage/checked-storage.js';

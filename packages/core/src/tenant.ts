@@ -5,7 +5,12 @@ import type { Batch, ChatRequest, Task, TaskStatus, TaskSubmission } from './pro
 import type { SessionManager } from './sessions/session-manager.js';
 import type { SessionState } from './storage/session-store.js';
 import type { Explanation } from './storage/task-records.js';
-import type { IssuedTicket, TicketStore } from './storage/ticket-store.js';
+import type {
+  IssuedTicket,
+  TicketStore,
+  IssueTicketParams,
+  SpendTicketParams,
+} from './storage/ticket-store.js';
 import type { UsageLedger, UsageRow } from './storage/usage-ledger.js';
 import type { Accepted, GlobalTaskRegistry } from './tasks/global-task-registry.js';
 
@@ -219,8 +224,8 @@ export class TenantHandle {
 
   /** Single-use tickets: see `TicketStore`. */
   readonly tickets: {
-    issue(ticket: Omit<Parameters<TicketStore['issue']>[0], 'tenantId'>): Promise<IssuedTicket>;
-    spend(ticket: Omit<Parameters<TicketStore['spend']>[0], 'tenantId'>): Promise<string | undefined>;
+    issue(ticket: Omit<IssueTicketParams, 'tenantId'>): Promise<IssuedTicket>;
+    spend(ticket: Omit<SpendTicketParams, 'tenantId'>): Promise<string | undefined>;
   };
 
   constructor(

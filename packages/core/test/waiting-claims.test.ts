@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { TaskQueue } from '../src/index.js';
+import type { ClaimParams } from '../src/index.js';
 import { type Harness, harness } from './harness.js';
 
-type Params = Parameters<TaskQueue['claim']>[0];
+type Params = ClaimParams;
 
 let h: Harness;
 /** What was asked, in order; and whether it was allowed to wait. */

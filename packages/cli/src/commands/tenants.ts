@@ -1,5 +1,10 @@
 import { createInterface } from 'node:readline/promises';
-import { OrchestratorError, type TenantStats, type TenantStore } from '@agent-orchestrator/core';
+import {
+  OrchestratorError,
+  type TenantStats,
+  type TenantStore,
+  type ConfigureTenantParams,
+} from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import { UsageError } from '../exit-code.js';
 import { printPage } from '../print/page.js';
@@ -23,7 +28,7 @@ interface SetFlags extends ConfigureFlags {
   readonly maxRunning?: string;
 }
 
-type Change = Omit<Parameters<TenantStore['configure']>[0], 'tenantId'>;
+type Change = Omit<ConfigureTenantParams, 'tenantId'>;
 
 const CREATE = 'create an unknown tenant (default: ask on a terminal, otherwise refuse)';
 const MAX_WEIGHT = 100;

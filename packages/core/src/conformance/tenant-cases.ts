@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import type { Claim } from '../storage/task-queue.js';
-import type { TenantSettings, TenantStats, TenantStore } from '../storage/tenant-store.js';
+import type { TenantSettings, TenantStats, ConfigureTenantParams } from '../storage/tenant-store.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
 const error = { code: 'service_error', message: 'busy', retryable: true } as const;
 const COUNTS = { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0 };
 
-type Change = Omit<Parameters<TenantStore['configure']>[0], 'tenantId'>;
+type Change = Omit<ConfigureTenantParams, 'tenantId'>;
 
 const stats = (t: CaseTools, tenantId = t.tenantId): Promise<TenantStats> =>
   t.storage.tenants.get({ tenantId });

@@ -103,58 +103,72 @@ export type ReportAnswer =
   /** Held until the call's response names its job; `heldReport` returns the result. */
   | { readonly answer: 'held'; readonly heldId: string };
 
+export interface BeginStepParams extends InTask {
+  readonly token: string;
+  readonly journalRev: number;
+  readonly step: StepRequest;
+  readonly maxSteps: number;
+}
+
+export type BeginStepResult =
+  | Held<{ readonly answer: 'begun' | 'known'; readonly step: JournalStep }>
+  | { readonly answer: 'too_many_steps' };
+
+export interface RecordAnswerParams extends InTask {
+  readonly token?: string;
+  readonly journalRev: number;
+  readonly key: string;
+  readonly callId?: string;
+  readonly answer: StepAnswer;
+}
+
+export type RecordAnswerResult = Held<{ readonly answer: 'recorded' | 'known' }>;
+
+export interface ChangesSinceParams extends InTask {
+  readonly token: string;
+  readonly journalRev: number;
+}
+
+export type ChangesSinceResult = Held<{ readonly answer: 'changes' }>;
+
+export interface ReadJournalParams extends InTask {
+  readonly token: string;
+  /** 0, or the `next` of the page before. */
+  readonly after: number;
+}
+
+export type ReadJournalResult =
+  | {
+      readonly answer: 'page';
+      readonly steps: readonly JournalStep[];
+      readonly journalRev: number;
+      readonly next?: number;
+    }
+  | { readonly answer: 'lease_lost' };
+
+export interface HeldReportParams {
+  readonly tenantId: string;
+  readonly heldId: string;
+}
+
 /** Storage port for workflow steps, service calls and notifications. */
 export interface CallJournal {
   /** Stores a step, or its next try, before it is executed. `known`: the step is in progress or has ended. */
-  begin(
-    params: InTask & {
-      readonly token: string;
-      readonly journalRev: number;
-      readonly step: StepRequest;
-      readonly maxSteps: number;
-    },
-  ): Promise<
-    | Held<{ readonly answer: 'begun' | 'known'; readonly step: JournalStep }>
-    | { readonly answer: 'too_many_steps' }
-  >;
+  begin(params: BeginStepParams): Promise<BeginStepResult>;
   /**
    * Records a step's answer. Without a token: for a registered task, which has no lease. An outcome that would grow the journal
    * beyond 16 MiB becomes a failure with the code `result_too_large`.
    */
-  record(
-    params: InTask & {
-      readonly token?: string;
-      readonly journalRev: number;
-      readonly key: string;
-      readonly callId?: string;
-      readonly answer: StepAnswer;
-    },
-  ): Promise<Held<{ readonly answer: 'recorded' | 'known' }>>;
+  record(params: RecordAnswerParams): Promise<RecordAnswerResult>;
   /** Journal changes since `journalRev`. */
-  changesSince(
-    params: InTask & { readonly token: string; readonly journalRev: number },
-  ): Promise<Held<{ readonly answer: 'changes' }>>;
+  changesSince(params: ChangesSinceParams): Promise<ChangesSinceResult>;
   /**
    * The whole journal in pages, bounded like `JournalChanges`: steps in the order of their changes; the last page also has the
    * steps unchanged since they began. A step may appear again in its newer state. `journalRev`: the last change read.
    */
-  read(
-    params: InTask & {
-      readonly token: string;
-      /** 0, or the `next` of the page before. */
-      readonly after: number;
-    },
-  ): Promise<
-    | {
-        readonly answer: 'page';
-        readonly steps: readonly JournalStep[];
-        readonly journalRev: number;
-        readonly next?: number;
-      }
-    | { readonly answer: 'lease_lost' }
-  >;
+  read(params: ReadJournalParams): Promise<ReadJournalResult>;
   /** Applies a service's notification. Look-ups never leave the tenant. */
   report(report: Report): Promise<ReportAnswer>;
   /** Result of a held notification; `held` while it is still pending. */
-  heldReport(params: { readonly tenantId: string; readonly heldId: string }): Promise<ReportAnswer>;
+  heldReport(params: HeldReportParams): Promise<ReportAnswer>;
 }

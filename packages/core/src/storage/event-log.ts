@@ -17,29 +17,39 @@ export interface TaskEnd {
   readonly task?: () => Task;
 }
 
+export interface LogHeadParams {
+  readonly tenantId: string;
+}
+
+export interface ReadEventsParams {
+  readonly tenantId: string;
+  readonly after: string;
+  readonly limit: number;
+}
+
+export type ReadEventsResult = {
+  readonly events: readonly TaskEvent[];
+  readonly cursor: string;
+  readonly gap?: LogGap;
+};
+
+export interface FollowEventsParams {
+  readonly tenantId: string;
+  readonly after: string;
+  readonly signal: AbortSignal;
+}
+
 /** A tenant's event log: contiguous `seq` within an epoch; bounded by count, bytes and age. */
 export interface EventLog {
   /** Cursor of the last event. */
-  head(params: { readonly tenantId: string }): Promise<string>;
+  head(params: LogHeadParams): Promise<string>;
   /**
    * Events after `after`: at most `limit` and 1 MiB; a single event may be larger. The next page starts at the returned `cursor`.
    * `gap` if the log cannot continue from `after`.
    */
-  read(params: {
-    readonly tenantId: string;
-    readonly after: string;
-    readonly limit: number;
-  }): Promise<{ readonly events: readonly TaskEvent[]; readonly cursor: string; readonly gap?: LogGap }>;
+  read(params: ReadEventsParams): Promise<ReadEventsResult>;
   /** Each event once, in order, after `after`; ends when `signal` fires. A gap is followed by the events still retained. */
-  follow(params: {
-    readonly tenantId: string;
-    readonly after: string;
-    readonly signal: AbortSignal;
-  }): AsyncIterable<TaskEvent | LogGap>;
+  follow(params: FollowEventsParams): AsyncIterable<TaskEvent | LogGap>;
   /** Like `follow`, but completions only; cheaper. */
-  followCompletions(params: {
-    readonly tenantId: string;
-    readonly after: string;
-    readonly signal: AbortSignal;
-  }): AsyncIterable<TaskEnd | LogGap>;
+  followCompletions(params: FollowEventsParams): AsyncIterable<TaskEnd | LogGap>;
 }

@@ -79,38 +79,60 @@ export interface Swept {
   readonly nextDueAt?: number;
 }
 
+export interface ClaimParams {
+  readonly workerId: string;
+  /** A worker may have several claims in flight, one per slot. Default: the worker's id. */
+  readonly claimSlot?: string;
+  /** Idempotency key: repeating the slot's last claim returns the same tasks, so a lost answer loses none. */
+  readonly claimId: string;
+  readonly max: number;
+  /** How many of the tasks, from the first on, start at once; the rest is prefetched. Default: all. */
+  readonly begins?: number;
+  readonly runs: readonly Runnable[];
+  readonly leaseMs: number;
+  /** Long poll: with nothing to claim, the storage may hold the request for up to `waitMs`. */
+  readonly waitMs?: number;
+  /** Ends the wait; nothing is claimed after it fires. */
+  readonly signal?: AbortSignal;
+}
+
+export interface RenewParams {
+  readonly leases: readonly Lease[];
+  readonly leaseMs: number;
+}
+
+export interface SettleParams {
+  readonly tenantId: string;
+  readonly taskId: string;
+  readonly token: string;
+  readonly settlement: Settlement;
+}
+
+export type SettleResult = 'settled' | 'exhausted' | 'lease_lost' | 'newer_outcome';
+
+export interface WakeParams {
+  readonly tenantId: string;
+  readonly taskId: string;
+}
+
+export type WakeResult = 'woken' | 'not_parked';
+
+export interface SweepParams {
+  readonly max: number;
+}
+
 /** Storage port for workers and the sweeper. */
 export interface TaskQueue {
   /**
    * Leases up to `max` tasks that this worker can run: fewer if their payloads exceed 1 MiB together (payloads up to 16 KiB do
    * not count), but at least one. The wakeup `ready` then reports the remaining ones.
    */
-  claim(params: {
-    readonly workerId: string;
-    /** A worker may have several claims in flight, one per slot. Default: the worker's id. */
-    readonly claimSlot?: string;
-    /** Idempotency key: repeating the slot's last claim returns the same tasks, so a lost answer loses none. */
-    readonly claimId: string;
-    readonly max: number;
-    /** How many of the tasks, from the first on, start at once; the rest is prefetched. Default: all. */
-    readonly begins?: number;
-    readonly runs: readonly Runnable[];
-    readonly leaseMs: number;
-    /** Long poll: with nothing to claim, the storage may hold the request for up to `waitMs`. */
-    readonly waitMs?: number;
-    /** Ends the wait; nothing is claimed after it fires. */
-    readonly signal?: AbortSignal;
-  }): Promise<readonly Claim[]>;
+  claim(params: ClaimParams): Promise<readonly Claim[]>;
   /** Extends leases; returns the lost ones. */
-  renew(params: { readonly leases: readonly Lease[]; readonly leaseMs: number }): Promise<readonly Lease[]>;
-  settle(params: {
-    readonly tenantId: string;
-    readonly taskId: string;
-    readonly token: string;
-    readonly settlement: Settlement;
-  }): Promise<'settled' | 'exhausted' | 'lease_lost' | 'newer_outcome'>;
+  renew(params: RenewParams): Promise<readonly Lease[]>;
+  settle(params: SettleParams): Promise<SettleResult>;
   /** Makes a parked task claimable without a journal change: its run continued while it was being parked. */
-  wake(params: { readonly tenantId: string; readonly taskId: string }): Promise<'woken' | 'not_parked'>;
+  wake(params: WakeParams): Promise<WakeResult>;
   /** Fires due timers, at most `max`. */
-  sweep(params: { readonly max: number }): Promise<Swept>;
+  sweep(params: SweepParams): Promise<Swept>;
 }

@@ -94,141 +94,199 @@ export interface Explanation {
   readonly diagnostic?: Diagnostic;
 }
 
+export interface SubmitParams {
+  readonly tenantId: string;
+  readonly submission: Submission;
+  readonly idempotency?: Idempotency | undefined;
+  readonly maxWaiting: number;
+}
+
+export interface SubmitBatchParams {
+  readonly tenantId: string;
+  readonly batch: BatchSubmission;
+  readonly idempotency?: Idempotency | undefined;
+  readonly maxWaiting: number;
+}
+
+export type SubmitBatchResult =
+  | { readonly answer: 'submitted' | 'replayed'; readonly batch: Batch }
+  | { readonly answer: 'idempotency_conflict' | 'queue_full' };
+
+export interface GetBatchParams {
+  readonly tenantId: string;
+  readonly batchId: string;
+  readonly results?: boolean;
+  readonly after?: string;
+}
+
+export interface CancelBatchParams {
+  readonly tenantId: string;
+  readonly batchId: string;
+  readonly reason: string;
+  readonly graceMs: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface RegisterParams {
+  readonly tenantId: string;
+  readonly task: NewTask;
+  readonly call?: TrackedCall;
+  /** Limit on all live tasks, since registered ones never wait. */
+  readonly maxWaiting: number;
+}
+
+export type RegisterResult =
+  | { readonly answer: 'registered' | 'replayed'; readonly task: Task; readonly cursor: string }
+  | { readonly answer: 'queue_full' };
+
+export interface FinishParams {
+  readonly tenantId: string;
+  readonly taskId: string;
+  readonly outcome: FinalOutcome;
+}
+
+export type FinishResult =
+  | { readonly answer: 'finished' | 'already_final' | 'not_tracked'; readonly task: Task }
+  | { readonly answer: 'not_found' };
+
+export interface ReportProgressParams {
+  readonly tenantId: string;
+  readonly taskId: string;
+  readonly token?: string;
+  readonly progress: Progress;
+}
+
+export type ReportProgressResult = {
+  readonly answer: 'reported' | 'already_final' | 'lease_lost' | 'not_found';
+};
+
+export interface GetTaskParams {
+  readonly tenantId: string;
+  readonly taskId: string;
+}
+
+export type GetTaskResult =
+  | { readonly task: Task; readonly cursor: string; readonly startCursor: string }
+  | undefined;
+
+export interface ListTasksParams {
+  readonly tenantId: string;
+  readonly filter: TaskFilter;
+  readonly limit: number;
+  readonly after?: string;
+}
+
+export type ListTasksResult = { readonly tasks: readonly Task[]; readonly next?: string };
+
+export interface CountTasksParams {
+  readonly tenantId: string;
+}
+
+export type CountTasksResult = {
+  readonly counts: Readonly<Record<TaskStatus, number>>;
+  readonly cursor: string;
+};
+
+export interface CancelTaskParams {
+  readonly tenantId: string;
+  readonly taskId: string;
+  readonly reason: string;
+  readonly graceMs: number;
+}
+
+export type CancelTaskResult =
+  | { readonly answer: 'cancelled' | 'cancelling' | 'already_final'; readonly task: Task }
+  | { readonly answer: 'not_found' };
+
+export interface SignalParams {
+  readonly tenantId: string;
+  readonly taskId: string;
+  readonly name: string;
+  readonly payload: JsonValue;
+  /** Idempotency key. */
+  readonly signalId: string;
+  /** Hash of the request; the same id with another fingerprint is a conflict. */
+  readonly fingerprint?: string | undefined;
+}
+
+export type SignalResult = {
+  readonly answer:
+    | 'idempotency_conflict'
+    | 'delivered'
+    | 'kept'
+    | 'repeated'
+    | 'too_many'
+    | 'queue_full'
+    | 'journal_full'
+    | 'already_final'
+    | 'not_found';
+};
+
+export interface RedriveParams {
+  readonly tenantId: string;
+  readonly taskId: string;
+  readonly newTaskId: string;
+  readonly maxWaiting: number;
+}
+
+export type RedriveResult =
+  | { readonly answer: 'redriven'; readonly task: Task }
+  | { readonly answer: 'not_failed' | 'not_found' | 'queue_full' };
+
+export interface FirstReadyParams {
+  readonly tenantId: string;
+  readonly limit: number;
+}
+
+export interface ExplainParams {
+  readonly tenantId: string;
+  readonly taskId: string;
+}
+
 /** Storage port for tasks and batches. Each method is one atomic step. */
 export interface TaskRecords {
   /** Stores task, message and `task_created` event, all or nothing. */
-  submit(params: {
-    readonly tenantId: string;
-    readonly submission: Submission;
-    readonly idempotency?: Idempotency | undefined;
-    readonly maxWaiting: number;
-  }): Promise<SubmitAnswer>;
+  submit(params: SubmitParams): Promise<SubmitAnswer>;
 
   /** Stores a batch and all its tasks, all or nothing. */
-  submitBatch(params: {
-    readonly tenantId: string;
-    readonly batch: BatchSubmission;
-    readonly idempotency?: Idempotency | undefined;
-    readonly maxWaiting: number;
-  }): Promise<
-    | { readonly answer: 'submitted' | 'replayed'; readonly batch: Batch }
-    | { readonly answer: 'idempotency_conflict' | 'queue_full' }
-  >;
+  submitBatch(params: SubmitBatchParams): Promise<SubmitBatchResult>;
   /**
    * Counts over all items, and a page of items: at most 1 MiB; a single item may be larger. `after`: the `next` of the previous
    * page. Includes results only with `results`.
    */
-  getBatch(params: {
-    readonly tenantId: string;
-    readonly batchId: string;
-    readonly results?: boolean;
-    readonly after?: string;
-  }): Promise<Batch | undefined>;
+  getBatch(params: GetBatchParams): Promise<Batch | undefined>;
   /**
    * Cancels every live task of the batch, a portion per step; no waiting task starts meanwhile. If the process dies before the
    * last step, or `signal` fires, the sweeper continues.
    */
-  cancelBatch(params: {
-    readonly tenantId: string;
-    readonly batchId: string;
-    readonly reason: string;
-    readonly graceMs: number;
-    readonly signal?: AbortSignal;
-  }): Promise<Batch | undefined>;
+  cancelBatch(params: CancelBatchParams): Promise<Batch | undefined>;
 
   /** Stores a task without a workflow: never queued, but tracked, timed out, cancelled and followed like others. */
-  register(params: {
-    readonly tenantId: string;
-    readonly task: NewTask;
-    readonly call?: TrackedCall;
-    /** Limit on all live tasks, since registered ones never wait. */
-    readonly maxWaiting: number;
-  }): Promise<
-    | { readonly answer: 'registered' | 'replayed'; readonly task: Task; readonly cursor: string }
-    | { readonly answer: 'queue_full' }
-  >;
+  register(params: RegisterParams): Promise<RegisterResult>;
   /** Ends a registered task. */
-  finish(params: {
-    readonly tenantId: string;
-    readonly taskId: string;
-    readonly outcome: FinalOutcome;
-  }): Promise<
-    | { readonly answer: 'finished' | 'already_final' | 'not_tracked'; readonly task: Task }
-    | { readonly answer: 'not_found' }
-  >;
+  finish(params: FinishParams): Promise<FinishResult>;
   /** Emits a progress event. With a token, only while that lease holds. */
-  progress(params: {
-    readonly tenantId: string;
-    readonly taskId: string;
-    readonly token?: string;
-    readonly progress: Progress;
-  }): Promise<{ readonly answer: 'reported' | 'already_final' | 'lease_lost' | 'not_found' }>;
+  progress(params: ReportProgressParams): Promise<ReportProgressResult>;
 
   /** The task as of `cursor`; `startCursor`: the position before its first event. */
-  get(params: {
-    readonly tenantId: string;
-    readonly taskId: string;
-  }): Promise<{ readonly task: Task; readonly cursor: string; readonly startCursor: string } | undefined>;
+  get(params: GetTaskParams): Promise<GetTaskResult>;
   /**
    * Newest first. `after`: the `next` of the previous page. A page has at most 1 MiB, unless its only task is larger, and scans
    * at most 1,000 tasks: it may have fewer than `limit`, even none, and still a `next`.
    */
-  list(params: {
-    readonly tenantId: string;
-    readonly filter: TaskFilter;
-    readonly limit: number;
-    readonly after?: string;
-  }): Promise<{ readonly tasks: readonly Task[]; readonly next?: string }>;
-  counts(params: {
-    readonly tenantId: string;
-  }): Promise<{ readonly counts: Readonly<Record<TaskStatus, number>>; readonly cursor: string }>;
+  list(params: ListTasksParams): Promise<ListTasksResult>;
+  counts(params: CountTasksParams): Promise<CountTasksResult>;
 
   /** Pending and parked tasks end at once; a leased one is notified and has `graceMs` to end by itself. */
-  cancel(params: {
-    readonly tenantId: string;
-    readonly taskId: string;
-    readonly reason: string;
-    readonly graceMs: number;
-  }): Promise<
-    | { readonly answer: 'cancelled' | 'cancelling' | 'already_final'; readonly task: Task }
-    | { readonly answer: 'not_found' }
-  >;
+  cancel(params: CancelTaskParams): Promise<CancelTaskResult>;
   /** Delivers a signal to the workflow; kept until the workflow waits for it. */
-  signal(params: {
-    readonly tenantId: string;
-    readonly taskId: string;
-    readonly name: string;
-    readonly payload: JsonValue;
-    /** Idempotency key. */
-    readonly signalId: string;
-    /** Hash of the request; the same id with another fingerprint is a conflict. */
-    readonly fingerprint?: string | undefined;
-  }): Promise<{
-    readonly answer:
-      | 'idempotency_conflict'
-      | 'delivered'
-      | 'kept'
-      | 'repeated'
-      | 'too_many'
-      | 'queue_full'
-      | 'journal_full'
-      | 'already_final'
-      | 'not_found';
-  }>;
+  signal(params: SignalParams): Promise<SignalResult>;
   /** Resubmits a dead letter as a new task that inherits the journal's successes. Idempotent: returns the same new task. */
-  redrive(params: {
-    readonly tenantId: string;
-    readonly taskId: string;
-    readonly newTaskId: string;
-    readonly maxWaiting: number;
-  }): Promise<
-    | { readonly answer: 'redriven'; readonly task: Task }
-    | { readonly answer: 'not_failed' | 'not_found' | 'queue_full' }
-  >;
+  redrive(params: RedriveParams): Promise<RedriveResult>;
   /**
    * Tasks at the head of the queue, of any type: by priority, then oldest first. At most `limit` and 1 MiB, unless the first is
    * larger. (To prevent starvation, a claim sometimes takes a longer-waiting one.)
    */
-  firstReady(params: { readonly tenantId: string; readonly limit: number }): Promise<readonly Task[]>;
-  explain(params: { readonly tenantId: string; readonly taskId: string }): Promise<Explanation | undefined>;
+  firstReady(params: FirstReadyParams): Promise<readonly Task[]>;
+  explain(params: ExplainParams): Promise<Explanation | undefined>;
 }

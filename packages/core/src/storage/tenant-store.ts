@@ -23,20 +23,30 @@ export interface TenantStats {
   readonly oldestReadyAt?: number;
 }
 
+export interface GetTenantParams {
+  readonly tenantId: string;
+}
+
+export interface ConfigureTenantParams {
+  readonly tenantId: string;
+  readonly weight?: number;
+  readonly maxRunning?: number | null;
+  readonly paused?: boolean;
+}
+
+export interface ListTenantsParams {
+  readonly limit: number;
+  readonly after?: string;
+}
+
+export type ListTenantsResult = { readonly tenants: readonly TenantStats[]; readonly next?: string };
+
 /** Storage port for tenant settings. */
 export interface TenantStore {
   /** An unknown tenant has defaults and zeros; reading does not create it. */
-  get(params: { readonly tenantId: string }): Promise<TenantStats>;
+  get(params: GetTenantParams): Promise<TenantStats>;
   /** Changes the given settings; `maxRunning: null` removes the limit. Takes effect with the next claim. */
-  configure(params: {
-    readonly tenantId: string;
-    readonly weight?: number;
-    readonly maxRunning?: number | null;
-    readonly paused?: boolean;
-  }): Promise<TenantStats>;
+  configure(params: ConfigureTenantParams): Promise<TenantStats>;
   /** Known tenants, by id. `after`: the `next` of the previous page. */
-  list(params: {
-    readonly limit: number;
-    readonly after?: string;
-  }): Promise<{ readonly tenants: readonly TenantStats[]; readonly next?: string }>;
+  list(params: ListTenantsParams): Promise<ListTenantsResult>;
 }

@@ -10,29 +10,33 @@ export interface UsageRow {
   readonly saved_tokens: number;
 }
 
+export interface AddUsageParams {
+  readonly tenantId: string;
+  readonly id: string;
+  readonly model: string;
+  readonly operation: string;
+  readonly tokens: number;
+  readonly savedTokens: number;
+}
+
+export interface SumUsageParams {
+  readonly tenantId: string;
+  readonly from: string;
+  readonly to: string;
+}
+
 /**
  * Tokens per tenant, day, model and operation, kept for `usageRetentionMs`. A day has at most `maxUsageRows` rows; the usage
  * of further models and operations is summed under `OTHER_USAGE`.
  */
 export interface UsageLedger {
   /** Idempotent by `id`, for `idempotencyMs`. */
-  add(params: {
-    readonly tenantId: string;
-    readonly id: string;
-    readonly model: string;
-    readonly operation: string;
-    readonly tokens: number;
-    readonly savedTokens: number;
-  }): Promise<void>;
+  add(params: AddUsageParams): Promise<void>;
   /**
    * Rows of the days `from` to `to`, inclusive.
    * @throws {OrchestratorError} `invalid_request` above `usageRowsAtOnce` rows: request fewer days.
    */
-  sum(params: {
-    readonly tenantId: string;
-    readonly from: string;
-    readonly to: string;
-  }): Promise<readonly UsageRow[]>;
+  sum(params: SumUsageParams): Promise<readonly UsageRow[]>;
 }
 
 /** A day's row for the usage beyond `maxUsageRows`. */

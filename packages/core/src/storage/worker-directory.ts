@@ -17,20 +17,30 @@ export interface AnnouncedType {
   readonly maxAttempts?: number;
 }
 
+export interface AnnounceParams {
+  readonly workerId: string;
+  readonly runs: readonly Runnable[];
+  readonly leaseMs?: number;
+}
+
+export interface LeaveWorkerParams {
+  readonly workerId: string;
+}
+
+export interface ReadAnnouncedTypeParams {
+  readonly type: string;
+}
+
 /** Live workers and the task types they run. */
 export interface WorkerDirectory {
   /**
    * Heartbeat: the worker is alive for `leaseMs` (default 30 s). Tasks set aside because no live worker ran their type become
    * claimable again.
    */
-  announce(params: {
-    readonly workerId: string;
-    readonly runs: readonly Runnable[];
-    readonly leaseMs?: number;
-  }): Promise<void>;
-  leave(params: { readonly workerId: string }): Promise<void>;
+  announce(params: AnnounceParams): Promise<void>;
+  leave(params: LeaveWorkerParams): Promise<void>;
   /** The last announcement of a type; `undefined` if there was none. */
-  announced(params: { readonly type: string }): Promise<AnnouncedType | undefined>;
+  announced(params: ReadAnnouncedTypeParams): Promise<AnnouncedType | undefined>;
   /** Live workers. */
   list(): Promise<readonly WorkerEntry[]>;
 }

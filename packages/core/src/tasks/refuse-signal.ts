@@ -1,13 +1,10 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import { DEFAULTS } from '../protocol/settings.js';
-import type { TaskRecords } from '../storage/task-records.js';
+import type { SignalResult } from '../storage/task-records.js';
 import { refusalError } from './new-task.js';
 
 /** @throws {OrchestratorError} if the signal was rejected; `not_found` is left to the caller. */
-export function refuseSignal(
-  answer: Awaited<ReturnType<TaskRecords['signal']>>['answer'],
-  taskId: string,
-): void {
+export function refuseSignal(answer: SignalResult['answer'], taskId: string): void {
   switch (answer) {
     case 'idempotency_conflict':
       throw new OrchestratorError(answer, 'the Idempotency-Key was used for another signal of the task');

@@ -2,7 +2,7 @@ import { OrchestratorError } from '../protocol/errors.js';
 import { TASK_STATUSES, type TaskStatus } from '../protocol/task.js';
 import { describe } from '../protocol/validation.js';
 import { checkLimit } from '../sessions/session-manager.js';
-import type { TaskRecords } from '../storage/task-records.js';
+import type { ListTasksParams } from '../storage/task-records.js';
 
 /** Unvalidated query for a page of tasks. */
 export interface TaskPageQuery {
@@ -16,7 +16,7 @@ export interface TaskPageQuery {
 }
 
 /** @throws {OrchestratorError} `invalid_request` */
-export function taskPageOf(query: TaskPageQuery): Parameters<TaskRecords['list']>[0] {
+export function taskPageOf(query: TaskPageQuery): ListTasksParams {
   const { tenantId, status, type, sessionId, after } = query;
   if (status !== undefined && !TASK_STATUSES.includes(status as TaskStatus)) {
     const expected = TASK_STATUSES.join(', ');

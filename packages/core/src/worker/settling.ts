@@ -1,4 +1,4 @@
-import type { Claim, Settlement, TaskQueue } from '../storage/task-queue.js';
+import type { Claim, Settlement, SettleParams } from '../storage/task-queue.js';
 
 /** Parameters of `settle`. A class, like every holder of short-lived values: see ADR 10. */
 export class Settling implements SettleParams {
@@ -15,5 +15,3 @@ export class Settling implements SettleParams {
     this.token = token;
   }
 }
-
-type SettleParams = Parameters<TaskQueue['settle']>[0];

@@ -14,7 +14,7 @@ import type {
   StepOutcome,
   StepRequest,
 } from '../storage/call-journal.js';
-import type { Claim, Settlement, TaskQueue } from '../storage/task-queue.js';
+import type { Claim, Settlement, SettleResult } from '../storage/task-queue.js';
 import type { Command, RequestedStep } from './requested-step.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
@@ -158,7 +158,7 @@ export class StepWork {
     }
   }
 
-  settle(settlement: Settlement): ReturnType<TaskQueue['settle']> {
+  settle(settlement: Settlement): Promise<SettleResult> {
     const { token } = this.claim;
     return this.#persist(() => this.ports.storage.queue.settle({ ...this.#where(), token, settlement }));
   }

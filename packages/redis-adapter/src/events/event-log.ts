@@ -8,6 +8,10 @@ import {
   type LogGap,
   type TaskEnd,
   type TaskEvent,
+  type FollowEventsParams,
+  type LogHeadParams,
+  type ReadEventsParams,
+  type ReadEventsResult,
 } from '@agent-orchestrator/core';
 import { cursorOf, seqAfter } from '../scripts/epoch.js';
 import { type Entry, LogFollower, type Page } from './log-follower.js';
@@ -62,12 +66,12 @@ export class RedisEventLog implements EventLog {
     private readonly recent: RecentSubmissions,
   ) {}
 
-  async head({ tenantId }: Parameters<EventLog['head']>[0]): Promise<string> {
+  async head({ tenantId }: LogHeadParams): Promise<string> {
     const { seq, epoch } = await this.#fetch(tenantId, -1, 0, NO_FOLLOWER);
     return cursorOf(epoch, seq);
   }
 
-  async read({ tenantId, after, limit }: Parameters<EventLog['read']>[0]): ReturnType<EventLog['read']> {
+  async read({ tenantId, after, limit }: ReadEventsParams): Promise<ReadEventsResult> {
     const view = this.#viewIn(tenantId);
     const read = await this.#read(tenantId, after, limit, NO_FOLLOWER, view);
     const page = new BoundedPage<TaskEvent>(limit, this.state.parts.limits.pageBytes);
@@ -77,7 +81,7 @@ export class RedisEventLog implements EventLog {
     return { events: page.items, cursor, ...(read.gap && { gap: read.gap }) };
   }
 
-  follow({ tenantId, after, signal }: Parameters<EventLog['follow']>[0]): AsyncGenerator<TaskEvent | LogGap> {
+  follow({ tenantId, after, signal }: FollowEventsParams): AsyncGenerator<TaskEvent | LogGap> {
     const view = this.#viewIn(tenantId);
     const follower = new LogFollower<TaskEvent>({
       ...this.#common,
@@ -89,11 +93,7 @@ export class RedisEventLog implements EventLog {
     return follower.follow(after, signal);
   }
 
-  followCompletions({
-    tenantId,
-    after,
-    signal,
-  }: Parameters<EventLog['followCompletions']>[0]): AsyncGenerator<TaskEnd | LogGap> {
+  followCompletions({ tenantId, after, signal }: FollowEventsParams): AsyncGenerator<TaskEnd | LogGap> {
     const { completions } = this.state;
     const view = this.#completionIn(tenantId);
     const follower = new LogFollower<TaskEnd>({

@@ -12,6 +12,15 @@ import {
   type Usage,
   writeJson,
   fieldText,
+  type BeginStepParams,
+  type BeginStepResult,
+  type ChangesSinceParams,
+  type ChangesSinceResult,
+  type HeldReportParams,
+  type ReadJournalParams,
+  type ReadJournalResult,
+  type RecordAnswerParams,
+  type RecordAnswerResult,
 } from '@agent-orchestrator/core';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
@@ -22,7 +31,7 @@ const LEASE_LOST = { answer: 'lease_lost' } as const;
 export class RedisCallJournal implements CallJournal {
   constructor(private readonly state: RedisState) {}
 
-  async begin(params: Parameters<CallJournal['begin']>[0]): ReturnType<CallJournal['begin']> {
+  async begin(params: BeginStepParams): Promise<BeginStepResult> {
     const { tenantId, taskId, token, journalRev, step, maxSteps } = params;
     const request = { id: taskId, token, journal_rev: journalRev, max_steps: maxSteps, ...stepRequest(step) };
     const reply = await this.state.change(tenantId, 'begin', JSON.stringify(request));
@@ -33,7 +42,7 @@ export class RedisCallJournal implements CallJournal {
     return { answer: answer as 'begun' | 'known', step: begun, ...readChanges(changes) };
   }
 
-  async record(params: Parameters<CallJournal['record']>[0]): ReturnType<CallJournal['record']> {
+  async record(params: RecordAnswerParams): Promise<RecordAnswerResult> {
     const { tenantId, taskId, token, journalRev, key, callId, answer } = params;
     const request = {
       id: taskId,
@@ -54,17 +63,12 @@ export class RedisCallJournal implements CallJournal {
     taskId,
     token,
     journalRev,
-  }: Parameters<CallJournal['changesSince']>[0]): ReturnType<CallJournal['changesSince']> {
+  }: ChangesSinceParams): Promise<ChangesSinceResult> {
     const reply = await this.state.run(tenantId, 'changesSince', taskId, token, journalRev);
     return reply === null ? LEASE_LOST : { answer: 'changes', ...readChanges(reply) };
   }
 
-  async read({
-    tenantId,
-    taskId,
-    token,
-    after,
-  }: Parameters<CallJournal['read']>[0]): ReturnType<CallJournal['read']> {
+  async read({ tenantId, taskId, token, after }: ReadJournalParams): Promise<ReadJournalResult> {
     const { pageBytes } = this.state.parts.limits;
     const reply = await this.state.run(tenantId, 'readJournal', taskId, token, after, pageBytes);
     if (reply === null) return LEASE_LOST;
@@ -93,7 +97,7 @@ export class RedisCallJournal implements CallJournal {
     this.state.parts.systemEvents.publish('late_outcome', text, { tenant: tenantId, task: taskId, service });
   }
 
-  async heldReport({ tenantId, heldId }: Parameters<CallJournal['heldReport']>[0]): Promise<ReportAnswer> {
+  async heldReport({ tenantId, heldId }: HeldReportParams): Promise<ReportAnswer> {
     const reply = await this.state.run(tenantId, 'heldReport', heldId);
     if (reply === null) return { answer: 'unknown_task' };
     const [answer, taskId] = reply as [ReportAnswer['answer'], string];

@@ -1,4 +1,4 @@
-import type { Claim, Lease, TaskQueue } from '@agent-orchestrator/core';
+import type { Claim, ClaimParams, Lease } from '@agent-orchestrator/core';
 import {
   type FreshLease,
   readClaimed,
@@ -19,8 +19,7 @@ const MAX_PER_TURN = 16;
 /** Maximum of tasks in one claim: the worker starts on these while the server finds the next ones. */
 const MAX_PER_CLAIM = 64;
 
-type ClaimRequest = Parameters<TaskQueue['claim']>[0];
-type ClaimParams = ClaimRequest & {
+type PooledClaim = ClaimParams & {
   readonly claimSlot: string;
   readonly begins: number;
   /** Whether the claim may include one task that has lost several workers in a row. */
@@ -41,7 +40,7 @@ export class Claims {
     private readonly tenants: Tenants,
   ) {}
 
-  async claim(request: ClaimRequest): Promise<readonly Claim[]> {
+  async claim(request: ClaimParams): Promise<readonly Claim[]> {
     this.state.checkOpen();
     const { workerId, claimSlot = workerId } = request;
     this.state.parts.wakeups.addWorker(workerId);
@@ -94,7 +93,7 @@ export class Claims {
    * A repeat is the same claim, so the claim is repeated whenever the message of a task handover may have
    * been lost.
    */
-  async #claimOrWait(params: ClaimParams, pool: Pool): Promise<readonly TakenClaim[]> {
+  async #claimOrWait(params: PooledClaim, pool: Pool): Promise<readonly TakenClaim[]> {
     const { claimId, waitMs = 0, signal } = params;
     if (waitMs <= 0 || signal?.aborted) return this.#claimNow(params, pool);
     const waiting = new WaitingClaim(this.state.parts.wakeups, claimId, waitMs, signal);
@@ -114,7 +113,7 @@ export class Claims {
     }
   }
 
-  #takeHandover({ claimId }: ClaimParams, handover: Handover): readonly TakenClaim[] {
+  #takeHandover({ claimId }: PooledClaim, handover: Handover): readonly TakenClaim[] {
     const { at, expires, tenantId, version, taskId, record } = handover;
     this.state.parts.wakeups.publish({ kind: 'timer', at: expires });
     const tasks = [[taskId, version] as const];
@@ -122,7 +121,7 @@ export class Claims {
   }
 
   /** @param wait ms for which an empty claim waits for a task handover. */
-  async #claimNow(params: ClaimParams, pool: Pool, wait?: number) {
+  async #claimNow(params: PooledClaim, pool: Pool, wait?: number) {
     const request = { ...this.#request(params, pool), pool: pool.id, max_per_turn: MAX_PER_TURN, wait };
     const ask = () =>
       this.state.runSystem('claim', this.state.now, JSON.stringify(request)) as Promise<Reply[]>;
@@ -171,7 +170,7 @@ export class Claims {
     });
   }
 
-  #request({ workerId, claimSlot, claimId, max, leaseMs, maySuspect, begins }: ClaimParams, pool: Pool) {
+  #request({ workerId, claimSlot, claimId, max, leaseMs, maySuspect, begins }: PooledClaim, pool: Pool) {
     return {
       worker: workerId,
       claim_slot: claimSlot,
@@ -184,7 +183,7 @@ export class Claims {
     };
   }
 
-  async #claimInRotation(params: ClaimParams, pool: Pool): Promise<readonly TakenClaim[]> {
+  async #claimInRotation(params: PooledClaim, pool: Pool): Promise<readonly TakenClaim[]> {
     const scan = await this.#scanOf(params, pool);
     while (!scan.over && !scan.isFull && scan.claims.size < params.max) {
       const room = params.max - scan.claims.size;
@@ -237,7 +236,7 @@ export class Claims {
   }
 
   /** State of a claim: a repeat gets its tasks again, and continues only if it was unfinished. */
-  async #scanOf(params: ClaimParams, pool: Pool): Promise<ClaimScan> {
+  async #scanOf(params: PooledClaim, pool: Pool): Promise<ClaimScan> {
     const before = this.#scans.get(params.claimSlot);
     if (before?.claimId !== params.claimId) {
       const scan: ClaimScan = {
@@ -273,7 +272,7 @@ export class Claims {
     tenantId: string,
     { max, begins, round, maySuspect, bytes, hasSome }: TenantClaim,
     scan: ClaimScan,
-    params: ClaimParams,
+    params: PooledClaim,
     pool: Pool,
   ) {
     scan.rounds.set(tenantId, round);

@@ -5,6 +5,14 @@ import {
   type Swept,
   type TaskQueue,
   fieldText,
+  type Claim,
+  type ClaimParams,
+  type RenewParams,
+  type SettleParams,
+  type SettleResult,
+  type SweepParams,
+  type WakeParams,
+  type WakeResult,
 } from '@agent-orchestrator/core';
 import type { Claims } from './claims.js';
 import { storedMessage } from '../sessions/messages.js';
@@ -12,8 +20,7 @@ import { type BatchPart, MicroBatch, type PartOutcome } from '../scripts/micro-b
 import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Sweeps } from './sweeps.js';
 
-type Settled = Awaited<ReturnType<TaskQueue['settle']>>;
-type SettleParams = Parameters<TaskQueue['settle']>[0];
+type Settled = SettleResult;
 
 /** A class, like all short-lived values: see ADR 10. */
 class FastCompletion {
@@ -42,11 +49,11 @@ export class RedisTaskQueue implements TaskQueue {
     });
   }
 
-  claim(params: Parameters<TaskQueue['claim']>[0]): ReturnType<TaskQueue['claim']> {
+  claim(params: ClaimParams): Promise<readonly Claim[]> {
     return this.claims.claim(params);
   }
 
-  async renew({ leases, leaseMs }: Parameters<TaskQueue['renew']>[0]): ReturnType<TaskQueue['renew']> {
+  async renew({ leases, leaseMs }: RenewParams): Promise<readonly Lease[]> {
     const byTenant = new Map<string, Lease[]>();
     for (const lease of leases) {
       const own = byTenant.get(lease.tenantId);
@@ -105,11 +112,11 @@ export class RedisTaskQueue implements TaskQueue {
     return outcome === 1 ? 'settled' : 'lease_lost';
   }
 
-  async wake({ tenantId, taskId }: Parameters<TaskQueue['wake']>[0]): ReturnType<TaskQueue['wake']> {
+  async wake({ tenantId, taskId }: WakeParams): Promise<WakeResult> {
     return (await this.state.change(tenantId, 'wake', taskId)) as 'woken' | 'not_parked';
   }
 
-  sweep({ max }: Parameters<TaskQueue['sweep']>[0]): Promise<Swept> {
+  sweep({ max }: SweepParams): Promise<Swept> {
     return this.sweeps.sweep(max);
   }
 }

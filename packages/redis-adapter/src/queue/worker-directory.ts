@@ -3,6 +3,9 @@ import {
   DEFAULTS,
   type WorkerDirectory,
   type WorkerEntry,
+  type AnnounceParams,
+  type LeaveWorkerParams,
+  type ReadAnnouncedTypeParams,
 } from '@agent-orchestrator/core';
 import type { Claims } from './claims.js';
 import { poolOf } from './pool.js';
@@ -16,11 +19,7 @@ export class RedisWorkerDirectory implements WorkerDirectory {
     private readonly claims: Claims,
   ) {}
 
-  async announce({
-    workerId,
-    runs,
-    leaseMs = DEFAULTS.leaseMs,
-  }: Parameters<WorkerDirectory['announce']>[0]): Promise<void> {
+  async announce({ workerId, runs, leaseMs = DEFAULTS.leaseMs }: AnnounceParams): Promise<void> {
     const pool = poolOf(runs);
     const types = runs.flatMap(({ type, versions: _, ...defaults }) => [
       type,
@@ -45,7 +44,7 @@ export class RedisWorkerDirectory implements WorkerDirectory {
     this.state.parts.wakeups.publish({ kind: 'ready' });
   }
 
-  async leave({ workerId }: Parameters<WorkerDirectory['leave']>[0]): Promise<void> {
+  async leave({ workerId }: LeaveWorkerParams): Promise<void> {
     const left = await this.state.runSystem('leave', this.state.now, workerId);
     const { wakeups, systemEvents } = this.state.parts;
     if (left === 1) systemEvents.publish('worker_left', `worker ${workerId} has left`, { worker: workerId });
@@ -53,7 +52,7 @@ export class RedisWorkerDirectory implements WorkerDirectory {
     wakeups.removeWorker(workerId);
   }
 
-  async announced({ type }: Parameters<WorkerDirectory['announced']>[0]): Promise<AnnouncedType | undefined> {
+  async announced({ type }: ReadAnnouncedTypeParams): Promise<AnnouncedType | undefined> {
     const reply = await this.state.runSystem('announced', this.state.now, type);
     if (reply === null) return undefined;
     const [agoMs, defaults] = reply as [number, string];

@@ -10,6 +10,18 @@ import {
   type Task,
   addFromText,
   fieldText,
+  type AppendMessageParams,
+  type AppendMessageResult,
+  type CloseSessionParams,
+  type CloseSessionResult,
+  type CreateSessionParams,
+  type CreateSessionResult,
+  type GetSessionParams,
+  type ListMessagesParams,
+  type ListSessionsParams,
+  type ListSessionsResult,
+  type UpdateSessionParams,
+  type UpdateSessionResult,
 } from '@agent-orchestrator/core';
 import { keyOf } from '../tasks/idempotency.js';
 import { cursorOf } from '../scripts/epoch.js';
@@ -32,7 +44,7 @@ export class RedisSessions implements SessionStore {
     agentId,
     context,
     idempotency,
-  }: Parameters<SessionStore['create']>[0]): ReturnType<SessionStore['create']> {
+  }: CreateSessionParams): Promise<CreateSessionResult> {
     const request = JSON.stringify({ id: sessionId, agent: agentId, ...keyOf(idempotency) });
     const reply = await this.state.change(tenantId, 'createSession', request, mergedContext('{}', context));
     const [answer, fields, used] = reply as
@@ -42,7 +54,7 @@ export class RedisSessions implements SessionStore {
     return { answer, session: readSession(tenantId, used ?? sessionId, fields as Reply) };
   }
 
-  async get({ tenantId, sessionId }: Parameters<SessionStore['get']>[0]): Promise<SessionState | undefined> {
+  async get({ tenantId, sessionId }: GetSessionParams): Promise<SessionState | undefined> {
     const { sessionTasks, pageBytes } = this.state.parts.limits;
     const reply = await this.state.run(tenantId, 'getSession', sessionId, sessionTasks, pageBytes);
     if (reply === null) return undefined;
@@ -57,7 +69,7 @@ export class RedisSessions implements SessionStore {
     };
   }
 
-  async update(params: Parameters<SessionStore['update']>[0]): ReturnType<SessionStore['update']> {
+  async update(params: UpdateSessionParams): Promise<UpdateSessionResult> {
     const { tenantId, sessionId } = params;
     // The context is merged here, since numbers would lose digits in a script; the script compares the `rev`.
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
@@ -75,10 +87,10 @@ export class RedisSessions implements SessionStore {
   }
 
   async #set(
-    { tenantId, sessionId, agentId, context: changes }: Parameters<SessionStore['update']>[0],
+    { tenantId, sessionId, agentId, context: changes }: UpdateSessionParams,
     rev: number,
     context: string,
-  ): ReturnType<SessionStore['update']> {
+  ): Promise<UpdateSessionResult> {
     const change = this.state.parts.random.uuid();
     const request = { id: sessionId, rev, agent: agentId, change, has_context: changes !== undefined };
     const reply = await this.state.change(tenantId, 'updateSession', JSON.stringify(request), context);
@@ -89,11 +101,7 @@ export class RedisSessions implements SessionStore {
     return { answer, session: readSession(tenantId, sessionId, fields) };
   }
 
-  async append({
-    tenantId,
-    sessionId,
-    message,
-  }: Parameters<SessionStore['append']>[0]): ReturnType<SessionStore['append']> {
+  async append({ tenantId, sessionId, message }: AppendMessageParams): Promise<AppendMessageResult> {
     const request = JSON.stringify({ id: sessionId, message_id: message.message_id });
     const reply = await this.state.change(tenantId, 'appendMessage', request, storedMessage(message));
     const [answer, stored] = reply as
@@ -108,7 +116,7 @@ export class RedisSessions implements SessionStore {
     return { answer };
   }
 
-  async messages(params: Parameters<SessionStore['messages']>[0]): Promise<readonly Message[] | undefined> {
+  async messages(params: ListMessagesParams): Promise<readonly Message[] | undefined> {
     const { tenantId, sessionId, limit, before = '' } = params;
     this.state.checkOpen();
     const { scripts, keys, limits } = this.state.parts;
@@ -120,7 +128,7 @@ export class RedisSessions implements SessionStore {
     return page.items.toReversed();
   }
 
-  async list(params: Parameters<SessionStore['list']>[0]): ReturnType<SessionStore['list']> {
+  async list(params: ListSessionsParams): Promise<ListSessionsResult> {
     const { tenantId, status, limit } = params;
     const { pageBytes, scannedAtOnce } = this.state.parts.limits;
     const page = new BoundedPage<Session>(limit, pageBytes);
@@ -144,12 +152,7 @@ export class RedisSessions implements SessionStore {
     }
   }
 
-  async close({
-    tenantId,
-    sessionId,
-    graceMs,
-    signal,
-  }: Parameters<SessionStore['close']>[0]): ReturnType<SessionStore['close']> {
+  async close({ tenantId, sessionId, graceMs, signal }: CloseSessionParams): Promise<CloseSessionResult> {
     const step = async (further: boolean) => {
       const request = JSON.stringify({ id: sessionId, grace: graceMs, further });
       return (await this.state.change(tenantId, 'closeSession', request)) as

@@ -5,8 +5,8 @@ import {
   OrchestratorError,
   type Submission,
   type TaskError,
-  type TaskRecords,
   fieldText,
+  type SubmitBatchParams,
 } from '@agent-orchestrator/core';
 import { keyOf } from './idempotency.js';
 import { isFast, itemOf } from './new-items.js';
@@ -14,7 +14,7 @@ import type { RedisState } from '../scripts/tenant-steps.js';
 import { NO_KIND, TaskKinds } from './batch-templates.js';
 import { recordOf } from './task-codec.js';
 
-type Params = Parameters<TaskRecords['submitBatch']>[0];
+type Params = SubmitBatchParams;
 type Item = BatchSubmission['items'][number];
 
 /** Id of the batch, and the batch itself where it is known without a read. */

@@ -5,7 +5,11 @@ import {
   type SubmitAnswer,
   type SubmitRefusal,
   type Task,
-  type TaskRecords,
+  type RedriveParams,
+  type RedriveResult,
+  type RegisterParams,
+  type RegisterResult,
+  type SubmitParams,
 } from '@agent-orchestrator/core';
 import { cursorOf } from '../scripts/epoch.js';
 import { keyOf } from './idempotency.js';
@@ -101,7 +105,7 @@ export class Submissions {
     });
   }
 
-  async submit(params: Parameters<TaskRecords['submit']>[0]): Promise<SubmitAnswer> {
+  async submit(params: SubmitParams): Promise<SubmitAnswer> {
     this.state.checkOpen();
     const { tenantId, submission, idempotency, maxWaiting } = params;
     if (!idempotency && isFast(submission)) {
@@ -171,12 +175,7 @@ export class Submissions {
     return this.state.changeMany('submitFast', parts.map(fastArguments(({ record }) => record)), [NO_MARK]);
   }
 
-  async register({
-    tenantId,
-    task,
-    call,
-    maxWaiting,
-  }: Parameters<TaskRecords['register']>[0]): ReturnType<TaskRecords['register']> {
+  async register({ tenantId, task, call, maxWaiting }: RegisterParams): Promise<RegisterResult> {
     const request = {
       max_waiting: Math.min(maxWaiting, Number.MAX_SAFE_INTEGER),
       task: itemOf({ task, onBusy: 'parallel' }),
@@ -201,12 +200,7 @@ export class Submissions {
     return { ...stored, answer: (stored.answer as string) === 'registered' ? 'registered' : 'replayed' };
   }
 
-  async redrive({
-    tenantId,
-    taskId,
-    newTaskId,
-    maxWaiting,
-  }: Parameters<TaskRecords['redrive']>[0]): ReturnType<TaskRecords['redrive']> {
+  async redrive({ tenantId, taskId, newTaskId, maxWaiting }: RedriveParams): Promise<RedriveResult> {
     // A task's record never changes: it is read first, and the step itself checks the state.
     const reply = await this.state.run(tenantId, 'get', taskId);
     const [old] = reply as [Reply];

@@ -7,6 +7,32 @@ import {
   type TaskStatus,
   type WorkerDirectory,
   fieldText,
+  type CancelBatchParams,
+  type CancelTaskParams,
+  type CancelTaskResult,
+  type CountTasksParams,
+  type CountTasksResult,
+  type ExplainParams,
+  type FinishParams,
+  type FinishResult,
+  type FirstReadyParams,
+  type GetBatchParams,
+  type GetTaskParams,
+  type GetTaskResult,
+  type ListTasksParams,
+  type ListTasksResult,
+  type RedriveParams,
+  type RedriveResult,
+  type RegisterParams,
+  type RegisterResult,
+  type ReportProgressParams,
+  type ReportProgressResult,
+  type SignalParams,
+  type SignalResult,
+  type SubmitAnswer,
+  type SubmitBatchParams,
+  type SubmitBatchResult,
+  type SubmitParams,
 } from '@agent-orchestrator/core';
 import { BatchView } from './batch-view.js';
 import type { BatchSubmissions } from './batch-submissions.js';
@@ -28,13 +54,11 @@ export class RedisTaskRecords implements TaskRecords {
     private readonly workers: WorkerDirectory,
   ) {}
 
-  submit(params: Parameters<TaskRecords['submit']>[0]): ReturnType<TaskRecords['submit']> {
+  submit(params: SubmitParams): Promise<SubmitAnswer> {
     return this.submissions.submit(params);
   }
 
-  async submitBatch(
-    params: Parameters<TaskRecords['submitBatch']>[0],
-  ): ReturnType<TaskRecords['submitBatch']> {
+  async submitBatch(params: SubmitBatchParams): Promise<SubmitBatchResult> {
     const submitted = await this.batches.submit(params);
     if (!('batchId' in submitted)) return submitted;
     const { answer, batchId, batch } = submitted;
@@ -42,20 +66,15 @@ export class RedisTaskRecords implements TaskRecords {
     return { answer, batch: (await this.getBatch({ tenantId: params.tenantId, batchId })) as Batch };
   }
 
-  register(params: Parameters<TaskRecords['register']>[0]): ReturnType<TaskRecords['register']> {
+  register(params: RegisterParams): Promise<RegisterResult> {
     return this.submissions.register(params);
   }
 
-  redrive(params: Parameters<TaskRecords['redrive']>[0]): ReturnType<TaskRecords['redrive']> {
+  redrive(params: RedriveParams): Promise<RedriveResult> {
     return this.submissions.redrive(params);
   }
 
-  async getBatch({
-    tenantId,
-    batchId,
-    results = false,
-    after,
-  }: Parameters<TaskRecords['getBatch']>[0]): ReturnType<TaskRecords['getBatch']> {
+  async getBatch({ tenantId, batchId, results = false, after }: GetBatchParams): Promise<Batch | undefined> {
     const { pageBytes } = this.state.parts.limits;
     const view = new BatchView(batchId, { from: Number(after ?? 0), results, pageBytes });
     for (;;) {
@@ -72,7 +91,7 @@ export class RedisTaskRecords implements TaskRecords {
     reason,
     graceMs,
     signal,
-  }: Parameters<TaskRecords['cancelBatch']>[0]): ReturnType<TaskRecords['cancelBatch']> {
+  }: CancelBatchParams): Promise<Batch | undefined> {
     for (let further = false; ; further = true) {
       const request = JSON.stringify({ id: batchId, reason, grace: graceMs, further });
       const [answer, more] = (await this.state.change(tenantId, 'cancelBatch', request)) as
@@ -83,11 +102,7 @@ export class RedisTaskRecords implements TaskRecords {
     }
   }
 
-  async finish({
-    tenantId,
-    taskId,
-    outcome,
-  }: Parameters<TaskRecords['finish']>[0]): ReturnType<TaskRecords['finish']> {
+  async finish({ tenantId, taskId, outcome }: FinishParams): Promise<FinishResult> {
     const completed = outcome.kind === 'completed';
     const reason = completed ? 'the task is completed' : outcome.error.message;
     const [answer, task] = (await this.state.change(
@@ -99,12 +114,7 @@ export class RedisTaskRecords implements TaskRecords {
     return answer === 'not_found' ? { answer } : { answer, task: new TaskView(tenantId, readTask(task)) };
   }
 
-  async progress({
-    tenantId,
-    taskId,
-    token,
-    progress,
-  }: Parameters<TaskRecords['progress']>[0]): ReturnType<TaskRecords['progress']> {
+  async progress({ tenantId, taskId, token, progress }: ReportProgressParams): Promise<ReportProgressResult> {
     const { percent, message } = progress;
     const answer = await this.state.change(
       tenantId,
@@ -118,7 +128,7 @@ export class RedisTaskRecords implements TaskRecords {
     return { answer: answer as 'reported' | 'already_final' | 'lease_lost' | 'not_found' };
   }
 
-  async get({ tenantId, taskId }: Parameters<TaskRecords['get']>[0]): ReturnType<TaskRecords['get']> {
+  async get({ tenantId, taskId }: GetTaskParams): Promise<GetTaskResult> {
     const reply = await this.state.run(tenantId, 'get', taskId);
     const [found, seq, epochStart] = reply as [Reply, number, string];
     if (found === null) return undefined;
@@ -131,7 +141,7 @@ export class RedisTaskRecords implements TaskRecords {
     };
   }
 
-  async list(params: Parameters<TaskRecords['list']>[0]): ReturnType<TaskRecords['list']> {
+  async list(params: ListTasksParams): Promise<ListTasksResult> {
     const { tenantId, filter, limit, after } = params;
     const { pageBytes, scannedAtOnce } = this.state.parts.limits;
     const page = new BoundedPage<Task>(limit, pageBytes);
@@ -168,17 +178,12 @@ export class RedisTaskRecords implements TaskRecords {
     }
   }
 
-  async counts({ tenantId }: Parameters<TaskRecords['counts']>[0]): ReturnType<TaskRecords['counts']> {
+  async counts({ tenantId }: CountTasksParams): Promise<CountTasksResult> {
     const { counts, seq, epoch } = readCounts(await this.state.run(tenantId, 'counts'));
     return { counts, cursor: cursorOf(epoch, seq) };
   }
 
-  async cancel({
-    tenantId,
-    taskId,
-    reason,
-    graceMs,
-  }: Parameters<TaskRecords['cancel']>[0]): ReturnType<TaskRecords['cancel']> {
+  async cancel({ tenantId, taskId, reason, graceMs }: CancelTaskParams): Promise<CancelTaskResult> {
     const request = JSON.stringify({ id: taskId, reason, grace: graceMs });
     const [answer, task] = (await this.state.change(tenantId, 'cancel', request)) as
       | ['cancelled' | 'cancelling' | 'already_final', Reply]
@@ -186,17 +191,14 @@ export class RedisTaskRecords implements TaskRecords {
     return answer === 'not_found' ? { answer } : { answer, task: new TaskView(tenantId, readTask(task)) };
   }
 
-  async signal(params: Parameters<TaskRecords['signal']>[0]): ReturnType<TaskRecords['signal']> {
+  async signal(params: SignalParams): Promise<SignalResult> {
     const { tenantId, taskId, name, signalId, fingerprint } = params;
     const request = JSON.stringify({ id: taskId, name, signal: signalId, fingerprint });
     const answer = await this.state.change(tenantId, 'signal', request, fieldText(params, 'payload'));
-    return { answer } as Awaited<ReturnType<TaskRecords['signal']>>;
+    return { answer } as SignalResult;
   }
 
-  async firstReady({
-    tenantId,
-    limit,
-  }: Parameters<TaskRecords['firstReady']>[0]): ReturnType<TaskRecords['firstReady']> {
+  async firstReady({ tenantId, limit }: FirstReadyParams): Promise<readonly Task[]> {
     const { pageBytes } = this.state.parts.limits;
     const max = Math.min(limit, SCANNED_PER_STEP);
     const found = (await this.state.run(tenantId, 'firstReady', max, pageBytes)) as Reply[];
@@ -205,10 +207,7 @@ export class RedisTaskRecords implements TaskRecords {
     return page.items;
   }
 
-  async explain({
-    tenantId,
-    taskId,
-  }: Parameters<TaskRecords['explain']>[0]): Promise<Explanation | undefined> {
+  async explain({ tenantId, taskId }: ExplainParams): Promise<Explanation | undefined> {
     const reply = await this.state.run(tenantId, 'explain', taskId);
     if (reply === null) return undefined;
     const [found, position, holder, inBatch, maxInBatch, paused, running, maxRunning] =

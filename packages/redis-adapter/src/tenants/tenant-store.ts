@@ -1,4 +1,11 @@
-import type { TenantStats, TenantStore } from '@agent-orchestrator/core';
+import type {
+  TenantStats,
+  TenantStore,
+  ConfigureTenantParams,
+  GetTenantParams,
+  ListTenantsParams,
+  ListTenantsResult,
+} from '@agent-orchestrator/core';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import { readCounts } from '../tasks/task-records.js';
 import type { Tenants } from '../queue/rotations.js';
@@ -9,7 +16,7 @@ export class RedisTenantStore implements TenantStore {
     private readonly tenants: Tenants,
   ) {}
 
-  async get({ tenantId }: Parameters<TenantStore['get']>[0]): Promise<TenantStats> {
+  async get({ tenantId }: GetTenantParams): Promise<TenantStats> {
     const { meta, counts, ready, oldestAt } = readCounts(await this.state.run(tenantId, 'counts'));
     const maxRunning = meta.get('max_running');
     return {
@@ -26,7 +33,7 @@ export class RedisTenantStore implements TenantStore {
     };
   }
 
-  async configure(params: Parameters<TenantStore['configure']>[0]): Promise<TenantStats> {
+  async configure(params: ConfigureTenantParams): Promise<TenantStats> {
     const { tenantId, weight, maxRunning, paused } = params;
     const changes: (string | number)[] = [];
     if (weight !== undefined) changes.push('weight', weight === 1 ? '' : weight);
@@ -36,7 +43,7 @@ export class RedisTenantStore implements TenantStore {
     return this.get({ tenantId });
   }
 
-  async list({ limit, after }: Parameters<TenantStore['list']>[0]): ReturnType<TenantStore['list']> {
+  async list({ limit, after }: ListTenantsParams): Promise<ListTenantsResult> {
     this.state.checkOpen();
     for await (const page of this.tenants.pages(after, limit + 1)) {
       const ids = page.slice(0, limit);

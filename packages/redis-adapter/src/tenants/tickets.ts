@@ -1,18 +1,24 @@
-import { type IssuedTicket, KEPT_SPENT_TICKETS, type TicketStore } from '@agent-orchestrator/core';
+import {
+  type IssuedTicket,
+  KEPT_SPENT_TICKETS,
+  type TicketStore,
+  type IssueTicketParams,
+  type SpendTicketParams,
+} from '@agent-orchestrator/core';
 import type { RedisState } from '../scripts/tenant-steps.js';
 
 /** Tickets in Redis, among the keys of their tenant, all of which expire. */
 export class RedisTickets implements TicketStore {
   constructor(private readonly state: RedisState) {}
 
-  async issue(params: Parameters<TicketStore['issue']>[0]): Promise<IssuedTicket> {
+  async issue(params: IssueTicketParams): Promise<IssuedTicket> {
     const { tenantId, ticketId, content, lifeMs, maxOpen } = params;
     const reply = await this.#run('issueTicket', tenantId, ticketId, content, lifeMs, maxOpen);
     const [isIssued, at] = reply as [number, number];
     return isIssued === 1 ? { answer: 'issued', expiresAt: at } : { answer: 'too_many', freeAt: at };
   }
 
-  async spend(params: Parameters<TicketStore['spend']>[0]): Promise<string | undefined> {
+  async spend(params: SpendTicketParams): Promise<string | undefined> {
     const { tenantId, ticketId, spendId } = params;
     const reply = await this.#run('spendTicket', tenantId, ticketId, spendId, KEPT_SPENT_TICKETS);
     return (reply as string | null) ?? undefined;

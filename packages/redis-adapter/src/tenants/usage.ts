@@ -1,4 +1,11 @@
-import { dayOf, tooManyRows, type UsageLedger, type UsageRow } from '@agent-orchestrator/core';
+import {
+  dayOf,
+  tooManyRows,
+  type UsageLedger,
+  type UsageRow,
+  type AddUsageParams,
+  type SumUsageParams,
+} from '@agent-orchestrator/core';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import { answerOf } from '../server/storage-errors.js';
 
@@ -16,19 +23,12 @@ const COUNTERS: Readonly<Record<string, Counter>> = {
 export class RedisUsage implements UsageLedger {
   constructor(private readonly state: RedisState) {}
 
-  async add({
-    tenantId,
-    id,
-    model,
-    operation,
-    tokens,
-    savedTokens,
-  }: Parameters<UsageLedger['add']>[0]): Promise<void> {
+  async add({ tenantId, id, model, operation, tokens, savedTokens }: AddUsageParams): Promise<void> {
     const request = JSON.stringify({ model, operation, tokens, saved: savedTokens });
     await this.state.run(tenantId, 'addUsage', request, id);
   }
 
-  async sum({ tenantId, from, to }: Parameters<UsageLedger['sum']>[0]): Promise<readonly UsageRow[]> {
+  async sum({ tenantId, from, to }: SumUsageParams): Promise<readonly UsageRow[]> {
     this.state.checkOpen();
     const { database, limits, clock } = this.state.parts;
     await database.check();

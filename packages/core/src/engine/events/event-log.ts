@@ -1,7 +1,15 @@
 import { copyJson } from '../../protocol/bounded-json.js';
 import { formatCursor, parseCursor, type TaskEvent } from '../../protocol/events.js';
 import { BoundedPage } from '../../storage/bounded-page.js';
-import type { EventLog, LogGap, TaskEnd } from '../../storage/event-log.js';
+import type {
+  EventLog,
+  LogGap,
+  TaskEnd,
+  FollowEventsParams,
+  LogHeadParams,
+  ReadEventsParams,
+  ReadEventsResult,
+} from '../../storage/event-log.js';
 import { unreadText } from '../../protocol/known-text.js';
 import type { MemoryState } from '../engine-state.js';
 
@@ -10,11 +18,11 @@ const PAGE = 500;
 export class MemoryEventLog implements EventLog {
   constructor(private readonly state: MemoryState) {}
 
-  async head({ tenantId }: Parameters<EventLog['head']>[0]): Promise<string> {
+  async head({ tenantId }: LogHeadParams): Promise<string> {
     return this.state.lookUp(tenantId).events.head;
   }
 
-  async read(params: Parameters<EventLog['read']>[0]): ReturnType<EventLog['read']> {
+  async read(params: ReadEventsParams): Promise<ReadEventsResult> {
     const read = this.readNow(params.tenantId, params.after, params.limit);
     const page = new BoundedPage<TaskEvent>(params.limit, this.state.limits.pageBytes);
     for (const event of read.events) if (!page.take(event)) break;
@@ -42,16 +50,12 @@ export class MemoryEventLog implements EventLog {
     };
   }
 
-  async *follow(params: Parameters<EventLog['follow']>[0]): AsyncGenerator<TaskEvent | LogGap> {
+  async *follow(params: FollowEventsParams): AsyncGenerator<TaskEvent | LogGap> {
     for await (const event of this.logged(params)) yield event.event === 'gap' ? event : copyEvent(event);
   }
 
   /** Stored events, not copied: read-only. */
-  private async *logged({
-    tenantId,
-    after,
-    signal,
-  }: Parameters<EventLog['follow']>[0]): AsyncGenerator<TaskEvent | LogGap> {
+  private async *logged({ tenantId, after, signal }: FollowEventsParams): AsyncGenerator<TaskEvent | LogGap> {
     let wake = () => {};
     const onNews = () => wake();
     const { followers } = this.state.tenant(tenantId).events;
@@ -79,9 +83,7 @@ export class MemoryEventLog implements EventLog {
     }
   }
 
-  async *followCompletions(
-    params: Parameters<EventLog['followCompletions']>[0],
-  ): AsyncGenerator<TaskEnd | LogGap> {
+  async *followCompletions(params: FollowEventsParams): AsyncGenerator<TaskEnd | LogGap> {
     for await (const event of this.logged(params)) {
       if (event.event === 'gap') yield event;
       else if (event.event === 'task_completed' || event.event === 'task_failed')

@@ -6,6 +6,15 @@ import type {
   Report,
   ReportAnswer,
   StepRequest,
+  BeginStepParams,
+  BeginStepResult,
+  ChangesSinceParams,
+  ChangesSinceResult,
+  HeldReportParams,
+  ReadJournalParams,
+  ReadJournalResult,
+  RecordAnswerParams,
+  RecordAnswerResult,
 } from '../../storage/call-journal.js';
 import { isFinalState } from '../../tasks/task-state.js';
 import type { CallOutcomes } from './call-outcomes.js';
@@ -28,7 +37,7 @@ export class MemoryCallJournal implements CallJournal {
     private readonly outcomes: CallOutcomes,
   ) {}
 
-  async begin(params: Parameters<CallJournal['begin']>[0]): ReturnType<CallJournal['begin']> {
+  async begin(params: BeginStepParams): Promise<BeginStepResult> {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = leased(tenant, params.taskId, params.token);
     if (!entry) return LEASE_LOST;
@@ -85,7 +94,7 @@ export class MemoryCallJournal implements CallJournal {
     }
   }
 
-  async record(params: Parameters<CallJournal['record']>[0]): ReturnType<CallJournal['record']> {
+  async record(params: RecordAnswerParams): Promise<RecordAnswerResult> {
     const tenant = this.state.lookUp(params.tenantId);
     const found =
       params.token === undefined
@@ -102,7 +111,7 @@ export class MemoryCallJournal implements CallJournal {
     tenant: TenantState,
     entry: TaskEntry,
     step: StepEntry,
-    params: Parameters<CallJournal['record']>[0],
+    params: RecordAnswerParams,
   ): 'recorded' | 'known' {
     if (params.callId === undefined) {
       if (step.outcome || params.answer.kind !== 'outcome') return 'known';
@@ -118,16 +127,14 @@ export class MemoryCallJournal implements CallJournal {
     return answer;
   }
 
-  async changesSince(
-    params: Parameters<CallJournal['changesSince']>[0],
-  ): ReturnType<CallJournal['changesSince']> {
+  async changesSince(params: ChangesSinceParams): Promise<ChangesSinceResult> {
     const entry = leased(this.state.lookUp(params.tenantId), params.taskId, params.token);
     return entry
       ? { answer: 'changes', ...changesSince(entry, params.journalRev, this.state.limits.pageBytes) }
       : LEASE_LOST;
   }
 
-  async read(params: Parameters<CallJournal['read']>[0]): ReturnType<CallJournal['read']> {
+  async read(params: ReadJournalParams): Promise<ReadJournalResult> {
     const entry = leased(this.state.lookUp(params.tenantId), params.taskId, params.token);
     if (!entry) return LEASE_LOST;
     const { changes, journalRev, more } = changesAfter(entry, params.after, this.state.limits.pageBytes);
@@ -169,7 +176,7 @@ export class MemoryCallJournal implements CallJournal {
     return isRoom && fitsJob && ofJob.frames < maxHeldFramesOfJob;
   }
 
-  async heldReport(params: Parameters<CallJournal['heldReport']>[0]): Promise<ReportAnswer> {
+  async heldReport(params: HeldReportParams): Promise<ReportAnswer> {
     return this.state.lookUp(params.tenantId).held.get(params.heldId)?.answer ?? { answer: 'unknown_task' };
   }
 

@@ -1,5 +1,19 @@
 import { bytesOf } from '../kept-json.js';
-import type { Claim, Runnable, Settlement, Swept, TaskQueue } from '../../storage/task-queue.js';
+import type {
+  Claim,
+  Runnable,
+  Settlement,
+  Swept,
+  TaskQueue,
+  ClaimParams,
+  Lease,
+  RenewParams,
+  SettleParams,
+  SettleResult,
+  SweepParams,
+  WakeParams,
+  WakeResult,
+} from '../../storage/task-queue.js';
 import type { MemoryState, WorkerState } from '../engine-state.js';
 import type { MemorySessions } from '../sessions/sessions.js';
 import type { Sweep } from '../timers/sweep.js';
@@ -43,7 +57,7 @@ export class MemoryTaskQueue implements TaskQueue {
     private readonly timers: Sweep,
   ) {}
 
-  async claim(params: Parameters<TaskQueue['claim']>[0]): ReturnType<TaskQueue['claim']> {
+  async claim(params: ClaimParams): Promise<readonly Claim[]> {
     this.state.checkOpen();
     const worker = this.state.worker(params.workerId, params.runs);
     const { claimSlot = params.workerId, claimId } = params;
@@ -158,7 +172,7 @@ export class MemoryTaskQueue implements TaskQueue {
     return { steps: viewSteps(entry), journalRev: rev };
   }
 
-  async renew(params: Parameters<TaskQueue['renew']>[0]): ReturnType<TaskQueue['renew']> {
+  async renew(params: RenewParams): Promise<readonly Lease[]> {
     return params.leases.filter(({ tenantId, taskId, token, begun }) => {
       const lease = this.state.lookUp(tenantId).leased.get(taskId)?.lease;
       if (lease?.token !== token) return true;
@@ -168,7 +182,7 @@ export class MemoryTaskQueue implements TaskQueue {
     });
   }
 
-  async settle(params: Parameters<TaskQueue['settle']>[0]): ReturnType<TaskQueue['settle']> {
+  async settle(params: SettleParams): Promise<SettleResult> {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.leased.get(params.taskId);
     if (entry?.lease?.token !== params.token) return 'lease_lost';
@@ -285,7 +299,7 @@ export class MemoryTaskQueue implements TaskQueue {
     return 'settled';
   }
 
-  async wake({ tenantId, taskId }: Parameters<TaskQueue['wake']>[0]): ReturnType<TaskQueue['wake']> {
+  async wake({ tenantId, taskId }: WakeParams): Promise<WakeResult> {
     const tenant = this.state.lookUp(tenantId);
     const entry = tenant.tasks.get(taskId);
     if (entry?.state !== 'parked') return 'not_parked';
@@ -293,7 +307,7 @@ export class MemoryTaskQueue implements TaskQueue {
     return 'woken';
   }
 
-  async sweep({ max }: Parameters<TaskQueue['sweep']>[0]): Promise<Swept> {
+  async sweep({ max }: SweepParams): Promise<Swept> {
     this.state.checkOpen();
     return this.timers.sweep(max);
   }

@@ -1,14 +1,17 @@
-import type { AnnouncedType, WorkerDirectory, WorkerEntry } from '../../storage/worker-directory.js';
+import type {
+  AnnouncedType,
+  WorkerDirectory,
+  WorkerEntry,
+  AnnounceParams,
+  LeaveWorkerParams,
+  ReadAnnouncedTypeParams,
+} from '../../storage/worker-directory.js';
 import type { MemoryState } from '../engine-state.js';
 
 export class MemoryWorkerDirectory implements WorkerDirectory {
   constructor(private readonly state: MemoryState) {}
 
-  async announce({
-    workerId,
-    runs,
-    leaseMs = this.state.limits.leaseMs,
-  }: Parameters<WorkerDirectory['announce']>[0]): Promise<void> {
+  async announce({ workerId, runs, leaseMs = this.state.limits.leaseMs }: AnnounceParams): Promise<void> {
     this.state.checkOpen();
     const now = this.state.now();
     const worker = this.state.worker(workerId, runs);
@@ -18,12 +21,12 @@ export class MemoryWorkerDirectory implements WorkerDirectory {
     this.state.publish({ kind: 'ready' });
   }
 
-  async leave({ workerId }: Parameters<WorkerDirectory['leave']>[0]): Promise<void> {
+  async leave({ workerId }: LeaveWorkerParams): Promise<void> {
     this.state.checkOpen();
     this.state.workers.delete(workerId);
   }
 
-  async announced({ type }: Parameters<WorkerDirectory['announced']>[0]): Promise<AnnouncedType | undefined> {
+  async announced({ type }: ReadAnnouncedTypeParams): Promise<AnnouncedType | undefined> {
     this.state.checkOpen();
     const last = this.state.announced.get(type);
     if (!last) return undefined;

@@ -3,7 +3,22 @@ import type { Message, Session } from '../../protocol/session.js';
 import type { Task } from '../../protocol/task.js';
 import { mergedContext } from '../../storage/merged-context.js';
 import { BoundedPage } from '../../storage/bounded-page.js';
-import type { SessionState, SessionStore } from '../../storage/session-store.js';
+import type {
+  SessionState,
+  SessionStore,
+  AppendMessageParams,
+  AppendMessageResult,
+  CloseSessionParams,
+  CloseSessionResult,
+  CreateSessionParams,
+  CreateSessionResult,
+  GetSessionParams,
+  ListMessagesParams,
+  ListSessionsParams,
+  ListSessionsResult,
+  UpdateSessionParams,
+  UpdateSessionResult,
+} from '../../storage/session-store.js';
 import { sessionKey } from '../tasks/cancellations.js';
 import { bytesOf, keptOfText, textOfKept, viewJson } from '../kept-json.js';
 import { rememberKey } from '../tasks/idempotency.js';
@@ -13,7 +28,7 @@ import type { TaskLife } from '../tasks/task-life.js';
 import { viewTask } from '../tasks/task-view.js';
 import { SessionEntry, type TenantState } from '../tenants/tenant-state.js';
 
-type NewMessage = Parameters<SessionStore['append']>[0]['message'];
+type NewMessage = AppendMessageParams['message'];
 
 /** Sessions of all tenants, and the synchronous changes that other steps include. */
 export class MemorySessions implements SessionStore {
@@ -22,7 +37,7 @@ export class MemorySessions implements SessionStore {
     private readonly life: TaskLife,
   ) {}
 
-  async create(params: Parameters<SessionStore['create']>[0]): ReturnType<SessionStore['create']> {
+  async create(params: CreateSessionParams): Promise<CreateSessionResult> {
     const tenant = this.state.tenant(params.tenantId);
     const { idempotency } = params;
     const used = idempotency && tenant.idempotency.get(idempotency.key);
@@ -68,7 +83,7 @@ export class MemorySessions implements SessionStore {
     return entry;
   }
 
-  async get({ tenantId, sessionId }: Parameters<SessionStore['get']>[0]): Promise<SessionState | undefined> {
+  async get({ tenantId, sessionId }: GetSessionParams): Promise<SessionState | undefined> {
     const tenant = this.state.lookUp(tenantId);
     const entry = tenant.sessions.get(sessionId);
     if (!entry) return undefined;
@@ -79,7 +94,7 @@ export class MemorySessions implements SessionStore {
     return { session: viewSession(entry), tasks, cursor: tenant.events.head, ...(more && { more }) };
   }
 
-  async update(params: Parameters<SessionStore['update']>[0]): ReturnType<SessionStore['update']> {
+  async update(params: UpdateSessionParams): Promise<UpdateSessionResult> {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.sessions.get(params.sessionId);
     if (!entry) return { answer: 'not_found' };
@@ -98,7 +113,7 @@ export class MemorySessions implements SessionStore {
     return { answer: 'updated', session: viewSession(entry) };
   }
 
-  async append(params: Parameters<SessionStore['append']>[0]): ReturnType<SessionStore['append']> {
+  async append(params: AppendMessageParams): Promise<AppendMessageResult> {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.sessions.get(params.sessionId);
     if (!entry) return { answer: 'not_found' };
@@ -126,7 +141,7 @@ export class MemorySessions implements SessionStore {
     return stored;
   }
 
-  async messages(params: Parameters<SessionStore['messages']>[0]): Promise<readonly Message[] | undefined> {
+  async messages(params: ListMessagesParams): Promise<readonly Message[] | undefined> {
     const entry = this.state.lookUp(params.tenantId).sessions.get(params.sessionId);
     if (!entry) return undefined;
     const at = entry.messages.findIndex((message) => message.message_id === params.before);
@@ -136,7 +151,7 @@ export class MemorySessions implements SessionStore {
     return page.items.toReversed();
   }
 
-  async list(params: Parameters<SessionStore['list']>[0]): ReturnType<SessionStore['list']> {
+  async list(params: ListSessionsParams): Promise<ListSessionsResult> {
     const tenant = this.state.lookUp(params.tenantId);
     const start = params.after === undefined ? undefined : tenant.sessions.get(params.after);
     if (params.after !== undefined && !start) return undefined;
@@ -155,7 +170,7 @@ export class MemorySessions implements SessionStore {
     return { sessions };
   }
 
-  async close(params: Parameters<SessionStore['close']>[0]): ReturnType<SessionStore['close']> {
+  async close(params: CloseSessionParams): Promise<CloseSessionResult> {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.sessions.get(params.sessionId);
     if (!entry) return { answer: 'not_found' };

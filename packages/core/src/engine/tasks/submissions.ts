@@ -6,8 +6,14 @@ import type {
   Submission,
   SubmitAnswer,
   SubmitRefusal,
-  TaskRecords,
   TrackedCall,
+  RedriveParams,
+  RedriveResult,
+  RegisterParams,
+  RegisterResult,
+  SubmitBatchParams,
+  SubmitBatchResult,
+  SubmitParams,
 } from '../../storage/task-records.js';
 import { ConcurrencyGroup } from '../queue/concurrency-group.js';
 import { rememberKey } from './idempotency.js';
@@ -29,7 +35,7 @@ export class Submissions {
     private readonly sessions: MemorySessions,
   ) {}
 
-  submit(params: Parameters<TaskRecords['submit']>[0]): SubmitAnswer {
+  submit(params: SubmitParams): SubmitAnswer {
     const { tenantId, submission, idempotency, maxWaiting } = params;
     const tenant = this.state.tenant(tenantId);
     const known = idempotency && tenant.idempotency.get(idempotency.key);
@@ -52,9 +58,7 @@ export class Submissions {
     return this.stored('submitted', tenant, entry);
   }
 
-  submitBatch(
-    params: Parameters<TaskRecords['submitBatch']>[0],
-  ): Awaited<ReturnType<TaskRecords['submitBatch']>> {
+  submitBatch(params: SubmitBatchParams): SubmitBatchResult {
     const { tenantId, batch, idempotency, maxWaiting } = params;
     const tenant = this.state.tenant(tenantId);
     const known = idempotency && tenant.idempotency.get(idempotency.key);
@@ -103,7 +107,7 @@ export class Submissions {
     return entry;
   }
 
-  register(params: Parameters<TaskRecords['register']>[0]): Awaited<ReturnType<TaskRecords['register']>> {
+  register(params: RegisterParams): RegisterResult {
     const tenant = this.state.tenant(params.tenantId);
     const same = tenant.tasks.get(params.task.task_id);
     if (same) return { ...this.stored('replayed', tenant, same), answer: 'replayed' };
@@ -159,7 +163,7 @@ export class Submissions {
     }
   }
 
-  redrive(params: Parameters<TaskRecords['redrive']>[0]): Awaited<ReturnType<TaskRecords['redrive']>> {
+  redrive(params: RedriveParams): RedriveResult {
     const tenant = this.state.lookUp(params.tenantId);
     const old = tenant.tasks.get(params.taskId);
     if (!old) return { answer: 'not_found' };

@@ -1,8 +1,37 @@
 import { keepJson } from '../kept-json.js';
 import { formatCursor } from '../../protocol/events.js';
-import type { Task } from '../../protocol/task.js';
+import type { Task, Batch } from '../../protocol/task.js';
 import { BoundedPage } from '../../storage/bounded-page.js';
-import type { Explanation, TaskRecords } from '../../storage/task-records.js';
+import type {
+  Explanation,
+  TaskRecords,
+  CancelBatchParams,
+  CancelTaskParams,
+  CancelTaskResult,
+  CountTasksParams,
+  CountTasksResult,
+  ExplainParams,
+  FinishParams,
+  FinishResult,
+  FirstReadyParams,
+  GetBatchParams,
+  GetTaskParams,
+  GetTaskResult,
+  ListTasksParams,
+  ListTasksResult,
+  RedriveParams,
+  RedriveResult,
+  RegisterParams,
+  RegisterResult,
+  ReportProgressParams,
+  ReportProgressResult,
+  SignalParams,
+  SignalResult,
+  SubmitAnswer,
+  SubmitBatchParams,
+  SubmitBatchResult,
+  SubmitParams,
+} from '../../storage/task-records.js';
 import { isFinalState, statusOf } from '../../tasks/task-state.js';
 import { viewBatch } from './batch-view.js';
 import { batchKey } from './cancellations.js';
@@ -22,39 +51,30 @@ export class MemoryTaskRecords implements TaskRecords {
     private readonly outcomes: CallOutcomes,
   ) {}
 
-  async submit(params: Parameters<TaskRecords['submit']>[0]): ReturnType<TaskRecords['submit']> {
+  async submit(params: SubmitParams): Promise<SubmitAnswer> {
     return this.submissions.submit(params);
   }
 
-  async submitBatch(
-    params: Parameters<TaskRecords['submitBatch']>[0],
-  ): ReturnType<TaskRecords['submitBatch']> {
+  async submitBatch(params: SubmitBatchParams): Promise<SubmitBatchResult> {
     return this.submissions.submitBatch(params);
   }
 
-  async register(params: Parameters<TaskRecords['register']>[0]): ReturnType<TaskRecords['register']> {
+  async register(params: RegisterParams): Promise<RegisterResult> {
     return this.submissions.register(params);
   }
 
-  async redrive(params: Parameters<TaskRecords['redrive']>[0]): ReturnType<TaskRecords['redrive']> {
+  async redrive(params: RedriveParams): Promise<RedriveResult> {
     return this.submissions.redrive(params);
   }
 
-  async getBatch({
-    tenantId,
-    batchId,
-    results = false,
-    after,
-  }: Parameters<TaskRecords['getBatch']>[0]): ReturnType<TaskRecords['getBatch']> {
+  async getBatch({ tenantId, batchId, results = false, after }: GetBatchParams): Promise<Batch | undefined> {
     const tenant = this.state.lookUp(tenantId);
     const batch = tenant.batches.get(batchId);
     const from = Number(after ?? 0);
     return batch && viewBatch(tenant, batch, this.state.limits.pageBytes, { results, from });
   }
 
-  async cancelBatch(
-    params: Parameters<TaskRecords['cancelBatch']>[0],
-  ): ReturnType<TaskRecords['cancelBatch']> {
+  async cancelBatch(params: CancelBatchParams): Promise<Batch | undefined> {
     const tenant = this.state.lookUp(params.tenantId);
     const batch = tenant.batches.get(params.batchId);
     if (!batch) return undefined;
@@ -64,7 +84,7 @@ export class MemoryTaskRecords implements TaskRecords {
     return viewBatch(tenant, batch, this.state.limits.pageBytes);
   }
 
-  async finish(params: Parameters<TaskRecords['finish']>[0]): ReturnType<TaskRecords['finish']> {
+  async finish(params: FinishParams): Promise<FinishResult> {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
@@ -81,7 +101,7 @@ export class MemoryTaskRecords implements TaskRecords {
     return { answer: 'finished', task: view() };
   }
 
-  async progress(params: Parameters<TaskRecords['progress']>[0]): ReturnType<TaskRecords['progress']> {
+  async progress(params: ReportProgressParams): Promise<ReportProgressResult> {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
@@ -94,7 +114,7 @@ export class MemoryTaskRecords implements TaskRecords {
     return { answer: 'reported' };
   }
 
-  async get({ tenantId, taskId }: Parameters<TaskRecords['get']>[0]): ReturnType<TaskRecords['get']> {
+  async get({ tenantId, taskId }: GetTaskParams): Promise<GetTaskResult> {
     const tenant = this.state.lookUp(tenantId);
     const entry = tenant.tasks.get(taskId);
     if (!entry) return undefined;
@@ -102,7 +122,7 @@ export class MemoryTaskRecords implements TaskRecords {
     return { task: viewTask(tenantId, entry), cursor: tenant.events.head, startCursor };
   }
 
-  async list(params: Parameters<TaskRecords['list']>[0]): ReturnType<TaskRecords['list']> {
+  async list(params: ListTasksParams): Promise<ListTasksResult> {
     const { status, type, sessionId } = params.filter;
     const before = params.after === undefined ? Number.POSITIVE_INFINITY : Number(params.after);
     const page = new BoundedPage<Task>(params.limit, this.state.limits.pageBytes);
@@ -124,12 +144,12 @@ export class MemoryTaskRecords implements TaskRecords {
     return { tasks };
   }
 
-  async counts({ tenantId }: Parameters<TaskRecords['counts']>[0]): ReturnType<TaskRecords['counts']> {
+  async counts({ tenantId }: CountTasksParams): Promise<CountTasksResult> {
     const tenant = this.state.lookUp(tenantId);
     return { counts: { ...tenant.counts }, cursor: tenant.events.head };
   }
 
-  async cancel(params: Parameters<TaskRecords['cancel']>[0]): ReturnType<TaskRecords['cancel']> {
+  async cancel(params: CancelTaskParams): Promise<CancelTaskResult> {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
@@ -137,7 +157,7 @@ export class MemoryTaskRecords implements TaskRecords {
     return { answer, task: viewTask(params.tenantId, entry) };
   }
 
-  async signal(params: Parameters<TaskRecords['signal']>[0]): ReturnType<TaskRecords['signal']> {
+  async signal(params: SignalParams): Promise<SignalResult> {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
@@ -170,10 +190,7 @@ export class MemoryTaskRecords implements TaskRecords {
     return { answer: 'kept' };
   }
 
-  async firstReady({
-    tenantId,
-    limit,
-  }: Parameters<TaskRecords['firstReady']>[0]): ReturnType<TaskRecords['firstReady']> {
+  async firstReady({ tenantId, limit }: FirstReadyParams): Promise<readonly Task[]> {
     const tenant = this.state.lookUp(tenantId);
     const heads = [...tenant.ready.values()].flatMap((levels) => levels.head(limit));
     const page = new BoundedPage<Task>(limit, this.state.limits.pageBytes);
@@ -184,10 +201,7 @@ export class MemoryTaskRecords implements TaskRecords {
     return page.items;
   }
 
-  async explain({
-    tenantId,
-    taskId,
-  }: Parameters<TaskRecords['explain']>[0]): Promise<Explanation | undefined> {
+  async explain({ tenantId, taskId }: ExplainParams): Promise<Explanation | undefined> {
     const tenant = this.state.lookUp(tenantId);
     const entry = tenant.tasks.get(taskId);
     return entry && explainTask(this.state, tenant, entry);

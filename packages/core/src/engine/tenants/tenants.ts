@@ -1,4 +1,11 @@
-import type { TenantStats, TenantStore } from '../../storage/tenant-store.js';
+import type {
+  TenantStats,
+  TenantStore,
+  ConfigureTenantParams,
+  GetTenantParams,
+  ListTenantsParams,
+  ListTenantsResult,
+} from '../../storage/tenant-store.js';
 import type { MemoryState } from '../engine-state.js';
 import type { TaskLife } from '../tasks/task-life.js';
 import { DEFAULT_SETTINGS, type TenantState } from './tenant-state.js';
@@ -10,13 +17,13 @@ export class MemoryTenants implements TenantStore {
     private readonly life: TaskLife,
   ) {}
 
-  async get({ tenantId }: Parameters<TenantStore['get']>[0]): Promise<TenantStats> {
+  async get({ tenantId }: GetTenantParams): Promise<TenantStats> {
     this.state.checkOpen();
     const tenant = this.state.tenants.get(tenantId);
     return tenant ? viewTenant(tenant) : unheardOf(tenantId);
   }
 
-  async configure(params: Parameters<TenantStore['configure']>[0]): Promise<TenantStats> {
+  async configure(params: ConfigureTenantParams): Promise<TenantStats> {
     const tenant = this.state.tenant(params.tenantId);
     const { weight, paused, maxRunning: kept } = tenant.settings;
     const maxRunning = params.maxRunning === undefined ? kept : (params.maxRunning ?? undefined);
@@ -29,7 +36,7 @@ export class MemoryTenants implements TenantStore {
     return viewTenant(tenant);
   }
 
-  async list({ limit, after }: Parameters<TenantStore['list']>[0]): ReturnType<TenantStore['list']> {
+  async list({ limit, after }: ListTenantsParams): Promise<ListTenantsResult> {
     this.state.checkOpen();
     const tenants: TenantStats[] = [];
     for (const tenant of this.state.tenants.after(after)) {

@@ -1,4 +1,10 @@
-import { type IssuedTicket, KEPT_SPENT_TICKETS, type TicketStore } from '../../storage/ticket-store.js';
+import {
+  type IssuedTicket,
+  KEPT_SPENT_TICKETS,
+  type TicketStore,
+  type IssueTicketParams,
+  type SpendTicketParams,
+} from '../../storage/ticket-store.js';
 import { Heap } from '../timers/heap.js';
 import type { MemoryState } from '../engine-state.js';
 
@@ -27,7 +33,7 @@ export class MemoryTickets implements TicketStore {
 
   constructor(private readonly state: MemoryState) {}
 
-  async issue(params: Parameters<TicketStore['issue']>[0]): Promise<IssuedTicket> {
+  async issue(params: IssueTicketParams): Promise<IssuedTicket> {
     this.state.checkOpen();
     const { tenantId, ticketId: id, content, lifeMs, maxOpen } = params;
     const now = this.state.now();
@@ -45,11 +51,7 @@ export class MemoryTickets implements TicketStore {
     return { answer: 'issued', expiresAt: ticket.expiresAt };
   }
 
-  async spend({
-    tenantId,
-    ticketId,
-    spendId,
-  }: Parameters<TicketStore['spend']>[0]): Promise<string | undefined> {
+  async spend({ tenantId, ticketId, spendId }: SpendTicketParams): Promise<string | undefined> {
     this.state.checkOpen();
     this.#forgetExpired(this.state.now());
     const tickets = this.#tenants.get(tenantId);

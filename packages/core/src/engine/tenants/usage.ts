@@ -1,5 +1,5 @@
 import type { Usage } from '../../protocol/service-call.js';
-import type { UsageLedger, UsageRow } from '../../storage/usage-ledger.js';
+import type { UsageLedger, UsageRow, AddUsageParams, SumUsageParams } from '../../storage/usage-ledger.js';
 import { dayOf, OTHER_USAGE, tooManyRows } from '../../storage/usage-ledger.js';
 import type { MemoryLimits, MemoryState } from '../engine-state.js';
 import type { CallEntry } from '../tasks/task-entry.js';
@@ -99,14 +99,14 @@ export function addUsage(state: MemoryState, tenantId: string, call: CallEntry, 
 export class MemoryUsage implements UsageLedger {
   constructor(private readonly state: MemoryState) {}
 
-  async add({ tenantId, id, savedTokens, ...addition }: Parameters<UsageLedger['add']>[0]): Promise<void> {
+  async add({ tenantId, id, savedTokens, ...addition }: AddUsageParams): Promise<void> {
     this.state.checkOpen();
     const now = this.state.now();
     if (this.state.usage.isNew(tenantId, id, now))
       this.state.usage.add(tenantId, now, { ...addition, saved_tokens: savedTokens });
   }
 
-  async sum({ tenantId, from, to }: Parameters<UsageLedger['sum']>[0]): Promise<readonly UsageRow[]> {
+  async sum({ tenantId, from, to }: SumUsageParams): Promise<readonly UsageRow[]> {
     this.state.checkOpen();
     const most = this.state.limits.usageRowsAtOnce;
     const found: UsageRow[] = [];
