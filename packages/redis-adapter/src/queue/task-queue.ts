@@ -36,16 +36,16 @@ class FastCompletion {
 const NOT_FAST = -1;
 
 export class RedisTaskQueue implements TaskQueue {
-  readonly #ends: MicroBatch<FastCompletion, Settled>;
+  readonly #fastCompletions: MicroBatch<FastCompletion, Settled>;
 
   constructor(
     private readonly state: RedisState,
     private readonly claims: Claims,
     private readonly sweeps: Sweeps,
   ) {
-    this.#ends = new MicroBatch({
+    this.#fastCompletions = new MicroBatch({
       acrossTenants: !state.parts.isCluster,
-      send: (parts) => this.#end(parts),
+      send: (parts) => this.#settleMany(parts),
     });
   }
 
@@ -78,13 +78,13 @@ export class RedisTaskQueue implements TaskQueue {
   settle(params: SettleParams): Promise<Settled> {
     const { tenantId, settlement } = params;
     const { kind } = settlement;
-    const isUsual =
+    const isFast =
       (kind === 'failed' && !settlement.diagnostic) || (kind === 'completed' && !settlement.answer);
-    if (!isUsual) return this.#settleAlone(params);
-    return this.#ends.add(tenantId, new FastCompletion(params, kind, outcomeOf(settlement)));
+    if (!isFast) return this.#settleOne(params);
+    return this.#fastCompletions.add(tenantId, new FastCompletion(params, kind, outcomeOf(settlement)));
   }
 
-  async #settleAlone({ tenantId, taskId, token, settlement }: SettleParams): Promise<Settled> {
+  async #settleOne({ tenantId, taskId, token, settlement }: SettleParams): Promise<Settled> {
     const request = JSON.stringify({ id: taskId, token, ...requestOf(settlement, taskId) });
     const diagnostic = 'diagnostic' in settlement ? JSON.stringify(settlement.diagnostic) : '';
     const answer = await this.state.change(tenantId, 'settle', request, outcomeOf(settlement), diagnostic);
@@ -92,10 +92,10 @@ export class RedisTaskQueue implements TaskQueue {
     return answer as Settled;
   }
 
-  async #end(parts: readonly BatchPart<FastCompletion>[]): Promise<readonly PartOutcome<Settled>[]> {
+  async #settleMany(parts: readonly BatchPart<FastCompletion>[]): Promise<readonly PartOutcome<Settled>[]> {
     const answers = await this.state.changeMany(
       'settleFast',
-      parts.map(({ tenantId, items }) => ({ tenantId, args: endArguments(items) })),
+      parts.map(({ tenantId, items }) => ({ tenantId, args: completionArguments(items) })),
     );
     return answers.map((answer, at) => {
       const part = parts[at];
@@ -107,7 +107,7 @@ export class RedisTaskQueue implements TaskQueue {
   }
 
   #settled(params: SettleParams, outcome: number | undefined): Settled | Promise<Settled> {
-    if (outcome === NOT_FAST) return this.#settleAlone(params);
+    if (outcome === NOT_FAST) return this.#settleOne(params);
     this.claims.released(params);
     return outcome === 1 ? 'settled' : 'lease_lost';
   }
@@ -122,7 +122,7 @@ export class RedisTaskQueue implements TaskQueue {
 }
 
 /** Token and state are sent where they change: most tasks that end together were claimed together. */
-function endArguments(items: readonly FastCompletion[]): (string | number)[] {
+function completionArguments(items: readonly FastCompletion[]): (string | number)[] {
   const args: (string | number)[] = [items.length];
   let before: FastCompletion | undefined;
   for (const item of items) {

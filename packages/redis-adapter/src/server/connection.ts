@@ -104,7 +104,7 @@ function hostAndPort(node: string): { readonly host: string; readonly port: numb
 
 /** Settings of a borrowed client that change keys or answers. */
 const UNFIT = [
-  ['keyPrefix', 'no keyPrefix: the option "prefix" says what keys begin with'],
+  ['keyPrefix', 'no keyPrefix: use the option "prefix"'],
   ['stringNumbers', 'no stringNumbers'],
   ['readOnly', 'no readOnly'],
 ] as const;

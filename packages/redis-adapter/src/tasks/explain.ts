@@ -2,7 +2,7 @@ import { type Explanation, isFinalState, type TaskError, type WorkerEntry } from
 import { type StoredTask, TaskView } from './task-codec.js';
 
 /** Context of a task. */
-export interface Surroundings {
+export interface ExplainContext {
   readonly position: number | undefined;
   /** The task that holds its session. */
   readonly sessionTask: string | null;
@@ -17,19 +17,19 @@ export interface Surroundings {
 const iso = (at: number) => new Date(at).toISOString();
 
 /** Explains to an operator why a task is where it is. */
-export function explainTask(tenantId: string, stored: StoredTask, around: Surroundings): Explanation {
+export function explainTask(tenantId: string, stored: StoredTask, context: ExplainContext): Explanation {
   const { state, header } = stored;
   return {
     task: new TaskView(tenantId, stored),
     state: state.state,
-    reason: reasonOf(tenantId, stored, around),
+    reason: reasonOf(tenantId, stored, context),
     since: iso(state.ended ?? state.since ?? header.at),
-    ...(around.position !== undefined && { position: around.position }),
+    ...(context.position !== undefined && { position: context.position }),
     ...(stored.diagnostic && { diagnostic: stored.diagnostic }),
   };
 }
 
-function reasonOf(tenantId: string, stored: StoredTask, around: Surroundings): string {
+function reasonOf(tenantId: string, stored: StoredTask, context: ExplainContext): string {
   const { state, header } = stored;
   if (isFinalState(state.state)) {
     if (state.state === 'completed') return 'it is completed';
@@ -37,17 +37,17 @@ function reasonOf(tenantId: string, stored: StoredTask, around: Surroundings): s
     return `${code}: ${message}`;
   }
   if (state.state === 'scheduled') return `not before ${iso(state.due ?? header.at)}`;
-  if (state.state === 'waiting') return waitingReason(stored, around);
+  if (state.state === 'waiting') return waitingReason(stored, context);
   if (state.state === 'leased')
     return state.cancel === undefined
       ? `worker ${state.worker} runs it, attempt ${state.attempt}`
       : `worker ${state.worker} is to end it: ${state.cancel}`;
   if (state.state === 'parked' || state.state === 'tracked') return parkedReason(stored);
-  return queuedReason(tenantId, stored, around);
+  return queuedReason(tenantId, stored, context);
 }
 
-function waitingReason({ taskId, header }: StoredTask, around: Surroundings): string {
-  const { sessionTask, inBatch, maxInBatch } = around;
+function waitingReason({ taskId, header }: StoredTask, context: ExplainContext): string {
+  const { sessionTask, inBatch, maxInBatch } = context;
   if (sessionTask !== null && sessionTask !== taskId && !header.parallel)
     return `session ${header.session_id} is busy with task ${sessionTask}`;
   if (header.batch_id !== undefined && inBatch >= maxInBatch)
@@ -55,16 +55,16 @@ function waitingReason({ taskId, header }: StoredTask, around: Surroundings): st
   return 'it waits for its turn';
 }
 
-function queuedReason(tenantId: string, { header, state }: StoredTask, around: Surroundings): string {
+function queuedReason(tenantId: string, { header, state }: StoredTask, context: ExplainContext): string {
   const { type } = header;
   const { version } = state;
-  if (around.paused) return `tenant "${tenantId}" is paused`;
-  if (around.maxRunning !== undefined && around.running >= around.maxRunning)
-    return `the tenant has ${around.running} of at most ${around.maxRunning} tasks running`;
-  const runs = around.workers.some((worker) =>
+  if (context.paused) return `tenant "${tenantId}" is paused`;
+  if (context.maxRunning !== undefined && context.running >= context.maxRunning)
+    return `the tenant has ${context.running} of at most ${context.maxRunning} tasks running`;
+  const runs = context.workers.some((worker) =>
     worker.runs.some((run) => run.type === type && (version === undefined || run.versions.includes(version))),
   );
-  if (runs) return `${around.position ?? 0} tasks of this tenant go first`;
+  if (runs) return `${context.position ?? 0} tasks of this tenant go first`;
   return `no live worker runs this type, "${type}"${version === undefined ? '' : ` in version ${version}`}`;
 }
 

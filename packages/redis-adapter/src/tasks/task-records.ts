@@ -37,7 +37,7 @@ import {
 import { BatchView } from './batch-view.js';
 import type { BatchSubmissions } from './batch-submissions.js';
 import { cursorOf } from '../scripts/epoch.js';
-import { explainTask, type Surroundings } from './explain.js';
+import { explainTask, type ExplainContext } from './explain.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
 import type { Submissions } from './submissions.js';
@@ -212,7 +212,7 @@ export class RedisTaskRecords implements TaskRecords {
     if (reply === null) return undefined;
     const [found, position, holder, inBatch, maxInBatch, paused, running, maxRunning] =
       reply as readonly Reply[];
-    const surroundings: Surroundings = {
+    const context: ExplainContext = {
       position: position === null ? undefined : Number(position),
       sessionTask: holder as string | null,
       inBatch: Number(inBatch),
@@ -222,7 +222,7 @@ export class RedisTaskRecords implements TaskRecords {
       maxRunning: maxRunning === null ? undefined : Number(maxRunning),
       workers: await this.workers.list(),
     };
-    return explainTask(tenantId, readTask(found ?? null), surroundings);
+    return explainTask(tenantId, readTask(found ?? null), context);
   }
 }
 
