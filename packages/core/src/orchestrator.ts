@@ -79,8 +79,8 @@ export class Orchestrator implements AsyncDisposable {
     const { role, exposeErrors, maxWaiting } = settings;
     const storage: Storage = options.storage ?? new MemoryStorage({ clock, random });
     const opened = ({ service, tenantId }: OpenedBreaker) => {
-      const why = tenantId === undefined ? 'cannot be connected to' : `fails calls of tenant ${tenantId}`;
-      const text = `service ${service} ${why}: its circuit breaker opened`;
+      const why = tenantId === undefined ? 'connections fail' : `calls of tenant ${tenantId} fail`;
+      const text = `circuit breaker of service "${service}" opened: ${why}`;
       const fields = { service, ...(tenantId !== undefined && { tenant: tenantId }) };
       logger.warn(text, fields);
       storage.publishSystemEvent?.('breaker_opened', text, fields);

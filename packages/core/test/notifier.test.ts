@@ -33,7 +33,7 @@ class Hub implements NotifierTransport {
 
   open(owner: TransportOwner) {
     this.owner = owner;
-    if (this.up) owner.linked({ state: 'connected' });
+    if (this.up) owner.onLink({ state: 'connected' });
   }
 
   async send({ message_id, text }: OutgoingNotification): Promise<Ack> {
@@ -320,7 +320,7 @@ describe('the outbox', () => {
     const acks = ['a', 'b', 'c'].map((status) => service.notifyTaskStatus({ ...about, status }));
     await turn();
     expect([hub.sent.length, service.pending]).toEqual([0, 1]);
-    hub.owner?.linked({ state: 'connected' });
+    hub.owner?.onLink({ state: 'connected' });
     await Promise.all(acks);
     expect(hub.sent.map(({ data }) => data)).toEqual([{ status: 'c', details: {} }]);
   });
@@ -334,7 +334,7 @@ describe('the outbox', () => {
     await expect(service.notifyTaskCompletion({ ...about, result: 2 })).rejects.toMatchObject({
       code: 'outbox_full',
     });
-    hub.owner?.linked({ state: 'connected' });
+    hub.owner?.onLink({ state: 'connected' });
     expect(await progress).toBe(await done);
     await other;
     expect(hub.sent).toHaveLength(2);
@@ -356,7 +356,7 @@ describe('the outbox', () => {
     const result = { answer: 1 };
     const acked = service.notifyTaskCompletion({ ...about, result });
     result.answer = 2;
-    hub.owner?.linked({ state: 'connected' });
+    hub.owner?.onLink({ state: 'connected' });
     await acked;
     expect(hub.sent[0]?.data).toEqual({ answer: 1 });
   });
@@ -428,12 +428,12 @@ describe('the link', () => {
     const hub = new Hub(true, false);
     const service = notifier(hub);
     const ready = service.ready();
-    hub.owner?.linked({ state: 'disconnected', reason: 'not yet', retryInMs: 1 });
-    hub.owner?.linked({ state: 'connected' });
+    hub.owner?.onLink({ state: 'disconnected', reason: 'not yet', retryInMs: 1 });
+    hub.owner?.onLink({ state: 'connected' });
     await ready;
-    hub.owner?.linked({ state: 'refused', error, retryInMs: 1 });
+    hub.owner?.onLink({ state: 'refused', error, retryInMs: 1 });
     await expect(service.ready()).rejects.toBe(error);
-    hub.owner?.linked({ state: 'disconnected', reason: 'away' });
+    hub.owner?.onLink({ state: 'disconnected', reason: 'away' });
     await expect(service.ready({ signal: AbortSignal.timeout(5) })).rejects.toMatchObject({
       name: 'TimeoutError',
     });
@@ -453,9 +453,9 @@ describe('the link', () => {
       { state: 'disconnected', reason: 'away' },
       { state: 'refused', error, retryInMs: 1 },
     ] as const;
-    for (const state of states) hub.owner?.linked(state);
+    for (const state of states) hub.owner?.onLink(state);
     service.off('connected', listener);
-    hub.owner?.linked({ state: 'connected' });
+    hub.owner?.onLink({ state: 'connected' });
     expect(told).toEqual(states);
   });
 });

@@ -138,7 +138,7 @@ export class HttpTransport implements NotifierTransport {
   #linked(link: LinkState): void {
     if (this.#closed || link.state === this.#state) return;
     this.#state = link.state;
-    this.#owner?.linked(link);
+    this.#owner?.onLink(link);
   }
 }
 

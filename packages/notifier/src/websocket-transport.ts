@@ -115,11 +115,11 @@ export class WebSocketTransport implements NotifierTransport {
       admitted: (connectionId, maxPayload) => {
         this.#admission = { connection, maxPayload };
         for (const [id, unacked] of this.#unacked) this.#transmit(id, unacked, this.#admission);
-        owner.linked({ state: 'connected', connectionId });
+        owner.onLink({ state: 'connected', connectionId });
       },
       heard: (word) => {
         if (word.kind === 'ack') this.#acknowledged(word.ack);
-        else owner.heard(word.frame);
+        else owner.onFrame(word.frame);
       },
       alive: () => (this.#failures = 0),
       ended: (end) => this.#lost(end, owner),
@@ -159,7 +159,7 @@ export class WebSocketTransport implements NotifierTransport {
     this.#failures += 1;
     const plan = reconnectPlan(end, this.#failures, this.#settings);
     this.#reconnect = setTimeout(() => this.#connect(owner), plan.retryInMs);
-    owner.linked(plan);
+    owner.onLink(plan);
   }
 }
 

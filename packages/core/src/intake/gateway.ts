@@ -22,7 +22,7 @@ import type { ServiceIdentity } from './intake.js';
 import type { ServiceLinks } from './service-links.js';
 import { sharedAbort } from '../runtime/abort.js';
 
-/** What a service asks of another one. */
+/** A service's request to another service. */
 export interface GatewayRequest {
   readonly from: ServiceIdentity;
   readonly tenant_id: string;
@@ -30,11 +30,11 @@ export interface GatewayRequest {
   readonly operation: string;
   readonly input: JsonValue;
   readonly session_id?: string | undefined;
-  /** The task on whose behalf it asks. */
+  /** The task on whose behalf the call is made. */
   readonly task_id?: string | undefined;
-  /** The connection that is to hear the outcome. Default: all of the asking service. */
+  /** Connection that receives the outcome. Default: all connections of the requesting service. */
   readonly reply_to?: string | undefined;
-  /** The same key again is the same call. */
+  /** The same key identifies the same call. */
   readonly idempotencyKey?: string | undefined;
   readonly traceparent?: string | undefined;
 }
@@ -53,18 +53,17 @@ export interface GatewayJob {
 interface SendOptions {
   readonly traceparent: string | undefined;
   readonly signal: AbortSignal;
-  /** Whether the request has a key by which a repeat is known. */
-  readonly mayComeAgain: boolean;
+  /** Whether the request has an idempotency key, so that the client may repeat it. */
+  readonly isRepeatable: boolean;
 }
 
 /**
- * The way from one service to another, so that limits, usage and traces see every call. A call is a child task of the
- * task on whose behalf it is made: registered, not queued, since it must not wait for the slots that its parent holds.
- * Its `job_id` is the child's `task_id`.
+ * Calls between services, so that limits, usage and traces cover them. A call is a child task of the task on whose behalf it is
+ * made: registered, not queued, since it must not wait for slots that its parent holds. Its `job_id` is the child's `task_id`.
  */
 export class Gateway {
   readonly #stopping = sharedAbort();
-  /** The calls that this process is sending, by id: whether another request with the same key was told to wait for the job. */
+  /** Calls being sent by this process, by id. `isAwaited`: another request with the same key was answered with the job. */
   readonly #sending = new Map<string, { isAwaited: boolean }>();
 
   constructor(
@@ -76,26 +75,26 @@ export class Gateway {
       readonly clock: Clock;
       readonly random: Random;
       readonly logger: Logger;
-      /** Whether tenants see the text of errors that are not this project's. */
+      /** Whether tenants see the messages of errors other than `OrchestratorError`. */
       readonly exposeErrors: boolean;
-      /** Tasks of a tenant that have not ended before `queue_full`. */
+      /** Maximum of live tasks per tenant; beyond it, requests fail with `queue_full`. */
       readonly maxWaiting: number;
     },
   ) {}
 
   /**
-   * The result if it came at once; else a job, whose outcome the asking service hears of on its connection.
-   * @throws {OrchestratorError} `forbidden`, `unknown_service`, `not_found` (the task), or what the call failed with.
+   * The result if the service responds with it; else a job, whose outcome is sent to the requesting service's connection.
+   * @throws {OrchestratorError} `forbidden`, `unknown_service`, `not_found` (the task), or the failure of the call.
    */
   async request(request: GatewayRequest, options: { readonly signal: AbortSignal }): Promise<GatewayAnswer> {
-    const answer = await this.#ask(request, options);
+    const answer = await this.#request(request, options);
     if (answer.answer === 'job') void this.#reportOutcome(request, answer.job_id);
     return answer;
   }
 
-  /** Asks, and waits for the outcome. */
+  /** Like `request`, but waits for the outcome; cancels the job when `signal` fires. */
   async call(request: GatewayRequest, options: { readonly signal: AbortSignal }): Promise<JsonValue> {
-    const answer = await this.#ask(request, options);
+    const answer = await this.#request(request, options);
     if (answer.answer === 'result') return answer.result;
     const { signal } = options;
     const task = await this.ports.registry.wait({
@@ -103,13 +102,13 @@ export class Gateway {
       taskId: answer.job_id,
       signal,
     });
-    if (signal.aborted) await this.#giveUp(request.tenant_id, answer.job_id);
+    if (signal.aborted) await this.#cancel(request.tenant_id, answer.job_id);
     await readField(task, 'result', () => ({ share: request.tenant_id, signal }));
     return resultOf(task);
   }
 
-  /** Cancels a call that is no longer wanted. One that has ended meanwhile needs no cancel. */
-  async #giveUp(tenantId: string, taskId: string): Promise<void> {
+  /** Cancels a job, unless it has already ended. */
+  async #cancel(tenantId: string, taskId: string): Promise<void> {
     try {
       await this.ports.registry.cancel({ tenantId, taskId, reason: 'the caller no longer waits for it' });
     } catch (error) {
@@ -117,7 +116,7 @@ export class Gateway {
     }
   }
 
-  /** How a job stands; a foreign one looks like an absent one. */
+  /** Status of a job. @throws {OrchestratorError} `not_found`, also for another service's job. */
   async job(request: {
     readonly from: ServiceIdentity;
     readonly tenant_id: string;
@@ -139,7 +138,10 @@ export class Gateway {
     this.#stopping.abort();
   }
 
-  async #ask(request: GatewayRequest, { signal }: { readonly signal: AbortSignal }): Promise<GatewayAnswer> {
+  async #request(
+    request: GatewayRequest,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<GatewayAnswer> {
     const { tenant_id: tenantId, service, operation, input } = request;
     this.#checkScope(request.from, validate(idSchema, tenantId, 'tenant_id'));
     validate(nameSchema, operation, 'operation');
@@ -175,7 +177,7 @@ export class Gateway {
         sending.isAwaited = true;
         return earlier;
       }
-      // The process that was to send it may have died, or the request been given up: the same call, by its id, is sent again.
+      // The sending process may have crashed, or the request was aborted: resend the call under its id.
       callId = unanswered;
     }
     const call = {
@@ -189,36 +191,36 @@ export class Gateway {
       metadata: { user_id: parent?.metadata.user_id },
     };
     const traceparent = request.traceparent ?? parent?.metadata.traceparent;
-    const mayComeAgain = request.idempotencyKey !== undefined;
-    return toGatewayAnswer(taskId, await this.#send(service, call, { traceparent, signal, mayComeAgain }));
+    const isRepeatable = request.idempotencyKey !== undefined;
+    return toGatewayAnswer(taskId, await this.#send(service, call, { traceparent, signal, isRepeatable }));
   }
 
   /**
-   * Sends a call and records what came of it. A failure after `signal` has fired may be due to the signal alone. If the same request
-   * may come again, it is not recorded: the call stays unanswered, and that request sends it again, by its id. If one waits for
-   * the job already, the call is sent again at once.
+   * Sends a call and records its outcome. A failure after `signal` has fired may be caused by the signal alone. If the request is
+   * repeatable, the failure is not recorded: the call stays unanswered, and a repeated request resends it under its id. If
+   * another request already waits for the job, the call is resent at once.
    */
   async #send(service: string, call: ServiceCall, options: SendOptions): Promise<StepAnswer> {
-    const { traceparent, signal, mayComeAgain } = options;
+    const { traceparent, signal, isRepeatable } = options;
     const { tenant_id: tenantId, task_id: taskId, call_id: callId } = call;
     const sending = { isAwaited: false };
     this.#sending.set(callId, sending);
-    let isGivenUp = false;
+    let isAborted = false;
     try {
-      const came = await this.ports.caller.call(service, call, { traceparent, signal });
-      isGivenUp = signal.aborted && mayComeAgain && came.kind === 'outcome' && !came.outcome.ok;
-      if (isGivenUp) throw givenUpError(service);
-      const answer = this.#shown(service, came);
+      const received = await this.ports.caller.call(service, call, { traceparent, signal });
+      isAborted = signal.aborted && isRepeatable && received.kind === 'outcome' && !received.outcome.ok;
+      if (isAborted) throw abortedError(service);
+      const answer = this.#toPublic(service, received);
       const about = { tenantId, taskId, journalRev: 0, key: callId, callId };
       await this.ports.storage.journal.record({ ...about, answer });
       return answer;
     } finally {
       this.#sending.delete(callId);
-      if (isGivenUp && sending.isAwaited) void this.#sendAgain(service, call, options);
+      if (isAborted && sending.isAwaited) void this.#sendAgain(service, call, options);
     }
   }
 
-  /** For requests that were told to wait for the job: until the process stops, whoever has asked first. */
+  /** Resends for the requests that wait for the job, independently of the first request; stops with the process. */
   async #sendAgain(service: string, call: ServiceCall, options: SendOptions): Promise<void> {
     const { signal } = this.#stopping;
     if (signal.aborted) return;
@@ -226,15 +228,15 @@ export class Gateway {
       await this.#send(service, call, { ...options, signal });
     } catch (error) {
       if (signal.aborted) return;
-      this.ports.logger.error('gateway: an outcome was not recorded', { service, error: messageOf(error) });
+      this.ports.logger.error('gateway: outcome not recorded', { service, error: messageOf(error) });
     }
   }
 
-  /** The error of a call that is a task of its own is the task's: tenants see it. */
-  #shown(service: string, answer: StepAnswer): StepAnswer {
+  /** Replaces a foreign error message: the error becomes that of the child task, which tenants see. */
+  #toPublic(service: string, answer: StepAnswer): StepAnswer {
     if (answer.kind !== 'outcome' || answer.outcome.ok || !answer.outcome.error.foreign) return answer;
     const { error } = answer.outcome;
-    this.ports.logger.error('gateway: a service failed', { service, error: error.message });
+    this.ports.logger.error('gateway: service failed', { service, error: error.message });
     const shown = publicError(error, `service "${service}"`, this.ports.exposeErrors);
     return { ...answer, outcome: { ok: false, error: shown } };
   }
@@ -281,7 +283,7 @@ export class Gateway {
       if (!failed && 'result' in task) copyField(task, frame, 'result', 'data');
       this.ports.links.deliver(from.service, frame, reply_to);
     } catch (error) {
-      this.ports.logger.error('gateway: an outcome was not told', {
+      this.ports.logger.error('gateway: outcome not delivered', {
         service: from.service,
         error: messageOf(error),
       });
@@ -289,11 +291,11 @@ export class Gateway {
   }
 }
 
-/** The same key again: the same answer, unless something else is asked. */
+/** Answer to a repeated key. @throws {OrchestratorError} `idempotency_conflict` for another request. */
 function replay(request: GatewayRequest, task: Task): GatewayAnswer {
   const operation = task.delegated_services[0]?.operation;
   const same = task.type === request.service && operation === request.operation;
-  // Most are the same text; parts in another order are the same request all the same.
+  // Usually the text is equal; otherwise compares values, since the key order may differ.
   const isSame = () =>
     fieldText(task, 'payload') === writeJson(request.input) || isDeepStrictEqual(task.payload, request.input);
   if (!same || !isSame()) {
@@ -305,12 +307,12 @@ function replay(request: GatewayRequest, task: Task): GatewayAnswer {
     : { answer: 'result', result: resultOf(task) };
 }
 
-function givenUpError(service: string): OrchestratorError {
-  const message = `the request was given up before service "${service}" answered: repeat it with the same Idempotency-Key`;
+function abortedError(service: string): OrchestratorError {
+  const message = `the request was aborted before service "${service}" responded: repeat it with the same Idempotency-Key`;
   return new OrchestratorError('cancelled', message, { retryable: true });
 }
 
-/** The id of a call that was stored, and that no service has answered as far as is known. */
+/** Id of a stored call without a recorded response. */
 function unansweredCall({ status, delegated_services }: Task): string | undefined {
   const [call] = delegated_services;
   const open = !isFinal(status) && call?.status === 'processing' && call.task_id === undefined;
@@ -329,7 +331,7 @@ function toGatewayAnswer(taskId: string, answer: StepAnswer): GatewayAnswer {
   throw new OrchestratorError(code, message, { retryable });
 }
 
-/** A large result stays text. */
+/** Keeps a large result as text. */
 function resultAnswer<F extends string>(from: { readonly [K in F]?: unknown }, field: F): GatewayAnswer {
   const answer: { answer: 'result'; result: JsonValue } = { answer: 'result', result: null };
   if (field in from) copyField(from, answer, field, 'result');
@@ -340,5 +342,5 @@ function resultOf(task: Task): JsonValue {
   const { error, status } = task;
   if (status === 'completed') return task.result ?? null;
   if (error) throw new OrchestratorError(error.code, error.message, { retryable: error.retryable });
-  throw new OrchestratorError('cancelled', 'nobody waits for the call any more');
+  throw new OrchestratorError('cancelled', 'the call was cancelled');
 }

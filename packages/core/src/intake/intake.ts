@@ -17,14 +17,14 @@ import { usageOf } from '../services/usage-notice.js';
 import type { Report, ReportAnswer } from '../storage/call-journal.js';
 import type { Storage } from '../storage/storage.js';
 
-/** Who a service is, by its token. */
+/** Identity of an authenticated service. */
 export interface ServiceIdentity {
   readonly service: string;
-  /** Tenants within the token's scope. Default: all. */
+  /** Tenants in the token's scope. Default: all. */
   readonly tenants?: ReadonlySet<string>;
 }
 
-/** What became of a notification: the ack, without its message id. */
+/** Result of a notification: its ack, without the message id. */
 export interface IntakeResult {
   readonly outcome: AckOutcome;
   readonly global_task_id?: string;
@@ -34,7 +34,7 @@ export interface IntakeResult {
 
 const RETRY_AFTER_MS = 1_000;
 
-/** Takes in what services report, and says of each frame what became of it. */
+/** Receives notifications of services and returns the outcome of each. */
 export class Intake {
   readonly #outcomes = Object.fromEntries(ACK_OUTCOMES.map((outcome) => [outcome, 0])) as Record<
     AckOutcome,
@@ -45,14 +45,14 @@ export class Intake {
     private readonly ports: { readonly storage: Storage; readonly clock: Clock; readonly logger: Logger },
   ) {}
 
-  /** How many notifications have had each outcome. */
+  /** Number of notifications by outcome. */
   get outcomes(): Readonly<Record<AckOutcome, number>> {
     return { ...this.#outcomes };
   }
 
   /**
-   * Resolves when the outcome is known. A frame that came before the answer which names its job is held for up to
-   * `holdMs` (default 60 s), then it is `unknown_task`, or `retry_later` where a shorter time was asked for.
+   * Resolves with the outcome. A frame received before the response that names its job is held for up to `holdMs` (default
+   * 60 s); then it is `unknown_task`, or `retry_later` with a shorter `holdMs`.
    */
   async receive(
     frame: JsonValue,
@@ -78,7 +78,7 @@ export class Intake {
       if (checked.service !== from.service || !inScope) return { outcome: 'forbidden' };
       const report = toReport(checked, this.ports.logger);
       return toResult(
-        await this.#outlast(report.tenantId, await this.ports.storage.journal.report(report), options),
+        await this.#awaitHeld(report.tenantId, await this.ports.storage.journal.report(report), options),
       );
     } catch (error) {
       this.ports.logger.error('intake: a notification was not stored', { ...ids, error: messageOf(error) });
@@ -86,8 +86,8 @@ export class Intake {
     }
   }
 
-  /** Waits for a held frame's fate, looking less and less often. */
-  async #outlast(
+  /** Polls the result of a held frame, with increasing intervals. */
+  async #awaitHeld(
     tenantId: string,
     first: ReportAnswer,
     { holdMs = DEFAULTS.heldFrameMs, signal }: { readonly holdMs?: number; readonly signal: AbortSignal },
@@ -107,12 +107,12 @@ export class Intake {
   }
 }
 
-/** Whether what failed may work in a while: only then it makes sense to send the same again. */
+/** Whether the failure is temporary, so that a resend may succeed. */
 function isOutage(error: unknown): boolean {
   return error instanceof OrchestratorError && ERROR_CODES[error.code].status === 503;
 }
 
-/** Sent again, it would fail again, for ever. */
+/** A permanent failure: a resend would fail again. */
 function notStored(error: unknown): IntakeResult {
   const got = error instanceof OrchestratorError ? error.code : 'internal_error';
   const issue = { path: '', expected: 'a notification that can be stored', got };
@@ -122,7 +122,7 @@ function notStored(error: unknown): IntakeResult {
   };
 }
 
-/** What the log may have of a notification. */
+/** Ids of a notification, safe to log. */
 function idsOf(frame: Notification): Readonly<Record<string, string | undefined>> {
   const { tenant_id, message_id } = frame;
   const job = 'job_id' in frame ? frame.job_id : frame.task_id;
@@ -149,8 +149,8 @@ function toReport(frame: Notification, logger: Logger): Report {
     };
   }
   if (frame.event === 'job_failed') {
-    const said = typeof frame.error === 'string' ? frame.error : JSON.stringify(frame.error);
-    const message = cutText(said, MAX_ERROR_TEXT);
+    const text = typeof frame.error === 'string' ? frame.error : JSON.stringify(frame.error);
+    const message = cutText(text, MAX_ERROR_TEXT);
     const error = { code: 'service_error', message, retryable: false } as const;
     return { ...common, jobId: frame.job_id, body: { kind: 'outcome', outcome: { ok: false, error } } };
   }

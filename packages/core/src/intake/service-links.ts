@@ -3,12 +3,12 @@ import type { HubFrame } from '../protocol/service-socket.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Storage } from '../storage/storage.js';
 
-/** A way to a service: an open socket, or a notifier in this process. */
+/** Link to a service: an open socket, or an in-process notifier. */
 export interface ServiceLink {
-  /** The `connection_id` that the service was told. */
+  /** The `connection_id` sent to the service. */
   readonly id: string;
   readonly service: string;
-  /** Tenants within its token's scope now: looked at for each frame. Default: all. */
+  /** Tenants in the current scope of its token; read for each frame. Default: all. */
   readonly tenants?: ReadonlySet<string> | undefined;
   send(frame: HubFrame): void;
 }
@@ -19,14 +19,14 @@ interface Undelivered {
   readonly until: number;
 }
 
-/** How long an outcome waits for a service that is reconnecting. */
-const KEPT_MS = 60_000;
-/** So many outcomes of a service wait, and so many bytes of them as JSON; the oldest give way. */
-const MAX_KEPT = 1_000;
-const MAX_KEPT_BYTES = 16 * 1024 * 1024;
+/** Time that outcomes are queued for a disconnected service. */
+const QUEUED_MS = 60_000;
+/** Limits of the outcomes queued per service, in number and JSON bytes; beyond them, the oldest are dropped. */
+const MAX_QUEUED = 1_000;
+const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
 
-/** Outcomes for one service that is not connected, the oldest first. */
-class Waiting {
+/** Outcomes queued for a disconnected service, oldest first. */
+class OutcomeQueue {
   #frames: Undelivered[] = [];
   #bytes = 0;
 
@@ -36,11 +36,11 @@ class Waiting {
     this.#bytes += bytes;
   }
 
-  /** Drops what is past its time, or has no room. Returns when the next one is. */
+  /** Drops expired and excess frames. Returns the expiry of the next one. */
   trim(now: number): number | undefined {
     let gone = 0;
     for (const { bytes, until } of this.#frames) {
-      const fits = this.#frames.length - gone <= MAX_KEPT && this.#bytes <= MAX_KEPT_BYTES;
+      const fits = this.#frames.length - gone <= MAX_QUEUED && this.#bytes <= MAX_QUEUED_BYTES;
       if (fits && until > now) break;
       this.#bytes -= bytes;
       gone += 1;
@@ -54,10 +54,10 @@ class Waiting {
   }
 }
 
-/** The services that are connected to this process, and what they are to be told. */
+/** Services connected to this process, and the frames queued for disconnected ones. */
 export class ServiceLinks {
   readonly #links = new Map<string, Set<ServiceLink>>();
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #queues = new Map<string, OutcomeQueue>();
   #cancelExpiry: (() => void) | undefined;
   #unsubscribe: () => void = () => {};
 
@@ -74,50 +74,50 @@ export class ServiceLinks {
     this.#unsubscribe();
     this.#cancelExpiry?.();
     this.#cancelExpiry = undefined;
-    this.#waiting.clear();
+    this.#queues.clear();
   }
 
-  /** Returns how to detach. What waited for the service is sent at once. */
+  /** Adds a link and sends queued frames. The returned function detaches it. */
   attach(link: ServiceLink): () => void {
     const links = this.#links.get(link.service) ?? new Set();
     this.#links.set(link.service, links.add(link));
     this.#expire();
-    const frames = this.#waiting.get(link.service)?.frames ?? [];
-    this.#waiting.delete(link.service);
-    for (const frame of frames) if (mayHear(link, frame)) link.send(frame);
+    const frames = this.#queues.get(link.service)?.frames ?? [];
+    this.#queues.delete(link.service);
+    for (const frame of frames) if (isInScope(link, frame)) link.send(frame);
     return () => {
       links.delete(link);
       if (links.size === 0 && this.#links.get(link.service) === links) this.#links.delete(link.service);
     };
   }
 
-  /** Tells every connection of a service, or only `replyTo`; false when nobody heard. */
+  /** Sends to every connection of a service, or only to `replyTo`; `false` without a recipient. */
   send(service: string, frame: HubFrame, replyTo?: string): boolean {
-    let heard = false;
+    let sent = false;
     for (const link of this.#links.get(service) ?? []) {
-      if ((replyTo !== undefined && link.id !== replyTo) || !mayHear(link, frame)) continue;
+      if ((replyTo !== undefined && link.id !== replyTo) || !isInScope(link, frame)) continue;
       link.send(frame);
-      heard = true;
+      sent = true;
     }
-    return heard;
+    return sent;
   }
 
-  /** Like `send`; what nobody heard is sent to whoever connects within a minute. */
+  /** Like `send`; without a recipient, queues the frame for connections within a minute. */
   deliver(service: string, frame: HubFrame, replyTo?: string): void {
     if (this.send(service, frame, replyTo)) return;
-    const waiting = this.#waiting.get(service) ?? new Waiting();
-    this.#waiting.set(service, waiting);
-    waiting.add(frame, this.ports.clock.now() + KEPT_MS);
+    const queue = this.#queues.get(service) ?? new OutcomeQueue();
+    this.#queues.set(service, queue);
+    queue.add(frame, this.ports.clock.now() + QUEUED_MS);
     this.#expire();
   }
 
-  /** Drops what has waited for too long, and looks again when the next one has. */
+  /** Drops expired frames and sets a timer for the next expiry. */
   #expire(): void {
     const now = this.ports.clock.now();
     let first = Number.POSITIVE_INFINITY;
-    for (const [service, waiting] of this.#waiting) {
-      const next = waiting.trim(now);
-      if (next === undefined) this.#waiting.delete(service);
+    for (const [service, queue] of this.#queues) {
+      const next = queue.trim(now);
+      if (next === undefined) this.#queues.delete(service);
       else first = Math.min(first, next);
     }
     this.#cancelExpiry?.();
@@ -126,6 +126,6 @@ export class ServiceLinks {
   }
 }
 
-function mayHear(link: ServiceLink, frame: HubFrame): boolean {
+function isInScope(link: ServiceLink, frame: HubFrame): boolean {
   return link.tenants === undefined || link.tenants.has(frame.tenant_id);
 }

@@ -1,7 +1,7 @@
-/** How many taken places an array may keep at its front before it is cut. */
+/** Number of removed entries at the front after which the array is compacted. */
 const MAX_TAKEN = 1_024;
 
-/** First in, first out; every operation takes constant time on average, however much is in it. */
+/** FIFO queue with amortised O(1) operations. */
 export class Fifo<T> {
   #items: (T | undefined)[] = [];
   #taken = 0;
@@ -10,7 +10,7 @@ export class Fifo<T> {
     return this.#items.length - this.#taken;
   }
 
-  /** What was pushed last, if it is still there. */
+  /** The newest item. */
   get last(): T | undefined {
     return this.size === 0 ? undefined : this.#items.at(-1);
   }
@@ -24,12 +24,12 @@ export class Fifo<T> {
     const item = this.#items[this.#taken];
     this.#items[this.#taken] = undefined;
     this.#taken += 1;
-    if (this.size === 0) this.#cut();
-    else if (this.#taken > MAX_TAKEN && this.#taken * 2 > this.#items.length) this.#cut();
+    if (this.size === 0) this.#compact();
+    else if (this.#taken > MAX_TAKEN && this.#taken * 2 > this.#items.length) this.#compact();
     return item;
   }
 
-  #cut(): void {
+  #compact(): void {
     this.#items = this.#items.slice(this.#taken);
     this.#taken = 0;
   }

@@ -3,7 +3,7 @@ import type { JsonValue } from '../protocol/json.js';
 import type { Ack, HubFrame } from '../protocol/service-socket.js';
 import type { NotifierTransport, OutgoingNotification, TransportOwner } from './transport.js';
 
-/** The hub as a service in the same process sees it. `Orchestrator.hub(service)` makes one. */
+/** The hub for an in-process service. Created by `Orchestrator.hub(service)`. */
 export interface InProcessHub {
   receive(
     frame: JsonValue,
@@ -12,20 +12,20 @@ export interface InProcessHub {
   onFrame(listener: (frame: HubFrame) => void): () => void;
 }
 
-/** Carries notifications to an orchestrator in the same process, in the form they have on the wire. */
+/** Transport to an orchestrator in the same process; uses the wire format. */
 export class InProcessTransport implements NotifierTransport {
   readonly inOrder = true;
   readonly #closing = new AbortController();
   #stopListening: () => void = () => {};
 
   constructor(private readonly hub: InProcessHub) {
-    // Every notification that is under way waits on it.
+    // Every notification in flight listens to it.
     setMaxListeners(0, this.#closing.signal);
   }
 
   open(owner: TransportOwner): void {
-    this.#stopListening = this.hub.onFrame((frame) => owner.heard(frame));
-    owner.linked({ state: 'connected' });
+    this.#stopListening = this.hub.onFrame((frame) => owner.onFrame(frame));
+    owner.onLink({ state: 'connected' });
   }
 
   async send({ message_id, text }: OutgoingNotification): Promise<Ack> {

@@ -1,4 +1,4 @@
-/** What a service that is a process of its own needs of core: nothing here loads the orchestrator. */
+/** The part of core for services in other processes: nothing here loads the orchestrator. */
 export { InProcessTransport, type InProcessHub } from './in-process-transport.js';
 export type { NotifierEvents, NotifierListener } from './notifier-events.js';
 export { fullJitter } from '../protocol/full-jitter.js';

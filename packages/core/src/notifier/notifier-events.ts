@@ -3,19 +3,19 @@ import type { Ack, GatewayOutcome, TaskCancel } from '../protocol/service-socket
 import { diagnose } from '../protocol/thrown.js';
 import type { LinkConnected, LinkDisconnected, LinkRefused, OutgoingNotification } from './transport.js';
 
-/** What a notifier tells, by event. */
+/** Events of a notifier, with their payloads. */
 export interface NotifierEvents {
-  /** Nobody waits for this work any more. */
+  /** A call was cancelled: its work may stop. */
   task_cancel: TaskCancel;
-  /** The outcome of a call that this service asked for at the gateway. */
+  /** Outcome of a call that this service requested through the gateway. */
   outcome: GatewayOutcome;
-  /** The hub has let the service in; also after each reconnect. */
+  /** The hub accepted the connection; also after each reconnect. */
   connected: LinkConnected;
-  /** The hub can't be reached. */
+  /** The hub is unreachable. */
   disconnected: LinkDisconnected;
-  /** The hub does not take the token: somebody has to look at the configuration. */
+  /** The hub rejects the token: the configuration needs a fix. */
   refused: LinkRefused;
-  /** The hub could do nothing with a notification: `invalid`, `forbidden` or `unknown_task`. Worth a line in a log. */
+  /** The hub rejected a notification as `invalid`, `forbidden` or `unknown_task`. Log it. */
   not_taken: { readonly ack: Ack; readonly notification: OutgoingNotification };
 }
 
@@ -23,7 +23,7 @@ export type NotifierListener<E extends keyof NotifierEvents> = (event: NotifierE
 
 type Signatures = { [E in keyof NotifierEvents]: [NotifierEvents[E]] };
 
-/** The listeners of a notifier. One that throws, or whose promise rejects, is warned about, and disturbs nobody else. */
+/** Listeners of a notifier. Errors and rejections of a listener become process warnings and affect no other listener. */
 export class ListenerSet {
   readonly #emitter = new EventEmitter<Signatures>();
 
@@ -35,19 +35,19 @@ export class ListenerSet {
     this.#emitter.off(event, listener as (...args: unknown[]) => void);
   }
 
-  tell<E extends keyof NotifierEvents>(event: E, what: NotifierEvents[E]): void {
+  emit<E extends keyof NotifierEvents>(event: E, payload: NotifierEvents[E]): void {
     for (const listener of this.#emitter.listeners(event))
-      void call(event, listener as NotifierListener<E>, what);
+      void call(event, listener as NotifierListener<E>, payload);
   }
 }
 
 async function call<E extends keyof NotifierEvents>(
   event: E,
   listener: NotifierListener<E>,
-  what: NotifierEvents[E],
+  payload: NotifierEvents[E],
 ): Promise<void> {
   try {
-    await listener(what);
+    await listener(payload);
   } catch (error) {
     const { message, stack: detail = message } = diagnose(error);
     process.emitWarning(`a listener of "${event}" failed`, { type: 'TaskNotifierWarning', detail });

@@ -2,19 +2,19 @@ import type { Ack } from '../protocol/service-socket.js';
 import { Fifo } from './fifo.js';
 import type { OutgoingNotification } from './transport.js';
 
-/** A notification as the outbox takes it. */
+/** A notification to put into the outbox. */
 export interface OutboxMessage extends OutgoingNotification {
-  /** Whose it is: notifications of one job stay in order. */
+  /** Ordering key: notifications of one job stay in order. */
   readonly job: string;
-  /** Progress may be replaced by newer progress until it is sent; everything else is kept. */
+  /** Unsent progress may be replaced by newer progress; other notifications are kept. */
   readonly progress: boolean;
-  /** Grows from one notification to the next. */
+  /** Increasing over notifications. */
   readonly seq: number;
-  /** Of `text` as UTF-8. */
+  /** UTF-8 size of `text`. */
   readonly bytes: number;
 }
 
-/** One notification that has no ack yet. Several callers wait for it when progress was replaced. */
+/** An unacknowledged notification. With replaced progress, several callers wait for the same entry. */
 export interface OutboxEntry {
   message: OutboxMessage;
   readonly queue: JobQueue;
@@ -23,32 +23,31 @@ export interface OutboxEntry {
   readonly reject: (error: Error) => void;
 }
 
-/** The notifications of one job that have no ack yet. While it rests, none of them is sent. */
+/** Unacknowledged notifications of one job. While it backs off, none of them is sent. */
 export interface JobQueue {
-  /** Never sent, in order. */
+  /** Unsent entries, in order. */
   readonly waiting: Fifo<OutboxEntry>;
-  /** Sent in vain, in order. */
-  again: OutboxEntry[];
-  /** Sent and without ack, those in `again` included. */
+  /** Entries to resend, in order. */
+  toResend: OutboxEntry[];
+  /** Number of sent entries without an ack, including `toResend`. */
   inFlight: number;
-  idle: boolean;
-  /** How often in a row it went wrong. */
+  backingOff: boolean;
+  /** Consecutive failures. */
   failures: number;
-  /** Among the queues that have something to send. */
+  /** In the rotation of queues with entries to send. */
   offered: boolean;
 }
 
 export interface OutboxOptions {
   readonly maxMessages: number;
   readonly maxBytes: number;
-  /** Whether several notifications of a job may be under way at once. */
+  /** Whether several notifications of a job may be in flight. */
   readonly pipelined: boolean;
 }
 
 /**
- * What a service has reported and the hub has not acknowledged yet, a queue for each job; the queues take turns. Bounded:
- * progress that was not sent yet gives its place to newer progress of the same job, or, when there is no other room, to
- * what comes after it; beyond that everything is refused.
+ * Unacknowledged notifications, in one queue per job; queues are served round robin. Bounded: unsent progress is replaced by
+ * newer progress of its job, or, when full, by the job's next notification; otherwise a full outbox rejects.
  */
 export class Outbox {
   readonly #entries = new Set<OutboxEntry>();
@@ -66,7 +65,7 @@ export class Outbox {
     return this.#bytes;
   }
 
-  /** Takes a notification, or says that there is no room. */
+  /** Adds a notification; `full` if there is no room. */
   put(message: OutboxMessage): OutboxEntry | 'full' {
     const { maxMessages, maxBytes } = this.options;
     const full = this.#entries.size >= maxMessages || this.#bytes + message.bytes > maxBytes;
@@ -88,12 +87,12 @@ export class Outbox {
     return entry;
   }
 
-  /** The next one that was never sent; it now counts as sent. */
+  /** Removes the next unsent entry from its queue, and counts it as sent. */
   take(): OutboxEntry | undefined {
     for (let queue = this.#offered.shift(); queue; queue = this.#offered.shift()) {
       queue.offered = false;
-      // One that rests is offered again when it wakes.
-      const entry = queue.idle ? undefined : queue.waiting.shift();
+      // A queue in back-off is offered again by `resume`.
+      const entry = queue.backingOff ? undefined : queue.waiting.shift();
       if (!entry) continue;
       queue.inFlight += 1;
       this.#offer(queue);
@@ -102,24 +101,24 @@ export class Outbox {
     return undefined;
   }
 
-  /** It was sent in vain: its queue rests until `wake`. */
+  /** Returns a failed entry; its queue backs off until `resume`. */
   putBack(entry: OutboxEntry): void {
     const { queue } = entry;
-    const place = queue.again.findLastIndex(({ message }) => message.seq < entry.message.seq) + 1;
-    queue.again.splice(place, 0, entry);
-    queue.idle = true;
+    const index = queue.toResend.findLastIndex(({ message }) => message.seq < entry.message.seq) + 1;
+    queue.toResend.splice(index, 0, entry);
+    queue.backingOff = true;
   }
 
-  /** Ends the rest of a queue; what is to be sent again, in order. */
-  wake(queue: JobQueue): readonly OutboxEntry[] {
-    const again = queue.again;
-    queue.again = [];
-    queue.idle = false;
+  /** Ends the back-off of a queue; returns the entries to resend, in order. */
+  resume(queue: JobQueue): readonly OutboxEntry[] {
+    const { toResend } = queue;
+    queue.toResend = [];
+    queue.backingOff = false;
     this.#offer(queue);
-    return again;
+    return toResend;
   }
 
-  /** It needs no more sending. */
+  /** Removes an acknowledged or rejected entry. */
   remove(entry: OutboxEntry): void {
     if (!this.#entries.delete(entry)) return;
     const { queue, message } = entry;
@@ -129,7 +128,7 @@ export class Outbox {
     else this.#offer(queue);
   }
 
-  /** Empties it; what was in it, oldest first. */
+  /** Removes and returns all entries, oldest first. */
   clear(): readonly OutboxEntry[] {
     const entries = [...this.#entries];
     this.#entries.clear();
@@ -143,9 +142,9 @@ export class Outbox {
     if (!queue) {
       queue = {
         waiting: new Fifo(),
-        again: [],
+        toResend: [],
         inFlight: 0,
-        idle: false,
+        backingOff: false,
         failures: 0,
         offered: false,
       };

@@ -25,20 +25,18 @@ import { Outbox, type OutboxEntry, type OutboxMessage } from './outbox.js';
 import type { LinkState, NotifierTransport } from './transport.js';
 
 export interface TaskNotifierOptions {
-  /** The name that belongs to the service's token. */
+  /** The name that the service's token belongs to. */
   readonly serviceName: string;
   readonly transport: NotifierTransport;
-  /** How many notifications may wait for their ack. Default: 10,000. */
+  /** Maximum of unacknowledged notifications. Default: 10,000. */
   readonly maxMessages?: number;
-  /** How many bytes of notifications may wait for their ack. Default: 64 MiB. */
+  /** Maximum bytes of unacknowledged notifications. Default: 64 MiB. */
   readonly maxBytes?: number;
-  /** How many may be sent without having an ack. Default: 256, or 16 where the transport keeps no order. */
+  /** Maximum of notifications in flight. Default: 256, or 16 if the transport keeps no order. */
   readonly window?: number;
-  /**
-   * Before a notification is sent again that got no ack in time, in milliseconds: anything up to `retryBaseMs`, twice that
-   * the next time, and so on up to `retryCapMs`. Default: 200 and 5,000.
-   */
+  /** Full-jitter back-off before a resend, ms: up to `retryBaseMs` (default 200), doubling with each failure. */
   readonly retryBaseMs?: number;
+  /** Upper limit of the back-off, ms. Default: 5,000. */
   readonly retryCapMs?: number;
 }
 
@@ -57,19 +55,19 @@ const optionsSchema = z.object({
   retryCapMs: wholeNumber.default(5_000),
 });
 
-/** When the hub says "later" and not when, in milliseconds. */
+/** Delay after a `retry_later` without `retry_after_ms`. */
 const RETRY_LATER_MS = 1_000;
 const RANDOM = { fraction: () => Math.random() };
-/** What has had no ack for so long is held by the hub, in milliseconds. */
+/** A notification without an ack for this time is considered held by the hub. */
 const HELD_MS = 1_000;
-/** However long somebody says that a job is to rest, in milliseconds. */
-const MAX_REST_MS = 5 * 60_000;
-/** What the hub could do nothing with. */
+/** Maximum back-off of a job, whatever delay the peer requests. */
+const MAX_BACKOFF_MS = 5 * 60_000;
+/** Outcomes of rejected notifications. */
 const NOT_TAKEN: ReadonlySet<Ack['outcome']> = new Set(['invalid', 'forbidden', 'unknown_task']);
 
-/** What every notification says about the work that it reports on. */
+/** Ids of the job that a notification reports on. */
 export interface AboutTask {
-  /** The service's own name for the work: the `job_id` of its 202. 1 to 200 characters. */
+  /** The service's job id: the `job_id` of its 202. 1 to 200 characters. */
   readonly task_id: string;
   readonly tenant_id: string;
   readonly global_task_id?: string | undefined;
@@ -78,20 +76,19 @@ export interface AboutTask {
 }
 
 /**
- * Reports what a service does to the orchestrator. Each `notify…` stores the notification in a bounded outbox and
- * resolves with the hub's ack; what is not acknowledged is sent again, so from the moment it returns a notification
- * is delivered at least once while the process lives. States: open, until `close`.
+ * Reports a service's jobs to the orchestrator. Each `notify…` stores the notification in a bounded in-memory outbox and resolves
+ * with the hub's ack; unacknowledged notifications are resent, so delivery is at least once while the process lives. States:
+ * open, closed (`close`).
  *
- * Notifications of a job are sent in the order in which they were made, and sent again in that order; while one of them
- * waits to be sent again, the next ones of its job wait behind it. Several may be on their way at once: should the hub
- * put off the first of them and take the second, it drops the first when it comes again, by its `seq`. That can only
- * be progress that newer progress or the outcome has replaced; an outcome is never dropped for its place.
+ * Notifications of a job are sent and resent in order; while one waits to be resent, later ones of its job wait behind it.
+ * Several may be in flight: if the hub defers the first and accepts the second, it later drops the first by its `seq`. This
+ * affects only progress superseded by newer progress or the outcome; an outcome is never dropped because of its order.
  *
  * Every `notify…` rejects with an `OrchestratorError`, whose `code` is
- * - `outbox_full`: so much waits for its ack that there is no room; nothing was stored
- * - `payload_too_large`: the notification has more than 1 MiB as JSON; nothing was stored
- * - `invalid_message`: it can't be JSON, or not JSON that the hub reads (32 levels, no `__proto__`); nothing was stored
- * - `not_running`: the notifier is closed, or was before the ack came.
+ * - `outbox_full`: too many unacknowledged notifications; nothing was stored
+ * - `payload_too_large`: the notification exceeds 1 MiB as JSON; nothing was stored
+ * - `invalid_message`: it can't be JSON, or not JSON that the hub accepts (32 levels, no `__proto__`); nothing was stored
+ * - `not_running`: the notifier is closed, or was closed before the ack.
  */
 export class TaskNotifier implements AsyncDisposable {
   readonly serviceName: string;
@@ -101,16 +98,16 @@ export class TaskNotifier implements AsyncDisposable {
   readonly #retry: { readonly baseMs: number; readonly capMs: number };
   readonly #listeners = new ListenerSet();
   readonly #timers = new Set<NodeJS.Timeout>();
-  /** Wakes whoever waits for the link, for the outbox to be empty, or for the end. */
+  /** Called when the link changes, the outbox becomes empty, or the notifier closes. */
   readonly #waiters = new Set<() => void>();
   #link: LinkState | undefined;
-  /** Sent, without ack, and in the window: when. Never, for what the hub has put off. */
+  /** Entries in the window, by the time of their send, epoch ms; infinity for entries deferred by the hub. */
   readonly #sent = new Map<OutboxEntry, number>();
-  #nextLook: NodeJS.Timeout | undefined;
+  #windowTimer: NodeJS.Timeout | undefined;
   #seq = 0;
   #closed: Promise<void> | undefined;
 
-  /** @throws {OrchestratorError} `invalid_request` for an option that can't be meant. */
+  /** @throws {OrchestratorError} `invalid_request` for an invalid option. */
   constructor(options: TaskNotifierOptions) {
     const { transport } = options;
     const checked = validate(optionsSchema, options, 'the options of TaskNotifier');
@@ -122,17 +119,17 @@ export class TaskNotifier implements AsyncDisposable {
     this.#outbox = new Outbox({ maxMessages, maxBytes, pipelined: transport.inOrder });
     transport.open({
       serviceName: this.serviceName,
-      heard: (frame) => this.#hear(frame),
-      linked: (state) => this.#linked(state),
+      onFrame: (frame) => this.#onFrame(frame),
+      onLink: (state) => this.#onLink(state),
     });
   }
 
-  /** How many notifications have no ack yet. */
+  /** Number of unacknowledged notifications. */
   get pending(): number {
     return this.#outbox.size;
   }
 
-  /** What a listener throws is a warning of the process, and disturbs nothing. */
+  /** Adds a listener. Its errors become process warnings. */
   on<E extends keyof NotifierEvents>(event: E, listener: NotifierListener<E>): this {
     this.#listeners.on(event, listener);
     return this;
@@ -144,7 +141,7 @@ export class TaskNotifier implements AsyncDisposable {
   }
 
   /**
-   * Resolves once the hub has let the service in. Nothing needs to wait for it: what is reported before is kept.
+   * Resolves once connected. Not required before `notify…`: notifications are kept until then.
    *
    * @throws {OrchestratorError} `unauthorized` or `forbidden` while the hub refuses the token, `not_running` once closed.
    * @throws The reason of `signal`.
@@ -155,11 +152,11 @@ export class TaskNotifier implements AsyncDisposable {
       if (this.#link?.state === 'connected') return;
       if (this.#link?.state === 'refused') throw this.#link.error;
       signal?.throwIfAborted();
-      await this.#news(signal);
+      await this.#change(signal);
     }
   }
 
-  /** Progress: ends nothing. `status` is free text; older progress that was not sent yet is replaced. */
+  /** Reports progress. `status` is free text; replaces the job's unsent progress. */
   notifyTaskStatus(
     about: AboutTask & { readonly status: string; readonly details?: JsonValue },
   ): Promise<Ack> {
@@ -167,12 +164,12 @@ export class TaskNotifier implements AsyncDisposable {
     return this.#notify({ event: 'task_status_update', ...this.#envelope(about), data });
   }
 
-  /** The work is done. `result` is any JSON, `null` and `0` included; at most 1 MiB. */
+  /** Reports success. `result` is any JSON, `null` and `0` included; at most 1 MiB. */
   notifyTaskCompletion(about: AboutTask & { readonly result: JsonValue }): Promise<Ack> {
     return this.#notify({ event: 'task_completed', ...this.#envelope(about), data: about.result });
   }
 
-  /** The work failed. `retryable` (default false) says that another try may succeed. */
+  /** Reports failure. `retryable` (default `false`): another try may succeed. */
   notifyTaskFailure(
     about: AboutTask & {
       readonly error: unknown;
@@ -189,15 +186,15 @@ export class TaskNotifier implements AsyncDisposable {
     return this.#notify({ event: 'task_failed', ...this.#envelope(about), data });
   }
 
-  /** Resolves once everything is acknowledged, the notifier is closed, or `signal` fires; `pending` says what is left. */
+  /** Resolves once all notifications are acknowledged, the notifier is closed, or `signal` fires; check `pending`. */
   async drain({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     for (;;) {
       if (this.#outbox.size === 0 || signal?.aborted === true) return;
-      await this.#news(signal);
+      await this.#change(signal);
     }
   }
 
-  /** Ends it, and its transport; what has no ack yet is rejected with `not_running`. */
+  /** Closes the notifier and its transport; unacknowledged notifications reject with `not_running`. Idempotent. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -225,18 +222,21 @@ export class TaskNotifier implements AsyncDisposable {
 
   #notify(notification: TaskNotification): Promise<Ack> {
     const acked = this.#deliver(notification);
-    // Callers need not wait for the ack; that must not end their process.
+    // Callers may ignore the ack; its rejection must not end their process.
     acked.catch(() => undefined);
     return acked;
   }
 
-  /** Stores it before the first `await`, so that it is in the outbox when `notify…` returns. */
+  /** Stores the notification before the first `await`, so that it is in the outbox when `notify…` returns. */
   async #deliver(notification: TaskNotification): Promise<Ack> {
     if (this.#closed) throw this.#notRunning();
     const entry = this.#outbox.put(this.#message(notification));
     if (entry === 'full') {
       const { size, bytes } = this.#outbox;
-      throw new OrchestratorError('outbox_full', `${size} notifications (${bytes} bytes) wait for their ack`);
+      throw new OrchestratorError(
+        'outbox_full',
+        `the outbox is full: ${size} notifications (${bytes} bytes) wait for their ack`,
+      );
     }
     this.#pump();
     return entry.acked;
@@ -244,7 +244,7 @@ export class TaskNotifier implements AsyncDisposable {
 
   #message(notification: TaskNotification): OutboxMessage {
     const message_id = newToken();
-    // From the clock, so that a service which starts again does not go back in its jobs.
+    // From the clock, so that `seq` does not decrease when the service restarts.
     const seq = Math.max(this.#seq + 1, Date.now());
     const timestamp = new Date().toISOString();
     const text = toText({ ...notification, timestamp, message_id, seq });
@@ -270,8 +270,8 @@ export class TaskNotifier implements AsyncDisposable {
   }
 
   /**
-   * Whether the window has room for one more. One that has had no ack for a while is held by the hub, until the call that
-   * it is about is answered: nothing behind it waits for that.
+   * Whether the window has room. An entry without an ack for a while is held by the hub until its call is answered; it leaves the
+   * window, so that others need not wait for that.
    */
   #hasRoom(): boolean {
     if (this.#sent.size < this.#window) return true;
@@ -280,32 +280,32 @@ export class TaskNotifier implements AsyncDisposable {
       if (at <= heldSince) return this.#sent.delete(entry);
       if (Number.isFinite(at)) break;
     }
-    if (this.#nextLook === undefined) {
+    if (this.#windowTimer === undefined) {
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
-        this.#nextLook = undefined;
+        this.#windowTimer = undefined;
         this.#pump();
       }, HELD_MS);
-      this.#timers.add((this.#nextLook = timer));
+      this.#timers.add((this.#windowTimer = timer));
     }
     return false;
   }
 
-  /** One try. It keeps its place in the window until it has an ack, so that a hub which says "later" is not flooded. */
+  /** One try. The entry stays in the window until its ack, so that a hub that answers `retry_later` is not flooded. */
   async #send(entry: OutboxEntry): Promise<void> {
-    // At the end again, if it was in it: the oldest stand first.
+    // Moves the entry to the end: the map is ordered by send time.
     this.#sent.delete(entry);
     this.#sent.set(entry, Date.now());
     try {
       const ack = await this.#transport.send(entry.message);
       if (ack.outcome === 'retry_later') {
-        // Spread, because everything that was put off at once would come back at once.
-        this.#sendAgain(entry, (saneDelay(ack.retry_after_ms) ?? RETRY_LATER_MS) * (1 + Math.random() / 2));
+        // With jitter: entries deferred together must not all be resent together.
+        this.#resend(entry, (saneDelay(ack.retry_after_ms) ?? RETRY_LATER_MS) * (1 + Math.random() / 2));
         return;
       }
       this.#settle(entry);
       entry.resolve(ack);
-      if (NOT_TAKEN.has(ack.outcome)) this.#listeners.tell('not_taken', { ack, notification: entry.message });
+      if (NOT_TAKEN.has(ack.outcome)) this.#listeners.emit('not_taken', { ack, notification: entry.message });
     } catch (error) {
       if (error instanceof OrchestratorError && !error.retryable) {
         this.#settle(entry);
@@ -313,10 +313,10 @@ export class TaskNotifier implements AsyncDisposable {
         return;
       }
       const { queue } = entry;
-      if (!queue.idle) queue.failures += 1;
-      const asked = error instanceof OrchestratorError ? saneDelay(error.retryAfterMs) : undefined;
+      if (!queue.backingOff) queue.failures += 1;
+      const requested = error instanceof OrchestratorError ? saneDelay(error.retryAfterMs) : undefined;
       const { baseMs, capMs } = this.#retry;
-      this.#sendAgain(entry, asked ?? fullJitter(RANDOM, queue.failures, baseMs, capMs));
+      this.#resend(entry, requested ?? fullJitter(RANDOM, queue.failures, baseMs, capMs));
     }
   }
 
@@ -329,40 +329,40 @@ export class TaskNotifier implements AsyncDisposable {
     this.#pump();
   }
 
-  /** Its job rests for `delayMs`, unless it rests already, and goes on with what was sent in vain. */
-  #sendAgain(entry: OutboxEntry, delayMs: number): void {
+  /** Backs off the entry's job for `delayMs`, unless it already does, then resends its failed entries. */
+  #resend(entry: OutboxEntry, delayMs: number): void {
     if (this.#closed) return;
     const { queue } = entry;
-    const rests = queue.idle;
+    const { backingOff } = queue;
     this.#sent.set(entry, Number.POSITIVE_INFINITY);
     this.#outbox.putBack(entry);
-    if (rests) return;
-    const pump = () => {
+    if (backingOff) return;
+    const resume = () => {
       this.#timers.delete(timer);
-      for (const again of this.#outbox.wake(queue)) void this.#send(again);
+      for (const failed of this.#outbox.resume(queue)) void this.#send(failed);
       this.#pump();
     };
-    const timer = setTimeout(pump, Math.min(delayMs, MAX_REST_MS));
+    const timer = setTimeout(resume, Math.min(delayMs, MAX_BACKOFF_MS));
     this.#timers.add(timer);
   }
 
-  #hear(frame: HubFrame): void {
-    if (frame.event === 'task_cancel') this.#listeners.tell('task_cancel', frame);
-    else this.#listeners.tell('outcome', frame);
+  #onFrame(frame: HubFrame): void {
+    if (frame.event === 'task_cancel') this.#listeners.emit('task_cancel', frame);
+    else this.#listeners.emit('outcome', frame);
   }
 
-  #linked(link: LinkState): void {
+  #onLink(link: LinkState): void {
     if (this.#closed) return;
     this.#link = link;
     this.#pump();
     this.#wake();
-    if (link.state === 'connected') this.#listeners.tell('connected', link);
-    else if (link.state === 'disconnected') this.#listeners.tell('disconnected', link);
-    else this.#listeners.tell('refused', link);
+    if (link.state === 'connected') this.#listeners.emit('connected', link);
+    else if (link.state === 'disconnected') this.#listeners.emit('disconnected', link);
+    else this.#listeners.emit('refused', link);
   }
 
-  /** Resolves at the next thing that somebody may have waited for, or when `signal` fires. */
-  #news(signal: AbortSignal | undefined): Promise<void> {
+  /** Resolves at the next call of `#wake`, or when `signal` fires. */
+  #change(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
         signal?.removeEventListener('abort', done);
@@ -388,7 +388,7 @@ function toText(frame: TaskNotification): string {
   }
 }
 
-/** The hub can't name what it can't read, so such a notification would never have an ack. */
+/** The hub can't acknowledge a frame that it can't parse, so reject it before it is stored. */
 function refuseUnreadable(text: string): void {
   try {
     parseJson(text);

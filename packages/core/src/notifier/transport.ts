@@ -1,27 +1,27 @@
 import type { OrchestratorError } from '../protocol/errors.js';
 import type { Ack, HubFrame } from '../protocol/service-socket.js';
 
-/** A notification on its way: the frame as it crosses the wire, and the id that its ack will name. */
+/** A notification to send: the frame in its wire format, and the id that its ack refers to. */
 export interface OutgoingNotification {
   readonly message_id: string;
-  /** The frame, as JSON. */
+  /** The frame as JSON. */
   readonly text: string;
 }
 
-/** The hub can be reached. `connectionId` is what the gateway knows as `reply_to`, where there is a connection. */
+/** The hub is reachable. `connectionId`, with connection-based transports, is the gateway's `reply_to`. */
 export interface LinkConnected {
   readonly state: 'connected';
   readonly connectionId?: string;
 }
 
-/** The hub can't be reached; the transport tries again by itself, after `retryInMs` where it knows. */
+/** The hub is unreachable; the transport retries by itself, after `retryInMs` if known. */
 export interface LinkDisconnected {
   readonly state: 'disconnected';
   readonly reason: string;
   readonly retryInMs?: number;
 }
 
-/** The hub does not take this service's token: `unauthorized` or `forbidden`. It is asked again, but slowly. */
+/** The hub rejects this service's token: `unauthorized` or `forbidden`. The transport retries slowly. */
 export interface LinkRefused {
   readonly state: 'refused';
   readonly error: OrchestratorError;
@@ -30,30 +30,26 @@ export interface LinkRefused {
 
 export type LinkState = LinkConnected | LinkDisconnected | LinkRefused;
 
-/** Whom a transport works for. */
+/** Callbacks of a transport to its notifier. */
 export interface TransportOwner {
   readonly serviceName: string;
-  /** What the hub says without being asked. */
-  heard(frame: HubFrame): void;
-  /** Nothing new is sent before the first `connected`, nor while the state is another. */
-  linked(state: LinkState): void;
+  /** The hub pushed a frame. */
+  onFrame(frame: HubFrame): void;
+  /** The link state changed. The notifier starts new sends only while `connected`. */
+  onLink(state: LinkState): void;
 }
 
-/** How notifications reach the hub: in this process, over a socket, or over HTTP. It belongs to one notifier. */
+/** Transport of notifications to the hub: in process, WebSocket or HTTP. Owned by one notifier. */
 export interface NotifierTransport {
-  /**
-   * Whether the hub gets notifications in the order in which they were handed to `send`. If not, only one of a job is
-   * under way at a time.
-   */
+  /** Whether the hub receives notifications in the order of `send`. If not, one per job is in flight at a time. */
   readonly inOrder: boolean;
-  /** Called once, by the notifier, before anything is sent. */
+  /** Called once, by the notifier, before the first `send`. */
   open(owner: TransportOwner): void;
   /**
-   * Sends one and resolves with the hub's ack. It rejects when none came in time, and is then called again, after
-   * `retryAfterMs` of the error if it has one; or, with an `OrchestratorError` that is not retryable, when the hub will
-   * never take it.
+   * Sends a notification and resolves with the hub's ack. Rejects if none is received in time: the notifier then resends, after the
+   * error's `retryAfterMs` if set. Rejects with a non-retryable `OrchestratorError` if the hub will never accept it.
    */
   send(notification: OutgoingNotification): Promise<Ack>;
-  /** Ends it; what is under way is rejected. */
+  /** Closes the transport; pending sends reject. */
   close(): Promise<void>;
 }

@@ -1,17 +1,17 @@
 import type { Clock } from '../runtime/clock.js';
 
 export interface BreakerOptions {
-  /** So many failures in a row open it. Default 10. */
+  /** Consecutive failures that open it. Default 10. */
   readonly failures?: number;
-  /** How long it stays open before one call may try. Default 5 s. */
+  /** Time in the open state before a probe, ms. Default 5 s. */
   readonly openMs?: number;
-  /** Called each time it opens, but not when it stays open after a try. */
+  /** Called each time it opens, but not after a failed probe. */
   readonly onOpen?: () => void;
 }
 
 /**
- * Spares a service that is down. `closed`: calls pass. `open`: none does. After `openMs` it is half open: one call
- * passes, and its outcome closes or opens it.
+ * Circuit breaker. `closed`: calls pass. `open`: calls are rejected. `half_open`, after `openMs`: one call passes as a probe; its
+ * outcome closes or opens the breaker.
  */
 export class Breaker {
   readonly #maxFailures: number;
@@ -35,13 +35,13 @@ export class Breaker {
     return this.waitMs > 0 ? 'open' : 'half_open';
   }
 
-  /** How long nothing passes; 0 when something may. */
+  /** Time until the next probe, ms; 0 unless open. */
   get waitMs(): number {
     if (this.#failures < this.#maxFailures) return 0;
     return Math.max(0, this.#openedAt + this.#openMs - this.clock.now());
   }
 
-  /** Whether a call may pass now. Whoever passes reports back with `succeeded`, `failed` or `gaveUp`. */
+  /** Whether a call may pass now. A caller that passes reports its outcome by `succeeded`, `failed` or `abandoned`. */
   tryPass(): boolean {
     const { state } = this;
     if (state === 'closed') return true;
@@ -62,8 +62,8 @@ export class Breaker {
     if (this.#failures === this.#maxFailures) this.#onOpen();
   }
 
-  /** Neither: nobody waited for the outcome any more. */
-  gaveUp(): void {
+  /** The call was cancelled or gave no information. */
+  abandoned(): void {
     this.#probing = false;
   }
 }

@@ -1,28 +1,28 @@
 import type { Clock } from '../runtime/clock.js';
 import { Breaker } from './breaker.js';
 
-/** How many (tenant, service) pairs with recent failures are remembered; beyond it the oldest is forgotten. */
+/** Maximum of (tenant, service) pairs with recent failures; beyond it, the oldest is dropped. */
 const MAX_PAIRS = 10_000;
 
-/** A breaker that opened: of one tenant's calls to a service, or of everybody's where no tenant is named. */
+/** An opened breaker: that of one tenant's calls, or, without `tenantId`, the one shared by all tenants. */
 export interface OpenedBreaker {
   readonly service: string;
   readonly tenantId?: string;
 }
 
 /**
- * What one send of a call came to. `failed`: an answer that says so. `unanswered`: the connection broke, or there was no
- * answer in time, which says nothing of connections. `unreachable`: no connection could be made.
+ * Outcome of one send. `failed`: a failure response. `unanswered`: the connection broke, or no response in time; inconclusive
+ * about connectivity. `unreachable`: no connection.
  */
 export type SendOutcome = 'succeeded' | 'failed' | 'unanswered' | 'unreachable' | 'given_up';
 
 /**
- * Circuit breakers of the services. Failed answers open the breaker of (tenant, service), so that no tenant's input
- * closes a service to others; only a service that cannot be connected to is closed to everybody.
+ * Circuit breakers of the services. Failure responses open the breaker of (tenant, service), so that one tenant's input does
+ * not cut off others; only connection failures open the breaker shared by all tenants.
  */
 export class Breakers {
   readonly #byService = new Map<string, Breaker>();
-  /** Pairs with failures since their last success, the one that failed last at the end. */
+  /** Pairs with failures since their last success, the latest failure last. */
   readonly #byPair = new Map<string, Breaker>();
 
   constructor(
@@ -30,12 +30,12 @@ export class Breakers {
     private readonly onOpen: (opened: OpenedBreaker) => void,
   ) {}
 
-  /** By service; those that have not been called yet are missing. */
+  /** By service; services never called are absent. */
   states(): Record<string, Breaker['state']> {
     return Object.fromEntries([...this.#byService].map(([name, { state }]) => [name, state]));
   }
 
-  /** How many tenants' calls to each service do not pass. */
+  /** Number of tenants with an open or half-open breaker, by service. */
   openTenants(): Record<string, number> {
     const counts: Record<string, number> = {};
     for (const [pair, { state }] of this.#byPair) {
@@ -47,34 +47,34 @@ export class Breakers {
   }
 
   /**
-   * Lets a call pass, or says for how long none does. Each pass is answered with `report`: it tells what came of the
-   * call.
+   * Admits a call, or returns the time until the next probe, ms. For each admitted call, `report` must be called with its
+   * outcome.
    */
   enter(tenantId: string, service: string): { waitMs: number } | { report: (outcome: SendOutcome) => void } {
-    const everybody = this.#ofService(service);
+    const shared = this.#ofService(service);
     const pair = `${tenantId} ${service}`;
     const own = this.#byPair.get(pair);
-    if (!everybody.tryPass()) return { waitMs: everybody.waitMs };
+    if (!shared.tryPass()) return { waitMs: shared.waitMs };
     if (own && !own.tryPass()) {
-      everybody.gaveUp();
+      shared.abandoned();
       return { waitMs: own.waitMs };
     }
     return { report: (outcome) => this.#report(tenantId, service, outcome) };
   }
 
   #report(tenantId: string, service: string, outcome: SendOutcome): void {
-    const everybody = this.#ofService(service);
+    const shared = this.#ofService(service);
     const pair = `${tenantId} ${service}`;
     const own = this.#byPair.get(pair);
     if (outcome === 'unreachable') {
-      everybody.failed();
-      own?.gaveUp();
+      shared.failed();
+      own?.abandoned();
     } else if (outcome === 'given_up') {
-      everybody.gaveUp();
-      own?.gaveUp();
+      shared.abandoned();
+      own?.abandoned();
     } else {
-      if (outcome === 'unanswered') everybody.gaveUp();
-      else everybody.succeeded();
+      if (outcome === 'unanswered') shared.abandoned();
+      else shared.succeeded();
       if (outcome === 'succeeded') this.#byPair.delete(pair);
       else this.#failed(pair, { service, tenantId });
     }

@@ -3,31 +3,31 @@ import type { ServiceCall } from '../protocol/service-call.js';
 import type { StepAnswer } from '../storage/call-journal.js';
 import type { CheckedService } from './service-settings.js';
 
-/** A call on its way through the stages. */
+/** A call passing through the stages. */
 export interface OutboundCall {
   readonly service: CheckedService;
   readonly call: ServiceCall;
-  /** W3C trace context of whoever asks. */
+  /** W3C trace context of the caller. */
   readonly traceparent?: string | undefined;
-  /** Fires when nobody waits for the answer any more. */
+  /** Fires when the response is no longer awaited. */
   readonly signal: AbortSignal;
 }
 
-/** What sending once came to: an answer, or a failure after which the same call may be sent again. */
+/** Result of one send: an answer, or a failure after which the same call may be resent. */
 export type SendResult =
   | { readonly kind: 'answer'; readonly answer: StepAnswer }
   | {
       readonly kind: 'again';
       readonly error: TaskError;
       readonly retryAfterMs?: number;
-      /** `none` could be made, whatever was asked; or it `broke`, or said nothing in time. Absent with an answer. */
+      /** `none`: no connection; `broke`: it broke, or timed out. Absent with a response. */
       readonly connection?: 'none' | 'broke';
     };
 
 export type Sender = (call: OutboundCall) => Promise<SendResult>;
 export type CallStage = (call: OutboundCall, next: Sender) => Promise<SendResult>;
 
-/** The stages around a sender, the first one outermost. */
+/** Wraps a sender in stages, the first one outermost. */
 export function throughStages(stages: readonly CallStage[], sender: Sender): Sender {
   return stages.reduceRight<Sender>((next, stage) => (call) => stage(call, next), sender);
 }

@@ -21,10 +21,10 @@ export interface HttpPorts {
   readonly logger: Logger;
 }
 
-/** The longest title of a service's problem that is kept, in UTF-16 units. */
+/** Maximum length of a kept problem title, in UTF-16 units. */
 const MAX_TITLE = 500;
 
-/** Codes of Node and undici for a connection that could not be made. One that broke says nothing of the service. */
+/** Codes of Node and undici for a failed connection attempt. A broken connection is inconclusive about the service. */
 const NO_CONNECTION = new Set([
   'EAI_AGAIN',
   'ECONNREFUSED',
@@ -34,12 +34,11 @@ const NO_CONNECTION = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
-/** Answers after which the same call is sent again. */
-const PASSING = new Set([408, 425, 429]);
+/** 4xx statuses after which the call is resent. */
+const TRANSIENT = new Set([408, 425, 429]);
 
 /**
- * `POST {url}/{operation}`. Redirects are not followed, compressed answers not asked for; time and size of the whole
- * answer are limited.
+ * `POST {url}/{operation}`. Follows no redirects, requests no compression; limits time and size of the whole response.
  */
 export async function sendHttp(
   { dispatcher, clock, logger }: HttpPorts,
@@ -63,10 +62,13 @@ export async function sendHttp(
     if (error instanceof OrchestratorError)
       return failure({ code: error.code, message: error.message, retryable: false });
     if (limit.signal.aborted) {
-      const late = again('timeout', `${service.name} has not answered within ${service.timeoutMs} ms`);
+      const late = again(
+        'timeout',
+        `service "${service.name}" has not responded within ${service.timeoutMs} ms`,
+      );
       return { ...late, connection: 'broke' };
     }
-    // The text of a network error names hosts and ports of the operator's network: its code says enough.
+    // Only the code: the message names hosts and ports of the operator's network.
     const { code } = error as { code?: unknown };
     const why = typeof code === 'string' ? code : 'no answer';
     const result = again('service_unavailable', `${service.name} cannot be reached (${why})`);
@@ -89,7 +91,7 @@ function headersOf({ call, traceparent }: OutboundCall, token: string | undefine
   };
 }
 
-/** @throws {OrchestratorError} `result_too_large` as soon as more than the limit has come. */
+/** @throws {OrchestratorError} `result_too_large` as soon as the limit is exceeded. */
 async function readBody(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -115,10 +117,10 @@ async function toResult(outbound: OutboundCall, answer: Answer, logger: Logger):
   const { name } = outbound.service;
   if (status === 200 || status === 202) return toAnswer(outbound, answer, logger);
   const problem = await problemOf(body, { share: outbound.call.tenant_id, signal: outbound.signal });
-  const said = problem['title'];
+  const given = problem['title'];
   const title =
-    typeof said === 'string' && said !== '' ? cutText(said, MAX_TITLE) : `${name} answered ${status}`;
-  if (PASSING.has(status) || status >= 500) {
+    typeof given === 'string' && given !== '' ? cutText(given, MAX_TITLE) : `${name} answered ${status}`;
+  if (TRANSIENT.has(status) || status >= 500) {
     const code = status === 408 ? 'timeout' : status === 429 ? 'rate_limited' : 'service_unavailable';
     const retryAfter = headers['retry-after'];
     return again(code, title, readRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter));
@@ -128,7 +130,7 @@ async function toResult(outbound: OutboundCall, answer: Answer, logger: Logger):
   return failure({ code, message: title, retryable: false });
 }
 
-/** What came in time is read to its end, a portion a turn, as long as somebody waits for it. */
+/** Parses a complete response, one portion per turn, until `signal` fires. */
 async function toAnswer(
   { service, call, signal }: OutboundCall,
   { statusCode, body: bytes }: Answer,
@@ -156,7 +158,7 @@ async function toAnswer(
   }
 }
 
-/** A long string is made into text once, here; of other large results it is known. */
+/** Serialises a long string once, here; for other large results the text is known. */
 function successOf(value: JsonValue): StepOutcome & { readonly ok: true } {
   const outcome: { ok: true; value: JsonValue } = { ok: true, value };
   if (typeof value === 'string') addCopy(outcome, 'value', value, RESULT);
@@ -168,11 +170,11 @@ function textOf(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new JsonRefusedError('expected UTF-8, got something else');
+    throw new JsonRefusedError('expected UTF-8, got other bytes');
   }
 }
 
-/** The body of a failure, as far as it can be read: its status has said what matters. */
+/** Body of a failure response; empty if unreadable, since the status is decisive. */
 async function problemOf(bytes: Buffer, turns: TurnsOptions): Promise<{ [key: string]: JsonValue }> {
   try {
     const body = await parseJsonInPortions(new TextDecoder().decode(bytes), turns);

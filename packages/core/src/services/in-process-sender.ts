@@ -12,15 +12,15 @@ import { LazyAbort } from '../runtime/abort.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
 import { usageOf } from './usage-notice.js';
 
-/** Failures after which the same call may be sent again; all others are the service's last word. */
-const PASSING: ReadonlySet<ErrorCode> = new Set([
+/** Failures after which the call may be resent; all others are final. */
+const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
   'service_unavailable',
   'rate_limited',
   'timeout',
   'storage_unavailable',
 ]);
 
-/** Calls the function of a service in this process, with the time limit that an HTTP answer has. */
+/** Calls the function of an in-process service, with the same time limit as an HTTP response. */
 export async function sendInProcess(
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
   outbound: OutboundCall,
@@ -35,10 +35,10 @@ export async function sendInProcess(
       reject(reason);
     };
   });
-  // Nobody may be waiting for it yet, or any more.
+  // May reject before or after it is raced.
   stopped.catch(() => undefined);
   const cancel = clock.after(service.timeoutMs, () => {
-    const message = `${service.name} has not answered within ${service.timeoutMs} ms`;
+    const message = `service "${service.name}" has not responded within ${service.timeoutMs} ms`;
     stop(new OrchestratorError('timeout', message));
   });
   const onAbort = () => stop(signal.reason as Error);
@@ -56,7 +56,7 @@ export async function sendInProcess(
   } catch (error) {
     const stored = toTaskError(error, 'service_error');
     const retryAfterMs = isOrchestratorError(error) ? error.retryAfterMs : undefined;
-    if (!stored.retryable || !PASSING.has(stored.code)) return failure(stored);
+    if (!stored.retryable || !TRANSIENT.has(stored.code)) return failure(stored);
     return { kind: 'again', error: stored, ...(retryAfterMs !== undefined && { retryAfterMs }) };
   } finally {
     cancel();
@@ -64,7 +64,7 @@ export async function sendInProcess(
   }
 }
 
-/** Each send has its own: what the function does with it is seen neither by the next send, nor by the next try of the step. */
+/** A copy per send: changes made by the function affect neither the next send nor the next try of the step. */
 function copyOf(call: ServiceCall): ServiceCall {
   const { call_id, task_id, tenant_id, session_id, operation, attempt, metadata } = call;
   const ids = { call_id, task_id, tenant_id, session_id };

@@ -16,7 +16,7 @@ import { limitConcurrency } from './stages/concurrency.js';
 import { resend } from './stages/resend.js';
 import { trace } from './stages/trace.js';
 
-/** Knows the services, and calls them: the one way out, for workflows and for the gateway. */
+/** Registry and client of the services; the only outbound path, for workflows and the gateway. */
 export class ServiceCaller {
   readonly #services = new Map<string, CheckedService>();
   readonly #agent = new Agent({ keepAliveTimeout: 10_000, connect: { timeout: 10_000 } });
@@ -28,7 +28,7 @@ export class ServiceCaller {
     readonly random: Random;
     /** Default: silent. */
     readonly logger?: Logger;
-    /** Called for each circuit breaker that opens. */
+    /** Called when a circuit breaker opens. */
     readonly opened?: (opened: OpenedBreaker) => void;
   }) {
     const { clock, random, logger = silentLogger, opened = () => {} } = ports;
@@ -41,7 +41,7 @@ export class ServiceCaller {
     );
   }
 
-  /** Adds a service, or puts another in its place. */
+  /** Adds or replaces a service. @throws {OrchestratorError} `invalid_request` */
   add(name: string, settings: ServiceSettings): void {
     this.#services.set(name, checkService(name, settings));
   }
@@ -50,12 +50,12 @@ export class ServiceCaller {
     return [...this.#services.keys()];
   }
 
-  /** Whether calls to a service pass, for those that were called already. */
+  /** Shared breakers by service; services never called are absent. */
   breakerStates(): Record<string, Breaker['state']> {
     return this.#breakers.states();
   }
 
-  /** By service: how many tenants' breakers are not closed. */
+  /** Number of tenants whose own breaker is not closed, by service. */
   openTenantBreakers(): Record<string, number> {
     return this.#breakers.openTenants();
   }
@@ -64,7 +64,7 @@ export class ServiceCaller {
     return this.#services.has(name);
   }
 
-  /** @throws {OrchestratorError} `unknown_service`, with those that are known. */
+  /** @throws {OrchestratorError} `unknown_service`, listing the known ones. */
   service(name: string): CheckedService {
     const service = this.#services.get(name);
     if (service) return service;
@@ -72,7 +72,7 @@ export class ServiceCaller {
     throw new OrchestratorError('unknown_service', `expected one of the services ${known}; got "${name}"`);
   }
 
-  /** Calls, and says what came of it. A failure is an answer too; only the end of `signal` is not. */
+  /** Calls a service. Never rejects: failures are outcomes. */
   async call(
     name: string,
     call: ServiceCall,

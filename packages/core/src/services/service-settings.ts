@@ -5,29 +5,29 @@ import { idSchema } from '../protocol/ids.js';
 import type { InProcessService } from '../protocol/service-call.js';
 import { validate } from '../protocol/validation.js';
 
-/** What holds for a service wherever it runs. */
+/** Limits of a service, in this process or over HTTP. */
 interface CallLimits {
-  /** For the whole HTTP answer, or the function in this process, in whole milliseconds: at most 30 days. Default 30 s. */
+  /** Time limit of the whole HTTP response, or of the in-process function, whole ms; at most 30 days. Default 30 s. */
   readonly timeoutMs?: number | undefined;
-  /** How long a job may be silent after the 202, in whole milliseconds: at most 30 days. Default 60 s. */
+  /** Maximum time without a notification after a 202, whole ms; at most 30 days. Default 60 s. */
   readonly silenceMs?: number | undefined;
-  /** Calls of one tenant that are under way at once in this process, from 1 on. Default 64. */
+  /** Maximum of concurrent calls per tenant in this process, at least 1. Default 64. */
   readonly concurrency?: number | undefined;
 }
 
-/** A service that is another process: `POST {url}/{operation}`. */
+/** A service in another process, called by `POST {url}/{operation}`. */
 export interface HttpServiceSettings extends CallLimits {
   readonly url: string;
   /** Sent as `Authorization: Bearer`. */
   readonly token?: string | undefined;
 }
 
-/** A service in this process. */
+/** An in-process service. */
 export interface InProcessServiceSettings extends CallLimits, InProcessService {}
 
 export type ServiceSettings = HttpServiceSettings | InProcessServiceSettings;
 
-/** Nothing of a task lasts longer than the longest task may. */
+/** Bounded by the maximum time limit of a task. */
 const durationSchema = z.number().int().min(1).max(DEFAULTS.maxTaskTimeoutMs);
 const limits = {
   timeoutMs: durationSchema.default(DEFAULTS.callTimeoutMs),
@@ -45,12 +45,12 @@ const inProcessSchema = z.object({
   ...limits,
 });
 
-/** Settings with every default filled in. */
+/** Validated settings with defaults. */
 export type CheckedService =
   | (z.output<typeof httpSchema> & { readonly name: string; readonly in: 'http' })
   | (z.output<typeof inProcessSchema> & { readonly name: string; readonly in: 'process' });
 
-/** @throws {OrchestratorError} `invalid_request` that names the service and the setting. */
+/** @throws {OrchestratorError} `invalid_request`, naming the service and the setting. */
 export function checkService(name: string, settings: ServiceSettings): CheckedService {
   validate(idSchema, name, 'service name');
   if ('url' in settings && 'run' in settings) {

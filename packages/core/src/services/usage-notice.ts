@@ -2,8 +2,8 @@ import type { Logger } from '../runtime/logger.js';
 import { readUsage, type Usage } from '../protocol/usage.js';
 
 /**
- * The usage of an answer or a notification, as fields to spread. What is there and is not understood is ignored with a
- * warning, which has ids but nothing of the payload: the result beside it counts all the same.
+ * Usage of a response or notification, as fields to spread. Invalid usage is ignored with a warning that has ids but no payload;
+ * the result is kept.
  */
 export function usageOf(
   value: unknown,
@@ -13,6 +13,6 @@ export function usageOf(
   if (value === undefined || value === null) return {};
   const usage = readUsage(value);
   if (usage) return { usage };
-  logger.warn('usage is ignored: expected {"tokens", "model"}, or the names of OpenAI', ids);
+  logger.warn('usage is ignored: expected {"tokens", "model"}, or the fields of OpenAI', ids);
   return {};
 }

@@ -2,8 +2,8 @@ import PQueue from 'p-queue';
 import type { CallStage } from '../call-stage.js';
 
 /**
- * At most `concurrency` calls of one tenant to one service are under way in this process; the tenant's others queue up.
- * Slots are not shared between tenants: slow calls of one would keep the others out.
+ * Limits concurrent calls of a tenant to a service in this process to `concurrency`; further ones queue. Slots are per tenant:
+ * otherwise slow calls of one tenant would block others.
  */
 export function limitConcurrency(): CallStage {
   const queues = new Map<string, PQueue>();

@@ -5,36 +5,40 @@ import type { Random } from '../../runtime/random.js';
 import type { Breakers, SendOutcome } from '../breakers.js';
 import { type CallStage, failure, type OutboundCall, type SendResult, type Sender } from '../call-stage.js';
 
-const SENDS = 5;
+const MAX_SENDS = 5;
 const BASE_MS = 200;
 const CAP_MS = 5_000;
-/** A service may not keep a call waiting for longer than this by `Retry-After`. */
+/** Upper limit of an honoured `Retry-After`. */
 const MAX_RETRY_AFTER_MS = 30_000;
 
 /**
- * Sends a call whose answer was lost or that was refused for now again, with the same `Idempotency-Key`: five times
- * in all, full jitter, `Retry-After` honoured, behind the circuit breakers.
+ * Resends a call after a lost response or a transient failure, with the same `Idempotency-Key`: at most five sends, full
+ * jitter, honours `Retry-After`, guarded by the circuit breakers.
  */
 export function resend(clock: Clock, random: Random, breakers: Breakers): CallStage {
   return async (call, next) => {
     const { name } = call.service;
     let last: SendResult | undefined;
-    for (let sent = 1; sent <= SENDS && !call.signal.aborted; sent += 1) {
+    for (let sent = 1; sent <= MAX_SENDS && !call.signal.aborted; sent += 1) {
       const pass = breakers.enter(call.call.tenant_id, name);
       if ('waitMs' in pass) {
-        const message = `${name} failed too often; not called again for ${pass.waitMs} ms`;
+        const message = `circuit breaker of service "${name}" is open after repeated failures; next try in ${pass.waitMs} ms`;
         return last ? giveUp(last) : failure({ code: 'service_unavailable', message, retryable: true });
       }
       last = await sendOnce(call, next, pass.report);
       if (last.kind === 'answer') return last;
-      if (sent === SENDS) break;
+      if (sent === MAX_SENDS) break;
       const jitter = fullJitter(random, sent, BASE_MS, CAP_MS);
-      const asked = saneDelay(last.retryAfterMs) ?? 0;
-      await pause(clock, Math.min(MAX_RETRY_AFTER_MS, Math.max(asked, jitter)), call.signal);
+      const requested = saneDelay(last.retryAfterMs) ?? 0;
+      await pause(clock, Math.min(MAX_RETRY_AFTER_MS, Math.max(requested, jitter)), call.signal);
     }
     return last
       ? giveUp(last)
-      : failure({ code: 'cancelled', message: 'the call was given up', retryable: false });
+      : failure({
+          code: 'cancelled',
+          message: 'the call was cancelled before it was sent',
+          retryable: false,
+        });
   };
 }
 

@@ -3,7 +3,7 @@ import type { CallStage } from '../call-stage.js';
 
 const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})$/;
 
-/** Each call is a span of its own in the caller's trace (W3C Trace Context); without one, a trace begins here. */
+/** Makes each call a span in the caller's trace (W3C Trace Context), or starts a new trace. */
 export const trace: CallStage = (call, next) => {
   const [, traceId, flags] = TRACEPARENT.exec(call.traceparent ?? '') ?? [];
   const fresh = randomBytes(24).toString('hex');
