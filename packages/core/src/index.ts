@@ -269,7 +269,7 @@ export {
   type TenantSessions,
   type TenantTasks,
 } from './tenant.js';
-export { concerns, type Following, TenantEvents } from './events/tenant-events.js';
+export { concerns, type FollowOptions, TenantEvents } from './events/tenant-events.js';
 export { Gateway, type GatewayAnswer, type GatewayJob, type GatewayRequest } from './intake/gateway.js';
 export { Intake, type IntakeResult, type ServiceIdentity } from './intake/intake.js';
 export { type ServiceLink, ServiceLinks } from './intake/service-links.js';

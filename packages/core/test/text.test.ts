@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cutPosition, cutText, cutToBytes, messageOf, readRetryAfter } from '../src/index.js';
-import { saneDelay } from '../src/protocol/retry-after.js';
+import { clampDelay } from '../src/protocol/retry-after.js';
 import { classNameOf } from '../src/protocol/thrown.js';
 
 const anyText = fc.string({
@@ -98,6 +98,6 @@ describe('Retry-After', () => {
 
   it('of an error is a valid wait', () => {
     const odd = [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e300, '5' as unknown as number, undefined];
-    expect(odd.map(saneDelay)).toEqual([undefined, 0, DAY, DAY, undefined, undefined]);
+    expect(odd.map(clampDelay)).toEqual([undefined, 0, DAY, DAY, undefined, undefined]);
   });
 });

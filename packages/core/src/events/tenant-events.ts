@@ -22,7 +22,7 @@ const MAX_LOOK_BACK = 10_000;
 const PAGE = 500;
 
 /** Options of `follow`: the topic, the start cursor, and the signal that ends it. */
-export type Following = Topic & { readonly after?: string; readonly signal?: AbortSignal };
+export type FollowOptions = Topic & { readonly after?: string; readonly signal?: AbortSignal };
 
 /** Live updates of one tenant: snapshots, and events after a cursor, once each and in order. */
 export class TenantEvents {
@@ -87,7 +87,7 @@ export class TenantEvents {
    * Each event of a topic once, in order. Without `after`: from a task's first event, other topics from now on. Ends after a
    * task's final event, or when `signal` fires.
    */
-  async *follow({ after: from, signal: ends, ...of }: Following): AsyncGenerator<TaskEvent | Gap> {
+  async *follow({ after: from, signal: ends, ...of }: FollowOptions): AsyncGenerator<TaskEvent | Gap> {
     const { tenantId } = this;
     const topic = validate(topicSchema, of, 'topic');
     const given = from === undefined ? undefined : validate(cursorSchema, from, 'after');

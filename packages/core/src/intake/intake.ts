@@ -13,7 +13,7 @@ import { DEFAULTS } from '../protocol/settings.js';
 import { cutText } from '../protocol/text.js';
 import { messageOf } from '../protocol/thrown.js';
 import { validate } from '../protocol/validation.js';
-import { usageOf } from '../services/usage-notice.js';
+import { usageOf } from '../services/reported-usage.js';
 import type { Report, ReportAnswer } from '../storage/call-journal.js';
 import type { Storage } from '../storage/storage.js';
 

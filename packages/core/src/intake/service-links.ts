@@ -38,14 +38,14 @@ class OutcomeQueue {
 
   /** Drops expired and excess frames. Returns the expiry of the next one. */
   trim(now: number): number | undefined {
-    let gone = 0;
+    let dropped = 0;
     for (const { bytes, until } of this.#frames) {
-      const fits = this.#frames.length - gone <= MAX_QUEUED && this.#bytes <= MAX_QUEUED_BYTES;
+      const fits = this.#frames.length - dropped <= MAX_QUEUED && this.#bytes <= MAX_QUEUED_BYTES;
       if (fits && until > now) break;
       this.#bytes -= bytes;
-      gone += 1;
+      dropped += 1;
     }
-    this.#frames.splice(0, gone);
+    this.#frames.splice(0, dropped);
     return this.#frames[0]?.until;
   }
 

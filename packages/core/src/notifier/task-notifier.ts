@@ -15,7 +15,7 @@ import {
   MAX_ERROR_TYPE,
   type TaskNotification,
 } from '../protocol/service-socket.js';
-import { saneDelay } from '../protocol/retry-after.js';
+import { clampDelay } from '../protocol/retry-after.js';
 import { cutText } from '../protocol/text.js';
 import { classNameOf, messageOf } from '../protocol/thrown.js';
 import { fullJitter } from '../protocol/full-jitter.js';
@@ -300,7 +300,7 @@ export class TaskNotifier implements AsyncDisposable {
       const ack = await this.#transport.send(entry.message);
       if (ack.outcome === 'retry_later') {
         // With jitter: entries deferred together must not all be resent together.
-        this.#resend(entry, (saneDelay(ack.retry_after_ms) ?? RETRY_LATER_MS) * (1 + Math.random() / 2));
+        this.#resend(entry, (clampDelay(ack.retry_after_ms) ?? RETRY_LATER_MS) * (1 + Math.random() / 2));
         return;
       }
       this.#settle(entry);
@@ -314,7 +314,7 @@ export class TaskNotifier implements AsyncDisposable {
       }
       const { queue } = entry;
       if (!queue.backingOff) queue.failures += 1;
-      const requested = error instanceof OrchestratorError ? saneDelay(error.retryAfterMs) : undefined;
+      const requested = error instanceof OrchestratorError ? clampDelay(error.retryAfterMs) : undefined;
       const { baseMs, capMs } = this.#retry;
       this.#resend(entry, requested ?? fullJitter(RANDOM, queue.failures, baseMs, capMs));
     }

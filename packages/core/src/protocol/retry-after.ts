@@ -8,15 +8,15 @@ const MAX_MS = 24 * 60 * 60_000;
 export function readRetryAfter(header: string | null | undefined): number | undefined {
   if (!header) return undefined;
   const text = header.trim();
-  if (/^\d+(?:\.\d+)?$/.test(text)) return saneDelay(Number(text) * 1_000);
+  if (/^\d+(?:\.\d+)?$/.test(text)) return clampDelay(Number(text) * 1_000);
   // Date.parse() accepts more than HTTP dates.
   if (!/^[a-z]{3,9},? /i.test(text)) return undefined;
   const at = Date.parse(text);
-  return Number.isNaN(at) ? undefined : saneDelay(at - Date.now());
+  return Number.isNaN(at) ? undefined : clampDelay(at - Date.now());
 }
 
 /** Clamps a delay to 0 to a day, in ms; `undefined` unless it is a number. */
-export function saneDelay(ms: number | undefined): number | undefined {
+export function clampDelay(ms: number | undefined): number | undefined {
   if (typeof ms !== 'number' || Number.isNaN(ms)) return undefined;
   return Math.min(MAX_MS, Math.max(0, ms));
 }

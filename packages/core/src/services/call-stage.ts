@@ -17,7 +17,7 @@ export interface OutboundCall {
 export type SendResult =
   | { readonly kind: 'answer'; readonly answer: StepAnswer }
   | {
-      readonly kind: 'again';
+      readonly kind: 'transient';
       readonly error: TaskError;
       readonly retryAfterMs?: number;
       /** `none`: no connection; `broke`: it broke, or timed out. Absent with a response. */

@@ -13,7 +13,7 @@ import type { StepOutcome } from '../storage/call-journal.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Logger } from '../runtime/logger.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
-import { usageOf } from './usage-notice.js';
+import { usageOf } from './reported-usage.js';
 
 export interface HttpPorts {
   readonly dispatcher: Dispatcher;
@@ -62,7 +62,7 @@ export async function sendHttp(
     if (error instanceof OrchestratorError)
       return failure({ code: error.code, message: error.message, retryable: false });
     if (limit.signal.aborted) {
-      const late = again(
+      const late = transientFailure(
         'timeout',
         `service "${service.name}" has not responded within ${service.timeoutMs} ms`,
       );
@@ -71,7 +71,7 @@ export async function sendHttp(
     // Only the code: the message names hosts and ports of the operator's network.
     const { code } = error as { code?: unknown };
     const why = typeof code === 'string' ? code : 'no answer';
-    const result = again('service_unavailable', `${service.name} cannot be reached (${why})`);
+    const result = transientFailure('service_unavailable', `${service.name} cannot be reached (${why})`);
     return { ...result, connection: NO_CONNECTION.has(why) ? 'none' : 'broke' };
   } finally {
     cancel();
@@ -123,7 +123,11 @@ async function toResult(outbound: OutboundCall, answer: Answer, logger: Logger):
   if (TRANSIENT.has(status) || status >= 500) {
     const code = status === 408 ? 'timeout' : status === 429 ? 'rate_limited' : 'service_unavailable';
     const retryAfter = headers['retry-after'];
-    return again(code, title, readRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter));
+    return transientFailure(
+      code,
+      title,
+      readRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter),
+    );
   }
   if (status < 400) return invalid(`${name}: expected status 200 or 202, got ${status}`);
   const code = isErrorCode(problem['code']) ? problem['code'] : 'service_error';
@@ -185,9 +189,9 @@ async function problemOf(bytes: Buffer, turns: TurnsOptions): Promise<{ [key: st
   }
 }
 
-function again(code: TaskError['code'], message: string, retryAfter?: number) {
+function transientFailure(code: TaskError['code'], message: string, retryAfter?: number) {
   const error: TaskError = { code, message, retryable: true };
-  return { kind: 'again' as const, error, ...(retryAfter !== undefined && { retryAfterMs: retryAfter }) };
+  return { kind: 'transient' as const, error, ...(retryAfter !== undefined && { retryAfterMs: retryAfter }) };
 }
 
 function invalid(message: string): SendResult {

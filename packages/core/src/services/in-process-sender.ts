@@ -10,7 +10,7 @@ import type { Clock } from '../runtime/clock.js';
 import type { Logger } from '../runtime/logger.js';
 import { LazyAbort } from '../runtime/abort.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
-import { usageOf } from './usage-notice.js';
+import { usageOf } from './reported-usage.js';
 
 /** Failures after which the call may be resent; all others are final. */
 const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
@@ -57,7 +57,7 @@ export async function sendInProcess(
     const stored = toTaskError(error, 'service_error');
     const retryAfterMs = isOrchestratorError(error) ? error.retryAfterMs : undefined;
     if (!stored.retryable || !TRANSIENT.has(stored.code)) return failure(stored);
-    return { kind: 'again', error: stored, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+    return { kind: 'transient', error: stored, ...(retryAfterMs !== undefined && { retryAfterMs }) };
   } finally {
     cancel();
     signal.removeEventListener('abort', onAbort);

@@ -69,7 +69,7 @@ export interface JournalChanges {
   readonly cancelReason?: string;
 }
 
-type Held<T> = (T & JournalChanges) | { readonly answer: 'lease_lost' };
+type UnderLease<T> = (T & JournalChanges) | { readonly answer: 'lease_lost' };
 
 /** Effect of a service's response, or of host code, on a step. */
 export type StepAnswer =
@@ -111,7 +111,7 @@ export interface BeginStepParams extends InTask {
 }
 
 export type BeginStepResult =
-  | Held<{ readonly answer: 'begun' | 'known'; readonly step: JournalStep }>
+  | UnderLease<{ readonly answer: 'begun' | 'known'; readonly step: JournalStep }>
   | { readonly answer: 'too_many_steps' };
 
 export interface RecordAnswerParams extends InTask {
@@ -122,14 +122,14 @@ export interface RecordAnswerParams extends InTask {
   readonly answer: StepAnswer;
 }
 
-export type RecordAnswerResult = Held<{ readonly answer: 'recorded' | 'known' }>;
+export type RecordAnswerResult = UnderLease<{ readonly answer: 'recorded' | 'known' }>;
 
 export interface ChangesSinceParams extends InTask {
   readonly token: string;
   readonly journalRev: number;
 }
 
-export type ChangesSinceResult = Held<{ readonly answer: 'changes' }>;
+export type ChangesSinceResult = UnderLease<{ readonly answer: 'changes' }>;
 
 export interface ReadJournalParams extends InTask {
   readonly token: string;

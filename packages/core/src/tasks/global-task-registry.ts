@@ -19,7 +19,7 @@ import { type Random, systemRandom } from '../runtime/random.js';
 import type { Storage } from '../storage/storage.js';
 import type { Explanation, Submission, SubmitAnswer } from '../storage/task-records.js';
 import { AnnouncedTypes } from './announced-types.js';
-import { refuseEndedOtherwise } from './ended-otherwise.js';
+import { refuseEnded } from './refuse-ended.js';
 import {
   fromBatchItem,
   fromChatRequest,
@@ -307,7 +307,7 @@ export class GlobalTaskRegistry {
       graceMs: DEFAULTS.cancelGraceMs,
     });
     if (cancelled.answer === 'not_found') throw unknownTask(taskId);
-    if (cancelled.answer === 'already_final') refuseEndedOtherwise(cancelled.task);
+    if (cancelled.answer === 'already_final') refuseEnded(cancelled.task);
     return cancelled.task;
   }
 

@@ -4,7 +4,7 @@ import { OrchestratorError } from '../protocol/errors.js';
 import { diagnose, messageOf } from '../protocol/thrown.js';
 import type { Storage } from '../storage/storage.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
-import { Settling } from './settling.js';
+import { SettleRequest } from './settle-request.js';
 
 const RETRY_MS = 200;
 
@@ -20,14 +20,14 @@ export class Settler {
 
   /**
    * Never rejects: a task that can't be settled is claimed again once its lease expires.
-   * @param gone stops retries.
+   * @param stopped aborted once the worker has stopped: ends retries.
    */
-  async settle(claim: Claim, settlement: Settlement, gone: AbortSignal): Promise<void> {
+  async settle(claim: Claim, settlement: Settlement, stopped: AbortSignal): Promise<void> {
     const until = this.ports.clock.now() + this.worker.leaseMs;
     try {
       await this.#store(claim, settlement);
     } catch (error) {
-      await this.#settleAgain(claim, settlement, error, { gone, until });
+      await this.#settleAgain(claim, settlement, error, { stopped, until });
     }
   }
 
@@ -35,13 +35,13 @@ export class Settler {
     claim: Claim,
     first: Settlement,
     failure: unknown,
-    { gone, until }: { readonly gone: AbortSignal; readonly until: number },
+    { stopped, until }: { readonly stopped: AbortSignal; readonly until: number },
   ): Promise<void> {
     let settlement = first;
     for (let error = failure; ;) {
       this.ports.logger.error('worker: settle failed', { ...this.#idsOf(claim), error: messageOf(error) });
-      if (gone.aborted || this.ports.clock.now() > until) return;
-      if (isOutage(error)) await pause(this.ports.clock, RETRY_MS, gone);
+      if (stopped.aborted || this.ports.clock.now() > until) return;
+      if (isOutage(error)) await pause(this.ports.clock, RETRY_MS, stopped);
       else if (settlement === first) settlement = notStored(error);
       else return;
       try {
@@ -54,7 +54,7 @@ export class Settler {
   }
 
   async #store(claim: Claim, settlement: Settlement): Promise<void> {
-    this.#log(claim, settlement, await this.ports.storage.queue.settle(new Settling(claim, settlement)));
+    this.#log(claim, settlement, await this.ports.storage.queue.settle(new SettleRequest(claim, settlement)));
   }
 
   #log(claim: Claim, settlement: Settlement, answer: string): void {

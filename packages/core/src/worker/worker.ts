@@ -74,7 +74,7 @@ export class Worker {
   /** Aborted when a stop begins. */
   #stopping = new AbortController().signal;
   /** Aborted when a stop has ended: no more retries. */
-  #gone = new AbortController();
+  #stopped = new AbortController();
   readonly #ended: Record<RunEnd['kind'], number> = {
     completed: 0,
     failed: 0,
@@ -174,7 +174,7 @@ export class Worker {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
-    const gone = (this.#gone = new AbortController());
+    const stopped = (this.#stopped = new AbortController());
     this.#stopping = signal;
     const graceOver = new AbortController();
     const unsubscribe = this.ports.storage.wakeups.subscribe((wakeup) => this.#onWakeup(wakeup));
@@ -191,7 +191,7 @@ export class Worker {
     this.#cancelPoll = undefined;
     unsubscribe();
     await atMost(this.#clock, HAND_BACK_MS, this.#handBack());
-    gone.abort();
+    stopped.abort();
   }
 
   async #drain(claiming: Promise<void>, { graceMs, signal }: Grace): Promise<void> {
@@ -370,7 +370,7 @@ export class Worker {
 
   /** Never rejects: a task that can't be settled is claimed again once its lease expires. */
   #settle(claim: Claim, settlement: Settlement): Promise<void> {
-    return this.#settler.settle(claim, settlement, this.#gone.signal);
+    return this.#settler.settle(claim, settlement, this.#stopped.signal);
   }
 
   async #release(run: WorkflowRun): Promise<void> {

@@ -34,7 +34,7 @@ export interface StepWorkListener {
 const STALE_MS = 1_000;
 const STOPPED = new OrchestratorError('not_running', 'the run is over');
 
-type Held<T> = (T & JournalChanges) | { readonly answer: 'lease_lost' };
+type UnderLease<T> = (T & JournalChanges) | { readonly answer: 'lease_lost' };
 
 /** Executes the steps of one run: stores them, calls services, runs host code, records outcomes. */
 export class StepWork {
@@ -138,7 +138,7 @@ export class StepWork {
             journalRev: this.listener.journalRev(),
           }),
         );
-        this.#take(changes);
+        this.#apply(changes);
       } while (this.#fetchAgain);
       this.#fetching = false;
     });
@@ -215,12 +215,12 @@ export class StepWork {
         ...(callId !== undefined && { callId }),
       }),
     );
-    this.#take(recorded);
+    this.#apply(recorded);
   }
 
-  #take(held: Held<{ readonly answer: string }>): void {
-    if (!('journalRev' in held)) this.listener.leaseLost();
-    else this.listener.merge(held);
+  #apply(answer: UnderLease<{ readonly answer: string }>): void {
+    if (!('journalRev' in answer)) this.listener.leaseLost();
+    else this.listener.merge(answer);
   }
 
   #where() {

@@ -1,6 +1,6 @@
 import { type Clock, pause } from '../../runtime/clock.js';
 import { fullJitter } from '../../protocol/full-jitter.js';
-import { saneDelay } from '../../protocol/retry-after.js';
+import { clampDelay } from '../../protocol/retry-after.js';
 import type { Random } from '../../runtime/random.js';
 import type { Breakers, SendOutcome } from '../breakers.js';
 import { type CallStage, failure, type OutboundCall, type SendResult, type Sender } from '../call-stage.js';
@@ -29,7 +29,7 @@ export function resend(clock: Clock, random: Random, breakers: Breakers): CallSt
       if (last.kind === 'answer') return last;
       if (sent === MAX_SENDS) break;
       const jitter = fullJitter(random, sent, BASE_MS, CAP_MS);
-      const requested = saneDelay(last.retryAfterMs) ?? 0;
+      const requested = clampDelay(last.retryAfterMs) ?? 0;
       await pause(clock, Math.min(MAX_RETRY_AFTER_MS, Math.max(requested, jitter)), call.signal);
     }
     return last
@@ -64,5 +64,5 @@ function outcomeOf(result: SendResult): SendOutcome {
 }
 
 function giveUp(last: SendResult): SendResult {
-  return last.kind === 'again' ? failure(last.error) : last;
+  return last.kind === 'transient' ? failure(last.error) : last;
 }

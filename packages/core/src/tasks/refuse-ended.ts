@@ -6,7 +6,7 @@ import type { Task } from '../protocol/task.js';
  *
  * @throws {OrchestratorError} `conflict`, with the task's status, unless it is `cancelled`.
  */
-export function refuseEndedOtherwise({ task_id, status }: Task): void {
+export function refuseEnded({ task_id, status }: Task): void {
   if (status === 'cancelled') return;
   throw new OrchestratorError('conflict', `task ${task_id} has already ended: its status is ${status}`, {
     retryable: false,

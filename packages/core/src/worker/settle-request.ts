@@ -1,7 +1,7 @@
 import type { Claim, Settlement, SettleParams } from '../storage/task-queue.js';
 
 /** Parameters of `settle`. A class, like every holder of short-lived values: see ADR 10. */
-export class Settling implements SettleParams {
+export class SettleRequest implements SettleParams {
   readonly tenantId: string;
   readonly taskId: string;
   readonly token: string;
