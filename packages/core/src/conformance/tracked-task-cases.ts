@@ -123,7 +123,7 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
     method: 'progress',
-    name: "is nobody else's to tell",
+    name: "is ghost else's to tell",
     async run(t) {
       const claim = await t.leased();
       const progress = { percent: 1 };
