@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Orchestrator } from '@agent-orchestrator/core';
 import { createIdentities, OrchestratorServer } from '@agent-orchestrator/ws-server';
 import { table } from './measure.js';
-import type { Order, Told } from './notifying-service.js';
+import type { Order, LatencyReport } from './notifying-service.js';
 
 const PROGRAM = fileURLToPath(new URL('notifying-service.js', import.meta.url));
 const TOKENS = { loud: 'token-of-loud', quiet: 'token-of-quiet' } as const;
@@ -34,14 +34,14 @@ async function registered(
 /** One service in a process of its own carries out an order. */
 async function carriedOut(
   order: Omit<Order, 'token'> & { readonly serviceName: keyof typeof TOKENS },
-): Promise<Told> {
+): Promise<LatencyReport> {
   const child = fork(PROGRAM);
-  const told = new Promise<Told>((resolve, reject) => {
-    child.once('message', (message) => resolve(message as Told));
+  const report = new Promise<LatencyReport>((resolve, reject) => {
+    child.once('message', (message) => resolve(message as LatencyReport));
     child.once('exit', (code) => reject(new Error(`the service ended with ${code}`)));
   });
   child.send({ ...order, token: TOKENS[order.serviceName] });
-  return told;
+  return report;
 }
 
 /**
@@ -80,7 +80,7 @@ export async function notifications(): Promise<unknown> {
     if (status !== 'completed' || result !== task) wrong += 1;
   }
   await server.stop();
-  const ms = (told: Told) => `${told.p50Ms.toFixed(1)} / ${told.p99Ms.toFixed(1)} ms`;
+  const ms = (report: LatencyReport) => `${report.p50Ms.toFixed(1)} / ${report.p99Ms.toFixed(1)} ms`;
   const acked = Object.values(loud.acks).reduce((sum, count) => sum + count, 0);
   const rows = [
     ['what', 'figure'],

@@ -10,7 +10,7 @@ export interface Order {
   readonly seconds: number;
 }
 
-export interface Told {
+export interface LatencyReport {
   readonly notified: number;
   readonly refused: number;
   readonly acks: Readonly<Record<string, number>>;
@@ -22,7 +22,7 @@ export interface Told {
 
 const TICK_MS = 10;
 
-async function tell(order: Order): Promise<Told> {
+async function run(order: Order): Promise<LatencyReport> {
   const { url, token, serviceName, tasks } = order;
   const notifier = new TaskNotifier({
     serviceName,
@@ -72,5 +72,5 @@ async function tell(order: Order): Promise<Told> {
 }
 
 process.once('message', (order) => {
-  void tell(order as Order).then((told) => process.send?.(told, () => process.disconnect()));
+  void run(order as Order).then((report) => process.send?.(report, () => process.disconnect()));
 });

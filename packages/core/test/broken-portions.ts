@@ -66,7 +66,7 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
   },
   'tasks.cancelBatch': { 'resolves after one step': afterOneStep },
   'queue.sweep': {
-    'takes one step, whatever it is told': (params, original) => original({ max: Math.min(100, params.max) }),
+    'takes one step, whatever max is': (params, original) => original({ max: Math.min(100, params.max) }),
   },
   'tasks.get': {
     'shows calls of a task that has ended as open ones': async (params, original) => {
@@ -125,10 +125,10 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
       listener: (wakeup: Wakeup) => void,
       original: (listener: (wakeup: Wakeup) => void) => unknown,
     ) => {
-      let told = 0;
+      let received = 0;
       return original((wakeup) => {
-        if (wakeup.kind === 'call_cancelled') told += 1;
-        if (wakeup.kind !== 'call_cancelled' || told <= 3) listener(wakeup);
+        if (wakeup.kind === 'call_cancelled') received += 1;
+        if (wakeup.kind !== 'call_cancelled' || received <= 3) listener(wakeup);
       });
     }) as never,
   },

@@ -83,12 +83,12 @@ export const brokenRecovery: Readonly<Record<string, Readonly<Record<string, Mis
   },
   'journal.changesSince': {
     'takes what earlier attempts began for the attempt’s own': async (params, original) => {
-      const news = await original(params);
-      const changes = (news['changes'] as JournalStep[] | undefined)?.map((one) => ({
+      const page = await original(params);
+      const changes = (page['changes'] as JournalStep[] | undefined)?.map((one) => ({
         ...one,
         inherited: false,
       }));
-      return { ...news, ...(changes && { changes }) };
+      return { ...page, ...(changes && { changes }) };
     },
   },
   'tasks.getBatch': {

@@ -257,7 +257,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
   ...broken('queue.claim', {
     'takes nothing': forgets([]),
     'forgets the claim id': (params, original) => original({ ...params, claimId: crypto.randomUUID() }),
-    'takes more than it is told to': change({ max: 1_000 }),
+    'takes more than max': change({ max: 1_000 }),
     'takes what the worker can not run': (params, original) => {
       const types = (params['runs'] as unknown as { type: string }[]).flatMap(({ type }) => [
         type,

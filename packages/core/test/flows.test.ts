@@ -125,7 +125,7 @@ describe('a workflow', () => {
       serviceName: 'slow',
       transport: new InProcessTransport(orchestrator.hub('slow')),
     });
-    const told = new Promise((resolve) => notifier.on('task_cancel', resolve));
+    const received = new Promise((resolve) => notifier.on('task_cancel', resolve));
     orchestrator.workflow('wait', (ctx) => ctx.call('slow', 'work'));
     const acme = orchestrator.tenant('acme');
     const { task_id } = await acme.tasks.submit({ type: 'wait' });
@@ -135,7 +135,7 @@ describe('a workflow', () => {
       status: 'cancelled',
       error: { code: 'cancelled', message: 'no longer needed' },
     });
-    expect(await told).toMatchObject({
+    expect(await received).toMatchObject({
       event: 'task_cancel',
       task_id: 'job-1',
       reason: 'no longer needed',

@@ -10,7 +10,7 @@ let server: Server;
 let orchestrator: Orchestrator;
 let handler: Handler;
 /** System events published for operators. */
-let told: (readonly [kind: string, fields: Readonly<Record<string, string>> | undefined])[];
+let received: (readonly [kind: string, fields: Readonly<Record<string, string>> | undefined])[];
 let requests: {
   readonly headers: IncomingMessage['headers'];
   readonly url: string;
@@ -35,10 +35,10 @@ beforeEach(async () => {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api`;
   // No jitter: what is sent again is sent again at once.
   const random = { uuid: () => crypto.randomUUID(), fraction: () => 0 };
-  told = [];
+  received = [];
   const storage: Storage = Object.assign(new MemoryStorage({ random }), {
     publishSystemEvent: (...[kind, , fields]: Parameters<NonNullable<Storage['publishSystemEvent']>>) =>
-      void told.push([kind, fields]),
+      void received.push([kind, fields]),
   });
   orchestrator = new Orchestrator({
     random,
@@ -273,6 +273,6 @@ describe('a call over HTTP', () => {
     const refused = await run();
     expect(refused.error?.message).toContain('circuit breaker of service');
     expect(requests).toHaveLength(10);
-    expect(told).toEqual([['breaker_opened', { service: 'remote', tenant: 'acme' }]]);
+    expect(received).toEqual([['breaker_opened', { service: 'remote', tenant: 'acme' }]]);
   });
 });

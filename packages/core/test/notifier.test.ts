@@ -410,14 +410,14 @@ describe('a notification that cannot be sent', () => {
   it('or is not accepted, emits an event', async () => {
     const hub = new Hub();
     const service = notifier(hub);
-    const told: string[] = [];
-    service.on('not_taken', ({ ack, notification }) => told.push(ack.outcome, notification.message_id));
+    const received: string[] = [];
+    service.on('not_taken', ({ ack, notification }) => received.push(ack.outcome, notification.message_id));
     for (const outcome of ['invalid', 'applied', 'unknown_task', 'late', 'forbidden'] as const) {
       hub.answer = async () => ({ outcome });
       await service.notifyTaskCompletion({ ...about, result: 1 });
     }
-    expect(told.filter((_, n) => n % 2 === 0)).toEqual(['invalid', 'unknown_task', 'forbidden']);
-    expect(told[1]).toBe(hub.sent[0]?.message_id);
+    expect(received.filter((_, n) => n % 2 === 0)).toEqual(['invalid', 'unknown_task', 'forbidden']);
+    expect(received[1]).toBe(hub.sent[0]?.message_id);
   });
 });
 
@@ -444,8 +444,8 @@ describe('the link', () => {
 
   it('emits its changes', () => {
     const hub = new Hub(true, false);
-    const told: unknown[] = [];
-    const listener = (state: unknown) => told.push(state);
+    const received: unknown[] = [];
+    const listener = (state: unknown) => received.push(state);
     const service = notifier(hub).on('connected', listener).on('disconnected', listener);
     service.on('refused', listener);
     const states = [
@@ -456,6 +456,6 @@ describe('the link', () => {
     for (const state of states) hub.owner?.onLink(state);
     service.off('connected', listener);
     hub.owner?.onLink({ state: 'connected' });
-    expect(told).toEqual(states);
+    expect(received).toEqual(states);
   });
 });

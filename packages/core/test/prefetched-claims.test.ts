@@ -62,7 +62,7 @@ describe('a worker with prefetched tasks', () => {
       return 'done';
     });
     const acme = orchestrator.tenant('acme');
-    // Short ones first: from then on some are claimed prefetched.
+    // Short ones first: from then on some tasks are prefetched.
     for (let n = 0; n < 10; n += 1) await acme.tasks.submit({ type: 'short', payload: n });
     await orchestrator.start();
     await settled();

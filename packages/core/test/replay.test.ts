@@ -136,12 +136,12 @@ describe('a replay', () => {
     await settled();
     await complete(1, null);
     await complete(2, null);
-    const told: unknown[] = [];
+    const received: unknown[] = [];
     for await (const event of h.acme.events.follow({ task_id: task.task_id })) {
       if (event.event === 'task_status_update')
-        told.push((event.data as { details: { message: string } }).details.message);
+        received.push((event.data as { details: { message: string } }).details.message);
     }
-    expect(told).toEqual(['begun', 'one is done']);
+    expect(received).toEqual(['begun', 'one is done']);
   });
 
   it('of a changed workflow fails the task and names both sides', async () => {

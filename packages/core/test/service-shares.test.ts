@@ -108,38 +108,38 @@ describe('the slots of a service', () => {
 
 describe('breakers', () => {
   const made = () => {
-    const told: OpenedBreaker[] = [];
-    const breakers = new Breakers(systemClock, (each) => told.push(each));
+    const received: OpenedBreaker[] = [];
+    const breakers = new Breakers(systemClock, (each) => received.push(each));
     const send = (tenant: string, outcome: SendOutcome) => {
       const pass = breakers.enter(tenant, 's');
       if ('report' in pass) pass.report(outcome);
       return 'report' in pass;
     };
-    return { told, breakers, send };
+    return { received, breakers, send };
   };
 
   it('count consecutive failures: a success resets them', () => {
-    const { told, send } = made();
+    const { received, send } = made();
     for (let round = 0; round < 3; round += 1) {
       for (let i = 0; i < 9; i += 1) expect(send('a', 'failed')).toBe(true);
       expect(send('a', 'succeeded')).toBe(true);
     }
-    expect(told).toEqual([]);
+    expect(received).toEqual([]);
   });
 
   it('count a response, also a failed one, as a connection', () => {
-    const { told, send } = made();
+    const { received, send } = made();
     for (let i = 0; i < 30; i += 1) expect(send('a', i % 9 === 0 ? 'failed' : 'unreachable')).toBe(true);
-    expect(told).toEqual([]);
+    expect(received).toEqual([]);
   });
 
   it('of all tenants stay open after the timeout of an old call of one tenant', () => {
-    const { told, breakers, send } = made();
+    const { received, breakers, send } = made();
     const old = breakers.enter('b', 's');
     for (let i = 0; i < 10; i += 1) send('a', 'unreachable');
     if ('report' in old) old.report('unanswered');
     expect(breakers.states()).toEqual({ s: 'open' });
-    expect(told).toEqual([{ service: 's' }]);
+    expect(received).toEqual([{ service: 's' }]);
   });
 
   it('evict the tenant with the oldest failure beyond 10,000', () => {

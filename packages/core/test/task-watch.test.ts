@@ -169,11 +169,11 @@ it('gives each waiter its own copy of the task from the log, without a read', as
   const { events } = h.storage;
   const follow = events.followCompletions.bind(events);
   events.followCompletions = async function* (params) {
-    for await (const told of follow(params)) {
-      if (told.event === 'gap') yield told;
+    for await (const received of follow(params)) {
+      if (received.event === 'gap') yield received;
       else {
-        const found = await get({ tenantId: 'acme', taskId: told.task_id });
-        if (found) yield { ...told, task: () => structuredClone(found.task) };
+        const found = await get({ tenantId: 'acme', taskId: received.task_id });
+        if (found) yield { ...received, task: () => structuredClone(found.task) };
       }
     }
   };

@@ -232,10 +232,10 @@ describe('the log', () => {
       },
       { max_attempts: 3 },
     );
-    const told = failures().map(({ level, message, fields }) => [
+    const received = failures().map(({ level, message, fields }) => [
       ...[level, message, fields['attempt'], fields['error'], fields['taskId']],
     ]);
-    expect(told).toEqual([
+    expect(received).toEqual([
       ['warn', 'task attempt failed', 1, 'try 1', task.task_id],
       ['warn', 'task attempt failed', 2, 'try 2', task.task_id],
       ['error', 'task failed', 3, 'try 3', task.task_id],

@@ -91,12 +91,12 @@ describe('HttpTransport', () => {
       index < 2 ? void fail(response) : acknowledge(response, asked),
     );
     const query = overHttp(hub.url, { ackMs });
-    const told: string[] = [];
-    query.on('disconnected', (state) => told.push(state.reason));
+    const received: string[] = [];
+    query.on('disconnected', (state) => received.push(state.reason));
     expect(await query.notifyTaskCompletion({ ...about('job-1'), result: 1 })).toMatchObject({
       outcome: 'applied',
     });
-    expect(told).toEqual([expect.stringMatching(reason)]);
+    expect(received).toEqual([expect.stringMatching(reason)]);
     expect(hub.asked).toHaveLength(3);
     expect(hub.asked.map(({ request }) => request.url)).not.toContain('/elsewhere');
     expect(new Set(hub.asked.map(({ frame }) => frame.message_id)).size).toBe(1);

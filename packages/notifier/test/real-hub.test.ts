@@ -74,7 +74,7 @@ describe('a service at the real hub', () => {
     expect(await outcome).toMatchObject({ event: 'task_completed', task_id: asked.job_id, data: [1] });
   });
 
-  it('is told that its token is not taken, and let in once it is', async () => {
+  it('reports a refused token, and is admitted once it is accepted', async () => {
     const hub = await RealHub.start();
     const query = overSocket(hub.url, { token: 'token-of-tomorrow', refusedRetryMs: 200 });
     const acked = query.notifyTaskCompletion({ ...about('nobody'), result: 1 });

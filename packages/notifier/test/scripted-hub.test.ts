@@ -101,9 +101,9 @@ describe('a link that ends', () => {
     });
     const { port } = server.address() as AddressInfo;
     const query = overSocket(`ws://127.0.0.1:${port}`, { reconnectBaseMs: 50 });
-    const told = await Promise.race([next(query, 'refused'), next(query, 'disconnected')]);
-    expect(told).toMatchObject(expected);
-    if (status === '503') expect(told.retryInMs).toBeGreaterThanOrEqual(2_000);
+    const received = await Promise.race([next(query, 'refused'), next(query, 'disconnected')]);
+    expect(received).toMatchObject(expected);
+    if (status === '503') expect(received.retryInMs).toBeGreaterThanOrEqual(2_000);
     expect(asked).toEqual(['/ws/task_updates']);
   });
 

@@ -30,10 +30,10 @@ describe('an event', () => {
     const cursors = new Set<unknown>();
     for (const peer of sockets) cursors.add((await peer.until(({ event }) => isFinal(event)))['cursor']);
     for (const reader of streams) {
-      let told = await reader.next();
-      while (told && !isFinal(told.event)) told = await reader.next();
-      expect(told).toMatchObject({ data: { task_id: id, data: { n: 1 } } });
-      cursors.add(told?.id);
+      let received = await reader.next();
+      while (received && !isFinal(received.event)) received = await reader.next();
+      expect(received).toMatchObject({ data: { task_id: id, data: { n: 1 } } });
+      cursors.add(received?.id);
     }
     const times = written.mock.calls.filter(([value]) => {
       const frame = value as { event?: unknown; cursor?: unknown } | null;

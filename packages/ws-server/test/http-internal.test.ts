@@ -26,7 +26,7 @@ describe('POST /internal/v1/services/{service}/{operation}', () => {
     const job = `/internal/v1/jobs/${encodeURIComponent(text(asked.body['job_id']))}`;
     const open = await running.ask('GET', job, { token: TOKENS.embedding, headers: forAcme });
     expect([open.status, open.body['status']]).toEqual([200, 'processing']);
-    const told = await running.ask('POST', '/internal/v1/notifications', {
+    const received = await running.ask('POST', '/internal/v1/notifications', {
       token: TOKENS.query,
       body: {
         event: 'task_completed',
@@ -37,7 +37,7 @@ describe('POST /internal/v1/services/{service}/{operation}', () => {
         message_id: 'm-1',
       },
     });
-    expect([told.status, told.body['outcome']]).toEqual([200, 'applied']);
+    expect([received.status, received.body['outcome']]).toEqual([200, 'applied']);
     const done = await running.ask('GET', job, { token: TOKENS.embedding, headers: forAcme });
     expect(done.body).toMatchObject({ status: 'completed', result: { answer: 42 } });
   });

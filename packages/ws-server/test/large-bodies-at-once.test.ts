@@ -8,13 +8,13 @@ const LARGE = Buffer.from(`[${'1,'.repeat(40_000)}0]`);
 /** A body whose rest is sent, or aborted, on command. */
 function upload(first: Buffer) {
   let end: (error?: Error) => void = () => {};
-  const told = new Promise<void>((resolve, reject) => {
+  const received = new Promise<void>((resolve, reject) => {
     end = (error) => (error ? reject(error) : resolve());
   });
-  told.catch(() => undefined);
+  received.catch(() => undefined);
   const chunks = (async function* () {
     yield first;
-    await told;
+    await received;
   })();
   const request: NeutralRequest = {
     method: 'POST',

@@ -48,7 +48,7 @@ export class HttpGateway implements Gateway {
   }
 
   /** An outcome received from the hub. */
-  told({ task_id }: GatewayOutcome): void {
+  received({ task_id }: GatewayOutcome): void {
     this.#waiting.get(task_id)?.();
   }
 
@@ -71,15 +71,15 @@ export class HttpGateway implements Gateway {
 
   async #outcomeOf(tenantId: string, jobId: string, signal: AbortSignal): Promise<JsonValue> {
     for (;;) {
-      const told = new AbortController();
+      const received = new AbortController();
       // Listening before looking: it may end in between.
-      this.#waiting.set(jobId, () => told.abort());
+      this.#waiting.set(jobId, () => received.abort());
       try {
         const { status, body } = await this.#send(tenantId, `/internal/v1/jobs/${jobId}`, signal, {});
         if (status !== 200) throw refusal(body);
         if (body['status'] === 'completed') return body['result'] ?? null;
         if (body['error']) throw refusal(body['error'] as JsonObject);
-        await pause(systemClock, LOOK_MS, AbortSignal.any([signal, told.signal]));
+        await pause(systemClock, LOOK_MS, AbortSignal.any([signal, received.signal]));
       } finally {
         this.#waiting.delete(jobId);
       }

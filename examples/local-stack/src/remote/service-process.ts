@@ -40,7 +40,7 @@ export async function startServiceProcess(options: ServiceProcessOptions): Promi
   const gateway = new HttpGateway({ url: orchestratorUrl, token });
   const transport = new WebSocketTransport({ url: orchestratorUrl, token, reconnectCapMs: 5_000 });
   const notifier = new TaskNotifier({ serviceName: name, transport });
-  notifier.on('outcome', (outcome) => gateway.told(outcome));
+  notifier.on('outcome', (outcome) => gateway.received(outcome));
   notifier.on('refused', ({ error }) => report(error, `${name}: the orchestrator refused its token`));
   const service = new ServiceHost({
     definition,

@@ -51,10 +51,10 @@ async function endCalling(
   more: Parameters<typeof calling>[1],
   end: (claim: Claim) => Promise<unknown>,
 ): Promise<void> {
-  const told = new Set<string>();
+  const received = new Set<string>();
   const unsubscribe = t.storage.wakeups.subscribe((wakeup) => {
     if (wakeup.kind === 'call_cancelled' && wakeup.frame.tenant_id === t.tenantId)
-      told.add(wakeup.frame.call_id ?? '');
+      received.add(wakeup.frame.call_id ?? '');
   });
   const { claim, steps, jobs } = await calling(t, more);
   const early = await t.report('named never', 1);
@@ -81,7 +81,7 @@ async function endCalling(
   assert.deepEqual(await t.report(first, 2), { answer: 'applied', taskId: newer.claim.task.task_id });
   await t.pass(1);
   await t.advance(0);
-  assert.deepEqual([...told].toSorted(), callIds(steps).toSorted());
+  assert.deepEqual([...received].toSorted(), callIds(steps).toSorted());
   await sayTheSame(3).catch((error: Error) => {
     throw new Error(`after the sweep: ${error.message}`, { cause: error });
   });
@@ -149,16 +149,16 @@ export const callPortionCases: readonly ConformanceCase[] = [
     name: 'notifies the services of all open calls of a running task, and leaves the calls open',
     limits,
     async run(t) {
-      const told: string[] = [];
+      const received: string[] = [];
       const unsubscribe = t.storage.wakeups.subscribe((wakeup) => {
-        if (wakeup.kind === 'call_cancelled') told.push(wakeup.frame.call_id ?? '');
+        if (wakeup.kind === 'call_cancelled') received.push(wakeup.frame.call_id ?? '');
       });
       const { claim, steps } = await calling(t);
       await t.storage.tasks.cancel({ ...t.where(claim), reason: 'enough', graceMs: 20_000 });
       await t.pass(1);
       await t.advance(0);
       unsubscribe();
-      assert.deepEqual(told.toSorted(), callIds(steps).toSorted());
+      assert.deepEqual(received.toSorted(), callIds(steps).toSorted());
       const { delegated_services: calls } = await t.get(claim.task.task_id);
       assert.deepEqual(
         calls.map(({ status }) => status),

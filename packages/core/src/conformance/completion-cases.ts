@@ -73,18 +73,18 @@ export const completionCases: readonly ConformanceCase[] = [
     name: 'ends with its signal, and delivers no events of other tenants',
     async run(t) {
       const over = new AbortController();
-      const told: unknown[] = [];
+      const received: unknown[] = [];
       const tenantId = t.otherTenantId;
       const after = await t.storage.events.head({ tenantId });
       const following = (async () => {
         const { signal } = over;
         for await (const end of t.storage.events.followCompletions({ tenantId, after, signal }))
-          told.push(end);
+          received.push(end);
       })();
       await endOne(t, 'completed');
       over.abort();
       await following;
-      assert.deepEqual(told, []);
+      assert.deepEqual(received, []);
     },
   },
 ];

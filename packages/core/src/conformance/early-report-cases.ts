@@ -168,9 +168,9 @@ export const earlyReportCases: readonly ConformanceCase[] = [
       assert.deepEqual(await fates(t, other.ids), ['held', 'held']);
       const next = { kind: 'status', status: 'busy', details: { n: AT_MOST } } as const;
       assert.equal((await t.report('early', null, { body: next })).answer, 'applied');
-      const told = (await t.log()).filter(({ event }) => event === 'task_status_update');
+      const received = (await t.log()).filter(({ event }) => event === 'task_status_update');
       assert.deepEqual(
-        told.map(({ data }) => (data as { details: { n: number } }).details.n),
+        received.map(({ data }) => (data as { details: { n: number } }).details.n),
         Array.from({ length: AT_MOST + 1 }, (_, n) => n),
       );
     },

@@ -91,14 +91,14 @@ export const journalCases: readonly ConformanceCase[] = [
       );
       assert.equal((await t.record(claim, step, t.result('first'))).answer, 'recorded');
       assert.equal((await t.record(claim, step, t.result('second'))).answer, 'known');
-      const news = await t.storage.journal.changesSince({
+      const page = await t.storage.journal.changesSince({
         ...t.where(claim),
         token: claim.token,
         journalRev: 0,
       });
-      assert.ok('changes' in news);
+      assert.ok('changes' in page);
       assert.deepEqual(
-        news.changes.map(({ outcome }) => outcome),
+        page.changes.map(({ outcome }) => outcome),
         [{ ok: true, value: 'first' }],
       );
     },
@@ -128,21 +128,21 @@ export const journalCases: readonly ConformanceCase[] = [
     name: 'returns changes in order, and the cancel reason of the task',
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
-      const news = (journalRev: number) =>
+      const page = (journalRev: number) =>
         t.storage.journal.changesSince({ ...t.where(claim), token: claim.token, journalRev });
-      const before = await news(claim.journalRev);
+      const before = await page(claim.journalRev);
       assert.ok('changes' in before && before.changes.length === 0);
       await t.report(jobId, 'done');
-      const after = await news(before.journalRev);
+      const after = await page(before.journalRev);
       assert.ok('changes' in after);
       assert.deepEqual(
         after.changes.map(({ key, outcome }) => [key, outcome]),
         [[step.key, { ok: true, value: 'done' }]],
       );
-      const again = await news(after.journalRev);
+      const again = await page(after.journalRev);
       assert.ok('changes' in again && again.changes.length === 0 && again.cancelReason === undefined);
       await t.storage.tasks.cancel({ ...t.where(claim), reason: 'enough', graceMs: 1_000 });
-      const cancelled = await news(after.journalRev);
+      const cancelled = await page(after.journalRev);
       assert.ok('changes' in cancelled && cancelled.cancelReason === 'enough');
     },
   },
@@ -185,13 +185,13 @@ export const journalCases: readonly ConformanceCase[] = [
       for (const value of [false, 0, '', null, []]) {
         const { claim, step, jobId } = await t.withJob();
         await t.report(jobId, value);
-        const news = await t.storage.journal.changesSince({
+        const page = await t.storage.journal.changesSince({
           ...t.where(claim),
           token: claim.token,
           journalRev: claim.journalRev,
         });
-        assert.ok('changes' in news);
-        assert.deepEqual(news.changes.find(({ key }) => key === step.key)?.outcome, { ok: true, value });
+        assert.ok('changes' in page);
+        assert.deepEqual(page.changes.find(({ key }) => key === step.key)?.outcome, { ok: true, value });
       }
     },
   },
@@ -248,13 +248,13 @@ export const journalCases: readonly ConformanceCase[] = [
     async run(t) {
       const { claim, step, jobId } = await t.withJob('flaky', { retryDelayMs: 0, maxTries: 1 });
       await t.report(jobId, null, { body: t.failure('busy', true) });
-      const news = await t.storage.journal.changesSince({
+      const page = await t.storage.journal.changesSince({
         ...t.where(claim),
         token: claim.token,
         journalRev: claim.journalRev,
       });
-      assert.ok('changes' in news);
-      const outcome = news.changes.find(({ key }) => key === step.key)?.outcome;
+      assert.ok('changes' in page);
+      const outcome = page.changes.find(({ key }) => key === step.key)?.outcome;
       assert.ok(outcome && !outcome.ok && outcome.error.message === 'busy');
     },
   },
@@ -270,9 +270,9 @@ export const journalCases: readonly ConformanceCase[] = [
       assert.equal((await progress({ messageId: 'a' })).answer, 'duplicate');
       assert.equal((await progress({ messageId: 'b', seq: 1 })).answer, 'duplicate');
       assert.equal((await progress({ messageId: 'c', seq: 2 })).answer, 'applied');
-      const told = (await t.log()).filter(({ event }) => event === 'task_status_update');
+      const received = (await t.log()).filter(({ event }) => event === 'task_status_update');
       assert.deepEqual(
-        told.map(({ service, data }) => [service, data]),
+        received.map(({ service, data }) => [service, data]),
         [
           ['query', { status: 'on it', details: { percent: 5 } }],
           ['query', { status: 'on it', details: { percent: 5 } }],

@@ -126,7 +126,7 @@ export const largeJournalCases: readonly ConformanceCase[] = [
       const claim = await t.leased();
       const keys: string[] = [];
       for (let n = 0; n < 3; n += 1) keys.push(await ran(t, claim, LARGE));
-      const news = async (journalRev: number) => {
+      const page = async (journalRev: number) => {
         const found = await t.storage.journal.changesSince({
           ...t.where(claim),
           token: claim.token,
@@ -135,8 +135,8 @@ export const largeJournalCases: readonly ConformanceCase[] = [
         assert.ok(found.answer === 'changes');
         return [found.changes.map(({ key }) => key), found.journalRev, found.more];
       };
-      assert.deepEqual(await news(0), [keys.slice(0, 2), 2, true]);
-      assert.deepEqual(await news(2), [keys.slice(2), 3, undefined]);
+      assert.deepEqual(await page(0), [keys.slice(0, 2), 2, true]);
+      assert.deepEqual(await page(2), [keys.slice(2), 3, undefined]);
     },
   },
 ];

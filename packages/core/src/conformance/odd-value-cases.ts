@@ -85,12 +85,12 @@ const PLACES: Readonly<Record<string, (t: CaseTools, value: JsonValue) => Promis
   report: async (t, value) => {
     const { claim, jobId } = await t.withJob();
     assert.equal((await t.report(jobId, value)).answer, 'applied');
-    const news = await t.storage.journal.changesSince({
+    const page = await t.storage.journal.changesSince({
       ...t.where(claim),
       token: claim.token,
       journalRev: claim.journalRev,
     });
-    const outcome = 'changes' in news ? news.changes.at(-1)?.outcome : undefined;
+    const outcome = 'changes' in page ? page.changes.at(-1)?.outcome : undefined;
     return outcome?.ok ? outcome.value : undefined;
   },
   finish: async (t, result) => {
@@ -201,12 +201,12 @@ export const oddValueCases: readonly ConformanceCase[] = [
       assert.equal((await t.report(HALF, null, { body: status })).answer, 'applied');
       const answer = await t.report(HALF, null, { body: t.failure(HALF) });
       assert.equal(answer.answer, 'applied');
-      const news = await t.storage.journal.changesSince({
+      const page = await t.storage.journal.changesSince({
         ...t.where(claim),
         token: claim.token,
         journalRev: claim.journalRev,
       });
-      const outcome = 'changes' in news ? news.changes.at(-1)?.outcome : undefined;
+      const outcome = 'changes' in page ? page.changes.at(-1)?.outcome : undefined;
       assert.equal(outcome?.ok === false && outcome.error.message, WHOLE);
       const call = {
         callId: t.id(),

@@ -343,13 +343,13 @@ export const queueCases: readonly ConformanceCase[] = [
       const { claim, jobId } = await t.withJob();
       await t.report(jobId, 1);
       assert.equal(await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev }), 'newer_outcome');
-      const news = await t.storage.journal.changesSince({
+      const page = await t.storage.journal.changesSince({
         ...t.where(claim),
         token: claim.token,
         journalRev: claim.journalRev,
       });
-      assert.ok('journalRev' in news);
-      assert.equal(await t.settle(claim, { kind: 'parked', journalRev: news.journalRev }), 'settled');
+      assert.ok('journalRev' in page);
+      assert.equal(await t.settle(claim, { kind: 'parked', journalRev: page.journalRev }), 'settled');
     },
   },
   {

@@ -193,14 +193,14 @@ export const recoveryCases: readonly ConformanceCase[] = [
       const own = t.callStep();
       await t.begin(next, own);
       await t.record(next, own, t.result(1));
-      const news = await t.storage.journal.changesSince({
+      const page = await t.storage.journal.changesSince({
         ...t.where(next),
         token: next.token,
         journalRev: next.journalRev,
       });
-      assert.ok('changes' in news);
+      assert.ok('changes' in page);
       assert.deepEqual(
-        news.changes.map(({ key, inherited }) => [key, inherited]),
+        page.changes.map(({ key, inherited }) => [key, inherited]),
         [[own.key, false]],
       );
     },
@@ -219,14 +219,14 @@ export const recoveryCases: readonly ConformanceCase[] = [
         [[step.key, true, jobId]],
       );
       await t.report(jobId, 'late');
-      const news = await t.storage.journal.changesSince({
+      const page = await t.storage.journal.changesSince({
         ...t.where(next),
         token: next.token,
         journalRev: next.journalRev,
       });
-      assert.ok('changes' in news);
+      assert.ok('changes' in page);
       assert.deepEqual(
-        news.changes.map(({ key, inherited, outcome }) => [key, inherited, outcome?.ok]),
+        page.changes.map(({ key, inherited, outcome }) => [key, inherited, outcome?.ok]),
         [[step.key, true, true]],
       );
     },

@@ -145,15 +145,15 @@ export const taskCases: readonly ConformanceCase[] = [
     async run(t) {
       const { claim, step, jobId } = await t.withJob();
       await t.settle(claim, { kind: 'parked', journalRev: claim.journalRev });
-      const told: unknown[] = [];
+      const received: unknown[] = [];
       const unsubscribe = t.storage.wakeups.subscribe(
-        (wakeup) => wakeup.kind === 'call_cancelled' && told.push(wakeup),
+        (wakeup) => wakeup.kind === 'call_cancelled' && received.push(wakeup),
       );
       await t.storage.tasks.cancel({ ...t.where(claim), reason: 'enough', graceMs: 30_000 });
       await t.advance(0);
       unsubscribe();
       assert.equal((await t.get(claim.task.task_id)).status, 'cancelled');
-      assert.deepEqual(told, [
+      assert.deepEqual(received, [
         {
           kind: 'call_cancelled',
           service: 'query',

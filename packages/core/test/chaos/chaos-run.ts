@@ -225,9 +225,9 @@ async function redrive(
 }
 
 async function signal(world: World, taskId: string, name: string): Promise<void> {
-  const told = { tenantId: TENANT, taskId, name, payload: name, idempotencyKey: name };
+  const received = { tenantId: TENANT, taskId, name, payload: name, idempotencyKey: name };
   try {
-    await world.insist(({ registry }) => registry.signal(told).then(() => true));
+    await world.insist(({ registry }) => registry.signal(received).then(() => true));
   } catch (error) {
     // The task was cancelled meanwhile.
     if (!(error instanceof OrchestratorError && error.code === 'conflict')) throw error;

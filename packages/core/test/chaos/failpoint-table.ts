@@ -134,8 +134,8 @@ const STEPS: readonly Row[] = [
   ],
   [
     'journal.changesSince',
-    meanwhile('another worker gets the news with its claim'),
-    meanwhile('another worker gets the news with its claim'),
+    meanwhile('another worker gets the change with its claim'),
+    meanwhile('another worker gets the change with its claim'),
   ],
   [
     'journal.report/outcome',

@@ -66,10 +66,10 @@ describe('a process killed at any pass of any failpoint', () => {
       if (!FAILPOINTS.has(point)) unlisted.add(point);
       for (let pass = 1; pass <= passes; pass += 1) {
         try {
-          const told = await tell(scenario, point, [pass]);
-          expect(told.world.drops).toHaveLength(1);
-          await check(told.world);
-          note(point, undisturbed, told);
+          const received = await tell(scenario, point, [pass]);
+          expect(received.world.drops).toHaveLength(1);
+          await check(received.world);
+          note(point, undisturbed, received);
           // A second death on the heels of the first would say nothing new.
           if (isPoll(point)) continue;
           // Its successor dies too, as soon as it comes to the same place.

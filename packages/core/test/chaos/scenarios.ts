@@ -86,8 +86,8 @@ async function tasksOf(world: World): Promise<readonly Task[]> {
 async function journey(world: World): Promise<void> {
   const taskId = await submit(world, { type: 'journey' });
   await world.pause(5_000);
-  const told = { tenantId: TENANT, taskId, name: 'word', payload: 'go', idempotencyKey: 'word' };
-  await world.insist(({ registry }) => registry.signal(told).then(() => true));
+  const received = { tenantId: TENANT, taskId, name: 'word', payload: 'go', idempotencyKey: 'word' };
+  await world.insist(({ registry }) => registry.signal(received).then(() => true));
   const task = await ended(world, taskId);
   assert.deepEqual(task.result, { quick: 'quick', slow: 'slow', word: 'go' }, task.error?.message);
   assert.equal((await tasksOf(world)).length, 1);
