@@ -55,7 +55,7 @@ describe('HttpTransport', () => {
     expect(frame).toMatchObject({ task_id: 'job-1', data: 1 });
   });
 
-  it('has one notification of a job under way at a time, those of others beside it', async () => {
+  it('has one notification of a job in flight at a time, those of others beside it', async () => {
     const held: (() => void)[] = [];
     const hub = await httpHub((response, asked) => held.push(() => acknowledge(response, asked)));
     const query = overHttp(hub.url);
@@ -86,7 +86,7 @@ describe('HttpTransport', () => {
       /HTTP 200/,
       (response) => response.end('{"event":"ack","message_id":"x","outcome":"applied"}'),
     ],
-  ])('sends again after %s, and tells of it once', async (_, reason, fail, ackMs = 60_000) => {
+  ])('resends after %s, and reports it once', async (_, reason, fail, ackMs = 60_000) => {
     const hub = await httpHub((response, asked, index) =>
       index < 2 ? void fail(response) : acknowledge(response, asked),
     );
@@ -120,7 +120,7 @@ describe('HttpTransport', () => {
       (response: ServerResponse, asked: Asked) =>
         acknowledge(response, asked, { outcome: 'retry_later', retry_after_ms: 100 }, 503),
     ],
-  ])('comes back when %s says', async (_, ms, later) => {
+  ])('retries when %s requests', async (_, ms, later) => {
     const hub = await httpHub((response, asked, index) =>
       index === 0 ? later(response, asked) : acknowledge(response, asked),
     );
@@ -132,7 +132,7 @@ describe('HttpTransport', () => {
   it.each([
     [400, 'invalid_message'],
     [413, 'payload_too_large'],
-  ])('gives up what the hub will never take: %i', async (status, code) => {
+  ])('drops permanently refused notifications: %i', async (status, code) => {
     const hub = await httpHub((response) => response.writeHead(status).end());
     const query = overHttp(hub.url);
     await expect(query.notifyTaskCompletion({ ...about('job-1'), result: 1 })).rejects.toMatchObject({
@@ -141,7 +141,7 @@ describe('HttpTransport', () => {
     expect([query.pending, hub.asked.length]).toEqual([0, 1]);
   });
 
-  it('goes on once a refused token is taken, and does not hammer until then', async () => {
+  it('continues once a refused token is accepted, and does not hammer until then', async () => {
     const hub = await httpHub((response, asked, index) =>
       index === 0 ? void response.writeHead(401).end() : acknowledge(response, asked),
     );
@@ -155,7 +155,7 @@ describe('HttpTransport', () => {
     await query.ready();
   });
 
-  it('ends what is under way when it is closed', async () => {
+  it('aborts requests in flight when it is closed', async () => {
     const hub = await httpHub(() => undefined);
     const query = overHttp(hub.url);
     const acked = query.notifyTaskCompletion({ ...about('job-1'), result: 1 });

@@ -29,7 +29,7 @@ async function loadedBy(name: string): Promise<string[]> {
 const isUndici = (file: string) => file.includes('node_modules/undici/');
 const isOrchestrator = (file: string) => file.endsWith('core/dist/orchestrator.js');
 
-describe('a service that imports the package, as it is built', () => {
+describe('a service that imports the built package', () => {
   it('loads neither the orchestrator nor undici', async () => {
     const files = await loadedBy('@agent-orchestrator/notifier');
     expect(files.some((file) => file.endsWith('core/dist/notifier/task-notifier.js'))).toBe(true);
@@ -39,7 +39,7 @@ describe('a service that imports the package, as it is built', () => {
     expect(ofCore.filter((file) => !/\/core\/dist\/(?:notifier|protocol)\//.test(file))).toEqual([]);
   });
 
-  it('would be found out if it did', async () => {
+  it('the check would find them', async () => {
     const files = await loadedBy('@agent-orchestrator/core');
     expect(files.some(isUndici)).toBe(true);
     expect(files.some(isOrchestrator)).toBe(true);

@@ -19,7 +19,7 @@ describe('the options', () => {
     [{ ...good, pingMs: 0 }, 'pingMs', '>=1', '0'],
     [{ ...good, reconnectCapMs: 2 ** 40 }, 'reconnectCapMs', '<=2147483647', ''],
     [{ ...good, ackMs: 1.5 }, 'ackMs', 'int', '1.5'],
-  ])('are checked: %j', (options, path, expected, got) => {
+  ])('are validated: %j', (options, path, expected, got) => {
     vi.stubEnv('ORCHESTRATOR_URL', undefined);
     vi.stubEnv('SERVICE_TOKEN', undefined);
     const make = () => new WebSocketTransport(options);
@@ -47,7 +47,7 @@ describe('the options', () => {
     expect(String(thrown)).not.toContain('canary');
   });
 
-  it('come from the environment where they are left out', async () => {
+  it('default to the environment', async () => {
     const hub = await ScriptedHub.start();
     vi.stubEnv('ORCHESTRATOR_URL', hub.url);
     vi.stubEnv('SERVICE_TOKEN', 'token-of-the-environment');
@@ -62,12 +62,12 @@ describe('the options', () => {
     ['window', { window: 0 }],
     ['maxMessages', { maxMessages: -1 }],
     ['maxBytes', { maxBytes: Number.NaN }],
-  ])('of the notifier are checked: %s', (path, wrong) => {
+  ])('of the notifier are validated: %s', (path, wrong) => {
     const transport = new WebSocketTransport(good);
     expect(() => new TaskNotifier({ serviceName: 'query', transport, ...wrong })).toThrow(`at "${path}"`);
   });
 
-  it('want a transport for each notifier', async () => {
+  it('require a transport for each notifier', async () => {
     const transport = new WebSocketTransport(good);
     const query = new TaskNotifier({ serviceName: 'query', transport });
     await next(query, 'disconnected');
@@ -98,7 +98,7 @@ describe('the address', () => {
     }
   });
 
-  it('without TLS is for this machine; elsewhere it is warned about, or refused', async () => {
+  it('without TLS is for this machine; elsewhere it leads to a warning, or is refused', async () => {
     const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
     expect(at('ws://hub.example')).toBe('ws://hub.example/ws/task_updates');
     expect((await warned).message).toContain('hub.example is sent without TLS');

@@ -54,7 +54,7 @@ describe('a service at the real hub', () => {
     });
   });
 
-  it('hears the outcomes of what it asked for at the gateway, under its connection', async () => {
+  it('receives the outcomes of its gateway calls on its connection', async () => {
     const hub = await RealHub.start();
     const query = overSocket(hub.url);
     const { connectionId = '' } = await next(query, 'connected');
@@ -88,7 +88,7 @@ describe('a service at the real hub', () => {
     expect(refusals).toBe(1);
   });
 
-  it('is refused when its token is taken back while it is connected', async () => {
+  it('is refused when its token is revoked while it is connected', async () => {
     const hub = await RealHub.start({ heartbeatMs: 300 });
     const query = overSocket(hub.url);
     await query.ready();
@@ -96,7 +96,7 @@ describe('a service at the real hub', () => {
     expect((await next(query, 'refused')).error).toMatchObject({ code: 'unauthorized' });
   });
 
-  it('gets more through than the hub takes in a second, without being thrown out', async () => {
+  it('delivers more than the hub accepts in a second, without a disconnect', async () => {
     const hub = await RealHub.start();
     const query = overSocket(hub.url);
     const jobs = Array.from({ length: 1_600 }, (_, n) => `job-${n}`);
@@ -109,7 +109,7 @@ describe('a service at the real hub', () => {
     expect(outages).toBe(0);
   });
 
-  it('loses nothing when the hub is killed again and again, and keeps each job in order', async () => {
+  it('loses nothing when the hub is killed repeatedly, and keeps each job in order', async () => {
     const hub = await RealHub.start();
     const query = overSocket(hub.url);
     const jobs = Array.from({ length: 100 }, (_, n) => `job-${n}`);
@@ -152,7 +152,7 @@ describe('a service at the real hub', () => {
     }
   });
 
-  it('repeats what was taken but not acknowledged, and the hub counts it once', async () => {
+  it('resends what was accepted but not acknowledged, and the hub counts it once', async () => {
     const hub = await RealHub.start();
     const line = await TcpRelay.to(hub.port);
     const query = overSocket(line.url, {}, { window: 1_000 });
@@ -171,7 +171,7 @@ describe('a service at the real hub', () => {
     expect(await registry.counts({ tenantId: 'acme' })).toMatchObject({ completed: 1_000, processing: 0 });
   });
 
-  it('comes back when the hub that has stopped said it may', async () => {
+  it('reconnects when the stopped hub has requested', async () => {
     const hub = await RealHub.start();
     const query = overSocket(hub.url);
     await query.ready();
@@ -186,7 +186,7 @@ describe('a service at the real hub', () => {
 });
 
 describe('a half-open link', () => {
-  it('is found by its pong that stays out, and healed', async () => {
+  it('is detected by a missing pong, and replaced', async () => {
     const hub = await RealHub.start();
     const line = await TcpRelay.to(hub.port);
     const query = overSocket(line.url, { pingMs: 30, pongMs: 1_500 });
@@ -202,7 +202,7 @@ describe('a half-open link', () => {
     expect(await acked).toMatchObject({ outcome: 'applied', global_task_id: taskId });
   });
 
-  it('is found while it is being made', async () => {
+  it('is detected while connecting', async () => {
     const hub = await RealHub.start();
     const line = await TcpRelay.to(hub.port);
     line.swallow = { toHub: true, fromHub: true };
@@ -215,7 +215,7 @@ describe('a half-open link', () => {
 });
 
 describe('HttpTransport at the real hub', () => {
-  it('has the ack as the answer', async () => {
+  it('gets the ack as the response', async () => {
     const hub = await RealHub.start();
     const query = service(new HttpTransport({ url: hub.url, token: TOKEN }));
     await query.ready();
@@ -234,7 +234,7 @@ describe('HttpTransport at the real hub', () => {
     expect(await hub.acme.tasks.get(taskId)).toMatchObject({ status: 'completed', result: { answer: 42 } });
   });
 
-  it('outlasts a hub that is killed', async () => {
+  it('survives a killed hub', async () => {
     const hub = await RealHub.start();
     const query = service(new HttpTransport({ url: hub.url, token: TOKEN }));
     const jobs = Array.from({ length: 200 }, (_, n) => `job-${n}`);
@@ -250,7 +250,7 @@ describe('HttpTransport at the real hub', () => {
     expect(await registry.counts({ tenantId: 'acme' })).toMatchObject({ completed: 200 });
   });
 
-  it('surfaces a token that the hub does not take', async () => {
+  it('reports a refused token', async () => {
     const hub = await RealHub.start();
     const query = service(new HttpTransport({ url: hub.url, token: 'nobody' }));
     const refused = next(query, 'refused');

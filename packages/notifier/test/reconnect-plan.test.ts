@@ -30,7 +30,7 @@ describe('reconnectPlan', () => {
     fc.assert(property);
   });
 
-  it('spreads over the whole of its bounds', () => {
+  it('uses the whole range of its bounds', () => {
     const plans = Array.from({ length: 2_000 }, () => reconnectPlan({ code: 1006, reason: 'r' }, 7, limits));
     const delays = plans.map(({ retryInMs = 0 }) => retryInMs);
     expect(Math.min(...delays)).toBeLessThan(1_500);
@@ -38,7 +38,7 @@ describe('reconnectPlan', () => {
   });
 });
 
-describe('when to come back', () => {
+describe('the reconnect delay', () => {
   it.each([
     ['{"retry_after_ms":250}', 250],
     ['{"retry_after_ms":-1}', undefined],

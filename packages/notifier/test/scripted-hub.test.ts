@@ -17,7 +17,7 @@ describe('the handshake', () => {
     expect(hub.visits[0]?.socket.extensions).toBe('');
   });
 
-  it('is given up when no answer comes, and tried again', async () => {
+  it('times out without an answer, and is repeated', async () => {
     const hub = await ScriptedHub.start({ hello: (visit, index) => void (index > 0 && admit(visit)) });
     const query = overSocket(hub.url, { helloMs: 200 });
     expect((await next(query, 'disconnected')).reason).toBe('no answer to the hello in 200 ms');
@@ -30,7 +30,7 @@ describe('the handshake', () => {
     ['in words', (visit: Parameters<typeof say>[0]) => say(visit, refuse), 'unauthorized'],
     ['with 4401', (visit: Parameters<typeof say>[0]) => visit.socket.close(4401, 'no'), 'unauthorized'],
     ['with 4403', (visit: Parameters<typeof say>[0]) => visit.socket.close(4403, 'no'), 'forbidden'],
-  ])('surfaces a refusal %s, keeps what is reported, and asks again slowly', async (_, hello, code) => {
+  ])('reports a refusal %s, keeps reports, and retries slowly', async (_, hello, code) => {
     const hub = await ScriptedHub.start({ hello: (visit, index) => (index === 0 ? hello : admit)(visit) });
     const query = overSocket(hub.url, { refusedRetryMs: 400 });
     const acked = query.notifyTaskCompletion({ ...about('job-1'), result: 1 });
@@ -49,7 +49,7 @@ describe('a link that ends', () => {
     ['1001 with a time', 1001, '{"retry_after_ms":150}', 150],
     ['1013 with a time', 1013, '{"retry_after_ms":120}', 120],
     ['1013 without', 1013, 'too many connections', 100],
-  ])('with %s is not made again before', async (_, code, reason, atLeastMs) => {
+  ])('with %s is not repeated before', async (_, code, reason, atLeastMs) => {
     const hub = await ScriptedHub.start();
     const query = overSocket(hub.url, { reconnectCapMs: 200 });
     await query.ready();
@@ -72,7 +72,7 @@ describe('a link that ends', () => {
     expect(hub.visits).toHaveLength(0);
   });
 
-  it('is made again soon, however long it took to make', async () => {
+  it('is replaced soon, however long it took to connect', async () => {
     const hub = await ScriptedHub.start({
       hello: (visit, index) => (index < 6 ? visit.socket.terminate() : admit(visit)),
     });
@@ -89,7 +89,7 @@ describe('a link that ends', () => {
     ['404', {}, { state: 'disconnected', reason: 'expected an upgrade to WebSocket, got HTTP 404' }],
     ['302', { location: '/elsewhere' }, { state: 'disconnected' }],
     ['503', { 'retry-after': '2' }, { state: 'disconnected' }],
-  ])('before it began, with HTTP %s, is understood', async (status, headers, expected) => {
+  ])('before it began, with HTTP %s, is interpreted', async (status, headers, expected) => {
     const asked: (string | undefined)[] = [];
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -107,7 +107,7 @@ describe('a link that ends', () => {
     expect(asked).toEqual(['/ws/task_updates']);
   });
 
-  it('has everything without an ack sent again over the next, in order, with the same ids', async () => {
+  it('has everything without an ack resent over the next, in order, with the same ids', async () => {
     const hub = await ScriptedHub.start({
       frame: (frame, visit, index) => void (index > 0 && acknowledge(frame, visit)),
     });
@@ -147,7 +147,7 @@ describe('a link that ends', () => {
 });
 
 describe('a hub that is slow to acknowledge', () => {
-  it('gets it again after a while, over the same link', async () => {
+  it('gets a resend after a while, over the same link', async () => {
     let silent = 2;
     const hub = await ScriptedHub.start({
       frame: (frame, visit) => {
@@ -164,7 +164,7 @@ describe('a hub that is slow to acknowledge', () => {
     expect(new Set(hub.notifications.map(({ message_id: id }) => id)).size).toBe(1);
   });
 
-  it('has no more than the window to look at', async () => {
+  it('has no more than the window in flight', async () => {
     const held: [Frame, Parameters<typeof acknowledge>[1]][] = [];
     const hub = await ScriptedHub.start({ frame: (frame, visit) => void held.push([frame, visit]) });
     const query = overSocket(hub.url, {}, { window: 3 });
@@ -203,7 +203,7 @@ describe('a hub that is slow to acknowledge', () => {
 });
 
 describe('limits', () => {
-  it('1 MiB for a notification, or less if the hub says so', async () => {
+  it('1 MiB for a notification, or less if the hub requires', async () => {
     const hub = await ScriptedHub.start({
       hello: (visit) => say(visit, { status: 'authenticated', connection_id: 'c', max_payload: 1_000 }),
     });
@@ -218,7 +218,7 @@ describe('limits', () => {
     expect(hub.notifications).toHaveLength(1);
   });
 
-  it('cuts off a hub that sends more than it may', async () => {
+  it('disconnects a hub that exceeds its limits', async () => {
     const hub = await ScriptedHub.start();
     const query = overSocket(hub.url);
     await query.ready();
@@ -228,7 +228,7 @@ describe('limits', () => {
     await query.ready();
   });
 
-  it('10,000 notifications while the hub is away: progress is merged, nothing final is lost', async () => {
+  it('10,000 notifications while the hub is down: progress is coalesced, no outcome is lost', async () => {
     const hub = await ScriptedHub.start({ hello: () => undefined });
     const query = overSocket(hub.url, { helloMs: 60_000 });
     await hub.until(() => hub.visits[0]?.frames.length === 1);
@@ -257,7 +257,7 @@ describe('limits', () => {
 });
 
 describe('the end', () => {
-  it('is polite to the hub, and rejects what has no ack', async () => {
+  it('closes gracefully, and rejects reports without an ack', async () => {
     const hub = await ScriptedHub.start({ frame: () => undefined });
     const query = overSocket(hub.url);
     await query.ready();
@@ -286,7 +286,7 @@ describe('the end', () => {
     expect(query.pending).toBe(0);
   });
 
-  it('comes although the hub does not answer', async () => {
+  it('completes although the hub does not answer', async () => {
     const hub = await ScriptedHub.start();
     const query = overSocket(hub.url);
     await query.ready();

@@ -57,7 +57,7 @@ async function submit(
 }
 
 describe('toNodeHandler', () => {
-  it('cuts a response that the host has answered itself, and does not reject', async () => {
+  it('destroys a response that the host has answered itself, and does not reject', async () => {
     const running = await startServer();
     const handle = toNodeHandler(running.server);
     const handled: Promise<void>[] = [];
@@ -86,7 +86,7 @@ describe('toNodeHandler', () => {
     expect(body.links?.self).toContain(`${link}/tasks/`);
   });
 
-  it('leaves to the host what is none of its routes', async () => {
+  it('leaves foreign routes to the host', async () => {
     const running = await startServer();
     const [url] = await startHost(running);
     const response = await fetch(`${url}/elsewhere`);
@@ -97,7 +97,7 @@ describe('toNodeHandler', () => {
     ['bytes with a byte order mark', Buffer.from('\ufeff{"type":"echo"}'), 202],
     ['a text with a byte order mark', '\ufeff{"type":"echo"}', 202],
     ['bytes that are not UTF-8', Buffer.from('{"type":"echo","payload":"\u00e9"}', 'latin1'), 400],
-  ])('reads what the host has read, but not parsed: %s', async (_, value, status) => {
+  ])('reads a body that the host has read, but not parsed: %s', async (_, value, status) => {
     const { server } = await startServer();
     const answer = await server.handler({
       ...{ method: 'POST', path: '/v1/tasks', prefix: '', signal: new AbortController().signal },
@@ -107,7 +107,7 @@ describe('toNodeHandler', () => {
     expect(answer.status).toBe(status);
   });
 
-  it('holds the rules for a body that was parsed by the host', async () => {
+  it('applies the rules to a body parsed by the host', async () => {
     const running = await startServer();
     const [url] = await startHost(running, { parses: true });
     const post = (body: string) =>
@@ -122,7 +122,7 @@ describe('toNodeHandler', () => {
 });
 
 describe('attach', () => {
-  it("takes the upgrades of a host's server, and leaves the others", async () => {
+  it("handles the upgrades of a host's server, and leaves the others", async () => {
     const running = await startServer();
     const [url, host] = await startHost(running);
     running.server.attach(host);

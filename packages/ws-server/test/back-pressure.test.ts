@@ -26,8 +26,8 @@ async function acks(peer: SocketPeer, count: number): Promise<string[]> {
   return outcomes;
 }
 
-describe('a service that sends faster than it may', () => {
-  it('is read on later: each frame is answered for itself, none with retry_later', async () => {
+describe('a service above its rate', () => {
+  it('is read later: each frame gets its own ack, none retry_later', async () => {
     const peer = await connectedService({ serviceFramesPerSecond: 200 });
     for (let n = 0; n < 2_200; n += 1) peer.send(report(n));
     expect(new Set(await acks(peer, 2_200))).toEqual(new Set(['unknown_task']));
@@ -36,7 +36,7 @@ describe('a service that sends faster than it may', () => {
     );
   });
 
-  it('is read on later by bytes too, and its own buffers fill meanwhile', async () => {
+  it('is read later by bytes too, and TCP backpressure fills its buffers', async () => {
     const peer = await connectedService({ serviceBytesPerSecond: 1024 * 1024 });
     const pad = 'x'.repeat(1_000_000);
     for (let n = 0; n < 20; n += 1) peer.send(report(n, pad));
@@ -46,7 +46,7 @@ describe('a service that sends faster than it may', () => {
     expect(peer.frames.filter(({ event }) => event === 'ack').length).toBeLessThan(20);
   });
 
-  it('has at most an eighth of a second of bytes on its way to the storage before it is not read', async () => {
+  it('has at most an eighth of a second of bytes in flight to the storage before reading pauses', async () => {
     const running = await startServer({ serviceBytesPerSecond: 1024 * 1024 });
     const receive = vi.spyOn(running.orchestrator.intake, 'receive');
     const takenAtPause: number[] = [];
@@ -65,7 +65,7 @@ describe('a service that sends faster than it may', () => {
     expect(takenAtPause[0]).toBeLessThanOrEqual(3);
   });
 
-  it('is not cut off for want of pongs while it is not read', async () => {
+  it('is not disconnected for missing pongs during a pause', async () => {
     const peer = await connectedService({ heartbeatMs: 100, serviceBytesPerSecond: 512 * 1024 });
     let pings = 0;
     peer.socket.on('ping', () => (pings += 1));
@@ -75,7 +75,7 @@ describe('a service that sends faster than it may', () => {
     expect(peer.socket.readyState).toBe(peer.socket.OPEN);
   });
 
-  it('can still close, while it is not read', async () => {
+  it('can still close during a pause', async () => {
     const running = await startServer({ serviceBytesPerSecond: 1024 });
     const peer = new SocketPeer(`${running.url}/ws/task_updates`, {
       authorization: `Bearer ${TOKENS.query}`,
@@ -89,7 +89,7 @@ describe('a service that sends faster than it may', () => {
   });
 });
 
-describe('a client that sends faster than it may', () => {
+describe('a client above its rate', () => {
   it.each([
     ['frames', 4429, (peer: SocketPeer) => peer.send({ action: 'unsubscribe', id: 'a' })],
     // ws itself cuts off a socket whose pings come faster than it can answer them.
@@ -112,7 +112,7 @@ describe('a client that sends faster than it may', () => {
     expect((await peer.closed).code).toBe(4429);
   });
 
-  it('has a burst of a hundred frames', async () => {
+  it('may send a burst of a hundred frames', async () => {
     const running = await startServer();
     const peer = new SocketPeer(`${running.url}/ws/client`, { authorization: `Bearer ${KEYS.acme}` });
     await peer.opened;

@@ -33,7 +33,7 @@ async function lastOf(response: Response): Promise<{ event: string; data: Record
   };
 }
 
-describe('a credential while it is used', () => {
+describe('a credential in use', () => {
   it.each([
     ['is revoked', () => undefined],
     [
@@ -44,7 +44,7 @@ describe('a credential while it is used', () => {
     ],
     ['belongs to another tenant', (): Identity => ({ ...CLIENT, tenant: 'globex' })],
     ['is one of operators', (): Identity => ({ kind: 'operator' })],
-  ])('that %s ends client sockets, service sockets and streams alike', async (_, next) => {
+  ])('that %s closes client sockets, service sockets and streams alike', async (_, next) => {
     const host = await hosted(CLIENT);
     const { running } = host;
     await running.orchestrator.tenant('acme').sessions.create({ session_id: 'talk' });
@@ -67,7 +67,7 @@ describe('a credential while it is used', () => {
     }
   });
 
-  it('that cannot be checked for long ends a stream with an error that says so', async () => {
+  it('that cannot be checked for long ends a stream with an error event', async () => {
     const host = await hosted(CLIENT);
     await host.running.orchestrator.tenant('acme').sessions.create({ session_id: 'talk' });
     const response = await stream(host.running, '/v1/sessions/talk/events');
@@ -77,7 +77,7 @@ describe('a credential while it is used', () => {
     expect((await lastOf(response)).data['code']).toBe('service_unavailable');
   });
 
-  it('whose scope is narrowed is held to it on the socket that is open, in and out', async () => {
+  it('with a narrowed scope limits the open socket in both directions', async () => {
     const host = await hosted(SERVICE);
     const service = opened(host.running, '/ws/task_updates');
     const { connection_id } = await service.next();

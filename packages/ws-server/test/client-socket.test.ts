@@ -21,7 +21,7 @@ async function following(running: RunningServer, topic: object, after?: string):
 }
 
 describe('the credential of a client', () => {
-  it('comes in the header, in the first frame, or as a ticket', async () => {
+  it('is accepted in the header, in the first frame, or as a ticket', async () => {
     const running = await startServer({ allowedOrigins: [ORIGIN] });
     const byHeader = await connected(running);
     const byFrame = new SocketPeer(address(running));
@@ -39,7 +39,7 @@ describe('the credential of a client', () => {
     }
   });
 
-  it('as a ticket is good once', async () => {
+  it('as a ticket is valid once', async () => {
     const running = await startServer();
     const { body } = await running.ask('POST', '/v1/tickets');
     const query = `?ticket=${text(body['ticket'])}`;
@@ -50,7 +50,7 @@ describe('the credential of a client', () => {
     expect(await new SocketPeer(address(running, query)).closed).toMatchObject({ code: 4401 });
   });
 
-  it('that is missing, wrong or no credential of a client closes with 4401 and 4403', async () => {
+  it('that is missing, wrong or of another kind closes with 4401 and 4403', async () => {
     const hasty = await startServer({ helloMs: 30 });
     expect(await new SocketPeer(address(hasty)).closed).toMatchObject({ code: 4401 });
     const running = await startServer();
@@ -67,7 +67,7 @@ describe('the credential of a client', () => {
     }
   });
 
-  it('is looked at again while connected', async () => {
+  it('is rechecked while connected', async () => {
     let valid = true;
     const caller = { kind: 'client', tenant: 'acme', scopes: new Set<never>() } as const;
     const running = await startServer({
@@ -79,7 +79,7 @@ describe('the credential of a client', () => {
     expect(await peer.closed).toMatchObject({ code: 4401 });
   });
 
-  it('does not help a page of a foreign origin', async () => {
+  it('is refused for a page of a foreign origin', async () => {
     const running = await startServer({ allowedOrigins: [ORIGIN] });
     for (const origin of [
       'https://evil.example.com',
@@ -93,14 +93,14 @@ describe('the credential of a client', () => {
     }
   });
 
-  it('is not asked for at a path that is none', async () => {
+  it('is not required at an unknown path', async () => {
     const running = await startServer();
     await expect(new SocketPeer(`${running.url}/ws/elsewhere`).opened).rejects.toThrow('404');
   });
 });
 
 describe('a subscription', () => {
-  it('to a task has its state, then each event once, in order', async () => {
+  it('to a task has its snapshot, then each event once, in order', async () => {
     const running = await startServer();
     const id = await running.submit('approval');
     const peer = await following(running, { task_id: id });
@@ -120,7 +120,7 @@ describe('a subscription', () => {
     expect(revs).toEqual(revs.map((_, index) => rev + 1 + index));
   });
 
-  it('to a session and to the tenant has what belongs there, once each', async () => {
+  it('to a session and to the tenant has their events, once each', async () => {
     const running = await startServer();
     await running.ask('POST', '/v1/sessions', { body: { session_id: 's-1' } });
     const peer = await connected(running);
@@ -138,7 +138,7 @@ describe('a subscription', () => {
     expect(peer.frames.filter((frame) => frame['event'] === 'task_completed')).toHaveLength(2);
   });
 
-  it('resumes at any cursor, exactly where it stopped', async () => {
+  it('resumes at any cursor, exactly', async () => {
     const running = await startServer();
     const watcher = await following(running, { tenant: true });
     await watcher.event('subscribed');
@@ -156,7 +156,7 @@ describe('a subscription', () => {
     }
   });
 
-  it('says a gap for a cursor of another epoch', async () => {
+  it('reports a gap for a cursor of another epoch', async () => {
     const running = await startServer();
     const id = await running.submit('echo', 1);
     await running.ended(id);
@@ -178,7 +178,7 @@ describe('a subscription', () => {
     expect(await peer.next()).toMatchObject({ event: 'subscribed', snapshot: { counts: { completed: 1 } } });
   });
 
-  it('to what is foreign is one to what is absent', async () => {
+  it('to a foreign object looks like one to an unknown object', async () => {
     const running = await startServer();
     const id = await running.submit('approval');
     const peer = await connected(running, KEYS.globex);
@@ -199,7 +199,7 @@ describe('a subscription', () => {
 });
 
 describe('a connection', () => {
-  it('says how far it has everything', async () => {
+  it('sends the cursor up to which it is complete', async () => {
     const running = await startServer({ heartbeatMs: 300 });
     const peer = await following(running, { tenant: true });
     await peer.event('subscribed');
@@ -208,7 +208,7 @@ describe('a connection', () => {
     expect(await peer.event('heartbeat')).toEqual({ event: 'heartbeat', cursor });
   });
 
-  it('says what is wrong with a frame, and closes with 1008 after ten', async () => {
+  it('reports invalid frames, and closes with 1008 after ten', async () => {
     const running = await startServer();
     const peer = await connected(running);
     peer.send({ action: 'subscribe', id: 'a', topic: { task_id: 'no uuid' } });
@@ -260,7 +260,7 @@ describe('a connection', () => {
     ).toEqual(made.toSorted());
   });
 
-  it('past the limit of connections is turned away with 1013', async () => {
+  it('above the connection limit is refused with 1013', async () => {
     const running = await startServer({ maxConnections: 1 });
     await connected(running);
     const other = new SocketPeer(address(running), { authorization: `Bearer ${KEYS.acme}` });

@@ -4,7 +4,7 @@ import { SocketPeer } from './socket-peer.js';
 import { SseReader } from './sse-reader.js';
 
 describe('an event', () => {
-  it('is made into bytes once for all sockets and streams of a process, which share one reader of the log', async () => {
+  it('is serialised once for all sockets and streams of a process, which share one reader of the log', async () => {
     const running = await startServer();
     const tenant = running.orchestrator.tenant('acme');
     await tenant.sessions.create({ session_id: 'talk' });

@@ -24,7 +24,7 @@ const updates = (count: number) =>
     frame('task_status_update', 'one', '{"status":"busy"}', { seq: n + 1 }),
   );
 
-describe('what a service has sent before it closes its connection', () => {
+describe('frames sent by a service before it closes', () => {
   it.each([
     ['outcomes', [frame('task_completed', 'one', '1'), frame('task_completed', 'two', '1')]],
     [
@@ -41,7 +41,7 @@ describe('what a service has sent before it closes its connection', () => {
         frame('task_completed', 'two', '1'),
       ],
     ],
-  ])('is taken: %s', async (_, frames) => {
+  ])('are accepted: %s', async (_, frames) => {
     const running = await startServer();
     const headers = { authorization: `Bearer ${TOKENS.query}` };
     const peer = new SocketPeer(`${running.url}/ws/task_updates`, headers);

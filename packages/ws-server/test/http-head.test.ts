@@ -66,7 +66,7 @@ function lasting(all: Record<string, unknown>): object {
 const MOVING = new Set(['/metrics', '/health/ready']);
 
 describe('HEAD', () => {
-  it('is answered as GET without a body, at once, on every route of GET', async () => {
+  it('is answered as GET without a body, on every route with GET', async () => {
     const running = await startServer();
     for (const [path, token] of await examples(running)) {
       const get = await raw(running, 'GET', path, token);
@@ -78,7 +78,7 @@ describe('HEAD', () => {
     }
   });
 
-  it('is refused as GET is: without a credential, for what there is not, on routes without GET', async () => {
+  it('is refused as GET is: without a credential, for unknown paths, on routes without GET', async () => {
     const running = await startServer();
     for (const { method, path, who } of ROUTES) {
       const example = path.replace(/\{(\w+)\}/g, () => '0b5c9d3e-1111-4222-8333-944455556666');
@@ -92,7 +92,7 @@ describe('HEAD', () => {
     expect((await raw(running, 'HEAD', '/v2/none', KEYS.acme)).status).toBe(404);
   });
 
-  it('leaves its connection good for the next request', async () => {
+  it('leaves its connection usable for the next request', async () => {
     const running = await startServer();
     for (let n = 0; n < 3; n += 1) {
       expect((await running.ask('HEAD', '/v1/tasks')).status).toBe(200);
@@ -100,7 +100,7 @@ describe('HEAD', () => {
     }
   });
 
-  it('has no body through a handler of fetch, not even of a stream', async () => {
+  it('has no body through the fetch handler, not even of a stream', async () => {
     const running = await startServer();
     const task = await running.submit('approval');
     const handle = toFetchHandler(running.server);
@@ -111,7 +111,7 @@ describe('HEAD', () => {
     }
   });
 
-  it('is counted as what it is', async () => {
+  it('is counted as HEAD', async () => {
     const running = await startServer();
     await running.ask('HEAD', '/health/live');
     const metrics = await (await running.fetch('GET', '/metrics')).text();

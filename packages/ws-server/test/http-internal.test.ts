@@ -5,7 +5,7 @@ import { startServer, TOKENS, text } from './running-server.js';
 const forAcme = { 'x-tenant-id': 'acme' };
 
 describe('POST /internal/v1/services/{service}/{operation}', () => {
-  it('brings back the result of the other service', async () => {
+  it('returns the result of the other service', async () => {
     const running = await startServer();
     const { status, body } = await running.ask('POST', '/internal/v1/services/embedding/embed', {
       token: TOKENS.query,
@@ -15,7 +15,7 @@ describe('POST /internal/v1/services/{service}/{operation}', () => {
     expect([status, body]).toEqual([200, { result: { vectors: [[1, 0]], model: 'tiny', dimensions: 2 } }]);
   });
 
-  it('gives a job for what takes longer, and its outcome later', async () => {
+  it('returns a job for longer work, and its outcome later', async () => {
     const running = await startServer();
     const asked = await running.ask('POST', '/internal/v1/services/query/query', {
       token: TOKENS.embedding,
@@ -42,7 +42,7 @@ describe('POST /internal/v1/services/{service}/{operation}', () => {
     expect(done.body).toMatchObject({ status: 'completed', result: { answer: 42 } });
   });
 
-  it('wants a tenant, inside the scope of the token', async () => {
+  it('requires a tenant within the scope of the token', async () => {
     const running = await startServer();
     const ask = (headers: Record<string, string>) =>
       running.ask('POST', '/internal/v1/services/embedding/embed', {
@@ -57,7 +57,7 @@ describe('POST /internal/v1/services/{service}/{operation}', () => {
     expect((await ask(forAcme)).status).toBe(200);
   });
 
-  it('says that a service or a job is not known', async () => {
+  it('reports an unknown service or job', async () => {
     const running = await startServer();
     const service = await running.ask('POST', '/internal/v1/services/ghost/ask', {
       token: TOKENS.query,
@@ -74,7 +74,7 @@ describe('POST /internal/v1/services/{service}/{operation}', () => {
 });
 
 describe('POST /internal/v1/notifications', () => {
-  it('answers with the ack, whatever the outcome', async () => {
+  it('responds with the ack for any outcome', async () => {
     const running = await startServer();
     const tell = (frame: object) =>
       running.ask('POST', '/internal/v1/notifications', { token: TOKENS.query, body: frame });

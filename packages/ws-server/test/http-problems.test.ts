@@ -26,7 +26,7 @@ function examplePath(path: string): string {
 }
 
 describe('credentials', () => {
-  it('are wanted by every route that is not public', async () => {
+  it('are required by every route that is not public', async () => {
     const running = await startServer();
     for (const route of ROUTES.filter(({ who }) => who !== 'public')) {
       for (const token of ['', 'no-such-token']) {
@@ -38,7 +38,7 @@ describe('credentials', () => {
     }
   });
 
-  it('of one kind are no credentials of another', async () => {
+  it('of one kind are refused for another', async () => {
     const running = await startServer();
     for (const route of ROUTES.filter(({ who }) => who !== 'public')) {
       const wrong = route.who === 'client' ? [TOKENS.query, TOKENS.operator] : [KEYS.acme, TOKENS.operator];
@@ -51,7 +51,7 @@ describe('credentials', () => {
 });
 
 describe('problems', () => {
-  it('have the shape of RFC 9457 and say nothing that should be cached or sniffed', async () => {
+  it('have the shape of RFC 9457 without cacheable or sniffable content', async () => {
     const running = await startServer();
     const { status, headers, body } = await running.ask('GET', `/v1/tasks/${TASK}`);
     expect(status).toBe(404);
@@ -75,7 +75,7 @@ describe('problems', () => {
     expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'POST, GET, HEAD']);
   });
 
-  it('keep the inside inside', async () => {
+  it('reveal no internals', async () => {
     const logged: unknown[] = [];
     const log = (message: string, fields?: object) => void logged.push({ message, ...fields });
     const running = await startServer({ logger: { debug: log, info: log, warn: log, error: log } });
@@ -90,7 +90,7 @@ describe('problems', () => {
 });
 
 describe('Retry-After', () => {
-  it('goes with 429 and 503, in whole seconds, and with nothing else', () => {
+  it('is sent with 429 and 503, in whole seconds, and with no other status', () => {
     const after = (code: ErrorCode, retryAfterMs?: number) => {
       const options = retryAfterMs === undefined ? {} : { retryAfterMs };
       return problemAnswer(new OrchestratorError(code, 'later', options)).headers['retry-after'];
@@ -104,7 +104,7 @@ describe('Retry-After', () => {
     expect(after('rate_limited', Number.POSITIVE_INFINITY)).toBe(String(31 * 86_400));
   });
 
-  it('comes with a full queue', async () => {
+  it('is sent for a full queue', async () => {
     const running = await startServer({}, { maxWaiting: 1, concurrency: 1 });
     const blocked = await running.submit('query', { gated: true });
     await running.call(0);
@@ -178,7 +178,7 @@ describe('bodies', () => {
     },
   );
 
-  it('with another transfer coding than chunked get 501', async () => {
+  it('with an unsupported transfer coding get 501', async () => {
     const running = await startServer();
     const text = await rawAnswer(
       running,
@@ -189,7 +189,7 @@ describe('bodies', () => {
     expect(text).toContain('transfer-encoding');
   });
 
-  it('past 1 MiB get 413, with or without a length', async () => {
+  it('above 1 MiB get 413, with or without a length', async () => {
     const running = await startServer();
     const announced = await running.ask('POST', '/v1/tasks', {
       body: { type: 'echo', payload: 'x'.repeat(1_100_000) },
@@ -221,7 +221,7 @@ describe('health', () => {
     expect([ready.status, ready.body['ready']]).toEqual([200, true]);
   });
 
-  it('is 503 with Retry-After when nothing gets on', async () => {
+  it('is 503 with Retry-After without progress', async () => {
     const running = await startServer();
     const checks = { storage: { ok: false, detail: 'no answer' } };
     running.orchestrator.health = () => Promise.resolve({ ready: false, checks });
@@ -232,20 +232,20 @@ describe('health', () => {
 });
 
 describe('raw requests', () => {
-  it('that are no HTTP are refused, and the server goes on', async () => {
+  it('that are not HTTP are refused, and the server continues', async () => {
     const running = await startServer();
     expect(await rawAnswer(running, 'NONSENSE\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /);
     expect((await running.ask('GET', '/health/live')).status).toBe(200);
   });
 });
 
-describe('a caller that goes before it is answered', () => {
+describe('a caller that disconnects before the response', () => {
   const long = Buffer.from(`{"type":"noop","payload":[${'1,'.repeat(200_000)}0]}`);
 
   it.each([
     ['in the middle of its body', true, 400],
     ['while its body is read', false, 409],
-  ])('has met no error of the inside: %s', async (_, breaks, status) => {
+  ])('causes no internal error: %s', async (_, breaks, status) => {
     const errors: unknown[] = [];
     const error = (...said: readonly unknown[]) => void errors.push(said);
     const quiet = () => {};

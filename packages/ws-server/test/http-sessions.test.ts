@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { KEYS, startServer, text } from './running-server.js';
 
 describe('/v1/sessions', () => {
-  it('begins a session once', async () => {
+  it('creates a session once', async () => {
     const running = await startServer();
     const ask = () =>
       running.ask('POST', '/v1/sessions', {
@@ -22,7 +22,7 @@ describe('/v1/sessions', () => {
     expect(first.headers.get('location')).toBe('/v1/sessions/s-1');
   });
 
-  it('refuses a key that comes with another body: sessions and signals', async () => {
+  it('refuses a repeated key with another body: sessions and signals', async () => {
     const running = await startServer();
     const headers = { 'idempotency-key': 'one-key' };
     const conflicts = async (path: string, bodies: readonly object[], statuses: readonly number[]) => {
@@ -44,7 +44,7 @@ describe('/v1/sessions', () => {
     expect((await running.ask('GET', '/v1/sessions')).body['sessions']).toHaveLength(1);
   });
 
-  it('gives one session for one idempotency key', async () => {
+  it('returns one session for one idempotency key', async () => {
     const running = await startServer();
     const ask = () => running.ask('POST', '/v1/sessions', { headers: { 'idempotency-key': 'again' } });
     const [first, again] = [await ask(), await ask()];
@@ -52,7 +52,7 @@ describe('/v1/sessions', () => {
     expect(again.headers.get('idempotency-replayed')).toBe('true');
   });
 
-  it('changes a session only at the rev that was seen', async () => {
+  it('updates a session only at the given rev', async () => {
     const running = await startServer();
     const made = await running.ask('POST', '/v1/sessions', {
       body: { session_id: 's-1', context: { a: 1, b: 2 } },
@@ -87,7 +87,7 @@ describe('/v1/sessions', () => {
     expect([late.status, late.body['code']]).toEqual([409, 'session_closed']);
   });
 
-  it('shows a foreign session as an absent one', async () => {
+  it('presents a foreign session as unknown', async () => {
     const running = await startServer();
     await running.ask('POST', '/v1/sessions', { body: { session_id: 's-1' } });
     for (const [method, path, body] of [
@@ -106,7 +106,7 @@ describe('/v1/sessions', () => {
 });
 
 describe('/v1/batch', () => {
-  it('runs what is good and tells what is bad', async () => {
+  it('runs valid items and reports invalid ones', async () => {
     const running = await startServer();
     const requests = [{ type: 'echo', payload: 1 }, { message: 'Hello?' }, { type: 'no type at all' }];
     const { status, body } = await running.ask('POST', '/v1/batch', { body: { requests } });
@@ -133,7 +133,7 @@ describe('/v1/batch', () => {
     expect(again.headers.get('idempotency-replayed')).toBe('true');
   });
 
-  it('cancels all of it', async () => {
+  it('cancels the whole batch', async () => {
     const running = await startServer();
     const requests = [1, 2, 3].map(() => ({ type: 'approval' }));
     const { body } = await running.ask('POST', '/v1/batch', { body: { requests } });
@@ -144,7 +144,7 @@ describe('/v1/batch', () => {
     }
   });
 
-  it('refuses none and too many, and does not know a foreign one', async () => {
+  it('refuses no items and too many, and does not find a foreign batch', async () => {
     const running = await startServer();
     expect((await running.ask('POST', '/v1/batch', { body: { requests: [] } })).status).toBe(400);
     const many = Array.from({ length: 1_001 }, () => ({ type: 'echo' }));
@@ -157,7 +157,7 @@ describe('/v1/batch', () => {
 });
 
 describe('GET /v1/usage', () => {
-  it('sums by what is asked for', async () => {
+  it('sums by the requested fields', async () => {
     const running = await startServer();
     const plain = await running.ask('GET', '/v1/usage');
     expect([plain.status, plain.body]).toEqual([200, { rows: expect.any(Array) }]);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { KEYS, startServer, text } from './running-server.js';
 
 describe('POST /v1/tasks', () => {
-  it('takes a task on and says where to look', async () => {
+  it('accepts a task and returns links', async () => {
     const running = await startServer();
     const { status, headers, body } = await running.ask('POST', '/v1/tasks', {
       body: { type: 'echo', payload: { n: 1 } },
@@ -27,7 +27,7 @@ describe('POST /v1/tasks', () => {
     expect([status, body['status'], body['result']]).toEqual([200, 'completed', payload]);
   });
 
-  it('gives the same answer for the same key, and refuses the key for something else', async () => {
+  it('returns the same answer for the same key, and refuses the key for another request', async () => {
     const running = await startServer();
     const ask = (n: number) =>
       running.ask('POST', '/v1/tasks', {
@@ -53,7 +53,7 @@ describe('POST /v1/tasks', () => {
     expect([status, body['code']]).toEqual([400, 'invalid_request']);
   });
 
-  it('says place by place what is wrong', async () => {
+  it('reports every invalid field', async () => {
     const running = await startServer();
     const { status, body } = await running.ask('POST', '/v1/tasks', {
       body: { type: 'echo', priority: 12, run_at: 'soon' },
@@ -68,7 +68,7 @@ describe('POST /v1/tasks', () => {
     );
   });
 
-  it('wants the scope for a plan', async () => {
+  it('requires the scope for a plan', async () => {
     const running = await startServer();
     const plan = { steps: [{ id: 'ask', service: 'query', operation: 'query', input: {} }] };
     const body = { type: 'workflow', payload: { plan } };
@@ -82,7 +82,7 @@ describe('POST /v1/tasks', () => {
 });
 
 describe('POST /v1/chat', () => {
-  it('answers in the same breath if it is asked to and can', async () => {
+  it('includes the answer on request, in time', async () => {
     const running = await startServer();
     running.orchestrator.workflow('agent_execution', () => Promise.resolve({ content: 'Hello.' }));
     const { status, headers, body } = await running.ask('POST', '/v1/chat', {
@@ -98,7 +98,7 @@ describe('POST /v1/chat', () => {
     });
   });
 
-  it('is stored with its message, in a session of its own if none is named', async () => {
+  it('is stored with its message, in a new session by default', async () => {
     const running = await startServer();
     const { status, body } = await running.ask('POST', '/v1/chat', { body: { message: 'Hello?' } });
     expect(status).toBe(202);
@@ -134,7 +134,7 @@ describe('GET /v1/tasks', () => {
     expect(none.body['tasks']).toEqual([]);
   });
 
-  it('shows nothing of what a workflow threw that is no error of the orchestrator', async () => {
+  it('reveals no error text of a workflow other than an OrchestratorError', async () => {
     const running = await startServer();
     const id = await running.submit('broken', {}, { session_id: 's-1' });
     await running.ended(id);
@@ -159,7 +159,7 @@ describe('GET /v1/tasks', () => {
     expect([status, body['code']]).toEqual([400, 'invalid_request']);
   });
 
-  it('shows a foreign task as an absent one', async () => {
+  it('presents a foreign task as unknown', async () => {
     const running = await startServer();
     const id = await running.submit('approval');
     const absent = randomUUID();
@@ -189,7 +189,7 @@ describe('control of a task', () => {
     expect(await running.ended(id)).toMatchObject({ status: 'cancelled' });
   });
 
-  it('cancels again what is cancelled with 200, and answers 409 for what has ended otherwise', async () => {
+  it('cancels a cancelled task again with 200, and answers 409 for other final states', async () => {
     const running = await startServer();
     const cancelled = await running.submit('approval');
     await running.ask('POST', `/v1/tasks/${cancelled}/cancel`);
@@ -213,7 +213,7 @@ describe('control of a task', () => {
     }
   });
 
-  it('gives a waiting workflow its signal', async () => {
+  it('delivers a signal to a waiting workflow', async () => {
     const running = await startServer();
     const id = await running.submit('approval');
     const { status } = await running.ask('POST', `/v1/tasks/${id}/signals/approve`, {
@@ -223,7 +223,7 @@ describe('control of a task', () => {
     expect(await running.ended(id)).toMatchObject({ status: 'completed', result: { by: 'ann' } });
   });
 
-  it('refuses a signal with a bad name', async () => {
+  it('refuses a signal with an invalid name', async () => {
     const running = await startServer();
     const id = await running.submit('approval');
     const { status, body } = await running.ask('POST', `/v1/tasks/${id}/signals/No-Name`, { body: {} });

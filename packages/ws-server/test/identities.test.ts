@@ -32,7 +32,7 @@ describe('createIdentities', () => {
     }
   });
 
-  it('takes two live tokens of a service and refuses a third', () => {
+  it('accepts two live tokens of a service and refuses a third', () => {
     const tokens = ['first-token', 'second-token'].map((token) => ({ service: 'query', token }));
     const identities = createIdentities({ serviceTokens: tokens });
     expect(identities.authenticate('first-token')).toEqual(identities.authenticate('second-token'));
@@ -41,7 +41,7 @@ describe('createIdentities', () => {
     ).toThrow('at most two live tokens');
   });
 
-  it('refuses a token that is two things, an empty one, and a bad id', () => {
+  it('refuses an ambiguous token, an empty one, and an invalid id', () => {
     expect(() =>
       createIdentities({
         apiKeys: [{ key: 'the-same', tenant: 'acme' }],
@@ -52,14 +52,14 @@ describe('createIdentities', () => {
     expect(() => createIdentities({ apiKeys: [{ key: 'some-key', tenant: 'a:b' }] })).toThrow('tenant');
   });
 
-  it('says no token in an error', () => {
+  it('includes no token in an error', () => {
     const list = { apiKeys: [1, 2].map(() => ({ key: 'canary-0815', tenant: 'acme' })) };
     expect(() => createIdentities(list)).toThrow(
       expect.objectContaining({ message: expect.not.stringContaining('canary') }),
     );
   });
 
-  it('puts another list in force', () => {
+  it('replaces the list', () => {
     const identities = createIdentities({ apiKeys: [{ key: 'old-key', tenant: 'acme' }] });
     identities.replace({ apiKeys: [{ key: 'new-key', tenant: 'acme' }] });
     expect(identities.authenticate('old-key')).toBeUndefined();

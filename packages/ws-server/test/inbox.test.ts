@@ -47,7 +47,7 @@ function setUp(takes: Taken, heldBytes = new Shares(1_000_000)) {
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe('Inbox', () => {
-  it('lets nothing behind a frame wait for it', async () => {
+  it('does not block later frames behind a waiting one', async () => {
     let release: (result: IntakeResult) => void = () => undefined;
     const held = new Promise<IntakeResult>((resolve) => (release = resolve));
     const { inbox, said } = setUp((frame) =>
@@ -63,7 +63,7 @@ describe('Inbox', () => {
     inbox.close();
   });
 
-  it('gives frames with a message_id back while the storage is away', async () => {
+  it('defers frames with a message_id while the storage is unavailable', async () => {
     const { inbox, said } = setUp(() =>
       Promise.reject(new OrchestratorError('storage_unavailable', 'no answer')),
     );
@@ -75,7 +75,7 @@ describe('Inbox', () => {
     inbox.close();
   });
 
-  it('keeps the others in order until it is back', async () => {
+  it('keeps other frames in order until it is available', async () => {
     vi.useFakeTimers();
     let away = true;
     const { inbox, taken } = setUp(() =>
@@ -122,7 +122,7 @@ describe('Inbox', () => {
   it.each([
     ['a thousand', 1_001, 10],
     ['16 MiB', 17, 1_000_000],
-  ])('puts off what comes while %s are under way', async (_, count, bytes) => {
+  ])('defers frames while %s are in flight', async (_, count, bytes) => {
     const { inbox, said, taken } = setUp(() => new Promise(() => undefined));
     for (let n = 0; n < count; n += 1) inbox.take({ message_id: `m-${n}` }, bytes);
     await settled();
@@ -133,7 +133,7 @@ describe('Inbox', () => {
     inbox.close();
   });
 
-  it('takes nothing once it is closed', async () => {
+  it('accepts nothing once it is closed', async () => {
     const { inbox, said, taken } = setUp(() => ({ outcome: 'applied' }));
     inbox.close();
     inbox.take({ message_id: 'm-1' }, 10);

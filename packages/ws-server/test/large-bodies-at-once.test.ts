@@ -28,7 +28,7 @@ function upload(first: Buffer) {
 }
 
 describe('large bodies', () => {
-  it('are so many at once, and half of them from one tenant; each gives its place back, however it ends', async () => {
+  it('are limited, half of them for one tenant; each frees its slot, however it ends', async () => {
     const largeBodies = new LargeBodies(4);
     const read = (share: string, first = LARGE) => {
       const { request, end } = upload(first);

@@ -28,7 +28,7 @@ const bodies: Readonly<Record<string, (bytes: number) => JsonValue>> = {
 };
 
 describe.each(Object.entries(bodies))('a large body of %s', (_, make) => {
-  it.each([256, 900])('of %i KiB is read once and written once, in portions', async (kib) => {
+  it.each([256, 900])('of %i KiB is parsed once and serialised once, in portions', async (kib) => {
     const running = await startServer();
     const payload = make(kib * 1024);
     const raw = JSON.stringify({ type: 'echo', run_at: LATER, payload });
@@ -48,7 +48,7 @@ describe.each(Object.entries(bodies))('a large body of %s', (_, make) => {
     expect(shown.body['payload']).toEqual(payload);
   });
 
-  it('is read and written once as the context of a chat, of a session, and as a signal', async () => {
+  it('is parsed and serialised once as the context of a chat, of a session, and as a signal', async () => {
     const running = await startServer();
     const context = { a: make(600 * 1024) };
     const json = JSON.stringify(context);
@@ -73,7 +73,7 @@ describe.each(Object.entries(bodies))('a large body of %s', (_, make) => {
     }
   });
 
-  it('is read once as a change of a large context, which is neither read nor written', async () => {
+  it('is parsed once as an update of a large context, which is neither parsed nor serialised', async () => {
     const running = await startServer();
     const first = JSON.stringify({ session_id: 's', context: { a: make(400 * 1024) } });
     const headers = { 'content-type': 'application/json' };

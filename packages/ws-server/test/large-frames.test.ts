@@ -27,7 +27,7 @@ const about = (jobId: string) => ({ service: 'query', task_id: jobId, tenant_id:
 const frame = (fields: object, data: string) => `${JSON.stringify(fields).slice(0, -1)},"data":${data}}`;
 
 describe('a large frame of a service', () => {
-  it('is read in portions, and written by nobody', async () => {
+  it('is parsed in portions, and never serialised', async () => {
     const running = await startServer();
     const peer = await connected(running);
     const taskId = await openCall(running, 'job');
@@ -46,7 +46,7 @@ describe('a large frame of a service', () => {
     expect(task).toMatchObject({ status: 'completed' });
   });
 
-  it('comes before those that are sent after it', async () => {
+  it('is handled before frames sent after it', async () => {
     const running = await startServer();
     const peer = await connected(running);
     await openCall(running, 'job');
@@ -67,7 +67,7 @@ describe('a large frame of a service', () => {
     ]);
   });
 
-  it('is taken though the service closes the connection behind it', async () => {
+  it('is handled even if the service closes the connection after it', async () => {
     const running = await startServer();
     const peer = await connected(running);
     const taskId = await openCall(running, 'job');
@@ -77,7 +77,7 @@ describe('a large frame of a service', () => {
     expect(task.status).toBe('completed');
   });
 
-  it('is refused with a reason where it is no JSON', async () => {
+  it('is refused with a reason if it is not JSON', async () => {
     const running = await startServer();
     const peer = await connected(running);
     peer.send(frame({ event: 'task_completed', ...about('job') }, `${ROWS}]`));

@@ -14,7 +14,7 @@ function make(options: object) {
 }
 
 describe('listen', () => {
-  it('says what is in use, and where', async () => {
+  it('reports a port in use with its address', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await new Promise<void>((resolve) => other.once('listening', () => resolve()));
     const { port } = other.address() as AddressInfo;
@@ -29,7 +29,7 @@ describe('listen', () => {
     await server.stop();
   });
 
-  it('may be called twice, and at the same time', async () => {
+  it('may be called twice, and concurrently', async () => {
     const server = new OrchestratorServer(new Orchestrator(), { identities });
     const [one, other] = await Promise.all([server.listen(0), server.listen(0)]);
     expect(one).toBe(other);
@@ -38,7 +38,7 @@ describe('listen', () => {
     await server.stop();
   });
 
-  it('comes with a stop', async () => {
+  it('ends with a stop', async () => {
     let url: string;
     {
       await using server = await new OrchestratorServer(new Orchestrator(), { identities }).listen(0);
@@ -48,7 +48,7 @@ describe('listen', () => {
     await expect(fetch(`${url}/health/live`)).rejects.toThrow();
   });
 
-  it('refuses options that cannot be meant', () => {
+  it('refuses invalid options', () => {
     expect(make({ heartbeatMs: 0 })).toThrow('heartbeatMs');
     expect(make({ helloMs: Number.NaN })).toThrow('helloMs');
     expect(make({ authenticateTimeoutMs: 2 ** 31 })).toThrow('authenticateTimeoutMs');
@@ -60,11 +60,11 @@ describe('listen', () => {
 });
 
 describe('stop', () => {
-  it('may be called before anything was started', async () => {
+  it('may be called before a start', async () => {
     await new OrchestratorServer(new Orchestrator(), { identities }).stop();
   });
 
-  it('sends sockets away with 1001 and a time to come back, ends streams, and leaves nothing open', async () => {
+  it('closes sockets with 1001 and a reconnect delay, ends streams, and leaves nothing open', async () => {
     const before = openHandles();
     const running = await startServer();
     const id = await running.submit('approval');
@@ -95,7 +95,7 @@ describe('stop', () => {
     expect(openHandles()).toBeLessThanOrEqual(before);
   });
 
-  it('cuts off what does not end within the grace', async () => {
+  it('cuts off what exceeds the grace period', async () => {
     const running = await startServer();
     const peer = new SocketPeer(`${running.url}/ws/client`, { authorization: `Bearer ${KEYS.acme}` });
     await peer.opened;
@@ -105,11 +105,11 @@ describe('stop', () => {
   }, 20_000);
 });
 
-describe('a server that was stopped', () => {
+describe('a stopped server', () => {
   it.each([
     ['has listened', true],
     ['has not begun', false],
-  ])('and %s does not start again, and says so', async (_, listens) => {
+  ])('and %s does not start again, and reports it', async (_, listens) => {
     const server = new OrchestratorServer(new Orchestrator(), { identities });
     if (listens) await server.listen(0);
     const stopped = server.stop();
@@ -121,7 +121,7 @@ describe('a server that was stopped', () => {
     await server.stop();
   });
 
-  it('leaves the upgrades of its host to the host', async () => {
+  it('leaves upgrades to its host', async () => {
     const server = new OrchestratorServer(new Orchestrator(), { identities });
     const host = createServer();
     server.attach(host);

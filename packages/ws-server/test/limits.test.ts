@@ -73,7 +73,7 @@ describe('a server with limits', () => {
     expect(await service(running, TOKENS.embedding).next()).toMatchObject({ status: 'authenticated' });
   });
 
-  it('has so many sockets of one address wait for a credential, and those that have one cost no such place', async () => {
+  it('limits unauthenticated sockets of one address; authenticated ones do not count', async () => {
     const running = await startServer({ maxUnauthenticatedPerAddress: 2, trustedProxies: 1 });
     const from = (address: string) => silent(running, { 'x-forwarded-for': `203.0.113.9, ${address}` });
     const waiting = [from('192.0.2.1'), from('192.0.2.1')];
@@ -86,7 +86,7 @@ describe('a server with limits', () => {
     await expect(from('192.0.2.1').opened).rejects.toThrow('429');
   });
 
-  it('has so many sockets in all wait for a credential', async () => {
+  it('limits unauthenticated sockets in all', async () => {
     const running = await startServer({ maxUnauthenticated: 2, trustedProxies: 1 });
     const from = (address: string) => silent(running, { 'x-forwarded-for': address });
     const peers = [from('192.0.2.1'), from('192.0.2.2')];
@@ -96,7 +96,7 @@ describe('a server with limits', () => {
     await eventually(() => from('192.0.2.3').opened.then(() => true));
   });
 
-  it('frees the place of a handshake that fails', async () => {
+  it('frees the slot of a failed handshake', async () => {
     const running = await startServer({ maxUnauthenticatedPerAddress: 1 });
     const { port, hostname } = new URL(running.url);
     const broken = createConnection(Number(port), hostname);
@@ -105,7 +105,7 @@ describe('a server with limits', () => {
     await eventually(() => silent(running).opened.then(() => true));
   });
 
-  it('refuses limits that are none, and says what was expected', () => {
+  it('refuses invalid limits, with the expected values', () => {
     const orchestrator = new Orchestrator();
     const identities = { authenticate: () => undefined };
     for (const [name, value] of [

@@ -45,7 +45,7 @@ async function eventually(running: RunningServer, name: string, value: number): 
 }
 
 describe('GET /metrics', () => {
-  it('tells how work goes on, and nothing of whose it is', async () => {
+  it('reports progress without any tenant data', async () => {
     const running = await startServer({}, { concurrency: 9 });
     await running.ended(await running.submit('echo', { secret: 'hush' }, { session_id: 'talk' }));
     await running.ended(await running.submit('broken'));
@@ -64,7 +64,7 @@ describe('GET /metrics', () => {
     for (const secret of ['acme', 'hush', 'talk', KEYS.acme]) expect(text).not.toContain(secret);
   });
 
-  it('counts requests by route and status, however they are asked for', async () => {
+  it('counts requests by route and status, for any path', async () => {
     const running = await startServer();
     await running.ask('GET', '/v1/tasks');
     await running.ask('GET', '/v1/tasks', { token: 'nobody' });
@@ -108,7 +108,7 @@ describe('GET /metrics', () => {
     await eventually(running, 'orchestrator_sockets{kind="service"}', 0);
   });
 
-  it('is of one server: another in the same process counts for itself', async () => {
+  it('is of one server: another in the same process has its own', async () => {
     const [one, other] = [await startServer(), await startServer()];
     await one.ask('GET', '/v1/tasks');
     const name = 'orchestrator_http_requests_total{method="GET",route="/v1/tasks",status="200"}';
@@ -117,8 +117,8 @@ describe('GET /metrics', () => {
   });
 });
 
-describe('a server that serves nothing but health', () => {
-  it('answers those three routes, without identities, and no sockets', async () => {
+describe('a server with serves: health', () => {
+  it('serves those three routes, without identities, and no sockets', async () => {
     const orchestrator = new Orchestrator({ role: 'worker' });
     const server = new OrchestratorServer(orchestrator, { serves: 'health' });
     onTestFinished(() => server.stop());
@@ -135,7 +135,7 @@ describe('a server that serves nothing but health', () => {
     await expect(connected(`${url}/ws/client`, KEYS.acme)).rejects.toThrow('404');
   });
 
-  it('has no worker where none runs', async () => {
+  it('has no worker metrics without a worker', async () => {
     const server = new OrchestratorServer(new Orchestrator({ role: 'api' }), {
       identities: createIdentities(IDENTITIES),
     });
@@ -146,7 +146,7 @@ describe('a server that serves nothing but health', () => {
     expect(names).toContain('orchestrator_sweeps_total');
   });
 
-  it('is asked for by name', () => {
+  it('is identified by its role', () => {
     expect(() => new OrchestratorServer(new Orchestrator(), {})).toThrow('identities');
     expect(() => new OrchestratorServer(new Orchestrator(), { serves: 'some' as 'health' })).toThrow(
       'serves',

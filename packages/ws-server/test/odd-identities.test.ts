@@ -139,7 +139,7 @@ describe.each([
   ...Object.entries(UNAVAILABLE).map(([name, behaviour]) => [name, behaviour, 503, 1013] as const),
   ['throws that it is forbidden', thrower(new OrchestratorError('forbidden', 'no')), 403, 4403] as const,
 ])('an authenticate() that %s', (_, behaviour, status, code) => {
-  it(`is answered with ${status} and ${code} at every entry, without a word of what it says`, async () => {
+  it(`is answered with ${status} and ${code} at every entry, without its message`, async () => {
     const { running, host, logged } = await serverOf();
     host.behaviour = behaviour;
     for (const [name, enter] of Object.entries(OVER_HTTP)) {
@@ -179,20 +179,20 @@ async function connected([, identity, path, hello]: (typeof CONNECTED)[number]) 
 }
 
 describe.each(CONNECTED.map((each) => [each[0], each] as const))('at a heartbeat of a %s', (_, each) => {
-  it.each(Object.entries(REFUSING))('an authenticate() that %s ends the socket', async (__, behaviour) => {
+  it.each(Object.entries(REFUSING))('an authenticate() that %s closes the socket', async (__, behaviour) => {
     const { host, peer, logged } = await connected(each);
     host.behaviour = behaviour;
     expect(await peer.closed).toMatchObject({ code: 4401, reason: expect.not.stringContaining(SECRET) });
     expect(logged.join('\n')).not.toContain(TOKEN);
   });
 
-  it('another identity ends the socket', async () => {
+  it('another identity closes the socket', async () => {
     const { host, peer } = await connected(each);
     host.behaviour = () => ({ ...each[1], tenant: 'globex', service: 'embedding' });
     expect(await peer.closed).toMatchObject({ code: 4401 });
   });
 
-  it.each(Object.entries(UNAVAILABLE))('one that %s ends it after three', async (__, behaviour) => {
+  it.each(Object.entries(UNAVAILABLE))('one that %s closes it after three', async (__, behaviour) => {
     const { host, peer } = await connected(each);
     host.asked = 0;
     host.behaviour = behaviour;
@@ -201,7 +201,7 @@ describe.each(CONNECTED.map((each) => [each[0], each] as const))('at a heartbeat
     expect(host.asked).toBeLessThanOrEqual(5);
   });
 
-  it('a back end that is away for three heartbeats and comes back ends nothing', async () => {
+  it('an identity provider unavailable for less than three heartbeats closes nothing', async () => {
     const { host, peer } = await connected(each);
     host.asked = 0;
     const asked = new Promise<void>((resolve) => {
@@ -216,7 +216,7 @@ describe.each(CONNECTED.map((each) => [each[0], each] as const))('at a heartbeat
   });
 });
 
-describe('a value that is no identity', () => {
+describe('a value that is not an identity', () => {
   it('is logged once, not at each request', async () => {
     const { running, host, logged } = await serverOf();
     host.behaviour = () => null;
@@ -235,8 +235,8 @@ describe('an error of authenticate()', () => {
   });
 });
 
-describe('a text that is cut', () => {
-  it.each([3_985, 3_990, 3_996])('does not keep the beginning of the token at %i', async (at) => {
+describe('a truncated text', () => {
+  it.each([3_985, 3_990, 3_996])('does not keep a prefix of the token at %i', async (at) => {
     const { running, host, logged } = await serverOf();
     host.behaviour = thrower(new Error(`${'x'.repeat(at - 'Error: '.length)}${TOKEN}`));
     await running.ask('GET', '/v1/tasks', { token: TOKEN });
@@ -246,7 +246,7 @@ describe('a text that is cut', () => {
   });
 });
 
-describe('frames of a service whose token is being checked', () => {
+describe('frames of a service during authentication', () => {
   const large = { event: 'task_status_update', data: { status: 'x'.repeat(600_000) } };
   it.each([
     ['a MiB in all', [large, large]],
@@ -263,7 +263,7 @@ describe('frames of a service whose token is being checked', () => {
 });
 
 describe('an identity without scopes', () => {
-  it('may do everything, and a list of scopes is taken for a set', async () => {
+  it('has all rights, and a list of scopes is accepted as a set', async () => {
     const { running, host } = await serverOf();
     const plan = { type: 'workflow', payload: { plan: { steps: [] } } };
     const submit = async () => (await running.ask('POST', '/v1/tasks', { token: TOKEN, body: plan })).status;

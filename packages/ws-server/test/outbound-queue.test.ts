@@ -56,7 +56,7 @@ describe('OutboundQueue', () => {
     queue.end();
   });
 
-  it('past the mark coalesces progress of the same task to its latest, and says from where', () => {
+  it('above the mark coalesces progress of a task to the latest, with its start', () => {
     const socket = new StuckSocket();
     const queue = new OutboundQueue(socket, LIMITS, JSON_FRAMES, () => undefined);
     for (let rev = 1; rev <= 11; rev += 1) queue.event(event('task_status_update', 'filler', rev, 100 * KIB));
@@ -101,7 +101,7 @@ describe('OutboundQueue', () => {
     queue.end();
   });
 
-  it('gives up past its size, once', () => {
+  it('gives up above its size, once', () => {
     let givenUp = 0;
     const queue = new OutboundQueue(new StuckSocket(), LIMITS, JSON_FRAMES, () => (givenUp += 1));
     for (let rev = 1; rev <= 60; rev += 1) queue.event(event('task_completed', `task-${rev}`, 1, 100 * KIB));
@@ -109,14 +109,14 @@ describe('OutboundQueue', () => {
     expect(queue.unsentBytes).toBeLessThan(200 * KIB);
   });
 
-  it('gives up on what has waited too long', async () => {
+  it('gives up on a frame that waited too long', async () => {
     await new Promise<void>((resolve) => {
       const queue = new OutboundQueue(new StuckSocket(), { ...LIMITS, maxAgeMs: 20 }, JSON_FRAMES, resolve);
       queue.control({ event: 'heartbeat', cursor: 'e1:1' });
     });
   });
 
-  it('tells when there is room again', async () => {
+  it('reports when there is room again', async () => {
     const socket = new StuckSocket();
     const queue = new OutboundQueue(socket, LIMITS, JSON_FRAMES, () => undefined);
     await queue.room();

@@ -15,7 +15,7 @@ describe('Router', () => {
     }
   });
 
-  it('knows a path without the method, and says which methods there are', () => {
+  it('knows a path without the method, and lists its methods', () => {
     expect(router.match('DELETE', '/v1/tasks')).toEqual({ found: 'path', allow: 'POST, GET, HEAD' });
     expect(router.match('GET', '/v1/nothing')).toEqual({ found: 'nothing' });
     expect(router.match('GET', '/v1/tasks/')).toEqual({ found: 'nothing' });

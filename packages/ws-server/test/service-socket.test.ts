@@ -31,7 +31,7 @@ async function openCall(running: RunningServer, jobId: string, index = 0) {
 }
 
 describe('the handshake', () => {
-  it('tells a service what it must know', async () => {
+  it('sends a service the connection parameters', async () => {
     const running = await startServer();
     const peer = new SocketPeer(address(running));
     await peer.opened;
@@ -44,7 +44,7 @@ describe('the handshake', () => {
     });
   });
 
-  it('takes the token of the upgrade too', async () => {
+  it('accepts the token in the upgrade too', async () => {
     const running = await startServer();
     const peer = new SocketPeer(address(running), { authorization: `Bearer ${TOKENS.query}` });
     expect(await peer.next()).toMatchObject({ status: 'authenticated' });
@@ -72,13 +72,13 @@ describe('the handshake', () => {
     expect(await peer.closed).toMatchObject({ code: 4401 });
   });
 
-  it('waits only so long', async () => {
+  it('has a time limit', async () => {
     const running = await startServer({ helloMs: 30 });
     const peer = new SocketPeer(address(running));
     expect(await peer.closed).toMatchObject({ code: 4401 });
   });
 
-  it('keeps frames that follow the first at once', async () => {
+  it('keeps frames sent right after the first', async () => {
     const running = await startServer();
     const peer = new SocketPeer(address(running));
     await peer.opened;
@@ -95,7 +95,7 @@ describe('the handshake', () => {
     expect(await peer.next()).toMatchObject({ event: 'ack', message_id: 'm-1', outcome: 'unknown_task' });
   });
 
-  it('cuts off a service whose token is taken back', async () => {
+  it('disconnects a service whose token is revoked', async () => {
     let valid = true;
     const credential = { kind: 'service', service: 'query' } as const;
     const identities = { authenticate: () => (valid ? credential : undefined) };
@@ -107,7 +107,7 @@ describe('the handshake', () => {
 });
 
 describe('notifications', () => {
-  it('of the document complete a task: its notifier, word for word', async () => {
+  it('of the contract complete a task: its notifier, verbatim', async () => {
     const running = await startServer();
     const peer = await connected(running);
     const { taskId } = await openCall(running, 'job-7');
@@ -132,7 +132,7 @@ describe('notifications', () => {
     expect(await running.ended(taskId)).toMatchObject({ status: 'completed', result: { answer: 42 } });
   });
 
-  it('of the older form do so as well', async () => {
+  it('of the legacy form do so as well', async () => {
     const running = await startServer();
     const peer = await connected(running);
     const { taskId } = await openCall(running, 'job-8');
@@ -166,7 +166,7 @@ describe('notifications', () => {
     });
   });
 
-  it('with a message_id are answered: applied, duplicate, late, unknown_task, invalid, forbidden', async () => {
+  it('with a message_id get acks: applied, duplicate, late, unknown_task, invalid, forbidden', async () => {
     const running = await startServer();
     const peer = await connected(running);
     const { taskId, callId } = await openCall(running, 'job-1');
@@ -210,7 +210,7 @@ describe('notifications', () => {
     expect(await running.ended(taskId)).toMatchObject({ result: 1 });
   });
 
-  it('that overtake the answer which names their job are held, and nothing behind them', async () => {
+  it('ahead of the response that names their job are held, and block no others', async () => {
     const running = await startServer();
     const peer = await connected(running);
     const taskId = await running.submit('query', { later: 'job-2', gated: true });
@@ -228,7 +228,7 @@ describe('notifications', () => {
     expect(await running.ended(taskId)).toMatchObject({ result: 1 });
   });
 
-  it('without a message_id are not answered, unless they are not valid', async () => {
+  it('without a message_id get no ack, unless they are invalid', async () => {
     const running = await startServer();
     const peer = await connected(running);
     peer.send({ event: 'task_completed', service: 'query', task_id: 'nobody', tenant_id: 'acme', data: 1 });
@@ -244,7 +244,7 @@ describe('notifications', () => {
 });
 
 describe('close codes', () => {
-  it('1008 after ten bad frames in a minute', async () => {
+  it('1008 after ten invalid frames in a minute', async () => {
     const running = await startServer();
     const peer = await connected(running);
     for (let n = 0; n < 10; n += 1) peer.send('nonsense');
@@ -276,14 +276,14 @@ describe('close codes', () => {
     expect(await large.closed).toMatchObject({ code: 1009 });
   });
 
-  it('1007 for what is not UTF-8', async () => {
+  it('1007 for invalid UTF-8', async () => {
     const running = await startServer();
     const peer = await connected(running);
     peer.socket.send(Buffer.from([0x22, 0xff, 0xfe, 0x22]), { binary: false });
     expect(await peer.closed).toMatchObject({ code: 1007 });
   });
 
-  it('ends a connection that answers no ping', async () => {
+  it('closes a connection without pongs', async () => {
     const running = await startServer({ heartbeatMs: 30 });
     const peer = new SocketPeer(address(running));
     await peer.opened;
@@ -296,7 +296,7 @@ describe('close codes', () => {
 });
 
 describe('hub to service', () => {
-  it('tells of a cancel', async () => {
+  it('sends a cancel', async () => {
     const running = await startServer();
     const peer = await connected(running);
     const { taskId, callId } = await openCall(running, 'job-5');
@@ -311,7 +311,7 @@ describe('hub to service', () => {
     });
   });
 
-  it('tells the outcome of what the service asked for at the gateway', async () => {
+  it("sends the outcome of the service's gateway call", async () => {
     const running = await startServer();
     const [query, embedding] = [
       await connected(running),

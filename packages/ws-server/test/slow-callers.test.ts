@@ -17,25 +17,25 @@ function heard(url: string, request: string): Promise<string> {
   return new Promise((resolve) => socket.once('close', () => resolve(text)));
 }
 
-describe('a caller that takes its time', () => {
+describe('a slow caller', () => {
   const AUTH = `Host: x\r\nAuthorization: Bearer ${KEYS.acme}\r\n`;
 
   // Node checks for such requests every 30 seconds by default: then these would run into the limit of the
   // test.
-  it('with its headers is cut off soon after the limit', async () => {
+  it('is cut off soon after the limit of the headers', async () => {
     const running = await startServer({ headersTimeoutMs: 200 });
     expect(await heard(running.url, `GET /v1/tasks HTTP/1.1\r\n${AUTH}`)).toContain('408');
   }, 15_000);
 
-  it('with its body is cut off soon after the limit', async () => {
+  it('is cut off soon after the limit of the body', async () => {
     const running = await startServer({ headersTimeoutMs: 200, requestTimeoutMs: 400 });
     const head = `POST /v1/tasks HTTP/1.1\r\n${AUTH}Content-Type: application/json\r\nContent-Length: 90\r\n\r\n{"ty`;
     expect(await heard(running.url, head)).toMatch(/^(HTTP\/1\.1 4\d\d [^]*)?$/);
   }, 15_000);
 });
 
-describe('a reader that takes a little now and then', () => {
-  it('is cut off when a whole answer takes longer than it may', async () => {
+describe('a trickling reader', () => {
+  it('is cut off when a whole response exceeds its time', async () => {
     vi.useFakeTimers();
     onTestFinished(() => {
       vi.useRealTimers();
@@ -99,7 +99,7 @@ describe('an address with many connections', () => {
     return { socket, closed, came: await Promise.race([closed, answered]) };
   };
 
-  it('gets no more than its limit, and loses none that it has', async () => {
+  it('gets no more than its limit, and keeps its existing ones', async () => {
     const warnings: string[] = [];
     const quiet = () => undefined;
     const logger = {
@@ -119,7 +119,7 @@ describe('an address with many connections', () => {
     await expect.poll(async () => (await connected(running)).came, { timeout: 10_000 }).toBe('answered');
   });
 
-  it('may have sockets beside them', async () => {
+  it('may have sockets in addition', async () => {
     const running = await startServer({ maxConnectionsPerAddress: 1 });
     for (let n = 0; n < 3; n += 1) {
       const peer = new SocketPeer(`${running.url}/ws/client`, { authorization: `Bearer ${KEYS.acme}` });

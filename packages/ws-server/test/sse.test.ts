@@ -3,7 +3,7 @@ import { startServer } from './running-server.js';
 import { SseReader } from './sse-reader.js';
 
 describe('GET /v1/tasks/{id}/events', () => {
-  it('begins with the state, tells what happens, and ends with the final event', async () => {
+  it('begins with the snapshot, continues with events, and ends with the final one', async () => {
     const running = await startServer();
     const id = await running.submit('approval');
     const response = await running.fetch('GET', `/v1/tasks/${id}/events`);
@@ -39,7 +39,7 @@ describe('GET /v1/tasks/{id}/events', () => {
     expect([past.status, await past.text()]).toEqual([204, '']);
   });
 
-  it('tells the state when the cursor is of another epoch', async () => {
+  it('sends the snapshot for a cursor of another epoch', async () => {
     const running = await startServer();
     const id = await running.submit('echo', 'done');
     await running.ended(id);
@@ -51,7 +51,7 @@ describe('GET /v1/tasks/{id}/events', () => {
     ]);
   });
 
-  it('refuses what is no cursor', async () => {
+  it('refuses an invalid cursor', async () => {
     const running = await startServer();
     const id = await running.submit('echo');
     const { status, body } = await running.ask('GET', `/v1/tasks/${id}/events`, {
@@ -60,7 +60,7 @@ describe('GET /v1/tasks/{id}/events', () => {
     expect([status, body['code']]).toEqual([400, 'invalid_request']);
   });
 
-  it('shows that it lives', async () => {
+  it('sends heartbeats', async () => {
     const running = await startServer({ heartbeatMs: 20 });
     const id = await running.submit('approval');
     const reader = new SseReader(await running.fetch('GET', `/v1/tasks/${id}/events`));
@@ -73,7 +73,7 @@ describe('GET /v1/tasks/{id}/events', () => {
 });
 
 describe('GET /v1/sessions/{id}/events', () => {
-  it('tells of the session and its tasks, and of no other', async () => {
+  it('sends events of the session and its tasks, and of no other', async () => {
     const running = await startServer();
     await running.ask('POST', '/v1/sessions', { body: { session_id: 's-1' } });
     const reader = new SseReader(await running.fetch('GET', '/v1/sessions/s-1/events'));

@@ -111,7 +111,7 @@ function setUp() {
 }
 
 describe('Subscription', () => {
-  it('begins with the state, then has each event once, in order, of its topic only', async () => {
+  it('begins with the snapshot, then has each event once, in order, of its topic only', async () => {
     const { log, feed, subscribe } = setUp();
     log.add();
     const { reader } = subscribe();
@@ -127,7 +127,7 @@ describe('Subscription', () => {
     feed.stop();
   });
 
-  it('tells the state, then what came after a cursor, and shares the feed once it has caught up', async () => {
+  it('sends the snapshot, then the events after a cursor, and joins the feed once it has caught up', async () => {
     const { log, feed, subscribe } = setUp();
     for (let n = 0; n < 5; n += 1) log.add();
     await feed.started;
@@ -148,7 +148,7 @@ describe('Subscription', () => {
     feed.stop();
   });
 
-  it('says a gap for a cursor of another epoch, one ahead of the head, and one no longer kept', async () => {
+  it('reports a gap for a cursor of another epoch, one ahead of the head, and one beyond the retention', async () => {
     const { log, feed, subscribe } = setUp();
     for (let n = 0; n < 5; n += 1) log.add();
     await feed.started;
@@ -162,7 +162,7 @@ describe('Subscription', () => {
     feed.stop();
   });
 
-  it('says a gap when the log is lost while it follows, and goes on', async () => {
+  it('reports a gap when the log is lost while it follows, and continues', async () => {
     const { log, feed, subscribe } = setUp();
     for (let n = 0; n < 5; n += 1) log.add();
     const { reader, subscription } = subscribe();

@@ -22,7 +22,7 @@ async function subscribe(peer: SocketPeer, topic: object): Promise<unknown> {
 }
 
 describe('a ticket', () => {
-  it('is good at every process that shares the storage, and once over all of them', async () => {
+  it('is valid at every process on the storage, once in total', async () => {
     const storage = new MemoryStorage();
     const [here, there] = [await startServer({}, { storage }), await startServer({}, { storage })];
     const ticket = await ticketOf(here);
@@ -41,7 +41,7 @@ describe('a ticket', () => {
         return { code: status === 401 && body['code'] === 'unauthorized' ? 4401 : status };
       },
     ],
-  ])('that is no ticket, or of another tenant, opens no %s', async (_, open) => {
+  ])('that is invalid, or of another tenant, opens no %s', async (_, open) => {
     const running = await startServer();
     await running.orchestrator.tenant('acme').sessions.create({ session_id: 'talk' });
     const [secret] = (await ticketOf(running)).split('.');
@@ -77,7 +77,7 @@ describe('a ticket', () => {
     }
   });
 
-  it('opens a stream of events once, of its own topic', async () => {
+  it('opens an event stream once, of its own topic', async () => {
     const running = await startServer();
     const [task, other] = [await running.submit('approval'), await running.submit('approval')];
     const open = (id: string, ticket: string) =>
@@ -99,13 +99,13 @@ describe('a ticket', () => {
     { topic: { tenant: true } },
     { task_id: 'no uuid' },
     [],
-  ])('with a limit that is none is refused: %j', async (body) => {
+  ])('with an invalid limit is refused: %j', async (body) => {
     const running = await startServer();
     const answer = await running.ask('POST', '/v1/tickets', { body });
     expect([answer.status, answer.body['code']]).toEqual([400, 'invalid_request']);
   });
 
-  it('is one of at most so many of its tenant', async () => {
+  it('is one of a limited number for its tenant', async () => {
     const running = await startServer({ maxTicketsPerTenant: 2 });
     const [first] = [await ticketOf(running), await ticketOf(running)];
     const refused = await running.ask('POST', '/v1/tickets');
@@ -141,7 +141,7 @@ describe('a ticket', () => {
     for (const word of [secret, KEYS.acme]) expect(JSON.stringify(kept)).not.toContain(word);
   });
 
-  it('that cannot be looked up sends its bearer away for a while', async () => {
+  it('that cannot be looked up is answered with a retry', async () => {
     const storage = new MemoryStorage();
     const running = await startServer({}, { storage });
     const ticket = await ticketOf(running);
@@ -149,7 +149,7 @@ describe('a ticket', () => {
     expect(await socketWith(running, ticket).closed).toMatchObject({ code: 1013 });
   });
 
-  it('opens a stream whatever characters chance has put into it', async () => {
+  it('opens a stream with any characters', async () => {
     const running = await startServer();
     await running.orchestrator.tenant('acme').sessions.create({ session_id: 'talk' });
     for (let round = 0; round < 200; round += 1) {
@@ -158,7 +158,7 @@ describe('a ticket', () => {
     }
   });
 
-  it('is not given to services', async () => {
+  it('is not issued to services', async () => {
     const running = await startServer();
     expect((await running.ask('POST', '/v1/tickets', { token: TOKENS.query })).status).toBe(403);
   });
