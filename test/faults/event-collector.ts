@@ -1,4 +1,4 @@
-import type { JsonValue } from '@agent-orchestrator/core';
+import { isFinalEvent, type JsonValue } from '@agent-orchestrator/core';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { KEYS } from './killable-hub.js';
@@ -15,8 +15,6 @@ export interface SeenEvent {
   readonly cursor: string;
   readonly coalesced_from?: number;
 }
-
-const FINAL = new Set(['task_completed', 'task_failed']);
 
 /**
  * A client of one tenant on the client socket, which reconnects with its last cursor. It checks its events:
@@ -132,7 +130,7 @@ export class EventCollector {
     }
     this.#revs.set(id, rev);
     if (this.finals.has(id)) this.violations.push(`${id}: ${event.event} after its final event`);
-    if (FINAL.has(event.event)) this.finals.set(id, event);
+    if (isFinalEvent(event.event)) this.finals.set(id, event);
     before.push(event);
     this.events.set(id, before);
   }

@@ -1,4 +1,10 @@
-import { type LogGap, Orchestrator, OrchestratorError, type TaskEvent } from '@agent-orchestrator/core';
+import {
+  isFinalEvent,
+  type LogGap,
+  Orchestrator,
+  OrchestratorError,
+  type TaskEvent,
+} from '@agent-orchestrator/core';
 import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { setTimeout as pause } from 'node:timers/promises';
 import { historyOf, judge, type Verdict } from '../../packages/core/test/chaos/history.js';
@@ -172,7 +178,7 @@ export class Load {
 
   #take(event: TaskEvent): void {
     this.#followed.push(event);
-    if (event.event === 'task_completed' || event.event === 'task_failed') this.#finals += 1;
+    if (isFinalEvent(event.event)) this.#finals += 1;
     if (Date.parse(event.timestamp) >= this.#healedAt) {
       this.#followedAt = Math.min(this.#followedAt, Date.now());
     }

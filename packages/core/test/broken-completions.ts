@@ -1,3 +1,4 @@
+import { isFinalEvent } from '../src/index.js';
 import type { Mistake } from './mistakes.js';
 
 type Ends = AsyncIterable<{ readonly [key: string]: unknown }>;
@@ -6,7 +7,7 @@ type Ends = AsyncIterable<{ readonly [key: string]: unknown }>;
 export const brokenCompletions: Readonly<Record<string, Mistake>> = {
   'gives only what is there': async function* onlyWhatIsThere(params, original, storage) {
     const { events } = await storage.events.read({ ...params, limit: 100 });
-    let left = events.filter(({ event }) => event === 'task_completed' || event === 'task_failed').length;
+    let left = events.filter(({ event }) => isFinalEvent(event)).length;
     if (left === 0) return;
     for await (const end of original(params) as unknown as Ends) {
       yield end;

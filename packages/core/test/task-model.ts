@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import {
   type Claim,
   isFinal,
+  isFinalEvent,
   type NewTask,
   type Settlement,
   type StepAnswer,
@@ -424,7 +425,7 @@ export async function check(world: World): Promise<void> {
     expect(own.map(({ rev }) => rev)).toEqual(own.map((_, index) => index + 1));
     expect(task.rev).toBe(own.length);
     expect(task.attempt).toBeLessThanOrEqual(task.max_attempts + 3);
-    const ends = own.filter(({ event }) => event === 'task_completed' || event === 'task_failed');
+    const ends = own.filter(({ event }) => isFinalEvent(event));
     expect(ends).toHaveLength(isFinal(task.status) ? 1 : 0);
     if (!isFinal(task.status)) continue;
     expect(own.at(-1)).toBe(ends[0]);

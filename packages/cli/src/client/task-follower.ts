@@ -1,4 +1,4 @@
-import { isFinal, type Task, type TaskEvent } from '@agent-orchestrator/core';
+import { isFinal, isFinalEvent, type Task, type TaskEvent } from '@agent-orchestrator/core';
 import type { Connection } from './connection.js';
 import { followTopic, type LiveFrame } from './live-socket.js';
 
@@ -38,8 +38,7 @@ export async function followTask(connection: Connection, options: FollowedTask):
         continue;
       }
       onEvent(frame);
-      const ended = frame.event === 'task_completed' || frame.event === 'task_failed';
-      if (ended && frame.task_id === taskId) return await fetchTask();
+      if (isFinalEvent(frame.event) && frame.task_id === taskId) return await fetchTask();
     }
     return undefined;
   } finally {

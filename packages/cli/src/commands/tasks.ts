@@ -1,4 +1,4 @@
-import type { Explanation, Task, Topic } from '@agent-orchestrator/core';
+import { type Explanation, isFinalEvent, type Task, type Topic } from '@agent-orchestrator/core';
 import type { Command } from 'commander';
 import type { Connection } from '../client/connection.js';
 import { followTopic } from '../client/live-socket.js';
@@ -150,8 +150,7 @@ async function tail(
       terminal.talk('some events are no longer kept');
     } else {
       if (!terminal.json) terminal.data(eventLine(frame, terminal, terminal.stdout));
-      const ended = frame.event === 'task_completed' || frame.event === 'task_failed';
-      if (ended && frame.task_id === taskId) return;
+      if (isFinalEvent(frame.event) && frame.task_id === taskId) return;
     }
   }
   context.exit(EXIT.interrupted);

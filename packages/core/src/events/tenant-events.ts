@@ -6,6 +6,7 @@ import {
   type TaskEvent,
   type Topic,
   topicSchema,
+  isFinalEvent,
 } from '../protocol/events.js';
 import { isFinal, type Task } from '../protocol/task.js';
 import { validate } from '../protocol/validation.js';
@@ -73,7 +74,8 @@ export class TenantEvents {
       const { events, cursor } = await this.ports.storage.events.read({ tenantId, after: from, limit: PAGE });
       if (events.length === 0) return { tasks };
       for (const event of events) {
-        if (event.session_id !== sessionId || event.task_id === undefined || !isEnd(event)) continue;
+        if (event.session_id !== sessionId || event.task_id === undefined || !isFinalEvent(event.event))
+          continue;
         const found = await this.ports.storage.tasks.get({ tenantId, taskId: event.task_id });
         if (found && !page.take(found.task)) return { tasks, more: true };
       }
@@ -106,7 +108,7 @@ export class TenantEvents {
           if ('task' in gap.snapshot && isFinal(gap.snapshot.task.status)) return;
         } else if (concerns(event, topic)) {
           yield event;
-          if ('task_id' in topic && isEnd(event)) return;
+          if ('task_id' in topic && isFinalEvent(event.event)) return;
         }
       }
     } finally {
@@ -134,7 +136,7 @@ export class TenantEvents {
       for (const event of events) {
         if (!concerns(event, topic)) continue;
         yield event;
-        if (isEnd(event)) return;
+        if (isFinalEvent(event.event)) return;
       }
       if (events.length === 0 || (parseCursor(cursor)?.seq ?? last) >= last) return;
       after = cursor;
@@ -167,10 +169,6 @@ export class TenantEvents {
     const { snapshot, cursor } = await this.snapshot(topic, gap.to);
     return { event: 'gap', from: gap.from, to: cursor, snapshot };
   }
-}
-
-function isEnd({ event }: TaskEvent): boolean {
-  return event === 'task_completed' || event === 'task_failed';
 }
 
 /** Whether an event belongs to a topic. */

@@ -14,6 +14,14 @@ export const EVENT_NAMES = [
 ] as const;
 export type EventName = (typeof EVENT_NAMES)[number];
 
+/** The events that end a task: exactly one of them is its last event. A cancelled task ends with `task_failed`. */
+export const FINAL_EVENTS = ['task_completed', 'task_failed'] as const satisfies readonly EventName[];
+
+/** Whether an event with this name ends its task. */
+export function isFinalEvent(name: string): name is (typeof FINAL_EVENTS)[number] {
+  return name === 'task_completed' || name === 'task_failed';
+}
+
 /** A position in a tenant's event log, written `<epoch>:<seq>`. */
 export interface Cursor {
   readonly epoch: string;

@@ -1,4 +1,4 @@
-import { formatCursor, parseCursor, type Storage, type TaskEvent } from '../../src/index.js';
+import { formatCursor, isFinalEvent, parseCursor, type Storage, type TaskEvent } from '../../src/index.js';
 
 const PAGE = 1_000;
 
@@ -24,7 +24,7 @@ export interface Verdict {
   readonly notFinalOnce: readonly string[];
 }
 
-const isFinalEvent = ({ event }: TaskEvent) => event === 'task_completed' || event === 'task_failed';
+const isFinal = ({ event }: TaskEvent) => isFinalEvent(event);
 
 /** What a log says of the tasks that were acknowledged; all others in it are looked at too. */
 export function judge(events: readonly TaskEvent[], acknowledged: Iterable<string>): Verdict {
@@ -40,7 +40,7 @@ export function judge(events: readonly TaskEvent[], acknowledged: Iterable<strin
   for (const [taskId, own] of byTask) {
     if (own.length === 0 || own.some(({ rev }, index) => rev !== index + 1)) gaps.push(taskId);
     const last = own.at(-1);
-    if (own.filter(isFinalEvent).length !== 1 || !last || !isFinalEvent(last)) notFinalOnce.push(taskId);
+    if (own.filter(isFinal).length !== 1 || !last || !isFinal(last)) notFinalOnce.push(taskId);
   }
   return { gaps, notFinalOnce };
 }

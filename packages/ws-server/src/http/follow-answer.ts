@@ -1,6 +1,7 @@
 import {
   cursorSchema,
   isFinal,
+  isFinalEvent,
   OrchestratorError,
   parseCursor,
   type Task,
@@ -132,9 +133,7 @@ async function restOf(
 }
 
 function isFinalOfTask({ event, snapshot }: { readonly event: string; readonly snapshot?: object }): boolean {
-  return (
-    event === 'task_completed' || event === 'task_failed' || (event === 'gap' && hasEnded(snapshot ?? {}))
-  );
+  return isFinalEvent(event) || (event === 'gap' && hasEnded(snapshot ?? {}));
 }
 
 function hasEnded(snapshot: object): boolean {

@@ -1,5 +1,5 @@
 import { copyJson } from '../../protocol/bounded-json.js';
-import { formatCursor, parseCursor, type TaskEvent } from '../../protocol/events.js';
+import { formatCursor, isFinalEvent, parseCursor, type TaskEvent } from '../../protocol/events.js';
 import { BoundedPage } from '../../storage/bounded-page.js';
 import type {
   EventLog,
@@ -86,7 +86,7 @@ export class MemoryEventLog implements EventLog {
   async *followCompletions(params: FollowEventsParams): AsyncGenerator<TaskEnd | LogGap> {
     for await (const event of this.logged(params)) {
       if (event.event === 'gap') yield event;
-      else if (event.event === 'task_completed' || event.event === 'task_failed')
+      else if (isFinalEvent(event.event))
         yield { event: 'ended', task_id: event.task_id ?? '', cursor: event.cursor };
     }
   }
