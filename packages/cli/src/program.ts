@@ -35,7 +35,10 @@ export function createProgram(context: CommandContext): Command {
     .description('Run an agent orchestrator, talk to it, look inside.')
     .version(version)
     .option('--json', 'data as JSON, one value per line, without messages')
-    .option('--config <file>', 'settings file (default: orchestrator.config.mjs or .json in this folder)')
+    .option(
+      '--config <file>',
+      'settings file (default: orchestrator.config.mjs, .ts or .json in this folder)',
+    )
     .option(
       '--url <url>',
       'the orchestrator to talk to (default: ORCHESTRATOR_URL, else the "dev" of this folder, else http://127.0.0.1:8000)',

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigurationError } from '../src/exit-code.js';
+import { defineConfig } from '../src/index.js';
 import { jsonFault } from '../src/settings/config-file.js';
 import { readSettings, type SettingFlags } from '../src/settings/settings.js';
 import { type Folder, folder } from './cli-process.js';
@@ -74,6 +75,24 @@ describe('where settings come from', () => {
     const settings = await withFile('orchestrator.config.mjs', file);
     expect(settings.services).toEqual({ query: { url: 'http://q', concurrency: 2 } });
     expect(settings.workflows['hello']).toBeTypeOf('function');
+  });
+
+  it('reads a typed .ts file where Node strips types, and refuses it elsewhere', async () => {
+    const file = `const port: number = 8123;\nexport default { port };`;
+    const reading = withFile('orchestrator.config.ts', file);
+    const { typescript = false } = process.features as { readonly typescript?: string | false };
+    if (typescript === false) expect(await problem(reading)).toMatch(/expected Node 22\.18 or later/);
+    else expect(await reading).toMatchObject({ port: 8123 });
+  });
+
+  it('defineConfig types a config file, and returns it as it is', () => {
+    const config = defineConfig({
+      redis: { nodes: ['h1:7001'] },
+      workflows: { hello: async (ctx, input) => ({ id: ctx.task_id, said: input }) },
+    });
+    expect(config).toMatchObject({ redis: { nodes: ['h1:7001'] } });
+    // @ts-expect-error a misspelt setting does not compile
+    expect(defineConfig({ prot: 1 })).toEqual({ prot: 1 });
   });
 
   it('takes one token or two of a service from the file', async () => {

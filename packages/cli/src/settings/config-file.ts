@@ -4,7 +4,8 @@ import { pathToFileURL } from 'node:url';
 import { JsonRefusedError, parseJson } from '@agent-orchestrator/core';
 import { ConfigurationError } from '../exit-code.js';
 
-const NAMES = ['orchestrator.config.mjs', 'orchestrator.config.json'];
+/** In the order in which they are looked for. */
+const NAMES = ['mjs', 'ts', 'mts', 'json'].map((ending) => `orchestrator.config.${ending}`);
 
 export interface ConfigFile {
   /** Absent without a file. */
@@ -12,7 +13,7 @@ export interface ConfigFile {
   readonly settings: Record<string, unknown>;
 }
 
-/** Reads the file of `--config`, else `orchestrator.config.mjs` or `.json` in this folder, else nothing. */
+/** Reads the file of `--config`, else `orchestrator.config.mjs`, `.ts`, `.mts` or `.json` in this folder, else nothing. */
 export async function readConfigFile(cwd: string, named: string | undefined): Promise<ConfigFile> {
   const candidates =
     named === undefined ? NAMES.map((name) => join(cwd, name)) : named === '' ? [] : [resolve(cwd, named)];
@@ -26,8 +27,14 @@ export async function readConfigFile(cwd: string, named: string | undefined): Pr
 
 async function readOne(path: string): Promise<Record<string, unknown>> {
   const json = path.endsWith('.json');
-  if (!json && !/\.m?js$/.test(path)) {
-    throw new ConfigurationError(`${path}: expected a file that ends in .mjs or .json`);
+  if (!json && !/\.m?[jt]s$/.test(path)) {
+    throw new ConfigurationError(`${path}: expected a file that ends in .mjs, .ts or .json`);
+  }
+  if (path.endsWith('ts') && !runsTypeScript()) {
+    const { version } = process;
+    throw new ConfigurationError(
+      `${path}: expected Node 22.18 or later for TypeScript, got ${version}: use .mjs`,
+    );
   }
   const settings = json ? await readJson(path) : await importModule(path);
   if (typeof settings === 'object' && settings !== null && !Array.isArray(settings)) {
@@ -37,6 +44,12 @@ async function readOne(path: string): Promise<Record<string, unknown>> {
   throw new ConfigurationError(
     `${path}: expected ${form}, got ${settings === undefined ? 'nothing' : 'something else'}`,
   );
+}
+
+/** Whether Node strips types by itself. */
+function runsTypeScript(): boolean {
+  const { typescript = false } = process.features as { readonly typescript?: string | false };
+  return typescript !== false;
 }
 
 async function readJson(path: string): Promise<unknown> {
