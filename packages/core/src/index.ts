@@ -206,7 +206,7 @@ export {
   type TaskVerb,
   TRANSITIONS,
   type Transition,
-} from './tasks/task-state.js';
+} from './protocol/task-state.js';
 export {
   type Batch,
   type BatchItem,
@@ -255,7 +255,8 @@ export {
 } from './protocol/events.js';
 export { type OrchestrationPlan, planSchema, type PlanStep, planStepSchema } from './protocol/plan.js';
 export { DEFAULTS } from './protocol/settings.js';
-export type { OrchestratorStats, SweeperStats, WorkerStats } from './orchestrator-stats.js';
+export type { OrchestratorStats } from './orchestrator-stats.js';
+export type { SweeperStats, WorkerStats } from './worker/worker-stats.js';
 export { type Health, Orchestrator } from './orchestrator.js';
 export {
   type OrchestratorOptions,

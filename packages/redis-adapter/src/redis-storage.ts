@@ -107,7 +107,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
   };
   readonly #recheckLogs = () => this.#state.parts.wakeups.recheckLogs();
 
-  /** Opens connections of its recent, and closes them. Returns at once: commands wait for the connections. */
+  /** Opens its own connections, and closes them. Returns at once: commands wait for the connections. */
   static connect(target: RedisTarget, options: RedisStorageOptions = {}): RedisStorage {
     checkOptions(options);
     const { commandTimeoutMs = DEFAULT_COMMAND_TIMEOUT_MS } = options;

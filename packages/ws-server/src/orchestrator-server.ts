@@ -5,7 +5,7 @@ import type { WebSocket } from 'ws';
 import { Tickets } from './auth/tickets.js';
 import { Authenticator } from './auth/authenticator.js';
 import { ClientConnection } from './client-socket/client-connection.js';
-import { describeThrown } from './describe-thrown.js';
+import { describeThrown } from './auth/describe-thrown.js';
 import { FeedDirectory } from './client-socket/feed-directory.js';
 import { createHandler, splitPath } from './http/handler.js';
 import { LargeBodies } from './http/large-bodies.js';

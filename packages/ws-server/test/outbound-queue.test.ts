@@ -1,6 +1,6 @@
 import type { TaskEvent } from '@agent-orchestrator/core';
 import { describe, expect, it } from 'vitest';
-import { EventFrame } from '../src/client-socket/event-frame.js';
+import { EventFrame } from '../src/events/event-frame.js';
 import { JSON_FRAMES, OutboundQueue, type OutboundLimits } from '../src/client-socket/outbound-queue.js';
 
 /** A socket whose reader takes a frame only when the test says so. */

@@ -1,6 +1,6 @@
 import { type LogGap, type TaskEvent, type TenantHandle, silentLogger } from '@agent-orchestrator/core';
 import { describe, expect, it } from 'vitest';
-import type { EventFrame } from '../src/client-socket/event-frame.js';
+import type { EventFrame } from '../src/events/event-frame.js';
 import { Subscription, type SubscriptionSink } from '../src/client-socket/subscription.js';
 import { TenantFeed } from '../src/client-socket/tenant-feed.js';
 

@@ -1,6 +1,7 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import { idSchema } from '../protocol/ids.js';
 import type { JsonObject } from '../protocol/json.js';
+import { checkLimit } from '../protocol/page-limit.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { type Message, MESSAGE_ROLES, type MessageRole, type Session } from '../protocol/session.js';
 import { describe, validate } from '../protocol/validation.js';
@@ -12,15 +13,6 @@ import { idempotencyOf, refusalError } from '../tasks/new-task.js';
 interface InSession {
   readonly tenantId: string;
   readonly sessionId: string;
-}
-
-/** Maximum `limit` of a page. */
-export const MAX_PAGE = 500;
-
-/** @throws {OrchestratorError} `invalid_request` unless 1 to 500; default 50. */
-export function checkLimit(limit = 50): number {
-  if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE) return limit;
-  throw new OrchestratorError('invalid_request', `limit: expected 1 to ${MAX_PAGE}, got ${describe(limit)}`);
 }
 
 /** Sessions of tenants: state, recent messages, context. */

@@ -4,14 +4,18 @@ import type { Task } from '../protocol/task.js';
 import type { Diagnostic } from '../protocol/thrown.js';
 import type { JournalStep } from './call-journal.js';
 
-/** A task type that a worker runs, with its versions. */
-export interface Runnable {
-  readonly type: string;
-  readonly versions: readonly number[];
+/** Defaults of a task type, shared by its versions: the last registration wins. */
+export interface TypeDefaults {
   /** Timeout of tasks submitted without one, ms. Default 15 min. */
   readonly timeoutMs?: number;
   /** Attempts of tasks submitted without `max_attempts`. Default 5. */
   readonly maxAttempts?: number;
+}
+
+/** A task type that a worker runs, with its versions. */
+export interface Runnable extends TypeDefaults {
+  readonly type: string;
+  readonly versions: readonly number[];
 }
 
 /** A task leased to one worker. */

@@ -2,7 +2,7 @@ import type { Clock } from '../runtime/clock.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { Storage } from '../storage/storage.js';
-import type { TypeDefaults } from '../workflows/catalog.js';
+import type { TypeDefaults } from '../storage/task-queue.js';
 
 /** Maximum of cached types. */
 const MAX_CACHED = 1_000;

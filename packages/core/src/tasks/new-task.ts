@@ -1,11 +1,11 @@
-import { fingerprintOf } from '../fingerprint.js';
+import { fingerprintOf } from '../protocol/fingerprint.js';
 import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
 import { boundedText, copiedJson } from '../protocol/bounded-json.js';
 import { rememberParts } from '../protocol/known-text.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { chatRequestSchema, taskSubmissionSchema } from '../protocol/task.js';
 import { describe, validate } from '../protocol/validation.js';
-import type { TypeDefaults } from '../workflows/catalog.js';
+import type { TypeDefaults } from '../storage/task-queue.js';
 import type { Idempotency, NewTask, Submission, SubmitRefusal } from '../storage/task-records.js';
 
 const NORMAL_PRIORITY = 4;

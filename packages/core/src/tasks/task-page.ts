@@ -1,7 +1,7 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import { TASK_STATUSES, type TaskStatus } from '../protocol/task.js';
 import { describe } from '../protocol/validation.js';
-import { checkLimit } from '../sessions/session-manager.js';
+import { checkLimit } from '../protocol/page-limit.js';
 import type { ListTasksParams } from '../storage/task-records.js';
 
 /** Unvalidated query for a page of tasks. */

@@ -1,7 +1,7 @@
 import { type Clock, pause } from '../runtime/clock.js';
 import type { Logger } from '../runtime/logger.js';
 import { messageOf } from '../protocol/thrown.js';
-import type { SweeperStats } from '../orchestrator-stats.js';
+import type { SweeperStats } from './worker-stats.js';
 import type { Storage } from '../storage/storage.js';
 import { Loop } from '../runtime/background-loop.js';
 

@@ -1,5 +1,5 @@
 import { atMost, type Clock, pause } from '../runtime/clock.js';
-import type { WorkerStats } from '../orchestrator-stats.js';
+import type { WorkerStats } from './worker-stats.js';
 import type { Logger } from '../runtime/logger.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { Wakeup } from '../storage/wakeups.js';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { taskTypeSchema } from '../protocol/ids.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { validate } from '../protocol/validation.js';
-import type { Runnable } from '../storage/task-queue.js';
+import type { Runnable, TypeDefaults } from '../storage/task-queue.js';
 import type { WorkflowFunction } from './context.js';
 
 export interface WorkflowOptions {
@@ -14,12 +14,6 @@ export interface WorkflowOptions {
    */
   readonly timeoutMs?: number;
   /** Default number of attempts of tasks of this type: 1 to 100. Default 5. */
-  readonly maxAttempts?: number;
-}
-
-/** Defaults of a type, shared by its versions: the last registration wins. */
-export interface TypeDefaults {
-  readonly timeoutMs?: number;
   readonly maxAttempts?: number;
 }
 

@@ -1,4 +1,4 @@
-import { fingerprintOf } from '../fingerprint.js';
+import { fingerprintOf } from '../protocol/fingerprint.js';
 import type { JsonValue } from '../protocol/json.js';
 import { fieldText } from '../protocol/known-text.js';
 import type { StepKind } from '../storage/call-journal.js';

@@ -15,7 +15,7 @@ import {
   type WakeResult,
 } from '@agent-orchestrator/core';
 import type { Claims } from './claims.js';
-import { storedMessage } from '../sessions/messages.js';
+import { storedMessage } from '../tasks/messages.js';
 import { type BatchPart, MicroBatch, type PartOutcome } from '../scripts/micro-batch.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Sweeps } from './sweeps.js';

@@ -25,7 +25,7 @@ import {
 } from '@agent-orchestrator/core';
 import { keyOf } from '../tasks/idempotency.js';
 import { cursorOf } from '../scripts/epoch.js';
-import { readMessage, storedMessage } from './messages.js';
+import { readMessage, storedMessage } from '../tasks/messages.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
 import { readTask, TaskView } from '../tasks/task-codec.js';

@@ -1,5 +1,5 @@
 import type { NewTask, Submission } from '@agent-orchestrator/core';
-import { storedMessage } from '../sessions/messages.js';
+import { storedMessage } from './messages.js';
 import { headerOf, tailOf, type TaskOrigin } from './task-codec.js';
 
 /** Whether a task can be claimed at once, and nothing but the task is stored. */

@@ -1,6 +1,6 @@
 import { ERROR_CODES, idSchema, isErrorCode, type Logger, OrchestratorError } from '@agent-orchestrator/core';
 import { type Identities, type Identity, SCOPES, type Scope } from './identities.js';
-import { describeThrown } from '../describe-thrown.js';
+import { describeThrown } from './describe-thrown.js';
 
 /** Result of authenticating a token. */
 export type Authentication =

@@ -9,7 +9,7 @@ import {
   uuidSchema,
 } from '@agent-orchestrator/core';
 import { z } from 'zod';
-import { topicKey } from '../client-socket/event-frame.js';
+import { topicKey } from '../events/event-frame.js';
 import { seal, ticketId, unseal } from './ticket-seal.js';
 
 /** The one task or session that a ticket is limited to. */

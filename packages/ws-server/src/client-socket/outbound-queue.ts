@@ -1,5 +1,5 @@
 import { writeJson } from '@agent-orchestrator/core';
-import type { EventFrame } from './event-frame.js';
+import type { EventFrame } from '../events/event-frame.js';
 
 /** Destination of the queue; `sent` is called when the bytes have left the process. */
 export interface OutboundSocket {

@@ -6,7 +6,7 @@ import {
   type TenantHandle,
   type Topic,
 } from '@agent-orchestrator/core';
-import { EventFrame, isAfter, positionOf, topicKey, topicKeysOf } from './event-frame.js';
+import { EventFrame, isAfter, positionOf, topicKey, topicKeysOf } from '../events/event-frame.js';
 import type { FeedListener, TenantFeed } from './tenant-feed.js';
 
 /** Destination of a subscription's frames. */

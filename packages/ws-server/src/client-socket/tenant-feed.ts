@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Cursor, formatCursor, type TenantHandle, type Logger } from '@agent-orchestrator/core';
-import { EventFrame, positionOf, topicKeysOf } from './event-frame.js';
+import { EventFrame, positionOf, topicKeysOf } from '../events/event-frame.js';
 
 /** Subscriber of a topic in a feed. */
 export interface FeedListener {

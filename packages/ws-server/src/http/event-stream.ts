@@ -1,5 +1,5 @@
 import { writeJson } from '@agent-orchestrator/core';
-import type { EventFrame } from '../client-socket/event-frame.js';
+import type { EventFrame } from '../events/event-frame.js';
 import {
   OUTBOUND_LIMITS,
   type OutboundFormat,
@@ -8,7 +8,7 @@ import {
 } from '../client-socket/outbound-queue.js';
 import type { Subscription, SubscriptionSink } from '../client-socket/subscription.js';
 import { errorFrame } from '../sockets/error-frame.js';
-import { formatSse, RETRY, SSE_HEARTBEAT } from './sse.js';
+import { formatSse, RETRY, SSE_HEARTBEAT } from '../events/sse-format.js';
 
 /** Behaviour of a stream at the events of its subscription. */
 export interface EventStreamParts {

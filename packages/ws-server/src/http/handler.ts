@@ -9,14 +9,15 @@ import { z } from 'zod';
 import type { ShownCredential } from '../auth/tickets.js';
 import type { Authenticator } from '../auth/authenticator.js';
 import type { ClientIdentity, ServiceCredential } from '../auth/identities.js';
-import { describeThrown } from '../describe-thrown.js';
+import { describeThrown } from '../auth/describe-thrown.js';
 import { type Reading, readJsonBody } from './body.js';
 import { challenge, identify, shownCredential } from '../auth/credentials.js';
 import type { LargeBodies } from './large-bodies.js';
 import type { NeutralAnswer, NeutralHandler, NeutralRequest } from './neutral-request.js';
 import { HttpRefusal, problemAnswer, unexpected } from './problem.js';
 import type { AnyRouteContext, Route, RouteServices } from './route.js';
-import type { RouteLabel, Router } from './router.js';
+import type { RouteLabel } from '../metrics/route-label.js';
+import type { Router } from './router.js';
 
 export interface HandlerParts {
   readonly router: Router;

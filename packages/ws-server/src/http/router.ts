@@ -1,3 +1,4 @@
+import type { RouteLabel } from '../metrics/route-label.js';
 import {
   idSchema,
   jobIdSchema,
@@ -31,12 +32,6 @@ export type Match =
   | { readonly found: 'route'; readonly route: Route; readonly params: Readonly<Record<string, string>> }
   | { readonly found: 'path'; readonly allow: string }
   | { readonly found: 'nothing' };
-
-/** Label of a request in metrics: the template of its path, never the path. */
-export interface RouteLabel {
-  readonly method: string;
-  readonly route: string;
-}
 
 const NO_ROUTE: RouteLabel = { method: 'any', route: 'none' };
 

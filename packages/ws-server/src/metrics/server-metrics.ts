@@ -1,6 +1,6 @@
 import type { OrchestratorStats, Orchestrator } from '@agent-orchestrator/core';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { RouteLabel } from '../http/router.js';
+import type { RouteLabel } from './route-label.js';
 import { SocketTraffic } from './socket-traffic.js';
 
 const SECONDS = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

@@ -13,7 +13,7 @@ import { CLOSE } from '../sockets/close-codes.js';
 import { MinuteBudget } from '../sockets/budgets.js';
 import type { Shares } from '../sockets/shares.js';
 import { errorFrame } from '../sockets/error-frame.js';
-import { messageIdOf } from './message-id.js';
+import { messageIdOf } from '../sockets/message-id.js';
 
 /** Replies of the inbox. */
 export interface InboxReply {

@@ -1,5 +1,4 @@
 import { cutToBytes } from '@agent-orchestrator/core';
-import type { Authentication } from '../auth/authenticator.js';
 
 /** Close codes: 1001 to 1013 of RFC 6455 and the IANA registry, 44xx of this project. */
 export const CLOSE = {
@@ -12,12 +11,6 @@ export const CLOSE = {
   tooSlow: 4408,
   tooManyFrames: 4429,
 } as const;
-
-/** Close code of a refused credential, as the statuses 503, 403 and 401 over HTTP. */
-export function closeFor(result: Exclude<Authentication, { readonly answer: 'identified' }>): number {
-  if (result.answer === 'unavailable') return CLOSE.overloaded;
-  return result.error.code === 'forbidden' ? CLOSE.forbidden : CLOSE.unauthorized;
-}
 
 /** Maximum reason of a close frame, bytes. */
 const MAX_REASON_BYTES = 123;

@@ -1,4 +1,4 @@
-import { fingerprintOf } from '../../fingerprint.js';
+import { fingerprintOf } from '../../protocol/fingerprint.js';
 import { writeJson } from '../../protocol/known-text.js';
 import type {
   CallJournal,
@@ -16,7 +16,7 @@ import type {
   RecordAnswerParams,
   RecordAnswerResult,
 } from '../../storage/call-journal.js';
-import { isFinalState } from '../../tasks/task-state.js';
+import { isFinalState } from '../../protocol/task-state.js';
 import type { CallOutcomes } from './call-outcomes.js';
 import { bytesOf, readJson } from '../kept-json.js';
 import { copyJson } from '../../protocol/bounded-json.js';

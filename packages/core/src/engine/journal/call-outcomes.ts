@@ -1,10 +1,10 @@
 import { writeJson } from '../../protocol/known-text.js';
 import { type BytesOwner, keepField, type KeptJson, viewJson } from '../kept-json.js';
-import { fingerprintOf } from '../../fingerprint.js';
+import { fingerprintOf } from '../../protocol/fingerprint.js';
 import type { JsonValue } from '../../protocol/json.js';
 import type { Usage } from '../../protocol/service-call.js';
 import type { StepAnswer, StepOutcome } from '../../storage/call-journal.js';
-import { isFinalState } from '../../tasks/task-state.js';
+import { isFinalState } from '../../protocol/task-state.js';
 import { type MemoryState, noRoomError } from '../engine-state.js';
 import type { TaskLife } from '../tasks/task-life.js';
 import { addUsage } from '../tenants/usage.js';

@@ -1,6 +1,6 @@
 import type { Batch, BatchItem } from '../../protocol/task.js';
 import { BoundedPage } from '../../storage/bounded-page.js';
-import { statusOf } from '../../tasks/task-state.js';
+import { statusOf } from '../../protocol/task-state.js';
 import { readJson } from '../kept-json.js';
 import type { BatchEntry, TenantState } from '../tenants/tenant-state.js';
 

@@ -4,7 +4,7 @@ import type { Progress } from '../../protocol/task.js';
 import type { Diagnostic } from '../../protocol/thrown.js';
 import type { StepKind, StepOutcome } from '../../storage/call-journal.js';
 import type { NewTask } from '../../storage/task-records.js';
-import type { TaskState } from '../../tasks/task-state.js';
+import type { TaskState } from '../../protocol/task-state.js';
 import type { ConcurrencyGroup } from '../queue/concurrency-group.js';
 import type { ReadyQueue } from '../queue/ready-queue.js';
 import type { BatchEntry, TenantState } from '../tenants/tenant-state.js';

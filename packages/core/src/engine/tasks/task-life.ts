@@ -4,7 +4,7 @@ import type { TaskError } from '../../protocol/errors.js';
 import type { JsonValue } from '../../protocol/json.js';
 import { DEFAULTS } from '../../protocol/settings.js';
 import type { Diagnostic } from '../../protocol/thrown.js';
-import { isFinalState, isLegal, statusOf, type TaskState, type TaskVerb } from '../../tasks/task-state.js';
+import { isFinalState, isLegal, statusOf, type TaskState, type TaskVerb } from '../../protocol/task-state.js';
 import type { Wakeup } from '../../storage/wakeups.js';
 import { Cancellations } from './cancellations.js';
 import type { ConcurrencyGroup } from '../queue/concurrency-group.js';

@@ -32,7 +32,7 @@ import type {
   SubmitBatchResult,
   SubmitParams,
 } from '../../storage/task-records.js';
-import { isFinalState, statusOf } from '../../tasks/task-state.js';
+import { isFinalState, statusOf } from '../../protocol/task-state.js';
 import { viewBatch } from './batch-view.js';
 import { batchKey } from './cancellations.js';
 import type { MemoryState } from '../engine-state.js';

@@ -1,7 +1,7 @@
 import { viewJson } from '../kept-json.js';
 import type { DelegatedService, Task } from '../../protocol/task.js';
 import type { JournalStep } from '../../storage/call-journal.js';
-import { statusOf } from '../../tasks/task-state.js';
+import { statusOf } from '../../protocol/task-state.js';
 import { readOutcome } from '../journal/call-outcomes.js';
 import type { StepEntry, TaskEntry } from './task-entry.js';
 

@@ -1,7 +1,7 @@
 import type { TaskError } from '../../protocol/errors.js';
 import type { Message, Session } from '../../protocol/session.js';
 import type { TaskStatus } from '../../protocol/task.js';
-import type { TaskState } from '../../tasks/task-state.js';
+import type { TaskState } from '../../protocol/task-state.js';
 import type { TenantSettings } from '../../storage/tenant-store.js';
 import type { Cancellation } from '../tasks/cancellations.js';
 import { EventRing } from '../events/event-ring.js';

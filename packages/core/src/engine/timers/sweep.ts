@@ -1,5 +1,5 @@
 import type { Swept } from '../../storage/task-queue.js';
-import { isFinalState } from '../../tasks/task-state.js';
+import { isFinalState } from '../../protocol/task-state.js';
 import type { CallOutcomes } from '../journal/call-outcomes.js';
 import type { Timer } from './timer-queue.js';
 import type { TimerTarget, MemoryState, OtherTimer, TaskTimer } from '../engine-state.js';

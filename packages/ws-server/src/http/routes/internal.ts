@@ -7,7 +7,7 @@ import {
 } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import type { ServiceCredential } from '../../auth/identities.js';
-import { messageIdOf } from '../../service-socket/message-id.js';
+import { messageIdOf } from '../../sockets/message-id.js';
 import { tenantOfService } from '../../auth/credentials.js';
 import { present } from '../present.js';
 import { retryAfter } from '../problem.js';

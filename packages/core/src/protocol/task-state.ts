@@ -1,4 +1,4 @@
-import type { TaskStatus } from '../protocol/task.js';
+import type { TaskStatus } from './task.js';
 
 /**
  * State of a task. The public status is coarser, see `statusOf`.

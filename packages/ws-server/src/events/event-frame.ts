@@ -1,5 +1,5 @@
 import { type Cursor, parseCursor, type TaskEvent, type Topic, writeJson } from '@agent-orchestrator/core';
-import { formatSse } from '../http/sse.js';
+import { formatSse } from './sse-format.js';
 
 /** An event for many clients, serialised once on first use. */
 export class EventFrame {
