@@ -61,6 +61,6 @@ function wordsIn(line) {
   const words = line
     .replaceAll(/([a-z0-9])([A-Z])/g, '$1 $2')
     .toLowerCase()
-    .split(/[^a-z']+/);
+    .split(/[^a-z]+/);
   return [...words, ...words.slice(1).map((word, at) => `${words[at]} ${word}`)];
 }

@@ -75,7 +75,7 @@ async function damageTexts({ storage }: DeterministicStorage): Promise<string[]>
     if (kind === 'last_event') return texts;
     if (kind === 'tenant_damaged') texts.push(text);
   }
-  throw new Error('the systemEvents have no end');
+  throw new Error('expected another system event, got the end of the stream');
 }
 
 describe.concurrent('a key of another type', () => {

@@ -112,7 +112,7 @@ function nameOf(order: Order): string {
   return `${order.work} ${order.tasks}${inFlight}`;
 }
 
-/** What each stage has cost both, a task: absolute stats, which other machines and minutes do not share. */
+/** Cost per task of each stage on both sides: absolute numbers, which differ between machines and runs. */
 export function sideNotesOf(comparisons: readonly (readonly [Comparison, readonly Round[]])[]): string {
   const head = ['stage', 'side', ...SIDE_NOTES.map(([name]) => name)];
   const rows = comparisons.flatMap(([comparison, rounds]) =>

@@ -133,7 +133,7 @@ export function isGoodEnough(rows: readonly EvaluationRow[]): boolean {
   );
 }
 
-/** The table and the stats, as lines. */
+/** The table and the scores, as lines. */
 export function formatEvaluation(rows: readonly EvaluationRow[]): string {
   const table = rows.map(
     ({ part, id, passed, got }) =>

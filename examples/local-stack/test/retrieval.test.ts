@@ -45,7 +45,7 @@ const home = (question: string, ...earlier: string[]) => {
 };
 
 describe('answers from documents', () => {
-  test('reach the stats of the evaluation, also on what was held out', async () => {
+  test('reach the scores that the evaluation requires, also on held-out questions', async () => {
     const rows = await evaluate(await readQuestions(questionsFile), (question) => stack.ask(question));
     const stats = Object.fromEntries(statsOf(rows).map(({ part, passed, asked }) => [part, passed / asked]));
     const table = formatEvaluation(rows);
@@ -219,7 +219,7 @@ describe('the index', () => {
   });
 });
 
-test('an evaluation that misses its stats fails', async () => {
+test('an evaluation below its required scores fails', async () => {
   const printed: string[] = [];
   const questions = await readQuestions(questionsFile);
   const code = await runEvaluation(

@@ -137,7 +137,7 @@ describe('a call that is sent again', () => {
     expect((await reply(host, { ...call, tenant_id: 'other' })).result).toBe(2);
   });
 
-  test('has the same job, whose outcome is told again', async () => {
+  test('has the same job, whose outcome is reported again', async () => {
     const run = vi.fn(async () => 1);
     const { host, notifier } = hostOf(run);
     const call = callOf('slow');
@@ -190,7 +190,7 @@ describe('a call that is sent again', () => {
 });
 
 describe('failures', () => {
-  test('of code are told safely and reported', async () => {
+  test('of code are reported without their details', async () => {
     const { host, notifier, report } = hostOf(async () => {
       throw new TypeError('secret /path');
     });

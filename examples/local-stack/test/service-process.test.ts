@@ -86,7 +86,7 @@ describe('a service behind HTTP', () => {
   const call = callOf('list_documents', {});
 
   test.each([
-    ['a wrong token', 401, 'unauthorized', 'list_documents', call, 'token-of-somebody'],
+    ['a wrong token', 401, 'unauthorized', 'list_documents', call, 'token-of-another'],
     ['an operation that it does not have', 404, 'not_found', 'fly', callOf('fly', {}), undefined],
     ['another operation than in the body', 400, 'invalid_request', 'query', call, undefined],
     ['what is not JSON', 400, 'invalid_request', 'query', '{', undefined],

@@ -32,7 +32,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 limited, 69 unreac
 export function createProgram(context: CommandContext): Command {
   const { terminal } = context;
   const program: Command = new Command('orchestrator-cli')
-    .description('Run an agent orchestrator, talk to it, look inside.')
+    .description('Run an agent orchestrator, use it, inspect it.')
     .version(version)
     .option('--json', 'data as JSON, one value per line, without messages')
     .option(

@@ -378,7 +378,7 @@ describe('commands that look inside', () => {
   afterAll(() => world.close());
 
   describe('tail --system', () => {
-    it('says systemEvents as they come, until Ctrl-C', async () => {
+    it('prints system events as they arrive, until Ctrl-C', async () => {
       const people = await run(['tail', '--system', ...REDIS], AbortSignal.timeout(200));
       expect(people).toEqual({
         code: 130,

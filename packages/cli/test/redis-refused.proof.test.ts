@@ -64,7 +64,7 @@ describe('what is refused', () => {
     const args = ['serve', '--role', 'worker', '--port', '0', '--redis', redis.url];
     const { code, stderr } = await cli(args);
     expect(code).toBe(78);
-    expect(stderr).toMatch(/^error: the Redis at .* is no safe place: maxmemory-policy is allkeys-lru/m);
+    expect(stderr).toMatch(/^error: the Redis at .* would lose tasks: maxmemory-policy is allkeys-lru/m);
     await redis.ask(['CONFIG', 'SET', 'maxmemory-policy', 'noeviction']);
     await using worker = await startServer(args.slice(0, 3), { env: { ORCHESTRATOR_REDIS_URL: redis.url } });
     expect(worker.process.stderr).toMatch(/^warning: appendonly is off/);

@@ -282,7 +282,7 @@ describe.skipIf(!hasPython).concurrent('the service in Python', () => {
     expect(code).toBe(0);
   });
 
-  it('tells what becomes of its jobs when it is stopped', async () => {
+  it('reports the fate of its jobs when it is stopped', async () => {
     const orchestrator = new Orchestrator();
     const identities = createIdentities({ serviceTokens: [{ service: 'text', token: TOKEN }] });
     await using server = await new OrchestratorServer(orchestrator, { identities }).listen(0);

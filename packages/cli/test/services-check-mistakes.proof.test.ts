@@ -240,13 +240,13 @@ const NOTIFICATIONS: readonly Mistake[] = [
     /"m" for two/,
   ],
   [
-    'tells the outcome twice',
+    'reports the outcome twice',
     'one-outcome',
     { afterOutcome: (frame) => [{ ...frame, message_id: crypto.randomUUID() }] },
     /task_completed/,
   ],
   [
-    'tells of progress after the outcome',
+    'reports progress after the outcome',
     'progress-first',
     {
       afterOutcome: (frame) => [

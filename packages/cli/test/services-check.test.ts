@@ -32,7 +32,7 @@ describe('services check', () => {
     expect(found.get('sends-again')?.verdict).toBe('skipped');
   });
 
-  it.concurrent('warns of work that goes on in vain', async () => {
+  it.concurrent('warns of wasted work after a cancel', async () => {
     const found = await findings({ onCancel: 'goes_on' });
     expect(named(found, 'failed')).toEqual([]);
     expect(named(found, 'warning')).toEqual(['cancel']);

@@ -162,7 +162,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
   ...broken('tasks.progress', {
     'tells twice': twice,
     'believes everybody': change({ token: undefined }),
-    'tells nobody': forgets({ answer: 'reported' }),
+    'emits no event': forgets({ answer: 'reported' }),
     'loses the message': (params, original) =>
       original({ ...params, progress: { percent: (params['progress'] as unknown as Answer)['percent'] } }),
   }),

@@ -203,7 +203,7 @@ describe('a notification ahead of the response', () => {
     const task = await h.acme.tasks.submit({ type: 'overtaken' });
     await settled();
     const ack = early();
-    const other = early({ task_id: 'somebody else' });
+    const other = early({ task_id: 'another job' });
     await settled();
     answer(accepted('j'));
     await h.clock.advance(1_000);
@@ -333,7 +333,7 @@ describe('the gateway', () => {
   });
 
   it.each([
-    ['an unknown service', { service: 'nobody' }, 'unknown_service'],
+    ['an unknown service', { service: 'ghost' }, 'unknown_service'],
     ['a bad operation', { operation: 'No Way' }, 'invalid_request'],
     ['a task of another tenant', { task_id: '00000000-0000-4000-8000-000000000000' }, 'not_found'],
     ['a tenant outside of the scope', { tenant_id: 'globex' }, 'forbidden'],

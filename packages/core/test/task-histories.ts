@@ -153,7 +153,7 @@ class Side {
   }
 }
 
-/** What each storage names in its own way: lease tokens, held notifications, what random is drawn from. */
+/** What each storage names in its own way: lease tokens, held notifications, seeds of random numbers. */
 const OWN_NAMES = new Set(['token', 'heldId', 'seed']);
 const CURSOR = /^[^\s:]+:(\d+)$/;
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;

@@ -385,7 +385,7 @@ const STEPS: Readonly<Record<string, Operation>> = {
     world.reached.add('changesSince', changes.answer);
   },
   async report(world, pick) {
-    const jobId = pick(6) === 0 ? `early${pick(3)}` : (from(world.jobs.slice(-6), pick) ?? 'nobody');
+    const jobId = pick(6) === 0 ? `early${pick(3)}` : (from(world.jobs.slice(-6), pick) ?? 'ghost');
     const outcome = pick(2) === 0 ? ({ ok: true, value: pick(2) } as const) : ({ ok: false, error } as const);
     const body =
       pick(4) === 0

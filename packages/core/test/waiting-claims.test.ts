@@ -12,7 +12,7 @@ beforeEach(() => {
   asked = [];
   const { queue, wakeups } = h.storage;
   const claim = queue.claim.bind(queue);
-  // A storage that waits: until a wakeup publishes, or the time is over.
+  // A storage with long polls: a claim waits until a wakeup is published, or the time is over.
   queue.claim = async (params: Params) => {
     const { waitMs, signal, ...rest } = params;
     asked.push(waitMs !== undefined);

@@ -23,7 +23,7 @@ describe('a service at the real hub', () => {
       query.notifyTaskStatus({ ...about('job-1'), status: 'on it', details: { percent: 5 } }),
       query.notifyTaskCompletion({ ...about('job-1'), result: null }),
       query.notifyTaskFailure({ ...about('job-2'), error: new RangeError('too far') }),
-      query.notifyTaskCompletion({ ...about('nobody'), result: 1 }),
+      query.notifyTaskCompletion({ ...about('ghost'), result: 1 }),
     ]);
     expect(acks.map(({ outcome }) => outcome)).toEqual(['applied', 'applied', 'applied', 'unknown_task']);
     expect(acks[0]?.global_task_id).toBe(done);
@@ -49,7 +49,7 @@ describe('a service at the real hub', () => {
     await hub.acme.tasks.cancel(taskId, { reason: 'changed my mind' });
     expect(await heard).toMatchObject({ task_id: 'job-1', reason: 'changed my mind' });
     expect(await warned).toMatchObject({ name: 'TaskNotifierWarning' });
-    expect(await query.notifyTaskCompletion({ ...about('nobody'), result: 1 })).toMatchObject({
+    expect(await query.notifyTaskCompletion({ ...about('ghost'), result: 1 })).toMatchObject({
       outcome: 'unknown_task',
     });
   });
@@ -77,7 +77,7 @@ describe('a service at the real hub', () => {
   it('reports a refused token, and is admitted once it is accepted', async () => {
     const hub = await RealHub.start();
     const query = overSocket(hub.url, { token: 'token-of-tomorrow', refusedRetryMs: 200 });
-    const acked = query.notifyTaskCompletion({ ...about('nobody'), result: 1 });
+    const acked = query.notifyTaskCompletion({ ...about('ghost'), result: 1 });
     let refusals = 0;
     query.on('refused', () => (refusals += 1));
     const { error, retryInMs } = await next(query, 'refused');
@@ -252,7 +252,7 @@ describe('HttpTransport at the real hub', () => {
 
   it('reports a refused token', async () => {
     const hub = await RealHub.start();
-    const query = service(new HttpTransport({ url: hub.url, token: 'nobody' }));
+    const query = service(new HttpTransport({ url: hub.url, token: 'ghost' }));
     const refused = next(query, 'refused');
     void query.notifyTaskCompletion({ ...about('job-1'), result: 1 });
     expect((await refused).error).toMatchObject({ code: 'unauthorized' });

@@ -185,7 +185,7 @@ describe('a hub that is slow to acknowledge', () => {
       frame: (frame, visit) => {
         visit.socket.send('{"event":');
         visit.socket.send(Buffer.from([1, 2, 3]));
-        say(visit, { event: 'ack', message_id: 'nobody', outcome: 'applied' });
+        say(visit, { event: 'ack', message_id: 'ghost', outcome: 'applied' });
         say(visit, { event: 'ack', message_id: frame['message_id'], outcome: 'splendid' });
         say(visit, { event: 'task_cancel', task_id: 7 });
         say(visit, { event: 'something_new' });

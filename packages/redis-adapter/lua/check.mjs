@@ -45,7 +45,7 @@ export function checkScript(name, text) {
   refuseRedefined(name, text, chunk.body);
   const locals = maxLocals(chunk.body);
   if (locals > MAX_LOCALS) {
-    throw new Error(`${name}.lua: expected at max ${MAX_LOCALS} locals with its parts, got ${locals}`);
+    throw new Error(`${name}.lua: expected at most ${MAX_LOCALS} locals with its parts, got ${locals}`);
   }
 }
 

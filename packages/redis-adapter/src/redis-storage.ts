@@ -205,7 +205,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
   }
 
   /**
-   * Events for operators, at min the last ten thousand of which are kept: workers that join, leave or are
+   * Events for operators, at least the last ten thousand of which are kept: workers that join, leave or are
    * lost, dead letters, late outcomes, tenants at their limit or with damaged keys, opened circuit breakers.
    *
    * @param options.recent number of past events to begin with. Default 100.

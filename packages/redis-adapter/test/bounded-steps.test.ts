@@ -147,7 +147,7 @@ describe('a task with many calls', () => {
       (storage: Storage, where: Awaited<ReturnType<typeof taskWithCalls>>) =>
         storage.tasks.cancel({ ...where, reason: 'enough', graceMs: 60_000 }),
     ],
-  ])('notifies the services of at max callsAtOnce calls in one step when %s', async (_, end) => {
+  ])('notifies the services of at most callsAtOnce calls in one step when %s', async (_, end) => {
     const storage = open();
     const where = await taskWithCalls(storage);
     const first = await timesOf('publish', () => end(storage, where));
@@ -159,7 +159,7 @@ describe('a task with many calls', () => {
     expect(further.length).toBe(Math.floor(CALLS / DEFAULTS.callsAtOnce));
   });
 
-  it('drops at max callsAtOnce failed calls in one step, and begins the next attempt once none is left', async () => {
+  it('drops at most callsAtOnce failed calls in one step, and begins the next attempt once none is left', async () => {
     const storage = open();
     const { taskId, ...lease } = await taskWithCalls(storage, true);
     const retry = { kind: 'retry', error: failure, delayMs: 0 } as const;
@@ -289,7 +289,7 @@ describe('a batch that interrupts sessions', () => {
     await subject.storage.tasks.submitBatch({ tenantId: t.tenantId, batch, maxWaiting: 1_000 });
     const stats = String(await server.ask(['INFO', 'commandstats']));
     const scripts = [...stats.matchAll(/cmdstat_evalsha:calls=(\d+)/g)].map(([, calls]) => Number(calls));
-    // A step ends the calls of two of them at max; further scripts stage, submit and read the batch.
+    // A step ends the calls of at most two of them; further scripts stage, submit and read the batch.
     expect(scripts[0]).toBeGreaterThanOrEqual(SESSIONS / 2);
   });
 });

@@ -14,7 +14,7 @@ async function createOneOfEach(t: CaseTools): Promise<void> {
   await t.report(dropped.jobId, 1, { body: t.failure('no') });
   await t.settle(dropped.claim, { kind: 'retry', error: failure, delayMs: 1_000 });
   await t.storage.tasks.cancel({ ...t.where(dropped.claim), reason: 'enough', graceMs: 0 });
-  // More calls than a step drops, completions or forgets.
+  // More calls than a step drops, ends or forgets.
   const many = await t.leased();
   for (let n = 0; n < 12; n += 1) {
     const step = t.callStep();

@@ -55,7 +55,7 @@ describe('the credential of a client', () => {
     expect(await new SocketPeer(address(hasty)).closed).toMatchObject({ code: 4401 });
     const running = await startServer();
     for (const [hello, code] of [
-      [{ token: 'nobody' }, 4401],
+      [{ token: 'ghost' }, 4401],
       [{ action: 'subscribe' }, 4401],
       ['nonsense', 4401],
       [{ token: TOKENS.query }, 4403],

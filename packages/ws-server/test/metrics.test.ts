@@ -49,13 +49,16 @@ describe('GET /metrics', () => {
     const running = await startServer({}, { concurrency: 9 });
     await running.ended(await running.submit('echo', { secret: 'hush' }, { session_id: 'talk' }));
     await running.ended(await running.submit('broken'));
-    await running.submit('workflow', { workflow: 'nobody' }).catch(() => undefined);
+    await running.submit('workflow', { workflow: 'ghost' }).catch(() => undefined);
+    const runAt = new Date(Date.now() + 50).toISOString();
+    await running.ended(await running.submit('echo', {}, { run_at: runAt }));
     const samples = await metricsOf(running.url);
     expect(samples.get('orchestrator_info{role="all"}')).toBe(1);
     expect(samples.get('orchestrator_worker_slots')).toBe(9);
     expect(samples.get('orchestrator_tasks_claimed_total')).toBeGreaterThanOrEqual(2);
     expect(samples.get('orchestrator_claims_total')).toBeGreaterThan(0);
-    expect(samples.get('orchestrator_runs_total{end="completed"}')).toBe(1);
+    expect(samples.get('orchestrator_runs_total{end="completed"}')).toBe(2);
+    expect(samples.get('orchestrator_timers_fired_total{kind="start"}')).toBe(1);
     expect(samples.get('orchestrator_runs_total{end="failed"}')).toBeGreaterThanOrEqual(1);
     expect(samples.get('orchestrator_worker_claim_age_seconds')).toBeLessThan(15);
     expect(samples.get('orchestrator_sweep_age_seconds')).toBeLessThan(15);
@@ -67,7 +70,7 @@ describe('GET /metrics', () => {
   it('counts requests by route and status, for any path', async () => {
     const running = await startServer();
     await running.ask('GET', '/v1/tasks');
-    await running.ask('GET', '/v1/tasks', { token: 'nobody' });
+    await running.ask('GET', '/v1/tasks', { token: 'ghost' });
     await running.ask('GET', '/v1/tasks/not-an-id');
     await running.ask('DELETE', '/v1/tasks');
     for (const n of [1, 2, 3]) await running.ask('GET', `/nothing/${n}`);

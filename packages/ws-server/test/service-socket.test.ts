@@ -51,7 +51,7 @@ describe('the handshake', () => {
   });
 
   it.each([
-    ['an unknown token', { service_token: 'nobody', service_name: 'query' }],
+    ['an unknown token', { service_token: 'ghost', service_name: 'query' }],
     ["another service's token", { service_token: TOKENS.query, service_name: 'embedding' }],
     ['an API key', { service_token: 'key-of-acme', service_name: 'query' }],
     ['no token', { service_name: 'query' }],
@@ -192,7 +192,7 @@ describe('notifications', () => {
     });
     expect(await outcomeOf('m-1')).toMatchObject({ outcome: 'duplicate' });
     expect(await outcomeOf('m-2', { data: 2 })).toMatchObject({ outcome: 'late' });
-    expect(await outcomeOf('m-3', { call_id: undefined, task_id: 'nobody' })).toEqual({
+    expect(await outcomeOf('m-3', { call_id: undefined, task_id: 'ghost' })).toEqual({
       event: 'ack',
       message_id: 'm-3',
       outcome: 'unknown_task',
@@ -231,8 +231,8 @@ describe('notifications', () => {
   it('without a message_id get no ack, unless they are invalid', async () => {
     const running = await startServer();
     const peer = await connected(running);
-    peer.send({ event: 'task_completed', service: 'query', task_id: 'nobody', tenant_id: 'acme', data: 1 });
-    peer.send({ event: 'task_exploded', service: 'query', task_id: 'nobody', tenant_id: 'acme', data: 1 });
+    peer.send({ event: 'task_completed', service: 'query', task_id: 'ghost', tenant_id: 'acme', data: 1 });
+    peer.send({ event: 'task_exploded', service: 'query', task_id: 'ghost', tenant_id: 'acme', data: 1 });
     expect(await peer.next()).toMatchObject({
       event: 'error',
       code: 'invalid_message',

@@ -47,7 +47,7 @@ export class Child {
   async receives(word: string, limitMs = UP_MS): Promise<void> {
     const signal = AbortSignal.timeout(limitMs);
     while (!this.#received.has(word)) {
-      if (this.hasEnded) throw new Error(`${this.settings.name} ended before it word "${word}"`);
+      if (this.hasEnded) throw new Error(`${this.settings.name} ended before it printed "${word}"`);
       await once(this.#process, 'message', { signal });
     }
   }

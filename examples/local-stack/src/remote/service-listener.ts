@@ -70,7 +70,9 @@ export class ServiceListener {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController();
-    response.once('close', () => gone.abort(new OrchestratorError('cancelled', 'nobody waits any more')));
+    response.once('close', () =>
+      gone.abort(new OrchestratorError('cancelled', 'the caller has disconnected')),
+    );
     try {
       if (request.method === 'GET' && request.url === '/health') {
         send(response, 200, { service: this.#options.name, status: 'ok' });

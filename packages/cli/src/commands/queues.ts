@@ -76,7 +76,7 @@ function printLine(terminal: Terminal, { tasks, isPartial }: QueueFront): void {
     localTime(since),
     printable(reason),
   ]);
-  const head = ['place', 'task', 'type', 'priority', 'state', 'since', 'why'];
+  const head = ['position', 'task', 'type', 'priority', 'state', 'since', 'why'];
   for (const line of table(head, rows, terminal)) terminal.data(line);
   if (isPartial)
     terminal.talk(

@@ -13,7 +13,7 @@ export function addTailCommand(program: Command, context: CommandContext): void 
     .description('follow system events, directly from Redis')
     .option(
       '--system',
-      'systemEvents of the whole system: workers that join or are lost, dead letters, late outcomes, tenants at their limit, services that fail',
+      'system events: joined and lost workers, dead letters, late outcomes, tenants at their limit, failing services',
     )
     .action((flags: SettingFlags & { readonly system?: boolean }) => tail(context, flags));
 }

@@ -27,7 +27,7 @@ export async function openSharedStorage(options: SharedStorageOptions): Promise<
     const refused = messages('refused');
     if (refused.length === 0) return storage;
     throw new ConfigurationError(
-      `the Redis at ${redisLabel(setting)} is no safe place: ${refused.join('; ')}`,
+      `the Redis at ${redisLabel(setting)} would lose tasks: ${refused.join('; ')}`,
     );
   } catch (error) {
     await storage.close().catch(() => undefined);

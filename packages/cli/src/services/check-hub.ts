@@ -100,7 +100,7 @@ export class CheckHub {
           task_id: taskId,
           max_attempts: 1,
           ...(scope.session !== undefined && { session_id: scope.session, on_busy: 'parallel' }),
-          metadata: { user_id: 'somebody' },
+          metadata: { user_id: 'user-1' },
         })
         .catch(reject);
     });

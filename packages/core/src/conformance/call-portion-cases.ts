@@ -93,7 +93,7 @@ const settlements: Readonly<Record<string, ReturnType<typeof settling>>> = {
   completed: settling({ kind: 'completed', result: 1 }),
   failed: settling({ kind: 'failed', error: failure }),
   cancelled: settling({ kind: 'cancelled' }),
-  'retried in vain': settling({ kind: 'retry', error: failure, delayMs: 1 }),
+  'retried without attempts left': settling({ kind: 'retry', error: failure, delayMs: 1 }),
 };
 
 async function dropMany(t: CaseTools) {

@@ -169,7 +169,7 @@ export const sessionCases: readonly ConformanceCase[] = [
       assert.equal((await page({ limit: 2, after }))?.next, undefined);
       assert.deepEqual(await ids({ status: 'active' }), ['c', 'a']);
       assert.deepEqual(await ids({ tenantId: t.otherTenantId }), []);
-      assert.equal(await page({ after: 'nobody' }), undefined);
+      assert.equal(await page({ after: 'ghost' }), undefined);
       assert.equal(await page({ tenantId: t.otherTenantId, after }), undefined);
     },
   },

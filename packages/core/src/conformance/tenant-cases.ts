@@ -250,7 +250,7 @@ const configureCases: readonly ConformanceCase[] = [
       await submit(t, 3);
       assert.ok(await publishes(() => configure(t, { paused: false })), 'it is resumed');
       const claim = await t.claimOne();
-      assert.ok(await publishes(() => t.settle(claim, { kind: 'completed', result: 1 })), 'a place is free');
+      assert.ok(await publishes(() => t.settle(claim, { kind: 'completed', result: 1 })), 'a slot is free');
       await t.claimOne();
       assert.ok(await publishes(() => configure(t, { maxRunning: null })), 'the limit is lifted');
       unsubscribe();

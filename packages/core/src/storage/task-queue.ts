@@ -26,7 +26,7 @@ export interface Claim {
   readonly version: number;
   /** Start of the first attempt, epoch ms: the workflow's time at its first step. */
   readonly startedAt: number;
-  /** Seed of the workflow's random; stable over retries and redrives. */
+  /** Seed of the workflow's random numbers; stable over retries and redrives. */
   readonly seed: string;
   readonly steps: readonly JournalStep[];
   /** The journal is too large to come with a claim: `steps` is empty, read it by `journal.read`. */

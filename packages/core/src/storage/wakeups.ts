@@ -2,13 +2,13 @@ import type { TaskCancel } from '../protocol/service-socket.js';
 
 /** Best-effort hints. The storage has the truth: a wakeup may be lost, so every waiter also polls. */
 export type Wakeup =
-  /** A task may be claimable. Published only in processes that announced a worker or have claimed before. */
+  /** A task may be claimable. Delivered only to processes that have announced a worker or claimed before. */
   | { readonly kind: 'ready' }
   /** The journal of a leased task changed, or its cancellation was requested. */
   | { readonly kind: 'task'; readonly tenantId: string; readonly taskId: string }
   /** A timer was scheduled for `at`, epoch ms: the sweeper may have to run earlier than planned. */
   | { readonly kind: 'timer'; readonly at: number }
-  /** A call was cancelled: its service may stop working on it. */
+  /** The outcome of a call is no longer awaited: its service may stop working on it. */
   | { readonly kind: 'call_cancelled'; readonly service: string; readonly frame: TaskCancel };
 
 export interface Wakeups {

@@ -17,7 +17,7 @@ export interface CallOptions {
 
 /**
  * API of a workflow. Each request is a step in the task's journal: after a crash the function is replayed from the top with the
- * recorded outcomes. Between steps it must be deterministic: take time, random and ids from here. Other awaits are allowed, but
+ * recorded outcomes. Between steps it must be deterministic: take time, random numbers and ids from here. Other awaits are allowed, but
  * their work may run again.
  */
 export interface WorkflowContext {

@@ -82,11 +82,11 @@ const REQUESTS: readonly Row[] = [
 const WORK: readonly Row[] = [
   ['storage.ping', says('its successor starts'), says('its successor starts')],
   ['workers.announce', meanwhile('its successor announces itself'), meanwhile('it is listed for a while')],
-  ['workers.leave', says('it is listed for a while'), says('nobody misses it')],
+  ['workers.leave', says('it is listed for a while'), says('no task needs it')],
   [
     'queue.claim',
     meanwhile('another worker claims the task'),
-    meanwhile('nobody has begun what was claimed: another worker does when the lease is over'),
+    meanwhile('no claimed task has started: another worker runs them after the lease'),
   ],
   [
     'queue.renew',

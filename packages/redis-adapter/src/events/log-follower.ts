@@ -57,9 +57,9 @@ interface Proof {
 }
 
 /**
- * Follower of a log. It reads at the start, and whenever it may have mayHaveMissed something. In between it takes
+ * Follower of a log. It reads at the start, and whenever it may have missed something. In between it takes
  * appended entries from wakeups, as long as it is in sync: it has received the mark that the server published
- * when it isAnswered the last read, and no connection was lost since. Then the channel's messages come from the
+ * when it answered the last read, and no connection was lost since. Then the channel's messages come from the
  * server that keeps this log, in order and complete, and continue where the read has ended. See ADR 9.
  */
 export class LogFollower<E> {

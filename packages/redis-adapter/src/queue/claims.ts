@@ -105,7 +105,7 @@ export class Claims {
         const outcome = await waiting.next();
         if (outcome === 'claim') continue;
         if (outcome !== 'timeout') return this.#takeHandover(params, outcome);
-        // A stopping worker only takes a task that was handover over already.
+        // A stopping worker only takes a task that was handed over already.
         return await this.#claimNow(signal?.aborted ? { ...params, max: 0 } : params, pool);
       }
     } finally {
@@ -197,7 +197,7 @@ export class Claims {
       );
       if (shares.length === 0) break;
       const rounds = await Promise.all(
-        // At max one task that has lost several workers: only the first of the concurrent scans may return
+        // At most one task that has lost several workers: only the first of the concurrent scans may return
         // one.
         shares.map(({ tenantId, max, before }, at) => {
           const round = (scan.rounds.get(tenantId) ?? 0) + 1;

@@ -1,6 +1,6 @@
 import type { PubSubWakeups } from '../pubsub/wakeups.js';
 
-/** A task handed onTimeout to a waiting claim. */
+/** A task handed over to a waiting claim. */
 export interface Handover {
   /** Time of the handover, epoch ms. */
   readonly at: number;

@@ -107,7 +107,7 @@ export class ServerMetrics {
     );
     this.#counter('sweeps_total', 'Successful sweeps.', [], (set) => set(sweeper().sweeps));
     this.#counter('timers_fired_total', 'Timers that fired, by kind.', ['kind'], (set) => {
-      for (const [timer, count] of Object.entries(sweeper().timersFired)) set(count, { timer });
+      for (const [kind, count] of Object.entries(sweeper().timersFired)) set(count, { kind });
     });
   }
 
