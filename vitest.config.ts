@@ -21,8 +21,8 @@ export default defineConfig({
         replacement: source('test-servers/src/index.ts'),
       },
       {
-        find: /^@agent-orchestrator\/core\/notifier$/,
-        replacement: source('packages/core/src/notifier/index.ts'),
+        find: /^@agent-orchestrator\/core\/(conformance|notifier)$/,
+        replacement: source('packages/core/src/$1/index.ts'),
       },
       { find: /^@agent-orchestrator\/([a-z-]+)$/, replacement: source('packages/$1/src/index.ts') },
     ],

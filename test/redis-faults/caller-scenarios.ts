@@ -1,10 +1,5 @@
-import {
-  type BatchSubmission,
-  type CaseTools,
-  DEFAULTS,
-  type NewTask,
-  type StepRequest,
-} from '@agent-orchestrator/core';
+import { type BatchSubmission, DEFAULTS, type NewTask, type StepRequest } from '@agent-orchestrator/core';
+import { type CaseTools } from '@agent-orchestrator/core/conformance';
 import { error, GRACE, MAX, type StepScenario } from './step-scenario.js';
 
 const submitting =

@@ -1,4 +1,5 @@
-import { CaseTools, type Clock } from '@agent-orchestrator/core';
+import { type Clock } from '@agent-orchestrator/core';
+import { CaseTools } from '@agent-orchestrator/core/conformance';
 import { RedisStorage, type RedisTarget } from '@agent-orchestrator/redis-adapter';
 import type { RedisServer } from '@agent-orchestrator/test-servers';
 import { Cluster } from 'ioredis';

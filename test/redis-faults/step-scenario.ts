@@ -1,4 +1,4 @@
-import type { CaseTools } from '@agent-orchestrator/core';
+import type { CaseTools } from '@agent-orchestrator/core/conformance';
 import type { ScriptName } from './script-digests.js';
 
 /** One writing step of the storage, after its preparation. */

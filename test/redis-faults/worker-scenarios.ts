@@ -1,11 +1,11 @@
 import {
-  type CaseTools,
   type Claim,
   DEFAULTS,
   type NewTask,
   type Settlement,
   type StepRequest,
 } from '@agent-orchestrator/core';
+import { type CaseTools } from '@agent-orchestrator/core/conformance';
 import { error, MAX, type StepScenario } from './step-scenario.js';
 import type { ScriptName } from './script-digests.js';
 

@@ -290,11 +290,3 @@ export type { WorkflowOptions } from './workflows/catalog.js';
 export type { ChatPayload } from './workflows/flows/conversation.js';
 export type { WorkflowPayload } from './workflows/flows/workflow-task.js';
 export { ServiceCallError, StepError } from './workflows/step-error.js';
-export {
-  CaseTools,
-  type CaseLimits,
-  type ConformanceCase,
-  type StoragePart,
-  type StorageUnderTest,
-} from './conformance/conformance-case.js';
-export { runCase, storageConformance, titleOf } from './conformance/storage-conformance.js';

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { runCase, storageConformance, titleOf } from '../src/index.js';
+import { runCase, storageConformance, titleOf } from '../src/conformance/index.js';
 import { type BrokenStorage, brokenStorages, unbroken } from './broken-storages.js';
 import { ManualClock, settled } from './harness.js';
 

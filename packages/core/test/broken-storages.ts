@@ -1,4 +1,5 @@
-import { type CaseLimits, MemoryStorage, type Storage } from '../src/index.js';
+import { MemoryStorage, type Storage } from '../src/index.js';
+import { type CaseLimits } from '../src/conformance/index.js';
 import { brokenBytes } from './broken-bytes.js';
 import { brokenCompletions } from './broken-completions.js';
 import { brokenPortions } from './broken-portions.js';

@@ -1,5 +1,6 @@
 import { describe, it } from 'vitest';
-import { MemoryStorage, runCase, storageConformance, titleOf } from '../src/index.js';
+import { MemoryStorage } from '../src/index.js';
+import { runCase, storageConformance, titleOf } from '../src/conformance/index.js';
 import { ManualClock } from './harness.js';
 
 describe('MemoryStorage', () => {

@@ -1,12 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import {
-  CaseTools,
-  DEFAULTS,
-  type Storage,
-  type Submission,
-  systemRandom,
-  TRANSITIONS,
-} from '@agent-orchestrator/core';
+import { DEFAULTS, type Storage, type Submission, systemRandom, TRANSITIONS } from '@agent-orchestrator/core';
+import { CaseTools } from '@agent-orchestrator/core/conformance';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { SCRIPTS } from '../src/generated/scripts.js';

@@ -1,4 +1,4 @@
-import { runCase, storageConformance, titleOf } from '@agent-orchestrator/core';
+import { runCase, storageConformance, titleOf } from '@agent-orchestrator/core/conformance';
 import { sharedCluster } from '@agent-orchestrator/test-servers';
 import { describe, it } from 'vitest';
 import { openStorage } from './storage-under-test.js';

@@ -1,4 +1,5 @@
-import { CaseTools, systemRandom } from '@agent-orchestrator/core';
+import { systemRandom } from '@agent-orchestrator/core';
+import { CaseTools } from '@agent-orchestrator/core/conformance';
 import { sharedCluster, sharedRedis } from '@agent-orchestrator/test-servers';
 import { Cluster, Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';

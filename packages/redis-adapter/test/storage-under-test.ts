@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock, StorageUnderTest } from '@agent-orchestrator/core';
+import type { Clock } from '@agent-orchestrator/core';
+import type { StorageUnderTest } from '@agent-orchestrator/core/conformance';
 import { RedisStorage, type RedisStorageOptions, type RedisTarget } from '../src/index.js';
 
 /** A clock that stands still until the test moves it. */

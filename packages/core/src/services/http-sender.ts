@@ -1,4 +1,4 @@
-import { type Dispatcher, request } from 'undici';
+import type { Dispatcher } from 'undici';
 import { isErrorCode, OrchestratorError, type TaskError } from '../protocol/errors.js';
 import { addCopy, RESULT } from '../protocol/bounded-json.js';
 import { JsonRefusedError, type JsonValue, MAX_RESULT_BYTES } from '../protocol/json.js';
@@ -12,11 +12,12 @@ import { validate } from '../protocol/validation.js';
 import type { StepOutcome } from '../storage/call-journal.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Logger } from '../runtime/logger.js';
+import type { HttpClient } from './http-client.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
 import { usageOf } from './reported-usage.js';
 
 export interface HttpPorts {
-  readonly dispatcher: Dispatcher;
+  readonly client: HttpClient;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -41,7 +42,7 @@ const TRANSIENT = new Set([408, 425, 429]);
  * `POST {url}/{operation}`. Follows no redirects, requests no compression; limits time and size of the whole response.
  */
 export async function sendHttp(
-  { dispatcher, clock, logger }: HttpPorts,
+  { client, clock, logger }: HttpPorts,
   outbound: OutboundCall,
 ): Promise<SendResult> {
   const { service, call, signal } = outbound;
@@ -49,8 +50,7 @@ export async function sendHttp(
   const limit = new AbortController();
   const cancel = clock.after(service.timeoutMs, () => limit.abort());
   try {
-    const response = await request(`${service.url.replace(/\/$/, '')}/${call.operation}`, {
-      dispatcher,
+    const response = await client.request(`${service.url.replace(/\/$/, '')}/${call.operation}`, {
       method: 'POST',
       headers: headersOf(outbound, service.token),
       body: writeJson(call),

@@ -1,4 +1,3 @@
-import { Agent } from 'undici';
 import type { Clock } from '../runtime/clock.js';
 import { type Logger, silentLogger } from '../runtime/logger.js';
 import { OrchestratorError } from '../protocol/errors.js';
@@ -9,6 +8,7 @@ import type { StepAnswer } from '../storage/call-journal.js';
 import type { Breaker } from './breaker.js';
 import { Breakers, type OpenedBreaker } from './breakers.js';
 import { type Sender, throughStages } from './call-stage.js';
+import { HttpClient } from './http-client.js';
 import { sendHttp } from './http-sender.js';
 import { sendInProcess } from './in-process-sender.js';
 import { type CheckedService, checkService, type ServiceSettings } from './service-settings.js';
@@ -19,7 +19,7 @@ import { trace } from './stages/trace.js';
 /** Registry and client of the services; the only outbound path, for workflows and the gateway. */
 export class ServiceCaller {
   readonly #services = new Map<string, CheckedService>();
-  readonly #agent = new Agent({ keepAliveTimeout: 10_000, connect: { timeout: 10_000 } });
+  readonly #client = new HttpClient();
   readonly #breakers: Breakers;
   readonly #send: Sender;
 
@@ -36,14 +36,17 @@ export class ServiceCaller {
     const stages = [trace, limitConcurrency(), resend(clock, random, this.#breakers)];
     this.#send = throughStages(stages, (call) =>
       call.service.in === 'http'
-        ? sendHttp({ dispatcher: this.#agent, clock, logger }, call)
+        ? sendHttp({ client: this.#client, clock, logger }, call)
         : sendInProcess({ clock, logger }, call),
     );
   }
 
   /** Adds or replaces a service. @throws {OrchestratorError} `invalid_request` */
   add(name: string, settings: ServiceSettings): void {
-    this.#services.set(name, checkService(name, settings));
+    const service = checkService(name, settings);
+    // Ahead of the first call, which reports a failure to load.
+    if (service.in === 'http') this.#client.load().catch(() => undefined);
+    this.#services.set(name, service);
   }
 
   names(): readonly string[] {
@@ -88,6 +91,6 @@ export class ServiceCaller {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#client.close();
   }
 }

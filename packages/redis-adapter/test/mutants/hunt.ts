@@ -1,4 +1,9 @@
-import { type ConformanceCase, runCase, storageConformance, titleOf } from '@agent-orchestrator/core';
+import {
+  type ConformanceCase,
+  runCase,
+  storageConformance,
+  titleOf,
+} from '@agent-orchestrator/core/conformance';
 import { RedisCluster, RedisServer } from '@agent-orchestrator/test-servers';
 import { vi } from 'vitest';
 import { type OpenSubject, runSideBySide } from '../../../core/test/task-histories.js';

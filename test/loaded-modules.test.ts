@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 
-const root = fileURLToPath(new URL('../../..', import.meta.url));
+const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Loads a package in a process of its own and writes every file that this has loaded, ES modules and CommonJS. */
 const RECORDER = `
@@ -28,8 +28,9 @@ async function loadedBy(name: string): Promise<string[]> {
 
 const isUndici = (file: string) => file.includes('node_modules/undici/');
 const isOrchestrator = (file: string) => file.endsWith('core/dist/orchestrator.js');
+const isConformance = (file: string) => file.includes('core/dist/conformance/');
 
-describe('a service that imports the built package', () => {
+describe('a service that imports the built notifier', () => {
   it('loads neither the orchestrator nor undici', async () => {
     const files = await loadedBy('@agent-orchestrator/notifier');
     expect(files.some((file) => file.endsWith('core/dist/notifier/task-notifier.js'))).toBe(true);
@@ -38,10 +39,17 @@ describe('a service that imports the built package', () => {
     const ofCore = files.filter((file) => /packages\/core\/|agent-orchestrator\/core\//.test(file));
     expect(ofCore.filter((file) => !/\/core\/dist\/(?:notifier|protocol)\//.test(file))).toEqual([]);
   });
+});
 
-  it('the check would find them', async () => {
+describe('an application that imports the built core', () => {
+  it('loads the orchestrator, but neither the conformance suite nor undici', async () => {
     const files = await loadedBy('@agent-orchestrator/core');
-    expect(files.some(isUndici)).toBe(true);
     expect(files.some(isOrchestrator)).toBe(true);
+    expect(files.filter((file) => isConformance(file) || isUndici(file))).toEqual([]);
+  });
+
+  it('would be found to load them', async () => {
+    expect((await loadedBy('@agent-orchestrator/core/conformance')).some(isConformance)).toBe(true);
+    expect((await loadedBy('undici')).some(isUndici)).toBe(true);
   });
 });

@@ -1,0 +1,8 @@
+export {
+  CaseTools,
+  type CaseLimits,
+  type ConformanceCase,
+  type StoragePart,
+  type StorageUnderTest,
+} from './conformance-case.js';
+export { runCase, storageConformance, titleOf } from './storage-conformance.js';
