@@ -21,9 +21,10 @@ export default defineConfig({
         replacement: source('test-servers/src/index.ts'),
       },
       {
-        find: /^@agent-orchestrator\/core\/(conformance|notifier)$/,
+        find: /^@agent-orchestrator\/core\/(conformance|notifier|protocol|storage)$/,
         replacement: source('packages/core/src/$1/index.ts'),
       },
+      { find: /^@agent-orchestrator\/core\/server$/, replacement: source('packages/core/src/server.ts') },
       { find: /^@agent-orchestrator\/([a-z-]+)$/, replacement: source('packages/$1/src/index.ts') },
     ],
   },

@@ -1,4 +1,5 @@
-import type { MemoryStorage, Report, ReportAnswer } from '@agent-orchestrator/core';
+import type { MemoryStorage } from '@agent-orchestrator/core';
+import type { Report, ReportAnswer } from '@agent-orchestrator/core/storage';
 
 /** A notification with an outcome that reached the storage, and the storage's answer. */
 export interface ReachedOutcome {

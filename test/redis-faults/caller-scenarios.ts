@@ -1,4 +1,5 @@
-import { type BatchSubmission, DEFAULTS, type NewTask, type StepRequest } from '@agent-orchestrator/core';
+import { DEFAULTS } from '@agent-orchestrator/core/protocol';
+import { type BatchSubmission, type NewTask, type StepRequest } from '@agent-orchestrator/core/storage';
 import { type CaseTools } from '@agent-orchestrator/core/conformance';
 import { error, GRACE, MAX, type StepScenario } from './step-scenario.js';
 

@@ -1,4 +1,5 @@
-import { GlobalTaskRegistry, type JsonValue, type Settlement, type Task } from '@agent-orchestrator/core';
+import { GlobalTaskRegistry, type JsonValue, type Task } from '@agent-orchestrator/core';
+import { type Settlement } from '@agent-orchestrator/core/storage';
 import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { Redis } from 'ioredis';

@@ -1,4 +1,5 @@
-import { GlobalTaskRegistry, type LogGap, type TaskEvent } from '@agent-orchestrator/core';
+import { GlobalTaskRegistry, type TaskEvent } from '@agent-orchestrator/core';
+import { type LogGap } from '@agent-orchestrator/core/storage';
 import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';

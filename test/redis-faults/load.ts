@@ -1,10 +1,5 @@
-import {
-  isFinalEvent,
-  type LogGap,
-  Orchestrator,
-  OrchestratorError,
-  type TaskEvent,
-} from '@agent-orchestrator/core';
+import { isFinalEvent, Orchestrator, OrchestratorError, type TaskEvent } from '@agent-orchestrator/core';
+import { type LogGap } from '@agent-orchestrator/core/storage';
 import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { setTimeout as pause } from 'node:timers/promises';
 import { historyOf, judge, type Verdict } from '../../packages/core/test/chaos/history.js';

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { type BatchSubmission, DEFAULTS, type Storage, type Submission } from '@agent-orchestrator/core';
+import { type Storage } from '@agent-orchestrator/core';
+import { DEFAULTS } from '@agent-orchestrator/core/protocol';
+import { type BatchSubmission, type Submission } from '@agent-orchestrator/core/storage';
 import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { FaultyProxy, RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';

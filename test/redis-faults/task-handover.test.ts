@@ -1,4 +1,5 @@
-import { type Claim, type JsonValue, Orchestrator } from '@agent-orchestrator/core';
+import { type JsonValue, Orchestrator } from '@agent-orchestrator/core';
+import { type Claim } from '@agent-orchestrator/core/storage';
 import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { Redis } from 'ioredis';

@@ -1,10 +1,10 @@
+import { DEFAULTS } from '@agent-orchestrator/core/protocol';
 import {
   type Claim,
-  DEFAULTS,
   type NewTask,
   type Settlement,
   type StepRequest,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/storage';
 import { type CaseTools } from '@agent-orchestrator/core/conformance';
 import { error, MAX, type StepScenario } from './step-scenario.js';
 import type { ScriptName } from './script-digests.js';

@@ -1,4 +1,5 @@
-import { DEFAULTS, MemoryStorage, type Storage } from '@agent-orchestrator/core';
+import { MemoryStorage, type Storage } from '@agent-orchestrator/core';
+import { DEFAULTS } from '@agent-orchestrator/core/protocol';
 import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { table } from '../measure.js';

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { DEFAULTS, type Report, type Storage } from '@agent-orchestrator/core';
+import { type Storage } from '@agent-orchestrator/core';
+import { DEFAULTS } from '@agent-orchestrator/core/protocol';
+import { type Report } from '@agent-orchestrator/core/storage';
 import type { Bench, Verb } from './verbs.js';
 
 const MB = 'x'.repeat(1_000_000);

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { DEFAULTS, type NewTask, type Storage, type Submission } from '@agent-orchestrator/core';
+import { type Storage } from '@agent-orchestrator/core';
+import { DEFAULTS } from '@agent-orchestrator/core/protocol';
+import { type NewTask, type Submission } from '@agent-orchestrator/core/storage';
 
 /** A step of the storage at its limits, on a tenant of its own. */
 export interface Verb {

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cutText, parseJson, validate, listSchema } from '@agent-orchestrator/core';
+import { cutText, parseJson, validate, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { mediaTypeOf } from './ingestion/media-type.js';
 

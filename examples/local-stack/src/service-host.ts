@@ -4,13 +4,11 @@ import {
   type InProcessService,
   type JsonObject,
   type JsonValue,
-  newToken,
   OrchestratorError,
   type ServiceCall,
-  type TaskCancel,
   type Usage,
-  validate,
 } from '@agent-orchestrator/core';
+import { newToken, type TaskCancel, validate } from '@agent-orchestrator/core/protocol';
 import { JobQueue, type JobQueueOptions } from './job-queue.js';
 import { RecentCalls, type RecentCallsOptions } from './recent-calls.js';
 import type {

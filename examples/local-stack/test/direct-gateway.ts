@@ -1,11 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import {
-  type JsonObject,
-  type JsonValue,
-  OrchestratorError,
-  ServiceReply,
-  type TaskCancel,
-} from '@agent-orchestrator/core';
+import { type JsonObject, type JsonValue, OrchestratorError, ServiceReply } from '@agent-orchestrator/core';
+import type { TaskCancel } from '@agent-orchestrator/core/protocol';
 import {
   createLocalStack,
   type Gateway,

@@ -1,4 +1,5 @@
-import { messageOf, OrchestratorError } from '@agent-orchestrator/core';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { messageOf } from '@agent-orchestrator/core/protocol';
 import type { CommandContext } from './commands/command-context.js';
 import { errorCodeOf, EXIT, exitCodeOf } from './exit-code.js';
 import { interruption } from './interrupt.js';

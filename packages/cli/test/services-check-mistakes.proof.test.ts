@@ -1,4 +1,4 @@
-import { MAX_RESULT_BYTES } from '@agent-orchestrator/core';
+import { MAX_RESULT_BYTES } from '@agent-orchestrator/core/protocol';
 import PQueue from 'p-queue';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Finding } from '../src/services/check.js';

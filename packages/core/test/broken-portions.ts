@@ -1,5 +1,6 @@
 import type { Storage, Task } from '../src/index.js';
-import { type Wakeup, DEFAULTS } from '../src/index.js';
+import { DEFAULTS } from '../src/protocol/index.js';
+import { type Wakeup } from '../src/storage/index.js';
 import type { Answer, Mistake } from './mistakes.js';
 
 /** How many reports a storage has held. */

@@ -1,4 +1,4 @@
-import type { Claim, JournalStep } from '../src/index.js';
+import type { Claim, JournalStep } from '../src/storage/index.js';
 import type { Mistake } from './mistakes.js';
 
 type Fields = { readonly [key: string]: unknown };

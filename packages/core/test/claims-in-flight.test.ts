@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Claim } from '../src/index.js';
+import type { Claim } from '../src/storage/index.js';
 import { type ClaimRequest, ClaimsInFlight } from '../src/worker/claims-in-flight.js';
 
 it('a worker repeats every claim whose answer was lost, though the queue looks empty', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Claim } from '../src/index.js';
+import type { Claim } from '../src/storage/index.js';
 import { type Harness, harness, settled } from './harness.js';
 
 let h: Harness;

@@ -1,13 +1,8 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import {
-  type Ack,
-  type JsonValue,
-  type NotifierTransport,
-  OrchestratorError,
-  type OutgoingNotification,
-  TaskNotifier,
-} from '../src/index.js';
+import { type JsonValue, OrchestratorError, TaskNotifier } from '../src/index.js';
+import { type Ack } from '../src/protocol/index.js';
+import { type NotifierTransport, type OutgoingNotification } from '../src/server.js';
 import { Fifo } from '../src/notifier/fifo.js';
 import type { TransportOwner } from '../src/notifier/transport.js';
 

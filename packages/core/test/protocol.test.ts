@@ -1,21 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ERROR_CODES, Orchestrator } from '../src/index.js';
 import {
   cursorSchema,
-  ERROR_CODES,
   formatCursor,
   idSchema,
   isLegal,
   JsonRefusedError,
   nameSchema,
-  Orchestrator,
   parseCursor,
   parseJson,
   statusOf,
   type TaskState,
   TRANSITIONS,
-} from '../src/index.js';
+} from '../src/protocol/index.js';
 
 const HOSTILE = [
   '',

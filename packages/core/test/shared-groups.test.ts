@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import { DEFAULTS, MemoryStorage } from '../src/index.js';
+import { MemoryStorage } from '../src/index.js';
+import { DEFAULTS } from '../src/protocol/index.js';
 import { ConcurrencyGroup } from '../src/engine/queue/concurrency-group.js';
 
 const tenantId = 'acme';

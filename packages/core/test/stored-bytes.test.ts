@@ -1,6 +1,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type JsonValue, MemoryStorage, type NewTask, Orchestrator } from '../src/index.js';
+import { type JsonValue, MemoryStorage, Orchestrator } from '../src/index.js';
+import { type NewTask } from '../src/storage/index.js';
 import type { MemoryState } from '../src/engine/engine-state.js';
 import { keepJson, KeptText, readJson } from '../src/engine/kept-json.js';
 import fc from 'fast-check';

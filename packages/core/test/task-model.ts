@@ -1,16 +1,13 @@
 import { expect } from 'vitest';
+import { isFinal, isFinalEvent, type Storage, type Task } from '../src/index.js';
 import {
   type Claim,
-  isFinal,
-  isFinalEvent,
   type NewTask,
   type Settlement,
   type StepAnswer,
   type StepOutcome,
   type StepRequest,
-  type Storage,
-  type Task,
-} from '../src/index.js';
+} from '../src/storage/index.js';
 
 /** A storage that a history is lived through on: empty, with a clock that stands still until it is moved. */
 export interface HistorySubject {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cutPosition, cutText, cutToBytes, messageOf, readRetryAfter } from '../src/index.js';
+import { cutPosition, cutText, cutToBytes, messageOf, readRetryAfter } from '../src/protocol/index.js';
 import { clampDelay } from '../src/protocol/retry-after.js';
 import { classNameOf } from '../src/protocol/thrown.js';
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { answered, type Logger, readUsage, type Usage } from '../src/index.js';
+import { answered, type Logger, type Usage } from '../src/index.js';
+import { readUsage } from '../src/protocol/index.js';
 import { type Harness, harness, settled } from './harness.js';
 
 const PAIR = '\u{1f600}';

@@ -1,5 +1,5 @@
 import type { OrchestratorError } from '@agent-orchestrator/core';
-import { listSchema, validate } from '@agent-orchestrator/core';
+import { listSchema, validate } from '@agent-orchestrator/core/protocol';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { planSchema } from '../src/protocol/plan.js';

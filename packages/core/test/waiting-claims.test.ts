@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ClaimParams } from '../src/index.js';
+import type { ClaimParams } from '../src/storage/index.js';
 import { type Harness, harness } from './harness.js';
 
 type Params = ClaimParams;

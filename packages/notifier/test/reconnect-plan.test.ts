@@ -1,4 +1,4 @@
-import { readRetryAfter } from '@agent-orchestrator/core';
+import { readRetryAfter } from '@agent-orchestrator/core/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { retryAfterOf } from '../src/hub-words.js';

@@ -1,23 +1,25 @@
 import {
+  type Clock,
+  OrchestratorError,
+  type Random,
+  type Storage,
+  systemRandom,
+} from '@agent-orchestrator/core';
+import { describe } from '@agent-orchestrator/core/protocol';
+import {
   type Wakeups,
   type CallJournal,
   checked,
-  type Clock,
-  describe,
   type EventLog,
-  OrchestratorError,
-  type Random,
   type SessionStore,
-  type Storage,
   type StoragePorts,
-  systemRandom,
   type TaskQueue,
   type TaskRecords,
   type TenantStore,
   type TicketStore,
   type UsageLedger,
   type WorkerDirectory,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/storage';
 import { Cluster, type Redis } from 'ioredis';
 import { BatchSubmissions } from './tasks/batch-submissions.js';
 import { PubSubWakeups } from './pubsub/wakeups.js';

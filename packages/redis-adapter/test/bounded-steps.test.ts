@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { DEFAULTS, type Storage, type Submission, systemRandom, TRANSITIONS } from '@agent-orchestrator/core';
+import { type Storage, systemRandom } from '@agent-orchestrator/core';
+import { DEFAULTS, TRANSITIONS } from '@agent-orchestrator/core/protocol';
+import { type Submission } from '@agent-orchestrator/core/storage';
 import { CaseTools } from '@agent-orchestrator/core/conformance';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';

@@ -1,4 +1,5 @@
-import type { LogGap, TaskEvent } from '@agent-orchestrator/core';
+import type { TaskEvent } from '@agent-orchestrator/core';
+import type { LogGap } from '@agent-orchestrator/core/storage';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { PubSubWakeups } from '../src/pubsub/wakeups.js';
 import { LogFollower, type Page } from '../src/events/log-follower.js';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Claim, Settlement } from '@agent-orchestrator/core';
+import type { Claim, Settlement } from '@agent-orchestrator/core/storage';
 import { askRedis, sharedRedis } from '@agent-orchestrator/test-servers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openStorage } from './storage-under-test.js';

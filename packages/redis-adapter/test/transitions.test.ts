@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { type TaskState, TRANSITIONS } from '@agent-orchestrator/core';
+import { type TaskState, TRANSITIONS } from '@agent-orchestrator/core/protocol';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SCRIPTS } from '../src/generated/scripts.js';

@@ -1,10 +1,6 @@
-import {
-  describe,
-  guardedLogger,
-  type Logger,
-  OrchestratorError,
-  silentLogger,
-} from '@agent-orchestrator/core';
+import { type Logger, OrchestratorError, silentLogger } from '@agent-orchestrator/core';
+import { describe } from '@agent-orchestrator/core/protocol';
+import { guardedLogger } from '@agent-orchestrator/core/server';
 import { present } from './http/present.js';
 import type { Identities } from './auth/identities.js';
 

@@ -1,10 +1,5 @@
-import {
-  type Intake,
-  type IntakeResult,
-  type JsonValue,
-  OrchestratorError,
-  silentLogger,
-} from '@agent-orchestrator/core';
+import { type JsonValue, OrchestratorError, silentLogger } from '@agent-orchestrator/core';
+import { type Intake, type IntakeResult } from '@agent-orchestrator/core/server';
 import { describe, expect, it, vi } from 'vitest';
 import { SocketTraffic } from '../src/metrics/socket-traffic.js';
 import { Shares } from '../src/sockets/shares.js';

@@ -1,4 +1,5 @@
-import { idSchema, type JsonObject, OrchestratorError } from '@agent-orchestrator/core';
+import { type JsonObject, OrchestratorError } from '@agent-orchestrator/core';
+import { idSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { operation, type ServiceDefinition } from '../service-definition.js';
 import { refuseBeyond, TenantState } from '../tenant-state.js';

@@ -1,4 +1,4 @@
-import { idSchema, nameSchema, listSchema } from '@agent-orchestrator/core';
+import { idSchema, nameSchema, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 
 /** How an agent behaves. */

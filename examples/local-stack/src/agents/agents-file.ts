@@ -1,11 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import {
-  JsonRefusedError,
-  OrchestratorError,
-  parseJson,
-  validate,
-  listSchema,
-} from '@agent-orchestrator/core';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { JsonRefusedError, parseJson, validate, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { type Agent, agentSchema } from './agent.js';
 

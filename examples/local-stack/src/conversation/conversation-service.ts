@@ -1,4 +1,4 @@
-import { cutText, idSchema, jsonObjectSchema, newToken } from '@agent-orchestrator/core';
+import { cutText, idSchema, jsonObjectSchema, newToken } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { operation, type ServiceDefinition } from '../service-definition.js';
 import { refuseBeyond, TenantState } from '../tenant-state.js';

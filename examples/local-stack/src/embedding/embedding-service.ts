@@ -1,4 +1,5 @@
-import { OrchestratorError, listSchema } from '@agent-orchestrator/core';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import type { ModelEndpoint } from '../models/model-endpoint.js';
 import { operation, type ServiceDefinition } from '../service-definition.js';

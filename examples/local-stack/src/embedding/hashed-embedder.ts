@@ -1,4 +1,4 @@
-import { cutText } from '@agent-orchestrator/core';
+import { cutText } from '@agent-orchestrator/core/protocol';
 import { stem } from '../text/stem.js';
 import { fold, isStopWord, wordsOf } from '../text/words.js';
 import type { Embedder } from './embedder.js';

@@ -1,4 +1,5 @@
-import { JsonRefusedError, type JsonValue, parseJson, listSchema } from '@agent-orchestrator/core';
+import { type JsonValue } from '@agent-orchestrator/core';
+import { JsonRefusedError, parseJson, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import {
   type ModelEndpoint,

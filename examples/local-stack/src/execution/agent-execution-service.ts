@@ -1,11 +1,5 @@
-import {
-  cutText,
-  type JsonObject,
-  type JsonValue,
-  OrchestratorError,
-  validate,
-  listSchema,
-} from '@agent-orchestrator/core';
+import { type JsonObject, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
+import { cutText, validate, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { withoutRepeat } from '../query/question.js';
 import { type OperationContext, operation, type ServiceDefinition } from '../service-definition.js';

@@ -1,4 +1,5 @@
-import { JsonRefusedError, type JsonObject, type JsonValue, parseJson } from '@agent-orchestrator/core';
+import { type JsonObject, type JsonValue } from '@agent-orchestrator/core';
+import { JsonRefusedError, parseJson } from '@agent-orchestrator/core/protocol';
 import type { ToolDescription } from '../tools/tool.js';
 import { digitsForWords } from './number-words.js';
 import type { ToolRequest } from './tool-request.js';

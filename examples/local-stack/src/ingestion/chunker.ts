@@ -1,4 +1,4 @@
-import { cutPosition } from '@agent-orchestrator/core';
+import { cutPosition } from '@agent-orchestrator/core/protocol';
 import { linesOf, sentencesOf, type Span } from '../text/sentences.js';
 import { type Block, markdownSections, plainSections, type Section } from './document-blocks.js';
 import { htmlToMarkdown } from './html-text.js';

@@ -1,4 +1,4 @@
-import { cutText } from '@agent-orchestrator/core';
+import { cutText } from '@agent-orchestrator/core/protocol';
 import type { Span } from '../text/sentences.js';
 
 /** A piece of a document that reads as a whole: a paragraph, a list, a table, a code block. */

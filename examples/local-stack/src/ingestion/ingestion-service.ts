@@ -1,4 +1,5 @@
-import { newToken, OrchestratorError, validate, listSchema } from '@agent-orchestrator/core';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { newToken, validate, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { type OperationContext, operation, type ServiceDefinition } from '../service-definition.js';
 import { type Chunk, chunksOf } from './chunker.js';

@@ -1,4 +1,4 @@
-import { cutText } from '@agent-orchestrator/core';
+import { cutText } from '@agent-orchestrator/core/protocol';
 import type { OperationContext } from '../service-definition.js';
 import { termsOf } from '../text/words.js';
 import type { Turn } from './question.js';

@@ -1,10 +1,5 @@
-import {
-  JsonRefusedError,
-  type JsonObject,
-  type JsonValue,
-  parseJson,
-  listSchema,
-} from '@agent-orchestrator/core';
+import { type JsonObject, type JsonValue } from '@agent-orchestrator/core';
+import { JsonRefusedError, parseJson, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import {
   type ModelEndpoint,

@@ -1,4 +1,5 @@
-import { cutText, OrchestratorError, validate, listSchema } from '@agent-orchestrator/core';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { cutText, validate, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { type OperationContext, operation, type ServiceDefinition } from '../service-definition.js';
 import { TenantState } from '../tenant-state.js';

@@ -1,4 +1,4 @@
-import { cutText } from '@agent-orchestrator/core';
+import { cutText } from '@agent-orchestrator/core/protocol';
 import { isCommonStem, isCommonWord } from '../text/common-words.js';
 import { stem } from '../text/stem.js';
 import { fold, type Term, termOfWord, wordsOf } from '../text/words.js';

@@ -1,18 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import {
-  fullJitter,
-  type GatewayOutcome,
   isErrorCode,
   type JsonObject,
-  JsonRefusedError,
   type JsonValue,
-  MAX_RESULT_BYTES,
   OrchestratorError,
-  parseJson,
-  pause,
   systemClock,
   systemRandom,
 } from '@agent-orchestrator/core';
+import {
+  fullJitter,
+  type GatewayOutcome,
+  JsonRefusedError,
+  MAX_RESULT_BYTES,
+  parseJson,
+} from '@agent-orchestrator/core/protocol';
+import { pause } from '@agent-orchestrator/core/server';
 import type { Gateway } from '../service-definition.js';
 
 const SENDS = 8;

@@ -5,15 +5,17 @@ import {
   ERROR_CODES,
   type ErrorCode,
   type InProcessService,
+  OrchestratorError,
+  type ServiceCall,
+  ServiceReply,
+} from '@agent-orchestrator/core';
+import {
   JsonRefusedError,
   MAX_RESULT_BYTES,
-  OrchestratorError,
   parseJson,
-  type ServiceCall,
   serviceCallSchema,
-  ServiceReply,
   validate,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/protocol';
 
 /** What the orchestrator sends again. Every other failure is the service's last word, and so a 4xx. */
 const PASSING: ReadonlySet<ErrorCode> = new Set([

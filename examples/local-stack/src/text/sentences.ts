@@ -1,4 +1,4 @@
-import { cutPosition } from '@agent-orchestrator/core';
+import { cutPosition } from '@agent-orchestrator/core/protocol';
 
 /** A part of a text: `text.slice(start, end)`. */
 export interface Span {

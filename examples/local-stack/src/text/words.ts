@@ -1,4 +1,4 @@
-import { cutText } from '@agent-orchestrator/core';
+import { cutText } from '@agent-orchestrator/core/protocol';
 import { stem } from './stem.js';
 
 /** Words that say nothing about what a text is about. English, plus the commonest of Spanish. */

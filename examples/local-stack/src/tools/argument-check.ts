@@ -1,10 +1,5 @@
-import {
-  describe,
-  type Issue,
-  type JsonObject,
-  type JsonValue,
-  OrchestratorError,
-} from '@agent-orchestrator/core';
+import { type Issue, type JsonObject, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
+import { describe } from '@agent-orchestrator/core/protocol';
 import { type ErrorObject, Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 
 const MAX_SCHEMA_CHARACTERS = 16_384;

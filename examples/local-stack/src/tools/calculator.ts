@@ -1,4 +1,5 @@
-import { cutText, OrchestratorError } from '@agent-orchestrator/core';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { cutText } from '@agent-orchestrator/core/protocol';
 
 /** Longest expression, in characters. */
 const MAX_LENGTH = 2_000;

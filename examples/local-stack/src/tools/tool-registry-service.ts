@@ -1,11 +1,5 @@
-import {
-  idSchema,
-  type JsonObject,
-  jsonObjectSchema,
-  nameSchema,
-  OrchestratorError,
-  listSchema,
-} from '@agent-orchestrator/core';
+import { type JsonObject, OrchestratorError } from '@agent-orchestrator/core';
+import { idSchema, jsonObjectSchema, nameSchema, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { operation, type ServiceDefinition } from '../service-definition.js';
 import { refuseBeyond, TenantState } from '../tenant-state.js';

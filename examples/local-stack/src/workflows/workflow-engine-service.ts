@@ -1,11 +1,5 @@
-import {
-  jsonObjectSchema,
-  type JsonObject,
-  type JsonValue,
-  OrchestratorError,
-  validate,
-  listSchema,
-} from '@agent-orchestrator/core';
+import { type JsonObject, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
+import { jsonObjectSchema, validate, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { documentSchema } from '../ingestion/ingestion-service.js';
 import { type OperationContext, operation, type ServiceDefinition } from '../service-definition.js';

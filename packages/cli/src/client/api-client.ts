@@ -1,11 +1,5 @@
-import {
-  isErrorCode,
-  type Issue,
-  JsonRefusedError,
-  type JsonValue,
-  OrchestratorError,
-  parseJson,
-} from '@agent-orchestrator/core';
+import { isErrorCode, type Issue, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
+import { JsonRefusedError, parseJson } from '@agent-orchestrator/core/protocol';
 
 export interface RequestOptions {
   readonly body?: JsonValue;

@@ -2,14 +2,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import {
   type Gap,
   isErrorCode,
-  JsonRefusedError,
   type JsonValue,
   OrchestratorError,
-  parseJson,
   type Snapshot,
   type TaskEvent,
   type Topic,
 } from '@agent-orchestrator/core';
+import { JsonRefusedError, parseJson } from '@agent-orchestrator/core/protocol';
 import { type RawData, WebSocket } from 'ws';
 import { API_KEY_HINT, routeUrl, unreachable } from './api-client.js';
 import type { Connection } from './connection.js';

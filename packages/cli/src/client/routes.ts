@@ -1,4 +1,4 @@
-import { idSchema, uuidSchema, validate } from '@agent-orchestrator/core';
+import { idSchema, uuidSchema, validate } from '@agent-orchestrator/core/protocol';
 
 /** Path of a task's route. @throws {OrchestratorError} `invalid_request` for an invalid id. */
 export function taskPath(taskId: string): string {

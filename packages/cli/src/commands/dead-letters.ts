@@ -1,4 +1,5 @@
-import { cutText, OrchestratorError } from '@agent-orchestrator/core';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { cutText } from '@agent-orchestrator/core/protocol';
 import type { Command } from 'commander';
 import { printPage } from '../print/page.js';
 import { printable } from '../terminal.js';

@@ -1,4 +1,4 @@
-import { idSchema, validate } from '@agent-orchestrator/core';
+import { idSchema, validate } from '@agent-orchestrator/core/protocol';
 import type { Command } from 'commander';
 import type { Backend } from '../client/backend.js';
 import { HttpBackend } from '../client/http-backend.js';

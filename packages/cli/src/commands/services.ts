@@ -1,4 +1,5 @@
-import { idSchema, type JsonValue, nameSchema, OrchestratorError, validate } from '@agent-orchestrator/core';
+import { type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
+import { idSchema, nameSchema, validate } from '@agent-orchestrator/core/protocol';
 import type { Command } from 'commander';
 import { jsonOf, readJsonFile } from '../documents/json-file.js';
 import { ConfigurationError, EXIT, UsageError } from '../exit-code.js';

@@ -1,10 +1,6 @@
 import { createInterface } from 'node:readline/promises';
-import {
-  OrchestratorError,
-  type TenantStats,
-  type TenantStore,
-  type ConfigureTenantParams,
-} from '@agent-orchestrator/core';
+import { OrchestratorError, type TenantStats } from '@agent-orchestrator/core';
+import { type TenantStore, type ConfigureTenantParams } from '@agent-orchestrator/core/storage';
 import type { Command } from 'commander';
 import { UsageError } from '../exit-code.js';
 import { printPage } from '../print/page.js';

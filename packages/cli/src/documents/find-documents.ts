@@ -1,6 +1,6 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
-import { MAX_RESULT_BYTES } from '@agent-orchestrator/core';
+import { MAX_RESULT_BYTES } from '@agent-orchestrator/core/protocol';
 import { kindOf } from './json-file.js';
 
 /** A file to ingest. `name` appears in citations. */

@@ -1,10 +1,5 @@
-import {
-  type Logger,
-  messageOf,
-  Orchestrator,
-  OrchestratorError,
-  type Storage,
-} from '@agent-orchestrator/core';
+import { type Logger, Orchestrator, OrchestratorError, type Storage } from '@agent-orchestrator/core';
+import { messageOf } from '@agent-orchestrator/core/protocol';
 import { addLocalStack, type LocalStack } from '@agent-orchestrator/local-stack';
 import { OrchestratorServer } from '@agent-orchestrator/ws-server';
 import { ConfigurationError } from '../exit-code.js';

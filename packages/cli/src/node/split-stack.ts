@@ -1,4 +1,4 @@
-import { cutText } from '@agent-orchestrator/core';
+import { cutText } from '@agent-orchestrator/core/protocol';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-import { cutText } from '@agent-orchestrator/core';
+import { cutText } from '@agent-orchestrator/core/protocol';
 import type { JsonValue, Task } from '@agent-orchestrator/core';
 import { inOneLine, printable, shownJson, type Terminal } from '../terminal.js';
 

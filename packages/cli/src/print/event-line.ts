@@ -1,4 +1,4 @@
-import { cutText } from '@agent-orchestrator/core';
+import { cutText } from '@agent-orchestrator/core/protocol';
 import type { TaskEvent } from '@agent-orchestrator/core';
 import { inOneLine, type Terminal } from '../terminal.js';
 import { localClock } from './local-time.js';

@@ -1,4 +1,4 @@
-import { cutText } from '@agent-orchestrator/core';
+import { cutText } from '@agent-orchestrator/core/protocol';
 import { inOneLine, type Terminal } from '../terminal.js';
 
 const WIDTH = 28;

@@ -1,4 +1,4 @@
-import { DEFAULTS } from '@agent-orchestrator/core';
+import { DEFAULTS } from '@agent-orchestrator/core/protocol';
 
 /** Time limits of the checks, ms. */
 export interface CheckLimits {

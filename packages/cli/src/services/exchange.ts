@@ -1,18 +1,16 @@
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { type JsonValue, OrchestratorError, type Usage } from '@agent-orchestrator/core';
 import {
   acceptedSchema,
   answeredSchema,
   cutText,
   JsonRefusedError,
-  type JsonValue,
   MAX_RESULT_BYTES,
-  OrchestratorError,
   parseJson,
   readUsage,
-  type Usage,
   validate,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/protocol';
 
 /** Result of a request to the service. */
 export type Exchange =

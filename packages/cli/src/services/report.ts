@@ -1,15 +1,12 @@
+import { type Issue, type JsonObject, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
 import {
   ackSchema,
   type AckOutcome,
-  type Issue,
   JsonRefusedError,
-  type JsonObject,
-  type JsonValue,
   notificationSchema,
-  OrchestratorError,
   parseJson,
   validate,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/protocol';
 import { shortened } from './exchange.js';
 
 /** Characters shown: notifications begin with long ids. */

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { JsonRefusedError, parseJson } from '@agent-orchestrator/core';
+import { JsonRefusedError, parseJson } from '@agent-orchestrator/core/protocol';
 import { ConfigurationError } from '../exit-code.js';
 
 /** In the order in which they are looked for. */

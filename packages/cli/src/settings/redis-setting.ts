@@ -1,4 +1,4 @@
-import { listSchema } from '@agent-orchestrator/core';
+import { listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 
 /** Address and credentials of Redis. `kind`: standalone, Cluster or Sentinel. */

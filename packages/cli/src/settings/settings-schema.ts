@@ -1,4 +1,5 @@
-import { idSchema, ROLES, type WorkflowFunction, listSchema } from '@agent-orchestrator/core';
+import { ROLES, type WorkflowFunction } from '@agent-orchestrator/core';
+import { idSchema, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { redisSchema } from './redis-setting.js';
 

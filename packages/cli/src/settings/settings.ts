@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { OrchestratorError, type ServiceSettings, validate } from '@agent-orchestrator/core';
+import { OrchestratorError, type ServiceSettings } from '@agent-orchestrator/core';
+import { validate } from '@agent-orchestrator/core/protocol';
 import type { z } from 'zod';
 import { ConfigurationError } from '../exit-code.js';
 import { readConfigFile } from './config-file.js';

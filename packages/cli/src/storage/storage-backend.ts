@@ -1,16 +1,14 @@
 import {
   type Explanation,
   GlobalTaskRegistry,
-  idSchema,
   type Message,
   OrchestratorError,
   type Session,
   SessionManager,
   type Storage,
   type Task,
-  uuidSchema,
-  validate,
 } from '@agent-orchestrator/core';
+import { idSchema, uuidSchema, validate } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import type { Backend, SessionQuery, TaskQuery } from '../client/backend.js';
 

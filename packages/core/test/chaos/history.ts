@@ -1,4 +1,5 @@
-import { formatCursor, isFinalEvent, parseCursor, type Storage, type TaskEvent } from '../../src/index.js';
+import { isFinalEvent, type Storage, type TaskEvent } from '../../src/index.js';
+import { formatCursor, parseCursor } from '../../src/protocol/index.js';
 
 const PAGE = 1_000;
 

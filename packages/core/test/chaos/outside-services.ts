@@ -4,10 +4,10 @@ import {
   isFinal,
   type JsonValue,
   OrchestratorError,
-  pause,
   type ServiceCall,
   type Storage,
 } from '../../src/index.js';
+import { pause } from '../../src/server.js';
 
 /** How a service is to behave: the input of each call says so. `step` names what is asked, however often it is tried. */
 export type Behaviour = {

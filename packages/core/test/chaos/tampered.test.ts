@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Claim, JournalStep, Storage } from '../../src/index.js';
+import type { Storage } from '../../src/index.js';
+import type { Claim, JournalStep } from '../../src/storage/index.js';
 import { type Faults, FAULTLESS, faultsOf } from './chaos-stats.js';
 import { planTasks, type Run, run } from './chaos-run.js';
 import { DropSchedule } from './drop-schedule.js';

@@ -1,14 +1,13 @@
 import {
   type Clock,
-  type DEFAULTS,
   MemoryStorage,
   type Orchestrator,
   type OrchestratorOptions,
-  pause,
-  type Settlement,
   type Storage,
-  type Swept,
 } from '../../src/index.js';
+import { type DEFAULTS } from '../../src/protocol/index.js';
+import { pause } from '../../src/server.js';
+import { type Settlement, type Swept } from '../../src/storage/index.js';
 import { type Failpoint, Failpoints } from './failpoints.js';
 import { OutsideServices } from './outside-services.js';
 import { SeededRandom } from './seeded-random.js';

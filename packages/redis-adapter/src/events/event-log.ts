@@ -1,18 +1,15 @@
+import { type EventName, type JsonObject, type JsonValue, type TaskEvent } from '@agent-orchestrator/core';
+import { addFromText } from '@agent-orchestrator/core/protocol';
 import {
-  addFromText,
   BoundedPage,
   type EventLog,
-  type EventName,
-  type JsonObject,
-  type JsonValue,
   type LogGap,
   type TaskEnd,
-  type TaskEvent,
   type FollowEventsParams,
   type LogHeadParams,
   type ReadEventsParams,
   type ReadEventsResult,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/storage';
 import { cursorOf, seqAfter } from '../scripts/epoch.js';
 import { type Entry, LogFollower, type Page } from './log-follower.js';
 import type { RecentSubmissions } from '../tasks/recent-submissions.js';

@@ -1,4 +1,4 @@
-import type { LogGap } from '@agent-orchestrator/core';
+import type { LogGap } from '@agent-orchestrator/core/storage';
 import type { PubSubWakeups } from '../pubsub/wakeups.js';
 
 /** A read page of a log. */

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { type TaskError, type Usage } from '@agent-orchestrator/core';
+import { writeJson, fieldText } from '@agent-orchestrator/core/protocol';
 import {
   type CallJournal,
   type JournalChanges,
@@ -8,10 +10,6 @@ import {
   type StepAnswer,
   type StepOutcome,
   type StepRequest,
-  type TaskError,
-  type Usage,
-  writeJson,
-  fieldText,
   type BeginStepParams,
   type BeginStepResult,
   type ChangesSinceParams,
@@ -21,7 +19,7 @@ import {
   type ReadJournalResult,
   type RecordAnswerParams,
   type RecordAnswerResult,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/storage';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
 import { type StoredStep, viewStep } from '../tasks/task-codec.js';

@@ -1,4 +1,5 @@
-import type { Wakeup, TaskCancel } from '@agent-orchestrator/core';
+import type { TaskCancel } from '@agent-orchestrator/core/protocol';
+import type { Wakeup } from '@agent-orchestrator/core/storage';
 import type { Cluster, Redis } from 'ioredis';
 import type { Keys } from '../server/keys.js';
 

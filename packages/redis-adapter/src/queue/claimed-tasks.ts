@@ -1,4 +1,6 @@
-import { type Claim, DEFAULTS, type JournalStep, type Task } from '@agent-orchestrator/core';
+import { type Task } from '@agent-orchestrator/core';
+import { DEFAULTS } from '@agent-orchestrator/core/protocol';
+import { type Claim, type JournalStep } from '@agent-orchestrator/core/storage';
 import {
   NO_STEPS,
   readTask,

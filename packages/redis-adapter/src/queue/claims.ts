@@ -1,4 +1,4 @@
-import type { Claim, ClaimParams, Lease } from '@agent-orchestrator/core';
+import type { Claim, ClaimParams, Lease } from '@agent-orchestrator/core/storage';
 import {
   type FreshLease,
   readClaimed,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Runnable } from '@agent-orchestrator/core';
+import type { Runnable } from '@agent-orchestrator/core/storage';
 
 /** Types and versions that workers run. Each pool has a rotation of tenants of its own. */
 export interface Pool {

@@ -1,4 +1,4 @@
-import type { Swept } from '@agent-orchestrator/core';
+import type { Swept } from '@agent-orchestrator/core/storage';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import { answerOf } from '../server/storage-errors.js';
 import type { Tenants } from './rotations.js';

@@ -1,10 +1,10 @@
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { fieldText } from '@agent-orchestrator/core/protocol';
 import {
   type Lease,
-  OrchestratorError,
   type Settlement,
   type Swept,
   type TaskQueue,
-  fieldText,
   type Claim,
   type ClaimParams,
   type RenewParams,
@@ -13,7 +13,7 @@ import {
   type SweepParams,
   type WakeParams,
   type WakeResult,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/storage';
 import type { Claims } from './claims.js';
 import { storedMessage } from '../tasks/messages.js';
 import { type BatchPart, MicroBatch, type PartOutcome } from '../scripts/micro-batch.js';

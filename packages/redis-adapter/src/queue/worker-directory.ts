@@ -1,12 +1,12 @@
+import { DEFAULTS } from '@agent-orchestrator/core/protocol';
 import {
   type AnnouncedType,
-  DEFAULTS,
   type WorkerDirectory,
   type WorkerEntry,
   type AnnounceParams,
   type LeaveWorkerParams,
   type ReadAnnouncedTypeParams,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/storage';
 import type { Claims } from './claims.js';
 import { poolOf } from './pool.js';
 import type { RedisState } from '../scripts/tenant-steps.js';

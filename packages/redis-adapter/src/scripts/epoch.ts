@@ -1,4 +1,4 @@
-import { formatCursor, parseCursor } from '@agent-orchestrator/core';
+import { formatCursor, parseCursor } from '@agent-orchestrator/core/protocol';
 import type { Reply } from './script-runner.js';
 
 /** Epoch of an empty log: its position 0 is before the first event of any later log. */

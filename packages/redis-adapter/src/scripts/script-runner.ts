@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Writable } from 'node:stream';
-import { DEFAULTS, TRANSITIONS } from '@agent-orchestrator/core';
+import { DEFAULTS, TRANSITIONS } from '@agent-orchestrator/core/protocol';
 import type { ChainableCommander, Cluster, Redis } from 'ioredis';
 import type { Database } from '../server/database.js';
 import { SCRIPTS } from '../generated/scripts.js';

@@ -1,4 +1,5 @@
-import { messageOf, OrchestratorError } from '@agent-orchestrator/core';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { messageOf } from '@agent-orchestrator/core/protocol';
 
 /** Redis errors that mean "unavailable for now", and their text. */
 const AWAY: readonly (readonly [RegExp, string])[] = [

@@ -1,15 +1,16 @@
 import {
-  BoundedPage,
   type JsonObject,
-  mergedContext,
   type Message,
   OrchestratorError,
   type Session,
   type SessionState,
-  type SessionStore,
   type Task,
-  addFromText,
-  fieldText,
+} from '@agent-orchestrator/core';
+import { addFromText, fieldText } from '@agent-orchestrator/core/protocol';
+import {
+  BoundedPage,
+  mergedContext,
+  type SessionStore,
   type AppendMessageParams,
   type AppendMessageResult,
   type CloseSessionParams,
@@ -22,7 +23,7 @@ import {
   type ListSessionsResult,
   type UpdateSessionParams,
   type UpdateSessionResult,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/storage';
 import { keyOf } from '../tasks/idempotency.js';
 import { cursorOf } from '../scripts/epoch.js';
 import { readMessage, storedMessage } from '../tasks/messages.js';

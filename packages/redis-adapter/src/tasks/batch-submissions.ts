@@ -1,13 +1,10 @@
+import { type Batch, type BatchItem, OrchestratorError, type TaskError } from '@agent-orchestrator/core';
+import { fieldText } from '@agent-orchestrator/core/protocol';
 import {
-  type Batch,
-  type BatchItem,
   type BatchSubmission,
-  OrchestratorError,
   type Submission,
-  type TaskError,
-  fieldText,
   type SubmitBatchParams,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/storage';
 import { keyOf } from './idempotency.js';
 import { isFast, itemOf } from './new-items.js';
 import type { RedisState } from '../scripts/tenant-steps.js';

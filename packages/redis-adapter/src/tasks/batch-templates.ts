@@ -1,4 +1,4 @@
-import type { NewTask } from '@agent-orchestrator/core';
+import type { NewTask } from '@agent-orchestrator/core/storage';
 import { HeaderCache } from './header-cache.js';
 
 const DIGITS = 4;

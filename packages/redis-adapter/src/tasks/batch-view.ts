@@ -1,12 +1,6 @@
-import {
-  type Batch,
-  type BatchItem,
-  BoundedPage,
-  type JsonValue,
-  statusOf,
-  type TaskError,
-  type TaskState,
-} from '@agent-orchestrator/core';
+import { type Batch, type BatchItem, type JsonValue, type TaskError } from '@agent-orchestrator/core';
+import { statusOf, type TaskState } from '@agent-orchestrator/core/protocol';
+import { BoundedPage } from '@agent-orchestrator/core/storage';
 import type { Reply } from '../scripts/script-runner.js';
 import { stateOf } from './task-codec.js';
 

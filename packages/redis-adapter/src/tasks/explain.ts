@@ -1,4 +1,6 @@
-import { type Explanation, isFinalState, type TaskError, type WorkerEntry } from '@agent-orchestrator/core';
+import { type Explanation, type TaskError } from '@agent-orchestrator/core';
+import { isFinalState } from '@agent-orchestrator/core/protocol';
+import { type WorkerEntry } from '@agent-orchestrator/core/storage';
 import { type StoredTask, TaskView } from './task-codec.js';
 
 /** Context of a task. */

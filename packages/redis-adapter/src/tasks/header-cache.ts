@@ -1,4 +1,5 @@
-import type { NewTask, TaskMetadata } from '@agent-orchestrator/core';
+import type { TaskMetadata } from '@agent-orchestrator/core';
+import type { NewTask } from '@agent-orchestrator/core/storage';
 import { createdData } from './new-items.js';
 import { headerOf, tailOf, type TaskHeader, type TaskOrigin } from './task-codec.js';
 

@@ -1,4 +1,4 @@
-import type { Idempotency } from '@agent-orchestrator/core';
+import type { Idempotency } from '@agent-orchestrator/core/storage';
 import { createHash } from 'node:crypto';
 
 /** A key for the scripts, with the hash of its fingerprint, which has no spaces. */

@@ -1,4 +1,4 @@
-import type { NewTask, Submission } from '@agent-orchestrator/core';
+import type { NewTask, Submission } from '@agent-orchestrator/core/storage';
 import { storedMessage } from './messages.js';
 import { headerOf, tailOf, type TaskOrigin } from './task-codec.js';
 

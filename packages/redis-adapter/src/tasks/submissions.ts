@@ -1,16 +1,15 @@
+import { OrchestratorError, type Task } from '@agent-orchestrator/core';
+import { fieldText } from '@agent-orchestrator/core/protocol';
 import {
-  fieldText,
   type NewTask,
-  OrchestratorError,
   type SubmitAnswer,
   type SubmitRefusal,
-  type Task,
   type RedriveParams,
   type RedriveResult,
   type RegisterParams,
   type RegisterResult,
   type SubmitParams,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/storage';
 import { cursorOf } from '../scripts/epoch.js';
 import { keyOf } from './idempotency.js';
 import { type BatchPart, MicroBatch, type PartOutcome } from '../scripts/micro-batch.js';

@@ -1,19 +1,15 @@
 import {
-  type DelegatedService,
   type Diagnostic,
-  type JournalStep,
   type JsonValue,
-  type NewTask,
   type Progress,
-  statusOf,
-  type StepOutcome,
   type Task,
   type TaskError,
   type TaskMetadata,
-  type TaskState,
   type TaskStatus,
-  addFromText,
 } from '@agent-orchestrator/core';
+import { statusOf, type TaskState, addFromText } from '@agent-orchestrator/core/protocol';
+import { type DelegatedService } from '@agent-orchestrator/core/server';
+import { type JournalStep, type NewTask, type StepOutcome } from '@agent-orchestrator/core/storage';
 import type { Reply } from '../scripts/script-runner.js';
 
 /** The first line of a stored task; the second one is its payload. Both never change. */

@@ -1,12 +1,9 @@
+import { type Batch, type Explanation, type Task, type TaskStatus } from '@agent-orchestrator/core';
+import { fieldText } from '@agent-orchestrator/core/protocol';
 import {
-  type Batch,
   BoundedPage,
-  type Explanation,
-  type Task,
   type TaskRecords,
-  type TaskStatus,
   type WorkerDirectory,
-  fieldText,
   type CancelBatchParams,
   type CancelTaskParams,
   type CancelTaskResult,
@@ -33,7 +30,7 @@ import {
   type SubmitBatchParams,
   type SubmitBatchResult,
   type SubmitParams,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/storage';
 import { BatchView } from './batch-view.js';
 import type { BatchSubmissions } from './batch-submissions.js';
 import { cursorOf } from '../scripts/epoch.js';

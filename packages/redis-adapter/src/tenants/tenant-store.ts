@@ -1,11 +1,11 @@
+import type { TenantStats } from '@agent-orchestrator/core';
 import type {
-  TenantStats,
   TenantStore,
   ConfigureTenantParams,
   GetTenantParams,
   ListTenantsParams,
   ListTenantsResult,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/storage';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import { readCounts } from '../tasks/task-records.js';
 import type { Tenants } from '../queue/rotations.js';

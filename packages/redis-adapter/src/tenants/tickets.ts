@@ -4,7 +4,7 @@ import {
   type TicketStore,
   type IssueTicketParams,
   type SpendTicketParams,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/storage';
 import type { RedisState } from '../scripts/tenant-steps.js';
 
 /** Tickets in Redis, among the keys of their tenant, all of which expire. */

@@ -1,11 +1,11 @@
+import { type UsageRow } from '@agent-orchestrator/core';
 import {
   dayOf,
   tooManyRows,
   type UsageLedger,
-  type UsageRow,
   type AddUsageParams,
   type SumUsageParams,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/storage';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import { answerOf } from '../server/storage-errors.js';
 

@@ -1,4 +1,5 @@
-import { idSchema, OrchestratorError, validate } from '@agent-orchestrator/core';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { idSchema, validate } from '@agent-orchestrator/core/protocol';
 import type { Authenticator, CheckIds } from './authenticator.js';
 import type { ShownCredential, Tickets } from './tickets.js';
 import type { ClientIdentity, Identity, ServiceCredential } from './identities.js';

@@ -1,4 +1,4 @@
-import { cutText, messageOf } from '@agent-orchestrator/core';
+import { cutText, messageOf } from '@agent-orchestrator/core/protocol';
 
 const MAX_LENGTH = 4_000;
 

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { idSchema, OrchestratorError, validate } from '@agent-orchestrator/core';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { idSchema, validate } from '@agent-orchestrator/core/protocol';
 
 /** Rights beyond the defaults. `plans`: submit a plan in the task. */
 export const SCOPES = ['plans'] as const;

@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import {
-  idSchema,
-  newToken,
   type Orchestrator,
   OrchestratorError,
   type TenantHandle,
   type Topic,
-  uuidSchema,
 } from '@agent-orchestrator/core';
+import { idSchema, newToken, uuidSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { topicKey } from '../events/event-frame.js';
 import { seal, ticketId, unseal } from './ticket-seal.js';

@@ -1,15 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import { type JsonValue, type Orchestrator, OrchestratorError, type Logger } from '@agent-orchestrator/core';
 import {
   clientFrameSchema,
   clientHelloSchema,
   formatCursor,
-  type JsonValue,
   newToken,
-  type Orchestrator,
-  OrchestratorError,
   validate,
-  type Logger,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/protocol';
 import type { WebSocket } from 'ws';
 import { refuseOtherTopic, type ShownCredential, type Tickets, type TicketTopic } from '../auth/tickets.js';
 import { bearerToken, isOfTicket, shownCredential } from '../auth/credentials.js';

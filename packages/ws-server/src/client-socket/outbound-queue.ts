@@ -1,4 +1,4 @@
-import { writeJson } from '@agent-orchestrator/core';
+import { writeJson } from '@agent-orchestrator/core/protocol';
 import type { EventFrame } from '../events/event-frame.js';
 
 /** Destination of the queue; `sent` is called when the bytes have left the process. */

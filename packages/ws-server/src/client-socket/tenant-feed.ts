@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Cursor, formatCursor, type TenantHandle, type Logger } from '@agent-orchestrator/core';
+import { type TenantHandle, type Logger } from '@agent-orchestrator/core';
+import { type Cursor, formatCursor } from '@agent-orchestrator/core/protocol';
 import { EventFrame, positionOf, topicKeysOf } from '../events/event-frame.js';
 
 /** Subscriber of a topic in a feed. */

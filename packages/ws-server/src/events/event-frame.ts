@@ -1,4 +1,5 @@
-import { type Cursor, parseCursor, type TaskEvent, type Topic, writeJson } from '@agent-orchestrator/core';
+import { type TaskEvent, type Topic } from '@agent-orchestrator/core';
+import { type Cursor, parseCursor, writeJson } from '@agent-orchestrator/core/protocol';
 import { formatSse } from './sse-format.js';
 
 /** An event for many clients, serialised once on first use. */

@@ -1,11 +1,10 @@
+import { type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
 import {
   cutText,
   JsonRefusedError,
-  type JsonValue,
   MAX_RESULT_BYTES,
-  OrchestratorError,
   parseJsonInPortions,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/protocol';
 import { type LargeBodies, SMALL_BODY_BYTES } from './large-bodies.js';
 import type { NeutralRequest } from './neutral-request.js';
 import { HttpRefusal } from './problem.js';

@@ -1,15 +1,13 @@
 import {
-  cursorSchema,
   isFinal,
   isFinalEvent,
   OrchestratorError,
-  parseCursor,
   type Task,
   type TaskEvent,
   type TenantHandle,
   type Topic,
-  validate,
 } from '@agent-orchestrator/core';
+import { cursorSchema, parseCursor, validate } from '@agent-orchestrator/core/protocol';
 import { refuseOtherTopic, type ShownCredential } from '../auth/tickets.js';
 import { Subscription } from '../client-socket/subscription.js';
 import { CLOSE } from '../sockets/close-codes.js';

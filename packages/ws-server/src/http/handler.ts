@@ -1,10 +1,5 @@
-import {
-  newToken,
-  OrchestratorError,
-  type TenantHandle,
-  validate,
-  type Logger,
-} from '@agent-orchestrator/core';
+import { OrchestratorError, type TenantHandle, type Logger } from '@agent-orchestrator/core';
+import { newToken, validate } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import type { ShownCredential } from '../auth/tickets.js';
 import type { Authenticator } from '../auth/authenticator.js';

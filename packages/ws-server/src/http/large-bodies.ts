@@ -1,5 +1,6 @@
 import { getHeapStatistics } from 'node:v8';
-import { MAX_RESULT_BYTES, OrchestratorError } from '@agent-orchestrator/core';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { MAX_RESULT_BYTES } from '@agent-orchestrator/core/protocol';
 import { Shares } from '../sockets/shares.js';
 
 /** Smaller bodies are not counted: the connection limit bounds them. */

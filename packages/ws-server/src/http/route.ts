@@ -1,4 +1,5 @@
-import { type Orchestrator, type TenantHandle, writeJson } from '@agent-orchestrator/core';
+import { type Orchestrator, type TenantHandle } from '@agent-orchestrator/core';
+import { writeJson } from '@agent-orchestrator/core/protocol';
 import type { z } from 'zod';
 import type { Authenticator } from '../auth/authenticator.js';
 import type { FeedDirectory } from '../client-socket/feed-directory.js';

@@ -1,12 +1,6 @@
 import type { RouteLabel } from '../metrics/route-label.js';
-import {
-  idSchema,
-  jobIdSchema,
-  nameSchema,
-  OrchestratorError,
-  uuidSchema,
-  validate,
-} from '@agent-orchestrator/core';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { idSchema, jobIdSchema, nameSchema, uuidSchema, validate } from '@agent-orchestrator/core/protocol';
 import type { z } from 'zod';
 import type { Route } from './route.js';
 

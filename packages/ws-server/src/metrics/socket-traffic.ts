@@ -1,4 +1,4 @@
-import { ACK_OUTCOMES, type AckOutcome } from '@agent-orchestrator/core';
+import { ACK_OUTCOMES, type AckOutcome } from '@agent-orchestrator/core/protocol';
 
 export type SocketKind = 'client' | 'service';
 

@@ -1,13 +1,7 @@
 import { setMaxListeners } from 'node:events';
-import {
-  type Ack,
-  type Intake,
-  type IntakeResult,
-  type JsonValue,
-  OrchestratorError,
-  type ServiceIdentity,
-  type Logger,
-} from '@agent-orchestrator/core';
+import { type JsonValue, OrchestratorError, type Logger } from '@agent-orchestrator/core';
+import { type Ack } from '@agent-orchestrator/core/protocol';
+import { type Intake, type IntakeResult, type ServiceIdentity } from '@agent-orchestrator/core/server';
 import type { SocketTraffic } from '../metrics/socket-traffic.js';
 import { CLOSE } from '../sockets/close-codes.js';
 import { MinuteBudget } from '../sockets/budgets.js';

@@ -1,15 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import {
-  type JsonValue,
-  MAX_RESULT_BYTES,
-  newToken,
-  type Orchestrator,
-  OrchestratorError,
-  serviceHelloSchema,
-  type ServiceIdentity,
-  validate,
-  type Logger,
-} from '@agent-orchestrator/core';
+import { type JsonValue, type Orchestrator, OrchestratorError, type Logger } from '@agent-orchestrator/core';
+import { MAX_RESULT_BYTES, newToken, serviceHelloSchema, validate } from '@agent-orchestrator/core/protocol';
+import { type ServiceIdentity } from '@agent-orchestrator/core/server';
 import type { WebSocket } from 'ws';
 import { bearerToken } from '../auth/credentials.js';
 import type { Authenticator } from '../auth/authenticator.js';

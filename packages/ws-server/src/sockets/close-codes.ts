@@ -1,4 +1,4 @@
-import { cutToBytes } from '@agent-orchestrator/core';
+import { cutToBytes } from '@agent-orchestrator/core/protocol';
 
 /** Close codes: 1001 to 1013 of RFC 6455 and the IANA registry, 44xx of this project. */
 export const CLOSE = {

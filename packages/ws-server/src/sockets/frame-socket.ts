@@ -1,12 +1,12 @@
 import type { Duplex } from 'node:stream';
+import type { JsonValue } from '@agent-orchestrator/core';
 import {
   JSON_PORTION,
   JsonRefusedError,
-  type JsonValue,
   parseJson,
   parseJsonInPortions,
   writeJson,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/protocol';
 import type { RawData, WebSocket } from 'ws';
 import type { Pace } from './budgets.js';
 import { CLOSE, closeReason } from './close-codes.js';

@@ -1,7 +1,7 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { MAX_RESULT_BYTES } from '@agent-orchestrator/core';
+import { MAX_RESULT_BYTES } from '@agent-orchestrator/core/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Admission, Seat } from './admission.js';
 import { clientAddress } from './client-address.js';

@@ -1,4 +1,4 @@
-import { MAX_RESULT_BYTES } from '@agent-orchestrator/core';
+import { MAX_RESULT_BYTES } from '@agent-orchestrator/core/protocol';
 import { type Check, failed, ok } from '../check.js';
 import { inWords } from '../exchange.js';
 import { dial } from '../service-watch.js';

@@ -1,4 +1,4 @@
-import { batchSubmissionSchema } from '@agent-orchestrator/core';
+import { batchSubmissionSchema } from '@agent-orchestrator/core/protocol';
 import { refusePlanWithoutScope } from '../plan-scope.js';
 import { present } from '../present.js';
 import { z } from 'zod';

@@ -1,4 +1,4 @@
-import { chatRequestSchema } from '@agent-orchestrator/core';
+import { chatRequestSchema } from '@agent-orchestrator/core/protocol';
 import { type Route, route } from '../route.js';
 import { acceptedAnswer } from '../task-answer.js';
 

@@ -1,10 +1,5 @@
-import {
-  copyField,
-  idSchema,
-  jsonValueSchema,
-  type ServiceIdentity,
-  uuidSchema,
-} from '@agent-orchestrator/core';
+import { copyField, idSchema, jsonValueSchema, uuidSchema } from '@agent-orchestrator/core/protocol';
+import { type ServiceIdentity } from '@agent-orchestrator/core/server';
 import { z } from 'zod';
 import type { ServiceCredential } from '../../auth/identities.js';
 import { messageIdOf } from '../../sockets/message-id.js';

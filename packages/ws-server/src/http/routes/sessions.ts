@@ -1,10 +1,5 @@
-import {
-  cutText,
-  OrchestratorError,
-  type Session,
-  sessionCreationSchema,
-  sessionPatchSchema,
-} from '@agent-orchestrator/core';
+import { OrchestratorError, type Session } from '@agent-orchestrator/core';
+import { cutText, sessionCreationSchema, sessionPatchSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { followSession } from '../follow-answer.js';
 import { present } from '../present.js';

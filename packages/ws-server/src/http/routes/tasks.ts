@@ -1,12 +1,11 @@
+import { isFinal, TASK_STATUSES } from '@agent-orchestrator/core';
 import {
   cancelBodySchema,
   idSchema,
-  isFinal,
   signalBodySchema,
-  TASK_STATUSES,
   taskSubmissionSchema,
   taskTypeSchema,
-} from '@agent-orchestrator/core';
+} from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { followTask } from '../follow-answer.js';
 import { refusePlanWithoutScope } from '../plan-scope.js';

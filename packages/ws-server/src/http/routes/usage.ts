@@ -1,4 +1,5 @@
-import { dayOf, listSchema } from '@agent-orchestrator/core';
+import { listSchema } from '@agent-orchestrator/core/protocol';
+import { dayOf } from '@agent-orchestrator/core/storage';
 import type { UsageRow } from '@agent-orchestrator/core';
 import { z } from 'zod';
 import { json, type Route, route } from '../route.js';

@@ -1,0 +1,65 @@
+export { listSchema } from './list.js';
+export { describe, validate } from './validation.js';
+export {
+  JsonRefusedError,
+  MAX_JSON_DEPTH,
+  MAX_RESULT_BYTES,
+  jsonObjectSchema,
+  jsonValueSchema,
+  parseJson,
+} from './json.js';
+export { idSchema, jobIdSchema, nameSchema, newToken, taskTypeSchema, uuidSchema } from './ids.js';
+export { acceptedSchema, answeredSchema, serviceCallSchema } from './service-call.js';
+export { readUsage } from './usage.js';
+export { cutPosition, cutText, cutToBytes } from './text.js';
+export { readRetryAfter } from './retry-after.js';
+export {
+  ACK_OUTCOMES,
+  type Ack,
+  type AckOutcome,
+  type GatewayOutcome,
+  type HubFrame,
+  type Notification,
+  type ServiceHello,
+  type TaskCancel,
+  type TaskNotification,
+  ackSchema,
+  notificationSchema,
+  serviceHelloSchema,
+  taskCancelSchema,
+} from './service-socket.js';
+export { fullJitter } from './full-jitter.js';
+export { type JsonRule, boundedJson, copyJson } from './bounded-json.js';
+export { addFromText, copyField, fieldText, writeJson } from './known-text.js';
+export { PORTION as JSON_PORTION, parseJsonInPortions } from './portioned-json.js';
+export { type StepFailure, diagnose, messageOf, toTaskError } from './thrown.js';
+export {
+  TRANSITIONS,
+  type TaskState,
+  type TaskVerb,
+  type Transition,
+  isFinalState,
+  isLegal,
+  statusOf,
+} from './task-state.js';
+export {
+  ON_BUSY,
+  batchSubmissionSchema,
+  cancelBodySchema,
+  chatRequestSchema,
+  prioritySchema,
+  signalBodySchema,
+  taskSubmissionSchema,
+} from './task.js';
+export { MESSAGE_ROLES, sessionCreationSchema, sessionPatchSchema } from './session.js';
+export {
+  type Cursor,
+  clientFrameSchema,
+  clientHelloSchema,
+  cursorSchema,
+  formatCursor,
+  parseCursor,
+  topicSchema,
+} from './events.js';
+export { planSchema, planStepSchema } from './plan.js';
+export { DEFAULTS } from './settings.js';

@@ -1,0 +1,11 @@
+export type { AboutTask } from './notifier/task-notifier.js';
+export type { InProcessHub } from './notifier/in-process-transport.js';
+export type { NotifierTransport, OutgoingNotification } from './notifier/transport.js';
+export { pause } from './runtime/clock.js';
+export type { DelegatedService } from './protocol/task.js';
+export { concerns } from './events/tenant-events.js';
+export { Gateway, type GatewayAnswer, type GatewayJob, type GatewayRequest } from './intake/gateway.js';
+export { Intake, type IntakeResult, type ServiceIdentity } from './intake/intake.js';
+export { type ServiceLink, ServiceLinks } from './intake/service-links.js';
+export { guardedLogger } from './runtime/logger.js';
+export type { TaskTypes } from './tasks/new-task.js';
