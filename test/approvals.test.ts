@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { JsonValue, Orchestrator } from '../packages/core/src/index.js';
@@ -8,7 +7,9 @@ import { type Harness, harness } from '../packages/core/test/harness.js';
 
 const HOUR = 3_600_000;
 const root = fileURLToPath(new URL('..', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'approvals-'));
+/** Inside the repository, so that packages resolve. */
+const folder = join(root, 'node_modules', '.approvals');
+mkdirSync(folder, { recursive: true });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 interface Sample {
@@ -22,18 +23,28 @@ function samples(): Sample[] {
   return ['README.md', ...documents.map((name) => join('docs', name))].flatMap((file) => {
     const text = readFileSync(join(root, file), 'utf8');
     const found = [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code = '']) => code);
-    return found.filter((code) => code.includes('ctx.waitForSignal(')).map((code) => ({ file, code }));
+    return found.filter((code) => code.includes('ctx.waitForSignal')).map((code) => ({ file, code }));
   });
 }
 
+const IMPORTS = `import { z } from 'zod';
+import { defineWorkflow, type WorkflowContext } from '../../packages/core/src/index.js';`;
+/** Constants, contracts, definitions of workflows and their registration. */
+const PARTS =
+  /^const [A-Z]+ = .*;$|^const contracts = [\s\S]*?^\};$|^const \w+ = defineWorkflow\([\s\S]*?^\);$|^orchestrator\.workflow\((?:\w+\);$|[\s\S]*?^\}\);$)/gm;
+
 /** Registers the workflows of a sample unchanged, with the constants before them. */
 async function register({ file, code }: Sample, orchestrator: Orchestrator): Promise<void> {
-  const parts = [...code.matchAll(/^const [A-Z]+ = .*;$|^orchestrator\.workflow\([\s\S]*?^\}\);$/gm)];
+  const parts = [...code.matchAll(PARTS)];
   const path = join(folder, `${file.replaceAll(/\W/g, '_')}.ts`);
   const body = parts.map(([part]) => part).join('\n');
-  writeFileSync(path, `export default (orchestrator: any) => {\n${body}\n};\n`);
+  writeFileSync(path, `${IMPORTS}\nexport default (orchestrator: any) => {\n${body}\n};\n`);
   const sample = (await import(/* @vite-ignore */ path)) as { default(to: Orchestrator): void };
   sample.default(orchestrator);
+}
+
+function fieldOf(input: unknown, field: string): unknown {
+  return (input as Readonly<Record<string, unknown>>)[field];
 }
 
 interface Expected {
@@ -70,8 +81,8 @@ async function waiting(sample: Sample) {
     ...{ sweepMs: HOUR, leaseMs: 24 * HOUR },
     services: {
       query: { run: () => ({ answer: 'It is that.', sources: [] }) },
-      mailer: { run: ({ input }) => ({ sent_to: input['to'], text: input['text'] }) },
-      payments: { run: ({ input }) => ({ refunded: input['amount'] }) },
+      mailer: { run: ({ input }) => ({ sent_to: fieldOf(input, 'to'), text: fieldOf(input, 'text') }) },
+      payments: { run: ({ input }) => ({ refunded: fieldOf(input, 'amount') }) },
     },
   });
   const expected = EXPECTED[sample.file];

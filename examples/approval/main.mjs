@@ -17,7 +17,7 @@ const orchestrator = new Orchestrator({
 orchestrator.workflow('refund', async (ctx, { amount }) => {
   if (amount > 100) {
     await ctx.progress({ message: `${amount} is to be approved` });
-    const { approved, by } = await ctx.waitForSignal('approval', { timeout_ms: 60_000 });
+    const { approved, by } = await ctx.waitForSignal('approval', { timeoutMs: 60_000 });
     if (!approved) return { refunded: 0, refused_by: by };
   }
   return ctx.call('payments', 'refund', { amount });

@@ -28,7 +28,7 @@ function event(seq: number, task_id: string, rev: number, name: TaskEvent['event
     metadata: {},
     rev,
     cursor: `e:${seq}`,
-  };
+  } as TaskEvent;
 }
 
 const LOG = [

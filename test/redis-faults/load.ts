@@ -55,13 +55,13 @@ export class Load {
     this.#storage = RedisStorage.connect(url, { commandTimeoutMs });
     this.#orchestrator = new Orchestrator({ storage: this.#storage, concurrency: 20, leaseMs: LEASE_MS });
     this.#orchestrator.workflow('steps', async (ctx) => {
-      const runs = (this.#runs.get(ctx.task_id) ?? 0) + 1;
-      this.#runs.set(ctx.task_id, runs);
+      const runs = (this.#runs.get(ctx.taskId) ?? 0) + 1;
+      this.#runs.set(ctx.taskId, runs);
       for (const step of ['one', 'two']) {
-        await ctx.run(step, () => this.#work(`${ctx.task_id}/${step}`));
-        this.#recorded.add(`${ctx.task_id}/${step}`);
+        await ctx.run(step, () => this.#work(`${ctx.taskId}/${step}`));
+        this.#recorded.add(`${ctx.taskId}/${step}`);
       }
-      return ctx.task_id;
+      return ctx.taskId;
     });
   }
 

@@ -245,9 +245,9 @@ describe('a waiting claim', () => {
     const type = name('t');
     for (const worker of workers) {
       worker.workflow(type, async (ctx) => {
-        ran.set(ctx.task_id, (ran.get(ctx.task_id) ?? 0) + 1);
+        ran.set(ctx.taskId, (ran.get(ctx.taskId) ?? 0) + 1);
         await new Promise((resolve) => setTimeout(resolve, ran.size % 4));
-        return ctx.task_id;
+        return ctx.taskId;
       });
       await worker.start();
     }

@@ -132,7 +132,7 @@ export class Load {
         if (ctx.attempt === 1) await ctx.run('save', () => Promise.reject(busy('the first time')));
         return found;
       })
-      .workflow('approve', (ctx) => ctx.waitForSignal('approved', { timeout_ms: 600_000 }))
+      .workflow('approve', (ctx) => ctx.waitForSignal('approved', { timeoutMs: 600_000 }))
       .workflow('nap', (ctx) => ctx.sleep(120_000))
       .workflow('die', () => {
         throw new Error('it always does');

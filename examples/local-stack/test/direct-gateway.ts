@@ -80,7 +80,7 @@ export class DirectGateway implements Gateway {
     };
     const reply = await host.run(call, { signal: signal ?? new AbortController().signal });
     if (!(reply instanceof ServiceReply)) throw new Error('expected a ServiceReply');
-    if (reply.kind === 'answered') return reply.result;
+    if (reply.kind === 'answered') return reply.result as JsonValue;
     const outcome = await this.notifierFor(service).outcomeOf(reply.jobId);
     if (outcome instanceof Error) throw outcome;
     return outcome;

@@ -98,10 +98,10 @@ async function begin(): Promise<void> {
   await sessions.create({ session_id: 'talk', context: { topic: 'widgets' } });
   await sessions.append('talk', { role: 'user', content: 'hello' });
   waiting = {
-    low: await tasks.submit({ type: 'ok', priority: 1 }),
-    high: await tasks.submit({ type: 'ok', priority: 9 }),
-    normal: await tasks.submit({ type: 'ok', session_id: 'talk' }),
-    behind: await tasks.submit({ type: 'ok', session_id: 'talk', priority: 8 }),
+    low: (await tasks.submit({ type: 'ok', priority: 1 })).task,
+    high: (await tasks.submit({ type: 'ok', priority: 9 })).task,
+    normal: (await tasks.submit({ type: 'ok', session_id: 'talk' })).task,
+    behind: (await tasks.submit({ type: 'ok', session_id: 'talk', priority: 8 })).task,
   };
   const beta = orchestrator.tenant('beta').tasks;
   failed = await beta.wait((await beta.submit({ type: 'bad', max_attempts: 1 })).task_id);

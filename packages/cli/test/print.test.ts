@@ -1,4 +1,5 @@
-import type { Task, TaskEvent } from '@agent-orchestrator/core';
+import type { JsonValue, Task, TaskEvent } from '@agent-orchestrator/core';
+import type { EventRecord } from '@agent-orchestrator/core/storage';
 import { describe, expect, it } from 'vitest';
 import { answerRecord, printAnswer } from '../src/print/answer.js';
 import { eventLine } from '../src/print/event-line.js';
@@ -12,8 +13,8 @@ import { fakeTerminal } from './fake-terminal.js';
 const CLOCK = localClock('2026-01-31T10:00:00.123Z', true);
 const ESCAPE = '\u001B';
 
-function event(name: TaskEvent['event'], data: TaskEvent['data']): TaskEvent {
-  return {
+function event(name: TaskEvent['event'], data: JsonValue): TaskEvent {
+  const made: EventRecord = {
     event: name,
     service: 'query',
     task_id: '0b5c0000-0000-4000-8000-000000000000',
@@ -24,6 +25,7 @@ function event(name: TaskEvent['event'], data: TaskEvent['data']): TaskEvent {
     metadata: {},
     cursor: 'e:1',
   };
+  return made as TaskEvent;
 }
 
 const answered = {
@@ -130,7 +132,7 @@ describe('an answer', () => {
 });
 
 describe('events', () => {
-  it.each<[TaskEvent['event'], TaskEvent['data'], string]>([
+  it.each<[TaskEvent['event'], JsonValue, string]>([
     ['task_created', { type: 'query', priority: 4 }, 'created: query, priority 4'],
     ['task_started', { attempt: 2 }, 'started, attempt 2'],
     [

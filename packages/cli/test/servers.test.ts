@@ -41,7 +41,7 @@ describe.concurrent('serve', () => {
       workflows: {
         greet: (ctx, input) => ctx.call('greeter', 'greet', input),
         garbage: (ctx) => ctx.call('greeter', 'garbage', {}),
-        wait: (ctx) => ctx.waitForSignal('never', { timeout_ms: 50 }),
+        wait: (ctx) => ctx.waitForSignal('never', { timeoutMs: 50 }),
         oops: () => { throw new Error('oops'); },
       },
     };`);

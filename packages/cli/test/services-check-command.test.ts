@@ -289,7 +289,7 @@ describe.skipIf(!hasPython).concurrent('the service in Python', () => {
     const python = await startPython(server.url);
     orchestrator.service('text', { url: python.url, token: TOKEN });
     orchestrator.workflow('summary', (ctx, text: string) =>
-      ctx.call('text', 'summarise', { text }, { retry: { max_attempts: 1 } }),
+      ctx.call('text', 'summarise', { text }, { retry: { maxAttempts: 1 } }),
     );
     const { tasks, events } = orchestrator.tenant('acme');
     // A tenth of a second, and a minute and a half.

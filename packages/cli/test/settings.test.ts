@@ -88,7 +88,7 @@ describe('where settings come from', () => {
   it('defineConfig types a config file, and returns it as it is', () => {
     const config = defineConfig({
       redis: { nodes: ['h1:7001'] },
-      workflows: { hello: async (ctx, input) => ({ id: ctx.task_id, said: input }) },
+      workflows: { hello: async (ctx, input) => ({ id: ctx.taskId, said: input }) },
     });
     expect(config).toMatchObject({ redis: { nodes: ['h1:7001'] } });
     // @ts-expect-error a misspelt setting does not compile

@@ -7,9 +7,8 @@ export {
   type TaskError,
   isErrorCode,
 } from './protocol/errors.js';
-export type { JsonInput, JsonObject, JsonValue } from './protocol/json.js';
+export type { JsonArgument, JsonInput, JsonObject, JsonValue } from './protocol/json.js';
 export {
-  type AnyJson,
   type InProcessService,
   type ServiceCall,
   ServiceReply,
@@ -44,6 +43,7 @@ export {
 } from './protocol/task.js';
 export type { Message, MessageRole, Session } from './protocol/session.js';
 export {
+  type EventData,
   type EventName,
   FINAL_EVENTS,
   type Gap,
@@ -63,23 +63,28 @@ export {
   type UnhandledRejections,
 } from './orchestrator-options.js';
 export { TenantAdmin, type TenantChange } from './tenants/tenant-admin.js';
-export {
-  type IdempotencyOptions,
-  type TenantBatches,
-  TenantHandle,
-  type TenantSessions,
-  type TenantTasks,
-} from './tenant.js';
+export type { RequestOptions, SubmitOptions } from './tenant/submit-options.js';
+export { SubmittedTask, TaskHandle, type WaitOptions } from './tenant/task-handle.js';
+export type { TenantBatches } from './tenant/tenant-batches.js';
+export { TenantHandle } from './tenant/tenant-handle.js';
+export type { TenantSessions } from './tenant/tenant-sessions.js';
+export type { TenantTasks } from './tenant/tenant-tasks.js';
 export { type FollowOptions, TenantEvents } from './events/tenant-events.js';
 export { type Logger, silentLogger } from './runtime/logger.js';
-export { type Accepted, GlobalTaskRegistry, type RegistryOptions } from './tasks/global-task-registry.js';
+export { GlobalTaskRegistry, type TaskReceipt, type RegistryOptions } from './tasks/global-task-registry.js';
 export { SessionManager } from './sessions/session-manager.js';
 export type {
   HttpServiceSettings,
   InProcessServiceSettings,
+  SenderServiceSettings,
   ServiceSettings,
 } from './services/service-settings.js';
-export type { CallOptions, CallResult, WorkflowContext, WorkflowFunction } from './workflows/context.js';
+export type { CallOptions, StepOptions, WorkflowContext, WorkflowFunction } from './workflows/context.js';
+export { type DefinitionOptions, type WorkflowDefinition, defineWorkflow } from './workflows/definition.js';
+export type { StandardSchema } from './protocol/standard-schema.js';
+export type { Contracts, OperationContract, ServiceContract } from './services/contracts.js';
+export type { CallStage, OutboundCall, SendResult, Sender } from './services/call-stage.js';
+export type { OrchestratorHooks } from './runtime/hooks.js';
 export type { WorkflowOptions } from './workflows/catalog.js';
 export type { ChatPayload } from './workflows/flows/conversation.js';
 export type { WorkflowPayload } from './workflows/flows/workflow-task.js';

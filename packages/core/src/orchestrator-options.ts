@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import type { Clock } from './runtime/clock.js';
 import type { Logger } from './runtime/logger.js';
+import { listSchema } from './protocol/list.js';
 import { DEFAULTS } from './protocol/settings.js';
 import { validate } from './protocol/validation.js';
 import type { Random } from './runtime/random.js';
+import type { CallStage } from './services/call-stage.js';
+import type { Contracts } from './services/contracts.js';
 import type { ServiceSettings } from './services/service-settings.js';
 import type { Storage } from './storage/storage.js';
 import { OrchestratorError } from './protocol/errors.js';
@@ -15,7 +18,12 @@ export type Role = (typeof ROLES)[number];
 export const UNHANDLED_REJECTIONS = ['log', 'node'] as const;
 export type UnhandledRejections = (typeof UNHANDLED_REJECTIONS)[number];
 
-export interface OrchestratorOptions {
+/** Services by name; those with a contract are typed by it. */
+export type ServicesOf<C extends Contracts> = {
+  readonly [S in keyof C & string]?: ServiceSettings<C[S]>;
+} & { readonly [service: string]: ServiceSettings };
+
+export interface OrchestratorOptions<C extends Contracts = Contracts> {
   /** Default: in memory; nothing survives the process. A given storage stays open after `stop`. */
   readonly storage?: Storage;
   /**
@@ -23,7 +31,14 @@ export interface OrchestratorOptions {
    * answers health checks only. Every role sweeps. Default `all`.
    */
   readonly role?: Role;
-  readonly services?: Readonly<Record<string, ServiceSettings>>;
+  readonly services?: string extends keyof C ? Readonly<Record<string, ServiceSettings>> : ServicesOf<C>;
+  /**
+   * Schemas of the services' operations: `ctx.call` is typed by them, and checks inputs and results. With contracts, workflows may call
+   * the services listed here only; `{}` lists a service without checks. Default: calls are untyped.
+   */
+  readonly contracts?: C;
+  /** Stages of the host for each call to a service, outermost first; they run before the limit of concurrency. Default: none. */
+  readonly callStages?: readonly CallStage[];
   /** Maximum of concurrently running tasks in this process, parked ones excluded. 1 to 100,000, default 100. */
   readonly concurrency?: number;
   /**
@@ -66,7 +81,10 @@ export interface OrchestratorOptions {
 const DAY_MS = 24 * 60 * 60_000;
 const MAX_TASKS = 100_000;
 
+const stageSchema = z.custom<CallStage>((stage) => typeof stage === 'function', 'expected a function');
+
 const schema = z.object({
+  callStages: listSchema(stageSchema, { max: 100 }).default([]),
   role: z.enum(ROLES).default('all'),
   concurrency: z.int().min(1).max(MAX_TASKS).default(100),
   prefetch: z.int().min(0).max(MAX_TASKS).default(0),
@@ -83,7 +101,7 @@ const schema = z.object({
 export type CheckedOptions = Omit<z.output<typeof schema>, 'renewMs'> & { readonly renewMs: number };
 
 /** @throws {OrchestratorError} `invalid_request`, naming the option. */
-export function checkOptions(options: OrchestratorOptions): CheckedOptions {
+export function checkOptions<C extends Contracts>(options: OrchestratorOptions<C>): CheckedOptions {
   const checked = validate(schema, options, 'the options of the orchestrator', 'invalid_request', 'refused');
   const { leaseMs, renewMs = Math.max(1, Math.floor(leaseMs / 3)) } = checked;
   if (renewMs >= leaseMs) {

@@ -24,7 +24,7 @@ import type { ServiceSettings } from './services/service-settings.js';
 import { SessionManager } from './sessions/session-manager.js';
 import type { Storage } from './storage/storage.js';
 import { GlobalTaskRegistry } from './tasks/global-task-registry.js';
-import { TenantHandle } from './tenant.js';
+import { TenantHandle } from './tenant/tenant-handle.js';
 import { TenantAdmin } from './tenants/tenant-admin.js';
 import { RejectionGuard } from './worker/rejection-guard.js';
 import { Sweeper } from './worker/sweeper.js';
@@ -33,7 +33,13 @@ import { addBuiltInWorkflows } from './workflows/built-in.js';
 import type { RunPorts } from './workflows/run-ports.js';
 import { type WorkflowOptions, WorkflowCatalog } from './workflows/catalog.js';
 import type { WorkflowFunction } from './workflows/context.js';
+import { isDefinition, type WorkflowDefinition } from './workflows/definition.js';
 import { checkPlan } from './workflows/plan-check.js';
+import { ContractChecks, type Contracts } from './services/contracts.js';
+import { parseBySchema } from './protocol/standard-schema.js';
+import type { Hooks, OrchestratorHooks } from './runtime/hooks.js';
+import { Listeners } from './runtime/listeners.js';
+import { diagnose } from './protocol/thrown.js';
 
 export interface StopOptions {
   /** Time for running tasks to end by themselves, ms. Default 10 s. */
@@ -52,8 +58,14 @@ const STALE_MS = 15_000;
 /** Maximum time that `stop` waits for a running sweep, since the storage may not respond. */
 const SWEEP_END_MS = 2_000;
 
+function listenersOf(logger: Logger): Hooks {
+  return new Listeners((event, error) => {
+    logger.warn(`a listener of "${event}" failed`, { error: diagnose(error).message });
+  });
+}
+
 /** Composes the parts and owns their lifecycle. States: created, running (`start`), stopped (`stop`), which is final. */
-export class Orchestrator implements AsyncDisposable {
+export class Orchestrator<C extends Contracts = Contracts> implements AsyncDisposable {
   readonly registry: GlobalTaskRegistry;
   readonly sessions: SessionManager;
   readonly intake: Intake;
@@ -65,6 +77,7 @@ export class Orchestrator implements AsyncDisposable {
   readonly #storage: Storage;
   readonly #ownsStorage: boolean;
   readonly #catalog = new WorkflowCatalog();
+  readonly #hooks: Hooks;
   readonly #caller: ServiceCaller;
   readonly #worker: Worker | undefined;
   readonly #guard: RejectionGuard | undefined;
@@ -72,11 +85,12 @@ export class Orchestrator implements AsyncDisposable {
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(options: OrchestratorOptions = {}) {
+  constructor(options: OrchestratorOptions<C> = {}) {
     const settings = checkOptions(options);
     const { clock = systemClock, random = systemRandom } = options;
     const logger = guardedLogger(options.logger ?? silentLogger);
-    const { role, exposeErrors, maxWaiting } = settings;
+    const { role, exposeErrors, maxWaiting, callStages } = settings;
+    const hooks = listenersOf(logger);
     const storage: Storage = options.storage ?? new MemoryStorage({ clock, random });
     const opened = ({ service, tenantId }: OpenedBreaker) => {
       const why = tenantId === undefined ? 'connections fail' : `calls of tenant ${tenantId} fail`;
@@ -84,15 +98,19 @@ export class Orchestrator implements AsyncDisposable {
       const fields = { service, ...(tenantId !== undefined && { tenant: tenantId }) };
       logger.warn(text, fields);
       storage.publishSystemEvent?.('breaker_opened', text, fields);
+      hooks.emit('breakerOpened', { service, ...(tenantId !== undefined && { tenantId }) });
     };
-    const caller = new ServiceCaller({ clock, random, logger, opened });
-    const ports = { storage, clock, random, logger, caller, exposeErrors };
+    const caller = new ServiceCaller({ clock, random, logger, opened, stages: callStages, hooks });
+    const contracts = new ContractChecks(options.contracts);
+    const ports = { storage, clock, random, logger, caller, contracts, hooks, exposeErrors };
+    this.#hooks = hooks;
     this.role = role;
     this.#clock = clock;
     this.#storage = storage;
     this.#ownsStorage = options.storage === undefined;
     this.#caller = caller;
-    for (const [name, settings] of Object.entries(options.services ?? {})) caller.add(name, settings);
+    const services: Readonly<Record<string, ServiceSettings>> = options.services ?? {};
+    for (const [name, settings] of Object.entries(services)) caller.add(name, settings);
     addBuiltInWorkflows(this.#catalog, caller);
     const types = {
       has: (type: string) => this.#catalog.has(type),
@@ -131,10 +149,24 @@ export class Orchestrator implements AsyncDisposable {
    * (default 1): keep older versions registered until then.
    * @throws {OrchestratorError} `invalid_request`
    */
-  workflow<I, R>(type: string, fn: WorkflowFunction<I, R>): this;
-  workflow<I, R>(type: string, options: WorkflowOptions, fn: WorkflowFunction<I, R>): this;
-  workflow(type: string, ...rest: [WorkflowFunction] | [WorkflowOptions, WorkflowFunction]): this {
-    const [options, fn] = rest.length === 1 ? [{}, rest[0]] : rest;
+  workflow<I, R>(definition: WorkflowDefinition<I, R>): this;
+  workflow<I, R, D extends Contracts = C>(type: string, fn: WorkflowFunction<I, R, D>): this;
+  workflow<I, R, D extends Contracts = C>(
+    type: string,
+    options: WorkflowOptions,
+    fn: WorkflowFunction<I, R, D>,
+  ): this;
+  workflow(
+    what: WorkflowDefinition | string,
+    ...rest: [] | [WorkflowFunction] | [WorkflowOptions, WorkflowFunction]
+  ): this {
+    if (isDefinition(what)) {
+      const { input, output: _, ...options } = what.options;
+      this.#catalog.add(what.type, options, what.run, input);
+      return this;
+    }
+    const type = what;
+    const [options, fn] = rest.length === 2 ? rest : [{}, rest[0]];
     if (typeof fn !== 'function') {
       throw new OrchestratorError(
         'invalid_request',
@@ -143,6 +175,18 @@ export class Orchestrator implements AsyncDisposable {
     }
     this.#catalog.add(type, options, fn);
     return this;
+  }
+
+  /**
+   * Watches what happens in this process, for logs and metrics; returns a function that ends it. Errors of a listener are logged.
+   * For what must not be lost follow `tenant(id).events`.
+   */
+  on<E extends keyof OrchestratorHooks>(
+    event: E,
+    listener: (payload: OrchestratorHooks[E]) => unknown,
+  ): () => void {
+    this.#hooks.on(event, listener);
+    return () => this.#hooks.off(event, listener);
   }
 
   /** Registers a service, replacing one of the same name. @throws {OrchestratorError} `invalid_request` */
@@ -260,6 +304,8 @@ export class Orchestrator implements AsyncDisposable {
   }
 
   #checkPayload(type: string, payload: unknown): void {
+    const schema = this.#catalog.inputSchema(type);
+    if (schema) parseBySchema(schema, payload, { what: `input of workflow "${type}"` });
     if (type !== 'workflow' || typeof payload !== 'object' || payload === null) return;
     if ('plan' in payload) checkPlan(payload.plan, this.#caller);
     else if (!('workflow' in payload) || typeof payload.workflow !== 'string') {

@@ -108,7 +108,7 @@ describe('a workflow', () => {
         return { id: ctx.uuid() };
       });
       await ctx.sleep(30);
-      const decision = await ctx.waitForSignal('decision', { timeout_ms: 5_000 });
+      const decision = await ctx.waitForSignal('decision', { timeoutMs: 5_000 });
       return { id, decision, slept: ctx.now() - started >= 30, random: ctx.random() };
     });
     const acme = orchestrator.tenant('acme');

@@ -94,7 +94,7 @@ describe('a new attempt', () => {
     const winners: string[] = [];
     failing.set('pay', { times: 1, retryable: true });
     const task = await ended(async (ctx) => {
-      await ctx.waitForSignal('word', { timeout_ms: 60_000 }).catch(() => 'none');
+      await ctx.waitForSignal('word', { timeoutMs: 60_000 }).catch(() => 'none');
       const winner = await Promise.race([
         ctx.sleep(2_000).then(() => 'later'),
         ctx.sleep(1_000).then(() => 'sooner'),

@@ -103,13 +103,13 @@ describe('the input of an in-process service', () => {
   ])('is a copy for each send and each try: %s', async (_, input) => {
     const seen: { readonly attempt: number; readonly input: unknown }[] = [];
     const service = {
-      run(call: ServiceCall) {
-        seen.push(structuredClone({ attempt: call.attempt, input: call.input as unknown }));
+      run(call: ServiceCall<string, { list: unknown[]; rows?: unknown }>) {
+        seen.push(structuredClone({ attempt: call.attempt, input: call.input }));
         call.input.list.push('changed');
         delete call.input.rows;
         Object.assign(call.metadata, { user_id: 'changed' });
         if (seen.length < 4) throw new OrchestratorError('rate_limited', 'later', { retryable: true });
-        return call.input.list as JsonValue;
+        return call.input.list;
       },
     };
     const orchestrator = await started(new Orchestrator({ random, services: { own: service } }));

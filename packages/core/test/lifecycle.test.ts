@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { Orchestrator, silentLogger, systemRandom } from '../src/index.js';
 import { MemoryStorage } from '../src/engine/memory-storage.js';
 import { ServiceLinks } from '../src/intake/service-links.js';
+import { Listeners } from '../src/runtime/listeners.js';
+import { ContractChecks } from '../src/services/contracts.js';
 import { ServiceCaller } from '../src/services/service-caller.js';
 import { LeaseKeeper } from '../src/worker/lease-keeper.js';
 import { Loop } from '../src/runtime/background-loop.js';
@@ -76,6 +78,8 @@ const PARTS: Readonly<Record<string, (watched: Watched) => Part>> = {
       {
         ...ports,
         caller: new ServiceCaller(ports),
+        contracts: new ContractChecks(),
+        hooks: new Listeners(() => {}),
         catalog: new WorkflowCatalog(),
         exposeErrors: false,
         limits: { maxSteps: 10, callTries: 3, mismatchMs: 5_000, parkAfterMs: 0 },

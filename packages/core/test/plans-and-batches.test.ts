@@ -23,7 +23,7 @@ afterEach(() => h.stop());
 
 const step = (id: string, more: object = {}) => ({ id, service: 'echo', operation: 'say', ...more });
 const plan = (steps: object[], more: object = {}) =>
-  h.acme.tasks.submit({ type: 'workflow', payload: { plan: { steps, ...more } } as never });
+  h.acme.tasks.submit({ type: 'workflow', payload: { plan: { steps, ...more } } });
 
 describe('a plan', () => {
   it('passes results along, and runs independent steps concurrently', async () => {

@@ -3,6 +3,7 @@ import { addUnread } from '../src/protocol/known-text.js';
 import { PORTION } from '../src/protocol/portioned-json.js';
 import type { Claim } from '../src/storage/task-queue.js';
 import type { Command } from '../src/workflows/requested-step.js';
+import { Listeners } from '../src/runtime/listeners.js';
 import type { RunPorts } from '../src/workflows/run-ports.js';
 import { WorkflowRun } from '../src/workflows/workflow-run.js';
 
@@ -26,6 +27,7 @@ function runOver(text: string | undefined): WorkflowRun {
   const changes = { answer: 'changes', journalRev: 1, changes: [], cancelReason: 'enough' };
   const ports = {
     clock: { now: () => 0, after: () => () => {} },
+    hooks: new Listeners(() => {}),
     limits: { parkAfterMs: 1_000, mismatchMs: 5_000 },
     storage: { journal: { changesSince: async () => changes } },
   };

@@ -12,7 +12,7 @@ async function complete(n: number, result: unknown) {
   const ack = await h.slow.notifyTaskCompletion({
     task_id: `job-${n}`,
     tenant_id: 'acme',
-    result: result as never,
+    result,
   });
   await settled();
   return ack.outcome;
@@ -139,7 +139,7 @@ describe('a replay', () => {
     const received: unknown[] = [];
     for await (const event of h.acme.events.follow({ task_id: task.task_id })) {
       if (event.event === 'task_status_update')
-        received.push((event.data as { details: { message: string } }).details.message);
+        received.push((event.data.details as { message: string }).message);
     }
     expect(received).toEqual(['begun', 'one is done']);
   });
@@ -303,7 +303,7 @@ describe('failures', () => {
   it('of a signal that does not arrive in time', async () => {
     h.orchestrator.workflow('impatient', async (ctx) => {
       try {
-        return await ctx.waitForSignal('word', { timeout_ms: 1_000 });
+        return await ctx.waitForSignal('word', { timeoutMs: 1_000 });
       } catch (error) {
         return { code: (error as StepError).code, isStep: error instanceof StepError };
       }
@@ -315,7 +315,7 @@ describe('failures', () => {
   });
 
   it('of a service that is silent after its 202 lead to a new try', async () => {
-    h.orchestrator.workflow('silence', (ctx) => ctx.call('slow', 'work', {}, { timeout_ms: 10_000 }));
+    h.orchestrator.workflow('silence', (ctx) => ctx.call('slow', 'work', {}, { timeoutMs: 10_000 }));
     await h.orchestrator.start();
     const task = await h.acme.tasks.submit({ type: 'silence' });
     await h.clock.advance(9_000);

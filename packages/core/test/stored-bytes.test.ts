@@ -198,7 +198,7 @@ describe('the stored bytes of all tenants in memory', () => {
     const tasks = [];
     for (const type of ['large', 'step', 'large'])
       for (const tenantId of ['acme', 'hog'])
-        tasks.push({ tenantId, ...(await orchestrator.tenant(tenantId).tasks.submit({ type })) });
+        tasks.push({ tenantId, ...(await orchestrator.tenant(tenantId).tasks.submit({ type })).task });
     all.maxStoredBytesInAll = MAX;
     await orchestrator.start();
     const ends = { acme: [] as string[], hog: [] as string[] };

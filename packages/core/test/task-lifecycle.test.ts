@@ -95,7 +95,7 @@ describe('a lost lease', () => {
 describe('a deadline', () => {
   it('fails a task in any state', async () => {
     gated('stuck');
-    h.orchestrator.workflow('parked', (ctx) => ctx.call('slow', 'work', {}, { timeout_ms: 3_600_000 }));
+    h.orchestrator.workflow('parked', (ctx) => ctx.call('slow', 'work', {}, { timeoutMs: 3_600_000 }));
     await h.orchestrator.start();
     const timeout = { metadata: { timeout_ms: 5_000 } };
     const leased = await h.acme.tasks.submit({ type: 'stuck', ...timeout });
@@ -215,7 +215,7 @@ describe('priorities', () => {
     const order: string[] = [];
     const orchestrator = h.another({ concurrency: 1 });
     orchestrator.workflow('note', (ctx) => {
-      order.push(ctx.tenant_id);
+      order.push(ctx.tenantId);
       return null;
     });
     for (let n = 0; n < 50; n += 1) await orchestrator.tenant('busy').tasks.submit({ type: 'note' });
@@ -329,16 +329,16 @@ describe('retention', () => {
 describe('idempotency', () => {
   it('returns the same task for a key, and a conflict for another body', async () => {
     const key = { idempotencyKey: 'k-1' };
-    const first = await h.acme.tasks.accept({ type: 'query', payload: { question: 'a' } }, key);
-    const second = await h.acme.tasks.accept({ type: 'query', payload: { question: 'a' } }, key);
+    const first = await h.acme.tasks.submit({ type: 'query', payload: { question: 'a' } }, key);
+    const second = await h.acme.tasks.submit({ type: 'query', payload: { question: 'a' } }, key);
     expect(second).toMatchObject({ replayed: true, task: { task_id: first.task.task_id } });
     await expect(
-      h.acme.tasks.accept({ type: 'query', payload: { question: 'b' } }, key),
+      h.acme.tasks.submit({ type: 'query', payload: { question: 'b' } }, key),
     ).rejects.toMatchObject({
       code: 'idempotency_conflict',
     });
     expect((await h.acme.tasks.list()).tasks).toHaveLength(1);
-    const other = await h.orchestrator.tenant('globex').tasks.accept({ type: 'query', payload: {} }, key);
+    const other = await h.orchestrator.tenant('globex').tasks.submit({ type: 'query', payload: {} }, key);
     expect(other.replayed).toBe(false);
   });
 });
@@ -349,7 +349,7 @@ describe('a lost lease among several of one claim', () => {
     for (let n = 0; n < 3; n += 1) await h.acme.tasks.submit({ type: 'many', payload: { n } });
     await h.orchestrator.start();
     await settled();
-    await h.acme.tasks.cancel(runs[1]?.ctx.task_id ?? '');
+    await h.acme.tasks.cancel(runs[1]?.ctx.taskId ?? '');
     await h.clock.advance(31_000);
     expect(runs.map(({ ctx }) => ctx.signal.aborted)).toEqual([false, true, false]);
     runs[0]?.go(0);

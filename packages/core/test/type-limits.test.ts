@@ -23,7 +23,7 @@ describe('the limits of a type', () => {
       await tasks.submit({ type: 'long', ...own }),
       await tasks.submit({ type: 'long', max_attempts: 3 }),
     ];
-    const limits = made.map(({ metadata, max_attempts }) => [metadata.timeout_ms, max_attempts]);
+    const limits = made.map(({ task: { metadata, max_attempts } }) => [metadata.timeout_ms, max_attempts]);
     expect(limits).toEqual([
       [2 * HOUR, 2],
       [MINUTE, 3],
@@ -62,7 +62,7 @@ describe('the limits of a type', () => {
   it('are those of the last registration, whatever its version', async () => {
     h.orchestrator.workflow('long', { version: 2, timeoutMs: HOUR, maxAttempts: 2 }, () => never());
     h.orchestrator.workflow('long', { version: 1, timeoutMs: 2 * HOUR }, () => never());
-    const { metadata, max_attempts } = await h.acme.tasks.submit({ type: 'long' });
+    const { metadata, max_attempts } = (await h.acme.tasks.submit({ type: 'long' })).task;
     expect([metadata.timeout_ms, max_attempts]).toEqual([2 * HOUR, 5]);
   });
 
@@ -79,7 +79,7 @@ describe('the limits of a type', () => {
       const { tasks, batches } = api.tenant('acme');
       const { batch } = await batches.submit({ requests: [{ type: 'elsewhere' }] });
       const task = await tasks.get(batch.items[0]?.task_id ?? '');
-      const { metadata, max_attempts } = await tasks.submit({ type: 'elsewhere' });
+      const { metadata, max_attempts } = (await tasks.submit({ type: 'elsewhere' })).task;
       expect([task.metadata.timeout_ms, task.max_attempts]).toEqual([metadata.timeout_ms, max_attempts]);
       return [metadata.timeout_ms, max_attempts];
     };
@@ -115,7 +115,7 @@ describe('a wait beyond the deadline of its task', () => {
     h.orchestrator.workflow('waits', (ctx) =>
       kind === 'sleep'
         ? ctx.sleep(15 * MINUTE + 1)
-        : ctx.waitForSignal('word', { timeout_ms: 15 * MINUTE + 1 }),
+        : ctx.waitForSignal('word', { timeoutMs: 15 * MINUTE + 1 }),
     );
     await h.orchestrator.start();
     const task = await h.acme.tasks.submit({ type: 'waits' });

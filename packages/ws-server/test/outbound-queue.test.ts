@@ -41,7 +41,7 @@ function event(name: TaskEvent['event'], taskId: string, rev: number, bytes = 10
     metadata: {},
     rev,
     cursor: `e1:${seq}`,
-  });
+  } as TaskEvent);
 }
 
 describe('OutboundQueue', () => {

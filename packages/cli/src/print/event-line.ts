@@ -37,22 +37,21 @@ export function eventLine(
 }
 
 function whatHappened(event: TaskEvent): string {
-  const data = event.data as { readonly [key: string]: unknown } | null;
   switch (event.event) {
     case 'task_created':
-      return `created: ${String(data?.['type'])}, priority ${String(data?.['priority'])}`;
+      return `created: ${event.data.type}, priority ${event.data.priority}`;
     case 'task_started':
-      return `started, attempt ${String(data?.['attempt'])}`;
+      return `started, attempt ${event.data.attempt}`;
     case 'task_status_update':
       return statusText(event.data as StatusData);
     case 'task_completed':
       return 'completed';
     case 'task_failed':
-      return `failed: ${String(data?.['code'])}: ${String(data?.['message'])}`;
+      return `failed: ${event.data.code}: ${event.data.message}`;
     case 'session_updated':
-      return `session ${event.session_id}: ${String(data?.['status'])}, messages: ${String(data?.['messages'])}`;
+      return `session ${event.session_id}: ${event.data.status}, messages: ${event.data.messages}`;
     default:
-      return event.event satisfies never;
+      return event satisfies never;
   }
 }
 

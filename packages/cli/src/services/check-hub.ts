@@ -55,8 +55,8 @@ export class CheckHub {
     this.#sendByAsks();
     this.#orchestrator.workflow(WORKFLOW, (ctx) =>
       ctx.call(this.#name, options.operation, options.input, {
-        timeout_ms: NO_LIMIT_MS,
-        retry: { max_attempts: 1 },
+        timeoutMs: NO_LIMIT_MS,
+        retry: { maxAttempts: 1 },
       }),
     );
   }

@@ -1,6 +1,5 @@
-import { EventEmitter } from 'eventemitter3';
 import type { Ack, GatewayOutcome, TaskCancel } from '../protocol/service-socket.js';
-import { diagnose } from '../protocol/thrown.js';
+import { Listeners, warnOfListener } from '../runtime/listeners.js';
 import type { LinkConnected, LinkDisconnected, LinkRefused, OutgoingNotification } from './transport.js';
 
 /** Events of a notifier, with their payloads. */
@@ -21,35 +20,7 @@ export interface NotifierEvents {
 
 export type NotifierListener<E extends keyof NotifierEvents> = (event: NotifierEvents[E]) => unknown;
 
-type Signatures = { [E in keyof NotifierEvents]: [NotifierEvents[E]] };
-
-/** Listeners of a notifier. Errors and rejections of a listener become process warnings and affect no other listener. */
-export class ListenerSet {
-  readonly #emitter = new EventEmitter<Signatures>();
-
-  on<E extends keyof NotifierEvents>(event: E, listener: NotifierListener<E>): void {
-    this.#emitter.on(event, listener as (...args: unknown[]) => void);
-  }
-
-  off<E extends keyof NotifierEvents>(event: E, listener: NotifierListener<E>): void {
-    this.#emitter.off(event, listener as (...args: unknown[]) => void);
-  }
-
-  emit<E extends keyof NotifierEvents>(event: E, payload: NotifierEvents[E]): void {
-    for (const listener of this.#emitter.listeners(event))
-      void call(event, listener as NotifierListener<E>, payload);
-  }
-}
-
-async function call<E extends keyof NotifierEvents>(
-  event: E,
-  listener: NotifierListener<E>,
-  payload: NotifierEvents[E],
-): Promise<void> {
-  try {
-    await listener(payload);
-  } catch (error) {
-    const { message, stack: detail = message } = diagnose(error);
-    process.emitWarning(`a listener of "${event}" failed`, { type: 'TaskNotifierWarning', detail });
-  }
+/** Listeners whose errors become warnings of the process. */
+export function newListeners(): Listeners<NotifierEvents> {
+  return new Listeners(warnOfListener('TaskNotifierWarning'));
 }

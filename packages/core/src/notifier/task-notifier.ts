@@ -20,7 +20,7 @@ import { cutText } from '../protocol/text.js';
 import { classNameOf, messageOf } from '../protocol/thrown.js';
 import { fullJitter } from '../protocol/full-jitter.js';
 import { validate } from '../protocol/validation.js';
-import { ListenerSet, type NotifierEvents, type NotifierListener } from './notifier-events.js';
+import { newListeners, type NotifierEvents, type NotifierListener } from './notifier-events.js';
 import { Outbox, type OutboxEntry, type OutboxMessage } from './outbox.js';
 import type { LinkState, NotifierTransport } from './transport.js';
 
@@ -96,7 +96,7 @@ export class TaskNotifier implements AsyncDisposable {
   readonly #outbox: Outbox;
   readonly #window: number;
   readonly #retry: { readonly baseMs: number; readonly capMs: number };
-  readonly #listeners = new ListenerSet();
+  readonly #listeners = newListeners();
   readonly #timers = new Set<NodeJS.Timeout>();
   /** Called when the link changes, the outbox becomes empty, or the notifier closes. */
   readonly #waiters = new Set<() => void>();
@@ -165,8 +165,9 @@ export class TaskNotifier implements AsyncDisposable {
   }
 
   /** Reports success. `result` is any JSON, `null` and `0` included; at most 1 MiB. */
-  notifyTaskCompletion(about: AboutTask & { readonly result: JsonValue }): Promise<Ack> {
-    return this.#notify({ event: 'task_completed', ...this.#envelope(about), data: about.result });
+  notifyTaskCompletion(about: AboutTask & { readonly result: unknown }): Promise<Ack> {
+    const data = about.result as JsonValue;
+    return this.#notify({ event: 'task_completed', ...this.#envelope(about), data });
   }
 
   /** Reports failure. `retryable` (default `false`): another try may succeed. */

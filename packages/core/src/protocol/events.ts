@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { idSchema, uuidSchema } from './ids.js';
 import type { JsonObject, JsonValue } from './json.js';
+import type { TaskError } from './errors.js';
 import type { Session } from './session.js';
 import type { Task, TaskStatus } from './task.js';
 
@@ -40,22 +41,58 @@ export function parseCursor(text: string): Cursor | undefined {
   return match ? { epoch: match[1] as string, seq: Number(match[2]) } : undefined;
 }
 
-/** An event of a tenant's log, in its wire format. `session_updated` has no task. */
-export interface TaskEvent {
-  readonly event: EventName;
+/** Data of the events, by name. `R`: type of the task's result. */
+export interface EventData<R = JsonValue> {
+  readonly task_created: { readonly type: string; readonly priority: number; readonly session_id?: string };
+  readonly task_started: { readonly attempt: number };
+  /** `status` is free text of a service; `progress` and `retrying` come from the orchestrator. */
+  readonly task_status_update: { readonly status: string; readonly details?: JsonValue };
+  /** The result. */
+  readonly task_completed: R;
+  readonly task_failed: TaskError;
+  readonly session_updated: {
+    readonly status: Session['status'];
+    readonly rev: number;
+    /** Number of the session's messages. */
+    readonly messages: number;
+  };
+}
+
+interface Envelope<N extends EventName, D> {
+  readonly event: N;
   /** Source: a service's name, or `orchestrator`. */
   readonly service: string;
-  readonly task_id?: string;
-  readonly global_task_id?: string;
   readonly tenant_id: string;
   readonly session_id?: string;
   readonly timestamp: string;
-  readonly data: JsonValue;
+  readonly data: D;
   readonly metadata: JsonObject;
-  /** Number of the task's events, including this one. */
-  readonly rev?: number;
   readonly cursor: string;
 }
+
+interface AboutTask {
+  readonly task_id: string;
+  readonly global_task_id: string;
+  /** Number of the task's events, including this one. */
+  readonly rev: number;
+}
+
+interface AboutNoTask {
+  readonly task_id?: undefined;
+  readonly global_task_id?: undefined;
+  readonly rev?: undefined;
+}
+
+/** An event of a tenant's log, in its wire format: a union by name. `session_updated` has no task. */
+export type TaskEvent<R = JsonValue> = {
+  readonly [N in EventName]: Envelope<N, EventData<R>[N]> &
+    (N extends 'session_updated' ? AboutNoTask : AboutTask);
+}[EventName];
+
+/** A logged event before its data is interpreted by its name. */
+export type EventRecord = Envelope<EventName, JsonValue> & {
+  readonly [K in keyof AboutTask]?: AboutTask[K] | undefined;
+};
 
 /** Subject of a subscription: a task, a session with its tasks, or the whole tenant. */
 export const topicSchema = z.union([

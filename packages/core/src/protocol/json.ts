@@ -11,6 +11,8 @@ export type JsonInput =
   | undefined
   | readonly JsonInput[]
   | { readonly [key: string]: JsonInput };
+/** A value for the wire: `JsonInput`, or an object of a declared type. Checked when it is used: functions, symbols and bigints are refused. */
+export type JsonArgument = JsonInput | object;
 export type JsonObject = { [key: string]: JsonValue };
 
 /** Size limit on the wire, in bytes: responses, frames, results and request bodies. */

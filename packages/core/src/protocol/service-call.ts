@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { idSchema, jobIdSchema, nameSchema, uuidSchema } from './ids.js';
-import { type JsonValue, jsonValueSchema } from './json.js';
+import { jsonValueSchema } from './json.js';
 import type { Usage } from './usage.js';
 
 export type { Usage } from './usage.js';
@@ -18,9 +18,14 @@ export const serviceCallSchema = z.object({
   attempt: z.number().int().min(1),
   metadata: z.object({ user_id: z.string().nullish(), timeout_ms: z.number().nullish() }).default({}),
 });
-/** JSON of a shape known to the reader. */
-export type AnyJson = ReturnType<typeof JSON.parse>;
-export type ServiceCall = Omit<z.output<typeof serviceCallSchema>, 'input'> & { readonly input: AnyJson };
+/** A call as a service receives it. `input` is JSON of the operation's shape. */
+export interface ServiceCall<O extends string = string, I = unknown> extends Omit<
+  z.output<typeof serviceCallSchema>,
+  'operation' | 'input'
+> {
+  readonly operation: O;
+  readonly input: I;
+}
 
 /** Body of a service's 200. For the forms of `usage` see `readUsage`. */
 export const answeredSchema = z.object({ result: jsonValueSchema, usage: z.unknown().optional() });
@@ -31,12 +36,12 @@ export const acceptedSchema = z.object({ job_id: jobIdSchema });
 export class ServiceReply {
   private constructor(
     readonly kind: 'answered' | 'accepted',
-    readonly result: JsonValue,
+    readonly result: unknown,
     readonly usage: Usage | undefined,
     readonly jobId: string,
   ) {}
 
-  static answered(result: JsonValue, usage?: Usage): ServiceReply {
+  static answered(result: unknown, usage?: Usage): ServiceReply {
     return new ServiceReply('answered', result, usage, '');
   }
 
@@ -46,7 +51,7 @@ export class ServiceReply {
 }
 
 /** Completed: an in-process service's equivalent of HTTP 200, with its usage. */
-export function answered(result: JsonValue, usage?: Usage): ServiceReply {
+export function answered(result: unknown, usage?: Usage): ServiceReply {
   return ServiceReply.answered(result, usage);
 }
 
@@ -56,6 +61,6 @@ export function accepted(jobId: string): ServiceReply {
 }
 
 /** An in-process service. `run` returns the result, or `accepted(jobId)` if a notification will follow. */
-export interface InProcessService {
-  run(call: ServiceCall, options: { readonly signal: AbortSignal }): unknown;
+export interface InProcessService<C extends ServiceCall = ServiceCall> {
+  run(call: C, options: { readonly signal: AbortSignal }): unknown;
 }

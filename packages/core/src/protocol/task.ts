@@ -2,7 +2,13 @@ import { z } from 'zod';
 import { DEFAULTS } from './settings.js';
 import type { TaskError } from './errors.js';
 import { idSchema, taskTypeSchema, textSchema, uuidSchema } from './ids.js';
-import { type JsonValue, jsonObjectSchema, jsonValueSchema, optionalJsonSchema } from './json.js';
+import {
+  type JsonArgument,
+  type JsonValue,
+  jsonObjectSchema,
+  jsonValueSchema,
+  optionalJsonSchema,
+} from './json.js';
 import { listSchema } from './list.js';
 import type { Usage } from './service-call.js';
 
@@ -51,7 +57,10 @@ export const taskSubmissionSchema = z.object({
   max_attempts: z.number().int().min(1).max(100).optional(),
   run_at: z.iso.datetime({ offset: true, local: true }).optional(),
 });
-export type TaskSubmission = z.input<typeof taskSubmissionSchema>;
+export interface TaskSubmission extends Omit<z.input<typeof taskSubmissionSchema>, 'payload'> {
+  /** Input of the workflow. Default `{}`. */
+  readonly payload?: JsonArgument;
+}
 
 /** Body of `POST /v1/chat`. */
 export const chatRequestSchema = z.object({
@@ -94,8 +103,8 @@ export const progressSchema = z.object({
   message: textSchema(10_000, 0).optional(),
 });
 
-/** A task, in its wire format. */
-export interface Task {
+/** A task, in its wire format. `R`: type of its result. */
+export interface Task<R = JsonValue> {
   readonly task_id: string;
   readonly tenant_id: string;
   readonly session_id?: string;
@@ -116,7 +125,7 @@ export interface Task {
   readonly delegated_services: readonly DelegatedService[];
   readonly metadata: TaskMetadata;
   readonly payload: JsonValue;
-  readonly result?: JsonValue;
+  readonly result?: R;
   readonly error?: TaskError;
   readonly attempt: number;
   readonly max_attempts: number;

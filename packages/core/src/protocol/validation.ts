@@ -27,10 +27,14 @@ export function validate<T extends z.ZodType>(
     const message = `${what}: expected readable values, got one that throws`;
     throw new OrchestratorError(code, message, { cause: error });
   }
-  const first = issues[0] as Issue;
-  const where = first.path ? ` at "${first.path}"` : '';
-  const message = `${what}${where}: expected ${first.expected}, got ${first.got}${moreThanOne(issues.length)}`;
-  throw new OrchestratorError(code, message, { issues: issues.slice(0, MAX_ISSUES) });
+  throw new OrchestratorError(code, issueMessage(what, issues), { issues: issues.slice(0, MAX_ISSUES) });
+}
+
+/** Error message for at least one issue: the first, and the number of the others. */
+export function issueMessage(what: string, issues: readonly Issue[]): string {
+  const { path, expected, got } = issues[0] as Issue;
+  const where = path ? ` at "${path}"` : '';
+  return `${what}${where}: expected ${expected}, got ${got}${moreThanOne(issues.length)}`;
 }
 
 function moreThanOne(count: number): string {
@@ -55,14 +59,15 @@ function toIssues(issue: z.core.$ZodIssue, root: unknown): Issue[] {
   return [{ path, expected: expectation(issue.message), got }];
 }
 
-function pathText(path: readonly PropertyKey[]): string {
+/** A path for people, truncated. */
+export function pathText(path: readonly PropertyKey[]): string {
   const text = path.map(String).join('.');
   return text.length <= MAX_PATH ? text : `${text.slice(0, MAX_PATH).toWellFormed()}…`;
 }
 
-/** The middle part of zod's "Invalid input: expected string, received number". */
-function expectation(message: string): string {
-  const match = /expected (.+?)(?:, (?:received|got) .*)?$/s.exec(message);
+/** The middle part of messages such as "Invalid input: expected string, received number". */
+export function expectation(message: string): string {
+  const match = /expected (.+?)(?:(?:,| but) (?:received|got) .*)?$/is.exec(message);
   return match?.[1] ?? message;
 }
 

@@ -1,11 +1,18 @@
 import type { TaskError } from '../protocol/errors.js';
 import type { ServiceCall } from '../protocol/service-call.js';
 import type { StepAnswer } from '../storage/call-journal.js';
-import type { CheckedService } from './service-settings.js';
+
+/** The called service, with its limits. */
+export interface CalledService {
+  readonly name: string;
+  readonly timeoutMs: number;
+  readonly silenceMs: number;
+  readonly concurrency: number;
+}
 
 /** A call passing through the stages. */
 export interface OutboundCall {
-  readonly service: CheckedService;
+  readonly service: CalledService;
   readonly call: ServiceCall;
   /** W3C trace context of the caller. */
   readonly traceparent?: string | undefined;
@@ -24,7 +31,9 @@ export type SendResult =
       readonly connection?: 'none' | 'broke';
     };
 
+/** Sends one call. Rejections become failures of the call. */
 export type Sender = (call: OutboundCall) => Promise<SendResult>;
+/** Wraps the rest of the chain: may change the call, answer it without `next`, call `next` repeatedly, or observe the result. */
 export type CallStage = (call: OutboundCall, next: Sender) => Promise<SendResult>;
 
 /** Wraps a sender in stages, the first one outermost. */

@@ -15,6 +15,7 @@ import type { Logger } from '../runtime/logger.js';
 import type { HttpClient } from './http-client.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
 import { usageOf } from './reported-usage.js';
+import type { HttpService } from './service-settings.js';
 
 export interface HttpPorts {
   readonly client: HttpClient;
@@ -43,10 +44,12 @@ const TRANSIENT = new Set([408, 425, 429]);
  */
 export async function sendHttp(
   { client, clock, logger }: HttpPorts,
+  service: HttpService,
   outbound: OutboundCall,
 ): Promise<SendResult> {
-  const { service, call, signal } = outbound;
-  if (service.in !== 'http') throw new TypeError(`${service.name} is not called over HTTP`);
+  const { call, signal } = outbound;
+  // Before the time limit begins: the first call of a process would pay for it.
+  await client.load();
   const limit = new AbortController();
   const cancel = clock.after(service.timeoutMs, () => limit.abort());
   try {

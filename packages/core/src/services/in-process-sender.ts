@@ -1,67 +1,33 @@
-import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
 import { addCopy, addFieldCopy } from '../protocol/bounded-json.js';
 import { jobIdSchema } from '../protocol/ids.js';
 import type { JsonValue } from '../protocol/json.js';
 import { readField } from '../protocol/portioned-json.js';
 import { type ServiceCall, ServiceReply } from '../protocol/service-call.js';
-import { isOrchestratorError, toTaskError } from '../protocol/thrown.js';
 import { validate } from '../protocol/validation.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Logger } from '../runtime/logger.js';
-import { LazyAbort } from '../runtime/abort.js';
-import { failure, type OutboundCall, type SendResult } from './call-stage.js';
+import type { OutboundCall, SendResult } from './call-stage.js';
 import { usageOf } from './reported-usage.js';
-
-/** Failures after which the call may be resent; all others are final. */
-const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
-  'service_unavailable',
-  'rate_limited',
-  'timeout',
-  'storage_unavailable',
-]);
+import type { LocalService } from './service-settings.js';
+import { withinTimeLimit } from './time-limit.js';
 
 /** Calls the function of an in-process service, with the same time limit as an HTTP response. */
-export async function sendInProcess(
+export function sendInProcess(
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  service: LocalService,
   outbound: OutboundCall,
 ): Promise<SendResult> {
-  const { service, call, signal } = outbound;
-  if (service.in !== 'process') throw new TypeError(`${service.name} is not in this process`);
-  const ended = new LazyAbort();
-  let stop: (reason: Error) => void = () => {};
-  const stopped = new Promise<never>((_, reject) => {
-    stop = (reason) => {
-      ended.abort(reason);
-      reject(reason);
-    };
-  });
-  // May reject before or after it is raced.
-  stopped.catch(() => undefined);
-  const cancel = clock.after(service.timeoutMs, () => {
-    const message = `service "${service.name}" has not responded within ${service.timeoutMs} ms`;
-    stop(new OrchestratorError('timeout', message));
-  });
-  const onAbort = () => stop(signal.reason as Error);
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
+  const { call } = outbound;
+  return withinTimeLimit(clock, outbound, async (ended, untilStopped) => {
     const own = copyOf(call);
     const reading = readField(own, 'input', () => ({
       share: call.tenant_id,
       stage: 'runs',
       signal: ended.signal,
     }));
-    if (reading) await Promise.race([reading, stopped]);
-    return toResult(await Promise.race([service.run(own, ended), stopped]), outbound, logger);
-  } catch (error) {
-    const stored = toTaskError(error, 'service_error');
-    const retryAfterMs = isOrchestratorError(error) ? error.retryAfterMs : undefined;
-    if (!stored.retryable || !TRANSIENT.has(stored.code)) return failure(stored);
-    return { kind: 'transient', error: stored, ...(retryAfterMs !== undefined && { retryAfterMs }) };
-  } finally {
-    cancel();
-    signal.removeEventListener('abort', onAbort);
-  }
+    if (reading) await untilStopped(reading);
+    return toResult(await untilStopped(service.run(own, ended)), outbound, logger);
+  });
 }
 
 /** A copy per send: changes made by the function affect neither the next send nor the next try of the step. */

@@ -7,21 +7,26 @@ import type { Random } from '../runtime/random.js';
 import type { StepAnswer } from '../storage/call-journal.js';
 import type { Breaker } from './breaker.js';
 import { Breakers, type OpenedBreaker } from './breakers.js';
-import { type Sender, throughStages } from './call-stage.js';
+import { type CalledService, type CallStage, type Sender, throughStages } from './call-stage.js';
+import { hostStage, sendByHost } from './host-sender.js';
 import { HttpClient } from './http-client.js';
 import { sendHttp } from './http-sender.js';
 import { sendInProcess } from './in-process-sender.js';
 import { type CheckedService, checkService, type ServiceSettings } from './service-settings.js';
 import { limitConcurrency } from './stages/concurrency.js';
 import { resend } from './stages/resend.js';
+import { observe } from './stages/observe.js';
 import { trace } from './stages/trace.js';
+import type { Hooks } from '../runtime/hooks.js';
 
 /** Registry and client of the services; the only outbound path, for workflows and the gateway. */
 export class ServiceCaller {
-  readonly #services = new Map<string, CheckedService>();
+  /** With the chain of stages that ends in the service's sender. */
+  readonly #services = new Map<string, { readonly service: CheckedService; readonly send: Sender }>();
   readonly #client = new HttpClient();
   readonly #breakers: Breakers;
-  readonly #send: Sender;
+  readonly #stages: readonly CallStage[];
+  readonly #ports: { readonly clock: Clock; readonly logger: Logger };
 
   constructor(ports: {
     readonly clock: Clock;
@@ -30,15 +35,21 @@ export class ServiceCaller {
     readonly logger?: Logger;
     /** Called when a circuit breaker opens. */
     readonly opened?: (opened: OpenedBreaker) => void;
+    /** Stages of the host. Default: none. */
+    readonly stages?: readonly CallStage[];
+    readonly hooks?: Hooks;
   }) {
-    const { clock, random, logger = silentLogger, opened = () => {} } = ports;
+    const { clock, random, logger = silentLogger, opened = () => {}, stages = [], hooks } = ports;
+    this.#ports = { clock, logger };
     this.#breakers = new Breakers(clock, opened);
-    const stages = [trace, limitConcurrency(), resend(clock, random, this.#breakers)];
-    this.#send = throughStages(stages, (call) =>
-      call.service.in === 'http'
-        ? sendHttp({ client: this.#client, clock, logger }, call)
-        : sendInProcess({ clock, logger }, call),
-    );
+    const own = stages.map((stage) => hostStage(stage, logger));
+    this.#stages = [
+      trace,
+      ...(hooks ? [observe(clock, hooks)] : []),
+      ...own,
+      limitConcurrency(),
+      resend(clock, random, this.#breakers),
+    ];
   }
 
   /** Adds or replaces a service. @throws {OrchestratorError} `invalid_request` */
@@ -46,7 +57,21 @@ export class ServiceCaller {
     const service = checkService(name, settings);
     // Ahead of the first call, which reports a failure to load.
     if (service.in === 'http') this.#client.load().catch(() => undefined);
-    this.#services.set(name, service);
+    this.#services.set(name, { service, send: throughStages(this.#stages, this.#senderOf(service)) });
+  }
+
+  #senderOf(service: CheckedService): Sender {
+    const ports = this.#ports;
+    switch (service.in) {
+      case 'http':
+        return (call) => sendHttp({ ...ports, client: this.#client }, service, call);
+      case 'process':
+        return (call) => sendInProcess(ports, service, call);
+      case 'sender':
+        return (call) => sendByHost(ports, service, call);
+      default:
+        return service satisfies never;
+    }
   }
 
   names(): readonly string[] {
@@ -68,9 +93,13 @@ export class ServiceCaller {
   }
 
   /** @throws {OrchestratorError} `unknown_service`, listing the known ones. */
-  service(name: string): CheckedService {
-    const service = this.#services.get(name);
-    if (service) return service;
+  service(name: string): CalledService {
+    return this.#registered(name).service;
+  }
+
+  #registered(name: string): { readonly service: CheckedService; readonly send: Sender } {
+    const registered = this.#services.get(name);
+    if (registered) return registered;
     const known = this.names().join(', ') || 'none';
     throw new OrchestratorError('unknown_service', `expected one of the services ${known}; got "${name}"`);
   }
@@ -82,7 +111,8 @@ export class ServiceCaller {
     options: { readonly traceparent?: string | undefined; readonly signal: AbortSignal },
   ): Promise<StepAnswer> {
     try {
-      const result = await this.#send({ service: this.service(name), call, ...options });
+      const { service, send } = this.#registered(name);
+      const result = await send({ service, call, ...options });
       if (result.kind === 'answer') return result.answer;
       return { kind: 'outcome', outcome: { ok: false, error: result.error } };
     } catch (error) {

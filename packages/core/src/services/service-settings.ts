@@ -3,6 +3,8 @@ import { DEFAULTS } from '../protocol/settings.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { idSchema } from '../protocol/ids.js';
 import type { InProcessService } from '../protocol/service-call.js';
+import type { CalledService, Sender } from './call-stage.js';
+import type { ContractCall, ServiceContract } from './contracts.js';
 import { validate } from '../protocol/validation.js';
 
 /** Limits of a service, in this process or over HTTP. */
@@ -23,9 +25,20 @@ export interface HttpServiceSettings extends CallLimits {
 }
 
 /** An in-process service. */
-export interface InProcessServiceSettings extends CallLimits, InProcessService {}
+export interface InProcessServiceSettings<K extends ServiceContract = ServiceContract>
+  extends CallLimits, InProcessService<ContractCall<K>> {}
 
-export type ServiceSettings = HttpServiceSettings | InProcessServiceSettings;
+/** A service behind a sender of the host, for other protocols than HTTP. */
+export interface SenderServiceSettings extends CallLimits {
+  /** Sends one call within `timeoutMs`. A rejection is like that of an in-process service. */
+  readonly send: Sender;
+}
+
+/** A service with the contract `K`; default: any operation. */
+export type ServiceSettings<K extends ServiceContract = ServiceContract> =
+  | HttpServiceSettings
+  | InProcessServiceSettings<K>
+  | SenderServiceSettings;
 
 /** Bounded by the maximum time limit of a task. */
 const durationSchema = z.number().int().min(1).max(DEFAULTS.maxTaskTimeoutMs);
@@ -45,30 +58,53 @@ const inProcessSchema = z.object({
   ...limits,
 });
 
-/** Validated settings with defaults. */
-export type CheckedService =
-  | (z.output<typeof httpSchema> & { readonly name: string; readonly in: 'http' })
-  | (z.output<typeof inProcessSchema> & { readonly name: string; readonly in: 'process' });
+const senderSchema = z.object({
+  send: z.custom<Sender>((send) => typeof send === 'function', 'expected a function'),
+  ...limits,
+});
+
+/** A service over HTTP, with validated settings. */
+export interface HttpService extends CalledService {
+  readonly in: 'http';
+  readonly url: string;
+  readonly token?: string | undefined;
+}
+
+/** A service in this process, with validated settings. */
+export interface LocalService extends CalledService {
+  readonly in: 'process';
+  readonly run: InProcessService['run'];
+}
+
+/** A service behind a sender of the host, with validated settings. */
+export interface SenderService extends CalledService {
+  readonly in: 'sender';
+  readonly send: Sender;
+}
+
+export type CheckedService = HttpService | LocalService | SenderService;
+
+const KINDS = ['url', 'run', 'send'] as const;
 
 /** @throws {OrchestratorError} `invalid_request`, naming the service and the setting. */
 export function checkService(name: string, settings: ServiceSettings): CheckedService {
   validate(idSchema, name, 'service name');
-  if ('url' in settings && 'run' in settings) {
+  const what = `service "${name}"`;
+  const kinds = KINDS.filter((kind) => kind in settings);
+  if (kinds.length > 1) {
     throw new OrchestratorError(
       'invalid_request',
-      `service "${name}": expected either "url" or "run", got both`,
+      `${what}: expected one of "url", "run" and "send", got ${kinds.map((kind) => `"${kind}"`).join(' and ')}`,
     );
   }
   if ('run' in settings) {
-    const { timeoutMs, silenceMs, concurrency } = validate(inProcessSchema, settings, `service "${name}"`);
-    return {
-      name,
-      in: 'process',
-      timeoutMs,
-      silenceMs,
-      concurrency,
-      run: (call, options) => settings.run(call, options),
-    };
+    // Not the checked function: it is a method that may need its object.
+    const { run: _, ...checked } = validate(inProcessSchema, settings, what);
+    return { name, in: 'process', ...checked, run: (call, options) => settings.run(call, options) };
   }
-  return { name, in: 'http', ...validate(httpSchema, settings, `service "${name}"`) };
+  if ('send' in settings) {
+    const { send: _, ...checked } = validate(senderSchema, settings, what);
+    return { name, in: 'sender', ...checked, send: (call) => settings.send(call) };
+  }
+  return { name, in: 'http', ...validate(httpSchema, settings, what) };
 }

@@ -128,3 +128,4 @@ export type {
 export { mergedContext } from './merged-context.js';
 export { BoundedPage } from './bounded-page.js';
 export { type StoragePorts, checked } from './checked-storage.js';
+export type { EventRecord } from '../protocol/events.js';

@@ -3,7 +3,7 @@ import { boundedJson } from '../protocol/bounded-json.js';
 import { OrchestratorError, type TaskError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
 import { idSchema, jobIdSchema, nameSchema, uuidSchema } from '../protocol/ids.js';
-import type { JsonValue } from '../protocol/json.js';
+import type { JsonArgument, JsonValue } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import {
   type Batch,
@@ -45,7 +45,7 @@ export interface RegistryOptions {
 }
 
 /** A stored task, as of `cursor` in the event log. */
-export interface Accepted {
+export interface TaskReceipt {
   readonly task: Task;
   /** The `Idempotency-Key` or `task_id` was used before, for the same request. */
   readonly replayed: boolean;
@@ -89,16 +89,16 @@ export class GlobalTaskRegistry {
    * @throws {OrchestratorError} `invalid_request`, `unknown_workflow`, `queue_full`, `session_busy`, `session_closed`,
    * `idempotency_conflict`, `conflict`
    */
-  submit(params: Request): Promise<Accepted> {
+  submit(params: Request): Promise<TaskReceipt> {
     return this.#store(params, 'task', fromTaskSubmission);
   }
 
   /** Stores a message and the task that answers it atomically. `body`: that of `POST /v1/chat`. Errors: see `submit`. */
-  chat(params: Request): Promise<Accepted> {
+  chat(params: Request): Promise<TaskReceipt> {
     return this.#store(params, 'chat', fromChatRequest);
   }
 
-  async #store(params: Request, kind: string, read: typeof fromTaskSubmission): Promise<Accepted> {
+  async #store(params: Request, kind: string, read: typeof fromTaskSubmission): Promise<TaskReceipt> {
     const complete = this.#complete(read(params.body, this.#newId));
     const submission = complete instanceof Promise ? await complete : complete;
     const { tenantId } = params;
@@ -194,7 +194,7 @@ export class GlobalTaskRegistry {
     readonly taskId?: string;
     readonly type: string;
     readonly sessionId?: string;
-    readonly payload?: JsonValue;
+    readonly payload?: JsonArgument;
     readonly timeoutMs?: number;
     readonly service?: string;
     readonly jobId?: string;
@@ -202,7 +202,7 @@ export class GlobalTaskRegistry {
     readonly operation?: string;
     /** Maximum time without a notification of the service, ms. Default: the task's time limit. */
     readonly silenceMs?: number;
-  }): Promise<Accepted> {
+  }): Promise<TaskReceipt> {
     const { tenantId, service, jobId, operation = 'run' } = params;
     const body = {
       type: params.type,
@@ -319,7 +319,7 @@ export class GlobalTaskRegistry {
   async signal(
     params: InTask & {
       readonly name: string;
-      readonly payload?: JsonValue | undefined;
+      readonly payload?: JsonArgument | undefined;
       readonly idempotencyKey?: string | undefined;
     },
   ): Promise<void> {

@@ -3,6 +3,7 @@ import { taskTypeSchema } from '../protocol/ids.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { validate } from '../protocol/validation.js';
 import type { Runnable, TypeDefaults } from '../storage/task-queue.js';
+import type { StandardSchema } from '../protocol/standard-schema.js';
 import type { WorkflowFunction } from './context.js';
 
 export interface WorkflowOptions {
@@ -17,15 +18,21 @@ export interface WorkflowOptions {
   readonly maxAttempts?: number;
 }
 
-const optionsSchema = z.object({
+const optionsSchema = z.strictObject({
   version: z.int().min(1).max(1_000_000_000).default(1),
   timeoutMs: z.int().min(1).max(DEFAULTS.maxTaskTimeoutMs).optional(),
   maxAttempts: z.int().min(1).max(100).optional(),
 });
 
+interface Version {
+  readonly fn: WorkflowFunction;
+  /** Schema of the input, for submissions of this process. */
+  readonly input: StandardSchema | undefined;
+}
+
 /** The workflows that this process runs, by type and version. */
 export class WorkflowCatalog {
-  readonly #types = new Map<string, Map<number, WorkflowFunction>>();
+  readonly #types = new Map<string, Map<number, Version>>();
   readonly #defaults = new Map<string, TypeDefaults>();
   #runnables: readonly Runnable[] = [];
 
@@ -33,11 +40,12 @@ export class WorkflowCatalog {
    * Adds or replaces a workflow.
    * @throws {OrchestratorError} `invalid_request`, naming the option.
    */
-  add(type: string, options: WorkflowOptions, fn: WorkflowFunction): void {
+  add(type: string, options: WorkflowOptions, fn: WorkflowFunction<never>, input?: StandardSchema): void {
     validate(taskTypeSchema, type, 'workflow type');
     const { version, timeoutMs, maxAttempts } = validate(optionsSchema, options, `workflow "${type}"`);
-    const versions = this.#types.get(type) ?? new Map<number, WorkflowFunction>();
-    versions.set(version, fn);
+    const versions = this.#types.get(type) ?? new Map<number, Version>();
+    // Called with the task's payload, of whatever type the function declares.
+    versions.set(version, { fn: fn as WorkflowFunction, input });
     this.#types.set(type, versions);
     this.#defaults.set(type, {
       ...(timeoutMs !== undefined && { timeoutMs }),
@@ -60,7 +68,13 @@ export class WorkflowCatalog {
   }
 
   find(type: string, version: number): WorkflowFunction | undefined {
-    return this.#types.get(type)?.get(version);
+    return this.#types.get(type)?.get(version)?.fn;
+  }
+
+  /** Input schema of the highest version, which new tasks start with. */
+  inputSchema(type: string): StandardSchema | undefined {
+    const versions = this.#types.get(type);
+    return versions?.get(Math.max(...versions.keys()))?.input;
   }
 
   types(): readonly string[] {

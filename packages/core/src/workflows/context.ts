@@ -1,30 +1,53 @@
-import type { JsonInput, JsonObject } from '../protocol/json.js';
-import type { AnyJson } from '../protocol/service-call.js';
+import type { JsonArgument, JsonObject } from '../protocol/json.js';
 import type { Message, MessageRole, Session } from '../protocol/session.js';
 import type { Progress, TaskMetadata } from '../protocol/task.js';
+import type {
+  CallInput,
+  Contracts,
+  OperationName,
+  ReceivedResult,
+  ServiceName,
+} from '../services/contracts.js';
 
-/** A service's result: JSON of a shape known to the workflow. */
-export type CallResult = AnyJson;
-
-export interface CallOptions {
-  /** Identity of the step in the journal. Default: derived from the call and its occurrence. */
+export interface StepOptions {
+  /** Identity of the step in the journal. Default: derived from the request and its occurrence. */
   readonly id?: string;
-  /** Maximum time without a notification after the service accepted the job, ms. Default: the service's `silenceMs`. */
-  readonly timeout_ms?: number;
-  /** Maximum tries, repeated after `retryable` failures and silence: 1 to 100, default 3. */
-  readonly retry?: { readonly max_attempts: number };
 }
+
+export interface CallOptions extends StepOptions {
+  /** Maximum time without a notification after the service accepted the job, ms. Default: the service's `silenceMs`. */
+  readonly timeoutMs?: number;
+  /** Maximum tries, repeated after `retryable` failures and silence: 1 to 100, default 3. */
+  readonly retry?: { readonly maxAttempts: number };
+}
+
+/** A call without contracts: the result's type is the caller's assertion. */
+type LooseCall = <T = unknown>(
+  service: string,
+  operation: string,
+  input?: JsonArgument,
+  options?: CallOptions,
+) => Promise<T>;
+
+/** A call by contracts. The input may be left out where its schema accepts an empty object, or where it has none. */
+type TypedCall<C extends Contracts> = <S extends ServiceName<C>, O extends OperationName<C[S]>>(
+  service: S,
+  operation: O,
+  ...rest: object extends CallInput<C[S], O>
+    ? [input?: CallInput<C[S], O>, options?: CallOptions]
+    : [input: CallInput<C[S], O>, options?: CallOptions]
+) => Promise<ReceivedResult<C[S], O>>;
 
 /**
  * API of a workflow. Each request is a step in the task's journal: after a crash the function is replayed from the top with the
  * recorded outcomes. Between steps it must be deterministic: take time, random numbers and ids from here. Other awaits are allowed, but
- * their work may run again.
+ * their work may run again. `C`: the contracts of the services; without them calls are untyped.
  */
-export interface WorkflowContext {
-  readonly task_id: string;
-  readonly tenant_id: string;
-  readonly session_id: string | undefined;
-  readonly agent_id: string | undefined;
+export interface WorkflowContext<C extends Contracts = Contracts> {
+  readonly taskId: string;
+  readonly tenantId: string;
+  readonly sessionId: string | undefined;
+  readonly agentId: string | undefined;
   readonly metadata: TaskMetadata;
   /** Starts at 1. */
   readonly attempt: number;
@@ -32,26 +55,22 @@ export interface WorkflowContext {
   readonly signal: AbortSignal;
 
   /**
-   * Calls a service and waits for its outcome; the wait survives restarts.
+   * Calls a service and waits for its outcome; the wait survives restarts. By a contract, the input is checked before the step is
+   * stored (`invalid_request`), the result when it is delivered (`invalid_response`).
    * @throws {ServiceCallError}
    */
-  call<T = CallResult>(
-    service: string,
-    operation: string,
-    input?: JsonInput,
-    options?: CallOptions,
-  ): Promise<T>;
+  readonly call: string extends keyof C ? LooseCall : TypedCall<C>;
   /** Runs side effects: `work` runs at least once; its result (JSON) is recorded. @throws {StepError} */
-  run<T>(name: string, work: () => T | Promise<T>, options?: { readonly id?: string }): Promise<T>;
+  run<T>(name: string, work: () => T | Promise<T>, options?: StepOptions): Promise<T>;
   /** Durable sleep of up to 30 days. */
-  sleep(ms: number, options?: { readonly id?: string }): Promise<void>;
+  sleep(ms: number, options?: StepOptions): Promise<void>;
   /**
    * Waits for `POST /v1/tasks/{id}/signals/{name}`; signals received earlier count.
-   * @throws {StepError} `timeout` after `timeout_ms` (default: only the task's own limit).
+   * @throws {StepError} `timeout` after `timeoutMs` (default: only the task's own limit).
    */
-  waitForSignal<T = CallResult>(
+  waitForSignal<T = unknown>(
     name: string,
-    options?: { readonly id?: string; readonly timeout_ms?: number },
+    options?: StepOptions & { readonly timeoutMs?: number },
   ): Promise<T>;
   /** Emits a progress event; suppressed during a replay. */
   progress(progress: Progress): Promise<void>;
@@ -72,7 +91,7 @@ export interface WorkflowContext {
 }
 
 /** A workflow: an async function of its context and the task's payload. */
-export type WorkflowFunction<I = CallResult, R = unknown> = (
-  ctx: WorkflowContext,
+export type WorkflowFunction<I = unknown, R = unknown, C extends Contracts = Contracts> = (
+  ctx: WorkflowContext<C>,
   input: I,
 ) => Promise<R> | R;

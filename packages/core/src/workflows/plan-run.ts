@@ -38,8 +38,8 @@ async function callStep(
   try {
     return await ctx.call<JsonValue>(step.service, step.operation, resolve(step.input, scope), {
       id: step.id,
-      ...(step.timeout_ms !== undefined && { timeout_ms: step.timeout_ms }),
-      ...(step.retry && { retry: step.retry }),
+      ...(step.timeout_ms !== undefined && { timeoutMs: step.timeout_ms }),
+      ...(step.retry && { retry: { maxAttempts: step.retry.max_attempts } }),
     });
   } catch (error) {
     if (step.optional && !ctx.signal.aborted) return null;

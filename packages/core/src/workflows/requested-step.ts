@@ -13,6 +13,8 @@ export type Command =
       readonly input: JsonValue;
       readonly silenceMs?: number | undefined;
       readonly maxTries?: number | undefined;
+      /** Reads the result by its contract. @throws {OrchestratorError} `invalid_response` */
+      readonly read?: ((result: JsonValue) => unknown) | undefined;
     }
   | {
       readonly kind: 'run';
@@ -34,8 +36,8 @@ export interface RequestedStep {
   readonly kind: StepKind;
   readonly name: string;
   readonly command: Command;
-  readonly promise: Promise<JsonValue>;
-  readonly resolve: (value: JsonValue) => void;
+  readonly promise: Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
   delivered: boolean;
 }
@@ -83,10 +85,10 @@ export function awaitedLater<T>(promise: Promise<T>): Promise<T> {
 }
 
 export function newRequestedStep(key: string, command: Command): RequestedStep {
-  let resolve: (value: JsonValue) => void = () => {};
+  let resolve: (value: unknown) => void = () => {};
   let reject: (error: Error) => void = () => {};
   const promise = awaitedLater(
-    new Promise<JsonValue>((onValue, onError) => {
+    new Promise<unknown>((onValue, onError) => {
       resolve = onValue;
       reject = onError;
     }),

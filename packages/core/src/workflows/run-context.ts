@@ -1,6 +1,6 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import { idSchema, nameSchema } from '../protocol/ids.js';
-import type { JsonInput, JsonObject, JsonValue } from '../protocol/json.js';
+import type { JsonArgument, JsonObject, JsonValue } from '../protocol/json.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { Message, Session } from '../protocol/session.js';
 import type { Progress } from '../protocol/task.js';
@@ -9,7 +9,7 @@ import { addCopy } from '../protocol/bounded-json.js';
 import { SessionManager } from '../sessions/session-manager.js';
 import { type Command, awaitedLater } from './requested-step.js';
 import { SeededRandom } from './seeded-random.js';
-import type { CallOptions, WorkflowContext } from './context.js';
+import type { CallOptions, StepOptions, WorkflowContext } from './context.js';
 import type { RunPorts } from './run-ports.js';
 import {
   checkCallOptions,
@@ -34,19 +34,19 @@ export class RunContext implements WorkflowContext {
     this.#ports = ports;
   }
 
-  get task_id(): string {
+  get taskId(): string {
     return this.#run.claim.task.task_id;
   }
 
-  get tenant_id(): string {
+  get tenantId(): string {
     return this.#run.claim.task.tenant_id;
   }
 
-  get session_id(): string | undefined {
+  get sessionId(): string | undefined {
     return this.#run.claim.task.session_id;
   }
 
-  get agent_id(): string | undefined {
+  get agentId(): string | undefined {
     return this.#run.claim.task.agent_id;
   }
 
@@ -66,13 +66,14 @@ export class RunContext implements WorkflowContext {
     return this.#run.signal;
   }
 
-  call<T>(service: string, operation: string, input: JsonInput = {}, options?: CallOptions): Promise<T> {
+  call<T>(service: string, operation: string, input: JsonArgument = {}, options?: CallOptions): Promise<T> {
     return this.#step(() => {
       validate(nameSchema, operation, 'operation');
       this.#ports.caller.service(service);
-      const { id, timeout_ms: silenceMs, retry } = checkCallOptions(options);
+      const { contracts } = this.#ports;
+      const { id, timeoutMs: silenceMs, retry } = checkCallOptions(options);
       // Copied now: the workflow may change its objects later.
-      const maxTries = retry?.max_attempts;
+      const maxTries = retry?.maxAttempts;
       const command = {
         kind: 'call',
         id,
@@ -81,13 +82,14 @@ export class RunContext implements WorkflowContext {
         input: null as JsonValue,
         silenceMs,
         maxTries,
+        read: contracts.resultReader(service, operation),
       } as const;
-      addCopy(command, 'input', input, INPUT);
+      addCopy(command, 'input', contracts.input(service, operation, input), INPUT);
       return command;
     });
   }
 
-  run<T>(name: string, work: () => T | Promise<T>, options?: { readonly id?: string }): Promise<T> {
+  run<T>(name: string, work: () => T | Promise<T>, options?: StepOptions): Promise<T> {
     return this.#step(() => {
       validate(nameSchema, name, 'name of a step');
       if (typeof work !== 'function') {
@@ -100,7 +102,7 @@ export class RunContext implements WorkflowContext {
     });
   }
 
-  sleep(ms: number, options?: { readonly id?: string }): Promise<void> {
+  sleep(ms: number, options?: StepOptions): Promise<void> {
     return this.#step(() => {
       const sleepMs = checkSleep(ms);
       this.#refuseBeyondDeadline('sleep', sleepMs);
@@ -108,13 +110,10 @@ export class RunContext implements WorkflowContext {
     });
   }
 
-  waitForSignal<T>(
-    name: string,
-    options?: { readonly id?: string; readonly timeout_ms?: number },
-  ): Promise<T> {
+  waitForSignal<T>(name: string, options?: StepOptions & { readonly timeoutMs?: number }): Promise<T> {
     return this.#step(() => {
       validate(nameSchema, name, 'name of a signal');
-      const { id, timeout_ms: timeoutMs } = checkSignalOptions(options);
+      const { id, timeoutMs } = checkSignalOptions(options);
       if (timeoutMs !== undefined) this.#refuseBeyondDeadline(`signal ${name}`, timeoutMs);
       return { kind: 'signal', id, name, timeoutMs };
     });
@@ -176,8 +175,8 @@ export class RunContext implements WorkflowContext {
     const { storage } = this.#ports;
     const sessions = new SessionManager({ storage });
     const where = () => ({
-      tenantId: this.tenant_id,
-      sessionId: validate(idSchema, this.session_id, 'session of the task'),
+      tenantId: this.tenantId,
+      sessionId: validate(idSchema, this.sessionId, 'session of the task'),
     });
     return {
       get: () => this.run<Session>('session_get', async () => (await sessions.get(where())).session),

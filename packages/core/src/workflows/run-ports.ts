@@ -1,6 +1,8 @@
 import type { Clock } from '../runtime/clock.js';
+import type { Hooks } from '../runtime/hooks.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Random } from '../runtime/random.js';
+import type { ContractChecks } from '../services/contracts.js';
 import type { ServiceCaller } from '../services/service-caller.js';
 import type { Storage } from '../storage/storage.js';
 
@@ -8,9 +10,11 @@ import type { Storage } from '../storage/storage.js';
 export interface RunPorts {
   readonly storage: Storage;
   readonly caller: ServiceCaller;
+  readonly contracts: ContractChecks;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly hooks: Hooks;
   /** Whether tenants see the messages of errors other than `OrchestratorError`. */
   readonly exposeErrors: boolean;
   readonly limits: {

@@ -8,18 +8,18 @@ const idOption = { id: labelSchema(200).optional() };
 /** Whole ms; fractions are rounded up, so that nothing ends early. */
 const timeOption = z.number().min(0).max(DEFAULTS.maxTaskTimeoutMs).transform(Math.ceil);
 
-const callOptionsSchema = z.object({
+const callOptionsSchema = z.strictObject({
   ...idOption,
-  timeout_ms: timeOption.refine((ms) => ms > 0, 'expected more than 0').optional(),
-  retry: z.object({ max_attempts: z.int().min(1).max(100) }).optional(),
+  timeoutMs: timeOption.refine((ms) => ms > 0, 'expected more than 0').optional(),
+  retry: z.strictObject({ maxAttempts: z.int().min(1).max(100) }).optional(),
 });
-const namedSchema = z.object(idOption);
-const signalOptionsSchema = z.object({ ...idOption, timeout_ms: timeOption.optional() });
+const namedSchema = z.strictObject(idOption);
+const signalOptionsSchema = z.strictObject({ ...idOption, timeoutMs: timeOption.optional() });
 
 export interface CheckedCallOptions {
   readonly id?: string | undefined;
-  readonly timeout_ms?: number | undefined;
-  readonly retry?: { readonly max_attempts: number } | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly retry?: { readonly maxAttempts: number } | undefined;
 }
 
 const NONE = Object.freeze({});

@@ -1,5 +1,4 @@
 import { OrchestratorError } from '../protocol/errors.js';
-import type { JsonValue } from '../protocol/json.js';
 import type { Stage } from '../protocol/loop-turns.js';
 import type { Progress } from '../protocol/task.js';
 import type { JournalChanges, JournalStep } from '../storage/call-journal.js';
@@ -12,18 +11,18 @@ import {
   type RequestedStep,
   StepNames,
 } from './requested-step.js';
+import { deliver } from './delivery.js';
 import { mismatchMessage, MismatchWatch, warnOfForeignAwait, warnOfLateStep } from './mismatch-watch.js';
 import { Replay } from './replay.js';
 import { called, completionOf, readUntilOver } from './run-function.js';
+import { observedRun, type RunEnd } from './observed-run.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunOwner, RunPorts } from './run-ports.js';
 import { failureOf, type RunFailure } from './run-failure.js';
-import { ServiceCallError, StepError } from './step-error.js';
 import { StepWork } from './step-work.js';
 import { LazyAbort } from '../runtime/abort.js';
 
-/** End of a run. `abandoned`: the lease was lost or given up. */
-export type RunEnd = Settlement | { readonly kind: 'abandoned' };
+export type { RunEnd } from './observed-run.js';
 
 type Settled =
   | { readonly ok: true; readonly value: unknown }
@@ -138,7 +137,7 @@ export class WorkflowRun {
 
   run(fn: () => unknown): Promise<RunEnd> {
     return new Promise((resolve) => {
-      this.#end = resolve;
+      this.#end = observedRun(this.ports, this.claim.task, resolve);
       called(fn).then(
         (value) => this.#settle({ ok: true, value }),
         (error: unknown) => this.#settle({ ok: false, error }),
@@ -147,7 +146,7 @@ export class WorkflowRun {
   }
 
   /** Requests a step. After the end of the run, the returned promise never settles. */
-  request(command: Command): Promise<JsonValue> {
+  request(command: Command): Promise<unknown> {
     if (this.#over) return this.#neverSettles(nameOf(command));
     if (this.#cancelled.reason) return awaitedLater(Promise.reject(this.#cancelled.reason));
     const step = newRequestedStep(this.#names.keyOf(command), command);
@@ -276,13 +275,7 @@ export class WorkflowRun {
     this.#reading = false;
     // Outcomes inherited from an earlier attempt may be older than those already delivered.
     this.#lastOutcomeAt = Math.max(this.#lastOutcomeAt, step.endedAt ?? 0);
-    if (step.outcome?.ok) requested.resolve(step.outcome.value);
-    else if (step.outcome) {
-      const { error } = step.outcome;
-      requested.reject(
-        step.kind === 'call' ? new ServiceCallError(step.key, error) : new StepError(step.key, error),
-      );
-    }
+    deliver(step, requested);
     this.#planTurn();
   }
 

@@ -136,7 +136,7 @@ function furnish(
     isMended: (sessionId: string | undefined) => mended.has(sessionId),
   };
   process.orchestrator.workflow<Node, unknown>('program', (ctx, program) => {
-    runs.set(ctx.task_id, (runs.get(ctx.task_id) ?? 0) + 1);
+    runs.set(ctx.taskId, (runs.get(ctx.taskId) ?? 0) + 1);
     return interpret(ctx, program, outside);
   });
 }

@@ -2,17 +2,18 @@ import { describe, expect, it } from 'vitest';
 import type { TaskEvent } from '../../src/index.js';
 import { judge } from './history.js';
 
-const event = (task_id: string, rev: number, name: TaskEvent['event']): TaskEvent => ({
-  event: name,
-  service: 'orchestrator',
-  task_id,
-  tenant_id: 'acme',
-  timestamp: '2026-01-31T10:00:00.000Z',
-  data: null,
-  metadata: {},
-  rev,
-  cursor: `x:${rev}`,
-});
+const event = (task_id: string, rev: number, name: TaskEvent['event']): TaskEvent =>
+  ({
+    event: name,
+    service: 'orchestrator',
+    task_id,
+    tenant_id: 'acme',
+    timestamp: '2026-01-31T10:00:00.000Z',
+    data: null,
+    metadata: {},
+    rev,
+    cursor: `x:${rev}`,
+  }) as TaskEvent;
 const created = (id: string) => event(id, 1, 'task_created');
 
 describe('the judge of histories', () => {

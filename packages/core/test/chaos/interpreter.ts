@@ -24,22 +24,22 @@ const SILENCE_MS = 240_000;
 
 const call: Run<CallNode> = (ctx, { ask, step, named }) =>
   ctx.call<JsonValue>(ask.job ? 'slow' : 'quick', 'work', ask, {
-    timeout_ms: SILENCE_MS,
+    timeoutMs: SILENCE_MS,
     ...(named && { id: step }),
   });
 
 const race: Run<RaceNode> = (ctx, { ask, sleepMs }) =>
   Promise.race([
-    ctx.call<JsonValue>(ask.job ? 'slow' : 'quick', 'work', ask, { timeout_ms: 12 * HOUR_MS }),
+    ctx.call<JsonValue>(ask.job ? 'slow' : 'quick', 'work', ask, { timeoutMs: 12 * HOUR_MS }),
     ctx.sleep(sleepMs).then(() => 'slept'),
   ]);
 
 /** Every signal that is sent comes long before that. */
 const awaited: Run<SignalNode> = (ctx, { name }) =>
-  ctx.waitForSignal<JsonValue>(name, { timeout_ms: 24 * HOUR_MS });
+  ctx.waitForSignal<JsonValue>(name, { timeoutMs: 24 * HOUR_MS });
 
 const failing = (ctx: WorkflowContext, { ask }: CaughtNode) =>
-  ctx.call<JsonValue>(ask.job ? 'slow' : 'quick', 'work', ask, { timeout_ms: SILENCE_MS });
+  ctx.call<JsonValue>(ask.job ? 'slow' : 'quick', 'work', ask, { timeoutMs: SILENCE_MS });
 
 async function codeOf(work: Promise<JsonValue>, code: string): Promise<JsonValue> {
   try {
@@ -65,7 +65,7 @@ const RUN: { readonly [K in Kind]: Run<NodeOf<K>> } = {
   signal_early: awaited,
   signal_late: awaited,
   signal_never: (ctx, { name, afterMs }) =>
-    codeOf(ctx.waitForSignal<JsonValue>(name, { timeout_ms: afterMs }), 'timeout'),
+    codeOf(ctx.waitForSignal<JsonValue>(name, { timeoutMs: afterMs }), 'timeout'),
   caught: (ctx, node) => codeOf(failing(ctx, node), 'service_error'),
   sequence: async (ctx, { of }, outside) => {
     const results: JsonValue[] = [];
@@ -115,7 +115,7 @@ const RUN: { readonly [K in Kind]: Run<NodeOf<K>> } = {
       { id: step },
     ),
   broken: async (ctx, { step }, outside) => {
-    if (!outside.isMended(ctx.session_id)) throw new OrchestratorError('invalid_request', 'broken');
+    if (!outside.isMended(ctx.sessionId)) throw new OrchestratorError('invalid_request', 'broken');
     return step;
   },
   sleep: async (ctx, { ms }) => {
@@ -131,13 +131,13 @@ const RUN: { readonly [K in Kind]: Run<NodeOf<K>> } = {
     return step;
   },
   effect: async (ctx, { step }, outside) => {
-    await ctx.run('effect', () => outside.effect(ctx.task_id, `#${step}`), { id: step });
+    await ctx.run('effect', () => outside.effect(ctx.taskId, `#${step}`), { id: step });
     return step;
   },
   time: async (ctx, { step }, outside) => {
     const now = ctx.now();
     const first = await ctx.run('time', () => now, { id: step });
-    if (first !== now) outside.timeDiffered(ctx.task_id);
+    if (first !== now) outside.timeDiffered(ctx.taskId);
     return step;
   },
   random: async (ctx) => [ctx.random(), ctx.uuid()],

@@ -41,7 +41,7 @@ describe('a repeated request after a lost answer', () => {
   it('delivers a signal once', async () => {
     h.orchestrator.workflow('letters', async (ctx) => [
       await ctx.waitForSignal('letter'),
-      await ctx.waitForSignal('letter', { timeout_ms: 1_000 }).catch(() => 'no second one'),
+      await ctx.waitForSignal('letter', { timeoutMs: 1_000 }).catch(() => 'no second one'),
     ]);
     await h.orchestrator.start();
     const { task_id } = await h.acme.tasks.submit({ type: 'letters' });
@@ -89,7 +89,7 @@ describe('an early or late report', () => {
   const { signal } = new AbortController();
 
   it('on a step that a new attempt will begin anew is answered stale', async () => {
-    h.orchestrator.workflow('again', (ctx) => ctx.call('slow', 'work', {}, { retry: { max_attempts: 1 } }));
+    h.orchestrator.workflow('again', (ctx) => ctx.call('slow', 'work', {}, { retry: { maxAttempts: 1 } }));
     await h.orchestrator.start();
     await h.acme.tasks.submit({ type: 'again' });
     await settled();

@@ -16,7 +16,7 @@ const ask = (behaviour: Behaviour) => behaviour;
 
 /** The workflows that the scenarios need, as one process runs them. */
 export function furnish(process: SimulatedProcess, world: World): void {
-  const effect = (ctx: WorkflowContext) => world.effect(process, ctx.task_id, '#effect');
+  const effect = (ctx: WorkflowContext) => world.effect(process, ctx.taskId, '#effect');
   const answer = ask({ step: 'answer', value: { content: 'hi' } });
   process.orchestrator.service('agent_execution', {
     run: (call) =>
@@ -32,7 +32,7 @@ export function furnish(process: SimulatedProcess, world: World): void {
       const slow = await ctx.call<string>('slow', 'work', job);
       await ctx.run('effect', () => effect(ctx), { id: 'effect' });
       await ctx.sleep(2_000);
-      const word = await ctx.waitForSignal<string>('word', { timeout_ms: 600_000 });
+      const word = await ctx.waitForSignal<string>('word', { timeoutMs: 600_000 });
       return { quick, slow, word };
     })
     .workflow('busy', async (ctx) => {

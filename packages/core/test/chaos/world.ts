@@ -6,6 +6,7 @@ import {
   type Storage,
 } from '../../src/index.js';
 import { type DEFAULTS } from '../../src/protocol/index.js';
+import type { JsonObject } from '../../src/index.js';
 import { pause } from '../../src/server.js';
 import { type Settlement, type Swept } from '../../src/storage/index.js';
 import { type Failpoint, Failpoints } from './failpoints.js';
@@ -162,7 +163,7 @@ export class World {
   }
 
   /** A service's notifier: resends the message until it is acknowledged. */
-  async #deliver(service: string, frame: Parameters<OutsideServices['run']>[1]['input']): Promise<string> {
+  async #deliver(service: string, frame: JsonObject): Promise<string> {
     this.#messages += 1;
     const message = { ...frame, message_id: `message-${this.#messages}` };
     for (;;) {

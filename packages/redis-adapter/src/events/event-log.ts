@@ -1,4 +1,5 @@
 import { type EventName, type JsonObject, type JsonValue, type TaskEvent } from '@agent-orchestrator/core';
+import type { EventRecord } from '@agent-orchestrator/core/storage';
 import { addFromText } from '@agent-orchestrator/core/protocol';
 import {
   BoundedPage,
@@ -163,7 +164,7 @@ export class RedisEventLog implements EventLog {
   #viewIn(tenantId: string) {
     return (epoch: string | null, { at, seq, event }: FetchedEvent): TaskEvent => {
       const [letter, taskId, rev, sessionId, data, from, metadata] = event;
-      const view: { -readonly [K in keyof TaskEvent]: TaskEvent[K] } = {
+      const view: { -readonly [K in keyof EventRecord]: EventRecord[K] } = {
         event: NAMES[letter] ?? 'task_status_update',
         service: typeof from === 'string' ? from : 'orchestrator',
         ...(taskId !== null && { task_id: taskId, global_task_id: taskId }),
@@ -177,7 +178,7 @@ export class RedisEventLog implements EventLog {
       };
       if (data instanceof LargeResult) addFromText(view, 'data', data.text);
       else view.data = data;
-      return view;
+      return view as TaskEvent;
     };
   }
 

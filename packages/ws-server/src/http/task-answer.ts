@@ -1,8 +1,8 @@
 import {
-  type Accepted,
   isFinal,
   type JsonValue,
   type Task,
+  type TaskReceipt,
   type TenantHandle,
 } from '@agent-orchestrator/core';
 import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
@@ -22,7 +22,7 @@ interface Submitted {
   readonly request: NeutralRequest;
   readonly services: RouteServices;
   readonly tenant: TenantHandle;
-  readonly accepted: Accepted;
+  readonly accepted: TaskReceipt;
 }
 
 /** 202 with links; 200 with the outcome if the caller asked to wait and the task ended in time. */

@@ -9,8 +9,8 @@ const orchestrator = new Orchestrator({ storage: openStorage(), role: 'worker', 
 orchestrator.workflow('quick', async (ctx, ms) => {
   const begunAt = now();
   await pause(ms);
-  if (watched.includes(ctx.tenant_id)) {
-    logEntry('ran', { tenant: ctx.tenant_id, task: ctx.task_id, begunAt, endedAt: now() });
+  if (watched.includes(ctx.tenantId)) {
+    logEntry('ran', { tenant: ctx.tenantId, task: ctx.taskId, begunAt, endedAt: now() });
   }
   return begunAt;
 });

@@ -6,7 +6,7 @@ import { logEntry, openStorage, settings } from './child.mjs';
 const { leaseMs, concurrency, takesMs } = settings;
 const orchestrator = new Orchestrator({ storage: openStorage(), role: 'worker', concurrency, leaseMs });
 orchestrator.workflow('held', async (ctx) => {
-  logEntry('started', { task: ctx.task_id, attempt: ctx.attempt });
+  logEntry('started', { task: ctx.taskId, attempt: ctx.attempt });
   await pause(takesMs);
   return ctx.attempt;
 });

@@ -43,26 +43,26 @@ orchestrator.service('echo', {
 });
 
 orchestrator.workflow('steps', async (ctx) => {
-  logEntry('started', { task: ctx.task_id, attempt: ctx.attempt });
+  logEntry('started', { task: ctx.taskId, attempt: ctx.attempt });
   const own = async (step) => {
     await ctx.run(step, async () => {
-      logEntry('own', { task: ctx.task_id, step });
+      logEntry('own', { task: ctx.taskId, step });
       await pause(40);
       return step;
     });
-    logEntry('recorded', { task: ctx.task_id, step });
+    logEntry('recorded', { task: ctx.taskId, step });
   };
   const call = async (step) => {
     await ctx.call('echo', 'work', { step });
-    logEntry('recorded', { task: ctx.task_id, step });
+    logEntry('recorded', { task: ctx.taskId, step });
   };
   await own('one');
   await call('two');
   await ctx.sleep(300);
   await own('three');
   await call('four');
-  logEntry('ended', { task: ctx.task_id });
-  return ctx.task_id;
+  logEntry('ended', { task: ctx.taskId });
+  return ctx.taskId;
 });
 
 async function begin() {

@@ -1,5 +1,11 @@
 import { copyJson } from '../../protocol/bounded-json.js';
-import { formatCursor, isFinalEvent, parseCursor, type TaskEvent } from '../../protocol/events.js';
+import {
+  type EventRecord,
+  formatCursor,
+  isFinalEvent,
+  parseCursor,
+  type TaskEvent,
+} from '../../protocol/events.js';
 import { BoundedPage } from '../../storage/bounded-page.js';
 import type {
   EventLog,
@@ -95,5 +101,6 @@ export class MemoryEventLog implements EventLog {
 /** Readers share nothing with the log: an event kept as text was parsed for this reader alone. */
 function copyEvent(event: TaskEvent): TaskEvent {
   if (unreadText(event, 'data') !== undefined || unreadText(event, 'metadata') !== undefined) return event;
-  return { ...event, data: copyJson(event.data), metadata: copyJson(event.metadata) };
+  const { data, metadata } = event as EventRecord;
+  return { ...event, data: copyJson(data), metadata: copyJson(metadata) } as TaskEvent;
 }

@@ -1,5 +1,5 @@
 import { bytesOf, type KeptJson, KeptText, viewJson } from '../kept-json.js';
-import { type EventName, formatCursor, type TaskEvent } from '../../protocol/events.js';
+import { type EventName, formatCursor, type EventRecord, type TaskEvent } from '../../protocol/events.js';
 import type { JsonObject, JsonValue } from '../../protocol/json.js';
 import type { TaskEntry } from '../tasks/task-entry.js';
 import type { SessionEntry } from '../tenants/tenant-state.js';
@@ -101,7 +101,7 @@ function viewEvent(tenantId: string, logged: LoggedEvent, cursor: string): TaskE
   const { event, about, from, at, data, rev } = logged;
   const task = 'spec' in about ? about.spec : undefined;
   const sessionId = 'spec' in about ? about.spec.session_id : about.session.session_id;
-  const view: Writable<TaskEvent> = {
+  const view: Writable<EventRecord> = {
     event,
     service: from?.service ?? 'orchestrator',
     ...(task && { task_id: task.task_id, global_task_id: task.task_id }),
@@ -121,7 +121,7 @@ function viewEvent(tenantId: string, logged: LoggedEvent, cursor: string): TaskE
     view.data = data as JsonValue;
     view.metadata = metadata as JsonObject;
   }
-  return view;
+  return view as TaskEvent;
 }
 
 /** Whether the event is kept as text: each reader then gets its own parsed copy. */

@@ -7,6 +7,11 @@ export interface ChatPayload {
   readonly context?: JsonObject;
 }
 
+/** Answer of Agent Execution, as far as the flow reads it. */
+interface Answer {
+  readonly content?: JsonValue;
+}
+
 interface Agent {
   readonly agent_id: string;
   readonly workflow?: string | null;
@@ -20,34 +25,37 @@ const DEFAULT_AGENT = 'assistant';
  * or from the Workflow Engine if the agent's configuration names a `workflow`. Without the first two services it uses the
  * orchestrator's own history and an agent with only an id.
  */
-export function conversation(services: {
-  has(name: string): boolean;
-}): WorkflowFunction<ChatPayload, JsonValue> {
+export function conversation(services: { has(name: string): boolean }): WorkflowFunction<ChatPayload> {
   return async (ctx, payload) => {
     const { message, context = {} } = payload;
-    const archived = services.has('conversation') && ctx.session_id !== undefined;
+    const archived = services.has('conversation') && ctx.sessionId !== undefined;
     const [messages, agent] = await Promise.all([history(ctx, archived), agentOf(ctx, services)]);
     if (archived) await archive(ctx, 'user', message);
     const answer =
       typeof agent.workflow === 'string'
         ? await throughWorkflowEngine(ctx, message, agent, messages)
-        : await ctx.call('agent_execution', 'run', { agent: { ...agent }, message, messages, context });
+        : await ctx.call<Answer>('agent_execution', 'run', {
+            agent: { ...agent },
+            message,
+            messages,
+            context,
+          });
     if (archived && typeof answer?.content === 'string') await archive(ctx, 'assistant', answer.content);
     return answer;
   };
 }
 
 async function history(ctx: WorkflowContext, archived: boolean): Promise<JsonValue> {
-  if (ctx.session_id === undefined) return [];
+  if (ctx.sessionId === undefined) return [];
   if (archived) {
-    const { messages } = await ctx.call('conversation', 'get_context', {
-      session_id: ctx.session_id,
+    const { messages } = await ctx.call<{ messages: JsonValue }>('conversation', 'get_context', {
+      session_id: ctx.sessionId,
       limit: HISTORY,
     });
     return messages;
   }
   const recent = await ctx.session.messages({ limit: HISTORY });
-  const own = recent.findIndex((message) => message.task_id === ctx.task_id);
+  const own = recent.findIndex((message) => message.task_id === ctx.taskId);
   // Excludes later questions, but not answers to earlier ones, which may come after this question.
   return recent
     .filter(({ role }, index) => index !== own && (own < 0 || index < own || role !== 'user'))
@@ -55,19 +63,19 @@ async function history(ctx: WorkflowContext, archived: boolean): Promise<JsonVal
 }
 
 async function agentOf(ctx: WorkflowContext, services: { has(name: string): boolean }): Promise<Agent> {
-  const agent_id = ctx.agent_id ?? DEFAULT_AGENT;
+  const agent_id = ctx.agentId ?? DEFAULT_AGENT;
   return services.has('agent_management')
     ? ctx.call('agent_management', 'get_agent', { agent_id })
     : { agent_id };
 }
 
 async function archive(ctx: WorkflowContext, role: 'user' | 'assistant', content: string): Promise<void> {
-  const session_id = ctx.session_id ?? '';
+  const session_id = ctx.sessionId ?? '';
   await ctx.call('conversation', 'append_message', {
     session_id,
     role,
     content,
-    metadata: { task_id: ctx.task_id },
+    metadata: { task_id: ctx.taskId },
   });
 }
 
@@ -77,7 +85,11 @@ async function throughWorkflowEngine(
   agent: Agent,
   messages: JsonValue,
 ) {
-  const identified = await ctx.call('workflow_engine', 'identify_workflow', { message, agent: { ...agent } });
+  const identified = await ctx.call<{ workflow: string; input?: JsonObject }>(
+    'workflow_engine',
+    'identify_workflow',
+    { message, agent: { ...agent } },
+  );
   const input = { ...identified.input, messages };
-  return ctx.call('workflow_engine', 'run_workflow', { workflow: identified.workflow, input });
+  return ctx.call<Answer>('workflow_engine', 'run_workflow', { workflow: identified.workflow, input });
 }

@@ -33,7 +33,7 @@ export const taskRoutes: readonly Route[] = [
     idempotent: true,
     async handle({ body, caller, tenant, request, services, idempotencyKey }) {
       refusePlanWithoutScope(caller, { type: body.type, payload: body.payload ?? null });
-      const accepted = await tenant.tasks.accept(
+      const accepted = await tenant.tasks.submit(
         body,
         idempotencyKey === undefined ? {} : { idempotencyKey },
       );

@@ -1,0 +1,52 @@
+import type { TaskError } from '../protocol/errors.js';
+import type { Listeners } from './listeners.js';
+
+interface AboutRun {
+  readonly tenantId: string;
+  readonly taskId: string;
+  /** Type of the task: its workflow. */
+  readonly type: string;
+  /** Starts at 1. */
+  readonly attempt: number;
+}
+
+/** Run of a workflow function: from a claim to its settlement. A parked task is run again, with a replay. */
+export type RunStarted = AboutRun;
+
+export interface RunEnded extends AboutRun {
+  /** `retry`: another attempt follows; `parked`: the task waits for external outcomes; `abandoned`: the lease was lost. */
+  readonly outcome: 'completed' | 'failed' | 'cancelled' | 'retry' | 'parked' | 'released' | 'abandoned';
+  readonly error?: TaskError;
+  readonly durationMs: number;
+}
+
+/** A call as sent: once per try of a step, resends included. */
+export interface CallEnded {
+  readonly tenantId: string;
+  readonly taskId: string;
+  readonly callId: string;
+  readonly service: string;
+  readonly operation: string;
+  /** Try of the step, from 1. */
+  readonly attempt: number;
+  /** `accepted`: the service reports the outcome later. */
+  readonly outcome: 'completed' | 'accepted' | 'failed';
+  readonly error?: TaskError;
+  readonly durationMs: number;
+}
+
+export interface BreakerOpened {
+  readonly service: string;
+  /** Absent for the breaker that all tenants share. */
+  readonly tenantId?: string;
+}
+
+/** What happens in this process, with payloads, for `Orchestrator.on`. */
+export interface OrchestratorHooks {
+  runStarted: RunStarted;
+  runEnded: RunEnded;
+  callEnded: CallEnded;
+  breakerOpened: BreakerOpened;
+}
+
+export type Hooks = Listeners<OrchestratorHooks>;

@@ -1,0 +1,70 @@
+import type { TenantEvents } from '../events/tenant-events.js';
+import type { JsonValue } from '../protocol/json.js';
+import type { ChatRequest } from '../protocol/task.js';
+import { untilAborted } from '../runtime/abortable.js';
+import type { SessionManager } from '../sessions/session-manager.js';
+import type {
+  IssuedTicket,
+  IssueTicketParams,
+  SpendTicketParams,
+  TicketStore,
+} from '../storage/ticket-store.js';
+import type { UsageLedger, UsageRow } from '../storage/usage-ledger.js';
+import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
+import type { RequestOptions } from './submit-options.js';
+import { type HandlePorts, SubmittedTask } from './task-handle.js';
+import { TenantBatches } from './tenant-batches.js';
+import { TenantSessions } from './tenant-sessions.js';
+import { TenantTasks } from './tenant-tasks.js';
+
+/** The API of one tenant. No data is reachable without a tenant. */
+export class TenantHandle {
+  readonly tasks: TenantTasks;
+  readonly sessions: TenantSessions;
+  readonly batches: TenantBatches;
+  readonly usage: {
+    sum(range: { readonly from: string; readonly to: string }): Promise<readonly UsageRow[]>;
+  };
+
+  /** Single-use tickets: see `TicketStore`. */
+  readonly tickets: {
+    issue(ticket: Omit<IssueTicketParams, 'tenantId'>): Promise<IssuedTicket>;
+    spend(ticket: Omit<SpendTicketParams, 'tenantId'>): Promise<string | undefined>;
+  };
+
+  readonly #ports: HandlePorts;
+
+  constructor(
+    readonly tenantId: string,
+    parts: {
+      readonly registry: GlobalTaskRegistry;
+      readonly sessions: SessionManager;
+      readonly usage: UsageLedger;
+      readonly tickets: TicketStore;
+    },
+    /** Live updates. */
+    readonly events: TenantEvents,
+  ) {
+    const { registry } = parts;
+    this.#ports = { tenantId, registry, events };
+    this.tasks = new TenantTasks(this.#ports);
+    this.sessions = new TenantSessions(parts.sessions, tenantId);
+    this.batches = new TenantBatches(registry, tenantId);
+    this.usage = { sum: (range) => parts.usage.sum({ tenantId, ...range }) };
+    this.tickets = {
+      issue: (ticket) => parts.tickets.issue({ tenantId, ...ticket }),
+      spend: (ticket) => parts.tickets.spend({ tenantId, ...ticket }),
+    };
+  }
+
+  /** Stores a user's message with the task that answers it. Without `session_id`, creates a session. */
+  async chat<R = JsonValue>(
+    body: ChatRequest,
+    { idempotencyKey, signal }: RequestOptions = {},
+  ): Promise<SubmittedTask<R>> {
+    signal?.throwIfAborted();
+    const { tenantId, registry } = this.#ports;
+    const submitted = registry.chat({ tenantId, body, idempotencyKey });
+    return new SubmittedTask(this.#ports, await untilAborted(submitted, signal));
+  }
+}
