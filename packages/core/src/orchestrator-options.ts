@@ -50,6 +50,8 @@ export interface OrchestratorOptions<C extends Contracts = Contracts> {
   readonly leaseMs?: number;
   /** Interval of lease renewal, ms; less than `leaseMs`. Default: a third of `leaseMs`. */
   readonly renewMs?: number;
+  /** Maximum interval between claims of an idle worker, in case a wake-up was lost: 10 ms to 1 h. Default 1 s. */
+  readonly pollMs?: number;
   /** Maximum interval between sweeps for due timers: 1 ms to 1 h. Default 500 ms. */
   readonly sweepMs?: number;
   /** Time after which a replay that requests new steps, but not those in its journal, is a mismatch. 1 ms to 24 h. Default 5 s. */
@@ -90,6 +92,7 @@ const schema = z.object({
   prefetch: z.int().min(0).max(MAX_TASKS).default(0),
   leaseMs: z.int().min(100).max(DAY_MS).default(DEFAULTS.leaseMs),
   renewMs: z.int().min(1).max(DAY_MS).optional(),
+  pollMs: z.int().min(10).max(3_600_000).default(DEFAULTS.pollMs),
   sweepMs: z.int().min(1).max(3_600_000).default(DEFAULTS.sweepMs),
   mismatchMs: z.int().min(1).max(DAY_MS).default(5_000),
   parkAfterMs: z.int().min(0).max(DAY_MS).default(DEFAULTS.parkAfterMs),

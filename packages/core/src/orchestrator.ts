@@ -133,14 +133,14 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
     ports: Omit<RunPorts, 'limits'> & { readonly logger: Logger },
     { mismatchMs, parkAfterMs, ...settings }: CheckedOptions,
   ): Worker {
-    const { maxSteps, callTries, pollMs } = DEFAULTS;
+    const { maxSteps, callTries } = DEFAULTS;
     return new Worker(
       {
         ...ports,
         catalog: this.#catalog,
         limits: { maxSteps, callTries, mismatchMs, parkAfterMs },
       },
-      { ...settings, pollMs },
+      settings,
     );
   }
 

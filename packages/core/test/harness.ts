@@ -1,6 +1,5 @@
 import {
   accepted,
-  type Clock,
   InProcessTransport,
   MemoryStorage,
   type MemoryStorageOptions,
@@ -10,51 +9,9 @@ import {
   type Task,
   TaskNotifier,
 } from '../src/index.js';
+import { ManualClock, settled } from '../src/testing/index.js';
 
-interface Timer {
-  readonly at: number;
-  readonly order: number;
-  readonly callback: () => void;
-}
-
-/** Lets everything run that can run without time passing. */
-export async function settled(turns = 20): Promise<void> {
-  for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-}
-
-/** A clock that stands still until the test moves it. */
-export class ManualClock implements Clock {
-  #now = Date.parse('2026-01-31T10:00:00.000Z');
-  #order = 0;
-  readonly #timers = new Set<Timer>();
-
-  now(): number {
-    return this.#now;
-  }
-
-  after(ms: number, callback: () => void): () => void {
-    this.#order += 1;
-    const timer = { at: this.#now + ms, order: this.#order, callback };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
-  }
-
-  /** Moves on by `ms`, firing timers in their order and letting what they set off run in between. */
-  async advance(ms: number): Promise<void> {
-    const target = this.#now + ms;
-    await settled();
-    for (;;) {
-      const [next] = [...this.#timers].toSorted((a, b) => a.at - b.at || a.order - b.order);
-      if (!next || next.at > target) break;
-      this.#timers.delete(next);
-      this.#now = Math.max(this.#now, next.at);
-      next.callback();
-      await settled(5);
-    }
-    this.#now = target;
-    await settled();
-  }
-}
+export { ManualClock, settled };
 
 export interface Harness {
   readonly clock: ManualClock;
