@@ -1,5 +1,5 @@
 import { type Batch, type BatchItem, OrchestratorError, type TaskError } from '@agent-orchestrator/core';
-import { fieldText } from '@agent-orchestrator/core/protocol';
+import { fieldText, TASK_TEXTS, taskText } from '@agent-orchestrator/core/protocol';
 import {
   type BatchSubmission,
   type Submission,
@@ -26,14 +26,14 @@ type ScriptAnswer =
 /** Limits of tasks, and of characters in their payloads, for storing a batch in one command. */
 const MAX_FAST_TASKS = 1_000;
 const MAX_FAST_TEXT = 4 * 1024 * 1024;
-/** Maximum of items staged by one script, see lua/lib/batches. */
+/** Maximum of items staged by one script, see lib/batches.lua. */
 const STAGED_PER_STEP = 250;
 /** Maximum of attempts to stage a batch whose items expired before all were staged. */
 const MAX_STAGINGS = 3;
 
 const TAKEN = JSON.stringify({
   code: 'conflict',
-  message: 'the task_id is used by another task',
+  message: TASK_TEXTS.taskIdUsed,
   retryable: false,
 } satisfies TaskError);
 
@@ -192,11 +192,11 @@ function textOf(item: Item, batchId: string): string {
 /** Errors of a refused item, by reason. */
 function refusalsOf({ task: { session_id } }: Submission) {
   if (session_id === undefined) return { taken: TAKEN };
-  const refusal = (code: string, state: string) =>
-    JSON.stringify({ code, message: `session "${session_id}" is ${state}`, retryable: false });
+  const refusal = (code: string, message: string) => JSON.stringify({ code, message, retryable: false });
+  const named = { sessionId: session_id };
   return {
     taken: TAKEN,
-    session_closed: refusal('session_closed', 'closed'),
-    session_busy: refusal('session_busy', 'busy with another task'),
+    session_closed: refusal('session_closed', taskText('sessionIsClosed', named)),
+    session_busy: refusal('session_busy', taskText('sessionIsBusy', named)),
   };
 }

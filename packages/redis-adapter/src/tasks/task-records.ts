@@ -1,5 +1,5 @@
 import { type Batch, type Explanation, type Task, type TaskStatus } from '@agent-orchestrator/core';
-import { fieldText } from '@agent-orchestrator/core/protocol';
+import { fieldText, TASK_TEXTS } from '@agent-orchestrator/core/protocol';
 import {
   BoundedPage,
   type TaskRecords,
@@ -101,7 +101,7 @@ export class RedisTaskRecords implements TaskRecords {
 
   async finish({ tenantId, taskId, outcome }: FinishParams): Promise<FinishResult> {
     const completed = outcome.kind === 'completed';
-    const reason = completed ? 'the task is completed' : outcome.error.message;
+    const reason = completed ? TASK_TEXTS.taskCompleted : outcome.error.message;
     const [answer, task] = (await this.state.change(
       tenantId,
       'finishTask',
