@@ -127,4 +127,5 @@ export type {
 } from './worker-directory.js';
 export { mergedContext } from './merged-context.js';
 export { BoundedPage } from './bounded-page.js';
+export { type ExplainFacts, explain } from './explain.js';
 export { type StoragePorts, checked } from './checked-storage.js';

@@ -2,6 +2,7 @@ import { type Batch, type Explanation, type Task, type TaskStatus } from '@agent
 import { fieldText, TASK_TEXTS } from '@agent-orchestrator/core/protocol';
 import {
   BoundedPage,
+  explain,
   type TaskRecords,
   type WorkerDirectory,
   type CancelBatchParams,
@@ -34,7 +35,7 @@ import {
 import { BatchView } from './batch-view.js';
 import type { BatchSubmissions } from './batch-submissions.js';
 import { cursorOf } from '../scripts/epoch.js';
-import { explainTask, type ExplainContext } from './explain.js';
+import { factsOf } from './explain.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
 import type { Submissions } from './submissions.js';
@@ -207,19 +208,7 @@ export class RedisTaskRecords implements TaskRecords {
   async explain({ tenantId, taskId }: ExplainParams): Promise<Explanation | undefined> {
     const reply = await this.state.run(tenantId, 'explain', taskId);
     if (reply === null) return undefined;
-    const [found, position, holder, inBatch, maxInBatch, paused, running, maxRunning] =
-      reply as readonly Reply[];
-    const context: ExplainContext = {
-      position: position === null ? undefined : Number(position),
-      sessionTask: holder as string | null,
-      inBatch: Number(inBatch),
-      maxInBatch: Number(maxInBatch),
-      paused: paused === '1',
-      running: Number(running),
-      maxRunning: maxRunning === null ? undefined : Number(maxRunning),
-      workers: await this.workers.list(),
-    };
-    return explainTask(tenantId, readTask(found ?? null), context);
+    return explain(factsOf(tenantId, reply, await this.workers.list()));
   }
 }
 
