@@ -1,5 +1,5 @@
 import type { Task } from '../protocol/task.js';
-import { isFinalState, type TaskState } from '../protocol/task-state.js';
+import type { TaskState } from '../protocol/task-state.js';
 import type { Diagnostic } from '../protocol/thrown.js';
 import type { Explanation } from './task-records.js';
 import type { Runnable } from './task-queue.js';
@@ -59,9 +59,12 @@ export function explain(facts: ExplainFacts): Explanation {
 
 function reasonOf(facts: ExplainFacts): string {
   const { task, state, worker, cancelReason, dueAt, since } = facts;
-  if (isFinalState(state))
-    return task.error ? `${task.error.code}: ${task.error.message}` : 'it is completed';
   switch (state) {
+    case 'completed':
+      return 'it is completed';
+    case 'failed':
+    case 'cancelled':
+      return `${task.error?.code}: ${task.error?.message}`;
     case 'scheduled':
       return `not before ${isoOf(dueAt ?? since)}`;
     case 'waiting':
@@ -73,8 +76,11 @@ function reasonOf(facts: ExplainFacts): string {
     case 'parked':
     case 'tracked':
       return pendingReason(facts);
-    default:
+    case 'ready':
+    case 'woken':
       return heldBackReason(facts) ?? queuedReason(facts);
+    default:
+      return state satisfies never;
   }
 }
 

@@ -33,7 +33,7 @@ import {
   type SubmitParams,
 } from '@agent-orchestrator/core/storage';
 import { BatchView } from './batch-view.js';
-import type { BatchSubmissions } from './batch-submissions.js';
+import type { SubmittedBatch } from './batch-submissions.js';
 import { cursorOf } from '../scripts/epoch.js';
 import { factsOf } from './explain.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
@@ -44,20 +44,26 @@ import { readTask, TaskView } from './task-codec.js';
 /** Maximum of tasks scanned by one script, so that none blocks the server for long. */
 const SCANNED_PER_STEP = 250;
 
+/** Submission of tasks and batches, by whichever path. */
+interface Paths {
+  submit(params: SubmitParams): Promise<SubmitAnswer>;
+  submitBatch(params: SubmitBatchParams): Promise<SubmittedBatch>;
+}
+
 export class RedisTaskRecords implements TaskRecords {
   constructor(
     private readonly state: RedisState,
+    private readonly paths: Paths,
     private readonly submissions: Submissions,
-    private readonly batches: BatchSubmissions,
     private readonly workers: WorkerDirectory,
   ) {}
 
   submit(params: SubmitParams): Promise<SubmitAnswer> {
-    return this.submissions.submit(params);
+    return this.paths.submit(params);
   }
 
   async submitBatch(params: SubmitBatchParams): Promise<SubmitBatchResult> {
-    const submitted = await this.batches.submit(params);
+    const submitted = await this.paths.submitBatch(params);
     if (!('batchId' in submitted)) return submitted;
     const { answer, batchId, batch } = submitted;
     if (batch) return { answer, batch };

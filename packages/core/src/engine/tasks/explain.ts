@@ -21,7 +21,7 @@ export function factsOf(state: MemoryState, tenant: TenantState, entry: TaskEntr
     sessionHolder: sessionHolderOf(entry),
     batch: entry.batch && { inFlight: entry.batch.group.holders.size, max: entry.batch.group.capacity },
     position: positionOf(tenant, entry),
-    tenant: { paused: settings.paused === true, running: leased.size, maxRunning: settings.maxRunning },
+    tenant: { paused: settings.paused, running: leased.size, maxRunning: settings.maxRunning },
     runs: live.flatMap(({ runs }) => runs),
     calls: openCalls(entry).map(({ service, operation, jobId }) => ({ service, operation, job: jobId })),
     steps: [...entry.journal.steps.values()]

@@ -1,7 +1,7 @@
 import type { TaskMetadata } from '@agent-orchestrator/core';
 import type { NewTask } from '@agent-orchestrator/core/storage';
-import { createdData } from './new-items.js';
-import { headerOf, tailOf, type TaskHeader, type TaskOrigin } from './task-codec.js';
+import { createdData } from '../tasks/new-items.js';
+import { headerOf, tailOf, type TaskHeader, type TaskOrigin } from '../tasks/task-codec.js';
 
 /** Record of a task besides its id and its payload. */
 export interface WrittenHeader {
