@@ -26,7 +26,7 @@ import { PubSubWakeups } from './pubsub/wakeups.js';
 import { RedisCallJournal } from './journal/call-journal.js';
 import { Claims } from './queue/claims.js';
 import { checkBorrowed, connect, disconnect, SUBSCRIBER, type RedisTarget } from './server/connection.js';
-import { Database } from './server/database.js';
+import { Database, databaseOf } from './server/database.js';
 import { RedisEventLog } from './events/event-log.js';
 import { Keys } from './server/keys.js';
 import { type SystemEvent, SystemEvents } from './pubsub/system-events.js';
@@ -144,8 +144,8 @@ export class RedisStorage implements Storage, AsyncDisposable {
   private constructor(connections: Connections, options: RedisStorageOptions) {
     const { prefix = 'orchestrator', limits, clock, random = systemRandom } = options;
     const { commands: client, subscriber } = connections;
-    const database = new Database(client, connections.limitMs);
-    const keys = new Keys(prefix, database.number);
+    const keys = new Keys(prefix, databaseOf(client));
+    const database = new Database(client, keys.layout, connections.limitMs);
     const allLimits = { ...REDIS_DEFAULTS, ...limits };
     const wakeups = new PubSubWakeups(subscriber, keys);
     const state = new RedisState({
