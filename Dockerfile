@@ -18,7 +18,7 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.base.json ./
 COPY packages packages
 COPY examples/local-stack examples/local-stack
-RUN node packages/redis-adapter/lua/embed.mjs && npx tsc -b packages/cli
+RUN npx tsc -b packages/core && node packages/redis-adapter/build/embed.mjs && npx tsc -b packages/cli
 
 # What runs needs no compiler, no test runner and no benchmark.
 FROM manifests AS dependencies

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { root } from './packages.mjs';
 
 rmSync(join(process.cwd(), 'dist'), { recursive: true, force: true });
-execFileSync(process.execPath, [join(root, 'packages/redis-adapter/lua/embed.mjs')], {
-  cwd: root,
-  stdio: 'inherit',
-});
-execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b'], { stdio: 'inherit' });
+const run = (...args) => execFileSync(process.execPath, args, { stdio: 'inherit' });
+const compiler = join(root, 'node_modules/typescript/bin/tsc');
+// The scripts of the Redis adapter have the rules of core in them.
+run(compiler, '-b', join(root, 'packages/core'));
+run(join(root, 'packages/redis-adapter/build/embed.mjs'));
+run(compiler, '-b');

@@ -70,6 +70,22 @@ describe('what is refused', () => {
     expect(worker.process.stderr).toMatch(/^warning: appendonly is off/);
   });
 
+  it('a database that the server does not have, and keys of another version', async () => {
+    await using redis = await RedisServer.start({ args: ['--databases', '2'] });
+    await redis.ask(['SET', 'orchestrator:system:layout', '7']);
+    for (const args of [
+      ['serve', '--role', 'worker'],
+      ['queues', 'list'],
+    ]) {
+      const other = await cli([...args, '--redis', redis.url]);
+      expect([other.code, other.stdout]).toEqual([78, '']);
+      expect(other.stderr).toMatch(/^error: the Redis at .* is refused: .*layout 1, .* got layout 7/);
+      const missing = await cli([...args, '--redis', `${redis.url}/2`]);
+      expect([missing.code, missing.stdout]).toEqual([78, '']);
+      expect(missing.stderr).toMatch(/is refused: .*expected a database that the server has, got 2/);
+    }
+  });
+
   it('a port that is in use, and the process ends', async () => {
     await using redis = await RedisServer.start({ appendonly: true });
     const args = ['serve', '--role', 'worker', '--redis', redis.url, '--port', String(redis.port)];

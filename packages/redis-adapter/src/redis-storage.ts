@@ -26,7 +26,7 @@ import { PubSubWakeups } from './pubsub/wakeups.js';
 import { RedisCallJournal } from './journal/call-journal.js';
 import { Claims } from './queue/claims.js';
 import { checkBorrowed, connect, disconnect, SUBSCRIBER, type RedisTarget } from './server/connection.js';
-import { Database } from './server/database.js';
+import { Database, databaseOf } from './server/database.js';
 import { RedisEventLog } from './events/event-log.js';
 import { Keys } from './server/keys.js';
 import { type SystemEvent, SystemEvents } from './pubsub/system-events.js';
@@ -36,7 +36,11 @@ import { REDIS_DEFAULTS, ScriptRunner, type StorageLimits } from './scripts/scri
 import { checkServer, type ServerFinding } from './server/server-check.js';
 import { RedisSessions } from './sessions/sessions.js';
 import { toStorageError } from './server/storage-errors.js';
+import { FastBatches } from './fast/fast-batches.js';
+import { FastSettlements } from './fast/fast-settlements.js';
+import { FastSubmissions } from './fast/fast-submissions.js';
 import { Submissions } from './tasks/submissions.js';
+import { Settlements } from './queue/settlements.js';
 import { Sweeps } from './queue/sweeps.js';
 import { RedisTaskQueue } from './queue/task-queue.js';
 import { RedisTaskRecords } from './tasks/task-records.js';
@@ -140,8 +144,8 @@ export class RedisStorage implements Storage, AsyncDisposable {
   private constructor(connections: Connections, options: RedisStorageOptions) {
     const { prefix = 'orchestrator', limits, clock, random = systemRandom } = options;
     const { commands: client, subscriber } = connections;
-    const database = new Database(client, connections.limitMs);
-    const keys = new Keys(prefix, database.number);
+    const keys = new Keys(prefix, databaseOf(client));
+    const database = new Database(client, keys.layout, connections.limitMs);
     const allLimits = { ...REDIS_DEFAULTS, ...limits };
     const wakeups = new PubSubWakeups(subscriber, keys);
     const state = new RedisState({
@@ -264,11 +268,24 @@ function isWhole(value: unknown, min: number, max: number): boolean {
 function portsOf(state: RedisState, tenants: Tenants, claims: Claims): StoragePorts {
   const recent = new RecentSubmissions();
   const workers = new RedisWorkerDirectory(state, tenants, claims);
-  const submissions = new Submissions(state, recent);
+  const submissions = new Submissions(state);
+  const paths = {
+    fast: new FastSubmissions(state, recent, submissions),
+    batches: new FastBatches(state, new BatchSubmissions(state)),
+    settlements: new FastSettlements(state, claims, new Settlements(state, claims)),
+  };
   return checked<StoragePorts>({
     workers,
-    tasks: new RedisTaskRecords(state, submissions, new BatchSubmissions(state), workers),
-    queue: new RedisTaskQueue(state, claims, new Sweeps(state, tenants)),
+    tasks: new RedisTaskRecords(
+      state,
+      {
+        submit: (params) => paths.fast.submit(params),
+        submitBatch: (params) => paths.batches.submit(params),
+      },
+      submissions,
+      workers,
+    ),
+    queue: new RedisTaskQueue(state, claims, paths.settlements, new Sweeps(state, tenants)),
     journal: new RedisCallJournal(state),
     sessions: new RedisSessions(state),
     events: new RedisEventLog(state, recent),

@@ -1,7 +1,7 @@
 import { isErrorCode } from '@agent-orchestrator/core';
 import { describe, expect, it } from 'vitest';
 // @ts-expect-error A program of the build, without types.
-import { checkScript } from '../lua/check.mjs';
+import { checkScript } from '../build/check.mjs';
 import { SCRIPTS } from '../src/generated/scripts.js';
 
 const check = checkScript;

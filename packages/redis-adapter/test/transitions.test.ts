@@ -1,7 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { type TaskState, TRANSITIONS } from '@agent-orchestrator/core/protocol';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+// @ts-expect-error A program of the build, without types.
+import { composeScripts } from '../build/compose.mjs';
+// @ts-expect-error The same.
+import { luaFiles } from '../build/lua-files.mjs';
 import { SCRIPTS } from '../src/generated/scripts.js';
 
 const STATES: readonly TaskState[] = [
@@ -22,11 +25,11 @@ let redis: RedisServer;
 let script: string;
 beforeAll(async () => {
   redis = await RedisServer.start();
-  const parts = ['time', 'tenant', 'state', 'task'].map((name) =>
-    readFile(new URL(`../lua/lib/${name}.lua`, import.meta.url), 'utf8'),
-  );
-  const text = [...(await Promise.all(parts)), "move(load('t'), ARGV[2])", "return 'moved'"].join('\n');
-  script = text.replaceAll('$transitions', pairs.join(' ')).replaceAll(/\$\w+/g, '0');
+  const moves = "-- @include tasks/task\nmove(load('t'), ARGV[2])\nreturn 'moved'";
+  const files = new Map([...luaFiles(), ['tasks/moves.lua', moves]]);
+  const composed = composeScripts(files) as readonly { name: string; statements: readonly string[] }[];
+  const own = composed.find(({ name }) => name === 'moves')?.statements ?? [];
+  script = own.join('').replaceAll(/\$\w+/g, '0');
 });
 afterAll(() => redis.stop());
 
@@ -50,7 +53,8 @@ describe('a task in Redis', () => {
   it('is moved only by scripts that have the table of transitions', () => {
     const moving = Object.entries(SCRIPTS).filter(([, text]) => text.includes('local function move('));
     expect(moving.length).toBeGreaterThan(5);
+    const table = [...new Set(pairs)].join(' ');
     for (const [name, text] of moving)
-      expect([name, text.includes("' $transitions '")]).toEqual([name, true]);
+      expect([name, text.includes(`local TRANSITIONS = ' ${table} '`)]).toEqual([name, true]);
   });
 });

@@ -21,7 +21,8 @@ const REFUSED = /\b(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|invalid (?:username-)?pas
  * Connects, and resolves once Redis answers.
  *
  * @throws {OrchestratorError} `storage_unavailable` without an answer within `waitMs`.
- * @throws {ConfigurationError} when it refuses user or password.
+ * @throws {ConfigurationError} when it refuses user or password, does not have the database, or has keys of another
+ *   version.
  */
 export async function openRedis(
   setting: RedisSetting,
@@ -55,6 +56,8 @@ async function untilItAnswers(
       if (await Promise.race([answered, delay(left, false, { signal: late.signal }).catch(() => false)]))
         return;
     } catch (error) {
+      if (error instanceof OrchestratorError && error.code === 'invalid_request')
+        throw unusable(setting, error);
       why = reasonOf(error);
       if (REFUSED.test(why)) throw refused(setting, why);
       await delay(Math.min(PAUSE_MS, Math.max(0, deadline - performance.now())), undefined, { signal });
@@ -69,6 +72,12 @@ function unreachable(setting: RedisSetting, waitMs: number, why: string): Orches
     'storage_unavailable',
     `no Redis answers at ${redisLabel(setting)} within ${waitMs / 1000} s (${why}): is it running, and is --redis or ORCHESTRATOR_REDIS_URL right?`,
   );
+}
+
+function unusable(setting: RedisSetting, error: OrchestratorError): ConfigurationError {
+  return new ConfigurationError(`the Redis at ${redisLabel(setting)} is refused: ${error.message}`, {
+    cause: error,
+  });
 }
 
 function refused(setting: RedisSetting, why: string): ConfigurationError {

@@ -44,6 +44,7 @@ export {
 } from './task-state.js';
 export {
   ON_BUSY,
+  TASK_STATUSES,
   batchSubmissionSchema,
   cancelBodySchema,
   chatRequestSchema,
@@ -54,6 +55,8 @@ export {
 export { MESSAGE_ROLES, sessionCreationSchema, sessionPatchSchema } from './session.js';
 export {
   type Cursor,
+  EVENT_NAMES,
+  FINAL_EVENTS,
   clientFrameSchema,
   clientHelloSchema,
   cursorSchema,
@@ -63,3 +66,4 @@ export {
 } from './events.js';
 export { planSchema, planStepSchema } from './plan.js';
 export { DEFAULTS } from './settings.js';
+export { TASK_TEXTS, taskText } from './task-texts.js';

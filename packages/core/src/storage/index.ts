@@ -127,5 +127,6 @@ export type {
 } from './worker-directory.js';
 export { mergedContext } from './merged-context.js';
 export { BoundedPage } from './bounded-page.js';
+export { type ExplainFacts, explain } from './explain.js';
 export { type StoragePorts, checked } from './checked-storage.js';
 export type { EventRecord } from '../protocol/events.js';

@@ -3,6 +3,7 @@ import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
 import { boundedText, copiedJson } from '../protocol/bounded-json.js';
 import { rememberParts } from '../protocol/known-text.js';
 import { DEFAULTS } from '../protocol/settings.js';
+import { TASK_TEXTS } from '../protocol/task-texts.js';
 import { chatRequestSchema, taskSubmissionSchema } from '../protocol/task.js';
 import { describe, validate } from '../protocol/validation.js';
 import type { TypeDefaults } from '../storage/task-queue.js';
@@ -104,7 +105,7 @@ const REFUSALS: Readonly<
     code: 'idempotency_conflict',
     message: 'the Idempotency-Key was used for another request',
   },
-  conflict: { code: 'conflict', message: 'the task_id is used by another task' },
+  conflict: { code: 'conflict', message: TASK_TEXTS.taskIdUsed },
   session_busy: { code: 'session_busy', message: 'the session is busy with another task' },
   session_closed: { code: 'session_closed', message: 'the session is closed' },
   queue_full: {

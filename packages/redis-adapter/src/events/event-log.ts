@@ -1,4 +1,4 @@
-import { type EventName, type JsonObject, type JsonValue, type TaskEvent } from '@agent-orchestrator/core';
+import { isFinalEvent, type JsonObject, type JsonValue, type TaskEvent } from '@agent-orchestrator/core';
 import type { EventRecord } from '@agent-orchestrator/core/storage';
 import { addFromText } from '@agent-orchestrator/core/protocol';
 import {
@@ -11,6 +11,7 @@ import {
   type ReadEventsParams,
   type ReadEventsResult,
 } from '@agent-orchestrator/core/storage';
+import { EVENT_OF_LETTER } from '../generated/event-letters.js';
 import { cursorOf, seqAfter } from '../scripts/epoch.js';
 import { type Entry, LogFollower, type Page } from './log-follower.js';
 import type { RecentSubmissions } from '../tasks/recent-submissions.js';
@@ -29,15 +30,6 @@ const CLUSTER_POLL_MS = 2_000;
 /** An entry with this text may refer to a result that is stored with its task. */
 const REFERS = ',null,1]';
 const NONE: ReadonlyMap<string, string> = new Map();
-
-const NAMES: Readonly<Record<string, EventName>> = {
-  c: 'task_created',
-  s: 'task_started',
-  u: 'task_status_update',
-  d: 'task_completed',
-  f: 'task_failed',
-  x: 'session_updated',
-};
 
 /** A result that is stored with its task, as JSON: parsed on first use. */
 class LargeResult {
@@ -125,7 +117,7 @@ export class RedisEventLog implements EventLog {
   #completionIn(tenantId: string) {
     return (epoch: string | null, { at, seq, event, version }: FetchedEvent): readonly TaskEnd[] => {
       const [letter, taskId, , , result] = event;
-      if ((letter !== 'd' && letter !== 'f') || taskId === null) return [];
+      if (!isFinalEvent(EVENT_OF_LETTER[letter] ?? '') || taskId === null) return [];
       const end = { event: 'ended', task_id: taskId, cursor: cursorOf(epoch, seq) } as const;
       const isFast = version !== undefined && !(result instanceof LargeResult);
       const task = isFast && this.recent.ended(tenantId, taskId, { version, at, result });
@@ -165,7 +157,7 @@ export class RedisEventLog implements EventLog {
     return (epoch: string | null, { at, seq, event }: FetchedEvent): TaskEvent => {
       const [letter, taskId, rev, sessionId, data, from, metadata] = event;
       const view: { -readonly [K in keyof EventRecord]: EventRecord[K] } = {
-        event: NAMES[letter] ?? 'task_status_update',
+        event: EVENT_OF_LETTER[letter] ?? 'task_status_update',
         service: typeof from === 'string' ? from : 'orchestrator',
         ...(taskId !== null && { task_id: taskId, global_task_id: taskId }),
         tenant_id: tenantId,

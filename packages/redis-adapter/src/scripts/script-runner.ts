@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Writable } from 'node:stream';
-import { DEFAULTS, TRANSITIONS } from '@agent-orchestrator/core/protocol';
+import { DEFAULTS } from '@agent-orchestrator/core/protocol';
 import type { ChainableCommander, Cluster, Redis } from 'ioredis';
 import type { Database } from '../server/database.js';
 import { SCRIPTS } from '../generated/scripts.js';
@@ -48,7 +48,6 @@ export class ScriptRunner {
     const constants: Readonly<Record<string, string | number>> = {
       ...limits,
       database: database.number,
-      transitions: TRANSITIONS.map(({ from, to }) => `${from ?? ''}>${to}`).join(' '),
     };
     const scripts = Object.entries(SCRIPTS).map(([name, template]) => {
       const text = template.replaceAll(/\$(\w+)/g, (all, limit: string) =>

@@ -6,6 +6,8 @@ export class Keys {
   /** Prefix of the rotation and the index of due times: they share a slot of their own. */
   readonly system: string;
   readonly notifications: string;
+  /** Version of the layout of all keys. */
+  readonly layout: string;
 
   /**
    * @param prefix of every key, see `RedisStorageOptions.prefix`.
@@ -17,6 +19,7 @@ export class Keys {
   ) {
     this.system = `${prefix}:system:{queue}:`;
     this.notifications = `${prefix}:system:notifications`;
+    this.layout = `${prefix}:system:layout`;
   }
 
   /** A channel of wakeups: that of all processes, or of one process, worker or purpose. */

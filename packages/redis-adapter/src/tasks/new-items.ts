@@ -2,11 +2,6 @@ import type { NewTask, Submission } from '@agent-orchestrator/core/storage';
 import { storedMessage } from './messages.js';
 import { headerOf, tailOf, type TaskOrigin } from './task-codec.js';
 
-/** Whether a task can be claimed at once, and nothing but the task is stored. */
-export function isFast({ task, message }: Submission): boolean {
-  return task.session_id === undefined && task.runAt === undefined && !message;
-}
-
 /** Data of a new task's event, as JSON. */
 export function createdData(task: NewTask): string {
   return JSON.stringify({

@@ -1,7 +1,8 @@
 import { type Batch, type Explanation, type Task, type TaskStatus } from '@agent-orchestrator/core';
-import { fieldText } from '@agent-orchestrator/core/protocol';
+import { fieldText, TASK_TEXTS } from '@agent-orchestrator/core/protocol';
 import {
   BoundedPage,
+  explain,
   type TaskRecords,
   type WorkerDirectory,
   type CancelBatchParams,
@@ -32,9 +33,9 @@ import {
   type SubmitParams,
 } from '@agent-orchestrator/core/storage';
 import { BatchView } from './batch-view.js';
-import type { BatchSubmissions } from './batch-submissions.js';
+import type { SubmittedBatch } from './batch-submissions.js';
 import { cursorOf } from '../scripts/epoch.js';
-import { explainTask, type ExplainContext } from './explain.js';
+import { factsOf } from './explain.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
 import type { Submissions } from './submissions.js';
@@ -43,20 +44,26 @@ import { readTask, TaskView } from './task-codec.js';
 /** Maximum of tasks scanned by one script, so that none blocks the server for long. */
 const SCANNED_PER_STEP = 250;
 
+/** Submission of tasks and batches, by whichever path. */
+interface Paths {
+  submit(params: SubmitParams): Promise<SubmitAnswer>;
+  submitBatch(params: SubmitBatchParams): Promise<SubmittedBatch>;
+}
+
 export class RedisTaskRecords implements TaskRecords {
   constructor(
     private readonly state: RedisState,
+    private readonly paths: Paths,
     private readonly submissions: Submissions,
-    private readonly batches: BatchSubmissions,
     private readonly workers: WorkerDirectory,
   ) {}
 
   submit(params: SubmitParams): Promise<SubmitAnswer> {
-    return this.submissions.submit(params);
+    return this.paths.submit(params);
   }
 
   async submitBatch(params: SubmitBatchParams): Promise<SubmitBatchResult> {
-    const submitted = await this.batches.submit(params);
+    const submitted = await this.paths.submitBatch(params);
     if (!('batchId' in submitted)) return submitted;
     const { answer, batchId, batch } = submitted;
     if (batch) return { answer, batch };
@@ -101,7 +108,7 @@ export class RedisTaskRecords implements TaskRecords {
 
   async finish({ tenantId, taskId, outcome }: FinishParams): Promise<FinishResult> {
     const completed = outcome.kind === 'completed';
-    const reason = completed ? 'the task is completed' : outcome.error.message;
+    const reason = completed ? TASK_TEXTS.taskCompleted : outcome.error.message;
     const [answer, task] = (await this.state.change(
       tenantId,
       'finishTask',
@@ -207,19 +214,7 @@ export class RedisTaskRecords implements TaskRecords {
   async explain({ tenantId, taskId }: ExplainParams): Promise<Explanation | undefined> {
     const reply = await this.state.run(tenantId, 'explain', taskId);
     if (reply === null) return undefined;
-    const [found, position, holder, inBatch, maxInBatch, paused, running, maxRunning] =
-      reply as readonly Reply[];
-    const context: ExplainContext = {
-      position: position === null ? undefined : Number(position),
-      sessionTask: holder as string | null,
-      inBatch: Number(inBatch),
-      maxInBatch: Number(maxInBatch),
-      paused: paused === '1',
-      running: Number(running),
-      maxRunning: maxRunning === null ? undefined : Number(maxRunning),
-      workers: await this.workers.list(),
-    };
-    return explainTask(tenantId, readTask(found ?? null), context);
+    return explain(factsOf(tenantId, reply, await this.workers.list()));
   }
 }
 

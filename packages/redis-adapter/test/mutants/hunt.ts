@@ -7,7 +7,6 @@ import {
 import { RedisCluster, RedisServer } from '@agent-orchestrator/test-servers';
 import { vi } from 'vitest';
 import { type OpenSubject, runSideBySide } from '../../../core/test/task-histories.js';
-import { SCRIPTS } from '../../src/generated/scripts.js';
 import { KEPT_FOR_EVER, openReference } from '../reference.js';
 import type { openStorage } from '../storage-under-test.js';
 import { type Mutant, withMistake } from './mutants.js';
@@ -17,9 +16,10 @@ const TOO_LONG_MS = 3_000;
 const HISTORIES_TOO_LONG_MS = 60_000;
 const HISTORIES = 'random histories, beside the reference in memory';
 /** Scripts used on a Cluster only. */
-const CLUSTER_ONLY = /^(?:claim_from_tenant|join_rotations|advance_rotation|swept_tenant|index_tenant)\.lua$/;
+const CLUSTER_ONLY =
+  /\/(?:claim_from_tenant|join_rotations|advance_rotation|swept_tenant|index_tenant)\.lua$/;
 /** Scripts used on one server only, where the shared keys are beside those of tenants. */
-const ONE_SERVER_ONLY = /^(?:claim\.lua|lib\/(?:rotation_order|waiting_claims|task_handover)\.lua)$/;
+const ONE_SERVER_ONLY = /\/(?:claim|lib\/(?:rotation_order|waiting_claims|task_handover))\.lua$/;
 
 type Open = typeof openStorage;
 
@@ -33,7 +33,7 @@ export class Hunt implements AsyncDisposable {
   /** Title of a failing case; nothing when all pass. */
   async find(mutant: Mutant): Promise<string | undefined> {
     vi.resetModules();
-    vi.doMock('../../src/generated/scripts.js', () => ({ SCRIPTS: withMistake(SCRIPTS, mutant) }));
+    vi.doMock('../../src/generated/scripts.js', () => ({ SCRIPTS: withMistake(mutant) }));
     const { openStorage: open } = await import('../storage-under-test.js');
     const isClusterOnly = CLUSTER_ONLY.test(mutant.file);
     const deployments = isClusterOnly ? [true] : ONE_SERVER_ONLY.test(mutant.file) ? [false] : [false, true];

@@ -1,14 +1,22 @@
-import { readdirSync, readFileSync } from 'node:fs';
+// @ts-expect-error A program of the build, without types.
+import { composeScripts } from '../../build/compose.mjs';
+// @ts-expect-error The same.
+import { luaFiles } from '../../build/lua-files.mjs';
+
+interface Composed {
+  readonly name: string;
+  readonly flags: string;
+  readonly statements: readonly string[];
+}
 
 /** One mutated line of a script, or of a part that scripts share. */
 export interface Mutant {
-  /** The file in `lua/`. */
+  /** Path of the file below `src`. */
   readonly file: string;
   readonly line: string;
   readonly mutated: string;
 }
 
-const LUA = new URL('../../lua/', import.meta.url);
 const NOTHING = 'do end';
 
 const WRITE =
@@ -39,10 +47,9 @@ function mutate(line: string): string | undefined {
   return answer ? line.replace(`'${answer[1]}'`, "'another_answer'") : undefined;
 }
 
-function mutantsOf(file: string): Mutant[] {
-  const lines = readFileSync(new URL(file, LUA), 'utf8').split('\n');
+function mutantsOf(file: string, text: string): Mutant[] {
   const found = new Map<string, Mutant>();
-  for (const raw of lines) {
+  for (const raw of text.split('\n')) {
     const line = raw.trim();
     const mutated = line.startsWith('--') ? undefined : mutate(line);
     if (mutated !== undefined) found.set(line, { file, line, mutated });
@@ -50,26 +57,25 @@ function mutantsOf(file: string): Mutant[] {
   return [...found.values()];
 }
 
-function filesIn(folder: string): string[] {
-  return readdirSync(new URL(folder, LUA))
-    .filter((name) => name.endsWith('.lua'))
-    .map((name) => folder + name);
-}
+const FILES = luaFiles() as ReadonlyMap<string, string>;
 
 /** All mutants of these kinds, by file. */
 export const MUTANTS: ReadonlyMap<string, readonly Mutant[]> = new Map(
-  [...filesIn('./'), ...filesIn('./lib/')].map((path) => [path.slice(2), mutantsOf(path.slice(2))]),
+  [...FILES]
+    .filter(([file]) => !file.startsWith('generated/'))
+    .map(([file, text]) => [file, mutantsOf(file, text)]),
 );
 
-/** The scripts with a mutant. */
-export function withMistake(
-  scripts: Readonly<Record<string, string>>,
-  { line, mutated }: Mutant,
-): Record<string, string> {
-  const change = (text: string) =>
-    text
-      .split('\n')
-      .map((each) => (each === line ? mutated : each))
-      .join('\n');
-  return Object.fromEntries(Object.entries(scripts).map(([name, text]) => [name, change(text)]));
+/** The scripts with a mutant: it is put into its file, and all scripts are composed again. */
+export function withMistake({ file, line, mutated }: Mutant): Record<string, string> {
+  const text = (FILES.get(file) ?? '')
+    .split('\n')
+    .map((each) => (each.trim() === line ? mutated : each))
+    .join('\n');
+  const composed = composeScripts(new Map([...FILES, [file, text]]), {
+    lenient: true,
+  }) as readonly Composed[];
+  return Object.fromEntries(
+    composed.map(({ name, flags, statements }) => [name, `#!lua flags=${flags}\n${statements.join('')}`]),
+  );
 }

@@ -5,6 +5,7 @@ import type { JsonValue } from '../../protocol/json.js';
 import type { Usage } from '../../protocol/service-call.js';
 import type { StepAnswer, StepOutcome } from '../../storage/call-journal.js';
 import { isFinalState } from '../../protocol/task-state.js';
+import { taskText } from '../../protocol/task-texts.js';
 import { type MemoryState, noRoomError } from '../engine-state.js';
 import type { TaskLife } from '../tasks/task-life.js';
 import { addUsage } from '../tenants/usage.js';
@@ -51,7 +52,7 @@ export class CallOutcomes {
     const size = journal.bytes + bytes;
     const hasNoRoom = this.state.hasNoRoomFor(tenant, bytes);
     if (size <= most && !hasNoRoom) return { stored: outcome, bytes };
-    const message = `the journal of the task: expected at most ${most} bytes, got ${size}`;
+    const message = taskText('journalTooLarge', { maxBytes: most, bytes: size });
     const tooLarge = { code: 'result_too_large', message, retryable: false } as const;
     const stored: StepOutcome = { ok: false, error: hasNoRoom ? noRoomError() : tooLarge };
     return { stored, bytes: jsonBytes(stored) };

@@ -14,6 +14,7 @@ import type {
   WakeParams,
   WakeResult,
 } from '../../storage/task-queue.js';
+import { TASK_TEXTS, taskText } from '../../protocol/task-texts.js';
 import type { MemoryState, WorkerState } from '../engine-state.js';
 import type { MemorySessions } from '../sessions/sessions.js';
 import type { Sweep } from '../timers/sweep.js';
@@ -212,7 +213,7 @@ export class MemoryTaskQueue implements TaskQueue {
         this.life.end(
           tenant,
           entry,
-          { state: 'cancelled', error: cancelledError('the workflow ended it') },
+          { state: 'cancelled', error: cancelledError(TASK_TEXTS.endedByWorkflow) },
           'cancel',
         );
         return 'settled';
@@ -268,7 +269,11 @@ export class MemoryTaskQueue implements TaskQueue {
     const { error, diagnostic, delayMs, drop } = settlement;
     entry.failures += 1;
     if (entry.failures >= entry.spec.maxAttempts) {
-      const message = `${entry.failures} of ${entry.spec.maxAttempts} attempts failed, the last one with ${error.code}: ${error.message}`;
+      const message = taskText('attemptsExhausted', {
+        failures: entry.failures,
+        attempts: entry.spec.maxAttempts,
+        error: `${error.code}: ${error.message}`,
+      });
       this.life.end(
         tenant,
         entry,

@@ -1,3 +1,4 @@
+import { TASK_TEXTS, taskText } from '../../protocol/task-texts.js';
 import type { MemoryState } from '../engine-state.js';
 import type { ConcurrencyGroup } from '../queue/concurrency-group.js';
 import type { TaskEntry } from './task-entry.js';
@@ -34,7 +35,7 @@ export class Cancellations {
   ) {}
 
   beginSession(tenant: TenantState, { session, live, group }: SessionEntry, graceMs: number): void {
-    const reason = 'the session was closed';
+    const reason = TASK_TEXTS.sessionClosed;
     this.begin(tenant, sessionKey(session.session_id), [...live], { group, reason, graceMs });
   }
 
@@ -54,7 +55,7 @@ export class Cancellations {
   failBatch(tenant: TenantState, batch: BatchEntry, failedId: string): void {
     const key = batchKey(batch.batchId);
     if (tenant.cancellations.has(key)) return;
-    const reason = `task ${failedId} of the batch failed`;
+    const reason = taskText('batchFailed', { taskId: failedId });
     this.beginBatch(tenant, batch, { reason, graceMs: this.state.limits.cancelGraceMs });
     if (!this.pump(tenant, key)) return;
     (tenant.cancellations.get(key) as Cancellation).askedAt = Number.NEGATIVE_INFINITY;

@@ -1,5 +1,6 @@
 import { bytesOf, readJson } from '../kept-json.js';
 import type { Task } from '../../protocol/task.js';
+import { TASK_TEXTS, taskText } from '../../protocol/task-texts.js';
 import type {
   BatchSubmission,
   NewTask,
@@ -213,12 +214,7 @@ export class Submissions {
       const session = this.sessions.open(tenant, task.session_id, task.agent_id);
       if (onBusy === 'interrupt') {
         for (const running of [...session.group.holders]) {
-          this.life.cancel(
-            tenant,
-            running,
-            'interrupted by a newer message',
-            this.state.limits.cancelGraceMs,
-          );
+          this.life.cancel(tenant, running, TASK_TEXTS.interrupted, this.state.limits.cancelGraceMs);
         }
       }
       session.live.add(entry);
@@ -270,8 +266,7 @@ function createdData(task: NewTask) {
   };
 }
 
-function refusalMessage(refusal: SubmitRefusal, task: NewTask): string {
-  if (refusal === 'conflict') return 'the task_id is used by another task';
-  const state = refusal === 'session_closed' ? 'closed' : 'busy with another task';
-  return `session "${task.session_id}" is ${state}`;
+function refusalMessage(refusal: SubmitRefusal, { session_id: sessionId = '' }: NewTask): string {
+  if (refusal === 'conflict') return TASK_TEXTS.taskIdUsed;
+  return taskText(refusal === 'session_closed' ? 'sessionIsClosed' : 'sessionIsBusy', { sessionId });
 }

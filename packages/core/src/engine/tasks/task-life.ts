@@ -5,6 +5,7 @@ import type { JsonValue } from '../../protocol/json.js';
 import { DEFAULTS } from '../../protocol/settings.js';
 import type { Diagnostic } from '../../protocol/thrown.js';
 import { isFinalState, isLegal, statusOf, type TaskState, type TaskVerb } from '../../protocol/task-state.js';
+import { TASK_TEXTS } from '../../protocol/task-texts.js';
 import type { Wakeup } from '../../storage/wakeups.js';
 import { Cancellations } from './cancellations.js';
 import type { ConcurrencyGroup } from '../queue/concurrency-group.js';
@@ -206,7 +207,7 @@ export class TaskLife {
     this.forgetCalls(
       tenant,
       entry,
-      ending.state === 'completed' ? 'the task is completed' : ending.error.message,
+      ending.state === 'completed' ? TASK_TEXTS.taskCompleted : ending.error.message,
     );
     const { retentionMs, deadLetterRetentionMs } = this.state.limits;
     const keepMs = ending.state === 'failed' ? deadLetterRetentionMs : retentionMs;

@@ -38,7 +38,8 @@ import { batchKey } from './cancellations.js';
 import type { MemoryState } from '../engine-state.js';
 import { inPortions } from '../portions.js';
 import { type CallOutcomes, jsonBytes } from '../journal/call-outcomes.js';
-import { explainTask } from './explain.js';
+import { explain } from '../../storage/explain.js';
+import { factsOf } from './explain.js';
 import type { Submissions } from './submissions.js';
 import type { TaskLife } from './task-life.js';
 import { viewTask } from './task-view.js';
@@ -204,6 +205,6 @@ export class MemoryTaskRecords implements TaskRecords {
   async explain({ tenantId, taskId }: ExplainParams): Promise<Explanation | undefined> {
     const tenant = this.state.lookUp(tenantId);
     const entry = tenant.tasks.get(taskId);
-    return entry && explainTask(this.state, tenant, entry);
+    return entry && explain(factsOf(this.state, tenant, entry));
   }
 }

@@ -1,5 +1,6 @@
 import type { Swept } from '../../storage/task-queue.js';
 import { isFinalState } from '../../protocol/task-state.js';
+import { taskText } from '../../protocol/task-texts.js';
 import type { CallOutcomes } from '../journal/call-outcomes.js';
 import type { Timer } from './timer-queue.js';
 import type { TimerTarget, MemoryState, OtherTimer, TaskTimer } from '../engine-state.js';
@@ -139,7 +140,7 @@ export class Sweep {
   }
 
   private timeOut(tenant: TenantState, entry: TaskEntry): boolean {
-    const message = `not ended within ${entry.spec.timeoutMs} ms`;
+    const message = taskText('taskTimedOut', { timeoutMs: entry.spec.timeoutMs });
     this.life.end(
       tenant,
       entry,
@@ -163,7 +164,7 @@ export class Sweep {
     // A task that was only prefetched cannot have harmed its worker.
     if (!entry.lease.prefetched) entry.lostLeases += 1;
     if (entry.lostLeases >= this.state.limits.maxLostWorkers) {
-      const message = `${entry.lostLeases} workers were lost while they ran it`;
+      const message = taskText('workersLost', { lost: entry.lostLeases });
       this.life.end(
         tenant,
         entry,
@@ -196,7 +197,8 @@ export class Sweep {
     const step = entry.journal.steps.get(key);
     if (!step || step.outcome) return false;
     if (step.dueAt !== undefined && step.dueAt <= now) {
-      const error = { code: 'timeout', message: `no ${step.name} in time`, retryable: false } as const;
+      const message = taskText('stepTimedOut', { step: step.name });
+      const error = { code: 'timeout', message, retryable: false } as const;
       this.outcomes.settleStep(
         entry,
         step,
@@ -227,7 +229,8 @@ export class Sweep {
       this.outcomes.scheduleStep(tenant, entry, step.key, call.silentAt);
       return false;
     }
-    const message = `${call.service} has not reported on job ${call.jobId} for ${call.silenceMs} ms`;
+    const { service, jobId: job = '', silenceMs } = call;
+    const message = taskText('serviceSilent', { service, job, silenceMs });
     const error = { code: 'timeout', message, retryable: true } as const;
     this.outcomes.endCall(tenant, entry, call, { ok: false, error }, { by: 'notification' });
     return true;

@@ -1,8 +1,0 @@
--- Copies a portion of a dead letter's journal, for the task that is to replace it.
---
--- @args   id
--- @return whether nothing is left
---@intake
---@include time tenant state task event_log completions events due rotation system steps staging
-local old = load(ARGV[2])
-return finish(not old or old.state ~= 'failed' or stagePortion(old))

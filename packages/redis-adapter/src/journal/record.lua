@@ -1,0 +1,50 @@
+-- Records an answer: of a service, or of the host's own work. Without a token: for a registered task.
+--
+-- @args   {id, token?, journal_rev, key, call?, answer: {job} or an outcome (see outcomes)} · its result, as JSON
+-- @return answer, changes
+-- @include journal/calls journal/early_reports journal/outcomes journal/reports journal/steps scripts/system tasks/task
+local params = cjson.decode(ARGV[2])
+withResult(params.answer, ARGV[3])
+local task
+if params.token then
+  task = leased(params.id, params.token)
+else
+  task = load(params.id)
+  task = task and task.state == 'tracked' and task or nil
+end
+local step = task and getStep(task, params.key)
+if not step then
+  return finish({ 'lease_lost' })
+end
+
+-- Applies the early reports of a job that the service has just named, in order of arrival.
+local function applyHeld(job)
+  local _, reports = early.keys(step.service)
+  for _, id in ipairs(early.ofJob(step.service, job)) do
+    local report = reportOf(redis.call('HGET', reports, id))
+    local found = findCall(report)
+    if found then
+      early.decide(id, early.find(id), applyReport(found, report), found.task.id)
+    end
+  end
+end
+
+local word = 'known'
+if not params.call then
+  if not step.ended and not params.answer.job then
+    settleStep(task, step, params.answer.json, params.answer.ok)
+    word = 'recorded'
+  end
+else
+  local _, call = callOf(task, params.key, params.call)
+  if call then
+    word = answerCall(task, step, call, params.answer)
+    if params.answer.job then
+      applyHeld(params.answer.job)
+    end
+    early.dismiss(step.service)
+  end
+end
+local saved = finish(false)
+saved[1] = { word, changesSince(task, params.journal_rev) }
+return saved
