@@ -5,8 +5,9 @@ import type { JsonValue } from '../../protocol/json.js';
 import type { Usage } from '../../protocol/service-call.js';
 import type { StepAnswer, StepOutcome } from '../../storage/call-journal.js';
 import { isFinalState } from '../../protocol/task-state.js';
-import { type MemoryState, noRoomError } from '../engine-state.js';
+import { type EngineState, noRoomError } from '../engine-state.js';
 import type { TaskLife } from '../tasks/task-life.js';
+import { UNLIMITED } from '../unlimited.js';
 import { addUsage } from '../tenants/usage.js';
 import type { CallEntry, KeptOutcome, StepEntry, TaskEntry } from '../tasks/task-entry.js';
 import { jobKey, type TenantState } from '../tenants/tenant-state.js';
@@ -16,7 +17,7 @@ import { jobKey, type TenantState } from '../tenants/tenant-state.js';
  */
 export class CallOutcomes {
   constructor(
-    private readonly state: MemoryState,
+    private readonly state: EngineState,
     private readonly life: TaskLife,
   ) {}
 
@@ -82,6 +83,7 @@ export class CallOutcomes {
   }
 
   private scheduleSilence(tenant: TenantState, entry: TaskEntry, call: CallEntry): void {
+    if (call.silenceMs >= UNLIMITED) return;
     const first = call.silentAt === undefined;
     call.silentAt = this.state.now() + call.silenceMs;
     // The sweeper renews a timer that fires early, so one timer is enough for any number of reports.

@@ -1,12 +1,12 @@
 import type { Explanation } from '../../storage/task-records.js';
-import type { MemoryState } from '../engine-state.js';
+import type { EngineState } from '../engine-state.js';
 import { openCalls } from './task-life.js';
 import { viewTask } from './task-view.js';
 import type { TaskEntry } from './task-entry.js';
 import type { TenantState } from '../tenants/tenant-state.js';
 
 /** Reason for the current state of a task, as text for operators. */
-export function explainTask(state: MemoryState, tenant: TenantState, entry: TaskEntry): Explanation {
+export function explainTask(state: EngineState, tenant: TenantState, entry: TaskEntry): Explanation {
   const position = positionOf(tenant, entry);
   return {
     task: viewTask(tenant.tenantId, entry),
@@ -26,7 +26,7 @@ function positionOf(tenant: TenantState, entry: TaskEntry): number | undefined {
   return ahead;
 }
 
-function reasonOf(state: MemoryState, tenant: TenantState, entry: TaskEntry): string {
+function reasonOf(state: EngineState, tenant: TenantState, entry: TaskEntry): string {
   switch (entry.state) {
     case 'scheduled':
       return `not before ${new Date(entry.dueAt ?? entry.createdAt).toISOString()}`;
@@ -69,7 +69,7 @@ function heldBackReason({ tenantId, settings, leased, room }: TenantState): stri
   return `the tenant has ${leased.size} of at most ${settings.maxRunning} tasks running`;
 }
 
-function queuedReason(state: MemoryState, tenant: TenantState, entry: TaskEntry): string {
+function queuedReason(state: EngineState, tenant: TenantState, entry: TaskEntry): string {
   const { type } = entry.spec;
   const now = state.now();
   const runs = [...state.workers.values()].some(
