@@ -39,7 +39,8 @@ function take(): void {
   }
 }
 
-function free(claim: Claim): void {
+function free(claim: Claim | undefined): void {
+  if (!claim) throw new Error('expected a claim');
   freeSlots += 1;
   pump.ended(claim);
   take();
