@@ -1,9 +1,9 @@
 import type { Storage } from '../src/index.js';
-import type { MemoryState } from '../src/engine/engine-state.js';
+import type { EngineGate } from '../src/engine/engine-gate.js';
 import type { Mistake } from './mistakes.js';
 
 /** What it has inside. */
-const stateOf = (storage: Storage) => (storage as unknown as { readonly state: MemoryState }).state;
+const stateOf = (storage: Storage) => (storage as unknown as { readonly gate: EngineGate }).gate.engine.state;
 
 const without =
   (limit: 'maxStoredBytes' | 'maxEventBytes'): Mistake =>

@@ -3,7 +3,6 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type JsonValue, OrchestratorError, TaskNotifier } from '../src/index.js';
 import { type Ack } from '../src/protocol/index.js';
 import { type NotifierTransport, type OutgoingNotification } from '../src/server.js';
-import { Fifo } from '../src/notifier/fifo.js';
 import type { TransportOwner } from '../src/notifier/transport.js';
 
 interface Sent {
@@ -354,25 +353,6 @@ describe('the outbox', () => {
     hub.owner?.onLink({ state: 'connected' });
     await acked;
     expect(hub.sent[0]?.data).toEqual({ answer: 1 });
-  });
-
-  it('stays a queue at any throughput', () => {
-    const operations = fc.array(fc.option(fc.integer(), { nil: undefined, freq: 2 }), {
-      maxLength: 6_000,
-      size: 'max',
-    });
-    const property = fc.property(operations, (steps) => {
-      const [fifo, model] = [new Fifo<number>(), [] as number[]];
-      for (const step of steps) {
-        if (step === undefined) expect(fifo.shift()).toBe(model.shift());
-        else {
-          model.push(step);
-          fifo.push(step);
-        }
-        if (fifo.size !== model.length || fifo.last !== model.at(-1)) throw new Error('they differ');
-      }
-    });
-    fc.assert(property, { numRuns: 10 });
   });
 });
 

@@ -2,7 +2,8 @@ import { getHeapStatistics } from 'node:v8';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type JsonValue, MemoryStorage, Orchestrator } from '../src/index.js';
 import { type NewTask } from '../src/storage/index.js';
-import type { MemoryState } from '../src/engine/engine-state.js';
+import type { EngineGate } from '../src/engine/engine-gate.js';
+import type { EngineState } from '../src/engine/engine-state.js';
 import { keepJson, KeptText, readJson } from '../src/engine/kept-json.js';
 import fc from 'fast-check';
 
@@ -43,8 +44,8 @@ const submit = (payload: JsonValue, tenantId = 'acme') =>
   } as never);
 
 /** What it has inside. */
-function stateOf(of: MemoryStorage): MemoryState {
-  return (of as unknown as { readonly state: MemoryState }).state;
+function stateOf(of: MemoryStorage): EngineState {
+  return (of as unknown as { readonly gate: EngineGate }).gate.engine.state;
 }
 
 async function sweepAll(): Promise<void> {
@@ -155,7 +156,7 @@ describe('the stored bytes of all tenants in memory', () => {
   it('leave no room for large outcomes far beyond it: their tasks fail, small ones are kept', async () => {
     storage = new MemoryStorage({ limits: { maxStoredBytes: 2 * MAX, maxStoredBytesInAll: MAX } });
     const large = 'x'.repeat(MAX / 8);
-    const { state } = storage as unknown as { readonly state: MemoryState };
+    const state = stateOf(storage);
     const orchestrator = new Orchestrator({ storage });
     orchestrator.workflow('large', () => large);
     orchestrator.workflow('step', (ctx) => ctx.run('work', () => large));
@@ -213,7 +214,7 @@ describe('the stored bytes of all tenants in memory', () => {
   });
 
   it('fit into the heap limit of the process', async () => {
-    const { limits } = (new MemoryStorage() as unknown as { readonly state: MemoryState }).state;
+    const { limits } = (new MemoryStorage() as unknown as { readonly gate: EngineGate }).gate.engine.state;
     const heap = getHeapStatistics().heap_size_limit;
     expect(limits.maxStoredBytes).toBeLessThanOrEqual(heap / 4);
     expect(limits.maxStoredBytesInAll).toBeLessThanOrEqual(heap / 2);
@@ -471,8 +472,8 @@ describe('a large batch in memory without kept tasks', () => {
     const swept = storage.queue.sweep({ max: 1_000 });
     const passed: number[] = [];
     for (let turn = 0; turn < 10 && passed.at(-1) !== 1_700; turn += 1) {
-      passed.push(kept.passed);
       await new Promise((resolve) => setImmediate(resolve));
+      passed.push(kept.passed);
     }
     await swept;
     expect(passed).toEqual([500, 1_000, 1_500, 1_700]);

@@ -1,11 +1,10 @@
-import type { Clock } from '../runtime/clock.js';
-import { OrchestratorError, type TaskError } from '../protocol/errors.js';
+import type { TaskError } from '../protocol/errors.js';
 import type { DEFAULTS } from '../protocol/settings.js';
-import type { Random } from '../runtime/random.js';
 import type { Wakeup } from '../storage/wakeups.js';
 import type { Runnable } from '../storage/task-queue.js';
 import { TimerQueue } from './timers/timer-queue.js';
 import { Heap } from './timers/heap.js';
+import type { LoggedEvent } from './events/event-ring.js';
 import type { TaskEntry } from './tasks/task-entry.js';
 import { TenantDirectory } from './tenants/tenant-directory.js';
 import { TenantState } from './tenants/tenant-state.js';
@@ -26,7 +25,20 @@ export interface TimerTarget {
   readonly step?: string;
 }
 
-export type MemoryLimits = { readonly [K in keyof typeof DEFAULTS]: number };
+export type EngineLimits = { readonly [K in keyof typeof DEFAULTS]: number };
+
+/** JSON that the commands of an engine depend on: the head of their log. */
+export interface EngineSettings {
+  /** Epoch of the event logs. */
+  readonly epoch: string;
+  readonly limits: EngineLimits;
+}
+
+/** The last claim of a slot: repeated, it returns the same tasks. */
+export interface LastClaim {
+  readonly claimId: string;
+  readonly taken: readonly TaskEntry[];
+}
 
 export interface WorkerState {
   runs: readonly Runnable[];
@@ -36,7 +48,7 @@ export interface WorkerState {
   /** End of the heartbeat, epoch ms. 0: never announced. */
   aliveUntil: number;
   /** By claim slot. */
-  readonly lastClaims: Map<string, { readonly claimId: string; readonly claims: readonly unknown[] }>;
+  readonly lastClaims: Map<string, LastClaim>;
   /** Id of the one running task that has lost several leases before. */
   suspect: string | undefined;
 }
@@ -56,37 +68,67 @@ export function noRoomError(): TaskError {
   return { code: 'result_too_large', message, retryable: false };
 }
 
-/** State shared by all parts of the engine. Every change happens in one synchronous piece of code. */
-export class MemoryState {
+/** Effects of a command outside of the state, to be delivered after it. */
+export interface Effects {
+  readonly wakeups: readonly Wakeup[];
+  /** Followed tenants with new events. */
+  readonly news: ReadonlySet<string>;
+}
+
+const NO_EFFECTS: Effects = { wakeups: [], news: new Set() };
+
+/**
+ * State shared by all parts of the engine: a function of the settings and the commands so far. Time and random numbers are
+ * those of the current command. No field of the state is `#private`: it can be read as a whole, such as by a snapshot.
+ */
+export class EngineState {
   readonly tenants = new TenantDirectory();
   readonly timers = new TimerQueue<TaskTimer | OtherTimer, TaskEntry | TimerTarget>();
   readonly rotation = new Heap<TenantState>((a, b) => a.virtualTime < b.virtualTime);
   readonly workers = new Map<string, WorkerState>();
   readonly usage: UsageBook;
   /** Sum over all tenants. */
-  readonly #stored = { bytes: 0 };
+  private readonly stored = { bytes: 0 };
   readonly announced = new Map<string, { readonly at: number; readonly run: Runnable }>();
-  readonly #listeners = new Set<(wakeup: Wakeup) => void>();
-  readonly #epoch: string;
   virtualTime = 0;
-  closed = false;
+  readonly limits: EngineLimits;
+  private readonly epoch: string;
+  /** Time and seed of the current command or read: no state. */
+  #at = 0;
+  #seed: string | undefined;
+  /** Effects of the current command. */
+  private wakeups: Wakeup[] = [];
+  private news = new Set<string>();
 
-  constructor(
-    readonly clock: Clock,
-    readonly random: Random,
-    readonly limits: MemoryLimits,
-  ) {
+  constructor({ epoch, limits }: EngineSettings) {
+    this.limits = limits;
     this.usage = new UsageBook(limits);
-    this.#epoch = random.uuid().replaceAll('-', '').slice(0, 12);
+    this.epoch = epoch;
   }
 
+  /** Begins a command or a read. */
+  begin(at: number, seed?: string): void {
+    this.#at = at;
+    this.#seed = seed;
+  }
+
+  /** Time of the current command or read, epoch ms. */
   now(): number {
-    return this.clock.now();
+    return this.#at;
   }
 
-  /** @throws {OrchestratorError} `storage_unavailable` after `close`. */
-  checkOpen(): void {
-    if (this.closed) throw new OrchestratorError('storage_unavailable', 'the storage is closed');
+  /** An id made of the seed of the current command. */
+  seededId(): string {
+    if (this.#seed === undefined) throw new Error('the command has no seed');
+    return this.#seed;
+  }
+
+  takeEffects(): Effects {
+    const { wakeups, news } = this;
+    if (wakeups.length === 0 && news.size === 0) return NO_EFFECTS;
+    this.wakeups = [];
+    if (news.size > 0) this.news = new Set();
+    return { wakeups, news };
   }
 
   /** State of the tenant for a write; created on first use. */
@@ -98,18 +140,17 @@ export class MemoryState {
 
   /** State of the tenant for a read: creates nothing. */
   lookUp(tenantId: string): TenantState {
-    this.checkOpen();
     const known = this.tenants.get(tenantId);
     if (known) return known;
     const log = this.tenants.logOf(tenantId);
-    const epoch = log === 0 ? this.#epoch : `${this.#epoch}${log.toString(36)}`;
-    return new TenantState(tenantId, epoch, this.#stored);
+    const epoch = log === 0 ? this.epoch : `${this.epoch}${log.toString(36)}`;
+    return new TenantState(tenantId, epoch, this.stored);
   }
 
   /** Whether the tenant may store no more. A request accepted below the limit may exceed it once. */
   holdsTooMuch(tenant: TenantState): boolean {
     const { maxStoredBytes, maxStoredBytesInAll } = this.limits;
-    return tenant.storedBytes >= maxStoredBytes || this.#stored.bytes >= maxStoredBytesInAll;
+    return tenant.storedBytes >= maxStoredBytes || this.stored.bytes >= maxStoredBytesInAll;
   }
 
   /**
@@ -121,7 +162,7 @@ export class MemoryState {
   hasNoRoomFor(tenant: TenantState, bytes: number): boolean {
     if (bytes <= ALWAYS_KEPT_BYTES) return false;
     const { maxStoredBytesInAll } = this.limits;
-    if (this.#stored.bytes + bytes <= maxStoredBytesInAll * MOST_WITH_OUTCOMES) return false;
+    if (this.stored.bytes + bytes <= maxStoredBytesInAll * MOST_WITH_OUTCOMES) return false;
     return tenant.storedBytes + bytes > (maxStoredBytesInAll * SHARED_OUT) / this.tenants.size;
   }
 
@@ -161,9 +202,9 @@ export class MemoryState {
       };
       this.workers.set(workerId, worker);
     }
-    if (worker.runs !== runs) {
-      worker.runs = runs;
-      worker.runnables = new Map(runs.map((run) => [run.type, run]));
+    if (!haveSameRuns(worker.runs, runs)) {
+      worker.runs = structuredClone(runs);
+      worker.runnables = new Map(worker.runs.map((run) => [run.type, run]));
     }
     return worker;
   }
@@ -174,13 +215,15 @@ export class MemoryState {
       if (aliveUntil > 0 && aliveUntil <= now) this.workers.delete(workerId);
   }
 
-  subscribe(listener: (wakeup: Wakeup) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  /** Appends an event to the tenant's log. */
+  log({ tenantId, events }: TenantState, event: LoggedEvent): void {
+    events.append(event);
+    if (events.followers > 0) this.news.add(tenantId);
   }
 
   publish(wakeup: Wakeup): void {
-    for (const listener of this.#listeners) listener(wakeup);
+    // A batch makes a thousand tasks ready: one hint is enough.
+    if (wakeup !== this.wakeups.at(-1)) this.wakeups.push(wakeup);
   }
 
   schedule(kind: TaskTimer, at: number, what: TaskEntry): void;
@@ -190,4 +233,19 @@ export class MemoryState {
     this.timers.push(kind, at, what);
     if (isFirst) this.publish({ kind: 'timer', at });
   }
+}
+
+/** By value: a worker may pass the same list, changed. */
+function haveSameRuns(some: readonly Runnable[], others: readonly Runnable[]): boolean {
+  return some.length === others.length && some.every((run, at) => isSameRun(run, others[at] as Runnable));
+}
+
+function isSameRun(run: Runnable, other: Runnable): boolean {
+  return (
+    run.type === other.type &&
+    run.timeoutMs === other.timeoutMs &&
+    run.maxAttempts === other.maxAttempts &&
+    run.versions.length === other.versions.length &&
+    run.versions.every((version, at) => version === other.versions[at])
+  );
 }

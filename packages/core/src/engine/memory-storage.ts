@@ -14,20 +14,11 @@ import type { TicketStore } from '../storage/ticket-store.js';
 import type { UsageLedger } from '../storage/usage-ledger.js';
 import type { WorkerDirectory } from '../storage/worker-directory.js';
 import type { Storage } from '../storage/storage.js';
-import { MemoryCallJournal } from './journal/call-journal.js';
-import { CallOutcomes } from './journal/call-outcomes.js';
-import { MemoryEventLog } from './events/event-log.js';
-import { type MemoryLimits, MemoryState } from './engine-state.js';
-import { MemorySessions } from './sessions/sessions.js';
-import { Submissions } from './tasks/submissions.js';
-import { Sweep } from './timers/sweep.js';
-import { TaskLife } from './tasks/task-life.js';
-import { MemoryTaskQueue } from './queue/task-queue.js';
-import { MemoryTaskRecords } from './tasks/task-records.js';
-import { MemoryTenants } from './tenants/tenants.js';
-import { MemoryTickets } from './tenants/tickets.js';
-import { MemoryUsage } from './tenants/usage.js';
-import { MemoryWorkerDirectory } from './queue/worker-directory.js';
+import { type CommandObserver, EngineGate } from './engine-gate.js';
+import type { EngineLimits } from './engine-state.js';
+import { eventLog } from './ports/event-log.js';
+import { callJournal, taskQueue, taskRecords, workerDirectory } from './ports/task-ports.js';
+import { sessionStore, tenantStore, ticketStore, usageLedger } from './ports/tenant-ports.js';
 
 export interface MemoryStorageOptions {
   /** Default: system clock. */
@@ -37,11 +28,16 @@ export interface MemoryStorageOptions {
    * Retention, event log bounds and the like. Default: `DEFAULTS`; in a process with a small heap a quarter
    * of it for a tenant's data, half of it for all tenants, a sixteenth for a tenant's event log.
    */
-  readonly limits?: Partial<MemoryLimits>;
+  readonly limits?: Partial<EngineLimits>;
+}
+
+/** For tests of the engine: observes each command. */
+export interface ObservedStorageOptions extends MemoryStorageOptions {
+  readonly onCommand?: CommandObserver;
 }
 
 /** Limits in bytes that keep the process alive at its heap limit. */
-function withinHeap(): Partial<MemoryLimits> {
+function withinHeap(): Partial<EngineLimits> {
   const heap = getHeapStatistics().heap_size_limit;
   return {
     maxStoredBytes: Math.min(DEFAULTS.maxStoredBytes, Math.floor(heap / 4)),
@@ -51,8 +47,8 @@ function withinHeap(): Partial<MemoryLimits> {
 }
 
 /**
- * Storage in memory: the engine without a log. Nothing survives the process. Each method changes the state in
- * one synchronous piece of code, so each is atomic.
+ * Storage in memory: the engine without a log. Nothing survives the process. Each method is one command of the engine, or
+ * one for each portion.
  */
 export class MemoryStorage implements Storage {
   readonly tasks: TaskRecords;
@@ -65,27 +61,27 @@ export class MemoryStorage implements Storage {
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
   readonly wakeups: Wakeups;
-  private readonly state: MemoryState;
+  private readonly gate: EngineGate;
 
   constructor(options: MemoryStorageOptions = {}) {
-    const { clock = systemClock, random = systemRandom, limits } = options;
-    const state = new MemoryState(clock, random, { ...DEFAULTS, ...withinHeap(), ...limits });
-    const life = new TaskLife(state);
-    const outcomes = new CallOutcomes(state, life);
-    this.state = state;
-    const sessions = new MemorySessions(state, life);
-    const submissions = new Submissions(state, life, sessions);
-    const sweep = new Sweep(state, life, outcomes, sessions);
+    const { clock = systemClock, random = systemRandom, limits, onCommand }: ObservedStorageOptions = options;
+    const gate = new EngineGate({
+      clock,
+      random,
+      limits: { ...DEFAULTS, ...withinHeap(), ...limits },
+      onCommand,
+    });
+    this.gate = gate;
     const ports = checked<StoragePorts>({
-      sessions,
-      tasks: new MemoryTaskRecords(state, life, submissions, outcomes),
-      queue: new MemoryTaskQueue(state, life, sessions, sweep),
-      journal: new MemoryCallJournal(state, life, outcomes),
-      events: new MemoryEventLog(state),
-      tenants: new MemoryTenants(state, life),
-      tickets: new MemoryTickets(state),
-      usage: new MemoryUsage(state),
-      workers: new MemoryWorkerDirectory(state),
+      tasks: taskRecords(gate),
+      queue: taskQueue(gate),
+      journal: callJournal(gate),
+      sessions: sessionStore(gate),
+      events: eventLog(gate),
+      tenants: tenantStore(gate),
+      tickets: ticketStore(gate),
+      usage: usageLedger(gate),
+      workers: workerDirectory(gate),
     });
     this.tasks = ports.tasks;
     this.queue = ports.queue;
@@ -96,14 +92,14 @@ export class MemoryStorage implements Storage {
     this.tickets = ports.tickets;
     this.usage = ports.usage;
     this.workers = ports.workers;
-    this.wakeups = { subscribe: (listener) => state.subscribe(listener) };
+    this.wakeups = gate.wakeups;
   }
 
   async ping(): Promise<void> {
-    this.state.checkOpen();
+    this.gate.checkOpen();
   }
 
   async close(): Promise<void> {
-    this.state.closed = true;
+    this.gate.close();
   }
 }

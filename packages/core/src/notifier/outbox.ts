@@ -1,5 +1,5 @@
 import type { Ack } from '../protocol/service-socket.js';
-import { Fifo } from './fifo.js';
+import { Fifo } from '../runtime/fifo.js';
 import type { OutgoingNotification } from './transport.js';
 
 /** A notification to put into the outbox. */

@@ -22,11 +22,18 @@ export const systemClock: Clock = {
   },
 };
 
-/** Waits for `work`, which must not reject, for up to `ms`. */
-export async function atMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+/** Waits for `work`, which must not reject, for up to `ms`, or until `signal` fires. Resolves with whether it has ended. */
+export async function atMost(
+  clock: Clock,
+  ms: number,
+  work: Promise<unknown>,
+  signal?: AbortSignal,
+): Promise<boolean> {
   const over = new AbortController();
-  await Promise.race([work, pause(clock, ms, over.signal)]);
+  const limit = signal ? AbortSignal.any([over.signal, signal]) : over.signal;
+  const hasEnded = await Promise.race([work.then(() => true), pause(clock, ms, limit).then(() => false)]);
   over.abort();
+  return hasEnded;
 }
 
 /** Resolves after `ms`, or when `signal` fires; check the signal for which. */

@@ -299,7 +299,8 @@ export function checked<P extends StoragePorts>(ports: P): P {
 
 function checkedPort<T extends object>(port: T, checks: Readonly<Record<string, Check>>): T {
   const gated: Record<string, Method> = {};
-  for (const method of Object.getOwnPropertyNames(Object.getPrototypeOf(port))) {
+  const own = Object.getPrototypeOf(port) as object;
+  for (const method of Object.getOwnPropertyNames(own === Object.prototype ? port : own)) {
     const original = ((port as Record<string, Method>)[method] as Method).bind(port);
     const check = checks[method];
     if (method === 'constructor') continue;

@@ -1,3 +1,4 @@
+import { Fifo } from '../runtime/fifo.js';
 import type { Claim } from '../storage/task-queue.js';
 
 /** Maximum of claims in flight while more tasks wait: the storage searches while earlier tasks run. */
@@ -25,11 +26,11 @@ class InFlightClaim {
 
 /** A worker's claims in flight, completed in the order in which they were sent. */
 export class ClaimsInFlight {
-  readonly #inFlight: InFlightClaim[] = [];
+  readonly #inFlight = new Fifo<InFlightClaim>();
   /** Number of each slot's next claim; incremented by an answer, so that a retry repeats the same claim. */
   readonly #numbers: number[] = Array.from({ length: MAX_IN_FLIGHT }, () => 0);
   /** Free slots. Those with a failed claim first: tasks it may have leased are waiting. */
-  readonly #free = this.#numbers.map((_, claimSlot) => claimSlot);
+  readonly #free = new Fifo<number>();
   #failed = 0;
   /** Failed claims to retry. Set only when nothing is in flight, so that an unavailable storage is not hammered. */
   #failedToRetry = 0;
@@ -44,11 +45,12 @@ export class ClaimsInFlight {
     /** Sends the claim; `undefined` if that failed. */
     private readonly claim: (request: ClaimRequest) => Promise<readonly Claim[] | undefined>,
   ) {
+    for (const claimSlot of this.#numbers.keys()) this.#free.push(claimSlot);
     this.#maxPerClaim = Math.max(MIN_PER_CLAIM, Math.min(MAX_PER_CLAIM, Math.ceil(maxTasks / MAX_IN_FLIGHT)));
   }
 
   get isEmpty(): boolean {
-    return this.#inFlight.length === 0;
+    return this.#inFlight.size === 0;
   }
 
   /** Whether the last completed claim returned as many tasks as requested. */
@@ -63,7 +65,7 @@ export class ClaimsInFlight {
 
   /** Whether another claim may be sent: the first, one for further waiting tasks, or a retry. */
   get maySend(): boolean {
-    return this.isEmpty || (this.#free.length > 0 && (this.#hasMore || this.#failedToRetry > 0));
+    return this.isEmpty || (this.#free.size > 0 && (this.#hasMore || this.#failedToRetry > 0));
   }
 
   /** @param free slots left by the tasks that are held or requested. */
@@ -96,7 +98,7 @@ export class ClaimsInFlight {
 
   /** Tasks of the oldest claim in flight. */
   async next(): Promise<readonly Claim[]> {
-    const [oldest] = this.#inFlight;
+    const oldest = this.#inFlight.first;
     if (!oldest) return [];
     const claims = (await oldest.claims) ?? [];
     this.#inFlight.shift();

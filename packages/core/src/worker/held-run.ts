@@ -11,10 +11,4 @@ export class HeldRun {
   done = NOT_STARTED;
 
   constructor(readonly run: WorkflowRun) {}
-
-  /** The task ran before, so it may have crashed a worker. */
-  get wasRunBefore(): boolean {
-    const { task, steps, unread = false } = this.run.claim;
-    return task.attempt > 1 || steps.length > 0 || unread;
-  }
 }

@@ -1,12 +1,11 @@
-import { type Clock, pause } from '../runtime/clock.js';
+import type { Clock } from '../runtime/clock.js';
 import type { Logger } from '../runtime/logger.js';
-import { OrchestratorError } from '../protocol/errors.js';
+import type { Random } from '../runtime/random.js';
+import { isUnavailable, untilAvailable } from '../runtime/until-available.js';
 import { diagnose, messageOf } from '../protocol/thrown.js';
 import type { Storage } from '../storage/storage.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
 import { SettleRequest } from './settle-request.js';
-
-const RETRY_MS = 200;
 
 /**
  * Settles tasks, and logs failures. Retries while the storage is unavailable, for up to the lease duration. Replaces an outcome
@@ -14,7 +13,12 @@ const RETRY_MS = 200;
  */
 export class Settler {
   constructor(
-    private readonly ports: { readonly storage: Storage; readonly clock: Clock; readonly logger: Logger },
+    private readonly ports: {
+      readonly storage: Storage;
+      readonly clock: Clock;
+      readonly random: Random;
+      readonly logger: Logger;
+    },
     private readonly worker: { readonly workerId: string; readonly leaseMs: number },
   ) {}
 
@@ -25,32 +29,27 @@ export class Settler {
   async settle(claim: Claim, settlement: Settlement, stopped: AbortSignal): Promise<void> {
     const until = this.ports.clock.now() + this.worker.leaseMs;
     try {
-      await this.#store(claim, settlement);
+      await this.#storeUntil(claim, settlement, stopped, until);
     } catch (error) {
-      await this.#settleAgain(claim, settlement, error, { stopped, until });
+      this.#report(claim, error);
+      if (isUnavailable(error) || stopped.aborted || this.ports.clock.now() > until) return;
+      await this.#storeUntil(claim, notStored(error), stopped, until).catch((again: unknown) =>
+        this.#report(claim, again),
+      );
     }
   }
 
-  async #settleAgain(
-    claim: Claim,
-    first: Settlement,
-    failure: unknown,
-    { stopped, until }: { readonly stopped: AbortSignal; readonly until: number },
-  ): Promise<void> {
-    let settlement = first;
-    for (let error = failure; ;) {
-      this.ports.logger.error('worker: settle failed', { ...this.#idsOf(claim), error: messageOf(error) });
-      if (stopped.aborted || this.ports.clock.now() > until) return;
-      if (isOutage(error)) await pause(this.ports.clock, RETRY_MS, stopped);
-      else if (settlement === first) settlement = notStored(error);
-      else return;
-      try {
-        await this.#store(claim, settlement);
-        return;
-      } catch (again) {
-        error = again;
-      }
-    }
+  #storeUntil(claim: Claim, settlement: Settlement, signal: AbortSignal, until: number): Promise<void> {
+    const { clock, random } = this.ports;
+    const onRetry = (error: unknown) => this.#report(claim, error);
+    return untilAvailable(
+      () => this.#store(claim, settlement),
+      () => ({ clock, random, signal, until, onRetry }),
+    );
+  }
+
+  #report(claim: Claim, error: unknown): void {
+    this.ports.logger.error('worker: settle failed', { ...this.#idsOf(claim), error: messageOf(error) });
   }
 
   async #store(claim: Claim, settlement: Settlement): Promise<void> {
@@ -80,10 +79,6 @@ export class Settler {
       workerId: this.worker.workerId,
     };
   }
-}
-
-function isOutage(error: unknown): boolean {
-  return error instanceof OrchestratorError && error.code === 'storage_unavailable';
 }
 
 function notStored(thrown: unknown): Settlement {

@@ -1,4 +1,4 @@
-import { atMost, type Clock, pause } from '../runtime/clock.js';
+import { atMost, type Clock } from '../runtime/clock.js';
 import type { WorkerStats } from './worker-stats.js';
 import type { Logger } from '../runtime/logger.js';
 import { messageOf } from '../protocol/thrown.js';
@@ -10,13 +10,10 @@ import { failureOf } from '../workflows/run-failure.js';
 import type { RunOwner, RunPorts } from '../workflows/run-ports.js';
 import { ShortLivedMap } from '../runtime/short-lived-map.js';
 import { type RunEnd, WorkflowRun } from '../workflows/workflow-run.js';
-import { ClaimCaller } from './claim-caller.js';
-import { PrefetchedClaims } from './prefetched-claims.js';
-import { type ClaimRequest, ClaimsInFlight } from './claims-in-flight.js';
+import { ClaimPump } from './claim-pump.js';
 import { HeldRun } from './held-run.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { Loop } from '../runtime/background-loop.js';
-import { nextTurn } from '../runtime/next-turn.js';
 import { Settler } from './settler.js';
 
 export interface WorkerSettings {
@@ -43,7 +40,7 @@ const HAND_BACK_MS = 2_000;
 /** Maximum of finished runs with an unanswered settlement, per slot; and the least maximum. */
 const SETTLING_PER_SLOT = 2;
 const MIN_MAX_SETTLING = 64;
-const NOOP = () => {};
+
 /**
  * Claims tasks, runs their workflows, settles them. States: stopped, running (`start`), draining (`stop`: claims no more,
  * waits for running tasks up to the grace period, releases the rest). A stop ends even if the storage is unavailable: tasks
@@ -54,25 +51,13 @@ export class Worker {
   readonly #runs = new ShortLivedMap<string, HeldRun>();
   readonly #keeper: LeaseKeeper;
   readonly #loop = new Loop((signal) => this.#work(signal));
-  #wakeupReceived = false;
-  /** The last claim emptied the queue: nothing to claim until the next `ready` wakeup. */
-  #drained = false;
-  /** Runs of tasks that may have crashed a worker: the next such task waits for their end, without a wakeup. */
-  #repeated = 0;
-  #wake: () => void = NOOP;
-  #scheduleClaims: () => void = NOOP;
-  #cancelPoll: (() => void) | undefined;
   /** Runs with only waiting branches: they occupy no slot. */
   #idleRuns = 0;
   /** Finished runs being settled: they occupy no slot either. */
   #settling = 0;
-  readonly #prefetched: PrefetchedClaims;
   #grace: Grace = { graceMs: 0 };
-  readonly #caller: ClaimCaller;
-  readonly #claims: ClaimsInFlight;
+  readonly #claims: ClaimPump;
   readonly #settler: Settler;
-  /** Aborted when a stop begins. */
-  #stopping = new AbortController().signal;
   /** Aborted when a stop has ended: no more retries. */
   #stopped = new AbortController();
   readonly #ended: Record<RunEnd['kind'], number> = {
@@ -89,7 +74,8 @@ export class Worker {
     mayIdle: () => this.#idleRuns < this.settings.concurrency * IDLE_RUNS_PER_SLOT,
     onIdle: (idle) => {
       this.#idleRuns += idle ? 1 : -1;
-      if (idle) this.#pump();
+      this.#fill();
+      if (idle) this.#claims.request();
     },
   };
 
@@ -98,16 +84,17 @@ export class Worker {
     private readonly settings: WorkerSettings,
   ) {
     this.workerId = ports.random.uuid();
-    this.#prefetched = new PrefetchedClaims(settings.prefetch, settings.concurrency);
-    this.#caller = new ClaimCaller(ports, {
-      workerId: this.workerId,
-      leaseMs: settings.leaseMs,
-      waitMs: settings.pollMs,
-      runs: () => ports.catalog.runnables(),
-    });
-    const maxTasks = settings.concurrency + settings.prefetch;
-    this.#claims = new ClaimsInFlight(this.workerId, maxTasks, (request) => this.#claim(request));
-    this.#settler = new Settler(ports, { workerId: this.workerId, leaseMs: settings.leaseMs });
+    const { workerId } = this;
+    this.#claims = new ClaimPump(
+      ports,
+      { workerId, ...settings },
+      {
+        runs: () => ports.catalog.runnables(),
+        onClaims: () => this.#fill(),
+        release: (claim) => void this.#settle(claim, { kind: 'released' }),
+      },
+    );
+    this.#settler = new Settler(ports, { workerId, leaseMs: settings.leaseMs });
     this.#keeper = new LeaseKeeper(ports, settings, {
       held: () => this.#runs.values().map(({ run }) => run),
       announce: () => this.announce(),
@@ -116,7 +103,7 @@ export class Worker {
 
   /** Time since the last answered claim, ms. */
   get idleForMs(): number {
-    return this.#clock.now() - this.#caller.lastAnswerAt;
+    return this.#clock.now() - this.#claims.lastAnswerAt;
   }
 
   /** Whether every slot is occupied: then no claims are sent. */
@@ -129,9 +116,7 @@ export class Worker {
       slots: this.settings.concurrency,
       running: this.#runs.size,
       idle: this.#idleRuns,
-      prefetched: this.#prefetched.size,
-      claimsSent: this.#caller.sent,
-      tasksClaimed: this.#caller.claimed,
+      ...this.#claims.stats,
       runsEnded: { ...this.#ended },
       sinceClaimMs: this.idleForMs,
     };
@@ -144,7 +129,7 @@ export class Worker {
   async start(): Promise<void> {
     if (this.#loop.running) return;
     await this.announce();
-    this.#caller.reset();
+    this.#claims.reset();
     this.#loop.start();
   }
 
@@ -163,46 +148,34 @@ export class Worker {
   }
 
   #onWakeup(wakeup: Wakeup): void {
-    if (wakeup.kind === 'ready') {
-      this.#wakeupReceived = true;
-      this.#drained = false;
-      this.#wake();
-    } else if (wakeup.kind === 'task') {
-      this.#prefetched.onWakeup(wakeup);
-      this.#runs.get(runKey(wakeup.tenantId, wakeup.taskId))?.run.onWakeup();
-    }
+    this.#claims.onWakeup(wakeup);
+    if (wakeup.kind === 'task') this.#runs.get(runKey(wakeup.tenantId, wakeup.taskId))?.run.onWakeup();
   }
 
   async #work(signal: AbortSignal): Promise<void> {
     const stopped = (this.#stopped = new AbortController());
-    this.#stopping = signal;
     const graceOver = new AbortController();
     const unsubscribe = this.ports.storage.wakeups.subscribe((wakeup) => this.#onWakeup(wakeup));
     this.#keeper.start();
     const stopRequested = new Promise<void>((resolve) => {
       signal.addEventListener('abort', () => resolve(), { once: true });
     });
-    signal.addEventListener('abort', () => this.#wake(), { once: true });
-    const claiming = this.#claimLoop(signal, graceOver.signal);
+    const claiming = this.#claims.run(signal, graceOver.signal);
     await stopRequested;
     await this.#drain(claiming, this.#grace);
     graceOver.abort();
-    this.#cancelPoll?.();
-    this.#cancelPoll = undefined;
+    this.#claims.stop();
     unsubscribe();
     await atMost(this.#clock, HAND_BACK_MS, this.#handBack());
     stopped.abort();
   }
 
   async #drain(claiming: Promise<void>, { graceMs, signal }: Grace): Promise<void> {
-    const over = new AbortController();
     const ended = claiming.then(() => {
       for (const { run } of this.#runs.values()) run.parkNow();
       return Promise.all(this.#runs.values().map(({ done }) => done));
     });
-    const either = signal ? AbortSignal.any([over.signal, signal]) : over.signal;
-    await Promise.race([ended, pause(this.#clock, graceMs, either)]);
-    over.abort();
+    await atMost(this.#clock, graceMs, ended, signal);
   }
 
   async #handBack(): Promise<void> {
@@ -214,90 +187,10 @@ export class Worker {
       .catch((error: unknown) => this.#report('leave', error));
   }
 
-  async #claimLoop(signal: AbortSignal, graceOver: AbortSignal): Promise<void> {
-    // One claim for all slots freed in the same turn of the event loop.
-    this.#scheduleClaims = nextTurn(() => {
-      this.#sendClaims(signal);
-      this.#wake();
-    });
-    for (;;) {
-      this.#sendClaims(signal);
-      if (signal.aborted && this.#claims.isEmpty) break;
-      const claims = await this.#claims.next();
-      for (const claim of claims) {
-        if (graceOver.aborted) void this.#settle(claim, { kind: 'released' });
-        else this.#prefetched.add(claim, this.#clock.now());
-      }
-      // Before starting the claimed tasks, so that the storage is not idle meanwhile.
-      if (this.#claims.hasMore) this.#sendClaims(signal);
-      this.#fill();
-      this.#releasePrefetched(this.#clock.now() - this.settings.pollMs);
-      if (!this.#claims.isEmpty) continue;
-      // Idle only without a wakeup since the claim was sent: a wakeup can overtake an empty answer.
-      const noneLeft = !this.#claims.hasMore && !this.#wakeupReceived && !this.#caller.longPollTimedOut;
-      this.#drained = noneLeft && this.#repeated === 0;
-      if (this.#wanted <= 0 || this.#drained || (noneLeft && claims.length === 0)) await this.#idle(signal);
-    }
-    this.#releasePrefetched(Number.POSITIVE_INFINITY);
-  }
-
-  #sendClaims(signal: AbortSignal): void {
-    while (!signal.aborted && this.#claims.maySend && this.#wanted > 0) {
-      this.#wakeupReceived = false;
-      const held = this.#prefetched.size + this.#claims.requestedTasks;
-      this.#claims.send(this.#wanted, Math.max(0, this.#free - held));
-    }
-  }
-
-  /** Number of tasks to request: one per free slot, and prefetched ones, but those not one by one. */
-  get #wanted(): number {
-    const held = this.#prefetched.size + this.#claims.requestedTasks;
-    const free = Math.max(0, this.#free - held);
-    const { capacity } = this.#prefetched;
-    const prefetched = capacity - Math.max(0, held - this.#free);
-    return free > 0 || prefetched * 2 > capacity ? free + Math.max(0, prefetched) : 0;
-  }
-
-  /** Starts prefetched tasks while slots are free. */
+  /** Starts claimed tasks while slots are free. */
   #fill(): void {
-    while (this.#free > 0) {
-      const next = this.#prefetched.next();
-      if (!next) return;
+    for (let next = this.#claims.next(this.#free); next; next = this.#claims.next(this.#free))
       this.#begin(next.claim, next.notified);
-    }
-  }
-
-  /** Releases claims that have waited for a slot since `since` or longer: other workers may have free slots. */
-  #releasePrefetched(since: number): void {
-    for (const claim of this.#prefetched.takeOlder(since)) void this.#settle(claim, { kind: 'released' });
-  }
-
-  /** Waits for a wakeup, the end of a run, or the poll timer. */
-  async #idle(signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    // One timer for the whole poll interval: at full load this runs once per task.
-    this.#cancelPoll ??= this.#clock.after(this.settings.pollMs, () => {
-      this.#cancelPoll = undefined;
-      this.#drained = false;
-      this.#wake();
-    });
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    this.#wake = NOOP;
-  }
-
-  async #claim(request: ClaimRequest): Promise<readonly Claim[] | undefined> {
-    try {
-      return await this.#caller.claim(request, { isIdle: this.#isIdle, signal: this.#stopping });
-    } catch (error) {
-      this.#report('claim', error);
-      return undefined;
-    }
-  }
-
-  get #isIdle(): boolean {
-    return this.#runs.size - this.#idleRuns - this.#settling <= 0 && this.#prefetched.size === 0;
   }
 
   get #free(): number {
@@ -314,7 +207,6 @@ export class Worker {
     this.#runs.get(key)?.run.abandon();
     const held = new HeldRun(run);
     this.#runs.set(key, held);
-    if (held.wasRunBefore) this.#repeated += 1;
     held.done = this.#execute(key, held);
     if (notified) run.onWakeup();
   }
@@ -341,11 +233,11 @@ export class Worker {
       const context = new RunContext(run, this.ports);
       const end = await run.run(() => fn(context, task.payload));
       this.#ended[end.kind] += 1;
-      this.#prefetched.recordDuration(this.#clock.now() - began);
+      this.#claims.recordDuration(this.#clock.now() - began);
       if (end.kind === 'abandoned' || end.kind === 'parked') return;
       // A finished run frees its slot: the next one starts while this one is settled.
       this.#settling += 1;
-      this.#pump();
+      this.#onFreed();
       await this.#settle(run.claim, end);
       this.#settling -= 1;
     } catch (error) {
@@ -354,18 +246,15 @@ export class Worker {
       await this.#settle(run.claim, { kind: 'failed', error: shown, diagnostic });
     } finally {
       if (this.#runs.get(key) === held) this.#runs.delete(key);
-      if (held.wasRunBefore) {
-        this.#repeated -= 1;
-        this.#drained = false;
-      }
-      this.#pump();
+      this.#claims.ended(run.claim);
+      this.#onFreed();
     }
   }
 
-  #pump(): void {
+  /** A slot may have become free. */
+  #onFreed(): void {
     this.#fill();
-    if (this.#wanted > 0 && (!this.#drained || (this.#isIdle && this.#caller.supportsLongPoll)))
-      this.#scheduleClaims();
+    this.#claims.request();
   }
 
   /** Never rejects: a task that can't be settled is claimed again once its lease expires. */

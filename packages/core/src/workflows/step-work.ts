@@ -1,4 +1,4 @@
-import { pause } from '../runtime/clock.js';
+import { untilAvailable } from '../runtime/until-available.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
 import { addCopy, RESULT } from '../protocol/bounded-json.js';
@@ -6,7 +6,6 @@ import type { JsonValue } from '../protocol/json.js';
 import { copyField } from '../protocol/known-text.js';
 import type { ServiceCall } from '../protocol/service-call.js';
 import type { Progress } from '../protocol/task.js';
-import { fullJitter } from '../protocol/full-jitter.js';
 import type {
   JournalChanges,
   JournalStep,
@@ -253,20 +252,12 @@ export class StepWork {
   }
 
   /** Retries while the storage is unavailable; ends when the run does, at the latest when its lease is lost. */
-  async #persist<T>(write: () => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await write();
-      } catch (error) {
-        const away = error instanceof OrchestratorError && error.code === 'storage_unavailable';
-        if (!away || this.#stopped) throw error;
-        await pause(
-          this.ports.clock,
-          50 + fullJitter(this.ports.random, attempt, 100, 2_000),
-          this.#abort.signal,
-        );
-      }
-    }
+  #persist<T>(write: () => Promise<T>): Promise<T> {
+    return untilAvailable(write, () => {
+      const { clock, random } = this.ports;
+      if (this.#stopped) this.#abort.abort(STOPPED);
+      return { clock, random, signal: this.#abort.signal };
+    });
   }
 }
 

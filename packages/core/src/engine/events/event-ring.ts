@@ -26,13 +26,13 @@ function sizeOf({ data, from }: LoggedEvent): number {
 /** Event log of a tenant. `seq` grows by one; the oldest events are trimmed by count, bytes and age. */
 export class EventRing {
   /** Trimmed events leave empty slots until the array is compacted. */
-  #kept: (LoggedEvent | undefined)[] = [];
-  #front = 0;
-  #seq = 0;
+  private kept: (LoggedEvent | undefined)[] = [];
+  private front = 0;
+  private lastSeq = 0;
   /** Bytes of data and metadata of the kept events. */
-  #bytes = 0;
-  /** Callbacks of followers, called after each append. */
-  readonly followers = new Set<() => void>();
+  private bytes = 0;
+  /** Number of followers: a followed log is kept, though it may be empty. */
+  followers = 0;
 
   constructor(
     private readonly tenantId: string,
@@ -40,58 +40,57 @@ export class EventRing {
   ) {}
 
   get seq(): number {
-    return this.#seq;
+    return this.lastSeq;
   }
 
   /** Whether there are neither events nor followers. */
   get isEmpty(): boolean {
-    return this.#front === this.#kept.length && this.followers.size === 0;
+    return this.front === this.kept.length && this.followers === 0;
   }
 
   get head(): string {
-    return formatCursor({ epoch: this.epoch, seq: this.#seq });
+    return formatCursor({ epoch: this.epoch, seq: this.lastSeq });
   }
 
   append(event: LoggedEvent): void {
-    this.#seq += 1;
-    this.#bytes += sizeOf(event);
-    this.#kept.push(event);
-    if (this.followers.size > 0) for (const wake of this.followers) wake();
+    this.lastSeq += 1;
+    this.bytes += sizeOf(event);
+    this.kept.push(event);
   }
 
   /** Trims by count, bytes and age. The newest event always stays. */
   trim(limits: { readonly maxEvents: number; readonly maxEventBytes: number }, olderThan: number): void {
-    while (this.#front < this.#kept.length) {
-      const oldest = this.#kept[this.#front] as LoggedEvent;
-      const count = this.#kept.length - this.#front;
-      const fits = count <= limits.maxEvents && (this.#bytes <= limits.maxEventBytes || count === 1);
+    while (this.front < this.kept.length) {
+      const oldest = this.kept[this.front] as LoggedEvent;
+      const count = this.kept.length - this.front;
+      const fits = count <= limits.maxEvents && (this.bytes <= limits.maxEventBytes || count === 1);
       if (fits && oldest.at >= olderThan) break;
-      this.#bytes -= sizeOf(oldest);
-      this.#kept[this.#front] = undefined;
-      this.#front += 1;
+      this.bytes -= sizeOf(oldest);
+      this.kept[this.front] = undefined;
+      this.front += 1;
     }
-    if (this.#front > 1024 && this.#front * 2 > this.#kept.length) {
-      this.#kept = this.#kept.slice(this.#front);
-      this.#front = 0;
+    if (this.front > 1024 && this.front * 2 > this.kept.length) {
+      this.kept = this.kept.slice(this.front);
+      this.front = 0;
     }
   }
 
   /** `seq` of the oldest kept event; `head + 1` for an empty log. */
   get firstSeq(): number {
-    return this.#seq - (this.#kept.length - this.#front) + 1;
+    return this.lastSeq - (this.kept.length - this.front) + 1;
   }
 
   /** At most `limit` events after `seq`, which must not be before `firstSeq - 1`. */
   after(seq: number, limit: number): TaskEvent[] {
-    const from = this.#front + (seq + 1 - this.firstSeq);
-    return this.#kept
+    const from = this.front + (seq + 1 - this.firstSeq);
+    return this.kept
       .slice(from, from + limit)
       .map((event, at) =>
-        this.#view(event as LoggedEvent, formatCursor({ epoch: this.epoch, seq: seq + 1 + at })),
+        this.viewOf(event as LoggedEvent, formatCursor({ epoch: this.epoch, seq: seq + 1 + at })),
       );
   }
 
-  #view(event: LoggedEvent, cursor: string): TaskEvent {
+  private viewOf(event: LoggedEvent, cursor: string): TaskEvent {
     if (hasText(event)) return viewEvent(this.tenantId, event, cursor);
     return (event.view ??= viewEvent(this.tenantId, event, cursor));
   }

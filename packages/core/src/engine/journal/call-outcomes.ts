@@ -6,8 +6,9 @@ import type { Usage } from '../../protocol/service-call.js';
 import type { StepAnswer, StepOutcome } from '../../storage/call-journal.js';
 import { isFinalState } from '../../protocol/task-state.js';
 import { taskText } from '../../protocol/task-texts.js';
-import { type MemoryState, noRoomError } from '../engine-state.js';
+import { type EngineState, noRoomError } from '../engine-state.js';
 import type { TaskLife } from '../tasks/task-life.js';
+import { UNLIMITED } from '../unlimited.js';
 import { addUsage } from '../tenants/usage.js';
 import type { CallEntry, KeptOutcome, StepEntry, TaskEntry } from '../tasks/task-entry.js';
 import { jobKey, type TenantState } from '../tenants/tenant-state.js';
@@ -17,7 +18,7 @@ import { jobKey, type TenantState } from '../tenants/tenant-state.js';
  */
 export class CallOutcomes {
   constructor(
-    private readonly state: MemoryState,
+    private readonly state: EngineState,
     private readonly life: TaskLife,
   ) {}
 
@@ -83,6 +84,7 @@ export class CallOutcomes {
   }
 
   private scheduleSilence(tenant: TenantState, entry: TaskEntry, call: CallEntry): void {
+    if (call.silenceMs >= UNLIMITED) return;
     const first = call.silentAt === undefined;
     call.silentAt = this.state.now() + call.silenceMs;
     // The sweeper renews a timer that fires early, so one timer is enough for any number of reports.

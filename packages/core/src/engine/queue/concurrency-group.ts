@@ -21,10 +21,10 @@ export class ConcurrencyGroup<T extends GroupMember> {
   readonly holders = new Set<T>();
   /** Admits no member while the waiting ones are being cancelled. */
   shut = false;
-  readonly #sequences = new Map<T, Place<T>>();
-  readonly #waitingBy = Array.from({ length: PRIORITIES }, () => 0);
-  #first: Place<T> | undefined;
-  #last: Place<T> | undefined;
+  private readonly sequences = new Map<T, Place<T>>();
+  private readonly waitingBy = Array.from({ length: PRIORITIES }, () => 0);
+  private firstPlace: Place<T> | undefined;
+  private lastPlace: Place<T> | undefined;
 
   /**
    * @param capacity maximum number of holders.
@@ -41,30 +41,32 @@ export class ConcurrencyGroup<T extends GroupMember> {
 
   /** First waiting member. */
   get first(): T | undefined {
-    return this.#first?.entry;
+    return this.firstPlace?.entry;
   }
 
   admits(entry: T): boolean {
-    return this.hasRoom && (!this.inOrder || this.#first === undefined || this.#first.entry === entry);
+    return (
+      this.hasRoom && (!this.inOrder || this.firstPlace === undefined || this.firstPlace.entry === entry)
+    );
   }
 
   /** @param order ascending position in the queue. */
   wait(entry: T, order: number): void {
-    if (this.#sequences.has(entry)) return;
-    let before = this.#last;
+    if (this.sequences.has(entry)) return;
+    let before = this.lastPlace;
     while (before && before.order > order) before = before.before;
-    const sequence: Place<T> = { entry, order, before, after: before ? before.after : this.#first };
+    const sequence: Place<T> = { entry, order, before, after: before ? before.after : this.firstPlace };
     if (sequence.after) sequence.after.before = sequence;
-    else this.#last = sequence;
+    else this.lastPlace = sequence;
     if (before) before.after = sequence;
-    else this.#first = sequence;
-    this.#sequences.set(entry, sequence);
-    this.#count(entry, 1);
+    else this.firstPlace = sequence;
+    this.sequences.set(entry, sequence);
+    this.count(entry, 1);
   }
 
   /** Order of a waiting member. */
   orderOf(entry: T): number | undefined {
-    return this.#sequences.get(entry)?.order;
+    return this.sequences.get(entry)?.order;
   }
 
   enter(entry: T): void {
@@ -83,22 +85,22 @@ export class ConcurrencyGroup<T extends GroupMember> {
   urgency(own: number): number {
     if (!this.inOrder) return own;
     for (let priority = PRIORITIES - 1; priority > own; priority -= 1)
-      if ((this.#waitingBy[priority] ?? 0) > 0) return priority;
+      if ((this.waitingBy[priority] ?? 0) > 0) return priority;
     return own;
   }
 
   stopWaiting(entry: T): void {
-    const sequence = this.#sequences.get(entry);
+    const sequence = this.sequences.get(entry);
     if (!sequence) return;
-    this.#sequences.delete(entry);
-    this.#count(entry, -1);
+    this.sequences.delete(entry);
+    this.count(entry, -1);
     if (sequence.before) sequence.before.after = sequence.after;
-    else this.#first = sequence.after;
+    else this.firstPlace = sequence.after;
     if (sequence.after) sequence.after.before = sequence.before;
-    else this.#last = sequence.before;
+    else this.lastPlace = sequence.before;
   }
 
-  #count({ spec }: T, change: number): void {
-    this.#waitingBy[spec.priority] = (this.#waitingBy[spec.priority] ?? 0) + change;
+  private count({ spec }: T, change: number): void {
+    this.waitingBy[spec.priority] = (this.waitingBy[spec.priority] ?? 0) + change;
   }
 }

@@ -1,15 +1,12 @@
-import type { JsonObject } from '../../protocol/json.js';
 import type { Message, Session } from '../../protocol/session.js';
 import type { Task } from '../../protocol/task.js';
 import { mergedContext } from '../../storage/merged-context.js';
 import { BoundedPage } from '../../storage/bounded-page.js';
 import type {
   SessionState,
-  SessionStore,
   AppendMessageParams,
   AppendMessageResult,
   CloseSessionParams,
-  CloseSessionResult,
   CreateSessionParams,
   CreateSessionResult,
   GetSessionParams,
@@ -22,22 +19,28 @@ import type {
 import { sessionKey } from '../tasks/cancellations.js';
 import { bytesOf, keptOfText, textOfKept, viewJson } from '../kept-json.js';
 import { rememberKey } from '../tasks/idempotency.js';
-import type { MemoryState } from '../engine-state.js';
-import { inPortions } from '../portions.js';
+import type { EngineState } from '../engine-state.js';
 import type { TaskLife } from '../tasks/task-life.js';
 import { viewTask } from '../tasks/task-view.js';
 import { SessionEntry, type TenantState } from '../tenants/tenant-state.js';
 
 type NewMessage = AppendMessageParams['message'];
 
+/** `more`: live tasks are left to cancel, in further commands. */
+export type SessionClosed =
+  | { readonly answer: 'closed' | 'already_closed'; readonly session: Session; readonly more: boolean }
+  | { readonly answer: 'not_found' };
+
 /** Sessions of all tenants, and the synchronous changes that other steps include. */
-export class MemorySessions implements SessionStore {
+export class Sessions {
   constructor(
-    private readonly state: MemoryState,
+    private readonly state: EngineState,
     private readonly life: TaskLife,
   ) {}
 
-  async create(params: CreateSessionParams): Promise<CreateSessionResult> {
+  create(params: CreateSessionParams): CreateSessionResult {
+    // Before the tenant is created: a context that is refused changes nothing.
+    const context = mergedContext('{}', params.context);
     const tenant = this.state.tenant(params.tenantId);
     const { idempotency } = params;
     const used = idempotency && tenant.idempotency.get(idempotency.key);
@@ -50,13 +53,16 @@ export class MemorySessions implements SessionStore {
     }
     const known = tenant.sessions.get(params.sessionId);
     if (!known && this.state.holdsTooMuch(tenant)) return { answer: 'queue_full' };
-    const entry = known ?? this.open(tenant, params.sessionId, params.agentId, params.context);
+    const entry = known ?? this.open(tenant, params.sessionId, params.agentId, context);
     if (idempotency) rememberKey(this.state, tenant, idempotency, entry);
     return { answer: known ? 'exists' : 'created', session: viewSession(entry) };
   }
 
-  /** The session, created if there is none with this id. */
-  open(tenant: TenantState, sessionId: string, agentId?: string, context: JsonObject = {}): SessionEntry {
+  /**
+   * The session, created if there is none with this id.
+   * @param context as compact JSON.
+   */
+  open(tenant: TenantState, sessionId: string, agentId?: string, context = '{}'): SessionEntry {
     const known = tenant.sessions.get(sessionId);
     if (known) return known;
     const now = new Date(this.state.now()).toISOString();
@@ -70,12 +76,7 @@ export class MemorySessions implements SessionStore {
       updated_at: now,
       rev: 1,
     } as const;
-    const entry = new SessionEntry(
-      tenant,
-      tenant.sessionsMade,
-      session,
-      keptOfText(mergedContext('{}', context)),
-    );
+    const entry = new SessionEntry(tenant, tenant.sessionsMade, session, keptOfText(context));
     tenant.sessions.set(sessionId, entry);
     tenant.sessionsInOrder.add(entry.sequence, entry);
     this.scheduleIdle(tenant, entry);
@@ -83,7 +84,7 @@ export class MemorySessions implements SessionStore {
     return entry;
   }
 
-  async get({ tenantId, sessionId }: GetSessionParams): Promise<SessionState | undefined> {
+  get({ tenantId, sessionId }: GetSessionParams): SessionState | undefined {
     const tenant = this.state.lookUp(tenantId);
     const entry = tenant.sessions.get(sessionId);
     if (!entry) return undefined;
@@ -94,7 +95,7 @@ export class MemorySessions implements SessionStore {
     return { session: viewSession(entry), tasks, cursor: tenant.events.head, ...(more && { more }) };
   }
 
-  async update(params: UpdateSessionParams): Promise<UpdateSessionResult> {
+  update(params: UpdateSessionParams): UpdateSessionResult {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.sessions.get(params.sessionId);
     if (!entry) return { answer: 'not_found' };
@@ -113,7 +114,7 @@ export class MemorySessions implements SessionStore {
     return { answer: 'updated', session: viewSession(entry) };
   }
 
-  async append(params: AppendMessageParams): Promise<AppendMessageResult> {
+  append(params: AppendMessageParams): AppendMessageResult {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.sessions.get(params.sessionId);
     if (!entry) return { answer: 'not_found' };
@@ -141,7 +142,7 @@ export class MemorySessions implements SessionStore {
     return stored;
   }
 
-  async messages(params: ListMessagesParams): Promise<readonly Message[] | undefined> {
+  messages(params: ListMessagesParams): readonly Message[] | undefined {
     const entry = this.state.lookUp(params.tenantId).sessions.get(params.sessionId);
     if (!entry) return undefined;
     const at = entry.messages.findIndex((message) => message.message_id === params.before);
@@ -151,7 +152,7 @@ export class MemorySessions implements SessionStore {
     return page.items.toReversed();
   }
 
-  async list(params: ListSessionsParams): Promise<ListSessionsResult> {
+  list(params: ListSessionsParams): ListSessionsResult {
     const tenant = this.state.lookUp(params.tenantId);
     const start = params.after === undefined ? undefined : tenant.sessions.get(params.after);
     if (params.after !== undefined && !start) return undefined;
@@ -170,7 +171,8 @@ export class MemorySessions implements SessionStore {
     return { sessions };
   }
 
-  async close(params: CloseSessionParams): Promise<CloseSessionResult> {
+  /** Closes the session, and cancels the first portion of its tasks. */
+  close(params: Omit<CloseSessionParams, 'signal'>): SessionClosed {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.sessions.get(params.sessionId);
     if (!entry) return { answer: 'not_found' };
@@ -181,8 +183,7 @@ export class MemorySessions implements SessionStore {
       cancellations.beginSession(tenant, entry, params.graceMs);
     }
     const session = viewSession(entry);
-    await inPortions(() => cancellations.pump(tenant, sessionKey(params.sessionId)), params.signal);
-    return { answer, session };
+    return { answer, session, more: cancellations.pump(tenant, sessionKey(params.sessionId)) };
   }
 
   /** Timer: closes an idle session, removes a closed one. */
@@ -222,7 +223,7 @@ export class MemorySessions implements SessionStore {
 
   private tell(tenant: TenantState, entry: SessionEntry): void {
     const { status, rev } = entry.session;
-    tenant.events.append({
+    this.state.log(tenant, {
       event: 'session_updated',
       about: entry,
       from: undefined,

@@ -1,5 +1,5 @@
 import { TASK_TEXTS, taskText } from '../../protocol/task-texts.js';
-import type { MemoryState } from '../engine-state.js';
+import type { EngineState } from '../engine-state.js';
 import type { ConcurrencyGroup } from '../queue/concurrency-group.js';
 import type { TaskEntry } from './task-entry.js';
 import type { TaskLife } from './task-life.js';
@@ -30,7 +30,7 @@ const CANCELLER_SILENT_MS = 1_000;
  */
 export class Cancellations {
   constructor(
-    private readonly state: MemoryState,
+    private readonly state: EngineState,
     private readonly life: TaskLife,
   ) {}
 
@@ -58,7 +58,7 @@ export class Cancellations {
     const reason = taskText('batchFailed', { taskId: failedId });
     this.beginBatch(tenant, batch, { reason, graceMs: this.state.limits.cancelGraceMs });
     if (!this.pump(tenant, key)) return;
-    (tenant.cancellations.get(key) as Cancellation).askedAt = Number.NEGATIVE_INFINITY;
+    (tenant.cancellations.get(key) as Cancellation).askedAt = -CANCELLER_SILENT_MS;
     this.state.schedule('cancel', this.state.now(), { tenantId: tenant.tenantId, id: key });
   }
 

@@ -1,12 +1,12 @@
 import type { ExplainFacts } from '../../storage/explain.js';
-import type { MemoryState } from '../engine-state.js';
+import type { EngineState } from '../engine-state.js';
 import { openCalls } from './task-life.js';
 import { viewTask } from './task-view.js';
 import type { TaskEntry } from './task-entry.js';
 import type { TenantState } from '../tenants/tenant-state.js';
 
 /** The facts that explain why a task is where it is. */
-export function factsOf(state: MemoryState, tenant: TenantState, entry: TaskEntry): ExplainFacts {
+export function factsOf(state: EngineState, tenant: TenantState, entry: TaskEntry): ExplainFacts {
   const { settings, leased } = tenant;
   const now = state.now();
   const live = [...state.workers.values()].filter(({ aliveUntil }) => aliveUntil > now);

@@ -1,10 +1,10 @@
 import type { Idempotency } from '../../storage/task-records.js';
-import type { MemoryState } from '../engine-state.js';
+import type { EngineState } from '../engine-state.js';
 import type { RememberedKey, TenantState } from '../tenants/tenant-state.js';
 
 /** Remembers the answer to an idempotency key for `idempotencyMs`. */
 export function rememberKey(
-  state: MemoryState,
+  state: EngineState,
   tenant: TenantState,
   { key, fingerprint }: Idempotency,
   entry: RememberedKey['entry'],

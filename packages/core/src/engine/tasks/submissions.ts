@@ -16,10 +16,11 @@ import type {
   SubmitBatchResult,
   SubmitParams,
 } from '../../storage/task-records.js';
+import { UNLIMITED } from '../unlimited.js';
 import { ConcurrencyGroup } from '../queue/concurrency-group.js';
 import { rememberKey } from './idempotency.js';
-import type { MemoryState } from '../engine-state.js';
-import type { MemorySessions } from '../sessions/sessions.js';
+import type { EngineState } from '../engine-state.js';
+import type { Sessions } from '../sessions/sessions.js';
 import type { TaskLife } from './task-life.js';
 import { viewBatch } from './batch-view.js';
 import { viewTask } from './task-view.js';
@@ -31,9 +32,9 @@ const NO_ORIGIN: Origin = {};
 /** Creation of tasks: submit, batch, register, redrive. */
 export class Submissions {
   constructor(
-    private readonly state: MemoryState,
+    private readonly state: EngineState,
     private readonly life: TaskLife,
-    private readonly sessions: MemorySessions,
+    private readonly sessions: Sessions,
   ) {}
 
   submit(params: SubmitParams): SubmitAnswer {
@@ -91,7 +92,7 @@ export class Submissions {
     tenant.batches.set(batch.batchId, entry);
     for (const item of batch.items) {
       if ('error' in item) {
-        entry.items.push({ ...item.error });
+        entry.items.push(structuredClone(item.error));
         continue;
       }
       const taken = tenant.tasks.has(item.task.task_id);
@@ -157,7 +158,7 @@ export class Submissions {
     }
     call.jobId = jobId;
     tenant.jobs.set(jobKey(service, jobId), callId);
-    if (Number.isFinite(silenceMs)) {
+    if (silenceMs < UNLIMITED) {
       call.silentAt = this.state.now() + silenceMs;
       const { tenantId } = tenant;
       this.state.schedule('step', call.silentAt, { tenantId, id: entry.spec.task_id, step: callId });

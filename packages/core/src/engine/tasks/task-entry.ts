@@ -1,4 +1,6 @@
 import { keepJson, type KeptJson } from '../kept-json.js';
+import { copyJson } from '../../protocol/bounded-json.js';
+import type { JsonObject } from '../../protocol/json.js';
 import type { TaskError } from '../../protocol/errors.js';
 import type { Progress } from '../../protocol/task.js';
 import type { Diagnostic } from '../../protocol/thrown.js';
@@ -156,7 +158,7 @@ export class TaskEntry {
     readonly sequence: number,
     origin: Origin,
   ) {
-    this.spec = { ...spec, metadata: { ...spec.metadata } };
+    this.spec = { ...spec, metadata: copyJson(spec.metadata as JsonObject) };
     this.payload = keepJson(payload, this);
     this.seed = origin.seed ?? spec.task_id;
     this.batch = origin.batch;

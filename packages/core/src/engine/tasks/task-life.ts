@@ -9,7 +9,7 @@ import { TASK_TEXTS } from '../../protocol/task-texts.js';
 import type { Wakeup } from '../../storage/wakeups.js';
 import { Cancellations } from './cancellations.js';
 import type { ConcurrencyGroup } from '../queue/concurrency-group.js';
-import { type MemoryState, noRoomError } from '../engine-state.js';
+import { type EngineState, noRoomError } from '../engine-state.js';
 import { ReadyQueue } from '../queue/ready-queue.js';
 import type { CallEntry, Lease, TaskEntry } from './task-entry.js';
 import type { TenantState } from '../tenants/tenant-state.js';
@@ -33,7 +33,7 @@ export type Ending =
 export class TaskLife {
   readonly cancellations: Cancellations;
 
-  constructor(private readonly state: MemoryState) {
+  constructor(private readonly state: EngineState) {
     this.cancellations = new Cancellations(state, this);
   }
 
@@ -64,7 +64,7 @@ export class TaskLife {
   ): void {
     entry.rev += 1;
     entry.updatedAt = now;
-    tenant.events.append({
+    this.state.log(tenant, {
       event,
       about: entry,
       from: from?.metadata === undefined ? from : { ...from, metadata: compactJson(from.metadata) },

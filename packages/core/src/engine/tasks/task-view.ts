@@ -10,15 +10,15 @@ import type { StepEntry, TaskEntry } from './task-entry.js';
  * the view.
  */
 class Timestamps {
-  #at = Number.NaN;
-  #text = '';
+  private at = Number.NaN;
+  private text = '';
 
   of(at: number): string {
-    if (at !== this.#at) {
-      this.#text = new Date(at).toISOString();
-      this.#at = at;
+    if (at !== this.at) {
+      this.text = new Date(at).toISOString();
+      this.at = at;
     }
-    return this.#text;
+    return this.text;
   }
 }
 

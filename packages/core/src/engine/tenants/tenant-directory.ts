@@ -8,71 +8,70 @@ const REMEMBERED = 10_000;
  * that a cursor into the old log is answered with a gap; tenants that never existed start with the first log.
  */
 export class TenantDirectory {
-  readonly #tenants = new Map<string, TenantState>();
+  private readonly tenants = new Map<string, TenantState>();
   /** In ascending order. */
-  readonly #ids: string[] = [];
+  private readonly ids: string[] = [];
   /** Tenant to the number of its last drop. The oldest entries are evicted. */
-  readonly #dropped = new Map<string, number>();
-  #drops = 0;
+  private readonly dropped = new Map<string, number>();
+  private drops = 0;
   /** Highest evicted number: applies to every tenant that is not remembered. */
-  #forgotten = 0;
-  /** Position of the background scan over all tenants. */
-  #cursor = this.#tenants.values();
+  private forgotten = 0;
+  /** Id of the last tenant of the background scan. */
+  private scannedTo: string | undefined;
 
   get size(): number {
-    return this.#tenants.size;
+    return this.tenants.size;
   }
 
   get(tenantId: string): TenantState | undefined {
-    return this.#tenants.get(tenantId);
+    return this.tenants.get(tenantId);
   }
 
   add(tenant: TenantState): void {
     const { tenantId } = tenant;
-    if (this.#tenants.has(tenantId)) return;
-    this.#tenants.set(tenantId, tenant);
-    this.#ids.splice(this.#rank(tenantId), 0, tenantId);
+    if (this.tenants.has(tenantId)) return;
+    this.tenants.set(tenantId, tenant);
+    this.ids.splice(this.rank(tenantId), 0, tenantId);
   }
 
   drop({ tenantId }: TenantState): void {
-    if (!this.#tenants.delete(tenantId)) return;
-    this.#ids.splice(this.#rank(tenantId), 1);
-    this.#drops += 1;
-    this.#dropped.delete(tenantId);
-    this.#dropped.set(tenantId, this.#drops);
-    const [oldest] = this.#dropped;
-    if (!oldest || this.#dropped.size <= REMEMBERED) return;
-    this.#dropped.delete(oldest[0]);
-    this.#forgotten = oldest[1];
+    if (!this.tenants.delete(tenantId)) return;
+    this.ids.splice(this.rank(tenantId), 1);
+    this.drops += 1;
+    this.dropped.delete(tenantId);
+    this.dropped.set(tenantId, this.drops);
+    const [oldest] = this.dropped;
+    if (!oldest || this.dropped.size <= REMEMBERED) return;
+    this.dropped.delete(oldest[0]);
+    this.forgotten = oldest[1];
   }
 
   /** Number of the log that the tenant would start now: 0 for the first. */
   logOf(tenantId: string): number {
-    return this.#dropped.get(tenantId) ?? this.#forgotten;
+    return this.dropped.get(tenantId) ?? this.forgotten;
   }
 
   /** Tenants with a greater id, in order. */
   *after(tenantId: string | undefined): Generator<TenantState> {
-    let at = tenantId === undefined ? 0 : this.#rank(tenantId);
-    if (this.#ids[at] === tenantId) at += 1;
-    for (; at < this.#ids.length; at += 1) yield this.#tenants.get(this.#ids[at] as string) as TenantState;
+    let at = tenantId === undefined ? 0 : this.rank(tenantId);
+    if (this.ids[at] === tenantId) at += 1;
+    for (; at < this.ids.length; at += 1) yield this.tenants.get(this.ids[at] as string) as TenantState;
   }
 
   /** Next tenant of the background scan; `undefined` at the end of a pass. */
   next(): TenantState | undefined {
-    const next = this.#cursor.next();
-    if (next.done !== true) return next.value;
-    this.#cursor = this.#tenants.values();
-    return undefined;
+    const [next] = this.after(this.scannedTo);
+    this.scannedTo = next?.tenantId;
+    return next;
   }
 
   /** Number of smaller ids. */
-  #rank(tenantId: string): number {
+  private rank(tenantId: string): number {
     let low = 0;
-    let high = this.#ids.length;
+    let high = this.ids.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#ids[middle] as string) < tenantId) low = middle + 1;
+      if ((this.ids[middle] as string) < tenantId) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -1,29 +1,27 @@
 import type {
   TenantStats,
-  TenantStore,
   ConfigureTenantParams,
   GetTenantParams,
   ListTenantsParams,
   ListTenantsResult,
 } from '../../storage/tenant-store.js';
-import type { MemoryState } from '../engine-state.js';
+import type { EngineState } from '../engine-state.js';
 import type { TaskLife } from '../tasks/task-life.js';
 import { DEFAULT_SETTINGS, type TenantState } from './tenant-state.js';
 
 /** Operators' view of tenants, and their settings. */
-export class MemoryTenants implements TenantStore {
+export class Tenants {
   constructor(
-    private readonly state: MemoryState,
+    private readonly state: EngineState,
     private readonly life: TaskLife,
   ) {}
 
-  async get({ tenantId }: GetTenantParams): Promise<TenantStats> {
-    this.state.checkOpen();
+  get({ tenantId }: GetTenantParams): TenantStats {
     const tenant = this.state.tenants.get(tenantId);
     return tenant ? viewTenant(tenant) : unheardOf(tenantId);
   }
 
-  async configure(params: ConfigureTenantParams): Promise<TenantStats> {
+  configure(params: ConfigureTenantParams): TenantStats {
     const tenant = this.state.tenant(params.tenantId);
     const { weight, paused, maxRunning: kept } = tenant.settings;
     const maxRunning = params.maxRunning === undefined ? kept : (params.maxRunning ?? undefined);
@@ -36,8 +34,7 @@ export class MemoryTenants implements TenantStore {
     return viewTenant(tenant);
   }
 
-  async list({ limit, after }: ListTenantsParams): Promise<ListTenantsResult> {
-    this.state.checkOpen();
+  list({ limit, after }: ListTenantsParams): ListTenantsResult {
     const tenants: TenantStats[] = [];
     for (const tenant of this.state.tenants.after(after)) {
       if (!tenant.isRegistered) continue;

@@ -1,12 +1,11 @@
 import {
   type IssuedTicket,
   KEPT_SPENT_TICKETS,
-  type TicketStore,
   type IssueTicketParams,
   type SpendTicketParams,
 } from '../../storage/ticket-store.js';
 import { Heap } from '../timers/heap.js';
-import type { MemoryState } from '../engine-state.js';
+import type { EngineState } from '../engine-state.js';
 
 interface Ticket {
   readonly tenantId: string;
@@ -26,19 +25,18 @@ interface TenantTickets {
 
 const expiresBefore = (a: Ticket, b: Ticket) => a.expiresAt < b.expiresAt;
 
-/** Tickets in memory. A tenant has an entry only while it has a ticket. */
-export class MemoryTickets implements TicketStore {
-  readonly #tenants = new Map<string, TenantTickets>();
-  readonly #byExpiry = new Heap<Ticket>(expiresBefore);
+/** Tickets of all tenants. A tenant has an entry only while it has a ticket. */
+export class Tickets {
+  private readonly tenants = new Map<string, TenantTickets>();
+  private readonly byExpiry = new Heap<Ticket>(expiresBefore);
 
-  constructor(private readonly state: MemoryState) {}
+  constructor(private readonly state: EngineState) {}
 
-  async issue(params: IssueTicketParams): Promise<IssuedTicket> {
-    this.state.checkOpen();
+  issue(params: IssueTicketParams): IssuedTicket {
     const { tenantId, ticketId: id, content, lifeMs, maxOpen } = params;
     const now = this.state.now();
-    this.#forgetExpired(now);
-    const tickets = this.#tenants.get(tenantId) ?? newTickets();
+    this.forgetExpired(now);
+    const tickets = this.tenants.get(tenantId) ?? newTickets();
     const known = tickets.open.get(id) ?? tickets.spent.get(id);
     if (known) return { answer: 'issued', expiresAt: known.expiresAt };
     if (tickets.open.size >= maxOpen)
@@ -46,15 +44,14 @@ export class MemoryTickets implements TicketStore {
     const ticket = { tenantId, id, content, expiresAt: now + lifeMs };
     tickets.byExpiry.push(ticket);
     tickets.open.set(id, ticket);
-    this.#tenants.set(tenantId, tickets);
-    this.#byExpiry.push(ticket);
+    this.tenants.set(tenantId, tickets);
+    this.byExpiry.push(ticket);
     return { answer: 'issued', expiresAt: ticket.expiresAt };
   }
 
-  async spend({ tenantId, ticketId, spendId }: SpendTicketParams): Promise<string | undefined> {
-    this.state.checkOpen();
-    this.#forgetExpired(this.state.now());
-    const tickets = this.#tenants.get(tenantId);
+  spend({ tenantId, ticketId, spendId }: SpendTicketParams): string | undefined {
+    this.forgetExpired(this.state.now());
+    const tickets = this.tenants.get(tenantId);
     const ticket = tickets?.open.get(ticketId) ?? tickets?.spent.get(ticketId);
     if (!tickets || !ticket) return undefined;
     if (ticket.spendId !== undefined) return ticket.spendId === spendId ? ticket.content : undefined;
@@ -70,14 +67,14 @@ export class MemoryTickets implements TicketStore {
     return content;
   }
 
-  #forgetExpired(now: number): void {
-    for (let first = this.#byExpiry.peek(); first && first.expiresAt <= now; first = this.#byExpiry.peek()) {
-      this.#byExpiry.pop();
-      const tickets = this.#tenants.get(first.tenantId);
+  private forgetExpired(now: number): void {
+    for (let first = this.byExpiry.peek(); first && first.expiresAt <= now; first = this.byExpiry.peek()) {
+      this.byExpiry.pop();
+      const tickets = this.tenants.get(first.tenantId);
       tickets?.open.delete(first.id);
       tickets?.spent.delete(first.id);
       if (tickets) firstOpen(tickets);
-      if (tickets && tickets.open.size + tickets.spent.size === 0) this.#tenants.delete(first.tenantId);
+      if (tickets && tickets.open.size + tickets.spent.size === 0) this.tenants.delete(first.tenantId);
     }
   }
 }

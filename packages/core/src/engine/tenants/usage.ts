@@ -1,37 +1,35 @@
 import type { Usage } from '../../protocol/service-call.js';
-import type { UsageLedger, UsageRow, AddUsageParams, SumUsageParams } from '../../storage/usage-ledger.js';
+import type { UsageRow, AddUsageParams, SumUsageParams } from '../../storage/usage-ledger.js';
 import { dayOf, OTHER_USAGE, tooManyRows } from '../../storage/usage-ledger.js';
-import type { MemoryLimits, MemoryState } from '../engine-state.js';
+import type { EngineLimits, EngineState } from '../engine-state.js';
 import type { CallEntry } from '../tasks/task-entry.js';
 
-type Limits = Pick<MemoryLimits, 'usageRetentionMs' | 'maxUsageRows' | 'idempotencyMs'>;
+type Limits = Pick<EngineLimits, 'usageRetentionMs' | 'maxUsageRows' | 'idempotencyMs'>;
 type Addition = Omit<UsageRow, 'day' | 'requests'>;
 
 const DAY_MS = 24 * 60 * 60_000;
 
 /** Consumption of tenants. Independent of the retention of tasks. */
 export class UsageBook {
-  /** By tenant, then day. */
-  readonly #tenants = new Map<string, Map<string, Map<string, UsageRow>>>();
+  /** By tenant, then day. Tenants in the order in which they are checked for expired days. */
+  private readonly tenants = new Map<string, Map<string, Map<string, UsageRow>>>();
   /** Recent ids in two generations, so that the older one is dropped as a whole. */
-  #ids = { since: 0, recent: new Set<string>(), before: new Set<string>() };
-  /** Position of the expiry scan. */
-  #cursor = this.#tenants.entries();
+  private ids = { since: 0, recent: new Set<string>(), before: new Set<string>() };
 
   constructor(private readonly limits: Limits) {}
 
   /** Whether the id is new. Ids are remembered for at least `idempotencyMs`. */
   isNew(tenantId: string, id: string, now: number): boolean {
-    this.#forgetIds(now);
+    this.forgetIds(now);
     const key = `${tenantId}\n${id}`;
-    if (this.#ids.recent.has(key) || this.#ids.before.has(key)) return false;
-    this.#ids.recent.add(key);
+    if (this.ids.recent.has(key) || this.ids.before.has(key)) return false;
+    this.ids.recent.add(key);
     return true;
   }
 
   add(tenantId: string, now: number, addition: Addition): void {
-    const days = this.#tenants.get(tenantId) ?? new Map<string, Map<string, UsageRow>>();
-    this.#tenants.set(tenantId, days);
+    const days = this.tenants.get(tenantId) ?? new Map<string, Map<string, UsageRow>>();
+    this.tenants.set(tenantId, days);
     const day = dayOf(now);
     const rows = days.get(day) ?? new Map<string, UsageRow>();
     days.set(day, rows);
@@ -49,36 +47,34 @@ export class UsageBook {
   }
 
   *rows(tenantId: string, now: number, from: string, to: string): Generator<UsageRow> {
-    const oldest = this.#oldestDay(now);
-    for (const [day, rows] of this.#tenants.get(tenantId) ?? [])
+    const oldest = this.oldestDay(now);
+    for (const [day, rows] of this.tenants.get(tenantId) ?? [])
       if (day >= oldest && day >= from && day <= to) for (const row of rows.values()) yield { ...row };
   }
 
   /** Checks the next `max` tenants and drops expired days. */
   forget(now: number, max: number): void {
-    this.#forgetIds(now);
-    const oldest = this.#oldestDay(now);
-    for (let scanned = 0; scanned < max; scanned += 1) {
-      const next = this.#cursor.next();
-      if (next.done === true) {
-        this.#cursor = this.#tenants.entries();
-        return;
-      }
-      const [tenantId, days] = next.value;
+    this.forgetIds(now);
+    const oldest = this.oldestDay(now);
+    for (let left = Math.min(max, this.tenants.size); left > 0; left -= 1) {
+      const [first] = this.tenants;
+      if (!first) return;
+      const [tenantId, days] = first;
       for (const day of days.keys()) if (day < oldest) days.delete(day);
-      if (days.size === 0) this.#tenants.delete(tenantId);
+      this.tenants.delete(tenantId);
+      if (days.size > 0) this.tenants.set(tenantId, days);
     }
   }
 
-  #oldestDay(now: number): string {
+  private oldestDay(now: number): string {
     return dayOf(now - this.limits.usageRetentionMs - DAY_MS);
   }
 
-  #forgetIds(now: number): void {
-    const { since, recent } = this.#ids;
+  private forgetIds(now: number): void {
+    const { since, recent } = this.ids;
     if (now - since < this.limits.idempotencyMs) return;
     const isLongAgo = now - since >= 2 * this.limits.idempotencyMs;
-    this.#ids = { since: now, recent: new Set(), before: isLongAgo ? new Set() : recent };
+    this.ids = { since: now, recent: new Set(), before: isLongAgo ? new Set() : recent };
   }
 }
 
@@ -87,7 +83,7 @@ function keyOf(model: string, operation: string): string {
 }
 
 /** Records the consumption of a call. */
-export function addUsage(state: MemoryState, tenantId: string, call: CallEntry, usage: Usage): void {
+export function addUsage(state: EngineState, tenantId: string, call: CallEntry, usage: Usage): void {
   state.usage.add(tenantId, state.now(), {
     model: usage.model,
     operation: `${call.service}.${call.operation}`,
@@ -96,18 +92,17 @@ export function addUsage(state: MemoryState, tenantId: string, call: CallEntry, 
   });
 }
 
-export class MemoryUsage implements UsageLedger {
-  constructor(private readonly state: MemoryState) {}
+/** Usage as added and read by hosts. */
+export class UsageSums {
+  constructor(private readonly state: EngineState) {}
 
-  async add({ tenantId, id, savedTokens, ...addition }: AddUsageParams): Promise<void> {
-    this.state.checkOpen();
+  add({ tenantId, id, savedTokens, ...addition }: AddUsageParams): void {
     const now = this.state.now();
     if (this.state.usage.isNew(tenantId, id, now))
       this.state.usage.add(tenantId, now, { ...addition, saved_tokens: savedTokens });
   }
 
-  async sum({ tenantId, from, to }: SumUsageParams): Promise<readonly UsageRow[]> {
-    this.state.checkOpen();
+  sum({ tenantId, from, to }: SumUsageParams): readonly UsageRow[] {
     const most = this.state.limits.usageRowsAtOnce;
     const found: UsageRow[] = [];
     for (const row of this.state.usage.rows(tenantId, this.state.now(), from, to)) {

@@ -1,11 +1,9 @@
-import type { Swept } from '../../storage/task-queue.js';
 import { isFinalState } from '../../protocol/task-state.js';
 import { taskText } from '../../protocol/task-texts.js';
 import type { CallOutcomes } from '../journal/call-outcomes.js';
 import type { Timer } from './timer-queue.js';
-import type { TimerTarget, MemoryState, OtherTimer, TaskTimer } from '../engine-state.js';
-import { inPortions } from '../portions.js';
-import type { MemorySessions } from '../sessions/sessions.js';
+import type { TimerTarget, EngineState, OtherTimer, TaskTimer } from '../engine-state.js';
+import type { Sessions } from '../sessions/sessions.js';
 import { cancelledError, type TaskLife } from '../tasks/task-life.js';
 import { type StepEntry, TaskEntry } from '../tasks/task-entry.js';
 import { type BatchEntry, jobKey, type TenantState } from '../tenants/tenant-state.js';
@@ -17,43 +15,52 @@ const STEPS_PER_TIMER = 10;
 /** Batch items checked in one step. */
 const ITEMS_AT_ONCE = 500;
 
+/** A portion of the timers due by `dueBy`, at most `max`. */
+export interface FireParams {
+  readonly dueBy: number;
+  readonly max: number;
+}
+
+export interface Fired {
+  /** Timers taken. */
+  readonly taken: number;
+  /** Number of those that changed something, by kind. */
+  readonly done: Readonly<Record<string, number>>;
+  /** Time of the earliest timer left, epoch ms. */
+  readonly nextDueAt?: number;
+}
+
 /** Fires due timers. Each timer checks its condition again: much may have changed since it was scheduled. */
 export class Sweep {
   constructor(
-    private readonly state: MemoryState,
+    private readonly state: EngineState,
     private readonly life: TaskLife,
     private readonly outcomes: CallOutcomes,
-    private readonly sessions: MemorySessions,
+    private readonly sessions: Sessions,
   ) {}
 
-  async sweep(max: number): Promise<Swept> {
+  /** Drops what has expired and has no timer of its own: workers, types, empty tenants, old usage. */
+  expire(): { readonly now: number } {
     const now = this.state.now();
-    const done: Record<string, number> = {};
     this.state.buryWorkers(now);
     this.state.forgetTypes(now);
     this.state.dropIdle(TENANTS_A_SWEEP);
     this.state.usage.forget(now, TENANTS_A_SWEEP);
-    let left = max;
-    await inPortions(() => {
-      this.state.checkOpen();
-      left -= this.performSome(now, left, done);
-      return left > 0 && this.state.timers.earliest <= now;
-    });
-    const nextDueAt = this.state.timers.earliest;
-    return { done, now, ...(Number.isFinite(nextDueAt) && { nextDueAt }) };
+    return { now };
   }
 
-  /** One step. Returns the number of timers taken. */
-  private performSome(now: number, most: number, done: Record<string, number>): number {
-    let count = 0;
-    for (let cost = 0; count < most && cost < this.state.limits.timersAtOnce; count += 1) {
-      const timer = this.state.timers.take(now);
+  fire({ dueBy, max }: FireParams): Fired {
+    const done: Record<string, number> = {};
+    let taken = 0;
+    for (let cost = 0; taken < max && cost < this.state.limits.timersAtOnce; taken += 1) {
+      const timer = this.state.timers.take(dueBy);
       if (!timer) break;
       // Before the timer fires: nothing is left to count of a removed batch.
       cost += this.costOf(timer);
-      if (this.perform(timer, now)) done[timer.kind] = (done[timer.kind] ?? 0) + 1;
+      if (this.perform(timer, dueBy)) done[timer.kind] = (done[timer.kind] ?? 0) + 1;
     }
-    return count;
+    const nextDueAt = this.state.timers.earliest;
+    return { taken, done, ...(Number.isFinite(nextDueAt) && { nextDueAt }) };
   }
 
   /** In units of a timer that looks at one thing. */

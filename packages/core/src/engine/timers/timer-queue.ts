@@ -10,30 +10,30 @@ export interface Timer<K, T> {
 /** Timers of one kind in the order of their times: appended at the end, taken from the front. */
 class OrderedTimers<T> {
   // Two arrays instead of objects: there are several timers for every task.
-  #times: number[] = [];
-  #whats: T[] = [];
-  #front = 0;
+  private times: number[] = [];
+  private whats: T[] = [];
+  private front = 0;
 
   get first(): number {
-    return this.#times[this.#front] ?? Number.POSITIVE_INFINITY;
+    return this.times[this.front] ?? Number.POSITIVE_INFINITY;
   }
 
   get last(): number {
-    return this.#times.at(-1) ?? Number.NEGATIVE_INFINITY;
+    return this.times.at(-1) ?? Number.NEGATIVE_INFINITY;
   }
 
   push(at: number, target: T): void {
-    this.#times.push(at);
-    this.#whats.push(target);
+    this.times.push(at);
+    this.whats.push(target);
   }
 
   shift(): T {
-    const target = this.#whats[this.#front] as T;
-    this.#front += 1;
-    if (this.#front === this.#times.length || (this.#front > 1024 && this.#front * 2 > this.#times.length)) {
-      this.#times = this.#times.slice(this.#front);
-      this.#whats = this.#whats.slice(this.#front);
-      this.#front = 0;
+    const target = this.whats[this.front] as T;
+    this.front += 1;
+    if (this.front === this.times.length || (this.front > 1024 && this.front * 2 > this.times.length)) {
+      this.times = this.times.slice(this.front);
+      this.whats = this.whats.slice(this.front);
+      this.front = 0;
     }
     return target;
   }
@@ -45,40 +45,40 @@ class OrderedTimers<T> {
  * goes into a heap.
  */
 export class TimerQueue<K, T> {
-  readonly #ordered = new Map<K, OrderedTimers<T>>();
-  readonly #others = new Heap<Timer<K, T>>((a, b) => a.at < b.at);
-  #earliest = Number.POSITIVE_INFINITY;
+  private readonly ordered = new Map<K, OrderedTimers<T>>();
+  private readonly others = new Heap<Timer<K, T>>((a, b) => a.at < b.at);
+  private earliestAt = Number.POSITIVE_INFINITY;
 
   /** Time of the earliest timer, epoch ms; infinite without any. */
   get earliest(): number {
-    return this.#earliest;
+    return this.earliestAt;
   }
 
   push(kind: K, at: number, target: T): void {
-    if (at < this.#earliest) this.#earliest = at;
-    let queue = this.#ordered.get(kind);
+    if (at < this.earliestAt) this.earliestAt = at;
+    let queue = this.ordered.get(kind);
     if (!queue) {
       queue = new OrderedTimers();
-      this.#ordered.set(kind, queue);
+      this.ordered.set(kind, queue);
     }
-    if (queue.last > at) this.#others.push({ kind, at, target });
+    if (queue.last > at) this.others.push({ kind, at, target });
     else queue.push(at, target);
   }
 
   /** Removes and returns the earliest timer due by `now`. */
   take(now: number): Timer<K, T> | undefined {
-    const at = this.#earliest;
+    const at = this.earliestAt;
     if (at > now) return undefined;
-    const due = this.#takeAt(at);
-    this.#earliest = this.#others.peek()?.at ?? Number.POSITIVE_INFINITY;
-    for (const queue of this.#ordered.values()) this.#earliest = Math.min(this.#earliest, queue.first);
+    const due = this.takeAt(at);
+    this.earliestAt = this.others.peek()?.at ?? Number.POSITIVE_INFINITY;
+    for (const queue of this.ordered.values()) this.earliestAt = Math.min(this.earliestAt, queue.first);
     return due;
   }
 
-  #takeAt(at: number): Timer<K, T> | undefined {
-    for (const [kind, queue] of this.#ordered) {
+  private takeAt(at: number): Timer<K, T> | undefined {
+    for (const [kind, queue] of this.ordered) {
       if (queue.first === at) return { kind, at, target: queue.shift() };
     }
-    return this.#others.pop();
+    return this.others.pop();
   }
 }

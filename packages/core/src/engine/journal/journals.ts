@@ -1,7 +1,6 @@
 import { fingerprintOf } from '../../protocol/fingerprint.js';
 import { writeJson } from '../../protocol/known-text.js';
 import type {
-  CallJournal,
   JournalChanges,
   Report,
   ReportAnswer,
@@ -20,7 +19,7 @@ import { isFinalState } from '../../protocol/task-state.js';
 import type { CallOutcomes } from './call-outcomes.js';
 import { bytesOf, readJson } from '../kept-json.js';
 import { copyJson } from '../../protocol/bounded-json.js';
-import type { MemoryState } from '../engine-state.js';
+import type { EngineState } from '../engine-state.js';
 import type { TaskLife } from '../tasks/task-life.js';
 import { changesAfter, viewStep } from '../tasks/task-view.js';
 import type { CallEntry, StepEntry, TaskEntry } from '../tasks/task-entry.js';
@@ -30,14 +29,15 @@ const LEASE_LOST = { answer: 'lease_lost' } as const;
 /** Message ids remembered for each call, to recognise repeated progress. */
 const REMEMBERED_MESSAGES = 100;
 
-export class MemoryCallJournal implements CallJournal {
+/** Steps of tasks, their calls, and the notifications about them. */
+export class Journals {
   constructor(
-    private readonly state: MemoryState,
+    private readonly state: EngineState,
     private readonly life: TaskLife,
     private readonly outcomes: CallOutcomes,
   ) {}
 
-  async begin(params: BeginStepParams): Promise<BeginStepResult> {
+  begin(params: BeginStepParams): BeginStepResult {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = leased(tenant, params.taskId, params.token);
     if (!entry) return LEASE_LOST;
@@ -94,7 +94,7 @@ export class MemoryCallJournal implements CallJournal {
     }
   }
 
-  async record(params: RecordAnswerParams): Promise<RecordAnswerResult> {
+  record(params: RecordAnswerParams): RecordAnswerResult {
     const tenant = this.state.lookUp(params.tenantId);
     const found =
       params.token === undefined
@@ -127,14 +127,14 @@ export class MemoryCallJournal implements CallJournal {
     return answer;
   }
 
-  async changesSince(params: ChangesSinceParams): Promise<ChangesSinceResult> {
+  changesSince(params: ChangesSinceParams): ChangesSinceResult {
     const entry = leased(this.state.lookUp(params.tenantId), params.taskId, params.token);
     return entry
       ? { answer: 'changes', ...changesSince(entry, params.journalRev, this.state.limits.pageBytes) }
       : LEASE_LOST;
   }
 
-  async read(params: ReadJournalParams): Promise<ReadJournalResult> {
+  read(params: ReadJournalParams): ReadJournalResult {
     const entry = leased(this.state.lookUp(params.tenantId), params.taskId, params.token);
     if (!entry) return LEASE_LOST;
     const { changes, journalRev, more } = changesAfter(entry, params.after, this.state.limits.pageBytes);
@@ -147,7 +147,7 @@ export class MemoryCallJournal implements CallJournal {
     };
   }
 
-  async report(report: Report): Promise<ReportAnswer> {
+  report(report: Report): ReportAnswer {
     const tenant = this.state.lookUp(report.tenantId);
     const found = find(tenant, report);
     if (found) {
@@ -160,12 +160,13 @@ export class MemoryCallJournal implements CallJournal {
     if (!mayComeUp) return { answer: 'unknown_task' };
     const known = tenant.held.find(report);
     if (known) return known.answer;
-    const bytes = Buffer.byteLength(writeJson(report));
+    const text = writeJson(report);
+    const bytes = Buffer.byteLength(text);
     if (!this.mayHold(tenant, report, bytes)) return { answer: 'retry_later' };
-    const id = this.state.random.uuid();
+    const id = this.state.seededId();
     const at = this.state.now() + this.state.limits.heldFrameMs;
     this.state.schedule('held', at, { tenantId: tenant.tenantId, id });
-    return tenant.held.hold(id, report, bytes);
+    return tenant.held.hold(id, report, text, bytes);
   }
 
   private mayHold({ held }: TenantState, { service, jobId }: Report, bytes: number): boolean {
@@ -176,16 +177,17 @@ export class MemoryCallJournal implements CallJournal {
     return isRoom && fitsJob && ofJob.frames < maxHeldFramesOfJob;
   }
 
-  async heldReport(params: HeldReportParams): Promise<ReportAnswer> {
+  heldReport(params: HeldReportParams): ReportAnswer {
     return this.state.lookUp(params.tenantId).held.get(params.heldId)?.answer ?? { answer: 'unknown_task' };
   }
 
   /** Applies early notifications for the job that the service has named now, in order of arrival. */
   private applyHeld(tenant: TenantState, call: CallEntry, jobId: string): void {
     for (const held of tenant.held.waiting(call.service)) {
-      const { report } = held;
-      const found = report?.jobId === jobId ? find(tenant, report) : undefined;
-      if (report && found) tenant.held.decide(held, this.apply(tenant, found.entry, found.call, report));
+      if (held.jobId !== jobId || held.report === undefined) continue;
+      const report = JSON.parse(held.report) as Report;
+      const found = find(tenant, report);
+      if (found) tenant.held.decide(held, this.apply(tenant, found.entry, found.call, report));
     }
   }
 

@@ -3,21 +3,17 @@ import type {
   Claim,
   Runnable,
   Settlement,
-  Swept,
-  TaskQueue,
   ClaimParams,
   Lease,
   RenewParams,
   SettleParams,
   SettleResult,
-  SweepParams,
   WakeParams,
   WakeResult,
 } from '../../storage/task-queue.js';
 import { TASK_TEXTS, taskText } from '../../protocol/task-texts.js';
-import type { MemoryState, WorkerState } from '../engine-state.js';
-import type { MemorySessions } from '../sessions/sessions.js';
-import type { Sweep } from '../timers/sweep.js';
+import type { EngineState, LastClaim, WorkerState } from '../engine-state.js';
+import type { Sessions } from '../sessions/sessions.js';
 import { cancelledError, isSuspect, type TaskLife } from '../tasks/task-life.js';
 import { viewSteps, viewTask } from '../tasks/task-view.js';
 import type { CallEntry, StepEntry, TaskEntry } from '../tasks/task-entry.js';
@@ -34,8 +30,9 @@ const STEP_BYTES = 512;
 /** A payload counts towards the page limit of a claim only above `pageBytes / 64`. */
 const SMALL_TASKS_A_PAGE = 64;
 
-/** Remaining budget of a claim. */
+/** Remaining budget of a claim, and what it has taken. */
 interface Budget {
+  readonly taken: TaskEntry[];
   journalBytes: number;
   /** For large payloads. */
   payloadBytes: number;
@@ -50,24 +47,23 @@ interface Claiming {
   readonly begins?: number;
 }
 
-export class MemoryTaskQueue implements TaskQueue {
+/** Claims and leases of tasks, and the ends of runs. */
+export class Queue {
   constructor(
-    private readonly state: MemoryState,
+    private readonly state: EngineState,
     private readonly life: TaskLife,
-    private readonly sessions: MemorySessions,
-    private readonly timers: Sweep,
+    private readonly sessions: Sessions,
   ) {}
 
-  async claim(params: ClaimParams): Promise<readonly Claim[]> {
-    this.state.checkOpen();
+  claim(params: Omit<ClaimParams, 'waitMs' | 'signal'>): readonly Claim[] {
     const worker = this.state.worker(params.workerId, params.runs);
     const { claimSlot = params.workerId, claimId } = params;
     const last = worker.lastClaims.get(claimSlot);
-    if (last?.claimId === claimId) return structuredClone(last.claims) as readonly Claim[];
+    const { pageBytes } = this.state.limits;
+    const budget: Budget = { taken: [], journalBytes: pageBytes, payloadBytes: pageBytes, isFull: false };
+    if (last?.claimId === claimId) return this.takenAgain(last, budget);
     const claims: Claim[] = [];
     const passedOver: TenantState[] = [];
-    const { pageBytes } = this.state.limits;
-    const budget: Budget = { journalBytes: pageBytes, payloadBytes: pageBytes, isFull: false };
     while (claims.length < params.max) {
       const tenant = this.state.rotation.pop();
       if (!tenant) break;
@@ -86,7 +82,7 @@ export class MemoryTaskQueue implements TaskQueue {
     for (const tenant of passedOver) this.return(tenant);
     // A short answer would look like an empty queue to the worker.
     if (budget.isFull) this.state.publish({ kind: 'ready' });
-    worker.lastClaims.set(claimSlot, { claimId, claims });
+    worker.lastClaims.set(claimSlot, { claimId, taken: budget.taken });
     return claims;
   }
 
@@ -151,11 +147,22 @@ export class MemoryTaskQueue implements TaskQueue {
       entry.attempt += 1;
       this.life.emit(tenant, entry, 'task_started', { attempt: entry.attempt }, now);
     }
+    budget.taken.push(entry);
+    return this.view(entry, claimId, prefetched, budget);
+  }
+
+  /** The tasks of a repeated claim, as they are now; without those whose lease has ended. */
+  private takenAgain({ claimId, taken }: LastClaim, budget: Budget): readonly Claim[] {
+    const held = taken.filter(({ lease }) => lease?.token === claimId);
+    return held.map((entry) => this.view(entry, claimId, entry.lease?.prefetched === true, budget));
+  }
+
+  private view(entry: TaskEntry, token: string, prefetched: boolean, budget: Budget): Claim {
     return {
-      task: viewTask(tenant.tenantId, entry),
-      token: claimId,
-      version: entry.version,
-      startedAt: entry.startedAt,
+      task: viewTask(entry.tenant.tenantId, entry),
+      token,
+      version: entry.version ?? 1,
+      startedAt: entry.startedAt ?? entry.createdAt,
       seed: entry.seed,
       ...this.journalOf(entry, budget),
       replayedTo: entry.replayedTo,
@@ -173,7 +180,7 @@ export class MemoryTaskQueue implements TaskQueue {
     return { steps: viewSteps(entry), journalRev: rev };
   }
 
-  async renew(params: RenewParams): Promise<readonly Lease[]> {
+  renew(params: RenewParams): readonly Lease[] {
     return params.leases.filter(({ tenantId, taskId, token, begun }) => {
       const lease = this.state.lookUp(tenantId).leased.get(taskId)?.lease;
       if (lease?.token !== token) return true;
@@ -183,7 +190,7 @@ export class MemoryTaskQueue implements TaskQueue {
     });
   }
 
-  async settle(params: SettleParams): Promise<SettleResult> {
+  settle(params: SettleParams): SettleResult {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.leased.get(params.taskId);
     if (entry?.lease?.token !== params.token) return 'lease_lost';
@@ -304,17 +311,12 @@ export class MemoryTaskQueue implements TaskQueue {
     return 'settled';
   }
 
-  async wake({ tenantId, taskId }: WakeParams): Promise<WakeResult> {
+  wake({ tenantId, taskId }: WakeParams): WakeResult {
     const tenant = this.state.lookUp(tenantId);
     const entry = tenant.tasks.get(taskId);
     if (entry?.state !== 'parked') return 'not_parked';
     this.life.wake(tenant, entry);
     return 'woken';
-  }
-
-  async sweep({ max }: SweepParams): Promise<Swept> {
-    this.state.checkOpen();
-    return this.timers.sweep(max);
   }
 }
 

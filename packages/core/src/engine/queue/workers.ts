@@ -1,33 +1,30 @@
 import type {
   AnnouncedType,
-  WorkerDirectory,
   WorkerEntry,
   AnnounceParams,
   LeaveWorkerParams,
   ReadAnnouncedTypeParams,
 } from '../../storage/worker-directory.js';
-import type { MemoryState } from '../engine-state.js';
+import type { EngineState } from '../engine-state.js';
 
-export class MemoryWorkerDirectory implements WorkerDirectory {
-  constructor(private readonly state: MemoryState) {}
+/** Workers and the task types they have announced. */
+export class Workers {
+  constructor(private readonly state: EngineState) {}
 
-  async announce({ workerId, runs, leaseMs = this.state.limits.leaseMs }: AnnounceParams): Promise<void> {
-    this.state.checkOpen();
+  announce({ workerId, runs, leaseMs = this.state.limits.leaseMs }: AnnounceParams): void {
     const now = this.state.now();
     const worker = this.state.worker(workerId, runs);
     worker.seenAt = now;
     worker.aliveUntil = now + leaseMs;
-    for (const run of runs) this.state.announced.set(run.type, { at: now, run });
+    for (const run of worker.runs) this.state.announced.set(run.type, { at: now, run });
     this.state.publish({ kind: 'ready' });
   }
 
-  async leave({ workerId }: LeaveWorkerParams): Promise<void> {
-    this.state.checkOpen();
+  leave({ workerId }: LeaveWorkerParams): void {
     this.state.workers.delete(workerId);
   }
 
-  async announced({ type }: ReadAnnouncedTypeParams): Promise<AnnouncedType | undefined> {
-    this.state.checkOpen();
+  announced({ type }: ReadAnnouncedTypeParams): AnnouncedType | undefined {
     const last = this.state.announced.get(type);
     if (!last) return undefined;
     const { timeoutMs, maxAttempts } = last.run;
@@ -38,8 +35,7 @@ export class MemoryWorkerDirectory implements WorkerDirectory {
     };
   }
 
-  async list(): Promise<readonly WorkerEntry[]> {
-    this.state.checkOpen();
+  list(): readonly WorkerEntry[] {
     const now = this.state.now();
     const alive = [...this.state.workers].filter(([, worker]) => worker.aliveUntil > now);
     return alive.map(([workerId, { runs, seenAt, aliveUntil }]) => ({

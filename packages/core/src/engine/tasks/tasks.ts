@@ -4,7 +4,6 @@ import type { Task, Batch } from '../../protocol/task.js';
 import { BoundedPage } from '../../storage/bounded-page.js';
 import type {
   Explanation,
-  TaskRecords,
   CancelBatchParams,
   CancelTaskParams,
   CancelTaskResult,
@@ -19,73 +18,61 @@ import type {
   GetTaskResult,
   ListTasksParams,
   ListTasksResult,
-  RedriveParams,
-  RedriveResult,
-  RegisterParams,
-  RegisterResult,
   ReportProgressParams,
   ReportProgressResult,
   SignalParams,
   SignalResult,
-  SubmitAnswer,
-  SubmitBatchParams,
-  SubmitBatchResult,
-  SubmitParams,
 } from '../../storage/task-records.js';
 import { isFinalState, statusOf } from '../../protocol/task-state.js';
 import { viewBatch } from './batch-view.js';
-import { batchKey } from './cancellations.js';
-import type { MemoryState } from '../engine-state.js';
-import { inPortions } from '../portions.js';
+import { batchKey, sessionKey } from './cancellations.js';
+import type { EngineState } from '../engine-state.js';
 import { type CallOutcomes, jsonBytes } from '../journal/call-outcomes.js';
 import { explain } from '../../storage/explain.js';
 import { factsOf } from './explain.js';
-import type { Submissions } from './submissions.js';
 import type { TaskLife } from './task-life.js';
 import { viewTask } from './task-view.js';
 
-export class MemoryTaskRecords implements TaskRecords {
+/** Which tasks are cancelled together. */
+export type CancelGroup = { readonly batchId: string } | { readonly sessionId: string };
+
+/** Whether tasks are left to cancel, in further commands. */
+export interface CancelPortion {
+  readonly more: boolean;
+}
+
+/** Stored tasks and batches: reads, signals, and endings other than a worker's. */
+export class Tasks {
   constructor(
-    private readonly state: MemoryState,
+    private readonly state: EngineState,
     private readonly life: TaskLife,
-    private readonly submissions: Submissions,
     private readonly outcomes: CallOutcomes,
   ) {}
 
-  async submit(params: SubmitParams): Promise<SubmitAnswer> {
-    return this.submissions.submit(params);
-  }
-
-  async submitBatch(params: SubmitBatchParams): Promise<SubmitBatchResult> {
-    return this.submissions.submitBatch(params);
-  }
-
-  async register(params: RegisterParams): Promise<RegisterResult> {
-    return this.submissions.register(params);
-  }
-
-  async redrive(params: RedriveParams): Promise<RedriveResult> {
-    return this.submissions.redrive(params);
-  }
-
-  async getBatch({ tenantId, batchId, results = false, after }: GetBatchParams): Promise<Batch | undefined> {
+  getBatch({ tenantId, batchId, results = false, after }: GetBatchParams): Batch | undefined {
     const tenant = this.state.lookUp(tenantId);
     const batch = tenant.batches.get(batchId);
     const from = Number(after ?? 0);
     return batch && viewBatch(tenant, batch, this.state.limits.pageBytes, { results, from });
   }
 
-  async cancelBatch(params: CancelBatchParams): Promise<Batch | undefined> {
+  /** The first portion. `undefined`: no such batch. */
+  cancelBatch(params: Omit<CancelBatchParams, 'signal'>): CancelPortion | undefined {
     const tenant = this.state.lookUp(params.tenantId);
     const batch = tenant.batches.get(params.batchId);
     if (!batch) return undefined;
     const { cancellations } = this.life;
     cancellations.beginBatch(tenant, batch, params);
-    await inPortions(() => cancellations.pump(tenant, batchKey(batch.batchId)), params.signal);
-    return viewBatch(tenant, batch, this.state.limits.pageBytes);
+    return { more: cancellations.pump(tenant, batchKey(batch.batchId)) };
   }
 
-  async finish(params: FinishParams): Promise<FinishResult> {
+  /** A further portion. */
+  cancelMore({ tenantId, group }: { readonly tenantId: string; readonly group: CancelGroup }): CancelPortion {
+    const key = 'batchId' in group ? batchKey(group.batchId) : sessionKey(group.sessionId);
+    return { more: this.life.cancellations.pump(this.state.lookUp(tenantId), key) };
+  }
+
+  finish(params: FinishParams): FinishResult {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
@@ -102,7 +89,7 @@ export class MemoryTaskRecords implements TaskRecords {
     return { answer: 'finished', task: view() };
   }
 
-  async progress(params: ReportProgressParams): Promise<ReportProgressResult> {
+  progress(params: ReportProgressParams): ReportProgressResult {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
@@ -115,7 +102,7 @@ export class MemoryTaskRecords implements TaskRecords {
     return { answer: 'reported' };
   }
 
-  async get({ tenantId, taskId }: GetTaskParams): Promise<GetTaskResult> {
+  get({ tenantId, taskId }: GetTaskParams): GetTaskResult {
     const tenant = this.state.lookUp(tenantId);
     const entry = tenant.tasks.get(taskId);
     if (!entry) return undefined;
@@ -123,7 +110,7 @@ export class MemoryTaskRecords implements TaskRecords {
     return { task: viewTask(tenantId, entry), cursor: tenant.events.head, startCursor };
   }
 
-  async list(params: ListTasksParams): Promise<ListTasksResult> {
+  list(params: ListTasksParams): ListTasksResult {
     const { status, type, sessionId } = params.filter;
     const before = params.after === undefined ? Number.POSITIVE_INFINITY : Number(params.after);
     const page = new BoundedPage<Task>(params.limit, this.state.limits.pageBytes);
@@ -145,12 +132,12 @@ export class MemoryTaskRecords implements TaskRecords {
     return { tasks };
   }
 
-  async counts({ tenantId }: CountTasksParams): Promise<CountTasksResult> {
+  counts({ tenantId }: CountTasksParams): CountTasksResult {
     const tenant = this.state.lookUp(tenantId);
     return { counts: { ...tenant.counts }, cursor: tenant.events.head };
   }
 
-  async cancel(params: CancelTaskParams): Promise<CancelTaskResult> {
+  cancel(params: CancelTaskParams): CancelTaskResult {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
@@ -158,7 +145,7 @@ export class MemoryTaskRecords implements TaskRecords {
     return { answer, task: viewTask(params.tenantId, entry) };
   }
 
-  async signal(params: SignalParams): Promise<SignalResult> {
+  signal(params: SignalParams): SignalResult {
     const tenant = this.state.lookUp(params.tenantId);
     const entry = tenant.tasks.get(params.taskId);
     if (!entry) return { answer: 'not_found' };
@@ -191,7 +178,7 @@ export class MemoryTaskRecords implements TaskRecords {
     return { answer: 'kept' };
   }
 
-  async firstReady({ tenantId, limit }: FirstReadyParams): Promise<readonly Task[]> {
+  firstReady({ tenantId, limit }: FirstReadyParams): readonly Task[] {
     const tenant = this.state.lookUp(tenantId);
     const heads = [...tenant.ready.values()].flatMap((levels) => levels.head(limit));
     const page = new BoundedPage<Task>(limit, this.state.limits.pageBytes);
@@ -202,7 +189,7 @@ export class MemoryTaskRecords implements TaskRecords {
     return page.items;
   }
 
-  async explain({ tenantId, taskId }: ExplainParams): Promise<Explanation | undefined> {
+  explain({ tenantId, taskId }: ExplainParams): Explanation | undefined {
     const tenant = this.state.lookUp(tenantId);
     const entry = tenant.tasks.get(taskId);
     return entry && explain(factsOf(this.state, tenant, entry));

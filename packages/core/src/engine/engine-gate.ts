@@ -1,0 +1,112 @@
+import { OrchestratorError } from '../protocol/errors.js';
+import type { Clock } from '../runtime/clock.js';
+import type { Random } from '../runtime/random.js';
+import type { Wakeup, Wakeups } from '../storage/wakeups.js';
+import type { Command, CommandName, CommandParams, CommandResult } from './command.js';
+import { SEEDED } from './commands.js';
+import { Engine } from './engine.js';
+import type { EngineLimits } from './engine-state.js';
+import type { ReadName, ReadParams, ReadResult } from './reads.js';
+import { finite } from './unlimited.js';
+
+type MaybePromise<T> = T | Promise<T>;
+
+/** Called with each command and its result once it is carried out, in order, before its effects are delivered. */
+export type CommandObserver = (command: Command, result: CommandResult<CommandName>) => void;
+
+/**
+ * The only way from the ports of a storage to its engine. A gate stamps a command with time and seed, carries it out, and
+ * delivers result and effects; a storage with a log may delay these until the command is durable.
+ */
+export interface CommandGate {
+  readonly wakeups: Wakeups;
+  execute<N extends CommandName>(name: N, params: CommandParams<N>): MaybePromise<CommandResult<N>>;
+  read<N extends ReadName>(name: N, params: ReadParams<N>): MaybePromise<ReadResult<N>>;
+  /** Calls `onNews` after each command that appends to the tenant's log, until the returned function is called. */
+  follow(tenantId: string, onNews: () => void): MaybePromise<() => void>;
+}
+
+export interface EngineGateOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: EngineLimits;
+  readonly onCommand?: CommandObserver | undefined;
+}
+
+/** A gate without a log: results and effects are delivered at once. */
+export class EngineGate implements CommandGate {
+  readonly engine: Engine;
+  readonly wakeups: Wakeups = { subscribe: (listener) => this.#subscribe(listener) };
+  readonly #listeners = new Set<(wakeup: Wakeup) => void>();
+  readonly #followers = new Map<string, Set<() => void>>();
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #onCommand: CommandObserver | undefined;
+  #closed = false;
+
+  constructor({ clock, random, limits, onCommand }: EngineGateOptions) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#onCommand = onCommand;
+    this.engine = new Engine({
+      epoch: random.uuid().replaceAll('-', '').slice(0, 12),
+      limits: inJson(limits),
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** @throws {OrchestratorError} `storage_unavailable` after `close`. */
+  checkOpen(): void {
+    if (this.#closed) throw new OrchestratorError('storage_unavailable', 'the storage is closed');
+  }
+
+  execute<N extends CommandName>(name: N, params: CommandParams<N>): CommandResult<N> {
+    this.checkOpen();
+    const at = this.#clock.now();
+    const command: Command<N> = SEEDED.has(name)
+      ? { name, at, seed: this.#random.uuid(), params }
+      : { name, at, params };
+    const result = this.engine.execute(command);
+    this.#onCommand?.(command, result);
+    this.#deliver();
+    return result;
+  }
+
+  read<N extends ReadName>(name: N, params: ReadParams<N>): ReadResult<N> {
+    this.checkOpen();
+    return this.engine.read({ name, at: this.#clock.now(), params });
+  }
+
+  follow(tenantId: string, onNews: () => void): () => void {
+    this.execute('events.follow', { tenantId });
+    const followers = this.#followers.get(tenantId) ?? new Set();
+    this.#followers.set(tenantId, followers.add(onNews));
+    return () => {
+      followers.delete(onNews);
+      if (followers.size === 0) this.#followers.delete(tenantId);
+      if (!this.#closed) this.execute('events.unfollow', { tenantId });
+    };
+  }
+
+  /** After the command, so that a listener may call the storage. */
+  #deliver(): void {
+    const { wakeups, news } = this.engine.takeEffects();
+    for (const wakeup of wakeups) for (const listener of this.#listeners) listener(wakeup);
+    for (const tenantId of news) for (const wake of this.#followers.get(tenantId) ?? []) wake();
+  }
+
+  #subscribe(listener: (wakeup: Wakeup) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+/** Limits without an infinite one. */
+function inJson(limits: EngineLimits): EngineLimits {
+  const all: Record<string, number> = { ...limits };
+  for (const [name, limit] of Object.entries(all)) all[name] = finite(limit);
+  return all as unknown as EngineLimits;
+}

@@ -1,0 +1,48 @@
+import { EventLogs } from './events/event-logs.js';
+import { CallOutcomes } from './journal/call-outcomes.js';
+import { Journals } from './journal/journals.js';
+import { Queue } from './queue/queue.js';
+import { Workers } from './queue/workers.js';
+import { Sessions } from './sessions/sessions.js';
+import { Submissions } from './tasks/submissions.js';
+import { TaskLife } from './tasks/task-life.js';
+import { Tasks } from './tasks/tasks.js';
+import { Tenants } from './tenants/tenants.js';
+import { Tickets } from './tenants/tickets.js';
+import { UsageSums } from './tenants/usage.js';
+import { Sweep } from './timers/sweep.js';
+import type { EngineState } from './engine-state.js';
+
+/** The parts of an engine, by domain: the handlers of its commands and reads. */
+export interface EngineParts {
+  readonly tasks: Tasks;
+  readonly submissions: Submissions;
+  readonly queue: Queue;
+  readonly sweep: Sweep;
+  readonly journals: Journals;
+  readonly sessions: Sessions;
+  readonly events: EventLogs;
+  readonly tenants: Tenants;
+  readonly tickets: Tickets;
+  readonly usage: UsageSums;
+  readonly workers: Workers;
+}
+
+export function partsOf(state: EngineState): EngineParts {
+  const life = new TaskLife(state);
+  const outcomes = new CallOutcomes(state, life);
+  const sessions = new Sessions(state, life);
+  return {
+    sessions,
+    tasks: new Tasks(state, life, outcomes),
+    submissions: new Submissions(state, life, sessions),
+    queue: new Queue(state, life, sessions),
+    sweep: new Sweep(state, life, outcomes, sessions),
+    journals: new Journals(state, life, outcomes),
+    events: new EventLogs(state),
+    tenants: new Tenants(state, life),
+    tickets: new Tickets(state),
+    usage: new UsageSums(state),
+    workers: new Workers(state),
+  };
+}

@@ -1,0 +1,35 @@
+import type { Command, CommandName, CommandResult } from './command.js';
+import { COMMANDS } from './commands.js';
+import { type Effects, type EngineSettings, EngineState } from './engine-state.js';
+import { type EngineParts, partsOf } from './engine-parts.js';
+import { type Read, type ReadName, READS, type ReadResult } from './reads.js';
+
+/**
+ * The rules of a storage as a deterministic state machine. Its state changes by commands only, each in one synchronous piece
+ * of code; it has no clock, no source of randomness and no timers of its own. A log of the commands is enough to rebuild it.
+ */
+export class Engine {
+  readonly state: EngineState;
+  private readonly parts: EngineParts;
+
+  constructor(settings: EngineSettings) {
+    this.state = new EngineState(settings);
+    this.parts = partsOf(this.state);
+  }
+
+  /** Carries out a command. Its effects outside of the state wait for `takeEffects`. */
+  execute<N extends CommandName>(command: Command<N>): CommandResult<N> {
+    this.state.begin(command.at, command.seed);
+    return COMMANDS[command.name](this.parts, command.params);
+  }
+
+  read<N extends ReadName>({ name, at, params }: Read<N>): ReadResult<N> {
+    this.state.begin(at);
+    return READS[name](this.parts, params);
+  }
+
+  /** Wakeups of the commands since the last call, and the followed logs that they have appended to. */
+  takeEffects(): Effects {
+    return this.state.takeEffects();
+  }
+}

@@ -1,0 +1,61 @@
+import { expect } from 'vitest';
+import { MemoryStorage, type MemoryStorageOptions } from '../src/index.js';
+import type { Command } from '../src/engine/command.js';
+import { Engine } from '../src/engine/engine.js';
+import type { EngineGate } from '../src/engine/engine-gate.js';
+import type { EngineSettings } from '../src/engine/engine-state.js';
+import type { ObservedStorageOptions } from '../src/engine/memory-storage.js';
+import { writeJson } from '../src/protocol/known-text.js';
+import { dump } from './engine-dump.js';
+
+/** A command as a log keeps it: JSON, written when it is called; and its result. */
+interface Entry {
+  readonly command: string;
+  readonly result: string;
+}
+
+const textOf = (result: unknown) => writeJson(result) ?? 'undefined';
+
+/** A storage in memory that logs its commands. */
+export class LoggedStorage {
+  readonly storage: MemoryStorage;
+  readonly #entries: Entry[] = [];
+  readonly #settings: string;
+
+  constructor(options: MemoryStorageOptions) {
+    const observed: ObservedStorageOptions = {
+      ...options,
+      onCommand: (command, result) =>
+        this.#entries.push({ command: writeJson(command), result: textOf(result) }),
+    };
+    this.storage = new MemoryStorage(observed);
+    const { limits, epoch } = this.engine.state as unknown as EngineSettings;
+    this.#settings = JSON.stringify({ epoch, limits });
+  }
+
+  get engine(): Engine {
+    return (this.storage as unknown as { readonly gate: EngineGate }).gate.engine;
+  }
+
+  /** Number of commands so far, by name. */
+  get counts(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { command } of this.#entries) {
+      const { name } = JSON.parse(command) as Command;
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  /** The log in a fresh engine gives the same results and the same state, or the first difference is thrown. */
+  expectEqualReplay(change: (command: Command) => Command = (command) => command): void {
+    const engine = new Engine(JSON.parse(this.#settings) as EngineSettings);
+    for (const [at, { command, result }] of this.#entries.entries()) {
+      const replayed = textOf(engine.execute(change(JSON.parse(command) as Command)));
+      if (replayed !== result) expect(replayed, `result of command ${at}, ${command}`).toBe(result);
+      engine.takeEffects();
+    }
+    const [expected, replayed] = [dump(this.engine), dump(engine)];
+    if (replayed !== expected) expect(replayed.split('\n')).toEqual(expected.split('\n'));
+  }
+}
