@@ -1,11 +1,11 @@
 import {
   type JsonValue,
   MemoryStorage,
-  type MemoryStorageOptions,
   Orchestrator,
   type OrchestratorOptions,
   type Task,
 } from '@agent-orchestrator/core';
+import { type MemoryStorageOptions } from '@agent-orchestrator/core';
 import { TaskNotifier, type TaskNotifierOptions, WebSocketTransport } from '@agent-orchestrator/notifier';
 import type { WebSocketTransportOptions } from '@agent-orchestrator/notifier';
 import {

@@ -1,13 +1,13 @@
 import {
   accepted,
   answered,
-  type InProcessService,
   type JsonObject,
   type JsonValue,
   OrchestratorError,
   type ServiceCall,
   type Usage,
 } from '@agent-orchestrator/core';
+import { type InProcessService } from '@agent-orchestrator/core/server';
 import { newToken, type TaskCancel, validate } from '@agent-orchestrator/core/protocol';
 import { JobQueue, type JobQueueOptions } from './job-queue.js';
 import { RecentCalls, type RecentCallsOptions } from './recent-calls.js';

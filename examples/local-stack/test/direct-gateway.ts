@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type JsonObject, type JsonValue, OrchestratorError, ServiceReply } from '@agent-orchestrator/core';
+import { type JsonObject, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
+import { ServiceReply } from '@agent-orchestrator/core/protocol';
 import type { TaskCancel } from '@agent-orchestrator/core/protocol';
 import {
   createLocalStack,

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import {
   OrchestratorError,
-  type ServiceReply,
   type JsonObject,
   type JsonValue,
   type ServiceCall,
 } from '@agent-orchestrator/core';
+import { type ServiceReply } from '@agent-orchestrator/core/protocol';
 import { describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { operation, type OperationContext, ServiceHost, type ServiceHostOptions } from '../src/index.js';

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { MemoryStorage, silentLogger } from '../src/index.js';
+import { MemoryStorage } from '../src/index.js';
+import { silentLogger } from '../src/server.js';
 import { ClaimPump } from '../src/worker/claim-pump.js';
 import type { Claim, ClaimParams } from '../src/storage/index.js';
 import { ManualClock, settled } from './harness.js';

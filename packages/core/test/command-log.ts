@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import { MemoryStorage, type MemoryStorageOptions } from '../src/index.js';
+import { MemoryStorage } from '../src/index.js';
+import { type MemoryStorageOptions } from '../src/index.js';
 import type { Command } from '../src/engine/command.js';
 import { Engine } from '../src/engine/engine.js';
 import type { EngineGate } from '../src/engine/engine-gate.js';

@@ -2,13 +2,13 @@ import {
   accepted,
   InProcessTransport,
   MemoryStorage,
-  type MemoryStorageOptions,
   Orchestrator,
   type OrchestratorOptions,
   type ServiceCall,
   type Task,
   TaskNotifier,
 } from '../src/index.js';
+import { type MemoryStorageOptions } from '../src/index.js';
 import { ManualClock, settled } from '../src/testing/index.js';
 
 export { ManualClock, settled };

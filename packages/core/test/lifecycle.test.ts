@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { Orchestrator, silentLogger, systemRandom } from '../src/index.js';
+import { Orchestrator } from '../src/index.js';
+import { silentLogger } from '../src/server.js';
+import { systemRandom } from '../src/storage/index.js';
 import { MemoryStorage } from '../src/engine/memory-storage.js';
 import { ServiceLinks } from '../src/intake/service-links.js';
 import { Listeners } from '../src/runtime/listeners.js';

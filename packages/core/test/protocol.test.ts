@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ERROR_CODES, Orchestrator } from '../src/index.js';
+import { Orchestrator } from '../src/index.js';
+import { ERROR_CODES } from '../src/protocol/index.js';
 import {
   cursorSchema,
   formatCursor,

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Orchestrator, systemClock } from '../src/index.js';
+import { Orchestrator } from '../src/index.js';
+import { systemClock } from '../src/storage/index.js';
 import { DEFAULTS } from '../src/protocol/index.js';
 
 const MONTH = DEFAULTS.maxTaskTimeoutMs;

@@ -23,7 +23,7 @@ write(RULES_FILE, files.get(RULES_FILE));
 write(
   'generated/event-letters.ts',
   `// Written by build/embed.mjs.
-import type { EventName } from '@agent-orchestrator/core';
+import type { EventName } from '@agent-orchestrator/core/protocol';
 
 /** Names of events by their letters in the log. */
 export const EVENT_OF_LETTER: Readonly<Record<string, EventName>> = ${JSON.stringify(EVENT_LETTERS)};

@@ -1,10 +1,5 @@
-import {
-  type Clock,
-  OrchestratorError,
-  type Random,
-  type Storage,
-  systemRandom,
-} from '@agent-orchestrator/core';
+import { type Clock, OrchestratorError, type Random, type Storage } from '@agent-orchestrator/core';
+import { systemRandom } from '@agent-orchestrator/core/storage';
 import { describe } from '@agent-orchestrator/core/protocol';
 import {
   type Wakeups,

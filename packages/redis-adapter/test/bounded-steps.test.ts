@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type Storage, systemRandom } from '@agent-orchestrator/core';
+import { type Storage } from '@agent-orchestrator/core';
+import { systemRandom } from '@agent-orchestrator/core/storage';
 import { DEFAULTS, TRANSITIONS } from '@agent-orchestrator/core/protocol';
 import { type Submission } from '@agent-orchestrator/core/storage';
 import { CaseTools } from '@agent-orchestrator/core/conformance';

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { Orchestrator, systemClock } from '@agent-orchestrator/core';
+import { Orchestrator } from '@agent-orchestrator/core';
+import { systemClock } from '@agent-orchestrator/core/storage';
 import { sharedRedis } from '@agent-orchestrator/test-servers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { RedisStorage } from '../src/index.js';

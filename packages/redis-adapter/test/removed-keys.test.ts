@@ -1,4 +1,4 @@
-import { systemRandom } from '@agent-orchestrator/core';
+import { systemRandom } from '@agent-orchestrator/core/storage';
 import { CaseTools } from '@agent-orchestrator/core/conformance';
 import { sharedCluster, sharedRedis } from '@agent-orchestrator/test-servers';
 import { Cluster, Redis } from 'ioredis';

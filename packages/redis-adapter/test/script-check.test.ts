@@ -1,4 +1,4 @@
-import { isErrorCode } from '@agent-orchestrator/core';
+import { isErrorCode } from '@agent-orchestrator/core/protocol';
 import { describe, expect, it } from 'vitest';
 // @ts-expect-error A program of the build, without types.
 import { checkScript } from '../build/check.mjs';

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Orchestrator, OrchestratorError, systemClock } from '@agent-orchestrator/core';
+import { type Orchestrator, OrchestratorError } from '@agent-orchestrator/core';
+import { systemClock } from '@agent-orchestrator/core/storage';
 import type { WebSocket } from 'ws';
 import { Tickets } from './auth/tickets.js';
 import { Authenticator } from './auth/authenticator.js';

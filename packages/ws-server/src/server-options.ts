@@ -1,4 +1,5 @@
-import { type Logger, OrchestratorError, silentLogger } from '@agent-orchestrator/core';
+import { type Logger, OrchestratorError } from '@agent-orchestrator/core';
+import { silentLogger } from '@agent-orchestrator/core/server';
 import { describe } from '@agent-orchestrator/core/protocol';
 import { guardedLogger } from '@agent-orchestrator/core/server';
 import { present } from './http/present.js';

@@ -1,4 +1,5 @@
-import { type JsonValue, OrchestratorError, silentLogger } from '@agent-orchestrator/core';
+import { type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
+import { silentLogger } from '@agent-orchestrator/core/server';
 import { type Intake, type IntakeResult } from '@agent-orchestrator/core/server';
 import { describe, expect, it, vi } from 'vitest';
 import { SocketTraffic } from '../src/metrics/socket-traffic.js';

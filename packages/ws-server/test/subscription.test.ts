@@ -1,4 +1,5 @@
-import { type TaskEvent, type TenantHandle, silentLogger } from '@agent-orchestrator/core';
+import { type TaskEvent, type TenantHandle } from '@agent-orchestrator/core';
+import { silentLogger } from '@agent-orchestrator/core/server';
 import { type LogGap } from '@agent-orchestrator/core/storage';
 import { describe, expect, it } from 'vitest';
 import type { EventFrame } from '../src/events/event-frame.js';

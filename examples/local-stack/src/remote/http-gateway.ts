@@ -1,12 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import {
-  isErrorCode,
-  type JsonObject,
-  type JsonValue,
-  OrchestratorError,
-  systemClock,
-  systemRandom,
-} from '@agent-orchestrator/core';
+import { type JsonObject, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
+import { isErrorCode } from '@agent-orchestrator/core/protocol';
+import { systemClock, systemRandom } from '@agent-orchestrator/core/storage';
 import {
   fullJitter,
   type GatewayOutcome,

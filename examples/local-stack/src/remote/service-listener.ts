@@ -1,14 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import {
-  ERROR_CODES,
-  type ErrorCode,
-  type InProcessService,
-  OrchestratorError,
-  type ServiceCall,
-  ServiceReply,
-} from '@agent-orchestrator/core';
+import { type ErrorCode, OrchestratorError, type ServiceCall } from '@agent-orchestrator/core';
+import { ERROR_CODES, ServiceReply } from '@agent-orchestrator/core/protocol';
+import { type InProcessService } from '@agent-orchestrator/core/server';
 import {
   JsonRefusedError,
   MAX_RESULT_BYTES,

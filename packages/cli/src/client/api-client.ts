@@ -1,4 +1,5 @@
-import { isErrorCode, type Issue, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
+import { type Issue, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
+import { isErrorCode } from '@agent-orchestrator/core/protocol';
 import { JsonRefusedError, parseJson } from '@agent-orchestrator/core/protocol';
 
 export interface RequestOptions {

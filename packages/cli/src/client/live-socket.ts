@@ -1,13 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import {
-  type Gap,
-  isErrorCode,
-  type JsonValue,
-  OrchestratorError,
-  type Snapshot,
-  type TaskEvent,
-  type Topic,
-} from '@agent-orchestrator/core';
+import { type Gap, type JsonValue, OrchestratorError, type TaskEvent } from '@agent-orchestrator/core';
+import { isErrorCode, type Snapshot, type Topic } from '@agent-orchestrator/core/protocol';
 import { JsonRefusedError, parseJson } from '@agent-orchestrator/core/protocol';
 import { type RawData, WebSocket } from 'ws';
 import { API_KEY_HINT, routeUrl, unreachable } from './api-client.js';

@@ -1,4 +1,5 @@
-import { type Explanation, isFinalEvent, type Task, type Topic } from '@agent-orchestrator/core';
+import { type Explanation, isFinalEvent, type Task } from '@agent-orchestrator/core';
+import { type Topic } from '@agent-orchestrator/core/protocol';
 import type { Command } from 'commander';
 import type { Connection } from '../client/connection.js';
 import { followTopic } from '../client/live-socket.js';

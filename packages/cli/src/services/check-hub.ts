@@ -4,10 +4,10 @@ import {
   Orchestrator,
   OrchestratorError,
   type ServiceCall,
-  type ServiceReply,
   type Task,
   type TenantHandle,
 } from '@agent-orchestrator/core';
+import { type ServiceReply } from '@agent-orchestrator/core/protocol';
 import { createIdentities, OrchestratorServer } from '@agent-orchestrator/ws-server';
 import { HubFront } from './hub-front.js';
 

@@ -6,8 +6,8 @@ import {
   type JsonValue,
   OrchestratorError,
   type ServiceCall,
-  type ServiceReply,
 } from '@agent-orchestrator/core';
+import { type ServiceReply } from '@agent-orchestrator/core/protocol';
 import type { CheckHub } from './check-hub.js';
 import type { CheckLimits } from './check-limits.js';
 import { type Answer, answerOf, type Exchange, post } from './exchange.js';

@@ -1,4 +1,5 @@
-import { ROLES, type WorkflowFunction } from '@agent-orchestrator/core';
+import { type WorkflowFunction } from '@agent-orchestrator/core';
+import { ROLES } from '@agent-orchestrator/core/server';
 import { idSchema, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { redisSchema } from './redis-setting.js';

@@ -67,3 +67,16 @@ export {
 export { planSchema, planStepSchema } from './plan.js';
 export { DEFAULTS } from './settings.js';
 export { TASK_TEXTS, taskText } from './task-texts.js';
+export { ERROR_CODES } from './errors.js';
+export type { OrchestratorErrorOptions } from './errors.js';
+export { isErrorCode } from './errors.js';
+export type { JsonInput } from './json.js';
+export { ServiceReply } from './service-call.js';
+export type { BatchItem } from './task.js';
+export { FINAL_STATUSES } from './task.js';
+export type { MessageRole } from './session.js';
+export type { EventData } from './events.js';
+export type { EventName } from './events.js';
+export type { Snapshot } from './events.js';
+export type { Topic } from './events.js';
+export type { PlanStep } from './plan.js';

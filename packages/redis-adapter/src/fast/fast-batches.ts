@@ -1,4 +1,5 @@
-import { type Batch, type BatchItem, OrchestratorError } from '@agent-orchestrator/core';
+import { type Batch, OrchestratorError } from '@agent-orchestrator/core';
+import { type BatchItem } from '@agent-orchestrator/core/protocol';
 import { fieldText } from '@agent-orchestrator/core/protocol';
 import type { BatchSubmission, SubmitBatchParams } from '@agent-orchestrator/core/storage';
 import type { RedisState } from '../scripts/tenant-steps.js';

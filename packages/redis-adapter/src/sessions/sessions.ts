@@ -3,9 +3,9 @@ import {
   type Message,
   OrchestratorError,
   type Session,
-  type SessionState,
   type Task,
 } from '@agent-orchestrator/core';
+import { type SessionState } from '@agent-orchestrator/core/storage';
 import { addFromText, fieldText } from '@agent-orchestrator/core/protocol';
 import {
   BoundedPage,

@@ -1,4 +1,5 @@
-import { type Batch, type BatchItem, type JsonValue, type TaskError } from '@agent-orchestrator/core';
+import { type Batch, type JsonValue, type TaskError } from '@agent-orchestrator/core';
+import { type BatchItem } from '@agent-orchestrator/core/protocol';
 import { statusOf, type TaskState } from '@agent-orchestrator/core/protocol';
 import { BoundedPage } from '@agent-orchestrator/core/storage';
 import type { Reply } from '../scripts/script-runner.js';

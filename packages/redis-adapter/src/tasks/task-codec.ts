@@ -1,5 +1,4 @@
 import {
-  type Diagnostic,
   type JsonValue,
   type Progress,
   type Task,
@@ -7,6 +6,7 @@ import {
   type TaskMetadata,
   type TaskStatus,
 } from '@agent-orchestrator/core';
+import { type Diagnostic } from '@agent-orchestrator/core/storage';
 import { statusOf, type TaskState, addFromText } from '@agent-orchestrator/core/protocol';
 import { type DelegatedService } from '@agent-orchestrator/core/server';
 import { type JournalStep, type NewTask, type StepOutcome } from '@agent-orchestrator/core/storage';

@@ -1,4 +1,4 @@
-import { type UsageRow } from '@agent-orchestrator/core';
+import { type UsageRow } from '@agent-orchestrator/core/storage';
 import {
   dayOf,
   tooManyRows,

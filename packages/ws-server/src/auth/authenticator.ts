@@ -1,4 +1,5 @@
-import { ERROR_CODES, isErrorCode, type Logger, OrchestratorError } from '@agent-orchestrator/core';
+import { type Logger, OrchestratorError } from '@agent-orchestrator/core';
+import { ERROR_CODES, isErrorCode } from '@agent-orchestrator/core/protocol';
 import { idSchema } from '@agent-orchestrator/core/protocol';
 import { type Identities, type Identity, SCOPES, type Scope } from './identities.js';
 import { describeThrown } from './describe-thrown.js';

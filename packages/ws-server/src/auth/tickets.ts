@@ -1,10 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import {
-  type Orchestrator,
-  OrchestratorError,
-  type TenantHandle,
-  type Topic,
-} from '@agent-orchestrator/core';
+import { type Orchestrator, OrchestratorError, type TenantHandle } from '@agent-orchestrator/core';
+import { type Topic } from '@agent-orchestrator/core/protocol';
 import { idSchema, newToken, uuidSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { topicKey } from '../events/event-frame.js';

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { OrchestratorError, type TenantHandle, type Topic } from '@agent-orchestrator/core';
+import { OrchestratorError, type TenantHandle } from '@agent-orchestrator/core';
+import { type Topic } from '@agent-orchestrator/core/protocol';
 import { type Cursor, formatCursor } from '@agent-orchestrator/core/protocol';
 import { EventFrame, isAfter, positionOf, topicKey, topicKeysOf } from '../events/event-frame.js';
 import type { FeedListener, TenantFeed } from './tenant-feed.js';

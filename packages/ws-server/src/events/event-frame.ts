@@ -1,4 +1,5 @@
-import { type TaskEvent, type Topic } from '@agent-orchestrator/core';
+import { type TaskEvent } from '@agent-orchestrator/core';
+import { type Topic } from '@agent-orchestrator/core/protocol';
 import { type Cursor, parseCursor, writeJson } from '@agent-orchestrator/core/protocol';
 import { formatSse } from './sse-format.js';
 

@@ -5,8 +5,8 @@ import {
   type Task,
   type TaskEvent,
   type TenantHandle,
-  type Topic,
 } from '@agent-orchestrator/core';
+import { type Topic } from '@agent-orchestrator/core/protocol';
 import { cursorSchema, parseCursor, validate } from '@agent-orchestrator/core/protocol';
 import { refuseOtherTopic, type ShownCredential } from '../auth/tickets.js';
 import { Subscription } from '../client-socket/subscription.js';

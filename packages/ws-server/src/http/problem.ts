@@ -1,4 +1,5 @@
-import { ERROR_CODES, type Issue, OrchestratorError } from '@agent-orchestrator/core';
+import { type Issue, OrchestratorError } from '@agent-orchestrator/core';
+import { ERROR_CODES } from '@agent-orchestrator/core/protocol';
 import type { NeutralAnswer } from './neutral-request.js';
 
 /** RFC 9457 problem with the project's `code` and, for invalid input, its location. */

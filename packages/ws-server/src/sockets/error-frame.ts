@@ -1,4 +1,5 @@
-import { ERROR_CODES, type ErrorCode, type Issue, OrchestratorError } from '@agent-orchestrator/core';
+import { type ErrorCode, type Issue, OrchestratorError } from '@agent-orchestrator/core';
+import { ERROR_CODES } from '@agent-orchestrator/core/protocol';
 
 /** Reply to a frame that cannot be handled. */
 export interface ErrorFrame {

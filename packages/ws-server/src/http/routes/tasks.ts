@@ -1,4 +1,5 @@
-import { isFinal, TASK_STATUSES } from '@agent-orchestrator/core';
+import { isFinal } from '@agent-orchestrator/core';
+import { TASK_STATUSES } from '@agent-orchestrator/core/protocol';
 import {
   cancelBodySchema,
   idSchema,

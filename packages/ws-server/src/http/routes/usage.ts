@@ -1,6 +1,6 @@
 import { listSchema } from '@agent-orchestrator/core/protocol';
 import { dayOf } from '@agent-orchestrator/core/storage';
-import type { UsageRow } from '@agent-orchestrator/core';
+import type { UsageRow } from '@agent-orchestrator/core/storage';
 import { z } from 'zod';
 import { json, type Route, route } from '../route.js';
 
