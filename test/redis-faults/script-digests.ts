@@ -1,5 +1,5 @@
-import type { Redis } from 'ioredis';
 import type { Database } from '../../packages/redis-adapter/src/server/database.js';
+import type { Topology } from '../../packages/redis-adapter/src/server/topology.js';
 import { SCRIPTS } from '../../packages/redis-adapter/src/generated/scripts.js';
 import {
   REDIS_DEFAULTS,
@@ -23,8 +23,8 @@ export async function scriptDigest(name: ScriptName): Promise<string> {
       return Promise.resolve(null);
     },
   };
-  const client = recorder as unknown as Redis;
+  const topology = { client: recorder } as unknown as Topology;
   const database = { number: 0, check: () => undefined } as unknown as Database;
-  await new ScriptRunner(client, REDIS_DEFAULTS, database).run(name, [], []);
+  await new ScriptRunner(topology, REDIS_DEFAULTS, database).run(name, [], []);
   return digest;
 }

@@ -32,6 +32,14 @@ function shared(): Mistake {
   };
 }
 
+/** Explanations whose reason lacks a fact. */
+const reasons =
+  (fact: RegExp, without: string): Mistake =>
+  async (params, original) => {
+    const found = await original(params);
+    return found && { ...found, reason: String(found['reason']).replace(fact, without) };
+  };
+
 const withDiagnostic: Mistake = async (params, original) => {
   const given = params['settlement'] as { error?: Fields; diagnostic?: { causes?: string[] } };
   const message = given.diagnostic?.causes?.[0];
@@ -116,6 +124,16 @@ export const brokenRecovery: Readonly<Record<string, Readonly<Record<string, Mis
       const found = await original(params);
       return found && { ...found, position: Math.min(Number(found['position']), 2) };
     },
+    'takes parallel tasks for waiting ones': reasons(/^no live worker.*/, 'session s is busy with task t'),
+    'forgets who holds the session': reasons(/^session .*/, 'it waits for its turn'),
+    'forgets the limit of the batch': reasons(/^batch .*/, 'it waits for its turn'),
+    'forgets that the tenant is paused': reasons(/^tenant .* is paused$/, '0 tasks of this tenant go first'),
+    'forgets the limit of the tenant': reasons(/^the tenant has .*/, '0 tasks of this tenant go first'),
+    'forgets when a task is due': reasons(/^not before .*/, 'not before 1970-01-01T00:00:00.000Z'),
+    'forgets the worker': reasons(/^worker \S+/, 'worker undefined'),
+    'forgets why a task is to be cancelled': reasons(/is to end it.*/, 'runs it, attempt 1'),
+    'forgets what a task waits for': reasons(/, .*/, ''),
+    'forgets the version': reasons(/ in version .*/, ''),
     'takes dead workers for live ones': async (params, original) => {
       const found = await original(params);
       const reason = String(found['reason']).replace(/^no live worker.*/, '3 tasks of this tenant go first');

@@ -15,13 +15,15 @@ import {
   type UsageLedger,
   type WorkerDirectory,
 } from '@agent-orchestrator/core/storage';
-import { Cluster, type Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { BatchSubmissions } from './tasks/batch-submissions.js';
 import { PubSubWakeups } from './pubsub/wakeups.js';
 import { RedisCallJournal } from './journal/call-journal.js';
 import { Claims } from './queue/claims.js';
-import { checkBorrowed, connect, disconnect, SUBSCRIBER, type RedisTarget } from './server/connection.js';
-import { Database, databaseOf } from './server/database.js';
+import { ClusterClaims } from './queue/cluster-claims.js';
+import { OneServerClaims } from './queue/one-server-claims.js';
+import { checkBorrowed, connect, disconnect, type RedisTarget } from './server/connection.js';
+import { Database } from './server/database.js';
 import { RedisEventLog } from './events/event-log.js';
 import { Keys } from './server/keys.js';
 import { type SystemEvent, SystemEvents } from './pubsub/system-events.js';
@@ -43,6 +45,7 @@ import { RedisTenantStore } from './tenants/tenant-store.js';
 import { Tenants } from './queue/rotations.js';
 import { RedisTickets } from './tenants/tickets.js';
 import { within } from './server/time-limit.js';
+import { type Topology, topologyOf } from './server/topology.js';
 import { RedisUsage } from './tenants/usage.js';
 import { RedisWorkerDirectory } from './queue/worker-directory.js';
 
@@ -68,7 +71,7 @@ const MAX_COMMAND_TIMEOUT_MS = 10 * 60_000;
 const LIMIT_FACTOR = 3;
 
 interface Connections {
-  readonly commands: Redis | Cluster;
+  readonly topology: Topology;
   readonly subscriber: Redis | Cluster;
   /**
    * Timeout of an answer where the client sets no limit itself: a Cluster that looks for nodes, or a borrowed
@@ -118,8 +121,9 @@ export class RedisStorage implements Storage, AsyncDisposable {
       disconnect(commands);
       disconnect(subscriber);
     };
-    const limitMs = commands instanceof Cluster ? LIMIT_FACTOR * commandTimeoutMs : undefined;
-    return new RedisStorage({ commands, subscriber, limitMs, close }, options);
+    const topology = topologyOf(commands);
+    const limitMs = topology.timesOut ? undefined : LIMIT_FACTOR * commandTimeoutMs;
+    return new RedisStorage({ topology, subscriber, limitMs, close }, options);
   }
 
   /**
@@ -129,31 +133,33 @@ export class RedisStorage implements Storage, AsyncDisposable {
    */
   static using(client: Redis | Cluster, options: RedisStorageOptions = {}): RedisStorage {
     checkOptions(options);
-    checkBorrowed(client);
-    const subscriber = client instanceof Cluster ? client.duplicate() : client.duplicate(SUBSCRIBER);
+    const topology = topologyOf(client);
+    checkBorrowed(topology);
+    const subscriber = topology.subscriber();
     const limitMs = LIMIT_FACTOR * (options.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS);
     const close = () => disconnect(subscriber);
-    return new RedisStorage({ commands: client, subscriber, limitMs, close }, options);
+    return new RedisStorage({ topology, subscriber, limitMs, close }, options);
   }
 
   private constructor(connections: Connections, options: RedisStorageOptions) {
     const { prefix = 'orchestrator', limits, clock, random = systemRandom } = options;
-    const { commands: client, subscriber } = connections;
-    const keys = new Keys(prefix, databaseOf(client));
-    const database = new Database(client, keys.layout, connections.limitMs);
+    const { topology, subscriber } = connections;
+    const { client } = topology;
+    const keys = new Keys(prefix, topology.database);
+    const database = new Database(topology, keys.layout, connections.limitMs);
     const allLimits = { ...REDIS_DEFAULTS, ...limits };
     const wakeups = new PubSubWakeups(subscriber, keys);
     const state = new RedisState({
+      topology,
       client,
       database,
       keys,
-      scripts: new ScriptRunner(client, allLimits, database, connections.limitMs),
+      scripts: new ScriptRunner(topology, allLimits, database, connections.limitMs),
       wakeups,
       systemEvents: new SystemEvents(client, keys.notifications, database),
       limits: allLimits,
       random,
       clock,
-      isCluster: client instanceof Cluster,
     });
     const tenants = new Tenants(state);
     this.#state = state;
@@ -165,14 +171,14 @@ export class RedisStorage implements Storage, AsyncDisposable {
     client.on('close', this.#connectionLost).on('ready', this.#recheckLogs);
     // A step whose answer was lost may have left a ready tenant out of the rotation, which is on another
     // node.
-    if (client instanceof Cluster)
-      client.on('+node', (node: Redis) =>
-        node.on('close', () => {
-          state.epochs.forget();
-          tenants.reconcileSoon();
-        }),
-      );
-    const ports = portsOf(state, tenants, new Claims(state, tenants));
+    topology.onNodeLost(() => {
+      state.epochs.forget();
+      tenants.reconcileSoon();
+    });
+    const strategy = topology.stepsSpanTenants
+      ? new OneServerClaims(state, tenants)
+      : new ClusterClaims(state, tenants);
+    const ports = portsOf(state, tenants, new Claims(state, tenants, strategy));
     this.tasks = ports.tasks;
     this.queue = ports.queue;
     this.journal = ports.journal;
@@ -189,7 +195,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.#state.checkOpen();
     await this.#state.parts.database.check();
     try {
-      await within(this.#connections.limitMs, this.#connections.commands.ping());
+      await within(this.#connections.limitMs, this.#connections.topology.client.ping());
     } catch (error) {
       throw toStorageError(error);
     }
@@ -198,7 +204,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
   /** Findings about the server that are unsafe or would lose work: version, eviction, persistence, clock. */
   async checkServer(): Promise<readonly ServerFinding[]> {
     await this.#state.parts.database.check();
-    return checkServer(this.#connections.commands);
+    return checkServer(this.#connections.topology);
   }
 
   publishSystemEvent(kind: string, text: string, fields?: Readonly<Record<string, string>>): void {
@@ -223,14 +229,14 @@ export class RedisStorage implements Storage, AsyncDisposable {
    * facts.
    */
   async wakeupsSettled(): Promise<void> {
-    const { wakeups, client } = this.#state.parts;
-    await wakeups.settled(client instanceof Cluster ? client.nodes('master') : [client]);
+    const { wakeups, topology } = this.#state.parts;
+    await wakeups.settled(topology.masters());
   }
 
   async close(): Promise<void> {
     if (this.#state.closed) return;
     this.#state.closed = true;
-    this.#connections.commands
+    this.#connections.topology.client
       .off('error', ignore)
       .off('close', this.#connectionLost)
       .off('ready', this.#recheckLogs);

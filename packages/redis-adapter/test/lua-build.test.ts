@@ -62,7 +62,7 @@ describe('the build of the scripts refuses', () => {
     [
       'a field that a record from another file does not have',
       seed('fast/submit_fast.lua', 'counters.last_deadline', 'counters.deadline'),
-      /^fast\/submit_fast\.lua: "counters" has no field "deadline": expected seq, pending, last_deadline, .*: if pending/,
+      /^fast\/submit_fast\.lua: "counters" has no field "deadline": expected seq, pending, last_deadline, .*: if isFull/,
     ],
     [
       'a cycle of includes',

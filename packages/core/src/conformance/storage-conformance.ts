@@ -4,6 +4,7 @@ import { callPortionCases } from './call-portion-cases.js';
 import { CaseTools, type ConformanceCase, type StorageUnderTest } from './conformance-case.js';
 import { earlyReportCases } from './early-report-cases.js';
 import { completionCases } from './completion-cases.js';
+import { explainCases } from './explain-cases.js';
 import { journalCases } from './journal-cases.js';
 import { largeJournalCases } from './large-journal-cases.js';
 import { largeBatchCases } from './large-batch-cases.js';
@@ -47,6 +48,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...sharedGroupCases,
   ...trackedTaskCases,
   ...taskCases,
+  ...explainCases,
   ...queueCases,
   ...largeTaskCases,
   ...turnCases,

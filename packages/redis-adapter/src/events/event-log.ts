@@ -23,9 +23,6 @@ const PAGE = 500;
 const MAX_ENTRIES = 10_000;
 /** The log's channel is published to only while a follower has renewed its interest in time. */
 const FOLLOWS_MS = 60_000;
-/** Poll interval without a wakeup. On a Cluster the subscription may move to another node without notice. */
-const POLL_MS = 20_000;
-const CLUSTER_POLL_MS = 2_000;
 
 /** An entry with this text may refer to a result that is stored with its task. */
 const REFERS = ',null,1]';
@@ -108,9 +105,8 @@ export class RedisEventLog implements EventLog {
   }
 
   get #common() {
-    const { isCluster } = this.state.parts;
-    const pollMs = isCluster ? CLUSTER_POLL_MS : POLL_MS;
-    return { cursorOf, pollMs, takesEntries: !isCluster };
+    const { pollMs, messagesCarryEntries } = this.state.parts.topology;
+    return { cursorOf, pollMs, takesEntries: messagesCarryEntries };
   }
 
   /** A completion, or nothing. */

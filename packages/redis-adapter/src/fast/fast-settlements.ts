@@ -29,7 +29,7 @@ export class FastSettlements {
     private readonly oneByOne: Settlements,
   ) {
     this.#completions = new MicroBatch({
-      acrossTenants: !state.parts.isCluster,
+      acrossTenants: state.parts.topology.stepsSpanTenants,
       send: (parts) => this.#settleMany(parts),
     });
   }

@@ -86,7 +86,7 @@ export class FastSubmissions {
     private readonly oneByOne: Submissions,
   ) {
     this.#fast = new MicroBatch({
-      acrossTenants: !state.parts.isCluster,
+      acrossTenants: state.parts.topology.stepsSpanTenants,
       send: (parts) => this.#sendFast(parts),
     });
   }

@@ -56,9 +56,11 @@ end
 -- The same for a lone task of a tenant, without allocating tables.
 local function submitOne(meta, events, _, at, max, type)
   local prefix, id, counters = meta:sub(1, -6), ARGV[at], countersOf(meta)
-  local seq, pending, deadline = (tonumber(counters.seq) or 0) + 1, (tonumber(counters.pending) or 0) + 1, now + ARGV[at + 3]
+  local seq, pending = (tonumber(counters.seq) or 0) + 1, (tonumber(counters.pending) or 0) + 1
+  local deadline = now + ARGV[at + 3]
   local stored = tonumber(counters.stored) or 0
-  if pending + (tonumber(counters.staged) or 0) > max or stored >= MAX_STORED_BYTES or deadline < (tonumber(counters.last_deadline) or 0) or deadline > now + LONGEST_IN_ORDER then
+  local isFull = pending + (tonumber(counters.staged) or 0) > max or stored >= MAX_STORED_BYTES
+  if isFull or deadline < (tonumber(counters.last_deadline) or 0) or deadline > now + LONGEST_IN_ORDER then
     return submitTo(meta, events, 1, at, max, type)
   end
   local sequence, till = format('%d', seq), format('%d', deadline)

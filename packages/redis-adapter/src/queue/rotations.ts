@@ -96,7 +96,7 @@ export class Tenants {
     try {
       return await step();
     } catch (error) {
-      if (!(error instanceof OrchestratorError) || error.code === 'storage_unavailable') throw error;
+      if (!(error instanceof OrchestratorError) || error.code !== 'internal_error') throw error;
       this.#reportDamage(tenantId, error);
       return undefined;
     }

@@ -18,6 +18,10 @@ export class Sweeps {
     private readonly tenants: Tenants,
   ) {}
 
+  get #isIndexedApart(): boolean {
+    return !this.state.parts.topology.stepsSpanTenants;
+  }
+
   async sweep(max: number): Promise<Swept> {
     this.state.checkOpen();
     const done: Record<string, number> = {};
@@ -42,11 +46,11 @@ export class Sweeps {
   }
 
   /**
-   * On a Cluster a tenant's index is set again after its sweep, without losing a due time that others set
-   * meanwhile.
+   * Where the index of due times is not part of a sweep's step, it is set again after the sweep, without losing a
+   * due time that others set meanwhile.
    */
   async #due(max: number): Promise<[string[], number]> {
-    const sweepMs = this.state.parts.isCluster ? SWEEPING_MS : 0;
+    const sweepMs = this.#isIndexedApart ? SWEEPING_MS : 0;
     const reply = await this.state.runSystem('dueTenants', this.state.now, max, sweepMs);
     const [tenants, mark, lost] = reply as [string[], number, string[]];
     const { systemEvents } = this.state.parts;
@@ -73,7 +77,7 @@ export class Sweeps {
       index = next ?? '';
       if (next === null || next > now) break;
     }
-    if (this.state.parts.isCluster) await this.state.runSystem('sweptTenant', tenantId, index, mark);
+    if (this.#isIndexedApart) await this.state.runSystem('sweptTenant', tenantId, index, mark);
     return done;
   }
 

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { Writable } from 'node:stream';
 import { DEFAULTS } from '@agent-orchestrator/core/protocol';
-import type { ChainableCommander, Cluster, Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import type { Database } from '../server/database.js';
 import { SCRIPTS } from '../generated/scripts.js';
 import { toStorageError } from '../server/storage-errors.js';
+import type { Topology } from '../server/topology.js';
 import { within } from '../server/time-limit.js';
 
 export type ScriptName = keyof typeof SCRIPTS;
@@ -17,12 +17,6 @@ export const REDIS_DEFAULTS: StorageLimits = {
 };
 /** A script's answer: text, numbers, null, and lists of those. */
 export type Reply = string | number | null | readonly Reply[];
-
-/** For each command its error, or its answer. */
-type Answers = [error: Error | null, result: unknown][];
-/** Error of a transaction that was refused because of one of its commands. */
-type Refused = Error & { readonly previousErrors?: readonly Error[] };
-type Sender = Pick<Redis | ChainableCommander, 'msetnx' | 'evalsha'>;
 
 interface Script {
   readonly text: string;
@@ -39,12 +33,12 @@ export class ScriptRunner {
 
   /** @param limitMs timeout of an answer where the client itself sets none. */
   constructor(
-    client: Redis | Cluster,
+    private readonly topology: Topology,
     limits: StorageLimits,
     private readonly database: Database,
     private readonly limitMs?: number,
   ) {
-    this.#client = client;
+    this.#client = topology.client;
     const constants: Readonly<Record<string, string | number>> = {
       ...limits,
       database: database.number,
@@ -89,7 +83,7 @@ export class ScriptRunner {
     const act = () =>
       within(
         this.limitMs,
-        this.#inOneStep((client) => [
+        this.topology.inOneStep((client) => [
           client.msetnx(...values),
           client.evalsha(sha, keys.length, ...keys, ...args),
         ]),
@@ -111,29 +105,6 @@ export class ScriptRunner {
     return this.#runText(name, keys, args);
   }
 
-  /**
-   * Runs commands as a transaction. On a single server they are sent directly, which costs much less than the
-   * client's pipeline.
-   */
-  async #inOneStep(commands: (client: Sender) => readonly unknown[]): Promise<Answers | null> {
-    const client = this.#client;
-    if (!sendsInOrder(client)) {
-      const step = client.multi();
-      commands(step);
-      return step.exec().catch((error: Refused) => Promise.reject(error.previousErrors?.[0] ?? error));
-    }
-    let refusal: unknown;
-    const done = together(client, () => {
-      for (const queued of [client.multi({ pipeline: false }), ...commands(client)]) {
-        (queued as Promise<unknown>).catch((error: unknown) => {
-          refusal ??= error;
-        });
-      }
-      return client.exec();
-    });
-    return done.catch((error: unknown) => Promise.reject(refusal ?? error));
-  }
-
   async #runText(
     name: ScriptName,
     keys: readonly string[],
@@ -148,24 +119,6 @@ export class ScriptRunner {
     } catch (error) {
       throw toStorageError(error);
     }
-  }
-}
-
-/** Whether commands sent together reach one server, in order. */
-function sendsInOrder(client: Redis | Cluster): client is Redis {
-  return !client.isCluster && !client.options.enableAutoPipelining;
-}
-
-/**
- * Sends the commands of `send` in one write, so that the server wakes up once. Without a connection nothing
- * is held back.
- */
-function together<T>({ stream }: { readonly stream?: Writable }, send: () => T): T {
-  stream?.cork();
-  try {
-    return send();
-  } finally {
-    stream?.uncork();
   }
 }
 

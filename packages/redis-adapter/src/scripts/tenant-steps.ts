@@ -5,6 +5,7 @@ import type { Database } from '../server/database.js';
 import { CompletionsChannel } from '../pubsub/completions.js';
 import { Epochs } from './epoch.js';
 import type { Keys } from '../server/keys.js';
+import type { Topology } from '../server/topology.js';
 import type { SystemEvents } from '../pubsub/system-events.js';
 import { answerOf, toStorageError } from '../server/storage-errors.js';
 import type { Reply, ScriptName, ScriptRunner, StorageLimits } from './script-runner.js';
@@ -52,6 +53,7 @@ export class RedisState {
 
   constructor(
     readonly parts: {
+      readonly topology: Topology;
       readonly client: Redis | Cluster;
       readonly database: Database;
       readonly keys: Keys;
@@ -62,14 +64,12 @@ export class RedisState {
       readonly random: Random;
       /** Absent: the server's time. */
       readonly clock: Clock | undefined;
-      /** Whether tenants are on several nodes. */
-      readonly isCluster: boolean;
     },
   ) {
     this.completions = new CompletionsChannel(parts.wakeups, parts.keys);
     this.epochs = new Epochs({
       fetch: (tenantId) => this.run(tenantId, 'readEvents', -1, 0, 0, '', '', 0),
-      isOneServer: !parts.isCluster,
+      isOneServer: parts.topology.stepsSpanTenants,
     });
   }
 
@@ -98,9 +98,9 @@ export class RedisState {
     return answer;
   }
 
-  /** On a Cluster: applies all effects of a tenant's steps again. */
+  /** Applies all effects of a tenant's steps again, where they may be lost. */
   async resync(tenantId: string): Promise<void> {
-    if (!this.parts.isCluster) return;
+    if (this.parts.topology.stepsSpanTenants) return;
     await this.change(tenantId, 'reconcileTenant', 1).catch(() => this.#pendingEffects.add(tenantId));
   }
 
@@ -114,9 +114,9 @@ export class RedisState {
   /** Runs a script of one tenant. Returns its answer as is. */
   async run(tenantId: string, name: ScriptName, ...args: readonly (string | number)[]): Promise<Reply> {
     this.checkOpen();
-    const { keys, scripts, isCluster } = this.parts;
+    const { keys, scripts, topology } = this.parts;
     const own = [keys.meta(tenantId), keys.events(tenantId)];
-    return scripts.run(name, isCluster ? own : [...own, keys.system], [this.now, ...args]);
+    return scripts.run(name, topology.keysOf(own, keys.system), [this.now, ...args]);
   }
 
   /**
@@ -158,12 +158,12 @@ export class RedisState {
   }
 
   #manyOf(parts: readonly Part[], before: readonly string[]) {
-    const { keys, isCluster } = this.parts;
+    const { keys, topology } = this.parts;
     const args: (string | number)[] = [this.now, ...before];
     for (const { tenantId, args: own } of parts)
       args.push(keys.meta(tenantId), keys.events(tenantId), ...own);
     const first = parts[0]?.tenantId ?? '';
-    return { keys: isCluster ? [keys.meta(first), keys.events(first)] : [keys.system], args };
+    return { keys: topology.keysOfMany([keys.meta(first), keys.events(first)], keys.system), args };
   }
 
   async #answersOf(parts: readonly Part[], reply: Reply): Promise<readonly (Outcome | OrchestratorError)[]> {

@@ -1,5 +1,6 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { SUBSCRIBER, type Topology } from './topology.js';
 
 /**
  * Address of Redis: a URL (`redis://` or `rediss://`), the nodes of a Cluster, or the sentinels of a master.
@@ -20,9 +21,6 @@ type Purpose = 'commands' | 'subscriptions';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const RETRY_MAX_MS = 1_000;
-
-/** For a subscriber. The adapter repeats subscriptions itself: the client would not report a failed one. */
-export const SUBSCRIBER = { maxRetriesPerRequest: null, autoResubscribe: false } as const;
 
 function options(purpose: Purpose, commandTimeoutMs: number): RedisOptions {
   return {
@@ -113,10 +111,8 @@ const UNFIT = [
  * Checks a client before it is borrowed.
  * @throws {OrchestratorError} `invalid_request` that names the setting.
  */
-export function checkBorrowed(client: Redis | Cluster): void {
-  const all =
-    client instanceof Cluster ? [client.options, client.options.redisOptions ?? {}] : [client.options];
-  for (const options of all as Readonly<Record<string, unknown>>[]) {
+export function checkBorrowed({ settings }: Topology): void {
+  for (const options of settings as readonly Readonly<Record<string, unknown>>[]) {
     for (const [name, expected] of UNFIT) if (options[name]) throw refused(`a client with ${expected}`);
     if (options['replyMapping'] === 'resp3') throw refused('a client with replyMapping "legacy"');
   }

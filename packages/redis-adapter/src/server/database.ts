@@ -1,13 +1,8 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
-import { Cluster, type Redis } from 'ioredis';
 import { checkLayout } from './layout.js';
 import { toStorageError } from './storage-errors.js';
 import { within } from './time-limit.js';
-
-/** Number of a client's database. A Cluster has one, whose number is 0. */
-export function databaseOf(client: Redis | Cluster): number {
-  return client instanceof Cluster ? 0 : (client.options.db ?? 0);
-}
+import type { Topology } from './topology.js';
 
 /**
  * Database of a client. Each connection is checked before its first command, in one round trip: the server has the
@@ -16,7 +11,6 @@ export function databaseOf(client: Redis | Cluster): number {
  */
 export class Database {
   readonly number: number;
-  readonly #client: Redis | Cluster;
   #checked: Promise<void> | undefined;
   #isChecked = false;
   /** Number of lost connections. */
@@ -27,12 +21,11 @@ export class Database {
    * @param limitMs timeout of the answer where the client itself sets none.
    */
   constructor(
-    client: Redis | Cluster,
+    private readonly topology: Topology,
     private readonly layoutKey: string,
     private readonly limitMs: number | undefined,
   ) {
-    this.#client = client;
-    this.number = databaseOf(client);
+    this.number = topology.database;
   }
 
   /** The next connection may be to another server. */
@@ -54,13 +47,11 @@ export class Database {
   }
 
   async #run(): Promise<void> {
-    const { number } = this;
-    const client = this.#client;
+    const { number, topology } = this;
     const losses = this.#losses;
     try {
-      const selected = number === 0 ? undefined : (client as Redis).select(number);
       // Sent at once. Where the database is refused, its refusal is the answer.
-      const checked = checkLayout(client, this.layoutKey, selected);
+      const checked = checkLayout(topology.client, this.layoutKey, topology.select());
       const isStored = await within(this.limitMs, checked);
       if (losses !== this.#losses) return;
       this.#isChecked = isStored;

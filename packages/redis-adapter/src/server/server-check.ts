@@ -1,5 +1,6 @@
-import { Cluster, type Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { toStorageError } from './storage-errors.js';
+import type { Topology } from './topology.js';
 
 /** A setting of the server that is unsafe or would lose work. */
 export interface ServerFinding {
@@ -11,10 +12,9 @@ const CLOCK_TOLERANCE_MS = 5_000;
 const OLDEST_MAJOR = 7;
 
 /** Version, eviction, persistence and clock of every node. A check without permission is a finding. */
-export async function checkServer(client: Redis | Cluster): Promise<readonly ServerFinding[]> {
+export async function checkServer(topology: Topology): Promise<readonly ServerFinding[]> {
   try {
-    if (!(client instanceof Cluster)) return await checkNode(client);
-    const found = await Promise.all(client.nodes('master').map((node) => checkNode(node)));
+    const found = await Promise.all(topology.masters().map((node) => checkNode(node)));
     return found.flat();
   } catch (error) {
     throw toStorageError(error);

@@ -23,6 +23,6 @@ local holder = session and redis.call('HGET', NAMESPACE .. ':session:{' .. TENAN
 local batch = task.header.batch_id and PREFIX .. '@batch:' .. task.header.batch_id
 return {
   view(id), position, holder or false,
-  batch and redis.call('SCARD', batch .. ':holder') or false, batch and redis.call('HGET', batch, 'max') or false,
+  batch and redis.call('SCARD', batch .. ':holders') or false, batch and redis.call('HGET', batch, 'max') or false,
   meta.paused or false, count('running'), meta.max_running or false,
 }

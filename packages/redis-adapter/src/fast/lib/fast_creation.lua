@@ -19,7 +19,8 @@ local function openCreation(meta)
   local counters = countersOf(meta)
   return {
     meta = meta, prefix = meta:sub(1, -6), counters = counters, ready = {}, emitted = newEventBuffer(), chunks = {}, early = {},
-    seq = tonumber(counters.seq) or 0, pending = tonumber(counters.pending) or 0, last = tonumber(counters.last_deadline) or 0,
+    seq = tonumber(counters.seq) or 0, pending = tonumber(counters.pending) or 0,
+    last = tonumber(counters.last_deadline) or 0,
     scheduled = tonumber(counters.scheduled) or 0, largest = 0, stored = tonumber(counters.stored) or 0,
     staged = tonumber(counters.staged) or 0,
   }

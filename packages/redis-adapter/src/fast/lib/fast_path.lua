@@ -1,9 +1,9 @@
 -- Fast path: scripts that do one thing to many tasks, of one tenant or of several. A call of its own costs the server more
 -- than a task in it. They pass whole numbers as text: Lua writes a number in a command as a fraction, which takes longer.
 --
--- KEYS  meta and events of the one tenant on a Cluster · else the system's alone ARGV  the time or '' · then for each
--- tenant: meta key, events key, number of tasks, and the arguments of each The answer for each tenant: effects or nothing ·
--- first due time, or nothing · an answer for each task.
+-- KEYS    meta and events of the one tenant on a Cluster · else the system's alone
+-- ARGV    the time or '' · then for each tenant: meta key, events key, number of tasks, and the arguments of each
+-- answer  for each tenant: effects or nothing · first due time, or nothing · an answer for each task
 -- @include events/event_log generated/rules queue/rotation scripts/time
 local SYSTEM = #KEYS == 1 and KEYS[1] or nil
 local format = string.format

@@ -5,7 +5,8 @@ local MAX_PUBLISHED_BYTES = 65536
 
 -- Whether a task of this tenant would be the next one, provided no other is ready.
 local function isNext(counters)
-  return counters.paused ~= '1' and not counters.groups and not (counters.max_running and (tonumber(counters.running) or 0) >= tonumber(counters.max_running))
+  return counters.paused ~= '1' and not counters.groups
+    and not (counters.max_running and (tonumber(counters.running) or 0) >= tonumber(counters.max_running))
 end
 
 -- Publishes the task to the worker. Nothing is written before: without a subscriber nothing has happened.

@@ -4,7 +4,7 @@
 -- `runs`: type -> its versions, newest first. Returns the number taken; their version and ids, when all are fast and alike,
 -- or 0 and {id, state, steps?, outcomes?, changes?, unread?} for each, where a fast one has its version for a state (the
 -- adapter reads records by itself: large texts take long in a script); whether anything that such workers run is left; the
--- tenant's counters (11 generation, 12 weight); the ids as one text; and whether they are due before all else.
+-- tenant's counters; the ids as one text; and whether they are due before all else.
 -- @include events/event_log generated/rules queue/candidates queue/claim_budget queue/oldest tasks/state
 local LOOK_AHEAD = 100
 local format = string.format

@@ -1,15 +1,15 @@
 -- One tenant's keys, the time, and its counters: read once, written once by `finish`.
 --
--- KEYS[1] <prefix>:tasks:{<tenant>}:@meta   every other key of the tenant has its slot and is derived from it KEYS[2]
--- <prefix>:events:{<tenant>}        the event log KEYS[3] <prefix>:system:{queue}:          shared keys; absent on a
--- Cluster, where they have another slot ARGV[1] the time in epoch ms, or '' for that of the server
+-- KEYS[1]  <prefix>:tasks:{<tenant>}:@meta   every other key of the tenant has its slot and is derived from it
+-- KEYS[2]  <prefix>:events:{<tenant>}        the event log
+-- KEYS[3]  <prefix>:system:{queue}:          shared keys; absent on a Cluster, where they have another slot
+-- ARGV[1]  the time in epoch ms, or '' for that of the server
 -- @include generated/rules
 local META, EVENTS, SYSTEM = KEYS[1], KEYS[2], KEYS[3]
 local PREFIX = META:sub(1, -6)
 local NAMESPACE, TENANT = PREFIX:match('^(.*):tasks:{(.*)}:$')
 local READY, LIVE, DONE, DUE = PREFIX .. '@ready', PREFIX .. '@live', PREFIX .. '@done', PREFIX .. '@due'
 local WAKEUPS = NAMESPACE .. ':wakeups'
-
 
 local meta, metaChanges, hasChanged = {}, {}, false
 do
