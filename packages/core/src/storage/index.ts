@@ -128,3 +128,7 @@ export type {
 export { mergedContext } from './merged-context.js';
 export { BoundedPage } from './bounded-page.js';
 export { type StoragePorts, checked } from './checked-storage.js';
+export { atMost, pause } from '../runtime/clock.js';
+export { Fifo } from '../runtime/fifo.js';
+export { type WaitOptions, WakeSignal } from '../runtime/wake-signal.js';
+export { type AvailabilityOptions, isUnavailable, untilAvailable } from '../runtime/until-available.js';
