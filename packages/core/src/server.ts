@@ -1,7 +1,9 @@
 export type { AboutTask } from './notifier/task-notifier.js';
 export type { InProcessHub } from './notifier/in-process-transport.js';
 export type { NotifierTransport, OutgoingNotification } from './notifier/transport.js';
-export { pause } from './runtime/clock.js';
+export { atMost, pause } from './runtime/clock.js';
+export { Fifo } from './runtime/fifo.js';
+export { type WaitOptions, WakeSignal } from './runtime/wake-signal.js';
 export type { DelegatedService } from './protocol/task.js';
 export { concerns } from './events/tenant-events.js';
 export { Gateway, type GatewayAnswer, type GatewayJob, type GatewayRequest } from './intake/gateway.js';

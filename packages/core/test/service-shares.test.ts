@@ -36,12 +36,13 @@ beforeEach(async () => {
     random,
     storage,
     services: {
-      remote: { url, timeoutMs: 200 },
+      remote: { url, timeoutMs: 20_000 },
+      impatient: { url, timeoutMs: 200 },
       narrow: { url, concurrency: 1, timeoutMs: 20_000 },
       gone: { url: 'http://127.0.0.1:1' },
     },
   });
-  for (const name of ['remote', 'narrow', 'gone']) {
+  for (const name of ['remote', 'impatient', 'narrow', 'gone']) {
     orchestrator.workflow(name, (ctx) => ctx.call(name, 'work', {}));
   }
   await orchestrator.start();
@@ -60,22 +61,26 @@ async function run(tenant: string, type: string): Promise<Task> {
 }
 
 describe('a service that fails the calls of one tenant', () => {
-  it.each<[string, (response: ServerResponse) => void]>([
-    ['with 500', (response) => void response.writeHead(500).end()],
-    ['with 429', (response) => void response.writeHead(429).end()],
-    ['with connections that break', (response) => void response.destroy()],
-    ['with half an answer', (response) => void response.writeHead(200, { 'content-length': 9 }).write('{')],
-    ['with no answer', () => {}],
-  ])('%s opens the breaker of that tenant only', async (_, answer) => {
+  it.each<[string, string, (response: ServerResponse) => void]>([
+    ['with 500', 'remote', (response) => void response.writeHead(500).end()],
+    ['with 429', 'remote', (response) => void response.writeHead(429).end()],
+    ['with connections that break', 'remote', (response) => void response.destroy()],
+    [
+      'with half an answer',
+      'impatient',
+      (response) => void response.writeHead(200, { 'content-length': 9 }).write('{'),
+    ],
+    ['with no answer', 'impatient', () => {}],
+  ])('%s opens the breaker of that tenant only', async (_, service, answer) => {
     answerA = answer;
     // The third finds the breaker open, after twice five sends.
-    for (let i = 0; i < 3; i += 1) expect((await run('a', 'remote')).status).toBe('failed');
+    for (let i = 0; i < 3; i += 1) expect((await run('a', service)).status).toBe('failed');
     expect(callsOf['a']).toBe(10);
-    expect(await run('b', 'remote')).toMatchObject({ status: 'completed', result: 'fine' });
-    expect(opened).toEqual([{ service: 'remote', tenant: 'a' }]);
+    expect(await run('b', service)).toMatchObject({ status: 'completed', result: 'fine' });
+    expect(opened).toEqual([{ service, tenant: 'a' }]);
     const { breakers, openTenantBreakers } = orchestrator.stats();
-    expect(breakers).toEqual({ remote: 'closed' });
-    expect(openTenantBreakers).toEqual({ remote: 1 });
+    expect(breakers).toEqual({ [service]: 'closed' });
+    expect(openTenantBreakers).toEqual({ [service]: 1 });
   });
 });
 

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Orchestrator, OrchestratorError } from '@agent-orchestrator/core';
 import { systemClock } from '@agent-orchestrator/core/storage';
+import { atMost } from '@agent-orchestrator/core/server';
 import type { WebSocket } from 'ws';
 import { Tickets } from './auth/tickets.js';
 import { Authenticator } from './auth/authenticator.js';
@@ -267,7 +268,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     const closed = this.#closeServer();
     this.#stopping.abort();
     const ended = Promise.all([this.#gate.close(), this.#running.idle(), closed]);
-    await withinGrace(ended, graceMs, signal);
+    await atMost(systemClock, graceMs, ended, signal);
     this.#server?.closeAllConnections();
     this.#gate.terminate();
     await closed;
@@ -309,23 +310,5 @@ async function listening(server: Server, port: number, host: string): Promise<vo
       server.removeAllListeners('error');
       resolve();
     });
-  });
-}
-
-async function withinGrace(
-  work: Promise<unknown>,
-  graceMs: number,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const cancel = systemClock.after(graceMs, done);
-    function done() {
-      cancel();
-      signal?.removeEventListener('abort', done);
-      resolve();
-    }
-    if (signal?.aborted) done();
-    signal?.addEventListener('abort', done, { once: true });
-    void work.finally(done);
   });
 }

@@ -1,9 +1,10 @@
+import { WakeSignal } from '@agent-orchestrator/core/server';
 import type { NeutralAnswer, NeutralHandler } from './http/neutral-request.js';
 
 /** Counts requests until the last piece of their response, so that a stop can wait for them. */
 export class RunningRequests {
   #count = 0;
-  #waiters: (() => void)[] = [];
+  readonly #ended = new WakeSignal();
 
   /** Wraps a handler with the counter. */
   counted(handler: NeutralHandler): NeutralHandler {
@@ -26,7 +27,7 @@ export class RunningRequests {
 
   /** Resolves when no request runs. */
   async idle(): Promise<void> {
-    while (this.#count > 0) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    while (this.#count > 0) await this.#ended.next;
   }
 
   async *#countedPieces(pieces: AsyncIterable<string | Uint8Array>): AsyncGenerator<string | Uint8Array> {
@@ -39,6 +40,6 @@ export class RunningRequests {
 
   #done(): void {
     this.#count -= 1;
-    if (this.#count === 0) for (const waiter of this.#waiters.splice(0)) waiter();
+    if (this.#count === 0) this.#ended.notify();
   }
 }

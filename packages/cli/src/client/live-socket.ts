@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Gap, type JsonValue, OrchestratorError, type TaskEvent } from '@agent-orchestrator/core';
 import { isErrorCode, type Snapshot, type Topic } from '@agent-orchestrator/core/protocol';
+import { Fifo, WakeSignal } from '@agent-orchestrator/core/server';
 import { JsonRefusedError, parseJson } from '@agent-orchestrator/core/protocol';
 import { type RawData, WebSocket } from 'ws';
 import { API_KEY_HINT, routeUrl, unreachable } from './api-client.js';
@@ -25,37 +26,29 @@ const FINAL_CLOSES = new Set([4401, 4403]);
 
 /** Frames received and not taken yet. */
 class Inbox {
-  readonly #frames: LiveFrame[] = [];
-  #wake: () => void = () => {};
+  readonly #frames = new Fifo<LiveFrame>();
+  readonly #changed = new WakeSignal();
   #failure: Error | undefined;
 
   put(frame: LiveFrame): void {
     this.#frames.push(frame);
-    this.#wake();
+    this.#changed.notify();
   }
 
   fail(error: Error): void {
     this.#failure ??= error;
-    this.#wake();
+    this.#changed.notify();
   }
 
   /** The next frame; `undefined` once `signal` aborts. @throws the reason of a lost connection. */
   async take(signal: AbortSignal): Promise<LiveFrame | undefined> {
-    const onAbort = () => this.#wake();
-    signal.addEventListener('abort', onAbort);
-    try {
-      while (!signal.aborted) {
-        const frame = this.#frames.shift();
-        if (frame) return frame;
-        if (this.#failure) throw this.#failure;
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-      }
-      return undefined;
-    } finally {
-      signal.removeEventListener('abort', onAbort);
+    while (!signal.aborted) {
+      const frame = this.#frames.shift();
+      if (frame) return frame;
+      if (this.#failure) throw this.#failure;
+      await this.#changed.wait({ signal });
     }
+    return undefined;
   }
 }
 

@@ -1,5 +1,6 @@
 import { createInterface, type Interface } from 'node:readline/promises';
 import type { Message } from '@agent-orchestrator/core';
+import { Fifo } from '@agent-orchestrator/core/server';
 import type { Connection } from '../client/connection.js';
 import { sessionPath } from '../client/routes.js';
 import { EXIT, exitCodeOf, exitCodeOfTask } from '../exit-code.js';
@@ -51,7 +52,7 @@ export class Conversation {
     });
     output?.attach(prompt);
     /** For each queued line: whether it was visible when typed. */
-    const seen: boolean[] = [];
+    const seen = new Fifo<boolean>();
     prompt.on('line', () => {
       seen.push(output?.isShown ?? true);
       output?.hide();
@@ -75,7 +76,7 @@ export class Conversation {
         if (quit || signal.aborted) break;
         if (!typed || closed) continue;
         if (!output) prompt.prompt();
-        else if (seen.length === 0) output.show();
+        else if (seen.size === 0) output.show();
       }
     } finally {
       // After Ctrl-D the shell's prompt starts on a line of its own.

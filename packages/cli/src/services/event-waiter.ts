@@ -1,3 +1,5 @@
+import { systemClock } from '@agent-orchestrator/core/storage';
+import { WakeSignal } from '@agent-orchestrator/core/server';
 import { setImmediate as turn } from 'node:timers/promises';
 
 /** Turns of the event loop until a received message is read from its socket and passed on. */
@@ -5,11 +7,11 @@ const TURNS_TO_READ = 3;
 
 /** Wakes waiting checks after an event. */
 export class EventWaiter {
-  readonly #waiting = new Set<() => void>();
+  readonly #wake = new WakeSignal();
 
   /** Wakes all waiters. */
   notify(): void {
-    for (const pump of this.#waiting) pump();
+    this.#wake.notify();
   }
 
   /**
@@ -31,25 +33,11 @@ export class EventWaiter {
       if (found !== undefined) return found;
       if (leftMs > 0) {
         turns = 0;
-        await this.#next(leftMs, signal);
+        await this.#wake.wait({ clock: systemClock, limitMs: Math.ceil(leftMs), signal });
       } else if (turns < TURNS_TO_READ) {
         turns += 1;
         await turn();
       } else return undefined;
     }
-  }
-
-  #next(withinMs: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        this.#waiting.delete(done);
-        resolve();
-      };
-      const timer = setTimeout(done, Math.ceil(withinMs));
-      signal.addEventListener('abort', done, { once: true });
-      this.#waiting.add(done);
-    });
   }
 }

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { OrchestratorError } from '@agent-orchestrator/core';
+import { atMost } from '@agent-orchestrator/core/server';
+import { systemClock } from '@agent-orchestrator/core/storage';
 import { ConfigurationError } from '../exit-code.js';
 import { redisLabel, type RedisSetting, withoutCredentials } from '../settings/redis-setting.js';
 import type { OperatorStorage } from './operator-storage.js';
@@ -14,6 +16,7 @@ export interface OpenRedisOptions {
 
 const WAIT_MS = 10_000;
 const PAUSE_MS = 250;
+const CLOSE_MS = 1_000;
 /** Redis errors for refused or insufficient credentials. */
 const REFUSED = /\b(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|invalid (?:username-)?password)\b/i;
 
@@ -34,7 +37,8 @@ export async function openRedis(
     return storage;
   } catch (error) {
     // A hanging close does not keep the command.
-    await Promise.race([storage.close().catch(() => undefined), delay(1_000, undefined, { ref: false })]);
+    const closed = storage.close().catch(() => undefined);
+    await atMost(systemClock, CLOSE_MS, closed);
     throw error;
   }
 }
@@ -50,20 +54,19 @@ async function untilItAnswers(
     signal?.throwIfAborted();
     const left = deadline - performance.now();
     if (left <= 0) throw unreachable(setting, waitMs, (await whyUnreachable(setting)) ?? why);
-    const late = new AbortController();
-    try {
-      const answered = storage.ping().then(() => true);
-      if (await Promise.race([answered, delay(left, false, { signal: late.signal }).catch(() => false)]))
-        return;
-    } catch (error) {
-      if (error instanceof OrchestratorError && error.code === 'invalid_request')
-        throw unusable(setting, error);
-      why = reasonOf(error);
-      if (REFUSED.test(why)) throw refused(setting, why);
-      await delay(Math.min(PAUSE_MS, Math.max(0, deadline - performance.now())), undefined, { signal });
-    } finally {
-      late.abort();
-    }
+    const asked = storage.ping().then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
+    if (!(await atMost(systemClock, left, asked))) continue;
+    const failed = await asked;
+    if (!failed) return;
+    const { error } = failed;
+    if (error instanceof OrchestratorError && error.code === 'invalid_request')
+      throw unusable(setting, error);
+    why = reasonOf(error);
+    if (REFUSED.test(why)) throw refused(setting, why);
+    await delay(Math.min(PAUSE_MS, Math.max(0, deadline - performance.now())), undefined, { signal });
   }
 }
 

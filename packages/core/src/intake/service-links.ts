@@ -1,6 +1,7 @@
 import { writeJson } from '../protocol/known-text.js';
 import type { HubFrame } from '../protocol/service-socket.js';
 import type { Clock } from '../runtime/clock.js';
+import { Fifo } from '../runtime/fifo.js';
 import type { Storage } from '../storage/storage.js';
 
 /** Link to a service: an open socket, or an in-process notifier. */
@@ -27,7 +28,7 @@ const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
 
 /** Outcomes queued for a disconnected service, oldest first. */
 class OutcomeQueue {
-  #frames: Undelivered[] = [];
+  readonly #frames = new Fifo<Undelivered>();
   #bytes = 0;
 
   add(frame: HubFrame, until: number): void {
@@ -38,19 +39,17 @@ class OutcomeQueue {
 
   /** Drops expired and excess frames. Returns the expiry of the next one. */
   trim(now: number): number | undefined {
-    let dropped = 0;
-    for (const { bytes, until } of this.#frames) {
-      const fits = this.#frames.length - dropped <= MAX_QUEUED && this.#bytes <= MAX_QUEUED_BYTES;
-      if (fits && until > now) break;
-      this.#bytes -= bytes;
-      dropped += 1;
+    for (let oldest = this.#frames.first; oldest; oldest = this.#frames.first) {
+      const fits = this.#frames.size <= MAX_QUEUED && this.#bytes <= MAX_QUEUED_BYTES;
+      if (fits && oldest.until > now) return oldest.until;
+      this.#bytes -= oldest.bytes;
+      this.#frames.shift();
     }
-    this.#frames.splice(0, dropped);
-    return this.#frames[0]?.until;
+    return undefined;
   }
 
   get frames(): readonly HubFrame[] {
-    return this.#frames.map(({ frame }) => frame);
+    return Array.from(this.#frames, ({ frame }) => frame);
   }
 }
 

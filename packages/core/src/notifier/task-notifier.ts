@@ -18,6 +18,7 @@ import {
 import { clampDelay } from '../protocol/retry-after.js';
 import { cutText } from '../protocol/text.js';
 import { classNameOf, messageOf } from '../protocol/thrown.js';
+import { WakeSignal } from '../runtime/wake-signal.js';
 import { fullJitter } from '../protocol/full-jitter.js';
 import { validate } from '../protocol/validation.js';
 import { newListeners, type NotifierEvents, type NotifierListener } from './notifier-events.js';
@@ -99,7 +100,7 @@ export class TaskNotifier implements AsyncDisposable {
   readonly #listeners = newListeners();
   readonly #timers = new Set<NodeJS.Timeout>();
   /** Called when the link changes, the outbox becomes empty, or the notifier closes. */
-  readonly #waiters = new Set<() => void>();
+  readonly #changed = new WakeSignal();
   #link: LinkState | undefined;
   /** Entries in the window, by the time of their send, epoch ms; infinity for entries deferred by the hub. */
   readonly #sent = new Map<OutboxEntry, number>();
@@ -152,7 +153,7 @@ export class TaskNotifier implements AsyncDisposable {
       if (this.#link?.state === 'connected') return;
       if (this.#link?.state === 'refused') throw this.#link.error;
       signal?.throwIfAborted();
-      await this.#change(signal);
+      await this.#changed.wait({ signal });
     }
   }
 
@@ -191,7 +192,7 @@ export class TaskNotifier implements AsyncDisposable {
   async drain({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     for (;;) {
       if (this.#outbox.size === 0 || signal?.aborted === true) return;
-      await this.#change(signal);
+      await this.#changed.wait({ signal });
     }
   }
 
@@ -208,7 +209,7 @@ export class TaskNotifier implements AsyncDisposable {
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     for (const entry of this.#outbox.clear()) entry.reject(this.#notRunning());
-    this.#wake();
+    this.#changed.notify();
     await this.#transport.close();
   }
 
@@ -326,7 +327,7 @@ export class TaskNotifier implements AsyncDisposable {
     this.#sent.delete(entry);
     entry.queue.failures = 0;
     this.#outbox.remove(entry);
-    if (this.#outbox.size === 0) this.#wake();
+    if (this.#outbox.size === 0) this.#changed.notify();
     this.#pump();
   }
 
@@ -356,27 +357,10 @@ export class TaskNotifier implements AsyncDisposable {
     if (this.#closed) return;
     this.#link = link;
     this.#pump();
-    this.#wake();
+    this.#changed.notify();
     if (link.state === 'connected') this.#listeners.emit('connected', link);
     else if (link.state === 'disconnected') this.#listeners.emit('disconnected', link);
     else this.#listeners.emit('refused', link);
-  }
-
-  /** Resolves at the next call of `#wake`, or when `signal` fires. */
-  #change(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        signal?.removeEventListener('abort', done);
-        this.#waiters.delete(done);
-        resolve();
-      };
-      this.#waiters.add(done);
-      signal?.addEventListener('abort', done, { once: true });
-    });
-  }
-
-  #wake(): void {
-    for (const waiter of this.#waiters) waiter();
   }
 }
 

@@ -1,5 +1,11 @@
 import { setMaxListeners } from 'node:events';
 
+/** Resolves when `signal` fires. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
 /** An `AbortController` with an unlimited number of listeners, without Node's leak warning. */
 export function sharedAbort(): AbortController {
   const controller = new AbortController();

@@ -20,7 +20,8 @@ class NextCall {
  * nothing, either check and wait in one turn, or take `next` before the check.
  */
 export class WakeSignal {
-  readonly #waiters = new Set<() => void>();
+  /** Created by the first wait: many signals have none. */
+  #waiters: Set<() => void> | undefined;
   #next: NextCall | undefined;
 
   /** Resolves with the next `notify`. One promise for all who ask before it. */
@@ -35,24 +36,25 @@ export class WakeSignal {
     this.#next = undefined;
     next?.resolve();
     // A waiter removes itself; one that waits again waits for the next call.
-    for (const wake of [...this.#waiters]) wake();
+    if (this.#waiters) for (const wake of [...this.#waiters]) wake();
   }
 
   /** Resolves with true at the next `notify`, with false after `limitMs` or when `signal` fires. */
   wait({ clock, limitMs, signal }: WaitOptions): Promise<boolean> {
     if (signal?.aborted === true) return Promise.resolve(false);
+    const waiters = (this.#waiters ??= new Set());
     return new Promise((resolve) => {
       const end = (isNotified: boolean) => {
         cancel?.();
         signal?.removeEventListener('abort', onAbort);
-        this.#waiters.delete(onNotify);
+        waiters.delete(onNotify);
         resolve(isNotified);
       };
       const onAbort = () => end(false);
       const onNotify = () => end(true);
       const cancel = limitMs === undefined ? undefined : clock?.after(limitMs, onAbort);
       signal?.addEventListener('abort', onAbort, { once: true });
-      this.#waiters.add(onNotify);
+      waiters.add(onNotify);
     });
   }
 }

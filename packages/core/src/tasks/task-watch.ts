@@ -1,7 +1,8 @@
 import type { Clock } from '../runtime/clock.js';
+import { WakeSignal } from '../runtime/wake-signal.js';
 import { isFinal, type Task } from '../protocol/task.js';
 import type { Storage } from '../storage/storage.js';
-import { TenantWatch, type Wake } from './tenant-watch.js';
+import { TenantWatch } from './tenant-watch.js';
 
 /** Maximum number and age of remembered submissions: they save a read for callers that wait at once. */
 const MAX_REMEMBERED = 1_000;
@@ -36,25 +37,27 @@ export class TaskWatch {
   }): Promise<Task | undefined> {
     const { tenantId, taskId, timeoutMs, signal } = params;
     let over = signal?.aborted === true;
-    let wake: Wake = () => {};
+    let ended: Task | undefined;
+    const wake = new WakeSignal();
     const end = () => {
       over = true;
-      wake();
+      wake.notify();
     };
     const cancelTimer = timeoutMs === undefined ? undefined : this.ports.clock.after(timeoutMs, end);
     signal?.addEventListener('abort', end, { once: true });
     const watch = this.#watchOf(tenantId);
     const submittedAt = watch.begun ? undefined : this.#submittedAt(tenantId, taskId);
     let mustRead = over || this.#stopped || !(watch.expects(taskId) || submittedAt !== undefined);
-    const leave = watch.join(taskId, (ended) => wake(ended));
+    const leave = watch.join(taskId, (task) => {
+      ended = task;
+      wake.notify();
+    });
     // The task had not ended at that position: following from there includes its completion.
     if (!mustRead && submittedAt !== undefined) watch.begin(submittedAt);
     try {
       for (;;) {
-        // Subscribe before the read: the task may end in between.
-        const completion = new Promise<Task | undefined>((resolve) => {
-          wake = resolve;
-        });
+        // Before the read: the task may end in between.
+        const woken = wake.next;
         const wasBegun = watch.begun;
         if (mustRead) {
           const found = await this.ports.storage.tasks.get({ tenantId, taskId });
@@ -64,7 +67,7 @@ export class TaskWatch {
           watch.begin(found.cursor);
         }
         mustRead = true;
-        const ended = await completion;
+        await woken;
         if (ended) return ended;
       }
     } finally {

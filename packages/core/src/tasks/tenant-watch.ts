@@ -10,7 +10,7 @@ const CLOSE_AFTER_MS = 10_000;
 const MAX_EXPECTED = 10_000;
 
 /** Called with the task when it has ended, or without it when it may have ended. */
-export type Wake = (ended?: Task) => void;
+type Wake = (ended?: Task) => void;
 
 /**
  * Follows one tenant's completions for all waits for its tasks. States: new; begun, from the position of the first wait's read;

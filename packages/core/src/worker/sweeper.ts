@@ -1,4 +1,5 @@
-import { type Clock, pause } from '../runtime/clock.js';
+import type { Clock } from '../runtime/clock.js';
+import { WakeSignal } from '../runtime/wake-signal.js';
 import type { Logger } from '../runtime/logger.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { SweeperStats } from './worker-stats.js';
@@ -6,8 +7,6 @@ import type { Storage } from '../storage/storage.js';
 import { Loop } from '../runtime/background-loop.js';
 
 const TIMERS_PER_SWEEP = 1_000;
-/** Abort reason of a pause. Without one, each abort would create an error with a stack. */
-const WOKEN = 'woken';
 
 /**
  * Fires due timers: deadlines, lost leases, sleeps, silences, retention. Every process runs one, without a leader: each timer
@@ -15,7 +14,7 @@ const WOKEN = 'woken';
  */
 export class Sweeper {
   readonly #loop = new Loop((signal) => this.#sweepLoop(signal));
-  #wake: () => void = () => {};
+  readonly #wake = new WakeSignal();
   #lastSweepAt = 0;
   #sweeps = 0;
   readonly #fired: Record<string, number> = {};
@@ -53,19 +52,15 @@ export class Sweeper {
       if (wakeup.kind !== 'timer') return;
       const at = wakeup.at - this.#clockSkewMs;
       scheduledAt = Math.min(scheduledAt, at);
-      if (at < nextAt) this.#wake();
+      if (at < nextAt) this.#wake.notify();
     });
-    const onAbort = () => this.#wake();
-    signal.addEventListener('abort', onAbort, { once: true });
     while (!signal.aborted) {
-      const woken = new AbortController();
-      this.#wake = () => woken.abort(WOKEN);
       // Timers scheduled during a sweep may be due earlier than the next one it finds.
       nextAt = Number.NEGATIVE_INFINITY;
       scheduledAt = Number.POSITIVE_INFINITY;
       const next = await this.#sweep();
       nextAt = Math.min(next ?? Number.POSITIVE_INFINITY, scheduledAt, clock.now() + this.settings.sweepMs);
-      if (!signal.aborted) await pause(clock, Math.max(1, nextAt - clock.now()), woken.signal);
+      await this.#wake.wait({ clock, limitMs: Math.max(1, nextAt - clock.now()), signal });
     }
     unsubscribe();
   }

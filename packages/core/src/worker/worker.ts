@@ -1,3 +1,4 @@
+import { aborted } from '../runtime/abort.js';
 import { atMost, type Clock } from '../runtime/clock.js';
 import type { WorkerStats } from './worker-stats.js';
 import type { Logger } from '../runtime/logger.js';
@@ -157,11 +158,8 @@ export class Worker {
     const graceOver = new AbortController();
     const unsubscribe = this.ports.storage.wakeups.subscribe((wakeup) => this.#onWakeup(wakeup));
     this.#keeper.start();
-    const stopRequested = new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
     const claiming = this.#claims.run(signal, graceOver.signal);
-    await stopRequested;
+    await aborted(signal);
     await this.#drain(claiming, this.#grace);
     graceOver.abort();
     this.#claims.stop();

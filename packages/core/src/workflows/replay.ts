@@ -1,3 +1,4 @@
+import { Fifo } from '../runtime/fifo.js';
 import type { JournalChanges, JournalStep } from '../storage/call-journal.js';
 import type { RequestedStep } from './requested-step.js';
 
@@ -22,7 +23,7 @@ export class Replay {
   readonly #records = new Map<string, JournalStep>();
   readonly #requested = new Map<string, RequestedStep>();
   /** Undelivered outcomes, in journal order. */
-  readonly #outcomes: JournalStep[] = [];
+  readonly #outcomes = new Fifo<JournalStep>();
   /** Inherited outcomes that are not requested yet, by key. */
   readonly #inherited = new Map<string, JournalStep>();
   /** Requested inherited outcomes, in journal order. */
@@ -56,7 +57,7 @@ export class Replay {
 
   /** Whether the function has not yet passed the point reached by an earlier run of this attempt. */
   get replaying(): boolean {
-    const [next] = this.#outcomes;
+    const next = this.#outcomes.first;
     return this.#unrequested.size > 0 || (next !== undefined && next.rev <= this.#replayedTo);
   }
 
@@ -114,7 +115,7 @@ export class Replay {
 
   #nextInOrder(): JournalStep | undefined {
     for (;;) {
-      const [step] = this.#outcomes;
+      const step = this.#outcomes.first;
       if (!step) return undefined;
       if (this.#requested.has(step.key)) return this.#outcomes.shift();
       if (!step.inherited) return undefined;

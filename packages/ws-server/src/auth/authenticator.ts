@@ -1,5 +1,7 @@
 import { type Logger, OrchestratorError } from '@agent-orchestrator/core';
 import { ERROR_CODES, isErrorCode } from '@agent-orchestrator/core/protocol';
+import { atMost } from '@agent-orchestrator/core/server';
+import { systemClock } from '@agent-orchestrator/core/storage';
 import { idSchema } from '@agent-orchestrator/core/protocol';
 import { type Identities, type Identity, SCOPES, type Scope } from './identities.js';
 import { describeThrown } from './describe-thrown.js';
@@ -58,20 +60,13 @@ export class Authenticator {
   async #ask(token: string): Promise<unknown> {
     const answer: unknown = this.#parts.identities.authenticate(token);
     if (typeof answer !== 'object' || answer === null || !('then' in answer)) return answer;
-    const { timeoutMs } = this.#parts;
-    let timer: NodeJS.Timeout | undefined;
-    const timeUp = new Promise<never>((_, reject) => {
-      const error = new OrchestratorError(
-        'service_unavailable',
-        'the credential could not be checked in time',
-      );
-      timer = setTimeout(() => reject(error), timeoutMs);
-    });
-    try {
-      return await Promise.race([Promise.resolve(answer), timeUp]);
-    } finally {
-      clearTimeout(timer);
-    }
+    const checked = Promise.resolve(answer);
+    const either = checked.then(
+      () => undefined,
+      () => undefined,
+    );
+    if (await atMost(systemClock, this.#parts.timeoutMs, either)) return checked;
+    throw new OrchestratorError('service_unavailable', 'the credential could not be checked in time');
   }
 
   /** `undefined` for a foreign error. */

@@ -1,3 +1,4 @@
+import { Fifo, WakeSignal } from '@agent-orchestrator/core/server';
 import { writeJson } from '@agent-orchestrator/core/protocol';
 import type { EventFrame } from '../events/event-frame.js';
 
@@ -62,10 +63,10 @@ export class OutboundQueue {
   /** Last entry by task. */
   readonly #lastOfTask = new Map<string, Entry>();
   /** Enqueue times of the frames handed to the socket, oldest first. */
-  readonly #handed: number[] = [];
+  readonly #handed = new Fifo<number>();
   #queuedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
-  #roomWaiters: (() => void)[] = [];
+  readonly #hasRoom = new WakeSignal();
   #ended = false;
 
   constructor(socket: OutboundSocket, limits: OutboundLimits, format: OutboundFormat, tooSlow: () => void) {
@@ -99,9 +100,7 @@ export class OutboundQueue {
 
   /** Resolves when the queue is below the coalescing limit or has ended. */
   async room(): Promise<void> {
-    while (!this.#ended && this.unsentBytes > this.#limits.coalesceBytes) {
-      await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
-    }
+    while (!this.#ended && this.unsentBytes > this.#limits.coalesceBytes) await this.#hasRoom.next;
   }
 
   /** Drops unsent frames. */
@@ -155,7 +154,7 @@ export class OutboundQueue {
 
   #wake(): void {
     if (!this.#ended && this.unsentBytes > this.#limits.coalesceBytes) return;
-    for (const waiter of this.#roomWaiters.splice(0)) waiter();
+    this.#hasRoom.notify();
   }
 
   /** Schedules the age check of the oldest frame. */
@@ -173,7 +172,7 @@ export class OutboundQueue {
   }
 
   #oldest(): number | undefined {
-    const first = this.#handed[0];
+    const { first } = this.#handed;
     if (first !== undefined) return first;
     for (const entry of this.#entries) return entry.at;
     return undefined;

@@ -1,3 +1,4 @@
+import { Fifo, WakeSignal } from '@agent-orchestrator/core/server';
 import { writeJson } from '@agent-orchestrator/core/protocol';
 import type { EventFrame } from '../events/event-frame.js';
 import {
@@ -43,14 +44,14 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
   readonly #parts: EventStreamParts;
   readonly #queue: OutboundQueue;
   readonly #heartbeat: NodeJS.Timeout;
-  #pieces: Piece[] = [];
+  readonly #pieces = new Fifo<Piece>();
   /** Bytes handed over by the queue and not yet read. */
   unsentBytes = 0;
   /** The piece being read. */
   #taken: Piece | undefined;
   #state: 'open' | 'last sent' | 'too slow' | 'ended' = 'open';
   #wasQuiet = false;
-  #wake: () => void = () => undefined;
+  readonly #changed = new WakeSignal();
 
   constructor(parts: EventStreamParts) {
     this.#parts = parts;
@@ -104,7 +105,7 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
   send(bytes: Buffer, sent: () => void): void {
     this.#pieces.push({ bytes, sent });
     this.unsentBytes += bytes.byteLength;
-    this.#wake();
+    this.#changed.notify();
   }
 
   /** The next piece; acknowledges the one before. */
@@ -119,7 +120,7 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
       }
       if (this.#state === 'last sent') this.#end('ended');
       if (this.#state === 'ended') return { done: true, value: undefined };
-      await new Promise<void>((resolve) => (this.#wake = resolve));
+      await this.#changed.next;
     }
   }
 
@@ -151,7 +152,7 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
   #finish(): void {
     this.#state = 'last sent';
     clearInterval(this.#heartbeat);
-    this.#wake();
+    this.#changed.notify();
   }
 
   #end(state: 'too slow' | 'ended'): void {
@@ -159,8 +160,8 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
     this.#state = state;
     clearInterval(this.#heartbeat);
     this.#queue.end();
-    this.#pieces = [];
-    this.#wake();
+    this.#pieces.clear();
+    this.#changed.notify();
     this.#parts.ended();
   }
 }

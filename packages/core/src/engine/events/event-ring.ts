@@ -1,3 +1,4 @@
+import { Fifo } from '../../runtime/fifo.js';
 import { bytesOf, type KeptJson, KeptText, viewJson } from '../kept-json.js';
 import { type EventName, formatCursor, type EventRecord, type TaskEvent } from '../../protocol/events.js';
 import type { JsonObject, JsonValue } from '../../protocol/json.js';
@@ -25,9 +26,7 @@ function sizeOf({ data, from }: LoggedEvent): number {
 
 /** Event log of a tenant. `seq` grows by one; the oldest events are trimmed by count, bytes and age. */
 export class EventRing {
-  /** Trimmed events leave empty slots until the array is compacted. */
-  private kept: (LoggedEvent | undefined)[] = [];
-  private front = 0;
+  private readonly kept = new Fifo<LoggedEvent>();
   private lastSeq = 0;
   /** Bytes of data and metadata of the kept events. */
   private bytes = 0;
@@ -45,7 +44,7 @@ export class EventRing {
 
   /** Whether there are neither events nor followers. */
   get isEmpty(): boolean {
-    return this.front === this.kept.length && this.followers === 0;
+    return this.kept.size === 0 && this.followers === 0;
   }
 
   get head(): string {
@@ -60,34 +59,25 @@ export class EventRing {
 
   /** Trims by count, bytes and age. The newest event always stays. */
   trim(limits: { readonly maxEvents: number; readonly maxEventBytes: number }, olderThan: number): void {
-    while (this.front < this.kept.length) {
-      const oldest = this.kept[this.front] as LoggedEvent;
-      const count = this.kept.length - this.front;
-      const fits = count <= limits.maxEvents && (this.bytes <= limits.maxEventBytes || count === 1);
+    for (let oldest = this.kept.first; oldest; oldest = this.kept.first) {
+      const { size } = this.kept;
+      const fits = size <= limits.maxEvents && (this.bytes <= limits.maxEventBytes || size === 1);
       if (fits && oldest.at >= olderThan) break;
       this.bytes -= sizeOf(oldest);
-      this.kept[this.front] = undefined;
-      this.front += 1;
-    }
-    if (this.front > 1024 && this.front * 2 > this.kept.length) {
-      this.kept = this.kept.slice(this.front);
-      this.front = 0;
+      this.kept.shift();
     }
   }
 
   /** `seq` of the oldest kept event; `head + 1` for an empty log. */
   get firstSeq(): number {
-    return this.lastSeq - (this.kept.length - this.front) + 1;
+    return this.lastSeq - this.kept.size + 1;
   }
 
   /** At most `limit` events after `seq`, which must not be before `firstSeq - 1`. */
   after(seq: number, limit: number): TaskEvent[] {
-    const from = this.front + (seq + 1 - this.firstSeq);
     return this.kept
-      .slice(from, from + limit)
-      .map((event, at) =>
-        this.viewOf(event as LoggedEvent, formatCursor({ epoch: this.epoch, seq: seq + 1 + at })),
-      );
+      .slice(seq + 1 - this.firstSeq, limit)
+      .map((event, at) => this.viewOf(event, formatCursor({ epoch: this.epoch, seq: seq + 1 + at })));
   }
 
   private viewOf(event: LoggedEvent, cursor: string): TaskEvent {

@@ -1,4 +1,5 @@
 import { isFinalEvent, type TaskEvent } from '../../protocol/events.js';
+import { WakeSignal } from '../../runtime/wake-signal.js';
 import type { EventLog, FollowEventsParams, LogGap } from '../../storage/event-log.js';
 import type { CommandGate } from '../engine-gate.js';
 import { copyEvent } from '../events/event-logs.js';
@@ -27,17 +28,15 @@ async function* logged(
   gate: CommandGate,
   { tenantId, after, signal }: FollowEventsParams,
 ): AsyncGenerator<TaskEvent | LogGap> {
-  let wake = () => {};
-  const onNews = () => wake();
+  const news = new WakeSignal();
+  const onNews = () => news.notify();
   const unfollow = await gate.follow(tenantId, onNews);
   signal.addEventListener('abort', onNews, { once: true });
   try {
     let cursor = after;
     while (!signal.aborted) {
-      // Subscribes before it reads, so that an append in between wakes it.
-      const woken = new Promise<void>((resolve) => {
-        wake = resolve;
-      });
+      // Before the read, so that an append in between wakes it.
+      const woken = news.next;
       const page = await gate.read('events.page', { tenantId, after: cursor, limit: PAGE });
       cursor = page.cursor;
       if (page.gap) yield page.gap;

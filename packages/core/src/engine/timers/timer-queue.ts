@@ -1,3 +1,4 @@
+import { Fifo } from '../../runtime/fifo.js';
 import { Heap } from './heap.js';
 
 /** Something due at a point in time (epoch ms). */
@@ -9,33 +10,26 @@ export interface Timer<K, T> {
 
 /** Timers of one kind in the order of their times: appended at the end, taken from the front. */
 class OrderedTimers<T> {
-  // Two arrays instead of objects: there are several timers for every task.
-  private times: number[] = [];
-  private whats: T[] = [];
-  private front = 0;
+  // Two queues instead of objects: there are several timers for every task.
+  private readonly times = new Fifo<number>();
+  private readonly targets = new Fifo<T>();
 
   get first(): number {
-    return this.times[this.front] ?? Number.POSITIVE_INFINITY;
+    return this.times.first ?? Number.POSITIVE_INFINITY;
   }
 
   get last(): number {
-    return this.times.at(-1) ?? Number.NEGATIVE_INFINITY;
+    return this.times.last ?? Number.NEGATIVE_INFINITY;
   }
 
   push(at: number, target: T): void {
     this.times.push(at);
-    this.whats.push(target);
+    this.targets.push(target);
   }
 
   shift(): T {
-    const target = this.whats[this.front] as T;
-    this.front += 1;
-    if (this.front === this.times.length || (this.front > 1024 && this.front * 2 > this.times.length)) {
-      this.times = this.times.slice(this.front);
-      this.whats = this.whats.slice(this.front);
-      this.front = 0;
-    }
-    return target;
+    this.times.shift();
+    return this.targets.shift() as T;
   }
 }
 
