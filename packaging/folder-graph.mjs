@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { root } from './packages.mjs';
 
-const PACKAGES = ['core', 'redis-adapter', 'ws-server', 'notifier'];
+const PACKAGES = ['core', 'redis-adapter', 'ws-server', 'notifier', 'cli'];
 const DOCUMENT = join(root, 'ARCHITECTURE.md');
 const SECTION = /(<!-- folders: .*? -->\n)[\s\S]*?(<!-- \/folders -->)/;
 

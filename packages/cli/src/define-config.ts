@@ -1,29 +1,13 @@
 import type { z } from 'zod';
 import type { settingsSchema } from './settings/settings-schema.js';
-
-/** Redis by its nodes or sentinels; as a URL see `docs/operating-redis.md`. Each host is `host` or `host:port`. */
-export type RedisConfig = string | RedisNodesConfig | RedisSentinelsConfig;
-
-export interface RedisNodesConfig {
-  /** Some nodes of a Cluster. */
-  readonly nodes: readonly string[];
-  readonly username?: string;
-  readonly password?: string;
-}
-
-export interface RedisSentinelsConfig {
-  readonly sentinels: readonly string[];
-  /** Name of the master at the sentinels. */
-  readonly name: string;
-  readonly username?: string;
-  readonly password?: string;
-}
+import type { OwnStorageConfig } from './storage/storage-kinds.js';
 
 /** Settings of a config file, with the defaults of `docs/cli.md`. */
-export type OrchestratorConfig = Omit<z.input<typeof settingsSchema>, 'redis'> & {
-  /** Storage. Default: in memory. */
-  readonly redis?: RedisConfig;
-};
+export type OrchestratorConfig = Omit<z.input<typeof settingsSchema>, 'storage'> &
+  OwnStorageConfig & {
+    /** URL of the storage. Default: in memory. */
+    readonly storage?: string;
+  };
 
 /**
  * Types the default export of `orchestrator.config.mjs` or `.ts`. Returns `config` itself: it is validated when a command

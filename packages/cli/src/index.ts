@@ -1,7 +1,2 @@
-export {
-  defineConfig,
-  type OrchestratorConfig,
-  type RedisConfig,
-  type RedisNodesConfig,
-  type RedisSentinelsConfig,
-} from './define-config.js';
+export { defineConfig, type OrchestratorConfig } from './define-config.js';
+export type { RedisConfig, RedisNodesConfig, RedisSentinelsConfig } from './storage/redis/redis-address.js';

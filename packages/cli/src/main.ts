@@ -1,10 +1,8 @@
-import { OrchestratorError } from '@agent-orchestrator/core';
-import { messageOf } from '@agent-orchestrator/core/protocol';
 import type { CommandContext } from './commands/command-context.js';
-import { errorCodeOf, EXIT, exitCodeOf } from './exit-code.js';
-import { interruption } from './interrupt.js';
-import { createProgram, isCommanderEnd } from './program.js';
-import { Terminal } from './terminal.js';
+import { EXIT } from './errors/errors.js';
+import { interruption } from './terminal/interrupt.js';
+import { createProgram, isCommanderEnd } from './program/program.js';
+import { Terminal } from './terminal/terminal.js';
 
 /** Runs the command line; resolves with the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -55,17 +53,7 @@ export async function runCommandLine(
   } catch (error) {
     if (isCommanderEnd(error)) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     if (signal.aborted) return EXIT.interrupted;
-    report(error, terminal);
-    return exitCodeOf(error);
-  }
-}
-
-function report(error: unknown, terminal: Terminal): void {
-  const message = messageOf(error);
-  terminal.failure(errorCodeOf(error), message);
-  const issues = error instanceof OrchestratorError ? (error.issues ?? []) : [];
-  if (terminal.json || issues.length < 2) return;
-  for (const { path, expected, got } of issues) {
-    terminal.stderr.write(`  ${path}: expected ${expected}, got ${got}\n`);
+    const { report } = await import('./errors/report.js');
+    return report(error, terminal);
   }
 }

@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { Terminal } from '../src/terminal.js';
+import { Terminal } from '../src/terminal/terminal.js';
 import type { Screen } from './screen.js';
 
 export interface FakeTerminal {

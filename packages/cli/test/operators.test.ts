@@ -35,7 +35,6 @@ function memoryWorld(): World {
     return {
       ...{ tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, wakeups },
       ping: () => memory.ping(),
-      checkServer: async () => [],
       async *systemEvents({ signal }) {
         yield* SYSTEM_EVENTS;
         await delay(60_000, undefined, { signal }).catch(() => undefined);
@@ -409,10 +408,12 @@ describe('commands that look inside', () => {
       [['tasks', 'why', NOWHERE, '--tenant', 'acme']],
       [['tasks', 'list', '--tenant', 'acme']],
       [['tail', '--system']],
-    ])('%j says that it needs Redis', async (args) => {
+    ])('%j says that it needs a storage that processes share', async (args) => {
       const { code, stdout, stderr } = await run(args);
       expect([code, stdout]).toEqual([78, '']);
-      expect(stderr).toMatch(/expected --redis <url>, ORCHESTRATOR_REDIS_URL or "redis" in the config file/);
+      expect(stderr).toMatch(
+        /expected one in --storage <url>, ORCHESTRATOR_STORAGE or "storage" in the config file, got memory:/,
+      );
     });
 
     it.each([
@@ -425,11 +426,11 @@ describe('commands that look inside', () => {
       const { code, stderr } = await run([...args, ...REDIS]);
       expect([code, stderr]).toEqual([
         2,
-        'error: Redis has the tasks of all tenants: expected --tenant <id>, got nothing\n',
+        'error: the storage has the tasks of all tenants: expected --tenant <id>, got nothing\n',
       ]);
     });
 
-    it('refuses a server and Redis at once', async () => {
+    it('refuses a server and a storage at once', async () => {
       const { code, stderr } = await run(['queues', 'list', '--url', 'http://127.0.0.1:1', ...REDIS]);
       expect(code).toBe(2);
       expect(stderr).toMatch(/--url names an orchestrator/);

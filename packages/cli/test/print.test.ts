@@ -7,7 +7,7 @@ import { EventPrinter } from '../src/print/event-printer.js';
 import { ProgressBar } from '../src/print/progress-bar.js';
 import { table } from '../src/print/table.js';
 import { localClock } from '../src/print/local-time.js';
-import { inOneLine, printable, shownJson } from '../src/terminal.js';
+import { inOneLine, printable, shownJson } from '../src/terminal/terminal.js';
 import { fakeTerminal } from './fake-terminal.js';
 
 const CLOCK = localClock('2026-01-31T10:00:00.123Z', true);

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { createProgram } from '../src/program.js';
+import { createProgram } from '../src/program/program.js';
 import { fakeTerminal } from './fake-terminal.js';
 
 /** What the command line says of arguments that no action is needed for. */

@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ConfigurationError } from '../src/exit-code.js';
-import { redisLabel, type RedisSetting, withoutCredentials } from '../src/settings/redis-setting.js';
-import { readSettings, type SettingFlags } from '../src/settings/settings.js';
+import { ConfigurationError } from '../src/errors/errors.js';
+import { type RedisSetting, withoutCredentials } from '../src/storage/redis/redis-address.js';
+import { RedisAddress } from '../src/storage/redis/redis-kind.js';
+import { readSettings, type SettingFlags, type Settings } from '../src/settings/settings.js';
 import { type Folder, folder } from './cli-process.js';
 
 const SECRET = 'se/cr@et:word';
@@ -15,6 +16,11 @@ beforeAll(async () => {
 afterAll(() => empty[Symbol.asyncDispose]());
 
 const read = (flags: SettingFlags, env: Record<string, string> = {}) => readSettings(flags, env, empty.path);
+
+/** The Redis of settings; `undefined` for another storage. */
+function redisOf({ storage }: Settings): RedisSetting | undefined {
+  return storage instanceof RedisAddress ? storage.setting : undefined;
+}
 
 async function fromFile(content: string, env: Record<string, string> = {}) {
   await using place = await folder();
@@ -66,21 +72,21 @@ describe('where Redis is', () => {
       'redis+sentinel://h1:26379,h2:27000/mymaster',
     ],
   ])('%s', async (url, setting, label) => {
-    expect((await read({ redis: url })).redis).toEqual(setting);
-    expect((await read({}, { ORCHESTRATOR_REDIS_URL: url })).redis).toEqual(setting);
-    expect((await fromFile(`{ redis: ${JSON.stringify(url)} }`)).redis).toEqual(setting);
-    expect(redisLabel(setting)).toBe(label);
+    expect(redisOf(await read({ redis: url }))).toEqual(setting);
+    expect(redisOf(await read({}, { ORCHESTRATOR_REDIS_URL: url }))).toEqual(setting);
+    expect(redisOf(await fromFile(`{ redis: ${JSON.stringify(url)} }`))).toEqual(setting);
+    expect((await read({ storage: url })).storage.label).toBe(label);
   });
 
   it('is said in the file by nodes or sentinels, too', async () => {
-    expect((await fromFile(`{ redis: { nodes: ['h1:7001'], password: 'p' } }`)).redis).toEqual({
+    expect(redisOf(await fromFile(`{ redis: { nodes: ['h1:7001'], password: 'p' } }`))).toEqual({
       kind: 'cluster',
       hosts: ['h1:7001'],
       database: 0,
       tls: false,
       password: 'p',
     });
-    expect((await fromFile(`{ redis: { sentinels: ['h1', 'h2'], name: 'main' } }`)).redis).toEqual({
+    expect(redisOf(await fromFile(`{ redis: { sentinels: ['h1', 'h2'], name: 'main' } }`))).toEqual({
       kind: 'sentinel',
       hosts: ['h1:26379', 'h2:26379'],
       name: 'main',
@@ -91,25 +97,25 @@ describe('where Redis is', () => {
 
   it('is nowhere unless it is said', async () => {
     const settings = await read({}, { ORCHESTRATOR_REDIS_URL: '' });
-    expect(settings.redis).toBeUndefined();
+    expect(redisOf(settings)).toBeUndefined();
     expect(settings.role).toBe('all');
   });
 
   it('has the password of the environment where the address has none', async () => {
     const env = { ORCHESTRATOR_REDIS_PASSWORD: SECRET };
-    expect((await read({ redis: 'redis://h' }, env)).redis).toMatchObject({ password: SECRET });
-    expect((await read({ redis: 'redis://me:@h' }, env)).redis).toMatchObject({
+    expect(redisOf(await read({ redis: 'redis://h' }, env))).toMatchObject({ password: SECRET });
+    expect(redisOf(await read({ redis: 'redis://me:@h' }, env))).toMatchObject({
       username: 'me',
       password: SECRET,
     });
-    expect((await read({ redis: 'redis://:own@h' }, env)).redis).toMatchObject({ password: 'own' });
-    expect((await read({}, env)).redis).toBeUndefined();
+    expect(redisOf(await read({ redis: 'redis://:own@h' }, env))).toMatchObject({ password: 'own' });
+    expect(redisOf(await read({}, env))).toBeUndefined();
   });
 
   it('is taken from a flag before the environment, and from there before the file', async () => {
     const env = { ORCHESTRATOR_REDIS_URL: 'redis://env' };
-    expect((await read({ redis: 'redis://flag' }, env)).redis?.hosts).toEqual(['flag:6379']);
-    expect((await fromFile(`{ redis: 'redis://file' }`, env)).redis?.hosts).toEqual(['env:6379']);
+    expect(redisOf(await read({ redis: 'redis://flag' }, env))?.hosts).toEqual(['flag:6379']);
+    expect(redisOf(await fromFile(`{ redis: 'redis://file' }`, env))?.hosts).toEqual(['env:6379']);
   });
 });
 

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline/promises';
 import { describe, expect, it } from 'vitest';
 import { ProgressBar } from '../src/print/progress-bar.js';
 import { PromptOutput } from '../src/print/prompt-output.js';
-import { Terminal } from '../src/terminal.js';
+import { Terminal } from '../src/terminal/terminal.js';
 import { Screen } from './screen.js';
 
 const WORDS = 'blue green red grey white black brown pink'.split(' ');

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ConfigurationError } from '../src/exit-code.js';
+import { ConfigurationError } from '../src/errors/errors.js';
 import { defineConfig } from '../src/index.js';
 import { jsonFault } from '../src/settings/config-file.js';
 import { readSettings, type SettingFlags } from '../src/settings/settings.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ConfigurationError } from '../exit-code.js';
+import { ConfigurationError } from '../errors/errors.js';
 import { readOwnFile } from '../settings/regular-file.js';
 import { DEFAULT_URL, devCredentialsPath, MAX_DEV_CREDENTIALS, type Settings } from '../settings/settings.js';
 import { ApiClient } from './api-client.js';

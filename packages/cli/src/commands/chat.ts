@@ -1,41 +1,31 @@
 import { OrchestratorError, type Session } from '@agent-orchestrator/core';
-import type { Command } from 'commander';
 import type { Connection } from '../client/connection.js';
 import { sessionPath } from '../client/routes.js';
-import { EXIT, exitCodeOfTask, UsageError } from '../exit-code.js';
+import { EXIT, UsageError } from '../errors/errors.js';
+import { exitCodeOfTask } from '../errors/exit-code.js';
 import type { SettingFlags } from '../settings/settings.js';
 import { ask, type Question } from './ask.js';
 import { type CommandContext, connectionOf } from './command-context.js';
 import { Conversation } from './conversation.js';
 
-interface ChatFlags extends SettingFlags {
+export interface ChatFlags extends SettingFlags {
   readonly session?: string;
   readonly agent?: string;
   readonly quiet?: boolean;
   readonly continue?: boolean;
 }
 
-export function addChatCommand(program: Command, context: CommandContext): void {
-  program
-    .command('chat')
-    .description('ask a question, or start a conversation without one')
-    .argument('[message...]', 'the question')
-    .option('-s, --session <id>', 'continue this session')
-    .option('-c, --continue', 'continue the newest session')
-    .option('-a, --agent <id>', 'the agent that answers (default: assistant)')
-    .option('-q, --quiet', 'only the answer, no events')
-    .action(async (words: string[], flags: ChatFlags) => {
-      const message = words.join(' ').trim();
-      if (words.length > 0 && message === '') throw new UsageError('expected a question, got an empty one');
-      if (flags.session !== undefined && flags.continue === true) {
-        throw new UsageError('expected --session or --continue, got both');
-      }
-      const connection = await connectionOf(context, flags);
-      const session = await chosenSession(connection, flags);
-      const { agent, quiet } = flags;
-      if (message === '') await new Conversation(context, connection, { session, agent, quiet }).hold();
-      else await askOnce(context, connection, message, { session, agent, quiet });
-    });
+export async function chat(context: CommandContext, words: string[], flags: ChatFlags): Promise<void> {
+  const message = words.join(' ').trim();
+  if (words.length > 0 && message === '') throw new UsageError('expected a question, got an empty one');
+  if (flags.session !== undefined && flags.continue === true) {
+    throw new UsageError('expected --session or --continue, got both');
+  }
+  const connection = await connectionOf(context, flags);
+  const session = await chosenSession(connection, flags);
+  const { agent, quiet } = flags;
+  if (message === '') await new Conversation(context, connection, { session, agent, quiet }).hold();
+  else await askOnce(context, connection, message, { session, agent, quiet });
 }
 
 async function chosenSession(connection: Connection, flags: ChatFlags): Promise<string | undefined> {

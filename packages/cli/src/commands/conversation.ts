@@ -3,9 +3,10 @@ import type { Message } from '@agent-orchestrator/core';
 import { Fifo } from '@agent-orchestrator/core/server';
 import type { Connection } from '../client/connection.js';
 import { sessionPath } from '../client/routes.js';
-import { EXIT, exitCodeOf, exitCodeOfTask } from '../exit-code.js';
+import { EXIT } from '../errors/errors.js';
+import { exitCodeOf, exitCodeOfTask } from '../errors/exit-code.js';
 import { PromptOutput } from '../print/prompt-output.js';
-import { printable } from '../terminal.js';
+import { printable } from '../terminal/terminal.js';
 import { ask } from './ask.js';
 import type { CommandContext } from './command-context.js';
 

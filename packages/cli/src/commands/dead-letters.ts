@@ -1,44 +1,19 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { cutText } from '@agent-orchestrator/core/protocol';
-import type { Command } from 'commander';
 import { printPage } from '../print/page.js';
-import { printable } from '../terminal.js';
+import { printable } from '../terminal/terminal.js';
 import type { CommandContext } from './command-context.js';
-import { openStorageBackend, type OperatorFlags, withTenantFlags } from './operator-context.js';
+import { openStorageBackend, type OperatorFlags } from './operator-context.js';
 import { localTime } from '../print/local-time.js';
 
-interface ListFlags extends OperatorFlags {
+export interface ListFlags extends OperatorFlags {
   readonly limit?: string;
   readonly cursor?: string;
 }
 
 const LONGEST = 80;
 
-export function addDeadLetterCommands(program: Command, context: CommandContext): void {
-  const deadLetters = program
-    .command('dlq')
-    .description('dead letter queue: failed tasks, directly from Redis');
-  withTenantFlags(deadLetters.command('list'))
-    .description('the newest failed tasks')
-    .option('-n, --limit <count>', 'maximum number (default: 20)')
-    .option('--cursor <cursor>', 'next page, as printed by the previous one')
-    .action((flags: ListFlags) => list(context, flags));
-  withTenantFlags(deadLetters.command('show'))
-    .description('one failed task, with payload, error and calls')
-    .argument('<task-id>')
-    .action((taskId: string, flags: OperatorFlags) => show(context, taskId, flags));
-  withTenantFlags(deadLetters.command('redrive'))
-    .description('run a failed task again without its successful steps; prints the id of the new task')
-    .argument('<task-id>')
-    .action(async (taskId: string, flags: OperatorFlags) => {
-      await using backend = await openStorageBackend(context, flags);
-      const task = await backend.redrive(taskId);
-      if (context.terminal.json) context.terminal.record(task);
-      else context.terminal.data(task.task_id);
-    });
-}
-
-async function list(context: CommandContext, flags: ListFlags): Promise<void> {
+export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const { limit = '20', cursor } = flags;
   await using backend = await openStorageBackend(context, flags);
   const { tasks, next } = await backend.listTasks({ status: 'failed', limit, cursor });
@@ -58,7 +33,7 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   });
 }
 
-async function show(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
+export async function show(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
   await using backend = await openStorageBackend(context, flags);
   const task = await backend.getTask(taskId);
   if (task.status !== 'failed') {
@@ -68,4 +43,11 @@ async function show(context: CommandContext, taskId: string, flags: OperatorFlag
     );
   }
   context.terminal.document(task);
+}
+
+export async function redrive(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
+  await using backend = await openStorageBackend(context, flags);
+  const task = await backend.redrive(taskId);
+  if (context.terminal.json) context.terminal.record(task);
+  else context.terminal.data(task.task_id);
 }

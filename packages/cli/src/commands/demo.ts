@@ -1,35 +1,26 @@
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import type { Command } from 'commander';
 import { connect, type Connection } from '../client/connection.js';
-import { EXIT, exitCodeOfTask } from '../exit-code.js';
+import { EXIT } from '../errors/errors.js';
+import { exitCodeOfTask } from '../errors/exit-code.js';
 import type { SettingFlags } from '../settings/settings.js';
+import { IN_MEMORY } from '../storage/memory-kind.js';
 import { ask } from './ask.js';
-import { type CommandContext, serverSettings, withServerFlags } from './command-context.js';
+import { type CommandContext, serverSettings } from './command-context.js';
 import { findOrRefuse, ingest } from './ingest.js';
 import { nextSteps, startDev, untilInterrupted } from './serve.js';
 
-interface DemoFlags extends SettingFlags {
+export interface DemoFlags extends SettingFlags {
   readonly once?: boolean;
   readonly question: string;
 }
 
-const QUESTION = 'What happens to a task when the worker that runs it dies?';
 const OWN_DOCUMENTATION = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs'];
 
-export function addDemoCommand(program: Command, context: CommandContext): void {
-  withServerFlags(program.command('demo'))
-    .description('demo: start, ingest documents, ask a question, print the answer with citations')
-    .argument('[paths...]', "documents to ingest (default: the project's own documentation)")
-    .option('--once', 'exit after the answer')
-    .option('--question <text>', 'question to ask', QUESTION)
-    .action((paths: string[], flags: DemoFlags) => demo(context, paths, flags));
-}
-
-async function demo(context: CommandContext, paths: string[], flags: DemoFlags): Promise<void> {
+export async function demo(context: CommandContext, paths: string[], flags: DemoFlags): Promise<void> {
   const { terminal, signal } = context;
   // The demo leaves nothing behind.
-  const { redis: _, ...settings } = await serverSettings(context, flags);
+  const settings = { ...(await serverSettings(context, flags)), storage: IN_MEMORY };
   const dev = await startDev(context, settings);
   const { node, credentials, forget } = dev;
   terminal.talk(`1. orchestrator and local services run at ${node.url}`);

@@ -1,4 +1,4 @@
-import { UsageError } from '../exit-code.js';
+import { UsageError } from '../errors/errors.js';
 
 const MAX_PAGE = 500;
 

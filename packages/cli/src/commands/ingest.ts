@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonValue, Task } from '@agent-orchestrator/core';
-import type { Command } from 'commander';
 import PQueue from 'p-queue';
 import type { Connection } from '../client/connection.js';
 import { followTask } from '../client/task-follower.js';
@@ -10,31 +9,29 @@ import {
   type FoundDocuments,
   readDocument,
 } from '../documents/find-documents.js';
-import { errorCodeOf, EXIT, exitCodeOf, UsageError } from '../exit-code.js';
+import { EXIT, UsageError } from '../errors/errors.js';
+import { errorCodeOf, exitCodeOf } from '../errors/exit-code.js';
 import { ProgressBar } from '../print/progress-bar.js';
 import type { SettingFlags } from '../settings/settings.js';
 import { type CommandContext, connectionOf } from './command-context.js';
 
-interface IngestFlags extends SettingFlags {
+export interface IngestFlags extends SettingFlags {
   readonly collection?: string;
 }
 
 /** Documents ingested concurrently. */
 const AT_ONCE = 4;
 
-export function addIngestCommand(program: Command, context: CommandContext): void {
-  program
-    .command('ingest')
-    .description('ingest files and folders (Markdown, text, HTML) for questions about them')
-    .argument('<paths...>', 'files and folders')
-    .option('--collection <name>', 'target collection')
-    .action(async (paths: string[], flags: IngestFlags) => {
-      const found = await findOrRefuse(paths, context.terminal.cwd);
-      const connection = await connectionOf(context, flags);
-      const { refused, ended } = await ingest(context, connection, found, flags.collection);
-      if (ended) context.exit(refused === 0 ? EXIT.ok : EXIT.taskFailed);
-      else context.exit(EXIT.interrupted);
-    });
+export async function ingestPaths(
+  context: CommandContext,
+  paths: string[],
+  flags: IngestFlags,
+): Promise<void> {
+  const found = await findOrRefuse(paths, context.terminal.cwd);
+  const connection = await connectionOf(context, flags);
+  const { refused, ended } = await ingest(context, connection, found, flags.collection);
+  if (ended) context.exit(refused === 0 ? EXIT.ok : EXIT.taskFailed);
+  else context.exit(EXIT.interrupted);
 }
 
 /** @throws {UsageError} when there is neither a document to ingest nor one to refuse. */

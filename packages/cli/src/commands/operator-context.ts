@@ -1,11 +1,11 @@
 import { idSchema, validate } from '@agent-orchestrator/core/protocol';
-import type { Command } from 'commander';
 import type { Backend } from '../client/backend.js';
 import { HttpBackend } from '../client/http-backend.js';
-import { ConfigurationError, UsageError } from '../exit-code.js';
+import { ConfigurationError, UsageError } from '../errors/errors.js';
 import { readSettings, type SettingFlags } from '../settings/settings.js';
 import type { OperatorStorage } from '../storage/operator-storage.js';
-import { StorageBackend } from '../storage/storage-backend.js';
+import { STORAGE_SETTINGS } from '../storage/own-settings.js';
+import { StorageBackend } from '../operators/storage-backend.js';
 import { type CommandContext, connectionOf } from './command-context.js';
 
 /** Flags of commands with direct access to the storage. */
@@ -15,19 +15,12 @@ export interface OperatorFlags extends SettingFlags {
 
 /** Time limit of connecting for operators, ms; a starting server waits longer. */
 const WAIT_MS = 5_000;
-const REDIS_FLAG = 'straight from Redis, without a server (default: ORCHESTRATOR_REDIS_URL)';
 
-export function withRedisFlag(command: Command, description = REDIS_FLAG): Command {
-  return command.option('--redis <url>', description);
-}
-
-export function withTenantFlags(command: Command): Command {
-  return withRedisFlag(command).option('--tenant <id>', 'tenant, for direct access to Redis');
-}
-
-/** The orchestrator over HTTP; with `--redis` or `--tenant` the storage itself. */
+/** The orchestrator over HTTP; with `--storage`, a flag of its kind, or `--tenant` the storage itself. */
 export async function openBackend(context: CommandContext, flags: OperatorFlags): Promise<Backend> {
-  if (flags.redis !== undefined || flags.tenant !== undefined) return openStorageBackend(context, flags);
+  const given: Readonly<Record<string, unknown>> = { ...flags };
+  const isDirect = [...STORAGE_SETTINGS, 'tenant'].some((name) => given[name] !== undefined);
+  if (isDirect) return openStorageBackend(context, flags);
   return new HttpBackend((await connectionOf(context, flags)).api);
 }
 
@@ -37,7 +30,7 @@ export async function openStorageBackend(
   flags: OperatorFlags,
 ): Promise<StorageBackend> {
   if (flags.tenant === undefined) {
-    throw new UsageError('Redis has the tasks of all tenants: expected --tenant <id>, got nothing');
+    throw new UsageError('the storage has the tasks of all tenants: expected --tenant <id>, got nothing');
   }
   const tenantId = validTenant(flags.tenant, '--tenant');
   return new StorageBackend(await openOperatorStorage(context, flags), tenantId);
@@ -50,16 +43,17 @@ export async function openOperatorStorage(
 ): Promise<OperatorStorage> {
   const { terminal, signal } = context;
   if (flags.url !== undefined) {
-    throw new UsageError('--url names an orchestrator, which is not used here: expected --redis alone');
+    throw new UsageError('--url names an orchestrator, which is not used here: expected --storage alone');
   }
-  const { redis } = await readSettings(flags, terminal.env, terminal.cwd);
-  if (!redis) {
+  const { storage } = await readSettings(flags, terminal.env, terminal.cwd);
+  const inspect = storage.inspect?.bind(storage);
+  if (!inspect) {
     throw new ConfigurationError(
-      'this looks straight into Redis: expected --redis <url>, ORCHESTRATOR_REDIS_URL or "redis" in the config file, got nothing',
+      `this looks straight into a storage that processes share: expected one in --storage <url>, ORCHESTRATOR_STORAGE or "storage" in the config file, got ${storage.label}`,
     );
   }
-  const { openStorage = (await import('../storage/open-redis.js')).openRedis } = context;
-  return openStorage(redis, { signal, waitMs: WAIT_MS });
+  const { openStorage = inspect } = context;
+  return openStorage({ signal, waitMs: WAIT_MS });
 }
 
 /** Runs a function on the storage, and closes it. */

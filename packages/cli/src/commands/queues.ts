@@ -1,36 +1,21 @@
 import type { TenantStats } from '@agent-orchestrator/core';
-import type { Command } from 'commander';
 import { printPage } from '../print/page.js';
 import { printTenantStats, QUEUE_COLUMNS, queueRow, tenantStatsRecord } from '../print/tenant-stats.js';
 import { table } from '../print/table.js';
 import type { SettingFlags } from '../settings/settings.js';
-import { type QueueFront, queueFront } from '../storage/queue-front.js';
-import { printable, type Terminal } from '../terminal.js';
+import { type QueueFront, queueFront } from '../operators/queue-front.js';
+import { printable, type Terminal } from '../terminal/terminal.js';
 import type { CommandContext } from './command-context.js';
 import { pageSize } from './flag-numbers.js';
-import { validTenant, withOperatorStorage, withRedisFlag } from './operator-context.js';
+import { validTenant, withOperatorStorage } from './operator-context.js';
 import { localTime } from '../print/local-time.js';
 
-interface ListFlags extends SettingFlags {
+export interface ListFlags extends SettingFlags {
   readonly limit?: string;
   readonly cursor?: string;
 }
 
-export function addQueueCommands(program: Command, context: CommandContext): void {
-  const queues = program.command('queues').description('show queues, directly from Redis');
-  withRedisFlag(queues.command('list'))
-    .description('all tenants with ready, running and waiting tasks')
-    .option('-n, --limit <count>', 'maximum number (default: 100)')
-    .option('--cursor <cursor>', 'next page, as printed by the previous one')
-    .action((flags: ListFlags) => list(context, flags));
-  withRedisFlag(queues.command('inspect'))
-    .description('one tenant with its next tasks')
-    .argument('<tenant>')
-    .option('-n, --limit <count>', 'maximum number of tasks (default: 10)')
-    .action((tenant: string, flags: ListFlags) => inspect(context, tenant, flags));
-}
-
-async function list(context: CommandContext, flags: ListFlags): Promise<void> {
+export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const limit = pageSize(flags.limit, 100);
   const { cursor: after } = flags;
   await withOperatorStorage(context, flags, async (storage) => {
@@ -46,7 +31,7 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   });
 }
 
-async function inspect(context: CommandContext, tenant: string, flags: ListFlags): Promise<void> {
+export async function inspect(context: CommandContext, tenant: string, flags: ListFlags): Promise<void> {
   const tenantId = validTenant(tenant);
   const max = pageSize(flags.limit, 10);
   await withOperatorStorage(context, flags, async (storage) => {

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { type JsonValue, OrchestratorError, type Task } from '@agent-orchestrator/core';
-import type { Command } from 'commander';
 import type { Connection } from '../client/connection.js';
 import { currentCursor, followTask } from '../client/task-follower.js';
 import { jsonOf, readJsonFile } from '../documents/json-file.js';
-import { EXIT, exitCodeOfTask, UsageError } from '../exit-code.js';
+import { EXIT, UsageError } from '../errors/errors.js';
+import { exitCodeOfTask } from '../errors/exit-code.js';
 import type { SettingFlags } from '../settings/settings.js';
 import { EventPrinter } from '../print/event-printer.js';
 import { sayReconnect, show } from './ask.js';
 import { existingSession } from './chat.js';
 import { type CommandContext, connectionOf } from './command-context.js';
 
-interface RunFlags extends SettingFlags {
+export interface RunFlags extends SettingFlags {
   readonly input?: string;
   readonly inputFile?: string;
   readonly session?: string;
@@ -24,22 +24,7 @@ interface Submission {
   readonly session_id?: string;
 }
 
-export function addRunCommand(program: Command, context: CommandContext): void {
-  program
-    .command('run')
-    .description('run a workflow by its name, or a plan from a JSON file')
-    .argument(
-      '<workflow-or-plan.json>',
-      'a type of task, a workflow of the Workflow Engine, or a file that ends in .json',
-    )
-    .option('-i, --input <json>', 'its input')
-    .option('--input-file <file>', 'its input, from a JSON file')
-    .option('-s, --session <id>', 'run it in this session')
-    .option('--no-wait', 'print the task id and exit')
-    .action((what: string, flags: RunFlags) => run(context, what, flags));
-}
-
-async function run(context: CommandContext, what: string, flags: RunFlags): Promise<void> {
+export async function run(context: CommandContext, what: string, flags: RunFlags): Promise<void> {
   const { terminal, signal } = context;
   const input = await readInput(context, flags);
   const submission = what.endsWith('.json')

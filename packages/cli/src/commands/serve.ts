@@ -1,14 +1,13 @@
 import type { Storage } from '@agent-orchestrator/core';
-import type { Command } from 'commander';
-import { ConfigurationError } from '../exit-code.js';
-import { fired } from '../interrupt.js';
+import { ConfigurationError } from '../errors/errors.js';
+import { fired } from '../terminal/interrupt.js';
 import type { Credentials } from '../node/credentials.js';
 import type { LocalNode } from '../node/local-node.js';
 import { terminalLogger } from '../node/logger.js';
 import { readJsonFile } from '../documents/json-file.js';
-import { redisLabel } from '../settings/redis-setting.js';
 import type { SettingFlags, Settings } from '../settings/settings.js';
-import { type CommandContext, serverSettings, withServerFlags, withStorageFlags } from './command-context.js';
+import { isShared, type StorageAddress } from '../storage/storage-kind.js';
+import { type CommandContext, serverSettings } from './command-context.js';
 
 /** Grace period without a shared storage, ms: the memory is lost in any case. */
 const GRACE_MS = 2_000;
@@ -26,35 +25,26 @@ async function loadNode() {
   return { ...credentials, ...node, ...split, serviceDefinitions: stack.serviceDefinitions };
 }
 
-export function addServeCommands(program: Command, context: CommandContext): void {
-  withStorageFlags(withServerFlags(program.command('dev')))
-    .description('start an orchestrator with the local stack of services, for development')
-    .option('--split', 'run every service in a process of its own, over HTTP, restarted when it exits')
-    .action(async (flags: SettingFlags & { readonly split?: boolean }) => {
-      const settings = await serverSettings(context, flags);
-      const dev = await startDev(context, settings, { split: flags.split === true });
-      sayHowToTalk(context, dev);
-      await untilInterrupted(context, dev.node, { forget: dev.forget, graceMs: graceOf(settings) });
-    });
-  withStorageFlags(withServerFlags(program.command('serve')))
-    .description('start an orchestrator for the services and workflows of the config file')
-    .option(
-      '--role <role>',
-      'api answers clients and services, worker runs tasks, all does both (default: ORCHESTRATOR_ROLE, else all)',
-    )
-    .action(async (flags: SettingFlags) => {
-      await serve(context, await serverSettings(context, flags));
-    });
+export interface DevFlags extends SettingFlags {
+  readonly split?: boolean;
 }
 
-async function serve(context: CommandContext, settings: Settings): Promise<void> {
+export async function dev(context: CommandContext, flags: DevFlags): Promise<void> {
+  const settings = await serverSettings(context, flags);
+  const running = await startDev(context, settings, { split: flags.split === true });
+  sayHowToTalk(context, running);
+  await untilInterrupted(context, running.node, { forget: running.forget, graceMs: graceOf(settings) });
+}
+
+export async function serve(context: CommandContext, flags: SettingFlags): Promise<void> {
   const { terminal } = context;
-  const { role, redis } = settings;
-  if (role !== 'all' && !redis) throw new ConfigurationError(lonely(role));
+  const settings = await serverSettings(context, flags);
+  const { role, storage: address } = settings;
+  if (role !== 'all' && !isShared(address)) throw new ConfigurationError(lonely(role, address));
   const { configuredCredentials, startNode } = await loadNode();
   // A worker has no clients.
   const credentials = role === 'worker' ? undefined : configuredCredentials(settings);
-  const storage = await openStorageOf(context, settings);
+  const storage = await openStorage(context, address);
   const logger = terminalLogger(terminal);
   const node = await startNode({
     settings,
@@ -66,32 +56,24 @@ async function serve(context: CommandContext, settings: Settings): Promise<void>
   });
   const names = (of: object) => Object.keys(of).join(', ') || 'none configured';
   terminal.talk(`${role === 'all' ? 'orchestrator' : role} listens at ${node.url}`);
-  if (redis) terminal.talk(`storage: ${redisLabel(redis)}`);
+  if (isShared(address)) terminal.talk(`storage: ${address.label}`);
   terminal.talk(`services: ${names(settings.services)}`);
   terminal.talk(`workflows: ${names(settings.workflows)}`);
-  if (terminal.json) terminal.record({ url: node.url, ...(redis && { role }) });
+  if (terminal.json) terminal.record({ url: node.url, ...(isShared(address) && { role }) });
   await untilInterrupted(context, node, { graceMs: graceOf(settings) });
 }
 
-function lonely(role: string): string {
+function lonely(role: string, { label }: StorageAddress): string {
   const why = role === 'worker' ? 'would never get work' : 'has no worker for its tasks';
-  return `role "${role}" without a storage that others share ${why}: expected --redis <url> or ORCHESTRATOR_REDIS_URL, got nothing`;
+  return `role "${role}" without a storage that others share ${why}: expected one in --storage <url> or ORCHESTRATOR_STORAGE, got ${label}`;
 }
 
-/** Storage of the settings; absent: in memory. */
-async function openStorageOf(context: CommandContext, { redis }: Settings): Promise<Storage | undefined> {
-  if (!redis) return undefined;
-  const { openSharedStorage } = await import('../node/shared-storage.js');
-  const { openStorage = (await import('../storage/open-redis.js')).openRedis } = context;
-  return openSharedStorage({
-    setting: redis,
-    open: () => openStorage(redis, { signal: context.signal }),
-    warn: (text) => context.terminal.warning(text),
-  });
+function openStorage({ signal, terminal }: CommandContext, address: StorageAddress): Promise<Storage> {
+  return address.open({ signal, warn: (text) => terminal.warning(text) });
 }
 
-function graceOf({ redis }: Settings): number {
-  return redis ? SHARED_GRACE_MS : GRACE_MS;
+function graceOf({ storage }: Settings): number {
+  return isShared(storage) ? SHARED_GRACE_MS : GRACE_MS;
 }
 
 export interface RunningDev {
@@ -129,7 +111,7 @@ export async function startDev(
   const node = await startNode({
     settings,
     credentials,
-    storage: await openStorageOf(context, settings),
+    storage: await openStorage(context, settings.storage),
     withLocalStack: !split,
     ...(split && { split: { tokens, say: (line) => terminal.talk(line) } }),
     logger,

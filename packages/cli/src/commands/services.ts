@@ -1,14 +1,13 @@
 import { type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
 import { idSchema, nameSchema, validate } from '@agent-orchestrator/core/protocol';
-import type { Command } from 'commander';
 import { jsonOf, readJsonFile } from '../documents/json-file.js';
-import { ConfigurationError, EXIT, UsageError } from '../exit-code.js';
+import { ConfigurationError, EXIT, UsageError } from '../errors/errors.js';
 import type { CheckLimits } from '../services/check-limits.js';
 import type { CheckResult } from '../services/run-checks.js';
 import type { SettingFlags } from '../settings/settings.js';
 import type { CommandContext } from './command-context.js';
 
-interface CheckFlags extends SettingFlags {
+export interface CheckFlags extends SettingFlags {
   readonly operation: string;
   readonly input?: string;
   readonly badInput?: string;
@@ -21,12 +20,6 @@ const DEFAULT_PORT = '8000';
 const DEFAULT_HOST = '127.0.0.1';
 const MAX_TIMEOUT_S = 3_600;
 const TOKEN = /^[\x21-\x7e]{8,1024}$/;
-
-const MORE_HELP = `
-The service's token is read from SERVICE_TOKEN. Start the service with the same token, and with the address at which this
-command listens, e.g. ORCHESTRATOR_URL=http://127.0.0.1:8000. The operation is run about twenty times.
-Exit codes: 0 nothing failed, 1 something did, 2 usage, 69 nothing listens at the URL,
-or not any more, 78 no token, or the port is in use`;
 
 /** Lazy: only the check runs an orchestrator. */
 async function loadChecks() {
@@ -42,29 +35,7 @@ async function loadChecks() {
   return { CHECKS, Subject, runChecks, ...answers, ...limits, ...hub, ...print };
 }
 
-export function addServiceCommands(program: Command, context: CommandContext): void {
-  const services = program.command('services').description('tools for service developers');
-  services
-    .command('check')
-    .description(
-      'play an orchestrator against a service in any language, and say what the service does wrong',
-    )
-    .argument('<url>', 'URL of the service')
-    .requiredOption('--operation <name>', 'the operation to call')
-    .option('-i, --input <json>', 'input of the calls, or @<file> (default: {})')
-    .option('--bad-input <json>', 'input that the operation has to refuse, or @<file>')
-    .option('--name <name>', 'name of the service (default: the one in its hello)')
-    .option('--timeout <seconds>', 'time limit of an answer, and of silence of a job (default: 30 and 60)')
-    .option(
-      '--listen <port>',
-      `where the service finds this orchestrator, 0 for any (default: ${DEFAULT_PORT})`,
-    )
-    .option('--host <host>', `the address to listen on (default: ${DEFAULT_HOST})`)
-    .addHelpText('after', MORE_HELP)
-    .action((url: string, flags: CheckFlags) => check(context, url, flags));
-}
-
-async function check(context: CommandContext, url: string, flags: CheckFlags): Promise<void> {
+export async function check(context: CommandContext, url: string, flags: CheckFlags): Promise<void> {
   const { terminal, signal } = context;
   const { Subject, CheckHub, runChecks, ...parts } = await loadChecks();
   const asked = await readFlags(context, url, flags);

@@ -1,34 +1,18 @@
 import type { Message, Session, Task } from '@agent-orchestrator/core';
-import type { Command } from 'commander';
 import { wholePage } from '../client/whole-page.js';
 import { printPage } from '../print/page.js';
-import { printable, shownJson } from '../terminal.js';
+import { printable, shownJson } from '../terminal/terminal.js';
 import type { CommandContext } from './command-context.js';
-import { openBackend, type OperatorFlags, withTenantFlags } from './operator-context.js';
+import { openBackend, type OperatorFlags } from './operator-context.js';
 import { localTime } from '../print/local-time.js';
 
-interface ListFlags extends OperatorFlags {
+export interface ListFlags extends OperatorFlags {
   readonly status?: string;
   readonly limit?: string;
   readonly cursor?: string;
 }
 
-export function addSessionCommands(program: Command, context: CommandContext): void {
-  const sessions = program.command('sessions').description('list and show conversations');
-  withTenantFlags(sessions.command('list'))
-    .description('the newest sessions')
-    .option('--status <status>', 'active or closed')
-    .option('-n, --limit <count>', 'maximum number (default: 20)')
-    .option('--cursor <cursor>', 'next page, as printed by the previous one')
-    .action((flags: ListFlags) => list(context, flags));
-  withTenantFlags(sessions.command('show'))
-    .description('one session, with its recent messages and live tasks')
-    .argument('<session-id>')
-    .option('-n, --limit <count>', 'maximum number of messages (default: 50)')
-    .action((sessionId: string, flags: ListFlags) => show(context, sessionId, flags));
-}
-
-async function list(context: CommandContext, flags: ListFlags): Promise<void> {
+export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const { status, limit = '20', cursor } = flags;
   await using backend = await openBackend(context, flags);
   const { items: sessions, next } = await wholePage(
@@ -52,7 +36,7 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   });
 }
 
-async function show(context: CommandContext, sessionId: string, flags: ListFlags): Promise<void> {
+export async function show(context: CommandContext, sessionId: string, flags: ListFlags): Promise<void> {
   const { terminal } = context;
   await using backend = await openBackend(context, flags);
   const session = await backend.getSession(sessionId);

@@ -1,24 +1,17 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 import type { SystemEvent } from '@agent-orchestrator/redis-adapter';
-import type { Command } from 'commander';
-import { EXIT, UsageError } from '../exit-code.js';
+import { EXIT, UsageError } from '../errors/errors.js';
 import type { SettingFlags } from '../settings/settings.js';
-import { inOneLine, type Terminal } from '../terminal.js';
+import { inOneLine, type Terminal } from '../terminal/terminal.js';
 import type { CommandContext } from './command-context.js';
-import { withOperatorStorage, withRedisFlag } from './operator-context.js';
+import { withOperatorStorage } from './operator-context.js';
 import { localTime } from '../print/local-time.js';
 
-export function addTailCommand(program: Command, context: CommandContext): void {
-  withRedisFlag(program.command('tail'))
-    .description('follow system events, directly from Redis')
-    .option(
-      '--system',
-      'system events: joined and lost workers, dead letters, late outcomes, tenants at their limit, failing services',
-    )
-    .action((flags: SettingFlags & { readonly system?: boolean }) => tail(context, flags));
+export interface TailFlags extends SettingFlags {
+  readonly system?: boolean;
 }
 
-async function tail(context: CommandContext, flags: SettingFlags & { readonly system?: boolean }) {
+export async function tail(context: CommandContext, flags: TailFlags): Promise<void> {
   const { terminal, signal } = context;
   if (flags.system !== true) {
     throw new UsageError('expected --system; "orchestrator-cli tasks tail" follows tasks');
@@ -29,7 +22,7 @@ async function tail(context: CommandContext, flags: SettingFlags & { readonly sy
       for await (const systemEvent of storage.systemEvents({ signal })) print(terminal, systemEvent);
     } catch (cause) {
       if (cause instanceof OrchestratorError) throw cause;
-      throw new OrchestratorError('storage_unavailable', 'Redis does not answer any more', { cause });
+      throw new OrchestratorError('storage_unavailable', 'the storage does not answer any more', { cause });
     }
   });
   if (signal.aborted) context.exit(EXIT.interrupted);

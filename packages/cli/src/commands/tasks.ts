@@ -1,21 +1,20 @@
 import { type Explanation, isFinalEvent, type Task } from '@agent-orchestrator/core';
 import { type Topic } from '@agent-orchestrator/core/protocol';
-import type { Command } from 'commander';
 import type { Connection } from '../client/connection.js';
 import { followTopic } from '../client/live-socket.js';
 import { sessionPath, taskPath } from '../client/routes.js';
 import { wholePage } from '../client/whole-page.js';
-import { EXIT, UsageError } from '../exit-code.js';
+import { EXIT, UsageError } from '../errors/errors.js';
 import { eventLine } from '../print/event-line.js';
 import { printPage } from '../print/page.js';
 import type { SettingFlags } from '../settings/settings.js';
-import { printable } from '../terminal.js';
+import { printable } from '../terminal/terminal.js';
 import { sayReconnect } from './ask.js';
 import { type CommandContext, connectionOf } from './command-context.js';
-import { openBackend, openStorageBackend, type OperatorFlags, withTenantFlags } from './operator-context.js';
+import { openBackend, openStorageBackend, type OperatorFlags } from './operator-context.js';
 import { localTime } from '../print/local-time.js';
 
-interface ListFlags extends OperatorFlags {
+export interface ListFlags extends OperatorFlags {
   readonly status?: string;
   readonly type?: string;
   readonly session?: string;
@@ -23,45 +22,15 @@ interface ListFlags extends OperatorFlags {
   readonly cursor?: string;
 }
 
-export function addTaskCommands(program: Command, context: CommandContext): void {
-  const tasks = program.command('tasks').description('list, show, follow and cancel tasks');
-  withTenantFlags(tasks.command('list'))
-    .description('the newest tasks')
-    .option('--status <status>', 'pending, processing, completed, failed or cancelled')
-    .option('--type <type>', 'only of this type')
-    .option('-s, --session <id>', 'only of this session')
-    .option('-n, --limit <count>', 'maximum number (default: 20)')
-    .option('--cursor <cursor>', 'next page, as printed by the previous one')
-    .action((flags: ListFlags) => list(context, flags));
-  withTenantFlags(tasks.command('show'))
-    .description('one task, with payload, result and calls')
-    .argument('<task-id>')
-    .action(async (taskId: string, flags: OperatorFlags) => {
-      await using backend = await openBackend(context, flags);
-      context.terminal.document(await backend.getTask(taskId));
-    });
-  withTenantFlags(tasks.command('why'))
-    .description('explain the state of a task (requires direct access to Redis)')
-    .argument('<task-id>')
-    .action((taskId: string, flags: OperatorFlags) => why(context, taskId, flags));
-  withTenantFlags(tasks.command('cancel'))
-    .description('cancel a task')
-    .argument('<task-id>')
-    .option('--reason <text>', 'reason, kept with the task')
-    .action((taskId: string, flags: OperatorFlags & { readonly reason?: string }) =>
-      cancel(context, taskId, flags),
-    );
-  tasks
-    .command('tail')
-    .description('follow live events of a task, a session, or all')
-    .argument('[task-id]')
-    .option('-s, --session <id>', 'only of this session')
-    .action((taskId: string | undefined, flags: SettingFlags & { readonly session?: string }) =>
-      tail(context, taskId, flags),
-    );
+export interface CancelFlags extends OperatorFlags {
+  readonly reason?: string;
 }
 
-async function list(context: CommandContext, flags: ListFlags): Promise<void> {
+export interface TailFlags extends SettingFlags {
+  readonly session?: string;
+}
+
+export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const { status, type, session: sessionId, limit = '20', cursor } = flags;
   await using backend = await openBackend(context, flags);
   const { items: tasks, next } = await wholePage(
@@ -86,7 +55,12 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   });
 }
 
-async function why({ terminal, ...context }: CommandContext, taskId: string, flags: OperatorFlags) {
+export async function show(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
+  await using backend = await openBackend(context, flags);
+  context.terminal.document(await backend.getTask(taskId));
+}
+
+export async function why({ terminal, ...context }: CommandContext, taskId: string, flags: OperatorFlags) {
   await using backend = await openStorageBackend({ terminal, ...context }, flags);
   const explanation = await backend.explainTask(taskId);
   if (terminal.json) {
@@ -113,7 +87,7 @@ function diagnosticLines(diagnostic: Explanation['diagnostic']): string[] {
   ];
 }
 
-async function cancel(
+export async function cancel(
   context: CommandContext,
   taskId: string,
   flags: OperatorFlags & { readonly reason?: string },
@@ -128,7 +102,7 @@ async function cancel(
   }
 }
 
-async function tail(
+export async function tail(
   context: CommandContext,
   taskId: string | undefined,
   flags: SettingFlags & { readonly session?: string },

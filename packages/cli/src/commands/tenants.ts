@@ -1,62 +1,34 @@
 import { createInterface } from 'node:readline/promises';
 import { OrchestratorError, type TenantStats } from '@agent-orchestrator/core';
 import { type TenantStore, type ConfigureTenantParams } from '@agent-orchestrator/core/storage';
-import type { Command } from 'commander';
-import { UsageError } from '../exit-code.js';
+import { UsageError } from '../errors/errors.js';
 import { printPage } from '../print/page.js';
 import { printTenantStats, tenantStatsRecord, TENANT_COLUMNS, tenantRow } from '../print/tenant-stats.js';
 import type { SettingFlags } from '../settings/settings.js';
 import type { CommandContext } from './command-context.js';
 import { pageSize, wholeNumber } from './flag-numbers.js';
-import { validTenant, withOperatorStorage, withRedisFlag } from './operator-context.js';
+import { validTenant, withOperatorStorage } from './operator-context.js';
+import { MAX_WEIGHT } from './tenant-limits.js';
 
-interface ListFlags extends SettingFlags {
+export interface ListFlags extends SettingFlags {
   readonly limit?: string;
   readonly cursor?: string;
 }
 
-interface ConfigureFlags extends SettingFlags {
+export interface ConfigureFlags extends SettingFlags {
   readonly create?: boolean;
 }
 
-interface SetFlags extends ConfigureFlags {
+export interface SetFlags extends ConfigureFlags {
   readonly weight?: string;
   readonly maxRunning?: string;
 }
 
 type Change = Omit<ConfigureTenantParams, 'tenantId'>;
 
-const CREATE = 'create an unknown tenant (default: ask on a terminal, otherwise refuse)';
-const MAX_WEIGHT = 100;
 const MOST_RUNNING = 1_000_000;
 
-export function addTenantCommands(program: Command, context: CommandContext): void {
-  const tenants = program.command('tenants').description('list and configure tenants, directly in Redis');
-  withRedisFlag(tenants.command('list'))
-    .description('all tenants with their settings and task counts')
-    .option('-n, --limit <count>', 'maximum number (default: 100)')
-    .option('--cursor <cursor>', 'next page, as printed by the previous one')
-    .action((flags: ListFlags) => list(context, flags));
-  withRedisFlag(tenants.command('pause'))
-    .description("stop claiming this tenant's tasks; running tasks finish")
-    .argument('<tenant>')
-    .option('--create', CREATE)
-    .action((tenant: string, flags: ConfigureFlags) => configure(context, tenant, flags, { paused: true }));
-  withRedisFlag(tenants.command('resume'))
-    .description("claim this tenant's tasks again")
-    .argument('<tenant>')
-    .option('--create', CREATE)
-    .action((tenant: string, flags: ConfigureFlags) => configure(context, tenant, flags, { paused: false }));
-  withRedisFlag(tenants.command('set'))
-    .description('set the weight and the concurrency limit of a tenant')
-    .argument('<tenant>')
-    .option('--create', CREATE)
-    .option('--weight <n>', `weight in fair queueing, 1 to ${MAX_WEIGHT}`)
-    .option('--max-running <n>', 'maximum of concurrent tasks, or "none"')
-    .action((tenant: string, flags: SetFlags) => configure(context, tenant, flags, changeOf(flags)));
-}
-
-async function list(context: CommandContext, flags: ListFlags): Promise<void> {
+export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const limit = pageSize(flags.limit, 100);
   const { cursor: after } = flags;
   await withOperatorStorage(context, flags, async (storage) => {
@@ -70,6 +42,19 @@ async function list(context: CommandContext, flags: ListFlags): Promise<void> {
       next: page.next,
     });
   });
+}
+
+/** Stops claims of the tenant's tasks. */
+export function pause(context: CommandContext, tenant: string, flags: ConfigureFlags): Promise<void> {
+  return configure(context, tenant, flags, { paused: true });
+}
+
+export function resume(context: CommandContext, tenant: string, flags: ConfigureFlags): Promise<void> {
+  return configure(context, tenant, flags, { paused: false });
+}
+
+export async function set(context: CommandContext, tenant: string, flags: SetFlags): Promise<void> {
+  await configure(context, tenant, flags, changeOf(flags));
 }
 
 function configure(

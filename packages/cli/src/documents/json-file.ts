@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type JsonValue } from '@agent-orchestrator/core';
 import { JsonRefusedError, MAX_RESULT_BYTES, parseJson } from '@agent-orchestrator/core/protocol';
-import { UsageError } from '../exit-code.js';
+import { UsageError } from '../errors/errors.js';
 
 /** JSON of a file. @throws {UsageError} with the file, the expected and the actual content. */
 export async function readJsonFile(cwd: string, given: string): Promise<JsonValue> {

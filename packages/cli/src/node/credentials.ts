@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { createIdentities, type Identities } from '@agent-orchestrator/ws-server';
 import { z } from 'zod';
-import { ConfigurationError } from '../exit-code.js';
+import { ConfigurationError } from '../errors/errors.js';
 import { readOwnFile } from '../settings/regular-file.js';
 import { devCredentialsPath, MAX_DEV_CREDENTIALS, type Settings } from '../settings/settings.js';
 

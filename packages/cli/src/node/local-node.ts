@@ -2,8 +2,9 @@ import { type Logger, Orchestrator, OrchestratorError, type Storage } from '@age
 import { messageOf } from '@agent-orchestrator/core/protocol';
 import { addLocalStack, type LocalStack } from '@agent-orchestrator/local-stack';
 import { OrchestratorServer } from '@agent-orchestrator/ws-server';
-import { ConfigurationError } from '../exit-code.js';
+import { ConfigurationError } from '../errors/errors.js';
 import type { Settings } from '../settings/settings.js';
+import { isShared } from '../storage/storage-kind.js';
 import type { Credentials } from './credentials.js';
 import { SPLIT_SILENCE_MS, SplitStack, type SplitStackOptions } from './split-stack.js';
 
@@ -19,8 +20,8 @@ export interface NodeOptions {
   /** Absent for a worker, which has no clients. */
   readonly credentials?: Credentials;
   readonly role?: Settings['role'];
-  /** Closed at the end. Default: in memory. */
-  readonly storage?: Storage | undefined;
+  /** Closed at the end. */
+  readonly storage: Storage;
   /** Local stack in this process. */
   readonly withLocalStack: boolean;
   /** Local stack in processes of its own. */
@@ -42,7 +43,7 @@ export async function startNode(options: NodeOptions): Promise<LocalNode> {
     await server.stop({ graceMs });
     // A server that failed to start leaves the orchestrator possibly half started.
     await orchestrator.stop({ graceMs: 0 });
-    await storage?.close();
+    await storage.close();
   };
   try {
     await server.listen(settings.port, settings.host);
@@ -58,7 +59,7 @@ export async function startNode(options: NodeOptions): Promise<LocalNode> {
   return { url: server.url, orchestrator, stop };
 }
 
-/** Prefetched tasks of a worker with a remote storage; reduced for long tasks. */
+/** Prefetched tasks of a worker with a shared storage, which is remote; reduced for long tasks. */
 const PREFETCH = 100;
 
 function createOrchestrator({ settings, role = 'all', storage, logger }: NodeOptions): Orchestrator {
@@ -66,7 +67,8 @@ function createOrchestrator({ settings, role = 'all', storage, logger }: NodeOpt
   const orchestrator = new Orchestrator({
     logger,
     role,
-    ...(storage && { storage, prefetch: PREFETCH }),
+    storage,
+    ...(isShared(settings.storage) && { prefetch: PREFETCH }),
     ...(concurrency !== undefined && { concurrency }),
   });
   for (const [type, fn] of Object.entries(settings.workflows)) orchestrator.workflow(type, fn);

@@ -1,5 +1,5 @@
 import type { Logger } from '@agent-orchestrator/core';
-import type { Terminal } from '../terminal.js';
+import type { Terminal } from '../terminal/terminal.js';
 
 /** Warnings and errors on stderr; everything with `ORCHESTRATOR_LOG=debug`. */
 export function terminalLogger(terminal: Terminal): Logger {

@@ -1,6 +1,6 @@
 import { cutText } from '@agent-orchestrator/core/protocol';
 import type { JsonValue, Task } from '@agent-orchestrator/core';
-import { inOneLine, printable, shownJson, type Terminal } from '../terminal.js';
+import { inOneLine, printable, shownJson, type Terminal } from '../terminal/terminal.js';
 
 interface Source {
   readonly title?: string;

@@ -1,6 +1,6 @@
 import { cutText } from '@agent-orchestrator/core/protocol';
 import type { TaskEvent } from '@agent-orchestrator/core';
-import { inOneLine, type Terminal } from '../terminal.js';
+import { inOneLine, type Terminal } from '../terminal/terminal.js';
 import { localClock } from './local-time.js';
 
 interface StatusData {

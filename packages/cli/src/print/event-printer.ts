@@ -1,5 +1,5 @@
 import type { TaskEvent } from '@agent-orchestrator/core';
-import { printable, type Terminal } from '../terminal.js';
+import { printable, type Terminal } from '../terminal/terminal.js';
 import { deltaOf, eventLine } from './event-line.js';
 
 /** Prints events on stderr, one per line; streamed text as running text. */

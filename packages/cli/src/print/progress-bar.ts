@@ -1,5 +1,5 @@
 import { cutText } from '@agent-orchestrator/core/protocol';
-import { inOneLine, type Terminal } from '../terminal.js';
+import { inOneLine, type Terminal } from '../terminal/terminal.js';
 
 const WIDTH = 28;
 

@@ -1,4 +1,4 @@
-import { inOneLine, type Terminal } from '../terminal.js';
+import { inOneLine, type Terminal } from '../terminal/terminal.js';
 
 /**
  * Table with columns as wide as their widest cell and a bold header. One line per row, whatever the cells

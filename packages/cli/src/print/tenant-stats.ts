@@ -1,5 +1,5 @@
 import type { TenantStats } from '@agent-orchestrator/core';
-import type { Terminal } from '../terminal.js';
+import type { Terminal } from '../terminal/terminal.js';
 import { localTime } from './local-time.js';
 
 /** `TenantStats` in `--json` output. */

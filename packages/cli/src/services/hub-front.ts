@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { MAX_RESULT_BYTES } from '@agent-orchestrator/core/protocol';
 import { WebSocketServer } from 'ws';
-import { ConfigurationError } from '../exit-code.js';
+import { ConfigurationError } from '../errors/errors.js';
 import { EventWaiter } from './event-waiter.js';
 import { readAck, readReport, type Report } from './report.js';
 import { type Fate, PUT_OFF_MS, ServiceLink } from './service-link.js';

@@ -1,4 +1,4 @@
-import { printable, type Terminal } from '../terminal.js';
+import { printable, type Terminal } from '../terminal/terminal.js';
 import type { Finding } from './check.js';
 import type { CheckResult } from './run-checks.js';
 

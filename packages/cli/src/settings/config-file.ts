@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { JsonRefusedError, parseJson } from '@agent-orchestrator/core/protocol';
-import { ConfigurationError } from '../exit-code.js';
+import { ConfigurationError } from '../errors/errors.js';
 
 /** In the order in which they are looked for. */
 const NAMES = ['mjs', 'ts', 'mts', 'json'].map((ending) => `orchestrator.config.${ending}`);

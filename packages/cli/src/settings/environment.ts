@@ -1,6 +1,14 @@
-import { ConfigurationError } from '../exit-code.js';
+import { ConfigurationError } from '../errors/errors.js';
+import { OWN_SETTINGS } from '../storage/own-settings.js';
 
 type Env = Readonly<Record<string, string | undefined>>;
+
+const OWN_VARIABLES = Object.fromEntries(
+  OWN_SETTINGS.flatMap(({ name, variable, password }) => [
+    [name, variable],
+    [password.name, password.variable],
+  ]),
+);
 
 /** Environment variable of each setting. */
 export const VARIABLES: Readonly<Record<string, string>> = {
@@ -12,13 +20,16 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   apiKey: 'ORCHESTRATOR_API_KEY',
   operatorToken: 'ORCHESTRATOR_OPERATOR_TOKEN',
   llm: 'ORCHESTRATOR_LLM_URL',
-  redis: 'ORCHESTRATOR_REDIS_URL',
-  redisPassword: 'ORCHESTRATOR_REDIS_PASSWORD',
+  storage: 'ORCHESTRATOR_STORAGE',
   role: 'ORCHESTRATOR_ROLE',
+  ...OWN_VARIABLES,
 };
 
 /** Settings whose variable is the value itself. */
-const PLAIN = ['url', 'host', 'port', 'apiKey', 'operatorToken', 'redis', 'redisPassword', 'role'] as const;
+const PLAIN = [
+  ...['url', 'host', 'port', 'apiKey', 'operatorToken', 'storage', 'role'],
+  ...Object.keys(OWN_VARIABLES),
+];
 
 /** Settings of the environment. An empty variable counts as unset. */
 export function fromEnvironment(env: Env, file: Readonly<Record<string, unknown>>): Record<string, unknown> {

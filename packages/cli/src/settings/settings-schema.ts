@@ -2,7 +2,7 @@ import { type WorkflowFunction } from '@agent-orchestrator/core';
 import { ROLES } from '@agent-orchestrator/core/server';
 import { idSchema, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
-import { redisSchema } from './redis-setting.js';
+import { storageSchema } from '../storage/storage-kinds.js';
 
 const TOKEN = /^[\x21-\x7e]{8,1024}$/;
 const TOKEN_FORM = 'expected 8 to 1024 visible ASCII characters';
@@ -58,7 +58,7 @@ function byId<T extends z.ZodType>(schema: T) {
     .refine((named) => Object.keys(named).every((name) => idSchema.safeParse(name).success), form);
 }
 
-/** Schema of the config file; flags and environment set the same fields. */
+/** Schema of the config file, without the settings of single kinds of storage; flags and environment set the same fields. */
 export const settingsSchema = z.strictObject({
   /** Default: the `dev` running in this folder, else the default port of this machine. */
   url: urlSchema.optional(),
@@ -82,10 +82,8 @@ export const settingsSchema = z.strictObject({
   allowedOrigins: listSchema(z.string(), { max: 1_000 }).default([]),
   agentsFile: z.string().min(1).optional(),
   concurrency: flagCountSchema.optional(),
-  /** Default: in memory. */
-  redis: redisSchema.optional(),
-  /** Password, if not part of the address. */
-  redisPassword: z.string().min(1).optional(),
+  /** URL. Default: in memory. */
+  storage: storageSchema.optional(),
   /** `api` serves clients and services, `worker` runs tasks, `all` does both. */
   role: z.enum(ROLES, `expected ${ROLES.join(', ')}`).default('all'),
   services: byId(serviceSchema).default({}),

@@ -6,7 +6,7 @@ export interface QueueFront {
   readonly isPartial: boolean;
 }
 
-/** Scan size for tasks that are not ready. Small pages: others use the same Redis. */
+/** Scan size for tasks that are not ready. Small pages: others use the same storage. */
 const PAGE = 100;
 const MAX_PAGES = 10;
 

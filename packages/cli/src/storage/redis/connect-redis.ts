@@ -1,14 +1,13 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
-import type { RedisTarget } from '@agent-orchestrator/redis-adapter';
-import { ConfigurationError } from '../exit-code.js';
-import type { RedisSetting } from '../settings/redis-setting.js';
-import type { OperatorStorage } from './operator-storage.js';
+import type { RedisStorage, RedisTarget } from '@agent-orchestrator/redis-adapter';
+import { ConfigurationError } from '../../errors/errors.js';
+import type { RedisSetting } from './redis-address.js';
 
 /** Lazy adapter for a setting: other commands start sooner without it. */
-export async function connectRedis(setting: RedisSetting): Promise<OperatorStorage> {
-  const { RedisStorage } = await import('@agent-orchestrator/redis-adapter');
+export async function connectRedis(setting: RedisSetting): Promise<RedisStorage> {
+  const adapter = await import('@agent-orchestrator/redis-adapter');
   try {
-    return RedisStorage.connect(targetOf(setting));
+    return adapter.RedisStorage.connect(targetOf(setting));
   } catch (error) {
     // An invalid address is a configuration error; an unreachable one is found later.
     if (error instanceof OrchestratorError && error.code === 'invalid_request') {

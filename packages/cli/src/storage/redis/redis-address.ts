@@ -15,10 +15,6 @@ export interface RedisSetting {
   readonly password?: string;
 }
 
-const FORM =
-  'expected redis://[user:password@]host[:port][/database], with several hosts for a Cluster, ' +
-  'or redis+sentinel://host[:port][,…]/<name of the master>';
-const OBJECT_FORM = `${FORM}, or { nodes: ["host:port", …] }, or { sentinels: ["host:port", …], name }`;
 /** Scheme, user and password up to the last "@", hosts, rest after the first slash. */
 const URL_PARTS = /^(rediss?|redis\+sentinel):\/\/(?:(.*)@)?([^/@?#]+)(?:\/([^/?#@]*))?$/s;
 const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/;
@@ -32,13 +28,36 @@ const objectSchema = z.union([
   z.strictObject({ sentinels: hostsSchema, name: z.string().min(1), ...credentials }),
 ]);
 
-/** A URL, `{ nodes }`, or `{ sentinels, name }`. */
-export const redisSchema = z.unknown().transform((value, context): RedisSetting => {
-  const found = typeof value === 'string' ? fromUrl(value) : fromObject(value);
-  if (found) return found;
-  context.addIssue({ code: 'custom', message: typeof value === 'string' ? FORM : OBJECT_FORM });
-  return z.NEVER;
-});
+/** Redis by its nodes or sentinels; as a URL see `docs/operating-redis.md`. Each host is `host` or `host:port`. */
+export type RedisConfig = string | RedisNodesConfig | RedisSentinelsConfig;
+
+export interface RedisNodesConfig {
+  /** Some nodes of a Cluster. */
+  readonly nodes: readonly string[];
+  readonly username?: string;
+  readonly password?: string;
+}
+
+export interface RedisSentinelsConfig {
+  readonly sentinels: readonly string[];
+  /** Name of the master at the sentinels. */
+  readonly name: string;
+  readonly username?: string;
+  readonly password?: string;
+}
+
+/** Settings of Redis in a config file. */
+export interface RedisStorageConfig {
+  /** The same as `storage`, by nodes or sentinels too. */
+  readonly redis?: RedisConfig;
+  /** Password, unless the address has one. */
+  readonly redisPassword?: string;
+}
+
+/** Reads a URL, `{ nodes }`, or `{ sentinels, name }`; `undefined` for anything else. */
+export function readRedis(value: unknown): RedisSetting | undefined {
+  return typeof value === 'string' ? fromUrl(value) : fromObject(value);
+}
 
 /** Address for messages, without secrets. */
 export function redisLabel({ kind, hosts, name, database, tls }: RedisSetting): string {

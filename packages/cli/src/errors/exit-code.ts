@@ -1,18 +1,6 @@
 import { type ErrorCode, OrchestratorError, type Task } from '@agent-orchestrator/core';
 
-/** Exit codes; from 64 on those of sysexits.h. */
-export const EXIT = {
-  ok: 0,
-  taskFailed: 1,
-  usage: 2,
-  notFound: 3,
-  denied: 4,
-  limited: 5,
-  unreachable: 69,
-  timeOut: 75,
-  badConfiguration: 78,
-  interrupted: 130,
-} as const;
+import { ConfigurationError, EXIT, UsageError } from './errors.js';
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   not_found: EXIT.notFound,
@@ -33,16 +21,6 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   invalid_response: EXIT.unreachable,
   timeout: EXIT.timeOut,
 };
-
-/** Invalid settings: the command cannot start. */
-export class ConfigurationError extends Error {
-  override readonly name = 'ConfigurationError';
-}
-
-/** Invalid usage of the command. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ConfigurationError) return EXIT.badConfiguration;

@@ -1,22 +1,19 @@
-import { ConfigurationError } from '../exit-code.js';
-import { redisLabel, type RedisSetting } from '../settings/redis-setting.js';
-import type { OperatorStorage } from '../storage/operator-storage.js';
-
-export interface SharedStorageOptions {
-  readonly open: () => Promise<OperatorStorage>;
-  readonly setting: RedisSetting;
-  /** Called with unsafe settings of the server. */
-  readonly warn: (text: string) => void;
-}
+import type { RedisStorage } from '@agent-orchestrator/redis-adapter';
+import { ConfigurationError } from '../../errors/errors.js';
+import type { OpenStorageOptions } from '../storage-kind.js';
+import { openRedis } from './open-redis.js';
+import { redisLabel, type RedisSetting } from './redis-address.js';
 
 /**
- * The shared storage, after a check of its server.
+ * The Redis of an orchestrator, after a check of its server.
  *
  * @throws {ConfigurationError} when its settings would lose tasks.
  */
-export async function openSharedStorage(options: SharedStorageOptions): Promise<OperatorStorage> {
-  const { open, setting, warn } = options;
-  const storage = await open();
+export async function openCheckedRedis(
+  setting: RedisSetting,
+  { signal, warn }: OpenStorageOptions,
+): Promise<RedisStorage> {
+  const storage = await openRedis(setting, { signal });
   try {
     const findings = await storage.checkServer();
     // Nodes of a Cluster usually have the same findings.

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import type { RedisSetting } from '../settings/redis-setting.js';
+import type { RedisSetting } from './redis-address.js';
 
 const TIMEOUT_MS = 1_000;
 

@@ -1,4 +1,4 @@
-import { EXIT } from './exit-code.js';
+import { EXIT } from '../errors/errors.js';
 
 /** Terminals and `npm run` both deliver a Ctrl-C: a second one this soon is the same key press, ms. */
 const SAME_PRESS_MS = 300;

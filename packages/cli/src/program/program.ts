@@ -1,21 +1,17 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import { addChatCommand } from './commands/chat.js';
-import type { CommandContext } from './commands/command-context.js';
-import { addDeadLetterCommands } from './commands/dead-letters.js';
-import { addDemoCommand } from './commands/demo.js';
-import { addIngestCommand } from './commands/ingest.js';
-import { addQueueCommands } from './commands/queues.js';
-import { addRunCommand } from './commands/run.js';
-import { addServeCommands } from './commands/serve.js';
-import { addServiceCommands } from './commands/services.js';
-import { addSessionCommands } from './commands/sessions.js';
-import { addTailCommand } from './commands/system-tail.js';
-import { addTaskCommands } from './commands/tasks.js';
-import { addTenantCommands } from './commands/tenants.js';
+import type { CommandContext } from '../commands/command-context.js';
+import { OWN_SETTINGS } from '../storage/own-settings.js';
+import { addOperatingCommands } from './operating.js';
+import { addRunningCommands } from './running.js';
+import { addServiceCommands } from './services.js';
+import { addUsingCommands } from './using.js';
 
-const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
+const storageVariables = OWN_SETTINGS.flatMap(({ variable, password }) => [variable, password.variable]).join(
+  ', ',
+);
 const MORE_HELP = `
 Try it:
   orchestrator-cli dev                        start everything, in one terminal
@@ -24,11 +20,11 @@ Try it:
 
 Environment: ORCHESTRATOR_URL, ORCHESTRATOR_API_KEY (what this command sends), ORCHESTRATOR_PORT, ORCHESTRATOR_HOST,
 ORCHESTRATOR_API_KEYS, ORCHESTRATOR_SERVICE_TOKENS, ORCHESTRATOR_OPERATOR_TOKEN, ORCHESTRATOR_LLM_URL|KEY|MODEL,
-ORCHESTRATOR_REDIS_URL, ORCHESTRATOR_REDIS_PASSWORD, ORCHESTRATOR_ROLE, SERVICE_TOKEN (for "services check"),
+ORCHESTRATOR_STORAGE, ${storageVariables}, ORCHESTRATOR_ROLE, SERVICE_TOKEN (for "services check"),
 ORCHESTRATOR_LOG=debug, NO_COLOR
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 limited, 69 unreachable, 75 time-out, 78 configuration, 130 interrupted`;
 
-/** The command line. Actions throw; `main` prints the error and sets the exit code. */
+/** The command line. Commands are loaded when they run. Actions throw; `main` prints the error and sets the exit code. */
 export function createProgram(context: CommandContext): Command {
   const { terminal } = context;
   const program: Command = new Command('orchestrator-cli')
@@ -56,17 +52,9 @@ export function createProgram(context: CommandContext): Command {
     for (const [name, value] of Object.entries(program.opts())) action.setOptionValue(name, value);
     terminal.json = program.opts()['json'] === true;
   });
-  addServeCommands(program, context);
-  addDemoCommand(program, context);
-  addChatCommand(program, context);
-  addRunCommand(program, context);
-  addIngestCommand(program, context);
-  addTaskCommands(program, context);
-  addSessionCommands(program, context);
-  addQueueCommands(program, context);
-  addTenantCommands(program, context);
-  addDeadLetterCommands(program, context);
-  addTailCommand(program, context);
+  addRunningCommands(program, context);
+  addUsingCommands(program, context);
+  addOperatingCommands(program, context);
   addServiceCommands(program, context);
   for (const command of everyCommand(program)) command.copyInheritedSettings(program);
   return program;

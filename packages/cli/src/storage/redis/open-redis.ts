@@ -1,19 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { atMost } from '@agent-orchestrator/core/server';
 import { systemClock } from '@agent-orchestrator/core/storage';
-import { ConfigurationError } from '../exit-code.js';
-import { redisLabel, type RedisSetting, withoutCredentials } from '../settings/redis-setting.js';
-import type { OperatorStorage } from './operator-storage.js';
+import { ConfigurationError } from '../../errors/errors.js';
+import { redisLabel, type RedisSetting, withoutCredentials } from './redis-address.js';
+import type { InspectStorageOptions } from '../storage-kind.js';
 import { connectRedis } from './connect-redis.js';
 import { whyUnreachable } from './why-unreachable.js';
 
-export interface OpenRedisOptions {
-  /** Time limit of the first answer, ms. Default 10 s. */
-  readonly waitMs?: number;
-  readonly signal?: AbortSignal;
-}
-
+/** Default time limit of the first answer, ms. */
 const WAIT_MS = 10_000;
 const PAUSE_MS = 250;
 const CLOSE_MS = 1_000;
@@ -29,8 +25,8 @@ const REFUSED = /\b(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|invalid (?:username-)?pas
  */
 export async function openRedis(
   setting: RedisSetting,
-  { waitMs = WAIT_MS, signal }: OpenRedisOptions = {},
-): Promise<OperatorStorage> {
+  { waitMs = WAIT_MS, signal }: InspectStorageOptions,
+): Promise<RedisStorage> {
   const storage = await connectRedis(setting);
   try {
     await untilItAnswers(storage, setting, { waitMs, signal });
@@ -44,14 +40,14 @@ export async function openRedis(
 }
 
 async function untilItAnswers(
-  storage: Pick<OperatorStorage, 'ping'>,
+  storage: Pick<RedisStorage, 'ping'>,
   setting: RedisSetting,
-  { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal | undefined },
+  { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
 ): Promise<void> {
   const deadline = performance.now() + waitMs;
   let why = 'nothing is said';
   for (;;) {
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     const left = deadline - performance.now();
     if (left <= 0) throw unreachable(setting, waitMs, (await whyUnreachable(setting)) ?? why);
     const asked = storage.ping().then(
@@ -73,7 +69,7 @@ async function untilItAnswers(
 function unreachable(setting: RedisSetting, waitMs: number, why: string): OrchestratorError {
   return new OrchestratorError(
     'storage_unavailable',
-    `no Redis answers at ${redisLabel(setting)} within ${waitMs / 1000} s (${why}): is it running, and is --redis or ORCHESTRATOR_REDIS_URL right?`,
+    `no Redis answers at ${redisLabel(setting)} within ${waitMs / 1000} s (${why}): is it running, and is its address (--storage, --redis or the variable of either) right?`,
   );
 }
 

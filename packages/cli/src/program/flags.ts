@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import { OWN_SETTINGS } from '../storage/own-settings.js';
+
+/** `--storage`, and the flags of single kinds of storage. */
+function withStorage(command: Command, description: string): Command {
+  command.option('--storage <url>', description);
+  for (const { name, title, variable } of OWN_SETTINGS)
+    command.option(`--${name} <url>`, `the same, for ${title} (default: ${variable})`);
+  return command;
+}
+
+/** Flags of commands that run an orchestrator. */
+export function withServerFlags(command: Command): Command {
+  return command
+    .option('--port <port>', 'port to listen on, 0 for any (default: ORCHESTRATOR_PORT, else 8000)')
+    .option('--host <host>', 'address to listen on (default: ORCHESTRATOR_HOST, else 127.0.0.1)');
+}
+
+/** Flags of commands that run an orchestrator on a storage. */
+export function withStorageFlags(command: Command): Command {
+  return withStorage(command, 'storage (default: ORCHESTRATOR_STORAGE, else memory:)').option(
+    '--concurrency <n>',
+    'concurrent tasks (default: 100)',
+  );
+}
+
+/** Flags of commands that need direct access to the storage. */
+export function withDirectFlags(command: Command): Command {
+  return withStorage(command, 'straight from this storage, without a server (default: ORCHESTRATOR_STORAGE)');
+}
+
+/** Flags of commands that may have direct access to one tenant's data. */
+export function withTenantFlags(command: Command): Command {
+  return withDirectFlags(command).option('--tenant <id>', 'tenant, for direct access to the storage');
+}
+
+/** Flags of lists. */
+export function withPageFlags(command: Command, usual: number): Command {
+  return command
+    .option('-n, --limit <count>', `maximum number (default: ${usual})`)
+    .option('--cursor <cursor>', 'next page, as printed by the previous one');
+}

@@ -1,0 +1,82 @@
+import type { Command } from 'commander';
+import type { CommandContext } from '../commands/command-context.js';
+import type { ListFlags as DeadLetterFlags } from '../commands/dead-letters.js';
+import type { OperatorFlags } from '../commands/operator-context.js';
+import type { ListFlags as QueueFlags } from '../commands/queues.js';
+import type { TailFlags } from '../commands/system-tail.js';
+import type { ConfigureFlags, ListFlags as TenantFlags, SetFlags } from '../commands/tenants.js';
+import { MAX_WEIGHT } from '../commands/tenant-limits.js';
+import { withDirectFlags, withPageFlags, withTenantFlags } from './flags.js';
+
+/** Commands of operators, which read and change the storage itself. */
+export function addOperatingCommands(program: Command, context: CommandContext): void {
+  addQueueCommands(program, context);
+  addTenantCommands(program, context);
+  addDeadLetterCommands(program, context);
+  withDirectFlags(program.command('tail'))
+    .description('follow system events, directly from the storage')
+    .option(
+      '--system',
+      'system events: joined and lost workers, dead letters, late outcomes, tenants at their limit, failing services',
+    )
+    .action(async (flags: TailFlags) => (await import('../commands/system-tail.js')).tail(context, flags));
+}
+
+function addQueueCommands(program: Command, context: CommandContext): void {
+  const actions = () => import('../commands/queues.js');
+  const queues = program.command('queues').description('show queues, directly from the storage');
+  const list = withDirectFlags(queues.command('list')).description(
+    'all tenants with ready, running and waiting tasks',
+  );
+  withPageFlags(list, 100).action(async (flags: QueueFlags) => (await actions()).list(context, flags));
+  withDirectFlags(queues.command('inspect'))
+    .description('one tenant with its next tasks')
+    .argument('<tenant>')
+    .option('-n, --limit <count>', 'maximum number of tasks (default: 10)')
+    .action(async (tenant: string, flags: QueueFlags) => (await actions()).inspect(context, tenant, flags));
+}
+
+function addTenantCommands(program: Command, context: CommandContext): void {
+  const actions = () => import('../commands/tenants.js');
+  const tenants = program
+    .command('tenants')
+    .description('list and configure tenants, directly in the storage');
+  const tenantCommand = (name: string, description: string) =>
+    withDirectFlags(tenants.command(name))
+      .description(description)
+      .argument('<tenant>')
+      .option('--create', 'create an unknown tenant (default: ask on a terminal, otherwise refuse)');
+  const list = withDirectFlags(tenants.command('list')).description(
+    'all tenants with their settings and task counts',
+  );
+  withPageFlags(list, 100).action(async (flags: TenantFlags) => (await actions()).list(context, flags));
+  tenantCommand('pause', "stop claiming this tenant's tasks; running tasks finish").action(
+    async (tenant: string, flags: ConfigureFlags) => (await actions()).pause(context, tenant, flags),
+  );
+  tenantCommand('resume', "claim this tenant's tasks again").action(
+    async (tenant: string, flags: ConfigureFlags) => (await actions()).resume(context, tenant, flags),
+  );
+  tenantCommand('set', 'set the weight and the concurrency limit of a tenant')
+    .option('--weight <n>', `weight in fair queueing, 1 to ${MAX_WEIGHT}`)
+    .option('--max-running <n>', 'maximum of concurrent tasks, or "none"')
+    .action(async (tenant: string, flags: SetFlags) => (await actions()).set(context, tenant, flags));
+}
+
+function addDeadLetterCommands(program: Command, context: CommandContext): void {
+  const actions = () => import('../commands/dead-letters.js');
+  const deadLetters = program
+    .command('dlq')
+    .description('dead letter queue: failed tasks, directly from the storage');
+  const list = withTenantFlags(deadLetters.command('list')).description('the newest failed tasks');
+  withPageFlags(list, 20).action(async (flags: DeadLetterFlags) => (await actions()).list(context, flags));
+  withTenantFlags(deadLetters.command('show'))
+    .description('one failed task, with payload, error and calls')
+    .argument('<task-id>')
+    .action(async (taskId: string, flags: OperatorFlags) => (await actions()).show(context, taskId, flags));
+  withTenantFlags(deadLetters.command('redrive'))
+    .description('run a failed task again without its successful steps; prints the id of the new task')
+    .argument('<task-id>')
+    .action(async (taskId: string, flags: OperatorFlags) =>
+      (await actions()).redrive(context, taskId, flags),
+    );
+}

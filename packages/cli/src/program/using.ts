@@ -1,0 +1,96 @@
+import type { Command } from 'commander';
+import type { ChatFlags } from '../commands/chat.js';
+import type { CommandContext } from '../commands/command-context.js';
+import type { IngestFlags } from '../commands/ingest.js';
+import type { OperatorFlags } from '../commands/operator-context.js';
+import type { RunFlags } from '../commands/run.js';
+import type { ListFlags as SessionFlags } from '../commands/sessions.js';
+import type { CancelFlags, ListFlags as TaskFlags, TailFlags } from '../commands/tasks.js';
+import { withPageFlags, withTenantFlags } from './flags.js';
+
+/** Commands that use an orchestrator. */
+export function addUsingCommands(program: Command, context: CommandContext): void {
+  program
+    .command('chat')
+    .description('ask a question, or start a conversation without one')
+    .argument('[message...]', 'the question')
+    .option('-s, --session <id>', 'continue this session')
+    .option('-c, --continue', 'continue the newest session')
+    .option('-a, --agent <id>', 'the agent that answers (default: assistant)')
+    .option('-q, --quiet', 'only the answer, no events')
+    .action(async (words: string[], flags: ChatFlags) =>
+      (await import('../commands/chat.js')).chat(context, words, flags),
+    );
+  program
+    .command('run')
+    .description('run a workflow by its name, or a plan from a JSON file')
+    .argument(
+      '<workflow-or-plan.json>',
+      'a type of task, a workflow of the Workflow Engine, or a file that ends in .json',
+    )
+    .option('-i, --input <json>', 'its input')
+    .option('--input-file <file>', 'its input, from a JSON file')
+    .option('-s, --session <id>', 'run it in this session')
+    .option('--no-wait', 'print the task id and exit')
+    .action(async (what: string, flags: RunFlags) =>
+      (await import('../commands/run.js')).run(context, what, flags),
+    );
+  program
+    .command('ingest')
+    .description('ingest files and folders (Markdown, text, HTML) for questions about them')
+    .argument('<paths...>', 'files and folders')
+    .option('--collection <name>', 'target collection')
+    .action(async (paths: string[], flags: IngestFlags) =>
+      (await import('../commands/ingest.js')).ingestPaths(context, paths, flags),
+    );
+  addTaskCommands(program, context);
+  addSessionCommands(program, context);
+}
+
+function addTaskCommands(program: Command, context: CommandContext): void {
+  const actions = () => import('../commands/tasks.js');
+  const tasks = program.command('tasks').description('list, show, follow and cancel tasks');
+  const list = withTenantFlags(tasks.command('list'))
+    .description('the newest tasks')
+    .option('--status <status>', 'pending, processing, completed, failed or cancelled')
+    .option('--type <type>', 'only of this type')
+    .option('-s, --session <id>', 'only of this session');
+  withPageFlags(list, 20).action(async (flags: TaskFlags) => (await actions()).list(context, flags));
+  withTenantFlags(tasks.command('show'))
+    .description('one task, with payload, result and calls')
+    .argument('<task-id>')
+    .action(async (taskId: string, flags: OperatorFlags) => (await actions()).show(context, taskId, flags));
+  withTenantFlags(tasks.command('why'))
+    .description('explain the state of a task (requires direct access to the storage)')
+    .argument('<task-id>')
+    .action(async (taskId: string, flags: OperatorFlags) => (await actions()).why(context, taskId, flags));
+  withTenantFlags(tasks.command('cancel'))
+    .description('cancel a task')
+    .argument('<task-id>')
+    .option('--reason <text>', 'reason, kept with the task')
+    .action(async (taskId: string, flags: CancelFlags) => (await actions()).cancel(context, taskId, flags));
+  tasks
+    .command('tail')
+    .description('follow live events of a task, a session, or all')
+    .argument('[task-id]')
+    .option('-s, --session <id>', 'only of this session')
+    .action(async (taskId: string | undefined, flags: TailFlags) =>
+      (await actions()).tail(context, taskId, flags),
+    );
+}
+
+function addSessionCommands(program: Command, context: CommandContext): void {
+  const actions = () => import('../commands/sessions.js');
+  const sessions = program.command('sessions').description('list and show conversations');
+  const list = withTenantFlags(sessions.command('list'))
+    .description('the newest sessions')
+    .option('--status <status>', 'active or closed');
+  withPageFlags(list, 20).action(async (flags: SessionFlags) => (await actions()).list(context, flags));
+  withTenantFlags(sessions.command('show'))
+    .description('one session, with its recent messages and live tasks')
+    .argument('<session-id>')
+    .option('-n, --limit <count>', 'maximum number of messages (default: 50)')
+    .action(async (sessionId: string, flags: SessionFlags) =>
+      (await actions()).show(context, sessionId, flags),
+    );
+}

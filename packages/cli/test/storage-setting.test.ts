@@ -1,0 +1,115 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MemoryStorage } from '@agent-orchestrator/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EXIT } from '../src/errors/errors.js';
+import { runCommandLine } from '../src/main.js';
+import { readSettings, type SettingFlags } from '../src/settings/settings.js';
+import { isShared } from '../src/storage/storage-kind.js';
+import { type Folder, folder } from './cli-process.js';
+import { fakeTerminal } from './fake-terminal.js';
+
+let empty: Folder;
+
+beforeAll(async () => {
+  empty = await folder();
+});
+afterAll(() => empty[Symbol.asyncDispose]());
+
+async function labelOf(
+  flags: SettingFlags,
+  env: Record<string, string> = {},
+  content?: string,
+): Promise<string> {
+  await using place = await folder();
+  if (content !== undefined) await writeFile(join(place.path, 'orchestrator.config.json'), content);
+  return (await readSettings(flags, env, place.path)).storage.label;
+}
+
+const FILE = JSON.stringify({ storage: 'redis://file' });
+
+describe('the storage of the settings', () => {
+  it('is in memory unless one is named, and nothing else can use it', async () => {
+    const { storage } = await readSettings({}, {}, empty.path);
+    expect([storage.label, isShared(storage)]).toEqual(['memory:', false]);
+    const opened = await storage.open({ signal: new AbortController().signal, warn: () => {} });
+    expect(opened).toBeInstanceOf(MemoryStorage);
+    await opened.close();
+  });
+
+  it.each<[SettingFlags, Record<string, string>, string | undefined, string]>([
+    [{ storage: 'memory:' }, {}, undefined, 'memory:'],
+    [{ storage: 'redis://flag' }, {}, undefined, 'redis://flag:6379'],
+    [{ storage: 'redis://flag' }, { ORCHESTRATOR_STORAGE: 'redis://env' }, FILE, 'redis://flag:6379'],
+    [{}, { ORCHESTRATOR_STORAGE: 'redis://env' }, FILE, 'redis://env:6379'],
+    [{}, {}, FILE, 'redis://file:6379'],
+    // A setting of one kind has the precedence of the place where it is given.
+    [{ storage: 'memory:' }, { ORCHESTRATOR_REDIS_URL: 'redis://env' }, FILE, 'memory:'],
+    [{ redis: 'redis://flag' }, { ORCHESTRATOR_STORAGE: 'memory:' }, FILE, 'redis://flag:6379'],
+    [{}, { ORCHESTRATOR_REDIS_URL: 'redis://env' }, FILE, 'redis://env:6379'],
+    // The same one twice is one.
+    [{ storage: 'redis://same', redis: 'redis://same' }, {}, undefined, 'redis://same:6379'],
+    // An empty variable counts as unset.
+    [{}, { ORCHESTRATOR_STORAGE: '', ORCHESTRATOR_REDIS_URL: '' }, undefined, 'memory:'],
+  ])('%j %j %s is %s', async (flags, env, content, label) => {
+    expect(await labelOf(flags, env, content)).toBe(label);
+  });
+
+  it.each<[SettingFlags, Record<string, string>, string | undefined, RegExp]>([
+    [
+      { storage: 'memory:', redis: 'redis://h' },
+      {},
+      undefined,
+      /^expected one storage, got two .*: --storage and --redis$/,
+    ],
+    [
+      {},
+      { ORCHESTRATOR_STORAGE: 'memory:', ORCHESTRATOR_REDIS_URL: 'redis://h' },
+      undefined,
+      /: ORCHESTRATOR_STORAGE and ORCHESTRATOR_REDIS_URL$/,
+    ],
+    [
+      {},
+      {},
+      '{ "storage": "memory:", "redis": { "nodes": ["h"] } }',
+      /config\.json, storage and .*config\.json, redis$/,
+    ],
+    [
+      { storage: 'postgres://h/db' },
+      {},
+      undefined,
+      /^--storage: expected memory:, or redis:\/\/.*, got "postgres:\/\/h\/db"$/,
+    ],
+    [{ storage: 'postgres://me:hunter2@h' }, {}, undefined, /^--storage: .* got something else$/],
+    [{ storage: 'memory:x' }, {}, undefined, /^--storage: expected memory:, got/],
+    [{ storage: 'redis://h/x' }, {}, undefined, /^--storage: expected redis:\/\//],
+    [{ storage: 'nothing' }, {}, undefined, /^--storage: expected memory:, or redis:/],
+    [{ redis: 'memory:' }, {}, undefined, /^--redis: expected redis:\/\//],
+    [{}, {}, '{ "storage": 7 }', /config\.json, storage: expected memory:, or redis:/],
+    [{}, {}, '{ "storage": "" }', /config\.json, storage: expected memory:, or redis:/],
+  ])('%j %j %s is refused', async (flags, env, content, message) => {
+    await expect(labelOf(flags, env, content)).rejects.toThrow(message);
+  });
+});
+
+describe('a storage that one process has to itself', () => {
+  const run = async (args: readonly string[]) => {
+    const { terminal, stderr } = fakeTerminal({ cwd: empty.path });
+    return { code: await runCommandLine(args, terminal, new AbortController().signal), stderr: stderr() };
+  };
+
+  it.each([[['queues', 'list']], [['tenants', 'list', '--storage', 'memory:']], [['tail', '--system']]])(
+    'is nothing for operators: %j',
+    async (args) => {
+      const { code, stderr } = await run(args);
+      expect(code).toBe(EXIT.badConfiguration);
+      expect(stderr).toMatch(/expected one in --storage <url>, ORCHESTRATOR_STORAGE .*, got memory:/);
+    },
+  );
+
+  it.each(['api', 'worker'])('is nothing for the role %s', async (role) => {
+    const { code, stderr } = await run(['serve', '--role', role, '--storage', 'memory:']);
+    expect(code).toBe(EXIT.badConfiguration);
+    expect(stderr).toMatch(/expected one in --storage <url> or ORCHESTRATOR_STORAGE, got memory:/);
+  });
+});
