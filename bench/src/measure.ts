@@ -1,5 +1,5 @@
 /** What one run took. */
-export interface Cost {
+interface Cost {
   /** Microseconds of CPU per task, all threads of the process, garbage collection included. */
   readonly cpuUs: number;
   /** Microseconds of time per task. */

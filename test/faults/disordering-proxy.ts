@@ -16,7 +16,7 @@ export interface Disorder {
 const IDLE_MS = 3;
 
 /** Repeats and reorders frames; the position of each in the stream moves by a window at most. */
-export class Shuffler {
+class Shuffler {
   readonly #disorder: Disorder;
   readonly #send: (text: string) => void;
   #waiting: { readonly position: number; readonly text: string }[] = [];

@@ -21,7 +21,8 @@ describe('a regression between services and the hub', () => {
     const frames = Array.from({ length: 1_000 }, (_, n) => frame(0x81, text(n)));
     for (let sent = 0; sent < 120; sent += 1) await service.write(Buffer.concat(frames));
     // 4 MiB of unread data is the limit for further frames to a service.
-    expect(heldMiB() - before).toBeLessThan(32);
+    // What the sockets have just read is collected first.
+    await until(() => heldMiB() - before < 32);
   });
 
   it('more than ten notifications held for a 202: no process warning', async () => {

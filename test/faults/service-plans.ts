@@ -14,7 +14,7 @@ export const TRY_KINDS = [
   'contradicts itself',
   'is silent',
 ] as const;
-export type TryKind = (typeof TRY_KINDS)[number];
+type TryKind = (typeof TRY_KINDS)[number];
 
 /** The service's behaviour for one try of a task's call. */
 export interface TryPlan {

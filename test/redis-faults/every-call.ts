@@ -30,7 +30,7 @@ async function first<T>(items: AsyncIterable<T>): Promise<T | undefined> {
 }
 
 /** Each method of a storage once, except `close`. */
-export const EVERY_CALL: readonly Call[] = [
+const EVERY_CALL: readonly Call[] = [
   ['ping', 'read', (s) => s.ping()],
   ['tasks.submit', 'intake', (s) => s.tasks.submit({ tenantId: 'acme', submission, maxWaiting: 9 })],
   [

@@ -6,7 +6,7 @@ import { STEP_SCENARIOS } from './step-scenarios.js';
 
 let redis: RedisServer;
 /** Timeout of a step for a caller that gives up and repeats. */
-const SHORT_TIMEOUT_MS = 600;
+const SHORT_TIMEOUT_MS = 2_500;
 
 beforeAll(async () => {
   redis = await RedisServer.start();

@@ -78,7 +78,10 @@ async function damageTexts({ storage }: DeterministicStorage): Promise<string[]>
   throw new Error('expected another system event, got the end of the stream');
 }
 
-describe.concurrent('a key of another type', () => {
+/** Each key of a scenario is one more run of it. */
+const EVERY_KEY_MS = 600_000;
+
+describe.concurrent('a key of another type', { timeout: EVERY_KEY_MS }, () => {
   it.each(named)('%s', async (_, scenario) => {
     const { keys } = await withoutFaults(redis, scenario);
     const affected: string[] = [];

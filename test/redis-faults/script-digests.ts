@@ -9,7 +9,7 @@ import {
 
 export type { ScriptName };
 
-export const SCRIPT_NAMES = Object.keys(SCRIPTS) as ScriptName[];
+const SCRIPT_NAMES = Object.keys(SCRIPTS) as ScriptName[];
 
 /** Scripts that write. */
 export const WRITING_SCRIPTS = SCRIPT_NAMES.filter((name) => !SCRIPTS[name].includes('flags=no-writes'));

@@ -54,7 +54,7 @@ export interface EvaluationRow {
 }
 
 /** At least so many must pass. */
-export const NEEDED: Readonly<Partial<Record<EvaluationPart, number>>> = {
+const NEEDED: Readonly<Partial<Record<EvaluationPart, number>>> = {
   cited: 14,
   tools: 5,
   unanswerable: 3,

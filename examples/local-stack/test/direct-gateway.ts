@@ -53,7 +53,7 @@ export class FakeNotifier implements JobNotifier {
 }
 
 /** Calls hosts directly, in the place of an orchestrator. */
-export class DirectGateway implements Gateway {
+class DirectGateway implements Gateway {
   readonly calls: string[] = [];
   services: Readonly<Record<string, ServiceHost>> = {};
   readonly notifiers = new Map<string, FakeNotifier>();

@@ -53,7 +53,7 @@ export async function runCommandLine(
   } catch (error) {
     if (isCommanderEnd(error)) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     if (signal.aborted) return EXIT.interrupted;
-    const { report } = await import('./errors/report.js');
+    const { report } = await import('./print/report.js');
     return report(error, terminal);
   }
 }

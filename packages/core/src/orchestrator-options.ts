@@ -15,11 +15,11 @@ export const ROLES = ['all', 'api', 'worker'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Handling of unhandled promise rejections from workflows and in-process services. */
-export const UNHANDLED_REJECTIONS = ['log', 'node'] as const;
+const UNHANDLED_REJECTIONS = ['log', 'node'] as const;
 export type UnhandledRejections = (typeof UNHANDLED_REJECTIONS)[number];
 
 /** Services by name; those with a contract are typed by it. */
-export type ServicesOf<C extends Contracts> = {
+type ServicesOf<C extends Contracts> = {
   readonly [S in keyof C & string]?: ServiceSettings<C[S]>;
 } & { readonly [service: string]: ServiceSettings };
 

@@ -10,7 +10,7 @@ import {
 import { TOKEN } from './real-hub.js';
 
 /** Short times, so that no test waits long for a fact. */
-export const QUICK = {
+const QUICK = {
   token: TOKEN,
   helloMs: 2_000,
   reconnectBaseMs: 5,

@@ -16,7 +16,7 @@ export interface Ran {
 }
 
 const WORKERS = 2;
-export const SLOTS_PER_WORKER = 10;
+const SLOTS_PER_WORKER = 10;
 const PREFIX = 'fairness';
 const CONCURRENCY = 200;
 

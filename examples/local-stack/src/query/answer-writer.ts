@@ -34,7 +34,7 @@ export const NO_DOCUMENTS =
   'No documents were ingested yet, so there is nothing to search. Ingest some first, each with a task of type "ingestion".';
 
 /** How an answer begins that is made of extracts. */
-export const EXTRACTS = 'Extracts from your documents:';
+const EXTRACTS = 'Extracts from your documents:';
 /** Characters that are shown of the best passage, and of each of the others. */
 const FIRST_EXTRACT = 700;
 const NEXT_EXTRACT = 400;

@@ -57,7 +57,7 @@ export interface IndexSearch {
 }
 
 /** Documents a tenant may have. */
-export const MAX_DOCUMENTS = 2_000;
+const MAX_DOCUMENTS = 2_000;
 const MAX_PASSAGES = 50_000;
 const MAX_STAGED = 20;
 /** Passages whose units are kept at hand. */

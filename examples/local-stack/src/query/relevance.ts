@@ -17,7 +17,7 @@ export interface Quote {
 }
 
 /** What else speaks for a quote, 0 to 1 each. */
-export interface Signs {
+interface Signs {
   /** How much the heading right above it is about what is asked. */
   readonly heading: number;
   /** How many words that stand together in the question stand together here. */

@@ -37,10 +37,7 @@ export async function openStorageBackend(
 }
 
 /** Opens the storage; the caller closes it. */
-export async function openOperatorStorage(
-  context: CommandContext,
-  flags: SettingFlags,
-): Promise<OperatorStorage> {
+async function openOperatorStorage(context: CommandContext, flags: SettingFlags): Promise<OperatorStorage> {
   const { terminal, signal } = context;
   if (flags.url !== undefined) {
     throw new UsageError('--url names an orchestrator, which is not used here: expected --storage alone');

@@ -1,8 +1,15 @@
 import type { Storage } from '@agent-orchestrator/core';
+import { serviceDefinitions } from '@agent-orchestrator/local-stack';
 import { ConfigurationError } from '../errors/errors.js';
 import { fired } from '../terminal/interrupt.js';
-import type { Credentials } from '../node/credentials.js';
-import type { LocalNode } from '../node/local-node.js';
+import {
+  configuredCredentials,
+  type Credentials,
+  devCredentials,
+  leaveDevCredentials,
+} from '../node/credentials.js';
+import { type LocalNode, startNode } from '../node/local-node.js';
+import { madeUpTokens } from '../node/split-stack.js';
 import { terminalLogger } from '../node/logger.js';
 import { readJsonFile } from '../documents/json-file.js';
 import type { SettingFlags, Settings } from '../settings/settings.js';
@@ -13,17 +20,6 @@ import { type CommandContext, serverSettings } from './command-context.js';
 const GRACE_MS = 2_000;
 /** Grace period with a shared storage, ms: unfinished tasks are released to other processes. */
 const SHARED_GRACE_MS = 10_000;
-
-/** Lazy: clients start sooner without the orchestrator. */
-async function loadNode() {
-  const [credentials, node, split, stack] = await Promise.all([
-    import('../node/credentials.js'),
-    import('../node/local-node.js'),
-    import('../node/split-stack.js'),
-    import('@agent-orchestrator/local-stack'),
-  ]);
-  return { ...credentials, ...node, ...split, serviceDefinitions: stack.serviceDefinitions };
-}
 
 export interface DevFlags extends SettingFlags {
   readonly split?: boolean;
@@ -41,7 +37,6 @@ export async function serve(context: CommandContext, flags: SettingFlags): Promi
   const settings = await serverSettings(context, flags);
   const { role, storage: address } = settings;
   if (role !== 'all' && !isShared(address)) throw new ConfigurationError(lonely(role, address));
-  const { configuredCredentials, startNode } = await loadNode();
   // A worker has no clients.
   const credentials = role === 'worker' ? undefined : configuredCredentials(settings);
   const storage = await openStorage(context, address);
@@ -96,8 +91,6 @@ export async function startDev(
   { split = false }: { readonly split?: boolean } = {},
 ): Promise<RunningDev> {
   const { terminal } = context;
-  const { devCredentials, leaveDevCredentials, startNode, madeUpTokens, serviceDefinitions } =
-    await loadNode();
   const names = serviceDefinitions().map(({ name }) => name);
   const tokens = madeUpTokens(split ? names.filter((name) => !(name in settings.services)) : []);
   const credentials = devCredentials({ ...settings, serviceTokens: withTokens(settings, tokens) });

@@ -2,8 +2,13 @@ import { type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
 import { idSchema, nameSchema, validate } from '@agent-orchestrator/core/protocol';
 import { jsonOf, readJsonFile } from '../documents/json-file.js';
 import { ConfigurationError, EXIT, UsageError } from '../errors/errors.js';
-import type { CheckLimits } from '../services/check-limits.js';
-import type { CheckResult } from '../services/run-checks.js';
+import { CHECKS } from '../services/all-checks.js';
+import { CheckHub } from '../services/check-hub.js';
+import { type CheckLimits, LIMITS } from '../services/check-limits.js';
+import { REACHABLE } from '../services/checks/answer-checks.js';
+import { findingLines, findingRecord, summary } from '../services/print-finding.js';
+import { type CheckResult, runChecks } from '../services/run-checks.js';
+import { Subject } from '../services/subject.js';
 import type { SettingFlags } from '../settings/settings.js';
 import type { CommandContext } from './command-context.js';
 
@@ -21,39 +26,24 @@ const DEFAULT_HOST = '127.0.0.1';
 const MAX_TIMEOUT_S = 3_600;
 const TOKEN = /^[\x21-\x7e]{8,1024}$/;
 
-/** Lazy: only the check runs an orchestrator. */
-async function loadChecks() {
-  const [{ CHECKS }, answers, limits, hub, { Subject }, { runChecks }, print] = await Promise.all([
-    import('../services/all-checks.js'),
-    import('../services/checks/answer-checks.js'),
-    import('../services/check-limits.js'),
-    import('../services/check-hub.js'),
-    import('../services/subject.js'),
-    import('../services/run-checks.js'),
-    import('../services/print-finding.js'),
-  ]);
-  return { CHECKS, Subject, runChecks, ...answers, ...limits, ...hub, ...print };
-}
-
 export async function check(context: CommandContext, url: string, flags: CheckFlags): Promise<void> {
   const { terminal, signal } = context;
-  const { Subject, CheckHub, runChecks, ...parts } = await loadChecks();
   const asked = await readFlags(context, url, flags);
-  const limits = { ...parts.LIMITS, ...asked.limits };
+  const limits = { ...LIMITS, ...asked.limits };
   const hub = await CheckHub.start(asked);
   const results: CheckResult[] = [];
   try {
     terminal.talk(
       `listening as an orchestrator; point the service at it, e.g. ORCHESTRATOR_URL=${hub.front.url}`,
     );
-    const width = Math.max(...parts.CHECKS.map(({ name }) => name.length));
+    const width = Math.max(...CHECKS.map(({ name }) => name.length));
     const subject = new Subject({ ...asked, limits, signal }, hub);
     for await (const result of runChecks(subject)) {
       results.push(result);
-      if (terminal.json) terminal.record(parts.findingRecord(result));
-      else for (const line of parts.findingLines(result, width, terminal)) terminal.data(line);
+      if (terminal.json) terminal.record(findingRecord(result));
+      else for (const line of findingLines(result, width, terminal)) terminal.data(line);
     }
-    terminal.talk(parts.summary(results));
+    terminal.talk(summary(results));
     if (subject.watch.isGone) throw goneError(url, results);
   } finally {
     await hub.stop();
@@ -61,7 +51,7 @@ export async function check(context: CommandContext, url: string, flags: CheckFl
   const bad = results
     .filter(({ finding }) => finding.verdict === 'failed')
     .map(({ check: { name } }) => name);
-  if (bad.includes(parts.REACHABLE)) context.exit(EXIT.unreachable);
+  if (bad.includes(REACHABLE)) context.exit(EXIT.unreachable);
   else if (bad.length > 0) context.exit(EXIT.taskFailed);
 }
 

@@ -11,7 +11,7 @@ export interface FoundDocument {
 }
 
 /** A refused path with the reason. */
-export interface Refused {
+interface Refused {
   readonly path: string;
   readonly reason: string;
 }

@@ -33,7 +33,7 @@ export const SECTIONS = [
   'lost-connections',
   'cancelled-jobs',
 ] as const;
-export type Section = (typeof SECTIONS)[number];
+type Section = (typeof SECTIONS)[number];
 
 export function ok(note?: string): Finding {
   return { verdict: 'ok', ...(note !== undefined && { note }) };

@@ -7,7 +7,7 @@ const COLOURS = { ok: 'green', warning: 'yellow', failed: 'red', skipped: 'dim' 
 const GUIDE = 'docs/writing-a-service.md';
 
 /** Link to the section of the guide about a check. */
-export function guideTo({ check }: CheckResult): string {
+function guideTo({ check }: CheckResult): string {
   return `${GUIDE}#${check.section}`;
 }
 

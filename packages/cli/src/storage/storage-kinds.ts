@@ -5,7 +5,7 @@ import { redisKind } from './redis/redis-kind.js';
 import type { StorageAddress, StorageKind } from './storage-kind.js';
 
 /** Every storage that the command line knows. A further one is one entry. */
-export const STORAGE_KINDS: readonly StorageKind[] = [memoryKind, redisKind];
+const STORAGE_KINDS: readonly StorageKind[] = [memoryKind, redisKind];
 
 /** Settings of single kinds in a config file. */
 export type OwnStorageConfig = RedisStorageConfig;

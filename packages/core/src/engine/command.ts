@@ -62,7 +62,7 @@ interface Step<Params, Result> {
 type None = Readonly<Record<string, never>>;
 
 /** Every atomic step that changes the state of an engine, by name. */
-export interface CommandTypes {
+interface CommandTypes {
   'tasks.submit': Step<SubmitParams, SubmitAnswer>;
   'tasks.submitBatch': Step<SubmitBatchParams, SubmitBatchResult>;
   'tasks.cancelBatch': Step<Omit<CancelBatchParams, 'signal'>, CancelPortion | undefined>;

@@ -45,7 +45,7 @@ interface Reading<Params, Result> {
 }
 
 /** What can be read of an engine, by name. A read changes nothing, and is in no log. */
-export interface ReadTypes {
+interface ReadTypes {
   'tasks.get': Reading<GetTaskParams, GetTaskResult>;
   'tasks.getBatch': Reading<GetBatchParams, Batch | undefined>;
   'tasks.list': Reading<ListTasksParams, ListTasksResult>;

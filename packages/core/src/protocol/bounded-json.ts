@@ -4,7 +4,7 @@ import { addUnread, composedText, knownText, MAX_READ_AT_ONCE, unreadText } from
 import { messageOf } from './thrown.js';
 
 /** Maximum nesting of a value. The wire allows less, see `MAX_JSON_DEPTH`. */
-export const MAX_VALUE_DEPTH = 512;
+const MAX_VALUE_DEPTH = 512;
 
 /** Upper bounds: an escaped character such as "\\u0000" takes 6 bytes; a number fewer than 25. */
 const BYTES_PER_CHARACTER = 6;

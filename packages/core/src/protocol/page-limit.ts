@@ -2,7 +2,7 @@ import { OrchestratorError } from './errors.js';
 import { describe } from './validation.js';
 
 /** Maximum `limit` of a page. */
-export const MAX_PAGE = 500;
+const MAX_PAGE = 500;
 
 /** @throws {OrchestratorError} `invalid_request` unless 1 to 500; default 50. */
 export function checkLimit(limit = 50): number {

@@ -27,7 +27,7 @@ export const planSchema = z.object({
 export type OrchestrationPlan = z.output<typeof planSchema>;
 
 /** Reference to `input` or `steps.<id>.result`, instead of a value: `{ "$from": "steps.chunk.result.texts" }`. */
-export interface PlanReference {
+interface PlanReference {
   readonly $from: string;
 }
 

@@ -44,7 +44,7 @@ export const taskFailedSchema = z.object({
     retryable: z.boolean().optional(),
   }),
 });
-export const taskStatusUpdateSchema = z.object({
+const taskStatusUpdateSchema = z.object({
   event: z.literal('task_status_update'),
   ...envelope,
   data: z.object({ status: textSchema(200, 0), details: optionalJsonSchema }),
@@ -57,12 +57,12 @@ const olderForm = {
   agent_id: idSchema.optional(),
   message_id: foreignIdSchema.optional(),
 };
-export const jobCompletedSchema = z.object({
+const jobCompletedSchema = z.object({
   event: z.literal('job_completed'),
   ...olderForm,
   result: jsonValueSchema,
 });
-export const jobFailedSchema = z.object({
+const jobFailedSchema = z.object({
   event: z.literal('job_failed'),
   ...olderForm,
   error: jsonValueSchema,

@@ -22,7 +22,7 @@ export const ON_BUSY = ['enqueue', 'reject', 'interrupt', 'parallel'] as const;
 /** Policy for a task whose session is busy. */
 export type OnBusy = (typeof ON_BUSY)[number];
 
-export const taskMetadataSchema = z.object({
+const taskMetadataSchema = z.object({
   source: z.enum(['api', 'scheduled', 'system']).optional(),
   user_id: textSchema(200).optional(),
   timeout_ms: z.number().int().min(1).max(DEFAULTS.maxTaskTimeoutMs).optional(),

@@ -11,9 +11,9 @@ interface AboutRun {
 }
 
 /** Run of a workflow function: from a claim to its settlement. A parked task is run again, with a replay. */
-export type RunStarted = AboutRun;
+type RunStarted = AboutRun;
 
-export interface RunEnded extends AboutRun {
+interface RunEnded extends AboutRun {
   /** `retry`: another attempt follows; `parked`: the task waits for external outcomes; `abandoned`: the lease was lost. */
   readonly outcome: 'completed' | 'failed' | 'cancelled' | 'retry' | 'parked' | 'released' | 'abandoned';
   readonly error?: TaskError;
@@ -35,7 +35,7 @@ export interface CallEnded {
   readonly durationMs: number;
 }
 
-export interface BreakerOpened {
+interface BreakerOpened {
   readonly service: string;
   /** Absent for the breaker that all tenants share. */
   readonly tenantId?: string;

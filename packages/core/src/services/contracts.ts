@@ -33,7 +33,7 @@ export type CallInput<K extends ServiceContract, O extends string> =
   Operation<K, O> extends { readonly input: infer S extends StandardSchema } ? SchemaInput<S> : JsonArgument;
 
 /** What the service receives: the input after its schema's defaults and transformations. */
-export type ReceivedInput<K extends ServiceContract, O extends string> =
+type ReceivedInput<K extends ServiceContract, O extends string> =
   Operation<K, O> extends { readonly input: infer S extends StandardSchema } ? SchemaOutput<S> : unknown;
 
 /** What the caller gets. */

@@ -41,7 +41,7 @@ export function planTasks(seed: string, count: number): PlannedTask[] {
 }
 
 /** How a task came out. */
-export interface Ending {
+interface Ending {
   readonly status: TaskStatus | 'absent';
   /** Result or error, and what was said in the session, as JSON. */
   readonly what: string;

@@ -2,7 +2,7 @@ import type { Behaviour } from './outside-services.js';
 import type { SeededRandom } from './seeded-random.js';
 
 /** Calls that come to an answer in the end, each in a way of its own. */
-export type Calling =
+type Calling =
   | 'quick'
   | 'turned_away'
   | 'flaky'
@@ -24,14 +24,14 @@ export interface CallNode extends Placed<Calling> {
 export interface CaughtNode extends Placed<'caught'> {
   readonly ask: Behaviour;
 }
-export interface GroupNode extends Placed<'sequence' | 'all' | 'settled'> {
+interface GroupNode extends Placed<'sequence' | 'all' | 'settled'> {
   readonly of: readonly Node[];
 }
 export interface RaceNode extends Placed<'race_won_by_call' | 'race_won_by_sleep'> {
   readonly ask: Behaviour;
   readonly sleepMs: number;
 }
-export interface SleepNode extends Placed<'sleep'> {
+interface SleepNode extends Placed<'sleep'> {
   readonly ms: number;
 }
 export interface SignalNode extends Placed<'signal_early' | 'signal_late' | 'signal_never'> {
@@ -39,20 +39,20 @@ export interface SignalNode extends Placed<'signal_early' | 'signal_late' | 'sig
   /** When it is sent, after the submission; when it is given up, for one that is never sent. */
   readonly afterMs: number;
 }
-export interface ForeignNode extends Placed<'foreign'> {
+interface ForeignNode extends Placed<'foreign'> {
   readonly turns: number;
 }
 /** Fails the attempt: by itself, or by a step of its own. */
-export interface ThrowingNode extends Placed<'throwing' | 'failing_run'> {
+interface ThrowingNode extends Placed<'throwing' | 'failing_run'> {
   readonly attempts: number;
 }
 /** `first`, and `next` in a `finally`, in a `catch` that throws again, or in the place of a call that failed for good. */
-export interface GuardNode extends Placed<'finally' | 'compensated' | 'fallback'> {
+interface GuardNode extends Placed<'finally' | 'compensated' | 'fallback'> {
   readonly first: Node;
   readonly next: Node;
 }
 /** `broken`: fails the task for good, until it is redriven. */
-export type SimpleNode = Placed<'effect' | 'time' | 'random' | 'progress' | 'message' | 'broken'>;
+type SimpleNode = Placed<'effect' | 'time' | 'random' | 'progress' | 'message' | 'broken'>;
 
 /** One node of a program: a tree that `interpret` runs as a workflow. */
 export type Node =

@@ -10,7 +10,7 @@ interface Timer {
 const waiting = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Immediate').length;
 
 /** Resolves once everything has run that can run without time passing. */
-export async function quiet(): Promise<void> {
+async function quiet(): Promise<void> {
   for (;;) {
     // A tick comes after all microtasks; a turn of the event loop costs much more, and few of them are needed.
     await new Promise<void>((resolve) => process.nextTick(resolve));

@@ -5,7 +5,7 @@ import type { Cluster, Redis } from 'ioredis';
  * Version of the keys: of their names, and of what is in them. It is raised with each change after which an older or
  * a newer version of the adapter would misread them.
  */
-export const LAYOUT = 1;
+const LAYOUT = 1;
 
 /**
  * Compares the layout of the keys with that of this version; the first connection to an empty server stores it.

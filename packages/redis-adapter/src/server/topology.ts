@@ -2,9 +2,9 @@ import type { Writable } from 'node:stream';
 import { type ChainableCommander, Cluster, type Redis } from 'ioredis';
 
 /** For each command its error, or its answer. */
-export type Answers = [error: Error | null, result: unknown][];
+type Answers = [error: Error | null, result: unknown][];
 /** Takes the commands of a transaction. */
-export type Sender = Pick<Redis | ChainableCommander, 'msetnx' | 'evalsha'>;
+type Sender = Pick<Redis | ChainableCommander, 'msetnx' | 'evalsha'>;
 /** Error of a transaction that was refused because of one of its commands. */
 type Refused = Error & { readonly previousErrors?: readonly Error[] };
 

@@ -64,7 +64,7 @@ export interface StoredState {
   readonly dropping?: string;
 }
 
-export interface StoredCall {
+interface StoredCall {
   readonly id: string;
   readonly state: 'sending' | 'waiting' | 'ended';
   readonly job?: string;
@@ -90,7 +90,7 @@ export interface StoredStep {
 }
 
 /** Id, record, state and steps, as the scripts return a task. */
-export type TaskReply = readonly [string, string, string, readonly string[]];
+type TaskReply = readonly [string, string, string, readonly string[]];
 
 export interface StoredTask {
   readonly taskId: string;

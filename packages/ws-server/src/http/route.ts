@@ -42,7 +42,7 @@ interface BaseContext<B, Q> {
 }
 
 /** Context of a handler by required caller: clients and services come with their tenant. */
-export type RouteContext<W extends keyof Caller, B, Q> = BaseContext<B, Q> &
+type RouteContext<W extends keyof Caller, B, Q> = BaseContext<B, Q> &
   (W extends 'client'
     ? { readonly caller: ClientIdentity; readonly tenant: TenantHandle }
     : W extends 'service'

@@ -10,7 +10,7 @@ import { errorFrame } from '../sockets/error-frame.js';
 import { messageIdOf } from '../sockets/message-id.js';
 
 /** Replies of the inbox. */
-export interface InboxReply {
+interface InboxReply {
   sendJson(frame: object): void;
   close(code: number, reason: string): void;
 }

@@ -44,7 +44,7 @@ export class SessionEntry implements BytesOwner {
 }
 
 /** What remains of an item after its task was removed. */
-export interface GoneItem {
+interface GoneItem {
   readonly goneId: string;
   readonly state: TaskState;
 }

@@ -1,7 +1,7 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { messageOf } from '@agent-orchestrator/core/protocol';
 import type { Terminal } from '../terminal/terminal.js';
-import { errorCodeOf, exitCodeOf } from './exit-code.js';
+import { errorCodeOf, exitCodeOf } from '../errors/exit-code.js';
 
 /** Prints the error that ended a command; returns the exit code. */
 export function report(error: unknown, terminal: Terminal): number {
