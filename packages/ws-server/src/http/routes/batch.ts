@@ -38,7 +38,7 @@ export const batchRoutes: readonly Route[] = [
     summary: 'How far a batch is, and a page of its items; with "results=true" with their results.',
     query: pageQuerySchema,
     async handle({ params, query, tenant }) {
-      return json(200, await tenant.batches.get(params['batch_id'] ?? '', present(query)));
+      return json(200, await tenant.batches.get(params.batch_id, present(query)));
     },
   }),
   route({
@@ -47,7 +47,7 @@ export const batchRoutes: readonly Route[] = [
     who: 'client',
     summary: 'Cancel what has not ended of a batch.',
     async handle({ params, tenant }) {
-      return json(200, await tenant.batches.cancel(params['batch_id'] ?? ''));
+      return json(200, await tenant.batches.cancel(params.batch_id));
     },
   }),
 ];
