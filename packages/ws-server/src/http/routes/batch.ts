@@ -24,9 +24,7 @@ export const batchRoutes: readonly Route[] = [
     idempotent: true,
     async handle({ body, caller, tenant, request, idempotencyKey }) {
       for (const item of body.requests) refusePlanWithoutScope(caller, item);
-      const { requests, ...options } = body;
-      const submission = { requests, ...present(options) };
-      const submitted = await tenant.batches.submit(submission, present({ idempotencyKey }));
+      const submitted = await tenant.batches.submit(body, present({ idempotencyKey }));
       const location = `${request.prefix}/v1/batch/${submitted.batch.batch_id}`;
       return json(202, submitted.batch, { location, ...replayed(submitted.replayed) });
     },
