@@ -4,6 +4,7 @@ export type { NotifierTransport, OutgoingNotification } from './notifier/transpo
 export { atMost, pause } from './runtime/clock.js';
 export { Fifo } from './runtime/fifo.js';
 export { type WaitOptions, WakeSignal } from './runtime/wake-signal.js';
+export { validateOwned } from './protocol/validated.js';
 export type { DelegatedService } from './protocol/task.js';
 export { concerns } from './events/tenant-events.js';
 export { Gateway, type GatewayAnswer, type GatewayJob, type GatewayRequest } from './intake/gateway.js';

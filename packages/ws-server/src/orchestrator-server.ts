@@ -3,10 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { type Orchestrator, OrchestratorError } from '@agent-orchestrator/core';
 import { systemClock } from '@agent-orchestrator/core/storage';
 import { atMost } from '@agent-orchestrator/core/server';
-import type { WebSocket } from 'ws';
 import { Tickets } from './auth/tickets.js';
 import { Authenticator } from './auth/authenticator.js';
-import { ClientConnection } from './client-socket/client-connection.js';
+import { AuthenticatedSocket, type SocketRole } from './auth/authenticated-socket.js';
+import { clientRole } from './client-socket/client-connection.js';
 import { describeThrown } from './auth/describe-thrown.js';
 import { FeedDirectory } from './client-socket/feed-directory.js';
 import { createHandler, splitPath } from './http/handler.js';
@@ -19,12 +19,11 @@ import { ServerMetrics } from './metrics/server-metrics.js';
 import type { SocketKind } from './metrics/socket-traffic.js';
 import { RunningRequests } from './running-requests.js';
 import { type OrchestratorServerOptions, readOptions, type ServerSettings } from './server-options.js';
-import { ServiceConnection } from './service-socket/service-connection.js';
+import { serviceRole } from './service-socket/service-connection.js';
 import { Admission } from './sockets/admission.js';
 import { ConnectionLimit } from './sockets/connection-limit.js';
 import {
   CLIENT_MAX_PAYLOAD,
-  type GatedConnection,
   SERVICE_MAX_PAYLOAD,
   type UpgradeRoute,
   SocketGate,
@@ -135,24 +134,16 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
       traffic,
       ...this.#settings,
     };
-    const counted = (kind: SocketKind, socket: WebSocket, connection: GatedConnection) => {
-      traffic.open[kind] += 1;
-      socket.once('close', () => (traffic.open[kind] -= 1));
-      return connection;
-    };
+    const open =
+      <K extends SocketKind>(role: SocketRole<K>): UpgradeRoute['open'] =>
+      (socket, request, seat) => {
+        traffic.open[role.kind] += 1;
+        socket.once('close', () => (traffic.open[role.kind] -= 1));
+        return new AuthenticatedSocket(parts, role, { socket, request, seat });
+      };
     return [
-      {
-        path: '/ws/task_updates',
-        maxPayload: SERVICE_MAX_PAYLOAD,
-        open: (socket, request, seat) =>
-          counted('service', socket, new ServiceConnection(parts, socket, request, seat)),
-      },
-      {
-        path: '/ws/client',
-        maxPayload: CLIENT_MAX_PAYLOAD,
-        open: (socket, request, seat) =>
-          counted('client', socket, new ClientConnection(parts, socket, request, seat)),
-      },
+      { path: '/ws/task_updates', maxPayload: SERVICE_MAX_PAYLOAD, open: open(serviceRole(parts)) },
+      { path: '/ws/client', maxPayload: CLIENT_MAX_PAYLOAD, open: open(clientRole(parts)) },
     ];
   }
 

@@ -14,6 +14,7 @@ import {
   type Task,
   type TaskStatus,
 } from '../protocol/task.js';
+import { validateOnce } from '../protocol/validated.js';
 import { describe, validate } from '../protocol/validation.js';
 import { type Random, systemRandom } from '../runtime/random.js';
 import type { Storage } from '../storage/storage.js';
@@ -52,7 +53,7 @@ export interface TaskReceipt {
   readonly cursor: string;
 }
 
-/** An unvalidated request body of a tenant, with its idempotency key. */
+/** A request body of a tenant, validated unless `validateOwned` has done so, with its idempotency key. */
 interface Request {
   readonly tenantId: string;
   readonly body: unknown;
@@ -118,7 +119,7 @@ export class GlobalTaskRegistry {
 
   /** Submits many requests as one batch; an invalid one fails alone. `body`: that of `POST /v1/batch`. */
   async submitBatch(params: Request): Promise<{ readonly batch: Batch; readonly replayed: boolean }> {
-    const { requests, max_in_flight, fail_fast } = validate(batchSubmissionSchema, params.body, 'batch');
+    const { requests, max_in_flight, fail_fast } = validateOnce(batchSubmissionSchema, params.body, 'batch');
     const items: (Submission | { readonly error: TaskError })[] = [];
     for (const request of requests) items.push(await this.#batchItem(request));
     const batch = {

@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { fingerprintOf } from '../protocol/fingerprint.js';
 import { type ErrorCode, OrchestratorError } from '../protocol/errors.js';
 import { boundedText, copiedJson } from '../protocol/bounded-json.js';
@@ -5,7 +6,8 @@ import { rememberParts } from '../protocol/known-text.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { TASK_TEXTS } from '../protocol/task-texts.js';
 import { chatRequestSchema, taskSubmissionSchema } from '../protocol/task.js';
-import { describe, validate } from '../protocol/validation.js';
+import { validateOnce } from '../protocol/validated.js';
+import { describe } from '../protocol/validation.js';
 import type { TypeDefaults } from '../storage/task-queue.js';
 import type { Idempotency, NewTask, Submission, SubmitRefusal } from '../storage/task-records.js';
 
@@ -43,7 +45,10 @@ export function withDefaults(read: ReadSubmission, { timeoutMs, maxAttempts }: T
 
 /** Validates a body of `POST /v1/tasks` and fills in defaults. */
 export function fromTaskSubmission(body: unknown, newId: () => string): ReadSubmission {
-  const checked = validate(taskSubmissionSchema, body, 'task');
+  return submissionOf(validateOnce(taskSubmissionSchema, body, 'task'), newId);
+}
+
+function submissionOf(checked: z.output<typeof taskSubmissionSchema>, newId: () => string): ReadSubmission {
   const payload = copiedJson(checked.payload ?? {}, PAYLOAD);
   const task: { -readonly [K in keyof NewTask]: NewTask[K] } = {
     task_id: checked.task_id ?? newId(),
@@ -67,10 +72,10 @@ export function fromTaskSubmission(body: unknown, newId: () => string): ReadSubm
 
 /** Validates a body of `POST /v1/chat`: a message and its task. */
 export function fromChatRequest(body: unknown, newId: () => string): ReadSubmission {
-  const checked = validate(chatRequestSchema, body, 'chat');
+  const checked = validateOnce(chatRequestSchema, body, 'chat');
   const { message, context, session_id = newId(), ...rest } = checked;
   const payload = rememberParts({ message, ...(context && { context }) });
-  const submission = fromTaskSubmission({ ...rest, session_id, type: 'agent_execution', payload }, newId);
+  const submission = submissionOf({ ...rest, session_id, type: 'agent_execution', payload }, newId);
   return {
     ...submission,
     message: { message_id: `${submission.task.task_id}-question`, role: 'user', content: message },

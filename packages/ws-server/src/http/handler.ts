@@ -1,5 +1,6 @@
 import { OrchestratorError, type TenantHandle, type Logger } from '@agent-orchestrator/core';
 import { newToken, validate } from '@agent-orchestrator/core/protocol';
+import { validateOwned } from '@agent-orchestrator/core/server';
 import { z } from 'zod';
 import type { ShownCredential } from '../auth/tickets.js';
 import type { Authenticator } from '../auth/authenticator.js';
@@ -155,7 +156,7 @@ function shareOf({ tenant, caller }: Pick<AnyRouteContext, 'tenant' | 'caller'>)
 async function bodyOf(route: Route, request: NeutralRequest, reading: Reading): Promise<unknown> {
   if (!route.body) return undefined;
   const body = await readJsonBody(request, reading);
-  return validate(route.body, body, 'the body');
+  return validateOwned(route.body, body, 'the body');
 }
 
 function idempotencyKeyOf(route: Route, request: NeutralRequest): string | undefined {

@@ -7,6 +7,7 @@ import type { Admission } from '../sockets/admission.js';
 import type { ClientIdentity, ServiceCredential } from '../auth/identities.js';
 import type { ShownCredential, Tickets } from '../auth/tickets.js';
 import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
+import type { PathParams, ValidPath } from './path-params.js';
 
 /** Services available to route handlers. */
 export interface RouteServices {
@@ -29,9 +30,10 @@ export interface Caller {
   readonly service: ServiceCredential;
 }
 
-interface BaseContext<B, Q> {
+interface BaseContext<P, B, Q> {
   readonly request: NeutralRequest;
-  readonly params: Readonly<Record<string, string>>;
+  /** Validated by their names. */
+  readonly params: P;
   readonly body: B;
   readonly query: Q;
   /** Value of the `Idempotency-Key` header. */
@@ -42,17 +44,22 @@ interface BaseContext<B, Q> {
 }
 
 /** Context of a handler by required caller: clients and services come with their tenant. */
-type RouteContext<W extends keyof Caller, B, Q> = BaseContext<B, Q> &
+type RouteContext<W extends keyof Caller, P, B, Q> = BaseContext<P, B, Q> &
   (W extends 'client'
     ? { readonly caller: ClientIdentity; readonly tenant: TenantHandle }
     : W extends 'service'
       ? { readonly caller: ServiceCredential }
       : object);
 
-export interface RouteDefinition<W extends keyof Caller, B extends z.ZodType, Q extends z.ZodType> {
+export interface RouteDefinition<
+  P extends string,
+  W extends keyof Caller,
+  B extends z.ZodType,
+  Q extends z.ZodType,
+> {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
-  /** `/v1/tasks/{task_id}`: each part in braces is validated by its name. */
-  readonly path: string;
+  /** `/v1/tasks/{task_id}`: each part in braces is a parameter of the handler, validated by its name. */
+  readonly path: P & ValidPath<P>;
   readonly who: W;
   readonly summary: string;
   /** Absent: the body is ignored. */
@@ -62,7 +69,9 @@ export interface RouteDefinition<W extends keyof Caller, B extends z.ZodType, Q 
   readonly idempotent?: boolean;
   /** Whether `?ticket=` replaces the header: browsers cannot set one on an event stream. */
   readonly takesTicket?: boolean;
-  handle(context: RouteContext<W, z.output<B>, z.output<Q>>): Promise<NeutralAnswer> | NeutralAnswer;
+  handle(
+    context: RouteContext<W, PathParams<P>, z.output<B>, z.output<Q>>,
+  ): Promise<NeutralAnswer> | NeutralAnswer;
 }
 
 /** Entry of the route table, from which the API description is generated too. */
@@ -79,20 +88,24 @@ export interface Route {
 }
 
 /** A context with validated body and query. */
-export type AnyRouteContext = BaseContext<unknown, unknown> & {
+export type AnyRouteContext = BaseContext<Readonly<Record<string, string>>, unknown, unknown> & {
   readonly caller?: ClientIdentity | ServiceCredential;
   readonly tenant?: TenantHandle;
 };
 
-/** Keeps body, query and caller typed inside the handler; outside all routes have one type. */
-export function route<W extends keyof Caller, B extends z.ZodType, Q extends z.ZodType>(
-  definition: RouteDefinition<W, B, Q>,
-): Route {
+/** Keeps parameters, body, query and caller typed inside the handler; outside all routes have one type. */
+export function route<
+  const P extends string,
+  W extends keyof Caller,
+  B extends z.ZodType,
+  Q extends z.ZodType,
+>(definition: RouteDefinition<P, W, B, Q>): Route {
   return {
     ...definition,
     idempotent: definition.idempotent ?? false,
     takesTicket: definition.takesTicket ?? false,
-    handle: (context) => definition.handle(context as RouteContext<W, z.output<B>, z.output<Q>>),
+    handle: (context) =>
+      definition.handle(context as RouteContext<W, PathParams<P>, z.output<B>, z.output<Q>>),
   };
 }
 

@@ -1,19 +1,9 @@
 import type { RouteLabel } from '../metrics/route-label.js';
 import { OrchestratorError } from '@agent-orchestrator/core';
-import { idSchema, jobIdSchema, nameSchema, uuidSchema, validate } from '@agent-orchestrator/core/protocol';
+import { validate } from '@agent-orchestrator/core/protocol';
 import type { z } from 'zod';
+import { PATH_PARAMETERS } from './path-params.js';
 import type { Route } from './route.js';
-
-/** Schema of a path parameter, by its name. */
-const PARAMETERS: Readonly<Record<string, z.ZodType<string>>> = {
-  task_id: uuidSchema,
-  batch_id: uuidSchema,
-  session_id: idSchema,
-  service: idSchema,
-  operation: nameSchema,
-  name: nameSchema,
-  job_id: jobIdSchema,
-};
 
 interface Compiled {
   readonly path: string;
@@ -26,6 +16,9 @@ export type Match =
   | { readonly found: 'route'; readonly route: Route; readonly params: Readonly<Record<string, string>> }
   | { readonly found: 'path'; readonly allow: string }
   | { readonly found: 'nothing' };
+
+/** A route's type admits only these names. */
+const SCHEMAS: Readonly<Record<string, z.ZodType<string> | undefined>> = PATH_PARAMETERS;
 
 const NO_ROUTE: RouteLabel = { method: 'any', route: 'none' };
 
@@ -99,7 +92,7 @@ function paramsOf(pattern: readonly string[], parts: readonly string[]): Record<
   for (const [index, part] of pattern.entries()) {
     if (!isParameter(part)) continue;
     const name = part.slice(1, -1);
-    const schema = PARAMETERS[name];
+    const schema = SCHEMAS[name];
     if (!schema) throw new Error(`the parameter ${name} has no schema`);
     params[name] = validate(schema, decode(parts[index] ?? ''), name);
   }

@@ -24,9 +24,7 @@ export const batchRoutes: readonly Route[] = [
     idempotent: true,
     async handle({ body, caller, tenant, request, idempotencyKey }) {
       for (const item of body.requests) refusePlanWithoutScope(caller, item);
-      const { requests, ...options } = body;
-      const submission = { requests, ...present(options) };
-      const submitted = await tenant.batches.submit(submission, present({ idempotencyKey }));
+      const submitted = await tenant.batches.submit(body, present({ idempotencyKey }));
       const location = `${request.prefix}/v1/batch/${submitted.batch.batch_id}`;
       return json(202, submitted.batch, { location, ...replayed(submitted.replayed) });
     },
@@ -38,7 +36,7 @@ export const batchRoutes: readonly Route[] = [
     summary: 'How far a batch is, and a page of its items; with "results=true" with their results.',
     query: pageQuerySchema,
     async handle({ params, query, tenant }) {
-      return json(200, await tenant.batches.get(params['batch_id'] ?? '', present(query)));
+      return json(200, await tenant.batches.get(params.batch_id, present(query)));
     },
   }),
   route({
@@ -47,7 +45,7 @@ export const batchRoutes: readonly Route[] = [
     who: 'client',
     summary: 'Cancel what has not ended of a batch.',
     async handle({ params, tenant }) {
-      return json(200, await tenant.batches.cancel(params['batch_id'] ?? ''));
+      return json(200, await tenant.batches.cancel(params.batch_id));
     },
   }),
 ];

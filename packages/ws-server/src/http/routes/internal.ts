@@ -30,7 +30,7 @@ export const internalRoutes: readonly Route[] = [
     idempotent: true,
     async handle({ params, body, caller, request, services, idempotencyKey }) {
       const tenantId = tenantOfService(request.headers['x-tenant-id'], caller);
-      const { service = '', operation = '' } = params;
+      const { service, operation } = params;
       const optional = present({
         session_id: body.session_id ?? undefined,
         task_id: body.task_id ?? undefined,
@@ -60,7 +60,7 @@ export const internalRoutes: readonly Route[] = [
     summary: 'How far a job is that this service asked for.',
     async handle({ params, caller, request, services }) {
       const tenantId = tenantOfService(request.headers['x-tenant-id'], caller);
-      const asked = { from: asServiceIdentity(caller), tenant_id: tenantId, job_id: params['job_id'] ?? '' };
+      const asked = { from: asServiceIdentity(caller), tenant_id: tenantId, job_id: params.job_id };
       return json(200, await services.orchestrator.gateway.job(asked));
     },
   }),

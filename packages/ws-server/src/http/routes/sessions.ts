@@ -49,7 +49,7 @@ export const sessionRoutes: readonly Route[] = [
     who: 'client',
     summary: 'Show a session with its live tasks.',
     async handle({ params, tenant }) {
-      const { session, ...state } = await tenant.sessions.get(params['session_id'] ?? '');
+      const { session, ...state } = await tenant.sessions.get(params.session_id);
       // The same object, so that a large context stays text.
       return withTag(200, session, Object.assign(session, state));
     },
@@ -62,11 +62,7 @@ export const sessionRoutes: readonly Route[] = [
     body: sessionPatchSchema,
     async handle({ params, body, tenant, request }) {
       const rev = revOf(request.headers['if-match']);
-      const session = await tenant.sessions.update(
-        params['session_id'] ?? '',
-        present(body),
-        present({ rev }),
-      );
+      const session = await tenant.sessions.update(params.session_id, present(body), present({ rev }));
       return withTag(200, session, session);
     },
   }),
@@ -76,7 +72,7 @@ export const sessionRoutes: readonly Route[] = [
     who: 'client',
     summary: 'Close a session; its live tasks are cancelled.',
     async handle({ params, tenant }) {
-      const session = await tenant.sessions.close(params['session_id'] ?? '');
+      const session = await tenant.sessions.close(params.session_id);
       return withTag(200, session, session);
     },
   }),
@@ -87,7 +83,7 @@ export const sessionRoutes: readonly Route[] = [
     summary: 'The newest messages of a session, oldest first.',
     query: messagesQuerySchema,
     async handle({ params, query, tenant }) {
-      return json(200, await tenant.sessions.messagePage(params['session_id'] ?? '', present(query)));
+      return json(200, await tenant.sessions.messagePage(params.session_id, present(query)));
     },
   }),
   route({
@@ -97,7 +93,7 @@ export const sessionRoutes: readonly Route[] = [
     summary: 'Follow a session and its tasks (SSE); "Last-Event-ID" resumes.',
     takesTicket: true,
     handle: ({ params, tenant, request, services, credential }) =>
-      followSession({ request, services, tenant, credential }, params['session_id'] ?? ''),
+      followSession({ request, services, tenant, credential }, params.session_id),
   }),
 ];
 

@@ -57,7 +57,7 @@ export const taskRoutes: readonly Route[] = [
     who: 'client',
     summary: 'Show a task.',
     async handle({ params, tenant }) {
-      return json(200, await tenant.tasks.get(params['task_id'] ?? ''));
+      return json(200, await tenant.tasks.get(params.task_id));
     },
   }),
   route({
@@ -67,7 +67,7 @@ export const taskRoutes: readonly Route[] = [
     summary: 'Follow a task (SSE); "Last-Event-ID" resumes, 204 past the final event.',
     takesTicket: true,
     handle: ({ params, tenant, request, services, credential }) =>
-      followTask({ request, services, tenant, credential }, params['task_id'] ?? ''),
+      followTask({ request, services, tenant, credential }, params.task_id),
   }),
   route({
     method: 'POST',
@@ -76,7 +76,7 @@ export const taskRoutes: readonly Route[] = [
     summary: 'Cancel a task: 200 when it has ended, 202 while its worker still has its grace.',
     body: cancelBodySchema.nullish(),
     async handle({ params, body, tenant }) {
-      const task = await tenant.tasks.cancel(params['task_id'] ?? '', present({ reason: body?.reason }));
+      const task = await tenant.tasks.cancel(params.task_id, present({ reason: body?.reason }));
       return json(isFinal(task.status) ? 200 : 202, task);
     },
   }),
@@ -88,7 +88,7 @@ export const taskRoutes: readonly Route[] = [
     body: signalBodySchema.nullish(),
     idempotent: true,
     async handle({ params, body, tenant, idempotencyKey }) {
-      const { task_id = '', name = '' } = params;
+      const { task_id, name } = params;
       await tenant.tasks.signal(task_id, name, body?.payload ?? null, { idempotencyKey });
       return json(202, { task_id, name });
     },
