@@ -31,6 +31,7 @@ import {
   SocketGate,
 } from './sockets/socket-gate.js';
 
+/** Options of `OrchestratorServer.stop`. */
 export interface StopOptions {
   /** Grace period of running requests and tasks, ms. Default: 10,000. */
   readonly graceMs?: number;
