@@ -65,14 +65,17 @@ const undocumented = [];
 for (const { path, manifest } of await publishedPackages()) {
   const declarations = new Declarations();
   const entries = Object.entries(manifest.exports).filter(([, { types }]) => types);
-  const found = entries.map(([entry, { types }]) => [entry, declarations.exportsOf(join(path, types))]);
+  const found = entries.map(([entry, { types }]) => ({
+    entry,
+    exported: declarations.exportsOf(join(path, types)),
+  }));
   const fileOf = (entry) => `${join(manifest.name, entry).split('/').slice(1).join('-')}.md`;
   const homes = new Map();
-  for (const [entry, exported] of found) {
+  for (const { entry, exported } of found) {
     for (const [name, each] of exported)
       homes.set(keyOf(each), homes.get(keyOf(each)) ?? anchorOf(name, fileOf(entry)));
   }
-  for (const [entry, exported] of found) {
+  for (const { entry, exported } of found) {
     const specifier = join(manifest.name, entry);
     for (const [name, { doc }] of exported) if (doc === '') undocumented.push(`${specifier}: ${name}`);
     const own = [...exported.values()];
