@@ -1,8 +1,8 @@
 // Writes `api/<package>.md`: what each entry point exports, so that a change of it shows in review. `npm run api`
 // writes, `npm run check:api` fails where a report is not what the build exports.
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Declarations } from './declarations.mjs';
+import { writeOrCheck } from './generated-folder.mjs';
 import { publishedPackages, root } from './packages.mjs';
 
 const folder = join(root, 'api');
@@ -34,17 +34,4 @@ for (const found of await publishedPackages()) {
   const report = reportOf(found);
   if (report !== undefined) reports.set(`${found.manifest.name.split('/').at(-1)}.md`, report);
 }
-await mkdir(folder, { recursive: true });
-const stale = (await readdir(folder)).filter((file) => !reports.has(file));
-if (process.argv.includes('--check')) {
-  const changed = [...stale];
-  for (const [file, report] of reports) {
-    if ((await readFile(join(folder, file), 'utf8').catch(() => '')) !== report) changed.push(file);
-  }
-  for (const file of changed)
-    console.error(`api/${file} is not what the build exports: run "npm run api" and review the change`);
-  if (changed.length > 0) process.exitCode = 1;
-} else {
-  for (const file of stale) await rm(join(folder, file));
-  for (const [file, report] of reports) await writeFile(join(folder, file), report);
-}
+await writeOrCheck(folder, reports);

@@ -6,7 +6,10 @@ import { parseSync } from 'oxc-parser';
 /**
  * A declaration that a package exports.
  *
- * @typedef {{ name: string, text: string, module: Module, nodes: object[] }} Declaration
+ * `text` is without comments, `documented` with the doc comments of its members, `doc` the first paragraph of
+ * its own one, or empty.
+ *
+ * @typedef {{ name: string, text: string, documented: string, doc: string, module: Module, nodes: object[] }} Declaration
  */
 
 /** One `.d.ts` file: what it declares, imports and exports. */
@@ -47,21 +50,35 @@ class Module {
     }
   }
 
-  /** The statement without comments and without what is private. */
-  textOf({ start, end }) {
+  /** The statement without what is private, and without comments or with doc comments only. */
+  textOf({ start, end }, { docs = false } = {}) {
     let text = '';
     let from = start;
     for (const comment of this.comments) {
-      if (comment.start < start || comment.end > end) continue;
+      if (comment.start < start || comment.end > end || (docs && isDoc(comment))) continue;
       text += this.source.slice(from, comment.start);
       from = comment.end;
     }
-    const lines = (text + this.source.slice(from, end)).split('\n');
-    const isShown = (line) =>
-      line.trim() !== '' && !/^\s*(?:#private|private (?!constructor).*);$/.test(line);
-    return lines.filter(isShown).join('\n').trimEnd();
+    text = (text + this.source.slice(from, end)).replaceAll(PRIVATE, '');
+    const lines = text.split('\n').filter((line) => line.trim() !== '');
+    return lines.join('\n').trimEnd();
+  }
+
+  /** The first paragraph of the doc comment above a statement, in one line; empty without one. */
+  docOf({ start }) {
+    const above = this.comments.filter(({ end }) => end <= start).at(-1);
+    if (above === undefined || !isDoc(above) || this.source.slice(above.end, start).trim() !== '') return '';
+    const lines = above.value.split('\n').map((line) => line.replace(/^\s*\*+ ?/, '').trimEnd());
+    const text = lines.join('\n').trim();
+    const [paragraph = ''] = text.split(/\n\n|(?:^|\n)@/);
+    return paragraph.replaceAll('\n', ' ').replaceAll(/\{@link ([^}]+)\}/g, '`$1`');
   }
 }
+
+const isDoc = ({ type, value }) => type === 'Block' && value.startsWith('*');
+/** Lines of private members, with their doc comments. */
+const PRIVATE =
+  /(?:^[ \t]*\/\*\*(?:(?!\*\/)[^])*\*\/\s*)?^[ \t]*(?:#private|private (?!constructor)[^\n]*);$/gm;
 
 function namesOf(declaration) {
   if (declaration.declarations) return declaration.declarations.map(({ id }) => id.name);
@@ -95,14 +112,15 @@ export class Declarations {
   #resolve(module, { from, name }, exported) {
     if (from === undefined) {
       const nodes = module.declared.get(name);
-      if (nodes) return { name, text: nodes.map((node) => module.textOf(node)).join('\n'), module, nodes };
+      if (nodes) return declarationOf(name, module, nodes);
       const imported = module.imported.get(name);
       if (!imported) throw new Error(`${module.path}: expected a declaration of ${name}, found none`);
       return this.#resolve(module, imported, exported);
     }
     if (!from.startsWith('.')) {
       const renamed = name === exported ? name : `${name} as ${exported}`;
-      return { name, text: `export { ${renamed} } from '${from}';`, module, nodes: [] };
+      const text = `export { ${renamed} } from '${from}';`;
+      return { name, text, documented: text, doc: `See \`${from}\`.`, module, nodes: [] };
     }
     const next = this.#module(join(dirname(module.path), from.replace(/\.js$/, '.d.ts')));
     const found = next.exported.get(name);
@@ -117,11 +135,11 @@ export class Declarations {
     return new Map(names.map(([name, found]) => [name, this.#resolve(module, found, name)]));
   }
 
-  /** @returns {Declaration[]} What these refer to, and what that refers to, without these. */
-  referredToBy(declarations) {
+  /** @returns {Declaration[]} What these refer to, and, unless `directly`, what that refers to; without these. */
+  referredToBy(declarations, { directly = false } = {}) {
     const seen = new Map(declarations.map((each) => [keyOf(each), each]));
     const found = [];
-    for (const { module, nodes } of seen.values()) {
+    for (const { module, nodes } of directly ? declarations : seen.values()) {
       for (const name of new Set(identifiersIn(nodes))) {
         if (!module.declared.has(name) && !module.imported.get(name)?.from.startsWith('.')) continue;
         const next = this.#resolve(module, { name }, name);
@@ -132,6 +150,12 @@ export class Declarations {
     }
     return found.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   }
+}
+
+function declarationOf(name, module, nodes) {
+  const joined = (options) => nodes.map((node) => module.textOf(node, options)).join('\n');
+  const doc = nodes.map((node) => module.docOf(node)).find((each) => each !== '') ?? '';
+  return { name, text: joined(), documented: joined({ docs: true }), doc, module, nodes };
 }
 
 const keyOf = ({ name, module }) => `${name} ${module.path}`;

@@ -10,9 +10,15 @@ const FILES: Readonly<Record<string, string>> = {
     export { Redis } from 'ioredis';`,
   'shop.d.ts': `
     import type { Price } from './price.js';
-    /** Sells. */
+    /**
+     * Sells {@link Ware}s,
+     * one by one.
+     *
+     * Never on Sundays.
+     */
     export declare class Shop {
         #private;
+        /** Of the shop. */
         private till;
         private constructor();
         /** Of the first. */
@@ -45,6 +51,24 @@ describe('the report of what a package exports', () => {
       ['Item', 'export interface Ware { readonly hidden: string; }'],
       ['Redis', "export { Redis } from 'ioredis';"],
       ['Shop', 'export declare class Shop { private constructor(); priceOf(ware: Ware): Price; }'],
+    ]);
+  });
+
+  it('has the doc comment of each, and those of its public members', () => {
+    const exported = new Declarations().exportsOf(join(folder, 'index.d.ts'));
+    const documented = [...exported].map(([name, { doc, documented }]) => [
+      name,
+      doc,
+      documented.replaceAll(/\s+/g, ' '),
+    ]);
+    expect(documented).toEqual([
+      ['Item', '', 'export interface Ware { readonly hidden: string; }'],
+      ['Redis', 'See `ioredis`.', "export { Redis } from 'ioredis';"],
+      [
+        'Shop',
+        'Sells `Ware`s, one by one.',
+        'export declare class Shop { private constructor(); /** Of the first. */ priceOf(ware: Ware): Price; }',
+      ],
     ]);
   });
 

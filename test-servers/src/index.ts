@@ -11,6 +11,7 @@ export {
   type RedisPrograms,
   searchRedisServer,
 } from './find-redis-server.js';
+export { installLocked } from './install-locked.js';
 export { slotOf } from './key-slot.js';
 export { RedisCluster, type RedisClusterOptions } from './redis-cluster.js';
 export { RedisSentinel, type RedisSentinelOptions } from './redis-sentinel.js';

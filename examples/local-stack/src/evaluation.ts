@@ -28,6 +28,7 @@ const questionsSchema = z.object({
     unanswerable: listSchema(unanswerableSchema, { max: 1_000 }),
   }),
 });
+/** Documents and questions of the evaluation. */
 export type EvaluationQuestions = z.output<typeof questionsSchema>;
 
 /** What is asked for an answer: the whole platform, however it runs. */
@@ -37,6 +38,7 @@ export type Ask = (question: string) => Promise<{
   readonly steps?: readonly unknown[];
 }>;
 
+/** Part of the evaluation that a question belongs to. */
 export type EvaluationPart =
   | 'cited'
   | 'tools'
@@ -44,6 +46,7 @@ export type EvaluationPart =
   | 'held out, cited'
   | 'held out, unanswerable';
 
+/** Outcome of one question. */
 export interface EvaluationRow {
   readonly part: EvaluationPart;
   readonly id: string;

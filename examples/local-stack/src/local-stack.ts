@@ -13,6 +13,7 @@ import { type JobNotifier, ServiceHost, type ServiceHostOptions } from './servic
 import { toolRegistryService } from './tools/tool-registry-service.js';
 import { workflowEngineService } from './workflows/workflow-engine-service.js';
 
+/** Settings of the services of the local stack. */
 export interface DefinitionOptions {
   /** Writes the answers. Default: none, answers are extracts of the documents. */
   readonly llm?: ModelEndpoint;
@@ -24,6 +25,7 @@ export interface DefinitionOptions {
   readonly now?: () => Date;
 }
 
+/** Options of `createLocalStack`. */
 export interface LocalStackOptions extends DefinitionOptions {
   /** Gives each service its way to the others. Asked once a service. */
   readonly gatewayFor: (service: string) => Gateway;
@@ -33,6 +35,7 @@ export interface LocalStackOptions extends DefinitionOptions {
   readonly host?: Omit<ServiceHostOptions, 'definition' | 'gateway' | 'notifier'>;
 }
 
+/** The running services of the local stack. */
 export interface LocalStack {
   /** By name, running. */
   readonly services: Readonly<Record<string, ServiceHost>>;

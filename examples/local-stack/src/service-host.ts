@@ -35,6 +35,7 @@ export interface JobNotifier {
   on(event: 'task_cancel', listener: (frame: TaskCancel) => void): unknown;
 }
 
+/** Options of `ServiceHost`. */
 export interface ServiceHostOptions extends JobQueueOptions, RecentCallsOptions {
   readonly definition: ServiceDefinition;
   readonly gateway: Gateway;

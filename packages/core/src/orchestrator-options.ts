@@ -11,11 +11,13 @@ import type { ServiceSettings } from './services/service-settings.js';
 import type { Storage } from './storage/storage.js';
 import { OrchestratorError } from './protocol/errors.js';
 
+/** Functions of a process. */
 export const ROLES = ['all', 'api', 'worker'] as const;
+/** Function of a process: `api` accepts requests, `worker` runs tasks, `all` does both. */
 export type Role = (typeof ROLES)[number];
 
-/** Handling of unhandled promise rejections from workflows and in-process services. */
 const UNHANDLED_REJECTIONS = ['log', 'node'] as const;
+/** Handling of unhandled promise rejections from workflows and in-process services: `log` keeps the process, `node` is the behaviour of Node. */
 export type UnhandledRejections = (typeof UNHANDLED_REJECTIONS)[number];
 
 /** Services by name; those with a contract are typed by it. */
@@ -23,6 +25,7 @@ type ServicesOf<C extends Contracts> = {
   readonly [S in keyof C & string]?: ServiceSettings<C[S]>;
 } & { readonly [service: string]: ServiceSettings };
 
+/** Options of `Orchestrator`. */
 export interface OrchestratorOptions<C extends Contracts = Contracts> {
   /** Default: in memory; nothing survives the process. A given storage stays open after `stop`. */
   readonly storage?: Storage;

@@ -48,6 +48,7 @@ export interface StopOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Whether the process makes progress, with each check. */
 export interface Health {
   /** All checks pass: the storage responds, the sweeper sweeps, the worker (unless the role is `api`) claims. */
   readonly ready: boolean;

@@ -14,6 +14,7 @@ import {
 import { z } from 'zod';
 import { type HubAddressOptions, readHub, timeMs } from './transport-options.js';
 
+/** Options of `HttpTransport`. */
 export interface HttpTransportOptions extends HubAddressOptions {
   /** Time limit of an ack, ms. Default: 30,000; the hub itself may wait for 10 s. */
   readonly ackMs?: number | undefined;

@@ -11,6 +11,7 @@ import { HubConnection } from './hub-connection.js';
 import { type ConnectionEnd, reconnectPlan } from './reconnect-plan.js';
 import { type HubAddressOptions, readHub, timeMs } from './transport-options.js';
 
+/** Options of `WebSocketTransport`. */
 export interface WebSocketTransportOptions extends HubAddressOptions {
   /** From dialling to admission, ms. Default: 10,000. */
   readonly helloMs?: number | undefined;

@@ -49,6 +49,7 @@ import { type Topology, topologyOf } from './server/topology.js';
 import { RedisUsage } from './tenants/usage.js';
 import { RedisWorkerDirectory } from './queue/worker-directory.js';
 
+/** Options of `RedisStorage`. */
 export interface RedisStorageOptions {
   /** Prefix of every key. Default `orchestrator`; set it to separate several orchestrators on one server. */
   readonly prefix?: string;

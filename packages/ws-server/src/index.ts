@@ -19,7 +19,8 @@ export type {
   NeutralHandler,
   NeutralRequest,
 } from './http/neutral-request.js';
-export { type MountOptions, type NodeHandler, toNodeHandler } from './http/node-adapter.js';
+export type { MountOptions } from './http/mount-prefix.js';
+export { type NodeHandler, toNodeHandler } from './http/node-adapter.js';
 export { toFetchHandler } from './http/fetch-adapter.js';
 export type { Problem } from './http/problem.js';
 export type { Route } from './http/route.js';

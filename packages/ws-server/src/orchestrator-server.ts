@@ -12,6 +12,7 @@ import { FeedDirectory } from './client-socket/feed-directory.js';
 import { createHandler, splitPath } from './http/handler.js';
 import { LargeBodies } from './http/large-bodies.js';
 import type { HandlesHttp, NeutralHandler } from './http/neutral-request.js';
+import { type MountOptions, readPrefix } from './http/mount-prefix.js';
 import { answering } from './http/node-adapter.js';
 import { Router } from './http/router.js';
 import { HEALTH_ROUTES, ROUTES } from './http/routes/route-table.js';
@@ -29,6 +30,7 @@ import {
   SocketGate,
 } from './sockets/socket-gate.js';
 
+/** Options of `OrchestratorServer.stop`. */
 export interface StopOptions {
   /** Grace period of running requests and tasks, ms. Default: 10,000. */
   readonly graceMs?: number;
@@ -187,9 +189,14 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     return this.#listening;
   }
 
-  /** Handles the upgrades to `/ws/…` of a host's server. */
-  attach(server: Server): void {
-    this.#gate.attach(server);
+  /**
+   * Handles the upgrades of a host's server to `/ws/…`, below the prefix if there is one. Upgrades to other
+   * paths are left to the host's listeners, or refused with 404 if it has none.
+   *
+   * @throws {OrchestratorError} `invalid_request` for an invalid prefix.
+   */
+  attach(server: Server, options: MountOptions = {}): void {
+    this.#gate.attach(server, readPrefix(options));
   }
 
   /** Stops everything within `graceMs`. */

@@ -5,6 +5,7 @@ import { guardedLogger } from '@agent-orchestrator/core/server';
 import { present } from './http/present.js';
 import type { Identities } from './auth/identities.js';
 
+/** Options of `OrchestratorServer`. */
 export interface OrchestratorServerOptions {
   /**
    * Authentication of tokens; `createIdentities` makes one from a list. Optional only with `serves:

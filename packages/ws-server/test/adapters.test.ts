@@ -135,6 +135,39 @@ describe('attach', () => {
     });
     await expect(new SocketPeer(`${url}/host`).opened).rejects.toThrow('418');
   });
+
+  it('accepts sockets below each prefix that it was given, and refuses the others', async () => {
+    const running = await startServer();
+    const [url, host] = await startHost(running);
+    running.server.attach(host, { prefix: '/orchestrator' });
+    running.server.attach(host, { prefix: '/api/ai' });
+    for (const prefix of ['/orchestrator', '/api/ai']) {
+      const peer = new SocketPeer(`${url}${prefix}/ws/client`, { authorization: `Bearer ${KEYS.acme}` });
+      await peer.opened;
+      peer.send({ action: 'subscribe', id: 'a', topic: { tenant: true } });
+      expect(await peer.next()).toMatchObject({ event: 'subscribed' });
+    }
+    for (const path of ['/ws/client', '/orchestratorws/client', '/orchestrator/api/ai/ws/client']) {
+      await expect(new SocketPeer(url + path).opened, path).rejects.toThrow('404');
+    }
+  });
+});
+
+describe('a mount prefix', () => {
+  it.each(['orchestrator', '/', '/orchestrator/', '/a b', '/a?b', 7, null])(
+    '%j is refused',
+    async (invalid) => {
+      const { server } = await startServer();
+      const options = { prefix: invalid as string };
+      const refusal = expect.objectContaining({
+        code: 'invalid_request',
+        message: expect.stringContaining('prefix: expected a path like "/orchestrator"') as string,
+      }) as Error;
+      expect(() => toNodeHandler(server, options)).toThrow(refusal);
+      expect(() => toFetchHandler(server, options)).toThrow(refusal);
+      expect(() => server.attach(createServer(), options)).toThrow(refusal);
+    },
+  );
 });
 
 describe('toFetchHandler', () => {

@@ -15,8 +15,10 @@ export const agentSchema = z.object({
   /** Its requests go through the Workflow Engine, as this workflow. */
   workflow: nameSchema.nullish(),
 });
+/** An agent: its name, instructions and tools. */
 export type Agent = z.output<typeof agentSchema>;
 
+/** The agent of a request that names none. */
 export const DEFAULT_AGENT_ID = 'assistant';
 
 const TOOLS = ['calculator', 'date_time', 'text_statistics', 'document_search'];

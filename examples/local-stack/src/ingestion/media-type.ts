@@ -10,6 +10,7 @@ const BY_ENDING: Readonly<Record<string, string>> = {
 
 /** What documents can be. */
 export const MEDIA_TYPES = ['text/markdown', 'text/plain', 'text/html'] as const;
+/** Media type of a document. */
 export type MediaType = (typeof MEDIA_TYPES)[number];
 
 /** The media type that a file's name suggests; undefined for what can't be ingested. `README` without ending is text. */

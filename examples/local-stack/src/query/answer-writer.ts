@@ -29,7 +29,9 @@ export interface AnswerWriter {
   write(material: AnswerMaterial, context: OperationContext): Promise<string>;
 }
 
+/** Answer to a question that no document answers. */
 export const NOT_FOUND = 'I did not find an answer in the documents.';
+/** Answer to a question before any document was ingested. */
 export const NO_DOCUMENTS =
   'No documents were ingested yet, so there is nothing to search. Ingest some first, each with a task of type "ingestion".';
 

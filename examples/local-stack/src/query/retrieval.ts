@@ -79,7 +79,11 @@ export function answering(findings: readonly Finding[]): Finding[] {
   );
 }
 
-/** `guide.md › Install › Linux`. */
+/**
+ * Title of a case: `part.method: name`.
+ *
+ * `guide.md › Install › Linux`.
+ */
 export function titleOf({ document, heading }: Passage): string {
   return [document.name, ...heading].join(' › ');
 }

@@ -23,6 +23,7 @@ const LAST_WORD = 422;
 /** What surrounds the input of a call, in bytes. */
 const ENVELOPE_BYTES = 16 * 1024;
 
+/** Options of `ServiceListener`. */
 export interface ServiceListenerOptions {
   readonly name: string;
   readonly service: Pick<InProcessService, 'run'>;

@@ -6,6 +6,7 @@ import { ChangeLog } from './change-log.js';
 import { HttpGateway } from './http-gateway.js';
 import { ServiceListener } from './service-listener.js';
 
+/** Options of `startServiceProcess`. */
 export interface ServiceProcessOptions {
   readonly definition: ServiceDefinition;
   /** Where the orchestrator listens, such as `http://127.0.0.1:8000`. */
@@ -24,6 +25,7 @@ export interface ServiceProcessOptions {
   readonly report?: (error: unknown, where: string) => void;
 }
 
+/** A running service of the local stack, over HTTP. */
 export interface ServiceProcess {
   readonly url: string;
   /** Takes no more calls, gives up what runs, and waits up to `drainMs` (default 2 s) for the hub to know. */

@@ -75,11 +75,16 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...oddValueCases,
 ];
 
+/** Title of a case: `part.method: name`. */
 export function titleOf({ part, method, name }: ConformanceCase): string {
   return `${part}.${method}: ${name}`;
 }
 
-/** @throws {AssertionError} when the storage violates the case. */
+/**
+ * Runs a case on a storage.
+ *
+ * @throws {AssertionError} when the storage violates the case.
+ */
 export function runCase(
   one: ConformanceCase,
   subject: StorageUnderTest,

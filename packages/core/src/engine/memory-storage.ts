@@ -20,6 +20,7 @@ import { eventLog } from './ports/event-log.js';
 import { callJournal, taskQueue, taskRecords, workerDirectory } from './ports/task-ports.js';
 import { sessionStore, tenantStore, ticketStore, usageLedger } from './ports/tenant-ports.js';
 
+/** Options of `MemoryStorage`. */
 export interface MemoryStorageOptions {
   /** Default: system clock. */
   readonly clock?: Clock;

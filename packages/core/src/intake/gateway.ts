@@ -39,10 +39,12 @@ export interface GatewayRequest {
   readonly traceparent?: string | undefined;
 }
 
+/** Answer of the gateway: the result, or the job that will have it. */
 export type GatewayAnswer =
   | { readonly answer: 'result'; readonly result: JsonValue }
   | { readonly answer: 'job'; readonly job_id: string };
 
+/** State of a job of the gateway. */
 export interface GatewayJob {
   readonly job_id: string;
   readonly status: TaskStatus;

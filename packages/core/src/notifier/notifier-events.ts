@@ -18,6 +18,7 @@ export interface NotifierEvents {
   not_taken: { readonly ack: Ack; readonly notification: OutgoingNotification };
 }
 
+/** Listener on an event of a notifier. */
 export type NotifierListener<E extends keyof NotifierEvents> = (event: NotifierEvents[E]) => unknown;
 
 /** Listeners whose errors become warnings of the process. */

@@ -25,6 +25,7 @@ import { newListeners, type NotifierEvents, type NotifierListener } from './noti
 import { Outbox, type OutboxEntry, type OutboxMessage } from './outbox.js';
 import type { LinkState, NotifierTransport } from './transport.js';
 
+/** Options of `TaskNotifier`. */
 export interface TaskNotifierOptions {
   /** The name that the service's token belongs to. */
   readonly serviceName: string;

@@ -28,6 +28,7 @@ export interface LinkRefused {
   readonly retryInMs: number;
 }
 
+/** State of the link between a notifier and the hub. */
 export type LinkState = LinkConnected | LinkDisconnected | LinkRefused;
 
 /** Callbacks of a transport to its notifier. */

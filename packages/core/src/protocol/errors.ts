@@ -54,8 +54,10 @@ export const ERROR_CODES = {
   internal_error: { status: 500, retryable: false, title: 'Internal error' },
 } as const satisfies Record<string, ErrorMeaning>;
 
+/** Code of an error: the same in storage, HTTP, WebSocket and command line. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
+/** Whether a value is a code of `ERROR_CODES`. */
 export function isErrorCode(text: unknown): text is ErrorCode {
   return typeof text === 'string' && Object.hasOwn(ERROR_CODES, text);
 }
@@ -67,6 +69,7 @@ export interface Issue {
   readonly got: string;
 }
 
+/** Options of `OrchestratorError`. */
 export interface OrchestratorErrorOptions {
   /** Whether a retry may succeed. Default: that of the code in `ERROR_CODES`. */
   readonly retryable?: boolean;

@@ -5,6 +5,7 @@ import type { TaskError } from './errors.js';
 import type { Session } from './session.js';
 import type { Task, TaskStatus } from './task.js';
 
+/** Names of all events. */
 export const EVENT_NAMES = [
   'task_created',
   'task_started',
@@ -13,6 +14,7 @@ export const EVENT_NAMES = [
   'task_failed',
   'session_updated',
 ] as const;
+/** Name of an event. */
 export type EventName = (typeof EVENT_NAMES)[number];
 
 /** The events that end a task: exactly one of them is its last event. A cancelled task ends with `task_failed`. */
@@ -30,12 +32,15 @@ export interface Cursor {
 }
 
 const CURSOR = /^([A-Za-z0-9]{1,40}):(\d{1,15})$/;
+/** Schema of a cursor, `<epoch>:<seq>`. */
 export const cursorSchema = z.string().regex(CURSOR, 'expected a cursor "<epoch>:<seq>"');
 
+/** A cursor as text, `<epoch>:<seq>`. */
 export function formatCursor(cursor: Cursor): string {
   return `${cursor.epoch}:${cursor.seq}`;
 }
 
+/** The cursor of a text; `undefined` for anything else. */
 export function parseCursor(text: string): Cursor | undefined {
   const match = CURSOR.exec(text);
   return match ? { epoch: match[1] as string, seq: Number(match[2]) } : undefined;
@@ -100,6 +105,7 @@ export const topicSchema = z.union([
   z.strictObject({ session_id: idSchema }),
   z.strictObject({ tenant: z.literal(true) }),
 ]);
+/** What a subscription follows: a task, a session, or the whole tenant. */
 export type Topic = z.output<typeof topicSchema>;
 
 /** State of a topic as of a cursor. */

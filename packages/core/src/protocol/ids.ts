@@ -15,6 +15,7 @@ export const nameSchema = z
   .regex(NAME, 'expected 1 to 64 lower-case letters, digits or "_", beginning with a letter');
 /** Types of tasks: a name or an id, so that a workflow may be called `support-v2`. */
 export const taskTypeSchema = idSchema;
+/** Schema of a UUID v4; the output is in lower case. */
 export const uuidSchema = z.string().toLowerCase().regex(UUID_V4, 'expected a UUID v4');
 /** Text of `min` to `max` UTF-16 units, as well-formed Unicode: a lone surrogate becomes U+FFFD. */
 export function textSchema(max: number, min = 1) {

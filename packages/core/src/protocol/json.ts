@@ -13,6 +13,7 @@ export type JsonInput =
   | { readonly [key: string]: JsonInput };
 /** A value for the wire: `JsonInput`, or an object of a declared type. Checked when it is used: functions, symbols and bigints are refused. */
 export type JsonArgument = JsonInput | object;
+/** A JSON object. */
 export type JsonObject = { [key: string]: JsonValue };
 
 /** Size limit on the wire, in bytes: responses, frames, results and request bodies. */
@@ -117,6 +118,7 @@ export const jsonValueSchema = z.custom<JsonValue>(
   (value) => value !== undefined,
   'expected a JSON value, got nothing',
 );
+/** Schema of a JSON object. */
 export const jsonObjectSchema = z.custom<JsonObject>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   'expected a JSON object',

@@ -5,6 +5,7 @@ import { listSchema } from './list.js';
 
 const MAX_STEPS = 1_000;
 
+/** Schema of a step of a plan. */
 export const planStepSchema = z.object({
   id: nameSchema,
   service: idSchema,
@@ -15,6 +16,7 @@ export const planStepSchema = z.object({
   retry: z.object({ max_attempts: z.number().int().min(1).max(100) }).optional(),
   optional: z.boolean().default(false),
 });
+/** One step of a plan: a call of a service. */
 export type PlanStep = z.output<typeof planStepSchema>;
 
 /** A plan: service calls, run as concurrently as their dependencies allow. */
@@ -24,6 +26,7 @@ export const planSchema = z.object({
   steps: listSchema(planStepSchema, { min: 1, max: MAX_STEPS }),
   output: optionalJsonSchema,
 });
+/** A plan: steps with their dependencies, run by the workflow of type `plan`. */
 export type OrchestrationPlan = z.output<typeof planSchema>;
 
 /** Reference to `input` or `steps.<id>.result`, instead of a value: `{ "$from": "steps.chunk.result.texts" }`. */

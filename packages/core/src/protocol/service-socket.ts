@@ -16,6 +16,7 @@ export const serviceHelloSchema = z.object({
   service_token: z.string().min(1).max(1024),
   service_name: idSchema,
 });
+/** First frame of a service on its socket. */
 export type ServiceHello = z.output<typeof serviceHelloSchema>;
 
 const envelope = {
@@ -30,11 +31,13 @@ const envelope = {
   seq: z.number().int().min(0).optional(),
 };
 
+/** Schema of the notification that a job has succeeded. */
 export const taskCompletedSchema = z.object({
   event: z.literal('task_completed'),
   ...envelope,
   data: jsonValueSchema,
 });
+/** Schema of the notification that a job has failed. */
 export const taskFailedSchema = z.object({
   event: z.literal('task_failed'),
   ...envelope,
@@ -76,6 +79,7 @@ export const notificationSchema = z.discriminatedUnion('event', [
   jobCompletedSchema,
   jobFailedSchema,
 ]);
+/** A validated notification of a service, in any accepted form. */
 export type Notification = z.output<typeof notificationSchema>;
 /** A notification in its current form; the older forms are accepted, but never sent. */
 export type TaskNotification =
@@ -83,6 +87,7 @@ export type TaskNotification =
   | z.input<typeof taskFailedSchema>
   | z.input<typeof taskStatusUpdateSchema>;
 
+/** Every outcome of a notification. */
 export const ACK_OUTCOMES = [
   'invalid',
   'forbidden',
@@ -93,8 +98,10 @@ export const ACK_OUTCOMES = [
   'applied',
   'retry_later',
 ] as const;
+/** Outcome of a notification, as acknowledged to the service. */
 export type AckOutcome = (typeof ACK_OUTCOMES)[number];
 
+/** Schema of the frame that acknowledges a notification. */
 export const ackSchema = z.object({
   event: z.literal('ack'),
   message_id: z.string(),
@@ -108,6 +115,7 @@ export const ackSchema = z.object({
 /** The hub's acknowledgement of a notification. */
 export type Ack = z.output<typeof ackSchema>;
 
+/** Schema of the frame by which the hub cancels a job of a service. */
 export const taskCancelSchema = z.object({
   event: z.literal('task_cancel'),
   /** The service's job id, or the `call_id` if it has not named a job yet. */

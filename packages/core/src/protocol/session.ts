@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { idSchema } from './ids.js';
 import { type JsonObject, jsonObjectSchema } from './json.js';
 
+/** Every role of a message. */
 export const MESSAGE_ROLES = ['user', 'assistant', 'system', 'tool'] as const;
+/** Role of a message in its session. */
 export type MessageRole = (typeof MESSAGE_ROLES)[number];
 
 /** Body of `POST /v1/sessions`. */
@@ -31,6 +33,7 @@ export interface Session {
   readonly rev: number;
 }
 
+/** A message of a session. */
 export interface Message {
   readonly message_id: string;
   readonly role: MessageRole;

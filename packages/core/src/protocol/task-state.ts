@@ -79,6 +79,7 @@ export const TRANSITIONS: readonly Transition[] = [
 const LEGAL: { [by in TaskVerb]?: { [from in TaskState | 'nothing']?: TaskState[] } } = {};
 for (const { from = 'nothing', to, by } of TRANSITIONS) ((LEGAL[by] ??= {})[from] ??= []).push(to);
 
+/** Whether a verb may move a task between two states; `from` is `undefined` for a task that does not exist. */
 export function isLegal(from: TaskState | undefined, to: TaskState, by: TaskVerb): boolean {
   return LEGAL[by]?.[from ?? 'nothing']?.includes(to) === true;
 }
@@ -101,6 +102,7 @@ export function statusOf(state: TaskState): TaskStatus {
   return STATUS[state];
 }
 
+/** Whether a task in this state has ended. */
 export function isFinalState(state: TaskState): boolean {
   return state === 'completed' || state === 'failed' || state === 'cancelled';
 }

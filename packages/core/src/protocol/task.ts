@@ -12,12 +12,16 @@ import {
 import { listSchema } from './list.js';
 import type { Usage } from './service-call.js';
 
+/** Every public status of a task. */
 export const TASK_STATUSES = ['pending', 'processing', 'completed', 'failed', 'cancelled'] as const;
+/** Public status of a task. */
 export type TaskStatus = (typeof TASK_STATUSES)[number];
+/** The statuses of tasks that have ended. */
 export const FINAL_STATUSES: ReadonlySet<TaskStatus> = new Set(['completed', 'failed', 'cancelled']);
 
 /** 0 to 9; 9 is the most urgent, default 4. */
 export const prioritySchema = z.number().int().min(0).max(9);
+/** Every policy for a task whose session is busy. */
 export const ON_BUSY = ['enqueue', 'reject', 'interrupt', 'parallel'] as const;
 /** Policy for a task whose session is busy. */
 export type OnBusy = (typeof ON_BUSY)[number];
@@ -57,6 +61,7 @@ export const taskSubmissionSchema = z.object({
   max_attempts: z.number().int().min(1).max(100).optional(),
   run_at: z.iso.datetime({ offset: true, local: true }).optional(),
 });
+/** Body of `POST /v1/tasks`: a request for a task. */
 export interface TaskSubmission extends Omit<z.input<typeof taskSubmissionSchema>, 'payload'> {
   /** Input of the workflow. Default `{}`. */
   readonly payload?: JsonArgument;
@@ -68,6 +73,7 @@ export const chatRequestSchema = z.object({
   message: textSchema(100_000),
   context: jsonObjectSchema.optional(),
 });
+/** Body of `POST /v1/chat`. */
 export type ChatRequest = z.input<typeof chatRequestSchema>;
 
 /** Body of `POST /v1/batch`: each request is a body of `/v1/tasks` or `/v1/chat`, validated separately. */
@@ -80,7 +86,9 @@ export const batchSubmissionSchema = z.object({
 /** The `next` of a page of tasks, or of a batch's items. */
 export const pageCursorSchema = z.string().regex(/^\d{1,15}$/, 'expected the "next" of a page');
 
+/** Body of `POST /v1/tasks/{id}/signals/{name}`. */
 export const signalBodySchema = z.object({ payload: optionalJsonSchema });
+/** Body of `POST /v1/tasks/{id}/cancel`. */
 export const cancelBodySchema = z.object({ reason: textSchema(500).optional() });
 
 /** A service call of a task, as clients see it. */
@@ -135,6 +143,7 @@ export interface Task<R = JsonValue> {
   readonly usage?: Usage | { readonly tokens: number };
 }
 
+/** One request of a batch and the state of its task. Without `task_id` it was refused, and `error` says why. */
 export interface BatchItem {
   readonly index: number;
   readonly task_id?: string;
@@ -143,6 +152,7 @@ export interface BatchItem {
   readonly error?: TaskError;
 }
 
+/** A batch of tasks, with a page of its items. */
 export interface Batch {
   readonly batch_id: string;
   readonly total: number;
@@ -154,6 +164,7 @@ export interface Batch {
   readonly next?: string;
 }
 
+/** Whether a task with this status has ended. */
 export function isFinal(status: TaskStatus): boolean {
   return FINAL_STATUSES.has(status);
 }

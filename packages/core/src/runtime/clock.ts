@@ -9,6 +9,7 @@ export interface Clock {
 /** A longer Node timer fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** The clock of the machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, callback) {

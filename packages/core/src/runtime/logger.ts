@@ -7,6 +7,7 @@ export interface Logger {
 }
 
 const noop = () => {};
+/** Logger without output. */
 export const silentLogger: Logger = { debug: noop, info: noop, warn: noop, error: noop };
 
 const guarded = new WeakSet<Logger>([silentLogger]);

@@ -22,4 +22,5 @@ function randomUuid(): string {
   return uuidFromBytes(BYTES.subarray(drawn - 16, drawn));
 }
 
+/** Random numbers and ids of the machine. */
 export const systemRandom: Random = { uuid: randomUuid, fraction: () => Math.random() };

@@ -7,6 +7,7 @@ const MIN_DELAY_MS = 50;
 const BASE_MS = 100;
 const CAP_MS = 2_000;
 
+/** Options of `untilAvailable`. */
 export interface AvailabilityOptions {
   readonly clock: Clock;
   readonly random: Random;
@@ -39,6 +40,7 @@ export async function untilAvailable<T>(
   }
 }
 
+/** Whether an error says that the storage is unavailable. */
 export function isUnavailable(error: unknown): boolean {
   return error instanceof OrchestratorError && error.code === 'storage_unavailable';
 }

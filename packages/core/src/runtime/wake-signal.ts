@@ -1,5 +1,6 @@
 import type { Clock } from './clock.js';
 
+/** Options of a wait for a wake-up. */
 export interface WaitOptions {
   /** Maximum of the wait, ms; needs `clock`. */
   readonly limitMs?: number;

@@ -2,8 +2,10 @@ import type { JsonObject, JsonValue } from '../protocol/json.js';
 import type { StepFailure } from '../protocol/thrown.js';
 import type { Usage } from '../protocol/service-call.js';
 
+/** Kind of a step. */
 export type StepKind = 'call' | 'run' | 'sleep' | 'signal';
 
+/** Outcome of a step. */
 export type StepOutcome =
   | { readonly ok: true; readonly value: JsonValue }
   | { readonly ok: false; readonly error: StepFailure };
@@ -97,12 +99,14 @@ export interface Report {
     | { readonly kind: 'status'; readonly status: string; readonly details: JsonValue };
 }
 
+/** Answer of the storage to a notification. */
 export type ReportAnswer =
   | { readonly answer: 'applied' | 'duplicate' | 'stale' | 'late'; readonly taskId: string }
   | { readonly answer: 'unknown_task' | 'retry_later' }
   /** Held until the call's response names its job; `heldReport` returns the result. */
   | { readonly answer: 'held'; readonly heldId: string };
 
+/** Params of `CallJournal.begin`. */
 export interface BeginStepParams extends InTask {
   readonly token: string;
   readonly journalRev: number;
@@ -110,10 +114,12 @@ export interface BeginStepParams extends InTask {
   readonly maxSteps: number;
 }
 
+/** Answer of `CallJournal.begin`. */
 export type BeginStepResult =
   | UnderLease<{ readonly answer: 'begun' | 'known'; readonly step: JournalStep }>
   | { readonly answer: 'too_many_steps' };
 
+/** Params of `CallJournal.record`. */
 export interface RecordAnswerParams extends InTask {
   readonly token?: string;
   readonly journalRev: number;
@@ -122,21 +128,26 @@ export interface RecordAnswerParams extends InTask {
   readonly answer: StepAnswer;
 }
 
+/** Answer of `CallJournal.record`. */
 export type RecordAnswerResult = UnderLease<{ readonly answer: 'recorded' | 'known' }>;
 
+/** Params of `CallJournal.changesSince`. */
 export interface ChangesSinceParams extends InTask {
   readonly token: string;
   readonly journalRev: number;
 }
 
+/** Answer of `CallJournal.changesSince`. */
 export type ChangesSinceResult = UnderLease<{ readonly answer: 'changes' }>;
 
+/** Params of `CallJournal.read`. */
 export interface ReadJournalParams extends InTask {
   readonly token: string;
   /** 0, or the `next` of the page before. */
   readonly after: number;
 }
 
+/** Answer of `CallJournal.read`. */
 export type ReadJournalResult =
   | {
       readonly answer: 'page';
@@ -146,6 +157,7 @@ export type ReadJournalResult =
     }
   | { readonly answer: 'lease_lost' };
 
+/** Params of `CallJournal.heldReport`. */
 export interface HeldReportParams {
   readonly tenantId: string;
   readonly heldId: string;

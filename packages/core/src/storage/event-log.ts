@@ -17,22 +17,26 @@ export interface TaskEnd {
   readonly task?: () => Task;
 }
 
+/** Params of `EventLog.head`. */
 export interface LogHeadParams {
   readonly tenantId: string;
 }
 
+/** Params of `EventLog.read`. */
 export interface ReadEventsParams {
   readonly tenantId: string;
   readonly after: string;
   readonly limit: number;
 }
 
+/** Answer of `EventLog.read`. */
 export type ReadEventsResult = {
   readonly events: readonly TaskEvent[];
   readonly cursor: string;
   readonly gap?: LogGap;
 };
 
+/** Params of `EventLog.follow`, `EventLog.followCompletions`. */
 export interface FollowEventsParams {
   readonly tenantId: string;
   readonly after: string;

@@ -8,6 +8,7 @@ interface InSession {
   readonly sessionId: string;
 }
 
+/** A session and its live tasks. */
 export interface SessionState {
   readonly session: Session;
   /** Live tasks of the session: the oldest 500 and at most 1 MiB; a single one may be larger. */
@@ -17,28 +18,34 @@ export interface SessionState {
   readonly cursor: string;
 }
 
+/** Params of `SessionStore.create`. */
 export interface CreateSessionParams extends InSession {
   readonly agentId?: string;
   readonly context: JsonObject;
   readonly idempotency?: Idempotency | undefined;
 }
 
+/** Answer of `SessionStore.create`. */
 export type CreateSessionResult =
   | { readonly answer: 'created' | 'exists' | 'replayed'; readonly session: Session }
   | { readonly answer: 'idempotency_conflict' | 'queue_full' };
 
+/** Params of `SessionStore.get`. */
 export type GetSessionParams = InSession;
 
+/** Params of `SessionStore.update`. */
 export interface UpdateSessionParams extends InSession {
   readonly rev?: number;
   readonly agentId?: string;
   readonly context?: JsonObject;
 }
 
+/** Answer of `SessionStore.update`. */
 export type UpdateSessionResult =
   | { readonly answer: 'updated' | 'conflict'; readonly session: Session }
   | { readonly answer: 'not_found' | 'session_closed' | 'queue_full' };
 
+/** Params of `SessionStore.append`. */
 export interface AppendMessageParams extends InSession {
   readonly message: {
     readonly message_id: string;
@@ -48,15 +55,18 @@ export interface AppendMessageParams extends InSession {
   };
 }
 
+/** Answer of `SessionStore.append`. */
 export type AppendMessageResult =
   | { readonly answer: 'appended' | 'known'; readonly message: Message }
   | { readonly answer: 'not_found' | 'session_closed' | 'queue_full' };
 
+/** Params of `SessionStore.messages`. */
 export interface ListMessagesParams extends InSession {
   readonly limit: number;
   readonly before?: string;
 }
 
+/** Params of `SessionStore.list`. */
 export interface ListSessionsParams {
   readonly tenantId: string;
   readonly status?: 'active' | 'closed';
@@ -64,15 +74,18 @@ export interface ListSessionsParams {
   readonly after?: string;
 }
 
+/** Answer of `SessionStore.list`. */
 export type ListSessionsResult =
   | { readonly sessions: readonly Session[]; readonly next?: string }
   | undefined;
 
+/** Params of `SessionStore.close`. */
 export interface CloseSessionParams extends InSession {
   readonly graceMs: number;
   readonly signal?: AbortSignal;
 }
 
+/** Answer of `SessionStore.close`. */
 export type CloseSessionResult =
   | { readonly answer: 'closed' | 'already_closed'; readonly session: Session }
   | { readonly answer: 'not_found' };

@@ -74,6 +74,7 @@ export type Settlement =
   | { readonly kind: 'released' }
   | { readonly kind: 'cancelled' };
 
+/** Outcome of one sweep. */
 export interface Swept {
   /** Number of timers fired, by kind. */
   readonly done: Readonly<Record<string, number>>;
@@ -83,6 +84,7 @@ export interface Swept {
   readonly nextDueAt?: number;
 }
 
+/** Params of `TaskQueue.claim`. */
 export interface ClaimParams {
   readonly workerId: string;
   /** A worker may have several claims in flight, one per slot. Default: the worker's id. */
@@ -100,11 +102,13 @@ export interface ClaimParams {
   readonly signal?: AbortSignal;
 }
 
+/** Params of `TaskQueue.renew`. */
 export interface RenewParams {
   readonly leases: readonly Lease[];
   readonly leaseMs: number;
 }
 
+/** Params of `TaskQueue.settle`. */
 export interface SettleParams {
   readonly tenantId: string;
   readonly taskId: string;
@@ -112,15 +116,19 @@ export interface SettleParams {
   readonly settlement: Settlement;
 }
 
+/** Answer of `TaskQueue.settle`. */
 export type SettleResult = 'settled' | 'exhausted' | 'lease_lost' | 'newer_outcome';
 
+/** Params of `TaskQueue.wake`. */
 export interface WakeParams {
   readonly tenantId: string;
   readonly taskId: string;
 }
 
+/** Answer of `TaskQueue.wake`. */
 export type WakeResult = 'woken' | 'not_parked';
 
+/** Params of `TaskQueue.sweep`. */
 export interface SweepParams {
   readonly max: number;
 }

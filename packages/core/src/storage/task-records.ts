@@ -30,18 +30,21 @@ export interface NewMessage {
   readonly content: string;
 }
 
+/** Idempotency key of a request, with the fingerprint of its body. */
 export interface Idempotency {
   readonly key: string;
   /** Hash of the request; the same key with another fingerprint is a conflict. */
   readonly fingerprint: string;
 }
 
+/** A validated task, as the storage gets it, with the message that it answers. */
 export interface Submission {
   readonly task: NewTask;
   readonly onBusy: OnBusy;
   readonly message?: NewMessage;
 }
 
+/** Reasons to refuse a submission. */
 export type SubmitRefusal =
   | 'idempotency_conflict'
   | 'conflict'
@@ -49,10 +52,12 @@ export type SubmitRefusal =
   | 'session_closed'
   | 'queue_full';
 
+/** Answer of the storage to a submission. */
 export type SubmitAnswer =
   | { readonly answer: 'submitted' | 'replayed'; readonly task: Task; readonly cursor: string }
   | { readonly answer: SubmitRefusal };
 
+/** A validated batch, as the storage gets it. */
 export interface BatchSubmission {
   readonly batchId: string;
   readonly maxInFlight: number;
@@ -71,6 +76,7 @@ export interface TrackedCall {
   readonly silenceMs: number;
 }
 
+/** Filter of a list of tasks. */
 export interface TaskFilter {
   readonly status?: TaskStatus;
   readonly type?: string;
@@ -94,6 +100,7 @@ export interface Explanation {
   readonly diagnostic?: Diagnostic;
 }
 
+/** Params of `TaskRecords.submit`. */
 export interface SubmitParams {
   readonly tenantId: string;
   readonly submission: Submission;
@@ -101,6 +108,7 @@ export interface SubmitParams {
   readonly maxWaiting: number;
 }
 
+/** Params of `TaskRecords.submitBatch`. */
 export interface SubmitBatchParams {
   readonly tenantId: string;
   readonly batch: BatchSubmission;
@@ -108,10 +116,12 @@ export interface SubmitBatchParams {
   readonly maxWaiting: number;
 }
 
+/** Answer of `TaskRecords.submitBatch`. */
 export type SubmitBatchResult =
   | { readonly answer: 'submitted' | 'replayed'; readonly batch: Batch }
   | { readonly answer: 'idempotency_conflict' | 'queue_full' };
 
+/** Params of `TaskRecords.getBatch`. */
 export interface GetBatchParams {
   readonly tenantId: string;
   readonly batchId: string;
@@ -119,6 +129,7 @@ export interface GetBatchParams {
   readonly after?: string;
 }
 
+/** Params of `TaskRecords.cancelBatch`. */
 export interface CancelBatchParams {
   readonly tenantId: string;
   readonly batchId: string;
@@ -127,6 +138,7 @@ export interface CancelBatchParams {
   readonly signal?: AbortSignal;
 }
 
+/** Params of `TaskRecords.register`. */
 export interface RegisterParams {
   readonly tenantId: string;
   readonly task: NewTask;
@@ -135,20 +147,24 @@ export interface RegisterParams {
   readonly maxWaiting: number;
 }
 
+/** Answer of `TaskRecords.register`. */
 export type RegisterResult =
   | { readonly answer: 'registered' | 'replayed'; readonly task: Task; readonly cursor: string }
   | { readonly answer: 'queue_full' };
 
+/** Params of `TaskRecords.finish`. */
 export interface FinishParams {
   readonly tenantId: string;
   readonly taskId: string;
   readonly outcome: FinalOutcome;
 }
 
+/** Answer of `TaskRecords.finish`. */
 export type FinishResult =
   | { readonly answer: 'finished' | 'already_final' | 'not_tracked'; readonly task: Task }
   | { readonly answer: 'not_found' };
 
+/** Params of `TaskRecords.progress`. */
 export interface ReportProgressParams {
   readonly tenantId: string;
   readonly taskId: string;
@@ -156,19 +172,23 @@ export interface ReportProgressParams {
   readonly progress: Progress;
 }
 
+/** Answer of `TaskRecords.progress`. */
 export type ReportProgressResult = {
   readonly answer: 'reported' | 'already_final' | 'lease_lost' | 'not_found';
 };
 
+/** Params of `TaskRecords.get`. */
 export interface GetTaskParams {
   readonly tenantId: string;
   readonly taskId: string;
 }
 
+/** Answer of `TaskRecords.get`. */
 export type GetTaskResult =
   | { readonly task: Task; readonly cursor: string; readonly startCursor: string }
   | undefined;
 
+/** Params of `TaskRecords.list`. */
 export interface ListTasksParams {
   readonly tenantId: string;
   readonly filter: TaskFilter;
@@ -176,17 +196,21 @@ export interface ListTasksParams {
   readonly after?: string;
 }
 
+/** Answer of `TaskRecords.list`. */
 export type ListTasksResult = { readonly tasks: readonly Task[]; readonly next?: string };
 
+/** Params of `TaskRecords.counts`. */
 export interface CountTasksParams {
   readonly tenantId: string;
 }
 
+/** Answer of `TaskRecords.counts`. */
 export type CountTasksResult = {
   readonly counts: Readonly<Record<TaskStatus, number>>;
   readonly cursor: string;
 };
 
+/** Params of `TaskRecords.cancel`. */
 export interface CancelTaskParams {
   readonly tenantId: string;
   readonly taskId: string;
@@ -194,10 +218,12 @@ export interface CancelTaskParams {
   readonly graceMs: number;
 }
 
+/** Answer of `TaskRecords.cancel`. */
 export type CancelTaskResult =
   | { readonly answer: 'cancelled' | 'cancelling' | 'already_final'; readonly task: Task }
   | { readonly answer: 'not_found' };
 
+/** Params of `TaskRecords.signal`. */
 export interface SignalParams {
   readonly tenantId: string;
   readonly taskId: string;
@@ -209,6 +235,7 @@ export interface SignalParams {
   readonly fingerprint?: string | undefined;
 }
 
+/** Answer of `TaskRecords.signal`. */
 export type SignalResult = {
   readonly answer:
     | 'idempotency_conflict'
@@ -222,6 +249,7 @@ export type SignalResult = {
     | 'not_found';
 };
 
+/** Params of `TaskRecords.redrive`. */
 export interface RedriveParams {
   readonly tenantId: string;
   readonly taskId: string;
@@ -229,15 +257,18 @@ export interface RedriveParams {
   readonly maxWaiting: number;
 }
 
+/** Answer of `TaskRecords.redrive`. */
 export type RedriveResult =
   | { readonly answer: 'redriven'; readonly task: Task }
   | { readonly answer: 'not_failed' | 'not_found' | 'queue_full' };
 
+/** Params of `TaskRecords.firstReady`. */
 export interface FirstReadyParams {
   readonly tenantId: string;
   readonly limit: number;
 }
 
+/** Params of `TaskRecords.explain`. */
 export interface ExplainParams {
   readonly tenantId: string;
   readonly taskId: string;

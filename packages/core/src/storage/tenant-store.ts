@@ -23,10 +23,12 @@ export interface TenantStats {
   readonly oldestReadyAt?: number;
 }
 
+/** Params of `TenantStore.get`. */
 export interface GetTenantParams {
   readonly tenantId: string;
 }
 
+/** Params of `TenantStore.configure`. */
 export interface ConfigureTenantParams {
   readonly tenantId: string;
   readonly weight?: number;
@@ -34,11 +36,13 @@ export interface ConfigureTenantParams {
   readonly paused?: boolean;
 }
 
+/** Params of `TenantStore.list`. */
 export interface ListTenantsParams {
   readonly limit: number;
   readonly after?: string;
 }
 
+/** Answer of `TenantStore.list`. */
 export type ListTenantsResult = { readonly tenants: readonly TenantStats[]; readonly next?: string };
 
 /** Storage port for tenant settings. */

@@ -4,6 +4,7 @@ export type IssuedTicket =
   /** `maxOpen` tickets of the tenant are open; the earliest expires at `freeAt`, epoch ms. */
   | { readonly answer: 'too_many'; readonly freeAt: number };
 
+/** Params of `TicketStore.issue`. */
 export interface IssueTicketParams {
   readonly tenantId: string;
   readonly ticketId: string;
@@ -12,6 +13,7 @@ export interface IssueTicketParams {
   readonly maxOpen: number;
 }
 
+/** Params of `TicketStore.spend`. */
 export interface SpendTicketParams {
   readonly tenantId: string;
   readonly ticketId: string;

@@ -1,5 +1,6 @@
 import { OrchestratorError } from '../protocol/errors.js';
 
+/** Tokens of a day, by model and operation. */
 export interface UsageRow {
   /** `YYYY-MM-DD`, UTC. */
   readonly day: string;
@@ -10,6 +11,7 @@ export interface UsageRow {
   readonly saved_tokens: number;
 }
 
+/** Params of `UsageLedger.add`. */
 export interface AddUsageParams {
   readonly tenantId: string;
   readonly id: string;
@@ -19,6 +21,7 @@ export interface AddUsageParams {
   readonly savedTokens: number;
 }
 
+/** Params of `UsageLedger.sum`. */
 export interface SumUsageParams {
   readonly tenantId: string;
   readonly from: string;
@@ -47,6 +50,7 @@ export function dayOf(at: number): string {
   return new Date(at).toISOString().slice(0, 10);
 }
 
+/** The refusal of a usage query with too many rows. */
 export function tooManyRows(max: number): OrchestratorError {
   const message = `usage: expected at most ${max} rows, got more: request fewer days`;
   return new OrchestratorError('invalid_request', message);

@@ -11,6 +11,7 @@ export type Wakeup =
   /** The outcome of a call is no longer awaited: its service may stop working on it. */
   | { readonly kind: 'call_cancelled'; readonly service: string; readonly frame: TaskCancel };
 
+/** Best-effort signals that something may have changed. A lost one costs time, never correctness: readers also poll. */
 export interface Wakeups {
   /** Calls `listener` until the returned function is called. */
   subscribe(listener: (wakeup: Wakeup) => void): () => void;

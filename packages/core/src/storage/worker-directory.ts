@@ -1,5 +1,6 @@
 import type { Runnable } from './task-queue.js';
 
+/** A worker as it announced itself. */
 export interface WorkerEntry {
   readonly workerId: string;
   readonly runs: readonly Runnable[];
@@ -17,16 +18,19 @@ export interface AnnouncedType {
   readonly maxAttempts?: number;
 }
 
+/** Params of `WorkerDirectory.announce`. */
 export interface AnnounceParams {
   readonly workerId: string;
   readonly runs: readonly Runnable[];
   readonly leaseMs?: number;
 }
 
+/** Params of `WorkerDirectory.leave`. */
 export interface LeaveWorkerParams {
   readonly workerId: string;
 }
 
+/** Params of `WorkerDirectory.announced`. */
 export interface ReadAnnouncedTypeParams {
   readonly type: string;
 }

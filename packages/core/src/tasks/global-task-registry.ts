@@ -35,6 +35,7 @@ import { refuseSignal } from './refuse-signal.js';
 import { type TaskPageQuery, taskPageOf } from './task-page.js';
 import { TaskWatch } from './task-watch.js';
 
+/** Options of `GlobalTaskRegistry`. */
 export interface RegistryOptions {
   readonly storage: Storage;
   /** Task types of this process. Default: only types that workers have announced to the storage. */

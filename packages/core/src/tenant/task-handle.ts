@@ -7,6 +7,7 @@ import { isFinal, type Task } from '../protocol/task.js';
 import type { GlobalTaskRegistry, TaskReceipt } from '../tasks/global-task-registry.js';
 import type { RequestOptions } from './submit-options.js';
 
+/** Options of a wait for the end of a task. */
 export interface WaitOptions {
   /** Maximum wait, ms. Default: none; the task's own time limit ends it. */
   readonly timeoutMs?: number;

@@ -11,6 +11,7 @@ import type { TenantHandle } from '../tenant/tenant-handle.js';
 import { ManualClock, settled } from './manual-clock.js';
 import { ScriptedService } from './scripted-service.js';
 
+/** Options of `TestOrchestrator`. */
 export interface TestOptions<C extends Contracts = Contracts> extends Omit<
   OrchestratorOptions<C>,
   'clock' | 'services' | 'storage'

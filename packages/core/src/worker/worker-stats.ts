@@ -17,6 +17,7 @@ export interface WorkerStats {
   readonly sinceClaimMs: number;
 }
 
+/** Counters of the sweeper. */
 export interface SweeperStats {
   readonly sweeps: number;
   /** By timer kind: `deadline`, `lease`, `retention`, … */

@@ -6,6 +6,7 @@ import type { Runnable, TypeDefaults } from '../storage/task-queue.js';
 import type { StandardSchema } from '../protocol/standard-schema.js';
 import type { WorkflowFunction } from './context.js';
 
+/** Version of a workflow, and the defaults of its tasks. */
 export interface WorkflowOptions {
   /** A task keeps the version it started with. Default 1. */
   readonly version?: number;

@@ -9,11 +9,13 @@ import type {
   ServiceName,
 } from '../services/contracts.js';
 
+/** Options of every step. */
 export interface StepOptions {
   /** Identity of the step in the journal. Default: derived from the request and its occurrence. */
   readonly id?: string;
 }
 
+/** Options of `ctx.call`. */
 export interface CallOptions extends StepOptions {
   /** Maximum time without a notification after the service accepted the job, ms. Default: the service's `silenceMs`. */
   readonly timeoutMs?: number;

@@ -11,6 +11,7 @@ import type { Contracts } from '../services/contracts.js';
 import type { WorkflowOptions } from './catalog.js';
 import type { WorkflowContext, WorkflowFunction } from './context.js';
 
+/** Options of `defineWorkflow`: schemas, version, and the defaults of its tasks. */
 export interface DefinitionOptions extends WorkflowOptions {
   /**
    * Schema of the input; must validate synchronously. A submission with an invalid input is refused where the definition is known,

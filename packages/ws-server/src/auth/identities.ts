@@ -4,6 +4,7 @@ import { idSchema, validate } from '@agent-orchestrator/core/protocol';
 
 /** Rights beyond the defaults. `plans`: submit a plan in the task. */
 export const SCOPES = ['plans'] as const;
+/** A right beyond the defaults. */
 export type Scope = (typeof SCOPES)[number];
 
 /** A client of one tenant, authenticated by an API key. */
@@ -25,6 +26,7 @@ export interface OperatorIdentity {
   readonly kind: 'operator';
 }
 
+/** What a token stands for: a client, a service, or an operator. */
 export type Identity = ClientIdentity | ServiceCredential | OperatorIdentity;
 
 /** Maps tokens to identities. Implement it for a host with accounts of its own. */
@@ -41,6 +43,7 @@ export interface Identities {
   authenticate(token: string): Identity | undefined | Promise<Identity | undefined>;
 }
 
+/** Credentials of `createIdentities`, listed. */
 export interface IdentityList {
   /** `scopes`: rights of the key. Default: all. */
   readonly apiKeys?: readonly {

@@ -1,12 +1,16 @@
+import { type MountOptions, readPrefix } from './mount-prefix.js';
 import type { HandlesHttp, NeutralBody } from './neutral-request.js';
-import type { MountOptions } from './node-adapter.js';
 
-/** Adapter for hosts with `Request` and `Response`: Hono, Next.js, workers. Supports event streams. */
+/**
+ * Adapter for hosts with `Request` and `Response`: Hono, Next.js, workers. Supports event streams.
+ *
+ * @throws {OrchestratorError} `invalid_request` for an invalid prefix.
+ */
 export function toFetchHandler(
   server: HandlesHttp,
   options: MountOptions = {},
 ): (request: Request) => Promise<Response> {
-  const prefix = options.prefix ?? '';
+  const prefix = readPrefix(options) ?? '';
   return async (request) => {
     const url = new URL(request.url);
     const gone = new AbortController();

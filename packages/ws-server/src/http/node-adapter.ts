@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type MountOptions, readPrefix } from './mount-prefix.js';
 import type { HandlesHttp, NeutralAnswer, NeutralBody } from './neutral-request.js';
 
 /** Fields that Express and similar hosts add to a request. */
@@ -14,13 +15,6 @@ export type NodeHandler = (
   next?: () => void,
 ) => Promise<void>;
 
-export interface MountOptions {
-  /**
-   * Mount path in the host, like `/orchestrator`. Default: the difference between `url` and `originalUrl`.
-   */
-  readonly prefix?: string;
-}
-
 /** A reader that takes nothing for this long is disconnected, ms. */
 const STALLED_MS = 10_000;
 /** Minimum rate for a response that is not a stream, so that a reader cannot hold it by trickling. */
@@ -32,6 +26,8 @@ const PORTION = 64 * 1024;
  * Handler for `node:http`, Express, Fastify and every host that passes Node's request and response. Its
  * promise never rejects, unless `next` throws: a response that cannot be written, such as one already
  * answered by the host, is destroyed.
+ *
+ * @throws {OrchestratorError} `invalid_request` for an invalid prefix.
  */
 export function toNodeHandler(server: HandlesHttp, options: MountOptions = {}): NodeHandler {
   return answering(server, options, (_error, response) => response.destroy());
@@ -43,8 +39,9 @@ export function answering(
   options: MountOptions,
   failed: (error: unknown, response: ServerResponse) => void,
 ): NodeHandler {
+  const mounted = readPrefix(options);
   return async (request: HostRequest, response, next) => {
-    const { path, prefix } = pathOf(server, request, options.prefix);
+    const { path, prefix } = pathOf(server, request, mounted);
     if (next && !server.serves(path)) {
       next();
       return;

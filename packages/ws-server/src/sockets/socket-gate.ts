@@ -12,6 +12,12 @@ export interface GatedConnection {
   shutDown(retryAfterMs: number): void;
 }
 
+/** A host's server: the listener on its upgrades, and the prefixes below which it accepts them. */
+interface Attachment {
+  readonly listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly prefixes: Set<string>;
+}
+
 /** A path that accepts WebSockets, and its handler. */
 export interface UpgradeRoute {
   readonly path: string;
@@ -50,7 +56,7 @@ export class SocketGate {
     { readonly server: WebSocketServer; readonly upgradeRoute: UpgradeRoute }
   >;
   readonly #open = new Map<WebSocket, GatedConnection>();
-  readonly #attached = new Map<Server, (request: IncomingMessage, socket: Duplex, head: Buffer) => void>();
+  readonly #attached = new Map<Server, Attachment>();
   #closed = false;
 
   constructor(options: SocketGateOptions) {
@@ -70,16 +76,21 @@ export class SocketGate {
   }
 
   /**
-   * Handles the upgrades of a server on the registered paths; others are left to the host, if it has a
-   * listener.
+   * Handles the upgrades of a server on the registered paths below a prefix; others are left to the host, if
+   * it has a listener. A server has one listener of the gate, whatever the number of its prefixes.
    */
-  attach(server: Server): void {
-    if (this.#attached.has(server)) return;
+  attach(server: Server, prefix = ''): void {
+    const attached = this.#attached.get(server);
+    if (attached) {
+      attached.prefixes.add(prefix);
+      return;
+    }
+    const prefixes = new Set([prefix]);
     const listener = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (this.#upgrade(request, socket, head)) return;
+      if (this.#upgrade(prefixes, request, socket, head)) return;
       if (server.listenerCount('upgrade') === 1) refuse(socket, 404);
     };
-    this.#attached.set(server, listener);
+    this.#attached.set(server, { listener, prefixes });
     server.on('upgrade', listener);
   }
 
@@ -97,13 +108,16 @@ export class SocketGate {
       return ended;
     });
     await Promise.all(gone);
-    for (const [server, listener] of this.#attached) server.off('upgrade', listener);
+    for (const [server, { listener }] of this.#attached) server.off('upgrade', listener);
     this.#attached.clear();
   }
 
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+  #upgrade(prefixes: ReadonlySet<string>, request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
-    const found = this.#servers.get(path);
+    const found = [...prefixes]
+      .filter((prefix) => path.startsWith(`${prefix}/`))
+      .map((prefix) => this.#servers.get(path.slice(prefix.length)))
+      .find((server) => server !== undefined);
     if (!found) return false;
     const { origin } = request.headers;
     if (this.#closed) refuse(socket, 503);

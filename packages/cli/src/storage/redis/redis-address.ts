@@ -31,6 +31,7 @@ const objectSchema = z.union([
 /** Redis by its nodes or sentinels; as a URL see `docs/operating-redis.md`. Each host is `host` or `host:port`. */
 export type RedisConfig = string | RedisNodesConfig | RedisSentinelsConfig;
 
+/** A Redis Cluster. */
 export interface RedisNodesConfig {
   /** Some nodes of a Cluster. */
   readonly nodes: readonly string[];
@@ -38,6 +39,7 @@ export interface RedisNodesConfig {
   readonly password?: string;
 }
 
+/** A Redis behind sentinels. */
 export interface RedisSentinelsConfig {
   readonly sentinels: readonly string[];
   /** Name of the master at the sentinels. */
