@@ -29,11 +29,7 @@ export const planSchema = z.object({
 /** A plan: steps with their dependencies, run by the workflow of type `plan`. */
 export type OrchestrationPlan = z.output<typeof planSchema>;
 
-/** Reference to `input` or `steps.<id>.result`, instead of a value: `{ "$from": "steps.chunk.result.texts" }`. */
-interface PlanReference {
-  readonly $from: string;
-}
-
+/** Whether a value is a reference to `input` or `steps.<id>.result`: `{ "$from": "steps.chunk.result.texts" }`. */
 export function isReference(value: JsonValue): value is { $from: string } {
   return (
     typeof value === 'object' &&
