@@ -9,13 +9,13 @@ import { WebSocket } from 'ws';
 export const EXAMPLES = fileURLToPath(new URL('../../examples/embedding/', import.meta.url));
 export const KEY = 'key-of-the-test';
 const HEADERS = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' };
-export const GREETED = { said: 'hello you' };
+const GREETED = { said: 'hello you' };
 
 /** `fetch`, or a handler in its place. */
 export type Send = (url: string | URL, init?: RequestInit) => Promise<Response>;
 
 /** An example as a program of its own, on a free port. */
-export class ExampleHost {
+class ExampleHost {
   private constructor(
     /** The mount path included. */
     readonly url: string,
@@ -78,7 +78,7 @@ export async function followOverSse(url: string, send: Send = fetch): Promise<re
 }
 
 /** Events of a task over the client socket under the mount path, from before its submission. */
-export async function followOverSocket(url: string): Promise<readonly unknown[]> {
+async function followOverSocket(url: string): Promise<readonly unknown[]> {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/client`, { headers: HEADERS });
   onTestFinished(() => socket.terminate());
   await once(socket, 'open');
