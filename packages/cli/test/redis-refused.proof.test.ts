@@ -8,11 +8,14 @@ describe('what is refused', () => {
   const PASSWORD = 'never-to-be-seen';
   const nowhere = 'redis://127.0.0.1:1';
 
-  it.concurrent.each(['api', 'worker'])('the role %s without a Redis', async (role) => {
-    const { code, stdout, stderr } = await cli(['serve', '--role', role], { env: keys });
-    expect([code, stdout]).toEqual([78, '']);
-    expect(stderr).toMatch(new RegExp(`^error: role "${role}" .*expected --redis <url>`));
-  });
+  it.concurrent.each(['api', 'worker'])(
+    'the role %s without a storage that processes share',
+    async (role) => {
+      const { code, stdout, stderr } = await cli(['serve', '--role', role], { env: keys });
+      expect([code, stdout]).toEqual([78, '']);
+      expect(stderr).toMatch(new RegExp(`^error: role "${role}" .*expected one in --storage <url>`));
+    },
+  );
 
   it.concurrent('an API without keys, before anything is connected', async () => {
     const { code, stderr } = await cli(['serve', '--role', 'api', '--redis', nowhere]);
