@@ -36,7 +36,7 @@ export interface LocalStackOptions extends DefinitionOptions {
 }
 
 /** The running services of the local stack. */
-export interface LocalStack {
+export interface LocalStack extends AsyncDisposable {
   /** By name, running. */
   readonly services: Readonly<Record<string, ServiceHost>>;
   readonly definitions: readonly ServiceDefinition[];
@@ -76,11 +76,13 @@ export function createLocalStack(options: LocalStackOptions): LocalStack {
       }),
   );
   for (const service of hosts) service.start();
+  const stop = async () => {
+    await Promise.all(hosts.map((service) => service.stop()));
+  };
   return {
     services: Object.fromEntries(hosts.map((service) => [service.name, service])),
     definitions,
-    async stop() {
-      await Promise.all(hosts.map((service) => service.stop()));
-    },
+    stop,
+    [Symbol.asyncDispose]: stop,
   };
 }

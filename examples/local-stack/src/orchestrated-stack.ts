@@ -26,13 +26,11 @@ export function addLocalStack(
   };
   const stack = createLocalStack({ ...options, gatewayFor, notifierFor });
   for (const [name, service] of Object.entries(stack.services)) orchestrator.service(name, service);
-  return {
-    ...stack,
-    async stop() {
-      await stack.stop();
-      const signal = AbortSignal.timeout(DRAIN_MS);
-      await Promise.all(notifiers.map((notifier) => notifier.drain({ signal })));
-      await Promise.all(notifiers.map((notifier) => notifier.close()));
-    },
+  const stop = async () => {
+    await stack.stop();
+    const signal = AbortSignal.timeout(DRAIN_MS);
+    await Promise.all(notifiers.map((notifier) => notifier.drain({ signal })));
+    await Promise.all(notifiers.map((notifier) => notifier.close()));
   };
+  return { ...stack, stop, [Symbol.asyncDispose]: stop };
 }

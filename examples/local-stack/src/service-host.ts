@@ -64,7 +64,7 @@ type Known = { readonly reply: Promise<ReturnType<typeof answered>> } | { readon
  * A job ends once: completed or failed (notified), cancelled by `task_cancel` (not notified), or given up by
  * `stop()` (notified as retryable).
  */
-export class ServiceHost implements InProcessService {
+export class ServiceHost implements InProcessService, AsyncDisposable {
   readonly #definition: ServiceDefinition;
   readonly #gateway: Gateway;
   readonly #notifier: JobNotifier;
@@ -107,6 +107,10 @@ export class ServiceHost implements InProcessService {
     this.#stop = undefined;
     for (const job of this.#jobs.values()) job.abort.abort(reason);
     await this.#queue.idle();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 
   /** @throws {OrchestratorError} `not_found`, `invalid_request`, `idempotency_conflict`, `rate_limited`, `not_running`. */

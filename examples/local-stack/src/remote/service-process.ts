@@ -26,9 +26,9 @@ export interface ServiceProcessOptions {
 }
 
 /** A running service of the local stack, over HTTP. */
-export interface ServiceProcess {
+export interface ServiceProcess extends AsyncDisposable {
   readonly url: string;
-  /** Takes no more calls, gives up what runs, and waits up to `drainMs` (default 2 s) for the hub to know. */
+  /** Takes no more calls, gives up what runs, and waits up to `drainMs` (default 2 s) for the hub to know. Idempotent. */
   stop(options?: { readonly drainMs?: number }): Promise<void>;
 }
 
@@ -53,15 +53,18 @@ export async function startServiceProcess(options: ServiceProcessOptions): Promi
   });
   const listener = new ServiceListener({ name, service, token, report });
   service.start();
-  const stop = async ({ drainMs = 2_000 } = {}) => {
+  const end = async (drainMs: number) => {
     await listener.close();
     await service.stop();
     await notifier.drain({ signal: AbortSignal.timeout(drainMs) });
     await notifier.close();
     changes?.close();
   };
+  let ended: Promise<void> | undefined;
+  const stop = ({ drainMs = 2_000 } = {}) => (ended ??= end(drainMs));
   try {
-    return { url: await listener.listen(port, host), stop };
+    const url = await listener.listen(port, host);
+    return { url, stop, [Symbol.asyncDispose]: () => stop() };
   } catch (error) {
     await stop({ drainMs: 0 });
     throw new OrchestratorError('not_running', `${name} can't listen at ${host}:${port}`, { cause: error });
