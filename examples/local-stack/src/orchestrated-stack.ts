@@ -2,7 +2,7 @@ import { InProcessTransport, type Orchestrator, TaskNotifier } from '@agent-orch
 import { createLocalStack, type LocalStack, type LocalStackOptions } from './local-stack.js';
 import type { Gateway } from './service-definition.js';
 
-/** How long `stop` waits for the last outcomes to be acknowledged, in milliseconds. */
+/** Maximum wait of `stop` for the acks of the last outcomes, ms. */
 const DRAIN_MS = 5_000;
 
 /**

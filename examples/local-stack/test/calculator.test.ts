@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { evaluate, formatNumber } from '../src/tools/calculator.js';
 
-/** An expression twice: for the calculator, and what JavaScript makes of it; no value where it divides by 0. */
+/** An expression for the calculator and its value in JavaScript; no value for a division by 0. */
 interface Sample {
   readonly text: string;
   readonly value: number | undefined;

@@ -10,7 +10,7 @@ const LONGEST_BLOCK_MS = 1_000;
 const manyWords = Array.from({ length: SIZE / 6 }, (_, at) => ((at * 7919) % 100_003).toString(36)).join(' ');
 const repeated = (text: string) => text.repeat(Math.ceil(SIZE / text.length)).slice(0, SIZE);
 
-/** How long it worked at most, in milliseconds, before something else could run. */
+/** Longest blocking of the event loop, ms. */
 async function longestBlock(work: () => Promise<unknown>): Promise<number> {
   let longest = 0;
   let last = cpuMs();

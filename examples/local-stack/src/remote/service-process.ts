@@ -9,17 +9,17 @@ import { ServiceListener } from './service-listener.js';
 /** Options of `startServiceProcess`. */
 export interface ServiceProcessOptions {
   readonly definition: ServiceDefinition;
-  /** Where the orchestrator listens, such as `http://127.0.0.1:8000`. */
+  /** URL of the orchestrator, such as `http://127.0.0.1:8000`. */
   readonly orchestratorUrl: string;
-  /** The service's token, both ways. */
+  /** Token of the service, for both directions. */
   readonly token: string;
-  /** Default: one that is free. */
+  /** Default: any free port. */
   readonly port?: number;
   /** Default `127.0.0.1`. */
   readonly host?: string;
-  /** Where to write down what changes, so that the next process knows it. Default: nowhere. */
+  /** File for state changes, which the next process restores. Default: none. */
   readonly changesFile?: string;
-  /** How often a job that is under way says so, in milliseconds. Default 20,000. */
+  /** Interval of the heartbeat of a running job, ms. Default 20,000. */
   readonly aliveMs?: number;
   /** Default: `console.error`. */
   readonly report?: (error: unknown, where: string) => void;
@@ -28,11 +28,17 @@ export interface ServiceProcessOptions {
 /** A running service of the local stack, over HTTP. */
 export interface ServiceProcess extends AsyncDisposable {
   readonly url: string;
-  /** Takes no more calls, gives up what runs, and waits up to `drainMs` (default 2 s) for the hub to know. Idempotent. */
+  /**
+   * Accepts no more calls, fails running jobs as retryable, and waits up to `drainMs` (default 2 s) for the
+   * acks of the hub. Idempotent.
+   */
   stop(options?: { readonly drainMs?: number }): Promise<void>;
 }
 
-/** Runs one service definition behind HTTP: called by an orchestrator elsewhere, telling outcomes over a socket. */
+/**
+ * Runs one service definition behind HTTP, for an orchestrator elsewhere, with outcomes notified over a
+ * socket.
+ */
 export async function startServiceProcess(options: ServiceProcessOptions): Promise<ServiceProcess> {
   const { orchestratorUrl, token, port = 0, host = '127.0.0.1', changesFile, aliveMs } = options;
   const { name } = options.definition;
