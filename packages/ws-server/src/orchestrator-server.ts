@@ -193,9 +193,10 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
    * Handles the upgrades of a host's server to `/ws/…`, below the prefix if there is one. Upgrades to other
    * paths are left to the host's listeners, or refused with 404 if it has none.
    *
-   * @throws {OrchestratorError} `invalid_request` for an invalid prefix.
+   * @throws {OrchestratorError} `invalid_request` for an invalid prefix, `not_running` after `stop`.
    */
   attach(server: Server, options: MountOptions = {}): void {
+    this.#refuseStopped();
     this.#gate.attach(server, readPrefix(options));
   }
 
