@@ -83,6 +83,7 @@ export class SimulatedProcess {
     const { clock } = this.around;
     return {
       now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
       after: (ms, callback) =>
         clock.after(ms, () => {
           if (!this.#dropped) callback();
