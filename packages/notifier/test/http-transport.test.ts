@@ -131,7 +131,7 @@ describe('HttpTransport', () => {
     const query = overHttp(hub.url, { ackMs, clock });
     const acked = query.notifyTaskCompletion({ ...about('job-1'), result: 1 });
     // The time limit of the request is replaced by the delay.
-    await expect.poll(() => clock.nextAt).toBeLessThan(from + ackMs);
+    await expect.poll(() => clock.nextAt, { timeout: 30_000 }).toBeLessThan(from + ackMs);
     expect(clock.nextAt).toBeGreaterThanOrEqual(from + ms);
     expect(hub.asked).toHaveLength(1);
     await clock.fireNext();

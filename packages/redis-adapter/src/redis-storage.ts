@@ -1,5 +1,5 @@
 import { type Clock, OrchestratorError, type Random, type Storage } from '@agent-orchestrator/core';
-import { systemRandom } from '@agent-orchestrator/core/storage';
+import { systemClock, systemRandom } from '@agent-orchestrator/core/storage';
 import { describe } from '@agent-orchestrator/core/protocol';
 import {
   type Wakeups,
@@ -44,7 +44,7 @@ import { RedisTaskRecords } from './tasks/task-records.js';
 import { RedisTenantStore } from './tenants/tenant-store.js';
 import { Tenants } from './queue/rotations.js';
 import { RedisTickets } from './tenants/tickets.js';
-import { within } from './server/time-limit.js';
+import { type TimeLimit, timeLimit } from './server/time-limit.js';
 import { type Topology, topologyOf } from './server/topology.js';
 import { RedisUsage } from './tenants/usage.js';
 import { RedisWorkerDirectory } from './queue/worker-directory.js';
@@ -61,6 +61,11 @@ export interface RedisStorageOptions {
   readonly limits?: Partial<StorageLimits>;
   /** Default: the time of the Redis server, for all processes. For tests, which move it. */
   readonly clock?: Clock;
+  /**
+   * Waits of this process: long polls, polls of event logs, time limits, the interval of the reconcile.
+   * Default: the system's. For tests, which move it.
+   */
+  readonly timers?: Clock;
   readonly random?: Random;
 }
 
@@ -103,6 +108,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
   readonly wakeups: Wakeups;
   readonly #state: RedisState;
   readonly #connections: Connections;
+  readonly #limit: TimeLimit;
   /** The connection for commands is lost: the next one may be to another server. */
   readonly #connectionLost = () => {
     this.#state.parts.database.connectionLost();
@@ -142,28 +148,31 @@ export class RedisStorage implements Storage, AsyncDisposable {
   }
 
   private constructor(connections: Connections, options: RedisStorageOptions) {
-    const { prefix = 'orchestrator', limits, clock, random = systemRandom } = options;
+    const { prefix = 'orchestrator', limits, clock, timers = systemClock, random = systemRandom } = options;
     const { topology, subscriber } = connections;
     const { client } = topology;
+    const limit = timeLimit(timers, connections.limitMs);
     const keys = new Keys(prefix, topology.database);
-    const database = new Database(topology, keys.layout, connections.limitMs);
+    const database = new Database(topology, keys.layout, limit);
     const allLimits = { ...REDIS_DEFAULTS, ...limits };
-    const wakeups = new PubSubWakeups(subscriber, keys);
+    const wakeups = new PubSubWakeups(subscriber, keys, timers);
     const state = new RedisState({
       topology,
       client,
       database,
       keys,
-      scripts: new ScriptRunner(topology, allLimits, database, connections.limitMs),
+      scripts: new ScriptRunner(topology, allLimits, database, limit),
       wakeups,
-      systemEvents: new SystemEvents(client, keys.notifications, database),
+      systemEvents: new SystemEvents(client, keys.notifications, database, timers),
       limits: allLimits,
       random,
       clock,
+      timers,
     });
     const tenants = new Tenants(state);
     this.#state = state;
     this.#connections = connections;
+    this.#limit = limit;
     // Without a listener an error of a connection would end the process; its commands fail anyway.
     for (const connection of [client, subscriber]) connection.on('error', ignore);
     for (const moved of ['ready', '+node', '-node']) subscriber.on(moved, () => wakeups.resubscribe());
@@ -195,7 +204,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.#state.checkOpen();
     await this.#state.parts.database.check();
     try {
-      await within(this.#connections.limitMs, this.#connections.topology.client.ping());
+      await this.#limit(this.#connections.topology.client.ping());
     } catch (error) {
       throw toStorageError(error);
     }
@@ -204,7 +213,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
   /** Findings about the server that are unsafe or would lose work: version, eviction, persistence, clock. */
   async checkServer(): Promise<readonly ServerFinding[]> {
     await this.#state.parts.database.check();
-    return checkServer(this.#connections.topology);
+    return checkServer(this.#connections.topology, this.#state.parts.timers);
   }
 
   publishSystemEvent(kind: string, text: string, fields?: Readonly<Record<string, string>>): void {

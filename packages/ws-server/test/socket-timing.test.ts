@@ -58,10 +58,10 @@ describe.each(SOCKETS)('a %s socket', (kind, path, token) => {
 
   it('leaves no timer when it is closed', async () => {
     const { clock, peer } = await opened(path, { token });
-    await expect.poll(() => clock.nextAt).toBe(clock.now() + HEARTBEAT_MS);
+    await expect.poll(() => clock.nextAt, { timeout: 30_000 }).toBe(clock.now() + HEARTBEAT_MS);
     peer.socket.close();
     await peer.closed;
-    await expect.poll(() => clock.nextAt).toBeUndefined();
+    await expect.poll(() => clock.nextAt, { timeout: 30_000 }).toBeUndefined();
   });
 });
 

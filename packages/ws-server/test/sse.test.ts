@@ -72,7 +72,7 @@ describe('GET /v1/tasks/{id}/events', () => {
     await clock.advance(15_000);
     for (let beats = 1; beats <= 2; beats += 1) {
       await clock.advance(15_000);
-      await expect.poll(() => reader.comments.length).toBe(beats);
+      await expect.poll(() => reader.comments.length, { timeout: 30_000 }).toBe(beats);
     }
     await running.orchestrator.tenant('acme').tasks.signal(id, 'approve', 'yes');
     expect(await next).toBeDefined();

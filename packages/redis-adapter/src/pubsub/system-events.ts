@@ -1,3 +1,5 @@
+import type { Clock } from '@agent-orchestrator/core';
+import { pause } from '@agent-orchestrator/core/storage';
 import type { Cluster, Redis } from 'ioredis';
 import type { Database } from '../server/database.js';
 import { answerOf } from '../server/storage-errors.js';
@@ -22,6 +24,7 @@ export class SystemEvents {
     private readonly client: Redis | Cluster,
     private readonly key: string,
     private readonly database: Database,
+    private readonly clock: Clock,
   ) {}
 
   publish(kind: string, text: string, fields: Readonly<Record<string, string>> = {}): void {
@@ -53,7 +56,7 @@ export class SystemEvents {
         last = id;
         yield readSystemEvent(id, fields);
       }
-      if (entries.length === 0) await pauseOf(POLL_MS, signal);
+      if (entries.length === 0) await pause(this.clock, POLL_MS, signal);
     }
   }
 }
@@ -65,16 +68,4 @@ function readSystemEvent(id: string, flat: readonly string[]): SystemEvent {
   for (let at = 0; at < flat.length; at += 2) fields[flat[at] as string] = flat[at + 1] as string;
   const { kind = '', text = '', ...more } = fields;
   return { at: Number.parseInt(id, 10), kind, text, ...more };
-}
-
-function pauseOf(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

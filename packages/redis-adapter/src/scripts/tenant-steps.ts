@@ -64,6 +64,8 @@ export class RedisState {
       readonly random: Random;
       /** Absent: the server's time. */
       readonly clock: Clock | undefined;
+      /** Waits of this process. */
+      readonly timers: Clock;
     },
   ) {
     this.completions = new CompletionsChannel(parts.wakeups, parts.keys);
@@ -208,7 +210,7 @@ export class RedisState {
 
   /** Reports a tenant at its limit of waiting tasks or stored bytes to operators, once a minute each. */
   publishAtLimit(tenantId: string): void {
-    const now = this.parts.clock?.now() ?? Date.now();
+    const now = (this.parts.clock ?? this.parts.timers).now();
     if (now - (this.#publishedAtLimit.get(tenantId) ?? 0) < REPEAT_SYSTEM_EVENT_MS) return;
     if (this.#publishedAtLimit.size >= MAX_REMEMBERED) this.#publishedAtLimit.clear();
     this.#publishedAtLimit.set(tenantId, now);
