@@ -36,9 +36,12 @@ function memoryWorld(): World {
       ...{ tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, wakeups },
       ping: () => memory.ping(),
       checkServer: async () => [],
-      async *systemEvents({ signal }) {
-        yield* SYSTEM_EVENTS;
-        await delay(60_000, undefined, { signal }).catch(() => undefined);
+      systemEvents: {
+        ...memory.systemEvents,
+        async *follow({ signal }) {
+          yield* SYSTEM_EVENTS;
+          await delay(60_000, undefined, { signal }).catch(() => undefined);
+        },
       },
       close: async () => {
         open -= 1;

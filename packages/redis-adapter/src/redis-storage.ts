@@ -26,7 +26,7 @@ import { checkBorrowed, connect, disconnect, type RedisTarget } from './server/c
 import { Database } from './server/database.js';
 import { RedisEventLog } from './events/event-log.js';
 import { Keys } from './server/keys.js';
-import { type SystemEvent, SystemEvents } from './pubsub/system-events.js';
+import { RedisSystemEvents } from './pubsub/system-events.js';
 import { RecentSubmissions } from './tasks/recent-submissions.js';
 import { RedisState } from './scripts/tenant-steps.js';
 import { REDIS_DEFAULTS, ScriptRunner, type StorageLimits } from './scripts/script-runner.js';
@@ -106,6 +106,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
   readonly tenants: TenantStore;
   readonly tickets: TicketStore;
   readonly wakeups: Wakeups;
+  readonly systemEvents: RedisSystemEvents;
   readonly #state: RedisState;
   readonly #connections: Connections;
   readonly #limit: TimeLimit;
@@ -163,7 +164,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
       keys,
       scripts: new ScriptRunner(topology, allLimits, database, limit),
       wakeups,
-      systemEvents: new SystemEvents(client, keys.notifications, database, timers),
+      systemEvents: new RedisSystemEvents(client, keys.notifications, database, timers),
       limits: allLimits,
       random,
       clock,
@@ -197,6 +198,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.workers = ports.workers;
     this.tenants = ports.tenants;
     this.tickets = ports.tickets;
+    this.systemEvents = state.parts.systemEvents;
     this.wakeups = { subscribe: (listener) => wakeups.subscribe(listener) };
   }
 
@@ -214,23 +216,6 @@ export class RedisStorage implements Storage, AsyncDisposable {
   async checkServer(): Promise<readonly ServerFinding[]> {
     await this.#state.parts.database.check();
     return checkServer(this.#connections.topology, this.#state.parts.timers);
-  }
-
-  publishSystemEvent(kind: string, text: string, fields?: Readonly<Record<string, string>>): void {
-    this.#state.parts.systemEvents.publish(kind, text, fields);
-  }
-
-  /**
-   * Events for operators, at least the last ten thousand of which are kept: workers that join, leave or are
-   * lost, dead letters, late outcomes, tenants at their limit or with damaged keys, opened circuit breakers.
-   *
-   * @param options.recent number of past events to begin with. Default 100.
-   */
-  systemEvents(options: {
-    readonly signal: AbortSignal;
-    readonly recent?: number;
-  }): AsyncIterable<SystemEvent> {
-    return this.#state.parts.systemEvents.follow(options);
   }
 
   /**

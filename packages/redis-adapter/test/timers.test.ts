@@ -67,10 +67,10 @@ describe('the waits of a process', () => {
     const { storage, timers } = opened();
     const over = new AbortController();
     onTestFinished(() => over.abort());
-    const events = storage.systemEvents({ signal: over.signal })[Symbol.asyncIterator]();
+    const events = storage.systemEvents.follow({ signal: over.signal })[Symbol.asyncIterator]();
     const next = events.next();
     await expect.poll(() => timers.nextAt, { timeout: 30_000 }).toBe(timers.now() + 500);
-    storage.publishSystemEvent('breaker_opened', 'opened');
+    storage.systemEvents.publish({ kind: 'breaker_opened', text: 'opened' });
     await storage.ping();
     expect(await hasSettled(next)).toBe(false);
     await timers.advance(500);

@@ -26,7 +26,7 @@ async function tail(context: CommandContext, flags: SettingFlags & { readonly sy
   await withOperatorStorage(context, flags, async (storage) => {
     terminal.talk(terminal.dim('following system events, Ctrl-C ends'));
     try {
-      for await (const systemEvent of storage.systemEvents({ signal })) print(terminal, systemEvent);
+      for await (const systemEvent of storage.systemEvents.follow({ signal })) print(terminal, systemEvent);
     } catch (cause) {
       if (cause instanceof OrchestratorError) throw cause;
       throw new OrchestratorError('storage_unavailable', 'Redis does not answer any more', { cause });

@@ -1,3 +1,4 @@
+export type { PublishSystemEventParams, SystemEvents } from './system-events.js';
 export type { Wakeup, Wakeups } from './wakeups.js';
 export type {
   BeginStepParams,

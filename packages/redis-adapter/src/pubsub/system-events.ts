@@ -1,5 +1,5 @@
 import type { Clock } from '@agent-orchestrator/core';
-import { pause } from '@agent-orchestrator/core/storage';
+import { pause, type PublishSystemEventParams, type SystemEvents } from '@agent-orchestrator/core/storage';
 import type { Cluster, Redis } from 'ioredis';
 import type { Database } from '../server/database.js';
 import { answerOf } from '../server/storage-errors.js';
@@ -16,10 +16,11 @@ export interface SystemEvent {
 const KEPT = 10_000;
 
 /**
- * Events for operators: a stream that keeps about the last ten thousand. Best effort: no operation fails
- * because one could not be stored.
+ * Events for operators: workers that join, leave or are lost, dead letters, late outcomes, tenants at their
+ * limit or with damaged keys, opened circuit breakers. A stream keeps about the last ten thousand. Best
+ * effort: no operation fails because one could not be stored.
  */
-export class SystemEvents {
+export class RedisSystemEvents implements SystemEvents {
   constructor(
     private readonly client: Redis | Cluster,
     private readonly key: string,
@@ -27,7 +28,7 @@ export class SystemEvents {
     private readonly clock: Clock,
   ) {}
 
-  publish(kind: string, text: string, fields: Readonly<Record<string, string>> = {}): void {
+  publish({ kind, text, fields }: PublishSystemEventParams): void {
     const flat = Object.entries({ kind, text, ...fields }).flat();
     this.#add(flat).catch(() => undefined);
   }
@@ -37,7 +38,7 @@ export class SystemEvents {
     await this.client.xadd(this.key, 'MAXLEN', '~', KEPT, '*', ...fields);
   }
 
-  /** The last `recent` events, then new ones, until `signal` fires. */
+  /** The last `recent` events (default 100), then new ones, until `signal` fires. */
   async *follow({
     signal,
     recent = 100,

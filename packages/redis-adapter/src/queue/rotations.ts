@@ -108,8 +108,10 @@ export class Tenants {
     if (now - (this.#damagedAt.get(tenantId) ?? Number.NEGATIVE_INFINITY) < RECONCILE_EVERY_MS) return;
     if (this.#damagedAt.size >= MAX_REMEMBERED) this.#damagedAt.clear();
     this.#damagedAt.set(tenantId, now);
-    this.state.parts.systemEvents.publish('tenant_damaged', `tenant ${tenantId}: ${message}`, {
-      tenant: tenantId,
+    this.state.parts.systemEvents.publish({
+      kind: 'tenant_damaged',
+      text: `tenant ${tenantId}: ${message}`,
+      fields: { tenant: tenantId },
     });
   }
 

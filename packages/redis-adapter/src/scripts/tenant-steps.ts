@@ -6,7 +6,7 @@ import { CompletionsChannel } from '../pubsub/completions.js';
 import { Epochs } from './epoch.js';
 import type { Keys } from '../server/keys.js';
 import type { Topology } from '../server/topology.js';
-import type { SystemEvents } from '../pubsub/system-events.js';
+import type { RedisSystemEvents } from '../pubsub/system-events.js';
 import { answerOf, toStorageError } from '../server/storage-errors.js';
 import type { Reply, ScriptName, ScriptRunner, StorageLimits } from './script-runner.js';
 
@@ -59,7 +59,7 @@ export class RedisState {
       readonly keys: Keys;
       readonly scripts: ScriptRunner;
       readonly wakeups: PubSubWakeups;
-      readonly systemEvents: SystemEvents;
+      readonly systemEvents: RedisSystemEvents;
       readonly limits: StorageLimits;
       readonly random: Random;
       /** Absent: the server's time. */
@@ -215,7 +215,7 @@ export class RedisState {
     if (this.#publishedAtLimit.size >= MAX_REMEMBERED) this.#publishedAtLimit.clear();
     this.#publishedAtLimit.set(tenantId, now);
     const text = `tenant ${tenantId} is at its limit: too many of its tasks wait, or too much is stored for it`;
-    this.parts.systemEvents.publish('tenant_at_limit', text, { tenant: tenantId });
+    this.parts.systemEvents.publish({ kind: 'tenant_at_limit', text, fields: { tenant: tenantId } });
   }
 
   #publishTimer(due: number | null): void {
@@ -238,9 +238,10 @@ export class RedisState {
   async #apply(tenantId: string, effect: string, value: string | number): Promise<void> {
     if (effect === 'ready') await this.runSystem('joinRotations', tenantId, value);
     else if (effect === 'dead_letter')
-      this.parts.systemEvents.publish(effect, `task ${value} has failed`, {
-        tenant: tenantId,
-        task: String(value),
+      this.parts.systemEvents.publish({
+        kind: effect,
+        text: `task ${value} has failed`,
+        fields: { tenant: tenantId, task: String(value) },
       });
     else if (effect === 'staged') await this.createStaged(tenantId, String(value));
     else if (effect === 'forgotten') await this.#forget(tenantId);
