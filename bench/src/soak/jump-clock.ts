@@ -16,6 +16,10 @@ export class JumpClock implements Clock {
     return this.#now;
   }
 
+  monotonic(): number {
+    return this.#now;
+  }
+
   after(ms: number, callback: () => void): () => void {
     this.#set += 1;
     const timer = { at: this.#now + ms, order: this.#set, callback };

@@ -25,6 +25,10 @@ class MovableClock implements Clock {
     return Date.now() + this.#ahead;
   }
 
+  monotonic(): number {
+    return performance.now() + this.#ahead;
+  }
+
   after(ms: number, callback: () => void): () => void {
     const timer = setTimeout(callback, ms);
     return () => clearTimeout(timer);

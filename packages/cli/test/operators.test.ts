@@ -1,7 +1,8 @@
 import { localTime } from '../src/print/local-time.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MemoryStorage, Orchestrator, type Storage, type Task } from '@agent-orchestrator/core';
-import { type SystemEvent, RedisStorage } from '@agent-orchestrator/redis-adapter';
+import type { SystemEvent } from '@agent-orchestrator/core/storage';
+import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OpenStorage } from '../src/commands/command-context.js';
@@ -35,9 +36,12 @@ function memoryWorld(): World {
     return {
       ...{ tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, wakeups },
       ping: () => memory.ping(),
-      async *systemEvents({ signal }) {
-        yield* SYSTEM_EVENTS;
-        await delay(60_000, undefined, { signal }).catch(() => undefined);
+      systemEvents: {
+        ...memory.systemEvents,
+        async *follow({ signal }) {
+          yield* SYSTEM_EVENTS;
+          await delay(60_000, undefined, { signal }).catch(() => undefined);
+        },
       },
       close: async () => {
         open -= 1;

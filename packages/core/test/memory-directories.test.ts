@@ -60,7 +60,9 @@ describe('tenants in memory', () => {
 describe('tickets in memory', () => {
   it('are refused without visiting the open ones', async () => {
     let now = 0;
-    const storage = new MemoryStorage({ clock: { now: () => now, after: () => () => {} } });
+    const storage = new MemoryStorage({
+      clock: { now: () => now, monotonic: () => now, after: () => () => {} },
+    });
     let made = 0;
     const issue = () => {
       made += 1;

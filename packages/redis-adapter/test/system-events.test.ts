@@ -13,7 +13,7 @@ afterAll(() => server.stop());
 async function eventsOf(storage: RedisStorage, kinds: readonly string[]): Promise<readonly SystemEvent[]> {
   const missing = new Set(kinds);
   const systemEvents: SystemEvent[] = [];
-  for await (const systemEvent of storage.systemEvents({ signal: AbortSignal.timeout(60_000) })) {
+  for await (const systemEvent of storage.systemEvents.follow({ signal: AbortSignal.timeout(60_000) })) {
     systemEvents.push(systemEvent);
     missing.delete(systemEvent.kind);
     if (missing.size === 0) break;
@@ -22,7 +22,7 @@ async function eventsOf(storage: RedisStorage, kinds: readonly string[]): Promis
   return systemEvents;
 }
 
-describe('RedisStorage.systemEvents', () => {
+describe('RedisStorage.systemEvents.follow', () => {
   it('delivers workers, dead letters, tenants at their limit, and events of the orchestrator', async () => {
     const storage = RedisStorage.connect(server.url);
     const orchestrator = new Orchestrator({ storage, maxWaiting: 2 });
@@ -45,7 +45,11 @@ describe('RedisStorage.systemEvents', () => {
     await expect(batches.submit({ requests: [{ type: 'broken' }] })).rejects.toMatchObject({
       code: 'queue_full',
     });
-    storage.publishSystemEvent('breaker_opened', 'circuit breaker opened', { service: 'query' });
+    storage.systemEvents.publish({
+      kind: 'breaker_opened',
+      text: 'circuit breaker opened',
+      fields: { service: 'query' },
+    });
 
     const kinds = ['worker_joined', 'dead_letter', 'worker_left', 'tenant_at_limit', 'breaker_opened'];
     const systemEvents = await eventsOf(storage, kinds);

@@ -32,6 +32,7 @@ export type StoragePart =
   | 'usage'
   | 'workers'
   | 'wakeups'
+  | 'systemEvents'
   | 'storage';
 
 /** One requirement on every storage. Throws an `AssertionError` on a violation. */

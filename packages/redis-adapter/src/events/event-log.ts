@@ -105,8 +105,9 @@ export class RedisEventLog implements EventLog {
   }
 
   get #common() {
-    const { pollMs, messagesCarryEntries } = this.state.parts.topology;
-    return { cursorOf, pollMs, takesEntries: messagesCarryEntries };
+    const { timers, topology } = this.state.parts;
+    const { pollMs, messagesCarryEntries } = topology;
+    return { cursorOf, pollMs, timers, takesEntries: messagesCarryEntries };
   }
 
   /** A completion, or nothing. */
