@@ -1,7 +1,8 @@
 import { Orchestrator } from '@agent-orchestrator/core';
+import type { SystemEvent } from '@agent-orchestrator/core/storage';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type SystemEvent, RedisStorage } from '../src/index.js';
+import { RedisStorage } from '../src/index.js';
 
 let server: RedisServer;
 beforeAll(async () => {

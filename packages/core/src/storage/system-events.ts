@@ -8,6 +8,7 @@ export interface SystemEvent {
   readonly [field: string]: string | number;
 }
 
+/** An event to publish to operators. */
 export interface PublishSystemEventParams {
   /** Such as `breaker_opened`. */
   readonly kind: string;
