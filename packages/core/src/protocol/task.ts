@@ -77,9 +77,6 @@ export const batchSubmissionSchema = z.object({
   fail_fast: z.boolean().optional(),
 });
 
-/** The `next` of a page of tasks, or of a batch's items. */
-export const pageCursorSchema = z.string().regex(/^\d{1,15}$/, 'expected the "next" of a page');
-
 export const signalBodySchema = z.object({ payload: optionalJsonSchema });
 export const cancelBodySchema = z.object({ reason: textSchema(500).optional() });
 
