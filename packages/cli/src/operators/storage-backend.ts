@@ -33,9 +33,9 @@ export class StorageBackend implements Backend {
     this.#sessions = new SessionManager({ storage });
   }
 
-  listTasks({ limit, cursor: after, ...filter }: TaskQuery) {
+  listTasks({ limit, ...query }: TaskQuery) {
     const { tenantId } = this;
-    return this.#registry.list({ tenantId, ...filter, after, limit: countOf(limit) });
+    return this.#registry.list({ tenantId, ...query, limit: countOf(limit) });
   }
 
   getTask(taskId: string): Promise<Task> {
@@ -56,14 +56,14 @@ export class StorageBackend implements Backend {
     return this.#registry.redrive(this.#task(taskId));
   }
 
-  listSessions({ status, limit: count, cursor: after }: SessionQuery) {
+  listSessions({ status, limit: count, cursor }: SessionQuery) {
     const wanted = validate(statusSchema, status, '--status');
     const limit = countOf(count);
     return this.#sessions.list({
       tenantId: this.tenantId,
       ...(wanted !== undefined && { status: wanted }),
       ...(limit !== undefined && { limit }),
-      ...(after !== undefined && { after }),
+      ...(cursor !== undefined && { cursor }),
     });
   }
 
