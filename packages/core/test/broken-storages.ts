@@ -1,7 +1,7 @@
 import { MemoryStorage, type Storage } from '../src/index.js';
 import { type CaseLimits } from '../src/conformance/index.js';
 import { brokenBytes } from './broken-bytes.js';
-import { brokenCompletions } from './broken-completions.js';
+import { brokenCompletions, forgetsEmptyLog } from './broken-completions.js';
 import { brokenPortions } from './broken-portions.js';
 import { brokenRecovery } from './broken-recovery.js';
 import { brokenRepeats } from './broken-repeats.js';
@@ -480,6 +480,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       for await (const event of original(params) as unknown as AsyncIterable<Answer>)
         if (event['event'] !== 'gap') yield event;
     } as Mistake,
+    'forgets an empty log with its last follower': forgetsEmptyLog,
   }),
   ...broken('events.followCompletions', brokenCompletions),
   ...broken('tenants.get', {

@@ -32,7 +32,11 @@ export interface PageOptions {
   readonly cursor?: string | undefined;
 }
 
-/** @throws {OrchestratorError} `invalid_request` for a `limit` outside of the size. */
+/**
+ * The limit of a page: `limit`, or the default of the size.
+ *
+ * @throws {OrchestratorError} `invalid_request` for a `limit` outside of the size.
+ */
 export function pageLimit({ default: usual, max }: PageSize, limit: number = usual): number {
   if (Number.isInteger(limit) && limit >= 1 && limit <= max) return limit;
   throw new OrchestratorError('invalid_request', `limit: expected 1 to ${max}, got ${describe(limit)}`);
