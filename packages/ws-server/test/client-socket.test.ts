@@ -227,7 +227,8 @@ describe('a connection', () => {
   });
 
   it('of a reader that is too slow is closed with 4408, and resumes without loss', async () => {
-    const running = await startServer();
+    // The server waits for the reader's answer to the close frame, however long the tasks take.
+    const running = await startServer({ clock: new ManualClock() });
     const peer = await following(running, { tenant: true });
     const { cursor: begin } = await peer.event('subscribed');
     peer.socket.pause();
