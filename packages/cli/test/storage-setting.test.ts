@@ -81,6 +81,8 @@ describe('the storage of the settings', () => {
       /^--storage: expected memory:, or redis:\/\/.*, got "postgres:\/\/h\/db"$/,
     ],
     [{ storage: 'postgres://me:hunter2@h' }, {}, undefined, /^--storage: .* got something else$/],
+    // Without "@host" a password looks like a port.
+    [{ storage: 'redis://u:hunter2' }, {}, undefined, /^--storage: .* got something else$/],
     [{ storage: 'memory:x' }, {}, undefined, /^--storage: expected memory:, got/],
     [{ storage: 'redis://h/x' }, {}, undefined, /^--storage: expected redis:\/\//],
     [{ storage: 'nothing' }, {}, undefined, /^--storage: expected memory:, or redis:/],

@@ -293,6 +293,69 @@ describe('the options of a submission', () => {
   });
 });
 
+describe('every request', () => {
+  const job = defineWorkflow('job', {}, (ctx) => ctx.waitForSignal('go'));
+  beforeEach(() => h.orchestrator.workflow(job));
+
+  it('does nothing once its signal has fired', async () => {
+    const reason = new Error('enough');
+    const signal = AbortSignal.abort(reason);
+    const { tasks, batches, sessions } = h.acme;
+    const { task_id } = await tasks.submit(job, null);
+    const begun = [
+      tasks.submit(job, null, { signal }),
+      tasks.submit({ type: 'job' }, { signal }),
+      h.acme.chat({ message: 'hello' }, { signal }),
+      batches.submit({ requests: [{ type: 'job' }] }, { signal }),
+      sessions.create({ session_id: 'never' }, { signal }),
+      tasks.signal(task_id, 'go', null, { signal }),
+      tasks.handle(task_id).signal('go', null, { signal }),
+    ];
+    for (const request of begun) await expect(request).rejects.toBe(reason);
+    await h.orchestrator.start();
+    await settled();
+    expect((await tasks.list()).tasks.map((task) => task.status)).toEqual(['processing']);
+    await expect(sessions.get('never')).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('refuses an option that would be ignored', async () => {
+    const { tasks, batches, sessions } = h.acme;
+    const odd = { idempotency_key: 'k' } as object;
+    const begun = [
+      tasks.submit(job, null, odd),
+      tasks.submit(job, null, { session_id: 's' } as object),
+      tasks.submit({ type: 'job' }, odd),
+      tasks.submit({ type: 'job' }, { sessionId: 's' } as object),
+      h.acme.chat({ message: 'hello' }, odd),
+      batches.submit({ requests: [{ type: 'job' }] }, odd),
+      sessions.create({}, odd),
+      tasks.signal(crypto.randomUUID(), 'go', null, odd),
+    ];
+    for (const request of begun)
+      await expect(request).rejects.toMatchObject({
+        code: 'invalid_request',
+        message: expect.stringMatching(
+          /^options: expected .*idempotencyKey.*, got "(?:idempotency_key|session_?[iI]d)"$/,
+        ),
+      });
+    expect((await tasks.list()).tasks).toEqual([]);
+  });
+});
+
+describe('no input', () => {
+  it('is the empty object, for the check at submission and for the workflow', async () => {
+    const nullable = defineWorkflow('nullable', { input: z.string().nullable() }, (_, input) => [input]);
+    const optional = defineWorkflow(
+      'optional',
+      { input: z.object({ a: z.string().default('x') }) },
+      (_, input) => input.a,
+    );
+    await h.orchestrator.workflow(nullable).workflow(optional).start();
+    await expect(h.acme.tasks.submit(nullable, null)).rejects.toMatchObject({ code: 'invalid_request' });
+    expect(await outcome(await h.acme.tasks.submit(optional, undefined as never))).toBe('x');
+  });
+});
+
 describe('a task handle', () => {
   const word = defineWorkflow('word', {}, (ctx) => ctx.waitForSignal<string>('word'));
   beforeEach(() => h.orchestrator.workflow(word).start());
@@ -329,9 +392,10 @@ describe('a task handle', () => {
     const aborted = expect(task.result({ signal: controller.signal })).rejects.toBe(reason);
     controller.abort(reason);
     await aborted;
-    const stopped = expect(task.result()).rejects.toMatchObject({ code: 'not_running' });
+    const both = [task.result(), task.result({ timeoutMs: 60_000 })];
+    const stopped = both.map((result) => expect(result).rejects.toMatchObject({ code: 'not_running' }));
     h.orchestrator.registry.close();
-    await stopped;
+    await Promise.all(stopped);
   });
 
   it('of an existing task does the same; of an unknown one, rejects', async () => {

@@ -117,6 +117,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.#state.parts.wakeups.connectionLost();
     this.#state.epochs.forget();
   };
+  readonly #forgetNodes: () => void;
   readonly #recheckLogs = () => this.#state.parts.wakeups.recheckLogs();
 
   /** Opens its own connections, and closes them. Returns at once: commands wait for the connections. */
@@ -182,7 +183,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     client.on('close', this.#connectionLost).on('ready', this.#recheckLogs);
     // A step whose answer was lost may have left a ready tenant out of the rotation, which is on another
     // node.
-    topology.onNodeLost(() => {
+    this.#forgetNodes = topology.onNodeLost(() => {
       state.epochs.forget();
       tenants.reconcileSoon();
     });
@@ -235,6 +236,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
       .off('error', ignore)
       .off('close', this.#connectionLost)
       .off('ready', this.#recheckLogs);
+    this.#forgetNodes();
     this.#connections.close();
   }
 

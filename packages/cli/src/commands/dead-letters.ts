@@ -1,5 +1,6 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { cutText } from '@agent-orchestrator/core/protocol';
+import { wholePage } from '../client/whole-page.js';
 import { printPage } from '../print/page.js';
 import { printable } from '../terminal/terminal.js';
 import type { CommandContext } from './command-context.js';
@@ -16,7 +17,13 @@ const LONGEST = 80;
 export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const { limit = '20', cursor } = flags;
   await using backend = await openStorageBackend(context, flags);
-  const { tasks, next } = await backend.listTasks({ status: 'failed', limit, cursor });
+  const { items: tasks, next } = await wholePage(
+    async (count, from) => {
+      const page = await backend.listTasks({ status: 'failed', limit: count, cursor: from });
+      return { items: page.tasks, next: page.next };
+    },
+    { limit, cursor, signal: context.signal },
+  );
   printPage(context.terminal, {
     none: 'no dead letters',
     head: ['task', 'type', 'attempts', 'failed', 'code', 'message'],

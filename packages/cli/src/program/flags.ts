@@ -29,9 +29,17 @@ export function withDirectFlags(command: Command): Command {
   return withStorage(command, 'straight from this storage, without a server (default: ORCHESTRATOR_STORAGE)');
 }
 
-/** Flags of commands that may have direct access to one tenant's data. */
+/** Flags of commands that have direct access to one tenant's data. */
 export function withTenantFlags(command: Command): Command {
-  return withDirectFlags(command).option('--tenant <id>', 'tenant, for direct access to the storage');
+  return withDirectFlags(command).option('--tenant <id>', 'tenant in the storage');
+}
+
+/** Flags of commands that use HTTP, or have direct access to one tenant's data. */
+export function withEitherFlags(command: Command): Command {
+  return withStorage(command, 'straight from this storage, instead of over HTTP').option(
+    '--tenant <id>',
+    'this tenant, straight from the storage (default: ORCHESTRATOR_STORAGE)',
+  );
 }
 
 /** Flags of lists. */

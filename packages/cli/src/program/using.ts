@@ -6,7 +6,7 @@ import type { OperatorFlags } from '../commands/operator-context.js';
 import type { RunFlags } from '../commands/run.js';
 import type { ListFlags as SessionFlags } from '../commands/sessions.js';
 import type { CancelFlags, ListFlags as TaskFlags, TailFlags } from '../commands/tasks.js';
-import { withPageFlags, withTenantFlags } from './flags.js';
+import { withEitherFlags, withPageFlags, withTenantFlags } from './flags.js';
 
 /** Commands that use an orchestrator. */
 export function addUsingCommands(program: Command, context: CommandContext): void {
@@ -50,13 +50,13 @@ export function addUsingCommands(program: Command, context: CommandContext): voi
 function addTaskCommands(program: Command, context: CommandContext): void {
   const actions = () => import('../commands/tasks.js');
   const tasks = program.command('tasks').description('list, show, follow and cancel tasks');
-  const list = withTenantFlags(tasks.command('list'))
+  const list = withEitherFlags(tasks.command('list'))
     .description('the newest tasks')
     .option('--status <status>', 'pending, processing, completed, failed or cancelled')
     .option('--type <type>', 'only of this type')
     .option('-s, --session <id>', 'only of this session');
   withPageFlags(list, 20).action(async (flags: TaskFlags) => (await actions()).list(context, flags));
-  withTenantFlags(tasks.command('show'))
+  withEitherFlags(tasks.command('show'))
     .description('one task, with payload, result and calls')
     .argument('<task-id>')
     .action(async (taskId: string, flags: OperatorFlags) => (await actions()).show(context, taskId, flags));
@@ -64,7 +64,7 @@ function addTaskCommands(program: Command, context: CommandContext): void {
     .description('explain the state of a task (requires direct access to the storage)')
     .argument('<task-id>')
     .action(async (taskId: string, flags: OperatorFlags) => (await actions()).why(context, taskId, flags));
-  withTenantFlags(tasks.command('cancel'))
+  withEitherFlags(tasks.command('cancel'))
     .description('cancel a task')
     .argument('<task-id>')
     .option('--reason <text>', 'reason, kept with the task')
@@ -82,11 +82,11 @@ function addTaskCommands(program: Command, context: CommandContext): void {
 function addSessionCommands(program: Command, context: CommandContext): void {
   const actions = () => import('../commands/sessions.js');
   const sessions = program.command('sessions').description('list and show conversations');
-  const list = withTenantFlags(sessions.command('list'))
+  const list = withEitherFlags(sessions.command('list'))
     .description('the newest sessions')
     .option('--status <status>', 'active or closed');
   withPageFlags(list, 20).action(async (flags: SessionFlags) => (await actions()).list(context, flags));
-  withTenantFlags(sessions.command('show'))
+  withEitherFlags(sessions.command('show'))
     .description('one session, with its recent messages and live tasks')
     .argument('<session-id>')
     .option('-n, --limit <count>', 'maximum number of messages (default: 50)')

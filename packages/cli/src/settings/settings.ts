@@ -68,8 +68,7 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
         return `${sources.path}: "${path}" is no setting; docs/cli.md lists those there are`;
       // The value or key in place of a secret may be one.
       const isSecret =
-        /key|token|password/i.test(path) ||
-        (STORAGE_SETTINGS.includes(name) && !/^"[\w+]+:\/\/[^@?]*"$/.test(got));
+        /key|token|password/i.test(path) || (STORAGE_SETTINGS.includes(name) && !PLAIN_URL.test(got));
       const where = name === 'apiKeys' || name === 'serviceTokens' ? name : path;
       const shown = isSecret || got.includes('@') ? 'something else' : got;
       return `${placeOf(sources, name, where)}: expected ${expected}, got ${shown}`;
@@ -77,6 +76,9 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
     throw new ConfigurationError([...new Set(lines)].join('\n  '));
   }
 }
+
+/** A URL of hosts with numeric ports and a path: nothing in it can be a password. */
+const PLAIN_URL = /^"[\w+]+:\/\/[\w.-]+(?::\d+)?(?:,[\w.-]+(?::\d+)?)*(?:\/[\w-]*)?"$/;
 
 type Source = Readonly<Record<string, unknown>>;
 

@@ -59,7 +59,7 @@ export const taskSubmissionSchema = z.object({
   /** Optional id chosen by the caller; submission is idempotent by it. */
   task_id: uuidSchema.optional(),
   max_attempts: z.number().int().min(1).max(100).optional(),
-  run_at: z.iso.datetime({ offset: true, local: true }).optional(),
+  run_at: z.iso.datetime({ offset: true, local: true, error: 'expected an ISO 8601 timestamp' }).optional(),
 });
 /** Body of `POST /v1/tasks`: a request for a task. */
 export interface TaskSubmission extends Omit<z.input<typeof taskSubmissionSchema>, 'payload'> {

@@ -377,6 +377,11 @@ export class GlobalTaskRegistry {
     return task;
   }
 
+  /** Whether `close` was called: waits end at once. */
+  get isClosed(): boolean {
+    return this.#watch.isStopped;
+  }
+
   /** Ends all pending waits. */
   close(): void {
     this.#watch.stop();

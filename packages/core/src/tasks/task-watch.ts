@@ -97,6 +97,10 @@ export class TaskWatch {
   }
 
   /** Ends all pending waits. */
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
   stop(): void {
     this.#stopped = true;
     for (const watch of this.#tenants.values()) watch.stop();

@@ -1,4 +1,6 @@
+import { OrchestratorError } from '../protocol/errors.js';
 import type { OnBusy, TaskMetadata, TaskSubmission } from '../protocol/task.js';
+import { abortable } from '../runtime/abortable.js';
 import type { WorkflowDefinition } from '../workflows/definition.js';
 
 /** Options of every request that stores something. */
@@ -26,6 +28,35 @@ export interface SubmitOptions extends RequestOptions {
   readonly onBusy?: OnBusy | undefined;
   /** A UUID v4 of the caller; submission is idempotent by it. Default: a new one. */
   readonly taskId?: string | undefined;
+}
+
+const REQUEST_OPTIONS = nameSet<RequestOptions>({ idempotencyKey: true, signal: true });
+
+export const SUBMIT_OPTIONS = nameSet<SubmitOptions>({
+  ...{ idempotencyKey: true, signal: true, sessionId: true, agentId: true, priority: true, metadata: true },
+  ...{ timeoutMs: true, maxAttempts: true, runAt: true, onBusy: true, taskId: true },
+});
+
+function nameSet<T>(names: Required<{ readonly [K in keyof T]: true }>): ReadonlySet<string> {
+  return new Set(Object.keys(names));
+}
+
+/** @throws {OrchestratorError} `invalid_request` for an option that does not exist: it would be ignored. */
+export function checkNames(options: object, names: ReadonlySet<string>): void {
+  for (const name of Object.keys(options)) {
+    if (names.has(name)) continue;
+    const expected = [...names].join(', ');
+    throw new OrchestratorError('invalid_request', `options: expected ${expected}, got "${name}"`);
+  }
+}
+
+/** A request with its options: nothing is sent once the signal has fired. */
+export async function request<T>(
+  options: RequestOptions,
+  send: (idempotencyKey: string | undefined) => Promise<T>,
+): Promise<T> {
+  checkNames(options, REQUEST_OPTIONS);
+  return abortable(options.signal, () => send(options.idempotencyKey));
 }
 
 /** The body of `POST /v1/tasks` for a workflow's input. */

@@ -5,7 +5,7 @@ import type { JsonArgument, JsonValue } from '../protocol/json.js';
 import { readField } from '../protocol/portioned-json.js';
 import { isFinal, type Task } from '../protocol/task.js';
 import type { GlobalTaskRegistry, TaskReceipt } from '../tasks/global-task-registry.js';
-import type { RequestOptions } from './submit-options.js';
+import { request, type RequestOptions } from './submit-options.js';
 
 /** Options of a wait for the end of a task. */
 export interface WaitOptions {
@@ -48,7 +48,7 @@ export class TaskHandle<R = JsonValue> {
     });
     if (!isFinal(task.status)) {
       signal?.throwIfAborted();
-      throw unfinished(task, timeoutMs);
+      throw registry.isClosed || timeoutMs === undefined ? stopped(task) : late(task, timeoutMs);
     }
     if (task.status === 'completed') {
       await readField(task, 'result', () => ({ share: tenantId, ...(signal && { signal }) }));
@@ -86,9 +86,11 @@ export class TaskHandle<R = JsonValue> {
   }
 
   /** Sends a signal to the workflow; idempotent by key. Errors: see `GlobalTaskRegistry.signal`. */
-  signal(name: string, payload?: JsonArgument, { idempotencyKey }: RequestOptions = {}): Promise<void> {
+  signal(name: string, payload?: JsonArgument, options: RequestOptions = {}): Promise<void> {
     const { tenantId, registry } = this.#ports;
-    return registry.signal({ tenantId, taskId: this.task_id, name, payload, idempotencyKey });
+    return request(options, (idempotencyKey) =>
+      registry.signal({ tenantId, taskId: this.task_id, name, payload, idempotencyKey }),
+    );
   }
 }
 
@@ -109,8 +111,10 @@ export class SubmittedTask<R = JsonValue> extends TaskHandle<R> {
   }
 }
 
-function unfinished({ task_id: id, status }: Task, timeoutMs: number | undefined): OrchestratorError {
-  return timeoutMs === undefined
-    ? new OrchestratorError('not_running', `task ${id} is ${status}; the orchestrator has stopped`)
-    : new OrchestratorError('timeout', `task ${id} has not ended within ${timeoutMs} ms: it is ${status}`);
+function stopped({ task_id: id, status }: Task): OrchestratorError {
+  return new OrchestratorError('not_running', `task ${id} is ${status}; the orchestrator has stopped`);
+}
+
+function late({ task_id: id, status }: Task, timeoutMs: number): OrchestratorError {
+  return new OrchestratorError('timeout', `task ${id} has not ended within ${timeoutMs} ms: it is ${status}`);
 }

@@ -1,8 +1,7 @@
 import type { JsonArgument } from '../protocol/json.js';
 import type { Batch } from '../protocol/task.js';
-import { untilAborted } from '../runtime/abortable.js';
 import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
-import type { RequestOptions } from './submit-options.js';
+import { request, type RequestOptions } from './submit-options.js';
 
 /** Batches of one tenant: many requests under one id. */
 export class TenantBatches {
@@ -18,10 +17,10 @@ export class TenantBatches {
       readonly max_in_flight?: number | undefined;
       readonly fail_fast?: boolean | undefined;
     },
-    { idempotencyKey, signal }: RequestOptions = {},
+    options: RequestOptions = {},
   ): Promise<{ readonly batch: Batch; readonly replayed: boolean }> {
-    const submitted = this.registry.submitBatch({ tenantId: this.tenantId, body, idempotencyKey });
-    return untilAborted(submitted, signal);
+    const { tenantId, registry } = this;
+    return request(options, (idempotencyKey) => registry.submitBatch({ tenantId, body, idempotencyKey }));
   }
 
   /** Counts, and a page of items from `cursor` (the `next` of the previous page) on. `results` (default `false`): include results. */

@@ -1,7 +1,6 @@
 import type { TenantEvents } from '../events/tenant-events.js';
 import type { JsonValue } from '../protocol/json.js';
 import type { ChatRequest } from '../protocol/task.js';
-import { untilAborted } from '../runtime/abortable.js';
 import type { SessionManager } from '../sessions/session-manager.js';
 import type {
   IssuedTicket,
@@ -11,7 +10,7 @@ import type {
 } from '../storage/ticket-store.js';
 import type { UsageLedger, UsageRow } from '../storage/usage-ledger.js';
 import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
-import type { RequestOptions } from './submit-options.js';
+import { request, type RequestOptions } from './submit-options.js';
 import { type HandlePorts, SubmittedTask } from './task-handle.js';
 import { TenantBatches } from './tenant-batches.js';
 import { TenantSessions } from './tenant-sessions.js';
@@ -58,13 +57,11 @@ export class TenantHandle {
   }
 
   /** Stores a user's message with the task that answers it. Without `session_id`, creates a session. */
-  async chat<R = JsonValue>(
-    body: ChatRequest,
-    { idempotencyKey, signal }: RequestOptions = {},
-  ): Promise<SubmittedTask<R>> {
-    signal?.throwIfAborted();
+  async chat<R = JsonValue>(body: ChatRequest, options: RequestOptions = {}): Promise<SubmittedTask<R>> {
     const { tenantId, registry } = this.#ports;
-    const submitted = registry.chat({ tenantId, body, idempotencyKey });
-    return new SubmittedTask(this.#ports, await untilAborted(submitted, signal));
+    const submitted = await request(options, (idempotencyKey) =>
+      registry.chat({ tenantId, body, idempotencyKey }),
+    );
+    return new SubmittedTask(this.#ports, submitted);
   }
 }

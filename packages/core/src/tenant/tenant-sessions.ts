@@ -3,7 +3,7 @@ import type { PageOptions } from '../protocol/pages.js';
 import type { Message, MessageRole, Session } from '../protocol/session.js';
 import type { SessionManager } from '../sessions/session-manager.js';
 import type { SessionState } from '../storage/session-store.js';
-import type { RequestOptions } from './submit-options.js';
+import { request, type RequestOptions } from './submit-options.js';
 
 /** Sessions of one tenant. */
 export class TenantSessions {
@@ -18,16 +18,18 @@ export class TenantSessions {
       readonly agent_id?: string | undefined;
       readonly context?: JsonObject | undefined;
     } = {},
-    { idempotencyKey }: RequestOptions = {},
+    options: RequestOptions = {},
   ): Promise<{ readonly session: Session; readonly created: boolean; readonly replayed: boolean }> {
     const { session_id, agent_id, context } = body;
-    return this.sessions.create({
-      tenantId: this.tenantId,
-      ...(session_id !== undefined && { sessionId: session_id }),
-      ...(agent_id !== undefined && { agentId: agent_id }),
-      ...(context && { context }),
-      idempotencyKey,
-    });
+    return request(options, (idempotencyKey) =>
+      this.sessions.create({
+        tenantId: this.tenantId,
+        ...(session_id !== undefined && { sessionId: session_id }),
+        ...(agent_id !== undefined && { agentId: agent_id }),
+        ...(context && { context }),
+        idempotencyKey,
+      }),
+    );
   }
 
   get(sessionId: string): Promise<SessionState> {

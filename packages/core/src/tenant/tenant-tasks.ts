@@ -2,10 +2,16 @@ import type { JsonArgument, JsonValue } from '../protocol/json.js';
 import type { PageOptions } from '../protocol/pages.js';
 import { parseBySchema } from '../protocol/standard-schema.js';
 import type { Task, TaskStatus, TaskSubmission } from '../protocol/task.js';
-import { untilAborted } from '../runtime/abortable.js';
 import type { Explanation } from '../storage/task-records.js';
 import { isDefinition, type WorkflowDefinition } from '../workflows/definition.js';
-import { type RequestOptions, type SubmitOptions, submissionOf } from './submit-options.js';
+import {
+  checkNames,
+  request,
+  type RequestOptions,
+  SUBMIT_OPTIONS,
+  type SubmitOptions,
+  submissionOf,
+} from './submit-options.js';
 import { type HandlePorts, SubmittedTask, TaskHandle, type WaitOptions } from './task-handle.js';
 
 /** A submission that is no definition: that has a `type` as well. */
@@ -17,7 +23,8 @@ export class TenantTasks {
 
   /**
    * Submits a task; durable once this resolves. The result's type is that of the definition. Errors: see
-   * `GlobalTaskRegistry.submit`; `invalid_request` for an input that does not match the definition's schema.
+   * `GlobalTaskRegistry.submit`; `invalid_request` for an input that does not match the definition's schema. No input
+   * (`undefined` or `null`) is `{}`.
    */
   submit<I, R>(
     workflow: WorkflowDefinition<I, R>,
@@ -31,20 +38,22 @@ export class TenantTasks {
     ...rest: readonly unknown[]
   ): Promise<SubmittedTask<never>> {
     if (!isDefinition(what)) return this.#submit(what, rest[0] as RequestOptions | undefined);
-    const [input, options = {}] = rest as readonly [unknown, SubmitOptions?];
+    const [given, options = {}] = rest as readonly [unknown, SubmitOptions?];
+    checkNames(options, SUBMIT_OPTIONS);
+    // As the workflow gets it: a body's `null` is an absent field.
+    const input = given ?? {};
     const { input: schema } = what.options;
     if (schema) parseBySchema(schema, input, { what: `input of workflow "${what.type}"` });
-    return this.#submit(submissionOf(what, input, options), options);
+    const { idempotencyKey, signal } = options;
+    return this.#submit(submissionOf(what, input, options), { idempotencyKey, signal });
   }
 
-  async #submit(
-    body: TaskSubmission,
-    { idempotencyKey, signal }: RequestOptions = {},
-  ): Promise<SubmittedTask<never>> {
-    signal?.throwIfAborted();
+  async #submit(body: TaskSubmission, options: RequestOptions = {}): Promise<SubmittedTask<never>> {
     const { tenantId, registry } = this.ports;
-    const submitted = registry.submit({ tenantId, body, idempotencyKey });
-    return new SubmittedTask(this.ports, await untilAborted(submitted, signal));
+    const submitted = await request(options, (idempotencyKey) =>
+      registry.submit({ tenantId, body, idempotencyKey }),
+    );
+    return new SubmittedTask(this.ports, submitted);
   }
 
   /** A handle of an existing task, without reading it. */
@@ -82,19 +91,8 @@ export class TenantTasks {
   }
 
   /** Sends a signal to a workflow; idempotent by key. Errors: see `GlobalTaskRegistry.signal`. */
-  signal(
-    taskId: string,
-    name: string,
-    payload?: JsonArgument,
-    { idempotencyKey }: RequestOptions = {},
-  ): Promise<void> {
-    return this.ports.registry.signal({
-      tenantId: this.ports.tenantId,
-      taskId,
-      name,
-      payload,
-      idempotencyKey,
-    });
+  signal(taskId: string, name: string, payload?: JsonArgument, options: RequestOptions = {}): Promise<void> {
+    return this.handle(taskId).signal(name, payload, options);
   }
 
   /** Resolves with the final task, or with its current state after `timeoutMs` or when `signal` fires. */

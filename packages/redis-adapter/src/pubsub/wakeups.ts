@@ -105,21 +105,25 @@ export class PubSubWakeups {
   async settled(servers: readonly Redis[]): Promise<void> {
     const channel = this.#keys.wakeups(`settled:${crypto.randomUUID()}`);
     const missing = new Set(servers.keys());
-    await new Promise<void>((resolve, reject) => {
-      // A message lost between servers is published again.
-      const send = () => {
-        for (const at of missing) servers[at]?.publish(channel, String(at)).catch(reject);
-      };
-      const stopSending = every(this.#clock, REPEAT_MS, send);
-      const unsubscribe = this.follow(channel, (message) => {
-        if (message === '') send();
-        else missing.delete(Number(message));
-        if (missing.size > 0) return;
-        stopSending();
-        unsubscribe();
-        resolve();
+    let stopSending = () => {};
+    let unsubscribe = () => {};
+    try {
+      await new Promise<void>((resolve, reject) => {
+        // A message lost between servers is published again.
+        const send = () => {
+          for (const at of missing) servers[at]?.publish(channel, String(at)).catch(reject);
+        };
+        stopSending = every(this.#clock, REPEAT_MS, send);
+        unsubscribe = this.follow(channel, (message) => {
+          if (message === '') send();
+          else missing.delete(Number(message));
+          if (missing.size === 0) resolve();
+        });
       });
-    });
+    } finally {
+      stopSending();
+      unsubscribe();
+    }
   }
 
   publish(wakeup: Wakeup): void {

@@ -42,14 +42,19 @@ export interface Topology {
   keysOf(own: readonly string[], shared: string): readonly string[];
   /** Keys of a step that names those of its tenants in its arguments. */
   keysOfMany(own: readonly string[], shared: string): readonly string[];
-  /** Calls `listener` when the connection to one of several nodes is lost. */
-  onNodeLost(listener: () => void): void;
+  /** Calls `listener` when the connection to one of several nodes is lost, until the returned function is called. */
+  onNodeLost(listener: () => void): () => void;
   /** Runs commands as a transaction. */
   inOneStep(commands: (sender: Sender) => readonly unknown[]): Promise<Answers | null>;
 }
 
 export function topologyOf(client: Redis | Cluster): Topology {
-  return client instanceof Cluster ? new ClusterNodes(client) : new OneServer(client);
+  // Not by its class: the application may have another copy of ioredis.
+  return isCluster(client) ? new ClusterNodes(client) : new OneServer(client);
+}
+
+function isCluster(client: Redis | Cluster): client is Cluster {
+  return client.isCluster;
 }
 
 /** A single server, or the one behind Sentinel: a step may use all keys. */
@@ -89,7 +94,9 @@ class OneServer implements Topology {
     return [shared];
   }
 
-  onNodeLost(): void {}
+  onNodeLost(): () => void {
+    return () => {};
+  }
 
   /** The commands are sent directly, which costs much less than the client's pipeline. */
   async inOneStep(commands: (sender: Sender) => readonly unknown[]): Promise<Answers | null> {
@@ -140,8 +147,16 @@ class ClusterNodes implements Topology {
     return own;
   }
 
-  onNodeLost(listener: () => void): void {
-    this.client.on('+node', (node: Redis) => node.on('close', listener));
+  onNodeLost(listener: () => void): () => void {
+    const nodes = new Set<Redis>();
+    const onNode = (node: Redis) => nodes.add(node.on('close', listener));
+    // A borrowed client may have connected before.
+    for (const node of this.client.nodes()) onNode(node);
+    this.client.on('+node', onNode);
+    return () => {
+      this.client.off('+node', onNode);
+      for (const node of nodes) node.off('close', listener);
+    };
   }
 
   inOneStep(commands: (sender: Sender) => readonly unknown[]): Promise<Answers | null> {

@@ -6,6 +6,7 @@ import type { ConnectionOwner, Seat } from '../sockets/admission.js';
 import { CLOSE } from '../sockets/close-codes.js';
 import { type FrameHandler, FrameSocket, type ReadingPace } from '../sockets/frame-socket.js';
 import type { Authentication, Authenticator } from './authenticator.js';
+import { describeThrown } from './describe-thrown.js';
 import { CredentialCheck } from './credential-check.js';
 import { isOfTicket } from './credentials.js';
 import type { ClientIdentity, Identity, ServiceCredential } from './identities.js';
@@ -192,12 +193,21 @@ export class AuthenticatedSocket<K extends Kind> implements FrameHandler {
   async #enter(greeting: Greeting | Promise<Greeting>): Promise<void> {
     this.#checking = true;
     this.#socket.greeted();
+    let given: Greeting;
     try {
-      await this.#authenticate(await greeting);
+      given = await greeting;
     } catch (error) {
       const isRefused = error instanceof OrchestratorError && error.code === 'unauthorized';
       if (isRefused) this.#refuse(CLOSE.unauthorized, error.message);
       else this.close(CLOSE.overloaded, 'the ticket could not be checked: come back later');
+      return;
+    }
+    try {
+      await this.#authenticate(given);
+    } catch (error) {
+      const ids = { connection_id: this.id };
+      this.#parts.logger.error('a connection failed', { ...ids, error: describeThrown(error) });
+      this.close(CLOSE.overloaded, 'internal error: come back later');
     }
   }
 

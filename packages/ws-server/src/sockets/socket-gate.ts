@@ -87,9 +87,11 @@ export class SocketGate {
     }
     const prefixes = new Set([prefix]);
     const listener = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (this.#upgrade(prefixes, request, socket, head)) return;
-      if (server.listenerCount('upgrade') === 1) refuse(socket, 404);
+      if (TAKEN.has(socket)) return;
+      if (this.#upgrade(prefixes, request, socket, head)) TAKEN.add(socket);
+      else if (isLastOfGates(server, listener)) refuse(socket, 404);
     };
+    GATES.add(listener);
     this.#attached.set(server, { listener, prefixes });
     server.on('upgrade', listener);
   }
@@ -156,8 +158,21 @@ export class SocketGate {
   }
 }
 
+/** Listeners of all gates: several may share a server. */
+const GATES = new WeakSet<(...args: never[]) => unknown>();
+/** Sockets that a gate has answered. */
+const TAKEN = new WeakSet<Duplex>();
+
+/** Whether no listener comes after this one, and all are gates: nothing else will answer. */
+function isLastOfGates(server: Server, listener: (...args: never[]) => unknown): boolean {
+  const all = server.listeners('upgrade') as ((...args: never[]) => unknown)[];
+  return all.at(-1) === listener && all.every((one) => GATES.has(one));
+}
+
 function refuse(socket: Duplex, status: number): void {
   socket.on('error', () => socket.destroy());
+  // A peer that does not close its side would keep the socket, and with it the server.
+  socket.once('finish', () => socket.destroy());
   const retry = status === 503 || status === 429 ? 'Retry-After: 1\r\n' : '';
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${retry}Connection: close\r\nContent-Length: 0\r\n\r\n`,
