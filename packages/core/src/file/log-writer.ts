@@ -1,8 +1,10 @@
 import type { DiskFile } from './disk.js';
 import { frameHeader } from './frame.js';
 
-/** How much is reserved at once, bytes. */
-const RESERVED_BYTES = 2 ** 22;
+/** How much is reserved at once, bytes: a quarter of the log within these bounds. */
+const MIN_RESERVED_BYTES = 2 ** 16;
+const MAX_RESERVED_BYTES = 2 ** 22;
+const ZEROS = Buffer.alloc(MAX_RESERVED_BYTES);
 const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** What an acknowledged frame survives: a loss of power, or the end of the process only. */
@@ -46,10 +48,12 @@ export class LogWriter {
   /** Reserves at least `bytes`. @throws the error of the disk, after which as much is reserved as before. */
   async reserve(bytes: number): Promise<void> {
     while (this.room < bytes) {
-      await this.#write([Buffer.alloc(RESERVED_BYTES)], this.#reservedTo);
+      const share = Math.max(Math.floor(this.#position / 4), bytes, MIN_RESERVED_BYTES);
+      const zeros = ZEROS.subarray(0, share);
+      await this.#write([zeros], this.#reservedTo);
       // A file system may find out later that it has no room.
       await this.#sync();
-      this.#reservedTo += RESERVED_BYTES;
+      this.#reservedTo += zeros.length;
     }
   }
 
@@ -72,7 +76,7 @@ export class LogWriter {
 
   async #write(buffers: readonly Buffer[], position: number): Promise<void> {
     let left = buffers;
-    for (let at = position; left.length > 0; ) {
+    for (let at = position; left.length > 0;) {
       const written = await this.#file.write(left, at);
       if (written === 0) throw new Error('the file system wrote nothing');
       at += written;
