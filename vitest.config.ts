@@ -21,7 +21,7 @@ export default defineConfig({
         replacement: source('test-servers/src/index.ts'),
       },
       {
-        find: /^@agent-orchestrator\/core\/(conformance|notifier|protocol|storage)$/,
+        find: /^@agent-orchestrator\/core\/(conformance|notifier|protocol|storage|testing)$/,
         replacement: source('packages/core/src/$1/index.ts'),
       },
       { find: /^@agent-orchestrator\/core\/server$/, replacement: source('packages/core/src/server.ts') },

@@ -1,18 +1,18 @@
-/** What one run took. */
+/** Cost of one run. */
 interface Cost {
   /** Microseconds of CPU per task, all threads of the process, garbage collection included. */
   readonly cpuUs: number;
-  /** Microseconds of time per task. */
+  /** Microseconds of wall-clock time per task. */
   readonly wallUs: number;
 }
 
-/** Something that carries out `tasks` tasks and resolves when the last one has ended. */
+/** Runs `tasks` tasks and resolves when the last one has ended. */
 export type Competitor = (tasks: number) => Promise<void>;
 
 export interface Comparison {
   readonly ours: Cost;
   readonly peer: Cost;
-  /** How many times faster we are than the peer: the median of the rounds, each of which runs both. */
+  /** Our speed relative to the peer: the median of the rounds, each of which runs both. */
   readonly ratio: number;
   /** The smallest and the largest ratio of a round. */
   readonly spread: readonly [number, number];
@@ -29,15 +29,15 @@ async function costOf(competitor: Competitor, tasks: number): Promise<Cost> {
 }
 
 /**
- * Runs both in turn, `rounds` times after one to warm up. The speed of a shared machine drifts from minute to minute,
- * so only what ran in the same round is compared.
+ * Runs both alternately, `rounds` times after a warm-up. The speed of a shared machine drifts from minute to
+ * minute, so only runs of the same round are compared.
  */
 export async function compare(params: {
   readonly ours: Competitor;
   readonly peer: Competitor;
   readonly tasks: number;
   readonly rounds: number;
-  /** Between two runs: lets go of what the last one has left. */
+  /** Between two runs: releases what the last one has left. */
   readonly rest: () => Promise<void>;
 }): Promise<Comparison> {
   const rounds: { ours: Cost; peer: Cost }[] = [];
@@ -68,7 +68,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
-/** A table for people, its first column to the left and the others to the right. */
+/** A text table, its first column left-aligned and the others right-aligned. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows

@@ -4,12 +4,12 @@ import PQueue from 'p-queue';
 import { compare, type Competitor, table } from './measure.js';
 
 const CONCURRENCY = 10;
-/** How long results are kept here, so that those of one round are gone in the next. */
+/** Retention of results, so that those of one round are gone in the next, ms. */
 const RETENTION_MS = 1_000;
 
 const priorityOf = (task: number) => (task * 7_919) % 10;
 
-/** Does `submit` for all tasks at once, a hundred at a time, or each once the one before is stored. */
+/** Calls `submit` for all tasks at once, a hundred at a time, or sequentially. */
 type Way = (tasks: number, submit: (task: number) => Promise<unknown>) => Promise<void>;
 
 const allAtOnce: Way = async (tasks, submit) => {
@@ -24,7 +24,7 @@ const oneByOne: Way = async (tasks, submit) => {
   for (let task = 0; task < tasks; task += 1) await submit(task);
 };
 
-/** An orchestrator with everything on: ids, events, leases, deadlines, retries, results that are kept. */
+/** An orchestrator with all features on: ids, events, leases, deadlines, retries, retained results. */
 class Ours {
   readonly #orchestrator: Orchestrator;
   #left = 0;
@@ -61,7 +61,7 @@ class Ours {
   }
 }
 
-/** p-queue as it is used: a promise for each task, which is that of its end. */
+/** p-queue in its usual form: a promise per task, for its end. */
 class Peer {
   readonly #queue = new PQueue({ concurrency: CONCURRENCY });
 
@@ -87,8 +87,8 @@ const ROWS: readonly {
 ];
 
 /**
- * Submit and run, with ten priorities and ten at a time, against p-queue, which is a queue and nothing else. It is at
- * its best with short queues, since it keeps them sorted in an array.
+ * Submits and runs, with ten priorities and ten at a time, beside p-queue, a pure queue. It is at its best
+ * with short queues, since it keeps them sorted in an array.
  */
 export async function memory({ rounds }: { readonly rounds: number }): Promise<unknown> {
   const head = ['submitted', 'tasks', 'ours µs', 'CPU µs', 'p-queue µs', 'CPU µs', 'ratio', 'spread'];

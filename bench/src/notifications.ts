@@ -31,7 +31,7 @@ async function registered(
   return ids;
 }
 
-/** One service in a process of its own carries out an order. */
+/** Runs an order in a service process of its own. */
 async function carriedOut(
   order: Omit<Order, 'token'> & { readonly serviceName: keyof typeof TOKENS },
 ): Promise<LatencyReport> {
@@ -45,7 +45,7 @@ async function carriedOut(
 }
 
 /**
- * One service sends ten thousand notifications a second for half a minute, another one a few: measures
+ * One service sends ten thousand notifications a second for half a minute, another one a few. Measures
  * losses, memory on both sides, and the ack latency of the quiet one, alone and beside the loud one.
  */
 export async function notifications(): Promise<unknown> {

@@ -14,7 +14,7 @@ export interface LatencyReport {
   readonly notified: number;
   readonly refused: number;
   readonly acks: Readonly<Record<string, number>>;
-  /** Milliseconds from notifying to the ack: median and 99th percentile. */
+  /** Latency from `notify…` to the ack, ms: median and 99th percentile. */
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly rssGrowthMiB: number;

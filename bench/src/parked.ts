@@ -5,7 +5,7 @@ const TASKS = 100_000;
 const STEPS = 1_000;
 const HOUR_MS = 3_600_000;
 
-/** Bytes that are in use once everything that can go has gone. */
+/** Bytes in use after garbage collection. */
 function heapInUse(): number {
   globalThis.gc?.();
   return process.memoryUsage().heapUsed;
@@ -34,7 +34,9 @@ async function untilParked(
   }
 }
 
-/** Tasks that each wait for a service: what one costs while it waits, and how fast all of them are woken. */
+/**
+ * Tasks that each wait for a service: the cost of one while it waits, and the rate at which all are woken.
+ */
 async function manyParked() {
   const calls: string[] = [];
   const slow = (call: ServiceCall) => {
@@ -71,7 +73,7 @@ async function manyParked() {
   return { bytes, parkUs, wakeUs: ((performance.now() - began) * 1_000) / TASKS };
 }
 
-/** How long a task that has recorded 1,000 steps takes from its wake-up to its end. */
+/** Time from the wake-up to the end of a task with 1,000 recorded steps. */
 async function longReplay(): Promise<number> {
   await using orchestrator = new Orchestrator();
   orchestrator.workflow('long', async (ctx) => {
@@ -91,7 +93,7 @@ async function longReplay(): Promise<number> {
   return performance.now() - began;
 }
 
-/** What waiting costs. There is no peer to compare with: a promise that waits is not a task that can be found again. */
+/** The cost of waiting. There is no peer: a waiting promise cannot be found again. */
 export async function parked({ rounds }: { readonly rounds: number }): Promise<unknown> {
   const many = await manyParked();
   const replays: number[] = [];

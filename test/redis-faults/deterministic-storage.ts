@@ -20,6 +20,7 @@ export class DeterministicStorage implements AsyncDisposable {
   constructor(target: RedisTarget | Cluster, commandTimeoutMs = 5_000) {
     const clock: Clock = {
       now: () => this.#now,
+      monotonic: () => this.#now,
       after: () => {
         throw new Error('nothing waits by this clock');
       },

@@ -66,9 +66,9 @@ async function replaceKey(key: string): Promise<void> {
 
 /** Texts of events for operators about tenants that a step for many of them left out. */
 async function damageTexts({ storage }: DeterministicStorage): Promise<string[]> {
-  storage.publishSystemEvent('last_event', 'nothing comes after this');
+  storage.systemEvents.publish({ kind: 'last_event', text: 'nothing comes after this' });
   const texts: string[] = [];
-  for await (const { kind, text } of storage.systemEvents({
+  for await (const { kind, text } of storage.systemEvents.follow({
     signal: AbortSignal.timeout(5_000),
     recent: 1_000,
   })) {

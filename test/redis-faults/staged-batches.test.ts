@@ -25,6 +25,7 @@ const failure = { code: 'service_error', message: 'down', retryable: false } as 
 class ManualClock {
   #now = Date.parse('2026-01-31T10:00:00.000Z');
   now = () => this.#now;
+  monotonic = () => this.#now;
   after = () => () => undefined;
   advance(ms: number) {
     this.#now += ms;

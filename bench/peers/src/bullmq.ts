@@ -23,10 +23,10 @@ const JOB_OPTIONS = {
   attempts: 5,
   backoff: { type: 'exponential', delay: 1_000 },
 } as const;
-/** 1 is the most urgent, 0 would be none. */
+/** 1 is the most urgent, 0 would be no priority. */
 const optionsOf = (task: number) => ({ priority: 10 - priorityOf(task) });
 
-/** BullMQ with priorities, retries and finished jobs that are kept. Tenants it has none, so all are one queue. */
+/** BullMQ with priorities, retries and retained finished jobs. It has no tenants, so all share one queue. */
 export class BullMq implements Competitor {
   readonly #connection: { readonly host: string; readonly port: number };
 
@@ -103,7 +103,7 @@ export class BullMq implements Competitor {
     const queue = await this.#openQueue();
     const events = new QueueEvents(QUEUE, { connection: this.#connection });
     await events.waitUntilReady();
-    // Each that waits listens.
+    // Each waiter adds a listener.
     for (const emitter of [queue, events]) emitter.setMaxListeners(0);
     const worker = await this.#openWorker(concurrency);
     void worker.run();

@@ -1,19 +1,19 @@
-/** What a competitor is asked to do. */
+/** Work for a competitor. */
 export type Order =
-  /** Stores tasks, so many at a time; `tenants` take turns. */
+  /** Stores tasks, a number of them at a time; `tenants` alternate. */
   | {
       readonly work: 'submit';
       readonly tenants: number;
       readonly tasks: number;
       readonly inFlight: number;
     }
-  /** Stores tasks with as few requests as there may be, one after the other. */
+  /** Stores tasks with as few requests as possible, sequentially. */
   | { readonly work: 'bulk'; readonly tenants: number; readonly tasks: number; readonly size: number }
-  /** Stores tasks, no matter how: what comes next is what counts. */
+  /** Stores tasks in any way: only the next stage counts. */
   | { readonly work: 'fill'; readonly tenants: number; readonly tasks: number }
-  /** One worker runs the first `tasks` of what waits. */
+  /** One worker runs the first `tasks` of the waiting tasks. */
   | { readonly work: 'drain'; readonly tasks: number; readonly concurrency: number; readonly ahead?: number }
-  /** Submits at a rate, and waits for each result where it was submitted. */
+  /** Submits at a rate, and waits for each result at the submitter. */
   | {
       readonly work: 'end to end';
       readonly tenants: number;
@@ -22,14 +22,14 @@ export type Order =
       readonly concurrency: number;
     };
 
-/** Everything is connected: `run` is what is measured. */
+/** Everything is connected: only `run` is measured. */
 export interface Prepared {
-  /** Milliseconds that each task took from its submission to its result, where that is known. */
+  /** Latency of each task from submission to result, ms, where known. */
   run(): Promise<readonly number[]>;
   close(): Promise<void>;
 }
 
-/** Where a competitor keeps its tasks. */
+/** Address of a competitor's storage. */
 export type Target = string | { readonly nodes: readonly string[] };
 
 export interface Competitor {
@@ -57,7 +57,7 @@ export function resultOf({ task }: { readonly task: number }) {
   return { ok: true, task };
 }
 
-/** Does something for each number below `count`, `inFlight` at a time. */
+/** Calls a function for each number below `count`, `inFlight` at a time. */
 export async function eachInFlight(
   count: number,
   inFlight: number,
@@ -74,7 +74,7 @@ export async function eachInFlight(
   await Promise.all(Array.from({ length: Math.min(inFlight, count) }, lane));
 }
 
-/** Does something for each number below `count` at an even pace; returns how long each took, in milliseconds. */
+/** Calls a function for each number below `count` at an even pace; returns the duration of each call, ms. */
 export async function eachInPace(
   count: number,
   perSecond: number,
@@ -110,5 +110,5 @@ export function countdown(times: number): { readonly done: () => void; readonly 
   return { done, ended };
 }
 
-/** For competitors without figures for single tasks. */
+/** For competitors without latencies of single tasks. */
 export const NO_LATENCIES: readonly number[] = [];

@@ -1,17 +1,17 @@
 import type { Order } from './competitor.js';
 import { commands, type Comparison, memory, rate, redisCpu } from './row.js';
 
-/** How far the worker claims ahead where there is room for it, by concurrency. */
+/** Prefetch of the worker where there is room for it, by concurrency. */
 const AHEAD = { 1: 100, 50: 400, 100: 400 } as const;
 
-/** V8 compiles anew for each worker, for about 0.2 s on either side: a fifth of our time for 40,000 tasks. */
+/** V8 compiles again for each worker, about 0.2 s on either side: a fifth of our time for 40,000 tasks. */
 export const MANY = 80_000;
 
 export function drain(tasks: number, concurrency: keyof typeof AHEAD, ahead?: number): Order {
   return { work: 'drain', tasks, concurrency, ahead: ahead ?? AHEAD[concurrency] };
 }
 
-/** One worker takes what waits until nothing is left. */
+/** One worker drains the queue. */
 export const DRAIN_MATCHES: readonly Comparison[] = [
   {
     name: 'drain-t100',

@@ -12,5 +12,5 @@ function endToEnd(perSecond: number, seconds: number): Comparison {
   };
 }
 
-/** From the submission of a task to its result where it was submitted, at a rate that neither finds hard. */
+/** From the submission of a task to its result at the submitter, at a rate that is easy for both. */
 export const END_TO_END_MATCHES: readonly Comparison[] = [endToEnd(50, 5), endToEnd(500, 3)];

@@ -16,10 +16,10 @@ interface Case {
   readonly aim: number;
 }
 
-/** What becomes of the rate at which one worker drains when there is more of everything: ours beside ours. */
+/** Drain rate of one worker as each dimension grows: ours beside ours. */
 export async function growth(options: {
   readonly rounds: number;
-  /** How many tasks are many. */
+  /** The large number of tasks. */
   readonly waiting: number;
 }): Promise<unknown> {
   const { rounds, waiting } = options;

@@ -1,4 +1,4 @@
-// A competitor in a process of its own: prepares what it is ordered, does it, says what it cost.
+// A competitor in a process of its own: prepares an order, runs it, reports its cost.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Session } from 'node:inspector/promises';
@@ -15,7 +15,7 @@ export interface Introduction {
 
 export type Request =
   | { readonly ask: 'prepare'; readonly order: Order }
-  /** `profile`: a file for a profile of the CPU. */
+  /** `profile`: file for a CPU profile. */
   | { readonly ask: 'run'; readonly profile?: string }
   | { readonly ask: 'close' };
 

@@ -25,7 +25,10 @@ type Options = Pick<OrchestratorOptions, 'role' | 'concurrency' | 'prefetch'>;
 const bodyOf = (task: number) => ({ type: QUEUE, payload: payloadOf(task), priority: priorityOf(task) });
 const tenantOf = (task: number, tenants: number) => `tenant-${task % tenants}`;
 
-/** An orchestrator with everything on: tenants, events, leases, deadlines, retries, fairness, results that are kept. */
+/**
+ * An orchestrator with all features on: tenants, events, leases, deadlines, retries, fairness, retained
+ * results.
+ */
 export class Ours implements Competitor {
   constructor(private readonly target: Target) {}
 
@@ -93,7 +96,7 @@ export class Ours implements Competitor {
     const run = async () => {
       await orchestrator.start();
       await ended;
-      // Those that ran last are still being settled; unless more waits than is asked for, then there is no last one.
+      // The last tasks are still being settled; if more wait than the order has, there is no last one.
       for (;;) {
         const { running = 0, runsEnded } = orchestrator.stats().worker ?? {};
         if (running === 0 || (runsEnded?.completed ?? 0) > tasks) break;

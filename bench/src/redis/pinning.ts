@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
-/** The core of Redis and that of the Node programs; absent: why they are wherever the system puts them. */
+/** The core of Redis and that of the Node programs; absent: the reason why they are not pinned. */
 export interface Cores {
   readonly redis?: number;
   readonly node?: number;
@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const TICK_US = 10_000;
 
 /**
- * Looks for two cores. Left to itself the system moves both programs about, and the same one is twice as fast or as slow
+ * Finds two cores. Unpinned, the scheduler moves both programs, and the same one is twice as fast or slow
  * from run to run.
  */
 export async function findCores(): Promise<Cores> {
@@ -34,12 +34,12 @@ export async function findCores(): Promise<Cores> {
   return { redis, node, explanation: `Redis pinned to core ${redis}, Node to core ${node}` };
 }
 
-/** Puts all threads of a process on a core. */
+/** Pins all threads of a process to a core. */
 export async function pin(pid: number, core: number | undefined): Promise<void> {
   if (core !== undefined) await run('taskset', ['-a', '-c', '-p', String(core), String(pid)]);
 }
 
-/** Busy time of the two cores in microseconds, of all processes; NaN where the system does not report it. */
+/** Busy time of the two cores in microseconds, by all processes; NaN if the system does not report it. */
 export async function busyUs({ redis, node }: Cores): Promise<number> {
   if (redis === undefined || node === undefined) return Number.NaN;
   const text = await readFile('/proc/stat', 'utf8').catch(() => '');

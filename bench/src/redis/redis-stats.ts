@@ -1,12 +1,12 @@
 import type { RedisServer } from '@agent-orchestrator/test-servers';
 
-/** What a server counts since its start. */
+/** Counters of a server since its start. */
 export interface RedisStats {
   /** Microseconds, all threads. */
   readonly cpuUs: number;
-  /** Those inside scripts included. */
+  /** Including those inside scripts. */
   readonly commands: number;
-  /** Scripts that clients have called, and the microseconds that these took. */
+  /** Script calls by clients, and their duration in microseconds. */
   readonly scripts: number;
   readonly scriptUs: number;
   /** Bytes. */

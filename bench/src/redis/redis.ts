@@ -17,7 +17,7 @@ const MATCHES: readonly Comparison[] = [
 const BY_CPU =
   'by CPU: ratio of the rates if the busier one of Redis and Node never waited, on an idle machine.';
 
-/** Those of a name, or whose name has this as a part. */
+/** Comparisons whose name contains this text. */
 export function matchesOf(only = ''): readonly Comparison[] {
   const exact = MATCHES.filter(({ name }) => name === only);
   const comparisons = exact.length > 0 ? exact : MATCHES.filter(({ name }) => name.includes(only));
@@ -26,12 +26,12 @@ export function matchesOf(only = ''): readonly Comparison[] {
 }
 
 /**
- * Everything that Redis is asked for, beside BullMQ with priorities, retries and finished jobs that are kept: ratios of
- * the same round, each side on a Redis and in a process of its own. Payloads have 1 KB.
+ * All comparisons on Redis, beside BullMQ with priorities, retries and retained finished jobs: ratios of the
+ * same round, each side on a Redis and in a process of its own. Payloads have 1 KB.
  */
 export async function redis(options: {
   readonly rounds: number;
-  /** A name or a part of it: plays those comparisons only. */
+  /** Part of a name: runs only those comparisons. */
   readonly only?: string | undefined;
   readonly profiles?: string | undefined;
 }): Promise<unknown> {

@@ -4,19 +4,19 @@ import type { Round } from './run-comparison.js';
 import type { Comparison, Row } from './row.js';
 import type { Measured } from './test-rig.js';
 
-/** A row with what came out of it: medians over the rounds. */
+/** A row with its results: medians over the rounds. */
 export interface Outcome {
   readonly row: string;
   readonly value: number;
   readonly spread: readonly [number, number];
-  /** For rates: the ratio of the CPU times of the busier one of Redis and Node. */
+  /** For rates: the ratio of the CPU times of the busier of Redis and Node. */
   readonly byCpu?: number | undefined;
   readonly ours: number;
   readonly bullmq: number;
   readonly must?: number | undefined;
   readonly aim?: number | undefined;
   readonly reached: 'aim' | 'must' | 'no' | 'for information';
-  /** How far the worker claims ahead; absent where none does. */
+  /** Prefetch of the worker; absent without one. */
   readonly ahead?: number | undefined;
 }
 
@@ -79,7 +79,7 @@ const HEAD = [
   'claimed ahead',
 ];
 
-/** Ratios to BullMQ of the same round and, beside them, what they are ratios of. */
+/** Ratios to BullMQ of the same round, with the absolute values. */
 export function tableOf(outcomes: readonly Outcome[]): string {
   const rows = outcomes.map(({ row, value, spread, byCpu, must, aim, reached, ours, bullmq, ahead }) => [
     row,

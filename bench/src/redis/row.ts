@@ -1,22 +1,22 @@
 import type { Order } from './competitor.js';
 import type { Measured, ServerKind } from './test-rig.js';
 
-/** A figure of ours beside that of BullMQ, and what it has to be. */
+/** A measurement beside that of BullMQ, with its target. */
 export interface Row {
   readonly name: string;
-  /** Which of the stages it is of. */
+  /** Index of its stage. */
   readonly stage: number;
   readonly figure: (measured: Measured) => number;
-  /** What is good: a ratio of at least so much or at most so much. A `count` is not compared with BullMQ's. */
+  /** Target: a ratio of at least or at most this. A `count` is not compared with BullMQ's. */
   readonly wanted: 'at least' | 'at most' | 'at most, as a count';
-  /** A rate, which is disturbed by other load: the bound by CPU time is reported beside it. */
+  /** A rate, which other load disturbs: the bound by CPU time is reported beside it. */
   readonly isRate?: boolean;
-  /** Absent: for information. */
+  /** Absent: informational. */
   readonly must?: number;
   readonly aim?: number;
 }
 
-/** Orders that are carried out one after the other on an empty server, and what of them is of interest. */
+/** Orders that run sequentially on an empty server, and the rows taken from them. */
 export interface Comparison {
   readonly name: string;
   readonly server?: ServerKind;

@@ -4,13 +4,13 @@ import type { Cores } from './pinning.js';
 import type { Comparison } from './row.js';
 import { type Measured, TestRig } from './test-rig.js';
 
-/** One round: what each stage has cost ours and BullMQ. */
+/** One round: the cost of each stage for ours and for BullMQ. */
 export type Round = Readonly<Record<Side, readonly Measured[]>>;
 
 export interface Settings {
   readonly rounds: number;
   readonly cores: Cores;
-  /** Where profiles of the CPU of our process go. */
+  /** Folder for CPU profiles of our process. */
   readonly profiles?: string | undefined;
 }
 
@@ -26,9 +26,9 @@ async function playAll(
 }
 
 /**
- * Both in turn, on servers and in processes of their own that are fresh for this comparison, `rounds` times after one to warm
- * up: with less than that, what is measured is V8 that compiles. The speed of a shared machine drifts from minute to
- * minute, so only what ran in the same round is compared.
+ * Runs both alternately, on fresh servers and in fresh processes, `rounds` times after a warm-up: with less,
+ * the compilation by V8 is measured. The speed of a shared machine drifts from minute to minute, so only runs
+ * of the same round are compared.
  */
 export async function runComparison(
   comparison: Comparison,
@@ -36,7 +36,7 @@ export async function runComparison(
 ): Promise<Round[]> {
   const kind = comparison.server ?? {};
   await using ours = await TestRig.open('ours', kind, cores);
-  // BullMQ knows no tenants, so nothing of it is spread over a Cluster.
+  // BullMQ has no tenants, so a Cluster spreads nothing of it.
   await using bullmq = await TestRig.open('bullmq', { ...kind, cluster: false }, cores);
   await playAll(bullmq, comparison.stages);
   await playAll(ours, comparison.stages);

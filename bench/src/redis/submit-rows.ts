@@ -23,7 +23,7 @@ export const SUBMIT_MATCHES: readonly Comparison[] = [
   },
 ];
 
-/** What is written goes to disk every second. */
+/** Writes are synced to disk every second. */
 export const APPENDONLY_MATCHES: readonly Comparison[] = [
   {
     name: 'aof-drain',

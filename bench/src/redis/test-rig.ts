@@ -8,21 +8,21 @@ import { busyUs, type Cores, pin } from './pinning.js';
 import { readStats } from './redis-stats.js';
 
 const PROGRAM = fileURLToPath(new URL('measured-process.js', import.meta.url));
-// A rewrite in the middle of a run would be measured with it.
+// A rewrite during a run would be measured with it.
 const SERVER_ARGS = ['--auto-aof-rewrite-percentage', '0'];
 // A node without peers does not know its address, and announces none to clients.
 const NODE_ARGS = [...SERVER_ARGS, '--cluster-announce-ip', '127.0.0.1'];
 
-/** Whatever takes longer has come to a halt. */
+/** A longer silence counts as a hang. */
 const ANSWER_MS = 300_000;
 
 export interface ServerKind {
   readonly appendonly?: boolean;
-  /** A Cluster of one node: as on any Cluster, each step of the storage is on one tenant. */
+  /** A Cluster of one node: as on any Cluster, each storage step is on one tenant. */
   readonly cluster?: boolean;
 }
 
-/** What an order has cost, a task; rates are tasks a second. */
+/** Cost of an order per task; rates are tasks per second. */
 export interface Measured {
   readonly tasks: number;
   readonly perSecond: number;
@@ -30,18 +30,18 @@ export interface Measured {
   readonly nodeUs: number;
   readonly commands: number;
   readonly scripts: number;
-  /** A call of a script, not a task. */
+  /** Per script call, not per task. */
   readonly scriptUs: number;
-  /** Bytes that Redis holds for each task afterwards, beyond those of an empty server. */
+  /** Bytes of Redis per task afterwards, beyond those of an empty server. */
   readonly bytes: number;
-  /** Which part of the time of the two cores went to other programs: the more, the less a rate says. */
+  /** Share of the two cores' time used by other programs: the higher, the less a rate means. */
   readonly others: number;
-  /** Milliseconds from submission to result. */
+  /** Latency from submission to result, ms. */
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-/** One side of a comparison: a Redis of its own, and a process that puts it to work. */
+/** One side of a comparison: a Redis of its own, and a process that loads it. */
 export class TestRig implements AsyncDisposable {
   #emptyMemory = Number.NaN;
 
@@ -68,7 +68,7 @@ export class TestRig implements AsyncDisposable {
     return new TestRig(server, child, cores, () => (cluster ?? server).stop());
   }
 
-  /** Takes everything away that was stored. */
+  /** Deletes all stored data. */
   async empty(): Promise<void> {
     await this.server.ask(['FLUSHALL', 'SYNC'], { timeoutMs: 60_000 });
     this.#emptyMemory = (await readStats(this.server)).usedMemory;

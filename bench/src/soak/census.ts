@@ -2,20 +2,20 @@ import { existsSync, readdirSync } from 'node:fs';
 import type { RedisServer } from '@agent-orchestrator/test-servers';
 import { Redis } from 'ioredis';
 
-/** What a process and its storage hold at one moment. */
+/** Contents of a process and its storage at one moment. */
 export interface Census {
-  /** Keys of Redis that do not expire by themselves within the retention that was let pass; absent in memory. */
+  /** Redis keys that do not expire by themselves within the elapsed retention; absent in memory. */
   readonly keys: number | undefined;
-  /** Those keys by name, unless they are many. */
+  /** Names of those keys, unless they are many. */
   readonly names: readonly string[];
-  /** Keys that do; absent in memory. */
+  /** Keys that expire; absent in memory. */
   readonly expiring: number | undefined;
   readonly redisMiB: number | undefined;
   readonly heapMiB: number;
   /** Timers of the simulated clock, and of Node. */
   readonly timers: number;
   readonly nodeTimers: number;
-  /** Of the process; absent where the system does not say. */
+  /** Of the process; absent if the system does not report them. */
   readonly descriptors: number | undefined;
 }
 
@@ -43,7 +43,7 @@ export async function takeCensus(
 
 const NONE = { keys: undefined, names: [], expiring: undefined, redisMiB: undefined } as const;
 
-/** Redis counts the time of expiry by its own clock, which the simulated one has left behind by `passedMs`. */
+/** Redis counts expiry by its own clock, which the simulated one has left behind by `passedMs`. */
 async function censusOf(server: RedisServer, passedMs: number) {
   const redis = new Redis(server.url);
   try {

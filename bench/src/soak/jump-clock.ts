@@ -6,13 +6,17 @@ interface Timer {
   readonly callback: () => void;
 }
 
-/** A clock that stands still between jumps. What was set for a moment within a jump is called at its end, in its order. */
+/** A clock that stops between jumps. Timers due within a jump fire at its end, in order. */
 export class JumpClock implements Clock {
   #now = Date.now();
   #set = 0;
   readonly #timers = new Set<Timer>();
 
   now(): number {
+    return this.#now;
+  }
+
+  monotonic(): number {
     return this.#now;
   }
 
@@ -23,7 +27,7 @@ export class JumpClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
-  /** Timers that are set. */
+  /** Number of set timers. */
   get pending(): number {
     return this.#timers.size;
   }

@@ -14,7 +14,7 @@ import {
 import { WebSocketTransport } from '@agent-orchestrator/notifier';
 import { OrchestratorServer } from '@agent-orchestrator/ws-server';
 
-/** How long something may take that waits for no simulated time. */
+/** Time limit of operations that do not wait for simulated time, ms. */
 const LIMIT_MS = 30_000;
 const LOOK_MS = 2;
 const REPORTED_MS = 500;
@@ -23,7 +23,7 @@ const ROUNDS_A_DEPLOYMENT = 60;
 const SERVICE_TOKEN = 'token-of-slow';
 const DAY = { from: '2000-01-01', to: '2000-01-01' } as const;
 
-/** A job that a service has taken on, to be reported in the next round. */
+/** A job accepted by a service, to be reported in the next round. */
 interface Job {
   readonly tenantId: string;
   readonly jobId: string;
@@ -33,7 +33,7 @@ function busy(message: string): OrchestratorError {
   return new OrchestratorError('service_error', message, { retryable: true });
 }
 
-/** Something of everything that users do, round by round, with an orchestrator, its server and real sockets. */
+/** All kinds of requests, round by round, with an orchestrator, its server and real sockets. */
 export class Load {
   readonly #orchestrator: Orchestrator;
   readonly #server: OrchestratorServer;
@@ -41,7 +41,7 @@ export class Load {
   #jobs: Job[] = [];
   #toSignal: { readonly tenant: TenantHandle; readonly taskId: string }[] = [];
   #calls = 0;
-  /** Tasks that were submitted, and tenants that they were of. */
+  /** Submitted tasks, and their tenants. */
   tasks = 0;
   readonly tenants = new Set<string>();
 
@@ -70,10 +70,10 @@ export class Load {
     await this.#server.stop();
   }
 
-  /** One round; resolves once everything of it is over that waits for no simulated time. */
+  /** One round; resolves once everything in it that does not wait for simulated time has ended. */
   async round(n: number): Promise<void> {
     const reported = Promise.all(this.#report());
-    // What is reported of a job that a stopped worker has not recorded is held for longer.
+    // A report on a job that a stopped worker has not recorded is held for longer.
     await Promise.all([...this.#sendSignals(), Promise.race([reported, delay(REPORTED_MS)])]);
     for (const tenantId of ['steady-1', 'steady-2', `passing-${n}`]) {
       this.tenants.add(tenantId);
@@ -89,7 +89,7 @@ export class Load {
     if (n % ROUNDS_A_DEPLOYMENT === 0) await this.#deploy(n);
   }
 
-  /** Ends what the last rounds have begun. */
+  /** Ends what the last rounds have started. */
   async finish(): Promise<void> {
     await Promise.all([...this.#report(), ...this.#sendSignals()]);
   }
@@ -112,7 +112,7 @@ export class Load {
         run: (call: ServiceCall) => {
           this.#calls += 1;
           const jobId = `job-${this.#calls}`;
-          // One in ten is never reported on.
+          // One in ten is never reported.
           if (this.#calls % 10 !== 0) this.#jobs.push({ tenantId: call.tenant_id, jobId });
           return accepted(jobId);
         },
@@ -213,7 +213,7 @@ export class Load {
     if (n % 4 === 1) await tenant.batches.cancel(batch.batch_id);
   }
 
-  /** A browser that follows a tenant for a moment. */
+  /** A client that follows a tenant for a moment. */
   async #follow(n: number): Promise<void> {
     const over = new AbortController();
     const tenant = this.#orchestrator.tenant('steady-1');
@@ -241,7 +241,7 @@ export class Load {
     await notifier.close();
   }
 
-  /** Another version of the program, with a type that no other has, runs for a moment. */
+  /** Another version of the program, with a type of its own, runs for a moment. */
   async #deploy(n: number): Promise<void> {
     const other = this.#addWorkflows(new Orchestrator(this.#options()));
     const type = `version-${n}`;
@@ -264,7 +264,7 @@ export class Load {
     const waiting = this.#toSignal;
     this.#toSignal = [];
     return waiting.map(({ tenant, taskId }) =>
-      // One that has ended meanwhile needs no signal.
+      // An ended task needs no signal.
       tenant.tasks.signal(taskId, 'approved', true).catch((error: unknown) => {
         if (!(error instanceof OrchestratorError) || error.code !== 'conflict') throw error;
       }),

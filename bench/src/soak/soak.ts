@@ -11,21 +11,21 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
-/** How long the load goes on in simulated time, and how much of it passes between two rounds. */
+/** Duration of the load in simulated time, and the interval of its rounds. */
 const SPANS = {
   '24 hours': { roundMs: MINUTE_MS, rounds: (24 * HOUR_MS) / MINUTE_MS },
   '30 days': { roundMs: 30 * MINUTE_MS, rounds: (30 * DAY_MS) / (30 * MINUTE_MS) },
 } as const;
 type Span = keyof typeof SPANS;
 
-/** Less than dead letters are kept, so that what the soak waits for at its end covers it. */
+/** Below the retention of dead letters, so that the wait at the end of the soak covers it. */
 const LIMITS = { usageRetentionMs: 7 * DAY_MS } as const;
 const AFTERWARDS_MS = DEFAULTS.deadLetterRetentionMs + 3 * DAY_MS;
 const SWEPT_AT_ONCE = 10_000;
 const MOST_SWEEPS = 10_000;
-/** Caches with a bound, and what the runtime keeps for itself. */
+/** Bounded caches, and memory of the runtime. */
 const HEAP_SLACK_MIB = 10;
-/** Timers of one process come and go, and so do keys of the workers and sweeps that are there. */
+/** Timers of a process, and keys of live workers and sweeps, vary. */
 const TIMER_SLACK = 5;
 const KEY_SLACK = 3;
 
@@ -56,7 +56,7 @@ async function soakIn(
   const load = new Load({ storage, clock });
   await load.start();
   try {
-    // What is made once, such as compiled code, is no growth.
+    // One-time allocations, such as compiled code, are not growth.
     const rest = async () => {
       await load.finish();
       for (let passed = 0; passed < AFTERWARDS_MS; passed += 6 * HOUR_MS)
@@ -113,7 +113,7 @@ function rowOf(name: string, census: Census): string[] {
   return [name, ...counts, ...sizes, ...[timers, nodeTimers, descriptors].map((value) => show(value))];
 }
 
-/** What is more than it was at the start. */
+/** Measures that exceed those at the start. */
 function growthOf({ start, after }: Outcome): string[] {
   const slack = { keys: KEY_SLACK, timers: TIMER_SLACK, nodeTimers: TIMER_SLACK, descriptors: 0 } as const;
   const grown: string[] = (['keys', 'timers', 'nodeTimers', 'descriptors'] as const).filter(
@@ -123,8 +123,9 @@ function growthOf({ start, after }: Outcome): string[] {
 }
 
 /**
- * A day and a month of simulated time under load, in memory and on Redis: what the process and its storage hold before,
- * right after, and once everything is past its retention. Ends with 1 when that is more than before.
+ * A day and a month of simulated time under load, in memory and on Redis: contents of the process and its
+ * storage before, right after, and once everything is past its retention. Exits with 1 if that exceeds the
+ * contents before.
  */
 export async function soak({ only = '' }: { readonly only?: string | undefined }): Promise<unknown> {
   const rows = [['', 'keys', 'expiring', 'Redis MiB', 'heap MiB', 'timers', "Node's timers", 'descriptors']];

@@ -6,23 +6,27 @@ import { table } from '../measure.js';
 import { Bench, type Verb, VERBS } from './verbs.js';
 import { VERBS_OF_ONE_TENANT } from './verbs-of-one-tenant.js';
 
-/** What takes less is not worth a line in the slow log of Redis. */
+/** Threshold of the slow log of Redis. */
 const SLOW_FROM_US = 100;
 const SLOW_LOG = 10_000;
 
-/** The longest step of a verb, in milliseconds: of the event loop, and of Redis where that is asked. */
+/** The longest step of a verb, ms: of the event loop, and of Redis where measured. */
 interface Longest {
   readonly nodeMs: number;
   readonly redisMs: number | undefined;
   readonly allMs: number;
 }
 
-/** A clock that goes by that of the machine, and can be moved on. */
+/** The system clock, with an offset that can be advanced. */
 class MovableClock implements Clock {
   #ahead = 0;
 
   now(): number {
     return Date.now() + this.#ahead;
+  }
+
+  monotonic(): number {
+    return performance.now() + this.#ahead;
   }
 
   after(ms: number, callback: () => void): () => void {
@@ -38,7 +42,7 @@ class MovableClock implements Clock {
 interface Measuring {
   readonly storage: Storage;
   readonly advance: (ms: number) => void;
-  /** Of Redis since `reset`, in milliseconds. */
+  /** Of Redis since `reset`, ms. */
   readonly slowest: (() => Promise<number>) | undefined;
   readonly reset: () => Promise<void>;
 }
@@ -50,7 +54,7 @@ async function measure(verb: Verb, waiting: number, on: Measuring): Promise<Long
   const loop = monitorEventLoopDelay({ resolution: 1 });
   loop.enable();
   loop.reset();
-  // Some turns, since the monitor counts from the first one after a reset.
+  // The monitor counts from the first turn after a reset.
   for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setTimeout(resolve, 2));
   const began = performance.now();
   await act();
@@ -92,7 +96,10 @@ async function onRedis(verb: Verb, waiting: number, server: RedisServer): Promis
   }
 }
 
-/** Of the entries of a slow log: id, when, microseconds, the command. To empty the log is an entry of the new one. */
+/**
+ * Maximum of a slow log, whose entries are id, time, microseconds, command. Clearing the log is an entry of
+ * the new one.
+ */
 function slowestOf(reply: unknown): number {
   const entries = reply as readonly (readonly [number, number, number, readonly unknown[]])[];
   const ofVerb = entries.filter(([, , , [command]]) => String(command).toUpperCase() !== 'SLOWLOG');
@@ -113,8 +120,9 @@ async function shortest(rounds: number, measured: () => Promise<Longest>): Promi
 const ms = (value: number | undefined) => (value === undefined ? '' : value.toFixed(1));
 
 /**
- * The longest step of each verb at its limits: of Node's event loop, in memory and with Redis, and of Redis itself by its slow
- * log. What takes less than 0.1 ms of Redis counts as 0. Of several rounds the shortest counts: others use the machine too.
+ * The longest step of each verb at its limits: of Node's event loop, in memory and with Redis, and of Redis
+ * itself by its slow log. Less than 0.1 ms of Redis counts as 0. The shortest of several rounds counts: the
+ * machine is shared.
  */
 export async function steps({
   waiting,

@@ -36,7 +36,7 @@ async function run(
   }
 }
 
-/** Calls without an answer, of one service. */
+/** Open calls of one service. */
 async function openCalls(at: Bench, { task, token }: Claimed, count: number) {
   const where = { tenantId: at.tenantId, taskId: task.task_id, token };
   const calls: { readonly key: string; readonly callId: string }[] = [];
@@ -54,7 +54,7 @@ async function openCalls(at: Bench, { task, token }: Claimed, count: number) {
   return calls;
 }
 
-/** A task that runs, with so many calls without an answer. */
+/** A running task with a number of open calls. */
 async function calling(at: Bench, count: number = STEPS, timeoutMs = FAR_MS) {
   await at.submit({ timeoutMs });
   const claim = await claimed(at);
@@ -86,7 +86,7 @@ async function oneCall(at: Bench) {
   return { ...where, claim, key, callId };
 }
 
-/** As many early reports as a service may have, of as few jobs as may have them. The first of these. */
+/** The maximum of early reports of a service, on as few jobs as possible. Returns the first job. */
 async function holdReports(at: Bench): Promise<string> {
   const { maxHeldFrames, maxHeldFramesOfJob } = DEFAULTS;
   await at.many(maxHeldFrames, (n) =>
@@ -95,7 +95,7 @@ async function holdReports(at: Bench): Promise<string> {
   return 'early-0';
 }
 
-/** The same in bytes: of each job one report as large as may be. */
+/** The same in bytes: one report of the maximum size per job. */
 async function holdLargeReports(at: Bench): Promise<string> {
   for (let n = 0; (n + 1) * MB.length < DEFAULTS.maxHeldBytes; n += 1) await report(at, n, n, done(MB));
   return 'early-0';
@@ -107,7 +107,7 @@ async function report(at: Bench, job: number, n: number, body: Report['body']): 
   if (answer !== 'held') throw new Error(`expected the report to be held, got ${answer}`);
 }
 
-/** Progress of a job: each word is an event, of 256 KiB unless it is said otherwise. */
+/** Progress of a job: each word is an event, of 256 KiB by default. */
 async function progress(at: Bench) {
   const { tenantId, callId } = await oneCall(at);
   const text = 'x'.repeat(256 * 1024);
@@ -117,7 +117,7 @@ async function progress(at: Bench) {
   };
 }
 
-/** The service names a job, of which early reports may be there or not. */
+/** The service names a job, with or without early reports on it. */
 const naming =
   (hold: (at: Bench) => Promise<string>, job?: string): Verb['prepare'] =>
   async (at) => {
@@ -129,7 +129,7 @@ const naming =
 
 const oneSession = { maxInFlight: 10, session: 's' };
 
-/** What a tenant can ask for that much depends on. */
+/** Operations of a tenant that affect many records. */
 export const VERBS_OF_ONE_TENANT: readonly Verb[] = [
   {
     name: 'claim 16 tasks of 1 MB',

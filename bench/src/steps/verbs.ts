@@ -6,7 +6,7 @@ import { type NewTask, type Submission } from '@agent-orchestrator/core/storage'
 /** A step of the storage at its limits, on a tenant of its own. */
 export interface Verb {
   readonly name: string;
-  /** Makes what the step finds; what it returns is measured. */
+  /** Creates the preconditions; the returned function is measured. */
   prepare(at: Bench): Promise<() => Promise<unknown>>;
 }
 
@@ -14,16 +14,16 @@ const AT_ONCE = 200;
 const HALF_MIB = 'x'.repeat(512 * 1024);
 const FAR_MS = 60 * 60_000;
 
-/** A storage that is measured, and the usual steps in one word each. */
+/** A measured storage, with short forms of the usual steps. */
 export class Bench {
   readonly tenantId = `t-${randomUUID().slice(0, 8)}`;
   readonly type = `type-${this.tenantId}`;
 
   constructor(
     readonly storage: Storage,
-    /** Tasks that wait where many do. */
+    /** Number of waiting tasks where there are many. */
     readonly waiting: number,
-    /** Moves the clock of the storage. */
+    /** Advances the clock of the storage. */
     readonly advance: (ms: number) => void,
   ) {}
 

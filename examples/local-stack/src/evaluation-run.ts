@@ -6,10 +6,10 @@ import { addLocalStack } from './orchestrated-stack.js';
 const TENANT = 'evaluation';
 
 /**
- * Runs the evaluation against an orchestrator in this process: ingests the documents, asks the questions.
+ * Runs the evaluation on an orchestrator in this process: ingests the documents, asks the questions.
  *
- * @param root the folder that the documents' names are relative to.
- * @returns the exit code: 0 when enough was answered, else 1.
+ * @param root folder that the names of the documents are relative to.
+ * @returns exit code: 0 if the required scores are reached, else 1.
  */
 export async function runLocalEvaluation(root: string, questionsFile: string): Promise<0 | 1> {
   const orchestrator = new Orchestrator();
@@ -29,7 +29,7 @@ export async function runLocalEvaluation(root: string, questionsFile: string): P
   }
 }
 
-/** `eval/questions.json` of this package, for the documents of the project that it is part of. */
+/** `eval/questions.json` of this package, on the documents of this repository. */
 export function evaluateThisProject(): Promise<0 | 1> {
   const packageRoot = join(import.meta.dirname, '..');
   return runLocalEvaluation(join(packageRoot, '..', '..'), join(packageRoot, 'eval', 'questions.json'));

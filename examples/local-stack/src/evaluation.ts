@@ -7,22 +7,22 @@ import { mediaTypeOf } from './ingestion/media-type.js';
 const citedSchema = z.object({
   id: z.string(),
   question: z.string(),
-  /** The file that has the answer, relative to the root of the project. */
+  /** File with the answer, relative to the root of the repository. */
   source: z.string(),
-  /** What a cited passage of it must contain; letter case does not matter. */
+  /** Text that a cited passage must contain; case-insensitive. */
   expect: z.string(),
 });
 const toolSchema = z.object({ id: z.string(), question: z.string(), expect: z.string() });
 const unanswerableSchema = z.object({ id: z.string(), question: z.string() });
 const questionsSchema = z.object({
   documents: listSchema(z.string(), { max: 1_000 }),
-  /** On documents that are not the project's. */
+  /** On documents of other projects. */
   unseen: listSchema(citedSchema, { max: 1_000 }),
-  /** On the project's own documentation. */
+  /** On the documentation of this repository. */
   own: listSchema(citedSchema, { max: 1_000 }),
   tools: listSchema(toolSchema, { max: 1_000 }),
   unanswerable: listSchema(unanswerableSchema, { max: 1_000 }),
-  /** Mostly on documents that nothing else asks about; reported apart, since it decides nothing. */
+  /** Mostly on documents of no other question; reported apart, without effect on the exit code. */
   held_out: z.object({
     cited: listSchema(citedSchema, { max: 1_000 }),
     unanswerable: listSchema(unanswerableSchema, { max: 1_000 }),
@@ -31,7 +31,7 @@ const questionsSchema = z.object({
 /** Documents and questions of the evaluation. */
 export type EvaluationQuestions = z.output<typeof questionsSchema>;
 
-/** What is asked for an answer: the whole platform, however it runs. */
+/** The system under evaluation: answers a question. */
 export type Ask = (question: string) => Promise<{
   readonly content: string;
   readonly sources?: readonly { readonly title: string; readonly quote: string }[];
@@ -52,11 +52,11 @@ export interface EvaluationRow {
   readonly id: string;
   readonly question: string;
   readonly passed: boolean;
-  /** Titles of what was cited, or the beginning of the answer. */
+  /** Titles of the citations, or the beginning of the answer. */
   readonly got: string;
 }
 
-/** At least so many must pass. */
+/** Required number of passed questions. */
 const NEEDED: Readonly<Partial<Record<EvaluationPart, number>>> = {
   cited: 14,
   tools: 5,
@@ -68,7 +68,7 @@ export async function readQuestions(path: string): Promise<EvaluationQuestions> 
   return validate(questionsSchema, parseJson(await readFile(path, 'utf8')), path);
 }
 
-/** What has to be ingested before: the listed files, and the project's own documentation where it exists. */
+/** Documents to ingest: the listed files, and the documentation of this repository if present. */
 export async function readDocuments(root: string, questions: EvaluationQuestions) {
   const own = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', ...(await markdownUnder(root, 'docs'))];
   const documents: { name: string; media_type: string; content: string }[] = [];
@@ -80,7 +80,7 @@ export async function readDocuments(root: string, questions: EvaluationQuestions
   return documents;
 }
 
-/** Asks every question, one after the other. */
+/** Asks every question, sequentially. */
 export async function evaluate(questions: EvaluationQuestions, ask: Ask): Promise<EvaluationRow[]> {
   const { unseen, own, tools, unanswerable, held_out } = questions;
   const rows: EvaluationRow[] = [];
@@ -128,7 +128,7 @@ export function statsOf(
   });
 }
 
-/** Whether enough questions passed. Held-out ones are reported, but not decisive. */
+/** Whether the required scores are reached; held-out questions do not count. */
 export function isGoodEnough(rows: readonly EvaluationRow[]): boolean {
   const stats = statsOf(rows);
   return Object.entries(NEEDED).every(
@@ -149,7 +149,7 @@ export function formatEvaluation(rows: readonly EvaluationRow[]): string {
 /**
  * Runs the evaluation and prints it.
  *
- * @returns the exit code: 0 when it is good enough, else 1.
+ * @returns exit code: 0 if the required scores are reached, else 1.
  */
 export async function runEvaluation(
   questions: EvaluationQuestions,

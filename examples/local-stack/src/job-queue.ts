@@ -1,13 +1,13 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 
 export interface JobQueueOptions {
-  /** Jobs that run at the same time. Default 8. */
+  /** Maximum of concurrent jobs. Default 8. */
   readonly maxRunning?: number;
-  /** Jobs that wait beyond those. Default 200. */
+  /** Maximum of waiting jobs. Default 200. */
   readonly maxWaiting?: number;
 }
 
-/** Background work in the order it came, with a limit on what runs and on what waits. */
+/** FIFO of background work, with limits on running and waiting jobs. */
 export class JobQueue {
   readonly #maxRunning: number;
   readonly #maxWaiting: number;
@@ -21,9 +21,9 @@ export class JobQueue {
   }
 
   /**
-   * Takes a job that settles by itself: it must not reject.
+   * Adds a job, which must not reject.
    *
-   * @throws {OrchestratorError} `rate_limited`, retryable, when too many wait already.
+   * @throws {OrchestratorError} `rate_limited`, retryable, if too many jobs wait.
    */
   add(job: () => Promise<void>): void {
     if (this.#running >= this.#maxRunning && this.#waiting.length >= this.#maxWaiting) {
@@ -34,7 +34,7 @@ export class JobQueue {
     this.#startNext();
   }
 
-  /** Resolves when nothing runs and nothing waits. */
+  /** Resolves once no job runs or waits. */
   async idle(): Promise<void> {
     if (this.#running === 0 && this.#waiting.length === 0) return;
     await new Promise<void>((resolve) => this.#whenIdle.push(resolve));

@@ -15,19 +15,19 @@ import { workflowEngineService } from './workflows/workflow-engine-service.js';
 
 /** Settings of the services of the local stack. */
 export interface DefinitionOptions {
-  /** Writes the answers. Default: none, answers are extracts of the documents. */
+  /** Model that writes the answers. Default: none, answers are extracts of the documents. */
   readonly llm?: ModelEndpoint;
-  /** JSON file of the agents that every tenant has. Default: `assistant` and `researcher`. */
+  /** JSON file of the agents of every tenant. Default: `assistant` and `researcher`. */
   readonly agentsFile?: string;
-  /** What makes vectors. Default `auto`. */
+  /** Source of vectors. Default `auto`. */
   readonly embedding?: EmbeddingChoice;
-  /** What the time is, for the date tool. Default: the clock of the machine. */
+  /** Current time, for the date tool. Default: the system clock. */
   readonly now?: () => Date;
 }
 
 /** Options of `createLocalStack`. */
 export interface LocalStackOptions extends DefinitionOptions {
-  /** Gives each service its way to the others. Asked once a service. */
+  /** Gateway of a service to the others. Called once for each service. */
   readonly gatewayFor: (service: string) => Gateway;
   /** Notifier of a service for its outcomes. Called once for each service. */
   readonly notifierFor: (service: string) => JobNotifier;
@@ -36,15 +36,15 @@ export interface LocalStackOptions extends DefinitionOptions {
 }
 
 /** The running services of the local stack. */
-export interface LocalStack {
+export interface LocalStack extends AsyncDisposable {
   /** By name, running. */
   readonly services: Readonly<Record<string, ServiceHost>>;
   readonly definitions: readonly ServiceDefinition[];
-  /** Gives up what runs and resolves when it has ended. May be called twice. */
+  /** Fails running jobs as retryable and resolves once they have ended. Idempotent. */
   stop(): Promise<void>;
 }
 
-/** The eight services, with nothing running. One of them alone can be hosted in a process of its own. */
+/** The eight services, not running. Each can also be hosted in a process of its own. */
 export function serviceDefinitions(options: DefinitionOptions = {}): ServiceDefinition[] {
   const { llm, agentsFile, embedding, now } = options;
   const clock = now && { now };
@@ -76,11 +76,13 @@ export function createLocalStack(options: LocalStackOptions): LocalStack {
       }),
   );
   for (const service of hosts) service.start();
+  const stop = async () => {
+    await Promise.all(hosts.map((service) => service.stop()));
+  };
   return {
     services: Object.fromEntries(hosts.map((service) => [service.name, service])),
     definitions,
-    async stop() {
-      await Promise.all(hosts.map((service) => service.stop()));
-    },
+    stop,
+    [Symbol.asyncDispose]: stop,
   };
 }

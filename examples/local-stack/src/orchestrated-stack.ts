@@ -2,7 +2,7 @@ import { InProcessTransport, type Orchestrator, TaskNotifier } from '@agent-orch
 import { createLocalStack, type LocalStack, type LocalStackOptions } from './local-stack.js';
 import type { Gateway } from './service-definition.js';
 
-/** How long `stop` waits for the last outcomes to be acknowledged, in milliseconds. */
+/** Maximum wait of `stop` for the acks of the last outcomes, ms. */
 const DRAIN_MS = 5_000;
 
 /**
@@ -26,13 +26,11 @@ export function addLocalStack(
   };
   const stack = createLocalStack({ ...options, gatewayFor, notifierFor });
   for (const [name, service] of Object.entries(stack.services)) orchestrator.service(name, service);
-  return {
-    ...stack,
-    async stop() {
-      await stack.stop();
-      const signal = AbortSignal.timeout(DRAIN_MS);
-      await Promise.all(notifiers.map((notifier) => notifier.drain({ signal })));
-      await Promise.all(notifiers.map((notifier) => notifier.close()));
-    },
+  const stop = async () => {
+    await stack.stop();
+    const signal = AbortSignal.timeout(DRAIN_MS);
+    await Promise.all(notifiers.map((notifier) => notifier.drain({ signal })));
+    await Promise.all(notifiers.map((notifier) => notifier.close()));
   };
+  return { ...stack, stop, [Symbol.asyncDispose]: stop };
 }

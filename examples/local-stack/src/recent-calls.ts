@@ -8,23 +8,23 @@ interface Remembered<T> {
 }
 
 export interface RecentCallsOptions {
-  /** How long a finished call is remembered, in milliseconds. Default 10 minutes. */
+  /** Retention of a finished call, ms. Default 10 minutes. */
   readonly keepMs?: number;
-  /** How many finished calls are remembered. Default 2,000. */
+  /** Maximum of retained finished calls. Default 2,000. */
   readonly maxFinished?: number;
   readonly now?: () => number;
 }
 
 /**
- * The calls that a service knows by their `call_id`, so that one that is sent again does not run again.
- * A call is open from `remember` to `finish`; open calls are never forgotten, finished ones for a while.
+ * Calls of a service by `call_id`, so that a repeated one does not run again. A call is open from `remember`
+ * to `finish`; open calls are never forgotten, finished ones after their retention.
  */
 export class RecentCalls<T> {
   readonly #calls = new Map<string, Remembered<T>>();
   readonly #keepMs: number;
   readonly #maxFinished: number;
   readonly #now: () => number;
-  /** Keys of finished calls, the oldest first. */
+  /** Keys of finished calls, oldest first. */
   readonly #finished = new Set<string>();
 
   constructor(options: RecentCallsOptions = {}) {
@@ -58,7 +58,7 @@ export class RecentCalls<T> {
     this.#forgetOld();
   }
 
-  /** After this the call runs again when it is sent again. */
+  /** Afterwards a repeated call runs again. */
   forget(call: ServiceCall): void {
     this.#calls.delete(keyOf(call));
     this.#finished.delete(keyOf(call));

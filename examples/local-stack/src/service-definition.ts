@@ -1,7 +1,10 @@
 import type { JsonObject, JsonValue } from '@agent-orchestrator/core';
 import type { z } from 'zod';
 
-/** How a service reaches another one: always through the orchestrator, so that limits, usage and traces see the call. */
+/**
+ * Access of a service to the others, always through the orchestrator: limits, usage and traces apply to the
+ * call.
+ */
 export interface Gateway {
   /** Calls another service through the orchestrator and waits for its outcome. Rejects with an OrchestratorError. */
   call(request: {
@@ -15,7 +18,7 @@ export interface Gateway {
   }): Promise<JsonValue>;
 }
 
-/** What an operation knows about the call it answers, and what it may do meanwhile. */
+/** Data and functions of the call that an operation answers. */
 export interface OperationContext {
   readonly tenant_id: string;
   readonly session_id?: string;
@@ -31,21 +34,24 @@ export interface OperationContext {
   progress(status: string, details?: JsonObject): void;
   /** Calls another service for the same tenant, session and task. Rejects with an OrchestratorError. */
   call(service: string, operation: string, input: JsonValue): Promise<JsonValue>;
-  /** Adds to what this call consumed. `tokens` is a count, `model` names what counted them. */
+  /** Adds usage of this call: a number of tokens, and the model that counted them. */
   used(tokens: number, model: string): void;
 }
 
 /** One operation of a service. */
 export interface OperationDefinition<Input extends z.ZodType = z.ZodType> {
   readonly input: Input;
-  /** `at_once`: the answer is the result. `later`: the answer is a job id, a notification brings the result. */
+  /**
+   * `at_once`: the response is the result. `later`: the response is a job id, and a notification has the
+   * result.
+   */
   readonly answers: 'at_once' | 'later';
-  /** It changes what the service knows: a process that takes the place of this one has to do it again. Default false. */
+  /** It changes the state of the service: its next process must restore it. Default false. */
   readonly changes?: boolean;
   run(input: z.output<Input>, context: OperationContext): Promise<JsonValue>;
 }
 
-/** A service: a name and what it can do. The same definition runs in this process or behind HTTP. */
+/** A service: its name and operations. The same definition runs in this process or behind HTTP. */
 export interface ServiceDefinition {
   readonly name: string;
   readonly operations: { readonly [operation: string]: OperationDefinition };

@@ -25,7 +25,7 @@ interface JobNotice {
   readonly global_task_id?: string;
 }
 
-/** The part of core's `TaskNotifier` that a host needs: one notifier a service. */
+/** The part of core's `TaskNotifier` that a host needs: one notifier per service. */
 export interface JobNotifier {
   notifyTaskStatus(notice: JobNotice & { status: string; details?: JsonObject }): Promise<unknown>;
   notifyTaskCompletion(notice: JobNotice & { result: JsonValue; metadata?: JsonObject }): Promise<unknown>;
@@ -40,13 +40,13 @@ export interface ServiceHostOptions extends JobQueueOptions, RecentCallsOptions 
   readonly definition: ServiceDefinition;
   readonly gateway: Gateway;
   readonly notifier: JobNotifier;
-  /** How often a job that is under way says so, in milliseconds: silent ones are given up. Default 20,000. */
+  /** Interval of the heartbeat of a running job, ms: a silent job counts as failed. Default 20,000. */
   readonly aliveMs?: number;
-  /** Called with errors that callers only see as `internal_error`. Default: `console.error`. */
+  /** Called with errors that callers see as `internal_error` only. Default: `console.error`. */
   readonly report?: (error: unknown, where: string) => void;
 }
 
-/** Work answered with a job id. `announce` reports its outcome. */
+/** Work that was answered with a job id. `announce` notifies its outcome. */
 interface Job {
   readonly id: string;
   readonly call: ServiceCall;
@@ -61,10 +61,10 @@ type Known = { readonly reply: Promise<ReturnType<typeof answered>> } | { readon
  * answers `later` operations with a job id and notifies their outcome.
  *
  * States: stopped, then running after `start()`, until `stop()`; both are idempotent, and it may start again.
- * A job ends once: completed or failed (notified), cancelled by `task_cancel` (not notified), or given up by
+ * A job ends once: completed or failed (notified), cancelled by `task_cancel` (not notified), or failed by
  * `stop()` (notified as retryable).
  */
-export class ServiceHost implements InProcessService {
+export class ServiceHost implements InProcessService, AsyncDisposable {
   readonly #definition: ServiceDefinition;
   readonly #gateway: Gateway;
   readonly #notifier: JobNotifier;
@@ -100,13 +100,17 @@ export class ServiceHost implements InProcessService {
     this.#notifier.on('task_cancel', (frame) => this.#cancel(frame));
   }
 
-  /** Takes no more calls, gives up the jobs there are, and resolves when all have ended. */
+  /** Accepts no more calls, fails running jobs as retryable, and resolves once all have ended. */
   async stop(): Promise<void> {
     const reason = new OrchestratorError('service_unavailable', `the service "${this.name}" stops`);
     this.#stop?.abort(reason);
     this.#stop = undefined;
     for (const job of this.#jobs.values()) job.abort.abort(reason);
     await this.#queue.idle();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 
   /** @throws {OrchestratorError} `not_found`, `invalid_request`, `idempotency_conflict`, `rate_limited`, `not_running`. */
@@ -138,7 +142,7 @@ export class ServiceHost implements InProcessService {
 
   #answerAgain(known: Known): unknown {
     if ('reply' in known) return known.reply;
-    // A caller that sends again may have missed the outcome. The hub recognises one that it has seen.
+    // A caller that repeats a call may have missed the outcome. The hub drops a duplicate.
     known.job.announce?.();
     return accepted(known.job.id);
   }
@@ -151,7 +155,7 @@ export class ServiceHost implements InProcessService {
       return answered(result, usage.total);
     } catch (error) {
       const failure = this.#failureOf(error, call);
-      // What may help to try again must run again; what is final is answered the same way.
+      // A retryable failure runs again; a final one is answered the same way.
       if (failure.retryable || signal.aborted) this.#calls.forget(call);
       else this.#calls.finish(call);
       throw failure;
@@ -191,7 +195,7 @@ export class ServiceHost implements InProcessService {
       this.#send(this.#notifier.notifyTaskStatus({ ...notice, status, ...(details && { details }) }));
     };
     try {
-      // A job begins after the answer that names it, and not at all if it was cancelled while it waited.
+      // A job begins after the response with its id, and not at all if it was cancelled before.
       await new Promise((resolve) => setImmediate(resolve));
       signal.throwIfAborted();
       const result = await operation.run(input, this.#contextOf(job.call, { signal, usage, progress }));
@@ -263,7 +267,7 @@ class UsageCount {
     return this.#total;
   }
 
-  /** The model that was named last stands for the call. */
+  /** The last model counts. */
   add(tokens: number, model: string): void {
     this.#total = { tokens: (this.#total?.tokens ?? 0) + tokens, model };
   }

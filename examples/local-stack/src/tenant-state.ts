@@ -1,6 +1,6 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 
-/** What each tenant has of something, in memory. One tenant's part can't be reached with another's id. */
+/** State by tenant, in memory. The state of one tenant is not reachable with the id of another. */
 export class TenantState<T> {
   readonly #states = new Map<string, T>();
   readonly #create: () => T;
@@ -13,9 +13,9 @@ export class TenantState<T> {
   }
 
   /**
-   * The tenant's part, made when it is first needed.
+   * The tenant's state, created at its first use.
    *
-   * @throws {OrchestratorError} `budget_exceeded` when there are too many tenants.
+   * @throws {OrchestratorError} `budget_exceeded` for too many tenants.
    */
   of(tenantId: string): T {
     let state = this.#states.get(tenantId);
@@ -27,14 +27,14 @@ export class TenantState<T> {
     return state;
   }
 
-  /** The tenant's part if it has one. Reading makes none. */
+  /** The tenant's state, if there is one. Reading creates none. */
   peek(tenantId: string): T | undefined {
     return this.#states.get(tenantId);
   }
 }
 
 /**
- * Refuses one more of something that is limited.
+ * Refuses an addition at a limit.
  *
  * @throws {OrchestratorError} `budget_exceeded`, not retryable: it stays full until something is deleted.
  */

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { evaluate, formatNumber } from '../src/tools/calculator.js';
 
-/** An expression twice: for the calculator, and what JavaScript makes of it; no value where it divides by 0. */
+/** An expression for the calculator and its value in JavaScript; no value for a division by 0. */
 interface Sample {
   readonly text: string;
   readonly value: number | undefined;
@@ -44,8 +44,8 @@ const { sample } = fc.letrec<{ sample: Sample }>((tie) => ({
   ),
 }));
 
-describe('evaluate', () => {
-  test('agrees with JavaScript on any expression', () => {
+describe('the calculator', () => {
+  test('agrees with JavaScript on generated expressions', () => {
     fc.assert(
       fc.property(sample, ({ text, value }) => {
         fc.pre(text.length <= 2_000);
@@ -56,7 +56,7 @@ describe('evaluate', () => {
     );
   });
 
-  test('flat expressions follow the precedence of JavaScript', () => {
+  test('has the operator precedence of JavaScript', () => {
     const operand = fc.integer({ min: 1, max: 50 });
     const rest = fc.array(fc.tuple(fc.constantFrom('+', '-', '*', '/'), operand), { maxLength: 12 });
     fc.assert(
@@ -88,7 +88,7 @@ describe('evaluate', () => {
     ['2 × 3 ÷ 4 − 1', 0.5],
     ['1.5e3', 1500],
     ['pi - pi', 0],
-  ])('%s = %d', (expression, value) => {
+  ])('evaluates %s to %d', (expression, value) => {
     expect(evaluate(expression)).toBeCloseTo(value, 12);
   });
 
@@ -111,13 +111,13 @@ describe('evaluate', () => {
     expect(() => evaluate(expression)).toThrow(message);
   });
 
-  test('variables', () => {
+  test('substitutes variables', () => {
     expect(evaluate('amount * rate / 100', { amount: 200, rate: 21 })).toBe(42);
     expect(() => evaluate('amount * 2')).toThrow(/got "amount"/);
   });
 });
 
-test('numbers are written as people write them', () => {
+test('formats numbers for readers', () => {
   expect(formatNumber(0.1 + 0.2)).toBe('0.3');
   expect(formatNumber(1234567.5)).toBe('1,234,567.5');
   expect(formatNumber(1e21)).toBe('1e+21');

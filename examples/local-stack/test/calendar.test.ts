@@ -9,7 +9,7 @@ const days = fc
   .date({ min: new Date('1600-01-01'), max: new Date('2400-01-01'), noInvalidDate: true })
   .map(isoDay);
 
-describe('calendar', () => {
+describe('the calendar', () => {
   test.each([
     '2026-02-29',
     '2026-13-01',
@@ -41,7 +41,7 @@ describe('calendar', () => {
     expect(isoMoment(addTo(date(from), amount, unit))).toBe(expected);
   });
 
-  test('days there and back', () => {
+  test('adds and subtracts days', () => {
     fc.assert(
       fc.property(days, fc.integer({ min: -50_000, max: 50_000 }), (day, amount) => {
         const moved = addTo(date(day), amount, 'days');
@@ -51,7 +51,7 @@ describe('calendar', () => {
     );
   });
 
-  test('a difference in months and days leads from one date to the other', () => {
+  test('gives a difference in months and days that leads from one date to the other', () => {
     fc.assert(
       fc.property(days, days, (a, b) => {
         const [from, to] = a < b ? [a, b] : [b, a];
@@ -62,12 +62,12 @@ describe('calendar', () => {
     );
   });
 
-  test('weekdays', () => {
+  test('names weekdays', () => {
     expect(weekdayOf(date('1969-07-20'))).toBe('Sunday');
     expect(weekdayOf(date('2000-02-29'))).toBe('Tuesday');
   });
 
-  test('spells a difference', () => {
+  test('formats a difference in words', () => {
     expect(differenceBetween(date('2026-03-03'), date('2026-12-25'))).toMatchObject({
       days: 297,
       weeks: 42,
@@ -78,14 +78,14 @@ describe('calendar', () => {
 });
 
 describe('text statistics', () => {
-  test('counts', () => {
+  test('count words, sentences and characters', () => {
     const counts = textStatistics('The cat saw the dog. The dog ran!\n\nWhy did the dog run? 👨‍👩‍👧');
     expect(counts).toMatchObject({ words: 13, sentences: 4, paragraphs: 2, lines: 3 });
     expect(counts.most_frequent_words[0]).toEqual({ word: 'dog', count: 3 });
     expect(textStatistics('👨‍👩‍👧é').characters).toBe(2);
   });
 
-  test('nothing has nothing', () => {
+  test('of an empty text are zero', () => {
     expect(textStatistics('')).toMatchObject({
       characters: 0,
       words: 0,

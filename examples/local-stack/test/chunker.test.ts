@@ -10,7 +10,7 @@ const words = (count: number, word = 'word') =>
   Array.from({ length: count }, (_, at) => `${word}${at}`).join(' ');
 
 describe('chunks of Markdown', () => {
-  test('are cut at headings and know their path', () => {
+  test('are cut at headings and have their path', () => {
     const text =
       '# Guide\n\nIntro.\n\n## Install\n\nRun it.\n\n### [Linux](#l) [![Build][img]][url] `x`\n\napt.\n\n## Use\n\nCall it.\n\nTitle\n=====\n\nLast.';
     expect(chunksOf(text, 'text/markdown').map(({ heading, position }) => [position, ...heading])).toEqual([
@@ -22,7 +22,7 @@ describe('chunks of Markdown', () => {
     ]);
   });
 
-  test('keep code and tables whole, and do not take their lines for headings', () => {
+  test('keep code and tables whole, and do not read their lines as headings', () => {
     const code = `\`\`\`sh\n# not a heading\n${words(150)}\n\nmore\n\`\`\``;
     const table = `| a | b |\n| --- | --- |\n${Array.from({ length: 40 }, (_, at) => `| row ${at} | value |`).join('\n')}`;
     const chunks = chunksOf(`# T\n\n${words(100)}\n\n${code}\n\nBetween.\n\n${table}\n`, 'text/markdown');
@@ -31,7 +31,7 @@ describe('chunks of Markdown', () => {
     expect(new Set(chunks.flatMap(({ heading }) => heading))).toEqual(new Set(['T']));
   });
 
-  test('overlap by the last sentence where a section goes on', () => {
+  test('overlap by the last sentence where a section continues', () => {
     const paragraph = (n: number) => `${words(120, `p${n}x`)}. This is the end of part ${n}.`;
     const chunks = chunksOf(`# T\n\n${paragraph(1)}\n\n${paragraph(2)}`, 'text/markdown');
     expect(chunks).toHaveLength(2);
@@ -43,7 +43,7 @@ describe('chunks of Markdown', () => {
     expect(chunks.map(({ text }) => text)).toEqual(['## One\n\nText.']);
   });
 
-  test('are bounded, literal, and lose no word', () => {
+  test('are bounded and literal, and lose no word', () => {
     const line = fc.oneof(
       fc.lorem({ maxCount: 60 }),
       fc.constantFrom(
@@ -84,14 +84,14 @@ describe('chunks of Markdown', () => {
   });
 });
 
-test('plain text is cut at blank lines', () => {
+test('chunks of plain text are cut at blank lines', () => {
   const chunks = chunksOf(`# no heading\n${words(150)}\n\n${words(150, 'x')}\r\n\r\nend`, 'text/plain');
   expect(chunks.map(({ heading }) => heading)).toEqual(chunks.map(() => []));
   expect(chunks[0]?.text.startsWith('# no heading')).toBe(true);
   expect(chunks.at(-1)?.text.endsWith('end')).toBe(true);
 });
 
-describe('characters of two units', () => {
+describe('surrogate pairs in chunks', () => {
   const PAIR = '\u{1f600}';
 
   test.each(['text/plain', 'text/markdown', 'text/html'] as const)('are never cut in %s', (mediaType) => {
@@ -105,7 +105,7 @@ describe('characters of two units', () => {
     }
   });
 
-  test('are never cut, wherever they stand in whatever text', () => {
+  test('are never cut, at any position of any text', () => {
     const unit = fc.constantFrom(PAIR, 'a', '. ', '\n', '\n\n', '\n# ', ' ', '`'.repeat(3), '<', '|');
     fc.assert(
       fc.property(fc.string({ unit, minLength: 200, maxLength: 3_000 }), (text) => {
@@ -117,21 +117,21 @@ describe('characters of two units', () => {
     );
   });
 
-  test('whose half alone is there become U+FFFD', () => {
+  test('become U+FFFD if only half of one is there', () => {
     expect(chunksOf('half \ud83d of it', 'text/plain')[0]?.text).toBe('half \ufffd of it');
     const html = chunksOf('<p>half &#xd83d; of it</p>', 'text/html');
     expect(html.every(({ text }) => text.isWellFormed())).toBe(true);
   });
 });
 
-describe('HTML', () => {
+describe('chunks of HTML', () => {
   const page = `<!doctype html><html><head><title>T</title><style>p{}</style></head><body>
     <nav><a href="/">Home</a></nav><h1>Guide &amp; more</h1><p>First   <b>bold</b> text.<br>Next line.</p>
     <h2>Code</h2><pre><code>if (a &lt; b) {\n  run();\n}</code></pre>
     <ul><li>one</li><li>two</li></ul><table><tr><th>k</th><th>v</th></tr><tr><td>a</td><td>1</td></tr></table>
     <script>alert('x')</script></body></html>`;
 
-  test('becomes text with headings, code, lists and tables', () => {
+  test('are text with headings, code, lists and tables', () => {
     const text = htmlToMarkdown(page);
     expect(text).toContain('# Guide & more\n\nFirst bold text.\nNext line.');
     expect(text).toContain('```\nif (a < b) {\n  run();\n}\n```');
@@ -140,19 +140,19 @@ describe('HTML', () => {
     expect(text).not.toMatch(/alert|Home|p\{\}/);
   });
 
-  test('is chunked by its headings', () => {
+  test('are cut at its headings', () => {
     expect(chunksOf(page, 'text/html').map(({ heading }) => heading)).toEqual([
       ['Guide & more'],
       ['Guide & more', 'Code'],
     ]);
   });
 
-  test('that is nested without end is refused', () => {
+  test('of endless nesting are refused', () => {
     expect(() => htmlToMarkdown('<div><p>'.repeat(50_000))).toThrow(/nested at most 1000/);
     expect(htmlToMarkdown('<p>a<br><img src="x"><p>b'.repeat(2_000))).toContain('b');
   });
 
-  test('that is broken is read as far as it goes', () => {
+  test('of broken markup contain what can be read', () => {
     expect(htmlToMarkdown('<p>one<div>two</p></pre><li>three')).toContain('three');
   });
 });
@@ -164,7 +164,7 @@ test.each([
   ['LICENSE', 'text/plain'],
   ['photo.png', undefined],
   ['.env.json', undefined],
-])('media type of %s', (name, type) => {
+])('the media type of %s follows from its name', (name, type) => {
   expect(mediaTypeOf(name)).toBe(type);
 });
 
@@ -178,7 +178,7 @@ test.each<[string, string]>([
   ['open tags', '<p>word'.repeat(37_500)],
   ['fences', '```\n'.repeat(50_000)],
   ['table rows', '| a | b |\n'.repeat(25_000)],
-])('a large document of %s is cut in time', (_name, content) => {
+])('a large document of %s is chunked within a CPU limit', (_name, content) => {
   const types = ['text/markdown', 'text/plain', 'text/html'] as const;
   expect(cpuMsOf(() => types.forEach((type) => chunksOf(content, type)))).toBeLessThan(6_000);
 });
@@ -191,7 +191,7 @@ test('a chunk does not begin with the end of a code block', () => {
   for (const { text: chunk } of chunks) expect((chunk.match(/^```/gm) ?? []).length % 2).toBe(0);
 });
 
-test('what can be unfolded is a section of its own, until it is closed', () => {
+test('a <details> element is a section of its own, until it is closed', () => {
   const text =
     '# T\n\n## FAQ\n\n<details>\n<summary>Is it <b>safe</b>?</summary>\n\nYes.\n\n</details>\n\nAfter it.\n\n## Next\n\nLast.';
   expect(chunksOf(text, 'text/markdown').map(({ heading }) => heading.join(' › '))).toEqual([

@@ -1,10 +1,10 @@
-/** How long this process has worked, in milliseconds. What else the machine does does not count. */
+/** CPU time of this process, ms. Other processes do not count. */
 export function cpuMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000;
 }
 
-/** How long it works at something. */
+/** CPU time of a function, ms. */
 export function cpuMsOf(work: () => unknown): number {
   const before = cpuMs();
   work();

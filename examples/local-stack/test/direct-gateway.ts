@@ -13,7 +13,7 @@ import {
 
 type Notice = Parameters<JobNotifier['notifyTaskStatus']>[0];
 
-/** A notifier that passes outcomes to waiters of the job, and records everything. */
+/** A notifier that passes outcomes to waiters of the job, and records all of them. */
 export class FakeNotifier implements JobNotifier {
   readonly statuses: Notice[] = [];
   readonly outcomes: { task_id: string; outcome: JsonValue | Error; metadata?: JsonObject }[] = [];
@@ -52,7 +52,7 @@ export class FakeNotifier implements JobNotifier {
   }
 }
 
-/** Calls hosts directly, in the place of an orchestrator. */
+/** Calls hosts directly, instead of through an orchestrator. */
 class DirectGateway implements Gateway {
   readonly calls: string[] = [];
   services: Readonly<Record<string, ServiceHost>> = {};
@@ -108,7 +108,7 @@ export interface Answer {
   readonly steps?: { tool?: string; service?: string; output?: JsonObject }[];
 }
 
-/** The stack, ready to be asked. */
+/** The running stack. */
 export function startStack(options: Omit<LocalStackOptions, 'gatewayFor' | 'notifierFor'> = {}): Stack {
   const gateway = new DirectGateway();
   const stack = createLocalStack({

@@ -15,12 +15,12 @@ describe('an extract', () => {
     expect(extract(passage, 'queue on hold')).toBe('Puts the queue on hold. Jobs that run go on.');
   });
 
-  test('goes on where a sentence leads to something', () => {
+  test('continues where a sentence introduces what follows', () => {
     const passage = 'Call it as follows:\n\n```js\nqueue.pause();\n```\n\nAnd so on.';
     expect(extract(passage, 'as follows')).toBe('Call it as follows:\n\n```js\nqueue.pause();\n```');
   });
 
-  test('of a long code block is its lines around, in a fence of their own', () => {
+  test('of a long code block is the lines around the match, in a fence of their own', () => {
     const lines = Array.from({ length: 60 }, (_, at) => `const line${at} = ${at};`);
     const passage = `\`\`\`ts\n${lines.join('\n')}\n\`\`\``;
     const shown = extract(passage, 'line30 = 30');
@@ -38,7 +38,7 @@ describe('an extract', () => {
     expect(shown.match(/^```/gm)?.length).toBe(2);
   });
 
-  test('of a table has its head, and of many rows those that are asked for', () => {
+  test('of a table has its header, and of many rows the matching ones', () => {
     const rows = Array.from({ length: 9 }, (_, at) => `| ${at} | meaning${at} |`).join('\n');
     const passage = `| code | meaning |\n| --- | --- |\n${rows}`;
     expect(extract(passage, rows, 400, new Set(['meaning7']))).toBe(
@@ -51,16 +51,16 @@ describe('an extract', () => {
     expect(extract(passage, 'second')).toBe('- `b`: second,\n  over two lines.');
   });
 
-  test('of a passage that is only a heading is what there is', () => {
+  test('of a passage that is only a heading is the heading', () => {
     expect(extract('## Support', '## Support')).toBe('## Support');
   });
 
-  test('leaves out pictures and tags that stand alone', () => {
+  test('leaves out images and tags that stand alone', () => {
     expect(extract('<p align="center">\nA library.\n![logo](x.png)', 'A library')).toBe('A library.');
   });
 });
 
-test('blocks cover every line that says something once', () => {
+test('covers every line with text by exactly one block', () => {
   const passage = '# H\n\ntext\nmore\n\n- a\n- b\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\n~~~\ncode\n~~~\nend';
   const blocks = markdownBlocks(passage);
   expect(blocks.map(({ kind }) => kind)).toEqual(['heading', 'text', 'item', 'item', 'row', 'code', 'text']);

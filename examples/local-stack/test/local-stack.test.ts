@@ -17,7 +17,7 @@ const twoNumbers = {
   additionalProperties: false,
 };
 
-describe('conversation', () => {
+describe('the conversation service', () => {
   const append = (content: string, tenant = 'acme', role = 'user') =>
     stack.call('conversation', 'append_message', { session_id: 's', role, content }, tenant);
   const context = (limit?: number, tenant = 'acme') =>
@@ -28,7 +28,7 @@ describe('conversation', () => {
       tenant,
     );
 
-  test('keeps messages in order, shows the last ones, sums up those before', async () => {
+  test('keeps messages in order, returns the last ones and a summary of earlier ones', async () => {
     for (const content of ['one', 'two', 'three']) await append(content);
     const all = await context();
     expect((all['messages'] as JsonObject[]).map(({ content }) => content)).toEqual(['one', 'two', 'three']);
@@ -40,23 +40,23 @@ describe('conversation', () => {
     expect(await context(20, 'other')).toEqual({ messages: [] });
   });
 
-  test('keeps a bounded number', async () => {
+  test('keeps a bounded number of messages', async () => {
     for (let n = 0; n < 1_010; n += 1) await append(`m${n}`, 'busy');
     const { messages, summary } = await context(1_000, 'busy');
     expect(messages).toHaveLength(1_000);
     expect(summary).toMatch(/^10 earlier messages/);
   });
 
-  test('refuses a role that there is not', async () => {
+  test('refuses an unknown role', async () => {
     await expect(append('x', 'acme', 'robot')).rejects.toMatchObject({ code: 'invalid_request' });
   });
 });
 
-describe('agents', () => {
+describe('agents of the local stack', () => {
   const agents = (operation: string, input: JsonValue, tenant = 'acme') =>
     stack.call('agent_management', operation, input, tenant);
 
-  test('are put, replaced and deleted while running, for one tenant', async () => {
+  test('are added, replaced and deleted at run time, per tenant', async () => {
     const support = { agent_id: 'support', name: 'Support', tools: ['calculator'] };
     await agents('put_agent', support);
     await agents('put_agent', { ...support, name: 'Help desk' });
@@ -73,13 +73,13 @@ describe('agents', () => {
     });
   });
 
-  test('that everybody has can be deleted for one tenant', async () => {
+  test('that are built in can be deleted for one tenant', async () => {
     await agents('delete_agent', { agent_id: 'researcher' }, 'fewer');
     expect((await agents('list_agents', {}, 'fewer'))['agents']).toHaveLength(DEFAULT_AGENTS.length - 1);
     expect((await agents('list_agents', {}))['agents']).toHaveLength(DEFAULT_AGENTS.length);
   });
 
-  test('come from a file', async () => {
+  test('are read from a file', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'agents-'));
     const agentsFile = join(folder, 'agents.json');
     try {
@@ -109,7 +109,7 @@ describe('agents', () => {
   });
 });
 
-describe('tools', () => {
+describe('tools of the local stack', () => {
   const registry = (operation: string, input: JsonValue, tenant = 'acme') =>
     stack.call('tool_registry', operation, input, tenant);
 
@@ -142,14 +142,14 @@ describe('tools', () => {
       { operation: 'add', date: 'today' },
       'arguments of "date_time" at "amount": expected a value, got nothing',
     ],
-  ])('%s refuses %j', async (name, args, message) => {
+  ])('refuse invalid arguments: %s with %j', async (name, args, message) => {
     await expect(registry('execute_tool', { name, arguments: args })).rejects.toMatchObject({
       code: 'invalid_request',
       message,
     });
   });
 
-  test('can be registered as a formula, and are used in free wording', async () => {
+  test('can be registered as a formula, and are found in free wording', async () => {
     const vat = {
       name: 'vat',
       description: 'Value added tax.',
@@ -214,7 +214,7 @@ describe('tools', () => {
       },
       /"pattern" is not supported/,
     ],
-  ])('refuses to register %j', async (tool, message) => {
+  ])('refuse an invalid registration: %j', async (tool, message) => {
     const whole = { name: 'mine', description: 'Mine.', parameters: twoNumbers, ...tool };
     await expect(registry('register_tool', whole)).rejects.toThrow(message);
   });
@@ -230,8 +230,8 @@ describe('tools', () => {
   });
 });
 
-describe('ingestion', () => {
-  test('reports how far it is, and embeds in batches', async () => {
+describe('the ingestion service', () => {
+  test('reports progress, and embeds in batches', async () => {
     const sections = Array.from({ length: 70 }, (_, at) => `## Part ${at}\n\nText of part ${at}.`).join(
       '\n\n',
     );
@@ -255,7 +255,7 @@ describe('ingestion', () => {
     await expect(stack.ingest(name, content, options)).rejects.toThrow(message);
   });
 
-  test('knows a media type with parameters', async () => {
+  test('accepts a media type with parameters', async () => {
     expect(
       await stack.ingest('page', '<h1>T</h1><p>Text', {
         media_type: 'Text/HTML; charset=utf-8',
@@ -265,7 +265,7 @@ describe('ingestion', () => {
   });
 });
 
-describe('workflows', () => {
+describe('workflows of the local stack', () => {
   const engine = (operation: string, input: JsonValue, tenant = 'flows') =>
     stack.call('workflow_engine', operation, input, tenant);
 
@@ -303,7 +303,7 @@ describe('workflows', () => {
     });
   });
 
-  test('that are unknown are refused', async () => {
+  test('are refused if unknown', async () => {
     await expect(engine('run_workflow', { workflow: 'fly', input: {} })).rejects.toMatchObject({
       code: 'unknown_workflow',
     });
@@ -313,10 +313,10 @@ describe('workflows', () => {
   });
 });
 
-describe('embedding', () => {
+describe('the embedding service', () => {
   const embed = (input: JsonValue) => stack.call('embedding', 'embed', input);
 
-  test('gives vectors of length 1, alike for alike texts', async () => {
+  test('returns vectors of length 1, similar for similar texts', async () => {
     const { vectors, dimensions } = (await embed({
       texts: ['configure the timeout', 'timeout configuration', 'purple elephants'],
     })) as { vectors: number[][]; dimensions: number };
@@ -327,7 +327,7 @@ describe('embedding', () => {
     expect(product(0, 1)).toBeGreaterThan(product(0, 2) + 0.3);
   });
 
-  test('takes 1 to 32 texts and only a model that it has', async () => {
+  test('takes 1 to 32 texts, and only the model that it has', async () => {
     await expect(embed({ texts: [] })).rejects.toMatchObject({ code: 'invalid_request' });
     await expect(embed({ texts: Array.from({ length: 33 }, () => 'x') })).rejects.toMatchObject({
       code: 'invalid_request',

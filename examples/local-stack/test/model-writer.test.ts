@@ -50,8 +50,8 @@ function streams(...parts: string[]): Handler {
   };
 }
 
-describe('a language model', () => {
-  test('writes the answer, streamed, from the passages', async () => {
+describe('answers by a language model', () => {
+  test('are written from the passages, and streamed', async () => {
     handler = streams(
       ': comment\n\n',
       part('It is '),
@@ -78,7 +78,7 @@ describe('a language model', () => {
     expect(notifier.outcomes[0]?.metadata).toEqual({ usage: { tokens: 42, model: 'tiny' } });
   });
 
-  test('gets the conversation, the instructions and the facts', async () => {
+  test('use the conversation, the instructions and the facts', async () => {
     handler = streams(part('ok', 'stop'), 'data: [DONE]\n\n');
     const messages = [
       { role: 'user', content: 'What about the heartbeat?' },
@@ -96,12 +96,12 @@ describe('a language model', () => {
       expect(sent).toContain(text);
   });
 
-  test('that finds nothing cites nothing', async () => {
+  test('cite nothing if the model finds nothing', async () => {
     handler = streams(part('I did not find an answer in the documents.', 'stop'), 'data: [DONE]\n\n');
     expect(await query()).toMatchObject({ sources: [] });
   });
 
-  test('many small parts are passed on at most 20 times a second', async () => {
+  test('are streamed at most 20 times a second', async () => {
     handler = (_request, response) => {
       response.writeHead(200);
       for (let n = 0; n < 500; n += 1) response.write(part('x'));
@@ -116,7 +116,7 @@ describe('a language model', () => {
   });
 });
 
-describe('a broken language model', () => {
+describe('a failing language model', () => {
   const status =
     (code: number): Handler =>
     (_request, response) =>
@@ -150,13 +150,13 @@ describe('a broken language model', () => {
       true,
     ],
     ['no answer', () => {}, /within 1000 ms/, true],
-  ])('%s fails plainly', async (_name, broken, message, retryable) => {
+  ])('fails the query with a clear error: %s', async (_name, broken, message, retryable) => {
     handler = broken;
     await expect(query()).rejects.toMatchObject({ code: 'service_unavailable', retryable });
     await expect(query()).rejects.toThrow(message);
   });
 
-  test('nothing is asked when there is nothing to ask about', async () => {
+  test('a language model is not called without passages', async () => {
     handler = status(500);
     expect(await stack.call('query', 'query', { question: 'What is the refund policy?' })).toMatchObject({
       sources: [],
@@ -168,7 +168,7 @@ describe('a broken language model', () => {
   });
 });
 
-test('remote embeddings', async () => {
+test('embeddings by a remote model are requested in batches and validated', async () => {
   handler = (_request, response, { input }) => {
     const data = (input as string[])
       .map((_text, index) => ({ index, embedding: [3 * index, 4] }))
@@ -191,7 +191,7 @@ test('remote embeddings', async () => {
   });
 });
 
-test('server-sent data is read across any cuts', async () => {
+test('server-sent events of a model are parsed across any chunk boundaries', async () => {
   const text = 'data: one\r\n\r\n: comment\nevent: x\ndata: two\ndata: lines\n\ndata: last';
   for (let size = 1; size < 12; size += 1) {
     const parts = (async function* () {

@@ -30,7 +30,7 @@ async function chat(message: string, session_id: string, agent_id?: string): Pro
   return result as unknown as Answer;
 }
 
-describe('the stack in an orchestrator', () => {
+describe('the local stack in an orchestrator', () => {
   test('ingests a document through the workflow engine', async () => {
     const content =
       '# Lamp\n\n## Night mode\n\nNight mode dims the lamp at ten in the evening.\n\nTo turn night mode off, press the moon key twice.';
@@ -42,7 +42,7 @@ describe('the stack in an orchestrator', () => {
     });
   });
 
-  test('answers, and goes on with the conversation', async () => {
+  test('answers, and continues the conversation', async () => {
     await acme.sessions.create({ session_id: 's-1' });
     const first = await chat('What does night mode do?', 's-1');
     expect(first.sources?.[0]?.quote).toContain('dims the lamp');
@@ -50,26 +50,26 @@ describe('the stack in an orchestrator', () => {
     expect(then.sources?.[0]?.quote).toContain('moon key twice');
   });
 
-  test('uses tools, and goes on with their results', async () => {
+  test('uses tools, and continues with their results', async () => {
     await acme.sessions.create({ session_id: 's-2' });
     expect((await chat("what's 17% of 2,340?", 's-2')).content).toContain('= 397.8');
     expect((await chat('now double that', 's-2')).content).toContain('= 795.6');
   });
 
-  test('goes through the workflow engine for an agent with a workflow', async () => {
+  test('runs the workflow of an agent through the workflow engine', async () => {
     await acme.sessions.create({ session_id: 's-3', agent_id: 'researcher' });
     const { content, steps } = await chat('twelve times (3+4)', 's-3', 'researcher');
     expect(content).toContain('= 84');
     expect(steps).toMatchObject([{ tool: 'calculator' }, { service: 'query' }]);
   });
 
-  test('a failure names its reason', async () => {
+  test('fails a task with the reason of the service', async () => {
     const { status, error } = await run({ type: 'ingestion', payload: { name: 'x.pdf', content: 'x' } });
     expect(status).toBe('failed');
     expect(error?.message).toContain('got "none"');
   });
 
-  test('shows nothing to another tenant', async () => {
+  test('shows no data to another tenant', async () => {
     const { result } = await run(
       { type: 'query', payload: { question: 'What does night mode do?' } },
       orchestrator.tenant('other'),

@@ -9,7 +9,7 @@ import { stem } from '../src/text/stem.js';
 import { cpuMsOf } from './cpu-time.js';
 import { termsOf } from '../src/text/words.js';
 
-describe('stems', () => {
+describe('word stems', () => {
   test.each([
     ['configured', 'configuration', 'configures', 'configure'],
     ['lost', 'loses', 'losing', 'lose'],
@@ -18,7 +18,7 @@ describe('stems', () => {
     ['serialise', 'serialized', 'serialization', 'serialize'],
     ['cancelled', 'canceled', 'cancelling', 'cancel'],
     ['retries', 'retried', 'retrying', 'retry'],
-  ])('of %s and its family are one', (...words) => {
+  ])('of %s and its word family are equal', (...words) => {
     expect(new Set(words.map(stem)).size).toBe(1);
   });
 
@@ -28,21 +28,21 @@ describe('stems', () => {
     ['hour', 'horror'],
     ['number', 'numb'],
     ['promise', 'promising'],
-  ])('of %s is not empty, and short ones stay', (word) => {
+  ])('of %s are not empty, and short words stay', (word) => {
     expect(stem(word).length).toBeGreaterThan(2);
     expect(stem('api')).toBe('api');
     expect(stem('ipv6')).toBe('ipv6');
   });
 
-  test('of a word without end takes no time', () => {
+  test('of an endless word stay within a CPU limit', () => {
     expect(cpuMsOf(() => termsOf('our'.repeat(100_000)))).toBeLessThan(500);
   });
 });
 
-describe('sentences', () => {
+describe('sentence splitting', () => {
   const of = (text: string) => sentencesOf(text).map(({ start, end }) => text.slice(start, end));
 
-  test('keep the marks that close them', () => {
+  test('keeps the closing marks', () => {
     expect(of('**It is cancelled.** What then? (Nothing.) Well.')).toEqual([
       '**It is cancelled.**',
       'What then?',
@@ -51,7 +51,7 @@ describe('sentences', () => {
     ]);
   });
 
-  test('of a long text are all there, in place', () => {
+  test('of a long text keeps all sentences, in place', () => {
     const text = 'One sentence of several words. '.repeat(1_000);
     const spans = sentencesOf(text, 7);
     expect(spans.length).toBeGreaterThanOrEqual(1_000);
@@ -59,8 +59,8 @@ describe('sentences', () => {
   });
 });
 
-describe('what people say', () => {
-  test('in phrases is read as what documents call it', () => {
+describe('the reading of a question', () => {
+  test('maps phrases to the terms of documents', () => {
     const { meanings, rest } = readPhrases('How do I get rid of old files?');
     expect(meanings).toEqual(['remove discard clear exclude']);
     expect(rest).not.toContain('rid');
@@ -68,13 +68,13 @@ describe('what people say', () => {
     expect(terms).toEqual(expect.arrayContaining([stem('cache'), stem('disable')]));
   });
 
-  test('in other words is found by synonyms, both ways', () => {
+  test('finds synonyms, in both directions', () => {
     expect(synonymsOf(stem('picture'))).toContain(stem('image'));
     expect(synonymsOf(stem('image'))).toContain(stem('picture'));
     expect(synonymsOf(stem('zebra')).size).toBe(0);
   });
 
-  test('weighs everyday words less, and knows names', () => {
+  test('weighs common words less, and recognises names', () => {
     const { terms } = readQuestion('Can I put my uploads into PostgreSQL with Math.random?');
     const of = (word: string) => terms.find((term) => term.word === word);
     expect(of('postgresql')).toMatchObject({ isName: true, weight: 1 });
@@ -85,7 +85,7 @@ describe('what people say', () => {
   });
 });
 
-describe('a document', () => {
+describe('names of documents', () => {
   test.each([
     ['node_modules/ws/README.md', ['ws']],
     ['node_modules/undici/docs/api/Client.md', ['client', 'undici']],
@@ -93,12 +93,12 @@ describe('a document', () => {
     ['docs/wire.md', ['wire']],
     ['README.md', ['readme']],
     ['guide', ['guide']],
-  ])('%s is called %j', (name, names) => {
+  ])('of %s are %j', (name, names) => {
     const found = namesOf(name);
     expect([...found].toSorted()).toEqual(name === 'README.md' ? [] : names);
   });
 
-  test('is meant for sure only by a word that is nothing else', () => {
+  test('refer to it for certain only by a word with no other meaning', () => {
     expect(isDistinctive('p-queue')).toBe(true);
     expect(isDistinctive('commander')).toBe(true);
     expect(isDistinctive('errors')).toBe(false);

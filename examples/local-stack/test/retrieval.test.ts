@@ -56,7 +56,7 @@ describe('answers from documents', () => {
     expect(stats['held out, unanswerable'], table).toBe(1);
   });
 
-  test('quote the document literally and say that they are extracts', async () => {
+  test('quote the document literally, and say that they are extracts', async () => {
     const {
       content,
       sources = [],
@@ -81,7 +81,7 @@ describe('answers from documents', () => {
     'How do I connect the vacuum to Alexa?',
     'What does a spare brush cost?',
     'Which chemicals clean the windows?',
-  ])('that are not there are said not to be: %s', async (question) => {
+  ])('say so when the documents have none: %s', async (question) => {
     const { content, sources } = await home(question);
     expect({ content, sources }).toEqual({
       content: 'I did not find an answer in the documents.',
@@ -89,14 +89,14 @@ describe('answers from documents', () => {
     });
   });
 
-  test('without documents say how to ingest some', async () => {
+  test('without any document say how to ingest some', async () => {
     expect((await stack.ask('What is a lease?', { tenant: 'empty' })).content).toMatch(
       /^No documents were ingested yet/,
     );
   });
 });
 
-describe('questions that go on', () => {
+describe('follow-up questions', () => {
   test('take the topic from the question before', async () => {
     const first = await home('What is the child lock for?');
     expect(first.sources?.[0]?.title).toBe('vacuum.md › Robot vacuum › Child lock');
@@ -104,7 +104,7 @@ describe('questions that go on', () => {
     expect(then.sources?.[0]?.quote).toContain('left side key for five seconds');
   });
 
-  test('over more than one turn', async () => {
+  test('take it over more than one turn', async () => {
     const asked = [
       'Tell me about cleaning runs',
       'Extracts from your documents:\n\n**Cleaning** [1]\n\nPress the round button.',
@@ -113,7 +113,7 @@ describe('questions that go on', () => {
     expect(sources?.[0]?.quote).toContain('90 minutes');
   });
 
-  test('in documents of packages', async () => {
+  test('take it in documentation of packages', async () => {
     const first = await stack.ask('How do I limit the concurrency in p-queue?');
     const messages = [
       { role: 'user', content: 'How do I limit the concurrency in p-queue?' },
@@ -123,7 +123,7 @@ describe('questions that go on', () => {
     expect(sources.map(({ title }) => title).join()).toMatch(/p-queue[^,]*(?:pause|start)/);
   });
 
-  test('do not take the numbers of a document for a result', async () => {
+  test('do not mistake numbers of a document for a result', async () => {
     const { steps } = await home(
       'and divided by 3?',
       'How long does a run last?',
@@ -133,7 +133,7 @@ describe('questions that go on', () => {
   });
 });
 
-describe('the index', () => {
+describe('the document index', () => {
   test('belongs to one tenant', async () => {
     const { sources } = await stack.ask('How do I turn the child lock off?', { tenant: 'acme' });
     expect(sources?.filter(({ title }) => title.startsWith('vacuum'))).toEqual([]);
@@ -147,7 +147,7 @@ describe('the index', () => {
     ).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  test('replaces a document of the same name at once, and forgets deleted ones', async () => {
+  test('replaces a document of the same name at once, and drops deleted ones', async () => {
     const tenant = 'replacing';
     const listed = async () =>
       (await stack.call('query', 'list_documents', {}, tenant))['documents'] as {
@@ -192,7 +192,7 @@ describe('the index', () => {
     expect(answer['sources']).toMatchObject([{ quote: 'The colour of the logo is blue.' }]);
   });
 
-  test('does not show a chunk of a document that is not complete', async () => {
+  test('does not return a chunk of an incomplete document', async () => {
     const tenant = 'staging';
     await stack.ingest('other.md', 'The gate opens at nine.', { tenant });
     const half = { document_id: 'h', name: 'h.md', media_type: 'text/markdown', embedding_model: 'm' };
@@ -204,7 +204,7 @@ describe('the index', () => {
     expect((await stack.ask('When does the vault open?', { tenant })).content).toContain('ten');
   });
 
-  test('is searched by words alone when there are no vectors', async () => {
+  test('is searched by words alone without vectors', async () => {
     const tenant = 'lexical';
     const chunk = { position: 0, heading: ['Ports'], text: 'The metrics port is 9464.', vector: [] };
     const document = {

@@ -63,8 +63,8 @@ function gate() {
   return { open, opened };
 }
 
-describe('calls', () => {
-  test('at once are answered with result and usage', async () => {
+describe('calls of a service host', () => {
+  test('are answered at once with result and usage', async () => {
     const { host } = hostOf(async ({ n }, context) => {
       context.used(3, 'm');
       context.used(4, 'm');
@@ -78,7 +78,7 @@ describe('calls', () => {
     });
   });
 
-  test('later are answered with a job, and their outcome is notified', async () => {
+  test('are answered with a job id, and its outcome is notified', async () => {
     const { host, notifier } = hostOf(async (_input, context) => {
       context.progress('half', { percent: 50 });
       context.used(5, 'm');
@@ -106,7 +106,7 @@ describe('calls', () => {
     ]);
   });
 
-  test('with a wrong input or operation say what was expected', async () => {
+  test('with an invalid input or operation are refused with the expected one', async () => {
     const { host } = hostOf(async () => null);
     await expect(host.run(callOf('quick', { n: 'x' }), { signal })).rejects.toMatchObject({
       code: 'invalid_request',
@@ -121,8 +121,8 @@ describe('calls', () => {
   });
 });
 
-describe('a call that is sent again', () => {
-  test('runs once, also while it is under way', async () => {
+describe('a repeated call of a service host', () => {
+  test('runs once, also while the first is in progress', async () => {
     const { open, opened } = gate();
     const run = vi.fn(async () => {
       await opened;
@@ -137,7 +137,7 @@ describe('a call that is sent again', () => {
     expect((await reply(host, { ...call, tenant_id: 'other' })).result).toBe(2);
   });
 
-  test('has the same job, whose outcome is reported again', async () => {
+  test('returns the same job, and its outcome is notified again', async () => {
     const run = vi.fn(async () => 1);
     const { host, notifier } = hostOf(run);
     const call = callOf('slow');
@@ -160,7 +160,7 @@ describe('a call that is sent again', () => {
     });
   });
 
-  test('runs again if it failed in a way that may pass', async () => {
+  test('runs again after a retryable failure', async () => {
     let runs = 0;
     const { host } = hostOf(async () => {
       runs += 1;
@@ -174,7 +174,7 @@ describe('a call that is sent again', () => {
     expect(runs).toBe(2);
   });
 
-  test('is forgotten after a while, and beyond a number', async () => {
+  test('is recognised for a limited time and number of calls', async () => {
     let now = 0;
     const run = vi.fn(async () => 1);
     const { host } = hostOf(run, { now: () => now, keepMs: 1_000, maxFinished: 2 });
@@ -189,8 +189,8 @@ describe('a call that is sent again', () => {
   });
 });
 
-describe('failures', () => {
-  test('of code are reported without their details', async () => {
+describe('failures in a service host', () => {
+  test('that are unexpected are notified without their details', async () => {
     const { host, notifier, report } = hostOf(async () => {
       throw new TypeError('secret /path');
     });
@@ -208,7 +208,7 @@ describe('failures', () => {
     expect(report).toHaveBeenCalledTimes(2);
   });
 
-  test('that are meant keep their code', async () => {
+  test('that are OrchestratorErrors keep their code', async () => {
     const { host, notifier } = hostOf(async () => {
       throw new OrchestratorError('service_unavailable', 'model is away');
     });
@@ -217,8 +217,8 @@ describe('failures', () => {
   });
 });
 
-describe('limits, cancel and stop', () => {
-  test('work beyond the limits is refused as retryable, and begins when there is room', async () => {
+describe('limits, cancel and stop of a service host', () => {
+  test('work beyond the limits is refused as retryable, and accepted when there is room', async () => {
     const { open, opened } = gate();
     let running = 0;
     let most = 0;
@@ -273,7 +273,7 @@ describe('limits, cancel and stop', () => {
     expect(aborted.filter((id) => id === two.call_id)).toEqual([]);
   });
 
-  test('a job says that it is alive until it ends', async () => {
+  test('a job reports that it is alive until it ends', async () => {
     const { open, opened } = gate();
     const { host, notifier } = hostOf(async () => opened.then(() => 1), { aliveMs: 5 });
     const { jobId } = await reply(host, callOf('slow'));
@@ -283,7 +283,7 @@ describe('limits, cancel and stop', () => {
     await notifier.outcomeOf(jobId);
   });
 
-  test('stop gives up what runs as retryable, takes nothing more, and may be called twice', async () => {
+  test('stop fails running jobs as retryable, refuses calls, and may be called twice', async () => {
     const { host, notifier } = hostOf(async (_input, context) => {
       await new Promise((_resolve, reject) =>
         context.signal.addEventListener('abort', () => reject(new Error('aborted'))),

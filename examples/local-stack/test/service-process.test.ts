@@ -41,7 +41,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-describe('the stack behind HTTP', () => {
+describe('the local stack over HTTP', () => {
   test('ingests, answers, and uses tools', async () => {
     const acme = orchestrator.tenant('acme');
     const run = async (submission: Parameters<typeof acme.tasks.submit>[0]) => {
@@ -81,7 +81,7 @@ async function post(url: string, operation: string, body: unknown, token = token
   return { status: response.status, body: (await response.json()) as Record<string, JsonValue> };
 }
 
-describe('a service behind HTTP', () => {
+describe('a service process over HTTP', () => {
   const url = () => running.get('query')?.url ?? '';
   const call = callOf('list_documents', {});
 
@@ -105,12 +105,12 @@ describe('a service behind HTTP', () => {
     expect(await post(url(), operation, body, token)).toMatchObject({ status, body: { code, status } });
   });
 
-  test('says that it is there', async () => {
+  test('responds to a health check', async () => {
     const response = await fetch(`${url()}/health`);
     expect([response.status, await response.json()]).toEqual([200, { service: 'query', status: 'ok' }]);
   });
 
-  test('answers a call that is sent again as before', async () => {
+  test('answers a repeated call as before', async () => {
     const later = callOf('query', { question: 'What is what?' });
     const first = await post(url(), 'query', later);
     expect(first).toMatchObject({ status: 202, body: { job_id: expect.any(String) } });
@@ -120,11 +120,11 @@ describe('a service behind HTTP', () => {
   });
 });
 
-describe('a process that takes the place of another', () => {
+describe('a service process that replaces another', () => {
   const document = { document_id: 'lamp', name: 'lamp.md', title: 'Lamp' };
   const agent = { agent_id: 'robot', name: 'Robot', instructions: 'Be brief.' };
 
-  test('knows what has changed, but for what was cut off in the middle of a line', async () => {
+  test('restores its changes, except for one cut off in the middle of a line', async () => {
     const changesFile = join(folder, 'agents.jsonl');
     const token = tokenOf('agent_management');
     const first = await start('agent_management', { changesFile });
@@ -145,7 +145,7 @@ describe('a process that takes the place of another', () => {
     await second.stop();
   });
 
-  test('does not do again what was refused', async () => {
+  test('does not apply what was refused', async () => {
     const changesFile = join(folder, 'query.jsonl');
     const service = await start('query', { changesFile });
     const refused = await post(service.url, 'delete_document', callOf('delete_document', document));

@@ -50,7 +50,7 @@ describe('calculations in free wording', () => {
     ['sqrt(16) + max(2, 3)', '7'],
     ['double 21', '42'],
     ['what is -5 * 3', '-15'],
-  ])('%s', async (question, value) => {
+  ])('are understood: %s', async (question, value) => {
     const { content, steps } = await ask(question);
     expect(content.split(' = ').at(-1)).toBe(value);
     expect(steps).toMatchObject([{ tool: 'calculator' }]);
@@ -67,7 +67,7 @@ describe('calculations in free wording', () => {
     ['how much is 2 to the 10th', '1,024'],
     ['what remains if I divide 100 by 7', '2'],
     ["What's 15 percent off 80 bucks?", '68'],
-  ])('as a story: %s', async (question, value) => {
+  ])('are understood as a story: %s', async (question, value) => {
     const { content, steps } = await ask(question);
     expect(content.split(' = ').at(-1)).toBe(value);
     expect(steps).toMatchObject([{ tool: 'calculator' }]);
@@ -80,7 +80,7 @@ describe('calculations in free wording', () => {
     ["What's 350 fahrenheit in celsius?", '350 °F = 176.666666667 °C'],
     ['I earn 4,200 a month. What is that a year?', '4200 a month = 50,400 a year'],
     ['2 GB in MB', '2 gigabytes = 2,000 megabytes'],
-  ])('of units: %s', async (question, answer) => {
+  ])('of units are understood: %s', async (question, answer) => {
     expect((await ask(question)).content).toBe(answer);
   });
 
@@ -93,7 +93,7 @@ describe('calculations in free wording', () => {
     expect((await ask(question)).steps).toMatchObject([{ service: 'query' }]);
   });
 
-  test('what has no value is said', async () => {
+  test('without a value are answered with the reason', async () => {
     expect((await ask('what is 5 divided by 0?')).content).toMatch(
       /can't be worked out.*divisor other than 0/,
     );
@@ -108,7 +108,7 @@ describe('calculations in free wording', () => {
     ['squared?', '3 * 4 = 12', '144'],
     ['what is 10% of that?', '2 - 52 = -50', '-5'],
     ['and what is the square root of that?', '80 + 1 = 81', '9'],
-  ])('%s, after %s', async (question, before, value) => {
+  ])('continue: %s, after %s', async (question, before, value) => {
     const { content } = await ask(question, 'the question before', before);
     expect(content.split(' = ').at(-1)).toBe(value);
   });
@@ -132,19 +132,19 @@ describe('dates in free wording', () => {
     ['what day is it today?', 'Sunday'],
     ['what date was it 90 days ago', '2026-08-24'],
     ['Add 2 months to 2026-12-31', '2027-02-28'],
-  ])('%s', async (question, expected) => {
+  ])('are understood: %s', async (question, expected) => {
     const { content, steps } = await ask(question);
     expect(content).toContain(expected);
     expect(steps).toMatchObject([{ tool: 'date_time' }]);
   });
 
-  test('a date that does not exist is said', async () => {
+  test('that do not exist are answered with the reason', async () => {
     expect((await ask('what weekday is February 30 2026?')).content).toMatch(
       /can't be worked out.*date of the calendar/,
     );
   });
 
-  test('goes on from a date', async () => {
+  test('continue from the previous date', async () => {
     const before = [
       'what date is 45 days after 2026-01-31',
       '45 days after 2026-01-31 is Tuesday, 2026-03-17.',
@@ -157,7 +157,7 @@ describe('dates in free wording', () => {
   });
 });
 
-describe('texts in free wording', () => {
+describe('text tools in free wording', () => {
   test.each([
     ["how many words are in: 'the quick brown fox'", '4 words'],
     ['How many characters does "hello world" have?', '11 characters'],
@@ -167,13 +167,13 @@ describe('texts in free wording', () => {
     ['What is the most frequent word in "red blue red"?', '“red” (2)'],
     ['word count of: to be or not to be', '6 words'],
     ["what's the longest word in 'a bb ccc'", '“ccc”'],
-  ])('%s', async (question, expected) => {
+  ])('are understood: %s', async (question, expected) => {
     const { content, steps } = await ask(question);
     expect(content).toContain(expected);
     expect(steps?.[0]?.tool).toBe('text_statistics');
   });
 
-  test('goes on with the text', async () => {
+  test('continue with the previous text', async () => {
     const { content } = await ask(
       'and how many characters?',
       "how many words are in: 'ab cd'",
@@ -183,7 +183,7 @@ describe('texts in free wording', () => {
   });
 });
 
-describe('questions for documents are left to them', () => {
+describe('questions for documents', () => {
   test.each([
     'How long does a session last?',
     'What is the default timeout?',
@@ -198,13 +198,13 @@ describe('questions for documents are left to them', () => {
     'How do I divide work among several workers?',
     'what date format is used in 2026 logs?',
     "what does 'lease lost' mean?",
-  ])('%s', async (question) => {
+  ])('are not taken by a tool: %s', async (question) => {
     const { steps } = await ask(question);
     expect(steps?.map(({ tool }) => tool)).toEqual([undefined]);
   });
 });
 
-describe('wording that is made to be slow', () => {
+describe('wording that tries to be slow', () => {
   const tools = ['calculator', 'date_time', 'text_statistics', 'document_search'].map((name) => ({
     name,
     description: name,
@@ -225,7 +225,7 @@ describe('wording that is made to be slow', () => {
     `${'“'.repeat(50_000)} how many words`,
     'longer '.repeat(10_000),
     `which is longer ${'a or '.repeat(15_000)}`,
-  ])('is read in no time (%#)', (message) => {
+  ])('is read within a CPU limit (%#)', (message) => {
     expect(cpuMsOf(() => chooseTool(message, [], tools, new Date()))).toBeLessThan(500);
   });
 });

@@ -135,14 +135,14 @@ function isOneError(stderr: string, json: boolean): string {
   return (firstRecord(line) as { error: { message: string } }).error.message;
 }
 
-describe('one clear error, and the exit code', () => {
-  it.each([...USAGE, ...IDS])('%j', async (args, code, message) => {
+describe('invalid input to the CLI: one error line and its exit code', () => {
+  it.each([...USAGE, ...IDS])('refuses %j', async (args, code, message) => {
     const ended = await run(args);
     expect(ended).toMatchObject({ code, stdout: '' });
     expect(isOneError(ended.stderr, false)).toMatch(message);
   });
 
-  it.concurrent.each([...PLANS, ...DOCUMENTS])('%j', async (args, code, message) => {
+  it.concurrent.each([...PLANS, ...DOCUMENTS])('refuses %j', async (args, code, message) => {
     const ended = await run(args);
     expect(ended).toMatchObject({ code });
     if (message.source === '^$') {
@@ -158,14 +158,14 @@ describe('one clear error, and the exit code', () => {
     ['tasks', 'show', 'nope'],
     ['run', 'broken.json'],
     ['dev', '--port', 'abc'],
-  ])('as one value with --json: %s %s %s', async (...args) => {
+  ])('with --json prints one error object: %s %s %s', async (...args) => {
     const words = [...args.filter((arg) => arg !== undefined), '--json'];
     const { stderr } = await cli(words, { cwd: place.path, env: { ...dev.env, ORCHESTRATOR_API_KEY: KEY } });
     expect(isOneError(stderr, true)).not.toBe('');
   });
 });
 
-describe('tasks that fail', () => {
+describe('CLI commands on failing tasks', () => {
   it.concurrent.each<[string[], number, RegExp]>([
     [
       ['run', 'no_such_workflow'],
@@ -175,13 +175,13 @@ describe('tasks that fail', () => {
     [['run', 'query'], 1, /invalid_request: .*"question": expected string, got nothing/],
     [['chat', '--agent', 'ghost', 'hi'], 1, /not_found: agent "ghost"/],
     [['ingest', 'code.ts'], 1, /refused code\.ts: expected Markdown, text or HTML/],
-  ])('%j', async (args, code, message) => {
+  ])('exit with the code of the failure: %j', async (args, code, message) => {
     const ended = await run(args);
     expect(ended).toMatchObject({ code, stdout: '' });
     expect(ended.stderr).toMatch(message);
   });
 
-  it('answers a question without documents, and says how to ingest some', async () => {
+  it('chat without documents answers how to ingest some', async () => {
     await using empty = await startServer(['dev'], { env: { ORCHESTRATOR_API_KEYS: `${KEY}=acme` } });
     const env = { ...empty.env, ORCHESTRATOR_API_KEY: KEY };
     const { code, stdout, stderr } = await cli(['chat', 'what is it?'], { env });
@@ -190,7 +190,7 @@ describe('tasks that fail', () => {
     expect(stderr).toContain('orchestrator-cli ingest');
   });
 
-  it('refuses each document that is none, and ingests the others', async () => {
+  it('ingest refuses each invalid document and ingests the others', async () => {
     await writeFile(join(place.path, 'good.md'), '# Good\n\nThis one is good.');
     const { code, stdout } = await run(['ingest', '.', '/dev/zero', '--json']);
     expect(code).toBe(1);
@@ -211,7 +211,7 @@ describe('tasks that fail', () => {
   });
 });
 
-describe('who may, and where', () => {
+describe('credentials and addresses of CLI commands', () => {
   // One that begins with the live connection, one with HTTP, and one that does much at once.
   const COMMANDS = [
     ['chat', 'hi'],
@@ -219,7 +219,7 @@ describe('who may, and where', () => {
     ['ingest', 'code.ts', 'blank.md'],
   ];
 
-  it.concurrent.each(COMMANDS)('denies a wrong key: %s %s', async (...args) => {
+  it.concurrent.each(COMMANDS)('exits with 4 for a wrong key: %s %s', async (...args) => {
     const wrong = 'this-is-not-the-key';
     const { code, stderr } = await run(
       args.filter((arg) => arg !== undefined),
@@ -230,13 +230,13 @@ describe('who may, and where', () => {
     expect(stderr).not.toContain(wrong);
   });
 
-  it.concurrent('denies who has no key, in another folder than that of dev', async () => {
+  it.concurrent('exits with 4 without a key, in another folder than that of dev', async () => {
     const { code, stderr } = await cli(['tasks', 'list'], { env: { ORCHESTRATOR_URL: dev.url } });
     expect(code).toBe(4);
     expect(isOneError(stderr, false)).toMatch(/set ORCHESTRATOR_API_KEY to one of its API keys/);
   });
 
-  it.concurrent.each(COMMANDS)('reports an unreachable server: %s %s', async (...args) => {
+  it.concurrent.each(COMMANDS)('exits with 69 for an unreachable server: %s %s', async (...args) => {
     const env = { ORCHESTRATOR_URL: 'http://127.0.0.1:9' };
     const { code, stderr } = await run(
       args.filter((arg) => arg !== undefined),
@@ -246,15 +246,18 @@ describe('who may, and where', () => {
     expect(stderr.trimEnd().split('\n').at(-1)).toMatch(/no orchestrator answers at http:\/\/127\.0\.0\.1:9/);
   });
 
-  it.concurrent.each(COMMANDS)('reports a server that is not an orchestrator: %s %s', async (...args) => {
-    const { code } = await run(
-      args.filter((arg) => arg !== undefined),
-      { ORCHESTRATOR_URL: otherUrl },
-    );
-    expect(code).toBe(69);
-  });
+  it.concurrent.each(COMMANDS)(
+    'exits with 69 for a server that is not an orchestrator: %s %s',
+    async (...args) => {
+      const { code } = await run(
+        args.filter((arg) => arg !== undefined),
+        { ORCHESTRATOR_URL: otherUrl },
+      );
+      expect(code).toBe(69);
+    },
+  );
 
-  it.concurrent('does not send a key to another URL than that of its source', async () => {
+  it.concurrent('sends a key only to the URL of the same source', async () => {
     const { code, stderr } = await run(['tasks', 'list', '--url', otherUrl]);
     expect(code).toBe(78);
     expect(stderr).toContain(`is not sent to ${otherUrl}`);
@@ -277,7 +280,7 @@ describe('who may, and where', () => {
   });
 });
 
-it('has disturbed nothing: the orchestrator still answers', async () => {
+it('leaves the orchestrator serving after all refused commands', async () => {
   expect(await run(['tasks', 'list'])).toMatchObject({ code: 0 });
   // An invalid request fails its task, and is published for operators.
   const others = dev.process.stderr.split('\n').filter((line) => !line.startsWith('error task failed {'));

@@ -37,8 +37,8 @@ afterAll(async () => {
   await place[Symbol.asyncDispose]();
 });
 
-describe('ingest', () => {
-  it.concurrent('says with --json what came of each document, in a line', async () => {
+describe('orchestrator-cli ingest', () => {
+  it.concurrent('with --json prints one line per document with its outcome', async () => {
     const { code, stdout, stderr } = await run('ingest', '--json', 'widget.md', 'nope.md');
     expect([code, stderr]).toEqual([1, '']);
     expect(records(stdout)).toEqual([
@@ -59,8 +59,8 @@ describe('ingest', () => {
   });
 });
 
-describe('chat', () => {
-  it.concurrent('prints the answer with its sources as data, the events as talk', async () => {
+describe('orchestrator-cli chat', () => {
+  it.concurrent('prints the answer with its sources on stdout, and events on stderr', async () => {
     const { code, stdout, stderr } = await run('chat', ...QUESTION.split(' '));
     expect(code).toBe(0);
     expect(stdout).toContain('colour blue');
@@ -69,7 +69,7 @@ describe('chat', () => {
     expect(stderr).toMatch(/session [0-9a-f-]{36}: continue with/);
   });
 
-  it.concurrent('is one value with --json, without talk', async () => {
+  it.concurrent('with --json prints one value and no messages', async () => {
     const { code, stdout, stderr } = await run('--json', 'chat', QUESTION);
     expect([code, stderr]).toEqual([0, '']);
     const [answer, ...more] = records(stdout);
@@ -77,12 +77,12 @@ describe('chat', () => {
     expect(answer).toMatchObject({ status: 'completed', message: { role: 'assistant' } });
   });
 
-  it.concurrent('has no events with --quiet', async () => {
+  it.concurrent('with --quiet prints no events', async () => {
     const { stderr } = await run('chat', '-q', QUESTION);
     expect(stderr).not.toContain('created');
   });
 
-  it('goes on with a session, by name or the newest', async () => {
+  it('continues a session, by name or the newest one', async () => {
     const session = async (...args: string[]) => {
       const { stdout } = await run('chat', '--json', ...args);
       return records(stdout)[0]?.['session_id'];
@@ -96,7 +96,7 @@ describe('chat', () => {
     expect((firstRecord(stdout) as { messages: unknown[] }).messages).toHaveLength(6);
   });
 
-  it.concurrent('takes each line of its input as a question of one conversation', async () => {
+  it.concurrent('reads each line of its input as a question of one conversation', async () => {
     const input = `${QUESTION}\n\n/unknown\nand again?\n/history\n/quit\nnot asked\n`;
     const { code, stdout, stderr } = await cli(['chat', '--json'], { cwd: place.path, input });
     expect([code, stderr]).toEqual([0, '']);
@@ -106,15 +106,15 @@ describe('chat', () => {
     expect(history.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant']);
   });
 
-  it.concurrent('has neither prompt nor greeting without a terminal', async () => {
+  it.concurrent('prints neither prompt nor greeting without a terminal', async () => {
     const { code, stdout, stderr } = await cli(['chat', '-q'], { cwd: place.path, input: QUESTION });
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain('colour blue');
   });
 });
 
-describe('run', () => {
-  it.concurrent('runs a plan from a file, and puts another input into it', async () => {
+describe('orchestrator-cli run', () => {
+  it.concurrent('runs a plan from a file, with the input of --input', async () => {
     const { code, stdout, stderr } = await run('run', PLAN);
     expect(code).toBe(0);
     expect(stdout).toContain('first Monday of each month');
@@ -132,7 +132,7 @@ describe('run', () => {
     });
   });
 
-  it.concurrent('runs a type of task, and a workflow of the Workflow Engine', async () => {
+  it.concurrent('runs a task type, and a workflow of the Workflow Engine', async () => {
     const input = JSON.stringify({ question: QUESTION });
     expect((await run('run', 'query', '-i', input)).stdout).toContain('colour blue');
     const documents = {
@@ -146,7 +146,7 @@ describe('run', () => {
     expect(records(stdout)[0]).toMatchObject({ status: 'failed', error: { code: 'invalid_request' } });
   });
 
-  it.concurrent('leaves the task running with --no-wait, whose id is the data', async () => {
+  it.concurrent('with --no-wait leaves the task running and prints its id on stdout', async () => {
     const { code, stdout } = await run('run', 'query', '--no-wait', '-i', JSON.stringify({ question: 'x' }));
     expect(code).toBe(0);
     expect(stdout.trim()).toMatch(UUID);
@@ -155,8 +155,8 @@ describe('run', () => {
   });
 });
 
-describe('tasks and sessions', () => {
-  it('lists tasks as a table, or a line of JSON each, a page at a time', async () => {
+describe('orchestrator-cli tasks and sessions', () => {
+  it('list prints a table, or one JSON line each, page by page', async () => {
     const { stdout, stderr } = await run(
       'tasks',
       'list',
@@ -178,7 +178,7 @@ describe('tasks and sessions', () => {
     expect(new Set(types)).toEqual(new Set(['ingestion']));
   });
 
-  it.concurrent('shows, cancels and tails a task that has ended', async () => {
+  it.concurrent('show, cancel and tail work on a task that has ended', async () => {
     const { stdout } = await run('run', 'query', '--json', '-i', JSON.stringify({ question: QUESTION }));
     const id = String(records(stdout)[0]?.['task_id']);
     const shown = await run('tasks', 'show', id);
@@ -193,7 +193,7 @@ describe('tasks and sessions', () => {
     ]);
   });
 
-  it('lists and shows sessions', async () => {
+  it('sessions list and show print sessions', async () => {
     await run('chat', '-q', QUESTION);
     const list = await run('sessions', 'list', '-n', '1', '--status', 'active');
     const [, row = ''] = list.stdout.trim().split('\n');
@@ -208,7 +208,7 @@ describe('tasks and sessions', () => {
   });
 });
 
-it('says the version, and without a command what there is', async () => {
+it('orchestrator-cli prints its version, and its commands when called without one', async () => {
   expect((await run('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   expect(await run()).toMatchObject({
     code: 2,

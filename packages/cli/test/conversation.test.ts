@@ -48,8 +48,8 @@ async function typing(screen?: Screen) {
   return { ...fake, ended, codes, interrupt, type: (text: string) => void fake.stdin.write(text) };
 }
 
-describe('a conversation on a terminal', () => {
-  it('Ctrl-C gives up the answer, the session goes on, and Ctrl-D ends', async () => {
+describe('a chat conversation on a terminal', () => {
+  it('Ctrl-C cancels the answer and keeps the session; Ctrl-D ends it', async () => {
     const { type, said, ended, codes, stdout } = await typing();
     type(`${QUESTION}\n`);
     await said(/The first words/);
@@ -64,7 +64,7 @@ describe('a conversation on a terminal', () => {
     expect(codes).toEqual([]);
   });
 
-  it('an answer stays whole when the terminal is resized, or keys are typed, while it is written', async () => {
+  it('keeps an answer whole while the terminal is resized, or keys are typed', async () => {
     const screen = new Screen({ columns: 80, folds: true });
     const { type, ended } = await typing(screen);
     type(`${QUESTION}\n`);
@@ -81,14 +81,14 @@ describe('a conversation on a terminal', () => {
     await ended;
   });
 
-  it('Ctrl-C at the prompt ends with 130', async () => {
+  it('Ctrl-C at the prompt exits with 130', async () => {
     const { type, ended, codes } = await typing();
     type(CTRL_C);
     await ended;
     expect(codes).toContain(130);
   });
 
-  it('a signal ends it, in the middle of an answer too', async () => {
+  it('a signal ends it, also in the middle of an answer', async () => {
     const { type, said, ended, codes, interrupt } = await typing();
     type(`${QUESTION}\n`);
     await said(/The first words/);
@@ -97,7 +97,7 @@ describe('a conversation on a terminal', () => {
     expect(codes).toContain(130);
   });
 
-  it('/new begins another session, /quit ends', async () => {
+  it('/new begins another session, /quit ends it', async () => {
     const { type, said, ended, stdout } = await typing();
     type('hello there\n/new\n/history\n');
     await said(/no messages yet/);

@@ -24,8 +24,8 @@ async function madeEnvironment(): Promise<Record<string, string>> {
   return Object.fromEntries(lines.map((line) => /^([A-Z_]+)=(.*)$/.exec(line)?.slice(1) ?? [line, '']));
 }
 
-describe('the image', () => {
-  it('has the manifest of every workspace, without which npm would refuse the lock file', async () => {
+describe('the container image', () => {
+  it('copies the manifest of every workspace, which npm ci needs', async () => {
     const { workspaces } = JSON.parse(await read('package.json')) as { workspaces: string[] };
     const folders: string[] = [];
     for (const pattern of workspaces) {
@@ -41,15 +41,15 @@ describe('the image', () => {
   });
 });
 
-describe('the containers', () => {
-  it('get every secret from what make-environment prints', async () => {
+describe('compose.yaml', () => {
+  it('gets every secret from the output of make-environment', async () => {
     const asked = [...(await read('compose.yaml')).matchAll(/\$\{(\w+):\?/g)].map(([, name]) => name);
     const made = await madeEnvironment();
     expect(new Set([...asked, 'ORCHESTRATOR_API_KEY'])).toEqual(new Set(Object.keys(made)));
     expect(new Set(Object.values(made)).size).toBe(Object.keys(made).length);
   });
 
-  it('are one for each service of the local stack, and the API knows them', async () => {
+  it('has one container per service of the local stack, and the API is configured with all of them', async () => {
     const commands = [...(await read('compose.yaml')).matchAll(/^ {4}command: \['(\w+)'\]$/gm)];
     expect(commands.map(([, name]) => name).toSorted()).toEqual(SERVICES);
     const made = await madeEnvironment();

@@ -17,8 +17,8 @@ async function folder(dev?: object, config?: object): Promise<string> {
   return path;
 }
 
-describe('what a dev has left in a folder', () => {
-  it('is taken when it runs', async () => {
+describe('the credentials file of dev', () => {
+  it('is used while its process runs', async () => {
     const { url, apiKey } = await connect({}, await folder(DEV));
     expect({ url, apiKey }).toEqual({ url: DEV.url, apiKey: DEV.apiKey });
   });
@@ -28,12 +28,12 @@ describe('what a dev has left in a folder', () => {
     ['of a name that begins like this machine', { ...DEV, url: 'http://localhost.example.com' }],
     ['of a process that is gone', { ...DEV, pid: 2 ** 30 }],
     ['without a process', { url: DEV.url, apiKey: DEV.apiKey }],
-  ])('is not taken: %s', async (_, dev) => {
+  ])('is not used: %s', async (_, dev) => {
     expect((await connect({}, await folder(dev))).apiKey).toBeUndefined();
   });
 });
 
-describe('what else may lie in the place of what a dev has left', () => {
+describe('an invalid credentials file of dev', () => {
   it.skipIf(process.platform === 'win32').each([
     ['a pipe without a writer', (path: string) => void execFileSync('mkfifo', [path])],
     ['a device that never ends', (path: string) => symlink('/dev/zero', path)],
@@ -42,20 +42,20 @@ describe('what else may lie in the place of what a dev has left', () => {
       'a file without an end in sight',
       (path: string) => writeFile(path, JSON.stringify({ ...DEV, pad: 'x'.repeat(20_000) })),
     ],
-  ])('%s is as good as nothing', async (_, make) => {
+  ])('counts as absent: %s', async (_, make) => {
     const cwd = await folder();
     await make(join(cwd, '.orchestrator', 'dev.json'));
     expect((await connect({}, cwd)).apiKey).toBeUndefined();
   });
 
-  it.skipIf(process.getuid?.() !== 0)('neither is a file of another user taken', async () => {
+  it.skipIf(process.getuid?.() !== 0)('counts as absent when it belongs to another user', async () => {
     const cwd = await folder(DEV);
     await chown(join(cwd, '.orchestrator', 'dev.json'), 65_534, 65_534);
     expect((await connect({}, cwd)).apiKey).toBeUndefined();
   });
 });
 
-describe('a key of the environment', () => {
+describe('an API key of the environment', () => {
   const read = async (
     env: Record<string, string>,
     flags: { url?: string; config?: string } = {},
@@ -65,7 +65,7 @@ describe('a key of the environment', () => {
     return connect(await readSettings(flags, { ORCHESTRATOR_API_KEY: 'key-of-me', ...env }, cwd), cwd);
   };
 
-  it('goes to the URL that stands beside it, or that a flag names where none does', async () => {
+  it('is sent to the URL beside it, or without one to that of a flag', async () => {
     const there = { ORCHESTRATOR_URL: 'https://a.example' };
     expect((await read(there)).apiKey).toBe('key-of-me');
     expect((await read({}, { url: 'https://b.example' })).apiKey).toBe('key-of-me');
@@ -73,14 +73,14 @@ describe('a key of the environment', () => {
   });
 
   it.each(['https://evil.example', 'http://127.0.0.1:9000', 'http://localhost:9000', 'http://[::1]:8000'])(
-    'does not go to %s because a file says so that lies in the folder',
+    'is not sent to %s of a config file merely present in the folder',
     async (url) => {
       await expect(read({}, {}, { url })).rejects.toThrow(`is not sent to ${url}`);
       expect((await read({ ORCHESTRATOR_URL: url }, {}, { url: 'https://b.example' })).url).toBe(url);
     },
   );
 
-  it('goes to the default URL where nothing says another, and to that of a file that was named', async () => {
+  it('is sent to the default URL, or to that of a config file that was named', async () => {
     const { url, apiKey } = await read({});
     expect({ url, apiKey }).toEqual({ url: DEFAULT_URL, apiKey: 'key-of-me' });
     expect((await read({}, {}, { url: DEFAULT_URL })).apiKey).toBe('key-of-me');
@@ -88,7 +88,7 @@ describe('a key of the environment', () => {
     expect((await read({}, named, { url: 'https://b.example' })).apiKey).toBe('key-of-me');
   });
 
-  it('is not sent to a dev in the folder, which has a key of its own', async () => {
+  it('is not sent to the dev of the current folder, which has its own key', async () => {
     const cwd = await folder(DEV);
     const settings = await readSettings({}, { ORCHESTRATOR_API_KEY: 'key-of-me' }, cwd);
     expect(await connect(settings, cwd)).toMatchObject({ url: DEV.url, apiKey: DEV.apiKey });

@@ -23,32 +23,32 @@ const namesIn = async (...paths: string[]) =>
   (await findDocuments(paths, place.path)).documents.map(({ name }) => name);
 const refusedIn = async (...paths: string[]) => (await findDocuments(paths, place.path)).refused;
 
-describe('finding documents', () => {
-  it('takes Markdown, text and HTML of a folder to its depths, in order', async () => {
+describe('the search for documents', () => {
+  it('finds Markdown, text and HTML recursively, in order', async () => {
     for (const name of ['b.md', 'a.txt', 'sub/c.html', 'sub/deep/d.markdown', 'README', 'code.ts', 'x.png']) {
       await file(name);
     }
     expect(await namesIn('.')).toEqual(['a.txt', 'b.md', 'README', 'sub/c.html', 'sub/deep/d.markdown']);
   });
 
-  it('leaves out what is hidden, installed or built', async () => {
+  it('skips hidden, installed and built files', async () => {
     for (const name of ['.git/a.md', '.hidden.md', 'node_modules/p/README.md', 'dist/a.md', 'ok.md']) {
       await file(name);
     }
     expect(await namesIn('.')).toEqual(['ok.md']);
   });
 
-  it('searches a folder that is named itself, even node_modules', async () => {
+  it('searches a folder that is named explicitly, even node_modules', async () => {
     await file('node_modules/p/README.md');
     expect(await namesIn('node_modules/p')).toEqual(['node_modules/p/README.md']);
   });
 
-  it('takes a document once that is named twice', async () => {
+  it('returns a document once that is named twice', async () => {
     const path = await file('a.md');
     expect(await namesIn('a.md', './a.md', path, '.')).toEqual(['a.md']);
   });
 
-  it('names documents outside of the current folder by the folder that was named', async () => {
+  it('names documents outside the current folder by the named folder', async () => {
     await file('docs/a.md');
     const { documents } = await findDocuments([join(place.path, 'docs')], join(place.path, 'elsewhere'));
     expect(documents.map(({ name }) => name)).toEqual(['docs/a.md']);
@@ -62,7 +62,7 @@ describe('finding documents', () => {
     expect(await refusedIn('.')).toEqual([]);
   });
 
-  it('refuses what is named and can be no document, and says why', async () => {
+  it('refuses a named file that cannot be a document, with the reason', async () => {
     await file('code.ts');
     execFileSync('mkfifo', [join(place.path, 'pipe.md')]);
     expect(await refusedIn('code.ts', 'nope.md', 'pipe.md', '/dev/null', 'code.ts/x.md')).toEqual([
@@ -76,7 +76,7 @@ describe('finding documents', () => {
 });
 
 describe('reading a document', () => {
-  it('gives its text', async () => {
+  it('returns its text', async () => {
     expect(await readDocument(await file('a.md', 'grün'))).toBe('grün');
   });
 
@@ -102,7 +102,7 @@ describe('reading JSON from a file', () => {
     await expect(readJsonFile(place.path, 'a.json')).rejects.toThrow(reason);
   });
 
-  it('refuses what is no file', async () => {
+  it('refuses what is not a file', async () => {
     execFileSync('mkfifo', [join(place.path, 'p.json')]);
     await expect(readJsonFile(place.path, 'p.json')).rejects.toThrow('p.json: expected a file, got a pipe');
     await expect(readJsonFile(place.path, '.')).rejects.toThrow('.: expected a file, got a folder');

@@ -1,7 +1,8 @@
 import { localTime } from '../src/print/local-time.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MemoryStorage, Orchestrator, type Storage, type Task } from '@agent-orchestrator/core';
-import { type SystemEvent, RedisStorage } from '@agent-orchestrator/redis-adapter';
+import type { SystemEvent } from '@agent-orchestrator/core/storage';
+import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OpenStorage } from '../src/commands/command-context.js';
@@ -35,9 +36,12 @@ function memoryWorld(): World {
     return {
       ...{ tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, wakeups },
       ping: () => memory.ping(),
-      async *systemEvents({ signal }) {
-        yield* SYSTEM_EVENTS;
-        await delay(60_000, undefined, { signal }).catch(() => undefined);
+      systemEvents: {
+        ...memory.systemEvents,
+        async *follow({ signal }) {
+          yield* SYSTEM_EVENTS;
+          await delay(60_000, undefined, { signal }).catch(() => undefined);
+        },
       },
       close: async () => {
         open -= 1;
@@ -115,7 +119,7 @@ async function end(): Promise<void> {
 describe.each([
   ['in memory', memoryWorld],
   ['on Redis', redisWorld],
-])('%s', (_, open) => {
+])('operator commands %s', (_, open) => {
   beforeAll(async () => {
     world = await open();
     REDIS = world.redis;
@@ -123,8 +127,8 @@ describe.each([
   });
   afterAll(end);
 
-  describe('queues', () => {
-    it('list says what every tenant has', async () => {
+  describe('orchestrator-cli queues', () => {
+    it('list prints the load of every tenant', async () => {
       const { code, stdout, stderr } = await run(['queues', 'list', ...REDIS]);
       expect([code, stderr]).toEqual([0, '']);
       const [head, acme, beta] = stdout.split('\n');
@@ -135,7 +139,7 @@ describe.each([
       expect(beta).toMatch(/^beta +0 +0 +0 +1 +none$/);
     });
 
-    it('list goes on page by page', async () => {
+    it('list prints all pages', async () => {
       const first = await run(['queues', 'list', '--limit', '1', ...REDIS]);
       expect(first.stdout).toMatch(/^acme /m);
       expect(first.stderr).toBe('more: --cursor acme\n');
@@ -153,7 +157,7 @@ describe.each([
       ]);
     });
 
-    it('inspect says which tasks come next, in their order, and why each waits', async () => {
+    it('inspect prints the next tasks in order, each with the reason it waits', async () => {
       const { code, stdout } = await run(['queues', 'inspect', 'acme', ...REDIS]);
       expect(code).toBe(0);
       const [stats, , ...rows] = stdout.trim().split('\n');
@@ -182,11 +186,11 @@ describe.each([
     });
   });
 
-  describe('tasks, straight from the storage', () => {
+  describe('orchestrator-cli tasks with direct access to the storage', () => {
     const ACME = () => [...REDIS, '--tenant', 'acme'];
     const BETA = () => [...REDIS, '--tenant', 'beta'];
 
-    it('list and show say the same as over HTTP', async () => {
+    it('list and show print the same as over HTTP', async () => {
       const all = await run(['tasks', 'list', '--json', ...BETA()]);
       expect(records(all.stdout)).toEqual([completed, failed]);
       const some = await run(['tasks', 'list', '--status', 'failed', ...BETA()]);
@@ -207,7 +211,7 @@ describe.each([
       });
     });
 
-    it('why says why a task waits', async () => {
+    it('why prints the reason a task waits', async () => {
       const id = waiting['normal']?.task_id ?? '';
       const { code, stdout } = await run(['tasks', 'why', id, ...ACME()]);
       expect(code).toBe(0);
@@ -220,7 +224,7 @@ describe.each([
       expect(records(json.stdout)).toMatchObject([{ state: 'ready', position: 1, task: { task_id: id } }]);
     });
 
-    it('why says what a task has failed of: the text, its causes a line each, and the stack', async () => {
+    it('why prints the error of a failed task, with one line per cause and the stack', async () => {
       const { code, stdout, stderr } = await run(['tasks', 'why', failed.task_id, ...BETA()]);
       expect([code, stderr]).toEqual([0, '']);
       const [, state, thrown, cause, ...stack] = stdout.split('\n');
@@ -241,7 +245,7 @@ describe.each([
       });
     });
 
-    it('cancel ends a task', async () => {
+    it('cancel cancels a task', async () => {
       const { tasks } = orchestrator.tenant('acme');
       const { task_id: id } = await tasks.submit({ type: 'ok', priority: 0 });
       const { code, stdout } = await run(['tasks', 'cancel', id, '--reason', 'not needed', ...ACME()]);
@@ -253,19 +257,22 @@ describe.each([
       ['show', 'acme'],
       ['why', 'beta'],
       ['cancel', 'beta'],
-    ])('%s does not find what is absent, or of another tenant', async (verb, tenant) => {
-      const foreign = tenant === 'acme' ? failed.task_id : (waiting['low']?.task_id ?? '');
-      for (const id of [NOWHERE, foreign]) {
-        const { code, stdout, stderr } = await run(['tasks', verb, id, ...REDIS, '--tenant', tenant]);
-        expect([code, stdout, stderr]).toEqual([3, '', `error: no task "${id}"\n`]);
-      }
-    });
+    ])(
+      '%s exits with 3 for a task that does not exist, or belongs to another tenant',
+      async (verb, tenant) => {
+        const foreign = tenant === 'acme' ? failed.task_id : (waiting['low']?.task_id ?? '');
+        for (const id of [NOWHERE, foreign]) {
+          const { code, stdout, stderr } = await run(['tasks', verb, id, ...REDIS, '--tenant', tenant]);
+          expect([code, stdout, stderr]).toEqual([3, '', `error: no task "${id}"\n`]);
+        }
+      },
+    );
   });
 
-  describe('sessions, straight from the storage', () => {
+  describe('orchestrator-cli sessions with direct access to the storage', () => {
     const ACME = () => [...REDIS, '--tenant', 'acme'];
 
-    it('list and show', async () => {
+    it('list and show print sessions', async () => {
       expect((await run(['sessions', 'list', ...ACME()])).stdout).toMatch(
         /^session .*\ntalk +active +\d{4}-/,
       );
@@ -283,8 +290,8 @@ describe.each([
     });
   });
 
-  describe('tenants', () => {
-    it('are paused, resumed and set, and show it', async () => {
+  describe('orchestrator-cli tenants', () => {
+    it('pause, resume and set take effect and print the result', async () => {
       const typo = await run(['tenants', 'pause', 'gamma', ...REDIS]);
       expect([typo.code, typo.stdout]).toEqual([3, '']);
       expect(typo.stderr).toContain('there is no tenant "gamma"');
@@ -316,7 +323,7 @@ describe.each([
         '--max-running: expected a whole number from 1 to 1000000, got "many"',
       ],
       [['list', '--limit', '501'], '--limit: expected a whole number from 1 to 500, got "501"'],
-    ])('%j is wrong usage', async (args, message) => {
+    ])('%j exits with 2', async (args, message) => {
       expect(await run(['tenants', ...args, ...REDIS])).toEqual({
         code: 2,
         stdout: '',
@@ -324,17 +331,17 @@ describe.each([
       });
     });
 
-    it('a tenant that can be none is wrong usage', async () => {
+    it('an invalid tenant id exits with 2', async () => {
       const { code, stderr } = await run(['tenants', 'pause', 'a b', ...REDIS]);
       expect(code).toBe(2);
       expect(stderr).toMatch(/^error: tenant: expected 1 to 64 letters/);
     });
   });
 
-  describe('dlq', () => {
+  describe('orchestrator-cli dlq', () => {
     const BETA = () => [...REDIS, '--tenant', 'beta'];
 
-    it('lists and shows what has failed, and nothing else', async () => {
+    it('list and show print failed tasks only', async () => {
       const { stdout } = await run(['dlq', 'list', ...BETA()]);
       expect(stdout).toMatch(
         new RegExp(
@@ -352,7 +359,7 @@ describe.each([
       expect((await run(['dlq', 'list', ...REDIS, '--tenant', 'acme'])).stderr).toBe('no dead letters\n');
     });
 
-    it('redrive makes a new task, the same one when it is said again', async () => {
+    it('redrive creates a new task, and the same one when repeated', async () => {
       const first = await run(['dlq', 'redrive', failed.task_id, ...BETA()]);
       expect(first.code).toBe(0);
       const id = first.stdout.trim();
@@ -369,14 +376,14 @@ describe.each([
   });
 });
 
-describe('commands that look inside', () => {
+describe('operator commands with direct access to the storage', () => {
   beforeAll(() => {
     world = memoryWorld();
     REDIS = world.redis;
   });
   afterAll(() => world.close());
 
-  describe('tail --system', () => {
+  describe('orchestrator-cli tail --system', () => {
     it('prints system events as they arrive, until Ctrl-C', async () => {
       const people = await run(['tail', '--system', ...REDIS], AbortSignal.timeout(200));
       expect(people).toEqual({
@@ -390,7 +397,7 @@ describe('commands that look inside', () => {
       );
     });
 
-    it('is all that tail knows', async () => {
+    it('is the only form of tail', async () => {
       expect(await run(['tail', ...REDIS])).toMatchObject({
         code: 2,
         stderr: 'error: expected --system; "orchestrator-cli tasks tail" follows tasks\n',
@@ -398,7 +405,7 @@ describe('commands that look inside', () => {
     });
   });
 
-  describe('without what is needed', () => {
+  describe('operator commands without what they need', () => {
     it.each([
       [['queues', 'list']],
       [['queues', 'inspect', 'acme']],
@@ -408,7 +415,7 @@ describe('commands that look inside', () => {
       [['tasks', 'why', NOWHERE, '--tenant', 'acme']],
       [['tasks', 'list', '--tenant', 'acme']],
       [['tail', '--system']],
-    ])('%j says that it needs a storage that processes share', async (args) => {
+    ])('%j exits with a message that it needs a storage that processes share', async (args) => {
       const { code, stdout, stderr } = await run(args);
       expect([code, stdout]).toEqual([78, '']);
       expect(stderr).toMatch(
@@ -422,7 +429,7 @@ describe('commands that look inside', () => {
       [['sessions', 'list']],
       [['dlq', 'list']],
       [['dlq', 'redrive', NOWHERE]],
-    ])('%j says that it needs a tenant', async (args) => {
+    ])('%j exits with a message that it needs a tenant', async (args) => {
       const { code, stderr } = await run([...args, ...REDIS]);
       expect([code, stderr]).toEqual([
         2,
@@ -430,13 +437,13 @@ describe('commands that look inside', () => {
       ]);
     });
 
-    it('refuses a server and a storage at once', async () => {
+    it('refuse a server URL together with the URL of a storage', async () => {
       const { code, stderr } = await run(['queues', 'list', '--url', 'http://127.0.0.1:1', ...REDIS]);
       expect(code).toBe(2);
       expect(stderr).toMatch(/--url names an orchestrator/);
     });
 
-    it('says it as JSON when that is asked for', async () => {
+    it('print the error as JSON with --json', async () => {
       const { stderr } = await run(['queues', 'list', '--json']);
       expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'invalid_request' } });
     });

@@ -36,7 +36,7 @@ const answered = {
 } as unknown as Task;
 
 describe('a progress bar', () => {
-  it('prints a line per item without a terminal', () => {
+  it('prints one line per item without a terminal', () => {
     const { terminal, stderr, stdout } = fakeTerminal();
     const bar = new ProgressBar(terminal, 2);
     bar.step('a.md');
@@ -46,7 +46,7 @@ describe('a progress bar', () => {
     expect(stdout()).toBe('');
   });
 
-  it('is redrawn in one line of a terminal, and what was refused stays above it', () => {
+  it('is redrawn in one line of a terminal, below the lines of refused items', () => {
     const { terminal, stderr } = fakeTerminal({ tty: true, env: { NO_COLOR: '1' } });
     const bar = new ProgressBar(terminal, 2);
     bar.step('a.md');
@@ -59,13 +59,13 @@ describe('a progress bar', () => {
     expect(rest).toMatch(/^ {2}█{28} 2\/2 b\.md\n$/);
   });
 
-  it('never breaks the line, however long a name is', () => {
+  it('stays in one line, however long a name is', () => {
     const { terminal, stderr } = fakeTerminal({ tty: true, columns: 50 });
     new ProgressBar(terminal, 1).step('n'.repeat(200));
     expect(stderr().replace(`\r${ESCAPE}[K`, '').length).toBeLessThan(50);
   });
 
-  it('is silent with --json, and has no line feeds of its own', () => {
+  it('prints nothing with --json, and no line feeds of its own', () => {
     const { terminal, stderr } = fakeTerminal({ tty: true });
     terminal.json = true;
     const bar = new ProgressBar(terminal, 1);
@@ -75,7 +75,7 @@ describe('a progress bar', () => {
   });
 });
 
-describe('colours', () => {
+describe('colours of the CLI output', () => {
   it.each([
     ['on a terminal', { tty: true }, true],
     ['with NO_COLOR', { tty: true, env: { NO_COLOR: '1' } }, false],
@@ -88,12 +88,12 @@ describe('colours', () => {
   });
 });
 
-describe('foreign text', () => {
-  it('loses what a terminal would obey', () => {
+describe('printed foreign text', () => {
+  it('has no control characters', () => {
     expect(printable(`a${ESCAPE}[31mb\rc\u0007\u009B2Jd\n\te`)).toBe('a[31mbc2Jd\n\te');
   });
 
-  it('is printed so in errors, answers and events', () => {
+  it('has no control characters in errors, answers and events', () => {
     const { terminal, stdout, stderr } = fakeTerminal();
     terminal.error(`x${ESCAPE}[2J`);
     const content = `a${ESCAPE}[2J`;
@@ -103,26 +103,26 @@ describe('foreign text', () => {
   });
 });
 
-describe('an answer', () => {
-  it('has its sources, each in a line', () => {
+describe('a printed answer', () => {
+  it('lists its sources, one per line', () => {
     const { terminal, stdout } = fakeTerminal();
     printAnswer(answered, terminal, { isThere: false });
     expect(stdout()).toBe('Blue. [1]\n\nSources\n [1] a.md\n     The widget is blue.\n');
   });
 
-  it('is not said again where it was written before, but its sources are', () => {
+  it('is not repeated after it was streamed, but its sources are printed', () => {
     const { terminal, stdout } = fakeTerminal();
     printAnswer(answered, terminal, { isThere: true });
     expect(stdout()).toBe('\nSources\n [1] a.md\n     The widget is blue.\n');
   });
 
-  it('is the JSON of a result that is no text', () => {
+  it('is the JSON of a result that is not text', () => {
     const { terminal, stdout } = fakeTerminal();
     printAnswer({ ...answered, result: [1] }, terminal, { isThere: false });
     expect(JSON.parse(stdout())).toEqual([1]);
   });
 
-  it('is one value for programs', () => {
+  it('is one JSON value with --json', () => {
     expect(answerRecord(answered)).toMatchObject({
       status: 'completed',
       message: { role: 'assistant', content: 'Blue. [1]' },
@@ -131,7 +131,7 @@ describe('an answer', () => {
   });
 });
 
-describe('events', () => {
+describe('printed events', () => {
   it.each<[TaskEvent['event'], JsonValue, string]>([
     ['task_created', { type: 'query', priority: 4 }, 'created: query, priority 4'],
     ['task_started', { attempt: 2 }, 'started, attempt 2'],
@@ -145,12 +145,12 @@ describe('events', () => {
     ['task_completed', {}, 'completed'],
     ['task_failed', { code: 'timeout', message: 'too late' }, 'failed: timeout: too late'],
     ['session_updated', { status: 'active', messages: 1 }, 'session s: active, messages: 1'],
-  ])('%s is a line', (name, data, line) => {
+  ])('%s is one line', (name, data, line) => {
     const { terminal } = fakeTerminal();
     expect(eventLine(event(name, data), terminal, terminal.stderr)).toBe(`${CLOCK} 0b5c0000 query ${line}`);
   });
 
-  it('run a text together that a model writes', () => {
+  it('join the text that a model streams', () => {
     const { terminal, stderr } = fakeTerminal();
     const printer = new EventPrinter(terminal);
     for (const delta of ['The ', 'widget']) {
@@ -162,15 +162,15 @@ describe('events', () => {
   });
 });
 
-it('a table has columns as wide as their widest cell', () => {
+it('printed tables have columns as wide as their widest cell', () => {
   const { terminal } = fakeTerminal();
   expect(table(['a', 'bb', 'c'], [['long', 'x', '']], terminal)).toEqual(['a     bb  c', 'long  x']);
 });
 
-describe('foreign text', () => {
+describe('foreign text in a table', () => {
   const BAD = ['\u0007', '\u001b', '\u009b', '\u202e', '\u2066', '\u200f', '\u2028'];
 
-  it('has nothing that a terminal obeys', () => {
+  it('has no control characters', () => {
     for (const bad of BAD) {
       expect(printable(`a${bad}b`)).toBe('ab');
       expect(inOneLine(`a${bad}b\r\nc`)).toMatch(/^a ?b c$/);
@@ -179,7 +179,7 @@ describe('foreign text', () => {
     }
   });
 
-  it('stays in its row of a table', () => {
+  it('stays in its row', () => {
     const { terminal } = fakeTerminal();
     const rows = [
       ['t-1', 'first\nt-2  forged'],

@@ -17,7 +17,7 @@ async function parse(args: readonly string[], json = false) {
   return { exitCode: (error as CommanderError).exitCode, stdout: stdout(), stderr: stderr() };
 }
 
-describe('help', () => {
+describe('orchestrator-cli --help', () => {
   it.each([
     ['--help'],
     ['help', 'chat'],
@@ -28,7 +28,7 @@ describe('help', () => {
     ...['list', 'show', 'redrive'].map((name) => ['dlq', name, '--help']),
     ...['list', 'show', 'why', 'cancel', 'tail'].map((name) => ['tasks', name, '--help']),
     ...['list', 'show'].map((name) => ['sessions', name, '-h']),
-  ])('%s %s %s', async (...args) => {
+  ])('prints the help of %s %s %s', async (...args) => {
     const { exitCode, stdout, stderr } = await parse(args.filter((arg) => arg !== undefined));
     expect([exitCode, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^Usage: orchestrator-cli/);
@@ -36,7 +36,7 @@ describe('help', () => {
   });
 });
 
-describe('wrong usage is one line', () => {
+describe('wrong usage of orchestrator-cli exits with 2 and one line', () => {
   it.each<[string[], string]>([
     [['chta'], "unknown command 'chta' (did you mean chat?)"],
     [['chat', '--jsno', 'hi'], "unknown option '--jsno' (did you mean --json?)"],
@@ -51,7 +51,7 @@ describe('wrong usage is one line', () => {
     [['dev', 'extra'], "too many arguments for 'dev'. Expected 0 arguments but got 1"],
     [['dev', '--once'], "unknown option '--once'"],
     [['--url'], "option '--url <url>' argument missing"],
-  ])('%j', async (args, message) => {
+  ])('for %j', async (args, message) => {
     expect(await parse(args)).toMatchObject({
       stdout: '',
       stderr: `error: ${message}; --help says more\n`,

@@ -4,17 +4,20 @@ import { cli, CliProcess, startServer } from './cli-process.js';
 
 const keys = { ORCHESTRATOR_API_KEYS: 'key-of-acme-0123=acme' };
 
-describe('what is refused', () => {
+describe('orchestrator-cli serve on an unusable Redis', () => {
   const PASSWORD = 'never-to-be-seen';
   const nowhere = 'redis://127.0.0.1:1';
 
-  it.concurrent.each(['api', 'worker'])('the role %s without a Redis', async (role) => {
-    const { code, stdout, stderr } = await cli(['serve', '--role', role], { env: keys });
-    expect([code, stdout]).toEqual([78, '']);
-    expect(stderr).toMatch(new RegExp(`^error: role "${role}" .*expected --redis <url>`));
-  });
+  it.concurrent.each(['api', 'worker'])(
+    'the role %s without a storage that processes share',
+    async (role) => {
+      const { code, stdout, stderr } = await cli(['serve', '--role', role], { env: keys });
+      expect([code, stdout]).toEqual([78, '']);
+      expect(stderr).toMatch(new RegExp(`^error: role "${role}" .*expected one in --storage <url>`));
+    },
+  );
 
-  it.concurrent('an API without keys, before anything is connected', async () => {
+  it.concurrent('refuses an API without keys before it connects', async () => {
     const { code, stderr } = await cli(['serve', '--role', 'api', '--redis', nowhere]);
     expect(code).toBe(78);
     expect(stderr).toMatch(/no API keys/);
@@ -24,7 +27,7 @@ describe('what is refused', () => {
     [['serve', '--role', 'worker']],
     [['queues', 'list']],
     [['tasks', 'list', '--tenant', 'acme']],
-  ])('a Redis that is not there: %j', async (args) => {
+  ])('exits with 69 for an unreachable Redis: %j', async (args) => {
     const { code, stdout, stderr } = await cli([...args, '--json', '--redis', nowhere]);
     expect([code, stdout]).toEqual([69, '']);
     expect(JSON.parse(stderr)).toEqual({
@@ -37,7 +40,7 @@ describe('what is refused', () => {
     });
   });
 
-  it('a password that is wrong, and it is not printed', async () => {
+  it('exits with 78 for a wrong password, and does not print it', async () => {
     await using redis = await RedisServer.start({ args: ['--requirepass', 'right'] });
     const wrong = `redis://:${PASSWORD}@127.0.0.1:${redis.port}`;
     const answers = await Promise.all([
@@ -59,7 +62,7 @@ describe('what is refused', () => {
     expect(right).toEqual({ code: 0, stdout: '', stderr: 'no tenants\n' });
   });
 
-  it('a Redis that throws work away; one that forgets is warned about', async () => {
+  it('refuses a Redis that evicts keys, and warns of one without persistence', async () => {
     await using redis = await RedisServer.start({ args: ['--maxmemory-policy', 'allkeys-lru'] });
     const args = ['serve', '--role', 'worker', '--port', '0', '--redis', redis.url];
     const { code, stderr } = await cli(args);
@@ -70,7 +73,7 @@ describe('what is refused', () => {
     expect(worker.process.stderr).toMatch(/^warning: appendonly is off/);
   });
 
-  it('a database that the server does not have, and keys of another version', async () => {
+  it('exits with 78 for a database that the server does not have, and for keys of another layout', async () => {
     await using redis = await RedisServer.start({ args: ['--databases', '2'] });
     await redis.ask(['SET', 'orchestrator:system:layout', '7']);
     for (const args of [
@@ -86,7 +89,7 @@ describe('what is refused', () => {
     }
   });
 
-  it('a port that is in use, and the process ends', async () => {
+  it('exits with 78 for a port in use', async () => {
     await using redis = await RedisServer.start({ appendonly: true });
     const args = ['serve', '--role', 'worker', '--redis', redis.url, '--port', String(redis.port)];
     const { code, stderr } = await cli(args);
@@ -94,7 +97,7 @@ describe('what is refused', () => {
     expect(stderr).toMatch(/is in use already/);
   });
 
-  it('a Redis that ends while it is followed', async () => {
+  it('tail exits when its Redis ends', async () => {
     await using redis = await RedisServer.start();
     await using tail = new CliProcess(['tail', '--system', '--redis', redis.url]);
     await tail.printed('stderr', /following/);

@@ -99,13 +99,13 @@ describe('three processes on one Redis', () => {
     await redis.stop();
   });
 
-  it('say on stdout what they are, and warn of nothing on a Redis that is safe', () => {
+  it('print their role and URL on stdout, and no warnings on a durable Redis', () => {
     const lines = [api, ...workers].map(({ process }) => records(process.stdout)[0]);
     expect(lines.map((line) => line?.['role'])).toEqual(['api', 'worker', 'worker']);
     for (const { process } of [api, ...workers]) expect(process.stderr).toBe('');
   });
 
-  it('answer how they are on their ports; a worker answers nothing else', async () => {
+  it('serve health checks on their ports; a worker serves nothing else', async () => {
     for (const { url } of [api, ...workers]) {
       expect(await get(url, '/health/live')).toMatchObject({ status: 200 });
       expect(await get(url, '/health/ready')).toMatchObject({ status: 200 });
@@ -118,14 +118,14 @@ describe('three processes on one Redis', () => {
     for (const { url } of workers) expect((await get(url, '/v1/tasks')).status).toBe(404);
   });
 
-  it('share the work: what the API takes on is run by a worker', async () => {
+  it('share the work: a worker runs what the API accepts', async () => {
     const task = await ended(api.url, await submit(api.url, 'hello', { name: 'you' }));
     expect(task).toMatchObject({ status: 'completed', result: { said: 'hello you' } });
     const pids = workers.map(({ process }) => process.pid);
     expect(pids).toContain((task.result as { pid: number }).pid);
   });
 
-  it('show their tasks to commands, over HTTP and straight from Redis alike', async () => {
+  it('show their tasks to commands over HTTP and to those with direct access alike', async () => {
     const id = await submit(api.url, 'bad');
     await ended(api.url, id);
     const client = { ORCHESTRATOR_URL: api.url, ORCHESTRATOR_API_KEY: KEY };
@@ -144,7 +144,7 @@ describe('three processes on one Redis', () => {
     for (const { stdout } of [http, shown]) expect(stdout).not.toMatch(/this one is bad|diagnostic/);
   });
 
-  it('say what operators should know, until Ctrl-C', async () => {
+  it('publish system events until Ctrl-C', async () => {
     await using tail = new CliProcess(['tail', '--system', '--json'], { env });
     const systemEvent = ['kind', 'test', 'text', 'the first', 'worker_id', 'w1'];
     await redis.ask(['XADD', 'orchestrator:system:notifications', '*', ...systemEvent]);
@@ -165,7 +165,7 @@ describe('three processes on one Redis', () => {
     ]);
   });
 
-  it('do not end when Redis does: they are not ready until it is back', { timeout: 60_000 }, async () => {
+  it('survive an outage of Redis, and are not ready during it', { timeout: 60_000 }, async () => {
     const isReady = async ({ url }: { readonly url: string }) => (await get(url, '/health/ready')).status;
     await redis.kill();
     for (const server of [api, ...workers]) {
@@ -179,7 +179,7 @@ describe('three processes on one Redis', () => {
     expect(task.status).toBe('completed');
   });
 
-  it('give back what a worker has not ended when it is stopped', { timeout: 60_000 }, async () => {
+  it('get the unfinished tasks of a worker that is stopped', { timeout: 60_000 }, async () => {
     const id = await submit(api.url, 'hold');
     const held = join(place.path, 'held');
     const holders = async () => (await readFile(held, 'utf8').catch(() => '')).split('\n').slice(0, -1);
@@ -195,19 +195,19 @@ describe('three processes on one Redis', () => {
   });
 });
 
-describe('other ways to a Redis', () => {
-  it('are a Cluster', { timeout: 60_000 }, async () => {
+describe('orchestrator-cli serve', () => {
+  it('runs on a Redis Cluster', { timeout: 60_000 }, async () => {
     await using cluster = await RedisCluster.start();
     await works(`redis://${cluster.nodes.join(',')}`);
   });
 
-  it('and sentinels', { timeout: 60_000 }, async () => {
+  it('runs on Redis with sentinels', { timeout: 60_000 }, async () => {
     await using group = await RedisSentinel.start();
     await works(`redis+sentinel://${group.addresses.join(',')}/${group.name}`);
   });
 });
 
-describe('a user with the rights that the documentation names', () => {
+describe('the documented ACL of the Redis user', () => {
   const documented = async () => {
     const text = await readFile(new URL('../../../docs/operating-redis.md', import.meta.url), 'utf8');
     const [, name = '', rights = ''] = /^ACL SETUSER (\w+) (.+)$/m.exec(text) ?? [];
@@ -216,7 +216,7 @@ describe('a user with the rights that the documentation names', () => {
     return { name, password, rights: rights.split(' '), onCluster: onCluster.split(' ') };
   };
 
-  it('has enough of them', { timeout: 60_000 }, async () => {
+  it('suffices on one server', { timeout: 60_000 }, async () => {
     await using redis = await RedisServer.start({ appendonly: true });
     const { name, password, rights } = await documented();
     await redis.ask(['ACL', 'SETUSER', name, ...rights]);
@@ -224,7 +224,7 @@ describe('a user with the rights that the documentation names', () => {
     await works(`redis://${name}:${password}@127.0.0.1:${redis.port}`);
   });
 
-  it('has enough of them on a Cluster', { timeout: 60_000 }, async () => {
+  it('suffices on a Cluster', { timeout: 60_000 }, async () => {
     await using cluster = await RedisCluster.start({ appendonly: true });
     const { name, password, rights, onCluster } = await documented();
     for (const node of cluster.servers) {
@@ -235,8 +235,8 @@ describe('a user with the rights that the documentation names', () => {
   });
 });
 
-describe('dev', () => {
-  it('keeps everything there when it ends', { timeout: 60_000 }, async () => {
+describe('orchestrator-cli dev on Redis', () => {
+  it('keeps all data when it ends', { timeout: 60_000 }, async () => {
     await using redis = await RedisServer.start({ appendonly: true });
     await using own = await folder();
     const options = { cwd: own.path };

@@ -41,7 +41,7 @@ async function problem(work: Promise<unknown>): Promise<string> {
 
 const standalone = { kind: 'standalone', database: 0, tls: false } as const;
 
-describe('where Redis is', () => {
+describe('the Redis setting', () => {
   it.each<[string, RedisSetting, string]>([
     ['redis://h', { ...standalone, hosts: ['h:6379'] }, 'redis://h:6379'],
     ['redis://h:7000/3', { ...standalone, hosts: ['h:7000'], database: 3 }, 'redis://h:7000/3'],
@@ -71,14 +71,14 @@ describe('where Redis is', () => {
       { kind: 'sentinel', hosts: ['h1:26379', 'h2:27000'], name: 'mymaster', database: 0, tls: false },
       'redis+sentinel://h1:26379,h2:27000/mymaster',
     ],
-  ])('%s', async (url, setting, label) => {
+  ])('reads %s', async (url, setting, label) => {
     expect(redisOf(await read({ redis: url }))).toEqual(setting);
     expect(redisOf(await read({}, { ORCHESTRATOR_REDIS_URL: url }))).toEqual(setting);
     expect(redisOf(await fromFile(`{ redis: ${JSON.stringify(url)} }`))).toEqual(setting);
     expect((await read({ storage: url })).storage.label).toBe(label);
   });
 
-  it('is said in the file by nodes or sentinels, too', async () => {
+  it('may be nodes or sentinels in the config file', async () => {
     expect(redisOf(await fromFile(`{ redis: { nodes: ['h1:7001'], password: 'p' } }`))).toEqual({
       kind: 'cluster',
       hosts: ['h1:7001'],
@@ -95,13 +95,13 @@ describe('where Redis is', () => {
     });
   });
 
-  it('is nowhere unless it is said', async () => {
+  it('is absent by default', async () => {
     const settings = await read({}, { ORCHESTRATOR_REDIS_URL: '' });
     expect(redisOf(settings)).toBeUndefined();
     expect(settings.role).toBe('all');
   });
 
-  it('has the password of the environment where the address has none', async () => {
+  it('takes the password of the environment if the URL has none', async () => {
     const env = { ORCHESTRATOR_REDIS_PASSWORD: SECRET };
     expect(redisOf(await read({ redis: 'redis://h' }, env))).toMatchObject({ password: SECRET });
     expect(redisOf(await read({ redis: 'redis://me:@h' }, env))).toMatchObject({
@@ -112,14 +112,14 @@ describe('where Redis is', () => {
     expect(redisOf(await read({}, env))).toBeUndefined();
   });
 
-  it('is taken from a flag before the environment, and from there before the file', async () => {
+  it('takes a flag before the environment, and the environment before the file', async () => {
     const env = { ORCHESTRATOR_REDIS_URL: 'redis://env' };
     expect(redisOf(await read({ redis: 'redis://flag' }, env))?.hosts).toEqual(['flag:6379']);
     expect(redisOf(await fromFile(`{ redis: 'redis://file' }`, env))?.hosts).toEqual(['env:6379']);
   });
 });
 
-describe('what is wrong', () => {
+describe('an invalid Redis setting', () => {
   const FORM = /expected redis:\/\/\[user:password@\]host\[:port\]\[\/database\], with several hosts/;
 
   it.each<[string]>([
@@ -143,13 +143,13 @@ describe('what is wrong', () => {
     ['redis+sentinel://h1,h2/'],
     [`redis://:${SECRET}@h:port`],
     ['hunter2'],
-  ])('%j is no address', async (url) => {
+  ])('%j is refused as a URL', async (url) => {
     const message = await problem(read({ redis: url }));
     expect(message).toMatch(/^--redis: /);
     expect(message).toMatch(FORM);
   });
 
-  it('is said with its place, and not repeated where it may be a secret', async () => {
+  it('is reported with its source, and not repeated where it may be a secret', async () => {
     expect(await problem(read({}, { ORCHESTRATOR_REDIS_URL: 'http://h' }))).toMatch(
       /^ORCHESTRATOR_REDIS_URL: .*got "http:\/\/h"$/,
     );
@@ -164,7 +164,7 @@ describe('what is wrong', () => {
     ['{ redis: { nodes: ["a b"] } }'],
     ['{ redis: { sentinels: ["h"] } }'],
     ['{ redis: { nodes: ["h"], sentinels: ["h"], name: "x" } }'],
-  ])('%s in the file', async (content) => {
+  ])('%s in the config file is refused', async (content) => {
     expect(await problem(fromFile(content))).toMatch(/orchestrator\.config\.mjs, redis: expected redis:/);
   });
 
@@ -174,11 +174,11 @@ describe('what is wrong', () => {
     [{ concurrency: '0' }, {}, /^--concurrency: expected a whole number from 1 to 999999, got "0"$/],
     [{ concurrency: '1e3' }, {}, /^--concurrency: expected/],
     [{ concurrency: '-1' }, {}, /^--concurrency: expected/],
-  ])('%j %j', async (flags, env, pattern) => {
+  ])('%j gets the error %j', async (flags, env, pattern) => {
     expect(await problem(read(flags, env))).toMatch(pattern);
   });
 
-  it('is not there when it is right', async () => {
+  it('does not include a valid one', async () => {
     expect(await read({ role: 'worker', concurrency: '7' })).toMatchObject({
       role: 'worker',
       concurrency: 7,
@@ -186,8 +186,8 @@ describe('what is wrong', () => {
   });
 });
 
-describe('text that may have credentials in it', () => {
-  it('loses them', () => {
+describe('text with credentials in a URL', () => {
+  it('is printed without them', () => {
     expect(withoutCredentials('connect redis://me:hunter2@h:1/2 failed')).toBe(
       'connect redis://***@h:1/2 failed',
     );

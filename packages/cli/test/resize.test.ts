@@ -35,7 +35,7 @@ function promptOn(screen: Screen) {
 
 describe.each(KINDS)('a resized terminal that %s', (_, folds) => {
   it.each([10, 20, 39, 41, 200])(
-    'keeps an answer that is being written, from 40 to %i columns',
+    'keeps an answer whole while it is written, from 40 to %i columns',
     async (columns) => {
       const screen = new Screen({ columns: 40, folds });
       using prompt = promptOn(screen);
@@ -54,7 +54,7 @@ describe.each(KINDS)('a resized terminal that %s', (_, folds) => {
   );
 
   it.each([12, 20, 30, 60, 200])(
-    'keeps the answer above a long line, from 40 to %i columns',
+    'keeps an answer whole above a long line, from 40 to %i columns',
     async (columns) => {
       const screen = new Screen({ columns: 40, folds });
       using prompt = promptOn(screen);
@@ -71,7 +71,7 @@ describe.each(KINDS)('a resized terminal that %s', (_, folds) => {
     },
   );
 
-  it('keeps the answer above a line that was typed while it was written, however long', async () => {
+  it('keeps an answer whole above a line typed while it was written, however long', async () => {
     const screen = new Screen({ columns: 20, folds });
     using prompt = promptOn(screen);
     prompt.output.hide();
@@ -84,7 +84,7 @@ describe.each(KINDS)('a resized terminal that %s', (_, folds) => {
   });
 
   it.each([12, 20, 39, 41, 200])(
-    'keeps what stands above a progress bar, from 40 to %i columns',
+    'keeps the lines above a progress bar whole, from 40 to %i columns',
     (columns) => {
       const screen = new Screen({ columns: 40, folds });
       const terminal = new Terminal({

@@ -24,7 +24,7 @@ async function serving(config: string) {
   };
 }
 
-describe.concurrent('serve', () => {
+describe.concurrent('orchestrator-cli serve', () => {
   it('runs the workflows and services of the config file', async () => {
     const asked: string[] = [];
     const service = createServer((request, response) => {
@@ -61,7 +61,7 @@ describe.concurrent('serve', () => {
     service.close();
   });
 
-  it('says of a service that is down which one it is', async () => {
+  it('names the service that is down', async () => {
     await using server = await serving(`export default {
       apiKeys: { '${KEY}': 'acme' },
       services: { gone: { url: 'http://127.0.0.1:9' } },
@@ -71,20 +71,20 @@ describe.concurrent('serve', () => {
     await run.printed('stderr', /service_unavailable, error gone cannot be reached \(ECONNREFUSED\)/);
   });
 
-  it('refuses to start without API keys, and says how to make one', async () => {
+  it('refuses to start without API keys, and prints how to create one', async () => {
     const { code, stdout, stderr } = await cli(['serve', '--port', '0']);
     expect([code, stdout]).toEqual([78, '']);
     expect(stderr).toMatch(/^error: no API keys: expected ORCHESTRATOR_API_KEYS=<key>=<tenant>/);
   });
 });
 
-describe.concurrent('a workflow that does not listen', () => {
+describe.concurrent('orchestrator-cli serve with a workflow that ignores its signal', () => {
   const STUCK = `export default {
     apiKeys: { '${KEY}': 'acme' },
     workflows: { stuck: () => new Promise(() => setInterval(() => {}, 1000)) },
   };`;
 
-  it('does not keep serve: after its grace it ends', async () => {
+  it('ends after its grace period', async () => {
     await using server = await serving(STUCK);
     await using run = new CliProcess(['run', 'stuck'], { env: server.env });
     await run.printed('stderr', /started/);
@@ -94,7 +94,7 @@ describe.concurrent('a workflow that does not listen', () => {
     expect((await server.process.ended).code).toBe(0);
   });
 
-  it('is not waited for after a second signal', async () => {
+  it('ends at once at a second signal', async () => {
     await using server = await serving(STUCK);
     await using run = new CliProcess(['run', 'stuck'], { env: server.env });
     await run.printed('stderr', /started/);
@@ -135,7 +135,7 @@ describe.concurrent('dev and serve refuse', () => {
     expect(ended.stderr.trimEnd().split('\n')).toHaveLength(1);
   });
 
-  it('a port that is in use, without disturbing who uses it', async () => {
+  it('a port in use, without disturbing the process that uses it', async () => {
     await using place = await folder();
     await using dev = await startServer(['dev'], { cwd: place.path });
     const { port } = new URL(dev.url);
@@ -145,7 +145,7 @@ describe.concurrent('dev and serve refuse', () => {
     expect(await cli(['tasks', 'list'], { cwd: place.path })).toMatchObject({ code: 0 });
   });
 
-  it('an agents file that is not there', async () => {
+  it('an agents file that does not exist', async () => {
     await using place = await folder();
     await writeFile(join(place.path, 'orchestrator.config.json'), '{"agentsFile": "nope.json", "port": 0}');
     const { code, stderr } = await cli(['dev'], { cwd: place.path });
@@ -156,8 +156,8 @@ describe.concurrent('dev and serve refuse', () => {
   });
 });
 
-describe.concurrent('dev', () => {
-  it('prints its address, the key that it made up, and what to type next', async () => {
+describe.concurrent('orchestrator-cli dev', () => {
+  it('prints its URL, the generated key, and the next commands', async () => {
     await using place = await folder();
     await using dev = new CliProcess(['dev', '--port', '0'], { cwd: place.path });
     await dev.printed('stderr', /Ctrl-C ends it/);
@@ -175,7 +175,7 @@ describe.concurrent('dev', () => {
     expect(stdout + stderr).not.toContain(KEY);
   });
 
-  it('starts where it can leave no note, and says so', async () => {
+  it('starts in a folder that it cannot write to, and warns', async () => {
     await using place = await folder();
     await writeFile(join(place.path, '.orchestrator'), 'a file');
     await using dev = new CliProcess(['dev', '--port', '0'], { cwd: place.path });
@@ -184,8 +184,8 @@ describe.concurrent('dev', () => {
   });
 });
 
-describe.concurrent('demo', () => {
-  it('goes the whole way once, and ends', async () => {
+describe.concurrent('orchestrator-cli demo', () => {
+  it('--once ingests, asks, prints the answer and exits', async () => {
     await using place = await folder();
     const { code, stdout, stderr } = await cli(['demo', '--once', '--port', '0'], { cwd: place.path });
     expect(code).toBe(0);
@@ -197,7 +197,7 @@ describe.concurrent('demo', () => {
     expect(stdout).toMatch(/Sources\n \[1\] /);
   });
 
-  it("has data as JSON with --json, of documents and a question of one's own", async () => {
+  it('with --json prints data about given documents and a given question', async () => {
     await using place = await folder();
     await writeFile(join(place.path, 'a.md'), '# Widget\n\nThe widget has the colour blue.\n');
     const args = [
@@ -217,7 +217,7 @@ describe.concurrent('demo', () => {
     expect(answer).toMatchObject({ status: 'completed', message: { role: 'assistant' } });
   });
 
-  it('serves on until it is stopped', async () => {
+  it('keeps serving until it is stopped', async () => {
     await using place = await folder();
     await writeFile(join(place.path, 'a.md'), '# Widget\n\nThe widget is blue.\n');
     await using demo = new CliProcess(['demo', 'a.md', '--port', '0'], { cwd: place.path });
@@ -230,7 +230,7 @@ describe.concurrent('demo', () => {
     });
   });
 
-  it('says what is wrong with its documents', async () => {
+  it('reports invalid documents', async () => {
     expect(await cli(['demo', 'nope.md', '--once', '--port', '0'])).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(

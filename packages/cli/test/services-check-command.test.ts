@@ -81,8 +81,8 @@ function parsed(body: string): unknown {
   }
 }
 
-describe.concurrent('services check, as a command', () => {
-  it('finds nothing in a service of the TypeScript kind', async () => {
+describe.concurrent('orchestrator-cli services check', () => {
+  it('reports no violation for the TypeScript sample service', async () => {
     const work = operation({
       input: z.object({ n: z.number() }),
       answers: 'later',
@@ -112,7 +112,7 @@ describe.concurrent('services check, as a command', () => {
     expect(code).toBe(0);
   });
 
-  it('ends with 1, and says what was expected and what came', async () => {
+  it('exits with 1, and prints the expected and the actual value', async () => {
     const port = await freePort();
     await using place = await folder();
     await writeFile(join(place.path, 'input.json'), '{"n":1}');
@@ -136,7 +136,7 @@ describe.concurrent('services check, as a command', () => {
     expect(ended.stderr).toMatch(/\d+ ok, 0 warnings, 1 failed, \d+ skipped/);
   });
 
-  it('ends with 69 when nothing listens at the URL', async () => {
+  it('exits with 69 when nothing listens at the URL', async () => {
     const { code, stdout } = await cli(check(UNREACHABLE, '--listen', '0', '--json'), { env });
     expect(code).toBe(69);
     expect(firstRecord(stdout)).toMatchObject({ check: 'reachable', verdict: 'failed', got: 'ECONNREFUSED' });
@@ -148,7 +148,7 @@ describe.concurrent('services check, as a command', () => {
       'a call ends it, and its job never reports',
       { endsAt: ({ call }) => call !== undefined, answers: true },
     ],
-  ])('ends with 69 when the service has died: %s', async (_, mortal) => {
+  ])('exits with 69 when the service has died: %s', async (_, mortal) => {
     await using service = await mortalService(mortal);
     const input = ['--input', '{"n":1}', '--listen', '0', '--json'];
     const { code, stdout, stderr } = await cli(check(service.url, ...input), { env });
@@ -172,7 +172,7 @@ describe.concurrent('services check, as a command', () => {
     expect(new Set(after)).toEqual(new Set(['skipped: nothing listens at the URL any more']));
   });
 
-  it('ends with 130 at Ctrl-C', async () => {
+  it('exits with 130 at Ctrl-C', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
     await once(silent, 'listening');
     const { port } = silent.address() as AddressInfo;
@@ -204,13 +204,13 @@ describe.concurrent('services check, as a command', () => {
       2,
       /expected the URL of the service as the argument, got --url/,
     ],
-  ])('%j: %i', async (args, code, message) => {
+  ])('%j: exits with %i', async (args, code, message) => {
     const { terminal, stdout, stderr } = fakeTerminal({ env });
     expect(await runCommandLine(args, terminal, new AbortController().signal)).toBe(code);
     expect([stdout(), stderr()]).toEqual(['', expect.stringMatching(message)]);
   });
 
-  it('ends with 78 without a token, or when the port is in use', async () => {
+  it('exits with 78 without a token, or for a port in use', async () => {
     const none = await cli(check(UNREACHABLE));
     expect(none).toMatchObject({ code: 78, stdout: '' });
     expect(none.stderr).toMatch(/SERVICE_TOKEN: expected 8 to 1024 visible ASCII characters, got nothing/);
@@ -223,7 +223,7 @@ describe.concurrent('services check, as a command', () => {
     expect(ended.stderr).toContain(`port ${port} of 127.0.0.1 is in use already: choose another port`);
   });
 
-  it('points to headings that the guide has', async () => {
+  it('links to headings that the guide has', async () => {
     const guide = await readFile(new URL('../../../docs/writing-a-service.md', import.meta.url), 'utf8');
     const headings = [...guide.matchAll(/^## (.+)$/gm)].map(([, text = '']) =>
       text
@@ -258,8 +258,8 @@ async function startPython(orchestratorUrl: string, port = 0): Promise<PythonSer
 const hasPython = Boolean(process.env['CI']) || spawnSync('python3', ['--version']).status === 0;
 if (!hasPython) console.log('the service in Python is not checked: python3 is not installed');
 
-describe.skipIf(!hasPython).concurrent('the service in Python', () => {
-  it('keeps to the contract', async () => {
+describe.skipIf(!hasPython).concurrent('the sample service in Python', () => {
+  it('passes services check', async () => {
     const ports = { hub: await freePort(), service: await freePort() };
     const text = 'One is here. Two is there. Three is nowhere. Four is missing.';
     const input = [
@@ -282,7 +282,7 @@ describe.skipIf(!hasPython).concurrent('the service in Python', () => {
     expect(code).toBe(0);
   });
 
-  it('reports the fate of its jobs when it is stopped', async () => {
+  it('reports the outcomes of its jobs when it is stopped', async () => {
     const orchestrator = new Orchestrator();
     const identities = createIdentities({ serviceTokens: [{ service: 'text', token: TOKEN }] });
     await using server = await new OrchestratorServer(orchestrator, { identities }).listen(0);

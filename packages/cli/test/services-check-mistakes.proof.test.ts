@@ -317,9 +317,9 @@ beforeAll(() => {
   }
 });
 
-describe('one mistake, and the check that finds it', () => {
+describe('services check finds the mistake', () => {
   it.each(mistakes.map((mistake) => ({ what: mistake[0], mistake })))(
-    'a service that $what',
+    'of a service that $what',
     async ({ mistake }) => {
       const [, caughtBy, , got] = mistake;
       const found = (await running.get(mistake))!;

@@ -6,39 +6,39 @@ import { Subject } from '../src/services/subject.js';
 import { findings, LIMITS, named, TOKEN } from './service-findings.js';
 
 describe('services check', () => {
-  it.concurrent('finds nothing in a service that reports by socket', async () => {
+  it.concurrent('reports no violation for a service that notifies over WebSocket', async () => {
     const found = await findings({}, { name: 'flawed' });
     expect([...found].filter(([, { verdict }]) => verdict !== 'ok')).toEqual([]);
   });
 
-  it.concurrent('finds nothing in a service that answers at once', async () => {
+  it.concurrent('reports no violation for a service that responds at once', async () => {
     const found = await findings({ reconnectMs: 50 }, { operation: 'quick' });
     expect(named(found, 'failed')).toEqual([]);
     expect(found.get('outcome')?.verdict).toBe('skipped');
     expect(found.get('whole-task')?.verdict).toBe('ok');
   });
 
-  it.concurrent('finds nothing in a service that reports over HTTP', async () => {
+  it.concurrent('reports no violation for a service that notifies over HTTP', async () => {
     const found = await findings({ reportsOver: 'http' });
     expect(named(found, 'failed')).toEqual([]);
     expect(named(found, 'skipped')).toEqual(['cancel', 'pong', 'comes-back']);
     expect(found.get('connects')).toEqual({ verdict: 'ok', note: 'over HTTP' });
   });
 
-  it.concurrent('warns of notifications without a message_id, and does not ask for them again', async () => {
+  it.concurrent('warns of notifications without a message_id, without requesting them again', async () => {
     const found = await findings({ send: (frame) => [{ ...frame, message_id: undefined }] });
     expect(named(found, 'failed')).toEqual([]);
     expect(named(found, 'warning')).toEqual(['message-ids']);
     expect(found.get('sends-again')?.verdict).toBe('skipped');
   });
 
-  it.concurrent('warns of wasted work after a cancel', async () => {
+  it.concurrent('warns of work continued after a cancel', async () => {
     const found = await findings({ onCancel: 'goes_on' });
     expect(named(found, 'failed')).toEqual([]);
     expect(named(found, 'warning')).toEqual(['cancel']);
   });
 
-  it.concurrent('says nothing about a service that is not there', async () => {
+  it.concurrent('prints no findings for an unreachable service', async () => {
     const hub = await CheckHub.start({
       port: 0,
       host: '127.0.0.1',

@@ -30,8 +30,8 @@ async function problem(work: Promise<unknown>): Promise<string> {
   return error.message;
 }
 
-describe('where settings come from', () => {
-  it('has defaults', async () => {
+describe('CLI settings', () => {
+  it('have defaults', async () => {
     expect(await readSettings({}, {}, empty.path)).toMatchObject({
       host: '127.0.0.1',
       port: 8000,
@@ -40,20 +40,20 @@ describe('where settings come from', () => {
     });
   });
 
-  it('takes a flag before the environment, and the environment before the file', async () => {
+  it('take a flag before the environment, and the environment before the file', async () => {
     const file = '{"port": 1, "host": "one", "url": "http://one"}';
     const env = { ORCHESTRATOR_PORT: '2', ORCHESTRATOR_HOST: 'two' };
     const settings = await withFile('orchestrator.config.json', file, { port: '3' }, env);
     expect(settings).toMatchObject({ port: 3, host: 'two', url: 'http://one' });
   });
 
-  it('takes a variable that is empty for one that is not set', async () => {
+  it('treat an empty variable as unset', async () => {
     expect(
       await readSettings({}, { ORCHESTRATOR_PORT: '', ORCHESTRATOR_API_KEYS: '' }, empty.path),
     ).toMatchObject({ port: 8000, apiKeys: {} });
   });
 
-  it('reads pairs: the key of a tenant may have "=" in it, and so may the token of a service', async () => {
+  it('accept "=" in API keys and service tokens', async () => {
     const env = {
       ORCHESTRATOR_API_KEYS: `${KEY}==acme, other-key=beta`,
       ORCHESTRATOR_SERVICE_TOKENS: 'query=token-1=,query=token-2=x,embedding=token-of-e',
@@ -63,21 +63,21 @@ describe('where settings come from', () => {
     expect(serviceTokens).toEqual({ query: ['token-1=', 'token-2=x'], embedding: ['token-of-e'] });
   });
 
-  it('lets a variable change one part of the language model of the file', async () => {
+  it('take single fields of the language model from the environment', async () => {
     const file = '{"llm": {"url": "http://model", "model": "small"}}';
     const env = { ORCHESTRATOR_LLM_MODEL: 'large', ORCHESTRATOR_LLM_KEY: 'k' };
     const { llm } = await withFile('orchestrator.config.json', file, {}, env);
     expect(llm).toEqual({ url: 'http://model', model: 'large', key: 'k' });
   });
 
-  it('reads an .mjs file with services and workflows, before a .json file', async () => {
+  it('prefer an .mjs file, with services and workflows, to a .json file', async () => {
     const file = `export default { services: { query: { url: 'http://q', concurrency: 2 } }, workflows: { hello: () => 1 } };`;
     const settings = await withFile('orchestrator.config.mjs', file);
     expect(settings.services).toEqual({ query: { url: 'http://q', concurrency: 2 } });
     expect(settings.workflows['hello']).toBeTypeOf('function');
   });
 
-  it('reads a typed .ts file where Node strips types, and refuses it elsewhere', async () => {
+  it('read a typed .ts file where Node strips types, and refuse it elsewhere', async () => {
     const file = `const port: number = 8123;\nexport default { port };`;
     const reading = withFile('orchestrator.config.ts', file);
     const { typescript = false } = process.features as { readonly typescript?: string | false };
@@ -85,7 +85,7 @@ describe('where settings come from', () => {
     else expect(await reading).toMatchObject({ port: 8123 });
   });
 
-  it('defineConfig types a config file, and returns it as it is', () => {
+  it('are typed by defineConfig, which returns them unchanged', () => {
     const config = defineConfig({
       redis: { nodes: ['h1:7001'] },
       workflows: { hello: async (ctx, input) => ({ id: ctx.taskId, said: input }) },
@@ -95,7 +95,7 @@ describe('where settings come from', () => {
     expect(defineConfig({ prot: 1 })).toEqual({ prot: 1 });
   });
 
-  it('takes one token or two of a service from the file', async () => {
+  it('accept one or two tokens of a service from the file', async () => {
     const file = '{"serviceTokens": {"a": "token-of-a", "b": ["token-of-b", "next-of-b"]}}';
     const { serviceTokens } = await withFile('orchestrator.config.json', file);
     expect(serviceTokens).toEqual({ a: ['token-of-a'], b: ['token-of-b', 'next-of-b'] });
@@ -105,7 +105,7 @@ describe('where settings come from', () => {
 const PORT = /expected a port, 0 to 65535, got/;
 const URL_FORM = /expected an http or https URL/;
 
-describe('settings that are wrong', () => {
+describe('invalid CLI settings are refused', () => {
   it.each<[string, SettingFlags, Record<string, string>, RegExp[]]>([
     ['a port that is none', { port: 'abc' }, {}, [/^--port: /, PORT, /"abc"/]],
     ['an empty port', { port: '' }, {}, [/^--port: /, PORT]],
@@ -239,14 +239,14 @@ describe('settings that are wrong', () => {
     expect(await problem(withFile('orchestrator.config.mjs', content))).toMatch(pattern);
   });
 
-  it('names every mistake at once', async () => {
+  it('all at once', async () => {
     const message = await problem(
       withFile('orchestrator.config.json', '{"prot": 1, "port": -1, "host": ""}'),
     );
     expect(message.split('\n')).toHaveLength(3);
   });
 
-  it('names the line of a mistake where the parser says where it is', () => {
+  it('with the line of a syntax error, if the parser reports it', () => {
     expect(jsonFault('{\n "a": x', 'expected JSON, got Unexpected token at position 8')).toBe(
       'a mistake at line 2, column 7',
     );

@@ -44,7 +44,7 @@ async function startDev(): Promise<RunningServer> {
 }
 
 describe.concurrent.each<NodeJS.Signals>(['SIGINT', 'SIGTERM'])('%s', (signal) => {
-  it('ends dev in the middle of an ingestion and of a chat, cleanly', async () => {
+  it('a signal ends dev cleanly, in the middle of an ingestion and of a chat', async () => {
     await using dev = await startDev();
     const { env } = dev;
     await using chat = new CliProcess(['chat', QUESTION], { env });
@@ -62,7 +62,7 @@ describe.concurrent.each<NodeJS.Signals>(['SIGINT', 'SIGTERM'])('%s', (signal) =
     await chat.printed('stderr', /connection lost, reconnecting/);
   });
 
-  it('ends a question, whose task is cancelled', async () => {
+  it('a signal cancels the task of chat', async () => {
     await using dev = await startDev();
     const { env } = dev;
     await using chat = new CliProcess(['chat', QUESTION], { env });
@@ -79,14 +79,14 @@ describe.concurrent.each<NodeJS.Signals>(['SIGINT', 'SIGTERM'])('%s', (signal) =
   });
 });
 
-describe.concurrent('interrupted', () => {
+describe.concurrent('an interrupted command', () => {
   let dev: RunningServer;
   beforeAll(async () => {
     dev = await startDev();
   });
   afterAll(() => dev[Symbol.asyncDispose]());
 
-  it('ingest says how far it came', async () => {
+  it('ingest prints how far it came', async () => {
     await using ingest = new CliProcess(['ingest', 'many'], { cwd: place.path, env: dev.env });
     await ingest.printed('stderr', /1\/300/);
     ingest.kill('SIGINT');
@@ -95,7 +95,7 @@ describe.concurrent('interrupted', () => {
     expect(stderr).toMatch(/documents ingested: \d+ \(\d+ passages\), interrupted before the other \d+\n$/);
   });
 
-  it('run leaves the task running, and says how to follow it', async () => {
+  it('run leaves its task running, and prints how to follow it', async () => {
     const input = JSON.stringify({ message: QUESTION });
     await using run = new CliProcess(['run', 'agent_execution', '-i', input], { env: dev.env });
     await run.printed('stderr', /created: agent_execution/);
@@ -105,7 +105,7 @@ describe.concurrent('interrupted', () => {
     expect(stderr).toMatch(/goes on at .*orchestrator-cli tasks tail [0-9a-f-]{36}/);
   });
 
-  it('tail, and a conversation that waits for its input, end with 130', async () => {
+  it('tail, and a conversation at its prompt, exit with 130', async () => {
     await using tail = new CliProcess(['tasks', 'tail'], { env: dev.env });
     await tail.printed('stderr', /following at/);
     tail.kill('SIGTERM');
@@ -116,7 +116,7 @@ describe.concurrent('interrupted', () => {
     expect(await chat.ended).toMatchObject({ code: 130, stdout: '' });
   });
 
-  it('a closed reader of the output ends the command without an error', async () => {
+  it('a command whose stdout is closed exits without an error', async () => {
     await using tail = new CliProcess(['tasks', 'tail', '--json'], { env: dev.env });
     await tail.printed('stdout', /"subscribed"/);
     tail.closeStdout();
@@ -125,7 +125,7 @@ describe.concurrent('interrupted', () => {
   });
 });
 
-it('a lost connection is sought again, and no event is missed', async () => {
+it('a command reconnects after a lost connection, without missing an event', async () => {
   await using dev = await startServer(['dev']);
   await using line = await cuttableRelay(dev.url);
   await using tail = new CliProcess(['tasks', 'tail', '--json'], {
@@ -149,10 +149,10 @@ it('a lost connection is sought again, and no event is missed', async () => {
   expect(events.map(({ rev }) => rev)).toEqual(events.map((_, index) => index + 1));
 });
 
-describe('what dev leaves in its folder', () => {
+describe('the credentials file of dev', () => {
   const note = () => join(place.path, '.orchestrator', 'dev.json');
 
-  it('is gone after it has ended, and is not overwritten by a second one', async () => {
+  it('is removed at its end, and not overwritten by a second dev', async () => {
     await using first = await startServer(['dev'], { cwd: place.path });
     await using second = await startServer(['dev'], { cwd: place.path });
     const { stdout } = await cli(['tasks', 'list', '--json'], { cwd: place.path });
@@ -165,7 +165,7 @@ describe('what dev leaves in its folder', () => {
     await expect(access(note())).rejects.toThrow('ENOENT');
   });
 
-  it('is overwritten when its process is no more', async () => {
+  it('is overwritten when its process no longer runs', async () => {
     await using killed = await startServer(['dev'], { cwd: place.path });
     killed.process.kill('SIGKILL');
     await killed.process.ended;

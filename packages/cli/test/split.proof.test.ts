@@ -22,8 +22,8 @@ function runs(pid: number): boolean {
   }
 }
 
-describe('dev --split', () => {
-  it('answers although the query service is killed, and leaves no process behind', async () => {
+describe('orchestrator-cli dev --split', () => {
+  it('restarts a killed query service, and leaves no process behind', async () => {
     await using place = await folder();
     await writeFile(join(place.path, 'lamp.md'), LAMP);
     const flags = ['--split', '--port', '0'];

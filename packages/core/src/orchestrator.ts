@@ -98,7 +98,7 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
       const text = `circuit breaker of service "${service}" opened: ${why}`;
       const fields = { service, ...(tenantId !== undefined && { tenant: tenantId }) };
       logger.warn(text, fields);
-      storage.publishSystemEvent?.('breaker_opened', text, fields);
+      storage.systemEvents.publish({ kind: 'breaker_opened', text, fields });
       hooks.emit('breakerOpened', { service, ...(tenantId !== undefined && { tenantId }) });
     };
     const caller = new ServiceCaller({ clock, random, logger, opened, stages: callStages, hooks });

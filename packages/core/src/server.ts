@@ -1,7 +1,7 @@
 export type { AboutTask } from './notifier/task-notifier.js';
 export type { InProcessHub } from './notifier/in-process-transport.js';
 export type { NotifierTransport, OutgoingNotification } from './notifier/transport.js';
-export { atMost, pause } from './runtime/clock.js';
+export { atMost, every, pause } from './runtime/clock.js';
 export { Fifo } from './runtime/fifo.js';
 export { type WaitOptions, WakeSignal } from './runtime/wake-signal.js';
 export { validateOwned } from './protocol/validated.js';

@@ -3,6 +3,21 @@ import type { Mistake } from './mistakes.js';
 
 type Ends = AsyncIterable<{ readonly [key: string]: unknown }>;
 
+/** Once the last follower of a log without events has left, its position is answered with a gap. */
+export const forgetsEmptyLog: Mistake = async function* forgetting(params, original, storage) {
+  try {
+    yield* original(params) as unknown as Ends;
+  } finally {
+    const head = await storage.events.head(params);
+    const read = storage.events.read.bind(storage.events);
+    if (head.endsWith(':0'))
+      storage.events.read = async (page) => ({
+        ...(await read(page)),
+        ...(page.after === head && { gap: { event: 'gap' as const, from: head, to: head } }),
+      });
+  }
+};
+
 /** What may be wrong with `events.followCompletions`. */
 export const brokenCompletions: Readonly<Record<string, Mistake>> = {
   'gives only what is there': async function* onlyWhatIsThere(params, original, storage) {

@@ -1,10 +1,11 @@
 import { MemoryStorage, type Storage } from '../src/index.js';
 import { type CaseLimits } from '../src/conformance/index.js';
 import { brokenBytes } from './broken-bytes.js';
-import { brokenCompletions } from './broken-completions.js';
+import { brokenCompletions, forgetsEmptyLog } from './broken-completions.js';
 import { brokenPortions } from './broken-portions.js';
 import { brokenRecovery } from './broken-recovery.js';
 import { brokenRepeats } from './broken-repeats.js';
+import { brokenSystemEvents } from './broken-system-events.js';
 import type { ManualClock } from './harness.js';
 import {
   type Answer,
@@ -26,7 +27,7 @@ export interface BrokenStorage {
   make(clock: ManualClock, limits?: CaseLimits): Storage;
 }
 
-type Part = Exclude<keyof Storage, 'ping' | 'close' | 'publishSystemEvent'>;
+type Part = Exclude<keyof Storage, 'ping' | 'close'>;
 function broken(where: string, mistakes: Readonly<Record<string, Mistake>>): BrokenStorage[] {
   const [part, method] = where.split('.') as [Part, string];
   const all = { ...mistakes, ...brokenPortions[where], ...brokenBytes[where] };
@@ -479,6 +480,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       for await (const event of original(params) as unknown as AsyncIterable<Answer>)
         if (event['event'] !== 'gap') yield event;
     } as Mistake,
+    'forgets an empty log with its last follower': forgetsEmptyLog,
   }),
   ...broken('events.followCompletions', brokenCompletions),
   ...broken('tenants.get', {
@@ -588,7 +590,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       original: (listener: unknown) => unknown,
     ) => original((wakeup: Answer) => wakeup['wakeup'] === 'ready' && listener(wakeup))) as never,
   }),
-  ...Object.entries({ ...brokenRecovery, ...brokenRepeats }).flatMap(([where, mistakes]) =>
-    broken(where, mistakes),
+  ...Object.entries({ ...brokenRecovery, ...brokenRepeats, ...brokenSystemEvents }).flatMap(
+    ([where, mistakes]) => broken(where, mistakes),
   ),
 ];

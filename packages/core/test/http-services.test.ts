@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MemoryStorage, Orchestrator, type ServiceCall, type Storage, type Task } from '../src/index.js';
+import type { PublishSystemEventParams } from '../src/storage/index.js';
 
 type Handler = (request: IncomingMessage, body: string, response: ServerResponse) => void;
 
@@ -37,8 +38,9 @@ beforeEach(async () => {
   const random = { uuid: () => crypto.randomUUID(), fraction: () => 0 };
   received = [];
   const storage: Storage = Object.assign(new MemoryStorage({ random }), {
-    publishSystemEvent: (...[kind, , fields]: Parameters<NonNullable<Storage['publishSystemEvent']>>) =>
-      void received.push([kind, fields]),
+    systemEvents: {
+      publish: ({ kind, fields }: PublishSystemEventParams) => void received.push([kind, fields]),
+    },
   });
   orchestrator = new Orchestrator({
     random,

@@ -12,6 +12,7 @@ import { Loop } from '../src/runtime/background-loop.js';
 import { Sweeper } from '../src/worker/sweeper.js';
 import { Worker } from '../src/worker/worker.js';
 import { WorkflowCatalog } from '../src/workflows/catalog.js';
+import { coins } from './coins.js';
 import { ManualClock, settled } from './harness.js';
 
 /** Counts the timers that are set and the listeners that are attached: nothing may stay behind. */
@@ -94,15 +95,6 @@ const PARTS: Readonly<Record<string, (watched: Watched) => Part>> = {
 
 const ROUNDS = 10;
 const CALLS = 50;
-
-/** The same draws for the same round, so that a failure can be repeated. */
-function coins(seed: number): () => number {
-  let state = seed + 1;
-  return () => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state / 2_147_483_647;
-  };
-}
 
 describe.each(Object.entries(PARTS))('%s', (_, make) => {
   it(`leaves no timer and listener behind after ${ROUNDS} times ${CALLS} starts and stops in any order`, async () => {
@@ -191,6 +183,22 @@ describe('an orchestrator', () => {
         status: 'completed',
         attempt: 1,
       });
+    }
+  });
+
+  it('leaves no timer behind for a wait that its stop has ended', async () => {
+    for (let turns = 0; turns < CALLS; turns += 1) {
+      const watched = new Watched();
+      const orchestrator = idle(watched);
+      orchestrator.workflow('waiting', (ctx) => ctx.waitForSignal('go'));
+      await orchestrator.start();
+      const task = await orchestrator.tenant('acme').tasks.submit({ type: 'waiting' });
+      const result = task.result().catch((error: unknown) => error);
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      await orchestrator.stop({ graceMs: 0 });
+      expect(await result).toMatchObject({ code: 'not_running' });
+      await settled();
+      expect({ turns, timers: watched.timers }).toEqual({ turns, timers: 0 });
     }
   });
 

@@ -193,7 +193,7 @@ describe('tenants, as configured by an operator', () => {
     await tenants.configure('globex', {});
     const first = await tenants.list({ limit: 1 });
     expect(first.tenants.map(({ tenantId }) => tenantId)).toEqual(['acme']);
-    const second = await tenants.list({ limit: 1, after: first.next as string });
+    const second = await tenants.list({ limit: 1, cursor: first.next as string });
     expect([second.tenants[0]?.tenantId, second.next]).toEqual(['globex', undefined]);
   });
 

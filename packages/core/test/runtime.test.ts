@@ -115,6 +115,7 @@ describe('atMost', () => {
     let timers = 0;
     const counting = {
       now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
       after(ms: number, callback: () => void) {
         timers += 1;
         const cancel = clock.after(ms, callback);

@@ -23,6 +23,7 @@ function setUp() {
   // Counts the timers that are set.
   const counting = {
     now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
     after(ms: number, callback: () => void) {
       const cancel = clock.after(ms, () => {
         timers.delete(cancel);

@@ -2,6 +2,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MemoryStorage, Orchestrator, type ServiceCall, type Storage, type Task } from '../src/index.js';
+import type { PublishSystemEventParams } from '../src/storage/index.js';
 import { Breakers, type OpenedBreaker, type SendOutcome } from '../src/services/breakers.js';
 import { systemClock } from '../src/runtime/clock.js';
 
@@ -29,8 +30,7 @@ beforeEach(async () => {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const random = { uuid: () => crypto.randomUUID(), fraction: () => 0 };
   const storage: Storage = Object.assign(new MemoryStorage({ random }), {
-    publishSystemEvent: (...[, , fields]: Parameters<NonNullable<Storage['publishSystemEvent']>>) =>
-      void opened.push(fields),
+    systemEvents: { publish: ({ fields }: PublishSystemEventParams) => void opened.push(fields) },
   });
   orchestrator = new Orchestrator({
     random,

@@ -17,7 +17,7 @@ beforeEach(() => {
   now = Date.parse('2026-01-01');
   made = 0;
   storage = new MemoryStorage({
-    clock: { now: () => now, after: () => () => {} },
+    clock: { now: () => now, monotonic: () => now, after: () => () => {} },
     limits: { maxStoredBytes: MAX, retentionMs: HOUR_MS, maxEventBytes: MAX },
   });
 });
@@ -131,7 +131,7 @@ describe('the stored bytes of a tenant in memory', () => {
 describe('the stored bytes of all tenants in memory', () => {
   it('have a common limit, and are freed', async () => {
     storage = new MemoryStorage({
-      clock: { now: () => now, after: () => () => {} },
+      clock: { now: () => now, monotonic: () => now, after: () => () => {} },
       limits: { maxStoredBytes: MAX, maxStoredBytesInAll: 2 * MAX, retentionMs: HOUR_MS },
     });
     const part = 'x'.repeat(MAX / 2);

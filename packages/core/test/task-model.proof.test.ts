@@ -46,7 +46,7 @@ describe('a task under random histories', () => {
         expect.stringMatching(/less than or equal/),
       );
     },
-    60_000,
+    300_000,
   );
 });
 
@@ -54,7 +54,7 @@ describe('two storages under the same history', () => {
   it('give the same answers', async () => {
     const open = () => openMemory();
     await runSideBySide({ open: [open, open], numRuns: 20, seed: 20_260_131 });
-  }, 60_000);
+  }, 300_000);
 
   it('are distinguished by a single different answer', async () => {
     const forgetful = () =>
@@ -68,5 +68,5 @@ describe('two storages under the same history', () => {
       'cause.message',
       expect.stringContaining('answers in'),
     );
-  }, 60_000);
+  }, 300_000);
 });

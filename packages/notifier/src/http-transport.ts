@@ -1,6 +1,7 @@
 import {
   type Ack,
   ackSchema,
+  type Clock,
   type JsonValue,
   type LinkState,
   type NotifierTransport,
@@ -8,6 +9,7 @@ import {
   type OutgoingNotification,
   parseJson,
   readRetryAfter,
+  systemClock,
   type TransportOwner,
   validate,
 } from '@agent-orchestrator/core/notifier';
@@ -55,6 +57,7 @@ export class HttpTransport implements NotifierTransport {
   readonly inOrder = false;
   readonly #settings: z.output<typeof optionsSchema>;
   readonly #hub: { readonly url: string; readonly token: string };
+  readonly #clock: Clock;
   readonly #inFlight = new Set<AbortController>();
   #owner: TransportOwner | undefined;
   #state: LinkState['state'] | undefined;
@@ -63,6 +66,7 @@ export class HttpTransport implements NotifierTransport {
   /** @throws {OrchestratorError} `invalid_request` for an invalid or missing option. */
   constructor(options: HttpTransportOptions = {}) {
     this.#settings = validate(optionsSchema, options, 'the options of HttpTransport');
+    this.#clock = options.clock ?? systemClock;
     this.#hub = readHub(options, { scheme: 'http', path: '/internal/v1/notifications' });
   }
 
@@ -95,7 +99,7 @@ export class HttpTransport implements NotifierTransport {
     const { ackMs } = this.#settings;
     const request = new AbortController();
     this.#inFlight.add(request);
-    const deadline = setTimeout(() => request.abort(), ackMs);
+    const stopDeadline = this.#clock.after(ackMs, () => request.abort());
     try {
       const response = await fetch(url, {
         method: 'POST',
@@ -111,7 +115,7 @@ export class HttpTransport implements NotifierTransport {
       this.#linked({ state: 'disconnected', reason });
       throw new OrchestratorError('service_unavailable', reason, { cause: error });
     } finally {
-      clearTimeout(deadline);
+      stopDeadline();
       this.#inFlight.delete(request);
     }
   }

@@ -1,5 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import { MAX_RESULT_BYTES, OrchestratorError, readRetryAfter } from '@agent-orchestrator/core/notifier';
+import {
+  type Clock,
+  MAX_RESULT_BYTES,
+  OrchestratorError,
+  readRetryAfter,
+} from '@agent-orchestrator/core/notifier';
 import { WebSocket } from 'ws';
 import { type HubWord, readHubWord, retryAfterOf } from './hub-words.js';
 import type { ConnectionEnd } from './reconnect-plan.js';
@@ -8,6 +13,7 @@ export interface HubConnectionOptions {
   readonly url: string;
   readonly token: string;
   readonly serviceName: string;
+  readonly clock: Clock;
   readonly helloMs: number;
   readonly pingMs: number;
   readonly pongMs: number;
@@ -41,7 +47,7 @@ export class HubConnection {
   readonly #socket: WebSocket;
   readonly #ended: Promise<void>;
   /** Deadline of the hello, then the next ping or the deadline of its pong. */
-  #timer: NodeJS.Timeout;
+  #stopTimer: () => void;
   #admitted = false;
   #waitsForPong = false;
   /** Reason of the end, where it is known before the socket closes. */
@@ -55,8 +61,10 @@ export class HubConnection {
       followRedirects: false,
       maxPayload: MAX_PAYLOAD,
     });
-    const { helloMs } = options;
-    this.#timer = setTimeout(() => this.#cut({ reason: `no answer to the hello in ${helloMs} ms` }), helloMs);
+    const { helloMs, clock } = options;
+    this.#stopTimer = clock.after(helloMs, () =>
+      this.#cut({ reason: `no answer to the hello in ${helloMs} ms` }),
+    );
     this.#ended = new Promise((resolve) => {
       this.#socket.once('close', (code, reason) => {
         this.#end(code, reason.toString());
@@ -72,8 +80,7 @@ export class HubConnection {
 
   /** Sends a close frame; resolves when the connection has ended. */
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#socket.terminate(), CLOSING_MS);
+    this.#wakeAfter(CLOSING_MS, () => this.#socket.terminate());
     this.#socket.close(NORMAL);
     await this.#ended;
   }
@@ -125,8 +132,7 @@ export class HubConnection {
   }
 
   #pingLater(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#ping(), this.#options.pingMs);
+    this.#wakeAfter(this.#options.pingMs, () => this.#ping());
   }
 
   #ping(): void {
@@ -137,7 +143,13 @@ export class HubConnection {
     const verdict = () => {
       if (this.#waitsForPong) this.#cut({ reason: `no pong in ${pongMs} ms` });
     };
-    this.#timer = setTimeout(() => setImmediate(verdict), pongMs);
+    this.#wakeAfter(pongMs, () => setImmediate(verdict));
+  }
+
+  /** Replaces the timer. */
+  #wakeAfter(ms: number, callback: () => void): void {
+    this.#stopTimer();
+    this.#stopTimer = this.#options.clock.after(ms, callback);
   }
 
   #pong(): void {
@@ -154,7 +166,7 @@ export class HubConnection {
   }
 
   #end(code: number, reason: string): void {
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     this.#waitsForPong = false;
     const said = reason || (code === NO_CLOSE_FRAME ? 'the connection broke' : `closed with ${code}`);
     this.#owner.ended({ code, reason: said, retryAfterMs: retryAfterOf(reason), ...this.#why });

@@ -42,7 +42,7 @@ export function reconnectPlan(
   end: ConnectionEnd,
   attempt: number,
   limits: ReconnectLimits,
-): LinkDisconnected | LinkRefused {
+): (LinkDisconnected | LinkRefused) & { readonly retryInMs: number } {
   const { reconnectBaseMs: baseMs, reconnectCapMs: capMs, refusedRetryMs } = limits;
   const refused = REFUSALS.get(end.code as 4401);
   if (end.refusal || refused) {

@@ -1,4 +1,4 @@
-import { OrchestratorError } from '@agent-orchestrator/core/notifier';
+import { type Clock, OrchestratorError } from '@agent-orchestrator/core/notifier';
 import { z } from 'zod';
 
 /** Options of every network transport. */
@@ -12,6 +12,8 @@ export interface HubAddressOptions {
   readonly token?: string | undefined;
   /** Refuses to send the token without TLS, except to this machine. Default: false, which warns. */
   readonly requireTls?: boolean | undefined;
+  /** Timers of the transport; tests advance it manually. Default: the system's. */
+  readonly clock?: Clock | undefined;
 }
 
 /** A time in ms within the range of a timer. */

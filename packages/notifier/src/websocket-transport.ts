@@ -1,8 +1,10 @@
 import {
   type Ack,
+  type Clock,
   type NotifierTransport,
   OrchestratorError,
   type OutgoingNotification,
+  systemClock,
   type TransportOwner,
   validate,
 } from '@agent-orchestrator/core/notifier';
@@ -46,7 +48,7 @@ interface Unacked {
   readonly resolve: (ack: Ack) => void;
   readonly reject: (error: OrchestratorError) => void;
   /** Set while it is in flight on a link. */
-  deadline?: NodeJS.Timeout | undefined;
+  stopDeadline?: (() => void) | undefined;
 }
 
 interface Admission {
@@ -63,11 +65,12 @@ export class WebSocketTransport implements NotifierTransport {
   readonly inOrder = true;
   readonly #settings: z.output<typeof optionsSchema>;
   readonly #hub: { readonly url: string; readonly token: string };
+  readonly #clock: Clock;
   readonly #unacked = new Map<string, Unacked>();
   #owner: TransportOwner | undefined;
   #connection: HubConnection | undefined;
   #admission: Admission | undefined;
-  #reconnect: NodeJS.Timeout | undefined;
+  #stopReconnect: (() => void) | undefined;
   /** Failed links in a row. */
   #failures = 0;
   #closed = false;
@@ -75,6 +78,7 @@ export class WebSocketTransport implements NotifierTransport {
   /** @throws {OrchestratorError} `invalid_request` for an invalid or missing option. */
   constructor(options: WebSocketTransportOptions = {}) {
     this.#settings = validate(optionsSchema, options, 'the options of WebSocketTransport');
+    this.#clock = options.clock ?? systemClock;
     this.#hub = readHub(options, { scheme: 'ws', path: '/ws/task_updates' });
   }
 
@@ -100,9 +104,9 @@ export class WebSocketTransport implements NotifierTransport {
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#reconnect);
-    for (const { deadline, reject } of this.#unacked.values()) {
-      clearTimeout(deadline);
+    this.#stopReconnect?.();
+    for (const { stopDeadline, reject } of this.#unacked.values()) {
+      stopDeadline?.();
       reject(closedError());
     }
     this.#unacked.clear();
@@ -111,7 +115,14 @@ export class WebSocketTransport implements NotifierTransport {
 
   #connect(owner: TransportOwner): void {
     const { helloMs, pingMs, pongMs } = this.#settings;
-    const options = { ...this.#hub, serviceName: owner.serviceName, helloMs, pingMs, pongMs };
+    const options = {
+      ...this.#hub,
+      clock: this.#clock,
+      serviceName: owner.serviceName,
+      helloMs,
+      pingMs,
+      pongMs,
+    };
     const connection = new HubConnection(options, {
       admitted: (connectionId, maxPayload) => {
         this.#admission = { connection, maxPayload };
@@ -137,17 +148,17 @@ export class WebSocketTransport implements NotifierTransport {
       return;
     }
     const { ackMs } = this.#settings;
-    unacked.deadline = setTimeout(() => {
+    unacked.stopDeadline = this.#clock.after(ackMs, () => {
       this.#unacked.delete(id);
       unacked.reject(new OrchestratorError('timeout', `no ack in ${ackMs} ms`));
-    }, ackMs);
+    });
     connection.send(unacked.text);
   }
 
   #acknowledged(ack: Ack): void {
     const unacked = this.#unacked.get(ack.message_id);
     if (!unacked) return;
-    clearTimeout(unacked.deadline);
+    unacked.stopDeadline?.();
     this.#unacked.delete(ack.message_id);
     unacked.resolve(ack);
   }
@@ -156,10 +167,10 @@ export class WebSocketTransport implements NotifierTransport {
     this.#connection = undefined;
     this.#admission = undefined;
     if (this.#closed) return;
-    for (const { deadline } of this.#unacked.values()) clearTimeout(deadline);
+    for (const { stopDeadline } of this.#unacked.values()) stopDeadline?.();
     this.#failures += 1;
     const plan = reconnectPlan(end, this.#failures, this.#settings);
-    this.#reconnect = setTimeout(() => this.#connect(owner), plan.retryInMs);
+    this.#stopReconnect = this.#clock.after(plan.retryInMs, () => this.#connect(owner));
     owner.onLink(plan);
   }
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { ManualClock } from '@agent-orchestrator/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { HttpTransport, type HttpTransportOptions } from '../src/index.js';
 import { about, next, service } from './service.js';
@@ -8,7 +9,6 @@ import { about, next, service } from './service.js';
 interface Asked {
   readonly request: IncomingMessage;
   readonly frame: { readonly message_id: string; readonly task_id: string; readonly data: unknown };
-  readonly at: number;
 }
 
 /** A hub over HTTP, of which the test decides what it answers. */
@@ -19,7 +19,7 @@ async function httpHub(answer: (response: ServerResponse, asked: Asked, index: n
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
       const frame = JSON.parse(Buffer.concat(chunks).toString()) as Asked['frame'];
-      const one = { request, frame, at: performance.now() };
+      const one = { request, frame };
       asked.push(one);
       answer(response, one, asked.length - 1);
     })();
@@ -39,7 +39,9 @@ function acknowledge(response: ServerResponse, { frame }: Asked, more: object = 
 }
 
 function overHttp(url: string, options: HttpTransportOptions = {}) {
-  return service(new HttpTransport({ url, token: 'token-of-query', ...options }));
+  const { clock } = options;
+  const transport = new HttpTransport({ url, token: 'token-of-query', ...options });
+  return service(transport, clock && { clock });
 }
 
 describe('HttpTransport', () => {
@@ -124,9 +126,17 @@ describe('HttpTransport', () => {
     const hub = await httpHub((response, asked, index) =>
       index === 0 ? later(response, asked) : acknowledge(response, asked),
     );
-    await overHttp(hub.url).notifyTaskCompletion({ ...about('job-1'), result: 1 });
-    const [first, second] = hub.asked.map(({ at }) => at);
-    expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(ms - 1);
+    const clock = new ManualClock();
+    const [from, ackMs] = [clock.now(), 30_000];
+    const query = overHttp(hub.url, { ackMs, clock });
+    const acked = query.notifyTaskCompletion({ ...about('job-1'), result: 1 });
+    // The time limit of the request is replaced by the delay.
+    await expect.poll(() => clock.nextAt, { timeout: 30_000 }).toBeLessThan(from + ackMs);
+    expect(clock.nextAt).toBeGreaterThanOrEqual(from + ms);
+    expect(hub.asked).toHaveLength(1);
+    await clock.fireNext();
+    expect(await acked).toMatchObject({ outcome: 'applied' });
+    expect(hub.asked).toHaveLength(2);
   });
 
   it.each([
@@ -145,13 +155,17 @@ describe('HttpTransport', () => {
     const hub = await httpHub((response, asked, index) =>
       index === 0 ? void response.writeHead(401).end() : acknowledge(response, asked),
     );
-    const query = overHttp(hub.url, { refusedRetryMs: 300 });
+    const clock = new ManualClock();
+    const query = overHttp(hub.url, { refusedRetryMs: 60_000, clock });
     const refused = next(query, 'refused');
     const acks = [1, 2, 3].map((result) => query.notifyTaskCompletion({ ...about('job-1'), result }));
-    expect((await refused).error).toMatchObject({ code: 'unauthorized' });
+    const { error, retryInMs } = await refused;
+    expect(error).toMatchObject({ code: 'unauthorized' });
+    expect(retryInMs).toBeGreaterThanOrEqual(30_000);
+    await clock.advance(retryInMs - 1);
+    expect(hub.asked).toHaveLength(1);
+    await clock.advance(1);
     await Promise.all(acks);
-    const [first, second] = hub.asked.map(({ at }) => at);
-    expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(149);
     await query.ready();
   });
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { ManualClock } from '@agent-orchestrator/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { about, next, overSocket } from './service.js';
 import { acknowledge, admit, type Frame, say, ScriptedHub } from './scripted-hub.js';
@@ -19,11 +20,18 @@ describe('the handshake', () => {
 
   it('times out without an answer, and is repeated', async () => {
     const hub = await ScriptedHub.start({ hello: (visit, index) => void (index > 0 && admit(visit)) });
-    const query = overSocket(hub.url, { helloMs: 200 });
-    expect((await next(query, 'disconnected')).reason).toBe('no answer to the hello in 200 ms');
+    const clock = new ManualClock();
+    const query = overSocket(hub.url, { helloMs: 10_000, clock });
+    const lost = next(query, 'disconnected');
+    await hub.until(() => hub.visits[0]?.frames.length === 1);
+    await clock.advance(9_999);
+    expect(clock.nextAt).toBe(clock.now() + 1);
+    await clock.advance(1);
+    const { reason, retryInMs = 0 } = await lost;
+    expect(reason).toBe('no answer to the hello in 10000 ms');
+    await clock.advance(retryInMs);
     await query.ready();
-    // A busy machine may be late once more.
-    expect(hub.visits.length).toBeGreaterThan(1);
+    expect(hub.visits).toHaveLength(2);
   });
 
   it.each([
@@ -32,32 +40,39 @@ describe('the handshake', () => {
     ['with 4403', (visit: Parameters<typeof say>[0]) => visit.socket.close(4403, 'no'), 'forbidden'],
   ])('reports a refusal %s, keeps reports, and retries slowly', async (_, hello, code) => {
     const hub = await ScriptedHub.start({ hello: (visit, index) => (index === 0 ? hello : admit)(visit) });
-    const query = overSocket(hub.url, { refusedRetryMs: 400 });
+    const clock = new ManualClock();
+    const query = overSocket(hub.url, { refusedRetryMs: 60_000, clock });
     const acked = query.notifyTaskCompletion({ ...about('job-1'), result: 1 });
     const refused = await next(query, 'refused');
     expect(refused).toMatchObject({ state: 'refused', error: { code } });
-    expect(refused.retryInMs).toBeGreaterThanOrEqual(200);
+    const { retryInMs } = refused;
+    expect(retryInMs).toBeGreaterThanOrEqual(30_000);
     await expect(query.ready()).rejects.toMatchObject({ code });
+    // The only timer is that of the next connection.
+    expect(clock.nextAt).toBe(clock.now() + retryInMs);
+    await clock.advance(retryInMs);
     expect(await acked).toMatchObject({ outcome: 'applied' });
     expect(hub.visits).toHaveLength(2);
-    expect((hub.visits[1]?.at ?? 0) - (hub.visits[0]?.at ?? 0)).toBeGreaterThanOrEqual(199);
   });
 });
 
 describe('a link that ends', () => {
   it.each([
-    ['1001 with a time', 1001, '{"retry_after_ms":150}', 150],
-    ['1013 with a time', 1013, '{"retry_after_ms":120}', 120],
-    ['1013 without', 1013, 'too many connections', 100],
+    ['1001 with a time', 1001, '{"retry_after_ms":150000}', 150_000],
+    ['1013 with a time', 1013, '{"retry_after_ms":120000}', 120_000],
+    ['1013 without', 1013, 'too many connections', 15_000],
   ])('with %s is not repeated before', async (_, code, reason, atLeastMs) => {
     const hub = await ScriptedHub.start();
-    const query = overSocket(hub.url, { reconnectCapMs: 200 });
+    const clock = new ManualClock();
+    const query = overSocket(hub.url, { reconnectCapMs: 30_000, clock });
     await query.ready();
     hub.visits[0]?.socket.close(code, reason);
-    const closedAt = performance.now();
-    expect((await next(query, 'disconnected')).retryInMs).toBeGreaterThanOrEqual(atLeastMs);
+    const { retryInMs = 0 } = await next(query, 'disconnected');
+    expect(retryInMs).toBeGreaterThanOrEqual(atLeastMs);
+    expect(clock.nextAt).toBe(clock.now() + retryInMs);
+    await clock.advance(retryInMs);
     await query.ready();
-    expect((hub.visits[1]?.at ?? 0) - closedAt).toBeGreaterThanOrEqual(atLeastMs - 1);
+    expect(hub.visits).toHaveLength(2);
   });
 
   it('reconnects for ever with an increasing delay while the hub is down', async () => {
@@ -155,10 +170,14 @@ describe('a hub that is slow to acknowledge', () => {
         if (silent < 0) acknowledge(frame, visit);
       },
     });
-    const query = overSocket(hub.url, { ackMs: 500 });
-    expect(await query.notifyTaskCompletion({ ...about('job-1'), result: 1 })).toMatchObject({
-      outcome: 'applied',
-    });
+    const clock = new ManualClock();
+    const query = overSocket(hub.url, { ackMs: 75_000, pingMs: 1_000_000, clock });
+    const acked = query.notifyTaskCompletion({ ...about('job-1'), result: 1 });
+    for (let sent = 1; sent <= 2; sent += 1) {
+      await hub.until(() => hub.notifications.length === sent);
+      await clock.advance(75_000);
+    }
+    expect(await acked).toMatchObject({ outcome: 'applied' });
     expect(hub.visits).toHaveLength(1);
     expect(hub.notifications).toHaveLength(3);
     expect(new Set(hub.notifications.map(({ message_id: id }) => id)).size).toBe(1);
@@ -286,11 +305,17 @@ describe('the end', () => {
     expect(query.pending).toBe(0);
   });
 
-  it('completes although the hub does not answer', async () => {
+  it('completes two seconds after a close that the hub does not answer', async () => {
     const hub = await ScriptedHub.start();
-    const query = overSocket(hub.url);
+    const clock = new ManualClock();
+    const query = overSocket(hub.url, { clock });
     await query.ready();
     hub.visits[0]?.socket.pause();
-    await query.close();
+    const closed = query.close();
+    await clock.advance(1_999);
+    expect(clock.nextAt).toBe(clock.now() + 1);
+    await clock.advance(1);
+    await closed;
+    expect(clock.nextAt).toBeUndefined();
   });
 });

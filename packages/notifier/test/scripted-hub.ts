@@ -8,7 +8,6 @@ export type Frame = Record<string, unknown>;
 /** A connection to the scripted hub. */
 export interface Visit {
   readonly socket: WebSocket;
-  readonly at: number;
   /** What came, hello included. */
   readonly frames: Frame[];
 }
@@ -56,7 +55,7 @@ export class ScriptedHub {
 
   #welcome(socket: WebSocket): void {
     const index = this.visits.length;
-    const visit: Visit = { socket, at: performance.now(), frames: [] };
+    const visit: Visit = { socket, frames: [] };
     this.visits.push(visit);
     socket.on('error', () => undefined);
     socket.on('message', (data: Buffer) => {

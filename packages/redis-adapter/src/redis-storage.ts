@@ -1,5 +1,5 @@
 import { type Clock, OrchestratorError, type Random, type Storage } from '@agent-orchestrator/core';
-import { systemRandom } from '@agent-orchestrator/core/storage';
+import { systemClock, systemRandom } from '@agent-orchestrator/core/storage';
 import { describe } from '@agent-orchestrator/core/protocol';
 import {
   type Wakeups,
@@ -26,7 +26,7 @@ import { checkBorrowed, connect, disconnect, type RedisTarget } from './server/c
 import { Database } from './server/database.js';
 import { RedisEventLog } from './events/event-log.js';
 import { Keys } from './server/keys.js';
-import { type SystemEvent, SystemEvents } from './pubsub/system-events.js';
+import { RedisSystemEvents } from './pubsub/system-events.js';
 import { RecentSubmissions } from './tasks/recent-submissions.js';
 import { RedisState } from './scripts/tenant-steps.js';
 import { REDIS_DEFAULTS, ScriptRunner, type StorageLimits } from './scripts/script-runner.js';
@@ -44,7 +44,7 @@ import { RedisTaskRecords } from './tasks/task-records.js';
 import { RedisTenantStore } from './tenants/tenant-store.js';
 import { Tenants } from './queue/rotations.js';
 import { RedisTickets } from './tenants/tickets.js';
-import { within } from './server/time-limit.js';
+import { type TimeLimit, timeLimit } from './server/time-limit.js';
 import { type Topology, topologyOf } from './server/topology.js';
 import { RedisUsage } from './tenants/usage.js';
 import { RedisWorkerDirectory } from './queue/worker-directory.js';
@@ -62,6 +62,11 @@ export interface RedisStorageOptions {
   readonly limits?: Partial<StorageLimits>;
   /** Default: the time of the Redis server, for all processes. For tests, which move it. */
   readonly clock?: Clock;
+  /**
+   * Waits of this process: long polls, polls of event logs, time limits, the interval of the reconcile.
+   * Default: the system's. For tests, which move it.
+   */
+  readonly timers?: Clock;
   readonly random?: Random;
 }
 
@@ -102,8 +107,10 @@ export class RedisStorage implements Storage, AsyncDisposable {
   readonly tenants: TenantStore;
   readonly tickets: TicketStore;
   readonly wakeups: Wakeups;
+  readonly systemEvents: RedisSystemEvents;
   readonly #state: RedisState;
   readonly #connections: Connections;
+  readonly #limit: TimeLimit;
   /** The connection for commands is lost: the next one may be to another server. */
   readonly #connectionLost = () => {
     this.#state.parts.database.connectionLost();
@@ -143,28 +150,31 @@ export class RedisStorage implements Storage, AsyncDisposable {
   }
 
   private constructor(connections: Connections, options: RedisStorageOptions) {
-    const { prefix = 'orchestrator', limits, clock, random = systemRandom } = options;
+    const { prefix = 'orchestrator', limits, clock, timers = systemClock, random = systemRandom } = options;
     const { topology, subscriber } = connections;
     const { client } = topology;
+    const limit = timeLimit(timers, connections.limitMs);
     const keys = new Keys(prefix, topology.database);
-    const database = new Database(topology, keys.layout, connections.limitMs);
+    const database = new Database(topology, keys.layout, limit);
     const allLimits = { ...REDIS_DEFAULTS, ...limits };
-    const wakeups = new PubSubWakeups(subscriber, keys);
+    const wakeups = new PubSubWakeups(subscriber, keys, timers);
     const state = new RedisState({
       topology,
       client,
       database,
       keys,
-      scripts: new ScriptRunner(topology, allLimits, database, connections.limitMs),
+      scripts: new ScriptRunner(topology, allLimits, database, limit),
       wakeups,
-      systemEvents: new SystemEvents(client, keys.notifications, database),
+      systemEvents: new RedisSystemEvents(client, keys.notifications, database, timers),
       limits: allLimits,
       random,
       clock,
+      timers,
     });
     const tenants = new Tenants(state);
     this.#state = state;
     this.#connections = connections;
+    this.#limit = limit;
     // Without a listener an error of a connection would end the process; its commands fail anyway.
     for (const connection of [client, subscriber]) connection.on('error', ignore);
     for (const moved of ['ready', '+node', '-node']) subscriber.on(moved, () => wakeups.resubscribe());
@@ -189,6 +199,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.workers = ports.workers;
     this.tenants = ports.tenants;
     this.tickets = ports.tickets;
+    this.systemEvents = state.parts.systemEvents;
     this.wakeups = { subscribe: (listener) => wakeups.subscribe(listener) };
   }
 
@@ -196,7 +207,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.#state.checkOpen();
     await this.#state.parts.database.check();
     try {
-      await within(this.#connections.limitMs, this.#connections.topology.client.ping());
+      await this.#limit(this.#connections.topology.client.ping());
     } catch (error) {
       throw toStorageError(error);
     }
@@ -205,24 +216,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
   /** Findings about the server that are unsafe or would lose work: version, eviction, persistence, clock. */
   async checkServer(): Promise<readonly ServerFinding[]> {
     await this.#state.parts.database.check();
-    return checkServer(this.#connections.topology);
-  }
-
-  publishSystemEvent(kind: string, text: string, fields?: Readonly<Record<string, string>>): void {
-    this.#state.parts.systemEvents.publish(kind, text, fields);
-  }
-
-  /**
-   * Events for operators, at least the last ten thousand of which are kept: workers that join, leave or are
-   * lost, dead letters, late outcomes, tenants at their limit or with damaged keys, opened circuit breakers.
-   *
-   * @param options.recent number of past events to begin with. Default 100.
-   */
-  systemEvents(options: {
-    readonly signal: AbortSignal;
-    readonly recent?: number;
-  }): AsyncIterable<SystemEvent> {
-    return this.#state.parts.systemEvents.follow(options);
+    return checkServer(this.#connections.topology, this.#state.parts.timers);
   }
 
   /**

@@ -55,9 +55,9 @@ describe('a database that the server does not have', () => {
     [
       'systemEvents',
       async (storage) => {
-        storage.publishSystemEvent('breaker_opened', 'text');
+        storage.systemEvents.publish({ kind: 'breaker_opened', text: 'text' });
         const { signal } = new AbortController();
-        for await (const _ of storage.systemEvents({ signal })) return;
+        for await (const _ of storage.systemEvents.follow({ signal })) return;
       },
     ],
   ];

@@ -1,10 +1,12 @@
 import type { TaskEvent } from '@agent-orchestrator/core';
 import type { LogGap } from '@agent-orchestrator/core/storage';
+import { ManualClock } from '@agent-orchestrator/core/testing';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { PubSubWakeups } from '../src/pubsub/wakeups.js';
 import { LogFollower, type Page } from '../src/events/log-follower.js';
 
 const CHANNEL = 'events';
+const POLL_MS = 20_000;
 
 /** A log of numbers, on a server that publishes appended entries and the marks of reads. */
 class FakeLog {
@@ -18,6 +20,7 @@ class FakeLog {
   readonly late: string[] = [];
   readonly received: (number | 'gap')[] = [];
   answer: Promise<void> = Promise.resolve();
+  readonly timers = new ManualClock();
   #follower: (message: string) => void = () => {};
   readonly #over = new AbortController();
 
@@ -45,7 +48,8 @@ class FakeLog {
         };
       },
       cursorOf: (epoch, seq) => `${epoch}:${seq}`,
-      pollMs: 1_000_000,
+      pollMs: POLL_MS,
+      timers: this.timers,
       takesEntries,
     });
     onTestFinished(() => this.#over.abort());
@@ -126,6 +130,16 @@ describe('LogFollower', () => {
     await log.settled();
     expect(log.received).toEqual([3, 4, 5, 6, 7, 8, 9, 10]);
     expect(log.reads).toBe(3);
+  });
+
+  it('reads at each interval, since a wakeup may be lost', async () => {
+    await following();
+    log.isConnected = false;
+    log.append();
+    await log.timers.advance(POLL_MS - 1);
+    expect([log.received, log.reads]).toEqual([[], 1]);
+    await log.timers.advance(1);
+    expect([log.received, log.reads]).toEqual([[1], 2]);
   });
 
   it('reads for each wakeup when wakeups carry no entries, as on a Cluster', async () => {

@@ -11,6 +11,10 @@ class TestClock implements Clock {
     return this.#now;
   }
 
+  monotonic(): number {
+    return this.#now;
+  }
+
   after(): () => void {
     throw new Error('nothing in the adapter waits by this clock');
   }

@@ -1,7 +1,8 @@
 import { Orchestrator } from '@agent-orchestrator/core';
+import type { SystemEvent } from '@agent-orchestrator/core/storage';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type SystemEvent, RedisStorage } from '../src/index.js';
+import { RedisStorage } from '../src/index.js';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -13,7 +14,7 @@ afterAll(() => server.stop());
 async function eventsOf(storage: RedisStorage, kinds: readonly string[]): Promise<readonly SystemEvent[]> {
   const missing = new Set(kinds);
   const systemEvents: SystemEvent[] = [];
-  for await (const systemEvent of storage.systemEvents({ signal: AbortSignal.timeout(60_000) })) {
+  for await (const systemEvent of storage.systemEvents.follow({ signal: AbortSignal.timeout(60_000) })) {
     systemEvents.push(systemEvent);
     missing.delete(systemEvent.kind);
     if (missing.size === 0) break;
@@ -22,7 +23,7 @@ async function eventsOf(storage: RedisStorage, kinds: readonly string[]): Promis
   return systemEvents;
 }
 
-describe('RedisStorage.systemEvents', () => {
+describe('RedisStorage.systemEvents.follow', () => {
   it('delivers workers, dead letters, tenants at their limit, and events of the orchestrator', async () => {
     const storage = RedisStorage.connect(server.url);
     const orchestrator = new Orchestrator({ storage, maxWaiting: 2 });
@@ -45,7 +46,11 @@ describe('RedisStorage.systemEvents', () => {
     await expect(batches.submit({ requests: [{ type: 'broken' }] })).rejects.toMatchObject({
       code: 'queue_full',
     });
-    storage.publishSystemEvent('breaker_opened', 'circuit breaker opened', { service: 'query' });
+    storage.systemEvents.publish({
+      kind: 'breaker_opened',
+      text: 'circuit breaker opened',
+      fields: { service: 'query' },
+    });
 
     const kinds = ['worker_joined', 'dead_letter', 'worker_left', 'tenant_at_limit', 'breaker_opened'];
     const systemEvents = await eventsOf(storage, kinds);

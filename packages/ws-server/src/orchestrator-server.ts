@@ -1,7 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Orchestrator, OrchestratorError } from '@agent-orchestrator/core';
-import { systemClock } from '@agent-orchestrator/core/storage';
+import { type Clock, type Orchestrator, OrchestratorError } from '@agent-orchestrator/core';
 import { atMost } from '@agent-orchestrator/core/server';
 import { Tickets } from './auth/tickets.js';
 import { Authenticator } from './auth/authenticator.js';
@@ -80,15 +79,15 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
   constructor(orchestrator: Orchestrator, options: OrchestratorServerOptions) {
     this.#orchestrator = orchestrator;
     this.#settings = readOptions(options);
-    const { identities, logger, heartbeatMs, allowedOrigins, maxConnections, serves } = this.#settings;
+    const { identities, logger, clock, heartbeatMs, allowedOrigins, maxConnections, serves } = this.#settings;
     const timeoutMs = this.#settings.authenticateTimeoutMs;
-    const authenticator = new Authenticator({ identities, logger, timeoutMs });
-    const tickets = new Tickets(orchestrator, this.#settings.maxTicketsPerTenant);
+    const authenticator = new Authenticator({ identities, logger, clock, timeoutMs });
+    const tickets = new Tickets(orchestrator, this.#settings.maxTicketsPerTenant, clock);
     const admission = new Admission(this.#settings);
     const metrics = new ServerMetrics(orchestrator);
     this.#metrics = metrics;
     this.#router = new Router(serves === 'health' ? HEALTH_ROUTES : ROUTES);
-    this.#feeds = new FeedDirectory(orchestrator, logger);
+    this.#feeds = new FeedDirectory(orchestrator, { logger, clock });
     const services = {
       orchestrator,
       tickets,
@@ -96,6 +95,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
       admission,
       feeds: this.#feeds,
       metrics,
+      clock,
       heartbeatMs,
       stopping: this.#stopping.signal,
     };
@@ -161,6 +161,10 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     return `http://${host}:${address.port}`;
   }
 
+  get clock(): Clock {
+    return this.#settings.clock;
+  }
+
   serves(path: string): boolean {
     return this.#router.knows(splitPath(path)[0]);
   }
@@ -193,9 +197,10 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
    * Handles the upgrades of a host's server to `/ws/…`, below the prefix if there is one. Upgrades to other
    * paths are left to the host's listeners, or refused with 404 if it has none.
    *
-   * @throws {OrchestratorError} `invalid_request` for an invalid prefix.
+   * @throws {OrchestratorError} `invalid_request` for an invalid prefix, `not_running` after `stop`.
    */
   attach(server: Server, options: MountOptions = {}): void {
+    this.#refuseStopped();
     this.#gate.attach(server, readPrefix(options));
   }
 
@@ -262,17 +267,18 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
 
   async #stop({ graceMs = DEFAULT_GRACE_MS, signal }: StopOptions): Promise<void> {
     await Promise.allSettled([this.#started, this.#listening]);
-    const until = performance.now() + graceMs;
+    const { clock } = this;
+    const until = clock.monotonic() + graceMs;
     const closed = this.#closeServer();
     this.#stopping.abort();
     const ended = Promise.all([this.#gate.close(), this.#running.idle(), closed]);
-    await atMost(systemClock, graceMs, ended, signal);
+    await atMost(clock, graceMs, ended, signal);
     this.#server?.closeAllConnections();
     this.#gate.terminate();
     await closed;
     this.#server = undefined;
     await this.#feeds.stop();
-    const left = Math.max(0, until - performance.now());
+    const left = Math.max(0, until - clock.monotonic());
     if (this.#started) await this.#orchestrator.stop({ graceMs: left, ...(signal && { signal }) });
     this.#settings.logger.info('the server has stopped');
   }

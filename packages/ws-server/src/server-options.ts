@@ -1,4 +1,5 @@
-import { type Logger, OrchestratorError } from '@agent-orchestrator/core';
+import { type Clock, type Logger, OrchestratorError } from '@agent-orchestrator/core';
+import { systemClock } from '@agent-orchestrator/core/storage';
 import { silentLogger } from '@agent-orchestrator/core/server';
 import { describe } from '@agent-orchestrator/core/protocol';
 import { guardedLogger } from '@agent-orchestrator/core/server';
@@ -68,6 +69,11 @@ export interface OrchestratorServerOptions {
   readonly maxHeldBytesPerService?: number;
   /** Exceptions of the logger are dropped. Default: silent. */
   readonly logger?: Logger;
+  /**
+   * Heartbeats, time limits and retries of sockets and streams; tests advance it manually. Default: the
+   * system's. The limits of request headers and bodies are those of Node.
+   */
+  readonly clock?: Clock;
 }
 
 export type ServerSettings = Required<Omit<OrchestratorServerOptions, 'allowedOrigins'>> & {
@@ -95,6 +101,7 @@ export function readOptions(options: OrchestratorServerOptions): ServerSettings 
     ...admission(options),
     allowedOrigins: new Set((options.allowedOrigins ?? []).map(exactOrigin)),
     logger: guardedLogger(options.logger ?? silentLogger),
+    clock: options.clock ?? systemClock,
   };
 }
 

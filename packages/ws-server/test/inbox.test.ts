@@ -1,7 +1,8 @@
 import { type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
 import { silentLogger } from '@agent-orchestrator/core/server';
 import { type Intake, type IntakeResult } from '@agent-orchestrator/core/server';
-import { describe, expect, it, vi } from 'vitest';
+import { ManualClock } from '@agent-orchestrator/core/testing';
+import { describe, expect, it } from 'vitest';
 import { SocketTraffic } from '../src/metrics/socket-traffic.js';
 import { Shares } from '../src/sockets/shares.js';
 import { Inbox } from '../src/service-socket/inbox.js';
@@ -12,6 +13,7 @@ type Taken = (frame: JsonValue) => IntakeResult | Promise<IntakeResult>;
 const AWAY = { outcome: 'retry_later', retry_after_ms: 60_000 } as const;
 
 function setUp(takes: Taken, heldBytes = new Shares(1_000_000)) {
+  const clock = new ManualClock();
   const said: Record<string, unknown>[] = [];
   const closes: number[] = [];
   const taken: JsonValue[] = [];
@@ -32,8 +34,10 @@ function setUp(takes: Taken, heldBytes = new Shares(1_000_000)) {
       reply,
       traffic: new SocketTraffic(),
       logger: silentLogger,
+      clock,
       heldBytes,
     }),
+    clock,
     said,
     closes,
     taken,
@@ -72,21 +76,21 @@ describe('Inbox', () => {
   });
 
   it('keeps other frames in order until it is available', async () => {
-    vi.useFakeTimers();
     let away = true;
-    const { inbox, taken } = setUp(() =>
+    const { inbox, taken, clock } = setUp(() =>
       away ? { outcome: 'retry_later', retry_after_ms: 50 } : { outcome: 'applied' },
     );
     inbox.take({ n: 1 }, 10);
-    await vi.advanceTimersByTimeAsync(1);
+    await settled();
     inbox.take({ n: 2 }, 10);
     inbox.take({ n: 3 }, 10);
     expect(taken).toEqual([{ n: 1 }]);
     away = false;
-    await vi.advanceTimersByTimeAsync(60);
+    await clock.advance(49);
+    expect(taken).toHaveLength(1);
+    await clock.advance(1);
     expect(taken.slice(1)).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }]);
     inbox.close();
-    vi.useRealTimers();
   });
 
   it('closes with 1013 when too many wait', async () => {

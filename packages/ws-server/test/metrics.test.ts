@@ -1,4 +1,5 @@
 import { Orchestrator } from '@agent-orchestrator/core';
+import { ManualClock } from '@agent-orchestrator/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createIdentities, OrchestratorServer } from '../src/index.js';
 import { IDENTITIES, KEYS, type RunningServer, startServer, TOKENS } from './running-server.js';
@@ -46,12 +47,15 @@ async function eventually(running: RunningServer, name: string, value: number): 
 
 describe('GET /metrics', () => {
   it('reports progress without any tenant data', async () => {
-    const running = await startServer({}, { concurrency: 9 });
+    const clock = new ManualClock();
+    const running = await startServer({}, { concurrency: 9, clock });
     await running.ended(await running.submit('echo', { secret: 'hush' }, { session_id: 'talk' }));
     await running.ended(await running.submit('broken'));
     await running.submit('workflow', { workflow: 'ghost' }).catch(() => undefined);
-    const runAt = new Date(Date.now() + 50).toISOString();
-    await running.ended(await running.submit('echo', {}, { run_at: runAt }));
+    const runAt = new Date(clock.now() + 10_000).toISOString();
+    const later = await running.submit('echo', {}, { run_at: runAt });
+    await clock.advance(11_000);
+    await running.ended(later);
     const samples = await metricsOf(running.url);
     expect(samples.get('orchestrator_info{role="all"}')).toBe(1);
     expect(samples.get('orchestrator_worker_slots')).toBe(9);

@@ -1,4 +1,5 @@
 import type { TaskEvent } from '@agent-orchestrator/core';
+import { ManualClock } from '@agent-orchestrator/core/testing';
 import { describe, expect, it } from 'vitest';
 import { EventFrame } from '../src/events/event-frame.js';
 import { JSON_FRAMES, OutboundQueue, type OutboundLimits } from '../src/client-socket/outbound-queue.js';
@@ -29,6 +30,10 @@ const KIB = 1024;
 const LIMITS: OutboundLimits = { coalesceBytes: 1024 * KIB, maxBytes: 4096 * KIB, maxAgeMs: 10_000 };
 let seq = 0;
 
+function queueOf(socket: StuckSocket, tooSlow: () => void = () => undefined, clock = new ManualClock()) {
+  return new OutboundQueue({ socket, clock, limits: LIMITS, format: JSON_FRAMES }, tooSlow);
+}
+
 function event(name: TaskEvent['event'], taskId: string, rev: number, bytes = 100): EventFrame {
   seq += 1;
   return new EventFrame({
@@ -47,7 +52,7 @@ function event(name: TaskEvent['event'], taskId: string, rev: number, bytes = 10
 describe('OutboundQueue', () => {
   it('sends in order, whatever is stuck in between', () => {
     const socket = new StuckSocket();
-    const queue = new OutboundQueue(socket, LIMITS, JSON_FRAMES, () => undefined);
+    const queue = queueOf(socket);
     for (let rev = 1; rev <= 20; rev += 1) queue.event(event('task_status_update', 'a', rev, 30 * KIB));
     expect(socket.frames.length).toBeLessThan(5);
     expect(socket.takeAll().map((frame) => frame['rev'])).toEqual(
@@ -58,7 +63,7 @@ describe('OutboundQueue', () => {
 
   it('above the mark coalesces progress of a task to the latest, with its start', () => {
     const socket = new StuckSocket();
-    const queue = new OutboundQueue(socket, LIMITS, JSON_FRAMES, () => undefined);
+    const queue = queueOf(socket);
     for (let rev = 1; rev <= 11; rev += 1) queue.event(event('task_status_update', 'filler', rev, 100 * KIB));
     queue.event(event('task_status_update', 'a', 3));
     queue.event(event('task_status_update', 'a', 4));
@@ -81,7 +86,7 @@ describe('OutboundQueue', () => {
 
   it('keeps every final event and the order of cursors while it coalesces', () => {
     const socket = new StuckSocket();
-    const queue = new OutboundQueue(socket, LIMITS, JSON_FRAMES, () => undefined);
+    const queue = queueOf(socket);
     for (let round = 1; round <= 40; round += 1) {
       for (const task of ['a', 'b', 'c']) queue.event(event('task_status_update', task, round, 20 * KIB));
     }
@@ -103,22 +108,31 @@ describe('OutboundQueue', () => {
 
   it('gives up above its size, once', () => {
     let givenUp = 0;
-    const queue = new OutboundQueue(new StuckSocket(), LIMITS, JSON_FRAMES, () => (givenUp += 1));
+    const queue = queueOf(new StuckSocket(), () => (givenUp += 1));
     for (let rev = 1; rev <= 60; rev += 1) queue.event(event('task_completed', `task-${rev}`, 1, 100 * KIB));
     expect(givenUp).toBe(1);
     expect(queue.unsentBytes).toBeLessThan(200 * KIB);
   });
 
-  it('gives up on a frame that waited too long', async () => {
-    await new Promise<void>((resolve) => {
-      const queue = new OutboundQueue(new StuckSocket(), { ...LIMITS, maxAgeMs: 20 }, JSON_FRAMES, resolve);
-      queue.control({ event: 'heartbeat', cursor: 'e1:1' });
-    });
+  it('gives up on a frame that waited too long, and no sooner', async () => {
+    const clock = new ManualClock();
+    const socket = new StuckSocket();
+    let givenUp = 0;
+    const queue = queueOf(socket, () => (givenUp += 1), clock);
+    queue.control({ event: 'heartbeat', cursor: 'e1:1' });
+    await clock.advance(6_000);
+    queue.control({ event: 'heartbeat', cursor: 'e1:2' });
+    socket.take();
+    await clock.advance(9_999);
+    expect(givenUp).toBe(0);
+    await clock.advance(1);
+    expect(givenUp).toBe(1);
+    expect(clock.nextAt).toBeUndefined();
   });
 
   it('reports when there is room again', async () => {
     const socket = new StuckSocket();
-    const queue = new OutboundQueue(socket, LIMITS, JSON_FRAMES, () => undefined);
+    const queue = queueOf(socket);
     await queue.room();
     for (let rev = 1; rev <= 11; rev += 1)
       queue.event(event('task_completed', `task-${rev}`, rev, 100 * KIB));

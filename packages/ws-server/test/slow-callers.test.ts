@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { createServer } from 'node:http';
 import { createConnection, type Socket } from 'node:net';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { ManualClock } from '@agent-orchestrator/core/testing';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { toNodeHandler } from '../src/index.js';
 import { KEYS, startServer } from './running-server.js';
 import { SocketPeer } from './socket-peer.js';
@@ -36,10 +37,7 @@ describe('a slow caller', () => {
 
 describe('a trickling reader', () => {
   it('is cut off when a whole response exceeds its time', async () => {
-    vi.useFakeTimers();
-    onTestFinished(() => {
-      vi.useRealTimers();
-    });
+    const clock = new ManualClock();
     // Every portion is taken in time, but 16 of them would take 158 seconds.
     class SlowResponse extends EventEmitter {
       portions = 0;
@@ -48,7 +46,7 @@ describe('a trickling reader', () => {
       writeHead() {}
       write() {
         this.portions += 1;
-        setTimeout(() => this.isCut || this.emit('drain'), 9_900);
+        clock.after(9_900, () => this.isCut || this.emit('drain'));
         return false;
       }
       end() {}
@@ -58,16 +56,21 @@ describe('a trickling reader', () => {
       }
     }
     const body = 'x'.repeat(1024 * 1024);
-    const server = { serves: () => true, handler: () => Promise.resolve({ status: 200, headers: {}, body }) };
+    const server = {
+      clock,
+      serves: () => true,
+      handler: () => Promise.resolve({ status: 200, headers: {}, body }),
+    };
     const response = new SlowResponse();
     const request = { url: '/', method: 'GET', headers: {}, readableEnded: true };
     const done = toNodeHandler(server)(request as never, response as never);
-    await vi.advanceTimersByTimeAsync(73_000);
+    await clock.advance(73_000);
     expect([response.isCut, response.portions]).toEqual([false, 8]);
-    await vi.advanceTimersByTimeAsync(2_000);
+    await clock.advance(2_000);
     expect(response.isCut).toBe(true);
     await done;
-    expect(vi.getTimerCount()).toBeLessThanOrEqual(1);
+    await clock.advance(9_900);
+    expect(clock.nextAt).toBeUndefined();
   });
 });
 

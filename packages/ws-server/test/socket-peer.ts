@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import type { ManualClock } from '@agent-orchestrator/core/testing';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 
@@ -58,6 +60,25 @@ export class SocketPeer {
       const frame = await this.next();
       if (fits(frame)) return frame;
     }
+  }
+
+  /** Moves on by `ms`, to the next heartbeat. Resolves when the server has the answer to its ping, or has closed. */
+  async heartbeat(clock: ManualClock, ms: number): Promise<void> {
+    const pinged = once(this.socket, 'ping');
+    await clock.advance(ms);
+    await Promise.race([pinged, this.closed]);
+    await this.answered();
+  }
+
+  /** Resolves when the server has read everything sent so far, or has closed. */
+  async answered(): Promise<void> {
+    const pong = once(this.socket, 'pong');
+    this.socket.ping(undefined, undefined, () => undefined);
+    await Promise.race([pong, this.closed]);
+  }
+
+  get isOpen(): boolean {
+    return this.socket.readyState === this.socket.OPEN;
   }
 
   /** The next frame of an event. */

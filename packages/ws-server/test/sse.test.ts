@@ -1,3 +1,4 @@
+import { ManualClock } from '@agent-orchestrator/core/testing';
 import { describe, expect, it } from 'vitest';
 import { startServer } from './running-server.js';
 import { SseReader } from './sse-reader.js';
@@ -60,13 +61,19 @@ describe('GET /v1/tasks/{id}/events', () => {
     expect([status, body['code']]).toEqual([400, 'invalid_request']);
   });
 
-  it('sends heartbeats', async () => {
-    const running = await startServer({ heartbeatMs: 20 });
+  it('sends a heartbeat after each interval without an event', async () => {
+    const clock = new ManualClock();
+    const running = await startServer({ clock });
     const id = await running.submit('approval');
     const reader = new SseReader(await running.fetch('GET', `/v1/tasks/${id}/events`));
     await reader.next();
     const next = reader.next();
-    while (reader.comments.length < 2) await new Promise<void>((resolve) => setImmediate(resolve));
+    // The snapshot is in the first interval.
+    await clock.advance(15_000);
+    for (let beats = 1; beats <= 2; beats += 1) {
+      await clock.advance(15_000);
+      await expect.poll(() => reader.comments.length, { timeout: 30_000 }).toBe(beats);
+    }
     await running.orchestrator.tenant('acme').tasks.signal(id, 'approve', 'yes');
     expect(await next).toBeDefined();
   });

@@ -1,6 +1,7 @@
 import { type TaskEvent, type TenantHandle } from '@agent-orchestrator/core';
 import { silentLogger } from '@agent-orchestrator/core/server';
 import { type LogGap } from '@agent-orchestrator/core/storage';
+import { ManualClock } from '@agent-orchestrator/core/testing';
 import { describe, expect, it } from 'vitest';
 import type { EventFrame } from '../src/events/event-frame.js';
 import { Subscription, type SubscriptionSink } from '../src/client-socket/subscription.js';
@@ -94,7 +95,7 @@ class Reader implements SubscriptionSink {
   }
 }
 
-function setUp() {
+function setUp(clock = new ManualClock()) {
   const log = new LogInHand();
   const tenant = {
     tenantId: 'acme',
@@ -103,10 +104,17 @@ function setUp() {
       log: ({ after, signal }: { after: string; signal: AbortSignal }) => log.read(after, signal),
     },
   } as unknown as TenantHandle;
-  const feed = new TenantFeed(tenant, silentLogger);
+  const feed = new TenantFeed(tenant, { logger: silentLogger, clock });
   const subscribe = (after?: string) => {
     const reader = new Reader();
-    const subscription = new Subscription({ id: 's', topic: { task_id: TASK }, tenant, feed, sink: reader });
+    const subscription = new Subscription({
+      id: 's',
+      topic: { task_id: TASK },
+      tenant,
+      feed,
+      clock,
+      sink: reader,
+    });
     void subscription.start(after);
     return { reader, subscription };
   };

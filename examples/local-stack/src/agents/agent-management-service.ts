@@ -5,11 +5,11 @@ import { operation, type ServiceDefinition } from '../service-definition.js';
 import { refuseBeyond, TenantState } from '../tenant-state.js';
 import { type Agent, agentSchema, DEFAULT_AGENT_ID } from './agent.js';
 
-/** Agents that a tenant may put, and delete. */
+/** Maximum of agents that a tenant may add. */
 const MAX_AGENTS = 1_000;
 
 /**
- * Agents: shared ones, and those that each tenant put, replaced or deleted.
+ * Agents: shared ones, and those that a tenant has added, replaced or deleted.
  *
  * @param shared agents of all tenants; read once, at the first call.
  */
@@ -77,7 +77,7 @@ function found(agents: ReadonlyMap<string, Agent>, agentId: string): Agent {
   throw new OrchestratorError('not_found', `agent "${agentId}": there is no such agent`);
 }
 
-/** Without what was left out. */
+/** Without absent fields. */
 function described({ agent_id, name, instructions, tools, collection, model, workflow }: Agent): JsonObject {
   return {
     agent_id,

@@ -1,7 +1,7 @@
 import { idSchema, nameSchema, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 
-/** How an agent behaves. */
+/** Behaviour of an agent. */
 export const agentSchema = z.object({
   agent_id: idSchema,
   name: z.string().min(1).max(200),
@@ -9,21 +9,21 @@ export const agentSchema = z.object({
   instructions: z.string().max(20_000).default('Answer helpfully and briefly.'),
   /** Names of tools in the registry. */
   tools: listSchema(nameSchema, { max: 100 }).default([]),
-  /** Documents that it answers from. Default: all. */
+  /** Collection that it answers from. Default: all documents. */
   collection: z.string().min(1).max(200).nullish(),
   model: z.string().min(1).max(200).nullish(),
-  /** Its requests go through the Workflow Engine, as this workflow. */
+  /** Workflow of the Workflow Engine for its requests. */
   workflow: nameSchema.nullish(),
 });
 /** An agent: its name, instructions and tools. */
 export type Agent = z.output<typeof agentSchema>;
 
-/** The agent of a request that names none. */
+/** Id of the agent for requests without one. */
 export const DEFAULT_AGENT_ID = 'assistant';
 
 const TOOLS = ['calculator', 'date_time', 'text_statistics', 'document_search'];
 
-/** The agents there are without any configuration. */
+/** Agents without any configuration. */
 export const DEFAULT_AGENTS: readonly Agent[] = [
   {
     agent_id: DEFAULT_AGENT_ID,

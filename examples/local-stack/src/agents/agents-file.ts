@@ -7,9 +7,10 @@ import { type Agent, agentSchema } from './agent.js';
 const fileSchema = z.object({ agents: listSchema(agentSchema, { min: 1, max: 1_000 }) });
 
 /**
- * Reads `{"agents": [{"agent_id", "name", "instructions"?, "tools"?, "collection"?, "model"?, "workflow"?}]}`.
+ * Reads `{"agents": [{"agent_id", "name", "instructions"?, "tools"?, "collection"?, "model"?,
+ * "workflow"?}]}`.
  *
- * @throws {OrchestratorError} `invalid_request` when there is no such file or something else is in it.
+ * @throws {OrchestratorError} `invalid_request` for a missing or invalid file.
  */
 export async function readAgentsFile(path: string): Promise<Agent[]> {
   let text: string;

@@ -3,12 +3,12 @@ import { z } from 'zod';
 import { operation, type ServiceDefinition } from '../service-definition.js';
 import { refuseBeyond, TenantState } from '../tenant-state.js';
 
-/** Sessions of a tenant. */
+/** Maximum of sessions of a tenant. */
 const MAX_SESSIONS = 10_000;
-/** Messages kept of a session; of older ones only their number is known. */
+/** Maximum of messages kept per session; of older ones only their number. */
 const MAX_MESSAGES = 1_000;
 const DEFAULT_LIMIT = 20;
-/** Questions that a summary names, and characters of each. */
+/** Questions in a summary, and characters of each. */
 const SUMMARY_QUESTIONS = 5;
 const SUMMARY_LENGTH = 120;
 
@@ -69,7 +69,7 @@ export function conversationService(): ServiceDefinition {
   };
 }
 
-/** What came before the messages that are shown: how many, and what was asked last. */
+/** Summary of the messages before the returned ones: their number and the latest questions. */
 function summaryOf(earlier: readonly Message[], forgotten: number): string | undefined {
   const count = earlier.length + forgotten;
   if (count === 0) return undefined;

@@ -1,7 +1,7 @@
-/** What turns texts into vectors. */
+/** Computes vectors of texts. */
 export interface Embedder {
   readonly model: string;
-  /** One vector a text, all with as many numbers. `tokens` is what they cost. Rejects with an OrchestratorError. */
+  /** One vector per text, all of the same length. `tokens`: usage. Rejects with an OrchestratorError. */
   embed(
     texts: readonly string[],
     options: { readonly signal: AbortSignal; readonly model?: string | undefined },

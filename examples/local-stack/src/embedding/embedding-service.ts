@@ -10,8 +10,8 @@ import { SentenceEmbedder } from './sentence-embedder.js';
 import { unitVector } from './unit-vector.js';
 
 /**
- * What makes the vectors. `auto` (the default): sentence vectors if `@energetic-ai/embeddings` is installed, hashed
- * ones otherwise. An endpoint: `/v1/embeddings` there.
+ * Source of vectors. `auto` (default): sentence vectors if `@energetic-ai/embeddings` is installed, else
+ * hashed ones. An endpoint: its `/v1/embeddings`.
  */
 export type EmbeddingChoice = 'auto' | 'hashed' | ModelEndpoint;
 
@@ -21,7 +21,7 @@ const embedInput = z.object({
   collection: z.string().max(200).nullish(),
 });
 
-/** The only place where vectors are made: `embed {texts: 1…32, model?} → {vectors, model, dimensions}`. */
+/** The only source of vectors: `embed {texts: 1…32, model?} → {vectors, model, dimensions}`. */
 export function embeddingService(choice: EmbeddingChoice = 'auto'): ServiceDefinition {
   let embedder: Promise<Embedder> | undefined;
   return {
@@ -57,7 +57,7 @@ async function embedderFor(choice: EmbeddingChoice): Promise<Embedder> {
   return sentences ?? new HashedEmbedder();
 }
 
-/** A remote server knows its models itself; the local ones are one model each. */
+/** A remote server validates the model itself; a local embedder has one model. */
 function refuseOtherModel(embedder: Embedder, model: string | undefined): void {
   if (model === undefined || model === embedder.model || embedder instanceof RemoteEmbedder) return;
   throw new OrchestratorError(

@@ -3,13 +3,13 @@ import { stem } from '../text/stem.js';
 import { fold, isStopWord, wordsOf } from '../text/words.js';
 import type { Embedder } from './embedder.js';
 
-/** Characters of a word that are looked at. */
+/** Maximum of characters read of a word. */
 const MAX_WORD = 64;
 
 /**
- * Vectors without a model: every word stem and every run of 3 to 5 letters is hashed to a dimension and a sign
- * (Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", 2009). Texts that share words or parts of
- * words are near each other, in any language; meaning is not known to it.
+ * Vectors without a model: every word stem and every run of 3 to 5 letters is hashed to a dimension and a
+ * sign (Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", 2009). Texts that share
+ * words or parts of words are close to each other, in any language; meaning is not represented.
  */
 export class HashedEmbedder implements Embedder {
   readonly model: string;
@@ -43,7 +43,7 @@ export class HashedEmbedder implements Embedder {
           this.#add(vector, padded.slice(at, at + size), weight);
       }
     }
-    // Damped, so that repeats count less each time.
+    // Damped: repeats count less each time.
     return Array.from(vector, (value) => Math.sign(value) * Math.sqrt(Math.abs(value)));
   }
 

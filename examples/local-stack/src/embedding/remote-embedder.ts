@@ -10,7 +10,7 @@ import {
 } from '../models/model-endpoint.js';
 import type { Embedder } from './embedder.js';
 
-/** 32 vectors of 4,096 numbers of 20 characters each, and then some. */
+/** 32 vectors of 4,096 numbers of 20 characters each, with some margin. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
 const answerSchema = z.object({

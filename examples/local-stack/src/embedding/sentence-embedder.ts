@@ -16,7 +16,7 @@ export class SentenceEmbedder implements Embedder {
     this.#model = model;
   }
 
-  /** Undefined when the packages are not installed, which is normal. */
+  /** `undefined` without the packages, which are optional. */
   static async load(): Promise<SentenceEmbedder | undefined> {
     const [embeddings, source] = await Promise.all([
       importOptional('@energetic-ai/embeddings'),

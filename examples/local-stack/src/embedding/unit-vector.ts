@@ -1,6 +1,6 @@
 /**
- * The vector with length 1, so that a product of two is the cosine of their angle, in four decimals, so that 32 of
- * 4,096 dimensions fit into one answer. All zeros stay as they are.
+ * The vector scaled to length 1, so that a dot product is the cosine. Four decimals: 32 vectors of 4,096
+ * dimensions fit into one response. A zero vector stays zero.
  */
 export function unitVector(values: readonly number[]): number[] {
   const length = Math.hypot(...values);

@@ -18,7 +18,7 @@ const runInput = z.object({
   }),
   message: z.string().trim().min(1).max(100_000),
   messages: listSchema(z.looseObject({ role: z.string(), content: z.string() }), { max: 1_000 }).nullish(),
-  /** `stage: 'tools'` stops after the tools, `'answer'` skips them; `facts` is what they found out. */
+  /** `stage: 'tools'` stops after the tools, `'answer'` skips them; `facts` are the results of the tools. */
   context: z
     .looseObject({
       stage: z.enum(['tools', 'answer']).nullish().catch(undefined),
@@ -28,7 +28,7 @@ const runInput = z.object({
 });
 type RunInput = z.output<typeof runInput>;
 
-/** Earlier turns that a question for the documents takes along, and characters of each. */
+/** Earlier turns passed to the query service, and characters of each. */
 const TURNS = 20;
 const TURN_LENGTH = 10_000;
 
@@ -49,11 +49,11 @@ type Source = z.output<typeof sourceSchema>;
 type AgentAnswer = { content: string; sources?: Source[]; steps?: JsonObject[] };
 
 export interface AgentExecutionOptions {
-  /** What the time is. Default: the clock of the machine. */
+  /** Current time. Default: the system clock. */
   readonly now?: () => Date;
 }
 
-/** Answers as an agent: with a tool where the question needs one, from the documents otherwise. */
+/** Answers as an agent: with a tool if the question needs one, else from the documents. */
 export function agentExecutionService(options: AgentExecutionOptions = {}): ServiceDefinition {
   const now = options.now ?? (() => new Date());
   return {
@@ -116,7 +116,7 @@ async function execute(request: ToolRequest, context: OperationContext): Promise
       );
     }
   } catch (error) {
-    // A question that asks the impossible, such as a division by zero, has that for an answer.
+    // The refusal of an impossible calculation, such as a division by zero, is the answer.
     if (!(error instanceof OrchestratorError) || error.code !== 'invalid_request') throw error;
     return { content: `That can't be worked out. ${error.message}.`, steps };
   }

@@ -5,7 +5,7 @@ import { digitsForWords } from './number-words.js';
 import type { ToolRequest, Wording } from './tool-request.js';
 
 const NESTED = String.raw`\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)`;
-/** A number, a parenthesis, or a call of a function, as the rules below leave them. */
+/** A number, a parenthesis, or a function call, after the rules below. */
 const OPERAND = String.raw`(?:-?\d+(?:\.\d+)?%?|(?:[a-z]+2?)?${NESTED})`;
 const X = `(${OPERAND})`;
 const AND = String.raw`(?:\s*,\s*(?:and|or)\s+|\s*,\s*|\s+(?:and|to|or)\s+)`;
@@ -15,7 +15,7 @@ const P = String.raw`(-?\d+(?:\.\d+)?)\s*(?:%|percent|per cent|pct)`;
 const listed = (name: string) => (_match: string, list: string) =>
   `${name}(${list.split(new RegExp(AND)).join(',')})`;
 
-/** How people word calculations, and what they mean; applied in order until nothing changes. */
+/** Wordings of calculations and their expressions; applied in order until nothing changes. */
 const RULES: readonly (readonly [RegExp, string | ((match: string, ...parts: string[]) => string)])[] = [
   rule(`(?:cube|cubic|third) root of ${X}`, 'cbrt($1)'),
   rule(`(?:square root|sqrt|root) of ${X}`, 'sqrt($1)'),
@@ -82,7 +82,7 @@ const RULES: readonly (readonly [RegExp, string | ((match: string, ...parts: str
   rule(`${X} (?:modulo|mod) ${X}`, 'mod($1,$2)'),
 ];
 
-/** Calculations told as a story, in which other words stand between the numbers. */
+/** Calculations in a story, with other words between the numbers. */
 const STORIES: readonly (readonly [RegExp, string])[] = [
   story(
     `(?:split|share|divide|distribute)[^\\d%]* #(?!\\s*%)[^\\d%]* (?:between|among|amongst|by|into|over|with)[^\\d%]* #`,
@@ -138,7 +138,9 @@ const ONLY_MATHEMATICS =
   /^(?:[\d\s.+\-*/%^(),!]|sqrt|cbrt|abs|round|floor|ceil|exp|ln|log2|log|sin|cos|tan|mod|pow|factorial|min|max|sum|avg|pi)+$/;
 const IS_A_CALCULATION = /[\d)%!]\s*[-+*/^%]\s*[\d(a-z-]|[a-z]\(|!/;
 
-/** Reads questions that have a number for an answer: `what's 17% of 2,340?`, `twelve times (3+4)`, `and divided by 3?` */
+/**
+ * Reads questions with a numeric answer: `what's 17% of 2,340?`, `twelve times (3+4)`, `and divided by 3?`
+ */
 export function readArithmetic({ message, answerBefore }: Wording): ToolRequest | undefined {
   const previous = answerBefore === undefined ? undefined : numberIn(answerBefore);
   for (const sentence of [message, ...message.split(/[.:;!?](?:\s+|$)/).toReversed()]) {
@@ -157,7 +159,7 @@ function calculation(expression: string): ToolRequest {
   };
 }
 
-/** The calculation that a story asks for: `if I split 186.40 between four of us, what does each pay?` */
+/** Calculation in a story: `if I split 186.40 between four of us, what does each pay?` */
 function expressionInStory(message: string): string | undefined {
   if (!ASKS_FOR_NUMBER.test(message) || /\d{4}-\d{1,2}-\d{1,2}/.test(message)) return undefined;
   let text = withoutThousands(digitsForWords(message.toLowerCase().replaceAll('’', "'"))).replaceAll(
@@ -174,7 +176,7 @@ function expressionInStory(message: string): string | undefined {
   return undefined;
 }
 
-/** The calculation that a sentence words, if it words nothing else. */
+/** Calculation of a sentence that contains nothing else. */
 function expressionIn(sentence: string, previous: string | undefined): string | undefined {
   if (/\d{4}-\d{1,2}-\d{1,2}/.test(sentence)) return undefined;
   const plain = withoutThousands(digitsForWords(sentence.toLowerCase().replaceAll('’', "'")));
@@ -203,7 +205,7 @@ function translated(text: string): string | undefined {
   return canBeRead(expression) ? withoutOuterParentheses(expression) : undefined;
 }
 
-/** Puts the previous result where the sentence refers to it, or before an operator that has nothing before it. */
+/** Inserts the previous result at a reference to it, or before a leading operator. */
 function goingOn(text: string, previous: string): string {
   const rest = text.trim().replace(GOES_ON, '');
   const named = rest.replaceAll(ITS_RESULT, previous);
@@ -221,7 +223,7 @@ function goingOn(text: string, previous: string): string {
   return text;
 }
 
-/** The number that an answer of a tool gives: what follows `=`, else the first. */
+/** Number of a tool's answer: after `=`, else the first one. */
 function numberIn(answer: string): string | undefined {
   const number = /-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?/i;
   const found = (/=\s*(\S+)\s*$/m.exec(answer)?.[1] ?? number.exec(answer)?.[0])?.replaceAll(',', '');
@@ -229,7 +231,7 @@ function numberIn(answer: string): string | undefined {
   return found.startsWith('-') ? `(${found})` : found;
 }
 
-/** Whether the calculator can read it; that it has no value, as 1/0, is for the calculator to say. */
+/** Whether the calculator can parse it. A missing value, as of 1/0, is reported by the calculator. */
 function canBeRead(expression: string): boolean {
   try {
     evaluate(expression);
@@ -244,7 +246,7 @@ function withoutThousands(text: string): string {
   return text.replaceAll(/\b\d{1,3}(?:,\d{3})+(?![\d,])/g, (number) => number.replaceAll(',', ''));
 }
 
-/** Without parentheses around the whole of it. */
+/** Without parentheses around the whole expression. */
 function withoutOuterParentheses(expression: string): string {
   if (!expression.startsWith('(') || !expression.endsWith(')')) return expression;
   let depth = 0;

@@ -20,7 +20,7 @@ const ASKS_HOW_LONG =
 const REFERS_BACK = /\b(?:that|then|it|this|the (?:same )?date)\b/;
 const GOES_ON = /^(?:and|now|then|ok|so|what about|how about|add|plus|minus|in)\b/;
 
-/** Reads questions about dates: how long between, what date so much later, which weekday, what time it is. */
+/** Reads questions about dates: differences, shifts, weekdays, the current time. */
 export function readDates(wording: Wording): ToolRequest | undefined {
   const text = digitsForWords(wording.message.toLowerCase().replaceAll('’', "'")).replaceAll(
     /\ban? (?=day|week|month|year|hour)/g,
@@ -39,7 +39,7 @@ function nowRequest(): ToolRequest {
   };
 }
 
-/** A date so long before or after another. */
+/** A date at a distance from another. */
 function readShift(text: string, wording: Wording): ToolRequest | undefined {
   const shift = SHIFT.exec(text);
   const added = shift === null ? ADDED.exec(text) : null;

@@ -2,7 +2,7 @@ import { isoDay } from '../tools/calendar.js';
 
 /** A date in a text. */
 export interface FoundDate {
-  /** `2026-01-31`; may be no date of the calendar, such as 30 February. */
+  /** `2026-01-31`; not necessarily a valid date, such as 30 February. */
   readonly date: string;
   readonly start: number;
   readonly end: number;
@@ -24,7 +24,10 @@ const DAYS_WITH_NAMES: readonly (readonly [RegExp, number, number])[] = [
 ];
 const DAY_MS = 86_400_000;
 
-/** The dates in a text, in order. One without a year takes that of another date in the text, or is the next such day. */
+/**
+ * Dates in a text, in order. One without a year takes the year of another date in the text, or the next
+ * occurrence.
+ */
 export function findDates(text: string, now: Date): FoundDate[] {
   const lower = text.toLowerCase().replaceAll('’', "'");
   const found: (FoundDate & { month?: number; day?: number; year?: number | undefined })[] = [];

@@ -34,7 +34,7 @@ export function digitsForWords(text: string): string {
     .replace(SEQUENCE, (words) => valuesOf(words.toLowerCase()).join(' and '));
 }
 
-/** The numbers that a run of number words spells: `two and three` are two, `two hundred and three` is one. */
+/** Numbers in a run of number words: `two and three` are two, `two hundred and three` is one. */
 function valuesOf(words: string): string[] {
   const [whole = '', decimals] = words.split(/\s+point\s+/);
   const numbers: number[] = [];
@@ -67,7 +67,7 @@ function valuesOf(words: string): string[] {
   );
 }
 
-/** Whether `twenty` can go on with `five`, `two hundred` with `three`. */
+/** Whether `twenty` may be followed by `five`, `two hundred` by `three`. */
 function fitsBehind(group: number, value: number): boolean {
   if (group >= 100 && group % 100 === 0) return value > 0;
   return group % 100 >= 20 && group % 10 === 0 && value > 0 && value < 10;

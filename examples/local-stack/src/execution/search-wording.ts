@@ -6,10 +6,10 @@ import type { ToolRequest, Wording } from './tool-request.js';
 const SEARCHES =
   /^(?:please\s+|can you\s+|could you\s+)?(?:search|look|browse|go)(?:\s+(?:through|in|into))?(?:\s+(?:all|the|my|our|these))*\s+(?:documents?|docs|documentation|files|passages)\s+(?:for|about|on)\s+(.+?)[?.!]*$/i;
 
-/** Characters that are shown of a passage. */
+/** Maximum of characters shown of a passage. */
 const MAX_EXTRACT = 700;
 
-/** A passage, as `document_search` gives it. */
+/** A passage of `document_search`. */
 export type FoundPassage = {
   readonly id: string;
   readonly title: string;
@@ -17,7 +17,7 @@ export type FoundPassage = {
   readonly score: number;
 };
 
-/** Reads requests for passages rather than an answer: `search the documents for heartbeat`. */
+/** Reads requests for passages instead of an answer: `search the documents for heartbeat`. */
 export function readSearch({ message }: Wording): ToolRequest | undefined {
   const query = SEARCHES.exec(message.trim())?.[1];
   if (query === undefined) return undefined;

@@ -4,7 +4,7 @@ import { counted, type ToolRequest, type Wording } from './tool-request.js';
 
 type Measure = (output: JsonObject) => string;
 
-/** What can be asked of a text, and how it is worded. */
+/** Measures of a text and their wordings. */
 const MEASURES: readonly (readonly [RegExp, Measure])[] = [
   [
     /\b(?:reading time|(?:how long|much time).*\bread)\b/,
@@ -32,10 +32,10 @@ const COMPARES =
   /\b(?:which|what) (?:one |word |text |sentence |phrase )?(?:of (?:these|those|them|the two)(?: \w+)? )?(?:is |has )?(?:the )?(longer|shorter|more (?:words|letters|characters))\b/;
 const CLOSING: Readonly<Record<string, string>> = { '"': '"', '“': '”', '«': '»', "'": "'", '‘': '’' };
 
-/** Texts of one question that are looked at. */
+/** Maximum of texts read from one question. */
 const MAX_TEXTS = 4;
 
-/** Reads questions about a text that is in the question, quoted or behind a colon. */
+/** Reads questions about a text in the question, quoted or after a colon. */
 export function readTexts({ message, before }: Wording): ToolRequest | undefined {
   const texts = textsIn(message);
   const asked = withoutTexts(message, texts);
@@ -56,7 +56,9 @@ export function readTexts({ message, before }: Wording): ToolRequest | undefined
   };
 }
 
-/** A measure whose words are part of another's (`most frequent words`) is not asked for by them. */
+/**
+ * A measure whose words are part of another's (`most frequent words`) does not count as requested by them.
+ */
 function measuresIn(asked: string): Measure[] {
   let rest = asked;
   const wanted: Measure[] = [];
@@ -102,7 +104,7 @@ function textsIn(message: string): string[] {
   return quoted;
 }
 
-/** The quoted parts. An apostrophe within a word opens and closes nothing. */
+/** Quoted parts. An apostrophe within a word is not a quote. */
 function quotedIn(message: string): string[] {
   const found: string[] = [];
   const unclosed = new Set<string>();

@@ -11,10 +11,10 @@ import type { ToolRequest, WordingReader } from './tool-request.js';
 /** Maximum length of a question about a calculation, in characters. */
 const SENTENCES = 500;
 
-/** A marker of a source, as answers from documents have it: `[1]`. */
+/** Citation marker of an answer from documents: `[1]`. */
 const CITES = /(?<!\w)\[\d{1,2}\](?!\()/;
 
-/** Readers of wordings, strictest first: the first that understands a question wins. */
+/** Readers of wordings, strictest first: the first match wins. */
 const READERS: readonly { readonly tool: string; readonly read: WordingReader; readonly longest: number }[] =
   [
     { tool: 'document_search', read: readSearch, longest: SENTENCES },
@@ -24,7 +24,7 @@ const READERS: readonly { readonly tool: string; readonly read: WordingReader; r
     { tool: 'calculator', read: readArithmetic, longest: SENTENCES },
   ];
 
-/** The tool that a question needs, if it needs one of these. `turns` are those before it. */
+/** Tool for a question; `undefined` if none of these. `turns`: the messages before it. */
 export function chooseTool(
   message: string,
   turns: readonly Turn[],

@@ -1,28 +1,28 @@
 import type { JsonObject, JsonValue } from '@agent-orchestrator/core';
 
-/** What a question asks of a tool. */
+/** Tool calls of a question. */
 export interface ToolRequest {
   readonly tool: string;
-  /** One call for each. */
+  /** Arguments of each call. */
   readonly calls: readonly JsonObject[];
-  /** Words what the calls gave, in their order. */
+  /** Words the outputs of the calls, in their order. */
   say(outputs: readonly JsonObject[]): string;
 }
 
-/** What a question may refer to. */
+/** A question with its context. */
 export interface Wording {
   readonly message: string;
-  /** The user's message before this one, if a tool answered it. */
+  /** The user's previous message, if a tool answered it. */
   readonly before: string | undefined;
-  /** The answer to that. */
+  /** Answer to `before`. */
   readonly answerBefore: string | undefined;
   readonly now: Date;
 }
 
-/** Reads a question in free wording; undefined when it does not ask for this. */
+/** Reads a question in free wording; `undefined` if it is about something else. */
 export type WordingReader = (wording: Wording) => ToolRequest | undefined;
 
-/** `31 days`, `1 day`, from the unit in the plural. */
+/** `31 days`, `1 day`, from the plural unit. */
 export function counted(count: JsonValue | undefined, units: string): string {
   const number = Number(count);
   return `${number.toLocaleString('en-US')} ${Math.abs(number) === 1 ? units.replace(/s$/, '') : units}`;

@@ -2,7 +2,7 @@ import { textOfJson } from '../text/json-text.js';
 import { digitsForWords } from './number-words.js';
 import type { ToolRequest, Wording } from './tool-request.js';
 
-/** Units of one kind, with how many of the smallest each is. */
+/** Units of one kind, in multiples of the smallest. */
 const KINDS: readonly Readonly<Record<string, number>>[] = [
   { second: 1, minute: 60, hour: 3_600, day: 86_400, week: 604_800, fortnight: 1_209_600 },
   { month: 1, quarter: 3, year: 12, decade: 120, century: 1_200 },
@@ -29,7 +29,7 @@ const KINDS: readonly Readonly<Record<string, number>>[] = [
     gibibyte: 1_073_741_824,
   },
 ];
-/** How often the shorter period is in the longer, where it is not what the kinds say. */
+/** Number of shorter periods per longer one, where it differs from the quotient of the units. */
 const PER_YEAR: Readonly<Record<string, number>> = { day: 365, week: 52, month: 12, quarter: 4, year: 1 };
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   sec: 'second',
@@ -92,7 +92,7 @@ const RATE = new RegExp(
   `${NUMBER}\\s*(?:[a-z]+\\s+)?${EACH}${PERIOD}\\b.*\\b(?:(?:a|an|per|each|every|in an?|for an?|over an?)\\s+${PERIOD}|(year|month|week|dai)ly|annually)\\b`,
 );
 
-/** Reads questions that turn a measure into another unit: `how many minutes are 3.5 hours`, `4,200 a month, what is that a year?` */
+/** Reads unit conversions: `how many minutes are 3.5 hours`, `4,200 a month, what is that a year?` */
 export function readUnits({ message }: Wording): ToolRequest | undefined {
   const text = digitsForWords(message.toLowerCase())
     .replaceAll(/(?<=\d),(?=\d{3}\b)/g, '')

@@ -4,28 +4,28 @@ import { type Block, markdownSections, plainSections, type Section } from './doc
 import { htmlToMarkdown } from './html-text.js';
 import type { MediaType } from './media-type.js';
 
-/** What is found, embedded and cited: a literal part of the document, at most `MAX_CODE` characters. */
+/** Unit of search, embedding and citation: a literal part of the document, at most `MAX_CODE` characters. */
 export interface Chunk {
-  /** 0 for the first of the document. */
+  /** Index in the document, from 0. */
   readonly position: number;
-  /** The headings above it, the outermost first. */
+  /** Headings above it, outermost first. */
   readonly heading: readonly string[];
   readonly text: string;
 }
 
-/** Characters that a chunk is filled up to. */
+/** Target size of a chunk, characters. */
 const MAX_CHUNK = 800;
-/** Code and tables stay whole up to this size. */
+/** Maximum size of a code block or table in one chunk. */
 const MAX_CODE = 1_600;
-/** A line that is longer is no prose: it is cut anywhere, since looking for sentences in it takes long. */
+/** A longer line is not prose: it is cut anywhere, since splitting it into sentences takes long. */
 const MAX_LINE = 20_000;
-/** How much of the end of a chunk the next one of the same section begins with, at most. */
+/** Maximum overlap of consecutive chunks of a section. */
 const MAX_OVERLAP = 200;
 
 /** Cuts a document at its headings, then at paragraphs, then at lines or sentences. */
 export function chunksOf(content: string, mediaType: MediaType): Chunk[] {
   const unified = content.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n');
-  // HTML may name half a character by its number.
+  // HTML may contain half of a surrogate pair as a numeric reference.
   const text = (mediaType === 'text/html' ? htmlToMarkdown(unified) : unified).toWellFormed();
   const sections = mediaType === 'text/plain' ? plainSections(text) : markdownSections(text);
   const chunks: Chunk[] = [];
@@ -58,7 +58,7 @@ function chunkSpans(section: Section, text: string): Span[] {
   return spans;
 }
 
-/** Where the last sentence or line of a chunk begins, if it is short enough to be repeated. */
+/** Start of the last sentence or line of a chunk, if short enough to be repeated. */
 function overlapStart(chunk: Span, text: string): number {
   const inside = text.slice(chunk.start, chunk.end);
   const line = linesOf(inside, chunk.start).at(-1);
@@ -66,7 +66,7 @@ function overlapStart(chunk: Span, text: string): number {
   return last !== undefined && chunk.end - last.start <= MAX_OVERLAP ? last.start : chunk.end;
 }
 
-/** A block in parts that fit, cut at lines, then at sentences, then anywhere. */
+/** Splits a block into parts that fit: at lines, then sentences, then anywhere. */
 function splitBlock(block: Block, text: string): Block[] {
   const limit = block.kind === 'text' ? MAX_CHUNK : MAX_CODE;
   if (block.end - block.start <= limit) return [block];

@@ -1,26 +1,26 @@
 import { cutText } from '@agent-orchestrator/core/protocol';
 import type { Span } from '../text/sentences.js';
 
-/** A piece of a document that reads as a whole: a paragraph, a list, a table, a code block. */
+/** A coherent piece of a document: a paragraph, a list, a table, a code block. */
 export interface Block extends Span {
   readonly kind: 'text' | 'code' | 'table';
 }
 
-/** What stands under one heading. */
+/** Content under one heading. */
 export interface Section {
-  /** The headings above it, the outermost first, without their marks. */
+  /** Headings above it, outermost first, without markup. */
   readonly path: readonly string[];
   readonly blocks: readonly Block[];
 }
 
 const HEADING = /^(#{1,6})[ \t]+(\S.*)$/;
-/** What can be unfolded, `<details><summary>…</summary>`, has a heading too, below all others. */
+/** `<details><summary>…</summary>` is a heading, below all others. */
 const SUMMARY = /<summary[^>]*>(.*?)<\/summary>/i;
 const FOLDED = 7;
-/** Characters of a heading that are looked at. */
+/** Maximum of characters read of a heading. */
 const MAX_TITLE = 300;
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
-/** A line of a table of contents: it has the words of the answer and not the answer. */
+/** A line of a table of contents: it has the words of the answer, but not the answer. */
 const LINK_INTO_DOCUMENT = /^\s*(?:[-*+]|\d+\.)\s+\[[^\]]*\]\(#[^)]*\)\s*$/;
 const UNDERLINE = /^(=+|-{2,})[ \t]*$/;
 
@@ -30,7 +30,9 @@ interface Line {
   readonly end: number;
 }
 
-/** The sections of a Markdown text, in order. Blocks are places in `text`, headings included in their first block. */
+/**
+ * Sections of a Markdown text, in order. Blocks are positions in `text`, with headings in their first block.
+ */
 export function markdownSections(text: string): Section[] {
   const reader = new SectionReader();
   const lines = linesWithPlaces(text);
@@ -39,7 +41,7 @@ export function markdownSections(text: string): Section[] {
   return reader.finished();
 }
 
-/** Plain text: one section, its paragraphs are what blank lines part. */
+/** Plain text: one section, with its paragraphs separated by blank lines. */
 export function plainSections(text: string): Section[] {
   const blocks: Block[] = [];
   for (const match of text.matchAll(/\S(?:.|\n(?![ \t]*\n))*/g)) {
@@ -53,10 +55,10 @@ class SectionReader {
   readonly #sections: Section[] = [];
   #path: { level: number; title: string }[] = [];
   #blocks: Block[] = [];
-  /** The heading that the next block takes in. */
+  /** Heading that belongs to the next block. */
   #heading: Span | undefined;
 
-  /** Reads what begins at line `at`, and says which line follows it. */
+  /** Reads the block at line `at`; returns the line after it. */
   read(lines: readonly Line[], at: number): number {
     const line = lines[at];
     if (line === undefined || line.text.trim() === '') return at + 1;
@@ -112,7 +114,7 @@ class SectionReader {
     this.#path = this.#path.filter(({ level }) => level < FOLDED);
   }
 
-  /** A heading with nothing below it is all that its section says. */
+  /** A heading without content is the content of its section. */
   #close(hasParts: boolean): void {
     if (this.#heading !== undefined && !hasParts) this.#blocks.push({ kind: 'text', ...this.#heading });
     this.#heading = undefined;
@@ -158,7 +160,7 @@ function linesWithPlaces(text: string): Line[] {
   return lines;
 }
 
-/** A heading as it is read: without links, tags, code marks. */
+/** Heading text without links, tags and code marks. */
 function plainTitle(title: string): string {
   return cutText(title, MAX_TITLE)
     .replace(/[ \t]#+[ \t]*$/, '')

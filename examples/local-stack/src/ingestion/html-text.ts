@@ -20,14 +20,14 @@ const PARAGRAPHS = new Set(
 );
 const LINES = new Set('br li tr dt dd figcaption'.split(' '));
 
-/** Elements in elements. The parser takes quadratic time for a page that is nested deeper and deeper. */
+/** Maximum nesting. The parser takes quadratic time for ever deeper nesting. */
 const MAX_DEPTH = 1_000;
 const TOO_DEEP = `content: expected HTML that is nested at most ${MAX_DEPTH} elements deep`;
 
 /**
- * The readable text of an HTML page in the form of Markdown: headings, lists, tables, code blocks.
+ * Readable text of an HTML page as Markdown: headings, lists, tables, code blocks.
  *
- * @throws {OrchestratorError} `invalid_request` for one that is nested too deeply.
+ * @throws {OrchestratorError} `invalid_request` for too deep nesting.
  */
 export function htmlToMarkdown(html: string): string {
   const writer = new MarkdownWriter();
@@ -53,7 +53,7 @@ export function htmlToMarkdown(html: string): string {
 
 class MarkdownWriter {
   readonly #parts: string[] = [];
-  /** Line breaks that come before the next text. */
+  /** Line breaks before the next text. */
   #breaks = 0;
   #endsInSpace = true;
   #invisible = 0;

@@ -5,16 +5,16 @@ import { type OperationContext, operation, type ServiceDefinition } from '../ser
 import { type Chunk, chunksOf } from './chunker.js';
 import { knownMediaType, MEDIA_TYPES, type MediaType, mediaTypeOf } from './media-type.js';
 
-/** Texts that the embedding service takes at once. */
+/** Texts per call of the embedding service. */
 const BATCH = 32;
-/** Numbers of vectors that one call carries: well within the size limit of the wire. */
+/** Vector numbers per call: well within the size limit of the wire. */
 const NUMBERS_A_CALL = 60_000;
 const MAX_CHUNKS = 5_000;
 
 export const documentSchema = z.object({
-  /** E.g. `guide.md`. The same name in the same collection replaces the document. */
+  /** E.g. `guide.md`. Replaces a document of the same name in the same collection. */
   name: z.string().min(1).max(500),
-  /** Default: what the name suggests. */
+  /** Default: by the ending of the name. */
   media_type: z.string().max(200).nullish(),
   content: z.string(),
   collection: z.string().min(1).max(200).nullish(),
@@ -26,7 +26,7 @@ const embeddedSchema = z.object({
   model: z.string(),
 });
 
-/** Takes documents in: `ingest_document {name, media_type, content, collection?} → {document_id, chunks}`. */
+/** Ingests documents: `ingest_document {name, media_type, content, collection?} → {document_id, chunks}`. */
 export function ingestionService(): ServiceDefinition {
   return {
     name: 'ingestion',
@@ -61,7 +61,7 @@ interface Batch {
   readonly batch: readonly Chunk[];
 }
 
-/** The index replaces the document of that name once it has all of its chunks, so a half done one is never seen. */
+/** The index replaces a document once all chunks are staged: an incomplete one is never visible. */
 async function indexBatch(
   { document, documentId, mediaType, total, batch }: Batch,
   context: OperationContext,

@@ -1,20 +1,20 @@
 import { type JsonObject, OrchestratorError } from '@agent-orchestrator/core';
 
-/** Where an OpenAI-compatible server is: OpenAI, Ollama, vLLM, llama.cpp, LM Studio, … */
+/** An OpenAI-compatible server: OpenAI, Ollama, vLLM, llama.cpp, LM Studio, … */
 export interface ModelEndpoint {
-  /** Up to and without `/v1`, e.g. `http://localhost:11434`. A URL that ends in `/v1` is understood too. */
+  /** Base URL, such as `http://localhost:11434`, with or without `/v1` at its end. */
   readonly url: string;
   /** Sent as `Authorization: Bearer`. */
   readonly key?: string;
   readonly model: string;
-  /** The whole request, in milliseconds. Default 60,000. */
+  /** Time limit of a request, ms. Default 60,000. */
   readonly timeoutMs?: number;
 }
 
 /**
  * Posts to `/v1/{path}` of the server, without following redirects.
  *
- * @throws {OrchestratorError} `service_unavailable`; retryable unless the server says that the request itself is wrong.
+ * @throws {OrchestratorError} `service_unavailable`; retryable unless the server rejects the request itself.
  */
 export async function postToModel(
   endpoint: ModelEndpoint,
@@ -45,7 +45,7 @@ export function modelFailed(what: string, cause?: unknown, retryable = true): Or
 }
 
 /**
- * Runs a request to a model within its time limit. What it throws is an OrchestratorError, or the reason of `signal`.
+ * Runs a request to a model within its time limit. Throws an OrchestratorError, or the reason of `signal`.
  */
 export async function withinModelLimits<T>(
   endpoint: ModelEndpoint,
@@ -65,9 +65,9 @@ export async function withinModelLimits<T>(
 }
 
 /**
- * The body as it comes, as text.
+ * Streams the body as text.
  *
- * @throws {OrchestratorError} `service_unavailable` past `maxBytes`.
+ * @throws {OrchestratorError} `service_unavailable` beyond `maxBytes`.
  */
 export async function* textOf(response: Response, maxBytes: number): AsyncGenerator<string, void> {
   if (response.body === null) return;

@@ -1,4 +1,4 @@
-/** The data of the events of a `text/event-stream`, in order. Comments and other fields are passed over. */
+/** Data of the events of a `text/event-stream`, in order. Comments and other fields are skipped. */
 export async function* serverSentData(parts: AsyncIterable<string>): AsyncGenerator<string, void> {
   let rest = '';
   let data: string[] = [];
@@ -12,7 +12,7 @@ export async function* serverSentData(parts: AsyncIterable<string>): AsyncGenera
       data = [];
     }
   }
-  // A stream that ends without its last blank line: what there is counts, if it is whole.
+  // A stream without its last blank line: the last event counts if it is complete.
   if (rest.startsWith('data:')) data.push(rest.slice(5).replace(/^ /, ''));
   if (data.length > 0) yield data.join('\n');
 }

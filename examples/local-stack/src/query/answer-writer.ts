@@ -5,25 +5,25 @@ import type { Turn } from './question.js';
 import { extractOf } from './extract.js';
 import { type Finding, titleOf } from './retrieval.js';
 
-/** What an answer is written from. */
+/** Input of an answer. */
 export interface AnswerMaterial {
   readonly question: string;
   readonly messages: readonly Turn[];
-  /** What the documents say about it, the best first. May be empty. */
+  /** Findings in the documents, best first. May be empty. */
   readonly findings: readonly Finding[];
-  /** What tools found out, as sentences. */
+  /** Results of tools, as sentences. */
   readonly facts: readonly string[];
   readonly instructions: string | undefined;
-  /** Whether there is any document to search. */
+  /** Whether any document was ingested. */
   readonly hasDocuments: boolean;
 }
 
 /** Writes answers. Sources are cited as `[1]`, `[2]`, in the order of `findings`. */
 export interface AnswerWriter {
   readonly model: string;
-  /** How many findings the writer wants to see at most, unless the caller says. */
+  /** Maximum number of findings, unless the caller sets it. */
   readonly wanted: number;
-  /** Whether the findings were already judged good enough, or the writer judges them. */
+  /** Whether the writer decides itself which findings answer the question. */
   readonly judgesFindings: boolean;
   /** Rejects with an OrchestratorError. */
   write(material: AnswerMaterial, context: OperationContext): Promise<string>;
@@ -35,14 +35,14 @@ export const NOT_FOUND = 'I did not find an answer in the documents.';
 export const NO_DOCUMENTS =
   'No documents were ingested yet, so there is nothing to search. Ingest some first, each with a task of type "ingestion".';
 
-/** How an answer begins that is made of extracts. */
+/** First line of an answer made of extracts. */
 const EXTRACTS = 'Extracts from your documents:';
-/** Characters that are shown of the best passage, and of each of the others. */
+/** Characters shown of the best passage, and of each other one. */
 const FIRST_EXTRACT = 700;
 const NEXT_EXTRACT = 400;
 const MAX_LEAD = 120;
 
-/** Says what the documents say, in their words. Needs no model, and says so. */
+/** Answers with extracts of the documents, marked as such. Needs no model. */
 export class ExtractiveWriter implements AnswerWriter {
   readonly model = 'extractive';
   readonly wanted = 4;
@@ -62,7 +62,7 @@ export class ExtractiveWriter implements AnswerWriter {
   }
 }
 
-/** The line above an extract: where it is from in a few words, and its number among the sources. */
+/** Line above an extract: short origin, and its number among the sources. */
 export function leadOf(title: string, number: number): string {
   const [document = '', ...headings] = title.split(' › ');
   const name = headings.at(-1) ?? document.split('/').slice(-2).join('/');

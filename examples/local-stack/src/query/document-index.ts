@@ -5,7 +5,7 @@ import { namesOf } from './document-name.js';
 import { type Unit, unitsOf } from './passage-units.js';
 import { synonymsOf } from './thesaurus.js';
 
-/** A chunk as it comes in. */
+/** A chunk to stage. */
 export interface NewPassage {
   readonly position: number;
   readonly heading: readonly string[];
@@ -30,7 +30,7 @@ export interface Passage {
   readonly heading: readonly string[];
   readonly text: string;
   readonly vector: Float32Array;
-  /** What the document is called, in lower case. */
+  /** Names of its document, in lower case. */
   readonly names: ReadonlySet<string>;
   /** Terms of the document's name and the headings. */
   readonly titleTerms: ReadonlySet<string>;
@@ -44,7 +44,7 @@ export interface IndexedDocument extends NewDocument {
 
 export interface RankedPassage {
   readonly passage: Passage;
-  /** 1 for first in both rankings, towards 0. */
+  /** 1 for the first in both rankings, towards 0. */
   readonly rank: number;
 }
 
@@ -56,25 +56,25 @@ export interface IndexSearch {
   readonly limit: number;
 }
 
-/** Documents a tenant may have. */
+/** Maximum of documents of a tenant. */
 const MAX_DOCUMENTS = 2_000;
 const MAX_PASSAGES = 50_000;
 const MAX_STAGED = 20;
-/** Passages whose units are kept at hand. */
+/** Maximum of passages with cached units. */
 const MAX_KEPT_UNITS = 1_000;
-/** How fast a reciprocal rank falls (Cormack et al., 2009). */
+/** Decay of a reciprocal rank (Cormack et al., 2009). */
 const RANK_CONSTANT = 60;
-/** What vectors count beside words: those that know no meaning count less. */
+/** Weight of vectors beside words: hashed ones, which have no meaning, count less. */
 const VECTOR_SHARE = { hashed: 0.25, meaning: 0.5 } as const;
-/** As if this many passages about other things were there: keeps word weights sensible while there are few. */
+/** Assumed number of passages on other topics: stabilises word weights in a small index. */
 const PRIOR_PASSAGES = 50;
 
-/** Passages with which the index is half as broad as can be. */
+/** Number of passages at which `breadth` is one half. */
 const BROAD = 100;
 
 /**
- * The documents of one tenant. A document is staged chunk by chunk and appears at once when it is complete, in place of
- * the one of the same name and collection.
+ * Documents of one tenant. A document is staged chunk by chunk and becomes visible at once when complete,
+ * replacing the one of the same name and collection.
  */
 export class DocumentIndex {
   readonly #documents = new Map<string, IndexedDocument>();
@@ -97,7 +97,7 @@ export class DocumentIndex {
     return [...this.documents].some((document) => document.collection === collection);
   }
 
-  /** The units of a passage. Those of the passages that were asked for last are kept. */
+  /** Units of a passage; cached for the most recently used passages. */
   unitsOf(passage: Passage): readonly Unit[] {
     const units = this.#units.get(passage) ?? unitsOf(passage.text);
     this.#units.delete(passage);
@@ -109,7 +109,7 @@ export class DocumentIndex {
     return units;
   }
 
-  /** The passages before and behind one, as far as they stand under the same heading. */
+  /** The passages before and after one, under the same heading. */
   neighboursOf({ document, position, heading }: Passage): Passage[] {
     const passages = this.#documents.get(document.document_id)?.passages ?? [];
     return [passages[position - 1], passages[position + 1]].filter(
@@ -117,7 +117,7 @@ export class DocumentIndex {
     ) as Passage[];
   }
 
-  /** How much it tells that no document has a word: 0 while there are few passages, towards 1 with many. */
+  /** Significance of a word's absence from all documents: 0 for few passages, towards 1 for many. */
   get breadth(): number {
     return this.#passages.size / (this.#passages.size + BROAD);
   }
@@ -126,7 +126,7 @@ export class DocumentIndex {
     return this.#frequency.has(term);
   }
 
-  /** The words of a question that name some documents among others, as `guide` names `guide.md`. */
+  /** Words of a question that name some of several documents, as `guide` names `guide.md`. */
   documentNamesIn(words: ReadonlySet<string>): string[] {
     const counts = new Map<string, number>();
     for (const { passages } of this.#documents.values())
@@ -136,7 +136,7 @@ export class DocumentIndex {
     return [...counts].filter(([, count]) => count <= most).map(([word]) => word);
   }
 
-  /** How much a term tells passages apart: inverse document frequency as in BM25, smoothed for small collections. */
+  /** Selectivity of a term: inverse document frequency as in BM25, smoothed for small collections. */
   informationOf(term: string): number {
     const frequency = this.#frequency.get(term) ?? 0;
     const total = this.#passages.size + PRIOR_PASSAGES;
@@ -144,7 +144,7 @@ export class DocumentIndex {
   }
 
   /**
-   * Stages chunks of a document; with the last of `total` it takes its place. Staging a chunk again changes nothing.
+   * Stages chunks of a document; the last of `total` makes it visible. Idempotent per chunk.
    *
    * @returns whether the document is complete.
    * @throws {OrchestratorError} `budget_exceeded` at the limit of documents or chunks.
@@ -174,7 +174,7 @@ export class DocumentIndex {
     return isComplete;
   }
 
-  /** Whether there was such a document. */
+  /** Returns whether the document existed. */
   delete(documentId: string): boolean {
     const document = this.#documents.get(documentId);
     if (document === undefined) return false;
@@ -188,7 +188,7 @@ export class DocumentIndex {
     return true;
   }
 
-  /** The passages that fit best by words and by vector, fused by reciprocal rank. */
+  /** Best passages by words and by vector, fused by reciprocal rank. */
   search({ terms, vector, collection, limit }: IndexSearch): RankedPassage[] {
     const fused = new Map<Passage, number>();
     const add = (passages: readonly Passage[], share: number) => {
@@ -228,7 +228,7 @@ export class DocumentIndex {
     return found.slice(0, limit).flatMap(({ id }) => this.#passages.get(id) ?? []);
   }
 
-  /** Chunks of a document that is not complete are in the word index already. */
+  /** The word index also has chunks of incomplete documents. */
   #isVisible(passage: Passage | undefined, collection: string | undefined): boolean {
     return passage !== undefined && (collection === undefined || passage.document.collection === collection);
   }
@@ -251,7 +251,7 @@ export class DocumentIndex {
     return [...this.documents].find((there) => there.name === name && there.collection === collection);
   }
 
-  /** Takes a chunk into the word index, so that little is left to do when the document is complete. */
+  /** Adds a chunk to the word index at once, so that completing the document is quick. */
   #prepare(document: NewDocument, { position, heading, text, vector }: NewPassage): Passage {
     const passage = {
       id: `${document.document_id}:${position}`,

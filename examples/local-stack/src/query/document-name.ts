@@ -2,12 +2,12 @@ import { isCommonWord } from '../text/common-words.js';
 import { fold } from '../text/words.js';
 import { isThesaurusWord } from './thesaurus.js';
 
-/** File names that say nothing: the folder has the name. */
+/** Uninformative file names: the folder's name is used. */
 const NAMELESS = new Set(['readme', 'index', 'main', 'default']);
 const PACKAGE_FOLDERS = new Set(['node_modules', 'packages']);
 
 /**
- * What people call a document: its file name, the folder of a README, and the package that it belongs to.
+ * Names of a document: its file name, the folder of a README, and its package.
  * `node_modules/undici/docs/api/Client.md` → `undici`, `client`; `node_modules/ws/README.md` → `ws`.
  */
 export function namesOf(documentName: string): Set<string> {

@@ -2,19 +2,19 @@ import { sentencesOf, type Span } from '../text/sentences.js';
 import { termsOf } from '../text/words.js';
 import { type MarkdownBlock, markdownBlocks } from './markdown-blocks.js';
 
-/** Lines that only place a picture, a badge or a tag. */
+/** Lines that contain only an image, a badge or a tag. */
 const DECORATION = /^\s*(?:<[^>]*>\s*|!?\[!?\[[^\]]*\]\([^)]*\)\]\([^)]*\)\s*|!\[[^\]]*\]\([^)]*\)\s*)+$/gm;
 
-/** Of more list items or table rows than this, only those are shown that have the words looked for. */
+/** Of more list items or table rows than this, only the matching ones are shown. */
 const MAX_ROWS = 3;
 const NONE: ReadonlySet<string> = new Set();
 
 /**
- * What a reader is shown of a passage: the paragraph, list items, table rows or code that `core` lies in, each whole,
- * and what they lead up to (`as follows:`), about `limit` characters at most. It is Markdown that stands on its own:
- * a fence that it opens it also closes.
+ * Extract of a passage: the whole paragraph, list items, table rows or code around `core`, and what they
+ * introduce (`as follows:`), about `limit` characters at most. Valid Markdown on its own: every fence is
+ * closed.
  *
- * @param words terms that are looked for, which choose among many items or rows.
+ * @param words matching terms, to choose among many items or rows.
  */
 export function extractOf(passage: string, core: Span, limit: number, words = NONE): string {
   const blocks = markdownBlocks(passage);
@@ -34,7 +34,7 @@ function fewOf(group: MarkdownBlock[], passage: string, words: ReadonlySet<strin
   return most === 0 ? group : group.filter((_block, at) => (counts[at] ?? 0) > most / 2);
 }
 
-/** The blocks that overlap the core and, while there is room, those that complete them. */
+/** Blocks that overlap the core and, while they fit, those that complete them. */
 function chosenBlocks(
   passage: string,
   blocks: readonly MarkdownBlock[],
@@ -64,7 +64,7 @@ function lengthOf(blocks: readonly Span[]): number {
   return blocks.reduce((sum, { start, end }) => sum + end - start, 0);
 }
 
-/** Items of a list and rows of a table stand together. */
+/** Groups items of a list and rows of a table. */
 function groups(blocks: readonly MarkdownBlock[]): MarkdownBlock[][] {
   const found: MarkdownBlock[][] = [];
   for (const one of blocks) {
@@ -93,7 +93,7 @@ function render(passage: string, group: readonly MarkdownBlock[], core: Span, li
     .trim();
 }
 
-/** The whole block if it is short, else its lines around the core, in a fence of their own. */
+/** The whole block if short, else its lines around the core, in a fence of their own. */
 function codeText(passage: string, code: MarkdownBlock, core: Span, limit: number): string {
   const written = passage.slice(code.start, code.end);
   const lines = written.split('\n');

@@ -1,11 +1,11 @@
 import type { Span } from '../text/sentences.js';
 
-/** A piece of Markdown that is shown whole or not at all: a heading, a paragraph, a list item, a table row, code. */
+/** An indivisible piece of Markdown: a heading, a paragraph, a list item, a table row, code. */
 export interface MarkdownBlock extends Span {
   readonly kind: 'heading' | 'text' | 'item' | 'row' | 'code';
-  /** Of code: how its fence has to be closed. */
+  /** Closing fence of a code block. */
   readonly fence: string;
-  /** Of a row: the head of its table. */
+  /** Header of the table of a row. */
   readonly head: Span | undefined;
 }
 
@@ -17,7 +17,7 @@ interface Line extends Span {
   readonly text: string;
 }
 
-/** The blocks of a passage, which may begin or end in the middle of a code block. */
+/** Blocks of a passage, which may begin or end inside a code block. */
 export function markdownBlocks(passage: string): MarkdownBlock[] {
   const lines = linesWithPlaces(passage);
   const blocks: MarkdownBlock[] = [];
@@ -81,7 +81,7 @@ function isCommentedCode(text: string): boolean {
   return /^(?: {4}|\t)/.test(text) && !ITEM.test(text);
 }
 
-/** A lone fence without a language closes what began before, unless it comes first. */
+/** A lone fence without a language closes a code block, unless it comes first. */
 function beginsInCode(lines: readonly Line[]): boolean {
   const fences = lines.filter(({ text }) => FENCE.test(text));
   const [first] = fences;

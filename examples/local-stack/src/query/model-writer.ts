@@ -14,9 +14,9 @@ import { type AnswerMaterial, type AnswerWriter, NO_DOCUMENTS, NOT_FOUND } from 
 import { withoutRepeat } from './question.js';
 import { titleOf } from './retrieval.js';
 
-/** Of the streamed answer with its envelopes, in bytes. */
+/** Maximum of the streamed response, bytes. */
 const MAX_STREAM = 4 * 1024 * 1024;
-/** Of the answer itself, in characters. */
+/** Maximum of the answer, characters. */
 const MAX_ANSWER = 100_000;
 /** At most 20 deltas a second. */
 const DELTA_INTERVAL_MS = 50;
@@ -35,8 +35,8 @@ const partSchema = z.object({
 });
 
 /**
- * Lets an OpenAI-compatible model write the answer from the findings, streamed as progress `{ delta }`.
- * It fails as `service_unavailable`; an answer that breaks off is a failure, never a short answer.
+ * Has an OpenAI-compatible model write the answer from the findings, streamed as progress `{ delta }`. Fails
+ * with `service_unavailable`; an interrupted answer is a failure, never a short answer.
  */
 export class ModelWriter implements AnswerWriter {
   readonly wanted = 6;
@@ -89,7 +89,7 @@ export class ModelWriter implements AnswerWriter {
     deltas.flush();
     if (!isFinished) throw modelFailed('broke off in the middle of the answer');
     if (answer.trim() === '') throw modelFailed('answered with nothing');
-    // Servers that count nothing: about four characters a token.
+    // For servers that report no usage: about four characters per token.
     context.used(tokens ?? Math.ceil((JSON.stringify(body).length + answer.length) / 4), this.model);
     return answer.trim();
   }
@@ -129,7 +129,7 @@ function promptFor({ question, messages, findings, facts, instructions }: Answer
   ];
 }
 
-/** Passes text on in pieces, so that there are not more than so many a second. */
+/** Batches streamed text to a maximum rate. */
 class DeltaBatcher {
   #waiting = '';
   #lastAt = 0;
@@ -152,7 +152,7 @@ class DeltaBatcher {
   }
 }
 
-/** Whether a written answer says that there is none. */
+/** Whether the model reports that it found no answer. */
 export function saysNotFound(answer: string): boolean {
   return answer.trim().startsWith(NOT_FOUND);
 }

@@ -3,13 +3,13 @@ import { blankUnreadable, termsOf } from '../text/words.js';
 
 /** A sentence of running text; a line of code, of a table or of a list. */
 export interface Unit extends Span {
-  /** Which paragraph it belongs to. */
+  /** Index of its paragraph. */
   readonly paragraph: number;
   readonly terms: ReadonlySet<string>;
   readonly hasNumber: boolean;
 }
 
-/** The units of a text, in order; those without words are left out. */
+/** Units of a text, in order, without those that have no words. */
 export function unitsOf(text: string): Unit[] {
   const readable = blankUnreadable(text);
   return paragraphsOf(text).flatMap((paragraph, number) =>

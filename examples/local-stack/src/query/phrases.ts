@@ -1,7 +1,7 @@
-/** A longer one has other words between, which count. */
+/** Longer phrases have other words in between, which count. */
 const LONGEST_PHRASE = 3;
 
-/** What people say in several words, and the word that documents have for it. */
+/** Phrases of several words, and the terms that documents use. */
 const PHRASES: readonly (readonly [RegExp, string])[] = Object.entries({
   'g(?:ive|ives|ave|iven|iving) up|call(?:ed)? off|bail out': 'abort cancel',
   '(?:leav|left|leave)(?:s|ing)? (?:\\w+ )?out|(?:get|gets|got|getting) rid of|thr(?:ow|ows|ew|own|owing) (?:\\w+ )?(?:away|out)|tak(?:e|es|en|ing) (?:\\w+ )?out|wip(?:e|ed|ing) out':
@@ -177,8 +177,8 @@ const PHRASES: readonly (readonly [RegExp, string])[] = Object.entries({
 }).map(([pattern, meaning]) => [new RegExp(`\\b(?:${pattern})\\b`, 'i'), meaning]);
 
 /**
- * What documents call the phrases of a question, a string of words for each: `get rid of` → `remove discard clear`. The
- * rest is the question without them.
+ * Document terms of the phrases in a question, one string per phrase (`get rid of` → `remove discard clear`),
+ * and the question without them.
  */
 export function readPhrases(text: string): { meanings: string[]; rest: string } {
   const meanings: string[] = [];

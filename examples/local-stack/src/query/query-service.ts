@@ -11,20 +11,20 @@ import { ANSWER_COVERAGE, answering, type Finding, retrieve, titleOf } from './r
 
 const collectionSchema = z.string().min(1).max(200);
 const DEFAULT_COLLECTION = 'default';
-/** Characters of a question that are searched for. */
+/** Maximum of characters searched of a question. */
 const SEARCHED_LENGTH = 4_000;
-/** A writer that judges by itself sees weaker findings too. */
+/** Threshold for a writer that judges findings itself: it gets weaker ones too. */
 const WORTH_SHOWING = ANSWER_COVERAGE / 2;
 
 const turnSchema = z.object({ role: z.string().max(50), content: z.string().max(100_000) });
 const queryInput = z.object({
-  /** Searched for by its beginning. */
+  /** Searched by its beginning. */
   question: z.string().trim().min(1).max(100_000),
   messages: listSchema(turnSchema, { max: 500 }).nullish(),
   collection: collectionSchema.nullish(),
   top_k: z.number().int().min(1).max(20).nullish(),
   instructions: z.string().max(20_000).nullish(),
-  /** What tools found out already, as sentences. */
+  /** Results of tools, as sentences. */
   facts: listSchema(z.string().max(20_000), { max: 20 }).nullish(),
 });
 const searchInput = queryInput.pick({ question: true, messages: true, collection: true, top_k: true });
@@ -35,7 +35,7 @@ const indexInput = z.object({
   media_type: z.string().max(200),
   collection: collectionSchema.nullish(),
   embedding_model: z.string().max(200),
-  /** Chunks of the whole document; the index shows it when it has all of them. */
+  /** Number of chunks of the document, which is visible once all are staged. */
   total: z.number().int().min(1).max(5_000),
   chunks: listSchema(
     z.object({
@@ -51,7 +51,7 @@ const embeddedSchema = z.object({
   vectors: listSchema(listSchema(z.number(), { max: 8_192 }), { min: 1, max: 32 }),
 });
 
-/** Answers questions from documents, and owns their index. The writer words the answers. */
+/** Answers questions from documents, and owns their index. The writer phrases the answers. */
 export function queryService(writer: AnswerWriter = new ExtractiveWriter()): ServiceDefinition {
   const indexes = new TenantState(() => new DocumentIndex());
   return {
@@ -153,7 +153,7 @@ async function findingsFor(
   return { findings, hasDocuments: true };
 }
 
-/** Without the embedding service the words alone decide: worse answers are better than none. */
+/** Without the embedding service the search uses words alone: worse answers are better than none. */
 async function vectorOf(
   { expanded }: Question,
   context: OperationContext,

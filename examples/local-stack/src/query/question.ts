@@ -5,35 +5,35 @@ import { fold, type Term, termOfWord, wordsOf } from '../text/words.js';
 import { readPhrases } from './phrases.js';
 import { isThesaurusWord } from './thesaurus.js';
 
-/** One message of the conversation so far. */
+/** A message of the conversation. */
 export interface Turn {
   readonly role: string;
   readonly content: string;
 }
 
-/** A word that the answer should have. */
+/** A word expected in the answer. */
 export interface QuestionTerm extends Term {
-  /** The word in lower case; empty for what a phrase means. */
+  /** The word in lower case; empty for terms of a phrase. */
   readonly word: string;
-  /** 1 for the question's own words, less for words of everyday and for those taken over from earlier turns. */
+  /** 1 for the question's own words, less for everyday words and for words of earlier turns. */
   readonly weight: number;
-  /** Looks like the name of something: `Kafka`, `maxPayload`, `HTTP/2`. */
+  /** Looks like a name: `Kafka`, `maxPayload`, `HTTP/2`. */
   readonly isName: boolean;
-  /** A word of everyday English: that a passage says it otherwise is likely. */
+  /** An everyday English word: a passage probably uses another one. */
   readonly isCommon: boolean;
-  /** Stems that stand for it as well as the word itself, from what a phrase means. */
+  /** Equivalent stems, from a phrase. */
   readonly others: readonly string[];
 }
 
-/** What is looked for. */
+/** A parsed question. */
 export interface Question {
   readonly text: string;
   readonly terms: readonly QuestionTerm[];
-  /** The question with what it refers to, for the vectors. */
+  /** The question with the topic it refers to, for the vectors. */
   readonly expanded: string;
-  /** Its words in lower case, and neighbours joined, as they may be the name of a document. */
+  /** Words in lower case, and joined neighbours: possible names of documents. */
   readonly words: ReadonlySet<string>;
-  /** What the earlier turns were about, if the question goes on from them; else empty. */
+  /** Topic of the earlier turns, if the question continues them; else empty. */
   readonly topic: string;
   /** The answer probably has a number in it. */
   readonly wantsNumber: boolean;
@@ -47,7 +47,7 @@ const TOPIC_WEIGHT = 0.55;
 const EVERYDAY_WEIGHT = 0.25;
 const COMMON_WEIGHT = 0.7;
 const HOW_MUCH = /\bhow\s+(?:many|much|long|often|big|large|far|high|soon|fast)(?:\s+times?)?\b/gi;
-/** Words of everyday, which questions are worded with and answers need not repeat. */
+/** Everyday words of questions, which answers need not repeat. */
 const EVERYDAY = new Set(
   `able actually again already although always another anything around away back bad become behind best better bring
   call care cause certain change clear come complete correct count day decide different done easy either enough
@@ -64,7 +64,7 @@ const EVERYDAY = new Set(
     .map(stem),
 );
 
-/** Reads a question, with the turns before it if it can't stand alone. */
+/** Parses a question, with the turns before it if it is not self-contained. */
 export function readQuestion(text: string, messages: readonly Turn[] = []): Question {
   const own = termsWithin(text, 1);
   const earlier = withoutRepeat(messages, text);
@@ -84,7 +84,7 @@ export function readQuestion(text: string, messages: readonly Turn[] = []): Ques
   };
 }
 
-/** The earlier turns. Some callers send the question as the last of them. */
+/** The earlier turns. Some callers pass the question as the last of them. */
 export function withoutRepeat(messages: readonly Turn[], text: string): readonly Turn[] {
   const last = messages.at(-1);
   return last?.role === 'user' && last.content.trim() === text.trim() ? messages.slice(0, -1) : messages;
@@ -101,7 +101,7 @@ function termsWithin(text: string, weight: number): QuestionTerm[] {
     const isName =
       (!isWord && !isPart && looksLikeName(word.text, at === 0)) || terms.get(found.term)?.isName === true;
     const isEveryday = EVERYDAY.has(found.term) && !isName;
-    // `Math.random`: one of the two may be all that the document has.
+    // `Math.random`: a document may have only one of the two.
     const isCommon = (isPart || isWord || isCommonStem(found.term)) && !isName;
     const share = isEveryday ? EVERYDAY_WEIGHT : isCommon ? COMMON_WEIGHT : 1;
     terms.set(found.term, {
@@ -126,7 +126,7 @@ function looksLikeName(word: string, isFirst: boolean): boolean {
   return !isFirst && /^\p{Lu}/u.test(word) && fold(word) !== 'i';
 }
 
-/** The words of a text in lower case, and neighbours joined: `npm ci` may mean `npm-ci`, `proxy agent` `ProxyAgent`. */
+/** Words in lower case, and joined neighbours: `npm ci` may mean `npm-ci`, `proxy agent` `ProxyAgent`. */
 function namesSaidIn(text: string): Set<string> {
   const words = wordsOf(text).map((word) => fold(word.text));
   const names = new Set(words);
@@ -140,7 +140,7 @@ function namesSaidIn(text: string): Set<string> {
   return names;
 }
 
-/** What the earlier turns were about: the last question that stood alone, and those that went on from it. */
+/** Topic of the earlier turns: the last self-contained question, and those that continued it. */
 function topicOf(messages: readonly Turn[]): string {
   const topic: string[] = [];
   for (const { role, content } of messages.toReversed()) {

@@ -7,46 +7,48 @@ import { MATCH, matchAround, matchOf, rarityOf, type WeighedTerm } from './term-
 /** A literal part of a passage, chosen for a question. */
 export interface Quote {
   readonly text: string;
-  /** The sentences that the choice was made for: a part of `text`. */
+  /** The sentences that the quote was chosen for: a part of `text`. */
   readonly core: string;
-  /** Where `core` is in the passage. */
+  /** Position of `core` in the passage. */
   readonly span: Span;
-  /** How much of what the question asks for is in it or around it: 0 to 1, words weighted by their rarity. */
+  /** Share of the question's words in or around it: 0 to 1, weighted by rarity. */
   readonly coverage: number;
   readonly signs: Signs;
 }
 
-/** What else speaks for a quote, 0 to 1 each. */
+/** Other relevance signals, 0 to 1 each. */
 interface Signs {
-  /** How much the heading right above it is about what is asked. */
+  /** Relevance of the heading directly above. */
   readonly heading: number;
-  /** How many words that stand together in the question stand together here. */
+  /** Share of adjacent words of the question that are adjacent here. */
   readonly adjacency: number;
-  /** How much of the question is in one single sentence, line or item. */
+  /** Share of the question in one sentence, line or item. */
   readonly focus: number;
 }
 
-/** Characters of a quote, unless a single sentence is longer. */
+/** Maximum of a quote, characters, unless a single sentence is longer. */
 const MAX_QUOTE = 700;
-/** What words in the quote itself count beside those around it. */
+/** Weight of words in the quote against those around it. */
 const OWN_SHARE = 0.8;
-/** Between windows that cover as much, the shorter and the one with the number that is asked for. */
+/**
+ * Cost per unit: of windows with equal coverage the shorter one wins, and the one with the requested number.
+ */
 const UNIT_COST = 0.012;
 const NUMBER_GAIN = 1.08;
 
-/** A question held against one passage. */
+/** A question matched against one passage. */
 interface Judgement {
   readonly terms: readonly WeighedTerm[];
   readonly units: readonly Unit[];
-  /** For each unit how well each term is matched in it. */
+  /** Match of each term in each unit. */
   readonly matches: readonly (readonly number[])[];
-  /** For each term how well what surrounds the units matches it. */
+  /** Match of each term in the surroundings of the units. */
   readonly around: readonly number[];
-  /** All that the terms are worth. */
+  /** Sum of the weights of all terms. */
   readonly total: number;
 }
 
-/** Finds the part of the passage that answers the question best. */
+/** Part of the passage that answers the question best. */
 export function quoteFor(
   terms: readonly WeighedTerm[],
   passage: Passage,
@@ -79,7 +81,7 @@ export function quoteFor(
   };
 }
 
-/** The run of units that answers best. */
+/** The best run of units. */
 function bestWindow({ units, matches, ...judgement }: Judgement, wantsNumber: boolean) {
   const whole = { units, matches, ...judgement };
   let best = { from: 0, to: 0, score: -1, coverage: 0 };
@@ -104,7 +106,7 @@ function shareOf(inside: readonly number[], { terms, total }: Judgement): number
   return inside.reduce((sum, match, at) => sum + match * (terms[at]?.information ?? 0), 0) / total;
 }
 
-/** What a name or an unheard word that is missing takes away can't be made up for. */
+/** The penalty of a missing name or unknown word cannot be compensated. */
 function coverageOf(inside: readonly number[], judgement: Judgement): number {
   let left = 1;
   const matched = judgement.terms.map(({ leftWithout, weight }, at) => {
@@ -115,7 +117,7 @@ function coverageOf(inside: readonly number[], judgement: Judgement): number {
   return left * shareOf(matched, judgement);
 }
 
-/** The mean of how much of the heading is asked for and how much of the question is in the heading. */
+/** Mean of the share of the heading in the question and of the question in the heading. */
 function headingSign({ terms, total }: Judgement, passage: Passage, index: DocumentIndex): number {
   const heading = new Set(termsOf(passage.heading.at(-1) ?? ''));
   if (heading.size === 0) return 0;
@@ -146,7 +148,7 @@ function adjacencyOf({ terms, matches }: Judgement): number {
   return pairs === 0 ? 0 : met / pairs;
 }
 
-/** Takes in neighbours as long as they fit: first of its own paragraphs, and those first that match better. */
+/** Adds neighbours while they fit: first those of its paragraphs, better matches first. */
 function widened(core: Span, units: readonly Unit[], worth: readonly number[]): Span {
   const isPart = (unit: Span) => unit.start < core.end && unit.end > core.start;
   const paragraphs = new Set(units.filter(isPart).map(({ paragraph }) => paragraph));

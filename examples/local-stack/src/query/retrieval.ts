@@ -4,7 +4,7 @@ import { type Question, readQuestion } from './question.js';
 import { type Quote, quoteFor } from './relevance.js';
 import { weighTerms } from './term-match.js';
 
-/** A passage that was found for a question. */
+/** A passage found for a question. */
 export interface Finding {
   readonly passage: Passage;
   readonly quote: Quote;
@@ -18,13 +18,13 @@ export interface RetrievalOptions {
   readonly limit: number;
 }
 
-/** What a finding must cover of the question so that it counts as an answer. */
+/** Minimum coverage of the question by an answer. */
 export const ANSWER_COVERAGE = 0.53;
-/** Findings this much weaker than the best are not cited. */
+/** Minimum score of a citation, relative to the best. */
 const CITED_SHARE = 0.65;
-/** Passages that are looked at closely. */
+/** Passages that are scored in detail. */
 const CANDIDATES = 60;
-/** What makes up the score of a finding; these sum up to 1. */
+/** Weights of the score of a finding; their sum is 1. */
 const SHARE = {
   coverage: 0.45,
   rank: 0.205,
@@ -34,16 +34,16 @@ const SHARE = {
   adjacency: 0.04,
   citedBefore: 0.045,
 } as const;
-/** What is left of a finding in another document than the one that is named by a word that can only be its name. */
+/** Factor for findings outside the document that the question names unambiguously. */
 const ELSEWHERE = 0.35;
-/** The same, when the name is an ordinary word, such as `errors`. */
+/** The same if the name is an ordinary word, such as `errors`. */
 const PERHAPS_ELSEWHERE = 0.9;
-/** What is left of a finding where documents say nothing of their own. */
+/** Factor for findings in boilerplate. */
 const BOILERPLATE_SHARE = 0.6;
 const BOILERPLATE =
   /^(?:sponsors?|backers|authors?|credits?|licen[cs]e|contributors|thanks|(?:table of )?contents|badges|see also)\b/i;
 
-/** The passages that answer the question best, the best first, at most one of the same words. */
+/** Best passages for the question, best first, without repeats of the same words. */
 export function retrieve(index: DocumentIndex, question: Question, options: RetrievalOptions): Finding[] {
   const { vector, collection, limit } = options;
   const terms = searchTerms(question);
@@ -71,7 +71,7 @@ export function retrieve(index: DocumentIndex, question: Question, options: Retr
   return withoutRepeats(findings.toSorted((a, b) => b.score - a.score)).slice(0, limit);
 }
 
-/** What of the findings answers the question: those that cover enough of it and are nearly as good as the best. */
+/** Findings that answer the question: sufficient coverage, and a score close to the best. */
 export function answering(findings: readonly Finding[]): Finding[] {
   const best = findings[0]?.score ?? 0;
   return findings.filter(
@@ -79,16 +79,12 @@ export function answering(findings: readonly Finding[]): Finding[] {
   );
 }
 
-/**
- * Title of a case: `part.method: name`.
- *
- * `guide.md › Install › Linux`.
- */
+/** `guide.md › Install › Linux`. */
 export function titleOf({ document, heading }: Passage): string {
   return [document.name, ...heading].join(' › ');
 }
 
-/** What a passage loses by being where the question does not look, or where documents say nothing of their own. */
+/** Factor for a passage outside the named documents, or in boilerplate. */
 function placeOf({ names, heading }: Passage, named: ReadonlySet<string>): number {
   const isNamed = named.size === 0 || [...named].some((name) => names.has(name));
   const elsewhere = [...named].some(isDistinctive) ? ELSEWHERE : PERHAPS_ELSEWHERE;
@@ -96,7 +92,7 @@ function placeOf({ names, heading }: Passage, named: ReadonlySet<string>): numbe
   return (isNamed ? 1 : elsewhere) * (isBoilerplate ? BOILERPLATE_SHARE : 1);
 }
 
-/** The documents that an answer about the topic of the turns before cites. */
+/** Documents cited by an answer about the topic of the earlier turns. */
 function citedFor(topic: string, index: DocumentIndex, collection: string | undefined): Set<string> {
   if (topic === '') return new Set();
   const options = { limit: 2, ...(collection !== undefined && { collection }) };
@@ -104,7 +100,7 @@ function citedFor(topic: string, index: DocumentIndex, collection: string | unde
   return new Set(findings.map(({ passage }) => passage.document.document_id));
 }
 
-/** How much of what was found is in each document: 1 for the one with most. First ranks count most by far. */
+/** Share of the search results in each document: 1 for the one with most. First ranks dominate. */
 function documentShares(ranked: readonly RankedPassage[]): Map<string, number> {
   const sums = new Map<string, number>();
   for (const { passage, rank } of ranked) {
@@ -115,7 +111,7 @@ function documentShares(ranked: readonly RankedPassage[]): Map<string, number> {
   return new Map([...sums].map(([id, sum]) => [id, sum / most]));
 }
 
-/** Parts of a compound word, and what phrases mean, help to find what is written otherwise. */
+/** Parts of compound words and terms of phrases find other spellings. */
 function searchTerms({ terms }: Question): Map<string, number> {
   const weights = new Map<string, number>();
   const add = (term: string, weight: number) => weights.set(term, Math.max(weight, weights.get(term) ?? 0));
@@ -127,7 +123,7 @@ function searchTerms({ terms }: Question): Map<string, number> {
   return weights;
 }
 
-/** Neighbouring chunks overlap: of two that quote the same, the better stays. */
+/** Neighbouring chunks overlap: of two with the same quote the better one stays. */
 function withoutRepeats(findings: readonly Finding[]): Finding[] {
   const kept: Finding[] = [];
   for (const finding of findings) {

@@ -2,9 +2,11 @@ import type { DocumentIndex, Passage } from './document-index.js';
 import type { Question, QuestionTerm } from './question.js';
 import { synonymsOf } from './thesaurus.js';
 
-/** How well a term can be matched; all of these were set by measuring, see the package's README. */
+/** Match levels of a term; measured, see the package's README. */
 export const MATCH = { exact: 1, parts: 0.85, synonym: 0.75, near: 0.6 } as const;
-/** How well by what surrounds a sentence: the headings above it, or another sentence of the passage. */
+/**
+ * Match levels in the surroundings of a sentence: the headings above it, or another sentence of the passage.
+ */
 const AROUND = {
   title: 0.9,
   titleSynonym: 0.45,
@@ -12,30 +14,32 @@ const AROUND = {
   passageSynonym: 0.45,
   neighbour: 0.4,
 } as const;
-/** A rare word says little more than a fairly rare one. */
+/** A rare word is hardly more significant than a fairly rare one. */
 const MAX_INFORMATION = 3.5;
-/** The name of a document says where to look, not what for. */
+/** The name of a document tells where to search, not what for. */
 const NAME_SHARE = 0.3;
-/** An everyday word that no document has is probably said otherwise. */
+/** An everyday word that no document has is probably expressed otherwise. */
 const UNKNOWN_COMMON_SHARE = 0.45;
-/** What another word is worth that no document has, and what is left of an answer without it: see `index.breadth`. */
+/**
+ * Weight of another word that no document has, and the factor for an answer without it: see `index.breadth`.
+ */
 const UNKNOWN = {
   share: (breadth: number) => 0.4 + 0.2 * breadth,
   left: (breadth: number) => 0.85 - 0.25 * breadth,
 } as const;
-/** What is left of an answer without a name that is asked for. */
+/** Factor for an answer without a name of the question. */
 const WITHOUT_NAME = 0.35;
 
-/** A word of a question with what it is worth in an index. */
+/** A word of a question with its weight in an index. */
 export interface WeighedTerm extends QuestionTerm {
   readonly information: number;
-  /** What is left of an answer that lacks it: it is probably about something else. */
+  /** Factor for an answer without it, which is probably about something else. */
   readonly leftWithout: number;
-  /** Word → how well it stands for the term. */
+  /** Match level by word. */
   readonly levels: ReadonlyMap<string, number>;
 }
 
-/** What the words of a question are worth in an index, and what may stand for them. */
+/** Weights of the words of a question in an index, with their equivalents. */
 export function weighTerms(
   question: Question,
   index: DocumentIndex,
@@ -66,7 +70,7 @@ export function rarityOf(term: string, index: DocumentIndex): number {
   return Math.min(MAX_INFORMATION, index.informationOf(term));
 }
 
-/** How well the words of a sentence match a term. */
+/** Match of a term in the words of a sentence. */
 export function matchOf({ term, parts, levels }: WeighedTerm, words: ReadonlySet<string>): number {
   let best = 0;
   for (const word of words) {
@@ -78,7 +82,7 @@ export function matchOf({ term, parts, levels }: WeighedTerm, words: ReadonlySet
   return hasParts ? Math.max(best, MATCH.parts) : best;
 }
 
-/** How well the headings or, failing these, other parts of the passage or its neighbours have the term. */
+/** Match of a term in the headings or, failing these, in other parts of the passage or its neighbours. */
 export function matchAround(
   { parts, levels }: WeighedTerm,
   { titleTerms, terms }: Passage,
@@ -105,7 +109,9 @@ function levelsOf({ term, others, isName }: QuestionTerm): ReadonlyMap<string, n
   ]);
 }
 
-/** Words of one family that stemming kept apart (`subscribe`, `subscription`), not merely of a similar beginning. */
+/**
+ * Words of one family with different stems (`subscribe`, `subscription`), not merely with a common prefix.
+ */
 function isNear(a: string, b: string): boolean {
   const shared = Math.min(a.length, b.length) - 1;
   return shared >= 5 && Math.abs(a.length - b.length) <= 4 && a.slice(0, shared) === b.slice(0, shared);

@@ -1,9 +1,9 @@
 import { stem } from '../text/stem.js';
 
 /**
- * Words of software documentation that people swap for each other, groups parted by semicolons, and everyday words with what
- * documents call the same. A word may stand in several groups. Coarse on purpose: a synonym only helps a passage to be
- * found and counts less than the word itself.
+ * Synonyms in software documentation, groups separated by semicolons, and everyday words with the terms of
+ * documents. A word may be in several groups. Coarse on purpose: a synonym only helps to find a passage and
+ * counts less than the word itself.
  */
 const GROUPS = `
   accidental unintended mistake; accompany attach include; accumulate collect buffer aggregate;
@@ -288,12 +288,12 @@ for (const group of GROUPS.split(';')) {
 const WORDS = new Set(GROUPS.split(/[\s;]+/));
 const NONE: ReadonlySet<string> = new Set();
 
-/** The stems that may stand for this one. */
+/** Equivalent stems. */
 export function synonymsOf(wordStem: string): ReadonlySet<string> {
   return SYNONYMS.get(wordStem) ?? NONE;
 }
 
-/** Whether this very word is in a group. */
+/** Whether this exact word is in a group. */
 export function isThesaurusWord(word: string): boolean {
   return WORDS.has(word);
 }

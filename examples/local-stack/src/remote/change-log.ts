@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, readFileSync, truncateSync, writeSync 
 import { type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
 import type { OperationContext, OperationDefinition, ServiceDefinition } from '../service-definition.js';
 
-/** One call that changed what a service knows. */
+/** A call that changed the state of a service. */
 interface Change {
   readonly tenant_id: string;
   readonly operation: string;
@@ -12,8 +12,8 @@ interface Change {
 const MAX_BYTES = 256 * 1024 * 1024;
 
 /**
- * What has changed in a service, one call a line, so that a process that takes its place knows it too. A line is
- * written before the call is answered; one that a crash has cut in two counts as never written.
+ * State changes of a service, one call per line, so that its next process can restore them. A line is written
+ * before the call is answered; an incomplete one, after a crash, counts as not written.
  */
 export class ChangeLog {
   readonly #file: string;
@@ -24,11 +24,11 @@ export class ChangeLog {
     this.#file = file;
   }
 
-  /** The definition with its changes done again, and the new ones written down. */
+  /** The definition with its changes restored, and new ones logged. */
   async follow(definition: ServiceDefinition): Promise<ServiceDefinition> {
     for (const change of this.#read()) {
       const operation = definition.operations[change.operation];
-      // Whatever was refused then is refused again.
+      // A refused change is refused again.
       await operation?.run(operation.input.parse(change.input), replayed(change)).catch(() => undefined);
     }
     this.#descriptor = openSync(this.#file, 'a', 0o600);

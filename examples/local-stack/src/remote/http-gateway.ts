@@ -38,7 +38,7 @@ export class HttpGateway implements Gateway {
   readonly #token: string;
   readonly #waiting = new Map<string, () => void>();
 
-  /** @param orchestrator its address, and the token of this service. */
+  /** @param orchestrator its URL, and the token of this service. */
   constructor(orchestrator: { readonly url: string; readonly token: string }) {
     this.#url = orchestrator.url.replace(/\/$/, '');
     this.#token = orchestrator.token;
@@ -49,7 +49,10 @@ export class HttpGateway implements Gateway {
     this.#waiting.get(task_id)?.();
   }
 
-  /** Calls, and waits for the outcome. The same call is sent again, with the same key, while it can't be answered. */
+  /**
+   * Calls a service and waits for the outcome. Resends the call with the same key while the gateway is
+   * unavailable.
+   */
   async call({ signal = new AbortController().signal, ...asked }: Asked): Promise<JsonValue> {
     const { service, operation, tenant_id, input, session_id, task_id } = asked;
     const key = randomUUID();
@@ -69,7 +72,7 @@ export class HttpGateway implements Gateway {
   async #outcomeOf(tenantId: string, jobId: string, signal: AbortSignal): Promise<JsonValue> {
     for (;;) {
       const received = new AbortController();
-      // Listening before looking: it may end in between.
+      // Registered before the lookup: the job may end in between.
       this.#waiting.set(jobId, () => received.abort());
       try {
         const { status, body } = await this.#send(tenantId, `/internal/v1/jobs/${jobId}`, signal, {});
@@ -119,7 +122,7 @@ export class HttpGateway implements Gateway {
   }
 }
 
-/** The answer as far as it may be read: a result of 1 MiB and a few words around it. */
+/** Response text within the limit: a result of 1 MiB and its envelope. */
 async function textOf(response: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -137,7 +140,7 @@ function isObject(value: JsonValue): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** An error of a task or a problem body, as it was thrown on the other side. */
+/** An error of a task or a problem body, as an OrchestratorError. */
 function refusal(problem: JsonObject): OrchestratorError {
   const { code, retryable, message, detail, title } = problem;
   const text = [message, detail, title].find((candidate) => typeof candidate === 'string');

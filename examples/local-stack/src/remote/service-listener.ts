@@ -12,7 +12,7 @@ import {
   validate,
 } from '@agent-orchestrator/core/protocol';
 
-/** What the orchestrator sends again. Every other failure is the service's last word, and so a 4xx. */
+/** Codes after which the orchestrator resends a call. Any other failure is final, and so a 4xx. */
 const PASSING: ReadonlySet<ErrorCode> = new Set([
   'service_unavailable',
   'rate_limited',
@@ -20,14 +20,14 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
   'not_running',
 ]);
 const LAST_WORD = 422;
-/** What surrounds the input of a call, in bytes. */
+/** Size of a call without its input, bytes. */
 const ENVELOPE_BYTES = 16 * 1024;
 
 /** Options of `ServiceListener`. */
 export interface ServiceListenerOptions {
   readonly name: string;
   readonly service: Pick<InProcessService, 'run'>;
-  /** What the orchestrator has to show. */
+  /** Token that the orchestrator presents. */
   readonly token: string;
   /** Called with errors that callers only see as `internal_error`. */
   readonly report: (error: unknown, where: string) => void;
@@ -46,7 +46,7 @@ export class ServiceListener {
     this.#server.requestTimeout = 30_000;
   }
 
-  /** Resolves with the address to call. */
+  /** Resolves with the URL. */
   async listen(port: number, host: string): Promise<string> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -56,7 +56,7 @@ export class ServiceListener {
     return `http://${family === 'IPv6' ? `[${address}]` : address}:${chosen}`;
   }
 
-  /** Takes no more calls; those under way are cut off after `graceMs`. */
+  /** Accepts no more calls; running ones are disconnected after `graceMs`. */
   async close({ graceMs = 2_000 }: { readonly graceMs?: number } = {}): Promise<void> {
     if (!this.#server.listening) return;
     const closed = new Promise((resolve) => this.#server.close(resolve));
@@ -147,7 +147,7 @@ function refuse(response: ServerResponse, error: unknown): void {
   const isLast = meaning.status >= 500 && !PASSING.has(code);
   const status = isLast ? LAST_WORD : meaning.status;
   const seconds = Math.ceil((known?.retryAfterMs ?? 0) / 1_000);
-  // The orchestrator keeps the title: it has to say what is wrong.
+  // The orchestrator shows the title: it must name the problem.
   const title = known?.message ?? meaning.title;
   const problem = { type: `urn:agent-orchestrator:error:${code}`, title, status, code };
   send(response, status, problem, {

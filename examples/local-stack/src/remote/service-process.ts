@@ -9,30 +9,36 @@ import { ServiceListener } from './service-listener.js';
 /** Options of `startServiceProcess`. */
 export interface ServiceProcessOptions {
   readonly definition: ServiceDefinition;
-  /** Where the orchestrator listens, such as `http://127.0.0.1:8000`. */
+  /** URL of the orchestrator, such as `http://127.0.0.1:8000`. */
   readonly orchestratorUrl: string;
-  /** The service's token, both ways. */
+  /** Token of the service, for both directions. */
   readonly token: string;
-  /** Default: one that is free. */
+  /** Default: any free port. */
   readonly port?: number;
   /** Default `127.0.0.1`. */
   readonly host?: string;
-  /** Where to write down what changes, so that the next process knows it. Default: nowhere. */
+  /** File for state changes, which the next process restores. Default: none. */
   readonly changesFile?: string;
-  /** How often a job that is under way says so, in milliseconds. Default 20,000. */
+  /** Interval of the heartbeat of a running job, ms. Default 20,000. */
   readonly aliveMs?: number;
   /** Default: `console.error`. */
   readonly report?: (error: unknown, where: string) => void;
 }
 
 /** A running service of the local stack, over HTTP. */
-export interface ServiceProcess {
+export interface ServiceProcess extends AsyncDisposable {
   readonly url: string;
-  /** Takes no more calls, gives up what runs, and waits up to `drainMs` (default 2 s) for the hub to know. */
+  /**
+   * Accepts no more calls, fails running jobs as retryable, and waits up to `drainMs` (default 2 s) for the
+   * acks of the hub. Idempotent.
+   */
   stop(options?: { readonly drainMs?: number }): Promise<void>;
 }
 
-/** Runs one service definition behind HTTP: called by an orchestrator elsewhere, telling outcomes over a socket. */
+/**
+ * Runs one service definition behind HTTP, for an orchestrator elsewhere, with outcomes notified over a
+ * socket.
+ */
 export async function startServiceProcess(options: ServiceProcessOptions): Promise<ServiceProcess> {
   const { orchestratorUrl, token, port = 0, host = '127.0.0.1', changesFile, aliveMs } = options;
   const { name } = options.definition;
@@ -53,15 +59,18 @@ export async function startServiceProcess(options: ServiceProcessOptions): Promi
   });
   const listener = new ServiceListener({ name, service, token, report });
   service.start();
-  const stop = async ({ drainMs = 2_000 } = {}) => {
+  const end = async (drainMs: number) => {
     await listener.close();
     await service.stop();
     await notifier.drain({ signal: AbortSignal.timeout(drainMs) });
     await notifier.close();
     changes?.close();
   };
+  let ended: Promise<void> | undefined;
+  const stop = ({ drainMs = 2_000 } = {}) => (ended ??= end(drainMs));
   try {
-    return { url: await listener.listen(port, host), stop };
+    const url = await listener.listen(port, host);
+    return { url, stop, [Symbol.asyncDispose]: () => stop() };
   } catch (error) {
     await stop({ drainMs: 0 });
     throw new OrchestratorError('not_running', `${name} can't listen at ${host}:${port}`, { cause: error });

@@ -3,13 +3,15 @@ import { describe } from '@agent-orchestrator/core/protocol';
 import { type ErrorObject, Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 
 const MAX_SCHEMA_CHARACTERS = 16_384;
-/** Keywords that a stranger's schema may not have: they run regular expressions of theirs, or lead elsewhere. */
+/** Keywords that schemas of tenants may not have: they run regular expressions, or refer to other schemas. */
 const REFUSED = new Set(['pattern', 'patternProperties', 'format', '$ref', '$dynamicRef', '$id', '$schema']);
 
-/** Checks arguments against the tool's JSON Schema (2020-12). Throws `invalid_request` that names what is wrong where. */
+/** Validates arguments by the tool's JSON Schema (2020-12). Throws `invalid_request` with the location. */
 export type ArgumentCheck = (args: JsonObject) => void;
 
-/** @throws {OrchestratorError} `invalid_request` when `parameters` is no usable JSON Schema of an object. */
+/**
+ * @throws {OrchestratorError} `invalid_request` if `parameters` is not a supported JSON Schema of an object.
+ */
 export function argumentCheck(tool: string, parameters: JsonObject): ArgumentCheck {
   if (parameters['type'] !== 'object') {
     throw new OrchestratorError(
@@ -37,7 +39,7 @@ export function argumentCheck(tool: string, parameters: JsonObject): ArgumentChe
 
 function compiled(tool: string, parameters: JsonObject): ValidateFunction {
   try {
-    // One instance a schema: nothing of one tenant's schema is known to another's.
+    // One instance per schema: no schema is shared between tenants.
     return new Ajv2020({
       allErrors: false,
       strictSchema: true,

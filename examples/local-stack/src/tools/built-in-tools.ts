@@ -133,7 +133,7 @@ function dateTimeOutput(args: JsonObject, now: Date): JsonValue {
   }
 }
 
-/** The tools that every tenant has. */
+/** Tools of every tenant. */
 export function builtInTools(now: () => Date = () => new Date()): Tool[] {
   return [calculator, dateTime(now), textStatisticsTool, documentSearch];
 }

@@ -1,7 +1,7 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { cutText } from '@agent-orchestrator/core/protocol';
 
-/** Longest expression, in characters. */
+/** Maximum length of an expression, characters. */
 const MAX_LENGTH = 2_000;
 const MAX_DEPTH = 100;
 
@@ -23,7 +23,9 @@ const fixed = (count: number, apply: (...values: number[]) => number): MathFunct
 const many = (apply: (...values: number[]) => number): MathFunction => ({ min: 1, max: 100, apply });
 const sum = (...values: number[]) => values.reduce((total, value) => total + value, 0);
 
-/** What can be called, angles in radians. `log(x)` is to base 10, `log(x, b)` to base b, `round(x, d)` to d decimals. */
+/**
+ * Functions, angles in radians. `log(x)` is to base 10, `log(x, b)` to base b, `round(x, d)` to d decimals.
+ */
 const FUNCTIONS: Readonly<Record<string, MathFunction>> = {
   sqrt: fixed(1, Math.sqrt),
   cbrt: fixed(1, Math.cbrt),
@@ -52,7 +54,7 @@ const FUNCTIONS: Readonly<Record<string, MathFunction>> = {
 };
 const CONSTANTS: Readonly<Record<string, number>> = { pi: Math.PI, e: Math.E, tau: 2 * Math.PI };
 
-/** How tightly infix operators bind; `right` ones group from the right. */
+/** Precedence of infix operators; `right` ones are right-associative. */
 const INFIX: Readonly<Record<string, { readonly power: number; readonly right?: boolean }>> = {
   '+': { power: 10 },
   '-': { power: 10 },
@@ -65,10 +67,10 @@ const INFIX: Readonly<Record<string, { readonly power: number; readonly right?: 
 const SIGN_POWER = 30;
 
 /**
- * Evaluates an expression: `+ - * / % ^`, parentheses, signs, `n!`, functions, constants, `variables`.
- * `a % b` is the remainder, with the sign of a; `a%` with nothing to divide by behind it is a hundredth.
+ * Evaluates an expression: `+ - * / % ^`, parentheses, signs, `n!`, functions, constants, `variables`. `a %
+ * b` is the remainder, with the sign of a; `a%` without a divisor is a hundredth.
  *
- * @throws {OrchestratorError} `invalid_request` with the position, or when the value is not a finite number.
+ * @throws {OrchestratorError} `invalid_request` with the position, or if the value is not a finite number.
  */
 export function evaluate(expression: string, variables: Readonly<Record<string, number>> = {}): number {
   if (expression.length > MAX_LENGTH) {
@@ -81,7 +83,7 @@ export function evaluate(expression: string, variables: Readonly<Record<string, 
   );
 }
 
-/** A Pratt parser that evaluates while it reads. */
+/** Pratt parser that evaluates while it reads. */
 class ExpressionReader {
   readonly #tokens: readonly Token[];
   readonly #variables: Readonly<Record<string, number>>;
@@ -272,7 +274,7 @@ function calculatorError(message: string): OrchestratorError {
   return new OrchestratorError('invalid_request', `calculator: ${message}`);
 }
 
-/** A number as people write it: twelve significant digits, so that 0.1 + 0.2 is 0.3. */
+/** A number for readers: twelve significant digits, so that 0.1 + 0.2 is 0.3. */
 export function formatNumber(value: number): string {
   const rounded = Number(value.toPrecision(12));
   return Math.abs(rounded) >= 1e15

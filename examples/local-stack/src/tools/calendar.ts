@@ -11,7 +11,7 @@ export type DateUnit = (typeof DATE_UNITS)[number];
 /**
  * A point in time in UTC from `2026-01-31` or `2026-01-31T10:00`, `today` or `now`.
  *
- * @throws {OrchestratorError} `invalid_request` for what is no date of the calendar, such as 30 February.
+ * @throws {OrchestratorError} `invalid_request` for an invalid date, such as 30 February.
  */
 export function parseDate(text: string, now: Date): Date {
   if (text === 'now') return now;
@@ -37,7 +37,7 @@ export function isoDay(date: Date): string {
   return date.toISOString().slice(0, 10);
 }
 
-/** `2026-01-31`, or with the time `2026-01-31T10:00Z` where it is not midnight. */
+/** `2026-01-31`, or with the time `2026-01-31T10:00Z` unless it is midnight. */
 export function isoMoment(date: Date): string {
   return date.getTime() % DAY_MS === 0 ? isoDay(date) : `${date.toISOString().slice(0, 16)}Z`;
 }
@@ -69,7 +69,7 @@ function moveMonths(date: Date, months: number): void {
   date.setUTCDate(Math.min(day, lastDay));
 }
 
-/** What lies between two points in time: whole units towards zero, and the whole of it in years, months and days. */
+/** Difference of two points in time: whole units, rounded towards zero, and in years, months and days. */
 export function differenceBetween(from: Date, to: Date) {
   const sign = to < from ? -1 : 1;
   const [early, late] = sign < 0 ? [to, from] : [from, to];

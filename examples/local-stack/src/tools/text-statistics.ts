@@ -3,11 +3,11 @@ import { sentencesOf } from '../text/sentences.js';
 
 const words = new Intl.Segmenter('en', { granularity: 'word' });
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
-/** What an adult reads silently (Brysbaert, 2019). */
+/** Silent reading speed of an adult (Brysbaert, 2019). */
 const WORDS_A_MINUTE = 238;
 const MOST_FREQUENT = 5;
 
-/** Counts what is in a text. Characters are what a reader sees as one: an emoji with its modifiers is one. */
+/** Counts of a text. Characters are grapheme clusters: an emoji with its modifiers is one. */
 export function textStatistics(text: string) {
   const found = Array.from(words.segment(text)).filter(({ isWordLike }) => isWordLike === true);
   const characters = Array.from(graphemes.segment(text), ({ segment }) => segment);
@@ -28,7 +28,7 @@ export function textStatistics(text: string) {
   };
 }
 
-/** The commonest words that carry meaning; of all words, where there is none. */
+/** The most frequent words with meaning; of all words, if there are none. */
 function mostFrequent(all: readonly string[]): { word: string; count: number }[] {
   const meaningful = all.filter((word) => !isStopWord(word));
   const counts = new Map<string, number>();

@@ -8,19 +8,19 @@ import { builtInTools, delegatingTool, formulaTool } from './built-in-tools.js';
 import { evaluate } from './calculator.js';
 import type { Tool } from './tool.js';
 
-/** Tools that a tenant may register. */
+/** Maximum of tools that a tenant may register. */
 const MAX_TOOLS = 200;
-/** Services that call tools themselves: a tool that calls them could call itself without end. */
+/** Services that call tools themselves: a tool that calls them could recurse endlessly. */
 const NOT_DELEGATED_TO = ['tool_registry', 'agent_execution', 'workflow_engine'];
 
 const registerInput = z.object({
   name: nameSchema,
   description: z.string().min(1).max(2_000),
   parameters: jsonObjectSchema,
-  /** Either a formula of the numeric parameters, or the operation of a service that takes the arguments. */
+  /** Either a formula of the numeric parameters, or an operation of a service that takes the arguments. */
   expression: z.string().min(1).max(2_000).nullish(),
   delegate: z.object({ service: idSchema, operation: nameSchema }).nullish(),
-  /** The agents that may use it. Default: all. */
+  /** Agents that may use it. Default: all. */
   agents: listSchema(idSchema, { max: 100 }).nullish(),
 });
 type Registration = z.output<typeof registerInput>;
@@ -32,11 +32,13 @@ interface Registered {
 }
 
 export interface ToolRegistryOptions {
-  /** What the time is. Default: the clock of the machine. */
+  /** Current time. Default: the system clock. */
   readonly now?: () => Date;
 }
 
-/** Knows the tools, checks their arguments, runs them. Each tenant has the built-in ones and those it registers. */
+/**
+ * Lists tools, validates their arguments, runs them. A tenant has the built-in ones and those it registers.
+ */
 export function toolRegistryService(options: ToolRegistryOptions = {}): ServiceDefinition {
   const builtIn = new Map(builtInTools(options.now).map((tool) => [tool.description.name, registered(tool)]));
   const tenants = new TenantState(() => new Map<string, Registered>());
@@ -114,13 +116,13 @@ function toolFrom({ name, description, parameters, expression, delegate }: Regis
   );
 }
 
-/** A formula that can't be read is refused when it is registered, not when it is first used. */
+/** An invalid formula is refused at registration, not at its first use. */
 function tryFormula(expression: string, parameters: JsonObject): void {
   const names = Object.keys((parameters['properties'] ?? {}) as JsonObject);
   try {
     evaluate(expression, Object.fromEntries(names.map((name) => [name, Math.SQRT2])));
   } catch (error) {
-    // Some formulas have no value at this one place; what matters is that they can be read.
+    // Some formulas have no value for these arguments; it matters only that they parse.
     if (!(error instanceof OrchestratorError) || / at position |characters|levels/.test(error.message))
       throw error;
   }

@@ -9,9 +9,9 @@ export type ToolDescription = {
   readonly parameters: JsonObject;
 };
 
-/** Something an agent can do besides answering. */
+/** A capability of an agent besides answering. */
 export interface Tool {
   readonly description: ToolDescription;
-  /** Arguments were checked against `parameters`. */
+  /** The arguments are valid by `parameters`. */
   run(args: JsonObject, context: OperationContext): Promise<JsonValue>;
 }

@@ -4,12 +4,12 @@ import { z } from 'zod';
 import { documentSchema } from '../ingestion/ingestion-service.js';
 import { type OperationContext, operation, type ServiceDefinition } from '../service-definition.js';
 
-/** Documents that one run of `ingestion` takes. */
+/** Maximum of documents per run of `ingestion`. */
 const MAX_DOCUMENTS = 100;
 
 type Workflow = (input: JsonObject, context: OperationContext) => Promise<JsonValue>;
 
-/** Work of several stages at other services, by name. */
+/** Workflows over several services, by name. */
 const WORKFLOWS: Readonly<Record<string, Workflow>> = {
   ingestion: ingestDocuments,
   tool_workflow: answerWithTools,
@@ -23,7 +23,7 @@ const requestSchema = z.object({
   context: z.unknown().optional(),
 });
 
-/** Says which workflow a request needs, and runs workflows. */
+/** Identifies the workflow of a request, and runs workflows. */
 export function workflowEngineService(): ServiceDefinition {
   return {
     name: 'workflow_engine',
@@ -58,7 +58,7 @@ const ingestionInput = z.union([
   documentSchema,
 ]);
 
-/** One document `{name, content, …}`, or several as `{documents: […]}`, one after the other. */
+/** One document `{name, content, …}`, or several as `{documents: […]}`, sequentially. */
 async function ingestDocuments(input: JsonObject, context: OperationContext): Promise<JsonValue> {
   const checked = validate(ingestionInput, input, 'input of the workflow "ingestion"');
   if (!('documents' in checked)) return context.call('ingestion', 'ingest_document', checked as JsonObject);

@@ -1,6 +1,5 @@
+import { PAGE_SIZES } from '@agent-orchestrator/core/protocol';
 import { UsageError } from '../errors/errors.js';
-
-const MAX_PAGE = 500;
 
 /** Integer of a flag. @throws {UsageError} */
 export function wholeNumber(flag: string, text: string, min: number, max: number): number {
@@ -11,5 +10,5 @@ export function wholeNumber(flag: string, text: string, min: number, max: number
 
 /** Page size of a flag. */
 export function pageSize(text: string | undefined, usual: number): number {
-  return text === undefined ? usual : wholeNumber('--limit', text, 1, MAX_PAGE);
+  return text === undefined ? usual : wholeNumber('--limit', text, 1, PAGE_SIZES.tenant.max);
 }

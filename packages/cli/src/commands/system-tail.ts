@@ -1,5 +1,5 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
-import type { SystemEvent } from '@agent-orchestrator/redis-adapter';
+import type { SystemEvent } from '@agent-orchestrator/core/storage';
 import { EXIT, UsageError } from '../errors/errors.js';
 import type { SettingFlags } from '../settings/settings.js';
 import { inOneLine, type Terminal } from '../terminal/terminal.js';
@@ -19,7 +19,7 @@ export async function tail(context: CommandContext, flags: TailFlags): Promise<v
   await withOperatorStorage(context, flags, async (storage) => {
     terminal.talk(terminal.dim('following system events, Ctrl-C ends'));
     try {
-      for await (const systemEvent of storage.systemEvents({ signal })) print(terminal, systemEvent);
+      for await (const systemEvent of storage.systemEvents.follow({ signal })) print(terminal, systemEvent);
     } catch (cause) {
       if (cause instanceof OrchestratorError) throw cause;
       throw new OrchestratorError('storage_unavailable', 'the storage does not answer any more', { cause });

@@ -8,15 +8,18 @@ import {
   type Storage,
   type Task,
 } from '@agent-orchestrator/core';
-import { idSchema, uuidSchema, validate } from '@agent-orchestrator/core/protocol';
+import { idSchema, PAGE_SIZES, uuidSchema, validate } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import type { Backend, SessionQuery, TaskQuery } from '../client/backend.js';
 
 const statusSchema = z.enum(['active', 'closed'], 'expected active or closed').optional();
-/** Page sizes as in the HTTP API. */
+const MAX_PAGE = PAGE_SIZES.tenant.max;
 const countSchema = z
   .string()
-  .refine((text) => /^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= 500, 'expected 1 to 500')
+  .refine(
+    (text) => /^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= MAX_PAGE,
+    `expected 1 to ${MAX_PAGE}`,
+  )
   .transform(Number)
   .optional();
 
@@ -33,9 +36,9 @@ export class StorageBackend implements Backend {
     this.#sessions = new SessionManager({ storage });
   }
 
-  listTasks({ limit, cursor: after, ...filter }: TaskQuery) {
+  listTasks({ limit, ...query }: TaskQuery) {
     const { tenantId } = this;
-    return this.#registry.list({ tenantId, ...filter, after, limit: countOf(limit) });
+    return this.#registry.list({ tenantId, ...query, limit: countOf(limit) });
   }
 
   getTask(taskId: string): Promise<Task> {
@@ -56,14 +59,14 @@ export class StorageBackend implements Backend {
     return this.#registry.redrive(this.#task(taskId));
   }
 
-  listSessions({ status, limit: count, cursor: after }: SessionQuery) {
+  listSessions({ status, limit: count, cursor }: SessionQuery) {
     const wanted = validate(statusSchema, status, '--status');
     const limit = countOf(count);
     return this.#sessions.list({
       tenantId: this.tenantId,
       ...(wanted !== undefined && { status: wanted }),
       ...(limit !== undefined && { limit }),
-      ...(after !== undefined && { after }),
+      ...(cursor !== undefined && { cursor }),
     });
   }
 

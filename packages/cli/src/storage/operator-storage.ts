@@ -1,8 +1,10 @@
 import type { Storage } from '@agent-orchestrator/core';
-import type { SystemEvent } from '@agent-orchestrator/redis-adapter';
+import type { SystemEvent, SystemEvents } from '@agent-orchestrator/core/storage';
 
 /** A storage with what operators read beside the orchestrators that use it. */
 export interface OperatorStorage extends Storage {
-  /** Recent system events, then new ones, until `signal` aborts. */
-  systemEvents(options: { readonly signal: AbortSignal }): AsyncIterable<SystemEvent>;
+  readonly systemEvents: SystemEvents & {
+    /** Recent system events, then new ones, until `signal` aborts. */
+    follow(options: { readonly signal: AbortSignal }): AsyncIterable<SystemEvent>;
+  };
 }

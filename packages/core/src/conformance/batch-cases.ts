@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { BatchSubmission, Submission } from '../storage/task-records.js';
+import type { BatchSubmission, NewTask, Submission } from '../storage/task-records.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
 const MANY = 2_500;
@@ -14,7 +14,7 @@ async function submit(t: CaseTools, items: BatchSubmission['items'], more: Parti
   return answer.batch;
 }
 
-type More = Parameters<CaseTools['newTask']>[0];
+type More = Partial<NewTask>;
 type NewItem = (t: CaseTools, more?: More) => Submission;
 
 const simpleItem: NewItem = (t, more) => t.submission(more);

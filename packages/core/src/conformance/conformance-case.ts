@@ -7,7 +7,7 @@ import type { Task } from '../protocol/task.js';
 import type { Random } from '../runtime/random.js';
 import type { Claim, Runnable, Settlement } from '../storage/task-queue.js';
 import type { NewTask, Submission, TrackedCall } from '../storage/task-records.js';
-import type { StepRequest } from '../storage/call-journal.js';
+import type { RecordAnswerParams, Report, StepRequest } from '../storage/call-journal.js';
 
 /** A storage under test with its clock. */
 export interface StorageUnderTest {
@@ -32,6 +32,7 @@ export type StoragePart =
   | 'usage'
   | 'workers'
   | 'wakeups'
+  | 'systemEvents'
   | 'storage';
 
 /** One requirement on every storage. Throws an `AssertionError` on a violation. */
@@ -56,6 +57,8 @@ export interface ClaimOptions {
   readonly signal?: AbortSignal;
   readonly runs?: readonly Runnable[];
 }
+
+type MoreOfCall = Partial<NonNullable<StepRequest['call']>>;
 
 /** Tools of a case: a storage, tenants of its own, and the usual steps as one call each. */
 export class CaseTools {
@@ -211,7 +214,7 @@ export class CaseTools {
   }
 
   callStep(
-    more: Partial<NonNullable<StepRequest['call']>> = {},
+    more: MoreOfCall = {},
     key = this.name('step'),
   ): StepRequest & { readonly call: NonNullable<StepRequest['call']> } {
     const call = {
@@ -237,7 +240,7 @@ export class CaseTools {
   }
 
   /** A leased task with a call that the service has accepted as job `jobId`. */
-  async withJob(jobId = this.name('job'), more: Parameters<CaseTools['callStep']>[0] = {}) {
+  async withJob(jobId = this.name('job'), more: MoreOfCall = {}) {
     const claim = await this.leased();
     const step = this.callStep(more);
     await this.begin(claim, step);
@@ -248,7 +251,7 @@ export class CaseTools {
   async record(
     claim: Claim,
     step: StepRequest,
-    answer: Parameters<Storage['journal']['record']>[0]['answer'],
+    answer: RecordAnswerParams['answer'],
   ): ReturnType<Storage['journal']['record']> {
     const { key, call } = step;
     return this.storage.journal.record({
@@ -273,7 +276,7 @@ export class CaseTools {
   }
 
   /** A service's report on a job. */
-  report(jobId: string, value: JsonValue, more: Partial<Parameters<Storage['journal']['report']>[0]> = {}) {
+  report(jobId: string, value: JsonValue, more: Partial<Report> = {}) {
     return this.storage.journal.report({
       tenantId: this.tenantId,
       service: 'query',

@@ -104,6 +104,27 @@ export const logCases: readonly ConformanceCase[] = [
   },
   {
     part: 'events',
+    method: 'follow',
+    name: 'leaves the position before the first event valid after the last follower of an empty log',
+    async run(t) {
+      const { tenantId } = t;
+      const start = await t.storage.events.head({ tenantId });
+      const over = new AbortController();
+      const events = t.storage.events.follow({ tenantId, after: start, signal: over.signal });
+      const first = events[Symbol.asyncIterator]().next();
+      over.abort();
+      await first;
+      for (let sweep = 0; sweep < 5; sweep += 1) {
+        await t.pass(60_000);
+        await t.storage.queue.sweep({ max: 100 });
+      }
+      await t.submit();
+      const page = await t.storage.events.read({ tenantId, after: start, limit: 10 });
+      assert.deepEqual([page.gap, page.events.length], [undefined, 1]);
+    },
+  },
+  {
+    part: 'events',
     method: 'read',
     name: 'keeps events for a day, and reports a gap where older ones are missing',
     async run(t) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { ListSessionsParams } from '../storage/session-store.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
 const where = (t: CaseTools, sessionId = 's') => ({ tenantId: t.tenantId, sessionId });
@@ -156,7 +157,7 @@ export const sessionCases: readonly ConformanceCase[] = [
     async run(t) {
       for (const id of ['a', 'b', 'c']) await t.storage.sessions.create({ ...where(t, id), context: {} });
       await t.storage.sessions.close({ ...where(t, 'b'), graceMs: 0 });
-      type Asked = Partial<Parameters<typeof t.storage.sessions.list>[0]>;
+      type Asked = Partial<ListSessionsParams>;
       const page = (asked: Asked) => t.storage.sessions.list({ tenantId: t.tenantId, limit: 9, ...asked });
       const ids = async (asked: Asked) => (await page(asked))?.sessions.map(({ session_id }) => session_id);
       const first = await page({ limit: 2 });

@@ -26,6 +26,7 @@ import { submitCases } from './submit-cases.js';
 import { submitManyCases } from './submit-many-cases.js';
 import { sweepCases } from './sweep-cases.js';
 import { taskCases } from './task-cases.js';
+import { systemEventCases } from './system-event-cases.js';
 import { tenantCases } from './tenant-cases.js';
 import { ticketCases } from './ticket-cases.js';
 import { trackedTaskCases } from './tracked-task-cases.js';
@@ -71,6 +72,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...logCases,
   ...logBytesCases,
   ...completionCases,
+  ...systemEventCases,
   ...recoveryCases,
   ...oddValueCases,
 ];

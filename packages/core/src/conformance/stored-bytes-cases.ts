@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { DEFAULTS } from '../protocol/settings.js';
+import type { NewTask } from '../storage/task-records.js';
 import type { CaseTools, ConformanceCase } from './conformance-case.js';
 
 const MAX = 100_000;
@@ -10,7 +11,7 @@ const UNTIL_FULL = 4;
 const TWO_DAYS_MS = 2 * 24 * 60 * 60_000;
 const failure = { code: 'service_error', message: 'down', retryable: false } as const;
 
-const submitTo = (t: CaseTools, tenantId: string, more: Parameters<CaseTools['newTask']>[0]) =>
+const submitTo = (t: CaseTools, tenantId: string, more: Partial<NewTask>) =>
   t.storage.tasks.submit({ tenantId, submission: t.submission(more), maxWaiting: 1_000 });
 const submit = (t: CaseTools, more = {}) => submitTo(t, t.tenantId, { payload: PART, ...more });
 

@@ -1,3 +1,4 @@
+import type { ListTasksParams } from '../storage/task-records.js';
 import assert from 'node:assert/strict';
 import type { ConformanceCase } from './conformance-case.js';
 
@@ -86,10 +87,8 @@ export const taskCases: readonly ConformanceCase[] = [
         await t.submit({ session_id: 's' }),
       ];
       await t.settle(await t.claimOne({ max: 1 }), { kind: 'completed', result: 1 });
-      const list = async (
-        filter: Parameters<typeof t.storage.tasks.list>[0]['filter'],
-        tenantId = t.tenantId,
-      ) => (await t.storage.tasks.list({ tenantId, filter, limit: 10 })).tasks.map(({ task_id }) => task_id);
+      const list = async (filter: ListTasksParams['filter'], tenantId = t.tenantId) =>
+        (await t.storage.tasks.list({ tenantId, filter, limit: 10 })).tasks.map(({ task_id }) => task_id);
       assert.deepEqual(await list({ status: 'completed' }), [plain.task_id]);
       assert.deepEqual(await list({ status: 'pending' }), [inSession.task_id, other.task_id]);
       assert.deepEqual(await list({ type: 'other' }), [other.task_id]);

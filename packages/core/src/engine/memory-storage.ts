@@ -2,6 +2,7 @@ import { getHeapStatistics } from 'node:v8';
 import { type Clock, systemClock } from '../runtime/clock.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { type Random, systemRandom } from '../runtime/random.js';
+import type { SystemEvents } from '../storage/system-events.js';
 import type { Wakeups } from '../storage/wakeups.js';
 import type { CallJournal } from '../storage/call-journal.js';
 import type { EventLog } from '../storage/event-log.js';
@@ -59,6 +60,8 @@ export class MemoryStorage implements Storage {
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
   readonly wakeups: Wakeups;
+  /** Dropped: only this process can read the storage. */
+  readonly systemEvents: SystemEvents = { publish: () => {} };
   private readonly gate: EngineGate;
 
   constructor(options: MemoryStorageOptions = {}) {

@@ -9,6 +9,7 @@ import {
   isFinalEvent,
 } from '../protocol/events.js';
 import { isFinal, type Task } from '../protocol/task.js';
+import { EVENTS_PER_READ } from '../protocol/pages.js';
 import { validate } from '../protocol/validation.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { SessionManager } from '../sessions/session-manager.js';
@@ -19,8 +20,6 @@ import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
 
 /** Maximum of events scanned for a session's tasks that ended since a cursor. */
 const MAX_LOOK_BACK = 10_000;
-/** Events per read. */
-const PAGE = 500;
 
 /** Options of `follow`: the topic, the start cursor, and the signal that ends it. */
 export type FollowOptions = Topic & { readonly after?: string; readonly signal?: AbortSignal };
@@ -71,7 +70,11 @@ export class TenantEvents {
     const { items: tasks } = page;
     let from = after;
     for (let left = MAX_LOOK_BACK; from !== undefined && left > 0;) {
-      const { events, cursor } = await this.ports.storage.events.read({ tenantId, after: from, limit: PAGE });
+      const { events, cursor } = await this.ports.storage.events.read({
+        tenantId,
+        after: from,
+        limit: EVENTS_PER_READ,
+      });
       if (events.length === 0) return { tasks };
       for (const event of events) {
         if (event.session_id !== sessionId || event.task_id === undefined || !isFinalEvent(event.event))
@@ -128,7 +131,11 @@ export class TenantEvents {
     let after = from;
     while (after !== until) {
       if (ends?.aborted) return;
-      const { events, cursor, gap } = await this.ports.storage.events.read({ tenantId, after, limit: PAGE });
+      const { events, cursor, gap } = await this.ports.storage.events.read({
+        tenantId,
+        after,
+        limit: EVENTS_PER_READ,
+      });
       if (gap) {
         yield await this.#gap(topic, gap);
         return;

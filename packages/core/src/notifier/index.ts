@@ -1,6 +1,7 @@
 /** The part of core for services in other processes: nothing here loads the orchestrator. */
 export { InProcessTransport, type InProcessHub } from './in-process-transport.js';
 export type { NotifierEvents, NotifierListener } from './notifier-events.js';
+export { type Clock, systemClock } from '../runtime/clock.js';
 export { fullJitter } from '../protocol/full-jitter.js';
 export { type AboutTask, TaskNotifier, type TaskNotifierOptions } from './task-notifier.js';
 export type {

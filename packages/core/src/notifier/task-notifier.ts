@@ -18,6 +18,7 @@ import {
 import { clampDelay } from '../protocol/retry-after.js';
 import { cutText } from '../protocol/text.js';
 import { classNameOf, messageOf } from '../protocol/thrown.js';
+import { type Clock, systemClock } from '../runtime/clock.js';
 import { WakeSignal } from '../runtime/wake-signal.js';
 import { fullJitter } from '../protocol/full-jitter.js';
 import { validate } from '../protocol/validation.js';
@@ -40,6 +41,8 @@ export interface TaskNotifierOptions {
   readonly retryBaseMs?: number;
   /** Upper limit of the back-off, ms. Default: 5,000. */
   readonly retryCapMs?: number;
+  /** Time and timers; tests advance it manually. Default: the system's. */
+  readonly clock?: Clock;
 }
 
 const WINDOW = { inOrder: 256, oneByOne: 16 };
@@ -98,14 +101,16 @@ export class TaskNotifier implements AsyncDisposable {
   readonly #outbox: Outbox;
   readonly #window: number;
   readonly #retry: { readonly baseMs: number; readonly capMs: number };
+  readonly #clock: Clock;
   readonly #listeners = newListeners();
-  readonly #timers = new Set<NodeJS.Timeout>();
+  /** Functions that cancel the pending timers. */
+  readonly #timers = new Set<() => void>();
   /** Called when the link changes, the outbox becomes empty, or the notifier closes. */
   readonly #changed = new WakeSignal();
   #link: LinkState | undefined;
-  /** Entries in the window, by the time of their send, epoch ms; infinity for entries deferred by the hub. */
+  /** Entries in the window, by the time of their send, monotonic ms; infinity for entries deferred by the hub. */
   readonly #sent = new Map<OutboxEntry, number>();
-  #windowTimer: NodeJS.Timeout | undefined;
+  #waitsForWindow = false;
   #seq = 0;
   #closed: Promise<void> | undefined;
 
@@ -115,6 +120,7 @@ export class TaskNotifier implements AsyncDisposable {
     const checked = validate(optionsSchema, options, 'the options of TaskNotifier');
     this.serviceName = checked.serviceName;
     this.#transport = transport;
+    this.#clock = options.clock ?? systemClock;
     this.#window = checked.window ?? (transport.inOrder ? WINDOW.inOrder : WINDOW.oneByOne);
     this.#retry = { baseMs: checked.retryBaseMs, capMs: checked.retryCapMs };
     const { maxMessages, maxBytes } = checked;
@@ -208,7 +214,7 @@ export class TaskNotifier implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const cancel of this.#timers) cancel();
     for (const entry of this.#outbox.clear()) entry.reject(this.#notRunning());
     this.#changed.notify();
     await this.#transport.close();
@@ -248,8 +254,9 @@ export class TaskNotifier implements AsyncDisposable {
   #message(notification: TaskNotification): OutboxMessage {
     const message_id = newToken();
     // From the clock, so that `seq` does not decrease when the service restarts.
-    const seq = Math.max(this.#seq + 1, Date.now());
-    const timestamp = new Date().toISOString();
+    const now = this.#clock.now();
+    const seq = Math.max(this.#seq + 1, now);
+    const timestamp = new Date(now).toISOString();
     const text = toText({ ...notification, timestamp, message_id, seq });
     const bytes = Buffer.byteLength(text);
     if (bytes > MAX_RESULT_BYTES) {
@@ -278,18 +285,17 @@ export class TaskNotifier implements AsyncDisposable {
    */
   #hasRoom(): boolean {
     if (this.#sent.size < this.#window) return true;
-    const heldSince = Date.now() - HELD_MS;
+    const heldSince = this.#clock.monotonic() - HELD_MS;
     for (const [entry, at] of this.#sent) {
       if (at <= heldSince) return this.#sent.delete(entry);
       if (Number.isFinite(at)) break;
     }
-    if (this.#windowTimer === undefined) {
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        this.#windowTimer = undefined;
+    if (!this.#waitsForWindow) {
+      this.#waitsForWindow = true;
+      this.#after(HELD_MS, () => {
+        this.#waitsForWindow = false;
         this.#pump();
-      }, HELD_MS);
-      this.#timers.add((this.#windowTimer = timer));
+      });
     }
     return false;
   }
@@ -298,7 +304,7 @@ export class TaskNotifier implements AsyncDisposable {
   async #send(entry: OutboxEntry): Promise<void> {
     // Moves the entry to the end: the map is ordered by send time.
     this.#sent.delete(entry);
-    this.#sent.set(entry, Date.now());
+    this.#sent.set(entry, this.#clock.monotonic());
     try {
       const ack = await this.#transport.send(entry.message);
       if (ack.outcome === 'retry_later') {
@@ -340,13 +346,19 @@ export class TaskNotifier implements AsyncDisposable {
     this.#sent.set(entry, Number.POSITIVE_INFINITY);
     this.#outbox.putBack(entry);
     if (backingOff) return;
-    const resume = () => {
-      this.#timers.delete(timer);
+    this.#after(Math.min(delayMs, MAX_BACKOFF_MS), () => {
       for (const failed of this.#outbox.resume(queue)) void this.#send(failed);
       this.#pump();
-    };
-    const timer = setTimeout(resume, Math.min(delayMs, MAX_BACKOFF_MS));
-    this.#timers.add(timer);
+    });
+  }
+
+  /** Calls `callback` after `ms`, unless the notifier is closed before. */
+  #after(ms: number, callback: () => void): void {
+    const cancel = this.#clock.after(ms, () => {
+      this.#timers.delete(cancel);
+      callback();
+    });
+    this.#timers.add(cancel);
   }
 
   #onFrame(frame: HubFrame): void {

@@ -65,6 +65,15 @@ export {
   topicSchema,
 } from './events.js';
 export { planSchema, planStepSchema } from './plan.js';
+export {
+  EVENTS_PER_READ,
+  messagesQuery,
+  PAGE_SIZES,
+  pageLimit,
+  pageQuery,
+  type PageOptions,
+  type PageSize,
+} from './pages.js';
 export { DEFAULTS } from './settings.js';
 export { TASK_TEXTS, taskText } from './task-texts.js';
 export { ERROR_CODES } from './errors.js';

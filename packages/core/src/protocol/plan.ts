@@ -26,7 +26,7 @@ export const planSchema = z.object({
   steps: listSchema(planStepSchema, { min: 1, max: MAX_STEPS }),
   output: optionalJsonSchema,
 });
-/** A plan: steps with their dependencies, run by the workflow of type `plan`. */
+/** A workflow as data: `payload.plan` of a task of type `workflow`. */
 export type OrchestrationPlan = z.output<typeof planSchema>;
 
 /** Whether a value is a reference to `input` or `steps.<id>.result`: `{ "$from": "steps.chunk.result.texts" }`. */

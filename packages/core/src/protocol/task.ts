@@ -83,9 +83,6 @@ export const batchSubmissionSchema = z.object({
   fail_fast: z.boolean().optional(),
 });
 
-/** The `next` of a page of tasks, or of a batch's items. */
-export const pageCursorSchema = z.string().regex(/^\d{1,15}$/, 'expected the "next" of a page');
-
 /** Body of `POST /v1/tasks/{id}/signals/{name}`. */
 export const signalBodySchema = z.object({ payload: optionalJsonSchema });
 /** Body of `POST /v1/tasks/{id}/cancel`. */

@@ -5,7 +5,7 @@ import { validate } from './validation.js';
 const passed = new WeakMap<object, z.ZodType>();
 
 /**
- * Like `validate`, for a value that nothing else can change, such as the parsed body of a request: `validateOnce` takes the
+ * Like `validate`, for a value that no other code can change, such as the parsed body of a request: `validateOnce` takes the
  * result as it is. The result is frozen; a copy of it is validated again.
  */
 export function validateOwned<T extends z.ZodType>(schema: T, value: unknown, what: string): z.output<T> {

@@ -1,7 +1,9 @@
 /** Source of time and timers; tests advance it manually. */
 export interface Clock {
-  /** Epoch ms. */
+  /** Epoch ms. Jumps when the machine's clock is set: for points in time, not for durations. */
   now(): number;
+  /** Ms since some moment: never jumps, for durations. */
+  monotonic(): number;
   /** Calls `callback` once after `ms`, without an upper limit; the returned function cancels it. */
   after(ms: number, callback: () => void): () => void;
 }
@@ -12,6 +14,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** The clock of the machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after(ms, callback) {
     let timer: NodeJS.Timeout;
     const wait = (left: number) => {
@@ -22,6 +25,16 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Calls `callback` each `ms`, until the returned function is called. */
+export function every(clock: Clock, ms: number, callback: () => void): () => void {
+  const tick = () => {
+    cancel = clock.after(ms, tick);
+    callback();
+  };
+  let cancel = clock.after(ms, tick);
+  return () => cancel();
+}
 
 /** Waits for `work`, which must not reject, for up to `ms`, or until `signal` fires. Resolves with whether it has ended. */
 export async function atMost(

@@ -1,7 +1,7 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import { idSchema } from '../protocol/ids.js';
 import type { JsonObject } from '../protocol/json.js';
-import { checkLimit } from '../protocol/page-limit.js';
+import { PAGE_SIZES, pageLimit, type PageOptions } from '../protocol/pages.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { type Message, MESSAGE_ROLES, type MessageRole, type Session } from '../protocol/session.js';
 import { describe, validate } from '../protocol/validation.js';
@@ -116,7 +116,7 @@ export class SessionManager {
     params: InSession & { readonly limit?: number; readonly before?: string },
   ): Promise<readonly Message[]> {
     const { tenantId, sessionId, before } = params;
-    const limit = checkLimit(params.limit);
+    const limit = pageLimit(PAGE_SIZES.tenant, params.limit);
     const found = await this.#storage.sessions.messages({
       tenantId,
       sessionId,
@@ -143,17 +143,20 @@ export class SessionManager {
    * Newest first. A page scans at most 1,000 sessions and has at most 1 MiB, unless its only session is larger: it may have fewer
    * than `limit` sessions, even none, and still a `next`.
    */
-  async list(params: {
-    readonly tenantId: string;
-    readonly status?: 'active' | 'closed';
-    readonly limit?: number;
-    readonly after?: string;
-  }): Promise<{ readonly sessions: readonly Session[]; readonly next?: string }> {
-    const page = await this.#storage.sessions.list({ ...params, limit: checkLimit(params.limit) });
+  async list(
+    params: PageOptions & { readonly tenantId: string; readonly status?: 'active' | 'closed' },
+  ): Promise<{ readonly sessions: readonly Session[]; readonly next?: string }> {
+    const { tenantId, status, limit, cursor } = params;
+    const page = await this.#storage.sessions.list({
+      tenantId,
+      limit: pageLimit(PAGE_SIZES.tenant, limit),
+      ...(status !== undefined && { status }),
+      ...(cursor !== undefined && { after: cursor }),
+    });
     if (page) return page;
     throw new OrchestratorError(
       'invalid_request',
-      `cursor: expected the "next" of a page, got ${describe(params.after)}`,
+      `cursor: expected the "next" of a page, got ${describe(cursor)}`,
     );
   }
 

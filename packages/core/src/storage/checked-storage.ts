@@ -1,4 +1,5 @@
 import { OrchestratorError } from '../protocol/errors.js';
+import { MAX_STORAGE_PAGE } from '../protocol/pages.js';
 import { MESSAGE_ROLES } from '../protocol/session.js';
 import { ON_BUSY, TASK_STATUSES } from '../protocol/task.js';
 import { messageOf } from '../protocol/thrown.js';
@@ -37,7 +38,7 @@ const inTask = { tenantId, taskId };
 const inLease = { ...inTask, token: name };
 const MAX_VERSION = 1_000_000_000;
 const inSession = { tenantId, sessionId: name };
-const limit = whole(1, 1_000_000);
+const limit = whole(1, MAX_STORAGE_PAGE);
 /** A position in a journal. */
 const journalRev = whole(0, 1_000_000_000);
 const after = optional(label);

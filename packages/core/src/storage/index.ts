@@ -1,3 +1,4 @@
+export type { PublishSystemEventParams, SystemEvent, SystemEvents } from './system-events.js';
 export type { Wakeup, Wakeups } from './wakeups.js';
 export type {
   BeginStepParams,
@@ -137,7 +138,7 @@ export type { TaskFilter } from './task-records.js';
 export type { TenantSettings } from './tenant-store.js';
 export type { UsageRow } from './usage-ledger.js';
 export type { Diagnostic } from '../protocol/thrown.js';
-export { atMost, pause } from '../runtime/clock.js';
+export { atMost, every, pause } from '../runtime/clock.js';
 export { Fifo } from '../runtime/fifo.js';
 export { type WaitOptions, WakeSignal } from '../runtime/wake-signal.js';
 export { type AvailabilityOptions, isUnavailable, untilAvailable } from '../runtime/until-available.js';

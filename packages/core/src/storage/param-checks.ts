@@ -1,3 +1,4 @@
+import { PAGE_CURSOR } from '../protocol/pages.js';
 import { boundedJson, checkText, type JsonRule } from '../protocol/bounded-json.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { unreadText } from '../protocol/known-text.js';
@@ -110,7 +111,7 @@ export const oneOf =
 
 /** Cursor of a page of tasks. */
 export const pageCursor: Check = (value, path) =>
-  typeof value === 'string' && /^\d{1,15}$/.test(value) ? value : refuse(path, 'the "next" of a page', value);
+  typeof value === 'string' && PAGE_CURSOR.test(value) ? value : refuse(path, 'the "next" of a page', value);
 
 /** A day, `YYYY-MM-DD`. */
 export const day: Check = (value, path) =>

@@ -2,6 +2,7 @@ import type { Wakeups } from './wakeups.js';
 import type { CallJournal } from './call-journal.js';
 import type { EventLog } from './event-log.js';
 import type { SessionStore } from './session-store.js';
+import type { SystemEvents } from './system-events.js';
 import type { TaskQueue } from './task-queue.js';
 import type { TaskRecords } from './task-records.js';
 import type { TenantStore } from './tenant-store.js';
@@ -21,11 +22,7 @@ export interface Storage {
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
   readonly wakeups: Wakeups;
-  /**
-   * Publishes a system event for operators, such as an opened circuit breaker. Best effort: not awaited, failures are ignored.
-   * Absent if the storage has no subscribers outside of the process.
-   */
-  publishSystemEvent?(kind: string, text: string, fields?: Readonly<Record<string, string>>): void;
+  readonly systemEvents: SystemEvents;
   /** Rejects with `storage_unavailable` if the storage does not respond. */
   ping(): Promise<void>;
   /** Closes the connections that the storage itself opened. Later calls reject with `storage_unavailable`. */

@@ -4,11 +4,11 @@ import { OrchestratorError, type TaskError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
 import { idSchema, jobIdSchema, nameSchema, uuidSchema } from '../protocol/ids.js';
 import type { JsonArgument, JsonValue } from '../protocol/json.js';
+import { pageCursorSchema } from '../protocol/pages.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import {
   type Batch,
   batchSubmissionSchema,
-  pageCursorSchema,
   type Progress,
   progressSchema,
   type Task,
@@ -154,10 +154,10 @@ export class GlobalTaskRegistry {
     readonly batchId: string;
     readonly results?: boolean | undefined;
     /** The `next` of the previous page. */
-    readonly after?: string | undefined;
+    readonly cursor?: string | undefined;
   }): Promise<Batch> {
-    const { tenantId, batchId, results = false, after } = params;
-    const from = after === undefined ? {} : { after: validate(pageCursorSchema, after, 'cursor') };
+    const { tenantId, batchId, results = false, cursor } = params;
+    const from = cursor === undefined ? {} : { after: validate(pageCursorSchema, cursor, 'cursor') };
     const batch = await this.#storage.tasks.getBatch({ tenantId, batchId, results, ...from });
     if (!batch) throw new OrchestratorError('not_found', `no batch ${describe(batchId)}`);
     return batch;

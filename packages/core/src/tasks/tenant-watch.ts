@@ -45,6 +45,8 @@ export class TenantWatch {
       waiters.delete(wake);
       if (waiters.size === 0) this.#waiting.delete(taskId);
       if (this.#waiting.size > 0) return;
+      // A stopped watch has woken its waits: the last one to leave sets no timer.
+      if (this.#stop.signal.aborted) return;
       if (this.#begun) this.#cancelClose = this.ports.clock.after(CLOSE_AFTER_MS, () => this.stop());
       else this.stop();
     };

@@ -27,9 +27,9 @@ export class TenantBatches {
   /** Counts, and a page of items from `cursor` (the `next` of the previous page) on. `results` (default `false`): include results. */
   get(
     batchId: string,
-    { results, cursor: after }: { readonly results?: boolean; readonly cursor?: string } = {},
+    { results, cursor }: { readonly results?: boolean; readonly cursor?: string } = {},
   ): Promise<Batch> {
-    return this.registry.getBatch({ tenantId: this.tenantId, batchId, results, after });
+    return this.registry.getBatch({ tenantId: this.tenantId, batchId, results, cursor });
   }
 
   /** Cancels its tasks. If `signal` fires, the rest is left to the sweeper. */

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../protocol/json.js';
+import type { PageOptions } from '../protocol/pages.js';
 import type { Message, MessageRole, Session } from '../protocol/session.js';
 import type { SessionManager } from '../sessions/session-manager.js';
 import type { SessionState } from '../storage/session-store.js';
@@ -70,18 +71,9 @@ export class TenantSessions {
   }
 
   list(
-    options: {
-      readonly status?: 'active' | 'closed';
-      readonly cursor?: string;
-      readonly limit?: number;
-    } = {},
+    options: PageOptions & { readonly status?: 'active' | 'closed' } = {},
   ): Promise<{ readonly sessions: readonly Session[]; readonly next?: string }> {
-    const { cursor, ...rest } = options;
-    return this.sessions.list({
-      tenantId: this.tenantId,
-      ...rest,
-      ...(cursor !== undefined && { after: cursor }),
-    });
+    return this.sessions.list({ tenantId: this.tenantId, ...options });
   }
 
   /** Closes a session and cancels its tasks. If `signal` fires, the rest is left to the sweeper. */

@@ -1,4 +1,5 @@
 import type { JsonArgument, JsonValue } from '../protocol/json.js';
+import type { PageOptions } from '../protocol/pages.js';
 import { parseBySchema } from '../protocol/standard-schema.js';
 import type { Task, TaskStatus, TaskSubmission } from '../protocol/task.js';
 import { untilAborted } from '../runtime/abortable.js';
@@ -58,16 +59,13 @@ export class TenantTasks {
 
   /** Newest first; `limit` 1 to 500, default 50. `cursor`: the `next` of the previous page. */
   list(
-    filter: {
+    filter: PageOptions & {
       readonly status?: TaskStatus;
       readonly type?: string;
       readonly sessionId?: string;
-      readonly cursor?: string;
-      readonly limit?: number;
     } = {},
   ): Promise<{ readonly tasks: readonly Task[]; readonly next?: string }> {
-    const { cursor: after, ...rest } = filter;
-    return this.ports.registry.list({ tenantId: this.ports.tenantId, after, ...rest });
+    return this.ports.registry.list({ tenantId: this.ports.tenantId, ...filter });
   }
 
   /** Number of tasks by status. */

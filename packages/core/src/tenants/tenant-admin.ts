@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import { idSchema } from '../protocol/ids.js';
+import { PAGE_SIZES, type PageOptions } from '../protocol/pages.js';
 import { validate } from '../protocol/validation.js';
 import type { Storage } from '../storage/storage.js';
 import type { TenantStats } from '../storage/tenant-store.js';
 
 const MAX_WEIGHT = 100;
 const MAX_RUNNING = 1_000_000;
-const MAX_PAGE = 1_000;
-const DEFAULT_PAGE = 100;
 
 const changeSchema = z.object({
   weight: z.int().min(1).max(MAX_WEIGHT).optional(),
@@ -15,8 +14,8 @@ const changeSchema = z.object({
   paused: z.boolean().optional(),
 });
 const pageSchema = z.object({
-  limit: z.int().min(1).max(MAX_PAGE).default(DEFAULT_PAGE),
-  after: z.string().min(1).optional(),
+  limit: z.int().min(1).max(PAGE_SIZES.tenants.max).default(PAGE_SIZES.tenants.default),
+  cursor: z.string().min(1).optional(),
 });
 
 /** Changes of a tenant's settings; absent fields stay unchanged. */
@@ -41,12 +40,12 @@ export class TenantAdmin {
     return this.ports.storage.tenants.get({ tenantId: tenantIdOf(tenantId) });
   }
 
-  /** Known tenants by id. `limit`: 1 to 1,000, default 100. `after`: the `next` of the previous page. */
-  async list(page: { readonly limit?: number; readonly after?: string } = {}): Promise<{
+  /** Known tenants by id. `limit`: 1 to 1,000, default 100. `cursor`: the `next` of the previous page. */
+  async list(page: PageOptions = {}): Promise<{
     readonly tenants: readonly TenantStats[];
     readonly next?: string;
   }> {
-    const { limit, after } = validate(pageSchema, page, 'the page');
+    const { limit, cursor: after } = validate(pageSchema, page, 'the page');
     return this.ports.storage.tenants.list({ limit, ...(after !== undefined && { after }) });
   }
 

@@ -29,6 +29,10 @@ export class ManualClock implements Clock {
     return this.#now;
   }
 
+  monotonic(): number {
+    return this.#now;
+  }
+
   after(ms: number, callback: () => void): () => void {
     this.#order += 1;
     const timer = { at: this.#now + ms, order: this.#order, callback };

@@ -83,6 +83,7 @@ export class SimulatedProcess {
     const { clock } = this.around;
     return {
       now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
       after: (ms, callback) =>
         clock.after(ms, () => {
           if (!this.#dropped) callback();
@@ -103,6 +104,7 @@ export class SimulatedProcess {
       usage: this.#own('usage', usage),
       workers: this.#own('workers', workers),
       events: this.#ownEvents(),
+      systemEvents: storage.systemEvents,
       wakeups: { subscribe: (listener) => this.#subscribe(listener) },
       ping: () => this.through('storage.ping', () => storage.ping()),
       close: () => this.through('storage.close', () => storage.close()),

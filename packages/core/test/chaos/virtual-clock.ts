@@ -34,6 +34,10 @@ export class VirtualClock implements Clock {
     return this.#now;
   }
 
+  monotonic(): number {
+    return this.#now;
+  }
+
   after(ms: number, callback: () => void): () => void {
     this.#order += 1;
     const timer: Timer = { at: this.#now + ms, order: this.#order, callback };

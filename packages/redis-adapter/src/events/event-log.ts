@@ -1,6 +1,6 @@
 import { isFinalEvent, type JsonObject, type JsonValue, type TaskEvent } from '@agent-orchestrator/core';
 import type { EventRecord } from '@agent-orchestrator/core/storage';
-import { addFromText } from '@agent-orchestrator/core/protocol';
+import { addFromText, EVENTS_PER_READ } from '@agent-orchestrator/core/protocol';
 import {
   BoundedPage,
   type EventLog,
@@ -17,8 +17,6 @@ import { type Entry, LogFollower, type Page } from './log-follower.js';
 import type { RecentSubmissions } from '../tasks/recent-submissions.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
 
-/** Maximum of events in one page for a follower. */
-const PAGE = 500;
 /** Maximum of entries read in one step; an entry has the events of one step of the storage. */
 const MAX_ENTRIES = 10_000;
 /** The log's channel is published to only while a follower has renewed its interest in time. */
@@ -74,7 +72,8 @@ export class RedisEventLog implements EventLog {
       ...this.#common,
       wakeups: this.state.parts.wakeups,
       channel: this.state.keys.eventsChannel(tenantId),
-      read: (from, mark) => this.#read(tenantId, from, PAGE, { forMs: FOLLOWS_MS, mark, process: '' }, view),
+      read: (from, mark) =>
+        this.#read(tenantId, from, EVENTS_PER_READ, { forMs: FOLLOWS_MS, mark, process: '' }, view),
       entryOf: (wakeup) => entryOf(wakeup, view),
     });
     return follower.follow(after, signal);
@@ -90,7 +89,13 @@ export class RedisEventLog implements EventLog {
       isUrgent: true,
       read: async (from, mark) => {
         const { process } = completions;
-        const page = await this.#read(tenantId, from, PAGE, { forMs: FOLLOWS_MS, mark, process }, view);
+        const page = await this.#read(
+          tenantId,
+          from,
+          EVENTS_PER_READ,
+          { forMs: FOLLOWS_MS, mark, process },
+          view,
+        );
         return { ...page, events: page.events.flat() };
       },
       // Only completions are published here; a large result has to be read.
@@ -105,8 +110,9 @@ export class RedisEventLog implements EventLog {
   }
 
   get #common() {
-    const { pollMs, messagesCarryEntries } = this.state.parts.topology;
-    return { cursorOf, pollMs, takesEntries: messagesCarryEntries };
+    const { timers, topology } = this.state.parts;
+    const { pollMs, messagesCarryEntries } = topology;
+    return { cursorOf, pollMs, timers, takesEntries: messagesCarryEntries };
   }
 
   /** A completion, or nothing. */

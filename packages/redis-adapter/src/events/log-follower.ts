@@ -1,4 +1,5 @@
-import type { LogGap } from '@agent-orchestrator/core/storage';
+import type { Clock } from '@agent-orchestrator/core';
+import { every, type LogGap } from '@agent-orchestrator/core/storage';
 import type { PubSubWakeups } from '../pubsub/wakeups.js';
 
 /** A read page of a log. */
@@ -34,6 +35,7 @@ interface FollowerPorts<E> {
   readonly entryOf: (wakeup: string) => Entry<E>;
   readonly cursorOf: (epoch: string | null, seq: number) => string;
   readonly pollMs: number;
+  readonly timers: Clock;
   /** Whether wakeups are handled before everything else that arrived in the same turn of the event loop. */
   readonly isUrgent?: boolean;
   /**
@@ -77,7 +79,7 @@ export class LogFollower<E> {
     await afterThisTurn();
     const unsubscribe = this.ports.wakeups.follow(this.ports.channel, (message) => this.#receive(message));
     // The channel is only published to while a follower has read of late; and a wakeup may be lost.
-    const polling = setInterval(() => this.#poll(), this.ports.pollMs);
+    const stopPolling = every(this.ports.timers, this.ports.pollMs, () => this.#poll());
     const end = () => this.#wake();
     signal.addEventListener('abort', end, { once: true });
     try {
@@ -101,7 +103,7 @@ export class LogFollower<E> {
       }
     } finally {
       unsubscribe();
-      clearInterval(polling);
+      stopPolling();
       signal.removeEventListener('abort', end);
     }
   }

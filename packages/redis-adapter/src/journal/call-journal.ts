@@ -92,7 +92,8 @@ export class RedisCallJournal implements CallJournal {
 
   #publishLateReport({ tenantId, service, jobId }: Report, taskId: string): void {
     const text = `${service} has reported on job ${jobId} of task ${taskId} when it had an outcome already`;
-    this.state.parts.systemEvents.publish('late_outcome', text, { tenant: tenantId, task: taskId, service });
+    const fields = { tenant: tenantId, task: taskId, service };
+    this.state.parts.systemEvents.publish({ kind: 'late_outcome', text, fields });
   }
 
   async heldReport({ tenantId, heldId }: HeldReportParams): Promise<ReportAnswer> {

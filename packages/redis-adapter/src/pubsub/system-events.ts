@@ -1,30 +1,30 @@
+import type { Clock } from '@agent-orchestrator/core';
+import {
+  pause,
+  type PublishSystemEventParams,
+  type SystemEvent,
+  type SystemEvents,
+} from '@agent-orchestrator/core/storage';
 import type { Cluster, Redis } from 'ioredis';
 import type { Database } from '../server/database.js';
 import { answerOf } from '../server/storage-errors.js';
 
-/** An event for operators. */
-export interface SystemEvent {
-  /** Epoch ms. */
-  readonly at: number;
-  readonly kind: string;
-  readonly text: string;
-  readonly [field: string]: string | number;
-}
-
 const KEPT = 10_000;
 
 /**
- * Events for operators: a stream that keeps about the last ten thousand. Best effort: no operation fails
- * because one could not be stored.
+ * Events for operators: workers that join, leave or are lost, dead letters, late outcomes, tenants at their
+ * limit or with damaged keys, opened circuit breakers. A stream keeps about the last ten thousand. Best
+ * effort: no operation fails because one could not be stored.
  */
-export class SystemEvents {
+export class RedisSystemEvents implements SystemEvents {
   constructor(
     private readonly client: Redis | Cluster,
     private readonly key: string,
     private readonly database: Database,
+    private readonly clock: Clock,
   ) {}
 
-  publish(kind: string, text: string, fields: Readonly<Record<string, string>> = {}): void {
+  publish({ kind, text, fields }: PublishSystemEventParams): void {
     const flat = Object.entries({ kind, text, ...fields }).flat();
     this.#add(flat).catch(() => undefined);
   }
@@ -34,7 +34,7 @@ export class SystemEvents {
     await this.client.xadd(this.key, 'MAXLEN', '~', KEPT, '*', ...fields);
   }
 
-  /** The last `recent` events, then new ones, until `signal` fires. */
+  /** The last `recent` events (default 100), then new ones, until `signal` fires. */
   async *follow({
     signal,
     recent = 100,
@@ -53,7 +53,7 @@ export class SystemEvents {
         last = id;
         yield readSystemEvent(id, fields);
       }
-      if (entries.length === 0) await pauseOf(POLL_MS, signal);
+      if (entries.length === 0) await pause(this.clock, POLL_MS, signal);
     }
   }
 }
@@ -65,16 +65,4 @@ function readSystemEvent(id: string, flat: readonly string[]): SystemEvent {
   for (let at = 0; at < flat.length; at += 2) fields[flat[at] as string] = flat[at + 1] as string;
   const { kind = '', text = '', ...more } = fields;
   return { at: Number.parseInt(id, 10), kind, text, ...more };
-}
-
-function pauseOf(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

@@ -1,5 +1,6 @@
 import type { TaskCancel } from '@agent-orchestrator/core/protocol';
-import type { Wakeup } from '@agent-orchestrator/core/storage';
+import type { Clock } from '@agent-orchestrator/core';
+import { every, type Wakeup } from '@agent-orchestrator/core/storage';
 import type { Cluster, Redis } from 'ioredis';
 import type { Keys } from '../server/keys.js';
 
@@ -27,6 +28,7 @@ export class PubSubWakeups {
   readonly #followers = new Map<string, Set<Follower>>();
   readonly #subscriber: Redis | Cluster;
   readonly #keys: Keys;
+  readonly #clock: Clock;
   readonly #channels = new Set<string>();
   readonly #workers = new Set<string>();
   /** By claim id: receiver of a task handover. */
@@ -34,9 +36,10 @@ export class PubSubWakeups {
   #connectionEpoch = 0;
 
   /** @param subscriber a connection of its own: a subscribed one takes no other commands. */
-  constructor(subscriber: Redis | Cluster, keys: Keys) {
+  constructor(subscriber: Redis | Cluster, keys: Keys, clock: Clock) {
     this.#subscriber = subscriber;
     this.#keys = keys;
+    this.#clock = clock;
     subscriber.on('message', (channel: string, message: string) => this.#receive(channel, message));
     void this.#subscribe(keys.wakeups());
   }
@@ -107,12 +110,12 @@ export class PubSubWakeups {
       const send = () => {
         for (const at of missing) servers[at]?.publish(channel, String(at)).catch(reject);
       };
-      const sending = setInterval(send, REPEAT_MS);
+      const stopSending = every(this.#clock, REPEAT_MS, send);
       const unsubscribe = this.follow(channel, (message) => {
         if (message === '') send();
         else missing.delete(Number(message));
         if (missing.size > 0) return;
-        clearInterval(sending);
+        stopSending();
         unsubscribe();
         resolve();
       });

@@ -1,3 +1,4 @@
+import type { Clock } from '@agent-orchestrator/core';
 import type { PubSubWakeups } from '../pubsub/wakeups.js';
 
 /** A task handed over to a waiting claim. */
@@ -24,12 +25,16 @@ export class WaitingClaim {
   #wake: () => void = () => {};
   readonly #subscriptions: (() => void)[];
 
-  constructor(wakeups: PubSubWakeups, claimId: string, waitMs: number, signal: AbortSignal | undefined) {
+  constructor(
+    { wakeups, timers }: { readonly wakeups: PubSubWakeups; readonly timers: Clock },
+    claimId: string,
+    waitMs: number,
+    signal: AbortSignal | undefined,
+  ) {
     const onTimeout = () => this.#settle('timeout');
-    const timer = setTimeout(onTimeout, waitMs);
     signal?.addEventListener('abort', onTimeout, { once: true });
     this.#subscriptions = [
-      () => clearTimeout(timer),
+      timers.after(waitMs, onTimeout),
       () => signal?.removeEventListener('abort', onTimeout),
       wakeups.expectHandover(claimId, (message) => this.#settle(parseHandover(message) ?? 'claim')),
       wakeups.subscribe(({ kind }) => kind === 'ready' && this.#settle('claim')),

@@ -27,7 +27,7 @@ export class OneServerClaims implements ClaimStrategy {
   async claim(params: PooledClaim, pool: Pool): Promise<readonly TakenClaim[]> {
     const { claimId, waitMs = 0, signal } = params;
     if (waitMs <= 0 || signal?.aborted) return this.#claimNow(params, pool);
-    const waiting = new WaitingClaim(this.state.parts.wakeups, claimId, waitMs, signal);
+    const waiting = new WaitingClaim(this.state.parts, claimId, waitMs, signal);
     try {
       for (;;) {
         waiting.forgetWakeups();

@@ -12,9 +12,10 @@ const MAX_REMEMBERED = 1_000;
 export class Tenants {
   /** By pool: its opening, in progress or done. */
   readonly #open = new Map<string, Promise<void>>();
-  #nextReconcileAt = 0;
+  /** Monotonic ms. */
+  #nextReconcileAt = Number.NEGATIVE_INFINITY;
   #isReconcileDue = false;
-  /** By tenant: last report of its damaged keys. */
+  /** By tenant: last report of its damaged keys, monotonic ms. */
   readonly #damagedAt = new Map<string, number>();
 
   constructor(private readonly state: RedisState) {}
@@ -52,7 +53,7 @@ export class Tenants {
 
   /** Once a minute, by one of all processes. */
   async reconcilePeriodically(): Promise<void> {
-    const now = Date.now();
+    const now = this.state.parts.timers.monotonic();
     if (now < this.#nextReconcileAt) return;
     this.#nextReconcileAt = now + RECONCILE_EVERY_MS / 4;
     const { client, keys } = this.state.parts;
@@ -72,7 +73,7 @@ export class Tenants {
    */
   reconcileSoon(): void {
     this.#isReconcileDue = true;
-    this.#nextReconcileAt = 0;
+    this.#nextReconcileAt = Number.NEGATIVE_INFINITY;
   }
 
   /** Puts every tenant back into the rotations and the index of due times. */
@@ -103,12 +104,14 @@ export class Tenants {
   }
 
   #reportDamage(tenantId: string, { message }: OrchestratorError): void {
-    const now = Date.now();
-    if (now - (this.#damagedAt.get(tenantId) ?? 0) < RECONCILE_EVERY_MS) return;
+    const now = this.state.parts.timers.monotonic();
+    if (now - (this.#damagedAt.get(tenantId) ?? Number.NEGATIVE_INFINITY) < RECONCILE_EVERY_MS) return;
     if (this.#damagedAt.size >= MAX_REMEMBERED) this.#damagedAt.clear();
     this.#damagedAt.set(tenantId, now);
-    this.state.parts.systemEvents.publish('tenant_damaged', `tenant ${tenantId}: ${message}`, {
-      tenant: tenantId,
+    this.state.parts.systemEvents.publish({
+      kind: 'tenant_damaged',
+      text: `tenant ${tenantId}: ${message}`,
+      fields: { tenant: tenantId },
     });
   }
 

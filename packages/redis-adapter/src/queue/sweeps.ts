@@ -54,7 +54,8 @@ export class Sweeps {
     const reply = await this.state.runSystem('dueTenants', this.state.now, max, sweepMs);
     const [tenants, mark, lost] = reply as [string[], number, string[]];
     const { systemEvents } = this.state.parts;
-    for (const worker of lost) systemEvents.publish('worker_lost', `worker ${worker} is lost`, { worker });
+    for (const worker of lost)
+      systemEvents.publish({ kind: 'worker_lost', text: `worker ${worker} is lost`, fields: { worker } });
     return [tenants, mark];
   }
 

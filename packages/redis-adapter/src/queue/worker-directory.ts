@@ -37,7 +37,11 @@ export class RedisWorkerDirectory implements WorkerDirectory {
     const [isOpening, joined] = reply as [number, number];
     const { systemEvents } = this.state.parts;
     if (joined === 1)
-      systemEvents.publish('worker_joined', `worker ${workerId} has joined`, { worker: workerId });
+      systemEvents.publish({
+        kind: 'worker_joined',
+        text: `worker ${workerId} has joined`,
+        fields: { worker: workerId },
+      });
     this.state.parts.wakeups.addWorker(workerId);
     // Also after a restart that lost everything: a new rotation needs all ready tenants.
     if (isOpening === 1) await this.tenants.addReadyTenants(pool);
@@ -47,7 +51,12 @@ export class RedisWorkerDirectory implements WorkerDirectory {
   async leave({ workerId }: LeaveWorkerParams): Promise<void> {
     const left = await this.state.runSystem('leave', this.state.now, workerId);
     const { wakeups, systemEvents } = this.state.parts;
-    if (left === 1) systemEvents.publish('worker_left', `worker ${workerId} has left`, { worker: workerId });
+    if (left === 1)
+      systemEvents.publish({
+        kind: 'worker_left',
+        text: `worker ${workerId} has left`,
+        fields: { worker: workerId },
+      });
     this.claims.forget(workerId);
     wakeups.removeWorker(workerId);
   }

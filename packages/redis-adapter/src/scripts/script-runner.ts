@@ -5,7 +5,7 @@ import type { Database } from '../server/database.js';
 import { SCRIPTS } from '../generated/scripts.js';
 import { toStorageError } from '../server/storage-errors.js';
 import type { Topology } from '../server/topology.js';
-import { within } from '../server/time-limit.js';
+import { type TimeLimit, unlimited } from '../server/time-limit.js';
 
 export type ScriptName = keyof typeof SCRIPTS;
 export type StorageLimits = { readonly [K in keyof typeof DEFAULTS]: number };
@@ -31,12 +31,12 @@ export class ScriptRunner {
   readonly #client: Redis | Cluster;
   readonly #scripts: Readonly<Record<ScriptName, Script>>;
 
-  /** @param limitMs timeout of an answer where the client itself sets none. */
+  /** @param limit of an answer, where the client itself sets none. */
   constructor(
     private readonly topology: Topology,
     limits: StorageLimits,
     private readonly database: Database,
-    private readonly limitMs?: number,
+    private readonly limit: TimeLimit = unlimited,
   ) {
     this.#client = topology.client;
     const constants: Readonly<Record<string, string | number>> = {
@@ -58,7 +58,7 @@ export class ScriptRunner {
     const check = this.database.check();
     if (check) await check;
     try {
-      return (await within(this.limitMs, this.#client.evalsha(sha, keys.length, ...keys, ...args))) as Reply;
+      return (await this.limit(this.#client.evalsha(sha, keys.length, ...keys, ...args))) as Reply;
     } catch (error) {
       if (!isUnknown(error)) throw toStorageError(error);
     }
@@ -81,8 +81,7 @@ export class ScriptRunner {
     const check = this.database.check();
     if (check) await check;
     const act = () =>
-      within(
-        this.limitMs,
+      this.limit(
         this.topology.inOneStep((client) => [
           client.msetnx(...values),
           client.evalsha(sha, keys.length, ...keys, ...args),
@@ -115,7 +114,7 @@ export class ScriptRunner {
     const check = this.database.check();
     if (check) await check;
     try {
-      return (await within(this.limitMs, this.#client.eval(text, keys.length, ...keys, ...args))) as Reply;
+      return (await this.limit(this.#client.eval(text, keys.length, ...keys, ...args))) as Reply;
     } catch (error) {
       throw toStorageError(error);
     }

@@ -6,7 +6,7 @@ import { CompletionsChannel } from '../pubsub/completions.js';
 import { Epochs } from './epoch.js';
 import type { Keys } from '../server/keys.js';
 import type { Topology } from '../server/topology.js';
-import type { SystemEvents } from '../pubsub/system-events.js';
+import type { RedisSystemEvents } from '../pubsub/system-events.js';
 import { answerOf, toStorageError } from '../server/storage-errors.js';
 import type { Reply, ScriptName, ScriptRunner, StorageLimits } from './script-runner.js';
 
@@ -59,11 +59,13 @@ export class RedisState {
       readonly keys: Keys;
       readonly scripts: ScriptRunner;
       readonly wakeups: PubSubWakeups;
-      readonly systemEvents: SystemEvents;
+      readonly systemEvents: RedisSystemEvents;
       readonly limits: StorageLimits;
       readonly random: Random;
       /** Absent: the server's time. */
       readonly clock: Clock | undefined;
+      /** Waits of this process. */
+      readonly timers: Clock;
     },
   ) {
     this.completions = new CompletionsChannel(parts.wakeups, parts.keys);
@@ -208,12 +210,12 @@ export class RedisState {
 
   /** Reports a tenant at its limit of waiting tasks or stored bytes to operators, once a minute each. */
   publishAtLimit(tenantId: string): void {
-    const now = this.parts.clock?.now() ?? Date.now();
+    const now = (this.parts.clock ?? this.parts.timers).now();
     if (now - (this.#publishedAtLimit.get(tenantId) ?? 0) < REPEAT_SYSTEM_EVENT_MS) return;
     if (this.#publishedAtLimit.size >= MAX_REMEMBERED) this.#publishedAtLimit.clear();
     this.#publishedAtLimit.set(tenantId, now);
     const text = `tenant ${tenantId} is at its limit: too many of its tasks wait, or too much is stored for it`;
-    this.parts.systemEvents.publish('tenant_at_limit', text, { tenant: tenantId });
+    this.parts.systemEvents.publish({ kind: 'tenant_at_limit', text, fields: { tenant: tenantId } });
   }
 
   #publishTimer(due: number | null): void {
@@ -236,9 +238,10 @@ export class RedisState {
   async #apply(tenantId: string, effect: string, value: string | number): Promise<void> {
     if (effect === 'ready') await this.runSystem('joinRotations', tenantId, value);
     else if (effect === 'dead_letter')
-      this.parts.systemEvents.publish(effect, `task ${value} has failed`, {
-        tenant: tenantId,
-        task: String(value),
+      this.parts.systemEvents.publish({
+        kind: effect,
+        text: `task ${value} has failed`,
+        fields: { tenant: tenantId, task: String(value) },
       });
     else if (effect === 'staged') await this.createStaged(tenantId, String(value));
     else if (effect === 'forgotten') await this.#forget(tenantId);

@@ -1,7 +1,7 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { checkLayout } from './layout.js';
 import { toStorageError } from './storage-errors.js';
-import { within } from './time-limit.js';
+import type { TimeLimit } from './time-limit.js';
 import type { Topology } from './topology.js';
 
 /**
@@ -18,12 +18,12 @@ export class Database {
 
   /**
    * @param layoutKey holds the version of the layout.
-   * @param limitMs timeout of the answer where the client itself sets none.
+   * @param limit of the answer, where the client itself sets none.
    */
   constructor(
     private readonly topology: Topology,
     private readonly layoutKey: string,
-    private readonly limitMs: number | undefined,
+    private readonly limit: TimeLimit,
   ) {
     this.number = topology.database;
   }
@@ -52,7 +52,7 @@ export class Database {
     try {
       // Sent at once. Where the database is refused, its refusal is the answer.
       const checked = checkLayout(topology.client, this.layoutKey, topology.select());
-      const isStored = await within(this.limitMs, checked);
+      const isStored = await this.limit(checked);
       if (losses !== this.#losses) return;
       this.#isChecked = isStored;
       this.#checked = undefined;

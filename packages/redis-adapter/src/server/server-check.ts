@@ -1,3 +1,4 @@
+import type { Clock } from '@agent-orchestrator/core';
 import type { Redis } from 'ioredis';
 import { toStorageError } from './storage-errors.js';
 import type { Topology } from './topology.js';
@@ -12,16 +13,16 @@ const CLOCK_TOLERANCE_MS = 5_000;
 const OLDEST_MAJOR = 7;
 
 /** Version, eviction, persistence and clock of every node. A check without permission is a finding. */
-export async function checkServer(topology: Topology): Promise<readonly ServerFinding[]> {
+export async function checkServer(topology: Topology, clock: Clock): Promise<readonly ServerFinding[]> {
   try {
-    const found = await Promise.all(topology.masters().map((node) => checkNode(node)));
+    const found = await Promise.all(topology.masters().map((node) => checkNode(node, clock)));
     return found.flat();
   } catch (error) {
     throw toStorageError(error);
   }
 }
 
-async function checkNode(node: Redis): Promise<ServerFinding[]> {
+async function checkNode(node: Redis, clock: Clock): Promise<ServerFinding[]> {
   const findings: ServerFinding[] = [];
   const info = await allowed(node.info(), findings, 'INFO');
   if (info !== undefined) {
@@ -46,7 +47,7 @@ async function checkNode(node: Redis): Promise<ServerFinding[]> {
       message: `maxmemory-policy is ${evicts}, which throws work away: expected noeviction`,
     });
   const [seconds] = await node.time();
-  const offMs = Math.abs(Number(seconds) * 1000 - Date.now());
+  const offMs = Math.abs(Number(seconds) * 1000 - clock.now());
   if (offMs > CLOCK_TOLERANCE_MS)
     findings.push({
       level: 'unsafe',

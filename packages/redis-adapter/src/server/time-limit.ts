@@ -1,16 +1,23 @@
-/** Rejects when `answer` takes longer than `ms`. Without a limit returns `answer`. */
-export function within<T>(ms: number | undefined, answer: Promise<T>): Promise<T> {
-  return ms === undefined ? answer : limited(ms, answer);
+import type { Clock } from '@agent-orchestrator/core';
+
+/** Rejects when an answer takes too long. */
+export type TimeLimit = <T>(answer: Promise<T>) => Promise<T>;
+
+export const unlimited: TimeLimit = (answer) => answer;
+
+/** A limit of `ms`; none without `ms`. */
+export function timeLimit(clock: Clock, ms: number | undefined): TimeLimit {
+  return ms === undefined ? unlimited : (answer) => within(clock, ms, answer);
 }
 
-async function limited<T>(ms: number, answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+async function within<T>(clock: Clock, ms: number, answer: Promise<T>): Promise<T> {
+  let stopTimer = () => {};
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+    stopTimer = clock.after(ms, () => reject(new Error(`no answer within ${ms} ms`)));
   });
   try {
     return await Promise.race([answer, late]);
   } finally {
-    clearTimeout(timer);
+    stopTimer();
   }
 }

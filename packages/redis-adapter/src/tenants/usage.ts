@@ -30,9 +30,9 @@ export class RedisUsage implements UsageLedger {
 
   async sum({ tenantId, from, to }: SumUsageParams): Promise<readonly UsageRow[]> {
     this.state.checkOpen();
-    const { database, limits, clock } = this.state.parts;
+    const { database, limits, clock, timers } = this.state.parts;
     await database.check();
-    const today = Math.floor((clock?.now() ?? Date.now()) / DAY_MS);
+    const today = Math.floor((clock ?? timers).now() / DAY_MS);
     // One more day on either side: the server's clock may differ from this process's.
     const oldest = today - Math.ceil(limits.usageRetentionMs / DAY_MS) - 1;
     const first = Math.max(dayNumber(from), oldest);

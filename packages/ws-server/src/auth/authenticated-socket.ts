@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { type JsonValue, type Logger, OrchestratorError } from '@agent-orchestrator/core';
+import { type Clock, type JsonValue, type Logger, OrchestratorError } from '@agent-orchestrator/core';
 import { MAX_RESULT_BYTES, newToken } from '@agent-orchestrator/core/protocol';
 import type { WebSocket } from 'ws';
 import type { ConnectionOwner, Seat } from '../sockets/admission.js';
@@ -22,6 +22,7 @@ export interface AuthenticatedSocketParts {
   readonly authenticator: Authenticator;
   readonly traffic: { readonly frames: Record<Kind, number> };
   readonly logger: Logger;
+  readonly clock: Clock;
   readonly heartbeatMs: number;
   readonly helloMs: number;
 }

@@ -1,7 +1,6 @@
-import { type Logger, OrchestratorError } from '@agent-orchestrator/core';
+import { type Clock, type Logger, OrchestratorError } from '@agent-orchestrator/core';
 import { ERROR_CODES, isErrorCode } from '@agent-orchestrator/core/protocol';
 import { atMost } from '@agent-orchestrator/core/server';
-import { systemClock } from '@agent-orchestrator/core/storage';
 import { idSchema } from '@agent-orchestrator/core/protocol';
 import { type Identities, type Identity, SCOPES, type Scope } from './identities.js';
 import { describeThrown } from './describe-thrown.js';
@@ -17,6 +16,7 @@ export type Authentication =
 export interface AuthenticatorParts {
   readonly identities: Identities;
   readonly logger: Logger;
+  readonly clock: Clock;
   /** Limit of one check, ms. */
   readonly timeoutMs: number;
 }
@@ -65,7 +65,8 @@ export class Authenticator {
       () => undefined,
       () => undefined,
     );
-    if (await atMost(systemClock, this.#parts.timeoutMs, either)) return checked;
+    const { clock, timeoutMs } = this.#parts;
+    if (await atMost(clock, timeoutMs, either)) return checked;
     throw new OrchestratorError('service_unavailable', 'the credential could not be checked in time');
   }
 

@@ -1,5 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { type Orchestrator, OrchestratorError, type TenantHandle } from '@agent-orchestrator/core';
+import {
+  type Clock,
+  type Orchestrator,
+  OrchestratorError,
+  type TenantHandle,
+} from '@agent-orchestrator/core';
 import { type Topic } from '@agent-orchestrator/core/protocol';
 import { idSchema, newToken, uuidSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
@@ -51,6 +56,7 @@ export class Tickets {
   constructor(
     private readonly orchestrator: Orchestrator,
     private readonly maxOpen: number,
+    private readonly clock: Clock,
   ) {}
 
   /** @throws {OrchestratorError} `rate_limited` when the tenant has too many open tickets. */
@@ -75,7 +81,7 @@ export class Tickets {
     throw new OrchestratorError(
       'rate_limited',
       `expected at most ${this.maxOpen} open tickets of a tenant, got one more: use or wait out those that are open`,
-      { retryAfterMs: Math.min(LIFE_MS, Math.max(1, issued.freeAt - Date.now())) },
+      { retryAfterMs: Math.min(LIFE_MS, Math.max(1, issued.freeAt - this.clock.now())) },
     );
   }
 

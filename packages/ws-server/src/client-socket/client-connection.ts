@@ -1,4 +1,5 @@
 import {
+  type Clock,
   type JsonValue,
   type Orchestrator,
   OrchestratorError,
@@ -54,7 +55,7 @@ const UNKNOWN = 'expected an API key or a ticket that is known';
 export function clientRole(parts: ClientConnectionParts): SocketRole<'client'> {
   return {
     kind: 'client',
-    reading: () => ({ pace: new Pace(PACE), beyond: 'close' }),
+    reading: () => ({ pace: new Pace(PACE, parts.clock), beyond: 'close' }),
     unknown: UNKNOWN,
     otherKind: { code: CLOSE.forbidden, reason: 'expected an API key, got another kind of credential' },
     greeting({ url, headers }) {
@@ -86,18 +87,21 @@ class ClientConnection implements Connection, SubscriptionSink {
   readonly #release: () => void;
   readonly #queue: OutboundQueue;
   readonly #subscriptions = new Map<string, Subscription>();
-  readonly #bad = new MinuteBudget(BAD_FRAMES_A_MINUTE);
+  readonly #bad: MinuteBudget;
+  readonly #clock: Clock;
 
   constructor(
-    { orchestrator, feeds, traffic }: ClientConnectionParts,
+    { orchestrator, feeds, traffic, clock }: ClientConnectionParts,
     socket: AuthenticatedSocket<'client'>,
     { identity, credential }: Peer<'client'>,
   ) {
     this.#socket = socket;
     this.#traffic = traffic;
+    this.#clock = clock;
+    this.#bad = new MinuteBudget(BAD_FRAMES_A_MINUTE, clock);
     this.#tenant = orchestrator.tenant(identity.tenant);
     this.#only = credential.ticket?.topic;
-    this.#queue = new OutboundQueue(socket, OUTBOUND_LIMITS, JSON_FRAMES, () => {
+    this.#queue = new OutboundQueue({ socket, clock, limits: OUTBOUND_LIMITS, format: JSON_FRAMES }, () => {
       socket.close(CLOSE.tooSlow, 'too slow: resume with your last cursor', SLOW_CLOSING_MS);
     });
     const { feed, release } = feeds.acquire(identity.tenant);
@@ -121,6 +125,7 @@ class ClientConnection implements Connection, SubscriptionSink {
         topic,
         tenant: this.#tenant,
         feed: this.#feed,
+        clock: this.#clock,
         sink: this,
       });
       this.#subscriptions.set(id, subscription);

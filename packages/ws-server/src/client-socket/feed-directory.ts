@@ -1,4 +1,4 @@
-import type { Orchestrator, Logger } from '@agent-orchestrator/core';
+import type { Clock, Logger, Orchestrator } from '@agent-orchestrator/core';
 import { TenantFeed } from './tenant-feed.js';
 
 interface Shared {
@@ -9,18 +9,18 @@ interface Shared {
 /** Feeds of this process: one for each tenant with a client. */
 export class FeedDirectory {
   readonly #orchestrator: Orchestrator;
-  readonly #logger: Logger;
+  readonly #ports: { readonly logger: Logger; readonly clock: Clock };
   readonly #feeds = new Map<string, Shared>();
 
-  constructor(orchestrator: Orchestrator, logger: Logger) {
+  constructor(orchestrator: Orchestrator, ports: { readonly logger: Logger; readonly clock: Clock }) {
     this.#orchestrator = orchestrator;
-    this.#logger = logger;
+    this.#ports = ports;
   }
 
   /** The tenant's feed, started by the first user and stopped by the last release. */
   acquire(tenantId: string): { readonly feed: TenantFeed; readonly release: () => void } {
     const shared = this.#feeds.get(tenantId) ?? {
-      feed: new TenantFeed(this.#orchestrator.tenant(tenantId), this.#logger),
+      feed: new TenantFeed(this.#orchestrator.tenant(tenantId), this.#ports),
       users: 0,
     };
     shared.users += 1;

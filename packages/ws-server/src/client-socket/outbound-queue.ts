@@ -1,3 +1,4 @@
+import type { Clock } from '@agent-orchestrator/core';
 import { Fifo, WakeSignal } from '@agent-orchestrator/core/server';
 import { writeJson } from '@agent-orchestrator/core/protocol';
 import type { EventFrame } from '../events/event-frame.js';
@@ -41,6 +42,13 @@ export const JSON_FRAMES: OutboundFormat = {
 /** Bytes handed to the socket at a time; the rest stays here, where it can still be coalesced. */
 const WINDOW_BYTES = 64 * 1024;
 
+export interface OutboundParts {
+  readonly socket: OutboundSocket;
+  readonly limits: OutboundLimits;
+  readonly format: OutboundFormat;
+  readonly clock: Clock;
+}
+
 interface Entry {
   readonly bytes: Buffer;
   readonly at: number;
@@ -57,6 +65,7 @@ export class OutboundQueue {
   readonly #socket: OutboundSocket;
   readonly #limits: OutboundLimits;
   readonly #format: OutboundFormat;
+  readonly #clock: Clock;
   readonly #tooSlow: () => void;
   /** In insertion order; entries coalesced into a later one are removed. */
   readonly #entries = new Set<Entry>();
@@ -65,14 +74,16 @@ export class OutboundQueue {
   /** Enqueue times of the frames handed to the socket, oldest first. */
   readonly #handed = new Fifo<number>();
   #queuedBytes = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer: (() => void) | undefined;
   readonly #hasRoom = new WakeSignal();
   #ended = false;
 
-  constructor(socket: OutboundSocket, limits: OutboundLimits, format: OutboundFormat, tooSlow: () => void) {
+  /** @param tooSlow called once, when the reader is too slow; the queue has ended then. */
+  constructor({ socket, limits, format, clock }: OutboundParts, tooSlow: () => void) {
     this.#socket = socket;
     this.#limits = limits;
     this.#format = format;
+    this.#clock = clock;
     this.#tooSlow = tooSlow;
   }
 
@@ -81,12 +92,12 @@ export class OutboundQueue {
   }
 
   control(frame: object): void {
-    this.#push({ bytes: this.#format.control(frame), at: performance.now() });
+    this.#push({ bytes: this.#format.control(frame), at: this.#clock.monotonic() });
   }
 
   event(frame: EventFrame): void {
     const { event } = frame;
-    const at = performance.now();
+    const at = this.#clock.monotonic();
     if (event.task_id === undefined) {
       this.#push({ bytes: this.#format.event(frame), at });
     } else if (event.event !== 'task_status_update' || event.rev === undefined) {
@@ -106,7 +117,7 @@ export class OutboundQueue {
   /** Drops unsent frames. */
   end(): void {
     this.#ended = true;
-    clearTimeout(this.#timer);
+    this.#stopTimer?.();
     this.#entries.clear();
     this.#lastOfTask.clear();
     this.#queuedBytes = 0;
@@ -159,16 +170,16 @@ export class OutboundQueue {
 
   /** Schedules the age check of the oldest frame. */
   #watch(): void {
-    if (this.#timer || this.#ended) return;
+    if (this.#stopTimer || this.#ended) return;
     const oldest = this.#oldest();
     if (oldest === undefined) return;
-    const dueInMs = Math.max(1, oldest + this.#limits.maxAgeMs - performance.now());
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
+    const dueInMs = Math.max(1, oldest + this.#limits.maxAgeMs - this.#clock.monotonic());
+    this.#stopTimer = this.#clock.after(dueInMs, () => {
+      this.#stopTimer = undefined;
       const since = this.#oldest();
-      if (since !== undefined && performance.now() - since >= this.#limits.maxAgeMs) this.#giveUp();
+      if (since !== undefined && this.#clock.monotonic() - since >= this.#limits.maxAgeMs) this.#giveUp();
       else this.#watch();
-    }, dueInMs);
+    });
   }
 
   #oldest(): number | undefined {

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { OrchestratorError, type TenantHandle } from '@agent-orchestrator/core';
+import { type Clock, OrchestratorError, type TenantHandle } from '@agent-orchestrator/core';
+import { pause } from '@agent-orchestrator/core/server';
 import { type Topic } from '@agent-orchestrator/core/protocol';
 import { type Cursor, formatCursor } from '@agent-orchestrator/core/protocol';
 import { EventFrame, isAfter, positionOf, topicKey, topicKeysOf } from '../events/event-frame.js';
@@ -21,6 +21,7 @@ export interface SubscriptionParts {
   readonly topic: Topic;
   readonly tenant: TenantHandle;
   readonly feed: TenantFeed;
+  readonly clock: Clock;
   readonly sink: SubscriptionSink;
 }
 
@@ -134,14 +135,14 @@ export class Subscription implements FeedListener {
       try {
         if (gap) await this.#resume();
         gap = (await this.#catchUp()) === 'gap';
-        if (!gap && this.#state === 'joining') await delay(RETRY_MS, undefined, { signal });
+        if (!gap && this.#state === 'joining') await pause(this.#parts.clock, RETRY_MS, signal);
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof OrchestratorError && error.code === 'not_found') {
           this.#parts.sink.failed(this, error);
           return;
         }
-        await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+        await pause(this.#parts.clock, RETRY_MS, signal);
       }
     }
   }

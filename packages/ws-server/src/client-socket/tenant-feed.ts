@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { type TenantHandle, type Logger } from '@agent-orchestrator/core';
+import { type Clock, type TenantHandle, type Logger } from '@agent-orchestrator/core';
+import { pause } from '@agent-orchestrator/core/server';
 import { type Cursor, formatCursor } from '@agent-orchestrator/core/protocol';
 import { EventFrame, positionOf, topicKeysOf } from '../events/event-frame.js';
 
@@ -20,7 +20,7 @@ const MAX_RETRY_MS = 5_000;
  */
 export class TenantFeed {
   readonly #tenant: TenantHandle;
-  readonly #logger: Logger;
+  readonly #ports: { readonly logger: Logger; readonly clock: Clock };
   readonly #listeners = new Map<string, Set<FeedListener>>();
   readonly #stopped = new AbortController();
   #position: Cursor | undefined;
@@ -30,9 +30,9 @@ export class TenantFeed {
   /** Resolves when the feed has stopped. */
   readonly ended: Promise<void>;
 
-  constructor(tenant: TenantHandle, logger: Logger) {
+  constructor(tenant: TenantHandle, ports: { readonly logger: Logger; readonly clock: Clock }) {
     this.#tenant = tenant;
-    this.#logger = logger;
+    this.#ports = ports;
     this.ended = this.#run();
   }
 
@@ -69,12 +69,12 @@ export class TenantFeed {
         }
       } catch (error) {
         if (signal.aborted) return;
-        this.#logger.warn('the event log cannot be followed', {
+        this.#ports.logger.warn('the event log cannot be followed', {
           tenant_id: this.#tenant.tenantId,
           error: error instanceof Error ? error.message : 'unknown',
         });
       }
-      await delay(retryMs / 2 + (Math.random() * retryMs) / 2, undefined, { signal }).catch(() => undefined);
+      await pause(this.#ports.clock, retryMs / 2 + (Math.random() * retryMs) / 2, signal);
     }
   }
 

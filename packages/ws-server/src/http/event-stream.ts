@@ -1,4 +1,5 @@
-import { Fifo, WakeSignal } from '@agent-orchestrator/core/server';
+import type { Clock } from '@agent-orchestrator/core';
+import { every, Fifo, WakeSignal } from '@agent-orchestrator/core/server';
 import { writeJson } from '@agent-orchestrator/core/protocol';
 import type { EventFrame } from '../events/event-frame.js';
 import {
@@ -14,6 +15,7 @@ import { formatSse, RETRY, SSE_HEARTBEAT } from '../events/sse-format.js';
 /** Behaviour of a stream at the events of its subscription. */
 export interface EventStreamParts {
   readonly heartbeatMs: number;
+  readonly clock: Clock;
   /** Whether to send the snapshot first; a resuming reader has it. */
   readonly sendsState: boolean;
   /** Whether an event, or the snapshot after a gap, is the last one of the topic. */
@@ -43,7 +45,7 @@ const SSE: OutboundFormat = {
 export class EventStream implements SubscriptionSink, OutboundSocket, AsyncIterableIterator<Buffer> {
   readonly #parts: EventStreamParts;
   readonly #queue: OutboundQueue;
-  readonly #heartbeat: NodeJS.Timeout;
+  readonly #stopHeartbeat: () => void;
   readonly #pieces = new Fifo<Piece>();
   /** Bytes handed over by the queue and not yet read. */
   unsentBytes = 0;
@@ -55,8 +57,11 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
 
   constructor(parts: EventStreamParts) {
     this.#parts = parts;
-    this.#queue = new OutboundQueue(this, OUTBOUND_LIMITS, SSE, () => this.#end('too slow'));
-    this.#heartbeat = setInterval(() => this.#beat(), parts.heartbeatMs);
+    const { clock, heartbeatMs } = parts;
+    this.#queue = new OutboundQueue({ socket: this, clock, limits: OUTBOUND_LIMITS, format: SSE }, () =>
+      this.#end('too slow'),
+    );
+    this.#stopHeartbeat = every(clock, heartbeatMs, () => this.#beat());
     this.#queue.control(RETRY);
   }
 
@@ -151,14 +156,14 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
   /** Ends after the queued frames. */
   #finish(): void {
     this.#state = 'last sent';
-    clearInterval(this.#heartbeat);
+    this.#stopHeartbeat();
     this.#changed.notify();
   }
 
   #end(state: 'too slow' | 'ended'): void {
     if (this.#state === 'ended' || this.#state === 'too slow') return;
     this.#state = state;
-    clearInterval(this.#heartbeat);
+    this.#stopHeartbeat();
     this.#queue.end();
     this.#pieces.clear();
     this.#changed.notify();

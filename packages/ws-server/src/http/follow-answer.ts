@@ -71,6 +71,7 @@ function live({ request, services, tenant, credential }: Follow, { topic, state,
   const end = () => stream.end();
   const stream = new EventStream({
     heartbeatMs: services.heartbeatMs,
+    clock: services.clock,
     sendsState: after === undefined,
     isLast,
     beat: () => check.beat(),
@@ -91,7 +92,14 @@ function live({ request, services, tenant, credential }: Follow, { topic, state,
         new OrchestratorError(code === CLOSE.unauthorized ? 'unauthorized' : 'service_unavailable', reason),
       ),
   });
-  const subscription = new Subscription({ id: 'stream', topic, tenant, feed, sink: stream });
+  const subscription = new Subscription({
+    id: 'stream',
+    topic,
+    tenant,
+    feed,
+    clock: services.clock,
+    sink: stream,
+  });
   gone.addEventListener('abort', end, { once: true });
   if (gone.aborted) end();
   else void subscription.startFrom(state, after);

@@ -41,10 +41,11 @@ const idempotencyKeySchema = z
 export function createHandler(parts: HandlerParts): NeutralHandler {
   return async (request) => {
     const correlationId = newToken();
-    const began = performance.now();
+    const { clock } = parts.services;
+    const began = clock.monotonic();
     const answer = await answerOrProblem(parts, request, correlationId);
     const label = parts.router.label(request.method, splitPath(request.path)[0]);
-    parts.answered(label, answer.status, (performance.now() - began) / 1_000);
+    parts.answered(label, answer.status, (clock.monotonic() - began) / 1_000);
     const headers = {
       ...SECURITY_HEADERS,
       ...answer.headers,

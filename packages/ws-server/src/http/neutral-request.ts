@@ -1,3 +1,5 @@
+import type { Clock } from '@agent-orchestrator/core';
+
 /** A body as the adapter found it: a stream, or a value parsed by the host's middleware. */
 export type NeutralBody =
   | { readonly kind: 'none' }
@@ -31,6 +33,8 @@ export type NeutralHandler = (request: NeutralRequest) => Promise<NeutralAnswer>
 /** What the adapters need of `OrchestratorServer`. */
 export interface HandlesHttp {
   readonly handler: NeutralHandler;
+  /** Clock of the time limits of slow readers. */
+  readonly clock: Clock;
   /** Whether a path (with query) has a route, for any method. */
   serves(path: string): boolean;
 }

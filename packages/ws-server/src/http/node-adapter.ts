@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '@agent-orchestrator/core';
 import { type MountOptions, readPrefix } from './mount-prefix.js';
 import type { HandlesHttp, NeutralAnswer, NeutralBody } from './neutral-request.js';
 
@@ -70,7 +71,7 @@ async function answer(
     body: bodyOf(request),
     signal: gone.signal,
   });
-  const written = write(response, answered, gone.signal);
+  const written = write(response, answered, { clock: server.clock, gone: gone.signal });
   // A request refused before its end is drained, so that the caller sees the response instead of a reset.
   if (!request.readableEnded) request.resume();
   await written;
@@ -110,28 +111,35 @@ function bodyOf(request: HostRequest): NeutralBody {
   return { kind: 'stream', chunks: request.iterator({ destroyOnReturn: false }) };
 }
 
-async function write(response: ServerResponse, answer: NeutralAnswer, gone: AbortSignal): Promise<void> {
+interface Reader {
+  readonly clock: Clock;
+  /** Aborts when the reader disconnects. */
+  readonly gone: AbortSignal;
+}
+
+async function write(response: ServerResponse, answer: NeutralAnswer, reader: Reader): Promise<void> {
   response.writeHead(answer.status, answer.headers);
   const { body } = answer;
   const isShort = body === undefined || (typeof body === 'string' && body.length <= PORTION);
   if (typeof body === 'object') response.flushHeaders();
-  const deadline =
-    typeof body === 'string' && setTimeout(() => response.destroy(), longestMs(Buffer.byteLength(body)));
+  const stopDeadline =
+    typeof body === 'string' &&
+    reader.clock.after(longestMs(Buffer.byteLength(body)), () => response.destroy());
   try {
     if (isShort) response.end(body);
     else {
       for await (const piece of typeof body === 'string' ? portions(body) : body) {
-        if (gone.aborted) break;
-        if (!response.write(piece)) await orStalled(response, 'drain', gone);
+        if (reader.gone.aborted) break;
+        if (!response.write(piece)) await orStalled(response, 'drain', reader);
       }
       response.end();
     }
-    if (!response.writableFinished) await orStalled(response, 'finish', gone);
+    if (!response.writableFinished) await orStalled(response, 'finish', reader);
   } catch {
     // The status is already sent: the stream can only be broken off.
     response.destroy();
   } finally {
-    if (deadline) clearTimeout(deadline);
+    if (stopDeadline) stopDeadline();
   }
 }
 
@@ -149,13 +157,13 @@ function* portions(text: string): Generator<Uint8Array> {
 async function orStalled(
   response: ServerResponse,
   event: 'drain' | 'finish',
-  gone: AbortSignal,
+  { clock, gone }: Reader,
 ): Promise<void> {
   if (gone.aborted) return;
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(() => response.destroy(), STALLED_MS);
+    const stopTimer = clock.after(STALLED_MS, () => response.destroy());
     const done = () => {
-      clearTimeout(timer);
+      stopTimer();
       response.off(event, done);
       gone.removeEventListener('abort', done);
       resolve();

@@ -1,4 +1,4 @@
-import { type Orchestrator, type TenantHandle } from '@agent-orchestrator/core';
+import { type Clock, type Orchestrator, type TenantHandle } from '@agent-orchestrator/core';
 import { writeJson } from '@agent-orchestrator/core/protocol';
 import type { z } from 'zod';
 import type { Authenticator } from '../auth/authenticator.js';
@@ -17,6 +17,7 @@ export interface RouteServices {
   readonly admission: Admission;
   readonly feeds: FeedDirectory;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  readonly clock: Clock;
   /** Interval of heartbeats in an event stream, ms. */
   readonly heartbeatMs: number;
   /** Aborts at shutdown: every wait has to end. */

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { type JsonValue, OrchestratorError, type Logger } from '@agent-orchestrator/core';
+import { type Clock, type JsonValue, OrchestratorError, type Logger } from '@agent-orchestrator/core';
 import { type Ack } from '@agent-orchestrator/core/protocol';
 import { type Intake, type IntakeResult, type ServiceIdentity } from '@agent-orchestrator/core/server';
 import type { SocketTraffic } from '../metrics/socket-traffic.js';
@@ -22,6 +22,7 @@ export interface InboxParts {
   readonly reply: InboxReply;
   readonly traffic: Pick<SocketTraffic, 'acks'>;
   readonly logger: Logger;
+  readonly clock: Clock;
   /** Bytes that all connections of a service may hold in memory. */
   readonly heldBytes: Shares;
 }
@@ -52,16 +53,18 @@ const RETRY_MS = 1_000;
  */
 export class Inbox {
   readonly #parts: InboxParts;
-  readonly #bad = new MinuteBudget(BAD_FRAMES_A_MINUTE);
-  readonly #forbidden = new MinuteBudget(FORBIDDEN_A_MINUTE);
+  readonly #bad: MinuteBudget;
+  readonly #forbidden: MinuteBudget;
   readonly #closed = new AbortController();
   #waiting: Held[] = [];
   #inFlight = 0;
   #bytesInFlight = 0;
-  #retry: NodeJS.Timeout | undefined;
+  #stopRetry: (() => void) | undefined;
 
   constructor(parts: InboxParts) {
     this.#parts = parts;
+    this.#bad = new MinuteBudget(BAD_FRAMES_A_MINUTE, parts.clock);
+    this.#forbidden = new MinuteBudget(FORBIDDEN_A_MINUTE, parts.clock);
     // Every held frame listens on it.
     setMaxListeners(0, this.#closed.signal);
   }
@@ -84,7 +87,7 @@ export class Inbox {
   }
 
   close(): void {
-    clearTimeout(this.#retry);
+    this.#stopRetry?.();
     this.#closed.abort();
     if (this.#waiting.length > 0) {
       this.#parts.logger.warn('a service connection closed with frames that were not stored', {
@@ -149,11 +152,11 @@ export class Inbox {
       return;
     }
     this.#waiting.push({ frame, bytes, giveBack: room });
-    this.#retry ??= setTimeout(() => this.#tryAgain(), retryAfterMs);
+    this.#stopRetry ??= this.#parts.clock.after(retryAfterMs, () => this.#tryAgain());
   }
 
   #tryAgain(): void {
-    this.#retry = undefined;
+    this.#stopRetry = undefined;
     const frames = this.#waiting;
     this.#waiting = [];
     for (const { frame, bytes, giveBack } of frames) {

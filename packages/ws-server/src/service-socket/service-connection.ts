@@ -46,7 +46,7 @@ export function serviceRole(parts: ServiceConnectionParts): SocketRole<'service'
   };
   return {
     kind: 'service',
-    reading: () => ({ pace: new Pace(limits), beyond: 'wait' }),
+    reading: () => ({ pace: new Pace(limits, parts.clock), beyond: 'wait' }),
     unknown: 'the service token is not known',
     otherKind: {
       code: CLOSE.unauthorized,
@@ -76,7 +76,7 @@ class ServiceConnection implements Connection {
   readonly #detach: () => void;
 
   constructor(
-    { orchestrator, traffic, logger, heartbeatMs, admission }: ServiceConnectionParts,
+    { orchestrator, traffic, logger, clock, heartbeatMs, admission }: ServiceConnectionParts,
     socket: AuthenticatedSocket<'service'>,
     peer: Peer<'service'>,
   ) {
@@ -92,6 +92,7 @@ class ServiceConnection implements Connection {
       },
       traffic,
       logger,
+      clock,
       heldBytes: admission.heldBytes,
     });
     socket.sendJson({

@@ -1,3 +1,5 @@
+import type { Clock } from '@agent-orchestrator/core';
+
 export interface PaceLimits {
   readonly framesPerSecond: number;
   /** Burst size, in frames. */
@@ -11,10 +13,13 @@ export class Pace {
   readonly #limits: PaceLimits;
   #frames: number;
   #bytes: number;
-  #at = performance.now();
+  readonly #clock: Clock;
+  #at: number;
 
-  constructor(limits: PaceLimits) {
+  constructor(limits: PaceLimits, clock: Clock) {
     this.#limits = limits;
+    this.#clock = clock;
+    this.#at = clock.monotonic();
     this.#frames = limits.framesBurst;
     this.#bytes = limits.bytesBurst;
   }
@@ -22,28 +27,30 @@ export class Pace {
   /** Counts a frame. @returns the pause before the next one, ms; 0 within the rate. */
   take(bytes: number): number {
     const { framesPerSecond, framesBurst, bytesPerSecond, bytesBurst } = this.#limits;
-    const now = performance.now();
+    const now = this.#clock.monotonic();
     const seconds = (now - this.#at) / 1_000;
     this.#at = now;
     this.#frames = Math.min(framesBurst, this.#frames + seconds * framesPerSecond) - 1;
     this.#bytes = Math.min(bytesBurst, this.#bytes + seconds * bytesPerSecond) - bytes;
     const missing = Math.min(this.#frames / framesPerSecond, this.#bytes / bytesPerSecond, 0);
-    return -missing * 1_000;
+    return missing < 0 ? -missing * 1_000 : 0;
   }
 }
 
 /** Limit per minute, for occasional violations. */
 export class MinuteBudget {
   readonly #max: number;
+  readonly #clock: Clock;
   #times: number[] = [];
 
-  constructor(max: number) {
+  constructor(max: number, clock: Clock) {
     this.#max = max;
+    this.#clock = clock;
   }
 
   /** Counts one; `true` when the minute has reached `max`. */
   spend(): boolean {
-    const now = performance.now();
+    const now = this.#clock.monotonic();
     this.#times = this.#times.filter((at) => now - at < 60_000);
     this.#times.push(now);
     return this.#times.length >= this.#max;

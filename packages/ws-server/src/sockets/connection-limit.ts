@@ -1,12 +1,13 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Logger } from '@agent-orchestrator/core';
+import type { Clock, Logger } from '@agent-orchestrator/core';
 import { networkOf } from './client-address.js';
 import { Shares } from './shares.js';
 
 export interface ConnectionLimitOptions {
   readonly maxConnectionsPerAddress: number;
   readonly logger: Logger;
+  readonly clock: Clock;
 }
 
 /** Interval of log entries about refused connections, ms. */
@@ -19,13 +20,15 @@ const SAID_EVERY_MS = 10_000;
 export class ConnectionLimit {
   readonly #max: number;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   readonly #taken: Shares;
   readonly #given = new WeakMap<object, () => void>();
   #saidAt = Number.NEGATIVE_INFINITY;
 
-  constructor({ maxConnectionsPerAddress: max, logger }: ConnectionLimitOptions) {
+  constructor({ maxConnectionsPerAddress: max, logger, clock }: ConnectionLimitOptions) {
     this.#max = max;
     this.#logger = logger;
+    this.#clock = clock;
     this.#taken = new Shares(max);
   }
 
@@ -52,7 +55,7 @@ export class ConnectionLimit {
   }
 
   #say(address: string): void {
-    const now = performance.now();
+    const now = this.#clock.monotonic();
     if (now - this.#saidAt < SAID_EVERY_MS) return;
     this.#saidAt = now;
     const max = this.#max;

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { JsonValue } from '@agent-orchestrator/core';
+import type { Clock, JsonValue } from '@agent-orchestrator/core';
 import {
   JSON_PORTION,
   JsonRefusedError,
@@ -7,6 +7,7 @@ import {
   parseJsonInPortions,
   writeJson,
 } from '@agent-orchestrator/core/protocol';
+import { every } from '@agent-orchestrator/core/server';
 import type { RawData, WebSocket } from 'ws';
 import type { Pace } from './budgets.js';
 import { CLOSE, closeReason } from './close-codes.js';
@@ -27,6 +28,7 @@ export interface FrameHandler {
 }
 
 export interface FrameSocketOptions {
+  readonly clock: Clock;
   readonly heartbeatMs: number;
   /** Time limit of the first frame, ms. */
   readonly helloMs: number;
@@ -58,14 +60,14 @@ export class FrameSocket {
   readonly #handler: FrameHandler;
   readonly #options: FrameSocketOptions;
   readonly #reading: ReadingPace;
-  #helloTimer: NodeJS.Timeout | undefined;
-  #heartbeat: NodeJS.Timeout | undefined;
-  #closingTimer: NodeJS.Timeout | undefined;
+  readonly #stopHelloTimer: () => void;
+  #stopHeartbeat: () => void = () => undefined;
+  #stopClosingTimer: (() => void) | undefined;
   #greeted = false;
   #bytesBefore = 0;
   #answered = true;
-  /** Timer of the reading pause. */
-  #idle: NodeJS.Timeout | undefined;
+  /** Ends the reading pause early, without handling what waits. */
+  #stopRest: (() => void) | undefined;
   /** A long frame is being parsed: later ones wait, to keep the order. */
   #parsing: Promise<void> | undefined;
   /** Aborts at a local close: unread frames are dropped. */
@@ -86,9 +88,9 @@ export class FrameSocket {
     this.#handler = handler;
     this.#options = options;
     this.#reading = options.reading;
-    this.#helloTimer = setTimeout(
-      () => handler.noHello(`expected a first frame within ${options.helloMs} ms`),
-      options.helloMs,
+    const { clock, helloMs } = options;
+    this.#stopHelloTimer = clock.after(helloMs, () =>
+      handler.noHello(`expected a first frame within ${helloMs} ms`),
     );
     socket.on('message', (data, isBinary) => this.#inTurn(() => this.#receive(data, isBinary)));
     // ws answers pings itself; a flood of them counts as frames.
@@ -118,13 +120,14 @@ export class FrameSocket {
   /** A credential has arrived: lifts the limits before it. Its check has a time limit of its own. */
   greeted(): void {
     this.#greeted = true;
-    clearTimeout(this.#helloTimer);
+    this.#stopHelloTimer();
   }
 
   /** Authenticated: starts the heartbeat. */
   admit(): void {
     if (!this.isOpen) return;
-    this.#heartbeat = setInterval(() => this.#beat(), this.#options.heartbeatMs);
+    const { clock, heartbeatMs } = this.#options;
+    this.#stopHeartbeat = every(clock, heartbeatMs, () => this.#beat());
   }
 
   /** `sent` is called when the text has left the process, or never will. */
@@ -200,7 +203,7 @@ export class FrameSocket {
   /** Now, or when reading resumes. */
   #inTurn(handle: () => void): void {
     this.#answered = true;
-    if (this.#idle || this.#parsing) this.#unread.push(handle);
+    if (this.#stopRest || this.#parsing) this.#unread.push(handle);
     else handle();
   }
 
@@ -209,7 +212,7 @@ export class FrameSocket {
     const waiting = this.#unread;
     this.#unread = [];
     for (const handle of waiting) this.#inTurn(handle);
-    if (!this.#idle && !this.#parsing) this.#socket.resume();
+    if (!this.#stopRest && !this.#parsing) this.#socket.resume();
   }
 
   /** Whether a frame may be handled; pauses reading when the next one has to wait. */
@@ -228,13 +231,13 @@ export class FrameSocket {
   }
 
   #rest(ms: number): void {
-    if (this.#idle) return;
+    if (this.#stopRest) return;
     this.#socket.pause();
-    this.#idle = setTimeout(() => {
-      this.#idle = undefined;
+    this.#stopRest = this.#options.clock.after(ms, () => {
+      this.#stopRest = undefined;
       this.#inARow = 0;
       this.#pump();
-    }, ms);
+    });
   }
 
   #tooMuch(): void {
@@ -247,7 +250,7 @@ export class FrameSocket {
     setImmediate(() => {
       if (!this.isOpen) return;
       // A paused socket cannot receive a pong.
-      if (!this.#answered && !this.#idle && !this.#parsing) {
+      if (!this.#answered && !this.#stopRest && !this.#parsing) {
         this.#socket.terminate();
         return;
       }
@@ -258,19 +261,19 @@ export class FrameSocket {
   }
 
   #endLater(ms: number): void {
-    this.#closingTimer ??= setTimeout(() => this.#socket.terminate(), ms);
+    this.#stopClosingTimer ??= this.#options.clock.after(ms, () => this.#socket.terminate());
   }
 
   #stopTimers(): void {
-    clearTimeout(this.#helloTimer);
-    clearInterval(this.#heartbeat);
-    clearTimeout(this.#idle);
-    this.#idle = undefined;
+    this.#stopHelloTimer();
+    this.#stopHeartbeat();
+    this.#stopRest?.();
+    this.#stopRest = undefined;
   }
 
   #closed(): void {
     this.#stopTimers();
-    clearTimeout(this.#closingTimer);
+    this.#stopClosingTimer?.();
     this.#isGone = true;
     if (this.#parsing || this.#unread.length > 0) void this.#handleRest();
     else this.#handler.closed();

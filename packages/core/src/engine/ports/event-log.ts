@@ -1,10 +1,9 @@
 import { isFinalEvent, type TaskEvent } from '../../protocol/events.js';
+import { EVENTS_PER_READ } from '../../protocol/pages.js';
 import { WakeSignal } from '../../runtime/wake-signal.js';
 import type { EventLog, FollowEventsParams, LogGap } from '../../storage/event-log.js';
 import type { CommandGate } from '../engine-gate.js';
 import { copyEvent } from '../events/event-logs.js';
-
-const PAGE = 500;
 
 export function eventLog(gate: CommandGate): EventLog {
   return {
@@ -37,7 +36,7 @@ async function* logged(
     while (!signal.aborted) {
       // Before the read, so that an append in between wakes it.
       const woken = news.next;
-      const page = await gate.read('events.page', { tenantId, after: cursor, limit: PAGE });
+      const page = await gate.read('events.page', { tenantId, after: cursor, limit: EVENTS_PER_READ });
       cursor = page.cursor;
       if (page.gap) yield page.gap;
       for (const event of page.events) {

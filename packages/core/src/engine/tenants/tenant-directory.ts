@@ -4,8 +4,9 @@ import type { TenantState } from './tenant-state.js';
 const REMEMBERED = 10_000;
 
 /**
- * Tenants with stored state, by id and in id order. A dropped tenant starts another log when it returns, so
- * that a cursor into the old log is answered with a gap; tenants that never existed start with the first log.
+ * Tenants with stored state, by id and in id order. A dropped tenant with events starts another log when it
+ * returns, so that a cursor into the old log is answered with a gap; tenants that never existed start with the
+ * first log.
  */
 export class TenantDirectory {
   private readonly tenants = new Map<string, TenantState>();
@@ -34,9 +35,11 @@ export class TenantDirectory {
     this.ids.splice(this.rank(tenantId), 0, tenantId);
   }
 
-  drop({ tenantId }: TenantState): void {
+  /** A log that never had an event continues when the tenant returns: nothing after its cursors was lost. */
+  drop({ tenantId, events }: TenantState): void {
     if (!this.tenants.delete(tenantId)) return;
     this.ids.splice(this.rank(tenantId), 1);
+    if (events.seq === 0) return;
     this.drops += 1;
     this.dropped.delete(tenantId);
     this.dropped.set(tenantId, this.drops);

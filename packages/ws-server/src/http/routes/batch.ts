@@ -1,16 +1,15 @@
-import { batchSubmissionSchema } from '@agent-orchestrator/core/protocol';
+import { batchSubmissionSchema, pageQuery } from '@agent-orchestrator/core/protocol';
 import { refusePlanWithoutScope } from '../plan-scope.js';
 import { present } from '../present.js';
 import { z } from 'zod';
 import { json, replayed, type Route, route } from '../route.js';
-import { pageCursorSchema } from './page-query.js';
 
 const pageQuerySchema = z.object({
   results: z
     .enum(['true', 'false'])
     .transform((text) => text === 'true')
     .optional(),
-  cursor: pageCursorSchema.optional(),
+  cursor: pageQuery.cursor,
 });
 
 /** Batches: many tasks under one id. */

@@ -1,17 +1,21 @@
 import { OrchestratorError, type Session } from '@agent-orchestrator/core';
-import { cutText, sessionCreationSchema, sessionPatchSchema } from '@agent-orchestrator/core/protocol';
+import {
+  cutText,
+  messagesQuery,
+  pageQuery,
+  sessionCreationSchema,
+  sessionPatchSchema,
+} from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { followSession } from '../follow-answer.js';
 import { present } from '../present.js';
 import { json, replayed, type Route, route } from '../route.js';
-import { limitSchema, pageCursorSchema } from './page-query.js';
 
 const listQuerySchema = z.object({
   status: z.enum(['active', 'closed']).optional(),
-  cursor: pageCursorSchema.optional(),
-  limit: limitSchema,
+  ...pageQuery,
 });
-const messagesQuerySchema = z.object({ limit: limitSchema, before: z.string().min(1).max(200).optional() });
+const messagesQuerySchema = z.object(messagesQuery);
 
 /** Sessions with their messages and events. */
 export const sessionRoutes: readonly Route[] = [

@@ -3,6 +3,7 @@ import { TASK_STATUSES } from '@agent-orchestrator/core/protocol';
 import {
   cancelBodySchema,
   idSchema,
+  pageQuery,
   signalBodySchema,
   taskSubmissionSchema,
   taskTypeSchema,
@@ -13,14 +14,12 @@ import { refusePlanWithoutScope } from '../plan-scope.js';
 import { present } from '../present.js';
 import { json, type Route, route } from '../route.js';
 import { acceptedAnswer } from '../task-answer.js';
-import { limitSchema, pageCursorSchema } from './page-query.js';
 
 const listQuerySchema = z.object({
   status: z.enum(TASK_STATUSES).optional(),
   type: taskTypeSchema.optional(),
   session_id: idSchema.optional(),
-  cursor: pageCursorSchema.optional(),
-  limit: limitSchema,
+  ...pageQuery,
 });
 
 /** Tasks: submit, read, follow, cancel, signal. */

@@ -30,8 +30,8 @@ export const usageRoutes: readonly Route[] = [
     summary:
       'Tokens by day, model and operation, the days "from" to "to" (UTC, both included; default: the last 30).',
     query: usageQuerySchema,
-    async handle({ query, tenant }) {
-      const to = query.to ?? dayOf(Date.now());
+    async handle({ query, tenant, services }) {
+      const to = query.to ?? dayOf(services.clock.now());
       const from = query.from ?? dayOf(Date.parse(to) - (DEFAULT_DAYS - 1) * DAY_MS);
       const rows = await tenant.usage.sum({ from, to });
       return json(200, { rows: query.group_by ? grouped(rows, query.group_by) : rows });
