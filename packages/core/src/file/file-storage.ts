@@ -5,17 +5,19 @@ import type { EngineLimits, EngineSettings } from '../engine/engine-state.js';
 import { storagePorts } from '../engine/ports/storage-ports.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { DEFAULTS } from '../protocol/settings.js';
+import { messageOf } from '../protocol/thrown.js';
 import { type Clock, systemClock } from '../runtime/clock.js';
 import { type Random, systemRandom } from '../runtime/random.js';
 import type { StoragePorts } from '../storage/checked-storage.js';
 import type { Storage } from '../storage/storage.js';
+import type { SystemEvents } from '../storage/system-events.js';
 import type { Wakeups } from '../storage/wakeups.js';
 import { type Disk, type DiskFile, openFolder } from './disk.js';
 import { FileGate } from './file-gate.js';
 import { FolderLock } from './folder-lock.js';
 import { commandOf, digestOf, ENGINE_VERSION, readEntries, readHead, writeHead } from './log-entries.js';
 import { readFrames } from './log-reader.js';
-import { type Durability, LogWriter } from './log-writer.js';
+import { type Durability, isWithoutRoom, LogWriter } from './log-writer.js';
 
 /** Options of `FileStorage.open`. */
 export interface FileStorageOptions {
@@ -61,6 +63,7 @@ export class FileStorage implements Storage {
   readonly usage: StoragePorts['usage'];
   readonly workers: StoragePorts['workers'];
   readonly wakeups: Wakeups;
+  readonly systemEvents: SystemEvents = { publish: () => {} };
   #closed: Promise<void> | undefined;
 
   private constructor(
@@ -85,12 +88,21 @@ export class FileStorage implements Storage {
   /**
    * Opens a folder; creates it if it does not exist.
    *
-   * @throws {OrchestratorError} `conflict` while another process uses the folder; `internal_error` for a damaged log, or
-   *   one whose commands lead to other answers than they did.
+   * @throws {OrchestratorError} `conflict` while another process uses the folder; `invalid_request` for a path that is no
+   *   folder to write to; `storage_unavailable` for a disk that is full; `internal_error` for a damaged log, or one whose
+   *   commands lead to other answers than they did.
    */
   static async open(folder: string, options: FileStorageOptions = {}): Promise<FileStorage> {
-    const { disk: given, clock = systemClock, random = systemRandom }: DiskOptions = options;
     const where = resolve(folder);
+    try {
+      return await FileStorage.#open(where, options);
+    } catch (error) {
+      throw error instanceof OrchestratorError ? error : unusable(where, error);
+    }
+  }
+
+  static async #open(where: string, options: DiskOptions): Promise<FileStorage> {
+    const { disk: given, clock = systemClock, random = systemRandom } = options;
     const disk = given ?? (await openFolder(where));
     const lock = await FolderLock.take(disk, where);
     let file: DiskFile | undefined;
@@ -132,6 +144,16 @@ export class FileStorage implements Storage {
     await this.gate.close();
     await this.lock.release();
   }
+}
+
+function unusable(where: string, cause: unknown): OrchestratorError {
+  if (isWithoutRoom(cause))
+    return new OrchestratorError('storage_unavailable', `${where}: the disk has no room`, { cause });
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === undefined)
+    return new OrchestratorError('internal_error', `${where}: ${messageOf(cause)}`, { cause });
+  const message = `${where}: expected a folder to read and write, got ${code}: ${messageOf(cause)}`;
+  return new OrchestratorError('invalid_request', message, { cause });
 }
 
 /** The engine of a log, with the digest of each answer compared. */

@@ -248,3 +248,27 @@ describe('a damaged log', () => {
     expect(page.gap).toMatchObject({ event: 'gap', from: known });
   });
 });
+
+describe('a storage that is opened again', () => {
+  it('has the limits of the process that opens it, and no followers', async () => {
+    const { storage, disk } = await open();
+    await submit(storage, idOf(1), 'x'.repeat(5_000));
+    const stop = new AbortController();
+    const follower = storage.events.follow({
+      tenantId: 'idle',
+      after: await storage.events.head({ tenantId: 'idle' }),
+      signal: stop.signal,
+    });
+    const first = follower[Symbol.asyncIterator]().next();
+    await submit(storage, idOf(2));
+    const clock = new ManualClock();
+    const options = { clock, disk: disk.afterKill(), limits: { maxStoredBytes: 1_000 } };
+    const again = await FileStorage.open('memory', options);
+    const refused = await submit(again, idOf(3));
+    expect(refused).toMatchObject({ answer: 'queue_full' });
+    stop.abort();
+    await first;
+    await again.close();
+    await storage.close();
+  });
+});
