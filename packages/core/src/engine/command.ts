@@ -49,6 +49,7 @@ import type { ConfigureTenantParams, TenantStats } from '../storage/tenant-store
 import type { IssuedTicket, IssueTicketParams, SpendTicketParams } from '../storage/ticket-store.js';
 import type { AddUsageParams } from '../storage/usage-ledger.js';
 import type { AnnounceParams, LeaveWorkerParams } from '../storage/worker-directory.js';
+import type { EngineLimits } from './engine-state.js';
 import type { SessionClosed } from './sessions/sessions.js';
 import type { CancelGroup, CancelPortion } from './tasks/tasks.js';
 import type { Fired, FireParams } from './timers/sweep.js';
@@ -59,10 +60,18 @@ interface Step<Params, Result> {
   readonly result: Result;
 }
 
+export interface ReopenParams {
+  readonly limits: EngineLimits;
+  /** A new one for all event logs, where readers may know events that are lost. */
+  readonly epoch?: string;
+}
+
 type None = Readonly<Record<string, never>>;
 
 /** Every atomic step that changes the state of an engine, by name. */
 interface CommandTypes {
+  /** A process opens the state that another one has left. */
+  'state.reopen': Step<ReopenParams, void>;
   'tasks.submit': Step<SubmitParams, SubmitAnswer>;
   'tasks.submitBatch': Step<SubmitBatchParams, SubmitBatchResult>;
   'tasks.cancelBatch': Step<Omit<CancelBatchParams, 'signal'>, CancelPortion | undefined>;

@@ -1,9 +1,10 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
-import type { Wakeup, Wakeups } from '../storage/wakeups.js';
+import type { Wakeups } from '../storage/wakeups.js';
 import type { Command, CommandName, CommandParams, CommandResult } from './command.js';
 import { SEEDED } from './commands.js';
+import { EffectDelivery } from './effect-delivery.js';
 import { Engine } from './engine.js';
 import type { EngineLimits } from './engine-state.js';
 import type { ReadName, ReadParams, ReadResult } from './reads.js';
@@ -36,9 +37,8 @@ export interface EngineGateOptions {
 /** A gate without a log: results and effects are delivered at once. */
 export class EngineGate implements CommandGate {
   readonly engine: Engine;
-  readonly wakeups: Wakeups = { subscribe: (listener) => this.#subscribe(listener) };
-  readonly #listeners = new Set<(wakeup: Wakeup) => void>();
-  readonly #followers = new Map<string, Set<() => void>>();
+  readonly wakeups: Wakeups;
+  readonly #delivery = new EffectDelivery();
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #onCommand: CommandObserver | undefined;
@@ -48,10 +48,8 @@ export class EngineGate implements CommandGate {
     this.#clock = clock;
     this.#random = random;
     this.#onCommand = onCommand;
-    this.engine = new Engine({
-      epoch: random.uuid().replaceAll('-', '').slice(0, 12),
-      limits: inJson(limits),
-    });
+    this.wakeups = this.#delivery.wakeups;
+    this.engine = new Engine({ epoch: newEpoch(random), limits: inJson(limits) });
   }
 
   close(): void {
@@ -65,13 +63,10 @@ export class EngineGate implements CommandGate {
 
   execute<N extends CommandName>(name: N, params: CommandParams<N>): CommandResult<N> {
     this.checkOpen();
-    const at = this.#clock.now();
-    const command: Command<N> = SEEDED.has(name)
-      ? { name, at, seed: this.#random.uuid(), params }
-      : { name, at, params };
+    const command = stamped(name, params, this.#clock, this.#random);
     const result = this.engine.execute(command);
     this.#onCommand?.(command, result);
-    this.#deliver();
+    this.#delivery.deliver(this.engine.takeEffects());
     return result;
   }
 
@@ -82,30 +77,32 @@ export class EngineGate implements CommandGate {
 
   follow(tenantId: string, onNews: () => void): () => void {
     this.execute('events.follow', { tenantId });
-    const followers = this.#followers.get(tenantId) ?? new Set();
-    this.#followers.set(tenantId, followers.add(onNews));
+    const unfollow = this.#delivery.follow(tenantId, onNews);
     return () => {
-      followers.delete(onNews);
-      if (followers.size === 0) this.#followers.delete(tenantId);
+      unfollow();
       if (!this.#closed) this.execute('events.unfollow', { tenantId });
     };
   }
+}
 
-  /** After the command, so that a listener may call the storage. */
-  #deliver(): void {
-    const { wakeups, news } = this.engine.takeEffects();
-    for (const wakeup of wakeups) for (const listener of this.#listeners) listener(wakeup);
-    for (const tenantId of news) for (const wake of this.#followers.get(tenantId) ?? []) wake();
-  }
+/** A command of this moment. */
+export function stamped<N extends CommandName>(
+  name: N,
+  params: CommandParams<N>,
+  clock: Clock,
+  random: Random,
+): Command<N> {
+  const at = clock.now();
+  return SEEDED.has(name) ? { name, at, seed: random.uuid(), params } : { name, at, params };
+}
 
-  #subscribe(listener: (wakeup: Wakeup) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
+/** Epoch of event logs that no reader knows yet. */
+export function newEpoch(random: Random): string {
+  return random.uuid().replaceAll('-', '').slice(0, 12);
 }
 
 /** Limits without an infinite one. */
-function inJson(limits: EngineLimits): EngineLimits {
+export function inJson(limits: EngineLimits): EngineLimits {
   const all: Record<string, number> = { ...limits };
   for (const [name, limit] of Object.entries(all)) all[name] = finite(limit);
   return all as unknown as EngineLimits;

@@ -92,7 +92,7 @@ export class EngineState {
   readonly announced = new Map<string, { readonly at: number; readonly run: Runnable }>();
   virtualTime = 0;
   readonly limits: EngineLimits;
-  private readonly epoch: string;
+  private epoch: string;
   /** Time and seed of the current command or read: no state. */
   #at = 0;
   #seed: string | undefined;
@@ -142,9 +142,18 @@ export class EngineState {
   lookUp(tenantId: string): TenantState {
     const known = this.tenants.get(tenantId);
     if (known) return known;
+    return new TenantState(tenantId, this.epochOf(tenantId), this.stored);
+  }
+
+  /** Gives every event log a new epoch: readers get a gap. */
+  renewEpoch(epoch: string): void {
+    this.epoch = epoch;
+    for (const { tenantId, events } of this.tenants.after(undefined)) events.renew(this.epochOf(tenantId));
+  }
+
+  private epochOf(tenantId: string): string {
     const log = this.tenants.logOf(tenantId);
-    const epoch = log === 0 ? this.epoch : `${this.epoch}${log.toString(36)}`;
-    return new TenantState(tenantId, epoch, this.stored);
+    return log === 0 ? this.epoch : `${this.epoch}${log.toString(36)}`;
   }
 
   /** Whether the tenant may store no more. A request accepted below the limit may exceed it once. */

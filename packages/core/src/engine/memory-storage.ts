@@ -5,7 +5,6 @@ import { type Random, systemRandom } from '../runtime/random.js';
 import type { SystemEvents } from '../storage/system-events.js';
 import type { Wakeups } from '../storage/wakeups.js';
 import type { CallJournal } from '../storage/call-journal.js';
-import { checked, type StoragePorts } from '../storage/checked-storage.js';
 import type { EventLog } from '../storage/event-log.js';
 import type { SessionStore } from '../storage/session-store.js';
 import type { TaskQueue } from '../storage/task-queue.js';
@@ -17,9 +16,7 @@ import type { WorkerDirectory } from '../storage/worker-directory.js';
 import type { Storage } from '../storage/storage.js';
 import { type CommandObserver, EngineGate } from './engine-gate.js';
 import type { EngineLimits } from './engine-state.js';
-import { eventLog } from './ports/event-log.js';
-import { callJournal, taskQueue, taskRecords, workerDirectory } from './ports/task-ports.js';
-import { sessionStore, tenantStore, ticketStore, usageLedger } from './ports/tenant-ports.js';
+import { storagePorts } from './ports/storage-ports.js';
 
 /** Options of `MemoryStorage`. */
 export interface MemoryStorageOptions {
@@ -76,17 +73,7 @@ export class MemoryStorage implements Storage {
       onCommand,
     });
     this.gate = gate;
-    const ports = checked<StoragePorts>({
-      tasks: taskRecords(gate),
-      queue: taskQueue(gate),
-      journal: callJournal(gate),
-      sessions: sessionStore(gate),
-      events: eventLog(gate),
-      tenants: tenantStore(gate),
-      tickets: ticketStore(gate),
-      usage: usageLedger(gate),
-      workers: workerDirectory(gate),
-    });
+    const ports = storagePorts(gate);
     this.tasks = ports.tasks;
     this.queue = ports.queue;
     this.journal = ports.journal;

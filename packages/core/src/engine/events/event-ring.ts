@@ -35,8 +35,18 @@ export class EventRing {
 
   constructor(
     private readonly tenantId: string,
-    readonly epoch: string,
+    private currentEpoch: string,
   ) {}
+
+  get epoch(): string {
+    return this.currentEpoch;
+  }
+
+  /** The same events under other cursors. */
+  renew(epoch: string): void {
+    this.currentEpoch = epoch;
+    for (const event of this.kept.slice(0, this.kept.size)) event.view = undefined;
+  }
 
   get seq(): number {
     return this.lastSeq;

@@ -1,0 +1,91 @@
+import {
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** An open file of a folder. Positions are bytes from its start. */
+export interface DiskFile {
+  size(): Promise<number>;
+  /** Bytes read: fewer than the buffer holds only at the end of the file. */
+  read(buffer: Buffer, position: number): Promise<number>;
+  /** Bytes written, which may be fewer than given. */
+  write(buffers: readonly Buffer[], position: number): Promise<number>;
+  /** Resolves once everything written survives a loss of power. */
+  sync(): Promise<void>;
+  truncate(length: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The part of a file system that a storage uses, in one folder. Errors are those of Node, with their `code`. */
+export interface Disk {
+  /** Opens a file for reading and writing; creates it if it does not exist. */
+  open(name: string): Promise<DiskFile>;
+  list(): Promise<readonly string[]>;
+  readText(name: string): Promise<string>;
+  /** Writes a file that does not exist yet. */
+  create(name: string, text: string): Promise<void>;
+  /** Gives a file a second name, in one step. @throws `EEXIST` when the name is taken. */
+  link(name: string, to: string): Promise<void>;
+  rename(name: string, to: string): Promise<void>;
+  remove(name: string): Promise<void>;
+  /** Resolves once created, renamed and removed names survive a loss of power. */
+  sync(): Promise<void>;
+}
+
+/** Folders and files are those of their user alone: they hold payloads and results. */
+const FOLDER_MODE = 0o700;
+const FILE_MODE = 0o600;
+
+/** Opens a folder of the file system; creates it if it does not exist. */
+export async function openFolder(path: string): Promise<Disk> {
+  await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+  return {
+    open: async (name) => fileOf(await openOrCreate(join(path, name))),
+    list: () => readdir(path),
+    readText: (name) => readFile(join(path, name), 'utf8'),
+    create: (name, text) => writeFile(join(path, name), text, { flag: 'wx', mode: FILE_MODE }),
+    link: (name, to) => link(join(path, name), join(path, to)),
+    rename: (name, to) => rename(join(path, name), join(path, to)),
+    remove: (name) => unlink(join(path, name)),
+    sync: () => syncFolder(path),
+  };
+}
+
+async function openOrCreate(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r+');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return open(path, 'wx+', FILE_MODE);
+  }
+}
+
+function fileOf(handle: FileHandle): DiskFile {
+  return {
+    size: async () => (await handle.stat()).size,
+    read: async (buffer, position) => (await handle.read(buffer, 0, buffer.length, position)).bytesRead,
+    write: async (buffers, position) => (await handle.writev(buffers, position)).bytesWritten,
+    sync: () => handle.datasync(),
+    truncate: (length) => handle.truncate(length),
+    close: () => handle.close(),
+  };
+}
+
+/** Windows has no folders to sync: there a rename is stored with the next sync of the file. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

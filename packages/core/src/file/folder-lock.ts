@@ -1,0 +1,141 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { OrchestratorError } from '../protocol/errors.js';
+import type { Disk } from './disk.js';
+
+const holderSchema = z.object({
+  pid: z.int().positive(),
+  /** Boot of the machine; absent where it has no name. */
+  boot: z.string().optional(),
+  /** Start of the process, in the machine's own unit; absent where it is not known. */
+  started: z.string().optional(),
+});
+
+/** The process that holds a folder. */
+type Holder = z.output<typeof holderSchema>;
+
+const NAME = /^lock-(\d{1,15})$/;
+/** Rounds against other processes that take the lock at the same time. */
+const MAX_ROUNDS = 100;
+
+/**
+ * Lock of a folder, held by one process. Its files are named `lock-<n>`: the highest number counts, and its file is complete
+ * from the moment it exists. The lock of a process that has ended is taken over with the next number, which one process gets.
+ */
+export class FolderLock {
+  private constructor(
+    private readonly disk: Disk,
+    private readonly name: string,
+  ) {}
+
+  /**
+   * @param where the folder, for messages.
+   * @throws {OrchestratorError} `conflict` while another process, or this one, holds it.
+   */
+  static async take(disk: Disk, where: string): Promise<FolderLock> {
+    const holder = JSON.stringify(await thisProcess());
+    const own = `lock.${randomUUID()}`;
+    await disk.create(own, holder);
+    try {
+      for (let round = 0; round < MAX_ROUNDS; round += 1) {
+        const locks = await numbersOf(disk);
+        const newest = locks.at(-1) ?? 0;
+        if (newest > 0) await refuseIfHeld(disk, newest, where);
+        const next = newest + 1;
+        if (!(await tryLink(disk, own, `lock-${next}`))) continue;
+        // Another process may have looked earlier, and be further already.
+        if ((await numbersOf(disk)).at(-1) !== next) {
+          await removeIfThere(disk, `lock-${next}`);
+          continue;
+        }
+        for (const old of locks) await removeIfThere(disk, `lock-${old}`);
+        return new FolderLock(disk, `lock-${next}`);
+      }
+    } finally {
+      await removeIfThere(disk, own);
+    }
+    throw new OrchestratorError('conflict', `${where}: other processes open it again and again`);
+  }
+
+  async release(): Promise<void> {
+    await removeIfThere(this.disk, this.name);
+  }
+}
+
+async function numbersOf(disk: Disk): Promise<number[]> {
+  const numbers = (await disk.list()).map((name) => Number(NAME.exec(name)?.[1] ?? 0));
+  return numbers.filter((number) => number > 0).toSorted((a, b) => a - b);
+}
+
+/** Whether the name was free. */
+async function tryLink(disk: Disk, from: string, to: string): Promise<boolean> {
+  try {
+    await disk.link(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function removeIfThere(disk: Disk, name: string): Promise<void> {
+  await disk.remove(name).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+}
+
+async function refuseIfHeld(disk: Disk, number: number, where: string): Promise<void> {
+  const text = await disk.readText(`lock-${number}`).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  const holder = text === undefined ? undefined : holderOf(text);
+  if (!holder || !(await isRunning(holder))) return;
+  throw new OrchestratorError(
+    'conflict',
+    `${where}: expected a folder that no other process uses, got one of process ${holder.pid}: stop that process, or use another folder`,
+  );
+}
+
+/** `undefined` for a damaged file: its process did not survive writing it. */
+function holderOf(text: string): Holder | undefined {
+  try {
+    return holderSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+async function thisProcess(): Promise<Holder> {
+  const { pid } = process;
+  return { pid, boot: await bootOf(), started: await startOf(pid) };
+}
+
+/** Whether this very process still runs: a number is used again, after a restart of the machine at the latest. */
+async function isRunning({ pid, boot, started }: Holder): Promise<boolean> {
+  const current = await bootOf();
+  if (boot !== undefined && current !== undefined && boot !== current) return false;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // EPERM: a process of another user.
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+  }
+  const now = await startOf(pid);
+  return started === undefined || now === undefined || started === now;
+}
+
+/** Name of the kernel's boot; known on Linux only. */
+async function bootOf(): Promise<string | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => undefined))?.trim();
+}
+
+/** Start of a process in ticks since the boot; known on Linux only. */
+async function startOf(pid: number): Promise<string | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  // The name of the program, in parentheses, may contain blanks and parentheses.
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+}

@@ -1,0 +1,66 @@
+import { crc32 } from 'node:zlib';
+import { z } from 'zod';
+import type { Command, CommandName, CommandResult } from '../engine/command.js';
+import type { EngineSettings } from '../engine/engine-state.js';
+import { writeJson } from '../protocol/known-text.js';
+
+/** Version of the log's format. */
+const FORMAT = 1;
+/**
+ * Version of the engine's rules: raised with each change after which the same commands may have other results, or lead to
+ * another state.
+ */
+export const ENGINE_VERSION = 1;
+
+const headSchema = z.object({
+  format: z.literal(FORMAT),
+  engine: z.int(),
+  settings: z.object({ epoch: z.string(), limits: z.record(z.string(), z.number()) }),
+});
+
+/** First frame of a log. */
+export interface LogHead {
+  readonly engine: number;
+  readonly settings: EngineSettings;
+}
+
+export function writeHead(settings: EngineSettings): Buffer {
+  return Buffer.from(JSON.stringify({ format: FORMAT, engine: ENGINE_VERSION, settings }));
+}
+
+/** @throws for a frame that is no head, or one of another format. */
+export function readHead(body: Buffer): LogHead {
+  const { engine, settings } = headSchema.parse(JSON.parse(body.toString()));
+  return { engine, settings: settings as unknown as EngineSettings };
+}
+
+/** A command of the log, and the digest of its answer. */
+export interface LogEntry {
+  readonly command: string;
+  readonly digest: string;
+}
+
+/** One line: JSON has no line breaks of its own. */
+export function writeEntry({ command, digest }: LogEntry): string {
+  return `${digest} ${command}\n`;
+}
+
+/** The entries of a frame. */
+export function readEntries(body: Buffer): LogEntry[] {
+  const lines = body.toString().split('\n').slice(0, -1);
+  return lines.map((line) => ({ digest: line.slice(0, 8), command: line.slice(9) }));
+}
+
+export function textOfCommand(command: Command): string {
+  return writeJson(command);
+}
+
+export function commandOf(text: string): Command {
+  return JSON.parse(text) as Command;
+}
+
+/** CRC of an answer as JSON, 8 hexadecimal digits. */
+export function digestOf(result: CommandResult<CommandName>): string {
+  const sum = result === undefined ? 0 : crc32(writeJson(result));
+  return sum.toString(16).padStart(8, '0');
+}

@@ -1,0 +1,274 @@
+import { describe, expect, it } from 'vitest';
+import { FileStorage } from '../../src/file/file-storage.js';
+import { SeededRandom } from '../chaos/seeded-random.js';
+import { ManualClock } from '../harness.js';
+import { broken, MemoryDisk, noRoom } from './memory-disk.js';
+
+const RUNS = [{ type: 'work', versions: [1] }];
+const TENANT = 'acme';
+
+interface Subject {
+  readonly disk: MemoryDisk;
+  readonly storage: FileStorage;
+  readonly clock: ManualClock;
+}
+
+async function open(disk = new MemoryDisk()): Promise<Subject> {
+  const clock = new ManualClock();
+  const options = { clock, disk };
+  return { disk, clock, storage: await FileStorage.open('memory', options) };
+}
+
+function submit(storage: FileStorage, taskId: string, payload: string = 'p') {
+  const task = { task_id: taskId, type: 'work', priority: 4, payload, metadata: {}, timeoutMs: 60_000 };
+  const submission = { task: { ...task, maxAttempts: 3 }, onBusy: 'enqueue' } as const;
+  return storage.tasks.submit({ tenantId: TENANT, submission, maxWaiting: 100_000 });
+}
+
+async function claimAndSettle(storage: FileStorage, claimId: string): Promise<string | undefined> {
+  const [claim] = await storage.queue.claim({ workerId: 'w', claimId, max: 1, runs: RUNS, leaseMs: 30_000 });
+  if (!claim) return undefined;
+  const { task, token } = claim;
+  const params = { tenantId: TENANT, taskId: task.task_id, token };
+  const settlement = { kind: 'completed', result: 'r'.repeat(400) } as const;
+  await storage.queue.settle({ ...params, settlement });
+  return task.task_id;
+}
+
+const idOf = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+
+interface Acknowledged {
+  readonly submitted: string[];
+  readonly completed: string[];
+}
+
+/** Submits in groups, and settles. Ends at the first error. */
+async function work(storage: FileStorage, done: Acknowledged): Promise<void> {
+  for (let round = 0; round < 6; round += 1) {
+    const ids = Array.from({ length: 5 }, (_, n) => idOf(round * 5 + n));
+    const answers = await Promise.allSettled(ids.map((id, n) => submit(storage, id, 'x'.repeat(n * 700))));
+    for (const [n, { status }] of answers.entries())
+      if (status === 'fulfilled') done.submitted.push(ids[n] as string);
+    if (answers.some(({ status }) => status === 'rejected')) return;
+    const completed = await claimAndSettle(storage, `c-${round}`).catch(() => null);
+    if (completed === null) return;
+    if (completed !== undefined) done.completed.push(completed);
+  }
+}
+
+async function statusOf(storage: FileStorage, taskId: string): Promise<string | undefined> {
+  return (await storage.tasks.get({ tenantId: TENANT, taskId }))?.task.status;
+}
+
+async function expectKept({ submitted, completed }: Acknowledged, storage: FileStorage): Promise<void> {
+  for (const id of submitted) expect(await statusOf(storage, id), id).toBeDefined();
+  for (const id of completed) expect(await statusOf(storage, id), id).toBe('completed');
+}
+
+/** Number of changes of the disk in a whole run. */
+async function changesOfARun(): Promise<number> {
+  const { storage, disk } = await open();
+  const done = { submitted: [], completed: [] };
+  await work(storage, done);
+  await storage.close();
+  return disk.operations;
+}
+
+class Died extends Error {}
+
+describe('what was acknowledged', () => {
+  it.each([
+    ['a loss of power that tears sectors', 'tears'],
+    ['a loss of power that keeps no sector', 'loses'],
+    ['the end of the process', 'keeps'],
+  ])('is there after %s at each change of the disk', async (_, kind) => {
+    const random = new SeededRandom(kind);
+    const changes = await changesOfARun();
+    expect(changes).toBeGreaterThan(30);
+    for (let at = 0; at < changes; at += 1) {
+      const disk = new MemoryDisk();
+      disk.fault = () => {
+        if (disk.operations > at) throw new Died('the process is gone');
+      };
+      const done: Acknowledged = { submitted: [], completed: [] };
+      const subject = await open(disk).catch(() => undefined);
+      if (subject) await work(subject.storage, done);
+      const keeps = { tears: () => random.fraction() < 0.5, loses: () => false, keeps: () => true }[kind];
+      const again = await open(disk.afterPowerLoss(keeps as () => boolean));
+      await expectKept(done, again.storage);
+      // It goes on, and what is added is kept, too.
+      await submit(again.storage, idOf(1_000));
+      await again.storage.close();
+      const last = await open(again.disk);
+      await expectKept({ ...done, submitted: [...done.submitted, idOf(1_000)] }, last.storage);
+      await last.storage.close();
+    }
+  });
+
+  it('is there on a disk that writes in part', async () => {
+    const random = new SeededRandom('short');
+    const { storage, disk } = await open();
+    disk.fault = (operation, _, bytes) =>
+      operation === 'write' ? Math.max(1, Math.floor(bytes * random.fraction())) : undefined;
+    const done: Acknowledged = { submitted: [], completed: [] };
+    await work(storage, done);
+    expect([done.submitted.length, done.completed.length]).toEqual([30, 6]);
+    const again = await open(disk.afterPowerLoss(() => false));
+    await expectKept(done, again.storage);
+  });
+});
+
+describe('a disk without room', () => {
+  it('refuses writes and answers reads, until it has room again', async () => {
+    const { storage, disk } = await open();
+    await submit(storage, idOf(1));
+    disk.fault = (operation, _, bytes) => {
+      // Within the reserved part there is room.
+      if (operation === 'write' && bytes >= 2 ** 16) throw noRoom();
+    };
+    const refused: string[] = [];
+    const accepted: string[] = [idOf(1)];
+    for (let n = 2; n < 40; n += 1) {
+      const taken = await submit(storage, idOf(n), 'x'.repeat(5_000)).then(
+        () => true,
+        (error: unknown) => {
+          expect(error).toMatchObject({ code: 'storage_unavailable', retryable: true });
+          return false;
+        },
+      );
+      (taken ? accepted : refused).push(idOf(n));
+    }
+    expect(refused.length).toBeGreaterThan(10);
+    expect(accepted.length).toBeGreaterThan(1);
+    for (const id of refused) expect(await statusOf(storage, id)).toBeUndefined();
+    for (const id of accepted) expect(await statusOf(storage, id)).toBe('pending');
+    disk.fault = () => undefined;
+    await submit(storage, refused[0] as string);
+    const again = await open(disk.afterKill());
+    await expectKept({ submitted: [...accepted, refused[0] as string], completed: [] }, again.storage);
+  });
+});
+
+describe('a disk that fails', () => {
+  it.each(['write', 'sync'] as const)('at a %s closes the storage for good', async (failing) => {
+    const { storage, disk } = await open();
+    await submit(storage, idOf(1));
+    let failed = 0;
+    disk.fault = (operation) => {
+      if (operation !== failing) return;
+      failed += 1;
+      if (failed === 1) throw broken();
+    };
+    const both = await Promise.allSettled([submit(storage, idOf(2)), statusOf(storage, idOf(2))]);
+    expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    // The disk works again, but nobody knows what it holds.
+    await expect(submit(storage, idOf(3))).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      message: expect.stringContaining('EIO'),
+    });
+    await expect(statusOf(storage, idOf(1))).rejects.toMatchObject({ code: 'storage_unavailable' });
+    await storage.close();
+    const again = await open(disk.afterPowerLoss(() => false));
+    expect(await statusOf(again.storage, idOf(1))).toBe('pending');
+    expect(await statusOf(again.storage, idOf(3))).toBeUndefined();
+  });
+});
+
+describe('before it is durable', () => {
+  it('nothing is visible: no answer, no wakeup, no event, no read', async () => {
+    const { storage, disk } = await open();
+    await submit(storage, idOf(1));
+    const seen: string[] = [];
+    const heard = new AbortController();
+    const head = await storage.events.head({ tenantId: TENANT });
+    const follower = (async () => {
+      for await (const event of storage.events.follow({
+        tenantId: TENANT,
+        after: head,
+        signal: heard.signal,
+      }))
+        seen.push(event.event);
+    })();
+    let release = () => {};
+    const blocked = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    await storage.ping();
+    storage.wakeups.subscribe(() => seen.push('wakeup'));
+    disk.syncs = () => blocked;
+    const submitted = submit(storage, idOf(2)).then(() => seen.push('answer'));
+    const read = statusOf(storage, idOf(2)).then((status) => seen.push(`read ${status}`));
+    for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(seen).toEqual([]);
+    release();
+    await Promise.all([submitted, read]);
+    expect(seen).toEqual(expect.arrayContaining(['wakeup', 'answer', 'read pending']));
+    heard.abort();
+    await follower;
+    await storage.close();
+  });
+});
+
+describe('a damaged log', () => {
+  it('is refused with the position, unless it is the unwritten end', async () => {
+    const { storage, disk } = await open();
+    for (let n = 1; n <= 5; n += 1) await submit(storage, idOf(n));
+    await storage.close();
+    const copies = () => disk.afterKill();
+    const damaged = copies();
+    damaged.damage('log-1', 700);
+    await expect(open(damaged)).rejects.toMatchObject({
+      code: 'internal_error',
+      message: expect.stringMatching(
+        /log-1: expected an intact frame at byte \d+, got damage up to byte \d+/,
+      ),
+    });
+    // The folder is free again, and the log as it was.
+    damaged.damage('log-1', 700);
+    const mended = await open(damaged);
+    expect(await statusOf(mended.storage, idOf(5))).toBe('pending');
+    await mended.storage.close();
+  });
+
+  it('with a torn end is cut, and readers get a gap', async () => {
+    const { storage, disk } = await open();
+    await submit(storage, idOf(1));
+    const known = await storage.events.head({ tenantId: TENANT });
+    const before = disk.bytesOf('log-1').lastIndexOf('AOF1');
+    await submit(storage, idOf(2));
+    const torn = disk.afterKill();
+    const last = torn.bytesOf('log-1').lastIndexOf('AOF1');
+    expect(last).toBeGreaterThan(before);
+    torn.damage('log-1', last + 20);
+    const again = await open(torn);
+    expect(await statusOf(again.storage, idOf(1))).toBe('pending');
+    expect(await statusOf(again.storage, idOf(2))).toBeUndefined();
+    const page = await again.storage.events.read({ tenantId: TENANT, after: known, limit: 10 });
+    expect(page.gap).toMatchObject({ event: 'gap', from: known });
+  });
+});
+
+describe('a storage that is opened again', () => {
+  it('has the limits of the process that opens it, and no followers', async () => {
+    const { storage, disk } = await open();
+    await submit(storage, idOf(1), 'x'.repeat(5_000));
+    const stop = new AbortController();
+    const follower = storage.events.follow({
+      tenantId: 'idle',
+      after: await storage.events.head({ tenantId: 'idle' }),
+      signal: stop.signal,
+    });
+    const first = follower[Symbol.asyncIterator]().next();
+    await submit(storage, idOf(2));
+    const clock = new ManualClock();
+    const options = { clock, disk: disk.afterKill(), limits: { maxStoredBytes: 1_000 } };
+    const again = await FileStorage.open('memory', options);
+    const refused = await submit(again, idOf(3));
+    expect(refused).toMatchObject({ answer: 'queue_full' });
+    stop.abort();
+    await first;
+    await again.close();
+    await storage.close();
+  });
+});

@@ -1,0 +1,110 @@
+import { execFile, spawn } from 'node:child_process';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { openFolder } from '../../src/file/disk.js';
+import { FileStorage } from '../../src/file/file-storage.js';
+import { FolderLock } from '../../src/file/folder-lock.js';
+import { folder } from './folder.js';
+
+const BUILT = new URL('../../dist/file/file-storage.js', import.meta.url).href;
+/** Opens a folder, says so, and stays. */
+const HOLDER = `
+const { FileStorage } = await import(process.argv[1]);
+await FileStorage.open(process.argv[2]);
+console.log('open');
+setInterval(() => {}, 1_000);
+`;
+const args = (path: string) => ['--input-type=module', '--eval', HOLDER, '--', BUILT, path];
+
+/** A process that holds the folder. */
+async function holder(path: string) {
+  const child = spawn(process.execPath, args(path), { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  return { pid: child.pid as number, kill: () => (child.kill('SIGKILL'), ended) };
+}
+
+const locksIn = async (path: string) => (await readdir(path)).filter((name) => name.startsWith('lock'));
+
+describe('a folder', () => {
+  it('belongs to one process: another one is refused, and told which', async () => {
+    await using place = await folder();
+    const { pid, kill } = await holder(place.path);
+    await expect(FileStorage.open(place.path)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining(
+        `${place.path}: expected a folder that no other process uses, got one of process ${pid}`,
+      ),
+    });
+    await kill();
+    // The lock of a killed process counts no more.
+    const storage = await FileStorage.open(place.path);
+    await storage.close();
+    expect(await locksIn(place.path)).toEqual([]);
+  });
+
+  it('is not opened twice by one process, and again after its close', async () => {
+    await using place = await folder();
+    const storage = await FileStorage.open(place.path);
+    await expect(FileStorage.open(place.path)).rejects.toMatchObject({ code: 'conflict' });
+    await storage.close();
+    await (await FileStorage.open(place.path)).close();
+  });
+
+  it('is taken by one of many at the same time, whatever an ended one has left', async () => {
+    await using place = await folder();
+    const disk = await openFolder(place.path);
+    for (let round = 0; round < 20; round += 1) {
+      await writeFile(join(place.path, `lock-${1_000 * (round + 1)}`), JSON.stringify({ pid: 2 ** 23 }));
+      const all = await Promise.allSettled(
+        Array.from({ length: 8 }, () => FolderLock.take(disk, place.path)),
+      );
+      const taken = all.filter((one) => one.status === 'fulfilled');
+      expect(taken.length).toBe(1);
+      await taken[0]?.value.release();
+      expect(await locksIn(place.path)).toEqual([]);
+    }
+  });
+
+  it('is taken by one of many processes', async () => {
+    await using place = await folder();
+    const children = Array.from({ length: 4 }, () =>
+      promisify(execFile)(process.execPath, args(place.path), { timeout: 0 }),
+    );
+    const failures: string[] = [];
+    const ended = children.map((child) =>
+      child.catch((error: unknown) => failures.push(String((error as { readonly stderr?: string }).stderr))),
+    );
+    onTestFinished(async () => {
+      for (const { child } of children) child.kill('SIGKILL');
+      await Promise.all(ended);
+    });
+    while (failures.length < 3) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const failure of failures) expect(failure).toContain('expected a folder that no other process uses');
+    expect(failures.length).toBe(3);
+  });
+
+  it.each(['', '{', '{"pid":"one"}', 'null'])('with the damaged lock %j is free', async (content) => {
+    await using place = await folder();
+    await writeFile(join(place.path, 'lock-7'), content);
+    await (await FileStorage.open(place.path)).close();
+  });
+
+  it('that is a file, or below one, is refused', async () => {
+    await using place = await folder();
+    const path = join(place.path, 'file');
+    await writeFile(path, 'text');
+    for (const taken of [path, join(path, 'below')]) {
+      await expect(FileStorage.open(taken)).rejects.toMatchObject({
+        code: 'invalid_request',
+        message: expect.stringMatching(/expected a folder to read and write, got (?:EEXIST|ENOTDIR)/),
+      });
+    }
+  });
+});

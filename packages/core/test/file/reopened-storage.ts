@@ -1,0 +1,123 @@
+import type { Storage } from '../../src/index.js';
+import type { Wakeup } from '../../src/storage/index.js';
+
+const PORTS = [
+  'tasks',
+  'queue',
+  'journal',
+  'sessions',
+  'events',
+  'tenants',
+  'tickets',
+  'usage',
+  'workers',
+] as const;
+
+type Port = Record<string, (params: unknown) => unknown>;
+
+/** Calls after each of which the storage is opened again; then after some of them only, since its log grows. */
+const EACH_OF_FIRST = 60;
+const LATER_EACH = 40;
+
+/** A storage that is closed and opened again after its calls. Followers hold it open. */
+export class ReopenedStorage {
+  readonly storage: Storage;
+  #current: Storage;
+  #followers = 0;
+  #calls = 0;
+  #running = 0;
+  #isClosed = false;
+  /** Calls one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+  readonly #listeners = new Map<(wakeup: Wakeup) => void, () => void>();
+  /** Number of times it was opened again. */
+  reopened = 0;
+
+  private constructor(
+    first: Storage,
+    private readonly open: () => Promise<Storage>,
+  ) {
+    this.#current = first;
+    const ports = PORTS.map((port) => [port, this.#portOf(port)] as const);
+    this.storage = {
+      ...(Object.fromEntries(ports) as unknown as Storage),
+      wakeups: { subscribe: (listener) => this.#subscribe(listener) },
+      ping: () => this.#inTurn(() => this.#current.ping()),
+      close: () => {
+        this.#isClosed = true;
+        return this.#inTurn(() => this.#current.close());
+      },
+    };
+  }
+
+  static async start(open: () => Promise<Storage>): Promise<ReopenedStorage> {
+    return new ReopenedStorage(await open(), open);
+  }
+
+  /** At once if nothing else runs: callers may change their params after the call. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#running === 0 ? work() : this.#last.then(work);
+    this.#running += 1;
+    this.#last = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    try {
+      return await turn;
+    } finally {
+      this.#running -= 1;
+    }
+  }
+
+  #portOf(port: (typeof PORTS)[number]): Port {
+    return new Proxy<Port>(
+      {},
+      {
+        get: (_, method: string) =>
+          method.startsWith('follow')
+            ? (params: unknown) => this.#follow(port, method, params)
+            : (params: unknown) => this.#inTurn(() => this.#call(port, method, params)),
+      },
+    );
+  }
+
+  async #call(port: (typeof PORTS)[number], method: string, params: unknown): Promise<unknown> {
+    const ports = this.#current as unknown as Record<string, Port>;
+    try {
+      return await ports[port]?.[method]?.(params);
+    } finally {
+      await this.#reopen();
+    }
+  }
+
+  async *#follow(port: (typeof PORTS)[number], method: string, params: unknown): AsyncGenerator<unknown> {
+    this.#followers += 1;
+    try {
+      yield* (this.#current as unknown as Record<string, Port>)[port]?.[method]?.(
+        params,
+      ) as AsyncIterable<unknown>;
+    } finally {
+      this.#followers -= 1;
+    }
+  }
+
+  async #reopen(): Promise<void> {
+    this.#calls += 1;
+    const isDue = this.#calls <= EACH_OF_FIRST || this.#calls % LATER_EACH === 0;
+    if (this.#isClosed || this.#followers > 0 || !isDue) return;
+    for (const unsubscribe of this.#listeners.values()) unsubscribe();
+    await this.#current.close();
+    this.#current = await this.open();
+    for (const listener of this.#listeners.keys())
+      this.#listeners.set(listener, this.#current.wakeups.subscribe(listener));
+    this.reopened += 1;
+  }
+
+  #subscribe(listener: (wakeup: Wakeup) => void): () => void {
+    this.#listeners.set(listener, this.#current.wakeups.subscribe(listener));
+    return () => {
+      this.#listeners.get(listener)?.();
+      this.#listeners.delete(listener);
+    };
+  }
+}
