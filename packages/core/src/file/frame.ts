@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib';
  * (32 bit, little-endian), body.
  */
 export const FRAME_HEADER_BYTES = 12;
-export const MAX_FRAME_BYTES = 2 ** 30;
+const MAX_FRAME_BYTES = 2 ** 30;
 
 const MAGIC = Buffer.from('AOF1');
 

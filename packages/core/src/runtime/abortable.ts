@@ -5,7 +5,7 @@ export async function abortable<T>(signal: AbortSignal | undefined, work: () => 
 }
 
 /** Rejects with the signal's reason once it fires; `work` itself continues, and its later outcome is ignored. */
-export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work;
   return new Promise<T>((resolve, reject) => {
     const onAbort = () => reject(signal.reason as Error);

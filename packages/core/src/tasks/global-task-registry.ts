@@ -372,12 +372,10 @@ export class GlobalTaskRegistry {
         `timeoutMs: expected 0 or more, got ${describe(timeoutMs)}`,
       );
     }
-    const task = await this.#watch.wait(params);
-    if (!task) throw unknownTask(params.taskId);
-    return task;
+    return (await this.#watch.wait(params)) ?? Promise.reject(unknownTask(params.taskId));
   }
 
-  /** Whether `close` was called: waits end at once. */
+  /** Whether waits end at once. */
   get isClosed(): boolean {
     return this.#watch.isStopped;
   }

@@ -30,16 +30,17 @@ export interface SubmitOptions extends RequestOptions {
   readonly taskId?: string | undefined;
 }
 
-const REQUEST_OPTIONS = nameSet<RequestOptions>({ idempotencyKey: true, signal: true });
+/** Every name of an interface: one that is missing does not compile. */
+type Names<T> = { readonly [K in keyof Required<T>]: true };
 
-export const SUBMIT_OPTIONS = nameSet<SubmitOptions>({
-  ...{ idempotencyKey: true, signal: true, sessionId: true, agentId: true, priority: true, metadata: true },
-  ...{ timeoutMs: true, maxAttempts: true, runAt: true, onBusy: true, taskId: true },
-});
-
-function nameSet<T>(names: Required<{ readonly [K in keyof T]: true }>): ReadonlySet<string> {
-  return new Set(Object.keys(names));
-}
+const OF_REQUESTS: Names<RequestOptions> = { idempotencyKey: true, signal: true };
+const OF_SUBMISSIONS: Names<SubmitOptions> = {
+  ...OF_REQUESTS,
+  ...{ sessionId: true, agentId: true, priority: true, metadata: true, timeoutMs: true, maxAttempts: true },
+  ...{ runAt: true, onBusy: true, taskId: true },
+};
+const REQUEST_OPTIONS: ReadonlySet<string> = new Set(Object.keys(OF_REQUESTS));
+export const SUBMIT_OPTIONS: ReadonlySet<string> = new Set(Object.keys(OF_SUBMISSIONS));
 
 /** @throws {OrchestratorError} `invalid_request` for an option that does not exist: it would be ignored. */
 export function checkNames(options: object, names: ReadonlySet<string>): void {

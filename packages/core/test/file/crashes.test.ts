@@ -47,8 +47,7 @@ async function work(storage: FileStorage, done: Acknowledged): Promise<void> {
   for (let round = 0; round < 6; round += 1) {
     const ids = Array.from({ length: 5 }, (_, n) => idOf(round * 5 + n));
     const answers = await Promise.allSettled(ids.map((id, n) => submit(storage, id, 'x'.repeat(n * 700))));
-    for (const [n, { status }] of answers.entries())
-      if (status === 'fulfilled') done.submitted.push(ids[n] as string);
+    done.submitted.push(...ids.filter((_, n) => answers[n]?.status === 'fulfilled'));
     if (answers.some(({ status }) => status === 'rejected')) return;
     const completed = await claimAndSettle(storage, `c-${round}`).catch(() => null);
     if (completed === null) return;
@@ -143,9 +142,10 @@ describe('a disk without room', () => {
     for (const id of refused) expect(await statusOf(storage, id)).toBeUndefined();
     for (const id of accepted) expect(await statusOf(storage, id)).toBe('pending');
     disk.fault = () => undefined;
-    await submit(storage, refused[0] as string);
+    const [first = ''] = refused;
+    await submit(storage, first);
     const again = await open(disk.afterKill());
-    await expectKept({ submitted: [...accepted, refused[0] as string], completed: [] }, again.storage);
+    await expectKept({ submitted: [...accepted, first], completed: [] }, again.storage);
   });
 });
 
@@ -161,7 +161,7 @@ describe('a disk that fails', () => {
     };
     const both = await Promise.allSettled([submit(storage, idOf(2)), statusOf(storage, idOf(2))]);
     expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-    // The disk works again, but nobody knows what it holds.
+    // The disk works again, but what it holds is not known.
     await expect(submit(storage, idOf(3))).rejects.toMatchObject({
       code: 'storage_unavailable',
       message: expect.stringContaining('EIO'),

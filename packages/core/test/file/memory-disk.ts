@@ -76,8 +76,6 @@ export const broken = () => diskError('EIO');
 /** A disk in memory that loses what was not synced. */
 export class MemoryDisk implements Disk {
   readonly #files = new Map<string, Stored>();
-  /** Names that a loss of power keeps. */
-  #names = new Map<string, Stored>();
   fault: DiskFault = () => undefined;
   /** How long a sync of a file takes. */
   syncs: () => Promise<void> = async () => {};
@@ -136,13 +134,12 @@ export class MemoryDisk implements Disk {
 
   async sync(): Promise<void> {
     this.#change('sync', '');
-    this.#names = new Map(this.#files);
   }
 
   /** Changes a byte behind the back of the storage. */
   damage(name: string, position: number): void {
     const { bytes } = this.#files.get(name) as Stored;
-    bytes[position] = (bytes[position] as number) ^ 0x55;
+    bytes.writeUInt8(bytes.readUInt8(position) ^ 0x55, position);
   }
 
   bytesOf(name: string): Buffer {
@@ -150,20 +147,19 @@ export class MemoryDisk implements Disk {
   }
 
   /**
-   * The disk after a loss of power: of each sector that was not synced, `keeps` says whether it was written. Names that were
-   * not synced are there, as most file systems have it, unless `losesNames`.
+   * The disk after a loss of power: of each sector that was not synced, `keeps` says whether it was written. Names are
+   * kept: that the folder is synced shows on a real file system only.
    */
-  afterPowerLoss(keeps: () => boolean, { losesNames = false } = {}): MemoryDisk {
+  afterPowerLoss(keeps: () => boolean): MemoryDisk {
     const after = new MemoryDisk();
-    for (const [name, stored] of losesNames ? this.#names : this.#files) {
+    for (const [name, stored] of this.#files) {
       const left = stored.afterPowerLoss(keeps);
       // The process that held the folder has ended.
       after.#files.set(
         name,
-        /^lock/.test(name) ? Stored.of(left.bytes.toString().replace(/"pid":\d+/, ENDED)) : left,
+        name.startsWith('lock') ? Stored.of(left.bytes.toString().replace(/"pid":\d+/, ENDED)) : left,
       );
     }
-    after.#names = new Map(after.#files);
     return after;
   }
 

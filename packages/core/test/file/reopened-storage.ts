@@ -90,7 +90,7 @@ export class ReopenedStorage {
     }
   }
 
-  async *#follow(port: (typeof PORTS)[number], method: string, params: unknown): AsyncGenerator<unknown> {
+  async *#follow(port: (typeof PORTS)[number], method: string, params: unknown): AsyncGenerator {
     this.#followers += 1;
     try {
       yield* (this.#current as unknown as Record<string, Port>)[port]?.[method]?.(

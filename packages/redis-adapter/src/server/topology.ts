@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { type ChainableCommander, Cluster, type Redis } from 'ioredis';
+import type { ChainableCommander, Cluster, Redis } from 'ioredis';
 
 /** For each command its error, or its answer. */
 type Answers = [error: Error | null, result: unknown][];
