@@ -1,6 +1,5 @@
 import { toTaskError } from '../protocol/thrown.js';
 import type { JsonValue } from '../protocol/json.js';
-import type { JournalStep } from '../storage/call-journal.js';
 import type { Delivery } from './replay.js';
 import type { RequestedStep } from './requested-step.js';
 import { ServiceCallError, StepError } from './step-error.js';

@@ -1,3 +1,4 @@
+import { inRealTime } from '../runtime/clock.js';
 import { untilAvailable } from '../runtime/until-available.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
@@ -176,7 +177,7 @@ export class StepWork {
       const answer = await this.#read(command, await this.#callService(command, call_id, step.tries));
       if (!this.#stopped) await this.#record(step.key, answer, call_id);
     } else if (command.kind === 'run') {
-      const outcome = await doWork(command.work);
+      const outcome = await doWork(() => inRealTime(this.ports.clock, command.work));
       if (!this.#stopped) await this.#record(step.key, { kind: 'outcome', outcome });
     }
   }

@@ -14,19 +14,16 @@ import {
 import { deliver } from './delivery.js';
 import { mismatchMessage, MismatchWatch, warnOfForeignAwait, warnOfLateStep } from './mismatch-watch.js';
 import { type Delivery, Replay } from './replay.js';
-import { called, completionOf, readUntilOver } from './run-function.js';
+import { called, completionOf, readUntilOver, type Settled } from './run-function.js';
 import { observedRun, type RunEnd } from './observed-run.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunOwner, RunPorts } from './run-ports.js';
+import { FunctionInFlight } from './function-in-flight.js';
 import { failureOf, type RunFailure } from './run-failure.js';
 import { StepWork } from './step-work.js';
 import { LazyAbort } from '../runtime/abort.js';
 
 export type { RunEnd } from './observed-run.js';
-
-type Settled =
-  | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly error: unknown };
 
 /**
  * One run of a workflow function over its task's journal, from claim to settlement.
@@ -58,6 +55,7 @@ export class WorkflowRun {
   #madeMismatchWatch: MismatchWatch | undefined;
   #end: ((end: RunEnd) => void) | undefined;
   #lastOutcomeAt: number;
+  readonly #inFlight: FunctionInFlight;
   /** The journal, read by `load`, if it did not come with the claim. */
   #loaded: Pick<Claim, 'steps' | 'journalRev'> | undefined;
   #notifiedEarly = false;
@@ -68,6 +66,7 @@ export class WorkflowRun {
     private readonly owner: RunOwner,
   ) {
     this.#lastOutcomeAt = claim.startedAt;
+    this.#inFlight = new FunctionInFlight(ports.clock);
   }
 
   get #journal(): Pick<Claim, 'steps' | 'journalRev'> {
@@ -202,6 +201,7 @@ export class WorkflowRun {
     setImmediate(() => {
       this.#turnPlanned = false;
       if (!this.#over) this.#turn();
+      this.#inFlight.set(() => !this.#over && (this.#cancelled.aborted || !this.#replay.hasOpen));
     });
   }
 
@@ -388,6 +388,7 @@ export class WorkflowRun {
     if (this.#over) return;
     this.#leaveIdle();
     this.#over = true;
+    this.#inFlight.set(() => false);
     this.#madeMismatchWatch?.stop();
     this.#madeWork?.stop();
     if (end.kind === 'abandoned') {
