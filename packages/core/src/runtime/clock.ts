@@ -6,6 +6,11 @@ export interface Clock {
   monotonic(): number;
   /** Calls `callback` once after `ms`, without an upper limit; the returned function cancels it. */
   after(ms: number, callback: () => void): () => void;
+  /**
+   * For clocks that a test moves: work has begun that does not follow the clock, such as a request to a service. The returned function
+   * marks its end.
+   */
+  inFlight?(): () => void;
 }
 
 /** A longer Node timer fires at once. */
@@ -25,6 +30,16 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Does work that does not follow the clock. */
+export async function inRealTime<T>(clock: Clock, work: () => T | Promise<T>): Promise<T> {
+  const end = clock.inFlight?.();
+  try {
+    return await work();
+  } finally {
+    end?.();
+  }
+}
 
 /** Calls `callback` each `ms`, until the returned function is called. */
 export function every(clock: Clock, ms: number, callback: () => void): () => void {

@@ -1,4 +1,4 @@
-import type { Clock } from '../runtime/clock.js';
+import { type Clock, inRealTime } from '../runtime/clock.js';
 import { type Logger, silentLogger } from '../runtime/logger.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
@@ -57,7 +57,10 @@ export class ServiceCaller {
     const service = checkService(name, settings);
     // Ahead of the first call, which reports a failure to load.
     if (service.in === 'http') this.#client.load().catch(() => undefined);
-    this.#services.set(name, { service, send: throughStages(this.#stages, this.#senderOf(service)) });
+    const sender = this.#senderOf(service);
+    const { clock } = this.#ports;
+    const send: Sender = clock.inFlight ? (call) => inRealTime(clock, () => sender(call)) : sender;
+    this.#services.set(name, { service, send: throughStages(this.#stages, send) });
   }
 
   #senderOf(service: CheckedService): Sender {

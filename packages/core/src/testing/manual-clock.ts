@@ -20,6 +20,8 @@ export class ManualClock implements Clock {
   #now: number;
   #order = 0;
   readonly #timers = new Set<Timer>();
+  #inFlight = 0;
+  #ended = 0;
 
   constructor(startAt: Date | number = Date.UTC(2026, 0, 31, 10)) {
     this.#now = Number(startAt);
@@ -38,6 +40,22 @@ export class ManualClock implements Clock {
     const timer = { at: this.#now + ms, order: this.#order, callback };
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);
+  }
+
+  inFlight(): () => void {
+    this.#inFlight += 1;
+    let hasEnded = false;
+    return () => {
+      if (hasEnded) return;
+      hasEnded = true;
+      this.#inFlight -= 1;
+      this.#ended += 1;
+    };
+  }
+
+  /** Work that does not follow this clock: calls, functions of `ctx.run` and workflow functions in flight, and how many have ended. */
+  get work(): { readonly inFlight: number; readonly ended: number } {
+    return { inFlight: this.#inFlight, ended: this.#ended };
   }
 
   /** Time of the next timer, epoch ms; `undefined` without timers. */

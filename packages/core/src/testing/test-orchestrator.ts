@@ -9,6 +9,7 @@ import type { ServiceSettings } from '../services/service-settings.js';
 import type { Storage } from '../storage/storage.js';
 import type { TenantHandle } from '../tenant/tenant-handle.js';
 import { ManualClock, settled } from './manual-clock.js';
+import { RealTime } from './real-time.js';
 import { ScriptedService } from './scripted-service.js';
 
 /** Options of `TestOrchestrator`. */
@@ -16,8 +17,13 @@ export interface TestOptions<C extends Contracts = Contracts> extends Omit<
   OrchestratorOptions<C>,
   'clock' | 'services' | 'storage'
 > {
-  /** Services of the test. Those over HTTP do not follow the manual clock. */
+  /** Services of the test. Those over HTTP do not follow the manual clock: see `realTimeMs`. */
   readonly services?: Readonly<Record<string, ScriptedService | ServiceSettings>>;
+  /**
+   * How long `ended` and `reached` wait for one call, one function of `ctx.run` or a workflow function before they move the clock
+   * nevertheless, ms of real time. Default 2,000. Work that never ends is waited for once.
+   */
+  readonly realTimeMs?: number;
   /** Tenant of `tasks`, `sessions` and so on. Default `acme`. */
   readonly tenantId?: string;
 }
@@ -25,6 +31,7 @@ export interface TestOptions<C extends Contracts = Contracts> extends Omit<
 /** How far `ended` and `reached` move the clock at most, ms, and how many timers they fire. */
 const MAX_ADVANCE_MS = 31 * 24 * 60 * 60_000;
 const MAX_TIMERS = 100_000;
+const REAL_TIME_MS = 2_000;
 /** States in which only time or an external event moves a task. */
 const WAITING: ReadonlySet<string> = new Set(['parked', 'scheduled', 'waiting']);
 
@@ -46,10 +53,11 @@ export class TestOrchestrator<C extends Contracts = Contracts> implements AsyncD
   readonly storage: Storage;
   readonly tenant: TenantHandle;
   readonly #scripted: readonly ScriptedService[];
+  readonly #realTimeMs: number;
 
   private constructor(
     readonly clock: ManualClock,
-    { services = {}, tenantId = 'acme', ...options }: TestOptions<C>,
+    { services = {}, tenantId = 'acme', realTimeMs = REAL_TIME_MS, ...options }: TestOptions<C>,
   ) {
     const random = new SeededRandom('test');
     this.storage = new MemoryStorage({ clock, random });
@@ -61,6 +69,7 @@ export class TestOrchestrator<C extends Contracts = Contracts> implements AsyncD
       (service as ScriptedService).connect(name, this.orchestrator.hub(name));
     this.#scripted = scripted.map(([, service]) => service as ScriptedService);
     this.tenant = this.orchestrator.tenant(tenantId);
+    this.#realTimeMs = realTimeMs;
   }
 
   /** Creates and starts one. `register`: registers the workflows. */
@@ -75,7 +84,8 @@ export class TestOrchestrator<C extends Contracts = Contracts> implements AsyncD
   }
 
   /**
-   * The task once it has ended. Moves the clock from timer to timer, by up to 31 days.
+   * The task once it has ended. Moves the clock from timer to timer, by up to 31 days; before each, waits in real time for calls and
+   * functions in flight, up to `realTimeMs`.
    * @throws {OrchestratorError} `timeout`, with the reason that `explain` gives, if it does not end: it may wait for a report or a signal.
    */
   ended<R>(task: { readonly task_id: string; readonly task?: Task<R> }): Promise<Task<R>> {
@@ -105,10 +115,12 @@ export class TestOrchestrator<C extends Contracts = Contracts> implements AsyncD
   ): Promise<Task> {
     const { clock } = this;
     const lastAt = clock.now() + MAX_ADVANCE_MS;
+    const realTime = new RealTime(clock, this.#realTimeMs);
     await settled();
     for (let fired = 0; ; fired += 1) {
       const { task, state, reason } = await this.tenant.tasks.explain(taskId);
       if (isReached(task, state)) return task;
+      if (!isFinal(task.status) && (await realTime.passes())) continue;
       const { nextAt = Number.POSITIVE_INFINITY } = clock;
       if (isFinal(task.status) || nextAt > lastAt || fired >= MAX_TIMERS) {
         throw new OrchestratorError(

@@ -12,6 +12,14 @@ export interface ReplayStart {
   readonly inherited: number;
 }
 
+/** An outcome to deliver, with the step that the function requested. */
+export interface Delivery {
+  readonly step: JournalStep;
+  readonly requested: RequestedStep;
+  /** The outcome is that of an earlier attempt. */
+  readonly inherited: boolean;
+}
+
 /**
  * The journal during one run. Tracks recorded steps and steps requested by the function so far, and delivers outcomes in the
  * order in which they were recorded, however the function's branches interleave.
@@ -30,16 +38,18 @@ export class Replay {
   readonly #ready: JournalStep[] = [];
   readonly #unrequested = new Set<string>();
   readonly #replayedTo: number;
+  readonly #startRev: number;
   #journalRev: number;
 
   constructor(steps: readonly JournalStep[], { journalRev, replayedTo, inherited }: ReplayStart) {
     this.#journalRev = journalRev;
     this.#replayedTo = replayedTo;
+    this.#startRev = inherited;
     for (const step of steps) {
       this.#records.set(step.key, step);
       if (!step.inherited) this.#unrequested.add(step.key);
       if (!step.outcome) continue;
-      if (step.inherited && step.rev <= inherited) this.#inherited.set(step.key, step);
+      if (this.#isInherited(step)) this.#inherited.set(step.key, step);
       else this.#outcomes.push(step);
     }
   }
@@ -75,6 +85,11 @@ export class Replay {
     return this.#requested.get(key);
   }
 
+  /** Whether the journal has the step. */
+  has(key: string): boolean {
+    return this.#records.has(key);
+  }
+
   /** Registers a requested step; returns its record, if the journal has one. */
   request(requested: RequestedStep): JournalStep | undefined {
     this.#requested.set(requested.key, requested);
@@ -104,13 +119,17 @@ export class Replay {
     return fresh;
   }
 
-  /** The next outcome with its requested step, if it was requested; marks it delivered. */
-  nextDelivery(): { readonly step: JournalStep; readonly requested: RequestedStep } | undefined {
+  /** The next outcome, if its step was requested; marks it delivered. */
+  nextDelivery(): Delivery | undefined {
     const step = this.#ready.shift() ?? this.#nextInOrder();
     const requested = step && this.#requested.get(step.key);
     if (!step || !requested) return undefined;
     requested.delivered = true;
-    return { step, requested };
+    return { step, requested, inherited: this.#isInherited(step) };
+  }
+
+  #isInherited(step: JournalStep): boolean {
+    return step.inherited && step.rev <= this.#startRev;
   }
 
   #nextInOrder(): JournalStep | undefined {

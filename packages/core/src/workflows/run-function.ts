@@ -7,6 +7,11 @@ import type { Settlement } from '../storage/task-queue.js';
 
 type Completed = Extract<Settlement, { readonly kind: 'completed' }>;
 
+/** How a workflow function has ended. */
+export type Settled =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly error: unknown };
+
 /** Calls `fn`; a synchronous throw becomes a rejection. */
 export function called(fn: () => unknown): Promise<unknown> {
   try {

@@ -1,9 +1,11 @@
+import { inRealTime } from '../runtime/clock.js';
 import { untilAvailable } from '../runtime/until-available.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
 import { addCopy, RESULT } from '../protocol/bounded-json.js';
 import type { JsonValue } from '../protocol/json.js';
 import { copyField } from '../protocol/known-text.js';
+import { readField } from '../protocol/portioned-json.js';
 import type { ServiceCall } from '../protocol/service-call.js';
 import type { Progress } from '../protocol/task.js';
 import type {
@@ -14,6 +16,7 @@ import type {
   StepRequest,
 } from '../storage/call-journal.js';
 import type { Claim, Settlement, SettleResult } from '../storage/task-queue.js';
+import { readResult } from './delivery.js';
 import type { Command, RequestedStep } from './requested-step.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
@@ -171,10 +174,10 @@ export class StepWork {
     const { command } = requested;
     if (command.kind === 'call' && step.call) {
       const { call_id } = step.call;
-      const answer = await this.#callService(command, call_id, step.tries);
+      const answer = await this.#read(command, await this.#callService(command, call_id, step.tries));
       if (!this.#stopped) await this.#record(step.key, answer, call_id);
     } else if (command.kind === 'run') {
-      const outcome = await doWork(command.work);
+      const outcome = await doWork(() => inRealTime(this.ports.clock, command.work));
       if (!this.#stopped) await this.#record(step.key, { kind: 'outcome', outcome });
     }
   }
@@ -200,6 +203,19 @@ export class StepWork {
       traceparent: task.metadata.traceparent,
       signal: this.#abort.signal,
     });
+  }
+
+  /** A result that breaks its contract is recorded as a failed call, so that no later attempt inherits it. */
+  async #read({ read }: Command & { kind: 'call' }, answer: StepAnswer): Promise<StepAnswer> {
+    if (!read || answer.kind !== 'outcome' || !answer.outcome.ok) return answer;
+    // Parsed apart: the answer keeps its text for the storage.
+    const own: { value: JsonValue } = { value: null };
+    copyField(answer.outcome, own, 'value');
+    const { tenant_id } = this.claim.task;
+    const signal = this.#abort.signal;
+    await readField(own, 'value', () => ({ share: tenant_id, stage: 'runs', signal }));
+    const result = readResult(read, own.value);
+    return result.ok ? answer : { ...answer, outcome: result };
   }
 
   async #record(key: string, answer: StepAnswer, callId?: string): Promise<void> {

@@ -13,20 +13,17 @@ import {
 } from './requested-step.js';
 import { deliver } from './delivery.js';
 import { mismatchMessage, MismatchWatch, warnOfForeignAwait, warnOfLateStep } from './mismatch-watch.js';
-import { Replay } from './replay.js';
-import { called, completionOf, readUntilOver } from './run-function.js';
+import { type Delivery, Replay } from './replay.js';
+import { called, completionOf, readUntilOver, type Settled } from './run-function.js';
 import { observedRun, type RunEnd } from './observed-run.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunOwner, RunPorts } from './run-ports.js';
+import { FunctionInFlight } from './function-in-flight.js';
 import { failureOf, type RunFailure } from './run-failure.js';
 import { StepWork } from './step-work.js';
 import { LazyAbort } from '../runtime/abort.js';
 
 export type { RunEnd } from './observed-run.js';
-
-type Settled =
-  | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly error: unknown };
 
 /**
  * One run of a workflow function over its task's journal, from claim to settlement.
@@ -58,6 +55,7 @@ export class WorkflowRun {
   #madeMismatchWatch: MismatchWatch | undefined;
   #end: ((end: RunEnd) => void) | undefined;
   #lastOutcomeAt: number;
+  readonly #inFlight: FunctionInFlight;
   /** The journal, read by `load`, if it did not come with the claim. */
   #loaded: Pick<Claim, 'steps' | 'journalRev'> | undefined;
   #notifiedEarly = false;
@@ -68,6 +66,7 @@ export class WorkflowRun {
     private readonly owner: RunOwner,
   ) {
     this.#lastOutcomeAt = claim.startedAt;
+    this.#inFlight = new FunctionInFlight(ports.clock);
   }
 
   get #journal(): Pick<Claim, 'steps' | 'journalRev'> {
@@ -154,12 +153,16 @@ export class WorkflowRun {
       const message = `step id "${command.id}": expected a unique id, got one that another step has`;
       return awaitedLater(Promise.reject(new OrchestratorError('workflow_error', message)));
     }
+    this.#add(step);
+    return step.promise;
+  }
+
+  #add(step: RequestedStep): void {
     const record = this.#replay.request(step);
     if (!record) this.#fresh.push(step);
     else if (record.kind !== step.kind || record.name !== step.name) this.#mismatch(record, step.name);
     else if (!record.outcome) this.#work.resume(step, record);
     this.#planTurn();
-    return step.promise;
   }
 
   report(progress: Progress): Promise<void> {
@@ -198,6 +201,7 @@ export class WorkflowRun {
     setImmediate(() => {
       this.#turnPlanned = false;
       if (!this.#over) this.#turn();
+      this.#inFlight.set(() => !this.#over && (this.#cancelled.aborted || !this.#replay.hasOpen));
     });
   }
 
@@ -252,30 +256,31 @@ export class WorkflowRun {
   #deliverNext(): boolean {
     const delivery = this.#replay.nextDelivery();
     if (!delivery) return false;
-    const { step, requested } = delivery;
-    const reading = step.outcome?.ok ? this.#read(step.outcome, 'value', 'runs') : undefined;
-    if (!reading) this.#deliver(step, requested);
+    const { outcome } = delivery.step;
+    const reading = outcome?.ok ? this.#read(outcome, 'value', 'runs') : undefined;
+    if (!reading) this.#deliver(delivery);
     else {
       this.#reading = true;
-      void this.#deliverOnceRead(reading, step, requested);
+      void this.#deliverOnceRead(reading, delivery);
     }
     return true;
   }
 
-  async #deliverOnceRead(reading: Promise<void>, step: JournalStep, requested: RequestedStep): Promise<void> {
+  async #deliverOnceRead(reading: Promise<void>, delivery: Delivery): Promise<void> {
     try {
       await reading;
-      if (!this.#over) this.#deliver(step, requested);
+      if (!this.#over) this.#deliver(delivery);
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  #deliver(step: JournalStep, requested: RequestedStep): void {
+  #deliver(delivery: Delivery): void {
     this.#reading = false;
     // Outcomes inherited from an earlier attempt may be older than those already delivered.
-    this.#lastOutcomeAt = Math.max(this.#lastOutcomeAt, step.endedAt ?? 0);
-    deliver(step, requested);
+    this.#lastOutcomeAt = Math.max(this.#lastOutcomeAt, delivery.step.endedAt ?? 0);
+    const repeat = deliver(delivery, (key) => this.#replay.has(key));
+    if (repeat) this.#add(repeat);
     this.#planTurn();
   }
 
@@ -383,6 +388,7 @@ export class WorkflowRun {
     if (this.#over) return;
     this.#leaveIdle();
     this.#over = true;
+    this.#inFlight.set(() => false);
     this.#madeMismatchWatch?.stop();
     this.#madeWork?.stop();
     if (end.kind === 'abandoned') {

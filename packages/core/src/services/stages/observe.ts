@@ -1,31 +1,46 @@
+import { toTaskError } from '../../protocol/thrown.js';
 import type { Clock } from '../../runtime/clock.js';
 import type { CallEnded, Hooks } from '../../runtime/hooks.js';
 import type { CallStage, OutboundCall, SendResult } from '../call-stage.js';
 
-/** Emits `callEnded` for each call, if anything listens. */
+/** Emits `callEnded` for each call, also for one that ends by a rejection, if anything listens. */
 export function observe(clock: Clock, hooks: Hooks): CallStage {
   return async (outbound, next) => {
     if (!hooks.has('callEnded')) return next(outbound);
     const sentAt = clock.now();
-    const result = await next(outbound);
-    hooks.emit('callEnded', callEnded(outbound, result, clock.now() - sentAt));
+    const emit = (ended: Ended) => {
+      hooks.emit('callEnded', { ...aboutOf(outbound), durationMs: clock.now() - sentAt, ...ended });
+    };
+    let result: SendResult;
+    try {
+      result = await next(outbound);
+    } catch (error) {
+      // A stage of the host threw, or the call was cancelled while it waited.
+      emit({ outcome: 'failed', error: toTaskError(error, 'service_error') });
+      throw error;
+    }
+    emit(endedBy(result));
     return result;
   };
 }
 
-function callEnded({ service, call }: OutboundCall, result: SendResult, durationMs: number): CallEnded {
-  const about = {
+type Ended = Pick<CallEnded, 'outcome' | 'error'>;
+
+function aboutOf({ service, call }: OutboundCall) {
+  return {
     tenantId: call.tenant_id,
     taskId: call.task_id,
     callId: call.call_id,
     service: service.name,
     operation: call.operation,
     attempt: call.attempt,
-    durationMs,
   };
-  if (result.kind === 'transient') return { ...about, outcome: 'failed', error: result.error };
+}
+
+function endedBy(result: SendResult): Ended {
+  if (result.kind === 'transient') return { outcome: 'failed', error: result.error };
   const { answer } = result;
-  if (answer.kind === 'accepted') return { ...about, outcome: 'accepted' };
-  if (answer.outcome.ok) return { ...about, outcome: 'completed' };
-  return { ...about, outcome: 'failed', error: answer.outcome.error };
+  if (answer.kind === 'accepted') return { outcome: 'accepted' };
+  if (answer.outcome.ok) return { outcome: 'completed' };
+  return { outcome: 'failed', error: answer.outcome.error };
 }
