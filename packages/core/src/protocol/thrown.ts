@@ -135,6 +135,20 @@ export function diagnose(thrown: unknown): Diagnostic {
   };
 }
 
+/** A diagnostic that may have been changed since `diagnose`, within its limits; `undefined` for what is none. */
+export function storedDiagnostic(value: unknown): Diagnostic | undefined {
+  if (textField(value, 'message') === undefined) return undefined;
+  const list = field(value, 'causes');
+  const causes: unknown[] = safely(() => Array.isArray(list)) ? (list as unknown[]).slice(0, MAX_CAUSES) : [];
+  const texts = causes.filter((cause) => typeof cause === 'string').map((cause) => cutText(cause, MAX_CAUSE));
+  const stack = textField(value, 'stack');
+  return {
+    message: messageOf(value),
+    ...(texts.length > 0 && { causes: texts }),
+    ...(stack !== undefined && { stack: cutText(stack, MAX_STACK) }),
+  };
+}
+
 /**
  * The storable form of any thrown value. Errors other than `OrchestratorError` get the code `fallback` and are `foreign`: their
  * message is for operators, and for the workflow that may catch them.

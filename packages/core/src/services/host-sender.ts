@@ -1,8 +1,9 @@
-import { addCopy } from '../protocol/bounded-json.js';
-import { type ErrorCode, isErrorCode, OrchestratorError, type TaskError } from '../protocol/errors.js';
+import { addFieldCopy } from '../protocol/bounded-json.js';
+import { type ErrorCode, isErrorCode, OrchestratorError } from '../protocol/errors.js';
 import { jobIdSchema } from '../protocol/ids.js';
 import type { JsonValue } from '../protocol/json.js';
-import { messageOf, toTaskError } from '../protocol/thrown.js';
+import { addUnread, composedText, unreadText } from '../protocol/known-text.js';
+import { messageOf, type StepFailure, storedDiagnostic, toTaskError } from '../protocol/thrown.js';
 import { describe, validate } from '../protocol/validation.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Logger } from '../runtime/logger.js';
@@ -28,18 +29,27 @@ export function sendByHost(
   });
 }
 
-/** A stage of the host. What it returns itself is checked; what `next` returned passes. */
+/** A stage of the host. What it returns is checked, also what `next` returned: the stage may have changed that in place. */
 export function hostStage(stage: CallStage, logger: Logger): CallStage {
   return async (outbound, next) => {
-    const passed = new WeakSet<SendResult>();
-    const result = await stage(outbound, async (call) => {
-      const sent = await next(call);
-      passed.add(sent);
-      return sent;
-    });
-    const isOwn = typeof result !== 'object' || result === null || !passed.has(result);
-    return isOwn ? checkedResult(result, outbound, logger) : result;
+    const result = await stage(outbound, async (call) => changeable(await next(call)));
+    return checkedResult(result, outbound, logger);
   };
+}
+
+/**
+ * A result that a stage may change in place: a value with a known text, which would hide changes, becomes a field that is parsed on
+ * first access. One that no stage reads stays text.
+ */
+function changeable(result: SendResult): SendResult {
+  if (result.kind !== 'answer' || result.answer.kind !== 'outcome' || !result.answer.outcome.ok)
+    return result;
+  const { answer } = result;
+  const text = unreadText(answer.outcome, 'value') ?? composedText(result.answer.outcome.value);
+  if (text === undefined) return result;
+  const outcome: { ok: true; value: JsonValue } = { ok: true, value: null };
+  addUnread(outcome, 'value', text);
+  return { ...result, answer: { ...answer, outcome } };
 }
 
 /** @throws {OrchestratorError} `invalid_response` for anything else than a `SendResult` of JSON values. */
@@ -59,7 +69,8 @@ function checkedResult(sent: unknown, outbound: OutboundCall, logger: Logger): S
     return failure(taskErrorOf(outcome['error'], 'service_error'));
   }
   const copied: { ok: true; value: JsonValue } = { ok: true, value: null };
-  addCopy(copied, 'value', outcome['value'], { what: `the result of ${what}`, invalid: 'invalid_response' });
+  const rule = { what: `the result of ${what}`, invalid: 'invalid_response' } as const;
+  addFieldCopy(outcome as { readonly value: unknown }, copied, 'value', rule);
   const { tenant_id, task_id, call_id } = outbound.call;
   const ids = { service: outbound.service.name, tenant_id, task_id, call_id };
   return {
@@ -77,10 +88,13 @@ function transient({ error, retryAfterMs, connection }: Record<string, unknown>)
   };
 }
 
-/** An error returned as data is one on purpose: its message is for tenants. */
-function taskErrorOf(error: unknown, fallback: ErrorCode): TaskError {
+/** An error returned as data is one on purpose: its message is for tenants, unless it is `foreign`, as of what `next` returned. */
+function taskErrorOf(error: unknown, fallback: ErrorCode): StepFailure {
   if (!isRecord(error) || !isErrorCode(error['code'])) return toTaskError(error, fallback);
-  return { code: error['code'], message: messageOf(error), retryable: error['retryable'] === true };
+  const stored = { code: error['code'], message: messageOf(error), retryable: error['retryable'] === true };
+  if (error['foreign'] !== true) return stored;
+  const diagnostic = storedDiagnostic(error['diagnostic']);
+  return { ...stored, foreign: true, ...(diagnostic && { diagnostic }) };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
