@@ -77,7 +77,7 @@ async function parse(
   } catch (error) {
     if (!(error instanceof JsonRefusedError)) throw error;
     throw new OrchestratorError('invalid_request', `the body: ${error.reason}`, {
-      issues: [{ path: '', expected: 'JSON', got: error.reason }],
+      issues: [{ path: '', expected: 'JSON', got: error.reason.replace(/^expected JSON, got /, '') }],
     });
   }
 }
