@@ -211,7 +211,7 @@ describe('invalid CLI settings are refused', () => {
     ],
     ['a key as tenant', `{"apiKeys": {"acme": "${KEY}!"}}`, /apiKeys: expected/],
     ['keys as list', `{"apiKeys": ["${KEY}"]}`, /apiKeys: expected an object of keys and whose they are/],
-    ['a workflow in JSON', '{"workflows": {"a": "b"}}', /workflows\.a: expected a function, got "b"/],
+    ['a workflow in JSON', '{"workflows": {"a": "b"}}', /workflows\.a: expected a function, or what defineWorkflow returns, got "b"/],
     ['a list', '[]', /expected an object of settings, got something else/],
     ['an empty file', '', /expected JSON, got an end in the middle/],
     ['half a file', `{"apiKey": "${KEY}"`, /expected JSON, got/],

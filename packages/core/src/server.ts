@@ -15,6 +15,7 @@ export type { TaskTypes } from './tasks/new-task.js';
 export type { InProcessService } from './protocol/service-call.js';
 export type { SweeperStats } from './worker/worker-stats.js';
 export type { WorkerStats } from './worker/worker-stats.js';
+export { isDefinition } from './workflows/definition.js';
 export { ROLES } from './orchestrator-options.js';
 export type { UnhandledRejections } from './orchestrator-options.js';
 export { TenantAdmin } from './tenants/tenant-admin.js';

@@ -71,7 +71,10 @@ function createOrchestrator({ settings, role = 'all', storage, logger }: NodeOpt
     ...(isShared(settings.storage) && { prefetch: PREFETCH }),
     ...(concurrency !== undefined && { concurrency }),
   });
-  for (const [type, fn] of Object.entries(settings.workflows)) orchestrator.workflow(type, fn);
+  for (const [type, one] of Object.entries(settings.workflows)) {
+    if (typeof one === 'function') orchestrator.workflow(type, one);
+    else orchestrator.workflow(one);
+  }
   return orchestrator;
 }
 

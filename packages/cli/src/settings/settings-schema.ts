@@ -1,5 +1,5 @@
-import { type WorkflowFunction } from '@agent-orchestrator/core';
-import { ROLES } from '@agent-orchestrator/core/server';
+import type { WorkflowContext, WorkflowDefinition } from '@agent-orchestrator/core';
+import { isDefinition, ROLES } from '@agent-orchestrator/core/server';
 import { idSchema, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { storageSchema } from '../storage/storage-kinds.js';
@@ -51,6 +51,19 @@ const serviceSchema = z.strictObject({
   concurrency: countSchema.optional(),
 });
 
+/**
+ * A workflow of a config file. The compiler compares the parameters of a method in both directions: so a function may say what
+ * its input is, which is `unknown` otherwise.
+ */
+export type ConfigWorkflow =
+  | { run(ctx: WorkflowContext, input: unknown): unknown }['run']
+  | WorkflowDefinition;
+
+const workflowSchema = z.custom<ConfigWorkflow>(
+  (value) => typeof value === 'function' || isDefinition(value),
+  'expected a function, or what defineWorkflow returns',
+);
+
 function byId<T extends z.ZodType>(schema: T) {
   const form = 'expected names of letters, digits, "_", "." or "-", 64 at most';
   return z
@@ -87,7 +100,12 @@ export const settingsSchema = z.strictObject({
   /** `api` serves clients and services, `worker` runs tasks, `all` does both. */
   role: z.enum(ROLES, `expected ${ROLES.join(', ')}`).default('all'),
   services: byId(serviceSchema).default({}),
-  workflows: byId(
-    z.custom<WorkflowFunction>((fn) => typeof fn === 'function', 'expected a function'),
-  ).default({}),
+  /** A function, or a definition of this type, by type. */
+  workflows: byId(workflowSchema)
+    .default({})
+    .refine(
+      (workflows) =>
+        Object.entries(workflows).every(([type, one]) => !isDefinition(one) || one.type === type),
+      'expected each definition under its own type',
+    ),
 });

@@ -68,11 +68,13 @@ function refused(expected: string): OrchestratorError {
 
 function checkTarget(target: unknown): void {
   if (typeof target === 'string') return;
-  if (typeof target !== 'object' || target === null) throw refused('an address, or nodes, or sentinels');
+  if (typeof target !== 'object' || target === null)
+    throw refused('an address like redis://host:6379, or { nodes }, or { sentinels, name }');
   const { nodes, sentinels, name } = target as Readonly<Record<string, unknown>>;
   const addresses = sentinels ?? nodes;
   const areAddresses = Array.isArray(addresses) && addresses.every((one) => typeof one === 'string');
-  if (!areAddresses || addresses.length === 0) throw refused('a list of at least one address');
+  if (!areAddresses || addresses.length === 0)
+    throw refused('{ nodes } or { sentinels, name } with a list of at least one address');
   if (sentinels !== undefined && (typeof name !== 'string' || name === ''))
     throw refused('the name of the master beside its sentinels');
 }
@@ -80,10 +82,9 @@ function checkTarget(target: unknown): void {
 /**
  * The client would read anything else in an address as one of its own options, and an invalid database as 0.
  */
-function checked(address: string): URL {
+function checked(address: string, form = 'an address like redis://host:6379 or rediss://host:6379'): URL {
   const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (!url || !/^rediss?:$/.test(url.protocol) || url.hostname === '')
-    throw refused('addresses like redis://host:6379, rediss://host:6379 or host:6379');
+  if (!url || !/^rediss?:$/.test(url.protocol) || url.hostname === '') throw refused(form);
   if (!/^\/?(?:\d{1,5})?$/.test(url.pathname)) throw refused('a number as the database in its address');
   if (url.search !== '' || url.hash !== '') throw refused('an address without "?" and "#"');
   try {
@@ -95,7 +96,10 @@ function checked(address: string): URL {
 }
 
 function hostAndPort(node: string): { readonly host: string; readonly port: number } {
-  const { hostname, port, pathname } = checked(/^\w+:\/\//.test(node) ? node : `redis://${node}`);
+  const { hostname, port, pathname } = checked(
+    /^\w+:\/\//.test(node) ? node : `redis://${node}`,
+    'addresses like redis://host:6379, rediss://host:6379 or host:6379',
+  );
   if (!/^\/?0*$/.test(pathname)) throw refused('no database in the address of a node or a sentinel');
   return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || 6379) };
 }
