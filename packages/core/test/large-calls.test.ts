@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type JsonValue, Orchestrator, OrchestratorError, type ServiceCall } from '../src/index.js';
+import { systemClock } from '../src/storage/index.js';
 import { addUnread } from '../src/protocol/known-text.js';
 import { PORTION } from '../src/protocol/portioned-json.js';
 import type { RunPorts } from '../src/workflows/run-ports.js';
@@ -133,7 +134,7 @@ describe('a run with a large payload', () => {
     addUnread(task, 'payload', TEXT);
     const claim = { task, token: 't', steps: [], journalRev: 0, replayedTo: 0, inherited: 0, startedAt: 0 };
     const owner = { mayIdle: () => true, onIdle: () => {} };
-    const run = new WorkflowRun(claim as unknown as Claim, {} as RunPorts, owner);
+    const run = new WorkflowRun(claim as unknown as Claim, { clock: systemClock } as RunPorts, owner);
     const parse = vi.spyOn(JSON, 'parse');
     onTestFinished(() => parse.mockRestore());
     const loaded = run.load();
