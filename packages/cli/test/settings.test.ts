@@ -85,6 +85,22 @@ describe('CLI settings', () => {
     else expect(await reading).toMatchObject({ port: 8123 });
   });
 
+  it('take definitions of workflows under their own type', async () => {
+    const module = "const refund = { type: 'refund', options: {}, run: () => 1 };";
+    const { workflows } = await withFile(
+      'orchestrator.config.mjs',
+      `${module} export default { workflows: { refund } };`,
+    );
+    expect(workflows).toMatchObject({ refund: { type: 'refund' } });
+    const other = withFile(
+      'orchestrator.config.mjs',
+      `${module} export default { workflows: { pay: refund } };`,
+    );
+    expect(await problem(other)).toMatch(
+      /config\.mjs, workflows: expected each definition under its own type/,
+    );
+  });
+
   it('are typed by defineConfig, which returns them unchanged', () => {
     const config = defineConfig({
       redis: { nodes: ['h1:7001'] },
@@ -211,7 +227,11 @@ describe('invalid CLI settings are refused', () => {
     ],
     ['a key as tenant', `{"apiKeys": {"acme": "${KEY}!"}}`, /apiKeys: expected/],
     ['keys as list', `{"apiKeys": ["${KEY}"]}`, /apiKeys: expected an object of keys and whose they are/],
-    ['a workflow in JSON', '{"workflows": {"a": "b"}}', /workflows\.a: expected a function, or what defineWorkflow returns, got "b"/],
+    [
+      'a workflow in JSON',
+      '{"workflows": {"a": "b"}}',
+      /workflows\.a: expected a function, or what defineWorkflow returns, got "b"/,
+    ],
     ['a list', '[]', /expected an object of settings, got something else/],
     ['an empty file', '', /expected JSON, got an end in the middle/],
     ['half a file', `{"apiKey": "${KEY}"`, /expected JSON, got/],
