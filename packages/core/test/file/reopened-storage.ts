@@ -42,6 +42,7 @@ export class ReopenedStorage {
     this.storage = {
       ...(Object.fromEntries(ports) as unknown as Storage),
       wakeups: { subscribe: (listener) => this.#subscribe(listener) },
+      systemEvents: { publish: (params) => this.#current.systemEvents.publish(params) },
       ping: () => this.#inTurn(() => this.#current.ping()),
       close: () => {
         this.#isClosed = true;
