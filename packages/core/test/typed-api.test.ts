@@ -331,6 +331,10 @@ describe('every request', () => {
       sessions.create({}, odd),
       tasks.signal(crypto.randomUUID(), 'go', null, odd),
     ];
+    await expect(tasks.submit(job, null, null as never)).rejects.toThrow(
+      'options: expected an object, got null',
+    );
+    await expect(tasks.submit({ type: 'job' }, 'k' as never)).rejects.toThrow('options: expected an object');
     for (const request of begun)
       await expect(request).rejects.toMatchObject({
         code: 'invalid_request',

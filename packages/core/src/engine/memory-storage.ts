@@ -35,8 +35,8 @@ export interface ObservedStorageOptions extends MemoryStorageOptions {
   readonly onCommand?: CommandObserver;
 }
 
-/** Limits in bytes that keep the process alive at its heap limit. */
-function withinHeap(): Partial<EngineLimits> {
+/** Limits in bytes that keep the process alive at its heap limit: all state is in memory. */
+export function withinHeap(): Partial<EngineLimits> {
   const heap = getHeapStatistics().heap_size_limit;
   return {
     maxStoredBytes: Math.min(DEFAULTS.maxStoredBytes, Math.floor(heap / 4)),

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { inJson, newEpoch } from '../engine/engine-gate.js';
 import { Engine } from '../engine/engine.js';
 import type { EngineLimits, EngineSettings } from '../engine/engine-state.js';
+import { withinHeap } from '../engine/memory-storage.js';
 import { storagePorts } from '../engine/ports/storage-ports.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { DEFAULTS } from '../protocol/settings.js';
@@ -29,7 +30,7 @@ export interface FileStorageOptions {
   /** Default: system clock. */
   readonly clock?: Clock;
   readonly random?: Random;
-  /** Retention, event log bounds and the like. Default: `DEFAULTS`. */
+  /** Retention, event log bounds and the like. Default: as in memory, within the heap of the process. */
   readonly limits?: Partial<EngineLimits>;
 }
 
@@ -108,7 +109,7 @@ export class FileStorage implements Storage {
     let file: DiskFile | undefined;
     try {
       file = await disk.open(LOG);
-      const limits = inJson({ ...DEFAULTS, ...options.limits });
+      const limits = inJson({ ...DEFAULTS, ...withinHeap(), ...options.limits });
       const settings = { epoch: newEpoch(random), limits };
       const opened = await rebuild(file, `${where}/${LOG}`, settings);
       await file.truncate(opened.position);

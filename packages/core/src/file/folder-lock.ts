@@ -44,13 +44,17 @@ export class FolderLock {
         if (newest > 0) await refuseIfHeld(disk, newest, where);
         const next = newest + 1;
         if (!(await tryLink(disk, own, `lock-${next}`))) continue;
-        // Another process may have looked earlier, and be further already.
-        if ((await numbersOf(disk)).at(-1) !== next) {
-          await removeIfThere(disk, `lock-${next}`);
-          continue;
+        const lock = new FolderLock(disk, `lock-${next}`);
+        try {
+          // Since the list was read, others may have taken the folder, with any number.
+          const others = (await numbersOf(disk)).filter((number) => number !== next);
+          for (const other of others) await refuseIfHeld(disk, other, where);
+          for (const old of others) await removeIfThere(disk, `lock-${old}`);
+        } catch (error) {
+          await lock.release();
+          throw error;
         }
-        for (const old of locks) await removeIfThere(disk, `lock-${old}`);
-        return new FolderLock(disk, `lock-${next}`);
+        return lock;
       }
     } finally {
       await removeIfThere(disk, own);

@@ -1,4 +1,5 @@
 import { OrchestratorError } from '../protocol/errors.js';
+import { describe } from '../protocol/validation.js';
 import type { OnBusy, TaskMetadata, TaskSubmission } from '../protocol/task.js';
 import { abortable } from '../runtime/abortable.js';
 import type { WorkflowDefinition } from '../workflows/definition.js';
@@ -43,7 +44,9 @@ const REQUEST_OPTIONS: ReadonlySet<string> = new Set(Object.keys(OF_REQUESTS));
 export const SUBMIT_OPTIONS: ReadonlySet<string> = new Set(Object.keys(OF_SUBMISSIONS));
 
 /** @throws {OrchestratorError} `invalid_request` for an option that does not exist: it would be ignored. */
-export function checkNames(options: object, names: ReadonlySet<string>): void {
+export function checkNames(options: unknown, names: ReadonlySet<string>): void {
+  if (typeof options !== 'object' || options === null)
+    throw new OrchestratorError('invalid_request', `options: expected an object, got ${describe(options)}`);
   for (const name of Object.keys(options)) {
     if (names.has(name)) continue;
     const expected = [...names].join(', ');

@@ -72,6 +72,27 @@ describe('a folder', () => {
     }
   });
 
+  it('is not taken from a process that took it, and was not seen, meanwhile', async () => {
+    await using place = await folder();
+    const disk = await openFolder(place.path);
+    await writeFile(join(place.path, 'lock-1'), JSON.stringify({ pid: 2 ** 23 }));
+    // Between the look at the ended lock and the next number another one comes and goes, and a third one stays.
+    let raced = false;
+    const late: typeof disk = {
+      ...disk,
+      link: async (name, to) => {
+        if (!raced) {
+          raced = true;
+          await (await FolderLock.take(disk, place.path)).release();
+          await FolderLock.take(disk, place.path);
+        }
+        await disk.link(name, to);
+      },
+    };
+    await expect(FolderLock.take(late, place.path)).rejects.toMatchObject({ code: 'conflict' });
+    expect(await locksIn(place.path)).toEqual(['lock-1']);
+  });
+
   it('is taken by one of many processes', async () => {
     await using place = await folder();
     const children = Array.from({ length: 4 }, () =>
