@@ -34,6 +34,8 @@ export class Load {
   readonly #storage: RedisStorage;
   readonly #orchestrator: Orchestrator;
   readonly #over = new AbortController();
+  /** Every submission is acknowledged. Until then, the follower may be ahead of the acknowledgements. */
+  #submitted = false;
   readonly #acknowledged: string[] = [];
   readonly #foreign: string[] = [];
   readonly #runs = new Map<string, number>();
@@ -86,6 +88,7 @@ export class Load {
   async end(): Promise<LoadStats> {
     this.#over.abort();
     await this.#submitting;
+    this.#submitted = true;
     const acme = this.#orchestrator.tenant(TENANT);
     const ended = this.#acknowledged.map((id) => retry(() => acme.tasks.wait(id, { timeoutMs: 60_000 })));
     const lost = (await Promise.all(ended)).filter(({ status }) => status !== 'completed');
@@ -144,7 +147,7 @@ export class Load {
 
   async #follow(): Promise<void> {
     let after = 'new:0';
-    const isOver = () => this.#over.signal.aborted && this.#finals >= this.#acknowledged.length;
+    const isOver = () => this.#submitted && this.#finals >= this.#acknowledged.length;
     while (!isOver()) {
       const ends = new AbortController();
       const timer = setInterval(() => isOver() && ends.abort(), 20);
