@@ -4,8 +4,10 @@ import { type MemoryStorageOptions } from '../src/index.js';
 import type { Command } from '../src/engine/command.js';
 import { Engine } from '../src/engine/engine.js';
 import type { EngineGate } from '../src/engine/engine-gate.js';
-import type { EngineSettings } from '../src/engine/engine-state.js';
+import { type EngineSettings, EngineState } from '../src/engine/engine-state.js';
 import type { ObservedStorageOptions } from '../src/engine/memory-storage.js';
+import { SNAPSHOT_CLASSES, StateReader, writeState } from '../src/engine/snapshot/engine-snapshot.js';
+import type { NodeRow } from '../src/engine/snapshot/graph.js';
 import { writeJson } from '../src/protocol/known-text.js';
 import { dump } from './engine-dump.js';
 
@@ -50,13 +52,25 @@ export class LoggedStorage {
 
   /** The log in a fresh engine gives the same results and the same state, or the first difference is thrown. */
   expectEqualReplay(change: (command: Command) => Command = (command) => command): void {
-    const engine = new Engine(JSON.parse(this.#settings) as EngineSettings);
+    const engine = new Engine(new EngineState(JSON.parse(this.#settings) as EngineSettings));
     for (const [at, { command, result }] of this.#entries.entries()) {
       const replayed = textOf(engine.execute(change(JSON.parse(command) as Command)));
       if (replayed !== result) expect(replayed, `result of command ${at}, ${command}`).toBe(result);
       engine.takeEffects();
     }
-    const [expected, replayed] = [dump(this.engine), dump(engine)];
-    if (replayed !== expected) expect(replayed.split('\n')).toEqual(expected.split('\n'));
+    expectEqual(engine, this.engine);
+    expectEqual(restored(this.engine), this.engine);
   }
+}
+
+function expectEqual(engine: Engine, original: Engine): void {
+  const [actual, expected] = [dump(engine), dump(original)];
+  if (actual !== expected) expect(actual.split('\n')).toEqual(expected.split('\n'));
+}
+
+/** The engine of a snapshot. */
+function restored(engine: Engine): Engine {
+  const reader = new StateReader(SNAPSHOT_CLASSES);
+  for (const row of writeState(engine)) reader.add(JSON.parse(row) as NodeRow);
+  return reader.end();
 }

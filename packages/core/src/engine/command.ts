@@ -64,6 +64,8 @@ export interface ReopenParams {
   readonly limits: EngineLimits;
   /** A new one for all event logs, where readers may know events that are lost. */
   readonly epoch?: string;
+  /** Whether the workers of the process before still run, as in tests. Default: no. */
+  readonly keepsWorkers?: boolean;
 }
 
 type None = Readonly<Record<string, never>>;

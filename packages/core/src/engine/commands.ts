@@ -10,7 +10,7 @@ type Handlers = {
  * that throws has changed nothing.
  */
 export const COMMANDS: Handlers = {
-  'state.reopen': ({ events }, params) => events.reopen(params),
+  'state.reopen': ({ reopening }, params) => reopening.reopen(params),
   'tasks.submit': ({ submissions }, params) => submissions.submit(params),
   'tasks.submitBatch': ({ submissions }, params) => submissions.submitBatch(params),
   'tasks.cancelBatch': ({ tasks }, params) => tasks.cancelBatch(params),

@@ -6,7 +6,7 @@ import type { Command, CommandName, CommandParams, CommandResult } from './comma
 import { SEEDED } from './commands.js';
 import { EffectDelivery } from './effect-delivery.js';
 import { Engine } from './engine.js';
-import type { EngineLimits } from './engine-state.js';
+import { type EngineLimits, EngineState } from './engine-state.js';
 import type { ReadName, ReadParams, ReadResult } from './reads.js';
 import { finite } from './unlimited.js';
 
@@ -21,6 +21,8 @@ export type CommandObserver = (command: Command, result: CommandResult<CommandNa
  */
 export interface CommandGate {
   readonly wakeups: Wakeups;
+  /** @throws {OrchestratorError} `storage_unavailable` once it is closed. */
+  checkOpen(): void;
   execute<N extends CommandName>(name: N, params: CommandParams<N>): MaybePromise<CommandResult<N>>;
   read<N extends ReadName>(name: N, params: ReadParams<N>): MaybePromise<ReadResult<N>>;
   /** Calls `onNews` after each command that appends to the tenant's log, until the returned function is called. */
@@ -49,7 +51,7 @@ export class EngineGate implements CommandGate {
     this.#random = random;
     this.#onCommand = onCommand;
     this.wakeups = this.#delivery.wakeups;
-    this.engine = new Engine({ epoch: newEpoch(random), limits: inJson(limits) });
+    this.engine = new Engine(new EngineState({ epoch: newEpoch(random), limits: inJson(limits) }));
   }
 
   close(): void {

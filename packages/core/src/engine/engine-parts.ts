@@ -11,6 +11,7 @@ import { Tenants } from './tenants/tenants.js';
 import { Tickets } from './tenants/tickets.js';
 import { UsageSums } from './tenants/usage.js';
 import { Sweep } from './timers/sweep.js';
+import { Reopening } from './reopening.js';
 import type { EngineState } from './engine-state.js';
 
 /** The parts of an engine, by domain: the handlers of its commands and reads. */
@@ -26,6 +27,7 @@ export interface EngineParts {
   readonly tickets: Tickets;
   readonly usage: UsageSums;
   readonly workers: Workers;
+  readonly reopening: Reopening;
 }
 
 export function partsOf(state: EngineState): EngineParts {
@@ -44,5 +46,6 @@ export function partsOf(state: EngineState): EngineParts {
     tickets: new Tickets(state),
     usage: new UsageSums(state),
     workers: new Workers(state),
+    reopening: new Reopening(state),
   };
 }

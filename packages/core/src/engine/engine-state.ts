@@ -8,6 +8,7 @@ import type { LoggedEvent } from './events/event-ring.js';
 import type { TaskEntry } from './tasks/task-entry.js';
 import { TenantDirectory } from './tenants/tenant-directory.js';
 import { TenantState } from './tenants/tenant-state.js';
+import { TicketBook } from './tenants/tickets.js';
 import { UsageBook } from './tenants/usage.js';
 
 /**
@@ -87,6 +88,7 @@ export class EngineState {
   readonly rotation = new Heap<TenantState>((a, b) => a.virtualTime < b.virtualTime);
   readonly workers = new Map<string, WorkerState>();
   readonly usage: UsageBook;
+  readonly tickets = new TicketBook();
   /** Sum over all tenants. */
   private readonly stored = { bytes: 0 };
   readonly announced = new Map<string, { readonly at: number; readonly run: Runnable }>();

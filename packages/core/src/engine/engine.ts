@@ -1,6 +1,6 @@
 import type { Command, CommandName, CommandResult } from './command.js';
 import { COMMANDS } from './commands.js';
-import { type Effects, type EngineSettings, EngineState } from './engine-state.js';
+import type { Effects, EngineState } from './engine-state.js';
 import { type EngineParts, partsOf } from './engine-parts.js';
 import { type Read, type ReadName, READS, type ReadResult } from './reads.js';
 
@@ -9,12 +9,10 @@ import { type Read, type ReadName, READS, type ReadResult } from './reads.js';
  * of code; it has no clock, no source of randomness and no timers of its own. A log of the commands is enough to rebuild it.
  */
 export class Engine {
-  readonly state: EngineState;
   private readonly parts: EngineParts;
 
-  constructor(settings: EngineSettings) {
-    this.state = new EngineState(settings);
-    this.parts = partsOf(this.state);
+  constructor(readonly state: EngineState) {
+    this.parts = partsOf(state);
   }
 
   /** Carries out a command. Its effects outside of the state wait for `takeEffects`. */

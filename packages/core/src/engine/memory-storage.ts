@@ -2,21 +2,9 @@ import { getHeapStatistics } from 'node:v8';
 import { type Clock, systemClock } from '../runtime/clock.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { type Random, systemRandom } from '../runtime/random.js';
-import type { SystemEvents } from '../storage/system-events.js';
-import type { Wakeups } from '../storage/wakeups.js';
-import type { CallJournal } from '../storage/call-journal.js';
-import type { EventLog } from '../storage/event-log.js';
-import type { SessionStore } from '../storage/session-store.js';
-import type { TaskQueue } from '../storage/task-queue.js';
-import type { TaskRecords } from '../storage/task-records.js';
-import type { TenantStore } from '../storage/tenant-store.js';
-import type { TicketStore } from '../storage/ticket-store.js';
-import type { UsageLedger } from '../storage/usage-ledger.js';
-import type { WorkerDirectory } from '../storage/worker-directory.js';
-import type { Storage } from '../storage/storage.js';
 import { type CommandObserver, EngineGate } from './engine-gate.js';
 import type { EngineLimits } from './engine-state.js';
-import { storagePorts } from './ports/storage-ports.js';
+import { EngineStorage } from './engine-storage.js';
 
 /** Options of `MemoryStorage`. */
 export interface MemoryStorageOptions {
@@ -45,51 +33,19 @@ export function withinHeap(): Partial<EngineLimits> {
   };
 }
 
-/**
- * Storage in memory: the engine without a log. Nothing survives the process. Each method is one command of the engine, or
- * one for each portion.
- */
-export class MemoryStorage implements Storage {
-  readonly tasks: TaskRecords;
-  readonly queue: TaskQueue;
-  readonly journal: CallJournal;
-  readonly sessions: SessionStore;
-  readonly events: EventLog;
-  readonly tenants: TenantStore;
-  readonly tickets: TicketStore;
-  readonly usage: UsageLedger;
-  readonly workers: WorkerDirectory;
-  readonly wakeups: Wakeups;
-  /** Dropped: only this process can read the storage. */
-  readonly systemEvents: SystemEvents = { publish: () => {} };
+/** Storage in memory: the engine without a log. Nothing survives the process. */
+export class MemoryStorage extends EngineStorage {
   private readonly gate: EngineGate;
 
   constructor(options: MemoryStorageOptions = {}) {
     const { clock = systemClock, random = systemRandom, limits, onCommand }: ObservedStorageOptions = options;
-    const gate = new EngineGate({
-      clock,
-      random,
-      limits: { ...DEFAULTS, ...withinHeap(), ...limits },
-      onCommand,
-    });
+    const all = { ...DEFAULTS, ...withinHeap(), ...limits };
+    const gate = new EngineGate({ clock, random, limits: all, onCommand });
+    super(gate);
     this.gate = gate;
-    const ports = storagePorts(gate);
-    this.tasks = ports.tasks;
-    this.queue = ports.queue;
-    this.journal = ports.journal;
-    this.sessions = ports.sessions;
-    this.events = ports.events;
-    this.tenants = ports.tenants;
-    this.tickets = ports.tickets;
-    this.usage = ports.usage;
-    this.workers = ports.workers;
-    this.wakeups = gate.wakeups;
   }
 
-  async ping(): Promise<void> {
-    this.gate.checkOpen();
-  }
-
+  /** Further calls are refused. */
   async close(): Promise<void> {
     this.gate.close();
   }

@@ -6,6 +6,7 @@ import {
   readdir,
   readFile,
   rename,
+  statfs,
   unlink,
   writeFile,
 } from 'node:fs/promises';
@@ -38,6 +39,25 @@ export interface Disk {
   remove(name: string): Promise<void>;
   /** Resolves once created, renamed and removed names survive a loss of power. */
   sync(): Promise<void>;
+}
+
+/** Network file systems by the number that `statfs` has for them. */
+const NETWORK_FILE_SYSTEMS = new Map([
+  [0x6969, 'NFS'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB'],
+  [0x517b, 'SMB'],
+  [0x5346414f, 'AFS'],
+  [0x00c36400, 'Ceph'],
+  [0x01021997, '9P'],
+  [0x0bd00bd0, 'Lustre'],
+]);
+
+/** Name of the network file system that a folder is on; `undefined` for a disk, or where it is not known. */
+export async function networkFileSystemOf(path: string): Promise<string | undefined> {
+  const found = await statfs(path).catch(() => undefined);
+  // Some platforms have it with a sign.
+  return found && NETWORK_FILE_SYSTEMS.get(found.type >>> 0);
 }
 
 /** Folders and files are those of their user alone: they hold payloads and results. */

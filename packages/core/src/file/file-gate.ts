@@ -12,11 +12,12 @@ import type { Random } from '../runtime/random.js';
 import type { Wakeups } from '../storage/wakeups.js';
 import { FRAME_HEADER_BYTES } from './frame.js';
 import { commandOf, digestOf, textOfCommand, writeEntry } from './log-entries.js';
-import { isWithoutRoom, type LogWriter } from './log-writer.js';
+import { isWithoutRoom } from './log-writer.js';
+import type { StateLog } from './state-log.js';
 
 export interface FileGateOptions {
   readonly engine: Engine;
-  readonly log: LogWriter;
+  readonly log: StateLog;
   readonly clock: Clock;
   readonly random: Random;
   /** The folder, for messages. */
@@ -69,6 +70,7 @@ export class FileGate implements CommandGate {
   #writing: Batch | undefined;
   #running: Promise<void> | undefined;
   #end: OrchestratorError | undefined;
+  #isBroken = false;
 
   constructor(parts: FileGateOptions) {
     this.#parts = parts;
@@ -80,11 +82,11 @@ export class FileGate implements CommandGate {
     if (this.#end) throw this.#end;
   }
 
-  /** Resolves once everything is durable; further calls are refused. */
-  async close(): Promise<void> {
+  /** Resolves once everything is written; further calls are refused. `true`: all that was carried out is durable. */
+  async close(): Promise<boolean> {
     this.#end ??= new OrchestratorError('storage_unavailable', 'the storage is closed');
     await this.#running;
-    await this.#parts.log.close();
+    return !this.#isBroken;
   }
 
   execute<N extends CommandName>(name: N, params: CommandParams<N>): Promise<CommandResult<N>> {
@@ -203,6 +205,7 @@ export class FileGate implements CommandGate {
       { cause },
     );
     this.#end = error;
+    this.#isBroken = true;
     const later = this.#batch;
     this.#batch = new Batch();
     for (const { reject } of [...batch.pending, ...later.pending]) reject(error);

@@ -1,24 +1,23 @@
 import { resolve } from 'node:path';
 import { inJson, newEpoch } from '../engine/engine-gate.js';
-import { Engine } from '../engine/engine.js';
+import type { Engine } from '../engine/engine.js';
 import type { EngineLimits, EngineSettings } from '../engine/engine-state.js';
+import { EngineStorage } from '../engine/engine-storage.js';
 import { withinHeap } from '../engine/memory-storage.js';
-import { storagePorts } from '../engine/ports/storage-ports.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { messageOf } from '../protocol/thrown.js';
 import { type Clock, systemClock } from '../runtime/clock.js';
 import { type Random, systemRandom } from '../runtime/random.js';
-import type { StoragePorts } from '../storage/checked-storage.js';
-import type { Storage } from '../storage/storage.js';
-import type { SystemEvents } from '../storage/system-events.js';
-import type { Wakeups } from '../storage/wakeups.js';
-import { type Disk, type DiskFile, openFolder } from './disk.js';
+import { type Disk, networkFileSystemOf, openFolder } from './disk.js';
 import { FileGate } from './file-gate.js';
 import { FolderLock } from './folder-lock.js';
-import { commandOf, digestOf, ENGINE_VERSION, readEntries, readHead, writeHead } from './log-entries.js';
-import { readFrames } from './log-reader.js';
+import { type FolderState, logName, readFolder } from './folder-state.js';
+import { writeHead } from './log-entries.js';
 import { type Durability, isWithoutRoom, LogWriter } from './log-writer.js';
+import { writeSnapshot } from './snapshot-file.js';
+import { inThread, type SnapshotJob, snapshotOfFiles, Snapshots } from './snapshots.js';
+import { StateLog } from './state-log.js';
 
 /** Options of `FileStorage.open`. */
 export interface FileStorageOptions {
@@ -32,58 +31,51 @@ export interface FileStorageOptions {
   readonly random?: Random;
   /** Retention, event log bounds and the like. Default: as in memory, within the heap of the process. */
   readonly limits?: Partial<EngineLimits>;
+  /** Called when something went wrong that loses nothing, such as a snapshot that failed. Default: `process.emitWarning`. */
+  readonly onWarning?: (message: string) => void;
 }
 
-/** For tests: a folder that is not one of the file system. */
+/** For tests: a folder that is not one of the file system, how large a log grows, and workers that outlive the storage. */
 interface DiskOptions extends FileStorageOptions {
   readonly disk?: Disk;
+  readonly minLogBytes?: number;
+  readonly keepsWorkers?: boolean;
 }
 
-const LOG = 'log-1';
+interface LockedFolder {
+  readonly where: string;
+  readonly disk: Disk;
+  readonly lock: FolderLock;
+  readonly options: DiskOptions;
+}
 
-interface Opened {
+interface FileParts {
   readonly engine: Engine;
-  /** End of the intact part. */
-  readonly position: number;
-  readonly isNew: boolean;
-  readonly isTorn: boolean;
+  readonly gate: FileGate;
+  readonly disk: Disk;
+  readonly lock: FolderLock;
+  readonly log: StateLog;
+  readonly snapshots: Snapshots;
+  readonly onFailure: (error: unknown) => void;
 }
+
+/** A log is followed by a new one, and a snapshot taken, when it is as large as the snapshot before, and at least so large. */
+const MIN_LOG_BYTES = 2 ** 24;
+/** State up to this size is written by this thread when the storage is closed: a thread of its own takes longer. */
+const MAX_BYTES_AT_ONCE = 2 ** 20;
 
 /**
  * Storage of one process in a folder: the engine, and an append-only log of its commands. Nothing is visible before it is
  * durable; whatever was acknowledged is there when the folder is opened again.
  */
-export class FileStorage implements Storage {
-  readonly tasks: StoragePorts['tasks'];
-  readonly queue: StoragePorts['queue'];
-  readonly journal: StoragePorts['journal'];
-  readonly sessions: StoragePorts['sessions'];
-  readonly events: StoragePorts['events'];
-  readonly tenants: StoragePorts['tenants'];
-  readonly tickets: StoragePorts['tickets'];
-  readonly usage: StoragePorts['usage'];
-  readonly workers: StoragePorts['workers'];
-  readonly wakeups: Wakeups;
-  readonly systemEvents: SystemEvents = { publish: () => {} };
+export class FileStorage extends EngineStorage {
   #closed: Promise<void> | undefined;
+  /** The engine's state, for tests. */
+  private readonly engine: Engine;
 
-  private constructor(
-    private readonly gate: FileGate,
-    private readonly lock: FolderLock,
-    /** The engine's state, for tests. */
-    private readonly engine: Engine,
-  ) {
-    const ports = storagePorts(gate);
-    this.tasks = ports.tasks;
-    this.queue = ports.queue;
-    this.journal = ports.journal;
-    this.sessions = ports.sessions;
-    this.events = ports.events;
-    this.tenants = ports.tenants;
-    this.tickets = ports.tickets;
-    this.usage = ports.usage;
-    this.workers = ports.workers;
-    this.wakeups = gate.wakeups;
+  private constructor(private readonly parts: FileParts) {
+    super(parts.gate);
+    this.engine = parts.engine;
   }
 
   /**
@@ -103,36 +95,62 @@ export class FileStorage implements Storage {
   }
 
   static async #open(where: string, options: DiskOptions): Promise<FileStorage> {
-    const { disk: given, clock = systemClock, random = systemRandom } = options;
-    const disk = given ?? (await openFolder(where));
+    const disk = options.disk ?? (await openFolder(where));
+    if (!options.disk) await warnOfNetwork(where, options.onWarning);
     const lock = await FolderLock.take(disk, where);
-    let file: DiskFile | undefined;
     try {
-      file = await disk.open(LOG);
-      const limits = inJson({ ...DEFAULTS, ...withinHeap(), ...options.limits });
-      const settings = { epoch: newEpoch(random), limits };
-      const opened = await rebuild(file, `${where}/${LOG}`, settings);
-      await file.truncate(opened.position);
-      const { durability = 'power' } = options;
-      const log = new LogWriter({ file, position: opened.position, durability });
-      const { engine } = opened;
-      if (opened.isNew) {
-        await log.append([writeHead(settings)]);
-        await disk.sync();
-      }
-      const gate = new FileGate({ engine, log, clock, random, where });
-      // A reader may know events of a part that is cut off: they were never acknowledged, but may have been written.
-      await gate.execute('state.reopen', { limits, ...(opened.isTorn && { epoch: newEpoch(random) }) });
-      return new FileStorage(gate, lock, engine);
+      return await FileStorage.#openLocked({ where, disk, lock, options });
     } catch (error) {
-      await file?.close().catch(() => undefined);
       await lock.release().catch(() => undefined);
       throw error;
     }
   }
 
-  async ping(): Promise<void> {
-    this.gate.checkOpen();
+  static async #openLocked({ where, disk, lock, options }: LockedFolder): Promise<FileStorage> {
+    const { clock = systemClock, random = systemRandom, minLogBytes = MIN_LOG_BYTES } = options;
+    const limits = inJson({ ...DEFAULTS, ...withinHeap(), ...options.limits });
+    const settings = { epoch: newEpoch(random), limits };
+    const state = await readFolder({ disk, where, settings });
+    for (const name of state.obsolete) await disk.remove(name);
+    const { durability = 'power', onWarning = warn } = options;
+    const onFailure = (error: unknown) =>
+      onWarning(`${where}: no snapshot was taken, and the log grows on: ${messageOf(error)}`);
+    const { engine, snapshotBytes: bytes } = state;
+    const job: SnapshotJob = options.disk
+      ? (number) => snapshotOfFiles(disk, where, number)
+      : inThread(where);
+    const snapshots = new Snapshots({ disk, job, bytes, onFailure });
+    const isLongEnough = (length: number) => length >= Math.max(snapshots.bytes, minLogBytes);
+    const log = new StateLog({
+      disk,
+      durability,
+      writer: await continueLog(disk, state, { settings, durability }),
+      number: state.log,
+      isLongEnough: (length) => !snapshots.isRunning && isLongEnough(length),
+      onNext: (number) => snapshots.begin(number),
+      onFailure,
+    });
+    try {
+      // A process that is killed again and again has no time for a snapshot, and each one would have more to replay.
+      if (!state.isCurrent || isLongEnough(state.logBytes)) {
+        snapshots.writeWith((number) => writeSnapshot(disk, number, engine));
+        await log.next();
+        await snapshots.idle();
+        snapshots.writeWith(job);
+      }
+      const gate = new FileGate({ engine, log, clock, random, where });
+      // A reader may know events of a part that is cut off: they were never acknowledged, but may have been written.
+      await gate.execute('state.reopen', {
+        limits,
+        ...(state.isTorn && { epoch: newEpoch(random) }),
+        ...(options.keepsWorkers && { keepsWorkers: true }),
+      });
+      log.appended = 0;
+      return new FileStorage({ gate, lock, engine, disk, log, snapshots, onFailure });
+    } catch (error) {
+      await log.close().catch(() => undefined);
+      throw error;
+    }
   }
 
   /** Resolves once everything acknowledged is durable and the folder is free. */
@@ -142,9 +160,56 @@ export class FileStorage implements Storage {
   }
 
   async #close(): Promise<void> {
-    await this.gate.close();
-    await this.lock.release();
+    const { gate, lock, log, snapshots } = this.parts;
+    const isWhole = await gate.close();
+    if (isWhole && log.appended > 0) await this.#leaveSnapshot();
+    await snapshots.idle();
+    await log.close();
+    await lock.release();
   }
+
+  /** The next start has nothing to replay, whatever its version. */
+  async #leaveSnapshot(): Promise<void> {
+    const { engine, disk, log, snapshots, onFailure } = this.parts;
+    await snapshots.idle();
+    if (log.position + snapshots.bytes <= MAX_BYTES_AT_ONCE)
+      snapshots.writeWith((number) => writeSnapshot(disk, number, engine));
+    await log.next().catch(onFailure);
+  }
+}
+
+/** The last log of a folder, with its head. */
+async function continueLog(
+  disk: Disk,
+  { log, position, previousEnd }: FolderState,
+  { settings, durability }: { readonly settings: EngineSettings; readonly durability: Durability },
+): Promise<LogWriter> {
+  const file = await disk.open(logName(log));
+  try {
+    await file.truncate(position);
+    const writer = new LogWriter({ file, position, durability });
+    if (position > 0) return writer;
+    await writer.append([writeHead(previousEnd === undefined ? { settings } : { previousEnd })]);
+    await writer.sync();
+    await disk.sync();
+    return writer;
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Locks and syncs of a network file system may not keep what they promise. */
+async function warnOfNetwork(where: string, onWarning = warn): Promise<void> {
+  const name = await networkFileSystemOf(where);
+  if (name === undefined) return;
+  onWarning(
+    `${where}: expected a folder on a disk of this machine, got one on ${name}: another machine may open it too, and what is synced may be lost`,
+  );
+}
+
+function warn(message: string): void {
+  process.emitWarning(message, 'AgentOrchestratorWarning');
 }
 
 function unusable(where: string, cause: unknown): OrchestratorError {
@@ -155,36 +220,4 @@ function unusable(where: string, cause: unknown): OrchestratorError {
     return new OrchestratorError('internal_error', `${where}: ${messageOf(cause)}`, { cause });
   const message = `${where}: expected a folder to read and write, got ${code}: ${messageOf(cause)}`;
   return new OrchestratorError('invalid_request', message, { cause });
-}
-
-/** The engine of a log, with the digest of each answer compared. */
-async function rebuild(file: DiskFile, where: string, settings: EngineSettings): Promise<Opened> {
-  const frames = readFrames(file, where);
-  const first = await frames.next();
-  if (first.done === true) {
-    const { position, isTorn } = first.value;
-    return { engine: new Engine(settings), position, isNew: true, isTorn };
-  }
-  const head = readHead(first.value.body);
-  if (head.engine !== ENGINE_VERSION) {
-    throw new OrchestratorError(
-      'internal_error',
-      `${where}: expected a log of version ${ENGINE_VERSION} of the engine, got one of version ${head.engine}`,
-    );
-  }
-  const engine = new Engine(head.settings);
-  for (;;) {
-    const next = await frames.next();
-    if (next.done === true) return { engine, ...next.value, isNew: false };
-    const { position, body } = next.value;
-    for (const [at, entry] of readEntries(body).entries()) {
-      const digest = digestOf(engine.execute(commandOf(entry.command)));
-      engine.takeEffects();
-      if (digest === entry.digest) continue;
-      throw new OrchestratorError(
-        'internal_error',
-        `${where}: expected the answer ${entry.digest} of command ${at} of the frame at byte ${position}, got ${digest}: the log was written by other rules`,
-      );
-    }
-  }
 }

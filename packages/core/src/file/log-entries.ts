@@ -4,34 +4,34 @@ import type { Command, CommandName, CommandResult } from '../engine/command.js';
 import type { EngineSettings } from '../engine/engine-state.js';
 import { writeJson } from '../protocol/known-text.js';
 
-/** Version of the log's format. */
-const FORMAT = 1;
+/** Version of the format of logs and snapshots. */
+export const FORMAT = 1;
 /**
  * Version of the engine's rules: raised with each change after which the same commands may have other results, or lead to
  * another state.
  */
 export const ENGINE_VERSION = 1;
 
-const headSchema = z.object({
-  format: z.literal(FORMAT),
-  engine: z.int(),
-  settings: z.object({ epoch: z.string(), limits: z.record(z.string(), z.number()) }),
-});
+const settingsSchema = z.object({ epoch: z.string(), limits: z.record(z.string(), z.number()) });
+const headSchema = z.union([
+  z.object({ format: z.literal(FORMAT), engine: z.int(), settings: settingsSchema }),
+  z.object({ format: z.literal(FORMAT), engine: z.int(), previousEnd: z.int() }),
+]);
 
-/** First frame of a log. */
-export interface LogHead {
-  readonly engine: number;
-  readonly settings: EngineSettings;
-}
+/** First frame of a log: the settings of a new engine, or where the log before has ended. */
+export type LogHead =
+  | { readonly engine: number; readonly settings: EngineSettings }
+  | { readonly engine: number; readonly previousEnd: number };
 
-export function writeHead(settings: EngineSettings): Buffer {
-  return Buffer.from(JSON.stringify({ format: FORMAT, engine: ENGINE_VERSION, settings }));
+type NewLogHead = { readonly settings: EngineSettings } | { readonly previousEnd: number };
+
+export function writeHead(head: NewLogHead): Buffer {
+  return Buffer.from(JSON.stringify({ format: FORMAT, engine: ENGINE_VERSION, ...head }));
 }
 
 /** @throws for a frame that is no head, or one of another format. */
 export function readHead(body: Buffer): LogHead {
-  const { engine, settings } = headSchema.parse(JSON.parse(body.toString()));
-  return { engine, settings: settings as unknown as EngineSettings };
+  return headSchema.parse(JSON.parse(body.toString())) as unknown as LogHead;
 }
 
 /** A command of the log, and the digest of its answer. */

@@ -1,6 +1,12 @@
-import { OrchestratorError } from '../protocol/errors.js';
+import { DamagedFolderError } from './damage.js';
 import type { DiskFile } from './disk.js';
 import { bodyLengthOf, findMagic, FRAME_HEADER_BYTES, isIntact } from './frame.js';
+
+/** A file, for messages. */
+export interface FileName {
+  readonly folder: string;
+  readonly name: string;
+}
 
 /** A frame of a log, and where it begins. */
 export interface ReadFrame {
@@ -23,11 +29,16 @@ const WINDOW_BYTES = 2 ** 20;
  * part of a frame.
  *
  * @param where the file, for messages.
+ * @param until end of what is read, bytes. Default: the end of the file.
  * @returns the end of the log.
  * @throws {OrchestratorError} `internal_error` for damage before the end, with its position.
  */
-export async function* readFrames(file: DiskFile, where: string): AsyncGenerator<ReadFrame, LogEnd> {
-  const size = await file.size();
+export async function* readFrames(
+  file: DiskFile,
+  where: FileName,
+  until = Number.POSITIVE_INFINITY,
+): AsyncGenerator<ReadFrame, LogEnd> {
+  const size = Math.min(until, await file.size());
   let position = 0;
   while (position < size) {
     const body = await bodyAt(file, position);
@@ -36,6 +47,29 @@ export async function* readFrames(file: DiskFile, where: string): AsyncGenerator
     position += FRAME_HEADER_BYTES + body.length;
   }
   return { position, isTorn: false };
+}
+
+/** All intact frames from `position` on, with damage between them. */
+export async function* scanFrames(file: DiskFile, position: number): AsyncGenerator<ReadFrame> {
+  const size = await file.size();
+  for (let from = position; from < size;) {
+    const body = await bodyAt(file, from);
+    if (body) {
+      yield { position: from, body };
+      from += FRAME_HEADER_BYTES + body.length;
+    } else {
+      from = await nextMagic(file, from + 1, size);
+    }
+  }
+}
+
+/** Position of the next magic bytes; `size` without any. */
+async function nextMagic(file: DiskFile, position: number, size: number): Promise<number> {
+  for (let from = position; from < size; from += WINDOW_BYTES - FRAME_HEADER_BYTES) {
+    const at = findMagic(await readAt(file, from, WINDOW_BYTES), 0);
+    if (at >= 0) return from + at;
+  }
+  return size;
 }
 
 /** Body of the intact frame at `position`; `undefined` without one. */
@@ -50,7 +84,7 @@ async function bodyAt(file: DiskFile, position: number): Promise<Buffer | undefi
 }
 
 /** A log ends where no intact frame begins; an intact one behind it means that something before it is damaged. */
-async function endAt(file: DiskFile, position: number, size: number, where: string): Promise<LogEnd> {
+async function endAt(file: DiskFile, position: number, size: number, where: FileName): Promise<LogEnd> {
   let isTorn = false;
   for (let from = position; from < size; from += WINDOW_BYTES - FRAME_HEADER_BYTES) {
     const window = await readAt(file, from, WINDOW_BYTES);
@@ -62,10 +96,10 @@ async function endAt(file: DiskFile, position: number, size: number, where: stri
   return { position, isTorn };
 }
 
-function damage(where: string, position: number, next: number): OrchestratorError {
-  return new OrchestratorError(
-    'internal_error',
-    `${where}: expected an intact frame at byte ${position}, got damage up to byte ${next}: the disk or another program changed it`,
+function damage({ folder, name }: FileName, position: number, next: number): DamagedFolderError {
+  return new DamagedFolderError(
+    { file: name, position },
+    `${folder}/${name}: expected an intact frame at byte ${position}, got damage up to byte ${next}: the disk or another program changed it`,
   );
 }
 

@@ -40,6 +40,11 @@ export class LogWriter {
     this.#reservedTo = position;
   }
 
+  /** End of the frames. */
+  get position(): number {
+    return this.#position;
+  }
+
   /** Reserved bytes that are free. */
   get room(): number {
     return this.#reservedTo - this.#position;
@@ -66,12 +71,17 @@ export class LogWriter {
     this.#reservedTo = Math.max(this.#reservedTo, this.#position);
   }
 
+  /** Resolves once all frames survive a loss of power. @throws the error of the disk, after which the log is of no use. */
+  sync(): Promise<void> {
+    return this.#file.sync();
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }
 
   async #sync(): Promise<void> {
-    if (this.#durability === 'power') await this.#file.sync();
+    if (this.#durability === 'power') await this.sync();
   }
 
   async #write(buffers: readonly Buffer[], position: number): Promise<void> {

@@ -13,9 +13,12 @@ interface Subject {
   readonly clock: ManualClock;
 }
 
-async function open(disk = new MemoryDisk()): Promise<Subject> {
+/** Logs so small that a run takes many snapshots. */
+const SMALL_LOGS = 3_000;
+
+async function open(disk = new MemoryDisk(), minLogBytes?: number): Promise<Subject> {
   const clock = new ManualClock();
-  const options = { clock, disk };
+  const options = { clock, disk, onWarning: () => {}, ...(minLogBytes !== undefined && { minLogBytes }) };
   return { disk, clock, storage: await FileStorage.open('memory', options) };
 }
 
@@ -65,8 +68,8 @@ async function expectKept({ submitted, completed }: Acknowledged, storage: FileS
 }
 
 /** Number of changes of the disk in a whole run. */
-async function changesOfARun(): Promise<number> {
-  const { storage, disk } = await open();
+async function changesOfARun(minLogBytes: number | undefined): Promise<number> {
+  const { storage, disk } = await open(new MemoryDisk(), minLogBytes);
   const done = { submitted: [], completed: [] };
   await work(storage, done);
   await storage.close();
@@ -77,12 +80,15 @@ class Died extends Error {}
 
 describe('what was acknowledged', () => {
   it.each([
-    ['a loss of power that tears sectors', 'tears'],
-    ['a loss of power that keeps no sector', 'loses'],
-    ['the end of the process', 'keeps'],
-  ])('is there after %s at each change of the disk', async (_, kind) => {
+    ['a loss of power that tears sectors', 'tears', undefined],
+    ['a loss of power that keeps no sector', 'loses', undefined],
+    ['the end of the process', 'keeps', undefined],
+    ['a loss of power that tears sectors, with many snapshots,', 'tears', SMALL_LOGS],
+    ['a loss of power that keeps no sector, with many snapshots,', 'loses', SMALL_LOGS],
+    ['the end of the process, with many snapshots,', 'keeps', SMALL_LOGS],
+  ] as const)('is there after %s at each change of the disk', async (_, kind, minLogBytes) => {
     const random = new SeededRandom(kind);
-    const changes = await changesOfARun();
+    const changes = await changesOfARun(minLogBytes);
     expect(changes).toBeGreaterThan(30);
     for (let at = 0; at < changes; at += 1) {
       const disk = new MemoryDisk();
@@ -90,10 +96,10 @@ describe('what was acknowledged', () => {
         if (disk.operations > at) throw new Died('the process is gone');
       };
       const done: Acknowledged = { submitted: [], completed: [] };
-      const subject = await open(disk).catch(() => undefined);
+      const subject = await open(disk, minLogBytes).catch(() => undefined);
       if (subject) await work(subject.storage, done);
       const keeps = { tears: () => random.fraction() < 0.5, loses: () => false, keeps: () => true }[kind];
-      const again = await open(disk.afterPowerLoss(keeps as () => boolean));
+      const again = await open(disk.afterPowerLoss(keeps), minLogBytes);
       await expectKept(done, again.storage);
       // It goes on, and what is added is kept, too.
       await submit(again.storage, idOf(1_000));
@@ -214,9 +220,7 @@ describe('a damaged log', () => {
   it('is refused with the position, unless it is the unwritten end', async () => {
     const { storage, disk } = await open();
     for (let n = 1; n <= 5; n += 1) await submit(storage, idOf(n));
-    await storage.close();
-    const copies = () => disk.afterKill();
-    const damaged = copies();
+    const damaged = disk.afterKill();
     damaged.damage('log-1', 700);
     await expect(open(damaged)).rejects.toMatchObject({
       code: 'internal_error',
@@ -249,6 +253,105 @@ describe('a damaged log', () => {
   });
 });
 
+describe('snapshots', () => {
+  it('are taken while the storage is used, and replace the logs before them', async () => {
+    const { storage, disk } = await open(new MemoryDisk(), SMALL_LOGS);
+    const done: Acknowledged = { submitted: [], completed: [] };
+    for (let n = 0; n < 200; n += 1) {
+      await submit(storage, idOf(n), 'x'.repeat(100));
+      done.submitted.push(idOf(n));
+    }
+    const killed = disk.afterKill();
+    const names = (await killed.list()).filter((name) => !name.startsWith('lock'));
+    expect(names.filter((name) => name.startsWith('snapshot-')).length).toBeGreaterThan(0);
+    expect(names.length).toBeLessThan(7);
+    await expectKept(done, (await open(killed)).storage);
+    await storage.close();
+    const closed = (await disk.list()).toSorted();
+    expect(closed.map((name) => name.replace(/\d+/, 'n'))).toEqual(['log-n', 'snapshot-n']);
+    await expectKept(done, (await open(disk)).storage);
+  });
+
+  it('that fail lose nothing, and are made up for by the next', async () => {
+    const warnings: string[] = [];
+    const disk = new MemoryDisk();
+    const options = { disk, clock: new ManualClock(), minLogBytes: SMALL_LOGS };
+    const storage = await FileStorage.open('memory', {
+      ...options,
+      onWarning: (text) => warnings.push(text),
+    });
+    disk.fault = (operation, name) => {
+      if (operation === 'write' && name.startsWith('snapshot-')) throw noRoom();
+    };
+    const submitted = Array.from({ length: 60 }, (_, n) => idOf(n));
+    for (const id of submitted.slice(0, 30)) await submit(storage, id, 'x'.repeat(300));
+    expect(warnings.length).toBeGreaterThan(0);
+    expect(warnings[0]).toMatch(/^.*memory: no snapshot was taken, and the log grows on: ENOSPC/);
+    await expectKept(
+      { submitted: submitted.slice(0, 30), completed: [] },
+      (await open(disk.afterKill())).storage,
+    );
+    disk.fault = () => undefined;
+    for (const id of submitted.slice(30)) await submit(storage, id, 'x'.repeat(300));
+    await storage.close();
+    expect((await disk.list()).length).toBe(2);
+    await expectKept({ submitted, completed: [] }, (await open(disk)).storage);
+  });
+
+  it.each([0, 1, 2, 3, 4, 5, 6])(
+    'that cannot begin a new log, at step %s, leave the old one in use',
+    async (step) => {
+      const warnings: string[] = [];
+      const disk = new MemoryDisk();
+      const options = { disk, clock: new ManualClock(), minLogBytes: SMALL_LOGS };
+      const storage = await FileStorage.open('memory', {
+        ...options,
+        onWarning: (text) => warnings.push(text),
+      });
+      let steps = 0;
+      disk.fault = (operation, name) => {
+        // The steps of the first new log: create, truncate, reserve (two), its head (two), the name in the folder.
+        if (name !== 'log-2' && !(name === '' && steps > 0)) return;
+        if (steps >= step && warnings.length === 0) throw noRoom();
+        steps += 1;
+      };
+      const submitted = Array.from({ length: 30 }, (_, n) => idOf(n));
+      for (const id of submitted) await submit(storage, id, 'x'.repeat(300));
+      expect(warnings.length).toBe(1);
+      disk.fault = () => undefined;
+      await expectKept({ submitted, completed: [] }, (await open(disk.afterKill())).storage);
+      await expectKept({ submitted, completed: [] }, (await open(disk.afterPowerLoss(() => false))).storage);
+      await submit(storage, idOf(100));
+      await storage.close();
+      await expectKept({ submitted: [...submitted, idOf(100)], completed: [] }, (await open(disk)).storage);
+    },
+  );
+
+  it('that are damaged or missing are refused', async () => {
+    const { storage, disk } = await open();
+    for (let n = 1; n <= 5; n += 1) await submit(storage, idOf(n));
+    await storage.close();
+    const damaged = disk.afterKill();
+    damaged.damage('snapshot-2', 400);
+    await expect(open(damaged)).rejects.toMatchObject({
+      code: 'internal_error',
+      message: expect.stringMatching(/snapshot-2: /),
+    });
+    const withoutLog = disk.afterKill();
+    await withoutLog.remove('log-2');
+    await expect(open(withoutLog)).rejects.toMatchObject({
+      code: 'internal_error',
+      message: expect.stringContaining('expected a file log-2, got none'),
+    });
+    const withoutSnapshot = disk.afterKill();
+    await withoutSnapshot.remove('snapshot-2');
+    await expect(open(withoutSnapshot)).rejects.toMatchObject({
+      code: 'internal_error',
+      message: expect.stringContaining('expected a file log-1, got none'),
+    });
+  });
+});
+
 describe('a storage that is opened again', () => {
   it('has the limits of the process that opens it, and no followers', async () => {
     const { storage, disk } = await open();
@@ -270,5 +373,20 @@ describe('a storage that is opened again', () => {
     await first;
     await again.close();
     await storage.close();
+  });
+
+  it('ends the leases of the process before, so that its tasks run again at once', async () => {
+    const { storage, disk } = await open();
+    await submit(storage, idOf(1));
+    const claim = { workerId: 'w', max: 1, runs: RUNS, leaseMs: 30_000 };
+    const [before] = await storage.queue.claim({ ...claim, claimId: 'first' });
+    expect(before?.task.task_id).toBe(idOf(1));
+    const again = await open(disk.afterKill());
+    await again.storage.queue.sweep({ max: 100 });
+    const [after] = await again.storage.queue.claim({ ...claim, workerId: 'v', claimId: 'second' });
+    expect(after?.task.task_id).toBe(idOf(1));
+    const settlement = { kind: 'completed', result: 1 } as const;
+    const late = { tenantId: TENANT, taskId: idOf(1), token: before?.token ?? '', settlement };
+    expect(await again.storage.queue.settle(late)).toBe('lease_lost');
   });
 });

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
 import { FileStorage } from '../../src/file/file-storage.js';
@@ -11,7 +12,8 @@ const BUILT = new URL('../../dist/file/file-storage.js', import.meta.url).href;
 const LOAD = `
 const { FileStorage } = await import(process.argv[1]);
 const [, , path, durability] = process.argv;
-const storage = await FileStorage.open(path, { durability });
+// Small logs: a thread writes snapshots all the time.
+const storage = await FileStorage.open(path, { durability, minLogBytes: 200_000 });
 const tenantId = 'acme';
 const runs = [{ type: 'work', versions: [1] }];
 const say = (what, id) => process.stdout.write(what + ' ' + id + '\\n');
@@ -52,6 +54,29 @@ async function killedAfter(path: string, durability: string, count: number): Pro
   return lines.filter((line) => /^\w+ [0-9a-f-]{36}$/.test(line));
 }
 
+/** What was acknowledged and is not there. */
+async function lostOf(path: string, acknowledged: readonly string[]): Promise<string[]> {
+  const storage = await FileStorage.open(path);
+  const lost: string[] = [];
+  for (const line of acknowledged) {
+    const [what, taskId = ''] = line.split(' ');
+    const found = await storage.tasks.get({ tenantId: 'acme', taskId });
+    if (!found || (what === 'completed' && found.task.status !== 'completed')) lost.push(line);
+  }
+  await storage.close();
+  return lost;
+}
+
+describe('a process under load', () => {
+  it('has snapshots written by a thread, and lost nothing', { timeout: 600_000 }, async () => {
+    await using place = await folder();
+    const acknowledged = await killedAfter(place.path, 'process', 10_000);
+    const snapshots = (await readdir(place.path)).filter((name) => /^snapshot-\d+$/.test(name));
+    expect(snapshots.length).toBeGreaterThan(0);
+    expect(await lostOf(place.path, acknowledged)).toEqual([]);
+  });
+});
+
 describe.each(['power', 'process'])(
   'a process with durability "%s" that is killed again and again',
   (durability) => {
@@ -61,14 +86,7 @@ describe.each(['power', 'process'])(
       const acknowledged: string[] = [];
       for (let round = 0; round < ROUNDS; round += 1)
         acknowledged.push(...(await killedAfter(place.path, durability, 1 + random.below(300))));
-      const storage = await FileStorage.open(place.path);
-      const lost: string[] = [];
-      for (const line of acknowledged) {
-        const [what, taskId = ''] = line.split(' ');
-        const found = await storage.tasks.get({ tenantId: 'acme', taskId });
-        if (!found || (what === 'completed' && found.task.status !== 'completed')) lost.push(line);
-      }
-      await storage.close();
+      const lost = await lostOf(place.path, acknowledged);
       console.log(
         `${durability}: ${acknowledged.length} acknowledged steps over ${ROUNDS} kills, ${lost.length} lost`,
       );

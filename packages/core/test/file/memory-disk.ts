@@ -142,6 +142,10 @@ export class MemoryDisk implements Disk {
     bytes.writeUInt8(bytes.readUInt8(position) ^ 0x55, position);
   }
 
+  put(name: string, content: Buffer): void {
+    this.#files.set(name, Stored.of(content));
+  }
+
   bytesOf(name: string): Buffer {
     return (this.#files.get(name) as Stored).bytes;
   }

@@ -36,6 +36,7 @@ export class ReopenedStorage {
   private constructor(
     first: Storage,
     private readonly open: () => Promise<Storage>,
+    private readonly leave: (current: Storage) => Promise<void>,
   ) {
     this.#current = first;
     const ports = PORTS.map((port) => [port, this.#portOf(port)] as const);
@@ -51,8 +52,12 @@ export class ReopenedStorage {
     };
   }
 
-  static async start(open: () => Promise<Storage>): Promise<ReopenedStorage> {
-    return new ReopenedStorage(await open(), open);
+  /** @param leave ends the storage that is open, in some way. */
+  static async start(
+    open: () => Promise<Storage>,
+    leave: (current: Storage) => Promise<void>,
+  ): Promise<ReopenedStorage> {
+    return new ReopenedStorage(await open(), open, leave);
   }
 
   /** At once if nothing else runs: callers may change their params after the call. */
@@ -107,7 +112,7 @@ export class ReopenedStorage {
     const isDue = this.#calls <= EACH_OF_FIRST || this.#calls % LATER_EACH === 0;
     if (this.#isClosed || this.#followers > 0 || !isDue) return;
     for (const unsubscribe of this.#listeners.values()) unsubscribe();
-    await this.#current.close();
+    await this.leave(this.#current);
     this.#current = await this.open();
     for (const listener of this.#listeners.keys())
       this.#listeners.set(listener, this.#current.wakeups.subscribe(listener));

@@ -7,18 +7,37 @@ import { ReopenedStorage } from './reopened-storage.js';
 
 const cases = storageConformance.map((one) => [titleOf(one), one] as const);
 
-describe('FileStorage, opened again after its calls', () => {
-  let reopened = 0;
-  afterAll(() => expect(reopened).toBeGreaterThan(5 * cases.length));
+/** How the storage before ends, and how large its logs grow. */
+const ENDS = [
+  ['closed, which leaves a snapshot', { isKilled: false, cases }],
+  ['killed, which leaves logs', { isKilled: true, cases: cases.filter((_, at) => at % 3 === 0) }],
+  [
+    'killed, with snapshots of small logs',
+    { isKilled: true, minLogBytes: 4_000, cases: cases.filter((_, at) => at % 3 === 1) },
+  ],
+] as const;
 
-  it.each(cases)('%s', async (_, one) => {
-    const clock = new ManualClock();
-    const disk = new MemoryDisk();
-    const options = { clock, limits: one.limits ?? {}, disk };
-    const subject = await ReopenedStorage.start(() => FileStorage.open('memory', options));
-    const { storage } = subject;
-    await runCase(one, { storage, now: () => clock.now(), advance: (ms) => clock.advance(ms) });
-    await storage.close();
-    reopened += subject.reopened;
-  });
-});
+describe.each(ENDS)(
+  'FileStorage, opened again after its calls: %s',
+  (_, { isKilled, cases: some, ...options }) => {
+    let reopened = 0;
+    afterAll(() => expect(reopened).toBeGreaterThan(5 * some.length));
+
+    it.each(some)('%s', async (_title, one) => {
+      const clock = new ManualClock();
+      let disk = new MemoryDisk();
+      const open = () => {
+        const all = { clock, limits: one.limits ?? {}, disk, keepsWorkers: true, ...options };
+        return FileStorage.open('memory', all);
+      };
+      const subject = await ReopenedStorage.start(open, async (current) => {
+        if (isKilled) disk = disk.afterKill();
+        else await current.close();
+      });
+      const { storage } = subject;
+      await runCase(one, { storage, now: () => clock.now(), advance: (ms) => clock.advance(ms) });
+      await storage.close();
+      reopened += subject.reopened;
+    });
+  },
+);

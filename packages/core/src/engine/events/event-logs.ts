@@ -3,7 +3,6 @@ import { formatCursor, parseCursor, type TaskEvent, type EventRecord } from '../
 import { BoundedPage } from '../../storage/bounded-page.js';
 import type { LogGap, LogHeadParams, ReadEventsParams, ReadEventsResult } from '../../storage/event-log.js';
 import { unreadText } from '../../protocol/known-text.js';
-import type { ReopenParams } from '../command.js';
 import type { EngineState } from '../engine-state.js';
 
 /** A page of a log as stored: its events are not copied, and must not be changed. */
@@ -16,13 +15,6 @@ export interface StoredPage {
 /** Event logs of all tenants, for readers and followers. */
 export class EventLogs {
   constructor(private readonly state: EngineState) {}
-
-  /** Takes over the limits of the process that opens the state; its followers have gone with the process before. */
-  reopen({ limits, epoch }: ReopenParams): void {
-    Object.assign(this.state.limits, limits);
-    if (epoch !== undefined) this.state.renewEpoch(epoch);
-    for (const { events } of this.state.tenants.after(undefined)) events.followers = 0;
-  }
 
   head({ tenantId }: LogHeadParams): string {
     return this.state.lookUp(tenantId).events.head;

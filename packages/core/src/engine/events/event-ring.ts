@@ -7,17 +7,23 @@ import type { SessionEntry } from '../tenants/tenant-state.js';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-export interface LoggedEvent {
-  readonly event: EventName;
-  readonly about: TaskEntry | SessionEntry;
-  /** Reporting service; absent for the orchestrator's own events. */
-  readonly from: { readonly service: string; readonly metadata?: KeptJson } | undefined;
-  readonly at: number;
-  readonly data: KeptJson;
-  /** The task's event counter, this event included. */
-  readonly rev: number | undefined;
+/** An event as stored. */
+export class LoggedEvent {
   /** The event as followers get it: created by the first reader, and kept unless its data is large. */
-  view: TaskEvent | undefined;
+  view: TaskEvent | undefined = undefined;
+
+  /**
+   * @param from reporting service; absent for the orchestrator's own events.
+   * @param rev the task's event counter, this event included.
+   */
+  constructor(
+    readonly event: EventName,
+    readonly about: TaskEntry | SessionEntry,
+    readonly from: { readonly service: string; readonly metadata?: KeptJson } | undefined,
+    readonly at: number,
+    readonly data: KeptJson,
+    readonly rev: number | undefined,
+  ) {}
 }
 
 function sizeOf({ data, from }: LoggedEvent): number {

@@ -5,7 +5,7 @@ export interface Placed {
 }
 
 /** Ready entries of one priority by sequence. Usually appended at the end and taken from the front. */
-class PriorityLevel<T extends Placed> {
+export class PriorityLevel<T extends Placed> {
   private entries: T[] = [];
   private front = 0;
 

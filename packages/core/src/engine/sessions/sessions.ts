@@ -16,6 +16,7 @@ import type {
   UpdateSessionParams,
   UpdateSessionResult,
 } from '../../storage/session-store.js';
+import { LoggedEvent } from '../events/event-ring.js';
 import { sessionKey } from '../tasks/cancellations.js';
 import { bytesOf, keptOfText, textOfKept, viewJson } from '../kept-json.js';
 import { rememberKey } from '../tasks/idempotency.js';
@@ -223,15 +224,9 @@ export class Sessions {
 
   private tell(tenant: TenantState, entry: SessionEntry): void {
     const { status, rev } = entry.session;
-    this.state.log(tenant, {
-      event: 'session_updated',
-      about: entry,
-      from: undefined,
-      at: this.state.now(),
-      data: { status, rev, messages: entry.messages.length },
-      rev: undefined,
-      view: undefined,
-    });
+    const data = { status, rev, messages: entry.messages.length };
+    const now = this.state.now();
+    this.state.log(tenant, new LoggedEvent('session_updated', entry, undefined, now, data, undefined));
   }
 }
 

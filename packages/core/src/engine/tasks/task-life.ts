@@ -1,4 +1,5 @@
 import { bytesOf, compactJson, keepField, type KeptJson } from '../kept-json.js';
+import { LoggedEvent } from '../events/event-ring.js';
 import type { EventName } from '../../protocol/events.js';
 import type { TaskError } from '../../protocol/errors.js';
 import type { JsonValue } from '../../protocol/json.js';
@@ -64,15 +65,8 @@ export class TaskLife {
   ): void {
     entry.rev += 1;
     entry.updatedAt = now;
-    this.state.log(tenant, {
-      event,
-      about: entry,
-      from: from?.metadata === undefined ? from : { ...from, metadata: compactJson(from.metadata) },
-      at: now,
-      data: compactJson(data),
-      rev: entry.rev,
-      view: undefined,
-    });
+    const source = from?.metadata === undefined ? from : { ...from, metadata: compactJson(from.metadata) };
+    this.state.log(tenant, new LoggedEvent(event, entry, source, now, compactJson(data), entry.rev));
     tenant.events.trim(this.state.limits, now - this.state.limits.maxEventAgeMs);
   }
 

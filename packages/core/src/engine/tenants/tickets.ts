@@ -15,28 +15,35 @@ interface Ticket {
   spendId?: string;
 }
 
-/** Unexpired tickets of one tenant, in order of issue and of use. */
-interface TenantTickets {
-  readonly open: Map<string, Ticket>;
-  readonly spent: Map<string, Ticket>;
-  /** Open tickets by expiry, and some that were used. */
-  readonly byExpiry: Heap<Ticket>;
-}
-
 const expiresBefore = (a: Ticket, b: Ticket) => a.expiresAt < b.expiresAt;
 
-/** Tickets of all tenants. A tenant has an entry only while it has a ticket. */
-export class Tickets {
-  private readonly tenants = new Map<string, TenantTickets>();
-  private readonly byExpiry = new Heap<Ticket>(expiresBefore);
+/** Unexpired tickets of one tenant, in order of issue and of use. */
+export class TenantTickets {
+  readonly open = new Map<string, Ticket>();
+  readonly spent = new Map<string, Ticket>();
+  /** Open tickets by expiry, and some that were used. */
+  readonly byExpiry = new Heap<Ticket>(expiresBefore);
+}
 
-  constructor(private readonly state: EngineState) {}
+/** Tickets of all tenants. A tenant has an entry only while it has a ticket. */
+export class TicketBook {
+  readonly tenants = new Map<string, TenantTickets>();
+  readonly byExpiry = new Heap<Ticket>(expiresBefore);
+}
+
+/** One-time tickets. */
+export class Tickets {
+  private readonly book: TicketBook;
+
+  constructor(private readonly state: EngineState) {
+    this.book = state.tickets;
+  }
 
   issue(params: IssueTicketParams): IssuedTicket {
     const { tenantId, ticketId: id, content, lifeMs, maxOpen } = params;
     const now = this.state.now();
     this.forgetExpired(now);
-    const tickets = this.tenants.get(tenantId) ?? newTickets();
+    const tickets = this.book.tenants.get(tenantId) ?? new TenantTickets();
     const known = tickets.open.get(id) ?? tickets.spent.get(id);
     if (known) return { answer: 'issued', expiresAt: known.expiresAt };
     if (tickets.open.size >= maxOpen)
@@ -44,14 +51,14 @@ export class Tickets {
     const ticket = { tenantId, id, content, expiresAt: now + lifeMs };
     tickets.byExpiry.push(ticket);
     tickets.open.set(id, ticket);
-    this.tenants.set(tenantId, tickets);
-    this.byExpiry.push(ticket);
+    this.book.tenants.set(tenantId, tickets);
+    this.book.byExpiry.push(ticket);
     return { answer: 'issued', expiresAt: ticket.expiresAt };
   }
 
   spend({ tenantId, ticketId, spendId }: SpendTicketParams): string | undefined {
     this.forgetExpired(this.state.now());
-    const tickets = this.tenants.get(tenantId);
+    const tickets = this.book.tenants.get(tenantId);
     const ticket = tickets?.open.get(ticketId) ?? tickets?.spent.get(ticketId);
     if (!tickets || !ticket) return undefined;
     if (ticket.spendId !== undefined) return ticket.spendId === spendId ? ticket.content : undefined;
@@ -68,19 +75,19 @@ export class Tickets {
   }
 
   private forgetExpired(now: number): void {
-    for (let first = this.byExpiry.peek(); first && first.expiresAt <= now; first = this.byExpiry.peek()) {
-      this.byExpiry.pop();
-      const tickets = this.tenants.get(first.tenantId);
+    for (
+      let first = this.book.byExpiry.peek();
+      first && first.expiresAt <= now;
+      first = this.book.byExpiry.peek()
+    ) {
+      this.book.byExpiry.pop();
+      const tickets = this.book.tenants.get(first.tenantId);
       tickets?.open.delete(first.id);
       tickets?.spent.delete(first.id);
       if (tickets) firstOpen(tickets);
-      if (tickets && tickets.open.size + tickets.spent.size === 0) this.tenants.delete(first.tenantId);
+      if (tickets && tickets.open.size + tickets.spent.size === 0) this.book.tenants.delete(first.tenantId);
     }
   }
-}
-
-function newTickets(): TenantTickets {
-  return { open: new Map(), spent: new Map(), byExpiry: new Heap<Ticket>(expiresBefore) };
 }
 
 /** The open ticket that expires first. Removes used tickets before it, each once. */

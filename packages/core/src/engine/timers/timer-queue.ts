@@ -9,7 +9,7 @@ export interface Timer<K, T> {
 }
 
 /** Timers of one kind in the order of their times: appended at the end, taken from the front. */
-class OrderedTimers<T> {
+export class OrderedTimers<T> {
   // Two queues instead of objects: there are several timers for every task.
   private readonly times = new Fifo<number>();
   private readonly targets = new Fifo<T>();

@@ -1,0 +1,22 @@
+import type { ReopenParams } from './command.js';
+import type { EngineState } from './engine-state.js';
+
+/** A process opens the state that another one has left. */
+export class Reopening {
+  constructor(private readonly state: EngineState) {}
+
+  /** Its limits count from now on. Followers and workers were those of the process before: the leases end. */
+  reopen({ limits, epoch, keepsWorkers }: ReopenParams): void {
+    Object.assign(this.state.limits, limits);
+    if (epoch !== undefined) this.state.renewEpoch(epoch);
+    if (!keepsWorkers) this.state.workers.clear();
+    for (const tenant of this.state.tenants.after(undefined)) {
+      tenant.events.followers = 0;
+      if (keepsWorkers) continue;
+      for (const entry of tenant.leased.values()) {
+        if (entry.lease) entry.lease.expiresAt = this.state.now();
+        this.state.schedule('lease', this.state.now(), entry);
+      }
+    }
+  }
+}
