@@ -25,12 +25,12 @@ FROM manifests AS dependencies
 RUN npm ci --ignore-scripts --omit=dev --workspace packages/cli
 
 FROM node:22-slim
-ENV NODE_ENV=production ORCHESTRATOR_HOST=0.0.0.0 ORCHESTRATOR_PORT=8000
+ENV NODE_ENV=production ORCHESTRATOR_HOST=0.0.0.0 ORCHESTRATOR_PORT=8000 ORCHESTRATOR_STORAGE=file:/data
 WORKDIR /app
 COPY --from=dependencies /app .
 COPY --from=build /app/packages packages
 COPY --from=build /app/examples/local-stack examples/local-stack
-# The services of the local stack write down there what the next process has to know.
+# What the next process goes on with: mount a volume.
 RUN mkdir /data && chown node:node /data
 USER node
 EXPOSE 8000

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +18,7 @@ export interface Ended {
 }
 
 export interface CliOptions {
+  /** Default: an empty folder, removed at its end. */
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Default: nothing, at its end at once. */
@@ -35,10 +37,11 @@ export class CliProcess implements AsyncDisposable {
   readonly #watchers = new Set<() => void>();
 
   constructor(args: readonly string[], options: CliOptions = {}) {
-    const { cwd = tmpdir(), env = {}, input = '', hangsMs = COMMAND_HANGS_MS } = options;
+    const { env = {}, input = '', hangsMs = COMMAND_HANGS_MS } = options;
+    const own = options.cwd === undefined ? mkdtempSync(join(tmpdir(), 'orchestrator-cli-')) : undefined;
     const { PATH = '', HOME = '' } = process.env;
     const child = spawn(process.execPath, [BIN, ...args], {
-      cwd,
+      cwd: options.cwd ?? own,
       env: { PATH, HOME, ...MARKS_REJECTIONS, ...env },
     });
     this.#child = child;
@@ -55,6 +58,7 @@ export class CliProcess implements AsyncDisposable {
     this.ended = new Promise((resolve, reject) => {
       child.once('close', (code) => {
         clearTimeout(hangs);
+        if (own !== undefined) rmSync(own, { recursive: true, force: true });
         try {
           refuseUnhandled(this.#text.stderr, `orchestrator-cli ${args.join(' ')}`);
           resolve({ code, ...this.#text });

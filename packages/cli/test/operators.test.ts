@@ -419,7 +419,7 @@ describe('operator commands with direct access to the storage', () => {
       const { code, stdout, stderr } = await run(args);
       expect([code, stdout]).toEqual([78, '']);
       expect(stderr).toMatch(
-        /expected one in --storage <url>, ORCHESTRATOR_STORAGE or "storage" in the config file, got memory:/,
+        /expected one in --storage <url>, ORCHESTRATOR_STORAGE or "storage" in the config file, got file:\.orchestrator\/data/,
       );
     });
 

@@ -139,10 +139,26 @@ describe.concurrent('dev and serve refuse', () => {
     await using place = await folder();
     await using dev = await startServer(['dev'], { cwd: place.path });
     const { port } = new URL(dev.url);
-    const { code, stderr } = await cli(['dev', '--port', port], { cwd: place.path });
+    const args = ['dev', '--port', port, '--storage', 'memory:'];
+    const { code, stderr } = await cli(args, { cwd: place.path });
     expect(code).toBe(78);
     expect(stderr).toMatch(new RegExp(`port ${port} of 127.0.0.1 is in use already`));
     expect(await cli(['tasks', 'list'], { cwd: place.path })).toMatchObject({ code: 0 });
+  });
+
+  it('a folder in use, with what helps', async () => {
+    await using place = await folder();
+    await using dev = await startServer(['dev'], { cwd: place.path });
+    const { code, stderr } = await cli(['serve', '--port', '0'], {
+      cwd: place.path,
+      env: { ORCHESTRATOR_API_KEYS: `${KEY}=acme` },
+    });
+    expect(code).toBe(78);
+    expect(stderr).toMatch(
+      /\.orchestrator\/data: expected a folder that no other process uses, got one of process \d+: .*--storage memory:/,
+    );
+    expect(await cli(['tasks', 'list'], { cwd: place.path })).toMatchObject({ code: 0 });
+    expect(dev.url).toMatch(/^http/);
   });
 
   it('an agents file that does not exist', async () => {
@@ -171,16 +187,70 @@ describe.concurrent('orchestrator-cli dev', () => {
     await using dev = await startServer(['dev'], { env: { ORCHESTRATOR_API_KEYS: `${KEY}=acme` } });
     dev.process.kill('SIGTERM');
     const { stdout, stderr } = await dev.process.ended;
-    expect(records(stdout)).toEqual([{ url: dev.url, tenant: 'acme' }]);
+    expect(records(stdout)).toEqual([{ url: dev.url, tenant: 'acme', storage: 'file:.orchestrator/data' }]);
     expect(stdout + stderr).not.toContain(KEY);
   });
 
   it('starts in a folder that it cannot write to, and warns', async () => {
     await using place = await folder();
     await writeFile(join(place.path, '.orchestrator'), 'a file');
-    await using dev = new CliProcess(['dev', '--port', '0'], { cwd: place.path });
+    await using dev = new CliProcess(['dev', '--port', '0', '--storage', 'memory:'], { cwd: place.path });
     await dev.printed('stderr', /commands in this folder will not find this server: EEXIST/);
     await dev.printed('stderr', /orchestrator-cli chat --url http/);
+  });
+});
+
+describe.concurrent('the folder of a storage', () => {
+  it('keeps tasks and sessions of a process that is killed', async () => {
+    await using place = await folder();
+    const env = { ORCHESTRATOR_API_KEYS: `${KEY}=acme`, ORCHESTRATOR_API_KEY: KEY };
+    const ended = async () => {
+      await using dev = await startServer(['dev'], { cwd: place.path, env });
+      const { code, stdout } = await cli(['sessions', 'list', '--json', '--url', dev.url], {
+        cwd: place.path,
+        env,
+      });
+      expect(code).toBe(0);
+      const asked = await cli(['chat', 'hello', '--json', '--url', dev.url], { cwd: place.path, env });
+      expect(asked.code).toBe(0);
+      dev.process.kill('SIGKILL');
+      await dev.process.ended;
+      return records(stdout);
+    };
+    expect(await ended()).toHaveLength(0);
+    expect(await ended()).toHaveLength(1);
+    expect(await ended()).toHaveLength(2);
+    const checked = await cli(['storage', 'check', '--json'], { cwd: place.path });
+    expect(records(checked.stdout)).toMatchObject([{ contents: { tenants: 1, sessions: 3 } }]);
+  });
+
+  it('is checked and repaired', async () => {
+    await using place = await folder();
+    const missing = await cli(['storage', 'check', 'nowhere'], { cwd: place.path });
+    expect(missing).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining('expected a folder of a storage'),
+    });
+    const dev = await startServer(['dev'], { cwd: place.path });
+    dev.process.kill('SIGTERM');
+    await dev.process.ended;
+    const check = ['storage', 'check'];
+    expect(await cli(check, { cwd: place.path })).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('intact'),
+    });
+    await writeFile(join(place.path, '.orchestrator', 'data', 'log-2'), 'AOF1 damaged at its start');
+    await writeFile(join(place.path, '.orchestrator', 'data', 'log-3'), '');
+    const damaged = await cli(check, { cwd: place.path });
+    expect(damaged).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/log-2: .*\na repair keeps everything before/),
+    });
+    const refused = await cli(['storage', 'repair'], { cwd: place.path });
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('expected --yes') });
+    const repaired = await cli(['storage', 'repair', '--yes'], { cwd: place.path });
+    expect(repaired).toMatchObject({ code: 0, stdout: expect.stringContaining('repaired') });
+    expect(await cli(check, { cwd: place.path })).toMatchObject({ code: 0 });
   });
 });
 

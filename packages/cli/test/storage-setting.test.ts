@@ -1,6 +1,6 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MemoryStorage } from '@agent-orchestrator/core';
+import { FileStorage } from '@agent-orchestrator/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EXIT } from '../src/errors/errors.js';
 import { runCommandLine } from '../src/main.js';
@@ -29,12 +29,19 @@ async function labelOf(
 const FILE = JSON.stringify({ storage: 'redis://file' });
 
 describe('the storage of the settings', () => {
-  it('is in memory unless one is named, and nothing else can use it', async () => {
+  it('is a folder unless one is named, and nothing else can use it', async () => {
     const { storage } = await readSettings({}, {}, empty.path);
-    expect([storage.label, isShared(storage)]).toEqual(['memory:', false]);
-    const opened = await storage.open({ signal: new AbortController().signal, warn: () => {} });
-    expect(opened).toBeInstanceOf(MemoryStorage);
+    expect([storage.label, isShared(storage)]).toEqual(['file:.orchestrator/data', false]);
+    const options = { signal: new AbortController().signal, cwd: empty.path, warn: () => {} };
+    const opened = await storage.open(options);
+    expect(opened).toBeInstanceOf(FileStorage);
+    await expect(storage.open(options)).rejects.toThrow(
+      new RegExp(
+        `expected a folder that no other process uses, got one of process ${process.pid}: .*--storage memory:`,
+      ),
+    );
     await opened.close();
+    expect(await readdir(join(empty.path, '.orchestrator', 'data'))).toContain('log-1');
   });
 
   it.each<[SettingFlags, Record<string, string>, string | undefined, string]>([
@@ -50,7 +57,9 @@ describe('the storage of the settings', () => {
     // The same one twice is one.
     [{ storage: 'redis://same', redis: 'redis://same' }, {}, undefined, 'redis://same:6379'],
     // An empty variable counts as unset.
-    [{}, { ORCHESTRATOR_STORAGE: '', ORCHESTRATOR_REDIS_URL: '' }, undefined, 'memory:'],
+    [{}, { ORCHESTRATOR_STORAGE: '', ORCHESTRATOR_REDIS_URL: '' }, undefined, 'file:.orchestrator/data'],
+    [{ storage: 'file:data' }, { ORCHESTRATOR_STORAGE: 'memory:' }, undefined, 'file:data'],
+    [{ storage: 'file:///var/data%20x' }, {}, undefined, 'file:/var/data x'],
   ])('%j %j %s is %s', async (flags, env, content, label) => {
     expect(await labelOf(flags, env, content)).toBe(label);
   });
@@ -78,17 +87,19 @@ describe('the storage of the settings', () => {
       { storage: 'postgres://h/db' },
       {},
       undefined,
-      /^--storage: expected memory:, or redis:\/\/.*, got "postgres:\/\/h\/db"$/,
+      /^--storage: expected file:<folder>, or memory:, or redis:\/\/.*, got "postgres:\/\/h\/db"$/,
     ],
     [{ storage: 'postgres://me:hunter2@h' }, {}, undefined, /^--storage: .* got something else$/],
     // Without "@host" a password looks like a port.
     [{ storage: 'redis://u:hunter2' }, {}, undefined, /^--storage: .* got something else$/],
     [{ storage: 'memory:x' }, {}, undefined, /^--storage: expected memory:, got/],
     [{ storage: 'redis://h/x' }, {}, undefined, /^--storage: expected redis:\/\//],
-    [{ storage: 'nothing' }, {}, undefined, /^--storage: expected memory:, or redis:/],
+    [{ storage: 'nothing' }, {}, undefined, /^--storage: expected file:<folder>, or memory:, or redis:/],
+    [{ storage: 'file:' }, {}, undefined, /^--storage: expected file:<folder>, got/],
+    [{ storage: 'file://host/data' }, {}, undefined, /^--storage: expected file:<folder>, got/],
     [{ redis: 'memory:' }, {}, undefined, /^--redis: expected redis:\/\//],
-    [{}, {}, '{ "storage": 7 }', /config\.json, storage: expected memory:, or redis:/],
-    [{}, {}, '{ "storage": "" }', /config\.json, storage: expected memory:, or redis:/],
+    [{}, {}, '{ "storage": 7 }', /config\.json, storage: expected file:<folder>, or memory:, or redis:/],
+    [{}, {}, '{ "storage": "" }', /config\.json, storage: expected file:<folder>, or memory:, or redis:/],
   ])('%j %j %s is refused', async (flags, env, content, message) => {
     await expect(labelOf(flags, env, content)).rejects.toThrow(message);
   });
@@ -105,7 +116,9 @@ describe('a storage that one process has to itself', () => {
     async (args) => {
       const { code, stderr } = await run(args);
       expect(code).toBe(EXIT.badConfiguration);
-      expect(stderr).toMatch(/expected one in --storage <url>, ORCHESTRATOR_STORAGE .*, got memory:/);
+      expect(stderr).toMatch(
+        /expected one in --storage <url>, ORCHESTRATOR_STORAGE .*, got (?:memory:|file:)/,
+      );
     },
   );
 
@@ -113,5 +126,30 @@ describe('a storage that one process has to itself', () => {
     const { code, stderr } = await run(['serve', '--role', role, '--storage', 'memory:']);
     expect(code).toBe(EXIT.badConfiguration);
     expect(stderr).toMatch(/expected one in --storage <url> or ORCHESTRATOR_STORAGE, got memory:/);
+  });
+});
+
+describe('a folder that a storage cannot use', () => {
+  const serve = async (args: readonly string[], cwd: string) => {
+    const { terminal, stderr } = fakeTerminal({ cwd });
+    return { code: await runCommandLine(args, terminal, new AbortController().signal), stderr: stderr() };
+  };
+
+  it('ends the start with what to do', async () => {
+    await using place = await folder();
+    await writeFile(join(place.path, 'file'), 'text');
+    const taken = await serve(['dev', '--port', '0', '--storage', 'file:file'], place.path);
+    expect(taken.code).toBe(EXIT.badConfiguration);
+    expect(taken.stderr).toMatch(
+      /file: expected a folder to read and write, got E\w+.*--storage file:<folder>/,
+    );
+    await mkdir(join(place.path, 'data'));
+    await writeFile(join(place.path, 'data', 'log-1'), 'not a log, but long enough to be one');
+    const damaged = await serve(['dev', '--port', '0', '--storage', 'file:data'], place.path);
+    expect(damaged.code).toBe(EXIT.badConfiguration);
+    expect(damaged.stderr).toMatch(
+      /log-1: expected a file of this storage, got one of another program .*storage check/,
+    );
+    expect(await readFile(join(place.path, 'data', 'log-1'), 'utf8')).toMatch(/^not a log/);
   });
 });

@@ -1,10 +1,12 @@
-import { stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { connect, type Connection } from '../client/connection.js';
 import { EXIT } from '../errors/errors.js';
 import { exitCodeOfTask } from '../errors/exit-code.js';
-import type { SettingFlags } from '../settings/settings.js';
-import { IN_MEMORY } from '../storage/memory-kind.js';
+import type { SettingFlags, Settings } from '../settings/settings.js';
+import { FileAddress } from '../storage/file-kind.js';
 import { ask } from './ask.js';
 import { type CommandContext, serverSettings } from './command-context.js';
 import { findOrRefuse, ingest } from './ingest.js';
@@ -18,12 +20,26 @@ export interface DemoFlags extends SettingFlags {
 const OWN_DOCUMENTATION = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs'];
 
 export async function demo(context: CommandContext, paths: string[], flags: DemoFlags): Promise<void> {
+  const given = await serverSettings(context, flags);
+  // A single run leaves nothing behind.
+  const temporary = flags.once ? await mkdtemp(join(tmpdir(), 'agent-orchestrator-')) : undefined;
+  const storage = temporary === undefined ? given.storage : new FileAddress(temporary);
+  try {
+    await demoOn(context, { ...given, storage }, { paths, flags });
+  } finally {
+    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function demoOn(
+  context: CommandContext,
+  settings: Settings,
+  { paths, flags }: { readonly paths: readonly string[]; readonly flags: DemoFlags },
+): Promise<void> {
   const { terminal, signal } = context;
-  // The demo leaves nothing behind.
-  const settings = { ...(await serverSettings(context, flags)), storage: IN_MEMORY };
   const dev = await startDev(context, settings);
   const { node, credentials, forget } = dev;
-  terminal.talk(`1. orchestrator and local services run at ${node.url}`);
+  terminal.talk(`1. orchestrator and local services run at ${node.url}, storage ${settings.storage.label}`);
   try {
     const connection = await connect({ url: node.url, apiKey: credentials.apiKey }, terminal.cwd);
     const documents = paths.length > 0 ? paths : await ownDocumentation();

@@ -16,7 +16,7 @@ import type { SettingFlags, Settings } from '../settings/settings.js';
 import { isShared, type StorageAddress } from '../storage/storage-kind.js';
 import { type CommandContext, serverSettings } from './command-context.js';
 
-/** Grace period without a shared storage, ms: the memory is lost in any case. */
+/** Grace period without a shared storage, ms: no other process goes on with the tasks. */
 const GRACE_MS = 2_000;
 /** Grace period with a shared storage, ms: unfinished tasks are released to other processes. */
 const SHARED_GRACE_MS = 10_000;
@@ -28,7 +28,7 @@ export interface DevFlags extends SettingFlags {
 export async function dev(context: CommandContext, flags: DevFlags): Promise<void> {
   const settings = await serverSettings(context, flags);
   const running = await startDev(context, settings, { split: flags.split === true });
-  sayHowToTalk(context, running);
+  sayHowToTalk(context, running, settings);
   await untilInterrupted(context, running.node, { forget: running.forget, graceMs: graceOf(settings) });
 }
 
@@ -51,10 +51,11 @@ export async function serve(context: CommandContext, flags: SettingFlags): Promi
   });
   const names = (of: object) => Object.keys(of).join(', ') || 'none configured';
   terminal.talk(`${role === 'all' ? 'orchestrator' : role} listens at ${node.url}`);
-  if (isShared(address)) terminal.talk(`storage: ${address.label}`);
+  terminal.talk(`storage: ${address.label}`);
   terminal.talk(`services: ${names(settings.services)}`);
   terminal.talk(`workflows: ${names(settings.workflows)}`);
-  if (terminal.json) terminal.record({ url: node.url, ...(isShared(address) && { role }) });
+  if (terminal.json)
+    terminal.record({ url: node.url, storage: address.label, ...(isShared(address) && { role }) });
   await untilInterrupted(context, node, { graceMs: graceOf(settings) });
 }
 
@@ -64,7 +65,7 @@ function lonely(role: string, { label }: StorageAddress): string {
 }
 
 function openStorage({ signal, terminal }: CommandContext, address: StorageAddress): Promise<Storage> {
-  return address.open({ signal, warn: (text) => terminal.warning(text) });
+  return address.open({ signal, cwd: terminal.cwd, warn: (text) => terminal.warning(text) });
 }
 
 function graceOf({ storage }: Settings): number {
@@ -125,17 +126,19 @@ function withTokens({ serviceTokens }: Settings, tokens: Readonly<Record<string,
   return both;
 }
 
-function sayHowToTalk({ terminal }: CommandContext, dev: RunningDev): void {
+function sayHowToTalk({ terminal }: CommandContext, dev: RunningDev, { storage }: Settings): void {
   const { node, credentials, noted } = dev;
   if (terminal.json) {
     terminal.record({
       url: node.url,
       tenant: credentials.tenant,
+      storage: storage.label,
       ...(credentials.madeUp && { api_key: credentials.apiKey }),
     });
     return;
   }
   terminal.talk(`orchestrator listens at ${node.url}, tenant "${credentials.tenant}"`);
+  terminal.talk(`storage: ${storage.label}`);
   if (credentials.madeUp) {
     const found = noted ? ' (commands in this folder find it by themselves)' : '';
     terminal.talk(`generated API key, for this run only${found}:`);

@@ -18,7 +18,7 @@ export function withServerFlags(command: Command): Command {
 
 /** Flags of commands that run an orchestrator on a storage. */
 export function withStorageFlags(command: Command): Command {
-  return withStorage(command, 'storage (default: ORCHESTRATOR_STORAGE, else memory:)').option(
+  return withStorage(command, 'storage (default: ORCHESTRATOR_STORAGE, else file:.orchestrator/data)').option(
     '--concurrency <n>',
     'concurrent tasks (default: 100)',
   );

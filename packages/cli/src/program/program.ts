@@ -5,6 +5,7 @@ import { OWN_SETTINGS } from '../storage/own-settings.js';
 import { addOperatingCommands } from './operating.js';
 import { addRunningCommands } from './running.js';
 import { addServiceCommands } from './services.js';
+import { addStorageCommands } from './storage.js';
 import { addUsingCommands } from './using.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
@@ -55,6 +56,7 @@ export function createProgram(context: CommandContext): Command {
   addRunningCommands(program, context);
   addUsingCommands(program, context);
   addOperatingCommands(program, context);
+  addStorageCommands(program, context);
   addServiceCommands(program, context);
   for (const command of everyCommand(program)) command.copyInheritedSettings(program);
   return program;

@@ -95,7 +95,7 @@ export const settingsSchema = z.strictObject({
   allowedOrigins: listSchema(z.string(), { max: 1_000 }).default([]),
   agentsFile: z.string().min(1).optional(),
   concurrency: flagCountSchema.optional(),
-  /** URL. Default: in memory. */
+  /** URL. Default: `file:.orchestrator/data`. */
   storage: storageSchema.optional(),
   /** `api` serves clients and services, `worker` runs tasks, `all` does both. */
   role: z.enum(ROLES, `expected ${ROLES.join(', ')}`).default('all'),

@@ -4,7 +4,7 @@ import { OrchestratorError, type ServiceSettings } from '@agent-orchestrator/cor
 import { validate } from '@agent-orchestrator/core/protocol';
 import type { z } from 'zod';
 import { ConfigurationError } from '../errors/errors.js';
-import { IN_MEMORY } from '../storage/memory-kind.js';
+import { DEFAULT_STORAGE } from '../storage/file-kind.js';
 import type { StorageAddress } from '../storage/storage-kind.js';
 import { OWN_SETTINGS, type OwnFlags, STORAGE_SETTINGS } from '../storage/own-settings.js';
 import { ownSchemas, withPassword } from '../storage/storage-kinds.js';
@@ -138,7 +138,7 @@ function withOneStorage(sources: Sources): Source {
 /** The storage of validated settings, with the password of its kind. */
 function storageOf(read: ReadSettings & Source): StorageAddress {
   const named = OWN_SETTINGS.map(({ name }) => read[name] as StorageAddress | undefined);
-  const storage = read.storage ?? named.find((address) => address !== undefined) ?? IN_MEMORY;
+  const storage = read.storage ?? named.find((address) => address !== undefined) ?? DEFAULT_STORAGE;
   return withPassword(storage, read);
 }
 

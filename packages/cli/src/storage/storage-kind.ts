@@ -5,7 +5,9 @@ import type { OwnSettings } from './own-settings.js';
 export interface OpenStorageOptions {
   /** Ends the wait. */
   readonly signal: AbortSignal;
-  /** Called with settings of the storage's server that may lose data. */
+  /** Folder that paths are relative to. */
+  readonly cwd: string;
+  /** Called with what may lose data, such as settings of the storage's server. */
   readonly warn: (text: string) => void;
 }
 

@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { fileKind } from './file-kind.js';
 import { memoryKind } from './memory-kind.js';
 import type { RedisStorageConfig } from './redis/redis-address.js';
 import { redisKind } from './redis/redis-kind.js';
 import type { StorageAddress, StorageKind } from './storage-kind.js';
 
 /** Every storage that the command line knows. A further one is one entry. */
-const STORAGE_KINDS: readonly StorageKind[] = [memoryKind, redisKind];
+const STORAGE_KINDS: readonly StorageKind[] = [fileKind, memoryKind, redisKind];
 
 /** Settings of single kinds in a config file. */
 export type OwnStorageConfig = RedisStorageConfig;

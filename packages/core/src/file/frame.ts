@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib';
 export const FRAME_HEADER_BYTES = 12;
 const MAX_FRAME_BYTES = 2 ** 30;
 
-const MAGIC = Buffer.from('AOF1');
+export const MAGIC = Buffer.from('AOF1');
 
 /** Header of a frame with this body, which may be given in pieces. */
 export function frameHeader(body: readonly Buffer[]): Buffer {

@@ -1,6 +1,6 @@
 import { DamagedFolderError } from './damage.js';
 import type { DiskFile } from './disk.js';
-import { bodyLengthOf, findMagic, FRAME_HEADER_BYTES, isIntact } from './frame.js';
+import { bodyLengthOf, findMagic, FRAME_HEADER_BYTES, isIntact, MAGIC } from './frame.js';
 
 /** A file, for messages. */
 export interface FileName {
@@ -85,6 +85,7 @@ async function bodyAt(file: DiskFile, position: number): Promise<Buffer | undefi
 
 /** A log ends where no intact frame begins; an intact one behind it means that something before it is damaged. */
 async function endAt(file: DiskFile, position: number, size: number, where: FileName): Promise<LogEnd> {
+  if (position === 0) await refuseForeign(file, where);
   let isTorn = false;
   for (let from = position; from < size; from += WINDOW_BYTES - FRAME_HEADER_BYTES) {
     const window = await readAt(file, from, WINDOW_BYTES);
@@ -94,6 +95,16 @@ async function endAt(file: DiskFile, position: number, size: number, where: File
     }
   }
   return { position, isTorn };
+}
+
+/** What is left of a head that was written in part begins with its magic bytes, or with what was there before. */
+async function refuseForeign(file: DiskFile, { folder, name }: FileName): Promise<void> {
+  const start = await readAt(file, 0, MAGIC.length);
+  if (start.every((byte) => byte === 0) || start.equals(MAGIC.subarray(0, start.length))) return;
+  throw new DamagedFolderError(
+    { file: name },
+    `${folder}/${name}: expected a file of this storage, got one of another program`,
+  );
 }
 
 function damage({ folder, name }: FileName, position: number, next: number): DamagedFolderError {

@@ -1,3 +1,12 @@
+export {
+  checkFolder,
+  type FolderCheck,
+  type FolderContents,
+  type FolderDamage,
+  type FolderRepair,
+  repairFolder,
+} from '../file/check-folder.js';
+export type { DamagePlace } from '../file/damage.js';
 export type { PublishSystemEventParams, SystemEvent, SystemEvents } from './system-events.js';
 export type { Wakeup, Wakeups } from './wakeups.js';
 export type {

@@ -1,0 +1,66 @@
+import { resolve } from 'node:path';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import {
+  checkFolder,
+  type FolderContents,
+  type FolderDamage,
+  repairFolder,
+} from '@agent-orchestrator/core/storage';
+import { ConfigurationError, EXIT, UsageError } from '../errors/errors.js';
+import type { CommandContext } from './command-context.js';
+
+export interface RepairFlags {
+  readonly yes?: boolean;
+}
+
+/** Reads a folder as its next start would. Exit code 1: it is damaged. */
+export async function check(context: CommandContext, path: string): Promise<void> {
+  const { terminal } = context;
+  const { folder, contents, damage } = await reading(() => checkFolder(resolve(terminal.cwd, path)));
+  if (terminal.json) terminal.record({ folder, ...(contents && { contents }), ...(damage && { damage }) });
+  else if (contents) terminal.data(`${folder}: intact, ${textOf(contents)}`);
+  else if (damage) for (const line of linesOf(damage)) terminal.data(line);
+  if (damage) context.exit(EXIT.taskFailed);
+}
+
+/** Cuts a damaged folder before its damage, if that is what the operator wants. */
+export async function repair(context: CommandContext, path: string, flags: RepairFlags): Promise<void> {
+  const { terminal } = context;
+  const folder = resolve(terminal.cwd, path);
+  if (flags.yes !== true) {
+    const { damage } = await reading(() => checkFolder(folder));
+    if (damage)
+      throw new UsageError(`${linesOf(damage).join('\n  ')}\n  expected --yes to repair it, got nothing`);
+  }
+  const { contents, keptAside } = await reading(() => repairFolder(folder));
+  if (terminal.json) {
+    terminal.record({ folder, contents, kept_aside: [...keptAside] });
+    return;
+  }
+  const what = keptAside.length === 0 ? 'intact, nothing to repair' : 'repaired';
+  terminal.data(`${folder}: ${what}, ${textOf(contents)}`);
+  for (const name of keptAside) terminal.talk(`the damaged file is kept as ${name}`);
+}
+
+function textOf({ tenants, sessions, tasks }: FolderContents): string {
+  return `${tenants} tenants, ${sessions} sessions, ${tasks} tasks`;
+}
+
+function linesOf({ message, isRepairable, lostCommands }: FolderDamage): string[] {
+  if (!isRepairable)
+    return [message, 'it cannot be repaired: restore the folder from a copy, or use another one'];
+  return [
+    message,
+    `a repair keeps everything before, and loses what was damaged and ${lostCommands} intact commands behind it`,
+  ];
+}
+
+/** A folder that cannot be read is a matter of the settings. */
+async function reading<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!(error instanceof OrchestratorError) || error.code === 'internal_error') throw error;
+    throw new ConfigurationError(error.message, { cause: error });
+  }
+}

@@ -1,0 +1,60 @@
+import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
+import { FileStorage, OrchestratorError, type Storage } from '@agent-orchestrator/core';
+import { ConfigurationError } from '../errors/errors.js';
+import type { OpenStorageOptions, StorageAddress, StorageKind } from './storage-kind.js';
+
+/** Storage of one process in a folder. */
+export class FileAddress implements StorageAddress {
+  readonly label: string;
+
+  /** @param folder relative to the current folder, unless it is absolute. */
+  constructor(readonly folder: string) {
+    this.label = `file:${folder}`;
+  }
+
+  async open({ cwd, warn }: OpenStorageOptions): Promise<Storage> {
+    try {
+      return await FileStorage.open(resolve(cwd, this.folder), { onWarning: warn });
+    } catch (error) {
+      throw error instanceof OrchestratorError ? explained(error) : error;
+    }
+  }
+}
+
+/** What helps, besides waiting for a disk with room. */
+function explained(error: OrchestratorError): Error {
+  const helps: Partial<Record<OrchestratorError['code'], string>> = {
+    conflict: 'with --storage file:<folder>, or --storage memory:, which keeps nothing',
+    invalid_request: '(--storage file:<folder>)',
+    internal_error: '(orchestrator-cli storage check <folder>)',
+  };
+  const help = helps[error.code];
+  if (help === undefined) return error;
+  return new ConfigurationError(`${error.message} ${help}`, { cause: error });
+}
+
+/** Where `dev` and `serve` store without another setting. */
+export const DEFAULT_STORAGE = new FileAddress('.orchestrator/data');
+
+export const fileKind: StorageKind = {
+  schemes: ['file'],
+  form: 'file:<folder>',
+  read(value) {
+    const folder = typeof value === 'string' ? folderOf(value) : undefined;
+    return folder === undefined ? undefined : new FileAddress(folder);
+  },
+};
+
+/** `file:///folder` is a URL; after `file:` alone, the folder is meant as it is written. */
+function folderOf(text: string): string | undefined {
+  const folder = /^file:(.+)$/i.exec(text)?.[1];
+  if (folder === undefined || folder.includes('\0')) return undefined;
+  if (!folder.startsWith('//')) return folder;
+  try {
+    return fileURLToPath(text);
+  } catch {
+    // A host, or an escape that is none.
+    return undefined;
+  }
+}
