@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { durable } from './durable/durable.js';
 import { memory } from './memory.js';
 import { notifications } from './notifications.js';
 import { parked } from './parked.js';
@@ -8,11 +9,12 @@ import { matchesOf, redis } from './redis/redis.js';
 import { soak } from './soak/soak.js';
 import { steps } from './steps/steps.js';
 
-const BENCHMARKS = { memory, parked, notifications, redis, growth, steps, soak } as const;
+const BENCHMARKS = { durable, memory, parked, notifications, redis, growth, steps, soak } as const;
 
 function usage(): string {
   return [
     `usage: npm run bench -- <${Object.keys(BENCHMARKS).join('|')}> [--rounds <n>] [--json <file>]`,
+    '  durable: [--only <part of a name>]',
     '  redis:  [--only <part of a name>] [--profile <folder>]',
     '  growth: [--waiting <tasks>]',
     '  steps:  [--waiting <tasks>] [--only <part of a name>]',
@@ -41,11 +43,14 @@ function readArguments() {
   if (positionals.length !== 1 || !Object.hasOwn(BENCHMARKS, name)) {
     throw new Error(`expected the name of a benchmark, got "${positionals.join(' ')}"`);
   }
-  if (name !== 'steps' && name !== 'soak') matchesOf(values.only);
+  if (name === 'redis') matchesOf(values.only);
   const overRedis = name === 'redis' || name === 'growth';
   return {
     name: name as keyof typeof BENCHMARKS,
-    rounds: count('rounds', values.rounds ?? (overRedis || name === 'steps' ? '3' : '5')),
+    rounds: count(
+      'rounds',
+      values.rounds ?? (overRedis || name === 'steps' || name === 'durable' ? '3' : '5'),
+    ),
     waiting: count('waiting', values.waiting ?? (name === 'steps' ? '20000' : '200000')),
     only: values.only,
     profiles: values.profile,

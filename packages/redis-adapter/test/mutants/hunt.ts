@@ -14,6 +14,7 @@ import { type Mutant, withMistake } from './mutants.js';
 /** A longer case waits for what never happens, or keeps the server in a loop. */
 const TOO_LONG_MS = 3_000;
 const HISTORIES_TOO_LONG_MS = 60_000;
+const BUILD = 'the build, which parses the scripts';
 const HISTORIES = 'random histories, beside the reference in memory';
 /** Scripts used on a Cluster only. */
 const CLUSTER_ONLY =
@@ -32,8 +33,10 @@ export class Hunt implements AsyncDisposable {
 
   /** Title of a failing case; nothing when all pass. */
   async find(mutant: Mutant): Promise<string | undefined> {
+    const scripts = withMistake(mutant);
+    if (!scripts) return BUILD;
     vi.resetModules();
-    vi.doMock('../../src/generated/scripts.js', () => ({ SCRIPTS: withMistake(mutant) }));
+    vi.doMock('../../src/generated/scripts.js', () => ({ SCRIPTS: scripts }));
     const { openStorage: open } = await import('../storage-under-test.js');
     const isClusterOnly = CLUSTER_ONLY.test(mutant.file);
     const deployments = isClusterOnly ? [true] : ONE_SERVER_ONLY.test(mutant.file) ? [false] : [false, true];

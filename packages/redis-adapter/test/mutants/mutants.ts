@@ -66,15 +66,23 @@ export const MUTANTS: ReadonlyMap<string, readonly Mutant[]> = new Map(
     .map(([file, text]) => [file, mutantsOf(file, text)]),
 );
 
-/** The scripts with a mutant: it is put into its file, and all scripts are composed again. */
-export function withMistake({ file, line, mutated }: Mutant): Record<string, string> {
+/**
+ * The scripts with a mutant: it is put into its file, and all scripts are composed again. `undefined` if it is no Lua, such
+ * as without the line that ends a call.
+ */
+export function withMistake({ file, line, mutated }: Mutant): Record<string, string> | undefined {
   const text = (FILES.get(file) ?? '')
     .split('\n')
     .map((each) => (each.trim() === line ? mutated : each))
     .join('\n');
-  const composed = composeScripts(new Map([...FILES, [file, text]]), {
-    lenient: true,
-  }) as readonly Composed[];
+  let composed: readonly Composed[];
+  try {
+    composed = composeScripts(new Map([...FILES, [file, text]]), { lenient: true }) as readonly Composed[];
+  } catch (error) {
+    // The build names the place.
+    if (error instanceof Error && error.cause instanceof SyntaxError) return undefined;
+    throw error;
+  }
   return Object.fromEntries(
     composed.map(({ name, flags, statements }) => [name, `#!lua flags=${flags}\n${statements.join('')}`]),
   );
