@@ -1,6 +1,7 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
+import type { SystemEvents } from '../storage/system-events.js';
 import type { Wakeups } from '../storage/wakeups.js';
 import type { Command, CommandName, CommandParams, CommandResult } from './command.js';
 import { SEEDED } from './commands.js';
@@ -21,6 +22,7 @@ export type CommandObserver = (command: Command, result: CommandResult<CommandNa
  */
 export interface CommandGate {
   readonly wakeups: Wakeups;
+  readonly systemEvents: SystemEvents;
   execute<N extends CommandName>(name: N, params: CommandParams<N>): MaybePromise<CommandResult<N>>;
   read<N extends ReadName>(name: N, params: ReadParams<N>): MaybePromise<ReadResult<N>>;
   /** Calls `onNews` after each command that appends to the tenant's log, until the returned function is called. */
@@ -38,7 +40,8 @@ export interface EngineGateOptions {
 export class EngineGate implements CommandGate {
   readonly engine: Engine;
   readonly wakeups: Wakeups;
-  readonly #delivery = new EffectDelivery();
+  readonly systemEvents: SystemEvents;
+  readonly #delivery: EffectDelivery;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #onCommand: CommandObserver | undefined;
@@ -46,9 +49,11 @@ export class EngineGate implements CommandGate {
 
   constructor({ clock, random, limits, onCommand }: EngineGateOptions) {
     this.#clock = clock;
+    this.#delivery = new EffectDelivery(clock);
     this.#random = random;
     this.#onCommand = onCommand;
     this.wakeups = this.#delivery.wakeups;
+    this.systemEvents = this.#delivery.systemEvents;
     this.engine = new Engine({ epoch: newEpoch(random), limits: inJson(limits) });
   }
 

@@ -60,8 +60,7 @@ export class MemoryStorage implements Storage {
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
   readonly wakeups: Wakeups;
-  /** Dropped: only this process can read the storage. */
-  readonly systemEvents: SystemEvents = { publish: () => {} };
+  readonly systemEvents: SystemEvents;
   private readonly gate: EngineGate;
 
   constructor(options: MemoryStorageOptions = {}) {
@@ -84,6 +83,7 @@ export class MemoryStorage implements Storage {
     this.usage = ports.usage;
     this.workers = ports.workers;
     this.wakeups = gate.wakeups;
+    this.systemEvents = gate.systemEvents;
   }
 
   async ping(): Promise<void> {

@@ -64,7 +64,7 @@ export class FileStorage implements Storage {
   readonly usage: StoragePorts['usage'];
   readonly workers: StoragePorts['workers'];
   readonly wakeups: Wakeups;
-  readonly systemEvents: SystemEvents = { publish: () => {} };
+  readonly systemEvents: SystemEvents;
   #closed: Promise<void> | undefined;
 
   private constructor(
@@ -84,6 +84,7 @@ export class FileStorage implements Storage {
     this.usage = ports.usage;
     this.workers = ports.workers;
     this.wakeups = gate.wakeups;
+    this.systemEvents = gate.systemEvents;
   }
 
   /**

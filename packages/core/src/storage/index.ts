@@ -1,4 +1,10 @@
-export type { PublishSystemEventParams, SystemEvent, SystemEvents } from './system-events.js';
+export {
+  type FollowSystemEventsParams,
+  type PublishSystemEventParams,
+  storageEvents,
+  type SystemEvent,
+  type SystemEvents,
+} from './system-events.js';
 export type { Wakeup, Wakeups } from './wakeups.js';
 export type {
   BeginStepParams,
