@@ -15,6 +15,7 @@ import {
 
 const KEY = 'key-of-the-tenant-acme';
 const TOKEN = 'token-of-the-operators';
+const READ_TOKEN = 'token-of-operators-who-read';
 const TASK = '11111111-1111-4111-8111-111111111111';
 const WORKFLOWS = `{
   ok: () => 'done',
@@ -102,7 +103,8 @@ describe('operator commands in the folder of a dev', () => {
 });
 
 describe('operator commands at --url', () => {
-  const serving = async (more = `operatorToken: '${TOKEN}',`): Promise<RunningServer> => {
+  const TOKENS = `operatorToken: '${TOKEN}', operatorReadToken: '${READ_TOKEN}',`;
+  const serving = async (more = TOKENS): Promise<RunningServer> => {
     const { path: cwd } = await place(`{ apiKeys: { '${KEY}': 'acme' }, ${more} workflows: ${WORKFLOWS} }`);
     return started(['serve'], { cwd });
   };
@@ -123,6 +125,11 @@ describe('operator commands at --url', () => {
     expect([unknown.code, unknown.stdout]).toEqual([3, '']);
     const created = await run('tenants', 'set', 'ghost', '--weight', '3', '--create');
     expect(created.stdout).toBe('tenant ghost: weight 3, no limit; ready 0, running 0\n');
+    const reads = { env: { ORCHESTRATOR_OPERATOR_TOKEN: READ_TOKEN } };
+    const paused = await cli(['tenants', 'pause', 'acme', '--url', url], reads);
+    expect([paused.code, paused.stdout]).toEqual([4, '']);
+    expect(paused.stderr).toContain('expected an operator token that may change things');
+    expect((await cli(['tenants', 'list', '--url', url], reads)).stdout).toMatch(/^acme +1 +none/m);
     const limits = await run('tenants', 'list', '--limit', '1');
     expect([limits.stdout.split('\n').length, limits.stderr]).toEqual([3, 'more: --cursor acme\n']);
   });

@@ -1,6 +1,6 @@
 import type { JsonValue } from '@agent-orchestrator/core';
 import { describe, expect, it } from 'vitest';
-import { createIdentities, type Identities, type Identity } from '../src/index.js';
+import { createIdentities, type Identities, type Identity, ROUTES } from '../src/index.js';
 import { IDENTITIES, KEYS, type RunningServer, startServer, text, TOKENS } from './running-server.js';
 import { SseReader } from './sse-reader.js';
 
@@ -308,9 +308,49 @@ describe('/admin/v1/system-events', () => {
   });
 });
 
+describe('the read token of operators', () => {
+  it('reads everything, and is refused whatever changes something', async () => {
+    const running = await startServer();
+    const id = await failedTask(running);
+    const path = (route: string) => route.replace('{tenant_id}', 'acme').replace('{task_id}', id);
+    const changing: string[] = [];
+    for (const route of ROUTES.filter(({ who }) => who === 'operator')) {
+      const query = route.path.endsWith('/dead-letters') ? '?tenant=acme' : '';
+      const asked = await running.fetch(route.method, path(route.path) + query, { token: TOKENS.reader });
+      expect([route.method, route.path, asked.status]).toEqual([
+        route.method,
+        route.path,
+        route.method === 'GET' ? 200 : 403,
+      ]);
+      if (route.method !== 'GET') changing.push(route.path);
+      await asked.body?.cancel();
+    }
+    expect(changing.length).toBeGreaterThanOrEqual(4);
+    expect((await running.ask('GET', '/v1/tasks', { token: TOKENS.reader })).status).toBe(403);
+  });
+
+  it.each([
+    [undefined, 200],
+    [null, 200],
+    [false, 200],
+    [true, 403],
+    ['false', 403],
+    [0, 403],
+  ])(
+    "is meant by a host's identity with readOnly: %s unless it says that it is not",
+    async (readOnly, status) => {
+      const identities = { authenticate: () => ({ kind: 'operator', readOnly }) as Identity };
+      const running = await startServer({ identities });
+      const answer = await running.ask('PATCH', '/admin/v1/tenants/acme', { body: { weight: 2 } });
+      expect(answer.status).toBe(status);
+      expect((await running.orchestrator.tenants.get('acme')).settings.weight).toBe(status === 200 ? 2 : 1);
+    },
+  );
+});
+
 describe('a server without an operator token', () => {
   it('has no operators: tenant keys are refused, other tokens unknown', async () => {
-    const { operatorToken: _, ...others } = IDENTITIES;
+    const { operatorToken: _, operatorReadToken: __, ...others } = IDENTITIES;
     const running = await startServer({ identities: createIdentities(others) });
     const status = async (token: string) => (await running.ask('GET', '/admin/v1/tenants', { token })).status;
     expect(await status(TOKENS.operator)).toBe(401);

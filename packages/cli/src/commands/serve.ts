@@ -138,7 +138,7 @@ function sayHowToTalk({ terminal }: CommandContext, dev: RunningDev): void {
   }
   terminal.talk(`orchestrator listens at ${node.url}, tenant "${credentials.tenant}"`);
   if (credentials.madeUp) {
-    const found = noted ? ' (commands in this folder find it by themselves)' : '';
+    const found = noted ? ' (commands in this folder find them by themselves)' : '';
     terminal.talk(`generated credentials, for this run only${found}:`);
     terminal.talk(`  export ORCHESTRATOR_API_KEY=${credentials.apiKey}`);
     if (credentials.operatorToken !== undefined)

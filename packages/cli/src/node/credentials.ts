@@ -56,7 +56,7 @@ export function devCredentials(settings: Settings): Credentials {
 }
 
 function identitiesOf(settings: Settings, apiKeys: Readonly<Record<string, string>>): Identities {
-  const { serviceTokens, operatorToken } = settings;
+  const { serviceTokens, operatorToken, operatorReadToken } = settings;
   try {
     return createIdentities({
       apiKeys: Object.entries(apiKeys).map(([key, tenant]) => ({ key, tenant })),
@@ -64,6 +64,7 @@ function identitiesOf(settings: Settings, apiKeys: Readonly<Record<string, strin
         tokens.map((token) => ({ service, token })),
       ),
       ...(operatorToken !== undefined && { operatorToken }),
+      ...(operatorReadToken !== undefined && { operatorReadToken }),
     });
   } catch (error) {
     if (error instanceof OrchestratorError) throw new ConfigurationError(error.message, { cause: error });

@@ -3,6 +3,7 @@ import { newToken, validate } from '@agent-orchestrator/core/protocol';
 import { validateOwned } from '@agent-orchestrator/core/server';
 import { z } from 'zod';
 import type { Authenticator } from '../auth/authenticator.js';
+import type { Identity } from '../auth/identities.js';
 import { describeThrown } from '../auth/describe-thrown.js';
 import { type Reading, readJsonBody } from './body.js';
 import { challenge, identify, shownCredential } from '../auth/credentials.js';
@@ -138,6 +139,7 @@ async function callerOf(
   const credential = await shownCredential(services.tickets, request.headers['authorization'], ticket);
   const ids = { correlation_id: correlationId };
   const caller = await identify(authenticator, { credential, kind: route.who, ids });
+  refuseReader(caller, route);
   const { orchestrator } = services;
   return {
     credential: credential ?? { token: '' },
@@ -145,6 +147,13 @@ async function callerOf(
     ...(caller.kind === 'client' && { tenant: orchestrator.tenant(caller.tenant) }),
     ...(caller.kind === 'operator' && { admin: orchestrator.admin }),
   };
+}
+
+/** @throws {OrchestratorError} `forbidden` when an operator that may only read asks for a change. */
+function refuseReader(caller: Identity, { method }: Route): void {
+  if (caller.kind !== 'operator' || caller.readOnly !== true || method === 'GET') return;
+  const message = 'expected an operator token that may change things, got one that may only read';
+  throw new OrchestratorError('forbidden', message);
 }
 
 /** Owner charged for a large body. */
