@@ -17,5 +17,7 @@ const apiKey = secret();
 console.log(`# What clients send; the tenant is "demo".
 ORCHESTRATOR_API_KEY=${apiKey}
 ORCHESTRATOR_API_KEYS=${apiKey}=demo
+# What operators send.
+ORCHESTRATOR_OPERATOR_TOKEN=${secret()}
 REDIS_PASSWORD=${secret()}`);
 for (const name of SERVICES) console.log(`${name}_TOKEN=${secret()}`);

@@ -9,6 +9,8 @@ export interface FakeTerminal {
   readonly stderr: () => string;
   /** Resolves when talk has something that fits. */
   readonly said: (pattern: RegExp) => Promise<void>;
+  /** Resolves when data has something that fits. */
+  readonly printed: (pattern: RegExp) => Promise<void>;
 }
 
 /** A terminal under test. `tty`: interactive. */
@@ -27,25 +29,28 @@ export function fakeTerminal(
   const [stdin, stdout, stderr] = [stream(), stream(), stream()];
   const text = { stdout: '', stderr: '' };
   const watchers = new Set<() => void>();
-  stdout.on('data', (chunk: Buffer) => (text.stdout += chunk.toString()));
-  stderr.on('data', (chunk: Buffer) => {
-    text.stderr += chunk.toString();
-    for (const watcher of watchers) watcher();
-  });
+  for (const [name, from] of [['stdout', stdout] as const, ['stderr', stderr] as const]) {
+    from.on('data', (chunk: Buffer) => {
+      text[name] += chunk.toString();
+      for (const watcher of watchers) watcher();
+    });
+  }
+  const holds = (name: 'stdout' | 'stderr') => (pattern: RegExp) =>
+    new Promise<void>((resolve) => {
+      const watcher = () => {
+        if (!pattern.test(text[name])) return;
+        watchers.delete(watcher);
+        resolve();
+      };
+      watchers.add(watcher);
+      watcher();
+    });
   return {
     terminal: new Terminal({ stdin, stdout: screen ?? stdout, stderr: screen ?? stderr, env, cwd }),
     stdin,
     stdout: () => text.stdout,
     stderr: () => text.stderr,
-    said: (pattern) =>
-      new Promise((resolve) => {
-        const watcher = () => {
-          if (!pattern.test(text.stderr)) return;
-          watchers.delete(watcher);
-          resolve();
-        };
-        watchers.add(watcher);
-        watcher();
-      }),
+    said: holds('stderr'),
+    printed: holds('stdout'),
   };
 }

@@ -1,28 +1,24 @@
-import { localTime } from '../src/print/local-time.js';
-import { setTimeout as delay } from 'node:timers/promises';
 import { MemoryStorage, Orchestrator, type Storage, type Task } from '@agent-orchestrator/core';
-import type { SystemEvent } from '@agent-orchestrator/core/storage';
+import { createIdentities, OrchestratorServer } from '@agent-orchestrator/ws-server';
 import { RedisStorage } from '@agent-orchestrator/redis-adapter';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OpenStorage } from '../src/commands/command-context.js';
 import { runCommandLine } from '../src/main.js';
-import type { OperatorStorage } from '../src/storage/operator-storage.js';
 import { records } from './cli-process.js';
 import { fakeTerminal } from './fake-terminal.js';
 
 const NOWHERE = '11111111-1111-4111-8111-111111111111';
-const SYSTEM_EVENTS: SystemEvent[] = [
-  { at: Date.UTC(2030, 0, 1), kind: 'worker_lost', text: 'worker w1 \u001B[31mis lost' },
-  { at: Date.UTC(2030, 0, 2), kind: 'dead_letter', text: 'task t of acme has failed' },
-];
 
 /** What an orchestrator works on, and how an operator gets at it. */
 interface World {
   readonly storage: Storage;
-  readonly redis: readonly string[];
+  readonly flags: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
   /** Absent: as the command does it itself. */
   readonly openStorage?: OpenStorage;
+  /** Called with the orchestrator before it starts; flags that lead to it. */
+  readonly serve?: (orchestrator: Orchestrator) => Promise<readonly string[]>;
   readonly close: () => Promise<void>;
 }
 
@@ -30,19 +26,13 @@ interface World {
 function memoryWorld(): World {
   const memory = new MemoryStorage();
   let open = 0;
-  const openStorage = async (): Promise<OperatorStorage> => {
+  const openStorage = async (): Promise<Storage> => {
     open += 1;
     const { tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, wakeups } = memory;
     return {
       ...{ tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, wakeups },
       ping: () => memory.ping(),
-      systemEvents: {
-        ...memory.systemEvents,
-        async *follow({ signal }) {
-          yield* SYSTEM_EVENTS;
-          await delay(60_000, undefined, { signal }).catch(() => undefined);
-        },
-      },
+      systemEvents: memory.systemEvents,
       close: async () => {
         open -= 1;
       },
@@ -50,7 +40,7 @@ function memoryWorld(): World {
   };
   return {
     storage: memory,
-    redis: ['--redis', 'redis://127.0.0.1:1'],
+    flags: ['--redis', 'redis://127.0.0.1:1'],
     openStorage,
     close: async () => {
       await memory.close();
@@ -64,7 +54,7 @@ async function redisWorld(): Promise<World> {
   const storage = RedisStorage.connect(server.url);
   return {
     storage,
-    redis: ['--redis', server.url],
+    flags: ['--redis', server.url],
     close: async () => {
       await storage.close();
       await server.stop();
@@ -72,8 +62,30 @@ async function redisWorld(): Promise<World> {
   };
 }
 
+const OPERATOR_TOKEN = 'token-of-the-operator';
+
+/** A server on a storage that it has to itself. */
+async function serverWorld(): Promise<World> {
+  const storage = new MemoryStorage();
+  const identities = createIdentities({ operatorToken: OPERATOR_TOKEN });
+  let server: OrchestratorServer | undefined;
+  return {
+    storage,
+    flags: [],
+    env: { ORCHESTRATOR_OPERATOR_TOKEN: OPERATOR_TOKEN },
+    async serve(served) {
+      server = await new OrchestratorServer(served, { identities }).listen(0);
+      return ['--url', server.url];
+    },
+    async close() {
+      await server?.stop();
+      await storage.close();
+    },
+  };
+}
+
 let world: World;
-let REDIS: readonly string[];
+let FLAGS: readonly string[];
 let orchestrator: Orchestrator;
 /** Of tenant acme, which is paused, by their priority; and the one that has failed, of tenant beta. */
 let waiting: Record<string, Task>;
@@ -81,8 +93,8 @@ let failed: Task;
 let completed: Task;
 
 async function run(args: readonly string[], signal = new AbortController().signal) {
-  const { terminal, stdout, stderr } = fakeTerminal({ cwd: '/' });
-  const { openStorage } = world;
+  const { openStorage, env = {} } = world;
+  const { terminal, stdout, stderr } = fakeTerminal({ cwd: '/', env });
   const code = await runCommandLine(args, terminal, signal, { ...(openStorage && { openStorage }) });
   return { code, stdout: stdout(), stderr: stderr() };
 }
@@ -95,6 +107,7 @@ async function begin(): Promise<void> {
   orchestrator.workflow('bad', () => {
     throw new Error('this one\nis bad', { cause: new Error('the \u001B[31mdisk is full') });
   });
+  if (world.serve) FLAGS = await world.serve(orchestrator);
   await orchestrator.start();
   await storage.tenants.configure({ tenantId: 'acme', paused: true });
   const { tasks, sessions } = orchestrator.tenant('acme');
@@ -116,20 +129,23 @@ async function end(): Promise<void> {
   await world.close();
 }
 
-describe.each([
+const WORLDS: [string, () => World | Promise<World>][] = [
   ['in memory', memoryWorld],
   ['on Redis', redisWorld],
-])('operator commands %s', (_, open) => {
+  ['through a server', serverWorld],
+];
+
+describe.each(WORLDS)('operator commands %s', (_, open) => {
   beforeAll(async () => {
     world = await open();
-    REDIS = world.redis;
+    FLAGS = world.flags;
     await begin();
   });
   afterAll(end);
 
   describe('orchestrator-cli queues', () => {
     it('list prints the load of every tenant', async () => {
-      const { code, stdout, stderr } = await run(['queues', 'list', ...REDIS]);
+      const { code, stdout, stderr } = await run(['queues', 'list', ...FLAGS]);
       expect([code, stderr]).toEqual([0, '']);
       const [head, acme, beta] = stdout.split('\n');
       expect(head?.split(/ {2,}/)).toEqual([
@@ -140,10 +156,10 @@ describe.each([
     });
 
     it('list prints all pages', async () => {
-      const first = await run(['queues', 'list', '--limit', '1', ...REDIS]);
+      const first = await run(['queues', 'list', '--limit', '1', ...FLAGS]);
       expect(first.stdout).toMatch(/^acme /m);
       expect(first.stderr).toBe('more: --cursor acme\n');
-      const second = await run(['queues', 'list', '--cursor', 'acme', '--json', ...REDIS]);
+      const second = await run(['queues', 'list', '--cursor', 'acme', '--json', ...FLAGS]);
       expect(records(second.stdout)).toEqual([
         {
           tenant_id: 'beta',
@@ -158,7 +174,7 @@ describe.each([
     });
 
     it('inspect prints the next tasks in order, each with the reason it waits', async () => {
-      const { code, stdout } = await run(['queues', 'inspect', 'acme', ...REDIS]);
+      const { code, stdout } = await run(['queues', 'inspect', 'acme', ...FLAGS]);
       expect(code).toBe(0);
       const [stats, , ...rows] = stdout.trim().split('\n');
       expect(stats).toBe('tenant acme: paused, weight 1, no limit; ready 3, running 0');
@@ -171,7 +187,7 @@ describe.each([
       ]);
       expect(rows[0]).toContain('tenant "acme" is paused');
       expect(rows[3]).toContain(`session talk is busy with task ${normal?.task_id}`);
-      const two = await run(['queues', 'inspect', 'acme', '-n', '2', '--json', ...REDIS]);
+      const two = await run(['queues', 'inspect', 'acme', '-n', '2', '--json', ...FLAGS]);
       expect(records(two.stdout)).toMatchObject([
         {
           tenant_id: 'acme',
@@ -180,36 +196,15 @@ describe.each([
           partial: false,
         },
       ]);
-      const unknown = await run(['queues', 'inspect', 'ghost', ...REDIS]);
+      const unknown = await run(['queues', 'inspect', 'ghost', ...FLAGS]);
       expect(unknown.stdout).toBe('tenant ghost: weight 1, no limit; ready 0, running 0\n');
       expect(unknown.stderr).toBe('nothing is pending\n');
     });
   });
 
-  describe('orchestrator-cli tasks with direct access to the storage', () => {
-    const ACME = () => [...REDIS, '--tenant', 'acme'];
-    const BETA = () => [...REDIS, '--tenant', 'beta'];
-
-    it('list and show print the same as over HTTP', async () => {
-      const all = await run(['tasks', 'list', '--json', ...BETA()]);
-      expect(records(all.stdout)).toEqual([completed, failed]);
-      const some = await run(['tasks', 'list', '--status', 'failed', ...BETA()]);
-      expect(some.stdout).toMatch(
-        new RegExp(`^task +status +type +created\n${failed.task_id}  failed  bad  .*:\\d\\d  `),
-      );
-      const page = await run(['tasks', 'list', '--limit', '1', ...BETA()]);
-      expect(page.stderr).toMatch(/^more: --cursor \d+\n$/);
-      const [, cursor = ''] = /--cursor (\d+)/.exec(page.stderr) ?? [];
-      const next = await run(['tasks', 'list', '--json', '--cursor', cursor, ...BETA()]);
-      expect(records(next.stdout)).toEqual([failed]);
-      const one = await run(['tasks', 'show', failed.task_id, '--json', ...BETA()]);
-      expect(records(one.stdout)).toEqual([failed]);
-      expect(await run(['tasks', 'list', ...REDIS, '--tenant', 'ghost'])).toMatchObject({
-        code: 0,
-        stdout: '',
-        stderr: 'no tasks\n',
-      });
-    });
+  describe('orchestrator-cli tasks why', () => {
+    const ACME = () => [...FLAGS, '--tenant', 'acme'];
+    const BETA = () => [...FLAGS, '--tenant', 'beta'];
 
     it('why prints the reason a task waits', async () => {
       const id = waiting['normal']?.task_id ?? '';
@@ -245,6 +240,177 @@ describe.each([
       });
     });
 
+    it('exits with 3 for a task that does not exist, or belongs to another tenant', async () => {
+      for (const id of [NOWHERE, waiting['low']?.task_id ?? '']) {
+        const { code, stdout, stderr } = await run(['tasks', 'why', id, ...BETA()]);
+        expect([code, stdout, stderr]).toEqual([3, '', `error: no task "${id}"\n`]);
+      }
+    });
+  });
+
+  describe('orchestrator-cli tenants', () => {
+    it('pause, resume and set take effect and print the result', async () => {
+      const typo = await run(['tenants', 'pause', 'gamma', ...FLAGS]);
+      expect([typo.code, typo.stdout]).toEqual([3, '']);
+      expect(typo.stderr).toContain('there is no tenant "gamma"');
+      const steps: [string[], string][] = [
+        [['pause', 'gamma', '--create'], 'tenant gamma: paused, weight 1, no limit; ready 0, running 0\n'],
+        [
+          ['set', 'gamma', '--weight', '7', '--max-running', '3'],
+          'tenant gamma: paused, weight 7, at most 3 running; ready 0, running 0\n',
+        ],
+        [['resume', 'gamma'], 'tenant gamma: weight 7, at most 3 running; ready 0, running 0\n'],
+        [['set', 'gamma', '--max-running', 'none'], 'tenant gamma: weight 7, no limit; ready 0, running 0\n'],
+      ];
+      for (const [args, said] of steps) {
+        expect(await run(['tenants', ...args, ...FLAGS])).toEqual({ code: 0, stdout: said, stderr: '' });
+      }
+      const { stdout } = await run(['tenants', 'list', ...FLAGS]);
+      expect(stdout).toMatch(/^beta +1 +none +0 +0 +1 +1 +0$/m);
+      expect(stdout).toMatch(/^gamma +7 +none +0 +0 +0 +0 +0$/m);
+      const json = await run(['tenants', 'pause', 'gamma', '--json', ...FLAGS]);
+      expect(records(json.stdout)).toMatchObject([{ tenant_id: 'gamma', weight: 7, paused: true }]);
+    });
+
+    it.each<[string[], string]>([
+      [['set', 'gamma'], 'expected --weight or --max-running, got neither'],
+      [['set', 'gamma', '--weight', '0'], '--weight: expected a whole number from 1 to 100, got "0"'],
+      [['set', 'gamma', '--weight', '101'], '--weight: expected a whole number from 1 to 100, got "101"'],
+      [
+        ['set', 'gamma', '--max-running', 'many'],
+        '--max-running: expected a whole number from 1 to 1000000, got "many"',
+      ],
+      [['list', '--limit', '501'], '--limit: expected a whole number from 1 to 500, got "501"'],
+    ])('%j exits with 2', async (args, message) => {
+      expect(await run(['tenants', ...args, ...FLAGS])).toEqual({
+        code: 2,
+        stdout: '',
+        stderr: `error: ${message}\n`,
+      });
+    });
+
+    it('an invalid tenant id exits with 2', async () => {
+      const { code, stderr } = await run(['tenants', 'pause', 'a b', ...FLAGS]);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/^error: tenant: expected 1 to 64 letters/);
+    });
+  });
+
+  describe('orchestrator-cli dlq', () => {
+    const BETA = () => [...FLAGS, '--tenant', 'beta'];
+
+    it('list and show print failed tasks only', async () => {
+      const { stdout } = await run(['dlq', 'list', ...BETA()]);
+      expect(stdout).toMatch(
+        new RegExp(
+          `^task .*\n${failed.task_id} +bad +1 +.*:\\d\\d +workflow_error +unexpected error in workflow "bad"`,
+        ),
+      );
+      expect(records((await run(['dlq', 'list', '--json', ...BETA()])).stdout)).toEqual([failed]);
+      expect(records((await run(['dlq', 'show', failed.task_id, '--json', ...BETA()])).stdout)).toEqual([
+        failed,
+      ]);
+      expect(await run(['dlq', 'show', completed.task_id, ...BETA()])).toMatchObject({
+        code: 3,
+        stderr: `error: task ${completed.task_id} is not a dead letter: its status is completed\n`,
+      });
+      expect((await run(['dlq', 'list', ...FLAGS, '--tenant', 'acme'])).stderr).toBe('no dead letters\n');
+    });
+
+    it('redrive creates a new task, and the same one when repeated', async () => {
+      const first = await run(['dlq', 'redrive', failed.task_id, ...BETA()]);
+      expect(first.code).toBe(0);
+      const id = first.stdout.trim();
+      expect(id).not.toBe(failed.task_id);
+      const again = await run(['dlq', 'redrive', failed.task_id, '--json', ...BETA()]);
+      expect(records(again.stdout)).toMatchObject([{ task_id: id, redriven_from: failed.task_id }]);
+      const { code, stderr } = await run(['dlq', 'redrive', completed.task_id, ...BETA()]);
+      expect([code, stderr]).toEqual([
+        1,
+        `error: task ${completed.task_id}: expected status failed, got another\n`,
+      ]);
+      expect((await run(['dlq', 'redrive', NOWHERE, ...BETA()])).code).toBe(3);
+    });
+  });
+
+  describe('orchestrator-cli tail --system', () => {
+    it('prints recent system events, then new ones, until Ctrl-C', async () => {
+      const { terminal, stdout, printed } = fakeTerminal({ cwd: '/', env: world.env ?? {} });
+      const over = new AbortController();
+      const { openStorage } = world;
+      const args = ['tail', '--system', '--json', ...FLAGS];
+      const running = runCommandLine(args, terminal, over.signal, { ...(openStorage && { openStorage }) });
+      await printed(new RegExp(`"dead_letter".*${failed.task_id}`));
+      const text = 'circuit breaker \u001B[31mopened';
+      world.storage.systemEvents.publish({ kind: 'breaker_opened', text, fields: { service: 'query' } });
+      await printed(/breaker_opened/);
+      over.abort();
+      expect(await running).toBe(130);
+      expect(records(stdout())).toEqual(
+        expect.arrayContaining([
+          {
+            at: expect.stringMatching(/^\d{4}-.*Z$/),
+            kind: 'dead_letter',
+            text: `task ${failed.task_id} has failed`,
+            tenant: 'beta',
+            task: failed.task_id,
+          },
+          { at: expect.any(String), kind: 'breaker_opened', text, service: 'query' },
+        ]),
+      );
+      const people = fakeTerminal({ cwd: '/', env: world.env ?? {} });
+      const ctrlC = new AbortController();
+      const ports = { ...(openStorage && { openStorage }) };
+      const ended = runCommandLine(['tail', '--system', ...FLAGS], people.terminal, ctrlC.signal, ports);
+      await people.printed(/breaker_opened/);
+      ctrlC.abort();
+      expect(await ended).toBe(130);
+      expect(people.stdout()).toMatch(/^\d{4}-[\d-]+ [\d:]{8} breaker_opened circuit breaker \[31mopened$/m);
+      expect(people.stderr()).toBe('following system events, Ctrl-C ends\n');
+    });
+
+    it('is the only form of tail', async () => {
+      expect(await run(['tail', ...FLAGS])).toMatchObject({
+        code: 2,
+        stderr: 'error: expected --system; "orchestrator-cli tasks tail" follows tasks\n',
+      });
+    });
+  });
+});
+
+describe.each(WORLDS.slice(0, 2))('straight from the storage %s', (_, open) => {
+  beforeAll(async () => {
+    world = await open();
+    FLAGS = world.flags;
+    await begin();
+  });
+  afterAll(end);
+
+  describe('orchestrator-cli tasks', () => {
+    const ACME = () => [...FLAGS, '--tenant', 'acme'];
+    const BETA = () => [...FLAGS, '--tenant', 'beta'];
+
+    it('list and show print the same as over HTTP', async () => {
+      const all = await run(['tasks', 'list', '--json', ...BETA()]);
+      expect(records(all.stdout)).toEqual([completed, failed]);
+      const some = await run(['tasks', 'list', '--status', 'failed', ...BETA()]);
+      expect(some.stdout).toMatch(
+        new RegExp(`^task +status +type +created\n${failed.task_id}  failed  bad  .*:\\d\\d  `),
+      );
+      const page = await run(['tasks', 'list', '--limit', '1', ...BETA()]);
+      expect(page.stderr).toMatch(/^more: --cursor \d+\n$/);
+      const [, cursor = ''] = /--cursor (\d+)/.exec(page.stderr) ?? [];
+      const next = await run(['tasks', 'list', '--json', '--cursor', cursor, ...BETA()]);
+      expect(records(next.stdout)).toEqual([failed]);
+      const one = await run(['tasks', 'show', failed.task_id, '--json', ...BETA()]);
+      expect(records(one.stdout)).toEqual([failed]);
+      expect(await run(['tasks', 'list', ...FLAGS, '--tenant', 'ghost'])).toMatchObject({
+        code: 0,
+        stdout: '',
+        stderr: 'no tasks\n',
+      });
+    });
+
     it('cancel cancels a task', async () => {
       const { tasks } = orchestrator.tenant('acme');
       const { task_id: id } = await tasks.submit({ type: 'ok', priority: 0 });
@@ -255,22 +421,21 @@ describe.each([
 
     it.each([
       ['show', 'acme'],
-      ['why', 'beta'],
       ['cancel', 'beta'],
     ])(
       '%s exits with 3 for a task that does not exist, or belongs to another tenant',
       async (verb, tenant) => {
         const foreign = tenant === 'acme' ? failed.task_id : (waiting['low']?.task_id ?? '');
         for (const id of [NOWHERE, foreign]) {
-          const { code, stdout, stderr } = await run(['tasks', verb, id, ...REDIS, '--tenant', tenant]);
+          const { code, stdout, stderr } = await run(['tasks', verb, id, ...FLAGS, '--tenant', tenant]);
           expect([code, stdout, stderr]).toEqual([3, '', `error: no task "${id}"\n`]);
         }
       },
     );
   });
 
-  describe('orchestrator-cli sessions with direct access to the storage', () => {
-    const ACME = () => [...REDIS, '--tenant', 'acme'];
+  describe('orchestrator-cli sessions', () => {
+    const ACME = () => [...FLAGS, '--tenant', 'acme'];
 
     it('list and show print sessions', async () => {
       expect((await run(['sessions', 'list', ...ACME()])).stdout).toMatch(
@@ -289,163 +454,57 @@ describe.each([
       expect((await run(['sessions', 'list', '--status', 'odd', ...ACME()])).code).toBe(2);
     });
   });
-
-  describe('orchestrator-cli tenants', () => {
-    it('pause, resume and set take effect and print the result', async () => {
-      const typo = await run(['tenants', 'pause', 'gamma', ...REDIS]);
-      expect([typo.code, typo.stdout]).toEqual([3, '']);
-      expect(typo.stderr).toContain('there is no tenant "gamma"');
-      const steps: [string[], string][] = [
-        [['pause', 'gamma', '--create'], 'tenant gamma: paused, weight 1, no limit; ready 0, running 0\n'],
-        [
-          ['set', 'gamma', '--weight', '7', '--max-running', '3'],
-          'tenant gamma: paused, weight 7, at most 3 running; ready 0, running 0\n',
-        ],
-        [['resume', 'gamma'], 'tenant gamma: weight 7, at most 3 running; ready 0, running 0\n'],
-        [['set', 'gamma', '--max-running', 'none'], 'tenant gamma: weight 7, no limit; ready 0, running 0\n'],
-      ];
-      for (const [args, said] of steps) {
-        expect(await run(['tenants', ...args, ...REDIS])).toEqual({ code: 0, stdout: said, stderr: '' });
-      }
-      const { stdout } = await run(['tenants', 'list', ...REDIS]);
-      expect(stdout).toMatch(/^beta +1 +none +0 +0 +1 +1 +0$/m);
-      expect(stdout).toMatch(/^gamma +7 +none +0 +0 +0 +0 +0$/m);
-      const json = await run(['tenants', 'pause', 'gamma', '--json', ...REDIS]);
-      expect(records(json.stdout)).toMatchObject([{ tenant_id: 'gamma', weight: 7, paused: true }]);
-    });
-
-    it.each<[string[], string]>([
-      [['set', 'gamma'], 'expected --weight or --max-running, got neither'],
-      [['set', 'gamma', '--weight', '0'], '--weight: expected a whole number from 1 to 100, got "0"'],
-      [['set', 'gamma', '--weight', '101'], '--weight: expected a whole number from 1 to 100, got "101"'],
-      [
-        ['set', 'gamma', '--max-running', 'many'],
-        '--max-running: expected a whole number from 1 to 1000000, got "many"',
-      ],
-      [['list', '--limit', '501'], '--limit: expected a whole number from 1 to 500, got "501"'],
-    ])('%j exits with 2', async (args, message) => {
-      expect(await run(['tenants', ...args, ...REDIS])).toEqual({
-        code: 2,
-        stdout: '',
-        stderr: `error: ${message}\n`,
-      });
-    });
-
-    it('an invalid tenant id exits with 2', async () => {
-      const { code, stderr } = await run(['tenants', 'pause', 'a b', ...REDIS]);
-      expect(code).toBe(2);
-      expect(stderr).toMatch(/^error: tenant: expected 1 to 64 letters/);
-    });
-  });
-
-  describe('orchestrator-cli dlq', () => {
-    const BETA = () => [...REDIS, '--tenant', 'beta'];
-
-    it('list and show print failed tasks only', async () => {
-      const { stdout } = await run(['dlq', 'list', ...BETA()]);
-      expect(stdout).toMatch(
-        new RegExp(
-          `^task .*\n${failed.task_id} +bad +1 +.*:\\d\\d +workflow_error +unexpected error in workflow "bad"`,
-        ),
-      );
-      expect(records((await run(['dlq', 'list', '--json', ...BETA()])).stdout)).toEqual([failed]);
-      expect(records((await run(['dlq', 'show', failed.task_id, '--json', ...BETA()])).stdout)).toEqual([
-        failed,
-      ]);
-      expect(await run(['dlq', 'show', completed.task_id, ...BETA()])).toMatchObject({
-        code: 3,
-        stderr: `error: task ${completed.task_id} is not a dead letter: its status is completed\n`,
-      });
-      expect((await run(['dlq', 'list', ...REDIS, '--tenant', 'acme'])).stderr).toBe('no dead letters\n');
-    });
-
-    it('redrive creates a new task, and the same one when repeated', async () => {
-      const first = await run(['dlq', 'redrive', failed.task_id, ...BETA()]);
-      expect(first.code).toBe(0);
-      const id = first.stdout.trim();
-      expect(id).not.toBe(failed.task_id);
-      const again = await run(['dlq', 'redrive', failed.task_id, '--json', ...BETA()]);
-      expect(records(again.stdout)).toMatchObject([{ task_id: id, redriven_from: failed.task_id }]);
-      const { code, stderr } = await run(['dlq', 'redrive', completed.task_id, ...BETA()]);
-      expect([code, stderr]).toEqual([
-        1,
-        `error: task ${completed.task_id}: expected status failed, got another\n`,
-      ]);
-      expect((await run(['dlq', 'redrive', NOWHERE, ...BETA()])).code).toBe(3);
-    });
-  });
 });
 
-describe('operator commands with direct access to the storage', () => {
+describe('operator commands without what they need', () => {
   beforeAll(() => {
     world = memoryWorld();
-    REDIS = world.redis;
+    FLAGS = world.flags;
   });
   afterAll(() => world.close());
 
-  describe('orchestrator-cli tail --system', () => {
-    it('prints system events as they arrive, until Ctrl-C', async () => {
-      const people = await run(['tail', '--system', ...REDIS], AbortSignal.timeout(200));
-      expect(people).toEqual({
-        code: 130,
-        stdout: `${localTime('2030-01-01T00:00:00Z')} worker_lost worker w1 [31mis lost\n${localTime('2030-01-02T00:00:00Z')} dead_letter task t of acme has failed\n`,
-        stderr: 'following system events, Ctrl-C ends\n',
-      });
-      const programs = await run(['tail', '--system', '--json', ...REDIS], AbortSignal.timeout(200));
-      expect(records(programs.stdout)).toEqual(
-        SYSTEM_EVENTS.map((systemEvent) => ({ ...systemEvent, at: new Date(systemEvent.at).toISOString() })),
-      );
-    });
-
-    it('is the only form of tail', async () => {
-      expect(await run(['tail', ...REDIS])).toMatchObject({
-        code: 2,
-        stderr: 'error: expected --system; "orchestrator-cli tasks tail" follows tasks\n',
-      });
-    });
-  });
-
-  describe('operator commands without what they need', () => {
-    it.each([
-      [['queues', 'list']],
-      [['queues', 'inspect', 'acme']],
-      [['tenants', 'list']],
-      [['tenants', 'pause', 'acme']],
-      [['dlq', 'list', '--tenant', 'acme']],
-      [['tasks', 'why', NOWHERE, '--tenant', 'acme']],
-      [['tasks', 'list', '--tenant', 'acme']],
-      [['tail', '--system']],
-    ])('%j exits with a message that it needs a storage that processes share', async (args) => {
-      const { code, stdout, stderr } = await run(args);
+  it.each([
+    [['queues', 'list']],
+    [['queues', 'inspect', 'acme']],
+    [['tenants', 'list']],
+    [['tenants', 'pause', 'acme']],
+    [['dlq', 'list', '--tenant', 'acme']],
+    [['tasks', 'why', NOWHERE, '--tenant', 'acme']],
+    [['tasks', 'list', '--tenant', 'acme']],
+    [['tail', '--system']],
+  ])(
+    '%j --storage memory: exits with a message that it needs a storage that processes share',
+    async (args) => {
+      const { code, stdout, stderr } = await run([...args, '--storage', 'memory:']);
       expect([code, stdout]).toEqual([78, '']);
       expect(stderr).toMatch(
         /expected one in --storage <url>, ORCHESTRATOR_STORAGE or "storage" in the config file, got file:\.orchestrator\/data/,
       );
-    });
+    },
+  );
 
-    it.each([
-      [['tasks', 'list']],
-      [['tasks', 'why', NOWHERE]],
-      [['sessions', 'list']],
-      [['dlq', 'list']],
-      [['dlq', 'redrive', NOWHERE]],
-    ])('%j exits with a message that it needs a tenant', async (args) => {
-      const { code, stderr } = await run([...args, ...REDIS]);
-      expect([code, stderr]).toEqual([
-        2,
-        'error: the storage has the tasks of all tenants: expected --tenant <id>, got nothing\n',
-      ]);
-    });
+  it.each([
+    [['tasks', 'list']],
+    [['tasks', 'why', NOWHERE]],
+    [['sessions', 'list']],
+    [['dlq', 'list']],
+    [['dlq', 'redrive', NOWHERE]],
+  ])('%j exits with a message that it needs a tenant', async (args) => {
+    const { code, stderr } = await run([...args, ...FLAGS]);
+    expect([code, stderr]).toEqual([
+      2,
+      'error: the storage has the tasks of all tenants: expected --tenant <id>, got nothing\n',
+    ]);
+  });
 
-    it('refuse a server URL together with the URL of a storage', async () => {
-      const { code, stderr } = await run(['queues', 'list', '--url', 'http://127.0.0.1:1', ...REDIS]);
-      expect(code).toBe(2);
-      expect(stderr).toMatch(/--url names an orchestrator/);
-    });
+  it('refuse a server URL together with the URL of a storage', async () => {
+    const { code, stderr } = await run(['queues', 'list', '--url', 'http://127.0.0.1:1', ...FLAGS]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/--url names an orchestrator/);
+  });
 
-    it('print the error as JSON with --json', async () => {
-      const { stderr } = await run(['queues', 'list', '--json']);
-      expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'invalid_request' } });
-    });
+  it('print the error as JSON with --json', async () => {
+    const { stderr } = await run(['queues', 'list', '--json', '--storage', 'memory:']);
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'invalid_request' } });
   });
 });

@@ -106,21 +106,28 @@ describe('the storage of the settings', () => {
 });
 
 describe('a storage that one process has to itself', () => {
-  const run = async (args: readonly string[]) => {
-    const { terminal, stderr } = fakeTerminal({ cwd: empty.path });
+  const run = async (args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
+    const { terminal, stderr } = fakeTerminal({ cwd: empty.path, env });
     return { code: await runCommandLine(args, terminal, new AbortController().signal), stderr: stderr() };
   };
 
-  it.each([[['queues', 'list']], [['tenants', 'list', '--storage', 'memory:']], [['tail', '--system']]])(
-    'is nothing for operators: %j',
+  it.each([[['queues', 'list']], [['tenants', 'list']], [['tail', '--system']]])(
+    'cannot be looked into by operators: %j --storage memory:',
     async (args) => {
-      const { code, stderr } = await run(args);
+      const { code, stderr } = await run([...args, '--storage', 'memory:']);
       expect(code).toBe(EXIT.badConfiguration);
       expect(stderr).toMatch(
         /expected one in --storage <url>, ORCHESTRATOR_STORAGE .*, got (?:memory:|file:)/,
       );
     },
   );
+
+  it('is reached by operators through its server', async () => {
+    const env = { ORCHESTRATOR_STORAGE: 'memory:', ORCHESTRATOR_URL: 'http://127.0.0.1:1' };
+    const { code, stderr } = await run(['queues', 'list'], env);
+    expect(code).toBe(EXIT.unreachable);
+    expect(stderr).toContain('no orchestrator answers at http://127.0.0.1:1');
+  });
 
   it.each(['api', 'worker'])('is nothing for the role %s', async (role) => {
     const { code, stderr } = await run(['serve', '--role', role, '--storage', 'memory:']);

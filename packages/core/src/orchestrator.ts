@@ -1,3 +1,5 @@
+import type { Admin } from './admin/admin.js';
+import { StorageAdmin } from './admin/storage-admin.js';
 import { atMost, type Clock, systemClock } from './runtime/clock.js';
 import { TenantEvents } from './events/tenant-events.js';
 import type { OrchestratorStats } from './orchestrator-stats.js';
@@ -73,6 +75,8 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
   readonly links: ServiceLinks;
   readonly gateway: Gateway;
   readonly tenants: TenantAdmin;
+  /** For operators only: it sees all tenants. */
+  readonly admin: Admin;
   readonly role: Role;
   readonly #clock: Clock;
   readonly #storage: Storage;
@@ -124,6 +128,7 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
     this.links = new ServiceLinks(ports);
     this.gateway = new Gateway({ ...ports, maxWaiting, registry: this.registry, links: this.links });
     this.tenants = new TenantAdmin(ports);
+    this.admin = new StorageAdmin({ storage, registry: this.registry, tenants: this.tenants });
     this.#sweeper = new Sweeper(ports, settings);
     if (role === 'api') return;
     this.#worker = this.#makeWorker(ports, settings);

@@ -18,6 +18,17 @@ export type { WorkerStats } from './worker/worker-stats.js';
 export { isDefinition } from './workflows/definition.js';
 export { ROLES } from './orchestrator-options.js';
 export type { UnhandledRejections } from './orchestrator-options.js';
+export type {
+  Admin,
+  AdminPage,
+  BulkReport,
+  QueueReport,
+  SystemEventReport,
+  TaskOfTenant,
+  TenantReport,
+  WorkerReport,
+} from './admin/admin.js';
+export { StorageAdmin, type StorageAdminParts } from './admin/storage-admin.js';
 export { TenantAdmin } from './tenants/tenant-admin.js';
 export type { TenantChange } from './tenants/tenant-admin.js';
 export type { TenantBatches } from './tenant/tenant-batches.js';

@@ -1,8 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { MemoryStorage, Orchestrator, type ServiceCall, type Storage, type Task } from '../src/index.js';
-import type { PublishSystemEventParams } from '../src/storage/index.js';
+import { MemoryStorage, Orchestrator, type ServiceCall, type Task } from '../src/index.js';
 import { Breakers, type OpenedBreaker, type SendOutcome } from '../src/services/breakers.js';
 import { systemClock } from '../src/runtime/clock.js';
 
@@ -29,9 +28,10 @@ beforeEach(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const random = { uuid: () => crypto.randomUUID(), fraction: () => 0 };
-  const storage: Storage = Object.assign(new MemoryStorage({ random }), {
-    systemEvents: { publish: ({ fields }: PublishSystemEventParams) => void opened.push(fields) },
-  });
+  const storage = new MemoryStorage({ random });
+  storage.systemEvents.publish = ({ kind, fields }) => {
+    if (kind === 'breaker_opened') opened.push(fields);
+  };
   orchestrator = new Orchestrator({
     random,
     storage,

@@ -35,6 +35,9 @@ function raw(running: RunningServer, method: string, path: string, token: string
   });
 }
 
+/** Of routes that require one. */
+const QUERIES: Readonly<Record<string, string>> = { '/admin/v1/dead-letters': '?tenant=acme' };
+
 /** A path of each GET route with things that are there, and the credential for it. */
 async function examples(running: RunningServer): Promise<readonly (readonly [string, string])[]> {
   const task = await running.submit('approval', {}, { session_id: 's-1' });
@@ -45,14 +48,15 @@ async function examples(running: RunningServer): Promise<readonly (readonly [str
     body: { input: { later: 'job-1' } },
   });
   const parts: Readonly<Record<string, string>> = {
+    tenant_id: 'acme',
     task_id: task,
     session_id: 's-1',
     batch_id: text(batch.body['batch_id']),
     job_id: text(job.body['job_id']),
   };
   return ROUTES.filter(({ method }) => method === 'GET').map(({ path, who }) => [
-    path.replace(/\{(\w+)\}/g, (_, name: string) => parts[name] ?? ''),
-    { public: '', client: KEYS.acme, service: TOKENS.embedding }[who],
+    path.replace(/\{(\w+)\}/g, (_, name: string) => parts[name] ?? '') + (QUERIES[path] ?? ''),
+    { public: '', client: KEYS.acme, service: TOKENS.embedding, operator: TOKENS.operator }[who],
   ]);
 }
 

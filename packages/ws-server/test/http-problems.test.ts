@@ -41,8 +41,9 @@ describe('credentials', () => {
   it('of one kind are refused for another', async () => {
     const running = await startServer();
     for (const route of ROUTES.filter(({ who }) => who !== 'public')) {
-      const wrong = route.who === 'client' ? [TOKENS.query, TOKENS.operator] : [KEYS.acme, TOKENS.operator];
-      for (const token of wrong) {
+      const kinds = { client: KEYS.acme, service: TOKENS.query, operator: TOKENS.operator };
+      for (const [who, token] of Object.entries(kinds)) {
+        if (who === route.who) continue;
         const { status, body } = await running.ask(route.method, examplePath(route.path), { token });
         expect([route.path, status, body['code']]).toEqual([route.path, 403, 'forbidden']);
       }

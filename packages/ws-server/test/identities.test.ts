@@ -10,6 +10,7 @@ describe('createIdentities', () => {
       ],
       serviceTokens: [{ service: 'query', token: 'token-of-query', tenants: ['acme'] }],
       operatorToken: 'token-of-operator',
+      operatorReadToken: 'token-of-reader',
     });
     expect(identities.authenticate('key-of-acme')).toEqual({
       kind: 'client',
@@ -27,6 +28,7 @@ describe('createIdentities', () => {
       tenants: new Set(['acme']),
     });
     expect(identities.authenticate('token-of-operator')).toEqual({ kind: 'operator' });
+    expect(identities.authenticate('token-of-reader')).toEqual({ kind: 'operator', readOnly: true });
     for (const stranger of ['', 'key-of-acm', 'key-of-acmee', 'KEY-OF-ACME', '__proto__']) {
       expect(identities.authenticate(stranger)).toBeUndefined();
     }

@@ -53,6 +53,17 @@ export const routes: readonly Route[] = [
       return json(200, { id: params.task_id });
     },
   }),
+  route({
+    ...about,
+    path: '/admin/v1/tenants/{tenant_id}',
+    who: 'operator',
+    async handle({ params, caller, admin, ...context }) {
+      same<typeof params, { readonly tenant_id: string }>(true);
+      same<typeof caller.kind, 'operator'>(true);
+      // @ts-expect-error an operator has no tenant of its own
+      return json(200, { tenant: context.tenant, ...(await admin.tenant(params.tenant_id)) });
+    },
+  }),
   // @ts-expect-error a parameter without a schema
   route({ ...about, path: '/v1/tasks/{tsk_id}', who: 'client', handle: () => json(200, {}) }),
   // @ts-expect-error the second of two parameters has none

@@ -19,6 +19,7 @@ export const TOKENS = {
   embedding: 'token-of-embedding',
   acmeOnly: 'token-of-ingestion-for-acme',
   operator: 'token-of-operator',
+  reader: 'token-of-operator-who-reads',
 } as const;
 
 export const IDENTITIES = {
@@ -33,6 +34,7 @@ export const IDENTITIES = {
     { service: 'ingestion', token: TOKENS.acmeOnly, tenants: ['acme'] },
   ],
   operatorToken: TOKENS.operator,
+  operatorReadToken: TOKENS.reader,
 };
 
 export interface Answer {

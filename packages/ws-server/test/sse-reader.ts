@@ -30,7 +30,7 @@ export class SseReader {
       );
       if (fields['']) this.comments.push(fields['']);
       const { event, id, data } = fields;
-      if (event && id && data) return { event, id, data: JSON.parse(data) as Record<string, unknown> };
+      if (event && data) return { event, id: id ?? '', data: JSON.parse(data) as Record<string, unknown> };
     }
   }
 

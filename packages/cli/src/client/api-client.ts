@@ -1,9 +1,10 @@
-import { type Issue, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
+import { type Issue, type JsonArgument, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
 import { isErrorCode } from '@agent-orchestrator/core/protocol';
 import { JsonRefusedError, parseJson } from '@agent-orchestrator/core/protocol';
+import { type StreamedEvent, streamedEvents } from './event-stream.js';
 
 export interface RequestOptions {
-  readonly body?: JsonValue;
+  readonly body?: JsonArgument;
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
@@ -11,15 +12,19 @@ export interface RequestOptions {
 
 /** Limit of one request, ms. */
 const TIMEOUT_MS = 60_000;
+/** Silence of a stream after which the connection counts as lost, ms: four heartbeats. */
+const SILENCE_MS = 60_000;
 const NO_ORCHESTRATOR = 'does not answer like an orchestrator';
 /** Hint for a missing or invalid API key. */
 export const API_KEY_HINT = 'set ORCHESTRATOR_API_KEY to one of its API keys';
 
-/** Client of the HTTP API with an API key. Errors are `OrchestratorError`s with the server's code. */
+/** Client of the HTTP API with a credential. Errors are `OrchestratorError`s with the server's code. */
 export class ApiClient {
   constructor(
     readonly url: string,
-    readonly apiKey: string | undefined,
+    private readonly token: string | undefined,
+    /** What to do about a missing or invalid credential. */
+    private readonly hint: string = API_KEY_HINT,
   ) {}
 
   get<T>(path: string, options: RequestOptions = {}): Promise<T> {
@@ -28,6 +33,46 @@ export class ApiClient {
 
   post<T>(path: string, body: JsonValue, options: RequestOptions = {}): Promise<T> {
     return this.#request<T>('POST', path, { ...options, body });
+  }
+
+  patch<T>(path: string, body: JsonArgument): Promise<T> {
+    return this.#request<T>('PATCH', path, { body });
+  }
+
+  /**
+   * Events of a stream until `signal` fires.
+   *
+   * @throws {OrchestratorError} `not_running` when the connection ends or is silent, or the code of its error event.
+   */
+  async *stream(path: string, signal: AbortSignal): AsyncGenerator<StreamedEvent> {
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), SILENCE_MS);
+    try {
+      const response = await fetch(routeUrl(this.url, path), {
+        headers: { accept: 'text/event-stream', ...this.#authorization() },
+        signal: AbortSignal.any([signal, silence.signal]),
+      });
+      if (!response.ok || !response.body)
+        throw toError(response.status, toBody(await response.text(), this.url), {
+          url: this.url,
+          hint: this.hint,
+        });
+      for await (const event of streamedEvents(response.body, () => timer.refresh())) {
+        if (event.event === 'error')
+          throw toError(response.status, event.data as JsonValue, { url: this.url, hint: this.hint });
+        yield event;
+      }
+      if (!signal.aborted) throw new OrchestratorError('not_running', `${this.url} has ended the stream`);
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error instanceof OrchestratorError ? error : unreachable(this.url, error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #authorization(): Record<string, string> {
+    return this.token === undefined ? {} : { authorization: `Bearer ${this.token}` };
   }
 
   async #request<T>(method: string, path: string, options: RequestOptions): Promise<T> {
@@ -41,7 +86,7 @@ export class ApiClient {
       headers: {
         accept: 'application/json',
         ...(options.body !== undefined && { 'content-type': 'application/json' }),
-        ...(this.apiKey !== undefined && { authorization: `Bearer ${this.apiKey}` }),
+        ...this.#authorization(),
         ...options.headers,
       },
       ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
@@ -53,7 +98,7 @@ export class ApiClient {
         throw this.#unreachable(error, limit);
       });
     const body = toBody(text, this.url);
-    if (!response.ok) throw toError(response.status, body, this.url);
+    if (!response.ok) throw toError(response.status, body, { url: this.url, hint: this.hint });
     return body as T;
   }
 
@@ -90,17 +135,21 @@ function toBody(text: string, url: string): JsonValue {
   }
 }
 
-function toError(status: number, body: JsonValue, url: string): OrchestratorError {
+function toError(
+  status: number,
+  body: JsonValue,
+  { url, hint: whatToDo }: { readonly url: string; readonly hint: string },
+): OrchestratorError {
   const problem = typeof body === 'object' && body !== null && !Array.isArray(body) ? body : {};
-  const { code, detail, title, errors } = problem;
+  const { code, detail, message: text, title, errors } = problem;
   if (!isErrorCode(code)) {
     return new OrchestratorError(
       'invalid_response',
       `${url} ${NO_ORCHESTRATOR}: it said ${status} without a code`,
     );
   }
-  const message = typeof detail === 'string' ? detail : typeof title === 'string' ? title : code;
-  const hint = code === 'unauthorized' ? `: ${API_KEY_HINT}` : '';
+  const message = [detail, text, title].find((said) => typeof said === 'string') ?? code;
+  const hint = code === 'unauthorized' ? `: ${whatToDo}` : '';
   return new OrchestratorError(
     code,
     `${message}${hint}`,

@@ -1,7 +1,7 @@
 import { connect, type Connection } from '../client/connection.js';
 import { UsageError } from '../errors/errors.js';
 import { readSettings, type SettingFlags, type Settings } from '../settings/settings.js';
-import type { OperatorStorage } from '../storage/operator-storage.js';
+import type { Storage } from '@agent-orchestrator/core';
 import type { InspectStorageOptions } from '../storage/storage-kind.js';
 import type { Terminal } from '../terminal/terminal.js';
 
@@ -16,7 +16,7 @@ export interface CommandContext {
   readonly openStorage?: OpenStorage;
 }
 
-export type OpenStorage = (options: InspectStorageOptions) => Promise<OperatorStorage>;
+export type OpenStorage = (options: InspectStorageOptions) => Promise<Storage>;
 
 /** Settings of a command that runs an orchestrator. */
 export async function serverSettings({ terminal }: CommandContext, flags: SettingFlags): Promise<Settings> {

@@ -4,7 +4,8 @@ import { wholePage } from '../client/whole-page.js';
 import { printPage } from '../print/page.js';
 import { printable } from '../terminal/terminal.js';
 import type { CommandContext } from './command-context.js';
-import { openStorageBackend, type OperatorFlags } from './operator-context.js';
+import { pageSize } from './flag-numbers.js';
+import { openAccess, type OperatorFlags, taskOf, tenantOf } from './operator-context.js';
 import { localTime } from '../print/local-time.js';
 
 export interface ListFlags extends OperatorFlags {
@@ -15,14 +16,13 @@ export interface ListFlags extends OperatorFlags {
 const LONGEST = 80;
 
 export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
-  const { limit = '20', cursor } = flags;
-  await using backend = await openStorageBackend(context, flags);
+  const limit = pageSize(flags.limit, 20);
+  const { cursor } = flags;
+  await using access = await openAccess(context, flags);
+  const tenantId = tenantOf(flags.tenant, access.tenant);
   const { items: tasks, next } = await wholePage(
-    async (count, from) => {
-      const page = await backend.listTasks({ status: 'failed', limit: count, cursor: from });
-      return { items: page.tasks, next: page.next };
-    },
-    { limit, cursor, signal: context.signal },
+    (count, from) => access.admin.tasks({ tenantId, status: 'failed', limit: Number(count), cursor: from }),
+    { limit: String(limit), cursor, signal: context.signal },
   );
   printPage(context.terminal, {
     none: 'no dead letters',
@@ -41,8 +41,8 @@ export async function list(context: CommandContext, flags: ListFlags): Promise<v
 }
 
 export async function show(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
-  await using backend = await openStorageBackend(context, flags);
-  const task = await backend.getTask(taskId);
+  await using access = await openAccess(context, flags);
+  const task = await access.admin.task(taskOf(access, flags, taskId));
   if (task.status !== 'failed') {
     throw new OrchestratorError(
       'not_found',
@@ -53,8 +53,8 @@ export async function show(context: CommandContext, taskId: string, flags: Opera
 }
 
 export async function redrive(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
-  await using backend = await openStorageBackend(context, flags);
-  const task = await backend.redrive(taskId);
+  await using access = await openAccess(context, flags);
+  const task = await access.admin.redrive(taskOf(access, flags, taskId));
   if (context.terminal.json) context.terminal.record(task);
   else context.terminal.data(task.task_id);
 }

@@ -9,6 +9,10 @@ export function wholeNumber(flag: string, text: string, min: number, max: number
 }
 
 /** Page size of a flag. */
-export function pageSize(text: string | undefined, usual: number): number {
-  return text === undefined ? usual : wholeNumber('--limit', text, 1, PAGE_SIZES.tenant.max);
+export function pageSize(
+  text: string | undefined,
+  usual: number,
+  max: number = PAGE_SIZES.tenant.max,
+): number {
+  return text === undefined ? usual : wholeNumber('--limit', text, 1, max);
 }

@@ -1,14 +1,19 @@
-import { idSchema, validate } from '@agent-orchestrator/core/protocol';
+import type { Storage } from '@agent-orchestrator/core';
+import type { TaskOfTenant } from '@agent-orchestrator/core/server';
+import { idSchema, uuidSchema, validate } from '@agent-orchestrator/core/protocol';
 import type { Backend } from '../client/backend.js';
+import { connectOperator } from '../client/connection.js';
 import { HttpBackend } from '../client/http-backend.js';
 import { ConfigurationError, UsageError } from '../errors/errors.js';
-import { readSettings, type SettingFlags } from '../settings/settings.js';
-import type { OperatorStorage } from '../storage/operator-storage.js';
-import { STORAGE_SETTINGS } from '../storage/own-settings.js';
+import { HttpAdmin } from '../operators/http-admin.js';
+import { type OperatorAccess, straightTo } from '../operators/operator-access.js';
 import { StorageBackend } from '../operators/storage-backend.js';
+import { readSettings, type SettingFlags, type Settings } from '../settings/settings.js';
+import { STORAGE_SETTINGS } from '../storage/own-settings.js';
+import { isShared } from '../storage/storage-kind.js';
 import { type CommandContext, connectionOf } from './command-context.js';
 
-/** Flags of commands with direct access to the storage. */
+/** Flags of commands about one tenant. */
 export interface OperatorFlags extends SettingFlags {
   readonly tenant?: string;
 }
@@ -18,53 +23,63 @@ const WAIT_MS = 5_000;
 
 /** The orchestrator over HTTP; with `--storage`, a flag of its kind, or `--tenant` the storage itself. */
 export async function openBackend(context: CommandContext, flags: OperatorFlags): Promise<Backend> {
+  if (flags.tenant === undefined && !namesStorage(flags))
+    return new HttpBackend((await connectionOf(context, flags)).api);
+  if (flags.url !== undefined) throw twoPlaces();
+  const tenantId = tenantOf(flags.tenant);
+  const settings = await readSettings(flags, context.terminal.env, context.terminal.cwd);
+  return new StorageBackend(await openShared(context, settings), tenantId);
+}
+
+/**
+ * Operators' access, chosen once: straight to the storage of a flag, or without `--url` to that of environment or config file if
+ * processes share it; else through the server at `--url`, else through that of the `dev` of this folder.
+ */
+export async function openAccess(context: CommandContext, flags: SettingFlags): Promise<OperatorAccess> {
+  const { env, cwd } = context.terminal;
+  const isNamed = namesStorage(flags);
+  if (isNamed && flags.url !== undefined) throw twoPlaces();
+  const settings = await readSettings(flags, env, cwd);
+  const isStraight = isNamed || (flags.url === undefined && isShared(settings.storage));
+  if (isStraight) return straightTo(await openShared(context, settings));
+  const { api, tenant } = await connectOperator(settings, cwd);
+  return { admin: new HttpAdmin(api), tenant, async [Symbol.asyncDispose]() {} };
+}
+
+function namesStorage(flags: SettingFlags): boolean {
   const given: Readonly<Record<string, unknown>> = { ...flags };
-  const isDirect = [...STORAGE_SETTINGS, 'tenant'].some((name) => given[name] !== undefined);
-  if (isDirect) return openStorageBackend(context, flags);
-  return new HttpBackend((await connectionOf(context, flags)).api);
+  return STORAGE_SETTINGS.some((name) => given[name] !== undefined);
 }
 
-/** Tasks and sessions of one tenant in the storage itself. */
-export async function openStorageBackend(
-  context: CommandContext,
-  flags: OperatorFlags,
-): Promise<StorageBackend> {
-  if (flags.tenant === undefined) {
-    throw new UsageError('the storage has the tasks of all tenants: expected --tenant <id>, got nothing');
-  }
-  const tenantId = validTenant(flags.tenant, '--tenant');
-  return new StorageBackend(await openOperatorStorage(context, flags), tenantId);
+function twoPlaces(): UsageError {
+  return new UsageError(
+    '--url names an orchestrator, and the other flags look straight into a storage: expected one of both',
+  );
 }
 
-/** Opens the storage; the caller closes it. */
-async function openOperatorStorage(context: CommandContext, flags: SettingFlags): Promise<OperatorStorage> {
-  const { terminal, signal } = context;
-  if (flags.url !== undefined) {
-    throw new UsageError('--url names an orchestrator, which is not used here: expected --storage alone');
-  }
-  const { storage } = await readSettings(flags, terminal.env, terminal.cwd);
+/** Opens a storage that processes share; the caller closes it. */
+function openShared({ signal, openStorage }: CommandContext, { storage }: Settings): Promise<Storage> {
   const inspect = storage.inspect?.bind(storage);
   if (!inspect) {
     throw new ConfigurationError(
       `this looks straight into a storage that processes share: expected one in --storage <url>, ORCHESTRATOR_STORAGE or "storage" in the config file, got ${storage.label}`,
     );
   }
-  const { openStorage = inspect } = context;
-  return openStorage({ signal, waitMs: WAIT_MS });
+  return (openStorage ?? inspect)({ signal, waitMs: WAIT_MS });
 }
 
-/** Runs a function on the storage, and closes it. */
-export async function withOperatorStorage<T>(
-  context: CommandContext,
-  flags: SettingFlags,
-  work: (storage: OperatorStorage) => Promise<T>,
-): Promise<T> {
-  const storage = await openOperatorStorage(context, flags);
-  try {
-    return await work(storage);
-  } finally {
-    await storage.close();
+/** The tenant of `--tenant`, else `usual`. @throws {UsageError} without any. */
+export function tenantOf(flag: string | undefined, usual?: string): string {
+  const tenant = flag ?? usual;
+  if (tenant === undefined) {
+    throw new UsageError('the storage has the tasks of all tenants: expected --tenant <id>, got nothing');
   }
+  return validTenant(tenant, '--tenant');
+}
+
+/** A task of the tenant of `--tenant`. */
+export function taskOf({ tenant }: OperatorAccess, flags: OperatorFlags, taskId: string): TaskOfTenant {
+  return { tenantId: tenantOf(flags.tenant, tenant), taskId: validate(uuidSchema, taskId, 'task-id') };
 }
 
 /** @throws {OrchestratorError} `invalid_request` for an invalid tenant id. */

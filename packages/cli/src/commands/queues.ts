@@ -1,13 +1,14 @@
-import type { TenantStats } from '@agent-orchestrator/core';
+import { PAGE_SIZES } from '@agent-orchestrator/core/protocol';
+import type { QueueReport, TenantReport } from '@agent-orchestrator/core/server';
+import { wholePage } from '../client/whole-page.js';
 import { printPage } from '../print/page.js';
-import { printTenantStats, QUEUE_COLUMNS, queueRow, tenantStatsRecord } from '../print/tenant-stats.js';
+import { printTenant, QUEUE_COLUMNS, queueRow } from '../print/tenant-report.js';
 import { table } from '../print/table.js';
 import type { SettingFlags } from '../settings/settings.js';
-import { type QueueFront, queueFront } from '../operators/queue-front.js';
 import { printable, type Terminal } from '../terminal/terminal.js';
 import type { CommandContext } from './command-context.js';
 import { pageSize } from './flag-numbers.js';
-import { validTenant, withOperatorStorage } from './operator-context.js';
+import { openAccess, validTenant } from './operator-context.js';
 import { localTime } from '../print/local-time.js';
 
 export interface ListFlags extends SettingFlags {
@@ -17,37 +18,37 @@ export interface ListFlags extends SettingFlags {
 
 export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const limit = pageSize(flags.limit, 100);
-  const { cursor: after } = flags;
-  await withOperatorStorage(context, flags, async (storage) => {
-    const page = await storage.tenants.list({ limit, ...(after !== undefined && { after }) });
-    printPage<TenantStats>(context.terminal, {
-      none: 'no tenants',
-      head: QUEUE_COLUMNS,
-      items: page.tenants,
-      row: queueRow,
-      record: tenantStatsRecord,
-      next: page.next,
-    });
+  const { cursor } = flags;
+  await using access = await openAccess(context, flags);
+  const page = await wholePage(
+    (count, from) => access.admin.tenants({ limit: Number(count), cursor: from }),
+    { limit: String(limit), cursor, signal: context.signal },
+  );
+  printPage<TenantReport>(context.terminal, {
+    none: 'no tenants',
+    head: QUEUE_COLUMNS,
+    items: page.items,
+    row: queueRow,
+    next: page.next,
   });
 }
 
 export async function inspect(context: CommandContext, tenant: string, flags: ListFlags): Promise<void> {
   const tenantId = validTenant(tenant);
-  const max = pageSize(flags.limit, 10);
-  await withOperatorStorage(context, flags, async (storage) => {
-    const stats = await storage.tenants.get({ tenantId });
-    const line = await queueFront(storage, { tenantId, max });
-    const { terminal } = context;
-    if (terminal.json) {
-      terminal.record({ ...tenantStatsRecord(stats), first_in_queue: line.tasks, partial: line.isPartial });
-      return;
-    }
-    printTenantStats(terminal, stats);
-    printLine(terminal, line);
-  });
+  // One page over HTTP too.
+  const limit = pageSize(flags.limit, 10, PAGE_SIZES.http.max);
+  await using access = await openAccess(context, flags);
+  const queue = await access.admin.queue(tenantId, { limit });
+  const { terminal } = context;
+  if (terminal.json) {
+    terminal.record(queue);
+    return;
+  }
+  printTenant(terminal, queue);
+  printFront(terminal, queue);
 }
 
-function printLine(terminal: Terminal, { tasks, isPartial }: QueueFront): void {
+function printFront(terminal: Terminal, { first_in_queue: tasks, partial }: QueueReport): void {
   if (tasks.length === 0) {
     terminal.talk('nothing is pending');
     return;
@@ -63,7 +64,7 @@ function printLine(terminal: Terminal, { tasks, isPartial }: QueueFront): void {
   ]);
   const head = ['position', 'task', 'type', 'priority', 'state', 'since', 'why'];
   for (const line of table(head, rows, terminal)) terminal.data(line);
-  if (isPartial)
+  if (partial)
     terminal.talk(
       'more is pending than was looked through: of what is not ready yet, others may come before these',
     );

@@ -112,7 +112,7 @@ export async function startDev(
   });
   if (!credentials.madeUp) return { node, credentials, noted: false, forget: async () => {} };
   try {
-    const forget = await leaveDevCredentials(terminal.cwd, node.url, credentials.apiKey);
+    const forget = await leaveDevCredentials(terminal.cwd, node.url, credentials);
     return { node, credentials, noted: true, forget };
   } catch (error) {
     terminal.talk(`commands in this folder will not find this server: ${(error as Error).message}`);
@@ -134,15 +134,18 @@ function sayHowToTalk({ terminal }: CommandContext, dev: RunningDev, { storage }
       tenant: credentials.tenant,
       storage: storage.label,
       ...(credentials.madeUp && { api_key: credentials.apiKey }),
+      ...(credentials.operatorToken !== undefined && { operator_token: credentials.operatorToken }),
     });
     return;
   }
   terminal.talk(`orchestrator listens at ${node.url}, tenant "${credentials.tenant}"`);
   terminal.talk(`storage: ${storage.label}`);
   if (credentials.madeUp) {
-    const found = noted ? ' (commands in this folder find it by themselves)' : '';
-    terminal.talk(`generated API key, for this run only${found}:`);
+    const found = noted ? ' (commands in this folder find them by themselves)' : '';
+    terminal.talk(`generated credentials, for this run only${found}:`);
     terminal.talk(`  export ORCHESTRATOR_API_KEY=${credentials.apiKey}`);
+    if (credentials.operatorToken !== undefined)
+      terminal.talk(`  export ORCHESTRATOR_OPERATOR_TOKEN=${credentials.operatorToken}`);
   }
   for (const line of nextSteps(dev)) terminal.talk(line);
 }

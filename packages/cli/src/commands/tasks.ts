@@ -11,7 +11,7 @@ import type { SettingFlags } from '../settings/settings.js';
 import { printable } from '../terminal/terminal.js';
 import { sayReconnect } from './ask.js';
 import { type CommandContext, connectionOf } from './command-context.js';
-import { openBackend, openStorageBackend, type OperatorFlags } from './operator-context.js';
+import { openAccess, openBackend, type OperatorFlags, taskOf } from './operator-context.js';
 import { localTime } from '../print/local-time.js';
 
 export interface ListFlags extends OperatorFlags {
@@ -60,9 +60,10 @@ export async function show(context: CommandContext, taskId: string, flags: Opera
   context.terminal.document(await backend.getTask(taskId));
 }
 
-export async function why({ terminal, ...context }: CommandContext, taskId: string, flags: OperatorFlags) {
-  await using backend = await openStorageBackend({ terminal, ...context }, flags);
-  const explanation = await backend.explainTask(taskId);
+export async function why(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
+  const { terminal } = context;
+  await using access = await openAccess(context, flags);
+  const explanation = await access.admin.explain(taskOf(access, flags, taskId));
   if (terminal.json) {
     terminal.record(explanation);
     return;

@@ -1,13 +1,16 @@
 import { createInterface } from 'node:readline/promises';
-import { OrchestratorError, type TenantStats } from '@agent-orchestrator/core';
-import { type TenantStore, type ConfigureTenantParams } from '@agent-orchestrator/core/storage';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { MAX_RUNNING, type TenantPatch } from '@agent-orchestrator/core/protocol';
+import type { TenantReport } from '@agent-orchestrator/core/server';
+import { wholePage } from '../client/whole-page.js';
 import { UsageError } from '../errors/errors.js';
 import { printPage } from '../print/page.js';
-import { printTenantStats, tenantStatsRecord, TENANT_COLUMNS, tenantRow } from '../print/tenant-stats.js';
+import type { OperatorPort } from '../operators/operator-port.js';
+import { printTenant, TENANT_COLUMNS, tenantRow } from '../print/tenant-report.js';
 import type { SettingFlags } from '../settings/settings.js';
 import type { CommandContext } from './command-context.js';
 import { pageSize, wholeNumber } from './flag-numbers.js';
-import { validTenant, withOperatorStorage } from './operator-context.js';
+import { openAccess, validTenant } from './operator-context.js';
 import { MAX_WEIGHT } from './tenant-limits.js';
 
 export interface ListFlags extends SettingFlags {
@@ -24,23 +27,20 @@ export interface SetFlags extends ConfigureFlags {
   readonly maxRunning?: string;
 }
 
-type Change = Omit<ConfigureTenantParams, 'tenantId'>;
-
-const MOST_RUNNING = 1_000_000;
-
 export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const limit = pageSize(flags.limit, 100);
-  const { cursor: after } = flags;
-  await withOperatorStorage(context, flags, async (storage) => {
-    const page = await storage.tenants.list({ limit, ...(after !== undefined && { after }) });
-    printPage<TenantStats>(context.terminal, {
-      none: 'no tenants',
-      head: TENANT_COLUMNS,
-      items: page.tenants,
-      row: tenantRow,
-      record: tenantStatsRecord,
-      next: page.next,
-    });
+  const { cursor } = flags;
+  await using access = await openAccess(context, flags);
+  const page = await wholePage(
+    (count, from) => access.admin.tenants({ limit: Number(count), cursor: from }),
+    { limit: String(limit), cursor, signal: context.signal },
+  );
+  printPage<TenantReport>(context.terminal, {
+    none: 'no tenants',
+    head: TENANT_COLUMNS,
+    items: page.items,
+    row: tenantRow,
+    next: page.next,
   });
 }
 
@@ -57,27 +57,27 @@ export async function set(context: CommandContext, tenant: string, flags: SetFla
   await configure(context, tenant, flags, changeOf(flags));
 }
 
-function configure(
+async function configure(
   context: CommandContext,
   tenant: string,
   flags: ConfigureFlags,
-  change: Change,
+  patch: TenantPatch,
 ): Promise<void> {
   const tenantId = validTenant(tenant);
-  return withOperatorStorage(context, flags, async (storage) => {
-    if (!flags.create && !(await isKnown(storage.tenants, tenantId))) await confirmNew(context, tenantId);
-    printTenantStats(context.terminal, await storage.tenants.configure({ tenantId, ...change }));
-  });
+  await using access = await openAccess(context, flags);
+  const { admin } = access;
+  if (!flags.create && !(await isKnown(admin, tenantId))) await confirmNew(context, tenantId);
+  printTenant(context.terminal, await admin.configure(tenantId, patch));
 }
 
 /** Whether the tenant exists: it is in the list at the position of its id. */
-async function isKnown(tenants: TenantStore, tenantId: string): Promise<boolean> {
-  let after: string | undefined;
+async function isKnown(admin: OperatorPort, tenantId: string): Promise<boolean> {
+  let cursor: string | undefined;
   do {
-    const page = await tenants.list({ limit: 1_000, ...(after !== undefined && { after }) });
-    if (page.tenants.some((known) => known.tenantId === tenantId)) return true;
-    after = page.next;
-  } while (after !== undefined);
+    const page = await admin.tenants({ limit: 1_000, cursor });
+    if (page.items.some((known) => known.tenant_id === tenantId)) return true;
+    cursor = page.next;
+  } while (cursor !== undefined);
   return false;
 }
 
@@ -95,16 +95,16 @@ async function confirmNew({ terminal, signal }: CommandContext, tenantId: string
 }
 
 /** @throws {UsageError} */
-function changeOf({ weight, maxRunning }: SetFlags): Change {
+function changeOf({ weight, maxRunning }: SetFlags): TenantPatch {
   if (weight === undefined && maxRunning === undefined) {
     throw new UsageError('expected --weight or --max-running, got neither');
   }
   return {
     ...(weight !== undefined && { weight: wholeNumber('--weight', weight, 1, MAX_WEIGHT) }),
-    ...(maxRunning !== undefined && { maxRunning: limitOf(maxRunning) }),
+    ...(maxRunning !== undefined && { max_running: limitOf(maxRunning) }),
   };
 }
 
 function limitOf(text: string): number | null {
-  return text === 'none' ? null : wholeNumber('--max-running', text, 1, MOST_RUNNING);
+  return text === 'none' ? null : wholeNumber('--max-running', text, 1, MAX_RUNNING);
 }

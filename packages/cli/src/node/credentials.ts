@@ -18,6 +18,8 @@ export interface Credentials {
   readonly apiKey: string;
   readonly tenant: string;
   readonly madeUp: boolean;
+  /** Generated for this run beside the key; absent if one is configured. */
+  readonly operatorToken?: string;
 }
 
 /** Credentials of the settings. @throws {ConfigurationError} when there are none. */
@@ -33,7 +35,7 @@ export function configuredCredentials(settings: Settings): Credentials {
   return { identities: identitiesOf(settings, settings.apiKeys), apiKey, tenant, madeUp: false };
 }
 
-/** Credentials of the settings, or, on loopback, generated ones for this run. */
+/** Credentials of the settings, or, on loopback, generated ones for this run: an API key and an operator token. */
 export function devCredentials(settings: Settings): Credentials {
   if (Object.keys(settings.apiKeys).length > 0) return configuredCredentials(settings);
   if (!LOOPBACK.test(settings.host)) {
@@ -42,16 +44,19 @@ export function devCredentials(settings: Settings): Credentials {
     );
   }
   const apiKey = `dev-${randomBytes(32).toString('base64url')}`;
+  const made = `dev-operator-${randomBytes(32).toString('base64url')}`;
+  const { operatorToken = made } = settings;
   return {
-    identities: identitiesOf(settings, { [apiKey]: DEV_TENANT }),
+    identities: identitiesOf({ ...settings, operatorToken }, { [apiKey]: DEV_TENANT }),
     apiKey,
     tenant: DEV_TENANT,
     madeUp: true,
+    ...(operatorToken === made && { operatorToken }),
   };
 }
 
 function identitiesOf(settings: Settings, apiKeys: Readonly<Record<string, string>>): Identities {
-  const { serviceTokens, operatorToken } = settings;
+  const { serviceTokens, operatorToken, operatorReadToken } = settings;
   try {
     return createIdentities({
       apiKeys: Object.entries(apiKeys).map(([key, tenant]) => ({ key, tenant })),
@@ -59,6 +64,7 @@ function identitiesOf(settings: Settings, apiKeys: Readonly<Record<string, strin
         tokens.map((token) => ({ service, token })),
       ),
       ...(operatorToken !== undefined && { operatorToken }),
+      ...(operatorReadToken !== undefined && { operatorReadToken }),
     });
   } catch (error) {
     if (error instanceof OrchestratorError) throw new ConfigurationError(error.message, { cause: error });
@@ -69,20 +75,20 @@ function identitiesOf(settings: Settings, apiKeys: Readonly<Record<string, strin
 const noteSchema = z.object({ url: z.string(), pid: z.number().int().positive() });
 
 /**
- * Stores a generated key for commands in the same folder, readable by this user only. Returns a function that
- * removes it.
+ * Stores generated credentials for commands in the same folder, readable by this user only. Returns a function
+ * that removes them.
  *
  * @throws when it cannot be stored, also because another `dev` in this folder has stored its own.
  */
 export async function leaveDevCredentials(
   cwd: string,
   url: string,
-  apiKey: string,
+  { apiKey, operatorToken, tenant }: Credentials,
 ): Promise<() => Promise<void>> {
   const path = devCredentialsPath(cwd);
   const other = await runningDev(path);
   if (other !== undefined) throw new Error(`they find the one that runs at ${other}`);
-  const text = `${JSON.stringify({ url, apiKey, pid: process.pid })}\n`;
+  const text = `${JSON.stringify({ url, apiKey, operatorToken, tenant, pid: process.pid })}\n`;
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await rm(path, { force: true });
   await writeFile(path, text, { mode: 0o600, flag: 'wx' });

@@ -1,8 +1,6 @@
 import {
-  type Explanation,
   GlobalTaskRegistry,
   type Message,
-  OrchestratorError,
   type Session,
   SessionManager,
   type Storage,
@@ -11,6 +9,7 @@ import {
 import { idSchema, PAGE_SIZES, uuidSchema, validate } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import type { Backend, SessionQuery, TaskQuery } from '../client/backend.js';
+import { closeStorage } from './operator-access.js';
 
 const statusSchema = z.enum(['active', 'closed'], 'expected active or closed').optional();
 const MAX_PAGE = PAGE_SIZES.tenant.max;
@@ -49,16 +48,6 @@ export class StorageBackend implements Backend {
     return this.#registry.cancel({ ...this.#task(taskId), reason: reason ?? 'cancelled by an operator' });
   }
 
-  /** State of a task with its reason. */
-  explainTask(taskId: string): Promise<Explanation> {
-    return this.#registry.explain(this.#task(taskId));
-  }
-
-  /** Redrives a failed task; idempotent. @throws {OrchestratorError} `conflict` if it has not failed. */
-  redrive(taskId: string): Promise<Task> {
-    return this.#registry.redrive(this.#task(taskId));
-  }
-
   listSessions({ status, limit: count, cursor }: SessionQuery) {
     const wanted = validate(statusSchema, status, '--status');
     const limit = countOf(count);
@@ -81,10 +70,7 @@ export class StorageBackend implements Backend {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#registry.close();
-    await this.storage.close().catch((error: unknown) => {
-      // It has already answered every request.
-      if (!(error instanceof OrchestratorError)) throw error;
-    });
+    await closeStorage(this.storage);
   }
 
   #task(taskId: string) {

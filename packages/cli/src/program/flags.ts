@@ -24,14 +24,20 @@ export function withStorageFlags(command: Command): Command {
   );
 }
 
-/** Flags of commands that need direct access to the storage. */
-export function withDirectFlags(command: Command): Command {
-  return withStorage(command, 'straight from this storage, without a server (default: ORCHESTRATOR_STORAGE)');
+/** Flags of commands of operators. */
+export function withOperatorFlags(command: Command): Command {
+  return withStorage(
+    command,
+    'straight from this storage, without a server (default: ORCHESTRATOR_STORAGE if processes share it, else the server)',
+  );
 }
 
-/** Flags of commands that have direct access to one tenant's data. */
+/** Flags of commands of operators about one tenant. */
 export function withTenantFlags(command: Command): Command {
-  return withDirectFlags(command).option('--tenant <id>', 'tenant in the storage');
+  return withOperatorFlags(command).option(
+    '--tenant <id>',
+    'tenant (default: that of the "dev" of this folder)',
+  );
 }
 
 /** Flags of commands that use HTTP, or have direct access to one tenant's data. */

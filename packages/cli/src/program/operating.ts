@@ -6,15 +6,15 @@ import type { ListFlags as QueueFlags } from '../commands/queues.js';
 import type { TailFlags } from '../commands/system-tail.js';
 import type { ConfigureFlags, ListFlags as TenantFlags, SetFlags } from '../commands/tenants.js';
 import { MAX_WEIGHT } from '../commands/tenant-limits.js';
-import { withDirectFlags, withPageFlags, withTenantFlags } from './flags.js';
+import { withOperatorFlags, withPageFlags, withTenantFlags } from './flags.js';
 
-/** Commands of operators, which read and change the storage itself. */
+/** Commands of operators, for all tenants: through a server with its operator token, or straight to a storage. */
 export function addOperatingCommands(program: Command, context: CommandContext): void {
   addQueueCommands(program, context);
   addTenantCommands(program, context);
   addDeadLetterCommands(program, context);
-  withDirectFlags(program.command('tail'))
-    .description('follow system events, directly from the storage')
+  withOperatorFlags(program.command('tail'))
+    .description('follow system events')
     .option(
       '--system',
       'system events: joined and lost workers, dead letters, late outcomes, tenants at their limit, failing services',
@@ -24,12 +24,12 @@ export function addOperatingCommands(program: Command, context: CommandContext):
 
 function addQueueCommands(program: Command, context: CommandContext): void {
   const actions = () => import('../commands/queues.js');
-  const queues = program.command('queues').description('show queues, directly from the storage');
-  const list = withDirectFlags(queues.command('list')).description(
+  const queues = program.command('queues').description('show queues');
+  const list = withOperatorFlags(queues.command('list')).description(
     'all tenants with ready, running and waiting tasks',
   );
   withPageFlags(list, 100).action(async (flags: QueueFlags) => (await actions()).list(context, flags));
-  withDirectFlags(queues.command('inspect'))
+  withOperatorFlags(queues.command('inspect'))
     .description('one tenant with its next tasks')
     .argument('<tenant>')
     .option('-n, --limit <count>', 'maximum number of tasks (default: 10)')
@@ -38,15 +38,13 @@ function addQueueCommands(program: Command, context: CommandContext): void {
 
 function addTenantCommands(program: Command, context: CommandContext): void {
   const actions = () => import('../commands/tenants.js');
-  const tenants = program
-    .command('tenants')
-    .description('list and configure tenants, directly in the storage');
+  const tenants = program.command('tenants').description('list and configure tenants');
   const tenantCommand = (name: string, description: string) =>
-    withDirectFlags(tenants.command(name))
+    withOperatorFlags(tenants.command(name))
       .description(description)
       .argument('<tenant>')
       .option('--create', 'create an unknown tenant (default: ask on a terminal, otherwise refuse)');
-  const list = withDirectFlags(tenants.command('list')).description(
+  const list = withOperatorFlags(tenants.command('list')).description(
     'all tenants with their settings and task counts',
   );
   withPageFlags(list, 100).action(async (flags: TenantFlags) => (await actions()).list(context, flags));
@@ -64,9 +62,7 @@ function addTenantCommands(program: Command, context: CommandContext): void {
 
 function addDeadLetterCommands(program: Command, context: CommandContext): void {
   const actions = () => import('../commands/dead-letters.js');
-  const deadLetters = program
-    .command('dlq')
-    .description('dead letter queue: failed tasks, directly from the storage');
+  const deadLetters = program.command('dlq').description('dead letter queue: failed tasks');
   const list = withTenantFlags(deadLetters.command('list')).description('the newest failed tasks');
   withPageFlags(list, 20).action(async (flags: DeadLetterFlags) => (await actions()).list(context, flags));
   withTenantFlags(deadLetters.command('show'))

@@ -19,8 +19,9 @@ Try it:
   orchestrator-cli ingest ./docs              in another one
   orchestrator-cli chat "how do I …?"
 
-Environment: ORCHESTRATOR_URL, ORCHESTRATOR_API_KEY (what this command sends), ORCHESTRATOR_PORT, ORCHESTRATOR_HOST,
-ORCHESTRATOR_API_KEYS, ORCHESTRATOR_SERVICE_TOKENS, ORCHESTRATOR_OPERATOR_TOKEN, ORCHESTRATOR_LLM_URL|KEY|MODEL,
+Environment: ORCHESTRATOR_URL, ORCHESTRATOR_API_KEY (what this command sends), ORCHESTRATOR_OPERATOR_TOKEN (what commands
+for operators send, and a server accepts), ORCHESTRATOR_OPERATOR_READ_TOKEN, ORCHESTRATOR_PORT, ORCHESTRATOR_HOST, ORCHESTRATOR_API_KEYS,
+ORCHESTRATOR_SERVICE_TOKENS, ORCHESTRATOR_LLM_URL|KEY|MODEL,
 ORCHESTRATOR_STORAGE, ${storageVariables}, ORCHESTRATOR_ROLE, SERVICE_TOKEN (for "services check"),
 ORCHESTRATOR_LOG=debug, NO_COLOR
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 limited, 69 unreachable, 75 time-out, 78 configuration, 130 interrupted`;

@@ -61,7 +61,7 @@ function addTaskCommands(program: Command, context: CommandContext): void {
     .argument('<task-id>')
     .action(async (taskId: string, flags: OperatorFlags) => (await actions()).show(context, taskId, flags));
   withTenantFlags(tasks.command('why'))
-    .description('explain the state of a task (requires direct access to the storage)')
+    .description('explain the state of a task, as operators see it')
     .argument('<task-id>')
     .action(async (taskId: string, flags: OperatorFlags) => (await actions()).why(context, taskId, flags));
   withEitherFlags(tasks.command('cancel'))

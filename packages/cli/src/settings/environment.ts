@@ -19,6 +19,7 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   serviceTokens: 'ORCHESTRATOR_SERVICE_TOKENS',
   apiKey: 'ORCHESTRATOR_API_KEY',
   operatorToken: 'ORCHESTRATOR_OPERATOR_TOKEN',
+  operatorReadToken: 'ORCHESTRATOR_OPERATOR_READ_TOKEN',
   llm: 'ORCHESTRATOR_LLM_URL',
   storage: 'ORCHESTRATOR_STORAGE',
   role: 'ORCHESTRATOR_ROLE',
@@ -27,7 +28,7 @@ export const VARIABLES: Readonly<Record<string, string>> = {
 
 /** Settings whose variable is the value itself. */
 const PLAIN = [
-  ...['url', 'host', 'port', 'apiKey', 'operatorToken', 'storage', 'role'],
+  ...['url', 'host', 'port', 'apiKey', 'operatorToken', 'operatorReadToken', 'storage', 'role'],
   ...Object.keys(OWN_VARIABLES),
 ];
 

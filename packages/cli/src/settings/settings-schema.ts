@@ -85,6 +85,7 @@ export const settingsSchema = z.strictObject({
   serviceTokens: byId(tokensSchema).default({}),
   apiKey: tokenSchema.optional(),
   operatorToken: tokenSchema.optional(),
+  operatorReadToken: tokenSchema.optional(),
   llm: z
     .strictObject({
       url: urlSchema,

@@ -23,9 +23,13 @@ const wholeSchema = settingsSchema.extend(ownSchemas()) as unknown as z.ZodType<
 export type Settings = Omit<ReadSettings, 'services' | 'storage'> & {
   readonly services: Readonly<Record<string, ServiceSettings>>;
   readonly storage: StorageAddress;
-  /** URL that the API key may be sent to; absent: any `url`. */
-  readonly apiKeyUrl?: string | undefined;
+  /** URL that a credential of a client may be sent to; absent: any `url`. */
+  readonly credentialUrls: Readonly<Partial<Record<CredentialName, string | undefined>>>;
 };
+
+/** Credentials that commands send. */
+const CREDENTIALS = ['apiKey', 'operatorToken'] as const;
+export type CredentialName = (typeof CREDENTIALS)[number];
 
 /** Settings of flags. */
 export interface SettingFlags extends OwnFlags {
@@ -58,8 +62,11 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
   };
   try {
     const read = validate(wholeSchema, withOneStorage(sources), 'settings', 'invalid_request', 'refused');
-    const apiKeyUrl = apiKeyUrlOf(sources, flags.config !== undefined);
-    return { ...read, storage: storageOf(read), ...(apiKeyUrl !== undefined && { apiKeyUrl }) };
+    const urls = CREDENTIALS.map((name) => [
+      name,
+      credentialUrlOf(sources, name, flags.config !== undefined),
+    ]);
+    return { ...read, storage: storageOf(read), credentialUrls: Object.fromEntries(urls) };
   } catch (error) {
     if (!(error instanceof OrchestratorError)) throw error;
     const lines = (error.issues ?? []).map(({ path, expected, got }) => {
@@ -97,15 +104,19 @@ function placeOf({ byFlag, byVariable, path }: Sources, name: string, where = na
 }
 
 /**
- * URL that the API key belongs to: that of its own source. A key of the environment without one belongs to
+ * URL that a credential belongs to: that of its own source. One of the environment without a URL belongs to
  * the URL given with it (`--url`, or the file of `--config`), else to the default URL: never to that of a
  * file merely present in this folder, which may point to another program of this machine.
  */
-function apiKeyUrlOf({ file, byVariable, byFlag }: Sources, isFileNamed: boolean): string | undefined {
-  const own = byVariable['apiKey'] === undefined ? file['url'] : byVariable['url'];
+function credentialUrlOf(
+  { file, byVariable, byFlag }: Sources,
+  name: CredentialName,
+  isFileNamed: boolean,
+): string | undefined {
+  const own = byVariable[name] === undefined ? file['url'] : byVariable['url'];
   if (typeof own === 'string') return own;
   const isTyped = byFlag['url'] !== undefined || isFileNamed;
-  return byVariable['apiKey'] === undefined || isTyped ? undefined : DEFAULT_URL;
+  return byVariable[name] === undefined || isTyped ? undefined : DEFAULT_URL;
 }
 
 function fromFlags(flags: SettingFlags): Record<string, unknown> {

@@ -1,5 +1,4 @@
 import type { Storage } from '@agent-orchestrator/core';
-import type { OperatorStorage } from './operator-storage.js';
 import type { OwnSettings } from './own-settings.js';
 
 export interface OpenStorageOptions {
@@ -29,7 +28,7 @@ export interface StorageAddress {
    */
   open(options: OpenStorageOptions): Promise<Storage>;
   /** Opens it for an operator, beside the orchestrators that use it. Absent: one process has it to itself. */
-  readonly inspect?: (options: InspectStorageOptions) => Promise<OperatorStorage>;
+  readonly inspect?: (options: InspectStorageOptions) => Promise<Storage>;
 }
 
 /** Whether several processes can use the storage at the same time. */

@@ -1,6 +1,7 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
+import type { SystemEvents } from '../storage/system-events.js';
 import type { Wakeups } from '../storage/wakeups.js';
 import type { Command, CommandName, CommandParams, CommandResult } from './command.js';
 import { SEEDED } from './commands.js';
@@ -23,6 +24,7 @@ export interface CommandGate {
   readonly wakeups: Wakeups;
   /** @throws {OrchestratorError} `storage_unavailable` once it is closed. */
   checkOpen(): void;
+  readonly systemEvents: SystemEvents;
   execute<N extends CommandName>(name: N, params: CommandParams<N>): MaybePromise<CommandResult<N>>;
   read<N extends ReadName>(name: N, params: ReadParams<N>): MaybePromise<ReadResult<N>>;
   /** Calls `onNews` after each command that appends to the tenant's log, until the returned function is called. */
@@ -40,7 +42,8 @@ export interface EngineGateOptions {
 export class EngineGate implements CommandGate {
   readonly engine: Engine;
   readonly wakeups: Wakeups;
-  readonly #delivery = new EffectDelivery();
+  readonly systemEvents: SystemEvents;
+  readonly #delivery: EffectDelivery;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #onCommand: CommandObserver | undefined;
@@ -48,9 +51,11 @@ export class EngineGate implements CommandGate {
 
   constructor({ clock, random, limits, onCommand }: EngineGateOptions) {
     this.#clock = clock;
+    this.#delivery = new EffectDelivery(clock);
     this.#random = random;
     this.#onCommand = onCommand;
     this.wakeups = this.#delivery.wakeups;
+    this.systemEvents = this.#delivery.systemEvents;
     this.engine = new Engine(new EngineState({ epoch: newEpoch(random), limits: inJson(limits) }));
   }
 

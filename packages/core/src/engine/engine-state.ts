@@ -1,5 +1,6 @@
 import type { TaskError } from '../protocol/errors.js';
 import type { DEFAULTS } from '../protocol/settings.js';
+import { type PublishSystemEventParams, storageEvents } from '../storage/system-events.js';
 import type { Wakeup } from '../storage/wakeups.js';
 import type { Runnable } from '../storage/task-queue.js';
 import { TimerQueue } from './timers/timer-queue.js';
@@ -74,9 +75,11 @@ export interface Effects {
   readonly wakeups: readonly Wakeup[];
   /** Followed tenants with new events. */
   readonly news: ReadonlySet<string>;
+  /** For operators. */
+  readonly systemEvents: readonly PublishSystemEventParams[];
 }
 
-const NO_EFFECTS: Effects = { wakeups: [], news: new Set() };
+const NO_EFFECTS: Effects = { wakeups: [], news: new Set(), systemEvents: [] };
 
 /**
  * State shared by all parts of the engine: a function of the settings and the commands so far. Time and random numbers are
@@ -101,6 +104,7 @@ export class EngineState {
   /** Effects of the current command. */
   private wakeups: Wakeup[] = [];
   private news = new Set<string>();
+  private systemEvents: PublishSystemEventParams[] = [];
 
   constructor({ epoch, limits }: EngineSettings) {
     this.limits = limits;
@@ -126,11 +130,12 @@ export class EngineState {
   }
 
   takeEffects(): Effects {
-    const { wakeups, news } = this;
-    if (wakeups.length === 0 && news.size === 0) return NO_EFFECTS;
+    const { wakeups, news, systemEvents } = this;
+    if (wakeups.length === 0 && news.size === 0 && systemEvents.length === 0) return NO_EFFECTS;
     this.wakeups = [];
     if (news.size > 0) this.news = new Set();
-    return { wakeups, news };
+    if (systemEvents.length > 0) this.systemEvents = [];
+    return { wakeups, news, systemEvents };
   }
 
   /** State of the tenant for a write; created on first use. */
@@ -222,8 +227,11 @@ export class EngineState {
 
   /** Removes workers whose heartbeat has expired. */
   buryWorkers(now: number): void {
-    for (const [workerId, { aliveUntil }] of this.workers)
-      if (aliveUntil > 0 && aliveUntil <= now) this.workers.delete(workerId);
+    for (const [workerId, { aliveUntil }] of this.workers) {
+      if (aliveUntil === 0 || aliveUntil > now) continue;
+      this.workers.delete(workerId);
+      this.publishSystemEvent(storageEvents.workerLost(workerId));
+    }
   }
 
   /** Appends an event to the tenant's log. */
@@ -235,6 +243,10 @@ export class EngineState {
   publish(wakeup: Wakeup): void {
     // A batch makes a thousand tasks ready: one hint is enough.
     if (wakeup !== this.wakeups.at(-1)) this.wakeups.push(wakeup);
+  }
+
+  publishSystemEvent(event: PublishSystemEventParams): void {
+    this.systemEvents.push(event);
   }
 
   schedule(kind: TaskTimer, at: number, what: TaskEntry): void;

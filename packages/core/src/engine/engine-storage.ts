@@ -25,8 +25,7 @@ export abstract class EngineStorage implements Storage {
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
   readonly wakeups: Wakeups;
-  /** Dropped: only this process can read the storage. */
-  readonly systemEvents: SystemEvents = { publish: () => {} };
+  readonly systemEvents: SystemEvents;
 
   constructor(private readonly commands: CommandGate) {
     const ports = storagePorts(commands);
@@ -40,6 +39,7 @@ export abstract class EngineStorage implements Storage {
     this.usage = ports.usage;
     this.workers = ports.workers;
     this.wakeups = commands.wakeups;
+    this.systemEvents = commands.systemEvents;
   }
 
   /** Resolves while the storage is open. @throws {OrchestratorError} `storage_unavailable` else. */

@@ -2,6 +2,7 @@ import type { Command, CommandName, CommandResult } from './command.js';
 import { COMMANDS } from './commands.js';
 import type { Effects, EngineState } from './engine-state.js';
 import { type EngineParts, partsOf } from './engine-parts.js';
+import { systemEventOf } from './events/answer-events.js';
 import { type Read, type ReadName, READS, type ReadResult } from './reads.js';
 
 /**
@@ -18,7 +19,10 @@ export class Engine {
   /** Carries out a command. Its effects outside of the state wait for `takeEffects`. */
   execute<N extends CommandName>(command: Command<N>): CommandResult<N> {
     this.state.begin(command.at, command.seed);
-    return COMMANDS[command.name](this.parts, command.params);
+    const result = COMMANDS[command.name](this.parts, command.params);
+    const event = systemEventOf(command, result);
+    if (event) this.state.publishSystemEvent(event);
+    return result;
   }
 
   read<N extends ReadName>({ name, at, params }: Read<N>): ReadResult<N> {
@@ -26,7 +30,7 @@ export class Engine {
     return READS[name](this.parts, params);
   }
 
-  /** Wakeups of the commands since the last call, and the followed logs that they have appended to. */
+  /** Wakeups and system events of the commands since the last call, and the followed logs that they have appended to. */
   takeEffects(): Effects {
     return this.state.takeEffects();
   }

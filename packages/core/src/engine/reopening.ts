@@ -1,3 +1,4 @@
+import { storageEvents } from '../storage/system-events.js';
 import type { ReopenParams } from './command.js';
 import type { EngineState } from './engine-state.js';
 
@@ -9,7 +10,7 @@ export class Reopening {
   reopen({ limits, epoch, keepsWorkers }: ReopenParams): void {
     Object.assign(this.state.limits, limits);
     if (epoch !== undefined) this.state.renewEpoch(epoch);
-    if (!keepsWorkers) this.state.workers.clear();
+    if (!keepsWorkers) this.forgetWorkers();
     for (const tenant of this.state.tenants.after(undefined)) {
       tenant.events.followers = 0;
       if (keepsWorkers) continue;
@@ -18,5 +19,11 @@ export class Reopening {
         this.state.schedule('lease', this.state.now(), entry);
       }
     }
+  }
+
+  private forgetWorkers(): void {
+    for (const workerId of this.state.workers.keys())
+      this.state.publishSystemEvent(storageEvents.workerLost(workerId));
+    this.state.workers.clear();
   }
 }

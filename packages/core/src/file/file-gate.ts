@@ -9,6 +9,7 @@ import { messageOf } from '../protocol/thrown.js';
 import type { Clock } from '../runtime/clock.js';
 import { Fifo } from '../runtime/fifo.js';
 import type { Random } from '../runtime/random.js';
+import type { SystemEvents } from '../storage/system-events.js';
 import type { Wakeups } from '../storage/wakeups.js';
 import { FRAME_HEADER_BYTES } from './frame.js';
 import { commandOf, digestOf, textOfCommand, writeEntry } from './log-entries.js';
@@ -62,7 +63,8 @@ const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
  */
 export class FileGate implements CommandGate {
   readonly wakeups: Wakeups;
-  readonly #delivery = new EffectDelivery();
+  readonly systemEvents: SystemEvents;
+  readonly #delivery: EffectDelivery;
   readonly #parts: FileGateOptions;
   readonly #waiting = new Fifo<WaitingCommand>();
   #batch = new Batch();
@@ -74,7 +76,9 @@ export class FileGate implements CommandGate {
 
   constructor(parts: FileGateOptions) {
     this.#parts = parts;
+    this.#delivery = new EffectDelivery(parts.clock);
     this.wakeups = this.#delivery.wakeups;
+    this.systemEvents = this.#delivery.systemEvents;
   }
 
   /** @throws {OrchestratorError} `storage_unavailable` after `close`, or once the log cannot be written. */

@@ -1,3 +1,11 @@
+export {
+  type DeadLetterFilter,
+  deadLetterFilterSchema,
+  MAX_RUNNING,
+  MAX_WEIGHT,
+  type TenantPatch,
+  tenantPatchSchema,
+} from './admin.js';
 export { listSchema } from './list.js';
 export { describe, validate } from './validation.js';
 export {

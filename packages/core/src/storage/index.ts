@@ -7,7 +7,13 @@ export {
   repairFolder,
 } from '../file/check-folder.js';
 export type { DamagePlace } from '../file/damage.js';
-export type { PublishSystemEventParams, SystemEvent, SystemEvents } from './system-events.js';
+export {
+  type FollowSystemEventsParams,
+  type PublishSystemEventParams,
+  storageEvents,
+  type SystemEvent,
+  type SystemEvents,
+} from './system-events.js';
 export type { Wakeup, Wakeups } from './wakeups.js';
 export type {
   BeginStepParams,

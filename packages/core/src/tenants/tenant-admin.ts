@@ -1,12 +1,10 @@
 import { z } from 'zod';
+import { MAX_RUNNING, MAX_WEIGHT } from '../protocol/admin.js';
 import { idSchema } from '../protocol/ids.js';
 import { PAGE_SIZES, type PageOptions } from '../protocol/pages.js';
 import { validate } from '../protocol/validation.js';
 import type { Storage } from '../storage/storage.js';
 import type { TenantStats } from '../storage/tenant-store.js';
-
-const MAX_WEIGHT = 100;
-const MAX_RUNNING = 1_000_000;
 
 const changeSchema = z.object({
   weight: z.int().min(1).max(MAX_WEIGHT).optional(),

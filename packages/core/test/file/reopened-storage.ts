@@ -1,5 +1,5 @@
 import type { Storage } from '../../src/index.js';
-import type { Wakeup } from '../../src/storage/index.js';
+import type { SystemEvent, Wakeup } from '../../src/storage/index.js';
 
 const PORTS = [
   'tasks',
@@ -43,7 +43,10 @@ export class ReopenedStorage {
     this.storage = {
       ...(Object.fromEntries(ports) as unknown as Storage),
       wakeups: { subscribe: (listener) => this.#subscribe(listener) },
-      systemEvents: { publish: (params) => this.#current.systemEvents.publish(params) },
+      systemEvents: {
+        publish: (params) => this.#current.systemEvents.publish(params),
+        follow: (params) => this.#follow('systemEvents', 'follow', params) as AsyncIterable<SystemEvent>,
+      },
       ping: () => this.#inTurn(() => this.#current.ping()),
       close: () => {
         this.#isClosed = true;
@@ -96,7 +99,11 @@ export class ReopenedStorage {
     }
   }
 
-  async *#follow(port: (typeof PORTS)[number], method: string, params: unknown): AsyncGenerator {
+  async *#follow(
+    port: (typeof PORTS)[number] | 'systemEvents',
+    method: string,
+    params: unknown,
+  ): AsyncGenerator {
     this.#followers += 1;
     try {
       yield* (this.#current as unknown as Record<string, Port>)[port]?.[method]?.(

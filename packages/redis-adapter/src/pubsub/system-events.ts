@@ -1,5 +1,6 @@
 import type { Clock } from '@agent-orchestrator/core';
 import {
+  type FollowSystemEventsParams,
   pause,
   type PublishSystemEventParams,
   type SystemEvent,
@@ -34,14 +35,7 @@ export class RedisSystemEvents implements SystemEvents {
     await this.client.xadd(this.key, 'MAXLEN', '~', KEPT, '*', ...fields);
   }
 
-  /** The last `recent` events (default 100), then new ones, until `signal` fires. */
-  async *follow({
-    signal,
-    recent = 100,
-  }: {
-    readonly signal: AbortSignal;
-    readonly recent?: number;
-  }): AsyncGenerator<SystemEvent> {
+  async *follow({ signal, recent = 100 }: FollowSystemEventsParams): AsyncGenerator<SystemEvent> {
     await this.database.check();
     const newest = await answerOf(this.client.xrevrange(this.key, '+', '-', 'COUNT', Math.max(1, recent)));
     let last = newest[0]?.[0] ?? '0';

@@ -1,4 +1,4 @@
-import type { Swept } from '@agent-orchestrator/core/storage';
+import { storageEvents, type Swept } from '@agent-orchestrator/core/storage';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import { answerOf } from '../server/storage-errors.js';
 import type { Tenants } from './rotations.js';
@@ -54,8 +54,7 @@ export class Sweeps {
     const reply = await this.state.runSystem('dueTenants', this.state.now, max, sweepMs);
     const [tenants, mark, lost] = reply as [string[], number, string[]];
     const { systemEvents } = this.state.parts;
-    for (const worker of lost)
-      systemEvents.publish({ kind: 'worker_lost', text: `worker ${worker} is lost`, fields: { worker } });
+    for (const worker of lost) systemEvents.publish(storageEvents.workerLost(worker));
     return [tenants, mark];
   }
 

@@ -1,6 +1,7 @@
 import { DEFAULTS } from '@agent-orchestrator/core/protocol';
 import {
   type AnnouncedType,
+  storageEvents,
   type WorkerDirectory,
   type WorkerEntry,
   type AnnounceParams,
@@ -36,12 +37,7 @@ export class RedisWorkerDirectory implements WorkerDirectory {
     );
     const [isOpening, joined] = reply as [number, number];
     const { systemEvents } = this.state.parts;
-    if (joined === 1)
-      systemEvents.publish({
-        kind: 'worker_joined',
-        text: `worker ${workerId} has joined`,
-        fields: { worker: workerId },
-      });
+    if (joined === 1) systemEvents.publish(storageEvents.workerJoined(workerId));
     this.state.parts.wakeups.addWorker(workerId);
     // Also after a restart that lost everything: a new rotation needs all ready tenants.
     if (isOpening === 1) await this.tenants.addReadyTenants(pool);
@@ -51,12 +47,7 @@ export class RedisWorkerDirectory implements WorkerDirectory {
   async leave({ workerId }: LeaveWorkerParams): Promise<void> {
     const left = await this.state.runSystem('leave', this.state.now, workerId);
     const { wakeups, systemEvents } = this.state.parts;
-    if (left === 1)
-      systemEvents.publish({
-        kind: 'worker_left',
-        text: `worker ${workerId} has left`,
-        fields: { worker: workerId },
-      });
+    if (left === 1) systemEvents.publish(storageEvents.workerLeft(workerId));
     this.claims.forget(workerId);
     wakeups.removeWorker(workerId);
   }

@@ -1,4 +1,5 @@
 import { type Clock, OrchestratorError, type Random } from '@agent-orchestrator/core';
+import { storageEvents } from '@agent-orchestrator/core/storage';
 import type { Cluster, Redis } from 'ioredis';
 import type { PubSubWakeups } from '../pubsub/wakeups.js';
 import type { Database } from '../server/database.js';
@@ -214,8 +215,7 @@ export class RedisState {
     if (now - (this.#publishedAtLimit.get(tenantId) ?? 0) < REPEAT_SYSTEM_EVENT_MS) return;
     if (this.#publishedAtLimit.size >= MAX_REMEMBERED) this.#publishedAtLimit.clear();
     this.#publishedAtLimit.set(tenantId, now);
-    const text = `tenant ${tenantId} is at its limit: too many of its tasks wait, or too much is stored for it`;
-    this.parts.systemEvents.publish({ kind: 'tenant_at_limit', text, fields: { tenant: tenantId } });
+    this.parts.systemEvents.publish(storageEvents.tenantAtLimit(tenantId));
   }
 
   #publishTimer(due: number | null): void {
@@ -238,11 +238,7 @@ export class RedisState {
   async #apply(tenantId: string, effect: string, value: string | number): Promise<void> {
     if (effect === 'ready') await this.runSystem('joinRotations', tenantId, value);
     else if (effect === 'dead_letter')
-      this.parts.systemEvents.publish({
-        kind: effect,
-        text: `task ${value} has failed`,
-        fields: { tenant: tenantId, task: String(value) },
-      });
+      this.parts.systemEvents.publish(storageEvents.deadLetter(tenantId, String(value)));
     else if (effect === 'staged') await this.createStaged(tenantId, String(value));
     else if (effect === 'forgotten') await this.#forget(tenantId);
     else await this.runSystem('indexTenant', tenantId, effect === 'due' ? value : '');

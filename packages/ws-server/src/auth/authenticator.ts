@@ -125,8 +125,9 @@ function asOurs(thrown: unknown): OrchestratorError | undefined {
 function readIdentity(value: unknown): Identity | string {
   if (value === null) return 'expected undefined for an unknown token, got null';
   if (typeof value !== 'object') return `expected an object, got a ${typeof value}`;
-  const { kind, tenant, service, scopes, tenants } = value as Readonly<Record<string, unknown>>;
-  if (kind === 'operator') return { kind };
+  const { kind, tenant, service, scopes, tenants, readOnly } = value as Readonly<Record<string, unknown>>;
+  // Anything but the absence of a limit is one.
+  if (kind === 'operator') return isUnset(readOnly) ? { kind } : { kind, readOnly: true };
   if (kind === 'client') {
     if (!isId(tenant)) return 'the tenant of a client is no valid id';
     const set = setOf(scopes ?? SCOPES);
@@ -137,6 +138,10 @@ function readIdentity(value: unknown): Identity | string {
   if (tenants === undefined || tenants === null) return { kind, service };
   const set = setOf(tenants);
   return set ? { kind, service, tenants: set } : 'tenants: expected a Set';
+}
+
+function isUnset(flag: unknown): boolean {
+  return flag === undefined || flag === null || flag === false;
 }
 
 function isId(value: unknown): value is string {

@@ -2,7 +2,7 @@ import { OrchestratorError } from '@agent-orchestrator/core';
 import { idSchema, validate } from '@agent-orchestrator/core/protocol';
 import type { Authenticator, CheckIds } from './authenticator.js';
 import type { ShownCredential, Tickets } from './tickets.js';
-import type { ClientIdentity, Identity, ServiceCredential } from './identities.js';
+import type { Identity, ServiceCredential } from './identities.js';
 
 const BEARER = /^Bearer +(\S{1,8192}) *$/i;
 const NAMES: Readonly<Record<Identity['kind'], string>> = {
@@ -48,14 +48,14 @@ export function isOfTicket({ ticket }: ShownCredential, identity: Identity): boo
  * @throws {OrchestratorError} `unauthorized` without a token or for an unknown one, `forbidden` for another
  *   kind, or the error of the host's identities, such as `service_unavailable`.
  */
-export async function identify<K extends 'client' | 'service'>(
+export async function identify<K extends Identity['kind']>(
   authenticator: Authenticator,
   {
     credential,
     kind,
     ids,
   }: { readonly credential: ShownCredential | undefined; readonly kind: K; readonly ids: CheckIds },
-): Promise<K extends 'client' ? ClientIdentity : ServiceCredential> {
+): Promise<Extract<Identity, { readonly kind: K }>> {
   if (credential === undefined) {
     throw new OrchestratorError(
       'unauthorized',
@@ -71,7 +71,7 @@ export async function identify<K extends 'client' | 'service'>(
   if (identity.kind !== kind) {
     throw new OrchestratorError('forbidden', `expected ${NAMES[kind]}, got ${NAMES[identity.kind]}`);
   }
-  return identity as K extends 'client' ? ClientIdentity : ServiceCredential;
+  return identity as Extract<Identity, { readonly kind: K }>;
 }
 
 /**

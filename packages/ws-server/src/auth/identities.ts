@@ -24,6 +24,8 @@ export interface ServiceCredential {
 /** An operator of the installation. */
 export interface OperatorIdentity {
   readonly kind: 'operator';
+  /** Sees everything, and changes nothing. Default: `false`. */
+  readonly readOnly?: boolean;
 }
 
 /** What a token stands for: a client, a service, or an operator. */
@@ -60,7 +62,10 @@ export interface IdentityList {
     readonly token: string;
     readonly tenants?: readonly string[];
   }[];
+  /** Token of operators, who see and change everything. */
   readonly operatorToken?: string;
+  /** Token of operators who only see everything. */
+  readonly operatorReadToken?: string;
 }
 
 const LIVE_TOKENS_PER_SERVICE = 2;
@@ -129,6 +134,9 @@ function readList(list: IdentityList, digestOf: (token: string) => Buffer): Map<
     const identity = { kind: 'service', service, ...(tenants && { tenants: new Set(tenants) }) } as const;
     add(token, `the token of service ${service}`, identity);
   }
-  if (list.operatorToken !== undefined) add(list.operatorToken, 'the operator token', { kind: 'operator' });
+  const { operatorToken, operatorReadToken } = list;
+  if (operatorToken !== undefined) add(operatorToken, 'the operator token', { kind: 'operator' });
+  if (operatorReadToken !== undefined)
+    add(operatorReadToken, 'the read token of operators', { kind: 'operator', readOnly: true });
   return entries;
 }

@@ -80,6 +80,13 @@ export class EventStream implements SubscriptionSink, OutboundSocket, AsyncItera
     if (this.#parts.isLast({ ...fields, event })) this.#finish();
   }
 
+  /** An event without a position: a reader that reconnects does not resume. */
+  message(event: string, data: object): void {
+    if (!this.isOpen) return;
+    this.#wasQuiet = false;
+    this.#queue.control(formatSse(event, undefined, JSON.stringify(data)));
+  }
+
   event(frame: EventFrame): void {
     if (!this.isOpen) return;
     this.#wasQuiet = false;

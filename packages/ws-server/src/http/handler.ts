@@ -1,10 +1,9 @@
-import { OrchestratorError, type TenantHandle, type Logger } from '@agent-orchestrator/core';
+import { OrchestratorError, type Logger } from '@agent-orchestrator/core';
 import { newToken, validate } from '@agent-orchestrator/core/protocol';
 import { validateOwned } from '@agent-orchestrator/core/server';
 import { z } from 'zod';
-import type { ShownCredential } from '../auth/tickets.js';
 import type { Authenticator } from '../auth/authenticator.js';
-import type { ClientIdentity, ServiceCredential } from '../auth/identities.js';
+import type { Identity } from '../auth/identities.js';
 import { describeThrown } from '../auth/describe-thrown.js';
 import { type Reading, readJsonBody } from './body.js';
 import { challenge, identify, shownCredential } from '../auth/credentials.js';
@@ -134,24 +133,33 @@ async function callerOf(
     request,
     correlationId,
   }: { readonly route: Route; readonly request: NeutralRequest; readonly correlationId: string },
-): Promise<{
-  readonly credential: ShownCredential;
-  readonly caller?: ClientIdentity | ServiceCredential;
-  readonly tenant?: TenantHandle;
-}> {
+): Promise<Pick<AnyRouteContext, 'credential' | 'caller' | 'tenant' | 'admin'>> {
   if (route.who === 'public') return { credential: { token: '' } };
   const ticket = route.takesTicket ? new URLSearchParams(splitPath(request.path)[1]).get('ticket') : null;
   const credential = await shownCredential(services.tickets, request.headers['authorization'], ticket);
   const ids = { correlation_id: correlationId };
   const caller = await identify(authenticator, { credential, kind: route.who, ids });
-  const tenant = caller.kind === 'client' ? { tenant: services.orchestrator.tenant(caller.tenant) } : {};
-  return { credential: credential ?? { token: '' }, caller, ...tenant };
+  refuseReader(caller, route);
+  const { orchestrator } = services;
+  return {
+    credential: credential ?? { token: '' },
+    caller,
+    ...(caller.kind === 'client' && { tenant: orchestrator.tenant(caller.tenant) }),
+    ...(caller.kind === 'operator' && { admin: orchestrator.admin }),
+  };
+}
+
+/** @throws {OrchestratorError} `forbidden` when an operator that may only read asks for a change. */
+function refuseReader(caller: Identity, { method }: Route): void {
+  if (caller.kind !== 'operator' || caller.readOnly !== true || method === 'GET') return;
+  const message = 'expected an operator token that may change things, got one that may only read';
+  throw new OrchestratorError('forbidden', message);
 }
 
 /** Owner charged for a large body. */
 function shareOf({ tenant, caller }: Pick<AnyRouteContext, 'tenant' | 'caller'>): string {
   if (tenant) return tenant.tenantId;
-  return caller?.kind === 'service' ? `service ${caller.service}` : '';
+  return caller?.kind === 'service' ? `service ${caller.service}` : (caller?.kind ?? '');
 }
 
 async function bodyOf(route: Route, request: NeutralRequest, reading: Reading): Promise<unknown> {

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 
 /** Schema of a path parameter, by its name. */
 export const PATH_PARAMETERS = {
+  tenant_id: idSchema,
   task_id: uuidSchema,
   batch_id: uuidSchema,
   session_id: idSchema,

@@ -1,10 +1,11 @@
 import { type Clock, type Orchestrator, type TenantHandle } from '@agent-orchestrator/core';
+import type { Admin } from '@agent-orchestrator/core/server';
 import { writeJson } from '@agent-orchestrator/core/protocol';
 import type { z } from 'zod';
 import type { Authenticator } from '../auth/authenticator.js';
 import type { FeedDirectory } from '../client-socket/feed-directory.js';
 import type { Admission } from '../sockets/admission.js';
-import type { ClientIdentity, ServiceCredential } from '../auth/identities.js';
+import type { ClientIdentity, Identity, OperatorIdentity, ServiceCredential } from '../auth/identities.js';
 import type { ShownCredential, Tickets } from '../auth/tickets.js';
 import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
 import type { PathParams, ValidPath } from './path-params.js';
@@ -24,11 +25,12 @@ export interface RouteServices {
   readonly stopping: AbortSignal;
 }
 
-/** Required caller of a route: anyone, a client with its API key, a service with its token. */
+/** Required caller of a route: anyone, a client with its API key, a service or an operator with its token. */
 export interface Caller {
   readonly public: undefined;
   readonly client: ClientIdentity;
   readonly service: ServiceCredential;
+  readonly operator: OperatorIdentity;
 }
 
 interface BaseContext<P, B, Q> {
@@ -44,13 +46,15 @@ interface BaseContext<P, B, Q> {
   readonly credential: ShownCredential;
 }
 
-/** Context of a handler by required caller: clients and services come with their tenant. */
+/** Context of a handler by required caller: a client comes with its tenant, an operator with its access to all. */
 type RouteContext<W extends keyof Caller, P, B, Q> = BaseContext<P, B, Q> &
   (W extends 'client'
     ? { readonly caller: ClientIdentity; readonly tenant: TenantHandle }
     : W extends 'service'
       ? { readonly caller: ServiceCredential }
-      : object);
+      : W extends 'operator'
+        ? { readonly caller: OperatorIdentity; readonly admin: Admin }
+        : object);
 
 export interface RouteDefinition<
   P extends string,
@@ -90,8 +94,9 @@ export interface Route {
 
 /** A context with validated body and query. */
 export type AnyRouteContext = BaseContext<Readonly<Record<string, string>>, unknown, unknown> & {
-  readonly caller?: ClientIdentity | ServiceCredential;
+  readonly caller?: Identity;
   readonly tenant?: TenantHandle;
+  readonly admin?: Admin;
 };
 
 /** Keeps parameters, body, query and caller typed inside the handler; outside all routes have one type. */

@@ -11,6 +11,9 @@ export interface AdmissionLimits {
 /** Owner of an authenticated connection. */
 export type ConnectionOwner = { readonly tenant: string } | { readonly service: string };
 
+/** Maximum of streams of all operators. */
+const MAX_OPERATOR_STREAMS = 100;
+
 /** Slot of one connection: counted for an address first, then for a tenant or a service. */
 export interface Seat {
   /** Authenticated. @returns whether the owner may have another connection. */
@@ -25,6 +28,7 @@ export class Admission {
   readonly #ofAddress: Shares;
   readonly #ofTenant: Shares;
   readonly #ofService: Shares;
+  readonly #ofOperators = new Shares(MAX_OPERATOR_STREAMS);
   /** Bytes of frames without `message_id` that wait for the storage. */
   readonly heldBytes: Shares;
 
@@ -63,5 +67,10 @@ export class Admission {
   /** Slot of an authenticated owner. @returns a release function; `undefined` at its maximum. */
   connect(owner: ConnectionOwner): (() => void) | undefined {
     return 'tenant' in owner ? this.#ofTenant.take(owner.tenant) : this.#ofService.take(owner.service);
+  }
+
+  /** Slot of a stream of an operator. @returns a release function; `undefined` at the maximum of all operators. */
+  connectOperator(): (() => void) | undefined {
+    return this.#ofOperators.take('all');
   }
 }

@@ -5,6 +5,7 @@ import type {
   LeaveWorkerParams,
   ReadAnnouncedTypeParams,
 } from '../../storage/worker-directory.js';
+import { storageEvents } from '../../storage/system-events.js';
 import type { EngineState } from '../engine-state.js';
 
 /** Workers and the task types they have announced. */
@@ -14,6 +15,7 @@ export class Workers {
   announce({ workerId, runs, leaseMs = this.state.limits.leaseMs }: AnnounceParams): void {
     const now = this.state.now();
     const worker = this.state.worker(workerId, runs);
+    if (worker.aliveUntil === 0) this.state.publishSystemEvent(storageEvents.workerJoined(workerId));
     worker.seenAt = now;
     worker.aliveUntil = now + leaseMs;
     for (const run of worker.runs) this.state.announced.set(run.type, { at: now, run });
@@ -21,7 +23,9 @@ export class Workers {
   }
 
   leave({ workerId }: LeaveWorkerParams): void {
-    this.state.workers.delete(workerId);
+    const worker = this.state.workers.get(workerId);
+    if (!this.state.workers.delete(workerId) || worker?.aliveUntil === 0) return;
+    this.state.publishSystemEvent(storageEvents.workerLeft(workerId));
   }
 
   announced({ type }: ReadAnnouncedTypeParams): AnnouncedType | undefined {

@@ -7,6 +7,7 @@ import { DEFAULTS } from '../../protocol/settings.js';
 import type { Diagnostic } from '../../protocol/thrown.js';
 import { isFinalState, isLegal, statusOf, type TaskState, type TaskVerb } from '../../protocol/task-state.js';
 import { TASK_TEXTS } from '../../protocol/task-texts.js';
+import { storageEvents } from '../../storage/system-events.js';
 import type { Wakeup } from '../../storage/wakeups.js';
 import { Cancellations } from './cancellations.js';
 import type { ConcurrencyGroup } from '../queue/concurrency-group.js';
@@ -206,6 +207,8 @@ export class TaskLife {
     const { retentionMs, deadLetterRetentionMs } = this.state.limits;
     const keepMs = ending.state === 'failed' ? deadLetterRetentionMs : retentionMs;
     this.state.schedule('retention', now + keepMs, entry);
+    if (ending.state === 'failed')
+      this.state.publishSystemEvent(storageEvents.deadLetter(tenant.tenantId, entry.spec.task_id));
     if (ending.state === 'failed' && entry.batch?.failFast)
       this.cancellations.failBatch(tenant, entry.batch, entry.spec.task_id);
     this.leaveGroups(tenant, entry);

@@ -1,4 +1,5 @@
 import type { Route } from '../route.js';
+import { adminRoutes } from './admin.js';
 import { batchRoutes } from './batch.js';
 import { chatRoutes } from './chat.js';
 import { healthRoutes } from './health.js';
@@ -21,5 +22,6 @@ export const ROUTES: readonly Route[] = [
   ...usageRoutes,
   ...ticketRoutes,
   ...internalRoutes,
+  ...adminRoutes,
   ...HEALTH_ROUTES,
 ];

@@ -1,0 +1,110 @@
+import { type Explanation, OrchestratorError, type Task } from '@agent-orchestrator/core';
+import { PAGE_SIZES, type PageOptions, type TenantPatch } from '@agent-orchestrator/core/protocol';
+import type {
+  Admin,
+  AdminPage,
+  QueueReport,
+  SystemEventReport,
+  TaskOfTenant,
+  TenantReport,
+} from '@agent-orchestrator/core/server';
+import type { ApiClient } from '../client/api-client.js';
+import type { OperatorPort } from './operator-port.js';
+
+const ADMIN = '/admin/v1';
+type Query = Readonly<Record<string, string | number | undefined>>;
+
+/** Operators' access through a server, with its operator token. A page has at most 200 items, whatever its `limit`. */
+export class HttpAdmin implements OperatorPort {
+  constructor(private readonly api: ApiClient) {}
+
+  tenants(page: PageOptions = {}): Promise<AdminPage<TenantReport>> {
+    return this.#get('/tenants', pageQuery(page));
+  }
+
+  configure(tenantId: string, patch: TenantPatch): Promise<TenantReport> {
+    return this.#known(this.api.patch<TenantReport>(ADMIN + tenantPath(tenantId), patch));
+  }
+
+  async queue(tenantId: string, { limit }: { readonly limit: number }): Promise<QueueReport> {
+    const { items } = await this.#get<AdminPage<QueueReport>>('/queues', { tenant: tenantId, limit });
+    const [queue] = items;
+    if (queue) return queue;
+    throw new OrchestratorError(
+      'invalid_response',
+      `${this.api.url}: expected the queue of a tenant, got none`,
+    );
+  }
+
+  tasks({
+    tenantId,
+    status,
+    type,
+    sessionId,
+    ...page
+  }: Parameters<Admin['tasks']>[0]): Promise<AdminPage<Task>> {
+    const query = { status, type, session_id: sessionId, ...pageQuery(page) };
+    return this.#get(`${tenantPath(tenantId)}/tasks`, query);
+  }
+
+  task(of: TaskOfTenant): Promise<Task> {
+    return this.#get(taskPath(of));
+  }
+
+  explain(of: TaskOfTenant): Promise<Explanation> {
+    return this.#get(`${taskPath(of)}/why`);
+  }
+
+  redrive(of: TaskOfTenant): Promise<Task> {
+    return this.#known(this.api.post<Task>(`${ADMIN}${taskPath(of)}/redrive`, {}));
+  }
+
+  async *systemEvents({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<SystemEventReport> {
+    try {
+      for await (const { event, data } of this.api.stream(`${ADMIN}/system-events`, signal))
+        if (event === 'system_event') yield data as SystemEventReport;
+    } catch (error) {
+      throw await this.#explained(error);
+    }
+  }
+
+  #get<T>(path: string, query: Query = {}): Promise<T> {
+    return this.#known(this.api.get<T>(ADMIN + path, { query }));
+  }
+
+  /** The answer to a request; a server without routes of operators is named as such. */
+  async #known<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      throw await this.#explained(error);
+    }
+  }
+
+  /** A server that does not have the routes answers 404 before it looks at the token. */
+  async #explained(error: unknown): Promise<unknown> {
+    if (!(error instanceof OrchestratorError) || error.code !== 'not_found') return error;
+    const hasRoutes = await this.api.get(`${ADMIN}/tenants`, { query: { limit: 1 } }).then(
+      () => true,
+      (other: unknown) => !(other instanceof OrchestratorError) || other.code !== 'not_found',
+    );
+    if (hasRoutes) return error;
+    return new OrchestratorError(
+      'invalid_response',
+      `${this.api.url} has no ${ADMIN}: expected a server of this version that is no mere worker`,
+      { cause: error },
+    );
+  }
+}
+
+function pageQuery({ limit, cursor }: PageOptions): Query {
+  return { limit: limit === undefined ? undefined : Math.min(limit, PAGE_SIZES.http.max), cursor };
+}
+
+function tenantPath(tenantId: string): string {
+  return `/tenants/${encodeURIComponent(tenantId)}`;
+}
+
+function taskPath({ tenantId, taskId }: TaskOfTenant): string {
+  return `${tenantPath(tenantId)}/tasks/${encodeURIComponent(taskId)}`;
+}

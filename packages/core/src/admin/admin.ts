@@ -1,0 +1,116 @@
+import type { DeadLetterFilter, TenantPatch } from '../protocol/admin.js';
+import type { PageOptions } from '../protocol/pages.js';
+import type { Task, TaskStatus } from '../protocol/task.js';
+import type { Explanation } from '../storage/task-records.js';
+import type { TaskPageQuery } from '../tasks/task-page.js';
+
+/** A page of a list for operators. */
+export interface AdminPage<T> {
+  readonly items: readonly T[];
+  /** `cursor` of the next page, if there is one. */
+  readonly next?: string;
+}
+
+/** Settings and load of a tenant. */
+export interface TenantReport {
+  readonly tenant_id: string;
+  /** Claimable tasks, regardless of `paused` and `max_running`. */
+  readonly ready: number;
+  /** Leased tasks. */
+  readonly running: number;
+  readonly counts: Readonly<Record<TaskStatus, number>>;
+  /** Creation time of the oldest ready task, ISO 8601. */
+  readonly oldest_ready_at?: string;
+  readonly weight: number;
+  /** `null`: unlimited. */
+  readonly max_running: number | null;
+  readonly paused: boolean;
+}
+
+/** A tenant with the head of its queue. */
+export interface QueueReport extends TenantReport {
+  /** Ready tasks in the order of their claims, then pending ones that are not ready, by priority. */
+  readonly first_in_queue: readonly Explanation[];
+  /** Whether there are pending tasks beyond those scanned: they may come before the last ones here. */
+  readonly partial: boolean;
+}
+
+/** A live worker. */
+export interface WorkerReport {
+  readonly worker_id: string;
+  readonly runs: readonly {
+    readonly type: string;
+    readonly versions: readonly number[];
+    readonly timeout_ms?: number;
+    readonly max_attempts?: number;
+  }[];
+  /** Last announcement, ISO 8601. */
+  readonly seen_at: string;
+  /** Considered dead after this, ISO 8601, unless announced again. */
+  readonly alive_until: string;
+}
+
+/** Answer of a bulk action. */
+export interface BulkReport {
+  /** Tasks that fit the filter. */
+  readonly matched: number;
+  /** Tasks that the action was carried out on; 0 in a dry run. A task that failed before it began cannot be redriven. */
+  readonly done: number;
+  /** There are more: `cursor` of the next request. */
+  readonly next?: string;
+}
+
+/** A system event: see `SystemEvent`. `at` is an ISO 8601 timestamp. */
+export interface SystemEventReport {
+  readonly at: string;
+  readonly kind: string;
+  readonly text: string;
+  /** What it is about, such as `tenant`. */
+  readonly [field: string]: string | number;
+}
+
+/** A task of a tenant. */
+export interface TaskOfTenant {
+  readonly tenantId: string;
+  readonly taskId: string;
+}
+
+/**
+ * What operators can see and do, over all tenants. Errors are `OrchestratorError`s with the codes of `GlobalTaskRegistry`:
+ * `not_found`, `conflict`, `queue_full`, `invalid_request`.
+ */
+export interface Admin {
+  /** Known tenants by id. `limit`: 1 to 1,000, default 100. */
+  tenants(page?: PageOptions): Promise<AdminPage<TenantReport>>;
+  /** An unknown tenant has defaults and zeros. */
+  tenant(tenantId: string): Promise<TenantReport>;
+  /** Changes settings, effective with the next claim. Creates an unknown tenant. */
+  configure(tenantId: string, patch: TenantPatch): Promise<TenantReport>;
+  /** A tenant with the next tasks of its queue. `limit`: maximum of tasks, 1 to 500. */
+  queue(tenantId: string, options: { readonly limit: number }): Promise<QueueReport>;
+  /** Newest first. A page may have fewer tasks than `limit`, even none, and still a `next`. */
+  tasks(query: TaskPageQuery): Promise<AdminPage<Task>>;
+  task(of: TaskOfTenant): Promise<Task>;
+  /** State of a task and the reason for it; of a failed one with the thrown error, which tenants do not see. */
+  explain(of: TaskOfTenant): Promise<Explanation>;
+  cancel(of: TaskOfTenant & { readonly reason?: string | undefined }): Promise<Task>;
+  /** Runs a failed task again as a new one, without its successful steps. Idempotent: returns the same new task. */
+  redrive(of: TaskOfTenant): Promise<Task>;
+  /**
+   * Redrives the dead letters that fit, newest first: at most 1,000 a call. Idempotent like `redrive`, so that it may be
+   * repeated after an error. Ends early when `signal` fires.
+   */
+  redriveAll(
+    filter: DeadLetterFilter,
+    options?: {
+      readonly dryRun?: boolean | undefined;
+      /** The `next` of the previous call. */
+      readonly cursor?: string | undefined;
+      readonly signal?: AbortSignal;
+    },
+  ): Promise<BulkReport>;
+  /** Live workers. */
+  workers(): Promise<readonly WorkerReport[]>;
+  /** The last hundred system events, then new ones, until `signal` fires. Best effort. */
+  systemEvents(options: { readonly signal: AbortSignal }): AsyncIterable<SystemEventReport>;
+}

@@ -1,0 +1,163 @@
+import type { DeadLetterFilter, TenantPatch } from '../protocol/admin.js';
+import { OrchestratorError } from '../protocol/errors.js';
+import { PAGE_SIZES, pageLimit, type PageOptions } from '../protocol/pages.js';
+import type { Task } from '../protocol/task.js';
+import type { Storage } from '../storage/storage.js';
+import type { TenantStats } from '../storage/tenant-store.js';
+import type { WorkerEntry } from '../storage/worker-directory.js';
+import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
+import type { TaskPageQuery } from '../tasks/task-page.js';
+import type { TenantAdmin } from '../tenants/tenant-admin.js';
+import type {
+  Admin,
+  AdminPage,
+  BulkReport,
+  QueueReport,
+  SystemEventReport,
+  TaskOfTenant,
+  TenantReport,
+  WorkerReport,
+} from './admin.js';
+import { queueFront } from './queue-front.js';
+
+/** Page size of a scan for a bulk action. */
+const SCAN = 100;
+/** Maximum of tasks of one bulk action. */
+const MAX_BULK = 1_000;
+/** Maximum of pages of one bulk action: a page may have no task that fits. */
+const MAX_SCANS = 100;
+
+/** Parts of `StorageAdmin`; registry and tenants are those of the same storage. */
+export interface StorageAdminParts {
+  readonly storage: Pick<Storage, 'tasks' | 'workers' | 'systemEvents'>;
+  readonly registry: GlobalTaskRegistry;
+  readonly tenants: TenantAdmin;
+}
+
+/** Operators' access to a storage of this process. */
+export class StorageAdmin implements Admin {
+  constructor(private readonly parts: StorageAdminParts) {}
+
+  async tenants(page: PageOptions = {}): Promise<AdminPage<TenantReport>> {
+    const { tenants, next } = await this.parts.tenants.list(page);
+    return { items: tenants.map(tenantReport), ...(next !== undefined && { next }) };
+  }
+
+  async tenant(tenantId: string): Promise<TenantReport> {
+    return tenantReport(await this.parts.tenants.get(tenantId));
+  }
+
+  async configure(tenantId: string, patch: TenantPatch): Promise<TenantReport> {
+    const { weight, max_running: maxRunning, paused } = patch;
+    const stats = await this.parts.tenants.configure(tenantId, {
+      ...(weight !== undefined && { weight: weight ?? 1 }),
+      ...(maxRunning !== undefined && { maxRunning }),
+      ...(paused !== undefined && { paused: paused ?? false }),
+    });
+    return tenantReport(stats);
+  }
+
+  async queue(tenantId: string, options: { readonly limit: number }): Promise<QueueReport> {
+    const max = pageLimit(PAGE_SIZES.tenant, options.limit);
+    const stats = await this.parts.tenants.get(tenantId);
+    const { tasks, isPartial } = await queueFront(this.parts.storage, { tenantId, max });
+    return { ...tenantReport(stats), first_in_queue: tasks, partial: isPartial };
+  }
+
+  async tasks(query: TaskPageQuery): Promise<AdminPage<Task>> {
+    const { tasks, next } = await this.parts.registry.list(query);
+    return { items: tasks, ...(next !== undefined && { next }) };
+  }
+
+  task(of: TaskOfTenant): Promise<Task> {
+    return this.parts.registry.get(of);
+  }
+
+  explain(of: TaskOfTenant) {
+    return this.parts.registry.explain(of);
+  }
+
+  cancel({ reason, ...of }: TaskOfTenant & { readonly reason?: string | undefined }): Promise<Task> {
+    return this.parts.registry.cancel({ ...of, reason: reason ?? 'cancelled by an operator' });
+  }
+
+  redrive(of: TaskOfTenant): Promise<Task> {
+    return this.parts.registry.redrive(of);
+  }
+
+  async redriveAll(
+    { tenant: tenantId, type }: DeadLetterFilter,
+    {
+      dryRun = false,
+      cursor,
+      signal,
+    }: {
+      readonly dryRun?: boolean | undefined;
+      readonly cursor?: string | undefined;
+      readonly signal?: AbortSignal;
+    } = {},
+  ): Promise<BulkReport> {
+    const { registry } = this.parts;
+    let [matched, done, from] = [0, 0, cursor];
+    for (let scan = 0; scan < MAX_SCANS; scan += 1) {
+      const limit = Math.min(SCAN, MAX_BULK - matched);
+      const page = await registry.list({ tenantId, status: 'failed', type, limit, cursor: from });
+      for (const { task_id: taskId } of page.tasks) {
+        signal?.throwIfAborted();
+        matched += 1;
+        if (!dryRun && (await this.redriven({ tenantId, taskId }))) done += 1;
+      }
+      from = page.next;
+      if (from === undefined || matched >= MAX_BULK) break;
+    }
+    return { matched, done, ...(from !== undefined && { next: from }) };
+  }
+
+  /** Whether a task that was failed a moment ago could be redriven: it may be gone, or may never have begun. */
+  private async redriven(of: TaskOfTenant): Promise<boolean> {
+    try {
+      await this.parts.registry.redrive(of);
+      return true;
+    } catch (error) {
+      if (error instanceof OrchestratorError && ['conflict', 'not_found'].includes(error.code)) return false;
+      throw error;
+    }
+  }
+
+  async workers(): Promise<readonly WorkerReport[]> {
+    return (await this.parts.storage.workers.list()).map(workerReport);
+  }
+
+  async *systemEvents(options: { readonly signal: AbortSignal }): AsyncGenerator<SystemEventReport> {
+    for await (const event of this.parts.storage.systemEvents.follow(options))
+      yield { ...event, at: new Date(event.at).toISOString() };
+  }
+}
+
+function tenantReport(stats: TenantStats): TenantReport {
+  const { tenantId, settings, counts, ready, running, oldestReadyAt } = stats;
+  return {
+    tenant_id: tenantId,
+    ready,
+    running,
+    counts,
+    ...(oldestReadyAt !== undefined && { oldest_ready_at: new Date(oldestReadyAt).toISOString() }),
+    weight: settings.weight,
+    max_running: settings.maxRunning ?? null,
+    paused: settings.paused,
+  };
+}
+
+function workerReport({ workerId, runs, seenAt, aliveUntil }: WorkerEntry): WorkerReport {
+  return {
+    worker_id: workerId,
+    runs: runs.map(({ type, versions, timeoutMs, maxAttempts }) => ({
+      type,
+      versions,
+      ...(timeoutMs !== undefined && { timeout_ms: timeoutMs }),
+      ...(maxAttempts !== undefined && { max_attempts: maxAttempts }),
+    })),
+    seen_at: new Date(seenAt).toISOString(),
+    alive_until: new Date(aliveUntil).toISOString(),
+  };
+}

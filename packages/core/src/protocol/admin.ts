@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import { idSchema, taskTypeSchema } from './ids.js';
+
+/** Highest weight of a tenant in fair queueing. */
+export const MAX_WEIGHT = 100;
+/** Highest limit of running tasks of a tenant. */
+export const MAX_RUNNING = 1_000_000;
+
+const WEIGHT_FORM = `expected a whole number from 1 to ${MAX_WEIGHT}, or null`;
+const RUNNING_FORM = `expected a whole number from 1 to ${MAX_RUNNING}, or null`;
+
+/** Body of `PATCH /admin/v1/tenants/{t}`. An absent field stays as it is, `null` is the default again. */
+export const tenantPatchSchema = z.strictObject({
+  weight: z.int(WEIGHT_FORM).min(1, WEIGHT_FORM).max(MAX_WEIGHT, WEIGHT_FORM).nullable().optional(),
+  max_running: z.int(RUNNING_FORM).min(1, RUNNING_FORM).max(MAX_RUNNING, RUNNING_FORM).nullable().optional(),
+  paused: z.boolean('expected true, false or null').nullable().optional(),
+});
+
+/** Changes of a tenant's settings, as on the wire. */
+export type TenantPatch = z.output<typeof tenantPatchSchema>;
+
+/** Which dead letters a bulk action takes. */
+export const deadLetterFilterSchema = z.strictObject({
+  tenant: idSchema,
+  type: taskTypeSchema.optional(),
+});
+
+/** Which dead letters a bulk action takes. */
+export type DeadLetterFilter = z.output<typeof deadLetterFilterSchema>;

@@ -1,0 +1,189 @@
+import { isFinal } from '@agent-orchestrator/core';
+import {
+  cancelBodySchema,
+  deadLetterFilterSchema,
+  idSchema,
+  pageQuery,
+  TASK_STATUSES,
+  taskTypeSchema,
+  tenantPatchSchema,
+} from '@agent-orchestrator/core/protocol';
+import { z } from 'zod';
+import { followSystemEvents } from '../follow-system-events.js';
+import { present } from '../present.js';
+import { json, type Route, route } from '../route.js';
+
+const pageQuerySchema = z.strictObject(pageQuery);
+const taskQuerySchema = z.strictObject({
+  status: z.enum(TASK_STATUSES).optional(),
+  type: taskTypeSchema.optional(),
+  session_id: idSchema.optional(),
+  ...pageQuery,
+});
+const deadLetterQuerySchema = z.strictObject({
+  tenant: idSchema,
+  type: taskTypeSchema.optional(),
+  ...pageQuery,
+});
+const queueQuerySchema = z.strictObject({ tenant: idSchema.optional(), ...pageQuery });
+const bulkBodySchema = z.strictObject({
+  filter: deadLetterFilterSchema,
+  dry_run: z.boolean().nullish(),
+  cursor: pageQuery.cursor.nullable(),
+});
+const noFieldsSchema = z.strictObject({});
+
+const TENANT = '/admin/v1/tenants/{tenant_id}';
+const TASK = `${TENANT}/tasks/{task_id}` as const;
+
+const tenantRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/admin/v1/tenants',
+    who: 'operator',
+    summary: 'Tenants with settings and task counts, by id.',
+    query: pageQuerySchema,
+    async handle({ query, admin }) {
+      return json(200, await admin.tenants(present(query)));
+    },
+  }),
+  route({
+    method: 'GET',
+    path: TENANT,
+    who: 'operator',
+    summary: 'A tenant; an unknown one has defaults and zeros.',
+    async handle({ params, admin }) {
+      return json(200, await admin.tenant(params.tenant_id));
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: TENANT,
+    who: 'operator',
+    summary: 'Change settings of a tenant: absent ones stay, null is the default; creates an unknown tenant.',
+    body: tenantPatchSchema,
+    async handle({ params, body, admin }) {
+      return json(200, await admin.configure(params.tenant_id, body));
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/admin/v1/queues',
+    who: 'operator',
+    summary:
+      'Load of all tenants; with "tenant" that one, and the next tasks of its queue with their reasons.',
+    query: queueQuerySchema,
+    async handle({ query: { tenant, ...page }, admin }) {
+      if (tenant === undefined) return json(200, await admin.tenants(present(page)));
+      return json(200, { items: [await admin.queue(tenant, { limit: page.limit })] });
+    },
+  }),
+];
+
+const taskRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: `${TENANT}/tasks`,
+    who: 'operator',
+    summary: 'Tasks of a tenant, newest first.',
+    query: taskQuerySchema,
+    async handle({ params, query: { session_id: sessionId, ...query }, admin }) {
+      return json(200, await admin.tasks({ tenantId: params.tenant_id, sessionId, ...query }));
+    },
+  }),
+  route({
+    method: 'GET',
+    path: TASK,
+    who: 'operator',
+    summary: 'Show a task.',
+    async handle({ params, admin }) {
+      return json(200, await admin.task(taskOf(params)));
+    },
+  }),
+  route({
+    method: 'GET',
+    path: `${TASK}/why`,
+    who: 'operator',
+    summary: 'State of a task with its reason; of a failed one with the thrown error.',
+    async handle({ params, admin }) {
+      return json(200, await admin.explain(taskOf(params)));
+    },
+  }),
+  route({
+    method: 'POST',
+    path: `${TASK}/cancel`,
+    who: 'operator',
+    summary: 'Cancel a task: 200 when it has ended, 202 while its worker still has its grace.',
+    body: cancelBodySchema.strict().nullish(),
+    async handle({ params, body, admin }) {
+      const task = await admin.cancel({ ...taskOf(params), reason: body?.reason });
+      return json(isFinal(task.status) ? 200 : 202, task);
+    },
+  }),
+  route({
+    method: 'POST',
+    path: `${TASK}/redrive`,
+    who: 'operator',
+    summary:
+      'Run a failed task again without its successful steps: 202 with the new task, the same one when repeated.',
+    body: noFieldsSchema.nullish(),
+    async handle({ params, admin }) {
+      return json(202, await admin.redrive(taskOf(params)));
+    },
+  }),
+];
+
+const deadLetterRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/admin/v1/dead-letters',
+    who: 'operator',
+    summary: 'Failed tasks of a tenant, newest first.',
+    query: deadLetterQuerySchema,
+    async handle({ query: { tenant: tenantId, ...query }, admin }) {
+      return json(200, await admin.tasks({ tenantId, status: 'failed', ...query }));
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/admin/v1/dead-letters/redrive',
+    who: 'operator',
+    summary:
+      'Redrive the failed tasks that fit a filter, at most 1,000 at a time; "dry_run" only counts them.',
+    body: bulkBodySchema,
+    async handle({ body, admin, request, services }) {
+      const { filter, dry_run: dryRun, cursor } = body;
+      const signal = AbortSignal.any([request.signal, services.stopping]);
+      const options = { dryRun: dryRun ?? undefined, cursor: cursor ?? undefined, signal };
+      return json(200, await admin.redriveAll(filter, options));
+    },
+  }),
+];
+
+/** For operators, over all tenants. */
+export const adminRoutes: readonly Route[] = [
+  ...tenantRoutes,
+  ...taskRoutes,
+  ...deadLetterRoutes,
+  route({
+    method: 'GET',
+    path: '/admin/v1/workers',
+    who: 'operator',
+    summary: 'Live workers and the task types they run.',
+    async handle({ admin }) {
+      return json(200, { items: await admin.workers() });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/admin/v1/system-events',
+    who: 'operator',
+    summary: 'Follow system events (SSE): recent ones, then new ones; best effort.',
+    handle: ({ request, services, admin, credential }) =>
+      followSystemEvents({ request, services, admin, credential }),
+  }),
+];
+
+function taskOf(params: { readonly tenant_id: string; readonly task_id: string }) {
+  return { tenantId: params.tenant_id, taskId: params.task_id };
+}
