@@ -3,6 +3,7 @@ import { type CaseLimits } from '../src/conformance/index.js';
 import { brokenBytes } from './broken-bytes.js';
 import { brokenCompletions, forgetsEmptyLog } from './broken-completions.js';
 import { brokenPortions } from './broken-portions.js';
+import { brokenOwnWork } from './broken-own-work.js';
 import { brokenRecovery } from './broken-recovery.js';
 import { brokenRepeats } from './broken-repeats.js';
 import { brokenSystemEvents } from './broken-system-events.js';
@@ -590,7 +591,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       original: (listener: unknown) => unknown,
     ) => original((wakeup: Answer) => wakeup['wakeup'] === 'ready' && listener(wakeup))) as never,
   }),
-  ...Object.entries({ ...brokenRecovery, ...brokenRepeats, ...brokenSystemEvents }).flatMap(
-    ([where, mistakes]) => broken(where, mistakes),
-  ),
+  ...[brokenRecovery, brokenRepeats, brokenSystemEvents, brokenOwnWork]
+    .flatMap((broken) => Object.entries(broken))
+    .flatMap(([where, mistakes]) => broken(where, mistakes)),
 ];

@@ -248,12 +248,14 @@ export class CaseTools {
     return { claim, step, jobId };
   }
 
+  /** @param maxSteps own work only: stores the step as well. */
   async record(
     claim: Claim,
     step: StepRequest,
     answer: RecordAnswerParams['answer'],
+    maxSteps?: number,
   ): ReturnType<Storage['journal']['record']> {
-    const { key, call } = step;
+    const { key, name, call } = step;
     return this.storage.journal.record({
       ...this.where(claim),
       token: claim.token,
@@ -261,6 +263,7 @@ export class CaseTools {
       key,
       answer,
       ...(call && { callId: call.callId }),
+      ...(maxSteps !== undefined && { create: { name, maxSteps } }),
     });
   }
 

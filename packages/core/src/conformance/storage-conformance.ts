@@ -16,6 +16,7 @@ import { pageCases } from './page-cases.js';
 import { portionCases } from './portion-cases.js';
 import { queueCases } from './queue-cases.js';
 import { oddValueCases } from './odd-value-cases.js';
+import { ownWorkCases } from './own-work-cases.js';
 import { redriveCases } from './redrive-cases.js';
 import { recoveryCases } from './recovery-cases.js';
 import { repeatedRequestCases } from './repeated-request-cases.js';
@@ -63,6 +64,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...redriveCases,
   ...pageCases,
   ...journalCases,
+  ...ownWorkCases,
   ...largeJournalCases,
   ...earlyReportCases,
   ...sessionCases,

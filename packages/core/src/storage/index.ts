@@ -16,6 +16,7 @@ export type {
   RecordAnswerResult,
   Report,
   ReportAnswer,
+  RunStepRequest,
   StepAnswer,
   StepKind,
   StepOutcome,

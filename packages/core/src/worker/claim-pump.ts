@@ -6,7 +6,7 @@ import { messageOf } from '../protocol/thrown.js';
 import type { Storage } from '../storage/storage.js';
 import type { Claim, Runnable } from '../storage/task-queue.js';
 import type { Wakeup } from '../storage/wakeups.js';
-import { ClaimCaller } from './claim-caller.js';
+import { type ClaimAnswer, ClaimCaller } from './claim-caller.js';
 import { type ClaimRequest, ClaimsInFlight } from './claims-in-flight.js';
 import { type NextClaim, PrefetchedClaims } from './prefetched-claims.js';
 import type { WorkerStats } from './worker-stats.js';
@@ -125,10 +125,10 @@ export class ClaimPump {
     for (;;) {
       this.#send();
       if (signal.aborted && this.#inFlight.isEmpty) break;
-      const claims = await this.#inFlight.next();
+      const { claims, leasedUntil } = await this.#inFlight.next();
       for (const claim of claims) {
         if (graceOver.aborted) this.taker.release(claim);
-        else this.#prefetched.add(claim, this.ports.clock.now());
+        else this.#prefetched.add(claim, { since: this.ports.clock.now(), leasedUntil });
       }
       // Before starting the claimed tasks, so that the storage is not idle meanwhile.
       if (this.#inFlight.hasMore) this.#send();
@@ -187,7 +187,7 @@ export class ClaimPump {
     await this.#wake.next;
   }
 
-  async #claim(request: ClaimRequest): Promise<readonly Claim[] | undefined> {
+  async #claim(request: ClaimRequest): Promise<ClaimAnswer | undefined> {
     try {
       return await this.#caller.claim(request, { isIdle: this.#isIdle, signal: this.#stopping });
     } catch (error) {
