@@ -1,6 +1,7 @@
 import { type Random, systemRandom } from '../runtime/random.js';
 import { batchCases } from './batch-cases.js';
 import { callPortionCases } from './call-portion-cases.js';
+import { claimedMessageCases } from './claimed-message-cases.js';
 import { CaseTools, type ConformanceCase, type StorageUnderTest } from './conformance-case.js';
 import { earlyReportCases } from './early-report-cases.js';
 import { completionCases } from './completion-cases.js';
@@ -52,6 +53,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...taskCases,
   ...explainCases,
   ...queueCases,
+  ...claimedMessageCases,
   ...largeTaskCases,
   ...turnCases,
   ...waitingCases,

@@ -239,6 +239,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
       max: whole(0),
       begins: optional(whole(0)),
       runs,
+      readsMessages: optional(list(name, 10_000)),
       leaseMs: span,
       waitMs: optional(span),
     }),

@@ -49,6 +49,7 @@ export type {
 export type {
   Claim,
   ClaimParams,
+  ClaimedMessages,
   Lease,
   RenewParams,
   Runnable,

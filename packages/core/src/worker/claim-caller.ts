@@ -33,8 +33,8 @@ export class ClaimCaller {
       readonly workerId: string;
       readonly leaseMs: number;
       readonly waitMs: number;
-      runs(): readonly Runnable[];
     },
+    private readonly taker: { runs(): readonly Runnable[]; readsMessages(): readonly string[] },
   ) {}
 
   /** Claims sent. */
@@ -71,7 +71,14 @@ export class ClaimCaller {
     const { clock, storage } = this.ports;
     const { workerId, leaseMs, waitMs } = this.worker;
     const mayWait = isIdle && this.#supportsLongPoll;
-    const params = { ...request, workerId, runs: this.worker.runs(), leaseMs };
+    const readsMessages = this.taker.readsMessages();
+    const params = {
+      ...request,
+      workerId,
+      runs: this.taker.runs(),
+      leaseMs,
+      ...(readsMessages.length > 0 && { readsMessages }),
+    };
     const sentAt = clock.now();
     const { claimId } = request;
     const firstSentAt = this.#sentAt.get(claimId) ?? sentAt;

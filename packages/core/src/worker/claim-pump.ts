@@ -23,6 +23,8 @@ export interface ClaimPumpSettings {
 /** The worker that claims are for. */
 export interface ClaimTaker {
   runs(): readonly Runnable[];
+  /** Types whose runs read the messages of their session first. */
+  readsMessages(): readonly string[];
   /** Claims have arrived: `next` may have one. */
   onClaims(): void;
   /** Gives back a claim that no slot has become free for. */
@@ -62,7 +64,7 @@ export class ClaimPump {
     const { workerId, concurrency, prefetch, leaseMs, pollMs } = settings;
     this.#freeSlots = concurrency;
     this.#prefetched = new PrefetchedClaims(prefetch, concurrency);
-    this.#caller = new ClaimCaller(ports, { workerId, leaseMs, waitMs: pollMs, runs: () => taker.runs() });
+    this.#caller = new ClaimCaller(ports, { workerId, leaseMs, waitMs: pollMs }, taker);
     this.#inFlight = new ClaimsInFlight(workerId, concurrency + prefetch, (request) => this.#claim(request));
   }
 

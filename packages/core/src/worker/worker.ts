@@ -93,6 +93,7 @@ export class Worker {
       { workerId, ...settings },
       {
         runs: () => ports.catalog.runnables(),
+        readsMessages: () => [...ports.readsMessages],
         onClaims: () => this.#fill(),
         release: (claim) => void this.#settle(claim, { kind: 'released' }),
       },
@@ -231,7 +232,7 @@ export class Worker {
         return;
       }
       const context = new RunContext(run, this.ports);
-      const end = await run.run(() => fn(context, task.payload));
+      const end = await run.run(() => context.begin(fn));
       this.#ended[end.kind] += 1;
       this.#claims.recordDuration(this.#clock.now() - began);
       if (end.kind === 'abandoned' || end.kind === 'parked') return;

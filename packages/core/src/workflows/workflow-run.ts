@@ -97,7 +97,7 @@ export class WorkflowRun {
   }
 
   /** No step is recorded or requested. */
-  get #hasNoSteps(): boolean {
+  get hasNoSteps(): boolean {
     return this.#madeReplay === undefined && this.#journal.steps.length === 0;
   }
 
@@ -112,7 +112,7 @@ export class WorkflowRun {
   }
 
   get replaying(): boolean {
-    return !this.#hasNoSteps && this.#replay.replaying;
+    return !this.hasNoSteps && this.#replay.replaying;
   }
 
   /** The workflow's time: when the last delivered outcome was recorded, epoch ms. */
@@ -190,7 +190,7 @@ export class WorkflowRun {
   #settle(settled: Settled): void {
     this.#settled = settled;
     // Most runs end here: nothing is left to deliver or to request, so no further turn is needed.
-    const nothingLeft = this.#hasNoSteps || !this.#replay.unrequested;
+    const nothingLeft = this.hasNoSteps || !this.#replay.unrequested;
     if (nothingLeft && !this.#parking && !this.#cancelled.aborted) this.#finish(this.#settlement(settled));
     else this.#planTurn();
   }
