@@ -31,6 +31,7 @@ export type {
   RecordAnswerResult,
   Report,
   ReportAnswer,
+  RunStepRequest,
   StepAnswer,
   StepKind,
   StepOutcome,
@@ -63,6 +64,7 @@ export type {
 export type {
   Claim,
   ClaimParams,
+  ClaimedMessages,
   Lease,
   RenewParams,
   Runnable,

@@ -17,6 +17,8 @@ export interface RunPorts {
   readonly hooks: Hooks;
   /** Whether tenants see the messages of errors other than `OrchestratorError`. */
   readonly exposeErrors: boolean;
+  /** Types whose runs read the messages of their session first: those come with a claim from then on. */
+  readonly readsMessages: Set<string>;
   readonly limits: {
     readonly maxSteps: number;
     readonly callTries: number;

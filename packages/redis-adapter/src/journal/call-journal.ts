@@ -41,7 +41,7 @@ export class RedisCallJournal implements CallJournal {
   }
 
   async record(params: RecordAnswerParams): Promise<RecordAnswerResult> {
-    const { tenantId, taskId, token, journalRev, key, callId, answer } = params;
+    const { tenantId, taskId, token, journalRev, key, callId, answer, create } = params;
     const request = {
       id: taskId,
       token,
@@ -49,11 +49,18 @@ export class RedisCallJournal implements CallJournal {
       key,
       call: callId,
       answer: answerOf(answer),
+      create: create && { name: create.name, max_steps: create.maxSteps },
     };
     const result = answer.kind === 'outcome' ? resultText(answer.outcome) : '';
     const reply = await this.state.change(tenantId, 'record', JSON.stringify(request), result);
-    const [word, changes] = reply as ['lease_lost' | 'recorded' | 'known', Reply];
-    return word === 'lease_lost' ? LEASE_LOST : { answer: word, ...readChanges(changes) };
+    const [word, more] = reply as
+      | ['recorded' | 'known', Reply]
+      | ['step_mismatch', string]
+      | ['lease_lost' | 'too_many_steps', null?];
+    if (word === 'step_mismatch') return { answer: word, name: more };
+    return word === 'recorded' || word === 'known'
+      ? { answer: word, ...readChanges(more) }
+      : { answer: word };
   }
 
   async changesSince({

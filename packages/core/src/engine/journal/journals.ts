@@ -101,7 +101,16 @@ export class Journals {
         ? tracked(tenant, params.taskId)
         : leased(tenant, params.taskId, params.token);
     if (!found) return LEASE_LOST;
-    const step = found.journal.steps.get(params.key);
+    const { key, create } = params;
+    let step = found.journal.steps.get(key);
+    if (create && step && (step.kind !== 'run' || step.name !== create.name))
+      return { answer: 'step_mismatch', name: step.name };
+    if (create && !step) {
+      const { steps } = found.ownJournal;
+      if (steps.size >= create.maxSteps) return { answer: 'too_many_steps' };
+      step = newStep({ key, kind: 'run', name: create.name }, found.failures);
+      steps.set(key, step);
+    }
     if (!step) return LEASE_LOST;
     const answer = this.recordStep(tenant, found, step, params);
     return { answer, ...changesSince(found, params.journalRev, this.state.limits.pageBytes) };
