@@ -1,13 +1,4 @@
 export {
-  checkFolder,
-  type FolderCheck,
-  type FolderContents,
-  type FolderDamage,
-  type FolderRepair,
-  repairFolder,
-} from '../file/check-folder.js';
-export type { DamagePlace } from '../file/damage.js';
-export {
   type FollowSystemEventsParams,
   type PublishSystemEventParams,
   storageEvents,
