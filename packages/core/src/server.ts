@@ -22,6 +22,7 @@ export type {
   Admin,
   AdminPage,
   BulkReport,
+  JournalReport,
   QueueReport,
   SystemEventReport,
   TaskOfTenant,

@@ -159,7 +159,8 @@ export type ChangesSinceResult = UnderLease<{ readonly answer: 'changes' }>;
 
 /** Params of `CallJournal.read`. */
 export interface ReadJournalParams extends InTask {
-  readonly token: string;
+  /** Absent: for an operator or an export, of a task in any state. */
+  readonly token?: string;
   /** 0, or the `next` of the page before. */
   readonly after: number;
 }
@@ -171,8 +172,20 @@ export type ReadJournalResult =
       readonly steps: readonly JournalStep[];
       readonly journalRev: number;
       readonly next?: number;
+      /** Without a token: what a run of the task begins with, besides its journal. */
+      readonly origin?: RunOrigin;
     }
-  | { readonly answer: 'lease_lost' };
+  /** Without a token: no such task. */
+  | { readonly answer: 'lease_lost' | 'not_found' };
+
+/** What a run of a task begins with, see `Claim`. */
+export interface RunOrigin {
+  readonly seed: string;
+  /** Absent: no attempt has started. */
+  readonly startedAt?: number;
+  readonly version?: number;
+  readonly inherited: number;
+}
 
 /** Params of `CallJournal.heldReport`. */
 export interface HeldReportParams {

@@ -18,6 +18,7 @@ export type {
   OpenCall,
   ReadJournalParams,
   ReadJournalResult,
+  RunOrigin,
   RecordAnswerParams,
   RecordAnswerResult,
   Report,

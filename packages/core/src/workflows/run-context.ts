@@ -11,7 +11,7 @@ import { SessionManager } from '../sessions/session-manager.js';
 import { type Command, awaitedLater } from './requested-step.js';
 import { SeededRandom } from './seeded-random.js';
 import type { CallOptions, StepOptions, WorkflowContext, WorkflowFunction } from './context.js';
-import type { RunPorts } from './run-ports.js';
+import type { ContextPorts, ContextRun } from './run-ports.js';
 import {
   checkCallOptions,
   checkProgress,
@@ -19,20 +19,19 @@ import {
   checkSleep,
   checkStepOptions,
 } from './step-options.js';
-import type { WorkflowRun } from './workflow-run.js';
 
 const INPUT = { what: 'the input of the call', tooLarge: 'payload_too_large' } as const;
 
 /** The workflow context of one run: turns requests of the workflow into steps of the run. */
 export class RunContext implements WorkflowContext {
-  readonly #run: WorkflowRun;
-  readonly #ports: RunPorts;
+  readonly #run: ContextRun;
+  readonly #ports: ContextPorts;
   #random: SeededRandom | undefined;
   #session: WorkflowContext['session'] | undefined;
   /** The function has not returned its promise yet: nothing was awaited since the claim. */
   #isBeginning = true;
 
-  constructor(run: WorkflowRun, ports: RunPorts) {
+  constructor(run: ContextRun, ports: ContextPorts) {
     this.#run = run;
     this.#ports = ports;
   }

@@ -149,7 +149,7 @@ export class StepWork {
       const page = await this.#persist(() =>
         this.ports.storage.journal.read({ ...this.#where(), token, after: from }),
       );
-      if (page.answer === 'lease_lost') return undefined;
+      if (page.answer !== 'page') return undefined;
       for (const step of page.steps) steps.set(step.key, step);
       if (page.next === undefined)
         return { steps: [...steps.values()].toSorted((a, b) => a.rev - b.rev), journalRev: page.journalRev };

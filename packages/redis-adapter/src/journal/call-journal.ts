@@ -19,12 +19,25 @@ import {
   type ReadJournalResult,
   type RecordAnswerParams,
   type RecordAnswerResult,
+  type RunOrigin,
 } from '@agent-orchestrator/core/storage';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
 import { type StoredStep, viewStep } from '../tasks/task-codec.js';
 
 const LEASE_LOST = { answer: 'lease_lost' } as const;
+
+/** Seed, start, version and inherited revision. */
+type OriginReply = readonly [string | null, number | null, number | null, number];
+
+function readOrigin(taskId: string, [seed, startedAt, version, inherited]: OriginReply): RunOrigin {
+  return {
+    seed: seed ?? taskId,
+    ...(startedAt !== null && { startedAt }),
+    ...(version !== null && { version }),
+    inherited,
+  };
+}
 
 export class RedisCallJournal implements CallJournal {
   constructor(private readonly state: RedisState) {}
@@ -75,14 +88,21 @@ export class RedisCallJournal implements CallJournal {
 
   async read({ tenantId, taskId, token, after }: ReadJournalParams): Promise<ReadJournalResult> {
     const { pageBytes } = this.state.parts.limits;
-    const reply = await this.state.run(tenantId, 'readJournal', taskId, token, after, pageBytes);
-    if (reply === null) return LEASE_LOST;
-    const [flat, next, journalRev, failures] = reply as [(string | null)[], number | null, number, number];
+    const reply = await this.state.run(tenantId, 'readJournal', taskId, token ?? '', after, pageBytes);
+    if (reply === null) return token === undefined ? { answer: 'not_found' } : LEASE_LOST;
+    const [flat, next, journalRev, failures, origin] = reply as [
+      (string | null)[],
+      number | null,
+      number,
+      number,
+      OriginReply,
+    ];
     return {
       answer: 'page',
       steps: readSteps(flat, failures),
       journalRev,
       ...(next !== null && { next }),
+      ...(token === undefined && { origin: readOrigin(taskId, origin) }),
     };
   }
 

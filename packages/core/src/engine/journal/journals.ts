@@ -12,6 +12,7 @@ import type {
   HeldReportParams,
   ReadJournalParams,
   ReadJournalResult,
+  RunOrigin,
   RecordAnswerParams,
   RecordAnswerResult,
 } from '../../storage/call-journal.js';
@@ -144,15 +145,19 @@ export class Journals {
   }
 
   read(params: ReadJournalParams): ReadJournalResult {
-    const entry = leased(this.state.lookUp(params.tenantId), params.taskId, params.token);
-    if (!entry) return LEASE_LOST;
-    const { changes, journalRev, more } = changesAfter(entry, params.after, this.state.limits.pageBytes);
-    if (more) return { answer: 'page', steps: changes, journalRev, next: journalRev };
+    const { tenantId, taskId, token, after } = params;
+    const tenant = this.state.lookUp(tenantId);
+    const entry = token === undefined ? tenant.tasks.get(taskId) : leased(tenant, taskId, token);
+    if (!entry) return token === undefined ? { answer: 'not_found' } : LEASE_LOST;
+    const origin = token === undefined ? { origin: originOf(entry) } : undefined;
+    const { changes, journalRev, more } = changesAfter(entry, after, this.state.limits.pageBytes);
+    if (more) return { answer: 'page', steps: changes, journalRev, next: journalRev, ...origin };
     const unchanged = [...entry.journal.steps.values()].filter(({ rev }) => rev === 0);
     return {
       answer: 'page',
       steps: [...changes, ...unchanged.map((step) => viewStep(step, entry))],
       journalRev,
+      ...origin,
     };
   }
 
@@ -301,4 +306,13 @@ function rememberMessage(call: CallEntry, report: Report): void {
     const [oldest] = call.seenMessages;
     if (oldest !== undefined) call.seenMessages.delete(oldest);
   }
+}
+
+function originOf({ seed, startedAt, version, inherited }: TaskEntry): RunOrigin {
+  return {
+    seed,
+    ...(startedAt !== undefined && { startedAt }),
+    ...(version !== undefined && { version }),
+    inherited,
+  };
 }
