@@ -154,7 +154,8 @@ describe('the credentials file of dev', () => {
 
   it('is removed at its end, and not overwritten by a second dev', async () => {
     await using first = await startServer(['dev'], { cwd: place.path });
-    await using second = await startServer(['dev'], { cwd: place.path });
+    const args = ['dev', '--storage', 'memory:'];
+    await using second = await startServer(args, { cwd: place.path });
     const { stdout } = await cli(['tasks', 'list', '--json'], { cwd: place.path });
     expect(stdout).toBe('');
     second.process.kill('SIGTERM');

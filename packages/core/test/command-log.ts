@@ -71,6 +71,6 @@ function expectEqual(engine: Engine, original: Engine): void {
 /** The engine of a snapshot. */
 function restored(engine: Engine): Engine {
   const reader = new StateReader(SNAPSHOT_CLASSES);
-  for (const row of writeState(engine)) reader.add(JSON.parse(row) as NodeRow);
+  for (const row of writeState(engine)) if (row !== '') reader.add(JSON.parse(row) as NodeRow);
   return reader.end();
 }

@@ -61,8 +61,6 @@ interface FileParts {
 
 /** A log is followed by a new one, and a snapshot taken, when it is as large as the snapshot before, and at least so large. */
 const MIN_LOG_BYTES = 2 ** 24;
-/** State up to this size is written by this thread when the storage is closed: a thread of its own takes longer. */
-const MAX_BYTES_AT_ONCE = 2 ** 20;
 
 /**
  * Storage of one process in a folder: the engine, and an append-only log of its commands. Nothing is visible before it is
@@ -171,9 +169,10 @@ export class FileStorage extends EngineStorage {
   /** The next start has nothing to replay, whatever its version. */
   async #leaveSnapshot(): Promise<void> {
     const { engine, disk, log, snapshots, onFailure } = this.parts;
+    // The state is in this process: a thread would have to read it first.
+    snapshots.cancel();
     await snapshots.idle();
-    if (log.position + snapshots.bytes <= MAX_BYTES_AT_ONCE)
-      snapshots.writeWith((number) => writeSnapshot(disk, number, engine));
+    snapshots.writeWith((number) => writeSnapshot(disk, number, engine));
     await log.next().catch(onFailure);
   }
 }

@@ -10,8 +10,8 @@ import { ENGINE_VERSION, FORMAT } from './log-entries.js';
 import { type FileName, readFrames } from './log-reader.js';
 import { LogWriter } from './log-writer.js';
 
-/** Size of the frames that rows are written in; a row may be larger. */
-const FRAME_BYTES = 2 ** 20;
+/** Size of the frames that rows are written in; a row may be larger. The event loop has a turn after each. */
+const FRAME_BYTES = 2 ** 18;
 
 const headSchema = z.object({
   format: z.literal(FORMAT),
@@ -39,7 +39,8 @@ export async function writeSnapshot(disk: Disk, number: number, engine: Engine):
     let rows = 0;
     for (const frame of framesOf(writeState(engine))) {
       rows += frame.rows;
-      await log.append([frame.body]);
+      if (frame.rows > 0) await log.append([frame.body]);
+      await new Promise((resolve) => setImmediate(resolve));
     }
     await log.append([Buffer.from(JSON.stringify({ rows }))]);
     await file.sync();
@@ -52,10 +53,17 @@ export async function writeSnapshot(disk: Disk, number: number, engine: Engine):
   return bytes;
 }
 
+const NOTHING = Buffer.alloc(0);
+
+/** A frame without rows is a pause. */
 function* framesOf(rows: Iterable<string>): Generator<{ readonly rows: number; readonly body: Buffer }> {
   let lines: string[] = [];
   let length = 0;
   for (const row of rows) {
+    if (row === '') {
+      yield { rows: 0, body: NOTHING };
+      continue;
+    }
     lines.push(row);
     length += row.length;
     if (length < FRAME_BYTES) continue;

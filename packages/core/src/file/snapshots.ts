@@ -4,8 +4,11 @@ import type { Disk } from './disk.js';
 import { isObsolete, readFolder } from './folder-state.js';
 import { writeSnapshot } from './snapshot-file.js';
 
-/** Writes the snapshot with this number, of the snapshot before and the logs before `number`; returns its size in bytes. */
-export type SnapshotJob = (number: number) => Promise<number>;
+/**
+ * Writes the snapshot with this number, of the snapshot before and the logs before `number`; returns its size in bytes. May
+ * give up when `signal` fires.
+ */
+export type SnapshotJob = (number: number, signal: AbortSignal) => Promise<number>;
 
 const NO_SETTINGS = { epoch: '', limits: {} } as unknown as EngineSettings;
 
@@ -23,14 +26,16 @@ export interface SnapshotRequest {
 
 /** Writes snapshots of a folder in a thread: the event loop of this one is not held up. */
 export function inThread(folder: string): SnapshotJob {
-  return (number) =>
+  return (number, signal) =>
     new Promise((resolve, reject) => {
+      signal.throwIfAborted();
       const request: SnapshotRequest = { folder, number };
       // Not the arguments of this process, such as a program given with `--eval`.
       const options = { workerData: request, execArgv: [] };
       const worker = new Worker(new URL('./snapshot-worker.js', import.meta.url), options);
       // The process may end meanwhile: the next start removes what is left of the file.
       worker.unref();
+      signal.addEventListener('abort', () => void worker.terminate(), { once: true });
       worker.once('message', (bytes: number) => resolve(bytes));
       worker.once('error', reject);
       worker.once('exit', (code) => reject(new Error(`the thread has ended with code ${code}`)));
@@ -51,6 +56,7 @@ export class Snapshots {
   #job: SnapshotJob;
   #bytes: number;
   #running: Promise<void> | undefined;
+  #cancelled = new AbortController();
 
   constructor(options: SnapshotsOptions) {
     this.#options = options;
@@ -76,11 +82,18 @@ export class Snapshots {
   begin(number: number): void {
     const before = this.#running ?? Promise.resolve();
     const job = this.#job;
-    const running = before.then(() => this.#take(number, job));
+    const { signal } = this.#cancelled;
+    const running = before.then(() => this.#take(number, job, signal));
     this.#running = running;
     void running.finally(() => {
       if (this.#running === running) this.#running = undefined;
     });
+  }
+
+  /** Gives up the one that is being written. */
+  cancel(): void {
+    this.#cancelled.abort();
+    this.#cancelled = new AbortController();
   }
 
   /** Resolves once none is being written. */
@@ -88,13 +101,13 @@ export class Snapshots {
     await this.#running;
   }
 
-  async #take(number: number, job: SnapshotJob): Promise<void> {
+  async #take(number: number, job: SnapshotJob, signal: AbortSignal): Promise<void> {
     const { disk, onFailure } = this.#options;
     try {
-      this.#bytes = await job(number);
+      this.#bytes = await job(number, signal);
       for (const name of await disk.list()) if (isObsolete(name, number)) await disk.remove(name);
     } catch (error) {
-      onFailure(error);
+      if (!signal.aborted) onFailure(error);
     }
   }
 }

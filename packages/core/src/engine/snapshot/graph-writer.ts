@@ -23,15 +23,18 @@ interface KnownClass extends GraphClass {
   readonly reference: Fields | undefined;
 }
 
+/** Objects between two pauses. */
+const PAUSE_EACH = 5_000;
+
 /**
  * Writes everything that can be reached from `root` as rows of JSON, which `GraphReader` makes the same objects of. The graph
- * must not change meanwhile.
+ * must not change meanwhile. Yields an empty text now and then before the first row: the event loop may have a turn.
  *
  * @throws for an object of an unknown class.
  */
 export function* writeGraph(root: object, classes: GraphClasses): Generator<string> {
   const writer = new GraphWriter(classes);
-  writer.survey(root);
+  yield* writer.survey(root);
   yield* writer.rows(root);
 }
 
@@ -55,11 +58,14 @@ class GraphWriter {
   }
 
   /** Finds the shared objects. */
-  survey(root: object): void {
+  *survey(root: object): Generator<''> {
     const seen = new Set<object>([root]);
     this.#shared.add(root);
     const open: object[] = [root];
+    let visited = 0;
     for (let next = open.pop(); next; next = open.pop()) {
+      visited += 1;
+      if (visited % PAUSE_EACH === 0) yield '';
       for (const part of this.#partsOf(next)) {
         if (typeof part !== 'object' || part === null) continue;
         if (seen.has(part)) this.#shared.add(part);
