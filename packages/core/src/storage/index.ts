@@ -7,6 +7,16 @@ export {
   repairFolder,
 } from '../file/check-folder.js';
 export type { DamagePlace } from '../file/damage.js';
+export { EntryFolder, type EntryFolderOptions } from '../file/entry-folder.js';
+export {
+  type EntryChange,
+  type EntryStore,
+  type EntryText,
+  entryTexts,
+  type PutEntriesParams,
+  type ReadEntriesParams,
+  type StoredEntry,
+} from './entry-store.js';
 export {
   type FollowSystemEventsParams,
   type PublishSystemEventParams,
