@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type {
   InspectStorageOptions,
   OpenStorageOptions,
@@ -18,6 +19,10 @@ export class RedisAddress implements StorageAddress {
   async open(options: OpenStorageOptions) {
     const { openCheckedRedis } = await import('./checked-redis.js');
     return openCheckedRedis(this.setting, options);
+  }
+
+  serviceStorage(service: string, cwd: string): string {
+    return `file:${resolve(cwd, '.orchestrator/data/services', service)}`;
   }
 
   async inspect(options: InspectStorageOptions) {

@@ -1,0 +1,58 @@
+import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { OrchestratorError } from '@agent-orchestrator/core';
+import { EntryFolder } from '@agent-orchestrator/core/storage';
+import type { OpenStore } from '../service-stores.js';
+
+const FORMS = 'file:<folder>, or memory:';
+
+/**
+ * Reads where a service keeps its state: `file:<folder>`, which it has to itself, relative to the current folder unless it is
+ * absolute; or `memory:`, which ends with the process.
+ *
+ * @param what name of the setting, for messages.
+ * @returns `undefined` for `memory:`.
+ * @throws {OrchestratorError} `invalid_request` for anything else.
+ */
+export function readServiceStorage(url: string, what = 'storage'): OpenStore | undefined {
+  if (url === 'memory:') return undefined;
+  const folder = folderOf(url);
+  // Without the value: it may have a password.
+  if (folder === undefined)
+    throw new OrchestratorError('invalid_request', `${what}: expected ${FORMS}, got something else`);
+  return () => EntryFolder.open(resolve(folder));
+}
+
+/** A process whose parent was killed still ends its jobs, and needs no longer for it, ms. */
+const FREE_WITHIN_MS = 5_000;
+const PAUSE_MS = 100;
+
+/** Waits for the process before this one, which may still be ending. */
+export function onceFree(open: OpenStore): OpenStore {
+  return async (service, options) => {
+    const deadline = performance.now() + FREE_WITHIN_MS;
+    for (;;) {
+      try {
+        return await open(service, options);
+      } catch (error) {
+        const isHeld = error instanceof OrchestratorError && error.code === 'conflict';
+        if (!isHeld || performance.now() >= deadline) throw error;
+      }
+      await delay(PAUSE_MS, undefined, options);
+    }
+  };
+}
+
+/** `file:///folder` is a URL; after `file:` alone, the folder is meant as it is written. */
+function folderOf(url: string): string | undefined {
+  const folder = /^file:(.+)$/is.exec(url)?.[1];
+  if (folder === undefined || folder.includes('\0')) return undefined;
+  if (!folder.startsWith('//')) return folder;
+  try {
+    return fileURLToPath(url);
+  } catch {
+    // A host, or an escape that is none.
+    return undefined;
+  }
+}
