@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type JsonObject, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
 import { EntryFolder, type EntryStore } from '@agent-orchestrator/core/storage';
+import { RedisEntryStore } from '@agent-orchestrator/redis-adapter';
+import { sharedRedis } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type OpenStore, restoreServices, serviceDefinitions } from '../src/index.js';
 import { type Stack, startStack } from './direct-gateway.js';
@@ -20,6 +23,13 @@ function newStores(): OpenStore {
   folders += 1;
   const folder = join(root, String(folders));
   return (service) => EntryFolder.open(join(folder, service));
+}
+
+/** Stores on a Redis, with keys of their own. */
+async function newRedisStores(): Promise<OpenStore> {
+  const { url } = await sharedRedis();
+  const prefix = `test-${randomUUID()}`;
+  return async (service) => RedisEntryStore.connect(url, { service, prefix });
 }
 
 interface Durable {
@@ -106,8 +116,11 @@ async function change(stack: Stack): Promise<void> {
 }
 
 describe('the state of the services', () => {
-  test('is there after a restart', async () => {
-    const stores = newStores();
+  test.each([
+    ['a folder', newStores],
+    ['a Redis', newRedisStores],
+  ] as const)('is there after a restart, in %s', async (_, storesOf) => {
+    const stores = await storesOf();
     const first = await start(stores);
     await change(first.stack);
     const before = await visible(first.stack);

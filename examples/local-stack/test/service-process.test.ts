@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { Orchestrator, type JsonValue } from '@agent-orchestrator/core';
+import { RedisEntryStore } from '@agent-orchestrator/redis-adapter';
+import { sharedRedis } from '@agent-orchestrator/test-servers';
 import { createIdentities, OrchestratorServer } from '@agent-orchestrator/ws-server';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import {
@@ -187,6 +190,35 @@ describe('a service process that replaces another', () => {
 });
 
 describe('readServiceStorage', () => {
+  test('opens a Redis, with keys of the service', async () => {
+    const { url } = await sharedRedis();
+    const open = readServiceStorage(url);
+    const service = `test-${randomUUID().slice(0, 8)}`;
+    const { signal } = new AbortController();
+    const store = await open?.(service, { signal });
+    await store?.put({ tenantId: 'acme', changes: [{ key: 'a', value: 1 }] });
+    await store?.close();
+    await using again = RedisEntryStore.connect(url, { service });
+    const found: unknown[] = [];
+    for await (const { value } of again.entries({ signal })) found.push(value);
+    expect(found).toEqual([1]);
+    await again.put({ tenantId: 'acme', changes: [{ key: 'a' }] });
+  });
+
+  test.each(['redis://h:6379?db=1', 'redis+sentinel://h', 'redis://h/x', 'rediss://:%zz@h1,h2/'])(
+    'refuses %s when it is opened, without showing it',
+    async (url) => {
+      const open = async () => {
+        const store = await readServiceStorage(url)?.('query', { signal: new AbortController().signal });
+        await store?.close();
+      };
+      await expect(open()).rejects.toMatchObject({
+        code: 'invalid_request',
+        message: expect.not.stringContaining('%zz'),
+      });
+    },
+  );
+
   test.each(['', 'file:', 'file://host/folder', 'memory', 'memory:x', '/data', 'file:a\0b'])(
     'refuses %j',
     (url) => {

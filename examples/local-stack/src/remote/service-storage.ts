@@ -3,13 +3,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { EntryFolder } from '@agent-orchestrator/core/storage';
+import type { RedisTarget } from '@agent-orchestrator/redis-adapter';
 import type { OpenStore } from '../service-stores.js';
 
-const FORMS = 'file:<folder>, or memory:';
+const FORMS =
+  'file:<folder>, memory:, or redis://[user:password@]host[:port][/database], with several hosts for a Cluster, ' +
+  'or redis+sentinel://host[:port][,…]/<name of the master>';
+/** Scheme, user and password up to the last "@", hosts, rest after the first slash. */
+const REDIS_URL = /^(rediss?|redis\+sentinel):\/\/(?:([^:]*):(.*)@)?([^/@?#]+)(?:\/([^/?#@]*))?$/s;
 
 /**
  * Reads where a service keeps its state: `file:<folder>`, which it has to itself, relative to the current folder unless it is
- * absolute; or `memory:`, which ends with the process.
+ * absolute; `memory:`, which ends with the process; or a Redis, where the name of the service is part of its keys.
  *
  * @param what name of the setting, for messages.
  * @returns `undefined` for `memory:`.
@@ -17,6 +22,14 @@ const FORMS = 'file:<folder>, or memory:';
  */
 export function readServiceStorage(url: string, what = 'storage'): OpenStore | undefined {
   if (url === 'memory:') return undefined;
+  const target = redisTargetOf(url);
+  if (target !== undefined) {
+    return async (service) => {
+      // Loaded when it is needed: other services start sooner without it.
+      const { RedisEntryStore } = await import('@agent-orchestrator/redis-adapter');
+      return RedisEntryStore.connect(target, { service });
+    };
+  }
   const folder = folderOf(url);
   // Without the value: it may have a password.
   if (folder === undefined)
@@ -42,6 +55,27 @@ export function onceFree(open: OpenStore): OpenStore {
       await delay(PAUSE_MS, undefined, options);
     }
   };
+}
+
+function redisTargetOf(url: string): RedisTarget | undefined {
+  const [, scheme, user = '', password = '', hosts = '', path = ''] = REDIS_URL.exec(url) ?? [];
+  if (scheme === undefined) return undefined;
+  const addresses = hosts.split(',');
+  const credentials = {
+    ...(user !== '' && { username: decoded(user) }),
+    ...(password !== '' && { password: decoded(password) }),
+  };
+  if (scheme === 'redis+sentinel') return { sentinels: addresses, name: path, ...credentials };
+  return addresses.length > 1 ? { nodes: addresses, ...credentials } : url;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    const message = 'Redis: expected user and password in percent-encoded UTF-8, got something else';
+    throw new OrchestratorError('invalid_request', message);
+  }
 }
 
 /** `file:///folder` is a URL; after `file:` alone, the folder is meant as it is written. */

@@ -101,6 +101,9 @@ const changeCases: readonly EntryStoreCase[] = [
       changing.at = 100;
       await Promise.all(puts);
       await expectEntries(store, [[TENANT, 'a', { at: 20 }]]);
+      // The first change of another tenant, and its removal.
+      await Promise.all([put(store, [{ key: 'a', value: 1 }], 'other'), put(store, [{ key: 'a' }], 'other')]);
+      await expectEntries(store, [[TENANT, 'a', { at: 20 }]]);
       await store.close();
     },
   },

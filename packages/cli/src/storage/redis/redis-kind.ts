@@ -1,11 +1,10 @@
-import { resolve } from 'node:path';
 import type {
   InspectStorageOptions,
   OpenStorageOptions,
   StorageAddress,
   StorageKind,
 } from '../storage-kind.js';
-import { readRedis, redisLabel, type RedisSetting } from './redis-address.js';
+import { readRedis, redisLabel, type RedisSetting, redisUrl } from './redis-address.js';
 import { REDIS_URL_FORM, redisSettings } from './redis-settings.js';
 
 /** Storage of many processes. The adapter is loaded when it is opened: other commands start sooner without it. */
@@ -21,8 +20,8 @@ export class RedisAddress implements StorageAddress {
     return openCheckedRedis(this.setting, options);
   }
 
-  serviceStorage(service: string, cwd: string): string {
-    return `file:${resolve(cwd, '.orchestrator/data/services', service)}`;
+  serviceStorage(): string {
+    return redisUrl(this.setting);
   }
 
   async inspect(options: InspectStorageOptions) {
