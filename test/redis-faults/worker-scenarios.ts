@@ -222,6 +222,15 @@ export const JOURNAL: readonly StepScenario[] = [
       return () => t.record(claim, step, t.result('done'));
     },
   },
+  {
+    title: 'record: own work with its step',
+    script: 'record',
+    again: 'known',
+    async prepare(t) {
+      const claim = await t.leased();
+      return () => t.record(claim, { key: 'own', kind: 'run', name: 'own' }, t.result('done'), MAX);
+    },
+  },
   reporting('an outcome', () => ({})),
   reporting('a failure that is tried again', (t) => ({ body: t.failure('busy', true) })),
   reporting('progress with a message id', () => ({ messageId: 'm-1', body: status })),

@@ -478,7 +478,7 @@ describe('operator commands without what they need', () => {
       const { code, stdout, stderr } = await run([...args, '--storage', 'memory:']);
       expect([code, stdout]).toEqual([78, '']);
       expect(stderr).toMatch(
-        /expected one in --storage <url>, ORCHESTRATOR_STORAGE or "storage" in the config file, got file:\.orchestrator\/data/,
+        /expected one in --storage <url>, ORCHESTRATOR_STORAGE or "storage" in the config file, got memory:/,
       );
     },
   );

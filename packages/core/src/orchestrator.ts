@@ -136,7 +136,7 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
   }
 
   #makeWorker(
-    ports: Omit<RunPorts, 'limits'> & { readonly logger: Logger },
+    ports: Omit<RunPorts, 'limits' | 'readsMessages'> & { readonly logger: Logger },
     { mismatchMs, parkAfterMs, ...settings }: CheckedOptions,
   ): Worker {
     const { maxSteps, callTries } = DEFAULTS;
@@ -144,6 +144,7 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
       {
         ...ports,
         catalog: this.#catalog,
+        readsMessages: new Set(),
         limits: { maxSteps, callTries, mismatchMs, parkAfterMs },
       },
       settings,

@@ -22,6 +22,7 @@ export type {
   Admin,
   AdminPage,
   BulkReport,
+  JournalReport,
   QueueReport,
   SystemEventReport,
   TaskOfTenant,
@@ -41,3 +42,12 @@ export type { RegistryOptions } from './tasks/global-task-registry.js';
 export type { HttpServiceSettings } from './services/service-settings.js';
 export type { InProcessServiceSettings } from './services/service-settings.js';
 export type { SenderServiceSettings } from './services/service-settings.js';
+export {
+  checkFolder,
+  type FolderCheck,
+  type FolderContents,
+  type FolderDamage,
+  type FolderRepair,
+  repairFolder,
+} from './file/check-folder.js';
+export type { DamagePlace } from './file/damage.js';

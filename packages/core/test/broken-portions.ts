@@ -190,6 +190,10 @@ export const brokenPortions: Readonly<Record<string, Readonly<Record<string, Mis
       const steps = page['steps'] as readonly { readonly changed: number }[] | undefined;
       return steps ? { ...page, steps: steps.filter(({ changed }) => changed > 0) } : page;
     },
+    'forgets what a run begins with': async (params, original) => ({
+      ...(await original(params)),
+      origin: { seed: 'seed', inherited: 0 },
+    }),
     'believes any token': async (params, original) => {
       const page = await original(params);
       return page['answer'] === 'page' ? page : { answer: 'page', steps: [], journalRev: 0 };

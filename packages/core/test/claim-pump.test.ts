@@ -26,6 +26,7 @@ beforeEach(() => {
   };
   pump = new ClaimPump({ storage, clock, logger: silentLogger }, SETTINGS, {
     runs: () => [{ type: 'work', versions: [1] }],
+    readsMessages: () => [],
     onClaims: take,
     release: (each) => void released.push(each),
   });

@@ -6,6 +6,7 @@ import { systemClock } from '../src/storage/index.js';
 import { addUnread } from '../src/protocol/known-text.js';
 import { PORTION } from '../src/protocol/portioned-json.js';
 import type { RunPorts } from '../src/workflows/run-ports.js';
+import { LeaseTerm } from '../src/workflows/lease-term.js';
 import { WorkflowRun } from '../src/workflows/workflow-run.js';
 import type { Claim } from '../src/storage/task-queue.js';
 
@@ -134,7 +135,12 @@ describe('a run with a large payload', () => {
     addUnread(task, 'payload', TEXT);
     const claim = { task, token: 't', steps: [], journalRev: 0, replayedTo: 0, inherited: 0, startedAt: 0 };
     const owner = { mayIdle: () => true, onIdle: () => {} };
-    const run = new WorkflowRun(claim as unknown as Claim, { clock: systemClock } as RunPorts, owner);
+    const run = new WorkflowRun(
+      claim as unknown as Claim,
+      { clock: systemClock } as RunPorts,
+      owner,
+      new LeaseTerm(30_000),
+    );
     const parse = vi.spyOn(JSON, 'parse');
     onTestFinished(() => parse.mockRestore());
     const loaded = run.load();

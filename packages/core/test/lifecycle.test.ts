@@ -85,6 +85,7 @@ const PARTS: Readonly<Record<string, (watched: Watched) => Part>> = {
         hooks: new Listeners(() => {}),
         catalog: new WorkflowCatalog(),
         exposeErrors: false,
+        readsMessages: new Set(),
         limits: { maxSteps: 10, callTries: 3, mismatchMs: 5_000, parkAfterMs: 0 },
       },
       { concurrency: 10, leaseMs: 30_000, renewMs: 10_000, pollMs: 1_000, prefetch: 0 },

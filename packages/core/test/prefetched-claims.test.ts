@@ -21,7 +21,8 @@ describe('prefetched claims', () => {
 
   it('are returned in order with their wake-ups, and released after too long a wait', () => {
     const prefetched = new PrefetchedClaims(400, 1);
-    for (const [at, taskId] of ['a', 'b', 'c'].entries()) prefetched.add(claimOf(taskId), at);
+    for (const [at, taskId] of ['a', 'b', 'c'].entries())
+      prefetched.add(claimOf(taskId), { since: at, leasedUntil: 0 });
     prefetched.onWakeup({ tenantId: 'acme', taskId: 'b' });
     prefetched.onWakeup({ tenantId: 'other', taskId: 'a' });
     expect(prefetched.next()).toMatchObject({ claim: named('a'), notified: false });
@@ -35,7 +36,7 @@ describe('prefetched claims', () => {
   it('keep their order at any throughput', () => {
     const prefetched = new PrefetchedClaims(400, 1);
     for (let n = 0; n < 5_000; n += 1) {
-      prefetched.add(claimOf(`${n}`), n);
+      prefetched.add(claimOf(`${n}`), { since: n, leasedUntil: 0 });
       if (n < 3) continue;
       expect(prefetched.next()?.claim.task.task_id).toBe(`${n - 3}`);
       expect(prefetched.size).toBe(3);

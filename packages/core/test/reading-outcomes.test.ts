@@ -5,6 +5,7 @@ import type { Claim } from '../src/storage/task-queue.js';
 import type { Command } from '../src/workflows/requested-step.js';
 import { Listeners } from '../src/runtime/listeners.js';
 import type { RunPorts } from '../src/workflows/run-ports.js';
+import { LeaseTerm } from '../src/workflows/lease-term.js';
 import { WorkflowRun } from '../src/workflows/workflow-run.js';
 
 const TEXT = JSON.stringify({ rows: Array.from({ length: 40_000 }, (_, n) => ({ n, text: 'ab' })) });
@@ -32,7 +33,12 @@ function runOver(text: string | undefined): WorkflowRun {
     storage: { journal: { changesSince: async () => changes } },
   };
   const owner = { mayIdle: () => true, onIdle: () => {} };
-  return new WorkflowRun(claim as unknown as Claim, ports as unknown as RunPorts, owner);
+  return new WorkflowRun(
+    claim as unknown as Claim,
+    ports as unknown as RunPorts,
+    owner,
+    new LeaseTerm(30_000),
+  );
 }
 
 describe('a run whose outcome is being parsed', () => {

@@ -40,7 +40,8 @@ describe('a task under random histories', () => {
             return claims;
           };
         });
-      const lived = runHistories({ open: careless, numRuns: 200, seed: 20_260_131 });
+      // The first such history is enough: shrinking it takes minutes.
+      const lived = runHistories({ open: careless, numRuns: 200, seed: 20_260_131, shrink: false });
       await expect(lived).rejects.toHaveProperty(
         'cause.message',
         expect.stringMatching(/less than or equal/),

@@ -36,6 +36,7 @@ const ANSWERS: Readonly<Record<string, readonly string[]>> = {
   settle: ['settled', 'lease_lost', 'newer_outcome'],
   begin: ['begun', 'known', 'lease_lost', 'too_many_steps'],
   record: ['recorded', 'known', 'lease_lost'],
+  recordRun: ['recorded', 'known', 'lease_lost', 'too_many_steps', 'step_mismatch'],
   changesSince: ['changes', 'lease_lost'],
   report: ['applied', 'duplicate', 'stale', 'late', 'unknown_task', 'held'],
   signal: ['delivered', 'kept', 'repeated', 'already_final', 'not_found'],
@@ -352,6 +353,23 @@ const STEPS: Readonly<Record<string, Operation>> = {
     });
     world.reached.add('record', recorded.answer);
     if (answer.kind === 'accepted') world.jobs.push(jobId);
+  },
+  /** Own work, new or known; a key of another step is in the way. */
+  async recordRun(world, pick) {
+    const before = from(world.steps.slice(-3), pick);
+    const claim = pick(2) === 0 && before ? before.claim : from(world.claims.slice(-4), pick);
+    if (!claim) return;
+    const key = before && pick(4) === 0 ? before.step.key : `own${pick(3)}`;
+    const outcome: StepOutcome = pick(2) === 0 ? { ok: true, value: pick(9) } : { ok: false, error };
+    const recorded = await world.storage.journal.record({
+      ...where(claim),
+      token: claim.token,
+      journalRev: claim.journalRev,
+      key,
+      answer: { kind: 'outcome', outcome },
+      create: { name: 'run own', maxSteps: 2 },
+    });
+    world.reached.add('recordRun', recorded.answer);
   },
   /** A service takes a call on, fails it, and is asked again. */
   async tryAgain(world, pick) {

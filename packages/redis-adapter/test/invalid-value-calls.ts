@@ -144,6 +144,14 @@ const recording = (title: string, answer: object): StorageCall => ({
   setUp: called,
   params: (names) => ({ ...inLease(names), journalRev: 0, key: 'ask', callId: `call-${names.id}`, answer }),
 });
+const recordingRun = (title: string, answer: object): StorageCall => ({
+  title: `journal.record ${title}`,
+  setUp: called,
+  params: (names) => {
+    const create = { name: 'run own', maxSteps: 10 };
+    return { ...inLease(names), journalRev: 0, key: 'own', answer, create };
+  },
+});
 const reporting = (title: string, body: object): StorageCall => ({
   title: `journal.report ${title}`,
   setUp: accepted,
@@ -274,6 +282,8 @@ export const STORAGE_CALLS: readonly StorageCall[] = [
   recording('a result', succeeded),
   recording('a failure', failedOutcome),
   recording('a job', { kind: 'accepted', jobId: 'job' }),
+  recordingRun('own work', succeeded),
+  recordingRun('own work that failed', failedOutcome),
   { title: 'journal.read', setUp: called, params: (names) => ({ ...inLease(names), after: 0 }) },
   { title: 'journal.changesSince', setUp: called, params: (names) => ({ ...inLease(names), journalRev: 0 }) },
   reporting('a result', succeeded),

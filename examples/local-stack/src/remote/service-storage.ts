@@ -1,8 +1,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { OrchestratorError } from '@agent-orchestrator/core';
-import { EntryFolder } from '@agent-orchestrator/core/storage';
+import { EntryFolder, OrchestratorError } from '@agent-orchestrator/core';
 import type { RedisTarget } from '@agent-orchestrator/redis-adapter';
 import type { OpenStore } from '../service-stores.js';
 

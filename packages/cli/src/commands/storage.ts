@@ -5,7 +5,7 @@ import {
   type FolderContents,
   type FolderDamage,
   repairFolder,
-} from '@agent-orchestrator/core/storage';
+} from '@agent-orchestrator/core/server';
 import { ConfigurationError, EXIT, UsageError } from '../errors/errors.js';
 import type { CommandContext } from './command-context.js';
 

@@ -4,8 +4,16 @@ import { type JsonValue } from '@agent-orchestrator/core';
 import { JsonRefusedError, MAX_RESULT_BYTES, parseJson } from '@agent-orchestrator/core/protocol';
 import { UsageError } from '../errors/errors.js';
 
-/** JSON of a file. @throws {UsageError} with the file, the expected and the actual content. */
-export async function readJsonFile(cwd: string, given: string): Promise<JsonValue> {
+/**
+ * JSON of a file.
+ * @param maxBytes default 1 MiB.
+ * @throws {UsageError} with the file, the expected and the actual content.
+ */
+export async function readJsonFile(
+  cwd: string,
+  given: string,
+  maxBytes: number = MAX_RESULT_BYTES,
+): Promise<JsonValue> {
   const path = resolve(cwd, given);
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     throw new UsageError(
@@ -14,8 +22,8 @@ export async function readJsonFile(cwd: string, given: string): Promise<JsonValu
   });
   // A pipe or a device may never end.
   if (!found.isFile()) throw new UsageError(`${given}: expected a file, got ${kindOf(found)}`);
-  if (found.size > MAX_RESULT_BYTES) {
-    throw new UsageError(`${given}: expected at most ${MAX_RESULT_BYTES} bytes, got ${found.size}`);
+  if (found.size > maxBytes) {
+    throw new UsageError(`${given}: expected at most ${maxBytes} bytes, got ${found.size}`);
   }
   const text = await readFile(path, 'utf8').catch((error: Error) => {
     throw new UsageError(`${given}: expected a readable file, got ${error.message}`);

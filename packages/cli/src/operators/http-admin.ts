@@ -3,6 +3,7 @@ import { PAGE_SIZES, type PageOptions, type TenantPatch } from '@agent-orchestra
 import type {
   Admin,
   AdminPage,
+  JournalReport,
   QueueReport,
   SystemEventReport,
   TaskOfTenant,
@@ -53,6 +54,10 @@ export class HttpAdmin implements OperatorPort {
 
   explain(of: TaskOfTenant): Promise<Explanation> {
     return this.#get(`${taskPath(of)}/why`);
+  }
+
+  journal({ after, ...of }: Parameters<Admin['journal']>[0]): Promise<JournalReport> {
+    return this.#get(`${taskPath(of)}/journal`, { after });
   }
 
   redrive(of: TaskOfTenant): Promise<Task> {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { ChatFlags } from '../commands/chat.js';
+import type { ExportFlags, ReplayFlags } from '../commands/recordings.js';
 import type { CommandContext } from '../commands/command-context.js';
 import type { IngestFlags } from '../commands/ingest.js';
 import type { OperatorFlags } from '../commands/operator-context.js';
@@ -10,6 +11,7 @@ import { withEitherFlags, withPageFlags, withTenantFlags } from './flags.js';
 
 /** Commands that use an orchestrator. */
 export function addUsingCommands(program: Command, context: CommandContext): void {
+  addReplayCommand(program, context);
   program
     .command('chat')
     .description('ask a question, or start a conversation without one')
@@ -64,6 +66,13 @@ function addTaskCommands(program: Command, context: CommandContext): void {
     .description('explain the state of a task, as operators see it')
     .argument('<task-id>')
     .action(async (taskId: string, flags: OperatorFlags) => (await actions()).why(context, taskId, flags));
+  withTenantFlags(tasks.command('export'))
+    .description('write a run of a task to a file, for "replay": payload, steps, results, events')
+    .argument('<task-id>')
+    .option('-o, --output <file>', 'file to write; it must not exist (default: standard output)')
+    .action(async (taskId: string, flags: ExportFlags) =>
+      (await import('../commands/recordings.js')).exportRun(context, taskId, flags),
+    );
   withEitherFlags(tasks.command('cancel'))
     .description('cancel a task')
     .argument('<task-id>')
@@ -92,5 +101,18 @@ function addSessionCommands(program: Command, context: CommandContext): void {
     .option('-n, --limit <count>', 'maximum number of messages (default: 50)')
     .action(async (sessionId: string, flags: SessionFlags) =>
       (await actions()).show(context, sessionId, flags),
+    );
+}
+
+function addReplayCommand(program: Command, context: CommandContext): void {
+  program
+    .command('replay')
+    .description(
+      'run today\'s code of a workflow against a run that "tasks export" has written; nothing is executed',
+    )
+    .argument('<file>')
+    .requiredOption('--workflows <module>', 'module whose exports are the workflows, or a config file')
+    .action(async (file: string, flags: ReplayFlags) =>
+      (await import('../commands/recordings.js')).replay(context, file, flags),
     );
 }

@@ -30,13 +30,7 @@ async function readOne(path: string): Promise<Record<string, unknown>> {
   if (!json && !/\.m?[jt]s$/.test(path)) {
     throw new ConfigurationError(`${path}: expected a file that ends in .mjs, .ts or .json`);
   }
-  if (path.endsWith('ts') && !runsTypeScript()) {
-    const { version } = process;
-    throw new ConfigurationError(
-      `${path}: expected Node 22.18 or later for TypeScript, got ${version}: use .mjs`,
-    );
-  }
-  const settings = json ? await readJson(path) : await importModule(path);
+  const settings = json ? await readJson(path) : (await importModule(path))['default'];
   if (typeof settings === 'object' && settings !== null && !Array.isArray(settings)) {
     return settings as Record<string, unknown>;
   }
@@ -77,10 +71,20 @@ export function jsonFault(text: string, reason: string): string {
   return `a mistake at line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
 }
 
-async function importModule(path: string): Promise<unknown> {
+/**
+ * The exports of a module.
+ * @throws {ConfigurationError} with the line of a mistake in it.
+ */
+export async function importModule(path: string): Promise<Readonly<Record<string, unknown>>> {
+  if (path.endsWith('ts') && !runsTypeScript()) {
+    const { version } = process;
+    throw new ConfigurationError(
+      `${path}: expected Node 22.18 or later for TypeScript, got ${version}: use .mjs`,
+    );
+  }
   const { href } = pathToFileURL(path);
   try {
-    return ((await import(href)) as { default?: unknown }).default;
+    return (await import(href)) as Readonly<Record<string, unknown>>;
   } catch (error) {
     const { message, stack = '' } = error as Error;
     const line = stack.split(`${href}:`)[1]?.match(/^\d+/)?.[0];

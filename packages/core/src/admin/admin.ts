@@ -1,6 +1,8 @@
 import type { DeadLetterFilter, TenantPatch } from '../protocol/admin.js';
 import type { PageOptions } from '../protocol/pages.js';
 import type { Task, TaskStatus } from '../protocol/task.js';
+import type { TaskEvent } from '../protocol/events.js';
+import type { JournalStep, RunOrigin } from '../storage/call-journal.js';
 import type { Explanation } from '../storage/task-records.js';
 import type { TaskPageQuery } from '../tasks/task-page.js';
 
@@ -75,6 +77,18 @@ export interface TaskOfTenant {
   readonly taskId: string;
 }
 
+/** A page of what a task's runs have done. */
+export interface JournalReport {
+  readonly task: Task;
+  readonly origin: RunOrigin;
+  /** In the order in which they ended; the last page also has those in progress. A step may appear again in a newer state. */
+  readonly steps: readonly JournalStep[];
+  /** On the first page: events of the task that the log still has, at most 1,000. */
+  readonly events: readonly TaskEvent[];
+  /** `after` of the next page, if there is one. */
+  readonly next?: number;
+}
+
 /**
  * What operators can see and do, over all tenants. Errors are `OrchestratorError`s with the codes of `GlobalTaskRegistry`:
  * `not_found`, `conflict`, `queue_full`, `invalid_request`.
@@ -93,6 +107,8 @@ export interface Admin {
   task(of: TaskOfTenant): Promise<Task>;
   /** State of a task and the reason for it; of a failed one with the thrown error, which tenants do not see. */
   explain(of: TaskOfTenant): Promise<Explanation>;
+  /** The journal of a task in any state, page by page. `after`: 0, or the `next` of the page before. */
+  journal(of: TaskOfTenant & { readonly after?: number | undefined }): Promise<JournalReport>;
   cancel(of: TaskOfTenant & { readonly reason?: string | undefined }): Promise<Task>;
   /** Runs a failed task again as a new one, without its successful steps. Idempotent: returns the same new task. */
   redrive(of: TaskOfTenant): Promise<Task>;

@@ -1,4 +1,5 @@
 import type { DeadLetterFilter, TenantPatch } from '../protocol/admin.js';
+import type { TaskEvent } from '../protocol/events.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { PAGE_SIZES, pageLimit, type PageOptions } from '../protocol/pages.js';
 import type { Task } from '../protocol/task.js';
@@ -12,6 +13,7 @@ import type {
   Admin,
   AdminPage,
   BulkReport,
+  JournalReport,
   QueueReport,
   SystemEventReport,
   TaskOfTenant,
@@ -27,9 +29,15 @@ const MAX_BULK = 1_000;
 /** Maximum of pages of one bulk action: a page may have no task that fits. */
 const MAX_SCANS = 100;
 
+/** A cursor of no log: reading begins with the oldest event. */
+const FROM_START = 'none:0';
+const EVENT_PAGE = 500;
+const MAX_EVENT_PAGES = 100;
+const MAX_EVENTS = 1_000;
+
 /** Parts of `StorageAdmin`; registry and tenants are those of the same storage. */
 export interface StorageAdminParts {
-  readonly storage: Pick<Storage, 'tasks' | 'workers' | 'systemEvents'>;
+  readonly storage: Pick<Storage, 'tasks' | 'workers' | 'systemEvents' | 'journal' | 'events'>;
   readonly registry: GlobalTaskRegistry;
   readonly tenants: TenantAdmin;
 }
@@ -75,6 +83,20 @@ export class StorageAdmin implements Admin {
 
   explain(of: TaskOfTenant) {
     return this.parts.registry.explain(of);
+  }
+
+  async journal({
+    after = 0,
+    ...of
+  }: TaskOfTenant & { readonly after?: number | undefined }): Promise<JournalReport> {
+    const page = await this.parts.storage.journal.read({ ...of, after });
+    // Reports that there is no such task as every other request does.
+    const task = await this.parts.registry.get(of);
+    if (page.answer !== 'page' || !page.origin)
+      throw new OrchestratorError('not_found', `task ${of.taskId} is gone`);
+    const { origin, steps, next } = page;
+    const events = after === 0 ? await eventsOf(this.parts.storage, of) : [];
+    return { task, origin, steps, events, ...(next !== undefined && { next }) };
   }
 
   cancel({ reason, ...of }: TaskOfTenant & { readonly reason?: string | undefined }): Promise<Task> {
@@ -160,4 +182,17 @@ function workerReport({ workerId, runs, seenAt, aliveUntil }: WorkerEntry): Work
     seen_at: new Date(seenAt).toISOString(),
     alive_until: new Date(aliveUntil).toISOString(),
   };
+}
+
+/** Events of a task that the tenant's log still has, oldest first. */
+async function eventsOf({ events: log }: Pick<Storage, 'events'>, { tenantId, taskId }: TaskOfTenant) {
+  const found: TaskEvent[] = [];
+  let after = FROM_START;
+  for (let page = 0; page < MAX_EVENT_PAGES && found.length < MAX_EVENTS; page += 1) {
+    const { events, cursor } = await log.read({ tenantId, after, limit: EVENT_PAGE });
+    found.push(...events.filter(({ task_id }) => task_id === taskId));
+    if (events.length === 0) break;
+    after = cursor;
+  }
+  return found.slice(0, MAX_EVENTS);
 }

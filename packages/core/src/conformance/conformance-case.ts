@@ -56,6 +56,7 @@ export interface ClaimOptions {
   readonly waitMs?: number;
   readonly signal?: AbortSignal;
   readonly runs?: readonly Runnable[];
+  readonly readsMessages?: readonly string[];
 }
 
 type MoreOfCall = Partial<NonNullable<StepRequest['call']>>;
@@ -164,7 +165,7 @@ export class CaseTools {
   /** Claims tasks of this case, of both tenants. */
   async claimOfBoth(options: ClaimOptions = {}): Promise<readonly Claim[]> {
     const { max = 100, claimSlot, claimId = this.id(), leaseMs = 30_000, runs = this.runs() } = options;
-    const { waitMs, signal, begins } = options;
+    const { waitMs, signal, begins, readsMessages } = options;
     const workerId = `${options.workerId ?? 'worker'}-${this.tenantId}`;
     return this.storage.queue.claim({
       workerId,
@@ -173,6 +174,7 @@ export class CaseTools {
       max,
       ...(begins !== undefined && { begins }),
       runs,
+      ...(readsMessages && { readsMessages }),
       leaseMs,
       ...(waitMs !== undefined && { waitMs }),
       ...(signal && { signal }),
@@ -248,12 +250,14 @@ export class CaseTools {
     return { claim, step, jobId };
   }
 
+  /** @param maxSteps own work only: stores the step as well. */
   async record(
     claim: Claim,
     step: StepRequest,
     answer: RecordAnswerParams['answer'],
+    maxSteps?: number,
   ): ReturnType<Storage['journal']['record']> {
-    const { key, call } = step;
+    const { key, name, call } = step;
     return this.storage.journal.record({
       ...this.where(claim),
       token: claim.token,
@@ -261,6 +265,7 @@ export class CaseTools {
       key,
       answer,
       ...(call && { callId: call.callId }),
+      ...(maxSteps !== undefined && { create: { name, maxSteps } }),
     });
   }
 

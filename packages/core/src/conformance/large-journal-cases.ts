@@ -139,4 +139,50 @@ export const largeJournalCases: readonly ConformanceCase[] = [
       assert.deepEqual(await page(2), [keys.slice(2), 3, undefined]);
     },
   },
+  {
+    part: 'journal',
+    method: 'read',
+    name: 'returns the journal of a task in any state without a token, with what its runs begin with',
+    async run(t) {
+      const claim = await t.leased();
+      const keys: string[] = [];
+      for (let n = 0; n < 3; n += 1) keys.push(await ran(t, claim, LARGE));
+      const read = (after: number) => t.storage.journal.read({ ...t.where(claim), after });
+      const { seed, startedAt, version } = claim;
+      const origin = { seed, startedAt, version, inherited: 0 };
+      for (const end of ['leased', 'completed']) {
+        if (end === 'completed') await t.settle(claim, { kind: 'completed', result: 1 });
+        const first = await read(0);
+        assert.ok(first.answer === 'page', end);
+        assert.deepEqual(
+          [first.steps.map(({ key }) => key), first.next, first.origin],
+          [keys.slice(0, 2), 2, origin],
+        );
+        const second = await read(2);
+        assert.ok(second.answer === 'page');
+        assert.deepEqual(
+          [second.steps.map(({ key }) => key), second.next, second.origin],
+          [keys.slice(2), undefined, origin],
+        );
+      }
+    },
+  },
+  {
+    part: 'journal',
+    method: 'read',
+    name: 'without a token, returns an empty journal for a task that has not started, and nothing of an unknown one',
+    async run(t) {
+      const { task_id: taskId } = await t.submit();
+      const read = (tenantId: string, id: string) =>
+        t.storage.journal.read({ tenantId, taskId: id, after: 0 });
+      assert.deepEqual(await read(t.tenantId, taskId), {
+        answer: 'page',
+        steps: [],
+        journalRev: 0,
+        origin: { seed: taskId, inherited: 0 },
+      });
+      assert.deepEqual(await read(t.tenantId, t.id()), { answer: 'not_found' });
+      assert.deepEqual(await read('another', taskId), { answer: 'not_found' });
+    },
+  },
 ];

@@ -1,6 +1,7 @@
 import { type Random, systemRandom } from '../runtime/random.js';
 import { batchCases } from './batch-cases.js';
 import { callPortionCases } from './call-portion-cases.js';
+import { claimedMessageCases } from './claimed-message-cases.js';
 import { CaseTools, type ConformanceCase, type StorageUnderTest } from './conformance-case.js';
 import { earlyReportCases } from './early-report-cases.js';
 import { completionCases } from './completion-cases.js';
@@ -16,6 +17,7 @@ import { pageCases } from './page-cases.js';
 import { portionCases } from './portion-cases.js';
 import { queueCases } from './queue-cases.js';
 import { oddValueCases } from './odd-value-cases.js';
+import { ownWorkCases } from './own-work-cases.js';
 import { redriveCases } from './redrive-cases.js';
 import { recoveryCases } from './recovery-cases.js';
 import { repeatedRequestCases } from './repeated-request-cases.js';
@@ -51,6 +53,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...taskCases,
   ...explainCases,
   ...queueCases,
+  ...claimedMessageCases,
   ...largeTaskCases,
   ...turnCases,
   ...waitingCases,
@@ -63,6 +66,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...redriveCases,
   ...pageCases,
   ...journalCases,
+  ...ownWorkCases,
   ...largeJournalCases,
   ...earlyReportCases,
   ...sessionCases,

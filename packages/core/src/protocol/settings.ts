@@ -35,6 +35,10 @@ export const DEFAULTS = {
   /** Per tenant in memory: event log. On Redis 256 MiB. */
   maxEventBytes: 64 * 1024 * 1024,
   sessionMessages: 200,
+  /** Messages of its session that come with the claim of a task that reads them first. */
+  claimedMessages: 50,
+  /** Of all tasks of a claim together (on a Cluster: of those of one tenant). */
+  claimedMessageBytes: 128 * 1024,
   sessionIdleMs: 24 * 60 * 60_000,
   maxBatchItems: 1_000,
   sweepMs: 500,

@@ -37,7 +37,7 @@ export interface JournalStep {
   readonly inherited: boolean;
 }
 
-/** A step to begin: stored before its side effects start. */
+/** A step to begin: stored before its side effects start. Own work may be stored afterwards instead, see `RunStepRequest`. */
 export interface StepRequest {
   readonly key: string;
   readonly kind: StepKind;
@@ -119,6 +119,13 @@ export type BeginStepResult =
   | UnderLease<{ readonly answer: 'begun' | 'known'; readonly step: JournalStep }>
   | { readonly answer: 'too_many_steps' };
 
+/** A `run` step that is stored with its outcome. */
+export interface RunStepRequest {
+  /** For display, like `JournalStep.name`. */
+  readonly name: string;
+  readonly maxSteps: number;
+}
+
 /** Params of `CallJournal.record`. */
 export interface RecordAnswerParams extends InTask {
   readonly token?: string;
@@ -126,10 +133,20 @@ export interface RecordAnswerParams extends InTask {
   readonly key: string;
   readonly callId?: string;
   readonly answer: StepAnswer;
+  /**
+   * Creates the step `key`, of the kind `run`, unless the journal has it. Needs a token and an outcome; excludes `callId`.
+   */
+  readonly create?: RunStepRequest;
 }
 
-/** Answer of `CallJournal.record`. */
-export type RecordAnswerResult = UnderLease<{ readonly answer: 'recorded' | 'known' }>;
+/**
+ * Answer of `CallJournal.record`. The last two, for `create` only, record nothing. `step_mismatch`: the journal has a step of
+ * this key, of another kind or name.
+ */
+export type RecordAnswerResult =
+  | UnderLease<{ readonly answer: 'recorded' | 'known' }>
+  | { readonly answer: 'too_many_steps' }
+  | { readonly answer: 'step_mismatch'; readonly name: string };
 
 /** Params of `CallJournal.changesSince`. */
 export interface ChangesSinceParams extends InTask {
@@ -142,7 +159,8 @@ export type ChangesSinceResult = UnderLease<{ readonly answer: 'changes' }>;
 
 /** Params of `CallJournal.read`. */
 export interface ReadJournalParams extends InTask {
-  readonly token: string;
+  /** Absent: for an operator or an export, of a task in any state. */
+  readonly token?: string;
   /** 0, or the `next` of the page before. */
   readonly after: number;
 }
@@ -154,8 +172,20 @@ export type ReadJournalResult =
       readonly steps: readonly JournalStep[];
       readonly journalRev: number;
       readonly next?: number;
+      /** Without a token: what a run of the task begins with, besides its journal. */
+      readonly origin?: RunOrigin;
     }
-  | { readonly answer: 'lease_lost' };
+  /** Without a token: no such task. */
+  | { readonly answer: 'lease_lost' | 'not_found' };
+
+/** What a run of a task begins with, see `Claim`. */
+export interface RunOrigin {
+  readonly seed: string;
+  /** Absent: no attempt has started. */
+  readonly startedAt?: number;
+  readonly version?: number;
+  readonly inherited: number;
+}
 
 /** Params of `CallJournal.heldReport`. */
 export interface HeldReportParams {
@@ -169,7 +199,8 @@ export interface CallJournal {
   begin(params: BeginStepParams): Promise<BeginStepResult>;
   /**
    * Records a step's answer. Without a token: for a registered task, which has no lease. An outcome that would grow the journal
-   * beyond 16 MiB becomes a failure with the code `result_too_large`.
+   * beyond 16 MiB becomes a failure with the code `result_too_large`. With `create`, own work is stored with its outcome, in this
+   * one step.
    */
   record(params: RecordAnswerParams): Promise<RecordAnswerResult>;
   /** Journal changes since `journalRev`. */

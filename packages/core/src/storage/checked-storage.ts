@@ -4,6 +4,7 @@ import { MESSAGE_ROLES } from '../protocol/session.js';
 import { ON_BUSY, TASK_STATUSES } from '../protocol/task.js';
 import { messageOf } from '../protocol/thrown.js';
 import {
+  absent,
   amount,
   anything,
   type Check,
@@ -132,6 +133,28 @@ const answer = variants('kind', {
   outcome: fields({ outcome, usage }),
   accepted: fields({ jobId: label }),
 });
+const recorded = fields({
+  ...inTask,
+  token: optional(name),
+  journalRev,
+  key: label,
+  callId: optional(name),
+  answer,
+});
+/** A step that is stored with its outcome: own work, of the task's worker. */
+const recordedRun = fields({
+  ...inLease,
+  journalRev,
+  key: label,
+  callId: absent,
+  answer: variants('kind', { outcome: fields({ outcome, usage: absent }) }),
+  create: fields({ name: label, maxSteps: whole(0) }),
+});
+const record: Check = (value, path) =>
+  ((value as { readonly create?: unknown } | undefined)?.create === undefined ? recorded : recordedRun)(
+    value,
+    path,
+  );
 const report = fields({
   tenantId,
   service: name,
@@ -216,6 +239,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
       max: whole(0),
       begins: optional(whole(0)),
       runs,
+      readsMessages: optional(list(name, 10_000)),
       leaseMs: span,
       waitMs: optional(span),
     }),
@@ -226,16 +250,9 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
   },
   journal: {
     begin: fields({ ...inLease, journalRev, step, maxSteps: whole(0) }),
-    record: fields({
-      ...inTask,
-      token: optional(name),
-      journalRev,
-      key: label,
-      callId: optional(name),
-      answer,
-    }),
+    record,
     changesSince: fields({ ...inLease, journalRev }),
-    read: fields({ ...inLease, after: journalRev }),
+    read: fields({ ...inTask, token: optional(name), after: whole(0) }),
     report,
     heldReport: fields({ tenantId, heldId: name }),
   },

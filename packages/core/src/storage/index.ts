@@ -1,14 +1,4 @@
 export {
-  checkFolder,
-  type FolderCheck,
-  type FolderContents,
-  type FolderDamage,
-  type FolderRepair,
-  repairFolder,
-} from '../file/check-folder.js';
-export type { DamagePlace } from '../file/damage.js';
-export { EntryFolder, type EntryFolderOptions } from '../file/entry-folder.js';
-export {
   type EntryChange,
   type EntryStore,
   type EntryText,
@@ -37,10 +27,12 @@ export type {
   OpenCall,
   ReadJournalParams,
   ReadJournalResult,
+  RunOrigin,
   RecordAnswerParams,
   RecordAnswerResult,
   Report,
   ReportAnswer,
+  RunStepRequest,
   StepAnswer,
   StepKind,
   StepOutcome,
@@ -73,6 +65,7 @@ export type {
 export type {
   Claim,
   ClaimParams,
+  ClaimedMessages,
   Lease,
   RenewParams,
   Runnable,

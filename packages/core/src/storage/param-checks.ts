@@ -142,6 +142,10 @@ export const optional =
   (value, path) =>
     value === undefined ? undefined : check(value, path);
 
+/** Nothing: the field does not go with the others. */
+export const absent: Check = (value, path) =>
+  value === undefined ? undefined : refuse(path, 'nothing here', value);
+
 /** Unchecked: values that stay in this process, such as an `AbortSignal`. */
 export const anything: Check = (value) => value;
 

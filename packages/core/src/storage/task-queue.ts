@@ -1,5 +1,6 @@
 import type { TaskError } from '../protocol/errors.js';
 import type { JsonValue } from '../protocol/json.js';
+import type { Message } from '../protocol/session.js';
 import type { Task } from '../protocol/task.js';
 import type { Diagnostic } from '../protocol/thrown.js';
 import type { JournalStep } from './call-journal.js';
@@ -16,6 +17,14 @@ export interface TypeDefaults {
 export interface Runnable extends TypeDefaults {
   readonly type: string;
   readonly versions: readonly number[];
+}
+
+/** The newest messages of a session, as they were when its task was claimed. */
+export interface ClaimedMessages {
+  /** Oldest first. */
+  readonly messages: readonly Message[];
+  /** The session has older ones. */
+  readonly hasOlder: boolean;
 }
 
 /** A task leased to one worker. */
@@ -39,6 +48,8 @@ export interface Claim {
   readonly inherited: number;
   /** Claimed ahead of the worker's free slots: a lost lease does not count as a lost worker until the run has begun. */
   readonly prefetched: boolean;
+  /** See `ClaimParams.readsMessages`. */
+  readonly sessionMessages?: ClaimedMessages;
 }
 
 /** A worker's right to run a task. The tasks of one claim may share a token. */
@@ -95,6 +106,12 @@ export interface ClaimParams {
   /** How many of the tasks, from the first on, start at once; the rest is prefetched. Default: all. */
   readonly begins?: number;
   readonly runs: readonly Runnable[];
+  /**
+   * Types whose runs first read the messages of their session. Up to 50 come with the claim of such a task if it starts at once
+   * and has no journal yet, and if they fit into the 128 KiB of the claim: a run reads other messages by `sessions.messages`. A
+   * repeated claim has none.
+   */
+  readonly readsMessages?: readonly string[];
   readonly leaseMs: number;
   /** Long poll: with nothing to claim, the storage may hold the request for up to `waitMs`. */
   readonly waitMs?: number;

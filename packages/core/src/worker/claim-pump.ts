@@ -6,7 +6,7 @@ import { messageOf } from '../protocol/thrown.js';
 import type { Storage } from '../storage/storage.js';
 import type { Claim, Runnable } from '../storage/task-queue.js';
 import type { Wakeup } from '../storage/wakeups.js';
-import { ClaimCaller } from './claim-caller.js';
+import { type ClaimAnswer, ClaimCaller } from './claim-caller.js';
 import { type ClaimRequest, ClaimsInFlight } from './claims-in-flight.js';
 import { type NextClaim, PrefetchedClaims } from './prefetched-claims.js';
 import type { WorkerStats } from './worker-stats.js';
@@ -23,6 +23,8 @@ export interface ClaimPumpSettings {
 /** The worker that claims are for. */
 export interface ClaimTaker {
   runs(): readonly Runnable[];
+  /** Types whose runs read the messages of their session first. */
+  readsMessages(): readonly string[];
   /** Claims have arrived: `next` may have one. */
   onClaims(): void;
   /** Gives back a claim that no slot has become free for. */
@@ -62,7 +64,7 @@ export class ClaimPump {
     const { workerId, concurrency, prefetch, leaseMs, pollMs } = settings;
     this.#freeSlots = concurrency;
     this.#prefetched = new PrefetchedClaims(prefetch, concurrency);
-    this.#caller = new ClaimCaller(ports, { workerId, leaseMs, waitMs: pollMs, runs: () => taker.runs() });
+    this.#caller = new ClaimCaller(ports, { workerId, leaseMs, waitMs: pollMs }, taker);
     this.#inFlight = new ClaimsInFlight(workerId, concurrency + prefetch, (request) => this.#claim(request));
   }
 
@@ -125,10 +127,10 @@ export class ClaimPump {
     for (;;) {
       this.#send();
       if (signal.aborted && this.#inFlight.isEmpty) break;
-      const claims = await this.#inFlight.next();
+      const { claims, leasedUntil } = await this.#inFlight.next();
       for (const claim of claims) {
         if (graceOver.aborted) this.taker.release(claim);
-        else this.#prefetched.add(claim, this.ports.clock.now());
+        else this.#prefetched.add(claim, { since: this.ports.clock.now(), leasedUntil });
       }
       // Before starting the claimed tasks, so that the storage is not idle meanwhile.
       if (this.#inFlight.hasMore) this.#send();
@@ -187,7 +189,7 @@ export class ClaimPump {
     await this.#wake.next;
   }
 
-  async #claim(request: ClaimRequest): Promise<readonly Claim[] | undefined> {
+  async #claim(request: ClaimRequest): Promise<ClaimAnswer | undefined> {
     try {
       return await this.#caller.claim(request, { isIdle: this.#isIdle, signal: this.#stopping });
     } catch (error) {

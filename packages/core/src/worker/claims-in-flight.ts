@@ -1,11 +1,12 @@
 import { Fifo } from '../runtime/fifo.js';
-import type { Claim } from '../storage/task-queue.js';
+import type { ClaimAnswer } from './claim-caller.js';
 
 /** Maximum of claims in flight while more tasks wait: the storage searches while earlier tasks run. */
 const MAX_IN_FLIGHT = 3;
 /** Bounds of a claim's `max`, which is an equal part of the worker's capacity. */
 const MIN_PER_CLAIM = 16;
 const MAX_PER_CLAIM = 64;
+const NONE: ClaimAnswer = { claims: [], leasedUntil: 0 };
 
 export interface ClaimRequest {
   readonly claimSlot: string;
@@ -17,10 +18,10 @@ export interface ClaimRequest {
 
 /** A class, like every holder of short-lived values: see ADR 10. */
 class InFlightClaim {
-  /** @param claims `undefined` if the claim failed, and its effect is unknown. */
+  /** @param answer `undefined` if the claim failed, and its effect is unknown. */
   constructor(
     readonly max: number,
-    readonly claims: Promise<readonly Claim[] | undefined>,
+    readonly answer: Promise<ClaimAnswer | undefined>,
   ) {}
 }
 
@@ -43,7 +44,7 @@ export class ClaimsInFlight {
     private readonly workerId: string,
     maxTasks: number,
     /** Sends the claim; `undefined` if that failed. */
-    private readonly claim: (request: ClaimRequest) => Promise<readonly Claim[] | undefined>,
+    private readonly claim: (request: ClaimRequest) => Promise<ClaimAnswer | undefined>,
   ) {
     for (const claimSlot of this.#numbers.keys()) this.#free.push(claimSlot);
     this.#maxPerClaim = Math.max(MIN_PER_CLAIM, Math.min(MAX_PER_CLAIM, Math.ceil(maxTasks / MAX_IN_FLIGHT)));
@@ -78,33 +79,33 @@ export class ClaimsInFlight {
     this.#inFlight.push(new InFlightClaim(max, this.#send(claimSlot, max, Math.min(max, free))));
   }
 
-  async #send(number: number, max: number, begins: number): Promise<readonly Claim[] | undefined> {
+  async #send(number: number, max: number, begins: number): Promise<ClaimAnswer | undefined> {
     const claimSlot = `${this.workerId}/${number}`;
-    const claims = await this.claim({
+    const answer = await this.claim({
       claimSlot,
       claimId: `${claimSlot}.${this.#numbers[number]}`,
       max,
       begins,
     });
-    if (claims) {
+    if (answer) {
       this.#numbers[number] = (this.#numbers[number] ?? 0) + 1;
       this.#free.push(number);
     } else {
       this.#free.unshift(number);
       this.#failed += 1;
     }
-    return claims;
+    return answer;
   }
 
   /** Tasks of the oldest claim in flight. */
-  async next(): Promise<readonly Claim[]> {
+  async next(): Promise<ClaimAnswer> {
     const oldest = this.#inFlight.first;
-    if (!oldest) return [];
-    const claims = (await oldest.claims) ?? [];
+    if (!oldest) return NONE;
+    const answer = (await oldest.answer) ?? NONE;
     this.#inFlight.shift();
     this.#requestedTasks -= oldest.max;
-    this.#hasMore = claims.length >= oldest.max;
+    this.#hasMore = answer.claims.length >= oldest.max;
     if (this.isEmpty) this.#failedToRetry = this.#failed;
-    return claims;
+    return answer;
   }
 }

@@ -44,9 +44,11 @@ export class LeaseKeeper {
   /** Reports that a prefetched run has begun. If that fails, the next renewal reports it. */
   async reportBegun(run: WorkflowRun): Promise<void> {
     const { leaseMs } = this.settings;
+    const leasedUntil = this.ports.clock.now() + leaseMs;
     await this.ports.storage.queue.renew({ leases: [leaseOf(run)], leaseMs }).then(
       (lost) => {
         if (lost.length > 0) run.abandon();
+        else run.leaseTerm.extend(leasedUntil);
       },
       (error: unknown) => this.#report(error),
     );
@@ -61,12 +63,17 @@ export class LeaseKeeper {
     if (runs.length === 0) return;
     const byLease = new Map(runs.map((run) => [leaseOf(run), run]));
     const leases = [...byLease.keys()];
-    const lost = await this.ports.storage.queue.renew({ leases, leaseMs: this.settings.leaseMs });
+    const { leaseMs } = this.settings;
+    const leasedUntil = this.ports.clock.now() + leaseMs;
+    const lost = await this.ports.storage.queue.renew({ leases, leaseMs });
     const isLost = new Set(lost.map(({ tenantId, taskId }) => `${tenantId}/${taskId}`));
     for (const [{ tenantId, taskId }, run] of byLease) {
       if (isLost.has(`${tenantId}/${taskId}`)) run.abandon();
-      // Wakeups may be lost, so runs also poll for changes.
-      else run.onWakeup();
+      else {
+        run.leaseTerm.extend(leasedUntil);
+        // Wakeups may be lost, so runs also poll for changes.
+        run.onWakeup();
+      }
     }
   }
 }

@@ -6,15 +6,21 @@ class PrefetchedClaim implements NextClaim {
   /** A wakeup for the task was received. */
   notified = false;
 
-  /** @param since epoch ms. */
   constructor(
     readonly claim: Claim,
     readonly since: number,
+    readonly leasedUntil: number,
   ) {}
 }
 
+/** When a claim has arrived, and how long its leases last at least; epoch ms. */
+interface ClaimTimes {
+  readonly since: number;
+  readonly leasedUntil: number;
+}
+
 /** A claim for a free slot; `notified`: a wakeup for its task was received meanwhile. */
-export interface NextClaim {
+export interface NextClaim extends Pick<ClaimTimes, 'leasedUntil'> {
   readonly claim: Claim;
   readonly notified: boolean;
 }
@@ -57,8 +63,8 @@ export class PrefetchedClaims {
     this.#averageMs = before === undefined ? ms : before + (ms - before) * NEWEST_WEIGHT;
   }
 
-  add(claim: Claim, now: number): void {
-    this.#queue.push(new PrefetchedClaim(claim, now));
+  add(claim: Claim, { since, leasedUntil }: ClaimTimes): void {
+    this.#queue.push(new PrefetchedClaim(claim, since, leasedUntil));
   }
 
   onWakeup({ tenantId, taskId }: { readonly tenantId: string; readonly taskId: string }): void {

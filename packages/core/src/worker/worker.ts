@@ -10,10 +10,12 @@ import { RunContext } from '../workflows/run-context.js';
 import { failureOf } from '../workflows/run-failure.js';
 import type { RunOwner, RunPorts } from '../workflows/run-ports.js';
 import { ShortLivedMap } from '../runtime/short-lived-map.js';
+import { LeaseTerm } from '../workflows/lease-term.js';
 import { type RunEnd, WorkflowRun } from '../workflows/workflow-run.js';
 import { ClaimPump } from './claim-pump.js';
 import { HeldRun } from './held-run.js';
 import { LeaseKeeper } from './lease-keeper.js';
+import type { NextClaim } from './prefetched-claims.js';
 import { Loop } from '../runtime/background-loop.js';
 import { Settler } from './settler.js';
 
@@ -91,6 +93,7 @@ export class Worker {
       { workerId, ...settings },
       {
         runs: () => ports.catalog.runnables(),
+        readsMessages: () => [...ports.readsMessages],
         onClaims: () => this.#fill(),
         release: (claim) => void this.#settle(claim, { kind: 'released' }),
       },
@@ -188,7 +191,7 @@ export class Worker {
   /** Starts claimed tasks while slots are free. */
   #fill(): void {
     for (let next = this.#claims.next(this.#free); next; next = this.#claims.next(this.#free))
-      this.#begin(next.claim, next.notified);
+      this.#begin(next);
   }
 
   get #free(): number {
@@ -197,9 +200,9 @@ export class Worker {
     return concurrency - (this.#runs.size - this.#idleRuns - this.#settling);
   }
 
-  #begin(claim: Claim, notified: boolean): void {
+  #begin({ claim, notified, leasedUntil }: NextClaim): void {
     const { task } = claim;
-    const run = new WorkflowRun(claim, this.ports, this.#owner);
+    const run = new WorkflowRun(claim, this.ports, this.#owner, new LeaseTerm(leasedUntil));
     const key = runKey(task.tenant_id, task.task_id);
     // Claimed again by the worker that lost it: further writes of the first run have no effect.
     this.#runs.get(key)?.run.abandon();
@@ -229,7 +232,7 @@ export class Worker {
         return;
       }
       const context = new RunContext(run, this.ports);
-      const end = await run.run(() => fn(context, task.payload));
+      const end = await run.run(() => context.begin(fn));
       this.#ended[end.kind] += 1;
       this.#claims.recordDuration(this.#clock.now() - began);
       if (end.kind === 'abandoned' || end.kind === 'parked') return;

@@ -40,11 +40,13 @@ export class Replay {
   readonly #replayedTo: number;
   readonly #startRev: number;
   #journalRev: number;
+  #stepCount: number;
 
   constructor(steps: readonly JournalStep[], { journalRev, replayedTo, inherited }: ReplayStart) {
     this.#journalRev = journalRev;
     this.#replayedTo = replayedTo;
     this.#startRev = inherited;
+    this.#stepCount = steps.length;
     for (const step of steps) {
       this.#records.set(step.key, step);
       if (!step.inherited) this.#unrequested.add(step.key);
@@ -101,6 +103,12 @@ export class Replay {
       this.#ready.splice(before < 0 ? this.#ready.length : before, 0, inherited);
     }
     return this.#records.get(requested.key);
+  }
+
+  /** Counts a step that is to be stored. Returns the number of steps of the journal with it. */
+  add(key: string): number {
+    if (!this.#records.has(key)) this.#stepCount += 1;
+    return this.#stepCount;
   }
 
   /** Adds the record of a step that was just stored. */

@@ -1,6 +1,7 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import { idSchema, nameSchema } from '../protocol/ids.js';
 import type { JsonArgument, JsonObject, JsonValue } from '../protocol/json.js';
+import { PAGE_SIZES, pageLimit } from '../protocol/pages.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { Message, Session } from '../protocol/session.js';
 import type { Progress } from '../protocol/task.js';
@@ -9,8 +10,8 @@ import { addCopy } from '../protocol/bounded-json.js';
 import { SessionManager } from '../sessions/session-manager.js';
 import { type Command, awaitedLater } from './requested-step.js';
 import { SeededRandom } from './seeded-random.js';
-import type { CallOptions, StepOptions, WorkflowContext } from './context.js';
-import type { RunPorts } from './run-ports.js';
+import type { CallOptions, StepOptions, WorkflowContext, WorkflowFunction } from './context.js';
+import type { ContextPorts, ContextRun } from './run-ports.js';
 import {
   checkCallOptions,
   checkProgress,
@@ -18,20 +19,30 @@ import {
   checkSleep,
   checkStepOptions,
 } from './step-options.js';
-import type { WorkflowRun } from './workflow-run.js';
 
 const INPUT = { what: 'the input of the call', tooLarge: 'payload_too_large' } as const;
 
 /** The workflow context of one run: turns requests of the workflow into steps of the run. */
 export class RunContext implements WorkflowContext {
-  readonly #run: WorkflowRun;
-  readonly #ports: RunPorts;
+  readonly #run: ContextRun;
+  readonly #ports: ContextPorts;
   #random: SeededRandom | undefined;
   #session: WorkflowContext['session'] | undefined;
+  /** The function has not returned its promise yet: nothing was awaited since the claim. */
+  #isBeginning = true;
 
-  constructor(run: WorkflowRun, ports: RunPorts) {
+  constructor(run: ContextRun, ports: ContextPorts) {
     this.#run = run;
     this.#ports = ports;
+  }
+
+  /** Calls the workflow function. */
+  begin(fn: WorkflowFunction): unknown {
+    try {
+      return fn(this, this.#run.claim.task.payload);
+    } finally {
+      this.#isBeginning = false;
+    }
   }
 
   get taskId(): string {
@@ -171,6 +182,16 @@ export class RunContext implements WorkflowContext {
     return (this.#random ??= new SeededRandom(this.#run.claim.seed));
   }
 
+  /** `undefined` if more is asked for than has come with the claim. The next claims of this type bring messages. */
+  #claimedMessages(options: { readonly limit?: number }): readonly Message[] | undefined {
+    const { sessionMessages: claimed, task } = this.#run.claim;
+    this.#ports.readsMessages.add(task.type);
+    const { limit, ...others } = options;
+    const wanted = pageLimit(PAGE_SIZES.tenant, limit);
+    const hasAll = claimed && (wanted <= claimed.messages.length || !claimed.hasOlder);
+    return hasAll && Object.keys(others).length === 0 ? claimed.messages.slice(-wanted) : undefined;
+  }
+
   #sessionSteps(): WorkflowContext['session'] {
     const { storage } = this.#ports;
     const sessions = new SessionManager({ storage });
@@ -180,8 +201,14 @@ export class RunContext implements WorkflowContext {
     });
     return {
       get: () => this.run<Session>('session_get', async () => (await sessions.get(where())).session),
-      messages: (options = {}) =>
-        this.run<readonly Message[]>('session_messages', () => sessions.messages({ ...where(), ...options })),
+      messages: (options = {}) => {
+        // What came with the claim answers the first request only: later ones may follow a change.
+        const isFirst = this.#isBeginning && this.#run.hasNoSteps;
+        return this.run<readonly Message[]>(
+          'session_messages',
+          () => (isFirst && this.#claimedMessages(options)) || sessions.messages({ ...where(), ...options }),
+        );
+      },
       update: (context: JsonObject) =>
         this.run<Session>('session_update', () => sessions.update({ ...where(), context })),
       append: (message) => {

@@ -1,3 +1,4 @@
+import type { Progress } from '../protocol/task.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Hooks } from '../runtime/hooks.js';
 import type { Logger } from '../runtime/logger.js';
@@ -5,6 +6,8 @@ import type { Random } from '../runtime/random.js';
 import type { ContractChecks } from '../services/contracts.js';
 import type { ServiceCaller } from '../services/service-caller.js';
 import type { Storage } from '../storage/storage.js';
+import type { Claim } from '../storage/task-queue.js';
+import type { Command } from './requested-step.js';
 
 /** Dependencies of a workflow run. */
 export interface RunPorts {
@@ -17,6 +20,8 @@ export interface RunPorts {
   readonly hooks: Hooks;
   /** Whether tenants see the messages of errors other than `OrchestratorError`. */
   readonly exposeErrors: boolean;
+  /** Types whose runs read the messages of their session first: those come with a claim from then on. */
+  readonly readsMessages: Set<string>;
   readonly limits: {
     readonly maxSteps: number;
     readonly callTries: number;
@@ -26,6 +31,24 @@ export interface RunPorts {
     readonly parkAfterMs: number;
   };
 }
+
+/** What the context of a workflow needs of its run. */
+export interface ContextRun {
+  readonly claim: Pick<Claim, 'task' | 'seed' | 'sessionMessages'>;
+  readonly signal: AbortSignal;
+  readonly cancelled: boolean;
+  readonly replaying: boolean;
+  readonly hasNoSteps: boolean;
+  /** The workflow's time, epoch ms. */
+  readonly now: number;
+  request(command: Command): Promise<unknown>;
+  report(progress: Progress): Promise<void>;
+}
+
+/** What the context of a workflow needs besides its run. */
+export type ContextPorts = Pick<RunPorts, 'contracts' | 'readsMessages' | 'storage'> & {
+  readonly caller: { service(name: string): unknown };
+};
 
 /** Callbacks of a run to its worker. */
 export interface RunOwner {

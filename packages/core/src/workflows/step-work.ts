@@ -9,14 +9,18 @@ import { readField } from '../protocol/portioned-json.js';
 import type { ServiceCall } from '../protocol/service-call.js';
 import type { Progress } from '../protocol/task.js';
 import type {
+  ChangesSinceResult,
   JournalChanges,
   JournalStep,
+  RecordAnswerParams,
   StepAnswer,
   StepOutcome,
   StepRequest,
 } from '../storage/call-journal.js';
 import type { Claim, Settlement, SettleResult } from '../storage/task-queue.js';
 import { readResult } from './delivery.js';
+import type { LeaseTerm } from './lease-term.js';
+import type { Replay } from './replay.js';
 import type { Command, RequestedStep } from './requested-step.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
@@ -24,8 +28,8 @@ import { LazyAbort } from '../runtime/abort.js';
 
 /** Callbacks of `StepWork` to its run. */
 export interface StepWorkListener {
-  journalRev(): number;
-  begun(step: JournalStep): void;
+  /** Created on first use: not before the journal is read. */
+  replay(): Replay;
   merge(changes: JournalChanges): void;
   leaseLost(): void;
   fail(error: unknown): void;
@@ -38,7 +42,10 @@ const STOPPED = new OrchestratorError('not_running', 'the run is over');
 
 type UnderLease<T> = (T & JournalChanges) | { readonly answer: 'lease_lost' };
 
-/** Executes the steps of one run: stores them, calls services, runs host code, records outcomes. */
+/**
+ * Executes the steps of one run: stores them, calls services, runs host code, records outcomes. A step is stored before it acts,
+ * so that services, timers and signals find it; own work (`run`), which nothing else refers to, is stored with its outcome.
+ */
 export class StepWork {
   readonly #abort = new LazyAbort();
   #stopped = false;
@@ -49,6 +56,7 @@ export class StepWork {
   constructor(
     private readonly claim: Claim,
     private readonly ports: RunPorts,
+    private readonly leaseTerm: LeaseTerm,
     private readonly listener: StepWorkListener,
   ) {}
 
@@ -62,32 +70,35 @@ export class StepWork {
     if (this.#busy > 0) this.#abort.abort(STOPPED);
   }
 
-  /** Stores a new step, then executes it. */
+  /** Executes a new step. */
   start(requested: RequestedStep): void {
+    const { command } = requested;
+    const steps = this.listener.replay().add(requested.key);
+    if (command.kind === 'run') this.#run(requested, command.work, steps);
+    else this.#begin(requested);
+  }
+
+  /** Stores a step, then executes it. */
+  #begin(requested: RequestedStep): void {
     void this.#do(async () => {
-      const { task, token } = this.claim;
+      const { token } = this.claim;
       const { maxSteps } = this.ports.limits;
       const step = requestOf(requested, this.ports);
       const begin = () =>
         this.ports.storage.journal.begin({
           ...this.#where(),
           token,
-          journalRev: this.listener.journalRev(),
+          journalRev: this.listener.replay().journalRev,
           step,
           maxSteps,
         });
       const begun = await this.#persist(() => this.#fresh(begin));
-      if (begun.answer === 'too_many_steps') {
-        throw new OrchestratorError(
-          'workflow_error',
-          `task ${task.task_id}: expected at most ${maxSteps} steps, got one more`,
-        );
-      }
+      if (begun.answer === 'too_many_steps') throw this.#tooManySteps();
       if (begun.answer === 'lease_lost') {
         this.listener.leaseLost();
         return;
       }
-      this.listener.begun(begun.step);
+      this.listener.replay().begun(begun.step);
       this.listener.merge(begun);
       if (begun.answer === 'begun') await this.#act(requested, begun.step);
       // Stored before, by a write whose answer was lost: resume it.
@@ -95,9 +106,33 @@ export class StepWork {
     });
   }
 
+  /**
+   * Runs own work, and stores its step with the outcome. Like a step that is stored before, it starts only within the limit of
+   * steps, and under the lease.
+   * @param steps number of steps with this one.
+   */
+  #run({ key, name }: RequestedStep, work: () => unknown, steps: number): void {
+    void this.#do(async () => {
+      const { maxSteps } = this.ports.limits;
+      if (steps > maxSteps) throw this.#tooManySteps();
+      if (this.leaseTerm.hasEnded(this.ports.clock.now()))
+        this.#apply(await this.#persist(() => this.#fresh(() => this.#changes())));
+      if (this.#stopped) return;
+      const outcome = await doWork(() => inRealTime(this.ports.clock, work));
+      if (this.#stopped) return;
+      await this.#record({ key, answer: { kind: 'outcome', outcome }, create: { name, maxSteps } });
+    });
+  }
+
+  #tooManySteps(): OrchestratorError {
+    const { maxSteps } = this.ports.limits;
+    const message = `task ${this.claim.task.task_id}: expected at most ${maxSteps} steps, got one more`;
+    return new OrchestratorError('workflow_error', message);
+  }
+
   /** Resumes a recorded step without an outcome. */
   resume(requested: RequestedStep, step: JournalStep): void {
-    if (step.kind === 'run') void this.#do(() => this.#act(requested, step));
+    if (step.kind === 'run') this.start(requested);
     if (step.kind !== 'call' || step.backingOff) return;
     if (!step.call) this.start(requested);
     else if (step.call.job_id === undefined) void this.#do(() => this.#act(requested, step));
@@ -114,7 +149,7 @@ export class StepWork {
       const page = await this.#persist(() =>
         this.ports.storage.journal.read({ ...this.#where(), token, after: from }),
       );
-      if (page.answer === 'lease_lost') return undefined;
+      if (page.answer !== 'page') return undefined;
       for (const step of page.steps) steps.set(step.key, step);
       if (page.next === undefined)
         return { steps: [...steps.values()].toSorted((a, b) => a.rev - b.rev), journalRev: page.journalRev };
@@ -132,18 +167,16 @@ export class StepWork {
     void this.#do(async () => {
       do {
         this.#fetchAgain = false;
-        const { token } = this.claim;
-        const changes = await this.#persist(() =>
-          this.ports.storage.journal.changesSince({
-            ...this.#where(),
-            token,
-            journalRev: this.listener.journalRev(),
-          }),
-        );
-        this.#apply(changes);
+        this.#apply(await this.#persist(() => this.#changes()));
       } while (this.#fetchAgain);
       this.#fetching = false;
     });
+  }
+
+  #changes(): Promise<ChangesSinceResult> {
+    const { token } = this.claim;
+    const { journalRev } = this.listener.replay();
+    return this.ports.storage.journal.changesSince({ ...this.#where(), token, journalRev });
   }
 
   /** Emits progress. Not a step, but the task is not parked until it is stored. */
@@ -175,10 +208,7 @@ export class StepWork {
     if (command.kind === 'call' && step.call) {
       const { call_id } = step.call;
       const answer = await this.#read(command, await this.#callService(command, call_id, step.tries));
-      if (!this.#stopped) await this.#record(step.key, answer, call_id);
-    } else if (command.kind === 'run') {
-      const outcome = await doWork(() => inRealTime(this.ports.clock, command.work));
-      if (!this.#stopped) await this.#record(step.key, { kind: 'outcome', outcome });
+      if (!this.#stopped) await this.#record({ key: step.key, answer, callId: call_id });
     }
   }
 
@@ -218,18 +248,17 @@ export class StepWork {
     return result.ok ? answer : { ...answer, outcome: result };
   }
 
-  async #record(key: string, answer: StepAnswer, callId?: string): Promise<void> {
+  async #record(what: Pick<RecordAnswerParams, 'key' | 'answer' | 'callId' | 'create'>): Promise<void> {
     const { token } = this.claim;
-    const recorded = await this.#persist(() =>
-      this.ports.storage.journal.record({
-        ...this.#where(),
-        token,
-        journalRev: this.listener.journalRev(),
-        key,
-        answer,
-        ...(callId !== undefined && { callId }),
-      }),
-    );
+    const recorded = await this.#persist(() => {
+      const { journalRev } = this.listener.replay();
+      return this.ports.storage.journal.record({ ...this.#where(), token, journalRev, ...what });
+    });
+    if (recorded.answer === 'too_many_steps') throw this.#tooManySteps();
+    if (recorded.answer === 'step_mismatch') {
+      const message = `step ${what.key}: expected "${recorded.name}", which the journal has, got "${what.create?.name}"`;
+      throw new OrchestratorError('workflow_error', message);
+    }
     this.#apply(recorded);
   }
 

@@ -19,6 +19,7 @@ import { observedRun, type RunEnd } from './observed-run.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunOwner, RunPorts } from './run-ports.js';
 import { FunctionInFlight } from './function-in-flight.js';
+import type { LeaseTerm } from './lease-term.js';
 import { failureOf, type RunFailure } from './run-failure.js';
 import { StepWork } from './step-work.js';
 import { LazyAbort } from '../runtime/abort.js';
@@ -64,6 +65,7 @@ export class WorkflowRun {
     readonly claim: Claim,
     private readonly ports: RunPorts,
     private readonly owner: RunOwner,
+    readonly leaseTerm: LeaseTerm,
   ) {
     this.#lastOutcomeAt = claim.startedAt;
     this.#inFlight = new FunctionInFlight(ports.clock);
@@ -85,9 +87,8 @@ export class WorkflowRun {
   }
 
   get #work(): StepWork {
-    return (this.#madeWork ??= new StepWork(this.claim, this.ports, {
-      journalRev: () => this.#replay.journalRev,
-      begun: (step) => this.#replay.begun(step),
+    return (this.#madeWork ??= new StepWork(this.claim, this.ports, this.leaseTerm, {
+      replay: () => this.#replay,
       merge: (changes) => this.#merge(changes),
       leaseLost: () => this.abandon(),
       fail: (error) => this.#fail(error),
@@ -96,7 +97,7 @@ export class WorkflowRun {
   }
 
   /** No step is recorded or requested. */
-  get #hasNoSteps(): boolean {
+  get hasNoSteps(): boolean {
     return this.#madeReplay === undefined && this.#journal.steps.length === 0;
   }
 
@@ -111,7 +112,7 @@ export class WorkflowRun {
   }
 
   get replaying(): boolean {
-    return !this.#hasNoSteps && this.#replay.replaying;
+    return !this.hasNoSteps && this.#replay.replaying;
   }
 
   /** The workflow's time: when the last delivered outcome was recorded, epoch ms. */
@@ -189,7 +190,7 @@ export class WorkflowRun {
   #settle(settled: Settled): void {
     this.#settled = settled;
     // Most runs end here: nothing is left to deliver or to request, so no further turn is needed.
-    const nothingLeft = this.#hasNoSteps || !this.#replay.unrequested;
+    const nothingLeft = this.hasNoSteps || !this.#replay.unrequested;
     if (nothingLeft && !this.#parking && !this.#cancelled.aborted) this.#finish(this.#settlement(settled));
     else this.#planTurn();
   }

@@ -108,7 +108,6 @@ const WORK: readonly Row[] = [
 
 const STEPS: readonly Row[] = [
   beginning('call'),
-  beginning('run'),
   beginning('sleep'),
   beginning('signal'),
   [

@@ -30,7 +30,7 @@ export async function readGolden(version: number): Promise<readonly GoldenFolder
 }
 
 /** Everything of a few tenants that callers can read, without cursors of this process. */
-export async function readAll(storage: Storage): Promise<unknown> {
+async function readAll(storage: Storage): Promise<unknown> {
   const { tenants } = await storage.tenants.list({ limit: 100 });
   const all = tenants.map(async (stats) => {
     const { tenantId } = stats;

@@ -35,11 +35,10 @@ if inFlight then
   return answer('known')
 end
 if not step then
-  if redis.call('HLEN', stepsKey(task)) >= params.max_steps then
-    return finish({ 'too_many_steps' })
-  end
-  task.step_count = (task.step_count or 0) + 1
-  step = { era = task.failures, key = params.key, at = task.step_count, kind = params.kind, name = params.name, rev = 0, tries = call and call.tries or 1, signal = params.signal }
+  step = newStep(task, params.max_steps, { key = params.key, kind = params.kind, name = params.name, tries = call and call.tries or 1, signal = params.signal })
+end
+if not step then
+  return finish({ 'too_many_steps' })
 end
 if call then
   step.service, step.operation, step.silence = call.service, call.operation, call.silence

@@ -19,12 +19,25 @@ import {
   type ReadJournalResult,
   type RecordAnswerParams,
   type RecordAnswerResult,
+  type RunOrigin,
 } from '@agent-orchestrator/core/storage';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
 import { type StoredStep, viewStep } from '../tasks/task-codec.js';
 
 const LEASE_LOST = { answer: 'lease_lost' } as const;
+
+/** Seed, start, version and inherited revision. */
+type OriginReply = readonly [string | null, number | null, number | null, number];
+
+function readOrigin(taskId: string, [seed, startedAt, version, inherited]: OriginReply): RunOrigin {
+  return {
+    seed: seed ?? taskId,
+    ...(startedAt !== null && { startedAt }),
+    ...(version !== null && { version }),
+    inherited,
+  };
+}
 
 export class RedisCallJournal implements CallJournal {
   constructor(private readonly state: RedisState) {}
@@ -41,7 +54,7 @@ export class RedisCallJournal implements CallJournal {
   }
 
   async record(params: RecordAnswerParams): Promise<RecordAnswerResult> {
-    const { tenantId, taskId, token, journalRev, key, callId, answer } = params;
+    const { tenantId, taskId, token, journalRev, key, callId, answer, create } = params;
     const request = {
       id: taskId,
       token,
@@ -49,11 +62,18 @@ export class RedisCallJournal implements CallJournal {
       key,
       call: callId,
       answer: answerOf(answer),
+      create: create && { name: create.name, max_steps: create.maxSteps },
     };
     const result = answer.kind === 'outcome' ? resultText(answer.outcome) : '';
     const reply = await this.state.change(tenantId, 'record', JSON.stringify(request), result);
-    const [word, changes] = reply as ['lease_lost' | 'recorded' | 'known', Reply];
-    return word === 'lease_lost' ? LEASE_LOST : { answer: word, ...readChanges(changes) };
+    const [word, more] = reply as
+      | ['recorded' | 'known', Reply]
+      | ['step_mismatch', string]
+      | ['lease_lost' | 'too_many_steps', null?];
+    if (word === 'step_mismatch') return { answer: word, name: more };
+    return word === 'recorded' || word === 'known'
+      ? { answer: word, ...readChanges(more) }
+      : { answer: word };
   }
 
   async changesSince({
@@ -68,14 +88,21 @@ export class RedisCallJournal implements CallJournal {
 
   async read({ tenantId, taskId, token, after }: ReadJournalParams): Promise<ReadJournalResult> {
     const { pageBytes } = this.state.parts.limits;
-    const reply = await this.state.run(tenantId, 'readJournal', taskId, token, after, pageBytes);
-    if (reply === null) return LEASE_LOST;
-    const [flat, next, journalRev, failures] = reply as [(string | null)[], number | null, number, number];
+    const reply = await this.state.run(tenantId, 'readJournal', taskId, token ?? '', after, pageBytes);
+    if (reply === null) return token === undefined ? { answer: 'not_found' } : LEASE_LOST;
+    const [flat, next, journalRev, failures, origin] = reply as [
+      (string | null)[],
+      number | null,
+      number,
+      number,
+      OriginReply,
+    ];
     return {
       answer: 'page',
       steps: readSteps(flat, failures),
       journalRev,
       ...(next !== null && { next }),
+      ...(token === undefined && { origin: readOrigin(taskId, origin) }),
     };
   }
 

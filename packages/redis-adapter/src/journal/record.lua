@@ -1,7 +1,9 @@
--- Records an answer: of a service, or of the host's own work. Without a token: for a registered task.
+-- Records an answer: of a service, or of the host's own work. Without a token: for a registered task. `create` makes the step
+-- of own work, unless the journal has it.
 --
--- @args   {id, token?, journal_rev, key, call?, answer: {job} or an outcome (see outcomes)} · its result, as JSON
--- @return answer, changes
+-- @args   {id, token?, journal_rev, key, call?, answer: {job} or an outcome (see outcomes), create?: {name, max_steps}} · its
+--         result, as JSON
+-- @return answer, changes; `step_mismatch` with the name of the step that the journal has
 -- @include journal/calls journal/early_reports journal/outcomes journal/reports journal/steps scripts/system tasks/task
 local params = cjson.decode(ARGV[2])
 withResult(params.answer, ARGV[3])
@@ -12,9 +14,17 @@ else
   task = load(params.id)
   task = task and task.state == 'tracked' and task or nil
 end
-local step = task and getStep(task, params.key)
-if not step then
+local step, create = task and getStep(task, params.key), params.create
+if not task or not (step or create) then
   return finish({ 'lease_lost' })
+end
+if not step then
+  step = newStep(task, create.max_steps, { key = params.key, kind = 'run', name = create.name, tries = 1 })
+elseif create and (step.kind ~= 'run' or step.name ~= create.name) then
+  return finish({ 'step_mismatch', step.name })
+end
+if not step then
+  return finish({ 'too_many_steps' })
 end
 
 -- Applies the early reports of a job that the service has just named, in order of arrival.

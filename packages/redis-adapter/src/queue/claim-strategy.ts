@@ -22,7 +22,7 @@ export interface ClaimStrategy {
 
 /** Fields of a claim that the scripts use. */
 export function requestOf(
-  { workerId, claimSlot, claimId, max, leaseMs, maySuspect, begins }: PooledClaim,
+  { workerId, claimSlot, claimId, max, leaseMs, maySuspect, begins, readsMessages = [] }: PooledClaim,
   pool: Pool,
 ) {
   return {
@@ -34,6 +34,7 @@ export function requestOf(
     runs: pool.runs,
     may_suspect: maySuspect,
     begins,
+    ...(readsMessages.length > 0 && { reads: Object.fromEntries(readsMessages.map((type) => [type, 1])) }),
   };
 }
 

@@ -4,7 +4,8 @@
 --                          tenant
 -- @keys   system
 -- @args   now · {pool, worker, claim_slot, token, max, lease, runs, may_suspect, begins (maximum of tasks to run at once),
---         turn (maximum of a tenant in one turn), wait (ms of a waiting claim, if it may wait, see waiting_claims)}
+--         reads? (see claimed_messages), turn (maximum of a tenant in one turn), wait (ms of a waiting claim, if it may
+--         wait, see waiting_claims)}
 -- @return the time · false for a pool that is not open, else for each tenant {tenant, the version of its tasks and their
 --         ids, or 0 and the tasks (see tenant_claim)} · end of the leases · records of the tasks in their order, if they are
 --         few · whether a task was left that exceeded the claim's budget
@@ -15,7 +16,7 @@ local params = cjson.decode(ARGV[2])
 local rotation = SYSTEM .. 'rotation:' .. params.pool
 local lease = {
   token = params.token, worker = params.worker, expires = now + params.lease, maySuspect = params.may_suspect,
-  begins = params.begins, fastStates = {}, bytesLeft = PAGE_BYTES,
+  begins = params.begins, fastStates = {}, bytesLeft = PAGE_BYTES, reads = params.reads, messageBytesLeft = CLAIMED_MESSAGE_BYTES,
 }
 local function prefixOf(tenant)
   return NAMESPACE .. ':tasks:{' .. tenant .. '}:'

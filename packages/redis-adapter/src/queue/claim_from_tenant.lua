@@ -2,12 +2,13 @@
 --
 -- @keys   meta, events
 -- @args   now · {worker, claim_slot, token, round (one claim may scan a tenant several times), max, lease, runs,
+--         reads? (see claimed_messages),
 --         may_suspect, begins (maximum of tasks to run at once), bytes (budget for large tasks), has_some (whether the claim
 --         has a task already)}
 -- @return the time · the version of the tasks and their ids, or 0 and the tasks (see tenant_claim) · whether more are left ·
 --         generation · weight · end of the leases, if due before all else of the tenant · records of the tasks in their
 --         order, if they are few · whether a task was left that exceeded the budget · bytes of large tasks taken
--- @include queue/claim_retry queue/tenant_claim scripts/time
+-- @include generated/rules queue/claim_retry queue/tenant_claim scripts/time
 local prefix = KEYS[1]:sub(1, -6)
 local params = cjson.decode(ARGV[2])
 local expires = now + params.lease
@@ -20,7 +21,7 @@ if token == params.token and tonumber(scanned) == params.round then
 end
 local lease = {
   token = params.token, worker = params.worker, expires = expires, maySuspect = params.may_suspect, begins = params.begins, fastStates = {},
-  bytesLeft = params.bytes, hasSome = params.has_some,
+  bytesLeft = params.bytes, hasSome = params.has_some, reads = params.reads, messageBytesLeft = CLAIMED_MESSAGE_BYTES,
 }
 local count, version, found, more, counters, ids, due = claimFromTenant(prefix, KEYS[2], now, params.max, lease, params.runs)
 if count > 0 then

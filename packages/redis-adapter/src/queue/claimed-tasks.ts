@@ -1,6 +1,7 @@
 import { type Task } from '@agent-orchestrator/core';
 import { DEFAULTS } from '@agent-orchestrator/core/protocol';
-import { type Claim, type JournalStep } from '@agent-orchestrator/core/storage';
+import { type Claim, type ClaimedMessages, type JournalStep } from '@agent-orchestrator/core/storage';
+import { readMessage } from '../tasks/messages.js';
 import {
   NO_STEPS,
   readTask,
@@ -12,8 +13,8 @@ import {
 } from '../tasks/task-codec.js';
 
 /**
- * Id and state of a task; with a journal its steps, outcomes by key, and changes; or 1 at the end, when those
- * are too large for the claim. Instead of a state, a task that was only submitted has its version.
+ * Id and state of a task; with a journal its steps, outcomes by key, and changes; or 1, when those are too
+ * large for the claim; messages of its session, and the number of older ones. Instead of a state, a task that was only submitted has its version.
  */
 type ClaimedReply = readonly [
   string,
@@ -21,7 +22,9 @@ type ClaimedReply = readonly [
   (readonly string[] | null)?,
   (readonly string[] | null)?,
   number?,
-  1?,
+  (1 | null)?,
+  (readonly string[])?,
+  number?,
 ];
 
 /** Claimed tasks of one tenant. */
@@ -62,6 +65,7 @@ export class TakenClaim implements Claim {
   readonly inherited: number;
   readonly #lost: boolean;
   declare readonly unread?: true;
+  declare sessionMessages?: ClaimedMessages;
 
   constructor(
     tenantId: string,
@@ -108,7 +112,7 @@ export function readClaimed(
 }
 
 function readTouched(tenantId: string, reply: ClaimedReply, record: string): TakenClaim {
-  const [taskId, text, steps, found, changes = 0, unread] = reply;
+  const [taskId, text, steps, found, changes = 0, unread, messages, older = 0] = reply;
   const outcomes = found ?? [];
   const stored = readTask([taskId, record, String(text), steps ?? []]);
   const byKey = new Map<string, string>();
@@ -117,5 +121,7 @@ function readTouched(tenantId: string, reply: ClaimedReply, record: string): Tak
   const inOrderOfChange = stored.steps.toSorted((a, b) => a.rev - b.rev || a.at - b.at);
   const { failures = 0, prefetched } = stored.state;
   const viewed = inOrderOfChange.map((step) => viewStep(step, byKey.get(step.key), failures));
-  return new TakenClaim(tenantId, stored, viewed, changes, prefetched, unread === 1);
+  const claim = new TakenClaim(tenantId, stored, viewed, changes, prefetched, unread === 1);
+  if (messages) claim.sessionMessages = { messages: messages.map(readMessage), hasOlder: older > 0 };
+  return claim;
 }

@@ -77,7 +77,7 @@ export function withMistake({ file, line, mutated }: Mutant): Record<string, str
     .join('\n');
   let composed: readonly Composed[];
   try {
-    composed = composeScripts(new Map([...FILES, [file, text]]), { lenient: true }) as readonly Composed[];
+    composed = composeScripts(new Map([...FILES, [file, text]]), { lenient: true });
   } catch (error) {
     // The build names the place.
     if (error instanceof Error && error.cause instanceof SyntaxError) return undefined;

@@ -12,6 +12,7 @@ import type {
   HeldReportParams,
   ReadJournalParams,
   ReadJournalResult,
+  RunOrigin,
   RecordAnswerParams,
   RecordAnswerResult,
 } from '../../storage/call-journal.js';
@@ -101,7 +102,16 @@ export class Journals {
         ? tracked(tenant, params.taskId)
         : leased(tenant, params.taskId, params.token);
     if (!found) return LEASE_LOST;
-    const step = found.journal.steps.get(params.key);
+    const { key, create } = params;
+    let step = found.journal.steps.get(key);
+    if (create && step && (step.kind !== 'run' || step.name !== create.name))
+      return { answer: 'step_mismatch', name: step.name };
+    if (create && !step) {
+      const { steps } = found.ownJournal;
+      if (steps.size >= create.maxSteps) return { answer: 'too_many_steps' };
+      step = newStep({ key, kind: 'run', name: create.name }, found.failures);
+      steps.set(key, step);
+    }
     if (!step) return LEASE_LOST;
     const answer = this.recordStep(tenant, found, step, params);
     return { answer, ...changesSince(found, params.journalRev, this.state.limits.pageBytes) };
@@ -135,15 +145,19 @@ export class Journals {
   }
 
   read(params: ReadJournalParams): ReadJournalResult {
-    const entry = leased(this.state.lookUp(params.tenantId), params.taskId, params.token);
-    if (!entry) return LEASE_LOST;
-    const { changes, journalRev, more } = changesAfter(entry, params.after, this.state.limits.pageBytes);
-    if (more) return { answer: 'page', steps: changes, journalRev, next: journalRev };
+    const { tenantId, taskId, token, after } = params;
+    const tenant = this.state.lookUp(tenantId);
+    const entry = token === undefined ? tenant.tasks.get(taskId) : leased(tenant, taskId, token);
+    if (!entry) return token === undefined ? { answer: 'not_found' } : LEASE_LOST;
+    const origin = token === undefined ? { origin: originOf(entry) } : undefined;
+    const { changes, journalRev, more } = changesAfter(entry, after, this.state.limits.pageBytes);
+    if (more) return { answer: 'page', steps: changes, journalRev, next: journalRev, ...origin };
     const unchanged = [...entry.journal.steps.values()].filter(({ rev }) => rev === 0);
     return {
       answer: 'page',
       steps: [...changes, ...unchanged.map((step) => viewStep(step, entry))],
       journalRev,
+      ...origin,
     };
   }
 
@@ -292,4 +306,13 @@ function rememberMessage(call: CallEntry, report: Report): void {
     const [oldest] = call.seenMessages;
     if (oldest !== undefined) call.seenMessages.delete(oldest);
   }
+}
+
+function originOf({ seed, startedAt, version, inherited }: TaskEntry): RunOrigin {
+  return {
+    seed,
+    ...(startedAt !== undefined && { startedAt }),
+    ...(version !== undefined && { version }),
+    inherited,
+  };
 }

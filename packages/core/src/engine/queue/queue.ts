@@ -13,6 +13,7 @@ import type {
 } from '../../storage/task-queue.js';
 import { TASK_TEXTS, taskText } from '../../protocol/task-texts.js';
 import type { EngineState, LastClaim, WorkerState } from '../engine-state.js';
+import { MessagesOfClaim } from './claimed-messages.js';
 import type { Sessions } from '../sessions/sessions.js';
 import { cancelledError, isSuspect, type TaskLife } from '../tasks/task-life.js';
 import { viewSteps, viewTask } from '../tasks/task-view.js';
@@ -38,6 +39,7 @@ interface Budget {
   payloadBytes: number;
   /** A task was skipped because its payload exceeded the rest of the budget. */
   isFull: boolean;
+  readonly messages: MessagesOfClaim;
 }
 
 interface Claiming {
@@ -60,8 +62,11 @@ export class Queue {
     const { claimSlot = params.workerId, claimId } = params;
     const last = worker.lastClaims.get(claimSlot);
     const { pageBytes } = this.state.limits;
-    const budget: Budget = { taken: [], journalBytes: pageBytes, payloadBytes: pageBytes, isFull: false };
-    if (last?.claimId === claimId) return this.takenAgain(last, budget);
+    const isRepeat = last?.claimId === claimId;
+    const messages = new MessagesOfClaim(this.state, isRepeat ? [] : params.readsMessages);
+    const bytes = { journalBytes: pageBytes, payloadBytes: pageBytes };
+    const budget: Budget = { taken: [], ...bytes, isFull: false, messages };
+    if (isRepeat) return this.takenAgain(last, budget);
     const claims: Claim[] = [];
     const passedOver: TenantState[] = [];
     while (claims.length < params.max) {
@@ -158,6 +163,7 @@ export class Queue {
   }
 
   private view(entry: TaskEntry, token: string, prefetched: boolean, budget: Budget): Claim {
+    const sessionMessages = prefetched ? undefined : budget.messages.of(entry);
     return {
       task: viewTask(entry.tenant.tenantId, entry),
       token,
@@ -168,6 +174,7 @@ export class Queue {
       replayedTo: entry.replayedTo,
       inherited: entry.inherited,
       prefetched,
+      ...(sessionMessages && { sessionMessages }),
     };
   }
 

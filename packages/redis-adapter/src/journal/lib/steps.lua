@@ -47,6 +47,16 @@ local function saveStep(task, step)
   saveSteps(task, { step })
 end
 
+-- A new step; nothing when the journal has `max` of them. The caller saves it.
+local function newStep(task, max, step)
+  if redis.call('HLEN', stepsKey(task)) >= max then
+    return nil
+  end
+  task.step_count = (task.step_count or 0) + 1
+  step.era, step.at, step.rev = task.failures, task.step_count, 0
+  return step
+end
+
 -- As text, as last saved.
 local function stepTexts(task)
   return task.journal and redis.call('HVALS', stepsKey(task)) or {}

@@ -2,10 +2,10 @@
 -- together, as one text of ids.
 --
 -- `runs`: type -> its versions, newest first. Returns the number taken; their version and ids, when all are fast and alike,
--- or 0 and {id, state, steps?, outcomes?, changes?, unread?} for each, where a fast one has its version for a state (the
+-- or 0 and {id, state, steps?, outcomes?, changes?, unread?, messages?, older?} for each, where a fast one has its version for a state (the
 -- adapter reads records by itself: large texts take long in a script); whether anything that such workers run is left; the
 -- tenant's counters; the ids as one text; and whether they are due before all else.
--- @include events/event_log generated/rules queue/candidates queue/claim_budget queue/oldest tasks/state
+-- @include events/event_log generated/rules queue/candidates queue/claim_budget queue/claimed_messages queue/oldest tasks/state
 local LOOK_AHEAD = 100
 local format = string.format
 
@@ -205,9 +205,12 @@ local function leaseOne(claiming, id, known)
   if task.journal then
     withJournal(claiming.prefix, out[#out], task.bytes)
   end
+  local header = rev and redis.call('GETRANGE', claiming.prefix .. id, 0, HEADER_BYTES - 1) or ''
+  local session = header:match('^[^\n]*"session_id":("[^"]*")') or 'null'
+  if rev and lease.reads and lease.reads[type] and session ~= 'null' and not (task.journal or task.prefetched) then
+    withMessages(lease, claiming.prefix, out[#out], session:sub(2, -2))
+  end
   if rev then
-    local header = redis.call('GETRANGE', claiming.prefix .. id, 0, HEADER_BYTES - 1)
-    local session = header:match('^[^\n]*"session_id":("[^"]*")') or 'null'
     emitted[#emitted + 1] = '["' .. TASK_STARTED .. '","' .. id .. '",' .. rev .. ',' .. session .. ',{"attempt":' .. task.attempt .. '}]'
   end
 end

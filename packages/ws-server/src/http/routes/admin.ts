@@ -31,6 +31,7 @@ const bulkBodySchema = z.strictObject({
   dry_run: z.boolean().nullish(),
   cursor: pageQuery.cursor.nullable(),
 });
+const journalQuerySchema = z.strictObject({ after: z.coerce.number().int().min(0).max(1e9).optional() });
 const noFieldsSchema = z.strictObject({});
 
 const TENANT = '/admin/v1/tenants/{tenant_id}';
@@ -107,6 +108,16 @@ const taskRoutes: readonly Route[] = [
     summary: 'State of a task with its reason; of a failed one with the thrown error.',
     async handle({ params, admin }) {
       return json(200, await admin.explain(taskOf(params)));
+    },
+  }),
+  route({
+    method: 'GET',
+    path: `${TASK}/journal`,
+    who: 'operator',
+    summary: 'Steps of a task in any state, in pages, with what its runs begin with and its events.',
+    query: journalQuerySchema,
+    async handle({ params, query: { after }, admin }) {
+      return json(200, await admin.journal({ ...taskOf(params), after }));
     },
   }),
   route({
