@@ -30,17 +30,21 @@ export async function restoreServices(
   try {
     for (const { name, state } of definitions) {
       if (!state) continue;
-      const store = await open(name, { signal });
-      stores.push(store);
-      await state.restore(store, { signal }).catch((error: unknown) => {
-        throw error instanceof OrchestratorError
-          ? new OrchestratorError(error.code, `${name}: ${messageOf(error)}`, { cause: error })
-          : error;
-      });
+      try {
+        const store = await open(name, { signal });
+        stores.push(store);
+        await state.restore(store, { signal });
+      } catch (error) {
+        throw error instanceof OrchestratorError ? ofService(name, error) : error;
+      }
     }
   } catch (error) {
     await close().catch(() => undefined);
     throw error;
   }
   return { close, [Symbol.asyncDispose]: close };
+}
+
+function ofService(name: string, cause: OrchestratorError): OrchestratorError {
+  return new OrchestratorError(cause.code, `state of the service "${name}": ${messageOf(cause)}`, { cause });
 }

@@ -285,10 +285,22 @@ describe('restoreServices', () => {
     await expect(start(stores)).rejects.toMatchObject({
       code: 'internal_error',
       message: expect.stringMatching(
-        /^query: entry "document\/a" of tenant "acme" .* "document_id": expected/,
+        /^state of the service "query": entry "document\/a" of tenant "acme" .* "document_id": expected/,
       ),
     });
     for (const name of ['conversation', 'query']) await (await stores(name, { signal: SIGNAL })).close();
+  });
+
+  test('names the service whose store cannot be opened', async () => {
+    const stores = newStores();
+    const held = await stores('tool_registry', { signal: SIGNAL });
+    await expect(start(stores)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringMatching(/^state of the service "tool_registry": .* no other process uses/),
+    });
+    await held.close();
+    const { close } = await start(stores);
+    await close();
   });
 
   test('opens stores of services with state only', async () => {

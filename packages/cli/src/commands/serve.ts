@@ -109,6 +109,7 @@ export async function startDev(
     storage: await openStorage(context, settings.storage),
     withLocalStack: !split,
     cwd: terminal.cwd,
+    signal: context.signal,
     ...(split && { split: { tokens, say: (line) => terminal.talk(line) } }),
     logger,
   });

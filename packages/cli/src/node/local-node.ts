@@ -27,6 +27,8 @@ export interface NodeOptions {
   readonly split?: Omit<SplitStackOptions, 'orchestratorUrl' | 'environment' | 'storageOf'>;
   /** Folder that paths are relative to. */
   readonly cwd: string;
+  /** Ends the wait for the state of the local stack. */
+  readonly signal?: AbortSignal;
   readonly logger: Logger;
 }
 

@@ -21,19 +21,21 @@ interface LocalServicesOptions {
   /** Folder that paths are relative to. */
   readonly cwd: string;
   readonly logger: Logger;
+  /** Ends the wait for the stores. */
+  readonly signal?: AbortSignal;
 }
 
 /** Adds the local stack to an orchestrator, with the state that its services had before. */
 export async function startLocalServices(
   orchestrator: Orchestrator,
-  { settings: { llm, agentsFile, storage }, cwd, logger }: LocalServicesOptions,
+  { settings: { llm, agentsFile, storage }, cwd, logger, signal }: LocalServicesOptions,
 ): Promise<RunningStack> {
   const definitions = serviceDefinitions({
     ...(llm && { llm: { url: llm.url, model: llm.model, ...(llm.key !== undefined && { key: llm.key }) } }),
     ...(agentsFile !== undefined && { agentsFile }),
   });
   const open = storesBeside(storage, cwd);
-  const stores = open && (await restoreServices(definitions, open).catch(refused));
+  const stores = open && (await restoreServices(definitions, open, signal && { signal }).catch(refused));
   const stack = addLocalStack(orchestrator, {
     definitions,
     host: {
@@ -61,5 +63,5 @@ function storesBeside(storage: StorageAddress, cwd: string): OpenStore | undefin
 /** Only waiting helps where the storage is away; otherwise a different setting does. */
 function refused(error: unknown): never {
   if (!(error instanceof OrchestratorError) || error.code === 'storage_unavailable') throw error;
-  throw new ConfigurationError(`state of the service ${messageOf(error)}`, { cause: error });
+  throw new ConfigurationError(error.message, { cause: error });
 }
