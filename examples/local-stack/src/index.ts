@@ -26,14 +26,17 @@ export { addLocalStack } from './orchestrated-stack.js';
 export { type ModelEndpoint } from './models/model-endpoint.js';
 export { NO_DOCUMENTS, NOT_FOUND } from './query/answer-writer.js';
 export {
+  type DurableState,
   type Gateway,
   operation,
   type OperationContext,
   type OperationDefinition,
   type ServiceDefinition,
 } from './service-definition.js';
+export { type OpenStore, restoreServices, type ServiceStores } from './service-stores.js';
 export { SERVICE_PROGRAM } from './remote/service-program.js';
 export { ServiceListener, type ServiceListenerOptions } from './remote/service-listener.js';
+export { readServiceStorage } from './remote/service-storage.js';
 export {
   type ServiceProcess,
   type ServiceProcessOptions,

@@ -31,6 +31,8 @@ export interface LocalStackOptions extends DefinitionOptions {
   readonly gatewayFor: (service: string) => Gateway;
   /** Notifier of a service for its outcomes. Called once for each service. */
   readonly notifierFor: (service: string) => JobNotifier;
+  /** Services to run, such as those that `restoreServices` has restored. Default: `serviceDefinitions` of these options. */
+  readonly definitions?: readonly ServiceDefinition[];
   /** Limits and error report of the hosts. */
   readonly host?: Omit<ServiceHostOptions, 'definition' | 'gateway' | 'notifier'>;
 }
@@ -65,7 +67,7 @@ export function serviceDefinitions(options: DefinitionOptions = {}): ServiceDefi
 /** The eight services in this process. They reach each other through the gateway only. */
 export function createLocalStack(options: LocalStackOptions): LocalStack {
   const { gatewayFor, notifierFor, host } = options;
-  const definitions = serviceDefinitions(options);
+  const { definitions = serviceDefinitions(options) } = options;
   const hosts = definitions.map(
     (definition) =>
       new ServiceHost({

@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from '@agent-orchestrator/core';
+import type { EntryStore } from '@agent-orchestrator/core/storage';
 import type { z } from 'zod';
 
 /**
@@ -46,15 +47,23 @@ export interface OperationDefinition<Input extends z.ZodType = z.ZodType> {
    * result.
    */
   readonly answers: 'at_once' | 'later';
-  /** It changes the state of the service: its next process must restore it. Default false. */
-  readonly changes?: boolean;
   run(input: z.output<Input>, context: OperationContext): Promise<JsonValue>;
+}
+
+/** State of a service that can be kept in a store. */
+export interface DurableState {
+  /**
+   * Takes the state of a store, before the first call. From then on each change is stored before its call is answered.
+   */
+  restore(store: EntryStore, options: { readonly signal: AbortSignal }): Promise<void>;
 }
 
 /** A service: its name and operations. The same definition runs in this process or behind HTTP. */
 export interface ServiceDefinition {
   readonly name: string;
   readonly operations: { readonly [operation: string]: OperationDefinition };
+  /** In memory, unless it was restored from a store. Absent: it has none. */
+  readonly state?: DurableState;
 }
 
 /** Gives `run` the type of its `input`. */

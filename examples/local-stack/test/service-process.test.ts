@@ -1,10 +1,22 @@
-import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import { Orchestrator, type JsonValue } from '@agent-orchestrator/core';
+import { RedisEntryStore } from '@agent-orchestrator/redis-adapter';
+import { sharedRedis } from '@agent-orchestrator/test-servers';
 import { createIdentities, OrchestratorServer } from '@agent-orchestrator/ws-server';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ServiceProcess, serviceDefinitions, startServiceProcess } from '../src/index.js';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import {
+  readServiceStorage,
+  SERVICE_PROGRAM,
+  type ServiceProcess,
+  serviceDefinitions,
+  startServiceProcess,
+} from '../src/index.js';
 import type { Answer } from './direct-gateway.js';
 
 const definitions = serviceDefinitions({ embedding: 'hashed' });
@@ -19,10 +31,10 @@ const server = new OrchestratorServer(orchestrator, {
 const running = new Map<string, ServiceProcess>();
 let folder = '';
 
-function start(name: string, options: { readonly changesFile?: string } = {}): Promise<ServiceProcess> {
+function start(name: string): Promise<ServiceProcess> {
   const definition = serviceDefinitions({ embedding: 'hashed' }).find((each) => each.name === name);
   if (!definition) throw new Error(`no service ${name}`);
-  return startServiceProcess({ definition, orchestratorUrl: server.url, token: tokenOf(name), ...options });
+  return startServiceProcess({ definition, orchestratorUrl: server.url, token: tokenOf(name) });
 }
 
 beforeAll(async () => {
@@ -120,37 +132,113 @@ describe('a service process over HTTP', () => {
   });
 });
 
-describe('a service process that replaces another', () => {
-  const document = { document_id: 'lamp', name: 'lamp.md', title: 'Lamp' };
-  const agent = { agent_id: 'robot', name: 'Robot', instructions: 'Be brief.' };
+/** A process of its own, with its address. */
+async function spawnService(name: string, storage: string) {
+  const child = spawn(process.execPath, [SERVICE_PROGRAM, name], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      ORCHESTRATOR_URL: server.url,
+      SERVICE_TOKEN: tokenOf(name),
+      SERVICE_STORAGE: storage,
+    },
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  let stderr = '';
+  child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
+  const kill = () => (child.kill('SIGKILL'), ended);
+  onTestFinished(async () => void (await kill()));
+  const line = new Promise<string>((resolve) => createInterface(child.stdout).once('line', resolve));
+  const first = await Promise.race([line, ended]);
+  const url = typeof first === 'string' ? (JSON.parse(first) as { url: string }).url : '';
+  return { url, kill, ended, stderr: () => stderr };
+}
 
-  test('restores its changes, except for one cut off in the middle of a line', async () => {
-    const changesFile = join(folder, 'agents.jsonl');
-    const token = tokenOf('agent_management');
-    const first = await start('agent_management', { changesFile });
-    expect(await post(first.url, 'put_agent', callOf('put_agent', agent), token)).toMatchObject({
-      status: 200,
-    });
-    await first.stop();
-    const whole = await readFile(changesFile, 'utf8');
-    await appendFile(changesFile, whole.replace('robot', 'other').slice(0, -10));
-    const second = await start('agent_management', { changesFile });
-    const known = await post(second.url, 'list_agents', callOf('list_agents', {}), token);
-    const ids = (known.body['result'] as { agents: { agent_id: string }[] }).agents.map(
-      (each) => each.agent_id,
-    );
-    expect(ids).toContain('robot');
-    expect(ids).not.toContain('other');
-    expect(await readFile(changesFile, 'utf8')).toBe(whole);
-    await second.stop();
+describe('a service process that replaces another', () => {
+  const agent = { agent_id: 'robot', name: 'Robot', instructions: 'Be brief.' };
+  const token = tokenOf('agent_management');
+
+  async function agentsAt(url: string): Promise<string[]> {
+    const { body } = await post(url, 'list_agents', callOf('list_agents', {}), token);
+    return (body['result'] as { agents: { agent_id: string }[] }).agents.map(({ agent_id }) => agent_id);
+  }
+
+  test('has the state of one that was killed, and takes its folder over', async () => {
+    const storage = `file:${join(folder, 'agents')}`;
+    const first = await spawnService('agent_management', storage);
+    const put = (url: string, agent_id: string) =>
+      post(url, 'put_agent', callOf('put_agent', { ...agent, agent_id }), token);
+    expect(await put(first.url, 'robot')).toMatchObject({ status: 200 });
+    const second = await spawnService('agent_management', storage);
+    expect(await second.ended).toBe(78);
+    expect(second.stderr()).toContain('expected a folder that no other process uses');
+    await first.kill();
+    const third = await spawnService('agent_management', storage);
+    expect(await agentsAt(third.url)).toContain('robot');
+    expect(await put(third.url, 'other')).toMatchObject({ status: 200 });
+    await third.kill();
+    const fourth = await spawnService('agent_management', storage);
+    expect(await agentsAt(fourth.url)).toEqual(expect.arrayContaining(['robot', 'other']));
   });
 
-  test('does not apply what was refused', async () => {
-    const changesFile = join(folder, 'query.jsonl');
-    const service = await start('query', { changesFile });
-    const refused = await post(service.url, 'delete_document', callOf('delete_document', document));
-    expect(refused.status).toBe(404);
-    expect(await readFile(changesFile, 'utf8')).toBe('');
-    await service.stop();
+  test('refuses a storage that it does not know, without showing it', async () => {
+    const { ended, stderr } = await spawnService('query', 'postgres://me:secret@host/data');
+    expect(await ended).toBe(78);
+    expect(stderr()).toContain('SERVICE_STORAGE: expected file:<folder>');
+    expect(stderr()).not.toContain('secret');
+  });
+});
+
+describe('readServiceStorage', () => {
+  test('opens a Redis, with keys of the service', async () => {
+    const { url } = await sharedRedis();
+    const open = readServiceStorage(url);
+    const service = `test-${randomUUID().slice(0, 8)}`;
+    const { signal } = new AbortController();
+    const store = await open?.(service, { signal });
+    await store?.put({ tenantId: 'acme', changes: [{ key: 'a', value: 1 }] });
+    await store?.close();
+    await using again = RedisEntryStore.connect(url, { service });
+    const found: unknown[] = [];
+    for await (const { value } of again.entries({ signal })) found.push(value);
+    expect(found).toEqual([1]);
+    await again.put({ tenantId: 'acme', changes: [{ key: 'a' }] });
+  });
+
+  test.each(['redis://h:6379?db=1', 'redis+sentinel://h', 'redis://h/x', 'rediss://:%zz@h1,h2/'])(
+    'refuses %s when it is opened, without showing it',
+    async (url) => {
+      const open = async () => {
+        const store = await readServiceStorage(url)?.('query', { signal: new AbortController().signal });
+        await store?.close();
+      };
+      await expect(open()).rejects.toMatchObject({
+        code: 'invalid_request',
+        message: expect.not.stringContaining('%zz'),
+      });
+    },
+  );
+
+  test.each(['', 'file:', 'file://host/folder', 'memory', 'memory:x', '/data', 'file:a\0b'])(
+    'refuses %j',
+    (url) => {
+      expect(() => readServiceStorage(url, 'SERVICE_STORAGE')).toThrow(
+        'SERVICE_STORAGE: expected file:<folder>',
+      );
+    },
+  );
+
+  test('opens no store in memory', () => {
+    expect(readServiceStorage('memory:')).toBeUndefined();
+  });
+
+  test.each([
+    ['a path', (path: string) => `file:${path}`],
+    ['a URL', (path: string) => pathToFileURL(path).href],
+  ])('opens a folder named by %s', async (name, urlOf) => {
+    const open = readServiceStorage(urlOf(join(folder, name)));
+    const store = await open?.('query', { signal: new AbortController().signal });
+    expect(await readdir(join(folder, name))).toContain('entries-1');
+    await store?.close();
   });
 });

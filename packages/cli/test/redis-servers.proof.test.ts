@@ -253,4 +253,30 @@ describe('orchestrator-cli dev on Redis', () => {
     second.process.kill('SIGTERM');
     await second.process.ended;
   });
+
+  it.each([[[]], [['--split']]])(
+    'keeps the documents when it is killed, with flags %j',
+    async (flags) => {
+      await using redis = await RedisServer.start({ appendonly: true });
+      await using own = await folder();
+      await writeFile(
+        join(own.path, 'lamp.md'),
+        '# Lamp\n\nNight mode dims the lamp at ten in the evening.\n',
+      );
+      const options = { cwd: own.path, keepInput: true };
+      const dev = ['dev', '--redis', redis.url, ...flags];
+      {
+        await using first = await startServer(dev, options);
+        expect(await cli(['ingest', 'lamp.md'], options)).toMatchObject({ code: 0 });
+        first.process.kill('SIGKILL');
+        await first.process.ended;
+      }
+      await using second = await startServer(dev, options);
+      const { code, stdout } = await cli(['chat', 'What does night mode do?'], { cwd: own.path });
+      expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('dims the lamp') });
+      second.process.kill('SIGTERM');
+      expect((await second.process.ended).code).toBe(0);
+    },
+    120_000,
+  );
 });

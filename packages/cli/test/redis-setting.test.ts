@@ -75,7 +75,10 @@ describe('the Redis setting', () => {
     expect(redisOf(await read({ redis: url }))).toEqual(setting);
     expect(redisOf(await read({}, { ORCHESTRATOR_REDIS_URL: url }))).toEqual(setting);
     expect(redisOf(await fromFile(`{ redis: ${JSON.stringify(url)} }`))).toEqual(setting);
-    expect((await read({ storage: url })).storage.label).toBe(label);
+    const { storage } = await read({ storage: url });
+    expect(storage.label).toBe(label);
+    // A service process is given the same.
+    expect(redisOf(await read({ storage: storage.serviceStorage('query', '/') }))).toEqual(setting);
   });
 
   it('may be nodes or sentinels in the config file', async () => {
@@ -93,6 +96,11 @@ describe('the Redis setting', () => {
       database: 0,
       tls: false,
     });
+  });
+
+  it('is a Cluster for a service process too, with one node', async () => {
+    const { storage } = await fromFile("{ redis: { nodes: ['h:7001'] } }");
+    expect(storage.serviceStorage('query', '/')).toBe('redis://h:7001,h:7001');
   });
 
   it('is absent by default', async () => {

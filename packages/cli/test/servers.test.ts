@@ -224,6 +224,30 @@ describe.concurrent('the folder of a storage', () => {
     expect(records(checked.stdout)).toMatchObject([{ contents: { tenants: 1, sessions: 3 } }]);
   });
 
+  it('keeps the documents and the conversation of a process that is killed', async () => {
+    await using place = await folder();
+    await writeFile(
+      join(place.path, 'lamp.md'),
+      '# Lamp\n\nNight mode dims the lamp at ten in the evening.\n',
+    );
+    const run = (...args: string[]) => cli(args, { cwd: place.path });
+    const ask = async (...session: string[]) => {
+      const { code, stdout } = await run('chat', 'What does night mode do?', ...session);
+      expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('dims the lamp') });
+    };
+    const before = await startServer(['dev'], { cwd: place.path });
+    expect(await run('ingest', 'lamp.md')).toMatchObject({ code: 0 });
+    await ask();
+    const [session] = records((await run('sessions', 'list', '--json')).stdout);
+    before.process.kill('SIGKILL');
+    await before.process.ended;
+    await using _after = await startServer(['dev'], { cwd: place.path });
+    const sessionId = String(session?.['session_id']);
+    await ask('--session', sessionId);
+    const { stdout } = await run('sessions', 'show', sessionId);
+    expect(stdout.match(/What does night mode do\?/g)).toHaveLength(2);
+  });
+
   it('is checked and repaired', async () => {
     await using place = await folder();
     const missing = await cli(['storage', 'check', 'nowhere'], { cwd: place.path });

@@ -68,4 +68,27 @@ describe('orchestrator-cli dev --split', () => {
     expect(await dev.ended).toMatchObject({ code: 0 });
     expect([...pids.values()].filter(runs)).toEqual([]);
   }, 90_000);
+
+  it('has the documents of a run that was killed, whose services were still ending', async () => {
+    await using place = await folder();
+    await writeFile(join(place.path, 'lamp.md'), LAMP);
+    const start = async () => {
+      const options = { cwd: place.path, keepInput: true, hangsMs: 80_000 };
+      const dev = new CliProcess(['dev', '--split', '--port', '0'], options);
+      await dev.printed('stderr', /Ctrl-C ends it/);
+      return dev;
+    };
+    {
+      await using first = await start();
+      expect(await cli(['ingest', 'lamp.md'], { cwd: place.path })).toMatchObject({ code: 0 });
+      first.kill('SIGKILL');
+      await first.ended;
+    }
+    await using second = await start();
+    const chat = ['chat', 'What does night mode do?'];
+    const { code, stdout } = await cli(chat, { cwd: place.path, hangsMs: 60_000 });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('dims the lamp') });
+    second.kill('SIGINT');
+    expect(await second.ended).toMatchObject({ code: 0 });
+  }, 180_000);
 });

@@ -8,6 +8,7 @@ export { type Clock } from './runtime/clock.js';
 export { type Random } from './runtime/random.js';
 export { MemoryStorage, type MemoryStorageOptions } from './engine/memory-storage.js';
 export { EngineStorage } from './engine/engine-storage.js';
+export { EntryFolder, type EntryFolderOptions } from './file/entry-folder.js';
 export { FileStorage, type FileStorageOptions } from './file/file-storage.js';
 export type { Durability } from './file/log-writer.js';
 export type { Storage } from './storage/storage.js';

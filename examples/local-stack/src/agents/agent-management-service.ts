@@ -1,8 +1,8 @@
 import { type JsonObject, OrchestratorError } from '@agent-orchestrator/core';
-import { idSchema } from '@agent-orchestrator/core/protocol';
+import { idSchema, validate } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { operation, type ServiceDefinition } from '../service-definition.js';
-import { refuseBeyond, TenantState } from '../tenant-state.js';
+import { type Change, refuseBeyond, type Restoring, TenantState } from '../tenant-state.js';
 import { type Agent, agentSchema, DEFAULT_AGENT_ID } from './agent.js';
 
 /** Maximum of agents that a tenant may add. */
@@ -15,12 +15,13 @@ const MAX_AGENTS = 1_000;
  */
 export function agentManagementService(shared: () => Promise<readonly Agent[]>): ServiceDefinition {
   /** `null`: the tenant deleted a shared agent. */
-  const tenants = new TenantState(() => new Map<string, Agent | null>());
+  const tenants = new TenantState({ create: () => new Map<string, Agent | null>(), restoring });
   let loading: Promise<readonly Agent[]> | undefined;
   const agentsOf = async (tenantId: string): Promise<Map<string, Agent>> => {
     loading ??= shared();
     const agents = new Map((await loading).map((agent) => [agent.agent_id, agent]));
-    for (const [id, agent] of tenants.peek(tenantId) ?? []) {
+    // By id: a store has no order.
+    for (const [id, agent] of [...(tenants.peek(tenantId) ?? [])].toSorted(byId)) {
       if (agent === null) agents.delete(id);
       else agents.set(id, agent);
     }
@@ -28,6 +29,7 @@ export function agentManagementService(shared: () => Promise<readonly Agent[]>):
   };
   return {
     name: 'agent_management',
+    state: tenants,
     operations: {
       get_agent: operation({
         input: z.object({ agent_id: idSchema.nullish() }),
@@ -46,29 +48,56 @@ export function agentManagementService(shared: () => Promise<readonly Agent[]>):
       put_agent: operation({
         input: agentSchema,
         answers: 'at_once',
-        changes: true,
-        async run(agent, { tenant_id }) {
-          const own = tenants.of(tenant_id);
-          if (!own.has(agent.agent_id)) refuseBeyond(own.size, MAX_AGENTS, 'agents');
-          own.set(agent.agent_id, agent);
-          return described(agent);
-        },
+        run: (agent, context) => tenants.change(context, (own) => putting(own, agent)),
       }),
       delete_agent: operation({
         input: z.object({ agent_id: idSchema }),
         answers: 'at_once',
-        changes: true,
-        async run({ agent_id }, { tenant_id }) {
-          found(await agentsOf(tenant_id), agent_id);
-          const own = tenants.of(tenant_id);
+        async run({ agent_id }, context) {
+          found(await agentsOf(context.tenant_id), agent_id);
           const isShared = (await loading)?.some((agent) => agent.agent_id === agent_id) === true;
-          if (isShared) own.set(agent_id, null);
-          else own.delete(agent_id);
-          return { agent_id };
+          return tenants.change(context, (own) => deleting(own, agent_id, isShared));
         },
       }),
     },
   };
+}
+
+type Agents = Map<string, Agent | null>;
+
+function putting(own: Agents, agent: Agent): Change<JsonObject> {
+  if (!own.has(agent.agent_id)) refuseBeyond(own.size, MAX_AGENTS, 'agents');
+  return {
+    entries: [{ key: agent.agent_id, value: described(agent) }],
+    apply() {
+      own.set(agent.agent_id, agent);
+      return described(agent);
+    },
+  };
+}
+
+function deleting(own: Agents, agentId: string, isShared: boolean): Change<JsonObject> {
+  return {
+    entries: [{ key: agentId, ...(isShared && { value: null }) }],
+    apply() {
+      if (isShared) own.set(agentId, null);
+      else own.delete(agentId);
+      return { agent_id: agentId };
+    },
+  };
+}
+
+function restoring(): Restoring<Agents> {
+  const agents = new Map<string, Agent | null>();
+  return {
+    add: (key, value) =>
+      agents.set(key, value === null ? null : validate(agentSchema, value, 'agent', 'internal_error')),
+    end: () => agents,
+  };
+}
+
+function byId([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : 1;
 }
 
 function found(agents: ReadonlyMap<string, Agent>, agentId: string): Agent {

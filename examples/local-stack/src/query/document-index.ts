@@ -10,7 +10,7 @@ export interface NewPassage {
   readonly position: number;
   readonly heading: readonly string[];
   readonly text: string;
-  readonly vector: readonly number[];
+  readonly vector: ArrayLike<number>;
 }
 
 export interface NewDocument {
@@ -40,6 +40,22 @@ export interface Passage {
 export interface IndexedDocument extends NewDocument {
   readonly passages: readonly Passage[];
   readonly indexed_at: string;
+}
+
+/** What staging chunks of a document changes. */
+export interface Staging {
+  readonly document: NewDocument;
+  readonly added: readonly NewPassage[];
+  /** Time at which the document becomes visible: it is complete. */
+  readonly indexed_at: string | undefined;
+  /** Documents that go: the one that it replaces, or one that was staged too long ago. */
+  readonly removed: readonly RemovedDocument[];
+}
+
+/** A document that goes, with the positions of its chunks. */
+export interface RemovedDocument {
+  readonly document_id: string;
+  readonly positions: readonly number[];
 }
 
 export interface RankedPassage {
@@ -144,48 +160,59 @@ export class DocumentIndex {
   }
 
   /**
-   * Stages chunks of a document; the last of `total` makes it visible. Idempotent per chunk.
+   * What staging chunks of a document changes; the last of `total` makes it visible. `undefined`: it is complete already.
+   * Idempotent per chunk.
    *
-   * @returns whether the document is complete.
    * @throws {OrchestratorError} `budget_exceeded` at the limit of documents or chunks.
    */
-  stage(document: NewDocument, passages: readonly NewPassage[], total: number): boolean {
-    if (this.#documents.has(document.document_id)) return true;
+  planned(document: NewDocument, passages: readonly NewPassage[], total: number): Staging | undefined {
+    if (this.#documents.has(document.document_id)) return undefined;
     const replaces = this.#named(document);
     if (replaces === undefined) refuseBeyond(this.#documents.size, MAX_DOCUMENTS, 'documents');
     const room = MAX_PASSAGES + (replaces?.passages.length ?? 0);
     refuseBeyond(this.#passages.size + total - 1, room, 'chunks of documents');
-    const staged = this.#staged.get(document.document_id) ?? new Map<number, Passage>();
-    this.#staged.set(document.document_id, staged);
+    const staged = this.#staged.get(document.document_id);
+    const added = new Map<number, NewPassage>();
     for (const passage of passages) {
-      if (!staged.has(passage.position)) staged.set(passage.position, this.#prepare(document, passage));
+      const isKnown = staged?.has(passage.position) === true || added.has(passage.position);
+      if (!isKnown) added.set(passage.position, passage);
     }
-    const isComplete = staged.size >= total;
-    if (isComplete) {
-      this.#staged.delete(document.document_id);
-      if (replaces !== undefined) this.delete(replaces.document_id);
-      this.#show(document, [...staged.values()]);
-    }
-    for (const [id, left] of this.#staged) {
-      if (this.#staged.size <= MAX_STAGED) break;
-      for (const passage of left.values()) this.#words.discard(passage.id);
-      this.#staged.delete(id);
-    }
-    return isComplete;
+    const isComplete = (staged?.size ?? 0) + added.size >= total;
+    const removed = isComplete ? replaces && [removedOf(replaces)] : this.#tooOldBeside(document);
+    const indexed_at = isComplete ? new Date().toISOString() : undefined;
+    return { document, added: [...added.values()], indexed_at, removed: removed ?? [] };
   }
 
-  /** Returns whether the document existed. */
-  delete(documentId: string): boolean {
+  /** Stages what was planned. */
+  stage({ document, added, indexed_at, removed }: Staging): void {
+    const id = document.document_id;
+    const staged = this.#staged.get(id) ?? new Map<number, Passage>();
+    // At the end: the one that was staged last.
+    this.#staged.delete(id);
+    for (const passage of added) staged.set(passage.position, this.#prepare(document, passage));
+    for (const { document_id } of removed) this.delete(document_id);
+    if (indexed_at === undefined) this.#staged.set(id, staged);
+    else this.#show(document, [...staged.values()], indexed_at);
+  }
+
+  /** The document with the positions of its chunks; `undefined` if there is none, or it is not complete. */
+  removal(documentId: string): RemovedDocument | undefined {
     const document = this.#documents.get(documentId);
-    if (document === undefined) return false;
+    return document && removedOf(document);
+  }
+
+  /** Deletes a document, complete or not. */
+  delete(documentId: string): void {
+    const document = this.#documents.get(documentId);
+    const passages = document?.passages ?? this.#staged.get(documentId)?.values() ?? [];
     this.#documents.delete(documentId);
-    for (const passage of document.passages) {
-      this.#passages.delete(passage.id);
+    this.#staged.delete(documentId);
+    for (const passage of passages) {
       this.#words.discard(passage.id);
       this.#units.delete(passage);
-      this.#count(passage, -1);
+      // One that was not visible is not counted.
+      if (this.#passages.delete(passage.id)) this.#count(passage, -1);
     }
-    return true;
   }
 
   /** Best passages by words and by vector, fused by reciprocal rank. */
@@ -247,6 +274,14 @@ export class DocumentIndex {
       .map(({ passage }) => passage);
   }
 
+  /** Staged documents beyond the limit, beside this one. */
+  #tooOldBeside({ document_id: own }: NewDocument): RemovedDocument[] {
+    const others = [...this.#staged].filter(([id]) => id !== own);
+    return others
+      .slice(0, Math.max(0, others.length + 1 - MAX_STAGED))
+      .map(([document_id, passages]) => ({ document_id, positions: [...passages.keys()] }));
+  }
+
   #named({ name, collection }: NewDocument): IndexedDocument | undefined {
     return [...this.documents].find((there) => there.name === name && there.collection === collection);
   }
@@ -268,7 +303,7 @@ export class DocumentIndex {
     return passage;
   }
 
-  #show(document: NewDocument, prepared: readonly Passage[]): void {
+  #show(document: NewDocument, prepared: readonly Passage[], indexed_at: string): void {
     const passages = prepared.toSorted((a, b) => a.position - b.position);
     for (const passage of passages) {
       this.#passages.set(passage.id, passage);
@@ -277,7 +312,7 @@ export class DocumentIndex {
     this.#documents.set(document.document_id, {
       ...document,
       passages,
-      indexed_at: new Date().toISOString(),
+      indexed_at,
     });
   }
 
@@ -288,4 +323,8 @@ export class DocumentIndex {
       else this.#frequency.delete(term);
     }
   }
+}
+
+function removedOf({ document_id, passages }: IndexedDocument): RemovedDocument {
+  return { document_id, positions: passages.map(({ position }) => position) };
 }

@@ -1,9 +1,10 @@
-import { OrchestratorError } from '@agent-orchestrator/core';
+import { type JsonObject, OrchestratorError } from '@agent-orchestrator/core';
 import { cutText, validate, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { type OperationContext, operation, type ServiceDefinition } from '../service-definition.js';
-import { TenantState } from '../tenant-state.js';
+import { type Change, TenantState } from '../tenant-state.js';
 import { type AnswerWriter, ExtractiveWriter } from './answer-writer.js';
+import { entriesOfRemoval, entriesOfStaging, restoringDocuments } from './document-entries.js';
 import { DocumentIndex } from './document-index.js';
 import { saysNotFound } from './model-writer.js';
 import { type Question, readQuestion } from './question.js';
@@ -53,9 +54,10 @@ const embeddedSchema = z.object({
 
 /** Answers questions from documents, and owns their index. The writer phrases the answers. */
 export function queryService(writer: AnswerWriter = new ExtractiveWriter()): ServiceDefinition {
-  const indexes = new TenantState(() => new DocumentIndex());
+  const indexes = new TenantState({ create: () => new DocumentIndex(), restoring: restoringDocuments });
   return {
     name: 'query',
+    state: indexes,
     operations: {
       query: operation({
         input: queryInput,
@@ -74,12 +76,7 @@ export function queryService(writer: AnswerWriter = new ExtractiveWriter()): Ser
       index_chunks: operation({
         input: indexInput,
         answers: 'at_once',
-        changes: true,
-        async run({ chunks, total, collection, ...document }, { tenant_id }) {
-          const whole = { ...document, collection: collection ?? DEFAULT_COLLECTION };
-          const complete = indexes.of(tenant_id).stage(whole, chunks, total);
-          return { document_id: document.document_id, complete };
-        },
+        run: (input, context) => indexes.change(context, (index) => indexing(index, input)),
       }),
       list_documents: operation({
         input: z.object({ collection: collectionSchema.nullish() }),
@@ -98,14 +95,37 @@ export function queryService(writer: AnswerWriter = new ExtractiveWriter()): Ser
       delete_document: operation({
         input: z.object({ document_id: documentIdSchema }),
         answers: 'at_once',
-        changes: true,
-        async run({ document_id }, { tenant_id }) {
-          const deleted = indexes.peek(tenant_id)?.delete(document_id) === true;
-          if (!deleted)
-            throw new OrchestratorError('not_found', `document "${document_id}": there is no such document`);
-          return { document_id };
-        },
+        run: ({ document_id }, context) => indexes.change(context, (index) => deleting(index, document_id)),
       }),
+    },
+  };
+}
+
+function indexing(
+  index: DocumentIndex,
+  { chunks, total, collection, ...document }: z.output<typeof indexInput>,
+): Change<JsonObject> {
+  const whole = { ...document, collection: collection ?? DEFAULT_COLLECTION };
+  const staging = index.planned(whole, chunks, total);
+  return {
+    entries: staging ? entriesOfStaging(staging) : [],
+    apply() {
+      if (staging) index.stage(staging);
+      const complete = !staging || staging.indexed_at !== undefined;
+      return { document_id: document.document_id, complete };
+    },
+  };
+}
+
+function deleting(index: DocumentIndex, documentId: string): Change<JsonObject> {
+  const removal = index.removal(documentId);
+  if (!removal)
+    throw new OrchestratorError('not_found', `document "${documentId}": there is no such document`);
+  return {
+    entries: entriesOfRemoval(removal),
+    apply() {
+      index.delete(documentId);
+      return { document_id: documentId };
     },
   };
 }

@@ -1,12 +1,13 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { type DefinitionOptions, serviceDefinitions } from '../local-stack.js';
 import { startServiceProcess } from './service-process.js';
+import { onceFree, readServiceStorage } from './service-storage.js';
 
 const USAGE_EXIT = 78;
 
 /**
  * Implements `bin/service.mjs <name>`, configured by the environment: `ORCHESTRATOR_URL` and `SERVICE_TOKEN`
- * (required), `SERVICE_HOST`, `SERVICE_PORT`, `SERVICE_CHANGES_FILE`, `SERVICE_ALIVE_MS`,
+ * (required), `SERVICE_HOST`, `SERVICE_PORT`, `SERVICE_STORAGE` (default `memory:`), `SERVICE_ALIVE_MS`,
  * `SERVICE_AGENTS_FILE`, and `ORCHESTRATOR_LLM_URL`, `_MODEL` and `_KEY`. A line of JSON on stdout has the
  * address. SIGTERM, SIGINT and the end of stdin (the parent has exited) stop it.
  */
@@ -14,6 +15,7 @@ export async function runServiceProcess(): Promise<void> {
   try {
     const { env } = process;
     const definition = definitionNamed(process.argv[2], definitionOptions(env));
+    const openStore = readServiceStorage(env['SERVICE_STORAGE'] ?? 'memory:', 'SERVICE_STORAGE');
     const service = await startServiceProcess({
       definition,
       orchestratorUrl: needed(env, 'ORCHESTRATOR_URL'),
@@ -21,7 +23,7 @@ export async function runServiceProcess(): Promise<void> {
       ...(env['SERVICE_HOST'] !== undefined && { host: env['SERVICE_HOST'] }),
       ...(env['SERVICE_PORT'] !== undefined && { port: numberIn(env, 'SERVICE_PORT', 65_535) }),
       ...(env['SERVICE_ALIVE_MS'] !== undefined && { aliveMs: numberIn(env, 'SERVICE_ALIVE_MS', 3_600_000) }),
-      ...(env['SERVICE_CHANGES_FILE'] !== undefined && { changesFile: env['SERVICE_CHANGES_FILE'] }),
+      ...(openStore && { openStore: onceFree(openStore) }),
     });
     console.log(JSON.stringify({ service: definition.name, url: service.url }));
     const end = () => void service.stop().then(() => process.exit(0));

@@ -2,7 +2,7 @@ import { OrchestratorError } from '@agent-orchestrator/core';
 import { TaskNotifier, WebSocketTransport } from '@agent-orchestrator/notifier';
 import type { ServiceDefinition } from '../service-definition.js';
 import { ServiceHost } from '../service-host.js';
-import { ChangeLog } from './change-log.js';
+import { type OpenStore, restoreServices } from '../service-stores.js';
 import { HttpGateway } from './http-gateway.js';
 import { ServiceListener } from './service-listener.js';
 
@@ -17,8 +17,10 @@ export interface ServiceProcessOptions {
   readonly port?: number;
   /** Default `127.0.0.1`. */
   readonly host?: string;
-  /** File for state changes, which the next process restores. Default: none. */
-  readonly changesFile?: string;
+  /** Opens the store of the service's state, which is closed at the end. Default: its state is in memory. */
+  readonly openStore?: OpenStore;
+  /** Ends the wait for the store. */
+  readonly signal?: AbortSignal;
   /** Interval of the heartbeat of a running job, ms. Default 20,000. */
   readonly aliveMs?: number;
   /** Default: `console.error`. */
@@ -40,11 +42,11 @@ export interface ServiceProcess extends AsyncDisposable {
  * socket.
  */
 export async function startServiceProcess(options: ServiceProcessOptions): Promise<ServiceProcess> {
-  const { orchestratorUrl, token, port = 0, host = '127.0.0.1', changesFile, aliveMs } = options;
-  const { name } = options.definition;
+  const { definition, orchestratorUrl, token, port = 0, host = '127.0.0.1', openStore, aliveMs } = options;
+  const { name } = definition;
   const report = options.report ?? ((error, where) => console.error(`[${where}]`, error));
-  const changes = changesFile === undefined ? undefined : new ChangeLog(changesFile);
-  const definition = changes ? await changes.follow(options.definition) : options.definition;
+  // Before it listens: a call must find everything that was acknowledged.
+  const stores = openStore && (await restoreServices([definition], openStore, options));
   const gateway = new HttpGateway({ url: orchestratorUrl, token });
   const transport = new WebSocketTransport({ url: orchestratorUrl, token, reconnectCapMs: 5_000 });
   const notifier = new TaskNotifier({ serviceName: name, transport });
@@ -64,7 +66,7 @@ export async function startServiceProcess(options: ServiceProcessOptions): Promi
     await service.stop();
     await notifier.drain({ signal: AbortSignal.timeout(drainMs) });
     await notifier.close();
-    changes?.close();
+    await stores?.close();
   };
   let ended: Promise<void> | undefined;
   const stop = ({ drainMs = 2_000 } = {}) => (ended ??= end(drainMs));

@@ -1,8 +1,14 @@
-import { type JsonObject, OrchestratorError } from '@agent-orchestrator/core';
-import { idSchema, jsonObjectSchema, nameSchema, listSchema } from '@agent-orchestrator/core/protocol';
+import { type JsonObject, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
+import {
+  idSchema,
+  jsonObjectSchema,
+  nameSchema,
+  listSchema,
+  validate,
+} from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { operation, type ServiceDefinition } from '../service-definition.js';
-import { refuseBeyond, TenantState } from '../tenant-state.js';
+import { type Change, refuseBeyond, type Restoring, TenantState } from '../tenant-state.js';
 import { type ArgumentCheck, argumentCheck } from './argument-check.js';
 import { builtInTools, delegatingTool, formulaTool } from './built-in-tools.js';
 import { evaluate } from './calculator.js';
@@ -41,10 +47,15 @@ export interface ToolRegistryOptions {
  */
 export function toolRegistryService(options: ToolRegistryOptions = {}): ServiceDefinition {
   const builtIn = new Map(builtInTools(options.now).map((tool) => [tool.description.name, registered(tool)]));
-  const tenants = new TenantState(() => new Map<string, Registered>());
-  const toolsOf = (tenantId: string) => [...builtIn.values(), ...(tenants.peek(tenantId)?.values() ?? [])];
+  const tenants = new TenantState({ create: () => new Map<string, Registered>(), restoring });
+  const toolsOf = (tenantId: string) => [
+    ...builtIn.values(),
+    // By name: a store has no order.
+    ...[...(tenants.peek(tenantId)?.values() ?? [])].toSorted(byName),
+  ];
   return {
     name: 'tool_registry',
+    state: tenants,
     operations: {
       list_tools: operation({
         input: z.object({ agent_id: idSchema.nullish() }),
@@ -59,8 +70,7 @@ export function toolRegistryService(options: ToolRegistryOptions = {}): ServiceD
       register_tool: operation({
         input: registerInput,
         answers: 'at_once',
-        changes: true,
-        async run(input, { tenant_id }) {
+        async run(input, context) {
           if (builtIn.has(input.name)) {
             throw new OrchestratorError(
               'conflict',
@@ -70,10 +80,8 @@ export function toolRegistryService(options: ToolRegistryOptions = {}): ServiceD
               },
             );
           }
-          const own = tenants.of(tenant_id);
-          if (!own.has(input.name)) refuseBeyond(own.size, MAX_TOOLS, 'tools');
-          own.set(input.name, registered(toolFrom(input), input.agents ?? undefined));
-          return { name: input.name };
+          const tool = registered(toolFrom(input), input.agents ?? undefined);
+          return tenants.change(context, (own) => registering(own, input, tool));
         },
       }),
       execute_tool: operation({
@@ -89,6 +97,35 @@ export function toolRegistryService(options: ToolRegistryOptions = {}): ServiceD
       }),
     },
   };
+}
+
+type Tools = Map<string, Registered>;
+
+function registering(own: Tools, input: Registration, tool: Registered): Change<JsonObject> {
+  const { name } = input;
+  if (!own.has(name)) refuseBeyond(own.size, MAX_TOOLS, 'tools');
+  return {
+    entries: [{ key: name, value: input as unknown as JsonValue }],
+    apply() {
+      own.set(name, tool);
+      return { name };
+    },
+  };
+}
+
+function restoring(): Restoring<Tools> {
+  const tools = new Map<string, Registered>();
+  return {
+    add(key, value) {
+      const registration = validate(registerInput, value, 'tool', 'internal_error');
+      tools.set(key, registered(toolFrom(registration), registration.agents ?? undefined));
+    },
+    end: () => tools,
+  };
+}
+
+function byName({ tool: a }: Registered, { tool: b }: Registered): number {
+  return a.description.name < b.description.name ? -1 : 1;
 }
 
 function registered(tool: Tool, agents?: readonly string[]): Registered {

@@ -45,6 +45,7 @@ export async function serve(context: CommandContext, flags: SettingFlags): Promi
     settings,
     role,
     storage,
+    cwd: terminal.cwd,
     withLocalStack: false,
     logger,
     ...(credentials && { credentials }),
@@ -107,6 +108,8 @@ export async function startDev(
     credentials,
     storage: await openStorage(context, settings.storage),
     withLocalStack: !split,
+    cwd: terminal.cwd,
+    signal: context.signal,
     ...(split && { split: { tokens, say: (line) => terminal.talk(line) } }),
     logger,
   });

@@ -1,11 +1,10 @@
 import { type Logger, Orchestrator, OrchestratorError, type Storage } from '@agent-orchestrator/core';
-import { messageOf } from '@agent-orchestrator/core/protocol';
-import { addLocalStack, type LocalStack } from '@agent-orchestrator/local-stack';
 import { OrchestratorServer } from '@agent-orchestrator/ws-server';
 import { ConfigurationError } from '../errors/errors.js';
 import type { Settings } from '../settings/settings.js';
 import { isShared } from '../storage/storage-kind.js';
 import type { Credentials } from './credentials.js';
+import { type RunningStack, startLocalServices } from './local-services.js';
 import { SPLIT_SILENCE_MS, SplitStack, type SplitStackOptions } from './split-stack.js';
 
 /** An orchestrator with its server in this process, with or without the local stack. */
@@ -25,18 +24,19 @@ export interface NodeOptions {
   /** Local stack in this process. */
   readonly withLocalStack: boolean;
   /** Local stack in processes of its own. */
-  readonly split?: Omit<SplitStackOptions, 'orchestratorUrl' | 'environment'>;
+  readonly split?: Omit<SplitStackOptions, 'orchestratorUrl' | 'environment' | 'storageOf'>;
+  /** Folder that paths are relative to. */
+  readonly cwd: string;
+  /** Ends the wait for the state of the local stack. */
+  readonly signal?: AbortSignal;
   readonly logger: Logger;
 }
 
 /** Starts the parts of `dev` and `serve`. A failure stops those already started. */
 export async function startNode(options: NodeOptions): Promise<LocalNode> {
-  const { settings, storage, withLocalStack, split, logger } = options;
+  const { settings, storage, withLocalStack, split } = options;
   const orchestrator = createOrchestrator(options);
-  let stack: { stop(): Promise<void> } | undefined;
-  if (withLocalStack) stack = startStack(orchestrator, settings, logger);
-  // After the local stack, so that a configured service replaces its service of the same name.
-  for (const [name, service] of Object.entries(settings.services)) orchestrator.service(name, service);
+  let stack: RunningStack | undefined;
   const server = createServer(orchestrator, options);
   const stop = async ({ graceMs = 10_000 }: { readonly graceMs?: number } = {}) => {
     await stack?.stop();
@@ -46,9 +46,16 @@ export async function startNode(options: NodeOptions): Promise<LocalNode> {
     await storage.close();
   };
   try {
+    if (withLocalStack) stack = await startLocalServices(orchestrator, options);
+    // After the local stack, so that a configured service replaces its service of the same name.
+    for (const [name, service] of Object.entries(settings.services)) orchestrator.service(name, service);
     await server.listen(settings.port, settings.host);
     if (split)
-      stack = await startSplitStack(orchestrator, settings, { ...split, orchestratorUrl: server.url });
+      stack = await startSplitStack(orchestrator, settings, {
+        ...split,
+        orchestratorUrl: server.url,
+        storageOf: (service) => settings.storage.serviceStorage(service, options.cwd),
+      });
   } catch (error) {
     await stop({ graceMs: 0 });
     // The port is a setting: a different one helps.
@@ -104,14 +111,4 @@ async function startSplitStack(
     orchestrator.service(name, { url, silenceMs: SPLIT_SILENCE_MS, ...(token !== undefined && { token }) });
   }
   return stack;
-}
-
-function startStack(orchestrator: Orchestrator, { llm, agentsFile }: Settings, logger: Logger): LocalStack {
-  return addLocalStack(orchestrator, {
-    ...(llm && { llm: { url: llm.url, model: llm.model, ...(llm.key !== undefined && { key: llm.key }) } }),
-    ...(agentsFile !== undefined && { agentsFile }),
-    host: {
-      report: (error, where) => logger.error(`local stack: ${where} failed`, { error: messageOf(error) }),
-    },
-  });
 }

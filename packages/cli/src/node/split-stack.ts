@@ -1,9 +1,6 @@
 import { cutText } from '@agent-orchestrator/core/protocol';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { SERVICE_PROGRAM } from '@agent-orchestrator/local-stack';
@@ -26,6 +23,8 @@ export interface SplitStackOptions {
   readonly orchestratorUrl: string;
   /** Token of each service to start, by name. */
   readonly tokens: Readonly<Record<string, string>>;
+  /** Where a service keeps its state, as `SERVICE_STORAGE` has it. */
+  readonly storageOf: (service: string) => string;
   /** Further environment of the processes, such as `ORCHESTRATOR_LLM_URL`. */
   readonly environment: Readonly<Record<string, string>>;
   /** Called with ends, restarts, and stderr of the services. */
@@ -103,24 +102,17 @@ export class SplitStack {
   /** Address of each service, by name. */
   readonly urls: Readonly<Record<string, string>>;
   readonly #services: readonly SupervisedService[];
-  readonly #folder: string;
 
-  private constructor(
-    urls: Readonly<Record<string, string>>,
-    services: readonly SupervisedService[],
-    folder: string,
-  ) {
+  private constructor(urls: Readonly<Record<string, string>>, services: readonly SupervisedService[]) {
     this.urls = urls;
     this.#services = services;
-    this.#folder = folder;
   }
 
   /** Resolves once every service listens; a failure stops the others. */
   static async start(options: SplitStackOptions): Promise<SplitStack> {
-    const folder = await mkdtemp(join(tmpdir(), 'agent-orchestrator-'));
     const names = Object.keys(options.tokens);
     const services = names.map(
-      (name) => new SupervisedService(name, environmentOf(name, folder, options), options.say),
+      (name) => new SupervisedService(name, environmentOf(name, options), options.say),
     );
     const started = await Promise.allSettled(services.map((service) => service.start()));
     const urls: Record<string, string> = {};
@@ -128,7 +120,7 @@ export class SplitStack {
       const result = started[at];
       if (result?.status === 'fulfilled') urls[name] = result.value;
     }
-    const stack = new SplitStack(urls, services, folder);
+    const stack = new SplitStack(urls, services);
     const failed = started.find((result) => result.status === 'rejected');
     if (!failed) return stack;
     await stack.stop();
@@ -137,11 +129,10 @@ export class SplitStack {
 
   async stop(): Promise<void> {
     await Promise.all(this.#services.map((service) => service.stop()));
-    await rm(this.#folder, { recursive: true, force: true });
   }
 }
 
-function environmentOf(name: string, folder: string, options: SplitStackOptions): NodeJS.ProcessEnv {
+function environmentOf(name: string, options: SplitStackOptions): NodeJS.ProcessEnv {
   const { PATH, HOME, NO_COLOR } = process.env;
   return {
     ...(PATH !== undefined && { PATH }),
@@ -150,7 +141,7 @@ function environmentOf(name: string, folder: string, options: SplitStackOptions)
     ...options.environment,
     ORCHESTRATOR_URL: options.orchestratorUrl,
     SERVICE_TOKEN: options.tokens[name],
-    SERVICE_CHANGES_FILE: join(folder, `${name}.jsonl`),
+    SERVICE_STORAGE: options.storageOf(name),
     SERVICE_ALIVE_MS: String(SPLIT_SILENCE_MS / 3),
   };
 }

@@ -20,6 +20,10 @@ export class FileAddress implements StorageAddress {
       throw error instanceof OrchestratorError ? explained(error) : error;
     }
   }
+
+  serviceStorage(service: string, cwd: string): string {
+    return `file:${resolve(cwd, this.folder, 'services', service)}`;
+  }
 }
 
 /** What helps, besides waiting for a disk with room. */

@@ -27,6 +27,12 @@ export interface StorageAddress {
    * @throws {ConfigurationError} when it refuses the credentials, or would lose tasks.
    */
   open(options: OpenStorageOptions): Promise<Storage>;
+  /**
+   * Where a service of the local stack keeps its state beside this storage, as `SERVICE_STORAGE` has it.
+   *
+   * @param cwd folder that paths are relative to.
+   */
+  serviceStorage(service: string, cwd: string): string;
   /** Opens it for an operator, beside the orchestrators that use it. Absent: one process has it to itself. */
   readonly inspect?: (options: InspectStorageOptions) => Promise<Storage>;
 }

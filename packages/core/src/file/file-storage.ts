@@ -9,12 +9,13 @@ import { DEFAULTS } from '../protocol/settings.js';
 import { messageOf } from '../protocol/thrown.js';
 import { type Clock, systemClock } from '../runtime/clock.js';
 import { type Random, systemRandom } from '../runtime/random.js';
-import { type Disk, networkFileSystemOf, openFolder } from './disk.js';
+import { type Disk, openFolder } from './disk.js';
 import { FileGate } from './file-gate.js';
+import { unusable, warn, warnOfNetwork } from './folder-access.js';
 import { FolderLock } from './folder-lock.js';
 import { type FolderState, logName, readFolder } from './folder-state.js';
 import { writeHead } from './log-entries.js';
-import { type Durability, isWithoutRoom, LogWriter } from './log-writer.js';
+import { type Durability, LogWriter } from './log-writer.js';
 import { writeSnapshot } from './snapshot-file.js';
 import { inThread, type SnapshotJob, snapshotOfFiles, Snapshots } from './snapshots.js';
 import { StateLog } from './state-log.js';
@@ -196,27 +197,4 @@ async function continueLog(
     await file.close().catch(() => undefined);
     throw error;
   }
-}
-
-/** Locks and syncs of a network file system may not keep what they promise. */
-async function warnOfNetwork(where: string, onWarning = warn): Promise<void> {
-  const name = await networkFileSystemOf(where);
-  if (name === undefined) return;
-  onWarning(
-    `${where}: expected a folder on a disk of this machine, got one on ${name}: another machine may open it too, and what is synced may be lost`,
-  );
-}
-
-function warn(message: string): void {
-  process.emitWarning(message, 'AgentOrchestratorWarning');
-}
-
-function unusable(where: string, cause: unknown): OrchestratorError {
-  if (isWithoutRoom(cause))
-    return new OrchestratorError('storage_unavailable', `${where}: the disk has no room`, { cause });
-  const { code } = cause as NodeJS.ErrnoException;
-  if (code === undefined)
-    return new OrchestratorError('internal_error', `${where}: ${messageOf(cause)}`, { cause });
-  const message = `${where}: expected a folder to read and write, got ${code}: ${messageOf(cause)}`;
-  return new OrchestratorError('invalid_request', message, { cause });
 }

@@ -1,4 +1,13 @@
 export {
+  type EntryChange,
+  type EntryStore,
+  type EntryText,
+  entryTexts,
+  type PutEntriesParams,
+  type ReadEntriesParams,
+  type StoredEntry,
+} from './entry-store.js';
+export {
   type FollowSystemEventsParams,
   type PublishSystemEventParams,
   storageEvents,

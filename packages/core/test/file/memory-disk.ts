@@ -136,6 +136,10 @@ export class MemoryDisk implements Disk {
     this.#change('sync', '');
   }
 
+  names(): readonly string[] {
+    return [...this.#files.keys()];
+  }
+
   /** Changes a byte behind the back of the storage. */
   damage(name: string, position: number): void {
     const { bytes } = this.#files.get(name) as Stored;

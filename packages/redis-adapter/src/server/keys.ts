@@ -54,6 +54,16 @@ export class Keys {
     return `${this.prefix}:tasks:{${tenantId}}:@tickets`;
   }
 
+  /** Values of a service, by key. */
+  entries(service: string, tenantId: string): string {
+    return `${this.prefix}:services:${service}:{${tenantId}}`;
+  }
+
+  /** Tenants of which a service may have values. */
+  entryTenants(service: string): string {
+    return `${this.prefix}:services:${service}:tenants`;
+  }
+
   /** Usage of one day, counted from 1970-01-01. */
   usage(tenantId: string, day: number): string {
     return `${this.prefix}:usage:{${tenantId}}:${day}`;

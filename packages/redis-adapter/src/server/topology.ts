@@ -4,7 +4,7 @@ import type { ChainableCommander, Cluster, Redis } from 'ioredis';
 /** For each command its error, or its answer. */
 type Answers = [error: Error | null, result: unknown][];
 /** Takes the commands of a transaction. */
-type Sender = Pick<Redis | ChainableCommander, 'msetnx' | 'evalsha'>;
+type Sender = Pick<Redis | ChainableCommander, 'msetnx' | 'evalsha' | 'hset' | 'hdel'>;
 /** Error of a transaction that was refused because of one of its commands. */
 type Refused = Error & { readonly previousErrors?: readonly Error[] };
 

@@ -68,6 +68,17 @@ export function redisLabel({ kind, hosts, name, database, tls }: RedisSetting): 
   return `${scheme}://${hosts.join(',')}${path}`;
 }
 
+/** Address with user and password, for another process. */
+export function redisUrl(setting: RedisSetting): string {
+  const { kind, hosts, username, password } = setting;
+  // One address alone would be a standalone Redis.
+  const isLonely = kind === 'cluster' && hosts.length === 1;
+  const label = redisLabel(isLonely ? { ...setting, hosts: [...hosts, ...hosts] } : setting);
+  if (username === undefined && password === undefined) return label;
+  const who = [username ?? '', password ?? ''].map(encodeURIComponent).join(':');
+  return label.replace('://', () => `://${who}@`);
+}
+
 /** Removes possible users and passwords of URLs from a text. */
 export function withoutCredentials(text: string): string {
   return text.replaceAll(/([a-z][a-z+]*:\/\/)[^\s"']*@/gi, '$1***@');

@@ -4,7 +4,7 @@ import type {
   StorageAddress,
   StorageKind,
 } from '../storage-kind.js';
-import { readRedis, redisLabel, type RedisSetting } from './redis-address.js';
+import { readRedis, redisLabel, type RedisSetting, redisUrl } from './redis-address.js';
 import { REDIS_URL_FORM, redisSettings } from './redis-settings.js';
 
 /** Storage of many processes. The adapter is loaded when it is opened: other commands start sooner without it. */
@@ -18,6 +18,10 @@ export class RedisAddress implements StorageAddress {
   async open(options: OpenStorageOptions) {
     const { openCheckedRedis } = await import('./checked-redis.js');
     return openCheckedRedis(this.setting, options);
+  }
+
+  serviceStorage(): string {
+    return redisUrl(this.setting);
   }
 
   async inspect(options: InspectStorageOptions) {

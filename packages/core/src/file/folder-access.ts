@@ -1,0 +1,28 @@
+import { OrchestratorError } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
+import { networkFileSystemOf } from './disk.js';
+import { isWithoutRoom } from './log-writer.js';
+
+/** Locks and syncs of a network file system may not keep what they promise. */
+export async function warnOfNetwork(where: string, onWarning = warn): Promise<void> {
+  const name = await networkFileSystemOf(where);
+  if (name === undefined) return;
+  onWarning(
+    `${where}: expected a folder on a disk of this machine, got one on ${name}: another machine may open it too, and what is synced may be lost`,
+  );
+}
+
+export function warn(message: string): void {
+  process.emitWarning(message, 'AgentOrchestratorWarning');
+}
+
+/** Error of a folder that cannot be opened. */
+export function unusable(where: string, cause: unknown): OrchestratorError {
+  if (isWithoutRoom(cause))
+    return new OrchestratorError('storage_unavailable', `${where}: the disk has no room`, { cause });
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === undefined)
+    return new OrchestratorError('internal_error', `${where}: ${messageOf(cause)}`, { cause });
+  const message = `${where}: expected a folder to read and write, got ${code}: ${messageOf(cause)}`;
+  return new OrchestratorError('invalid_request', message, { cause });
+}
