@@ -133,6 +133,22 @@ describe('a replay of a recorded run', () => {
       { step: 'end', got: 'an error: new bug' },
     ],
     [
+      'an error before a recorded step',
+      async () => {
+        throw new Error('at once');
+      },
+      { step: 'run first', got: 'an error: at once' },
+    ],
+    [
+      'a result that is no JSON',
+      async (ctx: WorkflowContext) => {
+        await ctx.run('first', () => 1);
+        await ctx.run('second', () => 2);
+        return 3n;
+      },
+      { step: 'end', expected: 'the recorded result', got: 'another one' },
+    ],
+    [
       'a promise that is no step',
       async (ctx: WorkflowContext) => {
         await ctx.run('first', () => 1);

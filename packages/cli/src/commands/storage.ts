@@ -42,8 +42,10 @@ export async function repair(context: CommandContext, path: string, flags: Repai
   for (const name of keptAside) terminal.talk(`the damaged file is kept as ${name}`);
 }
 
-function textOf({ tenants, sessions, tasks }: FolderContents): string {
-  return `${tenants} tenants, ${sessions} sessions, ${tasks} tasks`;
+function textOf(contents: FolderContents): string {
+  return Object.entries(contents)
+    .map(([what, count]: [string, number]) => `${count} ${count === 1 ? what.slice(0, -1) : what}`)
+    .join(', ');
 }
 
 function linesOf({ message, isRepairable, lostCommands }: FolderDamage): string[] {

@@ -89,9 +89,9 @@ export class StorageAdmin implements Admin {
     after = 0,
     ...of
   }: TaskOfTenant & { readonly after?: number | undefined }): Promise<JournalReport> {
-    const page = await this.parts.storage.journal.read({ ...of, after });
-    // Reports that there is no such task as every other request does.
+    // First: a task that ends meanwhile has a journal that is more than its state says, not less.
     const task = await this.parts.registry.get(of);
+    const page = await this.parts.storage.journal.read({ ...of, after });
     if (page.answer !== 'page' || !page.origin)
       throw new OrchestratorError('not_found', `task ${of.taskId} is gone`);
     const { origin, steps, next } = page;

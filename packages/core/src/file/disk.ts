@@ -10,6 +10,8 @@ import {
   unlink,
   writeFile,
 } from 'node:fs/promises';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 
 /** An open file of a folder. Positions are bytes from its start. */
@@ -37,6 +39,13 @@ export interface Disk {
   link(name: string, to: string): Promise<void>;
   rename(name: string, to: string): Promise<void>;
   remove(name: string): Promise<void>;
+  /**
+   * Listens at a socket of this name while the process lives: a sign of life for processes that cannot see its number, such as
+   * those of another container. Returns its end; `undefined` where there are no such sockets.
+   */
+  beacon(name: string): Promise<(() => Promise<void>) | undefined>;
+  /** Whether a process listens at the socket; `true` if that cannot be found out. */
+  answers(name: string): Promise<boolean>;
   /** Resolves once created, renamed and removed names survive a loss of power. */
   sync(): Promise<void>;
 }
@@ -75,8 +84,48 @@ export async function openFolder(path: string): Promise<Disk> {
     link: (name, to) => link(join(path, name), join(path, to)),
     rename: (name, to) => rename(join(path, name), join(path, to)),
     remove: (name) => unlink(join(path, name)),
+    beacon: (name) => listenIn(path, name),
+    answers: (name) => answersIn(path, name),
     sync: () => syncFolder(path),
   };
+}
+
+/** A path to a name in an open folder: a socket's path has a hundred characters at most. */
+const shortPath = (folder: FileHandle, name: string) => `/proc/self/fd/${folder.fd}/${name}`;
+
+async function listenIn(path: string, name: string): Promise<(() => Promise<void>) | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const folder = await open(path, 'r');
+  const server = createServer((socket) => socket.destroy());
+  try {
+    server.listen(shortPath(folder, name));
+    await once(server, 'listening');
+  } catch {
+    // A file system without sockets.
+    await folder.close();
+    return undefined;
+  }
+  server.unref();
+  return async () => {
+    // It removes the socket.
+    await new Promise((resolve) => server.close(resolve));
+    await folder.close();
+  };
+}
+
+async function answersIn(path: string, name: string): Promise<boolean> {
+  if (process.platform !== 'linux') return true;
+  const folder = await open(path, 'r');
+  const socket = connect(shortPath(folder, name));
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch (error) {
+    return !['ECONNREFUSED', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '');
+  } finally {
+    socket.destroy();
+    await folder.close();
+  }
 }
 
 async function openOrCreate(path: string): Promise<FileHandle> {

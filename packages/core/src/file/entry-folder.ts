@@ -12,7 +12,7 @@ import {
 import { type Disk, openFolder } from './disk.js';
 import { entryLines } from './entry-file.js';
 import { EntryLog } from './entry-log.js';
-import { unusable, warn, warnOfNetwork } from './folder-access.js';
+import { guarded, unusable, warnOfNetwork } from './folder-access.js';
 import { FolderLock } from './folder-lock.js';
 import type { Durability } from './log-writer.js';
 
@@ -83,7 +83,8 @@ export class EntryFolder implements EntryStore {
   }
 
   static async #open(where: string, options: DiskOptions): Promise<EntryFolder> {
-    const { durability = 'power', onWarning = warn, minGarbageBytes = MIN_GARBAGE_BYTES } = options;
+    const { durability = 'power', minGarbageBytes = MIN_GARBAGE_BYTES } = options;
+    const onWarning = guarded(options.onWarning);
     const disk = options.disk ?? (await openFolder(where));
     if (!options.disk) await warnOfNetwork(where, onWarning);
     const lock = await FolderLock.take(disk, where);

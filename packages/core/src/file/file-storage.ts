@@ -11,7 +11,7 @@ import { type Clock, systemClock } from '../runtime/clock.js';
 import { type Random, systemRandom } from '../runtime/random.js';
 import { type Disk, openFolder } from './disk.js';
 import { FileGate } from './file-gate.js';
-import { unusable, warn, warnOfNetwork } from './folder-access.js';
+import { guarded, unusable, warnOfNetwork } from './folder-access.js';
 import { FolderLock } from './folder-lock.js';
 import { type FolderState, logName, readFolder } from './folder-state.js';
 import { writeHead } from './log-entries.js';
@@ -111,9 +111,14 @@ export class FileStorage extends EngineStorage {
     const settings = { epoch: newEpoch(random), limits };
     const state = await readFolder({ disk, where, settings });
     for (const name of state.obsolete) await disk.remove(name);
-    const { durability = 'power', onWarning = warn } = options;
+    const { durability = 'power' } = options;
+    const onWarning = guarded(options.onWarning);
     const onFailure = (error: unknown) =>
       onWarning(`${where}: no snapshot was taken, and the log grows on: ${messageOf(error)}`);
+    if (state.isTorn)
+      onWarning(
+        `${where}/${logName(state.log)}: the end behind byte ${state.position} was written in part, and is cut: it was never acknowledged, unless the disk has damaged it`,
+      );
     const { engine, snapshotBytes: bytes } = state;
     const job: SnapshotJob = options.disk
       ? (number) => snapshotOfFiles(disk, where, number)
@@ -133,7 +138,10 @@ export class FileStorage extends EngineStorage {
       // A process that is killed again and again has no time for a snapshot, and each one would have more to replay.
       if (!state.isCurrent || isLongEnough(state.logBytes)) {
         snapshots.writeWith((number) => writeSnapshot(disk, number, engine));
-        await log.next();
+        const hasBegun = await log.next();
+        // A log has commands of one version only.
+        if (!hasBegun && !state.isCurrent)
+          throw new OrchestratorError('storage_unavailable', `${where}: no log of this version can be begun`);
         await snapshots.idle();
         snapshots.writeWith(job);
       }
@@ -144,7 +152,6 @@ export class FileStorage extends EngineStorage {
         ...(state.isTorn && { epoch: newEpoch(random) }),
         ...(options.keepsWorkers && { keepsWorkers: true }),
       });
-      log.appended = 0;
       return new FileStorage({ gate, lock, engine, disk, log, snapshots, onFailure });
     } catch (error) {
       await log.close().catch(() => undefined);
@@ -161,10 +168,13 @@ export class FileStorage extends EngineStorage {
   async #close(): Promise<void> {
     const { gate, lock, log, snapshots } = this.parts;
     const isWhole = await gate.close();
-    if (isWhole && log.appended > 0) await this.#leaveSnapshot();
-    await snapshots.idle();
-    await log.close();
-    await lock.release();
+    try {
+      if (isWhole) await this.#leaveSnapshot();
+      await snapshots.idle();
+      await log.close();
+    } finally {
+      await lock.release();
+    }
   }
 
   /** The next start has nothing to replay, whatever its version. */

@@ -4,15 +4,26 @@ import { networkFileSystemOf } from './disk.js';
 import { isWithoutRoom } from './log-writer.js';
 
 /** Locks and syncs of a network file system may not keep what they promise. */
-export async function warnOfNetwork(where: string, onWarning = warn): Promise<void> {
+export async function warnOfNetwork(where: string, onWarning?: (message: string) => void): Promise<void> {
   const name = await networkFileSystemOf(where);
   if (name === undefined) return;
-  onWarning(
+  guarded(onWarning)(
     `${where}: expected a folder on a disk of this machine, got one on ${name}: another machine may open it too, and what is synced may be lost`,
   );
 }
 
-export function warn(message: string): void {
+/** A handler of warnings that throws is no reason to stop. */
+export function guarded(onWarning: (message: string) => void = warn): (message: string) => void {
+  return (message) => {
+    try {
+      onWarning(message);
+    } catch (error) {
+      warn(`${message} (the handler of warnings has thrown: ${messageOf(error)})`);
+    }
+  };
+}
+
+function warn(message: string): void {
   process.emitWarning(message, 'AgentOrchestratorWarning');
 }
 

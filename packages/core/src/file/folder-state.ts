@@ -4,7 +4,15 @@ import { OrchestratorError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import { DamagedFolderError } from './damage.js';
 import type { Disk, DiskFile } from './disk.js';
-import { commandOf, digestOf, ENGINE_VERSION, type LogHead, readEntries, readHead } from './log-entries.js';
+import {
+  commandOf,
+  digestOf,
+  ENGINE_VERSION,
+  type LogHead,
+  readEntries,
+  readHead,
+  refuseNewer,
+} from './log-entries.js';
 import { type FileName, type LogEnd, type ReadFrame, readFrames } from './log-reader.js';
 import { readSnapshot, snapshotName } from './snapshot-file.js';
 
@@ -165,6 +173,8 @@ class Replay {
     } else {
       throw damaged(where, 0, 'expected a log that goes on where the one before ends, got another one');
     }
+    // Commands that go on from the log before have taken the place of what was cut there.
+    if (next.done !== true) this.isTorn = false;
     for (; next.done !== true; next = await frames.next()) this.#carryOut(next.value, where);
     this.#end(next.value);
   }
@@ -179,6 +189,7 @@ class Replay {
     if ('settings' in head) this.engine ??= new Engine(new EngineState(head.settings));
     if (!this.engine) throw damaged(where, 0, 'expected the settings of the engine, got none');
     if (head.engine === ENGINE_VERSION) return;
+    refuseNewer(head.engine, where);
     this.isCurrent = false;
     if (!hasCommands) return;
     throw new OrchestratorError(

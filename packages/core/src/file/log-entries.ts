@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import type { Command, CommandName, CommandResult } from '../engine/command.js';
 import type { EngineSettings } from '../engine/engine-state.js';
+import { OrchestratorError } from '../protocol/errors.js';
 import { writeJson } from '../protocol/known-text.js';
 
 /** Version of the format of logs and snapshots. */
@@ -11,6 +12,18 @@ export const FORMAT = 1;
  * another state.
  */
 export const ENGINE_VERSION = 1;
+
+/** @throws {OrchestratorError} for a file of a later version, which may have stored what this one would drop. */
+export function refuseNewer(
+  engine: number,
+  { folder, name }: { readonly folder: string; readonly name: string },
+): void {
+  if (engine <= ENGINE_VERSION) return;
+  throw new OrchestratorError(
+    'internal_error',
+    `${folder}/${name}: expected version ${ENGINE_VERSION} of the engine at most, got version ${engine}: use the version that wrote it, or a later one`,
+  );
+}
 
 const settingsSchema = z.object({ epoch: z.string(), limits: z.record(z.string(), z.number()) });
 const headSchema = z.union([

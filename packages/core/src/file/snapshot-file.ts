@@ -6,7 +6,8 @@ import { listSchema } from '../protocol/list.js';
 import { messageOf } from '../protocol/thrown.js';
 import { DamagedFolderError } from './damage.js';
 import type { Disk, DiskFile } from './disk.js';
-import { ENGINE_VERSION, FORMAT } from './log-entries.js';
+import { OrchestratorError } from '../protocol/errors.js';
+import { ENGINE_VERSION, FORMAT, refuseNewer } from './log-entries.js';
 import { type FileName, readFrames } from './log-reader.js';
 import { LogWriter } from './log-writer.js';
 
@@ -85,7 +86,8 @@ export async function readSnapshot(file: DiskFile, where: FileName): Promise<Eng
     const frames = readFrames(file, where);
     const first = await frames.next();
     if (first.done === true) throw new Error('expected a snapshot, got no intact frame');
-    const { classes } = headSchema.parse(JSON.parse(first.value.body.toString()));
+    const { classes, engine } = headSchema.parse(JSON.parse(first.value.body.toString()));
+    refuseNewer(engine, where);
     const reader = new StateReader(classes);
     let rows = 0;
     let end: number | undefined;
@@ -103,6 +105,7 @@ export async function readSnapshot(file: DiskFile, where: FileName): Promise<Eng
       }
     }
   } catch (error) {
+    if (error instanceof OrchestratorError) throw error;
     const { folder, name } = where;
     throw new DamagedFolderError({ file: name }, `${folder}/${name}: ${messageOf(error)}`, error);
   }

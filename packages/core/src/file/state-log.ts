@@ -26,8 +26,6 @@ export class StateLog {
   #writer: LogWriter;
   #number: number;
   #notBefore = 0;
-  /** Frames since it was set to 0. */
-  appended = 0;
 
   constructor(options: StateLogOptions) {
     this.#options = options;
@@ -55,7 +53,6 @@ export class StateLog {
     const { position } = this.#writer;
     if (position >= this.#notBefore && this.#options.isLongEnough(position)) await this.next();
     await this.#writer.append(body);
-    this.appended += 1;
   }
 
   /**

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { LazyAbort } from '../runtime/abort.js';
 import type { JournalStep } from '../storage/call-journal.js';
+import { OrchestratorError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import { deliver } from './delivery.js';
 import { Replay } from './replay.js';
@@ -120,7 +121,7 @@ export class RecordedRun implements ContextRun {
   #ended(): ReplayReport | undefined {
     const { unrequested } = this.#replay;
     if (this.#settled) {
-      if (unrequested && this.#settled.ok) this.#depart(unrequested, 'the end of the function');
+      if (unrequested) this.#depart(unrequested, endOf(this.#settled));
       else this.#compareEnd(this.#settled);
       return this.#report();
     }
@@ -139,13 +140,19 @@ export class RecordedRun implements ContextRun {
 
   #compareEnd(settled: Settled): void {
     const { status, result, error } = this.#recording.task;
-    if (!this.#hasEndedByItself) return;
-    const expected = `the ${this.#endOfTask}`;
+    const expected = this.#hasEndedByItself
+      ? `the ${this.#endOfTask}`
+      : 'what the recording does not have yet';
     if (!settled.ok) {
-      if (status !== 'failed') this.#departEnd(expected, `an error: ${messageOf(settled.error)}`);
+      // The text of an unexpected error is not in the task, which its tenant can read.
+      const isRecorded =
+        status === 'failed' && (!isTold(settled.error) || messageOf(settled.error) === error?.message);
+      if (!isRecorded) this.#departEnd(expected, endOf(settled));
+    } else if (!this.#hasEndedByItself) {
+      return;
     } else if (status === 'failed') {
       this.#departEnd(`${expected} (${error?.message})`, 'a result');
-    } else if (!isDeepStrictEqual(jsonOf(settled.value), jsonOf(result))) {
+    } else if (!isSameResult(settled.value, result)) {
       this.#departEnd('the recorded result', 'another one');
     }
   }
@@ -186,7 +193,20 @@ export class RecordedRun implements ContextRun {
   }
 }
 
-/** As the storage keeps it. */
-function jsonOf(value: unknown): unknown {
-  return value === undefined ? null : (JSON.parse(JSON.stringify(value)) as unknown);
+/** Whether tenants see the text of an error: then the task has it. */
+function isTold(error: unknown): boolean {
+  return error instanceof OrchestratorError;
+}
+
+function endOf(settled: Settled): string {
+  return settled.ok ? 'the end of the function' : `an error: ${messageOf(settled.error)}`;
+}
+
+/** Compared as the storage keeps it: a value that is no JSON is another one. */
+function isSameResult(value: unknown, recorded: unknown): boolean {
+  try {
+    return isDeepStrictEqual(JSON.parse(JSON.stringify(value) ?? 'null'), recorded ?? null);
+  } catch {
+    return false;
+  }
 }

@@ -20,6 +20,14 @@ export interface RunRecording {
   readonly events: readonly TaskEvent[];
 }
 
+const outcomeSchema = z.discriminatedUnion('ok', [
+  z.looseObject({ ok: z.literal(true), value: z.unknown() }),
+  z.looseObject({
+    ok: z.literal(false),
+    error: z.looseObject({ code: z.string(), message: z.string(), retryable: z.boolean() }),
+  }),
+]);
+
 const recordingSchema = z.object({
   format: z.literal(FORMAT),
   version: z.literal(1),
@@ -45,6 +53,7 @@ const recordingSchema = z.object({
       tries: z.int(),
       backingOff: z.boolean(),
       inherited: z.boolean(),
+      outcome: outcomeSchema.optional(),
     }),
     { max: MAX_STEPS },
   ),

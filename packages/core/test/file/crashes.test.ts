@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FileStorage } from '../../src/file/file-storage.js';
+import { FRAME_HEADER_BYTES, frameHeader } from '../../src/file/frame.js';
 import { SeededRandom } from '../chaos/seeded-random.js';
 import { ManualClock } from '../harness.js';
 import { broken, MemoryDisk, noRoom } from './memory-disk.js';
@@ -388,5 +389,89 @@ describe('a storage that is opened again', () => {
     const settlement = { kind: 'completed', result: 1 } as const;
     const late = { tenantId: TENANT, taskId: idOf(1), token: before?.token ?? '', settlement };
     expect(await again.storage.queue.settle(late)).toBe('lease_lost');
+  });
+});
+
+/** The file as another version of the engine has written its head. */
+function asOfVersion(disk: MemoryDisk, engine: number): void {
+  for (const name of disk.names().filter((each) => /^(?:log|snapshot)-\d+$/.test(each))) {
+    const content = disk.bytesOf(name);
+    const length = content.readUInt32LE(4);
+    const end = FRAME_HEADER_BYTES + length;
+    const head = JSON.parse(content.subarray(FRAME_HEADER_BYTES, end).toString()) as object;
+    const body = Buffer.from(JSON.stringify({ ...head, engine }));
+    disk.put(name, Buffer.concat([frameHeader([body]), body, content.subarray(end)]));
+  }
+}
+
+describe('a folder of another version of the engine', () => {
+  it('is opened if it was closed, which leaves a snapshot even without a command', async () => {
+    const { storage, disk } = await open();
+    await submit(storage, idOf(1));
+    const killed = disk.afterKill();
+    // The advice in the message: open it once, and close it.
+    await (await open(killed)).storage.close();
+    asOfVersion(killed, 0);
+    const again = await open(killed);
+    expect(await statusOf(again.storage, idOf(1))).toBe('pending');
+    await again.storage.close();
+    expect(
+      killed
+        .names()
+        .toSorted()
+        .map((name) => name.replace(/\d+/, 'n')),
+    ).toEqual(['log-n', 'snapshot-n']);
+  });
+
+  it('is refused with its commands, and left as it is where no new log can be begun', async () => {
+    const { storage, disk } = await open();
+    await submit(storage, idOf(1));
+    const killed = disk.afterKill();
+    asOfVersion(killed, 0);
+    await expect(open(killed)).rejects.toMatchObject({
+      message: expect.stringContaining('open the folder once'),
+    });
+    await storage.close();
+    asOfVersion(disk, 0);
+    disk.fault = (_, name) => {
+      if (name === 'log-3') throw noRoom();
+    };
+    await expect(open(disk)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    disk.fault = () => undefined;
+    expect(await statusOf((await open(disk)).storage, idOf(1))).toBe('pending');
+  });
+
+  it('that is later is refused', async () => {
+    const { storage, disk } = await open();
+    await submit(storage, idOf(1));
+    const killed = disk.afterKill();
+    await storage.close();
+    for (const later of [killed, disk]) {
+      asOfVersion(later, 2);
+      await expect(open(later)).rejects.toMatchObject({
+        code: 'internal_error',
+        message: expect.stringContaining('expected version 1 of the engine at most, got version 2'),
+      });
+    }
+  });
+});
+
+describe('a handler of warnings that throws', () => {
+  it('neither closes the storage nor keeps the folder', async () => {
+    const disk = new MemoryDisk();
+    const throws = {
+      onWarning: () => {
+        throw new Error('of the handler');
+      },
+    };
+    const options = { disk, clock: new ManualClock(), minLogBytes: SMALL_LOGS, ...throws };
+    const storage = await FileStorage.open('memory', options);
+    disk.fault = (operation, name) => {
+      if (operation === 'write' && /^(?:snapshot|log-[2-9])/.test(name)) throw noRoom();
+    };
+    for (let n = 0; n < 30; n += 1) await submit(storage, idOf(n), 'x'.repeat(300));
+    await storage.close();
+    disk.fault = () => undefined;
+    expect(await statusOf((await open(disk)).storage, idOf(29))).toBe('pending');
   });
 });

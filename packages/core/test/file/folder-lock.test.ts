@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
-import { readdir, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -49,6 +50,36 @@ describe('a folder', () => {
     expect(await locksIn(place.path)).toEqual([]);
   });
 
+  it.runIf(process.platform === 'linux')(
+    'belongs to a process of another container while it listens',
+    async () => {
+      await using place = await folder();
+      const { kill } = await holder(place.path);
+      const lock = join(place.path, 'lock-1');
+      const held = JSON.parse(await readFile(lock, 'utf8')) as object;
+      // Its number means nothing here: there is no such process, or it is this one.
+      await writeFile(
+        lock,
+        JSON.stringify({ ...held, pid: process.pid, started: '1', namespace: 'pid:[1]' }),
+      );
+      await expect(FileStorage.open(place.path)).rejects.toMatchObject({
+        code: 'conflict',
+        message: expect.stringContaining('of another container'),
+      });
+      await kill();
+      await (await FileStorage.open(place.path)).close();
+      expect(await locksIn(place.path)).toEqual([]);
+    },
+  );
+
+  it('has no files left of processes that ended while they opened it', async () => {
+    await using place = await folder();
+    const ended = `lock.${randomUUID()}`;
+    await writeFile(join(place.path, ended), JSON.stringify({ pid: 2 ** 23 }));
+    await (await FileStorage.open(place.path)).close();
+    expect(await locksIn(place.path)).toEqual([]);
+  });
+
   it('is not opened twice by one process, and again after its close', async () => {
     await using place = await folder();
     const storage = await FileStorage.open(place.path);
@@ -90,7 +121,7 @@ describe('a folder', () => {
       },
     };
     await expect(FolderLock.take(late, place.path)).rejects.toMatchObject({ code: 'conflict' });
-    expect(await locksIn(place.path)).toEqual(['lock-1']);
+    expect((await locksIn(place.path)).filter((name) => name.startsWith('lock-'))).toEqual(['lock-1']);
   });
 
   it('is taken by one of many processes', async () => {

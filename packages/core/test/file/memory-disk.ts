@@ -132,6 +132,14 @@ export class MemoryDisk implements Disk {
     this.#files.delete(name);
   }
 
+  async beacon(): Promise<undefined> {
+    return undefined;
+  }
+
+  async answers(): Promise<boolean> {
+    return true;
+  }
+
   async sync(): Promise<void> {
     this.#change('sync', '');
   }

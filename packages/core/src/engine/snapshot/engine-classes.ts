@@ -43,11 +43,20 @@ export const ENGINE_CLASSES: GraphClasses = {
   EngineState: { type: EngineState, blank: () => new EngineState({ epoch: '', limits: DEFAULTS }) },
   TenantDirectory: { type: TenantDirectory },
   TenantState: { type: TenantState, blank: () => new TenantState('', '') },
-  TaskEntry: { type: TaskEntry, blank: () => new TaskEntry(NOWHERE, NO_TASK, 0, 0, {}) },
-  SessionEntry: { type: SessionEntry, blank: () => new SessionEntry(NOWHERE, 0, NO_SESSION, {}) },
+  TaskEntry: {
+    type: TaskEntry,
+    blank: () => new TaskEntry(NOWHERE, NO_TASK, 0, 0, {}),
+    json: ['spec', 'payload', 'result', 'error', 'progress', 'diagnostic'],
+  },
+  SessionEntry: {
+    type: SessionEntry,
+    blank: () => new SessionEntry(NOWHERE, 0, NO_SESSION, {}),
+    json: ['session', 'context', 'messages'],
+  },
   LoggedEvent: {
     type: LoggedEvent,
     blank: () => new LoggedEvent('task_created', undefined as never, undefined, 0, null, undefined),
+    json: ['from', 'data'],
     caches: ['view'],
   },
   EventRing: { type: EventRing, blank: () => new EventRing('', '') },

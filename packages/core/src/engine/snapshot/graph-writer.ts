@@ -23,6 +23,7 @@ interface KnownClass extends GraphClass {
   readonly reference: Fields | undefined;
 }
 
+const MAX_OBJECTS_OF_A_SET = 2 ** 23;
 /** Objects between two pauses. */
 const PAUSE_EACH = 5_000;
 
@@ -59,22 +60,32 @@ class GraphWriter {
 
   /** Finds the shared objects. */
   *survey(root: object): Generator<''> {
-    const seen = new Set<object>([root]);
+    const seen = new ManyObjects();
+    seen.add(root);
     this.#shared.add(root);
     const open: object[] = [root];
     let visited = 0;
+    const visit = (part: unknown, isLeaf: boolean) => {
+      if (typeof part !== 'object' || part === null) return;
+      if (!seen.add(part)) this.#shared.add(part);
+      else if (!isLeaf) open.push(part);
+    };
     for (let next = open.pop(); next; next = open.pop()) {
       visited += 1;
       if (visited % PAUSE_EACH === 0) yield '';
-      for (const part of this.#partsOf(next)) {
-        if (typeof part !== 'object' || part === null) continue;
-        if (seen.has(part)) this.#shared.add(part);
-        else {
-          seen.add(part);
-          open.push(part);
-        }
-      }
+      const known = this.#classes.get(Object.getPrototypeOf(next) as object);
+      if (known) this.#visitFields(next as Fields, known, visit);
+      else for (const part of partsOf(next)) visit(part, false);
     }
+  }
+
+  #visitFields(
+    object: Fields,
+    { caches, json }: KnownClass,
+    visit: (part: unknown, isLeaf: boolean) => void,
+  ): void {
+    for (const name of Object.keys(object))
+      if (!caches?.includes(name)) visit(object[name], json?.includes(name) === true);
   }
 
   *rows(root: object): Generator<string> {
@@ -178,15 +189,32 @@ class GraphWriter {
     const prototype: unknown = Object.getPrototypeOf(part);
     return (prototype === Array.prototype || prototype === Object.prototype) && this.#isPure(part);
   }
+}
 
-  *#partsOf(value: object): Generator {
-    if (value instanceof Map) {
-      for (const entry of value) yield* entry;
-    } else if (value instanceof Set || Array.isArray(value)) {
-      yield* value as Iterable<unknown>;
-    } else {
-      const caches = this.#classes.get(Object.getPrototypeOf(value) as object)?.caches;
-      for (const name of Object.keys(value)) if (!caches?.includes(name)) yield (value as Fields)[name];
+/** Parts of an object of no class of its own. */
+function* partsOf(value: object): Generator {
+  if (value instanceof Map) {
+    for (const entry of value) yield* entry;
+  } else if (value instanceof Set || Array.isArray(value)) {
+    yield* value as Iterable<unknown>;
+  } else {
+    yield* Object.values(value);
+  }
+}
+
+/** More objects than a `Set` can have, which are 2^24. */
+class ManyObjects {
+  readonly #sets: Set<object>[] = [new Set()];
+
+  /** Whether the object is new. */
+  add(object: object): boolean {
+    for (const set of this.#sets) if (set.has(object)) return false;
+    let last = this.#sets.at(-1) as Set<object>;
+    if (last.size >= MAX_OBJECTS_OF_A_SET) {
+      last = new Set();
+      this.#sets.push(last);
     }
+    last.add(object);
+    return true;
   }
 }

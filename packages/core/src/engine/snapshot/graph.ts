@@ -38,6 +38,8 @@ export interface GraphClass {
    * is filled where the constructor of its owner has put it.
    */
   readonly blank?: () => object;
+  /** Fields with JSON that is never changed, and of which no part is anywhere else. */
+  readonly json?: readonly string[];
   /** Fields that are computed again when they are needed. */
   readonly caches?: readonly string[];
 }
