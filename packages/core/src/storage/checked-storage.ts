@@ -252,7 +252,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
     begin: fields({ ...inLease, journalRev, step, maxSteps: whole(0) }),
     record,
     changesSince: fields({ ...inLease, journalRev }),
-    read: fields({ ...inTask, token: optional(name), after: whole(0) }),
+    read: fields({ ...inTask, token: optional(name), after: journalRev }),
     report,
     heldReport: fields({ tenantId, heldId: name }),
   },
