@@ -338,4 +338,17 @@ export const recoveryCases: readonly ConformanceCase[] = [
       assert.equal(await state(), 'woken');
     },
   },
+  {
+    part: 'tasks',
+    method: 'signal',
+    name: 'is no progress of a task that waits for its next worker: its lost workers still count',
+    async run(t) {
+      const claim = await t.leased();
+      await t.begin(claim, { key: 'go', kind: 'signal', name: 'signal go', signal: 'go' });
+      await t.pass(31_000);
+      await t.storage.tasks.signal({ ...t.where(claim), name: 'go', payload: 1, signalId: t.id() });
+      await t.loseLeases(2, 1);
+      assert.equal((await t.get(claim.task.task_id)).error?.code, 'worker_lost');
+    },
+  },
 ];

@@ -36,7 +36,8 @@ export class CallOutcomes {
     step.dueAt = undefined;
     step.rev = entry.ownJournal.rev += 1;
     // Progress clears the suspicion that this task kills its workers.
-    entry.lostLeases = 0;
+    // A task in the queue keeps its place among the suspects, or outside of them.
+    if (entry.state === 'leased' || entry.state === 'parked') entry.lostLeases = 0;
     return stored;
   }
 
