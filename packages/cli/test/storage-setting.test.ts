@@ -41,7 +41,7 @@ describe('the storage of the settings', () => {
       ),
     );
     await opened.close();
-    expect(await readdir(join(empty.path, '.orchestrator', 'data'))).toContain('log-1');
+    expect(await readdir(join(empty.path, '.orchestrator', 'data'))).toContain('snapshot-2');
   });
 
   it.each<[SettingFlags, Record<string, string>, string | undefined, string]>([
