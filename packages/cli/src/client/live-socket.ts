@@ -150,6 +150,11 @@ function refused(status: number, url: string): OrchestratorError {
   if (status === 401)
     return new OrchestratorError('unauthorized', `${url} does not know this API key: ${API_KEY_HINT}`);
   if (status === 403) return new OrchestratorError('forbidden', `${url} does not let this API key follow`);
+  if (status === 503)
+    return new OrchestratorError(
+      'not_running',
+      `the orchestrator at ${url} opens no live connections now (503)`,
+    );
   return new OrchestratorError('not_running', `${url} answered ${status} instead of a live connection`);
 }
 
