@@ -1,36 +1,16 @@
 import { PAGE_SIZES } from '@agent-orchestrator/core/protocol';
-import type { QueueReport, TenantReport } from '@agent-orchestrator/core/server';
-import { wholePage } from '../client/whole-page.js';
-import { printPage } from '../print/page.js';
+import type { QueueReport } from '@agent-orchestrator/core/server';
 import { printTenant, QUEUE_COLUMNS, queueRow } from '../print/tenant-report.js';
 import { table } from '../print/table.js';
-import type { SettingFlags } from '../settings/settings.js';
 import { printable, type Terminal } from '../terminal/terminal.js';
 import type { CommandContext } from './command-context.js';
 import { pageSize } from './flag-numbers.js';
 import { openAccess, validTenant } from './operator-context.js';
+import { type ListFlags, listTenants } from './tenant-list.js';
 import { localTime } from '../print/local-time.js';
 
-export interface ListFlags extends SettingFlags {
-  readonly limit?: string;
-  readonly cursor?: string;
-}
-
-export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
-  const limit = pageSize(flags.limit, 100);
-  const { cursor } = flags;
-  await using access = await openAccess(context, flags);
-  const page = await wholePage(
-    (count, from) => access.admin.tenants({ limit: Number(count), cursor: from }),
-    { limit: String(limit), cursor, signal: context.signal },
-  );
-  printPage<TenantReport>(context.terminal, {
-    none: 'no tenants',
-    head: QUEUE_COLUMNS,
-    items: page.items,
-    row: queueRow,
-    next: page.next,
-  });
+export function list(context: CommandContext, flags: ListFlags): Promise<void> {
+  return listTenants(context, flags, { head: QUEUE_COLUMNS, row: queueRow });
 }
 
 export async function inspect(context: CommandContext, tenant: string, flags: ListFlags): Promise<void> {

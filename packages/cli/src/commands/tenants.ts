@@ -1,22 +1,15 @@
 import { createInterface } from 'node:readline/promises';
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { MAX_RUNNING, type TenantPatch } from '@agent-orchestrator/core/protocol';
-import type { TenantReport } from '@agent-orchestrator/core/server';
-import { wholePage } from '../client/whole-page.js';
 import { UsageError } from '../errors/errors.js';
-import { printPage } from '../print/page.js';
 import type { OperatorPort } from '../operators/operator-port.js';
 import { printTenant, TENANT_COLUMNS, tenantRow } from '../print/tenant-report.js';
 import type { SettingFlags } from '../settings/settings.js';
 import type { CommandContext } from './command-context.js';
-import { pageSize, wholeNumber } from './flag-numbers.js';
+import { wholeNumber } from './flag-numbers.js';
 import { openAccess, validTenant } from './operator-context.js';
+import { type ListFlags, listTenants } from './tenant-list.js';
 import { MAX_WEIGHT } from './tenant-limits.js';
-
-export interface ListFlags extends SettingFlags {
-  readonly limit?: string;
-  readonly cursor?: string;
-}
 
 export interface ConfigureFlags extends SettingFlags {
   readonly create?: boolean;
@@ -27,21 +20,8 @@ export interface SetFlags extends ConfigureFlags {
   readonly maxRunning?: string;
 }
 
-export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
-  const limit = pageSize(flags.limit, 100);
-  const { cursor } = flags;
-  await using access = await openAccess(context, flags);
-  const page = await wholePage(
-    (count, from) => access.admin.tenants({ limit: Number(count), cursor: from }),
-    { limit: String(limit), cursor, signal: context.signal },
-  );
-  printPage<TenantReport>(context.terminal, {
-    none: 'no tenants',
-    head: TENANT_COLUMNS,
-    items: page.items,
-    row: tenantRow,
-    next: page.next,
-  });
+export function list(context: CommandContext, flags: ListFlags): Promise<void> {
+  return listTenants(context, flags, { head: TENANT_COLUMNS, row: tenantRow });
 }
 
 /** Stops claims of the tenant's tasks. */

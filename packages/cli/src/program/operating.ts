@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import type { CommandContext } from '../commands/command-context.js';
 import type { ListFlags as DeadLetterFlags } from '../commands/dead-letters.js';
 import type { OperatorFlags } from '../commands/operator-context.js';
-import type { ListFlags as QueueFlags } from '../commands/queues.js';
+import type { ListFlags } from '../commands/tenant-list.js';
 import type { TailFlags } from '../commands/system-tail.js';
-import type { ConfigureFlags, ListFlags as TenantFlags, SetFlags } from '../commands/tenants.js';
+import type { ConfigureFlags, SetFlags } from '../commands/tenants.js';
 import { MAX_WEIGHT } from '../commands/tenant-limits.js';
 import { withOperatorFlags, withPageFlags, withTenantFlags } from './flags.js';
 
@@ -28,12 +28,12 @@ function addQueueCommands(program: Command, context: CommandContext): void {
   const list = withOperatorFlags(queues.command('list')).description(
     'all tenants with ready, running and waiting tasks',
   );
-  withPageFlags(list, 100).action(async (flags: QueueFlags) => (await actions()).list(context, flags));
+  withPageFlags(list, 100).action(async (flags: ListFlags) => (await actions()).list(context, flags));
   withOperatorFlags(queues.command('inspect'))
     .description('one tenant with its next tasks')
     .argument('<tenant>')
     .option('-n, --limit <count>', 'maximum number of tasks (default: 10)')
-    .action(async (tenant: string, flags: QueueFlags) => (await actions()).inspect(context, tenant, flags));
+    .action(async (tenant: string, flags: ListFlags) => (await actions()).inspect(context, tenant, flags));
 }
 
 function addTenantCommands(program: Command, context: CommandContext): void {
@@ -47,7 +47,7 @@ function addTenantCommands(program: Command, context: CommandContext): void {
   const list = withOperatorFlags(tenants.command('list')).description(
     'all tenants with their settings and task counts',
   );
-  withPageFlags(list, 100).action(async (flags: TenantFlags) => (await actions()).list(context, flags));
+  withPageFlags(list, 100).action(async (flags: ListFlags) => (await actions()).list(context, flags));
   tenantCommand('pause', "stop claiming this tenant's tasks; running tasks finish").action(
     async (tenant: string, flags: ConfigureFlags) => (await actions()).pause(context, tenant, flags),
   );
