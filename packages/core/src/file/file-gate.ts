@@ -25,6 +25,12 @@ export interface FileGateOptions {
   readonly where: string;
 }
 
+/**
+ * Bytes of commands that may wait for the disk: those that are carried out but not written, and those that wait for room. With
+ * more, further ones are refused.
+ */
+export const MAX_WAITING_BYTES = 2 ** 26;
+
 /** A command that waits for room on the disk. It is not carried out yet. */
 interface WaitingCommand {
   readonly text: string;
@@ -67,6 +73,8 @@ export class FileGate implements CommandGate {
   readonly #delivery: EffectDelivery;
   readonly #parts: FileGateOptions;
   readonly #waiting = new Fifo<WaitingCommand>();
+  /** Characters of the commands that wait for room. */
+  #waitingChars = 0;
   #batch = new Batch();
   /** The batch that is being written. */
   #writing: Batch | undefined;
@@ -98,9 +106,10 @@ export class FileGate implements CommandGate {
     const { clock, random } = this.#parts;
     const command = stamped(name, params, clock, random);
     const text = textOfCommand(command);
+    if (this.#batch.bytes + this.#waitingChars + text.length > MAX_WAITING_BYTES) throw this.#tooMuchWaits();
     return new Promise((resolve, reject) => {
       const settle = { resolve, reject };
-      if (this.#waiting.size > 0 || !this.#fits(text)) this.#waiting.push({ text, settle });
+      if (this.#waiting.size > 0 || !this.#fits(text)) this.#wait({ text, settle });
       else this.#carryOut(command, text, settle);
       this.#running ??= this.#run();
     });
@@ -122,6 +131,25 @@ export class FileGate implements CommandGate {
       // A log that cannot be written any more has no followers when it is opened again.
       if (!this.#end) this.execute('events.unfollow', { tenantId }).catch(() => undefined);
     };
+  }
+
+  #tooMuchWaits(): OrchestratorError {
+    return new OrchestratorError(
+      'storage_unavailable',
+      `${this.#parts.where}: expected at most ${MAX_WAITING_BYTES} bytes that wait for the disk, which is slower than the requests`,
+      { retryAfterMs: 1_000 },
+    );
+  }
+
+  #wait(command: WaitingCommand): void {
+    this.#waiting.push(command);
+    this.#waitingChars += command.text.length;
+  }
+
+  #takeWaiting(): WaitingCommand | undefined {
+    const command = this.#waiting.shift();
+    this.#waitingChars -= command?.text.length ?? 0;
+    return command;
   }
 
   #fits(text: string): boolean {
@@ -185,7 +213,7 @@ export class FileGate implements CommandGate {
           return;
         }
       }
-      this.#waiting.shift();
+      this.#takeWaiting();
       this.#carryOut(commandOf(next.text), next.text, next.settle);
     }
   }
@@ -197,7 +225,7 @@ export class FileGate implements CommandGate {
       `${where}: the disk has no room: ${messageOf(cause)}`,
       { cause },
     );
-    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) next.settle.reject(error);
+    for (let next = this.#takeWaiting(); next; next = this.#takeWaiting()) next.settle.reject(error);
   }
 
   /** What is in memory may be more than what is on the disk: the storage is of no use until it is opened again. */
@@ -213,6 +241,6 @@ export class FileGate implements CommandGate {
     const later = this.#batch;
     this.#batch = new Batch();
     for (const { reject } of [...batch.pending, ...later.pending]) reject(error);
-    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) next.settle.reject(error);
+    for (let next = this.#takeWaiting(); next; next = this.#takeWaiting()) next.settle.reject(error);
   }
 }

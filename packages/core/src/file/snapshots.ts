@@ -105,9 +105,16 @@ export class Snapshots {
     const { disk, onFailure } = this.#options;
     try {
       this.#bytes = await job(number, signal);
-      for (const name of await disk.list()) if (isObsolete(name, number)) await disk.remove(name);
     } catch (error) {
       if (!signal.aborted) onFailure(error);
+      return;
     }
+    await removeObsolete(disk, number);
   }
+}
+
+/** Files before a snapshot. What cannot be removed does no harm, and is removed after a later snapshot or at the next start. */
+async function removeObsolete(disk: Disk, snapshot: number): Promise<void> {
+  const names = await disk.list().catch(() => []);
+  for (const name of names) if (isObsolete(name, snapshot)) await disk.remove(name).catch(() => undefined);
 }
