@@ -50,4 +50,5 @@ export {
   type FolderRepair,
   repairFolder,
 } from './file/check-folder.js';
+export { folderOfUrl } from './file/folder-url.js';
 export type { DamagePlace } from './file/damage.js';

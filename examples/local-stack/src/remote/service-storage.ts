@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { EntryFolder, OrchestratorError } from '@agent-orchestrator/core';
+import { folderOfUrl } from '@agent-orchestrator/core/server';
 import type { RedisTarget } from '@agent-orchestrator/redis-adapter';
 import type { OpenStore } from '../service-stores.js';
 
@@ -29,7 +29,7 @@ export function readServiceStorage(url: string, what = 'storage'): OpenStore | u
       return RedisEntryStore.connect(target, { service });
     };
   }
-  const folder = folderOf(url);
+  const folder = folderOfUrl(url);
   // Without the value: it may have a password.
   if (folder === undefined)
     throw new OrchestratorError('invalid_request', `${what}: expected ${FORMS}, got something else`);
@@ -74,18 +74,5 @@ function decoded(text: string): string {
   } catch {
     const message = 'Redis: expected user and password in percent-encoded UTF-8, got something else';
     throw new OrchestratorError('invalid_request', message);
-  }
-}
-
-/** `file:///folder` is a URL; after `file:` alone, the folder is meant as it is written. */
-function folderOf(url: string): string | undefined {
-  const folder = /^file:(.+)$/is.exec(url)?.[1];
-  if (folder === undefined || folder.includes('\0')) return undefined;
-  if (!folder.startsWith('//')) return folder;
-  try {
-    return fileURLToPath(url);
-  } catch {
-    // A host, or an escape that is none.
-    return undefined;
   }
 }

@@ -1,6 +1,6 @@
-import { fileURLToPath } from 'node:url';
 import { resolve } from 'node:path';
 import { FileStorage, OrchestratorError, type Storage } from '@agent-orchestrator/core';
+import { folderOfUrl } from '@agent-orchestrator/core/server';
 import { ConfigurationError } from '../errors/errors.js';
 import type { OpenStorageOptions, StorageAddress, StorageKind } from './storage-kind.js';
 
@@ -45,20 +45,7 @@ export const fileKind: StorageKind = {
   schemes: ['file'],
   form: 'file:<folder>',
   read(value) {
-    const folder = typeof value === 'string' ? folderOf(value) : undefined;
+    const folder = typeof value === 'string' ? folderOfUrl(value) : undefined;
     return folder === undefined ? undefined : new FileAddress(folder);
   },
 };
-
-/** `file:///folder` is a URL; after `file:` alone, the folder is meant as it is written. */
-function folderOf(text: string): string | undefined {
-  const folder = /^file:(.+)$/i.exec(text)?.[1];
-  if (folder === undefined || folder.includes('\0')) return undefined;
-  if (!folder.startsWith('//')) return folder;
-  try {
-    return fileURLToPath(text);
-  } catch {
-    // A host, or an escape that is none.
-    return undefined;
-  }
-}
