@@ -1,7 +1,7 @@
 import { sharedCluster, sharedRedis } from '@agent-orchestrator/test-servers';
 import { describe, expect, it } from 'vitest';
 import { type OpenSubject, runSideBySide } from '../../core/test/task-histories.js';
-import { KEPT_FOR_EVER, openReference } from './reference.js';
+import { KEPT_FOR_EVER, openReference } from '../../core/test/reference.js';
 import { openStorage } from './storage-under-test.js';
 
 describe('RedisStorage compared with the reference in memory', () => {

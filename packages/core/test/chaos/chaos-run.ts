@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { OrchestratorError, type Storage, type TaskStatus } from '../../src/index.js';
-import { type Failpoint, isPoll } from './failpoints.js';
+import { OrchestratorError, type Storage, type TaskEvent, type TaskStatus } from '../../src/index.js';
+import type { DiskFaults } from './crashing-folder.js';
+import { type Failpoint, isOfDisk, isPoll } from './failpoints.js';
 import { interpret } from './interpreter.js';
 import { type Kind, type Node, randomProgram, signalsOf } from './random-workflows.js';
 import { SeededRandom } from './seeded-random.js';
@@ -58,7 +59,11 @@ export interface Run {
   readonly timesThatDiffer: number;
   /** Passes of failpoints that are no polls. */
   readonly work: number;
+  /** Passes of failpoints of the disk among them. */
+  readonly diskWork: number;
   readonly virtualMs: number;
+  /** What a follower from outside was told, in order. */
+  readonly heard: readonly TaskEvent[];
   /** Of every pass of a failpoint, every death and every end of a task, in their order. */
   readonly trace: string;
 }
@@ -68,6 +73,8 @@ export interface RunOptions {
   readonly disturbed: boolean;
   readonly decide?: (point: Failpoint) => boolean;
   readonly tamper?: (storage: Storage) => Storage;
+  /** In one process after the other, on a folder. */
+  readonly folder?: DiskFaults;
 }
 
 /** Runs planned tasks in a world of three processes until each has come to its end. */
@@ -75,27 +82,31 @@ export async function run(planned: readonly PlannedTask[], options: RunOptions):
   const trace = createHash('sha256');
   const counters = {
     work: 0,
+    diskWork: 0,
     timesDiffered: [] as string[],
     runs: new Map<string, number>(),
     reached: new Map<Kind, number>(),
     redriven: new Map<string, string>(),
+    heard: [] as TaskEvent[],
     mended: new Set<string | undefined>(),
   };
   const random = new SeededRandom(`${options.seed}/restarts`);
   const world: World = new World({
     seed: options.seed,
-    processes: 3,
+    processes: options.folder ? 1 : 3,
     services: ['quick', 'slow'],
     // Fewer than there is to do, so that each process has its share.
-    orchestrator: { concurrency: 20, sweepMs: 10_000 },
+    orchestrator: { concurrency: options.folder ? 60 : 20, sweepMs: 10_000 },
     // Random kills may hit the worker of one task many times; that alone must not make the task poison.
     limits: { maxLostWorkers: 1_000_000 },
     furnish: (process) => furnish(process, world, counters),
     ...(options.tamper && { tamper: options.tamper }),
+    ...(options.folder && { folder: options.folder }),
     restartMs: () => random.below(5_000),
     decide: (point, name) => {
       const dies = options.decide?.(point) ?? false;
       if (!isPoll(point)) counters.work += 1;
+      if (isOfDisk(point)) counters.diskWork += 1;
       trace.update(`${name} ${point} ${dies} ${world.clock.now()}\n`);
       return dies;
     },
@@ -103,8 +114,8 @@ export async function run(planned: readonly PlannedTask[], options: RunOptions):
   const begun = world.clock.now();
   const note = (end: string) => trace.update(`${end} ${world.clock.now()}\n`);
   const last = planned.at(-1)?.atMs ?? 0;
-  const { redriven, mended } = counters;
-  await world.run(() => story(world, planned, { ...options, note, redriven, mended }), last + DAY_MS);
+  const { redriven, mended, heard } = counters;
+  await world.run(() => story(world, planned, { ...options, note, heard, redriven, mended }), last + DAY_MS);
   const virtualMs = world.clock.now() - begun;
   const endings = new Map<string, Ending>();
   for (const task of planned) {
@@ -144,16 +155,17 @@ function furnish(
 interface StoryOptions {
   readonly disturbed: boolean;
   readonly note: (end: string) => void;
+  readonly heard: TaskEvent[];
   /** By the id of a planned task: the task that has taken its place. */
   readonly redriven: Map<string, string>;
   readonly mended: Set<string | undefined>;
 }
 
 async function story(world: World, planned: readonly PlannedTask[], options: StoryOptions): Promise<void> {
-  const { note, redriven } = options;
+  const { note, heard, redriven } = options;
   const ended = new Set<string>();
   const over = new AbortController();
-  const following = noteCompletions(world, ended, note, over.signal);
+  const following = follow(world, { heard, ended, note, signal: over.signal });
   const callers: Promise<void>[] = [];
   const begun = world.clock.now();
   for (const task of planned) {
@@ -166,15 +178,20 @@ async function story(world: World, planned: readonly PlannedTask[], options: Sto
   await following;
 }
 
-async function noteCompletions(
-  world: World,
-  ended: Set<string>,
-  note: (end: string) => void,
-  signal: AbortSignal,
-): Promise<void> {
+interface Following {
+  readonly heard: TaskEvent[];
+  /** Tasks that have ended. */
+  readonly ended: Set<string>;
+  readonly note: (end: string) => void;
+  readonly signal: AbortSignal;
+}
+
+async function follow(world: World, { heard, ended, note, signal }: Following): Promise<void> {
   const { events } = world.storage;
   const after = await events.head({ tenantId: TENANT });
   for await (const event of events.follow({ tenantId: TENANT, after, signal })) {
+    if (event.event === 'gap') continue;
+    heard.push(event);
     if (event.event !== 'task_completed' && event.event !== 'task_failed') continue;
     note(`${event.task_id} ${event.event}`);
     ended.add(event.task_id ?? '');

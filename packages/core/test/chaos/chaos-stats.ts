@@ -1,4 +1,4 @@
-import { isFinal } from '../../src/index.js';
+import { isFinal, type TaskEvent } from '../../src/index.js';
 import type { PlannedTask, Run } from './chaos-run.js';
 import { historyOf, judge } from './history.js';
 import { type Kind, KINDS } from './random-workflows.js';
@@ -17,6 +17,8 @@ export interface Faults {
   readonly recordedWorkDoneAgain: number;
   readonly timesThatDifferOnReplay: number;
   readonly unacknowledged: number;
+  /** Events that a follower was told, and that are not in the log in the end. */
+  readonly heardAndLost: number;
 }
 
 export interface OrchestratorStats {
@@ -66,7 +68,9 @@ export function differencesOf(planned: readonly PlannedTask[], calm: Run, run: R
 export async function faultsOf(planned: readonly PlannedTask[], calm: Run, run: Run): Promise<Faults> {
   const { storage, services, acknowledged, repeatedEffects } = run.world;
   const ids = planned.map(({ taskId }) => taskId);
-  const { gaps, notFinalOnce } = judge(await historyOf(storage, TENANT), ids);
+  const history = await historyOf(storage, TENANT);
+  const { gaps, notFinalOnce } = judge(history, ids);
+  const logged = new Set(history.map(textOf));
   const kinds = planned.map((task) => differenceOf(task, calm, run));
   const count = (kind: Difference) => kinds.filter((each) => each === kind).length;
   return {
@@ -80,8 +84,12 @@ export async function faultsOf(planned: readonly PlannedTask[], calm: Run, run: 
     recordedWorkDoneAgain: repeatedEffects.length,
     timesThatDifferOnReplay: run.timesThatDiffer,
     unacknowledged: ids.filter((id) => !acknowledged.has(id)).length,
+    heardAndLost: run.heard.filter((event) => !logged.has(textOf(event))).length,
   };
 }
+
+/** An event without its position: a log that has lost its end goes on with other positions. */
+const textOf = ({ cursor: _, ...event }: TaskEvent) => JSON.stringify(event);
 
 export const FAULTLESS: Faults = {
   stuck: 0,
@@ -94,6 +102,7 @@ export const FAULTLESS: Faults = {
   recordedWorkDoneAgain: 0,
   timesThatDifferOnReplay: 0,
   unacknowledged: 0,
+  heardAndLost: 0,
 };
 
 export function statsOf(planned: readonly PlannedTask[], calm: Run, run: Run): OrchestratorStats {

@@ -24,6 +24,11 @@ export function isPoll(point: Failpoint): boolean {
   return POLLS.test(point);
 }
 
+/** Whether it is a change of the disk that a folder is on. */
+export function isOfDisk(point: Failpoint): boolean {
+  return point.startsWith('disk.');
+}
+
 /** Counts the passes of each failpoint, and decides which one kills its process. */
 export class Failpoints {
   readonly passed = new Map<Failpoint, number>();

@@ -68,9 +68,13 @@ export class SimulatedProcess {
   /** Work outside of this process, or an effect of its own. Before and after it the process may die. */
   async through<T>(operation: string, work: () => Promise<T> | T): Promise<T> {
     if (this.#dropped || this.#diesAt(operation, 'before')) return never();
-    const answer = await work();
-    if (this.#dropped || this.#diesAt(operation, 'after')) return never();
-    return answer;
+    try {
+      const answer = await work();
+      if (!this.#dropped && !this.#diesAt(operation, 'after')) return answer;
+    } catch (error) {
+      if (!this.#dropped) throw error;
+    }
+    return never();
   }
 
   #diesAt(operation: string, when: 'before' | 'after'): boolean {

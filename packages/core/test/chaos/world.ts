@@ -2,6 +2,7 @@ import {
   type Clock,
   MemoryStorage,
   type Orchestrator,
+  OrchestratorError,
   type OrchestratorOptions,
   type Storage,
 } from '../../src/index.js';
@@ -9,6 +10,7 @@ import { type DEFAULTS } from '../../src/protocol/index.js';
 import type { JsonObject } from '../../src/index.js';
 import { pause } from '../../src/server.js';
 import { type Settlement, type Swept } from '../../src/storage/index.js';
+import { CrashingFolder, type DiskFaults } from './crashing-folder.js';
 import { type Failpoint, Failpoints } from './failpoints.js';
 import { OutsideServices } from './outside-services.js';
 import { SeededRandom } from './seeded-random.js';
@@ -33,12 +35,19 @@ export interface WorldOptions {
   readonly limits?: Partial<Record<keyof typeof DEFAULTS, number>>;
   /** Wraps the storage with a defect, to prove that it would be noticed. */
   readonly tamper?: (storage: Storage) => Storage;
+  /**
+   * The storage is in a folder, which one process at a time uses, and dies with it. Each change of the disk is a failpoint, and
+   * may fail in other ways.
+   */
+  readonly folder?: DiskFaults;
 }
 
 /** Everything that outlives a process: the storage, the time, the services, the callers, and what all of them saw. */
 export class World {
   readonly clock = new VirtualClock();
+  /** For those who look on from outside. */
   readonly storage: Storage;
+  readonly folder: CrashingFolder | undefined;
   readonly services: OutsideServices;
   readonly failpoints: Failpoints;
   /** Tasks whose submission was answered. */
@@ -57,6 +66,13 @@ export class World {
   readonly #recordedEffects = new Set<string>();
   readonly #random: SeededRandom;
   #living: SimulatedProcess[] = [];
+  /** The process that has the folder. */
+  #user: SimulatedProcess | undefined;
+  #fail: (error: unknown) => void = () => {};
+  /** Rejects once a folder cannot be opened. */
+  readonly #failure = new Promise<never>((_, reject) => {
+    this.#fail = reject;
+  });
   #started = 0;
   #messages = 0;
 
@@ -71,24 +87,42 @@ export class World {
       sessionIdleMs: YEAR_MS,
     };
     const limits = { ...kept, ...options.limits };
-    const storage = new MemoryStorage({ clock: this.clock, random, limits });
-    this.storage = options.tamper?.(storage) ?? storage;
     this.failpoints = new Failpoints(options.decide ?? (() => false));
+    this.folder = options.folder && this.#folder(options.folder, { random, limits });
+    const storage = this.folder?.observed ?? new MemoryStorage({ clock: this.clock, random, limits });
+    this.storage = options.tamper?.(storage) ?? storage;
     const deliver = this.#deliver.bind(this);
     this.services = new OutsideServices({ clock: this.clock, storage: this.storage, deliver });
   }
 
   /** Starts the processes, and goes on until `story` is over; false when it is stuck for longer than `limitMs`. */
   async run(story: (world: World) => Promise<void>, limitMs: number): Promise<boolean> {
-    for (let n = 0; n < this.options.processes; n += 1) this.begin();
-    return this.clock.runThrough(story(this), limitMs);
+    for (let n = 0; n < this.options.processes; n += 1) this.#start();
+    return this.clock.runThrough(Promise.race([story(this), this.#failure]), limitMs);
   }
 
-  /** Starts one more process. */
-  begin(): SimulatedProcess {
+  /** Starts one more process. In a folder, it opens that first, and may die already there. */
+  #start(): void {
+    if (!this.folder) {
+      this.#begin(this.storage);
+      return;
+    }
+    void this.folder.open().then(
+      (storage) => {
+        if (storage) this.#begin(storage);
+      },
+      (error: unknown) => {
+        // It has no room: another start may have.
+        if (isUnavailable(error)) this.#startLater();
+        else this.#fail(error);
+      },
+    );
+  }
+
+  #begin(storage: Storage): void {
     this.#started += 1;
     const name = `p${this.#started}`;
-    const { storage, clock, failpoints } = this;
+    const { clock, failpoints } = this;
     const process = new SimulatedProcess(
       name,
       { storage, clock, failpoints, witness: this.#witness.bind(this), onDrop: this.#replace.bind(this) },
@@ -101,8 +135,11 @@ export class World {
     }
     this.options.furnish(process, this);
     this.#living.push(process);
-    void process.orchestrator.start();
-    return process;
+    this.#user = process;
+    process.orchestrator.start().catch((error: unknown) => {
+      if (isUnavailable(error)) process.drop();
+      else this.#fail(error);
+    });
   }
 
   /** A process that lives, if one does. */
@@ -114,14 +151,17 @@ export class World {
   async stop(process: SimulatedProcess): Promise<void> {
     this.#living = this.#living.filter((other) => other !== process);
     const stopped = await process.ask((orchestrator) => orchestrator.stop({ graceMs: 1_000 }));
-    if (stopped !== LOST) this.begin();
+    if (stopped === LOST) return;
+    this.#user = undefined;
+    if (this.folder && !(await this.folder.close())) return;
+    this.#start();
   }
 
   /** A caller without an answer repeats the request at any live process. */
   async insist<T>(request: (orchestrator: Orchestrator) => Promise<T>): Promise<T> {
     for (;;) {
       const process = this.someone();
-      const answer = process ? await process.ask(request) : LOST;
+      const answer = process ? await process.ask(request).catch(lostIfUnavailable) : LOST;
       if (answer !== LOST) return answer;
       if (process) this.resent += 1;
       await pause(this.clock, 200);
@@ -157,9 +197,35 @@ export class World {
   }
 
   #replace(dropped: SimulatedProcess): void {
-    this.drops.push(dropped.name);
     this.#living = this.#living.filter((other) => other !== dropped);
-    this.clock.after(this.options.restartMs?.() ?? 100, () => this.begin());
+    this.#died(dropped.name);
+  }
+
+  #died(name: string): void {
+    this.drops.push(name);
+    this.#user = undefined;
+    this.folder?.crash();
+    this.#startLater();
+  }
+
+  #startLater(): void {
+    this.clock.after(this.options.restartMs?.() ?? 100, () => this.#start());
+  }
+
+  #folder(
+    faults: DiskFaults,
+    parts: { readonly random: SeededRandom; readonly limits: NonNullable<WorldOptions['limits']> },
+  ): CrashingFolder {
+    return new CrashingFolder({
+      ...parts,
+      clock: this.clock,
+      faults,
+      diesAt: (point) => this.failpoints.pass(point, this.#user?.name ?? 'opening'),
+      onDeath: () => {
+        if (this.#user) this.#user.drop();
+        else this.#died('opening');
+      },
+    });
   }
 
   /** A service's notifier: resends the message until it is acknowledged. */
@@ -174,4 +240,14 @@ export class World {
       await this.pause(1_000);
     }
   }
+}
+
+/** A disk may have no room, or be broken: the request may succeed later, or elsewhere. */
+function lostIfUnavailable(error: unknown): typeof LOST {
+  if (isUnavailable(error)) return LOST;
+  throw error;
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof OrchestratorError && error.code === 'storage_unavailable';
 }

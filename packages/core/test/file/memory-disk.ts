@@ -7,7 +7,9 @@ const SECTOR = 512;
 const ENDED = `"pid":${2 ** 23}`;
 
 /** Called before each operation that changes the disk: throws the error of the disk, or returns bytes of a short write. */
-export type DiskFault = (operation: 'write' | 'sync' | 'other', name: string, bytes: number) => number | void;
+export type DiskFault = (operation: DiskOperation, name: string, bytes: number) => number | void;
+
+export type DiskOperation = 'write' | 'sync' | 'other';
 
 /** What a write has replaced, and its length. */
 interface Unsynced {
@@ -184,7 +186,7 @@ export class MemoryDisk implements Disk {
     return this.afterPowerLoss(() => true);
   }
 
-  #change(operation: 'write' | 'sync' | 'other', name: string, bytes = 0): number {
+  #change(operation: DiskOperation, name: string, bytes = 0): number {
     this.operations += 1;
     return this.fault(operation, name, bytes) ?? bytes;
   }

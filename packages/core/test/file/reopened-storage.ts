@@ -1,19 +1,6 @@
 import type { Storage } from '../../src/index.js';
-import type { SystemEvent, Wakeup } from '../../src/storage/index.js';
-
-const PORTS = [
-  'tasks',
-  'queue',
-  'journal',
-  'sessions',
-  'events',
-  'tenants',
-  'tickets',
-  'usage',
-  'workers',
-] as const;
-
-type Port = Record<string, (params: unknown) => unknown>;
+import type { Wakeup } from '../../src/storage/index.js';
+import { callOf, forwardingStorage, type Part } from '../forwarding-storage.js';
 
 /** Calls after each of which the storage is opened again; then after some of them only, since its log grows. */
 const EACH_OF_FIRST = 60;
@@ -39,20 +26,17 @@ export class ReopenedStorage {
     private readonly leave: (current: Storage) => Promise<void>,
   ) {
     this.#current = first;
-    const ports = PORTS.map((port) => [port, this.#portOf(port)] as const);
-    this.storage = {
-      ...(Object.fromEntries(ports) as unknown as Storage),
-      wakeups: { subscribe: (listener) => this.#subscribe(listener) },
-      systemEvents: {
-        publish: (params) => this.#current.systemEvents.publish(params),
-        follow: (params) => this.#follow('systemEvents', 'follow', params) as AsyncIterable<SystemEvent>,
-      },
+    this.storage = forwardingStorage({
+      call: (part, method, params) => this.#inTurn(() => this.#call(part, method, params)),
+      publish: (params) => this.#current.systemEvents.publish(params),
+      follow: (part, method, params) => this.#follow(part, method, params),
+      subscribe: (listener) => this.#subscribe(listener),
       ping: () => this.#inTurn(() => this.#current.ping()),
       close: () => {
         this.#isClosed = true;
         return this.#inTurn(() => this.#current.close());
       },
-    };
+    });
   }
 
   /** @param leave ends the storage that is open, in some way. */
@@ -78,37 +62,18 @@ export class ReopenedStorage {
     }
   }
 
-  #portOf(port: (typeof PORTS)[number]): Port {
-    return new Proxy<Port>(
-      {},
-      {
-        get: (_, method: string) =>
-          method.startsWith('follow')
-            ? (params: unknown) => this.#follow(port, method, params)
-            : (params: unknown) => this.#inTurn(() => this.#call(port, method, params)),
-      },
-    );
-  }
-
-  async #call(port: (typeof PORTS)[number], method: string, params: unknown): Promise<unknown> {
-    const ports = this.#current as unknown as Record<string, Port>;
+  async #call(part: Part, method: string, params: unknown): Promise<unknown> {
     try {
-      return await ports[port]?.[method]?.(params);
+      return await callOf(this.#current, part, method, params);
     } finally {
       await this.#reopen();
     }
   }
 
-  async *#follow(
-    port: (typeof PORTS)[number] | 'systemEvents',
-    method: string,
-    params: unknown,
-  ): AsyncGenerator {
+  async *#follow(part: Part, method: string, params: unknown): AsyncGenerator {
     this.#followers += 1;
     try {
-      yield* (this.#current as unknown as Record<string, Port>)[port]?.[method]?.(
-        params,
-      ) as AsyncIterable<unknown>;
+      yield* callOf(this.#current, part, method, params) as AsyncIterable<unknown>;
     } finally {
       this.#followers -= 1;
     }

@@ -7,7 +7,7 @@ import {
 import { RedisCluster, RedisServer } from '@agent-orchestrator/test-servers';
 import { vi } from 'vitest';
 import { type OpenSubject, runSideBySide } from '../../../core/test/task-histories.js';
-import { KEPT_FOR_EVER, openReference } from '../reference.js';
+import { KEPT_FOR_EVER, openReference } from '../../../core/test/reference.js';
 import type { openStorage } from '../storage-under-test.js';
 import { type Mutant, withMistake } from './mutants.js';
 
