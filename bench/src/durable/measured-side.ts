@@ -28,10 +28,10 @@ async function countSyncs(): Promise<() => number> {
   return () => count;
 }
 
-/** Bytes that this process has caused to be written, on Linux. */
+/** Bytes of the system calls of this process that write, on Linux: to files, and for Redis to its socket. */
 async function bytesWritten(): Promise<number> {
   const text = await readFile('/proc/self/io', 'utf8').catch(() => '');
-  return Number(/write_bytes: (\d+)/.exec(text)?.[1] ?? Number.NaN);
+  return Number(/wchar: (\d+)/.exec(text)?.[1] ?? Number.NaN);
 }
 
 async function eachInFlight(

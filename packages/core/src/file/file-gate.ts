@@ -50,13 +50,13 @@ interface Pending extends Settle {
 
 /** Commands of one frame, carried out, and reads that have seen their state. */
 class Batch {
-  readonly lines: Buffer[] = [];
+  readonly lines: string[] = [];
   readonly pending: Pending[] = [];
   bytes = FRAME_HEADER_BYTES;
 
-  add(line: Buffer): void {
+  add(line: string): void {
     this.lines.push(line);
-    this.bytes += line.length;
+    this.bytes += Buffer.byteLength(line);
   }
 }
 
@@ -161,7 +161,7 @@ export class FileGate implements CommandGate {
     const { engine } = this.#parts;
     try {
       const result = engine.execute(command);
-      this.#batch.add(Buffer.from(writeEntry({ command: text, digest: digestOf(result) })));
+      this.#batch.add(writeEntry({ command: text, digest: digestOf(result) }));
       this.#batch.pending.push({ ...settle, result, effects: engine.takeEffects() });
     } catch (error) {
       // It has changed nothing.
@@ -183,7 +183,8 @@ export class FileGate implements CommandGate {
   async #write(batch: Batch): Promise<void> {
     this.#writing = batch;
     try {
-      await this.#parts.log.append(batch.lines);
+      // In one piece: a write and a checksum cost more for each of many.
+      await this.#parts.log.append([Buffer.from(batch.lines.join(''))]);
     } catch (error) {
       this.#fail(error, batch);
       return;
