@@ -44,11 +44,13 @@ export type { InProcessServiceSettings } from './services/service-settings.js';
 export type { SenderServiceSettings } from './services/service-settings.js';
 export {
   checkFolder,
+  type EntryContents,
   type FolderCheck,
   type FolderContents,
   type FolderDamage,
   type FolderRepair,
   repairFolder,
+  type StorageContents,
 } from './file/check-folder.js';
 export { folderOfUrl } from './file/folder-url.js';
 export type { DamagePlace } from './file/damage.js';

@@ -33,7 +33,17 @@ export function readServiceStorage(url: string, what = 'storage'): OpenStore | u
   // Without the value: it may have a password.
   if (folder === undefined)
     throw new OrchestratorError('invalid_request', `${what}: expected ${FORMS}, got something else`);
-  return () => EntryFolder.open(resolve(folder));
+  return () => openEntryFolder(resolve(folder));
+}
+
+async function openEntryFolder(folder: string): Promise<EntryFolder> {
+  try {
+    return await EntryFolder.open(folder);
+  } catch (error) {
+    if (!(error instanceof OrchestratorError) || error.code !== 'internal_error') throw error;
+    const message = `${error.message} (orchestrator-cli storage check ${folder})`;
+    throw new OrchestratorError('internal_error', message, { cause: error });
+  }
 }
 
 /** A process whose parent was killed still ends its jobs, and needs no longer for it, ms. */

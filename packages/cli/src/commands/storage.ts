@@ -17,7 +17,8 @@ export interface RepairFlags {
 export async function check(context: CommandContext, path: string): Promise<void> {
   const { terminal } = context;
   const { folder, contents, damage } = await reading(() => checkFolder(resolve(terminal.cwd, path)));
-  if (terminal.json) terminal.record({ folder, ...(contents && { contents }), ...(damage && { damage }) });
+  if (terminal.json)
+    terminal.record({ folder, ...(contents && { contents }), ...(damage && { damage: recordOf(damage) }) });
   else if (contents) terminal.data(`${folder}: intact, ${textOf(contents)}`);
   else if (damage) for (const line of linesOf(damage)) terminal.data(line);
   if (damage) context.exit(EXIT.taskFailed);
@@ -42,18 +43,29 @@ export async function repair(context: CommandContext, path: string, flags: Repai
   for (const name of keptAside) terminal.talk(`the damaged file is kept as ${name}`);
 }
 
+const ONE = { tenants: 'tenant', sessions: 'session', tasks: 'task', entries: 'entry' } as const;
+
 function textOf(contents: FolderContents): string {
-  return Object.entries(contents)
-    .map(([what, count]: [string, number]) => `${count} ${count === 1 ? what.slice(0, -1) : what}`)
-    .join(', ');
+  const counts = Object.entries(contents) as [keyof typeof ONE, number][];
+  return counts.map(([what, count]) => `${count} ${count === 1 ? ONE[what] : what}`).join(', ');
 }
 
-function linesOf({ message, isRepairable, lostCommands }: FolderDamage): string[] {
+function recordOf({ file, position, message, isRepairable, lostChanges }: FolderDamage) {
+  return {
+    file,
+    ...(position !== undefined && { position }),
+    message,
+    repairable: isRepairable,
+    lost_changes: lostChanges,
+  };
+}
+
+function linesOf({ message, isRepairable, lostChanges }: FolderDamage): string[] {
   if (!isRepairable)
     return [message, 'it cannot be repaired: restore the folder from a copy, or use another one'];
   return [
     message,
-    `a repair keeps everything before, and loses what was damaged and ${lostCommands} intact commands behind it`,
+    `a repair keeps everything before, and loses what was damaged and ${lostChanges} intact changes behind it`,
   ];
 }
 

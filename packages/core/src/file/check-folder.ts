@@ -3,27 +3,36 @@ import { resolve } from 'node:path';
 import type { EngineSettings } from '../engine/engine-state.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { type DamagePlace, DamagedFolderError } from './damage.js';
-import { type Disk, openFolder } from './disk.js';
+import { type Disk, type DiskFile, openFolder } from './disk.js';
+import { changesIn, entryFileName, entryFilesOf, scanEntries } from './entry-file.js';
+import { asideName, copyFrames, replaceByStart, suffixOfNow } from './file-start.js';
 import { FolderLock } from './folder-lock.js';
 import { type FolderState, logName, logsOf, readFolder } from './folder-state.js';
 import { readEntries, writeHead } from './log-entries.js';
-import { readFrames, scanFrames } from './log-reader.js';
-import { LogWriter } from './log-writer.js';
+import { type FileName, scanFrames } from './log-reader.js';
 
-/** Tenants, sessions and tasks that a folder holds. */
-export interface FolderContents {
+/** What the folder of a `FileStorage` holds. */
+export interface StorageContents {
   readonly tenants: number;
   readonly sessions: number;
   readonly tasks: number;
 }
+
+/** What an `EntryFolder` holds: the state of a service. */
+export interface EntryContents {
+  readonly entries: number;
+}
+
+/** What a folder holds. */
+export type FolderContents = StorageContents | EntryContents;
 
 /** Damage of a folder, and what a repair would lose. */
 export interface FolderDamage extends DamagePlace {
   readonly message: string;
   /** Whether everything before the damage can be kept. */
   readonly isRepairable: boolean;
-  /** Intact commands at and behind the damage: acknowledged, and lost by a repair. */
-  readonly lostCommands: number;
+  /** Intact changes at and behind the damage: acknowledged, and lost by a repair. */
+  readonly lostChanges: number;
 }
 
 /** What `checkFolder` has found. */
@@ -43,15 +52,13 @@ export interface FolderRepair extends FolderCheck {
 }
 
 const NO_SETTINGS = { epoch: '', limits: {} } as unknown as EngineSettings;
-/** Behind the last kept frame: the next start cuts it, and gives the event logs a new epoch. */
-const TORN = Buffer.from([1]);
 
 interface CheckedFolder extends FolderCheck {
   readonly disk: Disk;
 }
 
 /**
- * Reads a folder of `FileStorage` as its next start would, and changes nothing.
+ * Reads a folder of `FileStorage` or `EntryFolder` as its next start would, and changes nothing.
  *
  * @throws {OrchestratorError} `conflict` while a process uses the folder; `invalid_request` for a path without a folder.
  */
@@ -76,7 +83,8 @@ export function repairFolder(path: string): Promise<FolderRepair> {
       const message = `${damage?.message ?? folder}: expected damage in a log, got a folder of which nothing can be kept`;
       throw new OrchestratorError('conflict', message, { retryable: false });
     }
-    const keptAside = await cut(disk, folder, { file: damage.file, position: damage.position });
+    const content = contentOf(await disk.list());
+    const keptAside = await content.cut(disk, folder, { file: damage.file, position: damage.position });
     const repaired = await check();
     if (repaired.contents) return { folder, contents: repaired.contents, damage, keptAside };
     throw new OrchestratorError(
@@ -96,7 +104,8 @@ async function inFolder<T>(
   if (!found?.isDirectory())
     throw new OrchestratorError('invalid_request', `${folder}: expected a folder of a storage, got none`);
   const disk = await openFolder(folder);
-  if (logsOf(await disk.list()).length === 0)
+  const names = await disk.list();
+  if (logsOf(names).length === 0 && entryFilesOf(names).length === 0)
     throw new OrchestratorError(
       'invalid_request',
       `${folder}: expected a folder of a storage, got one without a log`,
@@ -109,20 +118,85 @@ async function inFolder<T>(
   }
 }
 
-async function examine(disk: Disk, folder: string): Promise<Pick<FolderCheck, 'contents' | 'damage'>> {
+/** One of the kinds of content that a folder may have. */
+interface Content {
+  /** @throws {DamagedFolderError} */
+  read(disk: Disk, folder: string): Promise<FolderContents>;
+  /** Whether everything before the damage can be kept. */
+  isRepairable(place: DamagePlace): boolean;
+  /** Intact changes at and behind the damage. */
+  changesFrom(disk: Disk, place: DamagePlace): Promise<number>;
+  /** Keeps what is before the damage; returns the names under which the damaged files are kept. */
+  cut(disk: Disk, folder: string, place: Required<DamagePlace>): Promise<string[]>;
+}
+
+/** The file of an `EntryFolder` that counts. */
+async function inEntryFile<T>(
+  disk: Disk,
+  folder: string,
+  read: (file: DiskFile, where: FileName) => Promise<T>,
+): Promise<T> {
+  const name = entryFileName(entryFilesOf(await disk.list()).at(-1) ?? 1);
+  const file = await disk.open(name);
   try {
-    return { contents: contentsOf(await readFolder({ disk, where: folder, settings: NO_SETTINGS })) };
-  } catch (error) {
-    if (!(error instanceof DamagedFolderError)) throw error;
-    const { message, place } = error;
-    const damage = { ...place, message, lostCommands: await commandsFrom(disk, place) };
-    // Before the head of the first log there is nothing.
-    const isRepairable = place.position !== undefined && (place.position > 0 || numberOf(place.file) > 1);
-    return { damage: { ...damage, isRepairable } };
+    return await read(file, { folder, name });
+  } finally {
+    await file.close();
   }
 }
 
-function contentsOf({ engine }: FolderState): FolderContents {
+async function readEntryContents(file: DiskFile, where: FileName): Promise<EntryContents> {
+  const { live } = await scanEntries(file, where);
+  return { entries: live.size };
+}
+
+async function entryChangesFrom(disk: Disk, { file: name, position = 0 }: DamagePlace): Promise<number> {
+  const file = await disk.open(name);
+  try {
+    let changes = 0;
+    for await (const frame of scanFrames(file, position)) changes += changesIn(frame);
+    return changes;
+  } finally {
+    await file.close();
+  }
+}
+
+const COMMANDS: Content = {
+  read: async (disk, folder) => contentsOf(await readFolder({ disk, where: folder, settings: NO_SETTINGS })),
+  // Before the head of the first log there is nothing.
+  isRepairable: ({ file, position }) => position !== undefined && (position > 0 || numberOf(file) > 1),
+  changesFrom: commandsFrom,
+  cut: cutLogs,
+};
+
+const ENTRIES: Content = {
+  read: (disk, folder) => inEntryFile(disk, folder, readEntryContents),
+  isRepairable: ({ position = 0 }) => position > 0,
+  changesFrom: entryChangesFrom,
+  cut: async (disk, folder, { file: name, position }) => [
+    await replaceByStart(disk, { name, suffix: suffixOfNow() }, (from, to) =>
+      copyFrames(from, to, { folder, name }, position),
+    ),
+  ],
+};
+
+function contentOf(names: readonly string[]): Content {
+  return logsOf(names).length > 0 ? COMMANDS : ENTRIES;
+}
+
+async function examine(disk: Disk, folder: string): Promise<Pick<FolderCheck, 'contents' | 'damage'>> {
+  const content = contentOf(await disk.list());
+  try {
+    return { contents: await content.read(disk, folder) };
+  } catch (error) {
+    if (!(error instanceof DamagedFolderError)) throw error;
+    const { message, place } = error;
+    const lostChanges = await content.changesFrom(disk, place);
+    return { damage: { ...place, message, lostChanges, isRepairable: content.isRepairable(place) } };
+  }
+}
+
+function contentsOf({ engine }: FolderState): StorageContents {
   const sum = { tenants: 0, sessions: 0, tasks: 0 };
   for (const { sessions, tasks } of engine.state.tenants.after(undefined)) {
     sum.tenants += 1;
@@ -153,54 +227,28 @@ function numberOf(name: string): number {
 }
 
 /** The files that are not intact get other names. */
-async function cut(
+async function cutLogs(
   disk: Disk,
   folder: string,
   { file: name, position }: Required<DamagePlace>,
 ): Promise<string[]> {
   const damaged = numberOf(name);
   const aside: string[] = [];
-  const suffix = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  const suffix = suffixOfNow();
   const later = logsOf(await disk.list()).filter((number) => number > damaged);
   // The later ones first: without them the damaged one is the end.
   for (const number of later.toReversed()) {
-    const kept = `damaged-${suffix}-${logName(number)}`;
+    const kept = asideName(logName(number), suffix);
     await disk.rename(logName(number), kept);
     aside.push(kept);
   }
-  const repaired = `repaired-${name}`;
-  await writeStart(disk, folder, { name, repaired, position });
-  const kept = `damaged-${suffix}-${name}`;
-  await disk.link(name, kept);
-  await disk.rename(repaired, name);
-  await disk.sync();
+  const head = position === 0 ? writeHead({ previousEnd: await endBefore(disk, folder, name) }) : undefined;
+  const kept = await replaceByStart(disk, { name, suffix }, async (from, to) => {
+    if (head) await to.append([head]);
+    else await copyFrames(from, to, { folder, name }, position);
+    await to.appendTorn();
+  });
   return [...aside, kept];
-}
-
-/** A log that ends at `position`, or has a head only. */
-async function writeStart(
-  disk: Disk,
-  folder: string,
-  {
-    name,
-    repaired,
-    position,
-  }: { readonly name: string; readonly repaired: string; readonly position: number },
-): Promise<void> {
-  const [from, to] = [await disk.open(name), await disk.open(repaired)];
-  try {
-    await to.truncate(0);
-    const log = new LogWriter({ file: to, position: 0, durability: 'process' });
-    if (position === 0) await log.append([writeHead({ previousEnd: await endBefore(disk, folder, name) })]);
-    else {
-      for await (const { body } of readFrames(from, { folder, name }, position)) await log.append([body]);
-    }
-    await to.write([TORN], log.position);
-    await log.sync();
-  } finally {
-    await from.close();
-    await to.close();
-  }
 }
 
 /** End of the log before; 0 after a snapshot, which any log goes on from. */

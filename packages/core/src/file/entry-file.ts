@@ -90,6 +90,11 @@ export async function scanEntries(file: DiskFile, where: FileName, until?: numbe
   }
 }
 
+/** Number of changes in a frame. */
+export function changesIn(frame: ReadFrame): number {
+  return [...linesIn(frame)].length;
+}
+
 /** The lines of a file that count, in the order of writing. */
 async function* liveLines(
   file: DiskFile,

@@ -2,6 +2,7 @@ import { open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { checkFolder, repairFolder } from '../../src/file/check-folder.js';
+import { EntryFolder } from '../../src/file/entry-folder.js';
 import { FileStorage } from '../../src/file/file-storage.js';
 import { folder } from './folder.js';
 
@@ -77,14 +78,14 @@ describe('the repair of a folder', () => {
     await expect(FileStorage.open(place.path)).rejects.toMatchObject({ code: 'internal_error' });
     const { damage: found } = await checkFolder(place.path);
     expect(found).toMatchObject({ file: 'log-1', isRepairable: true });
-    const lost = found?.lostCommands ?? 0;
+    const lost = found?.lostChanges ?? 0;
     expect(lost).toBeGreaterThan(3);
     const repaired = await repairFolder(place.path);
     // Of the damaged frame it is not known what it held: a command.
-    expect(repaired.contents.tasks).toBe(20 - lost - 1);
+    expect(repaired.contents).toMatchObject({ tasks: 20 - lost - 1 });
     expect(repaired.keptAside).toHaveLength(1);
     expect(await stat(join(place.path, repaired.keptAside[0] ?? ''))).toBeDefined();
-    expect(await tasksOf(place.path)).toBe(repaired.contents.tasks);
+    expect(await tasksOf(place.path)).toBe(20 - lost - 1);
     const again = await FileStorage.open(place.path);
     const { gap } = await again.events.read({ tenantId: TENANT, after: known, limit: 10 });
     expect(gap).toMatchObject({ event: 'gap', from: known });
@@ -99,7 +100,7 @@ describe('the repair of a folder', () => {
     const { damage: found } = await checkFolder(place.path);
     expect(found).toMatchObject({ file: 'log-2', position: 0, isRepairable: true });
     const repaired = await repairFolder(place.path);
-    expect(repaired.contents.tasks).toBe(5);
+    expect(repaired.contents).toMatchObject({ tasks: 5 });
     expect(await tasksOf(place.path)).toBe(5);
   });
 
@@ -114,5 +115,54 @@ describe('the repair of a folder', () => {
     await killed(await fill(first.path, 5), first.path);
     await damage(join(first.path, 'log-1'), 20);
     await expect(repairFolder(first.path)).rejects.toMatchObject({ code: 'conflict' });
+  });
+});
+
+describe('the folder of a service', () => {
+  async function put(path: string, count: number): Promise<EntryFolder> {
+    const store = await EntryFolder.open(path);
+    for (let n = 0; n < count; n += 1)
+      await store.put({ tenantId: TENANT, changes: [{ key: `key-${n}`, value: 'x'.repeat(100) }] });
+    return store;
+  }
+
+  async function keysOf(path: string): Promise<string[]> {
+    const store = await EntryFolder.open(path);
+    const keys: string[] = [];
+    for await (const { key } of store.entries({ signal: new AbortController().signal })) keys.push(key);
+    await store.close();
+    return keys;
+  }
+
+  it('is checked as well', async () => {
+    await using place = await folder();
+    const store = await put(place.path, 5);
+    await expect(checkFolder(place.path)).rejects.toMatchObject({ code: 'conflict' });
+    await store.close();
+    expect(await checkFolder(place.path)).toEqual({ folder: place.path, contents: { entries: 5 } });
+    expect(await repairFolder(place.path)).toMatchObject({ contents: { entries: 5 }, keptAside: [] });
+  });
+
+  it('is repaired: all before the damage is kept', async () => {
+    await using place = await folder();
+    await (await put(place.path, 20)).close();
+    await damage(join(place.path, 'entries-1'), 1_000);
+    await expect(EntryFolder.open(place.path)).rejects.toMatchObject({ code: 'internal_error' });
+    const { damage: found } = await checkFolder(place.path);
+    expect(found).toMatchObject({ file: 'entries-1', isRepairable: true });
+    const kept = 20 - (found?.lostChanges ?? 0) - 1;
+    expect(kept).toBeGreaterThan(2);
+    const repaired = await repairFolder(place.path);
+    expect(repaired).toMatchObject({ contents: { entries: kept } });
+    expect(repaired.keptAside).toHaveLength(1);
+    expect(await keysOf(place.path)).toEqual(Array.from({ length: kept }, (_, n) => `key-${n}`));
+  });
+
+  it('with a damaged head cannot be repaired', async () => {
+    await using place = await folder();
+    await (await put(place.path, 5)).close();
+    await damage(join(place.path, 'entries-1'), 20);
+    expect((await checkFolder(place.path)).damage).toMatchObject({ isRepairable: false, lostChanges: 5 });
+    await expect(repairFolder(place.path)).rejects.toMatchObject({ code: 'conflict' });
   });
 });
