@@ -51,3 +51,4 @@ export {
   repairFolder,
 } from './file/check-folder.js';
 export type { DamagePlace } from './file/damage.js';
+export { PortableFolder, type PortableFolderOptions } from './file/portable-folder.js';
