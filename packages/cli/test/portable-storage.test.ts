@@ -82,6 +82,18 @@ describe('storage export and import', () => {
     });
   });
 
+  it('refuse a Redis that would lose tasks', async () => {
+    await using redis = await RedisServer.start({ args: ['--maxmemory-policy', 'allkeys-lru'] });
+    await using place = await folder();
+    await withTasks(join(place.path, 'old'), 1);
+    const { stdout } = await cli(['storage', 'export', '--storage', 'file:old'], { cwd: place.path });
+    const refused = await cli(['storage', 'import', '-', '--storage', redis.url], { input: stdout });
+    expect(refused).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining('maxmemory-policy is allkeys-lru') as string,
+    });
+  });
+
   it('never overwrite a file, and leave none of an export that failed', async () => {
     await using place = await folder();
     await withTasks(join(place.path, 'old'), 1);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { PortableRecord } from '@agent-orchestrator/core/storage';
 import { sharedCluster, sharedRedis } from '@agent-orchestrator/test-servers';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { canonical, recordsOf } from '../../core/test/portable-records.js';
 import { RedisPortableState, RedisStorage, type RedisTarget } from '../src/index.js';
@@ -172,6 +172,20 @@ describe('an import into Redis', () => {
       code: 'conflict',
       message: 'Redis: expected an empty storage, got one with 3 tenants: a, b, c',
     });
+  });
+});
+
+describe('an export of a Cluster', () => {
+  it('has a tenant that a crash has left out of the list', async () => {
+    const { nodes } = await sharedCluster();
+    const prefix = newPrefix();
+    await withStorage({ nodes }, prefix, fill);
+    const client = new Cluster([...nodes]);
+    await client.zrem(`${prefix}:system:{queue}:tenants`, 'b');
+    client.disconnect();
+    const records = await recordsOf(await exported(state({ nodes }, prefix)));
+    const tenants = records.filter(({ kind }) => kind === 'tenant').map(({ tenant_id: id }) => id);
+    expect(tenants).toEqual(['a', 'b', 'c']);
   });
 });
 

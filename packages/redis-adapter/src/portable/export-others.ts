@@ -35,7 +35,7 @@ export async function* otherRecords(state: RedisState, now: number): AsyncGenera
 }
 
 /** Tenant, rest and name of each key, once: a scan may return a key twice. */
-async function* scan(
+export async function* scan(
   servers: readonly Redis[],
   pattern: string,
   form: RegExp,

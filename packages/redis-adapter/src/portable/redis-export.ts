@@ -5,10 +5,11 @@ import type { RedisState } from '../scripts/tenant-steps.js';
 import { answerOf } from '../server/storage-errors.js';
 import { stateOf } from '../tasks/task-codec.js';
 import { batchIds, batchRecord, itemRecords, sessionRecords } from './export-groups.js';
-import { otherRecords } from './export-others.js';
+import { otherRecords, scan } from './export-others.js';
 import { TaskExport } from './export-tasks.js';
 import type { TenantKeys, WholeState } from './stored-records.js';
 
+const META = /:tasks:\{([^}]*)\}:(@meta)$/;
 /** Names in an error, at most. */
 const NAMED = 5;
 
@@ -60,10 +61,21 @@ export class RedisExport {
     await this.state.parts.database.check();
     await refuseWorkers(this.state);
     const now = await timeOf(this.state);
-    for await (const page of this.tenants.pages())
-      for (const tenantId of page) await this.#refuseLeases(tenantId, now);
-    for await (const page of this.tenants.pages()) for (const tenantId of page) yield* this.#tenant(tenantId);
+    for await (const tenantId of this.#tenantIds()) await this.#refuseLeases(tenantId, now);
+    for await (const tenantId of this.#tenantIds()) yield* this.#tenant(tenantId);
     yield* otherRecords(this.state, now);
+  }
+
+  /** On a Cluster the list of tenants may lack one, after a crash between two steps: its own keys are looked for. */
+  async *#tenantIds(): AsyncGenerator<string> {
+    const { topology, keys } = this.state.parts;
+    if (topology.stepsSpanTenants) {
+      for await (const page of this.tenants.pages()) yield* page;
+      return;
+    }
+    const found: string[] = [];
+    for await (const [tenantId] of scan(topology.masters(), keys.scans.tenants, META)) found.push(tenantId);
+    yield* found.toSorted();
   }
 
   /** A lease that has not expired may be that of a worker that is only away. */

@@ -8,6 +8,7 @@ import {
 import type { Tenants } from '../queue/rotations.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import { unfinishedImport, unfinishedLayout, WHOLE_LAYOUT } from '../server/layout.js';
+import { checkServer } from '../server/server-check.js';
 import { answerOf } from '../server/storage-errors.js';
 import { type Command, Timers } from './commands.js';
 import { TenantImport } from './import-tenant.js';
@@ -44,6 +45,7 @@ export class RedisImport {
 
   async run({ source, signal }: ImportRecordsParams): Promise<void> {
     await this.state.parts.database.check();
+    await this.#refuseServer();
     await this.#takePlace(signal);
     const ended = new AbortController();
     const holding = this.#holdOn(ended.signal);
@@ -56,6 +58,14 @@ export class RedisImport {
       await holding;
       await this.#release();
     }
+  }
+
+  /** As for an orchestrator: a server that throws keys away would lose what is imported. */
+  async #refuseServer(): Promise<void> {
+    const { topology, timers } = this.state.parts;
+    const findings = await checkServer(topology, timers);
+    const refused = findings.filter(({ level }) => level === 'refused').map(({ message }) => message);
+    if (refused.length > 0) throw new OrchestratorError('invalid_request', [...new Set(refused)].join('; '));
   }
 
   /** A process that was killed has the place for a while. */

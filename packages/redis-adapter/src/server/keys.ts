@@ -67,9 +67,13 @@ export class Keys {
     return `${this.prefix}:services:${service}:tenants`;
   }
 
-  /** Idempotency keys and usage of all tenants, as patterns of `SCAN`. */
-  get scans(): { readonly keys: string; readonly usage: string } {
-    return { keys: `${this.prefix}:tasks:{*}:@key:*`, usage: `${this.prefix}:usage:{*}:*` };
+  /** Tenants, and idempotency keys and usage of all tenants, as patterns of `SCAN`. */
+  get scans(): { readonly tenants: string; readonly keys: string; readonly usage: string } {
+    return {
+      tenants: `${this.prefix}:tasks:{*}:@meta`,
+      keys: `${this.prefix}:tasks:{*}:@key:*`,
+      usage: `${this.prefix}:usage:{*}:*`,
+    };
   }
 
   /** Usage of one day, counted from 1970-01-01. */
