@@ -158,6 +158,10 @@ describe('an import into Redis', () => {
     const both = await Promise.allSettled([1, 2].map(() => imported(state(url, prefix), lines, 'same')));
     expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
     const refused = both.find(({ status }) => status === 'rejected') as PromiseRejectedResult;
+    // The traces of the import expire, once it is over.
+    const client = new Redis(url);
+    expect(await client.pttl(`${prefix}:tasks:{a}:@import`)).toBeGreaterThan(60_000);
+    client.disconnect();
     // The second one has waited for its turn.
     expect(refused.reason).toMatchObject({ code: 'conflict' });
     expect(canonical(await exported(state(url, prefix)))).toEqual(canonical(lines));

@@ -5,7 +5,6 @@ import {
   type PortableRecord,
   systemClock,
 } from '@agent-orchestrator/core/storage';
-import type { Tenants } from '../queue/rotations.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import { unfinishedImport, unfinishedLayout, WHOLE_LAYOUT } from '../server/layout.js';
 import { checkServer } from '../server/server-check.js';
@@ -36,10 +35,7 @@ export class RedisImport {
   readonly #token: string;
   #isHeld = true;
 
-  constructor(
-    private readonly state: RedisState,
-    private readonly tenants: Tenants,
-  ) {
+  constructor(private readonly state: RedisState) {
     this.#token = state.parts.random.uuid();
   }
 
@@ -193,13 +189,12 @@ export class RedisImport {
       await answerOf(client.zadd(`${keys.system}tenants`, 0, tenantId));
       await this.state.change(tenantId, 'reconcileTenant', 1);
     }
-    for (const tenantId of touched)
-      await answerOf(
-        client.set(keys.task(tenantId, '@import'), `${importId} ${BEHIND_ALL}`, 'PX', FENCED_MS),
-      );
+    const marks = touched.map((tenantId) => keys.task(tenantId, '@import'));
+    for (const mark of marks) await answerOf(client.set(mark, `${importId} ${BEHIND_ALL}`));
     if (!this.#isHeld) throw importedElsewhere();
     await answerOf(client.set(keys.layout, WHOLE_LAYOUT));
-    this.tenants.reconcileSoon();
+    // Not before: a repeat of an import that is not over must find them, whenever it comes.
+    for (const mark of marks) await client.pexpire(mark, FENCED_MS).catch(() => 0);
   }
 }
 

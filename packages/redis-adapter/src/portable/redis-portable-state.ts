@@ -63,7 +63,7 @@ export class RedisPortableState implements PortableState, AsyncDisposable {
   async importRecords(params: ImportRecordsParams): Promise<void> {
     const session = this.#session('import');
     try {
-      await new RedisImport(session.state, session.tenants).run(params);
+      await new RedisImport(session.state).run(params);
     } finally {
       this.#end(session);
     }
