@@ -70,6 +70,9 @@ const OTHER_SCRIPTS = [
   'advanceRotation',
   'claimFromTenant',
   'reconcileTenant',
+  // See lost-import-replies.
+  'holdImport',
+  'importPortion',
 ];
 
 describe('the scenarios of lost replies', () => {

@@ -54,3 +54,4 @@ export {
 } from './file/check-folder.js';
 export { folderOfUrl } from './file/folder-url.js';
 export type { DamagePlace } from './file/damage.js';
+export { PortableFolder, type PortableFolderOptions } from './file/portable-folder.js';

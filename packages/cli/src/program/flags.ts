@@ -24,6 +24,11 @@ export function withStorageFlags(command: Command): Command {
   );
 }
 
+/** Flags of commands on a storage that no process uses. */
+export function withIdleStorageFlags(command: Command): Command {
+  return withStorage(command, 'the storage (default: ORCHESTRATOR_STORAGE, else file:.orchestrator/data)');
+}
+
 /** Flags of commands of operators. */
 export function withOperatorFlags(command: Command): Command {
   return withStorage(

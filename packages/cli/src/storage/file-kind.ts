@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { FileStorage, OrchestratorError, type Storage } from '@agent-orchestrator/core';
-import { folderOfUrl } from '@agent-orchestrator/core/server';
+import { folderOfUrl, PortableFolder } from '@agent-orchestrator/core/server';
+import type { PortableState } from '@agent-orchestrator/core/storage';
 import { ConfigurationError } from '../errors/errors.js';
 import type { OpenStorageOptions, StorageAddress, StorageKind } from './storage-kind.js';
 
@@ -19,6 +20,10 @@ export class FileAddress implements StorageAddress {
     } catch (error) {
       throw error instanceof OrchestratorError ? explained(error) : error;
     }
+  }
+
+  async portable(cwd: string): Promise<PortableState> {
+    return new PortableFolder(resolve(cwd, this.folder));
   }
 
   serviceStorage(service: string, cwd: string): string {

@@ -1,4 +1,5 @@
 import type { Storage } from '@agent-orchestrator/core';
+import type { PortableState } from '@agent-orchestrator/core/storage';
 import type { OwnSettings } from './own-settings.js';
 
 export interface OpenStorageOptions {
@@ -33,6 +34,12 @@ export interface StorageAddress {
    * @param cwd folder that paths are relative to.
    */
   serviceStorage(service: string, cwd: string): string;
+  /**
+   * Opens what can be exported and imported while no process uses it. Absent: nothing outlives the process.
+   *
+   * @param cwd folder that paths are relative to.
+   */
+  readonly portable?: (cwd: string) => Promise<PortableState>;
   /** Opens it for an operator, beside the orchestrators that use it. Absent: one process has it to itself. */
   readonly inspect?: (options: InspectStorageOptions) => Promise<Storage>;
 }

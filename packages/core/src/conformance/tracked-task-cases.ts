@@ -54,6 +54,25 @@ export const trackedTaskCases: readonly ConformanceCase[] = [
   },
   {
     part: 'tasks',
+    method: 'register',
+    name: 'waits without an end for a call that has no silence limit',
+    async run(t) {
+      const silenceMs = Number.POSITIVE_INFINITY;
+      const call = { callId: t.id(), service: 'query', operation: 'run', silenceMs };
+      const task = await t.registered({ call });
+      const step = { tenantId: t.tenantId, taskId: task.task_id, journalRev: 0, key: call.callId };
+      const answer = { kind: 'accepted', jobId: 'j' } as const;
+      const recorded = await t.storage.journal.record({ ...step, callId: call.callId, answer });
+      assert.equal(recorded.answer, 'recorded');
+      const body = { kind: 'status', status: 'half', details: {} } as const;
+      const report = { tenantId: t.tenantId, service: 'query', jobId: 'j', body };
+      assert.equal((await t.storage.journal.report(report)).answer, 'applied');
+      assert.equal((await t.report('j', 'late')).answer, 'applied');
+      assert.equal((await t.get(task.task_id)).result, 'late');
+    },
+  },
+  {
+    part: 'tasks',
     method: 'finish',
     name: 'finishes a registered task once',
     async run(t) {

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { EngineSettings } from '../engine/engine-state.js';
 import { OrchestratorError } from '../protocol/errors.js';
@@ -92,6 +92,12 @@ export function repairFolder(path: string): Promise<FolderRepair> {
       repaired.damage?.message ?? `${folder}: cannot be repaired`,
     );
   });
+}
+
+/** Whether a path is a folder that has a log. */
+export async function isFolderOfStorage(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() === true && logsOf(await readdir(path)).length > 0;
 }
 
 /** Checks the folder while no other process can open it. */
@@ -196,7 +202,8 @@ async function examine(disk: Disk, folder: string): Promise<Pick<FolderCheck, 'c
   }
 }
 
-function contentsOf({ engine }: FolderState): StorageContents {
+/** What the folder of a storage holds. */
+export function contentsOf({ engine }: FolderState): StorageContents {
   const sum = { tenants: 0, sessions: 0, tasks: 0 };
   for (const { sessions, tasks } of engine.state.tenants.after(undefined)) {
     sum.tenants += 1;

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { inJson, newEpoch } from '../engine/engine-gate.js';
 import type { Engine } from '../engine/engine.js';
-import type { EngineLimits, EngineSettings } from '../engine/engine-state.js';
+import type { EngineLimits } from '../engine/engine-state.js';
 import { EngineStorage } from '../engine/engine-storage.js';
 import { withinHeap } from '../engine/memory-storage.js';
 import { OrchestratorError } from '../protocol/errors.js';
@@ -13,9 +13,9 @@ import { type Disk, openFolder } from './disk.js';
 import { FileGate } from './file-gate.js';
 import { guarded, unusable, warnOfNetwork } from './folder-access.js';
 import { FolderLock } from './folder-lock.js';
-import { type FolderState, logName, readFolder } from './folder-state.js';
-import { writeHead } from './log-entries.js';
-import { type Durability, LogWriter } from './log-writer.js';
+import { logName, readFolder } from './folder-state.js';
+import { continueLog } from './log-start.js';
+import type { Durability } from './log-writer.js';
 import { writeSnapshot } from './snapshot-file.js';
 import { inThread, type SnapshotJob, snapshotOfFiles, Snapshots } from './snapshots.js';
 import { StateLog } from './state-log.js';
@@ -185,26 +185,5 @@ export class FileStorage extends EngineStorage {
     await snapshots.idle();
     snapshots.writeWith((number) => writeSnapshot(disk, number, engine));
     await log.next().catch(onFailure);
-  }
-}
-
-/** The last log of a folder, with its head. */
-async function continueLog(
-  disk: Disk,
-  { log, position, previousEnd }: FolderState,
-  { settings, durability }: { readonly settings: EngineSettings; readonly durability: Durability },
-): Promise<LogWriter> {
-  const file = await disk.open(logName(log));
-  try {
-    await file.truncate(position);
-    const writer = new LogWriter({ file, position, durability });
-    if (position > 0) return writer;
-    await writer.append([writeHead(previousEnd === undefined ? { settings } : { previousEnd })]);
-    await writer.sync();
-    await disk.sync();
-    return writer;
-  } catch (error) {
-    await file.close().catch(() => undefined);
-    throw error;
   }
 }

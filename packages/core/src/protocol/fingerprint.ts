@@ -4,3 +4,8 @@ import { hash } from 'node:crypto';
 export function fingerprintOf(text: string): string {
   return hash('sha256', text, 'base64url').slice(0, 22);
 }
+
+/** SHA-256 of a text, as base64url. */
+export function digestOf(text: string): string {
+  return hash('sha256', text, 'base64url');
+}

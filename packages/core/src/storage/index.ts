@@ -160,3 +160,31 @@ export { atMost, every, pause } from '../runtime/clock.js';
 export { Fifo } from '../runtime/fifo.js';
 export { type WaitOptions, WakeSignal } from '../runtime/wake-signal.js';
 export { type AvailabilityOptions, isUnavailable, untilAvailable } from '../runtime/until-available.js';
+export type {
+  ExportRecordsParams,
+  ImportRecordsParams,
+  ImportSource,
+  PortableState,
+} from './portable-state.js';
+export { type ExportCounts, exportLines, type ExportSummary, readExport } from './portable-lines.js';
+export { portions } from './portable-pages.js';
+export type {
+  BatchItemRecord,
+  BatchItemsRecord,
+  BatchRecord,
+  CallRecord,
+  CancellingRecord,
+  DroppedCallRecord,
+  JournalRecord,
+  KeyRecord,
+  MessageOfSession,
+  MessagesRecord,
+  PortableRecord,
+  SessionRecord,
+  SignalIdRecord,
+  StepCallRecord,
+  StepRecord,
+  TaskRecord,
+  TenantRecord,
+  UsageRecord,
+} from './portable-records.js';

@@ -46,7 +46,15 @@ do
 
   -- The chunk at `checked`, of which `checked_ids` are done. Its ids are not removed: @created is the list of all tasks too.
   local function takeDeadlines()
-    local ids = redis.call('LINDEX', PREFIX .. '@created', count('checked')):match('^%d+ %d+ (.*)$')
+    local chunk = redis.call('LINDEX', PREFIX .. '@created', count('checked')) or ''
+    local deadline, ids = chunk:match('^%d+ (%d+) (.*)$')
+    deadline = tonumber(deadline) or 0
+    if deadline == 0 or deadline > now then
+      -- The first one after many that are in @due: its own time counts.
+      left = left - 1
+      spend(1)
+      return
+    end
     local at, before = 0, count('checked_ids')
     for id in ids:gmatch('%S+') do
       at = at + 1

@@ -19,11 +19,13 @@ export class Database {
   /**
    * @param layoutKey holds the version of the layout.
    * @param limit of the answer, where the client itself sets none.
+   * @param during whether keys whose import has not come to its end are taken.
    */
   constructor(
     private readonly topology: Topology,
     private readonly layoutKey: string,
     private readonly limit: TimeLimit,
+    private readonly during?: 'import',
   ) {
     this.number = topology.database;
   }
@@ -51,7 +53,7 @@ export class Database {
     const losses = this.#losses;
     try {
       // Sent at once. Where the database is refused, its refusal is the answer.
-      const checked = checkLayout(topology.client, this.layoutKey, topology.select());
+      const checked = checkLayout(topology.client, this.layoutKey, topology.select(), this.during);
       const isStored = await this.limit(checked);
       if (losses !== this.#losses) return;
       this.#isChecked = isStored;

@@ -8,6 +8,8 @@ export class Keys {
   readonly notifications: string;
   /** Version of the layout of all keys. */
   readonly layout: string;
+  /** Token of the process that imports at the moment. */
+  readonly importer: string;
 
   /**
    * @param prefix of every key, see `RedisStorageOptions.prefix`.
@@ -20,6 +22,7 @@ export class Keys {
     this.system = `${prefix}:system:{queue}:`;
     this.notifications = `${prefix}:system:notifications`;
     this.layout = `${prefix}:system:layout`;
+    this.importer = `${prefix}:system:importer`;
   }
 
   /** A channel of wakeups: that of all processes, or of one process, worker or purpose. */
@@ -62,6 +65,15 @@ export class Keys {
   /** Tenants of which a service may have values. */
   entryTenants(service: string): string {
     return `${this.prefix}:services:${service}:tenants`;
+  }
+
+  /** Tenants, and idempotency keys and usage of all tenants, as patterns of `SCAN`. */
+  get scans(): { readonly tenants: string; readonly keys: string; readonly usage: string } {
+    return {
+      tenants: `${this.prefix}:tasks:{*}:@meta`,
+      keys: `${this.prefix}:tasks:{*}:@key:*`,
+      usage: `${this.prefix}:usage:{*}:*`,
+    };
   }
 
   /** Usage of one day, counted from 1970-01-01. */

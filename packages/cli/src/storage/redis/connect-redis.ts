@@ -1,13 +1,23 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
-import type { RedisStorage, RedisTarget } from '@agent-orchestrator/redis-adapter';
+import type { RedisPortableState, RedisStorage, RedisTarget } from '@agent-orchestrator/redis-adapter';
 import { ConfigurationError } from '../../errors/errors.js';
 import type { RedisSetting } from './redis-address.js';
 
 /** Lazy adapter for a setting: other commands start sooner without it. */
 export async function connectRedis(setting: RedisSetting): Promise<RedisStorage> {
-  const adapter = await import('@agent-orchestrator/redis-adapter');
+  const { RedisStorage: Adapter } = await import('@agent-orchestrator/redis-adapter');
+  return connecting(() => Adapter.connect(targetOf(setting)));
+}
+
+/** The same for an export or an import. */
+export async function portableRedis(setting: RedisSetting): Promise<RedisPortableState> {
+  const { RedisPortableState: Adapter } = await import('@agent-orchestrator/redis-adapter');
+  return connecting(() => Adapter.connect(targetOf(setting)));
+}
+
+function connecting<T>(connect: () => T): T {
   try {
-    return adapter.RedisStorage.connect(targetOf(setting));
+    return connect();
   } catch (error) {
     // An invalid address is a configuration error; an unreachable one is found later.
     if (error instanceof OrchestratorError && error.code === 'invalid_request') {

@@ -24,6 +24,11 @@ export class RedisAddress implements StorageAddress {
     return redisUrl(this.setting);
   }
 
+  async portable() {
+    const { portableRedis } = await import('./connect-redis.js');
+    return portableRedis(this.setting);
+  }
+
   async inspect(options: InspectStorageOptions) {
     const { openRedis } = await import('./open-redis.js');
     return openRedis(this.setting, options);

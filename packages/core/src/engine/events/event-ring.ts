@@ -54,6 +54,11 @@ export class EventRing {
     for (const event of this.kept.slice(0, this.kept.size)) event.view = undefined;
   }
 
+  /** Goes on behind `seq` events that another storage had. */
+  startAfter(seq: number): void {
+    this.lastSeq = seq;
+  }
+
   get seq(): number {
     return this.lastSeq;
   }

@@ -165,7 +165,7 @@ export function jsonBytes(value: unknown): number {
   return Buffer.byteLength(writeJson(value));
 }
 
-function keepOutcome(outcome: StepOutcome, owner: BytesOwner): KeptOutcome {
+export function keepOutcome(outcome: StepOutcome, owner: BytesOwner): KeptOutcome {
   return outcome.ok
     ? { ok: true, value: keepField(outcome, 'value', owner) }
     : { ok: false, error: structuredClone(outcome.error) };

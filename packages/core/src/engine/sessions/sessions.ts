@@ -19,7 +19,7 @@ import type {
 import { LoggedEvent } from '../events/event-ring.js';
 import { sessionKey } from '../tasks/cancellations.js';
 import { bytesOf, keptOfText, textOfKept, viewJson } from '../kept-json.js';
-import { rememberKey } from '../tasks/idempotency.js';
+import { isSameRequest, rememberKey } from '../tasks/idempotency.js';
 import type { EngineState } from '../engine-state.js';
 import type { TaskLife } from '../tasks/task-life.js';
 import { viewTask } from '../tasks/task-view.js';
@@ -46,8 +46,8 @@ export class Sessions {
     const { idempotency } = params;
     const used = idempotency && tenant.idempotency.get(idempotency.key);
     if (used) {
-      const { fingerprint, entry } = used;
-      if (fingerprint !== idempotency.fingerprint || !('messages' in entry))
+      const { entry } = used;
+      if (!isSameRequest(used, idempotency) || !('messages' in entry))
         return { answer: 'idempotency_conflict' };
       const kept = tenant.sessions.get(entry.session.session_id);
       if (kept) return { answer: 'replayed', session: viewSession(kept) };

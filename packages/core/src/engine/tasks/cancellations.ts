@@ -62,6 +62,21 @@ export class Cancellations {
     this.state.schedule('cancel', this.state.now(), { tenantId: tenant.tenantId, id: key });
   }
 
+  /** A cancellation that another storage had begun: the sweeper goes on with it, from its first task again. */
+  restore(
+    tenant: TenantState,
+    of: SessionEntry | BatchEntry,
+    how: { readonly reason: string; readonly graceMs: number },
+  ): void {
+    const key = 'live' in of ? sessionKey(of.session.session_id) : batchKey(of.batchId);
+    const tasks = 'live' in of ? [...of.live] : of.items.filter((item) => 'spec' in item);
+    this.begin(tenant, key, tasks, { group: of.group, ...how });
+    const cancellation = tenant.cancellations.get(key) as Cancellation;
+    cancellation.askedAt = -CANCELLER_SILENT_MS;
+    cancellation.isScheduled = true;
+    this.state.schedule('cancel', this.state.now(), { tenantId: tenant.tenantId, id: key });
+  }
+
   private begin(
     tenant: TenantState,
     key: string,

@@ -18,7 +18,7 @@ import type {
 } from '../../storage/task-records.js';
 import { UNLIMITED } from '../unlimited.js';
 import { ConcurrencyGroup } from '../queue/concurrency-group.js';
-import { rememberKey } from './idempotency.js';
+import { isSameRequest, rememberKey } from './idempotency.js';
 import type { EngineState } from '../engine-state.js';
 import type { Sessions } from '../sessions/sessions.js';
 import type { TaskLife } from './task-life.js';
@@ -42,7 +42,7 @@ export class Submissions {
     const tenant = this.state.tenant(tenantId);
     const known = idempotency && tenant.idempotency.get(idempotency.key);
     if (known) {
-      if (known.fingerprint !== idempotency.fingerprint || !('spec' in known.entry)) {
+      if (!isSameRequest(known, idempotency) || !('spec' in known.entry)) {
         return { answer: 'idempotency_conflict' };
       }
       return this.stored('replayed', tenant, known.entry);
@@ -65,7 +65,7 @@ export class Submissions {
     const tenant = this.state.tenant(tenantId);
     const known = idempotency && tenant.idempotency.get(idempotency.key);
     if (known) {
-      if (known.fingerprint !== idempotency.fingerprint || !('items' in known.entry))
+      if (!isSameRequest(known, idempotency) || !('items' in known.entry))
         return { answer: 'idempotency_conflict' };
       return { answer: 'replayed', batch: viewBatch(tenant, known.entry, this.state.limits.pageBytes) };
     }

@@ -101,8 +101,8 @@ export class TaskLife {
   }
 
   /** Enqueues a `ready` or `woken` task for claims. */
-  enqueue(tenant: TenantState, entry: TaskEntry): void {
-    entry.queuePriority = queuePriorityOf(entry);
+  enqueue(tenant: TenantState, entry: TaskEntry, priority = queuePriorityOf(entry)): void {
+    entry.queuePriority = priority;
     const group = groupOf(entry);
     let levels = tenant.ready.get(group);
     if (!levels) {

@@ -52,6 +52,22 @@ export class UsageBook {
       if (day >= oldest && day >= from && day <= to) for (const row of rows.values()) yield { ...row };
   }
 
+  /** Rows of all tenants by day, of days that are not expired. */
+  *days(now: number): Generator<{ readonly tenantId: string; readonly rows: readonly UsageRow[] }> {
+    const oldest = this.oldestDay(now);
+    for (const [tenantId, days] of this.tenants)
+      for (const [day, rows] of days) if (day >= oldest) yield { tenantId, rows: [...rows.values()] };
+  }
+
+  /** Adds a row of another storage, which this one does not have. */
+  restore(tenantId: string, row: UsageRow): void {
+    const days = this.tenants.get(tenantId) ?? new Map<string, Map<string, UsageRow>>();
+    this.tenants.set(tenantId, days);
+    const rows = days.get(row.day) ?? new Map<string, UsageRow>();
+    days.set(row.day, rows);
+    rows.set(keyOf(row.model, row.operation), row);
+  }
+
   /** Checks the next `max` tenants and drops expired days. */
   forget(now: number, max: number): void {
     this.forgetIds(now);

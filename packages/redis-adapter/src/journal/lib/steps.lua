@@ -192,6 +192,9 @@ local function settleSending(step, call)
 end
 
 local function scheduleSilence(task, step, call)
+  if not step.silence then
+    return
+  end
   local first = not call.silent
   call.silent = now + step.silence
   -- The sweeper renews a timer that fires early: one is enough, however often the service reports.
