@@ -78,7 +78,7 @@ describe('storage export and import', () => {
     const full = await cli(['storage', 'import', '-', '--storage', url], { input: exported.stdout });
     expect(full).toMatchObject({
       code: 78,
-      stderr: expect.stringContaining('got one with 1 tenants: acme') as string,
+      stderr: expect.stringContaining('got one with tenants (1): acme') as string,
     });
   });
 

@@ -174,7 +174,7 @@ describe('an import into Redis', () => {
     await imported(state(url, prefix), lines);
     await expect(imported(state(url, prefix), lines)).rejects.toMatchObject({
       code: 'conflict',
-      message: 'Redis: expected an empty storage, got one with 3 tenants: a, b, c',
+      message: 'Redis: expected an empty storage, got one with tenants (3): a, b, c',
     });
   });
 });

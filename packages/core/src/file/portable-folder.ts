@@ -125,7 +125,7 @@ export class PortableFolder implements PortableState {
 function refuseContent(where: string, state: FolderState): void {
   const { tenants, sessions, tasks } = contentsOf(state);
   if (tenants + sessions + tasks === 0) return;
-  const got = `one with ${tenants} tenants, ${sessions} sessions and ${tasks} tasks`;
+  const got = `one with tenants: ${tenants}, sessions: ${sessions}, tasks: ${tasks}`;
   throw new OrchestratorError('conflict', `${where}: expected an empty storage, got ${got}`, {
     retryable: false,
   });

@@ -134,7 +134,7 @@ describe('an import into a folder', () => {
     await expect(fill(disk, clock, records)).rejects.toMatchObject({
       code: 'conflict',
       message: expect.stringMatching(
-        /expected an empty storage, got one with 1 tenants, 1 sessions and 30 tasks$/,
+        /expected an empty storage, got one with tenants: 1, sessions: 1, tasks: 30$/,
       ) as string,
     });
   });

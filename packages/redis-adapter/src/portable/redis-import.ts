@@ -123,7 +123,7 @@ export class RedisImport {
     if (count === 0) return;
     const ids = await answerOf(client.zrange(`${keys.system}tenants`, 0, `${NAMED - 1}`));
     const rest = count - ids.length;
-    const got = `one with ${count} tenants: ${ids.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+    const got = `one with tenants (${count}): ${ids.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
     throw new OrchestratorError('conflict', `Redis: expected an empty storage, got ${got}`, {
       retryable: false,
     });
