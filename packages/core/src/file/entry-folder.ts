@@ -91,7 +91,7 @@ export class EntryFolder implements EntryStore {
     const onFailure = (error: unknown) =>
       onWarning(`${where}: the log was not compacted, and grows on: ${messageOf(error)}`);
     try {
-      const log = await EntryLog.open({ disk, where, durability, minGarbageBytes, onFailure });
+      const log = await EntryLog.open({ disk, lock, where, durability, minGarbageBytes, onFailure });
       return new EntryFolder(where, lock, log);
     } catch (error) {
       await lock.release().catch(() => undefined);

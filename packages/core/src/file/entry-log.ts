@@ -12,12 +12,15 @@ import {
   liveEntries,
   scanEntries,
 } from './entry-file.js';
+import type { FolderLock } from './folder-lock.js';
 import { FRAME_HEADER_BYTES } from './frame.js';
 import { scanFrames } from './log-reader.js';
 import { type Durability, isWithoutRoom, LogWriter } from './log-writer.js';
 
 export interface EntryLogOptions {
   readonly disk: Disk;
+  /** Of the folder: nothing is written without it. */
+  readonly lock: Pick<FolderLock, 'confirm' | 'confirmSometimes'>;
   /** The folder, for messages. */
   readonly where: string;
   readonly durability: Durability;
@@ -115,6 +118,7 @@ export class EntryLog {
    */
   async append(lines: readonly Buffer[]): Promise<void> {
     await this.#exclusively(async () => {
+      await this.#options.lock.confirmSometimes().catch((error: unknown) => this.#endWith(error));
       let bytes = FRAME_HEADER_BYTES;
       for (const { length } of lines) bytes += length;
       const { writer } = this.#current;
@@ -132,6 +136,11 @@ export class EntryLog {
     await this.#compaction;
     await this.#turn;
     await this.#current.file.close();
+  }
+
+  #endWith(error: unknown): never {
+    this.#end = error;
+    throw error;
   }
 
   #withoutRoom(cause: unknown): OrchestratorError {
@@ -166,7 +175,8 @@ export class EntryLog {
   }
 
   async #compact(): Promise<void> {
-    const { disk, where } = this.#options;
+    const { disk, where, lock } = this.#options;
+    await lock.confirm();
     const old = this.#current;
     const name = entryFileName(old.number);
     const temporary = `${entryFileName(old.number + 1)}.tmp`;
@@ -190,6 +200,7 @@ export class EntryLog {
         this.#checkOpen();
         await this.#copyFrames(old, copied, copy);
         await copy.sync();
+        await lock.confirm().catch((error: unknown) => this.#endWith(error));
         await this.#exchange(old, temporary, { file, position: copy.position });
       });
       this.#compactAt = this.#limitAfter(liveBytes);
@@ -239,10 +250,7 @@ export class EntryLog {
       if (!isWithoutRoom(error)) this.#end = error;
       throw error;
     }
-    await disk.sync().catch((error: unknown) => {
-      this.#end = error;
-      throw error;
-    });
+    await disk.sync().catch((error: unknown) => this.#endWith(error));
     const writer = new LogWriter({ file, position, durability });
     this.#current = { number: number + 1, file, writer };
   }

@@ -123,10 +123,11 @@ export class FileStorage extends EngineStorage {
     const job: SnapshotJob = options.disk
       ? (number) => snapshotOfFiles(disk, where, number)
       : inThread(where);
-    const snapshots = new Snapshots({ disk, job, bytes, onFailure });
+    const snapshots = new Snapshots({ disk, lock, job, bytes, onFailure });
     const isLongEnough = (length: number) => length >= Math.max(snapshots.bytes, minLogBytes);
     const log = new StateLog({
       disk,
+      lock,
       durability,
       writer: await continueLog(disk, state, { settings, durability }),
       number: state.log,
@@ -159,7 +160,11 @@ export class FileStorage extends EngineStorage {
     }
   }
 
-  /** Resolves once everything acknowledged is durable and the folder is free. */
+  /**
+   * Resolves once everything acknowledged is durable and the folder is free.
+   *
+   * @throws {OrchestratorError} `storage_unavailable` if the folder was removed, or taken by another process, meanwhile.
+   */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -168,23 +173,27 @@ export class FileStorage extends EngineStorage {
   async #close(): Promise<void> {
     const { gate, lock, log, snapshots } = this.parts;
     const isWhole = await gate.close();
+    // The state is in this process: a thread would have to read it first.
+    snapshots.cancel();
+    await snapshots.idle();
     try {
       if (isWhole) await this.#leaveSnapshot();
-      await snapshots.idle();
-      await log.close();
     } finally {
-      await lock.release();
+      try {
+        await log.close();
+      } finally {
+        await lock.release();
+      }
     }
   }
 
   /** The next start has nothing to replay, whatever its version. */
   async #leaveSnapshot(): Promise<void> {
-    const { engine, disk, log, snapshots, onFailure } = this.parts;
-    // The state is in this process: a thread would have to read it first.
-    snapshots.cancel();
-    await snapshots.idle();
+    const { engine, disk, lock, log, snapshots, onFailure } = this.parts;
+    await lock.confirm();
     snapshots.writeWith((number) => writeSnapshot(disk, number, engine));
     await log.next().catch(onFailure);
+    await snapshots.idle();
   }
 }
 

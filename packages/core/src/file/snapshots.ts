@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { EngineSettings } from '../engine/engine-state.js';
 import type { Disk } from './disk.js';
+import type { FolderLock } from './folder-lock.js';
 import { isObsolete, readFolder } from './folder-state.js';
 import { writeSnapshot } from './snapshot-file.js';
 
@@ -44,6 +45,8 @@ export function inThread(folder: string): SnapshotJob {
 
 export interface SnapshotsOptions {
   readonly disk: Disk;
+  /** Of the folder: nothing is removed without it. */
+  readonly lock: Pick<FolderLock, 'confirm'>;
   readonly job: SnapshotJob;
   /** Size of the newest snapshot. */
   readonly bytes: number;
@@ -102,9 +105,10 @@ export class Snapshots {
   }
 
   async #take(number: number, job: SnapshotJob, signal: AbortSignal): Promise<void> {
-    const { disk, onFailure } = this.#options;
+    const { disk, lock, onFailure } = this.#options;
     try {
       this.#bytes = await job(number, signal);
+      await lock.confirm();
     } catch (error) {
       if (!signal.aborted) onFailure(error);
       return;
