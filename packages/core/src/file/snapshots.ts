@@ -3,7 +3,7 @@ import type { EngineSettings } from '../engine/engine-state.js';
 import type { Disk } from './disk.js';
 import type { FolderLock } from './folder-lock.js';
 import { isObsolete, readFolder } from './folder-state.js';
-import { writeSnapshot } from './snapshot-file.js';
+import { temporaryName, writeSnapshot } from './snapshot-file.js';
 
 /**
  * Writes the snapshot with this number, of the snapshot before and the logs before `number`; returns its size in bytes. May
@@ -107,13 +107,23 @@ export class Snapshots {
   async #take(number: number, job: SnapshotJob, signal: AbortSignal): Promise<void> {
     const { disk, lock, onFailure } = this.#options;
     try {
-      this.#bytes = await job(number, signal);
+      this.#bytes = await this.#write(job, number, signal);
       await lock.confirm();
     } catch (error) {
       if (!signal.aborted) onFailure(error);
       return;
     }
     await removeObsolete(disk, number);
+  }
+
+  /** What is there of a snapshot that failed would take the room that the log needs. */
+  async #write(job: SnapshotJob, number: number, signal: AbortSignal): Promise<number> {
+    try {
+      return await job(number, signal);
+    } catch (error) {
+      await this.#options.disk.remove(temporaryName(number)).catch(() => undefined);
+      throw error;
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Disk } from './disk.js';
+import { FRAME_HEADER_BYTES } from './frame.js';
 import type { FolderLock } from './folder-lock.js';
 import { logName } from './folder-state.js';
 import { writeHead } from './log-entries.js';
@@ -87,15 +88,18 @@ export class StateLog {
     try {
       await file.truncate(0);
       const writer = new LogWriter({ file, position: 0, durability });
+      const head = writeHead({ previousEnd: old.position });
       // What was admitted for the old log has room in the new one.
-      await writer.reserve(old.room);
-      await writer.append([writeHead({ previousEnd: old.position })]);
+      await writer.reserve(FRAME_HEADER_BYTES + head.length + old.room);
+      await writer.append([head]);
       await writer.sync();
       await disk.sync();
       this.#writer = writer;
       this.#number = number;
       this.#notBefore = 0;
     } catch (error) {
+      // The old one goes on, and may need the room.
+      await file.truncate(0).catch(() => undefined);
       await file.close().catch(() => undefined);
       throw error;
     }

@@ -68,8 +68,7 @@ it('a storage that ends leaves alone what another one has begun at the place of 
   await submit(second, idOf(3));
   await second.close();
   const again = await FileStorage.open(path);
-  for (const n of [2, 3])
-    expect(await again.tasks.get({ tenantId: TENANT, taskId: idOf(n) })).toBeDefined();
+  for (const n of [2, 3]) expect(await again.tasks.get({ tenantId: TENANT, taskId: idOf(n) })).toBeDefined();
   await again.close();
 });
 
