@@ -182,11 +182,18 @@ async function refuseIfHeld(disk: Disk, number: number, where: string): Promise<
   });
   const holder = text === undefined ? undefined : holderOf(text);
   if (!holder || !(await isRunning(disk, holder))) return;
-  const isElsewhere = holder.namespace !== (await namespaceOf());
   throw new OrchestratorError(
     'conflict',
-    `${where}: expected a folder that no other process uses, got one of process ${holder.pid}${isElsewhere ? ' of another container' : ''}: stop that process, or use another folder`,
+    `${where}: expected a folder that no other process uses, got ${await useOf(holder)}, or use another folder`,
   );
+}
+
+/** Who uses the folder, and how that ends. */
+async function useOf({ pid, namespace }: Holder): Promise<string> {
+  if (namespace !== (await namespaceOf()))
+    return `one of process ${pid} of another container: stop that process`;
+  if (pid === process.pid) return `one that this process has open: close it there first`;
+  return `one of process ${pid}: stop that process`;
 }
 
 /** `undefined` for a damaged file: its process did not survive writing it. */
@@ -200,7 +207,8 @@ function holderOf(text: string): Holder | undefined {
 
 async function thisProcess(): Promise<Holder> {
   const { pid } = process;
-  return { pid, boot: await bootOf(), started: await startOf(pid), namespace: await namespaceOf() };
+  const started = (await statusOf(pid))?.started;
+  return { pid, boot: await bootOf(), started, namespace: await namespaceOf() };
 }
 
 /** Whether this very process still runs: a number is used again, after a restart of the machine at the latest. */
@@ -216,8 +224,11 @@ async function isRunning(disk: Disk, { pid, boot, started, namespace, beacon }: 
     // EPERM: a process of another user.
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
   }
-  const now = await startOf(pid);
-  return started === undefined || now === undefined || started === now;
+  const now = await statusOf(pid);
+  if (now === undefined) return true;
+  // It has ended, and its parent has not asked how: that may never happen.
+  if (now.state === 'Z' && now.threads <= 1) return false;
+  return started === undefined || started === now.started;
 }
 
 /** Name of the kernel's boot; known on Linux only. */
@@ -232,10 +243,20 @@ async function namespaceOf(): Promise<string | undefined> {
   return readlink('/proc/self/ns/pid').catch(() => undefined);
 }
 
-/** Start of a process in ticks since the boot; known on Linux only. */
-async function startOf(pid: number): Promise<string | undefined> {
+interface ProcessStatus {
+  /** `Z`: its first thread has ended. */
+  readonly state: string | undefined;
+  /** Those that have not ended may still write. */
+  readonly threads: number;
+  /** In ticks since the boot. */
+  readonly started: string | undefined;
+}
+
+/** Known on Linux only. */
+async function statusOf(pid: number): Promise<ProcessStatus | undefined> {
   if (process.platform !== 'linux') return undefined;
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   // The name of the program, in parentheses, may contain blanks and parentheses.
-  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
+  return fields && { state: fields[0], threads: Number(fields[17]), started: fields[19] };
 }
