@@ -12,9 +12,11 @@ import {
   liveEntries,
   scanEntries,
 } from './entry-file.js';
+import { otherKind } from './folder-access.js';
 import type { FolderLock } from './folder-lock.js';
 import { FRAME_HEADER_BYTES } from './frame.js';
-import { scanFrames } from './log-reader.js';
+import { logsOf } from './folder-state.js';
+import { type FileName, scanFrames } from './log-reader.js';
 import { type Durability, isWithoutRoom, LogWriter } from './log-writer.js';
 
 export interface EntryLogOptions {
@@ -28,6 +30,8 @@ export interface EntryLogOptions {
   readonly minGarbageBytes: number;
   /** Called when the log could not be compacted: nothing is lost, and it is tried again. */
   readonly onFailure: (error: unknown) => void;
+  /** Called with the position where an end is cut off that was written in part. */
+  readonly onTorn: (file: FileName, position: number) => void;
 }
 
 /** The file of a log. */
@@ -70,6 +74,8 @@ export class EntryLog {
   static async open(options: EntryLogOptions): Promise<EntryLog> {
     const { disk, where, durability } = options;
     const names = await disk.list();
+    if (entryFilesOf(names).length === 0 && logsOf(names).length > 0)
+      throw otherKind(where, 'the folder of the state of a service', 'that of a storage');
     const number = entryFilesOf(names).at(-1) ?? 1;
     const name = entryFileName(number);
     const file = await disk.open(name);
@@ -80,6 +86,7 @@ export class EntryLog {
       if (position === 0 && number > 1)
         throw new DamagedFolderError({ file: name }, `${where}/${name}: expected entries, got none`);
       for (const old of names) if (isObsoleteEntryFile(old, number)) await disk.remove(old);
+      if (end.isTorn) options.onTorn({ folder: where, name }, position);
       await file.truncate(position);
       const writer = new LogWriter({ file, position, durability });
       if (position === 0) {

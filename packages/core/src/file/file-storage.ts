@@ -11,9 +11,10 @@ import { type Clock, systemClock } from '../runtime/clock.js';
 import { type Random, systemRandom } from '../runtime/random.js';
 import { type Disk, openFolder } from './disk.js';
 import { FileGate } from './file-gate.js';
-import { guarded, unusable, warnOfNetwork } from './folder-access.js';
+import { cutEnd, guarded, otherKind, unusable, warnOfNetwork } from './folder-access.js';
 import { FolderLock } from './folder-lock.js';
-import { type FolderState, logName, readFolder } from './folder-state.js';
+import { entryFilesOf } from './entry-file.js';
+import { type FolderState, logName, logsOf, readFolder } from './folder-state.js';
 import { writeHead } from './log-entries.js';
 import { type Durability, LogWriter } from './log-writer.js';
 import { writeSnapshot } from './snapshot-file.js';
@@ -109,16 +110,14 @@ export class FileStorage extends EngineStorage {
     const { clock = systemClock, random = systemRandom, minLogBytes = MIN_LOG_BYTES } = options;
     const limits = inJson({ ...DEFAULTS, ...withinHeap(), ...options.limits });
     const settings = { epoch: newEpoch(random), limits };
+    await refuseEntries(disk, where);
     const state = await readFolder({ disk, where, settings });
     for (const name of state.obsolete) await disk.remove(name);
     const { durability = 'power' } = options;
     const onWarning = guarded(options.onWarning);
     const onFailure = (error: unknown) =>
       onWarning(`${where}: no snapshot was taken, and the log grows on: ${messageOf(error)}`);
-    if (state.isTorn)
-      onWarning(
-        `${where}/${logName(state.log)}: the end behind byte ${state.position} was written in part, and is cut: it was never acknowledged, unless the disk has damaged it`,
-      );
+    if (state.isTorn) onWarning(cutEnd({ folder: where, name: logName(state.log) }, state.position));
     const { engine, snapshotBytes: bytes } = state;
     const job: SnapshotJob = options.disk
       ? (number) => snapshotOfFiles(disk, where, number)
@@ -195,6 +194,13 @@ export class FileStorage extends EngineStorage {
     await log.next().catch(onFailure);
     await snapshots.idle();
   }
+}
+
+/** The state of a service has a folder of its own: a check or a copy would take the two for one. */
+async function refuseEntries(disk: Disk, where: string): Promise<void> {
+  const names = await disk.list();
+  if (logsOf(names).length === 0 && entryFilesOf(names).length > 0)
+    throw otherKind(where, 'the folder of a storage', 'one with the state of a service');
 }
 
 /** The last log of a folder, with its head. */
