@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -182,6 +182,22 @@ describe('a folder', () => {
     await using place = await folder();
     await writeFile(join(place.path, 'lock-7'), content);
     await (await FileStorage.open(place.path)).close();
+  });
+
+  it.runIf(process.platform === 'linux')(
+    'that cannot be created is refused, where a file system has no new folders',
+    async () => {
+      for (const path of ['/proc/none', '/proc/none/below'])
+        await expect(FileStorage.open(path)).rejects.toMatchObject({ code: 'invalid_request' });
+    },
+  );
+
+  it('is created with the folders above it, by several at the same time', async () => {
+    await using place = await folder();
+    const path = join(place.path, 'a', 'b', 'c');
+    await Promise.all(Array.from({ length: 20 }, () => openFolder(path)));
+    expect((await stat(path)).mode & 0o777).toBe(0o700);
+    expect((await stat(join(place.path, 'a'))).mode & 0o777).toBe(0o700);
   });
 
   it('that is a file, or below one, is refused', async () => {
