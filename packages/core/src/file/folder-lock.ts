@@ -192,7 +192,7 @@ async function refuseIfHeld(disk: Disk, number: number, where: string): Promise<
 async function useOf({ pid, namespace }: Holder): Promise<string> {
   if (namespace !== (await namespaceOf()))
     return `one of process ${pid} of another container: stop that process`;
-  if (pid === process.pid) return `one that this process has open: close it there first`;
+  if (pid === process.pid) return `one of process ${pid}, which is this one: close it first`;
   return `one of process ${pid}: stop that process`;
 }
 

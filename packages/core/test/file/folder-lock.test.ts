@@ -118,7 +118,7 @@ describe('a folder', () => {
     const storage = await FileStorage.open(place.path);
     await expect(FileStorage.open(place.path)).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringContaining('one that this process has open: close it there first'),
+      message: expect.stringContaining(`one of process ${process.pid}, which is this one: close it first`),
     });
     await storage.close();
     await (await FileStorage.open(place.path)).close();
