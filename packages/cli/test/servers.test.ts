@@ -263,6 +263,7 @@ describe.concurrent('the folder of a storage', () => {
       code: 0,
       stdout: expect.stringContaining('intact'),
     });
+    expect(await cli([...check, 'file:.orchestrator/data'], { cwd: place.path })).toMatchObject({ code: 0 });
     await writeFile(join(place.path, '.orchestrator', 'data', 'log-2'), 'AOF1 damaged at its start');
     await writeFile(join(place.path, '.orchestrator', 'data', 'log-3'), '');
     const damaged = await cli(check, { cwd: place.path });
@@ -279,6 +280,16 @@ describe.concurrent('the folder of a storage', () => {
 });
 
 describe.concurrent('orchestrator-cli demo', () => {
+  it('keeps what it did where --storage says', async () => {
+    await using place = await folder();
+    await writeFile(join(place.path, 'lamp.md'), '# Lamp\n\nNight mode dims the lamp at ten.\n');
+    const demo = ['demo', 'lamp.md', '--once', '--port', '0', '--question', 'What does night mode do?'];
+    const run = await cli([...demo, '--storage', 'file:kept'], { cwd: place.path });
+    expect(run.code).toBe(0);
+    const checked = await cli(['storage', 'check', 'kept'], { cwd: place.path });
+    expect(checked).toMatchObject({ code: 0, stdout: expect.stringContaining('1 session') });
+  });
+
   it('--once ingests, asks, prints the answer and exits', async () => {
     await using place = await folder();
     const { code, stdout, stderr } = await cli(['demo', '--once', '--port', '0'], { cwd: place.path });

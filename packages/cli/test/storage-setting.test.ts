@@ -37,7 +37,7 @@ describe('the storage of the settings', () => {
     expect(opened).toBeInstanceOf(FileStorage);
     await expect(storage.open(options)).rejects.toThrow(
       new RegExp(
-        `expected a folder that no other process uses, got one of process ${process.pid}: .*--storage memory:`,
+        `expected a folder that no other process uses, got one of process ${process.pid}, which is this one: close it first, .*--storage memory:`,
       ),
     );
     await opened.close();

@@ -2,6 +2,7 @@ import { connect, type Connection } from '../client/connection.js';
 import { UsageError } from '../errors/errors.js';
 import { readSettings, type SettingFlags, type Settings } from '../settings/settings.js';
 import type { Storage } from '@agent-orchestrator/core';
+import { STORAGE_SETTINGS } from '../storage/own-settings.js';
 import type { InspectStorageOptions } from '../storage/storage-kind.js';
 import type { Terminal } from '../terminal/terminal.js';
 
@@ -26,6 +27,12 @@ export async function serverSettings({ terminal }: CommandContext, flags: Settin
     );
   }
   return readSettings(flags, terminal.env, terminal.cwd);
+}
+
+/** Whether a flag names a storage. */
+export function namesStorage(flags: SettingFlags): boolean {
+  const given: Readonly<Record<string, unknown>> = { ...flags };
+  return STORAGE_SETTINGS.some((name) => given[name] !== undefined);
 }
 
 export async function connectionOf({ terminal }: CommandContext, flags: SettingFlags): Promise<Connection> {

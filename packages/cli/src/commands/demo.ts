@@ -8,7 +8,7 @@ import { exitCodeOfTask } from '../errors/exit-code.js';
 import type { SettingFlags, Settings } from '../settings/settings.js';
 import { FileAddress } from '../storage/file-kind.js';
 import { ask } from './ask.js';
-import { type CommandContext, serverSettings } from './command-context.js';
+import { type CommandContext, namesStorage, serverSettings } from './command-context.js';
 import { findOrRefuse, ingest } from './ingest.js';
 import { nextSteps, startDev, untilInterrupted } from './serve.js';
 
@@ -21,8 +21,9 @@ const OWN_DOCUMENTATION = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'd
 
 export async function demo(context: CommandContext, paths: string[], flags: DemoFlags): Promise<void> {
   const given = await serverSettings(context, flags);
-  // A single run leaves nothing behind.
-  const temporary = flags.once ? await mkdtemp(join(tmpdir(), 'agent-orchestrator-')) : undefined;
+  // A single run leaves nothing behind, unless its command says where.
+  const temporary =
+    flags.once && !namesStorage(flags) ? await mkdtemp(join(tmpdir(), 'agent-orchestrator-')) : undefined;
   const storage = temporary === undefined ? given.storage : new FileAddress(temporary);
   try {
     await demoOn(context, { ...given, storage }, { paths, flags });

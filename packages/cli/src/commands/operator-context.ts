@@ -9,9 +9,8 @@ import { HttpAdmin } from '../operators/http-admin.js';
 import { type OperatorAccess, straightTo } from '../operators/operator-access.js';
 import { StorageBackend } from '../operators/storage-backend.js';
 import { readSettings, type SettingFlags, type Settings } from '../settings/settings.js';
-import { STORAGE_SETTINGS } from '../storage/own-settings.js';
 import { isShared } from '../storage/storage-kind.js';
-import { type CommandContext, connectionOf } from './command-context.js';
+import { type CommandContext, connectionOf, namesStorage } from './command-context.js';
 
 /** Flags of commands about one tenant. */
 export interface OperatorFlags extends SettingFlags {
@@ -46,11 +45,6 @@ export async function openAccess(context: CommandContext, flags: SettingFlags): 
   return { admin: new HttpAdmin(api), tenant, async [Symbol.asyncDispose]() {} };
 }
 
-function namesStorage(flags: SettingFlags): boolean {
-  const given: Readonly<Record<string, unknown>> = { ...flags };
-  return STORAGE_SETTINGS.some((name) => given[name] !== undefined);
-}
-
 function twoPlaces(): UsageError {
   return new UsageError(
     '--url names an orchestrator, and the other flags look straight into a storage: expected one of both',
@@ -62,7 +56,7 @@ function openShared({ signal, openStorage }: CommandContext, { storage }: Settin
   const inspect = storage.inspect?.bind(storage);
   if (!inspect) {
     throw new ConfigurationError(
-      `this looks straight into a storage that processes share: expected one in --storage <url>, ORCHESTRATOR_STORAGE or "storage" in the config file, got ${storage.label}`,
+      `this looks straight into a storage that processes share: expected one in --storage <url>, ORCHESTRATOR_STORAGE or "storage" in the config file, got ${storage.label}, which one process has to itself: without --storage (and for tasks and sessions without --tenant) its server is asked`,
     );
   }
   return (openStorage ?? inspect)({ signal, waitMs: WAIT_MS });

@@ -4,6 +4,7 @@ import {
   checkFolder,
   type FolderContents,
   type FolderDamage,
+  folderOfUrl,
   repairFolder,
 } from '@agent-orchestrator/core/server';
 import { ConfigurationError, EXIT, UsageError } from '../errors/errors.js';
@@ -16,7 +17,7 @@ export interface RepairFlags {
 /** Reads a folder as its next start would. Exit code 1: it is damaged. */
 export async function check(context: CommandContext, path: string): Promise<void> {
   const { terminal } = context;
-  const { folder, contents, damage } = await reading(() => checkFolder(resolve(terminal.cwd, path)));
+  const { folder, contents, damage } = await reading(() => checkFolder(folderOf(context, path)));
   if (terminal.json)
     terminal.record({ folder, ...(contents && { contents }), ...(damage && { damage: recordOf(damage) }) });
   else if (contents) terminal.data(`${folder}: intact, ${textOf(contents)}`);
@@ -27,7 +28,7 @@ export async function check(context: CommandContext, path: string): Promise<void
 /** Cuts a damaged folder before its damage, if that is what the operator wants. */
 export async function repair(context: CommandContext, path: string, flags: RepairFlags): Promise<void> {
   const { terminal } = context;
-  const folder = resolve(terminal.cwd, path);
+  const folder = folderOf(context, path);
   if (flags.yes !== true) {
     const { damage } = await reading(() => checkFolder(folder));
     if (damage)
@@ -41,6 +42,11 @@ export async function repair(context: CommandContext, path: string, flags: Repai
   const what = keptAside.length === 0 ? 'intact, nothing to repair' : 'repaired';
   terminal.data(`${folder}: ${what}, ${textOf(contents)}`);
   for (const name of keptAside) terminal.talk(`the damaged file is kept as ${name}`);
+}
+
+/** A folder, or its URL as `--storage` has it. */
+function folderOf({ terminal }: CommandContext, path: string): string {
+  return resolve(terminal.cwd, folderOfUrl(path) ?? path);
 }
 
 const ONE = { tenants: 'tenant', sessions: 'session', tasks: 'task', entries: 'entry' } as const;

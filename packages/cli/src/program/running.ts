@@ -20,10 +20,10 @@ export function addRunningCommands(program: Command, context: CommandContext): v
       'api answers clients and services, worker runs tasks, all does both (default: ORCHESTRATOR_ROLE, else all)',
     )
     .action(async (flags: SettingFlags) => (await import('../commands/serve.js')).serve(context, flags));
-  withServerFlags(program.command('demo'))
+  withStorageFlags(withServerFlags(program.command('demo')))
     .description('demo: start, ingest documents, ask a question, print the answer with citations')
     .argument('[paths...]', "documents to ingest (default: the project's own documentation)")
-    .option('--once', 'exit after the answer')
+    .option('--once', 'exit after the answer; without --storage it keeps nothing')
     .option('--question <text>', 'question to ask', QUESTION)
     .action(async (paths: string[], flags: DemoFlags) =>
       (await import('../commands/demo.js')).demo(context, paths, flags),

@@ -15,12 +15,12 @@ export function addStorageCommands(program: Command, context: CommandContext): v
   storage
     .command('check')
     .description('read a folder as the next start would, and change nothing')
-    .argument('[folder]', 'folder of the storage', FOLDER)
+    .argument('[folder]', 'folder of the storage, or its file: URL', FOLDER)
     .action(async (folder: string) => (await actions()).check(context, folder));
   storage
     .command('repair')
     .description('cut a damaged folder before its damage; the damaged files are kept under other names')
-    .argument('[folder]', 'folder of the storage', FOLDER)
+    .argument('[folder]', 'folder of the storage, or its file: URL', FOLDER)
     .option('--yes', 'lose what "storage check" says')
     .action(async (folder: string, flags: RepairFlags) => (await actions()).repair(context, folder, flags));
   const portable = () => import('../commands/portable-storage.js');

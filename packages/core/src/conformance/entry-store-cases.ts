@@ -124,12 +124,20 @@ const changeCases: readonly EntryStoreCase[] = [
   },
 ];
 
+function cycle(): JsonValue {
+  const list: JsonValue[] = [];
+  list.push([list]);
+  return list;
+}
+
 /** Puts that are refused, and the code. */
 const REFUSED: readonly (readonly [string, readonly EntryChange[], string])[] = [
   ['an empty key', [{ key: '', value: 1 }], 'invalid_request'],
   ['a key that is too long', [{ key: 'x'.repeat(1_001), value: 1 }], 'invalid_request'],
   ['a lone surrogate', [{ key: '\ud800', value: 1 }], 'invalid_request'],
   ['no JSON', [{ key: 'b', value: (() => 1) as unknown as JsonValue }], 'invalid_request'],
+  ['a cycle', [{ key: 'b', value: cycle() }], 'invalid_request'],
+  ['a BigInt', [{ key: 'b', value: 1n as unknown as JsonValue }], 'invalid_request'],
   ['too many', Array.from({ length: 10_001 }, (_, at) => ({ key: `${at}`, value: 1 })), 'invalid_request'],
   ['too much', [{ key: 'b', value: 'x'.repeat(2 ** 24) }], 'payload_too_large'],
 ];

@@ -6,6 +6,7 @@ import { type DamagePlace, DamagedFolderError } from './damage.js';
 import { type Disk, type DiskFile, openFolder } from './disk.js';
 import { changesIn, entryFileName, entryFilesOf, scanEntries } from './entry-file.js';
 import { asideName, copyFrames, replaceByStart, suffixOfNow } from './file-start.js';
+import { unusable } from './folder-access.js';
 import { FolderLock } from './folder-lock.js';
 import { type FolderState, logName, logsOf, readFolder } from './folder-state.js';
 import { readEntries, writeHead } from './log-entries.js';
@@ -106,9 +107,24 @@ async function inFolder<T>(
   act: (check: () => Promise<CheckedFolder>) => Promise<T>,
 ): Promise<T> {
   const folder = resolve(path);
-  const found = await stat(folder).catch(() => undefined);
-  if (!found?.isDirectory())
-    throw new OrchestratorError('invalid_request', `${folder}: expected a folder of a storage, got none`);
+  try {
+    return await inLocked(folder, act);
+  } catch (error) {
+    throw error instanceof OrchestratorError ? error : unusable(folder, error);
+  }
+}
+
+async function inLocked<T>(
+  folder: string,
+  act: (check: () => Promise<CheckedFolder>) => Promise<T>,
+): Promise<T> {
+  const found = await stat(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  if (!found?.isDirectory()) {
+    const got = found ? 'a file' : 'none';
+    throw new OrchestratorError('invalid_request', `${folder}: expected a folder of a storage, got ${got}`);
+  }
   const disk = await openFolder(folder);
   const names = await disk.list();
   if (logsOf(names).length === 0 && entryFilesOf(names).length === 0)

@@ -6,13 +6,14 @@ import {
   readdir,
   readFile,
   rename,
+  stat,
   statfs,
   unlink,
   writeFile,
 } from 'node:fs/promises';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** An open file of a folder. Positions are bytes from its start. */
 export interface DiskFile {
@@ -73,9 +74,28 @@ export async function networkFileSystemOf(path: string): Promise<string | undefi
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 
+/** Node's own recursion does not end in a file system that has no new folders, such as `/proc`. */
+async function createFolder(path: string): Promise<void> {
+  const isThere = async () => (await stat(path).catch(() => undefined))?.isDirectory() === true;
+  if (await isThere()) return;
+  try {
+    await mkdir(path, { mode: FOLDER_MODE });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const parent = dirname(path);
+    // Another process may create it at the same time.
+    if (code === 'EEXIST' && (await isThere())) return;
+    if (code !== 'ENOENT' || parent === path) throw error;
+    await createFolder(parent);
+    await mkdir(path, { mode: FOLDER_MODE }).catch(async (again: unknown) => {
+      if (!(await isThere())) throw again;
+    });
+  }
+}
+
 /** Opens a folder of the file system; creates it if it does not exist. */
 export async function openFolder(path: string): Promise<Disk> {
-  await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+  await createFolder(path);
   return {
     open: async (name) => fileOf(await openOrCreate(join(path, name))),
     list: () => readdir(path),

@@ -12,8 +12,9 @@ import {
 import { type Disk, openFolder } from './disk.js';
 import { entryLines } from './entry-file.js';
 import { EntryLog } from './entry-log.js';
-import { guarded, unusable, warnOfNetwork } from './folder-access.js';
+import { cutEnd, guarded, unusable, warnOfNetwork } from './folder-access.js';
 import { FolderLock } from './folder-lock.js';
+import type { FileName } from './log-reader.js';
 import type { Durability } from './log-writer.js';
 
 /** Options of `EntryFolder.open`. */
@@ -90,8 +91,9 @@ export class EntryFolder implements EntryStore {
     const lock = await FolderLock.take(disk, where);
     const onFailure = (error: unknown) =>
       onWarning(`${where}: the log was not compacted, and grows on: ${messageOf(error)}`);
+    const onTorn = (file: FileName, position: number) => onWarning(cutEnd(file, position));
     try {
-      const log = await EntryLog.open({ disk, where, durability, minGarbageBytes, onFailure });
+      const log = await EntryLog.open({ disk, lock, where, durability, minGarbageBytes, onFailure, onTorn });
       return new EntryFolder(where, lock, log);
     } catch (error) {
       await lock.release().catch(() => undefined);

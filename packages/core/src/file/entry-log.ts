@@ -12,12 +12,17 @@ import {
   liveEntries,
   scanEntries,
 } from './entry-file.js';
+import { otherKind } from './folder-access.js';
+import type { FolderLock } from './folder-lock.js';
 import { FRAME_HEADER_BYTES } from './frame.js';
-import { scanFrames } from './log-reader.js';
+import { logsOf } from './folder-state.js';
+import { type FileName, scanFrames } from './log-reader.js';
 import { type Durability, isWithoutRoom, LogWriter } from './log-writer.js';
 
 export interface EntryLogOptions {
   readonly disk: Disk;
+  /** Of the folder: nothing is written without it. */
+  readonly lock: Pick<FolderLock, 'confirm' | 'confirmSometimes'>;
   /** The folder, for messages. */
   readonly where: string;
   readonly durability: Durability;
@@ -25,6 +30,8 @@ export interface EntryLogOptions {
   readonly minGarbageBytes: number;
   /** Called when the log could not be compacted: nothing is lost, and it is tried again. */
   readonly onFailure: (error: unknown) => void;
+  /** Called with the position where an end is cut off that was written in part. */
+  readonly onTorn: (file: FileName, position: number) => void;
 }
 
 /** The file of a log. */
@@ -67,6 +74,8 @@ export class EntryLog {
   static async open(options: EntryLogOptions): Promise<EntryLog> {
     const { disk, where, durability } = options;
     const names = await disk.list();
+    if (entryFilesOf(names).length === 0 && logsOf(names).length > 0)
+      throw otherKind(where, 'the folder of the state of a service', 'that of a storage');
     const number = entryFilesOf(names).at(-1) ?? 1;
     const name = entryFileName(number);
     const file = await disk.open(name);
@@ -77,6 +86,7 @@ export class EntryLog {
       if (position === 0 && number > 1)
         throw new DamagedFolderError({ file: name }, `${where}/${name}: expected entries, got none`);
       for (const old of names) if (isObsoleteEntryFile(old, number)) await disk.remove(old);
+      if (end.isTorn) options.onTorn({ folder: where, name }, position);
       await file.truncate(position);
       const writer = new LogWriter({ file, position, durability });
       if (position === 0) {
@@ -115,6 +125,7 @@ export class EntryLog {
    */
   async append(lines: readonly Buffer[]): Promise<void> {
     await this.#exclusively(async () => {
+      await this.#options.lock.confirmSometimes().catch((error: unknown) => this.#endWith(error));
       let bytes = FRAME_HEADER_BYTES;
       for (const { length } of lines) bytes += length;
       const { writer } = this.#current;
@@ -132,6 +143,11 @@ export class EntryLog {
     await this.#compaction;
     await this.#turn;
     await this.#current.file.close();
+  }
+
+  #endWith(error: unknown): never {
+    this.#end = error;
+    throw error;
   }
 
   #withoutRoom(cause: unknown): OrchestratorError {
@@ -166,7 +182,8 @@ export class EntryLog {
   }
 
   async #compact(): Promise<void> {
-    const { disk, where } = this.#options;
+    const { disk, where, lock } = this.#options;
+    await lock.confirm();
     const old = this.#current;
     const name = entryFileName(old.number);
     const temporary = `${entryFileName(old.number + 1)}.tmp`;
@@ -190,6 +207,7 @@ export class EntryLog {
         this.#checkOpen();
         await this.#copyFrames(old, copied, copy);
         await copy.sync();
+        await lock.confirm().catch((error: unknown) => this.#endWith(error));
         await this.#exchange(old, temporary, { file, position: copy.position });
       });
       this.#compactAt = this.#limitAfter(liveBytes);
@@ -239,10 +257,7 @@ export class EntryLog {
       if (!isWithoutRoom(error)) this.#end = error;
       throw error;
     }
-    await disk.sync().catch((error: unknown) => {
-      this.#end = error;
-      throw error;
-    });
+    await disk.sync().catch((error: unknown) => this.#endWith(error));
     const writer = new LogWriter({ file, position, durability });
     this.#current = { number: number + 1, file, writer };
   }

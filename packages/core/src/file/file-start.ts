@@ -61,6 +61,10 @@ export async function replaceByStart(
     const start = new StartOfFile(to);
     await write(from, start);
     await start.sync();
+  } catch (error) {
+    // Such as on a disk without room.
+    await disk.remove(repaired).catch(() => undefined);
+    throw error;
   } finally {
     await from.close();
     await to.close();

@@ -11,7 +11,7 @@ import { type Clock, systemClock } from '../runtime/clock.js';
 import { type Random, systemRandom } from '../runtime/random.js';
 import { type Disk, openFolder } from './disk.js';
 import { FileGate } from './file-gate.js';
-import { guarded, unusable, warnOfNetwork } from './folder-access.js';
+import { cutEnd, guarded, unusable, warnOfNetwork } from './folder-access.js';
 import { FolderLock } from './folder-lock.js';
 import { logName, readFolder } from './folder-state.js';
 import { continueLog } from './log-start.js';
@@ -115,18 +115,16 @@ export class FileStorage extends EngineStorage {
     const onWarning = guarded(options.onWarning);
     const onFailure = (error: unknown) =>
       onWarning(`${where}: no snapshot was taken, and the log grows on: ${messageOf(error)}`);
-    if (state.isTorn)
-      onWarning(
-        `${where}/${logName(state.log)}: the end behind byte ${state.position} was written in part, and is cut: it was never acknowledged, unless the disk has damaged it`,
-      );
+    if (state.isTorn) onWarning(cutEnd({ folder: where, name: logName(state.log) }, state.position));
     const { engine, snapshotBytes: bytes } = state;
     const job: SnapshotJob = options.disk
       ? (number) => snapshotOfFiles(disk, where, number)
       : inThread(where);
-    const snapshots = new Snapshots({ disk, job, bytes, onFailure });
+    const snapshots = new Snapshots({ disk, lock, job, bytes, onFailure });
     const isLongEnough = (length: number) => length >= Math.max(snapshots.bytes, minLogBytes);
     const log = new StateLog({
       disk,
+      lock,
       durability,
       writer: await continueLog(disk, state, { settings, durability }),
       number: state.log,
@@ -159,7 +157,11 @@ export class FileStorage extends EngineStorage {
     }
   }
 
-  /** Resolves once everything acknowledged is durable and the folder is free. */
+  /**
+   * Resolves once everything acknowledged is durable and the folder is free.
+   *
+   * @throws {OrchestratorError} `storage_unavailable` if the folder was removed, or taken by another process, meanwhile.
+   */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -168,22 +170,26 @@ export class FileStorage extends EngineStorage {
   async #close(): Promise<void> {
     const { gate, lock, log, snapshots } = this.parts;
     const isWhole = await gate.close();
+    // The state is in this process: a thread would have to read it first.
+    snapshots.cancel();
+    await snapshots.idle();
     try {
       if (isWhole) await this.#leaveSnapshot();
-      await snapshots.idle();
-      await log.close();
     } finally {
-      await lock.release();
+      try {
+        await log.close();
+      } finally {
+        await lock.release();
+      }
     }
   }
 
   /** The next start has nothing to replay, whatever its version. */
   async #leaveSnapshot(): Promise<void> {
-    const { engine, disk, log, snapshots, onFailure } = this.parts;
-    // The state is in this process: a thread would have to read it first.
-    snapshots.cancel();
-    await snapshots.idle();
+    const { engine, disk, lock, log, snapshots, onFailure } = this.parts;
+    await lock.confirm();
     snapshots.writeWith((number) => writeSnapshot(disk, number, engine));
     await log.next().catch(onFailure);
+    await snapshots.idle();
   }
 }

@@ -23,16 +23,31 @@ const NAME = /^lock-(\d{1,15})$/;
 /** Rounds against other processes that take the lock at the same time. */
 const MAX_ROUNDS = 100;
 
+/** How long a lock is believed to be there, ms. */
+const CONFIRM_AGAIN_MS = 1_000;
+/** What a lock cannot be read for if it is gone. */
+const GONE = new Set(['ENOENT', 'ENOTDIR', 'ESTALE']);
+
+interface LockParts {
+  readonly disk: Disk;
+  /** The folder, for messages. */
+  readonly where: string;
+  /** Of the file. */
+  readonly name: string;
+  /** Content of the file, which no other lock has. */
+  readonly text: string;
+  readonly endBeacon: () => Promise<void>;
+}
+
 /**
  * Lock of a folder, held by one process. Its files are named `lock-<n>`: the highest number counts, and its file is complete
  * from the moment it exists. The lock of a process that has ended is taken over with the next number, which one process gets.
  */
 export class FolderLock {
-  private constructor(
-    private readonly disk: Disk,
-    private readonly name: string,
-    private readonly endBeacon: () => Promise<void>,
-  ) {}
+  /** When the lock is looked at again, ms. */
+  #confirmAt = 0;
+
+  private constructor(private readonly parts: LockParts) {}
 
   /**
    * @param where the folder, for messages.
@@ -44,19 +59,17 @@ export class FolderLock {
     const endBeacon = await disk.beacon(beacon);
     try {
       const holder = await thisProcess();
-      await disk.create(own, JSON.stringify({ ...holder, ...(endBeacon && { beacon }) }));
-      return await FolderLock.#take(disk, where, { own, endBeacon: endBeacon ?? (async () => {}) });
+      const text = JSON.stringify({ ...holder, own, ...(endBeacon && { beacon }) });
+      await disk.create(own, text);
+      return await FolderLock.#take(own, { disk, where, text, endBeacon: endBeacon ?? (async () => {}) });
     } catch (error) {
       await endBeacon?.();
       throw error;
     }
   }
 
-  static async #take(
-    disk: Disk,
-    where: string,
-    { own, endBeacon }: { readonly own: string; readonly endBeacon: () => Promise<void> },
-  ): Promise<FolderLock> {
+  static async #take(own: string, parts: Omit<LockParts, 'name'>): Promise<FolderLock> {
+    const { disk, where } = parts;
     try {
       for (let round = 0; round < MAX_ROUNDS; round += 1) {
         const locks = await numbersOf(disk);
@@ -64,7 +77,7 @@ export class FolderLock {
         if (newest > 0) await refuseIfHeld(disk, newest, where);
         const next = newest + 1;
         if (!(await tryLink(disk, own, `lock-${next}`))) continue;
-        const lock = new FolderLock(disk, `lock-${next}`, endBeacon);
+        const lock = new FolderLock({ ...parts, name: `lock-${next}` });
         try {
           // Since the list was read, others may have taken the folder, with any number.
           const others = (await numbersOf(disk)).filter((number) => number !== next);
@@ -83,9 +96,42 @@ export class FolderLock {
     throw new OrchestratorError('conflict', `${where}: other processes open it again and again`);
   }
 
+  /**
+   * Makes sure that the folder is still that of this process: who removes it, or its lock, may have begun a new one at its place.
+   *
+   * @throws {OrchestratorError} `storage_unavailable` if it is not.
+   */
+  async confirm(): Promise<void> {
+    const { where, name, text } = this.parts;
+    const found = await this.#found();
+    if (found === text) return;
+    throw new OrchestratorError(
+      'storage_unavailable',
+      `${where}: expected the file ${name} of this process, got ${found === undefined ? 'none' : 'that of another one'}: the folder was removed or exchanged while it was in use, and what was written last may be gone: restart the process`,
+    );
+  }
+
+  /** As `confirm`, which looks at the disk once in a second at most. */
+  async confirmSometimes(): Promise<void> {
+    const now = performance.now();
+    if (now < this.#confirmAt) return;
+    this.#confirmAt = now + CONFIRM_AGAIN_MS;
+    await this.confirm();
+  }
+
   async release(): Promise<void> {
-    await removeIfThere(this.disk, this.name);
-    await this.endBeacon();
+    const { disk, name, text, endBeacon } = this.parts;
+    if ((await this.#found()) === text) await removeIfThere(disk, name);
+    await endBeacon();
+  }
+
+  /** Content of the file; `undefined` if there is none. */
+  #found(): Promise<string | undefined> {
+    const { disk, name, text } = this.parts;
+    return disk.readText(name).catch((error: NodeJS.ErrnoException) => {
+      // Otherwise nothing is known about it, such as without a free descriptor.
+      return GONE.has(error.code ?? '') ? undefined : text;
+    });
   }
 }
 
@@ -136,11 +182,18 @@ async function refuseIfHeld(disk: Disk, number: number, where: string): Promise<
   });
   const holder = text === undefined ? undefined : holderOf(text);
   if (!holder || !(await isRunning(disk, holder))) return;
-  const isElsewhere = holder.namespace !== (await namespaceOf());
   throw new OrchestratorError(
     'conflict',
-    `${where}: expected a folder that no other process uses, got one of process ${holder.pid}${isElsewhere ? ' of another container' : ''}: stop that process, or use another folder`,
+    `${where}: expected a folder that no other process uses, got ${await useOf(holder)}, or use another folder`,
   );
+}
+
+/** Who uses the folder, and how that ends. */
+async function useOf({ pid, namespace }: Holder): Promise<string> {
+  if (namespace !== (await namespaceOf()))
+    return `one of process ${pid} of another container: stop that process`;
+  if (pid === process.pid) return `one of process ${pid}, which is this one: close it first`;
+  return `one of process ${pid}: stop that process`;
 }
 
 /** `undefined` for a damaged file: its process did not survive writing it. */
@@ -154,7 +207,8 @@ function holderOf(text: string): Holder | undefined {
 
 async function thisProcess(): Promise<Holder> {
   const { pid } = process;
-  return { pid, boot: await bootOf(), started: await startOf(pid), namespace: await namespaceOf() };
+  const started = (await statusOf(pid))?.started;
+  return { pid, boot: await bootOf(), started, namespace: await namespaceOf() };
 }
 
 /** Whether this very process still runs: a number is used again, after a restart of the machine at the latest. */
@@ -170,8 +224,11 @@ async function isRunning(disk: Disk, { pid, boot, started, namespace, beacon }: 
     // EPERM: a process of another user.
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
   }
-  const now = await startOf(pid);
-  return started === undefined || now === undefined || started === now;
+  const now = await statusOf(pid);
+  if (now === undefined) return true;
+  // It has ended, and its parent has not asked how: that may never happen.
+  if (now.state === 'Z' && now.threads <= 1) return false;
+  return started === undefined || started === now.started;
 }
 
 /** Name of the kernel's boot; known on Linux only. */
@@ -186,10 +243,20 @@ async function namespaceOf(): Promise<string | undefined> {
   return readlink('/proc/self/ns/pid').catch(() => undefined);
 }
 
-/** Start of a process in ticks since the boot; known on Linux only. */
-async function startOf(pid: number): Promise<string | undefined> {
+interface ProcessStatus {
+  /** `Z`: its first thread has ended. */
+  readonly state: string | undefined;
+  /** Those that have not ended may still write. */
+  readonly threads: number;
+  /** In ticks since the boot. */
+  readonly started: string | undefined;
+}
+
+/** Known on Linux only. */
+async function statusOf(pid: number): Promise<ProcessStatus | undefined> {
   if (process.platform !== 'linux') return undefined;
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   // The name of the program, in parentheses, may contain blanks and parentheses.
-  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
+  return fields && { state: fields[0], threads: Number(fields[17]), started: fields[19] };
 }

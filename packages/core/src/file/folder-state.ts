@@ -4,6 +4,8 @@ import { OrchestratorError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import { DamagedFolderError } from './damage.js';
 import type { Disk, DiskFile } from './disk.js';
+import { entryFilesOf } from './entry-file.js';
+import { otherKind } from './folder-access.js';
 import {
   commandOf,
   digestOf,
@@ -59,11 +61,13 @@ export interface ReadFolderParams {
 /**
  * The engine of a folder: of its newest snapshot and the commands of the logs since. The digest of each answer is compared.
  *
- * @throws {OrchestratorError} `internal_error` for damage, or for commands that lead to other answers than they did.
+ * @throws {OrchestratorError} `internal_error` for damage, or for commands that lead to other answers than they did;
+ *   `invalid_request` for the folder of a service's state.
  */
 export async function readFolder(params: ReadFolderParams): Promise<FolderState> {
   const { disk, where, settings, beforeLog = Number.POSITIVE_INFINITY } = params;
   const names = await disk.list();
+  refuseEntries(where, names);
   const snapshots = numbersOf(names, SNAPSHOT).filter((number) => number <= beforeLog);
   const newest = snapshots.at(-1);
   const logs = logsOf(names).filter((number) => number < beforeLog && number >= (newest ?? 1));
@@ -85,6 +89,12 @@ export async function readFolder(params: ReadFolderParams): Promise<FolderState>
     isCurrent: replay.isCurrent,
     obsolete: names.filter((name) => isObsolete(name, start)),
   };
+}
+
+/** The state of a service has a folder of its own: a check or a copy would take the two for one. */
+function refuseEntries(where: string, names: readonly string[]): void {
+  if (logsOf(names).length === 0 && entryFilesOf(names).length > 0)
+    throw otherKind(where, 'the folder of a storage', 'one with the state of a service');
 }
 
 function numbersOf(names: readonly string[], pattern: RegExp): number[] {

@@ -27,9 +27,14 @@ export function snapshotName(number: number): string {
   return `snapshot-${number}`;
 }
 
+/** Name of a snapshot that is being written. */
+export function temporaryName(number: number): string {
+  return `${snapshotName(number)}.tmp`;
+}
+
 /** Writes the state of an engine; the file has its name once it is durable and whole. Returns its size in bytes. */
 export async function writeSnapshot(disk: Disk, number: number, engine: Engine): Promise<number> {
-  const temporary = `${snapshotName(number)}.tmp`;
+  const temporary = temporaryName(number);
   const file = await disk.open(temporary);
   let bytes: number;
   try {

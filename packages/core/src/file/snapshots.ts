@@ -1,8 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import type { EngineSettings } from '../engine/engine-state.js';
 import type { Disk } from './disk.js';
+import type { FolderLock } from './folder-lock.js';
 import { isObsolete, readFolder } from './folder-state.js';
-import { writeSnapshot } from './snapshot-file.js';
+import { temporaryName, writeSnapshot } from './snapshot-file.js';
 
 /**
  * Writes the snapshot with this number, of the snapshot before and the logs before `number`; returns its size in bytes. May
@@ -44,6 +45,8 @@ export function inThread(folder: string): SnapshotJob {
 
 export interface SnapshotsOptions {
   readonly disk: Disk;
+  /** Of the folder: nothing is removed without it. */
+  readonly lock: Pick<FolderLock, 'confirm'>;
   readonly job: SnapshotJob;
   /** Size of the newest snapshot. */
   readonly bytes: number;
@@ -102,14 +105,25 @@ export class Snapshots {
   }
 
   async #take(number: number, job: SnapshotJob, signal: AbortSignal): Promise<void> {
-    const { disk, onFailure } = this.#options;
+    const { disk, lock, onFailure } = this.#options;
     try {
-      this.#bytes = await job(number, signal);
+      this.#bytes = await this.#write(job, number, signal);
+      await lock.confirm();
     } catch (error) {
       if (!signal.aborted) onFailure(error);
       return;
     }
     await removeObsolete(disk, number);
+  }
+
+  /** What is there of a snapshot that failed would take the room that the log needs. */
+  async #write(job: SnapshotJob, number: number, signal: AbortSignal): Promise<number> {
+    try {
+      return await job(number, signal);
+    } catch (error) {
+      await this.#options.disk.remove(temporaryName(number)).catch(() => undefined);
+      throw error;
+    }
   }
 }
 

@@ -1,4 +1,6 @@
 import type { Disk } from './disk.js';
+import { FRAME_HEADER_BYTES } from './frame.js';
+import type { FolderLock } from './folder-lock.js';
 import { logName } from './folder-state.js';
 import { writeHead } from './log-entries.js';
 import { type Durability, LogWriter } from './log-writer.js';
@@ -8,6 +10,8 @@ const RETRY_AFTER_BYTES = 2 ** 20;
 
 export interface StateLogOptions {
   readonly disk: Disk;
+  /** Of the folder: nothing is written without it. */
+  readonly lock: Pick<FolderLock, 'confirm' | 'confirmSometimes'>;
   readonly durability: Durability;
   readonly writer: LogWriter;
   /** Number of the writer's log. */
@@ -50,6 +54,7 @@ export class StateLog {
 
   /** Resolves once the frame is durable. @throws the error of the disk, after which the log is of no use. */
   async append(body: readonly Buffer[]): Promise<void> {
+    await this.#options.lock.confirmSometimes();
     const { position } = this.#writer;
     if (position >= this.#notBefore && this.#options.isLongEnough(position)) await this.next();
     await this.#writer.append(body);
@@ -59,9 +64,10 @@ export class StateLog {
    * Ends the log; a new one goes on. If it cannot be begun, the old one goes on.
    *
    * @returns whether a new one goes on.
-   * @throws the error of a sync, after which the log is of no use.
+   * @throws the error of a sync, or that the folder is that of another process, after which the log is of no use.
    */
   async next(): Promise<boolean> {
+    await this.#options.lock.confirm();
     // A log counts only if the one before is whole.
     await this.#writer.sync();
     try {
@@ -82,15 +88,18 @@ export class StateLog {
     try {
       await file.truncate(0);
       const writer = new LogWriter({ file, position: 0, durability });
+      const head = writeHead({ previousEnd: old.position });
       // What was admitted for the old log has room in the new one.
-      await writer.reserve(old.room);
-      await writer.append([writeHead({ previousEnd: old.position })]);
+      await writer.reserve(FRAME_HEADER_BYTES + head.length + old.room);
+      await writer.append([head]);
       await writer.sync();
       await disk.sync();
       this.#writer = writer;
       this.#number = number;
       this.#notBefore = 0;
     } catch (error) {
+      // The old one goes on, and may need the room.
+      await file.truncate(0).catch(() => undefined);
       await file.close().catch(() => undefined);
       throw error;
     }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { JsonValue } from '../protocol/json.js';
 import { listSchema } from '../protocol/list.js';
 import { OrchestratorError } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
 import { validate } from '../protocol/validation.js';
 
 /** A value of a service, by its key among those of the tenant. */
@@ -91,10 +92,17 @@ export function entryTexts(params: PutEntriesParams): EntryText[] {
 }
 
 function textOf(key: string, value: unknown): string {
-  const text = JSON.stringify(value) as string | undefined;
-  if (text !== undefined) return text;
-  throw new OrchestratorError(
-    'invalid_request',
-    `put: value of "${key}": expected JSON, got ${typeof value}`,
-  );
+  try {
+    const text = JSON.stringify(value) as string | undefined;
+    if (text !== undefined) return text;
+  } catch (error) {
+    // Such as for a cycle, or from a `toJSON`.
+    throw noJson(key, messageOf(error), error);
+  }
+  throw noJson(key, typeof value);
+}
+
+function noJson(key: string, got: string, cause?: unknown): OrchestratorError {
+  const message = `put: value of ${JSON.stringify(key)}: expected JSON, got ${got}`;
+  return new OrchestratorError('invalid_request', message, { cause });
 }

@@ -1,4 +1,4 @@
-import { open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { open, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { checkFolder, repairFolder } from '../../src/file/check-folder.js';
@@ -56,6 +56,23 @@ describe('the check of a folder', () => {
     expect(await checkFolder(place.path)).toEqual({ folder: place.path, contents });
     expect(await repairFolder(place.path)).toEqual({ folder: place.path, contents, keptAside: [] });
     expect(await readdir(place.path)).toEqual(names);
+  });
+
+  it('says what it cannot read or write', async () => {
+    await using place = await folder();
+    await symlink(join(place.path, 'loop'), join(place.path, 'loop'));
+    await expect(checkFolder(join(place.path, 'loop'))).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: expect.stringMatching(/expected a folder to read and write, got ELOOP/),
+    });
+    const file = join(place.path, 'file');
+    await writeFile(file, '');
+    await expect(checkFolder(file)).rejects.toMatchObject({
+      message: `${file}: expected a folder of a storage, got a file`,
+    });
+    await expect(checkFolder(join(file, 'below'))).rejects.toMatchObject({
+      message: expect.stringContaining('got ENOTDIR'),
+    });
   });
 
   it('refuses what is no folder of a storage, and creates none', async () => {

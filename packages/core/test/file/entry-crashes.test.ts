@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EntryFolder } from '../../src/file/entry-folder.js';
+import { FileStorage } from '../../src/file/file-storage.js';
 import { SeededRandom } from '../chaos/seeded-random.js';
 import { broken, MemoryDisk, noRoom } from './memory-disk.js';
 
@@ -212,9 +213,13 @@ describe('a folder of entries', () => {
     const damagedAt = (position: number) => {
       const other = disk.afterKill();
       other.damage('entries-1', position);
-      return open(other);
+      return open(other, undefined, warnings);
     };
+    const warnings: string[] = [];
     expect([...(await contentOf(await damagedAt(sizes[2] ?? 0))).keys()]).toEqual(['k-1', 'k-2']);
+    expect(warnings).toEqual([
+      expect.stringMatching(/entries-1: the end behind byte \d+ was written in part/),
+    ]);
     await expect(damagedAt(sizes[1] ?? 0)).rejects.toMatchObject({
       code: 'internal_error',
       message: expect.stringMatching(/entries-1: expected an intact frame at byte \d+, got damage/),
@@ -225,6 +230,26 @@ describe('a folder of entries', () => {
     const disk = new MemoryDisk();
     disk.put('entries-1', Buffer.from('hello'));
     await expect(open(disk)).rejects.toMatchObject({ message: expect.stringContaining('another program') });
+  });
+
+  it('has a folder without a storage', async () => {
+    const disk = new MemoryDisk();
+    await (await FileStorage.open('memory', { disk } as object)).close();
+    await expect(open(disk)).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: expect.stringContaining(
+        'expected the folder of the state of a service, got that of a storage',
+      ),
+    });
+    const other = new MemoryDisk();
+    await (await open(other)).close();
+    await expect(FileStorage.open('memory', { disk: other } as object)).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: expect.stringContaining(
+        'expected the folder of a storage, got one with the state of a service',
+      ),
+    });
+    await (await open(other)).close();
   });
 
   it('belongs to one opener at a time', async () => {

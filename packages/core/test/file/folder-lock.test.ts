@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -72,6 +72,39 @@ describe('a folder', () => {
     },
   );
 
+  it.runIf(process.platform === 'linux')(
+    'is free after the end of a process that its parent does not ask about',
+    async () => {
+      await using place = await folder();
+      // Without a shell that waits for its child, it stays among the processes.
+      const parent = spawn(
+        'sh',
+        ['-c', '"$@" & echo "$!"; exec sleep 600', 'sh', process.execPath, ...args(place.path)],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      );
+      const ended = new Promise((resolve) => parent.once('exit', resolve));
+      let said = '';
+      parent.stdout.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+      });
+      const pidOf = () => Number(/^(\d+)$/m.exec(said)?.[1]);
+      onTestFinished(async () => {
+        if (pidOf() > 0 && !said.includes('killed')) process.kill(pidOf(), 'SIGKILL');
+        parent.kill('SIGKILL');
+        await ended;
+      });
+      while (!(said.includes('open') && pidOf() > 0)) await new Promise((resolve) => setTimeout(resolve, 20));
+      await expect(FileStorage.open(place.path)).rejects.toMatchObject({ code: 'conflict' });
+      process.kill(pidOf(), 'SIGKILL');
+      said += 'killed';
+      const isZombie = async () => (await readFile(`/proc/${pidOf()}/stat`, 'utf8')).includes(') Z ');
+      while (!(await isZombie())) await new Promise((resolve) => setTimeout(resolve, 20));
+      await (await FileStorage.open(place.path)).close();
+    },
+  );
+
   it('has no files left of processes that ended while they opened it', async () => {
     await using place = await folder();
     const ended = `lock.${randomUUID()}`;
@@ -83,7 +116,10 @@ describe('a folder', () => {
   it('is not opened twice by one process, and again after its close', async () => {
     await using place = await folder();
     const storage = await FileStorage.open(place.path);
-    await expect(FileStorage.open(place.path)).rejects.toMatchObject({ code: 'conflict' });
+    await expect(FileStorage.open(place.path)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining(`one of process ${process.pid}, which is this one: close it first`),
+    });
     await storage.close();
     await (await FileStorage.open(place.path)).close();
   });
@@ -146,6 +182,22 @@ describe('a folder', () => {
     await using place = await folder();
     await writeFile(join(place.path, 'lock-7'), content);
     await (await FileStorage.open(place.path)).close();
+  });
+
+  it.runIf(process.platform === 'linux')(
+    'that cannot be created is refused, where a file system has no new folders',
+    async () => {
+      for (const path of ['/proc/none', '/proc/none/below'])
+        await expect(FileStorage.open(path)).rejects.toMatchObject({ code: 'invalid_request' });
+    },
+  );
+
+  it('is created with the folders above it, by several at the same time', async () => {
+    await using place = await folder();
+    const path = join(place.path, 'a', 'b', 'c');
+    await Promise.all(Array.from({ length: 20 }, () => openFolder(path)));
+    expect((await stat(path)).mode & 0o777).toBe(0o700);
+    expect((await stat(join(place.path, 'a'))).mode & 0o777).toBe(0o700);
   });
 
   it('that is a file, or below one, is refused', async () => {
