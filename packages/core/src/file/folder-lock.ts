@@ -168,7 +168,7 @@ async function removeLeftOvers(disk: Disk, own: string): Promise<void> {
       const text = await disk.readText(name).catch(() => undefined);
       const holder = text === undefined ? undefined : holderOf(text);
       // One that is being written has no content yet.
-      if (holder && !(await isRunning(disk, holder))) await removeIfThere(disk, name);
+      if (holder && holder !== 'unknown' && !(await isRunning(disk, holder))) await removeIfThere(disk, name);
     } else if (SOCKET.test(name) && !(await disk.answers(name))) {
       await removeIfThere(disk, name);
     }
@@ -181,6 +181,11 @@ async function refuseIfHeld(disk: Disk, number: number, where: string): Promise<
     throw error;
   });
   const holder = text === undefined ? undefined : holderOf(text);
+  if (holder === 'unknown')
+    throw new OrchestratorError(
+      'conflict',
+      `${where}/lock-${number}: expected a lock of this version, got that of another one: stop the process that uses the folder; if there is none, remove the file`,
+    );
   if (!holder || !(await isRunning(disk, holder))) return;
   throw new OrchestratorError(
     'conflict',
@@ -196,13 +201,15 @@ async function useOf({ pid, namespace }: Holder): Promise<string> {
   return `one of process ${pid}: stop that process`;
 }
 
-/** `undefined` for a damaged file: its process did not survive writing it. */
-function holderOf(text: string): Holder | undefined {
+/** `undefined` for a damaged file: its process did not survive writing it. `unknown`: of a version that writes other ones. */
+function holderOf(text: string): Holder | 'unknown' | undefined {
+  let json: unknown;
   try {
-    return holderSchema.parse(JSON.parse(text));
+    json = JSON.parse(text);
   } catch {
     return undefined;
   }
+  return holderSchema.safeParse(json).data ?? 'unknown';
 }
 
 async function thisProcess(): Promise<Holder> {

@@ -178,11 +178,26 @@ describe('a folder', () => {
     expect(failures.length).toBe(3);
   });
 
-  it.each(['', '{', '{"pid":"one"}', 'null'])('with the damaged lock %j is free', async (content) => {
+  it.each(['', '{', '{"pid":1,"bo'])('with the damaged lock %j is free', async (content) => {
     await using place = await folder();
     await writeFile(join(place.path, 'lock-7'), content);
     await (await FileStorage.open(place.path)).close();
   });
+
+  it.each(['{"pid":"one"}', 'null', '{"holders":[]}'])(
+    'with the lock %j of another version is refused, and keeps it',
+    async (content) => {
+      await using place = await folder();
+      await writeFile(join(place.path, 'lock-7'), content);
+      await expect(FileStorage.open(place.path)).rejects.toMatchObject({
+        code: 'conflict',
+        message: expect.stringMatching(
+          /lock-7: expected a lock of this version, .* remove the file$/,
+        ) as string,
+      });
+      expect(await readdir(place.path)).toEqual(['lock-7']);
+    },
+  );
 
   it.runIf(process.platform === 'linux')(
     'that cannot be created is refused, where a file system has no new folders',
