@@ -21,7 +21,8 @@ export async function main(args: readonly string[]): Promise<number> {
   // stderr itself is closed: nothing can be reported.
   stderr.on('error', () => {});
   try {
-    const exitCode = await runCommandLine(args, terminal, interrupt.signal);
+    const leaveSignals = () => interrupt.stop();
+    const exitCode = await runCommandLine(args, terminal, interrupt.signal, { leaveSignals });
     return brokenOutput ?? exitCode;
   } finally {
     interrupt.stop();
@@ -33,7 +34,7 @@ export async function runCommandLine(
   args: readonly string[],
   terminal: Terminal,
   signal: AbortSignal,
-  ports: Pick<CommandContext, 'openStorage'> = {},
+  ports: Pick<CommandContext, 'openStorage' | 'leaveSignals'> = {},
 ): Promise<number> {
   // Usage errors honour `--json` too.
   terminal.json = args.includes('--json');

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { cli, folder, records, startServer } from './cli-process.js';
+import { cli, CliProcess, folder, records, startServer } from './cli-process.js';
 
 const WORKFLOW = (amount: string) => `
 export default {
@@ -46,6 +46,18 @@ describe('a recorded run that failed', () => {
     expect(spoken.stdout).toMatch(
       /^departs at the step "run charge" \(run charge:1\)\n {2}expected the recorded failure/,
     );
+    await writeFile(
+      join(place.path, 'endless.mjs'),
+      WORKFLOW("process.stderr.write('turning'); for (;;) await null;"),
+    );
+    await using endless = new CliProcess(['replay', 'run.json', '--workflows', 'endless.mjs'], at);
+    await endless.printed('stderr', /turning/);
+    // It gives no handler of a signal a turn.
+    endless.kill('SIGTERM');
+    expect((await endless.ended).code).toBeNull();
+    await writeFile(join(place.path, 'silent.mjs'), WORKFLOW('await new Promise(() => {});'));
+    const silent = await cli(['replay', 'run.json', '--workflows', 'silent.mjs'], at);
+    expect(silent).toMatchObject({ code: 1, stdout: expect.stringContaining('got nothing for') as string });
     expect(dev.url).toMatch(/^http/);
   });
 

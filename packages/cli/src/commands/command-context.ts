@@ -11,6 +11,11 @@ export interface CommandContext {
   readonly terminal: Terminal;
   /** Aborts at SIGINT, SIGTERM, and when the reader of the output has gone. */
   readonly signal: AbortSignal;
+  /**
+   * From now on SIGINT and SIGTERM end the process at once. Before code of others runs: it may never give the handlers of
+   * signals a turn. Absent: there are no signals.
+   */
+  readonly leaveSignals?: () => void;
   /** Sets the exit code of the process. */
   exit(code: number): void;
   /** Opens the storage for operators. Default: that of the settings. */

@@ -69,6 +69,7 @@ async function recordingFrom(
 export async function replay(context: CommandContext, file: string, flags: ReplayFlags): Promise<void> {
   const { terminal, signal } = context;
   const recording = readRecording(await readJsonFile(terminal.cwd, file, MAX_RECORDING_BYTES));
+  context.leaveSignals?.();
   const workflows = await workflowsOf(resolve(terminal.cwd, flags.workflows), flags.workflows);
   const report = await replayRun({ recording, workflows, signal });
   const { replayed, departure, ends } = report;
