@@ -39,11 +39,13 @@ export async function startNode(options: NodeOptions): Promise<LocalNode> {
   let stack: RunningStack | undefined;
   const server = createServer(orchestrator, options);
   const stop = async ({ graceMs = 10_000 }: { readonly graceMs?: number } = {}) => {
-    await stack?.stop();
-    await server.stop({ graceMs });
-    // A server that failed to start leaves the orchestrator possibly half started.
-    await orchestrator.stop({ graceMs: 0 });
-    await storage.close();
+    await endAll([
+      () => stack?.stop(),
+      () => server.stop({ graceMs }),
+      // A server that failed to start leaves the orchestrator possibly half started.
+      () => orchestrator.stop({ graceMs: 0 }),
+      () => storage.close(),
+    ]);
   };
   try {
     if (withLocalStack) stack = await startLocalServices(orchestrator, options);
@@ -64,6 +66,19 @@ export async function startNode(options: NodeOptions): Promise<LocalNode> {
       : error;
   }
   return { url: server.url, orchestrator, stop };
+}
+
+/** Ends each part, also after the failure of one before. @throws the first failure. */
+async function endAll(ends: readonly (() => Promise<void> | undefined)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const end of ends) {
+    try {
+      await end();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 /** Prefetched tasks of a worker with a shared storage, which is remote; reduced for long tasks. */
