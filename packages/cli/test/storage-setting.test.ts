@@ -95,6 +95,8 @@ describe('the storage of the settings', () => {
     [{ storage: 'memory:x' }, {}, undefined, /^--storage: expected memory:, got/],
     [{ storage: 'redis://h/x' }, {}, undefined, /^--storage: expected redis:\/\//],
     [{ storage: 'nothing' }, {}, undefined, /^--storage: expected file:<folder>, or memory:, or redis:/],
+    [{ storage: 'memory' }, {}, undefined, /^--storage: .* \(such as memory:\), got something else$/],
+    [{ storage: './data' }, {}, undefined, /^--storage: .* \(such as file:\.\/data\), got something else$/],
     [{ storage: 'file:' }, {}, undefined, /^--storage: expected file:<folder>, got/],
     [{ storage: 'file://host/data' }, {}, undefined, /^--storage: expected file:<folder>, got/],
     [{ redis: 'memory:' }, {}, undefined, /^--redis: expected redis:\/\//],
@@ -121,6 +123,20 @@ describe('a storage that one process has to itself', () => {
       );
     },
   );
+
+  it.each<[readonly string[], Record<string, string>, string]>([
+    [['check'], { ORCHESTRATOR_STORAGE: 'file:other' }, 'other: expected a folder of a storage, got none'],
+    [['repair'], { ORCHESTRATOR_STORAGE: 'file:other' }, 'other: expected a folder of a storage, got none'],
+    [
+      ['check', 'data'],
+      { ORCHESTRATOR_STORAGE: 'memory:' },
+      'data: expected a folder of a storage, got none',
+    ],
+    [['check'], { ORCHESTRATOR_STORAGE: 'redis://h' }, 'expected a folder, as the storage of the settings'],
+  ])('is checked where the settings have it: storage %j %j', async (args, env, message) => {
+    const { code, stderr } = await run(['storage', ...args], env);
+    expect([code, stderr]).toEqual([EXIT.badConfiguration, expect.stringContaining(message)]);
+  });
 
   it('is reached by operators through its server', async () => {
     const env = { ORCHESTRATOR_STORAGE: 'memory:', ORCHESTRATOR_URL: 'http://127.0.0.1:1' };

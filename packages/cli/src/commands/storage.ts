@@ -8,16 +8,22 @@ import {
   repairFolder,
 } from '@agent-orchestrator/core/server';
 import { ConfigurationError, EXIT, UsageError } from '../errors/errors.js';
+import { readSettings, type SettingFlags } from '../settings/settings.js';
 import type { CommandContext } from './command-context.js';
 
-export interface RepairFlags {
+export interface RepairFlags extends SettingFlags {
   readonly yes?: boolean;
 }
 
 /** Reads a folder as its next start would. Exit code 1: it is damaged. */
-export async function check(context: CommandContext, path: string): Promise<void> {
+export async function check(
+  context: CommandContext,
+  path: string | undefined,
+  flags: SettingFlags,
+): Promise<void> {
   const { terminal } = context;
-  const { folder, contents, damage } = await reading(() => checkFolder(folderOf(context, path)));
+  const folder = await folderOf(context, path, flags);
+  const { contents, damage } = await reading(() => checkFolder(folder));
   if (terminal.json)
     terminal.record({ folder, ...(contents && { contents }), ...(damage && { damage: recordOf(damage) }) });
   else if (contents) terminal.data(`${folder}: intact, ${textOf(contents)}`);
@@ -26,9 +32,13 @@ export async function check(context: CommandContext, path: string): Promise<void
 }
 
 /** Cuts a damaged folder before its damage, if that is what the operator wants. */
-export async function repair(context: CommandContext, path: string, flags: RepairFlags): Promise<void> {
+export async function repair(
+  context: CommandContext,
+  path: string | undefined,
+  flags: RepairFlags,
+): Promise<void> {
   const { terminal } = context;
-  const folder = folderOf(context, path);
+  const folder = await folderOf(context, path, flags);
   if (flags.yes !== true) {
     const { damage } = await reading(() => checkFolder(folder));
     if (damage)
@@ -44,9 +54,19 @@ export async function repair(context: CommandContext, path: string, flags: Repai
   for (const name of keptAside) terminal.talk(`the damaged file is kept as ${name}`);
 }
 
-/** A folder, or its URL as `--storage` has it. */
-function folderOf({ terminal }: CommandContext, path: string): string {
-  return resolve(terminal.cwd, folderOfUrl(path) ?? path);
+/** A folder, or its URL as `--storage` has it; without any, that of the settings. */
+async function folderOf(
+  { terminal }: CommandContext,
+  path: string | undefined,
+  flags: SettingFlags,
+): Promise<string> {
+  if (path === '') throw new UsageError('expected a folder, got ""');
+  if (path !== undefined) return resolve(terminal.cwd, folderOfUrl(path) ?? path);
+  const { storage } = await readSettings(flags, terminal.env, terminal.cwd);
+  if (storage.folder !== undefined) return resolve(terminal.cwd, storage.folder);
+  throw new ConfigurationError(
+    `expected a folder, as the storage of the settings is in none: ${storage.label}`,
+  );
 }
 
 const ONE = { tenants: 'tenant', sessions: 'session', tasks: 'task', entries: 'entry' } as const;

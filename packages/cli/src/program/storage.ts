@@ -4,7 +4,7 @@ import type { RepairFlags } from '../commands/storage.js';
 import type { SettingFlags } from '../settings/settings.js';
 import { withIdleStorageFlags } from './flags.js';
 
-const FOLDER = '.orchestrator/data';
+const FOLDER = 'folder of the storage, or its file: URL (default: that of the settings)';
 
 /** Commands for a storage that no process uses at the moment. */
 export function addStorageCommands(program: Command, context: CommandContext): void {
@@ -15,14 +15,18 @@ export function addStorageCommands(program: Command, context: CommandContext): v
   storage
     .command('check')
     .description('read a folder as the next start would, and change nothing')
-    .argument('[folder]', 'folder of the storage, or its file: URL', FOLDER)
-    .action(async (folder: string) => (await actions()).check(context, folder));
+    .argument('[folder]', FOLDER)
+    .action(async (folder: string | undefined, flags: SettingFlags) =>
+      (await actions()).check(context, folder, flags),
+    );
   storage
     .command('repair')
     .description('cut a damaged folder before its damage; the damaged files are kept under other names')
-    .argument('[folder]', 'folder of the storage, or its file: URL', FOLDER)
+    .argument('[folder]', FOLDER)
     .option('--yes', 'lose what "storage check" says')
-    .action(async (folder: string, flags: RepairFlags) => (await actions()).repair(context, folder, flags));
+    .action(async (folder: string | undefined, flags: RepairFlags) =>
+      (await actions()).repair(context, folder, flags),
+    );
   const portable = () => import('../commands/portable-storage.js');
   withIdleStorageFlags(storage.command('export'))
     .description('write everything that a storage keeps as lines of JSON, for "storage import"')

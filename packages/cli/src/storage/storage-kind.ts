@@ -21,6 +21,8 @@ export interface InspectStorageOptions {
 export interface StorageAddress {
   /** URL for messages, without secrets. */
   readonly label: string;
+  /** Folder that it is in, as it was given. Absent: it is in none. */
+  readonly folder?: string;
   /**
    * Opens it for an orchestrator, which closes it.
    *

@@ -17,8 +17,15 @@ export const storageSchema = z.unknown().transform((value, context): StorageAddr
   const scheme = /^([a-z][a-z+]*):/i.exec(text)?.[1]?.toLowerCase();
   const kind = STORAGE_KINDS.find(({ schemes }) => scheme !== undefined && schemes.includes(scheme));
   const forms = (kind ? [kind] : STORAGE_KINDS).map(({ form }) => form);
-  return kind?.read(text) ?? refuse(context, `expected ${forms.join(', or ')}`);
+  return kind?.read(text) ?? refuse(context, `expected ${forms.join(', or ')}${guess(text)}`);
 });
+
+/** What a value without a scheme was probably meant to be. */
+function guess(text: string): string {
+  if (!/^[\w./~-]{1,200}$/.test(text)) return '';
+  const meant = text === 'memory' ? 'memory:' : `file:${text}`;
+  return ` (such as ${meant})`;
+}
 
 /** Schemas of the settings of single kinds, by name. */
 export function ownSchemas(): Record<string, z.ZodType<StorageAddress | string | undefined>> {
