@@ -2,8 +2,11 @@ import type { Storage } from '../../src/index.js';
 import type { Wakeup } from '../../src/storage/index.js';
 import { callOf, forwardingStorage, type Part } from '../forwarding-storage.js';
 
-/** Calls after each of which the storage is opened again; then after some of them only, since its log grows. */
-const EACH_OF_FIRST = 60;
+/**
+ * Calls after each of which the storage is opened again; then after some of them only, since its log grows.
+ * `REOPENED_CALLS=Infinity` for each of all.
+ */
+const EACH_OF_FIRST = Number(process.env['REOPENED_CALLS'] ?? 60);
 const LATER_EACH = 40;
 
 /** A storage that is closed and opened again after its calls. Followers hold it open. */
