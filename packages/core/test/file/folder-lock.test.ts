@@ -99,7 +99,12 @@ describe('a folder', () => {
       await expect(FileStorage.open(place.path)).rejects.toMatchObject({ code: 'conflict' });
       process.kill(pidOf(), 'SIGKILL');
       said += 'killed';
-      const isZombie = async () => (await readFile(`/proc/${pidOf()}/stat`, 'utf8')).includes(') Z ');
+      // All its threads: the first one may end before the others.
+      const isZombie = async () => {
+        const text = await readFile(`/proc/${pidOf()}/stat`, 'utf8');
+        const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+        return fields[0] === 'Z' && fields[17] === '1';
+      };
       while (!(await isZombie())) await new Promise((resolve) => setTimeout(resolve, 20));
       await (await FileStorage.open(place.path)).close();
     },
