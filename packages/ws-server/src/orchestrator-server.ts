@@ -250,14 +250,17 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     try {
       await listening(server, port, host);
       this.#server = server;
+      // A client that was waiting for the port connects at once: sockets are served as early as requests.
+      this.#gate.attach(server);
       await this.start();
     } catch (error) {
+      this.#gate.detach(server);
+      this.#gate.terminate();
       server.close();
       this.#server = undefined;
       this.#listening = undefined;
       throw error;
     }
-    this.#gate.attach(server);
     const { port: taken } = server.address() as AddressInfo;
     logger.info('the server listens', { host, port: taken });
     if (!LOOPBACK.test(host))

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Orchestrator } from '@agent-orchestrator/core';
+import { MemoryStorage, Orchestrator } from '@agent-orchestrator/core';
 import { describe, expect, it } from 'vitest';
 import { createIdentities, OrchestratorServer } from '../src/index.js';
 import { IDENTITIES, KEYS, startServer, TOKENS } from './running-server.js';
@@ -103,6 +103,60 @@ describe('stop', () => {
     await running.server.stop({ graceMs: 50 });
     // Sooner than the socket itself would give up its peer.
   }, 20_000);
+});
+
+/** A storage that answers its first ping when it is told. */
+class StorageInDoubt extends MemoryStorage {
+  readonly asked: Promise<void>;
+  answer: (error?: Error) => void = () => {};
+  #wasAsked: () => void = () => {};
+  readonly #answered: Promise<void>;
+
+  constructor() {
+    super();
+    this.asked = new Promise((resolve) => (this.#wasAsked = resolve));
+    this.#answered = new Promise((resolve, reject) => {
+      this.answer = (error) => (error ? reject(error) : resolve());
+    });
+  }
+
+  override async ping(): Promise<void> {
+    this.#wasAsked();
+    return this.#answered;
+  }
+}
+
+describe('a server that listens, and whose orchestrator is still starting', () => {
+  const begin = async () => {
+    const storage = new StorageInDoubt();
+    const server = new OrchestratorServer(new Orchestrator({ storage }), { identities });
+    const listening = server.listen(0);
+    await storage.asked;
+    const peer = new SocketPeer(`${server.url}/ws/client`, { authorization: `Bearer ${KEYS.acme}` });
+    await peer.opened;
+    peer.send({ action: 'subscribe', id: 'a', topic: { tenant: true } });
+    return { storage, server, listening, peer };
+  };
+
+  it('serves the sockets of clients that waited for it', async () => {
+    const { storage, server, listening, peer } = await begin();
+    storage.answer();
+    await listening;
+    expect(await peer.next()).toMatchObject({ event: 'subscribed', id: 'a' });
+    await server.stop();
+  });
+
+  it('closes them when the start fails, and serves others after the next one', async () => {
+    const { storage, server, listening, peer } = await begin();
+    storage.answer(new Error('no answer'));
+    await expect(listening).rejects.toThrow('no answer');
+    await peer.closed;
+    storage.ping = async () => {};
+    await server.listen(0);
+    const other = new SocketPeer(`${server.url}/ws/client`, { authorization: `Bearer ${KEYS.acme}` });
+    await other.opened;
+    await server.stop();
+  });
 });
 
 describe('a stopped server', () => {

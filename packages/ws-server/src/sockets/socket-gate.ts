@@ -96,6 +96,13 @@ export class SocketGate {
     server.on('upgrade', listener);
   }
 
+  /** Leaves the upgrades of a server to others. */
+  detach(server: Server): void {
+    const attached = this.#attached.get(server);
+    if (attached) server.off('upgrade', attached.listener);
+    this.#attached.delete(server);
+  }
+
   /** Destroys remaining connections. */
   terminate(): void {
     for (const socket of this.#open.keys()) socket.terminate();
@@ -110,8 +117,7 @@ export class SocketGate {
       return ended;
     });
     await Promise.all(gone);
-    for (const [server, { listener }] of this.#attached) server.off('upgrade', listener);
-    this.#attached.clear();
+    for (const server of this.#attached.keys()) this.detach(server);
   }
 
   #upgrade(prefixes: ReadonlySet<string>, request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
