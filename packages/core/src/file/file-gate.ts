@@ -37,6 +37,11 @@ interface WaitingCommand {
   readonly settle: Settle;
 }
 
+interface StampedCommand<N extends CommandName> {
+  readonly command: Command<N>;
+  readonly text: string;
+}
+
 interface Settle {
   readonly resolve: (result: never) => void;
   readonly reject: (error: unknown) => void;
@@ -103,16 +108,10 @@ export class FileGate implements CommandGate {
 
   execute<N extends CommandName>(name: N, params: CommandParams<N>): Promise<CommandResult<N>> {
     this.checkOpen();
-    const { clock, random } = this.#parts;
-    const command = stamped(name, params, clock, random);
-    const text = textOfCommand(command);
-    if (this.#batch.bytes + this.#waitingChars + text.length > MAX_WAITING_BYTES) throw this.#tooMuchWaits();
-    return new Promise((resolve, reject) => {
-      const settle = { resolve, reject };
-      if (this.#waiting.size > 0 || !this.#fits(text)) this.#wait({ text, settle });
-      else this.#carryOut(command, text, settle);
-      this.#running ??= this.#run();
-    });
+    const stored = this.#stamped(name, params);
+    if (this.#batch.bytes + this.#waitingChars + stored.text.length > MAX_WAITING_BYTES)
+      throw this.#tooMuchWaits();
+    return this.#accept(stored);
   }
 
   read<N extends ReadName>(name: N, params: ReadParams<N>): ReadResult<N> | Promise<ReadResult<N>> {
@@ -128,9 +127,24 @@ export class FileGate implements CommandGate {
     const unfollow = this.#delivery.follow(tenantId, onNews);
     return () => {
       unfollow();
-      // A log that cannot be written any more has no followers when it is opened again.
-      if (!this.#end) this.execute('events.unfollow', { tenantId }).catch(() => undefined);
+      // A log that cannot be written any more has no followers when it is opened again. The end of a follower makes room:
+      // however much waits, it is accepted.
+      if (!this.#end) this.#accept(this.#stamped('events.unfollow', { tenantId })).catch(() => undefined);
     };
+  }
+
+  #stamped<N extends CommandName>(name: N, params: CommandParams<N>): StampedCommand<N> {
+    const command = stamped(name, params, this.#parts.clock, this.#parts.random);
+    return { command, text: textOfCommand(command) };
+  }
+
+  #accept<N extends CommandName>({ command, text }: StampedCommand<N>): Promise<CommandResult<N>> {
+    return new Promise((resolve, reject) => {
+      const settle = { resolve, reject };
+      if (this.#waiting.size > 0 || !this.#fits(text)) this.#wait({ text, settle });
+      else this.#carryOut(command, text, settle);
+      this.#running ??= this.#run();
+    });
   }
 
   #tooMuchWaits(): OrchestratorError {

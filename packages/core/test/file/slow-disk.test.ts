@@ -50,6 +50,31 @@ describe('a disk that is slower than the requests', () => {
     await submit(storage, idOf(1_000));
     await storage.close();
   });
+
+  it('ends a follower though nothing more may wait', async () => {
+    const disk = new MemoryDisk();
+    const storage = await FileStorage.open('memory', { clock: new ManualClock(), disk } as object);
+    const over = new AbortController();
+    const after = await storage.events.head({ tenantId: TENANT });
+    const events = storage.events.follow({ tenantId: TENANT, after, signal: over.signal });
+    const next = events[Symbol.asyncIterator]().next();
+    await submit(storage, idOf(0));
+    expect(await next).toMatchObject({ value: { event: 'task_created' } });
+    const ended = events[Symbol.asyncIterator]().next();
+    let release = () => {};
+    const blocked = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    disk.syncs = () => blocked;
+    const most = Math.floor(MAX_WAITING_BYTES / PAYLOAD.length);
+    const outcomes = Array.from({ length: 2 * most }, (_, n) => submit(storage, idOf(n + 1)));
+    await expect(outcomes.at(-1)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    over.abort();
+    expect(await ended).toEqual({ done: true, value: undefined });
+    release();
+    await Promise.allSettled(outcomes);
+    await storage.close();
+  });
 });
 
 describe('a snapshot whose predecessors cannot be removed', () => {
