@@ -1,4 +1,4 @@
-import { type TaskState, TRANSITIONS } from '@agent-orchestrator/core/protocol';
+import { TASK_STATES, TRANSITIONS } from '@agent-orchestrator/core/protocol';
 import { RedisServer } from '@agent-orchestrator/test-servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 // @ts-expect-error A program of the build, without types.
@@ -7,18 +7,6 @@ import { composeScripts } from '../build/compose.mjs';
 import { luaFiles } from '../build/lua-files.mjs';
 import { SCRIPTS } from '../src/generated/scripts.js';
 
-const STATES: readonly TaskState[] = [
-  'scheduled',
-  'waiting',
-  'ready',
-  'leased',
-  'parked',
-  'woken',
-  'tracked',
-  'completed',
-  'failed',
-  'cancelled',
-];
 const pairs = TRANSITIONS.map(({ from, to }) => `${from ?? ''}>${to}`);
 
 let redis: RedisServer;
@@ -34,12 +22,12 @@ beforeAll(async () => {
 afterAll(() => redis.stop());
 
 describe('a task in Redis', () => {
-  it.each(STATES)('moves from %s only to the states in the table of transitions', async (from) => {
+  it.each(TASK_STATES)('moves from %s only to the states in the table of transitions', async (from) => {
     const prefix = `o:tasks:{${from}}:`;
     await redis.ask(['SET', `${prefix}t`, '{"at":1}\n{}']);
     await redis.ask(['HSET', `${prefix}@live`, 't', JSON.stringify({ state: from, since: 1, updated: 1 })]);
     const moved: string[] = [];
-    for (const to of STATES) {
+    for (const to of TASK_STATES) {
       const args = ['2', `${prefix}@meta`, `o:events:{${from}}`, '1', to];
       const answer = await redis.ask(['EVAL', script, ...args]).catch((error: Error) => error.message);
       if (answer === 'moved') moved.push(`${from}>${to}`);

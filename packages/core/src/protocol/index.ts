@@ -42,6 +42,7 @@ export { addFromText, copyField, fieldText, writeJson } from './known-text.js';
 export { PORTION as JSON_PORTION, parseJsonInPortions } from './portioned-json.js';
 export { type StepFailure, diagnose, messageOf, toTaskError } from './thrown.js';
 export {
+  TASK_STATES,
   TRANSITIONS,
   type TaskState,
   type TaskVerb,

@@ -75,6 +75,9 @@ export const TRANSITIONS: readonly Transition[] = [
   ...ANY_LIVE('cancelled', 'cancel'),
 ];
 
+/** All states of a task: each is the target of a transition. */
+export const TASK_STATES: readonly TaskState[] = [...new Set(TRANSITIONS.map(({ to }) => to))];
+
 /** Target states by verb and source state. */
 const LEGAL: { [by in TaskVerb]?: { [from in TaskState | 'nothing']?: TaskState[] } } = {};
 for (const { from = 'nothing', to, by } of TRANSITIONS) ((LEGAL[by] ??= {})[from] ??= []).push(to);

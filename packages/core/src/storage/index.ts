@@ -188,3 +188,4 @@ export type {
   TenantRecord,
   UsageRecord,
 } from './portable-records.js';
+export { submittedPartOf } from './portable-records.js';

@@ -5,6 +5,7 @@ import type { Progress, TaskMetadata } from '../protocol/task.js';
 import type { TaskState } from '../protocol/task-state.js';
 import type { Diagnostic } from '../protocol/thrown.js';
 import type { StepKind, StepOutcome } from './call-journal.js';
+import type { NewTask } from './task-records.js';
 
 /*
  * The records of an exported storage, by kind. Times are epoch ms. What follows from other records is in none of them: timers,
@@ -145,6 +146,24 @@ export interface TaskRecord {
   readonly result?: JsonValue;
   readonly error?: TaskError;
   readonly diagnostic?: Diagnostic;
+}
+
+/** What a submission said of a task, but for its payload. */
+export function submittedPartOf(record: TaskRecord): Omit<NewTask, 'payload'> {
+  const { task_id, type, priority, metadata } = record;
+  return {
+    task_id,
+    type,
+    priority,
+    metadata,
+    ...(record.session_id !== undefined && { session_id: record.session_id }),
+    ...(record.agent_id !== undefined && { agent_id: record.agent_id }),
+    ...(record.parent_task_id !== undefined && { parent_task_id: record.parent_task_id }),
+    ...(record.requested_by !== undefined && { requested_by: record.requested_by }),
+    ...(record.run_at !== undefined && { runAt: record.run_at }),
+    timeoutMs: record.timeout_ms,
+    maxAttempts: record.max_attempts,
+  };
 }
 
 /** One try of a step at a service. */

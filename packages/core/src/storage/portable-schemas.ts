@@ -3,6 +3,7 @@ import { isJsonOnly } from '../protocol/bounded-json.js';
 import { MAX_RESULT_BYTES } from '../protocol/json.js';
 import { listSchema } from '../protocol/list.js';
 import { MESSAGE_ROLES } from '../protocol/session.js';
+import { TASK_STATES } from '../protocol/task-state.js';
 import type { PortableKind } from './portable-records.js';
 
 /** Most items of a list of a record. */
@@ -39,18 +40,7 @@ const jsonObject = z.custom<object>(
   `expected a JSON object of at most ${MAX_RESULT_BYTES} bytes`,
 );
 
-const state = z.enum([
-  'scheduled',
-  'waiting',
-  'ready',
-  'leased',
-  'parked',
-  'woken',
-  'tracked',
-  'completed',
-  'failed',
-  'cancelled',
-]);
+const state = z.enum(TASK_STATES);
 const error = z.looseObject({ code: z.string().max(200), message: text, retryable: z.boolean() });
 const outcome = z.union([
   z.strictObject({ ok: z.literal(true), value: json }),

@@ -1,11 +1,11 @@
 import { fieldText, isFinalState, statusOf } from '@agent-orchestrator/core/protocol';
-import type {
-  CallRecord,
-  JournalRecord,
-  NewTask,
-  StepCallRecord,
-  StepRecord,
-  TaskRecord,
+import {
+  type CallRecord,
+  type JournalRecord,
+  type StepCallRecord,
+  type StepRecord,
+  submittedPartOf,
+  type TaskRecord,
 } from '@agent-orchestrator/core/storage';
 import type { StorageLimits } from '../scripts/script-runner.js';
 import { headerOf, tailOf } from '../tasks/task-codec.js';
@@ -55,11 +55,14 @@ export class TaskImport {
     this.#key = `${context.keys.prefix}${task.task_id}`;
     const { batch_id: batchId, redriven_from: redrivenFrom } = task;
     const tail = tailOf(
-      headerOf(newTask(task), {
-        parallel: task.parallel === true,
-        ...(batchId !== undefined && { batchId }),
-        ...(redrivenFrom !== undefined && { redrivenFrom }),
-      }),
+      headerOf(
+        { ...submittedPartOf(task), payload: null },
+        {
+          parallel: task.parallel === true,
+          ...(batchId !== undefined && { batchId }),
+          ...(redrivenFrom !== undefined && { redrivenFrom }),
+        },
+      ),
     );
     const header = `{"at":${task.created_at},"sequence":${task.sequence},${tail}`;
     if (bytesOf(header) >= HEADER_BYTES)
@@ -264,24 +267,6 @@ function defined<T extends object>(fields: T): { [K in keyof T]?: NonNullable<T[
 
 function positive<T extends Readonly<Record<string, number>>>(fields: T): Partial<T> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value > 0)) as Partial<T>;
-}
-
-function newTask(record: TaskRecord): NewTask {
-  const { task_id, type, priority, metadata } = record;
-  return {
-    task_id,
-    type,
-    priority,
-    payload: null,
-    metadata,
-    ...(record.session_id !== undefined && { session_id: record.session_id }),
-    ...(record.agent_id !== undefined && { agent_id: record.agent_id }),
-    ...(record.parent_task_id !== undefined && { parent_task_id: record.parent_task_id }),
-    ...(record.requested_by !== undefined && { requested_by: record.requested_by }),
-    ...(record.run_at !== undefined && { runAt: record.run_at }),
-    timeoutMs: record.timeout_ms,
-    maxAttempts: record.max_attempts,
-  };
 }
 
 function wholeStep(record: StepRecord, at: number): WholeStep {

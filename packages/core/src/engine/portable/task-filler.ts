@@ -1,13 +1,13 @@
 import { isFinalState, statusOf } from '../../protocol/task-state.js';
 import type { StepOutcome } from '../../storage/call-journal.js';
-import type {
-  CallRecord,
-  JournalRecord,
-  StepCallRecord,
-  StepRecord,
-  TaskRecord,
+import {
+  type CallRecord,
+  type JournalRecord,
+  type StepCallRecord,
+  type StepRecord,
+  submittedPartOf,
+  type TaskRecord,
 } from '../../storage/portable-records.js';
-import type { NewTask } from '../../storage/task-records.js';
 import type { EngineState } from '../engine-state.js';
 import { jsonBytes, keepOutcome } from '../journal/call-outcomes.js';
 import { keepJson } from '../kept-json.js';
@@ -136,13 +136,19 @@ export class TaskFiller {
 
 function newEntry(tenant: TenantState, record: TaskRecord): TaskEntry {
   const batch = record.batch_id === undefined ? undefined : tenant.batches.get(record.batch_id);
-  const entry = new TaskEntry(tenant, newTask(record), record.created_at, record.sequence, {
-    ...(batch && { batch }),
-    ...(record.redriven_from !== undefined && { redrivenFrom: record.redriven_from }),
-    ...(record.seed !== undefined && { seed: record.seed }),
-    version: record.version,
-    ...(record.started_at !== undefined && { startedAt: record.started_at }),
-  });
+  const entry = new TaskEntry(
+    tenant,
+    { ...submittedPartOf(record), payload: record.payload },
+    record.created_at,
+    record.sequence,
+    {
+      ...(batch && { batch }),
+      ...(record.redriven_from !== undefined && { redrivenFrom: record.redriven_from }),
+      ...(record.seed !== undefined && { seed: record.seed }),
+      version: record.version,
+      ...(record.started_at !== undefined && { startedAt: record.started_at }),
+    },
+  );
   entry.state = record.state;
   entry.since = record.since;
   entry.updatedAt = record.updated_at;
@@ -160,24 +166,6 @@ function newEntry(tenant: TenantState, record: TaskRecord): TaskEntry {
   entry.cancelling = record.cancel_reason === undefined ? undefined : { reason: record.cancel_reason };
   if (record.journal_rev > 0) entry.ownJournal.rev = record.journal_rev;
   return entry;
-}
-
-function newTask(record: TaskRecord): NewTask {
-  const { task_id, type, priority, payload, metadata } = record;
-  return {
-    task_id,
-    type,
-    priority,
-    payload,
-    metadata,
-    ...(record.session_id !== undefined && { session_id: record.session_id }),
-    ...(record.agent_id !== undefined && { agent_id: record.agent_id }),
-    ...(record.parent_task_id !== undefined && { parent_task_id: record.parent_task_id }),
-    ...(record.requested_by !== undefined && { requested_by: record.requested_by }),
-    ...(record.run_at !== undefined && { runAt: record.run_at }),
-    timeoutMs: record.timeout_ms,
-    maxAttempts: record.max_attempts,
-  };
 }
 
 function enterGroups(tenant: TenantState, entry: TaskEntry, record: TaskRecord): void {
