@@ -23,9 +23,10 @@ interface KnownClass extends GraphClass {
   readonly reference: Fields | undefined;
 }
 
-const MAX_OBJECTS_OF_A_SET = 2 ** 23;
-/** Objects between two pauses. */
-const PAUSE_EACH = 5_000;
+/** Values that are looked at between two pauses. */
+const VISITS_A_TURN = 10_000;
+/** Items of a list, a set or a map in one row: with more, further rows go on. */
+const ITEMS_A_ROW = 2_000;
 
 /**
  * Writes everything that can be reached from `root` as rows of JSON, which `GraphReader` makes the same objects of. The graph
@@ -64,39 +65,63 @@ class GraphWriter {
     seen.add(root);
     this.#shared.add(root);
     const open: object[] = [root];
-    let visited = 0;
+    let visits = 0;
     const visit = (part: unknown, isLeaf: boolean) => {
+      visits += 1;
       if (typeof part !== 'object' || part === null) return;
-      if (!seen.add(part)) this.#shared.add(part);
-      else if (!isLeaf) open.push(part);
+      if (!seen.add(part)) {
+        this.#shared.add(part);
+      } else if (!isLeaf) {
+        // A node of its own, whose rows are many.
+        if (isLong(part)) this.#shared.add(part);
+        open.push(part);
+      }
     };
     for (let next = open.pop(); next; next = open.pop()) {
-      visited += 1;
-      if (visited % PAUSE_EACH === 0) yield '';
       const known = this.#classes.get(Object.getPrototypeOf(next) as object);
-      if (known) this.#visitFields(next as Fields, known, visit);
-      else for (const part of partsOf(next)) visit(part, false);
+      const parts = known ? fieldsOf(next as Fields, known) : partsOf(next);
+      for (const [part, isLeaf] of parts) {
+        visit(part, isLeaf);
+        if (visits < VISITS_A_TURN) continue;
+        visits = 0;
+        yield '';
+      }
     }
-  }
-
-  #visitFields(
-    object: Fields,
-    { caches, json }: KnownClass,
-    visit: (part: unknown, isLeaf: boolean) => void,
-  ): void {
-    for (const name of Object.keys(object))
-      if (!caches?.includes(name)) visit(object[name], json?.includes(name) === true);
   }
 
   *rows(root: object): Generator<string> {
     this.#refer(root);
     // The list grows while it is read.
     for (const node of this.#nodes) {
-      const row = this.#row(node, this.#describe(node));
-      yield* this.#rowsBefore;
-      this.#rowsBefore = [];
-      yield row;
+      for (const part of this.#partsOfNode(node)) {
+        const row = this.#row(node, part);
+        yield* this.#rowsBefore;
+        this.#rowsBefore = [];
+        yield row;
+      }
     }
+  }
+
+  *#partsOfNode(node: object): Generator<readonly [number, unknown]> {
+    if (!isLong(node)) {
+      yield this.#describe(node);
+      return;
+    }
+    let part: unknown[] = [];
+    const kind = this.#kindOf(node);
+    for (const item of node as Iterable<unknown>) {
+      part.push(item);
+      if (part.length < ITEMS_A_ROW) continue;
+      yield [kind, this.#items(kind, part)];
+      part = [];
+    }
+    if (part.length > 0) yield [kind, this.#items(kind, part)];
+  }
+
+  /** @param items entries, for a map. */
+  #items(kind: number, items: Iterable<unknown>): Encoded[] {
+    if (kind === MAP) return this.#entries(items as Iterable<readonly [unknown, unknown]>);
+    return Array.from(items, (item) => this.#encode(item));
   }
 
   #row(node: object, [kind, body]: readonly [number, unknown]): string {
@@ -125,14 +150,13 @@ class GraphWriter {
   #describe(value: object): readonly [number, unknown] {
     const kind = this.#kindOf(value);
     if (kind === PURE) return [PURE, value];
-    if (kind === LIST) return [kind, Array.from(value as readonly unknown[], (item) => this.#encode(item))];
-    if (kind === SET) return [kind, Array.from(value as ReadonlySet<unknown>, (item) => this.#encode(item))];
-    if (kind === MAP) return [kind, this.#entries(value as ReadonlyMap<unknown, unknown>)];
+    if (kind === LIST || kind === SET || kind === MAP)
+      return [kind, this.#items(kind, value as Iterable<unknown>)];
     const known = this.#classes.get(Object.getPrototypeOf(value) as object);
     return [kind, known ? this.#changedFields(value as Fields, known) : this.#fields(value as Fields)];
   }
 
-  #entries(map: ReadonlyMap<unknown, unknown>): Encoded[] {
+  #entries(map: Iterable<readonly [unknown, unknown]>): Encoded[] {
     const entries: Encoded[] = [];
     for (const [key, value] of map) entries.push(this.#encode(key), this.#encode(value));
     return entries;
@@ -158,7 +182,7 @@ class GraphWriter {
     const prototype = Object.getPrototypeOf(value) as object | null;
     if (prototype === Map.prototype) return MAP;
     if (prototype === Set.prototype) return SET;
-    if (prototype === Array.prototype) return this.#isPure(value) ? PURE : LIST;
+    if (prototype === Array.prototype) return !isLong(value) && this.#isPure(value) ? PURE : LIST;
     if (prototype === Object.prototype) return this.#isPure(value) ? PURE : OBJECT;
     const known = prototype && this.#classes.get(prototype);
     if (known) {
@@ -191,30 +215,84 @@ class GraphWriter {
   }
 }
 
+type Part = readonly [part: unknown, isLeaf: boolean];
+
+function* fieldsOf(object: Fields, { caches, json }: KnownClass): Generator<Part> {
+  for (const name of Object.keys(object))
+    if (!caches?.includes(name)) yield [object[name], json?.includes(name) === true];
+}
+
 /** Parts of an object of no class of its own. */
-function* partsOf(value: object): Generator {
+function* partsOf(value: object): Generator<Part> {
   if (value instanceof Map) {
-    for (const entry of value) yield* entry;
-  } else if (value instanceof Set || Array.isArray(value)) {
-    yield* value as Iterable<unknown>;
+    for (const [key, item] of value) {
+      yield [key, false];
+      yield [item, false];
+    }
   } else {
-    yield* Object.values(value);
+    const items =
+      value instanceof Set || Array.isArray(value) ? (value as Iterable<unknown>) : Object.values(value);
+    for (const item of items) yield [item, false];
   }
 }
 
-/** More objects than a `Set` can have, which are 2^24. */
+function isLong(value: object): boolean {
+  if (Array.isArray(value)) return value.length > ITEMS_A_ROW;
+  return (value instanceof Map || value instanceof Set) && value.size > ITEMS_A_ROW;
+}
+
+/** Power of two. */
+const SETS = 256;
+
+/**
+ * More objects than a `Set` can have, which are 2^24. A set that grows moves all it has at once: each of many small ones takes
+ * the event loop for a moment only.
+ */
 class ManyObjects {
-  readonly #sets: Set<object>[] = [new Set()];
+  readonly #sets = Array.from({ length: SETS }, () => new Set<object>());
 
   /** Whether the object is new. */
   add(object: object): boolean {
-    for (const set of this.#sets) if (set.has(object)) return false;
-    let last = this.#sets.at(-1) as Set<object>;
-    if (last.size >= MAX_OBJECTS_OF_A_SET) {
-      last = new Set();
-      this.#sets.push(last);
-    }
-    last.add(object);
-    return true;
+    const set = this.#sets[hashOf(object) & (SETS - 1)] as Set<object>;
+    const { size } = set;
+    return set.add(object).size > size;
   }
+}
+
+/** The same for an object as long as it does not change: of texts and numbers it has, or of its first items. */
+function hashOf(object: object): number {
+  if (object instanceof Map || object instanceof Set) {
+    const [first] = object.keys();
+    return typeof first === 'object' && first !== null
+      ? 31 * object.size + hashOfFields(first)
+      : hashWith(object.size, first);
+  }
+  return hashOfFields(object);
+}
+
+const HASHED_FIELDS = 6;
+
+function hashOfFields(object: object): number {
+  let hash = 0;
+  if (Array.isArray(object)) {
+    for (const item of object.slice(0, HASHED_FIELDS)) hash = hashWith(hash, item);
+    return hashWith(hash, object.length);
+  }
+  let fields = 0;
+  for (const name in object) {
+    hash = hashWith(hash, (object as Fields)[name]);
+    fields += 1;
+    if (fields === HASHED_FIELDS) break;
+  }
+  return hash;
+}
+
+function hashWith(hash: number, value: unknown): number {
+  if (typeof value === 'number') return Math.imul(hash, 31) + value;
+  if (typeof value !== 'string') return hash;
+  // The ends of ids differ most.
+  let sum = value.length;
+  for (let at = Math.max(0, value.length - 6); at < value.length; at += 1)
+    sum = Math.imul(sum, 31) + value.charCodeAt(at);
+  return Math.imul(hash, 31) + sum;
 }
