@@ -1,4 +1,4 @@
-import { access, mkdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -166,12 +166,24 @@ describe('the credentials file of dev', () => {
     await expect(access(note())).rejects.toThrow('ENOENT');
   });
 
-  it('is overwritten when its process no longer runs', async () => {
+  it('is taken over after a crash, with credentials that its clients go on with', async () => {
     await using killed = await startServer(['dev'], { cwd: place.path });
     killed.process.kill('SIGKILL');
     await killed.process.ended;
+    const before = JSON.parse(await readFile(note(), 'utf8')) as object;
     expect(await cli(['tasks', 'list'], { cwd: place.path })).toMatchObject({ code: 69 });
-    await using _next = await startServer(['dev'], { cwd: place.path });
+    await using next = await startServer(['dev'], { cwd: place.path });
     expect(await cli(['tasks', 'list'], { cwd: place.path })).toMatchObject({ code: 0 });
+    const after = JSON.parse(await readFile(note(), 'utf8')) as object;
+    expect(after).toEqual({ ...before, url: next.url, pid: next.process.pid });
+    expect(next.env).toEqual({ ...killed.env, ORCHESTRATOR_URL: next.url });
+  });
+
+  it('is not taken over when it has other credentials than dev makes', async () => {
+    const weak = { url: 'http://127.0.0.1:1', pid: 2 ** 22, apiKey: 'dev-guessed', tenant: 'dev' };
+    await mkdir(join(place.path, '.orchestrator'), { recursive: true });
+    await writeFile(note(), JSON.stringify(weak), { mode: 0o600 });
+    await using next = await startServer(['dev'], { cwd: place.path });
+    expect(next.env['ORCHESTRATOR_API_KEY']).toMatch(/^dev-[\w-]{43}$/);
   });
 });

@@ -95,7 +95,8 @@ export async function startDev(
   const { terminal } = context;
   const names = serviceDefinitions().map(({ name }) => name);
   const tokens = madeUpTokens(split ? names.filter((name) => !(name in settings.services)) : []);
-  const credentials = devCredentials({ ...settings, serviceTokens: withTokens(settings, tokens) });
+  const withAllTokens = { ...settings, serviceTokens: withTokens(settings, tokens) };
+  const credentials = await devCredentials(withAllTokens, terminal.cwd);
   const { agentsFile } = settings;
   if (agentsFile !== undefined) {
     await readJsonFile(terminal.cwd, agentsFile).catch((error: unknown) => {
@@ -145,7 +146,7 @@ function sayHowToTalk({ terminal }: CommandContext, dev: RunningDev, { storage }
   terminal.talk(`storage: ${storage.label}`);
   if (credentials.madeUp) {
     const found = noted ? ' (commands in this folder find them by themselves)' : '';
-    terminal.talk(`generated credentials, for this run only${found}:`);
+    terminal.talk(`generated credentials, until this server is stopped${found}:`);
     terminal.talk(`  export ORCHESTRATOR_API_KEY=${credentials.apiKey}`);
     if (credentials.operatorToken !== undefined)
       terminal.talk(`  export ORCHESTRATOR_OPERATOR_TOKEN=${credentials.operatorToken}`);

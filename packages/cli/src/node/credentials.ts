@@ -18,7 +18,7 @@ export interface Credentials {
   readonly apiKey: string;
   readonly tenant: string;
   readonly madeUp: boolean;
-  /** Generated for this run beside the key; absent if one is configured. */
+  /** Generated beside the key; absent if one is configured. */
   readonly operatorToken?: string;
 }
 
@@ -35,16 +35,22 @@ export function configuredCredentials(settings: Settings): Credentials {
   return { identities: identitiesOf(settings, settings.apiKeys), apiKey, tenant, madeUp: false };
 }
 
-/** Credentials of the settings, or, on loopback, generated ones for this run: an API key and an operator token. */
-export function devCredentials(settings: Settings): Credentials {
+/**
+ * Credentials of the settings, or, on loopback, generated ones: an API key and an operator token. After a crash they are those
+ * of the process before, so that its clients go on.
+ *
+ * @param cwd the folder whose commands use them.
+ */
+export async function devCredentials(settings: Settings, cwd: string): Promise<Credentials> {
   if (Object.keys(settings.apiKeys).length > 0) return configuredCredentials(settings);
   if (!LOOPBACK.test(settings.host)) {
     throw new ConfigurationError(
       `credentials are made up on loopback only: expected ORCHESTRATOR_API_KEYS for host "${settings.host}", got nothing`,
     );
   }
-  const apiKey = `dev-${randomBytes(32).toString('base64url')}`;
-  const made = `dev-operator-${randomBytes(32).toString('base64url')}`;
+  const left = await leftCredentials(devCredentialsPath(cwd));
+  const apiKey = left?.apiKey ?? `dev-${randomBytes(32).toString('base64url')}`;
+  const made = left?.operatorToken ?? `dev-operator-${randomBytes(32).toString('base64url')}`;
   const { operatorToken = made } = settings;
   return {
     identities: identitiesOf({ ...settings, operatorToken }, { [apiKey]: DEV_TENANT }),
@@ -72,7 +78,41 @@ function identitiesOf(settings: Settings, apiKeys: Readonly<Record<string, strin
   }
 }
 
-const noteSchema = z.object({ url: z.string(), pid: z.number().int().positive() });
+const noteSchema = z.object({
+  url: z.string(),
+  pid: z.number().int().positive(),
+  apiKey: z.string().regex(/^dev-[\w-]{43}$/),
+  operatorToken: z
+    .string()
+    .regex(/^dev-operator-[\w-]{43}$/)
+    .optional(),
+});
+
+type Note = z.output<typeof noteSchema>;
+
+async function readNote(path: string): Promise<Note | undefined> {
+  try {
+    return noteSchema.parse(JSON.parse(await readOwnFile(path, MAX_DEV_CREDENTIALS)));
+  } catch {
+    // No file, or an unreadable one.
+    return undefined;
+  }
+}
+
+function isRunning({ pid }: Note): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Credentials of a `dev` that has ended without removing them. */
+async function leftCredentials(path: string): Promise<Note | undefined> {
+  const note = await readNote(path);
+  return note && !isRunning(note) ? note : undefined;
+}
 
 /**
  * Stores generated credentials for commands in the same folder, readable by this user only. Returns a function
@@ -86,8 +126,8 @@ export async function leaveDevCredentials(
   { apiKey, operatorToken, tenant }: Credentials,
 ): Promise<() => Promise<void>> {
   const path = devCredentialsPath(cwd);
-  const other = await runningDev(path);
-  if (other !== undefined) throw new Error(`they find the one that runs at ${other}`);
+  const other = await readNote(path);
+  if (other && isRunning(other)) throw new Error(`they find the one that runs at ${other.url}`);
   const text = `${JSON.stringify({ url, apiKey, operatorToken, tenant, pid: process.pid })}\n`;
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await rm(path, { force: true });
@@ -96,16 +136,4 @@ export async function leaveDevCredentials(
     const there = await readOwnFile(path, MAX_DEV_CREDENTIALS).catch(() => undefined);
     if (there === text) await rm(path, { force: true });
   };
-}
-
-/** URL of a running `dev` whose credentials are in the file. */
-async function runningDev(path: string): Promise<string | undefined> {
-  try {
-    const note = noteSchema.parse(JSON.parse(await readOwnFile(path, MAX_DEV_CREDENTIALS)));
-    process.kill(note.pid, 0);
-    return note.url;
-  } catch {
-    // No file, an unreadable one, or one of an ended process.
-    return undefined;
-  }
 }
