@@ -272,9 +272,9 @@ describe.skipIf(!hasPython).concurrent('the sample service in Python', () => {
     ];
     const url = `http://127.0.0.1:${ports.service}`;
     const args = ['services', 'check', url, ...input, '--name', 'text', '--listen', String(ports.hub)];
+    // Before the command, which waits for it three seconds only: it connects as soon as there is a hub.
+    const python = await startPython(`http://127.0.0.1:${ports.hub}`, ports.service);
     await using running = new CliProcess(args, { env });
-    const [, orchestratorUrl = ''] = await running.printed('stderr', /ORCHESTRATOR_URL=(\S+)/);
-    const python = await startPython(orchestratorUrl, ports.service);
     const { code, stdout } = await running.ended;
     python.process.kill('SIGTERM');
     await once(python.process, 'exit');
