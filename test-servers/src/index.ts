@@ -5,12 +5,10 @@ export {
   type ProxyCounters,
   type ReplyFaultOptions,
 } from './faulty-proxy.js';
-export {
-  findRedisServer,
-  type FindRedisOptions,
-  type RedisPrograms,
-  searchRedisServer,
-} from './find-redis-server.js';
+export { findRedisServer, type RedisPrograms, searchRedisServer } from './find-redis-server.js';
+export { type FindOptions } from './debian-package.js';
+export { findPromtool } from './find-promtool.js';
+export { freePort } from './free-port.js';
 export { installLocked } from './install-locked.js';
 export { slotOf } from './key-slot.js';
 export { RedisCluster, type RedisClusterOptions } from './redis-cluster.js';

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, stat, utimes, writeFile } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type FindRedisOptions, searchRedisServer } from '@agent-orchestrator/test-servers';
+import { type FindOptions, searchRedisServer } from '@agent-orchestrator/test-servers';
 
 let folder: string;
 let bin: string;
@@ -22,7 +22,7 @@ async function addProgram(name: string): Promise<string> {
 }
 
 /** A fake machine. */
-function machine(options: Partial<FindRedisOptions> = {}): FindRedisOptions {
+function machine(options: Partial<FindOptions> = {}): FindOptions {
   return {
     path: `${join(folder, 'nothing')}:${bin}`,
     uid: 0,
