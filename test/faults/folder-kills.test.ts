@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { type AddressInfo, createServer as createNetServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { freePort } from '@agent-orchestrator/test-servers';
 import { expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { CliProcess, folder } from '../../packages/cli/test/cli-process.js';
@@ -126,15 +127,6 @@ class Follower {
 }
 
 const seqOf = (cursor = '') => Number(cursor.split(':')[1]);
-
-async function freePort(): Promise<number> {
-  const server = createNetServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 it(
   `a server on a folder, killed ${ROUNDS} times under load, loses nothing and repeats nothing`,

@@ -84,10 +84,11 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     const authenticator = new Authenticator({ identities, logger, clock, timeoutMs });
     const tickets = new Tickets(orchestrator, this.#settings.maxTicketsPerTenant, clock);
     const admission = new Admission(this.#settings);
-    const metrics = new ServerMetrics(orchestrator);
+    const metrics = new ServerMetrics(orchestrator, clock);
     this.#metrics = metrics;
     this.#router = new Router(serves === 'health' ? HEALTH_ROUTES : ROUTES);
-    this.#feeds = new FeedDirectory(orchestrator, { logger, clock });
+    const delivered = (lagMs: number) => metrics.delivered(lagMs);
+    this.#feeds = new FeedDirectory(orchestrator, { logger, clock, delivered });
     const services = {
       orchestrator,
       tickets,

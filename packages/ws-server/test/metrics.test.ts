@@ -57,7 +57,18 @@ describe('GET /metrics', () => {
     await clock.advance(11_000);
     await running.ended(later);
     const samples = await metricsOf(running.url);
-    expect(samples.get('orchestrator_info{role="all"}')).toBe(1);
+    const info = [...samples.keys()].find((name) => name.startsWith('orchestrator_info'));
+    expect(info).toMatch(/^orchestrator_info\{role="all",version="\d+\.\d+\.\d+"\}$/);
+    const ended = (labels: string) => samples.get(`orchestrator_tasks_ended_total{${labels}}`);
+    expect(ended('type="echo",outcome="completed",code=""')).toBe(2);
+    expect(ended('type="broken",outcome="failed",code="workflow_error"')).toBe(1);
+    expect(samples.get('orchestrator_task_wait_seconds_count{type="echo"}')).toBe(2);
+    expect(samples.get('orchestrator_run_duration_seconds_count{type="broken"}')).toBe(1);
+    expect(samples.get('orchestrator_queue_tasks{status="failed"}')).toBeGreaterThanOrEqual(1);
+    expect(samples.get('orchestrator_queue_oldest_ready_seconds')).toBe(0);
+    expect(samples.get('orchestrator_tenants{state="active"}')).toBe(1);
+    expect(samples.get('orchestrator_storage_up')).toBe(1);
+    expect(samples.get('orchestrator_storage_ping_seconds')).toBeGreaterThanOrEqual(0);
     expect(samples.get('orchestrator_worker_slots')).toBe(9);
     expect(samples.get('orchestrator_tasks_claimed_total')).toBeGreaterThanOrEqual(2);
     expect(samples.get('orchestrator_claims_total')).toBeGreaterThan(0);
@@ -133,7 +144,7 @@ describe('a server with serves: health', () => {
     for (const path of ['/health/live', '/health/ready', '/metrics']) {
       expect([path, (await fetch(url + path)).status]).toEqual([path, 200]);
     }
-    expect((await metricsOf(url)).get('orchestrator_info{role="worker"}')).toBe(1);
+    expect([...(await metricsOf(url)).keys()].join(' ')).toContain('orchestrator_info{role="worker"');
     for (const path of ['/v1/tasks', '/v1/chat', '/ws/client', '/internal/v1/notifications']) {
       const response = await fetch(url + path, { headers: { authorization: `Bearer ${KEYS.acme}` } });
       expect([path, response.status]).toEqual([path, 404]);

@@ -104,7 +104,7 @@ function setUp(clock = new ManualClock()) {
       log: ({ after, signal }: { after: string; signal: AbortSignal }) => log.read(after, signal),
     },
   } as unknown as TenantHandle;
-  const feed = new TenantFeed(tenant, { logger: silentLogger, clock });
+  const feed = new TenantFeed(tenant, { logger: silentLogger, clock, delivered: () => {} });
   const subscribe = (after?: string) => {
     const reader = new Reader();
     const subscription = new Subscription({

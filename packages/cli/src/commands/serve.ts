@@ -10,10 +10,11 @@ import {
 } from '../node/credentials.js';
 import { type LocalNode, startNode } from '../node/local-node.js';
 import { madeUpTokens } from '../node/split-stack.js';
-import { terminalLogger } from '../node/logger.js';
+import { createLogger } from '../node/logger.js';
 import { readJsonFile } from '../documents/json-file.js';
 import type { SettingFlags, Settings } from '../settings/settings.js';
 import { isShared, type StorageAddress } from '../storage/storage-kind.js';
+import { version } from '../settings/version.js';
 import { type CommandContext, serverSettings } from './command-context.js';
 
 /** Grace period without a shared storage, ms: no other process goes on with the tasks. */
@@ -39,8 +40,12 @@ export async function serve(context: CommandContext, flags: SettingFlags): Promi
   if (role !== 'all' && !isShared(address)) throw new ConfigurationError(lonely(role, address));
   // A worker has no clients.
   const credentials = role === 'worker' ? undefined : configuredCredentials(settings);
-  const storage = await openStorage(context, address);
-  const logger = terminalLogger(terminal);
+  const format = settings.log.format ?? (terminal.stderr.isTTY === true ? 'text' : 'json');
+  const logger = createLogger(terminal, { level: settings.log.level ?? 'info', format });
+  // What people are told is in the log for programs.
+  const say = format === 'text' ? (line: string) => terminal.talk(line) : () => {};
+  const warn = (text: string) => (format === 'text' ? terminal.warning(text) : logger.warn(text));
+  const storage = await openStorage(context, address, warn);
   const node = await startNode({
     settings,
     role,
@@ -50,14 +55,24 @@ export async function serve(context: CommandContext, flags: SettingFlags): Promi
     logger,
     ...(credentials && { credentials }),
   });
+  const { services, workflows } = settings;
   const names = (of: object) => Object.keys(of).join(', ') || 'none configured';
-  terminal.talk(`${role === 'all' ? 'orchestrator' : role} listens at ${node.url}`);
-  terminal.talk(`storage: ${address.label}`);
-  terminal.talk(`services: ${names(settings.services)}`);
-  terminal.talk(`workflows: ${names(settings.workflows)}`);
+  say(`${role === 'all' ? 'orchestrator' : role} listens at ${node.url}`);
+  say(`storage: ${address.label}`);
+  say(`services: ${names(services)}`);
+  say(`workflows: ${names(workflows)}`);
+  if (format === 'json')
+    logger.info('started', {
+      url: node.url,
+      role,
+      version,
+      storage: address.label,
+      services: Object.keys(services),
+      workflows: Object.keys(workflows),
+    });
   if (terminal.json)
     terminal.record({ url: node.url, storage: address.label, ...(isShared(address) && { role }) });
-  await untilInterrupted(context, node, { graceMs: graceOf(settings) });
+  await untilInterrupted(context, node, { graceMs: graceOf(settings), say });
 }
 
 function lonely(role: string, { label }: StorageAddress): string {
@@ -65,8 +80,12 @@ function lonely(role: string, { label }: StorageAddress): string {
   return `role "${role}" without a storage that others share ${why}: expected one in --storage <url> or ORCHESTRATOR_STORAGE, got ${label}`;
 }
 
-function openStorage({ signal, terminal }: CommandContext, address: StorageAddress): Promise<Storage> {
-  return address.open({ signal, cwd: terminal.cwd, warn: (text) => terminal.warning(text) });
+function openStorage(
+  { signal, terminal }: CommandContext,
+  address: StorageAddress,
+  warn = (text: string) => terminal.warning(text),
+): Promise<Storage> {
+  return address.open({ signal, cwd: terminal.cwd, warn });
 }
 
 function graceOf({ storage }: Settings): number {
@@ -103,7 +122,8 @@ export async function startDev(
       throw new ConfigurationError(`agentsFile: ${(error as Error).message}`, { cause: error });
     });
   }
-  const logger = terminalLogger(terminal);
+  const { level = 'warn', format = 'text' } = settings.log;
+  const logger = createLogger(terminal, { level, format });
   const node = await startNode({
     settings,
     credentials,
@@ -172,11 +192,20 @@ export function nextSteps({ node, noted }: RunningDev): string[] {
 export async function untilInterrupted(
   context: CommandContext,
   node: LocalNode,
-  { forget, graceMs = GRACE_MS }: { readonly forget?: () => Promise<void>; readonly graceMs?: number } = {},
+  {
+    forget,
+    graceMs = GRACE_MS,
+    say = (line) => context.terminal.talk(line),
+  }: {
+    readonly forget?: () => Promise<void>;
+    readonly graceMs?: number;
+    /** Tells people what goes on. */
+    readonly say?: (line: string) => void;
+  } = {},
 ): Promise<void> {
   await fired(context.signal);
-  context.terminal.talk('stopping …');
+  say('stopping …');
   await forget?.();
   await node.stop({ graceMs });
-  context.terminal.talk('stopped');
+  say('stopped');
 }

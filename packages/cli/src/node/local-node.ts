@@ -5,6 +5,7 @@ import type { Settings } from '../settings/settings.js';
 import { isShared } from '../storage/storage-kind.js';
 import type { Credentials } from './credentials.js';
 import { type RunningStack, startLocalServices } from './local-services.js';
+import { logRuns } from './log-runs.js';
 import { SPLIT_SILENCE_MS, SplitStack, type SplitStackOptions } from './split-stack.js';
 
 /** An orchestrator with its server in this process, with or without the local stack. */
@@ -93,6 +94,7 @@ function createOrchestrator({ settings, role = 'all', storage, logger }: NodeOpt
     ...(isShared(settings.storage) && { prefetch: PREFETCH }),
     ...(concurrency !== undefined && { concurrency }),
   });
+  logRuns(orchestrator, logger);
   for (const [type, one] of Object.entries(settings.workflows)) {
     if (typeof one === 'function') orchestrator.workflow(type, one);
     else orchestrator.workflow(one);

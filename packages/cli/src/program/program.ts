@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import type { CommandContext } from '../commands/command-context.js';
 import { OWN_SETTINGS } from '../storage/own-settings.js';
@@ -6,9 +5,8 @@ import { addOperatingCommands } from './operating.js';
 import { addRunningCommands } from './running.js';
 import { addServiceCommands } from './services.js';
 import { addStorageCommands } from './storage.js';
+import { version } from '../settings/version.js';
 import { addUsingCommands } from './using.js';
-
-const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
 const storageVariables = OWN_SETTINGS.flatMap(({ variable, password }) => [variable, password.variable]).join(
   ', ',
@@ -23,7 +21,7 @@ Environment: ORCHESTRATOR_URL, ORCHESTRATOR_API_KEY (what this command sends), O
 for operators send, and a server accepts), ORCHESTRATOR_OPERATOR_READ_TOKEN, ORCHESTRATOR_PORT, ORCHESTRATOR_HOST, ORCHESTRATOR_API_KEYS,
 ORCHESTRATOR_SERVICE_TOKENS, ORCHESTRATOR_LLM_URL|KEY|MODEL,
 ORCHESTRATOR_STORAGE, ${storageVariables}, ORCHESTRATOR_ROLE, SERVICE_TOKEN (for "services check"),
-ORCHESTRATOR_LOG=debug, NO_COLOR
+ORCHESTRATOR_LOG=debug|info|warn|error|silent, ORCHESTRATOR_LOG_FORMAT=json|text, NO_COLOR
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 limited, 69 unreachable, 75 time-out, 78 configuration, 130 interrupted`;
 
 /** The command line. Commands are loaded when they run. Actions throw; `main` prints the error and sets the exit code. */

@@ -21,6 +21,7 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   operatorToken: 'ORCHESTRATOR_OPERATOR_TOKEN',
   operatorReadToken: 'ORCHESTRATOR_OPERATOR_READ_TOKEN',
   llm: 'ORCHESTRATOR_LLM_URL',
+  log: 'ORCHESTRATOR_LOG',
   storage: 'ORCHESTRATOR_STORAGE',
   role: 'ORCHESTRATOR_ROLE',
   ...OWN_VARIABLES,
@@ -46,6 +47,11 @@ export function fromEnvironment(env: Env, file: Readonly<Record<string, unknown>
   if (url || key || model) {
     const given = { ...(url && { url }), ...(key && { key }), ...(model && { model }) };
     found['llm'] = { ...(file['llm'] as object | undefined), ...given };
+  }
+  const { ORCHESTRATOR_LOG: level, ORCHESTRATOR_LOG_FORMAT: format } = env;
+  if (level || format) {
+    const given = { ...(level && { level }), ...(format && { format }) };
+    found['log'] = { ...(file['log'] as object | undefined), ...given };
   }
   return found;
 }

@@ -3,6 +3,7 @@ import { isDefinition, ROLES } from '@agent-orchestrator/core/server';
 import { idSchema, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { storageSchema } from '../storage/storage-kinds.js';
+import { logSchema } from './log-settings.js';
 
 const TOKEN = /^[\x21-\x7e]{8,1024}$/;
 const TOKEN_FORM = 'expected 8 to 1024 visible ASCII characters';
@@ -96,6 +97,7 @@ export const settingsSchema = z.strictObject({
   allowedOrigins: listSchema(z.string(), { max: 1_000 }).default([]),
   agentsFile: z.string().min(1).optional(),
   concurrency: flagCountSchema.optional(),
+  log: logSchema.default({}),
   /** URL. Default: `file:.orchestrator/data`. */
   storage: storageSchema.optional(),
   /** `api` serves clients and services, `worker` runs tasks, `all` does both. */

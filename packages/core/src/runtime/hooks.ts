@@ -11,13 +11,25 @@ interface AboutRun {
 }
 
 /** Run of a workflow function: from a claim to its settlement. A parked task is run again, with a replay. */
-type RunStarted = AboutRun;
+interface RunStarted extends AboutRun {
+  /** From the submission, or from `run_at`, to the first run of the task; absent for later runs. */
+  readonly waitedMs?: number;
+}
 
 interface RunEnded extends AboutRun {
   /** `retry`: another attempt follows; `parked`: the task waits for external outcomes; `abandoned`: the lease was lost. */
   readonly outcome: 'completed' | 'failed' | 'cancelled' | 'retry' | 'parked' | 'released' | 'abandoned';
   readonly error?: TaskError;
   readonly durationMs: number;
+}
+
+/**
+ * A task that a worker of this process has ended. Absent: those that end without a run, such as by a time limit or while they
+ * wait, and those whose answer from the storage was lost.
+ */
+interface TaskEnded extends AboutRun {
+  readonly outcome: 'completed' | 'failed' | 'cancelled';
+  readonly error?: TaskError;
 }
 
 /** A call as sent: once per try of a step, resends included. */
@@ -45,6 +57,7 @@ interface BreakerOpened {
 export interface OrchestratorHooks {
   runStarted: RunStarted;
   runEnded: RunEnded;
+  taskEnded: TaskEnded;
   callEnded: CallEnded;
   breakerOpened: BreakerOpened;
 }

@@ -1,10 +1,11 @@
 import type { Clock } from '../runtime/clock.js';
+import type { Hooks } from '../runtime/hooks.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Random } from '../runtime/random.js';
 import { isUnavailable, untilAvailable } from '../runtime/until-available.js';
 import { diagnose, messageOf } from '../protocol/thrown.js';
 import type { Storage } from '../storage/storage.js';
-import type { Claim, Settlement } from '../storage/task-queue.js';
+import type { Claim, Settlement, SettleResult } from '../storage/task-queue.js';
 import { SettleRequest } from './settle-request.js';
 
 /**
@@ -18,6 +19,7 @@ export class Settler {
       readonly clock: Clock;
       readonly random: Random;
       readonly logger: Logger;
+      readonly hooks: Hooks;
     },
     private readonly worker: { readonly workerId: string; readonly leaseMs: number },
   ) {}
@@ -53,10 +55,20 @@ export class Settler {
   }
 
   async #store(claim: Claim, settlement: Settlement): Promise<void> {
-    this.#log(claim, settlement, await this.ports.storage.queue.settle(new SettleRequest(claim, settlement)));
+    const answer = await this.ports.storage.queue.settle(new SettleRequest(claim, settlement));
+    this.#log(claim, settlement, answer);
+    this.#emit(claim, settlement, answer);
   }
 
-  #log(claim: Claim, settlement: Settlement, answer: string): void {
+  #emit({ task }: Claim, settlement: Settlement, answer: SettleResult): void {
+    const outcome = endOf(settlement, answer);
+    if (!outcome || !this.ports.hooks.has('taskEnded')) return;
+    const { tenant_id: tenantId, task_id: taskId, type, attempt } = task;
+    const error = 'error' in settlement ? { error: settlement.error } : {};
+    this.ports.hooks.emit('taskEnded', { tenantId, taskId, type, attempt, outcome, ...error });
+  }
+
+  #log(claim: Claim, settlement: Settlement, answer: SettleResult): void {
     const { kind } = settlement;
     if (kind !== 'failed' && kind !== 'retry') return;
     if (answer !== 'settled' && answer !== 'exhausted') return;
@@ -79,6 +91,13 @@ export class Settler {
       workerId: this.worker.workerId,
     };
   }
+}
+
+/** How a settlement has ended its task; `undefined` if it goes on. */
+function endOf({ kind }: Settlement, answer: SettleResult): 'completed' | 'failed' | 'cancelled' | undefined {
+  if (answer === 'exhausted') return 'failed';
+  if (answer !== 'settled' || kind === 'retry' || kind === 'parked' || kind === 'released') return undefined;
+  return kind;
 }
 
 function notStored(thrown: unknown): Settlement {

@@ -137,7 +137,7 @@ export class WorkflowRun {
 
   run(fn: () => unknown): Promise<RunEnd> {
     return new Promise((resolve) => {
-      this.#end = observedRun(this.ports, this.claim.task, resolve);
+      this.#end = observedRun(this.ports, this.claim, resolve);
       called(fn).then(
         (value) => this.#settle({ ok: true, value }),
         (error: unknown) => this.#settle({ ok: false, error }),

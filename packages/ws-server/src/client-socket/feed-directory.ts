@@ -1,5 +1,5 @@
-import type { Clock, Logger, Orchestrator } from '@agent-orchestrator/core';
-import { TenantFeed } from './tenant-feed.js';
+import type { Orchestrator } from '@agent-orchestrator/core';
+import { type FeedPorts, TenantFeed } from './tenant-feed.js';
 
 interface Shared {
   readonly feed: TenantFeed;
@@ -9,10 +9,10 @@ interface Shared {
 /** Feeds of this process: one for each tenant with a client. */
 export class FeedDirectory {
   readonly #orchestrator: Orchestrator;
-  readonly #ports: { readonly logger: Logger; readonly clock: Clock };
+  readonly #ports: FeedPorts;
   readonly #feeds = new Map<string, Shared>();
 
-  constructor(orchestrator: Orchestrator, ports: { readonly logger: Logger; readonly clock: Clock }) {
+  constructor(orchestrator: Orchestrator, ports: FeedPorts) {
     this.#orchestrator = orchestrator;
     this.#ports = ports;
   }

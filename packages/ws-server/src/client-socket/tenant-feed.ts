@@ -10,6 +10,13 @@ export interface FeedListener {
   gap(): void;
 }
 
+export interface FeedPorts {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** @param lagMs from an event to its delivery. */
+  readonly delivered: (lagMs: number) => void;
+}
+
 /** Base and cap of the retry delay while the log is unavailable, ms. */
 const RETRY_MS = 250;
 const MAX_RETRY_MS = 5_000;
@@ -20,7 +27,7 @@ const MAX_RETRY_MS = 5_000;
  */
 export class TenantFeed {
   readonly #tenant: TenantHandle;
-  readonly #ports: { readonly logger: Logger; readonly clock: Clock };
+  readonly #ports: FeedPorts;
   readonly #listeners = new Map<string, Set<FeedListener>>();
   readonly #stopped = new AbortController();
   #position: Cursor | undefined;
@@ -30,7 +37,7 @@ export class TenantFeed {
   /** Resolves when the feed has stopped. */
   readonly ended: Promise<void>;
 
-  constructor(tenant: TenantHandle, ports: { readonly logger: Logger; readonly clock: Clock }) {
+  constructor(tenant: TenantHandle, ports: FeedPorts) {
     this.#tenant = tenant;
     this.#ports = ports;
     this.ended = this.#run();
@@ -85,6 +92,7 @@ export class TenantFeed {
       for (const listener of this.#listeners.get(key) ?? []) listeners.add(listener);
     }
     for (const listener of listeners) listener.event(frame);
+    this.#ports.delivered(this.#ports.clock.now() - Date.parse(frame.event.timestamp));
   }
 
   #skip(to: Cursor): void {

@@ -36,15 +36,29 @@ const idempotencyKeySchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,200}$/, 'expected 1 to 200 visible ASCII characters');
 
+/** Routes that monitoring asks all the time. */
+const POLLED: ReadonlySet<string> = new Set(['/health/live', '/health/ready', '/metrics']);
+
+/** Ids of a request in the log. */
+interface AboutRequest {
+  readonly correlation_id: string;
+  tenant_id?: string | undefined;
+}
+
 /** Single entry point of all requests, independent of the framework. */
 export function createHandler(parts: HandlerParts): NeutralHandler {
   return async (request) => {
     const correlationId = newToken();
     const { clock } = parts.services;
     const began = clock.monotonic();
-    const answer = await answerOrProblem(parts, request, correlationId);
+    const about: AboutRequest = { correlation_id: correlationId };
+    const answer = await answerOrProblem(parts, request, about);
     const label = parts.router.label(request.method, splitPath(request.path)[0]);
-    parts.answered(label, answer.status, (clock.monotonic() - began) / 1_000);
+    const ms = clock.monotonic() - began;
+    parts.answered(label, answer.status, ms / 1_000);
+    const line = { ...label, status: answer.status, duration_ms: Math.round(ms), ...about };
+    if (POLLED.has(label.route)) parts.logger.debug('request', line);
+    else parts.logger.info('request', line);
     const headers = {
       ...SECURITY_HEADERS,
       ...answer.headers,
@@ -65,11 +79,12 @@ async function discard(body: NeutralAnswer['body']): Promise<void> {
 async function answerOrProblem(
   parts: HandlerParts,
   request: NeutralRequest,
-  correlationId: string,
+  about: AboutRequest,
 ): Promise<NeutralAnswer> {
+  const { correlation_id: correlationId } = about;
   try {
     if (parts.services.stopping.aborted) throw shuttingDown();
-    return await dispatch(parts, request, correlationId);
+    return await dispatch(parts, request, about);
   } catch (error) {
     const known = asKnown(error, request.signal, parts.services.stopping);
     if (known.code === 'internal_error') {
@@ -100,7 +115,7 @@ function shuttingDown(): OrchestratorError {
 async function dispatch(
   parts: HandlerParts,
   request: NeutralRequest,
-  correlationId: string,
+  about: AboutRequest,
 ): Promise<NeutralAnswer> {
   const [path, query] = splitPath(request.path);
   const match = parts.router.match(request.method, path);
@@ -110,7 +125,8 @@ async function dispatch(
     throw new HttpRefusal(405, message, { headers: { allow: match.allow } });
   }
   const { route, params } = match;
-  const caller = await callerOf(parts, { route, request, correlationId });
+  const caller = await callerOf(parts, { route, request, correlationId: about.correlation_id });
+  about.tenant_id = caller.tenant?.tenantId;
   const reading = { share: shareOf(caller), largeBodies: parts.largeBodies };
   const body = await bodyOf(route, request, reading);
   const idempotencyKey = idempotencyKeyOf(route, request);

@@ -1,8 +1,14 @@
-import type { OrchestratorStats, Orchestrator } from '@agent-orchestrator/core';
+import { createRequire } from 'node:module';
+import type { Clock, Orchestrator, OrchestratorStats } from '@agent-orchestrator/core';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { addQueueMetrics } from './queue-metrics.js';
 import type { RouteLabel } from './route-label.js';
+import { addRunMetrics } from './run-metrics.js';
 import { SocketTraffic } from './socket-traffic.js';
 
+const { version } = createRequire(import.meta.url)('../../package.json') as { readonly version: string };
+
+const LAG_SECONDS = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30];
 const SECONDS = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const BREAKER_STATES = ['closed', 'half_open', 'open'] as const;
 
@@ -18,9 +24,10 @@ export class ServerMetrics {
   readonly #registry = new Registry();
   readonly #requests: Counter<'method' | 'route' | 'status'>;
   readonly #durations: Histogram<'method' | 'route'>;
+  readonly #eventLag: Histogram;
   #ofProcess = false;
 
-  constructor(orchestrator: Orchestrator) {
+  constructor(orchestrator: Orchestrator, clock: Clock) {
     this.#orchestrator = orchestrator;
     const registers = [this.#registry];
     this.#requests = new Counter({
@@ -36,9 +43,17 @@ export class ServerMetrics {
       buckets: SECONDS,
       registers,
     });
-    this.#gauge('info', 'Constant 1, with the role of the process.', ['role'], (set) =>
-      set(1, { role: orchestrator.role }),
-    );
+    this.#eventLag = new Histogram({
+      name: 'orchestrator_event_delivery_seconds',
+      help: 'From an event of a task to its delivery to the clients of this process.',
+      buckets: LAG_SECONDS,
+      registers,
+    });
+    const info = 'Constant 1, with the role of the process and the version of its server.';
+    this.#gauge('info', info, ['role', 'version'], (set) => set(1, { role: orchestrator.role, version }));
+    this.#describeStorage(clock);
+    addRunMetrics(orchestrator, this.#registry);
+    addQueueMetrics(orchestrator, this.#registry, clock);
     this.#describeSockets();
     if (orchestrator.stats().worker) this.#describeWorker();
     this.#describeSweeper();
@@ -61,8 +76,38 @@ export class ServerMetrics {
     this.#durations.observe({ method, route }, seconds);
   }
 
+  /** @param lagMs from an event to its delivery. */
+  delivered(lagMs: number): void {
+    // Clocks of processes differ.
+    this.#eventLag.observe(Math.max(0, lagMs) / 1_000);
+  }
+
   text(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  #describeStorage(clock: Clock): void {
+    const measured = async () => {
+      const began = clock.monotonic();
+      const { checks } = await this.#orchestrator.health();
+      return { isUp: checks['storage']?.ok === true, ms: clock.monotonic() - began };
+    };
+    // One ping for both of a scrape.
+    let running: ReturnType<typeof measured> | undefined;
+    const measure = () => (running ??= measured().finally(() => (running = undefined)));
+    const registers = [this.#registry];
+    const up: Gauge = new Gauge({
+      name: 'orchestrator_storage_up',
+      help: '1 if the storage answers.',
+      registers,
+      collect: async () => up.set((await measure()).isUp ? 1 : 0),
+    });
+    const ping: Gauge = new Gauge({
+      name: 'orchestrator_storage_ping_seconds',
+      help: 'Duration of a ping of the storage, made for this scrape.',
+      registers,
+      collect: async () => ping.set((await measure()).ms / 1_000),
+    });
   }
 
   #describeSockets(): void {
