@@ -85,6 +85,11 @@ describe('operator commands in the folder of a dev', () => {
     expect(records(queue.stdout)).toMatchObject([
       { tenant_id: 'dev', paused: true, first_in_queue: [{ task: { task_id: redriven.stdout.trim() } }] },
     ]);
+    const workers = await run('workers', 'list');
+    expect(workers.stdout.split('\n')[1]).toMatch(/, ok, bad, approval$/);
+    expect((await run('status')).stdout).toMatch(
+      new RegExp(`^${server.url} is ready\n.*storage +ok +answers`, 's'),
+    );
     expect((await run('queues', 'list')).stdout).toMatch(/^dev +1 +0 +1 .* paused$/m);
     await using tail = new CliProcess(['tail', '--system'], { cwd });
     await tail.printed('stdout', new RegExp(`dead_letter task ${failed} has failed`));

@@ -331,6 +331,39 @@ describe.each(WORLDS)('operator commands %s', (_, open) => {
       ]);
       expect((await run(['dlq', 'redrive', NOWHERE, ...BETA()])).code).toBe(3);
     });
+
+    it('redrive --all runs all of a type again, once they are counted', async () => {
+      orchestrator.workflow('sad', () => Promise.reject(new Error('sad')));
+      const epsilon = orchestrator.tenant('epsilon').tasks;
+      const ids = await Promise.all(
+        ['sad', 'sad', 'bad'].map(async (type) => (await epsilon.submit({ type, max_attempts: 1 })).task_id),
+      );
+      for (const id of ids) await epsilon.wait(id);
+      const all = ['dlq', 'redrive', '--all', ...FLAGS, '--tenant', 'epsilon'];
+      expect(await run([...all, '--type', 'sad', '--dry-run'])).toMatchObject({
+        code: 0,
+        stdout: '2 would run again\n',
+      });
+      const listed = await run(['dlq', 'list', '--type', 'sad', '--json', ...FLAGS, '--tenant', 'epsilon']);
+      expect(records(listed.stdout).map(({ type }) => type)).toEqual(['sad', 'sad']);
+      expect((await run([...all, '--type', 'sad'])).stdout).toBe('2 of 2 run again\n');
+      const [report] = records((await run([...all, '--type', 'bad', '--json'])).stdout);
+      expect(report).toEqual({ matched: 1, done: 1 });
+      for (const wrong of [
+        ['dlq', 'redrive'],
+        ['dlq', 'redrive', failed.task_id, '--all'],
+        ['dlq', 'redrive', failed.task_id, '--dry-run'],
+      ])
+        expect((await run([...wrong, ...BETA()])).code, wrong.join(' ')).toBe(2);
+    });
+  });
+
+  it('orchestrator-cli workers list prints live workers with what they run', async () => {
+    const { code, stdout } = await run(['workers', 'list', ...FLAGS]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^worker .*\n\S+ +\d{4}-.*, ok, bad/);
+    const [worker] = records((await run(['workers', 'list', '--json', ...FLAGS])).stdout);
+    expect(worker).toMatchObject({ runs: expect.arrayContaining([expect.objectContaining({ type: 'ok' })]) });
   });
 
   describe('orchestrator-cli tail --system', () => {
@@ -419,6 +452,20 @@ describe.each(WORLDS.slice(0, 2))('straight from the storage %s', (_, open) => {
       expect(await tasks.get(id)).toMatchObject({ status: 'cancelled', error: { message: 'not needed' } });
     });
 
+    it('signal gives a waiting task what it waits for', async () => {
+      const { tasks } = orchestrator.tenant('delta');
+      orchestrator.workflow('approval', (ctx) => ctx.waitForSignal('approved'));
+      const { task_id: id } = await tasks.submit({ type: 'approval' });
+      const delta = [...FLAGS, '--tenant', 'delta'];
+      const broken = await run(['tasks', 'signal', id, 'approved', '--payload', '{by', ...delta]);
+      expect([broken.code, broken.stderr]).toEqual([2, expect.stringContaining('--payload')]);
+      const given = await run(['tasks', 'signal', id, 'approved', '--payload', '{"by":"ana"}', ...delta]);
+      expect(given).toMatchObject({ code: 0, stdout: `task ${id} has the signal approved\n` });
+      expect(await tasks.wait(id)).toMatchObject({ status: 'completed', result: { by: 'ana' } });
+      expect((await run(['tasks', 'signal', id, 'approved', ...delta])).code).toBe(1);
+      expect((await run(['tasks', 'signal', NOWHERE, 'approved', ...delta])).code).toBe(3);
+    });
+
     it.each([
       ['show', 'acme'],
       ['cancel', 'beta'],
@@ -452,6 +499,16 @@ describe.each(WORLDS.slice(0, 2))('straight from the storage %s', (_, open) => {
       ]);
       expect((await run(['sessions', 'show', 'nothing', ...ACME()])).code).toBe(3);
       expect((await run(['sessions', 'list', '--status', 'odd', ...ACME()])).code).toBe(2);
+    });
+
+    it('close closes one, with its live tasks', async () => {
+      const { sessions, tasks } = orchestrator.tenant('acme');
+      await sessions.create({ session_id: 'short' });
+      const { task_id: id } = await tasks.submit({ type: 'ok', session_id: 'short' });
+      const closed = await run(['sessions', 'close', 'short', ...ACME()]);
+      expect(closed).toMatchObject({ code: 0, stdout: 'session short is closed\n' });
+      expect(await tasks.get(id)).toMatchObject({ status: 'cancelled' });
+      expect((await run(['sessions', 'close', 'nothing', ...ACME()])).code).toBe(3);
     });
   });
 });

@@ -26,6 +26,8 @@ describe('orchestrator-cli --help', () => {
     ...['list', 'inspect'].map((name) => ['queues', name, '--help']),
     ...['list', 'pause', 'resume', 'set'].map((name) => ['tenants', name, '--help']),
     ...['list', 'show', 'redrive'].map((name) => ['dlq', name, '--help']),
+    ...['completion', 'version', 'help', 'status', 'workers'].map((name) => [name, '--help']),
+    ['help', 'tasks', 'signal'],
     ...['list', 'show', 'why', 'cancel', 'tail'].map((name) => ['tasks', name, '--help']),
     ...['list', 'show'].map((name) => ['sessions', name, '-h']),
   ])('prints the help of %s %s %s', async (...args) => {
@@ -50,6 +52,10 @@ describe('wrong usage of orchestrator-cli exits with 2 and one line', () => {
     [['run'], "missing required argument 'workflow-or-plan.json'"],
     [['dev', 'extra'], "too many arguments for 'dev'. Expected 0 arguments but got 1"],
     [['dev', '--once'], "unknown option '--once'"],
+    [
+      ['completion', 'fish'],
+      "command-argument value 'fish' is invalid for argument 'shell'. Allowed choices are bash, zsh",
+    ],
     [['--url'], "option '--url <url>' argument missing"],
   ])('for %j', async (args, message) => {
     expect(await parse(args)).toMatchObject({
@@ -61,4 +67,12 @@ describe('wrong usage of orchestrator-cli exits with 2 and one line', () => {
       error: { code: 'invalid_request', message: `${message}; --help says more` },
     });
   });
+});
+
+it('help of an unknown command exits with 2', async () => {
+  const message = "unknown command 'tasks nope'; --help says more";
+  const people = await parse(['help', 'tasks', 'nope']);
+  expect(people).toMatchObject({ stdout: '', stderr: `error: ${message}\n` });
+  const { stderr } = await parse(['--json', 'help', 'tasks', 'nope']);
+  expect(JSON.parse(stderr)).toEqual({ error: { code: 'invalid_request', message } });
 });

@@ -1,6 +1,7 @@
 import { type Issue, type JsonArgument, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
 import { isErrorCode } from '@agent-orchestrator/core/protocol';
 import { JsonRefusedError, parseJson } from '@agent-orchestrator/core/protocol';
+import { z } from 'zod';
 import { type StreamedEvent, streamedEvents } from './event-stream.js';
 
 export interface RequestOptions {
@@ -9,6 +10,12 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
+
+const healthSchema = z.object({
+  ready: z.boolean(),
+  checks: z.record(z.string(), z.object({ ok: z.boolean(), detail: z.string() })),
+});
+export type Health = z.output<typeof healthSchema>;
 
 /** Limit of one request, ms. */
 const TIMEOUT_MS = 60_000;
@@ -31,12 +38,16 @@ export class ApiClient {
     return this.#request<T>('GET', path, options);
   }
 
-  post<T>(path: string, body: JsonValue, options: RequestOptions = {}): Promise<T> {
+  post<T>(path: string, body: JsonArgument, options: RequestOptions = {}): Promise<T> {
     return this.#request<T>('POST', path, { ...options, body });
   }
 
   patch<T>(path: string, body: JsonArgument): Promise<T> {
     return this.#request<T>('PATCH', path, { body });
+  }
+
+  delete<T>(path: string): Promise<T> {
+    return this.#request<T>('DELETE', path, {});
   }
 
   /**
@@ -75,7 +86,21 @@ export class ApiClient {
     return this.token === undefined ? {} : { authorization: `Bearer ${this.token}` };
   }
 
+  /** Whether the orchestrator is ready, with its checks. */
+  async health(): Promise<Health> {
+    const { status, body } = await this.#answer('GET', '/health/ready', {});
+    const health = healthSchema.safeParse(body);
+    if (health.success) return health.data;
+    throw toError(status, body, { url: this.url, hint: this.hint });
+  }
+
   async #request<T>(method: string, path: string, options: RequestOptions): Promise<T> {
+    const { ok, status, body } = await this.#answer(method, path, options);
+    if (!ok) throw toError(status, body, { url: this.url, hint: this.hint });
+    return body as T;
+  }
+
+  async #answer(method: string, path: string, options: RequestOptions) {
     const url = routeUrl(this.url, path);
     for (const [name, value] of Object.entries(options.query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value));
@@ -97,9 +122,8 @@ export class ApiClient {
         if (options.signal?.aborted) throw error;
         throw this.#unreachable(error, limit);
       });
-    const body = toBody(text, this.url);
-    if (!response.ok) throw toError(response.status, body, { url: this.url, hint: this.hint });
-    return body as T;
+    const { ok, status } = response;
+    return { ok, status, body: toBody(text, this.url) };
   }
 
   #unreachable(error: unknown, limit: AbortSignal): unknown {

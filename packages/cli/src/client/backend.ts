@@ -1,4 +1,4 @@
-import type { Message, Session, Task } from '@agent-orchestrator/core';
+import type { JsonValue, Message, Session, Task } from '@agent-orchestrator/core';
 
 export interface TaskQuery {
   readonly status?: string | undefined;
@@ -23,9 +23,16 @@ export interface Backend extends AsyncDisposable {
   listTasks(query: TaskQuery): Promise<{ readonly tasks: readonly Task[]; readonly next?: string }>;
   getTask(taskId: string): Promise<Task>;
   cancelTask(taskId: string, reason: string | undefined): Promise<Task>;
+  /** @param id names the signal: a repeated one has no effect. */
+  signalTask(
+    taskId: string,
+    signal: { readonly name: string; readonly payload: JsonValue; readonly id: string },
+  ): Promise<void>;
   listSessions(
     query: SessionQuery,
   ): Promise<{ readonly sessions: readonly Session[]; readonly next?: string }>;
   getSession(sessionId: string): Promise<Session>;
+  /** Its live tasks are cancelled. */
+  closeSession(sessionId: string): Promise<Session>;
   messages(sessionId: string, limit: string | undefined): Promise<readonly Message[]>;
 }

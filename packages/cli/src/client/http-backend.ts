@@ -1,4 +1,4 @@
-import type { Message, Session, Task } from '@agent-orchestrator/core';
+import type { JsonValue, Message, Session, Task } from '@agent-orchestrator/core';
 import type { ApiClient } from './api-client.js';
 import type { Backend, SessionQuery, TaskQuery } from './backend.js';
 import { sessionPath, taskPath } from './routes.js';
@@ -21,12 +21,24 @@ export class HttpBackend implements Backend {
     return await this.api.post<Task>(`${taskPath(taskId)}/cancel`, reason === undefined ? {} : { reason });
   }
 
+  async signalTask(
+    taskId: string,
+    { name, payload, id }: { readonly name: string; readonly payload: JsonValue; readonly id: string },
+  ): Promise<void> {
+    const path = `${taskPath(taskId)}/signals/${encodeURIComponent(name)}`;
+    await this.api.post(path, { payload }, { headers: { 'idempotency-key': id } });
+  }
+
   listSessions(query: SessionQuery) {
     return this.api.get<{ sessions: Session[]; next?: string }>('/v1/sessions', { query: { ...query } });
   }
 
   async getSession(sessionId: string): Promise<Session> {
     return await this.api.get<Session>(sessionPath(sessionId));
+  }
+
+  async closeSession(sessionId: string): Promise<Session> {
+    return await this.api.delete<Session>(sessionPath(sessionId));
   }
 
   async messages(sessionId: string, limit: string | undefined): Promise<readonly Message[]> {

@@ -1,6 +1,8 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { cutText } from '@agent-orchestrator/core/protocol';
 import { wholePage } from '../client/whole-page.js';
+import { UsageError } from '../errors/errors.js';
+import type { OperatorAccess } from '../operators/operator-access.js';
 import { printPage } from '../print/page.js';
 import { printable } from '../terminal/terminal.js';
 import type { CommandContext } from './command-context.js';
@@ -8,7 +10,14 @@ import { pageSize } from './flag-numbers.js';
 import { openAccess, type OperatorFlags, taskOf, tenantOf } from './operator-context.js';
 import { localTime } from '../print/local-time.js';
 
+export interface RedriveFlags extends OperatorFlags {
+  readonly all?: boolean;
+  readonly type?: string;
+  readonly dryRun?: boolean;
+}
+
 export interface ListFlags extends OperatorFlags {
+  readonly type?: string;
   readonly limit?: string;
   readonly cursor?: string;
 }
@@ -17,11 +26,12 @@ const LONGEST = 80;
 
 export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
   const limit = pageSize(flags.limit, 20);
-  const { cursor } = flags;
+  const { cursor, type } = flags;
   await using access = await openAccess(context, flags);
   const tenantId = tenantOf(flags.tenant, access.tenant);
   const { items: tasks, next } = await wholePage(
-    (count, from) => access.admin.tasks({ tenantId, status: 'failed', limit: Number(count), cursor: from }),
+    (count, from) =>
+      access.admin.tasks({ tenantId, status: 'failed', type, limit: Number(count), cursor: from }),
     { limit: String(limit), cursor, signal: context.signal },
   );
   printPage(context.terminal, {
@@ -52,9 +62,44 @@ export async function show(context: CommandContext, taskId: string, flags: Opera
   context.terminal.document(task);
 }
 
-export async function redrive(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
+export async function redrive(
+  context: CommandContext,
+  taskId: string | undefined,
+  flags: RedriveFlags,
+): Promise<void> {
+  if ((taskId === undefined) !== (flags.all === true))
+    throw new UsageError(
+      'expected a task id, or --all for all dead letters of the tenant, got neither or both',
+    );
   await using access = await openAccess(context, flags);
+  if (taskId === undefined) {
+    await redriveAll(context, access, flags);
+    return;
+  }
+  if (flags.type !== undefined || flags.dryRun === true)
+    throw new UsageError('--type and --dry-run choose among all: expected them with --all');
   const task = await access.admin.redrive(taskOf(access, flags, taskId));
   if (context.terminal.json) context.terminal.record(task);
   else context.terminal.data(task.task_id);
+}
+
+/** In portions of the server, until none is left. */
+async function redriveAll(
+  { terminal, signal }: CommandContext,
+  { admin, tenant: usual }: OperatorAccess,
+  { tenant, type, dryRun = false }: RedriveFlags,
+): Promise<void> {
+  const filter = { tenant: tenantOf(tenant, usual), ...(type !== undefined && { type }) };
+  const total = { matched: 0, done: 0 };
+  let cursor: string | undefined;
+  do {
+    const report = await admin.redriveAll(filter, { dryRun, cursor, signal });
+    total.matched += report.matched;
+    total.done += report.done;
+    cursor = report.next;
+    if (cursor !== undefined) terminal.talk(terminal.dim(`${total.matched} so far …`));
+  } while (cursor !== undefined && !signal.aborted);
+  if (terminal.json) terminal.record(total);
+  else if (dryRun) terminal.data(`${total.matched} would run again`);
+  else terminal.data(`${total.done} of ${total.matched} run again`);
 }

@@ -51,6 +51,14 @@ export async function show(context: CommandContext, sessionId: string, flags: Li
   } else print(context, session, messages, tasks);
 }
 
+export async function close(context: CommandContext, sessionId: string, flags: OperatorFlags): Promise<void> {
+  const { terminal } = context;
+  await using backend = await openBackend(context, flags);
+  const session = await backend.closeSession(sessionId);
+  if (terminal.json) terminal.record(session);
+  else terminal.data(`session ${session.session_id} is ${session.status}`);
+}
+
 function print(
   { terminal }: CommandContext,
   session: Session,

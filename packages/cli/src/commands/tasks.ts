@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type Explanation, isFinalEvent, type Task } from '@agent-orchestrator/core';
 import { type Topic } from '@agent-orchestrator/core/protocol';
 import type { Connection } from '../client/connection.js';
@@ -5,6 +6,7 @@ import { followTopic } from '../client/live-socket.js';
 import { sessionPath, taskPath } from '../client/routes.js';
 import { wholePage } from '../client/whole-page.js';
 import { EXIT, UsageError } from '../errors/errors.js';
+import { jsonOf } from '../documents/json-file.js';
 import { eventLine } from '../print/event-line.js';
 import { printPage } from '../print/page.js';
 import type { SettingFlags } from '../settings/settings.js';
@@ -24,6 +26,10 @@ export interface ListFlags extends OperatorFlags {
 
 export interface CancelFlags extends OperatorFlags {
   readonly reason?: string;
+}
+
+export interface SignalFlags extends OperatorFlags {
+  readonly payload?: string;
 }
 
 export interface TailFlags extends SettingFlags {
@@ -101,6 +107,19 @@ export async function cancel(
     const ended = task.finished_at !== undefined;
     terminal.data(`task ${task.task_id} is ${ended ? task.status : 'being cancelled'}`);
   }
+}
+
+export async function signal(
+  context: CommandContext,
+  taskId: string,
+  { name, payload: text, ...flags }: SignalFlags & { readonly name: string },
+): Promise<void> {
+  const { terminal } = context;
+  const payload = text === undefined ? null : jsonOf(text, '--payload');
+  await using backend = await openBackend(context, flags);
+  await backend.signalTask(taskId, { name, payload, id: randomUUID() });
+  if (terminal.json) terminal.record({ task_id: taskId, name });
+  else terminal.data(`task ${taskId} has the signal ${name}`);
 }
 
 export async function tail(

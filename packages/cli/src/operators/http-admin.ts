@@ -3,11 +3,13 @@ import { PAGE_SIZES, type PageOptions, type TenantPatch } from '@agent-orchestra
 import type {
   Admin,
   AdminPage,
+  BulkReport,
   JournalReport,
   QueueReport,
   SystemEventReport,
   TaskOfTenant,
   TenantReport,
+  WorkerReport,
 } from '@agent-orchestrator/core/server';
 import type { ApiClient } from '../client/api-client.js';
 import type { OperatorPort } from './operator-port.js';
@@ -62,6 +64,24 @@ export class HttpAdmin implements OperatorPort {
 
   redrive(of: TaskOfTenant): Promise<Task> {
     return this.#known(this.api.post<Task>(`${ADMIN}${taskPath(of)}/redrive`, {}));
+  }
+
+  redriveAll(
+    filter: Parameters<Admin['redriveAll']>[0],
+    { dryRun, cursor, signal }: Parameters<Admin['redriveAll']>[1] = {},
+  ): Promise<BulkReport> {
+    const body = {
+      filter: { ...filter },
+      ...(dryRun === true && { dry_run: true }),
+      ...(cursor && { cursor }),
+    };
+    return this.#known(
+      this.api.post<BulkReport>(`${ADMIN}/dead-letters/redrive`, body, { ...(signal && { signal }) }),
+    );
+  }
+
+  async workers(): Promise<readonly WorkerReport[]> {
+    return (await this.#get<{ readonly items: readonly WorkerReport[] }>('/workers')).items;
   }
 
   async *systemEvents({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<SystemEventReport> {

@@ -1,5 +1,6 @@
 import {
   GlobalTaskRegistry,
+  type JsonValue,
   type Message,
   type Session,
   SessionManager,
@@ -48,6 +49,13 @@ export class StorageBackend implements Backend {
     return this.#registry.cancel({ ...this.#task(taskId), reason: reason ?? 'cancelled by an operator' });
   }
 
+  async signalTask(
+    taskId: string,
+    { name, payload, id }: { readonly name: string; readonly payload: JsonValue; readonly id: string },
+  ): Promise<void> {
+    await this.#registry.signal({ ...this.#task(taskId), name, payload, idempotencyKey: id });
+  }
+
   listSessions({ status, limit: count, cursor }: SessionQuery) {
     const wanted = validate(statusSchema, status, '--status');
     const limit = countOf(count);
@@ -61,6 +69,10 @@ export class StorageBackend implements Backend {
 
   async getSession(sessionId: string): Promise<Session> {
     return (await this.#sessions.get(this.#session(sessionId))).session;
+  }
+
+  async closeSession(sessionId: string): Promise<Session> {
+    return await this.#sessions.close(this.#session(sessionId));
   }
 
   messages(sessionId: string, count: string | undefined): Promise<readonly Message[]> {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { CommandContext } from '../commands/command-context.js';
-import type { ListFlags as DeadLetterFlags } from '../commands/dead-letters.js';
+import type { ListFlags as DeadLetterFlags, RedriveFlags } from '../commands/dead-letters.js';
 import type { OperatorFlags } from '../commands/operator-context.js';
 import type { ListFlags } from '../commands/tenant-list.js';
 import type { TailFlags } from '../commands/system-tail.js';
@@ -13,6 +13,10 @@ export function addOperatingCommands(program: Command, context: CommandContext):
   addQueueCommands(program, context);
   addTenantCommands(program, context);
   addDeadLetterCommands(program, context);
+  const workers = program.command('workers').description('show workers');
+  withOperatorFlags(workers.command('list'))
+    .description('live workers and the types of tasks that they run')
+    .action(async (flags: OperatorFlags) => (await import('../commands/workers.js')).list(context, flags));
   withOperatorFlags(program.command('tail'))
     .description('follow system events')
     .option(
@@ -63,16 +67,21 @@ function addTenantCommands(program: Command, context: CommandContext): void {
 function addDeadLetterCommands(program: Command, context: CommandContext): void {
   const actions = () => import('../commands/dead-letters.js');
   const deadLetters = program.command('dlq').description('dead letter queue: failed tasks');
-  const list = withTenantFlags(deadLetters.command('list')).description('the newest failed tasks');
+  const list = withTenantFlags(deadLetters.command('list'))
+    .description('the newest failed tasks')
+    .option('--type <type>', 'only of this type');
   withPageFlags(list, 20).action(async (flags: DeadLetterFlags) => (await actions()).list(context, flags));
   withTenantFlags(deadLetters.command('show'))
     .description('one failed task, with payload, error and calls')
     .argument('<task-id>')
     .action(async (taskId: string, flags: OperatorFlags) => (await actions()).show(context, taskId, flags));
   withTenantFlags(deadLetters.command('redrive'))
-    .description('run a failed task again without its successful steps; prints the id of the new task')
-    .argument('<task-id>')
-    .action(async (taskId: string, flags: OperatorFlags) =>
+    .description('run failed tasks again without their successful steps; prints the id of the new task')
+    .argument('[task-id]')
+    .option('--all', 'all dead letters of the tenant')
+    .option('--type <type>', 'with --all: only of this type')
+    .option('--dry-run', 'with --all: only count them')
+    .action(async (taskId: string | undefined, flags: RedriveFlags) =>
       (await actions()).redrive(context, taskId, flags),
     );
 }

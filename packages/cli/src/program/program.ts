@@ -1,11 +1,12 @@
-import { Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError } from 'commander';
 import type { CommandContext } from '../commands/command-context.js';
+import { version } from '../settings/version.js';
 import { OWN_SETTINGS } from '../storage/own-settings.js';
+import { completionScript, type Shell, SHELLS } from './completion.js';
 import { addOperatingCommands } from './operating.js';
 import { addRunningCommands } from './running.js';
 import { addServiceCommands } from './services.js';
 import { addStorageCommands } from './storage.js';
-import { version } from '../settings/version.js';
 import { addUsingCommands } from './using.js';
 
 const storageVariables = OWN_SETTINGS.flatMap(({ variable, password }) => [variable, password.variable]).join(
@@ -40,6 +41,7 @@ export function createProgram(context: CommandContext): Command {
       'the orchestrator to talk to (default: ORCHESTRATOR_URL, else the "dev" of this folder, else http://127.0.0.1:8000)',
     )
     .configureHelp({ showGlobalOptions: true })
+    .helpCommand(false)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),
@@ -52,13 +54,47 @@ export function createProgram(context: CommandContext): Command {
     for (const [name, value] of Object.entries(program.opts())) action.setOptionValue(name, value);
     terminal.json = program.opts()['json'] === true;
   });
+  program.commandsGroup('Start an orchestrator:');
   addRunningCommands(program, context);
+  program.commandsGroup('Use it:');
   addUsingCommands(program, context);
+  program.commandsGroup('Operate it:');
   addOperatingCommands(program, context);
   addStorageCommands(program, context);
+  program.commandsGroup('Write a service:');
   addServiceCommands(program, context);
+  program.commandsGroup('This command line:');
+  addOwnCommands(program, context);
   for (const command of everyCommand(program)) command.copyInheritedSettings(program);
   return program;
+}
+
+/** Commands about the command line itself. */
+function addOwnCommands(program: Command, { terminal }: CommandContext): void {
+  program
+    .command('completion')
+    .description(
+      'print a script that completes commands and flags: eval "$(orchestrator-cli completion bash)"',
+    )
+    .addArgument(new Argument('<shell>').choices(SHELLS))
+    .action((shell: Shell) => terminal.data(completionScript(program, shell)));
+  program
+    .command('help')
+    .description('print the help of a command')
+    .argument('[command...]')
+    .action((names: string[]) => {
+      let command = program;
+      for (const name of names) {
+        const child = command.commands.find((one) => one.name() === name);
+        if (!child) program.error(`error: unknown command '${names.join(' ')}'`);
+        command = child;
+      }
+      command.help();
+    });
+  program
+    .command('version')
+    .description('print the version')
+    .action(() => terminal.data(version));
 }
 
 /** A message of commander in one line: "error: unknown option '--jsno'\n(Did you mean --json?)\n". */

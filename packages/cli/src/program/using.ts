@@ -6,12 +6,12 @@ import type { IngestFlags } from '../commands/ingest.js';
 import type { OperatorFlags } from '../commands/operator-context.js';
 import type { RunFlags } from '../commands/run.js';
 import type { ListFlags as SessionFlags } from '../commands/sessions.js';
-import type { CancelFlags, ListFlags as TaskFlags, TailFlags } from '../commands/tasks.js';
+import type { CancelFlags, ListFlags as TaskFlags, SignalFlags, TailFlags } from '../commands/tasks.js';
+import type { SettingFlags } from '../settings/settings.js';
 import { withEitherFlags, withPageFlags, withTenantFlags } from './flags.js';
 
 /** Commands that use an orchestrator. */
 export function addUsingCommands(program: Command, context: CommandContext): void {
-  addReplayCommand(program, context);
   program
     .command('chat')
     .description('ask a question, or start a conversation without one')
@@ -45,13 +45,18 @@ export function addUsingCommands(program: Command, context: CommandContext): voi
     .action(async (paths: string[], flags: IngestFlags) =>
       (await import('../commands/ingest.js')).ingestPaths(context, paths, flags),
     );
+  program
+    .command('status')
+    .description('whether the orchestrator is ready, with its checks')
+    .action(async (flags: SettingFlags) => (await import('../commands/status.js')).status(context, flags));
   addTaskCommands(program, context);
   addSessionCommands(program, context);
+  addReplayCommand(program, context);
 }
 
 function addTaskCommands(program: Command, context: CommandContext): void {
   const actions = () => import('../commands/tasks.js');
-  const tasks = program.command('tasks').description('list, show, follow and cancel tasks');
+  const tasks = program.command('tasks').description('list, show, follow, signal and cancel tasks');
   const list = withEitherFlags(tasks.command('list'))
     .description('the newest tasks')
     .option('--status <status>', 'pending, processing, completed, failed or cancelled')
@@ -78,6 +83,14 @@ function addTaskCommands(program: Command, context: CommandContext): void {
     .argument('<task-id>')
     .option('--reason <text>', 'reason, kept with the task')
     .action(async (taskId: string, flags: CancelFlags) => (await actions()).cancel(context, taskId, flags));
+  withEitherFlags(tasks.command('signal'))
+    .description('give a waiting task what it waits for, such as an approval; kept until it asks')
+    .argument('<task-id>')
+    .argument('<name>', 'name of the signal')
+    .option('--payload <json>', 'its payload (default: null)')
+    .action(async (taskId: string, name: string, flags: SignalFlags) =>
+      (await actions()).signal(context, taskId, { ...flags, name }),
+    );
   tasks
     .command('tail')
     .description('follow live events of a task, a session, or all')
@@ -90,7 +103,7 @@ function addTaskCommands(program: Command, context: CommandContext): void {
 
 function addSessionCommands(program: Command, context: CommandContext): void {
   const actions = () => import('../commands/sessions.js');
-  const sessions = program.command('sessions').description('list and show conversations');
+  const sessions = program.command('sessions').description('list, show and close conversations');
   const list = withEitherFlags(sessions.command('list'))
     .description('the newest sessions')
     .option('--status <status>', 'active or closed');
@@ -101,6 +114,12 @@ function addSessionCommands(program: Command, context: CommandContext): void {
     .option('-n, --limit <count>', 'maximum number of messages (default: 50)')
     .action(async (sessionId: string, flags: SessionFlags) =>
       (await actions()).show(context, sessionId, flags),
+    );
+  withEitherFlags(sessions.command('close'))
+    .description('close a session; its live tasks are cancelled')
+    .argument('<session-id>')
+    .action(async (sessionId: string, flags: OperatorFlags) =>
+      (await actions()).close(context, sessionId, flags),
     );
 }
 
