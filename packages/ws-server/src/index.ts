@@ -6,10 +6,9 @@ export {
   type IdentityList,
   type ListedIdentities,
   type OperatorIdentity,
-  type Scope,
-  SCOPES,
   type ServiceCredential,
 } from './auth/identities.js';
+export { type Scope, SCOPES } from '@agent-orchestrator/core/protocol';
 export { OrchestratorServer, type StopOptions } from './orchestrator-server.js';
 export type { OrchestratorServerOptions } from './server-options.js';
 export type {

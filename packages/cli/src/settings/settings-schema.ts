@@ -1,6 +1,6 @@
 import type { WorkflowContext, WorkflowDefinition } from '@agent-orchestrator/core';
 import { isDefinition, ROLES } from '@agent-orchestrator/core/server';
-import { idSchema, listSchema } from '@agent-orchestrator/core/protocol';
+import { idSchema, listSchema, type Scope, SCOPES, userIdSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { storageSchema } from '../storage/storage-kinds.js';
 
@@ -39,8 +39,26 @@ const tokensSchema = z
   }, `${TOKEN_FORM}, or an array of two such tokens at most`)
   .transform((tokens) => [tokens].flat());
 
+const SCOPES_FORM = `expected some of ${SCOPES.join(', ')}`;
+
+/** Tenant, rights and user of an API key. */
+const keyHolderSchema = z.strictObject(
+  {
+    tenant: idSchema,
+    scopes: listSchema(z.enum(SCOPES, SCOPES_FORM), { min: 1, max: SCOPES.length }).optional(),
+    user_id: userIdSchema.optional(),
+  },
+  'expected a tenant, or an object of tenant, scopes and user_id',
+);
+
+/** A tenant alone has all rights. */
+const apiKeySchema = z
+  .custom<string | { tenant: string; scopes?: Scope[]; user_id?: string }>(() => true)
+  .transform((holder): unknown => (typeof holder === 'string' ? { tenant: holder } : holder))
+  .pipe(keyHolderSchema);
+
 const apiKeysSchema = z
-  .record(z.string(), idSchema, 'expected an object of keys and whose they are')
+  .record(z.string(), apiKeySchema, 'expected an object of keys and whose they are')
   .refine((keys) => Object.keys(keys).every((key) => TOKEN.test(key)), `${TOKEN_FORM} as key`);
 
 const serviceSchema = z.strictObject({
@@ -80,7 +98,7 @@ export const settingsSchema = z.strictObject({
     .regex(/^[A-Za-z0-9.:-]+$/, 'expected a host name or an IP address')
     .default('127.0.0.1'),
   port: portSchema.default(8000),
-  /** Tenant by API key. */
+  /** Tenant by API key, or an object with its `scopes` and `user_id`. */
   apiKeys: apiKeysSchema.default({}),
   serviceTokens: byId(tokensSchema).default({}),
   apiKey: tokenSchema.optional(),

@@ -5,16 +5,16 @@ import type { WebSocket } from 'ws';
 import type { ConnectionOwner, Seat } from '../sockets/admission.js';
 import { CLOSE } from '../sockets/close-codes.js';
 import { type FrameHandler, FrameSocket, type ReadingPace } from '../sockets/frame-socket.js';
-import type { Authentication, Authenticator } from './authenticator.js';
+import type { AuthenticatedClient, Authentication, Authenticator, KnownIdentity } from './authenticator.js';
 import { describeThrown } from './describe-thrown.js';
 import { CredentialCheck } from './credential-check.js';
-import { isOfTicket } from './credentials.js';
-import type { ClientIdentity, Identity, ServiceCredential } from './identities.js';
+import { withinTicket } from './credentials.js';
+import type { ServiceCredential } from './identities.js';
 import type { ShownCredential } from './tickets.js';
 
 /** Identities that may open a socket. */
 interface SocketIdentity {
-  readonly client: ClientIdentity;
+  readonly client: AuthenticatedClient;
   readonly service: ServiceCredential;
 }
 type Kind = keyof SocketIdentity;
@@ -50,6 +50,8 @@ export interface Connection {
   refuse(error: OrchestratorError): void;
   /** Called at each heartbeat. */
   beat?(): void;
+  /** The credential was checked again: the peer's identity has its current rights. */
+  rightsChanged?(): void;
   closed(): void;
 }
 
@@ -215,13 +217,14 @@ export class AuthenticatedSocket<K extends Kind> implements FrameHandler {
     const { kind, unknown, otherKind } = this.#role;
     const ids = { connection_id: this.id, ...(service !== undefined && { service }) };
     const result = await this.#parts.authenticator.authenticate(credential.token, ids, unknown);
-    if (result.answer === 'unavailable') this.close(closeFor(result), result.error.message);
-    else if (result.answer === 'refused') this.#refuse(closeFor(result), result.error.message);
-    else if (!isOfTicket(credential, result.identity)) this.#refuse(CLOSE.unauthorized, unknown);
-    else if (!isOfKind(result.identity, kind)) this.#refuse(otherKind.code, otherKind.reason);
-    else if (service !== undefined && nameOf(ownerOf(result.identity)) !== service)
+    if (result.answer === 'unavailable') return this.close(closeFor(result), result.error.message);
+    if (result.answer === 'refused') return this.#refuse(closeFor(result), result.error.message);
+    const identity = withinTicket(credential, result.identity);
+    if (!identity) this.#refuse(CLOSE.unauthorized, unknown);
+    else if (!isOfKind(identity, kind)) this.#refuse(otherKind.code, otherKind.reason);
+    else if (service !== undefined && nameOf(ownerOf(identity)) !== service)
       this.#refuse(CLOSE.unauthorized, 'the service token belongs to another service');
-    else this.#admit(result.identity, credential);
+    else this.#admit(identity, credential);
   }
 
   #admit(identity: SocketIdentity[K], credential: ShownCredential): void {
@@ -239,10 +242,12 @@ export class AuthenticatedSocket<K extends Kind> implements FrameHandler {
       authenticator: this.#parts.authenticator,
       token: credential.token,
       ids: { connection_id: this.id, ...('tenant' in owner ? { tenant_id: owner.tenant } : owner) },
-      accept: (current) => {
-        if (!isOfKind(current, this.#role.kind)) return false;
+      accept: (found) => {
+        const current = withinTicket(credential, found);
+        if (!current || !isOfKind(current, this.#role.kind)) return false;
         if (nameOf(ownerOf(current)) !== nameOf(owner)) return false;
         peer.identity = current;
+        connection.rightsChanged?.();
         return true;
       },
       close: (code, reason) => this.close(code, reason),
@@ -265,7 +270,7 @@ function closeFor(result: Exclude<Authentication, { readonly answer: 'identified
   return result.error.code === 'forbidden' ? CLOSE.forbidden : CLOSE.unauthorized;
 }
 
-function isOfKind<K extends Kind>(identity: Identity, kind: K): identity is SocketIdentity[K] {
+function isOfKind<K extends Kind>(identity: KnownIdentity, kind: K): identity is SocketIdentity[K] {
   return identity.kind === kind;
 }
 

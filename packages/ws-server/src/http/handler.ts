@@ -2,8 +2,8 @@ import { OrchestratorError, type Logger } from '@agent-orchestrator/core';
 import { newToken, validate } from '@agent-orchestrator/core/protocol';
 import { validateOwned } from '@agent-orchestrator/core/server';
 import { z } from 'zod';
-import type { Authenticator } from '../auth/authenticator.js';
-import type { Identity } from '../auth/identities.js';
+import type { Authenticator, KnownIdentity } from '../auth/authenticator.js';
+import { refuseWithoutScope } from '../auth/scopes.js';
 import { describeThrown } from '../auth/describe-thrown.js';
 import { type Reading, readJsonBody } from './body.js';
 import { challenge, identify, shownCredential } from '../auth/credentials.js';
@@ -140,6 +140,7 @@ async function callerOf(
   const ids = { correlation_id: correlationId };
   const caller = await identify(authenticator, { credential, kind: route.who, ids });
   refuseReader(caller, route);
+  if (caller.kind === 'client') refuseWithoutScope(caller, route.scopes);
   const { orchestrator } = services;
   return {
     credential: credential ?? { token: '' },
@@ -150,7 +151,7 @@ async function callerOf(
 }
 
 /** @throws {OrchestratorError} `forbidden` when an operator that may only read asks for a change. */
-function refuseReader(caller: Identity, { method }: Route): void {
+function refuseReader(caller: KnownIdentity, { method }: Route): void {
   if (caller.kind !== 'operator' || caller.readOnly !== true || method === 'GET') return;
   const message = 'expected an operator token that may change things, got one that may only read';
   throw new OrchestratorError('forbidden', message);
