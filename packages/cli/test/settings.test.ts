@@ -113,6 +113,30 @@ describe('CLI settings', () => {
     },
   );
 
+  it('have rates, each of which a file replaces or takes away', async () => {
+    const defaults = {
+      tenant: { perMinute: 6_000, burst: 1_000 },
+      failedLogins: { perMinute: 30, burst: 30 },
+    };
+    expect((await readSettings({}, {}, empty.path)).rates).toEqual(defaults);
+    const file = '{"rates": {"tenant": false, "address": {"perMinute": 60}}, "trustedProxies": 1}';
+    const { rates, trustedProxies } = await withFile('orchestrator.config.json', file);
+    expect(rates).toEqual({ ...defaults, tenant: false, address: { perMinute: 60 } });
+    expect(trustedProxies).toBe(1);
+  });
+
+  it.each([
+    [
+      '{"rates": {"tenant": {"perMinute": 0}}}',
+      /rates.tenant.*: expected .*a whole number from 1 to 10000000/,
+    ],
+    ['{"rates": {"tenant": 60}}', /rates.tenant: expected \{ perMinute, burst\? \}, or false for no limit/],
+    ['{"rates": {"tenants": false}}', /"rates.tenants" is no setting/],
+    ['{"trustedProxies": -1}', /trustedProxies: expected a whole number from 0 on, got -1/],
+  ])('refuse the rates %s', async (file, expected) => {
+    expect(await problem(withFile('orchestrator.config.json', file))).toMatch(expected);
+  });
+
   it('take single fields of the language model from the environment', async () => {
     const file = '{"llm": {"url": "http://model", "model": "small"}}';
     const env = { ORCHESTRATOR_LLM_MODEL: 'large', ORCHESTRATOR_LLM_KEY: 'k' };

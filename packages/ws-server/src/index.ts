@@ -11,6 +11,7 @@ export {
 export { type Scope, SCOPES } from '@agent-orchestrator/core/protocol';
 export { OrchestratorServer, type StopOptions } from './orchestrator-server.js';
 export type { OrchestratorServerOptions } from './server-options.js';
+export type { RateLimit, RateOptions } from './rates/rate-options.js';
 export type {
   HandlesHttp,
   NeutralAnswer,

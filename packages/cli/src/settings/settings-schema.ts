@@ -1,6 +1,13 @@
 import type { WorkflowContext, WorkflowDefinition } from '@agent-orchestrator/core';
 import { isDefinition, ROLES } from '@agent-orchestrator/core/server';
-import { idSchema, listSchema, type Scope, SCOPES, userIdSchema } from '@agent-orchestrator/core/protocol';
+import {
+  idSchema,
+  listSchema,
+  MAX_RATE,
+  type Scope,
+  SCOPES,
+  userIdSchema,
+} from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { storageSchema } from '../storage/storage-kinds.js';
 
@@ -82,6 +89,28 @@ const workflowSchema = z.custom<ConfigWorkflow>(
   'expected a function, or what defineWorkflow returns',
 );
 
+const RATE_FORM = `expected a whole number from 1 to ${MAX_RATE}`;
+const rateSchema = z.number(RATE_FORM).int(RATE_FORM).min(1, RATE_FORM).max(MAX_RATE, RATE_FORM);
+const LIMIT_FORM = 'expected { perMinute, burst? }, or false for no limit';
+const limitSchema = z
+  .union([
+    z.literal(false, LIMIT_FORM),
+    z.strictObject({ perMinute: rateSchema, burst: rateSchema.optional() }, LIMIT_FORM),
+  ])
+  .optional();
+
+/** Limits of requests; those of a server that are not given are these. */
+const DEFAULT_TENANT_RATE = { perMinute: 6_000, burst: 1_000 };
+const DEFAULT_FAILED_LOGINS = { perMinute: 30, burst: 30 };
+const ratesSchema = z
+  .strictObject({
+    tenant: limitSchema.default(DEFAULT_TENANT_RATE),
+    credential: limitSchema,
+    address: limitSchema,
+    failedLogins: limitSchema.default(DEFAULT_FAILED_LOGINS),
+  })
+  .default({ tenant: DEFAULT_TENANT_RATE, failedLogins: DEFAULT_FAILED_LOGINS });
+
 function byId<T extends z.ZodType>(schema: T) {
   const form = 'expected names of letters, digits, "_", "." or "-", 64 at most';
   return z
@@ -112,6 +141,14 @@ export const settingsSchema = z.strictObject({
     })
     .optional(),
   allowedOrigins: listSchema(z.string(), { max: 1_000 }).default([]),
+  /** Limits of requests. `false`: none. */
+  rates: ratesSchema,
+  /** Number of trusted reverse proxies in front, which append to `X-Forwarded-For`. */
+  trustedProxies: z
+    .number('expected a whole number from 0 on')
+    .int()
+    .min(0, 'expected a whole number from 0 on')
+    .default(0),
   agentsFile: z.string().min(1).optional(),
   concurrency: flagCountSchema.optional(),
   /** URL. Default: `file:.orchestrator/data`. */

@@ -1,6 +1,7 @@
 export {
   type DeadLetterFilter,
   deadLetterFilterSchema,
+  MAX_RATE,
   MAX_RUNNING,
   MAX_WEIGHT,
   type TenantPatch,

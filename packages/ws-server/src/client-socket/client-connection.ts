@@ -59,11 +59,17 @@ export function clientRole(parts: ClientConnectionParts): SocketRole<'client'> {
     reading: () => ({ pace: new Pace(PACE, parts.clock), beyond: 'close' }),
     unknown: UNKNOWN,
     otherKind: { code: CLOSE.forbidden, reason: 'expected an API key, got another kind of credential' },
-    greeting({ url, headers }) {
+    greeting({ url, headers }, login) {
       const { authorization } = headers;
       const ticket = new URL(url ?? '/', 'http://localhost').searchParams.get('ticket');
-      if (bearerToken(authorization) === undefined && ticket === null) return undefined;
-      return asGreeting(shownCredential(parts.tickets, authorization, ticket));
+      const token = bearerToken(authorization);
+      if (token === undefined && ticket === null) return undefined;
+      // A ticket is spent here, which is its login; a token has its own.
+      return asGreeting(
+        login({ token: undefined, ticket: token === undefined ? ticket : null }, () =>
+          shownCredential(parts.tickets, authorization, ticket),
+        ),
+      );
     },
     hello(frame) {
       const hello = clientHelloSchema.safeParse(frame);

@@ -2,17 +2,20 @@ import { OrchestratorError, type Logger } from '@agent-orchestrator/core';
 import { newToken, validate } from '@agent-orchestrator/core/protocol';
 import { validateOwned } from '@agent-orchestrator/core/server';
 import { z } from 'zod';
-import type { Authenticator, KnownIdentity } from '../auth/authenticator.js';
-import { refuseWithoutScope } from '../auth/scopes.js';
+import type { Authenticator } from '../auth/authenticator.js';
 import { describeThrown } from '../auth/describe-thrown.js';
 import { type Reading, readJsonBody } from './body.js';
-import { challenge, identify, shownCredential } from '../auth/credentials.js';
+import { challenge } from '../auth/credentials.js';
+import { addressOfCaller, callerOf } from './caller.js';
+import { CoveredBy } from '../rates/rate-state.js';
+import type { RequestRates } from '../rates/request-rates.js';
 import type { LargeBodies } from './large-bodies.js';
 import type { NeutralAnswer, NeutralHandler, NeutralRequest } from './neutral-request.js';
 import { HttpRefusal, problemAnswer, unexpected } from './problem.js';
 import type { AnyRouteContext, Route, RouteServices } from './route.js';
 import type { RouteLabel } from '../metrics/route-label.js';
 import type { Router } from './router.js';
+import { splitPath } from './split-path.js';
 
 export interface HandlerParts {
   readonly router: Router;
@@ -20,6 +23,8 @@ export interface HandlerParts {
   readonly services: RouteServices;
   readonly logger: Logger;
   readonly largeBodies: LargeBodies;
+  readonly rates: RequestRates;
+  readonly trustedProxies: number;
   /** Called after each response with route, status and duration in seconds. */
   answered(label: RouteLabel, status: number, seconds: number): void;
 }
@@ -36,17 +41,26 @@ const idempotencyKeySchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,200}$/, 'expected 1 to 200 visible ASCII characters');
 
+/** A request, besides what it says itself. */
+interface About {
+  readonly correlationId: string;
+  /** Limits so far. */
+  readonly covered: CoveredBy;
+}
+
 /** Single entry point of all requests, independent of the framework. */
 export function createHandler(parts: HandlerParts): NeutralHandler {
   return async (request) => {
     const correlationId = newToken();
     const { clock } = parts.services;
     const began = clock.monotonic();
-    const answer = await answerOrProblem(parts, request, correlationId);
+    const about = { correlationId, covered: new CoveredBy() };
+    const answer = await answerOrProblem(parts, request, about);
     const label = parts.router.label(request.method, splitPath(request.path)[0]);
     parts.answered(label, answer.status, (clock.monotonic() - began) / 1_000);
     const headers = {
       ...SECURITY_HEADERS,
+      ...about.covered.fields(),
       ...answer.headers,
       ...(typeof answer.body === 'string' && { 'content-length': String(Buffer.byteLength(answer.body)) }),
       'x-correlation-id': correlationId,
@@ -65,11 +79,12 @@ async function discard(body: NeutralAnswer['body']): Promise<void> {
 async function answerOrProblem(
   parts: HandlerParts,
   request: NeutralRequest,
-  correlationId: string,
+  about: About,
 ): Promise<NeutralAnswer> {
+  const { correlationId } = about;
   try {
     if (parts.services.stopping.aborted) throw shuttingDown();
-    return await dispatch(parts, request, correlationId);
+    return await dispatch(parts, request, about);
   } catch (error) {
     const known = asKnown(error, request.signal, parts.services.stopping);
     if (known.code === 'internal_error') {
@@ -97,12 +112,10 @@ function shuttingDown(): OrchestratorError {
   return new OrchestratorError('not_running', 'the server is shutting down', { retryAfterMs: 1_000 });
 }
 
-async function dispatch(
-  parts: HandlerParts,
-  request: NeutralRequest,
-  correlationId: string,
-): Promise<NeutralAnswer> {
+async function dispatch(parts: HandlerParts, request: NeutralRequest, about: About): Promise<NeutralAnswer> {
   const [path, query] = splitPath(request.path);
+  const address = addressOfCaller(request, parts.trustedProxies);
+  if (!parts.router.isPublic(path)) parts.rates.ofAddress(address, about.covered);
   const match = parts.router.match(request.method, path);
   if (match.found === 'nothing') throw new OrchestratorError('not_found', 'no such route');
   if (match.found === 'path') {
@@ -110,7 +123,7 @@ async function dispatch(
     throw new HttpRefusal(405, message, { headers: { allow: match.allow } });
   }
   const { route, params } = match;
-  const caller = await callerOf(parts, { route, request, correlationId });
+  const caller = await callerOf(parts, { route, request, address, ...about });
   const reading = { share: shareOf(caller), largeBodies: parts.largeBodies };
   const body = await bodyOf(route, request, reading);
   const idempotencyKey = idempotencyKeyOf(route, request);
@@ -124,37 +137,6 @@ async function dispatch(
     services: parts.services,
   };
   return route.handle(context);
-}
-
-async function callerOf(
-  { authenticator, services }: HandlerParts,
-  {
-    route,
-    request,
-    correlationId,
-  }: { readonly route: Route; readonly request: NeutralRequest; readonly correlationId: string },
-): Promise<Pick<AnyRouteContext, 'credential' | 'caller' | 'tenant' | 'admin'>> {
-  if (route.who === 'public') return { credential: { token: '' } };
-  const ticket = route.takesTicket ? new URLSearchParams(splitPath(request.path)[1]).get('ticket') : null;
-  const credential = await shownCredential(services.tickets, request.headers['authorization'], ticket);
-  const ids = { correlation_id: correlationId };
-  const caller = await identify(authenticator, { credential, kind: route.who, ids });
-  refuseReader(caller, route);
-  if (caller.kind === 'client') refuseWithoutScope(caller, route.scopes);
-  const { orchestrator } = services;
-  return {
-    credential: credential ?? { token: '' },
-    caller,
-    ...(caller.kind === 'client' && { tenant: orchestrator.tenant(caller.tenant) }),
-    ...(caller.kind === 'operator' && { admin: orchestrator.admin }),
-  };
-}
-
-/** @throws {OrchestratorError} `forbidden` when an operator that may only read asks for a change. */
-function refuseReader(caller: KnownIdentity, { method }: Route): void {
-  if (caller.kind !== 'operator' || caller.readOnly !== true || method === 'GET') return;
-  const message = 'expected an operator token that may change things, got one that may only read';
-  throw new OrchestratorError('forbidden', message);
 }
 
 /** Owner charged for a large body. */
@@ -173,12 +155,6 @@ function idempotencyKeyOf(route: Route, request: NeutralRequest): string | undef
   const key = request.headers['idempotency-key'];
   if (!route.idempotent || key === undefined) return undefined;
   return validate(idempotencyKeySchema, key, 'idempotency-key');
-}
-
-/** Splits path and query. */
-export function splitPath(path: string): readonly [string, string] {
-  const mark = path.indexOf('?');
-  return mark < 0 ? [path, ''] : [path.slice(0, mark), path.slice(mark + 1)];
 }
 
 function fieldsOf(query: string): Record<string, string> {

@@ -1,5 +1,6 @@
 import type { OrchestratorStats, Orchestrator } from '@agent-orchestrator/core';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { LimitName } from '../rates/rate-state.js';
 import type { RouteLabel } from './route-label.js';
 import { SocketTraffic } from './socket-traffic.js';
 
@@ -20,7 +21,8 @@ export class ServerMetrics {
   readonly #durations: Histogram<'method' | 'route'>;
   #ofProcess = false;
 
-  constructor(orchestrator: Orchestrator) {
+  /** @param refused requests refused by a rate limit, by limit. */
+  constructor(orchestrator: Orchestrator, refused: Readonly<Record<LimitName, number>>) {
     this.#orchestrator = orchestrator;
     const registers = [this.#registry];
     this.#requests = new Counter({
@@ -39,6 +41,9 @@ export class ServerMetrics {
     this.#gauge('info', 'Constant 1, with the role of the process.', ['role'], (set) =>
       set(1, { role: orchestrator.role }),
     );
+    this.#counter('rate_limited_total', 'Requests refused by a rate limit.', ['limit'], (set) => {
+      for (const [limit, count] of Object.entries(refused)) set(count, { limit });
+    });
     this.#describeSockets();
     if (orchestrator.stats().worker) this.#describeWorker();
     this.#describeSweeper();
