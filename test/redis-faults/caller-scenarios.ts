@@ -369,6 +369,21 @@ export const OTHERS: readonly StepScenario[] = [
     },
   },
   {
+    title: 'lease a rate',
+    script: 'leaseRate',
+    prepare: async (t) => {
+      const params = {
+        tenantId: t.tenantId,
+        name: 'some',
+        leaseId: t.id(),
+        perMinute: 60,
+        burst: 9,
+        wanted: 2,
+      };
+      return () => t.storage.rates.lease(params);
+    },
+  },
+  {
     title: 'spend a ticket',
     script: 'spendTicket',
     async prepare(t) {

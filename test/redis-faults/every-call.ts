@@ -146,6 +146,11 @@ const EVERY_CALL: readonly Call[] = [
     'intake',
     (s) => s.tickets.issue({ tenantId: 'acme', ticketId: 't', content: 'c', lifeMs: 30_000, maxOpen: 9 }),
   ],
+  [
+    'rates.lease',
+    'work',
+    (s) => s.rates.lease({ tenantId: 'acme', name: 'r', leaseId: 'l', perMinute: 60, burst: 9, wanted: 1 }),
+  ],
   ['tickets.spend', 'work', (s) => s.tickets.spend({ tenantId: 'acme', ticketId: 't', spendId: 's' })],
   ['tenants.get', 'read', (s) => s.tenants.get({ tenantId: 'acme' })],
   ['tenants.configure', 'work', (s) => s.tenants.configure({ tenantId: 'acme', weight: 2 })],

@@ -28,9 +28,10 @@ function memoryWorld(): World {
   let open = 0;
   const openStorage = async (): Promise<Storage> => {
     open += 1;
-    const { tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, wakeups } = memory;
+    const { tasks, queue, journal, sessions, events, tenants, tickets, rates, usage, workers, wakeups } =
+      memory;
     return {
-      ...{ tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, wakeups },
+      ...{ tasks, queue, journal, sessions, events, tenants, tickets, rates, usage, workers, wakeups },
       ping: () => memory.ping(),
       systemEvents: memory.systemEvents,
       close: async () => {
@@ -168,6 +169,7 @@ describe.each(WORLDS)('operator commands %s', (_, open) => {
           counts: { pending: 0, processing: 0, completed: 1, failed: 1, cancelled: 0 },
           weight: 1,
           max_running: null,
+          rates: { requests_per_minute: null, burst: null },
           paused: false,
         },
       ]);
@@ -273,7 +275,8 @@ describe.each(WORLDS)('operator commands %s', (_, open) => {
     });
 
     it.each<[string[], string]>([
-      [['set', 'gamma'], 'expected --weight or --max-running, got neither'],
+      [['set', 'gamma'], 'expected --weight, --max-running, --requests-per-minute or --burst, got none'],
+      [['set', 'gamma', '--burst', '0'], '--burst: expected a whole number from 1 to 10000000, got "0"'],
       [['set', 'gamma', '--weight', '0'], '--weight: expected a whole number from 1 to 100, got "0"'],
       [['set', 'gamma', '--weight', '101'], '--weight: expected a whole number from 1 to 100, got "101"'],
       [

@@ -61,6 +61,21 @@ describe.concurrent('orchestrator-cli serve', () => {
     service.close();
   });
 
+  it('gives a key the scopes and the user of its settings', async () => {
+    await using server = await serving(`export default {
+      apiKeys: { '${KEY}': { tenant: 'acme', scopes: ['chat', 'tasks'], user_id: 'ann' } },
+      workflows: { user: (ctx) => ctx.metadata.user_id },
+    };`);
+    const { code, stdout } = await server.run('run', 'user', '--json');
+    expect([code, records(stdout)[0]?.['result']]).toEqual([0, 'ann']);
+    await using place = await folder();
+    const file = join(place.path, 'plan.json');
+    await writeFile(file, '{"steps": [{"id": "ask", "service": "query", "operation": "query"}]}');
+    const refused = await server.run('run', file);
+    expect(refused.code).toBe(4);
+    expect(refused.stderr).toContain('expected an API key with the scope "plans", got one without it');
+  });
+
   it('names the service that is down', async () => {
     await using server = await serving(`export default {
       apiKeys: { '${KEY}': 'acme' },

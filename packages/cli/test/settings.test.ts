@@ -59,8 +59,82 @@ describe('CLI settings', () => {
       ORCHESTRATOR_SERVICE_TOKENS: 'query=token-1=,query=token-2=x,embedding=token-of-e',
     };
     const { apiKeys, serviceTokens } = await readSettings({}, env, empty.path);
-    expect(apiKeys).toEqual({ [`${KEY}=`]: 'acme', 'other-key': 'beta' });
+    expect(apiKeys).toEqual({ [`${KEY}=`]: { tenant: 'acme' }, 'other-key': { tenant: 'beta' } });
     expect(serviceTokens).toEqual({ query: ['token-1=', 'token-2=x'], embedding: ['token-of-e'] });
+  });
+
+  it('take scopes and users of API keys', async () => {
+    const env = { ORCHESTRATOR_API_KEYS: `${KEY}==acme:chat+tasks+chat, other-key=beta:plans` };
+    expect((await readSettings({}, env, empty.path)).apiKeys).toEqual({
+      [`${KEY}=`]: { tenant: 'acme', scopes: ['chat', 'tasks'] },
+      'other-key': { tenant: 'beta', scopes: ['plans'] },
+    });
+    const file = JSON.stringify({
+      apiKeys: {
+        [KEY]: { tenant: 'acme', scopes: ['chat'], user_id: 'ann' },
+        'other-key': { tenant: 'beta' },
+        'third-key': 'beta',
+      },
+    });
+    expect((await withFile('orchestrator.config.json', file)).apiKeys).toEqual({
+      [KEY]: { tenant: 'acme', scopes: ['chat'], user_id: 'ann' },
+      'other-key': { tenant: 'beta' },
+      'third-key': { tenant: 'beta' },
+    });
+  });
+
+  it.each<[object, RegExp]>([
+    [{ tenant: 'acme', scopes: ['chat', 'task'] }, /expected some of chat, tasks, plans, manage, admin, got/],
+    [{ tenant: 'acme', scopes: [] }, /expected array to have >=1 items/],
+    [{ tenant: 'acme', scopes: 'chat' }, /expected array/],
+    [{ tenant: 'a b' }, /expected 1 to 64 letters/],
+    [{ scopes: ['chat'] }, /expected string/],
+    [{ tenant: 'acme', user_id: '' }, /expected string to have >=1 characters/],
+    [{ tenant: 'acme', user_id: 'a\nb' }, /expected no control characters/],
+    [
+      { tenant: 'acme', userid: 'ann' },
+      /apiKeys: expected only tenant, scopes and user_id of a key, got another field/,
+    ],
+    [[], /expected a tenant, or an object of tenant, scopes and user_id/],
+  ])('refuse the holder %j of a key in a file', async (holder, expected) => {
+    const file = JSON.stringify({ apiKeys: { [KEY]: holder } });
+    const said = await problem(withFile('orchestrator.config.json', file));
+    expect(said).toMatch(expected);
+    expect(said).not.toContain(KEY);
+  });
+
+  it.each(['acme:task', 'acme:', 'acme:chat,tasks', 'acme:chat+', ':chat', 'a b:chat'])(
+    'refuse the holder %j of a key in the environment',
+    async (holder) => {
+      const env = { ORCHESTRATOR_API_KEYS: `first-key=acme,${KEY}=${holder}` };
+      const said = await problem(readSettings({}, env, empty.path));
+      expect(said).toMatch(/^ORCHESTRATOR_API_KEYS.*: expected /);
+      expect(said).not.toContain(KEY);
+    },
+  );
+
+  it('have rates, each of which a file replaces or takes away', async () => {
+    const defaults = {
+      tenant: { perMinute: 6_000, burst: 1_000 },
+      failedLogins: { perMinute: 30, burst: 30 },
+    };
+    expect((await readSettings({}, {}, empty.path)).rates).toEqual(defaults);
+    const file = '{"rates": {"tenant": false, "address": {"perMinute": 60}}, "trustedProxies": 1}';
+    const { rates, trustedProxies } = await withFile('orchestrator.config.json', file);
+    expect(rates).toEqual({ ...defaults, tenant: false, address: { perMinute: 60 } });
+    expect(trustedProxies).toBe(1);
+  });
+
+  it.each([
+    [
+      '{"rates": {"tenant": {"perMinute": 0}}}',
+      /rates.tenant.*: expected .*a whole number from 1 to 10000000/,
+    ],
+    ['{"rates": {"tenant": 60}}', /rates.tenant: expected \{ perMinute, burst\? \}, or false for no limit/],
+    ['{"rates": {"tenants": false}}', /"rates.tenants" is no setting/],
+    ['{"trustedProxies": -1}', /trustedProxies: expected a whole number from 0 on, got -1/],
+  ])('refuse the rates %s', async (file, expected) => {
+    expect(await problem(withFile('orchestrator.config.json', file))).toMatch(expected);
   });
 
   it('take single fields of the language model from the environment', async () => {

@@ -207,8 +207,8 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
     validate(idSchema, tenantId, 'tenant_id');
     const { registry, sessions } = this;
     const events = new TenantEvents(tenantId, { storage: this.#storage, registry, sessions });
-    const { usage, tickets } = this.#storage;
-    return new TenantHandle(tenantId, { registry, sessions, usage, tickets }, events);
+    const { usage, tickets, rates } = this.#storage;
+    return new TenantHandle(tenantId, { registry, sessions, usage, tickets, rates }, events);
   }
 
   /** The hub for an in-process service: pass it to the `InProcessTransport` of its `TaskNotifier`. */

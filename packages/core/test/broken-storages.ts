@@ -5,6 +5,7 @@ import { brokenClaimedMessages } from './broken-claimed-messages.js';
 import { brokenCompletions, forgetsEmptyLog } from './broken-completions.js';
 import { brokenPortions } from './broken-portions.js';
 import { brokenOwnWork } from './broken-own-work.js';
+import { brokenRates, brokenTenantRates } from './broken-rates.js';
 import { brokenRecovery } from './broken-recovery.js';
 import { brokenRepeats } from './broken-repeats.js';
 import { brokenSystemEvents } from './broken-system-events.js';
@@ -499,6 +500,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
     },
   }),
   ...broken('tenants.configure', {
+    ...brokenTenantRates,
     'changes nothing': (params, _, storage) => storage.tenants.get(params as never),
     'never pauses': change({ paused: false }),
     'never resumes': (params, original) =>
@@ -592,7 +594,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       original: (listener: unknown) => unknown,
     ) => original((wakeup: Answer) => wakeup['wakeup'] === 'ready' && listener(wakeup))) as never,
   }),
-  ...[brokenRecovery, brokenRepeats, brokenSystemEvents, brokenOwnWork, brokenClaimedMessages]
+  ...[brokenRates, brokenRecovery, brokenRepeats, brokenSystemEvents, brokenOwnWork, brokenClaimedMessages]
     .flatMap((broken) => Object.entries(broken))
     .flatMap(([where, mistakes]) => broken(where, mistakes)),
 ];

@@ -10,6 +10,7 @@ const PARTS = [
   'events',
   'tenants',
   'tickets',
+  'rates',
   'usage',
   'workers',
 ] as const;

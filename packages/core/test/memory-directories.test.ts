@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { MemoryStorage } from '../src/index.js';
+import { RateBook } from '../src/engine/tenants/rates.js';
+import { systemClock } from '../src/runtime/clock.js';
 import { Heap } from '../src/engine/timers/heap.js';
 import { TenantDirectory } from '../src/engine/tenants/tenant-directory.js';
 import { TenantState } from '../src/engine/tenants/tenant-state.js';
@@ -58,6 +60,23 @@ describe('tenants in memory', () => {
     expect([directory.logOf('first'), directory.logOf('never')]).toEqual([1, 0]);
     for (let n = 0; n < 10_000; n += 1) pass(`t-${n}`);
     expect([directory.logOf('first'), directory.logOf('never'), directory.logOf('t-0')]).toEqual([1, 1, 2]);
+  });
+});
+
+describe('allowances in memory', () => {
+  it('of tenants that are gone are forgotten with the leases of others', () => {
+    let now = 0;
+    const book = new RateBook({ ...systemClock, now: () => now });
+    const lease = (tenantId: string) =>
+      book.lease(
+        { tenantId, name: 'some', leaseId: crypto.randomUUID(), perMinute: 60, burst: 5, wanted: 1 },
+        undefined,
+      );
+    for (let n = 0; n < 1_000; n += 1) lease(`t-${n}`);
+    expect(book.size).toBe(1_000);
+    now += 10_000;
+    for (let n = 0; n < 1_000; n += 1) lease('busy');
+    expect(book.size).toBe(1);
   });
 });
 

@@ -6,6 +6,7 @@ import {
   type CallJournal,
   checked,
   type EventLog,
+  type RateStore,
   type SessionStore,
   type StoragePorts,
   type TaskQueue,
@@ -43,6 +44,7 @@ import { RedisTaskQueue } from './queue/task-queue.js';
 import { RedisTaskRecords } from './tasks/task-records.js';
 import { RedisTenantStore } from './tenants/tenant-store.js';
 import { Tenants } from './queue/rotations.js';
+import { RedisRates } from './tenants/rates.js';
 import { RedisTickets } from './tenants/tickets.js';
 import { type TimeLimit, timeLimit } from './server/time-limit.js';
 import { type Topology, topologyOf } from './server/topology.js';
@@ -106,6 +108,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
   readonly workers: WorkerDirectory;
   readonly tenants: TenantStore;
   readonly tickets: TicketStore;
+  readonly rates: RateStore;
   readonly wakeups: Wakeups;
   readonly systemEvents: RedisSystemEvents;
   readonly #state: RedisState;
@@ -200,6 +203,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.workers = ports.workers;
     this.tenants = ports.tenants;
     this.tickets = ports.tickets;
+    this.rates = ports.rates;
     this.systemEvents = state.parts.systemEvents;
     this.wakeups = { subscribe: (listener) => wakeups.subscribe(listener) };
   }
@@ -290,6 +294,7 @@ function portsOf(state: RedisState, tenants: Tenants, claims: Claims): StoragePo
     usage: new RedisUsage(state),
     tenants: new RedisTenantStore(state, tenants),
     tickets: new RedisTickets(state),
+    rates: new RedisRates(state),
   });
 }
 

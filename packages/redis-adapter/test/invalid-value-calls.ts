@@ -329,7 +329,24 @@ export const STORAGE_CALLS: readonly StorageCall[] = [
   {
     title: 'tenants.configure',
     setUp: submitted,
-    params: ({ tenantId }) => ({ tenantId, weight: 2, maxRunning: 3, paused: true }),
+    params: ({ tenantId }) => ({
+      tenantId,
+      weight: 2,
+      maxRunning: 3,
+      paused: true,
+      rates: { requestsPerMinute: 60, burst: 5 },
+    }),
+  },
+  {
+    title: 'rates.lease',
+    params: ({ tenantId, id }) => ({
+      tenantId,
+      name: 'requests',
+      leaseId: id,
+      perMinute: 600,
+      burst: 20,
+      wanted: 4,
+    }),
   },
   {
     title: 'usage.add',

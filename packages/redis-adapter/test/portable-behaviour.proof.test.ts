@@ -130,7 +130,8 @@ async function begin(place: Place) {
     ['third', false],
   ] as const)
     turns.push(await acme.tasks.submit({ type: 'turn', session_id: 's', payload: { name, waits } }));
-  await orchestrator.tenants.configure('quiet', { paused: true, weight: 3 });
+  const rates = { requestsPerMinute: 90 };
+  await orchestrator.tenants.configure('quiet', { paused: true, weight: 3, rates });
   for (const [name, priority] of [
     ['low', 0],
     ['usual', 4],
@@ -196,7 +197,11 @@ async function goOn(place: Place, begun: Awaited<ReturnType<typeof begin>>): Pro
       'third',
     ]);
     // The settings of a tenant, and the order of its queue.
-    expect((await orchestrator.tenants.get('quiet')).settings).toMatchObject({ weight: 3, paused: true });
+    expect((await orchestrator.tenants.get('quiet')).settings).toMatchObject({
+      weight: 3,
+      paused: true,
+      rates: { requestsPerMinute: 90 },
+    });
     await orchestrator.tenants.configure('quiet', { paused: false });
     await running.until(
       'the queue is empty',

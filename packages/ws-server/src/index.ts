@@ -6,12 +6,12 @@ export {
   type IdentityList,
   type ListedIdentities,
   type OperatorIdentity,
-  type Scope,
-  SCOPES,
   type ServiceCredential,
 } from './auth/identities.js';
+export { type Scope, SCOPES } from '@agent-orchestrator/core/protocol';
 export { OrchestratorServer, type StopOptions } from './orchestrator-server.js';
 export type { OrchestratorServerOptions } from './server-options.js';
+export type { RateLimit, RateOptions } from './rates/rate-options.js';
 export type {
   HandlesHttp,
   NeutralAnswer,

@@ -8,7 +8,9 @@ import { AuthenticatedSocket, type SocketRole } from './auth/authenticated-socke
 import { clientRole } from './client-socket/client-connection.js';
 import { describeThrown } from './auth/describe-thrown.js';
 import { FeedDirectory } from './client-socket/feed-directory.js';
-import { createHandler, splitPath } from './http/handler.js';
+import { createHandler } from './http/handler.js';
+import { splitPath } from './http/split-path.js';
+import { RequestRates } from './rates/request-rates.js';
 import { LargeBodies } from './http/large-bodies.js';
 import type { HandlesHttp, NeutralHandler } from './http/neutral-request.js';
 import { type MountOptions, readPrefix } from './http/mount-prefix.js';
@@ -84,7 +86,8 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     const authenticator = new Authenticator({ identities, logger, clock, timeoutMs });
     const tickets = new Tickets(orchestrator, this.#settings.maxTicketsPerTenant, clock);
     const admission = new Admission(this.#settings);
-    const metrics = new ServerMetrics(orchestrator, clock);
+    const rates = new RequestRates(this.#settings.rates, orchestrator, clock);
+    const metrics = new ServerMetrics(orchestrator, clock, rates.refused);
     this.#metrics = metrics;
     this.#router = new Router(serves === 'health' ? HEALTH_ROUTES : ROUTES);
     const delivered = (lagMs: number) => metrics.delivered(lagMs);
@@ -107,11 +110,15 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
         services,
         logger,
         largeBodies: new LargeBodies(),
+        rates,
+        trustedProxies: this.#settings.trustedProxies,
         answered: (label, status, seconds) => metrics.answered(label, status, seconds),
       }),
     );
     const upgradeRoutes =
-      serves === 'health' ? [] : this.#upgradeRoutes({ tickets, authenticator, admission });
+      serves === 'health'
+        ? []
+        : this.#upgradeRoutes({ tickets, authenticator, admission, requestRates: rates });
     const { trustedProxies } = this.#settings;
     this.#connections = new ConnectionLimit(this.#settings);
     this.#gate = new SocketGate({
@@ -128,6 +135,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     readonly tickets: Tickets;
     readonly authenticator: Authenticator;
     readonly admission: Admission;
+    readonly requestRates: RequestRates;
   }): readonly UpgradeRoute[] {
     const { traffic } = this.#metrics;
     const parts = {

@@ -4,6 +4,7 @@ import { silentLogger } from '@agent-orchestrator/core/server';
 import { describe } from '@agent-orchestrator/core/protocol';
 import { guardedLogger } from '@agent-orchestrator/core/server';
 import { present } from './http/present.js';
+import { type RateOptions, type Rates, readRates } from './rates/rate-options.js';
 import type { Identities } from './auth/identities.js';
 
 /** Options of `OrchestratorServer`. */
@@ -53,6 +54,10 @@ export interface OrchestratorServerOptions {
    * of `X-Forwarded-For`. Default: 0, the address of the connection.
    */
   readonly trustedProxies?: number;
+  /**
+   * Limits of requests and of failed logins: `{ tenant: { perMinute: 6_000, burst: 1_000 } }`. Default: none.
+   */
+  readonly rates?: RateOptions;
   /** Maximum of open tickets of a tenant. Default: 10,000. */
   readonly maxTicketsPerTenant?: number;
   /**
@@ -76,7 +81,8 @@ export interface OrchestratorServerOptions {
   readonly clock?: Clock;
 }
 
-export type ServerSettings = Required<Omit<OrchestratorServerOptions, 'allowedOrigins'>> & {
+export type ServerSettings = Required<Omit<OrchestratorServerOptions, 'allowedOrigins' | 'rates'>> & {
+  readonly rates: Rates;
   readonly allowedOrigins: ReadonlySet<string>;
 };
 
@@ -99,6 +105,7 @@ export function readOptions(options: OrchestratorServerOptions): ServerSettings 
   return {
     ...numbers,
     ...admission(options),
+    rates: readRates(options.rates),
     allowedOrigins: new Set((options.allowedOrigins ?? []).map(exactOrigin)),
     logger: guardedLogger(options.logger ?? silentLogger),
     clock: options.clock ?? systemClock,

@@ -41,6 +41,7 @@ describe('/admin/v1/tenants', () => {
         oldest_ready_at: expect.stringMatching(/^\d{4}-.*Z$/),
         weight: 1,
         max_running: null,
+        rates: { requests_per_minute: null, burst: null },
         paused: true,
       },
     ]);
@@ -77,6 +78,9 @@ describe('/admin/v1/tenants', () => {
     [{ weight: 'heavy' }, 'weight'],
     [{ max_running: 0 }, 'max_running'],
     [{ max_running: 1.5 }, 'max_running'],
+    [{ rates: 60 }, 'rates'],
+    [{ rates: { requests_per_minute: 0 } }, 'rates.requests_per_minute'],
+    [{ rates: { burst: 1.5 } }, 'rates.burst'],
     [{ paused: 'yes' }, 'paused'],
     [{ weight: 2, max_waiting: 10 }, 'max_waiting'],
     [{ weight: 2, budgets: [] }, 'budgets'],

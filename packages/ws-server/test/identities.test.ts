@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createIdentities } from '../src/index.js';
+import { createIdentities, SCOPES } from '../src/index.js';
 
 describe('createIdentities', () => {
   it('maps a token to its owner only', () => {
@@ -15,7 +15,7 @@ describe('createIdentities', () => {
     expect(identities.authenticate('key-of-acme')).toEqual({
       kind: 'client',
       tenant: 'acme',
-      scopes: new Set(['plans']),
+      scopes: new Set(SCOPES),
     });
     expect(identities.authenticate('key-of-globex')).toEqual({
       kind: 'client',

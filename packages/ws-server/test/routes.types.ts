@@ -14,12 +14,14 @@ type IsAny<T> = 0 extends 1 & T ? true : false;
 function same<A, B>(_: Same<A, B>): void {}
 
 const about = { method: 'GET', summary: '' } as const;
+const task = { ...about, who: 'client', scope: 'tasks' } as const;
 
 export const routes: readonly Route[] = [
   route({
     ...about,
     path: '/v1/tasks/{task_id}',
     who: 'client',
+    scope: 'tasks',
     handle({ params, caller, tenant, body, query }) {
       same<typeof params, { readonly task_id: string }>(true);
       same<[typeof caller.kind, typeof tenant.tenantId], ['client', string]>(true);
@@ -65,7 +67,13 @@ export const routes: readonly Route[] = [
     },
   }),
   // @ts-expect-error a parameter without a schema
-  route({ ...about, path: '/v1/tasks/{tsk_id}', who: 'client', handle: () => json(200, {}) }),
+  route({ ...task, path: '/v1/tasks/{tsk_id}', handle: () => json(200, {}) }),
   // @ts-expect-error the second of two parameters has none
-  route({ ...about, path: '/v1/{task_id}/{nam}', who: 'client', handle: () => json(200, {}) }),
+  route({ ...task, path: '/v1/{task_id}/{nam}', handle: () => json(200, {}) }),
+  // @ts-expect-error a route of clients without a scope
+  route({ ...about, path: '/v1/tasks', who: 'client', handle: () => json(200, {}) }),
+  // @ts-expect-error a scope that there is not
+  route({ ...about, path: '/v1/tasks', who: 'client', scope: 'task', handle: () => json(200, {}) }),
+  // @ts-expect-error only clients have scopes
+  route({ ...about, path: '/health/live', who: 'public', scope: 'chat', handle: () => json(200, {}) }),
 ];

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { OrchestratorError } from '@agent-orchestrator/core';
-import { MAX_RUNNING, type TenantPatch } from '@agent-orchestrator/core/protocol';
+import { MAX_RATE, MAX_RUNNING, type TenantPatch } from '@agent-orchestrator/core/protocol';
 import { UsageError } from '../errors/errors.js';
 import type { OperatorPort } from '../operators/operator-port.js';
 import { printTenant, TENANT_COLUMNS, tenantRow } from '../print/tenant-report.js';
@@ -18,6 +18,8 @@ export interface ConfigureFlags extends SettingFlags {
 export interface SetFlags extends ConfigureFlags {
   readonly weight?: string;
   readonly maxRunning?: string;
+  readonly requestsPerMinute?: string;
+  readonly burst?: string;
 }
 
 export function list(context: CommandContext, flags: ListFlags): Promise<void> {
@@ -75,16 +77,23 @@ async function confirmNew({ terminal, signal }: CommandContext, tenantId: string
 }
 
 /** @throws {UsageError} */
-function changeOf({ weight, maxRunning }: SetFlags): TenantPatch {
-  if (weight === undefined && maxRunning === undefined) {
-    throw new UsageError('expected --weight or --max-running, got neither');
+function changeOf({ weight, maxRunning, requestsPerMinute, burst }: SetFlags): TenantPatch {
+  if ([weight, maxRunning, requestsPerMinute, burst].every((flag) => flag === undefined)) {
+    throw new UsageError('expected --weight, --max-running, --requests-per-minute or --burst, got none');
   }
+  const rates = {
+    ...(requestsPerMinute !== undefined && {
+      requests_per_minute: limitOf('--requests-per-minute', requestsPerMinute, MAX_RATE),
+    }),
+    ...(burst !== undefined && { burst: limitOf('--burst', burst, MAX_RATE) }),
+  };
   return {
     ...(weight !== undefined && { weight: wholeNumber('--weight', weight, 1, MAX_WEIGHT) }),
-    ...(maxRunning !== undefined && { max_running: limitOf(maxRunning) }),
+    ...(maxRunning !== undefined && { max_running: limitOf('--max-running', maxRunning, MAX_RUNNING) }),
+    ...(Object.keys(rates).length > 0 && { rates }),
   };
 }
 
-function limitOf(text: string): number | null {
-  return text === 'none' ? null : wholeNumber('--max-running', text, 1, MAX_RUNNING);
+function limitOf(flag: string, text: string, max: number): number | null {
+  return text === 'none' ? null : wholeNumber(flag, text, 1, max);
 }

@@ -31,7 +31,7 @@ export function configuredCredentials(settings: Settings): Credentials {
         'Make a key with: node -e "console.log(crypto.randomBytes(32).toString(\'base64url\'))"',
     );
   }
-  const [apiKey, tenant] = first;
+  const [apiKey, { tenant }] = first;
   return { identities: identitiesOf(settings, settings.apiKeys), apiKey, tenant, madeUp: false };
 }
 
@@ -53,7 +53,7 @@ export async function devCredentials(settings: Settings, cwd: string): Promise<C
   const made = left?.operatorToken ?? `dev-operator-${randomBytes(32).toString('base64url')}`;
   const { operatorToken = made } = settings;
   return {
-    identities: identitiesOf({ ...settings, operatorToken }, { [apiKey]: DEV_TENANT }),
+    identities: identitiesOf({ ...settings, operatorToken }, { [apiKey]: { tenant: DEV_TENANT } }),
     apiKey,
     tenant: DEV_TENANT,
     madeUp: true,
@@ -61,11 +61,16 @@ export async function devCredentials(settings: Settings, cwd: string): Promise<C
   };
 }
 
-function identitiesOf(settings: Settings, apiKeys: Readonly<Record<string, string>>): Identities {
+function identitiesOf(settings: Settings, apiKeys: Settings['apiKeys']): Identities {
   const { serviceTokens, operatorToken, operatorReadToken } = settings;
   try {
     return createIdentities({
-      apiKeys: Object.entries(apiKeys).map(([key, tenant]) => ({ key, tenant })),
+      apiKeys: Object.entries(apiKeys).map(([key, { tenant, scopes, user_id: userId }]) => ({
+        key,
+        tenant,
+        ...(scopes && { scopes }),
+        ...(userId !== undefined && { userId }),
+      })),
       serviceTokens: Object.entries(serviceTokens).flatMap(([service, tokens]) =>
         tokens.map((token) => ({ service, token })),
       ),

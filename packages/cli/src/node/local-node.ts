@@ -107,6 +107,8 @@ function createServer(orchestrator: Orchestrator, { settings, credentials, role,
   return new OrchestratorServer(orchestrator, {
     ...(credentials && { identities: credentials.identities }),
     allowedOrigins: settings.allowedOrigins,
+    rates: settings.rates,
+    trustedProxies: settings.trustedProxies,
     serves: role === 'worker' ? 'health' : 'everything',
     logger,
   });

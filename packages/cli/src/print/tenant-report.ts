@@ -39,12 +39,17 @@ export function printTenant(terminal: Terminal, tenant: TenantReport): void {
     terminal.record(tenant);
     return;
   }
-  const { tenant_id: tenantId, weight, max_running: maxRunning, paused, ready, running } = tenant;
+  const { tenant_id: tenantId, weight, max_running: maxRunning, paused, ready, running, rates } = tenant;
   const held = paused ? 'paused, ' : '';
   const limit = maxRunning === null ? 'no limit' : `at most ${maxRunning} running`;
   terminal.data(
-    `tenant ${terminal.paint('bold', tenantId)}: ${held}weight ${weight}, ${limit}; ready ${ready}, running ${running}`,
+    `tenant ${terminal.paint('bold', tenantId)}: ${held}weight ${weight}, ${limit}${rateText(rates)}; ready ${ready}, running ${running}`,
   );
+}
+
+function rateText({ requests_per_minute: perMinute, burst }: TenantReport['rates']): string {
+  const rate = perMinute === null ? '' : `, ${perMinute} requests/min`;
+  return burst === null ? rate : `${rate}, burst ${burst}`;
 }
 
 function limitText({ max_running: maxRunning }: TenantReport): string {

@@ -58,9 +58,14 @@ function addTenantCommands(program: Command, context: CommandContext): void {
   tenantCommand('resume', "claim this tenant's tasks again").action(
     async (tenant: string, flags: ConfigureFlags) => (await actions()).resume(context, tenant, flags),
   );
-  tenantCommand('set', 'set the weight and the concurrency limit of a tenant')
+  tenantCommand('set', 'set the weight and the limits of a tenant')
     .option('--weight <n>', `weight in fair queueing, 1 to ${MAX_WEIGHT}`)
     .option('--max-running <n>', 'maximum of concurrent tasks, or "none"')
+    .option(
+      '--requests-per-minute <n>',
+      'requests of its own per minute, or "none" for the rate of the servers',
+    )
+    .option('--burst <n>', 'requests of its own at once, or "none" for the default')
     .action(async (tenant: string, flags: SetFlags) => (await actions()).set(context, tenant, flags));
 }
 

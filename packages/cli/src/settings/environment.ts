@@ -1,3 +1,4 @@
+import { isScope, SCOPES } from '@agent-orchestrator/core/protocol';
 import { ConfigurationError } from '../errors/errors.js';
 import { OWN_SETTINGS } from '../storage/own-settings.js';
 
@@ -56,19 +57,30 @@ export function fromEnvironment(env: Env, file: Readonly<Record<string, unknown>
   return found;
 }
 
-/** A key may contain "=", a tenant id may not. */
-function apiKeys(text: string): Record<string, string> {
+/** A key may contain "=", a tenant id and scopes may not. */
+function apiKeys(text: string): Record<string, unknown> {
   const name = 'ORCHESTRATOR_API_KEYS';
-  const found: Record<string, string> = {};
-  for (const [index, [key, tenant]] of pairs(name, '<key>=<tenant>', text, 'last').entries()) {
+  const found: Record<string, unknown> = {};
+  for (const [index, [key, holder]] of pairs(name, '<key>=<tenant>[:<scopes>]', text, 'last').entries()) {
     if (Object.hasOwn(found, key)) {
       throw new ConfigurationError(
         `${name}: expected each key once, got the one at position ${index + 1} twice`,
       );
     }
-    found[key] = tenant;
+    found[key] = holderOf(holder, `${name}, position ${index + 1}`);
   }
   return found;
+}
+
+/** `acme`, or `acme:chat+tasks`. */
+function holderOf(text: string, place: string): unknown {
+  const at = text.indexOf(':');
+  if (at < 0) return text;
+  const scopes = text.slice(at + 1).split('+');
+  if (scopes.every(isScope)) return { tenant: text.slice(0, at), scopes: [...new Set(scopes)] };
+  throw new ConfigurationError(
+    `${place}: expected scopes after ":", some of ${SCOPES.join(', ')}, joined by "+"; got something else`,
+  );
 }
 
 /** A token may contain "=", a service name may not. A repeated service has two tokens, during rotation. */

@@ -1,6 +1,13 @@
 import type { WorkflowContext, WorkflowDefinition } from '@agent-orchestrator/core';
 import { isDefinition, ROLES } from '@agent-orchestrator/core/server';
-import { idSchema, listSchema } from '@agent-orchestrator/core/protocol';
+import {
+  idSchema,
+  listSchema,
+  MAX_RATE,
+  type Scope,
+  SCOPES,
+  userIdSchema,
+} from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { storageSchema } from '../storage/storage-kinds.js';
 import { logSchema } from './log-settings.js';
@@ -40,8 +47,26 @@ const tokensSchema = z
   }, `${TOKEN_FORM}, or an array of two such tokens at most`)
   .transform((tokens) => [tokens].flat());
 
+const SCOPES_FORM = `expected some of ${SCOPES.join(', ')}`;
+
+/** Tenant, rights and user of an API key. */
+const keyHolderSchema = z.strictObject(
+  {
+    tenant: idSchema,
+    scopes: listSchema(z.enum(SCOPES, SCOPES_FORM), { min: 1, max: SCOPES.length }).optional(),
+    user_id: userIdSchema.optional(),
+  },
+  'expected a tenant, or an object of tenant, scopes and user_id',
+);
+
+/** A tenant alone has all rights. */
+const apiKeySchema = z
+  .custom<string | { tenant: string; scopes?: Scope[]; user_id?: string }>(() => true)
+  .transform((holder): unknown => (typeof holder === 'string' ? { tenant: holder } : holder))
+  .pipe(keyHolderSchema);
+
 const apiKeysSchema = z
-  .record(z.string(), idSchema, 'expected an object of keys and whose they are')
+  .record(z.string(), apiKeySchema, 'expected an object of keys and whose they are')
   .refine((keys) => Object.keys(keys).every((key) => TOKEN.test(key)), `${TOKEN_FORM} as key`);
 
 const serviceSchema = z.strictObject({
@@ -65,6 +90,28 @@ const workflowSchema = z.custom<ConfigWorkflow>(
   'expected a function, or what defineWorkflow returns',
 );
 
+const RATE_FORM = `expected a whole number from 1 to ${MAX_RATE}`;
+const rateSchema = z.number(RATE_FORM).int(RATE_FORM).min(1, RATE_FORM).max(MAX_RATE, RATE_FORM);
+const LIMIT_FORM = 'expected { perMinute, burst? }, or false for no limit';
+const limitSchema = z
+  .union([
+    z.literal(false, LIMIT_FORM),
+    z.strictObject({ perMinute: rateSchema, burst: rateSchema.optional() }, LIMIT_FORM),
+  ])
+  .optional();
+
+/** Limits of requests; those of a server that are not given are these. */
+const DEFAULT_TENANT_RATE = { perMinute: 6_000, burst: 1_000 };
+const DEFAULT_FAILED_LOGINS = { perMinute: 30, burst: 30 };
+const ratesSchema = z
+  .strictObject({
+    tenant: limitSchema.default(DEFAULT_TENANT_RATE),
+    credential: limitSchema,
+    address: limitSchema,
+    failedLogins: limitSchema.default(DEFAULT_FAILED_LOGINS),
+  })
+  .default({ tenant: DEFAULT_TENANT_RATE, failedLogins: DEFAULT_FAILED_LOGINS });
+
 function byId<T extends z.ZodType>(schema: T) {
   const form = 'expected names of letters, digits, "_", "." or "-", 64 at most';
   return z
@@ -81,7 +128,7 @@ export const settingsSchema = z.strictObject({
     .regex(/^[A-Za-z0-9.:-]+$/, 'expected a host name or an IP address')
     .default('127.0.0.1'),
   port: portSchema.default(8000),
-  /** Tenant by API key. */
+  /** Tenant by API key, or an object with its `scopes` and `user_id`. */
   apiKeys: apiKeysSchema.default({}),
   serviceTokens: byId(tokensSchema).default({}),
   apiKey: tokenSchema.optional(),
@@ -95,6 +142,14 @@ export const settingsSchema = z.strictObject({
     })
     .optional(),
   allowedOrigins: listSchema(z.string(), { max: 1_000 }).default([]),
+  /** Limits of requests. `false`: none. */
+  rates: ratesSchema,
+  /** Number of trusted reverse proxies in front, which append to `X-Forwarded-For`. */
+  trustedProxies: z
+    .number('expected a whole number from 0 on')
+    .int()
+    .min(0, 'expected a whole number from 0 on')
+    .default(0),
   agentsFile: z.string().min(1).optional(),
   concurrency: flagCountSchema.optional(),
   log: logSchema.default({}),

@@ -71,6 +71,9 @@ export async function readSettings(flags: SettingFlags, env: Env, cwd: string): 
     if (!(error instanceof OrchestratorError)) throw error;
     const lines = (error.issues ?? []).map(({ path, expected, got }) => {
       const [name = ''] = path.split('.');
+      // The path has the key.
+      if (expected === 'no such field' && name === 'apiKeys')
+        return `${sources.path}, apiKeys: expected only tenant, scopes and user_id of a key, got another field`;
       if (expected === 'no such field')
         return `${sources.path}: "${path}" is no setting; docs/cli.md lists those there are`;
       // The value or key in place of a secret may be one.

@@ -27,6 +27,8 @@ export interface TenantReport {
   /** `null`: unlimited. */
   readonly max_running: number | null;
   readonly paused: boolean;
+  /** Rate of its requests; `null`: that of the servers. */
+  readonly rates: { readonly requests_per_minute: number | null; readonly burst: number | null };
 }
 
 /** A tenant with the head of its queue. */

@@ -56,11 +56,12 @@ export class StorageAdmin implements Admin {
   }
 
   async configure(tenantId: string, patch: TenantPatch): Promise<TenantReport> {
-    const { weight, max_running: maxRunning, paused } = patch;
+    const { weight, max_running: maxRunning, paused, rates } = patch;
     const stats = await this.parts.tenants.configure(tenantId, {
       ...(weight !== undefined && { weight: weight ?? 1 }),
       ...(maxRunning !== undefined && { maxRunning }),
       ...(paused !== undefined && { paused: paused ?? false }),
+      ...(rates !== undefined && { rates: rates && ratesOf(rates) }),
     });
     return tenantReport(stats);
   }
@@ -156,6 +157,13 @@ export class StorageAdmin implements Admin {
   }
 }
 
+function ratesOf({ requests_per_minute: requestsPerMinute, burst }: NonNullable<TenantPatch['rates']>) {
+  return {
+    ...(requestsPerMinute !== undefined && { requestsPerMinute }),
+    ...(burst !== undefined && { burst }),
+  };
+}
+
 function tenantReport(stats: TenantStats): TenantReport {
   const { tenantId, settings, counts, ready, running, oldestReadyAt } = stats;
   return {
@@ -166,6 +174,10 @@ function tenantReport(stats: TenantStats): TenantReport {
     ...(oldestReadyAt !== undefined && { oldest_ready_at: new Date(oldestReadyAt).toISOString() }),
     weight: settings.weight,
     max_running: settings.maxRunning ?? null,
+    rates: {
+      requests_per_minute: settings.rates?.requestsPerMinute ?? null,
+      burst: settings.rates?.burst ?? null,
+    },
     paused: settings.paused,
   };
 }

@@ -29,6 +29,7 @@ export type StoragePart =
   | 'events'
   | 'tenants'
   | 'tickets'
+  | 'rates'
   | 'usage'
   | 'workers'
   | 'wakeups'

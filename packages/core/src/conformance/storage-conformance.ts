@@ -18,6 +18,7 @@ import { portionCases } from './portion-cases.js';
 import { queueCases } from './queue-cases.js';
 import { oddValueCases } from './odd-value-cases.js';
 import { ownWorkCases } from './own-work-cases.js';
+import { rateCases } from './rate-cases.js';
 import { redriveCases } from './redrive-cases.js';
 import { recoveryCases } from './recovery-cases.js';
 import { repeatedRequestCases } from './repeated-request-cases.js';
@@ -73,6 +74,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...repeatedRequestCases,
   ...tenantCases,
   ...ticketCases,
+  ...rateCases,
   ...logCases,
   ...logBytesCases,
   ...completionCases,

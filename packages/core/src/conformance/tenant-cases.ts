@@ -134,6 +134,14 @@ const configureCases: readonly ConformanceCase[] = [
       assert.deepEqual(await configure(t, { weight: 100 }), { weight: 100, maxRunning: 5, paused: true });
       assert.deepEqual(await configure(t, { maxRunning: null }), { weight: 100, paused: true });
       assert.deepEqual(await configure(t, {}), { weight: 100, paused: true });
+      const both = { requestsPerMinute: 600, burst: 20 };
+      assert.deepEqual(await configure(t, { rates: both }), { weight: 100, paused: true, rates: both });
+      assert.deepEqual((await configure(t, { rates: { burst: 30 } })).rates, { ...both, burst: 30 });
+      assert.deepEqual((await configure(t, { rates: { burst: null } })).rates, { requestsPerMinute: 600 });
+      assert.deepEqual((await stats(t)).settings.rates, { requestsPerMinute: 600 });
+      assert.deepEqual((await configure(t, { weight: 100 })).rates, { requestsPerMinute: 600 });
+      assert.deepEqual((await configure(t, { rates: { burst: 7 } })).rates, { ...both, burst: 7 });
+      assert.deepEqual(await configure(t, { rates: null }), { weight: 100, paused: true });
       assert.deepEqual((await stats(t)).settings, { weight: 100, paused: true });
       assert.deepEqual((await stats(t, t.otherTenantId)).settings, { weight: 3, paused: false });
     },

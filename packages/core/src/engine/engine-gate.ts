@@ -25,6 +25,7 @@ export interface CommandGate {
   /** @throws {OrchestratorError} `storage_unavailable` once it is closed. */
   checkOpen(): void;
   readonly systemEvents: SystemEvents;
+  readonly clock: Clock;
   execute<N extends CommandName>(name: N, params: CommandParams<N>): MaybePromise<CommandResult<N>>;
   read<N extends ReadName>(name: N, params: ReadParams<N>): MaybePromise<ReadResult<N>>;
   /** Calls `onNews` after each command that appends to the tenant's log, until the returned function is called. */
@@ -41,16 +42,16 @@ export interface EngineGateOptions {
 /** A gate without a log: results and effects are delivered at once. */
 export class EngineGate implements CommandGate {
   readonly engine: Engine;
+  readonly clock: Clock;
   readonly wakeups: Wakeups;
   readonly systemEvents: SystemEvents;
   readonly #delivery: EffectDelivery;
-  readonly #clock: Clock;
   readonly #random: Random;
   readonly #onCommand: CommandObserver | undefined;
   #closed = false;
 
   constructor({ clock, random, limits, onCommand }: EngineGateOptions) {
-    this.#clock = clock;
+    this.clock = clock;
     this.#delivery = new EffectDelivery(clock);
     this.#random = random;
     this.#onCommand = onCommand;
@@ -70,7 +71,7 @@ export class EngineGate implements CommandGate {
 
   execute<N extends CommandName>(name: N, params: CommandParams<N>): CommandResult<N> {
     this.checkOpen();
-    const command = stamped(name, params, this.#clock, this.#random);
+    const command = stamped(name, params, this.clock, this.#random);
     const result = this.engine.execute(command);
     this.#onCommand?.(command, result);
     this.#delivery.deliver(this.engine.takeEffects());
@@ -79,7 +80,7 @@ export class EngineGate implements CommandGate {
 
   read<N extends ReadName>(name: N, params: ReadParams<N>): ReadResult<N> {
     this.checkOpen();
-    return this.engine.read({ name, at: this.#clock.now(), params });
+    return this.engine.read({ name, at: this.clock.now(), params });
   }
 
   follow(tenantId: string, onNews: () => void): () => void {

@@ -1,5 +1,6 @@
 import type { CallJournal } from '../storage/call-journal.js';
 import type { EventLog } from '../storage/event-log.js';
+import type { RateStore } from '../storage/rate-store.js';
 import type { SessionStore } from '../storage/session-store.js';
 import type { Storage } from '../storage/storage.js';
 import type { SystemEvents } from '../storage/system-events.js';
@@ -22,6 +23,7 @@ export abstract class EngineStorage implements Storage {
   readonly events: EventLog;
   readonly tenants: TenantStore;
   readonly tickets: TicketStore;
+  readonly rates: RateStore;
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
   readonly wakeups: Wakeups;
@@ -36,6 +38,7 @@ export abstract class EngineStorage implements Storage {
     this.events = ports.events;
     this.tenants = ports.tenants;
     this.tickets = ports.tickets;
+    this.rates = ports.rates;
     this.usage = ports.usage;
     this.workers = ports.workers;
     this.wakeups = commands.wakeups;

@@ -94,6 +94,10 @@ export class FileGate implements CommandGate {
     this.systemEvents = this.#delivery.systemEvents;
   }
 
+  get clock(): Clock {
+    return this.#parts.clock;
+  }
+
   /** @throws {OrchestratorError} `storage_unavailable` after `close`, or once the log cannot be written. */
   checkOpen(): void {
     if (this.#end) throw this.#end;

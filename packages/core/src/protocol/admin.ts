@@ -3,17 +3,26 @@ import { idSchema, taskTypeSchema } from './ids.js';
 
 /** Highest weight of a tenant in fair queueing. */
 export const MAX_WEIGHT = 100;
+/** Highest rate of requests, and burst. */
+export const MAX_RATE = 10_000_000;
 /** Highest limit of running tasks of a tenant. */
 export const MAX_RUNNING = 1_000_000;
 
 const WEIGHT_FORM = `expected a whole number from 1 to ${MAX_WEIGHT}, or null`;
 const RUNNING_FORM = `expected a whole number from 1 to ${MAX_RUNNING}, or null`;
 
+const RATE_FORM = `expected a whole number from 1 to ${MAX_RATE}, or null`;
+const rateSchema = z.int(RATE_FORM).min(1, RATE_FORM).max(MAX_RATE, RATE_FORM).nullable().optional();
+
 /** Body of `PATCH /admin/v1/tenants/{t}`. An absent field stays as it is, `null` is the default again. */
 export const tenantPatchSchema = z.strictObject({
   weight: z.int(WEIGHT_FORM).min(1, WEIGHT_FORM).max(MAX_WEIGHT, WEIGHT_FORM).nullable().optional(),
   max_running: z.int(RUNNING_FORM).min(1, RUNNING_FORM).max(MAX_RUNNING, RUNNING_FORM).nullable().optional(),
   paused: z.boolean('expected true, false or null').nullable().optional(),
+  rates: z
+    .strictObject({ requests_per_minute: rateSchema, burst: rateSchema }, 'expected an object or null')
+    .nullable()
+    .optional(),
 });
 
 /** Changes of a tenant's settings, as on the wire. */

@@ -38,6 +38,8 @@ export function labelSchema(max: number) {
 export const foreignIdSchema = labelSchema(200);
 /** A service's id of a job. */
 export const jobIdSchema = foreignIdSchema;
+/** Ids of users, as the host names them: 1 to 200 characters, no control characters. */
+export const userIdSchema = foreignIdSchema;
 
 const HEX = Buffer.from('0123456789abcdef');
 /** Offset of each byte's digits in a UUID. */

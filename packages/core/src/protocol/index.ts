@@ -1,6 +1,7 @@
 export {
   type DeadLetterFilter,
   deadLetterFilterSchema,
+  MAX_RATE,
   MAX_RUNNING,
   MAX_WEIGHT,
   type TenantPatch,
@@ -16,7 +17,15 @@ export {
   jsonValueSchema,
   parseJson,
 } from './json.js';
-export { idSchema, jobIdSchema, nameSchema, newToken, taskTypeSchema, uuidSchema } from './ids.js';
+export {
+  idSchema,
+  jobIdSchema,
+  nameSchema,
+  newToken,
+  taskTypeSchema,
+  userIdSchema,
+  uuidSchema,
+} from './ids.js';
 export { acceptedSchema, answeredSchema, serviceCallSchema } from './service-call.js';
 export { readUsage } from './usage.js';
 export { cutPosition, cutText, cutToBytes } from './text.js';
@@ -61,6 +70,7 @@ export {
   signalBodySchema,
   taskSubmissionSchema,
 } from './task.js';
+export { isScope, type Scope, SCOPES } from './scopes.js';
 export { MESSAGE_ROLES, sessionCreationSchema, sessionPatchSchema } from './session.js';
 export {
   type Cursor,

@@ -1,3 +1,4 @@
+import { MAX_RATE } from '../protocol/admin.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { MAX_STORAGE_PAGE } from '../protocol/pages.js';
 import { MESSAGE_ROLES } from '../protocol/session.js';
@@ -38,6 +39,11 @@ const taskId = name;
 const inTask = { tenantId, taskId };
 const inLease = { ...inTask, token: name };
 const MAX_VERSION = 1_000_000_000;
+const rate = whole(1, MAX_RATE);
+const orNone =
+  (check: Check): Check =>
+  (value, path) =>
+    value === null ? value : optional(check)(value, path);
 const inSession = { tenantId, sessionId: name };
 const limit = whole(1, MAX_STORAGE_PAGE);
 /** A position in a journal. */
@@ -279,14 +285,18 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
     configure: fields({
       tenantId,
       weight: optional(whole(1)),
-      maxRunning: (value, path) => (value === null ? value : optional(whole(1))(value, path)),
+      maxRunning: orNone(whole(1)),
       paused: optional(flag),
+      rates: orNone(fields({ requestsPerMinute: orNone(rate), burst: orNone(rate) })),
     }),
     list: fields({ limit, after }),
   },
   tickets: {
     issue: fields({ tenantId, ticketId: name, content: text(MAX_TICKET), lifeMs: span, maxOpen: whole(1) }),
     spend: fields({ tenantId, ticketId: name, spendId: name }),
+  },
+  rates: {
+    lease: fields({ tenantId, name, leaseId: name, perMinute: rate, burst: rate, wanted: whole(1) }),
   },
   usage: {
     add: fields({ tenantId, id: name, model: label, operation: label, tokens: amount, savedTokens: amount }),
@@ -302,7 +312,16 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
 /** The ports of a storage whose methods take parameters. */
 export type StoragePorts = Pick<
   Storage,
-  'tasks' | 'queue' | 'journal' | 'sessions' | 'events' | 'tenants' | 'tickets' | 'usage' | 'workers'
+  | 'tasks'
+  | 'queue'
+  | 'journal'
+  | 'sessions'
+  | 'events'
+  | 'tenants'
+  | 'tickets'
+  | 'rates'
+  | 'usage'
+  | 'workers'
 >;
 type Method = (params: unknown) => unknown;
 

@@ -189,3 +189,13 @@ export type {
   UsageRecord,
 } from './portable-records.js';
 export { submittedPartOf } from './portable-records.js';
+export {
+  defaultBurst,
+  KEPT_LEASES,
+  type LeaseRateParams,
+  maxLease,
+  type Rate,
+  type RateLease,
+  type RateStore,
+  REQUEST_RATE,
+} from './rate-store.js';

@@ -20,6 +20,7 @@ export interface TenantRecord {
   readonly weight: number;
   readonly paused: boolean;
   readonly max_running?: number;
+  readonly rates?: { readonly requests_per_minute?: number; readonly burst?: number };
   /** Events so far: a task's `sequence` is that of its first event. */
   readonly seq: number;
   /** Tasks claimed so far. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_RATE } from '../protocol/admin.js';
 import { isJsonOnly } from '../protocol/bounded-json.js';
 import { MAX_RESULT_BYTES } from '../protocol/json.js';
 import { listSchema } from '../protocol/list.js';
@@ -138,6 +139,8 @@ const usageRow = z.strictObject({
   saved_tokens: amount,
 });
 
+const rate = z.int().min(1).max(MAX_RATE);
+
 /** The schema of each kind of record. */
 export const RECORD_SCHEMAS: Readonly<Record<PortableKind, z.ZodType>> = {
   tenant: z.strictObject({
@@ -146,6 +149,7 @@ export const RECORD_SCHEMAS: Readonly<Record<PortableKind, z.ZodType>> = {
     weight: z.int().min(1),
     paused: z.boolean(),
     max_running: z.int().min(1).optional(),
+    rates: z.strictObject({ requests_per_minute: rate.optional(), burst: rate.optional() }).optional(),
     seq: count,
     claimed: count,
     lined: count,

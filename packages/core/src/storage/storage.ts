@@ -1,6 +1,7 @@
 import type { Wakeups } from './wakeups.js';
 import type { CallJournal } from './call-journal.js';
 import type { EventLog } from './event-log.js';
+import type { RateStore } from './rate-store.js';
 import type { SessionStore } from './session-store.js';
 import type { SystemEvents } from './system-events.js';
 import type { TaskQueue } from './task-queue.js';
@@ -19,6 +20,7 @@ export interface Storage {
   readonly events: EventLog;
   readonly tenants: TenantStore;
   readonly tickets: TicketStore;
+  readonly rates: RateStore;
   readonly usage: UsageLedger;
   readonly workers: WorkerDirectory;
   readonly wakeups: Wakeups;

@@ -8,6 +8,12 @@ export interface TenantSettings {
   readonly maxRunning?: number;
   /** Accept this tenant's tasks, but do not claim them; running tasks finish. */
   readonly paused: boolean;
+  /** Rate of its requests, instead of that of the servers; absent: none of its own. */
+  readonly rates?: {
+    readonly requestsPerMinute?: number;
+    /** Default: what `requestsPerMinute` allows in ten seconds. */
+    readonly burst?: number;
+  };
 }
 
 /** Settings and current load of a tenant. */
@@ -34,6 +40,11 @@ export interface ConfigureTenantParams {
   readonly weight?: number;
   readonly maxRunning?: number | null;
   readonly paused?: boolean;
+  /** `null`, of all or of one: none of its own. */
+  readonly rates?: {
+    readonly requestsPerMinute?: number | null;
+    readonly burst?: number | null;
+  } | null;
 }
 
 /** Params of `TenantStore.list`. */
@@ -49,7 +60,7 @@ export type ListTenantsResult = { readonly tenants: readonly TenantStats[]; read
 export interface TenantStore {
   /** An unknown tenant has defaults and zeros; reading does not create it. */
   get(params: GetTenantParams): Promise<TenantStats>;
-  /** Changes the given settings; `maxRunning: null` removes the limit. Takes effect with the next claim. */
+  /** Changes the given settings; `null` removes a limit. Takes effect with the next claim and lease. */
   configure(params: ConfigureTenantParams): Promise<TenantStats>;
   /** Known tenants, by id. `after`: the `next` of the previous page. */
   list(params: ListTenantsParams): Promise<ListTenantsResult>;

@@ -8,6 +8,7 @@ import type {
   SpendTicketParams,
   TicketStore,
 } from '../storage/ticket-store.js';
+import type { LeaseRateParams, RateLease, RateStore } from '../storage/rate-store.js';
 import type { UsageLedger, UsageRow } from '../storage/usage-ledger.js';
 import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
 import { request, type RequestOptions } from './submit-options.js';
@@ -31,6 +32,9 @@ export class TenantHandle {
     spend(ticket: Omit<SpendTicketParams, 'tenantId'>): Promise<string | undefined>;
   };
 
+  /** Allowances shared by all processes: see `RateStore`. */
+  readonly rates: { lease(params: Omit<LeaseRateParams, 'tenantId'>): Promise<RateLease> };
+
   readonly #ports: HandlePorts;
 
   constructor(
@@ -40,6 +44,7 @@ export class TenantHandle {
       readonly sessions: SessionManager;
       readonly usage: UsageLedger;
       readonly tickets: TicketStore;
+      readonly rates: RateStore;
     },
     /** Live updates. */
     readonly events: TenantEvents,
@@ -50,6 +55,7 @@ export class TenantHandle {
     this.sessions = new TenantSessions(parts.sessions, tenantId);
     this.batches = new TenantBatches(registry, tenantId);
     this.usage = { sum: (range) => parts.usage.sum({ tenantId, ...range }) };
+    this.rates = { lease: (params) => parts.rates.lease({ tenantId, ...params }) };
     this.tickets = {
       issue: (ticket) => parts.tickets.issue({ tenantId, ...ticket }),
       spend: (ticket) => parts.tickets.spend({ tenantId, ...ticket }),

@@ -1,15 +1,18 @@
 import { z } from 'zod';
-import { MAX_RUNNING, MAX_WEIGHT } from '../protocol/admin.js';
+import { MAX_RATE, MAX_RUNNING, MAX_WEIGHT } from '../protocol/admin.js';
 import { idSchema } from '../protocol/ids.js';
 import { PAGE_SIZES, type PageOptions } from '../protocol/pages.js';
 import { validate } from '../protocol/validation.js';
 import type { Storage } from '../storage/storage.js';
 import type { TenantStats } from '../storage/tenant-store.js';
 
+const rateSchema = z.int().min(1).max(MAX_RATE).nullable().optional();
+const ratesSchema = z.object({ requestsPerMinute: rateSchema, burst: rateSchema });
 const changeSchema = z.object({
   weight: z.int().min(1).max(MAX_WEIGHT).optional(),
   maxRunning: z.int().min(1).max(MAX_RUNNING).nullable().optional(),
   paused: z.boolean().optional(),
+  rates: ratesSchema.nullable().optional(),
 });
 const pageSchema = z.object({
   limit: z.int().min(1).max(PAGE_SIZES.tenants.max).default(PAGE_SIZES.tenants.default),
@@ -24,6 +27,12 @@ export interface TenantChange {
   readonly maxRunning?: number | null;
   /** Stop claiming this tenant's tasks. */
   readonly paused?: boolean;
+  /** Rate of its requests, where servers limit them; `null`, of all or of one: that of the servers. */
+  readonly rates?: {
+    readonly requestsPerMinute?: number | null;
+    /** Default with `requestsPerMinute`: what that allows in ten seconds. */
+    readonly burst?: number | null;
+  } | null;
 }
 
 /**
@@ -49,12 +58,13 @@ export class TenantAdmin {
 
   /** @throws {OrchestratorError} `invalid_request` for an invalid setting. */
   async configure(tenantId: string, change: TenantChange): Promise<TenantStats> {
-    const { weight, maxRunning, paused } = validate(changeSchema, change, 'the settings');
+    const { weight, maxRunning, paused, rates } = validate(changeSchema, change, 'the settings');
     return this.ports.storage.tenants.configure({
       tenantId: tenantIdOf(tenantId),
       ...(weight !== undefined && { weight }),
       ...(maxRunning !== undefined && { maxRunning }),
       ...(paused !== undefined && { paused }),
+      ...(rates !== undefined && { rates: rates && given(rates) }),
     });
   }
 
@@ -70,4 +80,11 @@ export class TenantAdmin {
 
 function tenantIdOf(tenantId: string): string {
   return validate(idSchema, tenantId, 'tenant_id');
+}
+
+function given({ requestsPerMinute, burst }: z.output<typeof ratesSchema>) {
+  return {
+    ...(requestsPerMinute !== undefined && { requestsPerMinute }),
+    ...(burst !== undefined && { burst }),
+  };
 }

@@ -97,7 +97,7 @@ export class SimulatedProcess {
 
   #ownStorage(): Storage {
     const { storage } = this.around;
-    const { tasks, queue, journal, sessions, tenants, tickets, usage, workers } = storage;
+    const { tasks, queue, journal, sessions, tenants, tickets, rates, usage, workers } = storage;
     return {
       tasks: this.#own('tasks', tasks),
       queue: this.#own('queue', queue),
@@ -105,6 +105,7 @@ export class SimulatedProcess {
       sessions: this.#own('sessions', sessions),
       tenants: this.#own('tenants', tenants),
       tickets: this.#own('tickets', tickets),
+      rates: this.#own('rates', rates),
       usage: this.#own('usage', usage),
       workers: this.#own('workers', workers),
       events: this.#ownEvents(),

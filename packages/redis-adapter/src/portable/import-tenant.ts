@@ -70,6 +70,7 @@ export class TenantImport {
 
   *#tenant(record: TenantRecord): Generator<Command> {
     const { keys, timers, limits, now } = this.context;
+    const { requests_per_minute: perMinute, burst } = record.rates ?? {};
     const fields = [
       ['known', 1],
       ['epoch', now.toString(16)],
@@ -79,6 +80,8 @@ export class TenantImport {
       ...(record.weight === 1 ? [] : [['weight', record.weight] as const]),
       ...(record.paused ? [['paused', 1] as const] : []),
       ...(record.max_running === undefined ? [] : [['max_running', record.max_running] as const]),
+      ...(perMinute === undefined ? [] : [['requests_per_minute', perMinute] as const]),
+      ...(burst === undefined ? [] : [['request_burst', burst] as const]),
     ] as const;
     yield ['PERSIST', keys.meta];
     yield ['HSET', keys.meta, ...fields.flat()];

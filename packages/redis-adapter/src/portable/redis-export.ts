@@ -113,7 +113,8 @@ export class RedisExport {
     const meta = await answerOf(client.hgetall(keys.meta));
     let isWritten = false;
     const tenant = tenantRecord(tenantId, meta);
-    const isSet = tenant.weight !== 1 || tenant.paused || tenant.max_running !== undefined;
+    const { weight, paused, max_running: maxRunning, rates } = tenant;
+    const isSet = weight !== 1 || paused || maxRunning !== undefined || rates !== undefined;
     if (isSet) {
       isWritten = true;
       yield tenant;
@@ -149,12 +150,19 @@ export class RedisExport {
 
 function tenantRecord(tenantId: string, meta: Readonly<Record<string, string>>) {
   const { weight, paused, max_running: maxRunning, seq, claimed, group_sequence: lined } = meta;
+  const { requests_per_minute: perMinute, request_burst: burst } = meta;
   return {
     kind: 'tenant',
     tenant_id: tenantId,
     weight: Number(weight ?? 1),
     paused: paused === '1',
     ...(maxRunning !== undefined && { max_running: Number(maxRunning) }),
+    ...((perMinute !== undefined || burst !== undefined) && {
+      rates: {
+        ...(perMinute !== undefined && { requests_per_minute: Number(perMinute) }),
+        ...(burst !== undefined && { burst: Number(burst) }),
+      },
+    }),
     seq: Number(seq ?? 0),
     claimed: Number(claimed ?? 0),
     lined: Number(lined ?? 0),

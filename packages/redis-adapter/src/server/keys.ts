@@ -57,6 +57,11 @@ export class Keys {
     return `${this.prefix}:tasks:{${tenantId}}:@tickets`;
   }
 
+  /** What is used of an allowance. */
+  rate(tenantId: string, name: string): string {
+    return `${this.prefix}:tasks:{${tenantId}}:@rate:${name}`;
+  }
+
   /** Values of a service, by key. */
   entries(service: string, tenantId: string): string {
     return `${this.prefix}:services:${service}:{${tenantId}}`;

@@ -10,6 +10,8 @@ import type { RedisState } from '../scripts/tenant-steps.js';
 import { readCounts } from '../tasks/task-records.js';
 import type { Tenants } from '../queue/rotations.js';
 
+const NO_RATES = { requestsPerMinute: null, burst: null };
+
 export class RedisTenantStore implements TenantStore {
   constructor(
     private readonly state: RedisState,
@@ -19,12 +21,14 @@ export class RedisTenantStore implements TenantStore {
   async get({ tenantId }: GetTenantParams): Promise<TenantStats> {
     const { meta, counts, ready, oldestAt } = readCounts(await this.state.run(tenantId, 'counts'));
     const maxRunning = meta.get('max_running');
+    const rates = ratesOf(meta.get('requests_per_minute'), meta.get('request_burst'));
     return {
       tenantId,
       settings: {
         weight: Number(meta.get('weight') ?? 1),
         ...(maxRunning !== undefined && { maxRunning: Number(maxRunning) }),
         paused: meta.get('paused') === '1',
+        ...(rates && { rates }),
       },
       counts,
       ready,
@@ -34,11 +38,14 @@ export class RedisTenantStore implements TenantStore {
   }
 
   async configure(params: ConfigureTenantParams): Promise<TenantStats> {
-    const { tenantId, weight, maxRunning, paused } = params;
+    const { tenantId, weight, maxRunning, paused, rates } = params;
     const changes: (string | number)[] = [];
     if (weight !== undefined) changes.push('weight', weight === 1 ? '' : weight);
     if (maxRunning !== undefined) changes.push('max_running', maxRunning ?? '');
     if (paused !== undefined) changes.push('paused', paused ? 1 : '');
+    const { requestsPerMinute, burst } = rates ?? (rates === null ? NO_RATES : {});
+    if (requestsPerMinute !== undefined) changes.push('requests_per_minute', requestsPerMinute ?? '');
+    if (burst !== undefined) changes.push('request_burst', burst ?? '');
     if (changes.length > 0) await this.state.change(tenantId, 'configureTenant', ...changes);
     return this.get({ tenantId });
   }
@@ -54,4 +61,12 @@ export class RedisTenantStore implements TenantStore {
     }
     return { tenants: [] };
   }
+}
+
+function ratesOf(perMinute: string | undefined, burst: string | undefined) {
+  if (perMinute === undefined && burst === undefined) return undefined;
+  return {
+    ...(perMinute !== undefined && { requestsPerMinute: Number(perMinute) }),
+    ...(burst !== undefined && { burst: Number(burst) }),
+  };
 }

@@ -2,19 +2,28 @@ import type { IncomingMessage } from 'node:http';
 import { type Clock, type JsonValue, type Logger, OrchestratorError } from '@agent-orchestrator/core';
 import { MAX_RESULT_BYTES, newToken } from '@agent-orchestrator/core/protocol';
 import type { WebSocket } from 'ws';
+import { CoveredBy } from '../rates/rate-state.js';
+import type { LoginTry, RequestRates } from '../rates/request-rates.js';
+import { clientAddress } from '../sockets/client-address.js';
 import type { ConnectionOwner, Seat } from '../sockets/admission.js';
 import { CLOSE } from '../sockets/close-codes.js';
 import { type FrameHandler, FrameSocket, type ReadingPace } from '../sockets/frame-socket.js';
-import type { Authentication, Authenticator } from './authenticator.js';
+import type {
+  AuthenticatedClient,
+  Authentication,
+  Authenticator,
+  CheckIds,
+  KnownIdentity,
+} from './authenticator.js';
 import { describeThrown } from './describe-thrown.js';
 import { CredentialCheck } from './credential-check.js';
-import { isOfTicket } from './credentials.js';
-import type { ClientIdentity, Identity, ServiceCredential } from './identities.js';
+import { withinTicket } from './credentials.js';
+import type { ServiceCredential } from './identities.js';
 import type { ShownCredential } from './tickets.js';
 
 /** Identities that may open a socket. */
 interface SocketIdentity {
-  readonly client: ClientIdentity;
+  readonly client: AuthenticatedClient;
   readonly service: ServiceCredential;
 }
 type Kind = keyof SocketIdentity;
@@ -24,6 +33,9 @@ export interface AuthenticatedSocketParts {
   readonly traffic: { readonly frames: Record<Kind, number> };
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly requestRates: RequestRates;
+  /** Number of trusted proxies that append to `X-Forwarded-For`. */
+  readonly trustedProxies: number;
   readonly heartbeatMs: number;
   readonly helloMs: number;
 }
@@ -50,8 +62,13 @@ export interface Connection {
   refuse(error: OrchestratorError): void;
   /** Called at each heartbeat. */
   beat?(): void;
+  /** The credential was checked again: the peer's identity has its current rights. */
+  rightsChanged?(): void;
   closed(): void;
 }
+
+/** Runs a login, unless too many from the address of the socket have failed. */
+type Login = <T>(login: Pick<LoginTry, 'token' | 'ticket'>, work: () => Promise<T>) => Promise<T>;
 
 /** Differences between the sockets of clients and services. */
 export interface SocketRole<K extends Kind> {
@@ -63,7 +80,7 @@ export interface SocketRole<K extends Kind> {
   /** Refusal of a credential of another kind. */
   readonly otherKind: { readonly code: number; readonly reason: string };
   /** Credential of the upgrade request; `undefined`: it comes with the first frame. */
-  greeting(request: IncomingMessage): Greeting | Promise<Greeting> | undefined;
+  greeting(request: IncomingMessage, login: Login): Greeting | Promise<Greeting> | undefined;
   /** Credential of the first frame. @throws {OrchestratorError} its message is the reason of the close. */
   hello(frame: JsonValue): Greeting;
   /** Frame sent before the socket of a refused credential is closed. */
@@ -95,6 +112,7 @@ export class AuthenticatedSocket<K extends Kind> implements FrameHandler {
   readonly #role: SocketRole<K>;
   readonly #socket: FrameSocket;
   readonly #seat: Seat;
+  readonly #address: string;
   #checking = false;
   #early: { readonly frame: JsonValue; readonly bytes: number }[] = [];
   #earlyBytes = 0;
@@ -112,8 +130,9 @@ export class AuthenticatedSocket<K extends Kind> implements FrameHandler {
     this.#parts = parts;
     this.#role = role;
     this.#seat = seat;
+    this.#address = clientAddress(request, parts.trustedProxies);
     this.#socket = new FrameSocket(socket, request.socket, this, { ...parts, reading: role.reading() });
-    const greeting = role.greeting(request);
+    const greeting = role.greeting(request, (login, work) => this.#login(login, work));
     if (greeting) void this.#enter(greeting);
   }
 
@@ -197,8 +216,9 @@ export class AuthenticatedSocket<K extends Kind> implements FrameHandler {
     try {
       given = await greeting;
     } catch (error) {
-      const isRefused = error instanceof OrchestratorError && error.code === 'unauthorized';
-      if (isRefused) this.#refuse(CLOSE.unauthorized, error.message);
+      const code = error instanceof OrchestratorError ? error.code : undefined;
+      if (code === 'unauthorized') this.#refuse(CLOSE.unauthorized, (error as Error).message);
+      else if (code === 'rate_limited') this.close(CLOSE.overloaded, (error as Error).message);
       else this.close(CLOSE.overloaded, 'the ticket could not be checked: come back later');
       return;
     }
@@ -214,14 +234,36 @@ export class AuthenticatedSocket<K extends Kind> implements FrameHandler {
   async #authenticate({ credential, service }: Greeting): Promise<void> {
     const { kind, unknown, otherKind } = this.#role;
     const ids = { connection_id: this.id, ...(service !== undefined && { service }) };
-    const result = await this.#parts.authenticator.authenticate(credential.token, ids, unknown);
-    if (result.answer === 'unavailable') this.close(closeFor(result), result.error.message);
-    else if (result.answer === 'refused') this.#refuse(closeFor(result), result.error.message);
-    else if (!isOfTicket(credential, result.identity)) this.#refuse(CLOSE.unauthorized, unknown);
-    else if (!isOfKind(result.identity, kind)) this.#refuse(otherKind.code, otherKind.reason);
-    else if (service !== undefined && nameOf(ownerOf(result.identity)) !== service)
+    const result = await this.#check(credential, ids);
+    if (result.answer === 'unavailable') return this.close(closeFor(result), result.error.message);
+    if (result.answer === 'refused') return this.#refuse(closeFor(result), result.error.message);
+    const identity = withinTicket(credential, result.identity);
+    if (!identity) this.#refuse(CLOSE.unauthorized, unknown);
+    else if (!isOfKind(identity, kind)) this.#refuse(otherKind.code, otherKind.reason);
+    else if (service !== undefined && nameOf(ownerOf(identity)) !== service)
       this.#refuse(CLOSE.unauthorized, 'the service token belongs to another service');
-    else this.#admit(result.identity, credential);
+    else this.#admit(identity, credential);
+  }
+
+  /** Asks the host's identities, unless too many logins from this address have failed. */
+  async #check({ token }: ShownCredential, ids: CheckIds): Promise<Authentication> {
+    const { authenticator } = this.#parts;
+    let result: Authentication | undefined;
+    try {
+      await this.#login({ token, ticket: null }, async () => {
+        result = await authenticator.authenticate(token, ids, this.#role.unknown);
+        if (result.answer === 'refused') throw result.error;
+      });
+    } catch (error) {
+      if (result === undefined && error instanceof OrchestratorError) return { answer: 'unavailable', error };
+      if (result === undefined) throw error;
+    }
+    return result as Authentication;
+  }
+
+  #login<T>(login: Pick<LoginTry, 'token' | 'ticket'>, work: () => Promise<T>): Promise<T> {
+    const address = this.#address === '' ? undefined : this.#address;
+    return this.#parts.requestRates.login({ ...login, address, covered: new CoveredBy() }, work);
   }
 
   #admit(identity: SocketIdentity[K], credential: ShownCredential): void {
@@ -239,10 +281,12 @@ export class AuthenticatedSocket<K extends Kind> implements FrameHandler {
       authenticator: this.#parts.authenticator,
       token: credential.token,
       ids: { connection_id: this.id, ...('tenant' in owner ? { tenant_id: owner.tenant } : owner) },
-      accept: (current) => {
-        if (!isOfKind(current, this.#role.kind)) return false;
+      accept: (found) => {
+        const current = withinTicket(credential, found);
+        if (!current || !isOfKind(current, this.#role.kind)) return false;
         if (nameOf(ownerOf(current)) !== nameOf(owner)) return false;
         peer.identity = current;
+        connection.rightsChanged?.();
         return true;
       },
       close: (code, reason) => this.close(code, reason),
@@ -265,7 +309,7 @@ function closeFor(result: Exclude<Authentication, { readonly answer: 'identified
   return result.error.code === 'forbidden' ? CLOSE.forbidden : CLOSE.unauthorized;
 }
 
-function isOfKind<K extends Kind>(identity: Identity, kind: K): identity is SocketIdentity[K] {
+function isOfKind<K extends Kind>(identity: KnownIdentity, kind: K): identity is SocketIdentity[K] {
   return identity.kind === kind;
 }
 

@@ -1,13 +1,22 @@
 import { type Clock, type Logger, OrchestratorError } from '@agent-orchestrator/core';
 import { ERROR_CODES, isErrorCode } from '@agent-orchestrator/core/protocol';
 import { atMost } from '@agent-orchestrator/core/server';
-import { idSchema } from '@agent-orchestrator/core/protocol';
-import { type Identities, type Identity, SCOPES, type Scope } from './identities.js';
+import { idSchema, type Scope, userIdSchema } from '@agent-orchestrator/core/protocol';
+import type { ClientIdentity, Identities, OperatorIdentity, ServiceCredential } from './identities.js';
+import { effectiveScopes } from './scopes.js';
 import { describeThrown } from './describe-thrown.js';
+
+/** A client with the rights that it has. */
+export interface AuthenticatedClient extends ClientIdentity {
+  readonly scopes: ReadonlySet<Scope>;
+}
+
+/** An identity whose fields were checked. */
+export type KnownIdentity = AuthenticatedClient | ServiceCredential | OperatorIdentity;
 
 /** Result of authenticating a token. */
 export type Authentication =
-  | { readonly answer: 'identified'; readonly identity: Identity }
+  | { readonly answer: 'identified'; readonly identity: KnownIdentity }
   /** Unknown or revoked token; `error` is safe to show to the caller. */
   | { readonly answer: 'refused'; readonly error: OrchestratorError }
   /** The check failed for now; `error` is safe to show to the caller. */
@@ -122,22 +131,31 @@ function asOurs(thrown: unknown): OrchestratorError | undefined {
 }
 
 /** A fresh identity with the known fields only, or what is wrong with the value. */
-function readIdentity(value: unknown): Identity | string {
+function readIdentity(value: unknown): KnownIdentity | string {
   if (value === null) return 'expected undefined for an unknown token, got null';
   if (typeof value !== 'object') return `expected an object, got a ${typeof value}`;
-  const { kind, tenant, service, scopes, tenants, readOnly } = value as Readonly<Record<string, unknown>>;
+  const { kind, service, tenants, readOnly } = value as Readonly<Record<string, unknown>>;
   // Anything but the absence of a limit is one.
   if (kind === 'operator') return isUnset(readOnly) ? { kind } : { kind, readOnly: true };
-  if (kind === 'client') {
-    if (!isId(tenant)) return 'the tenant of a client is no valid id';
-    const set = setOf(scopes ?? SCOPES);
-    return set ? { kind, tenant, scopes: set as ReadonlySet<Scope> } : 'scopes: expected a Set';
-  }
+  if (kind === 'client') return readClient(value);
   if (kind !== 'service') return 'kind: expected "client", "service" or "operator"';
   if (!isId(service)) return 'the service of a token is no valid id';
   if (tenants === undefined || tenants === null) return { kind, service };
   const set = setOf(tenants);
   return set ? { kind, service, tenants: set } : 'tenants: expected a Set';
+}
+
+function readClient(value: object): AuthenticatedClient | string {
+  const { tenant, scopes, userId } = value as Readonly<Record<string, unknown>>;
+  if (!isId(tenant)) return 'the tenant of a client is no valid id';
+  const set = scopes === undefined || scopes === null ? undefined : setOf(scopes);
+  if (set === undefined && scopes !== undefined && scopes !== null) return 'scopes: expected a Set';
+  const client = { kind: 'client', tenant, scopes: effectiveScopes(set) } as const;
+  if (userId === undefined || userId === null) return client;
+  const user = userIdSchema.safeParse(userId);
+  return user.success
+    ? { ...client, userId: user.data }
+    : 'userId: expected 1 to 200 characters, none of them control characters';
 }
 
 function isUnset(flag: unknown): boolean {

@@ -1,5 +1,4 @@
-import type { Authenticator, CheckIds } from './authenticator.js';
-import type { Identity } from './identities.js';
+import type { Authenticator, CheckIds, KnownIdentity } from './authenticator.js';
 import { CLOSE } from '../sockets/close-codes.js';
 
 export interface CredentialCheckParts {
@@ -7,7 +6,7 @@ export interface CredentialCheckParts {
   readonly token: string;
   readonly ids: CheckIds;
   /** Applies the current rights; `false` when the credential now belongs to another identity. */
-  readonly accept: (identity: Identity) => boolean;
+  readonly accept: (identity: KnownIdentity) => boolean;
   readonly close: (code: number, reason: string) => void;
 }
 

@@ -1,6 +1,6 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { idSchema, validate } from '@agent-orchestrator/core/protocol';
-import type { Authenticator, CheckIds } from './authenticator.js';
+import type { Authenticator, CheckIds, KnownIdentity } from './authenticator.js';
 import type { ShownCredential, Tickets } from './tickets.js';
 import type { Identity, ServiceCredential } from './identities.js';
 
@@ -37,9 +37,20 @@ export async function shownCredential(
   );
 }
 
-/** Whether the identity matches the credential: a ticket is bound to its tenant. */
-export function isOfTicket({ ticket }: ShownCredential, identity: Identity): boolean {
-  return !ticket || (identity.kind === 'client' && identity.tenant === ticket.tenant);
+/**
+ * The identity within the limits of its credential; `undefined` when a ticket belongs to another tenant or user. A
+ * ticket has no scope that its key did not have.
+ */
+export function withinTicket(
+  { ticket }: ShownCredential,
+  identity: KnownIdentity,
+): KnownIdentity | undefined {
+  if (!ticket) return identity;
+  if (identity.kind !== 'client' || identity.tenant !== ticket.tenant) return undefined;
+  const { rights } = ticket;
+  if (!rights) return identity;
+  if (identity.userId !== rights.userId) return undefined;
+  return { ...identity, scopes: new Set(rights.scopes.filter((scope) => identity.scopes.has(scope))) };
 }
 
 /**
@@ -55,7 +66,7 @@ export async function identify<K extends Identity['kind']>(
     kind,
     ids,
   }: { readonly credential: ShownCredential | undefined; readonly kind: K; readonly ids: CheckIds },
-): Promise<Extract<Identity, { readonly kind: K }>> {
+): Promise<Extract<KnownIdentity, { readonly kind: K }>> {
   if (credential === undefined) {
     throw new OrchestratorError(
       'unauthorized',
@@ -64,14 +75,12 @@ export async function identify<K extends Identity['kind']>(
   }
   const result = await authenticator.authenticate(credential.token, ids);
   if (result.answer !== 'identified') throw result.error;
-  const { identity } = result;
-  if (!isOfTicket(credential, identity)) {
-    throw new OrchestratorError('unauthorized', 'the ticket belongs to another tenant');
-  }
+  const identity = withinTicket(credential, result.identity);
+  if (!identity) throw new OrchestratorError('unauthorized', 'the ticket belongs to another tenant or user');
   if (identity.kind !== kind) {
     throw new OrchestratorError('forbidden', `expected ${NAMES[kind]}, got ${NAMES[identity.kind]}`);
   }
-  return identity as Extract<Identity, { readonly kind: K }>;
+  return identity as Extract<KnownIdentity, { readonly kind: K }>;
 }
 
 /**

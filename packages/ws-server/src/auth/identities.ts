@@ -1,17 +1,29 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { OrchestratorError } from '@agent-orchestrator/core';
-import { idSchema, validate } from '@agent-orchestrator/core/protocol';
-
-/** Rights beyond the defaults. `plans`: submit a plan in the task. */
-export const SCOPES = ['plans'] as const;
-/** A right beyond the defaults. */
-export type Scope = (typeof SCOPES)[number];
+import {
+  describe,
+  idSchema,
+  isScope,
+  type Scope,
+  SCOPES,
+  userIdSchema,
+  validate,
+} from '@agent-orchestrator/core/protocol';
 
 /** A client of one tenant, authenticated by an API key. */
 export interface ClientIdentity {
   readonly kind: 'client';
   readonly tenant: string;
-  readonly scopes: ReadonlySet<Scope>;
+  /**
+   * Rights. Default: all. A set without `chat`, `tasks`, `manage` and `admin`, such as one of `plans` alone, also has
+   * `chat` and `tasks`.
+   */
+  readonly scopes?: ReadonlySet<Scope>;
+  /**
+   * The user it acts for, 1 to 200 characters: `metadata.user_id` of everything it submits. Default: any, as each
+   * submission says.
+   */
+  readonly userId?: string;
 }
 
 /** A service, authenticated by a service token. Without `tenants` it may act for all of them. */
@@ -47,11 +59,12 @@ export interface Identities {
 
 /** Credentials of `createIdentities`, listed. */
 export interface IdentityList {
-  /** `scopes`: rights of the key. Default: all. */
+  /** `scopes` and `userId` as in `ClientIdentity`. */
   readonly apiKeys?: readonly {
     readonly key: string;
     readonly tenant: string;
     readonly scopes?: readonly Scope[];
+    readonly userId?: string;
   }[];
   /**
    * At most two tokens for each service, so that one can be rotated while the other works. `tenants` default:
@@ -87,8 +100,8 @@ interface Entry {
  * Identities from API keys and service tokens. Only keyed hashes are held, with a random key of this process;
  * a token is found by its hash and compared in constant time.
  *
- * @throws {OrchestratorError} `invalid_request` for an invalid id, an empty or repeated token, or a third
- *   token of a service.
+ * @throws {OrchestratorError} `invalid_request` for an invalid id, an unknown scope, an empty or repeated token,
+ *   or a third token of a service.
  */
 export function createIdentities(list: IdentityList): ListedIdentities {
   const secret = randomBytes(32);
@@ -118,11 +131,8 @@ function readList(list: IdentityList, digestOf: (token: string) => Buffer): Map<
       throw new OrchestratorError('invalid_request', `${what}: the token is listed twice`);
     entries.set(slot, { digest, identity });
   };
-  for (const { key, tenant, scopes } of list.apiKeys ?? []) {
-    validate(idSchema, tenant, 'the tenant of an API key');
-    const identity: ClientIdentity = { kind: 'client', tenant, scopes: new Set(scopes ?? SCOPES) };
-    add(key, `the API key of tenant ${tenant}`, identity);
-  }
+  for (const apiKey of list.apiKeys ?? [])
+    add(apiKey.key, `the API key of tenant ${apiKey.tenant}`, clientOf(apiKey));
   const live = new Map<string, number>();
   for (const { service, token, tenants } of list.serviceTokens ?? []) {
     validate(idSchema, service, 'the service of a token');
@@ -139,4 +149,23 @@ function readList(list: IdentityList, digestOf: (token: string) => Buffer): Map<
   if (operatorReadToken !== undefined)
     add(operatorReadToken, 'the read token of operators', { kind: 'operator', readOnly: true });
   return entries;
+}
+
+function clientOf({ tenant, scopes, userId }: NonNullable<IdentityList['apiKeys']>[number]): ClientIdentity {
+  validate(idSchema, tenant, 'the tenant of an API key');
+  const unknown = scopes?.find((scope) => !isScope(scope));
+  if (unknown !== undefined) {
+    throw new OrchestratorError(
+      'invalid_request',
+      `scopes of an API key of tenant ${tenant}: expected some of ${SCOPES.join(', ')}, got ${describe(unknown)}`,
+    );
+  }
+  return {
+    kind: 'client',
+    tenant,
+    scopes: new Set(scopes ?? SCOPES),
+    ...(userId !== undefined && {
+      userId: validate(userIdSchema, userId, `userId of an API key of tenant ${tenant}`),
+    }),
+  };
 }

@@ -9,6 +9,8 @@ import { type Topic } from '@agent-orchestrator/core/protocol';
 import { idSchema, newToken, uuidSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { topicKey } from '../events/event-frame.js';
+import type { AuthenticatedClient } from './authenticator.js';
+import type { Scope } from '@agent-orchestrator/core/protocol';
 import { seal, ticketId, unseal } from './ticket-seal.js';
 
 /** The one task or session that a ticket is limited to. */
@@ -31,16 +33,38 @@ export const ticketRequestSchema = z
     return named[0];
   });
 
+/** Scopes of which following a topic takes one. */
+export function scopesOf(topic: Topic): readonly Scope[] {
+  return 'task_id' in topic ? ['chat', 'tasks'] : ['chat'];
+}
+
 /** @throws {OrchestratorError} `forbidden` for a topic other than the ticket's. */
 export function refuseOtherTopic(only: TicketTopic | undefined, topic: Topic): void {
   if (only === undefined || topicKey(only) === topicKey(topic)) return;
   throw new OrchestratorError('forbidden', `the ticket is limited to ${topicKey(only)}`);
 }
 
-/** Credential of a caller: a token, and the limit of the ticket it came with. */
+/** What the key of a ticket could do when the ticket was issued. */
+interface TicketRights {
+  readonly scopes: readonly Scope[];
+  readonly userId?: string;
+}
+
+/** Credential of a caller: a token, and the limits of the ticket it came with. */
 export interface ShownCredential {
   readonly token: string;
-  readonly ticket?: { readonly tenant: string; readonly topic?: TicketTopic };
+  readonly ticket?: {
+    readonly tenant: string;
+    readonly topic?: TicketTopic;
+    /** Absent in a ticket of a version without scopes. */
+    readonly rights?: TicketRights;
+  };
+}
+
+interface SealedContent {
+  readonly token: string;
+  readonly topic?: TicketTopic | undefined;
+  readonly rights?: TicketRights;
 }
 
 /** Lifetime of a ticket, ms. */
@@ -62,11 +86,21 @@ export class Tickets {
   /** @throws {OrchestratorError} `rate_limited` when the tenant has too many open tickets. */
   async issue(
     tenant: TenantHandle,
-    token: string,
-    topic: TicketTopic | undefined,
+    {
+      token,
+      caller,
+      topic,
+    }: {
+      readonly token: string;
+      readonly caller: AuthenticatedClient;
+      readonly topic: TicketTopic | undefined;
+    },
   ): Promise<{ readonly ticket: string; readonly expires_at: string }> {
     const secret = newToken();
-    const content = seal(secret, JSON.stringify({ token, topic }));
+    const { scopes, userId } = caller;
+    const rights = { scopes: [...scopes], ...(userId !== undefined && { userId }) };
+    const sealed: SealedContent = { token, topic, rights };
+    const content = seal(secret, JSON.stringify(sealed));
     const id = ticketId(secret);
     const issued = await tenant.tickets.issue({
       ticketId: id,
@@ -96,7 +130,7 @@ export class Tickets {
     const { tickets } = this.orchestrator.tenant(tenant);
     const content = await tickets.spend({ ticketId: ticketId(secret), spendId: randomUUID() });
     if (content === undefined) return undefined;
-    const { token, topic } = JSON.parse(unseal(secret, content)) as { token: string; topic?: TicketTopic };
-    return { token, ticket: { tenant, ...(topic && { topic }) } };
+    const { token, topic, rights } = JSON.parse(unseal(secret, content)) as SealedContent;
+    return { token, ticket: { tenant, ...(topic && { topic }), ...(rights && { rights }) } };
   }
 }

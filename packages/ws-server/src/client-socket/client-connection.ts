@@ -20,7 +20,8 @@ import type {
   SocketRole,
 } from '../auth/authenticated-socket.js';
 import { bearerToken, shownCredential } from '../auth/credentials.js';
-import { refuseOtherTopic, type Tickets, type TicketTopic } from '../auth/tickets.js';
+import { hasScope, refuseWithoutScope, withoutScope } from '../auth/scopes.js';
+import { refuseOtherTopic, scopesOf, type Tickets, type TicketTopic } from '../auth/tickets.js';
 import type { EventFrame } from '../events/event-frame.js';
 import type { SocketTraffic } from '../metrics/socket-traffic.js';
 import { MinuteBudget, Pace } from '../sockets/budgets.js';
@@ -58,11 +59,17 @@ export function clientRole(parts: ClientConnectionParts): SocketRole<'client'> {
     reading: () => ({ pace: new Pace(PACE, parts.clock), beyond: 'close' }),
     unknown: UNKNOWN,
     otherKind: { code: CLOSE.forbidden, reason: 'expected an API key, got another kind of credential' },
-    greeting({ url, headers }) {
+    greeting({ url, headers }, login) {
       const { authorization } = headers;
       const ticket = new URL(url ?? '/', 'http://localhost').searchParams.get('ticket');
-      if (bearerToken(authorization) === undefined && ticket === null) return undefined;
-      return asGreeting(shownCredential(parts.tickets, authorization, ticket));
+      const token = bearerToken(authorization);
+      if (token === undefined && ticket === null) return undefined;
+      // A ticket is spent here, which is its login; a token has its own.
+      return asGreeting(
+        login({ token: undefined, ticket: token === undefined ? ticket : null }, () =>
+          shownCredential(parts.tickets, authorization, ticket),
+        ),
+      );
     },
     hello(frame) {
       const hello = clientHelloSchema.safeParse(frame);
@@ -79,6 +86,7 @@ export function clientRole(parts: ClientConnectionParts): SocketRole<'client'> {
  */
 class ClientConnection implements Connection, SubscriptionSink {
   readonly #socket: AuthenticatedSocket<'client'>;
+  readonly #peer: Peer<'client'>;
   readonly #traffic: SocketTraffic;
   readonly #tenant: TenantHandle;
   /** Limit of the ticket: no other topic may be followed. */
@@ -93,9 +101,11 @@ class ClientConnection implements Connection, SubscriptionSink {
   constructor(
     { orchestrator, feeds, traffic, clock }: ClientConnectionParts,
     socket: AuthenticatedSocket<'client'>,
-    { identity, credential }: Peer<'client'>,
+    peer: Peer<'client'>,
   ) {
+    const { identity, credential } = peer;
     this.#socket = socket;
+    this.#peer = peer;
     this.#traffic = traffic;
     this.#clock = clock;
     this.#bad = new MinuteBudget(BAD_FRAMES_A_MINUTE, clock);
@@ -119,6 +129,7 @@ class ClientConnection implements Connection, SubscriptionSink {
       }
       const { id, topic, after } = request;
       refuseOtherTopic(this.#only, topic);
+      refuseWithoutScope(this.#peer.identity, scopesOf(topic));
       this.#refuseSubscription(id);
       const subscription = new Subscription({
         id,
@@ -142,6 +153,13 @@ class ClientConnection implements Connection, SubscriptionSink {
   beat(): void {
     const cursor = this.#heartbeatCursor();
     if (cursor !== undefined) this.#queue.control({ event: 'heartbeat', cursor });
+  }
+
+  rightsChanged(): void {
+    for (const subscription of this.#subscriptions.values()) {
+      const scopes = scopesOf(subscription.topic);
+      if (!hasScope(this.#peer.identity, scopes)) this.failed(subscription, withoutScope(scopes));
+    }
   }
 
   closed(): void {

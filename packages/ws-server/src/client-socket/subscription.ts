@@ -52,6 +52,10 @@ export class Subscription implements FeedListener {
     this.#stopListening = parts.feed.listen(this.#key, this);
   }
 
+  get topic(): Topic {
+    return this.#parts.topic;
+  }
+
   /** Cursor up to which the topic was sent; `undefined` before the start. */
   get position(): Cursor | undefined {
     const feed = this.#parts.feed.position;

@@ -8,7 +8,9 @@ import {
 } from '@agent-orchestrator/core';
 import { type Topic } from '@agent-orchestrator/core/protocol';
 import { cursorSchema, parseCursor, validate } from '@agent-orchestrator/core/protocol';
-import { refuseOtherTopic, type ShownCredential } from '../auth/tickets.js';
+import { withinTicket } from '../auth/credentials.js';
+import { hasScope, withoutScope } from '../auth/scopes.js';
+import { refuseOtherTopic, scopesOf, type ShownCredential } from '../auth/tickets.js';
 import { Subscription } from '../client-socket/subscription.js';
 import { CLOSE } from '../sockets/close-codes.js';
 import { CredentialCheck } from '../auth/credential-check.js';
@@ -86,7 +88,12 @@ function live({ request, services, tenant, credential }: Follow, { topic, state,
     authenticator: services.authenticator,
     token: credential.token,
     ids: { tenant_id: tenantId },
-    accept: (identity) => identity.kind === 'client' && identity.tenant === tenantId,
+    accept: (found) => {
+      const identity = withinTicket(credential, found);
+      if (identity?.kind !== 'client' || identity.tenant !== tenantId) return false;
+      if (!hasScope(identity, scopesOf(topic))) stream.fail(withoutScope(scopesOf(topic)));
+      return true;
+    },
     close: (code, reason) =>
       stream.fail(
         new OrchestratorError(code === CLOSE.unauthorized ? 'unauthorized' : 'service_unavailable', reason),

@@ -3,16 +3,19 @@ import { newToken, validate } from '@agent-orchestrator/core/protocol';
 import { validateOwned } from '@agent-orchestrator/core/server';
 import { z } from 'zod';
 import type { Authenticator } from '../auth/authenticator.js';
-import type { Identity } from '../auth/identities.js';
 import { describeThrown } from '../auth/describe-thrown.js';
 import { type Reading, readJsonBody } from './body.js';
-import { challenge, identify, shownCredential } from '../auth/credentials.js';
+import { challenge } from '../auth/credentials.js';
+import { addressOfCaller, callerOf } from './caller.js';
+import { CoveredBy } from '../rates/rate-state.js';
+import type { RequestRates } from '../rates/request-rates.js';
 import type { LargeBodies } from './large-bodies.js';
 import type { NeutralAnswer, NeutralHandler, NeutralRequest } from './neutral-request.js';
 import { HttpRefusal, problemAnswer, unexpected } from './problem.js';
 import type { AnyRouteContext, Route, RouteServices } from './route.js';
 import type { RouteLabel } from '../metrics/route-label.js';
 import type { Router } from './router.js';
+import { splitPath } from './split-path.js';
 
 export interface HandlerParts {
   readonly router: Router;
@@ -20,6 +23,8 @@ export interface HandlerParts {
   readonly services: RouteServices;
   readonly logger: Logger;
   readonly largeBodies: LargeBodies;
+  readonly rates: RequestRates;
+  readonly trustedProxies: number;
   /** Called after each response with route, status and duration in seconds. */
   answered(label: RouteLabel, status: number, seconds: number): void;
 }
@@ -39,10 +44,13 @@ const idempotencyKeySchema = z
 /** Routes that monitoring asks all the time. */
 const POLLED: ReadonlySet<string> = new Set(['/health/live', '/health/ready', '/metrics']);
 
-/** Ids of a request in the log. */
-interface AboutRequest {
-  readonly correlation_id: string;
-  tenant_id?: string | undefined;
+/** A request, besides what it says itself. */
+interface About {
+  readonly correlationId: string;
+  /** Limits so far. */
+  readonly covered: CoveredBy;
+  /** Once the caller is known. */
+  tenantId?: string | undefined;
 }
 
 /** Single entry point of all requests, independent of the framework. */
@@ -51,16 +59,18 @@ export function createHandler(parts: HandlerParts): NeutralHandler {
     const correlationId = newToken();
     const { clock } = parts.services;
     const began = clock.monotonic();
-    const about: AboutRequest = { correlation_id: correlationId };
+    const about: About = { correlationId, covered: new CoveredBy() };
     const answer = await answerOrProblem(parts, request, about);
     const label = parts.router.label(request.method, splitPath(request.path)[0]);
     const ms = clock.monotonic() - began;
     parts.answered(label, answer.status, ms / 1_000);
-    const line = { ...label, status: answer.status, duration_ms: Math.round(ms), ...about };
+    const ids = { correlation_id: correlationId, tenant_id: about.tenantId };
+    const line = { ...label, status: answer.status, duration_ms: Math.round(ms), ...ids };
     if (POLLED.has(label.route)) parts.logger.debug('request', line);
     else parts.logger.info('request', line);
     const headers = {
       ...SECURITY_HEADERS,
+      ...about.covered.fields(),
       ...answer.headers,
       ...(typeof answer.body === 'string' && { 'content-length': String(Buffer.byteLength(answer.body)) }),
       'x-correlation-id': correlationId,
@@ -79,9 +89,9 @@ async function discard(body: NeutralAnswer['body']): Promise<void> {
 async function answerOrProblem(
   parts: HandlerParts,
   request: NeutralRequest,
-  about: AboutRequest,
+  about: About,
 ): Promise<NeutralAnswer> {
-  const { correlation_id: correlationId } = about;
+  const { correlationId } = about;
   try {
     if (parts.services.stopping.aborted) throw shuttingDown();
     return await dispatch(parts, request, about);
@@ -112,12 +122,10 @@ function shuttingDown(): OrchestratorError {
   return new OrchestratorError('not_running', 'the server is shutting down', { retryAfterMs: 1_000 });
 }
 
-async function dispatch(
-  parts: HandlerParts,
-  request: NeutralRequest,
-  about: AboutRequest,
-): Promise<NeutralAnswer> {
+async function dispatch(parts: HandlerParts, request: NeutralRequest, about: About): Promise<NeutralAnswer> {
   const [path, query] = splitPath(request.path);
+  const address = addressOfCaller(request, parts.trustedProxies);
+  if (!parts.router.isPublic(path)) parts.rates.ofAddress(address, about.covered);
   const match = parts.router.match(request.method, path);
   if (match.found === 'nothing') throw new OrchestratorError('not_found', 'no such route');
   if (match.found === 'path') {
@@ -125,8 +133,8 @@ async function dispatch(
     throw new HttpRefusal(405, message, { headers: { allow: match.allow } });
   }
   const { route, params } = match;
-  const caller = await callerOf(parts, { route, request, correlationId: about.correlation_id });
-  about.tenant_id = caller.tenant?.tenantId;
+  const caller = await callerOf(parts, { route, request, address, ...about });
+  about.tenantId = caller.tenant?.tenantId;
   const reading = { share: shareOf(caller), largeBodies: parts.largeBodies };
   const body = await bodyOf(route, request, reading);
   const idempotencyKey = idempotencyKeyOf(route, request);
@@ -140,36 +148,6 @@ async function dispatch(
     services: parts.services,
   };
   return route.handle(context);
-}
-
-async function callerOf(
-  { authenticator, services }: HandlerParts,
-  {
-    route,
-    request,
-    correlationId,
-  }: { readonly route: Route; readonly request: NeutralRequest; readonly correlationId: string },
-): Promise<Pick<AnyRouteContext, 'credential' | 'caller' | 'tenant' | 'admin'>> {
-  if (route.who === 'public') return { credential: { token: '' } };
-  const ticket = route.takesTicket ? new URLSearchParams(splitPath(request.path)[1]).get('ticket') : null;
-  const credential = await shownCredential(services.tickets, request.headers['authorization'], ticket);
-  const ids = { correlation_id: correlationId };
-  const caller = await identify(authenticator, { credential, kind: route.who, ids });
-  refuseReader(caller, route);
-  const { orchestrator } = services;
-  return {
-    credential: credential ?? { token: '' },
-    caller,
-    ...(caller.kind === 'client' && { tenant: orchestrator.tenant(caller.tenant) }),
-    ...(caller.kind === 'operator' && { admin: orchestrator.admin }),
-  };
-}
-
-/** @throws {OrchestratorError} `forbidden` when an operator that may only read asks for a change. */
-function refuseReader(caller: Identity, { method }: Route): void {
-  if (caller.kind !== 'operator' || caller.readOnly !== true || method === 'GET') return;
-  const message = 'expected an operator token that may change things, got one that may only read';
-  throw new OrchestratorError('forbidden', message);
 }
 
 /** Owner charged for a large body. */
@@ -188,12 +166,6 @@ function idempotencyKeyOf(route: Route, request: NeutralRequest): string | undef
   const key = request.headers['idempotency-key'];
   if (!route.idempotent || key === undefined) return undefined;
   return validate(idempotencyKeySchema, key, 'idempotency-key');
-}
-
-/** Splits path and query. */
-export function splitPath(path: string): readonly [string, string] {
-  const mark = path.indexOf('?');
-  return mark < 0 ? [path, ''] : [path.slice(0, mark), path.slice(mark + 1)];
 }
 
 function fieldsOf(query: string): Record<string, string> {

@@ -13,6 +13,8 @@ export interface NeutralRequest {
   readonly path: string;
   /** Mount path in the host, for links: `''` or `/orchestrator`. */
   readonly prefix: string;
+  /** Address of the peer, if the adapter knows it. */
+  readonly remoteAddress?: string;
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: NeutralBody;

@@ -67,6 +67,7 @@ async function answer(
     method: request.method ?? 'GET',
     path,
     prefix,
+    ...addressOf(request),
     headers: headersOf(request),
     body: bodyOf(request),
     signal: gone.signal,
@@ -92,6 +93,11 @@ function pathOf(
   if (original === url || server.serves(original)) return { path: original, prefix: '' };
   const prefix = original.endsWith(url) ? original.slice(0, original.length - url.length) : '';
   return { path: url, prefix };
+}
+
+/** A request that a test of the host has made up may have no socket. */
+function addressOf({ socket }: { readonly socket?: { readonly remoteAddress?: string | undefined } }) {
+  return socket?.remoteAddress === undefined ? {} : { remoteAddress: socket.remoteAddress };
 }
 
 function headersOf(request: IncomingMessage): Record<string, string | undefined> {

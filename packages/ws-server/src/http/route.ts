@@ -2,10 +2,11 @@ import { type Clock, type Orchestrator, type TenantHandle } from '@agent-orchest
 import type { Admin } from '@agent-orchestrator/core/server';
 import { writeJson } from '@agent-orchestrator/core/protocol';
 import type { z } from 'zod';
-import type { Authenticator } from '../auth/authenticator.js';
+import type { AuthenticatedClient, Authenticator, KnownIdentity } from '../auth/authenticator.js';
 import type { FeedDirectory } from '../client-socket/feed-directory.js';
 import type { Admission } from '../sockets/admission.js';
-import type { ClientIdentity, Identity, OperatorIdentity, ServiceCredential } from '../auth/identities.js';
+import type { OperatorIdentity, ServiceCredential } from '../auth/identities.js';
+import type { Scope } from '@agent-orchestrator/core/protocol';
 import type { ShownCredential, Tickets } from '../auth/tickets.js';
 import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
 import type { PathParams, ValidPath } from './path-params.js';
@@ -28,7 +29,7 @@ export interface RouteServices {
 /** Required caller of a route: anyone, a client with its API key, a service or an operator with its token. */
 export interface Caller {
   readonly public: undefined;
-  readonly client: ClientIdentity;
+  readonly client: AuthenticatedClient;
   readonly service: ServiceCredential;
   readonly operator: OperatorIdentity;
 }
@@ -49,12 +50,17 @@ interface BaseContext<P, B, Q> {
 /** Context of a handler by required caller: a client comes with its tenant, an operator with its access to all. */
 type RouteContext<W extends keyof Caller, P, B, Q> = BaseContext<P, B, Q> &
   (W extends 'client'
-    ? { readonly caller: ClientIdentity; readonly tenant: TenantHandle }
+    ? { readonly caller: AuthenticatedClient; readonly tenant: TenantHandle }
     : W extends 'service'
       ? { readonly caller: ServiceCredential }
       : W extends 'operator'
         ? { readonly caller: OperatorIdentity; readonly admin: Admin }
         : object);
+
+/** Scope that a route of clients requires: one, or any of several. Other callers have none. */
+type RequiredScope<W extends keyof Caller> = W extends 'client'
+  ? { readonly scope: Scope | readonly [Scope, Scope, ...Scope[]] }
+  : { readonly scope?: never };
 
 export interface RouteDefinition<
   P extends string,
@@ -84,6 +90,8 @@ export interface Route {
   readonly method: string;
   readonly path: string;
   readonly who: keyof Caller;
+  /** Scopes of which a client needs one. Empty for other callers. */
+  readonly scopes: readonly Scope[];
   readonly summary: string;
   readonly body?: z.ZodType;
   readonly query?: z.ZodType;
@@ -94,7 +102,7 @@ export interface Route {
 
 /** A context with validated body and query. */
 export type AnyRouteContext = BaseContext<Readonly<Record<string, string>>, unknown, unknown> & {
-  readonly caller?: Identity;
+  readonly caller?: KnownIdentity;
   readonly tenant?: TenantHandle;
   readonly admin?: Admin;
 };
@@ -105,9 +113,11 @@ export function route<
   W extends keyof Caller,
   B extends z.ZodType,
   Q extends z.ZodType,
->(definition: RouteDefinition<P, W, B, Q>): Route {
+>(definition: RouteDefinition<P, W, B, Q> & RequiredScope<W>): Route {
+  const { scope = [] }: { readonly scope?: Scope | readonly Scope[] } = definition;
   return {
-    ...definition,
+    ...(definition as RouteDefinition<P, W, B, Q>),
+    scopes: [scope].flat(),
     idempotent: definition.idempotent ?? false,
     takesTicket: definition.takesTicket ?? false,
     handle: (context) =>

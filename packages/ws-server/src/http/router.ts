@@ -61,6 +61,13 @@ export class Router {
     return { method: methodsOf(compiled).includes(method) ? method : 'other', route: compiled.path };
   }
 
+  /** Whether a path has only routes without a credential, such as health checks. */
+  isPublic(path: string): boolean {
+    const parts = partsOf(path);
+    const compiled = this.#compiled.find((candidate) => fits(candidate.parts, parts));
+    return compiled !== undefined && [...compiled.routes.values()].every(({ who }) => who === 'public');
+  }
+
   /** Whether a route has this path, with any method. */
   knows(path: string): boolean {
     const parts = partsOf(path);

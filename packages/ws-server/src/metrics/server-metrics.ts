@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Clock, Orchestrator, OrchestratorStats } from '@agent-orchestrator/core';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { LimitName } from '../rates/rate-state.js';
 import { addQueueMetrics } from './queue-metrics.js';
 import type { RouteLabel } from './route-label.js';
 import { addRunMetrics } from './run-metrics.js';
@@ -27,7 +28,8 @@ export class ServerMetrics {
   readonly #eventLag: Histogram;
   #ofProcess = false;
 
-  constructor(orchestrator: Orchestrator, clock: Clock) {
+  /** @param refused requests refused by a rate limit, by limit. */
+  constructor(orchestrator: Orchestrator, clock: Clock, refused: Readonly<Record<LimitName, number>>) {
     this.#orchestrator = orchestrator;
     const registers = [this.#registry];
     this.#requests = new Counter({
@@ -54,6 +56,9 @@ export class ServerMetrics {
     this.#describeStorage(clock);
     addRunMetrics(orchestrator, this.#registry);
     addQueueMetrics(orchestrator, this.#registry, clock);
+    this.#counter('rate_limited_total', 'Requests refused by a rate limit.', ['limit'], (set) => {
+      for (const [limit, count] of Object.entries(refused)) set(count, { limit });
+    });
     this.#describeSockets();
     if (orchestrator.stats().worker) this.#describeWorker();
     this.#describeSweeper();

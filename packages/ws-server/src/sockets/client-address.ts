@@ -5,10 +5,17 @@ import { isIPv4, isIPv6 } from 'node:net';
  * Address that a connection is counted for: its peer, or, behind trusted proxies, the entry that the outermost of them added
  * to `X-Forwarded-For`. An IPv6 customer has a whole /64, so that counts as one.
  */
-export function clientAddress(request: IncomingMessage, trustedProxies: number): string {
-  const remote = request.socket.remoteAddress ?? '';
-  const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',').split(',');
-  const entry = trustedProxies > 0 ? forwarded.at(-trustedProxies)?.trim() : undefined;
+export function clientAddress({ socket, headers }: IncomingMessage, trustedProxies: number): string {
+  const forwardedFor = [headers['x-forwarded-for'] ?? []].flat().join(',');
+  return addressOf({ remote: socket.remoteAddress ?? '', forwardedFor }, trustedProxies);
+}
+
+/** The same of a request whose peer and `X-Forwarded-For` are known. */
+export function addressOf(
+  { remote, forwardedFor }: { readonly remote: string; readonly forwardedFor: string },
+  trustedProxies: number,
+): string {
+  const entry = trustedProxies > 0 ? forwardedFor.split(',').at(-trustedProxies)?.trim() : undefined;
   return networkOf(entry !== undefined && (isIPv4(entry) || isIPv6(entry)) ? entry : remote);
 }
 

@@ -10,13 +10,14 @@ import type {
   TaskRecord,
   TenantRecord,
 } from '../../storage/portable-records.js';
+import type { TenantSettings } from '../../storage/tenant-store.js';
 import type { EngineState } from '../engine-state.js';
 import { keepJson } from '../kept-json.js';
 import { ConcurrencyGroup } from '../queue/concurrency-group.js';
 import { fingerprintOfDigest } from '../tasks/idempotency.js';
 import type { TaskEntry } from '../tasks/task-entry.js';
 import { TaskLife } from '../tasks/task-life.js';
-import { type BatchEntry, SessionEntry, type TenantState } from '../tenants/tenant-state.js';
+import { areDefault, type BatchEntry, SessionEntry, type TenantState } from '../tenants/tenant-state.js';
 import { TaskFiller } from './task-filler.js';
 
 interface OpenCancelling {
@@ -96,10 +97,9 @@ export class EngineFiller {
 
   #addTenant(record: TenantRecord): void {
     this.#endTenant();
-    const { weight, paused, max_running: maxRunning } = record;
+    const settings = settingsOf(record);
     const tenant = this.state.tenant(record.tenant_id);
-    if (weight !== 1 || paused || maxRunning !== undefined)
-      tenant.settings = { weight, paused, ...(maxRunning !== undefined && { maxRunning }) };
+    if (!areDefault(settings)) tenant.settings = settings;
     tenant.claimed = record.claimed;
     tenant.lined = record.lined;
     tenant.events.startAfter(record.seq);
@@ -185,4 +185,19 @@ export class EngineFiller {
     tenant.idempotency.set(key, { fingerprint: fingerprintOfDigest(digest), until, entry });
     this.state.schedule('idempotency', until, { tenantId, id: key });
   }
+}
+
+function settingsOf({ weight, paused, max_running: maxRunning, rates }: TenantRecord): TenantSettings {
+  const { requests_per_minute: requestsPerMinute, burst } = rates ?? {};
+  return {
+    weight,
+    paused,
+    ...(maxRunning !== undefined && { maxRunning }),
+    ...(rates && {
+      rates: {
+        ...(requestsPerMinute !== undefined && { requestsPerMinute }),
+        ...(burst !== undefined && { burst }),
+      },
+    }),
+  };
 }

@@ -10,8 +10,8 @@ import { viewJson } from '../kept-json.js';
 import { batchKey, sessionKey } from '../tasks/cancellations.js';
 import { digestOfKey } from '../tasks/idempotency.js';
 import {
+  areDefault,
   type BatchEntry,
-  DEFAULT_SETTINGS,
   type RememberedKey,
   type SessionEntry,
   type TenantState,
@@ -33,20 +33,25 @@ export function* engineRecords(state: EngineState, now: number): Generator<Porta
 }
 
 function isKept({ tasks, sessions, batches, settings }: TenantState): boolean {
-  const { weight, paused, maxRunning } = settings;
-  const isSet = weight !== DEFAULT_SETTINGS.weight || paused || maxRunning !== undefined;
-  return isSet || tasks.size > 0 || sessions.size > 0 || batches.size > 0;
+  return !areDefault(settings) || tasks.size > 0 || sessions.size > 0 || batches.size > 0;
 }
 
 function* tenantRecords(tenant: TenantState): Generator<PortableRecord> {
   const { tenantId: tenant_id, settings, events, claimed, lined } = tenant;
-  const { weight, paused, maxRunning } = settings;
+  const { weight, paused, maxRunning, rates } = settings;
+  const { requestsPerMinute, burst } = rates ?? {};
   yield {
     kind: 'tenant',
     tenant_id,
     weight,
     paused,
     ...(maxRunning !== undefined && { max_running: maxRunning }),
+    ...(rates && {
+      rates: {
+        ...(requestsPerMinute !== undefined && { requests_per_minute: requestsPerMinute }),
+        ...(burst !== undefined && { burst }),
+      },
+    }),
     seq: events.seq,
     claimed,
     lined,

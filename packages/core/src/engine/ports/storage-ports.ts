@@ -2,7 +2,7 @@ import { checked, type StoragePorts } from '../../storage/checked-storage.js';
 import type { CommandGate } from '../engine-gate.js';
 import { eventLog } from './event-log.js';
 import { callJournal, taskQueue, taskRecords, workerDirectory } from './task-ports.js';
-import { sessionStore, tenantStore, ticketStore, usageLedger } from './tenant-ports.js';
+import { rateStore, sessionStore, tenantStore, ticketStore, usageLedger } from './tenant-ports.js';
 
 /** The ports of a storage whose commands go through `gate`; they check their params. */
 export function storagePorts(gate: CommandGate): StoragePorts {
@@ -14,6 +14,7 @@ export function storagePorts(gate: CommandGate): StoragePorts {
     events: eventLog(gate),
     tenants: tenantStore(gate),
     tickets: ticketStore(gate),
+    rates: rateStore(gate),
     usage: usageLedger(gate),
     workers: workerDirectory(gate),
   });

@@ -1,8 +1,10 @@
+import type { RateStore } from '../../storage/rate-store.js';
 import type { SessionStore } from '../../storage/session-store.js';
 import type { TenantStore } from '../../storage/tenant-store.js';
 import type { TicketStore } from '../../storage/ticket-store.js';
 import type { UsageLedger } from '../../storage/usage-ledger.js';
 import type { CommandGate } from '../engine-gate.js';
+import { RateBook } from '../tenants/rates.js';
 import { cancelAll } from './portions.js';
 
 export function sessionStore(gate: CommandGate): SessionStore {
@@ -36,6 +38,17 @@ export function ticketStore(gate: CommandGate): TicketStore {
   return {
     issue: async (params) => gate.execute('tickets.issue', params),
     spend: async (params) => gate.execute('tickets.spend', params),
+  };
+}
+
+/** Outside of the engine's state: see `RateBook`. */
+export function rateStore(gate: CommandGate): RateStore {
+  const book = new RateBook(gate.clock);
+  return {
+    lease: async (params) => {
+      const { settings } = await gate.read('tenants.get', { tenantId: params.tenantId });
+      return book.lease(params, settings.rates);
+    },
   };
 }
 

@@ -69,6 +69,11 @@ export interface RememberedKey {
 /** Settings of a tenant without its own. */
 export const DEFAULT_SETTINGS: TenantSettings = Object.freeze({ weight: 1, paused: false });
 
+/** Whether a tenant has no setting of its own. */
+export function areDefault({ weight, paused, maxRunning, rates }: TenantSettings): boolean {
+  return weight === DEFAULT_SETTINGS.weight && !paused && maxRunning === undefined && rates === undefined;
+}
+
 /** All state of one tenant. On Redis all of it shares a slot. */
 export class TenantState {
   readonly tasks = new Map<string, TaskEntry>();
@@ -131,12 +136,9 @@ export class TenantState {
   /** Whether no readable state is left. The rotation drops the tenant at the next claim. */
   get isEmpty(): boolean {
     const kept = [this.tasks, this.sessions, this.batches, this.idempotency];
-    const { weight, paused, maxRunning } = this.settings;
     return (
       kept.every(({ size }) => size === 0) &&
-      weight === DEFAULT_SETTINGS.weight &&
-      !paused &&
-      maxRunning === undefined &&
+      areDefault(this.settings) &&
       this.held.isEmpty &&
       this.events.isEmpty
     );

@@ -1,4 +1,5 @@
 import type {
+  TenantSettings,
   TenantStats,
   ConfigureTenantParams,
   GetTenantParams,
@@ -23,12 +24,14 @@ export class Tenants {
 
   configure(params: ConfigureTenantParams): TenantStats {
     const tenant = this.state.tenant(params.tenantId);
-    const { weight, paused, maxRunning: kept } = tenant.settings;
+    const { weight, paused, maxRunning: kept, rates: keptRates } = tenant.settings;
     const maxRunning = params.maxRunning === undefined ? kept : (params.maxRunning ?? undefined);
+    const rates = params.rates === undefined ? keptRates : ratesOf(keptRates, params.rates);
     tenant.settings = {
       weight: params.weight ?? weight,
       paused: params.paused ?? paused,
       ...(maxRunning !== undefined && { maxRunning }),
+      ...(rates && { rates }),
     };
     this.life.joinRotation(tenant);
     return viewTenant(tenant);
@@ -43,6 +46,19 @@ export class Tenants {
     }
     return { tenants };
   }
+}
+
+function ratesOf(
+  kept: TenantSettings['rates'],
+  change: NonNullable<ConfigureTenantParams['rates']> | null,
+): TenantSettings['rates'] {
+  if (change === null) return undefined;
+  const { requestsPerMinute = kept?.requestsPerMinute, burst = kept?.burst } = change;
+  const rates = {
+    ...(typeof requestsPerMinute === 'number' && { requestsPerMinute }),
+    ...(typeof burst === 'number' && { burst }),
+  };
+  return Object.keys(rates).length > 0 ? rates : undefined;
 }
 
 function viewTenant(tenant: TenantState): TenantStats {

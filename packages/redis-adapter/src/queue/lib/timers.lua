@@ -293,7 +293,7 @@ local function isForgettable()
       return false
     end
   end
-  local isSet = meta.paused or meta.weight or meta.max_running
+  local isSet = meta.paused or meta.weight or meta.max_running or meta.requests_per_minute or meta.request_burst
   return not isSet and now >= count('followed')
     and redis.call('EXISTS', DUE, LIVE, DONE, PREFIX .. '@created', PREFIX .. '@leases', PREFIX .. '@retention',
       PREFIX .. '@sessions') == 0

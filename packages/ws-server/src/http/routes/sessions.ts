@@ -23,6 +23,7 @@ export const sessionRoutes: readonly Route[] = [
     method: 'POST',
     path: '/v1/sessions',
     who: 'client',
+    scope: 'chat',
     summary: 'Begin a session: 201, or 200 if the one that was named is there already.',
     body: sessionCreationSchema.nullish(),
     idempotent: true,
@@ -41,6 +42,7 @@ export const sessionRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/sessions',
     who: 'client',
+    scope: 'chat',
     summary: 'List sessions, newest first.',
     query: listQuerySchema,
     async handle({ query, tenant }) {
@@ -51,6 +53,7 @@ export const sessionRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/sessions/{session_id}',
     who: 'client',
+    scope: 'chat',
     summary: 'Show a session with its live tasks.',
     async handle({ params, tenant }) {
       const { session, ...state } = await tenant.sessions.get(params.session_id);
@@ -62,6 +65,7 @@ export const sessionRoutes: readonly Route[] = [
     method: 'PATCH',
     path: '/v1/sessions/{session_id}',
     who: 'client',
+    scope: 'chat',
     summary: 'Change agent or context of a session, if it is still the one of "If-Match".',
     body: sessionPatchSchema,
     async handle({ params, body, tenant, request }) {
@@ -74,6 +78,7 @@ export const sessionRoutes: readonly Route[] = [
     method: 'DELETE',
     path: '/v1/sessions/{session_id}',
     who: 'client',
+    scope: 'chat',
     summary: 'Close a session; its live tasks are cancelled.',
     async handle({ params, tenant }) {
       const session = await tenant.sessions.close(params.session_id);
@@ -84,6 +89,7 @@ export const sessionRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/sessions/{session_id}/messages',
     who: 'client',
+    scope: 'chat',
     summary: 'The newest messages of a session, oldest first.',
     query: messagesQuerySchema,
     async handle({ params, query, tenant }) {
@@ -94,10 +100,10 @@ export const sessionRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/sessions/{session_id}/events',
     who: 'client',
+    scope: 'chat',
     summary: 'Follow a session and its tasks (SSE); "Last-Event-ID" resumes.',
     takesTicket: true,
-    handle: ({ params, tenant, request, services, credential }) =>
-      followSession({ request, services, tenant, credential }, params.session_id),
+    handle: ({ params, ...follow }) => followSession(follow, params.session_id),
   }),
 ];
 

@@ -10,9 +10,9 @@ import {
 } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { followTask } from '../follow-answer.js';
-import { refusePlanWithoutScope } from '../plan-scope.js';
 import { present } from '../present.js';
 import { json, type Route, route } from '../route.js';
+import { submittedBy } from '../submitted-by.js';
 import { acceptedAnswer } from '../task-answer.js';
 
 const listQuerySchema = z.object({
@@ -28,13 +28,13 @@ export const taskRoutes: readonly Route[] = [
     method: 'POST',
     path: '/v1/tasks',
     who: 'client',
+    scope: 'tasks',
     summary: 'Submit a task of any type.',
     body: taskSubmissionSchema,
     idempotent: true,
     async handle({ body, caller, tenant, request, services, idempotencyKey }) {
-      refusePlanWithoutScope(caller, { type: body.type, payload: body.payload ?? null });
       const accepted = await tenant.tasks.submit(
-        body,
+        submittedBy(caller, body),
         idempotencyKey === undefined ? {} : { idempotencyKey },
       );
       return acceptedAnswer({ request, services, tenant, accepted });
@@ -44,6 +44,7 @@ export const taskRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/tasks',
     who: 'client',
+    scope: 'tasks',
     summary: 'List tasks, newest first.',
     query: listQuerySchema,
     async handle({ query, tenant }) {
@@ -54,6 +55,7 @@ export const taskRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/tasks/{task_id}',
     who: 'client',
+    scope: 'tasks',
     summary: 'Show a task.',
     async handle({ params, tenant }) {
       return json(200, await tenant.tasks.get(params.task_id));
@@ -63,15 +65,16 @@ export const taskRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/tasks/{task_id}/events',
     who: 'client',
+    scope: ['chat', 'tasks'],
     summary: 'Follow a task (SSE); "Last-Event-ID" resumes, 204 past the final event.',
     takesTicket: true,
-    handle: ({ params, tenant, request, services, credential }) =>
-      followTask({ request, services, tenant, credential }, params.task_id),
+    handle: ({ params, ...follow }) => followTask(follow, params.task_id),
   }),
   route({
     method: 'POST',
     path: '/v1/tasks/{task_id}/cancel',
     who: 'client',
+    scope: 'tasks',
     summary: 'Cancel a task: 200 when it has ended, 202 while its worker still has its grace.',
     body: cancelBodySchema.nullish(),
     async handle({ params, body, tenant }) {
@@ -83,6 +86,7 @@ export const taskRoutes: readonly Route[] = [
     method: 'POST',
     path: '/v1/tasks/{task_id}/signals/{name}',
     who: 'client',
+    scope: 'chat',
     summary: 'Give a waiting workflow what it waits for; kept until it asks.',
     body: signalBodySchema.nullish(),
     idempotent: true,

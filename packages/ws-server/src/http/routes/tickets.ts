@@ -7,11 +7,15 @@ export const ticketRoutes: readonly Route[] = [
     method: 'POST',
     path: '/v1/tickets',
     who: 'client',
+    scope: 'chat',
     summary:
       'A ticket for "?ticket=" of /ws/client and of streams of events: good once, for 30 seconds, for one topic if named.',
     body: ticketRequestSchema.nullish(),
-    async handle({ body, tenant, services, credential }) {
-      return json(201, await services.tickets.issue(tenant, credential.token, body ?? undefined));
+    async handle({ body, caller, tenant, services, credential }) {
+      return json(
+        201,
+        await services.tickets.issue(tenant, { token: credential.token, caller, topic: body ?? undefined }),
+      );
     },
   }),
 ];

@@ -27,6 +27,7 @@ export const usageRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/usage',
     who: 'client',
+    scope: 'tasks',
     summary:
       'Tokens by day, model and operation, the days "from" to "to" (UTC, both included; default: the last 30).',
     query: usageQuerySchema,
