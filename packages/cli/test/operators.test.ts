@@ -28,9 +28,10 @@ function memoryWorld(): World {
   let open = 0;
   const openStorage = async (): Promise<Storage> => {
     open += 1;
-    const { tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, wakeups } = memory;
+    const { tasks, queue, journal, sessions, events, tenants, tickets, usage, cache, workers, wakeups } =
+      memory;
     return {
-      ...{ tasks, queue, journal, sessions, events, tenants, tickets, usage, workers, wakeups },
+      ...{ tasks, queue, journal, sessions, events, tenants, tickets, usage, cache, workers, wakeups },
       ping: () => memory.ping(),
       systemEvents: memory.systemEvents,
       close: async () => {

@@ -1,6 +1,7 @@
 import { MemoryStorage, type Storage } from '../src/index.js';
 import { type CaseLimits } from '../src/conformance/index.js';
 import { brokenBytes } from './broken-bytes.js';
+import { brokenCache } from './broken-cache.js';
 import { brokenClaimedMessages } from './broken-claimed-messages.js';
 import { brokenCompletions, forgetsEmptyLog } from './broken-completions.js';
 import { brokenPortions } from './broken-portions.js';
@@ -592,7 +593,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       original: (listener: unknown) => unknown,
     ) => original((wakeup: Answer) => wakeup['wakeup'] === 'ready' && listener(wakeup))) as never,
   }),
-  ...[brokenRecovery, brokenRepeats, brokenSystemEvents, brokenOwnWork, brokenClaimedMessages]
+  ...[brokenCache, brokenRecovery, brokenRepeats, brokenSystemEvents, brokenOwnWork, brokenClaimedMessages]
     .flatMap((broken) => Object.entries(broken))
     .flatMap(([where, mistakes]) => broken(where, mistakes)),
 ];

@@ -11,6 +11,7 @@ const PARTS = [
   'tenants',
   'tickets',
   'usage',
+  'cache',
   'workers',
 ] as const;
 

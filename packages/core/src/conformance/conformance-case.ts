@@ -30,6 +30,7 @@ export type StoragePart =
   | 'tenants'
   | 'tickets'
   | 'usage'
+  | 'cache'
   | 'workers'
   | 'wakeups'
   | 'systemEvents'

@@ -1,3 +1,4 @@
+import type { CacheStore } from '../storage/cache-store.js';
 import type { CallJournal } from '../storage/call-journal.js';
 import type { EventLog } from '../storage/event-log.js';
 import type { SessionStore } from '../storage/session-store.js';
@@ -23,6 +24,7 @@ export abstract class EngineStorage implements Storage {
   readonly tenants: TenantStore;
   readonly tickets: TicketStore;
   readonly usage: UsageLedger;
+  readonly cache: CacheStore;
   readonly workers: WorkerDirectory;
   readonly wakeups: Wakeups;
   readonly systemEvents: SystemEvents;
@@ -37,6 +39,7 @@ export abstract class EngineStorage implements Storage {
     this.tenants = ports.tenants;
     this.tickets = ports.tickets;
     this.usage = ports.usage;
+    this.cache = ports.cache;
     this.workers = ports.workers;
     this.wakeups = commands.wakeups;
     this.systemEvents = commands.systemEvents;

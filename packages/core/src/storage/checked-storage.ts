@@ -1,5 +1,6 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import { MAX_STORAGE_PAGE } from '../protocol/pages.js';
+import { DEFAULTS } from '../protocol/settings.js';
 import { MESSAGE_ROLES } from '../protocol/session.js';
 import { ON_BUSY, TASK_STATUSES } from '../protocol/task.js';
 import { messageOf } from '../protocol/thrown.js';
@@ -38,6 +39,7 @@ const taskId = name;
 const inTask = { tenantId, taskId };
 const inLease = { ...inTask, token: name };
 const MAX_VERSION = 1_000_000_000;
+const cached = { tenantId, digest: name, token: name };
 const inSession = { tenantId, sessionId: name };
 const limit = whole(1, MAX_STORAGE_PAGE);
 /** A position in a journal. */
@@ -292,6 +294,30 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
     add: fields({ tenantId, id: name, model: label, operation: label, tokens: amount, savedTokens: amount }),
     sum: fields({ tenantId, from: day, to: day }),
   },
+  cache: {
+    claim: fields({
+      ...cached,
+      leaseMs: span,
+      kind: label,
+      collection: optional(label),
+      sessionId: optional(name),
+    }),
+    renew: fields({ ...cached, leaseMs: span }),
+    put: fields({
+      ...cached,
+      value: json(),
+      tokens: amount,
+      model: optional(label),
+      ttlMs: whole(1, DEFAULTS.maxTaskTimeoutMs),
+    }),
+    remove: fields(cached),
+    invalidate: fields({
+      tenantId,
+      collection: optional(label),
+      kind: optional(label),
+      sessionId: optional(name),
+    }),
+  },
   workers: {
     announce: fields({ workerId: name, runs, leaseMs: optional(span) }),
     leave: fields({ workerId: name }),
@@ -302,7 +328,16 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
 /** The ports of a storage whose methods take parameters. */
 export type StoragePorts = Pick<
   Storage,
-  'tasks' | 'queue' | 'journal' | 'sessions' | 'events' | 'tenants' | 'tickets' | 'usage' | 'workers'
+  | 'tasks'
+  | 'queue'
+  | 'journal'
+  | 'sessions'
+  | 'events'
+  | 'tenants'
+  | 'tickets'
+  | 'usage'
+  | 'cache'
+  | 'workers'
 >;
 type Method = (params: unknown) => unknown;
 

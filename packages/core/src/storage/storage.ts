@@ -1,4 +1,5 @@
 import type { Wakeups } from './wakeups.js';
+import type { CacheStore } from './cache-store.js';
 import type { CallJournal } from './call-journal.js';
 import type { EventLog } from './event-log.js';
 import type { SessionStore } from './session-store.js';
@@ -20,6 +21,7 @@ export interface Storage {
   readonly tenants: TenantStore;
   readonly tickets: TicketStore;
   readonly usage: UsageLedger;
+  readonly cache: CacheStore;
   readonly workers: WorkerDirectory;
   readonly wakeups: Wakeups;
   readonly systemEvents: SystemEvents;

@@ -97,7 +97,7 @@ export class SimulatedProcess {
 
   #ownStorage(): Storage {
     const { storage } = this.around;
-    const { tasks, queue, journal, sessions, tenants, tickets, usage, workers } = storage;
+    const { tasks, queue, journal, sessions, tenants, tickets, usage, cache, workers } = storage;
     return {
       tasks: this.#own('tasks', tasks),
       queue: this.#own('queue', queue),
@@ -106,6 +106,7 @@ export class SimulatedProcess {
       tenants: this.#own('tenants', tenants),
       tickets: this.#own('tickets', tickets),
       usage: this.#own('usage', usage),
+      cache: this.#own('cache', cache),
       workers: this.#own('workers', workers),
       events: this.#ownEvents(),
       systemEvents: storage.systemEvents,

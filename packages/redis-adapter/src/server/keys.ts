@@ -57,6 +57,11 @@ export class Keys {
     return `${this.prefix}:tasks:{${tenantId}}:@tickets`;
   }
 
+  /** Prefix of the keys of a tenant's cached values. */
+  cache(tenantId: string): string {
+    return `${this.prefix}:cache:{${tenantId}}`;
+  }
+
   /** Values of a service, by key. */
   entries(service: string, tenantId: string): string {
     return `${this.prefix}:services:${service}:{${tenantId}}`;
