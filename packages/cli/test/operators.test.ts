@@ -297,6 +297,22 @@ describe.each(WORLDS)('operator commands %s', (_, open) => {
     });
   });
 
+  it('cache invalidate removes cached values of a tenant and prints their number', async () => {
+    const cached = new Orchestrator({ storage: world.storage }).cache;
+    for (const [key, collection] of [
+      [1, 'docs'],
+      [2, 'docs'],
+      [3, undefined],
+    ] as const)
+      await cached.getWithCacheAside({ tenant: 'acme', kind: 'k', key, collection }, () => ({ value: key }));
+    const invalidate = (...more: string[]) =>
+      run(['cache', 'invalidate', ...FLAGS, '--tenant', 'acme', ...more]);
+    expect((await invalidate('--collection', 'docs')).stdout).toBe('2 cached values removed\n');
+    expect(records((await invalidate('--json')).stdout)).toEqual([{ tenant_id: 'acme', removed: 1 }]);
+    const { code, stderr } = await invalidate('--collection', '');
+    expect([code, stderr]).toMatchObject([2, expect.stringContaining('--collection')]);
+  });
+
   describe('orchestrator-cli dlq', () => {
     const BETA = () => [...FLAGS, '--tenant', 'beta'];
 
@@ -473,6 +489,7 @@ describe('operator commands without what they need', () => {
     [['tasks', 'why', NOWHERE, '--tenant', 'acme']],
     [['tasks', 'list', '--tenant', 'acme']],
     [['tail', '--system']],
+    [['cache', 'invalidate', '--tenant', 'acme']],
   ])(
     '%j --storage memory: exits with a message that it needs a storage that processes share',
     async (args) => {
@@ -490,6 +507,7 @@ describe('operator commands without what they need', () => {
     [['sessions', 'list']],
     [['dlq', 'list']],
     [['dlq', 'redrive', NOWHERE]],
+    [['cache', 'invalidate']],
   ])('%j exits with a message that it needs a tenant', async (args) => {
     const { code, stderr } = await run([...args, ...FLAGS]);
     expect([code, stderr]).toEqual([

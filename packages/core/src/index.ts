@@ -28,6 +28,16 @@ export {
 export type { Message, Session } from './protocol/session.js';
 export { type Gap, type TaskEvent, isFinalEvent } from './protocol/events.js';
 export type { OrchestrationPlan } from './protocol/plan.js';
+export type {
+  CacheAsideAnswer,
+  CacheAsideRequest,
+  ComputeOptions,
+  Generate,
+  InvalidateRequest,
+  OrchestratorCache,
+  ValueWithCost,
+} from './cache/orchestrator-cache.js';
+export type { CacheKindStats } from './cache/cache-stats.js';
 export type { OrchestratorStats } from './orchestrator-stats.js';
 export { type Health, Orchestrator } from './orchestrator.js';
 export { type OrchestratorOptions, type Role } from './orchestrator-options.js';

@@ -22,6 +22,7 @@ export type {
   Admin,
   AdminPage,
   BulkReport,
+  CacheReport,
   JournalReport,
   QueueReport,
   SystemEventReport,

@@ -1,8 +1,14 @@
 import { type Explanation, OrchestratorError, type Task } from '@agent-orchestrator/core';
-import { PAGE_SIZES, type PageOptions, type TenantPatch } from '@agent-orchestrator/core/protocol';
+import {
+  type CacheInvalidation,
+  PAGE_SIZES,
+  type PageOptions,
+  type TenantPatch,
+} from '@agent-orchestrator/core/protocol';
 import type {
   Admin,
   AdminPage,
+  CacheReport,
   JournalReport,
   QueueReport,
   SystemEventReport,
@@ -62,6 +68,11 @@ export class HttpAdmin implements OperatorPort {
 
   redrive(of: TaskOfTenant): Promise<Task> {
     return this.#known(this.api.post<Task>(`${ADMIN}${taskPath(of)}/redrive`, {}));
+  }
+
+  invalidateCache(tenantId: string, { collection }: CacheInvalidation = {}): Promise<CacheReport> {
+    const path = `${ADMIN}${tenantPath(tenantId)}/cache/invalidate`;
+    return this.#known(this.api.post<CacheReport>(path, { collection: collection ?? null }));
   }
 
   async *systemEvents({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<SystemEventReport> {

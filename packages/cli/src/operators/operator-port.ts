@@ -6,5 +6,14 @@ import type { Admin } from '@agent-orchestrator/core/server';
  */
 export type OperatorPort = Pick<
   Admin,
-  'tenants' | 'configure' | 'queue' | 'tasks' | 'task' | 'explain' | 'journal' | 'redrive' | 'systemEvents'
+  | 'tenants'
+  | 'configure'
+  | 'queue'
+  | 'tasks'
+  | 'task'
+  | 'explain'
+  | 'journal'
+  | 'redrive'
+  | 'invalidateCache'
+  | 'systemEvents'
 >;

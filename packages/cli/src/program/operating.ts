@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { CommandContext } from '../commands/command-context.js';
 import type { ListFlags as DeadLetterFlags } from '../commands/dead-letters.js';
 import type { OperatorFlags } from '../commands/operator-context.js';
+import type { InvalidateFlags } from '../commands/cache.js';
 import type { ListFlags } from '../commands/tenant-list.js';
 import type { TailFlags } from '../commands/system-tail.js';
 import type { ConfigureFlags, SetFlags } from '../commands/tenants.js';
@@ -13,6 +14,7 @@ export function addOperatingCommands(program: Command, context: CommandContext):
   addQueueCommands(program, context);
   addTenantCommands(program, context);
   addDeadLetterCommands(program, context);
+  addCacheCommands(program, context);
   withOperatorFlags(program.command('tail'))
     .description('follow system events')
     .option(
@@ -58,6 +60,16 @@ function addTenantCommands(program: Command, context: CommandContext): void {
     .option('--weight <n>', `weight in fair queueing, 1 to ${MAX_WEIGHT}`)
     .option('--max-running <n>', 'maximum of concurrent tasks, or "none"')
     .action(async (tenant: string, flags: SetFlags) => (await actions()).set(context, tenant, flags));
+}
+
+function addCacheCommands(program: Command, context: CommandContext): void {
+  const cache = program.command('cache').description('cached values');
+  withTenantFlags(cache.command('invalidate'))
+    .description('remove cached values of a tenant; values that are being computed are not stored')
+    .option('--collection <name>', 'only those of this collection')
+    .action(async (flags: InvalidateFlags) =>
+      (await import('../commands/cache.js')).invalidate(context, flags),
+    );
 }
 
 function addDeadLetterCommands(program: Command, context: CommandContext): void {

@@ -3,6 +3,8 @@ export {
   deadLetterFilterSchema,
   MAX_RUNNING,
   MAX_WEIGHT,
+  type CacheInvalidation,
+  cacheInvalidationSchema,
   type TenantPatch,
   tenantPatchSchema,
 } from './admin.js';
