@@ -52,7 +52,14 @@ export type { CallOptions, StepOptions, WorkflowContext, WorkflowFunction } from
 export { type DefinitionOptions, type WorkflowDefinition, defineWorkflow } from './workflows/definition.js';
 export type { StandardSchema } from './protocol/standard-schema.js';
 export type { Contracts, OperationContract, ServiceContract } from './services/contracts.js';
-export type { CallStage, OutboundCall, SendResult, Sender } from './services/call-stage.js';
+export type {
+  CallStage,
+  OperationCacheSettings,
+  OutboundCall,
+  SendResult,
+  Sender,
+  ServiceCacheSettings,
+} from './services/call-stage.js';
 export type { OrchestratorHooks } from './runtime/hooks.js';
 export type { WorkflowOptions } from './workflows/catalog.js';
 export type { ChatPayload } from './workflows/flows/conversation.js';

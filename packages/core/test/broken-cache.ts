@@ -63,6 +63,14 @@ export const brokenCache: Readonly<Record<string, Readonly<Record<string, Mistak
       return answer === 'no_room' ? 'stored' : answer;
     },
   },
+  'journal.record': {
+    'forgets what the cache has saved': (params, original) => {
+      const answer = params['answer'] as unknown as Answer;
+      const before = answer['usage'] as object | undefined;
+      const usage = before && { ...before, saved_tokens: 0 };
+      return original({ ...params, answer: { ...answer, ...(usage && { usage }) } });
+    },
+  },
   'cache.remove': {
     'does nothing': forgets(undefined),
     'removes the entry of another': async (params, _, storage) => {

@@ -171,7 +171,7 @@ const reporting = (title: string, body: object): StorageCall => ({
     body,
   }),
 });
-const usage = { tokens: 12.5, model: 'm' };
+const usage = { tokens: 12.5, model: 'm', saved_tokens: 3.5 };
 const succeeded = { kind: 'outcome', outcome: { ok: true, value: payload }, usage };
 const failedOutcome = { kind: 'outcome', outcome: { ok: false, error }, usage };
 

@@ -14,26 +14,27 @@ export interface CachedValue {
 
 /** A computed value as JSON, so that no two callers share an object that one of them may change. */
 export class ComputedValue {
-  readonly #text: string;
-
-  /** @throws {OrchestratorError} `invalid_request` for a value that is no JSON. */
+  /** @param text the value as JSON. */
   constructor(
-    value: unknown,
+    private readonly text: string,
     readonly tokens: number,
     readonly model: string | undefined,
-  ) {
-    this.#text = textOf(value);
+  ) {}
+
+  /** @throws {OrchestratorError} `invalid_request` for a value that is no JSON. */
+  static of(value: unknown, tokens: number, model: string | undefined): ComputedValue {
+    return new ComputedValue(textOf(value), tokens, model);
   }
 
   /** Whether the storage takes it. */
   get isStorable(): boolean {
-    return Buffer.byteLength(this.#text) <= MAX_RESULT_BYTES;
+    return Buffer.byteLength(this.text) <= MAX_RESULT_BYTES;
   }
 
   /** A copy. */
   view(): CachedValue {
     const view = { value: null as JsonValue, tokens: this.tokens, model: this.model };
-    addFromText(view, 'value', this.#text);
+    addFromText(view, 'value', this.text);
     return view;
   }
 }

@@ -29,6 +29,8 @@ export interface CacheRequest {
    * for it; `at_once`: each computes, and nothing of it is stored.
    */
   readonly whenFailed: 'in_turn' | 'at_once';
+  /** Called once it is known whether the value is there, is computed by this caller, or has to be waited for. */
+  readonly onClaimed?: () => void;
 }
 
 /** `cache`: from the storage, or from the computation of another caller. */
@@ -100,19 +102,25 @@ export class CachedValues {
     const token = this.#parts.random.uuid();
     for (;;) {
       const claim = await this.#claim(request, token);
-      if (claim?.answer === 'hit') return { from: 'cache', cached: claim };
+      if (claim?.answer === 'hit') {
+        request.onClaimed?.();
+        return { from: 'cache', cached: claim };
+      }
       const id = idOf(claim, token, request);
       const running = claim?.answer === 'claimed' ? undefined : this.#computations.get(id);
       if (running) {
+        request.onClaimed?.();
         const shared = await running.shared(signal);
         if (shared) return { from: 'cache', cached: shared.view() };
         if (request.whenFailed === 'at_once')
           return { from: 'computed', result: await alone(compute, signal) };
       } else if (claim?.answer === 'computing') {
+        request.onClaimed?.();
         await caller.wait(claim.remainingMs, signal);
       } else {
         const computation = this.#begin(request, id, claim !== undefined, compute);
         caller.wakeOthers();
+        request.onClaimed?.();
         return { from: 'computed', result: await computation.result(signal) };
       }
     }

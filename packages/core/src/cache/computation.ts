@@ -19,7 +19,7 @@ export interface Computed<T> {
 export type Compute<T> = (signal: AbortSignal) => Promise<Computed<T>>;
 
 /**
- * A computation in this process, with the callers that wait for it. It ends when it has a result, when nobody waits any more, or
+ * A computation in this process, with the callers that wait for it. It ends when it has a result, when no caller waits any more, or
  * after fifteen minutes.
  */
 export class Computation<T> {
@@ -78,7 +78,7 @@ export class Computation<T> {
     const { signal } = this.#abort;
     let shared: ComputedValue | undefined;
     try {
-      // A computation that does not follow its signal holds nobody.
+      // A computation that does not follow its signal holds no caller.
       const computed = await abortable(signal, () => compute(signal));
       shared = computed.shared;
       return computed;

@@ -189,6 +189,6 @@ async function computed<V extends JsonValue>(
   const found = loaded ?? (await generate({ signal }));
   const hit = loaded ? 'load' : 'generated';
   const { tokens, model } = validate(costSchema, found, hit === 'load' ? 'load' : 'generate');
-  const shared = new ComputedValue(found.value, tokens, model);
+  const shared = ComputedValue.of(found.value, tokens, model);
   return { result: { value: found.value, metrics: { hit, tokens, model } }, shared };
 }

@@ -48,7 +48,7 @@ const after = optional(label);
 const reason = text(MESSAGE);
 const error = fields({ code: name, message: text(MESSAGE), retryable: flag, diagnostic: optional(json()) });
 const diagnostic = optional(json());
-const usage = optional(fields({ tokens: amount, model: label }));
+const usage = optional(fields({ tokens: amount, model: label, saved_tokens: optional(amount) }));
 const success = fields({ value: json('result_too_large') });
 const failure = fields({ ok: flag, error });
 const outcome: Check = (value, path) => {
