@@ -20,7 +20,7 @@ function missing(name: string): string | undefined {
 
 describe('the examples', () => {
   it('are the expected ones', () => {
-    expect(names.toSorted()).toEqual(['approval', 'host-app', 'plans', 'python-service']);
+    expect(names.toSorted()).toEqual(['approval', 'caching', 'host-app', 'plans', 'python-service']);
   });
 
   it.for(names)('%s prints its expected output', async (name, { skip }) => {

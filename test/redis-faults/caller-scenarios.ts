@@ -28,6 +28,14 @@ const submittingBatch = (more: Partial<BatchSubmission>, key?: string) => async 
   return () => t.storage.tasks.submitBatch({ tenantId: t.tenantId, batch, idempotency, maxWaiting: MAX });
 };
 
+/** A computation of a cached value. */
+async function cachedIn(t: CaseTools, state?: 'claimed') {
+  const computation = { tenantId: t.tenantId, digest: 'd', token: t.id() };
+  const about = { leaseMs: 30_000, kind: 'k', collection: 'docs' };
+  if (state) await t.storage.cache.claim({ ...computation, ...about });
+  return computation;
+}
+
 /** More tasks than one step creates. */
 const submittingStaged = (key?: string) => async (t: CaseTools) => {
   const items = Array.from({ length: DEFAULTS.cancelledAtOnce + 20 }, (_, at) =>
@@ -391,6 +399,50 @@ export const OTHERS: readonly StepScenario[] = [
       await t.storage.tickets.issue({ ...where, content: 'sealed', lifeMs: 30_000, maxOpen: 1 });
       const spendId = t.id();
       return () => t.storage.tickets.spend({ ...where, spendId });
+    },
+  },
+  {
+    title: 'claim the computation of a cached value',
+    script: 'claimCached',
+    async prepare(t) {
+      const computation = await cachedIn(t);
+      return () => t.storage.cache.claim({ ...computation, leaseMs: 30_000, kind: 'k', collection: 'docs' });
+    },
+  },
+  {
+    title: 'renew the lease of a computation',
+    script: 'renewCached',
+    async prepare(t) {
+      const computation = await cachedIn(t, 'claimed');
+      return () => t.storage.cache.renew({ ...computation, leaseMs: 30_000 });
+    },
+  },
+  {
+    title: 'store a cached value',
+    script: 'putCached',
+    async prepare(t) {
+      const computation = await cachedIn(t, 'claimed');
+      const value = { text: 'x'.repeat(1_000) };
+      return () => t.storage.cache.put({ ...computation, value, tokens: 7, model: 'm', ttlMs: 60_000 });
+    },
+  },
+  {
+    title: 'remove a cached value',
+    script: 'removeCached',
+    async prepare(t) {
+      const computation = await cachedIn(t, 'claimed');
+      return () => t.storage.cache.remove(computation);
+    },
+  },
+  {
+    title: 'invalidate cached values',
+    script: 'invalidateCached',
+    // The repeat finds none.
+    again: '0',
+    async prepare(t) {
+      await cachedIn(t, 'claimed');
+      const { tenantId } = t;
+      return async () => String(await t.storage.cache.invalidate({ tenantId, collection: 'docs' }));
     },
   },
   {

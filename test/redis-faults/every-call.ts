@@ -3,6 +3,7 @@ import { OrchestratorError, type Storage } from '@agent-orchestrator/core';
 const TASK = '00000000-0000-4000-8000-000000000001';
 const where = { tenantId: 'acme', taskId: TASK };
 const inSession = { tenantId: 'acme', sessionId: 'talk' };
+const cached = { tenantId: 'acme', digest: 'd', token: 't' };
 const runs = [{ type: 'work', versions: [1] }];
 const outcome = { kind: 'outcome', outcome: { ok: true, value: 1 } } as const;
 const task = {
@@ -152,6 +153,11 @@ const EVERY_CALL: readonly Call[] = [
     (s) => s.rates.lease({ tenantId: 'acme', name: 'r', leaseId: 'l', perMinute: 60, burst: 9, wanted: 1 }),
   ],
   ['tickets.spend', 'work', (s) => s.tickets.spend({ tenantId: 'acme', ticketId: 't', spendId: 's' })],
+  ['cache.claim', 'work', (s) => s.cache.claim({ ...cached, kind: 'k', leaseMs: 30_000 })],
+  ['cache.renew', 'work', (s) => s.cache.renew({ ...cached, leaseMs: 30_000 })],
+  ['cache.put', 'intake', (s) => s.cache.put({ ...cached, value: 1, tokens: 1, ttlMs: 60_000 })],
+  ['cache.remove', 'work', (s) => s.cache.remove(cached)],
+  ['cache.invalidate', 'work', (s) => s.cache.invalidate({ tenantId: 'acme' })],
   ['tenants.get', 'read', (s) => s.tenants.get({ tenantId: 'acme' })],
   ['tenants.configure', 'work', (s) => s.tenants.configure({ tenantId: 'acme', weight: 2 })],
   ['tenants.list', 'read', (s) => s.tenants.list({ limit: 10 })],

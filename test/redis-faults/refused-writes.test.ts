@@ -38,12 +38,13 @@ describe('a Redis at maxmemory', () => {
     }
   });
 
-  it('refuses submits, sessions and tickets, and no step that ends or continues accepted work', () => {
+  it('refuses submits, sessions, tickets and cached values, and no step that ends or continues accepted work', () => {
     const refused = STEP_SCENARIOS.filter(acceptsData).map(({ script }) => script);
     expect([...new Set(refused)].toSorted()).toEqual([
       'appendMessage',
       'createSession',
       'issueTicket',
+      'putCached',
       'redrive',
       'register',
       'stageBatch',

@@ -28,10 +28,10 @@ function memoryWorld(): World {
   let open = 0;
   const openStorage = async (): Promise<Storage> => {
     open += 1;
-    const { tasks, queue, journal, sessions, events, tenants, tickets, rates, usage, workers, wakeups } =
-      memory;
+    const { tasks, queue, journal, sessions, events, tenants, tickets, rates } = memory;
+    const { usage, cache, workers, wakeups } = memory;
     return {
-      ...{ tasks, queue, journal, sessions, events, tenants, tickets, rates, usage, workers, wakeups },
+      ...{ tasks, queue, journal, sessions, events, tenants, tickets, rates, usage, cache, workers, wakeups },
       ping: () => memory.ping(),
       systemEvents: memory.systemEvents,
       close: async () => {
@@ -299,6 +299,22 @@ describe.each(WORLDS)('operator commands %s', (_, open) => {
     });
   });
 
+  it('cache invalidate removes cached values of a tenant and prints their number', async () => {
+    const cached = new Orchestrator({ storage: world.storage }).cache;
+    for (const [key, collection] of [
+      [1, 'docs'],
+      [2, 'docs'],
+      [3, undefined],
+    ] as const)
+      await cached.getWithCacheAside({ tenant: 'acme', kind: 'k', key, collection }, () => ({ value: key }));
+    const invalidate = (...more: string[]) =>
+      run(['cache', 'invalidate', ...FLAGS, '--tenant', 'acme', ...more]);
+    expect((await invalidate('--collection', 'docs')).stdout).toBe('2 cached values removed\n');
+    expect(records((await invalidate('--json')).stdout)).toEqual([{ tenant_id: 'acme', removed: 1 }]);
+    const { code, stderr } = await invalidate('--collection', '');
+    expect([code, stderr]).toMatchObject([2, expect.stringContaining('--collection')]);
+  });
+
   describe('orchestrator-cli dlq', () => {
     const BETA = () => [...FLAGS, '--tenant', 'beta'];
 
@@ -532,6 +548,7 @@ describe('operator commands without what they need', () => {
     [['tasks', 'why', NOWHERE, '--tenant', 'acme']],
     [['tasks', 'list', '--tenant', 'acme']],
     [['tail', '--system']],
+    [['cache', 'invalidate', '--tenant', 'acme']],
   ])(
     '%j --storage memory: exits with a message that it needs a storage that processes share',
     async (args) => {
@@ -549,6 +566,7 @@ describe('operator commands without what they need', () => {
     [['sessions', 'list']],
     [['dlq', 'list']],
     [['dlq', 'redrive', NOWHERE]],
+    [['cache', 'invalidate']],
   ])('%j exits with a message that it needs a tenant', async (args) => {
     const { code, stderr } = await run([...args, ...FLAGS]);
     expect([code, stderr]).toEqual([

@@ -28,6 +28,16 @@ export {
 export type { Message, Session } from './protocol/session.js';
 export { type Gap, type TaskEvent, isFinalEvent } from './protocol/events.js';
 export type { OrchestrationPlan } from './protocol/plan.js';
+export type {
+  CacheAsideAnswer,
+  CacheAsideRequest,
+  ComputeOptions,
+  Generate,
+  InvalidateRequest,
+  OrchestratorCache,
+  ValueWithCost,
+} from './cache/orchestrator-cache.js';
+export type { CacheKindStats } from './cache/cache-stats.js';
 export type { OrchestratorStats } from './orchestrator-stats.js';
 export { type Health, Orchestrator } from './orchestrator.js';
 export { type OrchestratorOptions, type Role } from './orchestrator-options.js';
@@ -42,7 +52,14 @@ export type { CallOptions, StepOptions, WorkflowContext, WorkflowFunction } from
 export { type DefinitionOptions, type WorkflowDefinition, defineWorkflow } from './workflows/definition.js';
 export type { StandardSchema } from './protocol/standard-schema.js';
 export type { Contracts, OperationContract, ServiceContract } from './services/contracts.js';
-export type { CallStage, OutboundCall, SendResult, Sender } from './services/call-stage.js';
+export type {
+  CallStage,
+  OperationCacheSettings,
+  OutboundCall,
+  SendResult,
+  Sender,
+  ServiceCacheSettings,
+} from './services/call-stage.js';
 export type { OrchestratorHooks } from './runtime/hooks.js';
 export type { WorkflowOptions } from './workflows/catalog.js';
 export type { ChatPayload } from './workflows/flows/conversation.js';

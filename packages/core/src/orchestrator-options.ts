@@ -40,7 +40,7 @@ export interface OrchestratorOptions<C extends Contracts = Contracts> {
    * the services listed here only; `{}` lists a service without checks. Default: calls are untyped.
    */
   readonly contracts?: C;
-  /** Stages of the host for each call to a service, outermost first; they run before the limit of concurrency. Default: none. */
+  /** Stages of the host for each call to a service, outermost first; they run before the limit of concurrency, and not for answers from the cache. Default: none. */
   readonly callStages?: readonly CallStage[];
   /** Maximum of concurrently running tasks in this process, parked ones excluded. 1 to 100,000, default 100. */
   readonly concurrency?: number;

@@ -1,3 +1,4 @@
+import type { CacheKindStats } from './cache/cache-stats.js';
 import type { AckOutcome } from './protocol/service-socket.js';
 import type { SweeperStats, WorkerStats } from './worker/worker-stats.js';
 
@@ -12,4 +13,6 @@ export interface OrchestratorStats {
   readonly openTenantBreakers: Readonly<Record<string, number>>;
   /** Received notifications, by outcome. */
   readonly notifications: Readonly<Record<AckOutcome, number>>;
+  /** Cached values by kind, of calls by `service.operation`; beyond 100 kinds under `other`. */
+  readonly cache: Readonly<Record<string, CacheKindStats>>;
 }

@@ -1,6 +1,8 @@
 import type { Admin } from './admin/admin.js';
 import { StorageAdmin } from './admin/storage-admin.js';
 import { atMost, type Clock, systemClock } from './runtime/clock.js';
+import { CachedValues } from './cache/cached-values.js';
+import { OrchestratorCache } from './cache/orchestrator-cache.js';
 import { TenantEvents } from './events/tenant-events.js';
 import type { OrchestratorStats } from './orchestrator-stats.js';
 import { Gateway } from './intake/gateway.js';
@@ -75,6 +77,8 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
   readonly links: ServiceLinks;
   readonly gateway: Gateway;
   readonly tenants: TenantAdmin;
+  /** Values that are computed once, and kept for a while. */
+  readonly cache: OrchestratorCache;
   /** For operators only: it sees all tenants. */
   readonly admin: Admin;
   readonly role: Role;
@@ -84,6 +88,7 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
   readonly #catalog = new WorkflowCatalog();
   readonly #hooks: Hooks;
   readonly #caller: ServiceCaller;
+  readonly #cached: CachedValues;
   readonly #worker: Worker | undefined;
   readonly #guard: RejectionGuard | undefined;
   readonly #sweeper: Sweeper;
@@ -105,7 +110,8 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
       storage.systemEvents.publish({ kind: 'breaker_opened', text, fields });
       hooks.emit('breakerOpened', { service, ...(tenantId !== undefined && { tenantId }) });
     };
-    const caller = new ServiceCaller({ clock, random, logger, opened, stages: callStages, hooks });
+    const cached = new CachedValues({ storage, clock, random, logger });
+    const caller = new ServiceCaller({ clock, random, logger, opened, stages: callStages, hooks, cached });
     const contracts = new ContractChecks(options.contracts);
     const ports = { storage, clock, random, logger, caller, contracts, hooks, exposeErrors };
     this.#hooks = hooks;
@@ -114,6 +120,8 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
     this.#storage = storage;
     this.#ownsStorage = options.storage === undefined;
     this.#caller = caller;
+    this.#cached = cached;
+    this.cache = new OrchestratorCache({ values: cached, storage, clock, random, logger });
     const services: Readonly<Record<string, ServiceSettings>> = options.services ?? {};
     for (const [name, settings] of Object.entries(services)) caller.add(name, settings);
     addBuiltInWorkflows(this.#catalog, caller);
@@ -261,6 +269,7 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
     this.registry.close();
     await atMost(this.#clock, SWEEP_END_MS, this.#sweeper.stop());
     this.links.stop();
+    await this.cache.stop();
     try {
       await this.#caller.close();
       if (this.#ownsStorage) await this.#storage.close();
@@ -307,6 +316,7 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
       breakers: this.#caller.breakerStates(),
       openTenantBreakers: this.#caller.openTenantBreakers(),
       notifications: this.intake.outcomes,
+      cache: this.#cached.stats,
     };
   }
 

@@ -22,6 +22,7 @@ export type {
   Admin,
   AdminPage,
   BulkReport,
+  CacheReport,
   JournalReport,
   QueueReport,
   SystemEventReport,
@@ -39,6 +40,7 @@ export type { FollowOptions } from './events/tenant-events.js';
 export { TenantEvents } from './events/tenant-events.js';
 export { silentLogger } from './runtime/logger.js';
 export type { RegistryOptions } from './tasks/global-task-registry.js';
+export { serviceCacheSchema } from './services/service-settings.js';
 export type { HttpServiceSettings } from './services/service-settings.js';
 export type { InProcessServiceSettings } from './services/service-settings.js';
 export type { SenderServiceSettings } from './services/service-settings.js';

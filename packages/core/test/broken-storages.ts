@@ -1,14 +1,10 @@
 import { MemoryStorage, type Storage } from '../src/index.js';
 import { type CaseLimits } from '../src/conformance/index.js';
 import { brokenBytes } from './broken-bytes.js';
-import { brokenClaimedMessages } from './broken-claimed-messages.js';
 import { brokenCompletions, forgetsEmptyLog } from './broken-completions.js';
 import { brokenPortions } from './broken-portions.js';
-import { brokenOwnWork } from './broken-own-work.js';
-import { brokenRates, brokenTenantRates } from './broken-rates.js';
-import { brokenRecovery } from './broken-recovery.js';
-import { brokenRepeats } from './broken-repeats.js';
-import { brokenSystemEvents } from './broken-system-events.js';
+import { BROKEN_PARTS } from './broken-parts.js';
+import { brokenTenantRates } from './broken-rates.js';
 import type { ManualClock } from './harness.js';
 import {
   type Answer,
@@ -594,7 +590,7 @@ export const brokenStorages: readonly BrokenStorage[] = [
       original: (listener: unknown) => unknown,
     ) => original((wakeup: Answer) => wakeup['wakeup'] === 'ready' && listener(wakeup))) as never,
   }),
-  ...[brokenRates, brokenRecovery, brokenRepeats, brokenSystemEvents, brokenOwnWork, brokenClaimedMessages]
-    .flatMap((broken) => Object.entries(broken))
-    .flatMap(([where, mistakes]) => broken(where, mistakes)),
+  ...BROKEN_PARTS.flatMap((broken) => Object.entries(broken)).flatMap(([where, mistakes]) =>
+    broken(where, mistakes),
+  ),
 ];

@@ -12,6 +12,7 @@ const PARTS = [
   'tickets',
   'rates',
   'usage',
+  'cache',
   'workers',
 ] as const;
 

@@ -3,9 +3,12 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { MemoryStorage } from '../src/index.js';
 import { RateBook } from '../src/engine/tenants/rates.js';
 import { systemClock } from '../src/runtime/clock.js';
+import type { EngineGate } from '../src/engine/engine-gate.js';
 import { Heap } from '../src/engine/timers/heap.js';
 import { TenantDirectory } from '../src/engine/tenants/tenant-directory.js';
 import { TenantState } from '../src/engine/tenants/tenant-state.js';
+import { cachedBytes } from '../src/storage/index.js';
+import { ManualClock } from './harness.js';
 
 describe('tenants in memory', () => {
   it('are listed in the order of their ids, after additions and removals', () => {
@@ -115,5 +118,45 @@ describe('tickets in memory', () => {
     expect((await issue()).answer).toBe('issued');
     // Each of the 1,500 once among all, and once among those of the tenant.
     expect(pop.mock.calls.length).toBeLessThanOrEqual(3_000);
+  });
+});
+
+describe('cached values in memory', () => {
+  const put = async (storage: MemoryStorage, tenantId: string, digest: string, ttlMs: number) => {
+    const computation = { tenantId, digest, token: `of-${digest}` };
+    await storage.cache.claim({ ...computation, kind: 'k', leaseMs: 10_000 });
+    return storage.cache.put({ ...computation, value: 'x'.repeat(2_000), tokens: 1, ttlMs });
+  };
+  const bookOf = (storage: MemoryStorage) =>
+    (storage as unknown as { readonly gate: EngineGate }).gate.engine.state.cache;
+
+  it('are removed by sweeps once they have expired, a portion each', async () => {
+    const clock = new ManualClock(0);
+    const storage = new MemoryStorage({ clock, limits: { cachedAtOnce: 100 } });
+    for (let n = 0; n < 250; n += 1) await put(storage, `t-${n % 3}`, `d${n}`, 60_000 + n);
+    await put(storage, 't-0', 'kept', 1_000_000);
+    await storage.cache.claim({ tenantId: 't-0', digest: 'd', token: 'k', kind: 'k', leaseMs: 1_000 });
+    const book = bookOf(storage);
+    const sizes: number[] = [];
+    await clock.advance(120_000);
+    for (let n = 0; n < 4; n += 1) {
+      await storage.queue.sweep({ max: 100 });
+      sizes.push([...book.tenants.values()].reduce((sum, { entries }) => sum + entries.size, 0));
+    }
+    expect(sizes.at(-1)).toBe(1);
+    expect([...sizes].toSorted((a, b) => b - a)).toEqual(sizes);
+    expect(sizes[0]).toBeGreaterThanOrEqual(150);
+    expect([...book.tenants.keys()]).toEqual(['t-0']);
+    expect(book.bytes).toBe(cachedBytes(undefined, 2_002));
+    expect(await storage.cache.invalidate({ tenantId: 't-0' })).toBe(1);
+    expect([book.bytes, book.tenants.size]).toEqual([0, 0]);
+  });
+
+  it('of all tenants together make room for new ones, the oldest first', async () => {
+    const limits = { maxCacheBytesInAll: 10 * cachedBytes(undefined, 2_002) };
+    const storage = new MemoryStorage({ limits });
+    for (let n = 0; n < 30; n += 1) expect(await put(storage, `t-${n}`, 'd', 60_000)).toBe('stored');
+    expect([...bookOf(storage).tenants.keys()]).toEqual(Array.from({ length: 10 }, (_, n) => `t-${20 + n}`));
+    expect(bookOf(storage).bytes).toBe(limits.maxCacheBytesInAll);
   });
 });

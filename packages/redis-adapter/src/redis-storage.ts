@@ -3,6 +3,7 @@ import { systemClock, systemRandom } from '@agent-orchestrator/core/storage';
 import { describe } from '@agent-orchestrator/core/protocol';
 import {
   type Wakeups,
+  type CacheStore,
   type CallJournal,
   checked,
   type EventLog,
@@ -19,6 +20,7 @@ import {
 import type { Cluster, Redis } from 'ioredis';
 import { BatchSubmissions } from './tasks/batch-submissions.js';
 import { PubSubWakeups } from './pubsub/wakeups.js';
+import { RedisCache } from './cache/cache-store.js';
 import { RedisCallJournal } from './journal/call-journal.js';
 import { Claims } from './queue/claims.js';
 import { ClusterClaims } from './queue/cluster-claims.js';
@@ -105,6 +107,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
   readonly sessions: SessionStore;
   readonly events: EventLog;
   readonly usage: UsageLedger;
+  readonly cache: CacheStore;
   readonly workers: WorkerDirectory;
   readonly tenants: TenantStore;
   readonly tickets: TicketStore;
@@ -200,6 +203,7 @@ export class RedisStorage implements Storage, AsyncDisposable {
     this.sessions = ports.sessions;
     this.events = ports.events;
     this.usage = ports.usage;
+    this.cache = ports.cache;
     this.workers = ports.workers;
     this.tenants = ports.tenants;
     this.tickets = ports.tickets;
@@ -292,6 +296,7 @@ function portsOf(state: RedisState, tenants: Tenants, claims: Claims): StoragePo
     sessions: new RedisSessions(state),
     events: new RedisEventLog(state, recent),
     usage: new RedisUsage(state),
+    cache: new RedisCache(state),
     tenants: new RedisTenantStore(state, tenants),
     tickets: new RedisTickets(state),
     rates: new RedisRates(state),

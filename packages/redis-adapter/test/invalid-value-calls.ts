@@ -73,6 +73,10 @@ async function leased(storage: Storage, names: Names): Promise<void> {
 
 const inTask = ({ tenantId, taskId }: Names) => ({ tenantId, taskId });
 const inLease = (names: Names) => ({ ...inTask(names), token: names.token });
+const inCache = ({ tenantId, id, token }: Names) => ({ tenantId, digest: id, token });
+const cacheClaim = ({ sessionId }: Names) => ({ leaseMs: 30_000, kind: 'k', collection: 'docs', sessionId });
+const cacheClaimed = (storage: Storage, names: Names) =>
+  storage.cache.claim({ ...inCache(names), ...cacheClaim(names) });
 const inSession = ({ tenantId, sessionId }: Names) => ({ tenantId, sessionId });
 const callStep = (names: Names) => ({
   key: 'ask',
@@ -167,7 +171,7 @@ const reporting = (title: string, body: object): StorageCall => ({
     body,
   }),
 });
-const usage = { tokens: 12.5, model: 'm' };
+const usage = { tokens: 12.5, model: 'm', saved_tokens: 3.5 };
 const succeeded = { kind: 'outcome', outcome: { ok: true, value: payload }, usage };
 const failedOutcome = { kind: 'outcome', outcome: { ok: false, error }, usage };
 
@@ -362,6 +366,26 @@ export const STORAGE_CALLS: readonly StorageCall[] = [
   {
     title: 'usage.sum',
     params: ({ tenantId }) => ({ tenantId, from: '2026-01-01', to: '2026-12-31' }),
+  },
+  {
+    title: 'cache.claim',
+    params: (names) => ({ ...inCache(names), ...cacheClaim(names) }),
+  },
+  {
+    title: 'cache.renew',
+    setUp: cacheClaimed,
+    params: (names) => ({ ...inCache(names), leaseMs: 30_000 }),
+  },
+  {
+    title: 'cache.put',
+    setUp: cacheClaimed,
+    params: (names) => ({ ...inCache(names), value: payload, tokens: 12.5, model: 'm', ttlMs: 60_000 }),
+  },
+  { title: 'cache.remove', setUp: cacheClaimed, params: inCache },
+  {
+    title: 'cache.invalidate',
+    setUp: cacheClaimed,
+    params: ({ tenantId, sessionId }) => ({ tenantId, collection: 'docs', kind: 'k', sessionId }),
   },
   {
     title: 'workers.announce',

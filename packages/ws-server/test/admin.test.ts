@@ -223,6 +223,26 @@ describe('/admin/v1/dead-letters', () => {
   });
 });
 
+describe('/admin/v1/tenants/{tenant}/cache/invalidate', () => {
+  it('removes the cached values of a tenant, or of one of its collections', async () => {
+    const running = await startServer();
+    const ask = asking(running);
+    const { cache } = running.orchestrator;
+    const fill = (tenant: string, key: number, collection?: string) =>
+      cache.getWithCacheAside({ tenant, kind: 'answer', key, collection }, () => ({ value: key, tokens: 5 }));
+    for (const key of [1, 2]) await fill('acme', key, 'docs');
+    await fill('acme', 3);
+    await fill('globex', 1, 'docs');
+    const invalidate = (body?: object) => ask('POST', '/tenants/acme/cache/invalidate', body);
+    expect((await invalidate({ collection: 'mail' })).body).toEqual({ removed: 0 });
+    expect((await invalidate({ collection: 'docs' })).body).toEqual({ removed: 2 });
+    expect((await invalidate()).body).toEqual({ removed: 1 });
+    expect((await fill('globex', 1, 'docs')).metrics.hit).toBe('cache');
+    const refused = await invalidate({ kind: 'answer' });
+    expect([refused.status, refused.body['errors']]).toMatchObject([400, [{ path: 'kind' }]]);
+  });
+});
+
 describe('/admin/v1/queues and /admin/v1/workers', () => {
   it('answer with the load of all tenants, the queue of one, and the live workers', async () => {
     const running = await startServer();

@@ -1,9 +1,15 @@
 import { type Explanation, OrchestratorError, type Task } from '@agent-orchestrator/core';
-import { PAGE_SIZES, type PageOptions, type TenantPatch } from '@agent-orchestrator/core/protocol';
+import {
+  type CacheInvalidation,
+  PAGE_SIZES,
+  type PageOptions,
+  type TenantPatch,
+} from '@agent-orchestrator/core/protocol';
 import type {
   Admin,
   AdminPage,
   BulkReport,
+  CacheReport,
   JournalReport,
   QueueReport,
   SystemEventReport,
@@ -82,6 +88,11 @@ export class HttpAdmin implements OperatorPort {
 
   async workers(): Promise<readonly WorkerReport[]> {
     return (await this.#get<{ readonly items: readonly WorkerReport[] }>('/workers')).items;
+  }
+
+  invalidateCache(tenantId: string, { collection }: CacheInvalidation = {}): Promise<CacheReport> {
+    const path = `${ADMIN}${tenantPath(tenantId)}/cache/invalidate`;
+    return this.#known(this.api.post<CacheReport>(path, { collection: collection ?? null }));
   }
 
   async *systemEvents({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<SystemEventReport> {

@@ -16,5 +16,6 @@ export type OperatorPort = Pick<
   | 'redrive'
   | 'redriveAll'
   | 'workers'
+  | 'invalidateCache'
   | 'systemEvents'
 >;

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { CommandContext } from '../commands/command-context.js';
 import type { ListFlags as DeadLetterFlags, RedriveFlags } from '../commands/dead-letters.js';
 import type { OperatorFlags } from '../commands/operator-context.js';
+import type { InvalidateFlags } from '../commands/cache.js';
 import type { ListFlags } from '../commands/tenant-list.js';
 import type { TailFlags } from '../commands/system-tail.js';
 import type { ConfigureFlags, SetFlags } from '../commands/tenants.js';
@@ -17,6 +18,7 @@ export function addOperatingCommands(program: Command, context: CommandContext):
   withOperatorFlags(workers.command('list'))
     .description('live workers and the types of tasks that they run')
     .action(async (flags: OperatorFlags) => (await import('../commands/workers.js')).list(context, flags));
+  addCacheCommands(program, context);
   withOperatorFlags(program.command('tail'))
     .description('follow system events')
     .option(
@@ -67,6 +69,16 @@ function addTenantCommands(program: Command, context: CommandContext): void {
     )
     .option('--burst <n>', 'requests of its own at once, or "none" for the default')
     .action(async (tenant: string, flags: SetFlags) => (await actions()).set(context, tenant, flags));
+}
+
+function addCacheCommands(program: Command, context: CommandContext): void {
+  const cache = program.command('cache').description('cached values');
+  withTenantFlags(cache.command('invalidate'))
+    .description('remove cached values of a tenant; values that are being computed are not stored')
+    .option('--collection <name>', 'only those of this collection')
+    .action(async (flags: InvalidateFlags) =>
+      (await import('../commands/cache.js')).invalidate(context, flags),
+    );
 }
 
 function addDeadLetterCommands(program: Command, context: CommandContext): void {

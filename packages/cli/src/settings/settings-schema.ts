@@ -1,5 +1,5 @@
 import type { WorkflowContext, WorkflowDefinition } from '@agent-orchestrator/core';
-import { isDefinition, ROLES } from '@agent-orchestrator/core/server';
+import { isDefinition, ROLES, serviceCacheSchema } from '@agent-orchestrator/core/server';
 import {
   idSchema,
   listSchema,
@@ -75,6 +75,7 @@ const serviceSchema = z.strictObject({
   timeoutMs: countSchema.optional(),
   silenceMs: countSchema.optional(),
   concurrency: countSchema.optional(),
+  cache: serviceCacheSchema.optional(),
 });
 
 /**

@@ -1,4 +1,4 @@
-import type { DeadLetterFilter, TenantPatch } from '../protocol/admin.js';
+import type { CacheInvalidation, DeadLetterFilter, TenantPatch } from '../protocol/admin.js';
 import type { PageOptions } from '../protocol/pages.js';
 import type { Task, TaskStatus } from '../protocol/task.js';
 import type { TaskEvent } from '../protocol/events.js';
@@ -64,6 +64,12 @@ export interface BulkReport {
   readonly next?: string;
 }
 
+/** Answer of an invalidation. */
+export interface CacheReport {
+  /** Cached values, and computations whose value is not stored any more. */
+  readonly removed: number;
+}
+
 /** A system event: see `SystemEvent`. `at` is an ISO 8601 timestamp. */
 export interface SystemEventReport {
   readonly at: string;
@@ -127,6 +133,8 @@ export interface Admin {
       readonly signal?: AbortSignal;
     },
   ): Promise<BulkReport>;
+  /** Removes cached values of a tenant: all, or those of a collection. */
+  invalidateCache(tenantId: string, about?: CacheInvalidation): Promise<CacheReport>;
   /** Live workers. */
   workers(): Promise<readonly WorkerReport[]>;
   /** The last hundred system events, then new ones, until `signal` fires. Best effort. */

@@ -1,4 +1,4 @@
-import type { DeadLetterFilter, TenantPatch } from '../protocol/admin.js';
+import type { CacheInvalidation, DeadLetterFilter, TenantPatch } from '../protocol/admin.js';
 import type { TaskEvent } from '../protocol/events.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { PAGE_SIZES, pageLimit, type PageOptions } from '../protocol/pages.js';
@@ -13,6 +13,7 @@ import type {
   Admin,
   AdminPage,
   BulkReport,
+  CacheReport,
   JournalReport,
   QueueReport,
   SystemEventReport,
@@ -37,7 +38,7 @@ const MAX_EVENTS = 1_000;
 
 /** Parts of `StorageAdmin`; registry and tenants are those of the same storage. */
 export interface StorageAdminParts {
-  readonly storage: Pick<Storage, 'tasks' | 'workers' | 'systemEvents' | 'journal' | 'events'>;
+  readonly storage: Pick<Storage, 'tasks' | 'workers' | 'systemEvents' | 'journal' | 'events' | 'cache'>;
   readonly registry: GlobalTaskRegistry;
   readonly tenants: TenantAdmin;
 }
@@ -145,6 +146,12 @@ export class StorageAdmin implements Admin {
       if (error instanceof OrchestratorError && ['conflict', 'not_found'].includes(error.code)) return false;
       throw error;
     }
+  }
+
+  async invalidateCache(tenantId: string, { collection }: CacheInvalidation = {}): Promise<CacheReport> {
+    const isOne = collection !== undefined && collection !== null;
+    const removed = await this.parts.storage.cache.invalidate({ tenantId, ...(isOne && { collection }) });
+    return { removed };
   }
 
   async workers(): Promise<readonly WorkerReport[]> {

@@ -31,6 +31,7 @@ export type StoragePart =
   | 'tickets'
   | 'rates'
   | 'usage'
+  | 'cache'
   | 'workers'
   | 'wakeups'
   | 'systemEvents'

@@ -124,6 +124,24 @@ export const journalCases: readonly ConformanceCase[] = [
   },
   {
     part: 'journal',
+    method: 'record',
+    name: 'counts the tokens that an answer from the cache has saved, once',
+    async run(t) {
+      const claim = await t.leased();
+      const step = t.callStep();
+      await t.begin(claim, step);
+      const usage = { tokens: 0, model: 'm', saved_tokens: 812.5 };
+      const answer = { ...t.result(1), usage, cached: true } as const;
+      for (let times = 0; times < 2; times += 1) await t.record(claim, step, answer);
+      const day = new Date(t.now()).toISOString().slice(0, 10);
+      const rows = await t.storage.usage.sum({ tenantId: t.tenantId, from: day, to: day });
+      assert.deepEqual(rows, [
+        { day, model: 'm', operation: 'query.query', tokens: 0, requests: 1, saved_tokens: 812.5 },
+      ]);
+    },
+  },
+  {
+    part: 'journal',
     method: 'changesSince',
     name: 'returns changes in order, and the cancel reason of the task',
     async run(t) {

@@ -1,5 +1,6 @@
 import { type Random, systemRandom } from '../runtime/random.js';
 import { batchCases } from './batch-cases.js';
+import { cacheCases } from './cache-cases.js';
 import { callPortionCases } from './call-portion-cases.js';
 import { claimedMessageCases } from './claimed-message-cases.js';
 import { CaseTools, type ConformanceCase, type StorageUnderTest } from './conformance-case.js';
@@ -75,6 +76,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...tenantCases,
   ...ticketCases,
   ...rateCases,
+  ...cacheCases,
   ...logCases,
   ...logBytesCases,
   ...completionCases,

@@ -1,4 +1,11 @@
 import type {
+  ClaimCachedParams,
+  ClaimCachedResult,
+  PutCachedParams,
+  RemoveCachedParams,
+  RenewCachedParams,
+} from '../storage/cache-store.js';
+import type {
   BeginStepParams,
   BeginStepResult,
   RecordAnswerParams,
@@ -49,6 +56,7 @@ import type { ConfigureTenantParams, TenantStats } from '../storage/tenant-store
 import type { IssuedTicket, IssueTicketParams, SpendTicketParams } from '../storage/ticket-store.js';
 import type { AddUsageParams } from '../storage/usage-ledger.js';
 import type { AnnounceParams, LeaveWorkerParams } from '../storage/worker-directory.js';
+import type { Invalidated, InvalidatePortion, PutPortion } from './cache/caches.js';
 import type { EngineLimits } from './engine-state.js';
 import type { SessionClosed } from './sessions/sessions.js';
 import type { CancelGroup, CancelPortion } from './tasks/tasks.js';
@@ -107,6 +115,13 @@ interface CommandTypes {
   'tickets.issue': Step<IssueTicketParams, IssuedTicket>;
   'tickets.spend': Step<SpendTicketParams, string | undefined>;
   'usage.add': Step<AddUsageParams, void>;
+  'cache.claim': Step<ClaimCachedParams, ClaimCachedResult>;
+  'cache.renew': Step<RenewCachedParams, boolean>;
+  /** Repeated while it evicts others. */
+  'cache.put': Step<PutCachedParams, PutPortion>;
+  'cache.remove': Step<RemoveCachedParams, void>;
+  /** A portion of an invalidation. */
+  'cache.invalidate': Step<InvalidatePortion, Invalidated>;
   'workers.announce': Step<AnnounceParams, void>;
   'workers.leave': Step<LeaveWorkerParams, void>;
 }

@@ -40,6 +40,11 @@ export const COMMANDS: Handlers = {
   'tickets.issue': ({ tickets }, params) => tickets.issue(params),
   'tickets.spend': ({ tickets }, params) => tickets.spend(params),
   'usage.add': ({ usage }, params) => usage.add(params),
+  'cache.claim': ({ cache }, params) => cache.claim(params),
+  'cache.renew': ({ cache }, params) => cache.renew(params),
+  'cache.put': ({ cache }, params) => cache.put(params),
+  'cache.remove': ({ cache }, params) => cache.remove(params),
+  'cache.invalidate': ({ cache }, params) => cache.invalidate(params),
   'workers.announce': ({ workers }, params) => workers.announce(params),
   'workers.leave': ({ workers }, params) => workers.leave(params),
 };

@@ -1,3 +1,4 @@
+import { Caches } from './cache/caches.js';
 import { EventLogs } from './events/event-logs.js';
 import { CallOutcomes } from './journal/call-outcomes.js';
 import { Journals } from './journal/journals.js';
@@ -26,6 +27,7 @@ export interface EngineParts {
   readonly tenants: Tenants;
   readonly tickets: Tickets;
   readonly usage: UsageSums;
+  readonly cache: Caches;
   readonly workers: Workers;
   readonly reopening: Reopening;
 }
@@ -34,12 +36,14 @@ export function partsOf(state: EngineState): EngineParts {
   const life = new TaskLife(state);
   const outcomes = new CallOutcomes(state, life);
   const sessions = new Sessions(state, life);
+  const cache = new Caches(state);
   return {
     sessions,
+    cache,
     tasks: new Tasks(state, life, outcomes),
     submissions: new Submissions(state, life, sessions),
     queue: new Queue(state, life, sessions),
-    sweep: new Sweep(state, life, outcomes, sessions),
+    sweep: new Sweep(state, { life, outcomes, sessions, cache }),
     journals: new Journals(state, life, outcomes),
     events: new EventLogs(state),
     tenants: new Tenants(state, life),

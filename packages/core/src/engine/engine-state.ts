@@ -3,6 +3,7 @@ import type { DEFAULTS } from '../protocol/settings.js';
 import { type PublishSystemEventParams, storageEvents } from '../storage/system-events.js';
 import type { Wakeup } from '../storage/wakeups.js';
 import type { Runnable } from '../storage/task-queue.js';
+import { CacheBook } from './cache/cache-book.js';
 import { TimerQueue } from './timers/timer-queue.js';
 import { Heap } from './timers/heap.js';
 import type { LoggedEvent } from './events/event-ring.js';
@@ -92,6 +93,7 @@ export class EngineState {
   readonly workers = new Map<string, WorkerState>();
   readonly usage: UsageBook;
   readonly tickets = new TicketBook();
+  readonly cache = new CacheBook();
   /** Sum over all tenants. */
   private readonly stored = { bytes: 0 };
   readonly announced = new Map<string, { readonly at: number; readonly run: Runnable }>();

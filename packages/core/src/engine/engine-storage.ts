@@ -1,3 +1,4 @@
+import type { CacheStore } from '../storage/cache-store.js';
 import type { CallJournal } from '../storage/call-journal.js';
 import type { EventLog } from '../storage/event-log.js';
 import type { RateStore } from '../storage/rate-store.js';
@@ -25,6 +26,7 @@ export abstract class EngineStorage implements Storage {
   readonly tickets: TicketStore;
   readonly rates: RateStore;
   readonly usage: UsageLedger;
+  readonly cache: CacheStore;
   readonly workers: WorkerDirectory;
   readonly wakeups: Wakeups;
   readonly systemEvents: SystemEvents;
@@ -40,6 +42,7 @@ export abstract class EngineStorage implements Storage {
     this.tickets = ports.tickets;
     this.rates = ports.rates;
     this.usage = ports.usage;
+    this.cache = ports.cache;
     this.workers = ports.workers;
     this.wakeups = commands.wakeups;
     this.systemEvents = commands.systemEvents;

@@ -30,6 +30,8 @@ export function withinHeap(): Partial<EngineLimits> {
     maxStoredBytes: Math.min(DEFAULTS.maxStoredBytes, Math.floor(heap / 4)),
     maxStoredBytesInAll: Math.min(DEFAULTS.maxStoredBytesInAll, Math.floor(heap / 2)),
     maxEventBytes: Math.min(DEFAULTS.maxEventBytes, Math.floor(heap / 16)),
+    maxCacheBytes: Math.min(DEFAULTS.maxCacheBytes, Math.floor(heap / 32)),
+    maxCacheBytesInAll: Math.min(DEFAULTS.maxCacheBytesInAll, Math.floor(heap / 16)),
   };
 }
 

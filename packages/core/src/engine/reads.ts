@@ -1,3 +1,4 @@
+import type { ClaimCachedResult } from '../storage/cache-store.js';
 import type {
   ChangesSinceParams,
   ChangesSinceResult,
@@ -36,6 +37,7 @@ import type { SumUsageParams, UsageRow } from '../storage/usage-ledger.js';
 import type { AnnouncedType, ReadAnnouncedTypeParams, WorkerEntry } from '../storage/worker-directory.js';
 import type { Message } from '../protocol/session.js';
 import type { Batch, Task } from '../protocol/task.js';
+import type { ReadCachedParams } from './cache/caches.js';
 import type { EngineParts } from './engine-parts.js';
 import type { StoredPage } from './events/event-logs.js';
 
@@ -64,6 +66,7 @@ interface ReadTypes {
   'tenants.get': Reading<GetTenantParams, TenantStats>;
   'tenants.list': Reading<ListTenantsParams, ListTenantsResult>;
   'usage.sum': Reading<SumUsageParams, readonly UsageRow[]>;
+  'cache.get': Reading<ReadCachedParams, ClaimCachedResult | undefined>;
   'workers.announced': Reading<ReadAnnouncedTypeParams, AnnouncedType | undefined>;
   'workers.list': Reading<Readonly<Record<string, never>>, readonly WorkerEntry[]>;
 }
@@ -100,6 +103,7 @@ export const READS: Readers = {
   'tenants.get': ({ tenants }, params) => tenants.get(params),
   'tenants.list': ({ tenants }, params) => tenants.list(params),
   'usage.sum': ({ usage }, params) => usage.sum(params),
+  'cache.get': ({ cache }, params) => cache.get(params),
   'workers.announced': ({ workers }, params) => workers.announced(params),
   'workers.list': ({ workers }) => workers.list(),
 };

@@ -6,11 +6,14 @@ import type { EngineState } from './engine-state.js';
 export class Reopening {
   constructor(private readonly state: EngineState) {}
 
-  /** Its limits count from now on. Followers and workers were those of the process before: the leases end. */
+  /** Its limits count from now on. Followers, workers and computations were those of the process before: the leases end. */
   reopen({ limits, epoch, keepsWorkers }: ReopenParams): void {
     Object.assign(this.state.limits, limits);
     if (epoch !== undefined) this.state.renewEpoch(epoch);
-    if (!keepsWorkers) this.forgetWorkers();
+    if (!keepsWorkers) {
+      this.forgetWorkers();
+      for (const entry of this.state.cache.computing()) this.state.cache.remove(entry);
+    }
     for (const tenant of this.state.tenants.after(undefined)) {
       tenant.events.followers = 0;
       if (keepsWorkers) continue;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { idSchema, taskTypeSchema } from './ids.js';
+import { idSchema, labelSchema, taskTypeSchema } from './ids.js';
 
 /** Highest weight of a tenant in fair queueing. */
 export const MAX_WEIGHT = 100;
@@ -27,6 +27,14 @@ export const tenantPatchSchema = z.strictObject({
 
 /** Changes of a tenant's settings, as on the wire. */
 export type TenantPatch = z.output<typeof tenantPatchSchema>;
+
+/** Body of `POST /admin/v1/tenants/{t}/cache/invalidate`. */
+export const cacheInvalidationSchema = z.strictObject({
+  collection: labelSchema(200).nullish(),
+});
+
+/** Which cached values of a tenant are removed: without a collection all. */
+export type CacheInvalidation = z.output<typeof cacheInvalidationSchema>;
 
 /** Which dead letters a bulk action takes. */
 export const deadLetterFilterSchema = z.strictObject({

@@ -4,6 +4,8 @@ export {
   MAX_RATE,
   MAX_RUNNING,
   MAX_WEIGHT,
+  type CacheInvalidation,
+  cacheInvalidationSchema,
   type TenantPatch,
   tenantPatchSchema,
 } from './admin.js';

@@ -34,6 +34,13 @@ export const DEFAULTS = {
   maxStoredBytesInAll: 1024 * 1024 * 1024,
   /** Per tenant in memory: event log. On Redis 256 MiB. */
   maxEventBytes: 64 * 1024 * 1024,
+  /** Per tenant: cached values. The oldest are removed beyond it. */
+  maxCacheBytes: 16 * 1024 * 1024,
+  /** In memory: the same for all tenants together. */
+  maxCacheBytesInAll: 256 * 1024 * 1024,
+  cacheTtlMs: 24 * 60 * 60_000,
+  /** Lease of the computation of a cached value; renewed while it lasts. */
+  cacheLeaseMs: 10_000,
   sessionMessages: 200,
   /** Messages of its session that come with the claim of a task that reads them first. */
   claimedMessages: 50,
@@ -59,7 +66,9 @@ export const DEFAULTS = {
   timersAtOnce: 50,
   /** Journal steps per storage step: calls ended with their task, dropped by a retry, copied by a redrive. */
   callsAtOnce: 100,
-  /** Tasks or sessions scanned per page, whatever its `limit`. */
+  /** Cached values that make room for another, or have expired. */
+  cachedAtOnce: 250,
+  /** Tasks, sessions or cached values scanned per page, whatever its `limit`. */
   scannedAtOnce: 1_000,
   /** Live tasks returned with their session. */
   sessionTasks: 500,

@@ -9,6 +9,8 @@ export interface Usage {
   readonly prompt_tokens?: number;
   readonly completion_tokens?: number;
   readonly cached_tokens?: number;
+  /** Tokens that an answer from the orchestrator's cache has saved. Set by the orchestrator only. */
+  readonly saved_tokens?: number;
 }
 
 const MAX_MODEL = 200;

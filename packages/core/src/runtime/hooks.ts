@@ -44,6 +44,8 @@ export interface CallEnded {
   /** `accepted`: the service reports the outcome later. */
   readonly outcome: 'completed' | 'accepted' | 'failed';
   readonly error?: TaskError;
+  /** Answered from the cache: nothing was sent. */
+  readonly cached?: true;
   readonly durationMs: number;
 }
 

@@ -2,12 +2,30 @@ import type { TaskError } from '../protocol/errors.js';
 import type { ServiceCall } from '../protocol/service-call.js';
 import type { StepAnswer } from '../storage/call-journal.js';
 
+/** How answers of an operation are cached. */
+export interface OperationCacheSettings {
+  /** Lifetime of an answer, ms: at most 30 days. Default 24 h. */
+  readonly ttlMs?: number | undefined;
+  /**
+   * What an entry is of: the whole input, or each of its `texts`, as `embedding.embed` has them. Default: `text` for the operation
+   * `embed` of the service `embedding`, else `call`.
+   */
+  readonly per?: 'call' | 'text' | undefined;
+}
+
+/** Which answers of a service are cached. */
+export interface ServiceCacheSettings {
+  /** By operation; answers of others are not cached. The answer of each must depend on tenant and input alone. */
+  readonly operations: Readonly<Record<string, OperationCacheSettings>>;
+}
+
 /** The called service, with its limits. */
 export interface CalledService {
   readonly name: string;
   readonly timeoutMs: number;
   readonly silenceMs: number;
   readonly concurrency: number;
+  readonly cache?: ServiceCacheSettings | undefined;
 }
 
 /** A call passing through the stages. */

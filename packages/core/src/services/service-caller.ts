@@ -3,6 +3,7 @@ import { type Logger, silentLogger } from '../runtime/logger.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
 import type { ServiceCall } from '../protocol/service-call.js';
+import type { CachedValues } from '../cache/cached-values.js';
 import type { Random } from '../runtime/random.js';
 import type { StepAnswer } from '../storage/call-journal.js';
 import type { Breaker } from './breaker.js';
@@ -13,6 +14,7 @@ import { HttpClient } from './http-client.js';
 import { sendHttp } from './http-sender.js';
 import { sendInProcess } from './in-process-sender.js';
 import { type CheckedService, checkService, type ServiceSettings } from './service-settings.js';
+import { cacheCalls } from './stages/cache.js';
 import { limitConcurrency } from './stages/concurrency.js';
 import { resend } from './stages/resend.js';
 import { observe } from './stages/observe.js';
@@ -38,14 +40,17 @@ export class ServiceCaller {
     /** Stages of the host. Default: none. */
     readonly stages?: readonly CallStage[];
     readonly hooks?: Hooks;
+    /** For services whose answers are cached. */
+    readonly cached?: CachedValues;
   }) {
-    const { clock, random, logger = silentLogger, opened = () => {}, stages = [], hooks } = ports;
+    const { clock, random, logger = silentLogger, opened = () => {}, stages = [], hooks, cached } = ports;
     this.#ports = { clock, logger };
     this.#breakers = new Breakers(clock, opened);
     const own = stages.map((stage) => hostStage(stage, logger));
     this.#stages = [
       trace,
       ...(hooks ? [observe(clock, hooks)] : []),
+      ...(cached ? [cacheCalls(cached)] : []),
       ...own,
       limitConcurrency(),
       resend(clock, random, this.#breakers),

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { DEFAULTS } from '../protocol/settings.js';
 import { OrchestratorError } from '../protocol/errors.js';
-import { idSchema } from '../protocol/ids.js';
+import { idSchema, nameSchema } from '../protocol/ids.js';
 import type { InProcessService } from '../protocol/service-call.js';
-import type { CalledService, Sender } from './call-stage.js';
+import type { CalledService, Sender, ServiceCacheSettings } from './call-stage.js';
 import type { ContractCall, ServiceContract } from './contracts.js';
 import { validate } from '../protocol/validation.js';
 
@@ -15,6 +15,8 @@ interface CallLimits {
   readonly silenceMs?: number | undefined;
   /** Maximum of concurrent calls per tenant in this process, at least 1. Default 64. */
   readonly concurrency?: number | undefined;
+  /** Answers that are kept, and shared by all calls of a tenant with the same input. Default: none. */
+  readonly cache?: ServiceCacheSettings | undefined;
 }
 
 /** A service in another process, called by `POST {url}/{operation}`. */
@@ -42,10 +44,18 @@ export type ServiceSettings<K extends ServiceContract = ServiceContract> =
 
 /** Bounded by the maximum time limit of a task. */
 const durationSchema = z.number().int().min(1).max(DEFAULTS.maxTaskTimeoutMs);
+/** Which answers of a service are cached. */
+export const serviceCacheSchema = z.strictObject({
+  operations: z.record(
+    nameSchema,
+    z.strictObject({ ttlMs: durationSchema.optional(), per: z.enum(['call', 'text']).optional() }),
+  ),
+});
 const limits = {
   timeoutMs: durationSchema.default(DEFAULTS.callTimeoutMs),
   silenceMs: durationSchema.default(DEFAULTS.callSilenceMs),
   concurrency: z.number().int().min(1).default(64),
+  cache: serviceCacheSchema.optional(),
 };
 
 const httpSchema = z.object({

@@ -75,7 +75,13 @@ type UnderLease<T> = (T & JournalChanges) | { readonly answer: 'lease_lost' };
 
 /** Effect of a service's response, or of host code, on a step. */
 export type StepAnswer =
-  | { readonly kind: 'outcome'; readonly outcome: StepOutcome; readonly usage?: Usage }
+  | {
+      readonly kind: 'outcome';
+      readonly outcome: StepOutcome;
+      readonly usage?: Usage;
+      /** From the cache: the service was not called. */
+      readonly cached?: true;
+    }
   | { readonly kind: 'accepted'; readonly jobId: string };
 
 interface InTask {

@@ -1,6 +1,7 @@
 import { MAX_RATE } from '../protocol/admin.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { MAX_STORAGE_PAGE } from '../protocol/pages.js';
+import { DEFAULTS } from '../protocol/settings.js';
 import { MESSAGE_ROLES } from '../protocol/session.js';
 import { ON_BUSY, TASK_STATUSES } from '../protocol/task.js';
 import { messageOf } from '../protocol/thrown.js';
@@ -44,6 +45,7 @@ const orNone =
   (check: Check): Check =>
   (value, path) =>
     value === null ? value : optional(check)(value, path);
+const cached = { tenantId, digest: name, token: name };
 const inSession = { tenantId, sessionId: name };
 const limit = whole(1, MAX_STORAGE_PAGE);
 /** A position in a journal. */
@@ -52,7 +54,7 @@ const after = optional(label);
 const reason = text(MESSAGE);
 const error = fields({ code: name, message: text(MESSAGE), retryable: flag, diagnostic: optional(json()) });
 const diagnostic = optional(json());
-const usage = optional(fields({ tokens: amount, model: label }));
+const usage = optional(fields({ tokens: amount, model: label, saved_tokens: optional(amount) }));
 const success = fields({ value: json('result_too_large') });
 const failure = fields({ ok: flag, error });
 const outcome: Check = (value, path) => {
@@ -302,6 +304,30 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
     add: fields({ tenantId, id: name, model: label, operation: label, tokens: amount, savedTokens: amount }),
     sum: fields({ tenantId, from: day, to: day }),
   },
+  cache: {
+    claim: fields({
+      ...cached,
+      leaseMs: span,
+      kind: label,
+      collection: optional(label),
+      sessionId: optional(name),
+    }),
+    renew: fields({ ...cached, leaseMs: span }),
+    put: fields({
+      ...cached,
+      value: json(),
+      tokens: amount,
+      model: optional(label),
+      ttlMs: whole(1, DEFAULTS.maxTaskTimeoutMs),
+    }),
+    remove: fields(cached),
+    invalidate: fields({
+      tenantId,
+      collection: optional(label),
+      kind: optional(label),
+      sessionId: optional(name),
+    }),
+  },
   workers: {
     announce: fields({ workerId: name, runs, leaseMs: optional(span) }),
     leave: fields({ workerId: name }),
@@ -321,6 +347,7 @@ export type StoragePorts = Pick<
   | 'tickets'
   | 'rates'
   | 'usage'
+  | 'cache'
   | 'workers'
 >;
 type Method = (params: unknown) => unknown;

@@ -14,6 +14,17 @@ export {
   type SystemEvent,
   type SystemEvents,
 } from './system-events.js';
+export {
+  cachedBytes,
+  type CacheStore,
+  type ClaimCachedParams,
+  type ClaimCachedResult,
+  type InvalidateCachedParams,
+  type PutCachedParams,
+  type PutCachedResult,
+  type RemoveCachedParams,
+  type RenewCachedParams,
+} from './cache-store.js';
 export type { Wakeup, Wakeups } from './wakeups.js';
 export type {
   BeginStepParams,

@@ -1,4 +1,5 @@
 import type { Wakeups } from './wakeups.js';
+import type { CacheStore } from './cache-store.js';
 import type { CallJournal } from './call-journal.js';
 import type { EventLog } from './event-log.js';
 import type { RateStore } from './rate-store.js';
@@ -22,6 +23,7 @@ export interface Storage {
   readonly tickets: TicketStore;
   readonly rates: RateStore;
   readonly usage: UsageLedger;
+  readonly cache: CacheStore;
   readonly workers: WorkerDirectory;
   readonly wakeups: Wakeups;
   readonly systemEvents: SystemEvents;

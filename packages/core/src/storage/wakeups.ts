@@ -8,6 +8,8 @@ export type Wakeup =
   | { readonly kind: 'task'; readonly tenantId: string; readonly taskId: string }
   /** A timer was scheduled for `at`, epoch ms: the sweeper may have to run earlier than planned. */
   | { readonly kind: 'timer'; readonly at: number }
+  /** A cached value was stored, or its computation was given up: those that wait for it check again. */
+  | { readonly kind: 'cached'; readonly tenantId: string; readonly digest: string }
   /** The outcome of a call is no longer awaited: its service may stop working on it. */
   | { readonly kind: 'call_cancelled'; readonly service: string; readonly frame: TaskCancel };
 

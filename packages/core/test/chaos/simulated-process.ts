@@ -97,7 +97,7 @@ export class SimulatedProcess {
 
   #ownStorage(): Storage {
     const { storage } = this.around;
-    const { tasks, queue, journal, sessions, tenants, tickets, rates, usage, workers } = storage;
+    const { tasks, queue, journal, sessions, tenants, tickets, rates, usage, cache, workers } = storage;
     return {
       tasks: this.#own('tasks', tasks),
       queue: this.#own('queue', queue),
@@ -107,6 +107,7 @@ export class SimulatedProcess {
       tickets: this.#own('tickets', tickets),
       rates: this.#own('rates', rates),
       usage: this.#own('usage', usage),
+      cache: this.#own('cache', cache),
       workers: this.#own('workers', workers),
       events: this.#ownEvents(),
       systemEvents: storage.systemEvents,

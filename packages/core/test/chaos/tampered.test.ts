@@ -26,7 +26,7 @@ async function faultsWith(tamper?: (storage: Storage) => Storage): Promise<Fault
 function withQueue(storage: Storage, other: (queue: Storage['queue']) => Partial<Storage['queue']>): Storage {
   const { tasks, queue, journal, sessions, events, tenants, tickets, rates, usage, workers, wakeups } =
     storage;
-  const { systemEvents } = storage;
+  const { cache, systemEvents } = storage;
   const bound = {
     claim: queue.claim.bind(queue),
     renew: queue.renew.bind(queue),
@@ -35,7 +35,8 @@ function withQueue(storage: Storage, other: (queue: Storage['queue']) => Partial
     sweep: queue.sweep.bind(queue),
   };
   return {
-    ...{ tasks, journal, sessions, events, tenants, tickets, rates, usage, workers, wakeups, systemEvents },
+    ...{ tasks, journal, sessions, events, tenants, tickets, rates, usage, cache, workers, wakeups },
+    systemEvents,
     queue: { ...bound, ...other(bound) },
     ping: () => storage.ping(),
     close: () => storage.close(),

@@ -198,7 +198,7 @@ function outcomeRequest(outcome: StepOutcome, usage: Usage | undefined) {
     retryable: !outcome.ok && outcome.error.retryable,
     reason: outcome.ok ? '' : outcome.error.message,
     ...(!outcome.ok && { json, value: JSON.stringify(endOf(outcome.error)) }),
-    ...(usage && { tokens: usage.tokens, model: usage.model }),
+    ...(usage && { tokens: usage.tokens, model: usage.model, saved: usage.saved_tokens }),
   };
 }
 

@@ -175,6 +175,9 @@ export class PubSubWakeups {
     } else if (message.startsWith('task ')) {
       const [, tenantId = '', taskId = ''] = message.split(' ');
       this.publish({ kind: 'task', tenantId, taskId });
+    } else if (message.startsWith('cached ')) {
+      const [, tenantId = '', digest = ''] = message.split(' ');
+      this.publish({ kind: 'cached', tenantId, digest });
     } else if (message.startsWith('call ')) {
       const { service, call, job, task, tenant, reason } = JSON.parse(message.slice(5)) as CancelledCall;
       const frame: TaskCancel = {

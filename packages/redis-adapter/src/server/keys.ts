@@ -62,6 +62,11 @@ export class Keys {
     return `${this.prefix}:tasks:{${tenantId}}:@rate:${name}`;
   }
 
+  /** Prefix of the keys of a tenant's cached values. */
+  cache(tenantId: string): string {
+    return `${this.prefix}:cache:{${tenantId}}`;
+  }
+
   /** Values of a service, by key. */
   entries(service: string, tenantId: string): string {
     return `${this.prefix}:services:${service}:{${tenantId}}`;

@@ -63,6 +63,7 @@ export class ServerMetrics {
     if (orchestrator.stats().worker) this.#describeWorker();
     this.#describeSweeper();
     this.#describeServices();
+    this.#describeCache();
   }
 
   get contentType(): string {
@@ -176,6 +177,21 @@ export class ServerMetrics {
     this.#counter('notifications_total', 'Notifications received, by outcome.', ['outcome'], (set) => {
       for (const [outcome, count] of Object.entries(this.#orchestrator.stats().notifications))
         set(count, { outcome });
+    });
+  }
+
+  #describeCache(): void {
+    const cache = () => Object.entries(this.#orchestrator.stats().cache);
+    const hitHelp = 'Answers from the cache, or from a computation under way, by kind.';
+    this.#counter('cache_hits_total', hitHelp, ['kind'], (set) => {
+      for (const [kind, { hits }] of cache()) set(hits, { kind });
+    });
+    this.#counter('cache_misses_total', 'Computations of cached values, by kind.', ['kind'], (set) => {
+      for (const [kind, { misses }] of cache()) set(misses, { kind });
+    });
+    const savedHelp = 'Tokens that answers from the cache have saved, by kind.';
+    this.#counter('cache_saved_tokens_total', savedHelp, ['kind'], (set) => {
+      for (const [kind, { savedTokens }] of cache()) set(savedTokens, { kind });
     });
   }
 

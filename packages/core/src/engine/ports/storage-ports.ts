@@ -2,6 +2,7 @@ import { checked, type StoragePorts } from '../../storage/checked-storage.js';
 import type { CommandGate } from '../engine-gate.js';
 import { eventLog } from './event-log.js';
 import { callJournal, taskQueue, taskRecords, workerDirectory } from './task-ports.js';
+import { cacheStore } from './cache-store.js';
 import { rateStore, sessionStore, tenantStore, ticketStore, usageLedger } from './tenant-ports.js';
 
 /** The ports of a storage whose commands go through `gate`; they check their params. */
@@ -16,6 +17,7 @@ export function storagePorts(gate: CommandGate): StoragePorts {
     tickets: ticketStore(gate),
     rates: rateStore(gate),
     usage: usageLedger(gate),
+    cache: cacheStore(gate),
     workers: workerDirectory(gate),
   });
 }

@@ -1,4 +1,5 @@
 import { DEFAULTS } from '../../protocol/settings.js';
+import { CacheBook, CachedEntry, TenantCache } from '../cache/cache-book.js';
 import { EngineState } from '../engine-state.js';
 import { EventRing, LoggedEvent } from '../events/event-ring.js';
 import { InOrder } from '../in-order.js';
@@ -72,5 +73,12 @@ export const ENGINE_CLASSES: GraphClasses = {
   OrderedTimers: { type: OrderedTimers, blank: () => new OrderedTimers() },
   UsageBook: { type: UsageBook },
   TicketBook: { type: TicketBook },
+  CacheBook: { type: CacheBook },
+  TenantCache: { type: TenantCache, blank: () => new TenantCache() },
+  CachedEntry: {
+    type: CachedEntry,
+    blank: () => new CachedEntry('', '', 0, '', '', undefined, undefined),
+    json: ['value'],
+  },
   TenantTickets: { type: TenantTickets, blank: () => new TenantTickets() },
 };

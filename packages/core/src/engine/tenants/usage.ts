@@ -104,7 +104,7 @@ export function addUsage(state: EngineState, tenantId: string, call: CallEntry, 
     model: usage.model,
     operation: `${call.service}.${call.operation}`,
     tokens: usage.tokens,
-    saved_tokens: 0,
+    saved_tokens: usage.saved_tokens ?? 0,
   });
 }
 

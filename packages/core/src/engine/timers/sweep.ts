@@ -1,5 +1,6 @@
 import { isFinalState } from '../../protocol/task-state.js';
 import { taskText } from '../../protocol/task-texts.js';
+import type { Caches } from '../cache/caches.js';
 import type { CallOutcomes } from '../journal/call-outcomes.js';
 import type { Timer } from './timer-queue.js';
 import type { TimerTarget, EngineState, OtherTimer, TaskTimer } from '../engine-state.js';
@@ -32,20 +33,34 @@ export interface Fired {
 
 /** Fires due timers. Each timer checks its condition again: much may have changed since it was scheduled. */
 export class Sweep {
+  private readonly life: TaskLife;
+  private readonly outcomes: CallOutcomes;
+  private readonly sessions: Sessions;
+  private readonly cache: Caches;
+
   constructor(
     private readonly state: EngineState,
-    private readonly life: TaskLife,
-    private readonly outcomes: CallOutcomes,
-    private readonly sessions: Sessions,
-  ) {}
+    parts: {
+      readonly life: TaskLife;
+      readonly outcomes: CallOutcomes;
+      readonly sessions: Sessions;
+      readonly cache: Caches;
+    },
+  ) {
+    this.life = parts.life;
+    this.outcomes = parts.outcomes;
+    this.sessions = parts.sessions;
+    this.cache = parts.cache;
+  }
 
-  /** Drops what has expired and has no timer of its own: workers, types, empty tenants, old usage. */
+  /** Drops what has expired and has no timer of its own: workers, types, empty tenants, old usage, cached values. */
   expire(): { readonly now: number } {
     const now = this.state.now();
     this.state.buryWorkers(now);
     this.state.forgetTypes(now);
     this.state.dropIdle(TENANTS_A_SWEEP);
     this.state.usage.forget(now, TENANTS_A_SWEEP);
+    this.cache.forgetExpired(now);
     return { now };
   }
 

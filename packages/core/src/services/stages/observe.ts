@@ -24,7 +24,7 @@ export function observe(clock: Clock, hooks: Hooks): CallStage {
   };
 }
 
-type Ended = Pick<CallEnded, 'outcome' | 'error'>;
+type Ended = Pick<CallEnded, 'outcome' | 'error' | 'cached'>;
 
 function aboutOf({ service, call }: OutboundCall) {
   return {
@@ -41,6 +41,6 @@ function endedBy(result: SendResult): Ended {
   if (result.kind === 'transient') return { outcome: 'failed', error: result.error };
   const { answer } = result;
   if (answer.kind === 'accepted') return { outcome: 'accepted' };
-  if (answer.outcome.ok) return { outcome: 'completed' };
+  if (answer.outcome.ok) return { outcome: 'completed', ...(answer.cached && { cached: true }) };
   return { outcome: 'failed', error: answer.outcome.error };
 }

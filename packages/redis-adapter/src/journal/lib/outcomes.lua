@@ -42,7 +42,7 @@ local function countUsage(task, step, outcome)
   if outcome.tokens then
     -- As text: JSON here would keep 14 digits.
     task.tokens = exact((tonumber(task.tokens) or 0) + outcome.tokens)
-    addUsage(outcome.model, step.service .. '.' .. step.operation, outcome.tokens, 0)
+    addUsage(outcome.model, step.service .. '.' .. step.operation, outcome.tokens, outcome.saved or 0)
   end
 end
 

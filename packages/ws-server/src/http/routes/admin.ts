@@ -1,5 +1,6 @@
 import { isFinal } from '@agent-orchestrator/core';
 import {
+  cacheInvalidationSchema,
   cancelBodySchema,
   deadLetterFilterSchema,
   idSchema,
@@ -65,6 +66,16 @@ const tenantRoutes: readonly Route[] = [
     body: tenantPatchSchema,
     async handle({ params, body, admin }) {
       return json(200, await admin.configure(params.tenant_id, body));
+    },
+  }),
+  route({
+    method: 'POST',
+    path: `${TENANT}/cache/invalidate`,
+    who: 'operator',
+    summary: 'Remove cached values of a tenant: all, or those of a "collection".',
+    body: cacheInvalidationSchema.nullish(),
+    async handle({ params, body, admin }) {
+      return json(200, await admin.invalidateCache(params.tenant_id, body ?? {}));
     },
   }),
   route({
