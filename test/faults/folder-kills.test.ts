@@ -137,6 +137,7 @@ it(
       join(place.path, 'orchestrator.config.mjs'),
       `export default {
       apiKeys: { '${KEY}': 'acme' },
+      rates: { tenant: false },
       services: { work: { url: '${service.url}' } },
       workflows: {
         steps: async (ctx) => {

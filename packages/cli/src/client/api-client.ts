@@ -1,5 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Issue, type JsonArgument, type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
-import { isErrorCode } from '@agent-orchestrator/core/protocol';
+import { isErrorCode, readRetryAfter } from '@agent-orchestrator/core/protocol';
 import { JsonRefusedError, parseJson } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { type StreamedEvent, streamedEvents } from './event-stream.js';
@@ -19,6 +20,9 @@ export type Health = z.output<typeof healthSchema>;
 
 /** Limit of one request, ms. */
 const TIMEOUT_MS = 60_000;
+/** Limit of the waits of one request for a rate limit, ms. */
+const MAX_LIMITED_MS = 30_000;
+const MIN_WAIT_MS = 100;
 /** Silence of a stream after which the connection counts as lost, ms: four heartbeats. */
 const SILENCE_MS = 60_000;
 const NO_ORCHESTRATOR = 'does not answer like an orchestrator';
@@ -88,42 +92,55 @@ export class ApiClient {
 
   /** Whether the orchestrator is ready, with its checks. */
   async health(): Promise<Health> {
-    const { status, body } = await this.#answer('GET', '/health/ready', {});
+    const { response, text } = await this.#send('GET', '/health/ready', {});
+    const body = toBody(text, this.url);
     const health = healthSchema.safeParse(body);
     if (health.success) return health.data;
-    throw toError(status, body, { url: this.url, hint: this.hint });
+    throw toError(response.status, body, { url: this.url, hint: this.hint });
   }
 
+  /** Waits out a rate limit, as `Retry-After` says: nothing of a refused request was carried out. */
   async #request<T>(method: string, path: string, options: RequestOptions): Promise<T> {
-    const { ok, status, body } = await this.#answer(method, path, options);
-    if (!ok) throw toError(status, body, { url: this.url, hint: this.hint });
-    return body as T;
+    const until = performance.now() + MAX_LIMITED_MS;
+    for (;;) {
+      const { response, text } = await this.#send(method, path, options);
+      const body = toBody(text, this.url);
+      if (response.ok) return body as T;
+      const error = toError(response.status, body, { url: this.url, hint: this.hint });
+      const waitMs = readRetryAfter(response.headers.get('retry-after'));
+      if (error.code !== 'rate_limited' || waitMs === undefined) throw error;
+      if (performance.now() + waitMs > until) throw error;
+      await pause(Math.max(MIN_WAIT_MS, waitMs), undefined, options.signal && { signal: options.signal });
+    }
   }
 
-  async #answer(method: string, path: string, options: RequestOptions) {
+  async #send(
+    method: string,
+    path: string,
+    options: RequestOptions,
+  ): Promise<{ readonly response: Response; readonly text: string }> {
     const url = routeUrl(this.url, path);
     for (const [name, value] of Object.entries(options.query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
     const limit = AbortSignal.timeout(TIMEOUT_MS);
-    const [response, text] = await fetch(url, {
-      method,
-      headers: {
-        accept: 'application/json',
-        ...(options.body !== undefined && { 'content-type': 'application/json' }),
-        ...this.#authorization(),
-        ...options.headers,
-      },
-      ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
-      signal: options.signal ? AbortSignal.any([options.signal, limit]) : limit,
-    })
-      .then(async (answer) => [answer, await answer.text()] as const)
-      .catch((error: unknown) => {
-        if (options.signal?.aborted) throw error;
-        throw this.#unreachable(error, limit);
+    try {
+      const response = await fetch(url, {
+        method,
+        headers: {
+          accept: 'application/json',
+          ...(options.body !== undefined && { 'content-type': 'application/json' }),
+          ...this.#authorization(),
+          ...options.headers,
+        },
+        ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
+        signal: options.signal ? AbortSignal.any([options.signal, limit]) : limit,
       });
-    const { ok, status } = response;
-    return { ok, status, body: toBody(text, this.url) };
+      return { response, text: await response.text() };
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
+      throw this.#unreachable(error, limit);
+    }
   }
 
   #unreachable(error: unknown, limit: AbortSignal): unknown {
