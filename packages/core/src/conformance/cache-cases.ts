@@ -319,7 +319,7 @@ const invalidateCases: readonly ConformanceCase[] = [
     part: 'cache',
     method: 'invalidate',
     name: 'removes many entries in portions, and none whose computation begins meanwhile',
-    limits: { scannedAtOnce: 10 },
+    limits: { cachedAtOnce: 10 },
     async run(t) {
       const digests = Array.from({ length: 55 }, (_, n) => `d${n}`);
       await Promise.all(digests.map((digest, n) => stored(t, digest, { kind: n % 2 ? 'odd' : 'even' })));

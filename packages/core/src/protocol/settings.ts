@@ -66,9 +66,9 @@ export const DEFAULTS = {
   timersAtOnce: 50,
   /** Journal steps per storage step: calls ended with their task, dropped by a retry, copied by a redrive. */
   callsAtOnce: 100,
-  /** Cached values that make room for another, or have expired. */
-  cachedAtOnce: 250,
-  /** Tasks, sessions or cached values scanned per page, whatever its `limit`. */
+  /** Cached values looked at by an invalidation, or removed to make room for another. */
+  cachedAtOnce: 100,
+  /** Tasks or sessions scanned per page, whatever its `limit`. */
   scannedAtOnce: 1_000,
   /** Live tasks returned with their session. */
   sessionTasks: 500,

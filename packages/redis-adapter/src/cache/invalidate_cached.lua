@@ -8,7 +8,7 @@ local after, last = ARGV[2], ARGV[3]
 if last == '' then
   last = redis.call('HGET', SUM, 'seq') or '0'
 end
-local found = redis.call('ZRANGEBYSCORE', ORDER, '(' .. after, last, 'WITHSCORES', 'LIMIT', 0, SCANNED_AT_ONCE)
+local found = redis.call('ZRANGEBYSCORE', ORDER, '(' .. after, last, 'WITHSCORES', 'LIMIT', 0, CACHED_AT_ONCE)
 local removed = 0
 for at = 1, #found, 2 do
   local entry = readEntry(found[at])
@@ -19,4 +19,4 @@ for at = 1, #found, 2 do
     removeEntry(found[at], entry)
   end
 end
-return { removed, last, #found == 2 * SCANNED_AT_ONCE and found[#found] }
+return { removed, last, #found == 2 * CACHED_AT_ONCE and found[#found] }

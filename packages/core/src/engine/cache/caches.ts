@@ -110,7 +110,7 @@ export class Caches {
     for (const entry of this.book.tenants.get(tenantId)?.entries.values() ?? []) {
       if (entry.sequence > upTo) break;
       if (entry.sequence <= after) continue;
-      if (scanned === this.state.limits.scannedAtOnce) return { removed, next: { after, upTo } };
+      if (scanned === this.state.limits.cachedAtOnce) return { removed, next: { after, upTo } };
       scanned += 1;
       after = entry.sequence;
       const isMeant =
