@@ -182,8 +182,13 @@ describe('orchestrator-cli tasks and sessions', () => {
     const { stdout } = await run('run', 'query', '--json', '-i', JSON.stringify({ question: QUESTION }));
     const id = String(records(stdout)[0]?.['task_id']);
     const shown = await run('tasks', 'show', id);
-    expect(JSON.parse(shown.stdout)).toMatchObject({ task_id: id, status: 'completed' });
-    expect(records((await run('tasks', 'show', id, '--json')).stdout)).toHaveLength(1);
+    expect(shown.stdout).toMatch(
+      new RegExp(`^task ${id}: query, priority 4, attempt 1 of 5\ncompleted, created .* after `),
+    );
+    expect(shown.stdout).toMatch(/\nquery\.query +completed/);
+    expect(records((await run('tasks', 'show', id, '--json')).stdout)).toMatchObject([
+      { task_id: id, status: 'completed' },
+    ]);
     const refused = await run('tasks', 'cancel', id);
     expect([refused.code, refused.stdout]).toEqual([1, '']);
     expect(refused.stderr).toContain(`task ${id} has already ended: its status is completed`);

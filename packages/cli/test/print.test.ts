@@ -6,6 +6,8 @@ import { eventLine } from '../src/print/event-line.js';
 import { EventPrinter } from '../src/print/event-printer.js';
 import { ProgressBar } from '../src/print/progress-bar.js';
 import { table } from '../src/print/table.js';
+import { durationText } from '../src/print/duration.js';
+import { printTask } from '../src/print/task-report.js';
 import { localClock } from '../src/print/local-time.js';
 import { inOneLine, printable, shownJson } from '../src/terminal/terminal.js';
 import { fakeTerminal } from './fake-terminal.js';
@@ -190,5 +192,54 @@ describe('foreign text in a table', () => {
       't-1   first t-2  forged',
       't-3   no',
     ]);
+  });
+});
+
+describe('a task', () => {
+  const task: Task = {
+    task_id: '0b5c0000-0000-4000-8000-000000000000',
+    tenant_id: 'dev',
+    session_id: 'talk',
+    created_at: '2026-01-31T10:00:00.000Z',
+    updated_at: '2026-01-31T10:00:02.950Z',
+    finished_at: '2026-01-31T10:00:02.950Z',
+    status: 'failed',
+    type: 'report',
+    priority: 4,
+    attempt: 2,
+    max_attempts: 5,
+    rev: 4,
+    metadata: { user_id: 'ana' },
+    delegated_services: [{ service: 'query', operation: 'query', call_id: 'c1', status: 'failed' }],
+    payload: { text: `${ESCAPE}[31m${'x'.repeat(3_000)}` },
+    error: { code: 'service_error', message: `no ${ESCAPE}[31manswer`, retryable: false },
+    usage: { tokens: 34, model: 'tiny' },
+  };
+
+  it('is printed with its times, ids, error and calls; a long payload is cut', () => {
+    const { terminal, stdout } = fakeTerminal();
+    printTask(terminal, task);
+    const lines = stdout().split('\n');
+    expect(lines[0]).toBe(`task ${task.task_id}: report, priority 4, attempt 2 of 5`);
+    expect(lines[1]).toMatch(/^failed, created .*, ended .*, after 2\.9 s$/);
+    expect(lines.slice(2, 5)).toEqual([
+      'session talk, user ana',
+      'error: service_error: no [31manswer',
+      'usage: 34 tokens, tiny',
+    ]);
+    expect(stdout()).toMatch(/\nquery\.query +failed +c1\n/);
+    expect(stdout()).toMatch(/… \d+ characters more: --json has them\n$/);
+    expect(stdout()).not.toContain(ESCAPE);
+  });
+
+  it.each([
+    [-5, '0 ms'],
+    [999, '999 ms'],
+    [2_950, '2.9 s'],
+    [59_999, '59.9 s'],
+    [245_000, '4 min 5 s'],
+    [12_000_000, '3 h 20 min'],
+  ])('lasts %d ms: %s', (ms, text) => {
+    expect(durationText(ms)).toBe(text);
   });
 });

@@ -157,7 +157,9 @@ describe.concurrent('dev and serve refuse', () => {
     const args = ['dev', '--port', port, '--storage', 'memory:'];
     const { code, stderr } = await cli(args, { cwd: place.path });
     expect(code).toBe(78);
-    expect(stderr).toMatch(new RegExp(`port ${port} of 127.0.0.1 is in use already`));
+    expect(stderr).toMatch(
+      new RegExp(`port ${port} of 127.0.0.1 is in use already.*\\(settings: --port and --host\\)`),
+    );
     expect(await cli(['tasks', 'list'], { cwd: place.path })).toMatchObject({ code: 0 });
   });
 

@@ -4,6 +4,7 @@ import { wholePage } from '../client/whole-page.js';
 import { UsageError } from '../errors/errors.js';
 import type { OperatorAccess } from '../operators/operator-access.js';
 import { printPage } from '../print/page.js';
+import { printTask } from '../print/task-report.js';
 import { printable } from '../terminal/terminal.js';
 import type { CommandContext } from './command-context.js';
 import { pageSize } from './flag-numbers.js';
@@ -59,7 +60,7 @@ export async function show(context: CommandContext, taskId: string, flags: Opera
       `task ${task.task_id} is not a dead letter: its status is ${task.status}`,
     );
   }
-  context.terminal.document(task);
+  printTask(context.terminal, task);
 }
 
 export async function redrive(

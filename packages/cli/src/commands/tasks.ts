@@ -9,6 +9,7 @@ import { EXIT, UsageError } from '../errors/errors.js';
 import { jsonOf } from '../documents/json-file.js';
 import { eventLine } from '../print/event-line.js';
 import { printPage } from '../print/page.js';
+import { printTask } from '../print/task-report.js';
 import type { SettingFlags } from '../settings/settings.js';
 import { printable } from '../terminal/terminal.js';
 import { sayReconnect } from './ask.js';
@@ -63,7 +64,7 @@ export async function list(context: CommandContext, flags: ListFlags): Promise<v
 
 export async function show(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
   await using backend = await openBackend(context, flags);
-  context.terminal.document(await backend.getTask(taskId));
+  printTask(context.terminal, await backend.getTask(taskId));
 }
 
 export async function why(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {

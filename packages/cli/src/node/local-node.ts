@@ -61,10 +61,8 @@ export async function startNode(options: NodeOptions): Promise<LocalNode> {
       });
   } catch (error) {
     await stop({ graceMs: 0 });
-    // The port is a setting: a different one helps.
-    throw error instanceof OrchestratorError && error.code === 'not_running'
-      ? new ConfigurationError(error.message, { cause: error })
-      : error;
+    if (!(error instanceof OrchestratorError) || error.code !== 'not_running') throw error;
+    throw new ConfigurationError(`${error.message} (settings: --port and --host)`, { cause: error });
   }
   return { url: server.url, orchestrator, stop };
 }

@@ -63,7 +63,11 @@ export class HubFront {
     await new Promise<void>((resolve, reject) => {
       front.#server.once('error', (error: NodeJS.ErrnoException) => {
         const why = error.code === 'EADDRINUSE' ? 'is in use already' : `can't be had (${error.code})`;
-        reject(new ConfigurationError(`port ${options.port} of ${options.host} ${why}: choose another port`));
+        reject(
+          new ConfigurationError(
+            `port ${options.port} of ${options.host} ${why}: choose another port with --listen`,
+          ),
+        );
       });
       front.#server.listen(options.port, options.host, resolve);
     });
