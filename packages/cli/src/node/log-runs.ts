@@ -9,8 +9,10 @@ export function logRuns(orchestrator: Orchestrator, logger: Logger): void {
     logger.info('task ended', { ...task, ...(error && { code: error.code }) }),
   );
   orchestrator.on('callEnded', ({ error, outcome, ...call }) => {
-    if (outcome === 'failed') logger.warn('call failed', { ...call, ...(error && { code: error.code }) });
-    else logger.debug('call ended', { ...call, outcome });
+    if (outcome !== 'failed') logger.debug('call ended', { ...call, outcome });
+    // A final error is the answer of a service that works.
+    else if (error?.retryable === true) logger.warn('call failed', { ...call, code: error.code });
+    else logger.info('call failed', { ...call, ...(error && { code: error.code }) });
   });
   orchestrator.on('breakerOpened', (breaker) => logger.warn('circuit breaker opened', { ...breaker }));
 }
