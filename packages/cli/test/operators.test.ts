@@ -346,7 +346,7 @@ describe.each(WORLDS)('operator commands %s', (_, open) => {
       const { code, stderr } = await run(['dlq', 'redrive', completed.task_id, ...BETA()]);
       expect([code, stderr]).toEqual([
         1,
-        `error: task ${completed.task_id}: expected status failed, got another\n`,
+        `error: task ${completed.task_id}: expected status failed, got completed\n`,
       ]);
       expect((await run(['dlq', 'redrive', NOWHERE, ...BETA()])).code).toBe(3);
     });

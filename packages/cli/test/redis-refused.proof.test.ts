@@ -70,7 +70,7 @@ describe('orchestrator-cli serve on an unusable Redis', () => {
     expect(stderr).toMatch(/^error: the Redis at .* would lose tasks: maxmemory-policy is allkeys-lru/m);
     await redis.ask(['CONFIG', 'SET', 'maxmemory-policy', 'noeviction']);
     await using worker = await startServer(args.slice(0, 3), { env: { ORCHESTRATOR_REDIS_URL: redis.url } });
-    expect(worker.process.stderr).toMatch(/^warning: appendonly is off/);
+    expect(worker.process.stderr).toMatch(/"level":"warn".*appendonly is off/);
   });
 
   it('exits with 78 for a database that the server does not have, and for keys of another layout', async () => {

@@ -111,8 +111,9 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
       hooks.emit('breakerOpened', { service, ...(tenantId !== undefined && { tenantId }) });
     };
     const cached = new CachedValues({ storage, clock, random, logger });
-    const caller = new ServiceCaller({ clock, random, logger, opened, stages: callStages, hooks, cached });
     const contracts = new ContractChecks(options.contracts);
+    const own = { opened, stages: callStages, hooks, cached, contracts };
+    const caller = new ServiceCaller({ clock, random, logger, ...own });
     const ports = { storage, clock, random, logger, caller, contracts, hooks, exposeErrors };
     this.#hooks = hooks;
     this.role = role;

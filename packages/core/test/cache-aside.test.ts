@@ -255,6 +255,19 @@ describe('getWithCacheAside', () => {
     expect(await cache.invalidate({ tenant: 'acme', kind: 'answer' })).toBe(1);
   });
 
+  it('gives its lease up when the storage has no room for the value', async () => {
+    const { cache, storage } = open();
+    const put = storage.cache.put.bind(storage.cache);
+    storage.cache.put = () => Promise.reject(new OrchestratorError('storage_unavailable', 'no room'));
+    let generated = 0;
+    const generate = () => ({ value: (generated += 1) });
+    expect((await cache.getWithCacheAside(REQUEST, generate)).value).toBe(1);
+    storage.cache.put = put;
+    // Nothing waits: the clock stands still.
+    expect((await cache.getWithCacheAside(REQUEST, generate)).value).toBe(2);
+    expect((await cache.getWithCacheAside(REQUEST, generate)).value).toBe(2);
+  });
+
   it('computes without a storage that is away, once for all that wait, and warns', async () => {
     const { cache, storage, warnings, clock } = open();
     await storage.close();

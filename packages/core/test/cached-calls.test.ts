@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { accepted, answered, type Orchestrator, OrchestratorError, type ServiceCall } from '../src/index.js';
 import { type Harness, harness, settled } from './harness.js';
@@ -64,6 +65,29 @@ describe('a service with cached operations', () => {
     await h.clock.advance(60_000);
     expect(await ask({ question: 'why?', top_k: 3 })).toEqual({ answer: 'no 4' });
     expect(orchestrator.stats().cache).toEqual({ 'query.query': { hits: 1, misses: 4, savedTokens: 812 } });
+  });
+
+  it('keeps no result that breaks its contract', async () => {
+    let calls = 0;
+    const run = () => {
+      calls += 1;
+      return answered(calls === 1 ? { answer: 7 } : { answer: `no ${calls}` });
+    };
+    const orchestrator = h.another({
+      services: { query: { run, cache: { operations: { query: { ttlMs: 60_000 } } } } as never },
+      contracts: { query: { query: { result: z.object({ answer: z.string() }) } } },
+    });
+    orchestrator.workflow('ask', async (ctx, input) => ctx.call('query', 'query', input as object, ONE_TRY));
+    await orchestrator.start();
+    const { tasks } = orchestrator.tenant('acme');
+    const ends: unknown[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      const { task_id } = await tasks.submit({ type: 'ask', payload: { question: 'why?' }, max_attempts: 1 });
+      await settled();
+      const { result, error } = await tasks.get(task_id);
+      ends.push(error?.code ?? result);
+    }
+    expect(ends).toEqual(['invalid_response', { answer: 'no 2' }, { answer: 'no 2' }]);
   });
 
   it('forgets the answers of a collection that is invalidated', async () => {

@@ -264,7 +264,6 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
       await this.start();
     } catch (error) {
       this.#gate.detach(server);
-      this.#gate.terminate();
       server.close();
       this.#server = undefined;
       this.#listening = undefined;

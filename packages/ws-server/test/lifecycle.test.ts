@@ -159,6 +159,24 @@ describe('a server that listens, and whose orchestrator is still starting', () =
   });
 });
 
+describe('a server that cannot listen', () => {
+  it('leaves the sockets of its host alone', async () => {
+    const host = createServer();
+    await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve));
+    const { port } = host.address() as AddressInfo;
+    const server = new OrchestratorServer(new Orchestrator(), { identities });
+    server.attach(host);
+    await server.start();
+    const peer = new SocketPeer(`ws://127.0.0.1:${port}/ws/client`, { authorization: `Bearer ${KEYS.acme}` });
+    await peer.opened;
+    await expect(server.listen(port)).rejects.toMatchObject({ code: 'not_running' });
+    peer.send({ action: 'subscribe', id: 'a', topic: { tenant: true } });
+    expect(await peer.next()).toMatchObject({ event: 'subscribed' });
+    await server.stop();
+    await new Promise((resolve) => host.close(resolve));
+  });
+});
+
 describe('a stopped server', () => {
   it.each([
     ['has listened', true],

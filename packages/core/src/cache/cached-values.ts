@@ -159,7 +159,13 @@ export class CachedValues {
     const { tokens, model } = view;
     const entry = { tenantId, digest, token, value: null as JsonValue, tokens, ttlMs };
     copyField(view, entry, 'value');
-    await cache.put(model === undefined ? entry : Object.assign(entry, { model }));
+    try {
+      await cache.put(model === undefined ? entry : Object.assign(entry, { model }));
+    } catch (error) {
+      // A storage without room: the others are not to wait for the end of the lease.
+      await cache.remove({ tenantId, digest, token });
+      throw error;
+    }
   }
 
   /** Nothing: the storage is away. */

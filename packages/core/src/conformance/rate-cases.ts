@@ -77,6 +77,18 @@ const amounts: readonly ConformanceCase[] = [
   {
     part: 'rates',
     method: 'lease',
+    name: 'refills from the time of a clock that was set back',
+    async run(t) {
+      assert.equal(await drain(t), 100);
+      await t.advance(-3_600_000);
+      assert.equal((await lease(t)).granted, 0);
+      await t.advance(1_000);
+      assert.equal(await drain(t), 10);
+    },
+  },
+  {
+    part: 'rates',
+    method: 'lease',
     name: 'grants exactly rate and burst where they do not divide evenly',
     async run(t) {
       const odd = { perMinute: 7_001, burst: 13, wanted: 1 };

@@ -44,7 +44,7 @@ const inherited = good.map((n) => ({
   outcome: { ok: true, value: valueOf(n) },
 }));
 
-/** Redrive of a task whose journal is copied in several steps. */
+/** Redrive of a task whose journal is copied in several steps, and of one that was redriven long ago. */
 export const redriveCases: readonly ConformanceCase[] = [
   {
     part: 'tasks',
@@ -118,6 +118,25 @@ export const redriveCases: readonly ConformanceCase[] = [
       await t.storage.tasks.redrive({ maxWaiting: 10, ...t.where(empty), newTaskId: t.id() });
       const last = await t.claimOne();
       assert.deepEqual([last.steps, last.journalRev, await readJournal(t, last)], [[], 0, []]);
+    },
+  },
+  {
+    part: 'tasks',
+    method: 'redrive',
+    name: 'does not do again what a redriven task did that has ended and is no longer kept',
+    limits: { retentionMs: 60_000, deadLetterRetentionMs: 3_600_000 },
+    async run(t) {
+      const claim = await t.leased();
+      await t.settle(claim, { kind: 'failed', error: failure });
+      const newTaskId = t.id();
+      const redrive = (id: string) =>
+        t.storage.tasks.redrive({ maxWaiting: 10_000, ...t.where(claim), newTaskId: id });
+      await redrive(newTaskId);
+      await t.settle(await t.claimOne(), { kind: 'completed', result: 'done' });
+      await t.pass(60_000);
+      assert.equal(await t.storage.tasks.get({ tenantId: t.tenantId, taskId: newTaskId }), undefined);
+      assert.equal((await redrive(t.id())).answer, 'not_failed');
+      assert.equal((await t.claim()).length, 0);
     },
   },
 ];

@@ -9,6 +9,7 @@ import type { StepAnswer } from '../storage/call-journal.js';
 import type { Breaker } from './breaker.js';
 import { Breakers, type OpenedBreaker } from './breakers.js';
 import { type CalledService, type CallStage, type Sender, throughStages } from './call-stage.js';
+import { ContractChecks } from './contracts.js';
 import { hostStage, sendByHost } from './host-sender.js';
 import { HttpClient } from './http-client.js';
 import { sendHttp } from './http-sender.js';
@@ -42,15 +43,18 @@ export class ServiceCaller {
     readonly hooks?: Hooks;
     /** For services whose answers are cached. */
     readonly cached?: CachedValues;
+    /** Of the host, for what may be cached. Default: none. */
+    readonly contracts?: ContractChecks;
   }) {
     const { clock, random, logger = silentLogger, opened = () => {}, stages = [], hooks, cached } = ports;
+    const { contracts = new ContractChecks() } = ports;
     this.#ports = { clock, logger };
     this.#breakers = new Breakers(clock, opened);
     const own = stages.map((stage) => hostStage(stage, logger));
     this.#stages = [
       trace,
       ...(hooks ? [observe(clock, hooks)] : []),
-      ...(cached ? [cacheCalls(cached)] : []),
+      ...(cached ? [cacheCalls(cached, contracts)] : []),
       ...own,
       limitConcurrency(),
       resend(clock, random, this.#breakers),

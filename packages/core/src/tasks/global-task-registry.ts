@@ -20,6 +20,7 @@ import { type Random, systemRandom } from '../runtime/random.js';
 import type { Storage } from '../storage/storage.js';
 import type { Explanation, Submission, SubmitAnswer } from '../storage/task-records.js';
 import { AnnouncedTypes } from './announced-types.js';
+import { redriveRefusal } from './refuse-redrive.js';
 import { refuseEnded } from './refuse-ended.js';
 import {
   fromBatchItem,
@@ -350,9 +351,7 @@ export class GlobalTaskRegistry {
     if (redriven.answer === 'queue_full') throw refusalError(redriven.answer);
     if (redriven.answer === 'redriven') return redriven.task;
     if (redriven.answer === 'not_found') throw unknownTask(taskId);
-    throw new OrchestratorError('conflict', `task ${taskId}: expected status failed, got another`, {
-      retryable: false,
-    });
+    throw redriveRefusal(await this.get({ tenantId, taskId }));
   }
 
   /** State of a task and the reason for it. */

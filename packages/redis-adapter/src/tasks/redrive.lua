@@ -1,4 +1,5 @@
--- Replaces a dead letter by a new task, with the successes of the old journal. A repeat returns the same new task. A journal
+-- Replaces a dead letter by a new task, with the successes of the old journal. A repeat returns the same new task, as long as
+-- it is kept. A journal
 -- that is too large for one step is copied before, see staging.
 --
 -- @args   {id, task: an item (see creation) with the new id, max_waiting} · its payload
@@ -13,8 +14,9 @@ end
 if old.state ~= 'failed' or not old.began then
   return finish({ 'not_failed' })
 end
-if old.redriven and load(old.redriven) then
-  return finish({ 'redriven', view(old.redriven) })
+if old.redriven then
+  -- A new task that has ended and is no longer kept: what it has done is not to be done again.
+  return finish(load(old.redriven) and { 'redriven', view(old.redriven) } or { 'not_failed' })
 end
 if isFull(1, params.max_waiting) then
   return finish({ 'queue_full' })

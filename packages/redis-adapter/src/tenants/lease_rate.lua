@@ -33,7 +33,8 @@ if not granted then
       leases = leases:gsub(' [^ ]*$', '')
     end
   end
-  if granted > 0 or isLowered then
+  -- A clock that was set back: the bucket drains from now on, not from a time that is long in coming.
+  if granted > 0 or isLowered or tonumber(at) > now then
     local value = string.format('%.0f %.0f%s', level, now, leases)
     redis.call('SET', BUCKET, value, 'PX', math.ceil(level / perMinute))
   end

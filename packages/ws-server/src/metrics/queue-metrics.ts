@@ -1,11 +1,14 @@
 import type { Clock, Orchestrator } from '@agent-orchestrator/core';
+import { atMost } from '@agent-orchestrator/core/server';
 import { Gauge, type Registry } from 'prom-client';
 
 /** Tenants that are counted: further ones are left out, and a gauge says so. */
 const PAGE = 500;
 const MAX_PAGES = 20;
 /** Several scrapes share one count. */
-const KEPT_MS = 10_000;
+const KEPT_MS = 30_000;
+/** A scrape waits so long for a new count, then it has the one before. */
+const COUNTING_MS = 2_000;
 /** Failed tasks are dead letters. */
 const STATUSES = ['pending', 'processing', 'failed'] as const;
 
@@ -20,13 +23,24 @@ interface Count {
 
 /** Adds the tasks of all tenants in the storage: every process that shares it reports the same. */
 export function addQueueMetrics(orchestrator: Orchestrator, registry: Registry, clock: Clock): void {
-  let counted: { readonly at: number; readonly count: Promise<Count | undefined> } | undefined;
-  /** `undefined`: the storage does not answer. */
-  const count = () => {
-    const at = clock.monotonic();
-    if (!counted || at - counted.at >= KEPT_MS)
-      counted = { at, count: countOf(orchestrator).catch(() => undefined) };
-    return counted.count;
+  let [last, countedAt]: [Count | undefined, number] = [undefined, Number.NEGATIVE_INFINITY];
+  let running: Promise<void> | undefined;
+  const countAgain = async () => {
+    try {
+      last = await countOf(orchestrator);
+    } catch {
+      // The storage does not answer: an old count would say that all is well.
+      last = undefined;
+    }
+    countedAt = clock.monotonic();
+    running = undefined;
+  };
+  const count = async () => {
+    if (clock.monotonic() - countedAt >= KEPT_MS) {
+      running ??= countAgain();
+      await atMost(clock, COUNTING_MS, running);
+    }
+    return last;
   };
   const gauge = (
     name: string,

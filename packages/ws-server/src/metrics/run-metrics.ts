@@ -56,7 +56,7 @@ function watchCalls(orchestrator: Orchestrator, registers: Registry[], codeOf: C
   const services = new BoundedLabel(MAX_SERVICES);
   const calls = new Counter({
     name: 'orchestrator_service_calls_total',
-    help: 'Calls to services as sent, resends included; "accepted": the outcome is reported later.',
+    help: 'Calls to services, with their resends, without those answered from the cache; "accepted": the outcome is reported later.',
     labelNames: ['service', 'outcome', 'code'],
     registers,
   });
@@ -67,7 +67,9 @@ function watchCalls(orchestrator: Orchestrator, registers: Registry[], codeOf: C
     buckets: CALL_SECONDS,
     registers,
   });
-  orchestrator.on('callEnded', ({ service: name, outcome, error, durationMs }) => {
+  orchestrator.on('callEnded', ({ service: name, outcome, error, durationMs, cached }) => {
+    // Nothing was sent: it says nothing of the service.
+    if (cached === true) return;
     const service = services.of(name);
     calls.inc({ service, outcome, code: codeOf(error) });
     durations.observe({ service }, durationMs / 1_000);

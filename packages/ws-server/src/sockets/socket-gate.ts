@@ -16,6 +16,8 @@ export interface GatedConnection {
 interface Attachment {
   readonly listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   readonly prefixes: Set<string>;
+  /** Open sockets that came through the server. */
+  readonly sockets: Set<Duplex>;
 }
 
 /** A path that accepts WebSockets, and its handler. */
@@ -86,21 +88,27 @@ export class SocketGate {
       return;
     }
     const prefixes = new Set([prefix]);
+    const sockets = new Set<Duplex>();
     const listener = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       if (TAKEN.has(socket)) return;
-      if (this.#upgrade(prefixes, request, socket, head)) TAKEN.add(socket);
-      else if (isLastOfGates(server, listener)) refuse(socket, 404);
+      if (this.#upgrade(prefixes, request, socket, head)) {
+        TAKEN.add(socket);
+        sockets.add(socket);
+        socket.once('close', () => sockets.delete(socket));
+      } else if (isLastOfGates(server, listener)) refuse(socket, 404);
     };
     GATES.add(listener);
-    this.#attached.set(server, { listener, prefixes });
+    this.#attached.set(server, { listener, prefixes, sockets });
     server.on('upgrade', listener);
   }
 
-  /** Leaves the upgrades of a server to others. */
+  /** Leaves the upgrades of a server to others, and destroys the sockets that came through it. */
   detach(server: Server): void {
     const attached = this.#attached.get(server);
-    if (attached) server.off('upgrade', attached.listener);
+    if (!attached) return;
+    server.off('upgrade', attached.listener);
     this.#attached.delete(server);
+    for (const socket of attached.sockets) socket.destroy();
   }
 
   /** Destroys remaining connections. */

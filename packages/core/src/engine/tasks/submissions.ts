@@ -172,6 +172,8 @@ export class Submissions {
     if (old.state !== 'failed' || old.startedAt === undefined) return { answer: 'not_failed' };
     const known = old.redrivenTo === undefined ? undefined : tenant.tasks.get(old.redrivenTo);
     if (known) return { answer: 'redriven', task: viewTask(tenant.tenantId, known) };
+    // Its new task has ended and is no longer kept: what it has done is not to be done again.
+    if (old.redrivenTo !== undefined) return { answer: 'not_failed' };
     if (this.isFull(tenant, 1, params.maxWaiting)) return { answer: 'queue_full' };
     old.redrivenTo = params.newTaskId;
     const { runAt: _, ...spec } = old.spec;

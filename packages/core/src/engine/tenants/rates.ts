@@ -52,7 +52,7 @@ export class RateBook {
     const known = bucket.leases.get(leaseId);
     const left = Math.floor((burst * ONE - level) / ONE);
     const granted = known ?? Math.min(wanted, maxLease(perMinute), left);
-    if (known === undefined && (granted > 0 || level < before)) {
+    if (known === undefined && (granted > 0 || level < before || bucket.at > now)) {
       level += granted * ONE;
       const leases = [...bucket.leases, ...(granted > 0 ? [[leaseId, granted] as const] : [])];
       this.buckets.delete(key);
@@ -79,7 +79,7 @@ export class RateBook {
   }
 }
 
-/** A clock that was set back drains nothing. */
+/** A clock that was set back drains nothing until the bucket is written with its time. */
 function drained({ level, at }: Bucket, perMinute: number, now: number): number {
   return Math.max(0, level - Math.max(0, now - at) * perMinute);
 }

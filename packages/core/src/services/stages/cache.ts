@@ -4,6 +4,7 @@ import type { JsonValue } from '../../protocol/json.js';
 import { copyField, fieldText } from '../../protocol/known-text.js';
 import { DEFAULTS } from '../../protocol/settings.js';
 import type { Usage } from '../../protocol/usage.js';
+import type { ContractChecks } from '../contracts.js';
 import type { CallStage, OperationCacheSettings, OutboundCall, SendResult, Sender } from '../call-stage.js';
 import { requestOf } from './cache-request.js';
 import { TextsOfCall } from './cached-texts.js';
@@ -13,13 +14,16 @@ import { TextsOfCall } from './cached-texts.js';
  * at the same time too. Only results are kept: a failed or accepted call is answered as without the stage, and what waited for it
  * is called at once.
  */
-export function cacheCalls(values: CachedValues): CallStage {
+export function cacheCalls(values: CachedValues, contracts: ContractChecks): CallStage {
   return async (outbound, next) => {
     const settings = settingsOf(outbound);
-    if (!settings) return next(outbound);
+    // What is tried again is asked again.
+    if (!settings || outbound.call.attempt > 1) return next(outbound);
     const { ttlMs = DEFAULTS.cacheTtlMs, per = usualPer(outbound) } = settings;
     const texts = per === 'text' ? TextsOfCall.of(outbound) : undefined;
-    return texts ? texts.answer(values, ttlMs, next) : answerWhole({ values, ttlMs }, outbound, next);
+    return texts
+      ? texts.answer(values, ttlMs, next)
+      : answerWhole({ values, ttlMs, contracts }, outbound, next);
   };
 }
 
@@ -33,16 +37,37 @@ function usualPer({ service, call }: OutboundCall): 'call' | 'text' {
 }
 
 async function answerWhole(
-  { values, ttlMs }: { readonly values: CachedValues; readonly ttlMs: number },
+  {
+    values,
+    ttlMs,
+    contracts,
+  }: { readonly values: CachedValues; readonly ttlMs: number; readonly contracts: ContractChecks },
   outbound: OutboundCall,
   next: Sender,
 ): Promise<SendResult> {
   const request = requestOf(outbound, outbound.call.input);
   const answer = await values.get({ ...request, ttlMs }, async (signal) => {
     const result = await next({ ...outbound, signal });
-    return { result, shared: sharedOf(result) };
+    const shared = sharedOf(result);
+    return { result, shared: shared && keepsContract(contracts, outbound, shared) ? shared : undefined };
   });
   return answer.from === 'computed' ? answer.result : fromCache(answer.cached);
+}
+
+/** A result that breaks its contract fails its caller, and is not to fail the next ones. */
+function keepsContract(
+  contracts: ContractChecks,
+  { service, call }: OutboundCall,
+  shared: ComputedValue,
+): boolean {
+  const read = contracts.resultReader(service.name, call.operation);
+  if (!read) return true;
+  try {
+    read(shared.view().value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function sharedOf(result: SendResult): ComputedValue | undefined {

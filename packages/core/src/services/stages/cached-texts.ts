@@ -216,8 +216,13 @@ function vectorsOf(
   const { value } = outcome;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   const { vectors, model = null, dimensions = null } = value as Readonly<Record<string, JsonValue>>;
-  if (!Array.isArray(vectors) || vectors.length !== count) return undefined;
+  if (!Array.isArray(vectors) || vectors.length !== count || !vectors.every(isVector)) return undefined;
   return { all: vectors.map((vector: JsonValue) => ({ vector, model, dimensions })), usage };
+}
+
+/** What is no vector is not kept: it would answer the text for a day. */
+function isVector(value: JsonValue): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every((part) => typeof part === 'number');
 }
 
 /** Fires when none of the texts is waited for any more. */
