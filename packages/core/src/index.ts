@@ -37,6 +37,10 @@ export type {
   OrchestratorCache,
   ValueWithCost,
 } from './cache/orchestrator-cache.js';
+export type { OrchestratorUsage, TokenType, TokenUsage, UsageQuery } from './usage/orchestrator-usage.js';
+export type { ModelPrice, PriceTable } from './usage/price-table.js';
+export type { UsageAmounts, UsageSum } from './storage/usage-ledger.js';
+export type { UsageDimension } from './protocol/usage-dimensions.js';
 export type { CacheKindStats } from './cache/cache-stats.js';
 export type { OrchestratorStats } from './orchestrator-stats.js';
 export { type Health, Orchestrator } from './orchestrator.js';

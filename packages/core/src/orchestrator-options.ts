@@ -9,6 +9,7 @@ import type { CallStage } from './services/call-stage.js';
 import type { Contracts } from './services/contracts.js';
 import type { ServiceSettings } from './services/service-settings.js';
 import type { Storage } from './storage/storage.js';
+import { type PriceTable, priceTableSchema } from './usage/price-table.js';
 import { OrchestratorError } from './protocol/errors.js';
 
 /** Functions of a process. */
@@ -42,6 +43,11 @@ export interface OrchestratorOptions<C extends Contracts = Contracts> {
   readonly contracts?: C;
   /** Stages of the host for each call to a service, outermost first; they run before the limit of concurrency, and not for answers from the cache. Default: none. */
   readonly callStages?: readonly CallStage[];
+  /**
+   * Prices of models for a million tokens, by the name that services report (`*`: all others). Usage has a cost then, which the
+   * budgets of tenants can limit. Default: no costs.
+   */
+  readonly prices?: PriceTable;
   /** Maximum of concurrently running tasks in this process, parked ones excluded. 1 to 100,000, default 100. */
   readonly concurrency?: number;
   /**
@@ -90,6 +96,7 @@ const stageSchema = z.custom<CallStage>((stage) => typeof stage === 'function', 
 
 const schema = z.object({
   callStages: listSchema(stageSchema, { max: 100 }).default([]),
+  prices: priceTableSchema.default({}),
   role: z.enum(ROLES).default('all'),
   concurrency: z.int().min(1).max(MAX_TASKS).default(100),
   prefetch: z.int().min(0).max(MAX_TASKS).default(0),

@@ -3,6 +3,8 @@ import { StorageAdmin } from './admin/storage-admin.js';
 import { atMost, type Clock, systemClock } from './runtime/clock.js';
 import { CachedValues } from './cache/cached-values.js';
 import { OrchestratorCache } from './cache/orchestrator-cache.js';
+import { OrchestratorUsage } from './usage/orchestrator-usage.js';
+import { Prices } from './usage/price-table.js';
 import { TenantEvents } from './events/tenant-events.js';
 import type { OrchestratorStats } from './orchestrator-stats.js';
 import { Gateway } from './intake/gateway.js';
@@ -79,6 +81,8 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
   readonly tenants: TenantAdmin;
   /** Values that are computed once, and kept for a while. */
   readonly cache: OrchestratorCache;
+  /** Tokens and money that tenants use. */
+  readonly usage: OrchestratorUsage;
   /** For operators only: it sees all tenants. */
   readonly admin: Admin;
   readonly role: Role;
@@ -112,9 +116,11 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
     };
     const cached = new CachedValues({ storage, clock, random, logger });
     const contracts = new ContractChecks(options.contracts);
-    const own = { opened, stages: callStages, hooks, cached, contracts };
+    const prices = new Prices(settings.prices);
+    const own = { opened, stages: callStages, hooks, cached, contracts, prices };
     const caller = new ServiceCaller({ clock, random, logger, ...own });
-    const ports = { storage, clock, random, logger, caller, contracts, hooks, exposeErrors };
+    const ports = { storage, clock, random, logger, caller, contracts, hooks, prices, exposeErrors };
+    this.usage = new OrchestratorUsage({ ...ports, ledger: storage.usage });
     this.#hooks = hooks;
     this.role = role;
     this.#clock = clock;
@@ -137,7 +143,8 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
     this.links = new ServiceLinks(ports);
     this.gateway = new Gateway({ ...ports, maxWaiting, registry: this.registry, links: this.links });
     this.tenants = new TenantAdmin(ports);
-    this.admin = new StorageAdmin({ storage, registry: this.registry, tenants: this.tenants });
+    const { registry, tenants } = this;
+    this.admin = new StorageAdmin({ storage, registry, tenants, clock });
     this.#sweeper = new Sweeper(ports, settings);
     if (role === 'api') return;
     this.#worker = this.#makeWorker(ports, settings);
@@ -214,9 +221,9 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
   /** The API of one tenant. @throws {OrchestratorError} `invalid_request` for an invalid id. */
   tenant(tenantId: string): TenantHandle {
     validate(idSchema, tenantId, 'tenant_id');
-    const { registry, sessions } = this;
+    const { registry, sessions, usage } = this;
     const events = new TenantEvents(tenantId, { storage: this.#storage, registry, sessions });
-    const { usage, tickets, rates } = this.#storage;
+    const { tickets, rates } = this.#storage;
     return new TenantHandle(tenantId, { registry, sessions, usage, tickets, rates }, events);
   }
 

@@ -40,6 +40,7 @@ export type { FollowOptions } from './events/tenant-events.js';
 export { TenantEvents } from './events/tenant-events.js';
 export { silentLogger } from './runtime/logger.js';
 export type { RegistryOptions } from './tasks/global-task-registry.js';
+export { priceTableSchema } from './usage/price-table.js';
 export { serviceCacheSchema } from './services/service-settings.js';
 export type { HttpServiceSettings } from './services/service-settings.js';
 export type { InProcessServiceSettings } from './services/service-settings.js';

@@ -86,6 +86,7 @@ describe('an export', () => {
       'batch_items',
       'key',
       'usage',
+      'usage_details',
     ]);
     for (const bytes of [1, 2, 7, 64, 100_000]) expect(kinds(await recordsOf(all, bytes))).toEqual(expected);
   });
@@ -103,7 +104,7 @@ describe('an export', () => {
       async () => ['{"format":"agent-orchestrator.storage","version":2,"exported_at":""}\n'],
       /^line 1: expected version 1 of the format, which this program reads, got version 2$/,
     ],
-    ['a cut in the last line', cut(20), /^line 14: expected a line of JSON, got something else$/],
+    ['a cut in the last line', cut(20), /^line 15: expected a line of JSON, got something else$/],
     [
       'a cut between lines',
       async () => (await lines()).slice(0, 5),
@@ -112,18 +113,18 @@ describe('an export', () => {
     ['no line', async () => (await lines()).slice(0, 1), /got none behind line 1: the export was cut$/],
     [
       'a missing line',
-      async () => (await lines()).filter((line) => !line.startsWith('{"kind":"usage"')),
-      /^line 13: expected 13 lines before the last one, got 12$/,
+      async () => (await lines()).filter((line) => !line.startsWith('{"kind":"usage",')),
+      /^line 14: expected 14 lines before the last one, got 13$/,
     ],
     [
       'a changed line',
       async () => (await lines()).map((line) => line.replace('"content":"hello"', '"content":"hallo"')),
-      /^line 14: expected lines with the SHA-256 [0-9a-f]{64}, got some with [0-9a-f]{64}: a line was changed$/,
+      /^line 15: expected lines with the SHA-256 [0-9a-f]{64}, got some with [0-9a-f]{64}: a line was changed$/,
     ],
     [
       'more behind the last line',
       async () => [...(await lines()), '{"kind":"usage"}\n'],
-      /^line 14: expected nothing behind the last line, got more$/,
+      /^line 15: expected nothing behind the last line, got more$/,
     ],
     [
       'a line of an unknown kind',
@@ -161,6 +162,7 @@ describe('an export', () => {
       /^line 13: expected each idempotency key once, got idempotency key "k" twice$/,
     ],
     ['a day of usage twice', twice('usage'), /expected each day of usage once/],
+    ['a row of usage twice', twice('usage_details'), /expected each row of usage once/],
     ['no tenant', without('tenant'), /^line 2: expected records of a tenant first, got one of "acme"$/],
     ['messages of another session', without('session'), /^line 3: expected messages behind their session/],
     [
@@ -169,7 +171,7 @@ describe('an export', () => {
       /^line 6: expected the batch of task "0+-.*" before it, got no batch "b"$/,
     ],
     ['items of no task', without('task'), /expected a journal behind its task/],
-    ['records in another order', withRecords((records) => records.toReversed()), /^line 4: expected/],
+    ['records in another order', withRecords((records) => records.toReversed()), /^line 5: expected/],
     ['a sequence behind the log', changed('tenant', { seq: 1 }), /expected a sequence from \d+ to 1 of task/],
     [
       'a result of a task that has not ended',

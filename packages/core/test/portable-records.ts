@@ -44,8 +44,8 @@ export function exportOf(engine: Engine, now: number): Iterable<PortableRecord> 
   return engineRecords(engine.state, now);
 }
 
-const LISTS = ['messages', 'items', 'steps', 'dropped', 'mailbox', 'signals'] as const;
-const OWNERS = ['kind', 'tenant_id', 'session_id', 'batch_id', 'task_id'] as const;
+const LISTS = ['messages', 'items', 'steps', 'dropped', 'mailbox', 'signals', 'rows'] as const;
+const OWNERS = ['kind', 'tenant_id', 'session_id', 'batch_id', 'task_id', 'day'] as const;
 
 /** Pages of the same owner as one. */
 function merged(records: readonly PortableRecord[]): PortableRecord[] {
@@ -64,10 +64,16 @@ function merged(records: readonly PortableRecord[]): PortableRecord[] {
   return whole as unknown as PortableRecord[];
 }
 
+/** Fields of objects by name: storages write them in their own order. */
+function inOrder(_: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 /** Lines of an export, without what storages order in their own way. */
 export function canonical(lines: readonly string[]): unknown[] {
   const records = merged(lines.slice(1, -1).map((line) => JSON.parse(line) as PortableRecord));
-  const text = (value: unknown) => JSON.stringify(value);
+  const text = (value: unknown) => JSON.stringify(value, inOrder);
   const sorted = records.map((record) => {
     if (record.kind === 'journal') {
       const { signals, dropped } = record;
@@ -77,11 +83,13 @@ export function canonical(lines: readonly string[]): unknown[] {
         ...(dropped && { dropped: dropped.toSorted((a, b) => (a.call_id < b.call_id ? -1 : 1)) }),
       };
     }
-    if (record.kind === 'usage')
-      return { ...record, rows: record.rows.toSorted((a, b) => (text(a) < text(b) ? -1 : 1)) };
+    const byText = (a: unknown, b: unknown) => (text(a) < text(b) ? -1 : 1);
+    if (record.kind === 'usage') return { ...record, rows: record.rows.toSorted(byText) };
+    if (record.kind === 'usage_details') return { ...record, rows: record.rows.toSorted(byText) };
     return record;
   });
-  const rank = ({ kind }: PortableRecord) => (kind === 'key' || kind === 'usage' ? 1 : 0);
+  const others: ReadonlySet<string> = new Set(['key', 'usage', 'usage_details']);
+  const rank = ({ kind }: PortableRecord) => (others.has(kind) ? 1 : 0);
   const first = sorted.filter((record) => rank(record) === 0);
   const batches = (record: PortableRecord) => record.kind === 'batch' || record.kind === 'batch_items';
   return [

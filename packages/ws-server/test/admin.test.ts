@@ -41,7 +41,18 @@ describe('/admin/v1/tenants', () => {
         oldest_ready_at: expect.stringMatching(/^\d{4}-.*Z$/),
         weight: 1,
         max_running: null,
-        rates: { requests_per_minute: null, burst: null },
+        max_waiting: null,
+        max_stored_bytes: null,
+        retention_ms: null,
+        types: null,
+        services: null,
+        budgets: null,
+        rates: {
+          requests_per_minute: null,
+          burst: null,
+          calls_per_minute: null,
+          tokens_per_minute: null,
+        },
         paused: true,
       },
     ]);
@@ -82,7 +93,12 @@ describe('/admin/v1/tenants', () => {
     [{ rates: { requests_per_minute: 0 } }, 'rates.requests_per_minute'],
     [{ rates: { burst: 1.5 } }, 'rates.burst'],
     [{ paused: 'yes' }, 'paused'],
-    [{ weight: 2, max_waiting: 10 }, 'max_waiting'],
+    [{ weight: 2, max_wait: 10 }, 'max_wait'],
+    [{ max_waiting: 0 }, 'max_waiting'],
+    [{ budgets: [{ period: 'week', tokens: 1 }] }, 'budgets.0.period'],
+    [{ budgets: [{ period: 'day' }] }, 'budgets.0'],
+    [{ types: ['a b'] }, 'types.0'],
+    [{ rates: { calls_per_minute: { query: 0 } } }, 'rates.calls_per_minute.query'],
     [{ weight: 2, budgets: [] }, 'budgets'],
   ])('refuses %j with the place of the mistake, and changes nothing', async (patch, path) => {
     const ask = asking(await startServer());
@@ -339,7 +355,7 @@ describe('the read token of operators', () => {
     const path = (route: string) => route.replace('{tenant_id}', 'acme').replace('{task_id}', id);
     const changing: string[] = [];
     for (const route of ROUTES.filter(({ who }) => who === 'operator')) {
-      const query = route.path.endsWith('/dead-letters') ? '?tenant=acme' : '';
+      const query = /\/(?:dead-letters|usage)$/.test(route.path) ? '?tenant=acme' : '';
       const asked = await running.fetch(route.method, path(route.path) + query, { token: TOKENS.reader });
       expect([route.method, route.path, asked.status]).toEqual([
         route.method,

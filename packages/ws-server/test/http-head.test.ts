@@ -36,7 +36,10 @@ function raw(running: RunningServer, method: string, path: string, token: string
 }
 
 /** Of routes that require one. */
-const QUERIES: Readonly<Record<string, string>> = { '/admin/v1/dead-letters': '?tenant=acme' };
+const QUERIES: Readonly<Record<string, string>> = {
+  '/admin/v1/dead-letters': '?tenant=acme',
+  '/admin/v1/usage': '?tenant=acme',
+};
 
 /** A path of each GET route with things that are there, and the credential for it. */
 async function examples(running: RunningServer): Promise<readonly (readonly [string, string])[]> {

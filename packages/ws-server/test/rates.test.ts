@@ -120,13 +120,14 @@ describe('a rate of requests of a tenant', () => {
     };
     expect(await statuses(20, () => list(there))).not.toContain(429);
     const own = { requests_per_minute: 60, burst: 2 };
-    expect(await patch(own)).toEqual([200, own]);
+    const others = { calls_per_minute: null, tokens_per_minute: null };
+    expect(await patch(own)).toEqual([200, { ...own, ...others }]);
     await clock.advance(5_000);
     const both = [...(await statuses(3, () => list(here))), ...(await statuses(3, () => list(there)))];
     expect(both.filter((status) => status === 200)).toHaveLength(2);
     expect(fieldsOf(await list(there))[0]).toBe('"tenant";q=2;w=2');
-    expect(await patch({ burst: null })).toEqual([200, { requests_per_minute: 60, burst: null }]);
-    expect(await patch(null)).toEqual([200, { requests_per_minute: null, burst: null }]);
+    expect(await patch({ burst: null })).toEqual([200, { ...others, requests_per_minute: 60, burst: null }]);
+    expect(await patch(null)).toEqual([200, { ...others, requests_per_minute: null, burst: null }]);
     await clock.advance(5_000);
     expect(await statuses(20, () => list(there))).not.toContain(429);
     for (const wrong of [{ requests_per_minute: 0 }, { burst: 1.5 }, { per_minute: 1 }, 7])

@@ -1,29 +1,28 @@
 import { createInterface } from 'node:readline/promises';
 import { OrchestratorError } from '@agent-orchestrator/core';
-import { MAX_RATE, MAX_RUNNING, type TenantPatch } from '@agent-orchestrator/core/protocol';
-import { UsageError } from '../errors/errors.js';
+import type { TenantPatch } from '@agent-orchestrator/core/protocol';
 import type { OperatorPort } from '../operators/operator-port.js';
-import { printTenant, TENANT_COLUMNS, tenantRow } from '../print/tenant-report.js';
+import { printSettings, printTenant, TENANT_COLUMNS, tenantRow } from '../print/tenant-report.js';
 import type { SettingFlags } from '../settings/settings.js';
 import type { CommandContext } from './command-context.js';
-import { wholeNumber } from './flag-numbers.js';
 import { openAccess, validTenant } from './operator-context.js';
 import { type ListFlags, listTenants } from './tenant-list.js';
-import { MAX_WEIGHT } from './tenant-limits.js';
+import { changeOf, type LimitFlags } from './tenant-limits.js';
 
 export interface ConfigureFlags extends SettingFlags {
   readonly create?: boolean;
 }
 
-export interface SetFlags extends ConfigureFlags {
-  readonly weight?: string;
-  readonly maxRunning?: string;
-  readonly requestsPerMinute?: string;
-  readonly burst?: string;
-}
+export interface SetFlags extends ConfigureFlags, LimitFlags {}
 
 export function list(context: CommandContext, flags: ListFlags): Promise<void> {
   return listTenants(context, flags, { head: TENANT_COLUMNS, row: tenantRow });
+}
+
+/** One tenant with all its settings. */
+export async function show(context: CommandContext, tenant: string, flags: SettingFlags): Promise<void> {
+  await using access = await openAccess(context, flags);
+  printSettings(context.terminal, await access.admin.tenant(validTenant(tenant)));
 }
 
 /** Stops claims of the tenant's tasks. */
@@ -74,26 +73,4 @@ async function confirmNew({ terminal, signal }: CommandContext, tenantId: string
     if (/^y(?:es)?$/i.test(answer.trim())) return;
   }
   throw new OrchestratorError('not_found', `${unknown}: check its name, or say --create`);
-}
-
-/** @throws {UsageError} */
-function changeOf({ weight, maxRunning, requestsPerMinute, burst }: SetFlags): TenantPatch {
-  if ([weight, maxRunning, requestsPerMinute, burst].every((flag) => flag === undefined)) {
-    throw new UsageError('expected --weight, --max-running, --requests-per-minute or --burst, got none');
-  }
-  const rates = {
-    ...(requestsPerMinute !== undefined && {
-      requests_per_minute: limitOf('--requests-per-minute', requestsPerMinute, MAX_RATE),
-    }),
-    ...(burst !== undefined && { burst: limitOf('--burst', burst, MAX_RATE) }),
-  };
-  return {
-    ...(weight !== undefined && { weight: wholeNumber('--weight', weight, 1, MAX_WEIGHT) }),
-    ...(maxRunning !== undefined && { max_running: limitOf('--max-running', maxRunning, MAX_RUNNING) }),
-    ...(Object.keys(rates).length > 0 && { rates }),
-  };
-}
-
-function limitOf(flag: string, text: string, max: number): number | null {
-  return text === 'none' ? null : wholeNumber(flag, text, 1, max);
 }

@@ -52,6 +52,8 @@ export async function startNode(options: NodeOptions): Promise<LocalNode> {
     if (withLocalStack) stack = await startLocalServices(orchestrator, options);
     // After the local stack, so that a configured service replaces its service of the same name.
     for (const [name, service] of Object.entries(settings.services)) orchestrator.service(name, service);
+    for (const [tenantId, patch] of Object.entries(settings.tenants))
+      await orchestrator.admin.configure(tenantId, patch);
     await server.listen(settings.port, settings.host);
     if (split)
       stack = await startSplitStack(orchestrator, settings, {
@@ -89,6 +91,7 @@ function createOrchestrator({ settings, role = 'all', storage, logger }: NodeOpt
     logger,
     role,
     storage,
+    prices: settings.prices,
     ...(isShared(settings.storage) && { prefetch: PREFETCH }),
     ...(concurrency !== undefined && { concurrency }),
   });

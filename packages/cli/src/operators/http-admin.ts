@@ -31,6 +31,10 @@ export class HttpAdmin implements OperatorPort {
     return this.#get('/tenants', pageQuery(page));
   }
 
+  tenant(tenantId: string): Promise<TenantReport> {
+    return this.#get(tenantPath(tenantId));
+  }
+
   configure(tenantId: string, patch: TenantPatch): Promise<TenantReport> {
     return this.#known(this.api.patch<TenantReport>(ADMIN + tenantPath(tenantId), patch));
   }
@@ -84,6 +88,11 @@ export class HttpAdmin implements OperatorPort {
     return this.#known(
       this.api.post<BulkReport>(`${ADMIN}/dead-letters/redrive`, body, { ...(signal && { signal }) }),
     );
+  }
+
+  async usage({ tenantId, by, ...range }: Parameters<Admin['usage']>[0]): ReturnType<Admin['usage']> {
+    const query = { tenant: tenantId, ...range, group_by: by?.join(',') };
+    return (await this.#get<{ readonly rows: Awaited<ReturnType<Admin['usage']>> }>('/usage', query)).rows;
   }
 
   async workers(): Promise<readonly WorkerReport[]> {

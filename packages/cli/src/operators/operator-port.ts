@@ -7,6 +7,7 @@ import type { Admin } from '@agent-orchestrator/core/server';
 export type OperatorPort = Pick<
   Admin,
   | 'tenants'
+  | 'tenant'
   | 'configure'
   | 'queue'
   | 'tasks'
@@ -16,6 +17,7 @@ export type OperatorPort = Pick<
   | 'redrive'
   | 'redriveAll'
   | 'workers'
+  | 'usage'
   | 'invalidateCache'
   | 'systemEvents'
 >;

@@ -1,5 +1,6 @@
 import type { TenantReport } from '@agent-orchestrator/core/server';
 import type { Terminal } from '../terminal/terminal.js';
+import { table } from './table.js';
 import { localTime } from './local-time.js';
 
 export const QUEUE_COLUMNS = ['tenant', 'ready', 'running', 'pending', 'oldest since', 'weight', 'limit', ''];
@@ -45,6 +46,50 @@ export function printTenant(terminal: Terminal, tenant: TenantReport): void {
   terminal.data(
     `tenant ${terminal.paint('bold', tenantId)}: ${held}weight ${weight}, ${limit}${rateText(rates)}; ready ${ready}, running ${running}`,
   );
+}
+
+/** Prints all settings of a tenant, with what it has at the moment. */
+export function printSettings(terminal: Terminal, tenant: TenantReport): void {
+  if (terminal.json) {
+    terminal.record(tenant);
+    return;
+  }
+  const {
+    tenant_id: tenantId,
+    ready,
+    running,
+    counts,
+    rates,
+    budgets,
+    oldest_ready_at: _,
+    ...settings
+  } = tenant;
+  const named = (values: Readonly<Record<string, number>> | null) =>
+    values && Object.entries(values).map(([name, value]) => `${name}=${value}`);
+  const budgetText = budgets?.map(({ period, tokens, cost }) =>
+    [period, tokens === undefined ? '' : `${tokens} tokens`, cost === undefined ? '' : `cost ${cost}`]
+      .filter(Boolean)
+      .join(' '),
+  );
+  const rows = Object.entries({
+    ...settings,
+    budgets: budgetText ?? null,
+    requests_per_minute: rates.requests_per_minute,
+    burst: rates.burst,
+    calls_per_minute: named(rates.calls_per_minute),
+    tokens_per_minute: named(rates.tokens_per_minute),
+  }).map(([name, value]) => [name.replaceAll('_', ' '), valueText(value)]);
+  const load = Object.entries(counts).map(([status, count]) => `${count} ${status}`);
+  terminal.data(
+    `tenant ${terminal.paint('bold', tenantId)}: ${ready} ready, ${running} running; ${load.join(', ')}`,
+  );
+  for (const line of table(['setting', ''], rows, terminal)) terminal.data(line);
+}
+
+function valueText(value: unknown): string {
+  if (value === null) return 'default';
+  if (Array.isArray(value)) return value.join(', ') || 'nothing';
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function rateText({ requests_per_minute: perMinute, burst }: TenantReport['rates']): string {

@@ -6,8 +6,9 @@ import type { InvalidateFlags } from '../commands/cache.js';
 import type { ListFlags } from '../commands/tenant-list.js';
 import type { TailFlags } from '../commands/system-tail.js';
 import type { ConfigureFlags, SetFlags } from '../commands/tenants.js';
-import { MAX_WEIGHT } from '../commands/tenant-limits.js';
-import { withOperatorFlags, withPageFlags, withTenantFlags } from './flags.js';
+import { MAX_WEIGHT } from '@agent-orchestrator/core/protocol';
+import type { UsageFlags } from '../commands/usage.js';
+import { withEitherFlags, withOperatorFlags, withPageFlags, withTenantFlags } from './flags.js';
 
 /** Commands of operators, for all tenants: through a server with its operator token, or straight to a storage. */
 export function addOperatingCommands(program: Command, context: CommandContext): void {
@@ -19,6 +20,15 @@ export function addOperatingCommands(program: Command, context: CommandContext):
     .description('live workers and the types of tasks that they run')
     .action(async (flags: OperatorFlags) => (await import('../commands/workers.js')).list(context, flags));
   addCacheCommands(program, context);
+  withEitherFlags(program.command('usage'))
+    .description('tokens and costs of a tenant')
+    .option(
+      '--by <names>',
+      'some of day, model, operation, session, task, agent, user (default: day,model,operation)',
+    )
+    .option('--from <day>', 'first day, YYYY-MM-DD, UTC (default: 30 days in all)')
+    .option('--to <day>', 'last day (default: today)')
+    .action(async (flags: UsageFlags) => (await import('../commands/usage.js')).usage(context, flags));
   withOperatorFlags(program.command('tail'))
     .description('follow system events')
     .option(
@@ -54,6 +64,10 @@ function addTenantCommands(program: Command, context: CommandContext): void {
     'all tenants with their settings and task counts',
   );
   withPageFlags(list, 100).action(async (flags: ListFlags) => (await actions()).list(context, flags));
+  withOperatorFlags(tenants.command('show'))
+    .description('one tenant with all its settings')
+    .argument('<tenant>')
+    .action(async (tenant: string, flags: OperatorFlags) => (await actions()).show(context, tenant, flags));
   tenantCommand('pause', "stop claiming this tenant's tasks; running tasks finish").action(
     async (tenant: string, flags: ConfigureFlags) => (await actions()).pause(context, tenant, flags),
   );
@@ -68,6 +82,24 @@ function addTenantCommands(program: Command, context: CommandContext): void {
       'requests of its own per minute, or "none" for the rate of the servers',
     )
     .option('--burst <n>', 'requests of its own at once, or "none" for the default')
+    .option('--max-waiting <n>', 'maximum of waiting tasks, or "none" for that of the processes')
+    .option(
+      '--max-stored <bytes>',
+      'maximum of stored bytes, such as 512MiB, or "none" for that of the storage',
+    )
+    .option(
+      '--retention <time>',
+      'how long ended tasks are kept, such as 12h, or "none" for that of the storage',
+    )
+    .option('--types <names>', 'the task types that it may submit, separated by commas, or "none" for all')
+    .option('--services <names>', 'the services that its tasks may call, or "none" for all')
+    .option(
+      '--budget <budget>',
+      'limit of its usage, such as day:tokens=100000 or month:cost=20; may be repeated, "none" for no limit',
+      (text: string, before: readonly string[] | undefined) => [...(before ?? []), text],
+    )
+    .option('--calls-per-minute <rates>', 'calls by service, such as query=60,*=600, or "none"')
+    .option('--tokens-per-minute <rates>', 'tokens by model, such as gpt-5=100000, or "none"')
     .action(async (tenant: string, flags: SetFlags) => (await actions()).set(context, tenant, flags));
 }
 

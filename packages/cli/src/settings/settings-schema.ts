@@ -1,11 +1,12 @@
 import type { WorkflowContext, WorkflowDefinition } from '@agent-orchestrator/core';
-import { isDefinition, ROLES, serviceCacheSchema } from '@agent-orchestrator/core/server';
+import { isDefinition, priceTableSchema, ROLES, serviceCacheSchema } from '@agent-orchestrator/core/server';
 import {
   idSchema,
   listSchema,
   MAX_RATE,
   type Scope,
   SCOPES,
+  tenantPatchSchema,
   userIdSchema,
 } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
@@ -145,6 +146,10 @@ export const settingsSchema = z.strictObject({
   allowedOrigins: listSchema(z.string(), { max: 1_000 }).default([]),
   /** Limits of requests. `false`: none. */
   rates: ratesSchema,
+  /** Prices of models for a million tokens, `*` for all others: usage has a cost then. */
+  prices: priceTableSchema.default({}),
+  /** Settings of tenants, as `PATCH /admin/v1/tenants/{tenant}` takes them. They are set at each start. */
+  tenants: byId(tenantPatchSchema).default({}),
   /** Number of trusted reverse proxies in front, which append to `X-Forwarded-For`. */
   trustedProxies: z
     .number('expected a whole number from 0 on')

@@ -3,6 +3,9 @@ import type { PageOptions } from '../protocol/pages.js';
 import type { Task, TaskStatus } from '../protocol/task.js';
 import type { TaskEvent } from '../protocol/events.js';
 import type { JournalStep, RunOrigin } from '../storage/call-journal.js';
+import type { UsageDimension } from '../protocol/usage-dimensions.js';
+import type { UsageSum } from '../storage/usage-ledger.js';
+import type { TenantBudget } from '../storage/tenant-store.js';
 import type { Explanation } from '../storage/task-records.js';
 import type { TaskPageQuery } from '../tasks/task-page.js';
 
@@ -27,8 +30,19 @@ export interface TenantReport {
   /** `null`: unlimited. */
   readonly max_running: number | null;
   readonly paused: boolean;
-  /** Rate of its requests; `null`: that of the servers. */
-  readonly rates: { readonly requests_per_minute: number | null; readonly burst: number | null };
+  /** The following are `null` by default: the limit of the processes, of the storage, or none. */
+  readonly max_waiting: number | null;
+  readonly max_stored_bytes: number | null;
+  readonly retention_ms: number | null;
+  readonly types: readonly string[] | null;
+  readonly services: readonly string[] | null;
+  readonly budgets: readonly TenantBudget[] | null;
+  readonly rates: {
+    readonly requests_per_minute: number | null;
+    readonly burst: number | null;
+    readonly calls_per_minute: Readonly<Record<string, number>> | null;
+    readonly tokens_per_minute: Readonly<Record<string, number>> | null;
+  };
 }
 
 /** A tenant with the head of its queue. */
@@ -85,6 +99,14 @@ export interface TaskOfTenant {
   readonly taskId: string;
 }
 
+/** Which usage of a tenant, and how it is summed. */
+export interface UsageOfTenant {
+  readonly tenantId: string;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly by?: readonly UsageDimension[] | undefined;
+}
+
 /** A page of what a task's runs have done. */
 export interface JournalReport {
   readonly task: Task;
@@ -135,6 +157,8 @@ export interface Admin {
   ): Promise<BulkReport>;
   /** Removes cached values of a tenant: all, or those of a collection. */
   invalidateCache(tenantId: string, about?: CacheInvalidation): Promise<CacheReport>;
+  /** What a tenant has used, see `OrchestratorUsage.sum`. */
+  usage(query: UsageOfTenant): Promise<readonly UsageSum[]>;
   /** Live workers. */
   workers(): Promise<readonly WorkerReport[]>;
   /** The last hundred system events, then new ones, until `signal` fires. Best effort. */

@@ -3,11 +3,13 @@ import type { TaskEvent } from '../protocol/events.js';
 import { OrchestratorError } from '../protocol/errors.js';
 import { PAGE_SIZES, pageLimit, type PageOptions } from '../protocol/pages.js';
 import type { Task } from '../protocol/task.js';
+import { type Clock, systemClock } from '../runtime/clock.js';
 import type { Storage } from '../storage/storage.js';
-import type { TenantStats } from '../storage/tenant-store.js';
 import type { WorkerEntry } from '../storage/worker-directory.js';
 import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
 import type { TaskPageQuery } from '../tasks/task-page.js';
+import type { UsageSum } from '../storage/usage-ledger.js';
+import { sumUsage } from '../usage/orchestrator-usage.js';
 import type { TenantAdmin } from '../tenants/tenant-admin.js';
 import type {
   Admin,
@@ -19,9 +21,11 @@ import type {
   SystemEventReport,
   TaskOfTenant,
   TenantReport,
+  UsageOfTenant,
   WorkerReport,
 } from './admin.js';
 import { queueFront } from './queue-front.js';
+import { tenantChange, tenantReport } from './tenant-report.js';
 
 /** Page size of a scan for a bulk action. */
 const SCAN = 100;
@@ -38,9 +42,14 @@ const MAX_EVENTS = 1_000;
 
 /** Parts of `StorageAdmin`; registry and tenants are those of the same storage. */
 export interface StorageAdminParts {
-  readonly storage: Pick<Storage, 'tasks' | 'workers' | 'systemEvents' | 'journal' | 'events' | 'cache'>;
+  readonly storage: Pick<
+    Storage,
+    'tasks' | 'workers' | 'systemEvents' | 'journal' | 'events' | 'cache' | 'usage'
+  >;
   readonly registry: GlobalTaskRegistry;
   readonly tenants: TenantAdmin;
+  /** Default: that of the system. */
+  readonly clock?: Clock;
 }
 
 /** Operators' access to a storage of this process. */
@@ -57,14 +66,7 @@ export class StorageAdmin implements Admin {
   }
 
   async configure(tenantId: string, patch: TenantPatch): Promise<TenantReport> {
-    const { weight, max_running: maxRunning, paused, rates } = patch;
-    const stats = await this.parts.tenants.configure(tenantId, {
-      ...(weight !== undefined && { weight: weight ?? 1 }),
-      ...(maxRunning !== undefined && { maxRunning }),
-      ...(paused !== undefined && { paused: paused ?? false }),
-      ...(rates !== undefined && { rates: rates && ratesOf(rates) }),
-    });
-    return tenantReport(stats);
+    return tenantReport(await this.parts.tenants.configure(tenantId, tenantChange(patch)));
   }
 
   async queue(tenantId: string, options: { readonly limit: number }): Promise<QueueReport> {
@@ -154,6 +156,11 @@ export class StorageAdmin implements Admin {
     return { removed };
   }
 
+  usage({ tenantId, ...query }: UsageOfTenant): Promise<readonly UsageSum[]> {
+    const { storage, clock = systemClock } = this.parts;
+    return sumUsage({ ledger: storage.usage, clock }, { tenant: tenantId, ...query });
+  }
+
   async workers(): Promise<readonly WorkerReport[]> {
     return (await this.parts.storage.workers.list()).map(workerReport);
   }
@@ -162,31 +169,6 @@ export class StorageAdmin implements Admin {
     for await (const event of this.parts.storage.systemEvents.follow(options))
       yield { ...event, at: new Date(event.at).toISOString() };
   }
-}
-
-function ratesOf({ requests_per_minute: requestsPerMinute, burst }: NonNullable<TenantPatch['rates']>) {
-  return {
-    ...(requestsPerMinute !== undefined && { requestsPerMinute }),
-    ...(burst !== undefined && { burst }),
-  };
-}
-
-function tenantReport(stats: TenantStats): TenantReport {
-  const { tenantId, settings, counts, ready, running, oldestReadyAt } = stats;
-  return {
-    tenant_id: tenantId,
-    ready,
-    running,
-    counts,
-    ...(oldestReadyAt !== undefined && { oldest_ready_at: new Date(oldestReadyAt).toISOString() }),
-    weight: settings.weight,
-    max_running: settings.maxRunning ?? null,
-    rates: {
-      requests_per_minute: settings.rates?.requestsPerMinute ?? null,
-      burst: settings.rates?.burst ?? null,
-    },
-    paused: settings.paused,
-  };
 }
 
 function workerReport({ workerId, runs, seenAt, aliveUntil }: WorkerEntry): WorkerReport {

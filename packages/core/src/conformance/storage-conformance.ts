@@ -1,6 +1,7 @@
 import { type Random, systemRandom } from '../runtime/random.js';
 import { batchCases } from './batch-cases.js';
 import { cacheCases } from './cache-cases.js';
+import { callRateCases } from './call-rate-cases.js';
 import { callPortionCases } from './call-portion-cases.js';
 import { claimedMessageCases } from './claimed-message-cases.js';
 import { CaseTools, type ConformanceCase, type StorageUnderTest } from './conformance-case.js';
@@ -31,6 +32,9 @@ import { submitManyCases } from './submit-many-cases.js';
 import { sweepCases } from './sweep-cases.js';
 import { taskCases } from './task-cases.js';
 import { systemEventCases } from './system-event-cases.js';
+import { budgetCases } from './budget-cases.js';
+import { tenantLimitCases } from './tenant-limit-cases.js';
+import { usageCases } from './usage-cases.js';
 import { tenantCases } from './tenant-cases.js';
 import { ticketCases } from './ticket-cases.js';
 import { trackedTaskCases } from './tracked-task-cases.js';
@@ -74,6 +78,10 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...sessionCases,
   ...repeatedRequestCases,
   ...tenantCases,
+  ...tenantLimitCases,
+  ...budgetCases,
+  ...usageCases,
+  ...callRateCases,
   ...ticketCases,
   ...rateCases,
   ...cacheCases,

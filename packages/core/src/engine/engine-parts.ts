@@ -10,7 +10,7 @@ import { TaskLife } from './tasks/task-life.js';
 import { Tasks } from './tasks/tasks.js';
 import { Tenants } from './tenants/tenants.js';
 import { Tickets } from './tenants/tickets.js';
-import { UsageSums } from './tenants/usage.js';
+import { UsageAccounts } from './tenants/usage.js';
 import { Sweep } from './timers/sweep.js';
 import { Reopening } from './reopening.js';
 import type { EngineState } from './engine-state.js';
@@ -26,7 +26,7 @@ export interface EngineParts {
   readonly events: EventLogs;
   readonly tenants: Tenants;
   readonly tickets: Tickets;
-  readonly usage: UsageSums;
+  readonly usage: UsageAccounts;
   readonly cache: Caches;
   readonly workers: Workers;
   readonly reopening: Reopening;
@@ -48,7 +48,7 @@ export function partsOf(state: EngineState): EngineParts {
     events: new EventLogs(state),
     tenants: new Tenants(state, life),
     tickets: new Tickets(state),
-    usage: new UsageSums(state),
+    usage: new UsageAccounts(state),
     workers: new Workers(state),
     reopening: new Reopening(state),
   };

@@ -1,5 +1,5 @@
 import type { TaskError } from '../protocol/errors.js';
-import type { DEFAULTS } from '../protocol/settings.js';
+import { DEFAULTS } from '../protocol/settings.js';
 import { type PublishSystemEventParams, storageEvents } from '../storage/system-events.js';
 import type { Wakeup } from '../storage/wakeups.js';
 import type { Runnable } from '../storage/task-queue.js';
@@ -11,7 +11,7 @@ import type { TaskEntry } from './tasks/task-entry.js';
 import { TenantDirectory } from './tenants/tenant-directory.js';
 import { TenantState } from './tenants/tenant-state.js';
 import { TicketBook } from './tenants/tickets.js';
-import { UsageBook } from './tenants/usage.js';
+import { UsageBook } from './tenants/usage-book.js';
 
 /**
  * Timers of a task as a whole. The sweeper checks each again when it fires: the task may have changed since.
@@ -109,8 +109,9 @@ export class EngineState {
   private systemEvents: PublishSystemEventParams[] = [];
 
   constructor({ epoch, limits }: EngineSettings) {
-    this.limits = limits;
-    this.usage = new UsageBook(limits);
+    // Those of an older log lack what was added since.
+    this.limits = { ...DEFAULTS, ...limits };
+    this.usage = new UsageBook(this.limits);
     this.epoch = epoch;
   }
 
@@ -168,7 +169,10 @@ export class EngineState {
   /** Whether the tenant may store no more. A request accepted below the limit may exceed it once. */
   holdsTooMuch(tenant: TenantState): boolean {
     const { maxStoredBytes, maxStoredBytesInAll } = this.limits;
-    return tenant.storedBytes >= maxStoredBytes || this.stored.bytes >= maxStoredBytesInAll;
+    return (
+      tenant.storedBytes >= (tenant.settings.maxStoredBytes ?? maxStoredBytes) ||
+      this.stored.bytes >= maxStoredBytesInAll
+    );
   }
 
   /**

@@ -33,7 +33,7 @@ import type {
   ListTenantsResult,
   TenantStats,
 } from '../storage/tenant-store.js';
-import type { SumUsageParams, UsageRow } from '../storage/usage-ledger.js';
+import type { SumUsageParams, UsageSum } from '../storage/usage-ledger.js';
 import type { AnnouncedType, ReadAnnouncedTypeParams, WorkerEntry } from '../storage/worker-directory.js';
 import type { Message } from '../protocol/session.js';
 import type { Batch, Task } from '../protocol/task.js';
@@ -65,7 +65,7 @@ interface ReadTypes {
   'events.page': Reading<ReadEventsParams, StoredPage>;
   'tenants.get': Reading<GetTenantParams, TenantStats>;
   'tenants.list': Reading<ListTenantsParams, ListTenantsResult>;
-  'usage.sum': Reading<SumUsageParams, readonly UsageRow[]>;
+  'usage.sum': Reading<SumUsageParams, readonly UsageSum[]>;
   'cache.get': Reading<ReadCachedParams, ClaimCachedResult | undefined>;
   'workers.announced': Reading<ReadAnnouncedTypeParams, AnnouncedType | undefined>;
   'workers.list': Reading<Readonly<Record<string, never>>, readonly WorkerEntry[]>;

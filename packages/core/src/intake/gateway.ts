@@ -168,7 +168,7 @@ export class Gateway {
       call: { callId: mintedId, service, operation, silenceMs },
       maxWaiting: this.ports.maxWaiting,
     });
-    if (registered.answer === 'queue_full') throw refusalError(registered.answer);
+    if (!('task' in registered)) throw refusalError(registered, this.ports.clock.now());
     let callId = mintedId;
     if (registered.answer === 'replayed') {
       const earlier = replay(request, registered.task);

@@ -16,6 +16,8 @@ import { validate } from '../protocol/validation.js';
 import { usageOf } from '../services/reported-usage.js';
 import type { Report, ReportAnswer } from '../storage/call-journal.js';
 import type { Storage } from '../storage/storage.js';
+import type { Hooks } from '../runtime/hooks.js';
+import type { Prices } from '../usage/price-table.js';
 
 /** Identity of an authenticated service. */
 export interface ServiceIdentity {
@@ -42,7 +44,14 @@ export class Intake {
   >;
 
   constructor(
-    private readonly ports: { readonly storage: Storage; readonly clock: Clock; readonly logger: Logger },
+    private readonly ports: {
+      readonly storage: Storage;
+      readonly clock: Clock;
+      readonly logger: Logger;
+      readonly hooks?: Hooks;
+      /** Default: no costs. */
+      readonly prices?: Prices;
+    },
   ) {}
 
   /** Number of notifications by outcome. */
@@ -76,14 +85,20 @@ export class Intake {
       Object.assign(ids, idsOf(checked));
       const inScope = from.tenants === undefined || from.tenants.has(checked.tenant_id);
       if (checked.service !== from.service || !inScope) return { outcome: 'forbidden' };
-      const report = toReport(checked, this.ports.logger);
-      return toResult(
-        await this.#awaitHeld(report.tenantId, await this.ports.storage.journal.report(report), options),
-      );
+      const report = priced(toReport(checked, this.ports.logger), this.ports.prices);
+      const stored = await this.ports.storage.journal.report(report);
+      const answer = await this.#awaitHeld(report.tenantId, stored, options);
+      if (answer.answer === 'applied') this.#emitUsage(report);
+      return toResult(answer);
     } catch (error) {
       this.ports.logger.error('intake: a notification was not stored', { ...ids, error: messageOf(error) });
       return isOutage(error) ? { outcome: 'retry_later', retry_after_ms: RETRY_AFTER_MS } : notStored(error);
     }
+  }
+
+  #emitUsage({ tenantId, service, body }: Report): void {
+    if (body.kind !== 'outcome' || !body.usage) return;
+    this.ports.hooks?.emit('tokensUsed', { tenantId, operation: service, usage: body.usage });
   }
 
   /** Polls the result of a held frame, with increasing intervals. */
@@ -105,6 +120,12 @@ export class Intake {
     }
     return answer;
   }
+}
+
+function priced(report: Report, prices: Prices | undefined): Report {
+  const { body } = report;
+  if (!prices || body.kind !== 'outcome' || !body.usage) return report;
+  return { ...report, body: { ...body, usage: prices.priced(body.usage) } };
 }
 
 /** Whether the failure is temporary, so that a resend may succeed. */

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { idSchema, labelSchema, taskTypeSchema } from './ids.js';
+import { listSchema } from './list.js';
+import { DEFAULTS } from './settings.js';
 
 /** Highest weight of a tenant in fair queueing. */
 export const MAX_WEIGHT = 100;
@@ -8,19 +10,56 @@ export const MAX_RATE = 10_000_000;
 /** Highest limit of running tasks of a tenant. */
 export const MAX_RUNNING = 1_000_000;
 
+/** Most services or types on a tenant's list, and services or models with a rate. */
+export const MAX_NAMES = 100;
+/** Most budgets of a tenant: they are added up at each submission. */
+export const MAX_BUDGETS = 4;
+
 const WEIGHT_FORM = `expected a whole number from 1 to ${MAX_WEIGHT}, or null`;
 const RUNNING_FORM = `expected a whole number from 1 to ${MAX_RUNNING}, or null`;
 
 const RATE_FORM = `expected a whole number from 1 to ${MAX_RATE}, or null`;
 const rateSchema = z.int(RATE_FORM).min(1, RATE_FORM).max(MAX_RATE, RATE_FORM).nullable().optional();
 
+const COUNT_FORM = `expected a whole number from 1 to ${Number.MAX_SAFE_INTEGER}, or null`;
+const countSchema = z.int(COUNT_FORM).min(1, COUNT_FORM).nullable().optional();
+
+const MONEY_FORM = 'expected a number above 0';
+const budgetSchema = z
+  .strictObject({
+    period: z.enum(['day', 'month'], 'expected day or month'),
+    tokens: z.int().min(1).optional(),
+    cost: z.number(MONEY_FORM).positive(MONEY_FORM).max(Number.MAX_SAFE_INTEGER).optional(),
+  })
+  .refine(({ tokens, cost }) => tokens !== undefined || cost !== undefined, 'expected tokens, cost, or both');
+
+const ratesByNameSchema = z
+  .record(labelSchema(200), z.int().min(1).max(MAX_RATE))
+  .refine((rates) => Object.keys(rates).length <= MAX_NAMES, `expected at most ${MAX_NAMES} names`)
+  .nullable()
+  .optional();
+
 /** Body of `PATCH /admin/v1/tenants/{t}`. An absent field stays as it is, `null` is the default again. */
 export const tenantPatchSchema = z.strictObject({
   weight: z.int(WEIGHT_FORM).min(1, WEIGHT_FORM).max(MAX_WEIGHT, WEIGHT_FORM).nullable().optional(),
   max_running: z.int(RUNNING_FORM).min(1, RUNNING_FORM).max(MAX_RUNNING, RUNNING_FORM).nullable().optional(),
   paused: z.boolean('expected true, false or null').nullable().optional(),
+  max_waiting: countSchema,
+  max_stored_bytes: countSchema,
+  retention_ms: z.int().min(1).max(DEFAULTS.maxRetentionMs).nullable().optional(),
+  types: listSchema(taskTypeSchema, { max: MAX_NAMES }).nullable().optional(),
+  services: listSchema(idSchema, { max: MAX_NAMES }).nullable().optional(),
+  budgets: listSchema(budgetSchema, { min: 1, max: MAX_BUDGETS }).nullable().optional(),
   rates: z
-    .strictObject({ requests_per_minute: rateSchema, burst: rateSchema }, 'expected an object or null')
+    .strictObject(
+      {
+        requests_per_minute: rateSchema,
+        burst: rateSchema,
+        calls_per_minute: ratesByNameSchema,
+        tokens_per_minute: ratesByNameSchema,
+      },
+      'expected an object or null',
+    )
     .nullable()
     .optional(),
 });

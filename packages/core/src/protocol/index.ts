@@ -110,3 +110,4 @@ export type { EventName } from './events.js';
 export type { Snapshot } from './events.js';
 export type { Topic } from './events.js';
 export type { PlanStep } from './plan.js';
+export { USAGE_DIMENSIONS, type UsageDimension } from './usage-dimensions.js';

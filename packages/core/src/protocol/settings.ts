@@ -17,6 +17,8 @@ export const DEFAULTS = {
   renewMs: 10_000,
   cancelGraceMs: 30_000,
   retentionMs: 24 * 60 * 60_000,
+  /** Longest retention that a tenant may have of its own. */
+  maxRetentionMs: 400 * 24 * 60 * 60_000,
   deadLetterRetentionMs: 14 * 24 * 60 * 60_000,
   idempotencyMs: 24 * 60 * 60_000,
   maxEvents: 10_000,
@@ -25,6 +27,10 @@ export const DEFAULTS = {
   usageRetentionMs: 400 * 24 * 60 * 60_000,
   /** Per tenant and day: (model, operation) rows. Further ones share one row. */
   maxUsageRows: 500,
+  /** Retention of usage by session, task, agent and user. */
+  usageDetailRetentionMs: 35 * 24 * 60 * 60_000,
+  /** Per tenant and day: rows of usage by session, task, agent and user. Beyond it these are not told apart. */
+  maxUsageDetails: 2_000,
   /** Per response. */
   usageRowsAtOnce: 10_000,
   maxWaiting: 200_000,
@@ -41,6 +47,8 @@ export const DEFAULTS = {
   cacheTtlMs: 24 * 60 * 60_000,
   /** Lease of the computation of a cached value; renewed while it lasts. */
   cacheLeaseMs: 10_000,
+  /** Longest wait of a call for the rates of its tenant; beyond it, it fails. */
+  maxRateWaitMs: 10 * 60_000,
   sessionMessages: 200,
   /** Messages of its session that come with the claim of a task that reads them first. */
   claimedMessages: 50,

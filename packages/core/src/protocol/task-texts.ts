@@ -15,6 +15,11 @@ export const TASK_TEXTS = {
   serviceSilent: '{service} has not reported on job {job} for {silenceMs} ms',
   journalTooLarge: 'the journal of the task: expected at most {maxBytes} bytes, got {bytes}',
   taskIdUsed: 'the task_id is used by another task',
+  typeForbidden: 'the tenant may not submit tasks of type "{type}"',
+  serviceForbidden: 'the tenant may not use service "{service}"',
+  rateExceeded: 'the rate of the tenant: expected room for the call within {waitMs} ms, got none',
+  budgetSpent: 'the budget of the task is used up',
+  budgetExceeded: 'the budget of the tenant is used up, or reserved',
   sessionIsClosed: 'session "{sessionId}" is closed',
   sessionIsBusy: 'session "{sessionId}" is busy with another task',
 } as const;

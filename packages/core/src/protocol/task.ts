@@ -21,6 +21,9 @@ export const FINAL_STATUSES: ReadonlySet<TaskStatus> = new Set(['completed', 'fa
 
 /** 0 to 9; 9 is the most urgent, default 4. */
 export const prioritySchema = z.number().int().min(0).max(9);
+/** Highest budget of a task, tokens. */
+export const MAX_BUDGET_TOKENS = 1_000_000_000_000;
+
 /** Every policy for a task whose session is busy. */
 export const ON_BUSY = ['enqueue', 'reject', 'interrupt', 'parallel'] as const;
 /** Policy for a task whose session is busy. */
@@ -43,12 +46,16 @@ export interface TaskMetadata {
   readonly traceparent?: string | undefined;
 }
 
+/** Tokens that a task and its child tasks may use. */
+const budgetSchema = z.object({ tokens: z.number().int().min(1).max(MAX_BUDGET_TOKENS) });
+
 const common = {
   session_id: idSchema.optional(),
   agent_id: idSchema.optional(),
   priority: prioritySchema.optional(),
   metadata: taskMetadataSchema.optional(),
   on_busy: z.enum(ON_BUSY).optional(),
+  budget: budgetSchema.optional(),
 };
 
 /** Body of `POST /v1/tasks`. */
@@ -137,6 +144,8 @@ export interface Task<R = JsonValue> {
   /** Number of the task's events. */
   readonly rev: number;
   readonly progress?: Progress;
+  /** Tokens that it and its child tasks may use. */
+  readonly budget?: { readonly tokens: number };
   readonly usage?: Usage | { readonly tokens: number };
 }
 

@@ -11,6 +11,8 @@ export interface Usage {
   readonly cached_tokens?: number;
   /** Tokens that an answer from the orchestrator's cache has saved. Set by the orchestrator only. */
   readonly saved_tokens?: number;
+  /** Money, by the price table of the host. Set by the orchestrator only. */
+  readonly cost?: number;
 }
 
 const MAX_MODEL = 200;

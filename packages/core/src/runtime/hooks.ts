@@ -1,4 +1,5 @@
 import type { TaskError } from '../protocol/errors.js';
+import type { Usage } from '../protocol/usage.js';
 import type { Listeners } from './listeners.js';
 
 interface AboutRun {
@@ -55,6 +56,14 @@ interface BreakerOpened {
   readonly tenantId?: string;
 }
 
+/** Usage that this process has counted: of an answer, a notification, or tracked by the host. */
+interface TokensUsed {
+  readonly tenantId: string;
+  /** `<service>.<operation>`; of a notification the service; or the operation that the host has named. */
+  readonly operation: string;
+  readonly usage: Usage;
+}
+
 /** What happens in this process, with payloads, for `Orchestrator.on`. */
 export interface OrchestratorHooks {
   runStarted: RunStarted;
@@ -62,6 +71,7 @@ export interface OrchestratorHooks {
   taskEnded: TaskEnded;
   callEnded: CallEnded;
   breakerOpened: BreakerOpened;
+  tokensUsed: TokensUsed;
 }
 
 export type Hooks = Listeners<OrchestratorHooks>;

@@ -19,6 +19,8 @@ import { cacheCalls } from './stages/cache.js';
 import { limitConcurrency } from './stages/concurrency.js';
 import { resend } from './stages/resend.js';
 import { observe } from './stages/observe.js';
+import { priceUsage } from './stages/usage.js';
+import { Prices } from '../usage/price-table.js';
 import { trace } from './stages/trace.js';
 import type { Hooks } from '../runtime/hooks.js';
 
@@ -45,9 +47,11 @@ export class ServiceCaller {
     readonly cached?: CachedValues;
     /** Of the host, for what may be cached. Default: none. */
     readonly contracts?: ContractChecks;
+    /** Default: no costs. */
+    readonly prices?: Prices;
   }) {
     const { clock, random, logger = silentLogger, opened = () => {}, stages = [], hooks, cached } = ports;
-    const { contracts = new ContractChecks() } = ports;
+    const { contracts = new ContractChecks(), prices = new Prices() } = ports;
     this.#ports = { clock, logger };
     this.#breakers = new Breakers(clock, opened);
     const own = stages.map((stage) => hostStage(stage, logger));
@@ -55,6 +59,7 @@ export class ServiceCaller {
       trace,
       ...(hooks ? [observe(clock, hooks)] : []),
       ...(cached ? [cacheCalls(cached, contracts)] : []),
+      priceUsage(prices, hooks),
       ...own,
       limitConcurrency(),
       resend(clock, random, this.#breakers),

@@ -8,7 +8,7 @@ import { describe, validate } from '../protocol/validation.js';
 import { type Random, systemRandom } from '../runtime/random.js';
 import type { SessionState } from '../storage/session-store.js';
 import type { Storage } from '../storage/storage.js';
-import { idempotencyOf, refusalError } from '../tasks/new-task.js';
+import { idempotencyOf, refusedWith } from '../tasks/new-task.js';
 
 interface InSession {
   readonly tenantId: string;
@@ -52,7 +52,7 @@ export class SessionManager {
         created: created.answer === 'created',
         replayed: created.answer === 'replayed',
       };
-    throw refusalError(created.answer);
+    throw refusedWith(created.answer);
   }
 
   /** @throws {OrchestratorError} `not_found` */
@@ -189,6 +189,6 @@ function refusal(
   sessionId: string,
 ): OrchestratorError {
   if (answer === 'not_found') return unknownSession(sessionId);
-  if (answer === 'queue_full') return refusalError(answer);
+  if (answer === 'queue_full') return refusedWith(answer);
   return new OrchestratorError('session_closed', `session "${sessionId}" is closed`);
 }

@@ -1,14 +1,10 @@
-import { MAX_RATE } from '../protocol/admin.js';
 import { OrchestratorError } from '../protocol/errors.js';
-import { MAX_STORAGE_PAGE } from '../protocol/pages.js';
 import { DEFAULTS } from '../protocol/settings.js';
-import { MESSAGE_ROLES } from '../protocol/session.js';
-import { ON_BUSY, TASK_STATUSES } from '../protocol/task.js';
+import { TASK_STATUSES } from '../protocol/task.js';
 import { messageOf } from '../protocol/thrown.js';
+import type { Storage } from './storage.js';
 import {
-  absent,
   amount,
-  anything,
   type Check,
   day,
   fields,
@@ -30,153 +26,35 @@ import {
   visible,
   whole,
 } from './param-checks.js';
-import type { Storage } from './storage.js';
-
-const MESSAGE = 2_000_000;
-/** Maximum content of a ticket: fits the longest credential, sealed. */
-const MAX_TICKET = 16_384;
-const tenantId = name;
-const taskId = name;
-const inTask = { tenantId, taskId };
-const inLease = { ...inTask, token: name };
-const MAX_VERSION = 1_000_000_000;
-const rate = whole(1, MAX_RATE);
-const orNone =
-  (check: Check): Check =>
-  (value, path) =>
-    value === null ? value : optional(check)(value, path);
-const cached = { tenantId, digest: name, token: name };
-const inSession = { tenantId, sessionId: name };
-const limit = whole(1, MAX_STORAGE_PAGE);
-/** A position in a journal. */
-const journalRev = whole(0, 1_000_000_000);
-const after = optional(label);
-const reason = text(MESSAGE);
-const error = fields({ code: name, message: text(MESSAGE), retryable: flag, diagnostic: optional(json()) });
-const diagnostic = optional(json());
-const usage = optional(fields({ tokens: amount, model: label, saved_tokens: optional(amount) }));
-const success = fields({ value: json('result_too_large') });
-const failure = fields({ ok: flag, error });
-const outcome: Check = (value, path) => {
-  // Drop the other variant's field: some storages would store it, others not.
-  if ((value as { readonly ok?: unknown } | undefined)?.ok === true)
-    return without(success(value, path) as object, 'error');
-  return without(failure(value, path) as object, 'value');
-};
-
-function without(checked: object, key: string): object {
-  if (!(key in checked)) return checked;
-  return Object.fromEntries(Object.entries(checked).filter(([field]) => field !== key));
-}
-const message = fields({ message_id: label, role: oneOf(...MESSAGE_ROLES), content: text(MESSAGE) });
-
-const metadataFields = fields({
-  source: optional(text(MESSAGE)),
-  user_id: optional(text(MESSAGE)),
-  traceparent: optional(text(MESSAGE)),
-  timeout_ms: optional(amount),
-});
-const metadata: Check = (value, path) => metadataFields(jsonObject(value, path), path);
-const newTask = fields({
-  task_id: taskId,
-  type: name,
-  priority: whole(0, 9),
-  payload: json(),
-  metadata,
-  session_id: optional(name),
-  agent_id: optional(name),
-  parent_task_id: optional(name),
-  requested_by: optional(name),
-  runAt: optional(span),
-  timeoutMs: span,
-  maxAttempts: whole(1),
-});
-const submission = fields({ task: newTask, onBusy: oneOf(...ON_BUSY), message: optional(message) });
-const idempotency = optional(fields({ key: visible, fingerprint: text(MESSAGE) }));
-const maxWaiting = spanOrNone;
-const batchItem: Check = (value, path) =>
-  typeof value === 'object' && value !== null && 'error' in value
-    ? fields({ error })(value, path)
-    : submission(value, path);
-const runs = list(
-  fields({
-    type: name,
-    versions: filled(list(whole(1, MAX_VERSION), 1_000)),
-    timeoutMs: optional(span),
-    maxAttempts: optional(whole(1)),
-  }),
-  10_000,
-);
-
-const settlement = variants('kind', {
-  completed: fields({
-    result: json('result_too_large'),
-    answer: optional(fields({ message_id: label, content: text(MESSAGE) })),
-  }),
-  failed: fields({ error, diagnostic }),
-  retry: fields({ error, diagnostic, delayMs: span, drop: optional(label) }),
-  parked: fields({ journalRev }),
-  released: anything,
-  cancelled: anything,
-});
-
-const step = fields({
-  key: label,
-  kind: oneOf('call', 'run', 'sleep', 'signal'),
-  name: label,
-  call: optional(
-    fields({
-      callId: name,
-      service: name,
-      operation: name,
-      maxTries: whole(1),
-      retryDelayMs: span,
-      silenceMs: span,
-    }),
-  ),
-  dueInMs: optional(span),
-  signal: optional(name),
-});
-const answer = variants('kind', {
-  outcome: fields({ outcome, usage }),
-  accepted: fields({ jobId: label }),
-});
-const recorded = fields({
-  ...inTask,
-  token: optional(name),
-  journalRev,
-  key: label,
-  callId: optional(name),
-  answer,
-});
-/** A step that is stored with its outcome: own work, of the task's worker. */
-const recordedRun = fields({
-  ...inLease,
-  journalRev,
-  key: label,
-  callId: absent,
-  answer: variants('kind', { outcome: fields({ outcome, usage: absent }) }),
-  create: fields({ name: label, maxSteps: whole(0) }),
-});
-const record: Check = (value, path) =>
-  ((value as { readonly create?: unknown } | undefined)?.create === undefined ? recorded : recordedRun)(
-    value,
-    path,
-  );
-const report = fields({
+import {
+  MESSAGE,
+  MAX_TICKET,
   tenantId,
-  service: name,
-  jobId: label,
-  callId: optional(name),
-  taskId: optional(name),
-  messageId: optional(label),
-  seq: optional(whole(0)),
-  metadata: optional(jsonObject),
-  body: variants('kind', {
-    outcome: fields({ outcome, usage }),
-    status: fields({ status: text(MESSAGE), details: json() }),
-  }),
-});
+  inTask,
+  inLease,
+  rate,
+  dimension,
+  cached,
+  inSession,
+  limit,
+  journalRev,
+  after,
+  reason,
+  error,
+  message,
+  newTask,
+  submission,
+  idempotency,
+  maxWaiting,
+  batchItem,
+  runs,
+  settlement,
+  step,
+  record,
+  report,
+  tenantChange,
+  usageAddition,
+} from './param-shapes.js';
 
 /** Parameter schema of each storage method: one gate for all storages, so that all reject the same invalid values. */
 const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
@@ -284,13 +162,7 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
   },
   tenants: {
     get: fields({ tenantId }),
-    configure: fields({
-      tenantId,
-      weight: optional(whole(1)),
-      maxRunning: orNone(whole(1)),
-      paused: optional(flag),
-      rates: orNone(fields({ requestsPerMinute: orNone(rate), burst: orNone(rate) })),
-    }),
+    configure: tenantChange,
     list: fields({ limit, after }),
   },
   tickets: {
@@ -301,8 +173,8 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
     lease: fields({ tenantId, name, leaseId: name, perMinute: rate, burst: rate, wanted: whole(1) }),
   },
   usage: {
-    add: fields({ tenantId, id: name, model: label, operation: label, tokens: amount, savedTokens: amount }),
-    sum: fields({ tenantId, from: day, to: day }),
+    add: usageAddition,
+    sum: fields({ tenantId, from: day, to: day, by: optional(filled(list(dimension, 7))) }),
   },
   cache: {
     claim: fields({

@@ -122,6 +122,7 @@ export type {
   SubmitBatchParams,
   SubmitBatchResult,
   SubmitParams,
+  BudgetRefusal,
   SubmitRefusal,
   TaskRecords,
   TrackedCall,
@@ -131,6 +132,8 @@ export type {
   GetTenantParams,
   ListTenantsParams,
   ListTenantsResult,
+  TenantBudget,
+  TenantRates,
   TenantStore,
 } from './tenant-store.js';
 export {
@@ -140,12 +143,22 @@ export {
   type SpendTicketParams,
   type TicketStore,
 } from './ticket-store.js';
+export { type SettingsOnWire, settingsFromWire, settingsToWire } from './settings-on-wire.js';
+export { type Bucket, levelAt, ONE, untilRoom } from './bucket.js';
+export { ITEM_REFUSALS, type ItemRefusal, refusedItem } from './item-refusals.js';
+export { nextPeriod, periodStart } from './budget-periods.js';
 export {
   type AddUsageParams,
   type SumUsageParams,
+  type UsageAmounts,
+  type UsageDetail,
   type UsageLedger,
+  type UsageSum,
   dayOf,
-  tooManyRows,
+  needsDetails,
+  OTHER,
+  USAGE_SUMMARY,
+  UsageSums,
 } from './usage-ledger.js';
 export type {
   AnnounceParams,
@@ -197,9 +210,10 @@ export type {
   StepRecord,
   TaskRecord,
   TenantRecord,
+  UsageDetailsRecord,
   UsageRecord,
 } from './portable-records.js';
-export { submittedPartOf } from './portable-records.js';
+export { reservedTokens, submittedPartOf } from './portable-records.js';
 export {
   defaultBurst,
   KEPT_LEASES,

@@ -11,6 +11,7 @@ import type {
   SessionRecord,
   TaskRecord,
   TenantRecord,
+  UsageDetailsRecord,
   UsageRecord,
 } from './portable-records.js';
 
@@ -25,6 +26,7 @@ const STAGES: Readonly<Record<PortableKind, number>> = {
   batch_items: 4,
   key: 5,
   usage: 5,
+  usage_details: 5,
 };
 const AFTER_ALL = 5;
 
@@ -74,6 +76,7 @@ export class RecordChecker {
         return this.#checkItems(record);
       case 'key':
       case 'usage':
+      case 'usage_details':
         return this.#addOther(record);
       default:
         return record satisfies never;
@@ -181,11 +184,16 @@ export class RecordChecker {
         refuse(`a task of batch "${id}"`, `"${item.task_id}", which is not there`);
   }
 
-  #addOther(record: KeyRecord | UsageRecord): void {
+  #addOther(record: KeyRecord | UsageRecord | UsageDetailsRecord): void {
     const { tenant_id: tenant } = record;
     if (record.kind === 'key') {
       once(this.#others, `key\n${tenant}\n${record.key}`, 'idempotency key', record.key);
       this.counts.keys += 1;
+    } else if (record.kind === 'usage_details') {
+      for (const { model, operation, session, task, agent, user } of record.rows) {
+        const names = JSON.stringify([record.day, model, operation, session, task, agent, user]);
+        once(this.#others, `usage\n${tenant}\n${names}`, 'row of usage', names);
+      }
     } else {
       once(this.#others, `usage\n${tenant}\n${record.day}`, 'day of usage', record.day);
     }

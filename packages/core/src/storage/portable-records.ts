@@ -2,10 +2,12 @@ import type { TaskError } from '../protocol/errors.js';
 import type { JsonObject, JsonValue } from '../protocol/json.js';
 import type { MessageRole } from '../protocol/session.js';
 import type { Progress, TaskMetadata } from '../protocol/task.js';
-import type { TaskState } from '../protocol/task-state.js';
+import { isFinalState, type TaskState } from '../protocol/task-state.js';
 import type { Diagnostic } from '../protocol/thrown.js';
 import type { StepKind, StepOutcome } from './call-journal.js';
+import type { SettingsOnWire } from './settings-on-wire.js';
 import type { NewTask } from './task-records.js';
+import type { UsageDetail, UsageRow } from './usage-ledger.js';
 
 /*
  * The records of an exported storage, by kind. Times are epoch ms. What follows from other records is in none of them: timers,
@@ -14,13 +16,9 @@ import type { NewTask } from './task-records.js';
  */
 
 /** A tenant, before everything else of it. */
-export interface TenantRecord {
+export interface TenantRecord extends SettingsOnWire {
   readonly kind: 'tenant';
   readonly tenant_id: string;
-  readonly weight: number;
-  readonly paused: boolean;
-  readonly max_running?: number;
-  readonly rates?: { readonly requests_per_minute?: number; readonly burst?: number };
   /** Events so far: a task's `sequence` is that of its first event. */
   readonly seq: number;
   /** Tasks claimed so far. */
@@ -111,6 +109,9 @@ export interface TaskRecord {
   readonly redriven_from?: string;
   readonly redriven_to?: string;
   readonly run_at?: number;
+  /** Tokens that it and its child tasks may use, and have used of that. */
+  readonly budget?: number;
+  readonly drawn?: number;
   readonly state: TaskState;
   readonly since: number;
   readonly updated_at: number;
@@ -149,6 +150,11 @@ export interface TaskRecord {
   readonly diagnostic?: Diagnostic;
 }
 
+/** Tokens that a task has reserved: of one that has ended none. */
+export function reservedTokens({ budget, drawn = 0, state }: TaskRecord): number {
+  return budget === undefined || isFinalState(state) ? 0 : Math.max(0, budget - drawn);
+}
+
 /** What a submission said of a task, but for its payload. */
 export function submittedPartOf(record: TaskRecord): Omit<NewTask, 'payload'> {
   const { task_id, type, priority, metadata } = record;
@@ -162,6 +168,7 @@ export function submittedPartOf(record: TaskRecord): Omit<NewTask, 'payload'> {
     ...(record.parent_task_id !== undefined && { parent_task_id: record.parent_task_id }),
     ...(record.requested_by !== undefined && { requested_by: record.requested_by }),
     ...(record.run_at !== undefined && { runAt: record.run_at }),
+    ...(record.budget !== undefined && { budgetTokens: record.budget }),
     timeoutMs: record.timeout_ms,
     maxAttempts: record.max_attempts,
   };
@@ -178,6 +185,8 @@ export interface CallRecord {
   /** End of the silence limit. */
   readonly silent_at?: number;
   readonly ok?: boolean;
+  /** Whether its usage is in the ledger. */
+  readonly counted?: true;
   readonly fingerprint?: string;
   readonly last_seq?: number;
   readonly seen_messages?: readonly string[];
@@ -193,6 +202,7 @@ export interface StepCallRecord extends CallRecord {
 
 /** A call of a step that the current attempt did not inherit. */
 export interface DroppedCallRecord extends CallRecord {
+  readonly operation?: string;
   readonly step_key: string;
 }
 
@@ -250,13 +260,15 @@ export interface UsageRecord {
   readonly kind: 'usage';
   readonly tenant_id: string;
   readonly day: string;
-  readonly rows: readonly {
-    readonly model: string;
-    readonly operation: string;
-    readonly tokens: number;
-    readonly requests: number;
-    readonly saved_tokens: number;
-  }[];
+  readonly rows: readonly Omit<UsageRow, 'day'>[];
+}
+
+/** Usage of one day with its origins, in portions. */
+export interface UsageDetailsRecord {
+  readonly kind: 'usage_details';
+  readonly tenant_id: string;
+  readonly day: string;
+  readonly rows: readonly Omit<UsageDetail, 'day'>[];
 }
 
 /** A part of an exported storage. */
@@ -269,6 +281,7 @@ export type PortableRecord =
   | JournalRecord
   | BatchItemsRecord
   | KeyRecord
-  | UsageRecord;
+  | UsageRecord
+  | UsageDetailsRecord;
 
 export type PortableKind = PortableRecord['kind'];

@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { MAX_RATE } from '../protocol/admin.js';
+import { MAX_NAMES, MAX_RATE } from '../protocol/admin.js';
 import { isJsonOnly } from '../protocol/bounded-json.js';
 import { MAX_RESULT_BYTES } from '../protocol/json.js';
 import { listSchema } from '../protocol/list.js';
 import { MESSAGE_ROLES } from '../protocol/session.js';
+import { MAX_BUDGET_TOKENS } from '../protocol/task.js';
 import { TASK_STATES } from '../protocol/task-state.js';
 import type { PortableKind } from './portable-records.js';
 
@@ -57,6 +58,7 @@ const call = {
   named: only,
   silent_at: time.optional(),
   ok: z.boolean().optional(),
+  counted: only,
   fingerprint: visible.optional(),
   last_seq: count.optional(),
   seen_messages: list(label).optional(),
@@ -102,6 +104,8 @@ const task = z.strictObject({
   redriven_from: name.optional(),
   redriven_to: name.optional(),
   run_at: time.optional(),
+  budget: z.int().min(1).max(MAX_BUDGET_TOKENS).optional(),
+  drawn: amount.optional(),
   state,
   since: time,
   updated_at: time,
@@ -137,8 +141,16 @@ const usageRow = z.strictObject({
   tokens: amount,
   requests: count,
   saved_tokens: amount,
+  prompt_tokens: amount.optional(),
+  completion_tokens: amount.optional(),
+  cached_tokens: amount.optional(),
+  cost: amount.optional(),
 });
+/** Empty: none. */
+const ofUsage = z.string().max(1_000);
 
+const names = listSchema(name, { max: MAX_NAMES }).optional();
+const ratesByName = z.record(label, z.int().min(1).max(MAX_RATE)).optional();
 const rate = z.int().min(1).max(MAX_RATE);
 
 /** The schema of each kind of record. */
@@ -149,7 +161,26 @@ export const RECORD_SCHEMAS: Readonly<Record<PortableKind, z.ZodType>> = {
     weight: z.int().min(1),
     paused: z.boolean(),
     max_running: z.int().min(1).optional(),
-    rates: z.strictObject({ requests_per_minute: rate.optional(), burst: rate.optional() }).optional(),
+    max_waiting: z.int().min(1).optional(),
+    max_stored_bytes: z.int().min(1).optional(),
+    retention_ms: z.int().min(1).max(MAX_TIME_MS).optional(),
+    types: names,
+    services: names,
+    budgets: list(
+      z.strictObject({
+        period: z.enum(['day', 'month']),
+        tokens: z.int().min(1).optional(),
+        cost: amount.optional(),
+      }),
+    ).optional(),
+    rates: z
+      .strictObject({
+        requests_per_minute: rate.optional(),
+        burst: rate.optional(),
+        calls_per_minute: ratesByName,
+        tokens_per_minute: ratesByName,
+      })
+      .optional(),
     seq: count,
     claimed: count,
     lined: count,
@@ -202,7 +233,7 @@ export const RECORD_SCHEMAS: Readonly<Record<PortableKind, z.ZodType>> = {
     kind: z.literal('journal'),
     ...inTask,
     steps: list(step).optional(),
-    dropped: list(z.strictObject({ ...call, step_key: label })).optional(),
+    dropped: list(z.strictObject({ ...call, operation: name.optional(), step_key: label })).optional(),
     mailbox: list(z.strictObject({ name, payload: json })).optional(),
     signals: list(z.strictObject({ id: visible, fingerprint: visible.optional() })).optional(),
   }),
@@ -220,5 +251,13 @@ export const RECORD_SCHEMAS: Readonly<Record<PortableKind, z.ZodType>> = {
     ...tenant,
     day: z.string().regex(/^\d{4}-\d{2}-\d{2}$/, 'expected a day, YYYY-MM-DD'),
     rows: list(usageRow),
+  }),
+  usage_details: z.strictObject({
+    kind: z.literal('usage_details'),
+    ...tenant,
+    day: z.string().regex(/^\d{4}-\d{2}-\d{2}$/, 'expected a day, YYYY-MM-DD'),
+    rows: list(
+      usageRow.extend({ session: ofUsage, task: ofUsage, agent: ofUsage, user: z.string().max(MAX_TEXT) }),
+    ),
   }),
 };

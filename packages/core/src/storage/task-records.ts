@@ -16,6 +16,8 @@ export interface NewTask {
   readonly parent_task_id?: string;
   /** The service that requested it through the gateway. */
   readonly requested_by?: string;
+  /** Tokens that it and its child tasks may use: reserved from the tenant's budgets while it lives. */
+  readonly budgetTokens?: number;
   /** Earliest start, epoch ms. */
   readonly runAt?: number;
   /** Time limit from creation, or from `runAt` if later, to the final state. */
@@ -50,12 +52,21 @@ export type SubmitRefusal =
   | 'conflict'
   | 'session_busy'
   | 'session_closed'
+  | 'type_forbidden'
   | 'queue_full';
+
+/** The tenant's budgets have not enough left. */
+export interface BudgetRefusal {
+  readonly answer: 'budget_exceeded';
+  /** Start of the next period of the budget, epoch ms. */
+  readonly retryAt: number;
+}
 
 /** Answer of the storage to a submission. */
 export type SubmitAnswer =
   | { readonly answer: 'submitted' | 'replayed'; readonly task: Task; readonly cursor: string }
-  | { readonly answer: SubmitRefusal };
+  | { readonly answer: SubmitRefusal }
+  | BudgetRefusal;
 
 /** A validated batch, as the storage gets it. */
 export interface BatchSubmission {
@@ -150,7 +161,9 @@ export interface RegisterParams {
 /** Answer of `TaskRecords.register`. */
 export type RegisterResult =
   | { readonly answer: 'registered' | 'replayed'; readonly task: Task; readonly cursor: string }
-  | { readonly answer: 'queue_full' };
+  | { readonly answer: 'queue_full' | 'type_forbidden' | 'service_forbidden' | 'task_budget_exceeded' }
+  | { readonly answer: 'rate_limited'; readonly retryAfterMs: number }
+  | BudgetRefusal;
 
 /** Params of `TaskRecords.finish`. */
 export interface FinishParams {
@@ -260,7 +273,10 @@ export interface RedriveParams {
 /** Answer of `TaskRecords.redrive`. */
 export type RedriveResult =
   | { readonly answer: 'redriven'; readonly task: Task }
-  | { readonly answer: 'not_failed' | 'not_found' | 'queue_full' };
+  | { readonly answer: 'not_failed' }
+  | { readonly answer: 'not_found' }
+  | { readonly answer: 'queue_full' | 'type_forbidden' }
+  | BudgetRefusal;
 
 /** Params of `TaskRecords.firstReady`. */
 export interface FirstReadyParams {

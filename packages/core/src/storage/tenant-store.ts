@@ -8,12 +8,39 @@ export interface TenantSettings {
   readonly maxRunning?: number;
   /** Accept this tenant's tasks, but do not claim them; running tasks finish. */
   readonly paused: boolean;
-  /** Rate of its requests, instead of that of the servers; absent: none of its own. */
-  readonly rates?: {
-    readonly requestsPerMinute?: number;
-    /** Default: what `requestsPerMinute` allows in ten seconds. */
-    readonly burst?: number;
-  };
+  /** Maximum of waiting tasks, instead of that of the processes. */
+  readonly maxWaiting?: number;
+  /** Maximum of stored bytes, instead of that of the storage. */
+  readonly maxStoredBytes?: number;
+  /** Retention of completed and cancelled tasks, ms, instead of that of the storage. */
+  readonly retentionMs?: number;
+  /** Types of tasks that are accepted; absent: all. */
+  readonly types?: readonly string[];
+  /** Services that its tasks may call; absent: all. */
+  readonly services?: readonly string[];
+  /** Limits of its usage; all of them hold. */
+  readonly budgets?: readonly TenantBudget[];
+  /** Rates, instead of those of the servers; absent: none of its own. */
+  readonly rates?: TenantRates;
+}
+
+/** Limit of usage in a period: a day or a month, UTC. */
+export interface TenantBudget {
+  readonly period: 'day' | 'month';
+  readonly tokens?: number;
+  /** In the unit of the host's price table. */
+  readonly cost?: number;
+}
+
+/** Rates of a tenant. */
+export interface TenantRates {
+  readonly requestsPerMinute?: number;
+  /** Default: what `requestsPerMinute` allows in ten seconds. */
+  readonly burst?: number;
+  /** Calls of services by the name of the service. */
+  readonly callsPerMinute?: Readonly<Record<string, number>>;
+  /** Tokens by the name of the model. */
+  readonly tokensPerMinute?: Readonly<Record<string, number>>;
 }
 
 /** Settings and current load of a tenant. */
@@ -40,11 +67,14 @@ export interface ConfigureTenantParams {
   readonly weight?: number;
   readonly maxRunning?: number | null;
   readonly paused?: boolean;
-  /** `null`, of all or of one: none of its own. */
-  readonly rates?: {
-    readonly requestsPerMinute?: number | null;
-    readonly burst?: number | null;
-  } | null;
+  readonly maxWaiting?: number | null;
+  readonly maxStoredBytes?: number | null;
+  readonly retentionMs?: number | null;
+  readonly types?: readonly string[] | null;
+  readonly services?: readonly string[] | null;
+  readonly budgets?: readonly TenantBudget[] | null;
+  /** `null`, of all or of one: none of its own. A map replaces that of before. */
+  readonly rates?: { readonly [K in keyof TenantRates]: TenantRates[K] | null } | null;
 }
 
 /** Params of `TenantStore.list`. */

@@ -18,7 +18,7 @@ import { validateOnce } from '../protocol/validated.js';
 import { describe, validate } from '../protocol/validation.js';
 import { type Random, systemRandom } from '../runtime/random.js';
 import type { Storage } from '../storage/storage.js';
-import type { Explanation, Submission, SubmitAnswer } from '../storage/task-records.js';
+import type { Explanation, GetTaskResult, Submission } from '../storage/task-records.js';
 import { AnnouncedTypes } from './announced-types.js';
 import { redriveRefusal } from './refuse-redrive.js';
 import { refuseEnded } from './refuse-ended.js';
@@ -29,6 +29,7 @@ import {
   idempotencyOf,
   type ReadSubmission,
   refusalError,
+  refusedWith,
   type TaskTypes,
   withDefaults,
 } from './new-task.js';
@@ -72,6 +73,7 @@ export class GlobalTaskRegistry {
   readonly #storage: Storage;
   readonly #types: TaskTypes | undefined;
   readonly #random: Random;
+  readonly #clock: Clock;
   readonly #newId = () => this.#random.uuid();
   readonly #maxWaiting: number;
   readonly #watch: TaskWatch;
@@ -83,6 +85,7 @@ export class GlobalTaskRegistry {
     this.#random = options.random ?? systemRandom;
     this.#maxWaiting = options.maxWaiting ?? DEFAULTS.maxWaiting;
     const { storage, clock = systemClock } = options;
+    this.#clock = clock;
     this.#announced = new AnnouncedTypes({ storage, clock });
     this.#watch = new TaskWatch({ storage, clock });
   }
@@ -108,13 +111,13 @@ export class GlobalTaskRegistry {
     const { task_id: taskId } = submission.task;
     const idempotency = idempotencyOf(params.idempotencyKey, kind, params.body);
     this.#watch.expect(tenantId, taskId);
-    const answer: SubmitAnswer = await this.#storage.tasks.submit({
+    const answer = await this.#storage.tasks.submit({
       tenantId,
       submission,
       maxWaiting: this.#maxWaiting,
       idempotency,
     });
-    if (!('task' in answer)) throw refusalError(answer.answer);
+    if (!('task' in answer)) throw refusalError(answer, this.#clock.now());
     if (answer.answer === 'submitted') this.#watch.confirm(tenantId, taskId, answer.cursor);
     return { task: answer.task, replayed: answer.answer === 'replayed', cursor: answer.cursor };
   }
@@ -136,7 +139,7 @@ export class GlobalTaskRegistry {
       maxWaiting: this.#maxWaiting,
       idempotency: idempotencyOf(params.idempotencyKey, 'batch', params.body),
     });
-    if (!('batch' in answer)) throw refusalError(answer.answer);
+    if (!('batch' in answer)) throw refusedWith(answer.answer);
     return { batch: answer.batch, replayed: answer.answer === 'replayed' };
   }
 
@@ -228,7 +231,7 @@ export class GlobalTaskRegistry {
       maxWaiting: this.#maxWaiting,
       ...(call && { call }),
     });
-    if (registered.answer === 'queue_full') throw refusalError(registered.answer);
+    if (!('task' in registered)) throw refusalError(registered, this.#clock.now());
     return { task: registered.task, replayed: registered.answer === 'replayed', cursor: registered.cursor };
   }
 
@@ -267,10 +270,8 @@ export class GlobalTaskRegistry {
   }
 
   /** A task as of `cursor`, and `startCursor`, the position before its first event. */
-  async locate({
-    tenantId,
-    taskId,
-  }: InTask): Promise<{ readonly task: Task; readonly cursor: string; readonly startCursor: string }> {
+  async locate(of: InTask): Promise<NonNullable<GetTaskResult>> {
+    const { tenantId, taskId } = of;
     const id = uuidSchema.safeParse(taskId);
     if (!id.success) {
       throw new OrchestratorError('invalid_request', `task_id: expected a UUID v4, got ${describe(taskId)}`);
@@ -348,10 +349,10 @@ export class GlobalTaskRegistry {
       newTaskId: this.#random.uuid(),
       maxWaiting: this.#maxWaiting,
     });
-    if (redriven.answer === 'queue_full') throw refusalError(redriven.answer);
     if (redriven.answer === 'redriven') return redriven.task;
     if (redriven.answer === 'not_found') throw unknownTask(taskId);
-    throw redriveRefusal(await this.get({ tenantId, taskId }));
+    if (redriven.answer === 'not_failed') throw redriveRefusal(await this.get({ tenantId, taskId }));
+    throw refusalError(redriven, this.#clock.now());
   }
 
   /** State of a task and the reason for it. */

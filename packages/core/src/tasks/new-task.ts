@@ -9,7 +9,13 @@ import { chatRequestSchema, taskSubmissionSchema } from '../protocol/task.js';
 import { validateOnce } from '../protocol/validated.js';
 import { describe } from '../protocol/validation.js';
 import type { TypeDefaults } from '../storage/task-queue.js';
-import type { Idempotency, NewTask, Submission, SubmitRefusal } from '../storage/task-records.js';
+import type {
+  BudgetRefusal,
+  Idempotency,
+  NewTask,
+  Submission,
+  SubmitRefusal,
+} from '../storage/task-records.js';
 
 const NORMAL_PRIORITY = 4;
 const NO_METADATA = Object.freeze({});
@@ -61,6 +67,7 @@ function submissionOf(checked: z.output<typeof taskSubmissionSchema>, newId: () 
   };
   if (checked.session_id !== undefined) task.session_id = checked.session_id;
   if (checked.agent_id !== undefined) task.agent_id = checked.agent_id;
+  if (checked.budget !== undefined) task.budgetTokens = checked.budget.tokens;
   if (checked.run_at !== undefined) task.runAt = Math.max(0, pointInTime(checked.run_at));
   return {
     onBusy: checked.on_busy ?? 'enqueue',
@@ -100,10 +107,18 @@ export function idempotencyOf(key: string | undefined, kind: string, body: unkno
   return { key, fingerprint: fingerprintOf(`${kind}\n${boundedText(body, BODY)}`) };
 }
 
+type Refusal = SubmitRefusal | 'service_forbidden' | 'task_budget_exceeded';
+
 const REFUSALS: Readonly<
   Record<
-    SubmitRefusal,
-    { readonly code: ErrorCode; readonly message: string; readonly retryAfterMs?: number }
+    Refusal,
+    {
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly retryAfterMs?: number;
+      /** Default: that of the code. */
+      readonly retryable?: boolean;
+    }
   >
 > = {
   idempotency_conflict: {
@@ -113,6 +128,9 @@ const REFUSALS: Readonly<
   conflict: { code: 'conflict', message: TASK_TEXTS.taskIdUsed },
   session_busy: { code: 'session_busy', message: 'the session is busy with another task' },
   session_closed: { code: 'session_closed', message: 'the session is closed' },
+  type_forbidden: { code: 'forbidden', message: 'the tenant may not submit tasks of this type' },
+  service_forbidden: { code: 'forbidden', message: 'the tenant may not use this service' },
+  task_budget_exceeded: { code: 'budget_exceeded', message: TASK_TEXTS.budgetSpent, retryable: false },
   queue_full: {
     code: 'queue_full',
     message: 'the tenant has too many waiting tasks, or too many stored bytes',
@@ -120,9 +138,29 @@ const REFUSALS: Readonly<
   },
 };
 
-export function refusalError(refusal: SubmitRefusal): OrchestratorError {
-  const { code, message, retryAfterMs } = REFUSALS[refusal];
-  return new OrchestratorError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
+/** @param now for the time until a budget may have something left. */
+export function refusalError(
+  answer:
+    | { readonly answer: Refusal }
+    | { readonly answer: 'rate_limited'; readonly retryAfterMs: number }
+    | BudgetRefusal,
+  now: number,
+): OrchestratorError {
+  if (answer.answer === 'rate_limited') {
+    const message = 'the tenant calls this service, or uses this model, too often';
+    return new OrchestratorError('rate_limited', message, { retryAfterMs: answer.retryAfterMs });
+  }
+  if (answer.answer === 'budget_exceeded') {
+    const retryAfterMs = Math.max(1_000, answer.retryAt - now);
+    return new OrchestratorError('budget_exceeded', TASK_TEXTS.budgetExceeded, { retryAfterMs });
+  }
+  return refusedWith(answer.answer);
+}
+
+/** For refusals that do not depend on the time. */
+export function refusedWith(refusal: Refusal): OrchestratorError {
+  const { code, message, ...more } = REFUSALS[refusal];
+  return new OrchestratorError(code, message, more);
 }
 
 /** ISO timestamps without a zone are UTC. */

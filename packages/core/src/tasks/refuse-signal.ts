@@ -1,7 +1,7 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import type { SignalResult } from '../storage/task-records.js';
-import { refusalError } from './new-task.js';
+import { refusedWith } from './new-task.js';
 
 /** @throws {OrchestratorError} if the signal was rejected; `not_found` is left to the caller. */
 export function refuseSignal(answer: SignalResult['answer'], taskId: string): void {
@@ -11,7 +11,7 @@ export function refuseSignal(answer: SignalResult['answer'], taskId: string): vo
     case 'already_final':
       throw new OrchestratorError('conflict', `task ${taskId} has ended`, { retryable: false });
     case 'queue_full':
-      throw refusalError(answer);
+      throw refusedWith(answer);
     case 'journal_full': {
       const message = `the journal of task ${taskId} has no room for the payload: expected at most ${DEFAULTS.maxJournalBytes} bytes of outcomes and signals`;
       throw new OrchestratorError('payload_too_large', message);

@@ -9,7 +9,8 @@ import type {
   TicketStore,
 } from '../storage/ticket-store.js';
 import type { LeaseRateParams, RateLease, RateStore } from '../storage/rate-store.js';
-import type { UsageLedger, UsageRow } from '../storage/usage-ledger.js';
+import type { UsageSum } from '../storage/usage-ledger.js';
+import type { OrchestratorUsage, TokenUsage, UsageQuery } from '../usage/orchestrator-usage.js';
 import type { GlobalTaskRegistry } from '../tasks/global-task-registry.js';
 import { request, type RequestOptions } from './submit-options.js';
 import { type HandlePorts, SubmittedTask } from './task-handle.js';
@@ -23,7 +24,8 @@ export class TenantHandle {
   readonly sessions: TenantSessions;
   readonly batches: TenantBatches;
   readonly usage: {
-    sum(range: { readonly from: string; readonly to: string }): Promise<readonly UsageRow[]>;
+    sum(range?: Omit<UsageQuery, 'tenant'>): Promise<readonly UsageSum[]>;
+    trackTokenUsage(usage: Omit<TokenUsage, 'tenant'>): Promise<void>;
   };
 
   /** Single-use tickets: see `TicketStore`. */
@@ -42,7 +44,7 @@ export class TenantHandle {
     parts: {
       readonly registry: GlobalTaskRegistry;
       readonly sessions: SessionManager;
-      readonly usage: UsageLedger;
+      readonly usage: OrchestratorUsage;
       readonly tickets: TicketStore;
       readonly rates: RateStore;
     },
@@ -54,7 +56,10 @@ export class TenantHandle {
     this.tasks = new TenantTasks(this.#ports);
     this.sessions = new TenantSessions(parts.sessions, tenantId);
     this.batches = new TenantBatches(registry, tenantId);
-    this.usage = { sum: (range) => parts.usage.sum({ tenantId, ...range }) };
+    this.usage = {
+      sum: (range = {}) => parts.usage.sum({ tenant: tenantId, ...range }),
+      trackTokenUsage: (usage) => parts.usage.trackTokenUsage({ ...usage, tenant: tenantId }),
+    };
     this.rates = { lease: (params) => parts.rates.lease({ tenantId, ...params }) };
     this.tickets = {
       issue: (ticket) => parts.tickets.issue({ tenantId, ...ticket }),

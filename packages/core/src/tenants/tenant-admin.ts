@@ -1,17 +1,29 @@
 import { z } from 'zod';
-import { MAX_RATE, MAX_RUNNING, MAX_WEIGHT } from '../protocol/admin.js';
+import { tenantPatchSchema } from '../protocol/admin.js';
 import { idSchema } from '../protocol/ids.js';
 import { PAGE_SIZES, type PageOptions } from '../protocol/pages.js';
 import { validate } from '../protocol/validation.js';
 import type { Storage } from '../storage/storage.js';
-import type { TenantStats } from '../storage/tenant-store.js';
+import type { TenantBudget, TenantRates, TenantStats } from '../storage/tenant-store.js';
 
-const rateSchema = z.int().min(1).max(MAX_RATE).nullable().optional();
-const ratesSchema = z.object({ requestsPerMinute: rateSchema, burst: rateSchema });
+const onWire = tenantPatchSchema.shape;
+const ratesOnWire = onWire.rates.unwrap().unwrap().shape;
+const ratesSchema = z.object({
+  requestsPerMinute: ratesOnWire.requests_per_minute,
+  burst: ratesOnWire.burst,
+  callsPerMinute: ratesOnWire.calls_per_minute,
+  tokensPerMinute: ratesOnWire.tokens_per_minute,
+});
 const changeSchema = z.object({
-  weight: z.int().min(1).max(MAX_WEIGHT).optional(),
-  maxRunning: z.int().min(1).max(MAX_RUNNING).nullable().optional(),
-  paused: z.boolean().optional(),
+  weight: onWire.weight.unwrap().unwrap().optional(),
+  maxRunning: onWire.max_running,
+  paused: onWire.paused.unwrap().unwrap().optional(),
+  maxWaiting: onWire.max_waiting,
+  maxStoredBytes: onWire.max_stored_bytes,
+  retentionMs: onWire.retention_ms,
+  types: onWire.types,
+  services: onWire.services,
+  budgets: onWire.budgets,
   rates: ratesSchema.nullable().optional(),
 });
 const pageSchema = z.object({
@@ -19,7 +31,7 @@ const pageSchema = z.object({
   cursor: z.string().min(1).optional(),
 });
 
-/** Changes of a tenant's settings; absent fields stay unchanged. */
+/** Changes of a tenant's settings; absent fields stay unchanged, `null` is the default again. */
 export interface TenantChange {
   /** Weight in fair queueing of claims: 1 to 100. */
   readonly weight?: number;
@@ -27,12 +39,20 @@ export interface TenantChange {
   readonly maxRunning?: number | null;
   /** Stop claiming this tenant's tasks. */
   readonly paused?: boolean;
-  /** Rate of its requests, where servers limit them; `null`, of all or of one: that of the servers. */
-  readonly rates?: {
-    readonly requestsPerMinute?: number | null;
-    /** Default with `requestsPerMinute`: what that allows in ten seconds. */
-    readonly burst?: number | null;
-  } | null;
+  /** Maximum of waiting tasks; beyond it, submissions fail with `queue_full`. Default: that of the processes. */
+  readonly maxWaiting?: number | null;
+  /** Maximum of stored bytes; beyond it, submissions fail with `queue_full`. Default: that of the storage. */
+  readonly maxStoredBytes?: number | null;
+  /** Retention of completed and cancelled tasks, ms, at most 400 days. Default: that of the storage, 24 h. */
+  readonly retentionMs?: number | null;
+  /** Task types that it may submit, at most 100. Default: all. */
+  readonly types?: readonly string[] | null;
+  /** Services that its tasks may call, at most 100. Default: all. */
+  readonly services?: readonly string[] | null;
+  /** Limits of its usage, at most 4; all of them hold. */
+  readonly budgets?: readonly TenantBudget[] | null;
+  /** Rates, where servers limit them; `null`, of all or of one: that of the servers. A map replaces that of before. */
+  readonly rates?: { readonly [K in keyof TenantRates]: TenantRates[K] | null } | null;
 }
 
 /**
@@ -58,12 +78,10 @@ export class TenantAdmin {
 
   /** @throws {OrchestratorError} `invalid_request` for an invalid setting. */
   async configure(tenantId: string, change: TenantChange): Promise<TenantStats> {
-    const { weight, maxRunning, paused, rates } = validate(changeSchema, change, 'the settings');
+    const { rates, ...settings } = validate(changeSchema, change, 'the settings');
     return this.ports.storage.tenants.configure({
       tenantId: tenantIdOf(tenantId),
-      ...(weight !== undefined && { weight }),
-      ...(maxRunning !== undefined && { maxRunning }),
-      ...(paused !== undefined && { paused }),
+      ...given(settings),
       ...(rates !== undefined && { rates: rates && given(rates) }),
     });
   }
@@ -82,9 +100,7 @@ function tenantIdOf(tenantId: string): string {
   return validate(idSchema, tenantId, 'tenant_id');
 }
 
-function given({ requestsPerMinute, burst }: z.output<typeof ratesSchema>) {
-  return {
-    ...(requestsPerMinute !== undefined && { requestsPerMinute }),
-    ...(burst !== undefined && { burst }),
-  };
+/** Without absent fields. */
+function given(settings: object): object {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 }

@@ -23,13 +23,13 @@ export class FastBatches {
 
   async submit(params: SubmitBatchParams): Promise<SubmittedBatch> {
     const submitted = isFastBatch(params.batch) ? await this.#submitFast(params) : undefined;
-    // One of the ids is taken: only the full step decides which items to refuse.
+    // One of the ids is taken, or the tenant has limits: only the full step decides which items to refuse.
     if (!submitted) return this.oneByOne.submit(params);
     if (submitted.answer === 'queue_full') this.state.publishAtLimit(params.tenantId);
     return submitted;
   }
 
-  /** Nothing when one of the ids is taken. */
+  /** Nothing when one of the ids is taken, or the tenant has limits. */
   async #submitFast(params: SubmitBatchParams): Promise<SubmittedBatch | undefined> {
     const { tenantId, batch } = params;
     const { common, args, values } = fastArguments(batch, (taskId) => this.state.keys.task(tenantId, taskId));
@@ -42,7 +42,8 @@ export class FastBatches {
     if (reply === undefined) return undefined;
     if (reply instanceof OrchestratorError) throw reply;
     const { at } = reply;
-    const answer = reply.outcome as unknown as ScriptAnswer;
+    const answer = reply.outcome as unknown as ScriptAnswer | readonly ['not_fast'];
+    if (answer[0] === 'not_fast') return undefined;
     if (answer[0] === 'submitted') {
       return { answer: 'submitted', batchId: batch.batchId, batch: justStored(batch.batchId, items, at) };
     }

@@ -9,7 +9,8 @@ const MAX_TEXT = 4 * 1024 * 1024;
 
 /** Whether a task can be claimed at once, and nothing but the task is stored. */
 function isFastTask({ task, message }: Submission): boolean {
-  return task.session_id === undefined && task.runAt === undefined && !message;
+  const { session_id, runAt, budgetTokens } = task;
+  return session_id === undefined && runAt === undefined && budgetTokens === undefined && !message;
 }
 
 /** Whether a task can be stored with others: its answer is never compared with an earlier one. */

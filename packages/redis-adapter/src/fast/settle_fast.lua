@@ -75,7 +75,8 @@ local function settleTenant(meta, events, settlements)
     return answer
   end
   local counters = hmget(meta, 'seq', 'processing', 'completed', 'due', 'followed', 'running', 'last_retention', 'max_running',
-    'failed', 'awaited', 'stored', 'epoch')
+    'failed', 'awaited', 'stored', 'epoch', 'retention_ms')
+  local retention = tonumber(counters.retention_ms) or RETENTION_MS
   local seq, running = (tonumber(counters.seq) or 0) + #ended, (tonumber(counters.running) or 0) - #ended
   redis.call('HDEL', prefix .. '@live', unpack(ended))
   redis.call('HSET', prefix .. '@done', unpack(done))
@@ -94,12 +95,12 @@ local function settleTenant(meta, events, settlements)
     changes[#changes + 1] = format('%d', (tonumber(counters.failed) or 0) + #failed)
   end
   if #kept > 0 then
-    keepUntil(prefix, now + RETENTION_MS, kept, tonumber(counters.last_retention) or 0, changes)
+    keepUntil(prefix, now + retention, kept, tonumber(counters.last_retention) or 0, changes)
   end
   -- A tenant at its limit has left the rotation: now there is room.
   local isReady = counters.max_running and redis.call('HGET', meta, 'paused') ~= '1'
     and redis.call('EXISTS', prefix .. '@ready', prefix .. '@groups') > 0
-  local due = now + (#kept > 0 and math.min(RETENTION_MS, DEAD_LETTER_RETENTION_MS) or DEAD_LETTER_RETENTION_MS)
+  local due = now + (#kept > 0 and math.min(retention, DEAD_LETTER_RETENTION_MS) or DEAD_LETTER_RETENTION_MS)
   local effects = updateSystem(prefix, changes, due, tonumber(counters.due) or 0, isReady)
   for _, id in ipairs(failed) do
     effects = withEffect(effects, { 'dead_letter', id })

@@ -4,8 +4,8 @@
 -- @keys   see fast_path
 -- @args   now · marker, see stored · for each tenant: meta, events, tasks, max_waiting, their type or '' when they differ,
 --         then for each task: id, 9 - priority, its record or '' when it is stored, deadline after now, event data
--- @return the time · for each tenant, see fast_path: epoch of the log · for each task its sequence, 0 when its id is taken,
---         -1 when too many wait or too much is stored · or nothing, when nothing was stored
+-- @return the time · for each tenant, see fast_path: epoch of the log · for each task its sequence, 0 when only the full step
+--         can tell (its id is taken, or the tenant has limits), -1 when too many wait or too much is stored · or nothing, when nothing was stored
 -- @intake
 -- Bytes of the record; nothing when the id is taken.
 -- @include events/event_log fast/fast_creation fast/fast_path fast/stored fast/task_handover generated/rules
@@ -25,9 +25,23 @@ local function refuse(key)
   return redis.call('EXISTS', key) == 1 and 0 or -1
 end
 
+-- Only the full step looks at the limits of the tenant.
+local function sendOn(key)
+  if areStored then
+    redis.call('DEL', key)
+  end
+  return 0
+end
+
 local function submitTo(meta, events, count, first, max, type)
   local new = openCreation(meta)
   local prefix, answer = new.prefix, { false, false, new.counters.epoch or format('%x', now) }
+  if new.counters.guarded then
+    for at = first, first + (count - 1) * 5, 5 do
+      answer[#answer + 1] = sendOn(prefix .. ARGV[at])
+    end
+    return answer
+  end
   for at = first, first + (count - 1) * 5, 5 do
     local id, sequence = ARGV[at], new.seq + 1
     local isFull = new.pending + new.staged >= max or new.stored >= MAX_STORED_BYTES
@@ -60,7 +74,7 @@ local function submitOne(meta, events, _, at, max, type)
   local deadline = now + ARGV[at + 3]
   local stored = tonumber(counters.stored) or 0
   local isFull = pending + (tonumber(counters.staged) or 0) > max or stored >= MAX_STORED_BYTES
-  if isFull or deadline < (tonumber(counters.last_deadline) or 0) or deadline > now + LONGEST_IN_ORDER then
+  if isFull or counters.guarded or deadline < (tonumber(counters.last_deadline) or 0) or deadline > now + LONGEST_IN_ORDER then
     return submitTo(meta, events, 1, at, max, type)
   end
   local sequence, till = format('%d', seq), format('%d', deadline)

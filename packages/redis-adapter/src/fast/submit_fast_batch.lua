@@ -89,6 +89,10 @@ end
 
 -- The answer when nothing is to be stored; else nothing.
 local function refusal(new, batch, items, params)
+  if new.counters.guarded then
+    -- Only the full step looks at the limits of the tenant.
+    return { 'not_fast' }
+  end
   local answer, id = usedBefore(new.prefix, params, 'batch')
   if answer then
     return { answer, id }

@@ -3,7 +3,8 @@
 -- @args   {id, token, journal_rev, max_steps, key, kind, name, signal?, due?, call?: {id, service, operation, tries, delay,
 --         silence}}
 -- @return answer, the step, its outcome, changes
--- @include journal/steps scripts/system scripts/tenant scripts/time
+-- @include events/events generated/rules journal/steps scripts/system scripts/tenant scripts/time tasks/task_end
+-- @include tenants/allowed tenants/budgets tenants/call_rates
 local params = cjson.decode(ARGV[2])
 local task = leased(params.id, params.token)
 if not task then
@@ -40,10 +41,48 @@ end
 if not step then
   return finish({ 'too_many_steps' })
 end
+-- Why the task may not call the service: a failure, as JSON.
+local function refusalOf(service)
+  if not mayUse(meta.services, service) then
+    return failure('forbidden', serviceForbiddenText(service))
+  end
+  return isBudgetSpent(task) and failure('budget_exceeded', BUDGET_SPENT_TEXT) or nil
+end
+
+-- Whether the call may begin now. It may be refused, which is its outcome, or has to wait for a rate.
+local function mayBegin()
+  local refusal = refusalOf(call.service)
+  if not refusal and not step.admitted then
+    local wait, taken = takeCall(call.service, call.operation, MAX_RATE_WAIT_MS)
+    if wait > MAX_RATE_WAIT_MS then
+      local message = rateExceededText(MAX_RATE_WAIT_MS)
+      refusal = '{"code":"rate_limited","message":' .. cjson.encode(message) .. ',"retryable":true}'
+    elseif wait > 0 then
+      step.admitted, step.taken, step.retry = true, taken, now + wait
+      recordChange(task, step)
+      saveStep(task, step)
+      scheduleStep(task, step, step.retry)
+      emit(task, TASK_STATUS_UPDATE, '{"status":"rate_limited","details":{"service":"' .. call.service .. '","operation":"'
+        .. call.operation .. '","retry_after_ms":' .. wait .. '}}')
+      return false
+    else
+      step.taken = taken
+    end
+  end
+  if refusal then
+    settleStep(task, step, '{"ok":false,"error":' .. refusal .. '}', false)
+  end
+  return not refusal
+end
+
+if call and not mayBegin() then
+  return answer('known')
+end
 if call then
   step.service, step.operation, step.silence = call.service, call.operation, call.silence
   step.calls = step.calls or {}
-  table.insert(step.calls, { id = call.id, state = 'sending', delay = call.delay })
+  table.insert(step.calls, { id = call.id, state = 'sending', delay = call.delay, taken = step.taken })
+  step.admitted, step.taken = nil, nil
   redis.call('HSET', CALLS, call.id, task.id .. ' ' .. call.service .. ' ' .. step.key)
   redis.call('HINCRBY', SENDING, call.service, 1)
   saveStep(task, step)

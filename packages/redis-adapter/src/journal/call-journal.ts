@@ -198,7 +198,20 @@ function outcomeRequest(outcome: StepOutcome, usage: Usage | undefined) {
     retryable: !outcome.ok && outcome.error.retryable,
     reason: outcome.ok ? '' : outcome.error.message,
     ...(!outcome.ok && { json, value: JSON.stringify(endOf(outcome.error)) }),
-    ...(usage && { tokens: usage.tokens, model: usage.model, saved: usage.saved_tokens }),
+    ...(usage && usageRequest(usage)),
+  };
+}
+
+/** Usage for the scripts. */
+function usageRequest(usage: Usage) {
+  return {
+    tokens: usage.tokens,
+    model: usage.model,
+    saved: usage.saved_tokens,
+    prompt: usage.prompt_tokens,
+    completion: usage.completion_tokens,
+    cached: usage.cached_tokens,
+    cost: usage.cost,
   };
 }
 

@@ -4,7 +4,7 @@
 -- @args   {id, token?, journal_rev, key, call?, answer: {job} or an outcome (see outcomes), create?: {name, max_steps}} · its
 --         result, as JSON
 -- @return answer, changes; `step_mismatch` with the name of the step that the journal has
--- @include journal/calls journal/early_reports journal/outcomes journal/reports journal/steps scripts/system tasks/task
+-- @include journal/call_usage journal/calls journal/early_reports journal/outcomes journal/reports journal/steps scripts/system tasks/task
 local params = cjson.decode(ARGV[2])
 withResult(params.answer, ARGV[3])
 local task
@@ -16,6 +16,11 @@ else
 end
 local step, create = task and getStep(task, params.key), params.create
 if not task or not (step or create) then
+  -- What a call has used counts, though its worker has lost the task.
+  local found = params.call and callById(params.call)
+  if not task and found and found.task.id == params.id then
+    countUsage(found, params.answer)
+  end
   return finish({ 'lease_lost' })
 end
 if not step then

@@ -162,6 +162,7 @@ class JournalReader {
       ...(named === id && { named: true }),
       ...(silent !== undefined && { silent_at: silent }),
       ...(ok !== undefined && { ok }),
+      ...(call.counted && { counted: true as const }),
       ...(print !== undefined && { fingerprint: print }),
       ...(seq !== undefined && { last_seq: Number(seq) }),
       ...(Array.isArray(seen) && seen.length > 0 && { seen_messages: seen }),
@@ -171,15 +172,20 @@ class JournalReader {
   async #dropped(steps: readonly WholeStep[]): Promise<DroppedCallRecord[]> {
     const texts = await answerOf(this.#client.hvals(`${this.#key}:dropped`));
     const calls = texts.map((text) => JSON.parse(text) as DroppedCall);
-    for (const { calls: own = [], service = '' } of steps)
-      calls.push(...own.map((call) => ({ ...call, service })));
+    for (const { calls: own = [], service = '', operation = '' } of steps)
+      calls.push(...own.map((call) => ({ ...call, service, operation })));
     const records: DroppedCallRecord[] = [];
     for (const call of calls.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
       const where = await answerOf(this.#client.hget(`${this.keys.prefix}@calls`, call.id));
       const key = where?.split(' ').slice(2).join(' ');
-      if (key) records.push({ ...(await this.#call(call.service, call)), step_key: key });
+      if (key) records.push(await this.#droppedCall(call, key));
     }
     return records;
+  }
+
+  async #droppedCall(call: DroppedCall, key: string): Promise<DroppedCallRecord> {
+    const { service, operation } = call;
+    return { ...(await this.#call(service, call)), ...(operation && { operation }), step_key: key };
   }
 }
 

@@ -1,5 +1,6 @@
-import { dayOf, type PortableRecord } from '@agent-orchestrator/core/storage';
+import { dayOf, portions, type PortableRecord } from '@agent-orchestrator/core/storage';
 import type { Redis } from 'ioredis';
+import { readDetails, readUsage } from '../tenants/stored-usage.js';
 import { answerOf } from '../server/storage-errors.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
 
@@ -8,14 +9,10 @@ const DAY_MS = 24 * 60 * 60_000;
 const SCANNED_AT_ONCE = 1_000;
 const KEY = /:tasks:\{([^}]*)\}:@key:(.*)$/s;
 const USAGE = /:usage:\{([^}]*)\}:(\d+)$/;
+const DETAILS = /:usage:\{([^}]*)\}:(\d+):by$/;
+/** Bytes of a row of usage besides its names, about. */
+const SMALL = 100;
 const REMEMBERED = /^(\d+) (\S+) (task|batch|session) (.*)$/s;
-
-type Counter = 'tokens' | 'requests' | 'saved_tokens';
-const COUNTERS: Readonly<Record<string, Counter>> = {
-  tokens: 'tokens',
-  requests: 'requests',
-  saved: 'saved_tokens',
-};
 
 /**
  * Idempotency keys and usage of all tenants: no index has them, so that all keys of the servers are looked at. Each is
@@ -31,6 +28,14 @@ export async function* otherRecords(state: RedisState, now: number): AsyncGenera
     const oldest = Math.floor((now - state.parts.limits.usageRetentionMs) / DAY_MS) - 1;
     const record = Number(day) < oldest ? undefined : await usageRecord(state, tenantId, Number(day), name);
     if (record) yield record;
+  }
+  for await (const [tenantId, day, name] of scan(topology.masters(), keys.scans.usage, DETAILS)) {
+    const oldest = Math.floor((now - state.parts.limits.usageDetailRetentionMs) / DAY_MS) - 1;
+    if (Number(day) < oldest) continue;
+    const rows = readDetails(await answerOf(state.parts.client.hgetall(name)));
+    const about = { kind: 'usage_details', tenant_id: tenantId, day: dayOf(Number(day) * DAY_MS) } as const;
+    for (const page of portions(rows, (row) => SMALL + JSON.stringify(row).length))
+      yield { ...about, rows: page };
   }
 }
 
@@ -83,17 +88,7 @@ async function usageRecord(
   name: string,
 ): Promise<PortableRecord | undefined> {
   const fields = await answerOf(parts.client.hgetall(name));
-  const rows = new Map<
-    string,
-    { model: string; operation: string; tokens: number; requests: number; saved_tokens: number }
-  >();
-  for (const [field, value] of Object.entries(fields)) {
-    const [model = '', operation = '', counter = ''] = field.split('\n');
-    const key = `${model}\n${operation}`;
-    const row = rows.get(key) ?? { model, operation, tokens: 0, requests: 0, saved_tokens: 0 };
-    row[COUNTERS[counter] ?? 'requests'] = Number(value);
-    rows.set(key, row);
-  }
-  if (rows.size === 0) return undefined;
-  return { kind: 'usage', tenant_id: tenantId, day: dayOf(days * DAY_MS), rows: [...rows.values()] };
+  const rows = readUsage(fields);
+  if (rows.length === 0) return undefined;
+  return { kind: 'usage', tenant_id: tenantId, day: dayOf(days * DAY_MS), rows };
 }

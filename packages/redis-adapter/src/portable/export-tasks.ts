@@ -133,6 +133,7 @@ export class TaskExport {
       replayed_to: state.replayed_to ?? 0,
       inherited: state.inherited ?? 0,
       tokens: Number(state.tokens ?? 0),
+      ...(header.budget !== undefined && { budget: header.budget, drawn: Number(state.drawn ?? 0) }),
       journal_rev: journalRev,
       ...(await this.#groupsOf(task)),
       payload: null,

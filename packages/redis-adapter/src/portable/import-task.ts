@@ -4,6 +4,7 @@ import {
   type JournalRecord,
   type StepCallRecord,
   type StepRecord,
+  reservedTokens,
   submittedPartOf,
   type TaskRecord,
 } from '@agent-orchestrator/core/storage';
@@ -75,7 +76,7 @@ export class TaskImport {
     this.#hasJournal ||= steps.length > 0 || dropped.length > 0;
     for (const step of steps) yield* this.#step(step);
     for (const call of dropped) {
-      const text = JSON.stringify({ ...wholeCall(call), service: call.service });
+      const text = JSON.stringify({ ...wholeCall(call), service: call.service, operation: call.operation });
       yield ['HSET', `${this.#key}:dropped`, call.call_id, text];
       yield* this.#find(call, call.step_key);
     }
@@ -147,6 +148,8 @@ export class TaskImport {
       yield* this.#live();
     }
     yield ['HINCRBY', keys.meta, 'stored', stored];
+    const reserved = reservedTokens(task);
+    if (reserved > 0) yield ['HINCRBYFLOAT', keys.meta, 'reserved', reserved];
   }
 
   *#changesOf(rev: number): Generator<Command> {
@@ -192,8 +195,19 @@ export class TaskImport {
   #isFast(): boolean {
     const { state, session_id, batch_id, since, updated_at, created_at, queue_priority, priority } =
       this.task;
-    const { attempt, rev, failures, lost_leases, tokens, seed, version, started_at, progress, inherited } =
-      this.task;
+    const {
+      attempt,
+      rev,
+      failures,
+      lost_leases,
+      tokens,
+      seed,
+      version,
+      started_at,
+      progress,
+      inherited,
+      budget,
+    } = this.task;
     return (
       state === 'ready' &&
       session_id === undefined &&
@@ -205,7 +219,7 @@ export class TaskImport {
       attempt + failures + lost_leases + tokens + inherited + this.#mail === 0 &&
       !this.#hasJournal &&
       this.task.journal_rev === 0 &&
-      [seed, version, started_at, progress].every((value) => value === undefined)
+      [seed, version, started_at, progress, budget].every((value) => value === undefined)
     );
   }
 
@@ -219,7 +233,8 @@ export class TaskImport {
   /** JSON. */
   #state(): string {
     const { task, context } = this;
-    const { lease } = task;
+    const { lease, drawn = 0 } = task;
+    const reserved = reservedTokens(task);
     const state: WholeState = {
       state: task.state,
       since: task.since,
@@ -247,6 +262,8 @@ export class TaskImport {
         step_count: this.#steps,
       }),
       ...(task.tokens > 0 && { tokens: String(task.tokens) }),
+      ...(drawn > 0 && { drawn: String(drawn) }),
+      ...(reserved > 0 && { reserved: String(reserved) }),
       ...(this.#hasJournal && { journal: true }),
       ...(lease && {
         token: context.newToken(),
@@ -304,6 +321,7 @@ function wholeCall(record: CallRecord): WholeCall {
     ...defined({
       job: record.job_id,
       ok: record.ok,
+      counted: record.counted,
       print: record.fingerprint,
       silent: record.silent_at,
       seq: seq === undefined ? undefined : String(seq),

@@ -8,8 +8,13 @@ import type {
   PortableRecord,
   SessionRecord,
   TenantRecord,
+  TenantSettings,
+  UsageDetailsRecord,
   UsageRecord,
 } from '@agent-orchestrator/core/storage';
+import { settingsFromWire } from '@agent-orchestrator/core/storage';
+import { storedSettings } from '../tenants/stored-settings.js';
+import { writeDetails, writeUsage } from '../tenants/stored-usage.js';
 import { isFinalState } from '@agent-orchestrator/core/protocol';
 import { bytesOf, type Command, inParts } from './commands.js';
 import { type ImportContext, TaskImport } from './import-task.js';
@@ -27,12 +32,16 @@ export class TenantImport {
   #type: string | undefined;
   #isLarge = false;
   readonly #cancelling = new Set<string>();
+  /** With the tenant's own retention. */
+  #context: ImportContext;
 
   constructor(
     private readonly context: ImportContext,
     /** Key of the usage of a day, counted from 1970-01-01. */
     private readonly usageKey: (day: number) => string,
-  ) {}
+  ) {
+    this.#context = context;
+  }
 
   /** Commands that a record before this one, of this tenant, has left: those of a task come behind its journal. */
   *before(next: PortableRecord | undefined): Generator<Command> {
@@ -53,7 +62,7 @@ export class TenantImport {
       case 'batch':
         return yield* this.#batch(record);
       case 'task':
-        this.#task = new TaskImport(this.context, record);
+        this.#task = new TaskImport(this.#context, record);
         return undefined;
       case 'journal':
         return yield* (this.#task as TaskImport).journal(record);
@@ -63,6 +72,8 @@ export class TenantImport {
         return yield* this.#key(record);
       case 'usage':
         return yield* this.#usage(record);
+      case 'usage_details':
+        return yield* this.#usageDetails(record);
       default:
         return record satisfies never;
     }
@@ -70,21 +81,25 @@ export class TenantImport {
 
   *#tenant(record: TenantRecord): Generator<Command> {
     const { keys, timers, limits, now } = this.context;
-    const { requests_per_minute: perMinute, burst } = record.rates ?? {};
+    const settings = settingsFromWire(record) as unknown as TenantSettings;
+    const { retentionMs, maxWaiting, maxStoredBytes, types, budgets } = settings;
+    if (retentionMs !== undefined) this.#context = { ...this.context, limits: { ...limits, retentionMs } };
+    const isGuarded = maxWaiting ?? maxStoredBytes ?? types ?? budgets;
     const fields = [
       ['known', 1],
       ['epoch', now.toString(16)],
       ['seq', record.seq],
       ['claimed', record.claimed],
       ['group_sequence', record.lined],
-      ...(record.weight === 1 ? [] : [['weight', record.weight] as const]),
-      ...(record.paused ? [['paused', 1] as const] : []),
-      ...(record.max_running === undefined ? [] : [['max_running', record.max_running] as const]),
-      ...(perMinute === undefined ? [] : [['requests_per_minute', perMinute] as const]),
-      ...(burst === undefined ? [] : [['request_burst', burst] as const]),
     ] as const;
     yield ['PERSIST', keys.meta];
-    yield ['HSET', keys.meta, ...fields.flat()];
+    yield [
+      'HSET',
+      keys.meta,
+      ...fields.flat(),
+      ...storedSettings(settings),
+      ...(isGuarded ? ['guarded', 1] : []),
+    ];
     yield timers.schedule('events', now + limits.maxEventAgeMs, '');
   }
 
@@ -185,11 +200,16 @@ export class TenantImport {
     const key = this.usageKey(Math.floor(at / DAY_MS));
     const left = at + this.context.limits.usageRetentionMs + 2 * DAY_MS - this.context.now;
     if (left <= 0) return;
-    const fields = rows.flatMap(({ model, operation, tokens, requests, saved_tokens: saved }) => {
-      const row = `${model}\n${operation}\n`;
-      return [`${row}tokens`, tokens, `${row}requests`, requests, `${row}saved`, saved];
-    });
-    yield* inParts('HSET', key, fields, 2);
+    yield* inParts('HSET', key, writeUsage(rows), 2);
+    yield ['PEXPIRE', key, left];
+  }
+
+  *#usageDetails({ day, rows }: UsageDetailsRecord): Generator<Command> {
+    const at = Date.parse(day);
+    const key = `${this.usageKey(Math.floor(at / DAY_MS))}:by`;
+    const left = at + this.context.limits.usageDetailRetentionMs + 2 * DAY_MS - this.context.now;
+    if (left <= 0) return;
+    yield* inParts('HSET', key, writeDetails(rows), 2);
     yield ['PEXPIRE', key, left];
   }
 }

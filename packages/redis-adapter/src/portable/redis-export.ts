@@ -1,5 +1,6 @@
 import { OrchestratorError } from '@agent-orchestrator/core';
-import type { PortableRecord } from '@agent-orchestrator/core/storage';
+import { type PortableRecord, settingsToWire } from '@agent-orchestrator/core/storage';
+import { settingsOf } from '../tenants/stored-settings.js';
 import type { Tenants } from '../queue/rotations.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import { answerOf } from '../server/storage-errors.js';
@@ -113,8 +114,8 @@ export class RedisExport {
     const meta = await answerOf(client.hgetall(keys.meta));
     let isWritten = false;
     const tenant = tenantRecord(tenantId, meta);
-    const { weight, paused, max_running: maxRunning, rates } = tenant;
-    const isSet = weight !== 1 || paused || maxRunning !== undefined || rates !== undefined;
+    const { weight, paused, ...limits } = settingsOf(new Map(Object.entries(meta)));
+    const isSet = weight !== 1 || paused || Object.keys(limits).length > 0;
     if (isSet) {
       isWritten = true;
       yield tenant;
@@ -149,20 +150,11 @@ export class RedisExport {
 }
 
 function tenantRecord(tenantId: string, meta: Readonly<Record<string, string>>) {
-  const { weight, paused, max_running: maxRunning, seq, claimed, group_sequence: lined } = meta;
-  const { requests_per_minute: perMinute, request_burst: burst } = meta;
+  const { seq, claimed, group_sequence: lined } = meta;
   return {
     kind: 'tenant',
     tenant_id: tenantId,
-    weight: Number(weight ?? 1),
-    paused: paused === '1',
-    ...(maxRunning !== undefined && { max_running: Number(maxRunning) }),
-    ...((perMinute !== undefined || burst !== undefined) && {
-      rates: {
-        ...(perMinute !== undefined && { requests_per_minute: Number(perMinute) }),
-        ...(burst !== undefined && { burst: Number(burst) }),
-      },
-    }),
+    ...settingsToWire(settingsOf(new Map(Object.entries(meta)))),
     seq: Number(seq ?? 0),
     claimed: Number(claimed ?? 0),
     lined: Number(lined ?? 0),

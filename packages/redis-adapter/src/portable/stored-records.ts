@@ -20,6 +20,8 @@ export interface WholeCall {
   readonly delay?: number;
   readonly job?: string;
   readonly ok?: boolean;
+  /** Its usage is in the ledger. */
+  readonly counted?: boolean;
   /** Fingerprint of its outcome. */
   readonly print?: string;
   readonly silent?: number;
@@ -29,6 +31,7 @@ export interface WholeCall {
 
 /** A call whose step was dropped by a retry. */
 export interface DroppedCall extends WholeCall {
+  readonly operation?: string;
   readonly service: string;
 }
 

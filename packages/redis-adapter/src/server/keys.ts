@@ -90,4 +90,8 @@ export class Keys {
   usage(tenantId: string, day: number): string {
     return `${this.prefix}:usage:{${tenantId}}:${day}`;
   }
+
+  usageDetails(tenantId: string, day: number): string {
+    return `${this.usage(tenantId, day)}:by`;
+  }
 }

@@ -1,8 +1,10 @@
-import { type Batch, OrchestratorError, type TaskError } from '@agent-orchestrator/core';
-import { fieldText, TASK_TEXTS, taskText } from '@agent-orchestrator/core/protocol';
+import { type Batch, OrchestratorError } from '@agent-orchestrator/core';
+import { fieldText } from '@agent-orchestrator/core/protocol';
 import {
   type BatchSubmission,
-  type Submission,
+  ITEM_REFUSALS,
+  type NewTask,
+  refusedItem,
   type SubmitBatchParams,
 } from '@agent-orchestrator/core/storage';
 import { keyOf } from './idempotency.js';
@@ -25,12 +27,6 @@ export type ScriptAnswer =
 const STAGED_PER_STEP = 250;
 /** Maximum of attempts to stage a batch whose items expired before all were staged. */
 const MAX_STAGINGS = 3;
-
-const TAKEN = JSON.stringify({
-  code: 'conflict',
-  message: TASK_TEXTS.taskIdUsed,
-  retryable: false,
-} satisfies TaskError);
 
 /**
  * Submission of batches, item by item. A large batch is staged first, one step takes all of it over, and its tasks
@@ -103,18 +99,13 @@ function lengthOf(item: Item): number {
 /** An item for the script: JSON, and the payload in a line of its own. */
 function textOf(item: Item, batchId: string): string {
   if ('error' in item) return JSON.stringify({ error: JSON.stringify(item.error) });
-  const json = JSON.stringify({ ...itemOf(item, { batchId }), refusals: refusalsOf(item) });
+  const json = JSON.stringify({ ...itemOf(item, { batchId }), refusals: refusalsOf(item.task) });
   return `${json}\n${fieldText(item.task, 'payload')}`;
 }
 
 /** Errors of a refused item, by reason. */
-function refusalsOf({ task: { session_id } }: Submission) {
-  if (session_id === undefined) return { taken: TAKEN };
-  const refusal = (code: string, message: string) => JSON.stringify({ code, message, retryable: false });
-  const named = { sessionId: session_id };
-  return {
-    taken: TAKEN,
-    session_closed: refusal('session_closed', taskText('sessionIsClosed', named)),
-    session_busy: refusal('session_busy', taskText('sessionIsBusy', named)),
-  };
+function refusalsOf(task: NewTask) {
+  return Object.fromEntries(
+    ITEM_REFUSALS.map((refusal) => [refusal, JSON.stringify(refusedItem(refusal, task))]),
+  );
 }

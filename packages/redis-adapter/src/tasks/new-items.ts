@@ -25,6 +25,8 @@ export function itemOf({ task, onBusy, message }: Submission, origin: TaskOrigin
     ...(task.runAt !== undefined && { run_at: task.runAt }),
     ...(task.session_id !== undefined && { session: task.session_id }),
     ...(task.agent_id !== undefined && { agent: task.agent_id }),
+    ...(task.parent_task_id !== undefined && { parent: task.parent_task_id }),
+    ...(task.budgetTokens !== undefined && { budget: task.budgetTokens }),
     ...(message && {
       message_id: message.message_id,
       message: storedMessage({ ...message, task_id: task.task_id }),

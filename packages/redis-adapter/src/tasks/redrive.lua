@@ -21,6 +21,10 @@ end
 if isFull(1, params.max_waiting) then
   return finish({ 'queue_full' })
 end
+local refusal, till = limitOf(params.task)
+if refusal then
+  return finish({ refusal, till })
+end
 if not stagePortion(old) then
   return finish({ 'staging' })
 end

@@ -5,7 +5,8 @@
 -- @return registered or replayed, the task, seq · or a refusal
 -- @intake
 -- @include events/epoch events/events generated/rules journal/steps scripts/system scripts/tenant scripts/time
--- @include tasks/creation tasks/intake tasks/task
+-- @include tasks/creation tasks/intake tasks/task tenants/allowed tenants/budget_periods tenants/budgets
+-- @include tenants/call_rates
 local params = cjson.decode(ARGV[2])
 local item, call = params.task, params.call
 if load(item.id) then
@@ -14,6 +15,35 @@ end
 if isFull(count('processing') + 1, params.max_waiting) then
   return finish({ 'queue_full' })
 end
+
+-- A child task is bound by the budgets of its parents, another by those of the tenant.
+local function refusal()
+  if not call and not mayUse(meta.types, item.type) then
+    return 'type_forbidden'
+  elseif call and not mayUse(meta.services, call.service) then
+    return 'service_forbidden'
+  end
+  local parent = item.parent and load(item.parent)
+  if parent then
+    return isBudgetSpent(parent) and 'task_budget_exceeded' or nil
+  end
+  local till = exhaustedUntil(item.budget)
+  if till then
+    return 'budget_exceeded', till
+  end
+end
+local refused, till = refusal()
+if refused then
+  return finish({ refused, till })
+end
+local wait, taken = 0, nil
+if call then
+  wait, taken = takeCall(call.service, call.operation, 0)
+end
+if wait > 0 then
+  return finish({ 'rate_limited', wait })
+end
+
 local task = create(item, ARGV[3])
 task.state, task.attempt, task.began = 'tracked', 1, now
 addMeta('processing', 1)
@@ -21,7 +51,7 @@ if call then
   local step = {
     key = call.id, at = 0, kind = 'call', name = call.service .. '.' .. call.operation, rev = 0, tries = 1,
     service = call.service, operation = call.operation, silence = call.silence,
-    calls = { { id = call.id, state = call.job and 'waiting' or 'sending', job = call.job, delay = 0 } },
+    calls = { { id = call.id, state = call.job and 'waiting' or 'sending', job = call.job, delay = 0, taken = taken } },
   }
   redis.call('HSET', CALLS, call.id, task.id .. ' ' .. call.service .. ' ' .. call.id)
   if call.job then

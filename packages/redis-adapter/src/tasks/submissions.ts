@@ -1,4 +1,4 @@
-import { OrchestratorError } from '@agent-orchestrator/core';
+import { OrchestratorError, type Task } from '@agent-orchestrator/core';
 import { fieldText } from '@agent-orchestrator/core/protocol';
 import {
   type NewTask,
@@ -19,7 +19,10 @@ import { readTask, TaskView } from './task-codec.js';
 
 /** More than the portions of a journal, even if its copy expires half done now and then. */
 const MAX_STAGING = 10_000;
-type Redriven = ['redriven', Reply] | ['not_failed' | 'not_found' | 'queue_full'];
+type Redriven =
+  | ['redriven', Reply]
+  | ['budget_exceeded', number]
+  | ['not_failed' | 'not_found' | 'queue_full' | 'type_forbidden'];
 /** Creation of tasks one by one: submitted, registered, or redriven; see also batches, and `fast/`. */
 export class Submissions {
   constructor(private readonly state: RedisState) {}
@@ -59,7 +62,7 @@ export class Submissions {
       fieldText(task, 'payload'),
     );
     const stored = this.stored(tenantId, reply);
-    if (!('task' in stored)) return { answer: 'queue_full' };
+    if (!('task' in stored)) return registerRefusal(stored, reply);
     return { ...stored, answer: (stored.answer as string) === 'registered' ? 'registered' : 'replayed' };
   }
 
@@ -80,6 +83,7 @@ export class Submissions {
       ...(header.session_id !== undefined && { session_id: header.session_id }),
       ...(header.agent_id !== undefined && { agent_id: header.agent_id }),
       ...(header.parent_task_id !== undefined && { parent_task_id: header.parent_task_id }),
+      ...(header.budget !== undefined && { budgetTokens: header.budget }),
       ...(header.requested_by !== undefined && { requested_by: header.requested_by }),
     };
     const request = {
@@ -89,7 +93,8 @@ export class Submissions {
     };
     const [answer, view] = await this.#redriven(tenantId, taskId, [JSON.stringify(request), payload]);
     if (answer === 'queue_full') this.state.publishAtLimit(tenantId);
-    return answer === 'redriven' ? { answer, task: new TaskView(tenantId, readTask(view)) } : { answer };
+    if (answer === 'redriven') return { answer, task: new TaskView(tenantId, readTask(view)) };
+    return answer === 'budget_exceeded' ? { answer, retryAt: view } : { answer };
   }
 
   /**
@@ -110,18 +115,28 @@ export class Submissions {
     );
   }
 
-  #refused(tenantId: string, answer: SubmitRefusal): SubmitAnswer {
+  #refused(tenantId: string, answer: string, till: Reply): SubmitAnswer {
+    if (answer === 'budget_exceeded') return { answer, retryAt: Number(till) };
     if (answer === 'queue_full') this.state.publishAtLimit(tenantId);
-    return { answer };
+    return { answer: answer as SubmitRefusal };
   }
 
   private stored(tenantId: string, reply: Reply): SubmitAnswer {
     const [answer, task, seq, epoch] = reply as [string, Reply, number, string];
-    if (!task) return this.#refused(tenantId, answer as SubmitRefusal);
+    if (epoch === undefined) return this.#refused(tenantId, answer, task);
     return {
       answer: answer as 'submitted' | 'replayed',
       task: new TaskView(tenantId, readTask(task)),
       cursor: cursorOf(epoch, seq),
     };
   }
+}
+
+function registerRefusal(
+  stored: Exclude<SubmitAnswer, { readonly task: Task }>,
+  reply: Reply,
+): RegisterResult {
+  const [answer, wait] = reply as [string, number];
+  if (answer === 'rate_limited') return { answer, retryAfterMs: wait };
+  return stored as RegisterResult;
 }

@@ -17,9 +17,9 @@ end
 if isFull(1, params.max_waiting) then
   return finish({ 'queue_full' })
 end
-local refusal = refusalOf(item)
+local refusal, till = refusalOf(item)
 if refusal then
-  return finish({ refusal })
+  return finish({ refusal, till })
 end
 store(item, ARGV[3])
 remember(PREFIX, params, 'task ' .. item.id)

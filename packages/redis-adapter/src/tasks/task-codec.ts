@@ -28,6 +28,8 @@ export interface TaskHeader {
   readonly parent_task_id?: string;
   readonly requested_by?: string;
   readonly run_at?: number;
+  /** Tokens. */
+  readonly budget?: number;
   readonly batch_id?: string;
   readonly redriven_from?: string;
 }
@@ -50,6 +52,9 @@ export interface StoredState {
   readonly progress?: string;
   /** A number: as text it keeps its digits. */
   readonly tokens?: string;
+  /** Tokens drawn from its budget, and what of it is reserved. */
+  readonly drawn?: string;
+  readonly reserved?: string;
   readonly seed?: string;
   readonly replayed_to?: number;
   readonly lost?: number;
@@ -69,6 +74,8 @@ interface StoredCall {
   readonly state: 'sending' | 'waiting' | 'ended';
   readonly job?: string;
   readonly ok?: boolean;
+  /** Its usage is in the ledger. */
+  readonly counted?: boolean;
 }
 
 export interface StoredStep {
@@ -210,6 +217,7 @@ export class TaskView implements Task {
   declare readonly run_at?: string;
   declare readonly version?: number;
   declare readonly progress?: Progress;
+  declare readonly budget?: NonNullable<Task['budget']>;
   declare readonly usage?: NonNullable<Task['usage']>;
   declare readonly finished_at?: string;
   declare readonly result?: JsonValue;
@@ -236,6 +244,7 @@ export class TaskView implements Task {
     if (runAt !== undefined) this.run_at = iso(runAt);
     if (state.version !== undefined) this.version = state.version;
     if (state.progress !== undefined) this.progress = JSON.parse(state.progress) as Progress;
+    if (header.budget !== undefined) this.budget = { tokens: header.budget };
     if (Number(state.tokens) > 0) this.usage = { tokens: Number(state.tokens) };
     if (state.ended !== undefined) this.finished_at = iso(state.ended);
     if (outcome === undefined) return;
@@ -336,6 +345,7 @@ export function headerOf(
     ...(task.parent_task_id !== undefined && { parent_task_id: task.parent_task_id }),
     ...(task.requested_by !== undefined && { requested_by: task.requested_by }),
     ...(task.runAt !== undefined && { run_at: task.runAt }),
+    ...(task.budgetTokens !== undefined && { budget: task.budgetTokens }),
     ...(batchId !== undefined && { batch_id: batchId }),
     ...(redrivenFrom !== undefined && { redriven_from: redrivenFrom }),
   };

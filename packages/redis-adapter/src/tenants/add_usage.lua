@@ -1,12 +1,27 @@
--- Adds to the usage ledger, once for each id.
+-- Adds to the usage ledger, once for each id and each call.
 --
--- @args   {model, operation, tokens, saved} · id
--- @return 1 if added, 0 for a repeat
--- @include generated/rules scripts/tenant tenants/usage
+-- @args   {operation, usage: see addUsage, origin: {session?, agent?, user?}, call?, task?} · id
+-- @include generated/rules journal/call_usage journal/calls scripts/system scripts/tenant tasks/task tenants/budgets
+-- @include tenants/usage
 local params = cjson.decode(ARGV[2])
-local marker = NAMESPACE .. ':usage:{' .. TENANT .. '}:id:' .. ARGV[3]
-if not redis.call('SET', marker, 1, 'NX', 'PX', IDEMPOTENCY_MS) then
-  return 0
+local found = params.call and callById(params.call)
+if found then
+  countUsage(found, params.usage)
+  return finish(1)
 end
-addUsage(params.model, params.operation, params.tokens, params.saved)
-return 1
+local id = params.call and 'call ' .. params.call or ARGV[3]
+local marker = NAMESPACE .. ':usage:{' .. TENANT .. '}:id:' .. id
+if not redis.call('SET', marker, 1, 'NX', 'PX', IDEMPOTENCY_MS) then
+  return finish(0)
+end
+local task = params.task and load(params.task)
+local origin = task and originOf(task) or { session = '', task = params.task or '', agent = '', user = '' }
+for field, value in pairs(params.origin) do
+  origin[field] = value
+end
+if task then
+  task.tokens = exact((tonumber(task.tokens) or 0) + params.usage.tokens)
+  drawBudget(task, params.usage.tokens)
+end
+addUsage(params.operation, params.usage, origin)
+return finish(1)

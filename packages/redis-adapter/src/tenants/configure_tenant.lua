@@ -1,4 +1,5 @@
 -- Settings of an operator. A field set to '' is removed.
+-- `guarded`: the tenant has limits that only the full steps look at, see fast_path.
 --
 -- @args   field, value, field, value …
 -- @include scripts/system scripts/tenant
@@ -12,6 +13,12 @@ for at = 2, #ARGV, 2 do
   else
     setMeta(ARGV[at], ARGV[at + 1])
   end
+end
+local isGuarded = meta.max_waiting or meta.max_stored or meta.types or meta.budgets
+if isGuarded and not meta.guarded then
+  setMeta('guarded', 1)
+elseif not isGuarded and meta.guarded then
+  redis.call('HDEL', META, 'guarded')
 end
 if redis.call('EXISTS', READY) == 1 or redis.call('EXISTS', PREFIX .. '@groups') == 1 then
   becameReady = true

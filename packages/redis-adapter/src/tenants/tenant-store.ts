@@ -7,10 +7,9 @@ import type {
   ListTenantsResult,
 } from '@agent-orchestrator/core/storage';
 import type { RedisState } from '../scripts/tenant-steps.js';
+import { settingChanges, settingsOf } from './stored-settings.js';
 import { readCounts } from '../tasks/task-records.js';
 import type { Tenants } from '../queue/rotations.js';
-
-const NO_RATES = { requestsPerMinute: null, burst: null };
 
 export class RedisTenantStore implements TenantStore {
   constructor(
@@ -20,16 +19,9 @@ export class RedisTenantStore implements TenantStore {
 
   async get({ tenantId }: GetTenantParams): Promise<TenantStats> {
     const { meta, counts, ready, oldestAt } = readCounts(await this.state.run(tenantId, 'counts'));
-    const maxRunning = meta.get('max_running');
-    const rates = ratesOf(meta.get('requests_per_minute'), meta.get('request_burst'));
     return {
       tenantId,
-      settings: {
-        weight: Number(meta.get('weight') ?? 1),
-        ...(maxRunning !== undefined && { maxRunning: Number(maxRunning) }),
-        paused: meta.get('paused') === '1',
-        ...(rates && { rates }),
-      },
+      settings: settingsOf(meta),
       counts,
       ready,
       running: Number(meta.get('running') ?? 0),
@@ -38,14 +30,8 @@ export class RedisTenantStore implements TenantStore {
   }
 
   async configure(params: ConfigureTenantParams): Promise<TenantStats> {
-    const { tenantId, weight, maxRunning, paused, rates } = params;
-    const changes: (string | number)[] = [];
-    if (weight !== undefined) changes.push('weight', weight === 1 ? '' : weight);
-    if (maxRunning !== undefined) changes.push('max_running', maxRunning ?? '');
-    if (paused !== undefined) changes.push('paused', paused ? 1 : '');
-    const { requestsPerMinute, burst } = rates ?? (rates === null ? NO_RATES : {});
-    if (requestsPerMinute !== undefined) changes.push('requests_per_minute', requestsPerMinute ?? '');
-    if (burst !== undefined) changes.push('request_burst', burst ?? '');
+    const { tenantId, ...change } = params;
+    const changes = settingChanges(change);
     if (changes.length > 0) await this.state.change(tenantId, 'configureTenant', ...changes);
     return this.get({ tenantId });
   }
@@ -61,12 +47,4 @@ export class RedisTenantStore implements TenantStore {
     }
     return { tenants: [] };
   }
-}
-
-function ratesOf(perMinute: string | undefined, burst: string | undefined) {
-  if (perMinute === undefined && burst === undefined) return undefined;
-  return {
-    ...(perMinute !== undefined && { requestsPerMinute: Number(perMinute) }),
-    ...(burst !== undefined && { burst: Number(burst) }),
-  };
 }

@@ -8,6 +8,7 @@ const CALL_SECONDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const MAX_TYPES = 100;
 const MAX_CODES = 50;
 const MAX_SERVICES = 50;
+const MAX_MODELS = 50;
 
 /** Adds what runs and calls of this process do, from the orchestrator's hooks. */
 export function addRunMetrics(orchestrator: Orchestrator, registry: Registry): void {
@@ -15,6 +16,7 @@ export function addRunMetrics(orchestrator: Orchestrator, registry: Registry): v
   const codeOf: CodeOf = (error) => (error ? codes.of(error.code) : '');
   watchRuns(orchestrator, [registry], codeOf);
   watchCalls(orchestrator, [registry], codeOf);
+  watchTokens(orchestrator, [registry]);
 }
 
 type CodeOf = (error: { readonly code: string } | undefined) => string;
@@ -73,5 +75,29 @@ function watchCalls(orchestrator: Orchestrator, registers: Registry[], codeOf: C
     const service = services.of(name);
     calls.inc({ service, outcome, code: codeOf(error) });
     durations.observe({ service }, durationMs / 1_000);
+  });
+}
+
+function watchTokens(orchestrator: Orchestrator, registers: Registry[]): void {
+  const models = new BoundedLabel(MAX_MODELS);
+  const tokens = new Counter({
+    name: 'orchestrator_tokens_total',
+    help: 'Tokens that services have reported to this process, or the host has tracked, by model and type: prompt, completion, or other where usage does not tell.',
+    labelNames: ['model', 'type'],
+    registers,
+  });
+  const costs = new Counter({
+    name: 'orchestrator_cost_total',
+    help: 'Their cost, by model, in the unit of the price table.',
+    labelNames: ['model'],
+    registers,
+  });
+  orchestrator.on('tokensUsed', ({ usage }) => {
+    const model = models.of(usage.model);
+    const { tokens: total, prompt_tokens: prompt = 0, completion_tokens: completion = 0, cost = 0 } = usage;
+    const other = Math.max(0, total - prompt - completion);
+    for (const [type, count] of Object.entries({ prompt, completion, other }))
+      if (count > 0) tokens.inc({ model, type }, count);
+    if (cost > 0) costs.inc({ model }, cost);
   });
 }

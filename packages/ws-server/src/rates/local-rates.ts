@@ -1,16 +1,8 @@
 import type { Clock } from '@agent-orchestrator/core';
-import type { Rate } from '@agent-orchestrator/core/storage';
+import { type Bucket, levelAt, ONE, type Rate, untilRoom } from '@agent-orchestrator/core/storage';
 import type { RateState } from './rate-state.js';
 
-/** One request: a rate of one per minute drains one unit per millisecond. */
-const ONE = 60_000;
 const MAX_KEYS = 50_000;
-
-interface Bucket {
-  readonly level: number;
-  /** Time of `level`, by the monotonic clock. */
-  readonly at: number;
-}
 
 /**
  * A limit of this process, by key: a bucket that fills with each request and drains at the rate (GCRA). Keys whose bucket has
@@ -20,7 +12,7 @@ export class LocalRates {
   readonly #rate: Rate;
   readonly #clock: Clock;
   readonly #maxKeys: number;
-  /** Least recently used first. */
+  /** By key, with times of the monotonic clock. Least recently used first. */
   readonly #buckets = new Map<string, Bucket>();
 
   constructor(rate: Rate, clock: Clock, maxKeys = MAX_KEYS) {
@@ -54,23 +46,19 @@ export class LocalRates {
 
   #levelOf(key: string, now: number): number {
     const bucket = this.#buckets.get(key);
-    return bucket ? this.#drained(bucket, now) : 0;
-  }
-
-  #drained({ level, at }: Bucket, now: number): number {
-    return Math.max(0, level - (now - at) * this.#rate.perMinute);
+    return bucket ? levelAt(bucket, this.#rate.perMinute, now) : 0;
   }
 
   #state(level: number, isAllowed: boolean): RateState {
-    const { perMinute, burst } = this.#rate;
-    const retryAfterMs = Math.max(0, (level + ONE - burst * ONE) / perMinute);
+    const { burst } = this.#rate;
+    const retryAfterMs = untilRoom(level, this.#rate);
     return { ...this.#rate, isAllowed, remaining: Math.floor((burst * ONE - level) / ONE), retryAfterMs };
   }
 
   /** A bucket drains within a burst of its last use: the first that has not drained ends the scan. */
   #forget(now: number): void {
     for (const [key, bucket] of this.#buckets) {
-      if (this.#buckets.size <= this.#maxKeys && this.#drained(bucket, now) > 0) return;
+      if (this.#buckets.size <= this.#maxKeys && levelAt(bucket, this.#rate.perMinute, now) > 0) return;
       this.#buckets.delete(key);
     }
   }

@@ -9,7 +9,7 @@ import { taskText } from '../../protocol/task-texts.js';
 import { type EngineState, noRoomError } from '../engine-state.js';
 import type { TaskLife } from '../tasks/task-life.js';
 import { UNLIMITED } from '../unlimited.js';
-import { addUsage } from '../tenants/usage.js';
+import { addCallUsage } from '../tenants/usage.js';
 import type { CallEntry, KeptOutcome, StepEntry, TaskEntry } from '../tasks/task-entry.js';
 import { jobKey, type TenantState } from '../tenants/tenant-state.js';
 
@@ -109,10 +109,7 @@ export class CallOutcomes {
     call.state = 'ended';
     call.ok = outcome.ok;
     call.outcomeFingerprint = fingerprintOf(writeJson(outcome));
-    if (options.usage) {
-      entry.tokens += options.usage.tokens;
-      addUsage(this.state, tenant.tenantId, call, options.usage);
-    }
+    this.count(tenant, entry, call, options.usage);
     const notified = options.by === 'notification';
     if (notified && mayTryAgain(step, outcome)) {
       step.retryAt = this.state.now() + call.retryDelayMs;
@@ -135,6 +132,29 @@ export class CallOutcomes {
     }
   }
 
+  /** A step begins later: its task waits, and the client sees why. */
+  wait(
+    tenant: TenantState,
+    entry: TaskEntry,
+    step: StepEntry,
+    {
+      service,
+      operation,
+      waitMs,
+    }: { readonly service: string; readonly operation: string; readonly waitMs: number },
+  ): void {
+    step.retryAt = this.state.now() + waitMs;
+    step.rev = entry.ownJournal.rev += 1;
+    this.scheduleStep(tenant, entry, step.key, step.retryAt);
+    const details: JsonValue = { service, operation, retry_after_ms: waitMs };
+    this.life.emit(tenant, entry, 'task_status_update', { status: 'rate_limited', details });
+  }
+
+  /** Usage counts once for each call, whatever became of the call. */
+  count(tenant: TenantState, entry: TaskEntry, call: CallEntry, usage: Usage | undefined): void {
+    if (usage) addCallUsage(this.state, tenant, { entry, call }, usage);
+  }
+
   private emitRetry(
     tenant: TenantState,
     entry: TaskEntry,
@@ -154,7 +174,10 @@ export class CallOutcomes {
       this.accept(tenant, entry, call, answer.jobId);
       return wasSending ? 'recorded' : 'known';
     }
-    if (call.state === 'ended' || isFinalState(entry.state)) return 'known';
+    if (call.state === 'ended' || isFinalState(entry.state)) {
+      this.count(tenant, entry, call, answer.usage);
+      return 'known';
+    }
     this.endCall(tenant, entry, call, answer.outcome, { usage: answer.usage, by: 'answer' });
     return 'recorded';
   }

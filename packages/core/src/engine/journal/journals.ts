@@ -24,7 +24,11 @@ import type { EngineState } from '../engine-state.js';
 import type { TaskLife } from '../tasks/task-life.js';
 import { changesAfter, viewStep } from '../tasks/task-view.js';
 import type { CallEntry, StepEntry, TaskEntry } from '../tasks/task-entry.js';
-import { jobKey, type TenantState } from '../tenants/tenant-state.js';
+import type { TaskError } from '../../protocol/errors.js';
+import { TASK_TEXTS, taskText } from '../../protocol/task-texts.js';
+import { takeCall } from '../tenants/call-rates.js';
+import { isBudgetSpent } from '../tenants/budgets.js';
+import { jobKey, mayUse, type TenantState } from '../tenants/tenant-state.js';
 
 const LEASE_LOST = { answer: 'lease_lost' } as const;
 /** Message ids remembered for each call, to recognise repeated progress. */
@@ -57,12 +61,38 @@ export class Journals {
       step = newStep(params.step, entry.failures);
       steps.set(step.key, step);
     }
-    this.start(tenant, entry, step, params.step);
+    const hasBegun = this.admit(tenant, entry, step, params.step);
+    if (hasBegun) this.start(tenant, entry, step, params.step);
     return {
-      answer: 'begun',
+      answer: hasBegun ? 'begun' : 'known',
       step: viewStep(step, entry),
       ...changesSince(entry, params.journalRev, this.state.limits.pageBytes),
     };
+  }
+
+  /** Whether a step may begin now. A call may be refused, which is its outcome, or has to wait for a rate. */
+  private admit(tenant: TenantState, entry: TaskEntry, step: StepEntry, { call }: StepRequest): boolean {
+    if (!call) return true;
+    const refusal = refusalOf(tenant, entry, call.service);
+    if (refusal) {
+      this.outcomes.settleStep(entry, step, { ok: false, error: refusal });
+      return false;
+    }
+    if (step.admitted || !hasRates(tenant)) return true;
+    const { maxRateWaitMs } = this.state.limits;
+    const { waitMs, taken } = takeCall(this.state, tenant, call, maxRateWaitMs);
+    if (waitMs > maxRateWaitMs) {
+      const message = taskText('rateExceeded', { waitMs: maxRateWaitMs });
+      this.outcomes.settleStep(entry, step, {
+        ok: false,
+        error: { code: 'rate_limited', message, retryable: true },
+      });
+      return false;
+    }
+    step.admitted = { ...(taken && { taken }) };
+    if (waitMs === 0) return true;
+    this.outcomes.wait(tenant, entry, step, { ...call, waitMs });
+    return false;
   }
 
   private start(tenant: TenantState, entry: TaskEntry, step: StepEntry, request: StepRequest): void {
@@ -76,7 +106,9 @@ export class Journals {
         silenceMs,
         retryDelayMs,
         state: 'sending',
+        ...(step.admitted?.taken && { taken: step.admitted.taken }),
       };
+      step.admitted = undefined;
       step.calls.push(call);
       tenant.calls.set(callId, { entry, call });
       tenant.sending.set(service, (tenant.sending.get(service) ?? 0) + 1);
@@ -101,7 +133,10 @@ export class Journals {
       params.token === undefined
         ? tracked(tenant, params.taskId)
         : leased(tenant, params.taskId, params.token);
-    if (!found) return LEASE_LOST;
+    if (!found) {
+      this.countLost(tenant, params);
+      return LEASE_LOST;
+    }
     const { key, create } = params;
     let step = found.journal.steps.get(key);
     if (create && step && (step.kind !== 'run' || step.name !== create.name))
@@ -115,6 +150,13 @@ export class Journals {
     if (!step) return LEASE_LOST;
     const answer = this.recordStep(tenant, found, step, params);
     return { answer, ...changesSince(found, params.journalRev, this.state.limits.pageBytes) };
+  }
+
+  /** What a call has used counts, though its worker has lost the task. */
+  private countLost(tenant: TenantState, { taskId, callId, answer }: RecordAnswerParams): void {
+    const known = callId === undefined ? undefined : tenant.calls.get(callId);
+    if (known?.entry.spec.task_id !== taskId || answer.kind !== 'outcome') return;
+    this.outcomes.count(tenant, known.entry, known.call, answer.usage);
   }
 
   private recordStep(
@@ -211,8 +253,11 @@ export class Journals {
     // The current attempt begins the step anew if its failure ended the previous attempt: reports on the old
     // calls are late.
     const step = entry.journal.steps.get(call.stepKey);
-    if (step?.calls.at(-1) !== call) return { answer: 'stale', taskId };
-    if (call.state === 'ended' || isFinalState(entry.state)) return { answer: 'late', taskId };
+    const isStale = step?.calls.at(-1) !== call;
+    if (isStale || call.state === 'ended' || isFinalState(entry.state)) {
+      if (report.body.kind === 'outcome') this.outcomes.count(tenant, entry, call, report.body.usage);
+      return { answer: isStale ? 'stale' : 'late', taskId };
+    }
     if (report.body.kind === 'outcome') {
       if (call.jobId === undefined) this.outcomes.accept(tenant, entry, call, report.jobId);
       const { outcome, usage } = report.body;
@@ -228,6 +273,18 @@ export class Journals {
     }
     return { answer: 'applied', taskId };
   }
+}
+
+/** Why a task may not call a service. */
+function refusalOf(tenant: TenantState, entry: TaskEntry, service: string): TaskError | undefined {
+  if (!mayUse(tenant.settings.services, service))
+    return { code: 'forbidden', message: taskText('serviceForbidden', { service }), retryable: false };
+  if (!isBudgetSpent(tenant, entry)) return undefined;
+  return { code: 'budget_exceeded', message: TASK_TEXTS.budgetSpent, retryable: false };
+}
+
+function hasRates({ settings: { rates } }: TenantState): boolean {
+  return rates?.callsPerMinute !== undefined || rates?.tokensPerMinute !== undefined;
 }
 
 function leased(tenant: TenantState, taskId: string, token: string): TaskEntry | undefined {

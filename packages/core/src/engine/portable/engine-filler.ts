@@ -10,6 +10,7 @@ import type {
   TaskRecord,
   TenantRecord,
 } from '../../storage/portable-records.js';
+import { settingsFromWire } from '../../storage/settings-on-wire.js';
 import type { TenantSettings } from '../../storage/tenant-store.js';
 import type { EngineState } from '../engine-state.js';
 import { keepJson } from '../kept-json.js';
@@ -70,6 +71,10 @@ export class EngineFiller {
         for (const row of record.rows)
           this.state.usage.restore(record.tenant_id, { day: record.day, ...row });
         return undefined;
+      case 'usage_details':
+        for (const row of record.rows)
+          this.state.usage.restoreDetail(record.tenant_id, { day: record.day, ...row });
+        return undefined;
       default:
         return record satisfies never;
     }
@@ -97,7 +102,7 @@ export class EngineFiller {
 
   #addTenant(record: TenantRecord): void {
     this.#endTenant();
-    const settings = settingsOf(record);
+    const settings = settingsFromWire(record) as unknown as TenantSettings;
     const tenant = this.state.tenant(record.tenant_id);
     if (!areDefault(settings)) tenant.settings = settings;
     tenant.claimed = record.claimed;
@@ -185,19 +190,4 @@ export class EngineFiller {
     tenant.idempotency.set(key, { fingerprint: fingerprintOfDigest(digest), until, entry });
     this.state.schedule('idempotency', until, { tenantId, id: key });
   }
-}
-
-function settingsOf({ weight, paused, max_running: maxRunning, rates }: TenantRecord): TenantSettings {
-  const { requests_per_minute: requestsPerMinute, burst } = rates ?? {};
-  return {
-    weight,
-    paused,
-    ...(maxRunning !== undefined && { maxRunning }),
-    ...(rates && {
-      rates: {
-        ...(requestsPerMinute !== undefined && { requestsPerMinute }),
-        ...(burst !== undefined && { burst }),
-      },
-    }),
-  };
 }

@@ -5,6 +5,8 @@ import type {
   PortableRecord,
 } from '../../storage/portable-records.js';
 import { portions } from '../../storage/portable-pages.js';
+import { settingsToWire } from '../../storage/settings-on-wire.js';
+import type { UsageDetail } from '../../storage/usage-ledger.js';
 import type { EngineState } from '../engine-state.js';
 import { viewJson } from '../kept-json.js';
 import { batchKey, sessionKey } from '../tasks/cancellations.js';
@@ -30,6 +32,12 @@ export function* engineRecords(state: EngineState, now: number): Generator<Porta
     if (day === undefined) continue;
     yield { kind: 'usage', tenant_id: tenantId, day, rows: rows.map(({ day: _, ...row }) => row) };
   }
+  for (const { tenantId, rows } of state.usage.detailDays(now))
+    for (const page of portions(rows, sizeOfDetail)) {
+      const [{ day }] = page as [UsageDetail];
+      const bare = page.map(({ day: _, ...row }) => row);
+      yield { kind: 'usage_details', tenant_id: tenantId, day, rows: bare };
+    }
 }
 
 function isKept({ tasks, sessions, batches, settings }: TenantState): boolean {
@@ -38,20 +46,10 @@ function isKept({ tasks, sessions, batches, settings }: TenantState): boolean {
 
 function* tenantRecords(tenant: TenantState): Generator<PortableRecord> {
   const { tenantId: tenant_id, settings, events, claimed, lined } = tenant;
-  const { weight, paused, maxRunning, rates } = settings;
-  const { requestsPerMinute, burst } = rates ?? {};
   yield {
     kind: 'tenant',
     tenant_id,
-    weight,
-    paused,
-    ...(maxRunning !== undefined && { max_running: maxRunning }),
-    ...(rates && {
-      rates: {
-        ...(requestsPerMinute !== undefined && { requests_per_minute: requestsPerMinute }),
-        ...(burst !== undefined && { burst }),
-      },
-    }),
+    ...settingsToWire(settings),
     seq: events.seq,
     claimed,
     lined,
@@ -117,6 +115,10 @@ function batchRecord(
 function itemRecord(item: BatchEntry['items'][number]): BatchItemRecord {
   if ('spec' in item) return { task_id: item.spec.task_id };
   return 'goneId' in item ? { gone_id: item.goneId, state: item.state } : { error: { ...item } };
+}
+
+function sizeOfDetail({ model, operation, session, task, agent, user }: UsageDetail): number {
+  return SMALL + model.length + operation.length + session.length + task.length + agent.length + user.length;
 }
 
 function sizeOfItem(item: BatchItemRecord): number {

@@ -43,6 +43,7 @@ export function taskRecord({ tenantId }: TenantState, entry: TaskEntry): TaskRec
     replayed_to: entry.replayedTo,
     inherited: entry.inherited,
     tokens: entry.tokens,
+    ...(spec.budgetTokens !== undefined && { budget: spec.budgetTokens, drawn: entry.drawnTokens }),
     journal_rev: entry.journal.rev,
     ...originOf(entry),
     ...runOf(entry),
@@ -159,11 +160,13 @@ function stepCallRecord(tenant: TenantState, call: CallEntry): StepCallRecord {
 }
 
 function droppedRecord(tenant: TenantState, call: CallEntry): DroppedCallRecord {
-  return { ...callRecord(tenant, call), step_key: call.stepKey };
+  const { operation, stepKey } = call;
+  return { ...callRecord(tenant, call), ...(operation !== '' && { operation }), step_key: stepKey };
 }
 
 function callRecord({ jobs }: TenantState, call: CallEntry): CallRecord {
   const { callId, service, state, jobId, silentAt, ok, outcomeFingerprint, lastSeq, seenMessages } = call;
+  const counted = call.counted && true;
   const isNamed = jobId !== undefined && jobs.get(jobKey(service, jobId)) === callId;
   return {
     call_id: callId,
@@ -173,6 +176,7 @@ function callRecord({ jobs }: TenantState, call: CallEntry): CallRecord {
     ...(isNamed && { named: true }),
     ...(silentAt !== undefined && { silent_at: silentAt }),
     ...(ok !== undefined && { ok }),
+    ...(counted && { counted }),
     ...(outcomeFingerprint !== undefined && { fingerprint: outcomeFingerprint }),
     ...(lastSeq !== undefined && { last_seq: lastSeq }),
     ...(seenMessages && seenMessages.size > 0 && { seen_messages: [...seenMessages] }),

@@ -5,6 +5,7 @@ import {
   type JournalRecord,
   type StepCallRecord,
   type StepRecord,
+  reservedTokens,
   submittedPartOf,
   type TaskRecord,
 } from '../../storage/portable-records.js';
@@ -30,6 +31,7 @@ export class TaskFiller {
     const entry = newEntry(tenant, record);
     const { state } = record;
     tenant.tasks.set(record.task_id, entry);
+    tenant.reservedTokens += entry.reservedTokens;
     tenant.tasksInOrder.add(entry.sequence, entry);
     tenant.counts[statusOf(state)] += 1;
     if (isFinalState(state)) {
@@ -52,7 +54,8 @@ export class TaskFiller {
     if (result !== undefined) entry.result = keepJson(result, entry);
     entry.error = error;
     entry.diagnostic = diagnostic;
-    const { retentionMs, deadLetterRetentionMs } = this.state.limits;
+    const { retentionMs: byDefault, deadLetterRetentionMs } = this.state.limits;
+    const { retentionMs = byDefault } = entry.tenant.settings;
     this.state.schedule('retention', at + (state === 'failed' ? deadLetterRetentionMs : retentionMs), entry);
   }
 
@@ -73,7 +76,7 @@ export class TaskFiller {
     const gone = dropped.map((call) => ({
       ...newCall(call),
       stepKey: call.step_key,
-      operation: '',
+      operation: call.operation ?? '',
       silenceMs: UNLIMITED,
       retryDelayMs: 0,
     }));
@@ -159,6 +162,8 @@ function newEntry(tenant: TenantState, record: TaskRecord): TaskEntry {
   entry.replayedTo = record.replayed_to;
   entry.inherited = record.inherited;
   entry.tokens = record.tokens;
+  entry.drawnTokens = record.drawn ?? 0;
+  entry.reservedTokens = reservedTokens(record);
   entry.dueAt = record.due_at;
   entry.finishedAt = record.finished_at;
   entry.redrivenTo = record.redriven_to;
@@ -197,6 +202,7 @@ function newCall(record: CallRecord) {
     ...(job_id !== undefined && { jobId: job_id }),
     ...(silent_at !== undefined && { silentAt: silent_at }),
     ...(ok !== undefined && { ok }),
+    ...(record.counted && { counted: true }),
     ...(fingerprint !== undefined && { outcomeFingerprint: fingerprint }),
     ...(last_seq !== undefined && { lastSeq: last_seq }),
     ...(seen_messages && { seenMessages: new Set(seen_messages) }),

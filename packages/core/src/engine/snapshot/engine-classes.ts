@@ -11,7 +11,7 @@ import { TaskEntry } from '../tasks/task-entry.js';
 import { TenantDirectory } from '../tenants/tenant-directory.js';
 import { SessionEntry, TenantState } from '../tenants/tenant-state.js';
 import { TenantTickets, TicketBook } from '../tenants/tickets.js';
-import { UsageBook } from '../tenants/usage.js';
+import { UsageBook } from '../tenants/usage-book.js';
 import { Heap } from '../timers/heap.js';
 import { OrderedTimers, TimerQueue } from '../timers/timer-queue.js';
 import { Fifo } from '../../runtime/fifo.js';

@@ -1,12 +1,12 @@
 import { bytesOf, readJson } from '../kept-json.js';
 import type { Task } from '../../protocol/task.js';
-import { TASK_TEXTS, taskText } from '../../protocol/task-texts.js';
+import { TASK_TEXTS } from '../../protocol/task-texts.js';
 import type {
   BatchSubmission,
   NewTask,
   Submission,
   SubmitAnswer,
-  SubmitRefusal,
+  BudgetRefusal,
   TrackedCall,
   RedriveParams,
   RedriveResult,
@@ -16,6 +16,7 @@ import type {
   SubmitBatchResult,
   SubmitParams,
 } from '../../storage/task-records.js';
+import { refusedItem } from '../../storage/item-refusals.js';
 import { UNLIMITED } from '../unlimited.js';
 import { ConcurrencyGroup } from '../queue/concurrency-group.js';
 import { isSameRequest, rememberKey } from './idempotency.js';
@@ -25,7 +26,12 @@ import type { TaskLife } from './task-life.js';
 import { viewBatch } from './batch-view.js';
 import { viewTask } from './task-view.js';
 import { type CallEntry, type Origin, REDRIVEN_ERA, TaskEntry } from './task-entry.js';
-import { type BatchEntry, jobKey, type TenantState } from '../tenants/tenant-state.js';
+import { takeCall, type TokensTaken } from '../tenants/call-rates.js';
+import { exhaustedUntil, isBudgetSpent, reserveBudget } from '../tenants/budgets.js';
+import { type BatchEntry, jobKey, mayUse, type TenantState } from '../tenants/tenant-state.js';
+
+type LimitRefusal = BudgetRefusal | { readonly answer: 'type_forbidden' };
+type Refusal = LimitRefusal | { readonly answer: 'session_closed' | 'session_busy' };
 
 const NO_ORIGIN: Origin = {};
 
@@ -54,7 +60,7 @@ export class Submissions {
         : { answer: 'conflict' };
     if (this.isFull(tenant, 1, maxWaiting)) return { answer: 'queue_full' };
     const refusal = this.refusal(tenant, submission);
-    if (refusal) return { answer: refusal };
+    if (refusal) return refusal;
     const entry = this.store(tenant, submission);
     if (idempotency) rememberKey(this.state, tenant, idempotency, entry);
     return this.stored('submitted', tenant, entry);
@@ -77,7 +83,10 @@ export class Submissions {
 
   /** Whether `tasks` more would exceed the queue limit, or the tenant stores too much. */
   private isFull(tenant: TenantState, tasks: number, maxWaiting: number): boolean {
-    return tenant.counts.pending + tasks > maxWaiting || this.state.holdsTooMuch(tenant);
+    return (
+      tenant.counts.pending + tasks > (tenant.settings.maxWaiting ?? maxWaiting) ||
+      this.state.holdsTooMuch(tenant)
+    );
   }
 
   private storeBatch(tenant: TenantState, batch: BatchSubmission): BatchEntry {
@@ -96,9 +105,8 @@ export class Submissions {
         continue;
       }
       const taken = tenant.tasks.has(item.task.task_id);
-      const refusal = taken ? 'conflict' : this.refusal(tenant, item);
-      if (refusal)
-        entry.items.push({ code: refusal, message: refusalMessage(refusal, item.task), retryable: false });
+      const refusal = taken ? ({ answer: 'conflict' } as const) : this.refusal(tenant, item);
+      if (refusal) entry.items.push(refusedItem(refusal.answer, item.task));
       else this.store(tenant, item, { batch: entry });
     }
     const { tenantId } = tenant;
@@ -114,19 +122,41 @@ export class Submissions {
     const same = tenant.tasks.get(params.task.task_id);
     if (same) return { ...this.stored('replayed', tenant, same), answer: 'replayed' };
     if (this.isFull(tenant, tenant.counts.processing + 1, params.maxWaiting)) return { answer: 'queue_full' };
+    const refusal = this.registerRefusal(tenant, params);
+    if (refusal) return refusal;
+    const taking = params.call && takeCall(this.state, tenant, params.call, 0);
+    if (taking && taking.waitMs > 0) return { answer: 'rate_limited', retryAfterMs: taking.waitMs };
     const entry = this.create(tenant, params.task, NO_ORIGIN);
     entry.state = 'tracked';
     tenant.counts.processing += 1;
     entry.attempt = 1;
     entry.startedAt = entry.createdAt;
-    if (params.call) this.addTrackedCall(tenant, entry, params.call);
+    if (params.call) this.addTrackedCall(tenant, entry, { ...params.call, taken: taking?.taken });
     this.life.emit(tenant, entry, 'task_created', createdData(params.task));
     this.life.emit(tenant, entry, 'task_started', { attempt: 1 });
     return { ...this.stored('submitted', tenant, entry), answer: 'registered' };
   }
 
-  private addTrackedCall(tenant: TenantState, entry: TaskEntry, tracked: TrackedCall): void {
-    const { callId, service, operation, jobId, silenceMs } = tracked;
+  /** A child task is bound by the budgets of its parents, another by those of the tenant. */
+  private registerRefusal(
+    tenant: TenantState,
+    { task, call }: RegisterParams,
+  ): Exclude<RegisterResult, { readonly task: Task }> | undefined {
+    if (!call && !mayUse(tenant.settings.types, task.type)) return { answer: 'type_forbidden' };
+    if (call && !mayUse(tenant.settings.services, call.service)) return { answer: 'service_forbidden' };
+    const { parent_task_id: parentId } = task;
+    const parent = parentId === undefined ? undefined : tenant.tasks.get(parentId);
+    if (parent) return isBudgetSpent(tenant, parent) ? { answer: 'task_budget_exceeded' } : undefined;
+    const retryAt = exhaustedUntil(this.state, tenant, task.budgetTokens);
+    return retryAt === undefined ? undefined : { answer: 'budget_exceeded', retryAt };
+  }
+
+  private addTrackedCall(
+    tenant: TenantState,
+    entry: TaskEntry,
+    tracked: TrackedCall & { readonly taken: TokensTaken | undefined },
+  ): void {
+    const { callId, service, operation, jobId, silenceMs, taken } = tracked;
     const call: CallEntry = {
       callId,
       stepKey: callId,
@@ -135,6 +165,7 @@ export class Submissions {
       silenceMs,
       retryDelayMs: 0,
       state: jobId === undefined ? 'sending' : 'waiting',
+      ...(taken && { taken }),
     };
     entry.ownJournal.steps.set(callId, {
       key: callId,
@@ -175,8 +206,10 @@ export class Submissions {
     // Its new task has ended and is no longer kept: what it has done is not to be done again.
     if (old.redrivenTo !== undefined) return { answer: 'not_failed' };
     if (this.isFull(tenant, 1, params.maxWaiting)) return { answer: 'queue_full' };
-    old.redrivenTo = params.newTaskId;
     const { runAt: _, ...spec } = old.spec;
+    const refusal = this.limitRefusal(tenant, spec);
+    if (refusal) return refusal;
+    old.redrivenTo = params.newTaskId;
     const entry = this.store(
       tenant,
       { task: { ...spec, payload: readJson(old.payload), task_id: params.newTaskId }, onBusy: 'enqueue' },
@@ -199,12 +232,21 @@ export class Submissions {
     return { answer: 'redriven', task: viewTask(tenant.tenantId, entry) };
   }
 
-  private refusal(tenant: TenantState, submission: Submission): SubmitRefusal | undefined {
+  private refusal(tenant: TenantState, submission: Submission): Refusal | undefined {
     const { session_id } = submission.task;
     const session = session_id === undefined ? undefined : tenant.sessions.get(session_id);
-    if (!session) return undefined;
-    if (session.session.status === 'closed') return 'session_closed';
-    return submission.onBusy === 'reject' && session.live.size > 0 ? 'session_busy' : undefined;
+    if (session?.session.status === 'closed') return { answer: 'session_closed' };
+    if (session && submission.onBusy === 'reject' && session.live.size > 0) return { answer: 'session_busy' };
+    return this.limitRefusal(tenant, submission.task);
+  }
+
+  private limitRefusal(
+    tenant: TenantState,
+    { type, budgetTokens }: Pick<NewTask, 'type' | 'budgetTokens'>,
+  ): LimitRefusal | undefined {
+    if (!mayUse(tenant.settings.types, type)) return { answer: 'type_forbidden' };
+    const retryAt = exhaustedUntil(this.state, tenant, budgetTokens);
+    return retryAt === undefined ? undefined : { answer: 'budget_exceeded', retryAt };
   }
 
   private store(
@@ -247,6 +289,7 @@ export class Submissions {
     const deadlineAt = Math.max(now, task.runAt ?? 0) + task.timeoutMs;
     const entry = new TaskEntry(tenant, task, now, tenant.events.seq + 1, origin);
     tenant.tasks.set(task.task_id, entry);
+    reserveBudget(tenant, entry);
     tenant.tasksInOrder.add(entry.sequence, entry);
     this.state.schedule('deadline', deadlineAt, entry);
     return entry;
@@ -267,9 +310,4 @@ function createdData(task: NewTask) {
     priority: task.priority,
     ...(task.session_id !== undefined && { session_id: task.session_id }),
   };
-}
-
-function refusalMessage(refusal: SubmitRefusal, { session_id: sessionId = '' }: NewTask): string {
-  if (refusal === 'conflict') return TASK_TEXTS.taskIdUsed;
-  return taskText(refusal === 'session_closed' ? 'sessionIsClosed' : 'sessionIsBusy', { sessionId });
 }

@@ -9,6 +9,7 @@ import type { NewTask } from '../../storage/task-records.js';
 import type { TaskState } from '../../protocol/task-state.js';
 import type { ConcurrencyGroup } from '../queue/concurrency-group.js';
 import type { ReadyQueue } from '../queue/ready-queue.js';
+import type { TokensTaken } from '../tenants/call-rates.js';
 import type { BatchEntry, TenantState } from '../tenants/tenant-state.js';
 
 /** A stored outcome. */
@@ -30,6 +31,10 @@ export interface CallEntry {
   /** End of the silence limit while `waiting`, epoch ms. */
   silentAt?: number;
   ok?: boolean;
+  /** Its usage is in the ledger. */
+  counted?: boolean;
+  /** Tokens taken from the tenant's rate in advance. */
+  taken?: TokensTaken;
   /** Tells a repeated outcome from a different one. */
   outcomeFingerprint?: string;
   lastSeq?: number;
@@ -52,6 +57,8 @@ export interface StepEntry {
   /** Time at which the step ends by itself, epoch ms. */
   dueAt: number | undefined;
   readonly signal: string | undefined;
+  /** Its next call has its part of the tenant's rates, and waits until there is room for it. */
+  admitted?: { readonly taken?: TokensTaken } | undefined;
   /** Failed attempts before the step began: a step of an earlier era is inherited. */
   readonly era: number;
 }
@@ -139,6 +146,9 @@ export class TaskEntry {
   cancelling: { readonly reason: string } | undefined = undefined;
   progress: Progress | undefined = undefined;
   tokens = 0;
+  /** Tokens drawn from its budget, with those of child tasks; and what of it is reserved still. */
+  drawnTokens = 0;
+  reservedTokens = 0;
   result: KeptJson | undefined = undefined;
   error: TaskError | undefined = undefined;
   diagnostic: Diagnostic | undefined = undefined;

@@ -14,6 +14,7 @@ import type { ConcurrencyGroup } from '../queue/concurrency-group.js';
 import { type EngineState, noRoomError } from '../engine-state.js';
 import { ReadyQueue } from '../queue/ready-queue.js';
 import type { CallEntry, Lease, TaskEntry } from './task-entry.js';
+import { returnBudget } from '../tenants/budgets.js';
 import type { TenantState } from '../tenants/tenant-state.js';
 
 const NO_CALLS: readonly CallEntry[] = [];
@@ -189,6 +190,7 @@ export class TaskLife {
     this.move(tenant, entry, ending.state, by, now);
     entry.finishedAt = now;
     entry.cancelling = undefined;
+    returnBudget(tenant, entry);
     if (ending.state === 'completed') {
       entry.result = ending.result;
       this.emit(tenant, entry, 'task_completed', ending.result, now);
@@ -205,7 +207,8 @@ export class TaskLife {
       ending.state === 'completed' ? TASK_TEXTS.taskCompleted : ending.error.message,
     );
     const { retentionMs, deadLetterRetentionMs } = this.state.limits;
-    const keepMs = ending.state === 'failed' ? deadLetterRetentionMs : retentionMs;
+    const keepMs =
+      ending.state === 'failed' ? deadLetterRetentionMs : (tenant.settings.retentionMs ?? retentionMs);
     this.state.schedule('retention', now + keepMs, entry);
     if (ending.state === 'failed')
       this.state.publishSystemEvent(storageEvents.deadLetter(tenant.tenantId, entry.spec.task_id));

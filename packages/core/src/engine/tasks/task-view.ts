@@ -51,6 +51,7 @@ export function viewTask(tenantId: string, entry: TaskEntry): Task {
   if (runAt !== undefined) task.run_at = new Date(runAt).toISOString();
   if (entry.version !== undefined) task.version = entry.version;
   if (entry.progress) task.progress = { ...entry.progress };
+  if (spec.budgetTokens !== undefined) task.budget = { tokens: spec.budgetTokens };
   if (entry.tokens > 0) task.usage = { tokens: entry.tokens };
   if (entry.finishedAt !== undefined) task.finished_at = updated.of(entry.finishedAt);
   if (entry.result !== undefined) viewJson(task, 'result', entry.result);

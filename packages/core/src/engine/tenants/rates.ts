@@ -1,4 +1,5 @@
 import type { Clock } from '../../runtime/clock.js';
+import { type Bucket, levelAt, ONE, untilRoom } from '../../storage/bucket.js';
 import {
   defaultBurst,
   KEPT_LEASES,
@@ -10,26 +11,20 @@ import {
 } from '../../storage/rate-store.js';
 import type { TenantSettings } from '../../storage/tenant-store.js';
 
-/** One request, in the unit of levels: a rate of one per minute drains one unit per millisecond, so all numbers are whole. */
-const ONE = 60_000;
 /** Buckets checked at each lease: more than it adds. */
 const CHECKED_AT_ONCE = 2;
 
-/** A bucket that fills with each request, and drains at the rate. */
-interface Bucket {
+interface LeasedBucket extends Bucket {
   readonly perMinute: number;
-  readonly level: number;
-  /** Time of `level`, epoch ms. */
-  readonly at: number;
   /** Granted by lease, oldest first. */
   readonly leases: ReadonlyMap<string, number>;
 }
 
-const EMPTY: Bucket = { perMinute: 1, level: 0, at: 0, leases: new Map() };
+const EMPTY: LeasedBucket = { perMinute: 1, level: 0, at: 0, leases: new Map() };
 
 /** Allowances of all tenants, in memory: whatever was used before a restart is not worth a write for each lease. */
 export class RateBook {
-  private readonly buckets = new Map<string, Bucket>();
+  private readonly buckets = new Map<string, LeasedBucket>();
 
   constructor(private readonly clock: Clock) {}
 
@@ -46,7 +41,7 @@ export class RateBook {
     const { perMinute, burst } = name === REQUEST_RATE ? withOwn(params, own) : params;
     this.forgetDrained(now);
     const bucket = this.buckets.get(key) ?? EMPTY;
-    const before = drained(bucket, perMinute, now);
+    const before = levelAt(bucket, perMinute, now);
     // Of a higher burst: what is beyond this one is forgotten.
     let level = Math.min(burst * ONE, before);
     const known = bucket.leases.get(leaseId);
@@ -61,7 +56,7 @@ export class RateBook {
     return {
       granted,
       remaining: Math.floor((burst * ONE - level) / ONE),
-      retryAfterMs: Math.max(0, Math.ceil((level + ONE - burst * ONE) / perMinute)),
+      retryAfterMs: untilRoom(level, { perMinute, burst }),
       perMinute,
       burst,
     };
@@ -74,14 +69,9 @@ export class RateBook {
       checked += 1;
       if (checked > CHECKED_AT_ONCE) return;
       this.buckets.delete(key);
-      if (drained(bucket, bucket.perMinute, now) > 0) this.buckets.set(key, bucket);
+      if (levelAt(bucket, bucket.perMinute, now) > 0) this.buckets.set(key, bucket);
     }
   }
-}
-
-/** A clock that was set back drains nothing until the bucket is written with its time. */
-function drained({ level, at }: Bucket, perMinute: number, now: number): number {
-  return Math.max(0, level - Math.max(0, now - at) * perMinute);
 }
 
 function withOwn({ perMinute, burst }: Rate, own: TenantSettings['rates']): Rate {

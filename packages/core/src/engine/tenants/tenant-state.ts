@@ -1,6 +1,8 @@
 import type { TaskError } from '../../protocol/errors.js';
 import type { Message, Session } from '../../protocol/session.js';
 import type { TaskStatus } from '../../protocol/task.js';
+import type { Bucket } from '../../storage/bucket.js';
+import type { TokensTaken } from './call-rates.js';
 import type { TaskState } from '../../protocol/task-state.js';
 import type { TenantSettings } from '../../storage/tenant-store.js';
 import type { Cancellation } from '../tasks/cancellations.js';
@@ -70,8 +72,12 @@ export interface RememberedKey {
 export const DEFAULT_SETTINGS: TenantSettings = Object.freeze({ weight: 1, paused: false });
 
 /** Whether a tenant has no setting of its own. */
-export function areDefault({ weight, paused, maxRunning, rates }: TenantSettings): boolean {
-  return weight === DEFAULT_SETTINGS.weight && !paused && maxRunning === undefined && rates === undefined;
+export function areDefault({ weight, paused, ...limits }: TenantSettings): boolean {
+  return (
+    weight === DEFAULT_SETTINGS.weight &&
+    !paused &&
+    Object.values(limits).every((setting) => setting === undefined)
+  );
 }
 
 /** All state of one tenant. On Redis all of it shares a slot. */
@@ -109,6 +115,12 @@ export class TenantState {
   settings: TenantSettings = DEFAULT_SETTINGS;
   /** Size of tasks and sessions, as JSON. */
   storedBytes = 0;
+  /** Sum of the tokens that live tasks have reserved. */
+  reservedTokens = 0;
+  /** Used parts of the rates of its calls and tokens. */
+  readonly rateBuckets = new Map<string, Bucket>();
+  /** Of operations, while its tokens have a rate. */
+  readonly lastUsage = new Map<string, TokensTaken>();
   /** Tasks claimed so far: every tenth claim takes the oldest ready task. */
   claimed = 0;
   /** Virtual time of weighted fair queueing; whether the tenant is in the rotation. */
@@ -149,6 +161,11 @@ export class TenantState {
     if (this.settings.paused) return 0;
     return (this.settings.maxRunning ?? Number.POSITIVE_INFINITY) - this.leased.size;
   }
+}
+
+/** Whether a name is on the tenant's list; without a list every name is. */
+export function mayUse(list: readonly string[] | undefined, name: string): boolean {
+  return list?.includes(name) ?? true;
 }
 
 export function jobKey(service: string, jobId: string): string {

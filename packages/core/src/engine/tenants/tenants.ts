@@ -24,15 +24,15 @@ export class Tenants {
 
   configure(params: ConfigureTenantParams): TenantStats {
     const tenant = this.state.tenant(params.tenantId);
-    const { weight, paused, maxRunning: kept, rates: keptRates } = tenant.settings;
-    const maxRunning = params.maxRunning === undefined ? kept : (params.maxRunning ?? undefined);
-    const rates = params.rates === undefined ? keptRates : ratesOf(keptRates, params.rates);
+    const { tenantId: _, rates, weight, paused, ...limits } = params;
+    const { rates: keptRates, ...kept } = tenant.settings;
+    const changed = rates === undefined ? keptRates : changedRates(keptRates, rates);
     tenant.settings = {
-      weight: params.weight ?? weight,
-      paused: params.paused ?? paused,
-      ...(maxRunning !== undefined && { maxRunning }),
-      ...(rates && { rates }),
+      ...changedFields(kept, limits),
+      weight: weight ?? kept.weight,
+      paused: paused ?? kept.paused,
     };
+    if (changed) tenant.settings = { ...tenant.settings, rates: changed };
     this.life.joinRotation(tenant);
     return viewTenant(tenant);
   }
@@ -48,17 +48,23 @@ export class Tenants {
   }
 }
 
-function ratesOf(
+function changedRates(
   kept: TenantSettings['rates'],
   change: NonNullable<ConfigureTenantParams['rates']> | null,
 ): TenantSettings['rates'] {
   if (change === null) return undefined;
-  const { requestsPerMinute = kept?.requestsPerMinute, burst = kept?.burst } = change;
-  const rates = {
-    ...(typeof requestsPerMinute === 'number' && { requestsPerMinute }),
-    ...(typeof burst === 'number' && { burst }),
-  };
+  const rates = changedFields(kept ?? {}, change);
   return Object.keys(rates).length > 0 ? rates : undefined;
+}
+
+type Changes<T> = { readonly [K in keyof T]?: T[K] | null };
+
+/** A field of `undefined` stays as it is, one of `null` is removed. */
+function changedFields<T extends object>(kept: T, changes: Changes<T>): T {
+  const changed: Record<string, unknown> = {};
+  const entries = [...Object.entries(kept), ...Object.entries(changes)];
+  for (const [field, value] of entries) if (value !== undefined) changed[field] = value;
+  return Object.fromEntries(Object.entries(changed).filter(([, value]) => value !== null)) as T;
 }
 
 function viewTenant(tenant: TenantState): TenantStats {

@@ -11,7 +11,7 @@ end
 local function countersOf(meta)
   -- @record
   local counters = hmget(meta, 'seq', 'pending', 'last_deadline', 'due', 'followed', 'known', 'paused', 'max_running',
-    'running', 'scheduled', 'type', 'processing', 'epoch', 'claimed', 'last_leases', 'groups', 'large', 'stored', 'staged')
+    'running', 'scheduled', 'type', 'processing', 'epoch', 'claimed', 'last_leases', 'groups', 'large', 'stored', 'staged', 'guarded')
   return counters
 end
 

@@ -1,8 +1,8 @@
 -- Effect of an answer, a notification or a missing one on a call and its step. The adapter passes what it has read from the
 -- outcome, which is opaque here: {json, ok, value (JSON of the result or the error), retryable, reason (the error's text),
--- fingerprint, tokens?, model?}. A result is passed beside it: decoding a large one takes long.
+-- fingerprint, tokens?, model?, … (usage)}. A result is passed beside it: decoding a large one takes long.
 -- @include events/events generated/rules journal/calls journal/steps scripts/time tasks/cancellation tasks/task
--- @include tasks/task_end tenants/usage
+-- @include journal/call_usage tasks/task_end
 local function withResult(outcome, result)
   if outcome.ok then
     outcome.json, outcome.value = '{"ok":true,"value":' .. result .. '}', result
@@ -38,20 +38,13 @@ local function mayTryAgain(step, outcome)
   return not outcome.ok and outcome.retryable and #step.calls < step.tries
 end
 
-local function countUsage(task, step, outcome)
-  if outcome.tokens then
-    -- As text: JSON here would keep 14 digits.
-    task.tokens = exact((tonumber(task.tokens) or 0) + outcome.tokens)
-    addUsage(outcome.model, step.service .. '.' .. step.operation, outcome.tokens, outcome.saved or 0)
-  end
-end
 
 -- The outcome of one try: it ends the step, or the task itself, or schedules the next try.
 local function endCall(task, step, call, outcome, notified)
   settleSending(step, call)
   call.state, call.print = 'ended', outcome.fingerprint
   call.ok = outcome.ok and not tooLarge(task, outcome.json)
-  countUsage(task, step, outcome)
+  countUsage({ task = task, step = step, call = call }, outcome)
   if notified and mayTryAgain(step, outcome) then
     step.retry = now + call.delay
     recordChange(task, step)
@@ -86,6 +79,7 @@ local function answerCall(task, step, call, answer)
     return wasSending and 'recorded' or 'known'
   end
   if call.state == 'ended' or isFinal(task) then
+    countUsage({ task = task, step = step, call = call }, answer)
     return 'known'
   end
   endCall(task, step, call, answer, false)

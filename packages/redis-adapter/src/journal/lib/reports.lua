@@ -1,7 +1,7 @@
 -- A notification: {service, job, call?, task?, message?, seq?, outcome? (see outcomes)}, with parts that are never decoded:
 -- metadata (JSON), and without an outcome status (JSON of the event's data). As text: the first as JSON, metadata or
 -- nothing, and status or the result, each in a line; the last one may have more.
--- @include events/events generated/rules journal/calls journal/outcomes journal/steps tasks/task
+-- @include events/events generated/rules journal/call_usage journal/calls journal/outcomes journal/steps tasks/task
 local REMEMBERED_MESSAGES = 100
 
 local function reportOf(text)
@@ -78,11 +78,12 @@ local function applyReport(found, report)
   if isRepeated(call, report) then
     return 'duplicate'
   end
-  if not step or lastCall(step) ~= call or isDropped(task, step) then
-    return 'stale'
-  end
-  if call.state == 'ended' or isFinal(task) then
-    return 'late'
+  local isStale = not step or lastCall(step) ~= call or isDropped(task, step)
+  if isStale or call.state == 'ended' or isFinal(task) then
+    if report.outcome then
+      countUsage(found, report.outcome)
+    end
+    return isStale and 'stale' or 'late'
   end
   if report.outcome then
     if not call.job then

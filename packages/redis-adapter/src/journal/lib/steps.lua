@@ -152,7 +152,7 @@ local function dropPortion(task)
     local step = text:find('"failed":true', 1, true) and readStep(task, text)
     if step and isDropped(task, step) then
       for _, call in ipairs(step.calls or {}) do
-        call.service = step.service
+        call.service, call.operation = step.service, step.operation
         gone[#gone + 1] = call.id
         gone[#gone + 1] = cjson.encode(call)
       end

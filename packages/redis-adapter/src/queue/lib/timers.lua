@@ -2,7 +2,7 @@
 -- block: a script has room for 200 locals.
 -- @include generated/rules journal/early_reports journal/outcomes journal/steps queue/ready scripts/due scripts/system
 -- @include scripts/tenant scripts/time sessions/session tasks/cancellation tasks/groups tasks/state tasks/task
--- @include tasks/task_end
+-- @include tasks/task_end tenants/settings
 local timers = {}
 -- Maximum of events, tasks of @created, and items of a batch that are looked at in a step.
 local PER_STEP = { events = 400, created = 500, items = 500 }
@@ -293,8 +293,7 @@ local function isForgettable()
       return false
     end
   end
-  local isSet = meta.paused or meta.weight or meta.max_running or meta.requests_per_minute or meta.request_burst
-  return not isSet and now >= count('followed')
+  return not hasSettings() and now >= count('followed')
     and redis.call('EXISTS', DUE, LIVE, DONE, PREFIX .. '@created', PREFIX .. '@leases', PREFIX .. '@retention',
       PREFIX .. '@sessions') == 0
 end

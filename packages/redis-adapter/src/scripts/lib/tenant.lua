@@ -42,7 +42,7 @@ end
 
 -- A request admitted while there is room may exceed the limit. Outcomes are always stored.
 local function holdsTooMuch()
-  return count('stored') >= MAX_STORED_BYTES
+  return count('stored') >= (tonumber(meta.max_stored) or MAX_STORED_BYTES)
 end
 
 local function saveMeta()

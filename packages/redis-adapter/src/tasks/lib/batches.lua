@@ -11,7 +11,7 @@ local LOST = '{"error":' .. cjson.encode('{"code":"internal_error","message":"th
 local function addItem(batch, text)
   local json, payload = text:match('^([^\n]*)\n?(.*)$')
   local item = cjson.decode(json)
-  local refusal = not item.error and (redis.call('EXISTS', PREFIX .. item.id) == 1 and 'taken' or refusalOf(item))
+  local refusal = not item.error and (redis.call('EXISTS', PREFIX .. item.id) == 1 and 'conflict' or refusalOf(item))
   if item.error or refusal then
     redis.call('RPUSH', batch .. ':items', item.error or item.refusals[refusal])
   else

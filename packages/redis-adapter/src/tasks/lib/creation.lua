@@ -1,9 +1,21 @@
 -- Creation of tasks. An item is {id, type, tail (the task's first line after `sequence`), priority, timeout, run_at?,
--- session?, agent?, parallel?, batch?, on_busy, message?, message_id?}.
+-- session?, agent?, budget?, parallel?, batch?, on_busy, message?, message_id?}.
 --
 -- @created  all tasks in order of submission, as "sequence deadline id id …"; deadline 0: it is in @due
--- @include events/events generated/rules scripts/due scripts/due_order scripts/tenant scripts/time sessions/session
--- @include tasks/groups tasks/task tasks/task_end tenants/tenant_summary
+-- @include events/events generated/rules scripts/due scripts/due_order scripts/tenant scripts/time
+-- @include sessions/session tasks/groups tasks/task tasks/task_end tenants/allowed tenants/budget_periods
+-- @include tenants/budgets tenants/tenant_summary
+
+-- Why the tenant's settings do not admit a task, and when its budgets may.
+local function limitOf(item)
+  if not mayUse(meta.types, item.type) then
+    return 'type_forbidden'
+  end
+  local till = exhaustedUntil(item.budget)
+  if till then
+    return 'budget_exceeded', till
+  end
+end
 
 local function refusalOf(item)
   local status = item.session and sessionField(item.session, 'status')
@@ -13,6 +25,7 @@ local function refusalOf(item)
   if status and item.on_busy == 'reject' and redis.call('ZCARD', SESSIONS .. item.session .. ':live') > 0 then
     return 'session_busy'
   end
+  return limitOf(item)
 end
 
 -- The task alone, indexed, with its deadline; not yet counted, queued or in the event log.
@@ -42,6 +55,7 @@ local function create(item, payload)
   tasks[item.id] = nil
   local task = load(item.id)
   task.rev = 0
+  reserveBudget(task)
   return task
 end
 

@@ -16,5 +16,5 @@ end
 
 -- Whether so many more tasks would exceed the limit, or too much is stored.
 local function isFull(tasks, max)
-  return count('pending') + count('staged') + tasks > max or holdsTooMuch()
+  return count('pending') + count('staged') + tasks > (tonumber(meta.max_waiting) or max) or holdsTooMuch()
 end

@@ -1,6 +1,6 @@
 -- The end of a task, and all its effects.
 -- @include events/events generated/rules journal/early_reports journal/steps queue/ready scripts/due scripts/tenant
--- @include scripts/time tasks/groups tasks/task
+-- @include scripts/time tasks/groups tasks/task tenants/budgets
 local function cancelledError(reason)
   return '{"code":"cancelled","message":' .. cjson.encode(reason) .. ',"retryable":false}'
 end
@@ -85,6 +85,7 @@ local function endTask(task, state, outcome, reason)
   dequeue(task)
   move(task, state)
   unlease(task)
+  returnBudget(task)
   task.ended, task.cancel, task.due, task.queue_priority = now, nil, nil, nil
   rawset(task, 'outcome', outcome)
   emit(task, state == 'completed' and TASK_COMPLETED or TASK_FAILED, outcome)
@@ -92,7 +93,7 @@ local function endTask(task, state, outcome, reason)
   if state == 'failed' then
     schedule('retention', now + DEAD_LETTER_RETENTION_MS, task.id)
   else
-    scheduleInOrder('retention', now + RETENTION_MS, { task.id })
+    scheduleInOrder('retention', now + (tonumber(meta.retention_ms) or RETENTION_MS), { task.id })
   end
   leaveGroups(task)
 end

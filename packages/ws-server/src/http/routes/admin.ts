@@ -13,6 +13,7 @@ import { z } from 'zod';
 import { followSystemEvents } from '../follow-system-events.js';
 import { present } from '../present.js';
 import { json, type Route, route } from '../route.js';
+import { usageQuery, usageRange } from './usage.js';
 
 const pageQuerySchema = z.strictObject(pageQuery);
 const taskQuerySchema = z.strictObject({
@@ -187,6 +188,16 @@ export const adminRoutes: readonly Route[] = [
   ...tenantRoutes,
   ...taskRoutes,
   ...deadLetterRoutes,
+  route({
+    method: 'GET',
+    path: '/admin/v1/usage',
+    who: 'operator',
+    summary: 'What a tenant has used, as in /v1/usage.',
+    query: z.strictObject({ tenant: idSchema, ...usageQuery }),
+    async handle({ query: { tenant: tenantId, ...query }, admin }) {
+      return json(200, { rows: await admin.usage({ tenantId, ...usageRange(query) }) });
+    },
+  }),
   route({
     method: 'GET',
     path: '/admin/v1/workers',

@@ -1,25 +1,27 @@
-import { listSchema } from '@agent-orchestrator/core/protocol';
-import { dayOf } from '@agent-orchestrator/core/storage';
-import type { UsageRow } from '@agent-orchestrator/core/storage';
+import { listSchema, USAGE_DIMENSIONS } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { json, type Route, route } from '../route.js';
-
-const DAY_MS = 24 * 60 * 60_000;
-/** Days covered by default, without `from`. */
-const DEFAULT_DAYS = 30;
-const GROUPS = ['day', 'model', 'operation'] as const;
-type Group = (typeof GROUPS)[number];
 
 const groupsSchema = z
   .string()
   .transform((text): unknown[] => text.split(','))
-  .pipe(listSchema(z.enum(GROUPS), { min: 1, max: GROUPS.length }));
+  .pipe(listSchema(z.enum(USAGE_DIMENSIONS), { min: 1, max: USAGE_DIMENSIONS.length }));
 
-const usageQuerySchema = z.object({
+/** Range and dimensions of a query for usage. */
+export const usageQuery = {
   from: z.iso.date().optional(),
   to: z.iso.date().optional(),
   group_by: groupsSchema.optional(),
-});
+};
+const usageQuerySchema = z.object(usageQuery);
+
+export function usageRange({ from, to, group_by: by }: z.output<typeof usageQuerySchema>) {
+  return {
+    ...(from !== undefined && { from }),
+    ...(to !== undefined && { to }),
+    ...(by && { by }),
+  };
+}
 
 /** Consumption of a tenant. */
 export const usageRoutes: readonly Route[] = [
@@ -29,31 +31,10 @@ export const usageRoutes: readonly Route[] = [
     who: 'client',
     scope: 'tasks',
     summary:
-      'Tokens by day, model and operation, the days "from" to "to" (UTC, both included; default: the last 30).',
+      'Usage by day, model and operation, or "group_by" (also session, task, agent, user), the days "from" to "to" (UTC, both included; default: the last 30).',
     query: usageQuerySchema,
-    async handle({ query, tenant, services }) {
-      const to = query.to ?? dayOf(services.clock.now());
-      const from = query.from ?? dayOf(Date.parse(to) - (DEFAULT_DAYS - 1) * DAY_MS);
-      const rows = await tenant.usage.sum({ from, to });
-      return json(200, { rows: query.group_by ? grouped(rows, query.group_by) : rows });
+    async handle({ query, tenant }) {
+      return json(200, { rows: await tenant.usage.sum(usageRange(query)) });
     },
   }),
 ];
-
-type UsageSum = Partial<Pick<UsageRow, Group>> & Pick<UsageRow, 'tokens' | 'requests' | 'saved_tokens'>;
-
-/** Sums of rows with equal `groups`. */
-function grouped(rows: readonly UsageRow[], groups: readonly Group[]): readonly UsageSum[] {
-  const sums = new Map<string, UsageSum>();
-  for (const row of rows) {
-    const key = JSON.stringify(groups.map((group) => row[group]));
-    const sum = sums.get(key);
-    sums.set(key, {
-      ...Object.fromEntries(groups.map((group) => [group, row[group]])),
-      tokens: (sum?.tokens ?? 0) + row.tokens,
-      requests: (sum?.requests ?? 0) + row.requests,
-      saved_tokens: (sum?.saved_tokens ?? 0) + row.saved_tokens,
-    });
-  }
-  return [...sums.values()];
-}
