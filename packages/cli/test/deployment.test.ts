@@ -5,8 +5,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { serviceDefinitions } from '@agent-orchestrator/local-stack';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { runCommandLine } from '../src/main.js';
 import { readSettings } from '../src/settings/settings.js';
 import { folder } from './cli-process.js';
+import { fakeTerminal } from './fake-terminal.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const CONFIG = join(ROOT, 'deploy/orchestrator.config.mjs');
@@ -41,7 +44,66 @@ describe('the container image', () => {
   });
 });
 
+/** Settings of a section of a unit, by name. */
+function settingsOf(unit: string, section: string): ReadonlyMap<string, string> {
+  const [, body = ''] = new RegExp(`^\\[${section}\\]$([^[]*)`, 'm').exec(unit) ?? [];
+  return new Map([...body.matchAll(/^(\w+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]));
+}
+
+describe('deploy/orchestrator.service', () => {
+  it('starts a command and names settings that there are, with time to stop', async () => {
+    const service = settingsOf(await read('deploy/orchestrator.service'), 'Service');
+    const args = service.get('ExecStart')?.split(' ').slice(2) ?? [];
+    expect(args[0]).toBe('serve');
+    const { terminal, stdout } = fakeTerminal({ cwd: '/' });
+    await runCommandLine(['serve', '--help'], terminal, new AbortController().signal, {});
+    for (const flag of args.filter((arg) => arg.startsWith('--'))) expect(stdout()).toContain(flag);
+    const environment = Object.fromEntries(
+      (service.get('Environment') ?? '').split(' ').map((pair) => pair.split('=') as [string, string]),
+    );
+    const settings = await readSettings({}, environment, '/');
+    expect(settings.storage.label).toContain(`/var/lib/${service.get('StateDirectory')}`);
+    expect(settings.log.format).toBe('json');
+    expect(Number(service.get('TimeoutStopSec'))).toBeGreaterThan(10);
+  });
+
+  it('is a unit that systemd accepts, where it is installed', async () => {
+    const verify = promisify(execFile)('systemd-analyze', [
+      'verify',
+      '--man=no',
+      join(ROOT, 'deploy/orchestrator.service'),
+    ]);
+    const { stderr } = await verify.catch((error: NodeJS.ErrnoException & { stderr?: string }) => {
+      if (error.code === 'ENOENT') return { stderr: '' };
+      return { stderr: error.stderr ?? error.message };
+    });
+    expect(stderr.split('\n').filter((line) => line.includes('orchestrator.service'))).toEqual([]);
+  });
+});
+
 describe('compose.yaml', () => {
+  it('hardens every container, and pins images by version', async () => {
+    const compose = parse(await read('compose.yaml'), { merge: true }) as {
+      readonly services: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+    };
+    for (const [name, service] of Object.entries(compose.services)) {
+      expect([name, service]).toMatchObject([
+        name,
+        {
+          read_only: true,
+          cap_drop: ['ALL'],
+          security_opt: ['no-new-privileges:true'],
+          mem_limit: '1g',
+          pids_limit: 256,
+        },
+      ]);
+      expect(service['image']).toMatch(/^agent-orchestrator$|:\d+\.\d+\.\d+$/);
+    }
+    const bases = [...(await read('Dockerfile')).matchAll(/^FROM (\S+:\S+)/gm)].map(([, image]) => image);
+    expect(bases.length).toBeGreaterThan(0);
+    for (const image of bases) expect(image).toMatch(/:\d+\.\d+\.\d+-slim$/);
+  });
+
   it('gets every secret from the output of make-environment', async () => {
     const asked = [...(await read('compose.yaml')).matchAll(/\$\{(\w+):\?/g)].map(([, name]) => name);
     const made = await madeEnvironment();

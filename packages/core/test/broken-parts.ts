@@ -1,6 +1,7 @@
 import { brokenCache } from './broken-cache.js';
 import { brokenClaimedMessages } from './broken-claimed-messages.js';
 import { brokenOwnWork } from './broken-own-work.js';
+import { brokenBudgets } from './broken-budgets.js';
 import { brokenRates } from './broken-rates.js';
 import { brokenRecovery } from './broken-recovery.js';
 import { brokenRepeats } from './broken-repeats.js';
@@ -11,6 +12,7 @@ export const BROKEN_PARTS = [
   brokenCache,
   brokenClaimedMessages,
   brokenOwnWork,
+  brokenBudgets,
   brokenRates,
   brokenRecovery,
   brokenRepeats,
