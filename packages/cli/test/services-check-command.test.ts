@@ -11,6 +11,7 @@ import { text } from 'node:stream/consumers';
 import { Orchestrator } from '@agent-orchestrator/core';
 import { operation, startServiceProcess } from '@agent-orchestrator/local-stack';
 import { createIdentities, OrchestratorServer } from '@agent-orchestrator/ws-server';
+import { freePort } from '@agent-orchestrator/test-servers';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { SECTIONS } from '../src/services/check.js';
@@ -23,15 +24,6 @@ const TOKEN = 'token-of-the-service';
 const env = { SERVICE_TOKEN: TOKEN };
 const PYTHON_SERVICE = new URL('../../../examples/python-service/text_service.py', import.meta.url).pathname;
 const UNREACHABLE = 'http://127.0.0.1:1';
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 const check = (url: string, ...flags: string[]) => [
   'services',

@@ -6,7 +6,6 @@ import type { InvalidateFlags } from '../commands/cache.js';
 import type { ListFlags } from '../commands/tenant-list.js';
 import type { TailFlags } from '../commands/system-tail.js';
 import type { ConfigureFlags, SetFlags } from '../commands/tenants.js';
-import { MAX_WEIGHT } from '@agent-orchestrator/core/protocol';
 import type { UsageFlags } from '../commands/usage.js';
 import { withEitherFlags, withOperatorFlags, withPageFlags, withTenantFlags } from './flags.js';
 
@@ -75,7 +74,7 @@ function addTenantCommands(program: Command, context: CommandContext): void {
     async (tenant: string, flags: ConfigureFlags) => (await actions()).resume(context, tenant, flags),
   );
   tenantCommand('set', 'set the weight and the limits of a tenant')
-    .option('--weight <n>', `weight in fair queueing, 1 to ${MAX_WEIGHT}`)
+    .option('--weight <n>', 'weight in fair queueing, 1 to 100')
     .option('--max-running <n>', 'maximum of concurrent tasks, or "none"')
     .option(
       '--requests-per-minute <n>',

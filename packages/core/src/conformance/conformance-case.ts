@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { StoragePorts } from '../storage/checked-storage.js';
 import type { Storage } from '../storage/storage.js';
 import type { JsonValue } from '../protocol/json.js';
 import type { TaskEvent } from '../protocol/events.js';
@@ -21,21 +22,7 @@ export interface StorageUnderTest {
 export type CaseLimits = { readonly [K in keyof typeof DEFAULTS]?: number };
 
 /** Ports of a storage with cases. */
-export type StoragePart =
-  | 'tasks'
-  | 'queue'
-  | 'journal'
-  | 'sessions'
-  | 'events'
-  | 'tenants'
-  | 'tickets'
-  | 'rates'
-  | 'usage'
-  | 'cache'
-  | 'workers'
-  | 'wakeups'
-  | 'systemEvents'
-  | 'storage';
+export type StoragePart = keyof StoragePorts | 'wakeups' | 'systemEvents' | 'storage';
 
 /** One requirement on every storage. Throws an `AssertionError` on a violation. */
 export interface ConformanceCase {

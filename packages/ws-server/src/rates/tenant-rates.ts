@@ -117,12 +117,9 @@ export class TenantRates {
     try {
       const { rate, waiting } = allowance;
       const wanted = Math.min(maxLease(rate.perMinute), Math.max(this.#sizeOfNext(allowance), waiting, 1));
-      const leasing = this.#lease(tenantId, {
-        ...this.#rate,
-        name: REQUEST_RATE,
-        leaseId: randomUUID(),
-        wanted,
-      });
+      const params = { ...this.#rate, name: REQUEST_RATE, leaseId: randomUUID(), wanted };
+      // A storage that throws at once is one that rejects.
+      const leasing = Promise.resolve().then(() => this.#lease(tenantId, params));
       const settled = leasing.then(
         () => undefined,
         () => undefined,
