@@ -21,6 +21,7 @@ export type { UnhandledRejections } from './orchestrator-options.js';
 export type {
   Admin,
   AdminPage,
+  BulkOptions,
   BulkReport,
   CacheReport,
   JournalReport,
@@ -39,7 +40,7 @@ export type { TenantTasks } from './tenant/tenant-tasks.js';
 export type { FollowOptions } from './events/tenant-events.js';
 export { TenantEvents } from './events/tenant-events.js';
 export { silentLogger } from './runtime/logger.js';
-export type { RegistryOptions } from './tasks/global-task-registry.js';
+export type { RegistryOptions } from './tasks/registry-options.js';
 export { serviceCacheSchema } from './services/service-settings.js';
 export type { HttpServiceSettings } from './services/service-settings.js';
 export type { InProcessServiceSettings } from './services/service-settings.js';

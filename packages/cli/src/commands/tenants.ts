@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import { OrchestratorError } from '@agent-orchestrator/core';
 import { MAX_RATE, MAX_RUNNING, type TenantPatch } from '@agent-orchestrator/core/protocol';
 import { UsageError } from '../errors/errors.js';
@@ -6,6 +5,7 @@ import type { OperatorPort } from '../operators/operator-port.js';
 import { printTenant, TENANT_COLUMNS, tenantRow } from '../print/tenant-report.js';
 import type { SettingFlags } from '../settings/settings.js';
 import type { CommandContext } from './command-context.js';
+import { confirmed } from './confirm.js';
 import { wholeNumber } from './flag-numbers.js';
 import { openAccess, validTenant } from './operator-context.js';
 import { type ListFlags, listTenants } from './tenant-list.js';
@@ -64,15 +64,9 @@ async function isKnown(admin: OperatorPort, tenantId: string): Promise<boolean> 
 }
 
 /** A mistyped name would create a tenant. @throws {OrchestratorError} `not_found` unless confirmed. */
-async function confirmNew({ terminal, signal }: CommandContext, tenantId: string): Promise<void> {
+async function confirmNew(context: CommandContext, tenantId: string): Promise<void> {
   const unknown = `there is no tenant "${tenantId}"`;
-  if (terminal.isTyped && !terminal.json) {
-    const prompt = createInterface({ input: terminal.stdin, output: terminal.stderr });
-    const answer = await prompt
-      .question(`${unknown}: set it all the same? [y/N] `, { signal })
-      .finally(() => prompt.close());
-    if (/^y(?:es)?$/i.test(answer.trim())) return;
-  }
+  if (await confirmed(context, `${unknown}: set it all the same?`)) return;
   throw new OrchestratorError('not_found', `${unknown}: check its name, or say --create`);
 }
 

@@ -1,6 +1,7 @@
 import { type Explanation, OrchestratorError, type Task } from '@agent-orchestrator/core';
 import {
   type CacheInvalidation,
+  type DeadLetterFilter,
   PAGE_SIZES,
   type PageOptions,
   type TenantPatch,
@@ -8,6 +9,7 @@ import {
 import type {
   Admin,
   AdminPage,
+  BulkOptions,
   BulkReport,
   CacheReport,
   JournalReport,
@@ -50,9 +52,13 @@ export class HttpAdmin implements OperatorPort {
     status,
     type,
     sessionId,
+    code,
+    since,
+    idPrefix,
     ...page
   }: Parameters<Admin['tasks']>[0]): Promise<AdminPage<Task>> {
-    const query = { status, type, session_id: sessionId, ...pageQuery(page) };
+    const about = { status, type, session_id: sessionId, code, since, prefix: idPrefix };
+    const query = { ...about, ...pageQuery(page) };
     return this.#get(`${tenantPath(tenantId)}/tasks`, query);
   }
 
@@ -68,13 +74,23 @@ export class HttpAdmin implements OperatorPort {
     return this.#get(`${taskPath(of)}/journal`, { after });
   }
 
-  redrive(of: TaskOfTenant): Promise<Task> {
-    return this.#known(this.api.post<Task>(`${ADMIN}${taskPath(of)}/redrive`, {}));
+  redrive({ payload, ...of }: Parameters<Admin['redrive']>[0]): Promise<Task> {
+    const body = payload === undefined ? {} : { payload };
+    return this.#known(this.api.post<Task>(`${ADMIN}${taskPath(of)}/redrive`, body));
   }
 
-  redriveAll(
-    filter: Parameters<Admin['redriveAll']>[0],
-    { dryRun, cursor, signal }: Parameters<Admin['redriveAll']>[1] = {},
+  redriveAll(...[filter, options]: Parameters<Admin['redriveAll']>): Promise<BulkReport> {
+    return this.#onAll('redrive', filter, options);
+  }
+
+  discardAll(...[filter, options]: Parameters<Admin['discardAll']>): Promise<BulkReport> {
+    return this.#onAll('discard', filter, options);
+  }
+
+  #onAll(
+    action: 'redrive' | 'discard',
+    filter: DeadLetterFilter,
+    { dryRun, cursor, signal }: BulkOptions = {},
   ): Promise<BulkReport> {
     const body = {
       filter: { ...filter },
@@ -82,7 +98,7 @@ export class HttpAdmin implements OperatorPort {
       ...(cursor && { cursor }),
     };
     return this.#known(
-      this.api.post<BulkReport>(`${ADMIN}/dead-letters/redrive`, body, { ...(signal && { signal }) }),
+      this.api.post<BulkReport>(`${ADMIN}/dead-letters/${action}`, body, { ...(signal && { signal }) }),
     );
   }
 

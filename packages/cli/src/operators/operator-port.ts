@@ -15,6 +15,7 @@ export type OperatorPort = Pick<
   | 'journal'
   | 'redrive'
   | 'redriveAll'
+  | 'discardAll'
   | 'workers'
   | 'invalidateCache'
   | 'systemEvents'

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import type { CommandContext } from '../commands/command-context.js';
-import type { ListFlags as DeadLetterFlags, RedriveFlags } from '../commands/dead-letters.js';
+import type { DiscardFlags, ListFlags as DeadLetterFlags, RedriveFlags } from '../commands/dead-letters.js';
 import type { OperatorFlags } from '../commands/operator-context.js';
 import type { InvalidateFlags } from '../commands/cache.js';
 import type { ListFlags } from '../commands/tenant-list.js';
 import type { TailFlags } from '../commands/system-tail.js';
 import type { ConfigureFlags, SetFlags } from '../commands/tenants.js';
 import { MAX_WEIGHT } from '../commands/tenant-limits.js';
-import { withOperatorFlags, withPageFlags, withTenantFlags } from './flags.js';
+import { TASK_ID, withErrorFlags, withOperatorFlags, withPageFlags, withTenantFlags } from './flags.js';
 
 /** Commands of operators, for all tenants: through a server with its operator token, or straight to a storage. */
 export function addOperatingCommands(program: Command, context: CommandContext): void {
@@ -87,18 +87,34 @@ function addDeadLetterCommands(program: Command, context: CommandContext): void 
   const list = withTenantFlags(deadLetters.command('list'))
     .description('the newest failed tasks')
     .option('--type <type>', 'only of this type');
-  withPageFlags(list, 20).action(async (flags: DeadLetterFlags) => (await actions()).list(context, flags));
+  withPageFlags(withErrorFlags(list), 20).action(async (flags: DeadLetterFlags) =>
+    (await actions()).list(context, flags),
+  );
   withTenantFlags(deadLetters.command('show'))
     .description('one failed task, with payload, error and calls')
-    .argument('<task-id>')
+    .argument('<task-id>', TASK_ID)
     .action(async (taskId: string, flags: OperatorFlags) => (await actions()).show(context, taskId, flags));
-  withTenantFlags(deadLetters.command('redrive'))
+  withBulkFlags(deadLetters.command('redrive'))
     .description('run failed tasks again without their successful steps; prints the id of the new task')
-    .argument('[task-id]')
-    .option('--all', 'all dead letters of the tenant')
-    .option('--type <type>', 'with --all: only of this type')
-    .option('--dry-run', 'with --all: only count them')
+    .argument('[task-id]', TASK_ID)
+    .option('--payload <json>', 'with a task id: another payload, or @file; all steps run again')
     .action(async (taskId: string | undefined, flags: RedriveFlags) =>
       (await actions()).redrive(context, taskId, flags),
     );
+  withBulkFlags(deadLetters.command('discard'))
+    .description('remove failed tasks for good, with their journals; their events stay')
+    .argument('[task-ids...]', TASK_ID)
+    .option('-y, --yes', 'do not ask')
+    .action(async (taskIds: string[], flags: DiscardFlags) =>
+      (await actions()).discard(context, taskIds, flags),
+    );
+}
+
+/** Flags of actions on all dead letters that fit. */
+function withBulkFlags(command: Command): Command {
+  return withErrorFlags(
+    withTenantFlags(command)
+      .option('--all', 'all dead letters of the tenant')
+      .option('--type <type>', 'with --all: only of this type'),
+  ).option('--dry-run', 'with --all: only count them');
 }

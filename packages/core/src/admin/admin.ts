@@ -1,4 +1,6 @@
 import type { CacheInvalidation, DeadLetterFilter, TenantPatch } from '../protocol/admin.js';
+import type { ErrorCode } from '../protocol/errors.js';
+import type { JsonValue } from '../protocol/json.js';
 import type { PageOptions } from '../protocol/pages.js';
 import type { Task, TaskStatus } from '../protocol/task.js';
 import type { TaskEvent } from '../protocol/events.js';
@@ -58,10 +60,24 @@ export interface WorkerReport {
 export interface BulkReport {
   /** Tasks that fit the filter. */
   readonly matched: number;
-  /** Tasks that the action was carried out on; 0 in a dry run. A task that failed before it began cannot be redriven. */
+  /**
+   * Tasks that the action was carried out on; 0 in a dry run. A task that failed before it began cannot be redriven; one that
+   * was redriven before is not done again.
+   */
   readonly done: number;
   /** There are more: `cursor` of the next request. */
   readonly next?: string;
+  /** The error that ended it early, such as `queue_full`. It may be repeated from `next`, or as before without one. */
+  readonly stopped?: { readonly code: ErrorCode; readonly message: string };
+}
+
+/** Options of a bulk action. */
+export interface BulkOptions {
+  /** Only count. */
+  readonly dryRun?: boolean | undefined;
+  /** The `next` of the previous call. */
+  readonly cursor?: string | undefined;
+  readonly signal?: AbortSignal;
 }
 
 /** Answer of an invalidation. */
@@ -118,21 +134,18 @@ export interface Admin {
   /** The journal of a task in any state, page by page. `after`: 0, or the `next` of the page before. */
   journal(of: TaskOfTenant & { readonly after?: number | undefined }): Promise<JournalReport>;
   cancel(of: TaskOfTenant & { readonly reason?: string | undefined }): Promise<Task>;
-  /** Runs a failed task again as a new one, without its successful steps. Idempotent: returns the same new task. */
-  redrive(of: TaskOfTenant): Promise<Task>;
+  /**
+   * Runs a failed task again as a new one, without its successful steps, or with another payload and all steps. Idempotent:
+   * returns the same new task; `conflict` if that has another payload than requested.
+   */
+  redrive(of: TaskOfTenant & { readonly payload?: JsonValue | undefined }): Promise<Task>;
   /**
    * Redrives the dead letters that fit, newest first: at most 1,000 a call. Idempotent like `redrive`, so that it may be
-   * repeated after an error. Ends early when `signal` fires.
+   * repeated after an error. Ends early when `signal` fires, and reports an error after the first redriven one as `stopped`.
    */
-  redriveAll(
-    filter: DeadLetterFilter,
-    options?: {
-      readonly dryRun?: boolean | undefined;
-      /** The `next` of the previous call. */
-      readonly cursor?: string | undefined;
-      readonly signal?: AbortSignal;
-    },
-  ): Promise<BulkReport>;
+  redriveAll(filter: DeadLetterFilter, options?: BulkOptions): Promise<BulkReport>;
+  /** Removes the dead letters that fit, with their journals; their events stay. Otherwise like `redriveAll`. */
+  discardAll(filter: DeadLetterFilter, options?: BulkOptions): Promise<BulkReport>;
   /** Removes cached values of a tenant: all, or those of a collection. */
   invalidateCache(tenantId: string, about?: CacheInvalidation): Promise<CacheReport>;
   /** Live workers. */

@@ -91,6 +91,14 @@ const newTask = fields({
   timeoutMs: span,
   maxAttempts: whole(1),
 });
+const taskFilter = fields({
+  status: optional(oneOf(...TASK_STATUSES)),
+  type: optional(label),
+  sessionId: optional(label),
+  code: optional(name),
+  since: optional(span),
+  idPrefix: optional(name),
+});
 const submission = fields({ task: newTask, onBusy: oneOf(...ON_BUSY), message: optional(message) });
 const idempotency = optional(fields({ key: visible, fingerprint: text(MESSAGE) }));
 const maxWaiting = spanOrNone;
@@ -222,20 +230,12 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
       progress: fields({ percent: optional(amount), message: optional(text(MESSAGE)) }),
     }),
     get: fields(inTask),
-    list: fields({
-      tenantId,
-      filter: fields({
-        status: optional(oneOf(...TASK_STATUSES)),
-        type: optional(label),
-        sessionId: optional(label),
-      }),
-      limit,
-      after: optional(pageCursor),
-    }),
+    list: fields({ tenantId, filter: taskFilter, limit, after: optional(pageCursor) }),
     counts: fields({ tenantId }),
     cancel: fields({ ...inTask, reason, graceMs: span }),
     signal: fields({ ...inTask, name, payload: json(), signalId: visible, fingerprint: optional(visible) }),
-    redrive: fields({ ...inTask, newTaskId: name, maxWaiting }),
+    redrive: fields({ ...inTask, newTaskId: name, payload: optional(json()), maxWaiting }),
+    discard: fields(inTask),
     firstReady: fields({ tenantId, limit }),
     explain: fields(inTask),
   },

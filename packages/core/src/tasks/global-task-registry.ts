@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../runtime/clock.js';
+import { systemClock } from '../runtime/clock.js';
 import { boundedJson } from '../protocol/bounded-json.js';
 import { OrchestratorError, type TaskError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
@@ -20,7 +20,8 @@ import { type Random, systemRandom } from '../runtime/random.js';
 import type { Storage } from '../storage/storage.js';
 import type { Explanation, Submission, SubmitAnswer } from '../storage/task-records.js';
 import { AnnouncedTypes } from './announced-types.js';
-import { redriveRefusal } from './refuse-redrive.js';
+import { discardRefusal } from './refuse-redrive.js';
+import { type Redriven, redrivePayload, type RedriveRequest, redriveTask } from './redrive-task.js';
 import { refuseEnded } from './refuse-ended.js';
 import {
   fromBatchItem,
@@ -32,20 +33,11 @@ import {
   type TaskTypes,
   withDefaults,
 } from './new-task.js';
+import type { RegistryOptions } from './registry-options.js';
 import { refuseSignal } from './refuse-signal.js';
+import { unknownTask } from './unknown-task.js';
 import { type TaskPageQuery, taskPageOf } from './task-page.js';
 import { TaskWatch } from './task-watch.js';
-
-/** Options of `GlobalTaskRegistry`. */
-export interface RegistryOptions {
-  readonly storage: Storage;
-  /** Task types of this process. Default: only types that workers have announced to the storage. */
-  readonly types?: TaskTypes;
-  readonly clock?: Clock;
-  readonly random?: Random;
-  /** Maximum of waiting tasks per tenant; beyond it, submissions fail with `queue_full`. Default 200,000. */
-  readonly maxWaiting?: number;
-}
 
 /** A stored task, as of `cursor` in the event log. */
 export interface TaskReceipt {
@@ -339,19 +331,32 @@ export class GlobalTaskRegistry {
     refuseSignal(answer, taskId);
   }
 
-  /** Resubmits a failed task as a new one that inherits its successful steps. Idempotent. */
-  async redrive({ tenantId, taskId }: InTask): Promise<Task> {
-    await this.locate({ tenantId, taskId });
-    const redriven = await this.#storage.tasks.redrive({
-      tenantId,
-      taskId,
-      newTaskId: this.#random.uuid(),
-      maxWaiting: this.#maxWaiting,
-    });
-    if (redriven.answer === 'queue_full') throw refusalError(redriven.answer);
-    if (redriven.answer === 'redriven') return redriven.task;
-    if (redriven.answer === 'not_found') throw unknownTask(taskId);
-    throw redriveRefusal(await this.get({ tenantId, taskId }));
+  /**
+   * Resubmits a failed task as a new one that inherits its successful steps, or with a new payload and no steps. Idempotent.
+   * @throws {OrchestratorError} `not_found`, `queue_full`, `payload_too_large`, `conflict` for a task that cannot be redriven, or
+   * was with another payload.
+   */
+  async redrive(params: RedriveRequest): Promise<Task> {
+    return (await this.redriveOnce(params)).task;
+  }
+
+  /** Like `redrive`. `replayed`: it was redriven before. */
+  async redriveOnce(params: RedriveRequest): Promise<Redriven> {
+    const payload = redrivePayload(params.payload);
+    await this.locate(params);
+    const newTaskId = this.#random.uuid();
+    return redriveTask(this.#storage, { ...params, payload, newTaskId, maxWaiting: this.#maxWaiting });
+  }
+
+  /**
+   * Removes a failed task with its journal. Its events stay.
+   * @throws {OrchestratorError} `not_found`, also when repeated; `conflict` for a task that has not failed.
+   */
+  async discard(of: InTask): Promise<void> {
+    const { status } = await this.get(of);
+    const { answer } = await this.#storage.tasks.discard({ tenantId: of.tenantId, taskId: of.taskId });
+    if (answer === 'not_found') throw unknownTask(of.taskId);
+    if (answer === 'not_failed') throw discardRefusal(of.taskId, status);
   }
 
   /** State of a task and the reason for it. */
@@ -391,8 +396,4 @@ export class GlobalTaskRegistry {
     if (this.#types?.has(type)) return withDefaults(read, this.#types.defaults?.(type) ?? {});
     return this.#announced.defaults(type).then((defaults) => withDefaults(read, defaults));
   }
-}
-
-function unknownTask(taskId: string): OrchestratorError {
-  return new OrchestratorError('not_found', `no task ${describe(taskId)}`);
 }

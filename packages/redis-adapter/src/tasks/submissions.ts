@@ -19,7 +19,7 @@ import { readTask, TaskView } from './task-codec.js';
 
 /** More than the portions of a journal, even if its copy expires half done now and then. */
 const MAX_STAGING = 10_000;
-type Redriven = ['redriven', Reply] | ['not_failed' | 'not_found' | 'queue_full'];
+type Redriven = ['redriven', Reply] | ['not_failed' | 'other_payload' | 'not_found' | 'queue_full'];
 /** Creation of tasks one by one: submitted, registered, or redriven; see also batches, and `fast/`. */
 export class Submissions {
   constructor(private readonly state: RedisState) {}
@@ -63,12 +63,15 @@ export class Submissions {
     return { ...stored, answer: (stored.answer as string) === 'registered' ? 'registered' : 'replayed' };
   }
 
-  async redrive({ tenantId, taskId, newTaskId, maxWaiting }: RedriveParams): Promise<RedriveResult> {
+  async redrive(params: RedriveParams): Promise<RedriveResult> {
+    const { tenantId, taskId, newTaskId, maxWaiting } = params;
     // A task's record never changes: it is read first, and the step itself checks the state.
     const reply = await this.state.run(tenantId, 'get', taskId);
     const [old] = reply as [Reply];
     if (old === null) return { answer: 'not_found' };
     const { header, payload } = readTask(old);
+    const isChanged = params.payload !== undefined;
+    const text = isChanged ? fieldText(params, 'payload') : payload;
     const task: NewTask = {
       task_id: newTaskId,
       type: header.type,
@@ -86,8 +89,9 @@ export class Submissions {
       id: taskId,
       task: itemOf({ task, onBusy: 'enqueue' }, { redrivenFrom: taskId }),
       max_waiting: Math.min(maxWaiting, Number.MAX_SAFE_INTEGER),
+      ...(isChanged && { anew: true }),
     };
-    const [answer, view] = await this.#redriven(tenantId, taskId, [JSON.stringify(request), payload]);
+    const [answer, view] = await this.#redriven(tenantId, taskId, [JSON.stringify(request), text]);
     if (answer === 'queue_full') this.state.publishAtLimit(tenantId);
     return answer === 'redriven' ? { answer, task: new TaskView(tenantId, readTask(view)) } : { answer };
   }
