@@ -25,13 +25,20 @@ export type {
   BulkReport,
   CacheReport,
   JournalReport,
+  OverviewCounts,
+  OverviewReport,
   QueueReport,
+  ServiceReport,
   SystemEventReport,
   TaskOfTenant,
+  TenantAtLimit,
   TenantReport,
+  TimelineReport,
+  TimelineStep,
   WorkerReport,
 } from './admin/admin.js';
 export { StorageAdmin, type StorageAdminParts } from './admin/storage-admin.js';
+export type { ServiceKind, ServiceProbe } from './services/probe-service.js';
 export { TenantAdmin } from './tenants/tenant-admin.js';
 export type { TenantChange } from './tenants/tenant-admin.js';
 export type { TenantBatches } from './tenant/tenant-batches.js';

@@ -5,6 +5,7 @@ import type { PageOptions } from '../protocol/pages.js';
 import type { Task, TaskStatus } from '../protocol/task.js';
 import type { TaskEvent } from '../protocol/events.js';
 import type { JournalStep, RunOrigin } from '../storage/call-journal.js';
+import type { ServiceProbe } from '../services/probe-service.js';
 import type { Explanation } from '../storage/task-records.js';
 import type { TaskPageQuery } from '../tasks/task-page.js';
 
@@ -113,6 +114,87 @@ export interface JournalReport {
   readonly next?: number;
 }
 
+/** A step of a timeline. */
+export interface TimelineStep {
+  readonly key: string;
+  readonly kind: JournalStep['kind'];
+  readonly name: string;
+  readonly tries: number;
+  readonly state: 'completed' | 'failed' | 'open' | 'backing_off';
+  /** Of an earlier attempt, or of the task that this one redrives. */
+  readonly inherited: boolean;
+  readonly error_code?: string;
+  /** End of the step that ended before, or start of the attempt: a step beside others may have begun earlier. */
+  readonly began_at?: string;
+  readonly ended_at?: string;
+  readonly duration_ms?: number;
+}
+
+/** When a task waited, and what it did when. */
+export interface TimelineReport {
+  readonly task: Task;
+  /** Those whose start the event log still has. */
+  readonly attempts: readonly { readonly attempt: number; readonly started_at: string }[];
+  /** From the submission, or `run_at`, to the first attempt. */
+  readonly wait_ms?: number;
+  /** From the first attempt to the end. */
+  readonly run_ms?: number;
+  /** In the order of their ends, then those in progress. */
+  readonly steps: readonly TimelineStep[];
+  /** Whether the journal has more steps. */
+  readonly partial: boolean;
+}
+
+/** A tenant that may not run, or not submit, more tasks now. */
+export interface TenantAtLimit {
+  readonly tenant_id: string;
+  readonly limit: 'max_running' | 'max_waiting';
+}
+
+/** Tasks and workers of the whole storage. */
+export interface OverviewCounts {
+  readonly at: string;
+  readonly counts: Readonly<Record<TaskStatus, number>>;
+  readonly ready: number;
+  readonly running: number;
+  /** Without paused tenants. */
+  readonly oldest_ready_age_ms?: number;
+  readonly tenants: { readonly active: number; readonly paused: number };
+  /** At most 20. */
+  readonly at_limit: readonly TenantAtLimit[];
+  /** Live ones. */
+  readonly workers: number;
+  /** There are more than 2,000 tenants: the others are left out. */
+  readonly partial: boolean;
+}
+
+/** A service as one process sees it. */
+export interface ServiceReport {
+  readonly name: string;
+  readonly in: 'http' | 'process' | 'sender';
+  /** Absent before its first call. */
+  readonly breaker?: 'closed' | 'open' | 'half_open';
+  /** Tenants whose own breaker is not closed. */
+  readonly open_tenant_breakers: number;
+  readonly in_flight: number;
+  /** Calls, with their resends, that ended during the last `window_s` seconds; failed ones of them. */
+  readonly calls: number;
+  readonly errors: number;
+  /** Latency that 95 % of them did not exceed, to about a fifth. Absent without calls. */
+  readonly p95_ms?: number;
+  readonly window_s: number;
+  /** With `ping`: whether it answers now. */
+  readonly ping?: ServiceProbe;
+}
+
+/** A snapshot. Straight from a storage it has no services and no rates. */
+export interface OverviewReport extends OverviewCounts {
+  /** Of this process, since the snapshot before. `ended_per_s`: absent without a worker. */
+  readonly rates?: { readonly submitted_per_s: number; readonly ended_per_s?: number };
+  /** At most 50. */
+  readonly services?: readonly ServiceReport[];
+}
+
 /**
  * What operators can see and do, over all tenants. Errors are `OrchestratorError`s with the codes of `GlobalTaskRegistry`:
  * `not_found`, `conflict`, `queue_full`, `invalid_request`.
@@ -133,6 +215,8 @@ export interface Admin {
   explain(of: TaskOfTenant): Promise<Explanation>;
   /** The journal of a task in any state, page by page. `after`: 0, or the `next` of the page before. */
   journal(of: TaskOfTenant & { readonly after?: number | undefined }): Promise<JournalReport>;
+  /** Attempts and steps of a task with their times. */
+  timeline(of: TaskOfTenant): Promise<TimelineReport>;
   cancel(of: TaskOfTenant & { readonly reason?: string | undefined }): Promise<Task>;
   /**
    * Runs a failed task again as a new one, without its successful steps, or with another payload and all steps. Idempotent:
@@ -150,6 +234,8 @@ export interface Admin {
   invalidateCache(tenantId: string, about?: CacheInvalidation): Promise<CacheReport>;
   /** Live workers. */
   workers(): Promise<readonly WorkerReport[]>;
+  /** Tasks and workers of the whole storage, at most of its first 2,000 tenants. */
+  overview(): Promise<OverviewCounts>;
   /** The last hundred system events, then new ones, until `signal` fires. Best effort. */
   systemEvents(options: { readonly signal: AbortSignal }): AsyncIterable<SystemEventReport>;
 }

@@ -4,6 +4,7 @@ import { OrchestratorError } from '../protocol/errors.js';
 import type { JsonValue } from '../protocol/json.js';
 import { PAGE_SIZES, pageLimit, type PageOptions } from '../protocol/pages.js';
 import type { Task } from '../protocol/task.js';
+import { type Clock, systemClock } from '../runtime/clock.js';
 import type { Storage } from '../storage/storage.js';
 import type { TenantStats } from '../storage/tenant-store.js';
 import type { WorkerEntry } from '../storage/worker-directory.js';
@@ -17,14 +18,18 @@ import type {
   BulkReport,
   CacheReport,
   JournalReport,
+  OverviewCounts,
   QueueReport,
   SystemEventReport,
   TaskOfTenant,
   TenantReport,
+  TimelineReport,
   WorkerReport,
 } from './admin.js';
 import { discardAll, redriveAll } from './bulk-actions.js';
+import { overviewOf } from './overview.js';
 import { queueFront } from './queue-front.js';
+import { timelineOf } from './timeline.js';
 
 /** A cursor of no log: reading begins with the oldest event. */
 const FROM_START = 'none:0';
@@ -37,6 +42,8 @@ export interface StorageAdminParts {
   readonly storage: Pick<Storage, 'tasks' | 'workers' | 'systemEvents' | 'journal' | 'events' | 'cache'>;
   readonly registry: GlobalTaskRegistry;
   readonly tenants: TenantAdmin;
+  /** Default: the system's. */
+  readonly clock?: Pick<Clock, 'now'>;
 }
 
 /** Operators' access to a storage of this process. */
@@ -95,6 +102,14 @@ export class StorageAdmin implements Admin {
     const { origin, steps, next } = page;
     const events = after === 0 ? await eventsOf(this.parts.storage, of) : [];
     return { task, origin, steps, events, ...(next !== undefined && { next }) };
+  }
+
+  timeline(of: TaskOfTenant): Promise<TimelineReport> {
+    return timelineOf(this, of);
+  }
+
+  overview(): Promise<OverviewCounts> {
+    return overviewOf(this, this.parts.clock ?? systemClock);
   }
 
   cancel({ reason, ...of }: TaskOfTenant & { readonly reason?: string | undefined }): Promise<Task> {

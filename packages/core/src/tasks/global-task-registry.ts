@@ -2,7 +2,7 @@ import { systemClock } from '../runtime/clock.js';
 import { boundedJson } from '../protocol/bounded-json.js';
 import { OrchestratorError, type TaskError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
-import { idSchema, jobIdSchema, nameSchema, uuidSchema } from '../protocol/ids.js';
+import { nameSchema, uuidSchema } from '../protocol/ids.js';
 import type { JsonArgument, JsonValue } from '../protocol/json.js';
 import { pageCursorSchema } from '../protocol/pages.js';
 import { DEFAULTS } from '../protocol/settings.js';
@@ -33,6 +33,7 @@ import {
   type TaskTypes,
   withDefaults,
 } from './new-task.js';
+import { readRegistration, type Registration } from './registration.js';
 import type { RegistryOptions } from './registry-options.js';
 import { refuseSignal } from './refuse-signal.js';
 import { unknownTask } from './unknown-task.js';
@@ -68,6 +69,7 @@ export class GlobalTaskRegistry {
   readonly #maxWaiting: number;
   readonly #watch: TaskWatch;
   readonly #announced: AnnouncedTypes;
+  #submitted = 0;
 
   constructor(options: RegistryOptions) {
     this.#storage = options.storage;
@@ -77,6 +79,11 @@ export class GlobalTaskRegistry {
     const { storage, clock = systemClock } = options;
     this.#announced = new AnnouncedTypes({ storage, clock });
     this.#watch = new TaskWatch({ storage, clock });
+  }
+
+  /** Tasks stored so far, without repeats and redriven ones. */
+  get submitted(): number {
+    return this.#submitted;
   }
 
   /**
@@ -107,7 +114,10 @@ export class GlobalTaskRegistry {
       idempotency,
     });
     if (!('task' in answer)) throw refusalError(answer.answer);
-    if (answer.answer === 'submitted') this.#watch.confirm(tenantId, taskId, answer.cursor);
+    if (answer.answer === 'submitted') {
+      this.#submitted += 1;
+      this.#watch.confirm(tenantId, taskId, answer.cursor);
+    }
     return { task: answer.task, replayed: answer.answer === 'replayed', cursor: answer.cursor };
   }
 
@@ -129,6 +139,7 @@ export class GlobalTaskRegistry {
       idempotency: idempotencyOf(params.idempotencyKey, 'batch', params.body),
     });
     if (!('batch' in answer)) throw refusalError(answer.answer);
+    if (answer.answer === 'submitted') this.#submitted += items.filter((item) => 'task' in item).length;
     return { batch: answer.batch, replayed: answer.answer === 'replayed' };
   }
 
@@ -184,41 +195,12 @@ export class GlobalTaskRegistry {
    * Registers external work: tracked, timed out, cancelled and followed like any task, but never queued. It ends by the outcome
    * that `service` reports for `jobId`, else by `finish`.
    */
-  async register(params: {
-    readonly tenantId: string;
-    readonly taskId?: string;
-    readonly type: string;
-    readonly sessionId?: string;
-    readonly payload?: JsonArgument;
-    readonly timeoutMs?: number;
-    readonly service?: string;
-    readonly jobId?: string;
-    /** Default `run`. */
-    readonly operation?: string;
-    /** Maximum time without a notification of the service, ms. Default: the task's time limit. */
-    readonly silenceMs?: number;
-  }): Promise<TaskReceipt> {
-    const { tenantId, service, jobId, operation = 'run' } = params;
-    const body = {
-      type: params.type,
-      payload: params.payload ?? {},
-      session_id: params.sessionId,
-      task_id: params.taskId,
-      ...(params.timeoutMs !== undefined && { metadata: { timeout_ms: params.timeoutMs } }),
-    };
-    const { task } = fromTaskSubmission(body, () => this.#random.uuid());
-    const call = service !== undefined && {
-      callId: this.#random.uuid(),
-      service: validate(idSchema, service, 'service'),
-      operation: validate(nameSchema, operation, 'operation'),
-      jobId: validate(jobIdSchema, jobId, 'job_id'),
-      silenceMs: params.silenceMs ?? task.timeoutMs,
-    };
+  async register(params: Registration): Promise<TaskReceipt> {
+    const { tenantId } = params;
     const registered = await this.#storage.tasks.register({
       tenantId,
-      task,
+      ...readRegistration(params, this.#newId),
       maxWaiting: this.#maxWaiting,
-      ...(call && { call }),
     });
     if (registered.answer === 'queue_full') throw refusalError(registered.answer);
     return { task: registered.task, replayed: registered.answer === 'replayed', cursor: registered.cursor };

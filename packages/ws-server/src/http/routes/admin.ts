@@ -15,9 +15,9 @@ import {
   tenantPatchSchema,
 } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
-import { followSystemEvents } from '../follow-system-events.js';
 import { present } from '../present.js';
 import type { NeutralRequest } from '../neutral-request.js';
+import { overviewRoutes } from './admin-overview.js';
 import { json, type Route, route, type RouteServices } from '../route.js';
 
 const pageQuerySchema = z.strictObject(pageQuery);
@@ -145,6 +145,15 @@ const taskRoutes: readonly Route[] = [
     },
   }),
   route({
+    method: 'GET',
+    path: `${TASK}/timeline`,
+    who: 'operator',
+    summary: 'Attempts and steps of a task with their times.',
+    async handle({ params, admin }) {
+      return json(200, await admin.timeline(taskOf(params)));
+    },
+  }),
+  route({
     method: 'POST',
     path: `${TASK}/cancel`,
     who: 'operator',
@@ -208,23 +217,7 @@ export const adminRoutes: readonly Route[] = [
   ...tenantRoutes,
   ...taskRoutes,
   ...deadLetterRoutes,
-  route({
-    method: 'GET',
-    path: '/admin/v1/workers',
-    who: 'operator',
-    summary: 'Live workers and the task types they run.',
-    async handle({ admin }) {
-      return json(200, { items: await admin.workers() });
-    },
-  }),
-  route({
-    method: 'GET',
-    path: '/admin/v1/system-events',
-    who: 'operator',
-    summary: 'Follow system events (SSE): recent ones, then new ones; best effort.',
-    handle: ({ request, services, admin, credential }) =>
-      followSystemEvents({ request, services, admin, credential }),
-  }),
+  ...overviewRoutes,
 ];
 
 function taskOf(params: { readonly tenant_id: string; readonly task_id: string }) {
