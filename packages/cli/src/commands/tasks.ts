@@ -9,6 +9,7 @@ import { sessionPath, taskPath } from '../client/routes.js';
 import { EXIT, UsageError } from '../errors/errors.js';
 import { jsonOf } from '../documents/json-file.js';
 import { eventLine } from '../print/event-line.js';
+import { printTimeline } from '../print/overview-report.js';
 import { printTask } from '../print/task-report.js';
 import type { SettingFlags } from '../settings/settings.js';
 import { printable } from '../terminal/terminal.js';
@@ -16,6 +17,7 @@ import { sayReconnect } from './ask.js';
 import { type CommandContext, connectionOf } from './command-context.js';
 import { namedTask, openAccess, openBackend, type OperatorFlags } from './operator-context.js';
 import { type PageFlags, printList } from './print-list.js';
+import { watched, type WatchFlags } from './watch.js';
 import { sinceOf } from './time-flag.js';
 import { localTime } from '../print/local-time.js';
 
@@ -65,9 +67,24 @@ export async function list(context: CommandContext, flags: ListFlags): Promise<v
   );
 }
 
-export async function show(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
-  await using backend = await openBackend(context, flags);
-  printTask(context.terminal, await backend.getTask(await wholeIdIn(backend, taskId)));
+/** With `--watch` until the task has ended. */
+export function show(
+  context: CommandContext,
+  text: string,
+  flags: OperatorFlags & WatchFlags,
+): Promise<void> {
+  return watched(context, flags, async (each) => {
+    await using backend = await openBackend(each, flags);
+    const task = await backend.getTask(await wholeIdIn(backend, text));
+    printTask(each.terminal, task);
+    return task.finished_at !== undefined;
+  });
+}
+
+export async function timeline(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
+  await using access = await openAccess(context, flags);
+  const of = await namedTask(access, flags, taskId);
+  printTimeline(context.terminal, await access.admin.timeline(of));
 }
 
 /** The whole id of a task of the backend's tenant. */

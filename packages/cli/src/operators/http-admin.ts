@@ -13,14 +13,17 @@ import type {
   BulkReport,
   CacheReport,
   JournalReport,
+  OverviewReport,
   QueueReport,
+  ServiceReport,
   SystemEventReport,
   TaskOfTenant,
   TenantReport,
+  TimelineReport,
   WorkerReport,
 } from '@agent-orchestrator/core/server';
 import type { ApiClient } from '../client/api-client.js';
-import type { OperatorPort } from './operator-port.js';
+import type { OperatorPort, ServicesQuery } from './operator-port.js';
 
 const ADMIN = '/admin/v1';
 type Query = Readonly<Record<string, string | number | undefined>>;
@@ -74,6 +77,19 @@ export class HttpAdmin implements OperatorPort {
     return this.#get(`${taskPath(of)}/journal`, { after });
   }
 
+  timeline(of: TaskOfTenant): Promise<TimelineReport> {
+    return this.#get(`${taskPath(of)}/timeline`);
+  }
+
+  async services({ name, ping }: ServicesQuery): Promise<readonly ServiceReport[]> {
+    const query = { name, ping: ping === true ? 'true' : undefined };
+    return (await this.#get<{ readonly items: readonly ServiceReport[] }>('/services', query)).items;
+  }
+
+  overviews({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<OverviewReport> {
+    return this.#stream('overview', 'overview', signal);
+  }
+
   redrive({ payload, ...of }: Parameters<Admin['redrive']>[0]): Promise<Task> {
     const body = payload === undefined ? {} : { payload };
     return this.#known(this.api.post<Task>(`${ADMIN}${taskPath(of)}/redrive`, body));
@@ -111,10 +127,15 @@ export class HttpAdmin implements OperatorPort {
     return this.#known(this.api.post<CacheReport>(path, { collection: collection ?? null }));
   }
 
-  async *systemEvents({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<SystemEventReport> {
+  systemEvents({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<SystemEventReport> {
+    return this.#stream('system-events', 'system_event', signal);
+  }
+
+  /** The data of events of one kind. */
+  async *#stream<T>(path: string, kind: string, signal: AbortSignal): AsyncGenerator<T> {
     try {
-      for await (const { event, data } of this.api.stream(`${ADMIN}/system-events`, signal))
-        if (event === 'system_event') yield data as SystemEventReport;
+      for await (const { event, data } of this.api.stream(`${ADMIN}/${path}`, signal))
+        if (event === kind) yield data as T;
     } catch (error) {
       throw await this.#explained(error);
     }

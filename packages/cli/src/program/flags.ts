@@ -72,3 +72,11 @@ export function withErrorFlags(command: Command): Command {
     .option('--code <code>', 'only with this code of the error')
     .option('--since <time>', 'only what has changed since: 30m, 1h, 2d, or an ISO 8601 time');
 }
+
+/** Flag of commands that print again and again. */
+export function withWatchFlag(command: Command): Command {
+  return command.option(
+    '-w, --watch',
+    'print it again every two seconds, on a terminal in place; Ctrl-C ends',
+  );
+}

@@ -6,8 +6,17 @@ import type { InvalidateFlags } from '../commands/cache.js';
 import type { ListFlags } from '../commands/tenant-list.js';
 import type { TailFlags } from '../commands/system-tail.js';
 import type { ConfigureFlags, SetFlags } from '../commands/tenants.js';
+import type { WatchFlags } from '../commands/watch.js';
+import type { SettingFlags } from '../settings/settings.js';
 import { MAX_WEIGHT } from '../commands/tenant-limits.js';
-import { TASK_ID, withErrorFlags, withOperatorFlags, withPageFlags, withTenantFlags } from './flags.js';
+import {
+  TASK_ID,
+  withErrorFlags,
+  withOperatorFlags,
+  withPageFlags,
+  withTenantFlags,
+  withWatchFlag,
+} from './flags.js';
 
 /** Commands of operators, for all tenants: through a server with its operator token, or straight to a storage. */
 export function addOperatingCommands(program: Command, context: CommandContext): void {
@@ -15,9 +24,16 @@ export function addOperatingCommands(program: Command, context: CommandContext):
   addTenantCommands(program, context);
   addDeadLetterCommands(program, context);
   const workers = program.command('workers').description('show workers');
-  withOperatorFlags(workers.command('list'))
+  withWatchFlag(withOperatorFlags(workers.command('list')))
     .description('live workers and the types of tasks that they run')
-    .action(async (flags: OperatorFlags) => (await import('../commands/workers.js')).list(context, flags));
+    .action(async (flags: OperatorFlags & WatchFlags) =>
+      (await import('../commands/workers.js')).list(context, flags),
+    );
+  withWatchFlag(withOperatorFlags(program.command('stats')))
+    .description('tasks, tenants, workers and services at a glance')
+    .action(async (flags: SettingFlags & WatchFlags) =>
+      (await import('../commands/stats.js')).stats(context, flags),
+    );
   addCacheCommands(program, context);
   withOperatorFlags(program.command('tail'))
     .description('follow system events')
@@ -34,7 +50,9 @@ function addQueueCommands(program: Command, context: CommandContext): void {
   const list = withOperatorFlags(queues.command('list')).description(
     'all tenants with ready, running and waiting tasks',
   );
-  withPageFlags(list, 100).action(async (flags: ListFlags) => (await actions()).list(context, flags));
+  withWatchFlag(withPageFlags(list, 100)).action(async (flags: ListFlags) =>
+    (await actions()).list(context, flags),
+  );
   withOperatorFlags(queues.command('inspect'))
     .description('one tenant with its next tasks')
     .argument('<tenant>')
@@ -53,7 +71,9 @@ function addTenantCommands(program: Command, context: CommandContext): void {
   const list = withOperatorFlags(tenants.command('list')).description(
     'all tenants with their settings and task counts',
   );
-  withPageFlags(list, 100).action(async (flags: ListFlags) => (await actions()).list(context, flags));
+  withWatchFlag(withPageFlags(list, 100)).action(async (flags: ListFlags) =>
+    (await actions()).list(context, flags),
+  );
   tenantCommand('pause', "stop claiming this tenant's tasks; running tasks finish").action(
     async (tenant: string, flags: ConfigureFlags) => (await actions()).pause(context, tenant, flags),
   );

@@ -7,6 +7,7 @@ import type { OperatorFlags } from '../commands/operator-context.js';
 import type { RunFlags } from '../commands/run.js';
 import type { ListFlags as SessionFlags } from '../commands/sessions.js';
 import type { CancelFlags, ListFlags as TaskFlags, SignalFlags, TailFlags } from '../commands/tasks.js';
+import type { WatchFlags } from '../commands/watch.js';
 import type { SettingFlags } from '../settings/settings.js';
 import {
   SESSION_ID,
@@ -15,6 +16,7 @@ import {
   withErrorFlags,
   withPageFlags,
   withTenantFlags,
+  withWatchFlag,
 } from './flags.js';
 
 /** Commands that use an orchestrator. */
@@ -72,14 +74,22 @@ function addTaskCommands(program: Command, context: CommandContext): void {
   withPageFlags(withErrorFlags(list), 20).action(async (flags: TaskFlags) =>
     (await actions()).list(context, flags),
   );
-  withEitherFlags(tasks.command('show'))
+  withWatchFlag(withEitherFlags(tasks.command('show')))
     .description('one task, with payload, result and calls')
     .argument('<task-id>', TASK_ID)
-    .action(async (taskId: string, flags: OperatorFlags) => (await actions()).show(context, taskId, flags));
+    .action(async (taskId: string, flags: OperatorFlags & WatchFlags) =>
+      (await actions()).show(context, taskId, flags),
+    );
   withTenantFlags(tasks.command('why'))
     .description('explain the state of a task, as operators see it')
     .argument('<task-id>', TASK_ID)
     .action(async (taskId: string, flags: OperatorFlags) => (await actions()).why(context, taskId, flags));
+  withTenantFlags(tasks.command('timeline'))
+    .description('attempts and steps of a task with their times')
+    .argument('<task-id>', TASK_ID)
+    .action(async (taskId: string, flags: OperatorFlags) =>
+      (await actions()).timeline(context, taskId, flags),
+    );
   withTenantFlags(tasks.command('export'))
     .description('write a run of a task to a file, for "replay": payload, steps, results, events')
     .argument('<task-id>', TASK_ID)
