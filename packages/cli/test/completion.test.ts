@@ -21,7 +21,12 @@ it('bash completes commands, their commands, flags and files', async () => {
   expect(await offered(script, 'ta')).toEqual(['tasks', 'tail']);
   expect(await offered(script, 'tasks', 's')).toEqual(['show', 'signal']);
   expect(await offered(script, '--json', 'tasks', 'li')).toEqual(['list']);
-  expect(await offered(script, 'tasks', 'list', '--s')).toEqual(['--storage', '--status', '--session']);
+  expect(await offered(script, 'tasks', 'list', '--s')).toEqual([
+    '--storage',
+    '--status',
+    '--session',
+    '--since',
+  ]);
   expect(await offered(script, 'tasks', 'list', '--js')).toEqual(['--json']);
   expect(await offered(script, 'ingest', 'READ')).toEqual(['README.md']);
   expect(await offered(script, 'nope')).toEqual([]);

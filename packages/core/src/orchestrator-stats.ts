@@ -15,4 +15,6 @@ export interface OrchestratorStats {
   readonly notifications: Readonly<Record<AckOutcome, number>>;
   /** Cached values by kind, of calls by `service.operation`; beyond 100 kinds under `other`. */
   readonly cache: Readonly<Record<string, CacheKindStats>>;
+  /** Tasks stored by requests to this process, without repeats and redriven ones. */
+  readonly tasksSubmitted: number;
 }

@@ -25,6 +25,7 @@ import { DEFAULTS } from './protocol/settings.js';
 import { validate } from './protocol/validation.js';
 import { systemRandom } from './runtime/random.js';
 import type { OpenedBreaker } from './services/breakers.js';
+import type { ServiceKind, ServiceProbe } from './services/probe-service.js';
 import { ServiceCaller } from './services/service-caller.js';
 import type { ServiceSettings } from './services/service-settings.js';
 import { SessionManager } from './sessions/session-manager.js';
@@ -316,6 +317,16 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
     return { ready: Object.values(checks).every(({ ok }) => ok), checks };
   }
 
+  /** Services of this process, by name. */
+  get services(): readonly ServiceKind[] {
+    return this.#caller.kinds;
+  }
+
+  /** Asks a service whether it answers, within five seconds. @throws {OrchestratorError} `unknown_service` */
+  async probeService(name: string, { signal }: { readonly signal: AbortSignal }): Promise<ServiceProbe> {
+    return this.#caller.probe(name, signal);
+  }
+
   /** Statistics of this process, for metrics. */
   stats(): OrchestratorStats {
     return {
@@ -325,6 +336,7 @@ export class Orchestrator<C extends Contracts = Contracts> implements AsyncDispo
       openTenantBreakers: this.#caller.openTenantBreakers(),
       notifications: this.intake.outcomes,
       cache: this.#cached.stats,
+      tasksSubmitted: this.registry.submitted,
     };
   }
 

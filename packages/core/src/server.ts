@@ -21,16 +21,24 @@ export type { UnhandledRejections } from './orchestrator-options.js';
 export type {
   Admin,
   AdminPage,
+  BulkOptions,
   BulkReport,
   CacheReport,
   JournalReport,
+  OverviewCounts,
+  OverviewReport,
   QueueReport,
+  ServiceReport,
   SystemEventReport,
   TaskOfTenant,
+  TenantAtLimit,
   TenantReport,
+  TimelineReport,
+  TimelineStep,
   WorkerReport,
 } from './admin/admin.js';
 export { StorageAdmin, type StorageAdminParts } from './admin/storage-admin.js';
+export type { ServiceKind, ServiceProbe } from './services/probe-service.js';
 export { TenantAdmin } from './tenants/tenant-admin.js';
 export type { TenantChange } from './tenants/tenant-admin.js';
 export type { TenantBatches } from './tenant/tenant-batches.js';
@@ -39,7 +47,7 @@ export type { TenantTasks } from './tenant/tenant-tasks.js';
 export type { FollowOptions } from './events/tenant-events.js';
 export { TenantEvents } from './events/tenant-events.js';
 export { silentLogger } from './runtime/logger.js';
-export type { RegistryOptions } from './tasks/global-task-registry.js';
+export type { RegistryOptions } from './tasks/registry-options.js';
 export { priceTableSchema } from './usage/price-table.js';
 export { serviceCacheSchema } from './services/service-settings.js';
 export type { HttpServiceSettings } from './services/service-settings.js';

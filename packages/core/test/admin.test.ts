@@ -61,16 +61,16 @@ describe('redriveAll', () => {
     expect(rest).toEqual({ matched: 50, done: 0 });
   });
 
-  it('passes over tasks that failed before they began, and makes one task of each other, also when repeated', async () => {
+  it('passes over tasks that failed before they began, makes one task of each other, and counts none twice', async () => {
     const storage = await withDeadLetters({ began: 3, never: 2 });
     const admin = administered(storage);
-    for (let times = 0; times < 2; times += 1) {
-      expect(await admin.redriveAll({ tenant: tenantId })).toEqual({ matched: 5, done: 3 });
+    for (const done of [3, 0]) {
+      expect(await admin.redriveAll({ tenant: tenantId })).toEqual({ matched: 5, done });
       expect((await admin.tenant(tenantId)).counts).toMatchObject({ pending: 3, failed: 5 });
     }
   });
 
-  it('ends with its signal, and fails with a full queue', async () => {
+  it('ends with its signal; at a full queue it says what was done before, and fails if nothing was', async () => {
     const storage = await withDeadLetters({ began: 2, never: 0 });
     const over = AbortSignal.abort(new Error('over'));
     await expect(administered(storage).redriveAll({ tenant: tenantId }, { signal: over })).rejects.toThrow(
@@ -78,8 +78,44 @@ describe('redriveAll', () => {
     );
     const registry = new GlobalTaskRegistry({ storage, maxWaiting: 1 });
     const limited = new StorageAdmin({ storage, registry, tenants: new TenantAdmin({ storage }) });
+    expect(await limited.redriveAll({ tenant: tenantId })).toEqual({
+      ...{ matched: 2, done: 1 },
+      stopped: { code: 'queue_full', message: expect.any(String) },
+    });
     await expect(limited.redriveAll({ tenant: tenantId })).rejects.toMatchObject({ code: 'queue_full' });
-    expect(await administered(storage).redriveAll({ tenant: tenantId })).toEqual({ matched: 2, done: 2 });
+    expect(await administered(storage).redriveAll({ tenant: tenantId })).toEqual({ matched: 2, done: 1 });
+  });
+});
+
+describe('discardAll', () => {
+  it('removes what fits the filter, at most 1,000 tasks a call, and counts nothing twice', async () => {
+    const storage = await withDeadLetters({ began: 2, never: 1_050 });
+    const admin = administered(storage);
+    const late = { tenant: tenantId, code: 'timeout' };
+    expect(await admin.discardAll({ tenant: tenantId, code: 'unknown' })).toEqual({ matched: 0, done: 0 });
+    const since = new Date(Date.now() + 86_400_000).toISOString();
+    expect(await admin.discardAll({ ...late, since })).toEqual({ matched: 0, done: 0 });
+    expect(await admin.discardAll(late, { dryRun: true })).toMatchObject({ matched: 1_000, done: 0 });
+    const first = await admin.discardAll(late);
+    expect(first).toEqual({ matched: 1_000, done: 1_000, next: expect.any(String) });
+    expect(await admin.discardAll(late, { cursor: first.next })).toEqual({ matched: 50, done: 50 });
+    expect(await admin.discardAll(late)).toEqual({ matched: 0, done: 0 });
+    expect((await admin.tenant(tenantId)).counts).toMatchObject({ failed: 2 });
+  });
+
+  it('takes named tasks only if they are dead letters that fit', async () => {
+    const storage = await withDeadLetters({ began: 2, never: 1 });
+    const admin = administered(storage);
+    const { items } = await admin.tasks({ tenantId, code: 'workflow_error' });
+    const waiting = await submit(storage);
+    const ids = items.map(({ task_id }) => task_id);
+    const task_ids = [...ids, ...ids, waiting, crypto.randomUUID()];
+    const filter = { tenant: tenantId, task_ids };
+    expect(await admin.discardAll({ ...filter, code: 'timeout' })).toEqual({ matched: 0, done: 0 });
+    expect(await admin.discardAll(filter, { dryRun: true })).toEqual({ matched: 2, done: 0 });
+    expect(await admin.discardAll(filter)).toEqual({ matched: 2, done: 2 });
+    expect(await admin.discardAll(filter)).toEqual({ matched: 0, done: 0 });
+    expect((await admin.tenant(tenantId)).counts).toMatchObject({ pending: 1, failed: 1 });
   });
 });
 

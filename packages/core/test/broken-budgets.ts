@@ -29,7 +29,7 @@ export const brokenBudgets: Readonly<Record<string, Readonly<Record<string, Mist
       task['budgetTokens'] === undefined ? task : { ...task, budgetTokens: 1 },
     ),
     'does not say when a budget has something left': async (params, original) => {
-      const answer = (await original(params)) as Params;
+      const answer = await original(params);
       return answer['answer'] === 'budget_exceeded' ? { ...answer, retryAt: 0 } : answer;
     },
     'forgets the user of a task': changingTask((task) => ({ ...task, metadata: {} })),
@@ -47,7 +47,7 @@ export const brokenBudgets: Readonly<Record<string, Readonly<Record<string, Mist
     'knows no parents': (params, original) =>
       original({ ...params, task: { ...(params['task'] as Params), parent_task_id: undefined } }),
     'admits a call beyond the rate': async (params, original) => {
-      const answer = (await original(params)) as Params;
+      const answer = await original(params);
       if (answer['answer'] !== 'rate_limited') return answer;
       return original({ ...params, call: undefined });
     },
@@ -69,7 +69,7 @@ export const brokenBudgets: Readonly<Record<string, Readonly<Record<string, Mist
     'counts no parts of tokens': withUsage(({ prompt_tokens: _, completion_tokens: __, ...usage }) => usage),
     'counts no cost': withUsage(({ cost: _, ...usage }) => usage),
     'counts no usage of a lost worker': async (params, original) => {
-      const answer = (await original({ ...params, callId: undefined })) as Params;
+      const answer = await original({ ...params, callId: undefined });
       return answer['answer'] === 'lease_lost' ? answer : original(params);
     },
   },
@@ -81,7 +81,7 @@ export const brokenBudgets: Readonly<Record<string, Readonly<Record<string, Mist
   },
   'tasks.redrive': {
     'does not say when a budget has something left': async (params, original) => {
-      const answer = (await original(params)) as Params;
+      const answer = await original(params);
       return answer['answer'] === 'budget_exceeded' ? { ...answer, retryAt: 0 } : answer;
     },
   },

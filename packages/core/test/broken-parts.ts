@@ -1,5 +1,6 @@
 import { brokenCache } from './broken-cache.js';
 import { brokenClaimedMessages } from './broken-claimed-messages.js';
+import { brokenDeadLetters } from './broken-dead-letters.js';
 import { brokenOwnWork } from './broken-own-work.js';
 import { brokenBudgets } from './broken-budgets.js';
 import { brokenRates } from './broken-rates.js';
@@ -11,6 +12,7 @@ import { brokenSystemEvents } from './broken-system-events.js';
 export const BROKEN_PARTS = [
   brokenCache,
   brokenClaimedMessages,
+  brokenDeadLetters,
   brokenOwnWork,
   brokenBudgets,
   brokenRates,

@@ -192,7 +192,7 @@ orchestrator.on('callEnded', ({ service, durationMs }) => {
   same<[typeof service, typeof durationMs], [string, number]>(true);
 });
 // @ts-expect-error an event that there is not
-orchestrator.on('callStarted', () => {});
+orchestrator.on('callForgotten', () => {});
 const stage: CallStage = async (call, next) => {
   const result = await next({ ...call, traceparent: undefined });
   if (result.kind === 'transient') return { kind: 'answer', answer: { kind: 'accepted', jobId: 'job-1' } };

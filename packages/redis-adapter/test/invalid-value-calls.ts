@@ -235,7 +235,7 @@ export const STORAGE_CALLS: readonly StorageCall[] = [
     setUp: submitted,
     params: ({ tenantId, sessionId, type }) => ({
       tenantId,
-      filter: { status: 'pending', type, sessionId },
+      filter: { status: 'pending', type, sessionId, code: 'timeout', since: 1, idPrefix: 'a' },
       limit: 10,
       after: '100',
     }),
@@ -252,6 +252,7 @@ export const STORAGE_CALLS: readonly StorageCall[] = [
     params: (names) => ({ ...inTask(names), name: 'go', payload, signalId: names.id }),
   },
   { title: 'tasks.redrive', setUp: failed, params: (names) => ({ ...inTask(names), newTaskId: names.id }) },
+  { title: 'tasks.discard', setUp: failed, params: inTask },
   {
     title: 'tasks.firstReady',
     setUp: failed,

@@ -17,6 +17,8 @@ import { type MountOptions, readPrefix } from './http/mount-prefix.js';
 import { answering } from './http/node-adapter.js';
 import { Router } from './http/router.js';
 import { HEALTH_ROUTES, ROUTES } from './http/routes/route-table.js';
+import { OverviewSampler } from './metrics/overview-sampler.js';
+import { ServiceBoard } from './metrics/service-board.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
 import type { SocketKind } from './metrics/socket-traffic.js';
 import { RunningRequests } from './running-requests.js';
@@ -68,6 +70,8 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
   readonly #settings: ServerSettings;
   readonly #router: Router;
   readonly #metrics: ServerMetrics;
+  readonly #board: ServiceBoard;
+  readonly #overview: OverviewSampler;
   readonly #running = new RunningRequests();
   readonly #gate: SocketGate;
   readonly #connections: ConnectionLimit;
@@ -89,6 +93,8 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     const rates = new RequestRates(this.#settings.rates, orchestrator, clock);
     const metrics = new ServerMetrics(orchestrator, clock, rates.refused);
     this.#metrics = metrics;
+    this.#board = new ServiceBoard(orchestrator, clock);
+    this.#overview = new OverviewSampler(orchestrator, this.#board, clock);
     this.#router = new Router(serves === 'health' ? HEALTH_ROUTES : ROUTES);
     const delivered = (lagMs: number) => metrics.delivered(lagMs);
     this.#feeds = new FeedDirectory(orchestrator, { logger, clock, delivered });
@@ -99,6 +105,8 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
       admission,
       feeds: this.#feeds,
       metrics,
+      board: this.#board,
+      overview: this.#overview,
       clock,
       heartbeatMs,
       stopping: this.#stopping.signal,
@@ -238,6 +246,7 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
       this.#started = undefined;
       throw error;
     }
+    if (this.#settings.serves !== 'health') this.#overview.start();
   }
 
   async #listen(port: number, host: string): Promise<this> {
@@ -289,8 +298,11 @@ export class OrchestratorServer implements HandlesHttp, AsyncDisposable {
     await closed;
     this.#server = undefined;
     await this.#feeds.stop();
+    await this.#overview.stop();
     const left = Math.max(0, until - clock.monotonic());
     if (this.#started) await this.#orchestrator.stop({ graceMs: left, ...(signal && { signal }) });
+    this.#board.stop();
+    this.#metrics.stop();
     this.#settings.logger.info('the server has stopped');
   }
 

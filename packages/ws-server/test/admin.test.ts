@@ -130,12 +130,24 @@ describe('/admin/v1/tenants/{tenant_id}/tasks', () => {
     expect(idsOf(page.body['items'])).toEqual([failed]);
     expect(await ids(`?cursor=${text(page.body['next'])}`)).toEqual([done]);
     expect((await ask('GET', '/tenants/globex/tasks')).body).toEqual({ items: [] });
-    const refused = await ask('GET', '/tenants/acme/tasks?code=timeout');
-    expect([refused.status, refused.body['errors']]).toEqual([
-      400,
-      [{ path: 'code', expected: 'no such field', got: 'one' }],
-    ]);
+    expect(await ids('?code=workflow_error')).toEqual([failed]);
+    expect(await ids('?code=timeout')).toEqual([]);
+    expect(await ids('?since=2000-01-01T00:00:00Z')).toEqual([failed, done]);
+    expect(await ids('?since=2999-01-01T00:00:00%2B01:00')).toEqual([]);
+    expect(await ids(`?prefix=${done.slice(0, 8)}`)).toEqual([done]);
   });
+
+  it.each(['code=a%20b', 'since=1h', 'since=2026-01-01', 'prefix=abc', 'prefix=*', 'error=timeout'])(
+    'refuses ?%s with the name of the field',
+    async (query) => {
+      const ask = asking(await startServer());
+      const path = query.split('=')[0];
+      for (const list of [`/tenants/acme/tasks?${query}`, `/dead-letters?tenant=acme&${query}`]) {
+        const { status, body } = await ask('GET', list);
+        expect([status, body['errors']]).toMatchObject([400, [{ path }]]);
+      }
+    },
+  );
 
   it('shows a task, and why it is where it is, with the error that tenants do not see', async () => {
     const running = await startServer();
@@ -168,8 +180,25 @@ describe('/admin/v1/tenants/{tenant_id}/tasks', () => {
     const again = await ask('POST', `/tenants/acme/tasks/${failed}/redrive`, {});
     expect(again.body['task_id']).toBe(first.body['task_id']);
     expect(await ask('POST', `/tenants/acme/tasks/${failed}/cancel`)).toMatchObject({ status: 409 });
-    const withPayload = await ask('POST', `/tenants/acme/tasks/${failed}/redrive`, { payload: {} });
-    expect([withPayload.status, withPayload.body['errors']]).toMatchObject([400, [{ path: 'payload' }]]);
+    const redrive = (body: object) => ask('POST', `/tenants/acme/tasks/${failed}/redrive`, body);
+    expect(await redrive({ payload: { other: 1 } })).toMatchObject({
+      status: 409,
+      body: { code: 'conflict' },
+    });
+    expect((await redrive({ paylod: 1 })).body['errors']).toMatchObject([{ path: 'paylod' }]);
+  });
+
+  it('redrives with another payload', async () => {
+    const running = await startServer();
+    const failed = await failedTask(running);
+    const redrive = () =>
+      asking(running)('POST', `/tenants/acme/tasks/${failed}/redrive`, { payload: { mended: true } });
+    const first = await redrive();
+    expect(first).toMatchObject({
+      status: 202,
+      body: { redriven_from: failed, payload: { mended: true } },
+    });
+    expect((await redrive()).body['task_id']).toBe(first.body['task_id']);
   });
 
   it.each(['', '/why', '/cancel', '/redrive'])(
@@ -221,21 +250,41 @@ describe('/admin/v1/dead-letters', () => {
     expect((await redrive({ tenant: 'acme', type: 'echo' })).body).toEqual({ matched: 0, done: 0 });
     expect((await redrive({ tenant: 'globex' })).body).toEqual({ matched: 0, done: 0 });
     expect(await waiting()).toEqual([]);
-    for (let times = 0; times < 2; times += 1) {
-      expect((await redrive({ tenant: 'acme', type: 'broken' })).body).toEqual({ matched: 2, done: 2 });
+    for (const done of [2, 0]) {
+      expect((await redrive({ tenant: 'acme', type: 'broken' })).body).toEqual({ matched: 2, done });
       expect(await waiting()).toEqual(failed.toSorted());
     }
+  });
+
+  it('discards those that fit a filter; a dry run only counts them', async () => {
+    const running = await startServer();
+    const ask = asking(running);
+    const failed = [await failedTask(running), await failedTask(running)];
+    const discard = async (more: object, filter: object = {}) =>
+      (await ask('POST', '/dead-letters/discard', { filter: { tenant: 'acme', ...filter }, ...more })).body;
+    expect(await discard({ dry_run: true })).toEqual({ matched: 2, done: 0 });
+    expect(await discard({}, { code: 'timeout' })).toEqual({ matched: 0, done: 0 });
+    expect(await discard({}, { task_ids: [failed[0], NOWHERE] })).toEqual({ matched: 1, done: 1 });
+    expect((await ask('GET', `/tenants/acme/tasks/${failed[0]}`)).status).toBe(404);
+    expect(await discard({}, { since: '2000-01-01T00:00:00Z' })).toEqual({ matched: 1, done: 1 });
+    expect((await ask('GET', '/dead-letters?tenant=acme')).body).toEqual({ items: [] });
   });
 
   it.each<[unknown, string]>([
     [{}, 'filter'],
     [{ filter: {} }, 'filter.tenant'],
     [{ filter: { tenant: 'acme', since: '2026-01-01' } }, 'filter.since'],
+    [{ filter: { tenant: 'acme', task_ids: [] } }, 'filter.task_ids'],
+    [{ filter: { tenant: 'acme', task_ids: ['1'] } }, 'filter.task_ids.0'],
+    [{ filter: { tenant: 'acme', code: 'a b' } }, 'filter.code'],
     [{ filter: { tenant: 'acme' }, dry: true }, 'dry'],
     [{ filter: { tenant: 'acme' }, dry_run: 'no' }, 'dry_run'],
   ])('refuses %j', async (body, path) => {
-    const answer = await asking(await startServer())('POST', '/dead-letters/redrive', body);
-    expect([answer.status, answer.body['errors']]).toMatchObject([400, [{ path }]]);
+    const ask = asking(await startServer());
+    for (const action of ['redrive', 'discard']) {
+      const answer = await ask('POST', `/dead-letters/${action}`, body);
+      expect([answer.status, answer.body['errors']]).toMatchObject([400, [{ path }]]);
+    }
   });
 });
 

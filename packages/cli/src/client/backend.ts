@@ -4,6 +4,10 @@ export interface TaskQuery {
   readonly status?: string | undefined;
   readonly type?: string | undefined;
   readonly sessionId?: string | undefined;
+  readonly code?: string | undefined;
+  /** ISO 8601. */
+  readonly since?: string | undefined;
+  readonly idPrefix?: string | undefined;
   /** Unvalidated: the backend checks it. */
   readonly limit?: string | undefined;
   readonly cursor?: string | undefined;

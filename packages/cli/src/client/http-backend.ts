@@ -7,9 +7,9 @@ import { sessionPath, taskPath } from './routes.js';
 export class HttpBackend implements Backend {
   constructor(private readonly api: ApiClient) {}
 
-  listTasks({ sessionId, ...query }: TaskQuery) {
+  listTasks({ sessionId, idPrefix, ...query }: TaskQuery) {
     return this.api.get<{ tasks: Task[]; next?: string }>('/v1/tasks', {
-      query: { ...query, session_id: sessionId },
+      query: { ...query, session_id: sessionId, prefix: idPrefix },
     });
   }
 

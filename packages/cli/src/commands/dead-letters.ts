@@ -1,59 +1,66 @@
-import { OrchestratorError } from '@agent-orchestrator/core';
+import { OrchestratorError, type Task } from '@agent-orchestrator/core';
 import { cutText } from '@agent-orchestrator/core/protocol';
-import { wholePage } from '../client/whole-page.js';
+import { jsonOfFlag } from '../documents/json-file.js';
 import { UsageError } from '../errors/errors.js';
-import type { OperatorAccess } from '../operators/operator-access.js';
-import { printPage } from '../print/page.js';
+import { localTime } from '../print/local-time.js';
 import { printTask } from '../print/task-report.js';
 import { printable } from '../terminal/terminal.js';
+import { type BulkFlags, filterOf, onAll } from './bulk.js';
 import type { CommandContext } from './command-context.js';
+import { confirmed } from './confirm.js';
 import { pageSize } from './flag-numbers.js';
-import { openAccess, type OperatorFlags, taskOf, tenantOf } from './operator-context.js';
-import { localTime } from '../print/local-time.js';
+import { namedTask, openAccess, type OperatorFlags, tenantOf } from './operator-context.js';
+import { type PageFlags, printList } from './print-list.js';
+import { sinceOf } from './time-flag.js';
 
-export interface RedriveFlags extends OperatorFlags {
-  readonly all?: boolean;
-  readonly type?: string;
-  readonly dryRun?: boolean;
+export interface RedriveFlags extends BulkFlags {
+  readonly payload?: string;
 }
 
-export interface ListFlags extends OperatorFlags {
+export interface DiscardFlags extends BulkFlags {
+  readonly yes?: boolean;
+}
+
+export interface ListFlags extends OperatorFlags, PageFlags {
   readonly type?: string;
-  readonly limit?: string;
-  readonly cursor?: string;
+  readonly code?: string;
+  readonly since?: string;
 }
 
 const LONGEST = 80;
+/** Tasks of one request. */
+const MAX_NAMED = 100;
 
 export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
-  const limit = pageSize(flags.limit, 20);
-  const { cursor, type } = flags;
+  const { type, code } = flags;
+  const since = sinceOf(flags.since);
   await using access = await openAccess(context, flags);
   const tenantId = tenantOf(flags.tenant, access.tenant);
-  const { items: tasks, next } = await wholePage(
-    (count, from) =>
-      access.admin.tasks({ tenantId, status: 'failed', type, limit: Number(count), cursor: from }),
-    { limit: String(limit), cursor, signal: context.signal },
+  await printList<Task>(
+    context,
+    { ...flags, usual: '20' },
+    (limit, cursor) => {
+      const about = { tenantId, status: 'failed', type, code, since } as const;
+      return access.admin.tasks({ ...about, limit: pageSize(limit, 20), cursor });
+    },
+    {
+      none: 'no dead letters',
+      head: ['task', 'type', 'attempts', 'failed', 'code', 'message'],
+      row: ({ task_id, type: own, attempt, finished_at = '', error }) => [
+        task_id,
+        own,
+        String(attempt),
+        localTime(finished_at),
+        error?.code ?? '',
+        cutText(printable(error?.message ?? ''), LONGEST),
+      ],
+    },
   );
-  printPage(context.terminal, {
-    none: 'no dead letters',
-    head: ['task', 'type', 'attempts', 'failed', 'code', 'message'],
-    items: tasks,
-    next,
-    row: ({ task_id, type, attempt, finished_at = '', error }) => [
-      task_id,
-      type,
-      String(attempt),
-      localTime(finished_at),
-      error?.code ?? '',
-      cutText(printable(error?.message ?? ''), LONGEST),
-    ],
-  });
 }
 
 export async function show(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
   await using access = await openAccess(context, flags);
-  const task = await access.admin.task(taskOf(access, flags, taskId));
+  const task = await access.admin.task(await namedTask(access, flags, taskId));
   if (task.status !== 'failed') {
     throw new OrchestratorError(
       'not_found',
@@ -68,39 +75,71 @@ export async function redrive(
   taskId: string | undefined,
   flags: RedriveFlags,
 ): Promise<void> {
-  if ((taskId === undefined) !== (flags.all === true))
+  const { terminal } = context;
+  const { all, payload: text } = flags;
+  if ((taskId === undefined) !== (all === true))
     throw new UsageError(
       'expected a task id, or --all for all dead letters of the tenant, got neither or both',
     );
+  if (taskId === undefined && text !== undefined)
+    throw new UsageError('--payload is that of one task: expected it with a task id, got --all');
+  const payload = text === undefined ? undefined : await jsonOfFlag(terminal.cwd, text, '--payload');
+  if (taskId !== undefined) refuseFilters(flags);
   await using access = await openAccess(context, flags);
   if (taskId === undefined) {
-    await redriveAll(context, access, flags);
+    await onAll(context, {
+      flags,
+      act: (options) => access.admin.redriveAll(filterOf(flags, access), options),
+      wouldText: 'would run again',
+      doneText: 'run again',
+    });
     return;
   }
-  if (flags.type !== undefined || flags.dryRun === true)
-    throw new UsageError('--type and --dry-run choose among all: expected them with --all');
-  const task = await access.admin.redrive(taskOf(access, flags, taskId));
-  if (context.terminal.json) context.terminal.record(task);
-  else context.terminal.data(task.task_id);
+  const task = await access.admin.redrive({ ...(await namedTask(access, flags, taskId)), payload });
+  if (terminal.json) terminal.record(task);
+  else terminal.data(task.task_id);
 }
 
-/** In portions of the server, until none is left. */
-async function redriveAll(
-  { terminal, signal }: CommandContext,
-  { admin, tenant: usual }: OperatorAccess,
-  { tenant, type, dryRun = false }: RedriveFlags,
+export async function discard(
+  context: CommandContext,
+  names: readonly string[],
+  flags: DiscardFlags,
 ): Promise<void> {
-  const filter = { tenant: tenantOf(tenant, usual), ...(type !== undefined && { type }) };
-  const total = { matched: 0, done: 0 };
-  let cursor: string | undefined;
-  do {
-    const report = await admin.redriveAll(filter, { dryRun, cursor, signal });
-    total.matched += report.matched;
-    total.done += report.done;
-    cursor = report.next;
-    if (cursor !== undefined) terminal.talk(terminal.dim(`${total.matched} so far …`));
-  } while (cursor !== undefined && !signal.aborted);
-  if (terminal.json) terminal.record(total);
-  else if (dryRun) terminal.data(`${total.matched} would run again`);
-  else terminal.data(`${total.done} of ${total.matched} run again`);
+  if ((names.length === 0) !== (flags.all === true))
+    throw new UsageError(
+      'expected task ids, or --all for all dead letters of the tenant, got neither or both',
+    );
+  if (names.length > MAX_NAMED)
+    throw new UsageError(`expected at most ${MAX_NAMED} task ids, got ${names.length}`);
+  if (names.length > 0) refuseFilters(flags);
+  await using access = await openAccess(context, flags);
+  const ids: string[] = [];
+  for (const name of names) ids.push((await namedTask(access, flags, name)).taskId);
+  const filter = { ...filterOf(flags, access), ...(ids.length > 0 && { task_ids: ids }) };
+  if (flags.dryRun !== true) await agree(context, flags, ids.length === 0 ? `all that fit` : ids.join(', '));
+  const { matched } = await onAll(context, {
+    flags,
+    act: (options) => access.admin.discardAll(filter, options),
+    wouldText: 'would be removed',
+    doneText: 'removed',
+  });
+  const missing = new Set(ids).size - matched;
+  if (missing > 0 && !context.signal.aborted)
+    throw new OrchestratorError(
+      'not_found',
+      `${missing} of the named tasks: expected dead letters, got none`,
+    );
+}
+
+/** What is removed does not come back. @throws {UsageError} without a confirmation. */
+async function agree(context: CommandContext, { yes, tenant }: DiscardFlags, what: string): Promise<void> {
+  if (yes === true) return;
+  const of = tenant === undefined ? '' : ` of tenant "${tenant}"`;
+  if (await confirmed(context, `remove dead letters${of} for good (${what})?`)) return;
+  throw new UsageError('nothing was removed: expected --yes, or a yes on a terminal; --dry-run only counts');
+}
+
+function refuseFilters({ type, code, since, dryRun }: BulkFlags): void {
+  if ([type, code, since].some((flag) => flag !== undefined) || dryRun === true)
+    throw new UsageError('--type, --code, --since and --dry-run choose among all: expected them with --all');
 }

@@ -3,6 +3,7 @@ import type { TaskOfTenant } from '@agent-orchestrator/core/server';
 import { idSchema, uuidSchema, validate } from '@agent-orchestrator/core/protocol';
 import type { Backend } from '../client/backend.js';
 import { connectOperator } from '../client/connection.js';
+import { wholeTaskId } from '../client/id-prefix.js';
 import { HttpBackend } from '../client/http-backend.js';
 import { ConfigurationError, UsageError } from '../errors/errors.js';
 import { HttpAdmin } from '../operators/http-admin.js';
@@ -71,9 +72,18 @@ export function tenantOf(flag: string | undefined, usual?: string): string {
   return validTenant(tenant, '--tenant');
 }
 
-/** A task of the tenant of `--tenant`. */
-export function taskOf({ tenant }: OperatorAccess, flags: OperatorFlags, taskId: string): TaskOfTenant {
-  return { tenantId: tenantOf(flags.tenant, tenant), taskId: validate(uuidSchema, taskId, 'task-id') };
+/** A task of the tenant of `--tenant`, by its id or the beginning of it. */
+export async function namedTask(
+  { admin, tenant }: OperatorAccess,
+  flags: OperatorFlags,
+  text: string,
+): Promise<TaskOfTenant> {
+  const tenantId = tenantOf(flags.tenant, tenant);
+  const taskId = await wholeTaskId(text, async (idPrefix, cursor) => {
+    const { items, next } = await admin.tasks({ tenantId, idPrefix, cursor });
+    return { ids: items.map(({ task_id }) => task_id), next };
+  });
+  return { tenantId, taskId: validate(uuidSchema, taskId, 'task-id') };
 }
 
 /** @throws {OrchestratorError} `invalid_request` for an invalid tenant id. */

@@ -7,7 +7,7 @@ import { readJsonFile } from '../documents/json-file.js';
 import { ConfigurationError, EXIT, UsageError } from '../errors/errors.js';
 import { importModule } from '../settings/config-file.js';
 import type { CommandContext } from './command-context.js';
-import { openAccess, type OperatorFlags, taskOf } from './operator-context.js';
+import { openAccess, type OperatorFlags, namedTask } from './operator-context.js';
 
 export interface ExportFlags extends OperatorFlags {
   readonly output?: string;
@@ -52,7 +52,7 @@ async function recordingFrom(
   flags: OperatorFlags,
 ): Promise<RunRecording> {
   await using access = await openAccess(context, flags);
-  const of = taskOf(access, flags, taskId);
+  const of = await namedTask(access, flags, taskId);
   const first = await access.admin.journal(of);
   const steps = new Map(first.steps.map((step) => [step.key, step]));
   let page: JournalReport = first;

@@ -1,6 +1,6 @@
-import { type JsonValue, OrchestratorError } from '@agent-orchestrator/core';
+import { OrchestratorError } from '@agent-orchestrator/core';
 import { idSchema, nameSchema, validate } from '@agent-orchestrator/core/protocol';
-import { jsonOf, readJsonFile } from '../documents/json-file.js';
+import { jsonOfFlag } from '../documents/json-file.js';
 import { ConfigurationError, EXIT, UsageError } from '../errors/errors.js';
 import { CHECKS } from '../services/all-checks.js';
 import { CheckHub } from '../services/check-hub.js';
@@ -75,7 +75,7 @@ async function readFlags({ terminal }: CommandContext, url: string, flags: Check
   if (!/^\d{1,5}$/.test(listen) || Number(listen) > 65_535) {
     throw new UsageError(`--listen: expected a port, 0 to 65535, got ${JSON.stringify(listen)}`);
   }
-  const json = (text: string, flag: string) => readJson(terminal.cwd, text, flag);
+  const json = (text: string, flag: string) => jsonOfFlag(terminal.cwd, text, flag);
   return {
     url,
     operation: validate(nameSchema, flags.operation, '--operation'),
@@ -87,10 +87,6 @@ async function readFlags({ terminal }: CommandContext, url: string, flags: Check
     port: Number(listen),
     host,
   };
-}
-
-function readJson(cwd: string, text: string, flag: string): Promise<JsonValue> | JsonValue {
-  return text.startsWith('@') ? readJsonFile(cwd, text.slice(1)) : jsonOf(text, flag);
 }
 
 /** The value is not repeated: it may be a mistyped token. */

@@ -1,45 +1,65 @@
-import type { Message, Session, Task } from '@agent-orchestrator/core';
-import { wholePage } from '../client/whole-page.js';
-import { printPage } from '../print/page.js';
+import { type Message, OrchestratorError, type Session, type Task } from '@agent-orchestrator/core';
+import type { Backend } from '../client/backend.js';
+import { idOfPrefix, MIN_PREFIX } from '../client/id-prefix.js';
 import { printable, shownJson } from '../terminal/terminal.js';
 import type { CommandContext } from './command-context.js';
 import { openBackend, type OperatorFlags } from './operator-context.js';
+import { type PageFlags, printList } from './print-list.js';
 import { localTime } from '../print/local-time.js';
 
-export interface ListFlags extends OperatorFlags {
+export interface ListFlags extends OperatorFlags, PageFlags {
   readonly status?: string;
-  readonly limit?: string;
-  readonly cursor?: string;
 }
 
 export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
-  const { status, limit = '20', cursor } = flags;
+  const { status } = flags;
   await using backend = await openBackend(context, flags);
-  const { items: sessions, next } = await wholePage(
-    async (count, from) => {
-      const page = await backend.listSessions({ status, limit: count, cursor: from });
-      return { items: page.sessions, next: page.next };
+  await printList<Session>(
+    context,
+    { ...flags, usual: '20' },
+    async (limit, cursor) => {
+      const { sessions: items, next } = await backend.listSessions({ status, limit, cursor });
+      return { items, next };
     },
-    { limit, cursor, signal: context.signal },
+    {
+      none: 'no sessions',
+      head: ['session', 'status', 'agent', 'updated'],
+      row: ({ session_id, status: now, agent_id = '', updated_at }) => [
+        session_id,
+        now,
+        agent_id,
+        localTime(updated_at),
+      ],
+    },
   );
-  printPage(context.terminal, {
-    none: 'no sessions',
-    head: ['session', 'status', 'agent', 'updated'],
-    items: sessions,
-    next,
-    row: ({ session_id, status, agent_id = '', updated_at }) => [
-      session_id,
-      status,
-      agent_id,
-      localTime(updated_at),
-    ],
-  });
 }
 
-export async function show(context: CommandContext, sessionId: string, flags: ListFlags): Promise<void> {
+/** A session by its id, or by the beginning of it among the newest thousand. */
+async function namedSession(backend: Backend, text: string): Promise<Session> {
+  try {
+    return await backend.getSession(text);
+  } catch (error) {
+    if (!isNotFound(error) || text.length < MIN_PREFIX) throw error;
+  }
+  const id = await idOfPrefix(text, 'the newest 1,000 sessions', async (cursor) => {
+    const { sessions, next } = await backend.listSessions({ limit: '100', cursor });
+    return {
+      ids: sessions.map(({ session_id }) => session_id).filter((known) => known.startsWith(text)),
+      next,
+    };
+  });
+  return backend.getSession(id);
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof OrchestratorError && error.code === 'not_found';
+}
+
+export async function show(context: CommandContext, text: string, flags: ListFlags): Promise<void> {
   const { terminal } = context;
   await using backend = await openBackend(context, flags);
-  const session = await backend.getSession(sessionId);
+  const session = await namedSession(backend, text);
+  const sessionId = session.session_id;
   const messages = await backend.messages(sessionId, flags.limit);
   const { tasks } = await backend.listTasks({ sessionId });
   if (terminal.json) {
@@ -51,10 +71,10 @@ export async function show(context: CommandContext, sessionId: string, flags: Li
   } else print(context, session, messages, tasks);
 }
 
-export async function close(context: CommandContext, sessionId: string, flags: OperatorFlags): Promise<void> {
+export async function close(context: CommandContext, text: string, flags: OperatorFlags): Promise<void> {
   const { terminal } = context;
   await using backend = await openBackend(context, flags);
-  const session = await backend.closeSession(sessionId);
+  const session = await backend.closeSession((await namedSession(backend, text)).session_id);
   if (terminal.json) terminal.record(session);
   else terminal.data(`session ${session.session_id} is ${session.status}`);
 }

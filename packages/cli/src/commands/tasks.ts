@@ -1,28 +1,32 @@
 import { randomUUID } from 'node:crypto';
 import { type Explanation, isFinalEvent, type Task } from '@agent-orchestrator/core';
 import { type Topic } from '@agent-orchestrator/core/protocol';
+import type { Backend } from '../client/backend.js';
 import type { Connection } from '../client/connection.js';
+import { wholeTaskId } from '../client/id-prefix.js';
 import { followTopic } from '../client/live-socket.js';
 import { sessionPath, taskPath } from '../client/routes.js';
-import { wholePage } from '../client/whole-page.js';
 import { EXIT, UsageError } from '../errors/errors.js';
 import { jsonOf } from '../documents/json-file.js';
 import { eventLine } from '../print/event-line.js';
-import { printPage } from '../print/page.js';
+import { printTimeline } from '../print/overview-report.js';
 import { printTask } from '../print/task-report.js';
 import type { SettingFlags } from '../settings/settings.js';
 import { printable } from '../terminal/terminal.js';
 import { sayReconnect } from './ask.js';
 import { type CommandContext, connectionOf } from './command-context.js';
-import { openAccess, openBackend, type OperatorFlags, taskOf } from './operator-context.js';
+import { namedTask, openAccess, openBackend, type OperatorFlags } from './operator-context.js';
+import { type PageFlags, printList } from './print-list.js';
+import { watched, type WatchFlags } from './watch.js';
+import { sinceOf } from './time-flag.js';
 import { localTime } from '../print/local-time.js';
 
-export interface ListFlags extends OperatorFlags {
+export interface ListFlags extends OperatorFlags, PageFlags {
   readonly status?: string;
   readonly type?: string;
   readonly session?: string;
-  readonly limit?: string;
-  readonly cursor?: string;
+  readonly code?: string;
+  readonly since?: string;
 }
 
 export interface CancelFlags extends OperatorFlags {
@@ -38,39 +42,63 @@ export interface TailFlags extends SettingFlags {
 }
 
 export async function list(context: CommandContext, flags: ListFlags): Promise<void> {
-  const { status, type, session: sessionId, limit = '20', cursor } = flags;
+  const { status, type, session: sessionId, code } = flags;
+  const since = sinceOf(flags.since);
   await using backend = await openBackend(context, flags);
-  const { items: tasks, next } = await wholePage(
-    async (count, from) => {
-      const page = await backend.listTasks({ status, type, sessionId, limit: count, cursor: from });
-      return { items: page.tasks, next: page.next };
+  await printList<Task>(
+    context,
+    { ...flags, usual: '20' },
+    async (limit, cursor) => {
+      const query = { status, type, sessionId, code, since, limit, cursor };
+      const { tasks: items, next } = await backend.listTasks(query);
+      return { items, next };
     },
-    { limit, cursor, signal: context.signal },
+    {
+      none: 'no tasks',
+      head: ['task', 'status', 'type', 'created', ''],
+      row: (task) => [
+        task.task_id,
+        task.status,
+        task.type,
+        localTime(task.created_at),
+        printable(task.error?.code ?? task.progress?.message ?? ''),
+      ],
+    },
   );
-  printPage(context.terminal, {
-    none: 'no tasks',
-    head: ['task', 'status', 'type', 'created', ''],
-    items: tasks,
-    next,
-    row: (task) => [
-      task.task_id,
-      task.status,
-      task.type,
-      localTime(task.created_at),
-      printable(task.error?.code ?? task.progress?.message ?? ''),
-    ],
+}
+
+/** With `--watch` until the task has ended. */
+export function show(
+  context: CommandContext,
+  text: string,
+  flags: OperatorFlags & WatchFlags,
+): Promise<void> {
+  return watched(context, flags, async (each) => {
+    await using backend = await openBackend(each, flags);
+    const task = await backend.getTask(await wholeIdIn(backend, text));
+    printTask(each.terminal, task);
+    return task.finished_at !== undefined;
   });
 }
 
-export async function show(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
-  await using backend = await openBackend(context, flags);
-  printTask(context.terminal, await backend.getTask(taskId));
+export async function timeline(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
+  await using access = await openAccess(context, flags);
+  const of = await namedTask(access, flags, taskId);
+  printTimeline(context.terminal, await access.admin.timeline(of));
+}
+
+/** The whole id of a task of the backend's tenant. */
+function wholeIdIn(backend: Backend, taskId: string): Promise<string> {
+  return wholeTaskId(taskId, async (idPrefix, cursor) => {
+    const { tasks, next } = await backend.listTasks({ idPrefix, cursor });
+    return { ids: tasks.map(({ task_id }) => task_id), next };
+  });
 }
 
 export async function why(context: CommandContext, taskId: string, flags: OperatorFlags): Promise<void> {
   const { terminal } = context;
   await using access = await openAccess(context, flags);
-  const explanation = await access.admin.explain(taskOf(access, flags, taskId));
+  const explanation = await access.admin.explain(await namedTask(access, flags, taskId));
   if (terminal.json) {
     terminal.record(explanation);
     return;
@@ -102,7 +130,7 @@ export async function cancel(
 ): Promise<void> {
   const { terminal } = context;
   await using backend = await openBackend(context, flags);
-  const task = await backend.cancelTask(taskId, flags.reason);
+  const task = await backend.cancelTask(await wholeIdIn(backend, taskId), flags.reason);
   if (terminal.json) terminal.record(task);
   else {
     const ended = task.finished_at !== undefined;

@@ -1,15 +1,12 @@
 import type { TenantReport } from '@agent-orchestrator/core/server';
-import { wholePage } from '../client/whole-page.js';
-import { printPage } from '../print/page.js';
 import type { SettingFlags } from '../settings/settings.js';
 import type { CommandContext } from './command-context.js';
 import { pageSize } from './flag-numbers.js';
+import { watched, type WatchFlags } from './watch.js';
 import { openAccess } from './operator-context.js';
+import { type PageFlags, printList } from './print-list.js';
 
-export interface ListFlags extends SettingFlags {
-  readonly limit?: string;
-  readonly cursor?: string;
-}
+export interface ListFlags extends SettingFlags, PageFlags, WatchFlags {}
 
 /** Columns of a list of tenants. */
 export interface TenantColumns {
@@ -17,24 +14,26 @@ export interface TenantColumns {
   readonly row: (tenant: TenantReport) => string[];
 }
 
-/** Prints a page of all tenants. */
-export async function listTenants(
+/** Prints a page of all tenants, with `--watch` again and again. */
+export function listTenants(
+  context: CommandContext,
+  flags: ListFlags,
+  columns: TenantColumns,
+): Promise<void> {
+  return watched(context, flags, (each) => listOnce(each, flags, columns));
+}
+
+async function listOnce(
   context: CommandContext,
   flags: ListFlags,
   { head, row }: TenantColumns,
 ): Promise<void> {
-  const limit = pageSize(flags.limit, 100);
-  const { cursor } = flags;
+  const usual = String(pageSize(flags.limit, 100));
   await using access = await openAccess(context, flags);
-  const page = await wholePage(
-    (count, from) => access.admin.tenants({ limit: Number(count), cursor: from }),
-    { limit: String(limit), cursor, signal: context.signal },
+  await printList<TenantReport>(
+    context,
+    { ...flags, usual },
+    (count, cursor) => access.admin.tenants({ limit: Number(count), cursor }),
+    { none: 'no tenants', head, row },
   );
-  printPage<TenantReport>(context.terminal, {
-    none: 'no tenants',
-    head,
-    items: page.items,
-    row,
-    next: page.next,
-  });
 }

@@ -1,10 +1,10 @@
-import { createInterface } from 'node:readline/promises';
 import { OrchestratorError } from '@agent-orchestrator/core';
 import type { TenantPatch } from '@agent-orchestrator/core/protocol';
 import type { OperatorPort } from '../operators/operator-port.js';
 import { printSettings, printTenant, TENANT_COLUMNS, tenantRow } from '../print/tenant-report.js';
 import type { SettingFlags } from '../settings/settings.js';
 import type { CommandContext } from './command-context.js';
+import { confirmed } from './confirm.js';
 import { openAccess, validTenant } from './operator-context.js';
 import { type ListFlags, listTenants } from './tenant-list.js';
 import { changeOf, type LimitFlags } from './tenant-limits.js';
@@ -63,14 +63,8 @@ async function isKnown(admin: OperatorPort, tenantId: string): Promise<boolean> 
 }
 
 /** A mistyped name would create a tenant. @throws {OrchestratorError} `not_found` unless confirmed. */
-async function confirmNew({ terminal, signal }: CommandContext, tenantId: string): Promise<void> {
+async function confirmNew(context: CommandContext, tenantId: string): Promise<void> {
   const unknown = `there is no tenant "${tenantId}"`;
-  if (terminal.isTyped && !terminal.json) {
-    const prompt = createInterface({ input: terminal.stdin, output: terminal.stderr });
-    const answer = await prompt
-      .question(`${unknown}: set it all the same? [y/N] `, { signal })
-      .finally(() => prompt.close());
-    if (/^y(?:es)?$/i.test(answer.trim())) return;
-  }
+  if (await confirmed(context, `${unknown}: set it all the same?`)) return;
   throw new OrchestratorError('not_found', `${unknown}: check its name, or say --create`);
 }

@@ -1,11 +1,16 @@
 import { printPage } from '../print/page.js';
 import { localTime } from '../print/local-time.js';
 import type { CommandContext } from './command-context.js';
+import { watched, type WatchFlags } from './watch.js';
 import { openAccess, type OperatorFlags } from './operator-context.js';
 
 const MOST_TYPES = 8;
 
-export async function list(context: CommandContext, flags: OperatorFlags): Promise<void> {
+export function list(context: CommandContext, flags: OperatorFlags & WatchFlags): Promise<void> {
+  return watched(context, flags, (each) => listOnce(each, flags));
+}
+
+async function listOnce(context: CommandContext, flags: OperatorFlags): Promise<void> {
   await using access = await openAccess(context, flags);
   const workers = await access.admin.workers();
   printPage(context.terminal, {

@@ -41,6 +41,11 @@ export function jsonOf(text: string, what: string): JsonValue {
   }
 }
 
+/** JSON of a flag: the text, or the file after `@`. @throws {UsageError} */
+export function jsonOfFlag(cwd: string, text: string, flag: string): Promise<JsonValue> | JsonValue {
+  return text.startsWith('@') ? readJsonFile(cwd, text.slice(1)) : jsonOf(text, flag);
+}
+
 /** Kind of a file-system entry. */
 export function kindOf(found: { isDirectory(): boolean; isFIFO(): boolean }): string {
   if (found.isDirectory()) return 'a folder';

@@ -37,6 +37,7 @@ export interface NodeOptions {
 export async function startNode(options: NodeOptions): Promise<LocalNode> {
   const { settings, storage, withLocalStack, split } = options;
   const orchestrator = createOrchestrator(options);
+  const endLog = logRuns(orchestrator, options.logger);
   let stack: RunningStack | undefined;
   const server = createServer(orchestrator, options);
   const stop = async ({ graceMs = 10_000 }: { readonly graceMs?: number } = {}) => {
@@ -45,6 +46,7 @@ export async function startNode(options: NodeOptions): Promise<LocalNode> {
       () => server.stop({ graceMs }),
       // A server that failed to start leaves the orchestrator possibly half started.
       () => orchestrator.stop({ graceMs: 0 }),
+      async () => endLog(),
       () => storage.close(),
     ]);
   };
@@ -95,7 +97,6 @@ function createOrchestrator({ settings, role = 'all', storage, logger }: NodeOpt
     ...(isShared(settings.storage) && { prefetch: PREFETCH }),
     ...(concurrency !== undefined && { concurrency }),
   });
-  logRuns(orchestrator, logger);
   for (const [type, one] of Object.entries(settings.workflows)) {
     if (typeof one === 'function') orchestrator.workflow(type, one);
     else orchestrator.workflow(one);

@@ -1,6 +1,7 @@
 import { type Explanation, OrchestratorError, type Task } from '@agent-orchestrator/core';
 import {
   type CacheInvalidation,
+  type DeadLetterFilter,
   PAGE_SIZES,
   type PageOptions,
   type TenantPatch,
@@ -8,17 +9,21 @@ import {
 import type {
   Admin,
   AdminPage,
+  BulkOptions,
   BulkReport,
   CacheReport,
   JournalReport,
+  OverviewReport,
   QueueReport,
+  ServiceReport,
   SystemEventReport,
   TaskOfTenant,
   TenantReport,
+  TimelineReport,
   WorkerReport,
 } from '@agent-orchestrator/core/server';
 import type { ApiClient } from '../client/api-client.js';
-import type { OperatorPort } from './operator-port.js';
+import type { OperatorPort, ServicesQuery } from './operator-port.js';
 
 const ADMIN = '/admin/v1';
 type Query = Readonly<Record<string, string | number | undefined>>;
@@ -54,9 +59,13 @@ export class HttpAdmin implements OperatorPort {
     status,
     type,
     sessionId,
+    code,
+    since,
+    idPrefix,
     ...page
   }: Parameters<Admin['tasks']>[0]): Promise<AdminPage<Task>> {
-    const query = { status, type, session_id: sessionId, ...pageQuery(page) };
+    const about = { status, type, session_id: sessionId, code, since, prefix: idPrefix };
+    const query = { ...about, ...pageQuery(page) };
     return this.#get(`${tenantPath(tenantId)}/tasks`, query);
   }
 
@@ -72,13 +81,36 @@ export class HttpAdmin implements OperatorPort {
     return this.#get(`${taskPath(of)}/journal`, { after });
   }
 
-  redrive(of: TaskOfTenant): Promise<Task> {
-    return this.#known(this.api.post<Task>(`${ADMIN}${taskPath(of)}/redrive`, {}));
+  timeline(of: TaskOfTenant): Promise<TimelineReport> {
+    return this.#get(`${taskPath(of)}/timeline`);
   }
 
-  redriveAll(
-    filter: Parameters<Admin['redriveAll']>[0],
-    { dryRun, cursor, signal }: Parameters<Admin['redriveAll']>[1] = {},
+  async services({ name, ping }: ServicesQuery): Promise<readonly ServiceReport[]> {
+    const query = { name, ping: ping === true ? 'true' : undefined };
+    return (await this.#get<{ readonly items: readonly ServiceReport[] }>('/services', query)).items;
+  }
+
+  overviews({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<OverviewReport> {
+    return this.#stream('overview', 'overview', signal);
+  }
+
+  redrive({ payload, ...of }: Parameters<Admin['redrive']>[0]): Promise<Task> {
+    const body = payload === undefined ? {} : { payload };
+    return this.#known(this.api.post<Task>(`${ADMIN}${taskPath(of)}/redrive`, body));
+  }
+
+  redriveAll(...[filter, options]: Parameters<Admin['redriveAll']>): Promise<BulkReport> {
+    return this.#onAll('redrive', filter, options);
+  }
+
+  discardAll(...[filter, options]: Parameters<Admin['discardAll']>): Promise<BulkReport> {
+    return this.#onAll('discard', filter, options);
+  }
+
+  #onAll(
+    action: 'redrive' | 'discard',
+    filter: DeadLetterFilter,
+    { dryRun, cursor, signal }: BulkOptions = {},
   ): Promise<BulkReport> {
     const body = {
       filter: { ...filter },
@@ -86,7 +118,7 @@ export class HttpAdmin implements OperatorPort {
       ...(cursor && { cursor }),
     };
     return this.#known(
-      this.api.post<BulkReport>(`${ADMIN}/dead-letters/redrive`, body, { ...(signal && { signal }) }),
+      this.api.post<BulkReport>(`${ADMIN}/dead-letters/${action}`, body, { ...(signal && { signal }) }),
     );
   }
 
@@ -104,10 +136,15 @@ export class HttpAdmin implements OperatorPort {
     return this.#known(this.api.post<CacheReport>(path, { collection: collection ?? null }));
   }
 
-  async *systemEvents({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<SystemEventReport> {
+  systemEvents({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<SystemEventReport> {
+    return this.#stream('system-events', 'system_event', signal);
+  }
+
+  /** The data of events of one kind. */
+  async *#stream<T>(path: string, kind: string, signal: AbortSignal): AsyncGenerator<T> {
     try {
-      for await (const { event, data } of this.api.stream(`${ADMIN}/system-events`, signal))
-        if (event === 'system_event') yield data as SystemEventReport;
+      for await (const { event, data } of this.api.stream(`${ADMIN}/${path}`, signal))
+        if (event === kind) yield data as T;
     } catch (error) {
       throw await this.#explained(error);
     }

@@ -4,6 +4,7 @@ import { table } from './table.js';
 export interface Page<T> {
   /** Message for an empty list. */
   readonly none: string;
+  /** Empty: only rows. */
   readonly head: readonly string[];
   readonly items: readonly T[];
   readonly row: (item: T) => readonly string[];

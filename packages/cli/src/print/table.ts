@@ -1,7 +1,7 @@
 import { inOneLine, type Terminal } from '../terminal/terminal.js';
 
 /**
- * Table with columns as wide as their widest cell and a bold header. One line per row, whatever the cells
+ * Table with columns as wide as their widest cell and a bold header, unless that is empty. One line per row, whatever the cells
  * contain.
  */
 export function table(
@@ -10,13 +10,15 @@ export function table(
   terminal: Terminal,
 ): string[] {
   const rows = cells.map((row) => row.map(inOneLine));
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)),
+  const columns = Array.from({ length: Math.max(head.length, rows[0]?.length ?? 0) });
+  const widths = columns.map((_, column) =>
+    Math.max(head[column]?.length ?? 0, ...rows.map((row) => (row[column] ?? '').length)),
   );
   const line = (row: readonly string[]) =>
     row
       .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
       .join('  ')
       .trimEnd();
-  return [terminal.paint('bold', line(head)), ...rows.map(line)];
+  const titles = head.length > 0 ? [terminal.paint('bold', line(head))] : [];
+  return [...titles, ...rows.map(line)];
 }

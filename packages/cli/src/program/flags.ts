@@ -1,6 +1,11 @@
 import type { Command } from 'commander';
 import { OWN_SETTINGS } from '../storage/own-settings.js';
 
+/** Argument of commands on one task. */
+export const TASK_ID = 'its id, or 4 or more characters of its beginning (of the newest 10,000 tasks)';
+/** Argument of commands on one session. */
+export const SESSION_ID = 'its id, or 4 or more characters of its beginning (of the newest 1,000 sessions)';
+
 /** `--storage`, and the flags of single kinds of storage. */
 function withStorage(command: Command, description: string): Command {
   command.option('--storage <url>', description);
@@ -57,5 +62,21 @@ export function withEitherFlags(command: Command): Command {
 export function withPageFlags(command: Command, usual: number): Command {
   return command
     .option('-n, --limit <count>', `maximum number (default: ${usual})`)
-    .option('--cursor <cursor>', 'next page, as printed by the previous one');
+    .option('--cursor <cursor>', 'next page, as printed by the previous one')
+    .option('--all', 'everything, page by page');
+}
+
+/** Flags that choose among tasks by their error and their last change. */
+export function withErrorFlags(command: Command): Command {
+  return command
+    .option('--code <code>', 'only with this code of the error')
+    .option('--since <time>', 'only what has changed since: 30m, 1h, 2d, or an ISO 8601 time');
+}
+
+/** Flag of commands that print again and again. */
+export function withWatchFlag(command: Command): Command {
+  return command.option(
+    '-w, --watch',
+    'print it again every two seconds, on a terminal in place; Ctrl-C ends',
+  );
 }

@@ -1,13 +1,23 @@
 import type { Command } from 'commander';
 import type { CommandContext } from '../commands/command-context.js';
-import type { ListFlags as DeadLetterFlags, RedriveFlags } from '../commands/dead-letters.js';
+import type { DiscardFlags, ListFlags as DeadLetterFlags, RedriveFlags } from '../commands/dead-letters.js';
 import type { OperatorFlags } from '../commands/operator-context.js';
 import type { InvalidateFlags } from '../commands/cache.js';
 import type { ListFlags } from '../commands/tenant-list.js';
 import type { TailFlags } from '../commands/system-tail.js';
 import type { ConfigureFlags, SetFlags } from '../commands/tenants.js';
 import type { UsageFlags } from '../commands/usage.js';
-import { withEitherFlags, withOperatorFlags, withPageFlags, withTenantFlags } from './flags.js';
+import type { WatchFlags } from '../commands/watch.js';
+import type { SettingFlags } from '../settings/settings.js';
+import {
+  TASK_ID,
+  withEitherFlags,
+  withErrorFlags,
+  withOperatorFlags,
+  withPageFlags,
+  withTenantFlags,
+  withWatchFlag,
+} from './flags.js';
 
 /** Commands of operators, for all tenants: through a server with its operator token, or straight to a storage. */
 export function addOperatingCommands(program: Command, context: CommandContext): void {
@@ -15,9 +25,16 @@ export function addOperatingCommands(program: Command, context: CommandContext):
   addTenantCommands(program, context);
   addDeadLetterCommands(program, context);
   const workers = program.command('workers').description('show workers');
-  withOperatorFlags(workers.command('list'))
+  withWatchFlag(withOperatorFlags(workers.command('list')))
     .description('live workers and the types of tasks that they run')
-    .action(async (flags: OperatorFlags) => (await import('../commands/workers.js')).list(context, flags));
+    .action(async (flags: OperatorFlags & WatchFlags) =>
+      (await import('../commands/workers.js')).list(context, flags),
+    );
+  withWatchFlag(withOperatorFlags(program.command('stats')))
+    .description('tasks, tenants, workers and services at a glance')
+    .action(async (flags: SettingFlags & WatchFlags) =>
+      (await import('../commands/stats.js')).stats(context, flags),
+    );
   addCacheCommands(program, context);
   withEitherFlags(program.command('usage'))
     .description('tokens and costs of a tenant')
@@ -43,7 +60,9 @@ function addQueueCommands(program: Command, context: CommandContext): void {
   const list = withOperatorFlags(queues.command('list')).description(
     'all tenants with ready, running and waiting tasks',
   );
-  withPageFlags(list, 100).action(async (flags: ListFlags) => (await actions()).list(context, flags));
+  withWatchFlag(withPageFlags(list, 100)).action(async (flags: ListFlags) =>
+    (await actions()).list(context, flags),
+  );
   withOperatorFlags(queues.command('inspect'))
     .description('one tenant with its next tasks')
     .argument('<tenant>')
@@ -62,7 +81,9 @@ function addTenantCommands(program: Command, context: CommandContext): void {
   const list = withOperatorFlags(tenants.command('list')).description(
     'all tenants with their settings and task counts',
   );
-  withPageFlags(list, 100).action(async (flags: ListFlags) => (await actions()).list(context, flags));
+  withWatchFlag(withPageFlags(list, 100)).action(async (flags: ListFlags) =>
+    (await actions()).list(context, flags),
+  );
   withOperatorFlags(tenants.command('show'))
     .description('one tenant with all its settings')
     .argument('<tenant>')
@@ -118,18 +139,34 @@ function addDeadLetterCommands(program: Command, context: CommandContext): void 
   const list = withTenantFlags(deadLetters.command('list'))
     .description('the newest failed tasks')
     .option('--type <type>', 'only of this type');
-  withPageFlags(list, 20).action(async (flags: DeadLetterFlags) => (await actions()).list(context, flags));
+  withPageFlags(withErrorFlags(list), 20).action(async (flags: DeadLetterFlags) =>
+    (await actions()).list(context, flags),
+  );
   withTenantFlags(deadLetters.command('show'))
     .description('one failed task, with payload, error and calls')
-    .argument('<task-id>')
+    .argument('<task-id>', TASK_ID)
     .action(async (taskId: string, flags: OperatorFlags) => (await actions()).show(context, taskId, flags));
-  withTenantFlags(deadLetters.command('redrive'))
+  withBulkFlags(deadLetters.command('redrive'))
     .description('run failed tasks again without their successful steps; prints the id of the new task')
-    .argument('[task-id]')
-    .option('--all', 'all dead letters of the tenant')
-    .option('--type <type>', 'with --all: only of this type')
-    .option('--dry-run', 'with --all: only count them')
+    .argument('[task-id]', TASK_ID)
+    .option('--payload <json>', 'with a task id: another payload, or @file; all steps run again')
     .action(async (taskId: string | undefined, flags: RedriveFlags) =>
       (await actions()).redrive(context, taskId, flags),
     );
+  withBulkFlags(deadLetters.command('discard'))
+    .description('remove failed tasks for good, with their journals; their events stay')
+    .argument('[task-ids...]', TASK_ID)
+    .option('-y, --yes', 'do not ask')
+    .action(async (taskIds: string[], flags: DiscardFlags) =>
+      (await actions()).discard(context, taskIds, flags),
+    );
+}
+
+/** Flags of actions on all dead letters that fit. */
+function withBulkFlags(command: Command): Command {
+  return withErrorFlags(
+    withTenantFlags(command)
+      .option('--all', 'all dead letters of the tenant')
+      .option('--type <type>', 'with --all: only of this type'),
+  ).option('--dry-run', 'with --all: only count them');
 }

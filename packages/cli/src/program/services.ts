@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { CommandContext } from '../commands/command-context.js';
 import type { CheckFlags } from '../commands/services.js';
+import type { SettingFlags } from '../settings/settings.js';
 
 const MORE_HELP = `
 The service's token is read from SERVICE_TOKEN. Start the service with the same token, and with the address at which this
@@ -10,7 +11,19 @@ or not any more, 78 no token, or the port is in use`;
 
 /** Tools for service developers. */
 export function addServiceCommands(program: Command, context: CommandContext): void {
-  const services = program.command('services').description('tools for service developers');
+  const services = program.command('services').description('show services, and check one that you write');
+  const lists = () => import('../commands/service-list.js');
+  services
+    .command('list')
+    .description('services of a server: breaker, calls, errors and latency of the last five minutes')
+    .action(async (flags: SettingFlags) => (await lists()).list(context, flags));
+  services
+    .command('ping')
+    .description('a server asks its services, or one, whether they answer (GET of the URL, at most 5 s)')
+    .argument('[name]', 'name of the service')
+    .action(async (name: string | undefined, flags: SettingFlags) =>
+      (await lists()).ping(context, name, flags),
+    );
   services
     .command('check')
     .description(

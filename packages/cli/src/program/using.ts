@@ -7,8 +7,17 @@ import type { OperatorFlags } from '../commands/operator-context.js';
 import type { RunFlags } from '../commands/run.js';
 import type { ListFlags as SessionFlags } from '../commands/sessions.js';
 import type { CancelFlags, ListFlags as TaskFlags, SignalFlags, TailFlags } from '../commands/tasks.js';
+import type { WatchFlags } from '../commands/watch.js';
 import type { SettingFlags } from '../settings/settings.js';
-import { withEitherFlags, withPageFlags, withTenantFlags } from './flags.js';
+import {
+  SESSION_ID,
+  TASK_ID,
+  withEitherFlags,
+  withErrorFlags,
+  withPageFlags,
+  withTenantFlags,
+  withWatchFlag,
+} from './flags.js';
 
 /** Commands that use an orchestrator. */
 export function addUsingCommands(program: Command, context: CommandContext): void {
@@ -62,25 +71,35 @@ function addTaskCommands(program: Command, context: CommandContext): void {
     .option('--status <status>', 'pending, processing, completed, failed or cancelled')
     .option('--type <type>', 'only of this type')
     .option('-s, --session <id>', 'only of this session');
-  withPageFlags(list, 20).action(async (flags: TaskFlags) => (await actions()).list(context, flags));
-  withEitherFlags(tasks.command('show'))
+  withPageFlags(withErrorFlags(list), 20).action(async (flags: TaskFlags) =>
+    (await actions()).list(context, flags),
+  );
+  withWatchFlag(withEitherFlags(tasks.command('show')))
     .description('one task, with payload, result and calls')
-    .argument('<task-id>')
-    .action(async (taskId: string, flags: OperatorFlags) => (await actions()).show(context, taskId, flags));
+    .argument('<task-id>', TASK_ID)
+    .action(async (taskId: string, flags: OperatorFlags & WatchFlags) =>
+      (await actions()).show(context, taskId, flags),
+    );
   withTenantFlags(tasks.command('why'))
     .description('explain the state of a task, as operators see it')
-    .argument('<task-id>')
+    .argument('<task-id>', TASK_ID)
     .action(async (taskId: string, flags: OperatorFlags) => (await actions()).why(context, taskId, flags));
+  withTenantFlags(tasks.command('timeline'))
+    .description('attempts and steps of a task with their times')
+    .argument('<task-id>', TASK_ID)
+    .action(async (taskId: string, flags: OperatorFlags) =>
+      (await actions()).timeline(context, taskId, flags),
+    );
   withTenantFlags(tasks.command('export'))
     .description('write a run of a task to a file, for "replay": payload, steps, results, events')
-    .argument('<task-id>')
+    .argument('<task-id>', TASK_ID)
     .option('-o, --output <file>', 'file to write; it must not exist (default: standard output)')
     .action(async (taskId: string, flags: ExportFlags) =>
       (await import('../commands/recordings.js')).exportRun(context, taskId, flags),
     );
   withEitherFlags(tasks.command('cancel'))
     .description('cancel a task')
-    .argument('<task-id>')
+    .argument('<task-id>', TASK_ID)
     .option('--reason <text>', 'reason, kept with the task')
     .action(async (taskId: string, flags: CancelFlags) => (await actions()).cancel(context, taskId, flags));
   withEitherFlags(tasks.command('signal'))
@@ -110,14 +129,14 @@ function addSessionCommands(program: Command, context: CommandContext): void {
   withPageFlags(list, 20).action(async (flags: SessionFlags) => (await actions()).list(context, flags));
   withEitherFlags(sessions.command('show'))
     .description('one session, with its recent messages and live tasks')
-    .argument('<session-id>')
+    .argument('<session-id>', SESSION_ID)
     .option('-n, --limit <count>', 'maximum number of messages (default: 50)')
     .action(async (sessionId: string, flags: SessionFlags) =>
       (await actions()).show(context, sessionId, flags),
     );
   withEitherFlags(sessions.command('close'))
     .description('close a session; its live tasks are cancelled')
-    .argument('<session-id>')
+    .argument('<session-id>', SESSION_ID)
     .action(async (sessionId: string, flags: OperatorFlags) =>
       (await actions()).close(context, sessionId, flags),
     );

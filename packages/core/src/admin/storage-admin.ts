@@ -1,6 +1,7 @@
 import type { CacheInvalidation, DeadLetterFilter, TenantPatch } from '../protocol/admin.js';
 import type { TaskEvent } from '../protocol/events.js';
 import { OrchestratorError } from '../protocol/errors.js';
+import type { JsonValue } from '../protocol/json.js';
 import { PAGE_SIZES, pageLimit, type PageOptions } from '../protocol/pages.js';
 import type { Task } from '../protocol/task.js';
 import { type Clock, systemClock } from '../runtime/clock.js';
@@ -14,25 +15,24 @@ import type { TenantAdmin } from '../tenants/tenant-admin.js';
 import type {
   Admin,
   AdminPage,
+  BulkOptions,
   BulkReport,
   CacheReport,
   JournalReport,
+  OverviewCounts,
   QueueReport,
   SystemEventReport,
   TaskOfTenant,
   TenantReport,
+  TimelineReport,
   UsageOfTenant,
   WorkerReport,
 } from './admin.js';
+import { discardAll, redriveAll } from './bulk-actions.js';
+import { overviewOf } from './overview.js';
 import { queueFront } from './queue-front.js';
 import { tenantChange, tenantReport } from './tenant-report.js';
-
-/** Page size of a scan for a bulk action. */
-const SCAN = 100;
-/** Maximum of tasks of one bulk action. */
-const MAX_BULK = 1_000;
-/** Maximum of pages of one bulk action: a page may have no task that fits. */
-const MAX_SCANS = 100;
+import { timelineOf } from './timeline.js';
 
 /** A cursor of no log: reading begins with the oldest event. */
 const FROM_START = 'none:0';
@@ -103,51 +103,28 @@ export class StorageAdmin implements Admin {
     return { task, origin, steps, events, ...(next !== undefined && { next }) };
   }
 
+  timeline(of: TaskOfTenant): Promise<TimelineReport> {
+    return timelineOf(this, of);
+  }
+
+  overview(): Promise<OverviewCounts> {
+    return overviewOf(this, this.parts.clock ?? systemClock);
+  }
+
   cancel({ reason, ...of }: TaskOfTenant & { readonly reason?: string | undefined }): Promise<Task> {
     return this.parts.registry.cancel({ ...of, reason: reason ?? 'cancelled by an operator' });
   }
 
-  redrive(of: TaskOfTenant): Promise<Task> {
+  redrive(of: TaskOfTenant & { readonly payload?: JsonValue | undefined }): Promise<Task> {
     return this.parts.registry.redrive(of);
   }
 
-  async redriveAll(
-    { tenant: tenantId, type }: DeadLetterFilter,
-    {
-      dryRun = false,
-      cursor,
-      signal,
-    }: {
-      readonly dryRun?: boolean | undefined;
-      readonly cursor?: string | undefined;
-      readonly signal?: AbortSignal;
-    } = {},
-  ): Promise<BulkReport> {
-    const { registry } = this.parts;
-    let [matched, done, from] = [0, 0, cursor];
-    for (let scan = 0; scan < MAX_SCANS; scan += 1) {
-      const limit = Math.min(SCAN, MAX_BULK - matched);
-      const page = await registry.list({ tenantId, status: 'failed', type, limit, cursor: from });
-      for (const { task_id: taskId } of page.tasks) {
-        signal?.throwIfAborted();
-        matched += 1;
-        if (!dryRun && (await this.redriven({ tenantId, taskId }))) done += 1;
-      }
-      from = page.next;
-      if (from === undefined || matched >= MAX_BULK) break;
-    }
-    return { matched, done, ...(from !== undefined && { next: from }) };
+  redriveAll(filter: DeadLetterFilter, options?: BulkOptions): Promise<BulkReport> {
+    return redriveAll(this.parts.registry, filter, options);
   }
 
-  /** Whether a task that was failed a moment ago could be redriven: it may be gone, or may never have begun. */
-  private async redriven(of: TaskOfTenant): Promise<boolean> {
-    try {
-      await this.parts.registry.redrive(of);
-      return true;
-    } catch (error) {
-      if (error instanceof OrchestratorError && ['conflict', 'not_found'].includes(error.code)) return false;
-      throw error;
-    }
+  discardAll(filter: DeadLetterFilter, options?: BulkOptions): Promise<BulkReport> {
+    return discardAll(this.parts.registry, filter, options);
   }
 
   async invalidateCache(tenantId: string, { collection }: CacheInvalidation = {}): Promise<CacheReport> {

@@ -316,6 +316,13 @@ export const oddValueCases: readonly ConformanceCase[] = [
         { limit: NaN },
         { limit: 0 },
         { filter: { status: 'done' } },
+        { filter: { code: '' } },
+        { filter: { code: 'a\nb' } },
+        { filter: { since: '1h' } },
+        { filter: { since: NaN } },
+        { filter: { since: -1 } },
+        { filter: { idPrefix: '*' } },
+        { filter: { idPrefix: 7 } },
         { after: 'a\nb' },
         { tenantId: odd(undefined) },
       ])

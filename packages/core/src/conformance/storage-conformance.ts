@@ -15,6 +15,7 @@ import { largeTaskCases } from './large-task-cases.js';
 import { logBytesCases } from './log-bytes-cases.js';
 import { logCases } from './log-cases.js';
 import { manyCases } from './many-cases.js';
+import { deadLetterCases } from './dead-letter-cases.js';
 import { pageCases } from './page-cases.js';
 import { portionCases } from './portion-cases.js';
 import { queueCases } from './queue-cases.js';
@@ -70,6 +71,7 @@ export const storageConformance: readonly ConformanceCase[] = [
   ...portionCases,
   ...callPortionCases,
   ...redriveCases,
+  ...deadLetterCases,
   ...pageCases,
   ...journalCases,
   ...ownWorkCases,

@@ -37,6 +37,8 @@ import type {
   CancelBatchParams,
   CancelTaskParams,
   CancelTaskResult,
+  DiscardParams,
+  DiscardResult,
   FinishParams,
   FinishResult,
   RedriveParams,
@@ -89,6 +91,7 @@ interface CommandTypes {
   'tasks.cancelMore': Step<{ readonly tenantId: string; readonly group: CancelGroup }, CancelPortion>;
   'tasks.register': Step<RegisterParams, RegisterResult>;
   'tasks.redrive': Step<RedriveParams, RedriveResult>;
+  'tasks.discard': Step<DiscardParams, DiscardResult>;
   'tasks.finish': Step<FinishParams, FinishResult>;
   'tasks.progress': Step<ReportProgressParams, ReportProgressResult>;
   'tasks.cancel': Step<CancelTaskParams, CancelTaskResult>;

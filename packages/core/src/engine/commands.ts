@@ -17,6 +17,7 @@ export const COMMANDS: Handlers = {
   'tasks.cancelMore': ({ tasks }, params) => tasks.cancelMore(params),
   'tasks.register': ({ submissions }, params) => submissions.register(params),
   'tasks.redrive': ({ submissions }, params) => submissions.redrive(params),
+  'tasks.discard': ({ tasks }, params) => tasks.discard(params),
   'tasks.finish': ({ tasks }, params) => tasks.finish(params),
   'tasks.progress': ({ tasks }, params) => tasks.progress(params),
   'tasks.cancel': ({ tasks }, params) => tasks.cancel(params),

@@ -57,6 +57,11 @@ export function textOfKept(kept: KeptJson): string {
   return kept instanceof KeptText ? kept.text : JSON.stringify(kept);
 }
 
+/** Whether a stored value is the same JSON text as `value`. */
+export function isSameJson(kept: KeptJson, value: JsonValue): boolean {
+  return textOfKept(kept) === (kept instanceof KeptText ? writeJson(value) : JSON.stringify(value));
+}
+
 /** A copy of the stored value. */
 export function readJson(kept: KeptJson): JsonValue {
   return kept instanceof KeptText ? (JSON.parse(kept.text) as JsonValue) : copyJson(kept);

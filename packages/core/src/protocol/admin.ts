@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { idSchema, labelSchema, taskTypeSchema } from './ids.js';
+import { idSchema, labelSchema, taskTypeSchema, uuidSchema } from './ids.js';
 import { listSchema } from './list.js';
 import { DEFAULTS } from './settings.js';
 
@@ -75,10 +75,27 @@ export const cacheInvalidationSchema = z.strictObject({
 /** Which cached values of a tenant are removed: without a collection all. */
 export type CacheInvalidation = z.output<typeof cacheInvalidationSchema>;
 
-/** Which dead letters a bulk action takes. */
+/** Earliest change of a task in a list. */
+export const sinceSchema = z.iso.datetime({
+  offset: true,
+  error: 'expected an ISO 8601 timestamp with its time zone, such as 2026-01-31T08:00:00Z',
+});
+/** Code of the error of a task in a list. */
+export const errorCodeSchema = z
+  .string()
+  .regex(/^[\w.:@/~+-]{1,100}$/, 'expected the code of an error, such as service_error');
+/** Beginning of a task id: long enough that a page of tasks has few of it. */
+export const idPrefixSchema = z
+  .string()
+  .regex(/^[0-9a-f-]{4,36}$/, 'expected 4 to 36 characters of a task id: 0 to 9, a to f and "-"');
+
+/** Which dead letters a bulk action takes: all that fit, or those of `task_ids` that fit. */
 export const deadLetterFilterSchema = z.strictObject({
   tenant: idSchema,
   type: taskTypeSchema.optional(),
+  code: errorCodeSchema.optional(),
+  since: sinceSchema.optional(),
+  task_ids: listSchema(uuidSchema, { min: 1, max: 100 }).optional(),
 });
 
 /** Which dead letters a bulk action takes. */

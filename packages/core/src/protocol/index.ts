@@ -1,6 +1,9 @@
 export {
   type DeadLetterFilter,
   deadLetterFilterSchema,
+  errorCodeSchema,
+  idPrefixSchema,
+  sinceSchema,
   MAX_RATE,
   MAX_RUNNING,
   MAX_WEIGHT,
@@ -16,6 +19,7 @@ export {
   MAX_JSON_DEPTH,
   MAX_RESULT_BYTES,
   jsonObjectSchema,
+  optionalJsonSchema,
   jsonValueSchema,
   parseJson,
 } from './json.js';

@@ -33,8 +33,8 @@ interface TaskEnded extends AboutRun {
   readonly error?: TaskError;
 }
 
-/** A call as sent: once per try of a step, resends included. */
-export interface CallEnded {
+/** A call that begins: once per try of a step. */
+interface CallStarted {
   readonly tenantId: string;
   readonly taskId: string;
   readonly callId: string;
@@ -42,6 +42,10 @@ export interface CallEnded {
   readonly operation: string;
   /** Try of the step, from 1. */
   readonly attempt: number;
+}
+
+/** A call as sent: once per try of a step, resends included. */
+export interface CallEnded extends CallStarted {
   /** `accepted`: the service reports the outcome later. */
   readonly outcome: 'completed' | 'accepted' | 'failed';
   readonly error?: TaskError;
@@ -69,6 +73,7 @@ export interface OrchestratorHooks {
   runStarted: RunStarted;
   runEnded: RunEnded;
   taskEnded: TaskEnded;
+  callStarted: CallStarted;
   callEnded: CallEnded;
   breakerOpened: BreakerOpened;
   tokensUsed: TokensUsed;

@@ -14,6 +14,7 @@ import { hostStage, sendByHost } from './host-sender.js';
 import { HttpClient } from './http-client.js';
 import { sendHttp } from './http-sender.js';
 import { sendInProcess } from './in-process-sender.js';
+import { probeService, type ServiceKind, type ServiceProbe } from './probe-service.js';
 import { type CheckedService, checkService, type ServiceSettings } from './service-settings.js';
 import { cacheCalls } from './stages/cache.js';
 import { limitConcurrency } from './stages/concurrency.js';
@@ -103,6 +104,21 @@ export class ServiceCaller {
   /** Number of tenants whose own breaker is not closed, by service. */
   openTenantBreakers(): Record<string, number> {
     return this.#breakers.openTenants();
+  }
+
+  /** All services, by name. */
+  get kinds(): readonly ServiceKind[] {
+    const all = [...this.#services.values()].map(({ service }) => ({ name: service.name, in: service.in }));
+    return all.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Asks a service whether it answers. @throws {OrchestratorError} `unknown_service` */
+  probe(name: string, signal: AbortSignal): Promise<ServiceProbe> {
+    return probeService(this.#registered(name).service, {
+      client: this.#client,
+      clock: this.#ports.clock,
+      signal,
+    });
   }
 
   has(name: string): boolean {

@@ -1,6 +1,5 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import { DEFAULTS } from '../protocol/settings.js';
-import { TASK_STATUSES } from '../protocol/task.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { Storage } from './storage.js';
 import {
@@ -44,6 +43,7 @@ import {
   message,
   newTask,
   submission,
+  taskFilter,
   idempotency,
   maxWaiting,
   batchItem,
@@ -100,20 +100,12 @@ const CHECKS: { readonly [part: string]: Readonly<Record<string, Check>> } = {
       progress: fields({ percent: optional(amount), message: optional(text(MESSAGE)) }),
     }),
     get: fields(inTask),
-    list: fields({
-      tenantId,
-      filter: fields({
-        status: optional(oneOf(...TASK_STATUSES)),
-        type: optional(label),
-        sessionId: optional(label),
-      }),
-      limit,
-      after: optional(pageCursor),
-    }),
+    list: fields({ tenantId, filter: taskFilter, limit, after: optional(pageCursor) }),
     counts: fields({ tenantId }),
     cancel: fields({ ...inTask, reason, graceMs: span }),
     signal: fields({ ...inTask, name, payload: json(), signalId: visible, fingerprint: optional(visible) }),
-    redrive: fields({ ...inTask, newTaskId: name, maxWaiting }),
+    redrive: fields({ ...inTask, newTaskId: name, payload: optional(json()), maxWaiting }),
+    discard: fields(inTask),
     firstReady: fields({ tenantId, limit }),
     explain: fields(inTask),
   },

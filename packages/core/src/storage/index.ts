@@ -109,6 +109,8 @@ export type {
   ListTasksResult,
   NewMessage,
   NewTask,
+  DiscardParams,
+  DiscardResult,
   RedriveParams,
   RedriveResult,
   RegisterParams,

@@ -2,7 +2,7 @@ import { MAX_BUDGETS, MAX_NAMES, MAX_RATE } from '../protocol/admin.js';
 import { MAX_STORAGE_PAGE } from '../protocol/pages.js';
 import { DEFAULTS } from '../protocol/settings.js';
 import { MESSAGE_ROLES } from '../protocol/session.js';
-import { MAX_BUDGET_TOKENS, ON_BUSY } from '../protocol/task.js';
+import { MAX_BUDGET_TOKENS, ON_BUSY, TASK_STATUSES } from '../protocol/task.js';
 import { USAGE_DIMENSIONS } from '../protocol/usage-dimensions.js';
 import {
   absent,
@@ -118,6 +118,14 @@ export const newTask = fields({
   runAt: optional(span),
   timeoutMs: span,
   maxAttempts: whole(1),
+});
+export const taskFilter = fields({
+  status: optional(oneOf(...TASK_STATUSES)),
+  type: optional(label),
+  sessionId: optional(label),
+  code: optional(name),
+  since: optional(span),
+  idPrefix: optional(name),
 });
 export const submission = fields({ task: newTask, onBusy: oneOf(...ON_BUSY), message: optional(message) });
 export const idempotency = optional(fields({ key: visible, fingerprint: text(MESSAGE) }));

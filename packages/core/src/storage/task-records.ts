@@ -92,6 +92,12 @@ export interface TaskFilter {
   readonly status?: TaskStatus;
   readonly type?: string;
   readonly sessionId?: string;
+  /** Code of the error that it ended with. */
+  readonly code?: string;
+  /** Changed (`updated_at`) at this time or later, epoch ms. */
+  readonly since?: number;
+  /** Beginning of the task id. */
+  readonly idPrefix?: string;
 }
 
 /** Final outcome of a registered task, see `finish`. */
@@ -267,6 +273,8 @@ export interface RedriveParams {
   readonly tenantId: string;
   readonly taskId: string;
   readonly newTaskId: string;
+  /** Replaces the payload; the new task begins without the old journal. */
+  readonly payload?: JsonValue;
   readonly maxWaiting: number;
 }
 
@@ -274,9 +282,19 @@ export interface RedriveParams {
 export type RedriveResult =
   | { readonly answer: 'redriven'; readonly task: Task }
   | { readonly answer: 'not_failed' }
+  | { readonly answer: 'other_payload' }
   | { readonly answer: 'not_found' }
   | { readonly answer: 'queue_full' | 'type_forbidden' }
   | BudgetRefusal;
+
+/** Params of `TaskRecords.discard`. */
+export interface DiscardParams {
+  readonly tenantId: string;
+  readonly taskId: string;
+}
+
+/** Answer of `TaskRecords.discard`. */
+export type DiscardResult = { readonly answer: 'discarded' | 'not_failed' | 'not_found' };
 
 /** Params of `TaskRecords.firstReady`. */
 export interface FirstReadyParams {
@@ -328,8 +346,13 @@ export interface TaskRecords {
   cancel(params: CancelTaskParams): Promise<CancelTaskResult>;
   /** Delivers a signal to the workflow; kept until the workflow waits for it. */
   signal(params: SignalParams): Promise<SignalResult>;
-  /** Resubmits a dead letter as a new task that inherits the journal's successes. Idempotent: returns the same new task. */
+  /**
+   * Resubmits a dead letter as a new task that inherits the journal's successes, or with a new payload and no journal.
+   * Idempotent: returns the same new task, but `other_payload` if that has another one than requested.
+   */
   redrive(params: RedriveParams): Promise<RedriveResult>;
+  /** Removes a dead letter, its journal, and all that belongs to it. Its events stay. Idempotent: then it is not found. */
+  discard(params: DiscardParams): Promise<DiscardResult>;
   /**
    * Tasks at the head of the queue, of any type: by priority, then oldest first. At most `limit` and 1 MiB, unless the first is
    * larger. (To prevent starvation, a claim sometimes takes a longer-waiting one.)

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from '../runtime/clock.js';
 import { boundedJson } from '../protocol/bounded-json.js';
 import { OrchestratorError, type TaskError } from '../protocol/errors.js';
 import { toTaskError } from '../protocol/thrown.js';
-import { idSchema, jobIdSchema, nameSchema, uuidSchema } from '../protocol/ids.js';
+import { nameSchema, uuidSchema } from '../protocol/ids.js';
 import type { JsonArgument, JsonValue } from '../protocol/json.js';
 import { pageCursorSchema } from '../protocol/pages.js';
 import { DEFAULTS } from '../protocol/settings.js';
@@ -20,7 +20,8 @@ import { type Random, systemRandom } from '../runtime/random.js';
 import type { Storage } from '../storage/storage.js';
 import type { Explanation, GetTaskResult, Submission } from '../storage/task-records.js';
 import { AnnouncedTypes } from './announced-types.js';
-import { redriveRefusal } from './refuse-redrive.js';
+import { discardRefusal } from './refuse-redrive.js';
+import { type Redriven, redrivePayload, type RedriveRequest, redriveTask } from './redrive-task.js';
 import { refuseEnded } from './refuse-ended.js';
 import {
   fromBatchItem,
@@ -33,20 +34,12 @@ import {
   type TaskTypes,
   withDefaults,
 } from './new-task.js';
+import { readRegistration, type Registration } from './registration.js';
+import type { RegistryOptions } from './registry-options.js';
 import { refuseSignal } from './refuse-signal.js';
+import { unknownTask } from './unknown-task.js';
 import { type TaskPageQuery, taskPageOf } from './task-page.js';
 import { TaskWatch } from './task-watch.js';
-
-/** Options of `GlobalTaskRegistry`. */
-export interface RegistryOptions {
-  readonly storage: Storage;
-  /** Task types of this process. Default: only types that workers have announced to the storage. */
-  readonly types?: TaskTypes;
-  readonly clock?: Clock;
-  readonly random?: Random;
-  /** Maximum of waiting tasks per tenant; beyond it, submissions fail with `queue_full`. Default 200,000. */
-  readonly maxWaiting?: number;
-}
 
 /** A stored task, as of `cursor` in the event log. */
 export interface TaskReceipt {
@@ -78,6 +71,7 @@ export class GlobalTaskRegistry {
   readonly #maxWaiting: number;
   readonly #watch: TaskWatch;
   readonly #announced: AnnouncedTypes;
+  #submitted = 0;
 
   constructor(options: RegistryOptions) {
     this.#storage = options.storage;
@@ -88,6 +82,11 @@ export class GlobalTaskRegistry {
     this.#clock = clock;
     this.#announced = new AnnouncedTypes({ storage, clock });
     this.#watch = new TaskWatch({ storage, clock });
+  }
+
+  /** Tasks stored so far, without repeats and redriven ones. */
+  get submitted(): number {
+    return this.#submitted;
   }
 
   /**
@@ -118,7 +117,10 @@ export class GlobalTaskRegistry {
       idempotency,
     });
     if (!('task' in answer)) throw refusalError(answer, this.#clock.now());
-    if (answer.answer === 'submitted') this.#watch.confirm(tenantId, taskId, answer.cursor);
+    if (answer.answer === 'submitted') {
+      this.#submitted += 1;
+      this.#watch.confirm(tenantId, taskId, answer.cursor);
+    }
     return { task: answer.task, replayed: answer.answer === 'replayed', cursor: answer.cursor };
   }
 
@@ -140,6 +142,7 @@ export class GlobalTaskRegistry {
       idempotency: idempotencyOf(params.idempotencyKey, 'batch', params.body),
     });
     if (!('batch' in answer)) throw refusedWith(answer.answer);
+    if (answer.answer === 'submitted') this.#submitted += items.filter((item) => 'task' in item).length;
     return { batch: answer.batch, replayed: answer.answer === 'replayed' };
   }
 
@@ -195,41 +198,12 @@ export class GlobalTaskRegistry {
    * Registers external work: tracked, timed out, cancelled and followed like any task, but never queued. It ends by the outcome
    * that `service` reports for `jobId`, else by `finish`.
    */
-  async register(params: {
-    readonly tenantId: string;
-    readonly taskId?: string;
-    readonly type: string;
-    readonly sessionId?: string;
-    readonly payload?: JsonArgument;
-    readonly timeoutMs?: number;
-    readonly service?: string;
-    readonly jobId?: string;
-    /** Default `run`. */
-    readonly operation?: string;
-    /** Maximum time without a notification of the service, ms. Default: the task's time limit. */
-    readonly silenceMs?: number;
-  }): Promise<TaskReceipt> {
-    const { tenantId, service, jobId, operation = 'run' } = params;
-    const body = {
-      type: params.type,
-      payload: params.payload ?? {},
-      session_id: params.sessionId,
-      task_id: params.taskId,
-      ...(params.timeoutMs !== undefined && { metadata: { timeout_ms: params.timeoutMs } }),
-    };
-    const { task } = fromTaskSubmission(body, () => this.#random.uuid());
-    const call = service !== undefined && {
-      callId: this.#random.uuid(),
-      service: validate(idSchema, service, 'service'),
-      operation: validate(nameSchema, operation, 'operation'),
-      jobId: validate(jobIdSchema, jobId, 'job_id'),
-      silenceMs: params.silenceMs ?? task.timeoutMs,
-    };
+  async register(params: Registration): Promise<TaskReceipt> {
+    const { tenantId } = params;
     const registered = await this.#storage.tasks.register({
       tenantId,
-      task,
+      ...readRegistration(params, this.#newId),
       maxWaiting: this.#maxWaiting,
-      ...(call && { call }),
     });
     if (!('task' in registered)) throw refusalError(registered, this.#clock.now());
     return { task: registered.task, replayed: registered.answer === 'replayed', cursor: registered.cursor };
@@ -340,19 +314,35 @@ export class GlobalTaskRegistry {
     refuseSignal(answer, taskId);
   }
 
-  /** Resubmits a failed task as a new one that inherits its successful steps. Idempotent. */
-  async redrive({ tenantId, taskId }: InTask): Promise<Task> {
-    await this.locate({ tenantId, taskId });
-    const redriven = await this.#storage.tasks.redrive({
-      tenantId,
-      taskId,
-      newTaskId: this.#random.uuid(),
-      maxWaiting: this.#maxWaiting,
-    });
-    if (redriven.answer === 'redriven') return redriven.task;
-    if (redriven.answer === 'not_found') throw unknownTask(taskId);
-    if (redriven.answer === 'not_failed') throw redriveRefusal(await this.get({ tenantId, taskId }));
-    throw refusalError(redriven, this.#clock.now());
+  /**
+   * Resubmits a failed task as a new one that inherits its successful steps, or with a new payload and no steps. Idempotent.
+   * @throws {OrchestratorError} `not_found`, `queue_full`, `payload_too_large`, `conflict` for a task that cannot be redriven, or
+   * was with another payload.
+   */
+  async redrive(params: RedriveRequest): Promise<Task> {
+    return (await this.redriveOnce(params)).task;
+  }
+
+  /** Like `redrive`. `replayed`: it was redriven before. */
+  async redriveOnce(params: RedriveRequest): Promise<Redriven> {
+    const payload = redrivePayload(params.payload);
+    await this.locate(params);
+    const newTaskId = this.#random.uuid();
+    return redriveTask(
+      { tasks: this.#storage.tasks, clock: this.#clock },
+      { ...params, payload, newTaskId, maxWaiting: this.#maxWaiting },
+    );
+  }
+
+  /**
+   * Removes a failed task with its journal. Its events stay.
+   * @throws {OrchestratorError} `not_found`, also when repeated; `conflict` for a task that has not failed.
+   */
+  async discard(of: InTask): Promise<void> {
+    const { status } = await this.get(of);
+    const { answer } = await this.#storage.tasks.discard({ tenantId: of.tenantId, taskId: of.taskId });
+    if (answer === 'not_found') throw unknownTask(of.taskId);
+    if (answer === 'not_failed') throw discardRefusal(of.taskId, status);
   }
 
   /** State of a task and the reason for it. */
@@ -392,8 +382,4 @@ export class GlobalTaskRegistry {
     if (this.#types?.has(type)) return withDefaults(read, this.#types.defaults?.(type) ?? {});
     return this.#announced.defaults(type).then((defaults) => withDefaults(read, defaults));
   }
-}
-
-function unknownTask(taskId: string): OrchestratorError {
-  return new OrchestratorError('not_found', `no task ${describe(taskId)}`);
 }

@@ -1,7 +1,8 @@
 import { OrchestratorError } from '../protocol/errors.js';
 import { TASK_STATUSES, type TaskStatus } from '../protocol/task.js';
 import { PAGE_CURSOR, PAGE_SIZES, pageLimit, type PageOptions } from '../protocol/pages.js';
-import { describe } from '../protocol/validation.js';
+import { sinceSchema } from '../protocol/admin.js';
+import { describe, validate } from '../protocol/validation.js';
 import type { ListTasksParams } from '../storage/task-records.js';
 
 /** Unvalidated query for a page of tasks. */
@@ -10,11 +11,17 @@ export interface TaskPageQuery extends PageOptions {
   readonly status?: string | undefined;
   readonly type?: string | undefined;
   readonly sessionId?: string | undefined;
+  /** Code of the error that it ended with. */
+  readonly code?: string | undefined;
+  /** Changed at this time or later, ISO 8601. */
+  readonly since?: string | undefined;
+  /** Beginning of the task id. */
+  readonly idPrefix?: string | undefined;
 }
 
 /** @throws {OrchestratorError} `invalid_request` */
 export function taskPageOf(query: TaskPageQuery): ListTasksParams {
-  const { tenantId, status, type, sessionId, cursor: after } = query;
+  const { tenantId, status, type, sessionId, code, since, idPrefix, cursor: after } = query;
   if (status !== undefined && !TASK_STATUSES.includes(status as TaskStatus)) {
     const expected = TASK_STATUSES.join(', ');
     throw new OrchestratorError('invalid_request', `status: expected ${expected}, got ${describe(status)}`);
@@ -30,6 +37,9 @@ export function taskPageOf(query: TaskPageQuery): ListTasksParams {
       ...(status !== undefined && { status: status as TaskStatus }),
       ...(type !== undefined && { type }),
       ...(sessionId !== undefined && { sessionId }),
+      ...(code !== undefined && { code }),
+      ...(since !== undefined && { since: Date.parse(validate(sinceSchema, since, 'since')) }),
+      ...(idPrefix !== undefined && { idPrefix }),
     },
     ...(after !== undefined && { after }),
   };

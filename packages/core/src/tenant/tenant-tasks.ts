@@ -72,6 +72,12 @@ export class TenantTasks {
       readonly status?: TaskStatus;
       readonly type?: string;
       readonly sessionId?: string;
+      /** Code of the error that it ended with. */
+      readonly code?: string;
+      /** Changed at this time or later, ISO 8601. */
+      readonly since?: string;
+      /** Beginning of the task id. */
+      readonly idPrefix?: string;
     } = {},
   ): Promise<{ readonly tasks: readonly Task[]; readonly next?: string }> {
     return this.ports.registry.list({ tenantId: this.ports.tenantId, ...filter });

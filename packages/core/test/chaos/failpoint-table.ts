@@ -53,6 +53,7 @@ const REQUESTS: readonly Row[] = [
   request('tasks.finish', 'the task has ended, and stays so'),
   request('tasks.cancelBatch', 'the batch is cancelled already'),
   request('tasks.redrive', 'a look at the list finds the new task'),
+  request('tasks.discard', 'the task is not found'),
   request('sessions.create', 'the session is there, as it was made'),
   request('sessions.append', 'the message_id finds the message'),
   request('sessions.update', 'a look at the session finds the change'),

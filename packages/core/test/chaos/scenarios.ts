@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isFinal, type Task, type WorkflowContext } from '../../src/index.js';
+import { isFinal, OrchestratorError, type Task, type WorkflowContext } from '../../src/index.js';
 import type { Behaviour } from './outside-services.js';
 import type { SimulatedProcess } from './simulated-process.js';
 import { TENANT, type World } from './world.js';
@@ -137,6 +137,13 @@ async function redriven(world: World): Promise<void> {
   assert.deepEqual((await ended(world, second.task_id)).result, ['first', 'second']);
   // The old journal's success was taken over.
   assert.equal(world.services.triesOf(second.task_id, 'first'), 0);
+  // After a lost answer it is not found.
+  await world.insist(({ registry }) =>
+    registry.discard({ tenantId: TENANT, taskId }).catch((thrown: unknown) => {
+      if (!(thrown instanceof OrchestratorError) || thrown.code !== 'not_found') throw thrown;
+    }),
+  );
+  assert.equal((await tasksOf(world)).length, 1);
 }
 
 async function tracked(world: World): Promise<void> {

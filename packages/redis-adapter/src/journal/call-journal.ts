@@ -23,7 +23,7 @@ import {
 } from '@agent-orchestrator/core/storage';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
-import { type StoredStep, viewStep } from '../tasks/task-codec.js';
+import { errorText, type StoredStep, viewStep } from '../tasks/task-codec.js';
 
 const LEASE_LOST = { answer: 'lease_lost' } as const;
 
@@ -197,7 +197,7 @@ function outcomeRequest(outcome: StepOutcome, usage: Usage | undefined) {
     fingerprint: createHash('sha256').update(json).digest('base64url').slice(0, 22),
     retryable: !outcome.ok && outcome.error.retryable,
     reason: outcome.ok ? '' : outcome.error.message,
-    ...(!outcome.ok && { json, value: JSON.stringify(endOf(outcome.error)) }),
+    ...(!outcome.ok && { json, value: errorText(endOf(outcome.error)) }),
     ...(usage && usageRequest(usage)),
   };
 }

@@ -1,3 +1,4 @@
+import type { TaskError } from '@agent-orchestrator/core';
 import { fieldText, isFinalState, statusOf } from '@agent-orchestrator/core/protocol';
 import {
   type CallRecord,
@@ -9,7 +10,7 @@ import {
   type TaskRecord,
 } from '@agent-orchestrator/core/storage';
 import type { StorageLimits } from '../scripts/script-runner.js';
-import { headerOf, tailOf } from '../tasks/task-codec.js';
+import { errorText, headerOf, tailOf } from '../tasks/task-codec.js';
 import { bytesOf, type Command, inParts, type Timers } from './commands.js';
 import {
   refuse,
@@ -226,7 +227,7 @@ export class TaskImport {
   /** JSON. */
   #outcome(): string {
     const { task } = this;
-    const text = task.state === 'completed' ? fieldText(task, 'result') : JSON.stringify(task.error);
+    const text = task.state === 'completed' ? fieldText(task, 'result') : errorText(task.error as TaskError);
     return task.diagnostic === undefined ? text : `${text}\n${JSON.stringify(task.diagnostic)}`;
   }
 

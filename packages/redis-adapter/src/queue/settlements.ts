@@ -2,6 +2,7 @@ import { fieldText } from '@agent-orchestrator/core/protocol';
 import type { SettleParams, SettleResult, Settlement } from '@agent-orchestrator/core/storage';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import { storedMessage } from '../tasks/messages.js';
+import { errorText } from '../tasks/task-codec.js';
 import type { Claims } from './claims.js';
 
 /** Settles tasks one by one, whatever they have: steps, a session, a batch. See `fast/` for those that have none. */
@@ -23,7 +24,7 @@ export class Settlements {
 /** The result or the error, as JSON. */
 export function outcomeOf(settlement: Settlement): string {
   if (settlement.kind === 'completed') return fieldText(settlement, 'result');
-  return 'error' in settlement ? JSON.stringify(settlement.error) : '';
+  return 'error' in settlement ? errorText(settlement.error) : '';
 }
 
 /** The fields of a settlement that the script uses; user data is JSON, which is not decoded there. */

@@ -1,6 +1,7 @@
 -- A page of the tasks, newest first, with limits on the tasks scanned and on their bytes.
 --
--- @args   {before?: sequence, limit, scans, bytes, status?, type?, session?}
+-- @args   {before?: sequence, limit, scans, bytes, status?, type?, session?, error? (the beginning of an error as JSON, up to
+--         its code), since?, prefix? (of the id)}
 -- @return tasks · the sequence before which the next page begins, if any · number of tasks scanned · whether a matching task
 --         is past the limit
 -- @reads
@@ -10,19 +11,43 @@ local params = cjson.decode(ARGV[2])
 local CREATED = PREFIX .. '@created'
 local found, scans, bytes, last = {}, 0, 0, params.before
 
+-- Whether the error of an ended task begins in this way.
+local function hasError(id, state)
+  if state:sub(-2) == '\n@' then
+    return redis.call('GETRANGE', PREFIX .. id .. ':result', 0, #params.error - 1) == params.error
+  end
+  local from = state:find('\n', 1, true)
+  return from and state:sub(from + 1, from + #params.error) == params.error
+end
+
+local function stateFits(id, header)
+  local text = redis.call('HGET', LIVE, id) or redis.call('HGET', DONE, id)
+  local state = text and stateOf(text) or { state = 'ready' }
+  if params.status and STATUS[state.state] ~= params.status then
+    return false
+  end
+  if params.since and (state.ended or state.updated or state.since or header.at) < params.since then
+    return false
+  end
+  return not params.error or (state.state == 'failed' or state.state == 'cancelled') and hasError(id, text)
+end
+
 -- Whether a task matches; reads only what that takes.
 local function fits(id)
-  if params.type or params.session then
-    local header = redis.call('GETRANGE', PREFIX .. id, 0, HEADER_BYTES - 1):match('^[^\n]*')
-    header = header ~= '' and cjson.decode(header)
+  if params.prefix and id:sub(1, #params.prefix) ~= params.prefix then
+    return false
+  end
+  local header
+  if params.type or params.session or params.since then
+    local line = redis.call('GETRANGE', PREFIX .. id, 0, HEADER_BYTES - 1):match('^[^\n]*')
+    header = line ~= '' and cjson.decode(line)
     if not header or (params.type and header.type ~= params.type) or (params.session and header.session_id ~= params.session) then
       return false
     end
   elseif redis.call('EXISTS', PREFIX .. id) == 0 then
     return false
   end
-  local state = params.status and (redis.call('HGET', LIVE, id) or redis.call('HGET', DONE, id))
-  return not params.status or STATUS[state and stateOf(state).state or 'ready'] == params.status
+  return not (params.status or params.since or params.error) or stateFits(id, header)
 end
 
 local function sizeOf(task)

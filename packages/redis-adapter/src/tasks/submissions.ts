@@ -22,7 +22,7 @@ const MAX_STAGING = 10_000;
 type Redriven =
   | ['redriven', Reply]
   | ['budget_exceeded', number]
-  | ['not_failed' | 'not_found' | 'queue_full' | 'type_forbidden'];
+  | ['not_failed' | 'other_payload' | 'not_found' | 'queue_full' | 'type_forbidden'];
 /** Creation of tasks one by one: submitted, registered, or redriven; see also batches, and `fast/`. */
 export class Submissions {
   constructor(private readonly state: RedisState) {}
@@ -66,12 +66,15 @@ export class Submissions {
     return { ...stored, answer: (stored.answer as string) === 'registered' ? 'registered' : 'replayed' };
   }
 
-  async redrive({ tenantId, taskId, newTaskId, maxWaiting }: RedriveParams): Promise<RedriveResult> {
+  async redrive(params: RedriveParams): Promise<RedriveResult> {
+    const { tenantId, taskId, newTaskId, maxWaiting } = params;
     // A task's record never changes: it is read first, and the step itself checks the state.
     const reply = await this.state.run(tenantId, 'get', taskId);
     const [old] = reply as [Reply];
     if (old === null) return { answer: 'not_found' };
     const { header, payload } = readTask(old);
+    const isChanged = params.payload !== undefined;
+    const text = isChanged ? fieldText(params, 'payload') : payload;
     const task: NewTask = {
       task_id: newTaskId,
       type: header.type,
@@ -90,8 +93,9 @@ export class Submissions {
       id: taskId,
       task: itemOf({ task, onBusy: 'enqueue' }, { redrivenFrom: taskId }),
       max_waiting: Math.min(maxWaiting, Number.MAX_SAFE_INTEGER),
+      ...(isChanged && { anew: true }),
     };
-    const [answer, view] = await this.#redriven(tenantId, taskId, [JSON.stringify(request), payload]);
+    const [answer, view] = await this.#redriven(tenantId, taskId, [JSON.stringify(request), text]);
     if (answer === 'queue_full') this.state.publishAtLimit(tenantId);
     if (answer === 'redriven') return { answer, task: new TaskView(tenantId, readTask(view)) };
     return answer === 'budget_exceeded' ? { answer, retryAt: view } : { answer };

@@ -192,6 +192,16 @@ function iso(at: number): string {
   return kept.text;
 }
 
+/** An error as it is stored: the script `list` expects its code first. */
+export function errorText({ code, ...more }: TaskError): string {
+  return JSON.stringify({ code, ...more });
+}
+
+/** The beginning of a stored error with this code. */
+export function codeText(code: string): string {
+  return JSON.stringify({ code }).slice(0, -1);
+}
+
 /** A task of the wire protocol. A class, like all short-lived values: see ADR 10. */
 export class TaskView implements Task {
   readonly task_id: string;

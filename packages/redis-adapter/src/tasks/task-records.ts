@@ -10,6 +10,8 @@ import {
   type CancelTaskResult,
   type CountTasksParams,
   type CountTasksResult,
+  type DiscardParams,
+  type DiscardResult,
   type ExplainParams,
   type FinishParams,
   type FinishResult,
@@ -39,7 +41,7 @@ import { factsOf } from './explain.js';
 import type { RedisState } from '../scripts/tenant-steps.js';
 import type { Reply } from '../scripts/script-runner.js';
 import type { Submissions } from './submissions.js';
-import { readTask, TaskView } from './task-codec.js';
+import { codeText, errorText, readTask, TaskView } from './task-codec.js';
 
 /** Maximum of tasks scanned by one script, so that none blocks the server for long. */
 const SCANNED_PER_STEP = 250;
@@ -106,6 +108,11 @@ export class RedisTaskRecords implements TaskRecords {
     }
   }
 
+  async discard({ tenantId, taskId }: DiscardParams): Promise<DiscardResult> {
+    const answer = await this.state.change(tenantId, 'discard', taskId);
+    return { answer: answer as DiscardResult['answer'] };
+  }
+
   async finish({ tenantId, taskId, outcome }: FinishParams): Promise<FinishResult> {
     const completed = outcome.kind === 'completed';
     const reason = completed ? TASK_TEXTS.taskCompleted : outcome.error.message;
@@ -113,7 +120,7 @@ export class RedisTaskRecords implements TaskRecords {
       tenantId,
       'finishTask',
       JSON.stringify({ id: taskId, state: outcome.kind, reason }),
-      completed ? fieldText(outcome, 'result') : JSON.stringify(outcome.error),
+      completed ? fieldText(outcome, 'result') : errorText(outcome.error),
     )) as ['finished' | 'already_final' | 'not_tracked', Reply] | ['not_found'];
     return answer === 'not_found' ? { answer } : { answer, task: new TaskView(tenantId, readTask(task)) };
   }
@@ -150,7 +157,8 @@ export class RedisTaskRecords implements TaskRecords {
     const { pageBytes, scannedAtOnce } = this.state.parts.limits;
     const page = new BoundedPage<Task>(limit, pageBytes);
     const { items: tasks } = page;
-    const { status, type, sessionId: session } = filter;
+    const { status, type, sessionId: session, code, since, idPrefix: prefix } = filter;
+    const error = code === undefined ? undefined : codeText(code);
     let lastTaken = after;
     let before = after === undefined ? undefined : Number(after);
     for (let left = scannedAtOnce; ;) {
@@ -163,6 +171,9 @@ export class RedisTaskRecords implements TaskRecords {
         status,
         type,
         session,
+        error,
+        since,
+        prefix,
       };
       const [found, next, scanned, isFull] = (await this.state.run(
         tenantId,

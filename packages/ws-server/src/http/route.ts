@@ -8,6 +8,8 @@ import type { Admission } from '../sockets/admission.js';
 import type { OperatorIdentity, ServiceCredential } from '../auth/identities.js';
 import type { Scope } from '@agent-orchestrator/core/protocol';
 import type { ShownCredential, Tickets } from '../auth/tickets.js';
+import type { OverviewSampler } from '../metrics/overview-sampler.js';
+import type { ServiceBoard } from '../metrics/service-board.js';
 import type { NeutralAnswer, NeutralRequest } from './neutral-request.js';
 import type { PathParams, ValidPath } from './path-params.js';
 
@@ -19,6 +21,8 @@ export interface RouteServices {
   readonly admission: Admission;
   readonly feeds: FeedDirectory;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  readonly board: ServiceBoard;
+  readonly overview: OverviewSampler;
   readonly clock: Clock;
   /** Interval of heartbeats in an event stream, ms. */
   readonly heartbeatMs: number;

@@ -10,18 +10,23 @@ const MAX_CODES = 50;
 const MAX_SERVICES = 50;
 const MAX_MODELS = 50;
 
-/** Adds what runs and calls of this process do, from the orchestrator's hooks. */
-export function addRunMetrics(orchestrator: Orchestrator, registry: Registry): void {
+/** Adds what runs and calls of this process do, from the orchestrator's hooks. Returns a function that ends it. */
+export function addRunMetrics(orchestrator: Orchestrator, registry: Registry): () => void {
   const codes = new BoundedLabel(MAX_CODES);
   const codeOf: CodeOf = (error) => (error ? codes.of(error.code) : '');
-  watchRuns(orchestrator, [registry], codeOf);
-  watchCalls(orchestrator, [registry], codeOf);
-  watchTokens(orchestrator, [registry]);
+  const ends = [
+    ...watchRuns(orchestrator, [registry], codeOf),
+    watchCalls(orchestrator, [registry], codeOf),
+    watchTokens(orchestrator, [registry]),
+  ];
+  return () => {
+    for (const end of ends) end();
+  };
 }
 
 type CodeOf = (error: { readonly code: string } | undefined) => string;
 
-function watchRuns(orchestrator: Orchestrator, registers: Registry[], codeOf: CodeOf): void {
+function watchRuns(orchestrator: Orchestrator, registers: Registry[], codeOf: CodeOf): (() => void)[] {
   const types = new BoundedLabel(MAX_TYPES);
   const waits = new Histogram({
     name: 'orchestrator_task_wait_seconds',
@@ -43,18 +48,20 @@ function watchRuns(orchestrator: Orchestrator, registers: Registry[], codeOf: Co
     labelNames: ['type', 'outcome', 'code'],
     registers,
   });
-  orchestrator.on('runStarted', ({ type, waitedMs }) => {
-    if (waitedMs !== undefined) waits.observe({ type: types.of(type) }, waitedMs / 1_000);
-  });
-  orchestrator.on('runEnded', ({ type, durationMs }) =>
-    durations.observe({ type: types.of(type) }, durationMs / 1_000),
-  );
-  orchestrator.on('taskEnded', ({ type, outcome, error }) =>
-    ends.inc({ type: types.of(type), outcome, code: codeOf(error) }),
-  );
+  return [
+    orchestrator.on('runStarted', ({ type, waitedMs }) => {
+      if (waitedMs !== undefined) waits.observe({ type: types.of(type) }, waitedMs / 1_000);
+    }),
+    orchestrator.on('runEnded', ({ type, durationMs }) =>
+      durations.observe({ type: types.of(type) }, durationMs / 1_000),
+    ),
+    orchestrator.on('taskEnded', ({ type, outcome, error }) =>
+      ends.inc({ type: types.of(type), outcome, code: codeOf(error) }),
+    ),
+  ];
 }
 
-function watchCalls(orchestrator: Orchestrator, registers: Registry[], codeOf: CodeOf): void {
+function watchCalls(orchestrator: Orchestrator, registers: Registry[], codeOf: CodeOf): () => void {
   const services = new BoundedLabel(MAX_SERVICES);
   const calls = new Counter({
     name: 'orchestrator_service_calls_total',
@@ -69,7 +76,7 @@ function watchCalls(orchestrator: Orchestrator, registers: Registry[], codeOf: C
     buckets: CALL_SECONDS,
     registers,
   });
-  orchestrator.on('callEnded', ({ service: name, outcome, error, durationMs, cached }) => {
+  return orchestrator.on('callEnded', ({ service: name, outcome, error, durationMs, cached }) => {
     // Nothing was sent: it says nothing of the service.
     if (cached === true) return;
     const service = services.of(name);
@@ -78,7 +85,7 @@ function watchCalls(orchestrator: Orchestrator, registers: Registry[], codeOf: C
   });
 }
 
-function watchTokens(orchestrator: Orchestrator, registers: Registry[]): void {
+function watchTokens(orchestrator: Orchestrator, registers: Registry[]): () => void {
   const models = new BoundedLabel(MAX_MODELS);
   const tokens = new Counter({
     name: 'orchestrator_tokens_total',
@@ -92,7 +99,7 @@ function watchTokens(orchestrator: Orchestrator, registers: Registry[]): void {
     labelNames: ['model'],
     registers,
   });
-  orchestrator.on('tokensUsed', ({ usage }) => {
+  return orchestrator.on('tokensUsed', ({ usage }) => {
     const model = models.of(usage.model);
     const { tokens: total, prompt_tokens: prompt = 0, completion_tokens: completion = 0, cost = 0 } = usage;
     const other = Math.max(0, total - prompt - completion);

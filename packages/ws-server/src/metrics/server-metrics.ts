@@ -26,6 +26,7 @@ export class ServerMetrics {
   readonly #requests: Counter<'method' | 'route' | 'status'>;
   readonly #durations: Histogram<'method' | 'route'>;
   readonly #eventLag: Histogram;
+  readonly #unwatch: () => void;
   #ofProcess = false;
 
   /** @param refused requests refused by a rate limit, by limit. */
@@ -54,7 +55,7 @@ export class ServerMetrics {
     const info = 'Constant 1, with the role of the process and the version of its server.';
     this.#gauge('info', info, ['role', 'version'], (set) => set(1, { role: orchestrator.role, version }));
     this.#describeStorage(clock);
-    addRunMetrics(orchestrator, this.#registry);
+    this.#unwatch = addRunMetrics(orchestrator, this.#registry);
     addQueueMetrics(orchestrator, this.#registry, clock);
     this.#counter('rate_limited_total', 'Requests refused by a rate limit.', ['limit'], (set) => {
       for (const [limit, count] of Object.entries(refused)) set(count, { limit });
@@ -75,6 +76,11 @@ export class ServerMetrics {
     if (this.#ofProcess) return;
     this.#ofProcess = true;
     collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** Ends the listeners of the orchestrator's hooks. */
+  stop(): void {
+    this.#unwatch();
   }
 
   answered({ method, route }: RouteLabel, status: number, seconds: number): void {

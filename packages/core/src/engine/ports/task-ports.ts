@@ -22,6 +22,7 @@ export function taskRecords(gate: CommandGate): TaskRecords {
       return gate.execute('tasks.register', { ...limited(params), ...finiteCall });
     },
     redrive: async (params) => gate.execute('tasks.redrive', limited(params)),
+    discard: async (params) => gate.execute('tasks.discard', params),
     finish: async (params) => gate.execute('tasks.finish', params),
     progress: async (params) => gate.execute('tasks.progress', params),
     get: async (params) => gate.read('tasks.get', params),

@@ -1,4 +1,4 @@
-import { bytesOf, readJson } from '../kept-json.js';
+import { bytesOf, isSameJson, readJson } from '../kept-json.js';
 import type { Task } from '../../protocol/task.js';
 import { TASK_TEXTS } from '../../protocol/task-texts.js';
 import type {
@@ -51,7 +51,9 @@ export class Submissions {
       if (!isSameRequest(known, idempotency) || !('spec' in known.entry)) {
         return { answer: 'idempotency_conflict' };
       }
-      return this.stored('replayed', tenant, known.entry);
+      // A task that was removed since: the request is a new one.
+      if (tenant.tasks.get(known.entry.spec.task_id) === known.entry)
+        return this.stored('replayed', tenant, known.entry);
     }
     const same = tenant.tasks.get(submission.task.task_id);
     if (same)
@@ -202,7 +204,11 @@ export class Submissions {
     if (!old) return { answer: 'not_found' };
     if (old.state !== 'failed' || old.startedAt === undefined) return { answer: 'not_failed' };
     const known = old.redrivenTo === undefined ? undefined : tenant.tasks.get(old.redrivenTo);
-    if (known) return { answer: 'redriven', task: viewTask(tenant.tenantId, known) };
+    if (known) {
+      const isOther = params.payload !== undefined && !isSameJson(known.payload, params.payload);
+      if (isOther) return { answer: 'other_payload' };
+      return { answer: 'redriven', task: viewTask(tenant.tenantId, known) };
+    }
     // Its new task has ended and is no longer kept: what it has done is not to be done again.
     if (old.redrivenTo !== undefined) return { answer: 'not_failed' };
     if (this.isFull(tenant, 1, params.maxWaiting)) return { answer: 'queue_full' };
@@ -210,16 +216,24 @@ export class Submissions {
     const refusal = this.limitRefusal(tenant, spec);
     if (refusal) return refusal;
     old.redrivenTo = params.newTaskId;
+    const { payload: other, newTaskId: task_id } = params;
+    const payload = other === undefined ? readJson(old.payload) : other;
+    const inherited = other === undefined && {
+      seed: old.seed,
+      startedAt: old.startedAt,
+      version: old.version,
+    };
     const entry = this.store(
       tenant,
-      { task: { ...spec, payload: readJson(old.payload), task_id: params.newTaskId }, onBusy: 'enqueue' },
-      {
-        redrivenFrom: params.taskId,
-        seed: old.seed,
-        startedAt: old.startedAt,
-        version: old.version,
-      },
+      { task: { ...spec, payload, task_id }, onBusy: 'enqueue' },
+      { redrivenFrom: params.taskId, ...inherited },
     );
+    if (inherited) this.inherit(old, entry);
+    return { answer: 'redriven', task: viewTask(tenant.tenantId, entry) };
+  }
+
+  /** The successes of a dead letter's journal. */
+  private inherit(old: TaskEntry, entry: TaskEntry): void {
     for (const step of old.journal.steps.values()) {
       if (!step.outcome?.ok) continue;
       const journal = entry.ownJournal;
@@ -229,7 +243,6 @@ export class Submissions {
       journal.bytes += step.outcomeBytes;
     }
     entry.inherited = entry.journal.rev;
-    return { answer: 'redriven', task: viewTask(tenant.tenantId, entry) };
   }
 
   private refusal(tenant: TenantState, submission: Submission): Refusal | undefined {

@@ -154,7 +154,7 @@ export class TaskEntry {
   diagnostic: Diagnostic | undefined = undefined;
 
   readonly spec: Omit<NewTask, 'payload'>;
-  readonly payload: KeptJson;
+  payload: KeptJson;
   /** Calls of steps that the current attempt did not inherit. */
   dropped: readonly CallEntry[] = NO_CALLS;
   /** Size of payload, result and journal, as JSON. */
@@ -183,6 +183,16 @@ export class TaskEntry {
   charge(bytes: number): void {
     this.bytes += bytes;
     this.tenant.charge(bytes);
+  }
+
+  /** Drops all large values of a removed task, which its timers still refer to. */
+  forget(): void {
+    this.payload = null;
+    this.journal = EMPTY_JOURNAL;
+    this.dropped = NO_CALLS;
+    this.result = undefined;
+    this.error = undefined;
+    this.diagnostic = undefined;
   }
 
   /** The journal for writing: replaces the shared empty one. */

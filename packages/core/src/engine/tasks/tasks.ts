@@ -9,6 +9,8 @@ import type {
   CancelTaskResult,
   CountTasksParams,
   CountTasksResult,
+  DiscardParams,
+  DiscardResult,
   ExplainParams,
   FinishParams,
   FinishResult,
@@ -22,6 +24,7 @@ import type {
   ReportProgressResult,
   SignalParams,
   SignalResult,
+  TaskFilter,
 } from '../../storage/task-records.js';
 import { isFinalState, statusOf } from '../../protocol/task-state.js';
 import { viewBatch } from './batch-view.js';
@@ -30,6 +33,8 @@ import type { EngineState } from '../engine-state.js';
 import { type CallOutcomes, jsonBytes } from '../journal/call-outcomes.js';
 import { explain } from '../../storage/explain.js';
 import { factsOf } from './explain.js';
+import { removeTask } from './removal.js';
+import type { TaskEntry } from './task-entry.js';
 import type { TaskLife } from './task-life.js';
 import { viewTask } from './task-view.js';
 
@@ -111,7 +116,6 @@ export class Tasks {
   }
 
   list(params: ListTasksParams): ListTasksResult {
-    const { status, type, sessionId } = params.filter;
     const before = params.after === undefined ? Number.POSITIVE_INFINITY : Number(params.after);
     const page = new BoundedPage<Task>(params.limit, this.state.limits.pageBytes);
     const { items: tasks } = page;
@@ -122,9 +126,7 @@ export class Tasks {
       if (scanned === this.state.limits.scannedAtOnce) return { tasks, next: String(last) };
       scanned += 1;
       last = entry.sequence;
-      if (status !== undefined && statusOf(entry.state) !== status) continue;
-      if (type !== undefined && entry.spec.type !== type) continue;
-      if (sessionId !== undefined && entry.spec.session_id !== sessionId) continue;
+      if (!fits(entry, params.filter)) continue;
       if (page.isFull || !page.take(viewTask(params.tenantId, entry)))
         return { tasks, next: String(lastTaken) };
       lastTaken = last;
@@ -143,6 +145,15 @@ export class Tasks {
     if (!entry) return { answer: 'not_found' };
     const answer = this.life.cancel(tenant, entry, params.reason, params.graceMs);
     return { answer, task: viewTask(params.tenantId, entry) };
+  }
+
+  discard({ tenantId, taskId }: DiscardParams): DiscardResult {
+    const tenant = this.state.lookUp(tenantId);
+    const entry = tenant.tasks.get(taskId);
+    if (!entry) return { answer: 'not_found' };
+    if (entry.state !== 'failed') return { answer: 'not_failed' };
+    removeTask(tenant, entry);
+    return { answer: 'discarded' };
   }
 
   signal(params: SignalParams): SignalResult {
@@ -194,4 +205,15 @@ export class Tasks {
     const entry = tenant.tasks.get(taskId);
     return entry && explain(factsOf(this.state, tenant, entry));
   }
+}
+
+function fits(entry: TaskEntry, { status, type, sessionId, code, since, idPrefix }: TaskFilter): boolean {
+  return (
+    (status === undefined || statusOf(entry.state) === status) &&
+    (type === undefined || entry.spec.type === type) &&
+    (sessionId === undefined || entry.spec.session_id === sessionId) &&
+    (code === undefined || entry.error?.code === code) &&
+    (since === undefined || entry.updatedAt >= since) &&
+    (idPrefix === undefined || entry.spec.task_id.startsWith(idPrefix))
+  );
 }

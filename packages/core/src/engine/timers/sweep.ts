@@ -6,8 +6,9 @@ import type { Timer } from './timer-queue.js';
 import type { TimerTarget, EngineState, OtherTimer, TaskTimer } from '../engine-state.js';
 import type { Sessions } from '../sessions/sessions.js';
 import { cancelledError, type TaskLife } from '../tasks/task-life.js';
+import { removeTask } from '../tasks/removal.js';
 import { type StepEntry, TaskEntry } from '../tasks/task-entry.js';
-import { type BatchEntry, jobKey, type TenantState } from '../tenants/tenant-state.js';
+import type { BatchEntry, TenantState } from '../tenants/tenant-state.js';
 
 /** Tenants checked for emptiness in each sweep. */
 const TENANTS_A_SWEEP = 100;
@@ -126,7 +127,7 @@ export class Sweep {
 
   private performOnTask(kind: TaskTimer, entry: TaskEntry, now: number): boolean {
     const { tenant } = entry;
-    if (kind === 'retention') return this.remove(tenant, entry);
+    if (kind === 'retention') return removeTask(tenant, entry);
     if (isFinalState(entry.state)) return false;
     switch (kind) {
       case 'start':
@@ -272,22 +273,6 @@ export class Sweep {
     if (kept < 0 && batch.passed === batch.items.length) return tenant.batches.delete(target.id);
     this.state.schedule('batch', kept < 0 ? now : now + this.state.limits.retentionMs, target);
     return false;
-  }
-
-  private remove(tenant: TenantState, entry: TaskEntry): boolean {
-    const inJournal = [...entry.journal.steps.values()].flatMap((step) => step.calls);
-    for (const call of [...inJournal, ...entry.dropped]) {
-      tenant.calls.delete(call.callId);
-      const key = call.jobId === undefined ? undefined : jobKey(call.service, call.jobId);
-      if (key !== undefined && tenant.jobs.get(key) === call.callId) tenant.jobs.delete(key);
-    }
-    tenant.counts[entry.state as 'completed' | 'failed' | 'cancelled'] -= 1;
-    tenant.charge(-entry.bytes);
-    const items = entry.batch?.items ?? [];
-    const at = items.indexOf(entry);
-    if (at >= 0) items[at] = { goneId: entry.spec.task_id, state: entry.state };
-    tenant.tasksInOrder.remove(entry.sequence);
-    return tenant.tasks.delete(entry.spec.task_id);
   }
 }
 

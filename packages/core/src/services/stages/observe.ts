@@ -3,10 +3,11 @@ import type { Clock } from '../../runtime/clock.js';
 import type { CallEnded, Hooks } from '../../runtime/hooks.js';
 import type { CallStage, OutboundCall, SendResult } from '../call-stage.js';
 
-/** Emits `callEnded` for each call, also for one that ends by a rejection, if anything listens. */
+/** Emits `callStarted` and `callEnded` for each call, also for one that ends by a rejection, if anything listens. */
 export function observe(clock: Clock, hooks: Hooks): CallStage {
   return async (outbound, next) => {
-    if (!hooks.has('callEnded')) return next(outbound);
+    if (!hooks.has('callEnded') && !hooks.has('callStarted')) return next(outbound);
+    hooks.emit('callStarted', aboutOf(outbound));
     const sentAt = clock.now();
     const emit = (ended: Ended) => {
       hooks.emit('callEnded', { ...aboutOf(outbound), durationMs: clock.now() - sentAt, ...ended });

@@ -1,7 +1,7 @@
 -- Timers. Each one checks its condition when it fires, since much may have changed. Names used by some of them only are in a
 -- block: a script has room for 200 locals.
 -- @include generated/rules journal/early_reports journal/outcomes journal/steps queue/ready scripts/due scripts/system
--- @include scripts/tenant scripts/time sessions/session tasks/cancellation tasks/groups tasks/state tasks/task
+-- @include scripts/tenant scripts/time sessions/session tasks/cancellation tasks/groups tasks/removal tasks/task
 -- @include tasks/task_end tenants/settings
 local timers = {}
 -- Maximum of events, tasks of @created, and items of a batch that are looked at in a step.
@@ -76,6 +76,10 @@ end
 function timers.deadline(id)
   local task = liveTask(id)
   if not task then
+    return false
+  end
+  -- The deadline of a discarded task whose id another one has by now: that has its own.
+  if math.max(task.header.at, task.header.run_at or 0) + task.header.timeout > now then
     return false
   end
   local message = taskTimedOutText(task.header.timeout)
@@ -215,67 +219,15 @@ function timers.batch(id)
   return true
 end
 
-do
-  local function forgetCall(service, call)
-    redis.call('HDEL', CALLS, call.id)
-    local field = call.job and service .. '\n' .. call.job
-    if field and redis.call('HGET', JOBS, field) == call.id then
-      redis.call('HDEL', JOBS, field)
-    end
-  end
+timers.forget = removal.forgetCalls
 
-  -- Forgets the calls of a removed task, those of its steps and those that were dropped, a portion a time.
-  function timers.forget(sequence)
-    for _, kind in ipairs({ ':steps', ':dropped' }) do
-      local key = PREFIX .. '@gone:' .. sequence .. kind
-      local some = redis.call('HRANDFIELD', key, CALLS_AT_ONCE, 'WITHVALUES')
-      local names = {}
-      for at = 1, #some, 2 do
-        local known = cjson.decode(some[at + 1])
-        for _, call in ipairs(kind == ':dropped' and { known } or known.calls or {}) do
-          forgetCall(known.service, call)
-        end
-        names[#names + 1] = some[at]
-      end
-      spend(2 * #names / STEPS_PER_TIMER)
-      if #names > 0 then
-        redis.call('HDEL', key, unpack(names))
-      end
-      if #names == CALLS_AT_ONCE then
-        schedule('forget', now, sequence)
-        return false
-      end
-    end
+function timers.retention(id)
+  local task = load(id)
+  if not task or not isFinal(task) then
     return false
   end
-
-  function timers.retention(id)
-    local task = load(id)
-    if not task or not isFinal(task) then
-      return false
-    end
-    local key = PREFIX .. id
-    addStored(-redis.call('STRLEN', key) - outcomeBytes(key, redis.call('HGET', DONE, id) or '') - (task.bytes or 0) - (task.mail or 0))
-    redis.call('UNLINK', key, key .. ':result', key .. ':outcomes', key .. ':changes', key .. ':mailbox', key .. ':signals')
-    redis.call('HDEL', DONE, id)
-    redis.call('ZREM', PREFIX .. '@old', id)
-    local batch = batchKey(task)
-    if batch and redis.call('EXISTS', batch) == 1 then
-      redis.call('HSET', batch .. ':gone', id, task.state)
-    end
-    addMeta(task.state, -1)
-    tasks[id] = false
-    if task.journal then
-      local gone = PREFIX .. '@gone:' .. task.header.sequence
-      for _, kind in ipairs({ ':steps', ':dropped' }) do
-        if redis.call('EXISTS', key .. kind) == 1 then
-          redis.call('RENAME', key .. kind, gone .. kind)
-        end
-      end
-      timers.forget(task.header.sequence)
-    end
-    return true
-  end
+  removal.remove(task)
+  return true
 end
 
 -- Nothing of the tenant is kept any more: its counters go at the end of this step.

@@ -1,18 +1,24 @@
 import { isFinal } from '@agent-orchestrator/core';
+import type { BulkOptions } from '@agent-orchestrator/core/server';
 import {
   cacheInvalidationSchema,
   cancelBodySchema,
   deadLetterFilterSchema,
+  errorCodeSchema,
+  idPrefixSchema,
   idSchema,
+  optionalJsonSchema,
   pageQuery,
+  sinceSchema,
   TASK_STATUSES,
   taskTypeSchema,
   tenantPatchSchema,
 } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
-import { followSystemEvents } from '../follow-system-events.js';
 import { present } from '../present.js';
-import { json, type Route, route } from '../route.js';
+import type { NeutralRequest } from '../neutral-request.js';
+import { overviewRoutes } from './admin-overview.js';
+import { json, type Route, route, type RouteServices } from '../route.js';
 import { usageQuery, usageRange } from './usage.js';
 
 const pageQuerySchema = z.strictObject(pageQuery);
@@ -20,11 +26,17 @@ const taskQuerySchema = z.strictObject({
   status: z.enum(TASK_STATUSES).optional(),
   type: taskTypeSchema.optional(),
   session_id: idSchema.optional(),
+  code: errorCodeSchema.optional(),
+  since: sinceSchema.optional(),
+  prefix: idPrefixSchema.optional(),
   ...pageQuery,
 });
 const deadLetterQuerySchema = z.strictObject({
   tenant: idSchema,
   type: taskTypeSchema.optional(),
+  code: errorCodeSchema.optional(),
+  since: sinceSchema.optional(),
+  prefix: idPrefixSchema.optional(),
   ...pageQuery,
 });
 const queueQuerySchema = z.strictObject({ tenant: idSchema.optional(), ...pageQuery });
@@ -34,7 +46,7 @@ const bulkBodySchema = z.strictObject({
   cursor: pageQuery.cursor.nullable(),
 });
 const journalQuerySchema = z.strictObject({ after: z.coerce.number().int().min(0).max(1e9).optional() });
-const noFieldsSchema = z.strictObject({});
+const redriveBodySchema = z.strictObject({ payload: optionalJsonSchema });
 
 const TENANT = '/admin/v1/tenants/{tenant_id}';
 const TASK = `${TENANT}/tasks/{task_id}` as const;
@@ -98,10 +110,11 @@ const taskRoutes: readonly Route[] = [
     method: 'GET',
     path: `${TENANT}/tasks`,
     who: 'operator',
-    summary: 'Tasks of a tenant, newest first.',
+    summary:
+      'Tasks of a tenant, newest first; "code" of an error, "since" the last change, "prefix" of the id.',
     query: taskQuerySchema,
-    async handle({ params, query: { session_id: sessionId, ...query }, admin }) {
-      return json(200, await admin.tasks({ tenantId: params.tenant_id, sessionId, ...query }));
+    async handle({ params, query: { session_id: sessionId, prefix: idPrefix, ...query }, admin }) {
+      return json(200, await admin.tasks({ tenantId: params.tenant_id, sessionId, idPrefix, ...query }));
     },
   }),
   route({
@@ -133,6 +146,15 @@ const taskRoutes: readonly Route[] = [
     },
   }),
   route({
+    method: 'GET',
+    path: `${TASK}/timeline`,
+    who: 'operator',
+    summary: 'Attempts and steps of a task with their times.',
+    async handle({ params, admin }) {
+      return json(200, await admin.timeline(taskOf(params)));
+    },
+  }),
+  route({
     method: 'POST',
     path: `${TASK}/cancel`,
     who: 'operator',
@@ -148,10 +170,10 @@ const taskRoutes: readonly Route[] = [
     path: `${TASK}/redrive`,
     who: 'operator',
     summary:
-      'Run a failed task again without its successful steps: 202 with the new task, the same one when repeated.',
-    body: noFieldsSchema.nullish(),
-    async handle({ params, admin }) {
-      return json(202, await admin.redrive(taskOf(params)));
+      'Run a failed task again without its successful steps, or with another payload and all steps: 202 with the new task, the same one when repeated.',
+    body: redriveBodySchema.nullish(),
+    async handle({ params, body, admin }) {
+      return json(202, await admin.redrive({ ...taskOf(params), payload: body?.payload }));
     },
   }),
 ];
@@ -163,8 +185,8 @@ const deadLetterRoutes: readonly Route[] = [
     who: 'operator',
     summary: 'Failed tasks of a tenant, newest first.',
     query: deadLetterQuerySchema,
-    async handle({ query: { tenant: tenantId, ...query }, admin }) {
-      return json(200, await admin.tasks({ tenantId, status: 'failed', ...query }));
+    async handle({ query: { tenant: tenantId, prefix: idPrefix, ...query }, admin }) {
+      return json(200, await admin.tasks({ tenantId, status: 'failed', idPrefix, ...query }));
     },
   }),
   route({
@@ -175,10 +197,18 @@ const deadLetterRoutes: readonly Route[] = [
       'Redrive the failed tasks that fit a filter, at most 1,000 at a time; "dry_run" only counts them.',
     body: bulkBodySchema,
     async handle({ body, admin, request, services }) {
-      const { filter, dry_run: dryRun, cursor } = body;
-      const signal = AbortSignal.any([request.signal, services.stopping]);
-      const options = { dryRun: dryRun ?? undefined, cursor: cursor ?? undefined, signal };
-      return json(200, await admin.redriveAll(filter, options));
+      return json(200, await admin.redriveAll(body.filter, bulkOptions(body, request, services)));
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/admin/v1/dead-letters/discard',
+    who: 'operator',
+    summary:
+      'Remove the failed tasks that fit a filter, at most 1,000 at a time; "dry_run" only counts them.',
+    body: bulkBodySchema,
+    async handle({ body, admin, request, services }) {
+      return json(200, await admin.discardAll(body.filter, bulkOptions(body, request, services)));
     },
   }),
 ];
@@ -198,25 +228,18 @@ export const adminRoutes: readonly Route[] = [
       return json(200, { rows: await admin.usage({ tenantId, ...usageRange(query) }) });
     },
   }),
-  route({
-    method: 'GET',
-    path: '/admin/v1/workers',
-    who: 'operator',
-    summary: 'Live workers and the task types they run.',
-    async handle({ admin }) {
-      return json(200, { items: await admin.workers() });
-    },
-  }),
-  route({
-    method: 'GET',
-    path: '/admin/v1/system-events',
-    who: 'operator',
-    summary: 'Follow system events (SSE): recent ones, then new ones; best effort.',
-    handle: ({ request, services, admin, credential }) =>
-      followSystemEvents({ request, services, admin, credential }),
-  }),
+  ...overviewRoutes,
 ];
 
 function taskOf(params: { readonly tenant_id: string; readonly task_id: string }) {
   return { tenantId: params.tenant_id, taskId: params.task_id };
+}
+
+function bulkOptions(
+  { dry_run: dryRun, cursor }: z.output<typeof bulkBodySchema>,
+  request: NeutralRequest,
+  services: RouteServices,
+): BulkOptions {
+  const signal = AbortSignal.any([request.signal, services.stopping]);
+  return { dryRun: dryRun ?? undefined, cursor: cursor ?? undefined, signal };
 }

@@ -2,9 +2,12 @@ import { isFinal } from '@agent-orchestrator/core';
 import { TASK_STATUSES } from '@agent-orchestrator/core/protocol';
 import {
   cancelBodySchema,
+  errorCodeSchema,
+  idPrefixSchema,
   idSchema,
   pageQuery,
   signalBodySchema,
+  sinceSchema,
   taskSubmissionSchema,
   taskTypeSchema,
 } from '@agent-orchestrator/core/protocol';
@@ -19,6 +22,9 @@ const listQuerySchema = z.object({
   status: z.enum(TASK_STATUSES).optional(),
   type: taskTypeSchema.optional(),
   session_id: idSchema.optional(),
+  code: errorCodeSchema.optional(),
+  since: sinceSchema.optional(),
+  prefix: idPrefixSchema.optional(),
   ...pageQuery,
 });
 
@@ -47,8 +53,8 @@ export const taskRoutes: readonly Route[] = [
     scope: 'tasks',
     summary: 'List tasks, newest first.',
     query: listQuerySchema,
-    async handle({ query, tenant }) {
-      return json(200, await tenant.tasks.list(present(query)));
+    async handle({ query: { session_id: sessionId, prefix: idPrefix, ...query }, tenant }) {
+      return json(200, await tenant.tasks.list(present({ ...query, sessionId, idPrefix })));
     },
   }),
   route({
