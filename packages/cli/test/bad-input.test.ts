@@ -89,7 +89,7 @@ const IDS: readonly BadInput[] = [
   [['tasks', 'tail', '-s', 'a b'], 2, /session-id: expected 1 to 64 letters.*got "a b"/],
   [['tasks', 'tail', '-s', 'nope'], 3, /no session "nope"/],
   [['sessions', 'show', '..'], 2, /session-id: expected 1 to 64 letters/],
-  [['sessions', 'show', 'nope'], 3, /no session "nope"/],
+  [['sessions', 'show', 'nope'], 3, /none of the newest 1,000 sessions has an id that begins with "nope"/],
   [['chat', '-s', 'nope', 'hi'], 3, /no session "nope"/],
   [['chat', '-c', 'hi'], 3, /no session to continue/],
   [['run', 'query', '-s', 'nope'], 3, /no session "nope"/],
