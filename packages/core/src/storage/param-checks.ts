@@ -176,6 +176,16 @@ export const fields = (checks: Readonly<Record<string, Check>>): Check => {
   };
 };
 
+/** Like `fields`, without others: for what is stored as it is. */
+export const picked = (checks: Readonly<Record<string, Check>>): Check => {
+  const check = fields(checks);
+  return (value, path) => {
+    const checked = check(value, path) as Readonly<Record<string, unknown>>;
+    const known = Object.keys(checks).filter((key) => checked[key] !== undefined);
+    return Object.fromEntries(known.map((key) => [key, checked[key]]));
+  };
+};
+
 /** An array of at most `max` elements. */
 export const list =
   (check: Check, max: number): Check =>

@@ -20,6 +20,7 @@ import {
   oneOf,
   optional,
   ParamRefused,
+  picked,
   span,
   spanOrNone,
   text,
@@ -215,7 +216,7 @@ export const report = fields({
 });
 
 /** A change of a tenant's settings. */
-export const tenantChange = fields({
+export const tenantChange = picked({
   tenantId,
   weight: optional(whole(1)),
   maxRunning: orNone(whole(1)),
@@ -228,7 +229,7 @@ export const tenantChange = fields({
   budgets: orNone(
     filled(
       list(
-        fields({
+        picked({
           period: oneOf('day', 'month'),
           tokens: optional(whole(1)),
           cost: optional(amount),
@@ -238,7 +239,7 @@ export const tenantChange = fields({
     ),
   ),
   rates: orNone(
-    fields({
+    picked({
       requestsPerMinute: orNone(rate),
       burst: orNone(rate),
       callsPerMinute: orNone(ratesByName),
