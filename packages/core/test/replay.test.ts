@@ -232,7 +232,7 @@ describe('failures', () => {
     });
   });
 
-  it('that are retryable get new tries with new call ids, three in all, then another attempt', async () => {
+  it('that are retryable get new tries with new call ids, three in all, and no other attempt', async () => {
     h.orchestrator.workflow('stubborn', async (ctx) => {
       const first = await ctx.call('slow', 'good');
       return { first, second: await ctx.call('slow', 'bad') };
@@ -252,14 +252,33 @@ describe('failures', () => {
       await h.clock.advance(2_000);
     }
     expect(h.calls.slice(1, 4).map((call) => call.attempt)).toEqual([1, 2, 3]);
-    expect(new Set(h.calls.map((call) => call.call_id)).size).toBe(5);
-    expect(await h.ended(task)).toMatchObject({ status: 'processing', attempt: 2 });
-    expect(h.calls.map((call) => call.operation)).toEqual(['good', 'bad', 'bad', 'bad', 'bad']);
-    await complete(5, 'at last');
+    expect(new Set(h.calls.map((call) => call.call_id)).size).toBe(4);
+    await h.clock.advance(5 * 60_000);
     expect(await h.ended(task)).toMatchObject({
-      status: 'completed',
-      result: { first: 'kept', second: 'at last' },
+      status: 'failed',
+      attempt: 1,
+      error: { code: 'service_error', message: 'busy', retryable: false },
     });
+    expect(h.calls.map((call) => call.operation)).toEqual(['good', 'bad', 'bad', 'bad']);
+  });
+
+  it('that ask for more time than a resend waits are followed by an attempt no earlier', async () => {
+    const askedAt: number[] = [];
+    h.orchestrator.service('busy', {
+      run: () => {
+        askedAt.push(h.clock.now());
+        if (askedAt.length > 1) return 'served';
+        throw new OrchestratorError('rate_limited', 'come back later', { retryAfterMs: 120_000 });
+      },
+    });
+    h.orchestrator.workflow('waits', (ctx) => ctx.call('busy', 'work'));
+    await h.orchestrator.start();
+    const task = await h.acme.tasks.submit({ type: 'waits' });
+    await h.clock.advance(119_000);
+    expect(askedAt).toHaveLength(1);
+    await h.clock.advance(5_000);
+    expect(await h.ended(task)).toMatchObject({ status: 'completed', attempt: 2, result: 'served' });
+    expect((askedAt[1] ?? 0) - (askedAt[0] ?? 0)).toBeGreaterThanOrEqual(120_000);
   });
 
   it('exhaust the attempts', async () => {

@@ -527,7 +527,7 @@ describe('hosts', () => {
     await orchestrator.start();
     const task = await orchestrator.tenant('acme').tasks.submit({ type: 'waits', max_attempts: 1 });
     await h.clock.advance(60_000);
-    expect(await outcome(task)).toEqual(['attempts_exhausted', false, expect.stringContaining('1000 ms')]);
+    expect(await outcome(task)).toEqual(['timeout', false, expect.stringContaining('1000 ms')]);
     expect(aborted).toMatchObject([{ code: 'timeout' }, {}, {}, {}, {}]);
   });
 

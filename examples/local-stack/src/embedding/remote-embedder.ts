@@ -1,13 +1,7 @@
 import { type JsonValue } from '@agent-orchestrator/core';
 import { JsonRefusedError, parseJson, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
-import {
-  type ModelEndpoint,
-  modelFailed,
-  postToModel,
-  textOf,
-  withinModelLimits,
-} from '../models/model-endpoint.js';
+import { askModel, type ModelEndpoint, modelFailed, postToModel, textOf } from '../models/model-endpoint.js';
 import type { Embedder } from './embedder.js';
 
 /** 32 vectors of 4,096 numbers of 20 characters each, with some margin. */
@@ -38,23 +32,24 @@ export class RemoteEmbedder implements Embedder {
 
   async embed(texts: readonly string[], options: { signal: AbortSignal; model?: string | undefined }) {
     const model = options.model ?? this.model;
-    const body = await withinModelLimits(this.#endpoint, options.signal, async (signal) => {
+    return askModel(this.#endpoint, options.signal, async (signal) => {
       const response = await postToModel(this.#endpoint, 'embeddings', { model, input: [...texts] }, signal);
       let text = '';
       for await (const part of textOf(response, MAX_BYTES)) text += part;
-      return text;
+      return { ...vectorsIn(text, texts.length), model };
     });
-    const parsed = answerSchema.safeParse(parsedOrUndefined(body));
-    if (!parsed.success) throw modelFailed('answered with something else than embeddings');
-    const vectors = parsed.data.data.toSorted((a, b) => a.index - b.index).map(({ embedding }) => embedding);
-    const length = vectors[0]?.length;
-    if (vectors.length !== texts.length || vectors.some((vector) => vector.length !== length)) {
-      throw modelFailed(
-        `answered with ${vectors.length} embeddings of mixed sizes for ${texts.length} texts`,
-      );
-    }
-    return { vectors, tokens: parsed.data.usage?.total_tokens ?? 0, model };
   }
+}
+
+function vectorsIn(body: string, expected: number) {
+  const parsed = answerSchema.safeParse(parsedOrUndefined(body));
+  if (!parsed.success) throw modelFailed('answered with something else than embeddings');
+  const vectors = parsed.data.data.toSorted((a, b) => a.index - b.index).map(({ embedding }) => embedding);
+  const length = vectors[0]?.length;
+  if (vectors.length !== expected || vectors.some((vector) => vector.length !== length)) {
+    throw modelFailed(`answered with ${vectors.length} embeddings of mixed sizes for ${expected} texts`);
+  }
+  return { vectors, tokens: parsed.data.usage?.total_tokens ?? 0 };
 }
 
 function parsedOrUndefined(text: string): JsonValue | undefined {

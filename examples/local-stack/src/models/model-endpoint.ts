@@ -1,4 +1,7 @@
 import { type JsonObject, OrchestratorError } from '@agent-orchestrator/core';
+import { fullJitter, readRetryAfter } from '@agent-orchestrator/core/protocol';
+import { pause } from '@agent-orchestrator/core/server';
+import { systemClock, systemRandom } from '@agent-orchestrator/core/storage';
 
 /** An OpenAI-compatible server: OpenAI, Ollama, vLLM, llama.cpp, LM Studio, … */
 export interface ModelEndpoint {
@@ -9,12 +12,20 @@ export interface ModelEndpoint {
   readonly model: string;
   /** Time limit of a request, ms. Default 60,000. */
   readonly timeoutMs?: number;
+  /** How often the model is asked for one answer, while it fails in a way that may pass. Default 3. */
+  readonly tries?: number;
 }
+
+const TRIES = 3;
+const BASE_MS = 500;
+const CAP_MS = 5_000;
+/** Longest `Retry-After` that a job waits for. */
+const MAX_RETRY_AFTER_MS = 120_000;
 
 /**
  * Posts to `/v1/{path}` of the server, without following redirects.
  *
- * @throws {OrchestratorError} `service_unavailable`; retryable unless the server rejects the request itself.
+ * @throws {OrchestratorError} `service_unavailable`; `service_error`, not retryable, if the server rejects the request itself.
  */
 export async function postToModel(
   endpoint: ModelEndpoint,
@@ -36,18 +47,57 @@ export async function postToModel(
   });
   if (response.ok) return response;
   await response.body?.cancel();
-  const retryable = response.status >= 500 || [408, 425, 429].includes(response.status);
-  throw modelFailed(`answered with status ${response.status}`, undefined, retryable);
+  const { status } = response;
+  const what = `the language model answered with status ${status}`;
+  if (status < 500 && ![408, 425, 429].includes(status)) throw new OrchestratorError('service_error', what);
+  const retryAfterMs = readRetryAfter(response.headers.get('retry-after'));
+  throw new OrchestratorError(
+    'service_unavailable',
+    what,
+    retryAfterMs === undefined ? {} : { retryAfterMs },
+  );
 }
 
-export function modelFailed(what: string, cause?: unknown, retryable = true): OrchestratorError {
-  return new OrchestratorError('service_unavailable', `the language model ${what}`, { retryable, cause });
+export function modelFailed(what: string, cause?: unknown): OrchestratorError {
+  return new OrchestratorError('service_unavailable', `the language model ${what}`, { cause });
 }
 
 /**
- * Runs a request to a model within its time limit. Throws an OrchestratorError, or the reason of `signal`.
+ * Asks a model, again after a failure that may pass: full jitter, not before its `Retry-After`. This service talks to the model, so
+ * it owns the retries: the failure of the last try is not retryable, for no caller must ask as often again. Throws an
+ * OrchestratorError, or the reason of `signal`.
  */
-export async function withinModelLimits<T>(
+export async function askModel<T>(
+  endpoint: ModelEndpoint,
+  signal: AbortSignal,
+  request: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { tries = TRIES } = endpoint;
+  for (let asked = 1; ; asked += 1) {
+    try {
+      return await withinTimeLimit(endpoint, signal, request);
+    } catch (error) {
+      if (!(error instanceof OrchestratorError) || !error.retryable) throw error;
+      const requested = error.retryAfterMs ?? 0;
+      if (asked >= tries || requested > MAX_RETRY_AFTER_MS) throw givenUp(error);
+      const waitMs = Math.max(requested, fullJitter(systemRandom, asked, BASE_MS, CAP_MS));
+      await pause(systemClock, waitMs, signal);
+      signal.throwIfAborted();
+    }
+  }
+}
+
+function givenUp(cause: OrchestratorError): OrchestratorError {
+  const { code, message, retryAfterMs } = cause;
+  return new OrchestratorError(code, message, {
+    cause,
+    retryable: false,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  });
+}
+
+/** Runs one request to a model. Throws an OrchestratorError, or the reason of `signal`. */
+async function withinTimeLimit<T>(
   endpoint: ModelEndpoint,
   signal: AbortSignal,
   request: (signal: AbortSignal) => Promise<T>,

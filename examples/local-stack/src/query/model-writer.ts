@@ -1,13 +1,7 @@
 import { type JsonObject, type JsonValue } from '@agent-orchestrator/core';
 import { JsonRefusedError, parseJson, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
-import {
-  type ModelEndpoint,
-  modelFailed,
-  postToModel,
-  textOf,
-  withinModelLimits,
-} from '../models/model-endpoint.js';
+import { askModel, type ModelEndpoint, modelFailed, postToModel, textOf } from '../models/model-endpoint.js';
 import { serverSentData } from '../models/server-sent-data.js';
 import type { OperationContext } from '../service-definition.js';
 import { type AnswerMaterial, type AnswerWriter, NO_DOCUMENTS, NOT_FOUND } from './answer-writer.js';
@@ -36,7 +30,7 @@ const partSchema = z.object({
 
 /**
  * Has an OpenAI-compatible model write the answer from the findings, streamed as progress `{ delta }`. Fails
- * with `service_unavailable`; an interrupted answer is a failure, never a short answer.
+ * with the errors of `askModel`; an interrupted answer is a failure, never a short answer.
  */
 export class ModelWriter implements AnswerWriter {
   readonly wanted = 6;
@@ -55,9 +49,7 @@ export class ModelWriter implements AnswerWriter {
     if (material.findings.length === 0 && material.facts.length === 0) {
       return material.hasDocuments ? NOT_FOUND : NO_DOCUMENTS;
     }
-    return withinModelLimits(this.#endpoint, context.signal, (signal) =>
-      this.#stream(material, context, signal),
-    );
+    return askModel(this.#endpoint, context.signal, (signal) => this.#stream(material, context, signal));
   }
 
   async #stream(material: AnswerMaterial, context: OperationContext, signal: AbortSignal): Promise<string> {

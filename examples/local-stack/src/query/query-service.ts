@@ -1,4 +1,4 @@
-import { type JsonObject, OrchestratorError } from '@agent-orchestrator/core';
+import { type ErrorCode, type JsonObject, OrchestratorError } from '@agent-orchestrator/core';
 import { cutText, validate, listSchema } from '@agent-orchestrator/core/protocol';
 import { z } from 'zod';
 import { type OperationContext, operation, type ServiceDefinition } from '../service-definition.js';
@@ -173,6 +173,15 @@ async function findingsFor(
   return { findings, hasDocuments: true };
 }
 
+const OUTAGES: ReadonlySet<ErrorCode> = new Set([
+  'service_unavailable',
+  'rate_limited',
+  'timeout',
+  'not_running',
+  'storage_unavailable',
+  'queue_full',
+]);
+
 /** Without the embedding service the search uses words alone: worse answers are better than none. */
 async function vectorOf(
   { expanded }: Question,
@@ -183,7 +192,7 @@ async function vectorOf(
     return validate(embeddedSchema, embedded, 'embedding.embed result', 'invalid_response').vectors[0];
   } catch (error) {
     context.signal.throwIfAborted();
-    if (!(error instanceof OrchestratorError) || !error.retryable) throw error;
+    if (!(error instanceof OrchestratorError) || !OUTAGES.has(error.code)) throw error;
     context.progress('searching by words only, the embedding service is not available');
     return undefined;
   }

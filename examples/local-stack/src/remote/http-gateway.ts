@@ -8,6 +8,7 @@ import {
   JsonRefusedError,
   MAX_RESULT_BYTES,
   parseJson,
+  readRetryAfter,
 } from '@agent-orchestrator/core/protocol';
 import { pause } from '@agent-orchestrator/core/server';
 import type { Gateway } from '../service-definition.js';
@@ -18,6 +19,8 @@ const MAX_ANSWER_BYTES = MAX_RESULT_BYTES + 16 * 1024;
 /** Polling interval for a missing outcome, ms. */
 const LOOK_MS = 5_000;
 const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
+/** Longest `Retry-After` that is waited for. */
+const MAX_RETRY_AFTER_MS = 60_000;
 
 type Asked = Parameters<Gateway['call']>[0];
 
@@ -30,6 +33,7 @@ interface Sent {
 interface Answer {
   readonly status: number;
   readonly body: JsonObject;
+  readonly retryAfterMs: number | undefined;
 }
 
 /** The orchestrator's gateway over HTTP, for a service in a process of its own. */
@@ -51,21 +55,22 @@ export class HttpGateway implements Gateway {
 
   /**
    * Calls a service and waits for the outcome. Resends the call with the same key while the gateway is
-   * unavailable.
+   * unavailable; the failure of the call itself is never sent again, for it has a `job_id` and stays the same.
    */
   async call({ signal = new AbortController().signal, ...asked }: Asked): Promise<JsonValue> {
     const { service, operation, tenant_id, input, session_id, task_id } = asked;
     const key = randomUUID();
     const path = `/internal/v1/services/${service}/${operation}`;
     const body = { input, session_id, task_id };
-    const { status, body: answer } = await this.#send(tenant_id, path, signal, {
+    const answered = await this.#send(tenant_id, path, signal, {
       method: 'POST',
       body: JSON.stringify(body),
       headers: { 'content-type': 'application/json', 'idempotency-key': key },
     });
+    const { status, body: answer, retryAfterMs } = answered;
     if (status === 200) return answer['result'] ?? null;
     const jobId = answer['job_id'];
-    if (status !== 202 || typeof jobId !== 'string') throw refusal(answer);
+    if (status !== 202 || typeof jobId !== 'string') throw refusal(answer, retryAfterMs);
     return this.#outcomeOf(tenant_id, jobId, signal);
   }
 
@@ -92,13 +97,15 @@ export class HttpGateway implements Gateway {
       signal.throwIfAborted();
       try {
         const answer = await this.#sendOnce(tenantId, path, signal, init);
-        if (!PASSING.has(answer.status)) return answer;
-        last = refusal(answer.body);
+        if (!PASSING.has(answer.status) || 'job_id' in answer.body) return answer;
+        last = refusal(answer.body, answer.retryAfterMs);
       } catch (error) {
         if (error instanceof OrchestratorError) throw error;
         last = new OrchestratorError('service_unavailable', 'the orchestrator cannot be reached');
       }
-      await pause(systemClock, fullJitter(systemRandom, sent, 200, 5_000), signal);
+      const requested = last.retryAfterMs ?? 0;
+      if (requested > MAX_RETRY_AFTER_MS) break;
+      await pause(systemClock, Math.max(requested, fullJitter(systemRandom, sent, 200, 5_000)), signal);
     }
     signal.throwIfAborted();
     throw last;
@@ -114,7 +121,8 @@ export class HttpGateway implements Gateway {
     const text = await textOf(response);
     try {
       const body = text === '' ? {} : parseJson(text);
-      return { status: response.status, body: isObject(body) ? body : {} };
+      const retryAfterMs = readRetryAfter(response.headers.get('retry-after'));
+      return { status: response.status, body: isObject(body) ? body : {}, retryAfterMs };
     } catch (error) {
       if (!(error instanceof JsonRefusedError)) throw error;
       throw new OrchestratorError('invalid_response', `the orchestrator's answer: ${error.reason}`);
@@ -141,12 +149,15 @@ function isObject(value: JsonValue): value is JsonObject {
 }
 
 /** An error of a task or a problem body, as an OrchestratorError. */
-function refusal(problem: JsonObject): OrchestratorError {
+function refusal(problem: JsonObject, retryAfterMs?: number): OrchestratorError {
   const { code, retryable, message, detail, title } = problem;
   const text = [message, detail, title].find((candidate) => typeof candidate === 'string');
   return new OrchestratorError(
     isErrorCode(code) ? code : 'service_error',
     typeof text === 'string' ? text : 'no reason given',
-    typeof retryable === 'boolean' ? { retryable } : {},
+    {
+      ...(typeof retryable === 'boolean' && { retryable }),
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    },
   );
 }

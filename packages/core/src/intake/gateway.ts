@@ -239,7 +239,11 @@ export class Gateway {
     if (answer.kind !== 'outcome' || answer.outcome.ok || !answer.outcome.error.foreign) return answer;
     const { error } = answer.outcome;
     this.ports.logger.error('gateway: service failed', { service, error: error.message });
-    const shown = publicError(error, `service "${service}"`, this.ports.exposeErrors);
+    const { retryAfterMs } = error;
+    const shown = {
+      ...publicError(error, `service "${service}"`, this.ports.exposeErrors),
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    };
     return { ...answer, outcome: { ok: false, error: shown } };
   }
 
@@ -329,8 +333,20 @@ function sessionOf(request: GatewayRequest, parent: Task | undefined): { session
 function toGatewayAnswer(taskId: string, answer: StepAnswer): GatewayAnswer {
   if (answer.kind === 'accepted') return { answer: 'job', job_id: taskId };
   if (answer.outcome.ok) return resultAnswer(answer.outcome, 'value');
-  const { code, message, retryable } = answer.outcome.error;
-  throw new OrchestratorError(code, message, { retryable });
+  throw failedCall(taskId, answer.outcome.error);
+}
+
+/** `job_id` tells the outcome of the call from a refusal of the request: sent again, it comes to the same. */
+function failedCall(
+  taskId: string,
+  { code, message, retryable, retryAfterMs }: TaskError & { readonly retryAfterMs?: number },
+): OrchestratorError {
+  const details = { job_id: taskId, retryable };
+  return new OrchestratorError(code, message, {
+    retryable,
+    details,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  });
 }
 
 /** Keeps a large result as text. */
@@ -343,6 +359,6 @@ function resultAnswer<F extends string>(from: { readonly [K in F]?: unknown }, f
 function resultOf(task: Task): JsonValue {
   const { error, status } = task;
   if (status === 'completed') return task.result ?? null;
-  if (error) throw new OrchestratorError(error.code, error.message, { retryable: error.retryable });
-  throw new OrchestratorError('cancelled', 'the call was cancelled');
+  const cancelled = { code: 'cancelled', message: 'the call was cancelled', retryable: false } as const;
+  throw failedCall(task.task_id, error ?? cancelled);
 }

@@ -1,4 +1,5 @@
 import { type ErrorCode, isErrorCode, OrchestratorError, type TaskError } from './errors.js';
+import { clampDelay } from './retry-after.js';
 import { cutText } from './text.js';
 
 /** Details of a thrown value, for operators; never shown to tenants. */
@@ -17,6 +18,8 @@ export interface StepFailure extends TaskError {
   readonly foreign?: boolean;
   /** Details of the foreign error. */
   readonly diagnostic?: Diagnostic;
+  /** Delay that the service asked for, ms. */
+  readonly retryAfterMs?: number;
 }
 
 /** In UTF-16 units. */
@@ -158,14 +161,22 @@ export function toTaskError(thrown: unknown, fallback: ErrorCode = 'internal_err
   const retryable = field(thrown, 'retryable') === true;
   if (isOrchestratorError(thrown)) {
     const foreign = field(thrown, 'foreign') === true;
-    return { code: thrown.code, message, retryable, ...(foreign && { foreign }) };
+    const retryAfterMs = clampDelay(field(thrown, 'retryAfterMs') as number | undefined);
+    return {
+      code: thrown.code,
+      message,
+      retryable,
+      ...(foreign && { foreign }),
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    };
   }
   return { code: fallback, message, retryable, foreign: true, diagnostic: diagnose(thrown) };
 }
 
 /** The error as shown to tenants: a foreign message is replaced, unless `expose` is set. */
 export function publicError(error: StepFailure, where: string, expose: boolean): TaskError {
-  const { foreign, diagnostic: _, ...shown } = error;
+  const { foreign, code, message, retryable } = error;
+  const shown = { code, message, retryable };
   if (!foreign || expose) return shown;
   return { ...shown, message: `unexpected error in ${where}; operators find its text with the task` };
 }

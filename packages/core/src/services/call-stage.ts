@@ -1,4 +1,4 @@
-import type { TaskError } from '../protocol/errors.js';
+import type { StepFailure } from '../protocol/thrown.js';
 import type { ServiceCall } from '../protocol/service-call.js';
 import type { StepAnswer } from '../storage/call-journal.js';
 
@@ -43,7 +43,7 @@ export type SendResult =
   | { readonly kind: 'answer'; readonly answer: StepAnswer }
   | {
       readonly kind: 'transient';
-      readonly error: TaskError;
+      readonly error: StepFailure;
       readonly retryAfterMs?: number;
       /** `none`: no connection; `broke`: it broke, or timed out. Absent with a response. */
       readonly connection?: 'none' | 'broke';
@@ -59,6 +59,6 @@ export function throughStages(stages: readonly CallStage[], sender: Sender): Sen
   return stages.reduceRight<Sender>((next, stage) => (call) => stage(call, next), sender);
 }
 
-export function failure(error: TaskError): SendResult {
+export function failure(error: StepFailure): SendResult {
   return { kind: 'answer', answer: { kind: 'outcome', outcome: { ok: false, error } } };
 }

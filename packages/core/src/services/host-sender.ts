@@ -3,6 +3,7 @@ import { type ErrorCode, isErrorCode, OrchestratorError } from '../protocol/erro
 import { jobIdSchema } from '../protocol/ids.js';
 import type { JsonValue } from '../protocol/json.js';
 import { addUnread, composedText, unreadText } from '../protocol/known-text.js';
+import { clampDelay } from '../protocol/retry-after.js';
 import { messageOf, type StepFailure, storedDiagnostic, toTaskError } from '../protocol/thrown.js';
 import { describe, validate } from '../protocol/validation.js';
 import type { Clock } from '../runtime/clock.js';
@@ -92,6 +93,8 @@ function transient({ error, retryAfterMs, connection }: Record<string, unknown>)
 function taskErrorOf(error: unknown, fallback: ErrorCode): StepFailure {
   if (!isRecord(error) || !isErrorCode(error['code'])) return toTaskError(error, fallback);
   const stored = { code: error['code'], message: messageOf(error), retryable: error['retryable'] === true };
+  const retryAfterMs = clampDelay(error['retryAfterMs'] as number | undefined);
+  if (retryAfterMs !== undefined) Object.assign(stored, { retryAfterMs });
   if (error['foreign'] !== true) return stored;
   const diagnostic = storedDiagnostic(error['diagnostic']);
   return { ...stored, foreign: true, ...(diagnostic && { diagnostic }) };

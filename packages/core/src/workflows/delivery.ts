@@ -1,4 +1,4 @@
-import { toTaskError } from '../protocol/thrown.js';
+import { type StepFailure, toTaskError } from '../protocol/thrown.js';
 import type { JsonValue } from '../protocol/json.js';
 import type { Delivery } from './replay.js';
 import type { RequestedStep } from './requested-step.js';
@@ -14,12 +14,16 @@ import { ServiceCallError, StepError } from './step-error.js';
 export function deliver(
   { step, requested, inherited }: Delivery,
   isRecorded: (key: string) => boolean,
+  limits: { readonly callTries: number },
 ): RequestedStep | undefined {
-  const { key, kind, outcome } = step;
+  const { key, outcome } = step;
   const { command, resolve, reject } = requested;
   if (!outcome) return undefined;
   if (!outcome.ok) {
-    reject(kind === 'call' ? new ServiceCallError(key, outcome.error) : new StepError(key, outcome.error));
+    const isCall = command.kind === 'call';
+    const tries = (isCall && command.maxTries) || limits.callTries;
+    if (isCall) reject(new ServiceCallError(key, ofCall(outcome.error, step.tries < tries)));
+    else reject(new StepError(key, outcome.error));
     return undefined;
   }
   const read = command.kind === 'call' ? command.read : undefined;
@@ -35,6 +39,11 @@ export function deliver(
   else if (repeat) return repeat;
   else reject(new ServiceCallError(key, result.error));
   return undefined;
+}
+
+/** Retries have one owner: a call that has used all its tries is not a reason for another attempt of the task. */
+function ofCall(error: StepFailure, hasTries: boolean): StepFailure {
+  return hasTries ? error : { ...error, retryable: false };
 }
 
 /** A result by its contract, or the failure of the call. */

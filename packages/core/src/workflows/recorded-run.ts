@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { LazyAbort } from '../runtime/abort.js';
 import type { JournalStep } from '../storage/call-journal.js';
 import { OrchestratorError } from '../protocol/errors.js';
+import { DEFAULTS } from '../protocol/settings.js';
 import { messageOf } from '../protocol/thrown.js';
 import { deliver } from './delivery.js';
 import { Replay } from './replay.js';
@@ -112,7 +113,7 @@ export class RecordedRun implements ContextRun {
     if (!delivery) return false;
     this.#replayed += 1;
     this.#now = Math.max(this.#now, delivery.step.endedAt ?? 0);
-    const repeat = deliver(delivery, (key) => this.#replay.has(key));
+    const repeat = deliver(delivery, (key) => this.#replay.has(key), DEFAULTS);
     if (repeat && !this.#replay.request(repeat)) this.#fresh.push(repeat);
     return true;
   }

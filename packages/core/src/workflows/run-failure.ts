@@ -10,11 +10,14 @@ export interface RunFailure {
   readonly diagnostic: Diagnostic;
   /** Key of the failed step, if the error came from one. */
   readonly step: string | undefined;
+  /** No attempt may begin earlier, ms from now. */
+  readonly retryAfterMs: number;
 }
 
 export function failureOf(thrown: unknown, type: string, exposeErrors: boolean): RunFailure {
   const step = failedStep(thrown)?.step;
   const where = step === undefined ? `workflow "${type}"` : `step "${step}"`;
-  const error = publicError(toTaskError(thrown, 'workflow_error'), where, exposeErrors);
-  return { error, diagnostic: diagnose(thrown), step };
+  const failure = toTaskError(thrown, 'workflow_error');
+  const error = publicError(failure, where, exposeErrors);
+  return { error, diagnostic: diagnose(thrown), step, retryAfterMs: failure.retryAfterMs ?? 0 };
 }

@@ -14,7 +14,8 @@ export class StepError extends OrchestratorError {
     readonly step: string,
     error: StepFailure,
   ) {
-    super(error.code, error.message, { retryable: error.retryable });
+    const { retryable, retryAfterMs } = error;
+    super(error.code, error.message, { retryable, ...(retryAfterMs !== undefined && { retryAfterMs }) });
     this.foreign = error.foreign === true;
     this.diagnostic = error.diagnostic;
   }

@@ -280,7 +280,7 @@ export class WorkflowRun {
     this.#reading = false;
     // Outcomes inherited from an earlier attempt may be older than those already delivered.
     this.#lastOutcomeAt = Math.max(this.#lastOutcomeAt, delivery.step.endedAt ?? 0);
-    const repeat = deliver(delivery, (key) => this.#replay.has(key));
+    const repeat = deliver(delivery, (key) => this.#replay.has(key), this.ports.limits);
     if (repeat) this.#add(repeat);
     this.#planTurn();
   }
@@ -368,9 +368,9 @@ export class WorkflowRun {
   }
 
   #failure(thrown: unknown): Settlement {
-    const { error, diagnostic, step } = this.#failureOf(thrown);
+    const { error, diagnostic, step, retryAfterMs } = this.#failureOf(thrown);
     if (!error.retryable) return { kind: 'failed', error, diagnostic };
-    const delayMs = retryDelayMs(this.ports.random, this.claim.task.attempt);
+    const delayMs = Math.max(retryAfterMs, retryDelayMs(this.ports.random, this.claim.task.attempt));
     return { kind: 'retry', error, diagnostic, delayMs, ...(step !== undefined && { drop: step }) };
   }
 

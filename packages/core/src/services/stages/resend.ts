@@ -8,32 +8,41 @@ import { type CallStage, failure, type OutboundCall, type SendResult, type Sende
 const MAX_SENDS = 5;
 const BASE_MS = 200;
 const CAP_MS = 5_000;
-/** Upper limit of an honoured `Retry-After`. */
+/** Longest `Retry-After` that is waited for here; the task's next attempt waits for a longer one. */
 const MAX_RETRY_AFTER_MS = 30_000;
+
+type Transient = SendResult & { readonly kind: 'transient' };
 
 /**
  * Resends a call after a lost response or a transient failure, with the same `Idempotency-Key`: at most five sends, full
  * jitter, honours `Retry-After`, guarded by the circuit breakers.
+ *
+ * It owns the retries of what it has sent: a failure that comes out is `retryable` only if the service was not asked (no
+ * connection, open breaker), or has asked for more time than is waited here in its first answer.
  */
 export function resend(clock: Clock, random: Random, breakers: Breakers): CallStage {
   return async (call, next) => {
     const { name } = call.service;
-    let last: SendResult | undefined;
+    let last: Transient | undefined;
+    let answers = 0;
     for (let sent = 1; sent <= MAX_SENDS && !call.signal.aborted; sent += 1) {
       const pass = breakers.enter(call.call.tenant_id, name);
       if ('waitMs' in pass) {
+        if (last) return giveUp(last, answers);
         const message = `circuit breaker of service "${name}" is open after repeated failures; next try in ${pass.waitMs} ms`;
-        return last ? giveUp(last) : failure({ code: 'service_unavailable', message, retryable: true });
+        const refused = { code: 'service_unavailable', message, retryable: true } as const;
+        return failure({ ...refused, retryAfterMs: pass.waitMs });
       }
-      last = await sendOnce(call, next, pass.report);
-      if (last.kind === 'answer') return last;
-      if (sent === MAX_SENDS) break;
-      const jitter = fullJitter(random, sent, BASE_MS, CAP_MS);
-      const requested = clampDelay(last.retryAfterMs) ?? 0;
-      await pause(clock, Math.min(MAX_RETRY_AFTER_MS, Math.max(requested, jitter)), call.signal);
+      const result = await sendOnce(call, next, pass.report);
+      if (result.kind === 'answer') return result;
+      last = result;
+      if (result.connection !== 'none') answers += 1;
+      const requested = clampDelay(result.retryAfterMs) ?? 0;
+      if (sent === MAX_SENDS || requested > MAX_RETRY_AFTER_MS) break;
+      await pause(clock, Math.max(requested, fullJitter(random, sent, BASE_MS, CAP_MS)), call.signal);
     }
     return last
-      ? giveUp(last)
+      ? giveUp(last, answers)
       : failure({
           code: 'cancelled',
           message: 'the call was cancelled before it was sent',
@@ -63,6 +72,10 @@ function outcomeOf(result: SendResult): SendOutcome {
   return result.connection === 'none' ? 'unreachable' : 'unanswered';
 }
 
-function giveUp(last: SendResult): SendResult {
-  return last.kind === 'transient' ? failure(last.error) : last;
+/** @param answers number of sends that may have reached the service. */
+function giveUp({ error, retryAfterMs }: Transient, answers: number): SendResult {
+  const requested = clampDelay(retryAfterMs);
+  const mayPass = answers === 0 || (answers === 1 && (requested ?? 0) > MAX_RETRY_AFTER_MS);
+  const delay = requested === undefined ? {} : { retryAfterMs: requested };
+  return failure({ ...error, ...delay, retryable: mayPass });
 }
