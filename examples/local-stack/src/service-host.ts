@@ -7,7 +7,7 @@ import {
   type ServiceCall,
   type Usage,
 } from '@agent-orchestrator/core';
-import { type InProcessService } from '@agent-orchestrator/core/server';
+import { inSpan, inThisSpan, type InProcessService } from '@agent-orchestrator/core/server';
 import { newToken, type TaskCancel, validate } from '@agent-orchestrator/core/protocol';
 import { JobQueue, type JobQueueOptions } from './job-queue.js';
 import { RecentCalls, type RecentCallsOptions } from './recent-calls.js';
@@ -164,13 +164,19 @@ export class ServiceHost implements InProcessService, AsyncDisposable {
 
   #accept(call: ServiceCall, operation: OperationDefinition, input: unknown) {
     const job: Job = { id: newToken(), call, abort: new AbortController(), announce: undefined };
-    this.#queue.add(async () => {
-      job.announce = await this.#outcomeOf(job, operation, input);
+    // Another job may start this one: it belongs to the span of its own call.
+    const work = inThisSpan(async () => {
+      const name = `job ${this.name}.${call.operation}`;
+      await inSpan({ name }, async () => {
+        const announce = await this.#outcomeOf(job, operation, input);
+        job.announce = announce && inThisSpan(announce);
+      });
       clearInterval(alive);
       this.#jobs.delete(job.id);
       this.#calls.finish(call);
       job.announce?.();
     });
+    this.#queue.add(work);
     const alive = setInterval(() => {
       if (job.abort.signal.aborted) return;
       this.#send(this.#notifier.notifyTaskStatus({ ...noticeOf(job), status: 'working' }));

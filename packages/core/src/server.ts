@@ -66,3 +66,14 @@ export {
 export { folderOfUrl } from './file/folder-url.js';
 export type { DamagePlace } from './file/damage.js';
 export { PortableFolder, type PortableFolderOptions } from './file/portable-folder.js';
+export { genAiCallAttributes, type GenAiCall } from './tracing/gen-ai-attributes.js';
+export {
+  activeTraceparent,
+  type Attributes,
+  inSpan,
+  inThisSpan,
+  isTracing,
+  type SpanSpec,
+  startSpan,
+  type TraceSpan,
+} from './tracing/spans.js';

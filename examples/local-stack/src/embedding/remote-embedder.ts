@@ -32,12 +32,21 @@ export class RemoteEmbedder implements Embedder {
 
   async embed(texts: readonly string[], options: { signal: AbortSignal; model?: string | undefined }) {
     const model = options.model ?? this.model;
-    return askModel(this.#endpoint, options.signal, async (signal) => {
-      const response = await postToModel(this.#endpoint, 'embeddings', { model, input: [...texts] }, signal);
-      let text = '';
-      for await (const part of textOf(response, MAX_BYTES)) text += part;
-      return { ...vectorsIn(text, texts.length), model };
-    });
+    return askModel(
+      this.#endpoint,
+      { operation: 'embedding.embed', signal: options.signal },
+      async (signal) => {
+        const response = await postToModel(
+          this.#endpoint,
+          'embeddings',
+          { model, input: [...texts] },
+          signal,
+        );
+        let text = '';
+        for await (const part of textOf(response, MAX_BYTES)) text += part;
+        return { ...vectorsIn(text, texts.length), model };
+      },
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import { type JsonObject, OrchestratorError } from '@agent-orchestrator/core';
 import { fullJitter, readRetryAfter } from '@agent-orchestrator/core/protocol';
-import { pause } from '@agent-orchestrator/core/server';
+import { genAiCallAttributes, inSpan, pause } from '@agent-orchestrator/core/server';
 import { systemClock, systemRandom } from '@agent-orchestrator/core/storage';
 
 /** An OpenAI-compatible server: OpenAI, Ollama, vLLM, llama.cpp, LM Studio, … */
@@ -69,13 +69,16 @@ export function modelFailed(what: string, cause?: unknown): OrchestratorError {
  */
 export async function askModel<T>(
   endpoint: ModelEndpoint,
-  signal: AbortSignal,
+  {
+    operation,
+    signal,
+  }: { readonly operation: 'query.complete' | 'embedding.embed'; readonly signal: AbortSignal },
   request: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const { tries = TRIES } = endpoint;
   for (let asked = 1; ; asked += 1) {
     try {
-      return await withinTimeLimit(endpoint, signal, request);
+      return await traced(endpoint, operation, () => withinTimeLimit(endpoint, signal, request));
     } catch (error) {
       if (!(error instanceof OrchestratorError) || !error.retryable) throw error;
       const requested = error.retryAfterMs ?? 0;
@@ -85,6 +88,19 @@ export async function askModel<T>(
       signal.throwIfAborted();
     }
   }
+}
+
+/** A client span for each request. The model's server, which may be of another company, does not get it. */
+function traced<T>(endpoint: ModelEndpoint, name: string, work: () => Promise<T>): Promise<T> {
+  const [service = '', operation = ''] = name.split('.');
+  const { hostname, port, protocol } = new URL(endpoint.url);
+  const attributes = () => ({
+    'http.request.method': 'POST',
+    'server.address': hostname,
+    'server.port': Number(port) || (protocol === 'https:' ? 443 : 80),
+    ...genAiCallAttributes({ service, operation, input: () => ({ model: endpoint.model }) }),
+  });
+  return inSpan({ name: 'POST', kind: 'client', attributes }, work);
 }
 
 function givenUp(cause: OrchestratorError): OrchestratorError {

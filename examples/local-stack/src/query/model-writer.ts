@@ -49,7 +49,9 @@ export class ModelWriter implements AnswerWriter {
     if (material.findings.length === 0 && material.facts.length === 0) {
       return material.hasDocuments ? NOT_FOUND : NO_DOCUMENTS;
     }
-    return askModel(this.#endpoint, context.signal, (signal) => this.#stream(material, context, signal));
+    return askModel(this.#endpoint, { operation: 'query.complete', signal: context.signal }, (signal) =>
+      this.#stream(material, context, signal),
+    );
   }
 
   async #stream(material: AnswerMaterial, context: OperationContext, signal: AbortSignal): Promise<string> {

@@ -10,7 +10,7 @@ import {
   parseJson,
   readRetryAfter,
 } from '@agent-orchestrator/core/protocol';
-import { pause } from '@agent-orchestrator/core/server';
+import { activeTraceparent, pause } from '@agent-orchestrator/core/server';
 import type { Gateway } from '../service-definition.js';
 
 const SENDS = 8;
@@ -114,7 +114,12 @@ export class HttpGateway implements Gateway {
   async #sendOnce(tenantId: string, path: string, signal: AbortSignal, init: Sent): Promise<Answer> {
     const response = await fetch(`${this.#url}${path}`, {
       ...init,
-      headers: { ...init.headers, authorization: `Bearer ${this.#token}`, 'x-tenant-id': tenantId },
+      headers: {
+        ...init.headers,
+        ...traceHeaders(),
+        authorization: `Bearer ${this.#token}`,
+        'x-tenant-id': tenantId,
+      },
       redirect: 'error',
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
     });
@@ -128,6 +133,11 @@ export class HttpGateway implements Gateway {
       throw new OrchestratorError('invalid_response', `the orchestrator's answer: ${error.reason}`);
     }
   }
+}
+
+function traceHeaders(): { readonly traceparent?: string } {
+  const traceparent = activeTraceparent();
+  return traceparent === undefined ? {} : { traceparent };
 }
 
 /** Response text within the limit: a result of 1 MiB and its envelope. */

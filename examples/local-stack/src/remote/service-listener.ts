@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { type ErrorCode, OrchestratorError, type ServiceCall } from '@agent-orchestrator/core';
 import { ERROR_CODES, ServiceReply } from '@agent-orchestrator/core/protocol';
-import { type InProcessService } from '@agent-orchestrator/core/server';
+import { inSpan, type InProcessService } from '@agent-orchestrator/core/server';
 import {
   JsonRefusedError,
   MAX_RESULT_BYTES,
@@ -76,7 +76,20 @@ export class ServiceListener {
         send(response, 200, { service: this.#options.name, status: 'ok' });
         return;
       }
-      const { status, body } = answerOf(await this.#options.service.run(await this.#read(request), gone));
+      const call = await this.#read(request);
+      const parent = request.headers['traceparent'];
+      const spec = {
+        name: `POST /${call.operation}`,
+        kind: 'server',
+        ...(typeof parent === 'string' && { parent }),
+        attributes: () => ({
+          'http.request.method': 'POST',
+          'agent_orchestrator.service.name': this.#options.name,
+        }),
+      } as const;
+      const { status, body } = answerOf(
+        await inSpan(spec, async () => this.#options.service.run(call, gone)),
+      );
       send(response, status, body);
     } catch (error) {
       if (!(error instanceof OrchestratorError)) this.#options.report(error, this.#options.name);

@@ -21,6 +21,7 @@ import { refusalError } from '../tasks/new-task.js';
 import type { ServiceIdentity } from './intake.js';
 import type { ServiceLinks } from './service-links.js';
 import { sharedAbort } from '../runtime/abort.js';
+import { activeTraceparent } from '../tracing/spans.js';
 
 /** A service's request to another service. */
 export interface GatewayRequest {
@@ -192,7 +193,7 @@ export class Gateway {
       attempt: 1,
       metadata: { user_id: parent?.metadata.user_id },
     };
-    const traceparent = request.traceparent ?? parent?.metadata.traceparent;
+    const traceparent = activeTraceparent() ?? request.traceparent ?? parent?.metadata.traceparent;
     const isRepeatable = request.idempotencyKey !== undefined;
     return toGatewayAnswer(taskId, await this.#send(service, call, { traceparent, signal, isRepeatable }));
   }

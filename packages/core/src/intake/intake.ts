@@ -13,6 +13,7 @@ import { DEFAULTS } from '../protocol/settings.js';
 import { cutText } from '../protocol/text.js';
 import { messageOf } from '../protocol/thrown.js';
 import { validate } from '../protocol/validation.js';
+import { inSpan } from '../tracing/spans.js';
 import { usageOf } from '../services/reported-usage.js';
 import type { Report, ReportAnswer } from '../storage/call-journal.js';
 import type { Storage } from '../storage/storage.js';
@@ -86,14 +87,40 @@ export class Intake {
       const inScope = from.tenants === undefined || from.tenants.has(checked.tenant_id);
       if (checked.service !== from.service || !inScope) return { outcome: 'forbidden' };
       const report = priced(toReport(checked, this.ports.logger), this.ports.prices);
-      const stored = await this.ports.storage.journal.report(report);
-      const answer = await this.#awaitHeld(report.tenantId, stored, options);
+      const answer = await this.#report(report, checked, options);
       if (answer.answer === 'applied') this.#emitUsage(report);
       return toResult(answer);
     } catch (error) {
       this.ports.logger.error('intake: a notification was not stored', { ...ids, error: messageOf(error) });
       return isOutage(error) ? { outcome: 'retry_later', retry_after_ms: RETRY_AFTER_MS } : notStored(error);
     }
+  }
+
+  /** An outcome is a span, child of the service's that reports it; progress is none. */
+  async #report(
+    report: Report,
+    frame: Notification,
+    options: { readonly holdMs?: number; readonly signal: AbortSignal },
+  ): Promise<ReportAnswer> {
+    const store = async () =>
+      this.#awaitHeld(report.tenantId, await this.ports.storage.journal.report(report), options);
+    if (report.body.kind === 'status') return store();
+    const from = 'metadata' in frame ? frame.metadata?.['traceparent'] : undefined;
+    const name = `receive ${frame.event}`;
+    const parent = typeof from === 'string' ? from : undefined;
+    const attributes = () => ({
+      'messaging.system': 'agent_orchestrator',
+      'messaging.destination.name': 'notifications',
+      'messaging.operation.name': 'receive',
+      'messaging.operation.type': 'receive' as const,
+      'agent_orchestrator.service.name': report.service,
+      'agent_orchestrator.tenant.id': report.tenantId,
+    });
+    return inSpan({ name, kind: 'consumer', parent, attributes }, async (span) => {
+      const answer = await store();
+      span?.set({ 'agent_orchestrator.notification.outcome': answer.answer });
+      return answer;
+    });
   }
 
   #emitUsage({ tenantId, service, body }: Report): void {

@@ -22,6 +22,7 @@ import { type Clock, systemClock } from '../runtime/clock.js';
 import { WakeSignal } from '../runtime/wake-signal.js';
 import { fullJitter } from '../protocol/full-jitter.js';
 import { validate } from '../protocol/validation.js';
+import { withTraceparent } from '../tracing/spans.js';
 import { newListeners, type NotifierEvents, type NotifierListener } from './notifier-events.js';
 import { Outbox, type OutboxEntry, type OutboxMessage } from './outbox.js';
 import type { LinkState, NotifierTransport } from './transport.js';
@@ -175,7 +176,7 @@ export class TaskNotifier implements AsyncDisposable {
   /** Reports success. `result` is any JSON, `null` and `0` included; at most 1 MiB. */
   notifyTaskCompletion(about: AboutTask & { readonly result: unknown }): Promise<Ack> {
     const data = about.result as JsonValue;
-    return this.#notify({ event: 'task_completed', ...this.#envelope(about), data });
+    return this.#notify({ event: 'task_completed', ...this.#envelope(withTraceparent(about)), data });
   }
 
   /** Reports failure. `retryable` (default `false`): another try may succeed. */
@@ -192,7 +193,7 @@ export class TaskNotifier implements AsyncDisposable {
       error_type: cutText(about.error_type ?? classNameOf(error), MAX_ERROR_TYPE),
       retryable,
     };
-    return this.#notify({ event: 'task_failed', ...this.#envelope(about), data });
+    return this.#notify({ event: 'task_failed', ...this.#envelope(withTraceparent(about)), data });
   }
 
   /** Resolves once all notifications are acknowledged, the notifier is closed, or `signal` fires; check `pending`. */

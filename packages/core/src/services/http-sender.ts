@@ -12,6 +12,7 @@ import { validate } from '../protocol/validation.js';
 import type { StepOutcome } from '../storage/call-journal.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Logger } from '../runtime/logger.js';
+import { setOnActiveSpan } from '../tracing/spans.js';
 import type { HttpClient } from './http-client.js';
 import { failure, type OutboundCall, type SendResult } from './call-stage.js';
 import { usageOf } from './reported-usage.js';
@@ -59,6 +60,7 @@ export async function sendHttp(
       body: writeJson(call),
       signal: AbortSignal.any([signal, limit.signal]),
     });
+    setOnActiveSpan({ 'http.response.status_code': response.statusCode });
     const body = await readBody(response.body);
     return await toResult(outbound, { ...response, body }, logger);
   } catch (error) {

@@ -23,6 +23,7 @@ import { observe } from './stages/observe.js';
 import { priceUsage } from './stages/usage.js';
 import { Prices } from '../usage/price-table.js';
 import { trace } from './stages/trace.js';
+import { tracedSend } from './stages/traced-send.js';
 import type { Hooks } from '../runtime/hooks.js';
 
 /** Registry and client of the services; the only outbound path, for workflows and the gateway. */
@@ -72,7 +73,7 @@ export class ServiceCaller {
     const service = checkService(name, settings);
     // Ahead of the first call, which reports a failure to load.
     if (service.in === 'http') this.#client.load().catch(() => undefined);
-    const sender = this.#senderOf(service);
+    const sender = tracedSend(service, this.#senderOf(service));
     const { clock } = this.#ports;
     const send: Sender = clock.inFlight ? (call) => inRealTime(clock, () => sender(call)) : sender;
     this.#services.set(name, { service, send: throughStages(this.#stages, send) });

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../runtime/clock.js';
 import { boundedJson } from '../protocol/bounded-json.js';
 import { OrchestratorError, type TaskError } from '../protocol/errors.js';
+import { tracedSubmit } from './traced-submit.js';
 import { toTaskError } from '../protocol/thrown.js';
 import { nameSchema, uuidSchema } from '../protocol/ids.js';
 import type { JsonArgument, JsonValue } from '../protocol/json.js';
@@ -110,13 +111,12 @@ export class GlobalTaskRegistry {
     const { task_id: taskId } = submission.task;
     const idempotency = idempotencyOf(params.idempotencyKey, kind, params.body);
     this.#watch.expect(tenantId, taskId);
-    const answer = await this.#storage.tasks.submit({
-      tenantId,
-      submission,
-      maxWaiting: this.#maxWaiting,
-      idempotency,
+    const rest = { tenantId, maxWaiting: this.#maxWaiting, idempotency };
+    const answer = await tracedSubmit(tenantId, submission, async (traced) => {
+      const stored = await this.#storage.tasks.submit({ ...rest, submission: traced });
+      if (!('task' in stored)) throw refusalError(stored, this.#clock.now());
+      return stored;
     });
-    if (!('task' in answer)) throw refusalError(answer, this.#clock.now());
     if (answer.answer === 'submitted') {
       this.#submitted += 1;
       this.#watch.confirm(tenantId, taskId, answer.cursor);

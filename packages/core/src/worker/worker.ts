@@ -6,6 +6,7 @@ import { messageOf } from '../protocol/thrown.js';
 import type { Wakeup } from '../storage/wakeups.js';
 import type { Claim, Settlement } from '../storage/task-queue.js';
 import type { WorkflowCatalog } from '../workflows/catalog.js';
+import { endRunSpan, startRunSpan } from '../tracing/task-spans.js';
 import { RunContext } from '../workflows/run-context.js';
 import { failureOf } from '../workflows/run-failure.js';
 import type { RunOwner, RunPorts } from '../workflows/run-ports.js';
@@ -232,7 +233,9 @@ export class Worker {
         return;
       }
       const context = new RunContext(run, this.ports);
-      const end = await run.run(() => context.begin(fn));
+      const span = startRunSpan(run.claim, began);
+      const end = await run.run(span ? () => span.run(() => context.begin(fn)) : () => context.begin(fn));
+      endRunSpan(span, end);
       this.#ended[end.kind] += 1;
       this.#claims.recordDuration(this.#clock.now() - began);
       if (end.kind === 'abandoned' || end.kind === 'parked') return;

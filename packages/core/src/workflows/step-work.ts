@@ -18,10 +18,11 @@ import type {
   StepRequest,
 } from '../storage/call-journal.js';
 import type { Claim, Settlement, SettleResult } from '../storage/task-queue.js';
+import { startStepSpan } from '../tracing/task-spans.js';
 import { readResult } from './delivery.js';
 import type { LeaseTerm } from './lease-term.js';
 import type { Replay } from './replay.js';
-import type { Command, RequestedStep } from './requested-step.js';
+import { type Command, nameOf, type RequestedStep } from './requested-step.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { RunPorts } from './run-ports.js';
 import { LazyAbort } from '../runtime/abort.js';
@@ -118,7 +119,10 @@ export class StepWork {
       if (this.leaseTerm.hasEnded(this.ports.clock.now()))
         this.#apply(await this.#persist(() => this.#fresh(() => this.#changes())));
       if (this.#stopped) return;
-      const outcome = await doWork(() => inRealTime(this.ports.clock, work));
+      const span = startStepSpan(this.claim, { kind: 'run', name });
+      const ran = () => inRealTime(this.ports.clock, work);
+      const outcome = await doWork(span ? () => span.run(ran) : ran);
+      span?.end(outcome.ok ? undefined : outcome.error);
       if (this.#stopped) return;
       await this.#record({ key, answer: { kind: 'outcome', outcome }, create: { name, maxSteps } });
     });
@@ -229,10 +233,13 @@ export class StepWork {
       metadata: { user_id: task.metadata.user_id, timeout_ms: command.silenceMs },
     };
     copyField(command, call, 'input');
-    return this.ports.caller.call(command.service, call, {
-      traceparent: task.metadata.traceparent,
+    const span = startStepSpan(this.claim, { kind: 'call', name: nameOf(command) });
+    const answer = await this.ports.caller.call(command.service, call, {
+      traceparent: span?.traceparent ?? task.metadata.traceparent,
       signal: this.#abort.signal,
     });
+    span?.end(answer.kind === 'outcome' && !answer.outcome.ok ? answer.outcome.error : undefined);
+    return answer;
   }
 
   /** A result that breaks its contract is recorded as a failed call, so that no later attempt inherits it. */

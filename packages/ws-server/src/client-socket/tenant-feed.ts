@@ -1,6 +1,7 @@
-import { type Clock, type TenantHandle, type Logger } from '@agent-orchestrator/core';
+import { type Clock, isFinalEvent, type TenantHandle, type Logger } from '@agent-orchestrator/core';
 import { pause } from '@agent-orchestrator/core/server';
 import { type Cursor, formatCursor } from '@agent-orchestrator/core/protocol';
+import { traceDelivery } from './trace-delivery.js';
 import { EventFrame, positionOf, topicKeysOf } from '../events/event-frame.js';
 
 /** Subscriber of a topic in a feed. */
@@ -92,6 +93,8 @@ export class TenantFeed {
       for (const listener of this.#listeners.get(key) ?? []) listeners.add(listener);
     }
     for (const listener of listeners) listener.event(frame);
+    if (listeners.size > 0 && isFinalEvent(frame.event.event))
+      traceDelivery(this.#tenant, frame, listeners.size);
     this.#ports.delivered(this.#ports.clock.now() - Date.parse(frame.event.timestamp));
   }
 

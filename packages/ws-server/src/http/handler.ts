@@ -1,6 +1,6 @@
 import { OrchestratorError, type Logger } from '@agent-orchestrator/core';
 import { newToken, validate } from '@agent-orchestrator/core/protocol';
-import { validateOwned } from '@agent-orchestrator/core/server';
+import { activeTraceparent, startSpan, validateOwned } from '@agent-orchestrator/core/server';
 import { z } from 'zod';
 import type { Authenticator } from '../auth/authenticator.js';
 import { describeThrown } from '../auth/describe-thrown.js';
@@ -60,8 +60,8 @@ export function createHandler(parts: HandlerParts): NeutralHandler {
     const { clock } = parts.services;
     const began = clock.monotonic();
     const about: About = { correlationId, covered: new CoveredBy() };
-    const answer = await answerOrProblem(parts, request, about);
     const label = parts.router.label(request.method, splitPath(request.path)[0]);
+    const answer = await traced(label, request, () => answerOrProblem(parts, request, about));
     const ms = clock.monotonic() - began;
     parts.answered(label, answer.status, ms / 1_000);
     const ids = { correlation_id: correlationId, tenant_id: about.tenantId };
@@ -79,6 +79,23 @@ export function createHandler(parts: HandlerParts): NeutralHandler {
     await discard(answer.body);
     return { status: answer.status, headers };
   };
+}
+
+/** A server span: child of the active one, which the host's instrumentation may have made, else of the caller's `traceparent`. */
+async function traced(
+  { method, route }: RouteLabel,
+  { headers }: NeutralRequest,
+  work: () => Promise<NeutralAnswer>,
+): Promise<NeutralAnswer> {
+  if (POLLED.has(route)) return work();
+  const parent = activeTraceparent() ?? headers['traceparent'];
+  const attributes = () => ({ 'http.request.method': method, 'http.route': route });
+  const span = startSpan({ name: `${method} ${route}`, kind: 'server', parent, attributes });
+  if (!span) return work();
+  const answer = await span.run(work);
+  span.set({ 'http.response.status_code': answer.status });
+  span.end(answer.status >= 500 ? { code: String(answer.status) } : undefined);
+  return answer;
 }
 
 /** HEAD is handled as GET without the body (RFC 9110, 9.3.2): a stream is ended before it begins. */
