@@ -150,3 +150,20 @@ test('has the GenAI attributes only with their opt-in, and no secret or text in 
   expect(shown).toContain('invoke_agent');
   expect(shown).not.toContain('canary');
 });
+
+test('a final event that two clients get is one span, in the trace of its task', async () => {
+  await orchestrator.tenant('acme').sessions.create({ session_id: 's-3' });
+  const gone = new AbortController();
+  const headers = { authorization: `Bearer ${CANARIES.key}`, accept: 'text/event-stream' };
+  const follow = () => fetch(`${server.url}/v1/sessions/s-3/events`, { headers, signal: gone.signal });
+  expect((await Promise.all([follow(), follow()])).map(({ status }) => status)).toEqual([200, 200]);
+  const [submitted] = (await chat('s-3')).filter(({ name }) => name === 'submit agent_execution');
+  const delivered = () => exporter.getFinishedSpans().filter(({ name }) => name === 'deliver task_completed');
+  const ids = () => delivered().map(({ attributes }) => attributes['messaging.message.id']);
+  await expect.poll(ids).toContain(submitted?.attributes['messaging.message.id']);
+  gone.abort();
+  // The calls of the chat are tasks as well, with an event each.
+  expect(new Set(ids()).size).toBe(ids().length);
+  expect(delivered().every(({ attributes }) => attributes['agent_orchestrator.clients'] === 2)).toBe(true);
+  expect(new Set(delivered().map((span) => span.spanContext().traceId))).toEqual(new Set([TRACE]));
+});

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { cli, CliProcess, folder, records } from './cli-process.js';
@@ -91,4 +91,19 @@ it.each([
   expect(ended.code).toBe(78);
   expect(ended.stderr).toContain(message);
   expect(ended.stderr).toContain('ORCHESTRATOR_LOG');
+});
+
+it('serve makes spans for an SDK that node has imported, with neither secrets nor payloads', async () => {
+  const cwd = await place();
+  const file = join(cwd, 'traces.ndjson');
+  await workedServer(cwd, {
+    NODE_OPTIONS: `--import ${new URL('register-traces.mjs', import.meta.url).href}`,
+    OTEL_SEMCONV_STABILITY_OPT_IN: 'gen_ai_latest_experimental',
+    TRACE_FILE: file,
+  });
+  const text = await readFile(file, 'utf8');
+  const names = new Set(records(text).map(({ name }) => name));
+  for (const name of ['POST /v1/tasks', 'submit sad', 'wait sad', 'process sad', 'call away.do', 'POST'])
+    expect(names, name).toContain(name);
+  expect(text).not.toContain('canary');
 });

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../runtime/clock.js';
 import { boundedJson } from '../protocol/bounded-json.js';
 import { OrchestratorError, type TaskError } from '../protocol/errors.js';
-import { tracedSubmit } from './traced-submit.js';
+import { inActiveTrace, tracedSubmit } from './traced-submit.js';
 import { toTaskError } from '../protocol/thrown.js';
 import { nameSchema, uuidSchema } from '../protocol/ids.js';
 import type { JsonArgument, JsonValue } from '../protocol/json.js';
@@ -128,7 +128,7 @@ export class GlobalTaskRegistry {
   async submitBatch(params: Request): Promise<{ readonly batch: Batch; readonly replayed: boolean }> {
     const { requests, max_in_flight, fail_fast } = validateOnce(batchSubmissionSchema, params.body, 'batch');
     const items: (Submission | { readonly error: TaskError })[] = [];
-    for (const request of requests) items.push(await this.#batchItem(request));
+    for (const request of requests) items.push(inActiveTrace(await this.#batchItem(request)));
     const batch = {
       batchId: this.#random.uuid(),
       maxInFlight: max_in_flight ?? requests.length,

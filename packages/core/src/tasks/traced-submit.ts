@@ -27,3 +27,11 @@ export async function tracedSubmit<T>(
     throw error;
   }
 }
+
+/** An item of a batch belongs to the trace of the request; it has no span of its own, for a batch may have a thousand. */
+export function inActiveTrace<T extends object>(item: Submission | T): Submission | T {
+  const traceparent = activeTraceparent();
+  if (traceparent === undefined || !('task' in item)) return item;
+  const { task } = item;
+  return { ...item, task: { ...task, metadata: { ...task.metadata, traceparent } } };
+}
