@@ -117,10 +117,11 @@ function budgetsOf(texts: readonly string[]): TenantPatch['budgets'] {
     >;
     const { tokens, cost, ...others } = amounts;
     const isKnown = (period === 'day' || period === 'month') && Object.keys(others).length === 0;
+    const areWhole = limits.split(',').every((part) => part.split('=').length === 2);
     const areNumbers = [tokens, cost].every(
       (amount) => amount === undefined || /^\d+(?:\.\d+)?$/.test(amount),
     );
-    if (!isKnown || !areNumbers) throw new UsageError(form);
+    if (!isKnown || !areWhole || !areNumbers) throw new UsageError(form);
     return {
       period,
       ...(tokens !== undefined && { tokens: Number(tokens) }),

@@ -230,6 +230,25 @@ export const budgetCases: readonly ConformanceCase[] = [
   },
   {
     part: 'tasks',
+    method: 'register',
+    name: 'lets a child of a live task use what was admitted with it, and holds one of an ended task to the budget',
+    async run(t) {
+      await budgets(t, { period: 'day', tokens: 10 });
+      const parent = await t.submit();
+      await use(t, 10);
+      const register = async () => {
+        const task = t.newTask({ parent_task_id: parent.task_id });
+        const params = { tenantId: t.tenantId, task, maxWaiting: 1_000 };
+        return (await t.storage.tasks.register(params)).answer;
+      };
+      assert.equal(await register(), 'registered');
+      const about = { tenantId: t.tenantId, taskId: parent.task_id };
+      await t.storage.tasks.cancel({ ...about, reason: 'no', graceMs: 0 });
+      assert.equal(await register(), 'budget_exceeded');
+    },
+  },
+  {
+    part: 'tasks',
     method: 'redrive',
     name: 'reserves the budget of the task anew, or is refused',
     async run(t) {

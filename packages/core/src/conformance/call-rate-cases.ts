@@ -166,4 +166,55 @@ export const callRateCases: readonly ConformanceCase[] = [
       assert.equal((await t.begin(claim, t.callStep({}, first.step.key))).answer, 'begun');
     },
   },
+  {
+    part: 'journal',
+    method: 'begin',
+    name: 'forgets what was used beyond a rate that is lowered',
+    async run(t) {
+      await rates(t, { callsPerMinute: { query: 6_000 } });
+      const claim = await t.leased();
+      for (let n = 0; n < 900; n += 1) await call(t, claim);
+      await rates(t, { callsPerMinute: { query: 60 } });
+      const { begun } = await call(t, claim);
+      assert.ok(
+        'step' in begun && begun.step.backingOff && !begun.step.outcome,
+        'it waits, and does not fail',
+      );
+      await t.pass(1_000);
+      assert.equal((await call(t, claim)).isWaiting, true, 'behind the one that waits');
+    },
+  },
+  {
+    part: 'tasks',
+    method: 'register',
+    name: 'lets calls pass again at their rate after the clock was set back',
+    async run(t) {
+      await rates(t, { callsPerMinute: { query: 6 } });
+      const register = async () => {
+        const made = { callId: t.id(), service: 'query', operation: 'query', silenceMs: 60_000 };
+        const params = { tenantId: t.tenantId, task: t.newTask(), call: made, maxWaiting: 100 };
+        return (await t.storage.tasks.register(params)).answer;
+      };
+      assert.equal(await register(), 'registered');
+      await t.advance(-3_600_000);
+      assert.equal(await register(), 'rate_limited');
+      await t.advance(10_000);
+      assert.equal(await register(), 'registered');
+    },
+  },
+  {
+    part: 'journal',
+    method: 'record',
+    name: 'gives tokens back that a call has taken in advance, if it ends without usage',
+    async run(t) {
+      await rates(t, { tokensPerMinute: { m: 6_000 } });
+      const claim = await t.leased();
+      assert.equal(await use(t, claim, 400), false);
+      for (let n = 0; n < 5; n += 1) {
+        const { step, isWaiting } = await call(t, claim);
+        assert.equal(isWaiting, false, `call ${n}`);
+        await t.record(claim, step, t.failure('no'));
+      }
+    },
+  },
 ];

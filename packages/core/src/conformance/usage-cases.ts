@@ -159,10 +159,15 @@ export const usageCases: readonly ConformanceCase[] = [
       await add(t, { callId: second.call.callId, tokens: 7 });
       assert.equal(await tokens(t), 12);
       assert.deepEqual((await t.get(claim.task.task_id)).usage, { tokens: 12 });
+      const early = t.callStep();
+      await add(t, { callId: early.call.callId, tokens: 3 });
+      await t.begin(claim, early);
+      await t.record(claim, early, { ...t.result(1), usage: { tokens: 3, model: 'm' } });
+      assert.equal(await tokens(t), 15, 'added before the call was stored');
       // A call that this storage has never seen.
       const callId2 = t.id();
       await Promise.all([add(t, { callId: callId2, tokens: 1 }), add(t, { callId: callId2, tokens: 1 })]);
-      assert.equal(await tokens(t), 13);
+      assert.equal(await tokens(t), 16);
     },
   },
   {

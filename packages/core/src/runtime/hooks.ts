@@ -60,7 +60,7 @@ interface BreakerOpened {
   readonly tenantId?: string;
 }
 
-/** Usage that this process has counted: of an answer, a notification, or tracked by the host. */
+/** Usage that this process has got: of an answer, an applied notification, or tracked by the host. A repeat, which the ledger counts once, is told again. */
 interface TokensUsed {
   readonly tenantId: string;
   /** `<service>.<operation>`; of a notification the service; or the operation that the host has named. */

@@ -215,6 +215,17 @@ export const report = fields({
   }),
 });
 
+const budgetFields = picked({
+  period: oneOf('day', 'month'),
+  tokens: optional(whole(1)),
+  cost: optional(amount),
+});
+const budget: Check = (value, path) => {
+  const checked = budgetFields(value, path) as { readonly tokens?: number; readonly cost?: number };
+  if ((checked.tokens ?? checked.cost ?? 0) > 0 && checked.cost !== 0) return checked;
+  throw new ParamRefused(path, 'tokens, or a cost above 0', 'neither');
+};
+
 /** A change of a tenant's settings. */
 export const tenantChange = picked({
   tenantId,
@@ -226,18 +237,7 @@ export const tenantChange = picked({
   retentionMs: orNone(whole(1, DEFAULTS.maxRetentionMs)),
   types: orNone(names),
   services: orNone(names),
-  budgets: orNone(
-    filled(
-      list(
-        picked({
-          period: oneOf('day', 'month'),
-          tokens: optional(whole(1)),
-          cost: optional(amount),
-        }),
-        MAX_BUDGETS,
-      ),
-    ),
-  ),
+  budgets: orNone(filled(list(budget, MAX_BUDGETS))),
   rates: orNone(
     picked({
       requestsPerMinute: orNone(rate),

@@ -51,7 +51,7 @@ export interface TenantChange {
   readonly services?: readonly string[] | null;
   /** Limits of its usage, at most 4; all of them hold. */
   readonly budgets?: readonly TenantBudget[] | null;
-  /** Rates, where servers limit them; `null`, of all or of one: that of the servers. A map replaces that of before. */
+  /** Rates of requests, where servers limit them, and of calls and tokens, everywhere. `null`, of all or of one: the default. A map replaces that of before. */
   readonly rates?: { readonly [K in keyof TenantRates]: TenantRates[K] | null } | null;
 }
 

@@ -38,8 +38,8 @@ export interface TokenUsage {
       }
     | undefined;
   /**
-   * The call that it is of: its usage counts once, whether tracked here or reported by the service, and however often. Without
-   * it, each invocation counts.
+   * The call that it is of: its usage counts once, whether tracked here or reported by the service, and however often, for a day,
+   * and as long as the call's task is kept. Without it, each invocation counts.
    */
   readonly callId?: string | undefined;
 }

@@ -49,8 +49,10 @@ export class Prices {
 }
 
 function costOf(usage: Usage, { prompt, completion = prompt, cached = prompt }: ModelPrice): number {
-  const { tokens, completion_tokens: completed = 0, cached_tokens: fromCache = 0 } = usage;
-  const { prompt_tokens: prompted = Math.max(0, tokens - completed) } = usage;
+  const { tokens, prompt_tokens: given, completion_tokens, cached_tokens: fromCache = 0 } = usage;
+  // What is not told is the rest; usage without parts is a prompt.
+  const completed = completion_tokens ?? (given === undefined ? 0 : Math.max(0, tokens - given));
+  const prompted = given ?? Math.max(0, tokens - completed);
   // Cached tokens are part of the prompt.
   const ofCache = Math.min(fromCache, prompted);
   return ((prompted - ofCache) * prompt + ofCache * cached + completed * completion) / MILLION;

@@ -24,8 +24,11 @@ local function refusal()
     return 'service_forbidden'
   end
   local parent = item.parent and load(item.parent)
-  if parent then
-    return isBudgetSpent(parent) and 'task_budget_exceeded' or nil
+  if parent and isBudgetSpent(parent) then
+    return 'task_budget_exceeded'
+  elseif parent and not isFinal(parent) then
+    -- What a live task does was admitted with it.
+    return nil
   end
   local till = exhaustedUntil(item.budget)
   if till then

@@ -9,6 +9,7 @@ import { taskText } from '../../protocol/task-texts.js';
 import { type EngineState, noRoomError } from '../engine-state.js';
 import type { TaskLife } from '../tasks/task-life.js';
 import { UNLIMITED } from '../unlimited.js';
+import { returnTokens } from '../tenants/call-rates.js';
 import { addCallUsage } from '../tenants/usage.js';
 import type { CallEntry, KeptOutcome, StepEntry, TaskEntry } from '../tasks/task-entry.js';
 import { jobKey, type TenantState } from '../tenants/tenant-state.js';
@@ -109,7 +110,8 @@ export class CallOutcomes {
     call.state = 'ended';
     call.ok = outcome.ok;
     call.outcomeFingerprint = fingerprintOf(writeJson(outcome));
-    this.count(tenant, entry, call, options.usage);
+    if (options.usage) this.count(tenant, entry, call, options.usage);
+    else returnTokens(this.state, tenant, call);
     const notified = options.by === 'notification';
     if (notified && mayTryAgain(step, outcome)) {
       step.retryAt = this.state.now() + call.retryDelayMs;

@@ -1,3 +1,4 @@
+import { DEFAULTS } from '../../protocol/settings.js';
 import { Engine } from '../engine.js';
 import { EngineState } from '../engine-state.js';
 import { ENGINE_CLASSES } from './engine-classes.js';
@@ -30,6 +31,8 @@ export class StateReader {
   end(): Engine {
     const state = this.#graph.end();
     if (!(state instanceof EngineState)) throw new Error('expected the state of an engine');
+    // Of an older version: it lacks what was added since. The object is shared by the parts of the state.
+    Object.assign(state.limits, { ...DEFAULTS, ...state.limits });
     return new Engine(state);
   }
 }

@@ -17,6 +17,7 @@ import type {
   SubmitParams,
 } from '../../storage/task-records.js';
 import { refusedItem } from '../../storage/item-refusals.js';
+import { isFinalState } from '../../protocol/task-state.js';
 import { UNLIMITED } from '../unlimited.js';
 import { ConcurrencyGroup } from '../queue/concurrency-group.js';
 import { isSameRequest, rememberKey } from './idempotency.js';
@@ -148,7 +149,9 @@ export class Submissions {
     if (call && !mayUse(tenant.settings.services, call.service)) return { answer: 'service_forbidden' };
     const { parent_task_id: parentId } = task;
     const parent = parentId === undefined ? undefined : tenant.tasks.get(parentId);
-    if (parent) return isBudgetSpent(tenant, parent) ? { answer: 'task_budget_exceeded' } : undefined;
+    if (parent && isBudgetSpent(tenant, parent)) return { answer: 'task_budget_exceeded' };
+    // What a live task does was admitted with it.
+    if (parent && !isFinalState(parent.state)) return undefined;
     const retryAt = exhaustedUntil(this.state, tenant, task.budgetTokens);
     return retryAt === undefined ? undefined : { answer: 'budget_exceeded', retryAt };
   }

@@ -1,6 +1,6 @@
 import type { Usage } from '../../protocol/service-call.js';
 import { levelAt, ONE, untilRoom } from '../../storage/bucket.js';
-import { defaultBurst } from '../../storage/rate-store.js';
+import { defaultBurst, type Rate } from '../../storage/rate-store.js';
 import type { EngineState } from '../engine-state.js';
 import type { CallEntry } from '../tasks/task-entry.js';
 import type { TenantState } from './tenant-state.js';
@@ -16,11 +16,18 @@ export interface TokensTaken {
   readonly tokens: number;
 }
 
+/** A rate with the key of its bucket. */
+interface NamedRate {
+  readonly key: string;
+  readonly rate: Rate;
+}
+
 /** The rate of a name, which that of `*` is for all names without one of their own. */
-function rateOf(rates: RatesByName, name: string) {
-  for (const key of [name, '*']) {
-    const perMinute = rates && Object.hasOwn(rates, key) ? rates[key] : undefined;
-    if (perMinute !== undefined) return { key, rate: { perMinute, burst: defaultBurst(perMinute) } };
+function rateOf(rates: RatesByName, kind: 'calls' | 'tokens', name: string): NamedRate | undefined {
+  for (const own of [name, '*']) {
+    const perMinute = rates && Object.hasOwn(rates, own) ? rates[own] : undefined;
+    if (perMinute !== undefined)
+      return { key: `${kind} ${own}`, rate: { perMinute, burst: defaultBurst(perMinute) } };
   }
   return undefined;
 }
@@ -36,17 +43,17 @@ export function takeCall(
   maxWaitMs: number,
 ): { readonly waitMs: number; readonly taken?: TokensTaken } {
   const { callsPerMinute, tokensPerMinute } = tenant.settings.rates ?? {};
-  const calls = rateOf(callsPerMinute, service);
-  const taken = tenant.lastUsage.get(`${service}.${operation}`);
-  const tokens = taken && rateOf(tokensPerMinute, taken.model);
+  const calls = rateOf(callsPerMinute, 'calls', service);
+  const last = tenant.lastUsage.get(`${service}.${operation}`);
+  const tokens = last && rateOf(tokensPerMinute, 'tokens', last.model);
   const waitMs = Math.max(
-    calls ? waitOf(state, tenant, `calls ${calls.key}`, calls.rate, 1) : 0,
-    taken && tokens ? waitOf(state, tenant, `tokens ${tokens.key}`, tokens.rate, taken.tokens) : 0,
+    calls ? waitOf(state, tenant, calls, 1) : 0,
+    tokens ? waitOf(state, tenant, tokens, last.tokens) : 0,
   );
   if (waitMs > maxWaitMs) return { waitMs };
-  if (calls) fill(state, tenant, `calls ${calls.key}`, calls.rate.perMinute, 1);
-  if (taken && tokens) fill(state, tenant, `tokens ${tokens.key}`, tokens.rate.perMinute, taken.tokens);
-  return { waitMs, ...(taken && tokens && { taken }) };
+  if (calls) fill(state, tenant, calls, 1);
+  if (tokens) fill(state, tenant, tokens, last.tokens);
+  return { waitMs, ...(tokens && { taken: last }) };
 }
 
 /** What a call has used replaces what it has taken in advance. */
@@ -57,32 +64,42 @@ export function chargeTokens(state: EngineState, tenant: TenantState, call: Call
   const { model, tokens } = usage;
   if (tokens > 0 && (tenant.lastUsage.has(name) || tenant.lastUsage.size < MAX_REMEMBERED))
     tenant.lastUsage.set(name, { model, tokens });
+  const rate = rateOf(tokensPerMinute, 'tokens', model);
+  if (rate) fill(state, tenant, rate, tokens);
+  returnTokens(state, tenant, call);
+}
+
+/** A call has ended: what it has taken in advance goes back. */
+export function returnTokens(state: EngineState, tenant: TenantState, call: CallEntry): void {
   const { taken } = call;
-  for (const { model: of, tokens: more } of [
-    { model, tokens },
-    ...(taken ? [{ ...taken, tokens: -taken.tokens }] : []),
-  ]) {
-    const found = rateOf(tokensPerMinute, of);
-    if (found) fill(state, tenant, `tokens ${found.key}`, found.rate.perMinute, more);
-  }
+  const rate = taken && rateOf(tenant.settings.rates?.tokensPerMinute, 'tokens', taken.model);
+  if (rate) fill(state, tenant, rate, -taken.tokens);
+  delete call.taken;
 }
 
-function waitOf(
-  state: EngineState,
-  tenant: TenantState,
-  name: string,
-  rate: { readonly perMinute: number; readonly burst: number },
-  uses: number,
-): number {
-  const bucket = tenant.rateBuckets.get(name);
-  // One that is larger than the burst waits for an empty bucket.
-  return bucket
-    ? untilRoom(levelAt(bucket, rate.perMinute, state.now()), rate, Math.min(uses, rate.burst))
-    : 0;
+/** Time until there is room for so many uses, ms: those that are more than the burst wait for an empty bucket. */
+function waitOf(state: EngineState, tenant: TenantState, { key, rate }: NamedRate, uses: number): number {
+  return untilRoom(levelOf(state, tenant, { key, rate }), rate, Math.min(uses, rate.burst));
 }
 
-function fill(state: EngineState, tenant: TenantState, name: string, perMinute: number, uses: number): void {
+/**
+ * Level of a bucket now. Of a rate that has changed, what is beyond the burst is forgotten; a time to come, after the clock was set
+ * back, becomes now: nothing would drain until then.
+ */
+function levelOf(state: EngineState, tenant: TenantState, { key, rate }: NamedRate): number {
+  const bucket = tenant.rateBuckets.get(key);
+  if (!bucket) return 0;
   const now = state.now();
-  const before = levelAt(tenant.rateBuckets.get(name) ?? { level: 0, at: now }, perMinute, now);
-  tenant.rateBuckets.set(name, { level: Math.max(0, before + uses * ONE), at: now });
+  const { perMinute, burst } = rate;
+  const hasChanged = bucket.perMinute !== perMinute;
+  const most = hasChanged ? burst * ONE : Number.POSITIVE_INFINITY;
+  const level = Math.min(levelAt(bucket, perMinute, now), most);
+  if (hasChanged || bucket.at > now) tenant.rateBuckets.set(key, { level, at: now, perMinute });
+  return level;
+}
+
+function fill(state: EngineState, tenant: TenantState, named: NamedRate, uses: number): void {
+  const { key, rate } = named;
+  const level = Math.max(0, levelOf(state, tenant, named) + uses * ONE);
+  tenant.rateBuckets.set(key, { level, at: state.now(), perMinute: rate.perMinute });
 }

@@ -118,7 +118,7 @@ export class TenantState {
   /** Sum of the tokens that live tasks have reserved. */
   reservedTokens = 0;
   /** Used parts of the rates of its calls and tokens. */
-  readonly rateBuckets = new Map<string, Bucket>();
+  readonly rateBuckets = new Map<string, Bucket & { readonly perMinute: number }>();
   /** Of operations, while its tokens have a rate. */
   readonly lastUsage = new Map<string, TokensTaken>();
   /** Tasks claimed so far: every tenth claim takes the oldest ready task. */

@@ -31,19 +31,24 @@ export class UsageBook {
   private readonly tenants: DaysOf<UsageRow> = new Map();
   /** The same with origins, of fewer days. */
   private readonly details: DaysOf<UsageDetail> = new Map();
-  /** Sums of the days of a tenant that its budgets ask for. */
+  /** Sums that the budgets of a tenant ask for: of a day, and of "<first day> <last day>". */
   private readonly totals = new Map<string, Map<string, UsageAmounts>>();
   /** Recent ids in two generations, so that the older one is dropped as a whole. */
   private ids = { since: 0, recent: new Set<string>(), before: new Set<string>() };
 
   constructor(private readonly limits: Limits) {}
 
+  /** Whether the id was used. */
+  knows(tenantId: string, id: string): boolean {
+    const key = `${tenantId}\n${id}`;
+    return this.ids.recent.has(key) || this.ids.before.has(key);
+  }
+
   /** Whether the id is new. Ids are remembered for at least `idempotencyMs`. */
   isNew(tenantId: string, id: string, now: number): boolean {
     this.forgetIds(now);
-    const key = `${tenantId}\n${id}`;
-    if (this.ids.recent.has(key) || this.ids.before.has(key)) return false;
-    this.ids.recent.add(key);
+    if (this.knows(tenantId, id)) return false;
+    this.ids.recent.add(`${tenantId}\n${id}`);
     return true;
   }
 
@@ -55,8 +60,7 @@ export class UsageBook {
     const { model, operation } = names;
     const row = { ...addition, day, model, operation };
     addTo(rows, keyOf(row), row);
-    const total = this.totals.get(tenantId)?.get(day);
-    if (total) this.totals.get(tenantId)?.set(day, addAmounts(total, addition));
+    this.addToTotals(tenantId, day, addition);
     const details = rowsOf(this.details, tenantId, day);
     const own = { ...row, ...origin };
     const isFull = !details.has(detailKeyOf(own)) && details.size >= this.limits.maxUsageDetails;
@@ -66,10 +70,25 @@ export class UsageBook {
 
   /** Usage of the days `from` to `to` in all. */
   total(tenantId: string, from: string, to: string): UsageAmounts {
-    let total = NOTHING;
-    for (const day of this.tenants.get(tenantId)?.keys() ?? [])
-      if (day >= from && day <= to) total = addAmounts(total, this.totalOf(tenantId, day));
+    const range = `${from} ${to}`;
+    const days = this.totals.get(tenantId) ?? new Map<string, UsageAmounts>();
+    this.totals.set(tenantId, days);
+    let total = days.get(range);
+    if (!total) {
+      total = NOTHING;
+      for (const day of this.tenants.get(tenantId)?.keys() ?? [])
+        if (day >= from && day <= to) total = addAmounts(total, this.totalOf(tenantId, day));
+      days.set(range, total);
+    }
     return total;
+  }
+
+  private addToTotals(tenantId: string, day: string, addition: UsageAddition): void {
+    const totals = this.totals.get(tenantId);
+    for (const [range, total] of totals ?? []) {
+      const [from = '', to = from] = range.split(' ');
+      if (day >= from && day <= to) totals?.set(range, addAmounts(total, addition));
+    }
   }
 
   private totalOf(tenantId: string, day: string): UsageAmounts {

@@ -23,6 +23,7 @@ export function addCallUsage(
 ): void {
   if (call.counted) return;
   call.counted = true;
+  if (state.usage.knows(tenant.tenantId, callKey(call.callId))) return;
   entry.tokens += usage.tokens;
   drawBudget(tenant, entry, usage.tokens);
   chargeTokens(state, tenant, call, usage);
@@ -55,6 +56,11 @@ function originOf(tenant: TenantState, entry: TaskEntry): UsageOrigin {
   return { session: session_id, task: root.spec.task_id, agent: agent_id, user: metadata.user_id ?? '' };
 }
 
+/** Id of the usage of a call that was added before the call was known here. */
+function callKey(callId: string): string {
+  return `call ${callId}`;
+}
+
 /** Usage as added and read by hosts. */
 export class UsageAccounts {
   constructor(private readonly state: EngineState) {}
@@ -69,7 +75,7 @@ export class UsageAccounts {
       addCallUsage(state, tenant, known, usageOf(params));
       return;
     }
-    if (!state.usage.isNew(tenantId, callId === undefined ? id : `call ${callId}`, now)) return;
+    if (!state.usage.isNew(tenantId, callId === undefined ? id : callKey(callId), now)) return;
     const { saved_tokens = 0, ...usage } = usageOf(params);
     const entry = taskId === undefined ? undefined : tenant.tasks.get(taskId);
     if (entry) {

@@ -8,10 +8,14 @@ local function countUsage(found, usage)
     return
   end
   call.counted = true
+  -- Added before the call was known here.
+  local isKnown = redis.call('EXISTS', NAMESPACE .. ':usage:{' .. TENANT .. '}:id:call ' .. call.id) == 1
   local of = step and step.service and step or call
   local name = of.service .. '.' .. of.operation
-  countTaskUsage(task, name, usage)
-  chargeTokens(call, name, usage)
+  if not isKnown then
+    countTaskUsage(task, name, usage)
+    chargeTokens(call, name, usage)
+  end
   if step then
     saveStep(task, step)
   else

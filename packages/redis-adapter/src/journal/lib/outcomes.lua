@@ -1,8 +1,8 @@
 -- Effect of an answer, a notification or a missing one on a call and its step. The adapter passes what it has read from the
 -- outcome, which is opaque here: {json, ok, value (JSON of the result or the error), retryable, reason (the error's text),
 -- fingerprint, tokens?, model?, … (usage)}. A result is passed beside it: decoding a large one takes long.
--- @include events/events generated/rules journal/calls journal/steps scripts/time tasks/cancellation tasks/task
--- @include journal/call_usage tasks/task_end
+-- @include events/events generated/rules journal/call_usage journal/calls journal/steps scripts/time
+-- @include tasks/cancellation tasks/task tasks/task_end tenants/call_rates
 local function withResult(outcome, result)
   if outcome.ok then
     outcome.json, outcome.value = '{"ok":true,"value":' .. result .. '}', result
@@ -44,7 +44,11 @@ local function endCall(task, step, call, outcome, notified)
   settleSending(step, call)
   call.state, call.print = 'ended', outcome.fingerprint
   call.ok = outcome.ok and not tooLarge(task, outcome.json)
-  countUsage({ task = task, step = step, call = call }, outcome)
+  if outcome.tokens then
+    countUsage({ task = task, step = step, call = call }, outcome)
+  else
+    returnTokens(call)
+  end
   if notified and mayTryAgain(step, outcome) then
     step.retry = now + call.delay
     recordChange(task, step)

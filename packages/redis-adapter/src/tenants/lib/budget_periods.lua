@@ -26,13 +26,19 @@ do
     return firstOf(year, month), month == 12 and firstOf(year + 1, 1) or firstOf(year, month + 1)
   end
 
+  -- By first day: nothing is used in a step that asks.
+  local used = {}
+
   local function usedBetween(first, last)
-    local tokens, cost = 0, 0
-    for day = first, last do
-      local sums = hmget(usageKey(day), 'tokens', 'cost')
-      tokens, cost = tokens + (tonumber(sums.tokens) or 0), cost + (tonumber(sums.cost) or 0)
+    if not used[first] then
+      local tokens, cost = 0, 0
+      for day = first, last do
+        local ofDay, costOfDay = sumsOf(usageKey(day))
+        tokens, cost = tokens + ofDay, cost + costOfDay
+      end
+      used[first] = { tokens, cost }
     end
-    return tokens, cost
+    return used[first][1], used[first][2]
   end
 
   -- Start of the next period of the budgets if one of them has not enough left: `asked` tokens, or anything at all.

@@ -2,14 +2,16 @@
 -- that a rate of one per minute drains one unit per millisecond.
 --
 -- @meta   calls_per_minute, tokens_per_minute  JSON of rates by name of a service or model; '*' is for all others
--- @rates  "calls <name>", "tokens <name>" -> "level at" · "last <service>.<operation>" -> "tokens model" of its last usage
+-- @rates  "calls <name>", "tokens <name>" -> "level at perMinute" · "last <service>.<operation>" -> "tokens model" of its last usage
 -- @include scripts/tenant scripts/time tenants/usage
-local takeCall, chargeTokens
+local takeCall, chargeTokens, returnTokens
 do
   local RATES = PREFIX .. '@rates'
   local ONE_USE = 60000
-  -- A bucket has drained by then.
-  local RATES_KEPT_MS = 60 * 60 * 1000
+  -- Usages of operations are remembered for so long; buckets until they have drained.
+  local RATES_KEPT_MS, MAX_KEPT_MS = 60 * 60 * 1000, 400 * 24 * 60 * 60 * 1000
+  -- Longest wait that is told: a service may report any number of tokens.
+  local MAX_WAIT_MS = 24 * 60 * 60 * 1000
   local MAX_REMEMBERED = 1000
 
   local function rateOf(field, kind, name)
@@ -20,20 +22,43 @@ do
     end
   end
 
+  local function write(rate, level)
+    redis.call('HSET', RATES, rate.key, exact(level) .. ' ' .. now .. ' ' .. rate.perMinute)
+    -- Until it has drained.
+    local kept = math.min(MAX_KEPT_MS, math.max(RATES_KEPT_MS, math.ceil(level / rate.perMinute)))
+    if redis.call('PTTL', RATES) < kept then
+      redis.call('PEXPIRE', RATES, kept)
+    end
+  end
+
+  -- Of a rate that has changed, what is beyond the burst is forgotten; a time to come, after the clock was set back, becomes
+  -- now: nothing would drain until then.
   local function levelOf(rate)
-    local level, at = (redis.call('HGET', RATES, rate.key) or '0 0'):match('^(%S+) (%S+)$')
-    return math.max(0, tonumber(level) - math.max(0, now - tonumber(at)) * rate.perMinute)
+    local text = redis.call('HGET', RATES, rate.key)
+    if not text then
+      return 0
+    end
+    local level, at, perMinute = text:match('^(%S+) (%S+) (%S+)$')
+    level = math.max(0, tonumber(level) - math.max(0, now - tonumber(at)) * rate.perMinute)
+    local hasChanged = tonumber(perMinute) ~= rate.perMinute
+    if hasChanged then
+      level = math.min(level, rate.burst * ONE_USE)
+    end
+    if hasChanged or tonumber(at) > now then
+      write(rate, level)
+    end
+    return level
   end
 
   -- ms until there is room. More than the burst waits for an empty bucket.
   local function waitOf(rate, uses)
     local need = math.min(uses, rate.burst)
-    return math.max(0, math.ceil((levelOf(rate) + (need - rate.burst) * ONE_USE) / rate.perMinute))
+    local wait = math.ceil((levelOf(rate) + (need - rate.burst) * ONE_USE) / rate.perMinute)
+    return math.min(MAX_WAIT_MS, math.max(0, wait))
   end
 
   local function fill(rate, uses)
-    redis.call('HSET', RATES, rate.key, exact(math.max(0, levelOf(rate) + uses * ONE_USE)) .. ' ' .. now)
-    redis.call('PEXPIRE', RATES, RATES_KEPT_MS)
+    write(rate, math.max(0, levelOf(rate) + uses * ONE_USE))
   end
 
   -- Takes a call, and the tokens that it may use, from the allowances. Returns ms until there is room for it (nothing is taken
@@ -61,6 +86,15 @@ do
     return wait, tokens and taken or nil
   end
 
+  -- A call has ended: what it has taken in advance goes back.
+  function returnTokens(call)
+    local before = call.taken and rateOf('tokens_per_minute', 'tokens', call.taken.model)
+    if before then
+      fill(before, -tonumber(call.taken.tokens))
+    end
+    call.taken = nil
+  end
+
   -- What a call has used replaces what it has taken in advance.
   function chargeTokens(call, name, usage)
     if not meta.tokens_per_minute then
@@ -69,15 +103,14 @@ do
     local field = 'last ' .. name
     if usage.tokens > 0 and (redis.call('HEXISTS', RATES, field) == 1 or redis.call('HLEN', RATES) < MAX_REMEMBERED) then
       redis.call('HSET', RATES, field, exact(usage.tokens) .. ' ' .. usage.model)
-      redis.call('PEXPIRE', RATES, RATES_KEPT_MS)
+      if redis.call('PTTL', RATES) < RATES_KEPT_MS then
+        redis.call('PEXPIRE', RATES, RATES_KEPT_MS)
+      end
     end
     local rate = rateOf('tokens_per_minute', 'tokens', usage.model)
     if rate then
       fill(rate, usage.tokens)
     end
-    local before = call.taken and rateOf('tokens_per_minute', 'tokens', call.taken.model)
-    if before then
-      fill(before, -tonumber(call.taken.tokens))
-    end
+    returnTokens(call)
   end
 end

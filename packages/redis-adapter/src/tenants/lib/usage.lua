@@ -13,6 +13,20 @@ local function usageKey(day)
   return NAMESPACE .. ':usage:{' .. TENANT .. '}:' .. day
 end
 
+-- Tokens and cost of a day. Those that an older version has written have rows only.
+local function sumsOf(key)
+  local sums = hmget(key, 'tokens', 'cost')
+  if sums.tokens or redis.call('EXISTS', key) == 0 then
+    return tonumber(sums.tokens) or 0, tonumber(sums.cost) or 0
+  end
+  local tokens, flat = 0, redis.call('HGETALL', key)
+  for at = 1, #flat, 2 do
+    tokens = tokens + (flat[at]:find('\ntokens$') and tonumber(flat[at + 1]) or 0)
+  end
+  redis.call('HSET', key, 'tokens', exact(tokens))
+  return tokens, 0
+end
+
 local addUsage
 do
   local OLD_COUNTERS = 3
@@ -47,6 +61,7 @@ do
         redis.call('HSET', key, 'rows', rows + 1, row .. 'tokens', 0, row .. 'saved', 0)
       end
     end
+    sumsOf(key)
     addCounters(key, row, amounts)
     addCounters(key, '', { tokens = amounts.tokens, cost = amounts.cost })
     redis.call('PEXPIRE', key, USAGE_RETENTION_MS + DAY)
