@@ -36,7 +36,8 @@ if not granted then
   -- A clock that was set back: the bucket drains from now on, not from a time that is long in coming.
   if granted > 0 or isLowered or tonumber(at) > now then
     local value = string.format('%.0f %.0f%s', level, now, leases)
-    redis.call('SET', BUCKET, value, 'PX', math.ceil(level / perMinute))
+    -- A minute longer than it takes to drain: the server's time may run ahead of the time that the caller names.
+    redis.call('SET', BUCKET, value, 'PX', math.ceil(level / perMinute) + 60000)
   end
 end
 local remaining = math.floor((burst * ONE - level) / ONE)
