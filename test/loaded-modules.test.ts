@@ -42,7 +42,9 @@ describe('a service that imports the built notifier', () => {
     expect(files.some((file) => file.includes('node_modules/ws/'))).toBe(true);
     expect(files.filter((file) => isUndici(file) || isOrchestrator(file))).toEqual([]);
     const ofCore = files.filter((file) => /packages\/core\/|agent-orchestrator\/core\//.test(file));
-    expect(ofCore.filter((file) => !/\/core\/dist\/(?:notifier|protocol|runtime)\//.test(file))).toEqual([]);
+    expect(
+      ofCore.filter((file) => !/\/core\/dist\/(?:notifier|protocol|runtime|tracing)\//.test(file)),
+    ).toEqual([]);
   });
 });
 

@@ -89,7 +89,7 @@ describe('a test on a manual clock waits in real time for', () => {
       services: { stuck },
       realTimeMs: 20,
     });
-    expect(task).toMatchObject({ status: 'failed', error: { code: 'attempts_exhausted' } });
+    expect(task).toMatchObject({ status: 'failed', error: { code: 'timeout' } });
     expect(task.error?.message).toContain('has not responded within 30000 ms');
   });
 });
