@@ -39,7 +39,7 @@ export function killedService(table: FaultTable): void {
     }
     const task = await hub.ended(taskId);
     expect(task.error?.message).toContain(`has not reported on job job-${calls[2]?.callId}`);
-    expect(task).toMatchObject({ status: 'failed', error: { code: 'attempts_exhausted' } });
+    expect(task).toMatchObject({ status: 'failed', attempt: 1, error: { code: 'timeout' } });
     expect(calls.map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
     expect(new Set(calls.map(({ callId }) => callId)).size).toBe(3);
     await client.final(taskId);
