@@ -83,10 +83,14 @@ function judgeEnd(run: DisorderedRun, task: Task, tries: readonly ServiceTry[]):
   }
   if (applied?.ok === true) return [`failed, though ${JSON.stringify(applied.value)} was applied`];
   const { code = 'none', message = '' } = task.error ?? {};
-  if (code === 'service_error')
+  const isLast = tries.length === TRIES;
+  if (code === 'service_error') {
+    if (last.plan.kind === 'fails, retryable' && !isLast)
+      return ['a retryable failure that was not tried again'];
     return applied && message.includes(String(applied.value)) ? [] : ['an error of no try'];
-  const outOfTries = code === 'attempts_exhausted' && tries.length === TRIES;
-  return outOfTries ? [] : [`failed with ${code} after ${tries.length} tries: ${message}`];
+  }
+  // The last try was silent.
+  return code === 'timeout' && isLast ? [] : [`failed with ${code} after ${tries.length} tries: ${message}`];
 }
 
 function resultOf({ call }: ServiceTry): string {
