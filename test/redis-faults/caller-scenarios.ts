@@ -297,6 +297,15 @@ export const TASKS: readonly StepScenario[] = [
       return () => t.storage.tasks.redrive({ maxWaiting: 10_000, ...where, newTaskId });
     },
   },
+  {
+    title: 'discard',
+    script: 'discard',
+    again: 'not_found',
+    async prepare(t) {
+      const where = await deadLetter(t);
+      return () => t.storage.tasks.discard(where);
+    },
+  },
 ];
 async function session(t: CaseTools) {
   const where = { tenantId: t.tenantId, sessionId: 'talk' };

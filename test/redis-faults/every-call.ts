@@ -70,6 +70,7 @@ const EVERY_CALL: readonly Call[] = [
   ],
   ['tasks.signal', 'work', (s) => s.tasks.signal({ ...where, name: 'go', payload: 1, signalId: 's' })],
   ['tasks.redrive', 'read', (s) => s.tasks.redrive({ maxWaiting: 10_000, ...where, newTaskId: TASK })],
+  ['tasks.discard', 'work', (s) => s.tasks.discard(where)],
   ['tasks.firstReady', 'read', (s) => s.tasks.firstReady({ tenantId: 'acme', limit: 10 })],
   ['tasks.explain', 'read', (s) => s.tasks.explain(where)],
   [
