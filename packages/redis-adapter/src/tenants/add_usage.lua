@@ -20,8 +20,8 @@ for field, value in pairs(params.origin) do
   origin[field] = value
 end
 if task then
-  task.tokens = exact((tonumber(task.tokens) or 0) + params.usage.tokens)
-  drawBudget(task, params.usage.tokens)
+  countTaskUsage(task, params.operation, params.usage, origin)
+else
+  addUsage(params.operation, params.usage, origin)
 end
-addUsage(params.operation, params.usage, origin)
 return finish(1)

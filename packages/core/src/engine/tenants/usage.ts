@@ -24,8 +24,7 @@ export function addCallUsage(
   if (call.counted) return;
   call.counted = true;
   if (state.usage.knows(tenant.tenantId, callKey(call.callId))) return;
-  entry.tokens += usage.tokens;
-  drawBudget(tenant, entry, usage.tokens);
+  countTokens(tenant, entry, usage.tokens);
   chargeTokens(state, tenant, call, usage);
   const operation = `${call.service}.${call.operation}`;
   const { tokens, saved_tokens = 0, model } = usage;
@@ -39,6 +38,12 @@ export function addCallUsage(
     ...positive({ prompt_tokens, completion_tokens, cached_tokens, cost }),
   };
   state.usage.add(tenant.tenantId, state.now(), addition, originOf(tenant, entry));
+}
+
+/** Of a task, drawn from its budget and those of its parents. */
+function countTokens(tenant: TenantState, entry: TaskEntry, tokens: number): void {
+  entry.tokens += tokens;
+  drawBudget(tenant, entry, tokens);
 }
 
 /** Without zeros and what is absent. */
@@ -78,10 +83,7 @@ export class UsageAccounts {
     if (!state.usage.isNew(tenantId, callId === undefined ? id : callKey(callId), now)) return;
     const { saved_tokens = 0, ...usage } = usageOf(params);
     const entry = taskId === undefined ? undefined : tenant.tasks.get(taskId);
-    if (entry) {
-      entry.tokens += usage.tokens;
-      drawBudget(tenant, entry, usage.tokens);
-    }
+    if (entry) countTokens(tenant, entry, usage.tokens);
     const of = entry && originOf(tenant, entry);
     const origin = {
       session: params.sessionId ?? of?.session ?? '',

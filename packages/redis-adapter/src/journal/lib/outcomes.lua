@@ -38,7 +38,6 @@ local function mayTryAgain(step, outcome)
   return not outcome.ok and outcome.retryable and #step.calls < step.tries
 end
 
-
 -- The outcome of one try: it ends the step, or the task itself, or schedules the next try.
 local function endCall(task, step, call, outcome, notified)
   settleSending(step, call)

@@ -24,7 +24,6 @@ end
 
 -- Maximum of fields in one command.
 local FIELDS_PER_COMMAND = 500
--- Maximum of steps whose calls end, or that are dropped, in one step of the storage.
 
 local function saveSteps(task, steps)
   local cached = rawget(task, 'steps') or rawset(task, 'steps', {}).steps

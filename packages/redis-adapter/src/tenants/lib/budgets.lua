@@ -3,7 +3,7 @@
 -- @meta  reserved  tokens that live tasks have reserved
 -- State of a task with a budget: drawn, reserved (texts: JSON here would keep 14 digits).
 -- @include scripts/tenant scripts/time tasks/task tenants/usage
-local reserveBudget, returnBudget, drawBudget, isBudgetSpent, originOf, countTaskUsage
+local reserveBudget, returnBudget, isBudgetSpent, originOf, countTaskUsage
 do
   local MAX_DEPTH = 16
 
@@ -36,7 +36,7 @@ do
     end
   end
 
-  function drawBudget(task, tokens)
+  local function drawBudget(task, tokens)
     withParents(task, function(each)
       local budget = each.header.budget
       if budget then
@@ -67,10 +67,10 @@ do
     }
   end
 
-  -- Counts the usage of a task or of one of its calls: {tokens, model, …}, see addUsage.
-  function countTaskUsage(task, operation, usage)
+  -- Counts the usage of a task or of one of its calls, see addUsage. `origin`: that of the task, unless it is given.
+  function countTaskUsage(task, operation, usage, origin)
     task.tokens = exact((tonumber(task.tokens) or 0) + usage.tokens)
     drawBudget(task, usage.tokens)
-    addUsage(operation, usage, originOf(task))
+    addUsage(operation, usage, origin or originOf(task))
   end
 end
